@@ -29,7 +29,7 @@ from ..scene.takes import dialogue, generation, picture, take_list, turns
 from ..scene.takes.commit import committing
 from ..scene.takes.first_seed import first_seed
 from ..scene.takes.sampling import role_of, Sampling
-from ..scene.takes.transcript import Corrected
+from ..scene.takes.transcript import Corrections
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
@@ -180,7 +180,7 @@ def bake(
     named = [given, chosen.blend or bpy.data.filepath, directing.preset_file(chosen), chosen.picture, text_file]
     inputs = list(map(os.path.abspath, filter(None, named)))
     hashes = hashes_of(inputs)  # before any of them is read
-    sampling = replace(Sampling.of(chosen), asked=directing.asked(chosen), listening=chosen.listen_to is not None)
+    sampling = replace(Sampling.of(chosen), asked=directing.direction_of(chosen), listening=chosen.listen_to is not None)
     if chosen.picture and chosen.system != FROM_PICTURE:
         raise BadRequest(f"--picture is of the engine {FROM_PICTURE}: add --system {FROM_PICTURE}, or leave it out")
     if chosen.transcript and (chosen.listen_to or chosen.seconds):
@@ -201,7 +201,7 @@ def bake(
     sound = os.path.abspath(given) if given else None if chosen.strip is not None else silence(chosen.seconds)
     used = list(bpy.utils.blend_paths(absolute=True))
     name = Path(bpy.data.filepath).stem or Path(sound or "").stem
-    wanted = products.Wanted(name, tuple(chosen.outputs or ["blend"]) + ("npz",) * chosen.npz, chosen.takes, chosen.export_takes)
+    wanted = products.Outputs(name, tuple(chosen.outputs or ["blend"]) + ("npz",) * chosen.npz, chosen.takes, chosen.export_takes)
     hashes_of_used = hashes_of(used)
     out = files.Transaction(chosen.out, chosen.force, [*inputs, *used])
     out.check(["report.json", *wanted.names()])
@@ -221,13 +221,13 @@ def bake(
     seed = first_seed(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
 
     def noticed(step: jobs.Step) -> None:
-        is_settled = bool(words) and step.note == generation.unclear(voice.name)
+        is_settled = bool(words) and step.note == generation.say_unclear(voice.name)
         if step.note and not chosen.seconds and not is_settled:  # without a sound nobody is meant to speak
             warnings.extend(warn(chosen.command, step.note))
         tell(replace(step, fraction=wanted.share_of_takes * step.fraction))
 
     performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling), noticed)
-    corrected: dict[int, Corrected] = {}
+    corrected: dict[int, Corrections] = {}
     if words and take_list.speaks(scene.thunder.takes[0]):
         steps = transcripts.correct(client, scene, rig, voice, words, performances)
         performances, corrected, unsaid = jobs.run_through("Closing lips", steps, tell)
@@ -249,8 +249,8 @@ def bake(
         "sha256": hashes.get(sound or bpy.data.filepath),
         "seed": seed,
         **sampling.arguments,
-        **directing.reported(performances[0].provenance),
-        **_pictured(chosen.picture, performances[0].provenance),
+        **directing.report_direction(performances[0].provenance),
+        **_report_picture(chosen.picture, performances[0].provenance),
         **({"transcript": words} if words else {}),
         "blender": bpy.app.version_string,
         "blend": f"{name}.blend" if "blend" in wanted.outputs else None,
@@ -263,20 +263,20 @@ def bake(
                 "rank": rank,
                 "name": entry.name,
                 "seed": take.seed,
-                "score": rounded(take.score),
-                "heard": rounded(take.heard),
+                "score": round_score(take.score),
+                "heard": round_score(take.heard),
                 "action": entry.action.name,
-                **_played(take, entry.words),
-                **_closed(corrected.get(take.seed)),
+                **_report_direction(take, entry.words),
+                **_report_closures(corrected.get(take.seed)),
             }
             for rank, (take, entry) in enumerate(zip(performances, entries), start=1)
         ],
     }
-    report |= _committed(scene, rig, entries[0], chosen.commit, tell)
+    report |= _commit(scene, rig, entries[0], chosen.commit, tell)
     if made_from is not None:
         report["made_from"] = made_from(used, hashes_of_used | hashes)
     with out:
-        products.write(out, products.Baked(scene, rig, voice, performances, entries, report), wanted, tell)
+        products.write(out, products.BakedTakes(scene, rig, voice, performances, entries, report), wanted, tell)
         check_unchanged(hashes)
         report["seconds"] = {"sampled": round(sampled, 2), "all": round(time.monotonic() - started, 2)}
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
@@ -299,12 +299,12 @@ def _mark_speakers(scene, chosen: argparse.Namespace) -> str | None:
     return listed[0][0] if listed else None
 
 
-def _committed(scene, rig, entry, on: str | None, tell: Callable[[jobs.Step], None]) -> dict:
+def _commit(scene, rig, entry, on: str | None, tell: Callable[[jobs.Step], None]) -> dict:
     """Commit a take on ones, twos or threes; the report's entry on it, empty for None."""
     if on is None:
         return {}
     scene.thunder.commit.step = on.upper()
-    steps = committing.commit(rig, entry, entry.voice, committing.chosen(scene, entry))
+    steps = committing.commit(rig, entry, entry.voice, committing.choice_of(scene, entry))
     return {"committed": list(jobs.run_through("Committing", steps, tell).actions)}
 
 
@@ -338,28 +338,28 @@ def silence(seconds: float) -> str:
     return path
 
 
-def rounded(score: float) -> float | None:
+def round_score(score: float) -> float | None:
     """A score as reports have it; None of a face that does not speak."""
     return round(score, 3) if math.isfinite(score) else None
 
 
-def _played(take, words: str) -> dict:
+def _report_direction(take, words: str) -> dict:
     """The report's entry on a take's direction, and its words; empty for an undirected take."""
     reading = motion_file.reading_of(take.provenance)
     return {} if reading is None else {"words": words, "played": Preset("", Direction.of_vector(reading)).data()}
 
 
-def _closed(corrected: Corrected | None) -> dict:
+def _report_closures(corrected: Corrections | None) -> dict:
     """The report's entry on the closures, [word, frame] each, that a transcript added to a take and removed; empty without one."""
     return {} if corrected is None else {"closures": {"added": corrected.added, "removed": corrected.removed}}
 
 
-def _pictured(path: str | None, provenance: dict) -> dict:
+def _report_picture(path: str | None, provenance: dict) -> dict:
     """The report's entry on the picture of a face, and on the moods that were read off it; empty if there was none."""
     if path is None:
         return {}
-    shown = dict(zip(MOOD_NAMES, provenance.get("picture_moods", ())))
-    return {"picture": os.path.abspath(path), "picture_moods": {name: strength for name, strength in shown.items() if strength}}
+    strengths = dict(zip(MOOD_NAMES, provenance.get("picture_moods", ())))
+    return {"picture": os.path.abspath(path), "picture_moods": {name: strength for name, strength in strengths.items() if strength}}
 
 
 def check_engine(engine: str | None, weights: str | None) -> None:
@@ -399,9 +399,9 @@ def check_file(allow_newer: bool) -> None:
     if not files.is_utf8(path):
         raise BadRequest(f"The name “{files.printable(path)}” is not valid UTF-8: rename the file")
     if saved > running and not allow_newer:
-        version, own = (".".join(map(str, numbers)) for numbers in (saved, running))
+        version, this = (".".join(map(str, numbers)) for numbers in (saved, running))
         raise BadRequest(
-            f"“{os.path.basename(path)}” was saved by a newer Blender ({version}, this is {own}), and what this one does not "
+            f"“{os.path.basename(path)}” was saved by a newer Blender ({version}, this is {this}), and what this one does not "
             f"know would be missing: bake with Blender {saved[0]}.{saved[1]}, or use --allow-newer"
         )
     check_linked()
@@ -451,10 +451,10 @@ def choose_voice(scene, sound: str | None, name: str | None, start: float | None
     """The voice that is baked: a sound file from a frame on, or the strip of that name. Raises BadSound."""
     if name is None:
         return strip.of_file(scene, sound, scene.frame_start if start is None else start)
-    speaking = strip.named(scene, name)
+    speaking = strip.by_name(scene, name)
     if speaking is None or speaking.type != "SOUND":
         raise BadSound(f"There is no sound strip “{name}” in the scene “{scene.name}”: name another with --strip")
-    return strip.meant(scene, speaking)
+    return strip.voice_of(scene, speaking)
 
 
 def choose_head(scene, name: str | None, speaks: str | None = None):

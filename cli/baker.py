@@ -48,7 +48,7 @@ def serve(_chosen=None) -> None:
     events = _Events()
     requests: queue.SimpleQueue[dict | None] = queue.SimpleQueue()
     busy = threading.Event()
-    threading.Thread(target=_read, args=(requests, busy), name="thunder requests", daemon=True).start()
+    threading.Thread(target=_queue_requests, args=(requests, busy), name="thunder requests", daemon=True).start()
     makers: dict[str | None, manifest.Maker] = {}
     events.put("ready", maker=asdict(maker_of(None, makers)))
     while (request := requests.get()) is not None:
@@ -67,7 +67,7 @@ def serve(_chosen=None) -> None:
             busy.clear()
 
 
-def _read(requests: queue.SimpleQueue, busy: threading.Event) -> None:
+def _queue_requests(requests: queue.SimpleQueue, busy: threading.Event) -> None:
     """Thread: queue the requests; at their end stop the job that is going on."""
     with contextlib.suppress(OSError, ValueError):
         for line in sys.stdin.buffer:

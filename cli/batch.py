@@ -167,9 +167,9 @@ def command_like(blender: str, arguments: list[str], opened: str) -> list[str]:
 
     arguments: of the process.  opened: the file that is open, "" for none: each job opens its own.
     """
-    own = arguments[1 : arguments.index("--")] if "--" in arguments else ["-b", "--python", os.path.join(ROOT, "bake.py")]
-    is_open = [bool(opened) and os.path.exists(each) and os.path.samefile(each, opened) for each in own]
-    return [blender, *(each for each, skipped in zip(own, is_open) if not skipped), "--"]
+    options_before = arguments[1 : arguments.index("--")] if "--" in arguments else ["-b", "--python", os.path.join(ROOT, "bake.py")]
+    is_open = [bool(opened) and os.path.exists(each) and os.path.samefile(each, opened) for each in options_before]
+    return [blender, *(each for each, skipped in zip(options_before, is_open) if not skipped), "--"]
 
 
 # ---- a run
@@ -229,7 +229,7 @@ class Run:
             say(", ".join([f"{_jobs(len(tasks))} to bake", *([f"{up_to_date} up to date"] if up_to_date else [])]))
         for why, names in reasons.items():
             if why != manifest.NOT_YET or up_to_date:
-                say(f"      {checks.listed(names)}: {why}")
+                say(f"      {checks.list_names(names)}: {why}")
         self.progress = RunProgress(len(tasks), say, sys.stdout, log_every=self.chosen.log_every)
         return tasks
 

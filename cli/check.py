@@ -25,7 +25,7 @@ from ..scene.review import checking
 from ..scene.takes import dialogue
 from ..scene.voice import strip
 from ..thunder_core import files
-from ..thunder_core.errors import attempt, BadRequest, ThunderError
+from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.findings import Finding, REALISTIC, TOLERANCES
 from . import bake
 from .script import file_path, Parser, quiet, say, utf8
@@ -37,7 +37,7 @@ _AWAY = 4.0  # distance of the camera, in face sizes
 
 
 @dataclass
-class Checked:
+class CheckedLine:
     """A line of a file. name: of its voice.  head: of the object that speaks it.  found: (frames, finding, sentence), most noticeable
     first.  error: the reason why it could not be checked."""
 
@@ -74,47 +74,45 @@ def check(chosen: argparse.Namespace) -> int:
     say({"text": as_text, "json": as_json, "junit": as_junit}[chosen.format](checked))
     if pictures is not None:
         with quiet():
-            drawn = _draw_worst(pictures, checked)
-        say("\n".join(drawn), sys.stderr)
+            captions = _draw_worst(pictures, checked)
+        say("\n".join(captions), sys.stderr)
     if any(line.error for line in checked):
         return FAILED
     return FOUND if any(line.found for line in checked) else 0
 
 
-def _check_file(client, path: str, chosen: argparse.Namespace) -> Iterator[Checked]:
+def _check_file(client, path: str, chosen: argparse.Namespace) -> Iterator[CheckedLine]:
     """Check the lines of a file, which stays open."""
     _, problem = attempt(bake.open_file, path, "name another file")
     if problem:
-        yield Checked(path, error=problem)
+        yield CheckedLine(path, error=problem)
         return
     scene = bpy.context.scene
     scene.thunder_check.tolerance = chosen.tolerance.upper()
     lines = [line for line in dialogue.lines(scene) if chosen.strip in (None, line.strip)]
     if not lines:
         what = f"no line “{chosen.strip}”" if chosen.strip else "no sound strip that somebody speaks"
-        yield Checked(path, error=f"The scene “{scene.name}” has {what}: add the voice to its sequencer")
+        yield CheckedLine(path, error=f"The scene “{scene.name}” has {what}: add the voice to its sequencer")
     for line in lines:
-        result = Checked(path, line.strip, line.speaker.name if line.speaker is not None else "", error=line.why_not)
+        result = CheckedLine(path, line.strip, line.speaker.name if line.speaker is not None else "", error=line.why_not)
         if not result.error:
-            try:
-                result.found = _check_line(client, scene, line)
-            except ThunderError as error:
-                result.error = str(error)
+            findings, result.error = attempt(_check_line, client, scene, line)
+            result.found = findings or []
         yield result
 
 
 def _check_line(client, scene, line: dialogue.Line) -> list[tuple[tuple[int, int], Finding, str]]:
     """What is found of a line. Raises ThunderError."""
-    rig, voice = head.resolve(line.speaker), strip.of_strip(scene, strip.named(scene, line.strip))
-    found = jobs.run_through("Checking", checking.check(client, scene, rig, voice))
+    rig, voice = head.resolve(line.speaker), strip.of_strip(scene, strip.by_name(scene, line.strip))
+    findings = jobs.run_through("Checking", checking.check(client, scene, rig, voice))
     rows = scene.thunder_check.findings
-    return [((row.first, row.last), finding, row.sentence) for row, finding in zip(rows, found)]
+    return [((row.first, row.last), finding, row.sentence) for row, finding in zip(rows, findings)]
 
 
 # ---- what is printed
 
 
-def as_text(checked: list[Checked]) -> str:
+def as_text(checked: list[CheckedLine]) -> str:
     """A line for each problem, and one for each line of dialogue without any."""
     lines = []
     for each in checked:
@@ -127,17 +125,17 @@ def as_text(checked: list[Checked]) -> str:
     return "\n".join(lines)
 
 
-def as_json(checked: list[Checked]) -> str:
+def as_json(checked: list[CheckedLine]) -> str:
     """All that is known, for programs."""
 
-    def found(each: Checked) -> list[dict]:
+    def found(each: CheckedLine) -> list[dict]:
         return [finding.values() | {"frames": frames, "sentence": sentence} for frames, finding, sentence in each.found]
 
     lines = [{"file": each.file, "line": each.name, "head": each.head, "error": each.error, "problems": found(each)} for each in checked]
     return json.dumps({"lines": lines}, indent=1, ensure_ascii=False)
 
 
-def as_junit(checked: list[Checked]) -> str:
+def as_junit(checked: list[CheckedLine]) -> str:
     """A test suite in which each line of dialogue is a test."""
     wrong = [each for each in checked if each.error]
     suite = ElementTree.Element("testsuite", name="thunder check", tests=str(len(checked)), errors=str(len(wrong)))
@@ -155,19 +153,19 @@ def as_junit(checked: list[Checked]) -> str:
 # ---- pictures
 
 
-def _draw_worst(pictures: files.Transaction, checked: list[Checked]) -> list[str]:
+def _draw_worst(pictures: files.Transaction, checked: list[CheckedLine]) -> list[str]:
     """Draw the faces of the worst problems of all files. Returns what each picture shows. Raises ThunderError."""
     all_found = [(finding.weight, each, frames, sentence) for each in checked for frames, finding, sentence in each.found]
     worst = sorted(all_found, key=lambda one: -one[0])[:WORST]
-    drawn = []
+    captions = []
     with pictures:
         for number, (_, each, (first, last), sentence) in enumerate(worst, start=1):
             name = f"problem_{number}.png"
             if bpy.data.filepath != os.path.abspath(each.file):
                 bake.open_file(each.file)
             _photograph(bpy.context.scene, head.resolve(bpy.data.objects[each.head]), (first + last) // 2, pictures.part(name))
-            drawn.append(f"{os.path.join(pictures.folder, name)}: {each.name}, {(first + last) // 2}: {sentence}")
-    return drawn
+            captions.append(f"{os.path.join(pictures.folder, name)}: {each.name}, {(first + last) // 2}: {sentence}")
+    return captions
 
 
 def _photograph(scene, rig: head.Rig, frame: int, path: str) -> None:

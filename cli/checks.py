@@ -35,13 +35,13 @@ def check(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool) -
 
 def mistakes(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool) -> list[Mistake]:
     """What is wrong with what the jobs name, each once, with all of its jobs. given: see `check`."""
-    found: dict[_Problem, list[str]] = {}
+    jobs_of: dict[_Problem, list[str]] = {}
     for job in jobs:
         for problem in _problems(job, given, allow_newer):
-            found.setdefault(problem, []).append(job.name)
+            jobs_of.setdefault(problem, []).append(job.name)
     kinds: Counter[str] = Counter()
     wrong = []
-    for problem, names in found.items():
+    for problem, names in jobs_of.items():
         kinds[problem.key] += 1
         hint = ""
         if problem.missing and kinds[problem.key] <= MOST_ALIKE:  # slow for many
@@ -86,7 +86,7 @@ def not_replaceable(task: Task) -> str:
     named = next((str(settings[key]) for key in ("blend", "audio", "listen-to") if key in settings), bake.IDLE)
     outputs = settings.get("outputs", ())
     takes, best = (int(str(settings.get(key, 1))) for key in ("takes", "export-takes"))
-    wanted = products.Wanted(Path(named).stem, tuple(outputs) if isinstance(outputs, list) else (), takes, best)
+    wanted = products.Outputs(Path(named).stem, tuple(outputs) if isinstance(outputs, list) else (), takes, best)
     inputs = [str(settings[key]) for key in path_names(settings)]
     return attempt(lambda: files.Transaction(task.out, "--force" in task.options, inputs).check(["report.json", *wanted.names()]))[1]
 
@@ -151,23 +151,23 @@ def _problem_of_head(path: str, head: str) -> str:
         if _is_open(path):
             names = [each.name for each in bpy.data.objects]
         else:
-            with bpy.data.libraries.load(path, link=False) as (there, _):
-                names = list(there.objects)
+            with bpy.data.libraries.load(path, link=False) as (source, _):
+                names = list(source.objects)
     except OSError as error:
         return f": “{path}” cannot be opened ({files.reason_of(error)}): try a backup of it"
-    if head in names:
-        return ""
-    has = f": its objects are {', '.join(names[:20])}{' …' if len(names) > 20 else ''}" if names else ""
-    return f" = {shown(head)} is no object of “{os.path.basename(path)}”{_nearest(head, names) or has}"
+    return "" if head in names else _unknown(head, "object", path, names)
 
 
 def _problem_of_strip(path: str, strip: str) -> str:
     """The reason why a scene has no such sound strip; "" also where that cannot be known without opening it."""
     names = sound_strips(path)
-    if names is None or strip in names:
-        return ""
-    has = f": its sound strips are {', '.join(names[:20])}{' …' if len(names) > 20 else ''}" if names else ", which has none"
-    return f" = {shown(strip)} is no sound strip of “{os.path.basename(path)}”{_nearest(strip, names) or has}"
+    return "" if names is None or strip in names else _unknown(strip, "sound strip", path, names)
+
+
+def _unknown(name: str, what: str, path: str, names: list[str]) -> str:
+    """The end of the sentence that a file has nothing of that name."""
+    has = f": its {what}s are {', '.join(names[:20])}{' …' if len(names) > 20 else ''}" if names else ", which has none"
+    return f" = {shown(name)} is no {what} of “{os.path.basename(path)}”{_nearest(name, names) or has}"
 
 
 @functools.cache
@@ -185,9 +185,9 @@ def sound_strips(path: str) -> list[str] | None:
 
 
 def _linked_scenes(path: str) -> list[bpy.types.Scene]:
-    with quiet(), bpy.data.libraries.load(path, link=True) as (there, wanted):
-        wanted.scenes = there.scenes
-    return wanted.scenes
+    with quiet(), bpy.data.libraries.load(path, link=True) as (source, target):
+        target.scenes = source.scenes
+    return target.scenes
 
 
 def _is_open(path: str) -> bool:
@@ -209,10 +209,10 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 def _named(names: list[str]) -> str:
     """The jobs as the beginning of a sentence."""
-    return f"Job{'s' if len(names) > 1 else ''} {listed(names)}"
+    return f"Job{'s' if len(names) > 1 else ''} {list_names(names)}"
 
 
-def listed(names: list[str]) -> str:
+def list_names(names: list[str]) -> str:
     """Names of jobs, the first few of many."""
     first = ", ".join(f"“{name}”" for name in names[:_MOST_NAMES])
     return first + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")

@@ -64,13 +64,13 @@ def _add(scene, job: Job, out: str):
     rig = bake.choose_head(scene, None if given is None else str(given), speaking)
     rows = {row["action"]: row for row in manifest.read_report(os.path.join(out, job.name)).get("takes", ())}
     try:
-        with quiet(), bpy.data.libraries.load(path, link=False) as (there, wanted):
-            named = [name for first in rows for name in there.actions if name == first or name.startswith(f"{first} ")]
-            wanted.actions = list(dict.fromkeys(named))  # before Blender 4.4 a take has several actions
-            names = list(wanted.actions)
+        with quiet(), bpy.data.libraries.load(path, link=False) as (source, target):
+            named = [name for first in rows for name in source.actions if name == first or name.startswith(f"{first} ")]
+            target.actions = list(dict.fromkeys(named))  # before Blender 4.4 a take has several actions
+            names = list(target.actions)
     except OSError as error:
         raise BadRequest(f"“{path}” cannot be opened: bake “{job.name}” again, with --again --only") from error
-    actions = dict(zip(names, wanted.actions))
+    actions = dict(zip(names, target.actions))
     if missing := [name for name in rows if actions.get(name) is None]:
         raise BadRequest(f"“{path}” lacks the take “{missing[0]}”: bake “{job.name}” again, with --again --only")
     batch = take_list.next_batch(scene)
@@ -82,8 +82,8 @@ def _add(scene, job: Job, out: str):
         entry.words, entry.batch = str(rows[name].get("words", "")), batch
         take_list.open_batch(entry)
     strip.keep_speaker(scene, speaking, rig.mesh)
-    if (own := strip.named(scene, speaking)) is not None:
+    if (spoken_strip := strip.by_name(scene, speaking)) is not None:
         with contextlib.suppress(BadSound):
-            first_seed.remember(scene, rig.mesh, strip.meant(scene, own), min(int(row["seed"]) for row in rows.values()))
+            first_seed.remember(scene, rig.mesh, strip.voice_of(scene, spoken_strip), min(int(row["seed"]) for row in rows.values()))
     by_action = {entry.action: entry for entry in scene.thunder.takes}
     return rig, [(by_action[actions[name]], row) for name, row in rows.items()]

@@ -203,7 +203,7 @@ def report_of(sound: str, sampled: list, quality: str, warnings, parts: dict[str
         "quality": quality,
         "warnings": warnings,
         "takes": [
-            {"rank": rank, "seed": take.seed, "score": bake.rounded(take.score), "words": words}
+            {"rank": rank, "seed": take.seed, "score": bake.round_score(take.score), "words": words}
             for rank, (take, words) in enumerate(zip(sampled, words_of_takes([take.provenance for take in sampled])), start=1)
         ],
         "sha256": {name: files.hash_of(parts[name]) for name in sorted(parts) if name.endswith((".npz", ".wav"))},

@@ -47,7 +47,7 @@ def preset_file(chosen: argparse.Namespace) -> str | None:
     return chosen.style if chosen.style is not None and is_preset_file(chosen.style) else None
 
 
-def asked(chosen: argparse.Namespace) -> Asked | None:
+def direction_of(chosen: argparse.Namespace) -> Asked | None:
     """The direction that the options ask for, None if no option names one. Raises BadRequest for a preset that cannot be read."""
     moved = {axis.name: number for axis in AXES if (number := getattr(chosen, option_of(axis.name).replace("-", "_"))) is not None}
     if chosen.style is None and chosen.mood is None and chosen.spread is None and not moved and chosen.as_asked:
@@ -65,11 +65,11 @@ def named_styles(values: Mapping[str, object]) -> dict[str, str]:
 def file_of_own(values: Mapping[str, object]) -> str | None:
     """The file of the preset that the settings of a job name, where it is one that the user saved."""
     presets = all_presets()
-    own = same_name(str(values.get("style", "")), presets.own())
-    return None if own is None else str(presets.path_of_own(own))
+    name = same_name(str(values.get("style", "")), presets.own())
+    return None if name is None else str(presets.path_of_own(name))
 
 
-def reported(provenance: dict) -> dict:
+def report_direction(provenance: dict) -> dict:
     """The direction of takes as a report has it, from the provenance of one of them: the content of a preset file.
 
     Of a direction that changes within the line its mean; nothing where takes were not directed.

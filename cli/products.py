@@ -26,7 +26,7 @@ PartDone = Callable[[float], None]  # gets how much of a step is done, 0 … 1
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Outputs:
     """Requested outputs.  name: of the scene file.  takes: number sampled.  best: number of takes with outputs of the best takes."""
 
     name: str
@@ -52,7 +52,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Baked:
+class BakedTakes:
     """The takes of a bake: performances, best first, and their entries in the scene's list; and the report, to be completed.
 
     losses: kind of loss of an export → (sentence, file) of each.
@@ -67,7 +67,7 @@ class Baked:
     losses: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
 
-def write(out: files.Transaction, baked: Baked, wanted: Wanted, tell: Callable[[jobs.Step], None]) -> None:
+def write(out: files.Transaction, baked: BakedTakes, wanted: Outputs, tell: Callable[[jobs.Step], None]) -> None:
     """Write the requested outputs, and note in the report the files of each take and the hashes of its values. Raises ThunderError.
 
     The open scene is modified after it was saved, so this must be the last step of a bake.
@@ -106,7 +106,7 @@ class _Step(NamedTuple):
     work: Callable[[PartDone], object]
 
 
-def _steps(out: files.Transaction, baked: Baked, wanted: Wanted) -> Iterator[_Step]:
+def _steps(out: files.Transaction, baked: BakedTakes, wanted: Outputs) -> Iterator[_Step]:
     if "actions" in wanted.outputs:
         yield _Step("Writing the actions", 1, lambda _: write_actions(out.part(*OUTPUTS["actions"].names), baked.entries))
     for output in (name for name, about in OUTPUTS.items() if about.exporter):
@@ -164,7 +164,7 @@ def write_actions(path: str, entries: list) -> None:
     bpy.data.libraries.write(path, actions, fake_user=True, compress=True)
 
 
-def _export(out: files.Transaction, baked: Baked, output: str, rank: int, file: str) -> None:
+def _export(out: files.Transaction, baked: BakedTakes, output: str, rank: int, file: str) -> None:
     """Write a take with an exporter; collect its losses and, for a table, note its hash in the report."""
     entry, row, part = baked.entries[rank], baked.report["takes"][rank], out.part(file)
     display.show(baked.rig, entry)
@@ -177,7 +177,7 @@ def _export(out: files.Transaction, baked: Baked, output: str, rank: int, file: 
         baked.losses.setdefault(note.partition(": ")[0], []).append((note, file))
 
 
-def _note_losses(baked: Baked) -> None:
+def _note_losses(baked: BakedTakes) -> None:
     """Note in the report what exports lost: a sentence for each kind of loss, about the first file that has it."""
     for notes in baked.losses.values():
         (note, file), others = notes[0], len(notes) - 1
@@ -185,7 +185,7 @@ def _note_losses(baked: Baked) -> None:
         kept.append(f"{note} ({file}{f' and {others} more' if others else ''})" if kept is baked.report["warnings"] else note)
 
 
-def _draw_sheet(out: files.Transaction, baked: Baked, done: PartDone) -> None:
+def _draw_sheet(out: files.Transaction, baked: BakedTakes, done: PartDone) -> None:
     """Draw the contact sheet of all takes, and a small one for the report of many bakes."""
     sheet, thumbnail = OUTPUTS["sheet"].names
     image = draw_sheet(out.part(sheet), baked.scene, baked.rig, baked.voice, baked.entries, done)
@@ -219,7 +219,7 @@ def frames_rendered(scene, tell: Callable[[int, int], None]):
         bpy.app.handlers.render_post.remove(after_frame)
 
 
-def _film(path: str, baked: Baked, rank: int, done: PartDone) -> None:
+def _film(path: str, baked: BakedTakes, rank: int, done: PartDone) -> None:
     """Film a take through the scene's camera, or one that is set up for it."""
     scene, entry = baked.scene, baked.entries[rank]
     display.show(baked.rig, entry)

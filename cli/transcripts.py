@@ -14,7 +14,7 @@ from ..scene.heads import head
 from ..scene.host.jobs import stage, Step
 from ..scene.review import live_score
 from ..scene.takes import generation, provenance, transcript
-from ..scene.takes.transcript import Corrected
+from ..scene.takes.transcript import Corrections
 from ..scene.voice import strip
 from ..thunder_core import subtitles
 from ..thunder_core.batch.settings import is_text_file
@@ -31,33 +31,33 @@ def words_of(given: str) -> str:
 
 def correct(
     client: Client, scene, rig: head.Rig, voice: strip.Voice, words: str, takes: list[Performance]
-) -> Generator[Step, None, tuple[list[Performance], dict[int, Corrected], list[str]]]:
+) -> Generator[Step, None, tuple[list[Performance], dict[int, Corrections], list[str]]]:
     """Steps that close the lips of a voice's takes, the first of the scene's list, by its words, and sort them by their new scores.
 
     Returns the takes, best first, what was corrected of each seed, and warnings. A text that does not match the voice changes nothing.
     """
     transcript.ensure(scene, voice.name).text = words
-    entries, done = {entry.seed: entry for entry in scene.thunder.takes[: len(takes)]}, {}
+    entries, corrections = {entry.seed: entry for entry in scene.thunder.takes[: len(takes)]}, {}
     for number, (seed, entry) in enumerate(entries.items(), start=1):
         yield Step(number / len(entries), f"Closing lips of take {number} of {len(entries)}", begins=number == 1)
         try:
-            done[seed] = yield from transcript.correct(client, bpy.context, entry, voice)
+            corrections[seed] = yield from transcript.correct(client, bpy.context, entry, voice)
         except BadRequest as error:
             return takes, {}, [str(error)]
-    made = []
+    corrected_takes = []
     for take in takes:
-        entry, corrected = entries[take.seed], done[take.seed]
+        entry, corrected = entries[take.seed], corrections[take.seed]
         if corrected.added or corrected.removed:
             yield from live_score.score_take(client, scene, rig, entry, voice)
             now = yield from stage(provenance.read(rig, entry), "Reading the take", 0.98, 0.98)
             heard = entry.heard if entry.heard >= 0 else take.heard
             take = replace(now, score=entry.score, heard=heard, sync_per_frame=provenance.sync_of(entry.action))
             entry.action[PROPERTY]["score"], entry.action[PROPERTY]["heard"] = take.score, take.heard
-        made.append(take)
+        corrected_takes.append(take)
     uids = {seed: entry.action.session_uid for seed, entry in entries.items()}
-    made = generation.best_first(made)
-    for rank, take in enumerate(made):
+    corrected_takes = generation.rank(corrected_takes)
+    for rank, take in enumerate(corrected_takes):
         place = next(i for i, entry in enumerate(scene.thunder.takes) if entry.action.session_uid == uids[take.seed])
         scene.thunder.takes.move(place, rank)
     display.show(rig, scene.thunder.takes[0])
-    return made, done, list(dict.fromkeys(each.warning for each in done.values() if each.warning))
+    return corrected_takes, corrections, list(dict.fromkeys(each.warning for each in corrections.values() if each.warning))

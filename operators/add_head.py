@@ -1,10 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Add a head to the scene, bundled or from a file of the animator's, and make a linked character editable."""
+"""Add a head, bundled or from files of the animator's, or a voice; make a linked character editable; open the preferences."""
+
+import os
 
 import bpy
+from mathutils import Vector
 
+from ..scene.engine import connection
 from ..scene.heads import flame, head, ict, library_override
+from ..scene.voice import strip
+from ..thunder_core import files, shipped
+from ..thunder_core.errors import BadRequest
 from .base import ChoosesFile, InstantWork, why_not_in_object_mode
+
+SAMPLE = str(shipped.SAMPLE)
+_ABOVE_METRES = 0.4  # clearance above an object that would hide the head, such as the default cube of a new file
 
 
 class AddsHead(InstantWork):
@@ -72,7 +82,7 @@ def _why_editable(context) -> str:
     """The reason why there is nothing to make editable."""
     chosen = _chosen(context)
     what = "Nothing here is" if chosen is None else f"“{chosen.name}” is not"
-    is_linked = library_override.wanting(context.scene, chosen) is not None
+    is_linked = library_override.find_linked(context.scene, chosen) is not None
     return "" if is_linked else f"{what} linked from another file: there is nothing to make editable"
 
 
@@ -87,6 +97,97 @@ class THUNDER_OT_make_editable(InstantWork, bpy.types.Operator):
 
     def act(self, context):
         scene = context.scene
-        face = library_override.make_editable(scene, context.view_layer, library_override.wanting(scene, _chosen(context)))
+        face = library_override.make_editable(scene, context.view_layer, library_override.find_linked(scene, _chosen(context)))
         scene.thunder.head = face
         return f"“{face.name}” can be animated now. The linked file is not changed"
+
+
+def free_place(scene, place: Vector, unit: float) -> Vector:
+    """A point at `place`, or above the meshes around it that would hide a head there. unit: scene units per metre."""
+    top = place.z
+    for obj in scene.objects:
+        if obj.type != "MESH" or not obj.visible_get():
+            continue
+        corners = [obj.matrix_world @ Vector(corner) for corner in obj.bound_box]
+        low, high = (Vector(pick(corner[axis] for corner in corners) for axis in range(3)) for pick in (min, max))
+        if all(low[axis] <= place[axis] <= high[axis] for axis in (0, 1)) and low.z <= top <= high.z:
+            top = high.z + _ABOVE_METRES * unit
+    return Vector((place.x, place.y, top))
+
+
+class THUNDER_OT_first_head(AddsHead, bpy.types.Operator):
+    """Add the bundled head and frame it in the view"""
+
+    bl_label = "Add a Head"
+
+    def add(self, context, collection):
+        place = free_place(context.scene, context.scene.cursor.location, head.units_in_metre(context.scene))
+        return head.build(collection, context.view_layer, place).mesh
+
+    def execute(self, context):
+        result = super().execute(context)
+        area = context.area if context.area is not None and context.area.type == "VIEW_3D" else None
+        region = next((region for region in area.regions if region.type == "WINDOW"), None) if area else None
+        if result == {"FINISHED"} and region is not None:
+            context.view_layer.update()
+            with context.temp_override(area=area, region=region):
+                bpy.ops.view3d.view_axis(type="FRONT")
+                bpy.ops.view3d.view_selected()
+        return result
+
+
+class _AddsVoice(InstantWork):
+    """An operator that puts a sound in the sequencer and makes it the voice: the first from the scene's first frame on, another from the
+    playhead on, or after the last sound if there is one at the playhead."""
+
+    def put(self, context, path: str, name: str):
+        """The strip; None in a Blender without sound."""
+        scene = context.scene
+        settings = scene.thunder
+        if not strip.has_audio():
+            settings.source, settings.sound_file = "FILE", path
+            return None
+        added = strip.add_voice(scene, path, name, strip.free_frame(scene))
+        settings.source, settings.voice = "STRIP", added.name
+        return added
+
+
+class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
+    """Add a sample recording to the sequencer to try Thunder"""
+
+    bl_label = "Use a Sample Voice"
+    obstacles = (lambda _: "" if os.path.isfile(SAMPLE) else "This copy of the add-on has no sample: choose a sound of your own",)
+
+    def act(self, context):
+        added = self.put(context, SAMPLE, "Sample Voice")
+        if added is not None:
+            added.sound.pack()  # its file goes when the add-on is updated or removed
+
+
+class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
+    """Add a sound file to the sequencer and use it as the voice"""
+
+    bl_label = "Choose a Recording"
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_sound: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    filter_movie: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+
+    def act(self, context):
+        if problem := files.not_a_file(self.filepath):
+            raise BadRequest(f"{problem}: choose a recording")
+        self.put(context, self.filepath, os.path.splitext(os.path.basename(self.filepath))[0])
+
+
+class THUNDER_OT_open_preferences(InstantWork, bpy.types.Operator):
+    """Open the add-on preferences to install the engine"""
+
+    bl_label = "Install the Engine"
+    bl_options = {"INTERNAL"}
+
+    def act(self, context):
+        try:
+            bpy.ops.preferences.addon_show(module=connection.PACKAGE)
+        except RuntimeError as error:
+            raise BadRequest(files.reason_of(error)) from error

@@ -123,7 +123,7 @@ class OnCharacter(InstantWork):
 # ---- what the work is done on
 
 
-def shown(context):
+def shown_take_and_rig(context):
     """The shown take's entry and rig. Raises BadHead."""
     entry = take_list.shown_take(context.scene.thunder)
     return entry, take_list.rig_of(context.scene, entry)
@@ -134,7 +134,7 @@ def chosen_head(context) -> head.Rig:
     return head.find(context.scene, head.active_object(context))
 
 
-def lasting(items: Callable) -> Callable:
+def keep_alive(items: Callable) -> Callable:
     """The callback `items` of an EnumProperty, with its last texts kept alive: Blender keeps no copy of them."""
     kept: list = []
 

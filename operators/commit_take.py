@@ -7,7 +7,7 @@ from ..scene.heads import head
 from ..scene.review import live_score
 from ..scene.takes import take_list
 from ..scene.takes.commit import committing, dialogue
-from .base import shown
+from .base import shown_take_and_rig
 from .slices import SlicedWork
 
 
@@ -18,9 +18,9 @@ class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
     obstacles = (lambda context: committing.why_none(context) if take_list.shown_index(context.scene.thunder) < 0 else "",)
 
     def begin(self, context):
-        entry, rig = shown(context)
+        entry, rig = shown_take_and_rig(context)
         head.check_animatable(rig)
-        return "Committing", committing.commit(rig, entry, entry.voice, committing.chosen(context.scene, entry))
+        return "Committing", committing.commit(rig, entry, entry.voice, committing.choice_of(context.scene, entry))
 
     def finish(self, context, report):
         self.report({"INFO"}, report.sentence)
@@ -51,7 +51,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         return cls.bl_description.replace(" that is not committed yet", " again") if properties.again else cls.bl_description
 
     def begin(self, context):
-        self.done = dialogue.Done()
+        self.done = dialogue.CommitLog()
         return "Committing the dialogue", dialogue.commit_all(context.scene, self.done, self.again)
 
     @property

@@ -10,7 +10,7 @@ from ..scene.takes import dialogue, turns
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core.errors import BadRequest
-from .base import InstantWork, lasting
+from .base import InstantWork, keep_alive
 from .generate import PartialResults
 from .slices import SlicedWork
 
@@ -22,8 +22,14 @@ def _heads(context) -> list:
     return head.in_scene(context.scene) if context is not None and context.scene is not None else []
 
 
+def _items(heads: list, does: str) -> list[tuple[str, str, str]]:
+    """Heads as items of a property, each with what it does there."""
+    return [(obj.name, obj.name, f"“{obj.name}” {does}") for obj in heads]
+
+
+@keep_alive
 def _speakers(self, context):
-    return [*((obj.name, obj.name, f"“{obj.name}” speaks the strip") for obj in _heads(context)), _NO_SPEAKER]
+    return [*_items(_heads(context), "speaks the strip"), _NO_SPEAKER]
 
 
 class THUNDER_OT_cast_strip(InstantWork, bpy.types.Operator):
@@ -32,7 +38,7 @@ class THUNDER_OT_cast_strip(InstantWork, bpy.types.Operator):
     bl_label = "Choose Speaker"
 
     strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
-    speaker: bpy.props.EnumProperty(name="Speaker", items=lasting(_speakers), description="Head that speaks the strip")
+    speaker: bpy.props.EnumProperty(name="Speaker", items=_speakers, description="Head that speaks the strip")
 
     @classmethod
     def description(cls, context, properties):
@@ -52,13 +58,14 @@ class THUNDER_OT_go_to_strip(InstantWork, bpy.types.Operator):
 
     def act(self, context):
         dialogue.speak(context, self.strip)
-        context.scene.frame_set(compat.strip_span(strip.named(strip.scene_of_strips(context), self.strip))[0])
+        context.scene.frame_set(compat.strip_span(strip.by_name(strip.scene_of_strips(context), self.strip))[0])
 
 
+@keep_alive
 def _listeners(self, context):
     heads = _heads(context)
     speaker = dialogue.speaker_of(context.scene, self.strip, heads) if heads else None
-    return [(obj.name, obj.name, f"“{obj.name}” listens to the strip") for obj in heads if obj != speaker]
+    return _items([obj for obj in heads if obj != speaker], "listens to the strip")
 
 
 class THUNDER_OT_listen_to_strip(InstantWork, bpy.types.Operator):
@@ -67,17 +74,18 @@ class THUNDER_OT_listen_to_strip(InstantWork, bpy.types.Operator):
     bl_label = "Listener"
 
     strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
-    listener: bpy.props.EnumProperty(name="Listener", items=lasting(_listeners), description="Head that listens to the strip")
+    listener: bpy.props.EnumProperty(name="Listener", items=_listeners, description="Head that listens to the strip")
 
     def act(self, context):
         listener = context.scene.objects.get(self.listener)
-        if listener is None or strip.named(context.scene, self.strip) is None:
+        if listener is None or strip.by_name(context.scene, self.strip) is None:
             raise BadRequest("The head or the strip is gone: choose a listener again")
         dialogue.let_listen(context.scene, self.strip, listener)
 
 
+@keep_alive
 def _speakers_of_range(self, context):
-    return [(obj.name, obj.name, f"“{obj.name}” speaks the frames") for obj in _heads(context)]
+    return _items(_heads(context), "speaks the frames")
 
 
 class THUNDER_OT_mark_speaker(InstantWork, bpy.types.Operator):
@@ -86,10 +94,10 @@ class THUNDER_OT_mark_speaker(InstantWork, bpy.types.Operator):
     bl_label = "Mark Speaker"
 
     strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
-    speaker: bpy.props.EnumProperty(name="Speaker", items=lasting(_speakers_of_range), description="Head that speaks these frames")
+    speaker: bpy.props.EnumProperty(name="Speaker", items=_speakers_of_range, description="Head that speaks these frames")
 
     def act(self, context):
-        scene, one, speaker = context.scene, strip.named(context.scene, self.strip), context.scene.objects.get(self.speaker)
+        scene, one, speaker = context.scene, strip.by_name(context.scene, self.strip), context.scene.objects.get(self.speaker)
         if one is None or speaker is None:
             raise BadRequest("The head or the strip is gone: choose a speaker again")
         first, last = scene.frame_current, compat.strip_span(one)[1]
@@ -116,21 +124,21 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
     """Generate takes for every dialogue strip that has none yet, each on the head of its speaker"""
 
     bl_label = "Generate for All Dialogue Strips"
-    obstacles = (lambda context: "" if dialogue.wanting(context.scene) else dialogue.why_none(context.scene),)
+    obstacles = (lambda context: "" if dialogue.lines_to_generate(context.scene) else dialogue.why_none(context.scene),)
 
     def begin(self, context):
         scene, settings = context.scene, context.scene.thunder
-        todo = dialogue.wanting(scene)
-        client = connection.started()
+        todo = dialogue.lines_to_generate(scene)
+        client = connection.start_client()
         self.warnings = dialogue.warnings(scene, todo)
         self.pieces = [piece.sentence for piece in dialogue.pieces(scene)]
         self.takes, self.asked, self.strips = [], settings.count * len(todo), len(todo)
         return "Generating takes", dialogue.generate(client, scene, todo, settings.count, Sampling.of(settings), self.takes.append)
 
     def finish(self, context, left_out):
-        done = self.strips - len(left_out)
+        strips = self.strips - len(left_out)
         takes = len(self.takes)
-        self.report({"INFO"}, f"Generated {takes} take{'' if takes == 1 else 's'} for {done} strip{'' if done == 1 else 's'}")
+        self.report({"INFO"}, f"Generated {takes} take{'' if takes == 1 else 's'} for {strips} strip{'' if strips == 1 else 's'}")
         for sentence in self.pieces:
             self.report({"INFO"}, sentence)
         self.warn([*self.warnings, *(f"Skipped: {sentence}" for sentence in left_out)])

@@ -10,10 +10,10 @@ from ..scene.engine import connection
 from ..scene.host import jobs
 from ..scene.review import listening
 from ..scene.takes import take_list
-from ..scene.takes.direction import asking, looking, presets, similar, sliders, style_from
+from ..scene.takes.direction import asking, looking, presets, similar, sliders
 from ..thunder_core.animation import recording
 from ..thunder_core.errors import attempt, BadRequest, ThunderError
-from .base import ChoosesFile, chosen_head, InstantWork, lasting, NeedsShownTake, shown, why_busy, why_no_head
+from .base import ChoosesFile, chosen_head, InstantWork, keep_alive, NeedsShownTake, shown_take_and_rig, why_busy, why_no_head
 from .generate import PartialResults
 from .slices import SlicedWork
 
@@ -68,6 +68,7 @@ class THUNDER_OT_save_direction(_OfDirection, bpy.types.Operator):
         return f"Saved as {presets.save(direction, self.name)}"
 
 
+@keep_alive
 def _items(self, context):
     names = presets.all_presets().own()
     return [(name, name, f"Delete the preset “{name}”") for name in names] or [("", "None Saved Yet", "Save a direction first")]
@@ -81,7 +82,7 @@ class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
     bl_property = "name"
     obstacles = (lambda _: "" if presets.all_presets().own() else "You have not saved any preset; the bundled ones cannot be deleted",)
 
-    name: bpy.props.EnumProperty(name="Preset", items=lasting(_items), description="Preset to delete")
+    name: bpy.props.EnumProperty(name="Preset", items=_items, description="Preset to delete")
 
     def invoke(self, context, event):
         return context.window_manager.invoke_props_dialog(self)
@@ -98,8 +99,8 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
     obstacles = (lambda context: similar.why_not(take_list.shown_take(context.scene.thunder)),)
 
     def begin(self, context):
-        entry, _ = shown(context)
-        client = connection.started()
+        entry, _ = shown_take_and_rig(context)
+        client = connection.start_client()
         self.takes, self.asked, self.like = [], similar.COUNT, entry.name
         return "Generating takes", similar.sample(client, context, self.takes.append)
 
@@ -114,16 +115,16 @@ class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
     bl_label = "Update Eyes"
 
     def begin(self, context):
-        entry, rig = shown(context)
+        entry, rig = shown_take_and_rig(context)
         if sentence := looking.why_not(rig):
             raise BadRequest(sentence)
         entries = looking.entries_of(context.scene, entry.head, entry.voice)
         return "Aiming the eyes", jobs.stage(looking.update(context.scene, rig, entries), "Aiming the eyes")
 
     def outcome(self, counts):
-        done, left = counts
+        count, left = counts
         kept = f"; {left} edited or shaped stay{'s' if left == 1 else ''} as before" if left else ""
-        return f"Aimed the eyes of {done} take{'' if done == 1 else 's'}{kept}"
+        return f"Aimed the eyes of {count} take{'' if count == 1 else 's'}{kept}"
 
 
 class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):
@@ -137,14 +138,14 @@ class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):
     def begin(self, context):
         rig = chosen_head(context)
         first, last = listening.chosen_frames(context, rig, self.frames)
-        return "Reading the style", jobs.stage(style_from.of_animation(rig, context.scene, first, last), "Reading the animation")
+        return "Reading the style", jobs.stage(presets.style_of_animation(rig, context.scene, first, last), "Reading the animation")
 
     def finish(self, context, read):
         try:
             direction = sliders.ensure(chosen_head(context).owner)
         except ThunderError as error:  # the head was removed meanwhile
             return self.fail(error)
-        self.report({"INFO"}, style_from.put(direction, read))
+        self.report({"INFO"}, presets.use_style(direction, read))
 
 
 class THUNDER_OT_style_from_file(ChoosesFile, InstantWork, bpy.types.Operator):
@@ -159,5 +160,5 @@ class THUNDER_OT_style_from_file(ChoosesFile, InstantWork, bpy.types.Operator):
     def act(self, context):
         if not os.path.basename(self.filepath):
             raise BadRequest("No file was chosen: choose a recording")
-        read = style_from.of_file(bpy.path.abspath(self.filepath))
-        return style_from.put(sliders.ensure(chosen_head(context).owner), read)
+        read = presets.style_of_file(bpy.path.abspath(self.filepath))
+        return presets.use_style(sliders.ensure(chosen_head(context).owner), read)

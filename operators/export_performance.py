@@ -60,10 +60,10 @@ class THUNDER_OT_export_performance(InstantWork, bpy.types.Operator):
     def check(self, context):
         """Keep the file's ending that of the format; whether it changed."""
         stem, suffix = os.path.splitext(self.filepath)
-        wanted = (stem if suffix.lower() in _SUFFIXES else self.filepath) + export.FORMATS[self.form].suffix
-        changed = wanted != self.filepath and bool(os.path.basename(self.filepath))
+        path = (stem if suffix.lower() in _SUFFIXES else self.filepath) + export.FORMATS[self.form].suffix
+        changed = path != self.filepath and bool(os.path.basename(self.filepath))
         if changed:
-            self.filepath = wanted
+            self.filepath = path
         return changed
 
     def draw(self, context):

@@ -19,7 +19,7 @@ def _channels(self, context, text):
 
 class _NeedsFlameHead(Explained):
     obstacles = (
-        lambda context: "" if flame.chosen(context) else "No head from a FLAME file is selected: add one with Head from FLAME File",
+        lambda context: "" if flame.chosen_mesh(context) else "No head from a FLAME file is selected: add one with Head from FLAME File",
     )
 
 
@@ -27,7 +27,7 @@ class _OfFlameHead(_NeedsFlameHead, InstantWork):
     """An operator whose `change(context, rig)` acts on the chosen FLAME head and returns what to report."""
 
     def act(self, context):
-        return self.change(context, head.resolve(flame.chosen(context)))
+        return self.change(context, head.resolve(flame.chosen_mesh(context)))
 
 
 class THUNDER_OT_preview_retarget(_OfFlameHead, bpy.types.Operator):
@@ -93,7 +93,7 @@ class THUNDER_OT_check_with_smplx(_NeedsFlameHead, SlicedWork, bpy.types.Operato
         path = self.filepath or (chosen.flame_file if chosen else "")
         if not path:
             raise BadRequest("No FLAME file is chosen: choose the one that this head was made from")
-        rig, model = head.resolve(flame.chosen(context)), flame.load(path, "choose the FLAME file that this head was made from")
+        rig, model = head.resolve(flame.chosen_mesh(context)), flame.load(path, "choose the FLAME file that this head was made from")
         return "Checking with smplx", flame_parameters.compare(connection.client(), context.scene, rig, model)
 
     def outcome(self, answer):

@@ -54,17 +54,17 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         return attempt(strip.find, context)[1] or no_head or attempt(head.check_animatable, rig)[1] or cls.__doc__
 
     def begin(self, context):
-        settings, client = context.scene.thunder, connection.started() if self.strip else None
+        settings, client = context.scene.thunder, connection.start_client() if self.strip else None
         if self.strip:
             new_lines.choose(context, self.strip)
         voice = strip.find(context)
         rig = head.find(context.scene, context.object)
         head.check_animatable(rig)
-        client = client or connection.started()
+        client = client or connection.start_client()
         self.takes, self.asked, self.voice, self.warning = [], settings.count, voice.name, strip.warning(voice)
         self.strip_name, self.strip_scene = voice.strip, voice.scene
         sampling = replace(Sampling.of(settings), listening=settings.head_role == "LISTENS")
-        sampling = asking.directed(sampling, rig.owner, voice)
+        sampling = asking.add_direction(sampling, rig.owner, voice)
         seed = unused_seed(context.scene, rig.mesh, voice, sampling)
         self.again = is_sampled(context.scene, rig.mesh, voice.name, seed, sampling)
         steps = generation.generate(client, voice, context.scene, rig, settings.count, seed, sampling, self.takes.append)
@@ -92,9 +92,9 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
             transcript.ensure(context.scene, self.voice)  # the panel has the field for it
         if self.again:
             self.report({"INFO"}, "These takes were there already: unlock the seed for new ones")
-        if self.strip_name and strip.named(bpy.data.scenes.get(self.strip_scene), self.strip_name) is None:
-            gone = f"The strip “{self.strip_name}” is gone: it was deleted, or its adding undone, while takes arrived"
-            self.report({"WARNING"}, f"{gone}. Choose its sound again")
+        if self.strip_name and strip.by_name(bpy.data.scenes.get(self.strip_scene), self.strip_name) is None:
+            sentence = f"The strip “{self.strip_name}” is gone: it was deleted, or its adding undone, while takes arrived"
+            self.report({"WARNING"}, f"{sentence}. Choose its sound again")
 
 
 _RESYNCED = {
@@ -115,13 +115,13 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
 
     @classmethod
     def why_not(cls, context):
-        if (busy := super().why_not(context)) or fingerprint.stale(context.scene):
+        if (busy := super().why_not(context)) or fingerprint.stale_takes(context.scene):
             return busy
-        gone = len(fingerprint.removed(context.scene))
-        return f"The voice of {gone} takes is gone, all others match theirs" if gone else "All takes match their voice"
+        count = len(fingerprint.takes_without_voice(context.scene))
+        return f"The voice of {count} takes is gone, all others match theirs" if count else "All takes match their voice"
 
     def begin(self, context):
-        client = connection.started() if resync.needs_engine(context.scene) else None
+        client = connection.start_client() if resync.needs_engine(context.scene) else None
         self.kinds = []
         return "Re-syncing takes", resync.resync(client, context.scene, self.kinds)
 

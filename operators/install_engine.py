@@ -199,7 +199,7 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
 
     def ask(self):
         answer = yield from generation.ask(connection.client(), "hello", (0.1, 1.0), "Starting engine")
-        connection.tell(answer)
+        connection.keep_answer(answer)
         yield Step(1.0, "Engine is running")
 
 

@@ -24,7 +24,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
         rig = head.find(context.scene, context.object)
         first, last = listening.frame_range(context, rig)
         voice = strip.current(context)  # without a voice the sound has an average timbre
-        client = connection.started()
+        client = connection.start_client()
         edited = context.scene.thunder.listen_range == "EDITED"
         self.whole = (first, last) if edited else None
         return "Listening", live_score.listen(client, context.scene, rig, voice, first, last, edited)
@@ -80,7 +80,7 @@ class THUNDER_OT_check(SlicedWork, bpy.types.Operator):
     obstacles = (why_no_head,)
 
     def begin(self, context):
-        return "Checking", checking.check(connection.started(), context.scene, chosen_head(context))
+        return "Checking", checking.check(connection.start_client(), context.scene, chosen_head(context))
 
     def outcome(self, findings):
         return checking.summary(findings)
@@ -89,13 +89,13 @@ class THUNDER_OT_check(SlicedWork, bpy.types.Operator):
 def _why_none_listed(context) -> str:
     """The reason why no finding of the chosen head is chosen in the list, "" if one is."""
     rig, sentence = attempt(chosen_head, context)
-    is_listed = rig is not None and checking.of_head(context.scene, rig) is not None and checking.chosen(context.scene) is not None
+    is_listed = rig is not None and checking.of_head(context.scene, rig) is not None and checking.chosen_finding(context.scene) is not None
     return "" if is_listed else sentence or "Press Check first: there is nothing in its list"
 
 
 def _better_take(context):
     """The take that does the chosen finding right, None for none."""
-    return checking.better_take(context.scene, chosen_head(context), checking.chosen(context.scene)[1])
+    return checking.better_take(context.scene, chosen_head(context), checking.chosen_finding(context.scene)[1])
 
 
 class _OnFinding(Explained):
@@ -129,23 +129,23 @@ class THUNDER_OT_go_to_finding(_OnFinding, InstantWork, bpy.types.Operator):
             later = [place for place in order if checked.findings[place].first > now]
             earlier = [place for place in order if checked.findings[place].first < now]
             checked.index = (later or order)[0] if self.to == "NEXT" else (earlier or order)[-1]
-        checking.go(context, checking.chosen(context.scene)[0])
+        checking.go(context, checking.chosen_finding(context.scene)[0])
 
 
 class THUNDER_OT_fix_finding(_OnFinding, SlicedWork, bpy.types.Operator):
     """Mend the problem by the smallest change: few keys of your own animation, or the shape of the shown take"""
 
     bl_label = "Fix"
-    obstacles = (lambda context: mending.why_not(checking.chosen(context.scene)[1]),)
+    obstacles = (lambda context: mending.why_not(checking.chosen_finding(context.scene)[1]),)
 
     def begin(self, context):
-        rig, (_, finding) = chosen_head(context), checking.chosen(context.scene)
+        rig, (_, finding) = chosen_head(context), checking.chosen_finding(context.scene)
         head.check_animatable(rig)
         steps = mending.mend(context.scene, rig, finding, context.scene.thunder_check.start)
         return "Fixing", jobs.stage(steps, "Changing keys")
 
     def finish(self, context, mended):
-        if (chosen := checking.chosen(context.scene)) is not None:
+        if (chosen := checking.chosen_finding(context.scene)) is not None:
             checking.drop(context.scene, chosen[0])
         live_score.live.look()
         self.report({"INFO"}, mended.sentence)
@@ -160,7 +160,7 @@ class THUNDER_OT_show_better_take(_OnFinding, InstantWork, bpy.types.Operator):
     def act(self, context):
         better, settings = _better_take(context), context.scene.thunder
         take_list.show(settings, list(settings.takes).index(better))
-        checking.go(context, checking.chosen(context.scene)[0])
+        checking.go(context, checking.chosen_finding(context.scene)[0])
         return f"Shown: “{better.name}”. My Animation brings your own back"
 
 
@@ -170,7 +170,7 @@ class THUNDER_OT_ignore_finding(_OnFinding, InstantWork, bpy.types.Operator):
     bl_label = "Ignore"
 
     def act(self, context):
-        checking.ignore(context.scene, chosen_head(context), *checking.chosen(context.scene))
+        checking.ignore(context.scene, chosen_head(context), *checking.chosen_finding(context.scene))
 
 
 class THUNDER_OT_list_ignored(InstantWork, bpy.types.Operator):

@@ -7,7 +7,7 @@ import bpy
 
 from ..scene.heads import channel_preview, character, controls, detection, head, head_state, mapping_table, pose_assets
 from ..thunder_core.errors import ThunderError
-from .base import chosen_head, InstantWork, lasting, OnCharacter, why_no_head, why_not_in_object_mode
+from .base import chosen_head, InstantWork, keep_alive, OnCharacter, why_no_head, why_not_in_object_mode
 
 
 class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
@@ -123,9 +123,10 @@ class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):
 
     def change(self, context, obj):
         plan = character.plan_of(obj)
-        mapping_table.keep_plan(context.scene, obj, replace(character.mirrored(plan), name=plan.name))
+        mapping_table.keep_plan(context.scene, obj, replace(character.swap_sides(plan), name=plan.name))
 
 
+@keep_alive
 def _items(self, context):
     named = [(name, name, f"Use the saved mapping “{name}”") for name in mapping_table.presets().names()]
     return named or [("", "None Saved Yet", "Save a mapping first")]
@@ -157,7 +158,7 @@ class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
     bl_label = "Load Mapping"
     obstacles = (lambda _: "" if mapping_table.presets().names() else "No mapping was saved yet: press Save as Preset first",)
 
-    name: bpy.props.EnumProperty(name="Preset", items=lasting(_items), description="Saved mapping")
+    name: bpy.props.EnumProperty(name="Preset", items=_items, description="Saved mapping")
 
     def change(self, context, obj):
         mapping_table.keep_plan(context.scene, obj, replace(mapping_table.preset(self.name), parts=()))

@@ -9,14 +9,15 @@ from ..scene.engine import connection
 from ..scene.host import jobs
 from ..scene.takes import keep, mix, take_list
 from ..thunder_core.errors import attempt, BadRequest
-from .base import InstantWork, lasting, NeedsShownTake, shown, why_none_shown
+from .base import InstantWork, keep_alive, NeedsShownTake, shown_take_and_rig, why_none_shown
 from .generate import PartialResults
 from .slices import SlicedWork
 
 
+@keep_alive
 def _takes(self, context):
     listed = [] if context is None else mix.candidates(context)
-    return [(entry.action.name, entry.name, entry.tooltip, place) for place, entry in enumerate(listed)]
+    return [(entry.action.name, entry.name, entry.tooltip, index) for index, entry in enumerate(listed)]
 
 
 class THUNDER_OT_choose_part(InstantWork, bpy.types.Operator):
@@ -25,7 +26,7 @@ class THUNDER_OT_choose_part(InstantWork, bpy.types.Operator):
     bl_label = "Choose Take"
 
     part: bpy.props.EnumProperty(name="Part", items=mix.PART_ITEMS, description="Part of the face")
-    take: bpy.props.EnumProperty(name="Take", items=lasting(_takes), description="Take used for this part")
+    take: bpy.props.EnumProperty(name="Take", items=_takes, description="Take used for this part")
 
     def act(self, context):
         setattr(context.scene.thunder_mix, self.part, bpy.data.actions[self.take])
@@ -92,7 +93,7 @@ class THUNDER_OT_keep_frames(NeedsShownTake, InstantWork, bpy.types.Operator):
 
     def act(self, context):
         scene = context.scene
-        entry, rig = shown(context)
+        entry, rig = shown_take_and_rig(context)
         if self.which == "PREVIEW":
             if not scene.use_preview_range:
                 raise BadRequest("There is no preview range: set one in the timeline (P)")
@@ -138,7 +139,7 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
 
     def begin(self, context):
         _check_kept(context)  # before the engine is started
-        client = connection.started()
+        client = connection.start_client()
         self.takes, self.asked = [], context.scene.thunder_keep.count
         return "Regenerating the rest", keep.resample(client, context, self.takes.append)
 
@@ -153,5 +154,5 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
 
 def _check_kept(context) -> None:
     """Raise ThunderError unless a part of the shown take is kept, and not all of it."""
-    entry, rig = shown(context)
-    keep.kept(context.scene, rig, entry, max(1, entry.last - entry.first))
+    entry, rig = shown_take_and_rig(context)
+    keep.masks_of(context.scene, rig, entry, max(1, entry.last - entry.first))

@@ -35,7 +35,7 @@ class THUNDER_OT_record(SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         # While somebody speaks, the engine loads what the first take needs.
-        connection.started().request("hello")
+        connection.start_client().request("hello")
         preferences = connection.preferences()
         self.scene = scene_of(context).name
         self.recording = recording.Recording(connection.recorder(), scene_of(context), preferences.microphone if preferences else "")

@@ -8,7 +8,7 @@ from ..scene.takes import take_list
 from ..scene.takes.direction.live import is_dragging_keys
 from ..scene.takes.shape import applying, sliders, strength
 from ..scene.takes.shape.stored import is_shaped
-from .base import InstantWork, NeedsShownTake, shown
+from .base import InstantWork, NeedsShownTake, shown_take_and_rig
 from .slices import SlicedWork
 
 
@@ -18,28 +18,30 @@ class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):
     bl_label = "Update Shape"
 
     def begin(self, context):
-        entry, rig = shown(context)
+        entry, rig = shown_take_and_rig(context)
         return "Shaping", jobs.stage(applying.apply(rig, entry), "Shaping the take")
 
 
-class THUNDER_OT_add_closure(NeedsShownTake, SlicedWork, bpy.types.Operator):
+class _AtFrame(NeedsShownTake, SlicedWork):
+    """An operator whose generator `change(rig, entry, frame)` changes the shown take at the current frame."""
+
+    def begin(self, context):
+        entry, rig = shown_take_and_rig(context)
+        return self.bl_label, jobs.stage(self.change(rig, entry, context.scene.frame_current_final), self.bl_label)
+
+
+class THUNDER_OT_add_closure(_AtFrame, bpy.types.Operator):
     """Close the lips at the current frame, as for M, B or P"""
 
     bl_label = "Close Lips"
-
-    def begin(self, context):
-        entry, rig = shown(context)
-        return self.bl_label, jobs.stage(applying.close_lips(rig, entry, context.scene.frame_current_final), self.bl_label)
+    change = staticmethod(applying.close_lips)
 
 
-class THUNDER_OT_remove_closure(NeedsShownTake, SlicedWork, bpy.types.Operator):
+class THUNDER_OT_remove_closure(_AtFrame, bpy.types.Operator):
     """Remove the lip closure at or next to the current frame"""
 
     bl_label = "Open Lips"
-
-    def begin(self, context):
-        entry, rig = shown(context)
-        return self.bl_label, jobs.stage(applying.open_lips(rig, entry, context.scene.frame_current_final), self.bl_label)
+    change = staticmethod(applying.open_lips)
 
 
 class THUNDER_OT_reset_shape(NeedsShownTake, InstantWork, bpy.types.Operator):
@@ -53,7 +55,7 @@ class THUNDER_OT_reset_shape(NeedsShownTake, InstantWork, bpy.types.Operator):
     )
 
     def act(self, context):
-        entry, _ = shown(context)
+        entry, _ = shown_take_and_rig(context)
         sliders.reset(entry)
 
 
@@ -63,7 +65,7 @@ class THUNDER_OT_animate_emotion(NeedsShownTake, InstantWork, bpy.types.Operator
     bl_label = "Animate Strength"
 
     def act(self, context):
-        entry, rig = shown(context)
+        entry, rig = shown_take_and_rig(context)
         strength.animate_strength(rig, entry)
 
 
@@ -73,7 +75,7 @@ class THUNDER_OT_still_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
     bl_label = "Remove Strength Curve"
 
     def act(self, context):
-        entry, rig = shown(context)
+        entry, rig = shown_take_and_rig(context)
         strength.still_strength(rig, entry)
         sliders.follow(entry)
 

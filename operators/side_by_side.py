@@ -31,10 +31,10 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
 
     @classmethod
     def description(cls, context, properties):
-        return "Leave the grid and show the take of the selected head" if grid.running() else cls.__doc__
+        return "Leave the grid and show the take of the selected head" if grid.is_running() else cls.__doc__
 
     def invoke(self, context, event):
-        if grid.running():
+        if grid.is_running():
             playback.stop()
             return _leave(self)
         self.watches = False
@@ -44,7 +44,7 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
         """Esc always ends it: while the heads are set up and while they play, wherever the mouse is."""
         escape = event.type == "ESC" and event.value == "PRESS"
         if self.watches:
-            if not grid.running():
+            if not grid.is_running():
                 return {"FINISHED"}
             if not escape:
                 return {"PASS_THROUGH"}
@@ -60,7 +60,7 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
         grid.leave()
 
     def execute(self, context):
-        return _leave(self) if grid.running() else super().execute(context)
+        return _leave(self) if grid.is_running() else super().execute(context)
 
     def begin(self, context):
         if not bpy.app.background and grid.viewport(context) is None:
@@ -107,8 +107,8 @@ def _loudness(context, entry):
 
 def _image_editors(context) -> list:
     """(window, area) of all Image editors that are open."""
-    there = ((window, area) for window in context.window_manager.windows for area in window.screen.areas)
-    return [(window, area) for window, area in there if area.type == "IMAGE_EDITOR"]
+    areas = ((window, area) for window in context.window_manager.windows for area in window.screen.areas)
+    return [(window, area) for window, area in areas if area.type == "IMAGE_EDITOR"]
 
 
 def _open(context, image) -> None:

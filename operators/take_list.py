@@ -10,10 +10,11 @@ from ..scene.heads import head
 from ..scene.host.jobs import Step
 from ..scene.takes import browsing, generation, take_list
 from ..thunder_core.errors import BadRequest
-from .base import InstantWork, NeedsShownTake, NeedsTakes, shown, why_none_shown
+from .base import InstantWork, NeedsShownTake, NeedsTakes, shown_take_and_rig, why_none_shown
 from .slices import SlicedWork
 
 _MOST_NAMED = 6  # takes that a message names
+LETTERS = 110  # per line of the list
 
 
 class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
@@ -40,10 +41,10 @@ class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
         """Index of the take `step` rows further in the list as drawn; from none to its first or last."""
         settings = context.scene.thunder
         order = browsing.order(context) or list(range(len(settings.takes)))
-        shown = take_list.shown_index(settings)
-        if shown not in order:
+        index = take_list.shown_index(settings)
+        if index not in order:
             return order[0 if self.step > 0 else -1]
-        return order[(order.index(shown) + self.step) % len(order)]
+        return order[(order.index(index) + self.step) % len(order)]
 
 
 class THUNDER_OT_flip_take(NeedsTakes, InstantWork, bpy.types.Operator):
@@ -177,7 +178,7 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
     def _places(self, context) -> list[int]:
         """Indices of the takes to choose from."""
         if self.which == "EARLIER":
-            return take_list.earlier(context)
+            return take_list.earlier_takes(context)
         entries = context.scene.thunder.takes
         places = range(len(entries)) if self.which == "LOST" else take_list.of_voice(context)
         return [place for place in places if self.which != "UNSTARRED" or not entries[place].folded]
@@ -221,7 +222,7 @@ class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):
     """Add takes of this file that are in no list, such as takes appended from another file"""
 
     bl_label = "Add Unlisted Takes"
-    obstacles = (lambda context: "" if take_list.unlisted(context.scene) else "All takes of this file are listed",)
+    obstacles = (lambda context: "" if take_list.unlisted_actions(context.scene) else "All takes of this file are listed",)
 
     def act(self, context):
         count = take_list.adopt(context.scene, head.find(context.scene, context.object))
@@ -256,9 +257,6 @@ def _report_kept(operator, kept: list[str]) -> None:
         )
 
 
-LETTERS = 110  # per line of the list
-
-
 class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Say what was sampled at the current frame, what each later step changed there, and for which sound or event"""
 
@@ -266,16 +264,16 @@ class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
     bl_options = set()
 
     def begin(self, context):
-        entry, _ = shown(context)
+        entry, _ = shown_take_and_rig(context)
         self.title = f"{entry.name}, frame {context.scene.frame_current}"
-        return "Explaining a frame", generation.explain(connection.started(), context.scene, entry, context.scene.frame_current)
+        return "Explaining a frame", generation.explain(connection.start_client(), context.scene, entry, context.scene.frame_current)
 
     def finish(self, context, lines):
         def draw(menu, _):
             column = menu.layout.column(align=True)
             for line in lines:
-                for place, part in enumerate(textwrap.wrap(line, LETTERS)):
-                    column.label(text=part, icon="BLANK1" if place else "DOT")
+                for index, part in enumerate(textwrap.wrap(line, LETTERS)):
+                    column.label(text=part, icon="BLANK1" if index else "DOT")
 
         self.report({"INFO"}, f"{self.title}: {lines[0]}")
         if not bpy.app.background and context.window is not None:

@@ -3,11 +3,12 @@
 
 import bpy
 
+from ..scene.animation import display
 from ..scene.heads import head
 from ..scene.media import assets
 from ..scene.takes import provenance, take_list
 from ..thunder_core.errors import BadRequest
-from .base import chosen_head, InstantWork, NeedsShownTake, shown, why_no_head
+from .base import chosen_head, InstantWork, NeedsShownTake, shown_take_and_rig, why_no_head
 from .slices import SlicedWork
 
 
@@ -32,7 +33,7 @@ class THUNDER_OT_save_take_asset(NeedsShownTake, InstantWork, bpy.types.Operator
     bl_label = "Save Take as Asset"
 
     def act(self, context):
-        entry, rig = shown(context)
+        entry, rig = shown_take_and_rig(context)
         assets.save_take(context.scene, rig, entry)
         return f"“{entry.name}” is an asset of this file: save it, and find it in the Asset Browser under Thunder"
 
@@ -64,15 +65,15 @@ class THUNDER_OT_apply_asset(InstantWork, bpy.types.Operator):
         elif not self.action and asset is not None:
             self.action, self.library = asset.name, "" if asset.local_id is not None else asset.full_library_path
         head.check_animatable(rig)
-        with assets.opened(self.action, self.library) as action:
-            if provenance.kept(action) is not None:
+        with assets.open_asset(self.action, self.library) as action:
+            if provenance.source_of(action) is not None:
                 return self._show(context, rig, action)
             if not assets.apply(rig, action, self.strength, context.scene.tool_settings.use_keyframe_insert_auto):
                 raise BadRequest(f"“{action.name}” moves nothing of “{rig.owner.name}”: it is a pose of another character")
 
     def _show(self, context, rig, action):
         """Show a take, listed where it is not yet."""
-        settings = context.scene.thunder
-        if not any(entry.action == action for entry in settings.takes) and not take_list.adopt(context.scene, rig, [action]):
+        if take_list.entry_of(context.scene, action) is None and not take_list.adopt(context.scene, rig, [action]):
             raise BadRequest(f"What the take “{action.name}” was made of is damaged: choose another")
-        take_list.show(settings, next(place for place, entry in enumerate(settings.takes) if entry.action == action))
+        entry = take_list.entry_of(context.scene, action)
+        display.show(take_list.rig_of(context.scene, entry), entry)

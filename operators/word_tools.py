@@ -8,12 +8,12 @@ from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import handlers, jobs
 from ..scene.review import listening, word_track
-from ..scene.takes import keep, mix, word_places
+from ..scene.takes import keep, mix, take_list, word_places
 from ..scene.takes.direction.word_marks import LABELS, WORD_KINDS
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.face.mixing import PARTS
-from .base import Explained, InstantWork, NeedsShownTake, shown, why_no_audio
+from .base import Explained, InstantWork, NeedsShownTake, shown_take_and_rig, why_no_audio
 from .generate import PartialResults
 from .slices import SlicedWork
 
@@ -28,6 +28,8 @@ SOUNDS = (
     ("L", "L", "Tongue behind the teeth"), ("TH", "TH", "Tongue between the teeth"), ("S", "S", "Teeth together"),
     ("SH", "SH CH J", "Teeth together, lips forward"), ("R", "R", "Lips a little forward"), ("K", "K G N T D", "Made behind the teeth"),
 )  # fmt: skip
+EDGE_PIXELS = 5  # distance from an edge of a word within which it is dragged
+_KEYS = (("thunder.hover_words", "MOUSEMOVE", {"value": "ANY"}, {}), ("thunder.click_word", "LEFTMOUSE", {"value": "PRESS"}, {}))
 
 
 class OnWord(Explained):
@@ -81,7 +83,7 @@ def _loop(context, place: word_places.Place) -> None:
     scene, (first, last) = context.scene, place.frames
     scene.use_preview_range = True
     scene.frame_preview_start, scene.frame_preview_end = first - round(PRE_ROLL * place.fps), last + round(AFTER * place.fps)
-    word_places.hold(scene, place)
+    word_places.remember_loop(scene, place)
     scene.frame_set(scene.frame_preview_start)
 
 
@@ -95,7 +97,7 @@ class THUNDER_OT_hear_word(OnWord, SlicedWork, bpy.types.Operator):
         self.place, voice = word_places.current(context), strip.find(context)
         rig = head.find(context.scene, context.object)
         first, last = self.place.around(AROUND)
-        return "Listening", listening.listen(connection.started(), context.scene, rig, voice, max(first, int(voice.clock.start)), last)
+        return "Listening", listening.listen(connection.start_client(), context.scene, rig, voice, max(first, int(voice.clock.start)), last)
 
     def finish(self, context, frames):
         self.report({"INFO"}, f"Generated speech for frames {frames[0]}–{frames[1]}")
@@ -117,7 +119,7 @@ class THUNDER_OT_mark_word(OnWord, InstantWork, bpy.types.Operator):
     def act(self, context):
         place = word_places.current(context)
         is_marked = word_places.toggle(context, place, self.kind)
-        word_track.redraw()
+        jobs.redraw(jobs.TIMELINES)
         name = f"“{place.text}”" if place.text else "The place"
         return f"{name} is marked: {LABELS[self.kind][0]}" if is_marked else f"{name} is not marked any more"
 
@@ -132,11 +134,11 @@ class THUNDER_OT_correct_sound(OnWord, InstantWork, bpy.types.Operator):
 
     def act(self, context):
         line = word_places.line(context)
-        there = line.sounds(line.current(context.scene))
-        if self.number >= len(there):
-            raise BadRequest(f"The word has {len(there)} sounds: choose one of them")
-        word_places.set_sound(context, there[self.number][0], self.sound)
-        word_track.redraw()
+        sounds = line.sounds(line.current(context.scene))
+        if self.number >= len(sounds):
+            raise BadRequest(f"The word has {len(sounds)} sounds: choose one of them")
+        word_places.set_sound(context, sounds[self.number][0], self.sound)
+        jobs.redraw(jobs.TIMELINES)
 
 
 class THUNDER_OT_clear_word(OnWord, InstantWork, bpy.types.Operator):
@@ -146,7 +148,7 @@ class THUNDER_OT_clear_word(OnWord, InstantWork, bpy.types.Operator):
 
     def act(self, context):
         count = word_places.clear(context, word_places.current(context))
-        word_track.redraw()
+        jobs.redraw(jobs.TIMELINES)
         return f"Removed {count} mark{'s' * (count != 1)}"
 
 
@@ -161,7 +163,7 @@ class THUNDER_OT_move_word(OnWord, InstantWork, bpy.types.Operator):
     def act(self, context):
         place = word_places.current(context)
         word_places.move(context, place, place.start + self.start / place.fps, place.end + self.end / place.fps)
-        word_track.redraw()
+        jobs.redraw(jobs.TIMELINES)
 
 
 class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
@@ -185,7 +187,7 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
         word = line.current(context.scene)
         place = word if is_word else line.phrase(word)
         self.is_clear = is_word and line.is_clear(word)
-        self.takes, self.asked, client = [], READINGS, connection.started()
+        self.takes, self.asked, client = [], READINGS, connection.start_client()
         free = place.frames, ("mouth",) if is_word else PARTS
         return "Retaking", keep.resample(client, context, self.takes.append, READINGS, free)
 
@@ -202,9 +204,9 @@ class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operato
     take: StringProperty(name="Take", description="Action of the take whose mouth is used")
 
     def begin(self, context):
-        lead, _ = shown(context)
+        lead, _ = shown_take_and_rig(context)
         action = bpy.data.actions.get(self.take)
-        if mix.entry_of(context.scene, action) is None:
+        if take_list.entry_of(context.scene, action) is None:
             raise BadRequest("This take was deleted: choose another")
         place = word_places.current(context)
         (first, last), fade = place.frames, max(1, round(FADE_SECONDS * place.fps))
@@ -214,9 +216,6 @@ class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operato
 
     def outcome(self, entry):
         return f"Created take “{entry.name}”"
-
-
-EDGE_PIXELS = 5  # distance from an edge of a word within which it is dragged
 
 
 class _OverTrack:
@@ -284,5 +283,4 @@ def _edges(place: word_places.Place) -> tuple[float, float]:
     return place.origin + place.start * place.fps, place.origin + place.end * place.fps
 
 
-_KEYS = (("thunder.hover_words", "MOUSEMOVE", {"value": "ANY"}, {}), ("thunder.click_word", "LEFTMOUSE", {"value": "PRESS"}, {}))
 register, unregister = handlers.registration(keymap="View2D", keys=_KEYS)

@@ -7,13 +7,15 @@ import bpy
 from bpy.props import StringProperty
 
 from ..scene.engine import connection
-from ..scene.review import word_track
+from ..scene.host import jobs
 from ..scene.takes import take_list, transcript, words
 from ..scene.voice import fingerprint, strip
 from ..thunder_core import subtitles
 from ..thunder_core.errors import attempt, BadRequest
-from .base import ChoosesFile, InstantWork, NeedsShownTake, shown
+from .base import ChoosesFile, InstantWork, NeedsShownTake, shown_take_and_rig
 from .slices import SlicedWork
+
+WIDTH, LETTERS = 640, 100  # width of the wide field, pixels, and letters per line
 
 
 class FindsWords(SlicedWork):
@@ -28,10 +30,10 @@ class FindsWords(SlicedWork):
     def begin(self, context):
         voice = strip.find(context)
         text = self.text(context, voice)
-        return "Finding words", words.find(connection.started(), voice, text)
+        return "Finding words", words.find(connection.start_client(), voice, text)
 
     def finish(self, context, found):
-        word_track.redraw()
+        jobs.redraw(jobs.TIMELINES)
         self.report({"INFO"}, found.sentence)
         self.warn([found.warning])
 
@@ -73,16 +75,13 @@ class THUNDER_OT_read_transcript(ChoosesFile, FindsWords, bpy.types.Operator):
         return SlicedWork.invoke(self, context, None)
 
 
-WIDTH, LETTERS = 640, 100  # width of the wide field, pixels, and letters per line
-
-
 class THUNDER_OT_add_transcript(NeedsShownTake, InstantWork, bpy.types.Operator):
     """Enter what the voice of the shown take says"""
 
     bl_label = "Add Transcript"
 
     def act(self, context):
-        entry, _ = shown(context)
+        entry, _ = shown_take_and_rig(context)
         transcript.ensure(context.scene, entry.voice)
 
 
@@ -93,13 +92,13 @@ class THUNDER_OT_edit_transcript(NeedsShownTake, bpy.types.Operator):
     bl_options = {"UNDO", "INTERNAL"}
 
     def invoke(self, context, event):
-        entry, _ = shown(context)
+        entry, _ = shown_take_and_rig(context)
         transcript.ensure(context.scene, entry.voice)
         return context.window_manager.invoke_props_dialog(self, width=WIDTH)
 
     def draw(self, context):
         layout = self.layout
-        record = transcript.of(context.scene, shown(context)[0].voice)
+        record = transcript.of(context.scene, shown_take_and_rig(context)[0].voice)
         layout.prop(record, "text", text="", placeholder="What the voice says")
         lines = layout.column(align=True)
         lines.scale_y = 0.7
@@ -126,8 +125,8 @@ class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator
         return attempt(strip.find, context)[1] or cls.__doc__
 
     def begin(self, context):
-        entry, _ = shown(context)
-        return "Correcting closures", transcript.correct(connection.started(), context, entry)
+        entry, _ = shown_take_and_rig(context)
+        return "Correcting closures", transcript.correct(connection.start_client(), context, entry)
 
     def finish(self, context, changes):
         self.report({"INFO"}, changes.sentence)

@@ -7,7 +7,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import build, character, family, flame, head, library_override, living, mapping_table
-from ..thunder_core.errors import ThunderError
+from ..thunder_core.errors import attempt, ThunderError
 from ..thunder_core.face import conventions
 from .tab import buttons, offer_editable, props, tune, wrapped_label
 
@@ -87,11 +87,10 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         if instance is not None and (scene.thunder.head or context.object) == instance:
             offer_editable(layout, context, f"“{instance.name}”")
             return
-        try:
-            obj = mapping_table.face(scene, context.object)
-            plan = character.plan_of(obj)
-        except ThunderError as error:
-            wrapped_label(layout, str(error), context)
+        obj, problem = attempt(mapping_table.face, scene, context.object)
+        plan, problem = attempt(character.plan_of, obj) if obj is not None else (None, problem)
+        if plan is None:
+            wrapped_label(layout, problem, context)
             return
         row = layout.row(align=True)
         row.label(text=f"{obj.name}: {plan.name}" if plan.rules or plan.joints else f"{obj.name}: not mapped", icon="USER")
@@ -118,7 +117,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         layout.label(text=", ".join(keys + names), icon="OUTLINER_OB_GROUP_INSTANCE")
 
     def _losses(self, layout, context, resolved):
-        lost = conventions.missing(character.used(resolved.plan, resolved.bound), head.channel_names())
+        lost = conventions.missing(character.used_sources(resolved.plan, resolved.bound), head.channel_names())
         every = len(conventions.missing((), head.channel_names()))
         if not lost:
             layout.label(text="All Controls Found", icon="CHECKMARK")
@@ -182,11 +181,11 @@ class THUNDER_PT_flame(OfData, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        return _chosen(context) is not None and flame.chosen(context) is not None
+        return _chosen(context) is not None and flame.chosen_mesh(context) is not None
 
     def draw(self, context):
         layout = self.layout
-        mesh = flame.chosen(context)
+        mesh = flame.chosen_mesh(context)
         armature = build.armature_of(mesh)
         names = flame.names_of(mesh, armature)
         layout.label(text=f"{mesh.name}: {len(names)} expression directions", icon="USER")

@@ -26,8 +26,8 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         scene = context.scene
         silent = dialogue.is_silent(scene, item.name)
-        there = dict.fromkeys(turn.head for turn in turns.of_strip(scene, item)) if item.type == "SOUND" else {}
-        speaker = next(iter(there), None) or dialogue.speaker_of(scene, item.name, [scene.objects[name] for name in _heads])
+        speakers = dict.fromkeys(turn.head for turn in turns.of_strip(scene, item)) if item.type == "SOUND" else {}
+        speaker = next(iter(speakers), None) or dialogue.speaker_of(scene, item.name, [scene.objects[name] for name in _heads])
         speaker = None if silent else speaker
         if silent:
             mark = "MUTE_IPO_ON"
@@ -41,7 +41,7 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
             mark = "DOT"
         split = tune(layout.split(factor=0.52), active=not silent)
         split.label(text=item.name, icon=mark)
-        speaker_name = f"{len(there)} Speakers" if len(there) > 1 else speaker.name if speaker is not None else "No Speaker"
+        speaker_name = f"{len(speakers)} Speakers" if len(speakers) > 1 else speaker.name if speaker is not None else "No Speaker"
         split.operator_menu_enum("thunder.cast_strip", "speaker", text=speaker_name).strip = item.name
 
     def filter_items(self, context, data, property_name):
@@ -50,7 +50,7 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
         _committed.clear()
         voices = [each.name for each in strip.sound_strips(context.scene)]
         flags = [self.bitflag_filter_item if each.name in voices else 0 for each in strips]
-        places = {name: place for place, name in enumerate(voices)}
+        places = {name: index for index, name in enumerate(voices)}
         rest = iter(range(len(voices), len(strips)))
         return flags, [places[each.name] if each.name in places else next(rest) for each in strips]
 
@@ -91,7 +91,7 @@ def draw(layout, context) -> None:
         sort_lock=True,
     )
     draw_speakers(body, context, dialogue.chosen_strip(context))
-    todo = len(dialogue.wanting(scene))
+    todo = len(dialogue.lines_to_generate(scene))
     text = f"Generate for {todo} Strip{'' if todo == 1 else 's'}" if todo else "Generate for All Strips"
     big_button(body, "thunder.generate_all", text=text, icon="PLAY")
     row = body.row(align=True)
@@ -101,11 +101,11 @@ def draw(layout, context) -> None:
 
 def draw_speakers(layout, context, name: str) -> None:
     """The ranges of the strip of that name, and the menu that adds one."""
-    one = strip.named(context.scene, name)
-    if one is None or len(head.in_scene(context.scene)) < 2:
+    voice_strip = strip.by_name(context.scene, name)
+    if voice_strip is None or len(head.in_scene(context.scene)) < 2:
         return
     column = layout.column(align=True)
-    for turn in turns.of_strip(context.scene, one):
+    for turn in turns.of_strip(context.scene, voice_strip):
         row = tune(column.row(align=True), alert=turn.head is None)
         row.label(text=f"{turn.first} – {turn.last - 1}   {turn.head.name if turn.head is not None else 'Deleted'}", icon="USER")
         row.operator("thunder.remove_speaker", text="", icon="X", emboss=False).index = turn.index

@@ -73,9 +73,9 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         props(column, direction, *SLIDERS, slider=True)
         if direction.mood != NEUTRAL:
             column.prop(direction, "strength", slider=True)
-        shown = take_list.shown_take(context.scene.thunder)
-        if direction.mood == AS_HEARD and shown is not None and shown.voice_sounds:
-            grey(column).label(text=f"The voice of {shown.name} is {shown.voice_sounds}")
+        entry = take_list.shown_take(context.scene.thunder)
+        if direction.mood == AS_HEARD and entry is not None and entry.voice_sounds:
+            grey(column).label(text=f"The voice of {entry.name} is {entry.voice_sounds}")
         column.prop(direction, "spread", slider=True)
         settings = context.scene.thunder
         if settings.live_direction and live.sentence and take_list.shown_index(settings) >= 0:
@@ -87,7 +87,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         column = layout.column(align=True)
         row = column.row(align=True)
         row.prop(direction, "look_at", text="", icon="HIDE_OFF")
-        row.popover("THUNDER_PT_fine_direction", text=_changed(direction) or THUNDER_PT_fine_direction.bl_label)
+        row.popover("THUNDER_PT_fine_direction", text=_changed_labels(direction) or THUNDER_PT_fine_direction.bl_label)
         if direction.look_at == "OBJECT":
             column.prop(direction, "look_object", text="")
         if direction.look_at != "NONE":
@@ -110,7 +110,7 @@ class THUNDER_PT_fine_direction(Popover, bpy.types.Panel):
         props(column, direction, *sliders.FINE, slider=True)
 
 
-def _changed(direction) -> str:
+def _changed_labels(direction) -> str:
     """The less usual sliders that are not as usual, "" for none."""
     changed = sliders.changed_fine(direction)
     return ", ".join(changed[:MOST_WORDS]) + "…" * (len(changed) > MOST_WORDS)
@@ -170,5 +170,4 @@ class THUNDER_PT_sampling(Popover, bpy.types.Panel):
         _engine(layout, settings, context)
         column, chosen = layout.column(align=True), SYSTEMS[settings.system]
         for name, applies in (("quality", chosen.diffuses), ("guidance", chosen.diffuses), ("speech_guidance", chosen.keeps)):
-            row = tune(column.column(align=True), active=applies)
-            row.prop(settings, name)
+            tune(column.column(align=True), active=applies).prop(settings, name)

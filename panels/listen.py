@@ -9,6 +9,8 @@ from ..scene.review import checking, listening, live_score
 from ..thunder_core.errors import attempt
 from .tab import Popover, props, Tab, tune, wrapped_label
 
+_ROWS = 4  # of the list, at least
+
 
 class THUNDER_PT_listen(Tab, bpy.types.Panel):
     bl_label = "Listen"
@@ -40,7 +42,7 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         score = live_score.shown_score(context.scene, rig)
         known = score is not None and score.is_known
         if not known:
-            live_score.ask(context.scene, rig)
+            live_score.request_score(context.scene, rig)
         text, grade = score.text if known else "Lip-Sync", score.grade if known else None
         line = live_score.committed_line(context, rig)
         row = layout.row(align=True)
@@ -77,9 +79,6 @@ def _switch(self, context):
 register, unregister = handlers.registration(menus=(("DOPESHEET_HT_header", _switch), ("SEQUENCER_HT_header", _switch)))
 
 
-_ROWS = 4  # of the list, at least
-
-
 class THUNDER_UL_findings(bpy.types.UIList):
     """Frame and sentence of each problem, most noticeable first."""
 
@@ -113,7 +112,7 @@ def draw_check(layout, context) -> None:
         layout.label(text=checking.summary([]), icon="CHECKMARK")
         return
     layout.template_list("THUNDER_UL_findings", "", checked, "findings", checked, "index", rows=_ROWS)
-    if (chosen := checking.chosen(scene)) is not None:
+    if (chosen := checking.chosen_finding(scene)) is not None:
         wrapped_label(layout, f"{chosen[0].first}: {chosen[0].sentence}", context)
     buttons = layout.column(align=True)
     row = buttons.row(align=True)

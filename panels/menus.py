@@ -92,7 +92,7 @@ class THUNDER_PT_export_choices(bpy.types.Panel):
             column.prop(operator, "rate")
         layout.separator(factor=0.5)
         rig, lacking = attempt(head.find, context.scene, context.object)
-        lacking = lacking or export.missing(form, rig)
+        lacking = lacking or export.why_missing(form, rig)
         if lacking:
             layout.label(text="Cannot Be Written", icon="ERROR")
             wrapped_label(layout, lacking, context)

@@ -6,7 +6,7 @@ import os
 import bpy
 
 from ..operators import install_engine
-from ..scene.engine import connection, install, microphones
+from ..scene.engine import connection, install
 from ..scene.host import handlers
 from ..scene.host.session import session
 from . import manual
@@ -58,7 +58,7 @@ class ThunderPreferences(bpy.types.AddonPreferences):
 
     microphone: bpy.props.StringProperty(
         name="Microphone",
-        search=lambda self, context, text: list(microphones.found.names),
+        search=lambda self, context, text: list(connection.microphones.names),
         description="Microphone to record with. Leave empty for the system's own choice",
     )
 
@@ -144,8 +144,7 @@ def _own(box, context, preferences) -> None:
         _sentence(box, install.installing.error, context)
     offline = not install.may_download() and not preferences.wheels
     if state.kind != "READY":
-        column = tune(box.column(), scale_y=1.5)
-        column.operator("thunder.install_engine", text=install_engine.LABELS[state.kind], icon="IMPORT")
+        tune(box.column(), scale_y=1.5).operator("thunder.install_engine", text=install_engine.LABELS[state.kind], icon="IMPORT")
         if offline:
             _sentence(box, f"Online access is disabled. {install.how_to_go_online()}, or choose a folder of wheels", context)
             if not bpy.app.online_access_override:
@@ -238,8 +237,7 @@ def _fine_print(layout, *lines: str) -> None:
 def _sentence(layout, text: str, context) -> None:
     """A sentence in as many lines as the window's width needs."""
     letters = max(30, int(context.region.width / context.preferences.system.ui_scale * 0.125))
-    column = tune(layout.column(align=True), scale_y=0.8)
-    in_lines(column, text, letters, "ERROR")
+    in_lines(tune(layout.column(align=True), scale_y=0.8), text, letters, "ERROR")
 
 
 _KEYS = tuple((name, key, {"value": "PRESS", "alt": True, "repeat": False}, properties) for name, key, properties, _ in KEYS)

@@ -4,7 +4,7 @@
 import bpy
 
 from ..operators.record import scene_of
-from ..scene.engine import connection, microphones
+from ..scene.engine import connection
 from ..scene.host import handlers
 from ..scene.host.session import session
 from ..scene.voice import recording
@@ -17,8 +17,7 @@ LETTERS = 44  # that fit into a line of it
 def record_button(layout) -> None:
     """The button that opens the settings of a recording; while it runs, the one that ends it."""
     if recording.is_on():
-        row = tune(layout.row(align=True), alert=True)
-        row.operator("thunder.stop_recording", text="", icon="SNAP_FACE")
+        tune(layout.row(align=True), alert=True).operator("thunder.stop_recording", text="", icon="SNAP_FACE")
     else:
         layout.popover("THUNDER_PT_record", text="", icon="REC")
 
@@ -33,7 +32,7 @@ class THUNDER_PT_record(bpy.types.Panel):
 
     def draw(self, context):
         layout, settings = self.layout, scene_of(context).thunder.recording
-        microphones.look()
+        connection.look_for_microphones()
         big_button(layout, "thunder.record", icon="REC")
         layout.use_property_split = True
         layout.use_property_decorate = False
@@ -42,7 +41,7 @@ class THUNDER_PT_record(bpy.types.Panel):
             layout.prop(preferences, "microphone", placeholder="System Default")
         props(layout, settings, "countdown", "punch_in", "mute_beneath")
         layout.prop(settings, "folder", placeholder="Beside This File")
-        for problem in filter(None, (microphones.found.problem, recording.why_no_range(scene_of(context)))):
+        for problem in filter(None, (connection.microphones.problem, recording.why_no_range(scene_of(context)))):
             in_lines(layout.column(align=True), problem, LETTERS, "ERROR")
 
 

@@ -9,7 +9,7 @@ from ..scene.host.session import session
 from ..scene.takes import dialogue, new_lines, take_list
 from ..scene.takes.commit.committing import committed_to
 from ..scene.voice import strip
-from .tab import big_button, grey, tune, wrapped_label
+from .tab import big_button, grey, progress_row, tune, wrapped_label
 
 MOST_SHOWN = 8  # takes that have a row
 
@@ -31,15 +31,15 @@ class THUNDER_PT_strip(bpy.types.Panel):
         return context.scene is not None and context.space_data.view_type != "PREVIEW"
 
     def draw(self, context):
-        layout, scene, shown = self.layout, context.scene, compat.sequencer_scene(context)
-        sound = active_sound(shown)
+        layout, scene, strips_scene = self.layout, context.scene, compat.sequencer_scene(context)
+        sound = active_sound(strips_scene)
         if sound is None:
             wrapped_label(layout, "Choose a sound strip to see who speaks it, and its takes", context)
             return
-        if shown != strip.scene_of_strips(context):
+        if strips_scene != strip.scene_of_strips(context):
             wrapped_label(layout, f"The heads of “{scene.name}” speak the sounds of that scene: show it in the sequencer", context)
             return
-        speaker = self._cast(layout, scene, shown, sound)
+        speaker = self._cast(layout, scene, strips_scene, sound)
         if not head.is_any_in(scene):
             layout.menu("THUNDER_MT_add_head", text="Add Head", icon="ADD")
         elif speaker is not None:
@@ -66,9 +66,7 @@ class THUNDER_PT_strip(bpy.types.Panel):
         if session.job is None:
             big_button(layout, "thunder.generate", icon="PLAY").strip = sound.name
             return
-        row = tune(layout.row(align=True), scale_y=1.2)
-        row.progress(factor=session.job.step.fraction, text=session.job.step.message)
-        row.operator("thunder.cancel", text="", icon="X")
+        progress_row(layout, 1.2)
 
     def _takes(self, layout, scene, takes):
         """A line on all takes of the strip, and a row for each of the best, which shows it."""
@@ -89,7 +87,7 @@ class THUNDER_PT_strip(bpy.types.Panel):
 
 
 def draw_offer(self, context):
-    name = new_lines.newest(context)
+    name = new_lines.newest_strip(context)
     if not name or session.job is not None:
         return
     row = self.layout.row(align=True)

@@ -22,9 +22,8 @@ class THUNDER_UL_cuts(bpy.types.UIList):
         split.prop(item, "frame", text="", emboss=False)
         split = split.split(factor=0.45, align=True)
         split.prop(item, "part", text="", emboss=False)
-        entry = mix.entry_of(context.scene, item.take)
-        line = tune(split.row(align=True), alert=entry is None)
-        line.label(text=entry.name if entry is not None else "Deleted")
+        entry = take_list.entry_of(context.scene, item.take)
+        tune(split.row(align=True), alert=entry is None).label(text=entry.name if entry is not None else "Deleted")
         row.operator("thunder.remove_cut", text="", icon="X", emboss=False).index = index
 
 
@@ -54,7 +53,7 @@ class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
         for part, label in mix.LABELS.items():
             split = column.split(factor=0.45, align=True)
             split.label(text=label, icon=_ICONS[part])
-            entry = mix.chosen(context, part)
+            entry = mix.chosen_take(context, part)
             split.operator_menu_enum("thunder.choose_part", "take", text=entry.name if entry is not None else "None").part = part
         if settings.cuts:
             layout.template_list("THUNDER_UL_cuts", "", settings, "cuts", settings, "cut_index", rows=2, maxrows=6)
@@ -70,8 +69,7 @@ class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
         props(grid, keep, "mouth", "upper_face", "eyes", "head", toggle=True)
         row = layout.row(align=True)
         row.prop(keep, "selected", toggle=True)
-        part = tune(row.row(align=True), active=context.scene.use_preview_range)
-        part.prop(keep, "preview", toggle=True)
+        tune(row.row(align=True), active=context.scene.use_preview_range).prop(keep, "preview", toggle=True)
         if keep.ranges:
             layout.template_list("THUNDER_UL_kept", "", keep, "ranges", keep, "range_index", rows=2, maxrows=6)
         layout.operator_menu_enum("thunder.keep_frames", "which", icon="ADD")
@@ -170,8 +168,7 @@ class THUNDER_PT_commit_options(Popover, bpy.types.Panel):
         layout.label(text="Regions")
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         props(grid, chosen, *committing.REGION_SETTINGS.values(), toggle=True)
-        cell = tune(grid.row(align=True), active=chosen.keys == "POSES" and chosen.mouth)
-        cell.prop(chosen, "markers", toggle=True, icon="BOOKMARKS")
+        tune(grid.row(align=True), active=chosen.keys == "POSES" and chosen.mouth).prop(chosen, "markers", toggle=True, icon="BOOKMARKS")
 
 
 def draw_mouth_sliders(layout, context) -> None:

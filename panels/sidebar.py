@@ -13,7 +13,7 @@ from ..thunder_core.errors import attempt
 from . import character, dialogue
 from .menus import draw_stage
 from .record import record_button
-from .tab import buttons, offer_editable, Tab, tune, wrapped_label
+from .tab import buttons, offer_editable, progress_row, Tab, tune, wrapped_label
 
 LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.8  # widths of the voice's length in seconds and of the head's role, in button heights
 
@@ -38,19 +38,17 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         ready = self._voice(layout, below, context, settings)
         ready &= self._head(layout, below, context, settings)
         layout.prop(settings, "count")
-        row = tune(layout.row(align=True), scale_y=1.5)
         if session.job is None:
+            row = tune(layout.row(align=True), scale_y=1.5)
             column = row.column(align=True)
             column.active = ready and not connection.current_python()[1]  # greyed; a click or the tooltip gives the reason
             column.operator("thunder.generate", icon="PLAY")
             row.popover("THUNDER_PT_sampling", text="", icon="PREFERENCES")
             draw_missing_engine(below, context)
         else:
-            running = session.job
-            row.progress(factor=running.step.fraction, text=", ".join(filter(None, (running.step.message, running.time_left))))
-            if running.note:
-                wrapped_label(below, running.note, context, icon="ERROR")
-            row.operator("thunder.cancel", text="", icon="X")
+            progress_row(layout, 1.5)
+            if session.job.note:
+                wrapped_label(below, session.job.note, context, icon="ERROR")
         if dialogue.is_shown(context):
             dialogue.draw(below, context)
         if not settings.takes:  # nothing of it is left to move when takes come
@@ -79,7 +77,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
 
     def _stale(self, layout, context):
         """Changes of the voice since takes were made, and the Re-sync button."""
-        stale = fingerprint.stale(context.scene)
+        stale = fingerprint.stale_takes(context.scene)
         if not stale or session.job is not None:
             return
         wrapped_label(layout, stale[0][1].sentence, context, icon="FILE_REFRESH")
@@ -93,8 +91,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         row.prop(settings, "head", text="", icon="USER", placeholder=rig.mesh.name if rig is not None else "Head")
         # What it does with the voice is asked in Sampling until there is something to choose.
         if rig is not None and (settings.takes or settings.head_role != "SPEAKS" or len(head.in_scene(context.scene)) > 1):
-            role = tune(row.row(align=True), ui_units_x=ROLE_WIDTH + len(popovers))
-            role.prop(settings, "head_role", text="")
+            tune(row.row(align=True), ui_units_x=ROLE_WIDTH + len(popovers)).prop(settings, "head_role", text="")
         for name in popovers:
             row.popover(name, text="", icon="PRESET")
         row.menu("THUNDER_MT_add_head", text="", icon="ADD")

@@ -3,6 +3,7 @@
 
 import textwrap
 
+from ..scene.host.session import session
 from ..scene.takes import take_list
 
 LETTERS_PER_PIXEL = 0.113  # average number of letters per pixel of width beside an icon, at scale 1, measured
@@ -44,8 +45,7 @@ class OfShownTake(Tab):
 def wrapped_label(layout, text: str, context, icon: str = "INFO"):
     """A sentence in as many lines as the sidebar's width needs, greyed, behind an icon."""
     letters = max(16, int(context.region.width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL))
-    column = tune(layout.column(align=True), active=False)
-    in_lines(column, text, letters, icon)
+    in_lines(tune(layout.column(align=True), active=False), text, letters, icon)
 
 
 def tune(layout, **how):
@@ -64,6 +64,13 @@ def buttons(layout, *operators: tuple[str, str]) -> None:
 def big_button(layout, name: str, **how):
     """The button of an operator, taller than others."""
     return tune(layout.column(), scale_y=1.2).operator(name, **how)
+
+
+def progress_row(layout, scale_y: float) -> None:
+    """How far the job is that runs, and the button that cancels it."""
+    row, job = tune(layout.row(align=True), scale_y=scale_y), session.job
+    row.progress(factor=job.step.fraction, text=", ".join(filter(None, (job.step.message, job.time_left))))
+    row.operator("thunder.cancel", text="", icon="X")
 
 
 def props(layout, data, *names: str, **how) -> None:

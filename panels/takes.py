@@ -51,9 +51,8 @@ class THUNDER_UL_takes(bpy.types.UIList):
             # What is left of the row is for the words: if they took more, Blender would cut the name off, too.
             left = width(context) - BESIDE - TILE * thumbnails.TILES - numbers - name.ui_units_x - (mark != "BLANK1")
             left -= SCROLL * (_drawn.get("rows", 0) > ROWS)
-            if said := fitting(item.words, left, context):
-                words = tune(row.row(align=True), active=False, ui_units_x=left)
-                words.label(text=said)
+            if said := shorten(item.words, left, context):
+                tune(row.row(align=True), active=False, ui_units_x=left).label(text=said)
         if mark != "BLANK1":
             row.label(text="", icon=mark)
 
@@ -79,7 +78,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         entries = getattr(data, property_name)
         settings = context.scene.thunder
         order = browsing.order(context)
-        _drawn["stale"] = {entry.as_pointer() for entry, _ in fingerprint.stale(context.scene)}
+        _drawn["stale"] = {entry.as_pointer() for entry, _ in fingerprint.stale_takes(context.scene)}
         _drawn.update(
             sort=settings.sort,
             wide=width(context) >= WIDE,
@@ -106,7 +105,7 @@ def has_two_numbers(context) -> bool:
     return width(context) >= TWO_NUMBERS
 
 
-def fitting(said: str, room: float, context) -> str:
+def shorten(said: str, room: float, context) -> str:
     """The words of a take, or as many letters of them as fit in so much room, in buttons, and an ellipsis: Blender would cut the middle."""
     blf.size(FONT, context.preferences.ui_styles[0].widget.points)
     shortened = (f"{said[:count].rstrip(', ')}…" for count in range(len(said) - 1, 0, -1))
@@ -115,7 +114,7 @@ def fitting(said: str, room: float, context) -> str:
 
 def draw_words(layout, words: str, context):
     """The words of the take that is shown, below the list: a row has room for the first of them."""
-    grey(layout).label(text=fitting(words, width(context) - AROUND_LINE, context))
+    grey(layout).label(text=shorten(words, width(context) - AROUND_LINE, context))
 
 
 def mark_of(item) -> str:
@@ -135,8 +134,7 @@ def draw_header(layout, settings, context):
     """The names of the list's columns, above it."""
     row = tune(layout.row(align=True), scale_y=0.6, active=False)
     row.label(text="", icon="BLANK1")
-    picture = tune(row.row(align=True), ui_units_x=TILE * thumbnails.TILES)
-    picture.label(text="Face")
+    tune(row.row(align=True), ui_units_x=TILE * thumbnails.TILES).label(text="Face")
     names = ["Difference (mm)" if settings.sort == "DIVERSITY" else "Lip-Sync", "Heard"]
     row.label(text=" · ".join(names) if has_two_numbers(context) else names[settings.sort == "HEARD"])
 
@@ -158,7 +156,7 @@ class THUNDER_MT_takes(bpy.types.Menu):
         layout.separator()
         layout.operator("thunder.more_like_this")
         layout.operator("thunder.explain_frame", icon="QUESTION")
-        layout.operator("thunder.play_grid", text="Leave Grid" if grid.running() else "Play All", icon="MESH_GRID")
+        layout.operator("thunder.play_grid", text="Leave Grid" if grid.is_running() else "Play All", icon="MESH_GRID")
         buttons(layout, ("thunder.contact_sheet", "IMAGE_DATA"), ("thunder.save_take_asset", "ASSET_MANAGER"))
         layout.separator()
         layout.prop_menu_enum(settings, "sort")
@@ -170,7 +168,7 @@ class THUNDER_MT_takes(bpy.types.Menu):
         layout.operator("thunder.delete_takes", text="Delete Takes Without a Star").which = "UNSTARRED"
         if any(entry.action is None for entry in settings.takes):
             layout.operator("thunder.delete_takes", text="Remove Missing Takes").which = "LOST"
-        if take_list.unlisted(context.scene):
+        if take_list.unlisted_actions(context.scene):
             layout.operator("thunder.adopt_takes")
         layout.operator("thunder.import_capture", icon="CAMERA_DATA")
 
@@ -180,7 +178,7 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        return bool(context.scene.thunder.takes) or bool(take_list.unlisted(context.scene))
+        return bool(context.scene.thunder.takes) or bool(take_list.unlisted_actions(context.scene))
 
     def draw(self, context):
         layout = self.layout
@@ -196,12 +194,11 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         )
         self._shown(layout, settings.takes[shown] if shown >= 0 else None, context)
         row = layout.row(align=True)
-        part = tune(row.row(align=True), ui_units_x=2.2)
-        part.operator("thunder.flip_take")
+        tune(row.row(align=True), ui_units_x=2.2).operator("thunder.flip_take")
         mesh = take_list.chosen_mesh(context)
         on_head = take_list.on_head(context.scene, mesh) if mesh is not None else None
         row.operator("thunder.select_take", text="My Animation", depress=mesh is not None and on_head is None).index = -1
-        row.operator("thunder.play_grid", text="", icon="X" if grid.running() else "MESH_GRID")
+        row.operator("thunder.play_grid", text="", icon="X" if grid.is_running() else "MESH_GRID")
         row.operator("thunder.contact_sheet", text="", icon="IMAGE_DATA")
         row.prop(settings, "play_shown", text="", icon="PLAY")
         row.menu("THUNDER_MT_takes", text="", icon="DOWNARROW_HLT")
@@ -238,12 +235,10 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             heading = tune(row.row(align=True), alignment="LEFT")
             icon = "RIGHTARROW" if batch[0].folded else "DOWNARROW_HLT"
             heading.operator("thunder.fold_takes", text=text, icon=icon, emboss=False).batch = batch[0].batch
-            count = tune(row.row(align=True), alignment="RIGHT", active=False)
-            count.label(text=f"{len(batch)} take{'s' * (len(batch) > 1)}")
+            tune(row.row(align=True), alignment="RIGHT", active=False).label(text=f"{len(batch)} take{'s' * (len(batch) > 1)}")
         megabytes = sum(take_list.size(entry) for batch in batches for entry in batch) / 1e6
         row = layout.row(align=True)
         row.operator("thunder.delete_takes", text="Clear Earlier Takes", icon="TRASH").which = "EARLIER"
-        weight = tune(row.row(align=True), ui_units_x=WEIGHT, active=False)
-        weight.label(text=f"{megabytes:.1f} MB")
+        tune(row.row(align=True), ui_units_x=WEIGHT, active=False).label(text=f"{megabytes:.1f} MB")
         if megabytes > WORTH_CLEARING:
             wrapped_label(layout, f"These takes need {megabytes:.0f} MB of memory and of the file: clear earlier ones", context)

@@ -48,12 +48,11 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         row.operator("thunder.hear_word", text="", icon="SPEAKER")
 
     def _marks(self, layout, context, place):
-        there = {mark.kind for _, mark in word_places.marks(context, place)}
+        kinds = {mark.kind for _, mark in word_places.marks(context, place)}
         grid = layout.grid_flow(row_major=True, columns=3, even_columns=True, align=True)
         for kind in WORD_KINDS:
-            grid.operator("thunder.mark_word", text=LABELS[kind][0], depress=kind in there).kind = kind
-        row = tune(grid.row(align=True), active=bool(there))
-        row.operator("thunder.clear_word", text="Remove", icon="X")
+            grid.operator("thunder.mark_word", text=LABELS[kind][0], depress=kind in kinds).kind = kind
+        tune(grid.row(align=True), active=bool(kinds)).operator("thunder.clear_word", text="Remove", icon="X")
 
     def _sounds(self, layout, context, sounds):
         row = layout.row(align=True)

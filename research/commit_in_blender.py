@@ -29,7 +29,7 @@ from thunder.scene.heads import head, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list
 from thunder.scene.takes.commit import committing
-from thunder.scene.takes.commit.committing import chosen
+from thunder.scene.takes.commit.committing import choice_of
 from thunder.thunder_core import progress, types
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import displacement
@@ -49,7 +49,7 @@ def shown(rig, times: np.ndarray) -> tuple[np.ndarray, list]:
         if curve is None:
             values[:, place] = rna_paths.value(target, track.path, track.index)
         else:
-            values[:, place] = rna_paths.shown_values(target, np.array([curve.evaluate(time) for time in times]), track.path)
+            values[:, place] = rna_paths.visible_values(target, np.array([curve.evaluate(time) for time in times]), track.path)
     return values, [curve for of_target in curves for curve in of_target.values()]
 
 
@@ -91,7 +91,7 @@ def committed(path: Path, fps: float, kind: str, error: float) -> dict:
     before, _ = shown(rig, times)
     settings = scene.thunder.commit
     settings.to, settings.keys, settings.error = "NEW", kind, error
-    report = progress.result(committing.commit(rig, entry, "committed", chosen(scene, entry)))
+    report = progress.result(committing.commit(rig, entry, "committed", choice_of(scene, entry)))
     spoken = progress.result(reading.read_quietly(rig, channels, clock, motion.frames / types.FPS))
     np.savez(Path(os.environ["MOTIONS"], f"{path.stem} {kind} {error:g}.npz"), expression=spoken.expression, jaw=spoken.jaw)
     after, curves = shown(rig, times)

@@ -200,13 +200,11 @@ def table(now: dict[str, Any], base: dict[str, Any], name: str) -> Iterator[str]
 def main() -> None:
     """Print the table; with --keep store the figures too."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--tree", type=Path, default=ROOT, help="another work tree")
-    p.add_argument("--base", help="what to compare with, a name in docs/development/weight.json (default: its last)")
     p.add_argument("--keep", metavar="NAME", help="store these figures there, under this name")
     args = p.parse_args()
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
-    now = weigh(args.tree.resolve())
-    base = args.base or next(reversed(kept), args.keep or "nothing")
+    now = weigh(ROOT)
+    base = next(reversed(kept), args.keep or "nothing")
     print("\n".join(table(now, kept.get(base, now), base)))
     if args.keep:
         kept[args.keep] = now

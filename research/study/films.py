@@ -90,7 +90,7 @@ def performance(system: dict, clip: Path):
         return keying.Performance(motion, channels, still, still, 0, math.nan, {})
     client = connection.client(None, system["folder"] or None)
     sampling = Sampling(system["quality"], system["guidance"], system["speech_guidance"], steps=system["steps"])
-    steps = generation.performances(client, str(clip), system["takes"], system["seed"], sampling)
+    steps = generation.sample_ranked(client, str(clip), system["takes"], system["seed"], sampling)
     takes = jobs.run_through("Sampling", steps, lambda step: None)
     return takes[system["take"] - 1] if system["take"] else min(takes, key=lambda take: take.seed)
 

@@ -62,7 +62,7 @@ def show(rig: head.Rig, entry) -> None:
         # A take is shown unmodified, however the animator's own action is blended; outside its frames, and on other properties, the
         # animator's own animation continues.
         animation.action_blend_type, animation.action_influence = "REPLACE", 1.0
-        animation.action_extrapolation = "NOTHING" if base_track(target) else "HOLD"
+        animation.action_extrapolation = "NOTHING" if base_tracks(target) else "HOLD"
     remembered = head_state.ensure(rig.owner)
     if before != actions[0]:
         remembered.before = before
@@ -83,9 +83,10 @@ def part_of(actions: list, rig: head.Rig, index: int) -> tuple[bpy.types.Action 
     return (named[0], compat.slot_for(named[0], target)) if named else (None, "")
 
 
-def base_track(target):
-    """The NLA track of ours under the take that a data-block shows, or None."""
-    return next(iter(base_tracks(target)), None)
+def curves_of(rig: head.Rig, entry) -> list[list]:
+    """The f-curves of a take for each of the rig's targets."""
+    actions = actions_of(entry)
+    return [compat.curves_of(*part_of(actions, rig, index)) for index in range(len(rig.targets))]
 
 
 def base_tracks(target) -> list:
@@ -99,24 +100,24 @@ def _hold_still(rig: head.Rig) -> None:
 
     Around a take Blender's NLA would set such properties to their default, and that of a shape key is 1.
     """
-    wanted: list[list] = []
+    values_of_targets: list[list] = []
     for target in rig.targets:
         animation = target.animation_data
-        wanted.append([])
+        values_of_targets.append([])
         if animation is None or animation.action is None:
             continue
-        moved = {(curve.data_path, curve.array_index) for curve in compat.curves_for(target)} | nla.moved_by_strips(target)
-        wanted[-1] = [
+        moved = {*compat.by_place(compat.curves_for(target)), *nla.moved_by_strips(target)}
+        values_of_targets[-1] = [
             (track.path, track.index, rna_paths.value(target, track.path, track.index))
             for _, track in rig.tracks_of(target)
             if (track.path, track.index) not in moved
         ]
-    if not any(wanted):
+    if not any(values_of_targets):
         return
     actions, collections = compat.new_action(STILL, rig.targets)
     for action in actions:
         action.use_fake_user = False
-    for index, (target, still) in enumerate(zip(rig.targets, wanted)):
+    for index, (target, still) in enumerate(zip(rig.targets, values_of_targets)):
         for path, place, value in still:
             points = compat.new_curve(collections[index], path, place, "").keyframe_points
             points.add(1)
@@ -131,18 +132,21 @@ def _hold_still(rig: head.Rig) -> None:
 def _play_under(target) -> None:
     """Let a data-block's active action play as the uppermost NLA track, exactly as it plays now."""
     animation = target.animation_data
-    if animation is None or animation.action is None:
-        return
-    extrapolation = animation.action_extrapolation
-    playing = nla.Playing(compat.slot_of(target), extrapolation, animation.action_blend_type, animation.action_influence)
-    nla.push_down(target, TRACK, animation.action, playing, everywhere=extrapolation == "HOLD")
+    if animation is not None and animation.action is not None:
+        nla.push_down(target, TRACK, animation.action, _playing_state(target), animation.action_extrapolation == "HOLD")
+
+
+def _playing_state(target) -> dict:
+    """Slot and blending of the action that a data-block plays."""
+    animation = target.animation_data
+    return {"slot": compat.slot_of(target), **({name: getattr(animation, name) for name in _BLENDING} if animation else {})}
 
 
 def remove_base(rig: head.Rig) -> None:
     """Remove our NLA tracks."""
     still = set()
     for target in rig.targets:
-        while (track := base_track(target)) is not None:
+        for track in base_tracks(target):
             if track.name.startswith(STILL):
                 still |= {strip.action for strip in track.strips if strip.action is not None}
             target.animation_data.nla_tracks.remove(track)
@@ -163,14 +167,13 @@ def restore_own(rig: head.Rig) -> None:
     for target, action, state in zip(rig.targets, own_actions(rig), own_targets(rig)):
         compat.assign_action(target, action, state.get("slot", ""))
         with contextlib.suppress(*records.UNREADABLE):  # a damaged record gives back what it can
-            _put_own(target, state)
+            _put_state(target, state)
     remembered = head_state.ensure(rig.owner)
     remembered.shown, remembered.before = None, before
-    for target in rig.targets:
-        target.update_tag()
+    rna_paths.tag(rig.targets)
 
 
-def _put_own(target, state: dict) -> None:
+def _put_state(target, state: dict) -> None:
     """Give a target the blending, rotation modes and still values in the record of its own state."""
     animation = target.animation_data
     for name in _BLENDING:
@@ -187,8 +190,8 @@ def _put_own(target, state: dict) -> None:
 def own_actions(rig: head.Rig) -> list:
     """The animator's own action of each target of a rig, None if there was none, as last remembered."""
     state = head_state.of(rig.owner)
-    own = state.own if state is not None else ()
-    return [entry.action for entry in own] if len(own) == len(rig.targets) else [None] * len(rig.targets)
+    entries = state.own if state is not None else ()
+    return [entry.action for entry in entries] if len(entries) == len(rig.targets) else [None] * len(rig.targets)
 
 
 def own_targets(rig: head.Rig) -> list[dict]:
@@ -215,12 +218,11 @@ def remember_own(rig: head.Rig) -> None:
     for target in rig.targets:
         animation = target.animation_data
         remembered.own.add().action = animation.action if animation else None
-        blending = {name: getattr(animation, name) for name in _BLENDING} if animation else {}
-        states.append({"slot": compat.slot_of(target), **blending, **_still(rig, target)})
+        states.append(_playing_state(target) | _still_values(rig, target))
     remembered.own_state = json.dumps({records.KEY: records.VERSION, "targets": states})
 
 
-def _still(rig: head.Rig, target) -> dict:
+def _still_values(rig: head.Rig, target) -> dict:
     """The state of a target without keys: values of its tracks (of all its shape keys), rotation modes of its bones."""
     if target.id_type == "KEY":
         return {"values": [(rna_paths.key_path(block.name), 0, block.value) for block in target.key_blocks]}

@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The keys of a Blender f-curve as arrays (thunder_core/animation/keyframes.py): read, and written back exactly."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from ...thunder_core.animation.keyframes import are_automatic, fix_handles, PARTS
+from ..heads import head
+from ..host import compat
 
 _EXACT, _ROUNDED = 2e-6, 1.3e-4  # how far handles are from where Blender places them: by its own rounding, and by that of takes
 _IN_PLACE = 3e-5  # tolerance in units of the value: a handle that Blender moved by less counts as unmoved
+
+
+def of_tracks(rig: head.Rig, of_targets: Iterable[Iterable]) -> list:
+    """The curve of each of a rig's tracks among the curves of its targets, None if it has none."""
+    by_place = [compat.by_place(curves) for curves in of_targets]
+    return [by_place[track.block].get((track.path, track.index)) for track in rig.driver.tracks]
 
 
 def read(curve) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ from ...thunder_core.animation.timing import at_scene_frames, Clock
 from ...thunder_core.face import displacement
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import Motion
-from ..heads import head
+from ..heads import head, rna_paths
 from ..host import compat
 from . import fcurves
 
@@ -92,7 +92,7 @@ def values_of(rig: head.Rig, performance: Performance, clock: Clock) -> Generato
         values[start : start + PIECE] = rig.driver.drive(motion, performance.channels)
         yield share * min(1.0, (start + PIECE) / len(frames))
     if not is_long(performance):
-        return TrackValues(frames, rounded(values, rest, steps), None, steps)
+        return TrackValues(frames, round_values(values, rest, steps), None, steps)
     yield from scaled(displacement.prepare(), share, share)
     _, per_unit = yield from scaled(rig.meter.pulls(), share, share)  # millimetres that a unit of each track moves
     most = (per_unit / displacement.ALLOWED).max(1)
@@ -123,7 +123,7 @@ def steps_of(rig: head.Rig) -> np.ndarray:
     return np.where(full > 0, 2.0 ** np.floor(np.log2(np.where(full > 0, full, 1.0)) - _FINENESS), 0.0)
 
 
-def rounded(values: np.ndarray, rest: np.ndarray, step: np.ndarray) -> np.ndarray:
+def round_values(values: np.ndarray, rest: np.ndarray, step: np.ndarray) -> np.ndarray:
     """Values [..., tracks] as whole numbers of a step [tracks] from rest [tracks]; as they are where a step is 0."""
     units = np.where(step > 0, step, 1.0)
     return np.where(step > 0, rest + np.rint((values - rest) / units) * units, values)
@@ -144,14 +144,14 @@ def key(
         if values is None:
             values = yield from scaled(values_of(rig, performance, clock), 0.0, 0.4)
         covered: dict[int, bytes] = {}  # of each curve: the bytes its checksum covers
-        for place, track in enumerate(rig.driver.tracks):
+        for index, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(curves[track.block], track.path, track.index, track.group)
-            keys = keys_of(values, place)
-            write(curve, keys, track.rest, values.steps[place])
+            keys = keys_of(values, index)
+            write(curve, keys, track.rest, values.steps[index])
             # What is known is not read again: with a key on every frame that takes a quarter of the time.
             known = keys if keyframes.are_automatic(keys) else fcurves.read(curve)
             covered[curve.as_pointer()] = _bytes_of(curve, known.__getitem__)
-            yield 0.4 + 0.4 * (place + 1) / len(rig.driver.tracks)
+            yield 0.4 + 0.4 * (index + 1) / len(rig.driver.tracks)
         for action in actions:
             printed = Checksum()
             for curve in compat.all_curves(action):
@@ -162,8 +162,7 @@ def key(
         yield 1.0
         return actions
     except BaseException:  # also if closed at the last step, when nothing is listed yet
-        for action in actions:
-            bpy.data.actions.remove(action)
+        bpy.data.batch_remove(actions)
         raise
 
 
@@ -172,13 +171,12 @@ def key_again(rig: head.Rig, actions: list, curves: list, performance: Performan
 
     curves: of each of the rig's tracks, None if the take has none.  values: what `values_of` returned for the performance.
     """
-    for place, (curve, track) in enumerate(zip(curves, rig.driver.tracks)):
+    for index, (curve, track) in enumerate(zip(curves, rig.driver.tracks)):
         if curve is not None:
-            write(curve, keys_of(values, place), track.rest, values.steps[place])
+            write(curve, keys_of(values, index), track.rest, values.steps[index])
     for action in actions:
         remember(action, performance, checksum(action))
-    for target in rig.targets:
-        target.update_tag()
+    rna_paths.tag(rig.targets)
 
 
 def write(curve, keys: dict[str, np.ndarray], rest: float, step: float) -> None:
@@ -209,13 +207,7 @@ def record_of(action) -> Mapping:
 def on_scene_frames(performance: Performance, clock: Clock, frames: np.ndarray) -> Motion:
     """The motion at scene frames, double precision; it starts from rest before its sound and returns to rest after it."""
     motion = performance.motion
-    still = np.zeros_like(motion.jaw)
-    parts = [
-        motion.expression,
-        motion.jaw,
-        motion.head if motion.head is not None else still,
-        motion.eyes if motion.eyes is not None else still,
-    ]
+    parts = [motion.expression, motion.jaw, *motion.turns]
     resampled = at_scene_frames(clock, np.concatenate(parts, axis=1), frames, performance.opening)
     resampled *= clock.presence(frames, motion.frames)[:, None]
     return Motion(*np.split(resampled, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1), fps=clock.fps)
@@ -227,26 +219,26 @@ def keys_of(of_tracks: TrackValues, place: int) -> dict[str, np.ndarray]:
     if np.ptp(values) < STILL and len(frames) > 2:
         frames, values = frames[[0, -1]], values[[0, -1]]
     elif of_tracks.reduced is not None:
-        return _joined([keys[place] for keys in of_tracks.reduced], frames)
+        return _join([keys[place] for keys in of_tracks.reduced], frames)
     # Clamped handles never overshoot a key, so lips that close stay closed between frames as well.
     return keyframes.on_every_frame(frames, values)
 
 
-def _joined(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
+def _join(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
     """Keys of pieces of _LONG_PIECE frames, whose ends are shared: there each side keeps its own handle."""
-    done = []
+    joined = []
     for number, keys in enumerate(pieces):
         part = frames[number * _LONG_PIECE : (number + 1) * _LONG_PIECE + 1].astype(float)
         if len(keys.index) == 1:  # it is constant
             keys = Keys(np.array([0, len(part) - 1]), np.repeat(keys.value, 2), np.zeros(2))
         these = keyframes.from_reduced(keys, part)
-        if done:
-            before = done[-1]
+        if joined:
+            before = joined[-1]
             before["handle_right"][-1] = these["handle_right"][0]
             before["handle_left_type"][-1] = before["handle_right_type"][-1] = keyframes.FREE
             these = keyframes.select(these, np.arange(1, len(these["co"])))
-        done.append(these)
-    return keyframes.concatenated(*done)
+        joined.append(these)
+    return keyframes.concatenated(*joined)
 
 
 class Checksum:

@@ -11,8 +11,8 @@ from ...thunder_core.animation.timing import Clock, motion_times
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion
 from ..heads import controls, head, rna_paths
-from ..host import compat
-from . import display
+from ..host import compat, playback
+from . import display, fcurves
 
 PIECE = 100  # frames read into a motion at once
 
@@ -46,14 +46,12 @@ def _is_from_curves(rig: head.Rig, frames: np.ndarray) -> bool:
         if animation is None:
             continue
         ours = {(track.path, track.index) for _, track in rig.tracks_of(target)}
-        if animation.use_tweak_mode or any((d.data_path, d.array_index) in ours for d in animation.drivers):
+        if animation.use_tweak_mode or not ours.isdisjoint(compat.by_place(animation.drivers)):
             return False
         if animation.action_blend_type != "REPLACE" or animation.action_influence != 1.0:
             return False
-        base = display.base_track(target)
-        if len(animation.nla_tracks) > len(display.base_tracks(target)):
-            return False
-        if base is not None and not _covers(rig, target, frames):
+        base = display.base_tracks(target)
+        if len(animation.nla_tracks) > len(base) or (base and not _covers(rig, target, frames)):
             return False
     armatures = [target for target in rig.targets if target.id_type == "OBJECT" and target.type == "ARMATURE"]
     return not controls.are_on(rig) and not any(len(pose.constraints) for armature in armatures for pose in armature.pose.bones)
@@ -64,7 +62,7 @@ def _covers(rig: head.Rig, target, frames: np.ndarray) -> bool:
     first, last = target.animation_data.action.frame_range
     if frames[0] < first - 0.01 or frames[-1] > last + 0.01:
         return False
-    moved = {(curve.data_path, curve.array_index) for curve in compat.curves_for(target) if not curve.mute}
+    moved = compat.by_place(curve for curve in compat.curves_for(target) if not curve.mute)
     return all((track.path, track.index) in moved for _, track in rig.tracks_of(target))
 
 
@@ -92,14 +90,13 @@ def read_curves(rig: head.Rig, of_targets: list[list], channels: tuple[str, ...]
 
     Values that no curve animates are those that are set now.
     """
-    curves = [{(c.data_path, c.array_index): c for c in of_target if not c.mute} for of_target in of_targets]
+    curves = fcurves.of_tracks(rig, ([curve for curve in of_target if not curve.mute] for of_target in of_targets))
     values = np.empty((len(frames), len(rig.driver.tracks)))
-    for place, track in enumerate(rig.driver.tracks):
+    for index, (track, curve) in enumerate(zip(rig.driver.tracks, curves)):
         target = rig.targets[track.block]
         still = rna_paths.value(target, track.path, track.index)
-        curve = curves[track.block].get((track.path, track.index))
-        values[:, place] = rna_paths.shown_values(target, _evaluate(curve, frames, still), track.path)
-        yield 0.9 * (place + 1) / len(rig.driver.tracks)
+        values[:, index] = rna_paths.visible_values(target, _evaluate(curve, frames, still), track.path)
+        yield 0.9 * (index + 1) / len(rig.driver.tracks)
     return (yield from scaled(motion_of(rig, values, channels), 0.9, 1.0))
 
 
@@ -116,18 +113,14 @@ def _evaluate(curve, frames: np.ndarray, default: float) -> np.ndarray:
 def _from_scene(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) -> Generator[float, None, Motion]:
     """The motion by stepping through the evaluated scene, whose current frame is restored."""
     scene = next((s for s in bpy.data.scenes if rig.mesh.name in s.objects and s == bpy.context.scene), bpy.context.scene)
-    frame_before, subframe_before = scene.frame_current, scene.frame_subframe
     values = np.empty((len(frames), len(rig.driver.tracks)))
-    asked = [(target, rig.tracks_of(target)) for target in rig.targets]
-    try:
+    tracks_of_targets = [(target, rig.tracks_of(target)) for target in rig.targets]
+    with playback.returning(scene):
         for row, frame in enumerate(frames):
-            whole = int(np.floor(frame))
-            scene.frame_set(whole, subframe=float(frame - whole))
+            playback.go_to(scene, frame)
             depsgraph = bpy.context.evaluated_depsgraph_get()
-            for target, wanted in asked:
-                places = [place for place, _ in wanted]
-                values[row, places] = rna_paths.evaluated(target, [(track.path, track.index) for _, track in wanted], depsgraph)
+            for target, tracks in tracks_of_targets:
+                places = [place for place, _ in tracks]
+                values[row, places] = rna_paths.evaluate(target, [(track.path, track.index) for _, track in tracks], depsgraph)
             yield 0.9 * (row + 1) / len(frames)
-    finally:
-        scene.frame_set(frame_before, subframe=subframe_before)
     return (yield from scaled(motion_of(rig, values, channels), 0.9, 1.0))

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one engine process of a Blender session: started by the first request, stopped with the add-on or Blender."""
+"""The one engine process of a Blender session: started by the first request, stopped with the add-on or Blender; and microphones."""
 
 import json
 import os
+import threading
+import time
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from ..host.session import Part, session
 from . import install
 
 PACKAGE = __package__.removesuffix(".scene.engine")  # extension name in Blender
+FRESH_SECONDS = 10.0  # age up to which the list of microphones is taken as it is: they come and go
 LOG_TEXT = "Thunder Engine Log"
 DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0", "MPS": "mps"}  # torch calls AMD cards cuda too, through ROCm
 
@@ -64,10 +67,10 @@ def weights() -> str | None:
     """The folder of weights that the preferences name, None for the ones that come with the add-on. Raises BadWeights."""
     chosen = preferences()
     place = bpy.path.abspath(chosen.weights) if chosen and chosen.weights else ""
-    return checked_weights(place) if place else None
+    return check_weights(place) if place else None
 
 
-def checked_weights(place: str) -> str:
+def check_weights(place: str) -> str:
     """A folder of weights that holds all model files. Raises BadWeights."""
     if not os.path.isdir(place):
         raise BadWeights(f"There is no weights folder at “{place}”: choose another, or leave it empty to use the bundled ones")
@@ -124,7 +127,7 @@ def client(python: str | None = None, folder: str | None = None) -> Client:
     if python is not None:
         find_engine_python(python, option=option)
     if folder is not None:
-        checked_weights(folder)
+        check_weights(folder)
     chosen = preferences()
     python = python or _other_python() or None
     device = DEVICES[chosen.device] if chosen else None
@@ -137,7 +140,7 @@ def client(python: str | None = None, folder: str | None = None) -> Client:
     return _engine.client
 
 
-def started() -> Client:
+def start_client() -> Client:
     """The client, whose engine runs or is starting. Raises as `client`, and NoEngine."""
     result = client()
     result.start()
@@ -150,7 +153,7 @@ def recorder() -> Client:
     return Client(engine.python, venvs=engine.venvs, option=engine.option)
 
 
-def tell(answer: dict) -> None:
+def keep_answer(answer: dict) -> None:
     """Store the answer of a running engine."""
     if _engine.client is not None and _engine.client.pid is not None:
         _engine.answer = (_engine.client.pid, answer)
@@ -207,3 +210,34 @@ def keep_log(log: str) -> None:
     text = bpy.data.texts.get(LOG_TEXT) or bpy.data.texts.new(LOG_TEXT)
     text.clear()
     text.write(log)
+
+
+# ---- the microphones of this machine
+
+
+class _Microphones(Part):
+    """The names that the last answer held, and the reason why there are none, "" while that is not known."""
+
+    names: tuple[str, ...] = ()
+    problem = ""
+    asked_at = -FRESH_SECONDS  # time.monotonic()
+
+
+microphones = session.add(_Microphones())
+
+
+def look_for_microphones() -> None:
+    """Ask for a newer list in the background, if the last one is old. Quick: for panels."""
+    if time.monotonic() - microphones.asked_at >= FRESH_SECONDS:
+        microphones.asked_at = time.monotonic()
+        client, microphones.problem = attempt(recorder)
+        if client is not None:
+            threading.Thread(target=_ask_for_microphones, args=(client,), name="thunder microphones", daemon=True).start()
+
+
+def _ask_for_microphones(client: Client) -> None:
+    """Thread: wait for the answer."""
+    with client:
+        answer, problem = attempt(lambda: client.request("microphones").wait())
+    microphones.names = tuple(answer["names"]) if answer else ()
+    microphones.problem = problem if problem or microphones.names else "No microphone was found: connect one"

@@ -79,8 +79,8 @@ def lock_hash(lock: Path, changed: int) -> str:
 def versions_in(place: str) -> dict:
     """Versions of an environment's packages that matter, from the names of what pip left."""
     packages = (*Path(place).glob("lib/python*/site-packages/*.dist-info"), *Path(place).glob("Lib/site-packages/*.dist-info"))
-    found = (info.name.removesuffix(".dist-info").partition("-") for info in packages)
-    return {name: version for name, _, version in found if name in ("onnxruntime", "torch", "torchaudio", "transformers", "numpy", "smplx")}
+    names = (info.name.removesuffix(".dist-info").partition("-") for info in packages)
+    return {name: version for name, _, version in names if name in ("onnxruntime", "torch", "torchaudio", "transformers", "numpy", "smplx")}
 
 
 def has(package: str) -> bool:
@@ -298,15 +298,15 @@ def _clear_up(aside) -> None:
 
 def fitting_python() -> tuple[str | None, str]:
     """A Python that can create the environment, Blender's own first; or None and a sentence on what is missing."""
-    there = [path if os.path.isabs(path) else shutil.which(path) for path in (sys.executable, *_POSSIBLE)]
-    for path in dict.fromkeys(filter(None, there)):
+    paths = [path if os.path.isabs(path) else shutil.which(path) for path in (sys.executable, *_POSSIBLE)]
+    for path in dict.fromkeys(filter(None, paths)):
         answer = _ask(path)
         if answer is not None and installer.OLDEST <= tuple(answer["version"]) <= installer.NEWEST and answer["venv"]:
             return path, ""
-    own = _ask(sys.executable) or {"version": sys.version_info[:2], "venv": False}
-    version = ".".join(map(str, own["version"]))
+    blenders = _ask(sys.executable) or {"version": sys.version_info[:2], "venv": False}
+    version = ".".join(map(str, blenders["version"]))
     oldest, newest = (".".join(map(str, bound)) for bound in (installer.OLDEST, installer.NEWEST))
-    if installer.OLDEST <= tuple(own["version"]) <= installer.NEWEST:
+    if installer.OLDEST <= tuple(blenders["version"]) <= installer.NEWEST:
         return None, (
             f"Blender's Python {version} has no ensurepip, which makes environments: install Python {oldest} to "
             f"{newest} with its venv package, then try again"
@@ -323,7 +323,7 @@ def _ask(python: str) -> dict | None:
         "'venv': bool(u.find_spec('venv') and u.find_spec('ensurepip'))}))"
     )
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [python, "-I", "-c", code],
             capture_output=True,
             text=True,
@@ -332,7 +332,7 @@ def _ask(python: str) -> dict | None:
             env=_environment(),
             **system_calls.new_group(),
         )
-        return json.loads(done.stdout) if done.returncode == 0 else None
+        return json.loads(process.stdout) if process.returncode == 0 else None
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
 

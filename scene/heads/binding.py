@@ -74,26 +74,30 @@ class _Binder:
         """Bind what moves a key, a bone or a property."""
         kinds = {"KEY": self._keys, "BONE": self._bones}
         for rule in plan.rules:
-            if not kinds.get(rule.target.kind, self._properties)(rule, _meant(rule.target.object, self.objects)):
+            if not kinds.get(rule.target.kind, self._properties)(rule, _objects_meant(rule.target.object, self.objects)):
                 self.unmet.append(rule)
 
     def _keys(self, rule, meant: list) -> bool:
         path = rna_paths.key_path(rule.target.name)
-        there = dict.fromkeys(self.keys[obj] for obj in meant if rule.target.name in self.names.get(obj, ()))  # objects may share one mesh
-        for keys in [keys for keys in there if path not in self.driven[keys]] or there:  # keys that copy another by a driver follow it
+        keys_there = dict.fromkeys(
+            self.keys[obj] for obj in meant if rule.target.name in self.names.get(obj, ())
+        )  # objects may share one mesh
+        for keys in [
+            keys for keys in keys_there if path not in self.driven[keys]
+        ] or keys_there:  # keys that copy another by a driver follow it
             self.add(rule, keys, path, "Thunder")
-        return bool(there)
+        return bool(keys_there)
 
     def _bones(self, rule, meant: list) -> bool:
         target = rule.target
-        there = [obj for obj in meant if obj.type == "ARMATURE" and target.bone in obj.pose.bones]
-        for obj in there:
+        armatures = [obj for obj in meant if obj.type == "ARMATURE" and target.bone in obj.pose.bones]
+        for obj in armatures:
             if target.path == "rotation":
                 self.turns.setdefault((self.block(obj), target.bone), []).append((rule.source, target.index, rule.weight))
             else:
                 path = f"{rna_paths.bone_path(target.bone)}.{target.path}"
                 self.add(rule, obj, path, target.bone, target.index, 1.0 if target.path == "scale" else 0.0)
-        return bool(there)
+        return bool(armatures)
 
     def _properties(self, rule, meant: list) -> bool:
         target, met = rule.target, False
@@ -101,18 +105,18 @@ class _Binder:
             owner = obj if not target.bone else obj.pose.bones.get(target.bone) if obj.type == "ARMATURE" else None
             if owner is not None and isinstance(owner.get(target.name), (int, float)):
                 path = (rna_paths.bone_path(target.bone) if target.bone else "") + rna_paths.property_path(target.name)
-                self.add(rule, obj, path, target.bone or "Thunder", rest=rna_paths.resting(owner, target.name))
+                self.add(rule, obj, path, target.bone or "Thunder", rest=rna_paths.rest_value(owner, target.name))
                 met = True
         return met
 
     def joints(self, plan: mapping.Mapping) -> None:
         """Bind what turns a bone as a whole."""
         for rule in plan.joints:
-            there = [obj for obj in _meant(rule.object, self.objects) if obj.type == "ARMATURE" and rule.bone in obj.pose.bones]
-            for obj in there:
+            armatures = [obj for obj in _objects_meant(rule.object, self.objects) if obj.type == "ARMATURE" and rule.bone in obj.pose.bones]
+            for obj in armatures:
                 turns = self.turns.setdefault((self.block(obj), rule.bone), [])
                 turns += [(f"{rule.joint}.{axis}", i, rule.scale) for i, axis in enumerate("xyz")]
-            if not there:
+            if not armatures:
                 self.unmet.append(rule)
 
     def turning(self, plan: mapping.Mapping) -> list[mapping.Turn]:
@@ -127,7 +131,7 @@ class _Binder:
         return turning
 
 
-def _meant(name: str, objects: list) -> list:
+def _objects_meant(name: str, objects: list) -> list:
     named = [obj for obj in objects if obj.name == name] if name else []
     return named or objects
 

@@ -46,8 +46,7 @@ def show(scene, rig: head.Rig, source: str, amount: float) -> None:
         settings.preview_kept = json.dumps({"head": rig.mesh.name, "values": values})
     for track, value in zip(rig.driver.tracks, pose(rig, source, amount)):
         rna_paths.put(rig.targets[track.block], track.path, track.index, value)
-    for target in rig.targets:
-        target.update_tag()
+    rna_paths.tag(rig.targets)
 
 
 def end(scene) -> None:
@@ -55,12 +54,12 @@ def end(scene) -> None:
     settings = scene.thunder
     if not settings.preview_kept:
         return
-    kept, settings.preview_kept = settings.preview_kept, ""
+    text, settings.preview_kept = settings.preview_kept, ""
     if settings.preview:
         settings.preview = False
     values, targets = [], {}
     with contextlib.suppress(ThunderError, *records.UNREADABLE):
-        record = json.loads(kept)
+        record = json.loads(text)
         values = [(str(target), str(path), int(index), float(value)) for target, path, index, value in record["values"]]
         targets = {target.name: target for target in head.resolve(bpy.data.objects[str(record["head"])]).targets}
     for name, path, index, value in values:

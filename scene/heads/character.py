@@ -64,7 +64,7 @@ def resolve(obj: bpy.types.Object) -> Character:
     return Character(face, plan, objects, bound)
 
 
-def used(plan: Mapping, bound: binding.Binding) -> set[str]:
+def used_sources(plan: Mapping, bound: binding.Binding) -> set[str]:
     """Names of the channels, keys and joints that truly move something."""
     unmet = set(bound.unmet)
     return {rule.source for rule in plan.rules if rule not in unmet and rule.weight} | {
@@ -110,7 +110,7 @@ def _blinks_the_other(face, left, right) -> bool:
     return float(to_the_left @ apart) < -0.5 * float(np.linalg.norm(to_the_left) * np.linalg.norm(apart))
 
 
-def mirrored(plan: Mapping) -> Mapping:
+def swap_sides(plan: Mapping) -> Mapping:
     """The same mapping with left and right exchanged."""
 
     def other(source: str) -> str:

@@ -68,7 +68,7 @@ def are_on(rig: head.Rig) -> bool:
 
 def add(rig: head.Rig) -> None:
     """Give a character the sliders. Raises BadHead, and then nothing was changed."""
-    values, tracks, owner = _driven(rig), rig.driver.tracks, owner_of(rig)
+    values, tracks, owner = _values_at_ends(rig), rig.driver.tracks, owner_of(rig)
     keys = {place: _parts(values[:, place]) for place, track in enumerate(tracks) if rig.targets[track.block].id_type == "KEY"}
     keys = {place: parts for place, parts in keys.items() if parts}
     turns = {}
@@ -90,7 +90,7 @@ def add(rig: head.Rig) -> None:
         _add_constraints(owner, bone, "xyz"[axis], parts)
 
 
-def _driven(rig: head.Rig) -> np.ndarray:
+def _values_at_ends(rig: head.Rig) -> np.ndarray:
     """Values of the rig's tracks for each slider at 1 and at −1, and at rest, [2 · sliders + 1, tracks]."""
     channels, count = head.channel_names(), 2 * len(SLIDERS) + 1
     expression, jaw = np.zeros((count, len(channels)), np.float32), np.zeros((count, 3))
@@ -148,7 +148,7 @@ def _add_constraints(owner, bone: bpy.types.PoseBone, axis: str, parts: Parts) -
     _drive(stop, "influence", owner, parts, f"min({_SHUTS}*max(-v0,0),1)")
 
 
-def _drive(held, name: str, owner, parts: Parts, within: str, base: tuple = ()) -> None:  # noqa: PLR0913 (what is driven, and by what)
+def _drive(held, name: str, owner, parts: Parts, within: str, base: tuple = ()) -> None:
     """Drive a property by an expression that Blender evaluates itself, with “{}” for what the sliders v0 … add.
 
     base: (data-block, path) of the keyed value that it adds to.

@@ -76,8 +76,8 @@ def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[Rule]:
     rules = []
     for channel, shapes in recognised.shapes.items():
         for name, weight in shapes.items():
-            there = [part.data.shape_keys for part in parts if name in part.data.shape_keys.key_blocks]
-            curves = [drivers.driven(keys).get(rna_paths.key_path(name)) for keys in there]
+            keys_there = [part.data.shape_keys for part in parts if name in part.data.shape_keys.key_blocks]
+            curves = [drivers.driven(keys).get(rna_paths.key_path(name)) for keys in keys_there]
             if None in curves:  # it moves freely on some object; copies follow it by drivers
                 rules.append(Rule(channel, Target("KEY", name), weight))
                 continue
@@ -210,13 +210,13 @@ def rules_of_pose(source: str, plan: Mapping, objects: list, amount: float = 1.0
     """
     if abs(amount) < _STILL:
         raise BadRequest("A channel at 0 has no pose: preview it at another amount")
-    posed = {target: moved for obj in objects for target, moved in _moved(obj, plan) if abs(moved) > _STILL}
+    posed = {target: moved for obj in objects for target, moved in _displacements(obj, plan) if abs(moved) > _STILL}
     if not posed:
         raise BadRequest(f"Nothing is posed: pose the face as “{source}” at its strongest, then press Learn again")
     return [Rule(source, target, moved / amount) for target, moved in posed.items()]
 
 
-def _moved(obj: bpy.types.Object, plan: Mapping) -> Iterator[tuple[Target, float]]:
+def _displacements(obj: bpy.types.Object, plan: Mapping) -> Iterator[tuple[Target, float]]:
     """All that an object can be posed by, each with how far it is from rest."""
     keys = obj.data.shape_keys if obj.type == "MESH" else None
     for block in keys.key_blocks[1:] if keys is not None else ():
@@ -229,4 +229,4 @@ def _moved(obj: bpy.types.Object, plan: Mapping) -> Iterator[tuple[Target, float
                 yield from ((Target("BONE", "", obj.name, bone, path, index), value) for index, value in enumerate(values))
         for name, value in owner.items():
             if isinstance(value, (int, float)) and not isinstance(value, bool):
-                yield Target("PROPERTY", name, obj.name, bone), value - rna_paths.resting(owner, name)
+                yield Target("PROPERTY", name, obj.name, bone), value - rna_paths.rest_value(owner, name)

@@ -146,7 +146,7 @@ def _input(variable):
         return None
     holder = source.id.path_resolve(owner) if owner else source.id
     bone = owner[len('pose.bones["') : -2] if owner.startswith("pose.bones") else ""
-    return Target("PROPERTY", name, source.id.name, bone), rna_paths.resting(holder, name)
+    return Target("PROPERTY", name, source.id.name, bone), rna_paths.rest_value(holder, name)
 
 
 def _bone(obj, bone: str, path: str, index: int):

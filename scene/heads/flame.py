@@ -46,7 +46,7 @@ def is_flame(armature: bpy.types.Object | None) -> bool:
     return armature is not None and isinstance(count := armature.get(COUNT), int) and 0 <= count <= _MOST
 
 
-def chosen(context) -> bpy.types.Object | None:
+def chosen_mesh(context) -> bpy.types.Object | None:
     """The mesh of the FLAME head that the scene's settings or the active object mean, else None."""
     obj = context.scene.thunder.head or context.object
     if obj is None:
@@ -169,8 +169,8 @@ def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) ->
     """
     try:
         stored = np.array(armature.get(build.SHIFTS, ()), np.float64).reshape(-1, 5, 3)
-        kept = np.array(armature.get(_JOINTS, [tuple(armature.data.bones[name].head_local) for name in build.JOINTS]), np.float64)
-        joints = kept.reshape(5, 3)
+        active = np.array(armature.get(_JOINTS, [tuple(armature.data.bones[name].head_local) for name in build.JOINTS]), np.float64)
+        joints = active.reshape(5, 3)
     except records.UNREADABLE as error:
         raise BadHead(f"What “{armature.name}” knows of its joints is damaged: add the head again") from error
     blocks = mesh.data.shape_keys.key_blocks
@@ -183,13 +183,13 @@ def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) ->
         armature[_JOINTS] = joints.ravel().tolist()
     wanted = joints + shift
     moved = max(float(np.linalg.norm(np.array(armature.data.bones[name].head_local) - place)) for name, place in zip(build.JOINTS, wanted))
-    kept, selected = view_layer.objects.active, armature.select_get(view_layer=view_layer)
+    active, selected = view_layer.objects.active, armature.select_get(view_layer=view_layer)
     try:
         with build.editing(armature, view_layer) as bones:
             for name, place in zip(build.JOINTS, wanted):
                 build.place_bone(bones[name], place)
     finally:
-        view_layer.objects.active = kept
+        view_layer.objects.active = active
         armature.select_set(selected, view_layer=view_layer)
     return moved
 

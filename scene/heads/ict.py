@@ -80,7 +80,7 @@ def add(path: str, collection: bpy.types.Collection, view_layer, location=(0.0, 
     eyes = {bone: ids for bone, ids in eyes.items() if len(ids)}
     neck = np.array(_NECK) - origin
     places = {"root": neck - [0.0, 8.0, 0.0], "neck": neck, **{bone: rest[ids].mean(axis=0) - origin for bone, ids in eyes.items()}}
-    places = {bone: _turned(place) for bone, place in places.items()}
+    places = {bone: _to_blender(place) for bone, place in places.items()}
     build.add_bones(rig, view_layer, places, {"neck": "root", **dict.fromkeys(eyes, "neck")})
     _weights(head, rest, eyes)
     build.deform(head, rig)
@@ -88,7 +88,7 @@ def add(path: str, collection: bpy.types.Collection, view_layer, location=(0.0, 
     return head
 
 
-def _turned(points: np.ndarray) -> np.ndarray:
+def _to_blender(points: np.ndarray) -> np.ndarray:
     """From the files' axes (y up, z out of the face, centimetres) to Blender's (z up, face towards −y, metres)."""
     return build.flame_to_blender(points) * METRES
 
@@ -137,15 +137,15 @@ def _open_eyes(rest, polygons, material, names: list[str], eyes):
     ball = np.isin(painted[of_eyes], inner)
     painted[of_eyes[ball & (front > _PUPIL)]] = pupil
     painted[of_eyes[ball & (front <= _LIMBUS)]] = white
-    gone = set(of_eyes[~ball & (front > _LIMBUS)].tolist())
-    stays = [i for i in range(len(polygons)) if i not in gone]
+    left_out = set(of_eyes[~ball & (front > _LIMBUS)].tolist())
+    stays = [i for i in range(len(polygons)) if i not in left_out]
     return [polygons[i] for i in stays], painted[stays]
 
 
 def _mesh(names, rest, polygons, material, shapes) -> bpy.types.Object:
     """The head with a key per shape. shapes: how far each moves the vertices."""
     looks = [_material(name) for name in names]
-    head = build.add_mesh("ICT Head", _turned(rest), polygons, looks, np.maximum(material, 0))
+    head = build.add_mesh("ICT Head", _to_blender(rest), polygons, looks, np.maximum(material, 0))
     build.add_keys(head, shapes, np.stack(list(shapes.values()), axis=2) * METRES, build.SLIDER)
     return head
 

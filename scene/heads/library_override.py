@@ -23,7 +23,7 @@ def _is_linked_instance(obj: bpy.types.Object) -> bool:
     return collection is not None and collection.library is not None and any(map(family.is_face, collection.all_objects))
 
 
-def wanting(scene, chosen: bpy.types.Object | None) -> bpy.types.Object | None:
+def find_linked(scene, chosen: bpy.types.Object | None) -> bpy.types.Object | None:
     """The object that must be made editable before it can have keys: the chosen one, else an instance of a linked collection, or None."""
     if chosen is not None and (_is_linked_instance(chosen) or any(map(is_linked, [chosen, *family.relatives(chosen)]))):
         return chosen

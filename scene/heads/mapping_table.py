@@ -10,7 +10,7 @@ from ...thunder_core.errors import attempt, BadHead
 from ...thunder_core.face import conventions, mapping
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from ...thunder_core.named_files import NamedFiles
-from ..host.own_changes import OwnChanges
+from ..host.session import OwnChanges
 from ..host.user_folder import user_folder
 from . import channel_preview, character, family, head, head_state
 
@@ -118,7 +118,7 @@ def keep(scene) -> None:
         settings.preview = True
 
 
-def edited(row, context) -> None:
+def keep_edit(row, context) -> None:
     """A cell of the table, or a setting next to it, was changed."""
     if not _filling.active:
         keep(row.id_data)

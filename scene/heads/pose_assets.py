@@ -52,14 +52,14 @@ def map_by_poses(face: bpy.types.Object) -> tuple[Mapping, list[str]]:
 
 def _poses(objects: list, plan: Mapping) -> dict[str, Moves]:
     """What each pose asset of the file moves of a character's objects; poses of others and of this add-on are left out."""
-    found = {}
+    poses = {}
     for action in bpy.data.actions:
         start, end = action.frame_range
         if action.asset_data is not None and TAG not in action.asset_data.tags and start == end:
             moved = _sum((_moved(action, obj, plan), 1.0) for obj in objects)
             if any(abs(value) > _STILL for value in moved.values()):
-                found[action.name] = moved
-    return found
+                poses[action.name] = moved
+    return poses
 
 
 def _moved(action, obj, plan: Mapping) -> Moves:

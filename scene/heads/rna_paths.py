@@ -37,7 +37,7 @@ def split(path: str) -> tuple[str, str, bool]:
     return (path[: start + 1], path[start + 2 :], False) if start >= 0 else ("", path, False)
 
 
-def _owned(block, path: str) -> tuple:
+def _resolve(block, path: str) -> tuple:
     """(what has the property of a path, its name, whether it is a custom one). Raises ValueError if nothing has it."""
     owner, name, custom = split(path)
     return block.path_resolve(owner) if owner else block, name, custom
@@ -46,13 +46,13 @@ def _owned(block, path: str) -> tuple:
 def exists(block, path: str) -> bool:
     """Whether a data-block has such a number now."""
     try:
-        owner, name, custom = _owned(block, path)
+        owner, name, custom = _resolve(block, path)
     except ValueError:
         return False
     return name in owner if custom else hasattr(owner, name)
 
 
-def resting(owner, name: str) -> float:
+def rest_value(owner, name: str) -> float:
     """Value of a custom property at rest: its default."""
     try:
         return float(owner.id_properties_ui(name).as_dict().get("default", 0.0))
@@ -62,14 +62,20 @@ def resting(owner, name: str) -> float:
 
 def value(block, path: str, index: int) -> float:
     """The current value of a path in a data-block."""
-    owner, name, custom = _owned(block, path)
+    owner, name, custom = _resolve(block, path)
     result = owner[name] if custom else getattr(owner, name)
     return float(result[index] if hasattr(result, "__len__") else result)
 
 
+def tag(blocks: Iterable) -> None:
+    """Let Blender evaluate data-blocks again, whose values were set."""
+    for block in blocks:
+        block.update_tag()
+
+
 def put(block, path: str, index: int, number: float) -> None:
     """Set a number of a data-block; whole-number properties take the nearest."""
-    owner, name, custom = _owned(block, path)
+    owner, name, custom = _resolve(block, path)
     current = owner[name] if custom else getattr(owner, name)
     if hasattr(current, "__len__"):
         current[index] = type(current[index])(number)
@@ -90,10 +96,10 @@ def bone_of(path: str) -> tuple[str, str] | None:
 def rotations(tracks: Iterable[mapping.Track]) -> list[list[int]]:
     """The indices of tracks that are the components of one rotation of a bone, for each rotation."""
     groups: dict[tuple[int, str], list[int]] = {}
-    for place, track in enumerate(tracks):
+    for index, track in enumerate(tracks):
         bone = bone_of(track.path)
         if bone is not None and bone[1].startswith("rotation"):
-            groups.setdefault((track.block, track.path), []).append(place)
+            groups.setdefault((track.block, track.path), []).append(index)
     return list(groups.values())
 
 
@@ -109,7 +115,7 @@ def rest(block, path: str, index: int, number: float) -> None:
     put(block, path, index, number)
 
 
-def shown_values(block, curve_values: np.ndarray, path: str) -> np.ndarray:
+def visible_values(block, curve_values: np.ndarray, path: str) -> np.ndarray:
     """Values [S] of a curve as they are seen: a muted shape key is 0, a slider clamps."""
     if block.id_type != "KEY":
         return curve_values
@@ -117,33 +123,33 @@ def shown_values(block, curve_values: np.ndarray, path: str) -> np.ndarray:
     return np.zeros(len(curve_values)) if key.mute else np.clip(curve_values, key.slider_min, key.slider_max)
 
 
-def evaluated(block, tracks: list, depsgraph) -> list[float]:
+def evaluate(block, tracks: list, depsgraph) -> list[float]:
     """Numbers of tracks [(path, index)] of a data-block in the evaluated scene; bones with their constraints."""
-    done = block.evaluated_get(depsgraph)
-    turned: dict[str, np.ndarray] = {}
+    evaluated = block.evaluated_get(depsgraph)
+    rotations_of: dict[str, np.ndarray] = {}
     numbers = []
     for path, index in tracks:
         bone = bone_of(path)
         if bone is not None and bone[1] in _ROTATIONS:
-            if path not in turned:
-                pose = done.pose.bones[bone[0]]
-                turned[path] = mapping.rotation_values(matrix_to_rotvec(turn(pose))[None], pose.rotation_mode)[0]
-            numbers.append(float(turned[path][index]))
+            if path not in rotations_of:
+                pose = evaluated.pose.bones[bone[0]]
+                rotations_of[path] = mapping.rotation_values(matrix_to_rotvec(bone_rotation(pose))[None], pose.rotation_mode)[0]
+            numbers.append(float(rotations_of[path][index]))
         elif block.id_type == "KEY":
-            key = done.path_resolve(split(path)[0])
-            twin = done.key_blocks.get(OWN_PREFIX + key.name)  # what the mouth sliders add
+            key = evaluated.path_resolve(split(path)[0])
+            twin = evaluated.key_blocks.get(OWN_PREFIX + key.name)  # what the mouth sliders add
             numbers.append(0.0 if key.mute else key.value + (0.0 if twin is None else twin.value))
         else:
-            numbers.append(value(done, path, index))
+            numbers.append(value(evaluated, path, index))
     return numbers
 
 
-def turn(pose) -> np.ndarray:
+def bone_rotation(pose) -> np.ndarray:
     """Rotation of an evaluated bone from rest relative to its parent, constraints included; [3, 3]."""
     own = pose.bone.matrix_local
     if pose.parent is None:
-        turned = own.inverted() @ pose.matrix
+        local = own.inverted() @ pose.matrix
     else:
         local_rest = pose.parent.bone.matrix_local.inverted() @ own
-        turned = local_rest.inverted() @ (pose.parent.matrix.inverted() @ pose.matrix)
-    return np.array(turned.to_3x3().normalized())
+        local = local_rest.inverted() @ (pose.parent.matrix.inverted() @ pose.matrix)
+    return np.array(local.to_3x3().normalized())

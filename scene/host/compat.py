@@ -114,21 +114,24 @@ def shift(action, frames: float) -> None:
 def curves_for(data_block) -> list:
     """The f-curves that a data-block's active action holds for it (its slot's alone)."""
     animation = data_block.animation_data
-    if animation is None or animation.action is None:
-        return []
-    return curves_of(animation.action, slot_of(data_block))
+    return curves_of(animation.action, slot_of(data_block)) if animation is not None else []
 
 
 def curves_of(action, slot: str) -> list:
-    """The f-curves of an action's slot of that identifier; before 4.4 all of the action's."""
-    if not HAS_SLOTS:
+    """The f-curves of an action's slot of that identifier; before 4.4 all of the action's; none without an action."""
+    if action is not None and not HAS_SLOTS:
         return list(action.fcurves)
-    chosen = action.slots.get(slot)
+    chosen = None if action is None else action.slots.get(slot)
     if chosen is None:
         return []
     return [
         curve for layer in action.layers for strip in layer.strips if (bag := strip.channelbag(chosen)) is not None for curve in bag.fcurves
     ]
+
+
+def by_place(curves) -> dict[tuple[str, int], bpy.types.FCurve]:
+    """Curves, or drivers, by the path and index that they move."""
+    return {(curve.data_path, curve.array_index): curve for curve in curves}
 
 
 def curves_in(action, data_block, slot: str = ""):
@@ -149,12 +152,12 @@ def remove_curves(data_block, paths: set[str]) -> None:
     strips = [strip for track in animation.nla_tracks for strip in track.strips] if animation else []
     played = [(animation.action, slot_of(data_block))] if animation else []
     for action, slot in [*played, *((strip.action, strip_slot(strip)) for strip in strips)]:
-        gone = [curve for curve in curves_of(action, slot) if curve.data_path in paths] if action is not None else []
-        for curve in gone:
+        unwanted = [curve for curve in curves_of(action, slot) if curve.data_path in paths]
+        for curve in unwanted:
             curves_in(action, data_block, slot).remove(curve)
-        if gone and HAS_SLOTS and not curves_of(action, slot):
+        if unwanted and HAS_SLOTS and not curves_of(action, slot):
             action.slots.remove(action.slots[slot])
-        if gone and not all_curves(action):
+        if unwanted and not all_curves(action):
             bpy.data.actions.remove(action)
 
 

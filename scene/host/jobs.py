@@ -5,7 +5,7 @@ A job is a Generator[Step, None, T]: it yields Steps and returns its value. Part
 (thunder_core/progress.py) become Steps with `stage`.
 
 An undo or redo, by a key or a script, ends a job with a sentence, since it may hold Blender's data. A job that is to go on (`goes_on`)
-holds them only within `renewed`, and looks them up again after it.
+holds them only within `renew`, and looks them up again after it.
 """
 
 import time
@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import bpy
 
-from ...thunder_core.errors import Cancelled, Undone
+from ...thunder_core.errors import Cancelled, ThunderError, Undone
 from ...thunder_core.progress import mapped, time_in_words
 from .session import session
 
@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 PACE_SECONDS = 30.0  # window over which the time left is estimated
 SLICE_SECONDS = 0.018  # work per timer call, plus at most one step: Blender must not block for more than 50 ms
+TIMELINES = ("SEQUENCE_EDITOR", "DOPESHEET_EDITOR")  # editors with curves and words over their frames
 BUSY_SECONDS = 0.04  # limit for a busy step plus the longest step so far; the window's events wait during it anyway
 
 
@@ -48,7 +49,7 @@ def stage(
     return mapped(work, lambda fraction: Step(start + fraction * (end - start), message, busy))
 
 
-def renewed(make: Callable[[], Generator[P, None, T]]) -> Generator[P, None, T]:
+def renew(make: Callable[[], Generator[P, None, T]]) -> Generator[P, None, T]:
     """Work that refers to Blender's data between steps, in a job that goes on after an undo: that closes the work, and then make() begins
     it again, with data that it looks up. Returns the value of the work."""
     while True:
@@ -207,6 +208,16 @@ def run_through(title: str, steps: Generator[Step, None, T], on_step: Callable[[
 def complain(message: str) -> None:
     """Show an animator a sentence where no operator can report it: when a property was set."""
     bpy.context.window_manager.popup_menu(lambda menu, context: menu.layout.label(text=message), title="Thunder", icon="ERROR")
+
+
+def pop_up_errors(function: Callable, *args) -> None:
+    """Call a function where no operator can report an error, because a property was set: then its sentence pops up."""
+    try:
+        function(*args)
+    except ThunderError as error:
+        if bpy.app.background:
+            raise
+        complain(str(error))
 
 
 def redraw(editors: tuple[str, ...] = ()) -> None:

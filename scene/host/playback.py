@@ -1,7 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plays the scene in its window from a frame on, the picture in sync with the sound."""
+"""Plays the scene in its window from a frame on, the picture in sync with the sound; goes to a frame and returns from it."""
+
+import contextlib
+import math
+from collections.abc import Iterator
 
 import bpy
+
+
+def go_to(scene, frame: float) -> None:
+    """Go to a frame, fraction included."""
+    whole = math.floor(frame)
+    scene.frame_set(whole, subframe=float(frame - whole))
+
+
+@contextlib.contextmanager
+def returning(scene) -> Iterator[None]:
+    """Return to a scene's current frame afterwards."""
+    frame, fraction = scene.frame_current, scene.frame_subframe
+    try:
+        yield
+    finally:
+        scene.frame_set(frame, subframe=fraction)
 
 
 def start(scene, frame: int) -> None:

@@ -54,7 +54,7 @@ class Session:
 
     def __init__(self):
         self.job: Job | None = None  # the long work that runs (jobs.py)
-        self.held: list[Generator] = []  # parts of long work that refer to Blender's data between steps, and begin again (jobs.renewed)
+        self.held: list[Generator] = []  # parts of long work that refer to Blender's data between steps, and begin again (jobs.renew)
         self.parts: list[Part] = []
 
     def add(self, part: P) -> P:
@@ -85,6 +85,18 @@ class Session:
 
 
 session = Session()
+
+
+class OwnChanges:
+    """`with own_changes:` where the add-on sets properties; `if own_changes.active: return` in the update functions of the animator's."""
+
+    active = False
+
+    def __enter__(self) -> None:
+        self.active = True
+
+    def __exit__(self, *_) -> None:
+        self.active = False
 
 
 @persistent

@@ -92,7 +92,7 @@ def save_poses(scene, rig: head.Rig) -> Generator[Step, None, int]:
     Raises BadRequest or NoSpace, and then nothing has changed.
     """
     library_folder()
-    channels, drawn = head.channel_names(), []
+    channels, saved = head.channel_names(), []
     with Portrait(scene, rig) as portrait:
         yield Step(0.0, "Setting up the portraits", busy=True)
         for catalog, poses, moved, shown in SETS:
@@ -103,12 +103,12 @@ def save_poses(scene, rig: head.Rig) -> Generator[Step, None, int]:
                 moves[turn] = moves[turn].any()
             for name, numbers in zip(poses, values):
                 portrait.pose(numbers)
-                drawn.append((name, catalog, np.where(moves, numbers, np.nan), portrait.take(*shown)))
-                yield Step(len(drawn) / sum(len(some[1]) for some in SETS), f"Drawing “{name}”", busy=True)
+                saved.append((name, catalog, np.where(moves, numbers, np.nan), portrait.take(*shown)))
+                yield Step(len(saved) / sum(len(some[1]) for some in SETS), f"Drawing “{name}”", busy=True)
     add_catalogs()
-    for pose in drawn:
+    for pose in saved:
         _save(rig, *pose)
-    return len(drawn)
+    return len(saved)
 
 
 def _save(rig: head.Rig, title: str, catalog: str, values: np.ndarray, picture: np.ndarray) -> None:
@@ -158,16 +158,16 @@ def place_of(library: str, reference: str) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def opened(name: str, library: str) -> Iterator[bpy.types.Action]:
+def open_asset(name: str, library: str) -> Iterator[bpy.types.Action]:
     """The action of an asset of this file, or appended from a library as long as nothing uses it. Raises BadRequest."""
     action = bpy.data.actions.get(name)
     if library:
         try:
-            with bpy.data.libraries.load(library, link=False) as (there, wanted):
-                wanted.actions = [other for other in there.actions if other == name]
+            with bpy.data.libraries.load(library, link=False) as (source, target):
+                target.actions = [other for other in source.actions if other == name]
         except OSError as error:
             raise BadRequest(f"The asset “{name}” cannot be read ({error}): choose another") from error
-        action = next(iter(wanted.actions), None)
+        action = next(iter(target.actions), None)
     if action is None:
         raise BadRequest("No pose or take is chosen: click one in the Asset Browser or in the asset shelf of the viewport")
     try:

@@ -2,7 +2,6 @@
 """The contact sheet of a line inside Blender: a row for each take with its words, what brows, head and mouth do, and its face at
 the same key moments."""
 
-import math
 import os
 import shutil
 import struct
@@ -21,6 +20,7 @@ from ...thunder_core.errors import BadRequest, NoSpace
 from ...thunder_core.files import part_of
 from ...thunder_core.types import FPS, Motion
 from ..heads import head
+from ..host import playback
 from ..host.jobs import stage, Step
 from ..takes import provenance, take_list
 from . import puppets
@@ -74,11 +74,11 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
     loudness: of the voice, per frame of the first take at 25 fps; None: the voice is not drawn.  The scene and its display stay unchanged.
     Raises BadRequest if no take can be drawn, or NoSpace.
     """
-    drawn = [entry for entry in entries if entry.action is not None]
-    if not drawn:
+    listed = [entry for entry in entries if entry.action is not None]
+    if not listed:
         raise BadRequest("There are no takes to draw: generate some first")
-    speaks = any(take_list.speaks(entry) for entry in drawn)
-    rows = [_row(entry, speaks) for entry in drawn]
+    speaks = any(take_list.speaks(entry) for entry in listed)
+    rows = [_row(entry, speaks) for entry in listed]
     chosen, full = _moments(rows, loudness), activity.full([row.tracks for row in rows])
     fps = scene.render.fps / scene.render.fps_base
     try:  # Blender's temporary folder may be shared, so names must not be predictable
@@ -96,7 +96,7 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
         done = 1
         yield Step(done / steps, "Drawing the title", busy=True)
         for number, row in enumerate(rows, start=1):
-            entry = puppets.entry_of(scene, row.action)
+            entry = take_list.entry_of(scene, bpy.data.actions.get(row.action))
             if entry is None:
                 raise BadRequest("A take was removed: make the contact sheet again")
             sheet.label(entry, _places(row), full.get("mouth"))
@@ -131,10 +131,10 @@ def free_path(title: str, ending: str = ".png") -> str:
 
 def _row(entry, speaks: bool) -> _Row:
     """A take's row in a sheet on which some take `speaks`, or none."""
-    made, clock = provenance.load(entry.action), provenance.clock_of(entry.action)
+    performance, clock = provenance.load(entry.action), provenance.clock_of(entry.action)
     motion, channels, opening = Motion(np.zeros((2, 0)), np.zeros((2, 3))), (), np.zeros(2)  # if nothing is known of it
-    if made is not None:
-        motion, channels, opening = made.motion, made.channels, made.opening
+    if performance is not None:
+        motion, channels, opening = performance.motion, performance.channels, performance.opening
     tracks = activity.tracks(motion, channels, opening) if speaks else activity.quiet_tracks(motion, channels)
     start = 0.0 if clock is None else clock.start / clock.fps
     return _Row(entry.action.name, tracks, activity.lids(motion, channels), activity.gestures(motion, channels), start)
@@ -227,8 +227,8 @@ class _SheetScene(CopyScene):
         score = take_list.score_text(entry)
         self._write(score, 0.1, 0.78, 0.34 if len(score) <= 3 else 0.2, "accent" if entry.star else "ink")
         self._write(entry.name if len(entry.name) <= 16 else entry.name[:15] + "…", 0.1, 0.53, 0.14)
-        for place, line in enumerate(textwrap.wrap(entry.words, LETTERS, max_lines=LINES, placeholder=" …")):
-            self._write(line, 0.1, 0.35 - place * LINE_CELLS, 0.12)
+        for index, line in enumerate(textwrap.wrap(entry.words, LETTERS, max_lines=LINES, placeholder=" …")):
+            self._write(line, 0.1, 0.35 - index * LINE_CELLS, 0.12)
         right = LABEL_CELLS + NAMES_CELLS - 0.06
         for track, (low, high) in places.items():
             self._write(track, right, (low + high) / 2, 0.12, track, "RIGHT")
@@ -237,8 +237,7 @@ class _SheetScene(CopyScene):
 
     def freeze(self, frame: float, column: int) -> None:
         """Put the face that the copy makes at a frame of the scene into a cell of the row."""
-        whole = math.floor(frame)
-        self.scene.frame_set(whole, subframe=frame - whole)
+        playback.go_to(self.scene, frame)
         depsgraph = self.scene.view_layers[0].depsgraph
         place = Matrix.Translation((self.middle(column), 0.5, 0.0)) @ self.to_cell
         for obj in self.copy.visible:

@@ -33,17 +33,17 @@ class CopyScene:
 
     def __init__(self, name: str, scene, rig: head.Rig, background):
         self.had_result = any(image.type == "RENDER_RESULT" for image in bpy.data.images)
-        self.scene = made = bpy.data.scenes.new(name)
+        self.scene = new_scene = bpy.data.scenes.new(name)
         self.data: list = []
         self.copy: puppets.Puppet | None = None
-        made.render.fps, made.render.fps_base = scene.render.fps, scene.render.fps_base
+        new_scene.render.fps, new_scene.render.fps_base = scene.render.fps, scene.render.fps_base
         try:
-            self.copy = puppets.add(rig, made.collection, Vector())
-            made.world = self.own(bpy.data.worlds.new(name))
-            stage.put(made, {"world.color": background, **LOOK})
-            made.camera = bpy.data.objects.new(name, self.own(bpy.data.cameras.new(name)))
-            made.camera.data.type, made.camera.data.clip_end = "ORTHO", 100.0
-            made.collection.objects.link(made.camera)
+            self.copy = puppets.add(rig, new_scene.collection, Vector())
+            new_scene.world = self.own(bpy.data.worlds.new(name))
+            stage.put(new_scene, {"world.color": background, **LOOK})
+            new_scene.camera = bpy.data.objects.new(name, self.own(bpy.data.cameras.new(name)))
+            new_scene.camera.data.type, new_scene.camera.data.clip_end = "ORTHO", 100.0
+            new_scene.collection.objects.link(new_scene.camera)
         except BaseException:
             self.end()
             raise
@@ -116,8 +116,7 @@ class Portrait(CopyScene):
         """Give the copy the values [tracks] of the rig's tracks."""
         for track, value in zip(self.rig.driver.tracks, values):
             rna_paths.put(self.copy.targets[track.block], track.path, track.index, float(value))
-        for target in self.copy.targets:
-            target.update_tag()
+        rna_paths.tag(self.copy.targets)
 
     def take(self, share: float, lower: float) -> np.ndarray:
         """The picture of the copy as it is, [PIXELS, PIXELS, 4], as `pixels`; of a share of the face, its middle so much lower."""

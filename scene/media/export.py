@@ -20,7 +20,7 @@ from ...thunder_core.progress import result
 from ...thunder_core.types import Motion
 from ..animation import fcurves, reading
 from ..heads import flame as flame_rig, head
-from ..host import compat
+from ..host import compat, playback
 from ..takes import provenance, take_list
 from . import flame_parameters
 
@@ -78,7 +78,7 @@ def export(shot: Shot, form: Format, path: str) -> list[str]:
     The file gets its name when it is complete: a failure leaves an existing one unchanged.
     Raises BadRequest or NoSpace.
     """
-    if lacking := missing(form, shot.rig):
+    if lacking := why_missing(form, shot.rig):
         raise BadRequest(lacking)
     if shot.last < shot.first:
         raise BadRequest(f"Frames {shot.first} to {shot.last} are not a range: the first frame must come before the last")
@@ -156,40 +156,39 @@ def _alone(shot: Shot) -> Iterator[None]:
     hidden = [obj for obj in objects if obj.name in layer.objects and obj.hide_get(view_layer=layer)]
     locked = [(obj, name) for obj in objects for name in ("hide_viewport", "hide_select") if getattr(obj, name)]
     timing = (scene.frame_start, scene.frame_end, scene.use_preview_range)
-    now, fraction = scene.frame_current, scene.frame_subframe
-    try:
-        if mode != "OBJECT":
-            bpy.ops.object.mode_set(mode="OBJECT")
-        for obj, name in locked:
-            setattr(obj, name, False)
-        for obj in hidden:
-            obj.hide_set(False, view_layer=layer)
-        layer.update()
-        _select(layer, [obj for obj in objects if obj.name in layer.objects])
-        unseen = next((obj for obj in objects if obj not in layer.objects.selected.values()), None)
-        if unseen is not None:
-            raise BadRequest(f"“{unseen.name}” is hidden with its collection: show it in this view layer to export it")
-        layer.objects.active = shot.rig.owner
-        scene.frame_start, scene.frame_end, scene.use_preview_range = shot.first, shot.last, False
-        scene.frame_set(shot.first)
-        yield
-    finally:
-        scene.frame_start, scene.frame_end, scene.use_preview_range = timing
-        for obj in hidden:
-            obj.hide_set(True, view_layer=layer)
-        _select(layer, selected)
-        layer.objects.active = active
-        for obj, name in locked:
-            setattr(obj, name, True)
-        if mode != "OBJECT":
-            bpy.ops.object.mode_set(mode=mode)
-        scene.frame_set(now, subframe=fraction)
+    with playback.returning(scene):
+        try:
+            if mode != "OBJECT":
+                bpy.ops.object.mode_set(mode="OBJECT")
+            for obj, name in locked:
+                setattr(obj, name, False)
+            for obj in hidden:
+                obj.hide_set(False, view_layer=layer)
+            layer.update()
+            _select(layer, [obj for obj in objects if obj.name in layer.objects])
+            unseen = next((obj for obj in objects if obj not in layer.objects.selected.values()), None)
+            if unseen is not None:
+                raise BadRequest(f"“{unseen.name}” is hidden with its collection: show it in this view layer to export it")
+            layer.objects.active = shot.rig.owner
+            scene.frame_start, scene.frame_end, scene.use_preview_range = shot.first, shot.last, False
+            scene.frame_set(shot.first)
+            yield
+        finally:
+            scene.frame_start, scene.frame_end, scene.use_preview_range = timing
+            for obj in hidden:
+                obj.hide_set(True, view_layer=layer)
+            _select(layer, selected)
+            layer.objects.active = active
+            for obj, name in locked:
+                setattr(obj, name, True)
+            if mode != "OBJECT":
+                bpy.ops.object.mode_set(mode=mode)
 
 
 # ---- Blender's exporters
 
 
-def missing(form: Format, rig: head.Rig) -> str:
+def why_missing(form: Format, rig: head.Rig) -> str:
     """The reason why this Blender cannot write a format for a head, and what to do, in a sentence; empty if it can."""
     if form.flame and not flame_rig.is_flame(rig.armature):
         return f"“{rig.mesh.name}” does not come from a FLAME file, as this format needs: choose another format or head"

@@ -39,12 +39,12 @@ def export(shot, path: str) -> list[str]:
     shot: of export.py. The head as it is seen now: NLA, drivers and constraints included.
     """
     rig, clock = shot.rig, Clock.of(shot.scene, shot.first)
-    motion = result(reading.read(own_values(rig), (), clock, (shot.last - shot.first + 1) / clock.fps, clock.fps))
+    motion = result(reading.read(raw_values(rig), (), clock, (shot.last - shot.first + 1) / clock.fps, clock.fps))
     motion_file.write_parameters(path, parameters_of(motion.expression, rig.driver, rig.mesh, rig.armature, clock.fps))
     return []
 
 
-def own_values(rig):
+def raw_values(rig):
     """A FLAME rig for which `reading.read` returns the values of its own tracks, as the motion's expression [T, tracks]."""
     return replace(rig, driver=_Plain(rig.driver))
 
@@ -52,7 +52,7 @@ def own_values(rig):
 def parameters_of(values: np.ndarray, driver: retarget.RetargetDriver, mesh, armature, fps: float) -> motion_file.Parameters:
     """FLAME's own parameters of a rig's numbers [T, tracks], frame by frame at fps."""
     expression = np.zeros((len(values), int(armature[flame.COUNT])))
-    places = {track.path: place for place, track in enumerate(driver.tracks)}
+    places = {track.path: index for index, track in enumerate(driver.tracks)}
     for name in driver.names:
         expression[:, int(name[len("expression") :]) - 1] = values[:, places[key_path(name)]]
     poses = {}
@@ -95,7 +95,7 @@ def compare(client: Client, scene, rig, model: Head) -> Generator[Step, None, di
 def _pose(scene, rig) -> Generator[float, None, dict[str, np.ndarray]]:
     """Returns the pose of this frame and the vertices that are seen, by the names of “check_flame”."""
     clock = Clock.of(scene, scene.frame_current)
-    motion = yield from reading.read(own_values(rig), (), clock, 1 / clock.fps, clock.fps)
+    motion = yield from reading.read(raw_values(rig), (), clock, 1 / clock.fps, clock.fps)
     pose = parameters_of(motion.expression[:1], rig.driver, rig.mesh, rig.armature, clock.fps)
     return {
         "expression": pose.expression[0],
@@ -103,11 +103,11 @@ def _pose(scene, rig) -> Generator[float, None, dict[str, np.ndarray]]:
         "jaw": pose.jaw_pose[0],
         "neck": pose.neck_pose[0],
         "eyes": np.stack([pose.leye_pose[0], pose.reye_pose[0]]),
-        "seen": _seen(rig),
+        "seen": _visible_points(rig),
     }
 
 
-def _seen(rig) -> np.ndarray:
+def _visible_points(rig) -> np.ndarray:
     """Vertices of the head as Blender shows them now, [V, 3] metres in the armature's space and FLAME's axes."""
     graph = bpy.context.evaluated_depsgraph_get()
     graph.update()

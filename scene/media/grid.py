@@ -17,7 +17,7 @@ from mathutils import Color, Matrix, Vector
 
 from ...thunder_core import records
 from ...thunder_core.animation import activity
-from ...thunder_core.errors import BadRequest, ThunderError
+from ...thunder_core.errors import BadRequest
 from ..animation import display
 from ..heads import head
 from ..host import handlers, idle, jobs, playback
@@ -64,7 +64,7 @@ class _Grid:
     view: dict = field(default_factory=dict)  # how the viewport was: values by (part of the space, name)
 
 
-class _Shown(Part):
+class _State(Part):
     """The current grid, None if there is none."""
 
     grid: _Grid | None = None
@@ -82,12 +82,12 @@ class _Shown(Part):
         self.release()
 
 
-shown = session.add(_Shown())
+state = session.add(_State())
 
 
-def running() -> bool:
+def is_running() -> bool:
     """Whether there is a grid."""
-    return shown.grid is not None
+    return state.grid is not None
 
 
 def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
@@ -107,15 +107,15 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
     group = bpy.data.collections.new(NAME)
     group[head.PUPPET_MARK] = True
     scene.collection.children.link(group)
-    made = {}
+    take_of = {}
     chosen = [(entry.action.name, _caption(entry)) for entry in entries]
     first, last = min(entry.first for entry in entries), max(entry.last for entry in entries)
-    does = {}
+    activities = {}
     try:
         for action, _ in chosen:
             yield Step(0.0, "Setting up the takes", busy=True)
-            does[action] = thumbnails.thumbnails.activity(_entry(scene, action))
-        known = [bars for bars in does.values() if bars is not None]
+            activities[action] = thumbnails.thumbnails.activity(_entry(scene, action))
+        known = [bars for bars in activities.values() if bars is not None]
         for number, (action, words) in enumerate(chosen):
             entry = _entry(scene, action)
             at = Vector(((number % columns - (columns - 1) / 2) * wide, ((rows - 1) / 2 - number // columns) * tall, 0.0))
@@ -123,16 +123,16 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
             puppets.play(copy, rig, entry)
             for obj in copy.objects:
                 obj.hide_set(obj not in copy.visible)
-                made[obj.name] = action
+                take_of[obj.name] = action
             under = at + Vector(((low.x + high.x) / 2, low.y, high.z))
             place = frame.inverted() @ Matrix.Translation(under)
-            levels = None if does[action] is None else thumbnails.levels(does[action], known)
+            levels = None if activities[action] is None else thumbnails.levels(activities[action], known)
             for name in _under(group, entry, words, levels, place, (wide, high.y - low.y), axes):
-                made[name] = action
+                take_of[name] = action
             yield Step((number + 1) / len(chosen), f"Setting up take {number + 1} of {len(chosen)}", busy=True)
         size = Vector((columns * wide, rows * tall, high.z - low.z))
         middle = frame.inverted() @ ((low + high) / 2 + Vector((0.0, -LABEL / 2 * (high.y - low.y), 0.0)))
-        shown.grid = _Grid(scene.name, made, axes, middle, size, (scene.frame_current, scene.frame_subframe))
+        state.grid = _Grid(scene.name, take_of, axes, middle, size, (scene.frame_current, scene.frame_subframe))
         _loop_over(scene, group, first, last)
     except BaseException:
         puppets.remove_marked()
@@ -141,7 +141,7 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
 
 def _entry(scene, action: str):
     """The take of the action of that name. Raises BadRequest if it is gone."""
-    entry = puppets.entry_of(scene, action)
+    entry = take_list.entry_of(scene, bpy.data.actions.get(action))
     if entry is None:
         raise BadRequest("A take was removed: play all again")
     return entry
@@ -184,16 +184,16 @@ def _under(group, entry, caption: str, levels, place: Matrix, size: tuple[float,
     world.  size: distance between heads, and the height of one.
     """
     wide, tall = size
-    made = [_label(group, caption, place @ Vector((0.0, -CAPTION * tall, 0.0)), axes, CAPTION_SIZE * tall)]
+    names = [_label(group, caption, place @ Vector((0.0, -CAPTION * tall, 0.0)), axes, CAPTION_SIZE * tall)]
     letters = max(12, int(SHARE * wide / (LETTER * WORDS_SIZE * tall)))
     lines = textwrap.wrap(entry.words, letters, max_lines=LINES, placeholder=" …")
     if lines:
-        made.append(_label(group, "\n".join(lines), place @ Vector((0.0, -WORDS * tall, 0.0)), axes, WORDS_SIZE * tall, "TOP"))
+        names.append(_label(group, "\n".join(lines), place @ Vector((0.0, -WORDS * tall, 0.0)), axes, WORDS_SIZE * tall, "TOP"))
     if levels is not None:
         corner = place @ Vector((-SHARE * wide / 2, -TRACKS[1] * tall, 0.0))
         shape = Matrix.Diagonal((SHARE * wide, (TRACKS[1] - TRACKS[0]) * tall, 1.0, 1.0))
-        made += _tracks(group, *levels, Matrix.Translation(corner) @ axes.to_4x4() @ shape, entry)
-    return made
+        names += _tracks(group, *levels, Matrix.Translation(corner) @ axes.to_4x4() @ shape, entry)
+    return names
 
 
 def _label(group, words: str, place: Vector, axes: Matrix, size: float, above: str = "CENTER") -> str:
@@ -257,18 +257,18 @@ def _tracks(group, own: np.ndarray, usual: np.ndarray, place: Matrix, entry) -> 
 
 def _ink(name: str, colour) -> bpy.types.Material:
     """The grid's material of a linear colour, made where it is not there."""
-    made = next((each for each in bpy.data.materials if each.get(head.PUPPET_MARK) == name), None)
-    if made is None:
-        made = bpy.data.materials.new(f"{NAME} {name}")
-        made[head.PUPPET_MARK] = name
-        made.diffuse_color, made.roughness = (*colour, 1.0), 1.0
-    return made
+    material = next((each for each in bpy.data.materials if each.get(head.PUPPET_MARK) == name), None)
+    if material is None:
+        material = bpy.data.materials.new(f"{NAME} {name}")
+        material[head.PUPPET_MARK] = name
+        material.diffuse_color, material.roughness = (*colour, 1.0), 1.0
+    return material
 
 
 def enter(context) -> None:
     """Show only the grid in a 3D viewport, from the front, and play."""
     area = viewport(context)
-    grid = shown.grid
+    grid = state.grid
     scene = bpy.data.scenes[grid.scene]
     if area is None:
         return
@@ -331,7 +331,7 @@ def viewport(context):
 def leave() -> str:
     """Take the grid away; the view, the selection, the current frame and the file are as before. The action of the take whose head the
     animator clicked meanwhile, "" for none."""
-    grid, shown.grid = shown.grid, None
+    grid, state.grid = state.grid, None
     _loop_as_before()
     if grid is None:
         puppets.remove_marked()
@@ -372,9 +372,9 @@ def leave_and_show() -> str:
 
     Raises ThunderError if that take cannot be shown; the grid is gone then too.
     """
-    scene = bpy.data.scenes.get(shown.grid.scene) if shown.grid is not None else None
+    scene = bpy.data.scenes.get(state.grid.scene) if state.grid is not None else None
     action = leave()
-    entry = puppets.entry_of(scene, action) if scene is not None else None
+    entry = take_list.entry_of(scene, bpy.data.actions.get(action)) if scene is not None else None
     if entry is None:
         return ""
     display.show(take_list.rig_of(scene, entry), entry)
@@ -387,16 +387,13 @@ def leave_and_show() -> str:
 
 def leave_when_stopped() -> float | None:
     """Looks again and again, so that no stop is missed, whatever stopped the playing and however slow the window draws."""
-    if shown.grid is None:
+    if state.grid is None:
         return None
     windows = bpy.context.window_manager.windows
     if playback.is_on() or not len(windows):
         return LOOK_SECONDS
     with bpy.context.temp_override(window=windows[0]):
-        try:
-            leave_and_show()
-        except ThunderError as error:
-            jobs.complain(str(error))
+        jobs.pop_up_errors(leave_and_show)
     return None
 
 
@@ -406,7 +403,7 @@ _leaving = idle.Task(leave_when_stopped, any_time=True)
 @persistent
 def leave_for_file(*_):
     """Nothing of the grid is saved, or left by an undo step in which it was there."""
-    if shown.grid is not None or any(head.PUPPET_MARK in group for group in bpy.data.collections):
+    if state.grid is not None or any(head.PUPPET_MARK in group for group in bpy.data.collections):
         leave()
 
 

@@ -110,11 +110,6 @@ def stop(puppet: Puppet, rig: head.Rig) -> None:
             rna_paths.rest(target, track.path, track.index, track.rest)
 
 
-def entry_of(scene, action: str):
-    """The take of the action of that name, None if it is gone."""
-    return next((entry for entry in scene.thunder.takes if entry.action is not None and entry.action.name == action), None)
-
-
 def remove(puppet: Puppet) -> None:
     """Remove a copy from the file; parts that are gone already are skipped."""
     for block in (*puppet.objects, *puppet.data):
@@ -162,7 +157,7 @@ def face_frame(rig: head.Rig) -> tuple[Matrix, float]:
     turn = world.to_quaternion()
     forward, up = turn @ forward, turn @ up
     axes = Matrix((up.cross(forward), up, forward))  # rows: the world's coordinates to the face's
-    places = _moving(rig)
+    places = _moving_points(rig)
     projected = np.array(axes) @ places.T
     low, high = projected.min(axis=1), projected.max(axis=1)
     size = FACE_MARGIN * float(max(high[0] - low[0], high[1] - low[1], 1e-6))
@@ -170,7 +165,7 @@ def face_frame(rig: head.Rig) -> tuple[Matrix, float]:
     return Matrix.Translation(-middle) @ axes.to_4x4(), size
 
 
-def _moving(rig: head.Rig) -> np.ndarray:
+def _moving_points(rig: head.Rig) -> np.ndarray:
     """Places [K, 3] in the world of the vertices that a face's shape keys move; of its bones where it has none."""
     keys = rig.keys
     if keys is None:

@@ -55,15 +55,15 @@ def render_grid(scene, rig: head.Rig, entries: list, path: str, height: int, sma
         pass
     camera = bpy.data.objects.new(grid.NAME, bpy.data.cameras.new(grid.NAME))
     try:
-        shown = grid.shown.grid
+        layout = grid.state.grid
         scene.collection.objects.link(camera)
-        camera.data.type, camera.data.ortho_scale = "ORTHO", GRID_MARGIN * max(shown.size.x, shown.size.y)
-        camera.matrix_world = Matrix.Translation(shown.middle + shown.axes @ Vector((0.0, 0.0, 4 * shown.size.z))) @ shown.axes.to_4x4()
-        camera.data.clip_start, camera.data.clip_end = shown.size.z, 10 * shown.size.z
+        camera.data.type, camera.data.ortho_scale = "ORTHO", GRID_MARGIN * max(layout.size.x, layout.size.y)
+        camera.matrix_world = Matrix.Translation(layout.middle + layout.axes @ Vector((0.0, 0.0, 4 * layout.size.z))) @ layout.axes.to_4x4()
+        camera.data.clip_start, camera.data.clip_end = layout.size.z, 10 * layout.size.z
         scene.camera, scene.render.engine = camera, "BLENDER_WORKBENCH"
         for obj in visible:
             obj.hide_render = True
-        render_film(scene, path, 2 * round(height * shown.size.x / shown.size.y / 2), 2 * round(height / 2), small)
+        render_film(scene, path, 2 * round(height * layout.size.x / layout.size.y / 2), 2 * round(height / 2), small)
     finally:
         grid.leave()
         scene.camera, scene.render.engine = before

@@ -46,7 +46,7 @@ def _current(settings) -> bpy.types.Object | None:
 
 
 def _voice(self) -> str:
-    return strip.chosen(self.id_data, _current(self))
+    return strip.chosen_name(self.id_data, _current(self))
 
 
 def _choose_voice(self, name: str) -> None:
@@ -65,10 +65,6 @@ def _choose_role(self, number: int) -> None:
         self.role = _ROLES[number][0]
     else:
         head_state.ensure(head.owner_of(mesh)).role = _ROLES[number][0]
-
-
-def _choose_seed(self, value: int) -> None:
-    self.seed = value
 
 
 def _keep_seed(self, keep: bool) -> None:
@@ -107,7 +103,7 @@ def _take_up_kind(self, context):
     """A name given to a row that had none makes it a rule."""
     if self.target and self.kind == "NONE":
         self.kind = "KEY"
-    table.edited(self, context)
+    table.keep_edit(self, context)
 
 
 def _show_row(self, context):
@@ -120,7 +116,7 @@ class ThunderRow(bpy.types.PropertyGroup):
     source: StringProperty(
         name="Channel",
         search=lambda self, context, text: [*mapping.JOINTS, *mapping.DERIVED, *head.channel_names()],
-        update=table.edited,
+        update=table.keep_edit,
         description="Channel of the motion, key derived from its rotations, or joint",
     )
     kind: EnumProperty(
@@ -132,17 +128,17 @@ class ThunderRow(bpy.types.PropertyGroup):
             ("PROPERTY", "Property", "A custom property of an object or a bone", "PROPERTIES", 3),
             ("JOINT", "Bone Rotation", "A bone that rotates with the joint", "ORIENTATION_GIMBAL", 4),
         ],
-        update=table.edited,
+        update=table.keep_edit,
         description="What the channel moves",
     )
     object: StringProperty(
         name="Object",
         search=_objects,
-        update=table.edited,
+        update=table.keep_edit,
         description="Object with the target. Leave empty to move every object of the character that has it",
     )
     target: StringProperty(name="Name", search=_targets, update=_take_up_kind, description="Shape key or custom property to move")
-    bone: StringProperty(name="Bone", search=_bones, update=table.edited, description="Bone to move, or bone with the property")
+    bone: StringProperty(name="Bone", search=_bones, update=table.keep_edit, description="Bone to move, or bone with the property")
     path: EnumProperty(
         name="Channel",
         items=[
@@ -151,10 +147,10 @@ class ThunderRow(bpy.types.PropertyGroup):
             ("rotation_euler", "Euler", "The bone's own Euler angle, radians"),
             ("scale", "Scale", "Along the bone's own axis"),
         ],
-        update=table.edited,
+        update=table.keep_edit,
         description="Transform channel of the bone",
     )
-    index: EnumProperty(name="Axis", items=_AXES, update=table.edited, description="Axis of the movement")
+    index: EnumProperty(name="Axis", items=_AXES, update=table.keep_edit, description="Axis of the movement")
     weight: FloatProperty(
         name="Amount",
         default=1.0,
@@ -162,7 +158,7 @@ class ThunderRow(bpy.types.PropertyGroup):
         soft_max=2.0,
         step=5,
         precision=3,
-        update=table.edited,
+        update=table.keep_edit,
         description="Value of the target when the channel is at 1",
     )
 
@@ -182,7 +178,7 @@ class ThunderTake(bpy.types.PropertyGroup):
     head: PointerProperty(type=bpy.types.Object)
     voice: StringProperty(name="Voice", description="Strip or file that this take was generated for")
     number: IntProperty(name="Number", description="Number of the take among those of its head and voice; 0 in files of earlier versions")
-    tooltip: StringProperty(get=takes.described, description="What is known of the take")
+    tooltip: StringProperty(get=takes.describe, description="What is known of the take")
     seed: IntProperty(name="Seed", description="Number that makes this take again")
     score: FloatProperty(name="Lip-Sync", description="How well the lips match the voice, 0 to 100")
     heard: FloatProperty(
@@ -227,11 +223,6 @@ class ThunderTake(bpy.types.PropertyGroup):
             ("CAPTURED", "Captured", "Captured from a face"),
         ],
     )
-
-    @property
-    def edited(self) -> bool:
-        """Whether its keys were changed since it was made. Reads them all: some milliseconds."""
-        return takes.is_edited(self)
 
 
 class ThunderHead(bpy.types.PropertyGroup):
@@ -463,7 +454,7 @@ class ThunderScene(bpy.types.PropertyGroup):
     first_seed: IntProperty(
         name="Seed",
         get=_first_seed,
-        set=_choose_seed,
+        set=lambda self, value: setattr(self, "seed", value),
         min=0,
         max=LARGEST_SEED,
         description="Seed of the first take; the same seed makes the same take again. Once its takes are listed, Generate goes on "
@@ -581,7 +572,7 @@ class ThunderScene(bpy.types.PropertyGroup):
         max=1.0,
         step=5,
         subtype="FACTOR",
-        update=table.edited,
+        update=table.keep_edit,
         description="How much the jaw contributes to opening the mouth: above 0 more jaw and less lips, below 0 the reverse. "
         "The mouth opens as far and closes as before. Applies to takes you show or generate from now on",
     )

@@ -18,7 +18,7 @@ from ..animation import reading
 from ..heads import head
 from ..host import handlers
 from ..host.jobs import stage, Step
-from ..host.own_changes import OwnChanges
+from ..host.session import OwnChanges
 from ..takes import generation, provenance, take_list, transcript
 from ..voice import strip, voice_cache
 from . import live_score
@@ -50,8 +50,8 @@ class ThunderIgnored(bpy.types.PropertyGroup):
 class ThunderCheck(bpy.types.PropertyGroup):
     """What the last check of a scene found.
 
-    animation: what was checked, as `playing` names it; findings are of nothing else.  voice: its name.  start: scene frame on which it
-    begins.
+    animation: what was checked, as `animation_name` names it; findings are of nothing else.  voice: its name.  start: scene frame on which
+    it begins.
     """
 
     tolerance: EnumProperty(
@@ -68,7 +68,7 @@ class ThunderCheck(bpy.types.PropertyGroup):
     start: FloatProperty()
 
 
-def playing(rig: head.Rig) -> str:
+def animation_name(rig: head.Rig) -> str:
     """Names a head and the action that it plays."""
     action = live_score.own_action(rig)
     return f"{rig.mesh.name} | {action.name if action is not None else ''}"
@@ -82,10 +82,10 @@ def ignored_name(rig: head.Rig, voice: str, finding: Finding) -> str:
 def of_head(scene, rig: head.Rig) -> ThunderCheck | None:
     """The last check, None if it was of other animation than the head plays now, or there was none."""
     checked = scene.thunder_check
-    return checked if checked.animation == playing(rig) else None
+    return checked if checked.animation == animation_name(rig) else None
 
 
-def chosen(scene) -> tuple[ThunderFinding, Finding] | None:
+def chosen_finding(scene) -> tuple[ThunderFinding, Finding] | None:
     """The finding that is chosen in the list, None for none."""
     checked = scene.thunder_check
     if not 0 <= checked.index < len(checked.findings):
@@ -115,14 +115,14 @@ def check(client: Client, scene, rig: head.Rig, voice: strip.Voice | None = None
     motion = yield from stage(reading.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.1, 0.4)
     how = {"sound": path, "tolerance": tolerance, "text": text}
     answer = yield from generation.ask_about(client, "check", motion, (0.4, 0.95), "Checking the lips", **how)
-    scene, rig = generation.again(*names)
+    scene, rig = generation.look_up(*names)
     return show(scene, rig, voice.name, clock, [Finding.of(values) for values in answer["findings"]])
 
 
 def show(scene, rig: head.Rig, voice: str, clock: Clock, findings: list[Finding]) -> list[Finding]:
     """List findings, apart from those that are ignored; returns those that are listed."""
     checked = scene.thunder_check
-    checked.animation, checked.voice, checked.start = playing(rig), voice, clock.start
+    checked.animation, checked.voice, checked.start = animation_name(rig), voice, clock.start
     listed = [each for each in findings if ignored_name(rig, voice, each) not in checked.ignored]
     checked.findings.clear()
     for each in listed:
@@ -153,10 +153,10 @@ def go(context, row: ThunderFinding) -> None:
 def drop(scene, row: ThunderFinding) -> None:
     """Take a finding out of the list."""
     checked = scene.thunder_check
-    place = next(place for place, each in enumerate(checked.findings) if each == row)
-    checked.findings.remove(place)
+    index = next(index for index, each in enumerate(checked.findings) if each == row)
+    checked.findings.remove(index)
     with _own_changes:
-        checked.index = max(0, min(place, len(checked.findings) - 1))
+        checked.index = max(0, min(index, len(checked.findings) - 1))
 
 
 def ignore(scene, rig: head.Rig, row: ThunderFinding, finding: Finding) -> None:

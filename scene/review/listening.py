@@ -10,10 +10,10 @@ import numpy as np
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
-from ...thunder_core.errors import BadRequest, ThunderError
+from ...thunder_core.errors import attempt, BadRequest
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion
-from ..animation import display, keying, reading
+from ..animation import display, fcurves, keying, reading
 from ..heads import head
 from ..host import compat
 from ..host.jobs import stage, Step
@@ -129,22 +129,21 @@ def since_made(rig: head.Rig) -> Generator[float, None, tuple[int, int] | None]:
     """Compare the take on a head with what its keys were when it was made. Returns the first and last scene frame that
     changed, None if none did."""
     action = display.shown_action(rig)
-    made = provenance.load(action) if action is not None else None
-    if made is None:
+    performance = provenance.load(action) if action is not None else None
+    if performance is None:
         return None
     clock = provenance.clock_of(action)
-    frames = clock.scene_frames(made.motion.frames)
+    frames = clock.scene_frames(performance.motion.frames)
     yield from scaled(rig.driver.prepare(), 0.0, 0.1)
-    motion = keying.on_scene_frames(made, clock, frames)
-    values = yield from scaled(track_values.driven(rig, motion, made.channels), 0.1, 0.5)
-    curves = [{(curve.data_path, curve.array_index): curve for curve in compat.curves_for(target)} for target in rig.targets]
+    motion = keying.on_scene_frames(performance, clock, frames)
+    values = yield from scaled(track_values.drive(rig, motion, performance.channels), 0.1, 0.5)
+    curves = fcurves.of_tracks(rig, map(compat.curves_for, rig.targets))
     changed = np.zeros(len(frames), bool)
-    for place, track in enumerate(rig.driver.tracks):
-        curve = curves[track.block].get((track.path, track.index))
+    for index, curve in enumerate(curves):
         if curve is not None:
             now = np.array([curve.evaluate(frame) for frame in frames.tolist()])
-            changed |= np.abs(now - values[:, place]) > _EDITED * max(1.0, float(np.ptp(values[:, place])))
-        yield 0.5 + 0.5 * (place + 1) / len(rig.driver.tracks)
+            changed |= np.abs(now - values[:, index]) > _EDITED * max(1.0, float(np.ptp(values[:, index])))
+        yield 0.5 + 0.5 * (index + 1) / len(curves)
     rows = np.flatnonzero(changed)
     return _around(float(frames[rows[0]]), float(frames[rows[-1]]), clock.fps) if len(rows) else None
 
@@ -206,15 +205,10 @@ def place(scene, path: str, name: str, first: int):
 
 def listening_strip(context):
     """(scene, strip) of the generated speech of the current head, (None, None) if there is none."""
-    try:
-        name = name_of(head.find(context.scene, context.object).mesh)
-    except ThunderError:
-        return None, None
-    for scene in dict.fromkeys((context.scene, compat.sequencer_scene(context))):
-        speech = strip.named(scene, name)
-        if speech is not None:
-            return scene, speech
-    return None, None
+    rig, _ = attempt(head.find, context.scene, context.object)
+    scenes = dict.fromkeys((context.scene, compat.sequencer_scene(context))) if rig is not None else ()
+    there = ((scene, strip.by_name(scene, name_of(rig.mesh))) for scene in scenes)
+    return next(((scene, speech) for scene, speech in there if speech is not None), (None, None))
 
 
 def plays_generated(context) -> bool:
@@ -245,7 +239,7 @@ def flip(context, generated: bool) -> None:
             strip.flip_back(voice)
         return
     voice = strip.current(context)
-    original = strip.named(scene, voice.strip) if voice is not None and voice.strip and voice.scene == scene.name else None
+    original = strip.by_name(scene, voice.strip) if voice is not None and voice.strip and voice.scene == scene.name else None
     speech.mute = False
     if original is not None and not original.mute:
         strip.flip_away(original)
@@ -262,7 +256,7 @@ def play_both(context, start: float, end: float) -> None:
     voice = strip.current(context)
     if speech is None or voice is None:
         return
-    spoken = strip.named(bpy.data.scenes.get(voice.scene, context.scene), voice.strip) if voice.strip else None
+    spoken = strip.by_name(bpy.data.scenes.get(voice.scene, context.scene), voice.strip) if voice.strip else None
     original = _file_of(spoken.sound) if spoken is not None and spoken.sound is not None else voice.path
     aud.Device().play(aud.Sound(_file_of(speech.sound)).join(aud.Sound(original).limit(start, end)))
 

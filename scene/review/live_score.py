@@ -89,8 +89,7 @@ def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
 
 def score_of_take(scene, entry) -> SyncScore:
     """The score of a take against its voice."""
-    clock = provenance.clock_of(entry.action) or Clock.of(scene, entry.first)
-    return SyncScore(entry.score, provenance.sync_of(entry.action), clock, entry.of_whole)
+    return SyncScore(entry.score, provenance.sync_of(entry.action), provenance.clock_of_take(entry), entry.of_whole)
 
 
 def own_action(rig: head.Rig):
@@ -110,9 +109,9 @@ def line_of(context, action) -> str:
     the one of them nearest to the current frame. "" if there is no current voice."""
     committed = line_records.lines_of(action) if action is not None else None
     voice = strip.current(context)
-    meant = "" if voice is None else voice.name
-    if committed is None or not committed.lines or meant in {line.name for line in committed.lines}:
-        return meant
+    current_line = "" if voice is None else voice.name
+    if committed is None or not committed.lines or current_line in {line.name for line in committed.lines}:
+        return current_line
     now = context.scene.frame_current
     return min(committed.lines, key=lambda line: max(line.first - now, now - line.last, 0)).name
 
@@ -139,7 +138,7 @@ def why_none(rig: head.Rig) -> str:
     return live.latest if is_tried and not live.is_running else ""
 
 
-def _not_its_own(scene, rig: head.Rig) -> str:
+def _why_listener(scene, rig: head.Rig) -> str:
     """The reason why the animator's own animation on a head has no score against the current line, "" if it may have one."""
     action = own_action(rig)
     name = line_of(bpy.context, action) if action is not None else ""
@@ -165,7 +164,7 @@ def of_own(scene, mesh, action) -> SyncScore | None:
     return live.own.get((mesh.session_uid, action.session_uid, line_of(bpy.context, action)))
 
 
-def ask(scene, rig: head.Rig) -> None:
+def request_score(scene, rig: head.Rig) -> None:
     """Score the animator's own animation on a head if the current line has no score yet. Quick: for panels."""
     action = own_action(rig)
     if not scene.thunder.live_score or action is None or take_list.on_head(scene, rig.mesh) is not None:
@@ -197,7 +196,7 @@ def _begin(scene) -> Generator[bool, None, str | None]:
     entry = take_list.on_head(scene, rig.mesh)
     if entry is not None and (_is_as_made(scene, entry) or not take_list.speaks(entry)):
         return None
-    if entry is None and (sentence := _not_its_own(scene, rig)):
+    if entry is None and (sentence := _why_listener(scene, rig)):
         return sentence
     voice = voice_of(scene, rig, entry)
     client = connection.client()
@@ -214,7 +213,7 @@ def voice_of(scene, rig: head.Rig, entry) -> strip.Voice:
     if entry is None and action is not None:
         name = line_of(bpy.context, action)
         for each in dict.fromkeys((scene, compat.sequencer_scene(bpy.context))):
-            named = strip.named(each, name) if name else None
+            named = strip.by_name(each, name) if name else None
             if named is not None and named.type == "SOUND":
                 return strip.of_strip(each, named)
     return strip.of_take(bpy.context, entry)
@@ -235,7 +234,7 @@ def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[S
     An unedited take keeps its score.
     """
     entry = take_list.on_head(scene, rig.mesh)
-    if entry is not None and (_is_as_made(scene, entry) or not take_list.speaks(entry)) or entry is None and _not_its_own(scene, rig):
+    if entry is not None and (_is_as_made(scene, entry) or not take_list.speaks(entry)) or entry is None and _why_listener(scene, rig):
         return
     voice = voice_of(scene, rig, entry) if entry is not None or own_action(rig) is not None else voice
     yield from _score_with(client, scene, rig, entry, voice, reading.read)
@@ -262,7 +261,7 @@ def listen(
     frames = yield from listening.listen(client, scene, rig, voice, first, last, edited)
     if voice is not None:
         try:
-            yield from score_steps(client, *generation.again(*names), voice)
+            yield from score_steps(client, *generation.look_up(*names), voice)
         except BadRequest:  # the generated speech stays even without a score
             pass
     return frames
@@ -292,9 +291,11 @@ def _score(
     key, uid = display.animation_of(rig), entry.action.session_uid if entry is not None else 0
     clock_of_take = provenance.clock_of(entry.action) if entry is not None else None
     frames = len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
-    spans, _ = attempt(turns.spoken, scene, voice, rig.owner)
-    own = mixdown.divided(path, spans, voice.name) if spans else nullcontext((path, ""))  # not what others say in the recording
-    with own as (path, _), temporary_arrays(client) as put:
+    spans, _ = attempt(turns.spans_of, scene, voice, rig.owner)
+    own_sound = (
+        mixdown.split_speakers(path, spans, voice.name) if spans else nullcontext((path, ""))
+    )  # not what others say in the recording
+    with own_sound as (path, _), temporary_arrays(client) as put:
         how = {} if entry is None else _direction_of(put, scene, entry, clock)  # without one the engine estimates it from the motion
         pending = client.request("score", sound=path, expression=put(motion.expression), jaw=put(motion.jaw), **how)
         try:
@@ -368,7 +369,7 @@ def _is_as_made(scene, entry) -> bool:
         return False
     if abs(made - entry.score) > 1e-3:
         return False
-    return not provenance.is_edited(entry) and all(other.action != entry.action for other, _ in fingerprint.stale(scene))
+    return not provenance.is_edited(entry) and all(other.action != entry.action for other, _ in fingerprint.stale_takes(scene))
 
 
 def _store(uid: int, total: float, per_frame: np.ndarray, heard: float) -> None:
@@ -438,10 +439,10 @@ class LiveScore(Part):
             return PAUSE_SECONDS
         except StopIteration as end:
             self.latest = end.value or ""
-            redraw()
+            jobs.redraw(jobs.TIMELINES)
         except (ThunderError, OSError) as error:
             self.latest = str(error)
-            redraw()
+            jobs.redraw(jobs.TIMELINES)
         self.job = None
         return None
 
@@ -458,11 +459,6 @@ class LiveScore(Part):
 
 
 live = session.add(LiveScore())
-
-
-def redraw() -> None:
-    """Ask everything that shows scores to be drawn again."""
-    jobs.redraw(("SEQUENCE_EDITOR", "DOPESHEET_EDITOR"))
 
 
 @persistent

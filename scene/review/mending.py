@@ -29,7 +29,7 @@ Keys = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Mended:
+class Fix:
     """What was changed: number of keys of each curve, by its name."""
 
     what: str
@@ -54,7 +54,7 @@ def why_not(finding: Finding) -> str:
     return ""
 
 
-def mend(scene, rig: head.Rig, finding: Finding, start: float) -> Generator[float, None, Mended]:
+def mend(scene, rig: head.Rig, finding: Finding, start: float) -> Generator[float, None, Fix]:
     """Mend a finding on what a head plays now; start: scene frame of the voice's beginning. Yields progress and changes nothing before its
     last step. Returns what was changed. Raises BadRequest."""
     if sentence := why_not(finding):
@@ -74,14 +74,14 @@ def mend(scene, rig: head.Rig, finding: Finding, start: float) -> Generator[floa
     return _rewrite(rig, curves, "Deleted", lambda keys: mending.without(keys, first, last))
 
 
-def _mend_take(rig: head.Rig, entry, finding: Finding, clock: Clock) -> Generator[float, None, Mended]:
+def _mend_take(rig: head.Rig, entry, finding: Finding, clock: Clock) -> Generator[float, None, Fix]:
     """Mend a shown take."""
     if finding.kind == OPEN:
         yield from applying.close_lips(rig, entry, round(float(clock.frame((finding.start + finding.end) / 2))))
-        return Mended(f"Closed the lips of “{entry.name}” with keys of its mouth", {})
+        return Fix(f"Closed the lips of “{entry.name}” with keys of its mouth", {})
     if finding.kind == SHIFTED and finding.whole:
         entry.action.thunder_shape.offset -= round(finding.size * clock.fps)  # writes the take
-        return Mended(f"Set the offset of “{entry.name}” to {entry.action.thunder_shape.offset:g} frames", {})
+        return Fix(f"Set the offset of “{entry.name}” to {entry.action.thunder_shape.offset:g} frames", {})
     raise BadRequest("This part of a take has no smaller fix: use Show Take, or keep the rest and regenerate this part")
 
 
@@ -95,9 +95,8 @@ def _own_curves(rig: head.Rig) -> dict[int, object]:
         raise BadRequest("The head plays no action of its own that can be edited: commit a take, or open its NLA strip for editing")
     if any(target.animation_data.action.library is not None for target in animated):
         raise BadRequest("The action is linked from another file: make it local first")
-    found = [{(curve.data_path, curve.array_index): curve for curve in compat.curves_for(target)} for target in rig.targets]
-    tracks = rig.driver.tracks
-    return {place: found[tracks[place].block].get((tracks[place].path, tracks[place].index)) for place in _of_mouth(rig)}
+    curves = fcurves.of_tracks(rig, map(compat.curves_for, rig.targets))
+    return {place: curves[place] for place in _of_mouth(rig)}
 
 
 def _of_mouth(rig: head.Rig) -> list[int]:
@@ -112,47 +111,47 @@ def _of_mouth(rig: head.Rig) -> list[int]:
     return np.flatnonzero(np.abs(values - values[-2]).max(0) > _MOVES).tolist()
 
 
-def _rewrite(rig: head.Rig, curves: dict, what: str, change: Callable[[Keys], tuple[Keys, int]]) -> Mended:
+def _rewrite(rig: head.Rig, curves: dict, what: str, change: Callable[[Keys], tuple[Keys, int]]) -> Fix:
     """Change the keys of curves, at once."""
-    done = {}
+    counts = {}
     for place, curve in curves.items():
         if curve is None:
             continue
         keys, count = change(fcurves.read(curve))
         if count:
             fcurves.write(curve, keys)
-            done[_name(rig.driver.tracks[place])] = count
-    if not done:
+            counts[_name(rig.driver.tracks[place])] = count
+    if not counts:
         raise BadRequest("There are no keys of the mouth on these frames: what moves it there is not a key of its action")
-    _tag(rig)
-    return Mended(what, done)
+    rna_paths.tag(rig.targets)
+    return Fix(what, counts)
 
 
-def _close(rig: head.Rig, curves: dict, clock: Clock, at: float) -> Generator[float, None, Mended]:
+def _close(rig: head.Rig, curves: dict, clock: Clock, at: float) -> Generator[float, None, Fix]:
     """Close the lips at a scene frame with few keys."""
     frames = np.arange(np.floor(at - _BEFORE * clock.fps), np.ceil(at + _AFTER * clock.fps) + 1)
     yield from scaled(rig.driver.prepare(), 0.0, 0.1)
     values = np.stack([_values(rig, place, curves.get(place), frames) for place in range(len(rig.driver.tracks))], 1)
     motion = yield from scaled(track_values.motion(rig, values, clock.fps), 0.1, 0.5)
     closed, rows = lip_closures.close(motion, head.channel_names(), float(np.clip(at - frames[0], 0, len(frames) - 1)))
-    before = yield from scaled(track_values.driven(rig, motion), 0.5, 0.7)
-    after = yield from scaled(track_values.driven(rig, closed), 0.7, 0.9)
+    before = yield from scaled(track_values.drive(rig, motion), 0.5, 0.7)
+    after = yield from scaled(track_values.drive(rig, closed), 0.7, 0.9)
     by, middle = after - before, int(np.clip(round(at - frames[0]), 0, len(frames) - 1))
     ends = [max(rows.start - 1, 0), min(rows.stop, len(frames) - 1)]
     span = slice(ends[0], ends[1] + 1)
-    there = [row - ends[0] for row in sorted({ends[0], max(middle - 1, ends[0]), middle, min(middle + 1, ends[1]), ends[1]})]
-    steps, done = keying.steps_of(rig), {}
+    rows_keyed = [row - ends[0] for row in sorted({ends[0], max(middle - 1, ends[0]), middle, min(middle + 1, ends[1]), ends[1]})]
+    steps, counts = keying.steps_of(rig), {}
     for place in curves:
         if np.abs(by[:, place]).max() <= max(_CHANGED * np.abs(values[:, place]).max(), steps[place], 1e-4):
             continue
         curve = curves[place] or _new_curve(rig, place, frames[ends[0]])
-        keys, count = mending.raised(fcurves.read(curve), frames[span], values[span, place], by[span, place], there)
+        keys, count = mending.raised(fcurves.read(curve), frames[span], values[span, place], by[span, place], rows_keyed)
         fcurves.write(curve, keys)
-        done[_name(rig.driver.tracks[place])] = count
-    if not done:
+        counts[_name(rig.driver.tracks[place])] = count
+    if not counts:
         raise BadRequest("This head has no control that brings its lips together: map mouthClose or its lips first")
-    _tag(rig)
-    return Mended("Closed the lips", done)
+    rna_paths.tag(rig.targets)
+    return Fix("Closed the lips", counts)
 
 
 def _values(rig: head.Rig, place: int, curve, frames: np.ndarray) -> np.ndarray:
@@ -169,14 +168,9 @@ def _new_curve(rig: head.Rig, place: int, frame: float):
     target = rig.targets[track.block]
     is_array = hasattr(target.path_resolve(track.path), "__len__")
     target.keyframe_insert(track.path, index=track.index if is_array else -1, frame=frame, group=track.group)
-    return next(curve for curve in compat.curves_for(target) if (curve.data_path, curve.array_index) == (track.path, track.index))
+    return compat.by_place(compat.curves_for(target))[track.path, track.index]
 
 
 def _name(track) -> str:
     """A track as messages name it."""
     return track.path.split('"')[1] if '"' in track.path else track.path
-
-
-def _tag(rig: head.Rig) -> None:
-    for target in rig.targets:
-        target.update_tag()

@@ -13,7 +13,7 @@ from ...thunder_core.errors import ThunderError
 from ...thunder_core.recent import Recent
 from ...thunder_core.types import FPS
 from ..heads import head, head_state
-from ..host import idle
+from ..host import idle, jobs
 from ..takes import turns
 from ..voice import strip, voice_cache
 from . import live_score, word_track
@@ -66,7 +66,7 @@ def content_of(context) -> _Content | None:
     if chosen.waveform:
         try:
             voice = strip.of_take(context, entry)
-            there = turns.of_strip(scene, strip.named(scene, voice.strip)) if voice.strip and scene.thunder.turns else []
+            there = turns.of_strip(scene, strip.by_name(scene, voice.strip)) if voice.strip and scene.thunder.turns else []
             heads = list(dict.fromkeys(turn.head for turn in there))
             spoken = tuple((turn.first, turn.last, heads.index(turn.head)) for turn in there)
             cached = voice_cache.read(scene, voice)
@@ -110,13 +110,13 @@ def _head_and_action(context):
     if mesh is None:
         return None, None
     state = head_state.of(head.owner_of(mesh))
-    played = _played(head.owner_of(mesh))
+    played = _actions_of(head.owner_of(mesh))
     if state is not None and state.shown is not None and state.shown in played:
         return mesh, state.shown
     return mesh, next((action for action in played if live_score.of_own(scene, mesh, action) is not None), None)
 
 
-def _played(owner) -> list:
+def _actions_of(owner) -> list:
     """The actions that a head's own data-blocks play."""
     blocks = [owner, *owner.children]
     blocks += [obj.data.shape_keys for obj in blocks if obj.type == "MESH" and obj.data.shape_keys]
@@ -283,7 +283,7 @@ def draw(name: str) -> None:
 def _redraw_when_read() -> float | None:
     if voice_cache.cache.is_reading():
         return LOOK_SECONDS
-    live_score.redraw()
+    jobs.redraw(jobs.TIMELINES)
     return None
 
 

@@ -80,12 +80,12 @@ class Track:
     def of(cls, spans: tuple[Span, ...]) -> "Track":
         """The track of everything that plays."""
         sounds, said, texts = [np.zeros((0, 6))], [np.zeros((0, 4))], []
-        for place, span in enumerate(spans):
+        for index, span in enumerate(spans):
             start, end, kind, sure = span.spoken.columns
-            row = np.stack([start, end, kind, sure, np.full(len(start), place), np.arange(len(start))], 1)
-            sounds.append(_played(row, span))
+            row = np.stack([start, end, kind, sure, np.full(len(start), index), np.arange(len(start))], 1)
+            sounds.append(_in_frames(row, span))
             row = np.array([(w.start, w.end, w.sure, len(w.text)) for w in span.spoken.words], float).reshape(-1, 4)
-            numbered = _played(np.column_stack([row, np.arange(len(row))]), span)
+            numbered = _in_frames(np.column_stack([row, np.arange(len(row))]), span)
             texts += [span.text(int(number)) for number in numbered[:, 4]]
             said.append(numbered[:, :4])
         all_sounds, all_words = np.concatenate(sounds), np.concatenate(said)
@@ -104,7 +104,7 @@ class Track:
         return self.texts[word[0]] if len(word) else "", self.spans[span].spoken.chances(number) if len(sound) else []
 
 
-def _played(rows: np.ndarray, span: Span) -> np.ndarray:
+def _in_frames(rows: np.ndarray, span: Span) -> np.ndarray:
     """Rows whose first two columns are seconds, in frames, as far as the strip plays them."""
     rows = rows.copy()
     rows[:, :2] = span.origin + rows[:, :2] * span.fps
@@ -152,7 +152,7 @@ class _Tracks(Part):
             if known is None or known.spans != spans:
                 self.tracks[scene.name] = Track.of(spans)
                 if known is not None or spans:
-                    redraw()
+                    jobs.redraw(jobs.TIMELINES)
         return None
 
     def file_opened(self) -> None:
@@ -163,11 +163,6 @@ class _Tracks(Part):
 
 _NOTHING = Track.of(())
 tracks = session.add(_Tracks())
-
-
-def redraw() -> None:
-    """Ask the editors with a track to be drawn again."""
-    jobs.redraw(("SEQUENCE_EDITOR", "DOPESHEET_EDITOR"))
 
 
 class _Picture:

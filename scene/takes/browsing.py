@@ -20,7 +20,7 @@ SORTS = (
 def order(context) -> list[int]:
     """Places in the scene's list of the takes that are listed now, from the top."""
     settings = context.scene.thunder
-    return arranged(settings.takes, take_list.listed(context), settings.sort)
+    return arrange(settings.takes, take_list.visible_places(context), settings.sort)
 
 
 def of_one_head(context) -> list:
@@ -45,7 +45,7 @@ def why_empty(context) -> str:
     return "The list shows the takes of the chosen voice and head, and these have none: choose others or press Generate Takes"
 
 
-def arranged(entries, places: list[int], sort: str) -> list[int]:
+def arrange(entries, places: list[int], sort: str) -> list[int]:
     """Places in the order of a sort; equal takes, and those without a score, keep their order."""
     by_score = sorted(places, key=lambda place: -_score(entries[place]))
     if sort == "TIME":

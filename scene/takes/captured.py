@@ -19,7 +19,7 @@ from ..heads import head
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, strip, voice_cache
 from . import take_list
-from .generation import again, ask_about
+from .generation import ask_about, look_up
 from .provenance import CAPTURED
 
 SOUNDS = (".wav", ".mov", ".mp4", ".m4a", ".flac", ".mp3", ".ogg", ".aif")  # endings of a sound that was recorded with a capture
@@ -57,7 +57,7 @@ def _seconds(seconds: float) -> str:
 
 
 @dataclass(frozen=True)
-class Entered:
+class ImportedCapture:
     """A captured take in the list.  name: of the take.  place: in its voice, None without one.  score: not a number without one.
 
     unscored: why it has none, "" for no special reason.
@@ -76,7 +76,7 @@ def sound_beside(path: str) -> str:
     return next((name for name in names if os.path.isfile(name)), "")
 
 
-def enter(client: Client | None, context, path: str, rate: float, offset: float | None) -> Generator[Step, None, Entered]:
+def list_capture(client: Client | None, context, path: str, rate: float, offset: float | None) -> Generator[Step, None, ImportedCapture]:
     """Steps that list a capture as a take of the chosen head and voice, and show it.
 
     client: None where no engine is installed; the take then begins with the voice and has no score.  rate: rows per second of curves
@@ -93,32 +93,32 @@ def enter(client: Client | None, context, path: str, rate: float, offset: float 
         place, frames = Place(offset or 0.0), _frames_of(voice)
         if client is not None:
             sound = yield from voice_cache.sound(client, scene, voice)
-            found = yield from _find(client, sound, motion, "" if offset is not None else sound_beside(path))
-            frames = max(1, round(found["sound_seconds"] * FPS))
-            if offset is None and not (listens and found["by"] == "mouth"):
-                place = _place(found, motion, frames)
+            alignment = yield from _find(client, sound, motion, "" if offset is not None else sound_beside(path))
+            frames = max(1, round(alignment["sound_seconds"] * FPS))
+            if offset is None and not (listens and alignment["by"] == "mouth"):
+                place = _settle_place(alignment, motion, frames)
         motion = recording.placed(motion, -place.seconds, frames or motion.frames)
         if client is not None and not listens:
             answer, unscored = yield from _score(client, sound, motion)
-    scene, rig = again(*names)
+    scene, rig = look_up(*names)
     clock = Clock.of(scene, scene.frame_current if voice is None else voice.clock.start)
     name = os.path.splitext(os.path.basename(path))[0][:_LONGEST_NAME]
     about = {CAPTURED: os.path.basename(path), **({"role": LISTENS} if listens else {})}
-    made = keying.Performance(
+    performance = keying.Performance(
         motion, head.channel_names(), opening_mm(motion), width_mm(motion), 0, answer.get("total", math.nan), about,
         answer.get("per_frame"), heard=answer.get("heard", math.nan),
     )  # fmt: skip
     spoken = name if voice is None else voice.name
-    actions = yield from stage(keying.key(rig, made, clock, f"{spoken} · {name}"), "Keying the capture", 0.7, 0.98)
-    entry = _listed(context, scene, rig, actions, made, spoken, clock, name)
+    actions = yield from stage(keying.key(rig, performance, clock, f"{spoken} · {name}"), "Keying the capture", 0.7, 0.98)
+    entry = _add_entry(context, scene, rig, actions, performance, spoken, clock, name)
     fingerprint.remember(actions[0], state)
     if voice is not None and voice.strip and not listens:
         strip.keep_speaker(scene, voice.name, rig.mesh)
     display.show(rig, entry)
-    return Entered(entry.name, place, entry.score, unscored)
+    return ImportedCapture(entry.name, place, entry.score, unscored)
 
 
-def _listed(context, scene, rig: head.Rig, actions: list, made: keying.Performance, voice: str, clock: Clock, name: str):
+def _add_entry(context, scene, rig: head.Rig, actions: list, made: keying.Performance, voice: str, clock: Clock, name: str):
     """The entry of a keyed capture, in the unfolded batch of its head and voice."""
     beside = [entry.batch for entry in scene.thunder.takes if entry.head == rig.mesh and entry.voice == voice and not entry.folded]
     batch = max(beside, default=take_list.next_batch(scene))
@@ -135,7 +135,7 @@ def _frames_of(voice: strip.Voice) -> int:
     return 0 if voice.last is None else max(1, round((voice.last - voice.clock.start) / voice.clock.fps * FPS))
 
 
-def _place(found: dict, motion: Motion, frames: int) -> Place:
+def _settle_place(found: dict, motion: Motion, frames: int) -> Place:
     """The place that the engine found; the voice's beginning if that is unsure, or as good as found for a capture of its length."""
     place = Place(found["seconds"], found["sure"], found["by"])
     is_whole = abs(motion.frames - frames) <= _SAME_FRAMES and abs(place.seconds) * FPS <= _SAME_FRAMES

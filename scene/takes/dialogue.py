@@ -65,15 +65,15 @@ def lines(scene) -> list[Line]:
         if is_silent(scene, each.name):
             continue
         if there := dict.fromkeys(turn.head for turn in turns.of_strip(scene, each)):
-            gone = f"A head that speaks in “{each.name}” was deleted: mark its frames for another head, or remove its range"
-            why = attempt(strip.meant, scene, each)[1]
-            listed += [Line(each.name, speaker, why if speaker is not None else gone) for speaker in there]
+            why_deleted = f"A head that speaks in “{each.name}” was deleted: mark its frames for another head, or remove its range"
+            why = attempt(strip.voice_of, scene, each)[1]
+            listed += [Line(each.name, speaker, why if speaker is not None else why_deleted) for speaker in there]
             continue
         speaker, why = speaker_of(scene, each.name, heads), ""
         if speaker is None:
             why = f"Choose who speaks “{each.name}”" if heads else "There is no head in this scene: add one"
         else:
-            _, why = attempt(strip.meant, scene, each)
+            _, why = attempt(strip.voice_of, scene, each)
         listed.append(Line(each.name, speaker, why))
     return listed
 
@@ -88,7 +88,7 @@ def takes_of(scene, name: str, speaker: bpy.types.Object | None) -> Iterator:
         and entry.role != LISTENS.upper()
         and entry.action is not None
         and ((changed := fingerprint.change(scene, entry)) is None or changed.kind != "CHANGED")
-        and turns.fit(scene, entry)
+        and turns.fits_ranges(scene, entry)
     )
 
 
@@ -118,7 +118,7 @@ class Piece:
 
 def piece_of(scene, name: str, speaker: bpy.types.Object | None) -> Piece | None:
     """What a strip is a piece of, if a head has takes that include it; None if it is a line of its own."""
-    one, known = strip.named(scene, name), set()
+    one, known = strip.by_name(scene, name), set()
     for entry in scene.thunder.takes:
         record = entry.action.get(fingerprint.STATE) if entry.action is not None else None
         if record and entry.head == speaker and entry.role != LISTENS.upper() and (entry.voice, record) not in known:
@@ -131,7 +131,7 @@ def piece_of(scene, name: str, speaker: bpy.types.Object | None) -> Piece | None
 def select(context, name: str) -> None:
     """Make a strip of the dialogue the voice and who speaks it the head, selected in their editors too."""
     scene = context.scene
-    settings, chosen, speaker = scene.thunder, strip.named(scene, name), speaker_of(scene, name)
+    settings, chosen, speaker = scene.thunder, strip.by_name(scene, name), speaker_of(scene, name)
     if chosen is not None:
         for other in strip.sound_strips(scene):
             other.select = other == chosen
@@ -155,12 +155,12 @@ def select(context, name: str) -> None:
 def speak(context, name: str) -> None:
     """Make a strip the voice and who speaks it the head, as `select`. Raises ThunderError if nobody does, or it cannot be heard."""
     scene = strip.scene_of_strips(context)
-    sound = strip.named(scene, name)
+    sound = strip.by_name(scene, name)
     if sound is None:
         raise BadSound(f"The strip “{name}” is no longer in the sequencer: choose another")
     if speaker_of(context.scene, name) is None:
         raise BadHead(f"Nobody speaks “{name}”: choose a speaker, or add a head")
-    strip.meant(scene, sound)
+    strip.voice_of(scene, sound)
     context.scene.thunder.source = "STRIP"
     select(context, name)
 
@@ -184,7 +184,7 @@ def chosen_index(settings) -> int:
     if scene != bpy.context.scene or scene.sequence_editor is None:
         return -1
     name = chosen_strip(bpy.context)
-    return next((place for place, each in enumerate(compat.strips_all(scene.sequence_editor)) if each.name == name), -1)
+    return next((index for index, each in enumerate(compat.strips_all(scene.sequence_editor)) if each.name == name), -1)
 
 
 def choose_index(settings, index: int) -> None:
@@ -195,7 +195,7 @@ def choose_index(settings, index: int) -> None:
         select(bpy.context, strips[index].name)
 
 
-def wanting(scene) -> list[Line]:
+def lines_to_generate(scene) -> list[Line]:
     """The lines that can be spoken and have no takes yet that fit, neither of their own nor of the strip that they were cut off."""
     return [line for line in _without_takes(scene) if piece_of(scene, line.strip, line.speaker) is None]
 
@@ -206,7 +206,7 @@ def pieces(scene) -> list[Piece]:
 
 
 def why_none(scene) -> str:
-    """The reason why no line is `wanting`, and what to do about it."""
+    """The reason why no line is `lines_to_generate`, and what to do about it."""
     listed = lines(scene)
     if not listed:
         if strip.sound_strips(scene):
@@ -222,7 +222,7 @@ def _without_takes(scene) -> list[Line]:
 
 def warnings(scene, todo: list[Line]) -> list[str]:
     """A sentence for each sound file of the lines that is shorter than it should be."""
-    voices = [strip.of_strip(scene, strip.named(scene, line.strip)) for line in todo]
+    voices = [strip.of_strip(scene, strip.by_name(scene, line.strip)) for line in todo]
     return list(dict.fromkeys(filter(None, map(strip.warning, voices))))
 
 
@@ -243,18 +243,18 @@ def generate(
             if scene is None:
                 raise BadHead("The scene was removed during generation: generate again")
             try:
-                sound = strip.named(scene, name)
+                sound = strip.by_name(scene, name)
                 if sound is None:
                     raise BadSound(f"The strip “{name}” is no longer in the sequencer")
-                voice = strip.meant(scene, sound)
-                _, rig = generation.again(scene_name, mesh_name)
+                voice = strip.voice_of(scene, sound)
+                _, rig = generation.look_up(scene_name, mesh_name)
                 head.check_animatable(rig)
                 show = mesh_name not in {mesh for _, mesh in todo[:number]}  # a head keeps showing the first of its lines
                 seed = first_seed(scene, rig.mesh, voice)
-                asked = asking.directed(sampling, rig.owner, voice)
+                sampling_of_line = asking.add_direction(sampling, rig.owner, voice)
                 collector = collectors.enter_context(closing(generation.TakeCollector(scene, rig, voice, on_take, show)))
                 yield from mapped(
-                    generation.collected(client, voice, collector, count, seed, asked),
+                    generation.collect_takes(client, voice, collector, count, seed, sampling_of_line),
                     lambda step: Step(
                         share[0] + step.fraction * (share[1] - share[0]),
                         f"Strip {number + 1} of {len(todo)}: {step.message[:1].lower()}{step.message[1:]}",

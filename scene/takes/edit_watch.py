@@ -63,14 +63,14 @@ class EditWatch(Part):
                 return None
             uid = next(iter(self.waiting))
             del self.waiting[uid]
-            self.look = _Look(uid, _remembered(_of_takes().get(uid)))
+            self.look = _Look(uid, _checksum_of(_of_takes().get(uid)))
         look = self.look
         action = _of_takes().get(look.uid)
         if action is None:  # gone, or no take
             self.edited.pop(look.uid, None)
             self.look = None
         elif look.advance(action, idle.STEP_SECONDS):
-            now = _remembered(action) is None or look.now.text != _remembered(action)
+            now = _checksum_of(action) is None or look.now.text != _checksum_of(action)
             if self.edited.get(look.uid, False) != now:
                 self.edited[look.uid] = now
                 jobs.redraw()
@@ -90,7 +90,7 @@ class EditWatch(Part):
 watch = session.add(EditWatch())
 
 
-def _remembered(action) -> object:
+def _checksum_of(action) -> object:
     """The checksum that the keys of a take's action had when it was keyed; None without one."""
     return keying.record_of(action).get("checksum")
 

@@ -29,14 +29,14 @@ def own_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) ->
     """
     if mesh is None:
         return seed_of_voice(_sound_of(scene, voice))
-    if (known := _remembered(mesh)) != UNKNOWN:
+    if (known := _seed_of(mesh)) != UNKNOWN:
         return known
     own = _first_sound(scene, mesh) if voice is not None and voice.strip else ""
     heads = head.in_scene(scene)
     others = [other for other in heads if other != mesh]
-    taken = {_remembered(other) for other in others}
+    taken = {_seed_of(other) for other in others}
     for other in heads[: heads.index(mesh)] if own and mesh in heads else others:
-        if _remembered(other) == UNKNOWN and (sound := _first_sound(scene, other)):
+        if _seed_of(other) == UNKNOWN and (sound := _first_sound(scene, other)):
             taken.add(_free(sound, taken))
     return _free(own or _sound_of(scene, voice), taken)
 
@@ -66,11 +66,11 @@ def is_sampled(scene, mesh: bpy.types.Object, voice: str, seed: int, sampling: S
 
 def remember(scene, mesh: bpy.types.Object, voice: strip.Voice, seed: int) -> None:
     """Let a head keep its own first seed once it has a take with it, whatever happens to its strips. A seed that was chosen is not kept."""
-    if not scene.thunder.is_property_set("seed") and _remembered(mesh) == UNKNOWN and seed == own_seed(scene, mesh, voice):
+    if not scene.thunder.is_property_set("seed") and _seed_of(mesh) == UNKNOWN and seed == own_seed(scene, mesh, voice):
         head_state.ensure(head.owner_of(mesh)).first_seed = seed
 
 
-def _remembered(mesh: bpy.types.Object) -> int:
+def _seed_of(mesh: bpy.types.Object) -> int:
     state = head_state.of(head.owner_of(mesh))
     return UNKNOWN if state is None else state.first_seed
 
@@ -91,5 +91,5 @@ def _first_sound(scene, mesh: bpy.types.Object) -> str:
 def _sound_of(scene, voice: strip.Voice | None) -> str:
     if voice is None:
         return ""
-    speaking = strip.named(bpy.data.scenes.get(voice.scene), voice.strip) if voice.strip else None
+    speaking = strip.by_name(bpy.data.scenes.get(voice.scene), voice.strip) if voice.strip else None
     return voice.name if speaking is None else strip.sound_name(speaking)

@@ -28,7 +28,7 @@ from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
 from ..host import handlers
-from ..host.jobs import renewed, stage, Step
+from ..host.jobs import renew, stage, Step
 from ..voice import fingerprint, mixdown, strip, voice_cache
 from . import first_seed, picture, provenance, take_list, turns
 from .direction import asking, looking
@@ -75,7 +75,7 @@ def ask_about(
         return (yield from ask(client, verb, span, message, expression=put(motion.expression), jaw=put(motion.jaw), **args))
 
 
-def sampled(
+def sample_takes(
     client: Client, sound: str, count: int, seed: int, sampling: Sampling, on_take: OnTake, name: str = "", keep: Kept | None = None
 ) -> Generator[Step, None, None]:
     """Steps that sample takes of a sound file. on_take gets each take in the order of seeds, at most one per step, so that the
@@ -93,9 +93,9 @@ def sampled(
 
     def meet(event):
         if event["event"] == UNSPOKEN and name:
-            notes.append(unspoken(name, event["silent"]))
+            notes.append(say_unspoken(name, event["silent"]))
         if event["event"] == UNCLEAR and name:
-            notes.append(unclear(name))
+            notes.append(say_unclear(name))
         if event["event"] == "take" and event["take"]["seed"] not in seeds:
             seeds.add(event["take"]["seed"])
             arrived.append(event)
@@ -121,16 +121,16 @@ def sampled(
         client.forget(folder)  # whether read or cancelled, or the arrays would accumulate until Blender ends
 
 
-def _in_turns(client, sound, count, seed, sampling, on_take, name, keep) -> Generator[Step, None, None]:  # noqa: PLR0913 (as `sampled`)
-    """`sampled` of a face that speaks parts of a sound: it listens to the rest, in takes of the same seeds."""
+def _in_turns(client, sound, count, seed, sampling, on_take, name, keep) -> Generator[Step, None, None]:
+    """`sample_takes` of a face that speaks parts of a sound: it listens to the rest, in takes of the same seeds."""
     spans, alone = sampling.turns, replace(sampling, turns=())
     hears = replace(alone, listening=True, system=DEFAULT, style_from="", picture="")
     listening: dict[int, keying.Performance] = {}
-    with mixdown.divided(sound, spans, name) as (own, others):
-        steps = sampled(client, others, count, seed, hears, lambda take: listening.update({take.seed: take}))
+    with mixdown.split_speakers(sound, spans, name) as (own, others):
+        steps = sample_takes(client, others, count, seed, hears, lambda take: listening.update({take.seed: take}))
         yield from mapped(steps, lambda step: replace(step, fraction=step.fraction / 2))
-        steps = sampled(
-            client, own, count, seed, alone, lambda take: on_take(turns.joined(take, listening[take.seed], spans, keep)), name, keep
+        steps = sample_takes(
+            client, own, count, seed, alone, lambda take: on_take(turns.join_takes(take, listening[take.seed], spans, keep)), name, keep
         )
         yield from mapped(steps, lambda step: replace(step, fraction=(1.0 + step.fraction) / 2))
 
@@ -140,18 +140,18 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
 
     Returns lines for people; changes nothing. Raises ThunderError.
     """
-    name, made, state = f"“{entry.name}”", provenance.load(entry.action), fingerprint.of_take(entry)
+    name, performance, state = f"“{entry.name}”", provenance.load(entry.action), fingerprint.of_take(entry)
     if entry.kind != "SAMPLED":
         raise BadRequest(f"{name} is {entry.kind.lower()}: choose a sampled take")
-    if made is None or state is None:
+    if performance is None or state is None:
         raise BadRequest(f"{name} does not say how it was sampled: generate takes again")
     if fingerprint.change(scene, entry) is not None:
         raise BadRequest(f"The voice of {name} has changed: re-sync the take first")
     at = round(float(provenance.clock_of(entry.action).seconds(frame)) * FPS)
-    if not 0 <= at < made.motion.frames:
+    if not 0 <= at < performance.motion.frames:
         raise BadRequest(f"{name} plays from frame {entry.first} to {entry.last}: move the playhead there")
-    sampling, seed, edited = Sampling.of_take(made.provenance, scene.thunder), entry.seed, provenance.is_edited(entry)
-    weights, voice = made.provenance.get("weights"), fingerprint.voice_of(scene, state)
+    sampling, seed, edited = Sampling.of_take(performance.provenance, scene.thunder), entry.seed, provenance.is_edited(entry)
+    weights, voice = performance.provenance.get("weights"), fingerprint.voice_of(scene, state)
 
     def answered(sound):
         with temporary_arrays(client) as put:
@@ -166,21 +166,21 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
 
 def _arguments(put_array: PutArray, sound: str, count: int, seed: int, sampling: Sampling) -> dict:
     """The arguments by which the engine samples takes. Raises ThunderError."""
-    seen = None
+    pixels_or_moods = None
     if sampling.picture or sampling.moods:
-        seen = np.array(sampling.moods) if sampling.moods else picture.grey(sampling.picture)
-    wanted = sampling.request(count, seed, _reference(sampling.style_from) if sampling.style_from else None, seen)
+        pixels_or_moods = np.array(sampling.moods) if sampling.moods else picture.read_brightness(sampling.picture)
+    wanted = sampling.request(count, seed, _reference(sampling.style_from) if sampling.style_from else None, pixels_or_moods)
     return {"sound": sound, **wanted.arguments(put_array)}
 
 
-def unspoken(name: str, is_silent: bool) -> str:
+def say_unspoken(name: str, is_silent: bool) -> str:
     """The sentence that nobody speaks in a voice of that name, whose takes are going to be idle."""
     what = f"“{name}” is silent" if is_silent else f"Nobody speaks in “{name}”"
     advice = "turn up its volume or choose another sound" if is_silent else "choose another sound"
     return f"{what}, so its takes will show an idle face: if somebody should speak, {advice}"
 
 
-def unclear(name: str) -> str:
+def say_unclear(name: str) -> str:
     """The sentence that the voice of that name is hard to understand."""
     return (
         f"“{name}” is hard to understand (noise, other voices or fast speech), so its takes may miss the same m, b, p, f and v: "
@@ -191,27 +191,27 @@ def unclear(name: str) -> str:
 def _reference(name: str) -> np.ndarray:
     """The motion [T, n + 9] of the take of an action, whose style another takes. Raises BadRequest."""
     action = bpy.data.actions.get(name)
-    made = provenance.load(action) if action is not None else None
-    if made is None or tuple(made.channels) != tuple(head.channel_names()):
+    performance = provenance.load(action) if action is not None else None
+    if performance is None or tuple(performance.channels) != tuple(head.channel_names()):
         raise BadRequest(f"“{name}”, whose style is to be taken, is no take in this file: choose another under Style From")
-    return pack(made.motion)
+    return pack(performance.motion)
 
 
-def performances(
+def sample_ranked(
     client: Client, sound: str, count: int, seed: int, sampling: Sampling, keep: Kept | None = None
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a sound file. Returns them, best first."""
     takes: list[keying.Performance] = []
-    yield from sampled(client, sound, count, seed, sampling, takes.append, keep=keep)
-    return best_first(takes)
+    yield from sample_takes(client, sound, count, seed, sampling, takes.append, keep=keep)
+    return rank(takes)
 
 
-def best_first(takes: list[keying.Performance]) -> list[keying.Performance]:
+def rank(takes: list[keying.Performance]) -> list[keying.Performance]:
     """Takes in the order of the list: by score, equal ones by seed."""
-    return sorted(takes, key=_place)
+    return sorted(takes, key=_rank_key)
 
 
-def _place(take: keying.Performance) -> tuple[float, int]:
+def _rank_key(take: keying.Performance) -> tuple[float, int]:
     return (-take.score if math.isfinite(take.score) else 0.0, take.seed)
 
 
@@ -234,7 +234,7 @@ def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Perf
     )
 
 
-def generate(  # noqa: PLR0913 (what one request says)
+def generate(
     client: Client,
     voice: strip.Voice,
     scene: bpy.types.Scene,
@@ -243,7 +243,6 @@ def generate(  # noqa: PLR0913 (what one request says)
     seed: int,
     sampling: Sampling,
     on_take: OnTake | None = None,
-    show: bool = True,
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a voice and list each, keyed as its own actions, on arrival.
 
@@ -252,11 +251,11 @@ def generate(  # noqa: PLR0913 (what one request says)
     that, the takes that have arrived stay.
     on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
     """
-    with closing(TakeCollector(scene, rig, voice, on_take, show)) as collector:
-        return (yield from collected(client, voice, collector, count, seed, asking.directed(sampling, rig.owner, voice)))
+    with closing(TakeCollector(scene, rig, voice, on_take)) as collector:
+        return (yield from collect_takes(client, voice, collector, count, seed, asking.add_direction(sampling, rig.owner, voice)))
 
 
-def collected(
+def collect_takes(
     client: Client, voice: strip.Voice, collector: TakeCollector, count: int, seed: int, sampling: Sampling, keep: Kept | None = None
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a voice and have a collector list them. Returns the takes, best first. Raises ThunderError."""
@@ -319,10 +318,10 @@ class TakeCollector:
         """Steps that sample takes of a sound file, list each on arrival and sort all at the end. Returns the takes, best first."""
         self.check()
         self.count = count
-        _, rig = again(self.scene, self.mesh)
+        _, rig = look_up(self.scene, self.mesh)
         sampling = replace(sampling, sums=rig.sums)
         waiting: list[keying.Performance] = []
-        with closing(sampled(client, sound, count, seed, sampling, waiting.append, self.voice.name, keep)) as steps:
+        with closing(sample_takes(client, sound, count, seed, sampling, waiting.append, self.voice.name, keep)) as steps:
             for step in steps:
                 yield from self.restore(step.fraction)
                 if waiting:
@@ -331,24 +330,24 @@ class TakeCollector:
                 else:
                     yield step
         yield from self.settle()
-        return best_first(self.takes)
+        return rank(self.takes)
 
     def restore(self, fraction: float) -> Generator[Step, None, None]:
         """Steps that list the takes again that an undo or redo has removed."""
         while self.undone or self.lost:
             if self.undone:
                 self.undone = False
-                gone = self.present - self._there()
-                self.shown = None if self.shown in gone else self.shown
-                self.lost += [self.made.pop(uid) for uid in list(self.made) if uid in gone]
+                missing = self.present - self._there()
+                self.shown = None if self.shown in missing else self.shown
+                self.lost += [self.made.pop(uid) for uid in list(self.made) if uid in missing]
             else:
                 yield from self.add(self.lost[0], fraction)
 
     def add(self, performance: keying.Performance, fraction: float) -> Generator[Step, None, None]:
         """Steps that key a take and list it under those that came before."""
         message, is_lost = f"Writing keys of take {len(self.made) + 1} of {self.count}", bool(self.lost) and performance is self.lost[0]
-        performance = yield from renewed(lambda: self.key(performance, message, fraction))
-        scene, rig = again(self.scene, self.mesh)
+        performance = yield from renew(lambda: self.key(performance, message, fraction))
+        scene, rig = look_up(self.scene, self.mesh)
         entries = scene.thunder.takes
         uid = _id(entries[-1].action)
         take_list.open_batch(entries[-1])
@@ -374,17 +373,17 @@ class TakeCollector:
 
     def check(self) -> None:
         """Raise BadRequest if the takes cannot follow the head's direction."""
-        looking.check(*again(self.scene, self.mesh))
+        looking.check(*look_up(self.scene, self.mesh))
 
     def aim(self, performance: keying.Performance) -> Generator[float, None, keying.Performance]:
         """Let the eyes of a take look at the target in the head's direction. Returns the take."""
         if performance.look is not None:
             return performance
-        scene, rig = again(self.scene, self.mesh)
+        scene, rig = look_up(self.scene, self.mesh)
         if self.target is None or len(self.target.points) != performance.motion.frames:
             clock = Clock.of(scene, self.voice.clock.start)
             self.target = yield from looking.target_of(scene, rig, clock, performance.motion.frames)
-        return performance if self.target is None else looking.aimed(performance, self.target)
+        return performance if self.target is None else looking.aim_eyes(performance, self.target)
 
     def prepare(self, performance: keying.Performance) -> Generator[float, None, keying.TrackValues | None]:
         """Work out the few keys of a long take; the file may change meanwhile. Returns what `keying.values_of` does, None for
@@ -393,7 +392,7 @@ class TakeCollector:
             return None
 
         def state():
-            scene, rig = again(self.scene, self.mesh)
+            scene, rig = look_up(self.scene, self.mesh)
             return rig, Clock.of(scene, self.voice.clock.start)
 
         rig, clock = state()
@@ -406,7 +405,7 @@ class TakeCollector:
         """Key a take, a piece at a time, and list it last of all. Closed before its end it leaves nothing.
 
         values: what `prepare` returned."""
-        scene, rig = again(self.scene, self.mesh)
+        scene, rig = look_up(self.scene, self.mesh)
         head.check_animatable(rig)
         clock = Clock.of(scene, self.voice.clock.start)
         number = take_list.next_number(scene, rig.mesh, self.voice.name)
@@ -421,14 +420,14 @@ class TakeCollector:
         """Final steps when all takes have arrived: show the best."""
         yield Step(_SAMPLING[1], "Showing the best take")
         yield from self.restore(_SAMPLING[1])
-        scene, rig = again(self.scene, self.mesh)
+        scene, rig = look_up(self.scene, self.mesh)
         self._order(scene)
         best = next((_id(entry.action) for entry in scene.thunder.takes if _id(entry.action) in self.made), None)
         if best is not None and self.shown is not None and _id(display.shown_action(rig)) == self.shown != best:
             self._show(best)
 
     def _show(self, uid: int) -> None:
-        scene, rig = again(self.scene, self.mesh)
+        scene, rig = look_up(self.scene, self.mesh)
         entry = next((entry for entry in scene.thunder.takes if _id(entry.action) == uid), None)
         if entry is not None:
             display.show(rig, entry)
@@ -451,8 +450,8 @@ class TakeCollector:
         """Sort the best first, above the list's previous takes."""
         entries = scene.thunder.takes
         ours = [_id(entry.action) for entry in entries if _id(entry.action) in self.made]
-        for place, key in enumerate(sorted(ours, key=lambda key: _place(self.made[key]))):
-            entries.move(next(i for i, entry in enumerate(entries) if _id(entry.action) == key), place)
+        for index, key in enumerate(sorted(ours, key=lambda key: _rank_key(self.made[key]))):
+            entries.move(next(i for i, entry in enumerate(entries) if _id(entry.action) == key), index)
 
 
 def _id(action) -> int | None:
@@ -460,7 +459,7 @@ def _id(action) -> int | None:
     return None if action is None else action.session_uid
 
 
-def again(scene_name: str, mesh_name: str):
+def look_up(scene_name: str, mesh_name: str):
     """(scene, rig) by their names, looked up again. Raises BadHead if the head is gone."""
     scene, mesh = bpy.data.scenes.get(scene_name), bpy.data.objects.get(mesh_name)
     if scene is None or mesh is None or mesh.name not in scene.objects:

@@ -48,6 +48,5 @@ def of_take(entry) -> Grade | None:
         return None
     key = entry.action.session_uid, entry.score, entry.first
     if key not in _grades.known:
-        clock = provenance.clock_of(entry.action) or Clock.of(entry.id_data, entry.first)
-        _grades.known[key] = Grade.of(entry.score, provenance.sync_of(entry.action), clock)
+        _grades.known[key] = Grade.of(entry.score, provenance.sync_of(entry.action), provenance.clock_of_take(entry))
     return _grades.known[key]

@@ -135,10 +135,10 @@ def part_columns() -> dict[str, np.ndarray]:
     return {part: np.array([each == part for each in of]) for part in PARTS}
 
 
-def kept(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
+def masks_of(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
     """The part that the settings keep of a take of `frames` frames at 25 fps. Raises BadRequest if that is nothing, or all."""
     keep, scene_frames = scene.thunder_keep, track_values.frames_of(entry)
-    clock = provenance.clock_of(entry.action) or Clock.of(scene, entry.first)
+    clock = provenance.clock_of_take(entry)
     columns = columns_of(rig)
     keys = np.zeros((len(scene_frames), len(columns)), bool)
     mask = np.zeros((frames, columns.shape[1]), bool)
@@ -163,9 +163,9 @@ def kept(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
     return KeepMasks(keys, mask)
 
 
-def around(rig: head.Rig, entry, frames: int, free: tuple[int, int], parts: Sequence[str]) -> KeepMasks:
+def masks_around(rig: head.Rig, entry, frames: int, free: tuple[int, int], parts: Sequence[str]) -> KeepMasks:
     """Everything of a take of `frames` frames at 25 fps but some parts of the face between two scene frames, both included."""
-    clock, scene_frames = provenance.clock_of(entry.action) or Clock.of(entry.id_data, entry.first), track_values.frames_of(entry)
+    clock, scene_frames = provenance.clock_of_take(entry), track_values.frames_of(entry)
     columns, of_part = columns_of(rig), part_columns()
     loose = np.any([of_part[part] for part in parts], axis=0)
     mask, keys = np.ones((frames, len(loose)), bool), np.ones((len(scene_frames), len(columns)), bool)
@@ -187,7 +187,7 @@ def _rows(clock: Clock, first: float, last: float, frames: int) -> slice:
 def selected_keys(rig: head.Rig, entry) -> dict[int, np.ndarray]:
     """The frames of the selected keys of a take by track, those of tracks without any left out."""
     frames = {}
-    for place, curve in enumerate(track_values.curves(rig, entry)):
+    for index, curve in enumerate(track_values.curves(rig, entry)):
         if curve is None or curve.hide:
             continue
         points = curve.keyframe_points
@@ -195,21 +195,21 @@ def selected_keys(rig: head.Rig, entry) -> dict[int, np.ndarray]:
         points.foreach_get("select_control_point", chosen)
         points.foreach_get("co", co)
         if chosen.any():
-            frames[place] = co[::2][chosen]
+            frames[index] = co[::2][chosen]
     return frames
 
 
 # ---- sampling the rest
 
 
-class _Around(generation.TakeCollector):
+class _AroundCollector(generation.TakeCollector):
     """Lists takes sampled around the kept parts of another take."""
 
-    def __init__(  # noqa: PLR0913 (what it lists, and around what)
+    def __init__(
         self, scene, rig: head.Rig, voice: strip.Voice, lead, performance: keying.Performance, on_take: generation.OnTake | None, free=None
     ):  # fmt: skip
         frames = performance.motion.frames
-        self.kept = kept(scene, rig, lead, frames) if free is None else around(rig, lead, frames, *free)
+        self.kept = masks_of(scene, rig, lead, frames) if free is None else masks_around(rig, lead, frames, *free)
         super().__init__(scene, rig, voice, on_take)
         self.lead, self.performance = lead.action.session_uid, performance
 
@@ -222,12 +222,12 @@ class _Around(generation.TakeCollector):
         return performance
 
     def _enter_around(self, performance: keying.Performance) -> Generator[float, None, None]:
-        scene, rig = generation.again(self.scene, self.mesh)
+        scene, rig = generation.look_up(self.scene, self.mesh)
         head.check_animatable(rig)
         lead = take_list.by_uid(scene, self.lead)
         if lead is None:
             raise BadRequest("The take was deleted while the rest was generated: show another and try again")
-        yield from put_in(scene, rig, lead, self.kept, self.performance, performance)
+        yield from list_around(scene, rig, lead, self.kept, self.performance, performance)
         keep = scene.thunder_keep
         keep.seed = max(keep.seed, min(performance.seed + 1, LARGEST_SEED))  # pressing again samples new takes
 
@@ -255,14 +255,16 @@ def resample(
             like = before if reading is None else similar.just_like(before, reading, lead.seed)
             before = replace(like, as_asked=False, marks=word_marks.of_line(scene, voice))
         sampling = replace(sampling, asked=before)
-        sampling = asking.directed(sampling, rig.owner, voice)
+        sampling = asking.add_direction(sampling, rig.owner, voice)
     sampling = replace(sampling, listening=lead.role == LISTENS.upper())
-    with closing(_Around(scene, rig, voice, lead, performance, on_take, free)) as collector:
+    with closing(_AroundCollector(scene, rig, voice, lead, performance, on_take, free)) as collector:
         keep = pack(performance.motion), collector.kept.mask
-        return (yield from generation.collected(client, voice, collector, count, seed, sampling, keep))
+        return (yield from generation.collect_takes(client, voice, collector, count, seed, sampling, keep))
 
 
-def put_in(scene, rig: head.Rig, lead, keep: KeepMasks, old: keying.Performance, new: keying.Performance) -> Generator[float, None, None]:
+def list_around(
+    scene, rig: head.Rig, lead, keep: KeepMasks, old: keying.Performance, new: keying.Performance
+) -> Generator[float, None, None]:
     """List a performance that was sampled around the kept part of a take; yields progress.
 
     Kept keys are bit-identical to the take's; within a quarter of a second around them the new ones blend into them, in value and slope.
@@ -272,16 +274,16 @@ def put_in(scene, rig: head.Rig, lead, keep: KeepMasks, old: keying.Performance,
     frames = track_values.frames_of(lead)
     if len(frames) != len(keep.keys):
         raise BadRequest("The take's length changed while the rest was generated: try again")
-    clock = provenance.clock_of(lead.action) or Clock.of(scene, lead.first)
+    clock = provenance.clock_of_take(lead)
     curves = track_values.curves(rig, lead)
     was = track_values.values(rig, curves, frames)
     motion = keying.on_scene_frames(new, clock, frames)
-    driven = yield from scaled(track_values.driven(rig, motion), 0.0, 0.5)
-    values = flowing(driven, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
+    driven = yield from scaled(track_values.drive(rig, motion), 0.0, 0.5)
+    values = ease_into(driven, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
     made = replace(new, provenance={**new.provenance, "kept": lead.name})
-    keyed = mix.Keyed(frames, values, np.where(keep.keys, 0, -1), [curves])
+    keyed = mix.NewKeys(frames, values, np.where(keep.keys, 0, -1), [curves])
     name = take_list.free_name(scene, lead.name, lead.head, lead.voice, first=1)  # Take 3 → Take 3.1, then Take 3.2; Warm → Warm 1
-    yield from scaled(mix.enter(scene, rig, lead, keyed, made, "RESAMPLED", name, show=False), 0.5, 1.0)
+    yield from scaled(mix.key_and_list(scene, rig, lead, keyed, made, "RESAMPLED", name, show=False), 0.5, 1.0)
 
 
 def _check(keep: KeepMasks, old: Motion, new: Motion) -> None:
@@ -290,7 +292,7 @@ def _check(keep: KeepMasks, old: Motion, new: Motion) -> None:
         raise NoEngine("The engine did not keep what was chosen, as it is older than this extension: reinstall it in the preferences")
 
 
-def flowing(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) -> np.ndarray:
+def ease_into(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) -> np.ndarray:
     """Values [S, c] that are `was` where kept and flow into it where not, value and slope, over `ease` frames.
 
     In a gap shorter than two eases each side fades over half of it.

@@ -10,7 +10,6 @@ import numpy as np
 from bpy.props import CollectionProperty, EnumProperty, IntProperty, PointerProperty
 
 from ...thunder_core.animation import keyframes, timing
-from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import mixing
 from ...thunder_core.face.lips import bundled_lips, opening_mm, width_mm
@@ -62,29 +61,24 @@ def candidates(context) -> list:
     ]
 
 
-def entry_of(scene, action):
-    """The take of an action, None if it is in the list no more."""
-    return next((entry for entry in scene.thunder.takes if action is not None and entry.action == action), None)
-
-
-def chosen(context, part: str):
+def chosen_take(context, part: str):
     """The take that a part of the face is of: the one chosen for it, else the one shown, else the first; None without takes.
 
     Beside a captured take that is shown, the mouth is of the first other one.
     """
-    entry = entry_of(context.scene, getattr(context.scene.thunder_mix, part))
-    there = candidates(context)
-    if entry is not None and entry in there:
+    entry = take_list.entry_of(context.scene, getattr(context.scene.thunder_mix, part))
+    takes = candidates(context)
+    if entry is not None and entry in takes:
         return entry
     shown = take_list.shown_take(context.scene.thunder)
     if part == "mouth" and shown is not None and shown.kind == "CAPTURED":
-        return next((other for other in there if other.kind != "CAPTURED"), shown)
-    return shown if shown is not None and shown in there else next(iter(there), None)
+        return next((other for other in takes if other.kind != "CAPTURED"), shown)
+    return shown if shown is not None and shown in takes else next(iter(takes), None)
 
 
 def cuts_of(scene) -> list:
     """The cuts whose takes are still there, in time."""
-    return sorted((cut for cut in scene.thunder_mix.cuts if entry_of(scene, cut.take) is not None), key=lambda cut: cut.frame)
+    return sorted((cut for cut in scene.thunder_mix.cuts if take_list.entry_of(scene, cut.take) is not None), key=lambda cut: cut.frame)
 
 
 def add_cut(scene, frame: int, part: str, entry):
@@ -113,7 +107,7 @@ def mix(context) -> Generator[float, None, object]:
 
     Raises BadRequest if nothing is mixed. Nothing in the file changes before the end.
     """
-    parts = {part: chosen(context, part) for part in mixing.PARTS}
+    parts = {part: chosen_take(context, part) for part in mixing.PARTS}
     if None in parts.values():
         raise BadRequest("There are no takes of this head to mix: generate some")
     return (yield from put_together(context.scene, parts, cuts_of(context.scene), context.scene.thunder_mix.fade))
@@ -124,10 +118,10 @@ def put_together(scene, parts: dict, cuts: Sequence, fade: int) -> Generator[flo
 
     Raises BadRequest if nothing is mixed. Nothing in the file changes before the end.
     """
-    there = list(dict.fromkeys([entry.action for entry in parts.values()] + [cut.take for cut in cuts]))
-    if len(there) < 2:
+    actions = list(dict.fromkeys([entry.action for entry in parts.values()] + [cut.take for cut in cuts]))
+    if len(actions) < 2:
         raise BadRequest("All parts use the same take: choose another take for a part, or add a cut")
-    entries = [entry_of(scene, action) for action in there]
+    entries = [take_list.entry_of(scene, action) for action in actions]
     lead = parts["mouth"]
     rig = take_list.rig_of(scene, lead)
     for entry in entries:
@@ -136,15 +130,15 @@ def put_together(scene, parts: dict, cuts: Sequence, fade: int) -> Generator[flo
         if entry.voice != lead.voice:
             raise BadRequest(f"“{entry.name}” is a take of another voice: choose takes of “{lead.voice}”")
     frames = track_values.frames_of(lead)
-    weights = np.zeros((len(frames), len(there), len(mixing.PARTS)))
+    weights = np.zeros((len(frames), len(actions), len(mixing.PARTS)))
     for column, part in enumerate(mixing.PARTS):
-        own = [(cut.frame, there.index(cut.take)) for cut in cuts if cut.part in (ALL, part)]
-        weights[:, :, column] = mixing.comp(frames, there.index(parts[part].action), own, len(there), fade)
+        cuts_of_part = [(cut.frame, actions.index(cut.take)) for cut in cuts if cut.part in (ALL, part)]
+        weights[:, :, column] = mixing.comp(frames, actions.index(parts[part].action), cuts_of_part, len(actions), fade)
     about: dict[str, object] = {
         "mixed": {part: entry.name for part, entry in parts.items()},
-        "cuts": [f"{cut.frame} {cut.part} {entry_of(scene, cut.take).name}" for cut in cuts],
+        "cuts": [f"{cut.frame} {cut.part} {take_list.entry_of(scene, cut.take).name}" for cut in cuts],
     }
-    if (weights[:, there.index(lead.action), mixing.PARTS.index("mouth")] == 1).all():
+    if (weights[:, actions.index(lead.action), mixing.PARTS.index("mouth")] == 1).all():
         about[sources.MOUTH] = sources.of_mouth(lead.action)  # in whose direction it is scored
     if len(roles := {entry.role for entry in entries}) == 1 and not take_list.speaks(lead):
         about["role"] = roles.pop().lower()
@@ -155,16 +149,16 @@ def _make(
     scene, rig: head.Rig, lead, entries: list, frames: np.ndarray, weights: np.ndarray, about: dict
 ) -> Generator[float, None, object]:
     keyed, motions, driven, curves = [], [], [], []
-    fps = track_values.fps_of(lead)
+    fps = sources.clock_of_take(lead).fps
     for number, entry in enumerate(entries):
         start, part = 0.8 * number / len(entries), 0.4 / len(entries)
         curves.append(track_values.curves(rig, entry))
         keyed.append(track_values.values(rig, curves[-1], frames))
         motions.append((yield from scaled(track_values.motion(rig, keyed[-1], fps), start, start + part)))
-        driven.append((yield from scaled(track_values.driven(rig, motions[-1]), start + part, start + 2 * part)))
+        driven.append((yield from scaled(track_values.drive(rig, motions[-1]), start + part, start + 2 * part)))
     yield from scaled(_load_bundled_head(motions[0]), 0.8, 0.8)
     mixed = mixing.mixed(motions, head.channel_names(), weights)
-    result = yield from scaled(track_values.driven(rig, mixed), 0.8, 0.9)
+    result = yield from scaled(track_values.drive(rig, mixed), 0.8, 0.9)
     # Values from a single take use that take's own keys.
     owner = np.full(result.shape, -1)
     for number, (values, drives) in enumerate(zip(keyed, driven)):
@@ -174,7 +168,8 @@ def _make(
     yield 0.9
     performance = _performance(mixed, frames, lead, {"engine": "thunder", "head": "thunder", **about})
     yield 0.9
-    return (yield from scaled(enter(scene, rig, lead, Keyed(frames, result, owner, curves), performance, "MIXED", "Mix"), 0.9, 1.0))
+    keys = NewKeys(frames, result, owner, curves)
+    return (yield from scaled(key_and_list(scene, rig, lead, keys, performance, "MIXED", "Mix"), 0.9, 1.0))
 
 
 def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
@@ -188,7 +183,7 @@ def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
 
 
 @dataclass(frozen=True)
-class Keyed:
+class NewKeys:
     """Keys of a new take.
 
     frames [S].  values [S, tracks].  owner [S, tracks]: index in `curves` (lists of each track's curve) that a value's key is copied from,
@@ -201,8 +196,8 @@ class Keyed:
     curves: list
 
 
-def enter(
-    scene, rig: head.Rig, lead, keyed: Keyed, performance: keying.Performance, kind: str, name: str, show: bool = True
+def key_and_list(
+    scene, rig: head.Rig, lead, keyed: NewKeys, performance: keying.Performance, kind: str, name: str, show: bool = True
 ) -> Generator[float, None, object]:
     """Key a new take like `lead` and list it last. Returns the new entry.
 
@@ -210,16 +205,16 @@ def enter(
     """
     actions, made = compat.new_action(f"{lead.voice} · {name}", rig.targets)
     # Adding an item invalidates `lead`, so its data are read here.
-    complete, lead_action, leads, voice, clock = False, lead.action, (lead.lead_in, lead.lead_out), lead.voice, _clock(lead)
+    complete, lead_action, leads, voice, clock = False, lead.action, (lead.lead_in, lead.lead_out), lead.voice, sources.clock_of_take(lead)
     batch, folded = lead.batch, lead.folded
     try:
         steps = keying.steps_of(rig)
-        for place, track in enumerate(rig.driver.tracks):
+        for index, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(made[track.block], track.path, track.index, track.group)
-            there = [each[place] for each in keyed.curves]
-            keying.write(curve, _keys(keyed.frames, keyed.values[:, place], keyed.owner[:, place], there), track.rest, steps[place])
-            if place % 2:
-                yield 0.9 * place / len(rig.driver.tracks)
+            there = [each[index] for each in keyed.curves]
+            keying.write(curve, _keys(keyed.frames, keyed.values[:, index], keyed.owner[:, index], there), track.rest, steps[index])
+            if index % 2:
+                yield 0.9 * index / len(rig.driver.tracks)
         yield 0.9
         for action in actions:
             action.use_fake_user = True
@@ -230,15 +225,14 @@ def enter(
         entry.lead_in, entry.lead_out = leads
         entry.batch, entry.folded = batch, folded
         entry.first, entry.last = int(keyed.frames[0]) + entry.lead_in, int(keyed.frames[-1]) - entry.lead_out
-        fingerprint.remember(actions[0], fingerprint.remembered(lead_action))
+        fingerprint.remember(actions[0], fingerprint.state_of(lead_action))
         complete = True
         if show:
             display.show(rig, entry)
         return entry
     finally:
         if not complete:
-            for action in actions:
-                bpy.data.actions.remove(action)
+            bpy.data.batch_remove(actions)
 
 
 def _keys(frames: np.ndarray, values: np.ndarray, owner: np.ndarray, curves: list) -> dict:
@@ -248,12 +242,12 @@ def _keys(frames: np.ndarray, values: np.ndarray, owner: np.ndarray, curves: lis
     pieces = []
     for run in runs:
         curve = curves[owner[run[0]]] if owner[run[0]] >= 0 else None
-        copied = _copied(curve, frames[run], len(runs) == 1)
+        copied = _copy_keys(curve, frames[run], len(runs) == 1)
         pieces.append(copied or keyframes.on_every_frame(frames[run].astype(float), values[run]))
     return keyframes.concatenated(*pieces) if len(pieces) > 1 else pieces[0]
 
 
-def _copied(curve, frames: np.ndarray, whole: bool) -> dict | None:
+def _copy_keys(curve, frames: np.ndarray, whole: bool) -> dict | None:
     if curve is None or curve.mute or len(curve.modifiers) or not len(curve.keyframe_points):
         return None
     keys = fcurves.read(curve)
@@ -264,19 +258,14 @@ def _copied(curve, frames: np.ndarray, whole: bool) -> dict | None:
     return keyframes.select(keys, inside) if np.isin(frames, times[inside]).all() else None
 
 
-def _clock(entry) -> Clock:
-    return sources.clock_of(entry.action) or Clock.of(entry.id_data, entry.first)
-
-
 def _performance(motion: Motion, frames: np.ndarray, lead, provenance: dict) -> keying.Performance:
     """The performance at 25 fps that a motion at scene frames is."""
-    clock, opening = _clock(lead), sources.opening_of(lead.action)
+    clock, opening = sources.clock_of_take(lead), sources.opening_of(lead.action)
     count = len(opening) if opening is not None else max(1, round((frames[-1] - frames[0]) / clock.fps * FPS) + 1)
     position = np.clip(clock.frame(np.arange(count) / FPS) - frames[0], 0.0, len(frames) - 1.0)
     lips, channels = bundled_lips(), head.channel_names()
     position = timing.snap_to_closures(position, lips.opening(motion, channels), clock.fps / FPS)
-    still = np.zeros_like(motion.jaw)
-    parts = [motion.expression, motion.jaw, *(still if part is None else part for part in (motion.head, motion.eyes))]
+    parts = [motion.expression, motion.jaw, *motion.turns]
     whole = timing.monotone_cubic(np.concatenate(parts, axis=1).astype(np.float64), position).astype(np.float32)
     made = Motion(*np.split(whole, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1))
     return keying.Performance(made, channels, opening_mm(made), width_mm(made), lead.seed, float("nan"), provenance)

@@ -4,6 +4,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import bpy
 
@@ -31,7 +32,7 @@ def of_files(context, paths: Iterable[str], first: bpy.types.Object | None) -> l
     heads = head.in_scene(context.scene)
     start = heads.index(first) if first in heads else 0
     speakers = [*heads[start:], *heads[:start]] or [None]
-    return [Sound(path, _stem(path), speakers[place % len(speakers)]) for place, path in enumerate(paths)]
+    return [Sound(path, Path(path).stem, speakers[index % len(speakers)]) for index, path in enumerate(paths)]
 
 
 def of_jobs(context, jobs: Iterable[job_file.Job]) -> list[Sound]:
@@ -52,7 +53,7 @@ def read_jobs(path: str) -> job_file.Jobs:
         raise BadRequest(str(error).replace("name another with --jobs", "choose another file")) from error
 
 
-def said_of(job: job_file.Job) -> str:
+def summary_of(job: job_file.Job) -> str:
     """The voice of a job in a few words: the name of its file or strip, or how long it is idle."""
     values = job.settings
     if "strip" in values:
@@ -88,17 +89,13 @@ def add(context, sounds: Sequence[Sound]) -> tuple[list[str], list[str]]:
     return added, left_out
 
 
-def _stem(path: str) -> str:
-    return os.path.splitext(os.path.basename(path))[0]
-
-
 # ---- strips that the animator adds in the sequencer
 
 
 def choose(context, name: str) -> None:
     """Make a strip the voice of its speaker, or of the chosen head if it has none. Raises ThunderError."""
     scene = context.scene
-    is_there = strip.named(strip.scene_of_strips(context), name) is not None
+    is_there = strip.by_name(strip.scene_of_strips(context), name) is not None
     if is_there and dialogue.speaker_of(scene, name) is None and not dialogue.is_silent(scene, name):
         dialogue.cast(scene, name, head.find(scene, head.active_object(context)).mesh)
     dialogue.speak(context, name)
@@ -108,18 +105,18 @@ def choose(context, name: str) -> None:
 _seen = session.add(Memory())
 
 
-def newest(context) -> str:
+def newest_strip(context) -> str:
     """Name of the strip with the newest sound that came into the sequencer in this session and has neither speaker nor takes; "" for none.
 
     Pieces of other strips share their sound, so that they are not new. Quick: for every redraw.
     """
     scene = compat.sequencer_scene(context)
     strips = [each for each in strip.sound_strips(scene) if each.sound is not None]
-    seen = _seen.known.setdefault(scene.name, {each.sound.session_uid for each in strips})
-    fresh = [each for each in strips if each.sound.session_uid not in seen]
-    if not fresh or not head.is_any_in(context.scene):
+    known_sounds = _seen.known.setdefault(scene.name, {each.sound.session_uid for each in strips})
+    new_strips = [each for each in strips if each.sound.session_uid not in known_sounds]
+    if not new_strips or not head.is_any_in(context.scene):
         return ""
     settings = context.scene.thunder
     known = {part.strip for part in settings.cast if part.silent or part.head is not None} | {entry.voice for entry in settings.takes}
-    offered = [each for each in fresh if each.name not in known and each.name != settings.voice]
+    offered = [each for each in new_strips if each.name not in known and each.name != settings.voice]
     return max(offered, key=lambda each: each.sound.session_uid).name if offered else ""

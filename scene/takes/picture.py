@@ -28,7 +28,7 @@ def load(path: str) -> bpy.types.Image:
     return image
 
 
-def grey(name: str) -> np.ndarray:
+def read_brightness(name: str) -> np.ndarray:
     """The brightness float32 [n, n], 0 … 1 as it is seen, of the middle square of an image of this file; its top row comes first.
 
     What is transparent is black. n: from LEAST_PICTURE on, below twice MOST_PICTURE. Raises BadRequest.

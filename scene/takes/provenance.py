@@ -14,7 +14,6 @@ from ...thunder_core.types import FPS, Motion, SPEAKS
 from ..animation import display, keying, reading
 from ..animation.keying import Performance
 from ..heads import head
-from ..host import compat
 from .sampling import role_of
 
 SOURCE = "thunder_source"  # property of a take's first action: the motion and the start of its sound
@@ -54,7 +53,7 @@ def store(action, performance: Performance, clock: Clock, voice: str) -> None:
         store_sync(action, performance.sync_per_frame)
 
 
-def kept(action):
+def source_of(action):
     """The properties that an action carries of its performance; None if it carries none, or none that hold together.
 
     A file of another program or of a later version, or a damaged one, may carry anything under the same name.
@@ -80,13 +79,13 @@ def kept(action):
 
 def size(action) -> int:
     """Bytes that an action stores of its performance."""
-    record = kept(action)
+    record = source_of(action)
     return 0 if record is None else 4 * sum(len(values) for values in record.values() if hasattr(values, "typecode"))
 
 
 def load(action) -> Performance | None:
     """The performance that an action was keyed from, None if it carries none. About a millisecond for a minute."""
-    record = kept(action)
+    record = source_of(action)
     if record is None:
         return None
     frames, channels = record["frames"], tuple(record["channels"].split("\n"))
@@ -129,13 +128,18 @@ def _look_of(action, frames: int) -> Look | None:
 
 def clock_of(action) -> Clock | None:
     """Position of a take's sound when it was keyed, None if its action does not store it."""
-    record = kept(action)
+    record = source_of(action)
     return None if record is None else Clock(float(record["start"]), float(record["fps"]))
+
+
+def clock_of_take(entry) -> Clock:
+    """The same of a take in the list; by its first frame where its action does not store it."""
+    return clock_of(entry.action) or Clock.of(entry.id_data, entry.first)
 
 
 def opening_of(action) -> np.ndarray | None:
     """Mouth opening of a take as it was made, float32 [T] in mm at 25 fps, None if its action does not store it."""
-    record = kept(action)
+    record = source_of(action)
     return None if record is None else _array(record["opening"])
 
 
@@ -166,12 +170,10 @@ def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
     sampled = load(action)
     if sampled is not None and not is_edited(entry):
         return sampled
-    clock = clock_of(action) or Clock.of(entry.id_data, entry.first)
+    clock = clock_of_take(entry)
     frames = max(1, round((entry.last - entry.first) / clock.fps * FPS) + 1) if sampled is None else sampled.motion.frames
     channels = head.channel_names()
-    parts = [display.part_of(display.actions_of(entry), rig, index) for index in range(len(rig.targets))]
-    curves = [compat.curves_of(action, slot) if action is not None else [] for action, slot in parts]
-    motion = yield from reading.read_curves(rig, curves, channels, clock.frame(np.arange(frames) / FPS))
+    motion = yield from reading.read_curves(rig, display.curves_of(rig, entry), channels, clock.frame(np.arange(frames) / FPS))
     about = about_of(action)
     return Performance(
         motion,

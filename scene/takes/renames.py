@@ -9,7 +9,7 @@ from ..voice import fingerprint, strip
 from . import take_list
 
 
-def renamed(scene) -> dict[str, str]:
+def renamed_strips(scene) -> dict[str, str]:
     """{name of a strip when its takes were made: its name now} of the strips that have a new name, and of those of which a piece is left.
 
     A name that has takes already is left out: the lists of two voices are not joined.
@@ -21,13 +21,13 @@ def renamed(scene) -> dict[str, str]:
     for entry in scene.thunder.takes:
         if entry.voice not in missing or entry.voice in result:
             continue
-        now = fingerprint.renamed(scene, fingerprint.of_take(entry), known | set(result.values()))
+        now = fingerprint.find_renamed(scene, fingerprint.of_take(entry), known | set(result.values()))
         if now is not None:
             result[entry.voice] = now.strip
     return result
 
 
-def pieces(scene) -> dict[str, str]:
+def cut_pieces(scene) -> dict[str, str]:
     """{name of a strip for which no speaker was chosen: name of the strip that it was cut off, which has one}."""
     chosen = {part.strip for part in scene.thunder.cast if part.silent or part.head is not None}
     if not chosen:
@@ -41,12 +41,12 @@ def pieces(scene) -> dict[str, str]:
 
 
 def follow(scene) -> dict[str, str]:
-    """Call everything by the new names of `renamed`, and let `pieces` keep their speaker; returns the new names.
+    """Call everything by the new names of `renamed_strips`, and let `cut_pieces` keep their speaker; returns the new names.
 
     Undo of the renaming restores the scene, but not the actions, which the animator did not change: they are called by the restored name
     when this is run next.
     """
-    names, settings = renamed(scene), scene.thunder
+    names, settings = renamed_strips(scene), scene.thunder
     for entry in settings.takes:
         entry.voice = names.get(entry.voice, entry.voice)
     chosen = {part.strip for part in settings.cast}
@@ -62,7 +62,7 @@ def follow(scene) -> dict[str, str]:
     for state in settings.heads:
         if state.voice in names:
             state.voice = names[state.voice]
-    for name, other in pieces(scene).items():
+    for name, other in cut_pieces(scene).items():
         whole = next(part for part in settings.cast if part.strip == other)
         part = next((part for part in settings.cast if part.strip == name), None) or settings.cast.add()
         part.strip, part.head, part.silent = name, whole.head, whole.silent
@@ -75,9 +75,7 @@ def follow(scene) -> dict[str, str]:
 class _Renames(Part):
     """The scene whose strips a panel saw renamed, because drawing must not change data."""
 
-    def __init__(self):
-        self.scene = ""
-        self.task = idle.Task(self.step)
+    scene = ""
 
     def step(self) -> None:
         scene = bpy.data.scenes.get(self.scene)
@@ -85,15 +83,13 @@ class _Renames(Part):
             follow(scene)
             jobs.redraw()
 
-    def close(self) -> None:
-        self.task.stop()
-
 
 _renames = session.add(_Renames())
+_follow_renames = idle.Task(_renames.step)
 
 
 def follow_soon(scene) -> None:
     """Follow renamed and cut strips of a scene shortly after, if there are any."""
-    if renamed(scene) or pieces(scene) or any(map(take_list.is_misnamed, scene.thunder.takes)):
+    if renamed_strips(scene) or cut_pieces(scene) or any(map(take_list.is_misnamed, scene.thunder.takes)):
         _renames.scene = scene.name
-        _renames.task.start(0.0)
+        _follow_renames.start(0.0)

@@ -14,7 +14,7 @@ from ...thunder_core.filters import smoothstep
 from ...thunder_core.progress import mapped, scaled
 from ...thunder_core.types import FPS, LISTENS, Motion, pack, unpack
 from ..animation import display, keying
-from ..heads import head
+from ..heads import head, rna_paths
 from ..host import compat
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip
@@ -42,20 +42,20 @@ def resync(client: Client | None, scene, kinds: list[str] | None = None) -> Gene
     fingerprint.Change, and PIECE for each take that a piece got. kinds: a list that receives them as they are made. Raises ThunderError.
     """
     scene_name, kinds = scene.name, [] if kinds is None else kinds
-    stale = [entry for entry, _ in fingerprint.stale(scene)]
+    stale = [entry for entry, _ in fingerprint.stale_takes(scene)]
     todo = [(entry.action.session_uid, piece) for entry in stale for piece in (*_pieces(scene, entry), None)]
     for number, (uid, piece) in enumerate(todo):
         share = number / len(todo), (number + 1) / len(todo)
         # Looked up again, because the animator continues working meanwhile.
         scene = bpy.data.scenes.get(scene_name)
-        stale = fingerprint.stale(scene) if scene else ()
+        stale = fingerprint.stale_takes(scene) if scene else ()
         entry, changed = next(((entry, changed) for entry, changed in stale if entry.action.session_uid == uid), (None, None))
         if entry is None:
             continue
         message = f"Re-syncing take {number + 1} of {len(todo)}"
         yield Step(share[0], message, busy=True)
         if piece is not None:
-            yield from mapped(_part(scene, entry, piece), lambda fraction: Step(share[0], message, True))
+            yield from mapped(_key_part(scene, entry, piece), lambda fraction: Step(share[0], message, True))
         elif changed.kind == "MOVED":
             _move(entry, fingerprint.of_take(entry), changed.now)
         else:
@@ -69,7 +69,7 @@ def resync(client: Client | None, scene, kinds: list[str] | None = None) -> Gene
 
 def needs_engine(scene) -> bool:
     """Whether any stale take has to be sampled again, wholly or in part."""
-    return any(changed.kind == "CHANGED" for _, changed in fingerprint.stale(scene))
+    return any(changed.kind == "CHANGED" for _, changed in fingerprint.stale_takes(scene))
 
 
 def _move(entry, then: State, now: State) -> None:
@@ -81,13 +81,12 @@ def _move(entry, then: State, now: State) -> None:
         compat.shift(action, frames)
         if not edited and keying.record_of(action):
             action[keying.PROPERTY]["checksum"] = keying.checksum(action)
-    kept = provenance.kept(entry.action)
-    if kept is not None:
-        kept["start"] = float(kept["start"]) + frames
+    source = provenance.source_of(entry.action)
+    if source is not None:
+        source["start"] = float(source["start"]) + frames
     entry.first, entry.last = round(entry.first + frames), round(entry.last + frames)
     fingerprint.remember(entry.action, now)
-    for target in filter(None, (entry.head, entry.head.data.shape_keys if entry.head and entry.head.type == "MESH" else None)):
-        target.update_tag()
+    rna_paths.tag(filter(None, (entry.head, entry.head.data.shape_keys if entry.head and entry.head.type == "MESH" else None)))
 
 
 def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[Step, None, None]:
@@ -99,22 +98,22 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
     voice = fingerprint.voice_of(scene, now)
     sampling = dataclasses.replace(Sampling.of_take(performance.provenance, scene.thunder), sums=rig.sums)
     if sampling.turns:
-        sampling = dataclasses.replace(sampling, turns=turns.spoken(scene, voice, rig.owner))
+        sampling = dataclasses.replace(sampling, turns=turns.spans_of(scene, voice, rig.owner))
     clock = Clock(float(now.first) if now.strip else voice.clock.start, now.fps)
     if now.sound == then.sound and now.retiming == then.retiming:
         offset = now.seconds[0] - then.seconds[0] if then.last else 0.0
         length = (now.last - now.first) / now.fps if now.last else performance.motion.frames / FPS
-        fitted, inside = fit(performance, offset, max(1, round(length * FPS)))
+        fitted, inside = cut_to(performance, offset, max(1, round(length * FPS)))
         if (~inside).sum() >= _LEAST_NEW:
             sampled = yield from _sample(client, voice, sampling, performance, fitted, inside)
-            fitted = joined(fitted, inside, sampled)
+            fitted = fill_gaps(fitted, inside, sampled)
     else:
         fitted = yield from _sample(client, voice, sampling, performance, None, None)
     other = now.sound != then.sound and entry_kind != "SAMPLED"  # its seed does not reproduce it: it is a different take
     scene = bpy.data.scenes.get(scene_name)
     if scene is None:
         return
-    _, rig = generation.again(scene_name, mesh_name)
+    _, rig = generation.look_up(scene_name, mesh_name)
     name = next((action.name for action in bpy.data.actions if action.session_uid == uid), "take")
     actions = yield from stage(keying.key(rig, fitted, clock, name), "Writing keys of the take", 0.95, 0.95)
     _replace(scene, rig, uid, actions, fitted, clock, now, other)
@@ -123,24 +122,30 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
 def _pieces(scene, entry) -> list[State]:
     """The pieces that were cut off a take's voice and moved, and that its head has no takes of."""
     taken = {other.voice for other in scene.thunder.takes if other.head == entry.head}
-    return [piece for piece in fingerprint.cut_away(scene, entry) if piece.strip not in taken]
+    return [piece for piece in fingerprint.pieces_cut_away(scene, entry) if piece.strip not in taken]
 
 
-def _part(scene, entry, piece: State) -> Generator[float, None, None]:
+def _key_part(scene, entry, piece: State) -> Generator[float, None, None]:
     """Key the part of a take that a piece of its voice plays, and list it as a take of the piece, with the same number and name. Yields
     progress."""
     rig = take_list.animatable_rig(scene, entry)
     then, kind, star, note, role = fingerprint.of_take(entry), entry.kind, entry.star, entry.note, entry.role
     number, hidden, name, batch, folded = entry.number, entry.hidden, entry.name, entry.batch, entry.folded
     performance = yield from scaled(provenance.read(rig, entry), 0.0, 0.3)
-    fitted, _ = fit(performance, piece.seconds[0] - then.seconds[0], max(1, round((piece.last - piece.first) / piece.fps * FPS)))
+    fitted, _ = cut_to(performance, piece.seconds[0] - then.seconds[0], max(1, round((piece.last - piece.first) / piece.fps * FPS)))
     clock, mesh_name, scene_name = Clock(float(piece.first), piece.fps), rig.mesh.name, scene.name
-    scene, rig = generation.again(scene_name, mesh_name)
+    scene, rig = generation.look_up(scene_name, mesh_name)
     action = take_list.action_name(piece.strip, number or take_list.next_number(scene, rig.mesh, piece.strip))
     actions = yield from scaled(keying.key(rig, fitted, clock, action), 0.3, 1.0)
-    made = take_list.add_to_list(scene, rig, actions, fitted, piece.strip, clock, kind)
-    made.number, made.star, made.note, made.hidden, made.of_whole = number or made.number, star, note, hidden, True
-    made.name, made.batch, made.folded = name, batch, folded
+    new_entry = take_list.add_to_list(scene, rig, actions, fitted, piece.strip, clock, kind)
+    new_entry.number, new_entry.star, new_entry.note, new_entry.hidden, new_entry.of_whole = (
+        number or new_entry.number,
+        star,
+        note,
+        hidden,
+        True,
+    )
+    new_entry.name, new_entry.batch, new_entry.folded = name, batch, folded
     fingerprint.remember(actions[0], piece)
     if role != LISTENS.upper():
         strip.keep_speaker(scene, piece.strip, rig.mesh)
@@ -160,12 +165,12 @@ def _sample(
         motion = pack(fitted.motion)
         keep = motion, np.repeat(inside[:, None], motion.shape[1], axis=1)
     (take,) = yield from mixdown.with_sound(
-        client, voice, lambda sound: generation.performances(client, sound, 1, performance.seed, sampling, keep)
+        client, voice, lambda sound: generation.sample_ranked(client, sound, 1, performance.seed, sampling, keep)
     )
     return take
 
 
-def fit(performance: keying.Performance, offset: float, frames: int) -> tuple[keying.Performance, np.ndarray]:
+def cut_to(performance: keying.Performance, offset: float, frames: int) -> tuple[keying.Performance, np.ndarray]:
     """A take from `offset` seconds on (before its beginning if negative), for `frames` motion frames.
 
     Returns it and, bool [frames], True for existing ones: the others hold its ends. An offset of whole motion frames
@@ -194,7 +199,7 @@ def fit(performance: keying.Performance, offset: float, frames: int) -> tuple[ke
     ), inside
 
 
-def joined(old: keying.Performance, inside: np.ndarray, new: keying.Performance) -> keying.Performance:
+def fill_gaps(old: keying.Performance, inside: np.ndarray, new: keying.Performance) -> keying.Performance:
     """A take that is `old` bit for bit where it has frames, and elsewhere `new`, which flows into it."""
     frames = min(len(inside), new.motion.frames)
     inside, a, b = inside[:frames], pack(old.motion)[:frames], pack(new.motion)[:frames].astype(np.float64)
@@ -214,15 +219,14 @@ def _replace(
 ) -> None:
     """List a remade take in place of the take with that id, or add it to the list if `beside` is set or the animator edited its keys."""
     entries = scene.thunder.takes
-    place = next((i for i, entry in enumerate(entries) if entry.action is not None and entry.action.session_uid == uid), None)
-    if place is None:  # deleted meanwhile: the result is not needed
-        for action in actions:
-            bpy.data.actions.remove(action)
+    index = next((i for i, entry in enumerate(entries) if entry.action is not None and entry.action.session_uid == uid), None)
+    if index is None:  # deleted meanwhile: the result is not needed
+        bpy.data.batch_remove(actions)
         return
-    old = entries[place]
+    old = entries[index]
     stays, shown = beside or provenance.is_edited(old), display.is_shown(rig, old)
     made = take_list.add_to_list(scene, rig, actions, performance, old.voice, clock, "SAMPLED" if beside else old.kind)
-    old = entries[place]  # adding an item may have moved the list in memory
+    old = entries[index]  # adding an item may have moved the list in memory
     if now.strip:
         made.voice = now.strip
     made.star, made.note, made.hidden, made.batch, made.folded = old.star, old.note, old.hidden, old.batch, old.folded
@@ -231,14 +235,14 @@ def _replace(
     shorter = before is not None and performance.motion.frames < len(before)
     made.of_whole = abs(performance.score - old.score) < _SAME_SCORE and (shorter or old.of_whole)
     fingerprint.remember(actions[0], now)
-    entries.move(len(entries) - 1, place)
-    made, old = entries[place], entries[place + 1]
+    entries.move(len(entries) - 1, index)
+    made, old = entries[index], entries[index + 1]
     if stays:
         old.action.pop(fingerprint.STATE, None)  # the animator's version stays and is no longer compared with its voice
         return
     name, number = old.name, old.number
     if shown:
         display.show(rig, made)
-    take_list.remove(scene, place + 1)
-    entries[place].number = number
-    entries[place].name = name
+    take_list.remove(scene, index + 1)
+    entries[index].number = number
+    entries[index].name = name

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.direction_words import AS_ASKED, NEARLY, word_of_voice, words_of_request, words_of_take
-from ...thunder_core.errors import attempt, BadRequest, ThunderError
+from ...thunder_core.errors import attempt, BadRequest
 from ...thunder_core.types import SPEAKS
 from ..animation import display, keying
 from ..animation.display import actions_of
@@ -50,7 +50,7 @@ def add_to_list(
     """
     number = 0 if name else next_number(scene, rig.mesh, voice)
     provenance.store(actions[0], performance, clock, voice)
-    entry = _enter(scene, rig, actions, performance, voice, clock, number, name or numbered(number))
+    entry = _enter(scene, rig, actions, performance, voice, clock, number, name or numbered_name(number))
     entry.kind = kind
     entry.lead_in, entry.lead_out = clock.leads()
     return entry
@@ -74,14 +74,14 @@ def _enter(scene, rig: head.Rig, actions: list, performance: keying.Performance,
     return entry
 
 
-def numbered(number: int) -> str:
+def numbered_name(number: int) -> str:
     """The name of a take that the animator has not named."""
     return f"Take {number}"
 
 
 def action_name(voice: str, number: int) -> str:
     """The name of a take's action."""
-    return f"{voice} · {numbered(number)}"
+    return f"{voice} · {numbered_name(number)}"
 
 
 def next_number(scene, mesh, voice: str) -> int:
@@ -96,13 +96,13 @@ def number_in_order(entries) -> None:
         action.name = "·"  # so that no name is taken
     for number, entry in zip(sorted(entry.number for entry in entries), entries):
         entry.number = number
-        entry.name = numbered(number)  # names its actions too
+        entry.name = numbered_name(number)  # names its actions too
 
 
 def has_own_name(entry) -> bool:
     """Whether the animator gave a take its name. In files of earlier versions takes are called by their seeds."""
     if entry.number:
-        return entry.name != numbered(entry.number)
+        return entry.name != numbered_name(entry.number)
     return entry.name.partition(".")[0] != str(entry.seed)
 
 
@@ -129,11 +129,11 @@ def name_action(entry, context) -> None:
     """
     if not entry.name:
         entry.number = entry.number or next_number(entry.id_data, entry.head, entry.voice)
-        entry.name = numbered(entry.number)  # comes back here
+        entry.name = numbered_name(entry.number)  # comes back here
         return
     name = f"{entry.voice} · {entry.name}"
-    for place, action in enumerate(actions_of(entry)):
-        action.name = name if place == 0 else f"{name} {action.id_root.title()}"  # before 4.4, as compat.new_action names them
+    for index, action in enumerate(actions_of(entry)):
+        action.name = name if index == 0 else f"{name} {action.id_root.title()}"  # before 4.4, as compat.new_action names them
         action[NAMED] = action.name
 
 
@@ -185,7 +185,7 @@ def score_text(entry) -> str:
     return points_of(entry) if speaks(entry) else entry.bl_rna.properties["role"].enum_items[entry.role].name
 
 
-def described(entry) -> str:
+def describe(entry) -> str:
     """Text of a take's tooltip in the list: origin, seed, score and changes."""
     kind = entry.bl_rna.properties["kind"].enum_items[entry.kind].description
     source = f"seed {entry.seed}" if entry.kind != "CAPTURED" else str(provenance.about_of(entry.action).get(provenance.CAPTURED, ""))
@@ -266,7 +266,7 @@ def _heading(batch: list, seconds: str = "") -> str:
     return ", ".join(filter(None, (when, first.asked))) or "Earlier"
 
 
-def earlier(context) -> list[int]:
+def earlier_takes(context) -> list[int]:
     """Indices of the folded takes that are neither of the newest batch nor on their heads."""
     settings = context.scene.thunder
     newest, on = max((batch[0].batch for batch in batches(context)), default=0), _on_heads(settings)
@@ -342,9 +342,9 @@ def duplicate(scene, index: int) -> int:
     return index + 1
 
 
-def unlisted(scene) -> list[bpy.types.Action]:
+def unlisted_actions(scene) -> list[bpy.types.Action]:
     """The first actions of takes that no scene of the file lists: appended from another file, or left by a list that is gone."""
-    with_source = [action for action in bpy.data.actions if action.library is None and provenance.kept(action) is not None]
+    with_source = [action for action in bpy.data.actions if action.library is None and provenance.source_of(action) is not None]
     if not with_source:
         return []
     listed = {action for other in bpy.data.scenes for entry in other.thunder.takes for action in actions_of(entry)}
@@ -354,8 +354,8 @@ def unlisted(scene) -> list[bpy.types.Action]:
 def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
     """List the takes that no scene lists, or those of the given first actions, as takes of a rig; how many that are."""
     count, batch = 0, next_batch(scene)
-    for action in unlisted(scene) if actions is None else actions:
-        performance, clock, about = provenance.load(action), provenance.clock_of(action), provenance.kept(action)
+    for action in unlisted_actions(scene) if actions is None else actions:
+        performance, clock, about = provenance.load(action), provenance.clock_of(action), provenance.source_of(action)
         if performance is None:  # its values are not numbers
             continue
         more = (
@@ -372,7 +372,7 @@ def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
         )
         voice = about.get("voice", "")
         number = next_number(scene, rig.mesh, voice)
-        name = _name_given(action, voice, performance.seed) or numbered(number)
+        name = _name_given(action, voice, performance.seed) or numbered_name(number)
         entry = _enter(scene, rig, [action, *more], performance, voice, clock, number, name)
         entry.batch = batch
         for part in (action, *more):
@@ -395,7 +395,7 @@ def flip(scene, rig: head.Rig) -> str:
     """Show the head's previous animation again: a take, or the animator's own. Returns its name; raises BadRequest."""
     remembered, shown = head_state.of(rig.owner), display.shown_action(rig)
     before = remembered.before if remembered is not None else None
-    entry = next((entry for entry in scene.thunder.takes if before is not None and entry.action == before), None)
+    entry = entry_of(scene, before)
     if entry is not None:
         display.show(rig, entry)
         return entry.name
@@ -403,6 +403,11 @@ def flip(scene, rig: head.Rig) -> str:
         raise BadRequest("There is nothing to flip to yet: show a take first")
     display.restore_own(rig)
     return "My Animation"
+
+
+def entry_of(scene, action):
+    """The take of an action, None if a scene's list has it no more."""
+    return next((entry for entry in scene.thunder.takes if action is not None and entry.action == action), None)
 
 
 def by_uid(scene, uid: int | None):
@@ -448,19 +453,19 @@ def of_voice(context) -> list[int]:
     return places
 
 
-def listed(context) -> list[int]:
+def visible_places(context) -> list[int]:
     """Places of the takes that the list shows now, in no particular order.
 
     Those of folded batches are left out, but for one that is on its head, and starred ones where only these are listed.
     """
-    settings, places = context.scene.thunder, _allowed(context)
+    settings, places = context.scene.thunder, _unfolded_places(context)
     if settings.only_starred or not any(settings.takes[place].folded for place in places):
         return places
-    on = _on_heads(settings)
-    return [place for place in places if place in on or not settings.takes[place].folded]
+    on_heads = _on_heads(settings)
+    return [place for place in places if place in on_heads or not settings.takes[place].folded]
 
 
-def _allowed(context) -> list[int]:
+def _unfolded_places(context) -> list[int]:
     """Places of the takes that the list shows where no batch is folded."""
     settings = context.scene.thunder
     return [
@@ -476,11 +481,11 @@ def shown_index(settings) -> int:
     A take is the shown one if it is on its head and visible in the list. One on another head than the chosen one, of another voice or
     hidden from the list is not; `why_none` explains that.
     """
-    on = _on_heads(settings)
-    if on and settings.id_data == bpy.context.scene:
-        here = set(_allowed(bpy.context))
-        on = [index for index in on if index in here]
-    return on[0] if len(on) == 1 else -1
+    on_heads = _on_heads(settings)
+    if on_heads and settings.id_data == bpy.context.scene:
+        listed = set(_unfolded_places(bpy.context))
+        on_heads = [index for index in on_heads if index in listed]
+    return on_heads[0] if len(on_heads) == 1 else -1
 
 
 def shown_take(settings):
@@ -505,35 +510,35 @@ def why_none(context) -> str:
     """The reason why no take counts as shown, in a sentence for greyed buttons."""
     settings = context.scene.thunder
     mesh = chosen_mesh(context)
-    on = [settings.takes[index] for index in _on_heads(settings) if mesh is None or settings.takes[index].head == mesh]
-    if len(on) > 1:
+    on_heads = [settings.takes[index] for index in _on_heads(settings) if mesh is None or settings.takes[index].head == mesh]
+    if len(on_heads) > 1:
         return "Several heads show a take: choose one of them in the Thunder tab"
-    if not on:
+    if not on_heads:
         return "No take is shown: choose one in the list first"
-    entry, places = on[0], of_voice(context)
+    entry, places = on_heads[0], of_voice(context)
     if any(settings.takes[place] == entry for place in places):
         which = "hidden" if entry.hidden and not settings.show_hidden else "without a star"
         return f"The shown take “{entry.name}” is {which}, so it is not in the list: choose another or change what the list shows"
-    shown = f"“{entry.head.name}” shows “{entry.name}” of “{entry.voice}”, which"
+    start = f"“{entry.head.name}” shows “{entry.name}” of “{entry.voice}”, which"
     part = next((part for part in context.scene.thunder.cast if part.strip == entry.voice), None)
     if part is not None and part.head is not None and part.head != entry.head:
-        return f"{shown} “{part.head.name}” speaks now: choose a take in the list or choose “{entry.head.name}” as its speaker again"
+        return f"{start} “{part.head.name}” speaks now: choose a take in the list or choose “{entry.head.name}” as its speaker again"
     editor = compat.sequencer_scene(context).sequence_editor
     if settings.source == "STRIP" and entry.voice not in (compat.strips_all(editor) if editor is not None else ()):
-        return f"{shown} is no strip in the sequencer any more: undo, or add the sound again as a strip of that name"
-    return f"{shown} is not in the list: choose a take or that voice"
+        return f"{start} is no strip in the sequencer any more: undo, or add the sound again as a strip of that name"
+    return f"{start} is not in the list: choose a take or that voice"
 
 
 def _on_heads(settings) -> list[int]:
     """Indices of the takes that are on their heads now, whichever heads those are."""
-    on = []
+    indices = []
     for index, entry in enumerate(settings.takes):
         if entry.action is None or entry.head is None:
             continue
         kept = head_state.of(head.owner_of(entry.head))
         if kept is not None and kept.shown == entry.action and _is_on(entry):
-            on.append(index)
-    return on
+            indices.append(index)
+    return indices
 
 
 def _is_on(entry) -> bool:
@@ -568,9 +573,4 @@ def show(settings, index: int, play: bool = False) -> None:
 
 def show_index(settings, index: int) -> None:
     """The same for a property, which cannot report an error: it pops up."""
-    try:
-        show(settings, index if index < len(settings.takes) else -1, settings.play_shown)
-    except ThunderError as error:
-        if bpy.app.background:
-            raise
-        jobs.complain(str(error))
+    jobs.pop_up_errors(show, settings, index if index < len(settings.takes) else -1, settings.play_shown)

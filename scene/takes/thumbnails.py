@@ -10,11 +10,12 @@ square tiles, which are drawn side by side without a gap.
 
 import time
 
+import bpy
+import bpy.utils.previews
 import numpy as np
 
 from ...thunder_core.animation import activity as activities
-from ..host.previews import Previews
-from ..host.session import session
+from ..host.session import Part, session
 from . import provenance
 
 TILES = 4
@@ -28,6 +29,29 @@ _ROWS = ((25, 32, BROWS), (8, 24, MOUTH), (0, 7, HEAD))  # picture rows from bel
 _LEAST_FULL = np.array([0.15, 5.0, 2.0])  # lower bound of a full bar (brows, mouth in mm, head in degrees), so still lines look still
 _FULL = (0.93, 0.97, 0.93)  # quantile, per track, of the bars of all takes of a line that fills a row
 _BUDGET = 0.015  # seconds for reading other takes of a line during one redraw; the rest follows at the next
+
+
+class Previews(Part):
+    """Pictures of one kind, freed where another file is opened. collection: Blender's, of all of them; None before the first."""
+
+    def __init__(self):
+        self.collection = None
+
+    def icon(self, name: str, image: np.ndarray) -> int:
+        """The icon of a picture [height, width, 4] of 0 … 1, first row at the bottom; one of that name is replaced."""
+        if self.collection is None:
+            self.collection = bpy.utils.previews.new()
+        self.collection.pop(name, None)
+        preview = self.collection.new(name)
+        preview.icon_size = image.shape[1], image.shape[0]
+        preview.icon_pixels_float.foreach_set(np.ascontiguousarray(image).ravel())
+        return preview.icon_id
+
+    def file_opened(self) -> None:
+        """Free all pictures; they are drawn again when needed."""
+        if self.collection is not None:
+            bpy.utils.previews.remove(self.collection)
+            self.collection = None
 
 
 class Thumbnails(Previews):
@@ -72,13 +96,13 @@ thumbnails = session.add(Thumbnails())
 
 def icons(entry) -> tuple[int, ...]:
     """Icons of a take's picture from left to right; none if its action does not store what it was made from."""
-    own = thumbnails.activity(entry) if entry.action is not None else None
-    if own is None:
+    activity_of_take = thumbnails.activity(entry) if entry.action is not None else None
+    if activity_of_take is None:
         return ()
     uid, (line, others) = entry.action.session_uid, _line(entry)
-    drawn = thumbnails.icons.get(uid)
-    if drawn is None or drawn[0] != line:
-        thumbnails.add(uid, line, picture(own, others))
+    cached = thumbnails.icons.get(uid)
+    if cached is None or cached[0] != line:
+        thumbnails.add(uid, line, picture(activity_of_take, others))
     return thumbnails.icons[uid][1]
 
 

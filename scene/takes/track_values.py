@@ -7,12 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from ...thunder_core.animation import keyframes
-from ...thunder_core.animation.timing import Clock
 from ...thunder_core.types import Motion
 from ..animation import display, fcurves, reading
 from ..heads import head, rna_paths
-from ..host import compat
-from . import provenance
 
 SLICE, SLOW_SLICE = 400, 12  # frames converted to or from a motion at once
 _SAME = 1e-7  # difference below which values are equal
@@ -24,27 +21,16 @@ def frames_of(entry) -> np.ndarray:
     return np.arange(entry.first - entry.lead_in, entry.last + entry.lead_out + 1)
 
 
-def fps_of(entry) -> float:
-    """Frames per second at which a take was keyed."""
-    clock = provenance.clock_of(entry.action)
-    return Clock.of(entry.id_data, 0.0).fps if clock is None else clock.fps
-
-
 def curves(rig: head.Rig, entry) -> list:
     """The f-curve of each of the rig's tracks in a take, None if it has none."""
-    actions, of_targets = display.actions_of(entry), []
-    for index in range(len(rig.targets)):
-        action, slot = display.part_of(actions, rig, index)
-        there = compat.curves_of(action, slot) if action is not None else []
-        of_targets.append({(curve.data_path, curve.array_index): curve for curve in there})
-    return [of_targets[track.block].get((track.path, track.index)) for track in rig.driver.tracks]
+    return fcurves.of_tracks(rig, display.curves_of(rig, entry))
 
 
 def values(rig: head.Rig, of_tracks: list, frames: np.ndarray) -> np.ndarray:
     """Values of curves (one for each track, or None) at scene frames [S]: float64 [S, tracks]. A track without one rests."""
     result = np.empty((len(frames), len(rig.driver.tracks)))
-    for place, (track, curve) in enumerate(zip(rig.driver.tracks, of_tracks)):
-        result[:, place] = track.rest if curve is None or curve.mute else at(curve, frames)
+    for index, (track, curve) in enumerate(zip(rig.driver.tracks, of_tracks)):
+        result[:, index] = track.rest if curve is None or curve.mute else at(curve, frames)
     return result
 
 
@@ -60,8 +46,8 @@ def at(curve, frames: np.ndarray) -> np.ndarray:
             return points[inside, 1]
         if np.ptp(points[:, 1]) == 0 and count <= 2:
             return np.full(len(frames), points[0, 1])
-        held = curve.extrapolation == "CONSTANT" or (frames.min() >= points[0, 0] - _NEAR and frames.max() <= points[-1, 0] + _NEAR)
-        if held and len(frames) > count:  # reading the keys is faster than evaluating many single frames
+        is_within = curve.extrapolation == "CONSTANT" or (frames.min() >= points[0, 0] - _NEAR and frames.max() <= points[-1, 0] + _NEAR)
+        if is_within and len(frames) > count:  # reading the keys is faster than evaluating many single frames
             values = keyframes.evaluate(fcurves.read(curve), frames)
             if values is not None:
                 return values
@@ -71,13 +57,13 @@ def at(curve, frames: np.ndarray) -> np.ndarray:
 def motion(rig: head.Rig, values: np.ndarray, fps: float) -> Generator[float, None, Motion]:
     """Returns the Motion, its columns head.channel_names(), of a rig's values [S, tracks]."""
     shown = np.stack(
-        [rna_paths.shown_values(rig.targets[track.block], values[:, place], track.path) for place, track in enumerate(rig.driver.tracks)],
+        [rna_paths.visible_values(rig.targets[track.block], values[:, index], track.path) for index, track in enumerate(rig.driver.tracks)],
         axis=1,
     )
     return replace((yield from reading.motion_of(rig, shown, head.channel_names(), _size(rig))), fps=fps)
 
 
-def driven(rig: head.Rig, motion: Motion, channels: tuple[str, ...] | None = None) -> Generator[float, None, np.ndarray]:
+def drive(rig: head.Rig, motion: Motion, channels: tuple[str, ...] | None = None) -> Generator[float, None, np.ndarray]:
     """Returns a rig's values [S, tracks] of a motion. channels: of its columns, None for head.channel_names()."""
     parts = []
     size = _size(rig)
@@ -99,7 +85,7 @@ def is_on(keys: dict[str, np.ndarray], frames: np.ndarray) -> bool:
     return len(keys["co"]) == len(frames) and bool((np.abs(keys["co"][:, 0] - frames) < _NEAR).all())
 
 
-def shifted(keys: dict[str, np.ndarray], frames: np.ndarray, values: np.ndarray, by: np.ndarray) -> dict[str, np.ndarray]:
+def shift_values(keys: dict[str, np.ndarray], frames: np.ndarray, values: np.ndarray, by: np.ndarray) -> dict[str, np.ndarray]:
     """Keys of a curve with values [S] at frames [S], changed so that it has values + by.
 
     Keys keep their frames and handles move along where that is exact; otherwise every frame gets a key. Keys outside the frames

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import bpy
 from bpy.props import CollectionProperty, StringProperty
 
-from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import lip_closures
@@ -58,7 +57,7 @@ def ensure(scene, voice: str):
 
 
 @dataclass(frozen=True)
-class Corrected:
+class Corrections:
     """The result of a correction. added, removed: the word ("" outside of words) and scene frame of each closure.
     unspoken: words whose m, b or p the voice does not say.  part: first and last word of the corrected part, None for the whole text."""
 
@@ -107,7 +106,7 @@ def _matching(closed: list) -> slice:
     unspoken = spoken.count(False)
     if sorted(sure for _, _, sure, _ in closed)[len(closed) // 2] >= _SURE and unspoken < max(2, _MOST_UNSAID * len(closed)):
         return slice(0, len(closed))
-    ends = [-1, *(place for place, is_spoken in enumerate(spoken) if not is_spoken), len(closed)]
+    ends = [-1, *(index for index, is_spoken in enumerate(spoken) if not is_spoken), len(closed)]
     length, start = max((end - before - 1, -before - 1) for before, end in zip(ends, ends[1:]))
     part = slice(-start, -start + length)
     sure = sorted(each[2] for each in closed[part])
@@ -124,7 +123,7 @@ def is_wanted(scene, voice: str) -> bool:
     return any(keying.record_of(entry.action).get("unclear") for entry in entries)
 
 
-def correct(client: Client, context, entry, voice: strip.Voice | None = None) -> Generator[Step, None, Corrected]:
+def correct(client: Client, context, entry, voice: strip.Voice | None = None) -> Generator[Step, None, Corrections]:
     """Steps that close the lips of a take on the m, b and p of its voice's transcript and open them elsewhere. If the voice says only a
     part of the transcript, the lips outside of that part are left alone.
 
@@ -163,7 +162,7 @@ def correct(client: Client, context, entry, voice: strip.Voice | None = None) ->
         edges = [0.0, *(seconds for span in spans for seconds in span), _FOR_EVER]
         left_alone += zip(edges[::2], edges[1::2])
     rig = take_list.rig_of(scene, entry)
-    clock = provenance.clock_of(entry.action) or Clock.of(scene, entry.first)
+    clock = provenance.clock_of_take(entry)
     offset, done, start = entry.action.thunder_shape.offset, lip_closures.Correction(), 0.0
 
     def alter(motion, first):
@@ -186,7 +185,7 @@ def correct(client: Client, context, entry, voice: strip.Voice | None = None) ->
     added = tuple((word, round(float(clock.frame(seconds)) + offset)) for _, seconds, _, word in (spoken_closed[n] for n in done.made))
     removed = tuple((_word_at(result["words"], float(clock.seconds(start - offset + row))), round(start + row)) for row in done.gone)
     unspoken = tuple(word for _, _, sure, word in closed if sure < _SAID)
-    return Corrected(added, removed, unspoken, None if is_all else (closed[part][0][3], closed[part][-1][3]))
+    return Corrections(added, removed, unspoken, None if is_all else (closed[part][0][3], closed[part][-1][3]))
 
 
 def _word_at(words: list, seconds: float) -> str:

@@ -37,13 +37,13 @@ class Turn:
 def of_strip(scene, one) -> list[Turn]:
     """The ranges of a sound strip in order of time, as far as the strip plays them."""
     state = fingerprint.of_strip(scene, one)
-    found = []
+    ranges = []
     for index, row in enumerate(scene.thunder.turns):
         first, last = (round(state.origin + seconds * state.fps) for seconds in (row.begin, row.end))
         if row.sound == one.sound and one.sound is not None and max(first, state.first) < min(last, state.last):
             speaker = row.head if row.head is not None and row.head.name in scene.objects else None
-            found.append(Turn(index, speaker, max(first, state.first), min(last, state.last)))
-    return sorted(found, key=lambda turn: turn.first)
+            ranges.append(Turn(index, speaker, max(first, state.first), min(last, state.last)))
+    return sorted(ranges, key=lambda turn: turn.first)
 
 
 def mark(scene, one, speaker: bpy.types.Object, first: int, last: int) -> Turn:
@@ -53,16 +53,16 @@ def mark(scene, one, speaker: bpy.types.Object, first: int, last: int) -> Turn:
         raise BadRequest(f"“{one.name}” is retimed, so its frames are not those of its recording: remove the retiming first")
     if last <= state.first or first >= state.last:
         raise BadRequest(f"“{one.name}” plays from frame {state.first} to {state.last - 1}: choose frames of it")
-    there = of_strip(scene, one)
-    before = next((turn for turn in there if turn.head not in (None, speaker) and turn.first < first < turn.last <= last), None)
+    ranges = of_strip(scene, one)
+    before = next((turn for turn in ranges if turn.head not in (None, speaker) and turn.first < first < turn.last <= last), None)
     if before is not None:  # who spoke until the end speaks until the next one begins
         scene.thunder.turns[before.index].end = (first - state.origin) / state.fps
-        there = of_strip(scene, one)
-    if other := next((turn for turn in there if turn.head not in (None, speaker) and turn.first < last and first < turn.last), None):
+        ranges = of_strip(scene, one)
+    if other := next((turn for turn in ranges if turn.head not in (None, speaker) and turn.first < last and first < turn.last), None):
         raise BadRequest(f"“{other.head.name}” speaks frames {other.first} to {other.last - 1}: remove that range, or choose others")
-    same = [turn for turn in there if turn.head in (None, speaker) and turn.first <= last and first <= turn.last]
+    same = [turn for turn in ranges if turn.head in (None, speaker) and turn.first <= last and first <= turn.last]
     joined = [turn for turn in same if turn.head is not None]
-    part = strip.within(voice, min([first, *(t.first for t in joined)]), max([last, *(t.last for t in joined)]))
+    part = strip.part_of(voice, min([first, *(t.first for t in joined)]), max([last, *(t.last for t in joined)]))
     for turn in sorted(same, key=lambda turn: -turn.index):
         scene.thunder.turns.remove(turn.index)
     row = scene.thunder.turns.add()
@@ -73,7 +73,7 @@ def mark(scene, one, speaker: bpy.types.Object, first: int, last: int) -> Turn:
 
 def mark_all(scene, name: str, listed: list[tuple[str, str, str]]) -> None:
     """Let heads speak the strip of that name as listed, (head, first frame, last frame), and nobody else. Raises ThunderError."""
-    one = strip.named(scene, name)
+    one = strip.by_name(scene, name)
     for index in sorted((turn.index for turn in of_strip(scene, one)), reverse=True):
         scene.thunder.turns.remove(index)
     for speaker, first, last in listed:
@@ -84,29 +84,29 @@ def mark_all(scene, name: str, listed: list[tuple[str, str, str]]) -> None:
         mark(scene, one, obj, int(first), int(last) + 1)
 
 
-def spoken(scene, voice: strip.Voice, owner: bpy.types.Object) -> Spans:
+def spans_of(scene, voice: strip.Voice, owner: bpy.types.Object) -> Spans:
     """What the head that an object represents says in a voice; empty where no ranges are marked. Raises BadSound if all are of others."""
-    one = strip.named(scene, voice.strip) if voice.strip else None
-    there = [] if one is None else [turn for turn in of_strip(scene, one) if turn.first < voice.last and turn.last > voice.clock.start]
-    own = [turn for turn in there if turn.head is not None and head.owner_of(turn.head) == owner]
-    spans = tuple((float(voice.clock.seconds(turn.first)), float(voice.clock.seconds(turn.last))) for turn in own)
-    if there and not spans:
+    one = strip.by_name(scene, voice.strip) if voice.strip else None
+    ranges = [] if one is None else [turn for turn in of_strip(scene, one) if turn.first < voice.last and turn.last > voice.clock.start]
+    spoken = [turn for turn in ranges if turn.head is not None and head.owner_of(turn.head) == owner]
+    spans = tuple((float(voice.clock.seconds(turn.first)), float(voice.clock.seconds(turn.last))) for turn in spoken)
+    if ranges and not spans:
         raise BadSound(f"“{owner.name}” speaks none of the ranges of “{voice.name}”: mark one in the Dialogue panel, or let it listen")
     return spans
 
 
-def fit(scene, entry) -> bool:
+def fits_ranges(scene, entry) -> bool:
     """Whether a take speaks the ranges that its head has now."""
-    one = strip.named(scene, entry.voice)
+    one = strip.by_name(scene, entry.voice)
     voice, _ = attempt(strip.of_strip, scene, one) if one is not None else (None, "")
     if voice is None:
         return True
-    now, _ = attempt(spoken, scene, voice, head.owner_of(entry.head))
+    now, _ = attempt(spans_of, scene, voice, head.owner_of(entry.head))
     then = turns_of(record_of(entry.action))
     return now is not None and len(now) == len(then) and bool(np.allclose(now, then, atol=_SAME))
 
 
-def joined(speaks: Performance, listens: Performance, spans: Spans, keep: tuple[np.ndarray, np.ndarray] | None) -> Performance:
+def join_takes(speaks: Performance, listens: Performance, spans: Spans, keep: tuple[np.ndarray, np.ndarray] | None) -> Performance:
     """A take that speaks in some parts of a sound and listens in the others. keep: what it keeps, as in `generation.Kept`."""
     times = np.arange(speaks.motion.frames) / FPS
     far = np.min([np.maximum(begin - times, times - end) for begin, end in spans], axis=0)

@@ -11,12 +11,12 @@ from ...thunder_core.errors import attempt, BadRequest
 from ...thunder_core.marks import MOVED, SOUND
 from ...thunder_core.spoken import CLEAR, Spoken
 from ...thunder_core.types import FPS
-from ..host.previews import Previews
 from ..host.session import session
 from ..voice import fingerprint, strip
 from . import provenance, take_list, transcript, words
 from .direction import sliders
 from .direction.word_marks import WORD_KINDS
+from .thumbnails import Previews
 
 ALONE = 0.4  # seconds that count as a word around a frame of a voice without a text
 PAUSE = 0.25  # seconds between words of two phrases
@@ -125,10 +125,10 @@ def line(context) -> Line:
     voice = strip.find(context)
     state = fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
     record = transcript.of(context.scene, voice.name)
-    found = None if record is None or state is None or record.recording != state.recording else words.read(record)
-    if found is None:
+    content = None if record is None or state is None or record.recording != state.recording else words.read(record)
+    if content is None:
         raise BadRequest("The words of this voice are not known yet: press Find Words")
-    return Line(voice.name, found, state.origin, state.fps, *(state.seconds if state.last else (0.0, float("inf"))))
+    return Line(voice.name, content, state.origin, state.fps, *(state.seconds if state.last else (0.0, float("inf"))))
 
 
 def current(context) -> Place:
@@ -139,15 +139,15 @@ def current(context) -> Place:
 LOOPED = "thunder_looped"  # property of a scene: preview range of the looped word, and its first frame
 
 
-def hold(scene, place: Place) -> None:
+def remember_loop(scene, place: Place) -> None:
     """Keep a word the current one while the preview range is played again and again."""
     scene[LOOPED] = [scene.frame_preview_start, scene.frame_preview_end, place.frames[0]]
 
 
 def is_looped(scene) -> bool:
     """Whether the preview range is that of a looped word."""
-    held = list(scene.get(LOOPED, ()))
-    return scene.use_preview_range and len(held) == 3 and held[:2] == [scene.frame_preview_start, scene.frame_preview_end]
+    record = list(scene.get(LOOPED, ()))
+    return scene.use_preview_range and len(record) == 3 and record[:2] == [scene.frame_preview_start, scene.frame_preview_end]
 
 
 # ---- marks
@@ -156,15 +156,15 @@ def is_looped(scene) -> bool:
 def marks(context, place: Place) -> list:
     """The marks on a word and its sounds, and their places among the transcript's."""
     record = transcript.of(context.scene, place.voice)
-    there = enumerate(record.marks if record is not None else ())
-    return [(index, mark) for index, mark in there if place.start - _NEAR < (mark.start + mark.end) / 2 < place.end + _NEAR]
+    numbered = enumerate(record.marks if record is not None else ())
+    return [(index, mark) for index, mark in numbered if place.start - _NEAR < (mark.start + mark.end) / 2 < place.end + _NEAR]
 
 
 def toggle(context, place: Place, kind: str) -> bool:
     """Mark a word, or take the mark off again; whether it is marked now. Of marks on the whole word only one holds."""
-    record, there = transcript.ensure(context.scene, place.voice), marks(context, place)
-    was = any(mark.kind == kind for _, mark in there)
-    for index, mark in reversed(there):
+    record, numbered = transcript.ensure(context.scene, place.voice), marks(context, place)
+    was = any(mark.kind == kind for _, mark in numbered)
+    for index, mark in reversed(numbered):
         if mark.kind in WORD_KINDS:
             record.marks.remove(index)
     if not was:
@@ -193,11 +193,11 @@ def move(context, place: Place, start: float, end: float) -> None:
 
 def clear(context, place: Place) -> int:
     """Remove all marks of a word; their number."""
-    record, there = transcript.ensure(context.scene, place.voice), marks(context, place)
-    for index, _ in reversed(there):
+    record, numbered = transcript.ensure(context.scene, place.voice), marks(context, place)
+    for index, _ in reversed(numbered):
         record.marks.remove(index)
     _follow(context)
-    return len(there)
+    return len(numbered)
 
 
 def _replace(context, place: Place, kind: str, is_wanted: bool, **values) -> None:
@@ -255,15 +255,15 @@ def icons(entry, place: Place) -> tuple[int, ...]:
     """Icons of a take's mouth over a word from left to right; none of a take that does not store its performance."""
     key = (entry.action.session_uid, round(entry.score, 3), round(place.start, 3), round(place.end, 3))
     if key not in _mouths.icons:
-        made, clock = provenance.load(entry.action), provenance.clock_of(entry.action)
-        if made is None or clock is None:
+        performance, clock = provenance.load(entry.action), provenance.clock_of(entry.action)
+        if performance is None or clock is None:
             return ()
         if len(_mouths.icons) > _MOST:
             _mouths.file_opened()
         first, last = (float(clock.seconds(frame)) * FPS for frame in place.frames)
-        rows = np.linspace(first, last, MOUTHS).round().astype(int).clip(0, len(made.opening) - 1)
-        drawn = (mouth(float(made.width[row]), float(made.opening[row])) for row in rows)
-        _mouths.icons[key] = tuple(_mouths.icon(f"{key} {number}", image) for number, image in enumerate(drawn))
+        rows = np.linspace(first, last, MOUTHS).round().astype(int).clip(0, len(performance.opening) - 1)
+        pictures = (mouth(float(performance.width[row]), float(performance.opening[row])) for row in rows)
+        _mouths.icons[key] = tuple(_mouths.icon(f"{key} {number}", image) for number, image in enumerate(pictures))
     return _mouths.icons[key]
 
 

@@ -24,7 +24,7 @@ _read = session.add(Memory())  # version of a record → what it holds
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundWords:
     """What was found in a voice. lost: words of the text that the voice does not seem to say, each with its scene frame."""
 
     spoken: spoken.Spoken
@@ -70,7 +70,7 @@ class Span:
         return f"{word.text} {signs}" if signs else word.text
 
 
-def find(client: Client, voice: strip.Voice, text: str | None = None) -> Generator[Step, None, Found]:
+def find(client: Client, voice: strip.Voice, text: str | None = None) -> Generator[Step, None, FoundWords]:
     """Steps that find the sounds of a voice, and the words of its transcript or of a new text, and keep both in the voice's scene.
 
     Raises ThunderError; nothing changes before the end.
@@ -86,14 +86,14 @@ def find(client: Client, voice: strip.Voice, text: str | None = None) -> Generat
     if state is None:
         raise BadRequest(f"The voice “{voice.name}” was removed meanwhile")
     begin = state.seconds[0] if state.last else 0.0
-    kept = spoken.pack(answer, begin, said)
+    packed = spoken.pack(answer, begin, said)
     record = transcript.ensure(scene, voice.name)
     if text is not None:
         record.text = text
-    record.spoken, record.recording, record.version = kept, state.recording, sha256(kept.encode()).hexdigest()[:16]
-    found = read(record)
-    lost = tuple((word.text, round(state.origin + word.start * state.fps)) for word in found.words if not word.is_found)
-    return Found(found, lost)
+    record.spoken, record.recording, record.version = packed, state.recording, sha256(packed.encode()).hexdigest()[:16]
+    content = read(record)
+    lost = tuple((word.text, round(state.origin + word.start * state.fps)) for word in content.words if not word.is_found)
+    return FoundWords(content, lost)
 
 
 class _Waiting(Part):
@@ -113,7 +113,7 @@ class _Waiting(Part):
         except (StopIteration, ThunderError):  # found, or Find Words says why not
             self.release()
             self.voices.pop(0)
-        jobs.redraw(("SEQUENCE_EDITOR", "DOPESHEET_EDITOR"))
+        jobs.redraw(jobs.TIMELINES)
         return idle.PAUSE_SECONDS if self.voices else None
 
     def release(self) -> None:
@@ -141,8 +141,8 @@ def is_known(scene, voice: strip.Voice) -> bool:
     record, state = transcript.of(scene, voice.name), fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
     if record is None or state is None or record.recording != state.recording:
         return False
-    found = read(record)
-    return found is not None and found.text == record.text
+    content = read(record)
+    return content is not None and content.text == record.text
 
 
 def read(record) -> spoken.Spoken | None:
@@ -171,6 +171,6 @@ def spans(scene, strips_scene) -> Iterator[Span]:
         states += [fingerprint.of_voice(scene, voice)] if voice is not None else []
     for state in states:
         record = known.get(state.recording) if state is not None else None
-        if record is not None and (found := read(record)) is not None:
+        if record is not None and (content := read(record)) is not None:
             marks = tuple((mark.start, mark.end, LABELS[mark.kind][2]) for mark in record.marks)
-            yield Span(found, state.origin, state.first, state.last or float("inf"), state.fps, marks)
+            yield Span(content, state.origin, state.first, state.last or float("inf"), state.fps, marks)

@@ -72,7 +72,7 @@ class Change:
 def of_voice(scene, voice: strip.Voice) -> State | None:
     """The current state of a voice; None if its strip and its file are gone."""
     if voice.strip:
-        strip_now = strip.named(scene, voice.strip)
+        strip_now = strip.by_name(scene, voice.strip)
         if strip_now is None:
             return None
         state = of_strip(scene, strip_now)
@@ -85,10 +85,10 @@ def voice_of(scene, now: State) -> strip.Voice:
     """A voice as it plays now, from its first frame to its last."""
     if not now.strip:
         return strip.of_file(scene, now.path)
-    member = strip.named(scene, now.strip)
+    member = strip.by_name(scene, now.strip)
     if member is None:
         raise BadSound(f"The strip “{now.strip}” is no longer in the sequencer: choose another voice and generate again")
-    return strip.within(strip.of_strip(scene, member), now.first, now.last)
+    return strip.part_of(strip.of_strip(scene, member), now.first, now.last)
 
 
 def remember(action, state: State | None) -> None:
@@ -97,7 +97,7 @@ def remember(action, state: State | None) -> None:
         action[STATE] = json.dumps({records.KEY: records.VERSION, **dataclasses.asdict(state)})
 
 
-def remembered(action) -> State | None:
+def state_of(action) -> State | None:
     """The voice of a take when it was made, None if its action has no record of it that can be read."""
     try:
         record = json.loads(action[STATE])
@@ -114,16 +114,16 @@ def remembered(action) -> State | None:
 
 def of_take(entry) -> State | None:
     """The same of a take in the list, under the present name of its strip, which the list follows and undo restores (takes/renames.py)."""
-    state = remembered(entry.action)
+    state = state_of(entry.action)
     return state if state is None or not state.strip else dataclasses.replace(state, strip=entry.voice)
 
 
-def stale(scene) -> list[tuple]:
+def stale_takes(scene) -> list[tuple]:
     """(entry, change) of a scene's takes whose voice exists but has changed since they were made."""
     return [(entry, changed) for entry, changed in _changes(scene) if changed.kind != "GONE"]
 
 
-def removed(scene) -> list:
+def takes_without_voice(scene) -> list:
     """A scene's takes whose voice is gone."""
     return [entry for entry, changed in _changes(scene) if changed.kind == "GONE"]
 
@@ -146,7 +146,7 @@ def change(scene, entry) -> Change | None:
     then = of_take(entry)
     if then is None:
         return None
-    now = _now(scene, then)
+    now = _state_now(scene, then)
     name = then.strip or os.path.basename(then.path)
     if now is None:
         return Change("GONE", f"The voice “{name}” was removed", None)
@@ -167,14 +167,14 @@ def change(scene, entry) -> Change | None:
     return None
 
 
-def _now(scene, then: State) -> State | None:
+def _state_now(scene, then: State) -> State | None:
     """The current state of the same voice, None if it is gone."""
     if not then.strip:
         sound = of_file(then.path)
         return dataclasses.replace(then, sound=sound, fps=Clock.of(scene, 0).fps) if sound else None
-    strip_now = strip.named(scene, then.strip)
+    strip_now = strip.by_name(scene, then.strip)
     if strip_now is None or strip_now.type != "SOUND":
-        return renamed(scene, then, {entry.voice for entry in scene.thunder.takes})  # what has takes of its own is another voice
+        return find_renamed(scene, then, {entry.voice for entry in scene.thunder.takes})  # what has takes of its own is another voice
     now = of_strip(scene, strip_now)
     pieces = [of_strip(scene, each) for each in strip.sound_strips(scene) if each != strip_now and each.sound == strip_now.sound]
     # A strip that was cut in two in place still sounds the same; sound that it never had does not count.
@@ -191,7 +191,7 @@ def _now(scene, then: State) -> State | None:
     return now
 
 
-def renamed(scene, then: State | None, taken: Container[str] = ()) -> State | None:
+def find_renamed(scene, then: State | None, taken: Container[str] = ()) -> State | None:
     """The state of the strip that is what a strip was which is gone: the same under another name, else what was left of it where it was,
     trimmed or cut; None if there is none.
 
@@ -231,7 +231,7 @@ def part_of_take(scene, entry, one) -> str:
     then = of_take(entry)
     if then is None or not then.strip or then.strip == one.name or one.sound is None:
         return ""
-    voice, piece = strip.named(scene, then.strip), of_strip(scene, one)
+    voice, piece = strip.by_name(scene, then.strip), of_strip(scene, one)
     if voice is None or voice.type != "SOUND" or voice.sound != one.sound or piece.retiming != then.retiming or not _within(piece, then):
         return ""
     changed = change(scene, entry)
@@ -245,7 +245,7 @@ def part_of_take(scene, entry, one) -> str:
     return "CUT_AWAY" if changed is not None and changed.kind == "CUT" and apart else ""
 
 
-def cut_away(scene, entry) -> list[State]:
+def pieces_cut_away(scene, entry) -> list[State]:
     """The present states of the strips that are CUT_AWAY (`part_of_take`) from a take's voice, in order of time."""
     return [of_strip(scene, each) for each in strip.sound_strips(scene) if part_of_take(scene, entry, each) == "CUT_AWAY"]
 

@@ -20,10 +20,10 @@ from ...thunder_core.errors import BadSound, Cancelled, NoVoice, ThunderError
 from ...thunder_core.files import reason_of
 from ...thunder_core.progress import no_progress
 from ..host import compat
-from ..host.jobs import renewed, stage, Step
+from ..host.jobs import renew, stage, Step
 from ..host.session import Memory, session
 from . import strip_file
-from .strip import lineage, move, named, sound_name, Voice
+from .strip import by_name, lineage, move, sound_name, Voice
 
 T = TypeVar("T")
 MIX_PATIENCE = 5.0  # seconds without a byte written: Blender 5.2 mixes down in the background and reports no failure
@@ -42,7 +42,7 @@ def mix_down(voice: Voice, path: str) -> Generator[float, None, None]:
     NoSpace or ThunderError, and then removes the file.
     """
     scene = bpy.data.scenes.get(voice.scene)
-    strip = named(scene, voice.strip)
+    strip = by_name(scene, voice.strip)
     if strip is None:
         raise BadSound(f"The strip “{voice.strip}” is no longer in the sequencer: choose another voice")
     plan = strip_file.plan_of(scene, strip, int(voice.clock.start), int(voice.last), voice.clock.fps)
@@ -189,11 +189,11 @@ def _mix_pieces(voice, alone, wave: _Format, bounds: list[int], piece_path: str,
                 )
         except RuntimeError as error:
             raise _mix_error(voice, reason_of(error)) from error
-        yield from _written(voice, piece_path, size, (start - first) / (last - first))
+        yield from _wait_until_written(voice, piece_path, size, (start - first) / (last - first))
         sound = Path(piece_path).read_bytes()[_data_of(piece_path)[0] :][:size].ljust(size, b"\0")  # silence where it is shorter
         samples = np.frombuffer(sound, "<f4").reshape(-1, wave.channels)
         before = (file.tell() - _HEADER) // samples.strides[0]
-        _check_numbers(voice.strip, sound_name(named(alone, voice.strip)), samples, before, wave.rate)
+        _check_numbers(voice.strip, sound_name(by_name(alone, voice.strip)), samples, before, wave.rate)
         file.write(sound)
         os.remove(piece_path)
         yield (end - first) / (last - first)
@@ -234,7 +234,7 @@ def _remove_copy(copy, scene) -> None:
         bpy.data.actions.remove(action)
 
 
-def _written(voice: Voice, path: str, expected: int, fraction: float) -> Generator[float, None, None]:
+def _wait_until_written(voice: Voice, path: str, expected: int, fraction: float) -> Generator[float, None, None]:
     """Wait until a WAV file of `expected` bytes of sound is complete."""
     size, grown = -1, time.monotonic()
     while True:
@@ -326,7 +326,7 @@ def sound_for_engine(client: Client, voice: Voice) -> Generator[Step, None, str]
 
 
 @contextlib.contextmanager
-def divided(path: str, spans: tuple[tuple[float, float], ...], name: str) -> Iterator[tuple[str, str]]:
+def split_speakers(path: str, spans: tuple[tuple[float, float], ...], name: str) -> Iterator[tuple[str, str]]:
     """Of the mix-down of a voice of that name a copy with these parts alone, seconds, and one with all others; removed afterwards."""
     data = Path(path).read_bytes()
     channels, rate = struct.unpack("<HI", data[22:28])
@@ -350,7 +350,7 @@ def with_sound(client: Client, voice: Voice, work: Callable[[str], Generator[Ste
     """Steps that do `work` with the path of a voice's sound, for the engine, and remove what was mixed down for it. Returns its value."""
     sound = ""
     try:
-        sound = yield from renewed(lambda: sound_for_engine(client, voice))
+        sound = yield from renew(lambda: sound_for_engine(client, voice))
         return (yield from work(sound))
     finally:
         if not voice.path and os.path.exists(sound):

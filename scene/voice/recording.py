@@ -34,13 +34,13 @@ _ENDINGS = {
 }
 
 
-class _UnderWay(Part):
+class _Current(Part):
     """The recording that runs; it ends with its job, also where another file is opened."""
 
     recording: "Recording | None" = None
 
 
-_under_way = session.add(_UnderWay())
+_under_way = session.add(_Current())
 
 
 def is_on() -> bool:

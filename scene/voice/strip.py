@@ -2,6 +2,7 @@
 """The voice in a scene: which sound strip it is, when it plays, why it cannot be used; and adding sound."""
 
 import os
+import time
 from dataclasses import dataclass, replace
 
 import bpy
@@ -9,14 +10,18 @@ import bpy
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import attempt, BadSound, ThunderError
 from ...thunder_core.files import not_a_file, reason_of
+from ...thunder_core.recent import Recent
 from ...thunder_core.types import MOST_FPS
 from ...thunder_core.wav import missing_end
 from ..heads import head, head_state
 from ..host import compat
+from ..host.session import Memory, session
 
 LISTEN_MARK = "Thunder Listen"  # name of the add-on's own strips, which are never used as a voice
 FLIPPED = "thunder_flipped"  # property of a strip that is muted only while generated speech is compared with it
 SHORTEST_SECONDS = 0.3
+LOOK_SECONDS = 0.5  # time for which a sound's file that was found is taken to be there
+_seen = session.add(Memory(Recent(256)))  # path of a sound's file → time.monotonic() at which it was found
 
 
 @dataclass(frozen=True)
@@ -69,22 +74,22 @@ def find(context) -> Voice:
         strip = next((s for s in strips if s.name == chosen), None)
         if strip is None:
             raise BadSound(f"The strip “{chosen}” is no longer in the sequencer: choose another voice")
-        return meant(scene, strip)
+        return voice_of(scene, strip)
     strips = own_strips or strips
     if not strips:
         raise BadSound("There is no sound strip in the sequencer: add the dialogue there or choose a sound file")
     active = scene.sequence_editor.active_strip
     if active is not None and any(active == strip for strip in strips):
-        return meant(scene, active)
+        return voice_of(scene, active)
     if own_strips:  # of a head's several lines, the current or the next one; quick where there are hundreds
         now = context.scene.frame_current
         ahead = (strip for strip in strips if compat.strip_span(strip)[1] > now)
         spoken = next((strip for each in (ahead, reversed(strips)) for strip in each if not _silenced_by(scene, strip)), strips[0])
-        return meant(scene, spoken)
+        return voice_of(scene, spoken)
     audible = [strip for strip in strips if not _silenced_by(scene, strip)]
     if len(audible) > 1:
         raise BadSound("There are several sound strips: choose the voice in the Thunder tab")
-    return meant(scene, audible[0] if audible else strips[0])
+    return voice_of(scene, audible[0] if audible else strips[0])
 
 
 def current(context) -> Voice | None:
@@ -98,13 +103,13 @@ def of_take(context, entry) -> Voice:
     Raises BadSound.
     """
     for scene in dict.fromkeys((context.scene, compat.sequencer_scene(context))) if entry is not None else ():
-        speaking = named(scene, entry.voice)
+        speaking = by_name(scene, entry.voice)
         if speaking is not None and speaking.type == "SOUND":
             return of_strip(scene, speaking)
     return find(context)
 
 
-def chosen(scene, mesh) -> str:
+def chosen_name(scene, mesh) -> str:
     """Name of the strip that is chosen as the voice of a head, "" for none: the head's own choice, else the scene's unless the head has
     strips to speak and that is none of them."""
     settings = scene.thunder
@@ -158,16 +163,16 @@ def _to_listen_to(context, strips: list, chosen: str) -> list:
 
 def keep_speaker(scene, name: str, mesh) -> None:
     """Assign an unassigned strip to a head, so that it stays with it when others are added."""
-    if named(scene, name) is not None and not any(part.strip == name and (part.silent or part.head) for part in scene.thunder.cast):
+    if by_name(scene, name) is not None and not any(part.strip == name and (part.silent or part.head) for part in scene.thunder.cast):
         part = next((part for part in scene.thunder.cast if part.strip == name), None) or scene.thunder.cast.add()
         part.strip, part.head = name, mesh
 
 
-def meant(scene, strip) -> Voice:
+def voice_of(scene, strip) -> Voice:
     """The spoken part of a strip: all that plays, or the part in the preview range if set."""
     voice = of_strip(scene, strip)
     if scene.thunder.only_preview and scene.use_preview_range:
-        return within(voice, scene.frame_preview_start, scene.frame_preview_end + 1)
+        return part_of(voice, scene.frame_preview_start, scene.frame_preview_end + 1)
     return voice
 
 
@@ -190,7 +195,7 @@ def of_strip(scene, strip) -> Voice:
     sound = strip.sound
     if sound is None:
         raise BadSound(f"The strip “{strip.name}” has lost its sound: choose its file again in the sequencer")
-    if sound.packed_file is None and not_a_file(bpy.path.abspath(sound.filepath, library=sound.library)):
+    if sound.packed_file is None and not _is_there(bpy.path.abspath(sound.filepath, library=sound.library)):
         raise BadSound(
             f"The file of the strip “{strip.name}” is missing ({sound.filepath}): "
             "find it with File › External Data, or choose another voice"
@@ -203,6 +208,16 @@ def of_strip(scene, strip) -> Voice:
     if last - first < 2 or (last - first) / clock.fps < SHORTEST_SECONDS:
         raise BadSound(f"The strip “{strip.name}” is too short or empty: it needs {SHORTEST_SECONDS} s or more")
     return Voice(strip.name, scene.name, strip.name, "", clock, last)
+
+
+def _is_there(path: str) -> bool:
+    """Whether a file can be read. Panels ask at each redraw, so one that was there is not looked for again at once."""
+    now = time.monotonic()
+    if now - _seen.known.get(path, -LOOK_SECONDS) >= LOOK_SECONDS:
+        _seen.known.pop(path, None)
+        if not not_a_file(path):
+            _seen.known[path] = now
+    return path in _seen.known
 
 
 def _clock(scene, start: float) -> Clock:
@@ -219,7 +234,7 @@ def file_of(voice: Voice) -> str:
     """The sound file that a voice is read from; "" if there is none or it is packed into the .blend."""
     if voice.path:
         return voice.path
-    speaking = named(bpy.data.scenes.get(voice.scene), voice.strip)
+    speaking = by_name(bpy.data.scenes.get(voice.scene), voice.strip)
     sound = None if speaking is None else speaking.sound
     return "" if sound is None or sound.packed_file is not None else bpy.path.abspath(sound.filepath, library=sound.library)
 
@@ -230,7 +245,7 @@ def warning(voice: Voice) -> str:
     return missing_end(path) if path else ""
 
 
-def within(voice: Voice, first: int, last: int) -> Voice:
+def part_of(voice: Voice, first: int, last: int) -> Voice:
     """The part of a strip's voice from frame `first` up to `last`. Raises BadSound if nothing is left."""
     start, end = max(int(voice.clock.start), first), min(voice.last, last)
     if end - start < 2 or (end - start) / voice.clock.fps < SHORTEST_SECONDS:
@@ -275,7 +290,7 @@ def lineage(scene, strip):
     return parents, list(zip(holders, [*parents, strip]))
 
 
-def named(scene, name: str):
+def by_name(scene, name: str):
     """The strip of that name in a scene, or None."""
     if scene is None or scene.sequence_editor is None:
         return None

@@ -77,7 +77,7 @@ class Plan:
         try:
             import aud
         except ImportError:  # a Blender built without sound
-            with _opened_wave(path) as source:
+            with _open_wave(path) as source:
                 yield source
             return
         decoded = os.path.join(folder, f"decoded_sound_{threading.get_ident()}.wav") if folder else ""
@@ -134,7 +134,7 @@ class Plan:
 
 
 @contextlib.contextmanager
-def _opened_wave(path: str) -> Iterator[Source]:
+def _open_wave(path: str) -> Iterator[Source]:
     """A 16-bit WAV file by Python alone. Raises BadSound."""
     try:
         with wave.open(path) as file:

@@ -66,7 +66,7 @@ cache = session.add(VoiceCache())
 def _key(scene, voice: strip.Voice) -> tuple | None:
     """Identifies how a voice sounds; None if it is gone."""
     state = fingerprint.of_voice(scene, voice)
-    speaking = strip.named(scene, voice.strip) if voice.strip else None
+    speaking = strip.by_name(scene, voice.strip) if voice.strip else None
     if state is None:
         return None
     begin, end = state.seconds if state.last else (0.0, 0.0)  # its position in the scene does not change its sound
@@ -121,15 +121,15 @@ def keep(scene, voice: strip.Voice, path: str) -> str:
     cached = of(scene, voice)
     if cached is None:
         return path
-    kept = os.path.join(os.path.dirname(path), f"voice_cache_{time.monotonic_ns()}.wav")
+    new_path = os.path.join(os.path.dirname(path), f"voice_cache_{time.monotonic_ns()}.wav")
     try:
-        os.replace(path, kept)
+        os.replace(path, new_path)
     except OSError:
         return path
     _remove(cached)
-    mixdown.name_file(kept, voice.name)
-    cached.path = kept
-    return kept
+    mixdown.name_file(new_path, voice.name)
+    cached.path = new_path
+    return new_path
 
 
 def read(scene, voice: strip.Voice, folder: str = "") -> CachedVoice | None:
@@ -148,7 +148,7 @@ def read(scene, voice: strip.Voice, folder: str = "") -> CachedVoice | None:
     elif voice.path:
         reading = (peaks_of_sound, strip_file.Plan(voice.name, voice.path, None, 0.0, 0.0, np.ones(2, np.float32)))
     else:
-        speaking = strip.named(scene, voice.strip)
+        speaking = strip.by_name(scene, voice.strip)
         plan = strip_file.plan_of(scene, speaking, int(voice.clock.start), int(voice.last), voice.clock.fps)
         if plan is None:
             cached.failed = "This strip is retimed, driven or has modifiers: press Listen to score it"

@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from drawing import Shown
+from performances import write_wav
 from played_engine import PlayedClient
 from speaking import keys_of, same
 from thunder.scene.animation import keying
@@ -49,15 +49,22 @@ class DirectedClient(PlayedClient):
 
 
 @pytest.fixture
-def client(tmp_path, play):
-    return play(DirectedClient(tmp_path), knows_styles=True)
+def client(tmp_path, monkeypatch):
+    played = DirectedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda *_: played)
+    monkeypatch.setattr(connection, "knows_styles", lambda: True)
+    return played
 
 
 @pytest.fixture
-def scene(voiced, client):
+def scene(blender, client, tmp_path):
     """A head with a voice of two seconds."""
-    voiced.thunder.count, voiced.thunder.seed = 3, 1
-    return voiced
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps, scene.thunder.count, scene.thunder.seed = 25, 3, 1
+    sound = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(int(16000 * SECONDS)))
+    scene.thunder.source, scene.thunder.sound_file = "FILE", sound
+    return scene
 
 
 @pytest.fixture
@@ -106,14 +113,16 @@ def test_generate_asks_for_the_heads_direction_and_keeps_it(blender, scene, clie
     assert request["spread"] == pytest.approx(0.25) and request["as_asked"] is True
     for entry in scene.thunder.takes:
         kept = about(entry)
-        assert kept["spread"] == pytest.approx(0.25) and len(kept["reading"]) == len(wanted) and entry.asked
+        assert kept["spread"] == pytest.approx(0.25) and len(kept["reading"]) == len(wanted)
         assert np.allclose(kept["direction"], wanted, atol=1e-5)
-    sliders.put(direction, core.Direction())
-    direction.spread = 0.5
-    scene.thunder.takes.clear()
+    played = {entry.seed: entry.words for entry in scene.thunder.takes}
+    assert played[1] == "as asked" and played[3] == "lively"
+    assert "lively" in take_list.describe(next(entry for entry in scene.thunder.takes if entry.seed == 3))
+
+
+def test_takes_of_a_batch_say_what_tells_them_apart(blender, scene, client, direction):
     assert blender.ops.thunder.generate() == {"FINISHED"}  # each by its seed more lively
     assert {entry.seed: entry.words for entry in scene.thunder.takes} == {1: "as asked", 2: "close to the direction", 3: "lively"}
-    assert "lively" in take_list.described(next(entry for entry in scene.thunder.takes if entry.seed == 3))
 
 
 def test_weights_that_know_no_styles_are_asked_for_none(blender, scene, client, direction, monkeypatch):
@@ -163,13 +172,24 @@ def test_more_like_a_take_as_heard_is_compared_with_what_was_heard(blender, scen
 
 
 def test_the_panel_says_how_the_voice_of_the_shown_take_was_heard(blender, scene, client, direction):
+    said = []
+
+    class Layout:
+        def __getattr__(self, name):
+            return lambda *_, **how: said.append(how["text"]) if name == "label" else self
+
+    class Panel:
+        layout = Layout()
+
     blender.ops.thunder.generate()
     entry = take_list.shown_take(scene.thunder)
     entry.voice_sounds = "lively"
-    for mood, said in (("neutral", []), (core.AS_HEARD, [f"The voice of {entry.name} is lively"])):
-        direction.mood, panel = mood, Shown(blender.types.THUNDER_PT_direction)
-        panel._style(panel.layout, blender.context, direction)
-        assert panel.layout.texts() == said
+    draw = blender.types.THUNDER_PT_direction._style
+    draw(Panel(), Layout(), blender.context, direction)
+    assert not said
+    direction.mood = core.AS_HEARD
+    draw(Panel(), Layout(), blender.context, direction)
+    assert said == [f"The voice of {entry.name} is lively"]
 
 
 def test_more_like_a_take_that_does_not_tell_is_refused_with_a_sentence(blender, scene, client, direction):
@@ -187,7 +207,7 @@ def test_around_keeps_what_changes_over_a_line(blender):
     reading = asked.mean(axis=0)
     reading[0] += 0.5
     reading[12] *= 0.5
-    around = similar.around(asked, reading)
+    around = similar.with_mean(asked, reading)
     assert np.allclose(around[:, 0], asked[:, 0] + 0.5) and np.allclose(around[:, 12], asked[:, 12] * 0.5)
     assert np.allclose(around.mean(axis=0), reading, atol=1e-5)
     core.check(around)
@@ -254,7 +274,7 @@ def test_a_copy_of_the_shown_take_follows_a_slider_with_its_own_seed(blender, sc
     assert all(each["as_asked"] is False and each["spread"] == 0.5 for each in requests)
     assert jaw(shown) == pytest.approx(was * 1.5, rel=1e-4) and not same(before, keys_of(rig, shown))
     assert about(shown)["quality"] == NORMAL and np.isclose(about(shown)["direction"][0], np.log(1.5) / core.AXES[0].speakers, atol=1e-4)
-    assert not shown.edited and PENDING not in shown.action and live.sentence == ""
+    assert not provenance.is_edited(shown) and PENDING not in shown.action and live.sentence == ""
     assert len(scene.thunder.takes) == len(listed) + 1 and take_list.flip(scene, rig) == source, "A/B compares them"
 
 
@@ -290,12 +310,7 @@ def test_further_drags_change_the_copy_until_it_is_marked(blender, scene, client
         assert not shown().star
 
 
-def test_a_drag_while_a_job_holds_the_list_or_without_live_makes_no_copy(blender, scene, client, direction, shown, following, monkeypatch):
-    scene.thunder.live_direction = False
-    direction.energy = 1.4
-    following()
-    assert len(asked(client)) == 1 and live.sentence == ""
-    scene.thunder.live_direction = True
+def test_a_drag_while_a_job_holds_the_list_makes_no_copy(blender, scene, client, direction, shown, following, monkeypatch):
     monkeypatch.setattr(session, "job", object())
     direction.energy = 1.5
     assert len(scene.thunder.takes) == 3 and "while other work runs" in live.sentence
@@ -364,34 +379,55 @@ def test_the_engine_is_sent_the_sound_it_knows(blender, scene, client, direction
     assert all(Path(each["sound"]).name.startswith("voice_cache_") for each in asked(client)[1:])
 
 
-def test_undo_of_sliders_is_undo_of_the_take_and_redo_finishes_it_again(blender, scene, client, direction, shown, following):
-    """Nothing but the slider makes an undo step: the keys that come later are part of it, also where the next came before they did."""
-    name, was = shown().name, jaw(shown())
+def test_without_live_nothing_follows(blender, scene, client, direction, shown, following):
+    scene.thunder.live_direction = False
+    direction.energy = 1.5
+    following()
+    assert len(asked(client)) == 1 and live.sentence == ""
 
-    def energy():
-        return sliders.of(head.find(blender.context.scene).owner).energy
+
+def test_undo_of_a_slider_is_undo_of_the_take_and_redo_finishes_it_again(blender, scene, client, direction, shown, following):
+    """Nothing but the slider makes an undo step: the keys that come later are part of it."""
+    name, was, entry = shown().name, jaw(shown()), shown
+
+    def slider():
+        return sliders.of(head.find(blender.context.scene).owner)
 
     blender.context.preferences.edit.use_global_undo = True
     blender.ops.ed.undo_push(message="before")
     direction.energy = 1.5
     blender.ops.ed.undo_push(message="Energy")
     following()
-    assert jaw(shown()) == pytest.approx(was * 1.5, rel=1e-4)
+    assert jaw(entry()) == pytest.approx(was * 1.5, rel=1e-4)
     blender.ops.ed.undo()
-    assert energy() == 1.0 and shown().name == name and jaw(shown()) == pytest.approx(was)
-    assert live.task.due is None and not shown().edited
+    assert (
+        slider().energy == 1.0
+        and entry().name == name
+        and jaw(entry()) == pytest.approx(was)
+        and live.task.due is None
+        and not provenance.is_edited(entry())
+    )
     blender.ops.ed.redo()
     following()
-    assert energy() == 1.5 and jaw(shown()) == pytest.approx(was * 1.5, rel=1e-4) and not shown().edited
-    for value in (1.2, 1.6):
-        sliders.of(head.find(blender.context.scene).owner).energy = value
+    assert slider().energy == 1.5 and jaw(entry()) == pytest.approx(was * 1.5, rel=1e-4) and not provenance.is_edited(entry())
+
+
+def test_two_slides_before_the_first_is_finished_are_undone_one_by_one(blender, scene, client, direction, shown, following):
+    was, entry = jaw(shown()), shown
+    blender.context.preferences.edit.use_global_undo = True
+    blender.ops.ed.undo_push(message="before")
+    for energy in (1.2, 1.6):
+        direction.energy = energy
         blender.ops.ed.undo_push(message="Energy")
     following()
-    for value in (1.6, 1.2, 1.5, 1.0):
-        assert energy() == pytest.approx(value) and jaw(shown()) == pytest.approx(was * value, rel=1e-4)
-        if value > 1.0:
-            blender.ops.ed.undo()
-            following()
+    assert jaw(entry()) == pytest.approx(was * 1.6, rel=1e-4)
+    blender.ops.ed.undo()
+    following()
+    assert sliders.of(head.find(blender.context.scene).owner).energy == pytest.approx(1.2)
+    assert jaw(entry()) == pytest.approx(was * 1.2, rel=1e-4)
+    blender.ops.ed.undo()
+    following()
+    assert jaw(entry()) == pytest.approx(was)
 
 
 def test_a_step_of_following_does_not_hold_the_window(blender, scene, client, direction, shown, following):

@@ -5,7 +5,7 @@ import importlib
 
 import numpy as np
 import pytest
-from drawing import draw
+from thunder.scene.engine import connection
 from thunder.scene.heads import head, head_state
 from thunder.scene.host import compat
 from thunder.scene.takes.direction import asking, sliders
@@ -45,34 +45,53 @@ def test_sliders_say_what_they_were_put_to(blender, stage):
     assert sliders.changed_fine(direction) == ["Tension"]
 
 
-def test_axes_without_a_slider_of_their_own_are_below_more_sliders(blender, stage, play):
+def test_axes_without_a_slider_of_their_own_are_below_more_sliders(blender, stage, monkeypatch):
     scene, rig = stage
-    play(None, knows_styles=True)
-    panel = blender.types.THUNDER_PT_fine_direction
-    assert not panel.poll(blender.context)  # nothing is stored for the head yet
-    direction = sliders.ensure(rig.owner)
+    monkeypatch.setattr(connection, "knows_styles", lambda: True)
+    assert not blender.types.THUNDER_PT_fine_direction.poll(blender.context)  # nothing is stored for the head yet
+    direction, drawn = sliders.ensure(rig.owner), []
     direction.frown, direction.width, direction.tension = 0.8, 1.3, 0.2
+
+    class Layout:
+        def column(self, align=False):
+            return self
+
+        row = column
+
+        def prop(self, data, name, slider):
+            drawn.append(name)
+
+    class Panel:
+        layout = Layout()
+
+    panel = blender.types.THUNDER_PT_fine_direction
     assert panel.poll(blender.context)
-    drawn = draw(panel, blender.context).of("prop")
+    panel.draw(Panel, blender.context)
     assert set(drawn) == {axis.name for axis in core.AXES if not axis.slider} and drawn[0] == "frown"
     assert importlib.import_module("thunder.panels.direction")._changed(direction) == "Frown, Tension…"
     direction.keyframe_insert("frown", frame=1)
-    assert asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0).vectors[0, FROWN] == pytest.approx(core.Style(frown=0.8).vector()[FROWN])
+    assert asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).vectors[0, FROWN] == pytest.approx(
+        core.Style(frown=0.8).vector()[FROWN]
+    )
 
 
 def test_a_direction_without_keys_is_one_for_the_line(blender, stage):
     scene, rig = stage
-    asked = asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0)  # nobody directed it
-    assert (asked.vectors == core.Direction().vector()).all() and head_state.of(rig.owner) is None
     direction = sliders.ensure(rig.owner)
     direction.energy, direction.mood, direction.strength, direction.spread = 1.5, "warm", 0.7, 0.3
-    asked = asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0)
+    asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
     assert asked.vectors.shape == (1, len(core.DIRECTION_NAMES)) and asked.spread == pytest.approx(0.3) and asked.as_asked
     assert energy(asked.vectors)[0] == pytest.approx(1.5, abs=1e-5)
     assert asked.vectors[0, MOOD["warm"]] == pytest.approx(0.7) and asked.vectors[0, len(core.AXES) :].sum() == pytest.approx(0.7)
 
 
-def test_keys_of_a_slider_are_read_on_every_frame_of_the_line_within_its_range(blender, stage):
+def test_a_head_nobody_directed_is_asked_for_nothing_special(blender, stage):
+    scene, rig = stage
+    asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
+    assert (asked.vectors == core.Direction().vector()).all() and head_state.of(rig.owner) is None
+
+
+def test_keys_of_a_slider_are_read_on_every_frame_of_the_line(blender, stage):
     """24 frames a second in the scene, 25 in the engine; the line begins on frame 11."""
     scene, rig = stage
     direction = sliders.ensure(rig.owner)
@@ -82,14 +101,19 @@ def test_keys_of_a_slider_are_read_on_every_frame_of_the_line_within_its_range(b
     for curve in compat.curves_for(scene):
         for point in curve.keyframe_points:
             point.interpolation = "LINEAR"
-    asked = asking.asked(rig.owner, Clock.of(scene, 11.0), 107.0)
+    asked = asking.direction_over(rig.owner, Clock.of(scene, 11.0), 107.0)
     assert len(asked.vectors) == 100
     assert energy(asked.vectors)[[0, 25, 50, 99]] == pytest.approx([0.5, 1.0, 1.5, 1.5], abs=1e-3)
     core.check(asked.vectors)
-    for frame, value in ((201, 2.0), (220, 2.0), (224, 0.35), (260, 0.35)):
+
+
+def test_a_slider_whose_curve_overshoots_stays_within_its_range(blender, stage):
+    scene, rig = stage
+    direction = sliders.ensure(rig.owner)
+    for frame, value in ((1, 2.0), (20, 2.0), (24, 0.35), (60, 0.35)):
         direction.energy = value
         direction.keyframe_insert("energy", frame=frame)
-    core.check(asking.asked(rig.owner, Clock.of(scene, 201.0), 297.0).vectors)  # the curve overshoots
+    core.check(asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).vectors)
 
 
 def test_a_mood_changes_within_a_line_and_flows(blender, stage):
@@ -99,7 +123,7 @@ def test_a_mood_changes_within_a_line_and_flows(blender, stage):
     for frame, mood in ((1, "warm"), (49, "angry")):
         direction.mood = mood
         direction.keyframe_insert("mood", frame=frame)
-    vectors = asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0).vectors
+    vectors = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).vectors
     assert vectors[[0, 99]][:, [MOOD["warm"], MOOD["angry"]]].tolist() == [[1, 0], [0, 1]]
     moods = vectors[:, len(core.AXES) :]
     assert np.allclose(moods.sum(axis=1), 1, atol=1e-5) and np.abs(np.diff(moods, axis=0)).max() < 0.15
@@ -110,18 +134,18 @@ def test_a_voice_is_followed_as_heard_in_a_part_of_a_line(blender, stage):
     scene, rig = stage
     direction = sliders.ensure(rig.owner)
     direction.mood, direction.strength = core.AS_HEARD, 0.7
-    asked = asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0)
+    asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
     assert asked.as_heard.tolist() == pytest.approx([0.7]) and not asked.vectors.any()
     for frame, mood in ((1, "warm"), (49, core.AS_HEARD)):
         direction.mood = mood
         direction.keyframe_insert("mood", frame=frame)
-    asked = asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0)
+    asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
     whole = asked.vectors[:, MOOD["warm"]] + asked.as_heard
     assert np.allclose(whole, 0.7, atol=1e-5) and asked.as_heard[[0, 99]] == pytest.approx([0.0, 0.7])
     assert np.abs(np.diff(asked.as_heard)).max() < 0.15
     direction.mood = core.NEUTRAL
     asking.remove_keys(direction)
-    assert not asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0).as_heard.any()
+    assert not asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).as_heard.any()
 
 
 def test_keys_of_the_next_head_stay_with_it_when_one_is_deleted(blender, stage):
@@ -138,5 +162,5 @@ def test_keys_of_the_next_head_stay_with_it_when_one_is_deleted(blender, stage):
     third = next(obj for obj in head.in_scene(scene) if obj != other.mesh)
     sliders.ensure(head.owner_of(third))
     clock = Clock.of(scene, 1.0)
-    assert energy(asking.asked(other.owner, clock, 50.0).vectors)[0] == pytest.approx(1.7, abs=1e-4)
-    assert (asking.asked(head.owner_of(third), clock, 50.0).vectors == core.Direction().vector()).all()
+    assert energy(asking.direction_over(other.owner, clock, 50.0).vectors)[0] == pytest.approx(1.7, abs=1e-4)
+    assert (asking.direction_over(head.owner_of(third), clock, 50.0).vectors == core.Direction().vector()).all()

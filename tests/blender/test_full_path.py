@@ -30,7 +30,7 @@ def contents(bpy):
     names = {kind: sorted(block.name for block in getattr(bpy.data, kind)) for kind in kinds}
     names["takes"] = [entry.name for entry in bpy.context.scene.thunder.takes]
     names["animated"] = sorted(
-        (block.name, block.animation_data.action and block.animation_data.action.name)
+        (block.name, getattr(block.animation_data.action, "name", ""))
         for block in (*bpy.data.objects, *bpy.data.shape_keys)
         if block.animation_data
     )

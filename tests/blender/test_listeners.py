@@ -4,15 +4,25 @@
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from performances import noise
+from performances import write_wav
+from played_engine import PlayedClient
 from thunder.cli import bake
 from thunder.scene.animation import display
+from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.review import live_score
 from thunder.scene.takes import dialogue, provenance, sampling, take_list
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors
+
+
+@pytest.fixture
+def client(tmp_path, monkeypatch):
+    made = PlayedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda *_: made)
+    return made
 
 
 @pytest.fixture
@@ -24,7 +34,8 @@ def shot(needs_sound, blender, tmp_path, client):
     scene.render.fps = 25
     heads = head.in_scene(scene)
     for number, (name, start) in enumerate((("one", 1), ("two", 61))):
-        strip.add(scene, noise(tmp_path / f"{name}.wav", seed=number), name, start)
+        sound = 0.3 * np.random.default_rng(number).standard_normal(32000)
+        strip.add(scene, write_wav(tmp_path / f"{name}.wav", sound), name, start)
         dialogue.cast(scene, name, heads[number])
     scene.thunder.count, scene.thunder.seed = 2, 1
     return scene, heads
@@ -45,7 +56,7 @@ def test_a_head_listens_to_the_line_of_another(blender, shot, client):
     assert math.isnan(entry.score) and take_list.score_text(entry) == "Listener" and "no Lip-Sync" in entry.tooltip
     assert display.shown_action(head.resolve(heads[1])) == entry.action and display.shown_action(head.resolve(heads[0])) is None
     assert dialogue.speaker_of(scene, "one") == heads[0]  # who speaks it has not changed
-    assert [line.strip for line in dialogue.wanting(scene)] == ["one", "two"]  # nor do its own takes exist
+    assert [line.strip for line in dialogue.lines_to_generate(scene)] == ["one", "two"]  # nor do its own takes exist
     dialogue.select(blender.context, "two")
     assert scene.thunder.head_role == "SPEAKS" and strip.find(blender.context).name == "two"
 
@@ -57,7 +68,7 @@ def test_a_head_does_not_listen_to_itself(blender, shot):
         blender.ops.thunder.generate()
     assert not len(scene.thunder.takes)
     scene.thunder.voice = ""  # then the other's voice is meant, whichever strip is active
-    scene.sequence_editor.active_strip = strip.named(scene, "one")
+    scene.sequence_editor.active_strip = strip.by_name(scene, "one")
     assert strip.find(blender.context).name == "two"
     dialogue.cast(scene, "two", heads[0])
     with pytest.raises(errors.BadSound, match="speaks all sound strips"):
@@ -92,7 +103,7 @@ def test_a_listener_is_committed_and_has_no_lip_sync_then_either(blender, shot):
     own = live_score.own_action(rig)
     assert own is not None and take_list.on_head(scene, heads[1]) is None
     scene.thunder.head_role = "SPEAKS"
-    assert "a head that listens has no Lip-Sync" in live_score._not_its_own(scene, rig)
+    assert "a head that listens has no Lip-Sync" in live_score._why_listener(scene, rig)
     # what is committed for a whole dialogue is what heads say
     from thunder.scene.takes.commit import dialogue as committed
 
@@ -104,6 +115,6 @@ def test_a_bake_needs_one_sound_and_says_who_is_silent(tmp_path, capsys):
         with pytest.raises(SystemExit):
             bake.options([*some, "--out", str(tmp_path)])
     assert bake.options(["--seconds", "5", "--out", str(tmp_path)]).listen_to is None
-    assert bake.rounded(math.nan) is None and bake.rounded(81.23456) == 81.235
+    assert bake.round_score(math.nan) is None and bake.round_score(81.23456) == 81.235
     report = SimpleNamespace(provenance={"role": "nonsense"})
     assert sampling.role_of(report.provenance) == "speaks"

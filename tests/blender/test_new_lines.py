@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files that are dropped or imported become lines of the heads; a strip that the animator adds is offered; bad files change nothing."""
 
-from types import SimpleNamespace
-
 import bpy
+import numpy as np
 import pytest
-from drawing import Shown
-from performances import noise
+from performances import write_wav
+from played_engine import PlayedClient
 from thunder.operators import add_lines
 from thunder.panels import sequencer
+from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue, new_lines
@@ -23,33 +23,42 @@ def sounds(tmp_path):
 
     def make(*names):
         for number, name in enumerate(names):
-            noise(tmp_path / name, 1.0, seed=number)
+            write_wav(tmp_path / name, 0.3 * np.random.default_rng(number).standard_normal(16000))
         return {"directory": str(tmp_path), "files": [{"name": name} for name in names]}
 
     return make
 
 
 @pytest.fixture
-def client(client, play):
-    return play(client, knows_styles=False)
+def client(tmp_path, monkeypatch):
+    client = PlayedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda *_: client)
+    monkeypatch.setattr(connection, "knows_styles", lambda: False)
+    return client
 
 
 def spans(scene):
     return {each.name: compat.strip_span(each) for each in strip.sound_strips(scene)}
 
 
-def test_a_sound_becomes_the_line_of_the_chosen_head_at_the_playhead_in_a_free_channel(blender, stage, sounds, client):
+def test_a_sound_becomes_the_line_of_the_chosen_head_at_the_playhead(blender, stage, sounds, client):
     scene, rig = stage
     scene.frame_set(33)
-    new_lines.newest(blender.context)
     assert blender.ops.thunder.add_lines(**sounds("hello.wav")) == {"FINISHED"}
-    assert spans(scene) == {"hello": (33, 57)} and new_lines.newest(blender.context) == "", "it is not offered again"
+    assert spans(scene) == {"hello": (33, 57)}
     assert strip.find(blender.context).name == "hello" and dialogue.speaker_of(scene, "hello") == rig.mesh
     assert scene.sync_mode == "AUDIO_SYNC" and not scene.thunder.takes  # it never starts by itself
     scene.thunder.count = 1
     assert blender.ops.thunder.generate() == {"FINISHED"} and scene.thunder.takes[0].voice == "hello"
-    blender.ops.thunder.add_lines(**sounds("hello.wav"))
-    assert [each.channel for each in strip.sound_strips(scene)] == [1, 2] and set(spans(scene).values()) == {(33, 57)}
+
+
+def test_it_takes_a_free_channel(blender, stage, sounds):
+    scene, rig = stage
+    scene.frame_set(33)
+    for _ in range(2):
+        blender.ops.thunder.add_lines(**sounds("hello.wav"))
+    assert [each.channel for each in strip.sound_strips(scene)] == [1, 2]
+    assert set(spans(scene).values()) == {(33, 57)}
 
 
 def test_several_sounds_become_a_dialogue_of_the_heads_in_turn(blender, stage, sounds):
@@ -61,7 +70,7 @@ def test_several_sounds_become_a_dialogue_of_the_heads_in_turn(blender, stage, s
     assert spans(scene) == {"a": (1, 25), "b": (25, 49), "c": (49, 73)}
     assert [dialogue.speaker_of(scene, name) for name in "abc"] == [two, one, two]
     assert scene.thunder.head == two and scene.thunder.voice in ("", "a") and strip.find(blender.context).name == "a"
-    assert [line.strip for line in dialogue.wanting(scene)] == ["a", "b", "c"]
+    assert [line.strip for line in dialogue.lines_to_generate(scene)] == ["a", "b", "c"]
 
 
 def test_what_is_no_sound_is_left_out_and_said(blender, stage, sounds, tmp_path, capfd):
@@ -111,7 +120,7 @@ def test_jobs_become_lines_of_the_heads_that_they_name(blender, stage, sounds, t
     assert spans(scene) == {"first": (1, 25), "second": (25, 49)}
     assert [dialogue.speaker_of(scene, name) for name in ("first", "second")] == [two, one]
     read = new_lines.read_jobs(str(tmp_path / "jobs.toml")).jobs
-    assert [new_lines.said_of(job) for job in read] == ["a.wav", "b.wav", "4 s idle"]
+    assert [new_lines.summary_of(job) for job in read] == ["a.wav", "b.wav", "4 s idle"]
 
 
 @pytest.mark.parametrize("text, sentence", [
@@ -130,35 +139,46 @@ def test_a_file_of_jobs_that_gives_no_line_is_refused(blender, stage, tmp_path, 
 # ---- a strip that the animator adds
 
 
-def test_a_strip_that_comes_into_the_sequencer_is_offered_until_it_is_spoken_or_refused(blender, stage, sounds, client, tmp_path):
+def test_a_strip_that_comes_into_the_sequencer_is_offered_once(blender, stage, sounds, client, tmp_path):
     scene, rig = stage
     sounds("old.wav", "new.wav")
     strip.add(scene, str(tmp_path / "old.wav"), "old", 1)
-    assert new_lines.newest(blender.context) == ""  # it was there before
+    assert new_lines.newest_strip(blender.context) == ""  # it was there before
     strip.add(scene, str(tmp_path / "new.wav"), "new", 40)
-    assert new_lines.newest(blender.context) == "new" == new_lines.newest(blender.context)
+    assert new_lines.newest_strip(blender.context) == "new" == new_lines.newest_strip(blender.context)
     scene.thunder.count = 1
     assert blender.ops.thunder.generate(strip="new") == {"FINISHED"}
     assert [(entry.voice, entry.head) for entry in scene.thunder.takes] == [("new", rig.mesh)]
-    assert new_lines.newest(blender.context) == ""
-    strip.add(scene, str(tmp_path / "old.wav"), "music", 1)
-    assert new_lines.newest(blender.context) == "music"
+    assert new_lines.newest_strip(blender.context) == ""
+
+
+def test_it_is_offered_no_more_when_nobody_speaks_it(blender, stage, sounds, tmp_path):
+    scene, rig = stage
+    sounds("music.wav")
+    new_lines.newest_strip(blender.context)
+    strip.add(scene, str(tmp_path / "music.wav"), "music", 1)
     blender.ops.thunder.cast_strip(strip="music", speaker="NO_SPEAKER")
-    assert new_lines.newest(blender.context) == ""
+    assert new_lines.newest_strip(blender.context) == ""
+
+
+def test_lines_that_were_dropped_on_a_head_are_not_offered_again(blender, stage, sounds):
+    new_lines.newest_strip(blender.context)
+    blender.ops.thunder.add_lines(**sounds("a.wav"))
+    assert new_lines.newest_strip(blender.context) == ""
 
 
 def test_undo_takes_the_offer_back_and_redo_brings_it(blender, stage, sounds, tmp_path):
     blender.context.preferences.edit.use_global_undo = True
     sounds("a.wav")
-    new_lines.newest(blender.context)
+    new_lines.newest_strip(blender.context)
     blender.ops.ed.undo_push(message="before")
     strip.add(blender.context.scene, str(tmp_path / "a.wav"), "a", 1)
     blender.ops.ed.undo_push(message="Add Sound Strip")
-    assert new_lines.newest(blender.context) == "a"
+    assert new_lines.newest_strip(blender.context) == "a"
     blender.ops.ed.undo()
-    assert new_lines.newest(blender.context) == ""
+    assert new_lines.newest_strip(blender.context) == ""
     blender.ops.ed.redo()
-    assert new_lines.newest(blender.context) == "a"
+    assert new_lines.newest_strip(blender.context) == "a"
 
 
 def test_a_strip_is_given_to_the_chosen_head(blender, stage, sounds, client, tmp_path):
@@ -175,21 +195,35 @@ def test_a_strip_is_given_to_the_chosen_head(blender, stage, sounds, client, tmp
 
 
 def test_the_header_has_the_offer(blender, stage, sounds, tmp_path):
-    def offered():
-        shown = Shown(None)
-        sequencer.draw_offer(shown, blender.context)
-        return [(words[0], vars(how["set"])) for kind, words, how in shown.layout.notes if kind == "operator"]
+    from types import SimpleNamespace
+
+    made = []
+
+    class Layout:
+        def row(self, align):
+            return self
+
+        def operator(self, name, **how):
+            made.append((name, SimpleNamespace()))
+            return made[-1][1]
 
     sounds("a.wav")
-    assert offered() == []
+    sequencer.draw_offer(SimpleNamespace(layout=Layout()), blender.context)
+    assert not made
     strip.add(stage[0], str(tmp_path / "a.wav"), "a", 1)
-    assert offered() == [("thunder.generate", {"strip": "a"}), ("thunder.cast_strip", {"strip": "a", "speaker": "NO_SPEAKER"})]
+    sequencer.draw_offer(SimpleNamespace(layout=Layout()), blender.context)
+    assert [(name, vars(given)) for name, given in made] == [
+        ("thunder.generate", {"strip": "a"}),
+        ("thunder.cast_strip", {"strip": "a", "speaker": "NO_SPEAKER"}),
+    ]
 
 
 # ---- what Blender calls when files are held over an editor
 
 
 def test_files_are_taken_over_the_viewport_alone(blender):
+    from types import SimpleNamespace
+
     handlers = [getattr(bpy.types, name) for name in ("THUNDER_FH_lines", "THUNDER_FH_captures", "THUNDER_FH_jobs")]
     for handler in handlers:
         assert handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="VIEW_3D")))

@@ -94,7 +94,7 @@ def test_a_take_knows_what_it_was_made_from(saved):
     assert np.allclose(provenance.sync_of(one.action), np.linspace(50, 90, 50))
     assert provenance.clock_of(one.action).start == 1.0 and provenance.clock_of(one.action).fps == 24.0
     assert not provenance.is_edited(one)
-    assert fingerprint.remembered(one.action).strip == "voice" and fingerprint.change(scene, one).kind == "GONE"
+    assert fingerprint.state_of(one.action).strip == "voice" and fingerprint.change(scene, one).kind == "GONE"
 
 
 def test_the_shape_comes_off_a_take_and_back_on(blender, saved):
@@ -187,7 +187,7 @@ def test_records_of_a_later_version_are_left_alone(own):
     action["thunder_shaped"]["version"] = action["thunder_source"]["version"] = later
     action["thunder_strip"] = json.dumps({**json.loads(action["thunder_strip"]), "version": later, "more": "unknown"})
     assert provenance.load(action) is None and provenance.clock_of(action) is None
-    assert fingerprint.remembered(action) is None and fingerprint.stale(scene) == []
+    assert fingerprint.state_of(action) is None and fingerprint.stale_takes(scene) == []
     with pytest.raises(BadRequest, match="later version of Thunder"):
         sliders.follow(entry)
     assert same(keys, keys_of(rig, entry)) and action["thunder_shaped"]["version"] == later

@@ -4,25 +4,34 @@
 import os
 
 import bpy
+import numpy as np
 import pytest
-from performances import noise
+from performances import write_wav
+from played_engine import PlayedClient
 from thunder.panels import menus, preferences, sequencer
+from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import dialogue
+from thunder.scene.takes import dialogue, keep
 from thunder.scene.voice import strip
 
 
+def sound(tmp_path, name):
+    return write_wav(tmp_path / f"{name}.wav", 0.3 * np.random.default_rng(len(name)).standard_normal(32000))
+
+
 @pytest.fixture
-def shot(needs_sound, blender, client, tmp_path):
+def shot(needs_sound, blender, tmp_path, monkeypatch):
     """Two heads, two strips of which each speaks one, the first head chosen, an engine that answers: (scene, heads)."""
+    client = PlayedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda: client)
     for _ in range(2):
         blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps, scene.thunder.count = 25, 2
     heads = head.in_scene(scene)
     for name, start, speaker in (("one", 1, heads[0]), ("second", 61, heads[1])):
-        strip.add(scene, noise(tmp_path / f"{name}.wav"), name, start)
+        strip.add(scene, sound(tmp_path, name), name, start)
         dialogue.cast(scene, name, speaker)
     scene.thunder.head = heads[0]
     return scene, heads
@@ -54,22 +63,32 @@ def test_a_strip_that_nobody_can_speak_changes_nothing(blender, shot, name, sent
     assert scene.thunder.source == "FILE" and scene.thunder.head == heads[0] and not scene.thunder.takes
 
 
+def test_a_muted_strip_is_not_spoken(blender, shot):
+    scene, _ = shot
+    strip.by_name(scene, "second").mute = True
+    with pytest.raises(RuntimeError, match="is muted"):
+        blender.ops.thunder.go_to_strip(strip="second")
+    assert scene.frame_current == 1
+
+
 def test_only_a_sound_of_the_animators_is_shown(blender, shot):
     scene, _ = shot
     editor = scene.sequence_editor
     assert sequencer.active_sound(scene) == editor.active_strip or editor.active_strip is None
-    editor.active_strip = strip.named(scene, "one")
+    editor.active_strip = strip.by_name(scene, "one")
     assert sequencer.active_sound(scene).name == "one"
-    strip.named(scene, "one").name = strip.LISTEN_MARK
+    strip.by_name(scene, "one").name = strip.LISTEN_MARK
     assert sequencer.active_sound(scene) is None
     assert sequencer.active_sound(blender.data.scenes.new("Empty")) is None
 
 
 @pytest.mark.skipif("sequencer_scene" not in bpy.types.WorkSpace.bl_rna.properties, reason="the sequencer shows the active scene")
-def test_the_heads_of_a_silent_scene_speak_the_sequencers(blender, needs_sound, client, voice, capsys):
+def test_the_heads_of_a_silent_scene_speak_the_sequencers(blender, needs_sound, tmp_path, monkeypatch, capsys):
+    client = PlayedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda: client)
     blender.ops.thunder.add_head()
     edit = blender.data.scenes.new("Edit")
-    strip.add(edit, voice, "line", 11)
+    strip.add(edit, sound(tmp_path, "line"), "line", 11)
     scene = blender.context.scene
     scene.thunder.count = 1
     with blender.context.temp_override(sequencer_scene=edit):
@@ -78,6 +97,16 @@ def test_the_heads_of_a_silent_scene_speak_the_sequencers(blender, needs_sound, 
         assert blender.ops.thunder.go_to_strip(strip="line") == {"FINISHED"}
     assert [entry.voice for entry in scene.thunder.takes] == ["line"] and scene.frame_current == 11
     assert "is gone" not in capsys.readouterr().out
+
+
+def test_the_pie_offers_to_regenerate_the_rest_where_something_is_kept(blender):
+    scene = blender.context.scene
+    assert not keep.is_any(scene)
+    scene.thunder_keep.mouth = True
+    assert keep.is_any(scene)
+    scene.thunder_keep.mouth = False
+    keep.add_range(scene, 3, 5)
+    assert keep.is_any(scene)
 
 
 def test_add_armature_has_our_heads(blender):

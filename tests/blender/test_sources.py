@@ -5,10 +5,10 @@ import time
 
 import numpy as np
 import pytest
-from performances import list_take, performance
+from performances import key, performance
 from thunder.scene.animation import display
 from thunder.scene.host import compat
-from thunder.scene.takes import provenance
+from thunder.scene.takes import provenance, take_list
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face.lips import opening_mm
@@ -20,8 +20,10 @@ PARTS = ("expression", "jaw", "head", "eyes")
 
 
 def enter(stage, start=1.0, **how):
+    scene, rig = stage
     made = performance(**how)
-    return made, list_take(stage, made, start)
+    clock = timing.Clock.of(scene, start)
+    return made, take_list.add_to_list(scene, rig, key(rig, made, clock, "line"), made, "voice", clock)
 
 
 def same(a, b, tolerance=0.0):
@@ -35,7 +37,7 @@ def test_a_take_gives_back_what_was_sampled(blender, stage):
     assert (loaded.opening == made.opening).all() and (loaded.width == made.width).all() and loaded.sync_per_frame is None
     assert (loaded.seed, loaded.score, loaded.provenance) == (made.seed, made.score, made.provenance)
     assert provenance.clock_of(entry.action) == timing.Clock(3.25, 24.0)
-    assert entry.kind == "SAMPLED" and abs(entry.made - time.time()) < 60 and not entry.edited
+    assert entry.kind == "SAMPLED" and abs(entry.made - time.time()) < 60 and not provenance.is_edited(entry)
 
 
 def test_what_a_take_was_made_from_survives_saving_and_appending(blender, stage, tmp_path):
@@ -65,7 +67,7 @@ def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, stage
     values[1::2] = 0.125
     brow.keyframe_points.foreach_set("co", values)
     brow.update()
-    assert entry.edited
+    assert provenance.is_edited(entry)
     pieces = []
     now = progress.result(progress.mapped(provenance.read(rig, entry), pieces.append))
     column = made.channels.index("browInnerUp")

@@ -9,9 +9,10 @@ import os
 
 import numpy as np
 import pytest
-from performances import noise, trim_end
-from played_engine import seeds
+from performances import trim_end, write_wav
+from played_engine import PlayedClient, seeds
 from thunder.scene.animation import keying
+from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.session import session
@@ -19,7 +20,7 @@ from thunder.scene.media import assets, grid, studio
 from thunder.scene.review import checking, mending
 from thunder.scene.takes import captured, dialogue, generation, keep, mix, provenance, resync, take_list, turns, words
 from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
-from thunder.scene.takes.commit.committing import chosen
+from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.takes.direction import looking
 from thunder.scene.takes.sampling import Sampling
 from thunder.scene.takes.shape import applying
@@ -32,30 +33,33 @@ pytestmark = pytest.mark.one_blender
 
 
 @pytest.fixture
-def shot(needs_sound, stage, client, play, tmp_path):
+def shot(needs_sound, blender, tmp_path, monkeypatch):
     """A head with two lines of a second, two takes of each, the last one shown, and two undo steps: (bpy, client)."""
-    import bpy
-
-    play(client, knows_styles=False)
-    scene = stage[0]
+    client = PlayedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda *_: client)
+    monkeypatch.setattr(connection, "knows_styles", lambda: False)
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
     scene.render.fps = 25
     for number, name in enumerate(("one", "two")):
-        strip.add(scene, noise(tmp_path / f"{name}.wav", 1.0, seed=number), name, 1 + 40 * number)
+        path = write_wav(tmp_path / f"{name}.wav", 0.3 * np.random.default_rng(number).standard_normal(16000))
+        strip.add(scene, path, name, 1 + 40 * number)
     scene.thunder.commit.keys, scene.thunder.strip = "DENSE", "two"
-    progress.result(dialogue.generate(client, scene, dialogue.wanting(scene), 2, Sampling()))
+    progress.result(dialogue.generate(client, scene, dialogue.lines_to_generate(scene), 2, Sampling()))
     scene.thunder.active_take = 2
     keep.add_range(scene, 44, 52)
     scene.thunder_keep.count = 2
     scene.thunder_mix.mouth, scene.thunder_mix.eyes = (entry.action for entry in list(scene.thunder.takes)[2:])
-    trim_end(strip.named(scene, "one"), 5)
-    scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    trim_end(strip.by_name(scene, "one"), 5)
+    scene.camera = blender.data.objects.new("Camera", blender.data.cameras.new("Camera"))
     scene.collection.objects.link(scene.camera)
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    bpy.context.preferences.edit.use_global_undo = True
-    for step in (2, 3):
-        scene.frame_step = step
-        bpy.ops.ed.undo_push(message="the animator's own step")
-    yield bpy, client
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    blender.context.preferences.edit.use_global_undo = True
+    scene.frame_step = 2
+    blender.ops.ed.undo_push(message="before")
+    scene.frame_step = 3
+    blender.ops.ed.undo_push(message="the animator's own step")
+    yield blender, client
     jobs.end()
 
 
@@ -73,7 +77,7 @@ def generate_all(blender, client):
 
 def commit(blender, client):
     scene, rig, entry = shown(blender)
-    return committing.commit(rig, entry, entry.voice, chosen(scene, entry))
+    return committing.commit(rig, entry, entry.voice, choice_of(scene, entry))
 
 
 def close_lips(blender, client):
@@ -113,25 +117,25 @@ def playblast(blender, client):
 
 def generate(blender, client):
     scene, rig, entry = shown(blender)
-    voice = strip.meant(scene, strip.named(scene, "two"))
+    voice = strip.voice_of(scene, strip.by_name(scene, "two"))
     return generation.generate(client, voice, scene, rig, 2, 50, Sampling())
 
 
 def find_words(blender, client):
-    return words.find(client, strip.meant(blender.context.scene, strip.named(blender.context.scene, "two")), "a bump")
+    return words.find(client, strip.voice_of(blender.context.scene, strip.by_name(blender.context.scene, "two")), "a bump")
 
 
 def capture(blender, client):
     """The take that is shown, as a capture."""
     path = f"{client.folder}/capture.npz"
     np.savez(path, **motion_file.arrays(provenance.load(shown(blender)[2].action).motion, head.channel_names()))
-    return captured.enter(client, blender.context, path, 60.0, None)
+    return captured.list_capture(client, blender.context, path, 60.0, None)
 
 
 def generate_a_range(blender, client):
     scene, rig, _ = shown(blender)
-    turns.mark(scene, strip.named(scene, "two"), rig.mesh, 45, 55)
-    return generation.generate(client, strip.meant(scene, strip.named(scene, "two")), scene, rig, 2, 50, Sampling())
+    turns.mark(scene, strip.by_name(scene, "two"), rig.mesh, 45, 55)
+    return generation.generate(client, strip.voice_of(scene, strip.by_name(scene, "two")), scene, rig, 2, 50, Sampling())
 
 
 GO_ON = {
@@ -143,7 +147,7 @@ GO_ON = {
 ARE_CANCELLED = {
     "mix": lambda blender, client: jobs.stage(mix.mix(blender.context), "Mixing"),
     "commit": commit,
-    "commit all": lambda blender, client: commit_dialogue.commit_all(blender.context.scene, commit_dialogue.Done()),
+    "commit all": lambda blender, client: commit_dialogue.commit_all(blender.context.scene, commit_dialogue.CommitLog()),
     "re-sync": lambda blender, client: resync.resync(client, blender.context.scene),
     "close lips": close_lips,
     "check": check,

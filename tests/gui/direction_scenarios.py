@@ -97,7 +97,7 @@ def directs(hand):
     hand.seen["draft"] = jaw(shown(hand))
     yield from until(lambda: live.task.due is None)
     hand.seen["final"] = jaw(shown(hand))
-    hand.seen["edited"], hand.seen["sentence"], hand.seen["held"] = shown(hand).edited, live.sentence, steps
+    hand.seen["edited"], hand.seen["sentence"], hand.seen["held"] = provenance.is_edited(shown(hand)), live.sentence, steps
     yield 1.0
     hand.photograph("followed")
     hand.press("Z", ctrl=True)

@@ -115,7 +115,7 @@ def press_and_see(hand, key, value, too_late=lambda: False):
 
 def is_over():
     """Whether no long work runs, and no grid plays."""
-    return session.job is None and not grid.running()
+    return session.job is None and not grid.is_running()
 
 
 def start_and_wait(hand, start, progress):

@@ -86,7 +86,7 @@ def grid_and_back(hand):
         assert button(bpy.ops.thunder.play_grid) == ["RUNNING_MODAL"]
     yield from done(PATIENCE)
     yield 1.5
-    hand.seen["playing"] = grid.running()
+    hand.seen["playing"] = grid.is_running()
     pictures["grid"] = sidebar(hand, "grid")
     hand.press("ESC")
     yield 2.0

@@ -8,7 +8,7 @@ import bpy
 from played_microphone import engine_with
 from scenarios import only_open, PATIENCE, SAMPLE
 from shape_scenarios import button, done
-from thunder.scene.engine import connection, microphones
+from thunder.scene.engine import connection
 from thunder.scene.host import compat
 from thunder.scene.host.session import session
 from thunder.scene.voice import recording, strip
@@ -85,12 +85,12 @@ def records(hand):
     timeline.type = "SEQUENCE_EDITOR"  # whose header has the button, too
     with hand.context():
         bpy.ops.wm.call_panel(name="THUNDER_PT_record", keep_open=True)
-    yield from until(lambda: microphones.found.names)
+    yield from until(lambda: connection.microphones.names)
     yield 1.0
     hand.photograph("settings")
     hand.press("ESC")
     yield 0.5
-    hand.seen["microphones"] = list(microphones.found.names)
+    hand.seen["microphones"] = list(connection.microphones.names)
     scene.thunder.recording.countdown = 1
     yield from speaks(hand, 4.0, "speaking")
     released = time.perf_counter()

@@ -200,7 +200,7 @@ def moves_a_voice(hand, takes=list_takes):
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
     yield from takes(hand, count=3)
-    voice = strip.named(scene, "dialogue")
+    voice = strip.by_name(scene, "dialogue")
     for entry in scene.thunder.takes:
         fingerprint.remember(entry.action, fingerprint.of_voice(scene, strip.of_strip(scene, voice)))
     scene.thunder.active_take = 0
@@ -210,14 +210,14 @@ def moves_a_voice(hand, takes=list_takes):
         bpy.ops.ed.undo_push(message="The animator moves the strip")
     yield 2.0  # until the panels have slid to their places
     hand.photograph("moved")
-    hand.seen["before"] = [(changed.kind, entry.first) for entry, changed in fingerprint.stale(scene)]
+    hand.seen["before"] = [(changed.kind, entry.first) for entry, changed in fingerprint.stale_takes(scene)]
     with hand.context():
         bpy.ops.thunder.resync("INVOKE_DEFAULT", True)
     yield 0.5
     yield from work_off(60)
     scene = hand.window.scene
     hand.seen["after"] = [entry.first for entry in scene.thunder.takes]
-    hand.seen["stale"] = len(fingerprint.stale(scene))
+    hand.seen["stale"] = len(fingerprint.stale_takes(scene))
     yield 0.5
     hand.photograph("resynced")
     hand.press("Z", ctrl=True)

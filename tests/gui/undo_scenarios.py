@@ -42,7 +42,7 @@ def of_operator(name, **options):
 
 def resync(hand):
     """The voice was trimmed, or is longer again, and has a new part for the engine."""
-    speaking = strip.named(hand.window.scene, "dialogue")
+    speaking = strip.by_name(hand.window.scene, "dialogue")
     first, last = compat.strip_span(speaking)
     trim_end(speaking, 6 if last - first > 46 else 2)
     of_operator("resync")(hand)

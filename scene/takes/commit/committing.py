@@ -32,10 +32,10 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
     sampled = yield from stage(fitting.sample(before, plan), "Reading the take", 0.0, 0.2)
     message = "Finding poses" if plan.choice.keys == "POSES" else "Reducing keys"
     fitted = yield from stage(fitting.fit(before, plan, sampled), message, 0.2, 0.8)
-    drawn = yield from stage(drawing.draw(before, plan, sampled, fitted), "Drawing handles", 0.85, 0.9)
-    actions, earlier = yield from writing.write(rig, entry, before, plan, drawn)
+    new_curves = yield from stage(drawing.draw(before, plan, sampled, fitted), "Drawing handles", 0.85, 0.9)
+    actions, earlier = yield from writing.write(rig, entry, before, plan, new_curves)
     names, total = tuple(action.name for action in actions), reading.key_count(actions)
-    return drawing.report(before, plan, sampled, fitted, drawn, names, total, earlier)
+    return drawing.report(before, plan, sampled, fitted, new_curves, names, total, earlier)
 
 
 _LONGEST_BLEND = 0.5  # longest blend with the animator's animation before and after a take, seconds
@@ -50,7 +50,7 @@ REGION_SETTINGS = {
 }  # region → the setting that switches it on
 
 
-def chosen(scene, entry) -> Choice:
+def choice_of(scene, entry) -> Choice:
     """The choice that a scene's settings make for a take. Raises BadRequest."""
     wanted = scene.thunder.commit
     first, last = entry.first, entry.last
@@ -93,12 +93,12 @@ def is_committed(scene, mesh, entry) -> bool:
 
     A line whose take is shown is not: the animator has chosen what to commit. Into a new action every line has to go. Raises ThunderError.
     """
-    rig, choice = head.resolve(mesh), chosen(scene, entry)
+    rig, choice = head.resolve(mesh), choice_of(scene, entry)
     if entry.action == display.shown_action(rig) or choice.to == "NEW":
         return False
-    place = entry.voice, choice.first, choice.last
-    here = [line for line in _lines(rig, muted=False) if (line.name, line.first, line.last) == place]
-    return any(not line.regions or choice.regions <= line.regions for line in here)
+    frames = entry.voice, choice.first, choice.last
+    same_frames = [line for line in _lines(rig, muted=False) if (line.name, line.first, line.last) == frames]
+    return any(not line.regions or choice.regions <= line.regions for line in same_frames)
 
 
 def why_none(context) -> str:

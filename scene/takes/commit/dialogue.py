@@ -15,13 +15,13 @@ from ...heads import head
 from ...host.jobs import Step
 from .. import dialogue, take_list
 from . import committing, reading
-from .committing import chosen, is_committed
+from .committing import choice_of, is_committed
 
 _MOST_LINES, _LONGEST_LINE = 3, 24  # lines named in a message, and bytes of each name
 
 
 @dataclass
-class Done:
+class CommitLog:
     """Commits so far: the reports, their heads with each one's previous action, session ids of the new actions, a sentence for each line
     that was left out, and the lines that were already committed."""
 
@@ -77,10 +77,10 @@ def take_of(scene, line: dialogue.Line):
     None if it has none that fits the line as it is.
     """
     fitting = [entry for entry in dialogue.takes_of(scene, line.strip, line.speaker) if not entry.hidden]
-    shown = display.shown_action(head.resolve(line.speaker)) if fitting else None
+    action = display.shown_action(head.resolve(line.speaker)) if fitting else None
 
     def rank(entry):
-        return entry.action == shown, entry.star, not entry.folded, take_list.speaks(entry), entry.score
+        return entry.action == action, entry.star, not entry.folded, take_list.speaks(entry), entry.score
 
     return max(fitting, key=rank, default=None)
 
@@ -106,7 +106,7 @@ def why_none(scene) -> str:
     return "No line of the dialogue has takes: press Generate for All Dialogue Strips"
 
 
-def commit_all(scene, done: Done, again: bool = False) -> Generator[Step, None, None]:
+def commit_all(scene, done: CommitLog, again: bool = False) -> Generator[Step, None, None]:
     """Steps that commit a take for every line of a scene's dialogue as the Commit settings say.
 
     again: lines that are committed already too; otherwise they stay as they are, unless their head shows a take of them.
@@ -128,7 +128,7 @@ def commit_all(scene, done: Done, again: bool = False) -> Generator[Step, None, 
         try:
             rig = head.resolve(line.speaker)
             head.check_animatable(rig)
-            choice = chosen(scene, entry)
+            choice = choice_of(scene, entry)
             if rig.owner.name in done.heads and choice.to != "STRIP":
                 choice = replace(choice, to="OWN", backup=False)
             report = yield from mapped(

@@ -21,7 +21,7 @@ def cycles_of(curve) -> Cycles | None:
     )
 
 
-def unmodified(curve) -> Callable[[float], float] | None:
+def evaluate_unmodified(curve) -> Callable[[float], float] | None:
     """Evaluates a curve without its modifiers but with its cycles; None if no modifier has an effect."""
     if not any(_is_active(modifier) for modifier in curve.modifiers):
         return None

@@ -33,9 +33,9 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
     regions = yield from stage(posing.regions(rig.meter), "Reading the take", 0.0, 0.0)
     blocks = []
     for index, (target, action, state) in enumerate(zip(rig.targets, own, states)):
-        take = by_place(*display.part_of(actions, rig, index))
+        take = compat.by_place(compat.curves_of(*display.part_of(actions, rig, index)))
         curves = {}
-        for place, curve in by_place(action, state.get("slot", "")).items():
+        for place, curve in compat.by_place(compat.curves_of(action, state.get("slot", ""))).items():
             curves[place] = _curve(curve)
             yield Step(0.0, "Reading your animation", busy=True)
         blocks.append(
@@ -48,7 +48,7 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
             )
         )
     still = [_still(state) for state in states]
-    voice, changed = fingerprint.remembered(actions[0]), fingerprint.change(scene, entry)
+    voice, changed = fingerprint.state_of(actions[0]), fingerprint.change(scene, entry)
     return Before(
         Take(
             line,
@@ -74,13 +74,6 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
         scene.render.fps / scene.render.fps_base,
         frozenset({STRENGTH}),
     )
-
-
-def by_place(action, slot: str) -> dict[Place, bpy.types.FCurve]:
-    """The curves of an action's slot; empty without an action."""
-    if action is None:
-        return {}
-    return {(curve.data_path, curve.array_index): curve for curve in compat.curves_of(action, slot)}
 
 
 def nla_tracks(target) -> list[bpy.types.NlaTrack]:
@@ -115,7 +108,7 @@ def _curve(curve) -> Curve:
         partial(track_values.at, curve),
         not len(curve.modifiers) and curve.extrapolation == "CONSTANT",
         modifiers.cycles_of(curve),
-        modifiers.unmodified(curve),
+        modifiers.evaluate_unmodified(curve),
     )
 
 
@@ -141,7 +134,7 @@ def _strip(strip, take: dict) -> tuple[Strip, dict[Place, StripCurve]]:
         tuple(line.later(late) for line in lines.lines) if lines is not None and plays_alike else (),
         strip.name.startswith(STILL_POSE),
     )
-    curves = by_place(strip.action, compat.strip_slot(strip))
+    curves = compat.by_place(compat.curves_of(strip.action, compat.strip_slot(strip)))
     return there, {
         place: StripCurve(there, fcurves.read_part(curve, "co")[:, 0], curve.evaluate) for place, curve in curves.items() if place in take
     }

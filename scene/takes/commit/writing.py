@@ -22,7 +22,7 @@ from ...host.jobs import stage, Step
 from .. import provenance
 from ..shape import sliders
 from . import modifiers
-from .reading import by_place, nla_tracks, played_strips, STILL_POSE
+from .reading import nla_tracks, played_strips, STILL_POSE
 
 Curves = Sequence[Sequence[NewCurve]]  # of each target
 
@@ -117,8 +117,7 @@ class _Restore:
         for index, target in enumerate(self.rig.targets):  # restore_own does nothing if no take is shown
             compat.assign_action(target, *display.part_of(display.actions_of(self.entry), self.rig, index))
         display.restore_own(self.rig)
-        for action in self.made:
-            bpy.data.actions.remove(action)
+        bpy.data.batch_remove(self.made)
         display.show(self.rig, self.entry)
 
 
@@ -235,10 +234,7 @@ class _Writing:
             if action is not None:
                 # It plays as it did as the active action, everywhere if it moves beyond its keys: cycles, noise, or lines that run on.
                 goes_on = any(len(curve.modifiers) or curve.extrapolation != "CONSTANT" for curve in compat.all_curves(action))
-                held = state.get("action_extrapolation", "HOLD")
-                blending = state.get("action_blend_type", "REPLACE"), state.get("action_influence", 1.0)
-                playing = nla.Playing(state.get("slot", ""), held, *blending)
-                nla.push_down(target, action.name, action, playing, everywhere=held == "HOLD" and goes_on)
+                nla.push_down(target, action.name, action, state, goes_on and state.get("action_extrapolation", "HOLD") == "HOLD")
             compat.assign_action(target, None)
             if written[index]:
                 self._lay(target, actions[min(index, len(actions) - 1)], index, self.plan.choice.span)
@@ -252,7 +248,8 @@ class _Writing:
         """
         wanted: list[list[NewCurve]] = []
         for index, (target, curves) in enumerate(zip(self.rig.targets, written)):
-            moved = set(by_place(self.own[index], self.states[index].get("slot", ""))) | nla.moved_by_strips(target)
+            own = compat.curves_of(self.own[index], self.states[index].get("slot", ""))
+            moved = {*compat.by_place(own), *nla.moved_by_strips(target)}
             places = {(track.path, track.index): place for place, track in self.rig.tracks_of(target)}
             wanted.append([])
             for curve in curves:
@@ -287,8 +284,7 @@ class _Writing:
         track = animation.nla_tracks.new()
         track.name = self.plan.names.lines.name
         strip = track.strips.new(self.plan.names.lines.name, span.start, action)
-        if compat.HAS_SLOTS:
-            compat.set_strip_slot(strip, compat.slot_for(action, target, index))
+        compat.set_strip_slot(strip, compat.slot_for(action, target, index))
         strip.action_frame_start, strip.action_frame_end = span.start, span.end
         strip.frame_start_ui = span.start
         strip.extrapolation = "NOTHING"

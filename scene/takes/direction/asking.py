@@ -19,7 +19,7 @@ from . import sliders, word_marks
 MOOD_SECONDS = 0.4  # length of the blend from one mood to another at a mood key
 
 
-def directed(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) -> Sampling:
+def add_direction(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) -> Sampling:
     """The sampling of takes for the head that an object represents, with its direction.
 
     Weights without styles get no direction; a sampling that already has one is unchanged. An engine that follows only the mood, or
@@ -27,24 +27,24 @@ def directed(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) ->
     BadSound if it has none.
     """
     if not sampling.listening:
-        sampling = replace(sampling, turns=turns.spoken(bpy.data.scenes[voice.scene], voice, owner))
+        sampling = replace(sampling, turns=turns.spans_of(bpy.data.scenes[voice.scene], voice, owner))
     if sampling.asked is not None or not connection.knows_styles():
         return sampling
-    whole = replace(asked(owner, voice.clock, voice.last), marks=word_marks.of_line(bpy.context.scene, voice))
+    whole = replace(direction_over(owner, voice.clock, voice.last), marks=word_marks.of_line(bpy.context.scene, voice))
     followed = sampling.follows(whole)
     return sampling if followed is None else replace(sampling, asked=followed)
 
 
-def asked(owner: bpy.types.Object, clock: Clock, last: float | None) -> Asked:
+def direction_over(owner: bpy.types.Object, clock: Clock, last: float | None) -> Asked:
     """The direction of the head that an object represents, over a sound.
 
     last: the scene frame after the sound's end; None if unknown: then the frame after the last key.
     """
     direction = sliders.of(owner)
-    return Asked() if direction is None else _asked(direction, clock, last)
+    return Asked() if direction is None else _sample_direction(direction, clock, last)
 
 
-def _asked(direction: sliders.ThunderDirection, clock: Clock, last: float | None) -> Asked:
+def _sample_direction(direction: sliders.ThunderDirection, clock: Clock, last: float | None) -> Asked:
     """A direction over a sound, in one row if nothing of it changes."""
     curves = _curves(direction)
     now = sliders.value(direction)
@@ -58,15 +58,15 @@ def _asked(direction: sliders.ThunderDirection, clock: Clock, last: float | None
     result, heard = np.repeat(now.vector()[None], count, axis=0), np.full(count, now.share(AS_HEARD), np.float32)
     for column, axis in enumerate(AXES):
         if axis.name in values:
-            held = np.clip(values[axis.name], axis.least, axis.most)
-            result[:, column] = (np.log(held / axis.usual) if axis.factor else held - axis.usual) / axis.speakers
+            clipped = np.clip(values[axis.name], axis.least, axis.most)
+            result[:, column] = (np.log(clipped / axis.usual) if axis.factor else clipped - axis.usual) / axis.speakers
     if "mood" in values or "strength" in values:
         strengths = _strengths(direction, values, count)
         result[:, len(AXES) :], heard = strengths[:, :-1], strengths[:, -1].astype(np.float32)
-    return Asked(_once(result), direction.spread, as_heard=_once(heard))
+    return Asked(_first_if_alike(result), direction.spread, as_heard=_first_if_alike(heard))
 
 
-def _once(rows: np.ndarray) -> np.ndarray:
+def _first_if_alike(rows: np.ndarray) -> np.ndarray:
     """Rows [T, …], or the first of them where all are alike."""
     return rows[:1] if (rows == rows[0]).all() else rows
 

@@ -210,7 +210,7 @@ class Live(Part):
         """The direction the sliders request for the take. Its spread, what it is like, or that it is played exactly as directed, stay."""
         state, before = fingerprint.of_take(entry), self.sampling.asked
         last = state.last if state is not None and state.last else None
-        asked = asking.asked(rig.owner, provenance.clock_of(entry.action), last)
+        asked = asking.direction_over(rig.owner, provenance.clock_of(entry.action), last)
         if state is not None:
             asked = replace(asked, marks=word_marks.of_line(entry.id_data, fingerprint.voice_of(entry.id_data, state)))
         asked = self.sampling.follows(asked) or asked
@@ -220,7 +220,7 @@ class Live(Part):
 
     def _sample(self, scene, entry, asked: Asked, is_final: bool) -> Generator:
         """Steps that sample the take's seed again. Return a list of one Performance."""
-        client = connection.started()
+        client = connection.start_client()
         voice = fingerprint.voice_of(scene, fingerprint.of_take(entry))
         sampling = replace(self.sampling if is_final else self.sampling.at(DRAFT), asked=asked, sums=take_list.rig_of(scene, entry).sums)
         cached = voice_cache.of(scene, voice)
@@ -234,7 +234,7 @@ class Live(Part):
         path = voice.path or (cached.path if cached is not None else "")
         if not path:
             raise BadRequest(f"The shown take cannot follow: “{voice.name}” is retimed or has modifiers. Press Generate Takes instead")
-        return (yield from generation.performances(client, path, 1, seed, sampling))
+        return (yield from generation.sample_ranked(client, path, 1, seed, sampling))
 
     def _write(self, rig: head.Rig, entry, made: Performance, asked: Asked) -> None:
         """Key the take again. Raises BadRequest if the animator has edited it meanwhile."""
@@ -248,7 +248,7 @@ class Live(Part):
         if before is not None and before.provenance.get("weights") != made.provenance.get("weights"):
             raise BadRequest(f"“{entry.name}” was sampled with other weights, so it does not follow the sliders: press Generate Takes")
         if there.look is not None and made.look is None:
-            made = looking.aimed(made, there.look)
+            made = looking.aim_eyes(made, there.look)
         clock = provenance.clock_of(action)
         values = result(keying.values_of(rig, made, clock))
         keying.key_again(rig, display.actions_of(entry), track_values.curves(rig, entry), made, values)
@@ -280,12 +280,12 @@ def why_not(scene, entry) -> str:
         return f"{name} is {entry.kind.lower()}, so it does not follow the sliders: press Generate Takes for new ones"
     if is_shaped(entry.action) or provenance.is_edited(entry):
         return f"{name} was edited, so it does not follow the sliders: press Generate Takes for new ones"
-    made, state = provenance.load(entry.action), fingerprint.of_take(entry)
-    if made is None or state is None:
+    performance, state = provenance.load(entry.action), fingerprint.of_take(entry)
+    if performance is None or state is None:
         return f"{name} does not say how it was sampled, so it does not follow the sliders: press Generate Takes for new ones"
-    if made.motion.frames / made.motion.fps > LONGEST_SECONDS:
+    if performance.motion.frames / performance.motion.fps > LONGEST_SECONDS:
         return f"{name} is longer than {LONGEST_SECONDS:.0f} s, so it does not follow the sliders: press Generate Takes for new ones"
-    if (system := SYSTEMS.get(made.provenance.get("system", ""))) is not None and system.follows == NOTHING:
+    if (system := SYSTEMS.get(performance.provenance.get("system", ""))) is not None and system.follows == NOTHING:
         return f"{name} was made by {system.label}, which takes no direction: choose another engine and press Generate Takes"
     if fingerprint.change(scene, entry) is not None:
         return f"The voice of {name} has changed: re-sync it first, or press Generate Takes"
@@ -303,8 +303,8 @@ def _entry(scene, direction):
 
 def _find(uid: int):
     """(scene, entry) of the take of an action, (None, None) if it is gone."""
-    found = ((scene, take_list.by_uid(scene, uid)) for scene in bpy.data.scenes)
-    return next(((scene, entry) for scene, entry in found if entry is not None), (None, None))
+    takes = ((scene, take_list.by_uid(scene, uid)) for scene in bpy.data.scenes)
+    return next(((scene, entry) for scene, entry in takes if entry is not None), (None, None))
 
 
 def is_dragging_keys() -> bool:

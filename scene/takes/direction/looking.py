@@ -15,7 +15,7 @@ from ....thunder_core.progress import scaled
 from ....thunder_core.types import FPS
 from ...animation import display, keying
 from ...heads import head
-from ...host import compat
+from ...host import compat, playback
 from .. import provenance, take_list, thumbnails, track_values
 from ..shape.stored import is_shaped
 from . import sliders
@@ -23,17 +23,17 @@ from . import sliders
 _EYES = ("eye_left", "eye_right")
 
 
-def aimed(performance: keying.Performance, target: Look) -> keying.Performance:
+def aim_eyes(performance: keying.Performance, target: Look) -> keying.Performance:
     """The take with eyes that look at a target, and a head that follows it; what another take's did with that target is not asked for."""
-    performance = freed(performance)
+    performance = free_eyes(performance)
     motion = performance.motion
-    own, own_head = (np.zeros_like(motion.jaw) if part is None else part for part in (motion.eyes, motion.head))
-    look = replace(target, own=own, own_head=own_head)
-    turned = look.head()
-    return replace(performance, motion=replace(motion, eyes=look.turned(turned), head=turned), look=look)
+    head_turns, eye_turns = motion.turns
+    look = replace(target, own=eye_turns, own_head=head_turns)
+    aimed_head = look.head()
+    return replace(performance, motion=replace(motion, eyes=look.turned(aimed_head), head=aimed_head), look=look)
 
 
-def freed(performance: keying.Performance) -> keying.Performance:
+def free_eyes(performance: keying.Performance) -> keying.Performance:
     """A take whose eyes and head go their own way again."""
     look, motion = performance.look, performance.motion
     if look is None:
@@ -50,7 +50,7 @@ def target_of(scene, rig: head.Rig, clock: Clock, frames: int) -> Generator[floa
     direction = sliders.of(rig.owner)
     if direction is None or direction.look_at == "NONE":
         return None
-    wanted = _wanted(scene, rig, direction)
+    wanted = _target(scene, rig, direction)
     bones = rig.armature.data.bones
     joint, eyes = (_axes(Vector(place)) for place in (bones["neck"].head_local, _middle(rig.armature)))
     by_camera = direction.look_at == "CAMERA"
@@ -59,21 +59,17 @@ def target_of(scene, rig: head.Rig, clock: Clock, frames: int) -> Generator[floa
     if not (
         _moves(rig.armature)
         or _moves(wanted)
-        or _is_posed(_seen_head(wanted))
+        or _is_posed(_head_of(wanted))
         or (by_camera and any(marker.camera for marker in scene.timeline_markers))
     ):
-        points[:] = _seen(rig.armature, wanted, bpy.context.evaluated_depsgraph_get())
+        points[:] = _point_of(rig.armature, wanted, bpy.context.evaluated_depsgraph_get())
         return target
-    kept, fraction = scene.frame_current, scene.frame_subframe
-    try:
+    with playback.returning(scene):
         for row, frame in enumerate(clock.frame(np.arange(frames) / FPS)):
-            whole = int(np.floor(frame))
-            scene.frame_set(whole, subframe=float(frame - whole))
+            playback.go_to(scene, frame)
             wanted = (scene.camera or wanted) if by_camera else wanted
-            points[row] = _seen(rig.armature, wanted, bpy.context.evaluated_depsgraph_get())
+            points[row] = _point_of(rig.armature, wanted, bpy.context.evaluated_depsgraph_get())
             yield (row + 1) / frames
-    finally:
-        scene.frame_set(kept, subframe=fraction)
     return target
 
 
@@ -81,7 +77,7 @@ def check(scene, rig: head.Rig) -> None:
     """Raise BadRequest if a head's target cannot be used."""
     direction = sliders.of(rig.owner)
     if direction is not None and direction.look_at != "NONE":
-        _wanted(scene, rig, direction)
+        _target(scene, rig, direction)
 
 
 def why_not(rig: head.Rig) -> str:
@@ -108,12 +104,12 @@ def update(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[
         performance = None if provenance.is_edited(entry) or is_shaped(entry.action) else provenance.load(entry.action)
         if performance is None:
             continue
-        made = freed(performance)
+        made = free_eyes(performance)
         key = provenance.clock_of(entry.action), made.motion.frames
         if key not in targets:
             targets[key] = yield from scaled(target_of(scene, rig, *key), 0.9 * number / len(entries), 0.9)
         target = targets[key]
-        ready.append((entry.action.session_uid, key[0], made if target is None else aimed(made, target)))
+        ready.append((entry.action.session_uid, key[0], made if target is None else aim_eyes(made, target)))
     for number, (uid, clock, made) in enumerate(ready):
         entry = take_list.by_uid(scene, uid)
         if entry is None:  # deleted meanwhile
@@ -131,7 +127,7 @@ def entries_of(scene, mesh: bpy.types.Object, voice: str) -> list:
     return [entry for entry in scene.thunder.takes if entry.action is not None and (entry.head, entry.voice) == (mesh, voice)]
 
 
-def _wanted(scene, rig: head.Rig, direction) -> bpy.types.Object:
+def _target(scene, rig: head.Rig, direction) -> bpy.types.Object:
     """The object that a head looks at. Raises BadRequest."""
     if sentence := why_not(rig):
         raise BadRequest(sentence)
@@ -147,9 +143,9 @@ def _wanted(scene, rig: head.Rig, direction) -> bpy.types.Object:
     return wanted
 
 
-def _seen(armature, wanted, depsgraph) -> np.ndarray:
+def _point_of(armature, wanted, depsgraph) -> np.ndarray:
     """Position of an object in the axes of a head; of another bundled head, the middle between its eyes as it is posed."""
-    other = _seen_head(wanted)
+    other = _head_of(wanted)
     if other is None:
         point = wanted.evaluated_get(depsgraph).matrix_world.translation
     else:
@@ -158,7 +154,7 @@ def _seen(armature, wanted, depsgraph) -> np.ndarray:
     return _axes(armature.evaluated_get(depsgraph).matrix_world.inverted_safe() @ point)
 
 
-def _seen_head(wanted):
+def _head_of(wanted):
     """The armature of the bundled head that an object belongs to, None for any other object."""
     own = head.armature_of(wanted) if wanted.type == "MESH" else wanted
     return own if own is not None and own.type == "ARMATURE" and all(name in own.data.bones for name in _EYES) else None

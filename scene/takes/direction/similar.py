@@ -25,7 +25,7 @@ SPREAD = 0.2  # spread of new takes around the chosen one
 COUNT = 4
 
 
-class _Beside(generation.TakeCollector):
+class _BesideCollector(generation.TakeCollector):
     """Lists takes beside the one that they are like.
 
     asked: the direction that the original take's scores compare with; the new takes' words describe differences from it too.
@@ -64,7 +64,7 @@ def reading_in(about) -> np.ndarray | None:
     return reading if reading.shape == (len(DIRECTION_NAMES),) and np.isfinite(reading).all() else None
 
 
-def around(asked: np.ndarray, reading: np.ndarray) -> np.ndarray:
+def with_mean(asked: np.ndarray, reading: np.ndarray) -> np.ndarray:
     """A direction [1 or T, DIRECTION_NAMES] that changes over its line as requested, with the mean of how it was played."""
     mean = asked.mean(axis=0)
     style = asked[:, : len(AXES)] + (reading - mean)[: len(AXES)]
@@ -81,7 +81,7 @@ def like_of(asked: Asked, seed: int) -> tuple[tuple[int, float], ...]:
 
 def just_like(asked: Asked, reading: np.ndarray, seed: int) -> Asked:
     """The direction in which the take of a seed was played, with its stresses and gestures, for other readings of a part of it."""
-    vectors, like = around(asked.vectors, reading), like_of(asked, seed)
+    vectors, like = with_mean(asked.vectors, reading), like_of(asked, seed)
     return replace(asked, vectors=vectors, spread=0.0, as_asked=False, original=asked.requested, like=like)
 
 
@@ -98,14 +98,14 @@ def sample(client: Client, context, on_take: generation.OnTake | None = None) ->
     voice = take_list.check_voice(entry, strip.find(context))
     before = Sampling.of_take(provenance.about_of(entry.action), scene.thunder)
     reading = reading_of(entry.action)
-    vectors = reading[None] if before.asked is None else around(before.asked.vectors, reading)
-    asked = Asked(vectors, SPREAD, as_asked=False, marks=() if before.asked is None else before.asked.marks)
+    vectors = reading[None] if before.asked is None else with_mean(before.asked.vectors, reading)
+    request = Asked(vectors, SPREAD, as_asked=False, marks=() if before.asked is None else before.asked.marks)
     original = None
     if before.asked is not None:
         original = before.asked.requested
-        asked = replace(asked, original=original, like=like_of(before.asked, entry.seed), as_heard=before.asked.as_heard)
-    sampling = replace(before, asked=asked)
+        request = replace(request, original=original, like=like_of(before.asked, entry.seed), as_heard=before.asked.as_heard)
+    sampling = replace(before, asked=request)
     seed = next_seed(scene, entry.head, entry.voice)
-    with closing(_Beside(scene, rig, voice, on_take, original)) as collector:
+    with closing(_BesideCollector(scene, rig, voice, on_take, original)) as collector:
         collector.batch = entry.batch
-        return (yield from generation.collected(client, voice, collector, COUNT, seed, sampling))
+        return (yield from generation.collect_takes(client, voice, collector, COUNT, seed, sampling))

@@ -123,12 +123,10 @@ def ensure(owner: bpy.types.Object) -> ThunderDirection:
     return head_state.ensure(owner).direction
 
 
-class _Wanted(Part):
+class _MissingDirection(Part):
     """The head whose sliders a panel shows before anything is stored for it, because drawing must not change data."""
 
-    def __init__(self):
-        self.name = ""
-        self.task = idle.Task(self.step, any_time=True)
+    name = ""
 
     def step(self) -> None:
         owner = bpy.data.objects.get(self.name)
@@ -136,17 +134,15 @@ class _Wanted(Part):
             ensure(owner)
             jobs.redraw()
 
-    def close(self) -> None:
-        self.task.stop()
 
-
-_wanted = session.add(_Wanted())
+_wanted = session.add(_MissingDirection())
+_make_wanted = idle.Task(_wanted.step, any_time=True)
 
 
 def prepare(owner: bpy.types.Object) -> None:
     """Create a direction for the head that an object represents, shortly after."""
     _wanted.name = owner.name
-    _wanted.task.start(0.0)
+    _make_wanted.start(0.0)
 
 
 def value(direction: ThunderDirection) -> Direction:

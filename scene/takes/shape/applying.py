@@ -16,15 +16,15 @@ from ....thunder_core.face.lips import bundled_lips, TOUCH_MM
 from ....thunder_core.progress import scaled
 from ....thunder_core.types import Motion
 from ...animation import fcurves, keying
-from ...heads import head
+from ...heads import head, rna_paths
 from .. import provenance, take_list, track_values
 from . import strength
-from .stored import Base, cached_bases, is_shaped, STATE, Stored, stored, TakeCurves
+from .stored import Base, cached_bases, is_shaped, read_shape, STATE, StoredShape, TakeCurves
 
 _CHANGED = 1e-7  # least change of a value that is one
 
 
-def apply(rig: head.Rig, entry, under: Stored | None = None, settle: bool = False) -> Generator[float, None, None]:
+def apply(rig: head.Rig, entry, under: StoredShape | None = None, settle: bool = False) -> Generator[float, None, None]:
     """Write a take's keys with its shape. Nothing is written before the last step.
 
     A minute on a bundled head takes less than a tenth of a second. under: base and edits to use instead of the take's own.  settle: edits
@@ -40,23 +40,23 @@ def apply(rig: head.Rig, entry, under: Stored | None = None, settle: bool = Fals
     if neutral and not is_shaped(action):
         return
     take = TakeCurves.of(rig, entry)
-    under = under or stored(take)
+    under = under or read_shape(take)
     base = yield from scaled(_base(rig, entry, take.curves, under), 0.0, 0.6)
     whole = int(np.round(offset))
     over_time = strength.strength_at(rig, entry, under.frames + whole)
     shaped = shaping.shaped(base.motion, head.channel_names(), shape, over_time, base.gap)
     if offset != whole:
-        shaped = _later(shaped, base.gap[:, bundled_lips().middle], offset - whole)
+        shaped = _delay(shaped, base.gap[:, bundled_lips().middle], offset - whole)
     values = base.values
     if shaped is not base.motion:
-        driven = yield from scaled(track_values.driven(rig, shaped), 0.6, 0.9)
+        driven = yield from scaled(track_values.drive(rig, shaped), 0.6, 0.9)
         values = base.values + (driven - base.driven)
     _write(take, base, under, values, whole, neutral and (settle or not under.edits))
     entry.curve = take_list.bars(bundled_lips().opening(shaped, head.channel_names()))
     yield 1.0
 
 
-def _write(take: TakeCurves, base: Base, under: Stored, values: np.ndarray, shift: int, done: bool) -> None:
+def _write(take: TakeCurves, base: Base, under: StoredShape, values: np.ndarray, shift: int, done: bool) -> None:
     """Write the curves of a take and the data for undoing its shape; done: there is no shape left to undo."""
     entry, edits = take.entry, under.edits
     action = entry.action
@@ -68,7 +68,7 @@ def _write(take: TakeCurves, base: Base, under: Stored, values: np.ndarray, shif
         if place in edits:
             keys = layered.absolute(edits[place], base.frames, written[:, place], shift)
         elif keys is not None:
-            keys = track_values.shifted(keys, base.frames, base.values[:, place], values[:, place] - base.values[:, place])
+            keys = track_values.shift_values(keys, base.frames, base.values[:, place], values[:, place] - base.values[:, place])
             if shift:
                 keys = keyframes.shifted(keys, shift)
         wanted.append(keys)
@@ -100,22 +100,21 @@ def _write(take: TakeCurves, base: Base, under: Stored, values: np.ndarray, shif
             for curve, keys in zip(take.curves, wanted)
         ]
         state["written"], state["prints"] = np.ascontiguousarray(written).ravel(), layered.prints_of(present_keys)
-    for target in take.rig.targets:
-        target.update_tag()
+    rna_paths.tag(take.rig.targets)
 
 
-def _later(motion: Motion, gap: np.ndarray, by: float) -> Motion:
+def _delay(motion: Motion, gap: np.ndarray, by: float) -> Motion:
     """A motion a fraction of a frame later, still on whole frames; the frame next to a closed one [S, mm] is as closed."""
     plain = np.clip(np.arange(motion.frames) - by, 0.0, motion.frames - 1.0)
     nearest = np.round(plain).astype(int)
-    held = np.where(gap[nearest] <= TOUCH_MM, nearest, plain)
+    with_closures = np.where(gap[nearest] <= TOUCH_MM, nearest, plain)
     lips = in_group(head.channel_names(), SPEECH)
 
     def at(values, position):
         return None if values is None else timing.monotone_cubic(np.asarray(values, np.float64), position)
 
-    expression = np.where(lips, at(motion.expression, held), at(motion.expression, plain))
-    return Motion(expression, at(motion.jaw, held), at(motion.head, plain), at(motion.eyes, plain), motion.fps)
+    expression = np.where(lips, at(motion.expression, with_closures), at(motion.expression, plain))
+    return Motion(expression, at(motion.jaw, with_closures), at(motion.head, plain), at(motion.eyes, plain), motion.fps)
 
 
 def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, slice]]) -> Generator[float, None, None]:
@@ -124,16 +123,16 @@ def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, 
     Rows outside keep their keys bit for bit. It sees the take with its edits; where a track changes, they become part of the performance.
     """
     take = TakeCurves.of(rig, entry)
-    under = stored(take)
+    under = read_shape(take)
     keys, edits, frames = under.keys, under.edits, under.frames
     base = yield from scaled(_base(rig, entry, take.curves, under), 0.0, 0.6)
     values, motion, driven = base.values, base.motion, base.driven
     if edits:  # lips are changed as they are seen
         values = _with_edits(base, edits)
-        motion = yield from scaled(track_values.motion(rig, values, track_values.fps_of(entry)), 0.6, 0.6)
-        driven = yield from scaled(track_values.driven(rig, motion), 0.6, 0.6)
+        motion = yield from scaled(track_values.motion(rig, values, provenance.clock_of_take(entry).fps), 0.6, 0.6)
+        driven = yield from scaled(track_values.drive(rig, motion), 0.6, 0.6)
     altered, rows = alter(motion, float(frames[0]) + entry.action.thunder_shape.offset)
-    part = yield from scaled(track_values.driven(rig, altered.part(rows)), 0.6, 0.6)
+    part = yield from scaled(track_values.drive(rig, altered.part(rows)), 0.6, 0.6)
     by = part - driven[rows]
     inside = frames[rows]
     changed = list(keys)
@@ -154,8 +153,7 @@ def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, 
         for curve, keys_now, keys_then in zip(take.curves, take.now, changed):
             if curve is not None and keys_then is not keys_now:
                 track_values.write(curve, keys_then, keys_now)
-        for target in rig.targets:
-            target.update_tag()
+        rna_paths.tag(rig.targets)
         entry.curve = take_list.bars(bundled_lips().opening(altered, head.channel_names()))
         yield 1.0
         return
@@ -175,15 +173,15 @@ def _with_edits(base: Base, edits: dict[int, dict]) -> np.ndarray:
     return values
 
 
-def _base(rig: head.Rig, entry, curves: list, under: Stored) -> Generator[float, None, Base]:
+def _base(rig: head.Rig, entry, curves: list, under: StoredShape) -> Generator[float, None, Base]:
     """Read the base into arrays, cached in the session while it is unchanged. Returns it."""
     if under.mark in cached_bases.known:
         return cached_bases.known[under.mark]
     values = _base_values(rig, under.keys, curves, under.frames)
-    motion, drives = _as_sampled(rig, entry, under.frames), values
+    motion, drives = _sampled_motion(rig, entry, under.frames), values
     if motion is None:
-        motion = yield from scaled(track_values.motion(rig, values, track_values.fps_of(entry)), 0.0, 0.5)
-        drives = yield from scaled(track_values.driven(rig, motion), 0.5, 1.0)
+        motion = yield from scaled(track_values.motion(rig, values, provenance.clock_of_take(entry).fps), 0.0, 0.5)
+        drives = yield from scaled(track_values.drive(rig, motion), 0.5, 1.0)
     lips = bundled_lips()
     base = Base(under.frames, under.keys, values, motion, drives, lips.gap(motion, head.channel_names()))
     cached_bases.known[under.mark] = base
@@ -193,17 +191,17 @@ def _base(rig: head.Rig, entry, curves: list, under: Stored) -> Generator[float,
 def _base_values(rig: head.Rig, keys: list, curves: list, frames: np.ndarray) -> np.ndarray:
     """The values of base keys at their frames; those on every frame are read directly, others evaluated by a curve that has them now."""
     result = np.empty((len(frames), len(keys)))
-    for place, (track, each) in enumerate(zip(rig.driver.tracks, keys)):
+    for index, (track, each) in enumerate(zip(rig.driver.tracks, keys)):
         if each is None or not len(each["co"]):
-            result[:, place] = track.rest
+            result[:, index] = track.rest
         elif track_values.is_on(each, frames):
-            result[:, place] = each["co"][:, 1]
+            result[:, index] = each["co"][:, 1]
         else:
-            result[:, place] = _evaluated(each, curves[place], frames)
+            result[:, index] = _evaluate(each, curves[index], frames)
     return result
 
 
-def _evaluated(keys: dict, curve, frames: np.ndarray) -> np.ndarray:
+def _evaluate(keys: dict, curve, frames: np.ndarray) -> np.ndarray:
     """Values of keys at frames [T], by a curve that has them now or gets them for a moment."""
     if curve is None or np.ptp(keys["co"][:, 1]) == 0:
         return np.interp(frames, keys["co"][:, 0], keys["co"][:, 1])
@@ -217,7 +215,7 @@ def _evaluated(keys: dict, curve, frames: np.ndarray) -> np.ndarray:
     return values
 
 
-def _as_sampled(rig: head.Rig, entry, frames: np.ndarray) -> Motion | None:
+def _sampled_motion(rig: head.Rig, entry, frames: np.ndarray) -> Motion | None:
     """The motion that a base was keyed from, if its values are slow to read and were not edited; else None."""
     action = entry.action
     plain = not provenance.is_edited(entry) if STATE not in action else bool(action[STATE].get("plain", False))

@@ -6,12 +6,11 @@ from dataclasses import fields
 import bpy
 from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 
-from ....thunder_core.errors import ThunderError
 from ....thunder_core.face import shaping
 from ....thunder_core.face.shaping import Shape
 from ....thunder_core.progress import result
 from ...host import handlers, jobs
-from ...host.own_changes import OwnChanges
+from ...host.session import OwnChanges
 from .. import take_list
 from . import strength
 from .applying import apply
@@ -22,14 +21,8 @@ _own_changes = OwnChanges()
 
 def _moved(self, context) -> None:
     """A slider was moved."""
-    if _own_changes.active:
-        return
-    try:
-        follow(entry_of(self.id_data))
-    except ThunderError as error:
-        if bpy.app.background:
-            raise
-        jobs.complain(str(error))
+    if not _own_changes.active:
+        jobs.pop_up_errors(lambda: follow(entry_of(self.id_data)))
 
 
 def follow(entry, settle: bool = False) -> None:

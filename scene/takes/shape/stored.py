@@ -60,7 +60,7 @@ cached_bases = session.add(Memory(Recent(4)))  # bases that were read into array
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredShape:
     """A take without its shape.
 
     keys: of each track, None if it has no curve.  edits: by track, as distances (thunder_core/animation/layered.py).
@@ -87,7 +87,7 @@ def entry_of(action):
     raise BadRequest(f"“{action.name}” is not in a list of takes: show a listed take to shape it")
 
 
-def stored(take: TakeCurves) -> Stored:
+def read_shape(take: TakeCurves) -> StoredShape:
     """Stored data of a take and its shape.
 
     Keys changed since they were written become edits: their difference from the written values. Raises BadRequest.
@@ -97,14 +97,14 @@ def stored(take: TakeCurves) -> Stored:
     state = action.get(STATE)
     if state is None:
         keys = [None if curve is None else fcurves.read(curve) for curve in curves]
-        return Stored(keys, {}, track_values.frames_of(entry), (action.session_uid, layered.mark_of(now), entry.first, entry.last))
+        return StoredShape(keys, {}, track_values.frames_of(entry), (action.session_uid, layered.mark_of(now), entry.first, entry.last))
     try:
         return _read(take, state)
     except records.UNREADABLE as error:
         raise BadRequest(f"The record of the shape of “{entry.name}” is damaged: commit the take as it is, or sample it again") from error
 
 
-def _read(take: TakeCurves, state) -> Stored:
+def _read(take: TakeCurves, state) -> StoredShape:
     """The same from the record of a shape. Raises BadRequest, or one of records.UNREADABLE."""
     entry, curves, now = take.entry, take.curves, take.now
     action = entry.action
@@ -116,8 +116,8 @@ def _read(take: TakeCurves, state) -> Stored:
     times = first + np.arange(count)
     mark = (action.session_uid, int(state["mark"]), first, first + count)
     base_keys = cached_bases.known[mark].keys if mark in cached_bases.known else layered.unpack(state["base"])
-    places = json.loads(state["edited"])
-    edits = dict(zip(places, layered.unpack(state["edits"]))) if places else {}
+    edited_tracks = json.loads(state["edited"])
+    edits = dict(zip(edited_tracks, layered.unpack(state["edits"]))) if edited_tracks else {}
     if len(base_keys) != len(now) or not all(isinstance(place, int) and 0 <= place < len(now) for place in edits):
         raise ValueError("it is of other tracks")
     changed = np.flatnonzero(layered.prints_of(now) != np.array(state["prints"], np.int32))
@@ -128,7 +128,7 @@ def _read(take: TakeCurves, state) -> Stored:
             edits[int(place)] = {part: np.zeros((0, length), np.float64) for part, (_, length) in keyframes.PARTS.items()}
         else:
             edits[int(place)] = layered.relative(fcurves.read(curves[place]), times, written[:, place], shift)
-    return Stored(base_keys, edits, times, mark)
+    return StoredShape(base_keys, edits, times, mark)
 
 
 def shift(action, frames: float) -> None:

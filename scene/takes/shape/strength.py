@@ -24,17 +24,8 @@ _left_behind = session.add(Memory())  # actions that undo has put behind their s
 
 def strength_curve(rig: head.Rig, entry):
     """The curve of a take's emotion over time, None if it has none."""
-    action, slot = display.part_of(display.actions_of(entry), rig, 0)
-    if action is None:
-        return None
-    return next(
-        (
-            curve
-            for curve in compat.curves_of(action, slot)
-            if curve.data_path == STRENGTH and not curve.mute and len(curve.keyframe_points)
-        ),
-        None,
-    )
+    curves = compat.curves_of(*display.part_of(display.actions_of(entry), rig, 0))
+    return next((each for each in curves if each.data_path == STRENGTH and not each.mute and len(each.keyframe_points)), None)
 
 
 def animate_strength(rig: head.Rig, entry) -> None:
@@ -81,11 +72,11 @@ def is_behind(rig: head.Rig, entry) -> bool:
     return known != strength_print(rig, entry)
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     """Placeholder until operators/shape_take.py sets the step. (A timer's changes are no undo step, an operator's are.)"""
 
 
-update = idle.Task(_nothing, any_time=True)  # writes the shown take shortly afterwards, when nothing else is being dragged
+update = idle.Task(_do_nothing, any_time=True)  # writes the shown take shortly afterwards, when nothing else is being dragged
 
 
 @bpy.app.handlers.persistent
