@@ -11,7 +11,8 @@ from scipy.interpolate import CubicSpline
 AROUND = 36
 _FRONT = (0.0, 0.15, 0.28, 0.39, 0.49, 0.58, 0.66, 0.73, 0.79, 0.85, 0.90, 0.95, 0.985, 1.0)  # shares of the outline
 _BACK = ((0.985, -2.0), (0.93, -3.6), (0.82, -5.0), (0.62, -9.0), (0.5, -20.0))  # share, height: the ear's back
-_CENTRE = np.array([75.6, -23.0, -12.0])  # centre of the left ear's base
+_CENTRE = np.array([75.0, -21.0, -12.0])  # centre of the left ear's base
+_TILT = 0.09  # how far its top leans out
 _POLE = np.array([-2.0, -3.0])  # centre of the rings in the ear's plane
 
 # The ear's plane: first number backwards, second up, millimetres.
@@ -57,22 +58,22 @@ def _hill(at, centre, widths):
 
 def _relief(at):
     """Height [n] over the ear's plane."""
-    h = 4.6 * _ridge(at, _HELIX, 2.6, (0.10, 0.16)) + 4.0 * _ridge(at, _ANTIHELIX, 3.6, (0.05, 0.3))
+    h = 5.6 * _ridge(at, _HELIX, 2.4, (0.10, 0.16)) + 4.8 * _ridge(at, _ANTIHELIX, 3.3, (0.05, 0.3))
     h += 2.6 * _ridge(at, _CRUS, 2.6, (0.0, 0.3))
-    h -= 6.5 * np.exp(-((((at[:, 0] + 2.5) / 7.5) ** 2 + ((at[:, 1] + 5) / 9.5) ** 2) ** 1.5))
+    h -= 8.5 * np.exp(-((((at[:, 0] + 2.5) / 7.5) ** 2 + ((at[:, 1] + 5) / 9.5) ** 2) ** 1.5))
     h -= 2.0 * _hill(at, (-3, 8), (6, 5))
-    h += 6.0 * _hill(at, (-8.8, -6), (2.8, 4.2)) + 3.6 * _hill(at, (-1.5, -17), (4.2, 3.0))
+    h += 7.5 * _hill(at, (-8.6, -6), (2.6, 4.2)) + 4.6 * _hill(at, (-1.0, -16.5), (3.8, 2.8))
     h += 2.2 * _hill(at, (-4, -25), (6, 5))
     return h - 8.0 * np.clip((-8.5 - at[:, 0]) / 5.0, 0, 1) ** 1.5  # the front edge sinks into the cheek
 
 
 def _point(at, height):
     """Points [n, 3] in the head's axes of places [n, 2] in the left ear's plane."""
-    lean, flare = np.radians(13.0), np.radians(21.0)
+    lean, flare = np.radians(16.0), np.radians(18.0)
     back, up = at.T
     back, up = back * np.cos(lean) + up * np.sin(lean), up * np.cos(lean) - back * np.sin(lean)
     # the plane swings out behind its front edge
-    out = (back + 13.0) * np.sin(flare) + height * np.cos(flare)
+    out = (back + 13.0) * np.sin(flare) + height * np.cos(flare) + _TILT * up
     depth = -(back * np.cos(flare)) + height * np.sin(flare) * 0.6
     return _CENTRE + np.stack([out - 2.5, up, depth], -1)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .mesh import smooth_step
+from .mesh import bump, smooth_step
 from .muzzle import ground
 
 EYE = np.array([31.5, 0.0, 61.0])  # centre of the left eyeball
@@ -28,13 +28,12 @@ def smooth_max(a, b, k):
     return -smooth_min(-a, -b, k)
 
 
-def ellipsoid(p, centre, radii):
-    """Approximate signed distance to an axis-aligned ellipsoid; p [n, 3]."""
-    q = (p - np.asarray(centre, float)) / np.asarray(radii, float)
-    k0 = np.sqrt((q * q).sum(1)) + 1e-9
-    g = q / np.asarray(radii, float)
-    k1 = np.sqrt((g * g).sum(1)) + 1e-9
-    return k0 * (k0 - 1.0) / k1
+def ellipsoid(p, centre, radii, power=2.0):
+    """Approximate signed distance to an axis-aligned ellipsoid, more of a box for a power above 2; p [n, 3]."""
+    q = np.abs((p - np.asarray(centre, float)) / np.asarray(radii, float)) + 1e-9
+    k = (q**power).sum(1) ** (1 / power)
+    slope = (q / k[:, None]) ** (power - 1) / np.asarray(radii, float)
+    return (k - 1.0) / np.sqrt((slope * slope).sum(1))
 
 
 def capsule(p, a, b, ra, rb, squash=(1.0, 1.0, 1.0)):
@@ -51,33 +50,59 @@ def distance(p, nose=True):
     """Signed distance [n] of points [n, 3] to the skin, negative inside; symmetric in x."""
     p = p.copy()
     p[:, 0] = np.sqrt(p[:, 0] ** 2 + 1e-6)
-    d = ellipsoid(p, (0, 34, -14), (77, 73.5, 91))
-    d = smooth_min(d, ellipsoid(p, (0, 27, 26), (63, 54, 58)), 30)
-    d = smooth_min(d, ellipsoid(p, (0, -10, -40), (63, 52, 61)), 24)  # back of the head
-    d = smooth_min(d, ellipsoid(p, (0, -32, 10), (70, 56, 52)), 26)  # side of the face
-    d = smooth_min(d, ellipsoid(p, (0, -34, 36), (57, 60, 48)), 26)
-    d = smooth_min(d, ellipsoid(p, (38, -26, 49), (26, 16, 21)), 30)  # cheekbone
-    d = smooth_min(d, ellipsoid(p, (34, -42, 57), (20, 25, 18)), 26)  # cheek beside the nose
-    d = smooth_min(d, ellipsoid(p, (0, -74, 26), (52, 34, 48)), 30)  # jaw
-    d = smooth_min(d, capsule(p, (36, -71, 6), (20, -98, 55), 12, 13), 30)  # jaw line
-    d = smooth_min(d, ellipsoid(p, (0, -104, 66), (20, 13, 18)), 24)  # chin
-    d = smooth_min(d, capsule(p, (0, -50, -25), (0, -240, -48), 47, 53, (1.0, 1.0, 1.12)), 34)  # neck
-    d = smooth_min(d, capsule(p, (57, -40, -24), (9, -204, 22), 9.5, 6), 13)  # the muscle from behind the ear to the breastbone
+    d = ellipsoid(p, (0, 33, -16), (77, 73.5, 90), 2.12)
+    d = smooth_min(d, ellipsoid(p, (0, 30, 26), (60, 54, 59), 2.1), 30)  # forehead
+    d = smooth_min(d, ellipsoid(p, (0, -8, -40), (62, 51, 60)), 24)  # back of the head
+    d = smooth_min(d, ellipsoid(p, (0, -28, 6), (66, 54, 48)), 24)  # side of the face
+    d = smooth_min(d, ellipsoid(p, (0, -34, 38), (53, 58, 46)), 24)
+    d = smooth_min(d, ellipsoid(p, (40, -25, 46), (24, 15, 22)), 26)  # cheekbone
+    d = smooth_min(d, ellipsoid(p, (33, -42, 57), (19, 24, 17)), 26)  # cheek beside the nose
+    d = smooth_min(d, ellipsoid(p, (0, -76, 26), (44, 34, 46)), 26)  # jaw
+    d = smooth_min(d, capsule(p, (52, -24, -2), (38, -74, 0), 9, 9), 30)  # its branch, up to the ear
+    d = smooth_min(d, capsule(p, (37, -76, 0), (17, -104, 60), 10, 12), 28)  # its edge
+    d = smooth_min(d, ellipsoid(p, (0, -106, 64), (19, 13, 19)), 22)  # chin
+    d = smooth_min(d, capsule(p, (0, -50, -24), (0, -240, -46), 47, 53, (1.0, 1.0, 1.12)), 30)  # neck
+    d = smooth_min(d, capsule(p, (53, -44, -26), (9, -204, 23), 8.5, 6), 16)  # the muscle from behind the ear to the breastbone
     d = smooth_min(d, ellipsoid(p, (0, -254, -36), (122, 64, 68)), 44)  # chest
     d = smooth_min(d, capsule(p, (26, -182, -60), (138, -236, -52), 22, 34), 44)  # shoulders
     d = smooth_min(d, capsule(p, (13, -199, 26), (104, -195, -10), 2.5, 4), 18)  # collar bones
-    d = smooth_min(d, capsule(p, (8, 18, 80), (45, 17, 60), 6.2, 6.5), 22)  # brow ridge
+    d = smooth_min(d, capsule(p, (8, 17, 80), (45, 16, 60), 6.2, 6.5), 20)  # brow ridge
     d = smooth_min(d, ellipsoid(p, (0, -68, 62), (34, 27, 29)), 18)  # dental arch
-    socket = ellipsoid(p, (31.5, 5, 88), (21, 13, 17))
+    socket = ellipsoid(p, (31.5, 4, 88), (22, 14, 17))
     d = smooth_max(d, -socket, 18)
     if nose:
-        d = smooth_min(d, capsule(p, (0, 8, 80), (0, -36, 100), 5.6, 9.0), 14)  # bridge; the rest is in nose.py
+        d = smooth_min(d, capsule(p, (0, 8, 80), (0, -36, 99), 4.2, 8.0), 11)  # bridge; the rest is in nose.py
     drawn = _muzzle_share(p)
     near = drawn > 0
     if near.any():
         d[near] += drawn[near] * (0.85 * (p[near, 2] - ground(p[near, 0], p[near, 1])) - d[near])
     groove, cheek = fold(p)
-    return d + 0.8 * groove - 0.7 * cheek
+    return d + 0.8 * groove - 0.7 * cheek - _relief(p)
+
+
+# What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near the middle, lie outside of all.
+_RELIEF = (
+    ((66, 20, 40), (24, 34, 36), -3.5),  # temple
+    ((0, 17, 90), (26, 12, 24), 1.2),  # between the brows
+    ((15, 6, 78), (10, 13, 18), 1.6),  # inner corner of the eye
+    ((30, -20, 78), (32, 22, 30), -3.6),  # under the eye
+    ((23, -37, 84), (15, 15, 26), 2.5),  # beside the nose
+    ((34, 11, 72), (18, 9, 22), 2.0),  # over its lid
+    ((62, -20, 28), (22, 14, 44), 1.0),  # cheekbone's arch
+    ((58, -50, 20), (30, 42, 46), 4.0),  # chewing muscle
+    ((32, -118, 34), (30, 20, 52), -2.0),  # beneath the jaw
+    ((0, -107, 92), (24, 16, 34), 4.0),  # chin
+    ((14, -113, 82), (14, 13, 28), 2.5),
+    ((0, 14, -104), (60, 50, 44), 1.5),  # back of the skull
+    ((0, -52, -88), (50, 40, 44), -2.0),  # nape
+    ((0, -128, 28), (36, 22, 34), 4.0),  # floor of the mouth
+    ((0, -148, 26), (16, 20, 24), 2.5),  # larynx
+)
+
+
+def _relief(p):
+    """Height [n] of the reliefs at points p of the left side."""
+    return sum(height * bump(p, centre, radii) for centre, radii, height in _RELIEF)
 
 
 _FOLD = np.array(((18.6, -43.0), (26.0, -51.0), (33.0, -60.0), (38.5, -70.0), (41.0, -82.0)))

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from .form import distance, gradient
-from .mesh import smooth_step
+from .mesh import bump, smooth_step
 
 # Depth z → height y of the hairline: forehead, temple, sideburn, over the ear, behind it, nape.
 _LINE_Z = (-110, -88, -66, -46, -38, -30, -16, -8, -2, 6, 14, 28, 44, 60, 74, 90)
 _LINE_Y = (-76, -72, -58, -30, -4, 14, 17, 4, -12, -10, 16, 34, 45, 56, 62, 66)
 _BELOW = 13.0  # mm that the shell continues below the hairline, inside the head
 _SUNK = 1.6  # mm below the skin there
-_KNOT = np.array([0.0, 30.0, -112.0])  # point where tied hair meets
 _WHORL = np.array([10.0, 96.0, -62.0])  # point from which short hair falls
+_OVER_EARS = 12.5  # mm that long hair stands off there
+_FREE_Y, _FREE_Z = (-120.0, -40.0, 10.0, 34.0, 56.0), (34.0, 40.0, 42.0, 48.0, 90.0)  # height → how far forward long hair comes
 _GOLDEN = (np.sqrt(5) - 1) / 2
 
 
@@ -30,8 +31,8 @@ class Cut:
 
     locks: number, and rows of vertices across one before its tip · length on top, over the forehead and at the rest of the
     hairline, mm · lift: steepness of the locks on the skin, 0 … 1 · width of a lock, mm ·
-    height of the shell under them, mm · crown: whether hair covers it · tied: whether it is drawn back to a knot · curl: rotation of the
-    locks out of their fall, radians.
+    height of the shell under them, mm · crown: whether hair covers it · curl: rotation of the locks out of their fall, radians ·
+    parting: how far left of the middle it is, mm, None without one · ends: height at which long hair ends, mm, 0 for short hair.
     """
 
     locks: int
@@ -41,8 +42,9 @@ class Cut:
     width: float
     height: float
     crown: bool = True
-    tied: bool = False
     curl: float = 0.35
+    parting: float | None = None
+    ends: float = 0.0
 
 
 def over_line(p: np.ndarray) -> np.ndarray:
@@ -66,35 +68,10 @@ def sculpt_hair(cut: Cut, clay, points: np.ndarray) -> tuple[np.ndarray, np.ndar
     """
     shell, shell_polygons = _shell(cut, clay, points)
     parts = [(shell, shell_polygons, np.zeros(len(shell_polygons), np.int32), np.full((len(shell), 3), 0.8)), _locks(cut, clay, points)]
-    if cut.tied:
-        parts.append(_knot())
     starts = np.cumsum([0] + [len(part[0]) for part in parts])
     polygons = [np.where(part[1] < 0, -1, part[1] + start) for part, start in zip(parts, starts)]
     vertices, _, shades, tints = (np.concatenate([part[i] for part in parts]) for i in range(4))
     return vertices, np.concatenate(polygons).astype(np.int32), shades, tints
-
-
-def _knot():
-    """A knot of hair: a ball that is wound around its middle, (vertices, polygons, shades, tints)."""
-    around, rings = 40, 16
-    polar = np.pi * (np.arange(rings) + 0.5) / rings
-    angle = 2 * np.pi * np.arange(around) / around
-    a, b = np.meshgrid(polar, angle, indexing="ij")
-    strand = 1 + 0.05 * np.cos(5 * (b + 1.6 * a)) + 0.025 * np.cos(13 * (b + 1.6 * a))
-    radius = np.array([21.0, 21.0, 17.0]) * strand[..., None]
-    axis = np.array([0.0, 0.34, -0.94])
-    up = np.array([0.0, 0.94, 0.34])
-    ball = np.cos(a)[..., None] * axis * radius[..., 2:] + np.sin(a)[..., None] * (
-        np.cos(b)[..., None] * np.array([1.0, 0, 0]) * radius[..., :1] + np.sin(b)[..., None] * up * radius[..., 1:2]
-    )
-    grid = np.arange(around * rings).reshape(rings, around)
-    following = np.roll(grid, -1, 1)
-    quads = np.stack([grid[:-1], grid[1:], following[1:], following[:-1]], -1).reshape(-1, 4)
-    ends = [[grid[0, 0], grid[0, i], grid[0, i + 1], -1] for i in range(1, around - 1)]
-    ends += [[grid[-1, 0], grid[-1, i + 1], grid[-1, i], -1] for i in range(1, around - 1)]
-    tints = (0.75 + 0.35 * (strand > 1.0))[..., None] * np.ones(3)
-    polygons = np.concatenate([quads, ends])
-    return _KNOT + [0, 5, -8] + ball.reshape(-1, 3), polygons, np.zeros(len(polygons), np.int32), tints.reshape(-1, 3)
 
 
 def _normals(p):
@@ -132,23 +109,27 @@ def _locks(cut, clay, points):
     front = smooth_step(50.0, 76.0, roots[:, 2]) * smooth_step(54.0, 30.0, np.abs(roots[:, 0]))
     edge = cut.length[2] + (cut.length[1] - cut.length[2]) * front
     length = (edge + (cut.length[0] - edge) * top) * (0.75 + 0.5 * noise[:, 0])
+    if cut.ends:
+        over_top = np.maximum(70.0 - np.abs(roots[:, 0]), 0.0) * smooth_step(40.0, 90.0, roots[:, 1])
+        length = (roots[:, 1] - cut.ends + 0.5 * over_top) * (0.95 + 0.08 * noise[:, 0])
     fall = _fall(cut, roots, normal)
     side = np.cross(normal, fall)
     turn = cut.curl * (2 * noise[:, 1] - 1)[:, None]
     along = np.cos(turn) * fall + np.sin(turn) * side
     lift = cut.lift * (0.5 + noise[:, 2])[:, None]
     width = cut.width * (0.7 + 0.6 * noise[:, 3]) * (0.48 + 0.52 * top)
-    path, heading = roots - 0.8 * normal, along * (1 - lift) + normal * lift
+    sunk = -0.8 if not cut.ends else np.maximum(_height(cut, roots) * smooth_step(-2.0, 22.0, inside) ** 0.8 - 0.6, -0.8)[:, None]
+    path, heading = roots + sunk * normal, along * (1 - lift) + normal * lift
     heading /= np.linalg.norm(heading, axis=1, keepdims=True)
 
     rows = []
-    root = 0.2 if cut.tied else 0.75  # of a lock's width
+    root, blunt = 0.75, 8.0 if cut.ends else 2.2  # share of a lock's width at its root; how late it tapers
     bend = 2 * noise[:, 4] - 1
     for row in range(cut.rows + 1):
         t = row / cut.rows
         across = np.cross(normal, heading)
         across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)
-        half = 0.5 * width * (root + (1 - root) * np.sin(0.5 * np.pi * min(3 * t, 1.0))) * (1 - t**2.2)
+        half = 0.5 * width * (root + (1 - root) * np.sin(0.5 * np.pi * min(3 * t, 1.0))) * (1 - t**blunt)
         ridge = 0.42 * half
         if row < cut.rows:
             rows.append(np.stack([path - half[:, None] * across, path + ridge[:, None] * normal, path + half[:, None] * across], 1))
@@ -160,9 +141,20 @@ def _locks(cut, clay, points):
         normal = _normals(path)
         low = _height(cut, path) * smooth_step(-2.0, 22.0, _covered(cut, path)) ** 0.8
         wanted = low + 0.6 + (noise[:, 5] * 1.6 + length * cut.lift * 0.45) * min(1.0, t + 1.0 / cut.rows)
-        path = path + (wanted - distance(path))[:, None] * normal
-        heading = heading - (heading * normal).sum(1, keepdims=True) * normal * 0.9
-        heading = heading + 0.25 * cut.curl * bend[:, None] * np.cross(normal, heading) + np.array([0, -0.06 * (not cut.tied), 0])
+        gap, out, pull = wanted - distance(path), (heading * normal).sum(1), np.full(n, 0.06)
+        if cut.ends:  # it leaves the head where that curves away under it, covers the ears, and leaves the face free
+            hangs = smooth_step(40.0, 0.0, path[:, 1])
+            gap += _OVER_EARS * bump(np.abs(path), (76, 20, 14), (60, 70, 60))
+            gap, out, pull = np.where(hangs > 0, np.maximum(gap, 0), gap), np.where(hangs > 0, np.minimum(out, 0), out), 0.06 + 0.6 * hangs
+        path = path + gap[:, None] * normal
+        heading = heading - 0.9 * out[:, None] * normal
+        heading = heading + 0.25 * cut.curl * bend[:, None] * np.cross(normal, heading) - pull[:, None] * np.array([0, 1.0, 0])
+        if cut.ends:
+            free = np.interp(path[:, 1], _FREE_Y, _FREE_Z) - 10.0 * noise[:, 5]
+            heading[:, 2] -= np.maximum(path[:, 2] - free, 0) * 0.03
+            path[:, 2] = np.minimum(path[:, 2], free)
+            heading[:, ::2] *= 1 - 0.6 * hangs[:, None]
+            heading[:, ::2] -= 0.3 * smooth_step(-30.0, -110.0, path[:, 1])[:, None] * normal[:, ::2]  # the ends turn in
         heading /= np.linalg.norm(heading, axis=1, keepdims=True)
     grown = np.concatenate(rows, 1) + moved[:, None]  # [n, 3 · rows + 1, 3]
     each = 3 * cut.rows + 1
@@ -183,8 +175,10 @@ def _locks(cut, clay, points):
 
 def _fall(cut, p, normal):
     """Directions [n, 3] of the hair along the skin at points p."""
-    if cut.tied:
-        away = _KNOT - p
+    if cut.parting is not None:
+        down = smooth_step(40.0, 70.0, np.abs(p[:, 0])) + smooth_step(-50.0, -95.0, p[:, 2])
+        away = np.stack([np.sign(p[:, 0] - cut.parting) * (1 - smooth_step(-50.0, -95.0, p[:, 2])), -1.5 * down,
+                         -smooth_step(10.0, 60.0, p[:, 2])], 1)
     else:
         away = p - _WHORL
         away = away / np.linalg.norm(away, axis=1, keepdims=True)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from . import correctives, ears, hair, mouth, muzzle, parts, people, rig, shapes, skin, tints
+from . import correctives, ears, hair, mouth, muzzle, nose, parts, people, rig, shapes, skin, tints
 from .mesh import edges, Mesh, triangulate
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
@@ -18,7 +18,7 @@ GRAIN = 1e-7  # metres; coordinates are rounded to it so that the last bits of a
 
 
 @lru_cache(maxsize=1)
-def _clay():
+def bare_clay():
     """The mesh before a person's measures are laid over it, as `describe` gives it: the same for all people."""
     mesh = Mesh()
     skin.build_skin(mesh)
@@ -27,12 +27,13 @@ def _clay():
     lid = [mesh.points[mesh.index["e", 1, skin.MARGIN, k]] for k in range(skin.EYE_RING)]
     parts.add_lashes(mesh, lid)
     parts.add_brow_hairs(mesh)
+    nose.add_nostrils(mesh)
     return describe(mesh)
 
 
 def sculpt(person=people.PEOPLE[0]):
     """All arrays of a person's head file, in metres."""
-    clay = copy(_clay())
+    clay = copy(bare_clay())
     points = people.shaped(person, clay)
     strands, strand_polygons, shades, strand_tints = hair.sculpt_hair(person.hair, clay, points)
     clay.points = points
@@ -59,7 +60,7 @@ def sculpt(person=people.PEOPLE[0]):
         "polygon_material": np.array(clay.materials, np.int32),
         "material_names": np.array(names),
         "material_colors": colours,
-        "tints": tints.tints(clay),
+        "tints": tints.tints(clay, person.stubble),
         "expression_names": np.array(shapes.CHANNELS),
         "corrective_pairs": np.array(list(pairs)),
         "correctives": np.ascontiguousarray(_metres(np.stack(list(pairs.values()), 2))),

@@ -5,25 +5,43 @@ from __future__ import annotations
 
 import numpy as np
 
-from .form import surface_z
-
-# Row of the grid → points (x, y, z) of columns 0, 1, 2, 3, 4; z None: in the crease next to it.
+# Row of the grid → points (x, y, z) of columns 0, 1, 2, 3 and 4, which is in the crease beside the wing.
 _TABLE = {
-    10: ((0, 12.0, 88.7), (4.6, 12.0, 87.9)),
-    11: ((0, 6.5, 88.1), (4.2, 6.5, 86.7)),
-    12: ((0, 1.0, 88.8), (4.0, 1.0, 86.6)),
-    13: ((0, -4.5, 91.0), (4.0, -4.5, 88.5)),
-    14: ((0, -10.0, 94.1), (4.1, -10.0, 91.4)),
-    15: ((0, -15.5, 97.7), (4.2, -15.4, 94.9)),
-    16: ((0, -21.0, 101.5), (4.5, -20.8, 98.8), (8.4, -20.4, 92.8)),
-    17: ((0, -26.5, 105.2), (4.9, -26.0, 102.8), (9.0, -25.4, 96.2), (13.0, -25.0, 89.6)),
-    18: ((0, -31.4, 108.8), (5.4, -30.8, 107.0), (9.9, -29.8, 99.6), (15.4, -29.4, 93.2), (18.8, -29.8, None)),
-    19: ((0, -35.8, 110.8), (6.1, -35.2, 109.2), (10.6, -34.0, 101.6), (18.0, -33.8, 97.2), (20.6, -34.4, None)),
-    20: ((0, -39.6, 110.0), (6.1, -39.2, 108.2), (11.0, -37.4, 102.4), (19.2, -38.8, 97.6), (21.4, -39.6, None)),
-    21: ((0, -42.6, 106.8), (4.8, -42.4, 105.2), (11.4, -39.8, 102.4), (18.6, -43.2, 96.4), (20.8, -44.6, None)),
-    22: ((0, -44.8, 101.8), (3.0, -44.4, 100.8), (9.0, -34.0, 95.4), (15.4, -46.0, 93.8), (18.6, -47.6, None)),
-    23: ((0, -46.8, 97.0), (3.6, -46.4, 96.6), (8.4, -45.6, 94.6), (13.0, -48.2, 91.6), (16.4, -49.8, None)),
+    10: ((0, 12.0, 90.0), (4.8, 12.0, 89.2)),
+    11: ((0, 6.5, 87.8), (4.6, 6.5, 86.3)),
+    12: ((0, 1.0, 88.9), (4.2, 1.0, 86.4)),
+    13: ((0, -4.5, 91.8), (4.1, -4.5, 88.8)),
+    14: ((0, -10.0, 94.9), (4.2, -10.0, 91.7)),
+    15: ((0, -15.5, 98.3), (4.3, -15.4, 95.0)),
+    16: ((0, -21.0, 101.8), (4.4, -20.8, 98.7), (8.6, -20.4, 92.4)),
+    17: ((0, -26.5, 105.2), (4.4, -26.1, 102.4), (8.6, -25.6, 95.6), (13.2, -25.2, 88.6)),
+    18: ((0, -31.6, 108.6), (4.5, -31.2, 106.6), (8.6, -30.2, 99.4), (13.0, -29.8, 90.0), (17.6, -29.6, 85.0)),
+    19: ((0, -36.0, 111.2), (4.4, -35.6, 109.6), (8.7, -34.8, 101.8), (15.8, -34.8, 93.8), (18.8, -35.2, 86.0)),
+    20: ((0, -40.2, 110.4), (4.2, -39.8, 108.6), (9.2, -38.4, 102.8), (17.6, -39.0, 96.0), (19.8, -40.4, 86.6)),
+    21: ((0, -44.2, 107.2), (3.7, -43.6, 105.6), (7.8, -41.4, 102.8), (16.4, -43.4, 95.2), (19.4, -45.0, 87.0)),
+    22: ((0, -46.6, 102.4), (3.0, -46.0, 101.6), (7.4, -33.5, 97.0), (14.6, -46.8, 93.0), (17.8, -48.2, 88.2)),
+    23: ((0, -47.8, 97.2), (3.6, -47.4, 96.8), (7.8, -47.4, 95.2), (11.8, -48.4, 92.4), (15.6, -50.2, 89.8)),
 }
+POLE = (22, 2)  # row and column of the nostril's end
+_RIM = ((21, 1), (21, 2), (21, 3), (22, 3), (23, 3), (23, 2), (23, 1), (22, 1))
+_INSIDE = ((0.27, 0.5), (0.36, 4.5))  # the nostril's rings: share of the way from its rim to its middle, and how far up [mm]
+
+
+def add_nostrils(mesh):
+    """Add the rings between the rim of each nostril and its end, after the skin has its final points."""
+    for side in (1, -1):
+        rim = [("g", row, side * column) for row, column in _RIM]
+        points = np.array([mesh.points[mesh.index[key]] for key in rim])
+        rings = [rim]
+        for ring, (share, up) in enumerate(_INSIDE):
+            rings.append([("nostril", side, ring, k) for k in range(len(rim))])
+            for key, point in zip(rings[-1], points + share * (points.mean(0) - points) + [0, up, 0]):
+                mesh.add(key, point, "skin")
+        mesh.rings([ring[::-1] for ring in rings] if side > 0 else rings, "Skin")
+        inner, end = rings[-1], ("g", POLE[0], side * POLE[1])
+        for k in range(0, len(inner), 2):
+            quad = (end, inner[k - 1], inner[k], inner[k + 1])
+            mesh.face(quad[::-1] if side > 0 else quad, "Skin")
 
 
 def points():
@@ -31,8 +49,6 @@ def points():
     table = {}
     for row, columns in _TABLE.items():
         for column, (x, y, z) in enumerate(columns):
-            if z is None:
-                z = surface_z(np.array([float(x)]), np.array([float(y)]))[0] - 2.2
             table[("g", row, column)] = np.array([x, y, z], float)
             table[("g", row, -column)] = np.array([-x, y, z], float)
     return table

@@ -214,8 +214,8 @@ def add_brow_hairs(mesh):
     middle, half = _brow_line(t)
     x = 11.0 + 41.0 * t
     y = middle + 0.7 * place * half
-    steep = np.interp(t, (0, 0.12, 0.45, 1.0), (1.35, 0.85, 0.25, -0.25)) - 0.3 * place
-    length = np.interp(t, (0, 0.2, 0.7, 1.0), (6.0, 7.5, 6.5, 4.0))
+    steep = np.interp(t, (0, 0.12, 0.45, 1.0), (1.0, 0.8, 0.25, -0.25)) - 0.3 * place
+    length = np.interp(t, (0, 0.2, 0.7, 1.0), (4.5, 7.0, 6.5, 4.0))
     ways = np.stack([np.cos(steep), np.sin(steep)], 1)
     rows = []
     for row in range(_BROW_ROWS + 1):

@@ -15,6 +15,7 @@ from .form import EYE, fold
 from .hair import Cut
 from .mesh import bump, COLORS, MATERIALS, smooth_step
 from .muzzle import red_height
+from .shapes import lids
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,10 @@ class Person:
 
     jaw: additional width of each side · chin: additional length and width · brow: protrusion of its ridge · forehead, cheekbone: protrusion
     · cheek: fullness (below 0: hollow) · nose: size, and tip: lowering · lips: share of the red's height · neck: share of its width ·
-    throat: the larynx · ears: size · brows: thickness · fold: depth of the nasolabial fold, with jowls and bags under the eyes, as age
-    brings · hair: its cut · colours: part → linear RGB.
+    throat: the larynx · ears: size · brows: thickness · eyes: how wide they are open, as a share of eyeWide · lashes: their length ·
+    skull: its size · stubble: how dark the beard's shadow is · fold: depth of the nasolabial fold, with jowls and bags under the eyes,
+    as age brings · hills: what else differs, each a centre, radii and a displacement of the left side, none of it on the lips ·
+    hair: its cut · colours: part → linear RGB.
     """
 
     name: str
@@ -42,28 +45,56 @@ class Person:
     ears: float = 1.0
     brows: float = 1.0
     fold: float = 0.0
-    hair: Cut = Cut(1150, 4, (30.0, 22.0, 8.0), lift=0.26, width=5.4, height=7.0)
+    eyes: float = 0.0
+    lashes: float = 1.0
+    skull: float = 1.0
+    stubble: float = 0.0
+    hills: tuple[tuple[tuple[float, float, float], ...], ...] = ()
+    hair: Cut = Cut(1150, 4, (38.0, 34.0, 9.0), lift=0.26, width=5.4, height=8.0, parting=30.0)
     colours: tuple[tuple[str, tuple[float, float, float]], ...] = ()
 
 
 PEOPLE = (
     Person("head"),
     Person(
-        "head_woman", jaw=-3.6, chin=(-2.2, -2.6), brow=-2.4, forehead=2.0, cheekbone=1.2, cheek=0.8, nose=0.88, tip=-1.2, lips=1.16,
-        neck=0.86, ears=0.92, brows=0.8, hair=Cut(1100, 4, (46.0, 34.0, 30.0), lift=0.04, width=5.5, height=5.5, tied=True, curl=0.1),
+        "head_woman", jaw=-3.6, chin=(-2.2, -2.6), brow=-2.4, forehead=2.0, cheekbone=0.2, cheek=0.8, nose=0.88, tip=-1.2, lips=1.16,
+        neck=0.86, throat=-2.0, ears=0.92, brows=0.72, eyes=0.18, lashes=1.45, skull=0.955,
+        hills=(
+            ((26, 17, 84), (32, 12, 30), (0, 1.0, -1.0)), ((33, 11, 74), (20, 9, 24), (0, 0, 1.0)),  # no ridge of the brow
+            ((34, 22, 78), (36, 15, 40), (0, 2.2, 0)), ((44, 20, 72), (20, 14, 34), (0, 1.4, 0)),  # arched brows
+            ((0, -44, 98), (30, 22, 40), (0, -2.4, 0)), ((0, -15, 98), (16, 22, 24), (0, 0, -1.2)),  # a short upper lip, a soft bridge
+            ((0, 4, 90), (15, 12, 24), (0, -1.6, -1.2)), ((0, -42, 106), (14, 10, 18), (0, 1.4, 0)),
+            ((44, -34, 60), (30, 26, 44), (0.8, 1.2, 1.8)), ((52, -54, 42), (30, 32, 50), (2.4, 0.4, 2.2)),  # cheeks
+            ((54, -76, 8), (36, 46, 60), (-6.0, 0, 0)), ((0, -122, 56), (64, 36, 90), (0, 7.0, 1.4)),  # jaw
+            ((34, -104, 58), (36, 38, 64), (-2.6, 0, 0)), ((0, -108, 88), (22, 18, 36), (0, 0, 1.2)),
+            ((15, -113, 82), (17, 15, 32), (-0.8, 0.6, -1.8)),
+        ),
+        hair=Cut(800, 6, (60.0, 50.0, 30.0), lift=0.02, width=13.0, height=11.0, curl=0.12, parting=16.0, ends=-112.0),
         colours=(("Skin", (0.66, 0.42, 0.31)), ("Lips", (0.58, 0.22, 0.20)), ("Brows", (0.035, 0.018, 0.012)),
                  ("Hair", (0.045, 0.020, 0.012)), ("Iris", (0.11, 0.06, 0.03))),
     ),
     Person(
         "head_man", jaw=3.6, chin=(3.0, 3.2), brow=2.2, forehead=-0.6, cheekbone=0.8, cheek=-1.4, nose=1.08, tip=0.6, lips=0.86,
-        neck=1.1, throat=3.2, ears=1.06, brows=1.35, hair=Cut(2200, 2, (8.0, 6.0, 5.0), lift=0.5, width=7.0, height=2.5, curl=1.5),
+        neck=1.1, throat=2.4, ears=1.03, brows=1.3, eyes=-0.15, stubble=0.6,
+        hills=(
+            ((20, 15, 86), (34, 11, 30), (0, -0.8, 0.9)), ((30, 20, 80), (44, 16, 44), (0, -1.4, 0)),
+            ((17, -40, 96), (11, 11, 22), (1.2, 0, 0)), ((54, -80, 2), (30, 30, 44), (2.2, -1.0, 0)),
+            ((19, -112, 80), (18, 16, 40), (2.4, -0.8, 0)),
+        ),
+        hair=Cut(2200, 2, (8.0, 6.0, 5.0), lift=0.5, width=7.0, height=2.5, curl=1.5),
         colours=(("Skin", (0.36, 0.19, 0.12)), ("Lips", (0.30, 0.13, 0.11)), ("Brows", (0.010, 0.007, 0.006)),
                  ("Hair", (0.010, 0.007, 0.006)), ("Iris", (0.05, 0.025, 0.012))),
     ),
     Person(
         "head_older_man", jaw=2.6, chin=(1.6, 2.2), brow=2.0, forehead=-0.8, cheekbone=1.6, cheek=-3.4, nose=1.1, tip=2.2, lips=0.72,
-        neck=1.0, throat=3.6, ears=1.14, brows=1.3, fold=1.0,
-        hair=Cut(1300, 3, (13.0, 8.0, 8.0), lift=0.16, width=2.6, height=1.4, crown=False),
+        neck=1.0, throat=2.4, ears=1.14, brows=1.3, fold=1.0, eyes=-0.3, lashes=0.7, stubble=0.3,
+        hills=(
+            ((30, 18, 80), (46, 16, 44), (0, -2.0, 0.6)), ((40, 10, 72), (20, 10, 26), (0, -1.2, 1.0)),  # low brows, hoods
+            ((36, -104, 46), (22, 16, 44), (1.6, -2.6, 0)), ((54, -82, 4), (30, 28, 44), (2.0, -1.0, 0)),  # jowls
+            ((37, -48, 74), (15, 20, 30), (0.6, -1.8, 2.4)), ((26, -54, 84), (10, 15, 24), (0, 0, -1.8)),  # folds
+            ((0, -30, 106), (14, 16, 22), (0, 0, 0.8)), ((17, -40, 96), (11, 11, 22), (0.8, -0.4, 0)),
+        ),
+        hair=Cut(1300, 3, (22.0, 12.0, 13.0), lift=0.22, width=4.6, height=4.5, crown=False),
         colours=(("Skin", (0.70, 0.45, 0.36)), ("Lips", (0.54, 0.29, 0.25)), ("Brows", (0.32, 0.30, 0.28)),
                  ("Hair", (0.38, 0.36, 0.34)), ("Iris", (0.16, 0.22, 0.20))),
     ),
@@ -105,20 +136,31 @@ def shaped(person: Person, clay) -> np.ndarray:
     moved[:, 1] += (person.lips - 1) * share * clay.up * red_height(clay.u, clay.up)
     full = np.interp(clay.ring, (2, 3, 4, 5, 6, 7), (0, 0.3, 0.7, 1.0, 0.8, 0)) * (clay.ring >= 2) * np.maximum(1 - clay.u**2, 0)
     moved[:, 2] += 4.0 * (person.lips - 1) * full
-    low = smooth_step(-116, -142, p[:, 1]) * (1 - smooth_step(-186, -214, p[:, 1])) * (clay.part == "skin")
+    low = smooth_step(-104, -158, p[:, 1]) * (1 - smooth_step(-186, -214, p[:, 1])) * (clay.part == "skin")
     moved += (person.neck - 1) * low[:, None] * (p - [0, 0, -36]) * [1, 0, 1]
     push((0, -141, 26), (13, 17, 30), (0, 0, person.throat), on_skin)
     for side in (1, -1):
         own = (clay.part == "ear") & (side * p[:, 0] > 0)
         moved[own] += (person.ears - 1) * (p[own] - [side * 73.0, -16.0, -12.0]) * [0.4, 1, 1]
+        moved[own] += (person.skull - 1) * np.array([side * 69.0, 0, -22.0])
+    for key, i in clay.index.items():
+        if key[0] == "lash":
+            moved[i] += (person.lashes - 1) * (p[i] - p[clay.index["lash", key[1], 0, key[3]]])
     _age(person.fold, p, moved, push, free, on_skin * lips)
+    apart = on_skin * eyes * np.where(clay.ring >= 0, np.interp(clay.ring, (0, 2), (0.8, 0.0)), clay.part != "bag")
+    for centre, radii, vector in person.hills:
+        push(centre, radii, vector, apart)
+    for name in ("eyeWideLeft", "eyeWideRight"):
+        moved += person.eyes * lids(clay)[name]
+    behind = 1 - (1 - smooth_step(46, -4, p[:, 2])) * (1 - smooth_step(34, 84, p[:, 1]))  # of the face
+    moved += ((person.skull - 1) * behind * smooth_step(-90, -20, p[:, 1]) * (clay.part == "skin"))[:, None] * (p - [0, 0, 10])
     points = p + moved
     _brows(person, clay, points)
     return 0.5 * (points + points[clay.mirror] * [-1, 1, 1])
 
 
 def _age(amount, p, moved, push, free, near_eyes):
-    """Sagging parts: fold and adjacent cheek, bags, jowls, the outer brow, the skin under the chin."""
+    """Sagging parts: fold and adjacent cheek, bags, jowls, the outer brow, the skin under the chin; lines on the forehead."""
     groove, beside = fold(p)
     moved[:, 2] += amount * free * (1.4 * beside - 2.2 * groove)
     push((31, -15, 74), (15, 7, 22), (0, -0.8 * amount, 1.5 * amount), near_eyes)
@@ -128,6 +170,8 @@ def _age(amount, p, moved, push, free, near_eyes):
     push((46, 14, 66), (22, 16, 40), (0, -1.8 * amount, 0.4 * amount))
     push((0, -122, 40), (16, 26, 40), (0, -4.5 * amount, 1.5 * amount))
     push((58, 14, 40), (18, 28, 34), (-2.4 * amount, 0, 0))
+    lines = bump(p, (0, 47, 84), (54, 24, 60)) * np.sin(2 * np.pi * (p[:, 1] - 0.004 * p[:, 0] ** 2) / 11.0)
+    moved[:, 2] += 0.9 * amount * free * lines
 
 
 def _brows(person, clay, points):

@@ -29,7 +29,7 @@ def expression_basis(clay, jaw):
 
     clay: the sculpted mesh with its attributes.  jaw: [V] jaw skinning weights, which mouthClose undoes.
     """
-    shapes = mouth_shapes(clay, jaw) | _corners(clay) | _eyes(clay) | _tongue(clay)
+    shapes = mouth_shapes(clay, jaw) | _corners(clay) | lids(clay) | _tongue(clay)
     shapes["jawForward"] = jaw[:, None] * np.array([0, -0.6, 6.5])
     carried = riders(clay, outside(clay), *lip_gates(clay))
     nothing = np.zeros(clay.points.shape)
@@ -104,7 +104,7 @@ _LID_LIFT = {1.5: 0.3, 2: 0.5, 2.5: 0.7, 3: 0.85, 3.5: 0.95, 4: 1.0, 5: 1.0, 6: 
 _LOWER_RISE = 0.14  # share of the gap that the lower lid closes in a blink
 
 
-def _eyes(clay):
+def lids(clay):
     """Blink, squint and wide: lids turn about the eye's lateral axis, so that they slide over the ball."""
     p, n = clay.points, len(clay.points)
     shapes = {}

@@ -13,8 +13,9 @@ import numpy as np
 
 from . import nose as nose_table
 from .form import drop_onto, EYE, EYE_RADIUS, LID_RADIUS, surface_z
-from .mesh import edges
+from .mesh import edges, smooth_step
 from .muzzle import lip_ring, LIP_RINGS, RING, RINGS
+from .nose import POLE
 
 HALF = 32  # columns from the face's midline to the back's
 ROWS = 60
@@ -113,19 +114,19 @@ def lid_margin(k):
     t = 0.6 * t + 0.4 * np.sin(np.pi * t / 2)
     tilt = 1.0 * t
     if up > 0:
-        y = 4.8 * max(1 - abs(t + 0.04) ** 2.4, 0)
+        y = 5.0 * max(1 - abs(t + 0.04) ** 2.3, 0)
     else:
         y = -5.0 * max(1 - abs(t - 0.08) ** 2.2, 0)
     if k % 16 == 0:
         y = 0.0
-    return 31.0 + 14.0 * t, y + tilt - 0.3, t
+    return 31.3 + 14.6 * t, y + tilt - 0.3, t
 
 
 # Lid ring → distance beyond the lid's edge [mm]: sideways at the corners, up on the upper lid, down on the lower.
-_LID_RINGS = {1.5: (7.0, 7.6, 8.2), 2: (4.8, 6.3, 5.8), 2.5: (2.8, 4.4, 3.8), 3: (1.6, 2.6, 2.2), 3.5: (0.7, 1.0, 0.9), 4: (0, 0, 0),
+_LID_RINGS = {1.5: (6.6, 6.8, 8.6), 2: (4.6, 4.8, 5.9), 2.5: (2.8, 3.6, 3.8), 3: (1.6, 2.3, 2.2), 3.5: (0.7, 1.0, 0.9), 4: (0, 0, 0),
               5: (-0.5, -0.9, -1.0), 6: (-0.5, 5.0, 5.0)}
 # Lid ring → protrusion, up on the upper lid and down on the lower [mm]: skin hangs over the crease
-_LID_DEPTH = {1.5: (0.8, 0.0), 2: (-1.8, -0.2), 2.5: (-0.6, 0.0)}
+_LID_DEPTH = {1.5: (1.6, 0.2), 2: (-1.6, 0.0), 2.5: (-0.5, 0.2)}
 # Lid ring → share of its depth from the form; the rest follows the eyeball
 _LID_ON_FORM = {1.5: 1.0, 2: 0.62, 2.5: 0.25, 3: 0.05}
 
@@ -142,7 +143,7 @@ def _eye_ring(ring):
         y = y + up * arch * (out[1] if up > 0 else out[2])
         radius = {4: LID_RADIUS - 0.25, 5: EYE_RADIUS + 0.35, 6: EYE_RADIUS + 0.35}.get(ring, LID_RADIUS)
         flat = (x - EYE[0]) ** 2 + (y - EYE[1]) ** 2
-        z = EYE[2] + np.sqrt(max(radius**2 - flat, 3.6**2 if ring >= 4 else 4.2**2))
+        z = EYE[2] + np.sqrt(max(radius**2 - flat, 3.6**2 if ring >= 4 else 4.2**2)) - 1.2 * t * smooth_step(0.6, 1.0, abs(t))
         points.append((x, y, z - (2.0 if ring == 6 else 0)))
     return np.array(points)
 
@@ -177,7 +178,8 @@ def build_skin(mesh):
             eye = EYE_ROWS[0] <= row < EYE_ROWS[1]
             in_eye = eye and any(min(s * EYE_COLUMNS[0], s * EYE_COLUMNS[1]) <= column
                                  < max(s * EYE_COLUMNS[0], s * EYE_COLUMNS[1]) for s in (1, -1))
-            if not (in_mouth or in_eye):
+            in_nostril = {(row, column), (row, column + 1), (below, column), (below, column + 1)} & {POLE, (POLE[0], -POLE[1])}
+            if not (in_mouth or in_eye or in_nostril):
                 a, b = grid_key(row, column), grid_key(row, column + 1)
                 c, d = grid_key(below, column + 1), grid_key(below, column)
                 mesh.face((a, d, c, b), "Skin")

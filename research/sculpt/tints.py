@@ -7,6 +7,7 @@ import numpy as np
 
 from .form import EYE, EYE_RADIUS
 from .mesh import bump, smooth_step
+from .nose import POLE
 from .parts import EDGE_UPPER
 from .shapes import above_middle
 
@@ -18,26 +19,35 @@ _SKIN = (
     ((31, -12, 74), (19, 9, 26), (0.93, 0.86, 0.90)),  # under the eye
     ((0, -108, 80), (24, 16, 50), (1.02, 0.93, 0.92)),  # chin
     ((0, 46, 82), (52, 32, 60), (1.02, 1.03, 1.00)),  # forehead
-    ((9, -33, 96), (4.2, 7.0, 7.0), (0.30, 0.20, 0.18)),  # nostril
 )
 _LID = (0.97, 0.84, 0.83)
 _EDGE_OF_LID = (1.02, 0.72, 0.70)
+_STUBBLE = (0.62, 0.68, 0.76)
 _ROOT = (0.86, 0.78, 0.68)
 _EAR = (1.02, 0.86, 0.84)
+_NOSTRIL = ((0.62, 0.46, 0.42), (0.16, 0.10, 0.09), (0.10, 0.06, 0.05))  # its rings, its end
 
 
-def tints(clay) -> np.ndarray:
-    """Factors [V, 3]."""
+def tints(clay, stubble: float) -> np.ndarray:
+    """Factors [V, 3]; stubble: how dark the beard's shadow is, 0 … 1."""
     p, part = clay.points, clay.part
     tint = np.ones((len(p), 3))
     skin = np.isin(part, ("skin", "lid")).astype(float)
     for centre, radii, factor in _SKIN:
         share = np.max([bump(p * [side, 1, 1], centre, radii) for side in (1, -1)], axis=0) * skin
         tint *= 1 + share[:, None] * (np.array(factor) - 1)
+    line = np.interp(np.abs(p[:, 0]), (0, 17, 31, 60), (-51, -53, -62, -44))  # the beard's upper edge
+    beard = smooth_step(0, 12, line - p[:, 1]) * smooth_step(-146, -122, p[:, 1]) * smooth_step(-6, 14, p[:, 2]) * (part == "skin")
+    tint *= 1 + (stubble * beard)[:, None] * (np.array(_STUBBLE) - 1)
     lid = np.where(part == "lid", np.interp(clay.lid_ring, (1.5, 2.5, 3.5), (0.0, 0.6, 1.0)), 0)
     tint *= 1 + lid[:, None] * (np.array(_LID) - 1)
     tint[clay.lid_ring >= 5] = _EDGE_OF_LID
     tint[part == "ear"] = _EAR
+    for key, i in clay.index.items():
+        if key[0] == "nostril":
+            tint[i] = _NOSTRIL[key[2]]
+        elif key in (("g", *POLE), ("g", POLE[0], -POLE[1])):
+            tint[i] = _NOSTRIL[-1]
     # the red's edge is soft: the skin reddens towards it
     for ring, factor in ((3, (1.0, 0.95, 0.95)), (4, (0.97, 0.84, 0.83))):
         tint[clay.ring == ring] = factor

@@ -64,7 +64,8 @@ def test_hair_is_an_object_that_follows_the_neck_and_may_be_hidden(scene, person
     rig.armature.pose.bones["jaw"].rotation_euler.x = 0.3
     assert np.allclose(top(), still)
     rig.armature.pose.bones["neck"].rotation_euler.x = 0.3
-    assert np.linalg.norm(top() - still, axis=1).min() > 0.01
+    moved = np.linalg.norm(top() - still, axis=1)  # less beside the joint, where long hair ends
+    assert moved.min() > 0.0001 and np.median(moved) > 0.01
     bpy.context.view_layer.objects.active = hair  # what is clicked on
     assert head.guess(scene, hair) == rig.mesh
     bpy.data.objects.remove(hair)

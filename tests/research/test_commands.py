@@ -24,6 +24,7 @@ CHAIN = ["paper", "--steps", "2", "--together-steps", "2", "--batch", "2", "--on
 # {cache}, {runs}: of a training of seconds.  {heads}: the same with other heads.  {data}: a few of THUNDER_DATA's clips, {source}: all.
 OF_CORPUS = "--cache {cache} --voices 1 --results {out}/x.txt"
 BENCHES = {
+    "anthropometry": "",
     "articulation": "--data {data} --quick --takes {out}/takes --results {out}/x.txt",
     "check_animation": "--data {data} --solved {solved} --takes 1 --read 1 --results {out}/x.txt",
     "check_results": "",
