@@ -21,6 +21,7 @@ from .build import armature_of, build as _build, HAIR_MARK
 
 ASSET = WEIGHTS / "head.npz"
 PEOPLE = {"HEAD": "Thunder Head", "WOMAN": "Woman", "MAN": "Man", "OLDER_MAN": "Older Man"}  # bundled heads by file, with menu names
+_LINED = {"OLDER_MAN": 0.35}  # how deep wrinkles are at rest, 0 … 1
 PUPPET_MARK = "thunder_stand_in"  # property of a temporary copy, which is never taken for one of the animator's heads
 _BESIDE = 0.1  # gap between an added head and its neighbour, as a share of the head's width
 _SET = 20.0  # width in head widths above which a mesh is a set, not a body
@@ -101,7 +102,7 @@ def build(collection: bpy.types.Collection, view_layer: bpy.types.ViewLayer, loc
     except (BadHead, OSError) as error:
         raise BadHead(f"The bundled head cannot be read ({path.name}): reinstall the add-on") from error
     mesh, armature = _build(model, PEOPLE[person], collection, view_layer, location)
-    living.add(mesh, armature, model)
+    living.add(mesh, armature, model, _LINED.get(person, 0.0))
     return resolve(mesh)
 
 

@@ -40,16 +40,16 @@ _FOLDS = (("max(a,b)", "browInnerUp", "browOuterUp{}"), ("a", "browDown{}"), ("a
 _SIDES = ("Left", "Right")
 _EYE_FOLD = ("0.6*a+0.5*b+0.6*c", "eyeSquint{}", "cheekSquint{}", "mouthSmile{}")
 
-_FLUSH = 1.6  # factor of what the tint of skin takes away
+_FLUSH = 1.45  # factor of what the tint of skin takes away
 _DARK = 0.6  # tint below which skin is dark already, as in nostrils
 _INNER_MOUTH, _LIGHTER = ("Mouth", "Mouth Lining", "Gums", "Teeth", "Back Teeth", "Tongue"), 0.5  # power of its tint
 _BLOTCHES = ((40.0, 0.05), (130.0, 0.03))  # of uneven blood: how many in a metre, and the share of green and blue in one
 
 
-def add(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head) -> None:
-    """Add all of it to a bundled head that was just built."""
+def add(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head, lined: float = 0.0) -> None:
+    """Add all of it to a bundled head that was just built. lined: how deep its wrinkles are at rest, 0 … 1."""
     _flush(mesh, model)
-    _add_wrinkles(mesh, model)
+    _add_wrinkles(mesh, model, lined)
     _add_bust(mesh, armature, model)
 
 
@@ -71,7 +71,7 @@ def _vertices_of(model: Head, names: tuple[str, ...]) -> np.ndarray:
     return np.setdiff1d(model.polygons[wanted], -1)
 
 
-def _add_wrinkles(mesh: bpy.types.Object, model: Head) -> None:
+def _add_wrinkles(mesh: bpy.types.Object, model: Head, lined: float) -> None:
     """Store where wrinkles are at rest as attributes of the mesh, and drive properties of the object that say how deep they are.
 
     The material of the skin reads both (`materials.WRINKLES`), so that all heads of a file can share it, and what is stored at rest
@@ -100,7 +100,7 @@ def _add_wrinkles(mesh: bpy.types.Object, model: Head) -> None:
             driver = mesh.driver_add(rna_paths.property_path(name), index).driver
             for letter, key in zip("abc", keys):
                 add_input(driver, letter, mesh.data.shape_keys, rna_paths.key_path(key))
-            driver.expression = f"min(max({expression},0),1)"
+            driver.expression = f"min(max({expression},0)+{lined},1)"
 
 
 def _of_side(fold: tuple[str, ...], side: str) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ AROUND = 1.12  # size of the picture relative to the faces in it
 FACE_METRES = 0.3  # size of the square around the face that the lights below are meant for
 LIGHTS = {  # place in the face's axes, metres; watts; size, metres; share of its shine
     "Key": ((-0.7, 0.55, 0.8), 12.0, 0.5, 1.0),
-    "Fill": ((0.25, -0.12, 0.95), 6.0, 0.45, 0.3),  # beside the camera, so that it reaches what is seen of an open mouth
+    "Fill": ((0.25, -0.12, 0.95), 5.0, 0.45, 0.3),  # beside the camera, so that it reaches what is seen of an open mouth
     "Rim": ((0.35, 0.55, -0.8), 8.0, 0.4, 1.0),
 }
 BACKDROP, BEHIND = (0.09, 0.1, 0.12, 1.0), 1.1  # linear RGBA where lights fall on it, and its distance behind the face, metres

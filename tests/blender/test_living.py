@@ -103,6 +103,14 @@ def test_a_smile_of_one_side_has_crows_feet_on_that_side(still, blender):
     assert left == 0.0 and right > 0.3
 
 
+def test_an_older_face_is_lined_at_rest(blender):
+    blender.ops.thunder.add_head(person="OLDER_MAN")
+    rig = head.find(blender.context.scene)
+    at_rest = wrinkles(blender, rig, "Left")
+    rig.keys.key_blocks["browInnerUp"].value = 1.0
+    assert min(at_rest) > 0.2 and wrinkles(blender, rig, "Left")[0] == 1.0
+
+
 def test_lines_lie_where_the_skin_folds(still):
     """Forehead above the eyes in the middle and on both sides, crow's feet beside them, and none on the mouth."""
     _, rig = still
