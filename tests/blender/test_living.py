@@ -4,6 +4,8 @@
 import bpy
 import numpy as np
 import pytest
+from test_damaged_records import Context, Shown
+from test_tab import Counted
 from thunder.scene.heads import head, living
 from thunder.scene.media import puppets
 
@@ -164,5 +166,11 @@ def test_heads_of_earlier_files_have_no_switches(open_saved):
     _, rig = open_saved("head_of_2026_11")
     assert living.switches_of(rig.mesh) is None and living.switches_of(rig.armature) is None
     assert not bpy.types.THUNDER_PT_head.poll(bpy.context)
-    bpy.ops.thunder.add_head()
-    assert bpy.types.THUNDER_PT_head.poll(bpy.context)
+
+
+def test_the_switches_are_in_the_data_of_the_head(stage, blender):
+    panel, controls = Shown(blender.types.THUNDER_PT_head), []
+    assert panel.poll(blender.context)
+    panel.layout = Counted(controls)
+    panel.draw(Context(blender.context))
+    assert controls == [living.path_of(name) for name in living.SWITCHES]
