@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..scene.takes.direction.presets import all_presets
 from ..scene.takes.sampling import Sampling
 from ..thunder_core.batch.settings import option_of, read_mood
-from ..thunder_core.direction import Asked, AXES, CHOICES, NEUTRAL
+from ..thunder_core.direction import AXES, Brief, CHOICES, NEUTRAL
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from .script import between, setting, utf8
 
@@ -47,7 +47,7 @@ def preset_file(chosen: argparse.Namespace) -> str | None:
     return chosen.style if chosen.style is not None and is_preset_file(chosen.style) else None
 
 
-def direction_of(chosen: argparse.Namespace) -> Asked | None:
+def direction_of(chosen: argparse.Namespace) -> Brief | None:
     """The direction that the options ask for, None if no option names one. Raises BadRequest for a preset that cannot be read."""
     moved = {axis.name: number for axis in AXES if (number := getattr(chosen, option_of(axis.name).replace("-", "_"))) is not None}
     if chosen.style is None and chosen.mood is None and chosen.spread is None and not moved and chosen.as_asked:

@@ -123,7 +123,7 @@ class KeyedHead:
         """(channel, key, weight): by name, then as the character's own keys need it."""
         targets = {key: mapping.Target("KEY", key) for key in keys}
         rules = tuple(mapping.Rule(channel, targets[key], weight) for channel, parts in shapes.items() for key, weight in parts.items())
-        plan = jaw_balance.as_keys_need(mapping.Mapping("", rules), {target: keys[name] for name, target in targets.items()})
+        plan = jaw_balance.fit_to_keys(mapping.Mapping("", rules), {target: keys[name] for name, target in targets.items()})
         return [(rule.source, rule.target.name, rule.weight) for rule in plan.rules]
 
     @staticmethod

@@ -72,7 +72,7 @@ MEASURES: dict[str, tuple[str, ...]] = {  # result without its ending → files 
     "style_from": ("thunder_core/animation/", *_TEACHER),
     "table1": _SPEECH,
     "table[23]*": _PAPER,
-    "words*": ("thunder_core/animation/shown.py", *_TAKES),
+    "words*": ("thunder_core/animation/traits.py", *_TAKES),
 }
 
 

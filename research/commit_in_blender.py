@@ -95,8 +95,8 @@ def committed(path: Path, fps: float, kind: str, error: float) -> dict:
     spoken = progress.result(reading.read_quietly(rig, channels, clock, motion.frames / types.FPS))
     np.savez(Path(os.environ["MOTIONS"], f"{path.stem} {kind} {error:g}.npz"), expression=spoken.expression, jaw=spoken.jaw)
     after, curves = shown(rig, times)
-    places = [displacement.places(rig.driver.read(values, channels)) for values in (before, after)]
-    off = displacement.grouped(places[0] - places[1])
+    places = [displacement.positions(rig.driver.read(values, channels)) for values in (before, after)]
+    off = displacement.group_distances(places[0] - places[1])
     gaps = [displacement.face_meter().gap(part) for part in places]
     closed = gaps[0][::PARTS] < CLOSED_MM
     keys = [[round(point.co[0]) for point in curve.keyframe_points] for curve in curves]

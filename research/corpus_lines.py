@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from research.harness import add_shared, in_turns, required
-from thunder_core.direction import Asked, Direction
+from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import loudness
@@ -76,4 +76,4 @@ class Line:
 
     def sampled(self, vector: np.ndarray, takes: int, seed: int, steps: int) -> list[Motion]:
         """Takes just as a direction vector [1, DIRECTION_NAMES] asks, best lip-sync first."""
-        return [take.motion for take in self.engine.generate(self.speech, Request(takes, seed, steps=steps, direction=Asked(vector, 0.0)))]
+        return [take.motion for take in self.engine.generate(self.speech, Request(takes, seed, steps=steps, direction=Brief(vector, 0.0)))]

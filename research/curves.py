@@ -18,7 +18,7 @@ from research.harness import add_shared, ROOT, SAMPLE
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from thunder_core.direction import Asked, Direction
+from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
@@ -43,7 +43,7 @@ def run(args: Namespace) -> None:
     loud = loudness(speech.samples, speech.frames)
     phones, features = np.repeat(path, 2).astype(np.uint8), map_features(engine.thunder.encoder, speech.samples, speech.frames)
     teacher = perform(phones, loud, list(engine.head.expression_names), np.random.default_rng(1), Direction(), features=features)
-    takes = engine.generate(speech, Request(8, 1, direction=Asked(Direction().vector()[None])))
+    takes = engine.generate(speech, Request(8, 1, direction=Brief(Direction().vector()[None])))
     at = np.arange(speech.frames) / 25
     figure, axes = plt.subplots(4, 1, figsize=(11, 6), sharex=True, height_ratios=(1, 2, 2, 1), layout="constrained")
     t = np.arange(len(speech.samples)) / speech.rate

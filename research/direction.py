@@ -3,8 +3,8 @@
 
 CACHE is a folder in which `corpus` and `hear` were run. Voices of the validation speakers (`--split test` for the final
 figures) are performed in readings drawn for each of them, by the teacher (`--who teacher`) or as takes of the weights (`--who takes`);
-`thunder_core/animation/played.py` measures each slider on the head's vertices. The table has what was asked in rows, what came of
-it in columns, as Pearson's r within voices; for measures of other sliders with what is asked of a slider beyond what the other
+`thunder_core/animation/performance_meter.py` measures each slider on the head's vertices. The table has what was asked in rows, what came
+of it in columns, as Pearson's r within voices; for measures of other sliders with what is asked of a slider beyond what the other
 sliders were asked to do at the same time, since in few readings two sliders may rise together by chance. Written to
 research/results/direction_WHO.txt.
 """
@@ -17,7 +17,7 @@ import numpy as np
 
 from research.corpus_lines import add_line_arguments, clips_of, Line, open_corpus
 from research.harness import effort, report, results_file
-from thunder_core.animation.played import Played
+from thunder_core.animation.performance_meter import PerformanceMeter
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, SLIDERS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import reading
@@ -37,7 +37,7 @@ def add_arguments(p: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     corpus = open_corpus(args.cache)
     engine = Engine.load(args.weights)
-    measures = Played.of(engine.head)
+    measures = PerformanceMeter.of(engine.head)
 
     asked, got, voices = [], [], []
     for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):

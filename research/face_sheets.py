@@ -66,7 +66,7 @@ def poses(data: Path, out: Path) -> None:
     """Write OUT/poses.npz: names [N] of the cells, expression [N, n], jaw and eyes [N, 3]."""
     from research.faces.lip_clips import SILENT, spoken_phones
     from research.harness import required
-    from thunder_core.direction import Asked, Direction, Style
+    from thunder_core.direction import Brief, Direction, Style
     from thunder_core.engine.engine import Engine
     from thunder_core.engine.speech.audio import read_sound
     from thunder_core.engine.speech.phones import PHONES
@@ -79,7 +79,7 @@ def poses(data: Path, out: Path) -> None:
     sounds = {voice: read_sound(lips / f"{voice}.wav") for voice in sorted(phones)}
     beliefs = {voice: _belief(engine, sound) for voice, sound in sounds.items()}  # [N, 40] at 50 Hz
 
-    def take(voice: str, asked: Asked) -> Motion:
+    def take(voice: str, asked: Brief) -> Motion:
         return engine.generate(sounds[voice], Request(1, 1, direction=asked))[0].motion
 
     def clearest(symbols, voices) -> tuple[str, float, float]:
@@ -102,7 +102,7 @@ def poses(data: Path, out: Path) -> None:
     usual, cells = {}, {}
     for sound in SOUNDS:
         voice, start, end = clearest((sound,), list(sounds))
-        usual.setdefault(voice, take(voice, Asked(Direction().vector()[None], spread=0.0)))
+        usual.setdefault(voice, take(voice, Brief(Direction().vector()[None], spread=0.0)))
         cells[sound] = (usual[voice], frame_of(usual[voice], start, end))
         print(f"{sound}: {voice}, {start:.2f} s to {end:.2f} s", flush=True)
     silences = {voice: max((p.end - p.start, p.start, p.end) for p in phones[voice] if p.symbol in SILENT) for voice in phones}
@@ -111,7 +111,7 @@ def poses(data: Path, out: Path) -> None:
     silence = silences[voice][1:]
     for mood in MOODS:
         for strength in STRENGTHS:
-            motion = take(voice, Asked(Direction(Style(), mood, strength).vector()[None], spread=0.0))
+            motion = take(voice, Brief(Direction(Style(), mood, strength).vector()[None], spread=0.0))
             cells[f"{mood} {strength:.0%} at rest"] = (motion, frame_of(motion, *silence))
             cells[f"{mood} {strength:.0%} speaking"] = (motion, frame_of(motion, *vowel))
     for name, keys in EXTREMES.items():

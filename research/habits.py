@@ -22,7 +22,7 @@ from research.faces.real_faces import solve_folder, solved_clips
 from research.harness import add_shared, effort, report, required, results_file, ROOT
 from research.measures import habits as measures
 from research.measures.habits import Coherence, Pause
-from thunder_core.direction import Asked, Direction, DIRECTION_NAMES, MOODS, NEUTRAL
+from thunder_core.direction import Brief, Direction, DIRECTION_NAMES, MOODS, NEUTRAL
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.cues import Prosody
@@ -101,7 +101,7 @@ def sampled(clip: Clip, engine: Engine, args: Namespace) -> list[Motion]:
     path = args.kept / f"{engine.weights}_{clip.name}_{args.takes}_{args.seed}_{args.steps}_{args.spread:g}.npz"
     if not path.exists():
         directed = engine.thunder.denoiser.config.style > 0
-        asked = Asked(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread) if directed else None
+        asked = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread) if directed else None
         made = [take.motion for take in engine.generate(clip.speech, Request(args.takes, args.seed, steps=args.steps, direction=asked))]
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(path, **{f"{i}_{n}": getattr(m, n) for i, m in enumerate(made) for n in PARTS})

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from thunder_core.direction import Asked
+    from thunder_core.direction import Brief
 
 Item = TypeVar("Item")
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,11 +65,11 @@ def effort(steps: int) -> str:
     return f"{steps} steps" if steps else "normal quality"
 
 
-def usual(spread: float = 0.0) -> Asked:
+def usual(spread: float = 0.0) -> Brief:
     """A request for takes in the usual direction, so far apart: takes of the add-on always have a direction."""
-    from thunder_core.direction import Asked, Direction
+    from thunder_core.direction import Brief, Direction
 
-    return Asked(Direction().vector()[None], spread)
+    return Brief(Direction().vector()[None], spread)
 
 
 def origin() -> dict[str, str]:

@@ -23,7 +23,7 @@ import torch
 
 from research.faces.lip_clips import as_long, by_clip, compared, dips, figures, fit_bar, hear, LipClip, mean_of, read_clips, Rows, shuts
 from research.harness import add_shared, effort, keep, RESULTS, ROOT
-from thunder_core.direction import Asked, Direction
+from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
@@ -118,7 +118,7 @@ def run(args: Namespace) -> None:
     for clip in check:
         speech = read_sound(clip.path)
         for spread in args.spread:
-            asked = Asked(Direction().vector()[None], spread) if engine.thunder.knows_styles else None
+            asked = Brief(Direction().vector()[None], spread) if engine.thunder.knows_styles else None
             takes = engine.generate(speech, Request(args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked))
             gaps = as_long(np.array([margins.beyond_rest(take.motion) for take in takes]), clip.frames)
             likeness[spread].append(alike(gaps))

@@ -16,8 +16,8 @@ from research.faces.calibrate import aligned_phones
 from research.harness import add_shared, effort, report, required, results_file
 from research.measures import habits as measures
 from research.measures.habits import Coherence, coherence
-from thunder_core.animation.played import lids, shifts, starts
-from thunder_core.direction import Asked, DIRECTION_NAMES
+from thunder_core.animation.performance_meter import gaze_shifts, lid_closure, run_starts
+from thunder_core.direction import Brief, DIRECTION_NAMES
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.cues import Prosody
@@ -37,8 +37,8 @@ def events(head: Head, motion: Motion) -> dict[str, np.ndarray]:
     return {
         "nods": measures.nods(motion),
         "brow raises": measures.raises(head, motion),
-        "blinks": starts(lids(head, motion) > 0.5),
-        "gaze shifts": shifts(motion),
+        "blinks": run_starts(lid_closure(head, motion) > 0.5),
+        "gaze shifts": gaze_shifts(motion),
     }
 
 
@@ -80,7 +80,7 @@ def run(args: Namespace) -> None:
     lips = required(args.data / "lips", "the folder of recorded voices with phones")
     engine = Engine.load(args.weights, device="cpu")
     channels, phones = list(engine.head.expression_names), aligned_phones(lips)
-    asked = Asked(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread) if engine.thunder.knows_styles else None
+    asked = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread) if engine.thunder.knows_styles else None
     systems: dict[str, list[tuple[Motion, Prosody]]] = {"teacher listens": [], "takes listen": [], "takes listen to silence": []}
     for name in sorted(phones):
         speech = read_sound(lips / f"{name}.wav")

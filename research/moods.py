@@ -60,7 +60,7 @@ def packed(lines: list[Line], who: str, seed: int, strength: float, steps: int) 
         performances = []
         for mood, name in enumerate(NAMES):
             rng = np.random.default_rng([seed, number, mood])
-            style = Style.of_speaker(f"{seed} {number} {mood}").reading(rng)
+            style = Style.of_speaker(f"{seed} {number} {mood}").draw_reading(rng)
             performances.append((Direction(style, name, strength), rng))
         if who == "teacher":
             played = line.taught(performances)

@@ -35,7 +35,7 @@ from research.faces.lip_clips import as_long, read_clips
 from research.harness import add_shared, DATA, effort, in_turns, report, required, results_file, SAMPLE
 from research.train.opening import r_at_best_lag
 from thunder_core.channels import in_group, SPEECH, TONGUE
-from thunder_core.direction import Asked, Direction
+from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import trained_mouth
 from thunder_core.engine.readings import emphasised, reading
@@ -43,7 +43,7 @@ from thunder_core.engine.scorer import DAMPED, shift_frames, voiced
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS, speech_features
 from thunder_core.face.lips import opening_mm
-from thunder_core.grades import CHECK, GOOD, graded, POOR
+from thunder_core.grades import CHECK, GOOD, grade_take, POOR
 from thunder_core.networks.judge import Judge
 from thunder_core.networks.m2s import Mouth
 from thunder_core.request import Request
@@ -68,7 +68,7 @@ ALLOWED = ("damped to 60 %", "exaggerated by half")  # changes that *Energy* can
 def generated(engine: Engine, speech: Speech, takes: int, seed: int, spread: float, steps: int) -> list[Take]:
     """Takes around the usual direction, in the order of their seeds."""
     # Weights without styles, as in a user's own folder, sample in any style.
-    asked = Asked(Direction().vector()[None], spread, as_asked=False) if engine.thunder.knows_styles else None
+    asked = Brief(Direction().vector()[None], spread, as_asked=False) if engine.thunder.knows_styles else None
     return sorted(engine.generate(speech, Request(takes, seed, steps=steps, direction=asked)), key=lambda take: take.seed)
 
 
@@ -266,7 +266,7 @@ def grade_table(engine: Engine, sounds: list[Speech]) -> list[str]:
     for number, speech in enumerate(sounds):
         voice, seed = engine.analyse(speech), 5000 + TAKES * number
         loud = voiced(voice.features[:, -LOUDNESS:])
-        asked = Asked(Direction().vector()[None], SPREAD)
+        asked = Brief(Direction().vector()[None], SPREAD)
         for take in engine.generate(speech, Request(GRADED, seed, direction=asked)):
             x, is_first = pack(take.motion), take.seed == seed
             made = {name: unpack(y, n) for name, y in (spoiled(engine, x, x[::-1]) | stopped(x, mouth, loud)).items()}
@@ -274,7 +274,7 @@ def grade_table(engine: Engine, sounds: list[Speech]) -> list[str]:
             for name, motion in made.items():
                 score = engine.score(speech, motion, of_take, take.seed)
                 what = name if name != "as it is" else "as asked" if is_first else "in readings of their own"
-                found.setdefault(what, []).append((graded(score.total, score.per_frame)[0], score.total))
+                found.setdefault(what, []).append((grade_take(score.total, score.per_frame)[0], score.total))
     rows = [
         f"\n#### Grades: {len(sounds)} lines, {GRADED} takes of each",
         f"{'':44s} {'takes':>6s}" + "".join(f"{g:>7s}" for g in GRADES) + "  score",

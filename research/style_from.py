@@ -18,8 +18,8 @@ import numpy as np
 from research.corpus_lines import clips_of, Line, open_corpus
 from research.harness import add_shared, report, required, results_file
 from research.measures.style_reader import agreement, fit, performed
-from thunder_core.animation.style_of_motion import bundled, CONSTANTS, fitted, READABLE, readable, style_of
-from thunder_core.direction import Asked, AXES, Direction
+from thunder_core.animation.style_of_motion import bundled_meter, CONSTANTS, READABLE, readable_axes, shipped_reader, style_of
+from thunder_core.direction import AXES, Brief, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import reading
 from thunder_core.errors import BadRequest
@@ -63,19 +63,19 @@ def takes(cache: Path, voices: int) -> list[str]:
     asked, read = [], []
     for number, clip in enumerate(clips_of(corpus, "test", voices)):
         line = Line.of(corpus, clip, engine)
-        wanted = Asked(Direction().vector()[None], 0.5, as_asked=False)
+        wanted = Brief(Direction().vector()[None], 0.5, as_asked=False)
         for take in engine.generate(line.speech, Request(READINGS, READINGS * number, direction=wanted)):
             try:
                 read.append(style_of(take.motion, engine.head.expression_names).style.vector())
             except BadRequest:  # it hardly speaks
                 continue
-            asked.append(Direction.of_vector(np.array(take.provenance["reading"])).played.vector())
+            asked.append(Direction.of_vector(np.array(take.provenance["reading"])).style_in_mood.vector())
     x, y = (np.array(values) - np.mean(values, 0) for values in (asked, read))
     r = (x * y).sum(0) / np.maximum(1e-9, np.linalg.norm(x, axis=0) * np.linalg.norm(y, axis=0))
     return [
         f"takes of {voices} voices of test at spread 0.5, {len(asked)} in all, weights {engine.weights} "
         "(r of what is read with what was asked)",
-        "   ".join(f"{axis.name} {value:.2f}" for axis, value, ok in zip(AXES, r, readable(fitted())) if ok),
+        "   ".join(f"{axis.name} {value:.2f}" for axis, value, ok in zip(AXES, r, readable_axes(shipped_reader())) if ok),
     ]
 
 
@@ -91,13 +91,13 @@ def add_arguments(p: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Measure how well the style of a motion is read; write the table."""
     required(args.cache / "motions" / "motions.f16", "run the stages hear and animate")
-    played = bundled()
+    played = bundled_meter()
     if args.fit:
         data, validation = (performed(args.cache, split, args.clips, played) for split in ("train", "validation"))
         write_file(CONSTANTS, fit(data, validation).to_json() + "\n")
-        fitted.cache_clear()
+        shipped_reader.cache_clear()
         print(f"fitted to {len(data.asked)} performances, chosen on {len(validation.asked)}")
-    reader, test = fitted(), performed(args.cache, "test", args.clips, played)
+    reader, test = shipped_reader(), performed(args.cache, "test", args.clips, played)
     r, plain, moody = (agreement(reader, test, some) for some in (slice(None), ~test.moody, test.moody))
     error = np.sqrt(((reader.read(test.measured) - test.asked) ** 2).mean(0))
     lines = [
@@ -107,10 +107,10 @@ def run(args: Namespace) -> None:
         f"{'':>14} | {'all':>8} {'neutral':>8} {'moods':>8} {'error':>8}   (r, and its error in deviations between speakers)",
         *(
             f"{axis.name:>14} | {a:8.2f} {b:8.2f} {c:8.2f} {e:8.2f}   {'' if ok else 'cannot be read: stays usual'}".rstrip()
-            for axis, a, b, c, e, ok in zip(AXES, r, plain, moody, error, readable(reader))
+            for axis, a, b, c, e, ok in zip(AXES, r, plain, moody, error, readable_axes(reader))
         ),
         "",
-        f"{int(readable(reader).sum())} of {len(AXES)} axes are read (r at least {READABLE:g} on validation voices)",
+        f"{int(readable_axes(reader).sum())} of {len(AXES)} axes are read (r at least {READABLE:g} on validation voices)",
     ]
     if args.spread:
         lines += ["", *spreads(args.cache, "test", args.spread)]

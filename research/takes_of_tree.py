@@ -23,9 +23,9 @@ def requests():
     try:
         from thunder_core.request import Request
     except ImportError:  # an older engine
-        from thunder_core.direction import Asked, Direction
+        from thunder_core.direction import Brief, Direction
 
-        return lambda takes, seed: {"takes": takes, "seed": seed, "asked": Asked(Direction().vector()[None])}
+        return lambda takes, seed: {"takes": takes, "seed": seed, "asked": Brief(Direction().vector()[None])}
     return lambda takes, seed: {"request": Request(takes, seed)}
 
 

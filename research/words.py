@@ -2,13 +2,13 @@
 """Whether a take's words agree with what it shows, and the scale that they are compared by.
 
 CACHE is a folder in which `corpus` was run. Eight takes of every voice are sampled without a request at Spread 0.5; for each word the
-finished take is measured (`thunder_core/animation/shown.py`). The table counts words whose take is on the other side of usual takes (on the
-lips: of what the model expects of the line), on the other side of the mean of its own batch, and that another take of the batch without the
-word deserves more, by as much as people differ by; as words would be without the measurement, as each take alone would be described, and as
-takes of a batch are listed. Then come how many words more than a third of a batch has, how many takes have no word, and how many carry
-brows or head throughout in a way that is seen and have no word for it. Below it is the scale that these takes would lay, for USUAL and
-BEYOND_EXPECTED of that file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of short ones. `--role` has faces
-listen to these voices, or idle for 8 s, for QUIET. Written to research/results/words.txt, words_listens.txt or words_idle.txt.
+finished take is measured (`thunder_core/animation/traits.py`). The table counts words whose take is on the other side of usual takes (on
+the lips: of what the model expects of the line), on the other side of the mean of its own batch, and that another take of the batch
+without the word deserves more, by as much as people differ by; as words would be without the measurement, as each take alone would be
+described, and as takes of a batch are listed. Then come how many words more than a third of a batch has, how many takes have no word, and
+how many carry brows or head throughout in a way that is seen and have no word for it. Below it is the scale that these takes would lay,
+for USUAL and BEYOND_EXPECTED of that file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of short ones. `--role`
+has faces listen to these voices, or idle for 8 s, for QUIET. Written to research/results/words.txt, words_listens.txt or words_idle.txt.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 
 from research.corpus_lines import add_line_arguments, clips_of, Line, MOST_SECONDS, open_corpus
 from research.harness import effort, report, results_file
-from thunder_core.animation.shown import BEYOND_EXPECTED, CARRIED, Line as SpokenLine, QUIET, shown, shown_quiet, USUAL
-from thunder_core.direction import Asked, Direction, DIRECTION_NAMES
+from thunder_core.animation.traits import BEYOND_EXPECTED, CARRIED, deviations, deviations_quiet, Line as SpokenLine, QUIET, USUAL
+from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, NEARLY, REMARKABLY_CARRIED, words, words_of_takes
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.scorer import Measures
@@ -50,7 +50,7 @@ def scale(asked: np.ndarray, values: dict[str, np.ndarray], batch: np.ndarray) -
 
 
 def counted(listed: list[str], shows: list[dict[str, float]], batch: np.ndarray) -> dict[str, np.ndarray]:
-    """{axis or measure of CARRIED: COUNTS [4]} of the words of takes with what they show, as `animation.shown` (its rounding apart)."""
+    """{axis or measure of CARRIED: COUNTS [4]} of the words of takes with what they show, as `animation.traits` (its rounding apart)."""
     pairs = AXIS_WORDS | CARRIED_WORDS
     said = np.array([[next((side for side, word in zip((-1, 1), pair) if word in each.split(", ")), 0) for pair in pairs.values()]
                      for each in listed])  # fmt: skip
@@ -90,7 +90,7 @@ def run(args: Namespace) -> None:
     """Sample, measure and count; write the table."""
     corpus, engine = open_corpus(args.cache), Engine.load(args.weights)
     measures = Measures(engine.head)
-    usual, speaks = Asked(Direction().vector()[None], 0.5, as_asked=False), args.role == SPEAKS
+    usual, speaks = Brief(Direction().vector()[None], 0.5, as_asked=False), args.role == SPEAKS
     names = list(STEPS if speaks else QUIET[args.role])
     asked, values, shows, batch, plain, alone, listed = [], {name: [] for name in names}, [], [], [], [], []
     for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):
@@ -110,7 +110,7 @@ def run(args: Namespace) -> None:
                 level = expected.get(name, np.nan) if name in BEYOND_EXPECTED else 0.0
                 values[name].append(own.get(name, np.nan) - level)
             asked.append(reading)
-            shows.append(shown(own, expected, line) if speaks else shown_quiet(own, args.role, line.seconds))
+            shows.append(deviations(own, expected, line) if speaks else deviations_quiet(own, args.role, line.seconds))
             batch.append(number)
             plain.append(words(reading, usual.vectors, speaks=speaks))
             alone.append(words(reading, usual.vectors, speaks=speaks, shown=take.provenance["shown"]))

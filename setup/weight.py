@@ -156,7 +156,7 @@ def trace_take(tree: Path) -> Figures:
     engine = module.Engine.load(device="cpu")
     speech = import_module("thunder_core.engine.speech.audio").read_sound(tree / "assets" / "sample.wav")
     vars(module)["processors"] = lambda: 1  # so that all of it runs in this thread
-    asked = direction.Asked(direction.Direction().vector()[None], 0.0)
+    asked = direction.Brief(direction.Direction().vector()[None], 0.0)
     request = import_module("thunder_core.request").Request(1, 1, direction=asked)
     trace = Trace(tree / "thunder_core")
     sys.setprofile(trace)

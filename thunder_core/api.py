@@ -23,7 +23,7 @@ import numpy as np
 from . import types
 from .animation import motion_file
 from .animation.timing import at_scene_frames, Clock
-from .direction import Asked, AXES, CHOICES, NEUTRAL, STRENGTH
+from .direction import AXES, Brief, CHOICES, NEUTRAL, STRENGTH
 from .direction_presets import Preset, Presets, SHIPPED
 from .engine.engine import Engine
 from .engine.speech.audio import read_sound, sound_of, write_sound
@@ -70,7 +70,7 @@ class Take(types.Take):
     """
 
     channels: tuple[str, ...] = ()
-    direction: Asked | None = None
+    direction: Brief | None = None
 
     @cached_property
     def curves(self) -> dict[str, np.ndarray]:
@@ -197,7 +197,7 @@ tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
         raise BadRequest(f"Takes are made of a voice, not of {type(voice).__name__}: read it with load")
     direction = _direction(preset, mood, strength, spread, as_asked, sliders)
     if marks:
-        direction = replace(direction or Asked(), marks=tuple(marks))
+        direction = replace(direction or Brief(), marks=tuple(marks))
     request = Request(
         takes, seed_of_voice(voice.name) if seed is None else seed, quality, guidance=guidance, speech_guidance=speech_guidance,
         direction=direction, listening=listening, system=system,
@@ -257,7 +257,7 @@ def _usual_engine() -> Engine:
 
 def _direction(
     preset: str | None, mood: str | None, strength: float | None, spread: float | None, as_asked: bool, sliders: Mapping[str, float]
-) -> Asked | None:  # fmt: skip
+) -> Brief | None:  # fmt: skip
     """The direction that these settings describe, None without any. Raises BadRequest."""
     if preset is None and mood is None and strength is None and spread is None and as_asked and not sliders:
         return None
@@ -281,11 +281,11 @@ def _meant(name: str, names: Iterable[str]) -> str:
     return f"did you mean {near[0]}? " if near else ""
 
 
-def _take(take: types.Take, engine: Engine, asked: Asked | None) -> Take:
+def _take(take: types.Take, engine: Engine, asked: Brief | None) -> Take:
     """An engine's take with its channels, and the direction that its score compares with."""
     values, about = {field.name: getattr(take, field.name) for field in fields(types.Take)}, take.provenance
     follows = SYSTEMS[about["engine"]].follows == DIRECTION and "as_asked" in about
-    direction = replace(asked or Asked(), as_asked=about["as_asked"]) if follows else None
+    direction = replace(asked or Brief(), as_asked=about["as_asked"]) if follows else None
     return Take(**values, channels=tuple(engine.head.expression_names), direction=direction)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from .engine_python import another_python, find_engine
 from .errors import BadWeights, NoSpace, ThunderError
 from .private_folder import PrivateFolder, sweep
-from .worker_process import Pending, was_stopped, WorkerProcess
+from .worker_process import Pending, stopped_error, WorkerProcess
 
 
 class Client:
@@ -169,7 +169,7 @@ class Client:
         with self._mutex:
             try:
                 if self._process is None or self._process is not process and not self.running:
-                    raise was_stopped(process.log)
+                    raise stopped_error(process.log)
                 self.start()
             except ThunderError as error:
                 for pending in waiting:

@@ -99,12 +99,12 @@ class Style:
         drawn = [np.random.default_rng([zlib.crc32(name.encode()), zlib.crc32(axis.name.encode())]).standard_normal() for axis in AXES]
         return Style.of_vector(np.clip(drawn, -_FURTHEST, _FURTHEST))
 
-    def reading(self, rng: np.random.Generator) -> Style:
+    def draw_reading(self, rng: np.random.Generator) -> Style:
         """The same person reading once, a little different every time."""
         by = rng.standard_normal(len(AXES)).clip(-_FURTHEST, _FURTHEST)
         return Style.of_vector(self.vector() + by * [axis.readings / axis.speakers for axis in AXES])
 
-    def moved(self, deviations: Mapping[str, float], strength: float = 1.0) -> Style:
+    def shift(self, deviations: Mapping[str, float], strength: float) -> Style:
         """The style moved along the named axes by deviations times a strength."""
         return replace(self, **{name: _AXIS[name].value(_AXIS[name].deviations(getattr(self, name)) + strength * by)
                                 for name, by in deviations.items()})  # fmt: skip
@@ -201,9 +201,9 @@ class Direction:
     strength: float = 1.0
 
     @property
-    def played(self) -> Style:
+    def style_in_mood(self) -> Style:
         """The style as the mood changes it."""
-        return self.style.moved(CHOICES[self.mood].changes, self.strength)
+        return self.style.shift(CHOICES[self.mood].changes, self.strength)
 
     @property
     def tempo(self) -> float:
@@ -229,7 +229,7 @@ class Direction:
     @staticmethod
     def of_clip(speaker: str, rng: np.random.Generator) -> Direction:
         """A reading of one clip by a person of this name, in a mood drawn from the generator."""
-        style = Style.of_speaker(speaker).reading(rng)
+        style = Style.of_speaker(speaker).draw_reading(rng)
         if rng.random() < _SHARE_OF_NEUTRAL:
             return Direction(style)
         return Direction(style, MOOD_NAMES[rng.integers(len(MOOD_NAMES))], float(rng.uniform(_LEAST_STRENGTH, 1.0)))
@@ -259,8 +259,8 @@ def over_frames(vectors: np.ndarray, frames: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
-    """The requested directions of a batch of takes; without arguments, the neutral direction as the panel sends it.
+class Brief:
+    """What a batch of takes is asked for: directions, and how far takes go from them; by default the neutral direction of the panel.
 
     vectors: float32 [1 or T, DIRECTION_NAMES], one direction for the line or one for every frame.
     spread: 0 … 1, variation of takes around it.  as_asked: whether the first take follows it exactly, without spread.
@@ -282,10 +282,10 @@ class Asked:
     marks: tuple[Mark, ...] = ()
 
     @staticmethod
-    def of(direction: Direction, spread: float = SPREAD, as_asked: bool = True) -> Asked:
+    def of(direction: Direction, spread: float = SPREAD, as_asked: bool = True) -> Brief:
         """A request for takes in one direction over the whole line."""
         heard = np.array([direction.share(AS_HEARD)], np.float32)
-        return Asked(direction.vector()[None], spread, as_asked, as_heard=heard)
+        return Brief(direction.vector()[None], spread, as_asked, as_heard=heard)
 
     @property
     def mean(self) -> Direction:
@@ -306,7 +306,7 @@ class Asked:
         """Spread of the take of `seed` around the requested direction, 0 … 1; first: first seed of its batch."""
         return 0.0 if self.is_as_asked(seed, first) else self.spread
 
-    def is_played_otherwise(self, seed: int, first: int) -> bool:
+    def is_variation(self, seed: int, first: int) -> bool:
         """Whether the take of `seed` is not played just as the direction that scores compare with, or hears other sounds."""
         return self.original is not None or bool(self.like) or not self.is_as_asked(seed, first)
 
@@ -321,7 +321,7 @@ class Asked:
             return whose if spread else None
         return None if self.is_as_asked(seed, first) else seed
 
-    def from_frame(self, first: int) -> Asked:
+    def from_frame(self, first: int) -> Brief:
         """The same for a sound that begins at this frame; negative: before the line, where its first direction holds."""
 
         def rows(vectors: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .direction import Asked, AXES, CHOICES, Direction, NEUTRAL, SPREAD, Style
+from .direction import AXES, Brief, CHOICES, Direction, NEUTRAL, SPREAD, Style
 from .errors import BadRequest
 from .files import open_input
 from .named_files import is_text, NamedFiles
@@ -51,15 +51,15 @@ class Preset:
 
     def asked(
         self, moved: dict[str, float], mood: tuple[str, float] | None = None, spread: float | None = None, as_asked: bool = True
-    ) -> Asked:  # fmt: skip
+    ) -> Brief:  # fmt: skip
         """A request for takes in this direction, in which what is given goes before the preset's own.
 
-        moved: values of axes by name.  mood: with its strength.  spread, as_asked: as Asked's.
+        moved: values of axes by name.  mood: with its strength.  spread, as_asked: as Brief's.
         """
         name, strength = mood or (self.direction.mood, self.direction.strength)
         style = Style(**(self.direction.style.values() | moved))
         spread = next(each for each in (spread, self.spread, SPREAD) if each is not None)
-        return Asked.of(Direction(style, name, strength), spread, as_asked)
+        return Brief.of(Direction(style, name, strength), spread, as_asked)
 
     def to_json(self) -> str:
         """The text of its file."""

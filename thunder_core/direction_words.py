@@ -32,7 +32,7 @@ AXIS_WORDS = {
     "tension": ("slack lips", "tight lips"),
     "frown": ("relaxed brows", "frowning"),
 }
-# The same for how a take carries brows and head throughout (`animation.shown.CARRIED`); left and right are the character's.
+# The same for how a take carries brows and head throughout (`animation.traits.CARRIED`); left and right are the character's.
 CARRIED_WORDS = {
     "height": ("low brows", "raised brows"),
     "nod": ("head up", "head down"),
@@ -45,7 +45,7 @@ _PARTS = (("brows", "height", "frown"), ("head", "nod", "turn", "tilt"))  # of w
 _PART_OF = {word: part[0] for part in _PARTS for name in part for word in (AXIS_WORDS | CARRIED_WORDS)[name]}
 _MOST = 3  # words of a take
 _SHARE = 3  # a word is on at most one in so many takes of a batch
-# Axis → the measures (`animation.shown`) in which it shows: still eyes neither blink nor look away more than usual.
+# Axis → the measures (`animation.traits`) in which it shows: still eyes neither blink nor look away more than usual.
 MEASURES = {axis.name: ("eyes", "gaze") if axis.name == "eyes" else (axis.name,) for axis in AXES}
 _FROWN = DIRECTION_NAMES.index("frown")
 # Axes that a face shows only where it speaks; their measures are relative to what was requested.
@@ -60,7 +60,7 @@ def words(
 
     reading, asked: [DIRECTION_NAMES], or [T, DIRECTION_NAMES], whose mean is taken.  asked: the take's requested direction; then the words
     describe the difference from it, since traits shared by all takes of a batch do not help to choose.  speaks: False for a face that
-    listens or is idle, of whose speech nothing is said.  shown: of the finished take (`animation.shown`): a trait is as strong as the take
+    listens or is idle, of whose speech nothing is said.  shown: of the finished take (`animation.traits`): a trait is as strong as the take
     shows it, and left out if the take shows its opposite, and so is a mood that nobody requested.
     """
     said: list[str] = []
@@ -82,7 +82,7 @@ def _traits(reading: np.ndarray, asked: np.ndarray | None, speaks: bool, shown: 
     some = []
     for axis, x in zip(AXES, by):
         if speaks or axis.name not in _SEEN_IN_SPEECH:
-            x = _seen(axis.name, x, before, shown)
+            x = _visible_deviation(axis.name, x, before, shown)
             if abs(x) >= REMARKABLE:
                 some.append((abs(x), AXIS_WORDS[axis.name][int(x > 0)]))
     for name, pair in CARRIED_WORDS.items():
@@ -92,13 +92,13 @@ def _traits(reading: np.ndarray, asked: np.ndarray | None, speaks: bool, shown: 
         if not placed and not said and abs(x := shown.get(name, 0.0)) >= REMARKABLY_CARRIED:
             some.append((abs(x), pair[int(x > 0)]))
     for name, x, was in zip(MOOD_NAMES, by[len(AXES) :], before[len(AXES) :]):
-        if abs(x) >= _MOOD and (was >= _MOOD or not _belied(name, shown)):
+        if abs(x) >= _MOOD and (was >= _MOOD or not _contradicts(name, shown)):
             label = MOODS[name].label.lower()
             some.append((_DEVIATIONS_PER_MOOD * abs(x), f"{'more' if x > 0 else 'less'} {label}" if was >= _MOOD else label))
     return sorted(some, key=lambda entry: -entry[0])
 
 
-def _seen(axis: str, by: float, asked: np.ndarray, shown: Mapping[str, float]) -> float:
+def _visible_deviation(axis: str, by: float, asked: np.ndarray, shown: Mapping[str, float]) -> float:
     """An axis's deviation `by` from what was asked of a take [DIRECTION_NAMES], as far as the take shows it: 0 if it shows the opposite.
 
     What shows in pauses too is compared with usual takes, and so measured only near the usual direction, since a mood moves the same parts
@@ -115,7 +115,7 @@ def _seen(axis: str, by: float, asked: np.ndarray, shown: Mapping[str, float]) -
     return side * max(0.0, min(levels, default=abs(by) + own) - own)
 
 
-def _belied(mood: str, shown: Mapping[str, float]) -> bool:
+def _contradicts(mood: str, shown: Mapping[str, float]) -> bool:
     """Whether corners or brows are on the other side of usual than a mood, which was not requested, moves them: a take may add to both."""
     changes = MOODS[mood].changes
     return any(changes.get(name, 0.0) * shown.get(name, 0.0) < 0 for name in _MOODS_MOVE if abs(changes.get(name, 0.0)) >= _BY_MUCH)

@@ -219,7 +219,7 @@ def check_writable(folder: str) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise not_written(folder, error) from error
+        raise write_error(folder, error) from error
 
 
 class Transaction:
@@ -261,7 +261,7 @@ class Transaction:
                 _has_entry(os.path.join(_existing_part_of(self.folder), name))  # raises for a name that is too long
                 self._refuse(name, files)
         except OSError as error:
-            raise not_written(self.folder, error) from error
+            raise write_error(self.folder, error) from error
 
     def part(self, name: str) -> str:
         """Path of an empty file to be written to; it will be called `name`."""
@@ -291,7 +291,7 @@ class Transaction:
         except BaseException as error:
             self._remove_made()
             if isinstance(error, OSError):
-                raise not_written(self.folder, error) from error
+                raise write_error(self.folder, error) from error
             raise
         return self
 
@@ -312,7 +312,7 @@ class Transaction:
                 self._remove_made()
         # Blender's own saving raises RuntimeError where it cannot write.
         if isinstance(error, (OSError, RuntimeError)):
-            raise not_written(self.folder, error) from error
+            raise write_error(self.folder, error) from error
 
     # ---- files that may be replaced
 
@@ -614,7 +614,7 @@ def _lock(handle: int) -> bool:
     return True
 
 
-def not_written(folder: str, error: Exception) -> NoSpace:
+def write_error(folder: str, error: Exception) -> NoSpace:
     """The error for a folder that cannot be written."""
     advice = "free some space or choose another" if is_full_disk(error) or not isinstance(error, OSError) else "choose another"
     return NoSpace(f"The folder “{folder}” cannot be written ({reason_of(error)}): {advice}")

@@ -16,7 +16,7 @@ def smoothstep(x: Values) -> Values:
     return x * x * (3 - 2 * x)
 
 
-def eased(u: np.ndarray) -> np.ndarray:
+def minimum_jerk(u: np.ndarray) -> np.ndarray:
     """Minimum-jerk movement from 0 to 1 (Flash & Hogan 1985) at u, which is clipped to 0 … 1."""
     u = np.clip(u, 0, 1)
     return u * u * u * (10 - 15 * u + 6 * u * u)
@@ -146,7 +146,7 @@ def _prominence(values: np.ndarray, peak: int) -> float:
     return float(values[peak] - max(left, right))
 
 
-def slowed(values: np.ndarray, changes: tuple[float, float], near: int, deviation: float) -> np.ndarray:
+def slow_changes(values: np.ndarray, changes: tuple[float, float], near: int, deviation: float) -> np.ndarray:
     """Curves [T, c] that are smoothed by a Gaussian of a deviation in frames, fully `near` frames around changes from frame to frame of
     the second of `changes`, and not at all where they are below the first."""
     if len(values) < 2:

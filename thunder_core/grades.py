@@ -21,7 +21,7 @@ def drifts(total: float, per_frame: np.ndarray) -> list[np.ndarray]:
     return [run for run in runs(low, _BRIDGE) if len(run) >= _SHORTEST_DRIFT]
 
 
-def graded(total: float, per_frame: np.ndarray) -> tuple[str, int]:
+def grade_take(total: float, per_frame: np.ndarray) -> tuple[str, int]:
     """GOOD, CHECK or POOR for a take with this score and these of its frames [T], and the frame that is worst: in the longest run of wrong
     ones, else where lips drift."""
     wrong = np.flatnonzero(per_frame < WRONG)

@@ -72,7 +72,7 @@ class Failed(Exception):
     """An error for the user: what happened and what to do, one sentence."""
 
 
-def tell(event: str, **more) -> None:
+def report_event(event: str, **more) -> None:
     """Print an event as a JSON line."""
     try:
         print(json.dumps({"event": event, **more}), flush=True)
@@ -82,7 +82,7 @@ def tell(event: str, **more) -> None:
 
 def progress(fraction: float, message: str) -> None:
     """Report the installation's progress, 0 … 1, and its current step."""
-    tell("progress", fraction=round(min(1.0, max(0.0, fraction)), 4), message=message)
+    report_event("progress", fraction=round(min(1.0, max(0.0, fraction)), 4), message=message)
 
 
 def python_in(folder: str) -> str:
@@ -120,7 +120,7 @@ def _is_file(path: str) -> bool:
         return False
 
 
-def claimed(folder: str) -> str:
+def claim(folder: str) -> str:
     """The absolute path of a folder that is ours, or new or empty and therefore may become ours. Raises Failed, OSError."""
     if not folder.strip():
         raise Failed("No folder was named for the engine: name a new or an empty one")
@@ -147,7 +147,7 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
     if wheels and not os.path.isdir(wheels):
         raise Failed(f"There is no folder of wheels at “{wheels}”: choose another")
     _check_lock(lock)
-    folder = claimed(folder)
+    folder = claim(folder)
     if extra and not _is_file(os.path.join(folder, STAMP)):
         raise Failed("The engine is not installed completely: install it first, then the extra")
     progress(0.0, "Looking at what is there")
@@ -439,7 +439,7 @@ def _end_with_stdin() -> None:
         while os.read(0, 4096):  # not by sys.stdin: the interpreter aborts at its end while a thread holds its buffer in a read
             pass
     _kill_children()
-    tell("error", message=STOPPED)
+    report_event("error", message=STOPPED)
     os._exit(3)
 
 
@@ -500,12 +500,12 @@ def main() -> int:
         traceback.print_exc()
         why = f"Installation failed ({type(error).__name__}: {_brief(error)}): install again, see the log"
     if _interrupted:  # also where it failed because its process was ended
-        tell("error", message=STOPPED)
+        report_event("error", message=STOPPED)
         return 130
     if why:
-        tell("error", message=why)
+        report_event("error", message=why)
         return 1
-    tell("done")
+    report_event("done")
     return 0
 
 

@@ -34,11 +34,11 @@ class Mark:
         return replace(self, start=self.start + seconds, end=self.end + seconds, to=to)
 
     def row(self) -> list:
-        """As a row of JSON; `of_row` is the inverse."""
+        """As a row of JSON; `read_mark` is the inverse."""
         return [self.kind, self.start, self.end, *([self.sound] if self.kind == SOUND else self.to or ())]
 
 
-def of_row(row: object) -> Mark:
+def read_mark(row: object) -> Mark:
     """The mark of a row [kind, start, end], with the sound or the new start and end behind it. Raises BadRequest."""
     wrong = BadRequest(f"“{str(row)[:60]}” is no mark of a word: remove it and mark the word again")
     if not isinstance(row, Sequence) or isinstance(row, str) or not row or row[0] not in KINDS:
@@ -54,8 +54,8 @@ def of_row(row: object) -> Mark:
     return Mark(kind, float(times[0]), float(times[1]), sound, (float(times[2]), float(times[3])) if kind == MOVED else None)
 
 
-def of_rows(rows: object) -> tuple[Mark, ...]:
+def read_marks(rows: object) -> tuple[Mark, ...]:
     """Marks of rows, in the order of their starts. Raises BadRequest."""
     if not isinstance(rows, list) or len(rows) > MOST_MARKS:
         raise BadRequest(f"“marks” must be a list of at most {MOST_MARKS} marks: remove them and mark the words again")
-    return tuple(sorted((of_row(row) for row in rows), key=lambda mark: (mark.start, mark.kind)))
+    return tuple(sorted((read_mark(row) for row in rows), key=lambda mark: (mark.start, mark.kind)))

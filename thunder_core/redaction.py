@@ -139,7 +139,7 @@ Writing to ID classes in this context is not allowed: {}
 """
 
 
-def redacted(text: str, places: Iterable[tuple[str, str]] = ()) -> str:
+def redact(text: str, places: Iterable[tuple[str, str]] = ()) -> str:
     """A text, line by line, without anything that is not known to be public.
 
     places: folders with files that everybody has, and what they are called instead: our own code is “<add-on>”.
@@ -190,13 +190,13 @@ Pattern = tuple[str, ...]  # the constant parts of a sentence, between which som
 def _sentence(text: str, patterns: list[Pattern], depth: int = 0) -> str:
     """A sentence with all that was filled in removed or, where it is itself public, kept."""
     for parts in patterns:  # those that say most come first
-        if (filled := _filled(text, parts)) is not None:
+        if (filled := _match_values(text, parts)) is not None:
             values = [_value(value, before, patterns, depth) for value, before in zip(filled, parts)]
             return "".join(part + value for part, value in zip(parts, [*values, ""]))
     return REMOVED
 
 
-def _filled(text: str, parts: Pattern) -> list[str] | None:
+def _match_values(text: str, parts: Pattern) -> list[str] | None:
     """What was filled in between the parts of a sentence; None if the text is not that sentence."""
     first, last = parts[0], parts[-1]
     if len(parts) == 1:

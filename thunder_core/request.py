@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .direction import Asked, check
+from .direction import Brief, check
 from .errors import BadRequest
 from .face.mapping import Sums
 from .systems import DEFAULT, SYSTEMS
@@ -37,7 +37,7 @@ class Request:
     the face listens.  system: which of SYSTEMS performs; each does only part of this (`engine.engine.check_request`).
     reference: a packed motion [T, n + 9] whose style DiffPoseTalk takes.  picture: grey [h, w] 0 … 1, of a face whose mood
     Media2Face takes, or the moods [MOODS but neutral] that were read off one before.  sums: `mapping.Driver.sums` of the face
-    that will play the takes: scores and words are of what it shows (`mapping.visible`), while the takes have all channels;
+    that will play the takes: scores and words are of what it shows (`mapping.visible_motion`), while the takes have all channels;
     None: it shows everything.
     """
 
@@ -47,7 +47,7 @@ class Request:
     steps: int = 0
     guidance: float = 1.0
     speech_guidance: float = 0.0
-    direction: Asked | None = None
+    direction: Brief | None = None
     keep: Keep | None = None
     listening: bool = False
     system: str = DEFAULT
@@ -99,7 +99,7 @@ def seed_of_voice(name: str, character: int = 0) -> int:
     return TOGETHER * (zlib.crc32(stem.casefold().encode("utf-8", "surrogatepass")) % _VOICES)
 
 
-def direction_arguments(direction: Asked, put_array: PutArray) -> dict:
+def direction_arguments(direction: Brief, put_array: PutArray) -> dict:
     """A direction as the protocol's “generate” and “score” take it."""
     values = {"direction": put_array(direction.vectors), "spread": direction.spread, "as_asked": direction.as_asked}
     if direction.original is not None:

@@ -69,7 +69,7 @@ _open = threading.local()
 
 
 @contextmanager
-def traced() -> Iterator[Trace]:
+def open_trace() -> Iterator[Trace]:
     """A Trace of the steps that run on this thread meanwhile."""
     before, _open.trace = getattr(_open, "trace", None), Trace()
     try:
@@ -112,7 +112,7 @@ def step(reason: str, changes: str, causes: Causes | None = None) -> Callable[[F
             given.apply_defaults()
             before = [_copies(given.arguments[name]) for name in named]
             result = function(*args, **more)
-            why = _found(causes or {}, given.arguments)  # some are only found on the way
+            why = _find_causes(causes or {}, given.arguments)  # some are only found on the way
             for name, was, now in zip(named, before, result if isinstance(result, tuple) else (result,)):
                 for part, after in _copies(now).items():
                     trace.changes.append(Change(about, part or name, was[part], after, why))
@@ -130,7 +130,7 @@ def _copies(curves) -> dict[str, np.ndarray]:
     return {"": np.array(curves)}
 
 
-def _found(causes: Causes, arguments: Mapping[str, object]) -> Mapping[str, np.ndarray]:
+def _find_causes(causes: Causes, arguments: Mapping[str, object]) -> Mapping[str, np.ndarray]:
     """The curves that a step followed, by what they are."""
     if callable(causes):
         return causes(arguments)

@@ -397,7 +397,7 @@ class WorkerProcess(PipedProcess):
     def _failure(self) -> ThunderError:
         """The error for requests that this worker can no longer answer."""
         if self.ending:
-            return was_stopped(self.log)
+            return stopped_error(self.log)
         if self.refusal is not None:
             return self.refusal
         lines = [line for line in self.since_answer if line.strip()]
@@ -416,7 +416,7 @@ class WorkerProcess(PipedProcess):
         return WorkerDied(f"The engine {system_calls.how_it_ended(self.popen)} while it was working: try again, see the log", self.log)
 
 
-def was_stopped(log: str) -> WorkerDied:
+def stopped_error(log: str) -> WorkerDied:
     """The error for requests that a worker owed when the client stopped it."""
     return WorkerDied("The engine was stopped before it could answer: ask again", log)
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
-from thunder_core.animation.played import lids, shifts, starts
+from thunder_core.animation.performance_meter import gaze_shifts, lid_closure, run_starts
 from thunder_core.engine.speech.cues import Prosody
 from thunder_core.face.head import Head
 from thunder_core.face.lips import opening_mm, width_mm
@@ -47,8 +47,8 @@ def brow(head: Head, motion: Motion) -> np.ndarray:
 def habits(head: Head, motion: Motion) -> dict[str, float]:
     """Non-verbal behaviour of a face in numbers (rad, mm, s, per minute)."""
     seconds = motion.frames / FPS
-    blink, raised = lids(head, motion), brow(head, motion)
-    shut = starts(blink > 0.5)
+    blink, raised = lid_closure(head, motion), brow(head, motion)
+    shut = run_starts(blink > 0.5)
     lasting = [int(np.argmin(np.append(blink[a:] > 0.3, False))) / FPS for a in shut]
     gap, width = opening_mm(motion, head).astype(float), width_mm(motion, head).astype(float)
     jaw_mm = opening_mm(Motion(np.zeros_like(motion.expression), motion.jaw), head).astype(float)
@@ -58,12 +58,12 @@ def habits(head: Head, motion: Motion) -> dict[str, float]:
         "blinks_per_minute": 60 * len(shut) / seconds,
         "blink_seconds": float(np.median(lasting)) if lasting else float("nan"),
         "brow_deviation": float(raised.std()),
-        "brow_raises_per_minute": 60 * len(starts(raised - np.median(raised) > 0.1)) / seconds,
+        "brow_raises_per_minute": 60 * len(run_starts(raised - np.median(raised) > 0.1)) / seconds,
         "brow_raise_height": float(np.quantile(raised, 0.98) - np.median(raised)),
         **{f"head_deviation_{a}": float(motion.head[:, k].std()) for k, a in enumerate("xyz")},
         "head_degrees_per_second": float(turn.mean()),
         **{f"gaze_deviation_{a}": float(motion.eyes[:, k].std()) for k, a in enumerate("xy")},
-        "gaze_shifts_per_minute": 60 * len(shifts(motion)) / seconds,
+        "gaze_shifts_per_minute": 60 * len(gaze_shifts(motion)) / seconds,
         "opening_mean_mm": float(gap.mean()),
         "opening_deviation_mm": float(gap.std()),
         "opening_mm_per_second": float(np.abs(np.diff(gap)).mean() * FPS),
@@ -159,8 +159,8 @@ def timing(head: Head, motion: Motion, voice: Prosody) -> dict[str, Coherence]:
     return {
         "nods with accents": coherence(nods(motion), voice.accents, voice.spoken[:frames], ACCENT_REACH),
         "brows with accents": coherence(raises(head, motion), voice.accents, voice.spoken[:frames], ACCENT_REACH),
-        "gaze with boundaries": coherence(shifts(motion), marks, everywhere, BOUNDARY_REACH),
-        "blinks with boundaries": coherence(starts(lids(head, motion) > 0.5), marks, everywhere, BOUNDARY_REACH),
+        "gaze with boundaries": coherence(gaze_shifts(motion), marks, everywhere, BOUNDARY_REACH),
+        "blinks with boundaries": coherence(run_starts(lid_closure(head, motion) > 0.5), marks, everywhere, BOUNDARY_REACH),
     }
 
 
@@ -187,7 +187,7 @@ class Pause:
 
 def pauses(head: Head, motion: Motion, voice: Prosody) -> list[Pause]:
     """Every pause of a performance that `spans` knows."""
-    shut, looked, result = starts(lids(head, motion) > 0.5), shifts(motion), []
+    shut, looked, result = run_starts(lid_closure(head, motion) > 0.5), gaze_shifts(motion), []
     for span in spans(voice):
         pose = np.degrees(motion.head[span].astype(float))
         if len(pose) < 3:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from research.harness import in_turns
-from thunder_core.animation.played import Played
-from thunder_core.animation.style_of_motion import gap_of, LEAST_SECONDS, measures, pieces, Reader, speaking
+from thunder_core.animation.performance_meter import PerformanceMeter
+from thunder_core.animation.style_of_motion import find_speech, gap_of, LEAST_SECONDS, measures, pieces, Reader
 from thunder_core.channels import Columns
 from thunder_core.direction import AXES, Direction
 from thunder_core.types import FPS, Motion, unpack
@@ -35,7 +35,7 @@ class Performed:
     pieces: list[np.ndarray]
 
 
-def performed(cache: Path, split: str, most: int, played: Played) -> Performed:
+def performed(cache: Path, split: str, most: int, played: PerformanceMeter) -> Performed:
     """The teacher's performances of at most `most` clips of a split, from a cache of `hear` and `animate`.
 
     Clips of all speakers in turn; those with little speech are left out.
@@ -54,12 +54,12 @@ def performed(cache: Path, split: str, most: int, played: Played) -> Performed:
             if not np.isfinite(directions[variant, i]).all():
                 continue
             motion: Motion = unpack(motions[variant, row["start"] : row["start"] + row["frames"]], played.head.channels)
-            frames = speaking(gap_of(played, motion))
+            frames = find_speech(gap_of(played, motion))
             if frames.sum() < LEAST_SECONDS * FPS:
                 continue
             direction = Direction.of_vector(directions[variant, i])
             measured.append(measures(played, motion, frames))
-            asked.append(direction.played.vector())
+            asked.append(direction.style_in_mood.vector())
             speakers.append(names.setdefault(row["speaker"], len(names)))
             moody.append(bool(directions[variant, i, len(AXES) :].any()))
             of_parts = [measures(played, part, said) for part, said in pieces(motion, frames)]

@@ -238,7 +238,7 @@ def _join(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
             before["handle_left_type"][-1] = before["handle_right_type"][-1] = keyframes.FREE
             these = keyframes.select(these, np.arange(1, len(these["co"])))
         joined.append(these)
-    return keyframes.concatenated(*joined)
+    return keyframes.concatenate(*joined)
 
 
 class Checksum:

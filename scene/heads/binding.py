@@ -29,7 +29,7 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     A rule that names no object moves every object that has its target; one that names an object which is not among
     them is taken as if it named none, so that a preset fits a character whose objects are called otherwise.
     """
-    plan = jaw_balance.balanced(plan)
+    plan = jaw_balance.apply_balance(plan)
     binder = _Binder(objects, first)
     binder.rules(plan)
     binder.joints(plan)

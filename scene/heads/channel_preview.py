@@ -24,7 +24,7 @@ def motion(source: str, amount: float) -> Motion:
     """A motion of one frame in which one source is at an amount; its expression has that one channel."""
     expression, jaw, neck, eyes = (np.zeros((1, length)) for length in (1, 3, 3, 3))
     if source in mapping.DERIVED:
-        turned_jaw, turned_eyes = mapping.rotations({source: np.array([amount])}, 1)
+        turned_jaw, turned_eyes = mapping.joint_rotations({source: np.array([amount])}, 1)
         jaw, eyes = turned_jaw, eyes if turned_eyes is None else turned_eyes
     elif source == "jaw":
         jaw[0, 0] = amount * JAW_OPEN_RADIANS

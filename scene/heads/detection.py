@@ -68,7 +68,7 @@ def _as_keys_need(plan: Mapping, parts) -> Mapping:
     part = max(having, key=lambda part: len(part.data.vertices))
     blocks, rest = part.data.shape_keys.key_blocks, points_of(part.data.shape_keys.reference_key.data)
     targets = {rule.target for rule in plan.rules if rule.target.kind == "KEY" and rule.target.name in blocks}
-    return jaw_balance.as_keys_need(plan, {target: points_of(blocks[target.name].data) - rest for target in targets})
+    return jaw_balance.fit_to_keys(plan, {target: points_of(blocks[target.name].data) - rest for target in targets})
 
 
 def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[Rule]:

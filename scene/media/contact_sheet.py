@@ -79,7 +79,7 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
         raise BadRequest("There are no takes to draw: generate some first")
     speaks = any(take_list.speaks(entry) for entry in listed)
     rows = [_row(entry, speaks) for entry in listed]
-    chosen, full = _moments(rows, loudness), activity.full([row.tracks for row in rows])
+    chosen, full = _moments(rows, loudness), activity.full_heights([row.tracks for row in rows])
     fps = scene.render.fps / scene.render.fps_base
     try:  # Blender's temporary folder may be shared, so names must not be predictable
         folder = tempfile.mkdtemp(prefix="thunder_sheet_", dir=bpy.app.tempdir)
@@ -147,16 +147,16 @@ def _places(row: _Row) -> dict[str, tuple[float, float]]:
 
 def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float, str]]:
     """(seconds of the scene, why) of the moments, from what all takes have in common, and how they differ."""
-    start, full = rows[0].start, activity.full([row.tracks for row in rows])
+    start, full = rows[0].start, activity.full_heights([row.tracks for row in rows])
     seconds = start + np.arange(len(rows[0].lids)) / FPS
     levels = {name: np.stack([_at(row, row.tracks[name], seconds) for row in rows]) for name in rows[0].tracks}
     differences = sum(level.std(axis=0) / full[name] for name, level in levels.items())
     lids = np.stack([_at(row, row.lids, seconds) for row in rows])
     if "mouth" in levels:
-        chosen = activity.choose(levels["mouth"], loudness, MOMENTS, differences, lids)
+        chosen = activity.choose_moments(levels["mouth"], loudness, MOMENTS, differences, lids)
     else:
         gestures = {name: np.stack([_at(row, row.gestures[name], seconds) for row in rows]) for name in rows[0].gestures}
-        chosen = activity.choose_quiet(gestures, MOMENTS, differences, lids)
+        chosen = activity.choose_quiet_moments(gestures, MOMENTS, differences, lids)
     return [(start + frame / FPS, why) for frame, why in chosen]
 
 

@@ -10,7 +10,7 @@ import bpy
 from mathutils import Matrix, Vector
 
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.files import not_written, part_of
+from ...thunder_core.files import part_of, write_error
 from ..heads import head
 from ..host import compat
 from ..host.jobs import Step
@@ -104,7 +104,7 @@ def playblast(scene, path: str, percent: int, engine: str) -> Generator[Step, No
             render_film(copy, part, *size)
         return path
     except (OSError, RuntimeError) as error:
-        raise not_written(os.path.dirname(path), error) from error
+        raise write_error(os.path.dirname(path), error) from error
     finally:
         bpy.data.scenes.remove(copy)
         shutil.rmtree(folder, ignore_errors=True)

@@ -356,9 +356,9 @@ def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> t
         }
         if not line_records.is_as_committed(action, line, curves, fcurves.read):
             return total, per_frame
-        known = known.measured(total, per_frame)
+        known = known.with_committed(total, per_frame)
         line_records.remember_score(action, line, known)
-    return known.corrected(total, per_frame)
+    return known.correct(total, per_frame)
 
 
 def _is_as_made(scene, entry) -> bool:

@@ -70,8 +70,8 @@ def mend(scene, rig: head.Rig, finding: Finding, start: float) -> Generator[floa
     if finding.kind == SHIFTED:
         frames = -round(finding.size * clock.fps)
         how = f"Moved by {abs(frames)} frame{'s' * (abs(frames) != 1)}, {'earlier' if frames < 0 else 'later'}"
-        return _rewrite(rig, curves, how, lambda keys: mending.moved(keys, first, last, frames))
-    return _rewrite(rig, curves, "Deleted", lambda keys: mending.without(keys, first, last))
+        return _rewrite(rig, curves, how, lambda keys: mending.shift_keys(keys, first, last, frames))
+    return _rewrite(rig, curves, "Deleted", lambda keys: mending.delete_keys(keys, first, last))
 
 
 def _mend_take(rig: head.Rig, entry, finding: Finding, clock: Clock) -> Generator[float, None, Fix]:
@@ -145,7 +145,7 @@ def _close(rig: head.Rig, curves: dict, clock: Clock, at: float) -> Generator[fl
         if np.abs(by[:, place]).max() <= max(_CHANGED * np.abs(values[:, place]).max(), steps[place], 1e-4):
             continue
         curve = curves[place] or _new_curve(rig, place, frames[ends[0]])
-        keys, count = mending.raised(fcurves.read(curve), frames[span], values[span, place], by[span, place], rows_keyed)
+        keys, count = mending.add_values(fcurves.read(curve), frames[span], values[span, place], by[span, place], rows_keyed)
         fcurves.write(curve, keys)
         counts[_name(rig.driver.tracks[place])] = count
     if not counts:

@@ -19,7 +19,7 @@ import numpy as np
 
 from ...thunder_core import errors
 from ...thunder_core.engine_python import ROOT
-from ...thunder_core.redaction import ADD_ON, error_class, redacted
+from ...thunder_core.redaction import ADD_ON, error_class, redact
 from ..engine import connection, install
 from ..heads import flame, head
 from ..host.session import Part, session
@@ -55,7 +55,7 @@ def note(doing: str, error: Exception) -> None:
 def text(context, names: bool = False) -> str:
     """The report as plain text. names: leave names and paths as they are."""
     places = _places()
-    clean = (lambda words: words) if names else lambda words: redacted(words, places)
+    clean = (lambda words: words) if names else lambda words: redact(words, places)
     parts = [
         ("Versions", versions()),
         ("Engine", engine()),

@@ -97,7 +97,7 @@ def list_capture(client: Client | None, context, path: str, rate: float, offset:
             frames = max(1, round(alignment["sound_seconds"] * FPS))
             if offset is None and not (listens and alignment["by"] == "mouth"):
                 place = _settle_place(alignment, motion, frames)
-        motion = recording.placed(motion, -place.seconds, frames or motion.frames)
+        motion = recording.place_in_voice(motion, -place.seconds, frames or motion.frames)
         if client is not None and not listens:
             answer, unscored = yield from _score(client, sound, motion)
     scene, rig = look_up(*names)

@@ -30,7 +30,7 @@ class Grade:
         """That of a score and those of its frames at 25 fps [T] from clock.start on; None if one is not known."""
         if per_frame is None or not len(per_frame) or not np.isfinite(total):
             return None
-        name, place = grades.graded(total, per_frame)
+        name, place = grades.grade_take(total, per_frame)
         return cls(_ICONS[name], name, None if name == grades.GOOD else round(float(clock.frame(place / FPS))))
 
     @property

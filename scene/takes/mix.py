@@ -133,7 +133,7 @@ def put_together(scene, parts: dict, cuts: Sequence, fade: int) -> Generator[flo
     weights = np.zeros((len(frames), len(actions), len(mixing.PARTS)))
     for column, part in enumerate(mixing.PARTS):
         cuts_of_part = [(cut.frame, actions.index(cut.take)) for cut in cuts if cut.part in (ALL, part)]
-        weights[:, :, column] = mixing.comp(frames, actions.index(parts[part].action), cuts_of_part, len(actions), fade)
+        weights[:, :, column] = mixing.take_weights(frames, actions.index(parts[part].action), cuts_of_part, len(actions), fade)
     about: dict[str, object] = {
         "mixed": {part: entry.name for part, entry in parts.items()},
         "cuts": [f"{cut.frame} {cut.part} {take_list.entry_of(scene, cut.take).name}" for cut in cuts],
@@ -157,7 +157,7 @@ def _make(
         motions.append((yield from scaled(track_values.motion(rig, keyed[-1], fps), start, start + part)))
         driven.append((yield from scaled(track_values.drive(rig, motions[-1]), start + part, start + 2 * part)))
     yield from scaled(_load_bundled_head(motions[0]), 0.8, 0.8)
-    mixed = mixing.mixed(motions, head.channel_names(), weights)
+    mixed = mixing.mix(motions, head.channel_names(), weights)
     result = yield from scaled(track_values.drive(rig, mixed), 0.8, 0.9)
     # Values from a single take use that take's own keys.
     owner = np.full(result.shape, -1)
@@ -174,7 +174,7 @@ def _make(
 
 def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
     """Load the bundled head's data needed for a mix, one part per step; each is cached."""
-    mixing.shares(head.channel_names())
+    mixing.channel_shares(head.channel_names())
     yield 0.3
     bundled_lips()
     yield 0.6
@@ -244,7 +244,7 @@ def _keys(frames: np.ndarray, values: np.ndarray, owner: np.ndarray, curves: lis
         curve = curves[owner[run[0]]] if owner[run[0]] >= 0 else None
         copied = _copy_keys(curve, frames[run], len(runs) == 1)
         pieces.append(copied or keyframes.on_every_frame(frames[run].astype(float), values[run]))
-    return keyframes.concatenated(*pieces) if len(pieces) > 1 else pieces[0]
+    return keyframes.concatenate(*pieces) if len(pieces) > 1 else pieces[0]
 
 
 def _copy_keys(curve, frames: np.ndarray, whole: bool) -> dict | None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...thunder_core import records
-from ...thunder_core.direction import Asked, AXES, check, DIRECTION_NAMES, MOODS
+from ...thunder_core.direction import AXES, Brief, check, DIRECTION_NAMES, MOODS
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.mapping import Sums
-from ...thunder_core.marks import of_rows
+from ...thunder_core.marks import read_marks
 from ...thunder_core.request import NORMAL, QUALITIES, Request
 from ...thunder_core.systems import DEFAULT, DIRECTION, FROM_MOTION, FROM_PICTURE, MOOD, SYSTEMS
 from ...thunder_core.types import IDLE, LISTENS, SPEAKS
@@ -34,7 +34,7 @@ class Sampling:
     quality: str = NORMAL
     guidance: float = 1.0
     speech_guidance: float = 0.0
-    asked: Asked | None = None
+    asked: Brief | None = None
     listening: bool = False
     steps: int = 0
     system: str = DEFAULT
@@ -105,7 +105,7 @@ class Sampling:
         """The same with an `effort` like that."""
         return replace(self, steps=int(effort)) if effort.isdecimal() else replace(self, quality=effort, steps=0)
 
-    def follows(self, asked: Asked) -> Asked | None:
+    def follows(self, asked: Brief) -> Brief | None:
         """The part of a direction that the system performs, None for nothing."""
         follows, vectors = SYSTEMS[self.system].follows, asked.vectors
         if follows == MOOD:
@@ -174,7 +174,7 @@ def role_of(provenance: Mapping) -> str:
     return role if role in (LISTENS, IDLE) else SPEAKS
 
 
-def _asked_of(provenance: dict) -> Asked | None:
+def _asked_of(provenance: dict) -> Brief | None:
     """The direction that a take was sampled in, None if none is stored or it is not valid."""
     try:
         vectors, spread = _vectors(provenance["direction"]), float(provenance["spread"])
@@ -186,8 +186,8 @@ def _asked_of(provenance: dict) -> Asked | None:
         if not (len(heard) and (heard >= 0).all() and (heard <= 1).all()):
             return None
         around = tuple((int(seed), float(by)) for seed, by in like)
-        marks = of_rows(json.loads(provenance.get("marks", "[]")))
-        return Asked(vectors, spread, bool(provenance["as_asked"]), original, around, heard, marks)
+        marks = read_marks(json.loads(provenance.get("marks", "[]")))
+        return Brief(vectors, spread, bool(provenance["as_asked"]), original, around, heard, marks)
     except (*records.UNREADABLE, BadRequest):
         return None
 

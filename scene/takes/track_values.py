@@ -104,7 +104,7 @@ def shift_values(keys: dict[str, np.ndarray], frames: np.ndarray, values: np.nda
             result[part][:, 1] = (keys[part][:, 1].astype(np.float64) + more).astype(np.float32)
         return result
     new = keyframes.on_every_frame(frames.astype(np.float64), values + by)
-    return keyframes.concatenated(keyframes.select(keys, times < frames[0]), new, keyframes.select(keys, times > frames[-1]))
+    return keyframes.concatenate(keyframes.select(keys, times < frames[0]), new, keyframes.select(keys, times > frames[-1]))
 
 
 _KINDS = ("interpolation", "handle_left_type", "handle_right_type")

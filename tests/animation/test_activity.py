@@ -30,9 +30,9 @@ def test_each_track_tells_its_part_of_the_face_alone():
 
 def test_what_fills_a_track_is_common_to_all_takes_and_hardly_anything_fills_none():
     still, lively = (activity.tracks(motion(), CHANNELS, np.zeros(100)) for _ in range(2))
-    assert activity.full([still]) == {"brows": 0.15, "mouth": 5.0, "head": 2.0}
+    assert activity.full_heights([still]) == {"brows": 0.15, "mouth": 5.0, "head": 2.0}
     lively["mouth"] = np.full(100, 22.0)
-    assert activity.full([still, lively])["mouth"] == 22.0 and activity.full([still, lively])["head"] == 2.0
+    assert activity.full_heights([still, lively])["mouth"] == 22.0 and activity.full_heights([still, lively])["head"] == 2.0
 
 
 def test_faces_that_do_not_speak_are_told_by_their_eyes_and_gestures():
@@ -44,7 +44,7 @@ def test_faces_that_do_not_speak_are_told_by_their_eyes_and_gestures():
     tracks = activity.quiet_tracks(made, CHANNELS)
     assert tuple(tracks) == ("brows", "eyes", "head") and set(tracks) < set(activity.COLOURS)
     assert np.flatnonzero(tracks["eyes"] > 1e-3).tolist() == [*range(60, 70)] and tracks["eyes"].max() == pytest.approx(8.0, rel=1e-5)
-    assert set(activity.full([tracks])) == set(tracks)
+    assert set(activity.full_heights([tracks])) == set(tracks)
     gestures = activity.gestures(made, CHANNELS)
     assert 4.5 < gestures["nod"].max() < 6 and np.flatnonzero(gestures["nod"] > 0.1).tolist() == [*range(30, 35)]
     made.head[:, 0] += np.linspace(0, np.radians(10), 100)

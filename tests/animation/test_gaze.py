@@ -27,7 +27,7 @@ def test_eyes_stay_on_a_point_while_head_and_point_move():
     neck = 0.15 * np.sin(np.arange(60)[:, None] / 9 + rng.random(3))
     points = np.array([0.2, 0.1, 1.0]) + 0.1 * np.sin(np.arange(60)[:, None] / 14 + rng.random(3))
     own = np.zeros((60, 3), np.float32) - neck.astype(np.float32)  # a gaze that rests in the world
-    eyes = gaze.looking(own, neck, gaze.directions(points, neck, JOINT, EYES), leaves=0.0)
+    eyes = gaze.look_at(own, neck, gaze.directions(points, neck, JOINT, EYES), leaves=0.0)
     off = np.degrees(np.arccos(np.clip((aim(eyes, neck) * wanted(points, neck)).sum(1), -1, 1)))
     assert off.max() < 0.5
 
@@ -39,7 +39,7 @@ def test_the_gaze_leaves_at_its_own_shifts_and_no_more_than_it_may(leaves, least
         own[start:stop, 1] = by
     still = np.zeros((200, 3))
     points = np.repeat([[0.0, 0.05, 1.0]], 200, axis=0)
-    eyes = gaze.looking(own, still, gaze.directions(points, still, JOINT, EYES), leaves)
+    eyes = gaze.look_at(own, still, gaze.directions(points, still, JOINT, EYES), leaves)
     away = np.abs(eyes[:, 1]) > 0.05
     assert least <= away.mean() <= most + 0.03
     assert not away[:28].any() and not away[62:98].any(), "between its own shifts it stays on the target"
@@ -49,7 +49,7 @@ def test_eyes_turn_no_further_than_eyes_can():
     still = np.zeros((4, 3))
     points = np.array([[1.0, 0.05, 0.1], [-1.0, 0.05, -0.5], [0.0, 2.0, 0.2], [0.0, -2.0, 0.1]])
     turned = gaze.directions(points, still, JOINT, EYES)
-    eyes = gaze.looking(np.zeros((4, 3)), still, turned, 0.5)
+    eyes = gaze.look_at(np.zeros((4, 3)), still, turned, 0.5)
     assert np.isfinite(eyes).all() and np.linalg.norm(eyes, axis=1).max() < np.radians(45)
     assert eyes[0, 1] > 0.5 and eyes[1, 1] < -0.5 and eyes[2, 0] < -0.4 and eyes[3, 0] > 0.4
 
@@ -57,11 +57,11 @@ def test_eyes_turn_no_further_than_eyes_can():
 def test_a_head_follows_a_target_beyond_what_eyes_do_alone():
     still = np.zeros((100, 3))
     near, far = (np.repeat([[np.tan(np.radians(angle)), 0.05, 1.0]], 100, axis=0) - [0, 0, -0.06] for angle in (12.0, 45.0))
-    assert not gaze.follow(near, still, JOINT, EYES, 1.0).any()
+    assert not gaze.turn_head(near, still, JOINT, EYES, 1.0).any()
     for share in (0.0, 0.33, 1.0):
-        turned = np.degrees(gaze.follow(far, still, JOINT, EYES, share)[:, 1])
+        turned = np.degrees(gaze.turn_head(far, still, JOINT, EYES, share)[:, 1])
         assert turned == pytest.approx(share * 30.0, abs=0.3)
-    behind = gaze.follow(np.repeat([[-1.0, 0.05, -1.0]], 100, axis=0), still, JOINT, EYES, 1.0)
+    behind = gaze.turn_head(np.repeat([[-1.0, 0.05, -1.0]], 100, axis=0), still, JOINT, EYES, 1.0)
     assert np.degrees(np.linalg.norm(behind, axis=1)).max() < 60  # a neck is no owl's
 
 
@@ -71,8 +71,8 @@ def test_a_head_that_follows_a_little_turns_as_far_as_eyes_need(aside, up):
     direction = np.radians([aside, up])
     toward = [np.sin(direction[0]) * np.cos(direction[1]), np.sin(direction[1]), np.cos(direction[0]) * np.cos(direction[1])]
     points = np.repeat([EYES + np.array(toward)], 100, axis=0)
-    neck = gaze.follow(points, own, JOINT, EYES, 0.33)
-    eyes = gaze.looking(-own, neck, gaze.directions(points, neck, JOINT, EYES), leaves=0.0)
+    neck = gaze.turn_head(points, own, JOINT, EYES, 0.33)
+    eyes = gaze.look_at(-own, neck, gaze.directions(points, neck, JOINT, EYES), leaves=0.0)
     off = np.degrees(np.arccos(np.clip((aim(eyes, neck) * wanted(points, neck)).sum(1), -1, 1)))
     assert off.mean() < 1.0 and off.max() < 3.0
 
@@ -82,7 +82,7 @@ def test_a_head_comes_after_a_target_smoothly_with_its_own_movement_on_top():
     own[:, 0] = 0.1 * np.sin(np.arange(100) / 5)
     points = np.repeat([[0.0, 0.05, 1.0]], 100, axis=0)
     points[50:, 0] = 1.0  # it jumps aside
-    turned = gaze.follow(points, own, JOINT, EYES, 0.5)
+    turned = gaze.turn_head(points, own, JOINT, EYES, 0.5)
     assert turned[:40] == pytest.approx(own[:40], abs=1e-6)
     aside = np.degrees(turned[:, 1])
     assert (np.diff(aside) > -1e-6).all() or np.diff(aside).min() > -0.5  # there, and not beyond

@@ -34,7 +34,7 @@ def test_a_cut_adds_one_key_and_leaves_the_curve_as_it_was(frame):
 def test_both_halves_of_a_cut_say_what_the_whole_said():
     keys = curve()
     cut = keyframes.cut(keys, 30.0, value_at(keys))
-    left, right = keyframes.before(cut, 30.0), keyframes.after(cut, 30.0)
+    left, right = keyframes.keys_until(cut, 30.0), keyframes.keys_from(cut, 30.0)
     assert left["co"][-1, 0] == right["co"][0, 0] == 30.0
     for half, fine in ((left, np.linspace(1, 30, 200)), (right, np.linspace(30, 60, 200))):
         assert np.abs(keyframes.evaluate(half, fine) - keyframes.evaluate(keys, fine)).max() < 1e-4
@@ -48,12 +48,12 @@ def test_a_movement_that_was_cut_twice_is_joined_again(ends):
     for end in ends:
         cut = keyframes.cut(cut, end, value_at(keys))
     cut["handle_right"][1] += [0, 0.4]  # what lies between the ends is another curve by now
-    joined = keyframes.rejoined(cut, 0, 3)
+    joined = keyframes.rejoin(cut, 0, 3)
     fine = np.linspace(12, 40, 300)
     now = keyframes.evaluate(keyframes.select(joined, np.array([0, 3])), fine)
     assert np.abs(now - keyframes.evaluate(keys, fine)).max() < 5e-4
     cut["co"][2, 1] += 0.01  # a key that was moved is no cut
-    assert keyframes.rejoined(cut, 0, 3) is None
+    assert keyframes.rejoin(cut, 0, 3) is None
 
 
 def test_an_unknown_interpolation_is_not_evaluated():
@@ -66,7 +66,7 @@ def test_an_unknown_interpolation_is_not_evaluated():
 def test_placed_keys_leave_the_curve_alone_outside_their_span(insert):
     own, span = curve(), placing.Span(25, 35, 4)
     new = keyframes.on_every_frame(np.arange(25.0, 36.0), np.full(11, 2.0))
-    keys = placing.placed(span, new, placing.Shape(own, value_at(own)), insert)
+    keys = placing.place_keys(span, new, placing.Shape(own, value_at(own)), insert)
     before, inside = np.linspace(1, span.start, 100), np.linspace(span.first, span.last, 50)
     assert np.abs(keyframes.evaluate(keys, before) - keyframes.evaluate(own, before)).max() < 1e-4
     assert np.abs(keyframes.evaluate(keys, inside) - 2.0).max() < 1e-6
@@ -81,14 +81,14 @@ def test_placed_keys_leave_the_curve_alone_outside_their_span(insert):
 
 def test_held_values_get_a_key_only_where_they_differ():
     inner = keyframes.on_every_frame(np.array([10.0, 11.0]), np.array([0.0, 1.0]))
-    keys = placing.held(placing.Span(10, 11, 3), inner, 0.0)
+    keys = placing.hold_around(placing.Span(10, 11, 3), inner, 0.0)
     assert keys["co"][:, 0].tolist() == [10.0, 11.0, 14.0] and keys["co"][-1, 1] == 0.0
     assert np.ptp(keyframes.evaluate(keys, np.linspace(0, 10, 20))) == 0.0
 
 
 def test_an_opened_curve_stands_still_in_the_gap_and_goes_on_after_it():
     own, span = curve(), placing.Span(20, 30, 2)
-    keys = placing.opened(span, placing.Shape(own, value_at(own)))
+    keys = placing.open_gap(span, placing.Shape(own, value_at(own)))
     gap = keyframes.evaluate(keys, np.linspace(span.first, span.end, 50))
     assert np.ptp(gap) < 1e-5 and gap[0] == pytest.approx(value_at(own)(20.0), abs=1e-5)
     later = np.linspace(20, 60, 100)

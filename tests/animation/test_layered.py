@@ -34,8 +34,8 @@ def test_nothing_at_all_is_packed_too():
 def test_a_fingerprint_tells_changed_keys_apart(part):
     changed = {name: values.copy() for name, values in keys().items()}
     changed[part][3] += 1
-    one, none, other = layered.prints_of([keys(), None, changed])
-    assert one == layered.prints_of([keys()])[0] and one != other and none == 0
+    one, none, other = layered.fingerprints_of([keys(), None, changed])
+    assert one == layered.fingerprints_of([keys()])[0] and one != other and none == 0
 
 
 def test_handles_count_only_where_somebody_placed_them():
@@ -43,7 +43,7 @@ def test_handles_count_only_where_somebody_placed_them():
     by_hand["handle_left_type"][:] = by_hand["handle_right_type"][:] = keyframes.FREE
     for one, differs in ((automatic, False), (by_hand, True)):
         moved = one | {"handle_left": one["handle_left"] + np.float32(0.25)}
-        assert (layered.prints_of([one])[0] != layered.prints_of([moved])[0]) == differs
+        assert (layered.fingerprints_of([one])[0] != layered.fingerprints_of([moved])[0]) == differs
         assert layered.is_placed(one) != differs
 
 
@@ -51,14 +51,14 @@ def test_handles_count_only_where_somebody_placed_them():
 def test_an_edit_comes_back_bit_for_bit_on_the_curve_it_was_made_on(shift):
     edited = keys(7)
     under = np.sin(FRAMES)
-    on_curve = layered.relative(keyframes.shifted(edited, shift), FRAMES, under.astype(np.float32).astype(np.float64), shift)
-    back = layered.absolute(on_curve, FRAMES, under, shift)
-    assert same(back, keyframes.shifted(edited, shift))
+    on_curve = layered.to_relative(keyframes.move(edited, shift), FRAMES, under.astype(np.float32).astype(np.float64), shift)
+    back = layered.to_absolute(on_curve, FRAMES, under, shift)
+    assert same(back, keyframes.move(edited, shift))
 
 
 def test_an_edit_keeps_its_distance_from_a_curve_that_moves():
     edited, under = keys(7), np.sin(FRAMES)
-    back = layered.absolute(layered.relative(edited, FRAMES, under, 0), FRAMES, under + 2.0, 0)
+    back = layered.to_absolute(layered.to_relative(edited, FRAMES, under, 0), FRAMES, under + 2.0, 0)
     assert np.abs(back["co"][:, 1] - edited["co"][:, 1] - 2.0).max() < 1e-5
 
 
@@ -68,7 +68,7 @@ def test_new_values_within_rows_leave_the_other_frames_alone(dense):
     was = keys(2) if dense else keyframes.select(keys(2), np.array([0, 39]))
     said = keyframes.evaluate(was, FRAMES)
     rows = slice(10, 20)
-    now = layered.with_values(was, frames[rows], frames, said, np.full(10, 0.5), rows)
+    now = layered.set_values(was, frames[rows], frames, said, np.full(10, 0.5), rows)
     values = keyframes.evaluate(now, FRAMES)
     assert np.abs(values[rows] - said[rows] - 0.5).max() < 1e-6
     outside = np.ones(40, bool)

@@ -86,7 +86,7 @@ def shown(fitted, curves):
 def test_progress_only_rises_and_never_leaps(made):
     curves, gap, fitted = made
     first = poses.fit(curves, REGIONS, measure(), gap, CLOSED_MM, CLOSED_OFF)
-    again = fitted.mended(np.full(len(curves), 1.1))
+    again = fitted.mend(np.full(len(curves), 1.1))
     first, again = [0.0, *first], [0.0, *again]
     for told in (first, [*again, 1.0]):
         assert 0 <= np.diff(told).min() and np.diff(told).max() < 0.35, told
@@ -148,7 +148,7 @@ def test_poses_are_mended_where_they_are_too_far_off_and_stay_elsewhere():
     before, tries = shown(fitted, curves), 0
     assert (measured(fitted) > 1.0).sum() > 20
     while measured(fitted).max() > 1.0:
-        fitted, tries = result(fitted.mended(measured(fitted))), tries + 1
+        fitted, tries = result(fitted.mend(measured(fitted))), tries + 1
         assert tries <= 8
     now = shown(fitted, curves) @ measure().gap
     closed = gap[::SAMPLES] < CLOSED_MM
@@ -166,7 +166,7 @@ def test_lips_that_are_measured_apart_have_the_gap_they_are_to_have():
     closed = np.flatnonzero(gap[::SAMPLES] < CLOSED_MM)
     apart = closed[errors(fitted)[closed] > 1e-4]
     assert len(apart)
-    fitted = result(fitted.mended(np.zeros(len(curves)), apart))
+    fitted = result(fitted.mend(np.zeros(len(curves)), apart))
     assert errors(fitted)[apart].max() < 1e-9
     assert (errors(fitted)[closed] < CLOSED_OFF * 1.001).all()
 

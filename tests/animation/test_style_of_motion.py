@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from thunder_core.animation.style_of_motion import bundled, fitted, readable, Reader, style_of
+from thunder_core.animation.style_of_motion import bundled_meter, readable_axes, Reader, shipped_reader, style_of
 from thunder_core.direction import AXES, SLIDERS
 from thunder_core.errors import BadRequest
 from thunder_core.types import Motion
@@ -16,7 +16,7 @@ SECONDS = 12
 
 @pytest.fixture(scope="module")
 def head():
-    return bundled().head
+    return bundled_meter().head
 
 
 def performance(head, opening=1.0, smile=0.1, left=1.0, nod=0.05, blinks=4, seconds=SECONDS, rate=25):
@@ -75,7 +75,7 @@ def test_a_mouth_that_hardly_speaks_has_no_style(head, made):
 
 
 def test_the_shipped_constants_read_most_of_the_axes():
-    reader = fitted()
+    reader = shipped_reader()
     assert Reader.from_json(reader.to_json()).weights == pytest.approx(reader.weights)
-    ok = dict(zip((axis.name for axis in AXES), readable(reader)))
+    ok = dict(zip((axis.name for axis in AXES), readable_axes(reader)))
     assert all(ok[name] for name in SLIDERS) and reader.r.min() > 0.2 and (reader.noise > 0).all()

@@ -45,7 +45,7 @@ def stage(blender):
 
 def distances(first, second):
     """Distances of two motions at the lips, elsewhere on the face, of the head and the eyes, [T] millimetres each."""
-    return displacement.grouped(displacement.places(first) - displacement.places(second)).T
+    return displacement.group_distances(displacement.positions(first) - displacement.positions(second)).T
 
 
 def spoken(seconds=3.0, seed=5):

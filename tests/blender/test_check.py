@@ -63,7 +63,7 @@ def test_animation_that_fits_its_voice_has_no_problem(blender, own):
 
 def test_a_late_line_is_found_and_its_keys_are_moved_back(blender, own):
     jaw, brow = (fcurves.read(curve_of(own, name))["co"] for name in ("jaw", "browInnerUp"))
-    edit(own, lambda keys: keyframes.shifted(keys, 5))
+    edit(own, lambda keys: keyframes.move(keys, 5))
     blender.ops.thunder.check()
     assert sentences(own)[0] == "The whole line is late by 5 frames"
     own.thunder_check.index = 0
@@ -77,7 +77,7 @@ def test_a_late_line_is_found_and_its_keys_are_moved_back(blender, own):
 
 
 def test_a_late_stretch_is_found_and_its_keys_are_moved_back(blender, own):
-    edit(own, lambda keys: core_mending.moved(keys, 70, 130, 5)[0])
+    edit(own, lambda keys: core_mending.shift_keys(keys, 70, 130, 5)[0])
     blender.ops.thunder.check()
     late = next(place for place, sentence in enumerate(sentences(own)) if sentence.startswith("Lips are late by "))
     assert 55 < own.thunder_check.findings[late].first < own.thunder_check.findings[late].last < 145

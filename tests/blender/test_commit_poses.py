@@ -96,7 +96,7 @@ def test_a_line_becomes_poses_within_the_error(blender, poses):
     # lips, face, head and eyes are where the take had them, at parts of frames too
     after, gap_now = shown(rig, eighths)
     lips, _, head, eyes = distances(before, after)
-    early_or_late = moved_by_shift(displacement.places(before))  # by half a frame: head and eyes do not speak
+    early_or_late = moved_by_shift(displacement.positions(before))  # by half a frame: head and eyes do not speak
     assert lips.max() <= ERROR * 1.001
     assert (head <= (3 * ERROR + early_or_late[:, -2]) * 1.001).all() and (eyes <= (ERROR + early_or_late[:, -1]) * 1.001).all()
     assert lips.max() == pytest.approx(report.error, abs=0.03)

@@ -179,7 +179,7 @@ def test_a_take_plays_on_it_and_is_read_back(blender, made):
     settings = blender.context.scene.thunder
     take_list.add_to_list(blender.context.scene, rig, actions, done, "voice", clock)
     settings.active_take = 0
-    marked = regions.mark(face_head.load_head(folder / "flame.npz"))
+    marked = regions.mark_regions(face_head.load_head(folder / "flame.npz"))
     ours = face_head.load_head()
     wanted, seen = [], []
     rest = opening(flame_rig.data["v_template"], marked)

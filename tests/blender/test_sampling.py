@@ -19,7 +19,7 @@ from thunder.scene.takes import generation, picture, provenance, sampling, take_
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
-from thunder.thunder_core.direction import AS_HEARD, Asked, AXES, Direction, DIRECTION_NAMES, STRENGTH, Style
+from thunder.thunder_core.direction import AS_HEARD, AXES, Brief, Direction, DIRECTION_NAMES, STRENGTH, Style
 from thunder.thunder_core.direction_presets import Preset, SHIPPED
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.request import seed_of_voice
@@ -291,7 +291,7 @@ def test_an_engine_of_a_later_version_is_the_default(blender):
 
 
 def test_a_direction_reaches_the_engine_and_its_takes_say_how_they_are_played(blender, scene, client, tmp_path):
-    wanted = Asked(np.stack([DIRECTION.vector()] * 3), 0.25)
+    wanted = Brief(np.stack([DIRECTION.vector()] * 3), 0.25)
     voice = strip.find(blender.context)
     made = progress.result(
         generation.generate(client, voice, scene, head.find(scene), 2, 5, sampling.Sampling(steps=10, asked=wanted)),

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from thunder_core.direction import Asked, Direction, Style
+from thunder_core.direction import Brief, Direction, Style
 from thunder_core.engine.arguments import asked, request as request_of
 from thunder_core.errors import BadRequest
 from thunder_core.request import Request
@@ -57,10 +57,10 @@ def test_a_request_is_the_same_after_its_way_over_the_protocol(tmp_path):
     motion = unpack(np.arange(4 * 53, dtype=np.float32).reshape(4, 53), 44)
     usual = Direction().vector()[None]
     whole = Request(
-        3, 2**40, "draft", 0, 1.5, 0.25, Asked(usual, 0.25, False, usual * 0.5, ((3, 0.5),)), Keep(motion, pack(motion) % 2 > 0.5), True,
+        3, 2**40, "draft", 0, 1.5, 0.25, Brief(usual, 0.25, False, usual * 0.5, ((3, 0.5),)), Keep(motion, pack(motion) % 2 > 0.5), True,
         "media2face", np.ones((30, 53), np.float32), np.full((48, 48), 0.5, np.float32), [[["jawOpen", 1.0]]],
     )  # fmt: skip
-    for sent in (whole, Request(), Request(steps=7, direction=Asked())):
+    for sent in (whole, Request(), Request(steps=7, direction=Brief())):
         read = request_of(json.loads(json.dumps(sent.arguments(put_array))))
         for name in ("takes", "seed", "quality", "steps", "guidance", "speech_guidance", "listening", "system", "sums"):
             assert getattr(read, name) == getattr(sent, name), name

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from research.heard_arousal import analysed, changed, CHANGES
-from thunder_core.direction import AS_HEARD, Asked, AXES, Direction, DIRECTION_NAMES, Style
+from thunder_core.direction import AS_HEARD, AXES, Brief, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import arguments
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import as_heard, reading
@@ -85,19 +85,19 @@ def test_more_in_the_voice_is_never_less_on_the_face():
 
 
 def test_a_direction_as_heard_moves_three_sliders_by_its_strength():
-    asked = Asked.of(Direction(Style(smile=0.3), AS_HEARD, 0.6))
+    asked = Brief.of(Direction(Style(smile=0.3), AS_HEARD, 0.6))
     style = as_heard(asked, LIVELY, 50).vectors
     assert np.allclose((style - asked.vectors)[0, : len(AXES)], 0.6 * LIVELY, atol=1e-6)
     assert np.array_equal(style[:, OTHERS], asked.vectors[:, OTHERS])
 
 
 def test_a_direction_as_heard_stays_within_the_sliders():
-    style = as_heard(Asked.of(Direction(Style(energy=1.95, head=2.5), AS_HEARD, 1.0)), LIVELY, 50).vectors[0]
+    style = as_heard(Brief.of(Direction(Style(energy=1.95, head=2.5), AS_HEARD, 1.0)), LIVELY, 50).vectors[0]
     assert all(by <= axis.deviations(axis.most) + 1e-4 for axis, by in zip(AXES, style))
 
 
 def test_a_direction_may_follow_the_voice_in_a_part_of_its_line():
-    asked = Asked(USUAL, as_heard=np.repeat([0.0, 1.0], [30, 20]).astype(np.float32))
+    asked = Brief(USUAL, as_heard=np.repeat([0.0, 1.0], [30, 20]).astype(np.float32))
     style = as_heard(asked, LIVELY, 60).vectors
     assert style.shape == (60, len(DIRECTION_NAMES)), "held to the end of the sound"
     assert not style[:30].any() and np.allclose(style[30:, : len(AXES)], LIVELY, atol=1e-6)
@@ -105,13 +105,13 @@ def test_a_direction_may_follow_the_voice_in_a_part_of_its_line():
 
 
 def test_takes_around_a_take_as_heard_are_compared_with_what_was_heard():
-    asked = Asked(USUAL + 0.3, 0.2, False, USUAL, ((3, 0.5),), np.ones(1, np.float32))
+    asked = Brief(USUAL + 0.3, 0.2, False, USUAL, ((3, 0.5),), np.ones(1, np.float32))
     moved = as_heard(asked, LIVELY, 50)
     assert np.array_equal(moved.vectors, asked.vectors) and np.allclose(moved.requested[0, : len(AXES)], LIVELY)
 
 
 def test_without_as_heard_a_request_is_itself():
-    asked = Asked.of(Direction(mood="warm", strength=0.6))
+    asked = Brief.of(Direction(mood="warm", strength=0.6))
     assert as_heard(asked, LIVELY, 50) is asked
 
 
@@ -121,9 +121,9 @@ def test_a_request_as_heard_travels_to_the_engine(tmp_path):
         np.save(path, values)
         return str(path)
 
-    asked = Asked(USUAL, as_heard=np.array([0.2, 0.7], np.float32))
+    asked = Brief(USUAL, as_heard=np.array([0.2, 0.7], np.float32))
     assert np.array_equal(arguments.asked(direction_arguments(asked, put)).as_heard, asked.as_heard)
-    assert "as_heard" not in direction_arguments(Asked(), put)
+    assert "as_heard" not in direction_arguments(Brief(), put)
     for wrong in ([1.5], [-0.1], [np.nan], [[0.5]], []):
         with pytest.raises(BadRequest, match="from 0 to 1"):
             arguments.asked({"direction": put(USUAL), "as_heard": put(np.array(wrong))})
@@ -157,19 +157,19 @@ def raised(voice):
 
 
 def test_the_first_take_of_a_neutral_request_is_not_led_and_others_are(engine, raised):
-    running = engine.begin(raised, Request(8, 0, DRAFT, direction=Asked()), lambda *_: None, lambda _: None)
+    running = engine.begin(raised, Request(8, 0, DRAFT, direction=Brief()), lambda *_: None, lambda _: None)
     assert moves(running.voice.heard).max() > 0.2, "the voice asks for something"
     led = [seed for seed in range(8) if not np.array_equal(running.readings[seed], reading(USUAL, seed, 0.5))]
     assert np.array_equal(running.readings[0], USUAL) and 2 <= len(led) <= 6
-    exact = engine.begin(raised, Request(8, 0, DRAFT, direction=Asked(USUAL, 0.0)), lambda *_: None, lambda _: None)
+    exact = engine.begin(raised, Request(8, 0, DRAFT, direction=Brief(USUAL, 0.0)), lambda *_: None, lambda _: None)
     assert all(np.array_equal(style, USUAL) for style in exact.readings.values())
-    listening = engine.begin(raised, Request(8, 0, DRAFT, direction=Asked(), listening=True), lambda *_: None, lambda _: None)
+    listening = engine.begin(raised, Request(8, 0, DRAFT, direction=Brief(), listening=True), lambda *_: None, lambda _: None)
     assert all(np.array_equal(listening.readings[seed], reading(USUAL, seed, 0.5)) for seed in range(1, 8))
 
 
 def test_a_take_as_heard_moves_more_for_a_lively_voice_and_says_what_was_heard(engine, raised):
-    asked = Asked.of(Direction(mood=AS_HEARD, strength=1.0), 0.0)
-    (take,), (plain,) = (engine.generate(raised, Request(1, 3, DRAFT, direction=each)) for each in (asked, Asked(USUAL, 0.0)))
+    asked = Brief.of(Direction(mood=AS_HEARD, strength=1.0), 0.0)
+    (take,), (plain,) = (engine.generate(raised, Request(1, 3, DRAFT, direction=each)) for each in (asked, Brief(USUAL, 0.0)))
     assert take.provenance["voice_sounds"] == plain.provenance["voice_sounds"] == pytest.approx(engine.analyse(raised).heard, abs=1e-3)
     by = np.subtract(take.provenance["reading"], plain.provenance["reading"])[: len(AXES)]
     assert by == pytest.approx(moves(engine.analyse(raised).heard), abs=1e-3)
@@ -180,4 +180,4 @@ def test_a_take_as_heard_moves_more_for_a_lively_voice_and_says_what_was_heard(e
 
 def test_engines_that_follow_no_sliders_refuse_to_follow_the_voice(engine, raised):
     with pytest.raises(BadRequest, match="another mood than As Heard"):
-        engine.generate(raised, Request(1, system="media2face", direction=Asked.of(Direction(mood=AS_HEARD))))
+        engine.generate(raised, Request(1, system="media2face", direction=Brief.of(Direction(mood=AS_HEARD))))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from thunder_core.direction import Asked, Direction
+from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.request import in_portions, memory_of_portion, SharedProgress, side_by_side
 from thunder_core.errors import Cancelled, is_out_of_device_memory
@@ -42,7 +42,7 @@ def threads(count):
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("takes", [1, 5])
 def test_takes_are_the_same_bit_for_bit_by_any_number_of_threads(engine, speech, count, takes):
-    made, seen, asked = [], [], Asked(Direction().vector()[None])
+    made, seen, asked = [], [], Brief(Direction().vector()[None])
     for number in (1, count):
         with threads(number):
             arrived = []
@@ -93,7 +93,7 @@ def test_one_core_and_two_gigabytes_are_enough_for_the_same_takes(engine, speech
 
 
 def test_takes_of_an_hour_are_worked_on_one_after_the_other(engine, speech, monkeypatch):
-    asked, busy, most = Asked(Direction().vector()[None]), [], []
+    asked, busy, most = Brief(Direction().vector()[None]), [], []
 
     def counted(work):
         def call(*args, **more):
@@ -134,7 +134,7 @@ def test_a_request_that_is_cancelled_ends_in_every_thread(engine, speech, monkey
     monkeypatch.setattr(engine.thunder, "perform", lambda *given: noted(at_work, perform, *given))
     monkeypatch.setattr(engine.thunder, "expected", lambda *given: noted(at_work, expected, *given))
     with threads(2), pytest.raises(Cancelled, match="stop"):
-        engine.generate(speech, Request(6, 1, direction=Asked(Direction().vector()[None])), progress=cancel)
+        engine.generate(speech, Request(6, 1, direction=Brief(Direction().vector()[None])), progress=cancel)
     assert at_work and not sum(at_work), "nothing is at work any more"
 
 
@@ -192,7 +192,7 @@ def test_a_take_that_does_not_fit_alone_and_other_errors_are_raised():
 
 
 def test_memory_that_ends_while_takes_are_scored_halves_their_portion_too(engine, speech, monkeypatch):
-    asked = Asked(Direction().vector()[None])
+    asked = Brief(Direction().vector()[None])
     with threads(1):
         usual = engine.generate(speech, Request(4, 1, direction=asked, steps=2))
         sizes, expected = [], engine.thunder.expected

@@ -35,14 +35,14 @@ def test_speakers_differ_by_what_the_axes_say_and_stay_within_them():
 
 def test_readings_of_a_speaker_are_more_alike_than_speakers():
     rng = np.random.default_rng(0)
-    readings = np.array([Style().reading(rng).vector() for _ in range(300)])
+    readings = np.array([Style().draw_reading(rng).vector() for _ in range(300)])
     assert (readings.std(0) < 0.7).all() and (readings.std(0) > 0.1).all()
 
 
 @pytest.mark.parametrize("mood", MOODS)
 def test_a_mood_changes_more_the_stronger_it_is(mood):
     def far(strength):
-        return np.linalg.norm(Direction(mood=mood, strength=strength).played.vector())
+        return np.linalg.norm(Direction(mood=mood, strength=strength).style_in_mood.vector())
 
     assert far(0.0) == 0.0
     assert far(1.0) > far(0.4) > 0 if mood != NEUTRAL else far(1.0) == 0

@@ -53,7 +53,7 @@ def test_a_shipped_preset_says_what_it_is_and_asks_for_something(presets, name):
     preset = presets.load(name)
     assert preset == Preset.read(SHIPPED / f"{name}.json") and preset.about and 0 < preset.spread <= 1
     assert words(preset.direction.vector()) != "usual"
-    played = preset.direction.played
+    played = preset.direction.style_in_mood
     at_the_end = [axis.name for axis in AXES if getattr(played, axis.name) in (axis.least, axis.most)]
     assert len(at_the_end) <= 1, "a direction at the ends of its ranges leaves takes no space on that side"
 

@@ -12,9 +12,9 @@ from safetensors.numpy import load_file, save_file
 from styled_weights import weights_with_styles
 from timing import keeps
 
-from thunder_core.animation.shown import BEYOND_EXPECTED, CARRIED, Line, shown, USUAL
+from thunder_core.animation.traits import BEYOND_EXPECTED, CARRIED, deviations, Line, USUAL
 from thunder_core.channels import in_group, SPEECH
-from thunder_core.direction import Asked, Direction, Style
+from thunder_core.direction import Brief, Direction, Style
 from thunder_core.direction_words import words_of_take
 from thunder_core.engine import engine as engine_module
 from thunder_core.engine.diffusion import windows
@@ -29,7 +29,7 @@ from thunder_core.request import Request
 from thunder_core.types import Keep, Motion, pack, RATE, Speech, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
-AROUND = Asked(as_asked=False)  # every take goes its own way, also the first
+AROUND = Brief(as_asked=False)  # every take goes its own way, also the first
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_one_who_listens_is_silent_and_moves_less_than_a_speaker(engine, speech)
 
 @pytest.mark.parametrize("direction", [Direction(mood="warm"), Direction(Style(smile=0.8))], ids=["warm", "smile"])
 def test_a_face_that_smiles_goes_on_smiling_where_nobody_speaks(engine, speech, direction):
-    second, asked = np.zeros(RATE, np.float32), Asked(direction.vector()[None], 0.0)
+    second, asked = np.zeros(RATE, np.float32), Brief(direction.vector()[None], 0.0)
     line = Speech(np.concatenate([second, speech.samples[: 4 * RATE], second]), RATE)
     present = engine.analyse(line).presence
     corners = [engine.head.channel("mouthSmile" + side) for side in ("Left", "Right")]
@@ -188,19 +188,19 @@ def directed(tmp_path_factory):
 
 def test_a_directed_take_depends_on_its_seed_and_the_direction_alone(directed, speech):
     part = Speech(speech.samples[: 2 * RATE], RATE)
-    asked = Asked(Direction(Style(energy=1.3)).vector()[None], 0.5)
+    asked = Brief(Direction(Style(energy=1.3)).vector()[None], 0.5)
     first, *_ = takes = sorted(directed.generate(part, Request(3, 7, steps=4, direction=asked)), key=lambda take: take.seed)
     (alone,) = directed.generate(part, Request(1, 8, steps=4, direction=replace(asked, as_asked=False)))
     assert same(alone.motion, takes[1].motion, 0.0) and alone.provenance["reading"] == takes[1].provenance["reading"]
     assert first.provenance["as_asked"] and first.provenance["reading"] == pytest.approx(asked.vectors[0].tolist(), abs=1e-4)
-    (calm,) = directed.generate(part, Request(1, 7, steps=4, direction=Asked(Direction(Style(energy=0.7)).vector()[None])))
+    (calm,) = directed.generate(part, Request(1, 7, steps=4, direction=Brief(Direction(Style(energy=0.7)).vector()[None])))
     assert not same(calm.motion, first.motion, 1e-3)
 
 
 def test_a_take_says_what_it_shows_whichever_takes_come_with_it(engine, speech):
     """Against what is expected of the line as requested, so that it is the same alone, in a batch, and measured again."""
     part = Speech(speech.samples[: 3 * RATE], RATE)
-    asked = Asked(Direction(Style(energy=1.3), "sad", 0.5).vector()[None], 0.5)
+    asked = Brief(Direction(Style(energy=1.3), "sad", 0.5).vector()[None], 0.5)
     first, *rest = sorted(engine.generate(part, Request(3, 7, steps=1, direction=asked)), key=lambda take: take.seed)
     (alone,) = engine.generate(part, Request(1, 8, steps=1, direction=replace(asked, as_asked=False)))
     assert "shown" not in first.provenance, "it is as asked"
@@ -208,21 +208,21 @@ def test_a_take_says_what_it_shows_whichever_takes_come_with_it(engine, speech):
     assert alone.provenance["shown"] == rest[0].provenance["shown"] != rest[1].provenance["shown"]
     voice, measures = engine.analyse(part), Measures(engine.head)
     line = Line.of(alone.motion.frames / alone.motion.fps, voice.phrasing.weights)
-    again = shown(measures.of_style(alone.motion, voice), measures.of_style(engine.scorer.requested(voice, asked), voice), line)
+    again = deviations(measures.of_style(alone.motion, voice), measures.of_style(engine.scorer.requested(voice, asked), voice), line)
     assert again == alone.provenance["shown"]
 
 
 def test_a_direction_held_for_every_frame_is_the_same_as_one_for_the_line(directed, speech):
     part = Speech(speech.samples[: 2 * RATE], RATE)
     line = Direction(Style(jaw=1.2), "sad", 0.5).vector()[None]
-    one, every = (directed.generate(part, Request(1, 7, steps=4, direction=Asked(v)))[0] for v in (line, line.repeat(part.frames, 0)))
+    one, every = (directed.generate(part, Request(1, 7, steps=4, direction=Brief(v)))[0] for v in (line, line.repeat(part.frames, 0)))
     assert same(one.motion, every.motion, 1e-4)
 
 
 def test_a_draft_in_a_direction_comes_while_a_slider_is_dragged(engine, speech):
     """Processor time of one take of ten seconds, whose sound is known; what a promise of half a second on an idle machine leaves."""
     line = Speech(np.tile(speech.samples, 2)[: 10 * RATE].copy(), RATE)
-    asked = Asked(Direction(Style(energy=1.2), "warm", 0.5).vector()[None])
+    asked = Brief(Direction(Style(energy=1.2), "warm", 0.5).vector()[None])
     spent = {4: [], 20: []}
     engine.generate(line, Request(1, 1, steps=4, direction=asked))
     for _ in range(3):
@@ -238,10 +238,10 @@ def test_a_direction_that_does_not_fit_is_refused_in_a_sentence(engine, speech, 
     usual = Direction().vector()[None]
     for vectors, words in ((usual[:, :3], "shape"), (usual * np.nan, "not numbers")):
         with pytest.raises(BadRequest, match=words):
-            engine.generate(speech, Request(1, 1, steps=2, direction=Asked(vectors)))
+            engine.generate(speech, Request(1, 1, steps=2, direction=Brief(vectors)))
     plain = Engine.load(weights_with_styles(tmp_path, style=0), device="cpu")
     with pytest.raises(BadRequest, match="without styles"):
-        plain.generate(speech, Request(1, 1, steps=2, direction=Asked(usual)))
+        plain.generate(speech, Request(1, 1, steps=2, direction=Brief(usual)))
 
 
 def test_a_take_pulled_by_mesh_to_speech_is_the_same_but_for_rounding(engine, speech):
@@ -295,9 +295,9 @@ def test_a_quiet_voice_moves_the_lips_as_far(engine, speech, tmp_path, decibels,
 def test_a_direction_with_keys_is_scored_alike_with_the_take_and_afterwards(engine, speech):
     frames = speech.frames
     asked = np.stack([Direction(Style(energy=0.5 + frame / frames), "sad", frame / frames).vector() for frame in range(frames)])
-    take = engine.generate(speech, Request(1, 3, direction=Asked(asked, 0.0)))[0]
-    assert engine.score(speech, take.motion, Asked(asked, 0.0)).total == pytest.approx(take.score.total, abs=0.05)
-    assert engine.score(speech, take.motion, Asked(asked.mean(0)[None], 0.0)).total != pytest.approx(take.score.total, abs=0.05)
+    take = engine.generate(speech, Request(1, 3, direction=Brief(asked, 0.0)))[0]
+    assert engine.score(speech, take.motion, Brief(asked, 0.0)).total == pytest.approx(take.score.total, abs=0.05)
+    assert engine.score(speech, take.motion, Brief(asked.mean(0)[None], 0.0)).total != pytest.approx(take.score.total, abs=0.05)
 
 
 def test_the_score_prefers_the_motion_of_this_sound(engine, speech, takes):
@@ -380,7 +380,7 @@ def test_a_listener_keeps_the_mouth_shut_and_has_no_score(engine, speech):
 
 @pytest.mark.parametrize("listening", [False, True])
 def test_words_of_a_face_that_does_not_speak_say_what_it_shows(engine, speech, listening):
-    usual = Asked(Direction().vector()[None], 0.5, as_asked=False)
+    usual = Brief(Direction().vector()[None], 0.5, as_asked=False)
     sound = speech if listening else Speech(np.zeros(8 * RATE, np.float32))
     takes = engine.generate(sound, Request(8, 1, direction=usual, listening=listening))
     lowered = [engine.head.channel(f"browDown{side}") for side in ("Left", "Right")]
@@ -534,7 +534,7 @@ def test_what_is_kept_stays_bit_for_bit_and_the_rest_is_new(engine, speech, take
 
 
 def test_heads_in_a_mood_tilt_to_both_sides_and_go_on_to_that_of_what_is_kept(engine, speech):
-    warm = Asked(Direction(mood="warm").vector()[None], 0.0)
+    warm = Brief(Direction(mood="warm").vector()[None], 0.0)
     takes = sorted(engine.generate(speech, Request(8, 300, direction=warm)), key=lambda take: take.seed)
     tilts = np.degrees([take.motion.head[:, 2].mean() for take in takes])
     assert 2 <= (tilts > 0.5).sum() <= 6 and 2 <= (tilts < -0.5).sum() <= 6
@@ -553,7 +553,7 @@ def test_where_what_is_kept_shows_no_side_each_take_has_its_own(engine, speech, 
     liked, told = takes[0].motion, []
     mask = np.zeros((liked.frames, engine.head.channels + 9), bool)
     mask[:, [i for i, name in enumerate(engine.head.expression_names) if name.startswith("mouth")]] = True
-    warm = Asked(Direction(mood="warm").vector()[None], 0.0, as_asked=False)
+    warm = Brief(Direction(mood="warm").vector()[None], 0.0, as_asked=False)
     on = engine.generate(
         speech, Request(8, 900, keep=Keep(liked, mask), direction=warm), progress=lambda fraction, _: told.append(fraction)
     )
@@ -620,7 +620,7 @@ def test_a_line_whose_direction_changes_is_scored_in_the_direction_of_each_frame
     late = np.clip((np.arange(speech.frames) - speech.frames / 2) / 10 + 0.5, 0, 1)[:, None]
 
     def score(asked):
-        return engine.generate(speech, Request(1, 41, direction=Asked(asked.astype(np.float32), 0.0)))[0].score.total
+        return engine.generate(speech, Request(1, 41, direction=Brief(asked.astype(np.float32), 0.0)))[0].score.total
 
     constant = [score(vector[None]) for vector in (sad, amused)]
     assert score((1 - late) * sad + late * amused) > min(constant) - 8

@@ -379,7 +379,7 @@ def test_a_single_file_is_old_or_new_whichever_call_fails(tmp_path, monkeypatch)
     ],
 )
 def test_space_is_to_be_freed_where_that_may_help(error, advice):
-    assert str(files.not_written("/shots", error)) == f"The folder “/shots” cannot be written {advice}"
+    assert str(files.write_error("/shots", error)) == f"The folder “/shots” cannot be written {advice}"
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])

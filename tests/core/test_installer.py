@@ -163,7 +163,7 @@ def test_a_link_in_place_of_our_mark_is_not_followed(tmp_path, lock, wheel):
 def test_folders_that_must_never_be_emptied_are_not_claimed(folder):
     """Asked of the function that only looks: no test may start an installer on such a folder, in case it is at fault."""
     with pytest.raises(installer.Failed, match="choose a new or an empty folder"):
-        installer.claimed(folder)
+        installer.claim(folder)
 
 
 @pytest.mark.parametrize("folder, sentence", [("", "No folder was named"), ("a file", "is not a folder")])

@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import smooth_l1_loss
 
 from thunder_core.channels import in_group, SPEECH
-from thunder_core.direction import Asked, AXES, check, Direction, DIRECTION_NAMES, MOODS, Style
+from thunder_core.direction import AXES, Brief, check, Direction, DIRECTION_NAMES, MOODS, Style
 from thunder_core.engine import scorer as scorer_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import trained_mouth
@@ -25,7 +25,7 @@ from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.systems import thunder as thunder_module
 from thunder_core.engine.systems.thunder import Performance
 from thunder_core.errors import BadWeights
-from thunder_core.face.mapping import visible
+from thunder_core.face.mapping import visible_motion
 from thunder_core.networks import judge as network
 from thunder_core.networks.judge import (
     _distance,
@@ -66,7 +66,7 @@ from thunder_core.types import LipSyncScore, pack, Speech, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = ROOT / "weights"
-USUAL = Asked(spread=0.0, as_asked=False)  # every take hears doubtful sounds in its own way, also the first
+USUAL = Brief(spread=0.0, as_asked=False)  # every take hears doubtful sounds in its own way, also the first
 
 
 @pytest.fixture(scope="module")
@@ -393,18 +393,18 @@ def test_a_take_scores_the_same_alone_as_among_others(engine, speech, takes):
 def test_a_take_in_a_style_of_its_own_scores_as_where_this_style_is_requested(engine, speech):
     """Words that a take stresses of its own would otherwise count as errors in every frame."""
     usual = Direction().vector()[None]
-    own = sorted(engine.generate(speech, Request(6, 20, direction=Asked(usual, 0.5, as_asked=False))), key=lambda take: take.seed)
+    own = sorted(engine.generate(speech, Request(6, 20, direction=Brief(usual, 0.5, as_asked=False))), key=lambda take: take.seed)
     voice = engine.analyse(speech)
     for take in own:
         style = emphasised(reading(usual, take.seed, 0.5, moves(voice.heard)), take.seed, 0.5, voice.accents)
-        same = engine.score(speech, take.motion, Asked(style, 0.0, as_asked=False), take.seed)
+        same = engine.score(speech, take.motion, Brief(style, 0.0, as_asked=False), take.seed)
         speaks = np.convolve(voice.features[:, -1] > -1, np.ones(13), "same") > 6.5  # other frames have the score of the line
         speaks[:15] = False  # where the breath of the take's own fades, which a style does not tell
         apart = take.score.per_frame[speaks] - same.per_frame[speaks]  # the network knows what was requested, for the total
         assert np.abs(apart).mean() < 7 and abs(apart.mean()) < 7 and np.abs(apart).max() < 20
     requested = [
         engine.generate(
-            speech, Request(1, take.seed, direction=Asked(reading(usual, take.seed, 0.5, moves(voice.heard)), 0.0, as_asked=False))
+            speech, Request(1, take.seed, direction=Brief(reading(usual, take.seed, 0.5, moves(voice.heard)), 0.0, as_asked=False))
         )[0]
         for take in own
     ]
@@ -415,7 +415,7 @@ def test_a_take_in_a_style_of_its_own_scores_as_where_this_style_is_requested(en
 def test_a_take_is_scored_again_in_the_direction_that_it_was_sampled_in(engine, speech):
     """With keys on its sliders and stresses of its own; without either the score would be another."""
     keyed = np.repeat([Direction(Style(energy=by)).vector() for by in (0.6, 1.5)], [50, 50], axis=0)
-    asked = Asked(keyed, 0.5, as_asked=False)
+    asked = Brief(keyed, 0.5, as_asked=False)
     [take] = engine.generate(speech, Request(1, 33, direction=asked))
     again = engine.score(speech, take.motion, asked, 33)
     assert again.total == pytest.approx(take.score.total, abs=0.05)
@@ -425,12 +425,14 @@ def test_a_take_is_scored_again_in_the_direction_that_it_was_sampled_in(engine, 
 
 def test_a_take_is_scored_and_described_as_the_face_that_plays_it_shows_it(engine, speech):
     """One whose only key opens the jaw halfway, beside one that has everything."""
-    names, asked = engine.head.expression_names, Asked(Direction().vector()[None], 0.5, as_asked=False)
+    names, asked = engine.head.expression_names, Brief(Direction().vector()[None], 0.5, as_asked=False)
     jaw = [[["jawOpen", 0.5]]]
     of = {name: engine.generate(speech, Request(2, 40, direction=asked, sums=sums)) for name, sums in (("all", None), ("jaw", jaw))}
     for whole, part in zip(*(sorted(takes, key=lambda take: take.seed) for takes in of.values())):
         assert (pack(part.motion) == pack(whole.motion)).all()  # the take is the same
-        assert engine.score(speech, visible(whole.motion, names, jaw), asked, whole.seed).total == pytest.approx(part.score.total, abs=0.05)
+        assert engine.score(speech, visible_motion(whole.motion, names, jaw), asked, whole.seed).total == pytest.approx(
+            part.score.total, abs=0.05
+        )
         assert part.provenance["score"] == part.score.total < whole.score.total - 5
         made, seen = whole.provenance["shown"], part.provenance["shown"]
         assert all(abs(seen[name]) <= abs(made[name]) and seen[name] * made[name] >= 0 for name in made if name in seen)
@@ -440,10 +442,10 @@ def test_a_take_is_scored_and_described_as_the_face_that_plays_it_shows_it(engin
 def test_takes_around_a_take_stress_its_words_and_score_as_it_does(engine, speech):
     """Not as if its reading had been requested: then every copy would be better than the take that it is like."""
     usual = Direction().vector()[None]
-    sources = engine.generate(speech, Request(4, 20, direction=Asked(usual, 0.5, as_asked=False)))
+    sources = engine.generate(speech, Request(4, 20, direction=Brief(usual, 0.5, as_asked=False)))
     alike, apart = np.zeros((2, 3, len(sources)))
     for number, source in enumerate(sources):
-        around = Asked(reading(usual, source.seed, 0.5), 0.2, as_asked=False, original=usual, like=((source.seed, 0.5),))
+        around = Brief(reading(usual, source.seed, 0.5), 0.2, as_asked=False, original=usual, like=((source.seed, 0.5),))
         for row, each in enumerate((around, replace(around, like=()), replace(around, original=None, like=()))):
             copies = engine.generate(speech, Request(2, 60, direction=each))
             alike[row, number] = np.mean([np.corrcoef(take.opening, source.opening)[0, 1] for take in copies])
@@ -460,7 +462,7 @@ def test_takes_around_a_take_stress_its_words_and_score_as_it_does(engine, speec
 def test_stresses_are_read_off_a_motion_whose_direction_is_not_known(engine, speech, monkeypatch):
     """As of mixed takes, which would seem to drift where they stress words of their own. These hear what is likeliest."""
     monkeypatch.setattr(thunder_module, "hear_phones", lambda logits, seed, **_: logits)
-    takes = engine.generate(speech, Request(4, 20, direction=Asked(Direction().vector()[None], 0.5, as_asked=False)))
+    takes = engine.generate(speech, Request(4, 20, direction=Brief(Direction().vector()[None], 0.5, as_asked=False)))
     read = [engine.score(speech, take.motion).per_frame.mean() for take in takes]
     monkeypatch.setattr(scorer_module, "stresses", lambda opening, expected, loud: np.zeros(len(opening)))
     without = [engine.score(speech, take.motion).per_frame.mean() for take in takes]
@@ -471,20 +473,20 @@ def test_what_a_requested_mood_costs_is_allowed_for_and_the_order_of_its_takes_s
     warm = Direction(mood="warm", strength=0.5).vector()[None]
     of_moods = tuple(0.4 if name == "mood.warm" else 0.0 for name in DIRECTION_NAMES[len(AXES) :])
 
-    def scores(asked: Asked) -> list[LipSyncScore]:
+    def scores(asked: Brief) -> list[LipSyncScore]:
         return [take.score for take in sorted(engine.generate(speech, Request(3, 20, direction=asked)), key=lambda take: take.seed)]
 
     def judged_with(**moods: tuple[float, ...]) -> tuple[list[LipSyncScore], ...]:
         monkeypatch.setattr(engine.judge, "config", replace(engine.judge.config, **moods))
-        return tuple(scores(Asked(vectors, 0.5)) for vectors in (warm, Direction().vector()[None]))
+        return tuple(scores(Brief(vectors, 0.5)) for vectors in (warm, Direction().vector()[None]))
 
     before, neutral = judged_with(moods=(), moods_near=())
     after, neutral_after = judged_with(moods=of_moods, moods_near=of_moods)
     assert all(new.total > old.total + 2 and new.per_frame.mean() > old.per_frame.mean() for old, new in zip(before, after))
     assert np.argsort([s.total for s in before]).tolist() == np.argsort([s.total for s in after]).tolist()
     assert [s.total for s in neutral] == [s.total for s in neutral_after], "unless it was requested, a mood is not allowed for"
-    [take] = engine.generate(speech, Request(1, 21, direction=Asked(warm, 0.5, as_asked=False)))
-    again = engine.score(speech, take.motion, Asked(warm, 0.5, as_asked=False), 21)
+    [take] = engine.generate(speech, Request(1, 21, direction=Brief(warm, 0.5, as_asked=False)))
+    again = engine.score(speech, take.motion, Brief(warm, 0.5, as_asked=False), 21)
     assert again.total == pytest.approx(take.score.total, abs=0.05)
     with pytest.raises(ValueError):
         Judge(JudgeConfig(moods=(0.1, 0.2)))

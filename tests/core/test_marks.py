@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from thunder_core.direction import Asked, Direction, DIRECTION_NAMES
+from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.engine import arguments
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import held_points, mark_direction, mark_voice
@@ -14,7 +14,7 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.phones import BILABIALS, PHONES, SILENCE
 from thunder_core.errors import BadRequest
-from thunder_core.marks import CLOSED, HELD, Mark, MOVED, of_row, of_rows, OPEN, SOUND, STRESSED, THROWN_AWAY
+from thunder_core.marks import CLOSED, HELD, Mark, MOVED, OPEN, read_mark, read_marks, SOUND, STRESSED, THROWN_AWAY
 from thunder_core.request import direction_arguments, Request
 from thunder_core.shipped import SAMPLE
 from thunder_core.types import FPS
@@ -49,8 +49,8 @@ def vowels(voice, seconds=0.4):
 
 
 def test_rows_hold_all_of_a_mark():
-    assert [of_row(mark.row()) for mark in MARKS] == MARKS
-    assert list(of_rows([mark.row() for mark in reversed(MARKS)])) == MARKS
+    assert [read_mark(mark.row()) for mark in MARKS] == MARKS
+    assert list(read_marks([mark.row() for mark in reversed(MARKS)])) == MARKS
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_rows_hold_all_of_a_mark():
 )  # fmt: skip
 def test_what_is_no_mark_is_refused(row):
     with pytest.raises(BadRequest, match="is no mark of a word"):
-        of_row(row)
+        read_mark(row)
 
 
 def test_marks_travel_to_the_engine_with_the_direction(tmp_path):
@@ -68,15 +68,15 @@ def test_marks_travel_to_the_engine_with_the_direction(tmp_path):
         np.save(tmp_path / "array.npy", array)
         return str(tmp_path / "array.npy")
 
-    asked = Asked(marks=tuple(MARKS))
+    asked = Brief(marks=tuple(MARKS))
     assert arguments.asked(direction_arguments(asked, put)).marks == asked.marks
-    assert "marks" not in direction_arguments(Asked(), put)
+    assert "marks" not in direction_arguments(Brief(), put)
     with pytest.raises(BadRequest, match="must be a list"):
         arguments.asked({"direction": put(Direction().vector()[None]), "marks": "stressed"})
 
 
 def test_a_line_that_begins_later_has_its_marks_earlier():
-    moved = Asked(marks=tuple(MARKS)).from_frame(10).marks
+    moved = Brief(marks=tuple(MARKS)).from_frame(10).marks
     assert [mark.start for mark in moved] == pytest.approx([mark.start - 10 / FPS for mark in MARKS])
     assert moved[2].to == pytest.approx((1.7, 2.1))
 
@@ -131,7 +131,7 @@ def test_stressed_words_get_an_accent_and_thrown_away_ones_lose_theirs(voice):
 
 def test_takes_do_what_marks_ask_for(engine, speech, voice):
     start, end = vowels(voice)
-    inside, wanted = slice(round(25 * start) + 1, round(25 * end) - 1), Asked(spread=0.0)
+    inside, wanted = slice(round(25 * start) + 1, round(25 * end) - 1), Brief(spread=0.0)
 
     def opening(*marks):
         [take] = engine.generate(speech, Request(1, 1, direction=replace(wanted, marks=marks)))
@@ -147,7 +147,7 @@ def test_takes_do_what_marks_ask_for(engine, speech, voice):
 
 
 def test_a_marked_take_is_scored_with_its_marks(engine, speech, voice):
-    asked = replace(Asked(spread=0.0), marks=(Mark(CLOSED, *vowels(voice)),))
+    asked = replace(Brief(spread=0.0), marks=(Mark(CLOSED, *vowels(voice)),))
     [take] = engine.generate(speech, Request(1, 1, direction=asked))
     assert engine.score(speech, take.motion, asked, 1).total == pytest.approx(take.score.total, abs=0.5)
     assert engine.score(speech, take.motion, replace(asked, marks=()), 1).total < take.score.total - 2

@@ -16,7 +16,7 @@ from thunder_core.engine.planning.take_plan import plan_take
 from thunder_core.engine.speech.cues import Phrasing, prosody_of
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.mechanics import Sounds
-from thunder_core.steps import CONSTRAINT, explain, in_words, REASONS, STEPS, traced
+from thunder_core.steps import CONSTRAINT, explain, in_words, open_trace, REASONS, STEPS
 
 FRAMES = 100
 PIPELINE = Pipeline(bundled_articulators().names, bundled_articulators())
@@ -75,7 +75,7 @@ def made(seed: int, listens: bool = False):
 def test_a_take_passes_through_all_steps_in_this_order():
     sampled, voice, part = made(1)
     kept = Inpainting(np.zeros(sampled.shape, bool), sampled)
-    with traced() as trace:
+    with open_trace() as trace:
         PIPELINE.finish(sampled, voice, Part(part.style, part.plan, kept))
     ran = [change.step.name for change in trace.changes]
     assert [name for i, name in enumerate(ran) if i == 0 or ran[i - 1] != name] == ORDER.replace("\n", " ").split(", ")
@@ -86,10 +86,10 @@ def test_nothing_is_recorded_and_nothing_changes_without_a_trace():
     sampled, voice, part = made(2)
     before = sampled.copy()
     plain = PIPELINE.finish(sampled, voice, made(2)[2])
-    with traced() as trace:
+    with open_trace() as trace:
         recorded = PIPELINE.finish(sampled, voice, part)
     assert np.array_equal(plain, recorded) and np.array_equal(sampled, before) and plain.dtype == np.float32
-    with traced() as empty:
+    with open_trace() as empty:
         pass
     assert trace.changes and not empty.changes
 
@@ -134,7 +134,7 @@ def test_what_is_kept_stays_to_the_bit():
 @pytest.fixture(scope="module")
 def trace():
     sampled, voice, part = made(7)
-    with traced() as made_trace:
+    with open_trace() as made_trace:
         result = PIPELINE.finish(sampled, voice, part)
     return sampled, voice, part, made_trace, result
 

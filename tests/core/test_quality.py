@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from thunder_core.direction import Asked, Direction
+from thunder_core.direction import Brief, Direction
 from thunder_core.engine.diffusion import sample, seeded_noise, solver_steps
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
@@ -29,7 +29,7 @@ def engine():
 @pytest.fixture(scope="module")
 def takes(engine):
     speech = read_sound(ROOT / "assets" / "sample.wav")
-    asked = Asked(Direction().vector()[None], 0.5)
+    asked = Brief(Direction().vector()[None], 0.5)
     return {
         q: sorted(engine.generate(speech, Request(8, 1, quality=q, direction=asked)), key=lambda t: t.seed) for q in (DRAFT, NORMAL, FINAL)
     }
@@ -66,7 +66,7 @@ def test_takes_without_a_requested_direction_are_of_the_model_that_directed_ones
     monkeypatch.setattr(engine.thunder, "way", lambda effort, plain: asked.append(plain) or (engine.thunder.denoiser, solver_steps(1)))
     speech = read_sound(ROOT / "assets" / "sample.wav")
     engine.generate(speech, Request(1, 1))
-    engine.generate(speech, Request(1, 1, direction=Asked(Direction().vector()[None], 0.5)))
+    engine.generate(speech, Request(1, 1, direction=Brief(Direction().vector()[None], 0.5)))
     assert asked == [True, True]
 
 

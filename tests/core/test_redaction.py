@@ -96,7 +96,7 @@ LEAKS = (  # HOME is put into each
 
 def leaked(text):
     """The private words that a report would tell of a text."""
-    words = redaction.redacted(f"Traceback (most recent call last):\n{text}\n", PLACES)
+    words = redaction.redact(f"Traceback (most recent call last):\n{text}\n", PLACES)
     return [name for name in (*PRIVATE, str(ROOT).lower()) if name in words.lower()]
 
 
@@ -134,14 +134,14 @@ HELPS = (
 
 def test_what_helps_comes_through():
     text = "\n".join(HELPS)
-    assert redaction.redacted(text.replace("<removed>", "annabel"), PLACES) == text
+    assert redaction.redact(text.replace("<removed>", "annabel"), PLACES) == text
 
 
 def test_a_traceback_of_our_code_comes_through_with_its_lines():
     try:
         timing.Clock.of(None, 1)
     except AttributeError as error:
-        words = redaction.redacted("".join(traceback.format_exception(error)), PLACES).splitlines()
+        words = redaction.redact("".join(traceback.format_exception(error)), PLACES).splitlines()
     assert words[1].startswith('  File "<removed>", line ')  # this test is none of the extension's files
     at = next(i for i, line in enumerate(words) if line.startswith('  File "<add-on>/thunder_core/animation/timing.py", line '))
     assert words[at].endswith(", in of") and "scene.render" in words[at + 1]
@@ -157,7 +157,7 @@ def test_a_traceback_through_a_package_comes_through():
     try:
         np.linalg.inv(np.zeros((2, 2)))
     except np.linalg.LinAlgError as error:
-        words = redaction.redacted("".join(traceback.format_exception(error)), PLACES)
+        words = redaction.redact("".join(traceback.format_exception(error)), PLACES)
     assert 'File "<python>/numpy/linalg/' in words and "LinAlgError" in words and "in inv" in words
 
 
@@ -167,5 +167,5 @@ def test_the_class_of_somebody_elses_error_is_not_told():
 
 
 def test_a_long_log_takes_no_long_time(monkeypatch):
-    words = redaction.redacted("\n".join([f"{'annabel (“' * 5000} is {n}" for n in range(60)]), PLACES)
+    words = redaction.redact("\n".join([f"{'annabel (“' * 5000} is {n}" for n in range(60)]), PLACES)
     assert words == redaction.REMOVED and sys.getsizeof(words) < 100

@@ -18,7 +18,7 @@ from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import Cancelled
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
-from thunder_core.grades import CHECK, GOOD, graded, POOR, WRONG
+from thunder_core.grades import CHECK, GOOD, grade_take, POOR, WRONG
 from thunder_core.networks.encoder import SpeechEncoder
 from thunder_core.networks.judge import evidence
 from thunder_core.networks.m2s import MeshToSpeech, Mouth
@@ -218,7 +218,7 @@ def test_frames_before_the_first_word_and_after_the_last_are_never_wrong():
     score = grade(np.full(60, 3.0, np.float32), loud, SCALE, speaking=speaking)
     assert score.total == 0 and (score.per_frame[15:45] == 0).all()
     assert (score.per_frame[:15] >= WRONG).all() and (score.per_frame[45:] >= WRONG).all()
-    name, place = graded(score.total, score.per_frame)
+    name, place = grade_take(score.total, score.per_frame)
     assert name == POOR and 15 <= place < 45
 
 
@@ -243,8 +243,8 @@ def test_a_grade_says_how_long_lips_are_wrong_and_where(total, wrong, name):
     per_frame = np.full(100, 75.0)
     per_frame[[3, 90]] = 10.0  # frames alone
     per_frame[50 : 50 + wrong] = 12.0
-    assert graded(total, per_frame)[0] == name
-    assert wrong < 2 or 50 <= graded(total, per_frame)[1] < 50 + wrong
+    assert grade_take(total, per_frame)[0] == name
+    assert wrong < 2 or 50 <= grade_take(total, per_frame)[1] < 50 + wrong
 
 
 def test_very_good_takes_keep_their_order():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from thunder_core.direction import Asked, AXES, Direction, MOODS, Style
+from thunder_core.direction import AXES, Brief, Direction, MOODS, Style
 from thunder_core.engine.engine import Engine, over_picture
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
@@ -66,7 +66,7 @@ def test_a_system_performs_and_its_seed_makes_its_take_again(engine, name):
 
 
 def test_what_a_system_does_not_do_is_refused(engine):
-    voice, asked = a_voice(), Asked(Direction(Style(energy=1.5)).vector()[None])
+    voice, asked = a_voice(), Brief(Direction(Style(energy=1.5)).vector()[None])
     kept = engine.generate(voice, Request(1, 1, steps=2))[0].motion
     keep = Keep(kept, np.ones((kept.frames, engine.thunder.columns.count), bool))
     for name, wish, sentence in (
@@ -85,7 +85,7 @@ def test_what_a_system_does_not_do_is_refused(engine):
 
 def test_a_mood_a_reference_and_a_direction_change_what_is_performed(engine):
     voice, plain = a_voice(), {}
-    sad = replace(Asked(Direction(mood="sad").vector()[None]), spread=0.0)
+    sad = replace(Brief(Direction(mood="sad").vector()[None]), spread=0.0)
     reference = np.random.default_rng(0).standard_normal((60, engine.thunder.columns.count)).astype(np.float32)
     for name, wish in (("media2face", dict(direction=sad)), ("diffposetalk", dict(reference=reference)), ("teacher", dict(direction=sad))):
         plain = engine.generate(voice, Request(1, 1, steps=2, system=name))[0]
@@ -131,7 +131,7 @@ def a_face(size=64):
 def test_a_picture_changes_what_media2face_performs_and_its_moods_make_the_take_again(engine):
     voice = a_voice()
     plain = engine.generate(
-        voice, Request(1, 1, steps=2, system="media2face", direction=replace(Asked(Direction().vector()[None]), spread=0.0))
+        voice, Request(1, 1, steps=2, system="media2face", direction=replace(Brief(Direction().vector()[None]), spread=0.0))
     )[0]
     take = engine.generate(voice, Request(1, 1, steps=2, system="media2face", picture=a_face()))[0]
     moods = take.provenance["picture"]
@@ -146,7 +146,7 @@ def test_a_mood_that_is_asked_for_goes_over_the_picture_by_its_strength():
     shown[[0, 3]] = 0.8, 0.2
     sad = Direction(mood="sad", strength=0.75).vector()
     vectors = np.stack([Direction(Style(energy=1.2)).vector(), sad])
-    moods = over_picture(Asked(vectors, 0.25), shown)
+    moods = over_picture(Brief(vectors, 0.25), shown)
     assert moods.spread == 0.25 and np.array_equal(moods.vectors[:, : len(AXES)], vectors[:, : len(AXES)])
     assert moods.vectors[0, len(AXES) :] == pytest.approx(shown)
     assert moods.vectors[1, len(AXES) :] == pytest.approx(sad[len(AXES) :] + 0.25 * shown)

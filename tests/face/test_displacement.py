@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from thunder_core.face.displacement import EYE_LEVER_MM, face_meter, grouped, NECK_LEVER_MM, places
+from thunder_core.face.displacement import EYE_LEVER_MM, face_meter, group_distances, NECK_LEVER_MM, positions
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm
 from thunder_core.types import Motion
@@ -19,7 +19,7 @@ def motion(seed=0, frames=60):
 
 def distances(first, second):
     """Of two motions, at the lips, elsewhere on the face, of the head and of the eyes, [T] mm each."""
-    return grouped(places(first) - places(second)).T
+    return group_distances(positions(first) - positions(second)).T
 
 
 def test_the_gap_is_the_opening():

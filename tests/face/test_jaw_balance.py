@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from thunder_core.face.jaw_balance import as_keys_need, balanced, jaw_in, Response, response
+from thunder_core.face.jaw_balance import apply_balance, fit_to_keys, jaw_share, measure_response, Response
 from thunder_core.face.mapping import Driver, JointRule, LOWER_PER_JAW, Mapping, Rule, Target, Track
 from thunder_core.types import Motion
 
@@ -18,7 +18,7 @@ PLAN = Mapping("Hero", tuple(Rule(name, Target("KEY", name)) for name in KEYS))
 
 
 def driver(plan):
-    plan = balanced(plan)
+    plan = apply_balance(plan)
     return Driver([Track(0, name) for name in KEYS], [(rule.source, KEYS.index(rule.target.name), rule.weight) for rule in plan.rules])
 
 
@@ -52,12 +52,12 @@ def test_a_balanced_animation_is_read_back(balance):
 
 def test_a_jaw_of_bone_is_balanced_too():
     plan = Mapping("Hero", PLAN.rules[1:], (JointRule("jaw", "Jaw"),), balance=1.0)
-    made = balanced(plan)
+    made = apply_balance(plan)
     assert made.joints[0].scale == 1.5 and Rule("jawOpen", Target("KEY", "mouthClose"), 0.5) in made.rules
 
 
 def test_no_balance_changes_nothing_and_it_is_saved():
-    assert balanced(PLAN) is PLAN
+    assert apply_balance(PLAN) is PLAN
     kept = Mapping("Hero", PLAN.rules, balance=-0.25, lower_per_jaw=4.5)
     assert Mapping.from_json(kept.to_json()) == kept
 
@@ -75,13 +75,13 @@ def test_what_a_characters_keys_do_is_measured():
     down[lower, 1] = -6.0
     funnel = rest.copy()
     funnel[lower, 1], funnel[upper, 1] = -6.0, 6.0
-    measured = response(jaw, close, down, funnel)
+    measured = measure_response(jaw, close, down, funnel)
     assert measured.close == pytest.approx(30 / 36) and measured.lower == pytest.approx(5.0)
     assert measured.funnel == pytest.approx(12 / 30 - 0.23), "it parts the lips further than it should"
-    assert response(jaw) == Response()
+    assert measure_response(jaw) == Response()
     vowel = 0.45 * jaw
     vowel[upper, 2] = 5.0
-    assert jaw_in(vowel, jaw) == pytest.approx(0.45) and jaw_in(close, jaw) < 0.1
+    assert jaw_share(vowel, jaw) == pytest.approx(0.45) and jaw_share(close, jaw) < 0.1
 
 
 @pytest.mark.parametrize("raises", [False, True])
@@ -96,7 +96,7 @@ def test_f_shuts_a_jaw_that_stands_in_for_the_upper_lip(raises):
     jaw, roll, tongue, lip = moved
     raised = [(f"mouthUpperUp{side}", lip if raises else jaw, 0.5 if raises else 0.13) for side in ("Left", "Right")]
     rules = [("jawOpen", jaw, 1.0), ("mouthRollLower", roll, 1.0), ("tongueOut", tongue, 2.0), *raised]
-    plan = as_keys_need(Mapping("Hero", tuple(Rule(*rule) for rule in rules)), moved)
+    plan = fit_to_keys(Mapping("Hero", tuple(Rule(*rule) for rule in rules)), moved)
     shuts = [rule for rule in plan.rules if rule.source == "mouthRollLower" and rule.target == jaw]
     assert len(shuts) == (not raises) and all(rule.weight < 0 for rule in shuts)
     assert next(rule.weight for rule in plan.rules if rule.target == roll) == (1.0 if raises else pytest.approx(1.15))

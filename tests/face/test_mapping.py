@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from thunder_core.errors import BadHead
-from thunder_core.face.mapping import Driver, JointRule, Mapping, Rule, shows_all, Target, Track, Turn, visible
+from thunder_core.face.mapping import Driver, JointRule, Mapping, Rule, shows_all, Target, Track, Turn, visible_motion
 from thunder_core.types import Motion, pack
 
 PLAN = Mapping(
@@ -83,11 +83,11 @@ VOWELS = rig(("jawOpen", "A", 1.0), ("mouthClose", "A", -0.8), ("mouthPucker", "
 
 def test_a_face_with_everything_shows_a_motion_as_it_is():
     assert shows_all(NAMES, FULL.sums) and not shows_all(NAMES, VOWELS.sums)
-    assert pack(visible(moving(), NAMES, FULL.sums)) == pytest.approx(pack(moving()), abs=1e-6)
+    assert pack(visible_motion(moving(), NAMES, FULL.sums)) == pytest.approx(pack(moving()), abs=1e-6)
 
 
 def test_what_a_face_has_no_keys_for_rests_in_what_it_shows():
-    made, seen = moving(), visible(moving(), NAMES, VOWELS.sums)
+    made, seen = moving(), visible_motion(moving(), NAMES, VOWELS.sums)
     assert seen.expression[:, 1:3] == pytest.approx(made.expression[:, 1:3], abs=1e-6)
     assert not seen.expression[:, 3].any() and not seen.head.any() and not seen.eyes.any() and not seen.jaw[:, 1:].any()
 
@@ -96,4 +96,4 @@ def test_what_a_face_has_no_keys_for_rests_in_what_it_shows():
 def test_what_a_face_shows_is_what_its_keys_are_read_as(driver):
     """So the score in the list is that of the keys, as they are scored after an edit."""
     read = driver.read(driver.drive(moving(), NAMES), NAMES)
-    assert pack(visible(moving(), NAMES, driver.sums)) == pytest.approx(pack(read), abs=1e-5)
+    assert pack(visible_motion(moving(), NAMES, driver.sums)) == pytest.approx(pack(read), abs=1e-5)

@@ -97,7 +97,7 @@ def test_the_seam_of_the_lips_is_found(case, ours):
 
 def test_lips_correspond(case, ours):
     made, head, *_ = case
-    match = regions.match(regions.ours(), regions.study(head))
+    match = regions.match(regions.bundled_face(), regions.study(head))
     back = match.spots.of(made.resample(ours.v_template.astype(float)))
     away = np.linalg.norm(back - ours.v_template[match.vertices], axis=1)
     assert away[:280].mean() < 0.0025 and away.max() < 0.014
@@ -108,7 +108,7 @@ def test_lips_correspond(case, ours):
 
 def test_landmarks_and_regions_are_carried_over(case, ours):
     made, head, *_ = case
-    marked = regions.mark(head)
+    marked = regions.mark_regions(head)
     assert marked.region_names == ours.region_names
     true = made.resample(ours.regions.T.astype(float)).T
     assert np.abs(marked.regions.sum(0) - 1).max() < 1e-5 and marked.regions.min() >= 0
@@ -148,7 +148,7 @@ def test_closed_lips_stay_closed(case):
     """At every place along the lips, measured where the made head's own lips meet, in FLAME's own formula."""
     _, head, carrier, motion, closed, out, everywhere = case
     placed = carrier.other.points.place(out.expression.astype(float), rotvec_to_matrix(out.jaw.astype(float)))
-    gap, own = 1e3 * carrier.other.opening(placed), 1e3 * carrier.other.opening(carrier.wanted(motion))
+    gap, own = 1e3 * carrier.other.opening(placed), 1e3 * carrier.other.opening(carrier.target_points(motion))
     assert gap.shape[1] >= 15
     assert np.abs(own[closed]).max() < 0.6 and own[~closed].max() > 10
     assert np.abs(gap - own)[closed, carrier.other.middle].max() < 1e-3, "in the middle exactly"
@@ -159,7 +159,7 @@ def test_closed_lips_stay_closed(case):
 
 def openings_seen(head, carrier, everywhere):
     """Gaps between the lips [T, P] of a head's vertices over time [T, V, 3], millimetres over rest."""
-    spots = regions.match(regions.ours(), regions.study(head)).spots
+    spots = regions.match(regions.bundled_face(), regions.study(head)).spots
     ring = regions.CONTACT_RING * regions.LIP_AROUND
     ends = []
     for side in (regions.UPPER, regions.LOWER):
@@ -176,7 +176,7 @@ def openings_seen(head, carrier, everywhere):
 
 def test_lips_and_face_move_as_they_did(case):
     _, _, carrier, motion, _, out, _ = case
-    wanted = carrier.wanted(motion)
+    wanted = carrier.target_points(motion)
     placed = carrier.other.points.place(out.expression.astype(float), rotvec_to_matrix(out.jaw.astype(float)))
     apart = 1e3 * np.linalg.norm(placed - wanted, axis=2)
     travel = 1e3 * np.linalg.norm(wanted - carrier.other.points.rest, axis=2)
@@ -246,7 +246,7 @@ def test_a_rig_whose_bones_stay_is_met_as_well(bundled, ours, tmp_path):
     out = rig.to(motion)
     assert np.abs(rig.other.points.joint_directions).max() == 0
     placed = rig.other.points.place(out.expression.astype(float), rotvec_to_matrix(out.jaw.astype(float)))
-    wanted = rig.wanted(motion)
+    wanted = rig.target_points(motion)
     gap = (rig.other.opening(placed) - rig.other.opening(wanted))[:, rig.other.middle]
     assert np.abs(gap).max() < 1e-5
 
@@ -291,7 +291,7 @@ def test_a_head_without_a_mouth_is_refused_with_a_sentence(bundled, tmp_path, sp
     else:
         np.savez(tmp_path / "noise.npz", **flame_file())
         head = load_head(tmp_path / "noise.npz")
-    for use in (retarget.between, regions.mark):
+    for use in (retarget.between, regions.mark_regions):
         with pytest.raises(BadHead, match="(lips|nose) .*found on this head"):
             use(head)
 

@@ -14,7 +14,7 @@ from thunder_core.errors import BadRequest
 from thunder_core.face import lip_closures, mixing
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips
-from thunder_core.face.shaping import EMOTIONS, Shape, shaped
+from thunder_core.face.shaping import EMOTIONS, Shape, shape_motion
 from thunder_core.rotation import rotvec_to_matrix
 
 NAMES = channels()
@@ -80,7 +80,7 @@ def test_the_gap_is_that_of_the_vertices():
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_closed_lips_stay_closed_whatever_the_shape(performance, shape):
     motion, closed = performance
-    was, now = vertices_gap(motion), vertices_gap(shaped(motion, NAMES, shape))
+    was, now = vertices_gap(motion), vertices_gap(shape_motion(motion, NAMES, shape))
     assert was[closed, 9].max() < 0.05 and (was <= 0.3).sum() > 100 and was.max() > 8
     middle = was[:, 9] <= 0.3
     # A sneer lifts the lip beside its middle a little, however shut it is.
@@ -91,14 +91,14 @@ def test_closed_lips_stay_closed_whatever_the_shape(performance, shape):
 def test_intensity_scales_what_it_says_and_nothing_else(performance):
     motion, _ = performance
     brow, smile, blink, jaw = (NAMES.index(n) for n in ("browInnerUp", "mouthSmileLeft", "eyeBlinkLeft", "mouthClose"))
-    half = shaped(motion, NAMES, Shape(upper_face=0.5))
+    half = shape_motion(motion, NAMES, Shape(upper_face=0.5))
     assert np.abs(half.expression[:, brow] - 0.5 * motion.expression[:, brow]).max() < 1e-9
     assert np.abs(half.expression[:, smile] - motion.expression[:, smile]).max() < 1e-9
     assert np.abs(half.jaw - motion.jaw).max() < 1e-9 and np.abs(half.head - motion.head).max() < 1e-9
-    none = shaped(motion, NAMES, Shape(blinks=0.0, head=0.0))
+    none = shape_motion(motion, NAMES, Shape(blinks=0.0, head=0.0))
     assert not none.expression[:, blink].any() and not none.head.any()
     assert np.abs(none.eyes - motion.eyes).max() == 0
-    assert shaped(motion, NAMES, Shape(blinks=2.0)).expression[:, blink].max() <= 1.0 + 1e-9
+    assert shape_motion(motion, NAMES, Shape(blinks=2.0)).expression[:, blink].max() <= 1.0 + 1e-9
 
 
 def test_a_stronger_mouth_opens_further_and_never_breaks(performance):
@@ -106,18 +106,18 @@ def test_a_stronger_mouth_opens_further_and_never_breaks(performance):
     lips = bundled_lips()
     was = lips.opening(motion, NAMES)
     for amount, more in ((0.5, False), (1.5, True)):
-        now = lips.opening(shaped(motion, NAMES, Shape(mouth=amount, jaw=amount)), NAMES)
+        now = lips.opening(shape_motion(motion, NAMES, Shape(mouth=amount, jaw=amount)), NAMES)
         wide = was > 8
         assert (now[wide] > was[wide]).all() if more else (now[wide] < was[wide]).all()
-    strong = shaped(motion, NAMES, Shape(mouth=2.0, jaw=2.0))
+    strong = shape_motion(motion, NAMES, Shape(mouth=2.0, jaw=2.0))
     speech = [i for i, n in enumerate(NAMES) if n.startswith("mouth")]
     assert strong.expression[:, speech].max() <= 1.2 + 1e-9 and strong.jaw[:, 0].max() <= 0.40 + 1e-9
 
 
 def test_a_neutral_shape_is_the_motion_itself(performance):
     motion, _ = performance
-    assert shaped(motion, NAMES, Shape()) is motion
-    assert shaped(motion, NAMES, Shape(emotion="JOY", strength=0.0)) is motion
+    assert shape_motion(motion, NAMES, Shape()) is motion
+    assert shape_motion(motion, NAMES, Shape(emotion="JOY", strength=0.0)) is motion
 
 
 def test_smoothing_smooths_and_has_no_jumps_at_closures(performance):
@@ -128,7 +128,7 @@ def test_smoothing_smooths_and_has_no_jumps_at_closures(performance):
         return np.abs(np.diff(m.jaw[:, 0], 3)).mean()
 
     for radius in (2, 5):
-        smooth = shaped(motion, NAMES, Shape(smoothing=radius))
+        smooth = shape_motion(motion, NAMES, Shape(smoothing=radius))
         assert jerk(smooth) < 0.7 * jerk(motion)
         # The lips close no faster than they did.
         assert np.abs(np.diff(lips.gap(smooth, NAMES)[:, 9])).max() < 1.1 * np.abs(np.diff(lips.gap(motion, NAMES)[:, 9])).max()
@@ -138,12 +138,12 @@ def test_an_emotion_follows_its_strength_over_time(performance):
     motion, _ = performance
     brow = NAMES.index("browDownLeft")
     strength = np.linspace(0, 1, motion.frames)
-    angry = shaped(motion, NAMES, Shape(emotion="ANGER"), strength)
+    angry = shape_motion(motion, NAMES, Shape(emotion="ANGER"), strength)
     added = angry.expression[:, brow] - motion.expression[:, brow]
     free = motion.expression[:, brow] + 0.85 * strength < 1.2  # elsewhere the channel is at its end
     assert added[0] == 0 and free.sum() > 30 and np.abs(added - 0.85 * strength)[free].max() < 1e-9
     assert (added[~free] > 0.3).all()
-    assert shaped(motion, NAMES, Shape(emotion="ANGER"), np.zeros(motion.frames)) is motion
+    assert shape_motion(motion, NAMES, Shape(emotion="ANGER"), np.zeros(motion.frames)) is motion
 
 
 @pytest.mark.parametrize("name", EMOTIONS)
@@ -158,7 +158,7 @@ def test_a_minute_is_shaped_in_little_time():
     took = []
     for _ in range(5):
         before = time.process_time()
-        shaped(motion, NAMES, Shape(mouth=1.4, jaw=1.3, smoothing=2, emotion="JOY"))
+        shape_motion(motion, NAMES, Shape(mouth=1.4, jaw=1.3, smoothing=2, emotion="JOY"))
         took.append(time.process_time() - before)
     keeps(0.12, min(took), "shaping a minute")
 
@@ -243,7 +243,7 @@ def test_lips_shut_for_the_sound_before_are_no_closure_of_the_next(seed):
 
 
 def test_every_part_has_its_say_and_lips_are_the_mouths_alone():
-    share = mixing.shares(NAMES)
+    share = mixing.channel_shares(NAMES)
     assert np.abs(share.sum(1) - 1).max() < 1e-9
     for row, name in enumerate(NAMES):
         if name.startswith(("mouth", "tongue")):
@@ -260,7 +260,7 @@ def test_parts_of_three_takes_make_a_fourth():
     takes = [spoken(seed=seed)[0] for seed in range(3)]
     weights = np.zeros((takes[0].frames, 3, 4))
     weights[:, 0, 0] = weights[:, 2, 1] = weights[:, 1, 2] = weights[:, 0, 3] = 1
-    changed = mixing.mixed(takes, NAMES, weights)
+    changed = mixing.mix(takes, NAMES, weights)
     for name, take in (("mouthSmileLeft", 0), ("mouthClose", 0), ("tongueOut", 0), ("eyeBlinkLeft", 1)):
         column = NAMES.index(name)
         assert (changed.expression[:, column] == takes[take].expression[:, column]).all(), name
@@ -271,7 +271,7 @@ def test_parts_of_three_takes_make_a_fourth():
 
 def test_a_cut_is_a_cross_fade_of_its_length():
     frames = np.arange(100)
-    weights = mixing.comp(frames, 0, [(40, 1), (70, 2)], 3, 4)
+    weights = mixing.take_weights(frames, 0, [(40, 1), (70, 2)], 3, 4)
     assert np.abs(weights.sum(1) - 1).max() < 1e-12
     assert (weights[:38, 0] == 1).all() and (weights[42:68, 1] == 1).all() and (weights[72:, 2] == 1).all()
     assert weights[40, 0] == pytest.approx(0.5) and 0 < weights[39, 1] < 0.5
@@ -279,14 +279,14 @@ def test_a_cut_is_a_cross_fade_of_its_length():
 
 
 def test_fades_of_near_cuts_do_not_overlap():
-    weights = mixing.comp(np.arange(60), 0, [(20, 1), (22, 2), (23, 0)], 3, 12)
+    weights = mixing.take_weights(np.arange(60), 0, [(20, 1), (22, 2), (23, 0)], 3, 12)
     assert np.abs(weights.sum(1) - 1).max() < 1e-12
     assert weights[21, 1] == 1.0  # between its two fades the middle take is heard whole
     assert (weights.min(axis=1) == 0).all() and ((weights > 0).sum(axis=1) <= 2).all()
 
 
 def test_of_two_cuts_at_one_frame_the_later_counts():
-    weights = mixing.comp(np.arange(20), 0, [(10, 1), (10, 2)], 3, 0)
+    weights = mixing.take_weights(np.arange(20), 0, [(10, 1), (10, 2)], 3, 0)
     assert (weights[10:, 2] == 1).all() and not weights[:, 1].any()
 
 
@@ -296,8 +296,8 @@ def test_a_cross_fade_keeps_closed_lips_closed(fade):
     for seed in range(4):
         takes = [spoken(seed=2 * seed + i)[0] for i in range(2)]
         for cut in (15, 32, 33, 37, 60, 83):
-            weights = mixing.comp(np.arange(takes[0].frames), 0, [(cut, 1)], 2, fade)
-            changed = mixing.mixed(takes, NAMES, np.repeat(weights[:, :, None], 4, axis=2))
+            weights = mixing.take_weights(np.arange(takes[0].frames), 0, [(cut, 1)], 2, fade)
+            changed = mixing.mix(takes, NAMES, np.repeat(weights[:, :, None], 4, axis=2))
             gaps, now = [vertices_gap(take) for take in takes], vertices_gap(changed)
             both = (gaps[0][:, 9] <= 0.3) & (gaps[1][:, 9] <= 0.3)
             assert now[both][(gaps[0][both] <= 0.3) & (gaps[1][both] <= 0.3)].max(initial=0) <= 0.3 + 1e-6

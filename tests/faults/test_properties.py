@@ -101,7 +101,7 @@ def test_a_packed_motion_comes_back_bit_for_bit(motion):
 @given(cuts=st.lists(st.tuples(st.floats(-5, 60), st.integers(0, 3)), max_size=8), first=st.integers(0, 3), fade=st.floats(0, 20))
 def test_at_every_frame_the_takes_of_a_mix_add_up_to_one(cuts, first, fade):
     frames = np.arange(50.0)
-    share = mixing.comp(frames, first, cuts, 4, fade)
+    share = mixing.take_weights(frames, first, cuts, 4, fade)
     assert share.shape == (50, 4) and share.min() >= 0 and np.abs(share.sum(axis=1) - 1).max() < 1e-9
     at = {}
     for frame, take in sorted(cuts, key=lambda cut: cut[0]):
@@ -114,9 +114,9 @@ def test_at_every_frame_the_takes_of_a_mix_add_up_to_one(cuts, first, fade):
 @settings(many, max_examples=25)
 @given(motion=motions(), cuts=st.lists(st.tuples(st.floats(0, 12), st.integers(0, 2)), max_size=4), fade=st.floats(0, 6))
 def test_a_mix_of_one_take_is_the_take(motion, cuts, fade):
-    alone = mixing.mixed([motion], CHANNELS, np.ones((motion.frames, 1, len(mixing.PARTS))))
-    share = mixing.comp(np.arange(float(motion.frames)), 0, cuts, 3, fade)[:, :, None].repeat(len(mixing.PARTS), axis=2)
-    thrice = mixing.mixed([motion] * 3, CHANNELS, share)  # the same take under three names, cut and cross-faded
+    alone = mixing.mix([motion], CHANNELS, np.ones((motion.frames, 1, len(mixing.PARTS))))
+    share = mixing.take_weights(np.arange(float(motion.frames)), 0, cuts, 3, fade)[:, :, None].repeat(len(mixing.PARTS), axis=2)
+    thrice = mixing.mix([motion] * 3, CHANNELS, share)  # the same take under three names, cut and cross-faded
     for made in (alone, thrice):
         for name in ("expression", "jaw", "head", "eyes"):
             assert np.abs(getattr(made, name) - getattr(motion, name)).max() < 2e-6, name

@@ -85,7 +85,7 @@ def quiet_tracks(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarra
     return {"brows": brows(motion, channels), "eyes": eyes(motion), "head": head(motion)}
 
 
-def full(takes: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
+def full_heights(takes: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
     """The value that fills each track in a picture of takes of one line."""
     result = {}
     for name in takes[0]:
@@ -97,7 +97,7 @@ def full(takes: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
 # ---- moments
 
 
-def choose(
+def choose_moments(
     openings: np.ndarray, loudness: np.ndarray | None, count: int, differences: np.ndarray | None = None, lids: np.ndarray | None = None
 ) -> list[tuple[int, str]]:  # fmt: skip
     """(frame, reason) of at most `count` moments, in order of time.
@@ -142,12 +142,12 @@ def choose(
     return sorted(chosen.moments)
 
 
-def choose_quiet(
+def choose_quiet_moments(
     gestures: Mapping[str, np.ndarray], count: int, differences: np.ndarray | None = None, lids: np.ndarray | None = None
 ) -> list[tuple[int, str]]:  # fmt: skip
     """The same for faces that do not speak, whose mouths and whose voice tell nothing.
 
-    gestures: [takes, T] of each that `gestures` measures.  differences, lids: as of `choose`.
+    gestures: [takes, T] of each that `gestures` measures.  differences, lids: as of `choose_moments`.
     One is each gesture's clearest moment, in the most takes, and one a blink, if there are any; then one where takes differ, further
     gestures, and any moments. Of moments that are alike those with open eyes come first.
     """

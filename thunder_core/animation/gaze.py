@@ -29,7 +29,7 @@ def directions(points: np.ndarray, neck: np.ndarray, joint: np.ndarray, eyes: np
     return np.stack([-np.arctan2(view[:, 1], np.hypot(view[:, 0], view[:, 2])), np.arctan2(view[:, 0], view[:, 2])], axis=1)
 
 
-def follow(points: np.ndarray, own: np.ndarray, joint: np.ndarray, eyes: np.ndarray, share: float) -> np.ndarray:
+def turn_head(points: np.ndarray, own: np.ndarray, joint: np.ndarray, eyes: np.ndarray, share: float) -> np.ndarray:
     """Rotation vectors [T, 3] of a neck that turns by a share (0 … 1) of a target's angle beyond EASY, and farther where eyes would not
     reach the target, added to its own movement `own` [T, 3]. If the target moves or jumps, the head follows smoothly.
 
@@ -61,7 +61,7 @@ def _turn(angles: np.ndarray) -> np.ndarray:
     return aside @ down
 
 
-def looking(own: np.ndarray, neck: np.ndarray, wanted: np.ndarray, leaves: float) -> np.ndarray:
+def look_at(own: np.ndarray, neck: np.ndarray, wanted: np.ndarray, leaves: float) -> np.ndarray:
     """Rotation vectors [T, 3] of eyes that look at a target, and away from it where their own gaze goes furthest.
 
     own, neck: the take's own eyes and head, rotation vectors [T, 3].  wanted: as `directions` returns.  leaves: 0 … 1, the largest share of
@@ -90,7 +90,7 @@ class Look:
     """The target of a performance's eyes, and how far its head turns towards it.
 
     points: float32 [T, 3], the target in the axes of the head at rest.  joint, eyes: [3], as for `directions`.
-    leaves: as for `looking`.  own: float32 [T, 3], the eyes as they were sampled.  follows: share as for `follow`.  own_head: float32
+    leaves: as for `look_at`.  own: float32 [T, 3], the eyes as they were sampled.  follows: share as for `turn_head`.  own_head: float32
     [T, 3], the head as it was sampled; None: as the performance has it, and it does not follow.
     """
 
@@ -102,11 +102,11 @@ class Look:
     follows: float = 0.0
     own_head: np.ndarray | None = None
 
-    def head(self) -> np.ndarray | None:
+    def turn_head(self) -> np.ndarray | None:
         """The head as it follows the target, rotation vectors [T, 3]; None if it does not."""
-        return None if self.own_head is None else follow(self.points, self.own_head, self.joint, self.eyes, self.follows)
+        return None if self.own_head is None else turn_head(self.points, self.own_head, self.joint, self.eyes, self.follows)
 
-    def turned(self, neck: np.ndarray | None) -> np.ndarray:
+    def turn_eyes(self, neck: np.ndarray | None) -> np.ndarray:
         """The eyes as they look, rotation vectors [T, 3]. neck: of the performance, None for a still head."""
         neck = np.zeros_like(self.own) if neck is None else neck
-        return looking(self.own, neck, directions(self.points, neck, self.joint, self.eyes), self.leaves)
+        return look_at(self.own, neck, directions(self.points, neck, self.joint, self.eyes), self.leaves)

@@ -81,34 +81,34 @@ def select(keys: dict[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndar
     return {part: values[chosen] for part, values in keys.items()}
 
 
-def before(keys: dict[str, np.ndarray], frame: float) -> dict[str, np.ndarray]:
+def keys_until(keys: dict[str, np.ndarray], frame: float) -> dict[str, np.ndarray]:
     """The keys up to a frame, itself included."""
     return select(keys, keys["co"][:, 0] <= frame + _NEAR)
 
 
-def after(keys: dict[str, np.ndarray], frame: float) -> dict[str, np.ndarray]:
+def keys_from(keys: dict[str, np.ndarray], frame: float) -> dict[str, np.ndarray]:
     """The keys from a frame on, itself included."""
     return select(keys, keys["co"][:, 0] >= frame - _NEAR)
 
 
-def shifted(keys: dict[str, np.ndarray], frames: float, rise: float = 0.0) -> dict[str, np.ndarray]:
+def move(keys: dict[str, np.ndarray], frames: float, rise: float = 0.0) -> dict[str, np.ndarray]:
     """The keys moved by `frames` and raised by `rise`."""
     shift = np.array([frames, rise], np.float32)
     return keys | {part: keys[part] + shift for part in ("co", "handle_left", "handle_right")}
 
 
-def concatenated(*pieces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def concatenate(*pieces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Keys one after the other."""
     return {part: np.concatenate([piece[part] for piece in pieces]) for part in PARTS}
 
 
-def with_one_seam(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def join_at_key(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Two pieces of which the last key of one and the first of the other are the same key; neither changes its shape."""
     seam = select(second, np.arange(1))
     for part in ("co", "handle_left", "type"):
         seam[part] = first[part][-1:].copy()
     fix_handles(seam, 0)
-    return concatenated(select(first, np.arange(len(first["co"]) - 1)), seam, select(second, np.arange(1, len(second["co"]))))
+    return concatenate(select(first, np.arange(len(first["co"]) - 1)), seam, select(second, np.arange(1, len(second["co"]))))
 
 
 def is_manual(types: np.ndarray) -> np.ndarray:
@@ -151,12 +151,12 @@ def cut(keys: dict[str, np.ndarray], frame: float, value_at) -> dict[str, np.nda
         keys["interpolation"][place] = LINEAR
     new = on_every_frame(frames, np.array([value_at(float(f)) for f in frames]))
     new["interpolation"][:] = keys["interpolation"][place]
-    return concatenated(select(keys, np.arange(place + 1)), new, select(keys, np.arange(place + 1, len(times))))
+    return concatenate(select(keys, np.arange(place + 1)), new, select(keys, np.arange(place + 1, len(times))))
 
 
-def between(keys: dict[str, np.ndarray], first: float, last: float, value_at) -> dict[str, np.ndarray]:
+def keys_between(keys: dict[str, np.ndarray], first: float, last: float, value_at) -> dict[str, np.ndarray]:
     """The keys from a frame to another, cut there. value_at(frame) is the curve."""
-    return after(before(cut(cut(keys, first, value_at), last, value_at), last), first)
+    return keys_from(keys_until(cut(cut(keys, first, value_at), last, value_at), last), first)
 
 
 def evaluate(keys: dict[str, np.ndarray], frames: np.ndarray) -> np.ndarray | None:
@@ -181,11 +181,11 @@ def evaluate(keys: dict[str, np.ndarray], frames: np.ndarray) -> np.ndarray | No
     if len(curved):
         at = segment[curved]
         corners = np.stack([points[at], keys["handle_right"][at], keys["handle_left"][at + 1], points[at + 1]]).astype(float)
-        values[curved] = _on_bezier(_unlooped(corners), frames[curved])
+        values[curved] = _on_bezier(_shorten_handles(corners), frames[curved])
     return values
 
 
-def _unlooped(corners: np.ndarray) -> np.ndarray:
+def _shorten_handles(corners: np.ndarray) -> np.ndarray:
     """Corners [4, …, 2] of Bézier segments; a handle that reaches past the other key in time is shortened to it, as Blender
     does when it evaluates the curve."""
     first, right, left, last = corners
@@ -217,7 +217,7 @@ def _on_bezier(corners: np.ndarray, frames: np.ndarray) -> np.ndarray:
     return ((value[0] * s + value[1]) * s + value[2]) * s + value[3]
 
 
-def rejoined(keys: dict[str, np.ndarray], before: int, after: int) -> dict[str, np.ndarray] | None:
+def rejoin(keys: dict[str, np.ndarray], before: int, after: int) -> dict[str, np.ndarray] | None:
     """The keys with new handles at `before` and `after`, so that one segment between them replaces the pieces next to them; None if these
     are not pieces of one Bézier segment."""
     if not (keys["interpolation"][[before, after - 1]] == BEZIER).all() or after - before < 2:
@@ -230,7 +230,7 @@ def rejoined(keys: dict[str, np.ndarray], before: int, after: int) -> dict[str, 
     wanted = evaluate(keys, frames)
     if wanted is None:
         return None
-    for whole in (_prolonged(first, last[3]), _prolonged(last[::-1], first[0])):
+    for whole in (_prolong(first, last[3]), _prolong(last[::-1], first[0])):
         if whole is None:
             continue
         right, left = (whole[1], whole[2]) if whole[0, 0] < whole[3, 0] else (whole[2], whole[1])
@@ -244,7 +244,7 @@ def rejoined(keys: dict[str, np.ndarray], before: int, after: int) -> dict[str, 
     return None
 
 
-def _prolonged(piece: np.ndarray, end: np.ndarray) -> np.ndarray | None:
+def _prolong(piece: np.ndarray, end: np.ndarray) -> np.ndarray | None:
     """Control points [4, 2] of the Bézier segment that begins with a piece [4, 2] and ends at `end` [2]; None if there is none."""
     a, b, c, d = piece
     cubic = np.array([d - 3 * c + 3 * b - a, 3 * (c - 2 * b + a), 3 * (b - a), a])
@@ -260,7 +260,7 @@ def _prolonged(piece: np.ndarray, end: np.ndarray) -> np.ndarray | None:
 def _cut_bezier(keys, place: int, frame: float) -> dict[str, np.ndarray]:
     """The keys with an additional one at a frame within the Bézier segment that starts at key `place`."""
     p = np.array([keys["co"][place], keys["handle_right"][place], keys["handle_left"][place + 1], keys["co"][place + 1]], float)
-    p = _unlooped(p)
+    p = _shorten_handles(p)
     low, high = 0.0, 1.0
     for _ in range(50):
         s = (low + high) / 2
@@ -273,7 +273,7 @@ def _cut_bezier(keys, place: int, frame: float) -> dict[str, np.ndarray]:
         fix_handles(keys, neighbour)
     new = bezier_keys(np.array([[frame, middle[1]]]), d[None], e[None], ALIGNED)
     count = len(keys["co"])
-    return concatenated(select(keys, np.arange(place + 1)), new, select(keys, np.arange(place + 1, count)))
+    return concatenate(select(keys, np.arange(place + 1)), new, select(keys, np.arange(place + 1, count)))
 
 
 # ---- cycles
@@ -289,7 +289,7 @@ class Cycles:
     is_whole: bool = True
 
 
-def repeated(keys: dict, cycles: Cycles, low: float, high: float, value_at: Callable[[float], float]) -> dict:
+def repeat(keys: dict, cycles: Cycles, low: float, high: float, value_at: Callable[[float], float]) -> dict:
     """Keys with those that a Cycles modifier adds, from frame `low` to `high` at least. value_at: the curve with its cycles."""
     times = keys["co"][:, 0].astype(float)
     period = times[-1] - times[0]
@@ -305,10 +305,10 @@ def repeated(keys: dict, cycles: Cycles, low: float, high: float, value_at: Call
     ):
         count = min(int(np.ceil(max(reach, 0.0) / period)) + 1, most or _MOST_CYCLES) if mode != "NONE" else 0
         for number in range(1, count + 1):
-            copy = _mirrored(keys) if mode == "MIRROR" and number % 2 else keys
+            copy = _mirror(keys) if mode == "MIRROR" and number % 2 else keys
             rise = side * number * float(keys["co"][-1, 1] - keys["co"][0, 1]) if mode == "REPEAT_OFFSET" else 0.0
-            copy = shifted(copy, side * number * period, rise)
-            whole = _joined(whole, copy, 1) if side > 0 else _joined(copy, whole, 0)
+            copy = move(copy, side * number * period, rise)
+            whole = _join_cycles(whole, copy, 1) if side > 0 else _join_cycles(copy, whole, 0)
     return whole
 
 
@@ -320,7 +320,7 @@ def _on_every_frame(value_at: Callable[[float], float], low: float, high: float)
     return keys
 
 
-def _mirrored(keys: dict) -> dict:
+def _mirror(keys: dict) -> dict:
     """Keys backwards in time, between the same first and last frame."""
     middle = np.array([float(keys["co"][0, 0] + keys["co"][-1, 0]), 0.0])
     left, right = ("handle_left", "handle_left_type"), ("handle_right", "handle_right_type")
@@ -333,7 +333,7 @@ def _mirrored(keys: dict) -> dict:
     return mirrored
 
 
-def _joined(first: dict, second: dict, late: int) -> dict:
+def _join_cycles(first: dict, second: dict, late: int) -> dict:
     """Two cycles joined at one frame, the last key of the first and the first key of the second: one key if they agree. Otherwise the frame
     belongs to the first (late 1) or to the second (late 0)."""
     if abs(first["co"][-1, 1] - second["co"][0, 1]) > _SAME:
@@ -342,5 +342,5 @@ def _joined(first: dict, second: dict, late: int) -> dict:
         for key, by, side in ((last, -_APART * (1 - late), "handle_right"), (start, _APART * late, "handle_left")):
             for part in ("co", side):
                 key[part] = key[part] + np.array([by, 0.0], np.float32)
-        return concatenated(select(first, np.arange(len(first["co"]) - 1)), last, start, select(second, np.arange(1, len(second["co"]))))
-    return with_one_seam(first, second)
+        return concatenate(select(first, np.arange(len(first["co"]) - 1)), last, start, select(second, np.arange(1, len(second["co"]))))
+    return join_at_key(first, second)

@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 
-from .keyframes import concatenated, is_manual, on_every_frame, PARTS, select
+from .keyframes import concatenate, is_manual, on_every_frame, PARTS, select
 
 
 def pack(keys: list) -> dict:
@@ -37,7 +37,7 @@ def unpack(packed) -> list:
     return [None if count < 0 else {part: parts[part][end - count : end] for part in PARTS} for count, end in zip(counts, ends)]
 
 
-def prints_of(keys: list) -> np.ndarray:
+def fingerprints_of(keys: list) -> np.ndarray:
     """A fingerprint of the keys of each track, int32 [tracks]; handles that Blender places itself do not count."""
     prints = np.zeros(len(keys), np.uint32)
     for place, each in enumerate(keys):
@@ -53,12 +53,12 @@ def prints_of(keys: list) -> np.ndarray:
     return prints.view(np.int32)
 
 
-def mark_of(keys: list) -> int:
+def fingerprint_of(keys: list) -> int:
     """One fingerprint of the keys of all tracks, a positive 32-bit integer."""
-    return int(np.int32(zlib.crc32(prints_of(keys).tobytes()) & 0x7FFFFFFF))
+    return int(np.int32(zlib.crc32(fingerprints_of(keys).tobytes()) & 0x7FFFFFFF))
 
 
-def relative(keys: dict, times: np.ndarray, base: np.ndarray, shift: int) -> dict:
+def to_relative(keys: dict, times: np.ndarray, base: np.ndarray, shift: int) -> dict:
     """Keys relative to a curve `base` [T] at times [T]: values and handles as distances from it, double precision, unshifted."""
     result = {part: values.astype(np.float64) for part, values in keys.items()}
     under = np.interp(result["co"][:, 0] - shift, times, base)
@@ -68,8 +68,8 @@ def relative(keys: dict, times: np.ndarray, base: np.ndarray, shift: int) -> dic
     return result
 
 
-def absolute(edit: dict, times: np.ndarray, base: np.ndarray, shift: int) -> dict:
-    """Edited keys on a curve `base` [T] at times [T]: the inverse of `relative`."""
+def to_absolute(edit: dict, times: np.ndarray, base: np.ndarray, shift: int) -> dict:
+    """Edited keys on a curve `base` [T] at times [T]: the inverse of `to_relative`."""
     under = np.interp(edit["co"][:, 0], times, base.astype(np.float32).astype(np.float64))
     result = {}
     for part, values in edit.items():
@@ -86,7 +86,7 @@ def is_placed(keys: dict) -> bool:
     return not any(is_manual(keys[side]).any() for side in ("handle_left_type", "handle_right_type"))
 
 
-def with_values(keys: dict, inside: np.ndarray, frames: np.ndarray, base: np.ndarray, by: np.ndarray, rows: slice) -> dict:
+def set_values(keys: dict, inside: np.ndarray, frames: np.ndarray, base: np.ndarray, by: np.ndarray, rows: slice) -> dict:
     """Keys with the values base + by at the frames `inside`, unchanged elsewhere.
 
     frames, base [T]: the curve; rows: indices of `inside` among the frames.
@@ -104,7 +104,7 @@ def with_values(keys: dict, inside: np.ndarray, frames: np.ndarray, base: np.nda
     guard, values = frames[start : rows.stop + 1], base[start : rows.stop + 1].copy()
     values[rows.start - start : rows.start - start + len(inside)] = wanted
     times = keys["co"][:, 0]
-    return concatenated(
+    return concatenate(
         select(keys, times < guard[0]),
         on_every_frame(guard.astype(float), values),
         select(keys, times > guard[-1]),

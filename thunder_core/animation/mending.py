@@ -8,7 +8,7 @@ from . import keyframes
 _ROOM = 2  # frames beside a moved stretch in which keys are pressed together, for each frame that it is moved, and as many more
 
 
-def moved(keys: dict[str, np.ndarray], first: float, last: float, by: float) -> tuple[dict[str, np.ndarray], int]:
+def shift_keys(keys: dict[str, np.ndarray], first: float, last: float, by: float) -> tuple[dict[str, np.ndarray], int]:
     """Keys of which those from first to last are moved by so many frames, and how many of them change.
 
     Those beside them are pressed together or pulled apart, so that none passes another.
@@ -27,7 +27,7 @@ def moved(keys: dict[str, np.ndarray], first: float, last: float, by: float) -> 
     return result, int(changed.sum())
 
 
-def raised(
+def add_values(
     keys: dict[str, np.ndarray], frames: np.ndarray, values: np.ndarray, by: np.ndarray, at: list[int]
 ) -> tuple[dict[str, np.ndarray], int]:
     """Keys of a curve with values [S] at whole frames [S] that get `by` [S] more, by few keys: at the rows `at`, and those that are there.
@@ -42,13 +42,11 @@ def raised(
     new_values = np.interp(new_times, frames, values + by)
     order = np.argsort(new_times, kind="stable")
     new = keyframes.on_every_frame(new_times[order], new_values[order])
-    result = keyframes.concatenated(
-        keyframes.select(keys, times < frames[0] - 0.01), new, keyframes.select(keys, times > frames[-1] + 0.01)
-    )
+    result = keyframes.concatenate(keyframes.select(keys, times < frames[0] - 0.01), new, keyframes.select(keys, times > frames[-1] + 0.01))
     return result, len(new_times)
 
 
-def without(keys: dict[str, np.ndarray], first: float, last: float) -> tuple[dict[str, np.ndarray], int]:
+def delete_keys(keys: dict[str, np.ndarray], first: float, last: float) -> tuple[dict[str, np.ndarray], int]:
     """Keys without those between two frames, and how many that are; one at either end stays."""
     times = keys["co"][:, 0]
     gone = (times > first + 0.01) & (times < last - 0.01)

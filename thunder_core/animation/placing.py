@@ -72,16 +72,16 @@ class Shape:
     def until(self, frame: float) -> dict:
         """Its keys up to a frame, with one on that frame; before it the curve is unchanged."""
         if self.times[0] <= frame <= self.times[-1]:
-            return keyframes.before(keyframes.cut(self.keys, frame, self.value_at), frame)
+            return keyframes.keys_until(keyframes.cut(self.keys, frame, self.value_at), frame)
         end = self._lone(frame)
-        return end if frame < self.times[0] else _straight(self.keys, end)
+        return end if frame < self.times[0] else _connect_straight(self.keys, end)
 
     def since(self, frame: float) -> dict:
         """Its keys from a frame on, with one on that frame; after it the curve is unchanged."""
         if self.times[0] <= frame <= self.times[-1]:
-            return keyframes.after(keyframes.cut(self.keys, frame, self.value_at), frame)
+            return keyframes.keys_from(keyframes.cut(self.keys, frame, self.value_at), frame)
         start = self._lone(frame)
-        return start if frame > self.times[-1] else _straight(start, self.keys)
+        return start if frame > self.times[-1] else _connect_straight(start, self.keys)
 
     def _lone(self, frame: float) -> dict:
         """One key on a frame beyond its own keys, with handles along the line in which it runs on there."""
@@ -92,7 +92,7 @@ class Shape:
         return keyframes.bezier_keys(point, point - step, point + step, keyframes.FREE if step[0, 1] else keyframes.ALIGNED)
 
 
-def placed(span: Span, inner: dict, curve: Shape, insert: bool = False) -> dict:
+def place_keys(span: Span, inner: dict, curve: Shape, insert: bool = False) -> dict:
     """Keys `inner` from span.first to span.last among the keys of a curve.
 
     Outside span.start … span.end the curve is unchanged; its keys inside are kept, and the blend gets shorter. Where the curve is level at
@@ -105,21 +105,21 @@ def placed(span: Span, inner: dict, curve: Shape, insert: bool = False) -> dict:
     if not replaces_all:
         start = max(span.start, float(earlier.max(initial=-np.inf)))
         if curve.is_level(start, keys["co"][0, 1]):
-            keys = _level_joined(keyframes.before(curve.keys, start), keys)
+            keys = _connect_level(keyframes.keys_until(curve.keys, start), keys)
         elif curve.has_key(span.first, keys["co"][0]):
-            keys = keyframes.with_one_seam(keyframes.before(curve.keys, span.first), keys)
+            keys = keyframes.join_at_key(keyframes.keys_until(curve.keys, span.first), keys)
         else:
-            keys = connected(curve.until(start), keys, curve.slope_at(start, -1), None)
+            keys = connect(curve.until(start), keys, curve.slope_at(start, -1), None)
     if insert:
-        return connected(keys, keyframes.shifted(curve.since(span.first), span.end - span.first), None, curve.slope_at(span.first, 1))
+        return connect(keys, keyframes.move(curve.since(span.first), span.end - span.first), None, curve.slope_at(span.first, 1))
     if not replaces_all:
         end = min(span.end, float(later.min(initial=np.inf)))
         if curve.is_level(end, keys["co"][-1, 1]):
-            keys = _level_joined(keys, keyframes.after(curve.keys, end))
+            keys = _connect_level(keys, keyframes.keys_from(curve.keys, end))
         elif curve.has_key(span.last, keys["co"][-1]):
-            keys = keyframes.with_one_seam(keys, keyframes.after(curve.keys, span.last))
+            keys = keyframes.join_at_key(keys, keyframes.keys_from(curve.keys, span.last))
         else:
-            keys = connected(keys, curve.since(end), None, curve.slope_at(end, 1))
+            keys = connect(keys, curve.since(end), None, curve.slope_at(end, 1))
     return keys
 
 
@@ -128,33 +128,33 @@ def _covers(span: Span, times: np.ndarray) -> bool:
     return abs(times[0] - span.first) < 0.5 and abs(times[-1] - span.last) < 0.5
 
 
-def held(span: Span, inner: dict, value: float) -> dict:
+def hold_around(span: Span, inner: dict, value: float) -> dict:
     """Keys `inner` between level keys of a value before and after them."""
-    keys = inner if abs(inner["co"][0, 1] - value) < _NEAR else connected(level(span.start, value), inner, 0.0, None)
-    return keys if abs(inner["co"][-1, 1] - value) < _NEAR else connected(keys, level(span.end, value), None, 0.0)
+    keys = inner if abs(inner["co"][0, 1] - value) < _NEAR else connect(level_key(span.start, value), inner, 0.0, None)
+    return keys if abs(inner["co"][-1, 1] - value) < _NEAR else connect(keys, level_key(span.end, value), None, 0.0)
 
 
-def opened(span: Span, curve: Shape) -> dict:
+def open_gap(span: Span, curve: Shape) -> dict:
     """The keys of a curve with a gap for others from span.first on, in which it holds; the curve from there on is moved
     to span.end."""
-    later = keyframes.shifted(curve.since(span.first), span.end - span.first)
-    return connected(curve.until(span.first), later, 0.0, 0.0)
+    later = keyframes.move(curve.since(span.first), span.end - span.first)
+    return connect(curve.until(span.first), later, 0.0, 0.0)
 
 
-def level(frame: float, value: float) -> dict:
+def level_key(frame: float, value: float) -> dict:
     """One key with level handles."""
     return keyframes.bezier_keys(
         np.array([[frame, value]]), np.array([[frame - 1, value]]), np.array([[frame + 1, value]]), keyframes.ALIGNED
     )
 
 
-def connected(first: dict, second: dict, slope_out: float | None, slope_in: float | None) -> dict:
+def connect(first: dict, second: dict, slope_out: float | None, slope_in: float | None) -> dict:
     """Two pieces connected by one Bézier segment from the last key of one to the first of the other; it stays between their values.
 
     It leaves with slope_out and arrives with slope_in, per frame, as far as that allows; None continues in the direction of the handle on
     the other side of that key. Neither piece changes its shape.
     """
-    keys = keyframes.concatenated(first, second)
+    keys = keyframes.concatenate(first, second)
     a = len(first["co"]) - 1
     run, rise = (keys["co"][a + 1] - keys["co"][a]).astype(float)
     low, high = steepest(rise, run)
@@ -169,10 +169,10 @@ def connected(first: dict, second: dict, slope_out: float | None, slope_in: floa
     return keys
 
 
-def _level_joined(first: dict, second: dict) -> dict:
+def _connect_level(first: dict, second: dict) -> dict:
     """Two pieces that end and begin at one value, level between them; without one of them the other is level on that side."""
     if len(first["co"]) and len(second["co"]):
-        return connected(first, second, 0.0, 0.0)
+        return connect(first, second, 0.0, 0.0)
     side, place = ("handle_left", 0) if len(second["co"]) else ("handle_right", len(first["co"]) - 1)
     keys = {part: values.copy() for part, values in (second if len(second["co"]) else first).items()}
     keys[side][place, 1] = keys["co"][place, 1]
@@ -180,10 +180,10 @@ def _level_joined(first: dict, second: dict) -> dict:
     return keys
 
 
-def _straight(first: dict, second: dict) -> dict:
+def _connect_straight(first: dict, second: dict) -> dict:
     """Two pieces with a straight segment between the last key of one and the first of the other."""
     run, rise = (second["co"][0] - first["co"][-1]).astype(float)
-    return connected(first, second, rise / run, rise / run)
+    return connect(first, second, rise / run, rise / run)
 
 
 def _slope(keys: dict, place: int, handle: str) -> float:
@@ -205,7 +205,7 @@ class Remaining:
     gaps: tuple[tuple[float, float], ...]
 
 
-def without(
+def remove_keys(
     keys: dict, gone: np.ndarray, put: np.ndarray, ends_before: np.ndarray, spans: Sequence[tuple[float, float]], blend: float
 ) -> Remaining:
     """A curve without some of its keys.
@@ -225,7 +225,7 @@ def without(
         sides = [_side(times, put, end, beside, blend) for end, beside in ((first, first - 1), (last, last + 1))]
         ends = _ends_that_stay(keys, gone, put, (first, last), sides)
         if len(ends) == 2 and 0 < first and last < len(times) - 1 and not put[first - 1] and not put[last + 1]:
-            joined = keyframes.rejoined(keys, first - 1, last + 1)
+            joined = keyframes.rejoin(keys, first - 1, last + 1)
             if joined is not None:  # the line was inside one movement of the animator, which is restored
                 keys = joined
                 continue

@@ -73,7 +73,7 @@ class Poses:
     off: float
     parts: list[tuple[np.ndarray, _Plan, Thinning] | None] = field(compare=False, repr=False)
 
-    def mended(self, off: np.ndarray, apart: Sequence[int] | np.ndarray = ()) -> Generator[float, None, Poses]:
+    def mend(self, off: np.ndarray, apart: Sequence[int] | np.ndarray = ()) -> Generator[float, None, Poses]:
         """Poses with smaller errors where these exceed the limit. Returns the new poses; do not mend the old ones again.
 
         The regions that are furthest off there get more keys, and errors count more; and the mouth where lips are apart.

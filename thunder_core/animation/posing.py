@@ -108,7 +108,7 @@ def fit(
         if off.max() <= 1.0 and not len(apart):
             break
         start, end = 0.9 + 0.1 * attempt / _TRIES, 0.9 + 0.1 * (attempt + 1) / _TRIES
-        result = yield from scaled(result.mended(off, apart), start, end)
+        result = yield from scaled(result.mend(off, apart), start, end)
         off, lips, apart = yield from scaled(errors.measure(result), end, end)
     curves: list[PoseKeys | None] = [None] * len(rig.driver.tracks)
     for place, curve in zip(places, result.curves):
@@ -127,7 +127,7 @@ def _with_all(pull: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
 
 
 def _allowed(error: float, channels: Sequence[str], tongue: bool) -> np.ndarray:
-    """Millimetres that each of displacement.places may be off. Without the tongue's curves it may be anywhere."""
+    """Millimetres that each of displacement.positions may be off. Without the tongue's curves it may be anywhere."""
     meter = displacement.face_meter()
     allowed = np.full(len(meter.skinned.rest) + 2, displacement.ALLOWED[1])
     allowed[: meter.lips], allowed[-2:] = displacement.ALLOWED[0], displacement.ALLOWED[2:]

@@ -31,7 +31,7 @@ def read(path: str, channels: tuple[str, ...], rate: float = livelink.RATE) -> M
     return unpack(monotone_cubic(pack(motion), np.clip(np.arange(count) * motion.fps / FPS, 0, motion.frames - 1)), len(channels))
 
 
-def placed(motion: Motion, seconds: float, frames: int) -> Motion:
+def place_in_voice(motion: Motion, seconds: float, frames: int) -> Motion:
     """So many frames of a motion from `seconds` on (below 0: before its beginning). Beyond its ends the face eases to rest."""
     position, last = np.arange(frames) + seconds * FPS, motion.frames - 1
     beyond = np.maximum(-position, position - last) / (_EASE_SECONDS * FPS)

@@ -83,7 +83,7 @@ def fit(meter: RigMeter, frames: np.ndarray, values: np.ndarray, error: float) -
                 share[_around(np.flatnonzero(wrong > 1.0), every, len(share))] *= _SHRINK
                 waiting = set(range(count_of_tracks))
         whole = [Keys(keys.index // every, keys.value, keys.slope) for keys in curves.values()]
-        measuring = _measured(meter, values, whole, pull, _limits(error, _beside(closed)))
+        measuring = _measure(meter, values, whole, pull, _limits(error, _beside(closed)))
         off, beyond = yield from scaled(measuring, 0.8 + 0.2 * attempt / _TRIES, 0.8 + 0.2 * (attempt + 1) / _TRIES)
         if slow or not len(beyond):
             break
@@ -108,7 +108,7 @@ def _beside(closed: np.ndarray) -> np.ndarray:
     return fine
 
 
-def _measured(
+def _measure(
     meter: RigMeter, values: np.ndarray, whole: list[Keys], pull: np.ndarray, limit: np.ndarray
 ) -> Generator[float, None, tuple[float, np.ndarray]]:
     """Error of keys on whole frames against values [S, tracks]. Returns (largest lip error in mm, mask [S, 4] of samples beyond the
@@ -120,7 +120,7 @@ def _measured(
     parts = (added / limit).max(1)
     look = np.flatnonzero(parts >= _LOOK * parts.max())
     if not meter.driver.is_slow:
-        measuring = in_pieces(len(look), lambda rows: displacement.grouped(meter.displaced(values[look[rows]], off[look[rows]])))
+        measuring = in_pieces(len(look), lambda rows: displacement.group_distances(meter.displaced(values[look[rows]], off[look[rows]])))
         added[look] = yield from scaled(measuring, 0.5, 1.0)
     return float(added[look, 0].max()), look[(added[look] > limit[look]).any(1)]
 
@@ -141,7 +141,7 @@ def _sum_of_errors(off: np.ndarray, pull: np.ndarray) -> Generator[float, None, 
     flat = pull.reshape(len(pull), -1)
 
     def add(rows: slice) -> np.ndarray:
-        return displacement.grouped((off[rows] @ flat).reshape(-1, pull.shape[1], 3))
+        return displacement.group_distances((off[rows] @ flat).reshape(-1, pull.shape[1], 3))
 
     return (yield from in_pieces(len(off), add))
 

@@ -20,7 +20,7 @@ from ..direction import SLIDERS, Style
 from ..errors import BadRequest
 from ..face.head import Head, load_head
 from ..types import FPS, Motion, pack, unpack
-from .played import lids, Played, shifts, starts
+from .performance_meter import gaze_shifts, lid_closure, PerformanceMeter, run_starts
 
 CONSTANTS = Path(__file__).with_suffix(".json")
 LEAST_SECONDS = 4.0  # shortest speech that a style can be read from
@@ -80,7 +80,7 @@ class Reader:
 
     def style(self, measured: np.ndarray) -> Style:
         """The style that measures [k] mean; axes that cannot be read are usual."""
-        return Style.of_vector(np.where(readable(self), self.read(measured), 0.0))
+        return Style.of_vector(np.where(readable_axes(self), self.read(measured), 0.0))
 
     def to_json(self) -> str:
         """The text of the shipped file: numbers to five decimals."""
@@ -93,29 +93,29 @@ class Reader:
 
 
 @lru_cache(maxsize=1)
-def fitted() -> Reader:
+def shipped_reader() -> Reader:
     """The regression that ships."""
     return Reader.from_json(CONSTANTS.read_text(encoding="utf-8"))
 
 
 @lru_cache(maxsize=1)
-def bundled() -> Played:
+def bundled_meter() -> PerformanceMeter:
     """The measure for the bundled head."""
-    return Played.of(load_head())
+    return PerformanceMeter.of(load_head())
 
 
-def readable(reader: Reader) -> np.ndarray:
+def readable_axes(reader: Reader) -> np.ndarray:
     """True for those of AXES that can be read from a motion, bool [axes]."""
     return reader.r >= READABLE
 
 
-def speaking(gap: np.ndarray) -> np.ndarray:
+def find_speech(gap: np.ndarray) -> np.ndarray:
     """In which frames a mouth of this opening [T], mm, speaks: where it moves, and shortly around; bool [T]."""
     moves = np.abs(np.gradient(gap)) * FPS > _MOVING if len(gap) > 1 else np.zeros(len(gap), bool)
     return np.convolve(moves, np.ones(2 * _AROUND + 1), "same") > 0.5
 
 
-def measures(played: Played, motion: Motion, frames: np.ndarray) -> np.ndarray:
+def measures(played: PerformanceMeter, motion: Motion, frames: np.ndarray) -> np.ndarray:
     """Numbers [k] that a style shows in. motion: of the head's channels at 25 fps.  frames: bool [T], where somebody speaks."""
     head, x = played.head, motion.expression
     of_sliders = played.measure(motion, frames)
@@ -130,16 +130,16 @@ def measures(played: Played, motion: Motion, frames: np.ndarray) -> np.ndarray:
         np.log(max(0.05, high - middle)), np.log(max(0.05, middle - low)), middle,
         *(np.sqrt(max(0.0, float(x[frames][:, some].mean()))) for some in columns.values()),
         float((sides[0] - sides[1]).sum() / max(0.02, (sides[0] + sides[1]).sum())),
-        np.sqrt(len(starts(lids(head, motion) > 0.5)) / seconds), np.sqrt(len(shifts(motion)) / seconds),
+        np.sqrt(len(run_starts(lid_closure(head, motion) > 0.5)) / seconds), np.sqrt(len(gaze_shifts(motion)) / seconds),
         np.log(max(1e-3, of_sliders["head"])), np.log(max(1e-3, of_sliders["brows"])),
     ])  # fmt: skip
 
 
 def style_of(motion: Motion, channels: Sequence[str]) -> StyleOfMotion:
     """Read the style of a motion whose expression columns are `channels`. Raises BadRequest if it hardly speaks."""
-    played, reader = bundled(), fitted()
+    played, reader = bundled_meter(), shipped_reader()
     motion = at_model_rate(motion, channels, played.head)
-    frames = speaking(gap_of(played, motion))
+    frames = find_speech(gap_of(played, motion))
     seconds = float(frames.sum() / FPS)
     if seconds < LEAST_SECONDS:
         raise BadRequest(
@@ -153,9 +153,9 @@ def style_of_mouth(motion: Motion, channels: Sequence[str]) -> Style:
 
     The usual style if the mouth speaks too briefly.
     """
-    played, reader = bundled(), fitted()
+    played, reader = bundled_meter(), shipped_reader()
     motion = at_model_rate(Motion(motion.expression, motion.jaw, fps=motion.fps), channels, played.head)
-    frames = speaking(gap_of(played, motion))
+    frames = find_speech(gap_of(played, motion))
     if frames.sum() < LEAST_SECONDS * FPS:
         return Style()
     measured = measures(played, motion, frames)
@@ -163,12 +163,12 @@ def style_of_mouth(motion: Motion, channels: Sequence[str]) -> Style:
     return reader.style(measured)
 
 
-def _spread(played: Played, reader: Reader, motion: Motion, frames: np.ndarray) -> float | None:
+def _spread(played: PerformanceMeter, reader: Reader, motion: Motion, frames: np.ndarray) -> float | None:
     """Difference between pieces of a motion beyond the noise of reading them; None for fewer than three."""
     read = [reader.read(measures(played, part, speaking_frames)) for part, speaking_frames in pieces(motion, frames)]
     if len(read) < 3:
         return None
-    some = readable(reader)
+    some = readable_axes(reader)
     beyond = (np.var(read, axis=0, ddof=1)[some] - reader.noise[some] ** 2) / reader.r[some] ** 2
     return float(np.clip(_GAIN * np.sqrt(max(0.0, beyond.mean() / _READINGS**2 - _SAME**2)), 0, 1))
 
@@ -181,7 +181,7 @@ def pieces(motion: Motion, frames: np.ndarray) -> list[tuple[Motion, np.ndarray]
     return [(motion.part(part), frames[part]) for part in parts]
 
 
-def gap_of(played: Played, motion: Motion) -> np.ndarray:
+def gap_of(played: PerformanceMeter, motion: Motion) -> np.ndarray:
     """Opening [T], mm, of a motion of the head's channels."""
     return np.maximum(played.articulators.shape(motion.expression, motion.jaw).gap, 0)
 

@@ -62,9 +62,9 @@ def keep(args):
 
 
 def asked(args):
-    """The Asked of a request: its “direction” and what belongs to it; None if it has no direction. Raises BadRequest."""
-    from ..direction import Asked, check, SPREAD
-    from ..marks import of_rows
+    """The Brief of a request: its “direction” and what belongs to it; None if it has no direction. Raises BadRequest."""
+    from ..direction import Brief, check, SPREAD
+    from ..marks import read_marks
     from ..request import check_flag, check_number
 
     if args.get("direction") is None:
@@ -79,8 +79,8 @@ def asked(args):
         check(original)
     spread = check_number("spread", args.get("spread", SPREAD), 0.0, 1.0)
     more = {} if args.get("as_heard") is None else {"as_heard": _strengths(array(args, "as_heard"))}
-    more["marks"] = of_rows(args.get("marks", []))
-    return Asked(vectors, spread, check_flag("as_asked", args.get("as_asked", True)), original, _like(args), **more)
+    more["marks"] = read_marks(args.get("marks", []))
+    return Brief(vectors, spread, check_flag("as_asked", args.get("as_asked", True)), original, _like(args), **more)
 
 
 def _strengths(values):

@@ -14,13 +14,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..direction import Asked, AXES, check, Direction, over_frames
+from ..direction import AXES, Brief, check, Direction, over_frames
 from ..errors import BadRequest, BadWeights
 from ..findings import Finding, REALISTIC
 from ..progress import no_progress, Progress, share
 from ..protocol import UNCLEAR, UNSPOKEN
 from ..request import DRAFT, FINAL, NORMAL, Request
-from ..steps import explain, traced
+from ..steps import explain, open_trace
 from ..systems import available, DEFAULT, DIRECTION, FROM_MOTION, FROM_PICTURE, MOOD, NOTHING, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .alignment import LIKELY, Match, match_mouth, match_sound
@@ -115,13 +115,13 @@ def check_request(request: Request) -> None:
             raise BadRequest(f"{system.label} {sentence}")
 
 
-def over_picture(asked: Asked | None, moods: np.ndarray) -> Asked:
+def over_picture(asked: Brief | None, moods: np.ndarray) -> Brief:
     """The direction in which a picture's moods [MOODS but neutral] are played wherever none is asked for.
 
     A mood that is asked for takes the picture's place by its own strength. Without a direction the picture alone counts.
     """
     if asked is None:
-        asked = Asked(Direction().vector()[None], 0.0)
+        asked = Brief(Direction().vector()[None], 0.0)
     own = asked.vectors[:, len(AXES) :]
     free = 1 - own.sum(1, keepdims=True).clip(0, 1)
     return replace(asked, vectors=np.concatenate([asked.vectors[:, : len(AXES)], own + free * moods], 1).astype(np.float32))
@@ -262,7 +262,7 @@ class Engine:
         if not 0 <= frame < speech.frames:
             raise BadRequest(f"The take has frames 0 to {speech.frames - 1}: choose one of them")
         running = self.begin(speech, request, no_progress, _ignore)
-        with traced() as trace:
+        with open_trace() as trace:
             running.sample([request.seed])
         if not trace.changes:
             raise BadRequest(f"Takes by {SYSTEMS[request.system].label} are not sampled, so no step explains them: choose THUNDER")
@@ -337,13 +337,13 @@ class Engine:
             self.folder, self.head, voice.units, voice.presence, known.mean, known.deviation, strength, self.device
         )  # fmt: skip
 
-    def _direction(self, request: Request) -> Asked | None:
+    def _direction(self, request: Request) -> Brief | None:
         """The direction of a request, the neutral one where it has none; None if weights or system cannot be directed.
 
         Never none without need: undirected takes are of another model (`Thunder.way`) than those that the panel shows.
         """
         if request.direction is None and self.thunder.knows_styles and SYSTEMS[request.system].follows != NOTHING:
-            return Asked()
+            return Brief()
         return request.direction
 
     def _other_system(self, request: Request) -> Performer | None:
@@ -356,19 +356,19 @@ class Engine:
             self._performers[name] = open_performer(name, self.folder, self.thunder)
         return self._performers[name]
 
-    def _check(self, asked: Asked) -> None:
+    def _check(self, asked: Brief) -> None:
         """Raise BadRequest if a direction is invalid, or the weights support none."""
         self.thunder.check_style()
         check(asked.vectors)
 
     @staticmethod
-    def _readings(asked: Asked, seeds: Sequence[int], frames: int, voice: VoiceFeatures | None) -> dict[int, np.ndarray]:
+    def _readings(asked: Brief, seeds: Sequence[int], frames: int, voice: VoiceFeatures | None) -> dict[int, np.ndarray]:
         """The direction of each seed's take, the first seed first.  voice: that the face speaks with, None for none."""
         vectors = over_frames(asked.vectors, frames)
         heard = None if voice is None or asked.as_heard.any() else moves(voice.heard)
         return {seed: reading(vectors, seed, asked.spread_of(seed, seeds[0]), heard) for seed in seeds}
 
-    def score(self, speech: Speech, motion: Motion, asked: Asked | None = None, seed: int = 0) -> LipSyncScore:
+    def score(self, speech: Speech, motion: Motion, asked: Brief | None = None, seed: int = 0) -> LipSyncScore:
         """Lip-sync score of a motion with a sound. Both start together and are cut to the shorter.
 
         asked, seed: the motion is that of the take of this seed, sampled in this direction: exactly so if `as_asked`. Without a direction
@@ -385,7 +385,7 @@ class Engine:
             style = style_of_take(asked, self._readings(asked, [seed], speech.frames, voice)[seed], seed, seed, voice.accents)[:frames]
             start = voice.part(0, frames)
             heard = self.thunder.hear(start, asked.hearing_seed(seed, seed))
-            take = Performance(seed, style, asked.gestures_of(seed, seed), heard, (), asked.is_played_otherwise(seed, seed))
+            take = Performance(seed, style, asked.gestures_of(seed, seed), heard, (), asked.is_variation(seed, seed))
             expectations = self.scorer.expect(start, [take], lambda: self.scorer.lips(self.scorer.requested(start, asked)), breathe=True)
         return self.scorer.grade([motion.part(slice(0, frames))], voice, expectations, asked)[0]
 

@@ -224,5 +224,5 @@ def _lips_of(style: np.ndarray) -> float:
     first, count = [0], None
     if not (some == some[0]).all():
         _, first, count = np.unique(some, axis=0, return_index=True, return_counts=True)
-    played = [Direction.of_vector(each).played for each in style[first]]
+    played = [Direction.of_vector(each).style_in_mood for each in style[first]]
     return lips_of(float(np.average([each.jaw for each in played], weights=count)))

@@ -14,7 +14,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from ..direction import Asked, AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS, over_frames
+from ..direction import AXES, Brief, DIRECTION_NAMES, MOOD_NAMES, MOODS, over_frames
 from ..errors import BadRequest
 from ..marks import CLOSED, HELD, Mark, MOVED, OPEN, SOUND, STRESSED, THROWN_AWAY
 from ..types import FPS
@@ -48,8 +48,8 @@ _LEAST = np.array([axis.deviations(axis.least) for axis in AXES])
 _MOST = np.array([axis.deviations(axis.most) for axis in AXES])
 
 
-def as_heard(asked: Asked, heard: np.ndarray, frames: int) -> Asked:
-    """A request over so many frames whose direction follows the voice wherever that is asked for (`Asked.as_heard`).
+def as_heard(asked: Brief, heard: np.ndarray, frames: int) -> Brief:
+    """A request over so many frames whose direction follows the voice wherever that is asked for (`Brief.as_heard`).
 
     heard: deviations of a style [len(AXES)] that the voice asks for (`speech.cues.moves`).
     """
@@ -124,7 +124,7 @@ def emphasised(
     return moved(played, more)
 
 
-def style_of_take(asked: Asked, reading: np.ndarray, seed: int, first: int, accents: np.ndarray) -> np.ndarray:
+def style_of_take(asked: Brief, reading: np.ndarray, seed: int, first: int, accents: np.ndarray) -> np.ndarray:
     """A seed's reading [1 or T, DIRECTION_NAMES] as its take plays it: float32 [T, DIRECTION_NAMES], with its stressed words and the marks
     of all.  first: first seed of the batch.  accents: as of `emphasised`."""
     return mark_direction(emphasised(reading, seed, asked.spread_of(seed, first), accents, asked.like), asked.marks)

@@ -19,10 +19,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..animation.shown import agreed, Line, shown, shown_quiet
-from ..direction import Asked
+from ..animation.traits import deviations, deviations_quiet, Line, visible_deviations
+from ..direction import Brief
 from ..errors import Cancelled, is_out_of_device_memory
-from ..face.mapping import Sums, visible
+from ..face.mapping import Sums, visible_motion
 from ..progress import Progress
 from ..system_calls import release_free_memory
 from ..types import FPS, LipSyncScore, Motion, Take
@@ -69,7 +69,7 @@ def _evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[li
 class Requested:
     """What the model expects of a line in the requested direction.
 
-    lips: as `Expectation`'s.  measures: as `animation.shown.measured`.  seen: the same of what the face shows of it.
+    lips: as `Expectation`'s.  measures: as `animation.traits.measure`.  seen: the same of what the face shows of it.
     """
 
     lips: np.ndarray
@@ -92,7 +92,7 @@ class RunningRequest:
     measures: Measures
     voice: VoiceFeatures
     seeds: list[int]
-    asked: Asked | None
+    asked: Brief | None
     readings: dict[int, np.ndarray]
     draw: Callable[[list[Performance], Progress], list[Motion]]
     about: dict
@@ -176,14 +176,14 @@ class RunningRequest:
                     self.performances[seed] = self._performance(seed, self.asked)
             return [self.performances[seed] for seed in seeds]
 
-    def _performance(self, seed: int, asked: Asked) -> Performance:
+    def _performance(self, seed: int, asked: Brief) -> Performance:
         first, hear = self.seeds[0], self.scorer.thunder.hear
         voice = hear(self.voice, asked.hearing_seed(seed, first))
         if self.again is not None:
             voice = hear(voice, seed, self.again)
         style = style_of_take(asked, self.readings[seed], seed, first, self.voice.accents)
         around = tuple(whose for whose, _ in asked.like)
-        return Performance(seed, style, asked.gestures_of(seed, first), voice, around, asked.is_played_otherwise(seed, first))
+        return Performance(seed, style, asked.gestures_of(seed, first), voice, around, asked.is_variation(seed, first))
 
     def _expected(self, seeds: list[int]) -> list[Expectation] | None:
         """The model's expectation for takes before they are sampled; None if their directions are not known yet."""
@@ -203,7 +203,7 @@ class RunningRequest:
 
     def _seen(self, motion: Motion) -> Motion:
         """What the face shows of a motion."""
-        return motion if self.sums is None else visible(motion, self.scorer.head.expression_names, self.sums)
+        return motion if self.sums is None else visible_motion(motion, self.scorer.head.expression_names, self.sums)
 
     def _both(self, motion: Motion) -> list[Motion]:
         """A motion and, if that is another, what the face shows of it."""
@@ -231,12 +231,14 @@ class RunningRequest:
         more = {}
         varies = self.follows and self.performances[seed].is_variation
         if varies and not self.scored:
-            both = (shown_quiet(self.measures.of_quiet(each), self.about["role"], each.frames / FPS) for each in self._both(motion))
-            more["shown"] = agreed(*both)
+            both = (deviations_quiet(self.measures.of_quiet(each), self.about["role"], each.frames / FPS) for each in self._both(motion))
+            more["shown"] = visible_deviations(*both)
         elif varies:
             line, requested = Line.of(motion.frames / FPS, self.voice.phrasing.weights), self._requested()
             pairs = zip(self._both(motion), (requested.measures, requested.seen))
-            more["shown"] = agreed(*(shown(self.measures.of_style(each, self.voice), asked, line) for each, asked in pairs))
+            more["shown"] = visible_deviations(
+                *(deviations(self.measures.of_style(each, self.voice), asked, line) for each, asked in pairs)
+            )
         return *self.measures.opening_and_width(motion), more
 
 

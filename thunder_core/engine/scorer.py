@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..animation.played import Played
-from ..animation.shown import measured, measured_quiet
+from ..animation.performance_meter import PerformanceMeter
 from ..animation.style_of_motion import style_of_mouth
-from ..direction import Asked, AXES, Direction, DIRECTION_NAMES, over_frames
+from ..animation.traits import measure, measure_quiet
+from ..direction import AXES, Brief, Direction, DIRECTION_NAMES, over_frames
 from ..face.head import Head
 from ..face.lips import Lips
 from ..grades import WRONG
@@ -310,7 +310,7 @@ class Scorer:
         return bool(weight.sum() >= FPS and doubt(voice.features, weight) > UNCLEAR)
 
     def grade(
-        self, motions: list[Motion], voice: VoiceFeatures, expectations: Sequence[Expectation] | None, asked: Asked | None = None,
+        self, motions: list[Motion], voice: VoiceFeatures, expectations: Sequence[Expectation] | None, asked: Brief | None = None,
         progress: Progress = no_progress,
     ) -> list[LipSyncScore]:  # fmt: skip
         """Scores of motions of one length against the start of a sound that was analysed before.
@@ -350,7 +350,7 @@ class Scorer:
             result.append(Expectation(lips, asked, asked, self.judge.allowance(take.style)[:, STRESSED]))
         return result
 
-    def requested(self, voice: VoiceFeatures, asked: Asked) -> Motion:
+    def requested(self, voice: VoiceFeatures, asked: Brief) -> Motion:
         """What the model expects in the direction that was requested."""
         wanted = over_frames(asked.requested, voice.frames)
         if asked.marks:
@@ -410,8 +410,8 @@ class Measures:
         return Lips.of(self._head)
 
     @cached_property
-    def _played(self) -> Played:
-        return Played.of(self._head)
+    def _played(self) -> PerformanceMeter:
+        return PerformanceMeter.of(self._head)
 
     def opening_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
         """As `face.lips.opening_mm` and `width_mm` measure a motion, each float32 [T]."""
@@ -422,9 +422,9 @@ class Measures:
         return self._margins.beyond_rest(motion), self._margins.width(motion)
 
     def of_style(self, motion: Motion, voice: VoiceFeatures) -> dict[str, float]:
-        """What a motion of this sound shows, as `animation.shown.measured`."""
-        return measured(self._played, motion, voice.presence > SPOKEN)
+        """What a motion of this sound shows, as `animation.traits.measure`."""
+        return measure(self._played, motion, voice.presence > SPOKEN)
 
     def of_quiet(self, motion: Motion) -> dict[str, float]:
-        """What a motion of a face that does not speak shows, as `animation.shown.measured_quiet`."""
-        return measured_quiet(self._played, motion)
+        """What a motion of a face that does not speak shows, as `animation.traits.measure_quiet`."""
+        return measure_quiet(self._played, motion)

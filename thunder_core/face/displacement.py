@@ -105,14 +105,14 @@ def _build(head: SimpleNamespace) -> FaceMeter:
     return FaceMeter(SkinnedPoints.of(head, lambda values: values[ids]), 2 + len(lips), upper=0, lower=1)
 
 
-def places(motion: Motion) -> np.ndarray:
+def positions(motion: Motion) -> np.ndarray:
     """Positions of all that a motion moves, [T, V + 2, 3] mm: the meter's points, and two for the turns of the head and of
     the eyes at their levers."""
     turns = np.stack(motion.turns, 1) * [[NECK_LEVER_MM], [EYE_LEVER_MM]]
     return np.concatenate([face_meter().points(motion), turns], 1)
 
 
-def grouped(off: np.ndarray) -> np.ndarray:
+def group_distances(off: np.ndarray) -> np.ndarray:
     """Differences of places [T, V + 2, 3] as millimetres [T, 4]: at the lips, elsewhere on the face, head, eyes."""
     far, lips = np.linalg.norm(off, axis=2), face_meter().lips
     return np.stack([far[:, :lips].max(1), far[:, lips:-2].max(1), far[:, -2], far[:, -1]], 1)
@@ -144,7 +144,7 @@ class RigMeter:
 
     def places(self, values: np.ndarray) -> np.ndarray:
         """Positions of all that values [T, tracks] move, [T, places, 3] mm."""
-        return places(self.read(values))
+        return positions(self.read(values))
 
     def lip_gap(self, values: np.ndarray) -> Generator[float, None, np.ndarray]:
         """Returns the gap of the lips, [S] mm, that values [S, tracks] show; yields progress."""
@@ -165,10 +165,10 @@ class RigMeter:
         values = np.concatenate([rest[None], rest + np.diag(step)])
         probed = yield from scaled(in_pieces(len(values), lambda rows: self.places(values[rows])), 0.5, 1.0)
         pull = (probed[1:] - probed[:1]) / step[:, None, None]
-        per_unit = grouped(pull)
+        per_unit = group_distances(pull)
         silent = ~per_unit.any(1) & (span > 1e-9)
         if silent.any():  # derived from others: at least the effect of the channels that drive it
-            done = grouped(places(each) - places(still))
+            done = group_distances(positions(each) - positions(still))
             per_unit[silent] = (driven[:, silent].T[:, :, None] * done[None]).max(1) / (span[silent, None] ** 2)
         for tracks in self.rotations:  # which are one movement
             per_unit[list(tracks)] = per_unit[list(tracks)].max(0)
@@ -177,7 +177,7 @@ class RigMeter:
     def sources(self) -> Generator[float, None, list[str]]:
         """Returns of each track the channel or joint that moves it most, in millimetres; yields progress."""
         each, still, driven = yield from self._driven()
-        moved = grouped(places(each) - places(still)).max(1)
+        moved = group_distances(positions(each) - positions(still)).max(1)
         names = [*self.channels, *["jaw"] * 3, *["neck"] * 3, *["eye"] * 3]
         return [names[source] for source in (driven / np.maximum(driven.max(0), 1e-9) * moved[:, None]).argmax(0)]
 

@@ -35,7 +35,7 @@ _BITE_JAW, _BITE_ROLL = 0.16, 1.15
 _JAW, _CLOSE, _LOWER, _RAISE, _ROLL = "jawOpen", "mouthClose", "mouthLowerDown", "mouthUpperUp", "mouthRollLower"
 
 
-def balanced(plan: Mapping) -> Mapping:
+def apply_balance(plan: Mapping) -> Mapping:
     """A mapping with its balance worked into its rules, and a balance of 0.
 
     A jaw that opens further is taken back by mouthClose, one that opens less is made up for by mouthLowerDown; what
@@ -60,7 +60,7 @@ def balanced(plan: Mapping) -> Mapping:
     return replace(plan, rules=tuple(rules), joints=joints, balance=0.0)
 
 
-def as_keys_need(plan: Mapping, moved: Values[Target, np.ndarray]) -> Mapping:
+def fit_to_keys(plan: Mapping, moved: Values[Target, np.ndarray]) -> Mapping:
     """A mapping as a character's own keys need it, by what they do to its vertices; moved: offsets [V, 3] at 1 of every key.
 
     mouthClose brings the lips together over the jaw, and no further: its key is given the weight that does. A mouthFunnel that
@@ -84,7 +84,7 @@ def as_keys_need(plan: Mapping, moved: Values[Target, np.ndarray]) -> Mapping:
         return sum(offsets) if offsets else None
 
     opened, closes = does(_JAW), does(_CLOSE)
-    result = response(opened, closes, does(_LOWER + "Left", _LOWER + "Right"), does("mouthFunnel"))
+    result = measure_response(opened, closes, does(_LOWER + "Left", _LOWER + "Right"), does("mouthFunnel"))
     close = result.close if closes is not None and abs(result.close - 1.0) >= _AS_NAMED else 1.0
     rules = [replace(rule, weight=round(close * rule.weight, 3)) if rule.source == _CLOSE and close != 1.0 else rule for rule in plan.rules]
     if closes is not None and result.funnel >= _AS_NAMED:  # it still rounds the lips, but parts them no further than usual
@@ -93,7 +93,7 @@ def as_keys_need(plan: Mapping, moved: Values[Target, np.ndarray]) -> Mapping:
     vowels: dict[Target, None] = {}
     for source in {rule.source: None for rule in keyed if rule.source.startswith(LEAVES_JAW)}:
         shaped = does(source)
-        share = 0.0 if shaped is None else jaw_in(shaped, opened)
+        share = 0.0 if shaped is None else jaw_share(shaped, opened)
         if share >= _JAW_TOO:
             rules += [Rule(source, rule.target, round(-share * rule.weight, 3)) for rule in jaws]
             vowels |= {rule.target: None for rule in keyed if rule.source == source and rule.target not in targets}
@@ -118,7 +118,7 @@ class Response:
     funnel: float = 0.0
 
 
-def response(
+def measure_response(
     jaw: np.ndarray, close: np.ndarray | None = None, lower: np.ndarray | None = None, funnel: np.ndarray | None = None
 ) -> Response:
     """The response of a character's keys, measured on its lips: offsets [V, 3] at 1, both sides together, None for no key.
@@ -149,7 +149,7 @@ def response(
     return result
 
 
-def jaw_in(key: np.ndarray, jaw: np.ndarray) -> float:
+def jaw_share(key: np.ndarray, jaw: np.ndarray) -> float:
     """Share of jawOpen in another key, such as a vowel's, from the chin's movement by both; offsets [V, 3]."""
     reach = np.linalg.norm(jaw, axis=1)
     chin = reach > _FOLLOWS * max(reach.max(initial=0.0), 1e-12)

@@ -26,7 +26,7 @@ _SHUT_NEAR = 0.04  # seconds by which shut lips may miss a wanted closure: 409 o
 _UNSEALED_SECONDS = 0.1  # time to either side of a closure in which an almost closed mouth differs from a closed one
 
 
-def contact(gap: np.ndarray) -> np.ndarray:
+def contact_weight(gap: np.ndarray) -> np.ndarray:
     """Weight of a gap in millimetres as a closure: 1 where lips touch, eased to 0 where they are well apart."""
     x = np.clip((gap - TOUCH_MM) / (PARTED_MM - TOUCH_MM), 0.0, 1.0)
     return 1 - smoothstep(x)
@@ -43,7 +43,7 @@ def preserve_contacts(before: Motion, after: Motion, channels: Sequence[str], ga
     lips, names = bundled_lips(), list(channels)
     was = lips.gap(before, channels) if gap is None else gap
     middle = was[:, lips.middle]
-    share = contact(middle)
+    share = contact_weight(middle)
     expression, jaw = after.expression.astype(np.float64), after.jaw.astype(np.float64)
     for column, name in enumerate(names):
         if name.startswith(LIP_OPENERS):
@@ -53,7 +53,7 @@ def preserve_contacts(before: Motion, after: Motion, channels: Sequence[str], ga
     is_now = lips.middle_gap(opened_less, names)
     wanted = np.maximum(is_now + share * (middle - is_now), np.minimum(middle, 0.0))
     met = set_gap(lips, opened_less, names, wanted, before)
-    return _with_contacts(lips, before, met, names, was, share)
+    return _restore_contacts(lips, before, met, names, was, share)
 
 
 def set_gap(lips: Lips, motion: Motion, names: Sequence[str], wanted: np.ndarray, before: Motion | None = None) -> Motion:
@@ -84,7 +84,7 @@ def set_gap(lips: Lips, motion: Motion, names: Sequence[str], wanted: np.ndarray
     return replace(motion, expression=expression, jaw=jaw)
 
 
-def _with_contacts(lips: Lips, before: Motion, after: Motion, names: list[str], was: np.ndarray, share: np.ndarray) -> Motion:
+def _restore_contacts(lips: Lips, before: Motion, after: Motion, names: list[str], was: np.ndarray, share: np.ndarray) -> Motion:
     """After, its mouth moved back towards before as far as needed on frames whose lips would part somewhere."""
     touched = (was <= TOUCH_MM) & (share >= 1.0)[:, None]
 
@@ -100,17 +100,17 @@ def _with_contacts(lips: Lips, before: Motion, after: Motion, names: list[str], 
     low, high = np.zeros(len(rows)), np.ones(len(rows))
     for _ in range(_HALVINGS):
         between = (low + high) / 2
-        open_still = parted(_blended_back(before, after, mouth, between, rows), rows)
+        open_still = parted(_blend_back(before, after, mouth, between, rows), rows)
         low, high = np.where(open_still, low, between), np.where(open_still, between, high)
     steps[rows] = low
     # Neighbours are also moved slightly, so that no single frame jumps; each gets at least its required amount.
     padded = np.pad(steps, 2, mode="edge")
     least = np.min([padded[i : i + len(steps) + 2] for i in range(3)], axis=0)
     eased = np.mean([least[i : i + len(steps)] for i in range(3)], axis=0)
-    return _blended_back(before, after, mouth, np.minimum(eased, steps), everything)
+    return _blend_back(before, after, mouth, np.minimum(eased, steps), everything)
 
 
-def _blended_back(before: Motion, after: Motion, mouth: np.ndarray, share: np.ndarray, rows: np.ndarray) -> Motion:
+def _blend_back(before: Motion, after: Motion, mouth: np.ndarray, share: np.ndarray, rows: np.ndarray) -> Motion:
     """Frames `rows` of after, their mouth moved towards before's: share 1 is after, 0 before."""
     expression, jaw = after.expression[rows].astype(np.float64), after.jaw[rows].astype(np.float64)
     expression[:, mouth] += (1 - share)[:, None] * (before.expression[rows][:, mouth] - expression[:, mouth])

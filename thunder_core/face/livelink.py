@@ -19,7 +19,7 @@ from ..errors import BadRequest
 from ..files import open_input
 from ..rotation import euler_to_rotvec, matrix_to_euler, rotvec_to_matrix
 from ..types import FPS, Motion
-from .mapping import derived, motion_of
+from .mapping import derived_keys, motion_of
 
 RATE = 60.0  # frames per second of Live Link Face's own recordings; readers count timecodes at this rate
 
@@ -57,7 +57,7 @@ def table(motion: Motion, channels: Sequence[str]) -> np.ndarray:
     inward axes of the head (positive: to its right, up, left ear down), as the app counts them; those of the eyes
     about its up, left and outward axes. The blend shapes eyeLook… encode the same rotation of the eyes.
     """
-    values = derived(motion) | {name: motion.expression[:, column] for column, name in enumerate(channels)}
+    values = derived_keys(motion) | {name: motion.expression[:, column] for column, name in enumerate(channels)}
     rows = np.zeros((motion.frames, len(COLUMNS)))
     for column, name in enumerate(_SHAPES):
         if name in values:

@@ -51,7 +51,7 @@ _PROBED, _SAME = 0.1, 1e-5  # a turn by which a rig is tried, radians, and by ho
 # ---- sources
 
 
-def derived(motion: Motion) -> dict[str, np.ndarray]:
+def derived_keys(motion: Motion) -> dict[str, np.ndarray]:
     """ARKit's keys for what our heads do with joints, {name: [T]}: jawOpen (of any sign), jawLeft, jawRight, eyeLook…
 
     Keys that come in opposites are never negative.
@@ -63,8 +63,8 @@ def derived(motion: Motion) -> dict[str, np.ndarray]:
     return values
 
 
-def rotations(values: dict[str, np.ndarray], frames: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """The inverse of `derived`: jaw and eyes [T, 3] in radians; eyes is None if no eyeLook… key is given."""
+def joint_rotations(values: dict[str, np.ndarray], frames: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The inverse of `derived_keys`: jaw and eyes [T, 3] in radians; eyes is None if no eyeLook… key is given."""
     result = {"jaw": np.zeros((frames, 3)), "eyes": np.zeros((frames, 3))}
     if "jawOpen" in values:
         result["jaw"][:, 0] = values["jawOpen"] * JAW_OPEN_RADIANS
@@ -87,7 +87,7 @@ def sources(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
 
     Channels, the derived keys, and the components of the joints' rotation vectors (“jaw.x” …, radians).
     """
-    values = {name: motion.expression[:, column] for column, name in enumerate(channels)} | derived(motion)
+    values = {name: motion.expression[:, column] for column, name in enumerate(channels)} | derived_keys(motion)
     head, eyes = motion.turns
     for joint, turn in (("neck", head), ("jaw", motion.jaw), ("eye_left", eyes), ("eye_right", eyes)):
         for axis, letter in enumerate(_AXES):
@@ -101,7 +101,7 @@ def motion_of(values: dict[str, np.ndarray], channels: Sequence[str], frames: in
     for column, name in enumerate(channels):
         if name in values:
             expression[:, column] = values[name]
-    jaw, eyes = rotations({name: values[name] for name in DERIVED if name in values}, frames)
+    jaw, eyes = joint_rotations({name: values[name] for name in DERIVED if name in values}, frames)
     jaw = _joint(values, ("jaw",), jaw)
     eyes = _joint(values, ("eye_left", "eye_right"), eyes)
     head = _joint(values, ("neck",), None)
@@ -223,8 +223,8 @@ class Driver:
 
     @property
     def sums(self) -> Sums | None:
-        """The sums that can be read off the rig, for `visible`: those of its tracks, and of the axes of its turns. None if that is the
-        whole motion, carried over to another basis."""
+        """The sums that can be read off the rig, for `visible_motion`: those of its tracks, and of the axes of its turns. None if that is
+        the whole motion, carried over to another basis."""
         return self._sums
 
     @property
@@ -232,7 +232,7 @@ class Driver:
         return [*self._added.values(), *(added for turn in self.turns for added in turn.added.values())]
 
 
-def visible(motion: Motion, channels: Sequence[str], sums: Sums) -> Motion:
+def visible_motion(motion: Motion, channels: Sequence[str], sums: Sums) -> Motion:
     """What a rig with these sums (`Driver.sums`) shows of a motion whose expression columns are `channels`: what it is read as after its
     tracks are filled. Parts that no track moves are at rest."""
     given, still = sources(motion, channels), np.zeros(motion.frames)
@@ -252,7 +252,7 @@ def shows_all(channels: Sequence[str], sums: Sums) -> bool:
     expression = np.concatenate([np.eye(count), np.zeros((3 * len(turns), count))])
     joints = [np.concatenate([np.zeros((count, 3)), *(turns if i == k else still for i in range(3))]) for k in range(3)]
     probe = Motion(*(part.astype(np.float32) for part in (expression, *joints)))
-    return bool(np.abs(pack(visible(probe, channels, sums)) - pack(probe)).max() < _SAME)
+    return bool(np.abs(pack(visible_motion(probe, channels, sums)) - pack(probe)).max() < _SAME)
 
 
 def _solve(columns: Sequence[np.ndarray], parts: Sums, frames: int) -> dict[str, np.ndarray]:
@@ -271,7 +271,7 @@ def _solve(columns: Sequence[np.ndarray], parts: Sums, frames: int) -> dict[str,
             elif (weights @ weights) > _STILL:
                 result[names[0]] = wanted @ weights / (weights @ weights)
             continue
-        for name, value in zip(names, _bounded(matrix, wanted, names).T):
+        for name, value in zip(names, _solve_bounded(matrix, wanted, names).T):
             result[name] = value
     return result
 
@@ -290,7 +290,7 @@ def _groups(parts):
     return groups
 
 
-def _bounded(matrix: np.ndarray, wanted: np.ndarray, names: list[str]) -> np.ndarray:
+def _solve_bounded(matrix: np.ndarray, wanted: np.ndarray, names: list[str]) -> np.ndarray:
     """Least squares of the smallest length within bounds, [T, sources]; joint components are free of bounds."""
     scale = np.array([JAW_OPEN_RADIANS if name in COMPONENTS else 1.0 for name in names])
     free = np.array([name in COMPONENTS for name in names])

@@ -23,7 +23,7 @@ _FAINT = 0.12  # share of a channel's movement below which a part is ignored
 
 
 @lru_cache(maxsize=4)
-def shares(channels: tuple[str, ...]) -> np.ndarray:
+def channel_shares(channels: tuple[str, ...]) -> np.ndarray:
     """Share of each part of the face in each channel: [n, 4], rows sum to 1.
 
     Proportional to the squared movement of the part by the channel; lips, gaze and blinks belong to one part only.
@@ -49,7 +49,7 @@ def shares(channels: tuple[str, ...]) -> np.ndarray:
     return result
 
 
-def comp(frames: np.ndarray, first: int, cuts: Sequence[tuple[float, int]], takes: int, fade: float) -> np.ndarray:
+def take_weights(frames: np.ndarray, first: int, cuts: Sequence[tuple[float, int]], takes: int, fade: float) -> np.ndarray:
     """The weight of each take at each of the frames [T]: [T, takes], rows sum to 1.
 
     first: the take before the first cut.  cuts: (frame, take from there on), in any order; of two at one frame the
@@ -72,12 +72,12 @@ def comp(frames: np.ndarray, first: int, cuts: Sequence[tuple[float, int]], take
     return result
 
 
-def mixed(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarray) -> Motion:
+def mix(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarray) -> Motion:
     """A motion whose parts are of several motions [T]: weights [T, takes, 4], summing to 1 over the takes.
 
     Where all the mouths mixed in a frame are closed the result is closed; where one fades in, its gap does too.
     """
-    of = shares(tuple(channels))
+    of = channel_shares(tuple(channels))
     # rounded, so that values from a single take are bit-identical to it
     expression = sum(motion.expression * np.round(weights[:, take] @ of.T, 12) for take, motion in enumerate(motions))
     mouth, _, gaze, head = (weights[:, :, part] for part in range(len(PARTS)))

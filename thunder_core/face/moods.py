@@ -16,7 +16,7 @@ import numpy as np
 
 from ..channels import BLINKS, BROWS, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE
 from ..direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
-from ..filters import highest, slowed, smooth, smoothstep
+from ..filters import highest, slow_changes, smooth, smoothstep
 from ..steps import ADDED, step
 from .articulators import Articulators
 from .lips import press_together
@@ -40,7 +40,7 @@ _CORNERS = ("mouthSmile", "mouthStretch", "mouthDimple")
 # in speech; and the cheeks over a raised corner, as a share of it.
 _HELD_CORNERS, _SMILED, _CHEEKS = 0.47, 0.5, 0.35
 _LIVES = 0.2  # share of its own movement that a channel keeps below what is held
-_CORNER_CHANGES, _CORNER_NEAR, _CORNER_SLOWS = (0.06, 0.14), 3, 2.0  # of `slowed`, for the corners of a face that smiles
+_CORNER_CHANGES, _CORNER_NEAR, _CORNER_SLOWS = (0.06, 0.14), 3, 2.0  # of `slow_changes`, for the corners of a face that smiles
 _HELD_EASE = 1.5  # standard deviation of the smoothing of what is added, frames
 _SIDES, _FAINT = (0.5, 1.5), 0.02  # least and largest share of a side in what is added, and a level too faint to tell the sides by
 
@@ -121,20 +121,20 @@ def _ahead(values: np.ndarray) -> np.ndarray:
     return smooth(highest(values, 2 * _AHEAD_FRAMES + 1), _EASE_FRAMES)
 
 
-def _eased(values: np.ndarray, by: np.ndarray) -> np.ndarray:
+def _compress(values: np.ndarray, by: np.ndarray) -> np.ndarray:
     """Channel values [T] changed by an amount [T] and compressed towards the ceiling, below which they go on moving."""
     changed, room = values + by, LARGEST_VALUE - _EASES
     eased = np.minimum(changed, _EASES) + room * np.tanh(np.maximum(changed - _EASES, 0.0) / room)
     return np.clip(np.maximum(eased, np.minimum(values, changed)), 0.0, LARGEST_VALUE)  # what is higher already is not lowered
 
 
-def _raised(values: np.ndarray, by: np.ndarray) -> np.ndarray:
+def _raise(values: np.ndarray, by: np.ndarray) -> np.ndarray:
     """Channel values [T] changed by an amount [T], by less where their own movement would go beyond the ceiling and be cut off."""
     beyond = smooth(np.maximum(highest(values + by, 2 * _PEAK_FRAMES + 1) - _CEILING, 0.0), _PEAK_EASE)
     return np.clip(values + np.maximum(by - beyond, np.minimum(by, 0.0)), 0.0, LARGEST_VALUE)
 
 
-def _held(style: np.ndarray, strengths: np.ndarray) -> dict[str, np.ndarray]:
+def _held_levels(style: np.ndarray, strengths: np.ndarray) -> dict[str, np.ndarray]:
     """{channel: least value [T or 1]} that a style [T or 1, DIRECTION_NAMES] holds where nobody speaks, its moods at these strengths
     [T or 1, moods].
 
@@ -197,11 +197,11 @@ class MoodPoses:
                 leans = "Left" if style[:, _ASYMMETRY].mean() + MOODS[name].changes.get("asymmetry", 0.0) >= 0 else "Right"
                 for pose, where in zip(poses, (1 - speaks, speaks)):
                     self._put_on(x, jaw, pose, strength, where, parted * (1 - where_quiet), leans)
-        for name, least in _held(style, np.clip(strengths, 0.0, 1.0) * np.reshape(varied, (-1, 1))).items():
+        for name, least in _held_levels(style, np.clip(strengths, 0.0, 1.0) * np.reshape(varied, (-1, 1))).items():
             self._hold(x, name, least * where_quiet)
             if name == "mouthSmile":  # sampled smiles collapse within two or three frames
                 columns = self._columns(name)
-                x[:, columns] = slowed(x[:, columns], _CORNER_CHANGES, _CORNER_NEAR, _CORNER_SLOWS)
+                x[:, columns] = slow_changes(x[:, columns], _CORNER_CHANGES, _CORNER_NEAR, _CORNER_SLOWS)
         return x
 
     def _hold(self, x: np.ndarray, name: str, least: np.ndarray) -> None:
@@ -241,7 +241,7 @@ class MoodPoses:
                 for i in self._columns(name):
                     level = smooth(x[:, i] * meant, _LEVEL_FRAMES) / np.maximum(smooth(meant, _LEVEL_FRAMES), _HARDLY)
                     by = strength * meant * (bound(level, value) - level)
-                    x[:, i] = (_eased if value > _KNEE else _raised)(x[:, i], by)
+                    x[:, i] = (_compress if value > _KNEE else _raise)(x[:, i], by)
         if pose.lids:
             for i in self.lids:
                 by = pose.lids * share

@@ -81,7 +81,7 @@ def find_seam(head: Head) -> Seam:
     columns = _longest_run(above, view, middle[0])
     if columns is None or not _NARROWEST < np.ptp(view.x[columns]) / eye_distance < _WIDEST:
         raise BadHead(_LOST)
-    columns = _extended_to_corners(columns, above, below, view, triangles)
+    columns = _extend_to_corners(columns, above, below, view, triangles)
     rows_above, rows_below = above[columns], below[columns]
     x = view.x[columns]
     upper = surface.spots_seen(points, triangles, view.triangle[rows_above, columns], x, view.y[rows_above])
@@ -151,7 +151,7 @@ def _longest_run(above, view, middle):
     return run if len(run) and abs(view.x[run].mean() - middle) < 0.3 * np.ptp(view.x) else None
 
 
-def _extended_to_corners(columns, above, below, view, triangles):
+def _extend_to_corners(columns, above, below, view, triangles):
     """The columns with those beyond their ends where the margins come close, but share no vertex yet; fills above and below."""
     tri, result = view.triangle, list(columns)
     for end, step in ((0, -1), (-1, 1)):
@@ -264,14 +264,14 @@ def study(head: Head) -> Face:
 
 
 @lru_cache(maxsize=1)
-def ours() -> Face:
+def bundled_face() -> Face:
     """The bundled head, studied."""
     return study(load_head())
 
 
 def lay_over(source: Face, target: Face) -> Warp:
     """The map that lays one head over another: eyes, lips, nose and chin on each other, the skin close to the skin."""
-    chosen = _spread(source, _front(source), _FITTING_POINTS)
+    chosen = _spread_vertices(source, _front(source), _FITTING_POINTS)
     line = source.seam.along(np.linspace(-1, 1, 33))
     chosen = chosen[_distances(source.points[chosen], line).min(1) > 0.12 * source.unit]
     skin = source.points[chosen]
@@ -313,7 +313,7 @@ def _front(face: Face) -> np.ndarray:
     return ids[points[ids, 2] > depth - 0.02 * unit]
 
 
-def _spread(face: Face, ids: np.ndarray, count: int) -> np.ndarray:
+def _spread_vertices(face: Face, ids: np.ndarray, count: int) -> np.ndarray:
     """count of the vertices, evenly spread: each the farthest from those before."""
     points = face.points[ids]
     chosen, distance = [int(np.abs(points - points.mean(0)).sum(1).argmin())], np.full(len(points), np.inf)
@@ -342,7 +342,7 @@ def match(source: Face, target: Face) -> Match:
     warp = lay_over(source, target)
     lips = source.head.mouth_vertices[source.head.mouth_parts == 0]
     rings = lips.reshape(LIP_RINGS, LIP_AROUND)
-    face = _spread(source, np.setdiff1d(_front(source), lips), _FACE_POINTS)
+    face = _spread_vertices(source, np.setdiff1d(_front(source), lips), _FACE_POINTS)
     ids = np.concatenate([lips, face])
     carried = warp(source.points[ids])
     spots, _ = surface.nearest_spots(carried, target.points, target.skin)
@@ -362,12 +362,12 @@ def match(source: Face, target: Face) -> Match:
     return Match(ids, surface.Spots(vertices, shares), weight, float(np.cbrt(np.linalg.det(warp.turn))))
 
 
-def mark(head: Head) -> Head:
+def mark_regions(head: Head) -> Head:
     """The head with its lips' landmarks and its regions, carried over from the bundled head.
 
     Raises BadHead if the head shows no mouth.
     """
-    model, face = ours(), study(head)
+    model, face = bundled_face(), study(head)
     seam, points = face.seam, face.points
 
     def strongest(spots, index):

@@ -193,7 +193,7 @@ class Retarget:
     scale: float
     turn: float
 
-    def wanted(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
+    def target_points(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
         """Target positions of the other head's points, [T, K, 3] metres, for a motion of the bundled head."""
         bundled = self.bundled.points
         expression = reordered(motion.expression, channels or self.bundled_channels, self.bundled_channels)
@@ -202,15 +202,17 @@ class Retarget:
 
     def to(self, motion: Motion, channels: Sequence[str] | None = None) -> Motion:
         """The motion of the other head, in its own basis; channels: names of the motion's columns, ours by default."""
-        return _solved(self.other, motion, self.turn, lambda part: self.wanted(part, channels))
+        return _solve_motion(self.other, motion, self.turn, lambda part: self.target_points(part, channels))
 
     def back(self, motion: Motion) -> Motion:
         """The motion of the bundled head that looks like a motion of the other. Its tongue, if it has none, stays at rest."""
         bundled, other = self.bundled.points, self.other.points
-        return _solved(self.bundled, motion, 1 / self.turn, lambda part: bundled.rest + (other.of_motion(part) - other.rest) / self.scale)
+        return _solve_motion(
+            self.bundled, motion, 1 / self.turn, lambda part: bundled.rest + (other.of_motion(part) - other.rest) / self.scale
+        )
 
 
-def _solved(fit: Fit, motion: Motion, turn: float, wanted: Callable[[Motion], np.ndarray]) -> Motion:
+def _solve_motion(fit: Fit, motion: Motion, turn: float, wanted: Callable[[Motion], np.ndarray]) -> Motion:
     """The motion in the basis of a fit, its jaw turned `turn` times as far; wanted: gives the places of the fit's points in a part."""
     jaw = motion.jaw.astype(np.float64) * turn
     parts = [np.zeros((0, len(fit.points.directions)))]
@@ -226,7 +228,7 @@ def between(head: Head, joints_move: bool = True) -> Retarget:
     joints_move: whether expression moves the other head's jaw joint (FLAME's own formula) or not (a rig of bones).
     Raises BadHead if the head shows no lips.
     """
-    ours = regions.ours()
+    ours = regions.bundled_face()
     result = regions.match(ours, regions.study(head))
     ring = regions.CONTACT_RING * regions.LIP_AROUND
     upper, lower = ring + regions.UPPER, ring + regions.LOWER
@@ -281,7 +283,7 @@ def measure(retarget: Retarget) -> Measure:
             row[channel] = 0.5
         if closed and "mouthClose" in names:
             row[names.index("mouthClose")] = angle / JAW_OPEN_RADIANS
-    out, wanted = retarget.to(motion), retarget.wanted(motion)
+    out, wanted = retarget.to(motion), retarget.target_points(motion)
     points, fit = retarget.other.points, retarget.other
     placed = points.of_motion(out)
     gap, asked = 1e3 * fit.opening(placed), 1e3 * fit.opening(wanted)
@@ -331,7 +333,7 @@ class RetargetDriver(Driver):
 
     def prepare(self) -> Generator[float, None, None]:
         """Make the retarget in two steps of a few tenths of a second, so that a window can stay alive in between."""
-        regions.ours()
+        regions.bundled_face()
         yield 0.5
         self.retarget
         yield 1.0
@@ -339,7 +341,7 @@ class RetargetDriver(Driver):
     @property
     def used(self) -> set[str]:
         """The channels of the bundled head that move something: its basis is carried over as a whole."""
-        return set(regions.ours().head.expression_names)
+        return set(regions.bundled_face().head.expression_names)
 
     def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
         """Values [T, tracks] of a motion of the bundled head whose expression columns are `channels`."""

@@ -124,7 +124,7 @@ def slider_of(channel: str) -> str:
     return slider if slider in ("blinks", "mouth", "jaw", "upper_face") else ""
 
 
-def shaped(
+def shape_motion(
     motion: Motion, channels: Sequence[str], shape: Shape, strength: np.ndarray | None = None, gap: np.ndarray | None = None
 ) -> Motion:
     """A performance with a shape: motion [T] at any rate, expression columns `channels`; double precision.
@@ -145,9 +145,9 @@ def shaped(
         slider = slider_of(name)
         if slider:
             most = 1.0 if name.startswith(BLINKS) else _LIMIT
-            expression[:, column] = _strengthened(expression[:, column], getattr(shape, slider), min(_KNEE, most), most)
+            expression[:, column] = _strengthen(expression[:, column], getattr(shape, slider), min(_KNEE, most), most)
     jaw[:, 1:] *= shape.jaw
-    jaw[:, 0] = _strengthened(jaw[:, 0], shape.jaw, _JAW_KNEE, _JAW_LIMIT)
+    jaw[:, 0] = _strengthen(jaw[:, 0], shape.jaw, _JAW_KNEE, _JAW_LIMIT)
     if head is not None:
         head *= shape.head
     if shape.emotion:
@@ -170,7 +170,7 @@ def smooth(values: np.ndarray, radius: int) -> np.ndarray:
     return result
 
 
-def _strengthened(values: np.ndarray, by: float, knee: float, limit: float) -> np.ndarray:
+def _strengthen(values: np.ndarray, by: float, knee: float, limit: float) -> np.ndarray:
     """Values times an intensity; what goes up bends at the knee and stays below the limit, or below where it was."""
     result = values * by
     if by <= 1.0:

@@ -38,7 +38,7 @@ class FlameBasis:
             raise BadHead(f"{self.path.name} is no FLAME file: choose one, or leave out --flame to train on the bundled head")
         # Its first directions move it most.
         directions, names = np.ascontiguousarray(head.shapedirs[:, :, :coefficients]), head.expression_names[:coefficients]
-        self.head = _with_mouth(regions.mark(replace(head, shapedirs=directions, expression_names=names)))
+        self.head = _with_mouth(regions.mark_regions(replace(head, shapedirs=directions, expression_names=names)))
         self.digest = hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
 
     @cached_property

@@ -103,7 +103,7 @@ def corrupt(x: np.ndarray, other: np.ndarray, opening: np.ndarray, kind: str, rn
 
 def energy_of(direction: np.ndarray) -> float:
     """The energy that a direction vector [DIRECTION_NAMES] asks for."""
-    return Direction.of_vector(direction).played.energy
+    return Direction.of_vector(direction).style_in_mood.energy
 
 
 def allowed(factor: np.ndarray, energy: float) -> np.ndarray:

@@ -156,7 +156,7 @@ class Cues:
 
 def gestures(cues: Cues, names: Sequence[str], direction: Direction, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """{channel: [T]} of everything a direction adds to the sounds, by the names of a head."""
-    style = direction.played
+    style = direction.style_in_mood
     lean = ASYMMETRY * style.asymmetry
     stronger = int(style.asymmetry < 0)  # 0: the left side
     made: dict[str, np.ndarray] = {}

@@ -58,7 +58,7 @@ class CommitLog:
     @property
     def _already(self) -> str:
         """Lines that were committed before and are left unchanged."""
-        names = [f"“{line_records.cut(name, _LONGEST_LINE)}”" for name in self.already]
+        names = [f"“{line_records.shorten(name, _LONGEST_LINE)}”" for name in self.already]
         more = f" and {len(names) - _MOST_LINES} more" if len(names) > _MOST_LINES else ""
         return f"{', '.join(names[:_MOST_LINES])}{more} {'was' if len(names) == 1 else 'were'} committed before"
 

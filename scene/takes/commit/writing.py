@@ -60,7 +60,7 @@ def write(rig: head.Rig, entry, before: Before, plan: Plan, drawing: Drawing) ->
 
 def free_name(name: str, action=None) -> str:
     """A name that no other action than `action` has."""
-    return line_records.free(name, {other.name for other in bpy.data.actions if other != action})
+    return line_records.free_name(name, {other.name for other in bpy.data.actions if other != action})
 
 
 def _record(action, about: dict, plan: Plan, drawing: Drawing) -> None:
@@ -255,7 +255,7 @@ class _Writing:
             for curve in curves:
                 place = places.get((curve.path, curve.index))
                 if place is not None and (curve.path, curve.index) not in moved:
-                    keys = placing.level(1, self.before.still[place])
+                    keys = placing.level_key(1, self.before.still[place])
                     wanted[-1].append(NewCurve(curve.path, curve.index, curve.group, keys, self.plan.choice.span))
         if not any(wanted):
             return [None] * len(self.rig.targets)

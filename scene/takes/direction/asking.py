@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 
 from ....thunder_core.animation.timing import Clock
-from ....thunder_core.direction import AS_HEARD, Asked, AXES, MOOD_NAMES
+from ....thunder_core.direction import AS_HEARD, AXES, Brief, MOOD_NAMES
 from ....thunder_core.types import FPS
 from ...engine import connection
 from ...host import compat
@@ -35,21 +35,21 @@ def add_direction(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voic
     return sampling if followed is None else replace(sampling, asked=followed)
 
 
-def direction_over(owner: bpy.types.Object, clock: Clock, last: float | None) -> Asked:
+def direction_over(owner: bpy.types.Object, clock: Clock, last: float | None) -> Brief:
     """The direction of the head that an object represents, over a sound.
 
     last: the scene frame after the sound's end; None if unknown: then the frame after the last key.
     """
     direction = sliders.of(owner)
-    return Asked() if direction is None else _sample_direction(direction, clock, last)
+    return Brief() if direction is None else _sample_direction(direction, clock, last)
 
 
-def _sample_direction(direction: sliders.ThunderDirection, clock: Clock, last: float | None) -> Asked:
+def _sample_direction(direction: sliders.ThunderDirection, clock: Clock, last: float | None) -> Brief:
     """A direction over a sound, in one row if nothing of it changes."""
     curves = _curves(direction)
     now = sliders.value(direction)
     if not curves:
-        return Asked.of(now, direction.spread)
+        return Brief.of(now, direction.spread)
     if last is None:
         last = max(curve.keyframe_points[-1].co[0] for curve in curves.values()) + 1
     count = max(1, round(float(clock.seconds(last)) * FPS))
@@ -63,7 +63,7 @@ def _sample_direction(direction: sliders.ThunderDirection, clock: Clock, last: f
     if "mood" in values or "strength" in values:
         strengths = _strengths(direction, values, count)
         result[:, len(AXES) :], heard = strengths[:, :-1], strengths[:, -1].astype(np.float32)
-    return Asked(_first_if_alike(result), direction.spread, as_heard=_first_if_alike(heard))
+    return Brief(_first_if_alike(result), direction.spread, as_heard=_first_if_alike(heard))
 
 
 def _first_if_alike(rows: np.ndarray) -> np.ndarray:

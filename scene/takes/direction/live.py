@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import bpy
 import numpy as np
 
-from ....thunder_core.direction import Asked
+from ....thunder_core.direction import Brief
 from ....thunder_core.direction_words import words_of_request, words_of_take
 from ....thunder_core.errors import BadRequest, ThunderError
 from ....thunder_core.progress import result
@@ -47,7 +47,7 @@ _BUSY_SECONDS = 0.2  # interval of checking whether other work has finished
 class _Request:
     """A take that was requested from the engine."""
 
-    asked: Asked
+    asked: Brief
     is_final: bool
     steps: Generator
 
@@ -76,7 +76,7 @@ class Live(Part):
         self.copied: int | None = None
         self.original: Performance | None = None
         self.sampling = Sampling()
-        self.written: tuple[Asked | None, bool] = (None, False)
+        self.written: tuple[Brief | None, bool] = (None, False)
         self.request = None
 
     release = drop
@@ -206,7 +206,7 @@ class Live(Part):
         self.request = _Request(asked, wants_final, self._sample(scene, entry, asked, wants_final))
         return 0.0
 
-    def _asked(self, rig: head.Rig, entry) -> Asked:
+    def _asked(self, rig: head.Rig, entry) -> Brief:
         """The direction the sliders request for the take. Its spread, what it is like, or that it is played exactly as directed, stay."""
         state, before = fingerprint.of_take(entry), self.sampling.asked
         last = state.last if state is not None and state.last else None
@@ -218,7 +218,7 @@ class Live(Part):
             return replace(asked, as_asked=False)
         return replace(asked, spread=before.spread, as_asked=before.as_asked, like=before.like)
 
-    def _sample(self, scene, entry, asked: Asked, is_final: bool) -> Generator:
+    def _sample(self, scene, entry, asked: Brief, is_final: bool) -> Generator:
         """Steps that sample the take's seed again. Return a list of one Performance."""
         client = connection.start_client()
         voice = fingerprint.voice_of(scene, fingerprint.of_take(entry))
@@ -236,7 +236,7 @@ class Live(Part):
             raise BadRequest(f"The shown take cannot follow: “{voice.name}” is retimed or has modifiers. Press Generate Takes instead")
         return (yield from generation.sample_ranked(client, path, 1, seed, sampling))
 
-    def _write(self, rig: head.Rig, entry, made: Performance, asked: Asked) -> None:
+    def _write(self, rig: head.Rig, entry, made: Performance, asked: Brief) -> None:
         """Key the take again. Raises BadRequest if the animator has edited it meanwhile."""
         action = entry.action
         if provenance.is_edited(entry):
@@ -314,7 +314,7 @@ def is_dragging_keys() -> bool:
     return any(not name.startswith(("SCREEN_OT_animation", "THUNDER_OT")) for name in busy)
 
 
-def _same(one: Asked | None, other: Asked | None) -> bool:
+def _same(one: Brief | None, other: Brief | None) -> bool:
     if one is None or other is None:
         return one is other
     pairs = (one.vectors, other.vectors), (one.as_heard, other.as_heard)

@@ -29,8 +29,8 @@ def aim_eyes(performance: keying.Performance, target: Look) -> keying.Performanc
     motion = performance.motion
     head_turns, eye_turns = motion.turns
     look = replace(target, own=eye_turns, own_head=head_turns)
-    aimed_head = look.head()
-    return replace(performance, motion=replace(motion, eyes=look.turned(aimed_head), head=aimed_head), look=look)
+    aimed_head = look.turn_head()
+    return replace(performance, motion=replace(motion, eyes=look.turn_eyes(aimed_head), head=aimed_head), look=look)
 
 
 def free_eyes(performance: keying.Performance) -> keying.Performance:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ....thunder_core import records
 from ....thunder_core.client import Client
-from ....thunder_core.direction import Asked, AXES, DIRECTION_NAMES
+from ....thunder_core.direction import AXES, Brief, DIRECTION_NAMES
 from ....thunder_core.direction_words import words_of_take
 from ....thunder_core.errors import BadRequest
 from ...animation import keying
@@ -74,12 +74,12 @@ def with_mean(asked: np.ndarray, reading: np.ndarray) -> np.ndarray:
     return np.concatenate([np.clip(style, least, most), np.clip(moods, 0.0, 1.0)], axis=1).astype(np.float32)
 
 
-def like_of(asked: Asked, seed: int) -> tuple[tuple[int, float], ...]:
+def like_of(asked: Brief, seed: int) -> tuple[tuple[int, float], ...]:
     """`Asked.like` of takes around the take of a seed, which was asked for so."""
     return (*asked.like, (seed, 0.0 if asked.as_asked else asked.spread))
 
 
-def just_like(asked: Asked, reading: np.ndarray, seed: int) -> Asked:
+def just_like(asked: Brief, reading: np.ndarray, seed: int) -> Brief:
     """The direction in which the take of a seed was played, with its stresses and gestures, for other readings of a part of it."""
     vectors, like = with_mean(asked.vectors, reading), like_of(asked, seed)
     return replace(asked, vectors=vectors, spread=0.0, as_asked=False, original=asked.requested, like=like)
@@ -99,7 +99,7 @@ def sample(client: Client, context, on_take: generation.OnTake | None = None) ->
     before = Sampling.of_take(provenance.about_of(entry.action), scene.thunder)
     reading = reading_of(entry.action)
     vectors = reading[None] if before.asked is None else with_mean(before.asked.vectors, reading)
-    request = Asked(vectors, SPREAD, as_asked=False, marks=() if before.asked is None else before.asked.marks)
+    request = Brief(vectors, SPREAD, as_asked=False, marks=() if before.asked is None else before.asked.marks)
     original = None
     if before.asked is not None:
         original = before.asked.requested

@@ -44,7 +44,7 @@ def apply(rig: head.Rig, entry, under: StoredShape | None = None, settle: bool =
     base = yield from scaled(_base(rig, entry, take.curves, under), 0.0, 0.6)
     whole = int(np.round(offset))
     over_time = strength.strength_at(rig, entry, under.frames + whole)
-    shaped = shaping.shaped(base.motion, head.channel_names(), shape, over_time, base.gap)
+    shaped = shaping.shape_motion(base.motion, head.channel_names(), shape, over_time, base.gap)
     if offset != whole:
         shaped = _delay(shaped, base.gap[:, bundled_lips().middle], offset - whole)
     values = base.values
@@ -66,11 +66,11 @@ def _write(take: TakeCurves, base: Base, under: StoredShape, values: np.ndarray,
     wanted = []
     for place, keys in enumerate(base.keys):
         if place in edits:
-            keys = layered.absolute(edits[place], base.frames, written[:, place], shift)
+            keys = layered.to_absolute(edits[place], base.frames, written[:, place], shift)
         elif keys is not None:
             keys = track_values.shift_values(keys, base.frames, base.values[:, place], values[:, place] - base.values[:, place])
             if shift:
-                keys = keyframes.shifted(keys, shift)
+                keys = keyframes.move(keys, shift)
         wanted.append(keys)
     for place, (curve, keys) in enumerate(zip(take.curves, wanted)):
         if curve is not None and keys is not None:
@@ -99,7 +99,7 @@ def _write(take: TakeCurves, base: Base, under: StoredShape, values: np.ndarray,
             None if curve is None else keys if keys is not None and layered.is_placed(keys) else track_values.glance(curve)
             for curve, keys in zip(take.curves, wanted)
         ]
-        state["written"], state["prints"] = np.ascontiguousarray(written).ravel(), layered.prints_of(present_keys)
+        state["written"], state["prints"] = np.ascontiguousarray(written).ravel(), layered.fingerprints_of(present_keys)
     rna_paths.tag(take.rig.targets)
 
 
@@ -144,11 +144,11 @@ def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, 
             by[touched, place] += (values - base.values)[rows][touched, place]
             on = {part: values_[~np.isin(np.round(edits[place]["co"][:, 0]), inside[touched])] for part, values_ in edits[place].items()}
             now = base.values[rows, place] + by[:, place]
-            new = layered.relative(keyframes.on_every_frame(inside[touched].astype(float), now[touched]), inside, now, 0)
+            new = layered.to_relative(keyframes.on_every_frame(inside[touched].astype(float), now[touched]), inside, now, 0)
             both = {part: np.concatenate([on[part], new[part]]) for part in on}
             order = np.argsort(both["co"][:, 0], kind="stable")
             edits[place] = {part: values_[order] for part, values_ in both.items()}
-        changed[place] = layered.with_values(keys[place], inside, frames, base.values[:, place], by[:, place], rows)
+        changed[place] = layered.set_values(keys[place], inside, frames, base.values[:, place], by[:, place], rows)
     if not is_shaped(entry.action):
         for curve, keys_now, keys_then in zip(take.curves, take.now, changed):
             if curve is not None and keys_then is not keys_now:
@@ -158,7 +158,7 @@ def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, 
         yield 1.0
         return
     yield from scaled(
-        apply(rig, entry, replace(under, keys=changed, mark=(under.mark[0], layered.mark_of(changed), *under.mark[2:]))), 0.6, 1.0
+        apply(rig, entry, replace(under, keys=changed, mark=(under.mark[0], layered.fingerprint_of(changed), *under.mark[2:]))), 0.6, 1.0
     )
 
 
@@ -167,7 +167,7 @@ def _with_edits(base: Base, edits: dict[int, dict]) -> np.ndarray:
     values = base.values.copy()
     for place, edit in edits.items():
         if len(edit["co"]):
-            keys = layered.absolute(edit, base.frames, base.values[:, place], 0)
+            keys = layered.to_absolute(edit, base.frames, base.values[:, place], 0)
             there = keyframes.evaluate(keys, base.frames)
             values[:, place] = np.interp(base.frames, keys["co"][:, 0], keys["co"][:, 1]) if there is None else there
     return values
@@ -206,7 +206,7 @@ def _evaluate(keys: dict, curve, frames: np.ndarray) -> np.ndarray:
     if curve is None or np.ptp(keys["co"][:, 1]) == 0:
         return np.interp(frames, keys["co"][:, 0], keys["co"][:, 1])
     now = fcurves.read(curve)
-    if layered.prints_of([now])[0] == layered.prints_of([keys])[0]:
+    if layered.fingerprints_of([now])[0] == layered.fingerprints_of([keys])[0]:
         return np.array([curve.evaluate(float(frame)) for frame in frames])
     fcurves.write(curve, keys)
     values = np.array([curve.evaluate(float(frame)) for frame in frames])

@@ -97,7 +97,9 @@ def read_shape(take: TakeCurves) -> StoredShape:
     state = action.get(STATE)
     if state is None:
         keys = [None if curve is None else fcurves.read(curve) for curve in curves]
-        return StoredShape(keys, {}, track_values.frames_of(entry), (action.session_uid, layered.mark_of(now), entry.first, entry.last))
+        return StoredShape(
+            keys, {}, track_values.frames_of(entry), (action.session_uid, layered.fingerprint_of(now), entry.first, entry.last)
+        )
     try:
         return _read(take, state)
     except records.UNREADABLE as error:
@@ -120,14 +122,14 @@ def _read(take: TakeCurves, state) -> StoredShape:
     edits = dict(zip(edited_tracks, layered.unpack(state["edits"]))) if edited_tracks else {}
     if len(base_keys) != len(now) or not all(isinstance(place, int) and 0 <= place < len(now) for place in edits):
         raise ValueError("it is of other tracks")
-    changed = np.flatnonzero(layered.prints_of(now) != np.array(state["prints"], np.int32))
+    changed = np.flatnonzero(layered.fingerprints_of(now) != np.array(state["prints"], np.int32))
     if len(changed):
         written = np.array(state["written"], np.float32).reshape(count, -1).astype(np.float64)
     for place in changed:
         if now[place] is None:
             edits[int(place)] = {part: np.zeros((0, length), np.float64) for part, (_, length) in keyframes.PARTS.items()}
         else:
-            edits[int(place)] = layered.relative(fcurves.read(curves[place]), times, written[:, place], shift)
+            edits[int(place)] = layered.to_relative(fcurves.read(curves[place]), times, written[:, place], shift)
     return StoredShape(base_keys, edits, times, mark)
 
 
@@ -145,9 +147,9 @@ def _shift(action, frames: float) -> None:
     entry = entry_of(action)
     now = TakeCurves.of(take_list.rig_of(entry.id_data, entry), entry).now
     state = action[STATE]
-    known = np.array(state["prints"], np.int32) == layered.prints_of(now)
+    known = np.array(state["prints"], np.int32) == layered.fingerprints_of(now)
     by = np.array([frames, 0], np.float32)
-    moved = layered.prints_of(
+    moved = layered.fingerprints_of(
         [
             None if keys is None else keys | {part: keys[part] + by for part in ("co", "handle_left", "handle_right") if part in keys}
             for keys in now

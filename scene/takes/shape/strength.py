@@ -6,7 +6,7 @@ import numpy as np
 from bpy.props import FloatProperty
 
 from ....thunder_core.animation import keyframes
-from ....thunder_core.animation.layered import prints_of
+from ....thunder_core.animation.layered import fingerprints_of
 from ....thunder_core.errors import attempt, BadRequest
 from ...animation import display, fcurves
 from ...heads import head
@@ -60,7 +60,7 @@ def strength_at(rig: head.Rig, entry, frames: np.ndarray) -> np.ndarray | None:
 def strength_print(rig: head.Rig, entry) -> int:
     """Fingerprint of the curve of a take's emotion, 0 for none."""
     curve = strength_curve(rig, entry)
-    return 0 if curve is None else int(prints_of([fcurves.read(curve)])[0])
+    return 0 if curve is None else int(fingerprints_of([fcurves.read(curve)])[0])
 
 
 def is_behind(rig: head.Rig, entry) -> bool:

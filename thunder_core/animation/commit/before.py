@@ -11,7 +11,7 @@ import numpy as np
 
 from ...face.displacement import RigMeter
 from .. import keyframes
-from ..keyframes import Cycles, repeated
+from ..keyframes import Cycles, repeat
 from ..placing import Shape, Span
 from ..poses import REGIONS
 from .line_records import Line, LineKeys, Lines
@@ -65,7 +65,7 @@ class Curve:
     def shape(self, low: float, high: float) -> Shape:
         """It without modifiers but with its cycles as keys from frame `low` to `high` at least."""
         value_at = self.unmodified_at or self.value_at
-        return Shape(self.keys if self.cycles is None else repeated(self.keys, self.cycles, low, high, value_at), value_at)
+        return Shape(self.keys if self.cycles is None else repeat(self.keys, self.cycles, low, high, value_at), value_at)
 
     @staticmethod
     def of_keys(keys: dict) -> Curve:

@@ -81,21 +81,21 @@ def draw(before: Before, plan: Plan, sampled: Sampled, fitted: Fitted) -> Genera
             continue
         region, span = before.regions[place], plan.spans[place]
         is_stepped = plan.choice.step > 1
-        keys = trimmed(keys, span, None if is_stepped else before.blocks[track.block].take.get((track.path, track.index)))
+        keys = trim(keys, span, None if is_stepped else before.blocks[track.block].take.get((track.path, track.index)))
         if plan.is_above[place]:
             above[track.block].append(NewCurve(track.path, track.index, region, keys, span))
         else:
             outside = None if plan.choice.to == "STRIP" else track.rest if plan.choice.to == "NEW" else before.still[place]
             new = NewCurve(track.path, track.index, region, keys, span)
-            curves[track.block].append(_placed(plan, track.block, new, outside, horizon))
+            curves[track.block].append(_place(plan, track.block, new, outside, horizon))
         if place % 2 == 0:
             yield place / len(tracks)
     if plan.choice.regions == frozenset(REGIONS):
-        for block, new in _others(before, plan):
-            curves[block].append(_placed(plan, block, new, None, horizon))
+        for block, new in _other_curves(before, plan):
+            curves[block].append(_place(plan, block, new, None, horizon))
     if plan.choice.how == "INSERT" and not plan.is_alone:
         for block, there in enumerate(before.blocks):
-            curves[block] += _gaps(plan, there, [*curves[block], *above[block]], horizon)
+            curves[block] += _hold_in_gap(plan, there, [*curves[block], *above[block]], horizon)
     yield 1.0
     labels, choice, line = [], plan.choice, (plan.line_first, plan.line_last)
     if isinstance(fitted, posing.PoseFit) and choice.markers and "Mouth" in choice.regions:
@@ -145,27 +145,27 @@ def _keys_of_take(before: Before, plan: Plan, sampled: Sampled, fitted: Fitted, 
 
 def part_of(curve: TakeCurve, first: int, last: int) -> dict:
     """A curve's own keys from a frame to another, cut there."""
-    return keyframes.between(curve.read(), first, last, curve.value_at)
+    return keyframes.keys_between(curve.read(), first, last, curve.value_at)
 
 
-def trimmed(keys: dict, span: placing.Span, curve: TakeCurve | None) -> dict:
+def trim(keys: dict, span: placing.Span, curve: TakeCurve | None) -> dict:
     """Keys of a take's curve, cut to a span. curve: what it has itself."""
     if len(keys["co"]) < 2 or (keys["co"][0, 0] >= span.first - 0.5 and keys["co"][-1, 0] <= span.last + 0.5):
         return keys
-    return keyframes.between(keys, span.first, span.last, (Curve.of_keys(keys) if curve is None else curve).value_at)
+    return keyframes.keys_between(keys, span.first, span.last, (Curve.of_keys(keys) if curve is None else curve).value_at)
 
 
-def _placed(plan: Plan, block: int, new: NewCurve, outside: float | None, horizon: tuple[float, float]) -> NewCurve:
+def _place(plan: Plan, block: int, new: NewCurve, outside: float | None, horizon: tuple[float, float]) -> NewCurve:
     """The take's keys of one curve with the animator's around them. outside: without a curve, the value before and after the take, in an
     action that continues there."""
     choice, old = plan.choice, None if plan.is_alone else plan.curves[block].get((new.path, new.index))
     name, of_take, is_inserted = line_records.curve_name(block, new.path, new.index), new.keys, choice.how == "INSERT"
     if old is not None and len(old.keys["co"]):
-        keys = placing.placed(new.span, of_take, old.shape(horizon), is_inserted)
+        keys = placing.place_keys(new.span, of_take, old.shape(horizon), is_inserted)
     else:
         keys = of_take
         if outside is not None and not (old is not None and old.dropped):
-            keys = placing.held(new.span, keys, outside)
+            keys = placing.hold_around(new.span, keys, outside)
         values = np.concatenate([keys[part][:, 1] for part in ("co", "handle_left", "handle_right")])
         keys = keyframes.select(keys, np.arange(1)) if np.ptp(values) < STILL else keys
     if choice.step > 1:
@@ -178,8 +178,8 @@ def _placed(plan: Plan, block: int, new: NewCurve, outside: float | None, horizo
         new.span,
         _of_take(keys, new.span, old, is_inserted),
         keyframes.select(old.keys, old.ends) if old is not None and old.ends is not None else None,
-        _replaced(new.span, old, name, plan.line_keys.get(plan.line), is_inserted),
-        _edited(old, name, plan.line_keys, plan.names.before, new.span, bool(plan.earlier)) if choice.how == "REPLACE" else 0,
+        _count_replaced(new.span, old, name, plan.line_keys.get(plan.line), is_inserted),
+        _count_edited(old, name, plan.line_keys, plan.names.before, new.span, bool(plan.earlier)) if choice.how == "REPLACE" else 0,
     )
 
 
@@ -194,7 +194,7 @@ def _of_take(keys: dict, span: placing.Span, old: KeptCurve | None, is_inserted:
     return keyframes.select(keys, is_set)
 
 
-def _replaced(span: placing.Span, old: KeptCurve | None, name: str, of_line: LineKeys | None, is_inserted: bool) -> int:
+def _count_replaced(span: placing.Span, old: KeptCurve | None, name: str, of_line: LineKeys | None, is_inserted: bool) -> int:
     """Number of a curve's keys that the take replaces, including those written by the fades of an earlier commit of the line.
 
     name: of the curve in `of_line`, the keys that earlier commits of the line set.
@@ -208,7 +208,7 @@ def _replaced(span: placing.Span, old: KeptCurve | None, name: str, of_line: Lin
     return old.dropped + int(gone.sum())
 
 
-def _edited(
+def _count_edited(
     old: KeptCurve | None, name: str, known: Mapping[str, LineKeys], lines: Lines | None, span: placing.Span, was_elsewhere: bool
 ) -> int:
     """Number of keys on a span that the animator moved or added on lines committed there, and, if the current line was elsewhere before,
@@ -237,7 +237,7 @@ def _on(times: np.ndarray, first: int, last: int) -> np.ndarray:
     return (times >= first - 0.5) & (times <= last + 0.5)
 
 
-def _others(before: Before, plan: Plan) -> list[tuple[int, NewCurve]]:
+def _other_curves(before: Before, plan: Plan) -> list[tuple[int, NewCurve]]:
     """(block, keys) of curves of the take besides the rig's tracks, such as one that the animator added by hand."""
     choice = plan.choice
     steps = np.arange(choice.first, choice.last + 1.0, choice.step)
@@ -256,11 +256,11 @@ def _others(before: Before, plan: Plan) -> list[tuple[int, NewCurve]]:
     ]
 
 
-def _gaps(plan: Plan, there: Block, moved: Sequence[NewCurve], horizon: tuple[float, float]) -> list[NewCurve]:
+def _hold_in_gap(plan: Plan, there: Block, moved: Sequence[NewCurve], horizon: tuple[float, float]) -> list[NewCurve]:
     """Keys that hold the properties of a data-block which the take does not move (`moved`) during it, and let them continue after it."""
     span, places = plan.choice.span, {(one.path, one.index) for one in moved}
     return [
-        NewCurve(path, index, "", placing.opened(span, curve.shape(*horizon)) if len(curve.keys["co"]) else curve.keys, span)
+        NewCurve(path, index, "", placing.open_gap(span, curve.shape(*horizon)) if len(curve.keys["co"]) else curve.keys, span)
         for (path, index), curve in there.curves.items()
         if (path, index) not in places
     ]
@@ -317,7 +317,9 @@ class Report:
     def sentence(self) -> str:
         """The message for the animator: short, or the status bar cuts it off."""
         keys = f"{self.keys} keys" if self.keys == self.total else f"{self.keys} new keys ({self.total} in all)"
-        sentence = f"Committed to “{line_records.cut(self.actions[0], _LONGEST_NAME)}”: {keys} on {self.key_frames} of {self.frames} frames"
+        sentence = (
+            f"Committed to “{line_records.shorten(self.actions[0], _LONGEST_NAME)}”: {keys} on {self.key_frames} of {self.frames} frames"
+        )
         if self.poses:
             sentence += f", {poses_in(self.poses)} mouth poses"
         return sentence if self.error is None else f"{sentence}, lips within {self.error:.2f} mm"
@@ -326,7 +328,7 @@ class Report:
     def warnings(self) -> list[str]:
         """Warnings for the animator: edited keys that were replaced, a line added twice, a take of a voice that has changed since."""
         twice = self.twice and (
-            f"“{line_records.cut(self.twice, _LONGEST_NAME)}” was committed here before and is added to itself: undo, or use Replace"
+            f"“{line_records.shorten(self.twice, _LONGEST_NAME)}” was committed here before and is added to itself: undo, or use Replace"
         )
         return [*filter(None, (twice or edited_warning(self.edited, self.earlier), stale_warning(self.stale)))]
 

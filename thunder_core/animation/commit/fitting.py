@@ -36,23 +36,23 @@ def sample(before: Before, plan: Plan) -> Generator[float, None, Sampled]:
     values = np.empty((len(times), len(tracks)))
     for place, track in enumerate(tracks):
         curve = before.blocks[track.block].take.get((track.path, track.index))
-        values[:, place] = _in_range(before, place, _sampled(curve, times, track.rest))
+        values[:, place] = _in_range(before, place, _sample_curve(curve, times, track.rest))
         yield (0.5 if adds else 1.0) * place / len(tracks)
     if not adds:
-        return (yield from _held(before, plan, Sampled(frames, values, plan.is_chosen)))
+        return (yield from _hold(before, plan, Sampled(frames, values, plan.is_chosen)))
     rest = np.array([track.rest for track in tracks])
     moving = plan.is_chosen & (np.abs(values - rest).max(0) > STILL) & ~plan.is_above
     current = np.empty_like(values)
     for place, track in enumerate(tracks):
         own = before.blocks[track.block].curves.get((track.path, track.index))
-        current[:, place] = _sampled(own, times, before.still[place])
+        current[:, place] = _sample_curve(own, times, before.still[place])
         yield 0.5 + 0.5 * place / len(tracks)
-    summed, moving = added(before, current, values, moving)
+    summed, moving = add_take(before, current, values, moving)
     both = Sampled(frames, np.where(plan.is_above, values, summed), moving | (plan.is_chosen & plan.is_above))
-    return (yield from _held(before, plan, both))
+    return (yield from _hold(before, plan, both))
 
 
-def _held(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None, Sampled]:
+def _hold(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None, Sampled]:
     """Returns the values with each pose held for some frames, if that was chosen."""
     if plan.choice.step == 1:
         return sampled
@@ -60,7 +60,7 @@ def _held(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None
     return Sampled(sampled.frames, held, sampled.moved)
 
 
-def added(before: Before, current: np.ndarray, values: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def add_take(before: Before, current: np.ndarray, values: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The animator's values [S, tracks] with the take's added on tracks that are moving [tracks], and which are then: a rotation moves
     as a whole."""
     rest, moving = np.array([track.rest for track in before.meter.driver.tracks]), moving.copy()
@@ -89,7 +89,7 @@ def fit(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None, 
     return (yield from reduction.fit(before.meter, sampled.frames, sampled.values, choice.error))
 
 
-def _sampled(curve, times: np.ndarray, default: float) -> np.ndarray:
+def _sample_curve(curve, times: np.ndarray, default: float) -> np.ndarray:
     """Values of a curve at times [S]; the default without a curve."""
     return np.full(len(times), default) if curve is None else curve.sampled(times)
 

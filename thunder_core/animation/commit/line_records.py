@@ -65,12 +65,12 @@ class Lines:
     def name(self) -> str:
         """“one + two”, after an action's own name “Scene 12 · one + two”; too many lines for a name are “one + two + 7 more”."""
         names = list(dict.fromkeys(line.name for line in sorted(self.lines, key=lambda line: line.first)))
-        start = f"{cut(self.base, _LONGEST_PART)} · " if self.base else ""
+        start = f"{shorten(self.base, _LONGEST_PART)} · " if self.base else ""
         for shown in range(len(names), 0, -1):
             more = len(names) - shown
             rest = f" + {more} more" if more else ""
             left = _LONGEST - _length(start) - _length(rest)
-            joined = " + ".join(cut(name, _LONGEST_PART if len(names) > 1 else left) for name in names[:shown])
+            joined = " + ".join(shorten(name, _LONGEST_PART if len(names) > 1 else left) for name in names[:shown])
             if _length(joined) <= left:
                 return start + joined + rest
         return f"{start}{len(names)} lines"
@@ -100,11 +100,11 @@ class Naming:
 
     def of_copy(self, name: str) -> str:
         """Name of the copy of an action of that name."""
-        return renamed(name, self.before, self.lines) or self.lines.name
+        return new_name(name, self.before, self.lines) or self.lines.name
 
     def in_place(self, name: str) -> str:
         """Name of an action that is changed in place; an animator's name is kept."""
-        return renamed(name, self.before, self.lines) or name
+        return new_name(name, self.before, self.lines) or name
 
 
 def lines_of(action) -> Lines | None:
@@ -141,12 +141,12 @@ def remember_lines(action, lines: Lines) -> None:
     )
 
 
-def free(name: str, used: Collection[str]) -> str:
+def free_name(name: str, used: Collection[str]) -> str:
     """A name, with a number behind it if it is in use: “line one”, “line one 2”, “line one 3”."""
     return next(free for free in (name, *(f"{name} {number}" for number in range(2, len(used) + 3))) if free not in used)
 
 
-def renamed(name: str, before: Lines | None, now: Lines) -> str | None:
+def new_name(name: str, before: Lines | None, now: Lines) -> str | None:
     """The new name of an action that was called `name` while it had the lines `before`; None if an animator named it."""
     if before is None or not name.startswith(before.name):
         return None
@@ -158,7 +158,7 @@ def _length(text: str) -> int:
     return len(text.encode())
 
 
-def cut(text: str, most: int) -> str:
+def shorten(text: str, most: int) -> str:
     """The text cut to at most `most` bytes."""
     if _length(text) <= most:
         return text
@@ -229,26 +229,26 @@ def keys_of(action) -> dict[str, LineKeys]:
     """Keys that lines set in an action, by line; empty if nothing is recorded. action: what has its custom properties."""
     try:
         return {
-            str(name): LineKeys(records.frames(shift), *map(_split, (curves, *more)))  # older records have no ends
+            str(name): LineKeys(records.frames(shift), *map(_split_sums, (curves, *more)))  # older records have no ends
             for name, (shift, curves, *more) in _record(action, KEYS)["lines"].items()
         }
     except records.UNREADABLE:
         return {}
 
 
-def _split(curves: dict[str, str]) -> dict[str, frozenset[str]]:
+def _split_sums(curves: dict[str, str]) -> dict[str, frozenset[str]]:
     """The sums of each curve from one text."""
     return {str(curve): frozenset(sums[at : at + _DIGITS] for at in range(0, len(sums), _DIGITS)) for curve, sums in curves.items()}
 
 
-def _joined(curves: dict[str, frozenset[str]]) -> dict[str, str]:
+def _join_sums(curves: dict[str, frozenset[str]]) -> dict[str, str]:
     """The sums of each curve as one text."""
     return {curve: "".join(sorted(sums)) for curve, sums in curves.items()}
 
 
 def remember_keys(action, lines: Mapping[str, LineKeys]) -> None:
     """Store in an action the keys that lines set in it."""
-    kept = {name: [line.shift, _joined(line.curves), *([_joined(line.ends)] if line.ends else [])] for name, line in lines.items()}
+    kept = {name: [line.shift, _join_sums(line.curves), *([_join_sums(line.ends)] if line.ends else [])] for name, line in lines.items()}
     action[KEYS] = json.dumps({records.KEY: records.VERSION, "lines": kept})
 
 
@@ -269,24 +269,24 @@ class LineScore:
     made: float | None = None
     made_per_frame: np.ndarray | None = None
 
-    def measured(self, total: float, per_frame: np.ndarray) -> LineScore:
+    def with_committed(self, total: float, per_frame: np.ndarray) -> LineScore:
         """The same with the score of the keys as they were committed."""
         return replace(self, made=float(total), made_per_frame=np.asarray(per_frame, np.float32))
 
-    def corrected(self, total: float, per_frame: np.ndarray) -> tuple[float, np.ndarray]:
+    def correct(self, total: float, per_frame: np.ndarray) -> tuple[float, np.ndarray]:
         """The score to show where the line's keys now score total and per_frame [T]. As they are until `made` is known."""
         if self.made is None or self.made_per_frame is None:
             return total, per_frame
-        shown = _corrected(np.array([total]), np.array([self.take]), np.array([self.made]), self.share)
+        shown = _correct(np.array([total]), np.array([self.take]), np.array([self.made]), self.share)
         take, made = (np.full(len(per_frame), whole, float) for whole in (self.take, self.made))
         for values, known in ((take, self.take_per_frame), (made, self.made_per_frame)):
             if known is not None and self.take_per_frame is not None:
                 count = min(len(values), len(known))
                 values[:count] = known[:count]
-        return float(shown[0]), _corrected(np.asarray(per_frame, float), take, made, self.share).astype(np.float32)
+        return float(shown[0]), _correct(np.asarray(per_frame, float), take, made, self.share).astype(np.float32)
 
 
-def _corrected(now: np.ndarray, take: np.ndarray, made: np.ndarray, share: float) -> np.ndarray:
+def _correct(now: np.ndarray, take: np.ndarray, made: np.ndarray, share: float) -> np.ndarray:
     """Scores with the correction; lips that match less than the committed ones get less of it, so that they do not rank higher."""
     alike = np.minimum(1.0, now / np.maximum(made, 1.0))
     return np.clip(now + share * (take - made) * alike, 0.0, 100.0)

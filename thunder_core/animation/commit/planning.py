@@ -136,7 +136,7 @@ def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
         lines_here = block.lines.lines if takes_part and block.lines is not None else ()
         for place, curve in block.curves.items():
             name = line_records.curve_name(number, *place)
-            curves[number][place] = _kept(curve, take.line, name, earlier, lines_here, known, choice)
+            curves[number][place] = _keep(curve, take.line, name, earlier, lines_here, known, choice)
             yield 0.0
     is_chosen = np.array(
         [
@@ -228,7 +228,7 @@ def earlier_commits(take: Take, choice: Choice, lines: Lines | None) -> list[Lin
     ]
 
 
-def _kept(
+def _keep(
     curve: Curve, line: str, name: str, earlier: Collection[Line], lines: tuple[Line, ...], known: Mapping[str, LineKeys], choice: Choice
 ) -> KeptCurve:
     """A curve of the animator's for a commit.
@@ -249,7 +249,7 @@ def _kept(
     if keyframes.evaluate(keys, times[:1].astype(float)) is None:
         return KeptCurve(curve, keys, 0, lines)  # easing between keys cannot be evaluated without Blender's curve
     replaced = [(old.start, old.end) for old in earlier]
-    left = placing.without(keys, unedited | since, is_of_line, of_line.has_end(name, keys), replaced, choice.blend)
+    left = placing.remove_keys(keys, unedited | since, is_of_line, of_line.has_end(name, keys), replaced, choice.blend)
     dropped = len(times) - len(left.keys["co"])
     # A nearby line may have written keys on this one's frames.
     edited = ~line_records.of_any_line(known, name, keyframes.select(keys, since))

@@ -120,12 +120,13 @@ def fit(
 def _changes(values: np.ndarray, chosen: Sequence[int], forced: np.ndarray, flat: np.ndarray, limit: np.ndarray) -> list[int]:
     """Of the chosen poses among values [K, n] those that differ visibly from the last one so far; the first, the last and forced ones too.
 
-    flat [n, 3 P]: millimetres that a unit of each value moves each point.  limit: error allowed at all points, or at each of `grouped`.
+    flat [n, 3 P]: millimetres that a unit of each value moves each point.  limit: error allowed at all points, or in each group of
+    `group_distances`.
     """
     kept = [chosen[0]]
     for pose in chosen[1:]:
         off = ((values[pose] - values[kept[-1]]) @ flat).reshape(1, -1, 3)
-        far = displacement.grouped(off)[0] if len(limit) > 1 else np.linalg.norm(off, axis=2).max()
+        far = displacement.group_distances(off)[0] if len(limit) > 1 else np.linalg.norm(off, axis=2).max()
         if forced[pose] or pose == chosen[-1] or (far > limit).any():
             kept.append(pose)
     return kept

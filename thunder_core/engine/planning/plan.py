@@ -96,7 +96,7 @@ def _blend(usual, other, share: float):
 
 def manner_of(direction: Direction) -> Manner:
     """The manner of a direction: its mood's, as strong as it is, with the style's sliders."""
-    style, mood = direction.played, MOODS[direction.mood]
+    style, mood = direction.style_in_mood, MOODS[direction.mood]
     made = Manner(**{f.name: _blend(getattr(USUAL, f.name), getattr(mood, f.name), direction.strength) for f in fields(Manner)})
     frown = max(0.0, style.frown)
     made = replace(

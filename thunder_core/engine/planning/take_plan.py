@@ -18,7 +18,7 @@ import numpy as np
 from ... import filters
 from ...direction import AXES, DIRECTION_NAMES, over_frames
 from ...events import BREATH, EVENTS, HEAD, Look, Nod, Plan, Raise
-from ...filters import eased, gaussian, gaussian_kernel
+from ...filters import gaussian, gaussian_kernel, minimum_jerk
 from ...types import FPS
 from ..speech.cues import Phrasing, Prosody
 from .plan import BREATH_JAW, listening, Manners, speaking
@@ -37,7 +37,7 @@ def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
     for at, length in plan.blinks:
         shut = np.maximum(shut, _blink(at, length, t))
     for at, air in plan.breaths:
-        breath = np.maximum(breath, air * (eased((t - at) / _BREATH_RISE) - eased((t - at - _BREATH_RISE) / _BREATH_FALL)))
+        breath = np.maximum(breath, air * (minimum_jerk((t - at) / _BREATH_RISE) - minimum_jerk((t - at - _BREATH_RISE) / _BREATH_FALL)))
     columns = (
         _head(plan, frames, tempo), _brows(plan.raises, t, 1.0), _brows(plan.knits, t, _MOST_KNIT)[:, :1], _gaze(plan.looks, frames),
         shut[:, None], breath[:, None], np.full((frames, 1), plan.side),
@@ -63,7 +63,7 @@ def _head(plan: Plan, frames: int, tempo: float) -> np.ndarray:
     t, fine = np.arange(frames) / FPS, np.arange(frames * _FINE) / hertz
     target = np.tile(plan.poses[0].degrees, (len(fine), 1)) if plan.poses else np.zeros((len(fine), 3))
     for before, pose in zip(plan.poses, plan.poses[1:]):
-        target += eased((fine - pose.at) / pose.lasts)[:, None] * (pose.degrees - before.degrees)
+        target += minimum_jerk((fine - pose.at) / pose.lasts)[:, None] * (pose.degrees - before.degrees)
     gaze = np.zeros((len(fine), 2))
     for look in plan.looks:
         gaze[fine >= look.at] = look.follow * look.degrees
@@ -73,19 +73,19 @@ def _head(plan: Plan, frames: int, tempo: float) -> np.ndarray:
     for nod in plan.nods:
         head += _stroke(nod, t)[:, None] * nod.degrees
     for at, air in plan.breaths:  # up with it, and down again slowly
-        head[:, 0] -= air * _INHALE * (eased((t - at) / 0.4) - eased((t - at - 0.45) / 1.8))
+        head[:, 0] -= air * _INHALE * (minimum_jerk((t - at) / 0.4) - minimum_jerk((t - at - 0.45) / 1.8))
     return head
 
 
 def _stroke(nod: Nod, t: np.ndarray) -> np.ndarray:
     """Progress of a nod [T], 0 … 1."""
-    return eased((t - nod.at + nod.down) / nod.down) - eased((t - max(nod.at, nod.until)) / nod.back)
+    return minimum_jerk((t - nod.at + nod.down) / nod.down) - minimum_jerk((t - max(nod.at, nod.until)) / nod.back)
 
 
 def _brow_height(event: Raise, t: np.ndarray) -> np.ndarray:
     """Height of the brows [T], 0 … 1; they rise fastest at its time."""
     top = event.at + event.rise / 2
-    return eased((t - top + event.rise) / event.rise) - eased((t - top - event.hold) / event.fall)
+    return minimum_jerk((t - top + event.rise) / event.rise) - minimum_jerk((t - top - event.hold) / event.fall)
 
 
 def _brows(events: list[Raise], t: np.ndarray, most: float) -> np.ndarray:
@@ -100,7 +100,7 @@ def _brows(events: list[Raise], t: np.ndarray, most: float) -> np.ndarray:
 def _blink(at: float, length: float, t: np.ndarray) -> np.ndarray:
     """Closure of the lids [T]: down in a tenth of a second, shut for a frame, up in twice as long."""
     hold = 0.045 * length
-    return eased((t - at + 0.1) / 0.1) - eased((t - at - hold) / (0.2 * length))
+    return minimum_jerk((t - at + 0.1) / 0.1) - minimum_jerk((t - at - hold) / (0.2 * length))
 
 
 def _gaze(looks: list[Look], frames: int) -> np.ndarray:
@@ -108,7 +108,7 @@ def _gaze(looks: list[Look], frames: int) -> np.ndarray:
     t, gaze, now = np.arange(frames) / FPS, np.zeros((frames, 2)), np.zeros(2)
     for look in looks:
         jump = look.degrees - now
-        gaze += eased((t - look.at) / (0.021 + 0.0022 * np.linalg.norm(jump)))[:, None] * jump
+        gaze += minimum_jerk((t - look.at) / (0.021 + 0.0022 * np.linalg.norm(jump)))[:, None] * jump
         now = look.degrees
     return gaze
 
@@ -178,9 +178,9 @@ class Resting:
             t = np.arange(first, last)
             felt = np.ones(len(t))
             if first > 0:
-                felt *= eased((t - first) / FPS / _EASES_IN)
+                felt *= minimum_jerk((t - first) / FPS / _EASES_IN)
             if last < phrasing.frames:
-                felt *= eased((last - t) / FPS / _EASES_OUT)
+                felt *= minimum_jerk((last - t) / FPS / _EASES_OUT)
             for name, by in corners.items():
                 made.channels[name][t] += felt * by[t]
             for name in ("noseSneerLeft", "noseSneerRight"):
@@ -267,7 +267,7 @@ def _bump(frames: int, start: float, rise: float, hold: float, fall: float) -> t
     """Frames of a movement of `rise`, `hold` and `fall` s that starts at a frame, and its progress, 0 … 1."""
     first, last = max(0, int(np.floor(start))), min(frames, int(np.ceil(start + (rise + hold + fall) * FPS)) + 1)
     t = (np.arange(first, max(first, last)) - start) / FPS
-    return slice(first, max(first, last)), eased(t / rise) - eased((t - rise - hold) / fall)
+    return slice(first, max(first, last)), minimum_jerk(t / rise) - minimum_jerk((t - rise - hold) / fall)
 
 
 def smooth_noise(frames: int, columns: int, hertz: float, rng: np.random.Generator) -> np.ndarray:

@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 
-from thunder_core.animation.played import Played
-from thunder_core.animation.shown import BEYOND_EXPECTED, CARRIED, Line, measured, scale, shown, USUAL
+from thunder_core.animation.performance_meter import PerformanceMeter
+from thunder_core.animation.traits import BEYOND_EXPECTED, CARRIED, deviations, Line, measure, scale, USUAL
 from thunder_core.direction_words import CARRIED_WORDS, MEASURES
 from thunder_core.face.head import load_head
 from thunder_core.types import FPS, Motion
@@ -15,7 +15,7 @@ FRAMES = 200
 
 @pytest.fixture(scope="module")
 def played():
-    return Played.of(load_head())
+    return PerformanceMeter.of(load_head())
 
 
 def motion(played, degrees=0.0, looks=0, smile=0.0, size=1.0, jaw=1.0, lips=0.0, **channels):
@@ -47,8 +47,8 @@ SPEAKS = np.ones(FRAMES, bool)
 
 
 def of(played, **how):
-    """`shown` of a motion beyond the plain one."""
-    return shown(measured(played, motion(played, **how), SPEAKS), measured(played, motion(played), SPEAKS))
+    """`deviations` of a motion beyond the plain one."""
+    return deviations(measure(played, motion(played, **how), SPEAKS), measure(played, motion(played), SPEAKS))
 
 
 def test_every_measure_that_words_are_compared_with_is_measured(played):
@@ -82,29 +82,29 @@ def test_a_mouth_shows_on_which_side_it_moves_more(played):
     drawn.expression[:, left] = 0.5 * np.maximum(0, np.sin(np.arange(FRAMES)))
     mirrored = Motion(drawn.expression.copy(), drawn.jaw, drawn.head, drawn.eyes)
     mirrored.expression[:, [left, right]] = mirrored.expression[:, [right, left]]
-    plain = measured(played, motion(played), SPEAKS)
-    more_left, more_right = (shown(measured(played, each, SPEAKS), plain)["asymmetry"] for each in (drawn, mirrored))
+    plain = measure(played, motion(played), SPEAKS)
+    more_left, more_right = (deviations(measure(played, each, SPEAKS), plain)["asymmetry"] for each in (drawn, mirrored))
     assert more_left > 1 and more_right < -1
 
 
 def test_what_the_voice_decides_counts_only_beyond_what_is_expected_of_it(played):
-    loud = measured(played, motion(played, size=1.6), SPEAKS)
-    assert shown(loud, measured(played, motion(played), SPEAKS))["energy"] > 1 > 0.6 > abs(shown(loud, loud)["energy"])
-    assert set(shown(loud, {})) == set(USUAL) | set(CARRIED), "without an expectation nothing is known of it"
+    loud = measure(played, motion(played, size=1.6), SPEAKS)
+    assert deviations(loud, measure(played, motion(played), SPEAKS))["energy"] > 1 > 0.6 > abs(deviations(loud, loud)["energy"])
+    assert set(deviations(loud, {})) == set(USUAL) | set(CARRIED), "without an expectation nothing is known of it"
 
 
 def test_nothing_is_known_of_a_face_that_hardly_speaks(played):
     word = np.arange(FRAMES) < FPS // 2
-    assert measured(played, motion(played), word) == {} == shown({}, measured(played, motion(played), SPEAKS))
+    assert measure(played, motion(played), word) == {} == deviations({}, measure(played, motion(played), SPEAKS))
 
 
 def test_of_a_mouth_that_never_opens_far_the_jaw_is_not_known(played):
-    assert "jaw" not in measured(played, motion(played, size=0.1), SPEAKS)
+    assert "jaw" not in measure(played, motion(played, size=0.1), SPEAKS)
 
 
 def test_a_line_is_compared_with_such_lines(played):
-    values = measured(played, motion(played, degrees=2.0), SPEAKS)
-    usual, short, even = (shown(values, {}, line)["head"] for line in (Line(), Line(seconds=2.0), Line(accents=0.4)))
+    values = measure(played, motion(played, degrees=2.0), SPEAKS)
+    usual, short, even = (deviations(values, {}, line)["head"] for line in (Line(), Line(seconds=2.0), Line(accents=0.4)))
     assert usual < short < 0, "in two seconds chance does more"
     assert usual + 0.4 < even < 0, "with few stressed syllables a head turns less"
     assert scale(Line(seconds=30.0)) == scale(Line()) == USUAL | BEYOND_EXPECTED | CARRIED
@@ -121,6 +121,6 @@ def test_a_head_that_is_held_aside_throughout_is_seen_and_one_that_turns_now_and
     held, turns = motion(played), motion(played)
     held.head[:, axis] += np.radians(9.0)
     turns.head[40:100, axis] += np.radians(9.0)
-    shows = [shown(measured(played, each, SPEAKS), {}) for each in (held, turns)]
+    shows = [deviations(measure(played, each, SPEAKS), {}) for each in (held, turns)]
     assert shows[0][name] > 1.5 > abs(shows[1][name])
     assert CARRIED_WORDS[name][1] == word

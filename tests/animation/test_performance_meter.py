@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from research.direction import agreement
-from thunder_core.animation.played import Played
+from thunder_core.animation.performance_meter import PerformanceMeter
 from thunder_core.direction import SLIDERS
 from thunder_core.face.head import load_head
 from thunder_core.types import Motion
@@ -20,7 +20,7 @@ TIME = np.arange(FRAMES) / 25
 
 @pytest.fixture(scope="module")
 def played():
-    return Played.of(HEAD)
+    return PerformanceMeter.of(HEAD)
 
 
 def motion(jaw=0.12, lips=0.3, smile=0.0, brow=0.0, nod=0.0, blinks=0) -> Motion:

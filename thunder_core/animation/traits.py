@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..types import FPS, IDLE, LISTENS, Motion
-from .played import LEAST_SHARE, Played, shifts
+from .performance_meter import gaze_shifts, LEAST_SHARE, PerformanceMeter
 
 # Measure → (value of the middle take without a request, how much takes differ in it per deviation that they differ in what is asked of
 # them): `python -m research words --cache CACHE`, on voices of `validation` at *Variety* 0.5. Units as in `Played.measure` and
@@ -51,7 +51,7 @@ _LEAST_SECONDS = 1.0  # length below which a line counts as one of that length
 _LEAST_SPOKEN = FPS  # frames with speech in a take, below which nothing is known of it
 
 
-def measured(played: Played, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
+def measure(played: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
     """{measure of USUAL, BEYOND_EXPECTED and CARRIED: value} of a motion [T] of the head's channels; speaking: bool [T], where somebody
     speaks.
 
@@ -61,27 +61,27 @@ def measured(played: Played, motion: Motion, speaking: np.ndarray) -> dict[str, 
     motion, speaking = motion.part(part), speaking[part]
     if speaking.sum() < _LEAST_SPOKEN:
         return {}
-    values = _measured(played, motion, speaking)
+    values = _measure_all(played, motion, speaking)
     if values["jaw"] <= np.log(LEAST_SHARE):
         del values["jaw"]
     return values
 
 
-def measured_quiet(played: Played, motion: Motion) -> dict[str, float]:
+def measure_quiet(played: PerformanceMeter, motion: Motion) -> dict[str, float]:
     """{measure of QUIET: value} of a motion of a face that does not speak."""
     motion = motion.part(slice(0, round(_MOST_FRAMES)))
-    values = _measured(played, motion, np.ones(motion.frames, bool))
+    values = _measure_all(played, motion, np.ones(motion.frames, bool))
     return {name: values[name] for name in QUIET[IDLE] if name in values}
 
 
-def _measured(played: Played, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
+def _measure_all(played: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
     """All measures of a motion that counts as speech on the frames `speaking`."""
     names = played.head.expression_names
     raised, lowered = (
         motion.expression[:, [i for i, name in enumerate(names) if name.startswith(stems)]].mean(1)
         for stems in (("browInnerUp", "browOuterUp"), ("browDown",))
     )
-    gaze = np.sqrt(len(shifts(motion)) / (motion.frames / FPS))  # whose noise is the same at any rate
+    gaze = np.sqrt(len(gaze_shifts(motion)) / (motion.frames / FPS))  # whose noise is the same at any rate
     values = {"height": np.median(raised - lowered), "gaze": gaze}
     if motion.head is not None:
         values |= dict(zip(("nod", "turn", "tilt"), np.degrees(np.median(motion.head, axis=0))))
@@ -126,11 +126,11 @@ def _shorter(seconds: float) -> float:
     return max(0.0, 1 / max(seconds, _LEAST_SECONDS) - 1 / USUAL_LINE.seconds)
 
 
-def shown(values: Mapping[str, float], expected: Mapping[str, float], line: Line = USUAL_LINE) -> dict[str, float]:
+def deviations(values: Mapping[str, float], expected: Mapping[str, float], line: Line = USUAL_LINE) -> dict[str, float]:
     """How far a take goes, in deviations of the slider or axis: {measure of USUAL and CARRIED: above usual takes, of BEYOND_EXPECTED: above
     what was requested}.
 
-    values: as `measured` of the take.  expected: as `measured` of what the model expects of the line in the requested direction.
+    values: as `measure` of the take.  expected: as `measure` of what the model expects of the line in the requested direction.
     line: which they are of.
     """
     levels = {name: 0.0 for name in (*USUAL, *CARRIED)} | {name: expected[name] for name in BEYOND_EXPECTED if name in expected}
@@ -138,10 +138,10 @@ def shown(values: Mapping[str, float], expected: Mapping[str, float], line: Line
     return {name: round((values[name] - level - steps[name][0]) / steps[name][1], 2) for name, level in levels.items() if name in values}
 
 
-def shown_quiet(values: Mapping[str, float], role: str, seconds: float) -> dict[str, float]:
+def deviations_quiet(values: Mapping[str, float], role: str, seconds: float) -> dict[str, float]:
     """The same of a face that is idle or listens (`role`), for so long: {measure of QUIET: deviations above usual takes of such faces}.
 
-    values: as of `measured_quiet`.
+    values: as of `measure_quiet`.
     """
     result = {}
     for name, (middle, step) in QUIET[role].items():
@@ -151,9 +151,9 @@ def shown_quiet(values: Mapping[str, float], role: str, seconds: float) -> dict[
     return result
 
 
-def agreed(made: Mapping[str, float], seen: Mapping[str, float] | None = None) -> dict[str, float]:
-    """What a take does and a face shows of it, each as of `shown`: the smaller of both, 0 where they differ in sign. seen: None if the face
-    shows everything.
+def visible_deviations(made: Mapping[str, float], seen: Mapping[str, float] | None = None) -> dict[str, float]:
+    """What a take does and a face shows of it, each as of `deviations`: the smaller of both, 0 where they differ in sign. seen: None if the
+    face shows everything.
 
     A face without a neck is still in every take, and one without brows never raises them: neither tells takes apart.
     """

@@ -25,20 +25,20 @@ _PRESSED = ("mouthPressLeft", "mouthPressRight", "mouthRollLower", "mouthRollUpp
 _BROW_POINTS = 24  # number of vertices that brows move most
 
 
-def lids(head: Head, motion: Motion) -> np.ndarray:
+def lid_closure(head: Head, motion: Motion) -> np.ndarray:
     """Closure of the eyes [T], 0 … 1."""
     return motion.expression[:, [head.channel("eyeBlinkLeft"), head.channel("eyeBlinkRight")]].mean(1).astype(float)
 
 
-def starts(active: np.ndarray) -> np.ndarray:
+def run_starts(active: np.ndarray) -> np.ndarray:
     """Frames at which runs of True in [T] begin."""
     return np.flatnonzero(np.diff(np.asarray(active).astype(int), prepend=0) == 1)
 
 
-def shifts(motion: Motion) -> np.ndarray:
+def gaze_shifts(motion: Motion) -> np.ndarray:
     """Frames at which the gaze shifts in the world; eyes that only compensate for the head's rotation do not count."""
     head, eyes = motion.turns
-    return starts(np.degrees(angular_speed(eyes.astype(float) + head)) > SACCADE)
+    return run_starts(np.degrees(angular_speed(eyes.astype(float) + head)) > SACCADE)
 
 
 def _at(gap: float, gaps: np.ndarray, values: np.ndarray) -> float:
@@ -50,7 +50,7 @@ def _at(gap: float, gaps: np.ndarray, values: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
-class Played:
+class PerformanceMeter:
     """Points of a head that the measures need.
 
     skin: the corners of the mouth, then the vertices that brows move most.
@@ -61,7 +61,7 @@ class Played:
     skin: SkinnedPoints
 
     @classmethod
-    def of(cls, head: Head) -> Played:
+    def of(cls, head: Head) -> PerformanceMeter:
         """The measure for a head."""
         brows = [i for i, name in enumerate(head.expression_names) if name.startswith(("browInnerUp", "browOuterUp"))]
         lifted = head.shapedirs[:, 1, brows].sum(1)
@@ -80,7 +80,7 @@ class Played:
         gap = np.maximum(shape.gap, 0)
         open_ = speaking & (gap > _OPEN_MM)
         corners = skin[:, :2, 1].mean(1)
-        events = len(starts(lids(self.head, motion) > 0.5)) + len(shifts(motion))
+        events = len(run_starts(lid_closure(self.head, motion) > 0.5)) + len(gaze_shifts(motion))
         values = {
             "energy": (np.log(max(1e-3, gap[speaking].mean())) + np.log(max(1e-3, np.abs(np.diff(gap))[speaking[1:]].mean() * FPS))) / 2,
             "jaw": np.log(max(LEAST_SHARE, shape.incisors[open_].sum() / max(1e-3, jaw_of(gap[open_]).sum()))),
