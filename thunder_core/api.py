@@ -150,7 +150,7 @@ def load(sound: str | os.PathLike | np.ndarray, rate: int | None = None) -> Voic
     elif rate is None:
         raise BadRequest("Samples do not tell their rate: add rate, such as rate=48000")
     else:
-        speech, name = sound_of(sound, rate, "voice", may_be_silent=True), "voice"
+        speech, name = sound_of(sound, rate, "voice"), "voice"
     return Voice(speech.samples, speech.rate, os.fsdecode(name))
 
 

@@ -32,7 +32,7 @@ from thunder_core.train.lip_kernels import KERNELS
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import FRAMES
 from thunder_core.train.stages import optimisation, option, Stage, start_weights
-from thunder_core.train.workspace import version, Workspace
+from thunder_core.train.workspace import Made, version, Workspace
 from thunder_core.types import RATE
 
 _OPENING_SECONDS = 12  # most that is used of each recording of the corpus
@@ -40,7 +40,9 @@ _OPENING_SECONDS = 12  # most that is used of each recording of the corpus
 
 def _speaker(workspace: Workspace, args: Namespace) -> str:
     tensors = import_resemblyzer(args.checkpoint).state_dict()
-    workspace.export("speaker", tensors, {}, "GE2E speaker embedding", "Resemblyzer 0.1.4 (Apache-2.0), its own checkpoint, converted")
+    workspace.export(
+        "speaker", tensors, {}, Made("GE2E speaker embedding", "Resemblyzer 0.1.4 (Apache-2.0), its own checkpoint, converted")
+    )
     return f"{args.checkpoint} → {workspace.weights / 'speaker.safetensors'}"
 
 
@@ -51,7 +53,7 @@ def _encoder(workspace: Workspace, args: Namespace) -> dict:
     folder = workspace.runs / "encoder"
     network, figures = train_encoder(workspace.corpus(), folder, schedule, config, args.adopt, workspace.device, start)
     what, data = "speech encoder, frame-wise phones", "corpus, training voices"
-    workspace.export("encoder", network.state_dict(), network.settings(), what, data, schedule, figures)
+    workspace.export("encoder", network.state_dict(), network.settings(), Made(what, data, schedule, figures))
     return figures
 
 
@@ -61,7 +63,7 @@ def _vocoder(workspace: Workspace, args: Namespace) -> dict:
     m2s = MeshToSpeech.load(weights) if (weights / "m2s.safetensors").exists() else None
     network, figures = train_vocoder(workspace.motions(), workspace.head, folder, schedule, workspace.device, m2s)
     what, data = "vocoder, pulses and noise through an inverse STFT", "corpus, training voices"
-    workspace.export("vocoder", network.state_dict(), network.settings(), what, data, schedule, figures)
+    workspace.export("vocoder", network.state_dict(), network.settings(), Made(what, data, schedule, figures))
     return figures
 
 
@@ -72,7 +74,7 @@ def _opening(workspace: Workspace, args: Namespace) -> dict:
     sounds = (corpus.samples(clips[number])[: _OPENING_SECONDS * RATE] for number in some)
     made, figures = fit_opening(args.lips, encoder, sounds, hash_of(workspace.weights / "encoder.safetensors"))
     what, data = "opening of lips, read off the encoder's inner layers", "clips of measured lips, split fit"
-    workspace.export(OPENING, {"kernel": torch.from_numpy(made.kernel)}, asdict(made.config), what, data, figures=figures)
+    workspace.export(OPENING, {"kernel": torch.from_numpy(made.kernel)}, asdict(made.config), Made(what, data, figures=figures))
     return figures
 
 
@@ -104,7 +106,7 @@ def _sv2s(workspace: Workspace, args: Namespace) -> dict:
     start = start_weights(args.start, workspace.weights) if args.start else None
     network, figures = sv2s.train_sv2s(motions, films, workspace.runs / sv2s.NAME, schedule, workspace.device, start)
     what, data = "silent video to speech", f"films of the teacher's lips, {args.minutes:g} minutes of the corpus"
-    workspace.export(sv2s.NAME, network.state_dict(), network.settings(), what, data, schedule, figures, start=args.start)
+    workspace.export(sv2s.NAME, network.state_dict(), network.settings(), Made(what, data, schedule, figures, args.start))
     return figures
 
 

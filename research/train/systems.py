@@ -33,7 +33,7 @@ from thunder_core.networks.systems.denoisers import (
     PlainThunder,
 )
 from thunder_core.networks.systems.regressors import FlameFormer, FlameFormerConfig, FlameSelfTalk, RegressorConfig
-from thunder_core.train.denoiser import DenoiserLoss, ESTIMATED, FRAMES, Performer, standardise
+from thunder_core.train.denoiser import DenoiserLoss, ESTIMATED, FRAMES, Performer, SpeechTerm, standardise
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.m2s import SpeechBatches
 from thunder_core.train.motions import MotionSet
@@ -150,7 +150,7 @@ class Learner(nn.Module):
     def loss(
         self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float, device: str, masked: bool = False
     ) -> DenoiserLoss:  # fmt: skip
-        """The loss of its batches.  masked: as in `DenoiserLoss`; a regressor always has the sound."""
+        """The loss of its batches.  masked: as in `SpeechTerm`; a regressor always has the sound."""
         raise NotImplementedError
 
     def prepare(self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str) -> None:
@@ -172,7 +172,7 @@ class _Diffusion(Performer):
     def loss(
         self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float, device: str, masked: bool = False
     ) -> DenoiserLoss:  # fmt: skip
-        return DenoiserLoss(head, self.denoiser, batches, m2s, m2s_weight, device, masked)
+        return DenoiserLoss(head, self.denoiser, batches, SpeechTerm(m2s, m2s_weight, masked) if m2s else None, device)
 
     def prepare(self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str) -> None:
         """Nothing has to be there before."""
@@ -336,7 +336,7 @@ class _Regression(Learner):
     def loss(
         self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float, device: str, masked: bool = False
     ) -> DenoiserLoss:  # fmt: skip
-        return RegressionLoss(head, self.network, batches, m2s, m2s_weight, device)
+        return RegressionLoss(head, self.network, batches, SpeechTerm(m2s, m2s_weight) if m2s else None, device)
 
     def features(self, item: dict[str, Tensor]) -> Tensor:
         """Speech features [B, T, d]."""

@@ -21,7 +21,7 @@ from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
 from thunder_core.networks.m2s import MeshToSpeech
 from thunder_core.networks.vocoder import Vocoder, VocoderConfig
 from thunder_core.train import distil as distilling
-from thunder_core.train.denoiser import DenoiserLoss, FRAMES
+from thunder_core.train.denoiser import DenoiserLoss, FRAMES, SpeechTerm
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import speech_figures, speech_loss, SpeechBatches
 
@@ -100,7 +100,7 @@ def test_the_diffusion_model_minimises_reconstruction_half_the_velocity_and_the_
     learner = build_learner("thunder", motions, Labels.of(motions), load_head()).eval()
     batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, 3)
     item = batches(np.random.default_rng(0))
-    loss = DenoiserLoss(load_head(), learner.denoiser, batches, MeshToSpeech.load(SHIPPED), 0.3, "cpu")
+    loss = DenoiserLoss(load_head(), learner.denoiser, batches, SpeechTerm(MeshToSpeech.load(SHIPPED), 0.3), "cpu")
     truth = learner.denoiser.standardise(item["motion"])
     supervised = None if rows is None else torch.tensor(rows)
     terms = loss.compare(learner.denoiser, truth + 0.3, truth, item, lambda *_: {"more": torch.tensor(7.0)}, supervised)

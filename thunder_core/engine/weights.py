@@ -114,13 +114,12 @@ def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict]:
     return _read(path, load_file)
 
 
-def read_some(path: Path, names: Sequence[str], more: Sequence[str] = ()) -> tuple[dict[str, np.ndarray], dict]:
-    """As `read_weights`, some arrays alone: `names`, and those of `more` that there are. Raises BadWeights."""
+def read_some(path: Path, names: Sequence[str]) -> tuple[dict[str, np.ndarray], dict]:
+    """As `read_weights`, the arrays of these names alone. Raises BadWeights."""
 
     def some(file: Path) -> dict[str, np.ndarray]:
         with safe_open(file, "numpy") as opened:
-            stored = set(opened.keys())
-            return {name: opened.get_tensor(name) for name in (*names, *(name for name in more if name in stored))}
+            return {name: opened.get_tensor(name) for name in names}
 
     return _read(path, some)
 

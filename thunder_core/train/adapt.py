@@ -23,10 +23,10 @@ from ..face.head import Head
 from ..networks.m2s import MeshToSpeech
 from ..networks.weights import load_weights
 from .corpus import BadCorpus, build, Clip
-from .denoiser import train_denoiser
+from .denoiser import build_denoiser, SpeechTerm, train_denoiser
 from .label import Labeller
 from .loop import Schedule
-from .motions import animate, extract_features, MotionSet, SAMPLES_PER_FRAME
+from .motions import animate, Extent, extract_features, MotionSet, SAMPLES_PER_FRAME
 
 PIECE, SLACK = 250, 50  # length of a piece, and search range for a quiet cut, frames (10 s and 2 s)
 HOLD_OUT = 8  # step of the held-out pieces: every eighth is for measuring
@@ -62,9 +62,8 @@ def prepare(sources: list[Path], cache: Path, weights: Path, head: Head, seed: i
     hold = min(HOLD_OUT, len(parts))
     corpus.clips = [replace(part, split="test" if i % hold == hold - 1 else "train") for i, part in enumerate(parts)]
     (cache / "corpus" / "clips.json").write_text(json.dumps([asdict(c) for c in corpus.clips]))
-    extract_features(
-        corpus, SpeechEncoder.load(weights), SpeakerEncoder.load(weights), cache / "motions", seed, 0, units=Units.load(weights), listened=0
-    )
+    networks, extent = (SpeechEncoder.load(weights), SpeakerEncoder.load(weights)), Extent(quiet_clips=0, listened=0)
+    extract_features(corpus, *networks, cache / "motions", seed, extent, Units.load(weights))
     animate(corpus, channels, cache / "motions", seed)
     return MotionSet(corpus, cache / "motions")
 
@@ -81,8 +80,10 @@ def adapt(
     start, m2s = load_weights(weights / "denoiser")[0], MeshToSpeech.load(weights)
     runs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="before_", dir=runs) as folder:  # a new one, since training resumes what a folder holds
-        _, before = train_denoiser(motions, head, Path(folder), replace(schedule, steps=0), start=start, device=device, directed=False)
-    performer, after = train_denoiser(motions, head, runs / "denoiser", schedule, m2s, start, device=device, directed=False)
+        untrained = build_denoiser(motions, schedule.seed, start, directed=False)
+        _, before = train_denoiser(motions, head, Path(folder), replace(schedule, steps=0), untrained, device=device)
+    denoiser = build_denoiser(motions, schedule.seed, start, directed=False)
+    performer, after = train_denoiser(motions, head, runs / "denoiser", schedule, denoiser, SpeechTerm(m2s), device=device)
     out.mkdir(parents=True, exist_ok=True)
     for path in weights.iterdir():
         if path.stem != "distilled" and path.suffix in ENDINGS and path.resolve().parent != out.resolve():

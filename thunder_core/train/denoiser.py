@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -81,28 +82,35 @@ class Performer(nn.Module):
         return item["events"].nan_to_num(), item["events"].isnan().any(2)[:, 0]
 
 
+class SpeechTerm(NamedTuple):
+    """L_m2s: a frozen mesh-to-speech and the weight of its loss.
+
+    masked: rows whose sound is hidden for classifier-free guidance are left out, since their words are unknown to the model. Rows that
+    perform other phones than the likeliest always are.
+    """
+
+    m2s: MeshToSpeech
+    weight: float = M2S_WEIGHT
+    masked: bool = True
+
+
 class DenoiserLoss:
     """The loss of a batch: L_rec + 0.5 · L_vel, and L_m2s where a frozen mesh-to-speech is given.
 
     Every quantity is in units of its own spread over the training set: channels, jaw, mouth vertices, gap and width.
-    masked: L_m2s leaves out rows whose sound is hidden for classifier-free guidance, since their words are unknown to the model. Rows that
-    perform other phones than the likeliest are always left out.
     """
 
-    def __init__(
-        self, head: Head, denoiser: Denoiser, batches: SpeechBatches, m2s: MeshToSpeech | None, m2s_weight: float, device: str,
-        masked: bool = False,
-    ):  # fmt: skip
-        self.device, self.alpha, self.masked = device, torch.from_numpy(alpha_bar()), masked
+    def __init__(self, head: Head, denoiser: Denoiser, batches: SpeechBatches, speech: SpeechTerm | None, device: str):
+        self.device, self.alpha, self.masked = device, torch.from_numpy(alpha_bar()), speech is not None and speech.masked
         self.columns, self.mouth = Columns(head.channels), Mouth(head).to(device)
         # For brows, eyes and head, which the voice does not determine, variety matters more than fidelity.
         names = [*head.expression_names, *["jaw"] * 3, *[""] * 6]
         self.speaking = torch.tensor(in_group(names, (*MOUTH, *COEFFICIENTS)), device=device)
         self.spread = _spreads(batches, self.mouth, denoiser.to(device))
-        self.m2s, self.m2s_weight, self.m2s_view = m2s, m2s_weight, self.mouth
-        if m2s is not None:
-            self.m2s = m2s.to(device).eval().requires_grad_(False)
-            self.m2s_view = SPACES[m2s.config.space](m2s.mouth or head).to(device)
+        self.m2s, self.m2s_weight, self.m2s_view = None, 0.0, self.mouth
+        if speech is not None:
+            self.m2s, self.m2s_weight = speech.m2s.to(device).eval().requires_grad_(False), speech.weight
+            self.m2s_view = SPACES[speech.m2s.config.space](speech.m2s.mouth or head).to(device)
 
     def __call__(self, model: Performer, item: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
         """Terms "total", which is minimised, "rec", "vel" and "m2s" of a batch that `SpeechBatches` drew."""
@@ -207,39 +215,36 @@ class DenoiserLoss:
         return {"worst_vertex_mm": float(worst), "jaw_r": float(correlations.nanmean())}
 
 
-def _build_denoiser(
-    motions: MotionSet, batches: SpeechBatches, start: dict[str, Tensor] | None, directed: bool
-) -> Denoiser:  # fmt: skip
-    """A denoiser for these motions, with `start` weights where their shapes fit; standardised by `batches` unless all of them do."""
+def build_denoiser(motions: MotionSet, seed: int, start: dict[str, Tensor] | None = None, directed: bool = True) -> Denoiser:
+    """A denoiser for these motions, with `start` weights where their shapes fit; standardised by the motions unless all of them do.
+
+    Unless `directed`, styles are learned only if `start` knows them.
+    """
+    torch.manual_seed(seed)
     # Weights that know no styles may be adapted as they are; with styles to learn they would be standardised again.
     style = len(DIRECTION_NAMES) if directed or start is None or "no_style" in start else 0
     events = len(EVENTS) if directed or start is None or "no_events" in start else 0
     denoiser = Denoiser(DenoiserConfig(motion=motions.motions.shape[2], audio=motions.features.shape[1], style=style, events=events))
     if not denoiser.start_from(start or {}):  # from nothing, or with another encoder's features
-        standardise(denoiser, batches)
+        standardise(denoiser, SpeechBatches(motions, motions.of("train", FRAMES, listening=True), FRAMES, BATCH, mel=False))
     return denoiser
 
 
 def train_denoiser(
-    motions: MotionSet, head: Head, folder: Path, schedule: Schedule, m2s: MeshToSpeech | None = None,
-    start: dict[str, Tensor] | None = None, encoder: SpeechEncoder | None = None, device: str = "cpu", m2s_weight: float = M2S_WEIGHT,
-    directed: bool = True, masked: bool = True,
+    motions: MotionSet, head: Head, folder: Path, schedule: Schedule, denoiser: Denoiser, speech: SpeechTerm | None = None,
+    encoder: SpeechEncoder | None = None, device: str = "cpu",
 ) -> tuple[Performer, dict[str, float]]:  # fmt: skip
-    """Train on the teacher's motions, with L_m2s if a frozen `m2s` is given, from `start` weights where their shapes fit.
+    """Train a denoiser of `build_denoiser` on the teacher's motions, with L_m2s if there is a `speech` term.
 
-    With an `encoder` that is trained too (THUNDER-T). Unless `directed`, styles are learned only if `start` knows them.  masked: as in
-    `DenoiserLoss`.
-    Returns (performer, figures on the unseen test voices).
+    With an `encoder` that is trained too (THUNDER-T). Returns (performer, figures on the unseen test voices).
     """
-    torch.manual_seed(schedule.seed)
     waves = encoder is not None
-    batches = SpeechBatches(motions, motions.of("train", FRAMES, listening=True), FRAMES, BATCH, mel=m2s is not None, waves=waves)
-    denoiser = _build_denoiser(motions, batches, start, directed)
+    batches = SpeechBatches(motions, motions.of("train", FRAMES, listening=True), FRAMES, BATCH, mel=speech is not None, waves=waves)
     if encoder is not None:
         encoder = encoder.requires_grad_(True)
         encoder.ctc_head.requires_grad_(False)
     performer = Performer(denoiser, encoder)
-    loss = DenoiserLoss(head, denoiser, batches, m2s, m2s_weight, device, masked)
+    loss = DenoiserLoss(head, denoiser, batches, speech, device)
     watched, test = (
         SpeechBatches(motions, rows, FRAMES, BATCH, mel=False, waves=waves)
         for rows in (motions.watched(FRAMES), motions.of("test", FRAMES))

@@ -138,7 +138,7 @@ def distil(
     model.load_state_dict(whole.state_dict())
     model = model.requires_grad_(True).to(device)
     spreads = SpeechBatches(motions, motions.of("train", 70), 70, 48, mel=False)
-    measure = DenoiserLoss(head, model, spreads, None, 0.0, device)
+    measure = DenoiserLoss(head, model, spreads, None, device)
 
     def batch(rng: np.random.Generator) -> dict[str, Tensor]:
         return taught.part(np.sort(rng.choice(len(taught.seed), min(BATCH, len(taught.seed)), replace=False)))

@@ -103,15 +103,15 @@ class Kernels:
 
 
 @lru_cache
-def kernels(path: Path = KERNELS) -> dict[str, Kernels]:
+def kernels() -> dict[str, Kernels]:
     """The constants of `opening` and `width`."""
-    data = json.loads(path.read_text())
+    data = json.loads(KERNELS.read_text())
     return {what: Kernels.load(data[what]) for what in ("opening", "width")}
 
 
-def fitted_to(path: Path = KERNELS) -> str:
+def fitted_to() -> str:
     """The identity of the encoder whose features the map reads."""
-    return json.loads(path.read_text())["encoder"]
+    return json.loads(KERNELS.read_text())["encoder"]
 
 
 def map_features(encoder: SpeechEncoder, samples: np.ndarray, frames: int) -> np.ndarray | None:
@@ -119,7 +119,7 @@ def map_features(encoder: SpeechEncoder, samples: np.ndarray, frames: int) -> np
     return speech_features(*encoder.analyse(samples), samples, frames) if identity(encoder) == fitted_to() else None
 
 
-def count(path: Path = KERNELS) -> int:
+def count() -> int:
     """Number of constants measured on real faces."""
-    data = json.loads(path.read_text())
+    data = json.loads(KERNELS.read_text())
     return sum(np.size(value) for what in ("opening", "width") for value in data[what].values() if value is not None)

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -43,6 +44,7 @@ TRUE_TO_SOUND = 2  # of them, the first ones, perform what the encoder hears; th
 LISTENED = 240  # clips used a second time as another person's voice that the face listens to
 QUIET_CLIPS = 160  # clips of silence, hum and noise, with the mouth at rest
 UNITS = 200
+_ROUNDS = 30  # of Lloyd's algorithm
 SAMPLES_PER_FRAME = int(RATE / FPS)
 
 
@@ -61,13 +63,25 @@ class Row:
     listens: bool = False
 
 
-def fit_units(features: np.ndarray, count: int, seed: int, rounds: int = 30) -> Units:
+class Extent(NamedTuple):
+    """What of a corpus is used.
+
+    quiet_clips: clips of silence and noise added.  share: of the training clips.  listened: training clips that count once more, as
+    another's voice to which a face listens.
+    """
+
+    quiet_clips: int = QUIET_CLIPS
+    share: float = 1.0
+    listened: int = LISTENED
+
+
+def fit_units(features: np.ndarray, count: int, seed: int) -> Units:
     """Speech units by Lloyd's algorithm on float32 features [M, width]; empty classes restart on random points."""
     generator = torch.Generator().manual_seed(seed)
     points = torch.from_numpy(np.ascontiguousarray(features, np.float32))
     first = torch.randperm(len(points), generator=generator)[torch.arange(count) % len(points)]  # a few seconds have fewer
     centroids = points[first]
-    for _ in range(rounds):
+    for _ in range(_ROUNDS):
         labels = torch.from_numpy(Units(centroids.numpy())(points.numpy()))
         sums = torch.zeros_like(centroids).index_add_(0, labels, points)
         sizes = torch.bincount(labels, minlength=count)
@@ -86,13 +100,11 @@ def noise(n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def extract_features(
-    corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder: Path, seed: int = 1, quiet_clips: int = QUIET_CLIPS,
-    share: float = 1.0, units: Units | None = None, listened: int = LISTENED,
+    corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder: Path, seed: int, extent: Extent, units: Units | None = None
 ) -> Units:  # fmt: skip
     """Write `features.f16` [F, d], `logits.f16` [2F, 40], `units.u8` [2F], `quiet.i16`, `voices.npy` [clips, 256] and `rows.json`.
 
-    Fits the speech units on the training voices first, unless `units` are given, and returns them. `share` of the training
-    clips are used; `listened` of them count once more, as another's voice to which a face listens.
+    Fits the speech units on the training voices first, unless `units` are given, and returns them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
@@ -111,13 +123,13 @@ def extract_features(
         heard = features.tobytes(), every.tobytes(), units.over(hidden, frames).astype(np.uint8).tobytes()
         return frames, *heard, speaker.embed(samples, most_partials=2)
 
-    chosen = [i for i, c in enumerate(corpus.clips) if c.split != "train" or rng.random() < share]
+    chosen = [i for i, c in enumerate(corpus.clips) if c.split != "train" or rng.random() < extent.share]
     # Sounds of noise without a voice, 3 … 8 s long, at any level.
-    quiet = [noise(int(rng.integers(3, 9)) * RATE, rng) * float(10 ** rng.uniform(-5, -1.3)) for _ in range(quiet_clips)]
+    quiet = [noise(int(rng.integers(3, 9)) * RATE, rng) * float(10 ** rng.uniform(-5, -1.3)) for _ in range(extent.quiet_clips)]
     (folder / "quiet.i16").write_bytes((np.concatenate(quiet).clip(-1, 1) * 32767).astype(np.int16).tobytes() if quiet else b"")
 
     train = [i for i in chosen if corpus.clips[i].split == "train"]
-    others = [int(i) for i in np.random.default_rng([seed, 1]).permutation(train)[:listened]]
+    others = [int(i) for i in np.random.default_rng([seed, 1]).permutation(train)[: extent.listened]]
 
     def sounds() -> Iterator[tuple[np.ndarray, bool]]:
         for i, listens in [*((i, False) for i in chosen), *((i, True) for i in others)]:

@@ -28,7 +28,7 @@ from ..networks.weights import load_weights
 from .adapt import adapt
 from .card import write_card
 from .corpus import BadCorpus, build, can_synthesise, SYNTHETIC_MINUTES, voices_in_words
-from .denoiser import M2S_WEIGHT, train_denoiser
+from .denoiser import build_denoiser, M2S_WEIGHT, SpeechTerm, train_denoiser
 from .distil import distil
 from .graphs import write_graphs
 from .judge import drawn, finish, lay_moods, Lessons, load_clips, train_judge, watched
@@ -36,9 +36,9 @@ from .label import Labeller
 from .lip_kernels import fitted_to, identity
 from .loop import Schedule
 from .m2s import train_m2s
-from .motions import animate, extract_features, LISTENED, QUIET_CLIPS
+from .motions import animate, Extent, extract_features, LISTENED, QUIET_CLIPS
 from .sampled import folder_of, MOODS_SPLIT, sample_takes, watched_split
-from .workspace import Workspace
+from .workspace import Made, Workspace
 
 _OF_MOTIONS = "teacher's motions over the corpus"
 
@@ -87,12 +87,12 @@ def _hear(workspace: Workspace, args: Namespace) -> str:
     weights = workspace.weights
     units = Units.load(weights) if args.same_units else None
     encoder, speaker = SpeechReader.load(weights), SpeakerEncoder.load(weights)
-    counts = args.quiet_clips, args.share, units, args.listened
-    made = extract_features(workspace.corpus(), encoder, speaker, workspace.motions_folder, workspace.seed, *counts)
+    extent = Extent(args.quiet_clips, args.share, args.listened)
+    made = extract_features(workspace.corpus(), encoder, speaker, workspace.motions_folder, workspace.seed, extent, units)
     if units is None:
         config = {"count": made.count, "width": made.centroids.shape[1]}
         tensors = {"centroids": torch.from_numpy(made.centroids)}
-        workspace.export("units", tensors, config, "speech units, k-means of encoder features", "corpus, training voices")
+        workspace.export("units", tensors, config, Made("speech units, k-means of encoder features", "corpus, training voices"))
     return f"features and units → {workspace.motions_folder}"
 
 
@@ -111,8 +111,8 @@ def _m2s(workspace: Workspace, args: Namespace) -> dict:
     schedule = Schedule(steps=args.steps, rate=args.rate, warmup=warmup, seed=workspace.seed, checkpoint_every=50)
     start = start_weights(args.start, workspace.weights) if args.start else None
     network, figures = train_m2s(workspace.motions(), head, workspace.runs / name, schedule, args.space, workspace.device, start)
-    about = f"{args.space}2s mesh-to-speech", _OF_MOTIONS, schedule, figures
-    workspace.export(name, network.state_dict(), network.settings(), *about, start=args.start)
+    made = Made(f"{args.space}2s mesh-to-speech", _OF_MOTIONS, schedule, figures, args.start)
+    workspace.export(name, network.state_dict(), network.settings(), made)
     if args.space == "mouth":
         save_trained_mouth(workspace.weights, head)
     return figures
@@ -130,20 +130,21 @@ def _denoiser(workspace: Workspace, args: Namespace) -> dict:
     """Train and export the diffusion model, with or without L_m2s and a trainable encoder; returns its figures on the test voices."""
     weights = workspace.weights
     encoder = SpeechEncoder.load(weights) if args.trainable_encoder else None
-    m2s = MeshToSpeech.load(weights, weights_name(args.m2s)) if args.m2s else None
+    speech = None
+    if args.m2s:
+        speech = SpeechTerm(MeshToSpeech.load(weights, weights_name(args.m2s)), args.m2s_weight, not args.m2s_everywhere)
     start = load_weights(args.start / "denoiser")[0] if args.start else None
     schedule = Schedule(steps=args.steps, rate=args.rate, average=0.9995, warmup=min(200, args.steps // 4), seed=workspace.seed)
     folder = workspace.runs / ("denoiser" + ("-t" if encoder else "") + (f"-{args.m2s}" if args.m2s else ""))
-    performer, figures = train_denoiser(
-        workspace.motions(), workspace.head, folder, schedule, m2s, start, encoder, workspace.device, args.m2s_weight,
-        masked=not args.m2s_everywhere,
-    )  # fmt: skip
+    motions = workspace.motions()
+    denoiser = build_denoiser(motions, schedule.seed, start)
+    performer, figures = train_denoiser(motions, workspace.head, folder, schedule, denoiser, speech, encoder, workspace.device)
     denoiser, encoder = performer.denoiser, performer.encoder
     what = f"diffusion model, THUNDER-{'T' if encoder else 'F'} " + (f"with {args.m2s}2s loss" if args.m2s else "without M2S loss")
-    about = what, _OF_MOTIONS, schedule, figures
-    workspace.export("denoiser", denoiser.state_dict(), denoiser.settings(), *about)
+    made = Made(what, _OF_MOTIONS, schedule, figures)
+    workspace.export("denoiser", denoiser.state_dict(), denoiser.settings(), made)
     if encoder is not None:
-        workspace.export("encoder-t", encoder.state_dict(), encoder.settings(), *about)
+        workspace.export("encoder-t", encoder.state_dict(), encoder.settings(), made)
     return figures
 
 
@@ -154,9 +155,9 @@ def _distil(workspace: Workspace, args: Namespace) -> dict:
     )
     whole = Denoiser.load(workspace.weights)
     model, figures = distil(workspace.motions(), workspace.head, whole, workspace.runs / "distil", schedule, args.lines, workspace.device)
-    about = "diffusion model distilled to a few steps", "takes of the diffusion model, sounds of the corpus", schedule, figures
+    made = Made("diffusion model distilled to a few steps", "takes of the diffusion model, sounds of the corpus", schedule, figures)
     config = model.settings() | {"whole": hash_of(workspace.weights / "denoiser.safetensors")}
-    workspace.export("distilled", model.state_dict(), config, *about)
+    workspace.export("distilled", model.state_dict(), config, made)
     return figures
 
 
@@ -195,8 +196,8 @@ def _judge(workspace: Workspace, args: Namespace) -> dict:
         network, figures = finish(trained, list(watched(lessons, held_out)), device)
     network, of_moods = lay_moods(network, lessons, in_moods, device)
     figures |= of_moods
-    data = "the model's own takes of the corpus, as they are and spoiled"
-    workspace.export("judge", network.state_dict(), network.settings(), "judge of lip-sync", data, schedule, figures)
+    made = Made("judge of lip-sync", "the model's own takes of the corpus, as they are and spoiled", schedule, figures)
+    workspace.export("judge", network.state_dict(), network.settings(), made)
     return figures
 
 
@@ -217,10 +218,8 @@ def _adapt(workspace: Workspace, args: Namespace) -> str:
         args.folders, workspace.cache / "adapt", workspace.runs / "adapt", workspace.weights, args.out, workspace.head, schedule,
         workspace.device,
     )  # fmt: skip
-    workspace.export(
-        "denoiser", performer.denoiser.state_dict(), performer.denoiser.settings(), "diffusion model, adapted",
-        ", ".join(folder.name for folder in args.folders), schedule, {"before": before, "after": after}, args.out,
-    )  # fmt: skip
+    made = Made("diffusion model, adapted", ", ".join(folder.name for folder in args.folders), schedule, {"before": before, "after": after})
+    workspace.export("denoiser", performer.denoiser.state_dict(), performer.denoiser.settings(), made, args.out)
     return "\n".join(f"{name}: {before[name]} → {after[name]} on pieces that were held out" for name in before)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def pulse(frames: int, at: float, rise: float, fall: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Part:
-    """A channel that follows a cue of `Cues`; amount: of the channel where the cue is 1.
+    """A channel that follows a cue of `cues_of`; amount: of the channel where the cue is 1.
 
     leaning: on one side of the face alone, that of the style's asymmetry.
     """
@@ -115,46 +116,57 @@ def sides(channel: str, names: Sequence[str]) -> tuple[str, ...]:
     return (channel,) if channel in names else (channel + "Left", channel + "Right")
 
 
-@dataclass(frozen=True)
-class Cues:
-    """The cues that gestures follow, each [T]: 0 … 1 except `drift` and `tremble`, which are noise of unit deviation."""
+class SpeakingMouth(NamedTuple):
+    """What a mouth does over frames, [T] each.
 
-    curves: dict[str, np.ndarray]
+    alive: 0 … 1, how much the face speaks.  gap, wide: millimetres.  rounded, shut, bite, sibilant: 0 … 1.
+    """
 
-    @staticmethod
-    def of(
-        phones: np.ndarray, alive: np.ndarray, gap: np.ndarray, wide: np.ndarray, rounded: np.ndarray, shut: np.ndarray,
-        sibilant: np.ndarray, bite: np.ndarray, accents: Sequence[tuple[float, float]], tempo: float, rng: np.random.Generator,
-    ) -> Cues:  # fmt: skip
-        """phones: 10 ms labels [M]; all else over frames.  gap, wide: millimetres.  accents: (s, weight)."""
-        frames = len(alive)
-
-        def labelled(names: Sequence[str]) -> np.ndarray:
-            return closure(np.isin(phones, [PHONES.index(name) for name in names]), frames)
-
-        def pulses(times: Sequence[tuple[float, float]], rise: float, fall: float) -> np.ndarray:
-            made = np.zeros(frames)
-            for at, weight in times:
-                made = np.maximum(made, weight * pulse(frames, at + 0.03 * rng.standard_normal(), rise / tempo, fall / tempo))
-            return made
-
-        ends = [(b / FPS - 0.12, float(rng.uniform(0.5, 1.0))) for _, b in runs(alive > 0.5) if b < frames]
-        marked = [(at, weight * float(rng.uniform(0.6, 1.0))) for at, weight in accents if rng.random() < 0.8]
-        accent = pulses(marked, 0.16, 0.34)
-        time = np.arange(frames) / FPS
-        chuckle = 0.5 - 0.5 * np.cos(2 * np.pi * _CHUCKLE * tempo * time + rng.uniform(0, 2 * np.pi))
-        return Cues({
-            "always": 0.4 + 0.6 * alive,
-            "open": np.clip(gap / OPEN_MM, 0, 1.3), "wide": np.clip(wide / WIDE_MM, 0, 1.3) * alive,
-            "rounded": np.clip(rounded, 0, 1), "shut": shut * alive, "sibilant": sibilant * (1 - bite) * alive, "bite": bite * alive,
-            "plosive": labelled(PLOSIVES) * alive, "postalveolar": labelled(POSTALVEOLARS) * alive,
-            "accent": accent * alive, "end": pulses(ends, 0.3, 0.5) * (0.3 + 0.7 * alive),
-            "chuckle": chuckle * accent * alive,
-            "drift": wander(frames, rng, 0.3) * (0.4 + 0.6 * alive), "tremble": wander(frames, rng, _TREMBLE) * alive,
-        })  # fmt: skip
+    alive: np.ndarray
+    gap: np.ndarray
+    wide: np.ndarray
+    rounded: np.ndarray
+    shut: np.ndarray
+    bite: np.ndarray
+    sibilant: np.ndarray
 
 
-def gestures(cues: Cues, names: Sequence[str], direction: Direction, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def cues_of(
+    phones: np.ndarray, mouth: SpeakingMouth, accents: Sequence[tuple[float, float]], tempo: float, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """The cues that gestures follow, each [T]: 0 … 1 except `drift` and `tremble`, which are noise of unit deviation.
+
+    phones: 10 ms labels [M].  accents: (s, weight).
+    """
+    alive, frames = mouth.alive, len(mouth.alive)
+
+    def labelled(names: Sequence[str]) -> np.ndarray:
+        return closure(np.isin(phones, [PHONES.index(name) for name in names]), frames)
+
+    def pulses(times: Sequence[tuple[float, float]], rise: float, fall: float) -> np.ndarray:
+        made = np.zeros(frames)
+        for at, weight in times:
+            made = np.maximum(made, weight * pulse(frames, at + 0.03 * rng.standard_normal(), rise / tempo, fall / tempo))
+        return made
+
+    ends = [(b / FPS - 0.12, float(rng.uniform(0.5, 1.0))) for _, b in runs(alive > 0.5) if b < frames]
+    marked = [(at, weight * float(rng.uniform(0.6, 1.0))) for at, weight in accents if rng.random() < 0.8]
+    accent = pulses(marked, 0.16, 0.34)
+    time = np.arange(frames) / FPS
+    chuckle = 0.5 - 0.5 * np.cos(2 * np.pi * _CHUCKLE * tempo * time + rng.uniform(0, 2 * np.pi))
+    return {
+        "always": 0.4 + 0.6 * alive,
+        "open": np.clip(mouth.gap / OPEN_MM, 0, 1.3), "wide": np.clip(mouth.wide / WIDE_MM, 0, 1.3) * alive,
+        "rounded": np.clip(mouth.rounded, 0, 1), "shut": mouth.shut * alive,
+        "sibilant": mouth.sibilant * (1 - mouth.bite) * alive, "bite": mouth.bite * alive,
+        "plosive": labelled(PLOSIVES) * alive, "postalveolar": labelled(POSTALVEOLARS) * alive,
+        "accent": accent * alive, "end": pulses(ends, 0.3, 0.5) * (0.3 + 0.7 * alive),
+        "chuckle": chuckle * accent * alive,
+        "drift": wander(frames, rng, 0.3) * (0.4 + 0.6 * alive), "tremble": wander(frames, rng, _TREMBLE) * alive,
+    }  # fmt: skip
+
+
+def gestures(cues: dict[str, np.ndarray], names: Sequence[str], direction: Direction, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """{channel: [T]} of everything a direction adds to the sounds, by the names of a head."""
     style = direction.style_in_mood
     lean = ASYMMETRY * style.asymmetry
@@ -174,14 +186,14 @@ def gestures(cues: Cues, names: Sequence[str], direction: Direction, rng: np.ran
             channel = part.channel
             if channel == "mouthLeft" and stronger:
                 channel = "mouthRight"
-            put(channel, amount * cues.curves[part.cue], part.leaning)
+            put(channel, amount * cues[part.cue], part.leaning)
 
     play(SPOKEN, style.articulation * style.energy**0.5)
     for mood in MOODS:
         if share := direction.share(mood):
             play(OF_MOODS.get(mood, ()), share)
 
-    alive, end, shut = (cues.curves[name] for name in ("always", "end", "shut"))
+    alive, end, shut = (cues[name] for name in ("always", "end", "shut"))
     if style.smile > 0:
         put("mouthSmile", SMILE * style.smile * alive)
         put("cheekSquint", 0.3 * SMILE * style.smile * alive)
@@ -193,7 +205,7 @@ def gestures(cues: Cues, names: Sequence[str], direction: Direction, rng: np.ran
     put("mouthRollUpper", tight * 0.12 * shut)
     put("mouthRollLower", tight * 0.12 * shut)
     # The mouth is drawn towards the side that moves more, with speech and without.
-    aside = (0.5 * style.asymmetry) * (0.05 * alive + 0.05 * cues.curves["open"]) + 0.02 * cues.curves["drift"]
+    aside = (0.5 * style.asymmetry) * (0.05 * alive + 0.05 * cues["open"]) + 0.02 * cues["drift"]
     put("mouthLeft", np.maximum(aside, 0))
     put("mouthRight", np.maximum(-aside, 0))
     return made

@@ -21,7 +21,7 @@ from ..errors import BadRequest
 from ..face.articulators import bundled_articulators, Shape
 from ..face.mechanics import jaw_of, lips_of, Mechanics, rise_of, Sounds
 from .lip_kernels import believed, kernels, occupancy
-from .teacher_gestures import ASYMMETRY, Cues, gestures, sides
+from .teacher_gestures import ASYMMETRY, cues_of, gestures, sides, SpeakingMouth
 from .teacher_timing import wander
 
 # The default head's response to its channels, millimetres (tests/face measures them).
@@ -184,8 +184,8 @@ def mouth(
     wide = np.where(wide > 0, style.width, style.rounding) * wide
     rounded = _dominance(shares if belief is None else belief, ROUND) * alive * style.rounding
 
-    cues = Cues.of(phones, alive, gap, wide, rounded, shut, sounds.sibilant, bite, accents, tempo, rng)
-    for name, values in gestures(cues, channels, direction, rng).items():
+    moves = SpeakingMouth(alive, gap, wide, rounded, shut, bite, sounds.sibilant)
+    for name, values in gestures(cues_of(phones, moves, accents, tempo, rng), channels, direction, rng).items():
         x[:, index[name]] += values
 
     funnel = np.clip(rounded, 0, 1.2) * FUNNEL * (1 - shut) * (1 - bite)

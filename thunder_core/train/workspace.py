@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -22,6 +23,16 @@ from .motions import MotionSet
 ROOT = Path(__file__).resolve().parents[2]
 _PACKAGE = "thunder_core"
 _CODE = (_PACKAGE, "research/train")  # folders whose code trains networks
+
+
+class Made(NamedTuple):
+    """How a network was made, for its card.  start: weights folder from whose mesh-to-speech training went on."""
+
+    what: str
+    data: str
+    schedule: Schedule | None = None
+    figures: dict | None = None
+    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -89,19 +100,17 @@ class Workspace:
         if not path.is_file():
             raise SystemExit(f"{path} is missing: run the stage {stage} first, or name another cache with --cache (docs/training.md)")
 
-    def export(
-        self, name: str, tensors: dict[str, Tensor], config: dict, what: str, data: str,
-        schedule: Schedule | None = None, figures: dict | None = None, folder: Path | None = None, start: Path | None = None,
-    ) -> None:  # fmt: skip
-        """Write `name`.safetensors and .json with a card: description, data, commit, steps, seed, figures, who of the corpus is in which
-        split, and the mesh-to-speech of the weights folder `start` that training went on from."""
-        card = {"what": what, "data": data, "commit": version(), "figures": figures or {}}
+    def export(self, name: str, tensors: dict[str, Tensor], config: dict, made: Made, folder: Path | None = None) -> None:
+        """Write `name`.safetensors and .json, whose card tells how the network was made, from which commit, and who of the corpus is in
+        which split.  folder: None for that of the weights."""
+        schedule, figures = made.schedule, made.figures
+        card = {"what": made.what, "data": made.data, "commit": version(), "figures": figures or {}}
         if schedule:
             card |= {"steps": schedule.steps, "seed": schedule.seed, "rate": schedule.rate}
         if figures and folder is None:
             card["voices"] = self.corpus().voices()
-        if start:
-            card["start"] = f"m2s {hash_of(start / 'm2s.safetensors')[:10]}"
+        if made.start:
+            card["start"] = f"m2s {hash_of(made.start / 'm2s.safetensors')[:10]}"
         save_weights((folder or self.weights) / name, tensors, config, card)
 
 

@@ -102,9 +102,9 @@ def frame_rms(frames: np.ndarray) -> np.ndarray:
     return np.sqrt(np.einsum("ij,ij->i", frames, frames) / np.float32(frames.shape[1]))
 
 
-def gain(samples: np.ndarray, target: float = 0.1, least: float = 1e-5) -> float:
-    """Factor that brings speech [n] to one level; `least`, far below the audible, bounds it."""
-    return target / max(active_level(samples), least)
+def gain(samples: np.ndarray, target: float = 0.1) -> float:
+    """Factor that brings speech [n] to one level; a level far below the audible bounds it."""
+    return target / max(active_level(samples), 1e-5)
 
 
 def level(samples: np.ndarray) -> np.ndarray:

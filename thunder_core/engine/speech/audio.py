@@ -81,10 +81,10 @@ def read_sound(path: str | os.PathLike, progress: Progress = no_progress, may_be
     return _checked(sound, name, may_be_silent, progress)
 
 
-def sound_of(samples: np.ndarray, rate: int, name: str, may_be_silent: bool = False) -> Speech:
-    """The same of samples [n] or [n, channels] at `rate` Hz: floating-point −1..1, or whole numbers of any size.
+def sound_of(samples: np.ndarray, rate: int, name: str) -> Speech:
+    """The same of samples [n] or [n, channels] at `rate` Hz: floating-point −1..1, or whole numbers of any size; they may be silent.
 
-    Raises BadSound and NoVoice as `read_sound`.
+    Raises BadSound as `read_sound`.
     """
     samples = np.asarray(samples)
     if samples.dtype.kind not in "fiu" or samples.ndim not in (1, 2) or not samples.size:
@@ -96,7 +96,7 @@ def sound_of(samples: np.ndarray, rate: int, name: str, may_be_silent: bool = Fa
     samples = samples.reshape(len(samples), -1).astype(np.float32)
     for start in range(0, len(samples), DECODED):
         mono.add(samples[start : start + DECODED])
-    return _checked(mono, name, may_be_silent)
+    return _checked(mono, name, True)
 
 
 def _checked(sound: _Mono, name: str, may_be_silent: bool, progress: Progress = no_progress) -> Speech:
