@@ -3,13 +3,14 @@
 
 import numpy as np
 import pytest
-from performances import key, performance
+from performances import performance, show_take
 from thunder.scene.animation import display, keying
-from thunder.scene.heads import head as head_module
+from thunder.scene.heads import head as head_module, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list
-from thunder.thunder_core import types
-from thunder.thunder_core.animation import timing
+from thunder.scene.takes.commit import committing
+from thunder.scene.takes.commit.committing import Choice
+from thunder.thunder_core import progress, types
 from thunder.thunder_core.face import displacement
 from thunder.thunder_core.face.lips import opening_mm
 
@@ -34,13 +35,10 @@ CLOSED = (0.6, 1.4, 2.2)  # seconds at which the lips meet for two frames
 
 
 @pytest.fixture
-def stage(blender):
-    """A scene with our head at 24 fps, to which Dense Curves are committed: (scene, rig, takes module)."""
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.render.fps = 24
-    scene.thunder.commit.keys, scene.thunder.commit.error = "DENSE", 0.3
-    return scene, head_module.find(scene), take_list
+def stage(stage):
+    """A scene with our head at 24 fps, to which Dense Curves are committed: (scene, rig)."""
+    stage[0].thunder.commit.keys, stage[0].thunder.commit.error = "DENSE", 0.3
+    return stage
 
 
 def distances(first, second):
@@ -73,14 +71,42 @@ def spoken(seconds=3.0, seed=5):
     return keying.Performance(motion, made.channels, opening, made.width, seed, 80.0, made.provenance)
 
 
-def show(stage, start=21.0, **how):
+def show(stage, start=21.0, voice="voice", **how):
     """Key a spoken performance, list it and show it; the entry."""
-    scene, rig, takes = stage
-    made = spoken(**how)
-    clock = timing.Clock.of(scene, start)
-    entry = takes.add_to_list(scene, rig, key(rig, made, clock, f"take {made.seed}"), made, "voice", clock)
+    scene = stage[0]
+    return show_take((scene, head_module.find(scene)), spoken(**how), start, voice)  # a rig is looked up again for every action
+
+
+def commit(entry, to="OWN", how="REPLACE", *, first=None, last=None, keys="DENSE", **choice):
+    """Show a take and commit it, or its frames from first to last; the report."""
+    rig = take_list.rig_of(entry.id_data, entry)
     display.show(rig, entry)
-    return entry
+    first, last = entry.first if first is None else first, entry.last if last is None else last
+    choice = {"error": 0.3 if keys == "DENSE" else 0.6} | choice
+    return progress.result(committing.commit(rig, entry, entry.voice, Choice(first, last, to, how, keys=keys, **choice)))
+
+
+def path_of(channel):
+    return f'key_blocks["{channel}"].value'
+
+
+def curves_of(rig):
+    """The curves that a rig plays, {(path, index): curve}."""
+    return {(curve.data_path, curve.array_index): curve for target in rig.targets for curve in compat.curves_for(target)}
+
+
+def curve_of(rig, channel):
+    """The curve of a shape key."""
+    return curves_of(rig)[path_of(channel), 0]
+
+
+def count_keys(rig):
+    return sum(len(curve.keyframe_points) for curve in curves_of(rig).values())
+
+
+def values_of(rig, frames):
+    """What each curve that a rig plays says at frames, {(path, index): [T]}."""
+    return {place: np.array([curve.evaluate(float(frame)) for frame in frames]) for place, curve in curves_of(rig).items()}
 
 
 def choose(scene, **how):
@@ -207,17 +233,12 @@ def seen(bpy, scene, frames):
 
 
 def numbers(rig, frames):
-    """What the rig's tracks are by their curves, [T, tracks], and the lips' gap over them in mm."""
+    """What the rig's tracks are by their curves, or stand at without one, [T, tracks], the motion and its lips' gap in mm."""
     curves = [{(c.data_path, c.array_index): c for c in compat.curves_for(target)} for target in rig.targets]
-    values = np.array([[curves[track.block][track.path, track.index].evaluate(frame) for track in rig.driver.tracks] for frame in frames])
+    values = np.empty((len(frames), len(rig.driver.tracks)))
+    for place, track in enumerate(rig.driver.tracks):
+        curve = curves[track.block].get((track.path, track.index))
+        stands = rna_paths.value(rig.targets[track.block], track.path, track.index) if curve is None else None
+        values[:, place] = stands if curve is None else [curve.evaluate(frame) for frame in frames]
     motion = rig.driver.read(values, head_module.channel_names())
     return values, motion, displacement.face_meter().gap(displacement.face_meter().points(motion))
-
-
-def finished(steps):
-    """The value of steps, all of them done."""
-    try:
-        while True:
-            next(steps)
-    except StopIteration as stop:
-        return stop.value

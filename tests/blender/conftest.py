@@ -148,3 +148,45 @@ def stage(blender):
     scene = blender.context.scene
     scene.render.fps = 24
     return scene, importlib.import_module("thunder.scene.heads.head").find(scene)
+
+
+@pytest.fixture
+def client(tmp_path, monkeypatch):
+    """An engine without a process, which every button and command asks."""
+    from played_engine import PlayedClient  # imports the extension
+
+    folder = tmp_path / "engine"
+    folder.mkdir()
+    return play_client(monkeypatch, PlayedClient(folder))
+
+
+def play_client(monkeypatch, client, knows_styles=None):
+    """Let a client answer instead of the engine; the client. knows_styles: whether weights take a direction."""
+    connection = importlib.import_module("thunder.scene.engine.connection")
+    monkeypatch.setattr(connection, "client", lambda *_: client)
+    if knows_styles is not None:
+        monkeypatch.setattr(connection, "knows_styles", lambda: knows_styles)
+    return client
+
+
+@pytest.fixture
+def play(monkeypatch):
+    """`play(client)` lets a client of a test's own answer instead of the engine."""
+    return lambda client, **how: play_client(monkeypatch, client, **how)
+
+
+@pytest.fixture
+def voice(tmp_path):
+    """A sound file of two seconds, line.wav: its path."""
+    from performances import noise
+
+    return noise(tmp_path / "line.wav")
+
+
+@pytest.fixture
+def voiced(stage, voice):
+    """A scene at 25 fps with our head, whose voice is a file of two seconds: the scene."""
+    scene = stage[0]
+    scene.render.fps = 25
+    scene.thunder.source, scene.thunder.sound_file = "FILE", voice
+    return scene

@@ -4,9 +4,11 @@
 import wave
 
 import numpy as np
-from thunder.scene.animation import keying
+from thunder.scene.animation import display, keying
 from thunder.scene.heads import head as head_module
+from thunder.scene.takes import take_list
 from thunder.thunder_core import progress, types
+from thunder.thunder_core.animation import timing
 
 
 def performance(seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False, heard=float("nan")):
@@ -41,6 +43,11 @@ def write_wav(path, samples, rate=16000):
     return str(path)
 
 
+def noise(path, seconds=2.0, seed=0, rate=16000):
+    """A sound file in which something is heard all the time; its path."""
+    return write_wav(path, 0.3 * np.random.default_rng(seed).standard_normal(int(rate * seconds)), rate)
+
+
 def clicks(path, times, seconds, rate=16000):
     """Silence with a 2 ms burst at each time."""
     samples = np.zeros(int(seconds * rate))
@@ -68,8 +75,32 @@ def read_wav(path):
 
 def key(rig, made, clock, name="take"):
     """The actions of a performance keyed in one go."""
-    actions = progress.result(keying.key(rig, made, clock, name))
-    return actions
+    return progress.result(keying.key(rig, made, clock, name))
+
+
+def list_take(stage, made, start=1.0, voice="voice"):
+    """Key a performance from a frame of the scene on and list it: its entry. stage: (scene, rig)."""
+    scene, rig = stage
+    clock = timing.Clock.of(scene, start)
+    return take_list.add_to_list(scene, rig, key(rig, made, clock, f"take {made.seed}"), made, voice, clock)
+
+
+def show_take(stage, made, start=1.0, voice="voice"):
+    """The same, and show it."""
+    entry = list_take(stage, made, start, voice)
+    display.show(stage[1], entry)
+    return entry
+
+
+def make_hero(bpy, *names):
+    """A character of one triangle, called Hero, with shape keys of these names; the object."""
+    mesh = bpy.data.meshes.new("Hero")
+    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+    hero = bpy.data.objects.new("Hero", mesh)
+    bpy.context.collection.objects.link(hero)
+    for name in ("Basis", *names):
+        hero.shape_key_add(name=name, from_mix=False)
+    return hero
 
 
 def trim_start(strip, frames):
@@ -80,3 +111,11 @@ def trim_start(strip, frames):
 def trim_end(strip, frames):
     """Cut the last frames of a strip's content off."""
     setattr(strip, "right_handle_offset" if hasattr(strip, "right_handle_offset") else "frame_offset_end", frames)
+
+
+def reopen(bpy, folder):
+    """Save the file and open it again; its scene."""
+    path = str(folder / "reopened.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    return bpy.context.scene

@@ -4,6 +4,7 @@
 import importlib
 from pathlib import Path
 
+import bpy
 import pytest
 from thunder.scene.engine import connection as connection_module
 from thunder.scene.voice import strip as strip_module
@@ -13,13 +14,17 @@ ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = str(ROOT / "assets" / "sample.wav")
 
 
-@pytest.fixture
-def connection():
-    """The engine connection, left running from test to test; skips where no engine is installed."""
+def find_or_skip():
     try:
         engine_python.find_engine_python()
     except errors.NoEngine as error:
         pytest.skip(f"no engine to ask: {error}")
+
+
+@pytest.fixture
+def connection():
+    """The engine connection, left running from test to test; skips where no engine is installed."""
+    find_or_skip()
     return connection_module
 
 
@@ -45,3 +50,18 @@ def speak(scene, path=SAMPLE, start=1):
     scene.frame_start = start
     scene.thunder.source, scene.thunder.sound_file = "FILE", path
     return None
+
+
+@pytest.fixture(scope="module")
+def committed(stop_engine, tmp_path_factory):
+    """A file with the bundled head, the sample as its voice and a take of it, committed as Dense Curves: made once, its path."""
+    find_or_skip()
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    bpy.ops.thunder.add_head()
+    settings = bpy.context.scene.thunder
+    settings.count, settings.seed, settings.commit.keys = 1, 11, "DENSE"
+    speak(bpy.context.scene)
+    assert bpy.ops.thunder.generate() == bpy.ops.thunder.commit_take() == {"FINISHED"}
+    path = str(tmp_path_factory.mktemp("committed") / "good.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    return path

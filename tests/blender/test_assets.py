@@ -2,16 +2,16 @@
 """Mouths, moods and takes as assets: their pictures show what they do to a face, and catalogs keep what users wrote in them."""
 
 import os
+import shutil
 
+import bpy
 import numpy as np
 import pytest
-from performances import key, performance
+from performances import list_take, performance
 from test_character import deform, grid_mesh, rig_with
 from thunder.scene.heads import channel_preview, family, head, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.media import assets, copy_scene
-from thunder.scene.takes import take_list
-from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import mouths
 
 OTHER = "# mine\nVERSION 1\n\naaaaaaaa-0000-4000-8000-000000000000:Props/Hats:hats\n"
@@ -21,6 +21,26 @@ OTHER = "# mine\nVERSION 1\n\naaaaaaaa-0000-4000-8000-000000000000:Props/Hats:ha
 def saved(stage, blender, tmp_path):
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     return blender, stage[1], tmp_path / assets.CATALOG_FILE
+
+
+@pytest.fixture(scope="module")
+def poses_file(tmp_path_factory):
+    """The folder of a file with our head, whose poses are saved as assets: made once."""
+    folder = tmp_path_factory.mktemp("poses")
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    bpy.ops.thunder.add_head()
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "shot.blend"))
+    assert bpy.ops.thunder.save_poses() == {"FINISHED"}
+    bpy.ops.wm.save_mainfile()
+    return folder
+
+
+@pytest.fixture
+def posed(poses_file, blender, tmp_path):
+    """The same, opened: (bpy, rig)."""
+    shutil.copytree(poses_file, tmp_path, dirs_exist_ok=True)
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+    return blender, head.find(blender.context.scene)
 
 
 def picture_of(action):
@@ -45,10 +65,22 @@ def catalogs(path):
     return {line.split(":")[0]: line.split(":")[1] for line in lines}
 
 
-def test_an_unsaved_file_is_asked_for_and_nothing_is_made(stage, blender):
+def test_an_unsaved_file_is_asked_for_and_a_shelf_refers_to_this_file_and_to_libraries(stage, blender, tmp_path):
     with pytest.raises(RuntimeError, match="not saved yet: save it first"):
         blender.ops.thunder.save_poses()
     assert len(blender.data.actions) == 0 and len(blender.data.scenes) == 1
+    libraries = blender.context.preferences.filepaths.asset_libraries
+    library = libraries.new(name="Own", directory=str(tmp_path))
+    (tmp_path / "shots").mkdir()
+    try:
+        assert assets.place_of("", "Action/AH · Thunder Head") == ("AH · Thunder Head", "")
+        name, file = assets.place_of("Own", "faces/a.blend/Action/S/CH")
+        assert name == "S/CH" and os.path.normpath(file) == str(tmp_path / "faces" / "a.blend")
+        assert assets.place_of("Own", "faces\\a.blend\\Action\\AH")[0] == "AH"
+        blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shots" / "a.blend"))
+        assert assets.library_folder() == tmp_path, "catalogs belong to the library that the file is in"
+    finally:
+        libraries.remove(library)
 
 
 def test_ten_mouths_and_all_moods_become_assets_that_look_different(saved):
@@ -106,43 +138,29 @@ def test_a_catalog_file_that_is_none_is_left_alone_with_a_sentence(saved, conten
     assert len(blender.data.actions) == 0
 
 
-def test_catalogs_belong_to_the_asset_library_that_the_file_is_in(saved, tmp_path):
-    blender, rig, path = saved
-    libraries = blender.context.preferences.filepaths.asset_libraries
-    library = libraries.new(name="Own", directory=str(tmp_path))
-    (tmp_path / "shots").mkdir()
-    try:
-        blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shots" / "a.blend"))
-        assert assets.library_folder() == tmp_path
-    finally:
-        libraries.remove(library)
-
-
-@pytest.mark.parametrize("name", ["AH", "M B P", "OO", "Sad"])
-def test_applying_a_pose_gives_the_face_of_its_picture(saved, name):
-    blender, rig, _ = saved
-    blender.ops.thunder.save_poses()
-    for block in rig.keys.key_blocks[1:]:
-        if block.name.startswith("mouth"):
-            block.value = 0.4  # whatever the mouth did before
-    rig.armature.pose.bones["jaw"].rotation_euler[0] = 0.2
-    assert blender.ops.thunder.apply_asset(action=f"{name} · Thunder Head") == {"FINISHED"}
-    with copy_scene.Portrait(blender.context.scene, rig) as portrait:
-        portrait.pose(numbers(rig))
-        seen = portrait.take(*(copy_scene.MOUTH if name in mouths.MOUTHS else copy_scene.FACE))
-    assert np.abs(seen - picture_of(blender.data.actions[f"{name} · Thunder Head"])).max() < 0.01
-    moved = vertices(blender, rig)
-    pose = {**mouths.MOUTHS, **mouths.MOOD_FACES}[name]
+def test_applying_a_pose_gives_the_face_of_its_picture(posed):
+    blender, rig = posed
     channels = head.channel_names()
-    for track, value in zip(rig.driver.tracks, rig.driver.drive(mouths.motion_of([pose], channels), channels)[0]):
-        rna_paths.put(rig.targets[track.block], track.path, track.index, value)
-    rig.keys.update_tag()
-    assert np.abs(moved - vertices(blender, rig)).max() < 1e-6
+    for name in ("AH", "M B P", "OO", "Sad"):
+        for block in rig.keys.key_blocks[1:]:
+            if block.name.startswith("mouth"):
+                block.value = 0.4  # whatever the mouth did before
+        rig.armature.pose.bones["jaw"].rotation_euler[0] = 0.2
+        assert blender.ops.thunder.apply_asset(action=f"{name} · Thunder Head") == {"FINISHED"}
+        with copy_scene.Portrait(blender.context.scene, rig) as portrait:
+            portrait.pose(numbers(rig))
+            seen = portrait.take(*(copy_scene.MOUTH if name in mouths.MOUTHS else copy_scene.FACE))
+        assert np.abs(seen - picture_of(blender.data.actions[f"{name} · Thunder Head"])).max() < 0.01, name
+        moved = vertices(blender, rig)
+        motion = mouths.motion_of([{**mouths.MOUTHS, **mouths.MOOD_FACES}[name]], channels)
+        for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, channels)[0]):
+            rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+        rig.keys.update_tag()
+        assert np.abs(moved - vertices(blender, rig)).max() < 1e-6, name
 
 
-def test_a_pose_is_applied_by_half_keyed_where_auto_keying_is_on_and_on_any_head(saved):
-    blender, rig, _ = saved
-    blender.ops.thunder.save_poses()
+def test_a_pose_is_applied_by_half_keyed_where_auto_keying_is_on_and_on_any_head(posed):
+    blender, rig = posed
     jaw = rig.armature.pose.bones["jaw"]
     blender.ops.thunder.apply_asset(action="AH · Thunder Head", strength=0.5)
     assert jaw.rotation_euler[0] == pytest.approx(0.5 * mouths.MOUTHS["AH"]["jaw"]) and rig.keys.animation_data.action is None
@@ -158,10 +176,8 @@ def test_a_pose_is_applied_by_half_keyed_where_auto_keying_is_on_and_on_any_head
     assert other.mesh != rig.mesh and other.keys.key_blocks["mouthPucker"].value == pytest.approx(mouths.MOUTHS["OO"]["mouthPucker"])
 
 
-def test_a_pose_of_another_file_is_used_and_not_left_behind(saved, tmp_path):
-    blender, _, _ = saved
-    blender.ops.thunder.save_poses()
-    blender.ops.wm.save_mainfile()
+def test_a_pose_of_another_file_is_used_and_not_left_behind(posed, tmp_path):
+    blender, _ = posed
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     blender.ops.thunder.add_head()
     blender.ops.thunder.apply_asset(action="AH · Thunder Head", library=str(tmp_path / "shot.blend"))
@@ -180,18 +196,6 @@ def test_a_pose_of_another_file_is_used_and_not_left_behind(saved, tmp_path):
             blender.ops.thunder.apply_asset(action=name, library=library)
 
 
-def test_a_shelf_refers_to_assets_of_this_file_and_of_libraries(blender, tmp_path):
-    libraries = blender.context.preferences.filepaths.asset_libraries
-    library = libraries.new(name="Own", directory=str(tmp_path))
-    try:
-        assert assets.place_of("", "Action/AH · Thunder Head") == ("AH · Thunder Head", "")
-        name, file = assets.place_of("Own", "faces/a.blend/Action/S/CH")
-        assert name == "S/CH" and os.path.normpath(file) == str(tmp_path / "faces" / "a.blend")
-        assert assets.place_of("Own", "faces\\a.blend\\Action\\AH")[0] == "AH"
-    finally:
-        libraries.remove(library)
-
-
 def test_poses_of_a_mapped_character_are_saved_for_its_own_keys(blender, tmp_path):
     channels = ("jawOpen", "mouthPucker", "mouthFunnel", "mouthSmileLeft", "mouthSmileRight", "browInnerUp")
     face = grid_mesh(blender, "Hero", channels)
@@ -203,16 +207,9 @@ def test_poses_of_a_mapped_character_are_saved_for_its_own_keys(blender, tmp_pat
     assert blocks["mouthPucker"].value == pytest.approx(1.0, abs=0.3) and blocks["jawOpen"].value > 0
 
 
-def enter(stage, **how):
-    scene, rig = stage
-    made = performance(**how)
-    clock = timing.Clock.of(scene, 1.0)
-    return take_list.add_to_list(scene, rig, key(rig, made, clock, f"take {made.seed}"), made, "voice", clock)
-
-
 def test_a_take_is_an_asset_that_stays_when_it_leaves_the_list(saved, stage):
     blender, rig, path = saved
-    enter((blender.context.scene, rig))
+    list_take((blender.context.scene, rig), performance())
     settings = blender.context.scene.thunder
     with pytest.raises(RuntimeError, match="No take is shown"):
         blender.ops.thunder.save_take_asset()
@@ -286,7 +283,7 @@ def test_mouths_that_a_user_posed_are_driven_at_their_strength(blender, puppet):
     assert turned["Rig", 'pose.bones["pull"].rotation_quaternion', 2] == pytest.approx(0.1, abs=0.01)  # half of it for each side
 
 
-def test_without_a_named_pose_a_sentence_says_what_names_are_known(blender, puppet):
+def test_without_a_named_pose_of_the_user_a_sentence_says_what_names_are_known(blender, puppet, tmp_path):
     face, _ = puppet
     for action, name in zip(list(blender.data.actions), "PQVWXYZZZ"):
         action.name = f"pose {name}"
@@ -296,9 +293,8 @@ def test_without_a_named_pose_a_sentence_says_what_names_are_known(blender, pupp
     assert not face.thunder.mapping
 
 
-def test_poses_that_the_add_on_saved_are_no_mouths_of_the_user(saved):
-    blender, rig, _ = saved
-    blender.ops.thunder.save_poses()
+def test_poses_that_the_add_on_saved_are_no_mouths_of_the_user(posed):
+    blender, _ = posed
     face = grid_mesh(blender, "Hero", ("jawOpen", "mouthPucker"), at=(2, 0, 0))
     blender.context.scene.thunder.head = face
     with pytest.raises(RuntimeError, match="has no pose asset"):

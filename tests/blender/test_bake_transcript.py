@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Words of a voice that is hard to understand: a bake closes lips on them, and the panel asks for them where they help."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
-from performances import write_wav
-from played_engine import PlayedClient
+from drawing import Context, Shown
+from performances import reopen
 from speaking import opening_of
 from thunder.cli import bake
-from thunder.panels import takes as panel
-from thunder.scene.engine import connection
+from thunder.panels import takes
 from thunder.scene.heads import head
 from thunder.scene.takes import generation, transcript
 from thunder.thunder_core.batch import job_file
@@ -20,18 +17,14 @@ A_B = ["b", 1.32, 0.9, "a"]  # what the engine finds of a text
 
 
 @pytest.fixture
-def client(tmp_path, monkeypatch):
-    """The engine that every button asks."""
-    played = PlayedClient(tmp_path)
-    played.closures = [A_B]
-    monkeypatch.setattr(connection, "client", lambda *_: played)
-    return played
+def client(client):
+    client.closures = [A_B]
+    return client
 
 
 @pytest.fixture
-def baked(blender, client, tmp_path):
+def baked(blender, client, voice, tmp_path):
     """Bakes two takes of a voice of two seconds with these options; its report."""
-    voice = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(32000))
 
     def run(*more, voice=("--audio", voice)):
         words = [*voice, "--takes", "2", "--seed", "1", "--npz", "--out", str(tmp_path / "out"), "--force", *more]
@@ -101,63 +94,30 @@ def test_a_job_names_the_words_of_its_voice_or_their_file(tmp_path):
             job_file.read({"jobs": {"a": {"audio": "a.wav", "transcript": wrong}}}, "jobs.toml", str(tmp_path))
 
 
-class Layout:
-    """A layout that notes what it shows."""
-
-    def __init__(self, shown):
-        self.shown = shown
-
-    def row(self, align=False):
-        return self
-
-    column = row
-
-    def label(self, text="", **_):
-        self.shown.append(text)
-
-    def prop(self, _, name, **__):
-        self.shown.append(name)
-
-    def operator(self, name, **_):
-        self.shown.append(name)
-
-
-@pytest.mark.parametrize("unclear", [False, True])
-def test_the_panel_asks_for_the_words_of_a_voice_that_is_hard_to_understand(blender, client, baked, unclear):
-    client.unclear = unclear
-    baked()
-    scene = blender.context.scene
-    scale = SimpleNamespace(system=SimpleNamespace(ui_scale=1.0))
-    context = SimpleNamespace(scene=scene, region=SimpleNamespace(width=10_000), preferences=scale)
-
+def test_the_panel_asks_for_the_words_of_a_voice_that_is_hard_to_understand(blender, client, baked):
     def drawn():
-        shown = []
-        panel.THUNDER_PT_takes._transcript(None, Layout(shown), context, "line")
-        return shown
+        panel = Shown(takes.THUNDER_PT_takes)
+        panel._transcript(panel.layout, Context(blender.context, width=10_000), "line")
+        return [words[0] if words else how.get("text") for kind, words, how in panel.layout.notes if kind in ("label", "prop", "operator")]
 
-    if not unclear:
-        assert drawn() == []
-        return
-    given = ["thunder.paste_transcript", "thunder.read_transcript"]
-    assert drawn() == [panel.WANTED, "thunder.add_transcript", *given]
+    baked()
+    assert drawn() == []
+    client.unclear = True
+    baked()
+    scene, given = blender.context.scene, ["thunder.paste_transcript", "thunder.read_transcript"]
+    assert drawn() == [takes.WANTED, "thunder.add_transcript", *given]
     transcript.ensure(scene, "line")
     field = ["text", "thunder.edit_transcript", *given, "thunder.find_words", "thunder.correct_closures"]
-    assert drawn() == [panel.WANTED, *field]
+    assert drawn() == [takes.WANTED, *field]
     transcript.of(scene, "line").text = "a bump"
     assert drawn() == field
 
 
-def test_generate_makes_the_field_for_the_words_of_such_a_voice(blender, client, tmp_path):
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.thunder.source, scene.thunder.count = "FILE", 2
-    scene.thunder.sound_file = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(32000))
+def test_generate_makes_the_field_for_the_words_of_such_a_voice(blender, client, voiced, tmp_path):
+    voiced.thunder.count = 2
     blender.ops.thunder.generate()
-    assert not transcript.is_wanted(scene, "line")
+    assert not transcript.is_wanted(voiced, "line")
     client.unclear = True
     blender.ops.thunder.generate()
-    assert transcript.of(scene, "line").text == "" and transcript.is_wanted(scene, "line")
-    path = str(tmp_path / "wanted.blend")
-    blender.ops.wm.save_as_mainfile(filepath=path)
-    blender.ops.wm.open_mainfile(filepath=path)
-    assert transcript.is_wanted(blender.context.scene, "line")
+    assert transcript.of(voiced, "line").text == "" and transcript.is_wanted(voiced, "line")
+    assert transcript.is_wanted(reopen(blender, tmp_path), "line")

@@ -3,17 +3,16 @@
 
 import importlib
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from performances import key, performance, write_wav
-from thunder.scene.animation import display, reading
+from performances import list_take, performance, write_wav
+from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle
 from thunder.scene.takes import browsing, dialogue, edit_watch, mix, provenance, take_list as takes_take_list
 from thunder.scene.voice import strip
-from thunder.thunder_core import progress
-from thunder.thunder_core.animation import timing
 from timing import keeps
 
 
@@ -24,12 +23,16 @@ def stage(stage):
 
 
 def enter(stage, start=1.0, voice="voice", opening=None, **how):
-    scene, rig = stage
     made = performance(**how)
     if opening is not None:
-        made = type(made)(**{**vars(made), "opening": np.full(made.motion.frames, opening, np.float32)})
-    clock = timing.Clock.of(scene, start)
-    return takes_take_list.add_to_list(scene, rig, key(rig, made, clock, f"take {made.seed}"), made, voice, clock)
+        made = replace(made, opening=np.full(made.motion.frames, opening, np.float32))
+    return list_take(stage, made, start, voice)
+
+
+def add_head(blender, scene):
+    """A second head, which is chosen then: as a stage of its own."""
+    blender.ops.thunder.add_head()
+    return scene, head.resolve(blender.context.object)
 
 
 def seeds(bpy):
@@ -138,26 +141,13 @@ def test_the_list_is_of_the_chosen_head_and_voice(blender, stage, tmp_path):
         assert seeds(blender) == listed
     scene.thunder.sound_file = ""
     assert seeds(blender) == [1, 2]  # no voice: all there are
-    blender.ops.thunder.add_head()
-    other = head.resolve(blender.context.object)
-    enter((scene, other), seed=3)
-    scene.thunder.head = other.mesh
-    assert seeds(blender) == [3]
-    scene.thunder.head = rig.mesh
-    assert seeds(blender) == [1, 2]
-
-
-def test_of_takes_on_two_heads_the_chosen_heads_counts_as_shown(blender, stage):
-    scene, rig = stage
-    enter(stage, seed=1)
-    blender.ops.thunder.add_head()
-    other = head.resolve(blender.context.object)
-    enter((scene, other), seed=2)
-    for index in (0, 1):
+    other = add_head(blender, scene)
+    enter(other, seed=3)
+    for index in (0, 2):
         blender.ops.thunder.select_take(index=index)
-    for mesh, seed in ((rig.mesh, 1), (other.mesh, 2), (rig.mesh, 1)):
+    for mesh, listed, seed in ((rig.mesh, [1, 2], 1), (other[1].mesh, [3], 3), (rig.mesh, [1, 2], 1)):
         scene.thunder.head = mesh
-        assert shown(blender) == seed
+        assert seeds(blender) == listed and shown(blender) == seed
 
 
 # ---- going through it
@@ -334,9 +324,7 @@ def test_takes_are_numbered_for_each_head_and_voice_and_keep_their_numbers(blend
     scene, rig = stage
     for seed, voice in ((7, "one"), (8, "one"), (9, "two")):
         enter(stage, seed=seed, voice=voice)
-    blender.ops.thunder.add_head()
-    other = head.resolve(blender.context.object)
-    enter((scene, other), seed=7, voice="one")
+    enter(add_head(blender, scene), seed=7, voice="one")
     assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 2", "Take 1", "Take 1"]
     scene.thunder.head = rig.mesh
     scene.thunder.takes[1].name = "Warm"
@@ -384,8 +372,10 @@ def test_takes_that_are_listed_again_keep_the_names_they_were_given(blender, sta
     assert all(names[seed].startswith("Take ") for seed in (2, 3))
 
 
-def test_marks_survive_saving_and_undo(blender, stage, tmp_path):
-    scene = stage[0]
+def test_takes_their_marks_and_the_animators_own_action_survive_saving_and_undo(blender, stage, tmp_path):
+    scene, rig = stage
+    rig.armature.pose.bones["jaw"].keyframe_insert("rotation_euler", frame=1)
+    own = rig.armature.animation_data.action.name
     for seed in (1, 2):
         enter(stage, seed=seed)
     blender.ops.thunder.select_take(index=0)
@@ -399,11 +389,15 @@ def test_marks_survive_saving_and_undo(blender, stage, tmp_path):
     scene.thunder.takes[1].note, scene.thunder.takes[0].hidden = "louder at the end", True
     scene.thunder.takes[1].name, scene.thunder.sort = "B", "TIME"
     made = [entry.made for entry in scene.thunder.takes]
+    blender.ops.thunder.select_take(index=1)
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "marks.blend"))
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "marks.blend"))
-    first, second = blender.context.scene.thunder.takes
+    scene = blender.context.scene
+    first, second = scene.thunder.takes
     assert second.star and second.note == "louder at the end" and second.name == "B" and first.hidden and not first.star
-    assert [first.made, second.made] == made and blender.context.scene.thunder.sort == "TIME"
+    assert [first.made, second.made] == made and scene.thunder.sort == "TIME" and scene.thunder.active_take == 1
+    blender.ops.thunder.select_take(index=-1)
+    assert head.find(scene).armature.animation_data.action.name == own
 
 
 def test_takes_come_along_with_an_appended_scene(blender, stage, tmp_path):
@@ -425,41 +419,6 @@ def test_takes_come_along_with_an_appended_scene(blender, stage, tmp_path):
     assert takes_take_list.shown_index(appended.thunder) == 1
     display.show(takes_take_list.rig_of(appended, appended.thunder.takes[0]), appended.thunder.takes[0])
     assert takes_take_list.shown_index(appended.thunder) == 0
-
-
-def test_around_a_take_what_the_animator_does_not_key_stands_as_it_stood(blender, stage):
-    scene, rig = stage
-    smile = rig.keys.key_blocks["mouthSmileLeft"]
-    for frame, value in ((1, 0.0), (20, 0.5)):
-        smile.value = value
-        smile.keyframe_insert("value", frame=frame)
-    rig.keys.key_blocks["mouthFunnel"].value = 0.25
-    rig.armature.pose.bones["jaw"].rotation_euler[0] = 0.05
-    rig.armature.keyframe_insert("location", frame=1)
-    entry = enter(stage, start=101.0, seed=1)
-    names = sorted(action.name for action in blender.data.actions)
-    blender.ops.thunder.select_take(index=0)
-
-    def seen(frame):
-        scene.frame_set(frame)
-        blocks = rig.keys.key_blocks
-        return [
-            blocks["mouthSmileLeft"].value,
-            blocks["mouthFunnel"].value,
-            blocks["mouthPucker"].value,
-            rig.armature.pose.bones["jaw"].rotation_euler[0],
-        ]
-
-    for frame in (20, 80, 300):  # beyond the frames on which the take leads in and out
-        assert seen(frame) == pytest.approx([0.5, 0.25, 0.0, 0.05], abs=1e-5), frame
-    assert seen(110) == pytest.approx([0.0, 0.0, 0.3, 0.2], abs=1e-4)
-    clock = provenance.clock_of(entry.action)
-    motion = progress.result(reading.read(rig, head.channel_names(), clock, 3.0))
-    assert motion.expression[10, head.channel_names().index("mouthPucker")] == pytest.approx(0.3, abs=1e-4)
-    blender.ops.thunder.select_take(index=-1)
-    assert sorted(action.name for action in blender.data.actions) == names
-    assert not any(len(block.animation_data.nla_tracks) for block in rig.targets)
-    assert seen(300) == pytest.approx([0.5, 0.25, 0.0, 0.05], abs=1e-5)
 
 
 def test_takes_appended_with_their_actions_are_listed_for_the_head_that_is_there(blender, stage, tmp_path):
@@ -495,8 +454,7 @@ def test_switching_a_minute_takes_less_than_30_ms(blender, stage):
     for seed in (1, 2):
         made = performance(seconds=60.0, seed=seed)
         made.motion.expression[:] = np.random.default_rng(seed).random(made.motion.expression.shape) * 0.3
-        clock = timing.Clock.of(scene, 1.0)
-        takes_take_list.add_to_list(scene, rig, key(rig, made, clock, f"take {seed}"), made, "voice", clock)
+        list_take(stage, made)
     spent = []
     for turn in range(10):
         began = time.process_time()  # not the clock: on a busy machine that counts what others do
@@ -564,8 +522,7 @@ def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, sta
     scene, rig = stage
     enter(stage, seed=1)
     blender.ops.thunder.select_take(index=0)
-    blender.ops.thunder.add_head()
-    other = head.resolve(blender.context.object)
+    _, other = add_head(blender, scene)
     enter((scene, other), seed=2)
     scene.thunder.head = other.mesh
     assert seeds(blender) == [2] and scene.thunder.active_take == -1 and takes_take_list.shown_take(scene.thunder) is None
@@ -577,10 +534,13 @@ def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, sta
         assert not getattr(blender.ops.thunder, operator).poll()  # the buttons are grey
     assert {action.name for action in blender.data.actions} == actions and [entry.seed for entry in scene.thunder.takes] == [1, 2]
     assert takes_take_list.on_head(scene, rig.mesh).seed == 1 and takes_take_list.on_head(scene, other.mesh) is None
-    panels = importlib.import_module("thunder.panels.shown_take")
-    assert not panels.THUNDER_PT_note.poll(blender.context)
-    scene.thunder.head = rig.mesh
-    assert shown(blender) == 1
+    assert not importlib.import_module("thunder.panels.shown_take").THUNDER_PT_note.poll(blender.context)
+    blender.ops.thunder.select_take(index=1)
+    scene.thunder.head = None
+    blender.context.view_layer.objects.active = None
+    assert shown(blender) is None and "Several heads show a take" in refused(blender, "commit_take")
+    blender.context.view_layer.objects.active = other.mesh
+    assert shown(blender) == 2
 
 
 def test_of_a_take_whose_strip_is_gone_that_is_said(blender, stage, needs_sound, tmp_path):
@@ -599,65 +559,33 @@ def test_of_a_take_whose_strip_is_gone_that_is_said(blender, stage, needs_sound,
     assert "of “first”, which is no strip in the sequencer any more: undo, or add the sound again" in refused(blender, "commit_take")
 
 
-def test_a_take_of_another_voice_than_the_chosen_one_is_not_acted_on(blender, stage, tmp_path):
+def test_a_take_that_the_list_leaves_out_is_not_acted_on_and_why_is_said(blender, stage, tmp_path):
     scene, rig = stage
     for seed, voice in ((1, "first"), (2, "second"), (3, "second")):
         enter(stage, seed=seed, voice=voice)
         (tmp_path / f"{voice}.wav").write_bytes(b"RIFF")
-    scene.thunder.source, scene.thunder.sound_file = "FILE", str(tmp_path / "first.wav")
+    entries, settings = scene.thunder.takes, scene.thunder
+
+    def why():
+        assert shown(blender) is None
+        return refused(blender, "commit_take")
+
+    settings.source, settings.sound_file = "FILE", str(tmp_path / "first.wav")
     blender.ops.thunder.select_take(index=0)
     assert shown(blender) == 1
-    scene.thunder.sound_file = str(tmp_path / "second.wav")
-    assert shown(blender) is None and seeds(blender) == [2, 3]
-    assert f"“{rig.mesh.name}” shows “{scene.thunder.takes[0].name}” of “first”, which is not in the list" in refused(
-        blender, "commit_take"
-    )
-    assert [entry.seed for entry in mix.candidates(blender.context)] == [2, 3]
+    entries[1].star = settings.only_starred = True
+    assert "without a star, so it is not in the list" in why()
+    settings.only_starred, entries[0].hidden = False, True
+    assert "hidden, so it is not in the list" in why()
+    entries[0].hidden = False
+    settings.sound_file = str(tmp_path / "second.wav")
+    assert f"“{rig.mesh.name}” shows “{entries[0].name}” of “first”, which is not in the list" in why()
+    assert seeds(blender) == [2, 3] and [entry.seed for entry in mix.candidates(blender.context)] == [2, 3]
+    _, other = add_head(blender, scene)
+    settings.head = rig.mesh
+    dialogue.cast(scene, "first", other.mesh)
+    assert f"“{rig.mesh.name}” shows “{entries[0].name}” of “first”, which “{other.mesh.name}” speaks now" in why()
     blender.ops.thunder.select_take(step=1)
-    assert shown(blender) == 2
-
-
-def test_a_take_whose_line_another_head_speaks_now_says_who(blender, stage, tmp_path):
-    scene, rig = stage
-    enter(stage, seed=1, voice="first")
-    enter(stage, seed=2, voice="second")
-    blender.ops.thunder.select_take(index=0)
-    blender.ops.thunder.add_head()
-    other = scene.thunder.head
-    scene.thunder.head = rig.mesh
-    (tmp_path / "second.wav").write_bytes(b"RIFF")
-    scene.thunder.source, scene.thunder.sound_file = "FILE", str(tmp_path / "second.wav")
-    dialogue.cast(scene, "first", other)
-    said = refused(blender, "commit_take")
-    assert f"“{rig.mesh.name}” shows “{scene.thunder.takes[0].name}” of “first”, which “{other.name}” speaks now" in said
-
-
-def test_a_take_that_the_list_leaves_out_is_not_acted_on(blender, stage):
-    scene, rig = stage
-    for seed in (1, 2):
-        enter(stage, seed=seed)
-    blender.ops.thunder.select_take(index=0)
-    scene.thunder.takes[1].star = True
-    scene.thunder.only_starred = True
-    assert shown(blender) is None and "without a star, so it is not in the list" in refused(blender, "commit_take")
-    scene.thunder.only_starred = False
-    assert shown(blender) == 1
-    scene.thunder.takes[0].hidden = True
-    assert shown(blender) is None and "hidden, so it is not in the list" in refused(blender, "commit_take")
-
-
-def test_several_heads_and_none_chosen_leaves_no_take_shown(blender, stage):
-    scene, rig = stage
-    enter(stage, seed=1)
-    blender.ops.thunder.add_head()
-    other = head.resolve(blender.context.object)
-    enter((scene, other), seed=2)
-    for index in (0, 1):
-        blender.ops.thunder.select_take(index=index)
-    scene.thunder.head = None
-    blender.context.view_layer.objects.active = None
-    assert shown(blender) is None and "Several heads show a take" in refused(blender, "commit_take")
-    blender.context.view_layer.objects.active = other.mesh
     assert shown(blender) == 2
 
 

@@ -3,16 +3,15 @@
 
 import math
 
+import bpy
 import numpy as np
 import pytest
-from performances import performance, write_wav
-from played_engine import PlayedClient
-from thunder.scene.animation import display
+from performances import noise, performance, write_wav
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.takes import captured, mix, provenance, take_list
 from thunder.scene.voice import strip
-from thunder.thunder_core import errors
+from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import motion_file
 from thunder.thunder_core.face import livelink
 
@@ -20,17 +19,12 @@ SECONDS = 3.0
 
 
 @pytest.fixture
-def line(needs_sound, stage, tmp_path, monkeypatch):
+def line(needs_sound, stage, client, play, voice):
     """A head with a line of three seconds at frame 10, and one sampled take of it, shown: (scene, rig, client)."""
     scene, rig = stage
-    client = PlayedClient(tmp_path)
-    monkeypatch.setattr(connection, "client", lambda *_: client)
-    monkeypatch.setattr(connection, "knows_styles", lambda: False)
-    noise = 0.3 * np.random.default_rng(0).standard_normal(int(16000 * SECONDS))
-    strip.add(scene, write_wav(tmp_path / "line.wav", noise), "line", 10)
+    play(client, knows_styles=False)
+    strip.add(scene, noise(voice, SECONDS), "line", 10)
     scene.thunder.count = 1
-    import bpy
-
     assert bpy.ops.thunder.generate() == {"FINISHED"}
     return scene, rig, client
 
@@ -99,11 +93,14 @@ def test_it_begins_where_it_fits_the_voice(blender, line, tmp_path, found, begin
     assert abs(made[-1 if begins < 0 else 0]) < 0.01  # at rest where it has nothing
 
 
-def test_what_is_typed_counts(blender, line, tmp_path):
+def test_what_is_typed_counts_and_the_sound_beside_it_is_asked(blender, line, tmp_path):
     scene, rig, client = line
     client.place = {"seconds": 0.8, "sure": 1.4, "by": "mouth"}
-    blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"), begins="TYPED", offset=0.4)
-    jaw = provenance.load(captured_take(scene).action).motion.jaw[:, 0]
+    recorded = write_wav(tmp_path / "a.wav", np.zeros(8000))
+    blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
+    assert next(args for verb, args in client.asked if verb == "align")["recorded"] == recorded
+    blender.ops.thunder.import_capture(filepath=write(tmp_path / "b.csv"), begins="TYPED", offset=0.4)
+    jaw = provenance.load(take_list.shown_take(scene.thunder).action).motion.jaw[:, 0]
     assert jaw[10 + 25] < 0.05 < jaw[10 + 22]  # the closure of 1.0 s
 
 
@@ -111,24 +108,8 @@ def test_an_unsure_place_is_the_beginning_and_said(blender, line, tmp_path):
     scene, rig, client = line
     client.place = {"seconds": 0.8, "sure": 0.2, "by": "mouth"}
     steps = captured.list_capture(client, blender.context, write(tmp_path / "a.csv"), 60.0, None)
-    entered = run(steps)
+    entered = progress.result(steps)
     assert entered.place.seconds == 0.0 and "neither its sound nor its mouth" in entered.place.sentence
-
-
-def run(steps):
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
-def test_the_sound_beside_it_is_asked(blender, line, tmp_path):
-    scene, rig, client = line
-    path = write(tmp_path / "a.csv")
-    recorded = write_wav(tmp_path / "a.wav", np.zeros(8000))
-    blender.ops.thunder.import_capture(filepath=path)
-    assert next(args for verb, args in client.asked if verb == "align")["recorded"] == recorded
 
 
 def test_the_words_say_how_sure_it_is():
@@ -156,26 +137,15 @@ def test_without_an_engine_it_begins_with_the_voice(blender, line, tmp_path, mon
     assert captured_take(scene).first == 10 and math.isnan(captured_take(scene).score)
 
 
-def test_our_mouth_with_the_actors_brows_is_one_button(blender, line, tmp_path):
+def test_our_mouth_with_the_actors_brows_is_one_button_and_clearing_takes_keeps_the_capture(blender, line, tmp_path):
     scene, rig, client = line
     sampled = scene.thunder.takes[0].action
     blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
-    assert mix.chosen_take(blender.context, "mouth").action == sampled
+    assert mix.chosen_take(blender.context, "mouth").action == sampled and take_list.why_kept(captured_take(scene)) == "captured"
     assert blender.ops.thunder.mix_takes() == {"FINISHED"}
     made = next(entry for entry in scene.thunder.takes if entry.kind == "MIXED")
     assert dict(made.action["thunder"]["mixed"]) == {"mouth": "Take 1", "upper_face": "a", "eyes": "a", "head": "a"}
     assert take_list.shown_take(scene.thunder) == made
-
-
-def test_its_brows_are_kept_while_our_mouth_is_sampled(blender, line, tmp_path):
-    scene, rig, client = line
-    blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
-    before = provenance.load(captured_take(scene).action).motion
-    scene.thunder_keep.upper_face, scene.thunder_keep.count = True, 1
-    assert blender.ops.thunder.resample_rest() == {"FINISHED"}
-    made = provenance.load(next(entry for entry in scene.thunder.takes if entry.kind == "RESAMPLED").action).motion
-    brow = head.channel_names().index("browInnerUp")
-    assert np.array_equal(made.expression[:, brow], before.expression[:, brow])
 
 
 def test_a_listeners_capture_has_no_score(blender, line, tmp_path):
@@ -187,13 +157,6 @@ def test_a_listeners_capture_has_no_score(blender, line, tmp_path):
     entry = captured_take(scene)
     assert entry.role == "LISTENS" and math.isnan(entry.score) and entry.first == 10
     assert provenance.load(entry.action).motion.jaw[25, 0] < 0.1  # where it was: a mouth that listens tells no place
-
-
-def test_it_is_committed_like_any_take(blender, line, tmp_path):
-    scene, rig, client = line
-    blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
-    assert blender.ops.thunder.commit_take() == {"FINISHED"}
-    assert display.shown_action(rig) is None and rig.keys.animation_data.action is not None
 
 
 def test_one_undo_takes_it_back(blender, line, tmp_path):
@@ -224,15 +187,3 @@ def test_a_bad_file_changes_nothing(blender, line, tmp_path, name, text, sentenc
     with pytest.raises(RuntimeError, match=sentence):
         blender.ops.thunder.import_capture(filepath=str(tmp_path / name))
     assert (take_list.shown_take(scene.thunder).action, len(blender.data.actions)) == before
-
-
-def test_without_a_head_it_says_so(blender, tmp_path):
-    (tmp_path / "a.csv").write_text("Timecode,JawOpen\n00:00:00:00.0,0\n")
-    with pytest.raises(RuntimeError, match="No head is selected"):
-        blender.ops.thunder.import_capture(filepath=str(tmp_path / "a.csv"))
-
-
-def test_clearing_takes_keeps_it(blender, line, tmp_path):
-    scene, rig, client = line
-    blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
-    assert take_list.why_kept(captured_take(scene)) == "captured"

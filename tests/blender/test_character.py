@@ -7,11 +7,9 @@ import re
 
 import numpy as np
 import pytest
-from performances import key, performance
+from performances import performance, reopen, show_take
 from thunder.scene.animation import display, reading
 from thunder.scene.heads import character, drivers, head as head_module, mapping_table
-from thunder.scene.host import compat
-from thunder.scene.takes import take_list
 from thunder.thunder_core import errors, progress, types
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import conventions, mapping
@@ -114,38 +112,29 @@ def test_arkit_is_found_in_its_common_spellings(blender, spell):
         assert spell(name) in by_source[name]
 
 
-@pytest.mark.parametrize(
-    "names, said",
-    [
-        (["Wave", "Key 1", "A", "b"], "no shape keys that Thunder knows"),
-        (["mouthPucker", "eyeBlinkLeft"], "has no jaw"),
-    ],
-)
-def test_what_is_no_face_is_refused_with_a_reason(blender, names, said):
-    blender.context.scene.thunder.head = grid_mesh(blender, "Hero", names)
-    with pytest.raises(errors.BadHead, match=said):
-        head_module.find(blender.context.scene)
-
-
 # ---- driven whole, and read back
 
 
 def take(blender, rig, **how):
     """A take keyed and shown on a rig at 25 fps from frame 1: (performance, entry)."""
-    scene = blender.context.scene
+    scene, made = blender.context.scene, performance(**how)
     scene.render.fps = 25
-    made = performance(**how)
-    clock = timing.Clock.of(scene, 1.0)
-    actions = key(rig, made, clock, f"take {made.seed}")
-    entry = take_list.add_to_list(scene, rig, actions, made, "voice", clock)
-    display.show(rig, entry)
-    return made, entry
+    return made, show_take((scene, rig), made)
 
 
 def read(blender, rig, seconds=3.0):
     clock = timing.Clock.of(blender.context.scene, 1.0)
-    steps = reading.read(rig, head_module.channel_names(), clock, seconds)
-    return progress.result(steps)
+    return progress.result(reading.read(rig, head_module.channel_names(), clock, seconds))
+
+
+def value_of(mesh, name):
+    return mesh.data.shape_keys.key_blocks[name].value
+
+
+def variable_of(curve, name):
+    variable = curve.driver.variables.new()
+    variable.name = name
+    return variable, variable.targets[0]
 
 
 def test_several_meshes_are_driven_together_and_read_back_as_one(blender):
@@ -180,28 +169,6 @@ def test_several_meshes_are_driven_together_and_read_back_as_one(blender):
     display.restore_own(rig)
     assert all(target.animation_data.action is None for target in rig.targets)
     assert teeth.data.shape_keys.key_blocks["jawOpen"].value == 0.0
-
-
-def test_a_take_on_several_meshes_is_committed_whole_and_undone(blender):
-    face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
-    teeth = grid_mesh(blender, "Teeth", ["jawOpen"], size=0.05)
-    parent = blender.data.objects.new("Hero", None)
-    blender.context.collection.objects.link(parent)
-    face.parent = teeth.parent = parent
-    teeth.data.shape_keys.key_blocks["jawOpen"].value = 0.3
-    teeth.data.shape_keys.key_blocks["jawOpen"].keyframe_insert("value", frame=500)
-    own = teeth.data.shape_keys.animation_data.action
-    scene = blender.context.scene
-    scene.thunder.head = face
-    rig = head_module.find(scene)
-    take(blender, rig)
-    blender.ops.thunder.commit_take()
-    for keys in (face.data.shape_keys, teeth.data.shape_keys):
-        curves = {curve.data_path: curve for curve in compat.curves_for(keys)}
-        assert curves['key_blocks["jawOpen"].value'].evaluate(11) == pytest.approx(0.2 / 0.3, abs=0.02)
-    moved = {curve.data_path: curve for curve in compat.curves_for(teeth.data.shape_keys)}
-    assert moved['key_blocks["jawOpen"].value'].evaluate(500) == pytest.approx(0.3)
-    assert own.name in blender.data.actions and own != teeth.data.shape_keys.animation_data.action
 
 
 def test_a_jaw_of_bone_turns_about_the_heads_own_axes(blender):
@@ -287,36 +254,27 @@ def test_a_characters_facing_is_found_from_its_eyes(blender, forward, up):
 
 def control_rig(blender, face):
     """A control rig: sliders as custom properties and as bones that slide, which drive the keys of a face."""
-    controls = rig_with(
-        blender,
-        {
-            "face": ((0, 0, 0), (0, 0, 0.1), None),
-            "smile.L": ((0.1, 0, 0), (0.1, 0, 0.1), None),
-            "corner.L": ((0.2, 0, 0), (0.2, 0, 0.1), None),
-        },
-        "Controls",
-    )
+    places = {"face": 0.0, "smile.L": 0.1, "corner.L": 0.2}
+    controls = rig_with(blender, {name: ((x, 0, 0), (x, 0, 0.1), None) for name, x in places.items()}, "Controls")
     board = controls.pose.bones["face"]
     for name in ("jaw", "pucker"):
         board[name] = 0.0
         board.id_properties_ui(name).update(min=0.0, max=10.0, default=0.0)
-
-    def drive(key_name, expression, data_path="", bone=""):
+    for key_name, expression, slider in (
+        ("jawOpen", "v / 10", "jaw"),
+        ("mouthPucker", "v * 0.1", "pucker"),
+        ("mouthSmileLeft", "max(v * 50, 0)", ""),
+        ("mouthFrownLeft", "max(-v * 50, 0)", ""),
+    ):
         curve = face.data.shape_keys.key_blocks[key_name].driver_add("value")
-        variable = curve.driver.variables.new()
-        variable.name = "v"
-        target = variable.targets[0]
-        if bone:
-            variable.type = "TRANSFORMS"
-            target.id, target.bone_target, target.transform_type, target.transform_space = controls, bone, "LOC_Y", "LOCAL_SPACE"
+        variable, target = variable_of(curve, "v")
+        if slider:
+            target.id, target.data_path = controls, f'pose.bones["face"]["{slider}"]'
         else:
-            target.id, target.data_path = controls, data_path
+            variable.type = "TRANSFORMS"
+            target.id, target.bone_target = controls, "corner.L"
+            target.transform_type, target.transform_space = "LOC_Y", "LOCAL_SPACE"
         curve.driver.expression = expression
-
-    drive("jawOpen", "v / 10", 'pose.bones["face"]["jaw"]')
-    drive("mouthPucker", "v * 0.1", 'pose.bones["face"]["pucker"]')
-    drive("mouthSmileLeft", "max(v * 50, 0)", bone="corner.L")
-    drive("mouthFrownLeft", "max(-v * 50, 0)", bone="corner.L")
     return controls
 
 
@@ -358,28 +316,22 @@ def test_properties_named_like_channels_are_a_control_rig(blender):
     assert rig_object.pose.bones["face"]["jawOpen"] == 0.0
 
 
-def test_a_driver_that_cannot_be_followed_is_said(blender):
+def test_a_driver_that_cannot_be_followed_is_said_and_its_expression_never_runs_as_code(blender):
     face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
-    curve = face.data.shape_keys.key_blocks["mouthPucker"].driver_add("value")
-    curve.driver.expression = "sin(frame)"
+    controls = rig_with(blender, {"face": ((0, 0, 0), (0, 0, 0.1), None)}, "Controls")
+    controls["jaw"] = 0.0
+    block = face.data.shape_keys.key_blocks["mouthPucker"]
+    for expression in ("__import__('os').getcwd() and v", "v.__class__", "(lambda: v)()", "[v][0]", "v ** 10 ** 10", "sin(frame)"):
+        block.driver_remove("value")
+        curve = block.driver_add("value")
+        _, target = variable_of(curve, "v")
+        target.id, target.data_path = controls, '["jaw"]'
+        curve.driver.expression = expression
+        assert drivers.follow(curve) is None
     blender.context.scene.thunder.head = face
     rig = head_module.find(blender.context.scene)
     assert "mouthPucker" not in rig.channels
-    lost = dict(conventions.missing(rig.driver.used, head_module.channel_names()))
-    assert "“oo”" in lost["mouthPucker"]
-
-
-def test_a_drivers_expression_never_runs_as_code(blender):
-    face = grid_mesh(blender, "Face", ["jawOpen"])
-    controls = rig_with(blender, {"face": ((0, 0, 0), (0, 0, 0.1), None)}, "Controls")
-    controls["jaw"] = 0.0
-    for expression in ("__import__('os').getcwd() and v", "v.__class__", "(lambda: v)()", "[v][0]", "v ** 10 ** 10"):
-        curve = face.data.shape_keys.key_blocks["jawOpen"].driver_add("value")
-        variable = curve.driver.variables.new()
-        variable.name, variable.targets[0].id, variable.targets[0].data_path = "v", controls, '["jaw"]'
-        curve.driver.expression = expression
-        assert drivers.follow(curve) is None
-        face.data.shape_keys.key_blocks["jawOpen"].driver_remove("value")
+    assert "“oo”" in dict(conventions.missing(rig.driver.used, head_module.channel_names()))["mouthPucker"]
 
 
 # ---- the table, its preview, presets
@@ -453,29 +405,25 @@ def test_preview_over_an_animation_gives_the_frame_back(blender, hero):
     assert values(mesh) == before
 
 
-def test_a_target_is_added_and_taken_away(blender, hero):
+def test_a_target_is_added_and_taken_away_survives_the_file_and_is_found_again(blender, hero, tmp_path):
     mesh, settings = hero
+
+    def targets(source):
+        return [(r.target.name, round(r.weight, 3)) for r in character.plan_of(blender.data.objects["Hero"]).rules if r.source == source]
+
     settings.table_index = row_of(settings, "jawOpen")
     blender.ops.thunder.add_rule()
     added = settings.table[settings.table_index]
     assert added.source == "jawOpen" and added.kind == "NONE"
     added.target, added.weight = "Wave", 0.2
-    plan = character.plan_of(mesh)
-    assert [(r.target.name, round(r.weight, 3)) for r in plan.rules if r.source == "jawOpen"] == [("jawOpen", 1.0), ("Wave", 0.2)]
+    assert targets("jawOpen") == [("jawOpen", 1.0), ("Wave", 0.2)]
+    settings = reopen(blender, tmp_path).thunder
+    assert targets("jawOpen") == [("jawOpen", 1.0), ("Wave", 0.2)]
     blender.ops.thunder.remove_rule()
-    plan = character.plan_of(mesh)
-    assert [r.target.name for r in plan.rules if r.source == "jawOpen"] == ["jawOpen"]
-
-
-def test_a_mapping_is_found_again_and_survives_the_file(blender, hero, tmp_path):
-    mesh, settings = hero
+    assert targets("jawOpen") == [("jawOpen", 1.0)]
     settings.table[row_of(settings, "mouthSmileLeft")].target = "Wave"
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "hero.blend"))
-    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "hero.blend"))
-    mesh = blender.data.objects["Hero"]
-    assert any(rule.target.name == "Wave" for rule in character.plan_of(mesh).rules)
     blender.ops.thunder.find_mapping()
-    assert not any(rule.target.name == "Wave" for rule in character.plan_of(mesh).rules)
+    assert targets("mouthSmileLeft") == []
 
 
 def test_a_preset_fits_a_character_whose_objects_are_called_otherwise(blender, hero):
@@ -649,64 +597,6 @@ def test_the_animators_choice_of_objects_is_kept(blender):
     assert {obj.name for obj in head_module.find(scene).objects} == {"Face", "Teeth"}
 
 
-def test_two_characters_side_by_side_are_two(blender):
-    for at, name in ((0.0, "Anna"), (0.5, "Bert")):
-        grid_mesh(blender, name, ["jawOpen", "mouthPucker"], at=(at, 0, 0))
-    scene = blender.context.scene
-    blender.context.view_layer.objects.active = None
-    assert [obj.name for obj in head_module.in_scene(scene)] == ["Anna", "Bert"]
-    with pytest.raises(errors.BadHead, match="several heads"):
-        head_module.find(scene)
-
-
-# ---- JSON
-
-
-@pytest.mark.parametrize(
-    "spoil, said",
-    [
-        (lambda data: "{", "readable as JSON"),
-        (lambda data: "[]", "not a Thunder mapping"),
-        (lambda data: data | {"thunder_mapping": 99}, "version 99"),
-        (lambda data: data | {"rules": {}}, "not a list"),
-        (lambda data: data | {"rules": [{"source": "jawOpen"}]}, "no target"),
-        (lambda data: data | {"rules": [{"source": "jawOpen", "target": {"kind": "LAMP", "name": "x"}}]}, "LAMP"),
-        (lambda data: data | {"rules": [{"source": "jawOpen", "weight": "much", "target": {"kind": "KEY", "name": "x"}}]}, "not a number"),
-        (
-            lambda data: data | {"rules": [{"source": "jawOpen", "weight": float("nan"), "target": {"kind": "KEY", "name": "x"}}]},
-            "not a number",
-        ),
-        (lambda data: data | {"rules": [{"source": "", "target": {"kind": "KEY", "name": "x"}}]}, "no source"),
-        (lambda data: data | {"rules": [{"source": "a", "target": {"kind": "BONE", "bone": "b", "path": "hide"}}]}, "no channel of a bone"),
-        (lambda data: data | {"rules": [{"source": "a", "target": {"kind": "KEY", "name": 3}}]}, "not text"),
-        (lambda data: data | {"joints": [{"joint": "knee", "bone": "b"}]}, "none of neck"),
-        (lambda data: data | {"joints": [{"joint": "jaw"}]}, "has no bone"),
-        (lambda data: data | {"forward": "Z", "up": "-Z"}, "different axes"),
-        (lambda data: data | {"parts": [1]}, "no object's name"),
-    ],
-)
-def test_a_malformed_mapping_is_refused_with_a_sentence(spoil, said):
-    import json
-
-    plan = mapping.Mapping(
-        "Hero",
-        (
-            mapping.Rule("jawOpen", mapping.Target("KEY", "jawOpen"), 0.5),
-            mapping.Rule("mouthPucker", mapping.Target("BONE", "", "Rig", "lip", "location", 2), -0.1),
-        ),
-        (mapping.JointRule("neck", "Head", "Rig", 0.5),),
-        "arkit",
-        ("Face",),
-        "-Y",
-        "Z",
-    )
-    text = plan.to_json()
-    assert mapping.Mapping.from_json(text) == plan
-    spoilt = spoil(json.loads(text))
-    with pytest.raises(errors.BadHead, match=said):
-        mapping.Mapping.from_json(spoilt if isinstance(spoilt, str) else json.dumps(spoilt))
-
-
 # ---- linked characters
 
 
@@ -760,11 +650,12 @@ def test_a_linked_character_is_made_editable_and_plays(blender, library, instanc
     assert rig.mesh.library is None and rig.mesh.override_library is not None
     assert "mouthSmileLeft" in rig.channels  # the mapping came with the character
     made, entry = take(blender, rig, closed_at=())
-    saved = str(tmp_path / "shot.blend")
-    blender.ops.wm.save_as_mainfile(filepath=saved)
-    blender.ops.wm.open_mainfile(filepath=saved)
-    scene = blender.context.scene
+    blender.ops.thunder.show_mapping()  # what is mapped on an override is kept in the shot
+    table = scene.thunder.table
+    table[row_of(scene.thunder, "mouthFrownLeft")].target = "Wave"
+    scene = reopen(blender, tmp_path)
     rig = head_module.find(scene)
+    assert {"mouthSmileLeft", "mouthFrownLeft"} <= set(rig.channels)
     assert scene.thunder.active_take == 0
     scene.frame_set(11)
     assert rig.keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-4)
@@ -789,19 +680,6 @@ def test_only_what_is_linked_is_made_editable(blender, library):
     assert not make_editable.poll()
     with pytest.raises(RuntimeError, match="is not linked"):
         make_editable()
-
-
-def test_a_mapping_made_on_an_override_is_kept_in_the_shot(blender, library, tmp_path):
-    link(blender, library, True)
-    blender.ops.thunder.make_editable()
-    settings = blender.context.scene.thunder
-    blender.ops.thunder.show_mapping()
-    settings.table[row_of(settings, "mouthFrownLeft")].target = "Wave"
-    saved = str(tmp_path / "shot.blend")
-    blender.ops.wm.save_as_mainfile(filepath=saved)
-    blender.ops.wm.open_mainfile(filepath=saved)
-    rig = head_module.find(blender.context.scene)
-    assert {"mouthSmileLeft", "mouthFrownLeft"} <= set(rig.channels)
 
 
 def test_an_overridden_control_rig_is_driven(blender, tmp_path):

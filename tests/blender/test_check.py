@@ -3,7 +3,8 @@
 
 import numpy as np
 import pytest
-from running_engine import connection, scene, speak, stop_engine  # noqa: F401
+from performances import reopen
+from running_engine import committed, stop_engine  # noqa: F401
 from thunder.scene.animation import fcurves, reading
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -17,33 +18,30 @@ from thunder.thunder_core.findings import Finding, MOVES, OPEN, SHIFTED, STILL
 
 
 @pytest.fixture
-def own(blender, scene):  # noqa: F811
+def own(blender, committed):  # noqa: F811
     """The head's own animation, as Commit writes it from a take; the scene."""
-    speak(scene)
-    scene.thunder.count = 1
-    blender.ops.thunder.generate()
-    scene.thunder.commit.keys = "DENSE"
-    blender.ops.thunder.commit_take()
-    assert take_list.on_head(scene, head.find(scene).mesh) is None
-    return scene
+    blender.ops.wm.open_mainfile(filepath=committed)
+    own = blender.context.scene
+    assert take_list.on_head(own, head.find(own).mesh) is None
+    return own
 
 
-def own_curves(scene):  # noqa: F811
+def own_curves(scene):
     rig = head.find(scene)
     return {(curve.data_path, curve.array_index): curve for target in rig.targets for curve in compat.curves_for(target)}
 
 
-def curve_of(scene, name, index=0):  # noqa: F811
+def curve_of(scene, name, index=0):
     return next(curve for (path, place), curve in own_curves(scene).items() if name in path and place == index)
 
 
-def edit(scene, change):  # noqa: F811
+def edit(scene, change):
     """Change the keys of every curve of the head's own action."""
     for curve in own_curves(scene).values():
         fcurves.write(curve, change(fcurves.read(curve)))
 
 
-def open_jaw(scene, first, last, by=0.15):  # noqa: F811
+def open_jaw(scene, first, last, by=0.15):
     """Open the jaw on frames first … last."""
     curve = curve_of(scene, "jaw")
     for point in curve.keyframe_points:
@@ -52,11 +50,13 @@ def open_jaw(scene, first, last, by=0.15):  # noqa: F811
     curve.update()
 
 
-def sentences(scene):  # noqa: F811
+def sentences(scene):
     return [row.sentence for row in scene.thunder_check.findings]
 
 
 def test_animation_that_fits_its_voice_has_no_problem(blender, own):
+    for name in ("go_to_finding", "fix_finding", "show_better_take", "ignore_finding"):
+        assert not getattr(blender.ops.thunder, name).poll(), "without a check there is nothing to do"
     assert blender.ops.thunder.check() == {"FINISHED"}
     assert sentences(own) == [] and checking.of_head(own, head.find(own)) is not None
 
@@ -106,7 +106,7 @@ def test_an_open_closure_is_found_gone_to_and_closed_with_few_keys(blender, own)
     assert sentences(own) == []
 
 
-def closures_of(scene):  # noqa: F811
+def closures_of(scene):
     """Scene frames on which the lips are pressed together."""
     curve = curve_of(scene, "mouthPressLeft")
     values = fcurves.read(curve)["co"]
@@ -121,28 +121,14 @@ def test_what_is_ignored_stays_out_of_the_list_in_the_file_too(blender, own, tmp
     assert len(sentences(own)) == 1
     blender.ops.thunder.ignore_finding()
     assert sentences(own) == []
-    path = str(tmp_path / "shot.blend")
-    blender.ops.wm.save_as_mainfile(filepath=path)
-    blender.ops.wm.open_mainfile(filepath=path)
-    opened = blender.context.scene
+    opened = reopen(blender, tmp_path)
     blender.ops.thunder.check()
     assert sentences(opened) == []
     blender.ops.thunder.list_ignored()
     blender.ops.thunder.check()
     assert len(sentences(opened)) == 1
-
-
-def test_a_take_that_does_it_right_is_shown(blender, own):
-    closure = closures_of(own)[0]
-    open_jaw(own, closure - 4, closure + 5)
-    blender.ops.thunder.check()
-    blender.ops.thunder.show_better_take()
-    assert take_list.on_head(own, head.find(own).mesh) is not None
-
-
-def test_without_a_check_there_is_nothing_to_do(blender, own):
-    for name in ("go_to_finding", "fix_finding", "show_better_take", "ignore_finding"):
-        assert not getattr(blender.ops.thunder, name).poll(), name
+    blender.ops.thunder.show_better_take()  # one that does it right
+    assert take_list.on_head(opened, head.find(opened).mesh) is not None
 
 
 def test_the_list_goes_on_round(blender, own):
@@ -161,7 +147,7 @@ def test_the_list_goes_on_round(blender, own):
 def keyed_by_hand(blender):
     """A head whose jaw somebody opened with two keys, and nothing else: (scene, rig)."""
     blender.ops.thunder.add_head()
-    scene = blender.context.scene  # noqa: F811
+    scene = blender.context.scene
     rig = head.find(scene)
     scene.render.fps = 25
     bone = rig.armature.pose.bones["jaw"]
@@ -179,7 +165,7 @@ def gaps(rig, frames):
 
 
 def test_lips_are_closed_on_an_action_of_two_keys(blender):
-    scene, rig = keyed_by_hand(blender)  # noqa: F811
+    scene, rig = keyed_by_hand(blender)
     assert gaps(rig, range(40, 61)).min() > 3
     mended = progress.result(mending.mend(scene, rig, Finding(OPEN, 1.96, 2.0, 5.0, 1.0, "m"), 1.0))
     after = gaps(rig, range(40, 61))
@@ -192,7 +178,7 @@ def test_lips_are_closed_on_an_action_of_two_keys(blender):
 
 def test_a_head_without_an_action_says_what_to_do(blender):
     blender.ops.thunder.add_head()
-    scene = blender.context.scene  # noqa: F811
+    scene = blender.context.scene
     with pytest.raises(BadRequest, match="no action of its own that can be edited: commit a take"):
         progress.result(mending.mend(scene, head.find(scene), Finding(OPEN, 1.0, 1.1, 5.0, 1.0, "m"), 1.0))
 

@@ -2,33 +2,28 @@
 """`bake.py check`: what it prints of files, with which code it ends, and the pictures of the worst."""
 
 import json
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from running_engine import connection, scene, speak, stop_engine  # noqa: F401
+from running_engine import committed, connection, stop_engine  # noqa: F401
 from thunder.cli import check
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import take_list
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def files(needs_sound, blender, scene, tmp_path):  # noqa: F811
+def files(needs_sound, blender, committed, tmp_path):  # noqa: F811
     """A file whose lips fit the voice, and one with an open jaw: (path, path)."""
-    speak(scene)
-    scene.thunder.count = 1
-    blender.ops.thunder.generate()
-    scene.thunder.commit.keys = "DENSE"
-    blender.ops.thunder.commit_take()
-    assert take_list.on_head(scene, head.find(scene).mesh) is None
     paths = str(tmp_path / "good.blend"), str(tmp_path / "bad.blend")
-    blender.ops.wm.save_as_mainfile(filepath=paths[0])
-    curves = [curve for target in head.find(scene).targets for curve in compat.curves_for(target)]
+    shutil.copy(committed, paths[0])
+    blender.ops.wm.open_mainfile(filepath=paths[0])
+    curves = [curve for target in head.find(blender.context.scene).targets for curve in compat.curves_for(target)]
     jaw = next(curve for curve in curves if "jaw" in curve.data_path and curve.array_index == 0)
     for point in jaw.keyframe_points:
         point.co[1] += 0.12 * (30 <= point.co[0] <= 60)
@@ -43,13 +38,13 @@ def run(capfd, *arguments):
     return code, capfd.readouterr().out
 
 
-def test_files_are_checked_as_text_json_and_junit(files, capfd):
-    good, bad = files
+def test_files_are_checked_as_text_json_and_junit_the_worst_are_drawn_and_all_stay_as_they_are(files, tmp_path, capfd):
+    (good, bad), before = files, [Path(path).read_bytes() for path in files]
     code, said = run(capfd, good)
     assert (code, said.splitlines()[-1]) == (0, f"{good}: line: no problems")
-    code, said = run(capfd, bad)
-    assert code == check.FOUND
-    assert f"{bad}: line: " in said and "mm apart" in said
+    code, said = run(capfd, bad, "--pictures", str(tmp_path / "pictures"))
+    assert code == check.FOUND and f"{bad}: line: " in said and "mm apart" in said
+    assert (tmp_path / "pictures" / "problem_1.png").stat().st_size > 10_000
     code, said = run(capfd, good, bad, "--format", "json")
     lines = json.loads(said[said.index("{") :])["lines"]
     assert [bool(line["problems"]) for line in lines] == [False, True]
@@ -58,12 +53,6 @@ def test_files_are_checked_as_text_json_and_junit(files, capfd):
     suite = ElementTree.fromstring(said[said.index("<testsuite") :])
     assert code == check.FAILED
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "1")
-
-
-def test_the_worst_are_drawn_and_the_files_stay_as_they_are(files, tmp_path, capfd):
-    before = [Path(path).read_bytes() for path in files]
-    check.check(check.options([*files, "--pictures", str(tmp_path / "pictures")]))
-    assert (tmp_path / "pictures" / "problem_1.png").stat().st_size > 10_000
     assert [Path(path).read_bytes() for path in files] == before
 
 

@@ -3,25 +3,13 @@
 
 import json
 
-import numpy as np
 import pytest
-from performances import write_wav
-from played_engine import PlayedClient
 from thunder.cli import batch, command
-from thunder.scene.engine import connection
 
 
 @pytest.fixture(autouse=True)
-def client(tmp_path, monkeypatch):
-    folder = tmp_path / "engine"
-    folder.mkdir()
-    played = PlayedClient(folder)
-    monkeypatch.setattr(connection, "client", lambda *_: played)
-
-
-@pytest.fixture
-def voice(tmp_path):
-    return write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(32000))
+def client(client):
+    return client
 
 
 def run(capfd, *words):

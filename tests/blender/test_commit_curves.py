@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from commit_stage import choose, spoken, stage  # noqa: F401
-from performances import key
+from commit_stage import choose, curves_of, path_of, spoken, stage  # noqa: F401
+from performances import show_take
 from thunder.scene.animation import display
 from thunder.scene.host import compat
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
-from thunder.thunder_core import types
-from thunder.thunder_core.animation import timing
+from thunder.thunder_core import progress, types
 from timing import keeps
 
 pytestmark = pytest.mark.one_blender
@@ -40,51 +39,35 @@ def committed(stage):
     """Commits a rough take to an action of its own: (the report, its curves by path and index, what the take had at a frame)."""
 
     def done(way, error=0.6):
-        scene, rig, takes = stage
-        made = rough()
-        clock = timing.Clock.of(scene, 21.0)
-        entry = takes.add_to_list(scene, rig, key(rig, made, clock, "take"), made, "voice", clock)
-        display.show(rig, entry)
-        parts = display.actions_of(entry)
-        had = {(c.data_path, c.array_index): c for part in parts for c in compat.all_curves(part)}
+        scene, rig = stage
+        entry = show_take(stage, rough(), 21.0)
+        had = {(c.data_path, c.array_index): c for part in display.actions_of(entry) for c in compat.all_curves(part)}
         choose(scene, keys=way, error=error, to="NEW")
-        steps = committing.commit(rig, entry, "line", choice_of(scene, entry))
-        while True:
-            try:
-                next(steps)
-            except StopIteration as ended:
-                report = ended.value
-                break
-        curves = {(c.data_path, c.array_index): c for target in rig.targets for c in compat.curves_for(target)}
-        return report, curves, lambda path, frame: had[path].evaluate(frame)
+        report = progress.result(committing.commit(rig, entry, "line", choice_of(scene, entry)))
+        return report, curves_of(rig), lambda path, frame: had[path].evaluate(frame)
 
     return done
 
 
 @WAYS
-def test_a_line_ends_exactly_as_the_take_does(committed, way):
+def test_a_line_ends_exactly_as_the_take_does_whatever_action_is_left_behind(committed, way):
     """At both ends of its leads the take is at rest; whatever the line ends with is held for ever after."""
-    report, curves, take = committed(way)
-    first, last = report.first, report.first + report.frames - 1
-    for path, curve in curves.items():
-        assert curve.evaluate(first) == curve.evaluate(first - 50) == take(path, first), path
-        assert curve.evaluate(last) == curve.evaluate(last + 500) == take(path, last), path
-
-
-@WAYS
-def test_a_new_action_has_the_leads_whatever_the_one_before_it_has(committed, way):
-    """An action that is left behind does not stand in the way of how the line begins and ends."""
-    first, _, _ = committed(way)
-    again, curves, _ = committed(way)
-    assert (again.first, again.frames) == (first.first, first.frames)
-    assert all(curve.evaluate(again.first - 9) == curve.evaluate(again.first) for curve in curves.values())
+    reports = []
+    for _ in range(2):
+        report, curves, take = committed(way)
+        first, last = report.first, report.first + report.frames - 1
+        reports.append((first, last))
+        for path, curve in curves.items():
+            assert curve.evaluate(first) == curve.evaluate(first - 50) == take(path, first), path
+            assert curve.evaluate(last) == curve.evaluate(last + 500) == take(path, last), path
+    assert reports[0] == reports[1]
 
 
 @WAYS
 def test_what_nobody_sees_move_has_no_keys_to_move_it(committed, way):
     report, curves, _ = committed(way)
     frames = np.arange(report.first, report.first + report.frames)
-    noise = curves.get((f'key_blocks["{NOISE}"].value', 0))
+    noise = curves.get((path_of(NOISE), 0))
     if way == "POSES":
         assert noise is None
     else:
@@ -127,22 +110,22 @@ def test_handles_are_short_and_level_where_they_shape_nothing(committed, way):
 
 
 @pytest.mark.slow
-def test_a_minute_of_poses_keeps_its_time_and_its_error(blender, stage):
-    scene, rig, takes = stage
-    made = spoken(seconds=60.0)
-    clock = timing.Clock.of(scene, 1.0)
-    entry = takes.add_to_list(scene, rig, key(rig, made, clock, "take"), made, "voice", clock)
-    display.show(rig, entry)
-    choose(scene, keys="POSES", error=0.6, to="NEW")
-    spent, report = [], None
-    work = committing.commit(rig, entry, "line", choice_of(scene, entry))
-    while report is None:
-        start = time.thread_time()
-        try:
-            next(work)
-        except StopIteration as ended:
-            report = ended.value
-        spent.append(time.thread_time() - start)
-    keeps(0.05, spent, "steps of a minute of poses")
-    keeps(MINUTE_SECONDS, sum(spent), "a minute of poses, processor time")
-    assert report.error <= 0.6 * 1.001
+@WAYS
+def test_a_minute_keeps_its_time_and_its_error(blender, stage, way):
+    """Onto an action of the same length: no step may hold the window for more than 50 ms."""
+    scene, rig = stage
+    error, spent, report = 0.6 if way == "POSES" else 0.3, [], None
+    for to in ("NEW", "COPY"):
+        entry = show_take(stage, spoken(seconds=60.0), 1.0)
+        choose(scene, keys=way, error=error, to=to)
+        work, report = committing.commit(rig, entry, "line", choice_of(scene, entry)), None
+        while report is None:
+            start = time.thread_time()  # not the clock: on a busy machine that counts what others do
+            try:
+                next(work)
+            except StopIteration as ended:
+                report = ended.value
+            spent.append(time.thread_time() - start)
+    keeps(0.05, spent, "steps of a minute's commit")
+    keeps(2 * MINUTE_SECONDS, sum(spent), "two commits of a minute, processor time")
+    assert report.error <= error * 1.001

@@ -4,17 +4,32 @@ what never moves stays as the animator has it; a whole dialogue is committed in 
 
 import numpy as np
 import pytest
-from commit_stage import animate, choose, distances, everything, seen, show, spoken, stage  # noqa: F401
-from performances import key, write_wav
+from commit_stage import (  # noqa: F401
+    animate,
+    choose,
+    commit,
+    count_keys,
+    curve_of,
+    curves_of as curves_by_place,
+    distances,
+    everything,
+    numbers,
+    seen,
+    show,
+    spoken,
+    stage,
+)
+from performances import list_take, write_wav
 from thunder.scene.animation import display
-from thunder.scene.heads import head as head_module, rna_paths
+from thunder.scene.heads import head as head_module
 from thunder.scene.host import compat
 from thunder.scene.host.session import session
 from thunder.scene.takes import dialogue as takes_dialogue, take_list
 from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
 from thunder.scene.takes.commit.committing import choice_of, REGION_SETTINGS
 from thunder.scene.voice import strip
-from thunder.thunder_core.animation import posing, timing
+from thunder.thunder_core import progress
+from thunder.thunder_core.animation import posing
 from thunder.thunder_core.animation.commit import line_records
 from thunder.thunder_core.animation.pose_keys import moved_by_shift
 from thunder.thunder_core.animation.poses import REGIONS
@@ -33,7 +48,7 @@ def poses(stage):
 
 
 def curves_of(rig):
-    return [curve for target in rig.targets for curve in compat.curves_for(target)]
+    return [*curves_by_place(rig).values()]
 
 
 def key_frames(curve):
@@ -45,56 +60,32 @@ def region_of(curve):
     return posing.region_of(curve.data_path.partition('["')[2])
 
 
-def shown(rig, times):
-    """What the lips, the face, the head and the eyes do at times [S]: the motion and the lips' gap, mm."""
-    curves = [{(c.data_path, c.array_index): c for c in compat.curves_for(target)} for target in rig.targets]
-    values = np.empty((len(times), len(rig.driver.tracks)))
-    for place, track in enumerate(rig.driver.tracks):
-        curve = curves[track.block].get((track.path, track.index))
-        values[:, place] = (
-            rna_paths.value(rig.targets[track.block], track.path, track.index)
-            if curve is None
-            else [curve.evaluate(time) for time in times]
-        )
-    motion = rig.driver.read(values, head_module.channel_names())
-    return motion, displacement.face_meter().gap(displacement.face_meter().points(motion))
-
-
-def value_of(steps):
-    """What steps come to."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as ended:
-            return ended.value
-
-
 def test_a_line_becomes_poses_within_the_error(blender, poses):
-    scene, rig, _ = poses
+    scene, rig = poses
     entry = show(poses, seconds=2.4)
     first, last, frames = entry.first, entry.last, entry.last - entry.first + 1
     eighths = first + np.arange((frames - 1) * 8 + 1) / 8
-    before, gap = shown(rig, eighths)
+    _, before, gap = numbers(rig, eighths)
     choose(scene, keys="DENSE")
     blender.ops.ed.undo_push(message="take")
     blender.ops.thunder.commit_take()
-    dense = sum(len(curve.keyframe_points) for curve in curves_of(rig))
+    dense = count_keys(rig)
     blender.ops.ed.undo_push(message="dense")
     blender.ops.ed.undo()
     scene, rig = blender.context.scene, head_module.find(blender.context.scene)
     choose(scene, keys="POSES", error=ERROR, to="NEW", markers=True)
     entry = take_list.shown_take(scene.thunder)
-    report = value_of(committing.commit(rig, entry, "Poses", choice_of(scene, entry)))
+    report = progress.result(committing.commit(rig, entry, "Poses", choice_of(scene, entry)))
     curves = curves_of(rig)
     # the report is what the file has
-    assert report.keys == sum(len(curve.keyframe_points) for curve in curves) == report.total
+    assert report.keys == count_keys(rig) == report.total
     carrying = set().union(*(key_frames(curve) for curve in curves))
     assert report.key_frames == len(carrying) and report.frames >= frames  # the take and how it begins and ends
     assert str(report.keys) in report.sentence and str(report.key_frames) in report.sentence
     assert report.keys < dense
     assert len(carrying) < 0.5 * report.frames  # this made take moves faster than speech does
     # lips, face, head and eyes are where the take had them, at parts of frames too
-    after, gap_now = shown(rig, eighths)
+    _, after, gap_now = numbers(rig, eighths)
     lips, _, head, eyes = distances(before, after)
     early_or_late = moved_by_shift(displacement.positions(before))  # by half a frame: head and eyes do not speak
     assert lips.max() <= ERROR * 1.001
@@ -124,10 +115,10 @@ def test_a_line_becomes_poses_within_the_error(blender, poses):
 
 def test_lips_that_merely_rest_are_not_labelled(blender, poses):
     """Shut lips are a label only where they met from an open mouth, and not in the leads."""
-    scene, rig, _ = poses
+    scene, rig = poses
     entry = show(poses, seconds=2.4)
     frames = range(entry.first - entry.lead_in, entry.last + entry.lead_out + 1)
-    _, gap = shown(rig, frames)
+    *_, gap = numbers(rig, frames)
     choose(scene, to="NEW", markers=True)
     blender.ops.thunder.commit_take()
     marks = [marker.frame for marker in rig.targets[0].animation_data.action.pose_markers if marker.name == "M B P"]
@@ -137,24 +128,8 @@ def test_lips_that_merely_rest_are_not_labelled(blender, poses):
         assert max(gap[max(frame - frames[0] - 6, 0) : frame - frames[0] + 1]) > 1.0, frame  # a quarter of a second
 
 
-def test_a_curve_stays_within_the_range_of_its_keys(blender, poses):
-    scene, rig, _ = poses
-    show(poses, seconds=1.6)
-    blender.ops.thunder.commit_take()
-    for curve in curves_of(rig):
-        points = curve.keyframe_points
-        if len(points) < 2:
-            continue
-        values = [curve.evaluate(f) for f in np.arange(points[0].co[0], points[-1].co[0], 0.125)]
-        span = np.ptp(values)
-        for one, other in zip(points[:-1], points[1:]):
-            inside = [curve.evaluate(f) for f in np.linspace(one.co[0], other.co[0], 20)]
-            low, high = sorted((one.co[1], other.co[1]))
-            assert min(inside) >= low - 0.02 * span - 1e-5 and max(inside) <= high + 0.02 * span + 1e-5, curve.data_path
-
-
 def test_only_the_chosen_regions_are_committed(blender, poses):
-    scene, rig, _ = poses
+    scene, rig = poses
     animate(rig)
     rig.keys.key_blocks["browOuterUpLeft"].value = 0.4
     own = {(c.data_path, c.array_index): everything_of(c) for c in curves_of(rig)}
@@ -177,7 +152,7 @@ def everything_of(curve):
 
 
 def test_a_commit_of_no_region_is_refused(blender, poses):
-    scene, _, _ = poses
+    scene, _ = poses
     show(poses, seconds=1.0)
     choose(scene, **dict.fromkeys(REGION_SETTINGS.values(), False))
     with pytest.raises(RuntimeError, match="No region is chosen"):
@@ -185,7 +160,7 @@ def test_a_commit_of_no_region_is_refused(blender, poses):
 
 
 def test_a_still_channel_has_a_curve_only_where_it_would_stand_elsewhere(blender, poses):
-    scene, rig, _ = poses
+    scene, rig = poses
     rig.keys.key_blocks["noseSneerLeft"].value = 0.5  # the take has it at 0
     rig.keys.key_blocks["cheekPuff"].value = 0.3
     rig.keys.key_blocks["cheekPuff"].keyframe_insert("value", frame=200)  # the animator's own curve
@@ -217,9 +192,7 @@ def dialogue(needs_sound, blender, tmp_path):
         if name != "four":
             rig = head_module.resolve(heads[head])
             for take in range(2):
-                made = spoken(seconds=1.0, seed=10 * number + take)
-                clock = timing.Clock.of(scene, float(start))
-                entry = take_list.add_to_list(scene, rig, key(rig, made, clock, f"{name} {take}"), made, name, clock)
+                entry = list_take((scene, rig), spoken(seconds=1.0, seed=10 * number + take), float(start), name)
                 entry.score = 60.0 + 10 * take
     choose(scene, keys="DENSE", error=1.0)
     return scene, heads
@@ -252,44 +225,41 @@ def test_all_dialogue_is_committed_in_one_step(blender, dialogue):
 
 def test_lines_that_cannot_be_committed_are_named_and_cost_only_themselves(blender, dialogue):
     scene, heads = dialogue
-    done = commit_dialogue.CommitLog()
-    for _ in commit_dialogue.commit_all(scene, done):
-        pass
+    done = committed_all(scene)
     assert len(done.reports) == 3 and len(done.heads) == 2
     assert done.left_out == ["“four” has no take that matches it: generate some first"]
     assert done.sentence.startswith(f"3 lines committed on 2 heads: {key_count(heads)} keys in {2 if compat.HAS_SLOTS else 4} actions")
+    display.show(head_module.resolve(heads[0]), scene.thunder.takes[0])  # a committed line whose take is shown is committed again
+    done = committed_all(scene)
+    assert len(done.reports) == 1 and sorted(done.already) == ["three", "two"]
 
 
 def key_count(heads):
     """How many keys the animation of heads has."""
-    rigs = map(head_module.resolve, heads)
-    return sum(len(c.keyframe_points) for rig in rigs for target in rig.targets for c in compat.curves_for(target))
+    return sum(count_keys(head_module.resolve(head)) for head in heads)
 
 
 def committed_all(scene, **how):
     done = commit_dialogue.CommitLog()
-    for _ in commit_dialogue.commit_all(scene, done, **how):
-        pass
+    progress.result(commit_dialogue.commit_all(scene, done, **how))
     return done
 
 
 def test_lines_that_are_committed_already_keep_their_edits(blender, dialogue):
     """Only the missing line is committed, unless all are asked for again; then the edited key is named."""
     scene, heads = dialogue
-    rig = head_module.resolve(heads[0])
-    display.show(rig, scene.thunder.takes[0])
-    for _ in committing.commit(rig, scene.thunder.takes[0], "one", choice_of(scene, scene.thunder.takes[0])):
-        pass
-    rig = head_module.resolve(heads[0])
-    curve = next(c for c in compat.curves_for(rig.keys) if "mouthFunnel" in c.data_path)
-    point = curve.keyframe_points[len(curve.keyframe_points) // 2]
+
+    def funnel():
+        return curve_of(head_module.resolve(heads[0]), "mouthFunnel")
+
+    commit(scene.thunder.takes[0], "COPY", error=1.0)
+    point = funnel().keyframe_points[len(funnel().keyframe_points) // 2]
     point.co[1] += 0.3
-    curve.update()
-    edited, earlier = tuple(point.co), rig.keys.animation_data.action
+    funnel().update()
+    edited, earlier = tuple(point.co), head_module.resolve(heads[0]).keys.animation_data.action
 
     def is_there():
-        now = next(c for c in compat.curves_for(head_module.resolve(heads[0]).keys) if "mouthFunnel" in c.data_path)
-        return edited in [tuple(p.co) for p in now.keyframe_points]
+        return edited in [tuple(p.co) for p in funnel().keyframe_points]
 
     done = committed_all(scene)
     assert done.already == ["one"] and is_there() and not done.warnings
@@ -303,14 +273,6 @@ def test_lines_that_are_committed_already_keep_their_edits(blender, dialogue):
     assert len(done.reports) == 3 and not done.already and not is_there()
     assert done.warnings == [f"1 key that you had set or edited was replaced; your action “{before.name}” still has it"]
     assert earlier.name in blender.data.actions and done.sentence.startswith(f"3 lines committed on 2 heads: {key_count(heads)} keys in ")
-
-
-def test_a_committed_line_whose_take_is_shown_is_committed_again(blender, dialogue):
-    scene, heads = dialogue
-    committed_all(scene)
-    display.show(head_module.resolve(heads[0]), scene.thunder.takes[0])
-    done = committed_all(scene)
-    assert len(done.reports) == 1 and sorted(done.already) == ["three", "two"]
 
 
 def test_lines_that_were_committed_before_it_is_cancelled_stay(blender, dialogue, monkeypatch):

@@ -3,9 +3,8 @@
 
 import numpy as np
 import pytest
-from commit_stage import animate, choose, everything, seen, show, stage  # noqa: F401
-from test_commit_poses import shown
-from thunder.scene.host import compat
+from commit_stage import animate, choose, curves_of, numbers, seen, show, stage  # noqa: F401
+from thunder.scene.heads import head
 from thunder.scene.takes.commit import committing
 from thunder.thunder_core.face.lips import CLOSED_MM
 
@@ -33,20 +32,19 @@ def lids(motion, channels):
 
 def new_keys(rig, first, last):
     """(frame, interpolation) of the keys on a take's frames, of each curve that moves."""
-    for target in rig.targets:
-        for curve in compat.curves_for(target):
-            keys = [(point.co[0], point.interpolation) for point in curve.keyframe_points if first <= point.co[0] <= last]
-            if len(keys) > 1:
-                yield keys
+    for curve in curves_of(rig).values():
+        keys = [(point.co[0], point.interpolation) for point in curve.keyframe_points if first <= point.co[0] <= last]
+        if len(keys) > 1:
+            yield keys
 
 
 @pytest.mark.parametrize("keys", ["POSES", "DENSE"])
 @pytest.mark.parametrize("name, step", STEPS)
 def test_poses_are_held_on_one_grid_and_keep_closures_and_blinks(blender, stage, name, step, keys):
-    scene, rig, _ = stage
+    scene, rig = stage
     entry = show(stage, seconds=6.0, start=22.0)
     times = entry.first + np.arange((entry.last - entry.first) * 8 + 1) / 8
-    motion, gap = shown(rig, times)
+    _, motion, gap = numbers(rig, times)
     choose(scene, to="NEW", keys=keys, step=name, error=0.6)
     assert blender.ops.thunder.commit_take() == {"FINISHED"}
     frames = set()
@@ -55,11 +53,9 @@ def test_poses_are_held_on_one_grid_and_keep_closures_and_blinks(blender, stage,
         assert {kind for _, kind in inner} <= {"CONSTANT"}
         frames |= {frame for frame, _ in inner}
     assert frames and all((frame - scene.frame_start) % step == 0 for frame in frames)
-    after, gap_after = shown(rig, times)
+    _, after, gap_after = numbers(rig, times)
     count, still = kept(gap < CLOSED_MM, gap_after < CLOSED_MM, 8 * step)
     assert count == still >= 3
-    from thunder.scene.heads import head
-
     count, still = kept(lids(motion, head.channel_names()) >= BLINK, lids(after, head.channel_names()) >= BLINK, 8 * step)
     assert count == still >= 1
     held = [np.ptp(gap_after[8 * at : 8 * (at + step) - 1]) for at in range((1 - entry.first) % step, len(times) // 8 - step, step)]
@@ -68,7 +64,7 @@ def test_poses_are_held_on_one_grid_and_keep_closures_and_blinks(blender, stage,
 
 @pytest.mark.parametrize("to, how", [("COPY", "REPLACE"), ("OWN", "ADD"), ("OWN", "INSERT"), ("STRIP", "REPLACE")])
 def test_what_the_animator_has_outside_stays(blender, stage, to, how):
-    scene, rig, _ = stage
+    scene, rig = stage
     animate(rig)
     scene.frame_end = 250
     outside = [*range(1, 9), *range(120, 150, 7)]
@@ -88,7 +84,7 @@ def test_what_the_animator_has_outside_stays(blender, stage, to, how):
 
 
 def test_committed_again_on_ones_nothing_of_the_steps_is_left(blender, stage):
-    scene, rig, _ = stage
+    scene, rig = stage
     animate(rig)
     entry = show(stage, start=31.0)
     choose(scene, to="OWN", step="TWOS")
@@ -101,7 +97,7 @@ def test_committed_again_on_ones_nothing_of_the_steps_is_left(blender, stage):
 
 
 def test_the_animators_edits_stay_when_lines_are_committed_again(blender, stage):
-    scene, rig, _ = stage
+    scene, rig = stage
     entry = show(stage, start=31.0)
     choose(scene, to="OWN", step="THREES")
     blender.ops.thunder.commit_take()

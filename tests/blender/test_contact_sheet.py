@@ -2,17 +2,18 @@
 """The contact sheet shows every take at the same key moments, and leaves nothing behind but the picture."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from performances import key, performance, trim_start, write_wav
+from performances import list_take, performance, trim_start, write_wav
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
 from thunder.scene.media import contact_sheet, puppets
 from thunder.scene.takes import provenance, take_list
 from thunder.scene.voice import fingerprint, strip, voice_cache
 from thunder.thunder_core import errors, progress
-from thunder.thunder_core.animation import activity, timing
+from thunder.thunder_core.animation import activity
 from thunder.thunder_core.face.lips import opening_mm
 
 CELL = 150
@@ -24,23 +25,25 @@ def stage(stage):
     return stage
 
 
-def drawn(blender) -> np.ndarray:
+def drawn(blender, name="sheet") -> np.ndarray:
     """The sheet that was made, from its top: [height, width, 3]."""
-    image = blender.data.images["sheet"]
+    image = next(image for image in blender.data.images if image.name.startswith(name))
     pixels = np.empty(len(image.pixels), np.float32)
     image.pixels.foreach_get(pixels)
     return pixels.reshape(image.size[1], image.size[0], image.channels)[::-1, :, :3]
 
 
+def make(stage, path, *more, entries=None):
+    scene, rig = stage
+    progress.result(contact_sheet.make(scene, rig, entries or list(scene.thunder.takes), str(path), *more))
+
+
 def enter(stage, jaw, start=1.0, **how):
     """A take whose jaw is given, [T] radians."""
-    scene, rig = stage
     made = performance(seconds=len(jaw) / 25, closed_at=(), **how)
     made.motion.jaw[:, 0] = jaw
     made.motion.head[:] = made.motion.expression[:] = 0.0  # the jaw alone moves
-    made = type(made)(**{**vars(made), "opening": opening_mm(made.motion)})
-    clock = timing.Clock.of(scene, start)
-    return take_list.add_to_list(scene, rig, key(rig, made, clock, f"take {made.seed}"), made, "voice", clock)
+    return list_take(stage, replace(made, opening=opening_mm(made.motion)), start)
 
 
 def syllables(phase=0.0, wide=0.3):
@@ -48,32 +51,8 @@ def syllables(phase=0.0, wide=0.3):
 
 
 def counts(bpy):
-    return {
-        name: len(getattr(bpy.data, name))
-        for name in (
-            "objects",
-            "meshes",
-            "armatures",
-            "actions",
-            "scenes",
-            "worlds",
-            "cameras",
-            "materials",
-            "curves",
-            "fonts",
-            "shape_keys",
-            "collections",
-            "node_groups",
-            "texts",
-        )
-    }
-
-
-def picture(bpy):
-    image = next(image for image in bpy.data.images if image.name.startswith("voice_takes"))
-    pixels = np.empty(len(image.pixels), np.float32)
-    image.pixels.foreach_get(pixels)
-    return image, pixels.reshape(image.size[1], image.size[0], image.channels)[::-1, :, :3]
+    kinds = ("objects", "meshes", "armatures", "actions", "scenes", "worlds", "cameras", "materials", "curves", "fonts", "shape_keys")
+    return {name: len(getattr(bpy.data, name)) for name in (*kinds, "collections", "node_groups", "texts")}
 
 
 @pytest.mark.slow
@@ -90,7 +69,7 @@ def test_the_sheet_has_a_row_for_each_take_and_a_face_in_each_cell(blender, stag
     assert counts(blender) == before
     assert scene.frame_current == 7 and scene.thunder.active_take == 0 and blender.context.scene == scene
     assert os.path.exists(tmp_path / "voice_takes.png")
-    image, pixels = picture(blender)
+    pixels = drawn(blender, "voice_takes")
     head = round(contact_sheet.HEAD_CELLS * CELL)
     assert pixels.shape[0] == head + 3 * CELL
     left = round((contact_sheet.LABEL_CELLS + contact_sheet.CURVE_CELLS) * CELL)
@@ -137,8 +116,7 @@ def test_a_row_shows_how_its_take_is_played(blender, stage, tmp_path):
     provenance.store(lively.action, made, provenance.clock_of(lively.action), lively.voice)
     lively.words, still.words = "less disgusted, more contemptuous, lively brows", ""
     loud = np.where(np.arange(50) < 25, 1.0, 0.2)
-    for _ in contact_sheet.make(scene, rig, [lively, still], str(tmp_path / "sheet.png"), loud):
-        pass
+    make(stage, tmp_path / "sheet.png", loud, entries=[lively, still])
     pixels = drawn(blender)
     head = round(contact_sheet.HEAD_CELLS * CELL)
     voice = np.nonzero((np.abs(pixels[:head] - np.float32(contact_sheet.SOUND)).max(axis=-1) < 0.02).any(axis=1))[0]
@@ -175,8 +153,7 @@ def test_a_sheet_that_cannot_be_written_says_so_and_leaves_nothing(blender, stag
     enter(stage, syllables(), seed=1)
     before = counts(blender)
     with pytest.raises(errors.BadRequest, match="cannot be written"):
-        for _ in contact_sheet.make(scene, rig, list(scene.thunder.takes), str(tmp_path / "nowhere" / "sheet.png")):
-            pass
+        make(stage, tmp_path / "nowhere" / "sheet.png")
     assert counts(blender) == before and not len(list(tmp_path.iterdir()))
 
 
@@ -188,8 +165,7 @@ def test_links_that_somebody_laid_in_wait_are_not_followed(blender, stage, tmp_p
     for link in links:
         os.symlink(tmp_path / "precious.txt", link)
     try:
-        for _ in contact_sheet.make(scene, rig, list(scene.thunder.takes), str(tmp_path / "sheet.png")):
-            pass
+        make(stage, tmp_path / "sheet.png")
         assert (tmp_path / "precious.txt").read_text() == "precious" and (tmp_path / "sheet.png").stat().st_size > 1000
         assert sorted(os.listdir(tmp_path)) == ["precious.txt", "sheet.png", "sheet.png.part"]
     finally:
@@ -273,8 +249,7 @@ def test_a_sheet_of_listeners_shows_what_they_do_and_no_mouths(blender, stage, t
     rows = [contact_sheet._row(entry, False) for entry in entries]
     chosen = {contact_sheet.WORDS[why] for _, why in contact_sheet._moments(rows, np.ones(100))}
     assert {"nod", "raised brows", "blink"} <= chosen and not {"lips shut", "loudest", "wide open"} & chosen
-    for _ in contact_sheet.make(scene, rig, entries, str(tmp_path / "sheet.png"), np.zeros(100)):
-        pass
+    make(stage, tmp_path / "sheet.png", np.zeros(100))
     pixels = drawn(blender)
     head = round(contact_sheet.HEAD_CELLS * CELL)
     for track in ("eyes", "mouth"):

@@ -2,10 +2,10 @@
 """What the add-on stores in a .blend may be changed by anybody: panels and operators ignore it then, or say a sentence."""
 
 import json
-from types import FunctionType, MethodType, SimpleNamespace
 
 import numpy as np
 import pytest
+from drawing import draw
 from speaking import enter, keys_of, same
 from thunder.scene.animation import display
 from thunder.scene.heads import channel_preview, head_state
@@ -29,43 +29,6 @@ OPERATORS = ("commit_take", "reset_shape", "adopt_takes")
 PARTS = [None, "", "x", "\x00", HUGE, -1, 2**31 - 1, 1e30, float("nan"), float("inf"), True, [], ["x"], [1] * 5, {}, {"a": 1}]
 
 
-class Layout:
-    """A layout that takes whatever a panel draws."""
-
-    def __getattr__(self, name):
-        return Layout()
-
-    def __call__(self, *_, **__):
-        return Layout()
-
-    def __iter__(self):
-        return iter((Layout(), Layout()))  # heading and body of a part that can be folded
-
-
-class Context:
-    """The context of a sidebar of this width."""
-
-    def __init__(self, context):
-        self.context, self.region = context, SimpleNamespace(width=300)
-        self.preferences = SimpleNamespace(
-            system=SimpleNamespace(ui_scale=1.0), addons=context.preferences.addons, ui_styles=context.preferences.ui_styles
-        )
-
-    def __getattr__(self, name):
-        return getattr(self.context, name)
-
-
-class Shown:
-    """A panel that is drawn."""
-
-    def __init__(self, cls):
-        self.cls, self.layout = cls, Layout()
-
-    def __getattr__(self, name):
-        found = getattr(self.cls, name)
-        return MethodType(found, self) if isinstance(found, FunctionType) else found
-
-
 def panels(blender):
     ours = [each for each in blender.types.Panel.__subclasses__() if ".thunder." in each.__module__]
     return [
@@ -78,7 +41,7 @@ def use_all(blender, scene, rig, entry, operators=False):
     action = entry.action
     target = rig.targets[0].animation_data.action if rig.targets[0].animation_data else None
     uses = [
-        *(lambda cls=cls: cls.draw(Shown(cls), Context(blender.context)) for cls in panels(blender)),
+        *(lambda cls=cls: draw(cls, blender.context) for cls in panels(blender)),
         lambda: (provenance.load(action), provenance.is_edited(entry), provenance.sync_of(action), provenance.of_mouth(action)),
         lambda: list(provenance.read(rig, entry)),
         lambda: (fingerprint.stale_takes(scene), fingerprint.change(scene, entry), resync.needs_engine(scene)),

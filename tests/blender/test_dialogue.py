@@ -3,14 +3,14 @@
 
 import numpy as np
 import pytest
-from performances import trim_start, write_wav
-from played_engine import PlayedClient
+from drawing import Layout
+from performances import noise, performance, read_wav, show_take, trim_start
 from thunder.cli import bake
+from thunder.panels import dialogue as panel, tab
 from thunder.scene.animation import display, reading
-from thunder.scene.engine import connection
 from thunder.scene.heads import family, head
 from thunder.scene.host import compat
-from thunder.scene.takes import dialogue as takes_dialogue, first_seed, generation, sampling as sampling_module, take_list
+from thunder.scene.takes import dialogue as takes_dialogue, first_seed, generation, sampling as sampling_module
 from thunder.scene.takes.commit import dialogue as commit_dialogue
 from thunder.scene.voice import fingerprint, mixdown, strip
 from thunder.thunder_core import errors, progress
@@ -19,8 +19,7 @@ from thunder.thunder_core.request import seed_of_voice
 
 
 def sound(tmp_path, name, seconds=2.0):
-    rng = np.random.default_rng(abs(hash(name)) % 1000)
-    return write_wav(tmp_path / f"{name}.wav", 0.3 * rng.standard_normal(int(16000 * seconds)))
+    return noise(tmp_path / f"{name}.wav", seconds, seed=len(name))
 
 
 @pytest.fixture
@@ -48,10 +47,8 @@ def test_each_head_finds_its_own_voice(blender, shot):
     assert [line.strip for line in takes_dialogue.lines(scene)] == ["one", "two"]
 
 
-def test_voice_and_role_that_are_shown_are_used_and_belong_to_the_head(blender, shot, tmp_path, monkeypatch):
+def test_voice_and_role_that_are_shown_are_used_and_belong_to_the_head(blender, shot, client, tmp_path):
     scene, heads, strips = shot
-    client = PlayedClient(tmp_path)
-    monkeypatch.setattr(connection, "client", lambda: client)
     settings, settings.count = scene.thunder, 1
     takes_dialogue.cast(scene, "one", heads[0])
     takes_dialogue.cast(scene, "two", heads[1])
@@ -94,10 +91,8 @@ def test_a_heads_second_line_is_meant_when_the_first_is_over(blender, shot):
     assert strip.find(blender.context).name == "two"
 
 
-def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, shot, tmp_path, monkeypatch):
+def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, shot, client, tmp_path):
     scene, heads, strips = shot
-    client = PlayedClient(tmp_path)
-    monkeypatch.setattr(connection, "client", lambda: client)
     assert not blender.ops.thunder.generate_all.poll()  # nobody was chosen to speak anything
     blender.ops.thunder.cast_strip(strip="one", speaker=heads[0].name)
     blender.ops.thunder.cast_strip(strip="two", speaker=heads[1].name)
@@ -135,9 +130,8 @@ def test_a_strip_that_is_renamed_or_cut_keeps_its_seed(blender, shot):
     assert strip.find(blender.context).name == later.name and scene.thunder.first_seed == seed_of_voice("one")
 
 
-def test_all_lines_of_a_character_have_its_seed_whichever_is_generated_first(blender, shot, tmp_path, monkeypatch):
+def test_all_lines_of_a_character_have_its_seed_whichever_is_generated_first(blender, shot, client, tmp_path):
     scene, heads, strips = shot
-    monkeypatch.setattr(connection, "client", lambda: PlayedClient(tmp_path))
     for name in ("one", "two"):
         takes_dialogue.cast(scene, name, heads[0])
     scene.thunder.count = 1
@@ -152,11 +146,10 @@ def test_all_lines_of_a_character_have_its_seed_whichever_is_generated_first(ble
     assert scene.thunder.first_seed == seed_of_voice("one")
 
 
-def test_two_characters_in_one_recording_are_not_the_same_people(blender, needs_sound, tmp_path, monkeypatch):
+def test_two_characters_in_one_recording_are_not_the_same_people(blender, needs_sound, client, tmp_path):
     for _ in range(3):
         blender.ops.thunder.add_head()
-    scene, client = blender.context.scene, PlayedClient(tmp_path)
-    monkeypatch.setattr(connection, "client", lambda: client)
+    scene = blender.context.scene
     scene.render.fps = 25
     heads, path = head.in_scene(scene), sound(tmp_path, "both", 4.0)
     parts = [strip.add(scene, path, "both", 1 + 200 * number) for number in range(2)]
@@ -176,10 +169,8 @@ def test_two_characters_in_one_recording_are_not_the_same_people(blender, needs_
     assert {entry.head: entry.seed for entry in scene.thunder.takes} == dict(zip(heads[:2], wanted))
 
 
-def test_a_bake_of_any_line_has_the_seed_of_the_panel(blender, shot, tmp_path, monkeypatch):
+def test_a_bake_of_any_line_has_the_seed_of_the_panel(blender, shot, client, tmp_path):
     scene, heads, strips = shot
-    client = PlayedClient(tmp_path)
-    monkeypatch.setattr(connection, "client", lambda *_: client)
     for name in ("one", "two"):
         takes_dialogue.cast(scene, name, heads[1])
     takes_dialogue.cast(scene, "music", heads[0])
@@ -192,7 +183,7 @@ def test_a_bake_of_any_line_has_the_seed_of_the_panel(blender, shot, tmp_path, m
     assert bake.bake(bake.options([*arguments, "--out", str(tmp_path / "chosen")]))["seed"] == 5
 
 
-def test_a_line_that_fails_costs_only_itself(blender, shot, tmp_path):
+def test_a_line_that_fails_costs_only_itself(blender, shot, client):
     scene, heads, strips = shot
     takes_dialogue.cast(scene, "one", heads[0])
     takes_dialogue.cast(scene, "two", heads[1])
@@ -200,7 +191,7 @@ def test_a_line_that_fails_costs_only_itself(blender, shot, tmp_path):
     todo = takes_dialogue.lines_to_generate(scene)
     strips["one"].mute = True
     kept = []
-    left_out = progress.result(takes_dialogue.generate(PlayedClient(tmp_path), scene, todo, 2, sampling_module.Sampling(), kept.append))
+    left_out = progress.result(takes_dialogue.generate(client, scene, todo, 2, sampling_module.Sampling(), kept.append))
     assert len(left_out) == 1 and "muted" in left_out[0]
     assert {entry.voice for entry in scene.thunder.takes} == {"two"} and len(kept) == 2
 
@@ -215,7 +206,7 @@ def test_the_only_head_speaks_what_nobody_was_chosen_for(blender, shot):
 
 
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (30, 1.0), (60, 1.0)])
-def test_only_the_preview_range_is_spoken_where_that_is_wanted(blender, shot, tmp_path, fps, base):
+def test_only_the_preview_range_is_spoken_where_that_is_wanted(blender, shot, client, fps, base):
     scene, heads, strips = shot
     scene.render.fps, scene.render.fps_base = fps, base
     takes_dialogue.cast(scene, "one", heads[0])
@@ -225,9 +216,7 @@ def test_only_the_preview_range_is_spoken_where_that_is_wanted(blender, shot, tm
     scene.thunder.only_preview = True
     voice = strip.find(blender.context)
     assert (voice.clock.start, voice.last) == (11, 31)
-    client = PlayedClient(tmp_path)
-    for _ in generation.generate(client, voice, scene, head.find(scene), 1, 1, sampling_module.Sampling()):
-        pass
+    progress.result(generation.generate(client, voice, scene, head.find(scene), 1, 1, sampling_module.Sampling()))
     entry = scene.thunder.takes[0]
     assert entry.first == 11 and 28 <= entry.last <= 31
     assert fingerprint.stale_takes(scene) == []  # what was left out is not missed
@@ -248,12 +237,8 @@ def test_a_sound_between_two_frames_is_spoken_where_it_is_heard(blender, shot, t
         pytest.skip("this Blender's strips have no offset of their sound")
     strips["one"].sound_offset = seconds
     voice = strip.of_strip(scene, strips["one"])
-    path = str(tmp_path / "heard.wav")
-    for _ in mixdown.mix_down(voice, path):
-        pass
-    from performances import read_wav
-
-    samples, rate = read_wav(path)
+    progress.result(mixdown.mix_down(voice, str(tmp_path / "heard.wav")))
+    samples, rate = read_wav(tmp_path / "heard.wav")
     whole, _ = read_wav(tmp_path / "one.wav")
     window = samples[rate // 2 : rate]
     offsets = range(-rate // 20, rate // 20)
@@ -262,40 +247,20 @@ def test_a_sound_between_two_frames_is_spoken_where_it_is_heard(blender, shot, t
     assert fingerprint.of_voice(scene, voice).origin == pytest.approx(1 + seconds * fps / base, abs=1e-4)
 
 
-@pytest.mark.parametrize("unit", [1.0, 0.01, 0.001])
-def test_a_head_has_its_size_in_the_scenes_units(blender, unit):
-    scene = blender.context.scene
-    scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", unit
-    blender.ops.thunder.add_head()
-    blender.context.view_layer.update()
-    mesh = scene.thunder.head
-    corners = np.array([mesh.matrix_world @ __import__("mathutils").Vector(corner) for corner in mesh.bound_box])
-    height = np.ptp(corners[:, 2]) * unit
-    assert 0.2 < height < 0.5  # metres, whatever a unit is
-
-
-def test_takes_are_the_same_in_metres_and_in_centimetres(blender, tmp_path):
+def test_takes_are_the_same_in_metres_and_in_centimetres(blender):
     """A take turns bones and slides keys: what is keyed and what is heard of it does not depend on a head's size."""
-    from performances import key, performance
-
     scene, read = blender.context.scene, []
     for unit in (1.0, 0.01):
         scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", unit
         blender.ops.thunder.add_head()
         rig = head.find(scene)
-        clock = timing.Clock.of(scene, 1.0)
-        made = performance(closed_at=())
-        actions = key(rig, made, clock)
-        entry = take_list.add_to_list(scene, rig, actions, made, "voice", clock)
-        display.show(rig, entry)
-        read.append(progress.result(reading.read(rig, head.channel_names(), clock, 2.0)))
+        show_take((scene, rig), performance(closed_at=()))
+        read.append(progress.result(reading.read(rig, head.channel_names(), timing.Clock.of(scene, 1.0), 2.0)))
     for part in ("expression", "jaw", "head", "eyes"):
         assert np.abs(getattr(read[0], part) - getattr(read[1], part)).max() < 1e-5
 
 
-def test_three_clicks_make_a_face_move(blender, tmp_path, monkeypatch):
-    client = PlayedClient(tmp_path)
-    monkeypatch.setattr(connection, "client", lambda: client)
+def test_three_clicks_make_a_face_move(blender, client):
     blender.ops.mesh.primitive_cube_add(size=2.0)
     scene = blender.context.scene
     scene.thunder.count = 2
@@ -346,16 +311,9 @@ def test_another_recording_goes_to_the_playhead_or_after_the_last(blender, tmp_p
     assert scene.frame_end == 520 + 2 * length
 
 
-def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, tmp_path, needs_sound):
-    scene = blender.context.scene
-    heads = []
-    for _ in range(2):
-        blender.ops.thunder.add_head()
-        heads.append(scene.thunder.head)
+def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, shot):
+    scene, heads, _ = shot
     scene.thunder.head = None
-    path = sound(tmp_path, "line")
-    for place, name in enumerate(("one", "two", "music")):
-        strip.add(scene, path, name, 1 + 60 * place)
     for name, speaker in (("one", heads[0]), ("two", heads[1]), ("music", None)):
         takes_dialogue.cast(scene, name, speaker)
     strips = compat.strips_all(scene.sequence_editor)
@@ -396,13 +354,10 @@ def one_head(needs_sound, blender, tmp_path):
     return scene, head.in_scene(scene)[0]
 
 
-def test_a_line_stays_with_its_head_when_a_second_is_added(blender, one_head, tmp_path):
+def test_a_line_stays_with_its_head_when_a_second_is_added(blender, one_head, client):
     scene, first = one_head
-    client = PlayedClient(tmp_path)
     voice = strip.of_strip(scene, strip.by_name(scene, "one"))
-    rig, sampling = head.resolve(first), sampling_module.Sampling.of(scene.thunder)
-    for _ in generation.generate(client, voice, scene, rig, 1, 1, sampling):
-        pass
+    progress.result(generation.generate(client, voice, scene, head.resolve(first), 1, 1, sampling_module.Sampling.of(scene.thunder)))
     blender.ops.thunder.add_head()
     assert len(head.in_scene(scene)) == 2
     assert takes_dialogue.speaker_of(scene, "one") == first
@@ -422,22 +377,21 @@ def test_a_speaker_that_was_chosen_is_not_changed_by_takes(one_head):
 
 
 @pytest.mark.parametrize("unit", [1.0, 0.01])
-def test_a_head_is_added_beside_those_that_are_there(blender, unit):
-    blender.context.scene.unit_settings.scale_length = unit
+def test_a_head_is_added_beside_those_that_are_there_in_the_scenes_units(blender, unit):
+    scene = blender.context.scene
+    scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", unit
     for _ in range(3):
         blender.ops.thunder.add_head()
     blender.context.view_layer.update()
-    spans = []
-    for mesh in head.in_scene(blender.context.scene):
-        low, high = family.extent(mesh)
-        spans.append((low[0], high[0]))
-    spans.sort()
+    extents = [family.extent(mesh) for mesh in head.in_scene(scene)]
+    assert all(0.2 < (high[2] - low[2]) * unit < 0.5 for low, high in extents)  # metres, whatever a unit is
+    spans = sorted((low[0], high[0]) for low, high in extents)
     width = spans[0][1] - spans[0][0]
     gaps = [later[0] - earlier[1] for earlier, later in zip(spans[:-1], spans[1:])]
     assert len(gaps) == 2 and all(0.05 * width < gap < 0.3 * width for gap in gaps)
-    blender.context.scene.cursor.location = (0.0, 50.0 * width, 0.0)
+    scene.cursor.location = (0.0, 50.0 * width, 0.0)
     blender.ops.thunder.add_head()
-    assert head.owner_of(blender.context.scene.thunder.head).location.x == 0.0  # there is room: it stands at the cursor
+    assert head.owner_of(scene.thunder.head).location.x == 0.0  # there is room: it stands at the cursor
 
 
 def test_commit_all_says_what_to_do_where_a_line_has_no_speaker(blender, one_head, tmp_path):
@@ -456,23 +410,8 @@ def test_commit_all_says_what_to_do_where_a_line_has_no_speaker(blender, one_hea
 
 
 def test_the_button_to_commit_is_not_cut_off_in_a_sidebar_of_the_usual_width(blender, shot):
-    from thunder.panels import dialogue as panel, tab
-
-    labels = []
-
-    class Layout:
-        def __getattr__(self, name):
-            return lambda *words, **how: labels.append((words[0], how.get("text"))) or Layout() if name == "operator" else Layout()
-
-        def __setattr__(self, name, value):
-            pass
-
-        def __call__(self, *words, **how):
-            return Layout()
-
-        def __iter__(self):
-            return iter((Layout(), Layout()))
-
-    panel.draw(Layout(), blender.context)
-    written = [text or blender.ops.thunder.commit_all.get_rna_type().name for name, text in labels if name == "thunder.commit_all"]
-    assert len(written) == 1 and max(map(len, written)) <= 200 * tab.LETTERS_PER_PIXEL, written
+    layout = Layout()
+    panel.draw(layout, blender.context)
+    ((_, _, how),) = [note for note in layout.notes if note[1][:1] == ("thunder.commit_all",)]
+    written = how.get("text") or blender.ops.thunder.commit_all.get_rna_type().name
+    assert len(written) <= 200 * tab.LETTERS_PER_PIXEL, written

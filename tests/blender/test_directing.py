@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from performances import write_wav
+from drawing import Shown
 from played_engine import PlayedClient
 from speaking import keys_of, same
 from thunder.scene.animation import keying
@@ -49,22 +49,15 @@ class DirectedClient(PlayedClient):
 
 
 @pytest.fixture
-def client(tmp_path, monkeypatch):
-    played = DirectedClient(tmp_path)
-    monkeypatch.setattr(connection, "client", lambda *_: played)
-    monkeypatch.setattr(connection, "knows_styles", lambda: True)
-    return played
+def client(tmp_path, play):
+    return play(DirectedClient(tmp_path), knows_styles=True)
 
 
 @pytest.fixture
-def scene(blender, client, tmp_path):
+def scene(voiced, client):
     """A head with a voice of two seconds."""
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.render.fps, scene.thunder.count, scene.thunder.seed = 25, 3, 1
-    sound = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(int(16000 * SECONDS)))
-    scene.thunder.source, scene.thunder.sound_file = "FILE", sound
-    return scene
+    voiced.thunder.count, voiced.thunder.seed = 3, 1
+    return voiced
 
 
 @pytest.fixture
@@ -113,16 +106,14 @@ def test_generate_asks_for_the_heads_direction_and_keeps_it(blender, scene, clie
     assert request["spread"] == pytest.approx(0.25) and request["as_asked"] is True
     for entry in scene.thunder.takes:
         kept = about(entry)
-        assert kept["spread"] == pytest.approx(0.25) and len(kept["reading"]) == len(wanted)
+        assert kept["spread"] == pytest.approx(0.25) and len(kept["reading"]) == len(wanted) and entry.asked
         assert np.allclose(kept["direction"], wanted, atol=1e-5)
-    played = {entry.seed: entry.words for entry in scene.thunder.takes}
-    assert played[1] == "as asked" and played[3] == "lively"
-    assert "lively" in take_list.describe(next(entry for entry in scene.thunder.takes if entry.seed == 3))
-
-
-def test_takes_of_a_batch_say_what_tells_them_apart(blender, scene, client, direction):
+    sliders.put(direction, core.Direction())
+    direction.spread = 0.5
+    scene.thunder.takes.clear()
     assert blender.ops.thunder.generate() == {"FINISHED"}  # each by its seed more lively
     assert {entry.seed: entry.words for entry in scene.thunder.takes} == {1: "as asked", 2: "close to the direction", 3: "lively"}
+    assert "lively" in take_list.describe(next(entry for entry in scene.thunder.takes if entry.seed == 3))
 
 
 def test_weights_that_know_no_styles_are_asked_for_none(blender, scene, client, direction, monkeypatch):
@@ -172,24 +163,13 @@ def test_more_like_a_take_as_heard_is_compared_with_what_was_heard(blender, scen
 
 
 def test_the_panel_says_how_the_voice_of_the_shown_take_was_heard(blender, scene, client, direction):
-    said = []
-
-    class Layout:
-        def __getattr__(self, name):
-            return lambda *_, **how: said.append(how["text"]) if name == "label" else self
-
-    class Panel:
-        layout = Layout()
-
     blender.ops.thunder.generate()
     entry = take_list.shown_take(scene.thunder)
     entry.voice_sounds = "lively"
-    draw = blender.types.THUNDER_PT_direction._style
-    draw(Panel(), Layout(), blender.context, direction)
-    assert not said
-    direction.mood = core.AS_HEARD
-    draw(Panel(), Layout(), blender.context, direction)
-    assert said == [f"The voice of {entry.name} is lively"]
+    for mood, said in (("neutral", []), (core.AS_HEARD, [f"The voice of {entry.name} is lively"])):
+        direction.mood, panel = mood, Shown(blender.types.THUNDER_PT_direction)
+        panel._style(panel.layout, blender.context, direction)
+        assert panel.layout.texts() == said
 
 
 def test_more_like_a_take_that_does_not_tell_is_refused_with_a_sentence(blender, scene, client, direction):
@@ -310,7 +290,12 @@ def test_further_drags_change_the_copy_until_it_is_marked(blender, scene, client
         assert not shown().star
 
 
-def test_a_drag_while_a_job_holds_the_list_makes_no_copy(blender, scene, client, direction, shown, following, monkeypatch):
+def test_a_drag_while_a_job_holds_the_list_or_without_live_makes_no_copy(blender, scene, client, direction, shown, following, monkeypatch):
+    scene.thunder.live_direction = False
+    direction.energy = 1.4
+    following()
+    assert len(asked(client)) == 1 and live.sentence == ""
+    scene.thunder.live_direction = True
     monkeypatch.setattr(session, "job", object())
     direction.energy = 1.5
     assert len(scene.thunder.takes) == 3 and "while other work runs" in live.sentence
@@ -379,55 +364,34 @@ def test_the_engine_is_sent_the_sound_it_knows(blender, scene, client, direction
     assert all(Path(each["sound"]).name.startswith("voice_cache_") for each in asked(client)[1:])
 
 
-def test_without_live_nothing_follows(blender, scene, client, direction, shown, following):
-    scene.thunder.live_direction = False
-    direction.energy = 1.5
-    following()
-    assert len(asked(client)) == 1 and live.sentence == ""
+def test_undo_of_sliders_is_undo_of_the_take_and_redo_finishes_it_again(blender, scene, client, direction, shown, following):
+    """Nothing but the slider makes an undo step: the keys that come later are part of it, also where the next came before they did."""
+    name, was = shown().name, jaw(shown())
 
-
-def test_undo_of_a_slider_is_undo_of_the_take_and_redo_finishes_it_again(blender, scene, client, direction, shown, following):
-    """Nothing but the slider makes an undo step: the keys that come later are part of it."""
-    name, was, entry = shown().name, jaw(shown()), shown
-
-    def slider():
-        return sliders.of(head.find(blender.context.scene).owner)
+    def energy():
+        return sliders.of(head.find(blender.context.scene).owner).energy
 
     blender.context.preferences.edit.use_global_undo = True
     blender.ops.ed.undo_push(message="before")
     direction.energy = 1.5
     blender.ops.ed.undo_push(message="Energy")
     following()
-    assert jaw(entry()) == pytest.approx(was * 1.5, rel=1e-4)
+    assert jaw(shown()) == pytest.approx(was * 1.5, rel=1e-4)
     blender.ops.ed.undo()
-    assert (
-        slider().energy == 1.0
-        and entry().name == name
-        and jaw(entry()) == pytest.approx(was)
-        and live.task.due is None
-        and not provenance.is_edited(entry())
-    )
+    assert energy() == 1.0 and shown().name == name and jaw(shown()) == pytest.approx(was)
+    assert live.task.due is None and not provenance.is_edited(shown())
     blender.ops.ed.redo()
     following()
-    assert slider().energy == 1.5 and jaw(entry()) == pytest.approx(was * 1.5, rel=1e-4) and not provenance.is_edited(entry())
-
-
-def test_two_slides_before_the_first_is_finished_are_undone_one_by_one(blender, scene, client, direction, shown, following):
-    was, entry = jaw(shown()), shown
-    blender.context.preferences.edit.use_global_undo = True
-    blender.ops.ed.undo_push(message="before")
-    for energy in (1.2, 1.6):
-        direction.energy = energy
+    assert energy() == 1.5 and jaw(shown()) == pytest.approx(was * 1.5, rel=1e-4) and not provenance.is_edited(shown())
+    for value in (1.2, 1.6):
+        sliders.of(head.find(blender.context.scene).owner).energy = value
         blender.ops.ed.undo_push(message="Energy")
     following()
-    assert jaw(entry()) == pytest.approx(was * 1.6, rel=1e-4)
-    blender.ops.ed.undo()
-    following()
-    assert sliders.of(head.find(blender.context.scene).owner).energy == pytest.approx(1.2)
-    assert jaw(entry()) == pytest.approx(was * 1.2, rel=1e-4)
-    blender.ops.ed.undo()
-    following()
-    assert jaw(entry()) == pytest.approx(was)
+    for value in (1.6, 1.2, 1.5, 1.0):
+        assert energy() == pytest.approx(value) and jaw(shown()) == pytest.approx(was * value, rel=1e-4)
+        if value > 1.0:
+            blender.ops.ed.undo()
+            following()
 
 
 def test_a_step_of_following_does_not_hold_the_window(blender, scene, client, direction, shown, following):

@@ -5,7 +5,7 @@ import importlib
 
 import numpy as np
 import pytest
-from thunder.scene.engine import connection
+from drawing import draw
 from thunder.scene.heads import head, head_state
 from thunder.scene.host import compat
 from thunder.scene.takes.direction import asking, sliders
@@ -45,28 +45,15 @@ def test_sliders_say_what_they_were_put_to(blender, stage):
     assert sliders.changed_fine(direction) == ["Tension"]
 
 
-def test_axes_without_a_slider_of_their_own_are_below_more_sliders(blender, stage, monkeypatch):
+def test_axes_without_a_slider_of_their_own_are_below_more_sliders(blender, stage, play):
     scene, rig = stage
-    monkeypatch.setattr(connection, "knows_styles", lambda: True)
-    assert not blender.types.THUNDER_PT_fine_direction.poll(blender.context)  # nothing is stored for the head yet
-    direction, drawn = sliders.ensure(rig.owner), []
-    direction.frown, direction.width, direction.tension = 0.8, 1.3, 0.2
-
-    class Layout:
-        def column(self, align=False):
-            return self
-
-        row = column
-
-        def prop(self, data, name, slider):
-            drawn.append(name)
-
-    class Panel:
-        layout = Layout()
-
+    play(None, knows_styles=True)
     panel = blender.types.THUNDER_PT_fine_direction
+    assert not panel.poll(blender.context)  # nothing is stored for the head yet
+    direction = sliders.ensure(rig.owner)
+    direction.frown, direction.width, direction.tension = 0.8, 1.3, 0.2
     assert panel.poll(blender.context)
-    panel.draw(Panel, blender.context)
+    drawn = draw(panel, blender.context).of("prop")
     assert set(drawn) == {axis.name for axis in core.AXES if not axis.slider} and drawn[0] == "frown"
     assert importlib.import_module("thunder.panels.direction")._changed(direction) == "Frown, Tension…"
     direction.keyframe_insert("frown", frame=1)
@@ -77,6 +64,8 @@ def test_axes_without_a_slider_of_their_own_are_below_more_sliders(blender, stag
 
 def test_a_direction_without_keys_is_one_for_the_line(blender, stage):
     scene, rig = stage
+    asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)  # nobody directed it
+    assert (asked.vectors == core.Direction().vector()).all() and head_state.of(rig.owner) is None
     direction = sliders.ensure(rig.owner)
     direction.energy, direction.mood, direction.strength, direction.spread = 1.5, "warm", 0.7, 0.3
     asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
@@ -85,13 +74,7 @@ def test_a_direction_without_keys_is_one_for_the_line(blender, stage):
     assert asked.vectors[0, MOOD["warm"]] == pytest.approx(0.7) and asked.vectors[0, len(core.AXES) :].sum() == pytest.approx(0.7)
 
 
-def test_a_head_nobody_directed_is_asked_for_nothing_special(blender, stage):
-    scene, rig = stage
-    asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
-    assert (asked.vectors == core.Direction().vector()).all() and head_state.of(rig.owner) is None
-
-
-def test_keys_of_a_slider_are_read_on_every_frame_of_the_line(blender, stage):
+def test_keys_of_a_slider_are_read_on_every_frame_of_the_line_within_its_range(blender, stage):
     """24 frames a second in the scene, 25 in the engine; the line begins on frame 11."""
     scene, rig = stage
     direction = sliders.ensure(rig.owner)
@@ -105,15 +88,10 @@ def test_keys_of_a_slider_are_read_on_every_frame_of_the_line(blender, stage):
     assert len(asked.vectors) == 100
     assert energy(asked.vectors)[[0, 25, 50, 99]] == pytest.approx([0.5, 1.0, 1.5, 1.5], abs=1e-3)
     core.check(asked.vectors)
-
-
-def test_a_slider_whose_curve_overshoots_stays_within_its_range(blender, stage):
-    scene, rig = stage
-    direction = sliders.ensure(rig.owner)
-    for frame, value in ((1, 2.0), (20, 2.0), (24, 0.35), (60, 0.35)):
+    for frame, value in ((201, 2.0), (220, 2.0), (224, 0.35), (260, 0.35)):
         direction.energy = value
         direction.keyframe_insert("energy", frame=frame)
-    core.check(asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).vectors)
+    core.check(asking.direction_over(rig.owner, Clock.of(scene, 201.0), 297.0).vectors)  # the curve overshoots
 
 
 def test_a_mood_changes_within_a_line_and_flows(blender, stage):

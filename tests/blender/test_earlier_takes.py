@@ -4,33 +4,25 @@
 import time
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from performances import write_wav
-from played_engine import PlayedClient
+from drawing import Shown
+from performances import reopen
 from thunder.operators import take_list as tidy_takes
 from thunder.panels import takes as panel
 from thunder.scene.animation import display
-from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.takes import browsing, mix, take_list
-from thunder.scene.takes.direction import live as live_module, sliders
+from thunder.scene.takes.direction import live as live_module
 
 pytestmark = pytest.mark.one_blender
 
 
 @pytest.fixture
-def scene(blender, tmp_path, monkeypatch):
-    """A head with a voice, and an engine that answers with made takes."""
-    played = PlayedClient(tmp_path)
-    monkeypatch.setattr(connection, "client", lambda *_: played)
-    monkeypatch.setattr(connection, "knows_styles", lambda: False)
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.render.fps, scene.thunder.count = 25, 3
-    scene.thunder.source = "FILE"
-    scene.thunder.sound_file = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(16000))
-    return scene
+def scene(voiced, client, play):
+    """A head with a voice, and an engine that answers with made takes, three at a time."""
+    play(client, knows_styles=False)
+    voiced.thunder.count = 3
+    return voiced
 
 
 def generate(blender, *seeds):
@@ -62,18 +54,24 @@ def test_a_new_batch_folds_the_earlier_takes_and_deletes_none(blender, scene):
     assert len(set(names)) == 9 and len({entry.action.name for entry in scene.thunder.takes}) == 9
 
 
-def test_a_heading_unfolds_its_takes(blender, scene):
-    generate(blender, 1, 11)
-    batch = entry_of(blender, 2).batch
-    assert blender.ops.thunder.fold_takes(batch=batch) == {"FINISHED"} and listed(blender) == [1, 2, 3, 11, 12, 13]
+def test_a_heading_unfolds_its_takes_and_undo_of_a_batch_that_of_the_one_before(blender, scene):
+    blender.context.preferences.edit.use_global_undo = True
+    for seed in (1, 11):
+        generate(blender, seed)
+        blender.ops.ed.undo_push(message="a batch")
+    blender.ops.ed.undo()
+    assert listed(blender) == [1, 2, 3]
+    blender.ops.ed.redo()
+    assert listed(blender) == [11, 12, 13] and len(blender.context.scene.thunder.takes) == 6
+    assert blender.ops.thunder.fold_takes(batch=entry_of(blender, 2).batch) == {"FINISHED"} and listed(blender) == [1, 2, 3, 11, 12, 13]
     blender.ops.thunder.fold_takes(batch=entry_of(blender, 11).batch)
-    shown = take_list.shown_take(scene.thunder).seed
+    shown = take_list.shown_take(blender.context.scene.thunder).seed
     assert shown > 10 and listed(blender) == [1, 2, 3, shown], "the shown take is listed"
     with pytest.raises(RuntimeError, match="no batch 77"):
         blender.ops.thunder.fold_takes(batch=77)
 
 
-def test_a_take_of_a_folded_batch_is_listed_and_acted_on_while_it_is_shown(blender, scene):
+def test_a_take_of_a_folded_batch_is_listed_while_it_is_shown_or_starred(blender, scene):
     generate(blender, 1)
     show(blender, 2)
     rig = head.find(scene)
@@ -83,14 +81,12 @@ def test_a_take_of_a_folded_batch_is_listed_and_acted_on_while_it_is_shown(blend
     assert listed(blender) == [2, 11, 12, 13] and take_list.shown_take(scene.thunder).seed == 2
     blender.ops.thunder.flip_take()
     assert listed(blender) == [11, 12, 13]
-
-
-def test_starred_takes_of_all_batches_are_compared_by_starred_only(blender, scene):
-    generate(blender, 1, 11)
     for seed in (3, 12):
         entry_of(blender, seed).star = True
     scene.thunder.only_starred = True
     assert listed(blender) == [3, 12]
+    blender.ops.thunder.delete_takes(which="UNSTARRED")
+    assert sorted(entry.seed for entry in scene.thunder.takes) == [1, 2, 3, 12], "what has no star, but for folded takes"
 
 
 def test_a_mix_is_of_unfolded_takes_and_those_chosen_before(blender, scene):
@@ -144,37 +140,10 @@ def test_clearing_asks_first_and_says_how_many(blender, scene):
     asked = {}
     manager = SimpleNamespace(invoke_confirm=lambda *_, **how: asked.update(how) or {"RUNNING_MODAL"})
     context = SimpleNamespace(scene=scene, window_manager=manager, object=None)
-    operator = SimpleNamespace(which="EARLIER")
-    kind = tidy_takes.THUNDER_OT_delete_takes
-    operator._places, operator._why_kept = (
-        (lambda context: kind._places(operator, context)),
-        (lambda entry: kind._why_kept(operator, entry)),
-    )
-    assert kind.invoke(operator, context, None) == {"RUNNING_MODAL"}
-    assert (
-        asked["title"] == "Delete 2 Earlier Takes"
-        and asked["message"].endswith("MB. Take 1 (starred) stays")
-        and len(scene.thunder.takes) == 6
-    )
-
-
-def test_deleting_what_has_no_star_leaves_folded_takes(blender, scene):
-    generate(blender, 1, 11)
-    entry_of(blender, 12).star = True
-    blender.ops.thunder.delete_takes(which="UNSTARRED")
-    assert sorted(entry.seed for entry in scene.thunder.takes) == [1, 2, 3, 12]
-
-
-def test_undo_of_a_new_batch_unfolds_the_one_before(blender, scene):
-    blender.context.preferences.edit.use_global_undo = True
-    generate(blender, 1)
-    blender.ops.ed.undo_push(message="first")
-    generate(blender, 11)
-    blender.ops.ed.undo_push(message="second")
-    blender.ops.ed.undo()
-    assert listed(blender) == [1, 2, 3]
-    blender.ops.ed.redo()
-    assert listed(blender) == [11, 12, 13] and len(blender.context.scene.thunder.takes) == 6
+    operator = Shown(tidy_takes.THUNDER_OT_delete_takes)
+    operator.which = "EARLIER"
+    assert operator.invoke(context, None) == {"RUNNING_MODAL"} and len(scene.thunder.takes) == 6
+    assert asked["title"] == "Delete 2 Earlier Takes" and asked["message"].endswith("MB. Take 1 (starred) stays")
 
 
 def test_takes_of_earlier_versions_are_one_batch_and_unfolded(blender, scene, tmp_path):
@@ -182,9 +151,7 @@ def test_takes_of_earlier_versions_are_one_batch_and_unfolded(blender, scene, tm
     for entry in scene.thunder.takes:
         for name in ("batch", "asked", "folded"):
             entry.property_unset(name)
-    path = str(tmp_path / "old.blend")
-    blender.ops.wm.save_as_mainfile(filepath=path)
-    blender.ops.wm.open_mainfile(filepath=path)
+    reopen(blender, tmp_path)
     assert listed(blender) == [1, 2, 3] and len(take_list.batches(blender.context)) == 1
     generate(blender, 11)
     assert listed(blender) == [11, 12, 13] and len(blender.context.scene.thunder.takes) == 6
@@ -198,17 +165,6 @@ def test_a_heading_says_when_and_what_was_asked(blender, scene):
     assert take_list.headings([[SimpleNamespace(made=0, asked="")]]) == ["Earlier"]
     twice = [[SimpleNamespace(made=int(time.time()) // 60 * 60 + after, asked="sad")] for after in (1, 20)]
     assert [text[5:] for text in take_list.headings(twice)] == [":01, sad", ":20, sad"], "two of one minute are told apart"
-
-
-def test_a_batch_knows_what_was_asked_of_it(blender, scene, tmp_path, monkeypatch):
-    from test_directing import DirectedClient
-
-    client = DirectedClient(tmp_path)
-    monkeypatch.setattr(connection, "client", lambda *_: client)
-    monkeypatch.setattr(connection, "knows_styles", lambda: True)
-    sliders.ensure(head.find(scene).owner).energy = 0.6
-    generate(blender, 1)
-    assert {entry.asked for entry in scene.thunder.takes} == {"calm"}
 
 
 def test_what_takes_weigh_is_about_what_they_add_to_the_file(blender, scene, tmp_path):

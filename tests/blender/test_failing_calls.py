@@ -7,7 +7,6 @@ where a usual run tries a sample.
 """
 
 import hashlib
-import importlib
 import json
 import os
 import sys
@@ -19,18 +18,18 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "faults")]  # bake.py; failing_calls.py
 
+from commit_stage import animate, everything
 from failing_calls import FailingCalls, sample
-from performances import key, read_wav, write_wav
+from performances import performance, read_wav, show_take, write_wav
 from played_engine import Asked
 from thunder.cli import bake
 from thunder.scene.animation import display, fcurves
 from thunder.scene.engine import connection
 from thunder.scene.heads import head, mapping_table
 from thunder.scene.host import compat
-from thunder.scene.takes import take_list
 from thunder.scene.takes.commit import committing as committing_module
-from thunder.thunder_core import errors as errors_module, files
-from thunder.thunder_core.animation import timing
+from thunder.scene.takes.commit.committing import Choice
+from thunder.thunder_core import client as client_module, engine_python, errors as errors_module, files, progress
 from thunder.thunder_core.face import mapping
 from thunder.thunder_core.named_files import NamedFiles
 
@@ -77,15 +76,12 @@ class RecordedClient:
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     """(sound, client): a short sound and the takes that the engine sampled of it."""
-    client_module = importlib.import_module("bl_ext.user_default.thunder.thunder_core.client")
-    engine_python = importlib.import_module("bl_ext.user_default.thunder.thunder_core.engine_python")
-    errors = importlib.import_module("bl_ext.user_default.thunder.thunder_core.errors")
     samples, rate = read_wav(ROOT / "assets" / "sample.wav")
     folder = tmp_path_factory.mktemp("voice")
     sound = write_wav(folder / "short.wav", samples[:rate], rate)
     try:
         engine_python.find_engine_python()
-    except errors.NoEngine as error:
+    except errors_module.NoEngine as error:
         pytest.skip(f"no engine to ask: {error}")
     events, arrays = [], {}
     with client_module.Client() as client:
@@ -203,46 +199,21 @@ def test_whichever_call_of_saving_a_preset_fails(tmp_path, monkeypatch):
 @pytest.fixture
 def committing(stage):
     """A shown take over an animation of the animator's own: (scene, rig, entry, commit(to))."""
-    from performances import performance
-
     scene, rig = stage
-    jaw = rig.armature.pose.bones["jaw"]
-    jaw.rotation_mode = "XYZ"
-    for frame, angle in ((1, 0.0), (12, 0.1), (40, 0.15), (130, 0.02)):
-        jaw.rotation_euler[0] = angle
-        jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
-        rig.keys.key_blocks["mouthSmileLeft"].value = angle * 4
-        rig.keys.key_blocks["mouthSmileLeft"].keyframe_insert("value", frame=frame)
-    made = performance(seconds=1.0, closed_at=(0.4,))
-    clock = timing.Clock.of(scene, 21.0)
-    entry = take_list.add_to_list(scene, rig, key(rig, made, clock, "take"), made, "voice", clock)
-    display.show(rig, entry)
+    animate(rig)
+    entry = show_take(stage, performance(seconds=1.0, closed_at=(0.4,)), 21.0)
 
     def commit(to):
-        choice = committing_module.Choice(entry.first, entry.last, to=to, error=0.0)
-        for _ in committing_module.commit(rig, entry, "Committed", choice):
-            pass
+        progress.result(committing_module.commit(rig, entry, "Committed", Choice(entry.first, entry.last, to=to, error=0.0)))
 
     return scene, rig, entry, commit
 
 
-def animation(blender, rig):
-    """Every action with its keys, and which one each part of a rig plays: what an animator would miss."""
-    curves = {
-        action.name: {
-            (curve.data_path, curve.array_index, number): [tuple(point.co) for point in curve.keyframe_points]
-            for number, curve in enumerate(compat.all_curves(action))
-        }
-        for action in blender.data.actions
-    }
-    plays = [
-        (
-            data.animation_data and data.animation_data.action and data.animation_data.action.name,
-            [track.name for track in data.animation_data.nla_tracks] if data.animation_data else [],
-        )
-        for data in rig.targets
-    ]
-    return curves, plays
+def animation(blender):
+    """What an animator would miss: the keys of every action, and what each data-block plays."""
+    found = everything(blender)
+    plays = {name: part[0] for kind in ("objects", "keys") for name, part in found[kind].items()}
+    return [(action[0], action[4]) for action in found["actions"]], plays
 
 
 class FailingWrites:
@@ -290,7 +261,7 @@ def test_whichever_write_of_a_commit_fails(committing, blender, tmp_path, to, st
         display.show(rig, entry)
     file, name = str(tmp_path / "scene.blend"), rig.mesh.name
     blender.ops.wm.save_as_mainfile(filepath=file)
-    before = animation(blender, rig)
+    before = animation(blender)
     with FailingWrites(0) as writes:
         commit(to)
     assert writes.count > 10
@@ -300,6 +271,5 @@ def test_whichever_write_of_a_commit_fails(committing, blender, tmp_path, to, st
         rig = head.resolve(scene.objects[name])
         entry = scene.thunder.takes[0]
         with FailingWrites(k), pytest.raises(MemoryError):
-            for _ in committing_module.commit(rig, entry, "Committed", committing_module.Choice(entry.first, entry.last, to=to, error=0.0)):
-                pass
-        assert animation(blender, rig) == before, f"call {k} of {writes.count}"
+            progress.result(committing_module.commit(rig, entry, "Committed", Choice(entry.first, entry.last, to=to, error=0.0)))
+        assert animation(blender) == before, f"call {k} of {writes.count}"

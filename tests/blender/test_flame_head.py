@@ -4,17 +4,17 @@
 import os
 import pickle
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from made_flame import made_flame
-from performances import key, performance
+from performances import performance, show_take
 from test_head import flame
 from thunder.operators import flame_head
 from thunder.scene.animation import reading
 from thunder.scene.heads import build, flame as flame_module, head as heads_head
 from thunder.scene.host import compat
-from thunder.scene.takes import take_list
 from thunder.thunder_core import errors, progress, rotation as rotation_module
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import head as face_head, regions, retarget
@@ -24,9 +24,7 @@ pytestmark = pytest.mark.one_blender
 
 
 def made_flame_from_bundled(**options):
-    from pathlib import Path
-
-    with np.load(Path(__file__).resolve().parents[2] / "weights" / "head.npz") as asset:
+    with np.load(heads_head.ASSET) as asset:
         return made_flame({name: asset[name] for name in asset.files}, **options)
 
 
@@ -117,6 +115,10 @@ def test_the_rig_moves_as_flame_does(blender, made, mode):
     assert np.abs(theirs - flame_rig.data["v_template"]).max() > 0.02
     assert np.abs(seen - bones_stay).max() < 5e-6, "FLAME's formula with its joints at rest"
     assert np.abs(seen - theirs).max() < 1e-3, "FLAME moves the joints themselves a little with expression"
+    drivers = mesh.data.shape_keys.animation_data.drivers
+    moving = (np.abs(flame_rig.data["posedirs"]).max((0, 1)) > 1e-6).sum()
+    assert len(drivers) == moving > 0 and all('"corrective_' in curve.data_path for curve in drivers)
+    assert all(curve.driver.is_simple_expression and curve.driver.is_valid for curve in drivers), "no script is run for them"
 
 
 def flame_with_bones(asset, expression, jaw, neck, eyes, rotation):
@@ -128,17 +130,6 @@ def flame_with_bones(asset, expression, jaw, neck, eyes, rotation):
     system = np.c_[shaped, np.ones(len(shaped))]
     frozen["J_regressor"] = np.c_[joints, np.ones(5)] @ np.linalg.solve(system.T @ system, system.T)
     return flame(frozen, expression, jaw, neck, eyes, rotation)
-
-
-def test_correctives_are_driven_without_any_script(blender, made):
-    """Blender works the expressions out itself: they follow the bones even where scripts are not allowed to run."""
-    flame_rig, folder = made
-    mesh = add(blender, folder)
-    drivers = mesh.data.shape_keys.animation_data.drivers
-    names = {curve.data_path.split('"')[1] for curve in drivers}
-    moving = (np.abs(flame_rig.data["posedirs"]).max((0, 1)) > 1e-6).sum()
-    assert len(drivers) == moving > 0 and all(name.startswith("corrective_") for name in names)
-    assert all(curve.driver.is_simple_expression and curve.driver.is_valid for curve in drivers)
 
 
 def test_identity_sliders_make_another_person_whose_bones_can_follow(blender, made):
@@ -175,10 +166,8 @@ def test_a_take_plays_on_it_and_is_read_back(blender, made):
     blender.context.scene.render.fps = 25  # so that every frame of the scene is one of the motion's
     done = performance(seconds=1.0, closed_at=(0.4,))
     clock = timing.Clock.of(blender.context.scene, 1)
-    actions = key(rig, done, clock)
     settings = blender.context.scene.thunder
-    take_list.add_to_list(blender.context.scene, rig, actions, done, "voice", clock)
-    settings.active_take = 0
+    show_take((blender.context.scene, rig), done)
     marked = regions.mark_regions(face_head.load_head(folder / "flame.npz"))
     ours = face_head.load_head()
     wanted, seen = [], []
@@ -239,18 +228,8 @@ def test_a_channel_is_shown_and_put_back(blender, made):
     assert not any(mesh.parent.pose.bones["eye_left"].rotation_euler)
 
 
-def test_what_is_lost_is_measured_in_words(blender, made):
-    _, folder = made
-    mesh = add(blender, folder)
-    assert blender.ops.thunder.measure_retarget() == {"FINISHED"}
-    assert "Lip opening off by" in mesh.parent["thunder_measured"]
-    measured = flame_module.measure(mesh, mesh.parent)
-    assert measured.opening < 0.5 and measured.closed < 0.3 and measured.lips < 0.2 * measured.travel
-
-
-@pytest.mark.parametrize("frames", [12, 13])
-def test_parameters_are_exported_frame_by_frame(blender, made, tmp_path, frames):
-    flame_rig, folder = made
+def test_parameters_are_exported_frame_by_frame(blender, made, tmp_path):
+    (_, folder), frames = made, 13
     mesh = add(blender, folder)
     scene = blender.context.scene
     scene.frame_start, scene.frame_end = 5, 4 + frames
@@ -350,9 +329,7 @@ def test_what_is_no_flame_file_is_refused_and_leaves_nothing(blender, made, tmp_
         path.write_bytes(b"FLAME")
     elif content == "ours":
         path = tmp_path / "head.npz"
-        from pathlib import Path
-
-        path.write_bytes((Path(__file__).resolve().parents[2] / "weights" / "head.npz").read_bytes())
+        path.write_bytes(Path(heads_head.ASSET).read_bytes())
     before = len(blender.data.objects), len(blender.data.meshes), len(blender.data.armatures)
     with pytest.raises(RuntimeError, match=said):
         blender.ops.thunder.add_flame_head(filepath=str(path))
@@ -360,9 +337,12 @@ def test_what_is_no_flame_file_is_refused_and_leaves_nothing(blender, made, tmp_
     assert not (tmp_path / "canary").exists()
 
 
-def test_it_is_found_beside_other_heads(blender, made):
+def test_it_is_found_beside_other_heads_and_says_what_is_lost(blender, made):
     _, folder = made
     mesh = add(blender, folder)
+    assert blender.ops.thunder.measure_retarget() == {"FINISHED"} and "Lip opening off by" in mesh.parent["thunder_measured"]
+    measured = flame_module.measure(mesh, mesh.parent)
+    assert measured.opening < 0.5 and measured.closed < 0.3 and measured.lips < 0.2 * measured.travel
     scene = blender.context.scene
     assert heads_head.in_scene(scene) == [mesh] and heads_head.is_any_in(scene) and heads_head.is_own(mesh)
     scene.thunder.head = None

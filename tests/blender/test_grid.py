@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Play All: a head for each take, side by side, each with its own take, and nothing of it left in the file."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from mathutils import Vector
-from performances import key, performance
+from performances import list_take, performance
 from thunder.operators import side_by_side
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
-from thunder.scene.media import contact_sheet, grid, puppets, studio
-from thunder.scene.takes import take_list
+from thunder.scene.media import grid, studio
 from thunder.thunder_core import errors
-from thunder.thunder_core.animation import timing
 
 
 @pytest.fixture
@@ -22,11 +22,20 @@ def stage(stage):
 
 
 def enter(stage, angle, seed, start=1.0):
-    scene, rig = stage
     made = performance(seconds=2.0, closed_at=(), seed=seed, score=100 - seed)
     made.motion.jaw[:, 0] = angle
-    clock = timing.Clock.of(scene, start)
-    return take_list.add_to_list(scene, rig, key(rig, made, clock, f"take {seed}"), made, "voice", clock)
+    return list_take(stage, made, start)
+
+
+@pytest.fixture
+def playing(blender, stage):
+    """The grid of two takes plays: (bpy, what was in the file before)."""
+    for seed in (1, 2):
+        enter(stage, 0.1 * seed, seed)
+    blender.ops.ed.undo_push(message="takes")
+    before = everything(blender)
+    blender.ops.thunder.play_grid()
+    return blender, before
 
 
 def everything(bpy):
@@ -142,11 +151,9 @@ def test_the_take_whose_head_is_selected_is_shown(blender, stage):
     assert scene.thunder.active_take == 1
 
 
-def test_it_goes_when_nothing_plays_whoever_stopped_it(blender, stage):
+def test_it_goes_when_nothing_plays_whoever_stopped_it(playing):
     """No handler of Blender's is relied on: one that was lost, or that came too early, would leave the grid for good."""
-    enter(stage, 0.1, 1)
-    before = everything(blender)
-    blender.ops.thunder.play_grid()
+    blender, before = playing
     if not len(blender.context.window_manager.windows):
         assert grid.leave_when_stopped() == grid.LOOK_SECONDS and grid.is_running()  # it looks again
         return
@@ -155,19 +162,14 @@ def test_it_goes_when_nothing_plays_whoever_stopped_it(blender, stage):
 
 
 def key_press(blender, watches, kind):
-    """What the operator answers to a key, and whether its work was asked to stop."""
-    from types import SimpleNamespace
-
-    operator = side_by_side.THUNDER_OT_play_grid
+    """What the operator answers to a key."""
     event = SimpleNamespace(type=kind, value="PRESS")
     context = SimpleNamespace(screen=SimpleNamespace(is_animation_playing=True), workspace=None)
-    return operator.modal(SimpleNamespace(watches=watches), context, event)
+    return side_by_side.THUNDER_OT_play_grid.modal(SimpleNamespace(watches=watches), context, event)
 
 
-def test_escape_leaves_it_for_certain_and_other_keys_do_not(blender, stage):
-    enter(stage, 0.1, 1)
-    before = everything(blender)
-    blender.ops.thunder.play_grid()
+def test_escape_leaves_it_for_certain_and_other_keys_do_not(playing):
+    blender, before = playing
     assert key_press(blender, True, "A") == {"PASS_THROUGH"} and grid.is_running()
     assert key_press(blender, True, "ESC") == {"FINISHED"}
     assert not grid.is_running() and everything(blender) == before
@@ -187,11 +189,8 @@ def test_escape_while_the_heads_are_set_up_stops_that_even_if_something_plays(bl
     assert everything(blender) == before
 
 
-def test_it_is_never_saved(blender, stage, tmp_path):
-    for seed in (1, 2):
-        enter(stage, 0.1, seed)
-    before = everything(blender)
-    blender.ops.thunder.play_grid()
+def test_it_is_never_saved(playing, tmp_path):
+    blender, before = playing
     assert everything(blender) != before
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "grid.blend"))
     assert everything(blender) == before and not grid.is_running()
@@ -199,12 +198,8 @@ def test_it_is_never_saved(blender, stage, tmp_path):
     assert everything(blender) == before
 
 
-def test_undo_and_redo_leave_nothing_of_it(blender, stage):
-    for seed in (1, 2):
-        enter(stage, 0.1, seed)
-    blender.ops.ed.undo_push(message="takes")
-    before = everything(blender)
-    blender.ops.thunder.play_grid()
+def test_undo_and_redo_leave_nothing_of_it(playing):
+    blender, before = playing
     blender.context.scene.thunder.takes[0].star = True
     blender.ops.ed.undo_push(message="a star while it plays")
     blender.ops.ed.undo()
@@ -213,10 +208,8 @@ def test_undo_and_redo_leave_nothing_of_it(blender, stage):
     assert everything(blender) == before and blender.context.scene.thunder.takes[0].star
 
 
-def test_a_file_that_was_recovered_with_it_is_cleaned(blender, stage, tmp_path):
-    enter(stage, 0.1, 1)
-    before = everything(blender)
-    blender.ops.thunder.play_grid()
+def test_a_file_that_was_recovered_with_it_is_cleaned(playing, tmp_path):
+    blender, before = playing
     grid.state.grid = None  # as if Blender had crashed: nobody knows of the heads
     handlers = blender.app.handlers.save_pre
     handlers.remove(grid.leave_for_file)
@@ -306,60 +299,6 @@ def test_a_character_of_several_objects_with_drivers_is_copied_whole(blender):
     opened = sorted(face.evaluated_get(graph).data.shape_keys.key_blocks["jawOpen"].value for face in faces)
     assert opened == pytest.approx([0.5, 1.0], abs=1e-4) and np.ptp(opened) > 0.4
     blender.ops.thunder.play_grid()
-    assert everything(blender) == before
-
-
-@pytest.mark.slow
-def test_a_head_from_a_flame_file_is_copied_with_its_correctives(blender, tmp_path):
-    from pathlib import Path
-
-    from made_flame import made_flame
-
-    with np.load(Path(__file__).resolve().parents[2] / "weights" / "head.npz") as asset:
-        made_flame({name: asset[name] for name in asset.files}, seed=11, own=0.0004).write(tmp_path / "flame.npz")
-    blender.ops.thunder.add_flame_head(filepath=str(tmp_path / "flame.npz"))
-    scene = blender.context.scene
-    scene.render.fps = 25
-    rig = head.find(scene)
-    rig.owner.location, rig.owner.rotation_euler, rig.owner.scale = (0.3, -0.2, 1.6), (0.1, 0.2, 2.5), (2.0, 2.0, 2.0)
-    made = performance(seconds=1.0, closed_at=(0.4,))
-    clock = timing.Clock.of(scene, 1)
-    for seed in (1, 2):
-        take_list.add_to_list(scene, rig, key(rig, made, clock), made, "voice", clock)
-    blender.context.view_layer.update()
-    before = everything(blender)
-    blender.ops.thunder.select_take(index=0)
-    blender.ops.thunder.play_grid()
-    scene.frame_set(20)
-    graph = blender.context.evaluated_depsgraph_get()
-
-    def points(obj):
-        done = obj.evaluated_get(graph)
-        mesh = done.to_mesh()
-        positions = np.empty(3 * len(mesh.vertices), np.float32)
-        mesh.vertices.foreach_get("co", positions)
-        done.to_mesh_clear()
-        return positions.reshape(-1, 3)
-
-    faces = [obj for obj in copies(blender) if obj.type == "MESH" and obj.data.shape_keys]
-    assert len(faces) == 2
-    rest = np.empty(3 * len(rig.mesh.data.vertices), np.float32)
-    rig.mesh.data.vertices.foreach_get("co", rest)
-    shown = points(rig.mesh)
-    assert np.abs(shown - rest.reshape(-1, 3)).max() > 0.005  # it moves, in its own space
-    frame, size = puppets.face_frame(rig)
-    apart = []
-    for face in faces:
-        assert np.abs(points(face) - shown).max() < 1e-6
-        shift = face.matrix_world.translation - rig.mesh.matrix_world.translation
-        apart.append(frame.to_3x3() @ shift)
-    assert apart[0].x == pytest.approx(-apart[1].x, abs=1e-5) and abs(apart[0].x) > 0.2 * size  # beside each other as the face looks
-    assert max(abs(value) for vector in apart for value in (vector.y, vector.z)) < 1e-5
-    blender.ops.thunder.play_grid()
-    assert everything(blender) == before
-    path = str(tmp_path / "sheet.png")
-    for _ in contact_sheet.make(scene, rig, list(scene.thunder.takes), path):
-        pass
     assert everything(blender) == before
 
 

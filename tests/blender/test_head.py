@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from performances import make_hero
 from thunder.scene.heads import build, head, living
 from thunder.thunder_core import errors, rotation as rotation_module
 from timing import keeps
@@ -80,7 +81,9 @@ def test_the_rig_moves_as_flame_does(blender, asset, seed):
     assert np.abs(ours.reshape(-1, 3) - expected).max() < 2e-6
 
 
-def test_two_heads_share_materials_and_can_be_told_apart(blender):
+def test_two_heads_share_materials_can_be_told_apart_and_stand_for_their_meshes(blender):
+    with pytest.raises(errors.BadHead, match="No head is selected"):
+        head.find(blender.context.scene)
     blender.ops.thunder.add_head()
     first = blender.context.scene.thunder.head
     materials = len(blender.data.materials)
@@ -91,31 +94,14 @@ def test_two_heads_share_materials_and_can_be_told_apart(blender):
     blender.context.view_layer.objects.active = None
     with pytest.raises(Exception, match="several heads"):
         head.find(blender.context.scene)
-
-
-def test_the_rig_or_a_parent_stands_for_its_mesh(blender):
-    blender.ops.thunder.add_head()
-    mesh = blender.context.scene.thunder.head
-    assert head.resolve(mesh.parent).mesh == mesh
     empty = blender.data.objects.new("Character", None)
     blender.context.collection.objects.link(empty)
-    mesh.parent.parent = empty
-    assert head.resolve(empty).mesh == mesh
-
-
-def character(blender, names):
-    """A mesh of one's own with shape keys of these names."""
-    mesh = blender.data.meshes.new("Hero")
-    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
-    hero = blender.data.objects.new("Hero", mesh)
-    blender.context.collection.objects.link(hero)
-    for name in ("Basis", *names):
-        hero.shape_key_add(name=name, from_mix=False)
-    return hero
+    first.parent.parent = empty
+    assert head.resolve(first.parent).mesh == head.resolve(empty).mesh == first
 
 
 def test_a_character_with_arkit_keys_is_a_head(blender):
-    hero = character(blender, ["jawOpen", "jawLeft", "mouthPucker", "mouthClose", "something"])
+    hero = make_hero(blender, "jawOpen", "jawLeft", "mouthPucker", "mouthClose", "something")
     rig = head.find(blender.context.scene)
     assert rig.mesh == hero and rig.armature is None
     # The pucker is used for a funnel too, the jaw for lips that open by themselves.
@@ -133,8 +119,7 @@ def test_a_character_with_arkit_keys_is_a_head(blender):
     ],
 )
 def test_a_mesh_without_our_keys_is_refused(blender, names, said):
-    hero = character(blender, names)
-    blender.context.scene.thunder.head = hero
+    blender.context.scene.thunder.head = make_hero(blender, *names)
     with pytest.raises(errors.BadHead, match=said):
         head.find(blender.context.scene)
 
@@ -160,45 +145,18 @@ def test_a_second_head_goes_beside_the_first_and_into_no_mesh(blender):
     assert tuple(head.owner_of(scene.thunder.head).location) == pytest.approx((5.0, 0.0, 0.0))  # a place that was chosen
 
 
-def test_no_head_is_said(blender):
-    with pytest.raises(errors.BadHead, match="No head is selected"):
-        head.find(blender.context.scene)
+SPOILERS = [
+    (lambda rig: rig.keys.key_blocks["mouthClose"].driver_add("value"), "has a driver"),
+    (lambda rig: setattr(rig.keys.animation_data_create().nla_tracks.new(), "is_solo", True), "soloed"),
+    (lambda rig: setattr(rig.armature.data, "pose_position", "REST"), "rest position"),
+    (lambda rig: setattr(rig.keys, "use_relative", False), "absolute"),
+    (lambda rig: setattr(rig.mesh, "show_only_shape_key", True), "Solo"),
+]
 
 
-def spoil_driver(rig):
-    rig.keys.key_blocks["mouthClose"].driver_add("value")
-
-
-def spoil_solo(rig):
-    track = rig.keys.animation_data_create().nla_tracks.new()
-    track.is_solo = True
-
-
-def spoil_rest(rig):
-    rig.armature.data.pose_position = "REST"
-
-
-def spoil_absolute(rig):
-    rig.keys.use_relative = False
-
-
-def spoil_single(rig):
-    rig.mesh.show_only_shape_key = True
-
-
-@pytest.mark.parametrize(
-    "spoil, said",
-    [
-        (spoil_driver, "has a driver"),
-        (spoil_solo, "soloed"),
-        (spoil_rest, "rest position"),
-        (spoil_absolute, "absolute"),
-        (spoil_single, "Solo"),
-    ],
-)
-def test_what_would_hide_a_take_is_said(blender, spoil, said):
-    blender.ops.thunder.add_head()
-    rig = head.find(blender.context.scene)
+@pytest.mark.parametrize("spoil, said", SPOILERS, ids=[said for _, said in SPOILERS])
+def test_what_would_hide_a_take_is_said(blender, stage, spoil, said):
+    rig = stage[1]
     head.check_animatable(rig)
     spoil(rig)
     with pytest.raises(errors.BadHead, match=said):

@@ -57,8 +57,7 @@ def flows(values, was, kept, most=1.6):
 
 def test_kept_frames_are_bit_for_bit_the_takes_own(blender, stage):
     scene, rig = stage
-    enter(stage)
-    entry = scene.thunder.takes[0]
+    entry = enter(stage)
     keep_module.add_range(scene, 30, 55)
     before = keys_of(rig, entry)
     keep = keep_of(stage, entry)
@@ -81,8 +80,7 @@ def test_kept_frames_are_bit_for_bit_the_takes_own(blender, stage):
 
 def test_a_part_of_the_face_is_kept_all_along(blender, stage):
     scene, rig = stage
-    enter(stage)
-    entry = scene.thunder.takes[0]
+    entry = enter(stage)
     scene.thunder_keep.upper_face = scene.thunder_keep.head = True
     before, keep = keys_of(rig, entry), keep_of(stage, entry)
     made = put_in(stage, entry, keep, as_an_engine_would(entry, keep))
@@ -94,8 +92,7 @@ def test_a_part_of_the_face_is_kept_all_along(blender, stage):
 
 def test_selected_keys_are_kept_and_the_rest_flows_into_them(blender, stage):
     scene, rig = stage
-    enter(stage)
-    entry = scene.thunder.takes[0]
+    entry = enter(stage)
     curves = track_values.curves(rig, entry)
     brow = tracks(rig, "browInnerUp")[0]
     for curve in curves:
@@ -138,27 +135,19 @@ def test_ranges_from_the_timeline(blender, stage):
     assert not scene.thunder_keep.ranges
 
 
-def test_nothing_kept_and_all_kept_are_refused(blender, stage):
-    scene, rig = stage
+def test_nothing_kept_all_kept_and_an_engine_that_keeps_nothing_are_refused(blender, stage):
+    scene, _ = stage
     entry = enter(stage)
-    error = errors.BadRequest
-    with pytest.raises(error, match="Nothing is kept"):
+    with pytest.raises(errors.BadRequest, match="Nothing is kept"):
         keep_of(stage, entry)
-    keep_module.add_range(scene, 1, 97)
-    with pytest.raises(error, match="The whole take"):
-        keep_of(stage, entry)
-
-
-def test_an_engine_that_keeps_nothing_is_found_out(blender, stage):
-    scene, rig = stage
-    enter(stage)
-    entry = scene.thunder.takes[0]
     keep_module.add_range(scene, 30, 55)
-    keep = keep_of(stage, entry)
-    actions = len(blender.data.actions)
+    keep, actions = keep_of(stage, entry), len(blender.data.actions)
     with pytest.raises(errors.NoEngine, match="older than this extension"):
         put_in(stage, entry, keep, speak(seed=9))
     assert len(scene.thunder.takes) == 1 and len(blender.data.actions) == actions
+    keep_module.add_range(scene, 1, 97)
+    with pytest.raises(errors.BadRequest, match="The whole take"):
+        keep_of(stage, entry)
 
 
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (60, 1.0)])

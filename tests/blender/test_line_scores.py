@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a committed line scores: as its take did, of the line that is meant, until somebody edits it."""
 
+import bpy
 import numpy as np
 import pytest
-from performances import clicks
+from drawing import draw
+from performances import clicks, performance, show_take
 from test_listening import edit, Engine, run
 from thunder.scene.animation import display
-from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
 from thunder.scene.review import listening, live_score, overlay
-from thunder.scene.takes import dialogue, provenance, take_list
+from thunder.scene.takes import dialogue, provenance
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
-from thunder.thunder_core.animation import timing
 from thunder.thunder_core.animation.commit import line_records
 
 pytestmark = pytest.mark.one_blender
@@ -24,30 +24,21 @@ SECONDS = 3.0
 
 
 @pytest.fixture
-def engine(monkeypatch, tmp_path):
-    folder = tmp_path / "engine"
-    folder.mkdir()
-    engine = Engine(folder)
-    monkeypatch.setattr(connection, "client", lambda: engine)
-    return engine
+def engine(play, tmp_path):
+    (tmp_path / "engine").mkdir()
+    return play(Engine(tmp_path / "engine"))
 
 
 @pytest.fixture
-def lines(needs_sound, blender, tmp_path):
+def lines(needs_sound, stage, tmp_path):
     """A head and two lines at 25 fps, a take of the first shown: (scene, rig, its entry)."""
-    from performances import key, performance
-
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
+    scene, rig = stage
     scene.render.fps = 25
     for name, start in (("one", 1), ("two", 126)):
         strip.add(scene, clicks(tmp_path / f"{name}.wav", (0.5, 1.5), SECONDS), name, start)
-    dialogue.select(blender.context, "one")
-    rig = head.find(scene)
-    made, clock = performance(seconds=SECONDS, score=80.0), timing.Clock.of(scene, 1.0)
-    entry = take_list.add_to_list(scene, rig, key(rig, made, clock, "take"), made, "one", clock)
+    dialogue.select(bpy.context, "one")
+    entry = show_take(stage, performance(seconds=SECONDS, score=80.0), 1.0, "one")
     provenance.store_sync(entry.action, np.full(75, 80.0, np.float32))
-    display.show(rig, entry)
     live_score.live.own.clear()
     return scene, rig, entry
 
@@ -95,14 +86,6 @@ def test_an_edit_of_a_committed_line_moves_its_score_by_what_it_changes(blender,
     assert score(scene, rig).total == pytest.approx(54 + 20 * 54 / 60)
 
 
-def test_what_a_coarse_commit_loses_is_counted(blender, lines, engine):
-    scene, rig, entry = lines
-    scene.thunder.commit.error = 2.4
-    engine.total = 40.0
-    commit(scene, rig, entry)
-    assert score(scene, rig).total == pytest.approx(40 + 0.25 * 40)
-
-
 def test_a_part_of_a_take_is_scored_as_it_is(blender, lines, engine):
     scene, rig, entry = lines
     scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 20, 60
@@ -124,14 +107,9 @@ def test_the_score_of_a_committed_line_is_against_its_own_voice(blender, lines, 
 
 
 def test_each_of_two_committed_lines_has_its_score(blender, lines, engine):
-    from performances import key, performance
-
     scene, rig, entry = lines
     commit(scene, rig, entry)
-    made, clock = performance(seconds=SECONDS, score=66.0, seed=3), timing.Clock.of(scene, 126.0)
-    second = take_list.add_to_list(scene, rig, key(rig, made, clock, "take two"), made, "two", clock)
-    display.show(rig, second)
-    commit(scene, rig, second, to="COPY")
+    commit(scene, rig, show_take((scene, rig), performance(seconds=SECONDS, score=66.0, seed=3), 126.0, "two"), to="COPY")
     for name, total in (("two", 66.0), ("one", 80.0)):
         dialogue.select(blender.context, name)
         assert live_score.shown_score(scene, rig) is None
@@ -141,7 +119,7 @@ def test_each_of_two_committed_lines_has_its_score(blender, lines, engine):
     assert live_score.committed_line(blender.context, rig) == ""  # the name is said of another line than the chosen one only
 
 
-def test_a_panel_asks_for_a_missing_score_once(blender, lines, engine):
+def test_a_panel_asks_for_a_missing_score_once_and_why_there_is_none_is_told(blender, lines, engine):
     scene, rig, entry = lines
     commit(scene, rig, entry)
     live_score.live.stop()
@@ -151,11 +129,7 @@ def test_a_panel_asks_for_a_missing_score_once(blender, lines, engine):
     assert live_score.shown_score(scene, rig).total == pytest.approx(80.0)
     live_score.request_score(scene, rig)
     assert not live_score.live.is_running
-
-
-def test_why_there_is_no_score_is_told(blender, lines, engine):
-    scene, rig, entry = lines
-    commit(scene, rig, entry)
+    live_score.live.own.clear()
     rig.armature.pose.bones["neck"].constraints.new("LIMIT_SCALE")
     live_score.request_score(scene, rig)
     run()
@@ -205,22 +179,18 @@ def test_a_record_that_something_else_wrote_is_no_score(blender, lines):
         assert line_records.score_of(action, "one").take == pytest.approx(70.0)
 
 
-def test_what_is_committed_to_an_action_or_a_strip_is_known(blender, lines, engine):
-    from thunder.scene.takes.commit.committing import committed_to
-
+def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(blender, lines, engine):
     scene, rig, entry = lines
-    assert committed_to(rig.mesh) == set()  # it has takes, which is something else
+    assert committing.committed_to(rig.mesh) == set()  # it has takes, which is something else
     commit(scene, rig, entry, to="STRIP")
-    assert committed_to(rig.mesh) == {"one"}
+    assert committing.committed_to(rig.mesh) == {"one"}
+    assert live_score.own_action(rig) is None and live_score.why_none(rig) == "This animation is in NLA strips: press Listen to score it"
+    progress.result(live_score.score_steps(engine, scene, rig, strip.find(blender.context)))
+    assert live_score.shown_score(scene, rig).total == pytest.approx(71.5) and live_score.why_none(rig) == ""
     display.show(rig, entry)
-    assert committed_to(rig.mesh) == {"one"}  # also while a take is shown over it
-
-
-def test_animation_in_nla_strips_says_why_it_has_no_score(blender, lines, engine):
-    scene, rig, entry = lines
-    commit(scene, rig, entry, to="STRIP")
-    assert live_score.own_action(rig) is None
-    assert "NLA strips" in live_score.why_none(rig)
+    assert committing.committed_to(rig.mesh) == {"one"}  # also while a take is shown over it
+    display.restore_own(rig)
+    live_score.live.own.clear()
     for target in rig.targets:
         for track in target.animation_data.nla_tracks:
             track.mute = True
@@ -238,34 +208,13 @@ def test_only_a_line_that_was_listened_to_is_compared_with_the_original(blender,
     assert listening.can_compare(blender.context)  # so that it can be silenced again
 
 
-def drawn(panel, context):
-    """Labels that a panel draws."""
-    from types import SimpleNamespace
-
-    said = []
-
-    class Layout:
-        def __getattr__(self, name):
-            return lambda *args, **how: said.append(how["text"]) if name == "label" and "text" in how else Layout()
-
-        def __setattr__(self, name, value):
-            pass
-
-    shown = SimpleNamespace(layout=Layout())
-    shown._why_grey = lambda context: panel._why_grey(shown, context)
-    panel.draw(shown, context)
-    return " ".join(said)
-
-
 def test_a_grey_commit_button_says_why(blender, lines, engine):
-    from types import SimpleNamespace
+    panel = blender.types.THUNDER_PT_commit
 
-    from thunder.panels.shown_take import THUNDER_PT_commit
+    def said():
+        return " ".join(draw(panel, blender.context, width=6000, object=rig.mesh).texts())
 
     scene, rig, entry = lines
-    region, scale = SimpleNamespace(width=6000), SimpleNamespace(system=SimpleNamespace(ui_scale=1.0))
-    context = SimpleNamespace(scene=scene, object=rig.mesh, region=region, preferences=scale)
-    context.view_layer = blender.context.view_layer
-    assert drawn(THUNDER_PT_commit, context) == ""
+    assert said() == ""
     commit(scene, rig, entry)
-    assert drawn(THUNDER_PT_commit, context) == "Committed: choose a take to commit again"
+    assert said() == "Committed: choose a take to commit again"

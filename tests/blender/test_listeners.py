@@ -4,25 +4,15 @@
 import math
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from performances import write_wav
-from played_engine import PlayedClient
+from performances import noise
 from thunder.cli import bake
 from thunder.scene.animation import display
-from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.review import live_score
 from thunder.scene.takes import dialogue, provenance, sampling, take_list
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors
-
-
-@pytest.fixture
-def client(tmp_path, monkeypatch):
-    made = PlayedClient(tmp_path)
-    monkeypatch.setattr(connection, "client", lambda *_: made)
-    return made
 
 
 @pytest.fixture
@@ -34,8 +24,7 @@ def shot(needs_sound, blender, tmp_path, client):
     scene.render.fps = 25
     heads = head.in_scene(scene)
     for number, (name, start) in enumerate((("one", 1), ("two", 61))):
-        sound = 0.3 * np.random.default_rng(number).standard_normal(32000)
-        strip.add(scene, write_wav(tmp_path / f"{name}.wav", sound), name, start)
+        strip.add(scene, noise(tmp_path / f"{name}.wav", seed=number), name, start)
         dialogue.cast(scene, name, heads[number])
     scene.thunder.count, scene.thunder.seed = 2, 1
     return scene, heads

@@ -6,41 +6,41 @@ import time
 
 import numpy as np
 import pytest
-from performances import clicks, key, performance, read_wav, trim_start
+from performances import clicks, performance, read_wav, show_take, trim_start
 from thunder.scene.animation import display, keying
-from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle, jobs
 from thunder.scene.host.session import session
 from thunder.scene.review import listening, live_score
-from thunder.scene.takes import grading, provenance, take_list
+from thunder.scene.takes import grading, provenance
 from thunder.scene.voice import mixdown, strip, voice_cache
 from thunder.thunder_core import progress
-from thunder.thunder_core.animation import timing
-from thunder.thunder_core.direction import Direction, DIRECTION_NAMES, Style
+from thunder.thunder_core.direction import DIRECTION_NAMES
 from timing import keeps
 
 SECONDS = 3.0
 
 
 @pytest.fixture
-def stage(blender, tmp_path):
-    """A scene at 25 fps with our head and a voice from a file: (scene, rig, takes module)."""
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
+def stage(stage, tmp_path):
+    """A scene at 25 fps with our head and a voice from a file: (scene, rig)."""
+    scene, _ = stage
     scene.render.fps = 25
     scene.thunder.source, scene.thunder.sound_file = "FILE", clicks(tmp_path / "voice.wav", (0.5, 1.5), SECONDS)
     session.file_opened()
-    return scene, head.find(scene), take_list
+    return stage
 
 
 def show(stage, start=1.0, seconds=SECONDS, **how):
-    scene, rig, takes = stage
-    made = performance(seconds=seconds, **how)
-    clock = timing.Clock.of(scene, start)
-    entry = takes.add_to_list(scene, rig, key(rig, made, clock, f"take {made.seed}"), made, "voice", clock)
-    display.show(rig, entry)
-    return entry
+    return show_take(stage, performance(seconds=seconds, **how), start)
+
+
+def open_jaw(rig, *keys):
+    """Animation of the animator's own: keys (frame, radians) on the jaw."""
+    jaw = rig.armature.pose.bones["jaw"]
+    for frame, angle in keys or ((1, 0.0), (20, 0.2), (40, 0.05)):
+        jaw.rotation_euler[0] = angle
+        jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
 
 
 def edit(entry, first, last, to=0.6, channel="mouthPucker"):
@@ -98,12 +98,9 @@ class Engine:
 
 
 @pytest.fixture
-def engine(monkeypatch, tmp_path):
-    folder = tmp_path / "engine"
-    folder.mkdir()
-    engine = Engine(folder)
-    monkeypatch.setattr(connection, "client", lambda: engine)
-    return engine
+def engine(play, tmp_path):
+    (tmp_path / "engine").mkdir()
+    return play(Engine(tmp_path / "engine"))
 
 
 def run():
@@ -120,6 +117,12 @@ def run():
         time.sleep(0.005)
 
 
+def score_now():
+    """Score as soon as it is quiet; processor seconds of each step."""
+    live_score.live.look()
+    return run()
+
+
 def run_until_asked(engine, times):
     end = time.monotonic() + 60
     while len(engine.asked) < times:
@@ -132,22 +135,17 @@ def run_until_asked(engine, times):
 
 
 def heard_frames(stage, engine, tmp_path, first=1, last=75, edited=True):
-    scene, rig, _ = stage
+    scene, rig = stage
     steps = listening.speak(engine, scene, rig, None, first, last, str(tmp_path / "out.wav"), edited)
     frames = jobs.run_through("Listening", steps)
     assert engine.asked[-1][0] == "listen"
     return frames, len(engine.asked[-1][2])
 
 
-def test_an_untouched_take_is_heard_whole(blender, stage, engine, tmp_path):
+def test_an_untouched_take_is_heard_whole_in_the_speakers_voice(blender, stage, engine, tmp_path):
+    scene, rig = stage
     entry = show(stage)
-    assert heard_frames(stage, engine, tmp_path) == ((1, 75), 75)
-    assert entry.last == 75
-
-
-def test_what_is_heard_is_in_the_speakers_voice(blender, stage, engine, tmp_path):
-    scene, rig, _ = stage
-    show(stage)
+    assert heard_frames(stage, engine, tmp_path) == ((1, 75), 75) and entry.last == 75
     for voice in (strip.find(blender.context), None):
         jobs.run_through("Listening", listening.speak(engine, scene, rig, voice, 1, 75, str(tmp_path / "out.wav")))
         given = engine.asked[-1][1]["voice"]
@@ -169,11 +167,8 @@ def test_the_edited_frames_are_heard_and_no_others(blender, stage, engine, tmp_p
 
 
 def test_animation_of_the_animators_own_is_heard_where_it_was_edited(blender, stage, engine, tmp_path):
-    scene, rig, _ = stage
-    jaw = rig.armature.pose.bones["jaw"]
-    for frame, angle in ((1, 0.0), (20, 0.2), (40, 0.05), (75, 0.1)):
-        jaw.rotation_euler[0] = angle
-        jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
+    scene, rig = stage
+    open_jaw(rig, (1, 0.0), (20, 0.2), (40, 0.05), (75, 0.1))
     assert heard_frames(stage, engine, tmp_path)[0] == (1, 75)  # the first time nobody knows what is new
     curve = next(c for c in compat.curves_for(rig.armature))
     for point in curve.keyframe_points:
@@ -203,10 +198,8 @@ def test_one_button_flips_between_the_original_and_what_was_heard(blender, stage
     assert blender.ops.thunder.original() == {"FINISHED"}
     assert (listened.mute, voice.mute) == (False, True)
     assert strip.find(blender.context).strip == "voice"  # it stays the voice: takes can be generated
-    path = str(tmp_path / "mixed.wav")
-    for _ in mixdown.mix_down(strip.find(blender.context), path):
-        pass
-    assert np.abs(read_wav(path)[0]).max() > 0.3  # and is heard by the engine
+    progress.result(mixdown.mix_down(strip.find(blender.context), str(tmp_path / "mixed.wav")))
+    assert np.abs(read_wav(tmp_path / "mixed.wav")[0]).max() > 0.3  # and is heard by the engine
     blender.ops.thunder.original()
     assert (listened.mute, voice.mute) == (True, False)
     blender.ops.thunder.original(to="HEARD")
@@ -255,7 +248,7 @@ def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(blender, st
 
 
 def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
-    scene, rig, _ = stage
+    scene, rig = stage
     entry = show(stage, score=80.0)
     edit(entry, 30, 34)
     before = live_score.live.version
@@ -282,44 +275,24 @@ def test_an_edited_take_is_scored_in_the_direction_that_it_was_sampled_in(blende
     record["direction"], record["reading"] = requested.ravel().tolist(), requested.mean(0).tolist()
     record["spread"], record["as_asked"], record["quality"] = 0.3, False, "normal"
     edit(entry, 30, 34)
-    live_score.live.look()
-    run()
+    score_now()
     sent = engine.asked[0][1]
     assert engine.arrays[sent["direction"]] == pytest.approx(requested)
     assert sent["spread"] == pytest.approx(0.3) and sent["as_asked"] is False and sent["seed"] == entry.seed
     other = show(stage, score=80.0, seed=9)  # which does not say how it is played
     edit(other, 30, 34)
-    live_score.live.look()
-    run()
+    score_now()
     assert len(engine.asked) == 2 and "direction" not in engine.asked[1][1]
-
-
-def test_an_edited_take_whose_direction_had_keys_is_scored_frame_by_frame(blender, stage, engine):
-    """As the engine scored it when it was made: in the mean of two moods no frame would fit."""
-    frames = 75
-    asked = np.stack([Direction(Style(), "sad", (frame + 1) / frames).vector() for frame in range(frames)])
-    entry = show(stage, score=80.0)
-    record = entry.action[keying.PROPERTY]
-    record["direction"], record["spread"], record["as_asked"] = asked.ravel().tolist(), 0.0, True
-    record["reading"] = asked.mean(0).tolist()
-    edit(entry, 30, 34)
-    live_score.live.look()
-    run()
-    verb, request, _ = engine.asked[0]
-    assert verb == "score" and engine.arrays[request["direction"]] == pytest.approx(asked, abs=1e-5)
-    assert [name for name in os.listdir(engine.folder) if name.startswith("array")] == []
 
 
 def test_a_take_that_nobody_edited_keeps_the_score_it_was_made_with(blender, stage, engine):
     """Read back from its keys it would score a little less, and fall in the list because somebody looked at it."""
     entry = show(stage, score=80.0)
     provenance.store_sync(entry.action, np.full(75, 80.0, np.float32))
-    live_score.live.look()
-    run()
+    score_now()
     assert not engine.asked and entry.score == pytest.approx(80.0)
     edit(entry, 30, 34)
-    live_score.live.look()
-    run()
+    score_now()
     assert [verb for verb, *_ in engine.asked] == ["score"] and entry.score == pytest.approx(71.5)
 
 
@@ -328,8 +301,7 @@ def test_a_score_survives_saving_and_is_no_undo_step(blender, stage, engine, tmp
     blender.ops.ed.undo_push(message="shown")
     edit(entry, 30, 34)
     blender.ops.ed.undo_push(message="edit")
-    live_score.live.look()
-    run()
+    score_now()
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scored.blend"), copy=True)
     blender.ops.ed.undo()
     assert blender.context.scene.thunder.takes[0].score == pytest.approx(80.0)  # of the take before the edit
@@ -354,72 +326,41 @@ def test_an_undo_or_an_edit_breaks_the_scoring_off(blender, stage, engine):
 
 
 def test_scoring_takes_small_slices(blender, stage, engine, tmp_path):
-    scene, rig, _ = stage
+    scene, rig = stage
     scene.render.fps = 60
     scene.thunder.sound_file = clicks(tmp_path / "long.wav", (0.5,), 60.0)
     show(stage, seconds=60)
-    live_score.live.look()
-    spent = run()
+    spent = score_now()
     assert len(engine.asked) == 1 and len(engine.asked[0][2]) == 1500
     keeps(0.05, spent, "steps of scoring a minute")
 
 
 def test_the_animators_own_animation_has_a_score_too(blender, stage, engine):
-    scene, rig, _ = stage
-    jaw = rig.armature.pose.bones["jaw"]
-    for frame, angle in ((1, 0.0), (20, 0.2), (40, 0.05)):
-        jaw.rotation_euler[0] = angle
-        jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
+    scene, rig = stage
+    open_jaw(rig)
     assert live_score.shown_score(scene, rig) is None
-    live_score.live.look()
-    run()
+    score_now()
     measured = live_score.shown_score(scene, rig)
     assert measured.total == pytest.approx(71.5) and measured.drifts() == [(21, 28, 21)]
 
 
-def test_the_scene_is_not_stepped_behind_the_animators_back(blender, stage, engine):
+def test_nothing_is_scored_where_it_would_step_the_scene_wake_an_engine_or_is_switched_off(blender, stage, engine):
     """With an NLA or constraints only the scene itself tells the pose: that is for Listen, on demand."""
-    scene, rig, _ = stage
-    rig.armature.pose.bones["neck"].constraints.new("LIMIT_SCALE")
-    jaw = rig.armature.pose.bones["jaw"]
-    jaw.keyframe_insert("rotation_euler", index=0, frame=1)
+    scene, rig = stage
     scene.frame_set(33)
-    live_score.live.look()
-    run()
-    assert scene.frame_current == 33 and not engine.asked
-
-
-def test_animation_in_strips_says_how_it_is_scored_and_shows_that_score(blender, stage, engine):
-    scene, rig, _ = stage
-    jaw = rig.armature.pose.bones["jaw"]
-    for frame, angle in ((1, 0.0), (20, 0.2)):
-        jaw.rotation_euler[0] = angle
-        jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
-    animation = rig.armature.animation_data
-    animation.nla_tracks.new().strips.new("line", 1, animation.action)
-    animation.action = None
-    assert live_score.shown_score(scene, rig) is None
-    assert live_score.why_none(rig) == "This animation is in NLA strips: press Listen to score it"
-    progress.result(live_score.score_steps(engine, scene, rig, strip.find(blender.context)))
-    assert live_score.shown_score(scene, rig).total == pytest.approx(71.5) and live_score.why_none(rig) == ""
-
-
-def test_switched_off_nothing_is_scored(blender, stage, engine):
-    scene, rig, _ = stage
+    open_jaw(rig)
+    engine.running = False
+    score_now()
+    assert not engine.running
+    engine.running = True
+    constraints = rig.armature.pose.bones["neck"].constraints
+    limit = constraints.new("LIMIT_SCALE")
+    score_now()
+    constraints.remove(limit)
     show(stage)
     scene.thunder.live_score = False
-    live_score.live.look()
-    run()
-    assert not engine.asked
-
-
-def test_an_edit_alone_never_wakes_an_engine_where_no_takes_are(blender, stage, engine):
-    scene, rig, _ = stage
-    engine.running = False
-    rig.armature.pose.bones["jaw"].keyframe_insert("rotation_euler", index=0, frame=1)
-    live_score.live.look()
-    run()
-    assert not engine.running and not engine.asked
+    score_now()
+    assert scene.frame_current == 33 and not engine.asked
 
 
 def test_what_scoring_itself_touches_does_not_break_it_off(monkeypatch):
@@ -453,21 +394,19 @@ def drifting(stage, per_frame, total=85.0, start=11.0):
     return entry
 
 
-def test_drifts_are_found_bridged_and_in_scene_frames(blender, stage):
-    per_frame = np.full(75, 90.0)
-    per_frame[10:14] = [60, 50, 40, 60]
-    per_frame[17:19] = 55  # three good frames between: the same drift
-    per_frame[50:52] = 30
-    per_frame[65] = 5  # one frame alone is none
-    drifting(stage, per_frame)
-    assert live_score.shown_score(stage[0]).drifts() == [(21, 29, 23), (61, 62, 61)]
+PER_FRAME = np.full(75, 90.0)
+PER_FRAME[10:14], PER_FRAME[17:19], PER_FRAME[50:52], PER_FRAME[65] = [60, 50, 40, 60], 55, 30, 5
 
 
-def test_a_bad_take_is_not_one_long_drift(blender, stage):
-    drifting(stage, np.full(75, 50.0) + np.arange(75) % 3, total=51.0)
-    assert live_score.shown_score(stage[0]).drifts() == []
-
-
-def test_lips_that_say_something_else_are_one_long_drift(blender, stage):
-    drifting(stage, np.arange(75) % 3, total=0.0)
-    assert live_score.shown_score(stage[0]).drifts() == [(11, 85, 11)]
+@pytest.mark.parametrize(
+    "per_frame, total, drifts",
+    [
+        (PER_FRAME, 85.0, [(21, 29, 23), (61, 62, 61)]),  # three good frames between: the same drift; one frame alone is none
+        (np.full(75, 50.0) + np.arange(75) % 3, 51.0, []),
+        (np.arange(75) % 3, 0.0, [(11, 85, 11)]),
+    ],
+    ids=["bridged", "a bad take is not one long drift", "lips that say something else are"],
+)
+def test_drifts_are_found_bridged_and_in_scene_frames(blender, stage, per_frame, total, drifts):
+    drifting(stage, per_frame, total=total)
+    assert live_score.shown_score(stage[0]).drifts() == drifts

@@ -4,8 +4,7 @@
 import numpy as np
 import pytest
 from commit_stage import distances
-from performances import key, performance, write_wav
-from played_engine import PlayedClient
+from performances import key, noise, performance
 from thunder.scene.animation import display, keying
 from thunder.scene.host import compat
 from thunder.scene.takes import generation, provenance, sampling, track_values
@@ -82,12 +81,10 @@ def test_pieces_join_on_one_key_without_a_jump(stage, long):
             assert step.max() <= 10 * np.median(step) + 0.02
 
 
-def test_the_animator_can_work_while_long_takes_are_reduced(blender, stage, long, tmp_path):
+def test_the_animator_can_work_while_long_takes_are_reduced(blender, stage, long, client, voice):
     scene, rig = stage
-    path = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(16000 * 6))
-    scene.thunder.source, scene.thunder.sound_file = "FILE", path
-    voice = strip.find(blender.context)
-    steps = generation.generate(PlayedClient(tmp_path), voice, scene, rig, 2, 11, sampling.Sampling())
+    voice = strip.of_file(scene, noise(voice, 6.0))
+    steps = generation.generate(client, voice, scene, rig, 2, 11, sampling.Sampling())
     free, busy = 0, 0
     for step in steps:
         if step.message.startswith("Writing keys") and not len(blender.data.actions):
@@ -102,12 +99,10 @@ def test_the_animator_can_work_while_long_takes_are_reduced(blender, stage, long
         assert read.motion.frames == 150
 
 
-def test_a_take_is_worked_out_again_when_the_frame_rate_changed_meanwhile(blender, stage, long, tmp_path):
+def test_a_take_is_worked_out_again_when_the_frame_rate_changed_meanwhile(blender, stage, long, client, voice):
     scene, rig = stage
-    path = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(16000 * 6))
-    scene.thunder.source, scene.thunder.sound_file = "FILE", path
-    voice = strip.find(blender.context)
-    steps = generation.generate(PlayedClient(tmp_path), voice, scene, rig, 1, 11, sampling.Sampling())
+    voice = strip.of_file(scene, noise(voice, 6.0))
+    steps = generation.generate(client, voice, scene, rig, 1, 11, sampling.Sampling())
     for step in steps:
         if step.message.startswith("Writing keys"):
             scene.render.fps = 30
@@ -115,16 +110,3 @@ def test_a_take_is_worked_out_again_when_the_frame_rate_changed_meanwhile(blende
     assert entry.last - entry.first == pytest.approx(6 * 30, abs=2)
     curves = compat.all_curves(entry.action)
     assert max(curve.keyframe_points[-1].co[0] for curve in curves) == entry.last + entry.lead_out
-
-
-def test_long_curves_are_resampled_in_pieces_as_in_one_go():
-    rng = np.random.default_rng(0)
-    values, opening = rng.standard_normal((500, 3)), rng.uniform(0, 3, 500)
-    for fps in (12.0, 24.0, 60.0):
-        clock = timing.Clock(3.3, fps)
-        frames = clock.scene_frames(500)
-        whole = timing.at_scene_frames(clock, values, frames, opening)
-        for start in range(0, len(frames), 37):
-            low, high = max(0, start - 1), start + 38
-            piece = timing.at_scene_frames(clock, values, frames[low:high], opening)[start - low :][:37]
-            assert np.array_equal(piece, whole[start : start + 37])

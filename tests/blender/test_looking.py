@@ -116,19 +116,6 @@ def test_takes_that_were_edited_keep_their_eyes(blender, stage):
     assert same(before, keys_of(rig, entry))
 
 
-def test_a_head_looks_into_the_eyes_of_another(blender, stage):
-    scene, rig = stage
-    entry = enter(stage)
-    blender.ops.thunder.add_head()
-    other = next(head.resolve(obj) for obj in head.in_scene(scene) if obj != rig.mesh)
-    other.armature.location = (0.2, -1.0, -0.1)
-    blender.context.view_layer.update()
-    eyes = add(blender, scene, "eyes", other.armature.matrix_world @ looking._middle(other.armature))
-    for name in (other.mesh, other.armature):
-        look(blender, scene, rig, entry, look_at="OBJECT", look_object=name, looks_away=0.0)
-        assert off_target(blender, scene, rig, eyes).max() < 2.0
-
-
 def test_a_head_looks_where_the_eyes_of_another_are_in_its_animation(blender, stage):
     scene, rig = stage
     entry = enter(stage)

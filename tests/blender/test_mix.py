@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes are mixed by parts of the face and by cuts over time; what is one take's alone is that take's own keys."""
 
-import importlib
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from drawing import draw
 from speaking import enter, keys_of, opening_of, same, tracks, values_of
 from thunder.scene.animation import keying
 from thunder.scene.review import live_score
@@ -131,17 +129,13 @@ def test_a_mix_is_scored_as_the_take_was_played_whose_mouth_it_has(blender, thre
     assert direction_of(entries[5]) == {}, "two mouths were not played in one way"
 
 
-def test_a_mix_of_one_take_is_none(blender, three):
+def test_a_mix_of_one_take_is_none_and_cuts_stay_in_order_and_one_at_a_frame(blender, three):
     scene, rig, entries = three
     choose(blender, entries, mouth=1, upper_face=1, eyes=1, head=1)
     actions = len(blender.data.actions)
     with pytest.raises(RuntimeError, match="All parts use the same take"):
         blender.ops.thunder.mix_takes()
     assert len(entries) == 3 and len(blender.data.actions) == actions
-
-
-def test_cuts_stay_in_order_and_one_at_a_frame(blender, three):
-    scene, rig, entries = three
     for frame, index in ((70, 0), (20, 1), (45, 2), (20, 2)):
         mix.add_cut(scene, frame, "ALL", entries[index])
     cuts = scene.thunder_mix.cuts
@@ -167,11 +161,8 @@ def test_a_shaped_and_edited_take_is_mixed_as_it_is_seen(blender, three):
     assert not is_shaped(entries[3].action)
 
 
-def test_the_mix_stays_in_its_place_and_asks_for_a_take_where_none_is_shown(blender, three, monkeypatch):
-    said, tab = [], importlib.import_module("thunder.panels.tab")
-    monkeypatch.setattr(tab, "wrapped_label", lambda layout, text, context: said.append(text))
-    panel = importlib.import_module("thunder.panels.shown_take").THUNDER_PT_mix
+def test_the_mix_stays_in_its_place_and_asks_for_a_take_where_none_is_shown(blender, three):
     blender.ops.thunder.select_take(index=-1)  # My Animation: nothing to mix with
-    assert panel.poll(blender.context)
-    panel.draw(SimpleNamespace(layout=None), blender.context)
-    assert said == ["No take is shown: choose one in the list first"]
+    assert blender.types.THUNDER_PT_mix.poll(blender.context)
+    drawn = draw(blender.types.THUNDER_PT_mix, blender.context, width=10_000)
+    assert drawn.texts() == ["No take is shown: choose one in the list first"]

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sliders that add to the mouth of any mapped character, over its animation, and leave nothing behind when they are removed."""
 
+import bpy
 import numpy as np
 import pytest
-from commit_stage import show, spoken  # noqa: F401
+from commit_stage import show
 from thunder.scene.animation import reading
 from thunder.scene.heads import controls, head
 from thunder.scene.host import compat
-from thunder.scene.takes import take_list
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import displacement
@@ -64,12 +64,9 @@ def slide(bpy, rig, **values):
 @pytest.fixture
 def committed(stage):
     """Our head with a take in its own animation: (scene, rig)."""
-    import bpy
-
-    scene, rig = stage
+    scene, _ = stage
     scene.thunder.commit.error = 0.6
-    entry = show((scene, rig, take_list), start=21.0)
-    assert entry and bpy.ops.thunder.commit_take() == {"FINISHED"}
+    assert show(stage, start=21.0) and bpy.ops.thunder.commit_take() == {"FINISHED"}
     return scene, head.find(scene)
 
 
@@ -92,6 +89,11 @@ def test_sliders_move_the_mouth_and_go_without_a_trace(blender, committed):
     assert everything(blender) == before
     scene.frame_set(30)
     assert np.abs(lips(blender, rig) - rest).max() < 1e-6
+    blender.ops.ed.undo_push(message="before")
+    blender.ops.thunder.add_mouth_sliders()
+    blender.ops.ed.undo_push(message="sliders")
+    blender.ops.ed.undo()
+    assert everything(blender) == before
 
 
 @pytest.mark.parametrize("mode", ["XYZ", "QUATERNION", "AXIS_ANGLE"])
@@ -176,32 +178,29 @@ def test_a_character_with_shape_keys_alone_has_them_on_its_face(blender):
     assert everything(blender) == before
 
 
-def test_a_face_that_comes_from_another_file_says_so(blender, tmp_path):
-    character(blender)
+def linked(blender, tmp_path):
+    """A file with the character, which is linked into an empty one: the object."""
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "face.blend"))
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     with blender.data.libraries.load(str(tmp_path / "face.blend"), link=True) as (_, wanted):
         wanted.objects = ["face"]
-    scene = blender.context.scene
-    scene.collection.objects.link(wanted.objects[0])
+    blender.context.scene.collection.objects.link(wanted.objects[0])
     blender.context.view_layer.objects.active = wanted.objects[0]
+
+
+def test_a_face_that_comes_from_another_file_says_so(blender, tmp_path):
+    character(blender)
+    linked(blender, tmp_path)
     with pytest.raises(RuntimeError, match="add or remove its sliders in that file"):
         blender.ops.thunder.add_mouth_sliders()
 
 
 def test_sliders_of_a_linked_character_work_where_it_is_overridden(blender, tmp_path):
-    obj = character(blender)
-    controls.add(head.find(blender.context.scene, obj))
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "face.blend"))
-    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    with blender.data.libraries.load(str(tmp_path / "face.blend"), link=True) as (_, wanted):
-        wanted.objects = ["face"]
-    scene = blender.context.scene
-    scene.collection.objects.link(wanted.objects[0])
-    blender.context.view_layer.objects.active = wanted.objects[0]
+    controls.add(head.find(blender.context.scene, character(blender)))
+    linked(blender, tmp_path)
     assert blender.ops.thunder.make_editable() == {"FINISHED"}
-    own = next(each for each in scene.objects if each.library is None)
-    rig = head.find(scene, own)
+    own = next(each for each in blender.context.scene.objects if each.library is None)
+    rig = head.find(blender.context.scene, own)
     rest = lips(blender, rig)
     slide(blender, rig, Open=1.0)
     assert np.abs(lips(blender, rig) - rest).max() > 0.05
@@ -214,13 +213,3 @@ def test_a_character_without_shapes_for_some_sliders_has_the_others(blender):
     obj = character(blender, ("jawOpen", "eyeBlinkLeft", "browInnerUp", "mouthSmileLeft"))
     blender.ops.thunder.add_mouth_sliders()
     assert {name for name in obj.keys() if name.startswith("Thunder ")} == {"Thunder Open", "Thunder Wide", "Thunder Smile"}
-
-
-def test_undo_takes_sliders_back(blender, committed):
-    scene, rig = committed
-    blender.ops.ed.undo_push(message="before")
-    before = everything(blender)
-    blender.ops.thunder.add_mouth_sliders()
-    blender.ops.ed.undo_push(message="sliders")
-    blender.ops.ed.undo()
-    assert everything(blender) == before

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files that are dropped or imported become lines of the heads; a strip that the animator adds is offered; bad files change nothing."""
 
+from types import SimpleNamespace
+
 import bpy
-import numpy as np
 import pytest
-from performances import write_wav
-from played_engine import PlayedClient
+from drawing import Shown
+from performances import noise
 from thunder.operators import add_lines
 from thunder.panels import sequencer
-from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue, new_lines
@@ -23,42 +23,33 @@ def sounds(tmp_path):
 
     def make(*names):
         for number, name in enumerate(names):
-            write_wav(tmp_path / name, 0.3 * np.random.default_rng(number).standard_normal(16000))
+            noise(tmp_path / name, 1.0, seed=number)
         return {"directory": str(tmp_path), "files": [{"name": name} for name in names]}
 
     return make
 
 
 @pytest.fixture
-def client(tmp_path, monkeypatch):
-    client = PlayedClient(tmp_path)
-    monkeypatch.setattr(connection, "client", lambda *_: client)
-    monkeypatch.setattr(connection, "knows_styles", lambda: False)
-    return client
+def client(client, play):
+    return play(client, knows_styles=False)
 
 
 def spans(scene):
     return {each.name: compat.strip_span(each) for each in strip.sound_strips(scene)}
 
 
-def test_a_sound_becomes_the_line_of_the_chosen_head_at_the_playhead(blender, stage, sounds, client):
+def test_a_sound_becomes_the_line_of_the_chosen_head_at_the_playhead_in_a_free_channel(blender, stage, sounds, client):
     scene, rig = stage
     scene.frame_set(33)
+    new_lines.newest_strip(blender.context)
     assert blender.ops.thunder.add_lines(**sounds("hello.wav")) == {"FINISHED"}
-    assert spans(scene) == {"hello": (33, 57)}
+    assert spans(scene) == {"hello": (33, 57)} and new_lines.newest_strip(blender.context) == "", "it is not offered again"
     assert strip.find(blender.context).name == "hello" and dialogue.speaker_of(scene, "hello") == rig.mesh
     assert scene.sync_mode == "AUDIO_SYNC" and not scene.thunder.takes  # it never starts by itself
     scene.thunder.count = 1
     assert blender.ops.thunder.generate() == {"FINISHED"} and scene.thunder.takes[0].voice == "hello"
-
-
-def test_it_takes_a_free_channel(blender, stage, sounds):
-    scene, rig = stage
-    scene.frame_set(33)
-    for _ in range(2):
-        blender.ops.thunder.add_lines(**sounds("hello.wav"))
-    assert [each.channel for each in strip.sound_strips(scene)] == [1, 2]
-    assert set(spans(scene).values()) == {(33, 57)}
+    blender.ops.thunder.add_lines(**sounds("hello.wav"))
+    assert [each.channel for each in strip.sound_strips(scene)] == [1, 2] and set(spans(scene).values()) == {(33, 57)}
 
 
 def test_several_sounds_become_a_dialogue_of_the_heads_in_turn(blender, stage, sounds):
@@ -139,7 +130,7 @@ def test_a_file_of_jobs_that_gives_no_line_is_refused(blender, stage, tmp_path, 
 # ---- a strip that the animator adds
 
 
-def test_a_strip_that_comes_into_the_sequencer_is_offered_once(blender, stage, sounds, client, tmp_path):
+def test_a_strip_that_comes_into_the_sequencer_is_offered_until_it_is_spoken_or_refused(blender, stage, sounds, client, tmp_path):
     scene, rig = stage
     sounds("old.wav", "new.wav")
     strip.add(scene, str(tmp_path / "old.wav"), "old", 1)
@@ -150,20 +141,9 @@ def test_a_strip_that_comes_into_the_sequencer_is_offered_once(blender, stage, s
     assert blender.ops.thunder.generate(strip="new") == {"FINISHED"}
     assert [(entry.voice, entry.head) for entry in scene.thunder.takes] == [("new", rig.mesh)]
     assert new_lines.newest_strip(blender.context) == ""
-
-
-def test_it_is_offered_no_more_when_nobody_speaks_it(blender, stage, sounds, tmp_path):
-    scene, rig = stage
-    sounds("music.wav")
-    new_lines.newest_strip(blender.context)
-    strip.add(scene, str(tmp_path / "music.wav"), "music", 1)
+    strip.add(scene, str(tmp_path / "old.wav"), "music", 1)
+    assert new_lines.newest_strip(blender.context) == "music"
     blender.ops.thunder.cast_strip(strip="music", speaker="NO_SPEAKER")
-    assert new_lines.newest_strip(blender.context) == ""
-
-
-def test_lines_that_were_dropped_on_a_head_are_not_offered_again(blender, stage, sounds):
-    new_lines.newest_strip(blender.context)
-    blender.ops.thunder.add_lines(**sounds("a.wav"))
     assert new_lines.newest_strip(blender.context) == ""
 
 
@@ -195,35 +175,21 @@ def test_a_strip_is_given_to_the_chosen_head(blender, stage, sounds, client, tmp
 
 
 def test_the_header_has_the_offer(blender, stage, sounds, tmp_path):
-    from types import SimpleNamespace
-
-    made = []
-
-    class Layout:
-        def row(self, align):
-            return self
-
-        def operator(self, name, **how):
-            made.append((name, SimpleNamespace()))
-            return made[-1][1]
+    def offered():
+        shown = Shown(None)
+        sequencer.draw_offer(shown, blender.context)
+        return [(words[0], vars(how["set"])) for kind, words, how in shown.layout.notes if kind == "operator"]
 
     sounds("a.wav")
-    sequencer.draw_offer(SimpleNamespace(layout=Layout()), blender.context)
-    assert not made
+    assert offered() == []
     strip.add(stage[0], str(tmp_path / "a.wav"), "a", 1)
-    sequencer.draw_offer(SimpleNamespace(layout=Layout()), blender.context)
-    assert [(name, vars(given)) for name, given in made] == [
-        ("thunder.generate", {"strip": "a"}),
-        ("thunder.cast_strip", {"strip": "a", "speaker": "NO_SPEAKER"}),
-    ]
+    assert offered() == [("thunder.generate", {"strip": "a"}), ("thunder.cast_strip", {"strip": "a", "speaker": "NO_SPEAKER"})]
 
 
 # ---- what Blender calls when files are held over an editor
 
 
 def test_files_are_taken_over_the_viewport_alone(blender):
-    from types import SimpleNamespace
-
     handlers = [getattr(bpy.types, name) for name in ("THUNDER_FH_lines", "THUNDER_FH_captures", "THUNDER_FH_jobs")]
     for handler in handlers:
         assert handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="VIEW_3D")))

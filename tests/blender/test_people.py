@@ -4,39 +4,27 @@
 import bpy
 import numpy as np
 import pytest
-from mathutils import Vector
 from thunder.scene.heads import head, materials
-from thunder.scene.media import puppets
 
 pytestmark = pytest.mark.one_blender
 
 
-@pytest.fixture
-def scene():
-    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    return bpy.context.scene
-
-
-@pytest.mark.parametrize("person", head.PEOPLE)
-def test_each_person_is_added_by_name_and_can_take_a_performance(scene, person):
-    assert bpy.ops.thunder.add_head(person=person) == {"FINISHED"}
-    rig = head.find(scene)
-    assert rig.mesh.name == head.PEOPLE[person] and rig.channels == head.channel_names()
-    head.check_animatable(rig)
-
-
-def test_all_stand_side_by_side_with_their_own_skin(scene):
-    for person in head.PEOPLE:
-        bpy.ops.thunder.add_head(person=person)
+def test_each_person_can_take_a_performance_and_all_stand_side_by_side_with_their_own_skin(blender):
+    scene = bpy.context.scene
+    for person, name in head.PEOPLE.items():
+        assert bpy.ops.thunder.add_head(person=person) == {"FINISHED"}
+        rig = head.find(scene)
+        assert rig.mesh.name == name and rig.channels == head.channel_names()
+        head.check_animatable(rig)
     found = head.in_scene(scene)
     assert len(found) == len(head.PEOPLE) == len({round(head.owner_of(mesh).location.x, 3) for mesh in found})
     assert len({mesh.data.materials[0].name for mesh in found}) == len(found)
     assert len({mesh.data.materials["Thunder Teeth"].name for mesh in found}) == 1
 
 
-def test_skin_lips_and_eyes_vary_in_colour_and_the_materials_colour_still_counts(scene):
+def test_skin_lips_and_eyes_vary_in_colour_and_the_materials_colour_still_counts(blender):
     bpy.ops.thunder.add_head()
-    mesh = scene.thunder.head.data
+    mesh = bpy.context.scene.thunder.head.data
     colours = np.empty(4 * len(mesh.vertices), np.float32)
     mesh.color_attributes[materials.TINT].data.foreach_get("color", colours)
     assert np.ptp(colours.reshape(-1, 4)[:, :3], axis=0).min() > 0.5
@@ -47,8 +35,9 @@ def test_skin_lips_and_eyes_vary_in_colour_and_the_materials_colour_still_counts
 
 
 @pytest.mark.parametrize("person", head.PEOPLE)
-def test_hair_is_an_object_that_follows_the_neck_and_may_be_hidden(scene, person):
+def test_hair_is_an_object_that_follows_the_neck_and_may_be_hidden(blender, person):
     bpy.ops.thunder.add_head(person=person)
+    scene = bpy.context.scene
     rig = head.find(scene)
     (hair,) = (obj for obj in rig.objects if obj not in (rig.mesh, rig.armature))
     assert hair.parent == rig.armature and hair.data.shape_keys is None
@@ -70,13 +59,3 @@ def test_hair_is_an_object_that_follows_the_neck_and_may_be_hidden(scene, person
     assert head.guess(scene, hair) == rig.mesh
     bpy.data.objects.remove(hair)
     assert head.find(scene).objects == (rig.mesh, rig.armature)
-
-
-def test_copies_of_a_head_have_hair_of_their_own(scene):
-    bpy.ops.thunder.add_head()
-    rig, before = head.find(scene), len(bpy.data.objects)
-    puppet = puppets.add(rig, scene.collection, Vector((1.0, 0.0, 0.0)))
-    (hair,) = (obj for obj in puppet.objects if obj.type == "MESH" and obj.data.shape_keys is None)
-    assert hair.parent in puppet.objects and hair.modifiers[0].object == hair.parent and hair in puppet.visible
-    puppets.remove(puppet)
-    assert len(bpy.data.objects) == before

@@ -3,11 +3,9 @@
 
 import numpy as np
 import pytest
-from commit_stage import everything
 from hypothesis import assume, given, HealthCheck, Phase, settings, strategies as st
-from performances import key, performance, trim_end, trim_start, write_wav
-from thunder.scene.animation import display, keying
-from thunder.scene.heads import head
+from performances import performance, trim_end, trim_start, write_wav
+from thunder.scene.animation import keying
 from thunder.scene.host import compat
 from thunder.scene.takes import provenance, take_list
 from thunder.scene.voice import strip
@@ -91,47 +89,3 @@ def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(blender, c
         assert np.isfinite(loaded.motion.expression).all() and clock.fps > 0 and loaded.score == loaded.score
         assert len(clock.scene_frames(loaded.motion.frames)) >= 1
     assert take_list.unlisted_actions(blender.context.scene) == ([action] if clock is not None else [])
-
-
-@pytest.mark.slow
-@settings(in_blender, max_examples=4)
-@given(
-    fps=st.sampled_from((24, 30, 60)),
-    start=st.integers(-20, 60),
-    seed=st.integers(0, 100),
-    error=st.sampled_from((0.0, 0.3, 1.0)),
-    to=st.integers(0, 9),
-    how=st.integers(0, 9),
-    own=st.booleans(),
-)
-def test_a_commit_that_is_undone_leaves_everything_as_it_was(blender, fps, start, seed, error, to, how, own):
-    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    blender.context.preferences.edit.use_global_undo = True
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.render.fps = fps
-    rig = head.find(scene)
-    if own:  # the animator's own keys on the same head
-        for frame, value in ((1, 0.0), (30, 0.6), (90, 0.1)):
-            rig.keys.key_blocks["mouthSmileLeft"].value = value
-            rig.keys.key_blocks["mouthSmileLeft"].keyframe_insert("value", frame=frame)
-    made = performance(seconds=1.5, closed_at=(0.4,), seed=seed)
-    when = timing.Clock.of(scene, start)
-    entry = take_list.add_to_list(scene, rig, key(rig, made, when, "take"), made, "voice", when)
-    display.show(rig, entry)
-    settings_of = scene.thunder.commit
-    settings_of.error = error
-    for name, number in (("to", to), ("how", how)):
-        choices = [item.identifier for item in settings_of.bl_rna.properties[name].enum_items]
-        setattr(settings_of, name, choices[number % len(choices)])
-    scene.frame_set(start + 10)
-    before = everything(blender)
-    blender.ops.ed.undo_push(message="before")
-    assert blender.ops.thunder.commit_take() == {"FINISHED"}
-    assert everything(blender) != before
-    blender.ops.ed.undo_push(message="commit")
-    blender.ops.ed.undo()
-    blender.context.scene.frame_set(start + 10)
-    after = everything(blender)
-    for part in before:
-        assert after[part] == before[part], part

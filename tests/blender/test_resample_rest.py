@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes sampled around what is kept are listed one by one; those that have come survive a cancellation and a failure."""
 
-import numpy as np
+from pathlib import Path
+
 import pytest
-from performances import key, write_wav
-from played_engine import listed, PlayedClient, seeds
+from performances import noise, show_take
+from played_engine import listed, seeds
 from speaking import speak
 from thunder.scene.animation import display
-from thunder.scene.engine import connection
-from thunder.scene.heads import head
-from thunder.scene.takes import keep, take_list
+from thunder.scene.takes import keep
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
 
@@ -17,31 +16,20 @@ VOICE_SECONDS = 4.0
 
 
 @pytest.fixture
-def stage(blender, tmp_path):
+def stage(stage, voice):
     """A scene with the bundled head, a voice of four seconds and a take of it that is shown, some frames of it kept."""
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.render.fps = 24
-    rng = np.random.default_rng(0)
-    scene.thunder.source = "FILE"
-    scene.thunder.sound_file = write_wav(tmp_path / "line.wav", 0.3 * rng.standard_normal(int(16000 * VOICE_SECONDS)))
-    rig, voice = head.find(scene), strip.find(blender.context)
-    made = speak(seconds=VOICE_SECONDS)
-    actions = key(rig, made, voice.clock, "kept")
-    display.show(rig, take_list.add_to_list(scene, rig, actions, made, voice.name, voice.clock))
+    scene, rig = stage
+    scene.thunder.source, scene.thunder.sound_file = "FILE", noise(voice, VOICE_SECONDS)
+    speaking = strip.of_file(scene, voice)
+    show_take(stage, speak(seconds=VOICE_SECONDS), speaking.clock.start, speaking.name)
     keep.add_range(scene, 30, 55)
     return scene
 
 
 @pytest.fixture
-def start(blender, stage, tmp_path):
+def start(blender, stage, client):
     """Begins to resample the shown take with a played engine: (its steps, the client)."""
-
-    def begin(**how):
-        client = PlayedClient(tmp_path, **how)
-        return keep.resample(client, blender.context), client
-
-    return begin
+    return lambda: (keep.resample(client, blender.context), client)
 
 
 def debris(blender):
@@ -97,23 +85,13 @@ def test_a_cancellation_at_any_step_leaves_whole_takes_and_no_debris(blender, st
     assert count > 30
 
 
-def test_an_engine_that_dies_costs_only_the_takes_that_had_not_come(blender, stage, tmp_path, monkeypatch):
-    error = errors.WorkerDied("The engine was ended by signal 9 in the middle of its work: try again", "log")
-    client = PlayedClient(tmp_path, error=error, fails_after=2)
-    monkeypatch.setattr(connection, "client", lambda: client)
+def test_an_engine_that_dies_costs_only_the_takes_that_had_not_come(blender, stage, client):
+    client.error = errors.WorkerDied("The engine was ended by signal 9 in the middle of its work: try again", "log")
+    client.fails_after = 2
     with pytest.raises(RuntimeError, match="signal 9.*2 of 4 takes"):
         blender.ops.thunder.resample_rest()
     assert seeds(stage) == [1002, 1001, 0]
-    assert [name for name in client.arrays if name.endswith(".npy")] and not list(tmp_path.glob("array_*.npy"))
-
-
-def test_what_the_animator_chose_meanwhile_stays_on_the_head(blender, stage, start):
-    steps, _ = start()
-    listed(stage, 3, steps)
-    blender.ops.thunder.select_take(index=-1)
-    for _ in steps:
-        pass
-    assert stage.thunder.active_take == -1 and len(stage.thunder.takes) == 5
+    assert [name for name in client.arrays if name.endswith(".npy")] and not list(Path(client.folder).glob("array_*.npy"))
 
 
 def test_an_undo_meanwhile_costs_none_of_them(blender, stage, start):

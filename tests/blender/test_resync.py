@@ -3,8 +3,7 @@
 
 import numpy as np
 import pytest
-from performances import key, performance, trim_end, trim_start, write_wav
-from played_engine import PlayedClient
+from performances import list_take, noise, performance, trim_end, trim_start
 from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
@@ -22,27 +21,36 @@ LEAD_IN, LEAD_OUT = 10, 13  # frames of a take before and after its sound, at 25
 
 
 @pytest.fixture
-def line(needs_sound, blender, tmp_path):
-    """A scene with the bundled head, a strip at frame 11 and two takes of it: (scene, rig, strip, client)."""
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
+def line(needs_sound, stage, client, voice, tmp_path):
+    """A scene at 25 fps with our head, a strip of four seconds at frame 11 and two takes of it: (scene, rig, strip, client)."""
+    scene, rig = stage
     scene.render.fps = 25
-    rng = np.random.default_rng(0)
-    path = write_wav(tmp_path / "line.wav", 0.3 * rng.standard_normal(int(16000 * SECONDS)))
-    result = strip.add(scene, path, "line", 11)
-    rig = head.find(scene)
+    result = strip.add(scene, noise(voice, SECONDS), "line", 11)
     for seed in (1, 2):
         enter(scene, rig, result, seed)
-    return scene, rig, result, PlayedClient(tmp_path)
+    return scene, rig, result, client
 
 
-def enter(scene, rig, speaking, seed):
-    made = performance(seconds=SECONDS, closed_at=(1.0, 2.0), seed=seed)
+def enter(scene, rig, speaking, seed, seconds=SECONDS, closed_at=(1.0, 2.0)):
     voice = strip.of_strip(scene, speaking)
-    actions = key(rig, made, voice.clock, f"line · seed {seed}")
-    entry = take_list.add_to_list(scene, rig, actions, made, "line", voice.clock)
+    entry = list_take((scene, rig), performance(seconds=seconds, closed_at=closed_at, seed=seed), voice.clock.start, speaking.name)
     fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
     return entry
+
+
+def second_strip(scene, voice):
+    """The same recording a second time, at the same place."""
+    result = compat.strips(scene.sequence_editor).new_sound("line.001", voice.sound.filepath, voice.channel + 1, 11)
+    if result.sound != voice.sound:
+        result.sound = voice.sound
+    return result
+
+
+def edit_jaw(entry, value=0.33):
+    """Put a key of a take's jaw elsewhere, by hand."""
+    curve = next(c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
+    curve.keyframe_points[40].co[1] = value
+    curve.update()
 
 
 def kinds(scene):
@@ -100,9 +108,7 @@ def test_a_moved_strip_takes_its_keys_along_to_the_bit(line, frames):
 def test_an_edited_take_moves_with_its_edits(line):
     scene, _, voice, client = line
     entry = scene.thunder.takes[0]
-    curve = next(c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
-    curve.keyframe_points[40].co[1] = 0.33
-    curve.update()
+    edit_jaw(entry)
     strip.move(voice, 31)
     resync(scene, client)
     assert jaw(entry)[1][40] == pytest.approx(0.33) and jaw(entry)[0][40] == 1 + 40 + 20
@@ -149,60 +155,25 @@ def test_a_trimmed_strip_cuts_its_takes(line):
     assert len([a for a in compat.bpy.data.actions if a.name.startswith("line · ")]) == 2
 
 
-def test_a_strip_that_was_cut_in_two_is_still_one_voice(blender, line):
-    scene, _, voice, client = line
-    strips = compat.strips(scene.sequence_editor)
-    half = strips.new_sound("line.001", voice.sound.filepath, voice.channel + 1, 11)
-    if half.sound != voice.sound:
-        half.sound = voice.sound
+def test_a_strip_that_was_cut_in_two_is_one_voice_until_its_pieces_have_takes_of_their_own(blender, line):
+    scene, rig, voice, client = line
+    half = second_strip(scene, voice)
     trim_start(half, 50)
     trim_end(voice, compat.strip_span(voice)[1] - 61)
-    assert compat.strip_span(voice)[1] == compat.strip_span(half)[0] == 61
-    assert kinds(scene) == []
-    strips.remove(half)
-    assert kinds(scene) == ["CUT", "CUT"]
-
-
-def test_pieces_that_got_takes_of_their_own_are_not_missed_by_each_other(blender, line):
-    scene, rig, speaking, client = line
-    while scene.thunder.takes:
-        scene.thunder.takes.remove(0)
-    half = compat.strips(scene.sequence_editor).new_sound("line.001", speaking.sound.filepath, speaking.channel + 1, 11)
-    if half.sound != speaking.sound:
-        half.sound = speaking.sound
-    trim_start(half, 50)
-    trim_end(speaking, compat.strip_span(speaking)[1] - 61)
-    for each in (speaking, half):
-        voice = strip.of_strip(scene, each)
-        made = performance(seconds=2.0, closed_at=(1.0,))
-        entry = take_list.add_to_list(scene, rig, key(rig, made, voice.clock), made, each.name, voice.clock)
-        fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
+    assert compat.strip_span(voice)[1] == compat.strip_span(half)[0] == 61 and kinds(scene) == []
+    scene.thunder.takes.clear()
+    for each in (voice, half):
+        enter(scene, rig, each, 3, seconds=2.0, closed_at=(1.0,))
     assert kinds(scene) == []
     trim_end(half, 5)
-    assert kinds(scene) == ["CUT"]
-
-
-def test_a_mixed_take_is_kept_when_another_sound_needs_another_take(line, tmp_path):
-    scene, _, voice, client = line
-    scene.thunder.takes[0].kind = "MIXED"
-    mixed = scene.thunder.takes[0].action
-    write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(6).standard_normal(int(16000 * SECONDS)))
-    resync(scene, client)
-    assert [entry.kind for entry in scene.thunder.takes] == ["SAMPLED", "MIXED", "SAMPLED"]
-    assert scene.thunder.takes[1].action == mixed and kinds(scene) == []
+    assert kinds(scene) == ["CUT"], "they are not missed by each other"
 
 
 def test_what_is_heard_in_addition_alone_is_sampled(line):
     scene, rig, speaking, client = line
-    for take in list(scene.thunder.takes)[::-1]:
-        scene.thunder.takes.remove(0)
+    scene.thunder.takes.clear()
     trim_end(speaking, 50)
-    made = performance(seconds=2.0, closed_at=(1.0,), seed=3)
-    voice = strip.of_strip(scene, speaking)
-    actions = key(rig, made, voice.clock, "line · seed 3")
-    entry = take_list.add_to_list(scene, rig, actions, made, "line", voice.clock)
-    fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
-    before = jaw(entry)
+    before = jaw(enter(scene, rig, speaking, 3, seconds=2.0, closed_at=(1.0,)))
     trim_end(speaking, 0)
     assert kinds(scene) == ["CHANGED"] and resync_module.needs_engine(scene)
     assert resync(scene, client) == ["CHANGED"]
@@ -221,24 +192,24 @@ def test_what_is_heard_in_addition_alone_is_sampled(line):
     assert kinds(scene) == []
 
 
-def test_another_recording_is_sampled_anew_with_the_same_seed(line, tmp_path):
-    scene, _, voice, client = line
-    rng = np.random.default_rng(5)
-    write_wav(tmp_path / "line.wav", 0.3 * rng.standard_normal(int(16000 * SECONDS)))
+def test_another_recording_is_sampled_anew_with_the_same_seed_and_a_mixed_take_is_kept(line, voice):
+    scene, _, _, client = line
+    scene.thunder.takes[0].kind = "MIXED"
+    mixed = scene.thunder.takes[0].action
+    noise(voice, SECONDS, seed=5)
     assert kinds(scene) == ["CHANGED", "CHANGED"]
     assert resync(scene, client) == ["CHANGED", "CHANGED"]
     assert [args["seed"] for _, args in client.asked] == [1, 2]
     assert all("keep_mask" not in args for _, args in client.asked)
-    assert kinds(scene) == [] and [entry.seed for entry in scene.thunder.takes] == [1, 2]
+    assert kinds(scene) == [] and [entry.kind for entry in scene.thunder.takes] == ["SAMPLED", "MIXED", "SAMPLED"]
+    assert scene.thunder.takes[1].action == mixed
 
 
 def test_an_edited_take_is_never_lost_when_more_than_a_move_is_needed(line):
     scene, _, voice, client = line
     entry = scene.thunder.takes[0]
     entry.star, entry.note = True, "the one"
-    curve = next(c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
-    curve.keyframe_points[40].co[1] = 0.33
-    curve.update()
+    edit_jaw(entry)
     edited = entry.action
     checksum = keying.checksum(edited)
     trim_end(voice, 10)
@@ -394,8 +365,11 @@ def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(line):
 
 def test_the_same_recording_a_second_time_is_a_line_of_its_own(line):
     scene, rig, speaking, _ = line
-    again = strip.add(scene, speaking.sound.filepath, "again", 200)
-    again.sound = speaking.sound
+    strip.keep_speaker(scene, "line", rig.mesh)
+    again = second_strip(scene, speaking)
+    assert renames.cut_pieces(scene) == {}, "they lie over each other: the speaker is not given to it"
+    strip.move(again, 200)
+    again.name = "again"
     assert [each.strip for each in dialogue.lines_to_generate(scene)] == ["again"] and dialogue.pieces(scene) == []
     trim_start(again, 30)
     assert [each.strip for each in dialogue.lines_to_generate(scene)] == ["again"]
@@ -423,15 +397,6 @@ def test_a_piece_with_takes_of_its_own_is_another_voice(line):
     assert renames.follow(scene) == {} and fingerprint.change(scene, scene.thunder.takes[0]).kind == "GONE"
 
 
-def test_a_speaker_is_not_given_to_another_strip_of_the_same_recording(line):
-    scene, rig, speaking, _ = line
-    strip.keep_speaker(scene, "line", rig.mesh)
-    other = scene.sequence_editor.strips if hasattr(scene.sequence_editor, "strips") else scene.sequence_editor.sequences
-    again = other.new_sound("other", speaking.sound.filepath, 3, speaking.frame_final_start)
-    again.sound = speaking.sound
-    assert renames.cut_pieces(scene) == {}, "they lie over each other"
-
-
 def test_takes_whose_strip_is_gone_are_not_said_to_match(blender, line):
     scene, _, speaking, _ = line
     compat.strips(scene.sequence_editor).remove(speaking)
@@ -440,9 +405,8 @@ def test_takes_whose_strip_is_gone_are_not_said_to_match(blender, line):
         blender.ops.thunder.resync()
 
 
-def test_work_on_a_renamed_strip_follows_it_before_the_panel_is_drawn(blender, line, monkeypatch):
+def test_work_on_a_renamed_strip_follows_it_before_the_panel_is_drawn(blender, line):
     scene, _, speaking, client = line
-    monkeypatch.setattr(connection, "client", lambda: client)
     scene.thunder.takes[0].star = True
     speaking.name = "Anna 1"
     assert blender.ops.thunder.generate() == {"FINISHED"}
@@ -466,19 +430,15 @@ def test_a_renamed_strip_is_still_the_same_voice_and_a_deleted_one_is_only_said(
     assert resync(scene, client) == [] and len(scene.thunder.takes) == 2
 
 
-def test_a_file_that_is_the_voice_is_watched_as_well(blender, tmp_path):
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    path = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(1).standard_normal(32000))
-    rig = head.find(scene)
-    voice = strip.of_file(scene, path)
-    made = performance(seconds=2.0)
-    entry = take_list.add_to_list(scene, rig, key(rig, made, voice.clock), made, "line", voice.clock)
-    fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
+def test_a_file_that_is_the_voice_is_watched_as_well(voiced, client, voice):
+    scene, rig = voiced, head.find(voiced)
+    scene.render.fps = 24
+    speaking = strip.of_file(scene, voice)
+    entry = list_take((scene, rig), performance(seconds=2.0), speaking.clock.start, "line")
+    fingerprint.remember(entry.action, fingerprint.of_voice(scene, speaking))
     assert kinds(scene) == []
-    write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(2).standard_normal(48000))
+    noise(voice, 3.0, seed=2)
     assert kinds(scene) == ["CHANGED"]
-    client = PlayedClient(tmp_path)
     assert resync(scene, client) == ["CHANGED"] and kinds(scene) == []
     assert scene.thunder.takes[0].last == scene.frame_start + int(np.ceil((75 - 1) / 25 * 24))
 
@@ -498,7 +458,7 @@ def test_the_operator_asks_the_engine_only_where_it_must(blender, line, monkeypa
 
 def test_an_engine_that_cannot_start_is_one_sentence(blender, line, monkeypatch, tmp_path):
     scene, rig, speaking, _ = line
-    speaking.sound = blender.data.sounds.load(write_wav(tmp_path / "other.wav", 0.3 * np.random.default_rng(9).standard_normal(64000)))
+    speaking.sound = blender.data.sounds.load(noise(tmp_path / "other.wav", SECONDS, seed=9))
     assert kinds(scene) == ["CHANGED", "CHANGED"]
 
     def missing():

@@ -4,34 +4,25 @@
 import os
 
 import bpy
-import numpy as np
 import pytest
-from performances import write_wav
-from played_engine import PlayedClient
+from performances import noise
 from thunder.panels import menus, preferences, sequencer
-from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import dialogue, keep
+from thunder.scene.takes import dialogue
 from thunder.scene.voice import strip
 
 
-def sound(tmp_path, name):
-    return write_wav(tmp_path / f"{name}.wav", 0.3 * np.random.default_rng(len(name)).standard_normal(32000))
-
-
 @pytest.fixture
-def shot(needs_sound, blender, tmp_path, monkeypatch):
+def shot(needs_sound, blender, client, tmp_path):
     """Two heads, two strips of which each speaks one, the first head chosen, an engine that answers: (scene, heads)."""
-    client = PlayedClient(tmp_path)
-    monkeypatch.setattr(connection, "client", lambda: client)
     for _ in range(2):
         blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps, scene.thunder.count = 25, 2
     heads = head.in_scene(scene)
     for name, start, speaker in (("one", 1, heads[0]), ("second", 61, heads[1])):
-        strip.add(scene, sound(tmp_path, name), name, start)
+        strip.add(scene, noise(tmp_path / f"{name}.wav"), name, start)
         dialogue.cast(scene, name, speaker)
     scene.thunder.head = heads[0]
     return scene, heads
@@ -63,14 +54,6 @@ def test_a_strip_that_nobody_can_speak_changes_nothing(blender, shot, name, sent
     assert scene.thunder.source == "FILE" and scene.thunder.head == heads[0] and not scene.thunder.takes
 
 
-def test_a_muted_strip_is_not_spoken(blender, shot):
-    scene, _ = shot
-    strip.by_name(scene, "second").mute = True
-    with pytest.raises(RuntimeError, match="is muted"):
-        blender.ops.thunder.go_to_strip(strip="second")
-    assert scene.frame_current == 1
-
-
 def test_only_a_sound_of_the_animators_is_shown(blender, shot):
     scene, _ = shot
     editor = scene.sequence_editor
@@ -83,12 +66,10 @@ def test_only_a_sound_of_the_animators_is_shown(blender, shot):
 
 
 @pytest.mark.skipif("sequencer_scene" not in bpy.types.WorkSpace.bl_rna.properties, reason="the sequencer shows the active scene")
-def test_the_heads_of_a_silent_scene_speak_the_sequencers(blender, needs_sound, tmp_path, monkeypatch, capsys):
-    client = PlayedClient(tmp_path)
-    monkeypatch.setattr(connection, "client", lambda: client)
+def test_the_heads_of_a_silent_scene_speak_the_sequencers(blender, needs_sound, client, voice, capsys):
     blender.ops.thunder.add_head()
     edit = blender.data.scenes.new("Edit")
-    strip.add(edit, sound(tmp_path, "line"), "line", 11)
+    strip.add(edit, voice, "line", 11)
     scene = blender.context.scene
     scene.thunder.count = 1
     with blender.context.temp_override(sequencer_scene=edit):
@@ -97,16 +78,6 @@ def test_the_heads_of_a_silent_scene_speak_the_sequencers(blender, needs_sound, 
         assert blender.ops.thunder.go_to_strip(strip="line") == {"FINISHED"}
     assert [entry.voice for entry in scene.thunder.takes] == ["line"] and scene.frame_current == 11
     assert "is gone" not in capsys.readouterr().out
-
-
-def test_the_pie_offers_to_regenerate_the_rest_where_something_is_kept(blender):
-    scene = blender.context.scene
-    assert not keep.is_any(scene)
-    scene.thunder_keep.mouth = True
-    assert keep.is_any(scene)
-    scene.thunder_keep.mouth = False
-    keep.add_range(scene, 3, 5)
-    assert keep.is_any(scene)
 
 
 def test_add_armature_has_our_heads(blender):

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from performances import reopen
 from speaking import enter, keys_of, opening_of, same
 from thunder.scene.animation import display
 from thunder.scene.heads import head as heads_head
@@ -165,21 +166,6 @@ def test_intensity_scales_what_is_seen(blender, stage):
     assert np.abs(np.array(neck.rotation_euler)).max() < 1e-6 < np.abs(was[1]).max()
 
 
-def test_an_offset_moves_the_take(blender, stage):
-    scene, rig = stage
-    entry = enter(stage)
-    before = keys_of(rig, entry)
-    entry.action.thunder_shape.offset = 5.0
-    assert (entry.first, entry.last) == (6, 102)
-    for a, b in zip(before, keys_of(rig, entry)):
-        assert (b["co"][:, 0] == a["co"][:, 0] + 5).all() and (b["co"][:, 1] == a["co"][:, 1]).all()
-    entry.action.thunder_shape.offset = 5.4
-    now = keys_of(rig, entry)
-    assert all((each["co"][:, 0] % 1 == 0).all() for each in now)  # keys stay on whole frames
-    entry.action.thunder_shape.offset = 0.0
-    assert same(before, keys_of(rig, entry))
-
-
 def test_the_shape_goes_with_the_file(blender, stage, tmp_path):
     entry = enter(stage)
     rig = stage[1]
@@ -190,10 +176,7 @@ def test_the_shape_goes_with_the_file(blender, stage, tmp_path):
     jaw.keyframe_points[30].co[1] += 0.1
     jaw.update()
     edited = keys_of(rig, entry)
-    path = str(tmp_path / "shaped.blend")
-    blender.ops.wm.save_as_mainfile(filepath=path)
-    blender.ops.wm.open_mainfile(filepath=path)
-    scene = blender.context.scene
+    scene = reopen(blender, tmp_path)
     rig, entry = heads_head.find(scene), scene.thunder.takes[0]
     assert same(edited, keys_of(rig, entry))
     assert entry.action.thunder_shape.jaw == pytest.approx(0.3)
@@ -266,10 +249,6 @@ def test_an_emotions_strength_is_a_curve_of_the_take(blender, stage):
 # ---- closures by hand
 
 
-def frame_of(scene, frame):
-    scene.frame_set(int(frame))
-
-
 @pytest.mark.parametrize("shape", [{}, {"jaw": 1.6, "mouth": 1.4}, {"jaw": 0.5, "offset": 3.0}], ids=str)
 def test_a_closure_is_added_and_taken_away_at_a_frame(blender, stage, shape):
     scene, rig = stage
@@ -325,7 +304,7 @@ def test_a_minute_follows_a_slider_in_a_tenth_of_a_second(blender, stage):
 @pytest.mark.parametrize("frames", [12.0, -3.0, 7.4])
 def test_a_shaped_take_that_moves_with_its_sound_is_still_shaped(blender, stage, frames):
     """As Re-sync moves it: its keys, and before them what the sliders need."""
-    scene, rig = stage
+    _, rig = stage
     entry = enter(stage)
     plain = keys_of(rig, entry)
     entry.action.thunder_shape.jaw = 0.4

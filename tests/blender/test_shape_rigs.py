@@ -9,8 +9,7 @@ from made_flame import made_flame
 from speaking import enter, keys_of, opening_of, same, tracks
 from test_character import grid_mesh, own_channels
 from thunder.scene.heads import head
-from thunder.scene.takes import keep as keep_module, provenance, track_values
-from thunder.thunder_core import progress
+from thunder.scene.takes import keep as keep_module, provenance
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -80,27 +79,6 @@ def test_closures_by_hand(blender, stage):
     assert closed_and_open(rig, entry)[0][frame - entry.first] <= 0.3
     assert blender.ops.thunder.remove_closure() == {"FINISHED"}
     assert closed_and_open(rig, entry)[0][frame - entry.first] > 1.0
-
-
-def test_parts_are_mixed(blender, stage):
-    scene, rig = stage
-    for seed in (0, 1):
-        enter(stage, seconds=3.0, seed=seed, closed=(0.8, 1.5, 2.2))
-    entries = scene.thunder.takes
-    for part, index in (("mouth", 0), ("upper_face", 1), ("eyes", 1), ("head", 1)):
-        blender.ops.thunder.choose_part(part=part, take=entries[index].action.name)
-    assert blender.ops.thunder.mix_takes() == {"FINISHED"}
-    seen = []
-    for entry in scene.thunder.takes:
-        values = track_values.values(rig, track_values.curves(rig, entry), np.arange(1, 73))
-        seen.append(progress.result(track_values.motion(rig, values, 24.0)))
-    names = head.channel_names()
-    for name, index, loose in (("browInnerUp", 1, 0.08), ("mouthSmileLeft", 0, 0.08)):
-        column = names.index(name)
-        assert np.abs(seen[2].expression[:, column] - seen[index].expression[:, column]).max() < loose, name
-        assert np.abs(seen[2].expression[:, column] - seen[1 - index].expression[:, column]).max() > loose, name
-    gap, closed = closed_and_open(rig, scene.thunder.takes[0])
-    assert closed_and_open(rig, scene.thunder.takes[2])[0][closed].max() <= 0.35
 
 
 def test_a_part_is_kept(blender, stage):

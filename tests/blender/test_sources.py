@@ -5,10 +5,10 @@ import time
 
 import numpy as np
 import pytest
-from performances import key, performance
+from performances import list_take, performance
 from thunder.scene.animation import display
 from thunder.scene.host import compat
-from thunder.scene.takes import provenance, take_list
+from thunder.scene.takes import provenance
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face.lips import opening_mm
@@ -20,10 +20,8 @@ PARTS = ("expression", "jaw", "head", "eyes")
 
 
 def enter(stage, start=1.0, **how):
-    scene, rig = stage
     made = performance(**how)
-    clock = timing.Clock.of(scene, start)
-    return made, take_list.add_to_list(scene, rig, key(rig, made, clock, "line"), made, "voice", clock)
+    return made, list_take(stage, made, start)
 
 
 def same(a, b, tolerance=0.0):

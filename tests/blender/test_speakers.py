@@ -3,10 +3,9 @@
 
 import numpy as np
 import pytest
-from performances import read_wav, trim_end, trim_start, write_wav
+from performances import noise, performance, read_wav, reopen, trim_end, trim_start
 from played_engine import PlayedClient
 from thunder.cli import bake, batch
-from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue, turns
@@ -35,16 +34,14 @@ class HearingClient(PlayedClient):
 
 
 @pytest.fixture
-def talk(needs_sound, blender, tmp_path, monkeypatch):
+def talk(needs_sound, blender, tmp_path, play):
     """Two heads and a recording of four seconds from frame 11 on, at 25 fps: (scene, heads, strip, client)."""
-    client = HearingClient(tmp_path)
-    monkeypatch.setattr(connection, "client", lambda *_: client)
+    client = play(HearingClient(tmp_path))
     for _ in range(2):
         blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps = 25
-    path = write_wav(tmp_path / "talk.wav", 0.3 * np.random.default_rng(3).standard_normal(64000))
-    one = strip.add(scene, path, "talk", 11)
+    one = strip.add(scene, noise(tmp_path / "talk.wav", 4.0), "talk", 11)
     blender.context.preferences.edit.use_global_undo = True
     return scene, head.in_scene(scene), one, client
 
@@ -93,9 +90,7 @@ def test_ranges_survive_saving_and_undo(blender, marked, tmp_path):
     blender.ops.ed.undo()
     scene = blender.context.scene
     assert ranges(scene, strip.by_name(scene, "talk")) == before
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "talk.blend"))
-    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "talk.blend"))
-    scene = blender.context.scene
+    scene = reopen(blender, tmp_path)
     assert ranges(scene, strip.by_name(scene, "talk")) == before
 
 
@@ -155,18 +150,12 @@ def test_each_head_speaks_its_ranges_and_listens_to_the_others(blender, marked):
     entry = next(entry for entry in scene.thunder.takes if entry.head == heads[0])
     assert Sampling.of_take(dict(entry.action["thunder"]), scene.thunder).turns == ((0.0, 2.0),)
     assert (entry.first, entry.last) == (11, 110)
+    assert blender.ops.thunder.commit_all() == {"FINISHED"}
+    assert all(committing.committed_to(mesh) == {"talk"} for mesh in heads)
     blender.ops.thunder.remove_speaker(index=1)
     assert [line.speaker for line in dialogue.lines(scene)] == [heads[0]]
     mark(blender, heads[1], 81, 110)
     assert [line.speaker for line in dialogue.lines_to_generate(scene)] == [heads[1]]  # its takes speak another range
-
-
-def test_both_are_committed_in_one_go_on_their_heads(blender, marked):
-    scene, heads, one, _ = marked
-    scene.thunder.count = 1
-    blender.ops.thunder.generate_all()
-    assert blender.ops.thunder.commit_all() == {"FINISHED"}
-    assert all(committing.committed_to(mesh) == {"talk"} for mesh in heads)
 
 
 def test_a_head_without_a_range_and_a_deleted_one_say_what_to_do(blender, marked):
@@ -213,13 +202,7 @@ def test_a_scene_with_ranges_is_a_job_for_each_of_its_speakers(blender, marked, 
     ]
 
 
-def test_a_take_listens_outside_its_ranges_and_flows_between(blender, marked):
-    scene, heads, one, client = marked
-    scene.thunder.count = 1
-    blender.ops.thunder.generate_all()
-
-    from performances import performance
-
+def test_a_take_listens_outside_its_ranges_and_flows_between():
     speaks, listens = performance(seconds=4.0, closed_at=()), performance(seconds=4.0, closed_at=(), shut=True)
     take = turns.join_takes(speaks, listens, ((1.0, 2.0),), None)
     jaw = take.motion.jaw[:, 0]

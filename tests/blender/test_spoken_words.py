@@ -2,9 +2,7 @@
 """The words and sounds of a voice are found by the engine, kept with it, and follow its strip; a text that does not fit is told of."""
 
 import pytest
-from performances import clicks
-from played_engine import PlayedClient
-from thunder.scene.engine import connection
+from performances import clicks, reopen
 from thunder.scene.host import compat
 from thunder.scene.host.session import session
 from thunder.scene.review import word_track
@@ -16,13 +14,10 @@ pytestmark = pytest.mark.one_blender
 
 
 @pytest.fixture
-def stage(blender, tmp_path, monkeypatch):
+def stage(blender, client, tmp_path):
     """A scene with a strip of four seconds from frame 25 on, and an engine that hears an m and an a in it."""
     scene = blender.context.scene
-    scene.render.fps = 24
-    editor = scene.sequence_editor_create()
-    compat.strips(editor).new_sound("line", clicks(tmp_path / "voice.wav", (1.0,), 4.0), 1, 25)
-    monkeypatch.setattr(connection, "start_client", lambda: PlayedClient(tmp_path))
+    compat.strips(scene.sequence_editor_create()).new_sound("line", clicks(tmp_path / "voice.wav", (1.0,), 4.0), 1, 25)
     return scene
 
 
@@ -45,11 +40,6 @@ def test_words_and_sounds_lie_where_the_strip_plays_them(blender, stage):
     assert track.at(90) == ("", [])
 
 
-def test_without_a_transcript_there_are_sounds(blender, stage):
-    blender.ops.thunder.find_words()
-    assert len(track_of(stage).sounds) == 2 and not track_of(stage).texts
-
-
 def test_they_follow_a_strip_that_is_moved_trimmed_cut_and_renamed(blender, stage):
     transcript.ensure(stage, "line").text = "a bump"
     blender.ops.thunder.find_words()
@@ -67,10 +57,8 @@ def test_they_follow_a_strip_that_is_moved_trimmed_cut_and_renamed(blender, stag
 
 def test_they_survive_saving_and_are_gone_with_another_recording(blender, stage, tmp_path):
     blender.ops.thunder.find_words()
-    path = str(tmp_path / "shot.blend")
-    blender.ops.wm.save_as_mainfile(filepath=path)
-    blender.ops.wm.open_mainfile(filepath=path)
-    scene = blender.context.scene
+    assert len(track_of(stage).sounds) == 2 and not track_of(stage).texts
+    scene = reopen(blender, tmp_path)
     assert len(track_of(scene).sounds) == 2
     line(scene).sound = blender.data.sounds.load(clicks(tmp_path / "other.wav", (2.0,), 4.0))
     assert not len(track_of(scene).sounds)
@@ -91,9 +79,9 @@ def test_a_pasted_text_and_subtitles_become_the_transcript(blender, stage, tmp_p
     assert transcript.of(stage, "line").text == "a lump"
 
 
-def test_what_is_not_heard_is_named_word_by_word(blender, stage, tmp_path):
+def test_what_is_not_heard_is_named_word_by_word(blender, stage, client):
     transcript.ensure(stage, "line").text = "a bump 1984"
-    found = progress.result(words.find(PlayedClient(tmp_path), strip.find(blender.context)))
+    found = progress.result(words.find(client, strip.find(blender.context)))
     assert found.lost == (("1984", round(25 + 0.4 * 24)),)
     assert found.sentence == "Found 2 of 3 words and 2 sounds"
     assert found.warning == "Not heard in the voice: “1984” near frame 35. Check the transcript there, and write numbers as words"
@@ -109,17 +97,15 @@ def test_what_somebody_has_changed_is_not_shown(blender, stage):
         assert not len(track_of(stage).sounds)
 
 
-def test_a_voice_that_is_removed_meanwhile_ends_with_a_sentence(blender, stage, tmp_path):
-    steps = words.find(PlayedClient(tmp_path), strip.find(blender.context))
+def test_a_voice_that_is_removed_meanwhile_ends_with_a_sentence(blender, stage, client):
+    steps = words.find(client, strip.find(blender.context))
     next(steps)
     compat.strips(stage.sequence_editor).remove(line(stage))
     with pytest.raises(Exception, match="removed"):
         progress.result(steps)
 
 
-def test_after_takes_they_are_found_once_blender_is_idle_and_again_after_an_undo(blender, stage, tmp_path, monkeypatch):
-    client = PlayedClient(tmp_path)
-    monkeypatch.setattr(connection, "client", lambda *_: client)
+def test_after_takes_they_are_found_once_blender_is_idle_and_again_after_an_undo(blender, stage, client):
     words.find_soon(stage, strip.find(blender.context))
     assert idle_step() is not None
     session.release("a step was undone", may_go_on=True)

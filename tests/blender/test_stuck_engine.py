@@ -5,9 +5,8 @@ import os
 import sys
 import time
 
-import numpy as np
+import bpy
 import pytest
-from performances import write_wav
 from thunder.scene.engine import connection as connection_module
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
@@ -35,20 +34,17 @@ def connection():
 
 
 @pytest.fixture
-def begin(blender, connection, tmp_path, monkeypatch):
+def begin(voiced, connection, tmp_path, monkeypatch):
     """Starts generating with an engine that does what a piece of Python says; gives the client and the operators' work."""
     monkeypatch.setattr(worker_process, "STOP_PATIENCE", 0.2)
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    voice = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(32000))
-    scene.thunder.source, scene.thunder.sound_file, scene.thunder.count = "FILE", voice, 2
+    scene = voiced
 
     def start(code):
         program = tmp_path / "python"
         program.write_text(ENGINE.format(python=sys.executable, protocol=protocol.PROTOCOL, code=code))
         program.chmod(0o755)
         client = connection.client(str(program))
-        rig, strip = head.find(scene), strip_module.find(blender.context)
+        rig, strip = head.find(scene), strip_module.find(bpy.context)
         steps = generation.generate(client, strip, scene, rig, 2, 1, sampling.Sampling())
         return client, jobs.begin("Generating takes", steps)
 

@@ -58,11 +58,3 @@ def test_motions_become_films_in_pairs_that_are_not_drawn_twice(tmp_path):
     again = study(tmp_path, *words)
     assert again.returncode == 0 and "film 1" not in again.stdout
     assert {name: path.stat().st_mtime_ns for name, path in films.items()} == before
-
-
-def test_without_an_engine_no_study_is_begun_whose_films_are_taken_from_weights(tmp_path):
-    (tmp_path / "line.wav").write_bytes(b"sound")
-    words = ["make", tmp_path / "study", "--clip", tmp_path / "line.wav", "--system", "a=", "--system", "b=,seed=2"]
-    done = study(tmp_path, *words, THUNDER_PYTHON=str(tmp_path / "nothing" / "python"))
-    assert done.returncode == 1 and "There is no Python at" in done.stderr and "Traceback" not in done.stderr
-    assert "film 1" not in done.stdout and not (tmp_path / "study").exists()

@@ -3,13 +3,12 @@
 
 import numpy as np
 import pytest
-from thunder.scene.animation import display, keying
+from performances import show_take
+from thunder.scene.animation import keying
 from thunder.scene.heads import head
-from thunder.scene.takes import take_list
 from thunder.scene.takes.direction import presets, sliders
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import motion_file
-from thunder.thunder_core.animation.timing import Clock
 from thunder.thunder_core.direction import AXES
 from thunder.thunder_core.face import livelink
 from thunder.thunder_core.types import Motion
@@ -38,13 +37,8 @@ def direction(blender, stage):
 
 
 def enter(stage, motion):
-    scene, rig = stage
     opening = np.zeros(motion.frames, np.float32)
-    made = keying.Performance(motion, head.channel_names(), opening, opening + 50, 1, 80.0, {"seed": 1})
-    clock = Clock.of(scene, 1.0)
-    actions = progress.result(keying.key(rig, made, clock, "speaking"))
-    entry = take_list.add_to_list(scene, rig, actions, made, "voice", clock)
-    display.show(rig, entry)
+    return show_take(stage, keying.Performance(motion, head.channel_names(), opening, opening + 50, 1, 80.0, {"seed": 1}))
 
 
 def values(direction):
@@ -87,12 +81,8 @@ def test_what_cannot_be_read_changes_nothing(blender, stage, direction, tmp_path
     assert values(direction) == before
 
 
-def test_a_head_without_animation_is_said_to_have_none(blender, stage, direction):
+def test_a_head_without_animation_and_a_range_that_goes_backwards_are_refused(blender, stage, direction):
     with pytest.raises(RuntimeError, match="no animation yet: |preview range: "):
         blender.ops.thunder.style_from_animation(frames="TAKE")
-
-
-def test_a_range_that_goes_backwards_is_refused(blender, stage):
-    scene, rig = stage
     with pytest.raises(Exception, match="not a range"):
-        progress.result(presets.style_of_animation(rig, scene, 9, 9))
+        progress.result(presets.style_of_animation(stage[1], stage[0], 9, 9))

@@ -4,29 +4,14 @@
 from types import SimpleNamespace
 
 import pytest
+from drawing import Context, Shown
 from extension import NAME
 from speaking import enter
-from test_damaged_records import Context, Shown
 
 pytestmark = pytest.mark.one_blender
 
 CONTROLS = ("prop", "operator", "menu", "popover", "prop_enum", "operator_menu_enum", "prop_search", "template_ID")
 MOST_PANELS, MOST_CONTROLS = 8, 12
-
-
-class Counted:
-    """A layout that notes the buttons, fields and menus of a panel."""
-
-    def __init__(self, controls):
-        self.controls = controls
-
-    def __getattr__(self, name):
-        return lambda *args, **how: self.draw(name, args)
-
-    def draw(self, name, args):
-        if name in CONTROLS:
-            self.controls.append(" ".join(each for each in args if isinstance(each, str)))
-        return (self, self) if name == "panel" else self
 
 
 def in_tab(blender):
@@ -38,21 +23,17 @@ def visible(blender):
     """The controls of all panels of the tab that are open by themselves."""
     controls = []
     for each in in_tab(blender):
-        if not getattr(each, "poll", lambda _: True)(blender.context) or "DEFAULT_CLOSED" in getattr(each, "bl_options", ()):
-            continue
-        panel = Shown(each)
-        panel.layout = Counted(controls)
-        for draw in ("draw_header_preset", "draw"):
-            if hasattr(each, draw):
-                getattr(panel, draw)(Context(blender.context))
+        if getattr(each, "poll", lambda _: True)(blender.context) and "DEFAULT_CLOSED" not in getattr(each, "bl_options", ()):
+            panel = Shown(each)
+            for draw in ("draw_header_preset", "draw"):
+                if hasattr(each, draw):
+                    getattr(panel, draw)(Context(blender.context))
+            controls += [" ".join(words) for kind, words, _ in panel.layout.notes if kind in CONTROLS]
     return controls
 
 
-def test_the_tab_has_few_panels(blender):
+def test_few_panels_and_controls_are_shown_before_the_first_take(blender, tmp_path):
     assert 4 <= len(in_tab(blender)) <= MOST_PANELS
-
-
-def test_few_controls_are_shown_before_the_first_take(blender, tmp_path):
     empty = visible(blender)
     assert {"thunder.first_head", "thunder.sample_voice", "thunder.generate"} <= set(empty) and len(empty) <= MOST_CONTROLS, empty
     blender.ops.thunder.first_head()

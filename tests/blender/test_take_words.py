@@ -61,8 +61,8 @@ def test_enough_of_a_word_is_seen_in_a_list_of_the_usual_width_to_tell_it_from_o
 
 def test_all_words_of_the_shown_take_are_below_the_list(blender):
     labels = []
-    take_list.draw_words(Layout(labels), "calm, left-sided, busy eyes", bpy.context)
-    take_list.draw_words(Layout(labels), "turned right, more contemptuous, busy eyes", bpy.context)
+    for words in ("calm, left-sided, busy eyes", "turned right, more contemptuous, busy eyes"):
+        take_list.draw_words(Layout(labels), words, bpy.context)
     first, second = [text for text, _ in labels]
     assert first == "calm, left-sided, busy eyes" and second.startswith("turned right, more conte")
 

@@ -2,16 +2,13 @@
 """The small pictures of the list of takes: what brows, mouth and head do, each at its place and as high as it should be."""
 
 import numpy as np
-from performances import key, performance
-from thunder.scene.takes import provenance, take_list, thumbnails
-from thunder.thunder_core.animation import timing
+from performances import list_take, performance
+from thunder.scene.takes import provenance, thumbnails
 
 
 def enter(stage, seed=1, **how):
-    scene, rig = stage
     made = performance(seed=seed, **how)
-    clock = timing.Clock.of(scene, 1.0)
-    return take_list.add_to_list(scene, rig, key(rig, made, clock), made, "voice", clock), made
+    return list_take(stage, made), made
 
 
 def of_colour(image, colour):
@@ -53,12 +50,6 @@ def test_every_take_has_tiles_of_its_own_that_stay(blender, stage):
     provenance.forget(entries[1].action)
     thumbnails.thumbnails.file_opened()
     assert len(thumbnails.icons(entries[0])) == thumbnails.TILES and thumbnails.icons(entries[1]) == ()
-
-
-def test_a_short_take_has_a_picture_too(stage):
-    _, made = enter(stage, seconds=0.2, closed_at=())
-    does = thumbnails.activity(made)
-    assert does.shape == (3, thumbnails.BARS) and 0.0 <= does.min() and does.max() > 1.0
 
 
 def test_a_take_is_drawn_against_the_others_of_its_line():

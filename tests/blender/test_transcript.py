@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 from performances import clicks
 from speaking import enter, keys_of, opening_of, same
-from thunder.scene.heads import head
 from thunder.scene.takes import take_list, track_values, transcript
-from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress, protocol
 
 pytestmark = pytest.mark.one_blender
@@ -36,16 +34,11 @@ class Ear:
 
 
 @pytest.fixture
-def stage(blender, tmp_path):
+def stage(stage, tmp_path):
     """Our head, a take that closes at 1.3 and 2.4 s, and its voice in a file."""
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.render.fps = 24
-    scene.thunder.source = "FILE"
-    scene.thunder.sound_file = clicks(tmp_path / "voice.wav", (1.0,), 4.0)
-    stage = scene, head.find(scene)
-    enter(stage, closed=(1.3, 2.4))
-    scene.thunder.takes[0].voice = strip.find(blender.context).name
+    scene, _ = stage
+    scene.thunder.source, scene.thunder.sound_file = "FILE", clicks(tmp_path / "voice.wav", (1.0,), 4.0)
+    enter(stage, closed=(1.3, 2.4)).voice = "voice"
     return stage
 
 

@@ -9,10 +9,9 @@ import os
 
 import numpy as np
 import pytest
-from performances import trim_end, write_wav
-from played_engine import PlayedClient, seeds
+from performances import noise, trim_end
+from played_engine import seeds
 from thunder.scene.animation import keying
-from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.session import session
@@ -33,17 +32,15 @@ pytestmark = pytest.mark.one_blender
 
 
 @pytest.fixture
-def shot(needs_sound, blender, tmp_path, monkeypatch):
+def shot(needs_sound, stage, client, play, tmp_path):
     """A head with two lines of a second, two takes of each, the last one shown, and two undo steps: (bpy, client)."""
-    client = PlayedClient(tmp_path)
-    monkeypatch.setattr(connection, "client", lambda *_: client)
-    monkeypatch.setattr(connection, "knows_styles", lambda: False)
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
+    import bpy
+
+    play(client, knows_styles=False)
+    scene = stage[0]
     scene.render.fps = 25
     for number, name in enumerate(("one", "two")):
-        path = write_wav(tmp_path / f"{name}.wav", 0.3 * np.random.default_rng(number).standard_normal(16000))
-        strip.add(scene, path, name, 1 + 40 * number)
+        strip.add(scene, noise(tmp_path / f"{name}.wav", 1.0, seed=number), name, 1 + 40 * number)
     scene.thunder.commit.keys, scene.thunder.strip = "DENSE", "two"
     progress.result(dialogue.generate(client, scene, dialogue.lines_to_generate(scene), 2, Sampling()))
     scene.thunder.active_take = 2
@@ -51,15 +48,14 @@ def shot(needs_sound, blender, tmp_path, monkeypatch):
     scene.thunder_keep.count = 2
     scene.thunder_mix.mouth, scene.thunder_mix.eyes = (entry.action for entry in list(scene.thunder.takes)[2:])
     trim_end(strip.by_name(scene, "one"), 5)
-    scene.camera = blender.data.objects.new("Camera", blender.data.cameras.new("Camera"))
+    scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     scene.collection.objects.link(scene.camera)
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    blender.context.preferences.edit.use_global_undo = True
-    scene.frame_step = 2
-    blender.ops.ed.undo_push(message="before")
-    scene.frame_step = 3
-    blender.ops.ed.undo_push(message="the animator's own step")
-    yield blender, client
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    bpy.context.preferences.edit.use_global_undo = True
+    for step in (2, 3):
+        scene.frame_step = step
+        bpy.ops.ed.undo_push(message="the animator's own step")
+    yield bpy, client
     jobs.end()
 
 

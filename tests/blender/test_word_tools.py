@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The word at the current frame: found, stepped through, looped, marked, moved, retaken, and said by another take's mouth."""
 
+import bpy
 import numpy as np
 import pytest
-from performances import clicks
-from played_engine import PlayedClient
+from performances import clicks, reopen
 from thunder.operators import word_tools
-from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import word_track
@@ -21,23 +20,23 @@ START = 25
 
 
 @pytest.fixture
-def stage(blender, tmp_path, monkeypatch):
-    """A head, a strip of four seconds from frame 25 on, whose words “a bump” are known, and the engine that found them."""
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.render.fps = 24
+def stage(stage, client, tmp_path):
+    """A head, a strip of four seconds from frame 25 on, whose words “a bump” are known."""
+    scene = stage[0]
     compat.strips(scene.sequence_editor_create()).new_sound("line", clicks(tmp_path / "voice.wav", (1.0,), 4.0), 1, START)
-    client = PlayedClient(tmp_path)
-    monkeypatch.setattr(connection, "start_client", lambda: client)
     transcript.ensure(scene, "line").text = "a bump"
-    blender.ops.thunder.find_words()
+    bpy.ops.thunder.find_words()
     scene.frame_set(START + 5)
     return scene
 
 
-def sent(stage_client):
+def sent(client):
     """The arguments of the last request for takes."""
-    return next(args for verb, args in reversed(stage_client.asked) if verb == "generate")
+    return next(args for verb, args in reversed(client.asked) if verb == "generate")
+
+
+def marks_of(scene):
+    return word_marks.of_line(scene, strip.find(bpy.context))
 
 
 def test_the_word_is_the_one_at_the_current_frame_or_before_it(blender, stage):
@@ -72,8 +71,14 @@ def test_a_voice_whose_words_are_unknown_says_so(blender, stage):
 def test_looping_sets_the_preview_range_and_gives_it_back(blender, stage):
     blender.ops.thunder.loop_word()
     assert stage.use_preview_range and stage.frame_preview_start < word_places.current(blender.context).frames[0]
-    blender.ops.thunder.step_word(step=1)
-    assert stage.frame_preview_end > word_places.current(blender.context).frames[1]
+    for go in (
+        lambda: blender.ops.thunder.step_word(step=1),
+        lambda: word_tools.go_to(blender.context, word_places.line(blender.context).words[1]),
+    ):
+        go()
+        assert word_places.current(blender.context).text == "bump"
+        assert stage.use_preview_range and stage.frame_preview_end > word_places.current(blender.context).frames[1]
+        stage.frame_set(START + 5)
     blender.ops.thunder.loop_word()
     assert not stage.use_preview_range
 
@@ -87,9 +92,9 @@ def test_marks_follow_the_recording_and_are_sampled(blender, stage):
     assert asked.marks == (mark,)
     line = strip.by_name(stage, "line")
     line.frame_start += 10
-    assert word_marks.of_line(stage, strip.find(blender.context)) == (mark,)
+    assert marks_of(stage) == (mark,)
     line.frame_final_start += 3
-    [later] = word_marks.of_line(stage, strip.find(blender.context))
+    [later] = marks_of(stage)
     assert later.start == pytest.approx(0.2 - 3 / 24)
 
 
@@ -105,7 +110,7 @@ def test_of_marks_on_a_whole_word_one_holds_and_a_second_press_removes_it(blende
 def test_a_sound_is_corrected_and_a_word_moved(blender, stage):
     blender.ops.thunder.correct_sound(number=0, sound="F")
     blender.ops.thunder.move_word(start=2, end=2)
-    marks = word_marks.of_line(stage, strip.find(blender.context))
+    marks = marks_of(stage)
     assert {mark.kind for mark in marks} == {SOUND, MOVED}
     moved = next(mark for mark in marks if mark.kind == MOVED)
     assert moved.to == pytest.approx((0.2 + 2 / 24, 0.3 + 2 / 24))
@@ -113,29 +118,21 @@ def test_a_sound_is_corrected_and_a_word_moved(blender, stage):
     with pytest.raises(RuntimeError, match="a frame at least"):
         blender.ops.thunder.move_word(start=20, end=0)
     blender.ops.thunder.clear_word()
-    assert not word_marks.of_line(stage, strip.find(blender.context))
+    assert not marks_of(stage)
 
 
-def test_takes_are_made_with_the_marks_and_remember_them(blender, stage):
+def test_takes_are_made_with_the_marks_and_remember_them_and_the_file_too(blender, stage, client, tmp_path):
     blender.ops.thunder.mark_word(kind=STRESSED)
+    assert word_track.Track.of(tuple(words.spans(stage, stage))).texts == ("a ▲", "bump")
     blender.ops.thunder.generate()
-    assert sent(connection.start_client())["marks"] == [[STRESSED, pytest.approx(0.2), pytest.approx(0.3)]]
+    assert sent(client)["marks"] == [[STRESSED, pytest.approx(0.2), pytest.approx(0.3)]]
     entry = take_list.shown_take(stage.thunder)
     [mark] = Sampling.of_take(provenance.about_of(entry.action), stage.thunder).asked.marks
     assert isinstance(mark, Mark) and mark.kind == STRESSED
+    assert [mark.kind for mark in marks_of(reopen(blender, tmp_path))] == [STRESSED]
 
 
-def test_marks_survive_saving(blender, stage, tmp_path):
-    blender.ops.thunder.mark_word(kind=THROWN_AWAY)
-    path = str(tmp_path / "shot.blend")
-    blender.ops.wm.save_as_mainfile(filepath=path)
-    blender.ops.wm.open_mainfile(filepath=path)
-    scene = blender.context.scene
-    [mark] = word_marks.of_line(scene, strip.find(blender.context))
-    assert mark.kind == THROWN_AWAY
-
-
-def test_a_word_is_retaken_and_all_else_stays(blender, stage):
+def test_a_word_is_retaken_and_all_else_stays(blender, stage, client):
     stage.thunder.count = 1
     blender.ops.thunder.generate()
     lead = take_list.shown_take(stage.thunder)
@@ -143,8 +140,8 @@ def test_a_word_is_retaken_and_all_else_stays(blender, stage):
     blender.ops.thunder.retake(what="WORD")
     made = [entry for entry in stage.thunder.takes if entry.kind == "RESAMPLED"]
     assert len(made) == 8 and all(entry.name.startswith(first_name) for entry in made)
-    args = sent(connection.start_client())
-    mask = connection.start_client().arrays[args["keep_mask"]] > 0.5
+    args = sent(client)
+    mask = client.arrays[args["keep_mask"]] > 0.5
     free = np.flatnonzero(~mask.all(axis=1))
     assert 3 <= len(free) <= 6 and free[0] in (4, 5)
     after = provenance.load(made[0].action).motion
@@ -178,17 +175,3 @@ def test_the_mouths_of_takes_are_drawn_as_they_open(blender, stage):
     blender.ops.thunder.generate()
     icons = word_places.icons(take_list.shown_take(stage.thunder), word_places.current(blender.context))
     assert len(icons) == word_places.MOUTHS and words.is_known(stage, strip.find(blender.context))
-
-
-def test_the_track_shows_the_signs_of_marks(blender, stage):
-    blender.ops.thunder.mark_word(kind=STRESSED)
-    assert word_track.Track.of(tuple(words.spans(stage, stage))).texts == ("a ▲", "bump")
-
-
-def test_a_word_that_is_gone_to_takes_the_place_of_the_looped_one(blender, stage):
-    blender.ops.thunder.loop_word()
-    word_tools.go_to(blender.context, word_places.line(blender.context).words[1])
-    assert word_places.current(blender.context).text == "bump" and stage.use_preview_range
-    blender.ops.thunder.move_word(start=1, end=1)
-    [mark] = word_marks.of_line(stage, strip.find(blender.context))
-    assert mark.kind == MOVED and mark.start == pytest.approx(0.3)

@@ -5,7 +5,6 @@ import os
 import time
 
 import bpy
-import numpy as np
 from bpy_extras import view3d_utils
 from scenarios import only_open, PATIENCE, SAMPLE
 from thunder.scene.heads import head
@@ -116,56 +115,3 @@ def choose_in_browser(hand, path):
     window.event_simulate(type="RET", value="RELEASE", x=x, y=y)
     yield 3.0
     yield from until_idle(hand)
-
-
-def drops_several(hand):
-    """Two sounds and a file of jobs are dropped beside the heads."""
-    only_open("main", "dialogue")
-    yield from two_heads(hand)
-    scene = hand.window.scene
-    region = next(region for region in hand.viewport.regions if region.type == "WINDOW")
-    x, y = region.x + 300, region.y + region.height - 200
-    paths = [os.path.join(hand.folder, f"{name}.wav") for name in ("anna", "ben")]
-    for path in paths:
-        with open(SAMPLE, "rb") as source, open(path, "wb") as copy:
-            copy.write(source.read())
-    yield from drop(hand, x, y, *paths)
-    hand.photograph("several")
-    hand.seen["lines"] = [(line.strip, line.speaker.name) for line in dialogue.lines(scene)]
-    hand.press("ESC")
-    yield 0.5
-    jobs = os.path.join(hand.folder, "night.toml")
-    with open(jobs, "w") as file:
-        file.write(f'[defaults]\ntakes = 4\n[jobs.intro]\naudio = "{paths[0]}"\n[jobs.outro]\naudio = "{paths[1]}"\nmood = "warm"\n')
-    yield from drop(hand, x, y, jobs)
-    hand.photograph("jobs")
-    hand.press("RET")
-    yield 1.0
-    hand.seen["with_jobs"] = len(strip.sound_strips(scene))
-
-
-def offers(hand):
-    """A sound comes into the sequencer by Blender's own means: its header offers takes of it."""
-    only_open("main")
-    one, two = yield from two_heads(hand)
-    scene = hand.window.scene
-    scene.thunder.head = two
-    area = next(area for area in hand.window.screen.areas if area.type not in ("VIEW_3D", "PROPERTIES", "OUTLINER"))
-    area.ui_type = "SEQUENCE_EDITOR"
-    if hasattr(hand.window.workspace, "sequencer_scene"):  # since 5.0
-        hand.window.workspace.sequencer_scene = scene
-    yield 1.0
-    region = next(region for region in area.regions if region.type == "WINDOW")
-    with bpy.context.temp_override(window=hand.window, area=area, region=region):
-        bpy.ops.sequencer.sound_strip_add("EXEC_DEFAULT", filepath=SAMPLE, frame_start=1, channel=1, move_strips=False)
-    yield 1.0
-    hand.photograph("offered")
-    header = next(region for region in area.regions if region.type == "HEADER")
-    pixels = hand.photograph("header")
-    hand.seen["header"] = float(np.ptp(pixels[hand.window.height - header.y - header.height : hand.window.height - header.y].sum(axis=2)))
-    with bpy.context.temp_override(window=hand.window, area=area, region=header):
-        bpy.ops.thunder.generate("INVOKE_DEFAULT", strip=strip.sound_strips(scene)[0].name)
-    yield 1.0
-    yield from until_idle(hand)
-    hand.seen["takes"] = [entry.head == two for entry in scene.thunder.takes]
-    hand.photograph("taken")

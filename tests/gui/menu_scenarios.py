@@ -3,14 +3,9 @@
 
 import webbrowser
 
-import bpy
 from commit_scenarios import lay
 from scenarios import only_open, scene_with_voice_and_head
-from shape_scenarios import button, done
 from take_scenarios import list_takes, shown
-from thunder.panels import sequencer
-from thunder.scene.heads import head
-from thunder.scene.host import compat
 
 
 def sequencer_area(hand):
@@ -24,59 +19,6 @@ def sequencer_area(hand):
     sidebar.tag_redraw()
     yield 0.7
     return area
-
-
-def in_the_sequencer(hand):
-    """The panel for no strip, a strip, its takes; Generate Takes pressed there."""
-    only_open("strip", "main")
-    yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
-    scene.thunder.count, scene.thunder.quality = 3, "DRAFT"
-    area = yield from sequencer_area(hand)
-    scene.sequence_editor.active_strip = None
-    area.tag_redraw()
-    yield 0.7
-    hand.photograph("no_strip")
-    scene.sequence_editor.active_strip = compat.strips(scene.sequence_editor)["dialogue"]
-    area.tag_redraw()
-    yield 0.7
-    hand.seen["sound"] = sequencer.active_sound(scene).name
-    hand.photograph("no_takes")
-    region = next(region for region in area.regions if region.type == "UI")
-    with bpy.context.temp_override(window=hand.window, area=area, region=region):
-        assert button(bpy.ops.thunder.generate, strip="dialogue") == ["RUNNING_MODAL"]
-    yield 0.5
-    hand.photograph("working")
-    yield from done()
-    scene.thunder.takes[1].star = True
-    scene.frame_set(100)
-    with bpy.context.temp_override(window=hand.window, area=area, region=region):
-        assert button(bpy.ops.thunder.select_take, index=1) == ["FINISHED"]
-        assert button(bpy.ops.thunder.go_to_strip, strip="dialogue") == ["FINISHED"]
-    yield 1.0
-    hand.photograph("takes")
-    hand.seen["takes"], hand.seen["shown"], hand.seen["frame"] = len(scene.thunder.takes), scene.thunder.active_take, scene.frame_current
-
-
-def adds_a_head(hand):
-    """Add › Armature, opened and photographed, and a head of its submenu."""
-    x, y = hand.viewport.x + 300, hand.viewport.y + 500
-    hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
-    with hand.context():
-        bpy.ops.wm.call_menu(name="VIEW3D_MT_armature_add")
-    yield 1.0
-    hand.photograph("add_armature")
-    hand.press("ESC")
-    yield 0.5
-    with hand.context():
-        bpy.ops.wm.call_menu(name="THUNDER_MT_add_head")
-    yield 1.0
-    hand.photograph("add_head")
-    hand.press("ESC")
-    with hand.context():
-        assert button(bpy.ops.thunder.add_head, person="WOMAN") == ["FINISHED"]
-    yield 0.5
-    hand.seen["heads"] = len(head.in_scene(hand.window.scene))
 
 
 def opens_the_pie(hand):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from thunder.operators import flame_head
 from thunder.panels import modules as panel_modules
 from thunder.scene.engine import connection
 from thunder.scene.heads import character, head
@@ -201,23 +200,6 @@ def generates_after_escape(hand):
             assert time.monotonic() < end, f"still at {session.job.step}"
             yield 0.1
         hand.seen["takes"].append(len(scene.thunder.takes))
-
-
-def complains(hand):
-    """Generate with nothing there: the sidebar says what is missing, the operator greys out or reports, nothing changes."""
-    with hand.context():
-        bpy.ops.object.select_all(action="SELECT")
-        bpy.ops.object.delete()
-    yield from hand.open_tab("Thunder")
-    hand.photograph("nothing_there")
-    with hand.context():
-        try:
-            hand.seen["answer"] = sorted(bpy.ops.thunder.generate("INVOKE_DEFAULT"))
-        except RuntimeError as error:
-            hand.seen["answer"] = str(error)
-    yield 0.5
-    hand.seen["objects"] = len(bpy.data.objects)
-    hand.seen["actions"] = len(bpy.data.actions)
 
 
 def head_with_a_take(hand):
@@ -439,57 +421,3 @@ def moved(face, rest):
     import numpy as np
 
     return float(np.linalg.norm(lips(face) - rest, axis=1).max() * 1e3)
-
-
-def adds_a_flame_head(hand):
-    """A FLAME file chosen in the file browser becomes a head; its identity moves, the retarget is previewed and measured."""
-    with hand.context():
-        bpy.ops.object.select_all(action="SELECT")
-        bpy.ops.object.delete()
-    scene = hand.window.scene
-    only_open("main", "listen", "flame")
-    yield from hand.open_tab("Thunder")
-    with hand.context():
-        bpy.ops.thunder.add_flame_head("INVOKE_DEFAULT", filepath=str(Path(hand.folder).parent / "flame.npz"))
-    yield 2.0
-    window = next(
-        window for window in bpy.context.window_manager.windows if any(area.type == "FILE_BROWSER" for area in window.screen.areas)
-    )
-    area = next(area for area in window.screen.areas if area.type == "FILE_BROWSER")
-    began = time.process_time()
-    with bpy.context.temp_override(window=window, area=area):
-        bpy.ops.file.execute()
-    yield 1.0
-    hand.seen["processor_seconds"] = time.process_time() - began
-    mesh = scene.thunder.head
-    hand.seen["head"], hand.seen["keys"] = mesh.name, len(mesh.data.shape_keys.key_blocks)
-    hand.seen["channels"] = len(head.find(scene).channels)
-    with hand.context():
-        bpy.ops.view3d.view_axis(type="FRONT")
-        bpy.ops.view3d.view_selected()
-    rest = lips(mesh)
-    mesh.data.shape_keys.key_blocks["identity001"].value = 2.0
-    yield 0.5
-    hand.seen["identity_mm"] = moved(mesh, rest)
-    mesh.data.shape_keys.key_blocks["identity001"].value = 0.0
-    yield from show_data(hand, mesh)
-    with hand.context():
-        hand.seen["previewed"] = sorted(bpy.ops.thunder.preview_retarget("INVOKE_DEFAULT"))
-        hand.seen["measured"] = sorted(bpy.ops.thunder.measure_retarget("INVOKE_DEFAULT"))
-    yield 1.5
-    hand.seen["preview_mm"] = moved(mesh, rest)
-    hand.photograph("flame")
-    operator = flame_head.THUNDER_OT_check_with_smplx
-    finish, answers = operator.finish, []
-    operator.finish = lambda self, context, answer: answers.append(answer) or finish(self, context, answer)
-    connection.preferences().flame_file = str(Path(hand.folder).parent / "flame.npz")
-    held = time_slices()
-    with hand.context():
-        bpy.ops.thunder.check_with_smplx("INVOKE_DEFAULT")
-    hand.seen["in_slices"] = session.job is not None
-    while session.job is not None:
-        yield 0.1
-    operator.finish = finish
-    hand.seen["longest"] = max(held)
-    hand.seen["checked"] = answers
-    hand.photograph("flame_checked")

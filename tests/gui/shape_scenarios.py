@@ -9,7 +9,7 @@ from scenarios import only_open, scene_with_voice_and_head
 from take_scenarios import list_takes
 from thunder.scene.heads import head
 from thunder.scene.host.session import session
-from thunder.scene.takes import take_list, track_values, transcript
+from thunder.scene.takes import take_list, track_values
 from thunder.scene.takes.shape import strength
 from thunder.thunder_core import progress
 from thunder.thunder_core.face.lips import bundled_lips
@@ -147,24 +147,3 @@ def keeps(hand, takes=list_takes):
     yield from hand.settle()
     hand.photograph("kept")
     hand.seen["ranges"] = [(each.first, each.last) for each in scene.thunder_keep.ranges]
-
-
-def writes(hand):
-    """A transcript is added to the voice of the shown take."""
-    only_open("takes")
-    yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
-    yield from list_takes(hand, 1)
-    scene.thunder.active_take = 0
-    yield 1.0
-    hand.photograph("none")
-    with hand.context():
-        assert button(bpy.ops.thunder.add_transcript) == ["FINISHED"]
-        hand.seen["ready_without_words"] = bpy.ops.thunder.correct_closures.poll()
-    yield 1.0
-    hand.photograph("empty")
-    transcript.of(scene, scene.thunder.takes[0].voice).text = "My brother moves both big blue boxes from the front room."
-    yield 1.0
-    hand.photograph("written")
-    with hand.context():
-        hand.seen["ready"] = bpy.ops.thunder.correct_closures.poll()

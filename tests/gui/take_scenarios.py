@@ -164,23 +164,6 @@ def browses(hand):
     hand.seen["brought_back"] = len(hand.window.scene.thunder.takes)
 
 
-def measures_switching(hand):
-    """How long it takes from a click on a take of a minute until Blender is ready again: processor time, all channels."""
-    yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
-    yield from list_takes(hand, count=3, seconds=60.0)
-    spent = []
-    for turn in range(9):
-        began = time.process_time()
-        with hand.context():
-            bpy.ops.thunder.select_take("EXEC_DEFAULT", True, index=turn % 3)  # True: its undo step is part of it
-            bpy.context.view_layer.update()
-        spent.append(time.process_time() - began)
-        yield 0.2
-    hand.seen["switching"] = spent
-    hand.seen["curves"] = len(compat.all_curves(scene.thunder.takes[0].action))
-
-
 def debris(scene):
     """Names of what must not be left after a grid or a sheet."""
     mark = head.PUPPET_MARK
@@ -295,32 +278,6 @@ def leaves_the_grid(hand):
         scene = hand.window.scene
         hand.seen[f"debris_{turn}"] = debris(scene)
         hand.seen[f"modal_{turn}"] = [operator.bl_idname for operator in hand.window.modal_operators if "grid" in operator.bl_idname]
-
-
-def opens_everything(hand):
-    """All panels of a usual day open, and scrolled to their end: how high they are in all."""
-    only_open("main", "takes", "mix", "shape", "listen", "commit")
-    yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
-    strips = getattr(scene.sequence_editor, "strips", None) or scene.sequence_editor.sequences
-    strips.new_sound("second line", strips[0].sound.filepath, 2, 1)
-    scene.thunder.strip = "dialogue"
-    yield from list_takes(hand, count=8)
-    scene.thunder.active_take = 0
-    shape = scene.thunder.takes[0].action.thunder_shape
-    shape.emotion = next(item.identifier for item in shape.bl_rna.properties["emotion"].enum_items if item.identifier != "NONE")
-    yield 2.0
-    hand.photograph("top")
-    region, lowest = hand.sidebar, [0.0]
-    x, y = region.x + 12, region.y + region.height // 2
-    hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
-    while len(lowest) < 3 or lowest[-1] < lowest[-3]:  # until it goes no further
-        for _ in range(8):
-            hand.window.event_simulate(type="WHEELDOWNMOUSE", value="PRESS", x=x, y=y)
-        yield 0.5
-        lowest.append(region.view2d.region_to_view(0, 0)[1])
-        hand.photograph(f"scrolled_{len(lowest) - 1}")
-    hand.seen["lowest"], hand.seen["scale"] = lowest, bpy.context.preferences.system.ui_scale
 
 
 def on_screen(hand, obj):

@@ -24,11 +24,6 @@ def test_commit_is_one_undo_step_in_small_slices(windowed):
     assert 50 < sum(seen["curves"].values()) < 0.6 * 200 * len(seen["curves"])
 
 
-def test_a_take_as_poses_has_fewer_keys_than_as_dense_curves(windowed):
-    seen = windowed.act("commit_scenarios.graphs", timeout=900)
-    assert 0 < seen["poses_keys"] < seen["dense_keys"]
-
-
 def test_the_curves_are_drawn_and_go_with_their_switch_and_the_add_on(windowed, drawn):
     assert drawn["plain"] - drawn["off"] > 500 and drawn["on"] - drawn["off"] > 500  # pixels of the mouth's line
     assert drawn["gone"] == drawn["off"]

@@ -8,14 +8,3 @@ def test_a_sound_dropped_on_a_head_becomes_its_line_and_a_capture_its_take(windo
     name, kind, score, is_its_own = seen["capture"]
     assert (name, kind, is_its_own) == ("Slate_4", "CAPTURED", True) and score > 60  # it was cut half a second: out of sync it has 8
     assert sorted(seen["chosen_in_browser"]) == ["Slate_4", "Slate_4.2"] and seen["undone"] == ["Slate_4"]
-
-
-def test_several_sounds_become_a_dialogue_and_jobs_show_what_they_hold(windowed):
-    seen = windowed.act("drop_scenarios.drops_several")
-    assert [name for name, _ in seen["lines"]] == ["anna", "ben"] and len({speaker for _, speaker in seen["lines"]}) == 2
-    assert seen["with_jobs"] == 4
-
-
-def test_a_strip_that_comes_into_the_sequencer_is_offered(windowed):
-    seen = windowed.act("drop_scenarios.offers")
-    assert seen["takes"] == [True, True]

@@ -8,11 +8,6 @@ import pytest
 pytestmark = pytest.mark.window
 
 
-def test_the_manifest_validates(real_blender):
-    done = real_blender.run("--command", "extension", "validate", ".")
-    assert done.returncode == 0 and "Success" in done.stdout, done.stdout
-
-
 def test_the_package_validates_and_is_small(real_blender, package):
     done = real_blender.run("--command", "extension", "validate", package)
     assert done.returncode == 0 and "Success" in done.stdout, done.stdout

@@ -4,7 +4,6 @@
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 pytestmark = [pytest.mark.window, pytest.mark.timeout(400)]
@@ -42,17 +41,3 @@ def test_a_character_is_found_previewed_and_mapped_by_hand(windowed):
     assert seen["halved_mm"] == pytest.approx(seen["previewed_mm"] / 2, rel=0.05)
     assert seen["rest_mm"] < 1e-3
     assert seen["kept"] == [0.5]
-
-
-def test_a_flame_file_becomes_a_head_in_the_window(windowed):
-    import made_flame
-
-    with np.load(ROOT / "weights" / "head.npz") as asset:
-        made_flame.made_flame({name: asset[name] for name in asset.files}, seed=3).write(windowed.scratch / "flame.npz")
-    seen = windowed.act("adds_a_flame_head")
-    assert seen["channels"] == 40 and seen["keys"] > 100  # FLAME has no tongue
-    assert seen["identity_mm"] > 0.1
-    assert seen["previewed"] == seen["measured"] == ["FINISHED"] and seen["preview_mm"] > 1
-    assert seen["in_slices"] and seen["longest"][0] < 0.05
-    (answer,) = seen["checked"]
-    assert answer["smplx"] == "0.1.28" and answer["rig"] < 1 and answer["skinning"] < 0.01  # mm

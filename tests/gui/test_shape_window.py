@@ -39,8 +39,3 @@ def test_a_mix_is_a_take_and_one_undo_step(windowed, mixed):
 
 def test_frames_are_kept(windowed):
     assert windowed.act("shape_scenarios.keeps", timeout=800)["ranges"] == [[48, 72], [98, 122]]
-
-
-def test_a_transcript_is_written_down_before_it_corrects(windowed):
-    seen = windowed.act("shape_scenarios.writes", timeout=800)
-    assert not seen["ready_without_words"] and seen["ready"]
