@@ -4,8 +4,7 @@
 `python -m research articulation --data DATA [--takes FOLDER] [--quick]` in the engine's environment; DATA is a folder with `lips/` (voices
 with aligned phones) and `heads/ict_facekit`. A take of every voice is generated (seed 1; kept in FOLDER, outside of a
 repository), the teacher performs the aligned phones. The realistic head is driven by the names of its keys: as it is
-(ARKit's names), and with no more than what other naming conventions have: 15 visemes (silence among them), 9, five vowels, a jaw alone. To
-stdout and research/results/articulation.txt.
+(ARKit's names), and with no more than 15 visemes (silence among them). To stdout and research/results/articulation.txt.
 
 Rest is the head as it is: mouth shut, the edges of the incisors past each other by the overlap that the table names. All
 heights are millimetres over rest. A sound counts as made where any of its frames, one to either side, makes it; the words of
@@ -216,21 +215,9 @@ def _visemes(own: dict) -> dict:
     }  # fmt: skip
 
 
-def _named(prefix: str, names: str):
-    """A character with some keys for visemes alone."""
-    return lambda own: {prefix + name: offset for name, offset in _visemes(own).items() if name in names.split()}
-
-
-def _vowels(own: dict) -> dict:
-    return {f"Fcl_MTH_{letter}": _visemes(own)[name] for letter, name in zip("AEIOU", ("aa", "E", "I", "O", "U"))}
-
-
-REDUCED = {
-    "15 visemes": _named("viseme_", "PP FF TH DD kk CH SS nn RR aa E I O U"),
-    "9 visemes": _named("viseme_", "PP FF TH CH nn aa E O U"),
-    "five vowels": _vowels,
-    "jaw alone": lambda own: {"jawOpen": own["jawOpen"]},
-}
+def fifteen_visemes(own: dict) -> dict:
+    """A character with keys for visemes alone."""
+    return {f"viseme_{name}": offset for name, offset in _visemes(own).items()}
 
 
 def realistic(data: Path, channels) -> list[KeyedHead]:
@@ -245,7 +232,7 @@ def realistic(data: Path, channels) -> list[KeyedHead]:
     skin, teeth = np.arange(9409), np.unique(faces[17006:21496])
     quads = faces[17006:21496]
     teeth = teeth[teeth >= 0]
-    made = {"ICT-FaceKit": as_is, **{f"ICT, {name}": rules for name, rules in REDUCED.items()}}
+    made = {"ICT-FaceKit": as_is, "ICT, 15 visemes": fifteen_visemes}
     return [KeyedHead(name, v, shapes, skin, teeth, quads, rules, channels) for name, rules in made.items()]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists results that are older than the code they measure, and results that a page names but that are not there.
+"""Lists results that are older than the code they measure.
 
 `make check-results` (`python -m research check_results`); nothing is measured, and it fails for nothing. A result is as old as the commit
 that it names; where it names none, or was made with changes that were not committed yet, as the commit that wrote it. Moved files count
@@ -168,19 +168,7 @@ def older(tree: Path, results: Path) -> Iterator[str]:
             )
 
 
-def missing(tree: Path, results: Path) -> Iterator[str]:
-    """A line for each result that a page of the tree names and that is not in the folder."""
-    listed = subprocess.run(["git", "-C", str(tree), "ls-files", "-z", "*.md"], capture_output=True, text=True).stdout
-    for page in sorted(filter(None, listed.split("\0"))):
-        text = (tree / page).read_text(encoding="utf-8") if (tree / page).is_file() else ""
-        for name in sorted(set(re.findall(r"\bresults/([\w.-]+\.(?:txt|json))\b", text))):
-            if not (results / name).is_file():
-                yield f"{page} names {name}, which is not there"
-
-
 def run(args: Namespace) -> None:
-    """Print both lists."""
-    old, gone = list(older(ROOT, RESULTS)), list(missing(ROOT, RESULTS))
-    count = sum(path.suffix in (".txt", ".json") for path in RESULTS.iterdir())
+    """Print the list."""
+    old, count = list(older(ROOT, RESULTS)), sum(path.suffix in (".txt", ".json") for path in RESULTS.iterdir())
     print("\n".join([f"{len(old)} of {count} results are older than the code they measure", *old]))
-    print("\n".join([f"{len(gone)} results are named and not there", *gone]))

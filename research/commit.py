@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +25,19 @@ from research.heads import blenders
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.request import Request
-from thunder_core.types import Motion
+from thunder_core.types import Motion, Take
 
 SCENE_FPS = 24
 KINDS = {"DENSE": "Dense Curves", "POSES": "Poses"}
 ERRORS = (0.3, 0.6, 2.0)  # mm
 BAR_ERROR = 0.6
 COUNTED = ("keys", "seconds", "key_frames", "frames", "mouth_poses", "mouth_key_frames", "speech_s", "closed_frames", "closed_met")
+
+
+def save_take(path: Path, take: Take, channels: Sequence[str]) -> None:
+    """Write a take as takes_in_blender.py reads it."""
+    parts = {name: getattr(take.motion, name) for name in ("expression", "jaw", "head", "eyes")}
+    np.savez(path, **parts, opening=take.opening, width=take.width, channels=np.array(channels))
 
 
 def generated(lips: Path, folder: Path) -> None:
@@ -42,21 +49,19 @@ def generated(lips: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for wav in missing:
         (take,) = engine.generate(read_sound(wav), Request(1, 1, direction=usual()))
-        parts = {name: getattr(take.motion, name) for name in ("expression", "jaw", "head", "eyes")}
-        channels = np.array(engine.head.expression_names)
-        np.savez(folder / f"{wav.stem}.npz", **parts, opening=take.opening, width=take.width, channels=channels)
+        save_take(folder / f"{wav.stem}.npz", take, engine.head.expression_names)
         print(f"generated {wav.stem}", flush=True)
 
 
-def committed(folder: Path, motions: Path) -> list[dict]:
-    """Results of commit_in_blender.py in the newest Blender installed, which writes what is committed to `motions`."""
+def in_blender(*words: object, **environment: str) -> list[dict]:
+    """What takes_in_blender.py prints in the newest Blender that is installed as a module."""
     *_, (version, python) = blenders().items()
-    command = [python, "-m", "research.commit_in_blender", folder, str(SCENE_FPS), *map(str, ERRORS)]
-    environment = os.environ | {"THUNDER_PYTHON": sys.executable, "MOTIONS": str(motions)}
+    command = [python, "-m", "research.takes_in_blender", *map(str, words)]
+    environment = os.environ | {"THUNDER_PYTHON": sys.executable} | environment
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise SystemExit(f"Blender {version}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"voice"')]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"')]
 
 
 def with_speech(row: dict, spoken: list[tuple[float, float]]) -> dict:
@@ -139,7 +144,7 @@ def run(args: Namespace) -> None:
     generated(lips, args.takes)
     spoken = {clip: [(p.start, p.end) for p in phones if p.symbol not in SILENT] for clip, phones in spoken_phones(lips).items()}
     with tempfile.TemporaryDirectory() as folder:
-        rows = [with_speech(row, spoken[row["voice"]]) for row in committed(args.takes, Path(folder))]
+        rows = [with_speech(row, spoken[row["voice"]]) for row in in_blender("commit", args.takes, *ERRORS, MOTIONS=folder)]
         lost = lost_points(lips, args.takes, Path(folder))
     seconds = sum(row["seconds"] for row in rows if row["way"] == "POSES" and row["error"] == BAR_ERROR)
     voices = len({row["voice"] for row in rows})

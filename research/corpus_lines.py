@@ -12,13 +12,12 @@ import numpy as np
 from research.harness import add_shared, in_turns, required
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.request import Request
 from thunder_core.train.corpus import Clip, Corpus
 from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.teacher import perform
-from thunder_core.train.teacher_timing import prosody, semitones
+from thunder_core.train.teacher_timing import semitones
 from thunder_core.types import FPS, Motion, RATE, Speech
 
 LEAST_SECONDS, MOST_SECONDS = 5.0, 10.0
@@ -61,11 +60,6 @@ class Line:
     def frames(self) -> int:
         """Animation frames of the sound."""
         return round(len(self.speech.samples) / RATE * FPS)
-
-    @property
-    def prosody(self) -> Prosody:
-        """Its phrases and pauses, by the phones."""
-        return prosody(self.phones, loudness(self.speech.samples, self.frames))
 
     def taught(self, performances: list[tuple[Direction, np.random.Generator]]) -> list[Motion]:
         """The teacher's performance in each direction."""

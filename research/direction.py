@@ -69,7 +69,6 @@ def run(args: Namespace) -> None:
         *(f"{name:>14} | " + " ".join(f"{x:12.2f}" for x in row) for name, row in zip(SLIDERS, r)),
         "",
         f"own slider r: least {own.min():.2f} (bar .90); other sliders' |r|: most {other.max():.2f} (bar .30)",
-        f"amplitude (energy's measure, not its logarithm): deviation over mean {_varies(got):.2f}",
     ]
     report(results_file(args.results, f"direction_{args.who}.txt", args.split == "test"), lines)
 
@@ -101,8 +100,3 @@ def by_itself(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndar
         row = agreement(alone, got, voices)[slider]
         r[slider, np.arange(len(row)) != slider] = np.delete(row, slider)
     return r
-
-
-def _varies(got: list) -> float:
-    speed = np.exp(np.array(got)[:, SLIDERS.index("energy")])
-    return float(speed.std() / speed.mean())

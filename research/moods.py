@@ -5,8 +5,7 @@ CACHE is a folder in which `corpus` and `hear` were run. The teacher performs li
 in the style of another speaker; a linear discriminant learns the mood from the movement of channels and joints: their deviation, speed and
 skewness, without and with the mean pose. It then classifies lines of held-out voices:
 of the teacher (`--who teacher`) or of takes with a requested mood (`--who takes`). Chance is 1 in 12. The table has the share of correct
-answers, by the whole face and by mouth, jaw, cheeks and nose alone; below it, how far the lips are apart where nobody speaks, outside of
-breaths. Written to research/results/moods_WHO.txt.
+answers, by the whole face and by mouth, jaw, cheeks and nose alone. Written to research/results/moods_WHO.txt.
 """
 
 from __future__ import annotations
@@ -17,11 +16,10 @@ import numpy as np
 
 from research.corpus_lines import add_line_arguments, clips_of, Line, open_corpus
 from research.harness import effort, report, results_file
-from research.measures.habits import silent_opening
 from thunder_core.channels import Columns, in_group, MOUTH
 from thunder_core.direction import Direction, MOODS, Style
 from thunder_core.engine.engine import Engine
-from thunder_core.types import Motion, pack, unpack
+from thunder_core.types import pack
 
 NAMES = list(MOODS)
 _PULL = 0.15  # shrinkage of the discriminant towards independent features
@@ -73,15 +71,6 @@ def packed(lines: list[Line], who: str, seed: int, strength: float, steps: int) 
     return motions, np.array(moods)
 
 
-def silent_gaps(lines: list[Line], motions: list[Motion]) -> list[np.ndarray]:
-    """Openings [frames], mm, of every mood's motions in the silences of their lines; motions in the order of `packed`."""
-    gaps: list[list[np.ndarray]] = [[] for _ in NAMES]
-    for number, line in enumerate(lines):
-        for mood, motion in enumerate(motions[number * len(NAMES) : (number + 1) * len(NAMES)]):
-            gaps[mood].append(silent_opening(line.engine.head, motion, line.prosody))
-    return [np.concatenate(each) for each in gaps]
-
-
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_line_arguments(p)
@@ -118,9 +107,5 @@ def run(args: Namespace) -> None:
             right = Discriminant(both[0], labels)(both[1]) == truth
             each = "".join(f"{right[truth == mood].mean():9.2f}" for mood in range(len(NAMES)))
             lines.append(f"{title + ', ' + basis:28s}{right.mean():7.2f}{each}")
-    gaps = silent_gaps(unseen, [unpack(x, n) for x in asked])
-    gaps = [gap if len(gap) else np.array([np.nan]) for gap in gaps]  # lines without silence
-    for title, of in (("opening in silence, mm", np.mean), ("its 95 % quantile", lambda gap: np.quantile(gap, 0.95))):
-        lines.append(f"{title:28s}{of(np.concatenate(gaps)):7.2f}" + "".join(f"{of(gap):9.2f}" for gap in gaps))
-    lines += ["", "bars: movement .80, with pose .90; opening in silence .5 mm"]
+    lines += ["", "bars: movement .80, with pose .90"]
     report(results_file(args.results, f"moods_{args.who}.txt", args.split == "test"), lines)

@@ -5,8 +5,7 @@
 (`make mutations`). Draws mutations of lines inside functions that a test of the engine runs (`research/lines_run.py`), as many of the
 sampler, training's losses, scoring, commit and files as of everything else together; tries each in a copy of the repository against the
 tests that run its line, the fastest first, until one fails; writes research/results/mutations_SEED.txt. Can be stopped and goes on: what is
-known lies in out/mutations/. A survivor is tried again when one of its tests changed; the report tells what was noticed at first from what
-is noticed since tests were added.
+known lies in out/mutations/. A survivor is tried again when one of its tests changed.
 
 The draw is by a hash of each mutation, so other code that changes does not change it. Slow tests, tests of timings, of Blender and of
 other processes are left out, and no mutation gets more than SECONDS of tests. mutations_equivalent.json names those that change nothing.
@@ -259,7 +258,7 @@ def run(options: Namespace) -> None:
         tree = trees.pop()
         by = tried(tree, name, text, reach, max(tests[test]["seconds"] for test in reach))
         trees.append(tree)
-        known[name] = {"by": by, "of": of, "tests": len(reach), "at_first": was.get("at_first", bool(by))}
+        known[name] = {"by": by, "of": of, "tests": len(reach)}
         known_file.write_text(json.dumps(known, ensure_ascii=False, indent=1))
         print(f"{'noticed ' if by else 'SURVIVED'} {name}  ({by or len(reach)})", flush=True)
 
@@ -278,20 +277,16 @@ def run(options: Namespace) -> None:
 def write_report(options: Namespace, groups: dict[str, str], known: dict[str, dict], equivalent: dict[str, str]) -> None:
     """research/results/mutations_SEED.txt: how many were noticed, of each group, and which were not."""
     by = {name: "equivalent" if name in equivalent else "noticed" if known[name]["by"] else "survived" for name in groups}
-    since = sorted(name for name in groups if by[name] == "noticed" and not known[name]["at_first"])
     commit = subprocess.run(["git", "describe", "--always", "--dirty", "--exclude=*"], cwd=ROOT, capture_output=True, text=True)
     lines = [f"python -m research mutations --seed {options.seed} --count {options.count}", f"commit {commit.stdout.strip()}", ""]
     rows = {group: Counter(by[name] for name in groups if groups[name] == group) for group in GROUPS}
     rows["all"] = sum(rows.values(), Counter())
-    at_first = Counter(group for name, group in groups.items() if by[name] == "noticed" and name not in since)
-    at_first["all"] = at_first.total()
-    lines += [f"{'':10}{'drawn':>8}{'at first':>10}{'noticed':>10}{'survived':>10}{'equivalent':>12}{'noticed of all':>16}"]
+    lines += [f"{'':10}{'drawn':>8}{'noticed':>10}{'survived':>10}{'equivalent':>12}{'noticed of all':>16}"]
     for group, row in rows.items():
         noticed, total = row["noticed"], row.total()
-        counts = f"{total:8}{at_first[group]:10}{noticed:10}{row['survived']:10}{row['equivalent']:12}"
+        counts = f"{total:8}{noticed:10}{row['survived']:10}{row['equivalent']:12}"
         lines += [f"{group:10}{counts}{noticed / total:16.0%}"]
     lines += ["", "No test noticed:", *sorted(name for name in groups if by[name] == "survived")]
-    lines += ["", "Noticed only since a test was added:", *since]
     lines += ["", "Changes nothing:", *sorted(f"{name} ({equivalent[name]})" for name in groups if name in equivalent)]
     text = "\n".join(lines) + "\n"
     (RESULTS / f"mutations_{options.seed}.txt").write_text(text, encoding="utf-8")

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from research.commit import in_blender, save_take
 from research.harness import add_shared, keep, keep_json, origin, put_into, RESULTS, ROOT, SAMPLE, usual
 from research.heads import blenders
 from research.long import memory
@@ -178,29 +179,15 @@ class Bench:
 
     def keying(self) -> Figures:
         """Keying takes of a minute in the newest Blender installed, and their size in a saved file."""
-        available = blenders()
-        if not available:
+        if not blenders():
             return {"left_out": "keying: no Blender is among the environments (make test)"}
-        *_, (_, python) = available.items()
+        speech = Speech(sound(10.0 if self.quick else 60.0))
         with tempfile.TemporaryDirectory() as folder:
-            self._sample_takes(Path(folder), 10.0 if self.quick else 60.0)
-            command = [python, "-m", "research.keying_in_blender", folder, "--runs", "1" if self.quick else "5"]
-            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"THUNDER_PYTHON": sys.executable})
-        if done.returncode:
-            raise SystemExit(f"Blender: {done.stdout[-1000:]}{done.stderr[-1000:]}")
-        seen = json.loads([line for line in done.stdout.splitlines() if line.startswith('{"seconds"')][-1])
-        return {
-            "keying_seconds": seen["seconds"], "keying_processor_seconds": seen["processor_seconds"], "keying_keys": seen["keys"],
-            "blend_mb_per_take_minute": seen["mb_per_take_minute"], "keying_blender": seen["blender"],
-        }  # fmt: skip
-
-    def _sample_takes(self, folder: Path, seconds: float) -> None:
-        """Takes as NPZ files for research/keying_in_blender.py."""
-        names = np.array(self.engine.head.expression_names)
-        for number, take in enumerate(self.engine.generate(Speech(sound(seconds)), Request(TAKES, 1, direction=usual(0.5)))):
-            m = take.motion
-            np.savez(folder / f"{number}.npz", expression=m.expression, jaw=m.jaw, head=m.head, eyes=m.eyes, opening=take.opening,
-                     width=take.width, channels=names)  # fmt: skip
+            for number, take in enumerate(self.engine.generate(speech, Request(TAKES, 1, direction=usual(0.5)))):
+                save_take(Path(folder, f"{number}.npz"), take, self.engine.head.expression_names)
+            [seen] = in_blender("key", folder, 1 if self.quick else 5)
+        size, blender = seen.pop("mb_per_take_minute"), seen.pop("blender")
+        return {f"keying_{name}": value for name, value in seen.items()} | {"blend_mb_per_take_minute": size, "keying_blender": blender}
 
     def _request(self, seconds: float, takes: int, quality: str = NORMAL) -> float:
         """Seconds of one request for takes of a new sound."""

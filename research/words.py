@@ -2,13 +2,12 @@
 """Whether a take's words agree with what it shows, and the scale that they are compared by.
 
 CACHE is a folder in which `corpus` was run. Eight takes of every voice are sampled without a request at Spread 0.5; for each word the
-finished take is measured (`thunder_core/animation/traits.py`). The table counts words whose take is on the other side of usual takes (on
-the lips: of what the model expects of the line), on the other side of the mean of its own batch, and that another take of the batch
-without the word deserves more, by as much as people differ by; as words would be without the measurement, as each take alone would be
-described, and as takes of a batch are listed. Then come how many words more than a third of a batch has, how many takes have no word, and
-how many carry brows or head throughout in a way that is seen and have no word for it. Below it is the scale that these takes would lay,
-for USUAL and BEYOND_EXPECTED of that file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of short ones. `--role`
-has faces listen to these voices, or idle for 8 s, for QUIET. Written to research/results/words.txt, words_listens.txt or words_idle.txt.
+finished take is measured (`thunder_core/animation/traits.py`). The table counts words whose take is on the other side of usual takes (on the
+lips: of what the model expects of the line), on the other side of the mean of its own batch, and that another take of the batch without the
+word deserves more, by as much as people differ by; as words would be without the measurement, and as takes of a batch are listed; then how
+many words more than a third of a batch has. Below it is the scale that these takes would lay, for USUAL and
+BEYOND_EXPECTED of that file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of short ones. `--role` has faces
+listen to these voices, or idle for 8 s, for QUIET. Written to research/results/words.txt, words_listens.txt or words_idle.txt.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ import numpy as np
 
 from research.corpus_lines import add_line_arguments, clips_of, Line, MOST_SECONDS, open_corpus
 from research.harness import effort, report, results_file
-from thunder_core.animation.traits import BEYOND_EXPECTED, CARRIED, deviations, deviations_quiet, Line as SpokenLine, QUIET, USUAL
+from thunder_core.animation.traits import BEYOND_EXPECTED, deviations, deviations_quiet, Line as SpokenLine, QUIET, USUAL
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
-from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, NEARLY, REMARKABLY_CARRIED, words, words_of_takes
+from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, words, words_of_takes
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.scorer import Measures
 from thunder_core.request import Request
@@ -92,7 +91,7 @@ def run(args: Namespace) -> None:
     measures = Measures(engine.head)
     usual, speaks = Brief(Direction().vector()[None], 0.5, as_asked=False), args.role == SPEAKS
     names = list(STEPS if speaks else QUIET[args.role])
-    asked, values, shows, batch, plain, alone, listed = [], {name: [] for name in names}, [], [], [], [], []
+    asked, values, shows, batch, plain, listed = [], {name: [] for name in names}, [], [], [], []
     for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):
         speech = Speech(Line.of(corpus, clip, engine).speech.samples[: round(args.seconds * RATE)])
         if args.role == IDLE:
@@ -113,7 +112,6 @@ def run(args: Namespace) -> None:
             shows.append(deviations(own, expected, line) if speaks else deviations_quiet(own, args.role, line.seconds))
             batch.append(number)
             plain.append(words(reading, usual.vectors, speaks=speaks))
-            alone.append(words(reading, usual.vectors, speaks=speaks, shown=take.provenance["shown"]))
         direction = {"direction": usual.vectors.tolist()}
         listed += words_of_takes([take.provenance | direction for take in takes])
     asked, batch = np.array(asked), np.array(batch)
@@ -123,19 +121,11 @@ def run(args: Namespace) -> None:
         "",
         f"{'':28s}" + "".join(f"{name:>26s}" for name in COUNTS),
     ]
-    for title, said in (("as asked", plain), ("each alone", alone), ("as listed", listed)):
+    for title, said in (("as asked", plain), ("as listed", listed)):
         rows = counted(said, shows, batch)
         rows["together"] = np.sum(list(rows.values()), axis=0)
         lines += [f"{title + ', ' + axis:28s}" + "".join(f"{x:26d}" for x in row) for axis, row in rows.items()]
         lines += [f"{title}: {shared(said, batch)} words that more than a third of a batch has", ""]
-    said = {word: sum(word in each.split(", ") for each in listed) for word in ("still head", "lively head", "still eyes", "busy eyes")}
-    carry = np.array([max(abs(take[name]) for name in CARRIED) >= REMARKABLY_CARRIED for take in shows])
-    carried_words = {word for pair in CARRIED_WORDS.values() for word in pair}
-    for title, all_words in (("each alone", alone), ("as listed", listed)):
-        wordless = sum(each in ("usual", NEARLY) for each in all_words)
-        unsaid = sum(seen and not carried_words & set(each.split(", ")) for each, seen in zip(all_words, carry))
-        lines += [f"{title}: {wordless} takes have no word; {unsaid} of {carry.sum()} that carry brows or head visibly have none for it"]
-    lines += ["", "takes that are said to have: " + ", ".join(f"{word} {count}" for word, count in said.items()), ""]
     lines += [f"scale of these takes: {scale(asked, {name: np.array(own) for name, own in values.items()}, batch)}"]
     name = "words.txt" if speaks else f"words_{args.role}.txt"
     report(results_file(args.results, name, args.split == "test"), lines)

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Converts a folder of tracked real faces into performances of the default head, with figures of quality and of people's behaviour.
+"""Converts a folder of tracked real faces into performances of the default head, with figures of quality.
 
 Written to OUT, which belongs outside the repository: `fit/` and `check/` (or `all/` without a split) with tracked sequences and their
-sounds, `report.txt`, and `habits.json`: blinks, brows, gaze, head and jaw in numbers, from which the teacher's constants are
-set. The sequences are marked as not to be trained on.
+sounds, and `report.txt`. The sequences are marked as not to be trained on.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import tomllib
 from collections.abc import Iterator
@@ -18,7 +16,7 @@ import numpy as np
 
 from research.faces.landmarks import contours, INNER_LIPS
 from research.faces.solve import read_landmarks, solve, Solved
-from research.measures.habits import correlation, habits
+from research.measures.habits import correlation
 from research.train.facegood import write_tracked
 from thunder_core.face.head import Head
 from thunder_core.face.lips import opening_mm, width_mm
@@ -61,7 +59,7 @@ def _split(lips: Path) -> dict[str, str]:
 def solve_folder(lips: Path, out: Path, head: Head, names: list[str] | None = None) -> str:
     """Solve every clip of LIPS/landmarks (or `names`), write all there is to OUT, and return the report."""
     known, splits = contours(head), _split(lips)
-    rows, people = {}, {}
+    rows = {}
     for path in sorted((lips / "landmarks").glob("*.npz")):
         name = path.stem
         if names and name not in names:
@@ -74,7 +72,7 @@ def solve_folder(lips: Path, out: Path, head: Head, names: list[str] | None = No
         solved = solve(head, points, known)
         curves = lips / f"{name}.npz"
         measured = dict(np.load(curves, allow_pickle=False)) if curves.exists() else {}
-        rows[name], people[name] = fit_figures(head, solved, measured), habits(head, solved.motion)
+        rows[name] = fit_figures(head, solved, measured)
         folder = out / splits.get(name, "all")
         write_tracked(folder / f"{name}.npz", solved.motion, head.expression_names, speaker=name, measuring=True,
                       seen=solved.seen, facing=solved.facing.astype(np.float32), residual_mm=solved.residual.astype(np.float32))  # fmt: skip  # noqa: E501
@@ -83,8 +81,6 @@ def solve_folder(lips: Path, out: Path, head: Head, names: list[str] | None = No
                 shutil.copyfile(sound, folder / sound.name)
     report = _table(rows, splits)
     (out / "report.txt").write_text(report)
-    figures = {n: {"split": splits.get(n, "all")} | {k: round(v, 4) for k, v in p.items()} for n, p in people.items()}
-    (out / "habits.json").write_text(json.dumps(figures, indent=1) + "\n")
     return report
 
 

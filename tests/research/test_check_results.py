@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from research import harness
-from research.check_results import measured_by, MEASURES, missing, named_commit, older
+from research.check_results import measured_by, MEASURES, named_commit, older
 from research.harness import keep, keep_json, RESULTS, ROOT
 
 
@@ -63,12 +63,6 @@ def test_the_commit_that_a_result_names_counts_more_than_the_one_that_wrote_it(c
     clone.commit("research/results/events.json", json.dumps({"commit": first}))
     clone.commit("research/results/listeners.json", json.dumps([{"commit": second[:10], "r": 0.9}]))
     assert clone.older() == ["events.json", "lips.txt"]
-
-
-def test_a_result_that_a_page_names_and_that_is_not_there_is_listed(clone):
-    clone.commit("research/results/lips.txt", "r 0.58\n")
-    clone.commit("docs/results.md", "[`lips`](../research/results/lips.txt), [`gone`](../research/results/gone.json)\n")
-    assert list(missing(clone.folder, clone.results)) == ["docs/results.md names gone.json, which is not there"]
 
 
 def test_every_result_has_code_that_it_measures_and_all_of_that_is_there():

@@ -50,7 +50,7 @@ BENCHES = {
     "reduction": "--results {out}/x.txt",
     "retakes": "--data {source} --voices 1 --results {out}/x.txt",
     "speed": "--quick",
-    "style_from": "--cache {cache} --spread 0 --takes 1 --results {out}/x.txt",
+    "style_from": "--cache {cache} --results {out}/x.txt",
     "table1": "--cache {cache} --data {data} --clips 1 --kept {out}/kept.json --results {out}/x.json",
     "unclear": "--data {source} --voices 2 --results {out}/x.txt",
     "words": f"{OF_CORPUS} --takes 2",
@@ -58,7 +58,7 @@ BENCHES = {
 IN_BLENDER = {"head_sheet": "{out}/x.png --workbench --size 30 --samples 1 --poses jawOpen"}
 OF_WINDOW = {"reduction"}
 LIBRARIES = {"harness", "corpus_lines", "paper_rows", "lines_run", "viseme_tool"}  # others import them
-CALLED = {"commit_in_blender", "heads_in_blender", "keying_in_blender", "takes_of_tree"}  # by commit, heads, speed
+CALLED = {"heads_in_blender", "takes_in_blender", "takes_of_tree"}  # by commit, heads, speed
 DOWNLOADS = {"install"}
 ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
 

@@ -67,7 +67,7 @@ def test_what_a_part_returns_is_how_it_ends(monkeypatch):
 def test_no_bench_sets_up_its_own_path_or_shared_option():
     """Benches find the repository because they are modules of it, and take shared options from the harness."""
     for path in sorted((ROOT / "research").rglob("*.py")):
-        if path.stem in ("harness", "takes_of_tree", "before_after", "mutations") or path.stem.endswith("_in_blender"):
+        if path.stem in ("harness", "takes_of_tree", "mutations") or path.stem.endswith("_in_blender"):
             continue  # these import from other trees, or are no benches
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             words = ast.unparse(node) if isinstance(node, (ast.Call, ast.Assign)) else ""

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of research/commit.py that runs inside one Blender: takes of voices, committed in both ways at several errors.
+"""The part of research/commit.py and of research/speed.py that runs inside one Blender, whose Python has bpy.
 
-`python -m research.commit_in_blender FOLDER FPS ERROR …` in a Python that has bpy; FOLDER holds a take of each voice as NPZ
-(expression, jaw, head, eyes, opening, width, channels). Prints a line of JSON for each commit, and
-writes its motion at 25 fps into the folder that MOTIONS names, as NPZ (expression, jaw).
+FOLDER holds takes as NPZ (expression, jaw, head, eyes, opening, width, channels). `python -m research.takes_in_blender commit FOLDER
+ERROR …` commits each in both ways at several errors, prints a line of JSON for each commit, and writes its motion at 25 fps into the folder
+that MOTIONS names, as NPZ (expression, jaw). `… key FOLDER RUNS` keys all of them on every frame, and prints a line of JSON with medians of
+RUNS and the size in a saved file.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 RESOURCES = os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="thunder_bench_")  # read once, at import
@@ -35,8 +38,25 @@ from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import displacement
 from thunder.thunder_core.face.lips import CLOSED_MM
 
+SCENE_FPS = 24  # differs from the motion's 25, so every value is resampled, as in most scenes
 PARTS = 8  # samples per frame at which errors are measured
 BEYOND = 1e-5  # single precision
+
+
+def performance(path: Path) -> keying.Performance:
+    """The take in a file."""
+    with np.load(path) as take:
+        motion = types.Motion(*(take[name] for name in ("expression", "jaw", "head", "eyes")))
+        return keying.Performance(motion, tuple(map(str, take["channels"])), take["opening"], take["width"], 1, 0.0, {})
+
+
+def new_scene():
+    """A new scene with the bundled head alone; (scene, its rig, its clock)."""
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    scene = bpy.context.scene
+    scene.render.fps, scene.render.fps_base = SCENE_FPS, 1.0
+    bpy.ops.thunder.add_head()
+    return scene, head.find(scene), timing.Clock.of(scene, 1.0)
 
 
 def shown(rig, times: np.ndarray) -> tuple[np.ndarray, list]:
@@ -70,20 +90,11 @@ def overshoot(curves: list) -> float:
     return worst
 
 
-def committed(path: Path, fps: float, kind: str, error: float) -> dict:
+def committed(path: Path, kind: str, error: float) -> dict:
     """Key a take, commit it to a new action and measure the result."""
-    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    scene = bpy.context.scene
-    scene.render.fps, scene.render.fps_base = round(fps), 1.0
-    bpy.ops.thunder.add_head()
-    rig = head.find(scene)
-    with np.load(path) as take:
-        motion = types.Motion(*(take[name] for name in ("expression", "jaw", "head", "eyes")))
-        channels = tuple(map(str, take["channels"]))
-        performance = keying.Performance(motion, channels, take["opening"], take["width"], 1, 0.0, {})
-    clock = timing.Clock.of(scene, 1.0)
-    actions = progress.result(keying.key(rig, performance, clock, "take"))
-    entry = take_list.add_to_list(scene, rig, actions, performance, "voice", clock)
+    (scene, rig, clock), take = new_scene(), performance(path)
+    actions = progress.result(keying.key(rig, take, clock, "take"))
+    entry = take_list.add_to_list(scene, rig, actions, take, "voice", clock)
     display.show(rig, entry)
     first, last = entry.first, entry.last
     times = first + np.arange((last - first) * PARTS + 1) / PARTS
@@ -92,7 +103,7 @@ def committed(path: Path, fps: float, kind: str, error: float) -> dict:
     settings = scene.thunder.commit
     settings.to, settings.keys, settings.error = "NEW", kind, error
     report = progress.result(committing.commit(rig, entry, "committed", choice_of(scene, entry)))
-    spoken = progress.result(reading.read_quietly(rig, channels, clock, motion.frames / types.FPS))
+    spoken = progress.result(reading.read_quietly(rig, channels, clock, take.motion.frames / types.FPS))
     np.savez(Path(os.environ["MOTIONS"], f"{path.stem} {kind} {error:g}.npz"), expression=spoken.expression, jaw=spoken.jaw)
     after, curves = shown(rig, times)
     places = [displacement.positions(rig.driver.read(values, channels)) for values in (before, after)]
@@ -110,7 +121,7 @@ def committed(path: Path, fps: float, kind: str, error: float) -> dict:
         "way": kind,
         "error": error,
         "frames": report.frames,
-        "seconds": report.frames / fps,
+        "seconds": report.frames / SCENE_FPS,
         "keys": sum(map(len, keys)),
         "keys_in_message": report.keys,
         "key_frames": len(set().union(*map(set, keys))),
@@ -124,13 +135,44 @@ def committed(path: Path, fps: float, kind: str, error: float) -> dict:
     }
 
 
+def saved_bytes() -> int:
+    """The size of the open file, saved compressed."""
+    path = os.path.join(RESOURCES, "size.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path, compress=True, copy=True)
+    return os.path.getsize(path)
+
+
+def keyed(takes: list[keying.Performance]) -> dict:
+    """Key all takes in a new scene, as Generate does: seconds, those of the processor, keys, and by how much the file grows."""
+    scene, rig, clock = new_scene()
+    progress.result(rig.driver.prepare())
+    before, spent, working = saved_bytes(), 0.0, 0.0
+    for number, take in enumerate(takes):
+        began, busy = time.perf_counter(), time.process_time()
+        values = progress.result(keying.values_of(rig, take, clock))
+        actions = progress.result(keying.key(rig, take, clock, f"take {number}", values))
+        spent, working = spent + time.perf_counter() - began, working + time.process_time() - busy
+        take_list.add_to_list(scene, rig, actions, take, "voice", clock)
+    keys = sum(len(curve.keyframe_points) for action in bpy.data.actions for curve in compat.all_curves(action))
+    minutes = sum(take.motion.frames for take in takes) / types.FPS / 60
+    size = (saved_bytes() - before) / 1e6 / minutes
+    return {"seconds": spent, "processor_seconds": working, "keys": keys, "mb_per_take_minute": size}
+
+
 def main() -> None:
-    """Measure every take in a folder, in both kinds of keys at every error."""
-    folder, fps, *errors = sys.argv[1:]
-    for path in sorted(Path(folder).glob("*.npz")):
-        for kind in ("DENSE", "POSES"):
-            for error in map(float, errors):
-                print("\n" + json.dumps(committed(path, float(fps), kind, error)), flush=True)
+    """Commit or key every take in a folder."""
+    what, folder, *numbers = sys.argv[1:]
+    paths = sorted(Path(folder).glob("*.npz"))
+    if what == "commit":
+        for path in paths:
+            for kind in ("DENSE", "POSES"):
+                for error in map(float, numbers):
+                    print("\n" + json.dumps(committed(path, kind, error)), flush=True)
+    else:
+        takes = [performance(path) for path in paths]
+        runs = [keyed(takes) for _ in range(int(numbers[0]))]
+        medians = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+        print("\n" + json.dumps(medians | {"blender": bpy.app.version_string}), flush=True)
     shutil.rmtree(RESOURCES, ignore_errors=True)
     os._exit(0)  # Blender 4.2 may crash on exit, which does not affect the measurements
 
