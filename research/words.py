@@ -2,12 +2,12 @@
 """Whether a take's words agree with what it shows, and the scale that they are compared by.
 
 CACHE is a folder in which `corpus` was run. Eight takes of every voice are sampled without a request at Spread 0.5; for each word the
-finished take is measured (`thunder_core/animation/traits.py`). The table counts words whose take is on the other side of usual takes (on the
-lips: of what the model expects of the line), on the other side of the mean of its own batch, and that another take of the batch without the
-word deserves more, by as much as people differ by; as words would be without the measurement, and as takes of a batch are listed; then how
-many words more than a third of a batch has. Below it is the scale that these takes would lay, for USUAL and
-BEYOND_EXPECTED of that file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of short ones. `--role` has faces
-listen to these voices, or idle for 8 s, for QUIET. Written to research/results/words.txt, words_listens.txt or words_idle.txt.
+finished take is measured (`thunder_core/animation/traits.py`). The table counts words whose take is on the other side of usual takes (on
+the lips: of what the model expects of the line), on the other side of the mean of its own batch, and that another take of the batch without
+the word deserves more, by as much as people differ by; as words would be without the measurement, and as takes of a batch are listed; then
+how many words more than a third of a batch has. Below it is the scale that these takes would lay, for USUAL and BEYOND_EXPECTED of that
+file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of short ones. `--role` has faces listen to these voices, or
+idle for 8 s, for QUIET. Written to research/results/words.txt, words_listens.txt or words_idle.txt.
 """
 
 from __future__ import annotations
