@@ -22,10 +22,25 @@ import numpy as np
 from mathutils import Vector
 
 import bake
-from research.face_sheets import EXTREMES
+from thunder_core.channels import JAW_OPEN_RADIANS
 
 VIEWS = (0, 38, 90)  # degrees to the head's left
 PAIRS = 2  # poses side by side in a row of the sheet
+# Title → channels (a name without Left or Right means both) and the jaw's angle [rad].
+EXTREMES: dict[str, dict[str, float]] = {
+    "neutral": {},
+    "jawOpen": dict(jaw=JAW_OPEN_RADIANS),
+    "mouthSmile": dict(mouthSmile=1),
+    "mouthPucker": dict(mouthPucker=1),
+    "mouthFunnel": dict(mouthFunnel=1),
+    "surprise": dict(jaw=0.12, browInnerUp=1, browOuterUp=1, eyeWide=1),
+    "anger": dict(browDown=1, eyeSquint=0.6, mouthPress=0.8, noseSneer=0.3),
+    "sadness": dict(browInnerUp=1, mouthFrown=0.8, mouthShrugLower=0.4, eyeBlink=0.25),
+    "disgust": dict(noseSneer=1, mouthUpperUp=0.7, browDown=0.6, eyeSquint=0.7, mouthFrown=0.3, jaw=0.04),
+    "cheekPuff": dict(cheekPuff=1),
+    "th": dict(jaw=0.08, tongueOut=0.5, tongueTipUp=0.1, mouthLowerDown=0.2),
+    "laugh": dict(jaw=0.1, mouthSmile=0.9, mouthUpperUp=0.45, mouthLowerDown=0.35, cheekSquint=0.7, eyeSquint=0.5, browInnerUp=0.2),
+}
 
 
 def strike(mesh, rig, pose):

@@ -31,7 +31,6 @@ def results():
         ("habits", ["--data", "{missing}"]),
         ("listeners", ["--data", "{missing}"]),
         ("moods", ["--cache", "{missing}"]),
-        ("face_sheets", ["poses", "--data", "{missing}", "{missing}"]),
         ("style_from", ["--cache", "{missing}"]),
         ("words", ["--cache", "{missing}"]),
         ("table1", ["--cache", "{missing}", "--data", "{missing}"]),

@@ -32,7 +32,6 @@ BENCHES = {
     "curves": "--seconds 1 --out {out}/x.png",
     "direction": f"{OF_CORPUS} --readings 4 --repeats 1",
     "events": "--data {data} --takes 1 --results {out}/x.txt",
-    "face_sheets": "poses --data {source} {out}",  # every sound, and a long pause
     "faults": "--kills 1 --skip table,calls --results {out}",
     "habits": "--data {data} --solved {solved} --kept {out} --takes 2 --readings 2 --results {out}/x.txt",
     "head_keys": "--data {data} --results {out}/x.txt",
