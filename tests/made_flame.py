@@ -144,3 +144,20 @@ def made_flame(
         "bs_type": "lrotmin",
     }
     return replace(made, data=data, mix=mix)
+
+
+def smplx_vertices(head, expression, jaw, neck=0.0, eyes=0.0):
+    """What smplx's own formula makes of a head: vertices [T, V, 3], metres. expression [T, n], jaw and neck [T, 3], eyes [T, 6]."""
+    import torch
+    from smplx.lbs import lbs
+
+    def tensor(value):
+        return torch.as_tensor(np.asarray(value, dtype=np.float64))
+
+    pose = np.zeros((len(expression), 15))  # FLAME's order: global, neck, jaw, eyes
+    pose[:, 3:6], pose[:, 6:9], pose[:, 9:] = neck, jaw, eyes
+    vertices, _ = lbs(
+        tensor(expression), tensor(pose), tensor(head.v_template)[None].expand(len(pose), -1, -1), tensor(head.shapedirs),
+        tensor(head.posedirs).reshape(-1, 36).T, tensor(head.J_regressor), torch.tensor([-1, 0, 1, 1, 1]), tensor(head.weights),
+    )  # fmt: skip
+    return vertices.numpy()

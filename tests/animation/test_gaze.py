@@ -22,14 +22,26 @@ def wanted(points, neck):
     return toward / np.linalg.norm(toward, axis=1, keepdims=True)
 
 
+def degrees_off(eyes, neck, points):
+    """By how much eyes at a head miss the points that they look at, [T]."""
+    return np.degrees(np.arccos(np.clip((aim(eyes, neck) * wanted(points, neck)).sum(1), -1, 1)))
+
+
+def look(own, neck, points, leaves=0.0):
+    return gaze.look_at(own, neck, gaze.directions(points, neck, JOINT, EYES), leaves)
+
+
+def always(*point):
+    """A point that stays where it is for a hundred frames."""
+    return np.repeat([point], 100, axis=0)
+
+
 def test_eyes_stay_on_a_point_while_head_and_point_move():
     rng = np.random.default_rng(0)
     neck = 0.15 * np.sin(np.arange(60)[:, None] / 9 + rng.random(3))
     points = np.array([0.2, 0.1, 1.0]) + 0.1 * np.sin(np.arange(60)[:, None] / 14 + rng.random(3))
     own = np.zeros((60, 3), np.float32) - neck.astype(np.float32)  # a gaze that rests in the world
-    eyes = gaze.look_at(own, neck, gaze.directions(points, neck, JOINT, EYES), leaves=0.0)
-    off = np.degrees(np.arccos(np.clip((aim(eyes, neck) * wanted(points, neck)).sum(1), -1, 1)))
-    assert off.max() < 0.5
+    assert degrees_off(look(own, neck, points), neck, points).max() < 0.5
 
 
 @pytest.mark.parametrize("leaves, least, most", [(0.0, 0.0, 0.0), (0.3, 0.15, 0.3), (1.0, 0.35, 0.7)])
@@ -39,7 +51,7 @@ def test_the_gaze_leaves_at_its_own_shifts_and_no_more_than_it_may(leaves, least
         own[start:stop, 1] = by
     still = np.zeros((200, 3))
     points = np.repeat([[0.0, 0.05, 1.0]], 200, axis=0)
-    eyes = gaze.look_at(own, still, gaze.directions(points, still, JOINT, EYES), leaves)
+    eyes = look(own, still, points, leaves)
     away = np.abs(eyes[:, 1]) > 0.05
     assert least <= away.mean() <= most + 0.03
     assert not away[:28].any() and not away[62:98].any(), "between its own shifts it stays on the target"
@@ -48,20 +60,19 @@ def test_the_gaze_leaves_at_its_own_shifts_and_no_more_than_it_may(leaves, least
 def test_eyes_turn_no_further_than_eyes_can():
     still = np.zeros((4, 3))
     points = np.array([[1.0, 0.05, 0.1], [-1.0, 0.05, -0.5], [0.0, 2.0, 0.2], [0.0, -2.0, 0.1]])
-    turned = gaze.directions(points, still, JOINT, EYES)
-    eyes = gaze.look_at(np.zeros((4, 3)), still, turned, 0.5)
+    eyes = look(still, still, points, 0.5)
     assert np.isfinite(eyes).all() and np.linalg.norm(eyes, axis=1).max() < np.radians(45)
     assert eyes[0, 1] > 0.5 and eyes[1, 1] < -0.5 and eyes[2, 0] < -0.4 and eyes[3, 0] > 0.4
 
 
 def test_a_head_follows_a_target_beyond_what_eyes_do_alone():
     still = np.zeros((100, 3))
-    near, far = (np.repeat([[np.tan(np.radians(angle)), 0.05, 1.0]], 100, axis=0) - [0, 0, -0.06] for angle in (12.0, 45.0))
+    near, far = (always(np.tan(np.radians(angle)), 0.05, 1.06) for angle in (12.0, 45.0))
     assert not gaze.turn_head(near, still, JOINT, EYES, 1.0).any()
     for share in (0.0, 0.33, 1.0):
         turned = np.degrees(gaze.turn_head(far, still, JOINT, EYES, share)[:, 1])
         assert turned == pytest.approx(share * 30.0, abs=0.3)
-    behind = gaze.turn_head(np.repeat([[-1.0, 0.05, -1.0]], 100, axis=0), still, JOINT, EYES, 1.0)
+    behind = gaze.turn_head(always(-1.0, 0.05, -1.0), still, JOINT, EYES, 1.0)
     assert np.degrees(np.linalg.norm(behind, axis=1)).max() < 60  # a neck is no owl's
 
 
@@ -70,17 +81,16 @@ def test_a_head_that_follows_a_little_turns_as_far_as_eyes_need(aside, up):
     own = np.radians(4.0) * np.sin(np.arange(100)[:, None] / 20 + np.arange(3))
     direction = np.radians([aside, up])
     toward = [np.sin(direction[0]) * np.cos(direction[1]), np.sin(direction[1]), np.cos(direction[0]) * np.cos(direction[1])]
-    points = np.repeat([EYES + np.array(toward)], 100, axis=0)
+    points = always(*EYES + toward)
     neck = gaze.turn_head(points, own, JOINT, EYES, 0.33)
-    eyes = gaze.look_at(-own, neck, gaze.directions(points, neck, JOINT, EYES), leaves=0.0)
-    off = np.degrees(np.arccos(np.clip((aim(eyes, neck) * wanted(points, neck)).sum(1), -1, 1)))
+    off = degrees_off(look(-own, neck, points), neck, points)
     assert off.mean() < 1.0 and off.max() < 3.0
 
 
 def test_a_head_comes_after_a_target_smoothly_with_its_own_movement_on_top():
     own = np.zeros((100, 3), np.float32)
     own[:, 0] = 0.1 * np.sin(np.arange(100) / 5)
-    points = np.repeat([[0.0, 0.05, 1.0]], 100, axis=0)
+    points = always(0.0, 0.05, 1.0)
     points[50:, 0] = 1.0  # it jumps aside
     turned = gaze.turn_head(points, own, JOINT, EYES, 0.5)
     assert turned[:40] == pytest.approx(own[:40], abs=1e-6)

@@ -66,8 +66,21 @@ def is_held(keys, place):
     return keys.value[place] == keys.value[place + 1] and keys.right[place] == keys.left[place + 1] == 0
 
 
-def posed(curves, gap, error=ERROR):
-    return result(poses.fit(curves, REGIONS, measure(error), gap, CLOSED_MM, CLOSED_OFF))
+def steps(curves, gap, error=ERROR, regions=REGIONS, shut=None):
+    return poses.fit(curves, regions, measure(error), gap, CLOSED_MM, CLOSED_OFF, shut)
+
+
+def posed(*curves, **options):
+    return result(steps(*curves, **options))
+
+
+def millimetres(fitted, curves):
+    """How far each point is off at eighths of frames, [S, P]."""
+    return np.linalg.norm(np.einsum("sc,cpi->spi", shown(fitted, curves) - curves, measure().pull), axis=2)
+
+
+def gap_of(fitted, curves):
+    return shown(fitted, curves) @ measure().gap
 
 
 @pytest.fixture(scope="module", params=[1])
@@ -85,9 +98,7 @@ def shown(fitted, curves):
 
 def test_progress_only_rises_and_never_leaps(made):
     curves, gap, fitted = made
-    first = poses.fit(curves, REGIONS, measure(), gap, CLOSED_MM, CLOSED_OFF)
-    again = fitted.mend(np.full(len(curves), 1.1))
-    first, again = [0.0, *first], [0.0, *again]
+    first, again = [0.0, *steps(curves, gap)], [0.0, *fitted.mend(np.full(len(curves), 1.1))]
     for told in (first, [*again, 1.0]):
         assert 0 <= np.diff(told).min() and np.diff(told).max() < 0.35, told
     assert first[-1] == pytest.approx(1.0)
@@ -95,7 +106,7 @@ def test_progress_only_rises_and_never_leaps(made):
 
 def test_nothing_is_further_off_than_allowed_at_eighths_of_frames(made):
     curves, _, fitted = made
-    off = np.linalg.norm(np.einsum("sc,cpi->spi", shown(fitted, curves) - curves, measure().pull), axis=2)
+    off = millimetres(fitted, curves)
     limits = measure().allowed + moved_by_shift(np.einsum("sc,cpi->spi", curves, measure().pull))
     limits[:, SPEAKING] = measure().allowed[SPEAKING]
     assert (off <= limits * 1.001).all()
@@ -115,15 +126,13 @@ def blinks(curves):
 def test_lids_shut_where_they_shut_and_may_be_early_or_late_before_and_after():
     curves, gap = speech(2, 4)
     curves, shut = blinks(curves)
-    regions = ["Eyes" if region == "Brows" else region for region in REGIONS]
-    fitted = result(poses.fit(curves, regions, measure(), gap, CLOSED_MM, CLOSED_OFF, shut))
+    fitted = posed(curves, gap, regions=["Eyes" if region == "Brows" else region for region in REGIONS], shut=shut)
     lids = CHANNELS.index("brow")
     off = 6.0 * np.abs(shown(fitted, curves) - curves)[:, lids]  # mm
     allowed = measure().allowed[3]
     assert off[shut * SAMPLES].max() <= allowed / 5 * 1.001
     assert off.max() <= allowed + 0.5 * 12.0 / 3 * 1.001  # half a frame of the fastest movement
-    without = result(poses.fit(curves, REGIONS, measure(), gap, CLOSED_MM, CLOSED_OFF))  # lips and brow take no notice of blinks
-    assert without.off <= 1.001
+    assert posed(curves, gap).off <= 1.001  # lips and brow take no notice of blinks
 
 
 def test_half_a_frame_moves_a_point_by_what_it_moves_in_half_a_frame():
@@ -139,8 +148,7 @@ def test_poses_are_mended_where_they_are_too_far_off_and_stay_elsewhere():
     part = slice(10 * SAMPLES, 40 * SAMPLES)
 
     def measured(fitted):
-        off = np.linalg.norm(np.einsum("sc,cpi->spi", shown(fitted, curves) - curves, measure().pull), axis=2) / measure().allowed
-        off = off[:, SPEAKING].max(1)
+        off = (millimetres(fitted, curves) / measure().allowed)[:, SPEAKING].max(1)
         off[part] *= 1.3
         return off
 
@@ -150,8 +158,7 @@ def test_poses_are_mended_where_they_are_too_far_off_and_stay_elsewhere():
     while measured(fitted).max() > 1.0:
         fitted, tries = result(fitted.mend(measured(fitted))), tries + 1
         assert tries <= 8
-    now = shown(fitted, curves) @ measure().gap
-    closed = gap[::SAMPLES] < CLOSED_MM
+    now, closed = gap_of(fitted, curves), gap[::SAMPLES] < CLOSED_MM
     assert np.abs(now - gap)[::SAMPLES][closed].max() <= CLOSED_OFF * 1.001
     assert (shown(fitted, curves)[45 * SAMPLES :] == before[45 * SAMPLES :]).all()
 
@@ -161,7 +168,7 @@ def test_lips_that_are_measured_apart_have_the_gap_they_are_to_have():
     fitted = posed(curves, gap)
 
     def errors(fitted):
-        return np.abs(shown(fitted, curves) @ measure().gap - gap)[::SAMPLES]
+        return np.abs(gap_of(fitted, curves) - gap)[::SAMPLES]
 
     closed = np.flatnonzero(gap[::SAMPLES] < CLOSED_MM)
     apart = closed[errors(fitted)[closed] > 1e-4]
@@ -185,8 +192,7 @@ def test_of_two_keys_next_to_each_other_one_is_left_where_the_error_allows_it(st
 
 def test_lips_that_meet_are_met_on_the_frame_and_between_frames(made):
     curves, gap, fitted = made
-    now = shown(fitted, curves) @ measure().gap
-    closed = gap[::SAMPLES] < CLOSED_MM
+    now, closed = gap_of(fitted, curves), gap[::SAMPLES] < CLOSED_MM
     assert closed[: 4 * FPS].sum() >= 6
     assert np.abs(now - gap)[::SAMPLES][closed].max() <= CLOSED_OFF * 1.001
     between = np.append(np.repeat(closed[:-1] & closed[1:], SAMPLES), False)
@@ -204,7 +210,7 @@ def test_lips_that_just_meet_still_meet(seed):
     curves[:, CHANNELS.index("upper")] += 4 * drift
     curves[:, CHANNELS.index("lower")] -= 3 * drift
     gap = gap + CLOSED_MM - 0.01
-    now = shown(posed(curves, gap, 2.0), curves) @ measure().gap + CLOSED_MM - 0.01
+    now = gap_of(posed(curves, gap, 2.0), curves) + CLOSED_MM - 0.01
     closed = gap[::SAMPLES] < CLOSED_MM
     assert closed.sum() >= 6 and (now[::SAMPLES][closed] < CLOSED_MM).all()
 
@@ -231,9 +237,7 @@ def test_few_frames_carry_keys_and_other_regions_use_those_of_the_mouth(made):
 
 def test_no_curve_leaves_the_range_of_two_keys_nor_its_own(made):
     curves, _, fitted = made
-    for one, curve in zip(fitted.curves, curves.T):
-        if one is None:
-            continue
+    for one, curve in [pair for pair in zip(fitted.curves, curves.T) if pair[0] is not None]:
         span = np.ptp(curve)
         for a, b, v, w in zip(one.index[:-1], one.index[1:], one.value[:-1], one.value[1:]):
             inside = one.at(np.linspace(a, b, 60))
@@ -244,9 +248,7 @@ def test_no_curve_leaves_the_range_of_two_keys_nor_its_own(made):
 def test_a_pause_is_a_hold_of_two_keys(made):
     curves, _, fitted = made
     rest = len(curves) // SAMPLES - FPS + 4  # well into the pause
-    for one, region in zip(fitted.curves, REGIONS):
-        if one is None or region in ("Brows", "Head", "Tongue"):
-            continue
+    for one in [one for one, region in zip(fitted.curves, REGIONS) if one is not None and region not in ("Brows", "Head", "Tongue")]:
         assert (one.index > rest).sum() == 1  # the last frame
         assert is_held(one, -2) and np.ptp(one.at(np.arange(rest, len(curves) // SAMPLES))) < 1e-12
 
@@ -286,7 +288,6 @@ def test_a_take_of_few_frames(frames):
     curves, gap = curves[60 : 60 + (frames - 1) * SAMPLES + 1], gap[60 : 60 + (frames - 1) * SAMPLES + 1]
     fitted = posed(curves, gap)
     if frames > 1:
-        off = np.einsum("sc,cpi->spi", shown(fitted, curves) - curves, measure().pull)
-        assert np.linalg.norm(off, axis=2).max() <= 4 * ERROR and count(fitted) <= frames * len(CHANNELS)
+        assert millimetres(fitted, curves).max() <= 4 * ERROR and count(fitted) <= frames * len(CHANNELS)
     else:
         assert count(fitted) == 0

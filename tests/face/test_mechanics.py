@@ -13,6 +13,7 @@ from thunder_core.face.articulators import Articulators
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips, TOUCH_MM
 from thunder_core.face.mechanics import Mechanics, Sounds
+from thunder_core.filters import smoothstep
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion
 
@@ -64,24 +65,26 @@ def mechanics(request):
     return Mechanics(Articulators.of(HEADS[request.param]()))
 
 
+def ease(x):
+    return smoothstep(np.clip(x, 0, 1))
+
+
 def sounds(**at):
     """Somebody speaks from frame 10 to 90; a sound is said around the frame given for it."""
     frames = np.arange(FRAMES)
-
-    def ease(x):
-        x = np.clip(x, 0, 1)
-        return x * x * (3 - 2 * x)
-
     made = {name: ease(1.6 - np.abs(frames - frame) / 2.5) for name, frame in at.items()}
-    still = np.zeros(FRAMES)
-    return Sounds(ease((40.5 - np.abs(frames - 50)) / 4), *(made.get(name, still) for name in ("sibilant", "labiodental", "dental")))
+    return Sounds(ease((40.5 - np.abs(frames - 50)) / 4), *(made.get(name, 0.0 * frames) for name in ("sibilant", "labiodental", "dental")))
 
 
-def talking(mechanics, sounds):
-    """A mouth that opens and shuts with its lips, two fifths by the jaw, and rests at both ends."""
+def talking(mechanics, sounds, hushed=None):
+    """A mouth that opens and shuts with its lips, two fifths by the jaw, and rests at both ends; hushed: (frame, reach, share) around which
+    it opens by a share."""
     names = list(mechanics.articulators.names)
     x, jaw = np.zeros((FRAMES, len(names))), np.zeros((FRAMES, 3))
     open_ = np.clip(0.65 * np.sin(np.arange(FRAMES) / 2.5) + 0.35, 0, None) * sounds.speech * (1 - 0.7 * sounds.sibilant)
+    if hushed is not None:
+        frame, reach, share = hushed
+        open_[frame - reach : frame + reach + 1] *= share
     for name, most in (("mouthLowerDown", 0.8), ("mouthUpperUp", 0.5)):
         for side, lean in (("Left", 1.1), ("Right", 0.9)):
             x[:, names.index(name + side)] = most * lean * open_
@@ -89,36 +92,36 @@ def talking(mechanics, sounds):
     return x, jaw
 
 
-def shape(mechanics, motion):
-    return mechanics.articulators.shape(*motion)
+def spoken(mechanics, said, before=None):
+    """The motion (expression, jaw) that `speak` makes of one, and the mouth's shape in both."""
+    before = talking(mechanics, said) if before is None else before
+    made = mechanics.speak(*before, said)
+    return made, *(mechanics.articulators.shape(*motion) for motion in (before, made))
+
+
+ALL = sounds(sibilant=30, labiodental=55, dental=75)
 
 
 def test_the_lips_are_as_far_apart_as_before(mechanics):
-    said = sounds(sibilant=30, labiodental=55, dental=75)
-    before = talking(mechanics, said)
-    after = mechanics.speak(*before, said)
-    elsewhere = said.labiodental + said.dental + said.sibilant == 0
-    assert np.abs(shape(mechanics, after).gap - shape(mechanics, before).gap)[elsewhere].max() < 0.1
+    _, before, after = spoken(mechanics, ALL)
+    elsewhere = ALL.labiodental + ALL.dental + ALL.sibilant == 0
+    assert np.abs(after.gap - before.gap)[elsewhere].max() < 0.1
 
 
 def test_lips_that_touch_go_on_touching_all_along():
     mechanics, lips = Mechanics(Articulators.of(load_head())), bundled_lips()
-    said = sounds()
-    before = talking(mechanics, said)
-    after = mechanics.speak(*before, said)
-    was, now = (lips.gap(Motion(*motion), lips.names) for motion in (before, after))
+    before = talking(mechanics, sounds())
+    was, now = (lips.gap(Motion(*motion), lips.names) for motion in (before, mechanics.speak(*before, sounds())))
     shut = was.max(1) <= 0.1
     assert shut.sum() > 15 and now[shut].max() <= TOUCH_MM and now.min() > -0.5
 
 
 def test_the_jaw_makes_most_of_an_opening_and_the_upper_lip_little(mechanics):
     said = sounds()
-    before = talking(mechanics, said)
-    made = shape(mechanics, mechanics.speak(*before, said))
-    open_ = made.gap > 3
-    assert (shape(mechanics, before).incisors[open_] / made.gap[open_]).mean() < 0.45
+    _, before, made = spoken(mechanics, said)
+    open_, wide = made.gap > 3, made.gap > 10
+    assert (before.incisors[open_] / made.gap[open_]).mean() < 0.45
     assert (made.incisors[open_] / made.gap[open_]).mean() >= 0.5
-    wide = made.gap > 10
     assert wide.any() and (made.incisors[wide] / made.gap[wide]).mean() >= 0.6
     assert (made.rise[open_] / made.gap[open_]).mean() <= 0.25 and made.rise.max() <= 3
     assert bared(made)[said.speech > 0.99].max() <= 3
@@ -126,7 +129,7 @@ def test_the_jaw_makes_most_of_an_opening_and_the_upper_lip_little(mechanics):
 
 def test_the_teeth_stay_apart_while_somebody_speaks_and_behind_shut_lips(mechanics):
     said = sounds()
-    made = shape(mechanics, mechanics.speak(*talking(mechanics, said), said))
+    _, _, made = spoken(mechanics, said)
     speaking = said.speech > 0.99
     assert made.incisors[speaking].min() >= 1
     shut = speaking & (made.gap < 0.1)
@@ -135,85 +138,63 @@ def test_the_teeth_stay_apart_while_somebody_speaks_and_behind_shut_lips(mechani
 
 def test_silence_stays_as_it_is(mechanics):
     said = sounds(sibilant=4, labiodental=95, dental=97)
-    before = talking(mechanics, said)
-    x, jaw = mechanics.speak(*before, said)
-    silent = said.speech == 0
-    assert np.abs(x - before[0])[silent].max() < 1e-9 and np.abs(jaw - before[1])[silent].max() < 1e-9
+    for was, now in zip(before := talking(mechanics, said), mechanics.speak(*before, said)):
+        assert np.abs(now - was)[said.speech == 0].max() < 1e-9
 
 
 def test_sibilants_bring_the_teeth_edge_to_edge_and_not_through(mechanics):
-    said = sounds(sibilant=56)
-    made = shape(mechanics, mechanics.speak(*talking(mechanics, said), said))
-    edges = made.incisors - mechanics.articulators.overlap
-    assert abs(edges[56]) < 2 and made.incisors.min() > -0.01
+    _, _, made = spoken(mechanics, sounds(sibilant=56))
+    assert abs(made.incisors[56] - mechanics.articulators.overlap) < 2 and made.incisors.min() > -0.01
 
 
 def test_s_parts_nearly_shut_lips_so_that_both_rows_of_teeth_are_seen(mechanics):
-    said, silent = sounds(sibilant=51), sounds()
-    x, jaw = talking(mechanics, said)
-    x[46:57] *= 0.1
-    jaw[46:57] *= 0.1
-    without, made = (shape(mechanics, mechanics.speak(x, jaw, some)) for some in (silent, said))
+    said = sounds(sibilant=51)
+    hushed = talking(mechanics, said, (51, 5, 0.1))
+    without, made = (spoken(mechanics, some, hushed)[2] for some in (sounds(), said))
     assert without.gap[51] < 2.0 and made.gap[51] >= 3.3 and made.rise[51] > 1.0 and bared(made)[51] > 1.0
     assert made.rise.max() <= 3.0 and bared(made).max() <= 3.0
 
 
 def test_f_and_v_put_the_lower_lip_to_the_upper_teeth_and_s_does_not(mechanics):
-    frame = 51
-    reached = {}
-    for name in ("labiodental", "sibilant"):
-        said = sounds(**{name: frame})
-        x, jaw = talking(mechanics, said)
-        x[frame - 3 : frame + 4] *= 0.15
-        jaw[frame - 3 : frame + 4] *= 0.15
-        reached[name] = lip_to_teeth(mechanics, mechanics.speak(x, jaw, said))[frame]
-    assert -0.3 < reached["labiodental"] <= 0.5 and reached["sibilant"] > 1.5
+    labiodental, sibilant = (
+        lip_to_teeth(mechanics, spoken(mechanics, said, talking(mechanics, said, (51, 3, 0.15)))[0])[51]
+        for said in (sounds(labiodental=51), sounds(sibilant=51))
+    )
+    assert -0.3 < labiodental <= 0.5 and sibilant > 1.5
 
 
 def test_f_and_v_show_the_upper_teeth_over_the_lower_lip(mechanics):
-    said, silent = sounds(labiodental=51), sounds()
-    x, jaw = talking(mechanics, said)
-    x[46:57] *= 0.1
-    jaw[46:57] *= 0.1
-    without, made = (mechanics.speak(x, jaw, some) for some in (silent, said))
-    bitten, closed = shape(mechanics, made), shape(mechanics, without)
+    said = sounds(labiodental=51)
+    hushed = talking(mechanics, said, (51, 5, 0.1))
+    (_, _, closed), (made, _, bitten) = (spoken(mechanics, some, hushed) for some in (sounds(), said))
     assert closed.gap[51] < 1.8 and 2.2 <= bitten.gap[51] <= 3.1 and bitten.rise[51] > 1.0
     assert lip_to_teeth(mechanics, made)[48:55].min() > -0.2
-    elsewhere = said.labiodental == 0
-    assert np.abs(bitten.gap - closed.gap)[elsewhere].max() < 0.1
+    assert np.abs(bitten.gap - closed.gap)[said.labiodental == 0].max() < 0.1
     assert np.abs(np.diff(bitten.gap - closed.gap)).max() < 1.6, "it comes and goes over several frames"
 
 
 def test_f_between_wide_vowels_still_reaches_the_teeth(mechanics):
-    said = sounds(labiodental=51)  # where the mouth is widest
-    x, jaw = talking(mechanics, said)
-    assert shape(mechanics, (x, jaw)).gap[51] > 6
-    made = mechanics.speak(x, jaw, said)
-    assert -0.2 < lip_to_teeth(mechanics, made)[51] <= 0.5 and shape(mechanics, made).gap[51] < 3.3
+    made, before, after = spoken(mechanics, sounds(labiodental=51))  # where the mouth is widest
+    assert before.gap[51] > 6 and after.gap[51] < 3.3 and -0.2 < lip_to_teeth(mechanics, made)[51] <= 0.5
 
 
 def test_th_shows_the_tongue_between_the_teeth(mechanics):
-    said = sounds(dental=56)
-    out = tongue_between_teeth(mechanics.articulators, *mechanics.speak(*talking(mechanics, said), said))
+    out = tongue_between_teeth(mechanics.articulators, *spoken(mechanics, sounds(dental=56))[0])
     assert out[56] > 0.5 and out[25] < 0
 
 
 def test_doing_it_again_changes_little(mechanics):
-    said = sounds(sibilant=30, labiodental=55, dental=75)
-    once = mechanics.speak(*talking(mechanics, said), said)
-    again = mechanics.speak(*once, said)
-    one, other = shape(mechanics, once), shape(mechanics, again)
+    once, _, one = spoken(mechanics, ALL)
+    _, _, other = spoken(mechanics, ALL, once)
     # On the way to a sound that must be seen the second time goes on from the first.
-    settled = np.isin(said.labiodental + said.dental + said.sibilant, (0, 1))
+    settled = np.isin(ALL.labiodental + ALL.dental + ALL.sibilant, (0, 1))
     assert np.abs(one.gap - other.gap)[settled].max() < 0.01
     assert np.abs(one.incisors - other.incisors).mean() < 0.15 and np.abs(one.rise - other.rise).mean() < 0.1
 
 
 def test_one_side_of_the_mouth_leads_as_before(mechanics):
-    said = sounds()
-    x, _ = mechanics.speak(*talking(mechanics, said), said)
-    names = list(mechanics.articulators.names)
-    left, right = (x[:, names.index("mouthLowerDown" + side)] for side in ("Left", "Right"))
+    (x, _), *_ = spoken(mechanics, sounds())
+    left, right = (x[:, mechanics.articulators.names.index("mouthLowerDown" + side)] for side in ("Left", "Right"))
     used = right > 0.05
     assert used.any() and np.abs(left[used] / right[used] - 1.1 / 0.9).max() < 0.02
 
@@ -224,9 +205,8 @@ def test_what_is_measured_on_a_few_points_is_what_all_of_them_say(mechanics):
     x, jaw = rng.uniform(0, 1, (40, len(articulators.names))), rng.uniform(-0.1, 0.4, (40, 3))
     height = (1e3 * articulators.points.place(x, rotvec_to_matrix(jaw)) - 1e3 * articulators.points.rest)[..., 1]
     shape = articulators.shape(x, jaw)
-    assert np.allclose(shape.gap, height[:, 0] - height[:, 1]) and np.allclose(shape.rise, height[:, 0])
     between = height[:, articulators.upper_edge].mean(1) - height[:, articulators.lower_edge].mean(1)
-    assert np.allclose(shape.incisors, between)
+    assert np.allclose([shape.gap, shape.rise, shape.incisors], [height[:, 0] - height[:, 1], height[:, 0], between])
     assert shape.gap.std() > 1 and shape.incisors.std() > 1
 
 
@@ -247,22 +227,26 @@ def test_f_and_s_leave_their_neighbours_alone_sooner_than_th():
     assert f[near[[0, -1]]].max() == 0.0 and f.sum() < 0.85 * th.sum()
 
 
+def expression(mechanics, **channels):
+    """(expression, the columns of the channels), from values at each frame or at all of them."""
+    columns = [mechanics.articulators.names.index(name) for name in channels]
+    values = np.stack(np.broadcast_arrays(*channels.values()), 1)
+    x = np.zeros((len(values), len(mechanics.articulators.names)))
+    x[:, columns] = values
+    return x, columns
+
+
 def test_a_tongue_is_in_and_corners_are_soft_behind_a_rolled_lip(mechanics):
-    x = np.zeros((60, len(mechanics.articulators.names)))
-    names = list(mechanics.articulators.names)
-    roll, tongue, smile, dimple = (names.index(n) for n in ("mouthRollLower", "tongueOut", "mouthSmileLeft", "mouthDimpleLeft"))
-    x[20:40, roll], x[40:, roll], x[:, [tongue, smile, dimple]] = 0.3, 0.8, 0.9
+    roll = np.repeat([0.0, 0.3, 0.8], 20)
+    x, columns = expression(mechanics, tongueOut=0.9, mouthSmileLeft=0.9, mouthDimpleLeft=0.9, mouthRollLower=roll)
     made = mechanics.make_room_for_rolled_lip(x)
-    assert np.array_equal(made[:10], x[:10]) and (made[30, [tongue, smile, dimple]] <= 0.9).all()
-    assert made[50, [tongue, smile, dimple, roll]] == pytest.approx([0, 0.7, 0.1, 0.8])
+    assert np.array_equal(made[:10], x[:10]) and (made[30, columns[:3]] <= 0.9).all()
+    assert made[50, columns] == pytest.approx([0, 0.7, 0.1, 0.8])
 
 
 def test_corners_give_way_to_a_short_roll_over_some_frames(mechanics):
-    x = np.zeros((40, len(mechanics.articulators.names)))
-    names = list(mechanics.articulators.names)
-    x[:, names.index("mouthDimpleLeft")] = 0.6
-    x[20, names.index("mouthRollLower")] = 0.8
-    corner = mechanics.make_room_for_rolled_lip(x)[:, names.index("mouthDimpleLeft")]
+    x, columns = expression(mechanics, mouthDimpleLeft=0.6, mouthRollLower=0.8 * (np.arange(40) == 20))
+    corner = mechanics.make_room_for_rolled_lip(x)[:, columns[0]]
     assert corner[20] == pytest.approx(0.1) and np.abs(np.diff(corner)).max() < 0.3
     assert corner[0] == corner[-1] == pytest.approx(0.6)
 

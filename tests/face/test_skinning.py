@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from made_flame import smplx_vertices
 
 from thunder_core.face.displacement import face_meter
 from thunder_core.face.head import load_head
@@ -16,22 +17,6 @@ from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion
 
 FRAMES = 30
-
-
-def smplx_vertices(head, motion):
-    """What smplx makes of a head and a motion, neck and eyes still, [T, V, 3] metres."""
-    from smplx.lbs import lbs
-
-    def tensor(value):
-        return torch.as_tensor(np.asarray(value, dtype=np.float64))
-
-    pose = np.zeros((motion.frames, 15))
-    pose[:, 6:9] = motion.jaw
-    vertices, _ = lbs(
-        tensor(motion.expression), tensor(pose), tensor(head.v_template)[None].expand(motion.frames, -1, -1), tensor(head.shapedirs),
-        tensor(head.posedirs).reshape(-1, 36).T, tensor(head.J_regressor), torch.tensor([-1, 0, 1, 1, 1]), tensor(head.weights),
-    )  # fmt: skip
-    return vertices.numpy()
 
 
 def performance(head, largest):
@@ -50,7 +35,7 @@ def case(request, tmp_path_factory, flame_file):
         np.savez(path, **flame_file(0))
         head = load_head(path)
     motion = performance(head, 0.8)
-    return head, motion, smplx_vertices(head, motion)
+    return head, motion, smplx_vertices(head, motion.expression, motion.jaw)
 
 
 def test_points_are_where_smplx_has_them(case):
@@ -92,7 +77,7 @@ def test_slopes_are_differences_of_positions(case):
 def test_opening_and_width_are_smplx_s():
     head = load_head()
     motion = performance(head, 0.8)
-    vertices = 1e3 * smplx_vertices(head, motion)
+    vertices = 1e3 * smplx_vertices(head, motion.expression, motion.jaw)
     upper, lower, left, right = (
         vertices[:, vertex]
         for vertex in (head.inner_lip_upper_mid, head.inner_lip_lower_mid, head.mouth_corner_left, head.mouth_corner_right)
