@@ -17,6 +17,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -90,15 +91,26 @@ class DefaultHead:
         )
 
 
-class KeyedHead:
-    """A mesh with shape keys, driven by the names of its keys as scene.heads.character does; millimetres.
+class Mesh(NamedTuple):
+    """A head with keys of ARKit's kind, millimetres: vertices [V, 3], shapes {name: offsets [V, 3]}, ids of the vertices of its skin and of
+    its teeth, and the teeth's faces [F, 4]."""
 
-    vertices [V, 3], shapes {name: offsets [V, 3]}: a head with keys of ARKit's kind.  skin, teeth: ids of vertices.  faces: [F, 4].
+    vertices: np.ndarray
+    shapes: dict[str, np.ndarray]
+    skin: np.ndarray
+    teeth: np.ndarray
+    faces: np.ndarray
+
+
+class KeyedHead:
+    """A mesh with shape keys, driven by the names of its keys as scene.heads.character does.
+
     keys: from the head's own channels {channel: offsets} to the keys of the character {name: offsets}.  Artists' keys start at 0: lower
     values are clamped to rest, as in Blender.
     """
 
-    def __init__(self, name, vertices, shapes, skin, teeth, faces, keys, channels):  # noqa: PLR0913 (what a head is)
+    def __init__(self, name, mesh: Mesh, keys, channels):
+        vertices, shapes, skin, teeth, faces = mesh
         self.name, self.channels = name, list(channels)
         full = conventions.find(tuple(shapes))
         own_keys = {
@@ -233,7 +245,7 @@ def realistic(data: Path, channels) -> list[KeyedHead]:
     quads = faces[17006:21496]
     teeth = teeth[teeth >= 0]
     made = {"ICT-FaceKit": as_is, "ICT, 15 visemes": fifteen_visemes}
-    return [KeyedHead(name, v, shapes, skin, teeth, quads, rules, channels) for name, rules in made.items()]
+    return [KeyedHead(name, Mesh(v, shapes, skin, teeth, quads), rules, channels) for name, rules in made.items()]
 
 
 # ---- the phones of the voices

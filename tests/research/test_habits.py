@@ -8,7 +8,7 @@ import pytest
 
 from research.measures import habits as measures
 from research.measures.habits import Coherence, coherence
-from thunder_core.direction import Direction, MOODS, NEUTRAL
+from thunder_core.direction import Direction
 from thunder_core.engine.speech.phones import phone_index, SILENCE
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm
@@ -141,43 +141,6 @@ def test_lips_part_for_breath_and_stay_shut_in_silence_else(either):
 
 
 # ---- moods, listening, idling
-
-
-def upper(motion, *names):
-    """Values [T] of channels that begin so, of both sides and all names."""
-    return motion.expression[:, [i for i, n in enumerate(CHANNELS) if n.startswith(names)]].mean(1)
-
-
-@pytest.mark.slow
-def test_moods_are_what_their_names_say():
-    of = {mood: played(Direction(mood=mood), 1) for mood in MOODS}
-
-    def most(name):
-        return {mood: np.mean([upper(m, name).mean() for _, m in performances]) for mood, performances in of.items()}
-
-    assert max(most("browDown"), key=most("browDown").get) == "angry"
-    assert {"afraid", "surprised"} == set(sorted(most("eyeWide"), key=most("eyeWide").get)[-2:])
-    speed = {mood: mean(performances, "head_degrees_per_second") for mood, performances in of.items()}
-    assert speed["sad"] < 0.7 * speed[NEUTRAL] and speed["bored"] < 0.7 * speed[NEUTRAL] < speed["angry"]
-    lowered = {mood: np.mean([m.head[:, 0].mean() for _, m in performances]) for mood, performances in of.items()}
-    assert lowered["sad"] > lowered[NEUTRAL] > lowered["contemptuous"]
-    lean = {mood: np.mean([(upper(m, "browOuterUpLeft") - upper(m, "browOuterUpRight")).mean() for _, m in p]) for mood, p in of.items()}
-    assert lean["contemptuous"] > 0.1 and abs(lean[NEUTRAL]) < 0.05
-
-
-@pytest.mark.slow
-def test_a_listener_answers_the_voice_with_a_shut_mouth():
-    heard = played(listens=True)
-    nods = {"after": 0, "before": 0}
-    for voice, motion in heard:
-        assert opening_mm(motion, HEAD).max() < 0.3
-        events = measures.nods(motion)
-        for _, end in voice.phrases:
-            nods["after"] += bool(((events > (end - 0.05) * FPS) & (events < (end + 0.75) * FPS)).any())
-            nods["before"] += bool(((events > (end - 0.9) * FPS) & (events < (end - 0.1) * FPS)).any())
-    assert nods["after"] > 1.5 * nods["before"] and nods["after"] > 0.4 * sum(len(v.phrases) for v in VOICES) * 4
-    assert 15 <= mean(heard, "blinks_per_minute") <= 30
-    assert 1.5 < mean(heard, "head_degrees_per_second") < mean(played(seeds=1), "head_degrees_per_second")
 
 
 def test_an_idle_face_lives():

@@ -57,13 +57,6 @@ def test_recordings_that_nobody_named_are_asked_for(capsys):
     assert "--data" in capsys.readouterr().err
 
 
-def test_what_a_part_returns_is_how_it_ends(monkeypatch):
-    monkeypatch.setattr(import_module("research.reduction"), "run", lambda args: 3)
-    with pytest.raises(SystemExit) as ended:
-        main(["reduction"])
-    assert ended.value.code == 3
-
-
 def test_no_bench_sets_up_its_own_path_or_shared_option():
     """Benches find the repository because they are modules of it, and take shared options from the harness."""
     for path in sorted((ROOT / "research").rglob("*.py")):

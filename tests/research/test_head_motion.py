@@ -8,7 +8,7 @@ import pytest
 from made_motions import made_motions
 
 from research.__main__ import main
-from research.faces.head_motion import HeadStatistics, measured, REACH, spectrum_of, with_heads
+from research.faces.head_motion import HeadStatistics, spectrum_of, with_heads
 from thunder_core.channels import Columns
 from thunder_core.face.head import load_head
 from thunder_core.train.motions import MotionSet
@@ -28,18 +28,6 @@ def test_drawn_heads_have_the_spectrum_that_was_measured(people):
     assert np.median(apart) < 0.12 and spectrum.sum(0) == pytest.approx(people.spectrum.sum(0), abs=0.15 * people.spectrum.sum(0).trace())
     larger = silent.drawn(np.zeros(500), 2.0, np.random.default_rng(1)) / silent.drawn(np.zeros(500), 1.0, np.random.default_rng(1))
     assert np.allclose(larger, 2)
-
-
-def test_a_kernel_is_measured_where_loudness_moves_heads_and_none_where_it_does_not():
-    rng = np.random.default_rng(0)
-    loud = [np.repeat(rng.uniform(-1, 1, 100), 4) for _ in range(4)]
-    noise = [0.02 * rng.standard_normal((400, 3)) for _ in loud]
-    nodding = [x + 0.05 * np.stack([np.roll(y, 3), 0 * y, 0 * y], 1) for x, y in zip(noise, loud)]
-    moved, still = measured(nodding, loud), measured(noise, loud)
-    assert moved.explained > 0.3 and np.unravel_index(np.abs(moved.kernel).argmax(), moved.kernel.shape) == (REACH - 3, 0)
-    assert still.explained == 0 and not still.kernel.any()
-    again = moved.drawn(loud[0], 1.0, rng)
-    assert np.corrcoef(again[20:-20, 0], np.roll(loud[0], 3)[20:-20])[0, 1] > 0.6
 
 
 def test_the_second_data_set_has_other_heads_and_all_else_as_it_was(tmp_path, people, capsys):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from research.faces.lip_clips import closes, compared, figures, fit_bar, follows, LipClip, shuts, spread_error
+from research.faces.lip_clips import closes, compared, figures, fit_bar, follows, LipClip, shuts
 from research.lips import alike, fast, shut_where, shut_wrongly
 
 
@@ -30,15 +30,6 @@ def test_lips_shut_on_a_sound_from_the_frame_before_it():
     assert not shuts(curve, clip).any()
     curve[9] = 0.5
     assert shuts(curve, clip).tolist() == [True, False]
-
-
-def test_takes_that_differ_as_much_as_they_err_have_less_error_than_takes_that_are_alike():
-    rng = np.random.default_rng(1)
-    shared, real, own = rng.standard_normal(2000), rng.standard_normal(2000), rng.standard_normal((8, 2000))
-    different, same = shared + own, np.tile(shared + own[0], (8, 1))
-    assert spread_error(different, shared + real) < 0.85 * spread_error(same, shared + real)
-    assert spread_error(same[:1], shared + real) == pytest.approx(spread_error(same, shared + real))
-    assert spread_error(np.tile(real, (3, 1)) * 5 + 2, real) == pytest.approx(0, abs=1e-9)
 
 
 def test_the_bar_is_fitted_to_some_clips_and_predicts_another():

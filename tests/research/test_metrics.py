@@ -67,25 +67,11 @@ def turned(strokes, frames=125, degrees=6.0):
     return pose
 
 
-def irregular(rng, count=11, frames=125):
-    """Times between which there are 7 … 14 frames."""
-    return np.cumsum(rng.uniform(7, 14, count))[:count].clip(0, frames - 4)
-
-
 def test_beats_are_where_a_head_moves_fastest_and_a_tracker_trembles_without_any():
     strokes = np.array([12.5, 24.5, 41.5, 60.5])
     assert metrics.kinematic_beats(turned(strokes)) == pytest.approx(strokes)
     trembling = np.radians(0.05) * np.random.default_rng(0).standard_normal((125, 3))
     assert not len(metrics.kinematic_beats(trembling)) and not len(metrics.kinematic_beats(np.zeros((2, 3))))
-
-
-def test_beats_on_the_onsets_align_more_than_by_chance_and_beats_between_them_less():
-    onsets = irregular(np.random.default_rng(1))
-    assert metrics.beat_alignment(turned(onsets), onsets) > 0.35
-    assert metrics.beat_alignment(turned(onsets + 4.5)[:125], onsets) < -0.1
-    assert metrics.beat_alignment(np.zeros((100, 3)), np.array([3.0])) == 0
-    assert metrics.beat_alignment(turned(onsets), np.array([])) == 0
-    assert metrics.beat_alignment(turned(onsets)[:20], onsets[:2]) == 0  # too short to move the onsets
 
 
 def test_pose_diversity_is_the_mean_distance_of_pairs_in_degrees():

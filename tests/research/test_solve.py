@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Following a tracked face: a performance of our own head, seen as landmarks of a turning, noisy stranger, is found again."""
 
-import os
-import tomllib
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from research.faces import landmarks as table
 from research.faces.landmarks import contours, Front
-from research.faces.real_faces import fit_figures, solve_folder, solved_clips
+from research.faces.real_faces import solve_folder, solved_clips
 from research.faces.solve import BadLandmarks, read_landmarks, solve
 from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, load_head
 from thunder_core.face.lips import opening_mm, width_mm
@@ -145,15 +141,3 @@ def test_a_folder_of_faces_becomes_sequences_and_a_report(tmp_path, known):
     assert "ada" in report and (tmp_path / "out" / "report.txt").read_text() == report
     [(name, read, seen)] = solved_clips(tmp_path / "out" / "check", NAMES)
     assert name == "ada" and read.frames == 40 and seen.all()
-
-
-@pytest.mark.data
-def test_a_real_face_is_followed(known):
-    lips = Path(os.environ.get("THUNDER_DATA", "/nowhere")) / "lips"
-    if not (lips / "landmarks").is_dir():
-        pytest.skip("THUNDER_DATA holds no tracked faces")
-    assert "grid_brbk7n" in tomllib.loads((lips / "split.toml").read_text())["fit"]
-    points, _ = read_landmarks(lips / "landmarks" / "grid_brbk7n.npz")
-    figures = fit_figures(HEAD, solve(HEAD, points, known), dict(np.load(lips / "grid_brbk7n.npz")))
-    assert figures["opening_r"] > 0.97 and figures["width_r"] > 0.9 and figures["kept"] > 0.8
-    assert figures["lips_outer"] < 1.5 and figures["shut_mm"] < 0.3

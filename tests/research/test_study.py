@@ -11,7 +11,6 @@ import urllib.request
 from pathlib import Path
 
 import browser
-import numpy as np
 import pytest
 
 from research.__main__ import main
@@ -125,14 +124,6 @@ def test_what_cannot_become_a_study_is_refused_with_a_sentence(tmp_path, words, 
     with pytest.raises(SystemExit, match=sentence):
         main(["study", "make", str(tmp_path / "study"), *(word.format(**given) for word in words)])
     assert not (tmp_path / "study").exists()
-
-
-def test_a_study_whose_films_are_not_all_drawn_cannot_be_voted_on(study):
-    (study / "public" / "pairs.json").unlink()
-    with pytest.raises(pairs.StudyError, match="run its `make`"):
-        server.Study(study)
-    with pytest.raises(SystemExit, match="holds no study"):
-        main(["study", "count", str(study / "public")])
 
 
 # ---- votes
@@ -299,15 +290,6 @@ def test_shares_and_binomial_intervals_are_those_of_the_books():
     assert p.share_interval == pytest.approx((0.4902, 0.9433), abs=1e-3)  # Wilson's, of 8 in 10
     assert p.chance == pytest.approx(2 * (45 + 10 + 1) / 1024)  # a fair coin
     assert p.mean == pytest.approx((8 - 3) / 15)
-
-
-def test_raters_who_agree_with_themselves_alone_widen_the_interval():
-    raters, clips_ = [f"r{n // 20}" for n in range(200)], [n % 20 for n in range(200)]
-    by_rater = np.array([1 if n // 20 < 6 else -1 for n in range(200)])
-    low, high = votes.bootstrap(raters, clips_, by_rater)
-    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.96 / 10), rel=0.12)  # ten raters, not two hundred votes
-    one = votes.bootstrap(["a"] * 5, [0] * 5, np.array([1, 1, 1, 1, 1]))
-    assert one == (1.0, 1.0)
 
 
 def test_sides_are_told_apart_by_the_key(study):

@@ -14,12 +14,8 @@ from made_motions import FEATURES, made_motions
 
 from research.__main__ import main
 from research.train import paper
-from research.train.lip_reader import text_loss
 from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
-from research.train.pictures import FacePictures
 from research.train.systems import before, build_learner, LabelledBatches, Labels, LEARNERS, REFERENCE
-from thunder_core.channels import Columns
-from thunder_core.engine.speech.phones import SILENCE
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
 from thunder_core.face.head import load_head
@@ -104,25 +100,6 @@ def test_running_free_frame_by_frame_is_what_all_frames_at_once_give(monkeypatch
 # ---- FlameSelfTalk
 
 
-def every_path(log_probabilities: torch.Tensor, text: list[int]) -> float:
-    """−log of the sum over all paths that a CTC collapses to the text, per phone of it."""
-    total = 0.0
-    for path in itertools.product(range(log_probabilities.shape[1]), repeat=len(log_probabilities)):
-        collapsed = [p for p, _ in itertools.groupby(path) if p != SILENCE]
-        if collapsed == text:
-            total += math.exp(sum(float(log_probabilities[t, p]) for t, p in enumerate(path)))
-    return -math.log(total) / max(1, len(text))
-
-
-def test_text_loss_is_the_sum_over_all_paths_of_what_is_said():
-    assert SILENCE == 0
-    torch.manual_seed(0)
-    said = torch.randn(2, 5, 3).log_softmax(-1)
-    phones = torch.tensor([[0, 1, 1, 2, 2, 0], [0, 0, 0, 0, 0, 0]])
-    wanted = (every_path(said[0], [1, 2]) + every_path(said[1], [])) / 2
-    assert float(text_loss(said, phones)) == pytest.approx(wanted, rel=1e-5)
-
-
 # ---- DiffPoseTalk and Media2Face
 
 
@@ -141,29 +118,6 @@ def test_free_rows_are_told_nothing_and_the_others_their_own():
     assert (y[1] - model(x, step, audio)[1]).abs().max() > 1e-4
     hide = torch.ones(2, dtype=torch.bool)
     assert torch.equal(model(x, step, audio, hide, told), model(x, step, torch.randn(2, 9, 5), hide, told))
-
-
-def faces() -> tuple[FacePictures, torch.Tensor]:
-    """What draws the bundled head, and the face at rest, with an open mouth and with a smile."""
-    head = load_head()
-    pictures, columns = FacePictures(head), Columns(head.channels)
-    x = torch.zeros(3, columns.count)
-    x[1, columns.jaw.start] = 0.3
-    for side in ("Left", "Right"):
-        x[2, list(head.expression_names).index(f"mouthSmile{side}")] = 1
-    return pictures, x
-
-
-def test_pictures_show_an_open_mouth_and_a_smile():
-    pictures, x = faces()
-    rest, opened, smiling = pictures(x)
-    assert rest.shape == (48, 48) and 0 <= rest.min() and rest.max() <= 1 and (rest > 0).float().mean() > 0.4
-    lower = slice(28, 48)
-    for changed in (opened, smiling):
-        assert (changed - rest)[lower].abs().max() > 0.1
-        assert (changed - rest)[:18].abs().mean() < 0.01  # the forehead does not change
-    with torch.autocast("cpu", torch.bfloat16):  # as in training, where the processor knows it
-        assert torch.equal(pictures(x), torch.stack([rest, opened, smiling]))
 
 
 # ---- names
