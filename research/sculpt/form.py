@@ -126,6 +126,11 @@ def fold(p):
     return here * np.exp(-((side / 2.8) ** 2)), here * np.exp(-(((side - 7.0) / 5.0) ** 2))
 
 
+def furrows(p):
+    """Waves [n] across the forehead, −1 … 1, at points [n, 3]."""
+    return bump(p, (0, 46, 84), (56, 25, 64)) * np.sin(2 * np.pi * (p[:, 1] - 0.004 * p[:, 0] ** 2) / 13.0)
+
+
 def _muzzle_share(p):
     """Weight of muzzle.py's drawn surface at points [n, 3]."""
     narrow = np.interp(p[:, 1], (-106, -84), (14, 30))  # the chin is drawn, the jaw's sides are not

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .form import EYE, fold
+from .form import EYE, fold, furrows
 from .hair import Cut
 from .mesh import bump, COLORS, MATERIALS, smooth_step
 from .muzzle import red_height
@@ -20,7 +20,7 @@ from .shapes import lids
 
 @dataclass(frozen=True)
 class Person:
-    """One person; measures of 0, and shares of 1, give the bundled head.
+    """One person; the defaults are the bundled head's, a young man of about 25.
 
     jaw: additional width of each side · chin: additional length and width · brow: protrusion of its ridge · forehead, cheekbone: protrusion
     · cheek: fullness (below 0: hollow) · nose: size, and tip: lowering · lips: share of the red's height · neck: share of its width ·
@@ -43,12 +43,12 @@ class Person:
     neck: float = 1.0
     throat: float = 0.0
     ears: float = 1.0
-    brows: float = 1.0
+    brows: float = 1.12
     fold: float = 0.0
     eyes: float = 0.0
     lashes: float = 1.0
     skull: float = 1.0
-    stubble: float = 0.0
+    stubble: float = 0.22
     hills: tuple[tuple[tuple[float, float, float], ...], ...] = ()
     hair: Cut = Cut(1150, 4, (38.0, 34.0, 9.0), lift=0.26, width=5.4, height=8.0, parting=30.0)
     colours: tuple[tuple[str, tuple[float, float, float]], ...] = ()
@@ -58,7 +58,7 @@ PEOPLE = (
     Person("head"),
     Person(
         "head_woman", jaw=-3.6, chin=(-2.2, -2.6), brow=-2.4, forehead=2.0, cheekbone=0.2, cheek=0.8, nose=0.88, tip=-1.2, lips=1.16,
-        neck=0.86, throat=-2.0, ears=0.92, brows=0.72, eyes=0.18, lashes=1.45, skull=0.955,
+        neck=0.86, throat=-2.0, ears=0.92, brows=0.72, eyes=0.18, lashes=1.45, skull=0.955, stubble=0.0,
         hills=(
             ((26, 17, 84), (32, 12, 30), (0, 1.0, -1.0)), ((33, 11, 74), (20, 9, 24), (0, 0, 1.0)),  # no ridge of the brow
             ((34, 22, 78), (36, 15, 40), (0, 2.2, 0)), ((44, 20, 72), (20, 14, 34), (0, 1.4, 0)),  # arched brows
@@ -170,8 +170,7 @@ def _age(amount, p, moved, push, free, near_eyes):
     push((46, 14, 66), (22, 16, 40), (0, -1.8 * amount, 0.4 * amount))
     push((0, -122, 40), (16, 26, 40), (0, -4.5 * amount, 1.5 * amount))
     push((58, 14, 40), (18, 28, 34), (-2.4 * amount, 0, 0))
-    lines = bump(p, (0, 47, 84), (54, 24, 60)) * np.sin(2 * np.pi * (p[:, 1] - 0.004 * p[:, 0] ** 2) / 11.0)
-    moved[:, 2] += 0.9 * amount * free * lines
+    moved[:, 2] += 1.3 * amount * free * furrows(p)
 
 
 def _brows(person, clay, points):

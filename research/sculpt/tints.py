@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .form import EYE, EYE_RADIUS
+from .form import EYE, EYE_RADIUS, fold, furrows
 from .mesh import bump, smooth_step
 from .nose import POLE
 from .parts import EDGE_UPPER
@@ -22,14 +22,15 @@ _SKIN = (
 )
 _LID = (0.97, 0.84, 0.83)
 _EDGE_OF_LID = (1.02, 0.72, 0.70)
+_IN_FOLDS = (0.84, 0.76, 0.74)
 _STUBBLE = (0.62, 0.68, 0.76)
 _ROOT = (0.86, 0.78, 0.68)
 _EAR = (1.02, 0.86, 0.84)
 _NOSTRIL = ((0.62, 0.46, 0.42), (0.16, 0.10, 0.09), (0.10, 0.06, 0.05))  # its rings, its end
 
 
-def tints(clay, stubble: float) -> np.ndarray:
-    """Factors [V, 3]; stubble: how dark the beard's shadow is, 0 … 1."""
+def tints(clay, stubble: float, age: float) -> np.ndarray:
+    """Factors [V, 3]; stubble: how dark the beard's shadow is, age: how dark folds are, 0 … 1."""
     p, part = clay.points, clay.part
     tint = np.ones((len(p), 3))
     skin = np.isin(part, ("skin", "lid")).astype(float)
@@ -38,6 +39,8 @@ def tints(clay, stubble: float) -> np.ndarray:
         tint *= 1 + share[:, None] * (np.array(factor) - 1)
     line = np.interp(np.abs(p[:, 0]), (0, 17, 31, 60), (-51, -53, -62, -44))  # the beard's upper edge
     beard = smooth_step(0, 12, line - p[:, 1]) * smooth_step(-146, -122, p[:, 1]) * smooth_step(-6, 14, p[:, 2]) * (part == "skin")
+    lines = np.maximum(fold(p)[0], -furrows(p)) * skin
+    tint *= 1 + (age * lines)[:, None] * (np.array(_IN_FOLDS) - 1)
     tint *= 1 + (stubble * beard)[:, None] * (np.array(_STUBBLE) - 1)
     lid = np.where(part == "lid", np.interp(clay.lid_ring, (1.5, 2.5, 3.5), (0.0, 0.6, 1.0)), 0)
     tint *= 1 + lid[:, None] * (np.array(_LID) - 1)
