@@ -281,11 +281,11 @@ def _meant(name: str, names: Iterable[str]) -> str:
     return f"did you mean {near[0]}? " if near else ""
 
 
-def _take(take: types.Take, engine: Engine, asked: Brief | None) -> Take:
+def _take(take: types.Take, engine: Engine, brief: Brief | None) -> Take:
     """An engine's take with its channels, and the direction that its score compares with."""
     values, about = {field.name: getattr(take, field.name) for field in fields(types.Take)}, take.provenance
     follows = SYSTEMS[about["engine"]].follows == DIRECTION and "as_asked" in about
-    direction = replace(asked or Brief(), as_asked=about["as_asked"]) if follows else None
+    direction = replace(brief or Brief(), as_asked=about["as_asked"]) if follows else None
     return Take(**values, channels=tuple(engine.head.expression_names), direction=direction)
 
 

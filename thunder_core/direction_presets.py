@@ -128,8 +128,8 @@ class Presets:
 
     def names(self) -> list[str]:
         """Names of all presets: the user's own, then the shipped ones."""
-        own = self.own()
-        return own + [name for name in NamedFiles(SHIPPED).names() if name not in own]
+        users = self.own()
+        return users + [name for name in NamedFiles(SHIPPED).names() if name not in users]
 
     def own(self) -> list[str]:
         """Names of the user's own."""

@@ -54,17 +54,21 @@ _SEEN_IN_SPEECH = (*_SHOWN_IN_SPEECH, "asymmetry")  # of what a quiet face does 
 
 
 def words(
-    reading: np.ndarray, asked: np.ndarray | None = None, most: int = _MOST, speaks: bool = True, shown: Mapping[str, float] | None = None
-) -> str:  # fmt: skip
+    reading: np.ndarray,
+    requested: np.ndarray | None = None,
+    most: int = _MOST,
+    speaks: bool = True,
+    visible: Mapping[str, float] | None = None,
+) -> str:
     """Remarkable traits of a direction vector, strongest first: at most `most` words, "usual" if there are none.
 
-    reading, asked: [DIRECTION_NAMES], or [T, DIRECTION_NAMES], whose mean is taken.  asked: the take's requested direction; then the words
-    describe the difference from it, since traits shared by all takes of a batch do not help to choose.  speaks: False for a face that
-    listens or is idle, of whose speech nothing is said.  shown: of the finished take (`animation.traits`): a trait is as strong as the take
-    shows it, and left out if the take shows its opposite, and so is a mood that nobody requested.
+    reading, requested: [DIRECTION_NAMES], or [T, DIRECTION_NAMES], whose mean is taken. requested: the take's requested direction; then
+    the words describe the difference from it, since traits shared by all takes of a batch do not help to choose. speaks: False for a face
+    that listens or is idle, of whose speech nothing is said. visible: of the finished take (`animation.traits`): a trait is as strong as
+    the take shows it, and left out if the take shows its opposite, and so is a mood that nobody requested.
     """
     said: list[str] = []
-    for _, word in _traits(reading, asked, speaks, shown or {}):
+    for _, word in _traits(reading, requested, speaks, visible or {}):
         if _may_be_said(word, said):
             said.append(word)
     return ", ".join(said[:most]) or USUAL
@@ -75,30 +79,30 @@ def _may_be_said(word: str, said: Sequence[str]) -> bool:
     return _PART_OF.get(word, word) not in {_PART_OF.get(other, other) for other in said}
 
 
-def _traits(reading: np.ndarray, asked: np.ndarray | None, speaks: bool, shown: Mapping[str, float]) -> list[tuple[float, str]]:
+def _traits(reading: np.ndarray, requested: np.ndarray | None, speaks: bool, visible: Mapping[str, float]) -> list[tuple[float, str]]:
     """(strength, word) of every remarkable trait, strongest first; arguments as of `words`."""
-    by = _mean(reading) - (0.0 if asked is None else _mean(asked))
-    before = np.zeros(len(DIRECTION_NAMES)) if asked is None else _mean(asked)
+    by = _mean(reading) - (0.0 if requested is None else _mean(requested))
+    before = np.zeros(len(DIRECTION_NAMES)) if requested is None else _mean(requested)
     some = []
     for axis, x in zip(AXES, by):
         if speaks or axis.name not in _SEEN_IN_SPEECH:
-            x = _visible_deviation(axis.name, x, before, shown)
+            x = _visible_deviation(axis.name, x, before, visible)
             if abs(x) >= REMARKABLE:
                 some.append((abs(x), AXIS_WORDS[axis.name][int(x > 0)]))
     for name, pair in CARRIED_WORDS.items():
         # A mood, and *Frown*, place brows and head of all takes that are asked for them.
         placed = before[len(AXES) :].max() >= _MOOD or (name == "height" and abs(before[_FROWN]) > _NEAR_USUAL)
         said = {word for _, word in some} & set(AXIS_WORDS["frown"]) if name == "height" else set()  # the same brows
-        if not placed and not said and abs(x := shown.get(name, 0.0)) >= REMARKABLY_CARRIED:
+        if not placed and not said and abs(x := visible.get(name, 0.0)) >= REMARKABLY_CARRIED:
             some.append((abs(x), pair[int(x > 0)]))
     for name, x, was in zip(MOOD_NAMES, by[len(AXES) :], before[len(AXES) :]):
-        if abs(x) >= _MOOD and (was >= _MOOD or not _contradicts(name, shown)):
+        if abs(x) >= _MOOD and (was >= _MOOD or not _contradicts(name, visible)):
             label = MOODS[name].label.lower()
             some.append((_DEVIATIONS_PER_MOOD * abs(x), f"{'more' if x > 0 else 'less'} {label}" if was >= _MOOD else label))
     return sorted(some, key=lambda entry: -entry[0])
 
 
-def _visible_deviation(axis: str, by: float, asked: np.ndarray, shown: Mapping[str, float]) -> float:
+def _visible_deviation(axis: str, by: float, requested: np.ndarray, visible: Mapping[str, float]) -> float:
     """An axis's deviation `by` from what was asked of a take [DIRECTION_NAMES], as far as the take shows it: 0 if it shows the opposite.
 
     What shows in pauses too is compared with usual takes, and so measured only near the usual direction, since a mood moves the same parts
@@ -106,19 +110,19 @@ def _visible_deviation(axis: str, by: float, asked: np.ndarray, shown: Mapping[s
     where nothing is known.
     """
     side = np.sign(by)
-    if axis == "frown" and side * shown.get("height", 0.0) > 0:
+    if axis == "frown" and side * visible.get("height", 0.0) > 0:
         return 0.0  # brows held low throughout are not open, nor do raised ones frown
-    levels = [side * shown[name] for name in MEASURES[axis] if name in shown]
-    own = 0.0 if axis in _SHOWN_IN_SPEECH else side * asked[DIRECTION_NAMES.index(axis)]
-    if axis not in _SHOWN_IN_SPEECH and (asked[len(AXES) :].max() >= _MOOD or abs(own) > _NEAR_USUAL):
+    levels = [side * visible[name] for name in MEASURES[axis] if name in visible]
+    level = 0.0 if axis in _SHOWN_IN_SPEECH else side * requested[DIRECTION_NAMES.index(axis)]
+    if axis not in _SHOWN_IN_SPEECH and (requested[len(AXES) :].max() >= _MOOD or abs(level) > _NEAR_USUAL):
         return by if min(levels, default=0.0) >= 0 else 0.0
-    return side * max(0.0, min(levels, default=abs(by) + own) - own)
+    return side * max(0.0, min(levels, default=abs(by) + level) - level)
 
 
-def _contradicts(mood: str, shown: Mapping[str, float]) -> bool:
+def _contradicts(mood: str, visible: Mapping[str, float]) -> bool:
     """Whether corners or brows are on the other side of usual than a mood, which was not requested, moves them: a take may add to both."""
     changes = MOODS[mood].changes
-    return any(changes.get(name, 0.0) * shown.get(name, 0.0) < 0 for name in _MOODS_MOVE if abs(changes.get(name, 0.0)) >= _BY_MUCH)
+    return any(changes.get(name, 0.0) * visible.get(name, 0.0) < 0 for name in _MOODS_MOVE if abs(changes.get(name, 0.0)) >= _BY_MUCH)
 
 
 def measures_of(provenance: Mapping) -> dict[str, float]:
@@ -198,13 +202,13 @@ def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:
         if provenance["as_asked"]:
             return AS_ASKED
         reading = np.array(provenance["reading"], float).reshape(-1, len(DIRECTION_NAMES))
-        asked = np.array(provenance["requested" if "requested" in provenance else "direction"], float).reshape(-1, len(DIRECTION_NAMES))
-        if not (np.isfinite(reading).all() and np.isfinite(asked).all() and len(reading) and len(asked)):
+        requested = np.array(provenance["requested" if "requested" in provenance else "direction"], float).reshape(-1, len(DIRECTION_NAMES))
+        if not (np.isfinite(reading).all() and np.isfinite(requested).all() and len(reading) and len(requested)):
             return ""
     except (KeyError, TypeError, ValueError):
         return ""
-    traits = _traits(reading, asked, provenance.get("role", SPEAKS) == SPEAKS, measures_of(provenance))
-    return AS_ASKED if not traits and np.allclose(_mean(reading), _mean(asked), atol=_SAME) else traits
+    traits = _traits(reading, requested, provenance.get("role", SPEAKS) == SPEAKS, measures_of(provenance))
+    return AS_ASKED if not traits and np.allclose(_mean(reading), _mean(requested), atol=_SAME) else traits
 
 
 def _mean(vector: np.ndarray) -> np.ndarray:

@@ -102,15 +102,15 @@ def _tiff(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
     (tags,) = struct.unpack(order + count, _exactly(file, struct.calcsize("<" + count)))
     if tags > _MOST_PARTS:
         raise struct.error
-    found = dict.fromkeys(_TIFF_TAGS, 1)
+    values = dict.fromkeys(_TIFF_TAGS, 1)
     for _ in range(tags):
         data = _exactly(file, 20 if big else 12)
         tag, kind, number = struct.unpack_from(order + entry, data)
-        if tag in found:
+        if tag in values:
             if number != 1 or kind not in _TIFF_SIZES:
                 raise struct.error
-            found[tag] = max(found[tag], struct.unpack_from(order + _TIFF_SIZES[kind], data, value)[0])
-    width, height, channels, *tile = found.values()
+            values[tag] = max(values[tag], struct.unpack_from(order + _TIFF_SIZES[kind], data, value)[0])
+    width, height, channels, *tile = values.values()
     yield width, height, channels
     yield tile[0], tile[1], channels
 

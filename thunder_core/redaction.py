@@ -205,11 +205,11 @@ def _match_values(text: str, parts: Pattern) -> list[str] | None:
         return None
     at, end, values = len(first), len(text) - len(last), []
     for part in parts[1:-1]:
-        found = text.find(part, at, end)
-        if found < 0:
+        start = text.find(part, at, end)
+        if start < 0:
             return None
-        values.append(text[at:found])
-        at = found + len(part)
+        values.append(text[at:start])
+        at = start + len(part)
     return [*values, text[at:end]] if at <= end else None
 
 
@@ -239,11 +239,11 @@ def _identifiers() -> set[str]:
 def _patterns(lines: list[str]) -> list[Pattern]:
     """The sentences that the lines may be, those with most letters first."""
     triples = {triple for line in lines for triple in _triples(line)}
-    found = {_pattern(_HOLE.split(line)) for line in _OTHERS.strip().splitlines()}
+    patterns = {_pattern(_HOLE.split(line)) for line in _OTHERS.strip().splitlines()}
     for path in _code():
         if not triples.isdisjoint(_triples(_text_of(path))):  # only these need to be parsed
-            found.update(_patterns_of(path))
-    return sorted(found, key=lambda parts: -sum(map(len, parts)))
+            patterns.update(_patterns_of(path))
+    return sorted(patterns, key=lambda parts: -sum(map(len, parts)))
 
 
 def _triples(text: str) -> Iterator[tuple[str, str, str]]:
@@ -260,7 +260,7 @@ def _patterns_of(path: Path) -> frozenset[Pattern]:
     except (SyntaxError, ValueError):
         return frozenset()
     notes = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
-    found = set()
+    patterns = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             parts = [""]
@@ -275,8 +275,8 @@ def _patterns_of(path: Path) -> frozenset[Pattern]:
             continue
         pattern = _pattern(parts)
         if any(" " in part.strip() for part in pattern) and sum(map(len, _WORD.findall(" ".join(pattern)))) >= _LEAST:
-            found.add(pattern)
-    return frozenset(found)
+            patterns.add(pattern)
+    return frozenset(patterns)
 
 
 def _pattern(parts: list[str]) -> Pattern:

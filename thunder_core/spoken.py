@@ -74,8 +74,8 @@ class Spoken:
         chances: dict[str, float] = {}
         for each, chance in ((phone, sure), *others):
             chances[name_of(each)] = min(1.0, chances.get(name_of(each), 0.0) + chance)
-        own = name_of(phone)
-        return sorted(chances.items(), key=lambda each: (each[0] != own, -each[1]))
+        first = name_of(phone)
+        return sorted(chances.items(), key=lambda each: (each[0] != first, -each[1]))
 
     @cached_property
     def columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -46,9 +46,9 @@ def test_eyes_stay_on_a_point_while_head_and_point_move():
 
 @pytest.mark.parametrize("leaves, least, most", [(0.0, 0.0, 0.0), (0.3, 0.15, 0.3), (1.0, 0.35, 0.7)])
 def test_the_gaze_leaves_at_its_own_shifts_and_no_more_than_it_may(leaves, least, most):
-    own = np.zeros((200, 3), np.float32)
+    own = np.full((200, 3), np.float32(0.1))  # where it rests
     for start, stop, by in ((30, 60, 0.2), (100, 130, -0.15), (160, 170, 0.3)):  # looks aside three times
-        own[start:stop, 1] = by
+        own[start:stop, 1] += by
     still = np.zeros((200, 3))
     points = np.repeat([[0.0, 0.05, 1.0]], 200, axis=0)
     eyes = look(own, still, points, leaves)

@@ -104,27 +104,29 @@ def test_a_word_is_said_as_far_as_it_shows(axis, value, measures, word):
 
 def test_eyes_that_look_away_are_not_still_however_seldom_they_blink():
     played = Direction(Style(eyes=0.5)).vector()
-    assert words(played, USUAL, shown={"eyes": -2.0, "gaze": -1.0}) == "still eyes"
-    assert words(played, USUAL, shown={"eyes": -2.0, "gaze": 0.2}) == "usual"
+    assert words(played, USUAL, visible={"eyes": -2.0, "gaze": -1.0}) == "still eyes"
+    assert words(played, USUAL, visible={"eyes": -2.0, "gaze": 0.2}) == "usual"
 
 
 def test_what_shows_in_pauses_is_compared_with_usual_takes_near_the_usual_direction_alone():
     asked = Direction(Style(head=1.3)).vector()
     played = Direction(Style(head=0.95)).vector()  # less than asked, and shown so, though more than takes without a request
     own = asked[DIRECTION_NAMES.index("head")]
-    assert words(played, asked, shown={"head": own - 0.8}) == "still head" and words(played, asked, shown={"head": own + 0.2}) == "usual"
+    assert (
+        words(played, asked, visible={"head": own - 0.8}) == "still head" and words(played, asked, visible={"head": own + 0.2}) == "usual"
+    )
     for far in (Direction(Style(head=2.0)), Direction(mood="sad")):
         less = far.vector().copy()
         less[DIRECTION_NAMES.index("head")] -= 1
-        assert words(less, far.vector(), shown={"head": -0.1}) == "still head", "there is no scale for it"
-        assert words(less, far.vector(), shown={"head": 0.1}) == "usual", "a head that moves more than usual is not still"
+        assert words(less, far.vector(), visible={"head": -0.1}) == "still head", "there is no scale for it"
+        assert words(less, far.vector(), visible={"head": 0.1}) == "usual", "a head that moves more than usual is not still"
 
 
 def test_what_shows_in_speech_is_known_beyond_any_request():
     far = Direction(Style(energy=1.6), "sad").vector()
     less = far.copy()
     less[DIRECTION_NAMES.index("energy")] -= 2
-    assert words(less, far, shown={"energy": -1.0}) == "calm" and words(less, far, shown={"energy": 0.5}) == "usual"
+    assert words(less, far, visible={"energy": -1.0}) == "calm" and words(less, far, visible={"energy": 0.5}) == "usual"
 
 
 @pytest.mark.parametrize("damaged", ["much", {"head": "much"}, {"head": float("nan")}, 3])
@@ -160,20 +162,20 @@ def test_a_take_of_a_batch_that_is_as_asked_or_damaged_says_so_still():
 
 @pytest.mark.parametrize("measure, pair", direction_words.CARRIED_WORDS.items())
 def test_brows_and_head_that_are_carried_otherwise_throughout_have_a_word(measure, pair):
-    assert [words(USUAL, USUAL, shown={measure: by}) for by in (-2.0, 1.0, 2.0)] == [pair[0], "usual", pair[1]]
+    assert [words(USUAL, USUAL, visible={measure: by}) for by in (-2.0, 1.0, 2.0)] == [pair[0], "usual", pair[1]]
     sad = Direction(mood="sad").vector()
-    assert words(sad, sad, shown={measure: 2.0}) == "usual", "a mood places them in all takes"
+    assert words(sad, sad, visible={measure: 2.0}) == "usual", "a mood places them in all takes"
     frowning = Direction(Style(frown=0.8)).vector()
-    assert (words(frowning, frowning, shown={measure: -2.0}) == "usual") == (measure == "height")
-    frowns = words(frowning, USUAL, shown={"frown": 2.0, measure: -2.5})
+    assert (words(frowning, frowning, visible={measure: -2.0}) == "usual") == (measure == "height")
+    frowns = words(frowning, USUAL, visible={"frown": 2.0, measure: -2.5})
     assert ("frowning" in frowns) and (pair[0] in frowns) == (measure != "height"), "brows are named once"
 
 
 def test_a_word_on_frowning_is_not_said_against_brows_that_are_held_otherwise():
     for by, word in ((-2, "relaxed brows"), (2, "frowning")):
         played = Direction(Style(frown=0.3 * by)).vector()
-        assert words(played, USUAL, shown={"frown": by, "height": -0.5 * by}) == word
-        assert words(played, USUAL, shown={"frown": by, "height": 0.5 * by}) == "usual"
+        assert words(played, USUAL, visible={"frown": by, "height": -0.5 * by}) == word
+        assert words(played, USUAL, visible={"frown": by, "height": 0.5 * by}) == "usual"
 
 
 @pytest.mark.parametrize(
@@ -181,9 +183,9 @@ def test_a_word_on_frowning_is_not_said_against_brows_that_are_held_otherwise():
 )
 def test_a_mood_that_nobody_requested_is_not_said_of_a_face_that_shows_its_opposite(mood, part, side):
     played = Direction(mood=mood, strength=0.3).vector()
-    assert words(played, USUAL, shown={part: 0.5 * side}) == mood and words(played, USUAL, shown={part: -0.5 * side}) == "usual"
+    assert words(played, USUAL, visible={part: 0.5 * side}) == mood and words(played, USUAL, visible={part: -0.5 * side}) == "usual"
     asked = Direction(mood=mood, strength=0.1).vector()
-    assert words(played, asked, shown={part: -0.5 * side}) == f"more {mood}", "of the requested mood it is how much"
+    assert words(played, asked, visible={part: -0.5 * side}) == f"more {mood}", "of the requested mood it is how much"
 
 
 @pytest.mark.parametrize("role", ["listens", "idle"])
@@ -207,7 +209,7 @@ def test_of_brows_and_of_the_head_one_thing_is_said():
     said = words_of_take(about | {"shown": {"height": 5.0, "brows": -3.0, "turn": 2.0, "head": -4.0, "smile": 1.0}})
     assert said == "raised brows, still head, smiling"
     assert (
-        words(still, shown={"height": 2.0, "brows": -3.0, "turn": 5.0, "head": -4.0, "smile": 1.0}) == "turned left, still brows, smiling"
+        words(still, visible={"height": 2.0, "brows": -3.0, "turn": 5.0, "head": -4.0, "smile": 1.0}) == "turned left, still brows, smiling"
     )
 
 

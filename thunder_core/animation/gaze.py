@@ -29,23 +29,23 @@ def directions(points: np.ndarray, neck: np.ndarray, joint: np.ndarray, eyes: np
     return np.stack([-np.arctan2(view[:, 1], np.hypot(view[:, 0], view[:, 2])), np.arctan2(view[:, 0], view[:, 2])], axis=1)
 
 
-def turn_head(points: np.ndarray, own: np.ndarray, joint: np.ndarray, eyes: np.ndarray, share: float) -> np.ndarray:
+def turn_head(points: np.ndarray, sampled: np.ndarray, joint: np.ndarray, eyes: np.ndarray, share: float) -> np.ndarray:
     """Rotation vectors [T, 3] of a neck that turns by a share (0 … 1) of a target's angle beyond EASY, and farther where eyes would not
-    reach the target, added to its own movement `own` [T, 3]. If the target moves or jumps, the head follows smoothly.
+    reach the target, added to its own movement `sampled` [T, 3]. If the target moves or jumps, the head follows smoothly.
 
     points, joint, eyes: as for `directions`.
     """
     if share <= 0:
-        return np.asarray(own)
-    movement = rotvec_to_matrix(own)
-    turned = np.clip(share * _beyond(directions(points, np.zeros_like(own), joint, eyes), EASY), -_FURTHEST_HEAD, _FURTHEST_HEAD)
+        return np.asarray(sampled)
+    movement = rotvec_to_matrix(sampled)
+    angles = np.clip(share * _beyond(directions(points, np.zeros_like(sampled), joint, eyes), EASY), -_FURTHEST_HEAD, _FURTHEST_HEAD)
     for _ in range(_CORRECTIONS):
-        left = directions(points, matrix_to_rotvec(_turn(turned) @ movement), joint, eyes)
-        turned = np.clip(turned + _beyond(left, FURTHEST), -_FURTHEST_HEAD, _FURTHEST_HEAD)
+        left = directions(points, matrix_to_rotvec(_turn(angles) @ movement), joint, eyes)
+        angles = np.clip(angles + _beyond(left, FURTHEST), -_FURTHEST_HEAD, _FURTHEST_HEAD)
     kernel = np.hanning(_FOLLOWS + 2)[1:-1]
-    padded = np.pad(turned, ((_FOLLOWS // 2, _FOLLOWS // 2), (0, 0)), mode="edge")
-    turned = np.stack([np.convolve(column, kernel / kernel.sum(), mode="valid") for column in padded.T], axis=1)
-    return matrix_to_rotvec(_turn(turned) @ movement).astype(np.float32)
+    padded = np.pad(angles, ((_FOLLOWS // 2, _FOLLOWS // 2), (0, 0)), mode="edge")
+    angles = np.stack([np.convolve(column, kernel / kernel.sum(), mode="valid") for column in padded.T], axis=1)
+    return matrix_to_rotvec(_turn(angles) @ movement).astype(np.float32)
 
 
 def _beyond(angles: np.ndarray, limit) -> np.ndarray:
@@ -61,13 +61,13 @@ def _turn(angles: np.ndarray) -> np.ndarray:
     return aside @ down
 
 
-def look_at(own: np.ndarray, neck: np.ndarray, wanted: np.ndarray, leaves: float) -> np.ndarray:
+def look_at(sampled: np.ndarray, neck: np.ndarray, wanted: np.ndarray, leaves: float) -> np.ndarray:
     """Rotation vectors [T, 3] of eyes that look at a target, and away from it where their own gaze goes furthest.
 
-    own, neck: the take's own eyes and head, rotation vectors [T, 3].  wanted: as `directions` returns.  leaves: 0 … 1, the largest share of
+    sampled, neck: the take's eyes and head, rotation vectors [T, 3].  wanted: as `directions` returns.  leaves: 0 … 1, the largest share of
     the time that they look elsewhere; the eyes leave and return with the take's own shifts.
     """
-    gaze = (np.asarray(own, np.float64) + neck)[:, :2]  # in the world, where eyes that compensate for the head's rotation do not shift
+    gaze = (np.asarray(sampled, np.float64) + neck)[:, :2]  # in the world, where eyes that compensate for the head's rotation do not shift
     away, offset, left = gaze - np.median(gaze, axis=0), np.empty_like(gaze), leaves * len(gaze)
     starts = np.flatnonzero(np.linalg.norm(np.diff(gaze, axis=0), axis=1) > _SHIFT) + 1
     bounds = [0, *starts, len(gaze)]
@@ -81,8 +81,8 @@ def look_at(own: np.ndarray, neck: np.ndarray, wanted: np.ndarray, leaves: float
             offset[part] = _SHARE * (gaze[part] - gaze[part].mean(axis=0))
     padded = np.pad(offset, ((1, 1), (0, 0)), mode="edge")
     offset = sum(weight * padded[shift : shift + len(offset)] for shift, weight in enumerate(_ROUND))
-    turned = np.clip(np.clip(wanted, -FURTHEST, FURTHEST) + offset, -FURTHEST, FURTHEST)
-    return matrix_to_rotvec(_turn(turned)).astype(np.float32)
+    angles = np.clip(np.clip(wanted, -FURTHEST, FURTHEST) + offset, -FURTHEST, FURTHEST)
+    return matrix_to_rotvec(_turn(angles)).astype(np.float32)
 
 
 @dataclass(frozen=True)

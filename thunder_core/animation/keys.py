@@ -140,10 +140,10 @@ def _within(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray, low: np
     # Views of every other unknown, of what is known of it, and of its neighbours.
     halves = [[view[first::2] for view in (right, before, padded[:-2], after, padded[2:], diagonal, low, high, inner)] for first in (0, 1)]
     for _ in range(_SWEEPS):
-        for goal, pull_before, x_before, pull_after, x_after, own, least, most, result in halves:
+        for goal, pull_before, x_before, pull_after, x_after, weight, least, most, result in halves:
             free = goal - pull_before * x_before
             free -= pull_after * x_after
-            free /= own
+            free /= weight
             np.maximum(free, least, out=free)
             np.minimum(free, most, out=result)
     return inner.copy()

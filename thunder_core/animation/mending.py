@@ -37,8 +37,8 @@ def add_values(
     times = keys["co"][:, 0].astype(np.float64)
     inside = (times >= frames[0] - 0.01) & (times <= frames[-1] + 0.01)
     kept = [place for place in np.flatnonzero(inside) if all(abs(times[place] - frames[row]) > 0.5 for row in at)]
-    own = times[kept]
-    new_times = np.concatenate([own, frames[at]])
+    kept_times = times[kept]
+    new_times = np.concatenate([kept_times, frames[at]])
     new_values = np.interp(new_times, frames, values + by)
     order = np.argsort(new_times, kind="stable")
     new = keyframes.on_every_frame(new_times[order], new_values[order])

@@ -299,9 +299,9 @@ class Columns:
 
     def snap(self, region: Region, used: set[int], level: set[int], stay: set[int]) -> Generator[float, None, None]:
         """Move key frames to frames near by that are used already, where the allowed error lets them. Yields progress."""
-        own = sorted(set(self.keys) - used - stay)
-        for number, frame in enumerate(own):
-            yield (done := number / len(own))
+        unused = sorted(set(self.keys) - used - stay)
+        for number, frame in enumerate(unused):
+            yield (done := number / len(unused))
             place = self.keys.index(frame)
             for target in sorted(used.intersection(range(frame - _SNAP, frame + _SNAP + 1)), key=lambda to: abs(to - frame)):
                 if self.keys[place - 1] < target < self.keys[place + 1]:

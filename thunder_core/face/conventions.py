@@ -213,12 +213,12 @@ def find(names: tuple[str, ...], others: tuple[str, ...] = ()) -> Recognised | N
     """
     marks = {spelling(name) for name in (*names, *others)} | {name.lower() for name in (*names, *others)}
 
-    def rank(found: Recognised) -> tuple[int, int, int, int]:
-        marked = sum(_is_marked(mark, marks) for mark in found.convention.marks)
-        return len(found.shapes) - len(found.fallbacks), marked, found.proper, -found.convention.order
+    def rank(recognised: Recognised) -> tuple[int, int, int, int]:
+        marked = sum(_is_marked(mark, marks) for mark in recognised.convention.marks)
+        return len(recognised.shapes) - len(recognised.fallbacks), marked, recognised.proper, -recognised.convention.order
 
     explained = [explain(convention, names) for convention in conventions()]
-    return max((found for found in explained if found.shapes), key=rank, default=None)
+    return max((recognised for recognised in explained if recognised.shapes), key=rank, default=None)
 
 
 def _is_marked(mark: str, names: set[str]) -> bool:

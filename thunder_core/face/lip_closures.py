@@ -78,8 +78,8 @@ def set_gap(lips: Lips, motion: Motion, names: Sequence[str], wanted: np.ndarray
         is_now = lips.middle_gap(some, names)
         further = replace(some, jaw=some.jaw + [step, 0.0, 0.0])
         slope = (lips.middle_gap(further, names) - is_now) / step
-        turned = some.jaw[:, 0] + (wanted[rows] - is_now) / np.where(np.abs(slope) > 1.0, slope, 1.0)
-        some.jaw[:, 0] = np.maximum(turned, np.minimum(jaw[rows, 0], 0.0))
+        angle = some.jaw[:, 0] + (wanted[rows] - is_now) / np.where(np.abs(slope) > 1.0, slope, 1.0)
+        some.jaw[:, 0] = np.maximum(angle, np.minimum(jaw[rows, 0], 0.0))
     jaw[rows] = some.jaw
     return replace(motion, expression=expression, jaw=jaw)
 
@@ -233,9 +233,9 @@ def correct(
     made, gone = [], []
     for run in _closed_runs(lips.middle_gap(motion, channels)):
         first, last = run[0], run[-1]
-        asked = any(first - near_by <= at <= last + near_by for at in wanted)
-        resting = any(start - near_by <= last and first <= end + near_by for start, end in pauses)
-        if asked or resting:
+        is_wanted = any(first - near_by <= at <= last + near_by for at in wanted)
+        is_resting = any(start - near_by <= last and first <= end + near_by for start, end in pauses)
+        if is_wanted or is_resting:
             continue
         try:
             motion, rows = unseal(motion, channels, (first + last) / 2)

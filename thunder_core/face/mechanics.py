@@ -203,25 +203,25 @@ class Mechanics:
         rise = aim.rise + sounds.speech * (rise - aim.rise)
         leans = [self._lean(x, columns) for columns in (self.upper, self.lower)]
         x[:, [*self.lower, self.close]] = 0.0
-        turned = rotvec_to_matrix(turn)
-        self._amount(x, turned, self.upper, leans[0], "rise", rise)
-        self._amount(x, turned, self.lower, leans[1], "gap", aim.gap)
-        over = self.articulators.shape_at(x, turned).gap - aim.gap > _TINY
-        self._amount(x, turned, [self.close], np.ones((len(x), 1)), "gap", np.where(over, aim.gap, np.inf))
+        rotation = rotvec_to_matrix(turn)
+        self._amount(x, rotation, self.upper, leans[0], "rise", rise)
+        self._amount(x, rotation, self.lower, leans[1], "gap", aim.gap)
+        over = self.articulators.shape_at(x, rotation).gap - aim.gap > _TINY
+        self._amount(x, rotation, [self.close], np.ones((len(x), 1)), "gap", np.where(over, aim.gap, np.inf))
 
     def _lean(self, x, columns) -> np.ndarray:
         """Ratio of a channel's sides to their mean, [T, c]; 1 where the mean is too small to tell."""
         mean = x[:, columns].mean(1, keepdims=True)
         return np.where(mean > _LEANING, x[:, columns] / np.maximum(mean, _LEANING), 1.0)
 
-    def _amount(self, x, turned, columns, lean, measure: str, wanted) -> None:
+    def _amount(self, x, rotation, columns, lean, measure: str, wanted) -> None:
         """Set channels in place, scaled by their lean [T, c], so that `measure` reaches `wanted` [T] mm within the range 0 … 1.2.
 
-        turned: the jaw's rotation matrices [T, 3, 3]."""
+        rotation: the jaw's rotation matrices [T, 3, 3]."""
         amount = x[:, columns].mean(1)
         x[:, columns] = amount[:, None] * lean
-        now = getattr(self.articulators.shape_at(x, turned), measure)
-        of_one = np.stack([self.articulators.gap_and_rise_slopes(column, turned)[measure == "rise"] for column in columns], 1)
+        now = getattr(self.articulators.shape_at(x, rotation), measure)
+        of_one = np.stack([self.articulators.gap_and_rise_slopes(column, rotation)[measure == "rise"] for column in columns], 1)
         slope = (of_one * lean).sum(1)
         step = np.where(np.isfinite(wanted), wanted, now) - now
         amount = np.clip(amount + step / np.where(np.abs(slope) > _TINY, slope, np.inf), 0.0, LARGEST_VALUE)
@@ -273,11 +273,11 @@ class Mechanics:
         rows = np.flatnonzero(share > _HARDLY)
         if not len(rows):
             return x
-        some, turned = x[rows].copy(), rotvec_to_matrix(jaw[rows])
+        some, rotation = x[rows].copy(), rotvec_to_matrix(jaw[rows])
 
         def tip(column, value):
             some[:, column] = value
-            return self.articulators.tongue_tip(some, turned)
+            return self.articulators.tongue_tip(some, rotation)
 
         some[:, self.raised] = 0.0
         for _ in range(2):

@@ -168,19 +168,19 @@ class MoodPoses:
 
     @step(ADDED, "expression", {"quiet": "a pause"})
     def apply_moods(
-        self, expression: np.ndarray, jaw: np.ndarray, style: np.ndarray, speech: np.ndarray, felt: np.ndarray | None = None,
+        self, expression: np.ndarray, jaw: np.ndarray, style: np.ndarray, speech: np.ndarray, variation: np.ndarray | None = None,
         quiet: np.ndarray | None = None,
     ) -> np.ndarray:  # fmt: skip
         """Expression [T, n] in the moods of a style [T or 1, DIRECTION_NAMES]; jaw [T, 3], speech [T] 0 … 1.
 
-        felt: [T] factors of the moods' strength, as it varies over a line; None: 1.
+        variation: [T] factors of the moods' strength, as it varies over a line; None: 1.
         quiet: [T] 0 … 1, where nobody speaks, also in pauses too short for `speech` to end; None: where that is 0.
         """
         x, parted, speaks = np.array(expression), None, _ahead(speech)
         where_quiet = _ahead(1 - speech) if quiet is None else quiet
         strengths = style[:, len(AXES) :]
-        varied = 1.0 if felt is None else np.clip(felt, *_FELT)
-        if felt is not None:  # the model holds what shows a mood too still: it comes and goes
+        varied = 1.0 if variation is None else np.clip(variation, *_FELT)
+        if variation is not None:  # the model holds what shows a mood too still: it comes and goes
             by = np.clip(strengths, 0.0, 1.0).max(1) * (varied - 1)
             x[:, self.showing] = np.clip(x[:, self.showing] * (1 + by[:, None]), 0.0, LARGEST_VALUE)
         for column, name in enumerate(MOOD_NAMES):
@@ -210,9 +210,9 @@ class MoodPoses:
         Corners follow rounded sounds as they did.
         """
         columns = self._columns(name)
-        own = x[:, columns].mean(1)
+        level = x[:, columns].mean(1)
         free = self._unrounded(x) if name.startswith((*_CORNERS, "mouthFrown")) else 1.0
-        lacks = smooth((1 - _LIVES) * np.maximum(least * free - own, 0.0), _HELD_EASE)
+        lacks = smooth((1 - _LIVES) * np.maximum(least * free - level, 0.0), _HELD_EASE)
         sides = x[:, columns].mean(0)
         shares = np.clip(sides / sides.mean(), *_SIDES) if sides.mean() > _FAINT else np.ones(len(columns))
         x[:, columns] = np.clip(x[:, columns] + lacks[:, None] * shares / shares.mean(), 0.0, LARGEST_VALUE)

@@ -151,10 +151,10 @@ class Fit:
 
         All along the lips to a tolerance that vanishes where they touch; in the middle exactly, whatever the basis.
         """
-        rest, asked = self.gap(self.points.rest)[:, 1], self.gap(wanted)[..., 1]
-        short = asked - self.gap(self.points.place(coefficients, turn))[..., 1]  # [T, P]
+        rest, goal = self.gap(self.points.rest)[:, 1], self.gap(wanted)[..., 1]
+        short = goal - self.gap(self.points.place(coefficients, turn))[..., 1]  # [T, P]
         slope = self._slope(turn)  # [T, n, P]
-        slack = (1e-3 * _TOUCH_MM + _TOUCH_MM * _SHARE * np.abs(asked - rest)) ** 2
+        slack = (1e-3 * _TOUCH_MM + _TOUCH_MM * _SHARE * np.abs(goal - rest)) ** 2
         reach = inverse @ slope
         system = slope.swapaxes(1, 2) @ reach
         soft = np.linalg.inv(system + slack[:, :, None] * np.eye(slack.shape[1]))
@@ -170,14 +170,14 @@ class Fit:
     def _lift(self):
         """Derivative of the gaps' height by the coefficients: at rest [n, P], and per element of the rotation's middle row [3, n·P]."""
         points = self.points
-        still, turned = self.gap(points.directions)[..., 1], self.gap(points.jaw_weight[:, None] * points.lever)  # [n, P], [n, P, 3]
-        return still, np.moveaxis(turned, 2, 0).reshape(3, -1)
+        still, per_rotation = self.gap(points.directions)[..., 1], self.gap(points.jaw_weight[:, None] * points.lever)  # [n, P], [n, P, 3]
+        return still, np.moveaxis(per_rotation, 2, 0).reshape(3, -1)
 
     def _slope(self, turn):
         """Derivative of the gaps' height by the coefficients at each frame's rotation, [T, n, P]."""
-        still, turned = self._lift
+        still, per_rotation = self._lift
         row = turn[:, 1] - np.eye(3)[1]
-        return still + (row @ turned).reshape(len(turn), *still.shape)
+        return still + (row @ per_rotation).reshape(len(turn), *still.shape)
 
 
 @dataclass(frozen=True)

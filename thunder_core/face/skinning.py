@@ -116,8 +116,8 @@ class SkinnedPoints:
         more = turn - np.eye(3)
         shaped = self._shaped(coefficients, more)
         hinge = self.joint + coefficients @ self.joint_directions
-        turned = np.einsum("tkc,tc->tk", shaped, more[:, 1]) - (hinge * more[:, 1]).sum(1)[:, None]
-        return shaped[..., 1] + self.jaw_weight * turned
+        lift = np.einsum("tkc,tc->tk", shaped, more[:, 1]) - (hinge * more[:, 1]).sum(1)[:, None]
+        return shaped[..., 1] + self.jaw_weight * lift
 
     def of_motion(self, motion: Motion) -> np.ndarray:
         """Positions [T, K, 3] over a motion whose expression columns are the head's channels, in their order."""
@@ -135,9 +135,9 @@ class SkinnedPoints:
     def transposed(self, force: np.ndarray, turn: np.ndarray) -> np.ndarray:
         """The slope's transpose at each frame's turn [T, 3, 3] applied to forces [T, K, 3]: [T, n]."""
         n = len(self.directions)
-        turned = self.jaw_weight[:, None] * (force @ (turn - np.eye(3)))
-        both = (force + turned).reshape(len(force), -1) @ self.directions.reshape(n, -1).T
-        return both - turned.sum(1) @ self.joint_directions.T
+        by_jaw = self.jaw_weight[:, None] * (force @ (turn - np.eye(3)))
+        both = (force + by_jaw).reshape(len(force), -1) @ self.directions.reshape(n, -1).T
+        return both - by_jaw.sum(1) @ self.joint_directions.T
 
 
 def _pairs(head: Head, take: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:

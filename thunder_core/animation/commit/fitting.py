@@ -44,8 +44,8 @@ def sample(before: Before, plan: Plan) -> Generator[float, None, Sampled]:
     moving = plan.is_chosen & (np.abs(values - rest).max(0) > STILL) & ~plan.is_above
     current = np.empty_like(values)
     for place, track in enumerate(tracks):
-        own = before.blocks[track.block].curves.get((track.path, track.index))
-        current[:, place] = _sample_curve(own, times, before.still[place])
+        curve_there = before.blocks[track.block].curves.get((track.path, track.index))
+        current[:, place] = _sample_curve(curve_there, times, before.still[place])
         yield 0.5 + 0.5 * place / len(tracks)
     summed, moving = add_take(before, current, values, moving)
     both = Sampled(frames, np.where(plan.is_above, values, summed), moving | (plan.is_chosen & plan.is_above))

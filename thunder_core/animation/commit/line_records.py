@@ -66,11 +66,11 @@ class Lines:
         """“one + two”, after an action's own name “Scene 12 · one + two”; too many lines for a name are “one + two + 7 more”."""
         names = list(dict.fromkeys(line.name for line in sorted(self.lines, key=lambda line: line.first)))
         start = f"{shorten(self.base, _LONGEST_PART)} · " if self.base else ""
-        for shown in range(len(names), 0, -1):
-            more = len(names) - shown
+        for listed in range(len(names), 0, -1):
+            more = len(names) - listed
             rest = f" + {more} more" if more else ""
             left = _LONGEST - _length(start) - _length(rest)
-            joined = " + ".join(shorten(name, _LONGEST_PART if len(names) > 1 else left) for name in names[:shown])
+            joined = " + ".join(shorten(name, _LONGEST_PART if len(names) > 1 else left) for name in names[:listed])
             if _length(joined) <= left:
                 return start + joined + rest
         return f"{start}{len(names)} lines"
@@ -277,13 +277,13 @@ class LineScore:
         """The score to show where the line's keys now score total and per_frame [T]. As they are until `made` is known."""
         if self.made is None or self.made_per_frame is None:
             return total, per_frame
-        shown = _correct(np.array([total]), np.array([self.take]), np.array([self.made]), self.share)
+        corrected = _correct(np.array([total]), np.array([self.take]), np.array([self.made]), self.share)
         take, made = (np.full(len(per_frame), whole, float) for whole in (self.take, self.made))
         for values, known in ((take, self.take_per_frame), (made, self.made_per_frame)):
             if known is not None and self.take_per_frame is not None:
                 count = min(len(values), len(known))
                 values[:count] = known[:count]
-        return float(shown[0]), _correct(np.asarray(per_frame, float), take, made, self.share).astype(np.float32)
+        return float(corrected[0]), _correct(np.asarray(per_frame, float), take, made, self.share).astype(np.float32)
 
 
 def _correct(now: np.ndarray, take: np.ndarray, made: np.ndarray, share: float) -> np.ndarray:
