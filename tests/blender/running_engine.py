@@ -35,12 +35,11 @@ def stop_engine():
 
 
 @pytest.fixture
-def scene(blender, connection):
+def scene(stage, connection):
     """A scene with the bundled head, two takes to be made."""
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.thunder.count, scene.thunder.seed = 2, 11
-    return scene
+    settings = stage[0].thunder
+    settings.count, settings.seed = 2, 11
+    return stage[0]
 
 
 def speak(scene, path=SAMPLE, start=1):

@@ -12,6 +12,7 @@ from test_character import deform, grid_mesh, rig_with
 from thunder.scene.heads import channel_preview, family, head, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.media import assets, copy_scene
+from thunder.thunder_core import errors
 from thunder.thunder_core.face import mouths
 
 OTHER = "# mine\nVERSION 1\n\naaaaaaaa-0000-4000-8000-000000000000:Props/Hats:hats\n"
@@ -100,42 +101,38 @@ def test_ten_mouths_and_all_moods_become_assets_that_look_different(saved):
     assert len(blender.data.scenes) == 1 and [obj.name for obj in blender.data.objects if "thunder_stand_in" in obj] == []
 
 
-def test_a_second_save_makes_them_anew_and_keeps_what_the_user_arranged(saved):
-    blender, rig, path = saved
+def test_a_second_save_makes_them_anew_and_keeps_what_the_user_arranged(posed, tmp_path):
+    blender, _ = posed
+    path, other = tmp_path / assets.CATALOG_FILE, "aaaaaaaa-0000-4000-8000-000000000000"
     path.write_bytes(OTHER.replace("\n", "\r\n").encode())
-    blender.ops.thunder.save_poses()
+    assets.add_catalogs()
     first, count = path.read_bytes(), len(blender.data.actions)
     assert first.startswith(OTHER.replace("\n", "\r\n").encode()) and b"\n" not in first.replace(b"\r\n", b"")
     moved = blender.data.actions["AH · Thunder Head"]
-    moved.asset_data.catalog_id = "aaaaaaaa-0000-4000-8000-000000000000"
+    moved.asset_data.catalog_id = other
     curve = next(curve for curve in compat.all_curves(moved) if "mouthUpperUpLeft" in curve.data_path or "jaw" in curve.data_path)
     wanted = curve.evaluate(1.0)
     curve.keyframe_points[0].co.y = 9.0
-    path.write_text(
-        path.read_text(encoding="utf-8").replace("Thunder/Moods:Thunder-Moods", "Faces/Moods:faces"), encoding="utf-8", newline=""
-    )
+    path.write_text(path.read_text("utf-8").replace("Thunder/Moods:Thunder-Moods", "Faces/Moods:faces"), "utf-8", newline="")
     before = path.read_bytes()
     blender.ops.thunder.save_poses()
     assert path.read_bytes() == before and len(blender.data.actions) == count
-    assert moved.asset_data.catalog_id == "aaaaaaaa-0000-4000-8000-000000000000" and curve.evaluate(1.0) == pytest.approx(wanted)
+    assert moved.asset_data.catalog_id == other and curve.evaluate(1.0) == pytest.approx(wanted)
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"VERSION 2\n", "no catalog file of the version"),
-        (b"hello", "no catalog file of the version"),
-        (b"VERSION 1\n\xff\xfe", "not text in UTF-8"),
-        (None, "cannot be read or written"),
-    ],
-)
-def test_a_catalog_file_that_is_none_is_left_alone_with_a_sentence(saved, content, said):
-    blender, rig, path = saved
-    path.mkdir() if content is None else path.write_bytes(content)
-    with pytest.raises(RuntimeError, match=said):
+def test_a_catalog_file_that_is_none_is_left_alone_with_a_sentence(saved):
+    blender, _, path = saved
+    version = "no catalog file of the version"
+    for content, said in ((b"VERSION 2\n", version), (b"hello", version), (b"VERSION 1\n\xff\xfe", "not text in UTF-8")):
+        path.write_bytes(content)
+        with pytest.raises(errors.BadRequest, match=said):
+            assets.add_catalogs()
+        assert path.read_bytes() == content
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(RuntimeError, match="cannot be read or written"):
         blender.ops.thunder.save_poses()
-    assert path.is_dir() if content is None else path.read_bytes() == content
-    assert len(blender.data.actions) == 0
+    assert path.is_dir() and len(blender.data.actions) == 0
 
 
 def test_applying_a_pose_gives_the_face_of_its_picture(posed):

@@ -83,9 +83,8 @@ def test_a_bake_gives_the_same_numbers_every_time(short_voice, tmp_path, blender
     assert np.ptp(poses) > 1e-3 and len(scene.thunder.takes) == 3
 
 
-def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender):
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
+def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender, stage):
+    scene = stage[0]
     scene.render.fps, scene.frame_start = 60, 21
     scene.thunder.head.name = "Heroine"
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))

@@ -197,10 +197,9 @@ def test_a_frame_rate_such_as_29_97_is_that_of_television(blender):
 
 
 @pytest.fixture
-def scene_file(needs_sound, blender, voice, tmp_path):
+def scene_file(needs_sound, blender, stage, voice, tmp_path):
     """A saved scene with a head and two strips that it speaks."""
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
+    scene = stage[0]
     strip_module.add(scene, str(voice), "First: line", 11)
     strip_module.add(scene, str(voice), "Second", 60)
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))

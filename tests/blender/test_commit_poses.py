@@ -177,11 +177,10 @@ def test_a_still_channel_has_a_curve_only_where_it_would_stand_elsewhere(blender
 
 
 @pytest.fixture
-def dialogue(needs_sound, blender, tmp_path):
+def dialogue(needs_sound, blender, stage, tmp_path):
     """Two heads, three lines with two takes each, a fourth without any: (scene, heads)."""
-    for _ in range(2):
-        blender.ops.thunder.add_head()
-    scene = blender.context.scene
+    blender.ops.thunder.add_head()
+    scene = stage[0]
     scene.render.fps = 24
     heads = head_module.in_scene(scene)
     silence = write_wav(tmp_path / "voice.wav", np.zeros(16000))

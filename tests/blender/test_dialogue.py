@@ -23,11 +23,10 @@ def sound(tmp_path, name, seconds=2.0):
 
 
 @pytest.fixture
-def shot(needs_sound, blender, tmp_path):
+def shot(needs_sound, blender, stage, tmp_path):
     """Two heads and three strips: (scene, heads, strips by name)."""
-    for _ in range(2):
-        blender.ops.thunder.add_head()
-    scene = blender.context.scene
+    blender.ops.thunder.add_head()
+    scene = stage[0]
     scene.render.fps = 25
     heads = head.in_scene(scene)
     starts = {"one": 1, "two": 61, "music": 1}
@@ -278,9 +277,8 @@ def test_three_clicks_make_a_face_move(blender, client):
     assert scene.frame_end >= scene.thunder.takes[0].last - 1
 
 
-def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, tmp_path):
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
+def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, stage, tmp_path):
+    scene = stage[0]
     assert blender.ops.thunder.own_voice(filepath=sound(tmp_path, "mine")) == {"FINISHED"}
     assert strip.find(blender.context).name.startswith("mine")
     with pytest.raises(RuntimeError, match="There is no file"):
@@ -296,9 +294,8 @@ def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, tmp_pa
         assert [each.name for each in strip.sound_strips(scene)] == names and len(blender.data.sounds) == sounds
 
 
-def test_another_recording_goes_to_the_playhead_or_after_the_last(blender, tmp_path, needs_sound):
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
+def test_another_recording_goes_to_the_playhead_or_after_the_last(blender, stage, tmp_path, needs_sound):
+    scene = stage[0]
     scene.render.fps = 25
     spans = []
     for name, frame in (("first", 520), ("second", 520), ("third", 530), ("fourth", 200)):
@@ -345,10 +342,9 @@ def test_the_dialogue_highlights_the_line_of_the_strip_or_head_that_is_selected(
 
 
 @pytest.fixture
-def one_head(needs_sound, blender, tmp_path):
+def one_head(needs_sound, blender, stage, tmp_path):
     """One head and two strips that nobody was chosen for: (scene, head)."""
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
+    scene = stage[0]
     for name, start in (("one", 1), ("two", 61)):
         strip.add(scene, sound(tmp_path, name), name, start)
     return scene, head.in_scene(scene)[0]

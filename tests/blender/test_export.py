@@ -24,13 +24,13 @@ RATES = [(25, 1.0), (30, 1.001)]
 
 
 @pytest.fixture
-def shown(blender):
+def shown(blender, head_file):
     """The bundled head, turned and away from the origin, with one of two takes on it; (scene, rig, entry)."""
 
     def make(rate=RATES[0], beyond=False):
+        blender.ops.wm.read_homefile(filepath=head_file)
         scene = blender.context.scene
         scene.render.fps, scene.render.fps_base = rate
-        blender.ops.thunder.add_head()
         rig = head.find(scene)
         rig.owner.location, rig.owner.rotation_euler = (0.3, -0.2, 1.5), (0, 0, 0.4)
         round_trip.show(rig, scene, name="another")

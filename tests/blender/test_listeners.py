@@ -16,11 +16,10 @@ from thunder.thunder_core import errors
 
 
 @pytest.fixture
-def shot(needs_sound, blender, tmp_path, client):
+def shot(needs_sound, blender, stage, tmp_path, client):
     """Two heads, a strip that the first speaks and one that the second speaks: (scene, heads)."""
-    for _ in range(2):
-        blender.ops.thunder.add_head()
-    scene = blender.context.scene
+    blender.ops.thunder.add_head()
+    scene = stage[0]
     scene.render.fps = 25
     heads = head.in_scene(scene)
     for number, (name, start) in enumerate((("one", 1), ("two", 61))):

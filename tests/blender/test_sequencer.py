@@ -14,11 +14,10 @@ from thunder.scene.voice import strip
 
 
 @pytest.fixture
-def shot(needs_sound, blender, client, tmp_path):
+def shot(needs_sound, blender, stage, client, tmp_path):
     """Two heads, two strips of which each speaks one, the first head chosen, an engine that answers: (scene, heads)."""
-    for _ in range(2):
-        blender.ops.thunder.add_head()
-    scene = blender.context.scene
+    blender.ops.thunder.add_head()
+    scene = stage[0]
     scene.render.fps, scene.thunder.count = 25, 2
     heads = head.in_scene(scene)
     for name, start, speaker in (("one", 1, heads[0]), ("second", 61, heads[1])):
