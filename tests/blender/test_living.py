@@ -4,8 +4,7 @@
 import bpy
 import numpy as np
 import pytest
-from test_damaged_records import Context, Shown
-from test_tab import Counted
+from drawing import draw
 from thunder.scene.heads import head, living
 from thunder.scene.media import puppets
 
@@ -169,8 +168,6 @@ def test_heads_of_earlier_files_have_no_switches(open_saved):
 
 
 def test_the_switches_are_in_the_data_of_the_head(stage, blender):
-    panel, controls = Shown(blender.types.THUNDER_PT_head), []
+    panel = blender.types.THUNDER_PT_head
     assert panel.poll(blender.context)
-    panel.layout = Counted(controls)
-    panel.draw(Context(blender.context))
-    assert controls == [living.path_of(name) for name in living.SWITCHES]
+    assert draw(panel, blender.context).of("prop") == [living.path_of(name) for name in living.SWITCHES]
