@@ -27,6 +27,15 @@ def pace() -> float:
     return max(1.0, min(loop() for _ in range(3)) / LOOP_SECONDS)
 
 
+def until(condition, seconds: float = 60.0):
+    """Wait until a condition holds; returns its value."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+    return value
+
+
 def keeps(promise: float, spent, what: str) -> None:
     """Assert that what took `spent` seconds keeps a promise, in seconds.
 

@@ -19,7 +19,7 @@ from thunder.operators import install_engine
 from thunder.panels import preferences as engine
 from thunder.scene.engine import connection, install as install_module
 from thunder.thunder_core import installer
-from timing import keeps
+from timing import keeps, until
 
 NAMES = ("torch", "diffusers", "soundfile")  # small packages of these names stand for the gigabytes
 pytestmark = pytest.mark.slow
@@ -199,13 +199,6 @@ def server(wheels):
     made.http.server_close()
 
 
-def until(condition, seconds=200.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
 @pytest.mark.skipif(os.name == "nt", reason="processes are looked up as POSIX lists them")
 def test_a_download_is_cancelled_at_once_and_resumed_where_it_was(installing, installed, server, lock, monkeypatch):
     site = Path(answer(installed, "import diffusers; print(diffusers.__path__[0])")).parent
@@ -215,13 +208,13 @@ def test_a_download_is_cancelled_at_once_and_resumed_where_it_was(installing, in
     monkeypatch.setenv("PIP_INDEX_URL", server.url)
     monkeypatch.setenv("PIP_TRUSTED_HOST", "127.0.0.1")  # pip keeps only what it trusts, and this server speaks plain HTTP
     begun = installing.Installation(str(installed), None, True, str(lock))
-    until(lambda: len(server.asked) >= 2 or begun.over)
+    until(lambda: len(server.asked) >= 2 or begun.over, 200.0)
     assert not begun.over, (begun.error, begun.log)
     seen = begun.fraction
     started = time.perf_counter()
     begun.stop()
     stopped = time.perf_counter() - started
-    until(lambda: begun.over)
+    until(lambda: begun.over, 200.0)
     keeps(0.5, stopped, "stopping a download")
     assert begun.error == "" and 0.0 < seen < 0.75
     assert installing.state(str(installed)).kind == "UNFINISHED"
@@ -311,7 +304,7 @@ def test_install_and_remove_as_buttons_do(blender, installing, installed, wheels
     assert installing.state().kind == "READY" and connection.venvs() == (str(installed),)
     assert blender.ops.thunder.remove_engine() == {"FINISHED"}
     assert installing.state().kind == "ABSENT" and not installed.exists() and connection.venvs() == ()
-    until(lambda: not list(installed.parent.glob("engine.removed-*")))
+    until(lambda: not list(installed.parent.glob("engine.removed-*")), 200.0)
 
 
 def made_environment(place):
@@ -327,7 +320,7 @@ def test_removing_takes_the_environment_and_leaves_what_else_lies_there(blender,
     (place / "notes.txt").write_text("mine")
     monkeypatch.setattr(installing, "folder", lambda: str(place))
     assert blender.ops.thunder.remove_engine() == {"FINISHED"}
-    until(lambda: not list(tmp_path.glob("engine.removed-*")))
+    until(lambda: not list(tmp_path.glob("engine.removed-*")), 200.0)
     assert [path.name for path in place.iterdir()] == ["notes.txt"]
     monkeypatch.setattr(installing, "folder", lambda: str(tmp_path / "other"))
     (tmp_path / "other" / "bin").mkdir(parents=True)
@@ -342,7 +335,7 @@ def test_a_linked_environment_is_removed_with_its_link(installing, monkeypatch, 
     (tmp_path / "engine").symlink_to(target)
     monkeypatch.setattr(installing, "folder", lambda: str(tmp_path / "engine"))
     installing.remove()
-    until(lambda: not list((tmp_path / "disk").glob("*.removed-*")))
+    until(lambda: not list((tmp_path / "disk").glob("*.removed-*")), 200.0)
     assert not (tmp_path / "engine").is_symlink() and list(target.iterdir()) == []
 
 
@@ -353,7 +346,7 @@ def test_clearing_up_touches_only_what_a_removal_left(installing, monkeypatch, t
     (tmp_path / "engine.removed-old" / "bin").write_text("mine")
     (tmp_path / "engine.removed-77").symlink_to(tmp_path / "engine.removed-old")
     installing.sweep()
-    until(lambda: not left.exists())
+    until(lambda: not left.exists(), 200.0)
     assert (tmp_path / "engine.removed-old" / "bin").read_text() == "mine" and (tmp_path / "engine.removed-77").is_symlink()
 
 

@@ -13,7 +13,7 @@ from thunder.scene.host import jobs
 from thunder.scene.takes import generation, sampling
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import errors, protocol, worker_process
-from timing import keeps
+from timing import keeps, until
 
 pytestmark = [pytest.mark.one_blender, pytest.mark.skipif(os.name == "nt", reason="the engines are POSIX scripts")]
 
@@ -51,13 +51,6 @@ def begin(voiced, connection, tmp_path, monkeypatch):
     yield start
     jobs.end()
     connection.stop()
-
-
-def until(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 def test_cancel_frees_the_window_at_once_and_the_stuck_engine_is_replaced(blender, begin):

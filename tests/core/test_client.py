@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies
-from timing import keeps
+from timing import keeps, until
 
 from thunder_core import errors, protocol, worker_process
 from thunder_core.client import Client
@@ -82,13 +82,6 @@ def gone(pid):
             return file.read().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
-
-
-def until(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 def test_a_private_folder_that_was_cleaned_away_is_made_again(real):

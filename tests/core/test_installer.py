@@ -9,12 +9,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+from timing import until
 
 from thunder_core import installer
 
@@ -311,14 +311,6 @@ def below(folder):
         except OSError:
             pass
     return result
-
-
-def until(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
-    return value
 
 
 @LINUX
