@@ -24,7 +24,7 @@ from research.harness import add_shared, report, required, results_file
 from thunder_core.direction import AXES
 from thunder_core.engine.speech.acoustics import HOP, level, semitones, track
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.cues import Heard, measure, Measures, moves, read_arousal
+from thunder_core.engine.speech.cues import axis_deviations, Heard, measure, Measures, read_arousal
 from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
 from thunder_core.types import FPS, RATE
 
@@ -115,7 +115,7 @@ def reference(encoder: SpeechEncoder, folder: Path) -> list[str]:
 
 def moved_right(before: Heard, after: Heard, field: str, side: int) -> tuple[bool, bool]:
     """Whether the field of what is heard moves to a side, and whether energy, brows and head together do."""
-    by = moves(after) - moves(before)
+    by = axis_deviations(after) - axis_deviations(before)
     return side * (getattr(after, field) - getattr(before, field)) > 0, side * float(by.sum()) > 0
 
 
@@ -153,7 +153,7 @@ def run(args: Namespace) -> None:
         by = np.abs(np.array(after[name]) - np.array(before))
         lines.append(f"{name:30s}" + "".join(f"{most:10.2f} {usual:5.2f}" for most, usual in zip(by.max(0), np.median(by, 0))))
     lines += ["", f"{'voices as they are ask for':42s}{'median':>8s}{'nine of ten':>14s}{'most':>8s}  deviations of a slider, either way"]
-    for folder, some in zip(VOICES, np.split(np.abs([moves(heard) for heard in before]), len(VOICES))):
+    for folder, some in zip(VOICES, np.split(np.abs([axis_deviations(heard) for heard in before]), len(VOICES))):
         for axis, by in zip(AXES, some.T):
             if by.any():
                 lines.append(f"{folder + ': ' + axis.name:42s}{np.median(by):8.2f}{np.quantile(by, 0.9):14.2f}{by.max():8.2f}")

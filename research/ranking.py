@@ -38,8 +38,8 @@ from thunder_core.channels import in_group, SPEECH, TONGUE
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import trained_mouth
-from thunder_core.engine.readings import emphasised, reading
-from thunder_core.engine.scorer import DAMPED, shift_frames, voiced
+from thunder_core.engine.readings import add_stresses, reading
+from thunder_core.engine.scorer import DAMPED, shift_frames, voiced_weight
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS, speech_features
 from thunder_core.face.lips import opening_mm
@@ -77,14 +77,14 @@ def yardstick(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
     features = speech_features(*engine.thunder.encoder.analyse(speech.samples), speech.samples, speech.frames)
     with torch.no_grad():
         expected = Judge.load(engine.folder).predicted(torch.from_numpy(features)[None])[0, 0].numpy()
-    loud = voiced(features[:, -LOUDNESS:]) > 0
+    loud = voiced_weight(features[:, -LOUDNESS:]) > 0
     return np.array([np.corrcoef(take.opening[loud], expected[loud])[0, 1] for take in takes])
 
 
 def readable(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
     """Mean evidence [K] that mesh-to-speech reads off each take's mouth for the units of the sound, nats, where there is sound."""
     voice = engine.thunder.analyse(speech.samples, speech.frames)
-    loud = voiced(voice.features[:, -LOUDNESS:]) > 0
+    loud = voiced_weight(voice.features[:, -LOUDNESS:]) > 0
     return np.array([engine.scorer.heard(take.motion, voice)[1][loud].mean() for take in takes])
 
 
@@ -135,11 +135,11 @@ def ordered_by_teacher(engine: Engine, corpus: Corpus, split: str, voices: int, 
         vectors = [reading(Direction().vector()[None], take.seed, SPREAD)[0] for take in takes]
         directions = {
             WITHOUT: [v[None] for v in vectors],
-            WITH: [emphasised(v[None], take.seed, SPREAD, voice.accents) for v, take in zip(vectors, takes)],
+            WITH: [add_stresses(v[None], take.seed, SPREAD, voice.accents) for v, take in zip(vectors, takes)],
         }
         by = np.array([take.score.total for take in takes]), yardstick(engine, line.speech, takes), readable(engine, line.speech, takes)
         taken = seen(engine, np.stack([pack(take.motion) for take in takes]))
-        loud, other = voiced(voice.features[:, -LOUDNESS:]) > 0, None
+        loud, other = voiced_weight(voice.features[:, -LOUDNESS:]) > 0, None
         for name, played in directions.items():
             truth = np.stack([taught(line.phones, line.speech.samples, voice, channels, each, aligned) for each in played])
             if other is None:  # of the first line: its own backwards
@@ -265,7 +265,7 @@ def grade_table(engine: Engine, sounds: list[Speech]) -> list[str]:
     found: dict[str, list[tuple[str, float]]] = {}
     for number, speech in enumerate(sounds):
         voice, seed = engine.analyse(speech), 5000 + TAKES * number
-        loud = voiced(voice.features[:, -LOUDNESS:])
+        loud = voiced_weight(voice.features[:, -LOUDNESS:])
         asked = Brief(Direction().vector()[None], SPREAD)
         for take in engine.generate(speech, Request(GRADED, seed, direction=asked)):
             x, is_first = pack(take.motion), take.seed == seed

@@ -17,7 +17,7 @@ import numpy as np
 from research.harness import add_shared, report, required
 from research.ranking import recordings
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.scorer import doubt, SAID, silence, SILENT, UNCLEAR, voiced
+from thunder_core.engine.scorer import doubt, SAID, silence, SILENT, UNCLEAR, voiced_weight
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.train.motions import noise
@@ -64,7 +64,7 @@ def run(args: Namespace) -> None:
             phones = features[:, -SAID:-LOUDNESS].argmax(-1)
             if clean is None:
                 clean, said = phones, silence(features) < SILENT
-            doubts.setdefault(name, []).append(doubt(features, voiced(features[:, -LOUDNESS:])))
+            doubts.setdefault(name, []).append(doubt(features, voiced_weight(features[:, -LOUDNESS:])))
             alike.setdefault(name, []).append((phones == clean)[said].mean())
     lines = [
         f"weights {engine.weights}; {len(sounds)} voices of the split {args.split}; threshold {UNCLEAR}",

@@ -8,9 +8,9 @@ from research.heard_arousal import analysed, changed, CHANGES
 from thunder_core.direction import AS_HEARD, AXES, Brief, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import arguments
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.readings import as_heard, reading
+from thunder_core.engine.readings import follow_voice, reading
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.cues import Heard, moves, read_arousal
+from thunder_core.engine.speech.cues import axis_deviations, Heard, read_arousal
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest
@@ -19,7 +19,7 @@ from thunder_core.shipped import SAMPLE
 from thunder_core.types import RATE, Speech
 
 USUAL = Direction().vector()[None]
-LIVELY = moves(Heard(2.0, 2.0, 2.0))
+LIVELY = axis_deviations(Heard(2.0, 2.0, 2.0))
 SLIDERS = [DIRECTION_NAMES.index(name) for name in ("energy", "brows", "head")]
 OTHERS = np.delete(np.arange(len(DIRECTION_NAMES)), SLIDERS)
 
@@ -68,16 +68,16 @@ def test_half_a_second_of_a_voice_says_nothing(hear, voice):
 
 
 def test_what_is_usual_stays_usual_and_nothing_goes_far():
-    assert not moves(Heard()).any()
-    assert np.abs(moves(Heard(0.5, -0.5, 0.5))).max() < 0.1
-    most = moves(Heard(2.5, 2.5, 2.5))
+    assert not axis_deviations(Heard()).any()
+    assert np.abs(axis_deviations(Heard(0.5, -0.5, 0.5))).max() < 0.1
+    most = axis_deviations(Heard(2.5, 2.5, 2.5))
     assert 1.5 < most[most != 0].min() and most.max() < 2.1
-    assert np.array_equal(moves(Heard(-2.5, -2.5, -2.5)), -most)
+    assert np.array_equal(axis_deviations(Heard(-2.5, -2.5, -2.5)), -most)
     assert {axis.name for axis, by in zip(AXES, most) if by} == {"energy", "brows", "head"}
 
 
 def test_more_in_the_voice_is_never_less_on_the_face():
-    values = np.array([[moves(Heard(x, y, z)) for x in (-2.5, -1, 0, 1, 2.5)] for y in (-2, 0, 2) for z in (-2, 0, 2)])
+    values = np.array([[axis_deviations(Heard(x, y, z)) for x in (-2.5, -1, 0, 1, 2.5)] for y in (-2, 0, 2) for z in (-2, 0, 2)])
     assert (np.diff(values, axis=1) >= 0).all()
 
 
@@ -86,19 +86,19 @@ def test_more_in_the_voice_is_never_less_on_the_face():
 
 def test_a_direction_as_heard_moves_three_sliders_by_its_strength():
     asked = Brief.of(Direction(Style(smile=0.3), AS_HEARD, 0.6))
-    style = as_heard(asked, LIVELY, 50).vectors
+    style = follow_voice(asked, LIVELY, 50).vectors
     assert np.allclose((style - asked.vectors)[0, : len(AXES)], 0.6 * LIVELY, atol=1e-6)
     assert np.array_equal(style[:, OTHERS], asked.vectors[:, OTHERS])
 
 
 def test_a_direction_as_heard_stays_within_the_sliders():
-    style = as_heard(Brief.of(Direction(Style(energy=1.95, head=2.5), AS_HEARD, 1.0)), LIVELY, 50).vectors[0]
+    style = follow_voice(Brief.of(Direction(Style(energy=1.95, head=2.5), AS_HEARD, 1.0)), LIVELY, 50).vectors[0]
     assert all(by <= axis.deviations(axis.most) + 1e-4 for axis, by in zip(AXES, style))
 
 
 def test_a_direction_may_follow_the_voice_in_a_part_of_its_line():
     asked = Brief(USUAL, as_heard=np.repeat([0.0, 1.0], [30, 20]).astype(np.float32))
-    style = as_heard(asked, LIVELY, 60).vectors
+    style = follow_voice(asked, LIVELY, 60).vectors
     assert style.shape == (60, len(DIRECTION_NAMES)), "held to the end of the sound"
     assert not style[:30].any() and np.allclose(style[30:, : len(AXES)], LIVELY, atol=1e-6)
     assert asked.from_frame(30).as_heard.tolist() == [1.0] * 20
@@ -106,13 +106,13 @@ def test_a_direction_may_follow_the_voice_in_a_part_of_its_line():
 
 def test_takes_around_a_take_as_heard_are_compared_with_what_was_heard():
     asked = Brief(USUAL + 0.3, 0.2, False, USUAL, ((3, 0.5),), np.ones(1, np.float32))
-    moved = as_heard(asked, LIVELY, 50)
+    moved = follow_voice(asked, LIVELY, 50)
     assert np.array_equal(moved.vectors, asked.vectors) and np.allclose(moved.requested[0, : len(AXES)], LIVELY)
 
 
 def test_without_as_heard_a_request_is_itself():
     asked = Brief.of(Direction(mood="warm", strength=0.6))
-    assert as_heard(asked, LIVELY, 50) is asked
+    assert follow_voice(asked, LIVELY, 50) is asked
 
 
 def test_a_request_as_heard_travels_to_the_engine(tmp_path):
@@ -158,7 +158,7 @@ def raised(voice):
 
 def test_the_first_take_of_a_neutral_request_is_not_led_and_others_are(engine, raised):
     running = engine.begin(raised, Request(8, 0, DRAFT, direction=Brief()), lambda *_: None, lambda _: None)
-    assert moves(running.voice.heard).max() > 0.2, "the voice asks for something"
+    assert axis_deviations(running.voice.heard).max() > 0.2, "the voice asks for something"
     led = [seed for seed in range(8) if not np.array_equal(running.readings[seed], reading(USUAL, seed, 0.5))]
     assert np.array_equal(running.readings[0], USUAL) and 2 <= len(led) <= 6
     exact = engine.begin(raised, Request(8, 0, DRAFT, direction=Brief(USUAL, 0.0)), lambda *_: None, lambda _: None)
@@ -172,7 +172,7 @@ def test_a_take_as_heard_moves_more_for_a_lively_voice_and_says_what_was_heard(e
     (take,), (plain,) = (engine.generate(raised, Request(1, 3, DRAFT, direction=each)) for each in (asked, Brief(USUAL, 0.0)))
     assert take.provenance["voice_sounds"] == plain.provenance["voice_sounds"] == pytest.approx(engine.analyse(raised).heard, abs=1e-3)
     by = np.subtract(take.provenance["reading"], plain.provenance["reading"])[: len(AXES)]
-    assert by == pytest.approx(moves(engine.analyse(raised).heard), abs=1e-3)
+    assert by == pytest.approx(axis_deviations(engine.analyse(raised).heard), abs=1e-3)
     assert take.provenance["requested"] == take.provenance["reading"] and "requested" not in plain.provenance
     assert take.opening.mean() > plain.opening.mean()
     assert engine.score(raised, take.motion, asked, 3).total == pytest.approx(take.score.total, abs=0.05)

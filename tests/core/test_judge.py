@@ -16,10 +16,20 @@ from thunder_core.direction import AXES, Brief, check, Direction, DIRECTION_NAME
 from thunder_core.engine import scorer as scorer_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import trained_mouth
-from thunder_core.engine.readings import emphasised, reading
-from thunder_core.engine.scorer import DAMPED, JudgeConfig, OFF_FRAMES, opening_and_width, PLAIN, shift_frames, STRESSED, stressed, stresses
+from thunder_core.engine.readings import add_stresses, reading
+from thunder_core.engine.scorer import (
+    add_energy,
+    DAMPED,
+    JudgeConfig,
+    OFF_FRAMES,
+    opening_and_width,
+    PLAIN,
+    read_stresses,
+    shift_frames,
+    STRESSED,
+)
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.cues import moves
+from thunder_core.engine.speech.cues import axis_deviations
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.systems import thunder as thunder_module
@@ -309,7 +319,7 @@ def batch_of_one(*arrays):
 def test_doubt_and_the_frames_that_count_are_those_of_training():
     for speech in (heard_sound(80)[0], np.tile(heard_sound(1)[0], (9, 1)), heard_sound(1)[0] - np.float32(3)):
         (sound,) = batch_of_one(speech)
-        weight = scorer_module.voiced(speech[:, -LOUDNESS:])
+        weight = scorer_module.voiced_weight(speech[:, -LOUDNESS:])
         of_training = counted(sound, torch.ones(sound.shape[:2], dtype=torch.bool))
         assert weight.dtype == np.float32 and np.array_equal(weight, of_training[0].numpy())
         assert scorer_module.doubt(speech, weight) == pytest.approx(float(doubt(sound, of_training)), rel=1e-5)
@@ -396,7 +406,7 @@ def test_a_take_in_a_style_of_its_own_scores_as_where_this_style_is_requested(en
     own = sorted(engine.generate(speech, Request(6, 20, direction=Brief(usual, 0.5, as_asked=False))), key=lambda take: take.seed)
     voice = engine.analyse(speech)
     for take in own:
-        style = emphasised(reading(usual, take.seed, 0.5, moves(voice.heard)), take.seed, 0.5, voice.accents)
+        style = add_stresses(reading(usual, take.seed, 0.5, axis_deviations(voice.heard)), take.seed, 0.5, voice.accents)
         same = engine.score(speech, take.motion, Brief(style, 0.0, as_asked=False), take.seed)
         speaks = np.convolve(voice.features[:, -1] > -1, np.ones(13), "same") > 6.5  # other frames have the score of the line
         speaks[:15] = False  # where the breath of the take's own fades, which a style does not tell
@@ -404,7 +414,8 @@ def test_a_take_in_a_style_of_its_own_scores_as_where_this_style_is_requested(en
         assert np.abs(apart).mean() < 7 and abs(apart.mean()) < 7 and np.abs(apart).max() < 20
     requested = [
         engine.generate(
-            speech, Request(1, take.seed, direction=Brief(reading(usual, take.seed, 0.5, moves(voice.heard)), 0.0, as_asked=False))
+            speech,
+            Request(1, take.seed, direction=Brief(reading(usual, take.seed, 0.5, axis_deviations(voice.heard)), 0.0, as_asked=False)),
         )[0]
         for take in own
     ]
@@ -500,14 +511,14 @@ def test_what_a_requested_mood_costs_is_allowed_for_and_the_order_of_its_takes_s
 def test_a_louder_word_is_a_stress_and_a_louder_line_is_not():
     loud, expected = np.ones(100, bool), 5 + 5 * np.sin(np.arange(100) / 2)
     louder = np.where(np.arange(100) < 50, 1.0, 1.6)
-    assert np.ptp(stresses(1.5 * expected, expected, loud)) < 0.1
-    by = stresses(louder * expected, expected, loud)
+    assert np.ptp(read_stresses(1.5 * expected, expected, loud)) < 0.1
+    by = read_stresses(louder * expected, expected, loud)
     assert by[70:].mean() - by[:30].mean() == pytest.approx(1.4 * np.log(1.6), abs=0.15) and abs(by.mean()) < 1e-6
     usual = Direction().vector()
-    played = stressed(usual, by)
+    played = add_energy(usual, by)
     assert np.array_equal(np.flatnonzero(np.ptp(played, axis=0)), [DIRECTION_NAMES.index(n) for n in ("energy", "articulation")])
     check(played)
-    assert not stresses(expected, expected, np.zeros(100, bool)).any()
+    assert not read_stresses(expected, expected, np.zeros(100, bool)).any()
 
 
 # ---- what it learns from

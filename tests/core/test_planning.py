@@ -6,8 +6,8 @@ import pytest
 
 from thunder_core.direction import Direction, DIRECTION_NAMES, NEUTRAL, Style
 from thunder_core.engine.planning.plan import Manners
-from thunder_core.engine.planning.take_plan import height_of, plan_take
-from thunder_core.engine.speech.cues import Phrasing, phrasing, prosody_of, silent
+from thunder_core.engine.planning.take_plan import brow_height, plan_take
+from thunder_core.engine.speech.cues import Phrasing, phrasing, prosody_of, silent_phrasing
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.events import BLINK, BREATH, BROWS, EVENTS, HEAD, LOOK, SIDE
 from thunder_core.types import FPS
@@ -38,7 +38,7 @@ def blinks(some):
     return [[at for at, _ in each.plan.blinks] for each in some]
 
 
-@pytest.mark.parametrize("voice, listens", [(VOICE, False), (VOICE, True), (silent(500), False)])
+@pytest.mark.parametrize("voice, listens", [(VOICE, False), (VOICE, True), (silent_phrasing(500), False)])
 def test_plans_depend_on_the_seed_alone_and_differ_between_seeds(voice, listens):
     one, again = (plans(voice, listens=listens, seeds=[5])[0] for _ in range(2))
     assert np.array_equal(one.events, again.events) and np.array_equal(one.felt, again.felt)
@@ -136,15 +136,15 @@ def test_gazes_leave_and_come_back():
 def test_breaths_are_drawn_before_phrases_by_who_speaks():
     drawn = np.array([each.breath.max() > 0 for each in plans()])
     assert drawn.mean() > 0.8 and max(each.breath.max() for each in plans()) <= 0.026 + 1e-6
-    for each in plans(listens=True) + plans(silent(500)):
+    for each in plans(listens=True) + plans(silent_phrasing(500)):
         assert not each.events[:, BREATH].any()
 
 
 def test_each_take_carries_its_brows_at_a_height_of_its_own_that_spread_scales():
-    raised = np.array([height_of(seed, 0.5) for seed in range(64)])
+    raised = np.array([brow_height(seed, 0.5) for seed in range(64)])
     for some in (raised[:4], raised[8:16], raised):
         assert some.min() < 0 < some.max()
-    assert np.allclose([height_of(seed, 1.0) for seed in range(64)], 2 * raised) and height_of(3, 0.0) == 0
+    assert np.allclose([brow_height(seed, 1.0) for seed in range(64)], 2 * raised) and brow_height(3, 0.0) == 0
     assert np.abs(raised).max() <= 0.5 * 0.22 * 3**0.5
 
 

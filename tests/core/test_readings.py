@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, MOOD_NAMES, MOODS, Style
-from thunder_core.engine.readings import emphases, emphasised, reading
+from thunder_core.engine.readings import add_stresses, emphases, reading
 
 USUAL = Direction().vector()[None]
 
@@ -110,12 +110,12 @@ ACCENTS = np.exp(-0.5 * ((np.arange(200)[:, None] - [30, 80, 150]) / 2.5) ** 2).
 
 def test_a_take_without_spread_has_the_voice_s_accents_and_none_of_its_own():
     asked = Direction(Style(energy=1.3)).vector()[None]
-    assert np.array_equal(emphasised(asked, 3, 0.0, SILENT), np.repeat(asked, 200, 0))
-    assert np.array_equal(emphasised(asked, 3, 0.0, ACCENTS), emphasised(asked, 8, 0.0, ACCENTS))
+    assert np.array_equal(add_stresses(asked, 3, 0.0, SILENT), np.repeat(asked, 200, 0))
+    assert np.array_equal(add_stresses(asked, 3, 0.0, ACCENTS), add_stresses(asked, 8, 0.0, ACCENTS))
 
 
 def test_stressed_words_are_louder_and_clearer_and_nothing_else_changes():
-    played = emphasised(USUAL, 3, 0.5, SILENT)
+    played = add_stresses(USUAL, 3, 0.5, SILENT)
     column = {axis.name: played[:, i] for i, axis in enumerate(AXES)}
     assert np.array_equal(played.any(0), np.isin(DIRECTION_NAMES, ("energy", "articulation")))
     assert np.corrcoef(column["articulation"], column["energy"])[0, 1] > 0.95
@@ -123,14 +123,14 @@ def test_stressed_words_are_louder_and_clearer_and_nothing_else_changes():
 
 
 def test_brows_and_head_do_more_on_accents_and_as_much_as_asked_over_the_line():
-    played = emphasised(USUAL, 3, 0.0, ACCENTS)
+    played = add_stresses(USUAL, 3, 0.0, ACCENTS)
     for name in ("brows", "head"):
         own = played[:, DIRECTION_NAMES.index(name)]
         assert own[80] > 0.5 > 0 > own[110] and abs(own.mean()) < 0.05
 
 
 def test_no_emphasis_leaves_the_range_of_a_style():
-    played = emphasised(Direction(Style(energy=2.0, brows=0.1)).vector()[None], 1, 1.0, ACCENTS)
+    played = add_stresses(Direction(Style(energy=2.0, brows=0.1)).vector()[None], 1, 1.0, ACCENTS)
     for column, axis in enumerate(AXES):
         ends = axis.deviations(axis.least) - 1e-4, axis.deviations(axis.most) + 1e-4
         assert (ends[0] <= played[:, column]).all() and (played[:, column] <= ends[1]).all()

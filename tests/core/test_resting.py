@@ -7,8 +7,8 @@ import pytest
 from thunder_core.direction import Direction
 from thunder_core.engine.pipeline import Pipeline
 from thunder_core.engine.planning.plan import Manners
-from thunder_core.engine.planning.take_plan import LOWER_FACE, restful, Resting
-from thunder_core.engine.speech.cues import Phrasing, silent
+from thunder_core.engine.planning.take_plan import LOWER_FACE, rest_spans, Resting
+from thunder_core.engine.speech.cues import Phrasing, silent_phrasing
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips
@@ -18,7 +18,7 @@ HEAD = load_head()
 NAMES = HEAD.expression_names
 PIPELINE = Pipeline(NAMES, bundled_articulators())
 SEEDS = range(16)
-IDLE = silent(500)
+IDLE = silent_phrasing(500)
 SHORT = Phrasing(500, np.array([30]), np.array([0.5]), np.array([[10, 150], [224, 440]]))  # pauses just below 3 s
 LONG = Phrasing(600, np.array([30]), np.array([0.5]), np.array([[80, 150], [300, 440]]))  # 3.2 s, 6 s and 6.4 s of silence
 
@@ -112,10 +112,10 @@ def test_in_long_pauses_most_takes_press_or_swallow_and_some_do_not():
 
 def test_listeners_press_their_lips_also_while_the_other_speaks_but_a_little_more_rarely():
     voice = Phrasing(2000, np.zeros(0, int), np.zeros(0), np.array([[10, 1990]]))
-    assert restful(voice, True) == [(0, 2000)] and restful(voice, False) == []
+    assert rest_spans(voice, True) == [(0, 2000)] and rest_spans(voice, False) == []
     listening, idle = (
         np.mean([len(times(resting.channels["mouthPressLeft"], 0.1)) for resting in each])
-        for each in (rests(voice, True), rests(silent(2000)))
+        for each in (rests(voice, True), rests(silent_phrasing(2000)))
     )
     assert 0.55 * idle < listening < 0.9 * idle
 
@@ -126,13 +126,13 @@ def test_takes_differ_and_are_the_same_again():
 
 
 def test_a_longer_take_begins_as_a_shorter_one_does():
-    short, long = (all_of(rests(silent(frames), seeds=[2])[0]) for frames in (500, 750))
+    short, long = (all_of(rests(silent_phrasing(frames), seeds=[2])[0]) for frames in (500, 750))
     assert np.allclose(short[:440], long[:440])
 
 
 def test_the_hasty_do_it_more_often_than_the_slow():
     slow, quick = (
-        np.mean([len(times(each.channels["mouthPressLeft"], 0.1)) for each in rests(silent(2000), direction=Direction(mood=mood))])
+        np.mean([len(times(each.channels["mouthPressLeft"], 0.1)) for each in rests(silent_phrasing(2000), direction=Direction(mood=mood))])
         for mood in ("bored", "angry")
     )
     assert quick > slow

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from thunder_core.direction import AXES, Brief, Direction, MOODS, Style
-from thunder_core.engine.engine import Engine, over_picture
+from thunder_core.engine.engine import apply_picture, Engine
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
 from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
@@ -146,11 +146,11 @@ def test_a_mood_that_is_asked_for_goes_over_the_picture_by_its_strength():
     shown[[0, 3]] = 0.8, 0.2
     sad = Direction(mood="sad", strength=0.75).vector()
     vectors = np.stack([Direction(Style(energy=1.2)).vector(), sad])
-    moods = over_picture(Brief(vectors, 0.25), shown)
+    moods = apply_picture(Brief(vectors, 0.25), shown)
     assert moods.spread == 0.25 and np.array_equal(moods.vectors[:, : len(AXES)], vectors[:, : len(AXES)])
     assert moods.vectors[0, len(AXES) :] == pytest.approx(shown)
     assert moods.vectors[1, len(AXES) :] == pytest.approx(sad[len(AXES) :] + 0.25 * shown)
-    alone = over_picture(None, shown)
+    alone = apply_picture(None, shown)
     assert alone.spread == 0 and alone.vectors[0] == pytest.approx(np.concatenate([np.zeros(len(AXES)), shown]))
 
 

@@ -22,12 +22,12 @@ from research.train.vocoder import (
 from thunder_core.engine.speech.acoustics import CLASSES, classes, FLOOR, hertz_along, HIGHEST, log_mel, LOWEST, smooth_path, track
 from thunder_core.engine.vocoder import (
     bands_to_bins,
+    limit_mel,
     LOG_FLOOR,
+    phase_in_turns,
     pitch_of,
     pulse_train,
-    shaped_sound,
-    tamed,
-    turns,
+    shape_sound,
     unit_noise,
     Vocoder,
     VocoderConfig,
@@ -124,8 +124,8 @@ def test_no_input_makes_it_click_or_scream(vocoder, small, odd):
 
 def test_what_is_louder_than_speech_is_turned_down_to_it():
     mel = log_mel(voice(), 640)
-    assert np.array_equal(tamed(mel), np.maximum(mel, np.float32(LOG_FLOOR)))
-    assert np.log(np.exp(2 * tamed(mel + 6)).sum(-1)).max() < 2.11
+    assert np.array_equal(limit_mel(mel), np.maximum(mel, np.float32(LOG_FLOOR)))
+    assert np.log(np.exp(2 * limit_mel(mel + 6)).sum(-1)).max() < 2.11
 
 
 def test_same_input_same_sound_and_seams_are_not_heard(vocoder, small, monkeypatch):
@@ -145,14 +145,14 @@ def test_the_engine_s_sound_is_the_one_that_training_heard(network, small):
         score, amplitude = network(mel, torch.from_numpy(units)[None], torch.from_numpy(speaker)[None])
     hertz, noise = pitch_of(score[0].numpy()), unit_noise()[: 160 * 200]
     turned = shaped.turns(torch.from_numpy(hertz)[None])
-    assert np.array_equal(turns(hertz), turned[0])
-    assert np.allclose(pulse_train(hertz, turns(hertz)), shaped.pulse_train(torch.from_numpy(hertz)[None], turned)[0], atol=1e-6)
+    assert np.array_equal(phase_in_turns(hertz), turned[0])
+    assert np.allclose(pulse_train(hertz, phase_in_turns(hertz)), shaped.pulse_train(torch.from_numpy(hertz)[None], turned)[0], atol=1e-6)
     expected = shaped.ShapedSound()(amplitude, torch.from_numpy(hertz)[None], turned, torch.from_numpy(noise)[None])[0]
-    made = shaped_sound(amplitude[0].numpy(), hertz, turns(hertz), noise)
+    made = shape_sound(amplitude[0].numpy(), hertz, phase_in_turns(hertz), noise)
     assert np.allclose(made, expected, atol=2e-6) and np.abs(made).max() > 0.05
     wild = rng.normal(-4, 8, (50, 80)).astype(np.float32)
     wild[:3] = [[np.nan], [np.inf], [-np.inf]]
-    assert np.allclose(tamed(wild), shaped.tamed(torch.from_numpy(wild)), atol=1e-5)
+    assert np.allclose(limit_mel(wild), shaped.tamed(torch.from_numpy(wild)), atol=1e-5)
 
 
 def test_noise_is_torch_s():
@@ -163,7 +163,7 @@ def test_pulses_have_the_pitch_asked_for_and_one_loudness_at_every_pitch():
     window = torch.hann_window(640)
     for hertz in (60.0, 131.0, 250.0, 480.0):
         pitch = np.full(100, hertz, np.float32)
-        pulses = pulse_train(pitch, turns(pitch))
+        pulses = pulse_train(pitch, phase_in_turns(pitch))
         assert np.isfinite(pulses).all()
         assert np.abs(np.fft.rfft(pulses))[: int(1.5 * hertz)].argmax() == pytest.approx(hertz, abs=1)
         mean = torch.stft(torch.from_numpy(pulses), 640, 160, 640, window, return_complex=True).abs()[10:290, 20:80].mean()
@@ -172,10 +172,10 @@ def test_pulses_have_the_pitch_asked_for_and_one_loudness_at_every_pitch():
 
 def test_a_gliding_pitch_keeps_its_phase_from_frame_to_frame():
     pitch = np.linspace(80, 300, 120)
-    pulses = pulse_train(pitch, turns(pitch))
+    pulses = pulse_train(pitch, phase_in_turns(pitch))
     # One pulse per period: the number of peaks is the number of turns.
     high = pulses > 0.5 * np.median(np.lib.stride_tricks.sliding_window_view(pulses, 400).max(-1))
-    assert np.count_nonzero(high[1:] & ~high[:-1]) == pytest.approx(turns(pitch)[-1] + 300 * 160 / RATE, abs=1)
+    assert np.count_nonzero(high[1:] & ~high[:-1]) == pytest.approx(phase_in_turns(pitch)[-1] + 300 * 160 / RATE, abs=1)
 
 
 def test_pulses_are_all_harmonics_of_a_gliding_pitch_added_one_by_one():
@@ -185,7 +185,7 @@ def test_pulses_are_all_harmonics_of_a_gliding_pitch_added_one_by_one():
     expected = np.zeros_like(pitch)
     for harmonic in range(1, 86):  # the last one in part, so that none begins with a click
         expected += (top - harmonic + 1).clip(0, 1) * np.cos(2 * np.pi * harmonic * turn)
-    made = pulse_train(frames, turns(frames))[: len(pitch)]
+    made = pulse_train(frames, phase_in_turns(frames))[: len(pitch)]
     assert np.abs(made - expected * pitch / (RATE / 2)).max() < 0.01 * np.abs(made).max()
 
 

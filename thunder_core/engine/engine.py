@@ -28,11 +28,11 @@ from .check import find, MouthCurves, TOLERANCE_OF
 from .diffusion import Inpainting, Normal
 from .m2s import MARGIN, MeshToSpeech, Mouth, stored_head, trained_mouth
 from .network import best_device, CPU, processors
-from .readings import as_heard, mark_voice, reading, style_of_take
-from .request import RunningRequest, SharedProgress, tidy
+from .readings import follow_voice, mark_voice, reading, style_of_take
+from .request import release_memory, RunningRequest, SharedProgress
 from .scorer import Judge, Measures, opening_and_width, Scorer, SPOKEN
 from .speech import transcript
-from .speech.cues import moves
+from .speech.cues import axis_deviations
 from .speech.encoder import LOUDNESS, softmax
 from .speech.phones import PHONES
 from .speech.transcript import Closure, recognise, Sound, Word
@@ -115,7 +115,7 @@ def check_request(request: Request) -> None:
             raise BadRequest(f"{system.label} {sentence}")
 
 
-def over_picture(asked: Brief | None, moods: np.ndarray) -> Brief:
+def apply_picture(asked: Brief | None, moods: np.ndarray) -> Brief:
     """The direction in which a picture's moods [MOODS but neutral] are played wherever none is asked for.
 
     A mood that is asked for takes the picture's place by its own strength. Without a direction the picture alone counts.
@@ -130,7 +130,7 @@ def over_picture(asked: Brief | None, moods: np.ndarray) -> Brief:
 # ---- the engine
 
 
-def _identified(folder: Path) -> Identity:
+def _identify(folder: Path) -> Identity:
     """The identity of the weights in a folder; it is logged if they are not the shipped ones."""
     identity = identify(folder)
     if identity.sentence:
@@ -149,7 +149,7 @@ class Engine:
         self.folder, self.device = folder, device
         check_regular(folder)
         # Files are read for their checksums in parallel to loading; access to the identity waits for the result.
-        self._identity = ThreadPoolExecutor(1, "identity").submit(_identified, folder)
+        self._identity = ThreadPoolExecutor(1, "identity").submit(_identify, folder)
         if not (folder / "head.npz").is_file():
             raise unusable(folder / "head.npz", "is missing")
         self.head = stored_head(folder / "head.npz")
@@ -273,7 +273,7 @@ class Engine:
         asked, other, shown = self._direction(request), self._other_system(request), None
         if request.picture is not None:
             shown = other.moods_of(request.picture)  # `check_request` accepts a picture for Media2Face alone
-            asked = over_picture(asked, shown)
+            asked = apply_picture(asked, shown)
         seeds, follows = list(range(request.seed, request.seed + request.takes)), SYSTEMS[request.system].follows
         if asked is not None:
             self._check(asked)
@@ -281,7 +281,7 @@ class Engine:
         sound = speech.fingerprint
         voice, role = self._voice_and_role(speech, sound, request.listening, share(progress, 0.02, 0.08, "Analyzing the voice"))
         if asked is not None:
-            asked = as_heard(asked, moves(voice.heard), speech.frames)
+            asked = follow_voice(asked, axis_deviations(voice.heard), speech.frames)
             voice = mark_voice(voice, asked.marks)
         readings = {} if asked is None else self._readings(asked, seeds, speech.frames, voice if role == SPEAKS else None)
         if follows == MOOD:
@@ -365,7 +365,7 @@ class Engine:
     def _readings(asked: Brief, seeds: Sequence[int], frames: int, voice: VoiceFeatures | None) -> dict[int, np.ndarray]:
         """The direction of each seed's take, the first seed first.  voice: that the face speaks with, None for none."""
         vectors = over_frames(asked.vectors, frames)
-        heard = None if voice is None or asked.as_heard.any() else moves(voice.heard)
+        heard = None if voice is None or asked.as_heard.any() else axis_deviations(voice.heard)
         return {seed: reading(vectors, seed, asked.spread_of(seed, seeds[0]), heard) for seed in seeds}
 
     def score(self, speech: Speech, motion: Motion, asked: Brief | None = None, seed: int = 0) -> LipSyncScore:
@@ -379,7 +379,7 @@ class Engine:
         voice, expectations = self.analyse(speech), None
         if asked is not None:
             self._check(asked)
-            asked = as_heard(asked, moves(voice.heard), speech.frames)
+            asked = follow_voice(asked, axis_deviations(voice.heard), speech.frames)
             voice = mark_voice(voice, asked.marks)
             # Stresses depend on the length of the sound, which a motion may not have.
             style = style_of_take(asked, self._readings(asked, [seed], speech.frames, voice)[seed], seed, seed, voice.accents)[:frames]
@@ -463,7 +463,7 @@ class Engine:
             ):
                 self._known.pop(next(iter(self._known)))
             self._known[key] = self.thunder.analyse(self._samples(speech), speech.frames, progress)
-            tidy(speech.frames)
+            release_memory(speech.frames)
         return self._known[key]
 
     def _voice_and_role(self, speech: Speech, sound: str, listening: bool, progress: Progress) -> tuple[VoiceFeatures, str]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Directions of the takes of a batch: variations around the requested direction, as wide as *Variety* allows, and marks on words (`marks`).
 
-Each take has a style for the whole line (`reading`) and its own stressed words (`emphasised`). Marks are carried out before sampling: the
+Each take has a style for the whole line (`reading`) and its own stressed words (`add_stresses`). Marks are carried out before sampling: the
 model performs a voice that says its words so, in a direction that stresses them so. Nothing is changed after sampling; the score compares
 takes with the marked voice.
 """
@@ -19,7 +19,7 @@ from ..errors import BadRequest
 from ..marks import CLOSED, HELD, Mark, MOVED, OPEN, SOUND, STRESSED, THROWN_AWAY
 from ..types import FPS
 from .sobol import sobol_point
-from .speech.cues import accent_curve, believed_sounds, demanded_closures, Phrasing
+from .speech.cues import accent_curve, confident_sounds, demanded_closures, Phrasing
 from .speech.encoder import at_frames, ENCODER_RATE, LOUDNESS, softmax
 from .speech.phones import BILABIALS, PHONES, VOWELS
 from .systems.thunder import VoiceFeatures
@@ -48,10 +48,10 @@ _LEAST = np.array([axis.deviations(axis.least) for axis in AXES])
 _MOST = np.array([axis.deviations(axis.most) for axis in AXES])
 
 
-def as_heard(asked: Brief, heard: np.ndarray, frames: int) -> Brief:
+def follow_voice(asked: Brief, heard: np.ndarray, frames: int) -> Brief:
     """A request over so many frames whose direction follows the voice wherever that is asked for (`Brief.as_heard`).
 
-    heard: deviations of a style [len(AXES)] that the voice asks for (`speech.cues.moves`).
+    heard: deviations of a style [len(AXES)] that the voice asks for (`speech.cues.axis_deviations`).
     """
     if not asked.as_heard.any():
         return asked
@@ -108,7 +108,7 @@ def emphases(seed: int, frames: int) -> np.ndarray:
     return stress - stress.mean()
 
 
-def emphasised(
+def add_stresses(
     played: np.ndarray, seed: int, spread: float, accents: np.ndarray, others: Sequence[tuple[int, float]] = ()
 ) -> np.ndarray:  # fmt: skip
     """A reading [1 or T, DIRECTION_NAMES] as the take of a seed plays it over a line: float32 [T, DIRECTION_NAMES].
@@ -121,16 +121,16 @@ def emphasised(
     energy = _EMPHASIS / _ENERGY.speakers * words
     more = {"energy": energy, "articulation": CLEARER * energy}
     more |= {name: by * (accents - accents.mean()) for name, by in _ACCENTED.items()}
-    return moved(played, more)
+    return move_axes(played, more)
 
 
 def style_of_take(asked: Brief, reading: np.ndarray, seed: int, first: int, accents: np.ndarray) -> np.ndarray:
     """A seed's reading [1 or T, DIRECTION_NAMES] as its take plays it: float32 [T, DIRECTION_NAMES], with its stressed words and the marks
-    of all.  first: first seed of the batch.  accents: as of `emphasised`."""
-    return mark_direction(emphasised(reading, seed, asked.spread_of(seed, first), accents, asked.like), asked.marks)
+    of all.  first: first seed of the batch.  accents: as of `add_stresses`."""
+    return mark_direction(add_stresses(reading, seed, asked.spread_of(seed, first), accents, asked.like), asked.marks)
 
 
-def moved(played: np.ndarray, more: Mapping[str, np.ndarray]) -> np.ndarray:
+def move_axes(played: np.ndarray, more: Mapping[str, np.ndarray]) -> np.ndarray:
     """A direction float32 [T, DIRECTION_NAMES], changed in place by deviations [T] of axes, within the range of each."""
     for name, by in more.items():
         column = DIRECTION_NAMES.index(name)
@@ -155,12 +155,12 @@ def mark_direction(played: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
     """A direction as a take plays it, float32 [T, DIRECTION_NAMES], changed in place by marks."""
     energy, accent = np.zeros(len(played)), np.zeros(len(played))
     for mark in marks:
-        shape = _over(mark, len(played))
+        shape = _mark_shape(mark, len(played))
         energy += _MARK_ENERGY.get(mark.kind, 0.0) * shape
         accent += _MARK_ACCENT.get(mark.kind, 0.0) * shape
     if not (energy.any() or accent.any()):
         return played
-    return moved(played, {"energy": energy, "articulation": CLEARER * energy, "brows": accent, "head": accent})
+    return move_axes(played, {"energy": energy, "articulation": CLEARER * energy, "brows": accent, "head": accent})
 
 
 def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
@@ -169,22 +169,22 @@ def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
         return voice
     logits = voice.logits.copy()
     for mark in marks:
-        _say(logits, mark)
+        _mark_phones(logits, mark)
     changed, count = softmax(logits) - softmax(voice.logits), len(logits)
     features = voice.features.copy()
     features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(changed, voice.frames)
-    times = _times(logits, marks, len(voice.units))
+    times = _sound_times(logits, marks, len(voice.units))
     rows, frames = times.round().astype(int), (times[::2] / 2).round().astype(int)
     logits, features = logits[rows[:count].clip(0, count - 1)], features[frames]
-    belief, presence, accented = softmax(logits), voice.presence[frames], _accented(voice.phrasing, voice.features[:, -LOUDNESS], marks)
+    belief, presence, accented = softmax(logits), voice.presence[frames], _mark_accents(voice.phrasing, voice.features[:, -LOUDNESS], marks)
     return replace(
         voice, features=features, units=voice.units[rows], presence=presence, opening=voice.opening[frames], logits=logits,
-        shut=demanded_closures(belief, voice.frames), sounds=believed_sounds(belief, presence),
+        shut=demanded_closures(belief, voice.frames), sounds=confident_sounds(belief, presence),
         phrasing=accented, accents=accent_curve(accented.accents, voice.frames),
     )  # fmt: skip
 
 
-def _over(mark: Mark, frames: int) -> np.ndarray:
+def _mark_shape(mark: Mark, frames: int) -> np.ndarray:
     """Where a mark's word is [frames], 0 … 1, eased within _EASE frames before and behind it."""
     start, end = (FPS * seconds for seconds in (mark.to or (mark.start, mark.end)))
     at = np.arange(frames)
@@ -198,7 +198,7 @@ def _rows(mark: Mark, count: int) -> slice:
     return slice(start, max(start + 1, min(count, round(mark.end * ENCODER_RATE))))
 
 
-def _say(logits: np.ndarray, mark: Mark) -> None:
+def _mark_phones(logits: np.ndarray, mark: Mark) -> None:
     """Have phone logits [N, 40] say what a mark asks for, in place."""
     said = logits[_rows(mark, len(logits))]
     if mark.kind == SOUND:
@@ -211,7 +211,7 @@ def _say(logits: np.ndarray, mark: Mark) -> None:
         said[:, list(BILABIALS)] = said.min()
 
 
-def _times(logits: np.ndarray, marks: Sequence[Mark], count: int) -> np.ndarray:
+def _sound_times(logits: np.ndarray, marks: Sequence[Mark], count: int) -> np.ndarray:
     """For each of so many rows of 20 ms the row whose sound is performed then, float [count], never going back."""
     points: list[tuple[float, float]] = []  # (time at which it is performed, time of the sound), in rows
     for mark in marks:
@@ -245,7 +245,7 @@ def held_points(logits: np.ndarray, mark: Mark) -> list[tuple[float, float]]:
     return [(rows.start, rows.start), (middle, middle), (until, middle + 1), (rows.stop, rows.stop)]
 
 
-def _accented(phrasing: Phrasing, loudness: np.ndarray, marks: Sequence[Mark]) -> Phrasing:
+def _mark_accents(phrasing: Phrasing, loudness: np.ndarray, marks: Sequence[Mark]) -> Phrasing:
     """A voice's phrasing with an accent on every stressed word, and none on words that are thrown away."""
     weights = dict(zip(phrasing.accents.tolist(), phrasing.weights.tolist()))
     for mark in marks:

@@ -49,11 +49,11 @@ def portions(seeds: list[int], frames: int, device: str, threads: int = 1) -> li
     portion has up to 16.
     """
     if device == CPU and threads > 1 and len(seeds) > threads:  # the animator waits for the first take, so it is sampled alone
-        return [seeds[:1], *_evenly(seeds[1:], frames, device, threads)]
-    return _evenly(seeds, frames, device, threads)
+        return [seeds[:1], *_split_evenly(seeds[1:], frames, device, threads)]
+    return _split_evenly(seeds, frames, device, threads)
 
 
-def _evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[list[int]]:
+def _split_evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[list[int]]:
     """Seeds in portions of nearly equal size, larger ones first, so that threads finish at about the same time."""
     most = 16
     if device == CPU:
@@ -129,9 +129,9 @@ class RunningRequest:
     def _whole(self, seeds: list[int]) -> list[Take]:
         """A portion's takes, one step after the other."""
         motions = self.sample(seeds)
-        tidy(self.voice.frames)
+        release_memory(self.voice.frames)
         takes = self._finished(seeds, motions, self._expected(seeds))
-        tidy(self.voice.frames)
+        release_memory(self.voice.frames)
         _report_memory(self.scorer.thunder.device, seeds, self.voice.frames)
         return takes
 
@@ -145,13 +145,13 @@ class RunningRequest:
             except BaseException as error:
                 expectations.set_exception(error)
                 raise
-            tidy(self.voice.frames)
+            release_memory(self.voice.frames)
             return []
 
         def sample() -> list[Take]:
             motions, expected = self.sample(seeds), expectations.result()
             takes = self._finished(seeds, motions, expected)
-            tidy(self.voice.frames)
+            release_memory(self.voice.frames)
             return takes
 
         return [expect, sample]
@@ -221,7 +221,7 @@ class RunningRequest:
             about = self.about | {"seed": seed} | ({} if score is None else {"score": score.total})
             if self.asked is not None:
                 played_so = self.asked.is_as_asked(seed, self.seeds[0])
-                about |= {"spread": self.asked.spread, "as_asked": played_so, "reading": _rounded(self.readings[seed])}
+                about |= {"spread": self.asked.spread, "as_asked": played_so, "reading": _mean_style(self.readings[seed])}
             takes.append(Take(motion, seed, score, opening, width, about | more))
             self.performances.pop(seed, None)
         return takes
@@ -242,7 +242,7 @@ class RunningRequest:
         return *self.measures.opening_and_width(motion), more
 
 
-def _rounded(styles: np.ndarray) -> list[float]:
+def _mean_style(styles: np.ndarray) -> list[float]:
     """The mean of a reading over its line, for a take's provenance."""
     return [round(float(x), 4) for x in styles.mean(0)]
 
@@ -273,7 +273,7 @@ def _report_memory(device: str, seeds: list[int], frames: int) -> None:
         torch.cuda.reset_peak_memory_stats(device)
 
 
-def tidy(frames: int) -> None:
+def release_memory(frames: int) -> None:
     """Release memory after a step of work on a sound of so many frames, if it is a long one."""
     if frames > _LONG:
         release_free_memory()

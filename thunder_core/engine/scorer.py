@@ -24,7 +24,7 @@ from ..progress import no_progress, Progress
 from ..types import FPS, LipSyncScore, Motion
 from .m2s import MeshToSpeech, Mouth
 from .network import Network
-from .readings import CLEARER, mark_direction, moved
+from .readings import CLEARER, mark_direction, move_axes
 from .speech.encoder import LOUDNESS
 from .speech.phones import PHONES, SILENCE
 from .systems.thunder import Performance, Thunder, VoiceFeatures
@@ -197,7 +197,7 @@ class Scale:
         return 100 * np.where(x < 0.7, x, 0.7 + 0.3 * np.tanh((x - 0.7) / 0.3))
 
 
-def voiced(loudness: np.ndarray) -> np.ndarray:
+def voiced_weight(loudness: np.ndarray) -> np.ndarray:
     """Weight [T] 0 or 1 of frames in a score, from loudness [T, 2]: those that sound, all if none does."""
     weight = (loudness[:, 1] > VOICED).astype(np.float32)
     return weight if weight.any() else np.ones_like(weight)
@@ -215,7 +215,7 @@ def stands_still(lips: np.ndarray, speaking: np.ndarray) -> np.ndarray:
 
 def merit_of(opinion: np.ndarray, loudness: np.ndarray) -> float:
     """Merit of opinions [T]: minus the mean log relative lip error over the voiced frames. Higher is better."""
-    weight = voiced(loudness)
+    weight = voiced_weight(loudness)
     return -float((opinion * weight).sum() / weight.sum())
 
 
@@ -232,7 +232,7 @@ def grade(
     speaking: bool [T], where somebody speaks (None: where it sounds).
     """
     near_opinion = opinion if near_opinion is None else near_opinion
-    weight = voiced(loudness)
+    weight = voiced_weight(loudness)
     near = np.convolve(np.pad(weight, SMOOTH // 2), np.hanning(SMOOTH + 2)[1:-1], "valid")
     total = float(scale(np.float64(merit_of(opinion, loudness) - in_all)))
     expected = 0.0 if hard is None else hard - (hard * weight).sum() / weight.sum()
@@ -254,7 +254,7 @@ _SCALE = 1.4  # slope of a line through the stresses of takes of validation voic
 _SPEAKERS = AXES[DIRECTION_NAMES.index("energy")].speakers  # standard deviation of log energy between speakers
 
 
-def stresses(opening: np.ndarray, expected: np.ndarray, loud: np.ndarray) -> np.ndarray:
+def read_stresses(opening: np.ndarray, expected: np.ndarray, loud: np.ndarray) -> np.ndarray:
     """Log energy [T] of the stresses of a mouth opening [T] mm against the opening expected without any.
 
     loud: bool [T], frames that sound: others do not count, and over them the mean is 0.
@@ -271,10 +271,10 @@ def stresses(opening: np.ndarray, expected: np.ndarray, loud: np.ndarray) -> np.
     return _SCALE * np.clip(by - by[loud].mean(), -_MOST, _MOST) if loud.any() else np.zeros(len(opening))
 
 
-def stressed(direction: np.ndarray, energy: np.ndarray) -> np.ndarray:
+def add_energy(direction: np.ndarray, energy: np.ndarray) -> np.ndarray:
     """A direction [DIRECTION_NAMES] with a log energy [T] added, as takes stress words: float32 [T, DIRECTION_NAMES]."""
     played = np.repeat(direction[None], len(energy), axis=0).astype(np.float32)
-    return moved(played, {"energy": energy / _SPEAKERS, "articulation": CLEARER * energy / _SPEAKERS})
+    return move_axes(played, {"energy": energy / _SPEAKERS, "articulation": CLEARER * energy / _SPEAKERS})
 
 
 # ---- scores and measures
@@ -306,7 +306,7 @@ class Scorer:
     @staticmethod
     def is_unclear(voice: VoiceFeatures) -> bool:
         """Whether the phones of a voice are so hard to recognise that takes may miss closures; False of less than a second of speech."""
-        weight = voiced(voice.features[:, -LOUDNESS:])
+        weight = voiced_weight(voice.features[:, -LOUDNESS:])
         return bool(weight.sum() >= FPS and doubt(voice.features, weight) > UNCLEAR)
 
     def grade(
@@ -380,10 +380,10 @@ class Scorer:
         """As `expect` of motions whose direction is not known: style and stressed words are read off the motions."""
         directions = [Direction(style_of_mouth(motion, self.head.expression_names)).vector() for motion in motions]
         plain = self.expected_lips(voice, [Performance(0, direction[None]) for direction in directions])
-        loud, takes = voiced(voice.features[:, -LOUDNESS:]) > 0, []
+        loud, takes = voiced_weight(voice.features[:, -LOUDNESS:]) > 0, []
         for direction, motion, lips in zip(directions, motions, plain):
             opening, expected = (opening_and_width(each)[0] for each in (self.lips(motion), lips))
-            takes.append(Performance(0, stressed(direction, stresses(opening, expected, loud))))
+            takes.append(Performance(0, add_energy(direction, read_stresses(opening, expected, loud))))
         return [replace(each, plain=lips) for each, lips in zip(self.expect(voice, takes), plain)]
 
     def heard(self, motion: Motion, voice: VoiceFeatures) -> tuple[np.ndarray, np.ndarray]:

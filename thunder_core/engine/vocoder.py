@@ -73,7 +73,7 @@ class Vocoder:
         count = len(mel)
         if not count:
             return np.zeros(0, np.float32)
-        mel = tamed(mel)
+        mel = limit_mel(mel)
         speaker = np.nan_to_num(np.asarray(speaker, np.float32), nan=0.0, posinf=0.0, neginf=0.0)[None]
         units = np.asarray(units, np.int64).clip(0, self.config.units - 1) if len(units) else np.zeros(1, np.int64)
         spans = []
@@ -88,17 +88,17 @@ class Vocoder:
             amplitudes.append(amplitude[0, start - a : end - a])
         hertz = pitch_of(np.concatenate(scores))
         amplitude = np.where(mel[:, None] <= LOG_FLOOR + 0.4, np.float32(_SILENT), np.concatenate(amplitudes))
-        turned, noise = turns(hertz), unit_noise()
+        turned, noise = phase_in_turns(hertz), unit_noise()
         pieces = []
         for start, end, a, b in spans:
             hiss = noise[np.arange(a * HOP, b * HOP) % NOISE_SEAM]
-            made = shaped_sound(amplitude[a:b], hertz[a:b], turned[a:b], hiss)
+            made = shape_sound(amplitude[a:b], hertz[a:b], turned[a:b], hiss)
             pieces.append(made[(start - a) * HOP : (end - a) * HOP])
         sound = np.concatenate(pieces)
         return sound * np.float32(0.9 / max(0.9, np.abs(sound).max()))
 
 
-def tamed(mel: np.ndarray) -> np.ndarray:
+def limit_mel(mel: np.ndarray) -> np.ndarray:
     """Log-mel float32 [N, 80] in the range of voices: no missing numbers, nothing under the floor, no frame louder than speech."""
     mel = np.nan_to_num(np.asarray(mel, np.float32), nan=LOG_FLOOR, posinf=20.0, neginf=LOG_FLOOR).clip(LOG_FLOOR, 20.0)
     return np.maximum(mel - np.maximum(_log_sum_exp(2 * mel) - LOUDEST, 0) / 2, LOG_FLOOR)
@@ -115,7 +115,7 @@ def pitch_of(score: np.ndarray) -> np.ndarray:
     return hertz_along(score, smooth_path(score - _log_sum_exp(score), _LEAP))
 
 
-def turns(hertz: np.ndarray) -> np.ndarray:
+def phase_in_turns(hertz: np.ndarray) -> np.ndarray:
     """Phase [N] in whole turns, float64, at every frame of a pitch [N] in Hz that is linear between frames."""
     pitch = np.asarray(hertz, np.float64)
     step = (HOP * pitch[:-1] + (HOP - 1) / 2 * np.diff(pitch)) / RATE
@@ -142,7 +142,7 @@ def pulse_train(hertz: np.ndarray, turned: np.ndarray) -> np.ndarray:
     return (kernel + last) * (pitch / (RATE / 2))
 
 
-def shaped_sound(amplitude: np.ndarray, hertz: np.ndarray, turned: np.ndarray, noise: np.ndarray) -> np.ndarray:
+def shape_sound(amplitude: np.ndarray, hertz: np.ndarray, turned: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Waveform float32 [160 N] of log amplitudes [N, 2, 80] of pulses and noise, a pitch [N] in Hz whose phase at every frame is `turned`
     [N] (float64, whole turns), and noise [160 N] of unit variance."""
     pulses, hiss = (transform(sound, WINDOW, WINDOW, "constant") for sound in (pulse_train(hertz, turned), noise))

@@ -241,12 +241,12 @@ class Worker:
 
     def _loaded(self, progress):
         if self.engine is None:
-            from .weights import advice, check_cards
-
             progress(0.02, "Loading the engine")  # after the sound is read
-            check_cards(Path(self.weights))
             gc.disable()  # importing makes millions of objects and drops few: looking for these takes a tenth of it
             try:
+                from .weights import advice, check_cards
+
+                check_cards(Path(self.weights))
                 self.engine = import_engine().load(self.weights, device=self.device)
                 self.preparation = self.engine.prepare()
             except ThunderError:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from ..channels import in_group, SPEECH
 from ..direction import AXES, Direction, MOODS, NEUTRAL
-from ..engine.scorer import DAMPED, JudgeConfig, OFF_FRAMES, opening_and_width, PLAIN, Scale, shift_frames, STRESSED, voiced
+from ..engine.scorer import DAMPED, JudgeConfig, OFF_FRAMES, opening_and_width, PLAIN, Scale, shift_frames, STRESSED, voiced_weight
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
 from ..face.lips import CLOSED_MM, height_gap
@@ -185,7 +185,7 @@ class Lessons:
         wrong = np.resize(other.teacher[0].astype(np.float32), clip.teacher[0].shape)
         elsewhere = self._see(wrong[None])[:, :, self.lip]
         taught, plain, taken = map(self._see, (clip.teacher, clip.plain, clip.takes))
-        sounds = torch.from_numpy(voiced(clip.features[:, -LOUDNESS:].astype(np.float32))) > 0
+        sounds = torch.from_numpy(voiced_weight(clip.features[:, -LOUDNESS:].astype(np.float32))) > 0
         usual = size_of(taken[:, :, self.mouth.lips], taught[:, :, self.mouth.lips], sounds).cpu().numpy()
         motions, whose, sizes = [], [], []
         for number, of_take in enumerate(kinds):
@@ -319,7 +319,7 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu", by: int = 
         own = lesson.as_sampled
         ranks.append(spearmanr(-merit[own], error[own]).statistic)
         of_clips.append((-float(merit[own].mean()), float(error[own].mean())))
-        loud = voiced(lesson.speech[:, -LOUDNESS:].numpy()) > 0
+        loud = voiced_weight(lesson.speech[:, -LOUDNESS:].numpy()) > 0
         openings = opening_and_width(lesson.lips[own])[0][:, loud]
         predicted = judge.predicted(batch["speech"][:1])[0, :1, loud].cpu().expand_as(openings)
         for ranks_of, expected in ((yardsticks, predicted), (by_model, opening_and_width(lesson.asked[own])[0][:, loud])):

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..direction import AXES, Direction, DIRECTION_NAMES, MOODS
-from ..engine.readings import emphasised, reading
+from ..engine.readings import add_stresses, reading
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.systems.thunder import Performance, Thunder, VoiceFeatures
 from ..files import write_file
@@ -50,7 +50,7 @@ class SampledClip:
     """One sound of T frames, K takes of it, and the teacher's performance in the direction of each.
 
     takes, teacher, plain, expected, asked: float16 [K, T, channels + 9] as `types.pack` orders them; teacher: in the direction of each
-    take with the take's own stresses (`readings.emphasised`), plain: without these; expected: what the model expects where the teacher
+    take with the take's own stresses (`readings.add_stresses`), plain: without these; expected: what the model expects where the teacher
     plays `teacher` (`Thunder.expected`), asked: in the direction that was requested.  readings: float32 [K, DIRECTION_NAMES], without
     stresses.
     steps [K], guidance [K]: settings of each take; 0 steps: at normal quality.  features: float16 [T, d].  units: uint8 [2T].
@@ -174,7 +174,7 @@ def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[st
     for plan in plans:
         usual = np.tile(Direction().vector(), (len(plan.seeds), 1))
         directions = plan.directions if styled else usual
-        styles = [emphasised(d[None], *each, voice.accents) for d, *each in zip(directions, plan.seeds, plan.spreads)] if styled else None
+        styles = [add_stresses(d[None], *each, voice.accents) for d, *each in zip(directions, plan.seeds, plan.spreads)] if styled else None
         performances = [Performance(seed, style) for seed, style in zip(plan.seeds, styles or [None] * len(plan.seeds))]
         motions = thunder.perform(voice, performances, plan.steps or NORMAL, plan.guidance, lambda fraction: None)
         takes += [pack(motion) for motion in motions]

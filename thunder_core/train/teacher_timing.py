@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import filters
 from ..engine.speech.acoustics import level, track
-from ..engine.speech.cues import LABELS_PER_SECOND, Prosody, prosody_from, runs, standing_out
+from ..engine.speech.cues import LABELS_PER_SECOND, prominence_curve, Prosody, prosody_from, runs
 from ..engine.speech.phones import SILENCE
 from ..filters import smoothstep
 from ..types import FPS
@@ -87,7 +87,7 @@ def _accents(loud: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray) -> 
     """Times, s, and weights of the peaks of loudness [T] and pitch [T] within speech."""
     if spoken.sum() < 5:
         return np.zeros(0), np.zeros(0)
-    standing = standing_out(loud, pitch, spoken, "reflect")
+    standing = prominence_curve(loud, pitch, spoken, "reflect")
     peaks, rises = filters.peaks(np.pad(standing, 1, constant_values=standing.min()), _APART, _PROMINENT)
     keep = spoken[peaks - 1] & (standing[peaks - 1] > 0)
     return (peaks[keep] - 1) / FPS, np.clip((rises[keep] - _PROMINENT) / 3.0, 0, 1)

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import filters
 from ..direction import Direction
-from ..engine.planning.plan import BREATH_JAW, listening, Manner, manner_of, Manners, silences, speaking
+from ..engine.planning.plan import BREATH_JAW, Manner, manner_of, Manners, plan_listener, plan_speaker, silences
 from ..engine.planning.take_plan import event_curves
 from ..engine.speech.cues import Prosody
 from ..events import BLINK, BREATH, BROWS, HEAD, KNIT, LOOK
@@ -93,7 +93,7 @@ def upper_face(
     frames, manner = voice.frames, manner_of(direction)
     t = np.arange(frames) / FPS
     how = Manners((manner,)).of_listener() if listens else Manners((manner,))
-    manner, plan = how.usual, (listening if listens else speaking)(voice, how, rng)
+    manner, plan = how.usual, (plan_listener if listens else plan_speaker)(voice, how, rng)
     # A mood varies: stronger in speech, never full or zero.
     active = filters.gaussian(voice.spoken.astype(float), 12.0, mode="nearest")
     felt = np.clip(0.68 + 0.26 * active + 0.17 * _drift(t + 1e-9, 0.13, rng), 0.3, 1.2)

@@ -202,26 +202,26 @@ def _side(how: Manners, rng: np.random.Generator) -> float:
     return drawn if abs(how.usual.side) < _SIDED else float(np.sign(how.usual.side))
 
 
-def speaking(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
+def plan_speaker(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
     """The plan for the speaker of a voice; without speech, for an idle face."""
     plan = Plan(_side(how, rng))
     home = rng.normal(0, _HOME) * how.at(0.0).sway
     _mark_accents(plan, voice, how, _child(rng))
     _take_poses(plan, voice, home, how, _child(rng))
     _hold_brows(plan, voice, how, _child(rng))
-    _look(plan, voice, how, _child(rng))
+    _plan_looks(plan, voice, how, _child(rng))
     for start, end in silences(voice, longer=_LONG):
-        _idle(plan, start, end, home, how, _child(rng))
+        _plan_idle(plan, start, end, home, how, _child(rng))
     before = 0.0
     for start, end in voice.phrases:
         if start - before >= 0.3 and rng.random() < 0.9:
             at = max(0.0, start - min(0.42, 0.85 * (start - before)) - rng.uniform(0, 0.04))
             plan.breaths.append((at, rng.uniform(0.4, 1.0)))
         before = end
-    return _finished(plan, voice, [end for _, end in voice.phrases], how, rng)
+    return _finish(plan, voice, [end for _, end in voice.phrases], how, rng)
 
 
-def listening(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
+def plan_listener(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
     """The plan for a listener: nods and brows answer the voice's accents and phrase ends with a delay."""
     plan = Plan(_side(how, rng))
     home = rng.normal(0, _HOME) * how.at(0.0).sway + [0.0, 0.0, rng.normal(0, 1.5)]
@@ -239,7 +239,7 @@ def listening(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
         if own.random() < 0.35:
             plan.poses.append(Pose(end + late, home + own.normal(0, 0.8 * _POSE) * manner.sway, own.uniform(0.7, 1.3) / manner.tempo))
         if own.random() < 0.3 * manner.looks and end - start > 1.2:
-            _leave(plan, start + 0.4 * (end - start), end + late, 0.15, manner, own)
+            _look_away(plan, start + 0.4 * (end - start), end + late, 0.15, manner, own)
     for t, w in zip(voice.accents, voice.weights):
         own = _child(rng)
         manner = how.at(t)
@@ -250,8 +250,8 @@ def listening(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
             down = own.uniform(0.15, 0.2) / manner.tempo
             plan.nods.append(Nod(t + late, np.array([manner.nods * own.uniform(1.0, 2.2), 0, 0]), down, 1.4 * down, t + late))
     for start, end in silences(voice, longer=_LONG):
-        _idle(plan, start, end, home, how, _child(rng))
-    return _finished(plan, voice, [end + rng.uniform(0.1, 0.5) for _, end in voice.phrases], how, rng)
+        _plan_idle(plan, start, end, home, how, _child(rng))
+    return _finish(plan, voice, [end + rng.uniform(0.1, 0.5) for _, end in voice.phrases], how, rng)
 
 
 def _mark_accents(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
@@ -336,7 +336,7 @@ def _hold_brows(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generat
             plan.knits.append(Raise(start + 0.15, rng.uniform(0.06, 0.18), 0.25, max(0.1, end - start - 0.1), 0.5))
 
 
-def _leave(plan: Plan, away: float, back: float, follow: float, manner: Manner, rng: np.random.Generator) -> None:
+def _look_away(plan: Plan, away: float, back: float, follow: float, manner: Manner, rng: np.random.Generator) -> None:
     """The gaze leaves, stays for one or two looks, and comes back."""
     side = np.sign(rng.normal(0.5 * manner.one_sided, 1.0)) or 1.0
     far = max(4.0, rng.normal(*_AWAY))
@@ -348,7 +348,7 @@ def _leave(plan: Plan, away: float, back: float, follow: float, manner: Manner, 
     plan.looks.append(Look(back, rng.normal(0, (0.8, 0.5)), follow))
 
 
-def _look(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
+def _plan_looks(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
     """The gaze leaves at hesitations and while a phrase is planned, and returns during the phrase or at its end."""
     free = 0.0  # end of the last look away, s
     for (start, end), (a, b) in zip([*voice.pauses, (voice.seconds, voice.seconds)], voice.phrases):
@@ -357,23 +357,23 @@ def _look(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) ->
         often = min(1.6, manner.looks)
         if a > 0.1 and own.random() < 0.2 * often and a > free:  # as a phrase begins
             back = min(b, a + own.uniform(0.4, 1.1) * manner.linger)
-            _leave(plan, a - own.uniform(0.0, 0.15), back, 0.2, manner, own)
+            _look_away(plan, a - own.uniform(0.0, 0.15), back, 0.2, manner, own)
             free = back
         for t in (t for t in voice.hesitations if a <= t < b and t > free):
             if own.random() < 0.5 * often:
                 back = min(b, t + own.uniform(0.5, 1.0) * manner.linger)
-                _leave(plan, t + own.uniform(0.05, 0.15), back, 0.2, manner, own)
+                _look_away(plan, t + own.uniform(0.05, 0.15), back, 0.2, manner, own)
                 free = back
         t = a + own.exponential(20.0 / often)
         while t < b - 0.8:  # now and then, without an audible reason
             if t > free:
                 free = min(b, t + own.uniform(0.4, 0.9) * manner.linger)
-                _leave(plan, t, free, 0.2, manner, own)
+                _look_away(plan, t, free, 0.2, manner, own)
             t += own.exponential(20.0 / often) + 0.8
         if end > start and b > free and own.random() < 0.6 * often:  # in the pause behind it
             away = b + own.uniform(-0.08, 0.15)
             free = min(end + own.uniform(-0.1, 0.2), away + 2.2 * manner.linger)
-            _leave(plan, away, max(away + 0.25, free), 0.05, manner, own)
+            _look_away(plan, away, max(away + 0.25, free), 0.05, manner, own)
 
 
 def _look_where_gaze_rests(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
@@ -384,11 +384,11 @@ def _look_where_gaze_rests(plan: Plan, voice: Prosody, how: Manners, rng: np.ran
             away = at + rng.uniform(0.6, 1.0) * longest
             at = min(end - 0.3, away + rng.uniform(0.5, 1.4) * how.at(away).linger)
             if at - away > 0.3:
-                _leave(plan, away, at, 0.15, how.at(away), rng)
+                _look_away(plan, away, at, 0.15, how.at(away), rng)
         at = max(at, end)
 
 
-def _idle(plan: Plan, start: float, end: float, home: np.ndarray, how: Manners, rng: np.random.Generator) -> None:
+def _plan_idle(plan: Plan, start: float, end: float, home: np.ndarray, how: Manners, rng: np.random.Generator) -> None:
     """A long silence: the head comes to rest slowly and shifts now and then, eyes wander and come back, brows stir."""
     manner, at, first = how.at((start + end) / 2), start + rng.uniform(0.8, 1.5), True
     while at < end - 1.0:
@@ -398,7 +398,7 @@ def _idle(plan: Plan, start: float, end: float, home: np.ndarray, how: Manners, 
     at = start + rng.uniform(0.4, 2.0)
     while at < end - 0.6:
         back = min(end, at + rng.uniform(0.5, 1.8) * manner.linger)
-        _leave(plan, at, back, 0.3, manner, rng)
+        _look_away(plan, at, back, 0.3, manner, rng)
         at = back + rng.exponential(2.6 / manner.looks) + 0.6
     at = start + rng.exponential(4.0)
     while at < end - 0.5:
@@ -406,7 +406,7 @@ def _idle(plan: Plan, start: float, end: float, home: np.ndarray, how: Manners, 
         at += rng.exponential(5.0) + 1.0
 
 
-def _finished(plan: Plan, voice: Prosody, moments: list[float], how: Manners, rng: np.random.Generator) -> Plan:
+def _finish(plan: Plan, voice: Prosody, moments: list[float], how: Manners, rng: np.random.Generator) -> Plan:
     """The plan in order of time, with looks where the gaze would rest too long, small ones between them, and blinks at good moments."""
     _look_where_gaze_rests(plan, voice, how, _child(rng))
     plan.looks.sort(key=lambda look: look.at)

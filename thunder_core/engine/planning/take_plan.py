@@ -21,7 +21,7 @@ from ...events import BREATH, EVENTS, HEAD, Look, Nod, Plan, Raise
 from ...filters import gaussian, gaussian_kernel, minimum_jerk
 from ...types import FPS
 from ..speech.cues import Phrasing, Prosody
-from .plan import BREATH_JAW, listening, Manners, speaking
+from .plan import BREATH_JAW, Manners, plan_listener, plan_speaker
 
 _FINE = 4  # steps per frame in which the head's target is followed
 _SPRING = 9.0  # stiffness of the head's movement towards its target, 1/s
@@ -47,7 +47,7 @@ def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
     return curves
 
 
-def _damped(target: np.ndarray, rate: float, hertz: float) -> np.ndarray:
+def _follow_on_springs(target: np.ndarray, rate: float, hertz: float) -> np.ndarray:
     """[N, c] on critically damped springs of `rate` 1/s towards a target [N, c] at `hertz`, at rest on the first."""
     a = np.exp(-rate / hertz)
     first = target[:1]
@@ -69,7 +69,7 @@ def _head(plan: Plan, frames: int, tempo: float) -> np.ndarray:
         gaze[fine >= look.at] = look.follow * look.degrees
     target[:, 1] += gaze[:, 0]
     target[:, 0] += gaze[:, 1]
-    head = _damped(target, _SPRING * tempo, hertz)[::_FINE]
+    head = _follow_on_springs(target, _SPRING * tempo, hertz)[::_FINE]
     for nod in plan.nods:
         head += _stroke(nod, t)[:, None] * nod.degrees
     for at, air in plan.breaths:  # up with it, and down again slowly
@@ -145,7 +145,7 @@ _SOFT = 0.15  # width of the change from raised to lowered, standard deviations
 _NOSTRILS = 0.03  # largest noseSneer with the breath
 
 
-def restful(phrasing: Phrasing, listens: bool) -> list[tuple[int, int]]:
+def rest_spans(phrasing: Phrasing, listens: bool) -> list[tuple[int, int]]:
     """Frames (first, first after them) of a face that neither speaks nor is about to: all of them if it listens or idles."""
     if listens or not len(phrasing.phrases):
         return [(0, phrasing.frames)] if phrasing.frames >= _LONG * FPS else []
@@ -172,9 +172,9 @@ class Resting:
         """That of a seed's take for a voice that the face speaks or listens to."""
         made = cls(phrasing.frames)
         presses, swallows, drift, breath = (np.random.default_rng([_RESTS, part, seed % (1 << 32)]) for part in range(4))
-        corners = _drifting(phrasing.frames, drift)
+        corners = _draw_drift(phrasing.frames, drift)
         air = (1 - np.sin(2 * np.pi * (_BREATHS * np.arange(phrasing.frames) / FPS + breath.random()))) / 2
-        for first, last in restful(phrasing, listens):
+        for first, last in rest_spans(phrasing, listens):
             t = np.arange(first, last)
             felt = np.ones(len(t))
             if first > 0:
@@ -195,8 +195,8 @@ class Resting:
         begins = max(first, round(_AT_ENDS * FPS))
         ends = min(last, self.frames - round(_AT_ENDS * FPS))
         swallowed = []
-        for each, u in _drawn(first, last, _FIRST_SWALLOW, _SWALLOW_EVERY, swallows, how, rarer):
-            times = _spent(_SWALLOWING, u)
+        for each, u in _draw_moments(first, last, _FIRST_SWALLOW, _SWALLOW_EVERY, swallows, how, rarer):
+            times = _durations(_SWALLOWING, u)
             over = each + sum(times) * FPS
             swallowed.append((each, over))
             if each < begins or over > ends:
@@ -207,8 +207,8 @@ class Resting:
             self.channels["mouthShrugLower"][at] += _between(_CHIN, u[5]) * far
             furthest = each / FPS + times[0]
             self.dips.append(Nod(furthest, np.array([_between(_DIP, u[6]), 0.0, 0.0]), times[0], times[2], furthest + times[1]))
-        for each, u in _drawn(first, last, _FIRST_PRESS, _PRESS_EVERY, presses, how, rarer):
-            times = _spent(_PRESSING, u)
+        for each, u in _draw_moments(first, last, _FIRST_PRESS, _PRESS_EVERY, presses, how, rarer):
+            times = _durations(_PRESSING, u)
             over = each + sum(times) * FPS
             near = any(start - _APART * FPS < over and each < end + _APART * FPS for start, end in swallowed)
             if each >= begins and over <= ends and not near:
@@ -224,7 +224,7 @@ class Resting:
             self.channels[name][frames] += size * by * far
 
 
-def _drifting(frames: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _draw_drift(frames: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """How corners and cheeks drift, [T] by channel, none below 0."""
     noise, result = smooth_noise(frames, 6, _HERTZ, rng), {}
     for i, side in enumerate(("Left", "Right")):
@@ -241,7 +241,7 @@ def _above(values: np.ndarray) -> np.ndarray:
     return (values + np.sqrt(values**2 + _SOFT**2)) / 2
 
 
-def _drawn(
+def _draw_moments(
     first: int, last: int, soonest: tuple[float, float], every: tuple[float, float],
     rng: np.random.Generator, how: Manners, rarer: float,
 ) -> Iterator[tuple[float, np.ndarray]]:  # fmt: skip
@@ -254,7 +254,7 @@ def _drawn(
         at += FPS * _between(every, u[7]) * rarer / how.at(at / FPS).tempo
 
 
-def _spent(times: tuple[tuple[float, float], ...], u: np.ndarray) -> tuple[float, ...]:
+def _durations(times: tuple[tuple[float, float], ...], u: np.ndarray) -> tuple[float, ...]:
     return tuple(_between(each, by) for each, by in zip(times, u))
 
 
@@ -355,7 +355,7 @@ def plan_take(
     if listens:
         how = how.of_listener()
     rng, frames = np.random.default_rng([_PLANS, seed % (1 << 32)]), voice.frames
-    plan = (listening if listens else speaking)(voice, how, rng)
+    plan = (plan_listener if listens else plan_speaker)(voice, how, rng)
     plan.side = side or plan.side
     plan.blinks = [(at, length) for at, length in plan.blinks if _EDGE < at - 0.1 and at + _BLINK * length < voice.seconds - _EDGE]
     resting = Resting.of(phrasing, seed, how, listens)
@@ -366,28 +366,28 @@ def plan_take(
     if events[:, HEAD][:, 2].mean() * leans < 0:  # its own poses are on that side too
         events[:, HEAD] *= np.array([1, -1, -1], np.float32)
     events[:, HEAD] += (how.poses(frames) * [0.0, *(2 * (_TO_SIDE[0] * plan.side + _TO_SIDE[1],))]).astype(np.float32)
-    return TakePlan(plan, events, felt, *carried(seed, spread, styles, frames), resting)
+    return TakePlan(plan, events, felt, *brows_of_style(seed, spread, styles, frames), resting)
 
 
-def height_of(seed: int, spread: float) -> float:
+def brow_height(seed: int, spread: float) -> float:
     """Height of a take's brows against usual ones, channel value: 0 at a spread of 0, within ± √3 deviations."""
     return spread * _HEIGHTS_APART * math.sqrt(3) * (2 * ((seed % (1 << 32)) * _GOLDEN % 1) - 1)
 
 
-def carried(seed: int, spread: float, styles: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
+def brows_of_style(seed: int, spread: float, styles: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
     """(height [T, 3] at which a take carries its brows, lowering of both [T]) in styles [1 or T, DIRECTION_NAMES].
 
     A mood places brows itself: the take's own height gives way to it, by the square of its strength. *Frown*, which the model follows too
     faintly to be seen, draws them together or apart; where they are to be apart nothing else lowers them.
     """
-    free = 1 - _eased(styles[:, len(AXES) :].sum(1).clip(0, 1) ** 2, frames)
-    brows = np.repeat(free * height_of(seed, spread), 3, 1)
-    frown = _eased(np.clip(AXES[_FROWN].speakers * styles[:, _FROWN], -1, 1), frames)
+    free = 1 - _smooth_changes(styles[:, len(AXES) :].sum(1).clip(0, 1) ** 2, frames)
+    brows = np.repeat(free * brow_height(seed, spread), 3, 1)
+    frown = _smooth_changes(np.clip(AXES[_FROWN].speakers * styles[:, _FROWN], -1, 1), frames)
     together, apart = np.maximum(frown, 0), np.maximum(-frown, 0)
     return brows + apart * (_APART_UP - np.minimum(brows, 0)), (_DRAWN * together + _APART_DOWN * apart)[:, 0]
 
 
-def _eased(values: np.ndarray, frames: int) -> np.ndarray:
+def _smooth_changes(values: np.ndarray, frames: int) -> np.ndarray:
     """Values [1 or T] for `frames` frames without jumps, [frames, 1]."""
     wide = np.broadcast_to(over_frames(values[:, None], frames), (frames, 1))
     return gaussian(wide, _EASE, "nearest", int(3 * _EASE) + 1)

@@ -45,7 +45,7 @@ def accents(loudness: np.ndarray, speaking: np.ndarray, pitch: np.ndarray | None
     spoken = speaking > _SPEAKS
     if spoken.sum() < 5:
         return np.zeros(0, int), np.zeros(0)
-    standing = standing_out(loudness, pitch, spoken, "nearest")
+    standing = prominence_curve(loudness, pitch, spoken, "nearest")
     result: dict[int, float] = {}
     for peak in np.argsort(-standing, kind="stable"):
         if standing[peak] <= 0:
@@ -59,7 +59,7 @@ def accents(loudness: np.ndarray, speaking: np.ndarray, pitch: np.ndarray | None
     return frames, np.clip((prominent - _PROMINENT) / (_MOST_PROMINENT - _PROMINENT), 0, 1)
 
 
-def standing_out(loudness: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray, mode: str) -> np.ndarray:
+def prominence_curve(loudness: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray, mode: str) -> np.ndarray:
     """How far loudness [T] and pitch [T] stand out of speech (bool [T]), in deviations [T].  mode: as `filters.gaussian`'s."""
     smooth = gaussian(loudness, _SMOOTH, mode)
     standing = (smooth - smooth[spoken].mean()) / (smooth[spoken].std() + 0.05)
@@ -103,12 +103,12 @@ class Phrasing:
         return np.concatenate([[0], self.phrases.ravel(), [self.frames]]).reshape(-1, 2)
 
 
-def silent(frames: int) -> Phrasing:
+def silent_phrasing(frames: int) -> Phrasing:
     """The marks of `frames` frames without speech."""
     return Phrasing(frames, np.zeros(0, int), np.zeros(0), np.zeros((0, 2), int))
 
 
-def quiet(belief: np.ndarray, frames: int) -> np.ndarray:
+def quiet_frames(belief: np.ndarray, frames: int) -> np.ndarray:
     """True for frames [frames] without speech, from phone probabilities [N, 40] at 50 Hz."""
     at = np.minimum(np.arange(frames) * len(belief) // max(1, frames), len(belief) - 1)
     padded = np.pad(belief[:, SILENCE].astype(float), _BLUR // 2, mode="edge")
@@ -125,8 +125,8 @@ def phrasing(loudness: np.ndarray, presence: np.ndarray, belief: np.ndarray, pit
     known, its pitch [T] (`acoustics.semitones`)."""
     frames = len(presence)
     if presence.max(initial=0.0) <= _SPEAKS:
-        return silent(frames)
-    sound = ~quiet(belief, frames) & (presence > _SPEAKS)
+        return silent_phrasing(frames)
+    sound = ~quiet_frames(belief, frames) & (presence > _SPEAKS)
     for start, end in runs(~sound):
         if 0 < start and end < frames and end - start < _JOINED:
             sound[start:end] = True
@@ -265,7 +265,7 @@ def read_arousal(samples: np.ndarray, belief: np.ndarray, pitch: np.ndarray) -> 
     return Heard(*map(float, _FURTHEST * np.tanh(heard / _FURTHEST)))
 
 
-def moves(heard: Heard) -> np.ndarray:
+def axis_deviations(heard: Heard) -> np.ndarray:
     """Deviations of a style's axes, float32 [len(AXES)], as a voice asks for them: 0 but for energy, brows and head.
 
     What is usual is left usual: x³ / (1 + x²) is an eighth at half a deviation, half at one, and 2.2 at the furthest.
@@ -286,7 +286,7 @@ _TONGUE_BEFORE, _TONGUE_AFTER = 0.11, 0.10  # seconds in which jaw and tongue re
 _TEETH_BEFORE, _TEETH_AFTER = 0.08, 0.07  # the same for lips and teeth on f, v and sibilants, which must not open or shut their neighbours
 
 
-def likely(belief: np.ndarray, phones: Sequence[int], above: float) -> np.ndarray:
+def where_likely(belief: np.ndarray, phones: Sequence[int], above: float) -> np.ndarray:
     """Where some phones are more probable than `above`, bool [2N] at LABELS_PER_SECOND, from phone probabilities [N, 40] at 50 Hz."""
     return np.repeat(belief[:, list(phones)].sum(1) > above, int(LABELS_PER_SECOND / ENCODER_RATE))
 
@@ -312,12 +312,12 @@ def closure(demanded: np.ndarray, frames: int, before: float = 0.07, after: floa
 
 def demanded_closures(belief: np.ndarray, frames: int) -> np.ndarray:
     """Required lip closure [frames], 0 … 1, from phone probabilities [N, 40] at 50 Hz."""
-    return closure(likely(belief, BILABIALS, SURE), frames)
+    return closure(where_likely(belief, BILABIALS, SURE), frames)
 
 
-def believed_sounds(belief: np.ndarray, spoken: np.ndarray) -> Sounds:
+def confident_sounds(belief: np.ndarray, spoken: np.ndarray) -> Sounds:
     """The sounds that jaw, lips and tongue follow, from phone probabilities [N, 40] at 50 Hz and whether somebody speaks [frames]."""
-    return sounds_of(spoken, *(likely(belief, phones, _CLEAR) for phones in (SIBILANTS, LABIODENTALS, DENTALS, BILABIALS)))
+    return sounds_of(spoken, *(where_likely(belief, phones, _CLEAR) for phones in (SIBILANTS, LABIODENTALS, DENTALS, BILABIALS)))
 
 
 def sounds_of(

@@ -31,7 +31,7 @@ from ..planning.take_plan import plan_take, TakePlan
 from ..speech.acoustics import semitones
 from ..speech.cues import (
     accent_curve,
-    believed_sounds,
+    confident_sounds,
     demanded_closures,
     hear_phones,
     Heard,
@@ -40,7 +40,7 @@ from ..speech.cues import (
     Prosody,
     prosody_of,
     read_arousal,
-    silent,
+    silent_phrasing,
 )
 from ..speech.encoder import at_frames, LOUDNESS, opening_map, PredictedOpening, presence, softmax, speech_features, SpeechEncoder, Units
 from ..speech.phones import PHONES, SILENCE
@@ -156,7 +156,7 @@ class VoiceFeatures:
         return replace(
             self, features=features, presence=nobody, opening=nobody, shut=nothing, sounds=Sounds(nothing, nothing, nothing, nothing),
             accents=self.accents if listens else nothing,
-            phrasing=self.phrasing if listens else silent(self.frames), listens=listens,
+            phrasing=self.phrasing if listens else silent_phrasing(self.frames), listens=listens,
         )  # fmt: skip
 
 
@@ -227,7 +227,7 @@ class Thunder:
         opening = openings[0].over(frames) if openings else np.zeros_like(present)
         return VoiceFeatures(
             features, self.units.over(hidden, frames), present, opening, demanded_closures(belief, frames),
-            believed_sounds(belief, present), accent_curve(marks.accents, frames), marks, logits,
+            confident_sounds(belief, present), accent_curve(marks.accents, frames), marks, logits,
             heard=read_arousal(samples, belief, pitch),
         )  # fmt: skip
 
@@ -246,7 +246,7 @@ class Thunder:
         features = voice.features.copy()
         features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(belief - softmax(voice.logits), frames)
         return replace(
-            voice, features=features, shut=demanded_closures(belief, frames), sounds=believed_sounds(belief, voice.presence),
+            voice, features=features, shut=demanded_closures(belief, frames), sounds=confident_sounds(belief, voice.presence),
         )  # fmt: skip
 
     def overhear(self, voice: VoiceFeatures) -> VoiceFeatures:
