@@ -63,7 +63,12 @@ def test_takes_differ_as_much_at_normal_quality_as_at_final(takes):
 
 def test_takes_without_a_requested_direction_are_of_the_model_that_directed_ones_are_of(engine, monkeypatch):
     asked = []
-    monkeypatch.setattr(engine.thunder, "select_sampler", lambda _, is_plain: asked.append(is_plain) or (engine.thunder.denoiser, solver_steps(1)))
+
+    def select(_, is_plain):
+        asked.append(is_plain)
+        return engine.thunder.denoiser, solver_steps(1)
+
+    monkeypatch.setattr(engine.thunder, "select_sampler", select)
     speech = read_sound(ROOT / "assets" / "sample.wav")
     engine.generate(speech, Request(1, 1))
     engine.generate(speech, Request(1, 1, direction=Brief(Direction().vector()[None], 0.5)))
