@@ -24,7 +24,7 @@ from ..thunder_core.batch import baker as baker_process, cluster, inputs, job_fi
 from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, Jobs
 from ..thunder_core.batch.run_progress import duration, RunProgress
-from ..thunder_core.batch.settings import absolute, DEFAULTS, keys_for_options, SETTINGS, VOICES
+from ..thunder_core.batch.settings import DEFAULTS, keys_for_options, make_absolute, SETTINGS, VOICES
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
 from . import bake, baker, check, checks, collect, directing
@@ -53,7 +53,7 @@ def start(chosen: argparse.Namespace) -> int | dict:
 def bake_all(chosen: argparse.Namespace) -> int:
     """Bake all jobs that need it; returns the exit code. Raises ThunderError if nothing can be started."""
     listed = read_jobs(chosen)
-    jobs = job_file.chosen(listed.jobs, chosen.only) if chosen.only else listed.jobs
+    jobs = job_file.choose_jobs(listed.jobs, chosen.only) if chosen.only else listed.jobs
     if chosen.list:
         for job in jobs:
             say(job.name)
@@ -106,7 +106,7 @@ def read_jobs(chosen: argparse.Namespace) -> Jobs:
     """The jobs of what --jobs names. Raises BadRequest."""
     path, defaults = os.path.abspath(chosen.jobs), defaults_of(chosen)
     if os.path.isdir(path):
-        listed = job_file.of_folder(path, defaults)
+        listed = job_file.read_folder(path, defaults)
     elif is_job_file(path):
         listed = job_file.read_file(path, defaults, lambda jobs: checks.mistakes(map(with_own_style, jobs), defaults, chosen.allow_newer))
     else:
@@ -135,7 +135,7 @@ def defaults_of(chosen: argparse.Namespace) -> dict[str, object]:
         given["outputs"] = [*(given["outputs"] or ["blend"]), "npz"]
     given["blend"] = given["blend"] or bpy.data.filepath or None
     known = {name: SETTINGS[name].read(value) for name, value in given.items() if value is not None and name not in VOICES}
-    return {**DEFAULTS, **absolute(known, os.getcwd())}
+    return {**DEFAULTS, **make_absolute(known, os.getcwd())}
 
 
 def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> Jobs:
@@ -151,7 +151,7 @@ def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> Jo
     for line in lines:
         whose = {} if shared[line.strip] == 1 or line.speaker is None else {"head": line.speaker.name}
         listed.append((line.strip, {"blend": path, "strip": line.strip} | whose, " ".join([line.strip, *whose.values()])))
-    jobs = job_file.named(listed, defaults)
+    jobs = job_file.name_jobs(listed, defaults)
     return Jobs(jobs, refused={job.name: line.why_not for job, line in zip(jobs, lines) if line.why_not})
 
 
@@ -316,7 +316,7 @@ class Run:
         """Write batch.json and batch.html. Not after a run of some jobs: on a farm many of these run at the same time."""
         if self.chosen.only:
             return
-        content = report.collected(self.out, self.jobs, self.states, self.maker, self.notes, self.scenes)
+        content = report.collect_report(self.out, self.jobs, self.states, self.maker, self.notes, self.scenes)
         running = self.progress.running()
         content = report.while_running(content, running, self.progress.summary()) if running else content
         self._record(report.HTML_NAME, lambda: report.write(self.out, content, self.chosen.force))

@@ -16,7 +16,7 @@ from ..scene.takes.direction.presets import all_presets
 from ..thunder_core import files
 from ..thunder_core.batch import inputs
 from ..thunder_core.batch.baker import Task
-from ..thunder_core.batch.job_file import Job, Mistake, MOST_ALIKE, said
+from ..thunder_core.batch.job_file import Job, list_mistakes, Mistake, MOST_ALIKE
 from ..thunder_core.batch.settings import path_names, shown
 from ..thunder_core.direction_presets import is_preset_file, same_name
 from ..thunder_core.errors import attempt, BadRequest, ThunderError
@@ -30,7 +30,7 @@ _MOST_NAMES = 5  # jobs with the same mistake that are named
 def check(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool) -> None:
     """Raise BadRequest with a line for each mistake. given: settings of the command, which apply to all jobs."""
     if wrong := mistakes(jobs, given, allow_newer):
-        raise BadRequest(said(wrong))
+        raise BadRequest(list_mistakes(wrong))
 
 
 def mistakes(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool) -> list[Mistake]:

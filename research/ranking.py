@@ -50,7 +50,7 @@ from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus, split_of
 from thunder_core.train.judge import allowed, energy_of, lip_error, size_of, without_closures
 from thunder_core.train.lip_kernels import fitted_to, identity
-from thunder_core.train.sampled import taught
+from thunder_core.train.sampled import teacher_mean
 from thunder_core.types import FPS, pack, RATE, Speech, Take, unpack
 
 TAKES, SPREAD = 16, 0.5
@@ -141,7 +141,7 @@ def ordered_by_teacher(engine: Engine, corpus: Corpus, split: str, voices: int, 
         taken = seen(engine, np.stack([pack(take.motion) for take in takes]))
         loud, other = voiced_weight(voice.features[:, -LOUDNESS:]) > 0, None
         for name, played in directions.items():
-            truth = np.stack([taught(line.phones, line.speech.samples, voice, channels, each, aligned) for each in played])
+            truth = np.stack([teacher_mean(line.phones, line.speech.samples, voice, channels, each, aligned) for each in played])
             if other is None:  # of the first line: its own backwards
                 other = truth[:1, ::-1] if before is None else np.resize(before, truth[:1].shape)
                 before = truth[:1]

@@ -200,13 +200,13 @@ def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path):
 def test_a_folder_gives_a_job_for_each_sound(tmp_path):
     for name in ("b.wav", "a.WAV", "a.flac", "notes.txt", ".hidden.wav"):
         (tmp_path / name).write_bytes(b"")
-    jobs = job_file.of_folder(str(tmp_path), {"takes": 3}).jobs
+    jobs = job_file.read_folder(str(tmp_path), {"takes": 3}).jobs
     assert [job.name for job in jobs] == ["a.WAV", "a.flac", "b"]
     assert all(job.settings["takes"] == 3 and os.path.dirname(job.settings["audio"]) == str(tmp_path) for job in jobs)
     (tmp_path / "empty").mkdir()
     for place, words in (("empty", "holds no sound files"), ("none", "cannot be read")):
         with pytest.raises(BadRequest, match=words):
-            job_file.of_folder(str(tmp_path / place))
+            job_file.read_folder(str(tmp_path / place))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not text")
@@ -217,7 +217,7 @@ def test_a_file_of_a_folder_that_cannot_be_baked_is_refused_alone(tmp_path):
     (tmp_path / "folder.wav").mkdir()
     (tmp_path / "gone.wav").symlink_to(tmp_path / "nowhere")
     (tmp_path / "loop.wav").symlink_to("loop.wav")
-    read = job_file.of_folder(str(tmp_path))
+    read = job_file.read_folder(str(tmp_path))
     assert {name: reason.partition(":")[0].partition(" “")[0] for name, reason in read.refused.items()} == {
         "_xe9": "The name", "gone": "There is no file", "loop": "There is no file",
         "pipe": f"“{tmp_path}/pipe.wav” is a pipe or a device, not a file",
@@ -226,7 +226,7 @@ def test_a_file_of_a_folder_that_cannot_be_baked_is_refused_alone(tmp_path):
 
 
 def test_names_that_come_from_a_scene_become_names_of_folders():
-    jobs = job_file.named([("Line: 1", {}, "Line: 1"), ("Line? 1", {}, "Line? 1"), ("..", {}, "..")], {})
+    jobs = job_file.name_jobs([("Line: 1", {}, "Line: 1"), ("Line? 1", {}, "Line? 1"), ("..", {}, "..")], {})
     assert [job.name for job in jobs] == ["Line_ 1", "Line_ 1 2", "job"]
     assert [job_file.folder_name(name) for name in ("Con.wav", "batch.html", "a.failed.json", "concert")] == [
         "Con.wav_", "batch.html_", "a.failed.json_", "concert",
@@ -235,9 +235,9 @@ def test_names_that_come_from_a_scene_become_names_of_folders():
 
 def test_jobs_are_chosen_by_name():
     jobs = (Job("intro"), Job("outro"))
-    assert job_file.chosen(jobs, ["outro", "outro"]) == jobs[1:]
+    assert job_file.choose_jobs(jobs, ["outro", "outro"]) == jobs[1:]
     with pytest.raises(BadRequest, match="There is no job “intr”: did you mean “intro”?"):
-        job_file.chosen(jobs, ["intr"])
+        job_file.choose_jobs(jobs, ["intr"])
 
 
 def test_what_an_option_is_called_in_a_job_file():

@@ -130,7 +130,7 @@ def test_a_report_with_a_number_that_json_has_not_is_damaged(why, folder, job, n
     with Transaction(str(folder)) as out:
         out.write("report.json", forged)
     assert manifest.read_report(str(folder)) == {} and why() == "its report was changed or is damaged"
-    content = report.collected(str(folder.parent), [job], {job.name: report.BAKED}, MAKER)
+    content = report.collect_report(str(folder.parent), [job], {job.name: report.BAKED}, MAKER)
     json.dumps(content, allow_nan=False)
 
 
@@ -171,7 +171,7 @@ def test_a_file_of_somebody_else_is_no_failure_and_stays(tmp_path):
 def test_a_report_of_the_users_own_stays(tmp_path, job, folder, name):
     out = tmp_path / "out"
     (out / name).write_text("mine")
-    data = report.collected(str(out), [job], {job.name: report.BAKED}, MAKER)
+    data = report.collect_report(str(out), [job], {job.name: report.BAKED}, MAKER)
     with pytest.raises(BadRequest, match=f"{name}” is a file of yours .* --force"):
         report.write(str(out), data)
     assert sorted(os.listdir(out)) == sorted([job.name, name]) and (out / name).read_text() == "mine"
@@ -183,7 +183,7 @@ def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(t
     out = str(tmp_path / "out")
     other = Job("a & b", {"audio": "/none.wav"})
     manifest.note_failure(out, other.name, "There is no file “<none>”")
-    data = report.collected(out, [job, other], {job.name: report.BAKED, other.name: report.FAILED}, MAKER, {job.name: {"node": "n1"}})
+    data = report.collect_report(out, [job, other], {job.name: report.BAKED, other.name: report.FAILED}, MAKER, {job.name: {"node": "n1"}})
     report.write(out, data)
     read = json.loads((tmp_path / "out" / "batch.json").read_text())
     assert read["counts"] == {"baked": 1, "up to date": 0, "failed": 1, "not baked": 0}
@@ -208,7 +208,7 @@ def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(t
 
 def test_the_page_of_a_run_that_goes_on_says_what_it_does_and_is_read_again(tmp_path, job, folder):
     out, other = str(tmp_path / "out"), Job("next", {"audio": "/none.wav"})
-    data = report.collected(out, [job, other], {job.name: report.BAKED}, MAKER)
+    data = report.collect_report(out, [job, other], {job.name: report.BAKED}, MAKER)
     page = report.page(out, report.while_running(data, {"next": "38%, 6 of <8> sampled"}, "1 of 2 done, 3 h left"))
     assert page.index("next") < page.index("intro") and "being baked" in page and "38%, 6 of &lt;8&gt; sampled" in page
     assert "1 of 2 done, 3 h left at " in page and 'http-equiv="refresh"' in page
@@ -248,7 +248,7 @@ def hostile(tmp_path, job):
             out.write("\"><script>'.npz", b"values")
             report_of = dict.fromkeys(places, evil) | {"takes": takes, "seconds": {"all": evil}, "made_from": {}}
             out.write("report.json", json.dumps(report_of | {"thumbnail": "../../private.jpg"}))
-        report.write(str(tmp_path / "out"), report.collected(str(tmp_path / "out"), [job], {job.name: report.BAKED}, MAKER))
+        report.write(str(tmp_path / "out"), report.collect_report(str(tmp_path / "out"), [job], {job.name: report.BAKED}, MAKER))
         return tmp_path / "out" / "batch.html"
 
     return make

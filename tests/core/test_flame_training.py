@@ -29,7 +29,7 @@ from thunder_core.train import __main__ as train
 from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import train_m2s
-from thunder_core.train.motions import animate, completed, MotionSet, VARIANTS
+from thunder_core.train.motions import animate, complete_capture, MotionSet, VARIANTS
 from thunder_core.train.stages import STAGES
 from thunder_core.train.tracked import tracked_clips
 from thunder_core.types import Motion, RATE
@@ -140,7 +140,7 @@ def test_four_tracked_sequences_become_a_network_that_performs(file, basis, tmp_
 def test_what_a_sequence_in_the_file_s_coefficients_captured_is_kept_and_the_rest_performed(basis):
     captured, performed = np.zeros((8, 109), np.float32), np.ones((8, 109), np.float32)
     captured[4, 3] = captured[4, 101] = 0.5
-    whole = completed(captured, performed, list(basis.head.expression_names))
+    whole = complete_capture(captured, performed, list(basis.head.expression_names))
     assert np.array_equal(whole[:, :103], captured[:, :103]) and (whole[:, 103:] == 1).all()
 
 

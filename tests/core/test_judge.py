@@ -59,9 +59,9 @@ from thunder_core.train.corpus import build, Corpus, split_of
 from thunder_core.train.graphs import write_graphs
 from thunder_core.train.judge import (
     allowed,
-    collated,
+    collate,
     corrupt,
-    lay_moods,
+    fit_mood_costs,
     Lessons,
     lip_error,
     load_clips,
@@ -258,7 +258,7 @@ def test_what_a_judge_reads_of_a_take_is_what_it_was_trained_on(engine, judge, l
     lesson = lessons.of(clip, clip, [[], []], np.random.default_rng(0))
     voice = engine.analyse(speech)
     with torch.no_grad():
-        trained_on = opinion(judge, collated([lesson])).numpy()
+        trained_on = opinion(judge, collate([lesson])).numpy()
     expected = engine.scorer.expect(voice, [Performance(0, reading[None]) for reading in clip.readings])
     scored = [engine.scorer.opinion(take.motion, voice, each).frames for take, each in zip(takes, expected)]
     assert np.stack(scored) == pytest.approx(trained_on, abs=5e-3)  # mesh-to-speech's features are kept in half precision
@@ -270,7 +270,7 @@ def test_a_clip_in_a_batch_with_a_longer_one_is_judged_as_alone(judge, lessons, 
     short = replace(clip, **motions, features=clip.features[:60], units=clip.units[:120], opening=clip.opening[:60])
     cut = lessons.of(short, short, [[], []], np.random.default_rng(0))
     with torch.no_grad():
-        alone, together = opinion(judge, collated([cut])), opinion(judge, collated([lesson, cut]))
+        alone, together = opinion(judge, collate([cut])), opinion(judge, collate([lesson, cut]))
     assert together[3:, :60].numpy() == pytest.approx(alone.numpy(), abs=1e-3)
 
 
@@ -576,15 +576,15 @@ def test_moods_are_laid_so_that_they_cost_what_they_add_to_the_error(corpus, eng
     clips = load_clips([tmp_path / "some"], MOODS_SPLIT)
     assert len(clips) == 1 and len(clips[0].takes) == 2 * len(MOODS)
     lessons = Lessons(mouth(engine), None, channels)
-    judge, points = lay_moods(Judge.load(WEIGHTS).requires_grad_(), lessons, clips)  # as it is after training
+    judge, points = fit_mood_costs(Judge.load(WEIGHTS).requires_grad_(), lessons, clips)  # as it is after training
     assert len(judge.config.moods) == len(judge.config.moods_near) == len(MOODS) - 1
-    _, again = lay_moods(judge, lessons, clips)
+    _, again = fit_mood_costs(judge, lessons, clips)
     assert again == points, "what was laid before does not count"
     made = lessons.of
     monkeypatch.setattr(
         lessons, "of", lambda *a, **k: replace(made(*a, **k), target=torch.zeros(len(clips[0].takes), clips[0].takes.shape[1], 2))
     )
-    _, points = lay_moods(judge, lessons, clips)
+    _, points = fit_mood_costs(judge, lessons, clips)
     assert abs(points["usual_mood"]) < 0.1 and abs(points["worst_mood"]) < 0.1 < points["worst_mood_before"]
 
 
@@ -602,12 +602,12 @@ def test_the_teacher_plays_the_direction_that_a_take_is_compared_in(engine, spee
     phones = np.repeat(voice.features[:, -42:-2].argmax(1), 4).astype(np.uint8)
     names = list(engine.head.expression_names)
     both = [Direction(Style(energy=by)).vector() for by in (0.5, 1.6)]
-    calm, wild = (sampled.taught(phones, speech.samples, voice, names, one[None], True) for one in both)
+    calm, wild = (sampled.teacher_mean(phones, speech.samples, voice, names, one[None], True) for one in both)
     mouth = np.append(in_group(names, SPEECH), [True] * 3 + [False] * 6)
     assert calm.shape == wild.shape == (speech.frames, len(names) + 9)
     assert calm[:, len(names)].mean() < 0.6 * wild[:, len(names)].mean() and np.abs(calm[:, mouth]).mean() < np.abs(wild[:, mouth]).mean()
     half = speech.frames // 2
-    stressed = sampled.taught(phones, speech.samples, voice, names, np.repeat(both, [half, speech.frames - half], axis=0), True)
+    stressed = sampled.teacher_mean(phones, speech.samples, voice, names, np.repeat(both, [half, speech.frames - half], axis=0), True)
     assert stressed[:half] == pytest.approx(calm[:half], abs=0.05) and stressed[half:] == pytest.approx(wild[half:], abs=0.05)
 
 

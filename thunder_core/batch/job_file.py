@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..errors import BadRequest
 from ..files import is_utf8, MANIFEST, not_a_file, printable
-from .settings import absolute, DEFAULTS, SETTINGS, shorter, shown, text as read_text, VOICES, Wrong
+from .settings import DEFAULTS, make_absolute, SETTINGS, shorter, shown, text as read_text, VOICES, Wrong
 
 SOUNDS = frozenset(".aac .ac3 .aif .aifc .aiff .au .caf .flac .m4a .m4b .mka .mp2 .mp3 .oga .ogg .opus .wav .wma".split())
 TOP = ("out", "defaults", "jobs")  # keys of a job file
@@ -105,7 +105,7 @@ def read_file(path: str, defaults: Mapping[str, object] = DEFAULTS, look: Look |
     return read(data, name, folder, defaults, look)
 
 
-def said(mistakes: Iterable[Mistake]) -> str:
+def list_mistakes(mistakes: Iterable[Mistake]) -> str:
     """A line for each mistake; of many of one kind the first MOST_ALIKE, and how many more there are."""
     mistakes = list(mistakes)
     count, lines, shown_of = Counter(mistake.kind for mistake in mistakes), [], Counter[str]()
@@ -143,7 +143,7 @@ def read(data: Mapping[str, Any], name: str, folder: str, defaults: Mapping[str,
     wrong += mistakes
     if not tables:
         wrong.append(Mistake("no jobs", f"“{name}” has no jobs: write [jobs.NAME] above the settings of each"))
-    for_all = {**defaults, **absolute(for_each, folder)}
+    for_all = {**defaults, **make_absolute(for_each, folder)}
     jobs = []
     for job, table in tables.items():
         if not isinstance(table, dict):
@@ -153,16 +153,16 @@ def read(data: Mapping[str, Any], name: str, folder: str, defaults: Mapping[str,
         where = f"job “{shorter(job)}”"
         own, unread, mistakes = _values(table, where)
         wrong += mistakes + _lacking(table, {**defaults, **common, **table}, where)
-        settings = _merged(for_all, absolute(own, folder))
+        settings = _merged(for_all, make_absolute(own, folder))
         unread |= unread_of_all.difference(own)
         jobs.append(Job(job, {key: value for key, value in settings.items() if key not in unread}, frozenset(unread)))
     wrong += [Mistake("name", sentence) for sentence in bad_names(tables)]
     if wrong:
-        raise BadRequest(said(wrong + (look(jobs) if look is not None else [])))
+        raise BadRequest(list_mistakes(wrong + (look(jobs) if look is not None else [])))
     return Jobs(tuple(jobs), None if out is None else os.path.normpath(os.path.join(folder, os.path.expanduser(out))))
 
 
-def of_folder(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
+def read_folder(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
     """A job for each sound file of a folder, in the order of their names. Raises BadRequest."""
     try:
         with os.scandir(path) as found:
@@ -173,7 +173,7 @@ def of_folder(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
     if not names:
         raise BadRequest(f"The folder “{path}” holds no sound files: name another with --jobs")
     shown = list(map(printable, names))
-    jobs = named([(os.path.splitext(name)[0], {"audio": os.path.join(path, name)}, name) for name in shown], defaults)
+    jobs = name_jobs([(os.path.splitext(name)[0], {"audio": os.path.join(path, name)}, name) for name in shown], defaults)
     refused = {job.name: why_not for job, name in zip(jobs, names) if (why_not := _no_sound(os.path.join(path, name)))}
     return Jobs(jobs, refused=refused)
 
@@ -186,13 +186,13 @@ def _no_sound(path: str) -> str:
     return f"{problem}: repair it or take it out of the folder" if problem else ""
 
 
-def named(listed: Iterable[tuple[str, Mapping[str, object], str]], defaults: Mapping[str, object]) -> tuple[Job, ...]:
+def name_jobs(listed: Iterable[tuple[str, Mapping[str, object], str]], defaults: Mapping[str, object]) -> tuple[Job, ...]:
     """Jobs of (name, settings, longer name); the longer name is used where two have the same name, and a number after that."""
     listed = [(folder_name(name), settings, folder_name(longer)) for name, settings, longer in listed]
     count = Counter(_folded(name) for name, _, _ in listed)
     taken: set[str] = set()
     return tuple(
-        Job(free_name(longer if count[_folded(name)] > 1 else name, taken), _merged(defaults, absolute(settings, os.getcwd())))
+        Job(free_name(longer if count[_folded(name)] > 1 else name, taken), _merged(defaults, make_absolute(settings, os.getcwd())))
         for name, settings, longer in listed
     )
 
@@ -215,7 +215,7 @@ def folder_name(name: str) -> str:
     return f"{clean}_" if taken else clean or "job"
 
 
-def chosen(jobs: Iterable[Job], names: Iterable[str]) -> tuple[Job, ...]:
+def choose_jobs(jobs: Iterable[Job], names: Iterable[str]) -> tuple[Job, ...]:
     """Those of the jobs that have these names. Raises BadRequest."""
     by_name = {job.name: job for job in jobs}
     for name in names:

@@ -35,7 +35,7 @@ td.number{text-align:right;font-variant-numeric:tabular-nums} .quiet{opacity:.7}
 """
 
 
-def collected(
+def collect_report(
     out: str,
     jobs: Iterable[Job],
     states: Mapping[str, str],

@@ -246,7 +246,7 @@ def path_names(settings: Mapping[str, object]) -> list[str]:
     return [name for name, value in settings.items() if SETTINGS[name].is_path or (name in is_file and is_file[name](str(value)))]
 
 
-def absolute(settings: Mapping[str, object], folder: str) -> dict[str, object]:
+def make_absolute(settings: Mapping[str, object], folder: str) -> dict[str, object]:
     """The settings with their paths made absolute, from a folder."""
     paths = {name: os.path.normpath(os.path.join(folder, os.path.expanduser(str(settings[name])))) for name in path_names(settings)}
     return dict(settings) | paths

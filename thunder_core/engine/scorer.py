@@ -61,7 +61,7 @@ class JudgeConfig:
     damped_near: float = 1.0
     right_near: float = 2.0
     # By how much the opinions of takes in each mood at full strength are higher than their errors, in the order of `DIRECTION_NAMES`: of
-    # the total, and of the curve (`Judge.allowance`). Set by `train.judge.lay_moods`; empty: nothing.
+    # the total, and of the curve (`Judge.allowance`). Set by `train.judge.fit_mood_costs`; empty: nothing.
     moods: tuple[float, ...] = ()
     moods_near: tuple[float, ...] = ()
 

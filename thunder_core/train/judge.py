@@ -45,7 +45,7 @@ CORRELATIONS = (2.0, 2.0)
 _ENERGY = next(axis for axis in AXES if axis.name == "energy")
 
 
-def _delayed(x: np.ndarray, frames: float) -> np.ndarray:
+def _delay(x: np.ndarray, frames: float) -> np.ndarray:
     at = np.arange(len(x))
     return np.stack([np.interp(at - frames, at, column) for column in x.T], 1)
 
@@ -78,7 +78,7 @@ def corrupt(x: np.ndarray, other: np.ndarray, opening: np.ndarray, kind: str, rn
         case "still":
             return 0 * x, 0 * usual
         case "shift":
-            bad = _delayed(x, rng.choice([-1, 1]) * rng.uniform(0.5, FURTHEST))
+            bad = _delay(x, rng.choice([-1, 1]) * rng.uniform(0.5, FURTHEST))
         case "size":
             factor = rng.uniform(0.0, 0.8) if rng.random() < 0.7 else rng.uniform(1.25, 3.0)
             bad = factor * x
@@ -130,7 +130,7 @@ def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float =
     return smoothed(astray(lips, size[..., None, None] * truth)) / (size.mean(1, keepdim=True) * unit)
 
 
-def unposed(lips: Tensor, loud: Tensor) -> Tensor:
+def without_pose(lips: Tensor, loud: Tensor) -> Tensor:
     """Lips [B, T, n, 3] without the pose that they hold over loud frames (bool [T])."""
     return lips - lips[:, loud].mean(1, keepdim=True)
 
@@ -204,7 +204,7 @@ class Lessons:
         moved, truths = seen[:, :, self.lip], (truth[whose][:, :, self.lip] for truth in (taught, plain))
         compared = [(moved, truth, elsewhere) for truth in truths]
         if not poses:
-            compared = [tuple(unposed(lips, sounds) for lips in each) for each in compared]
+            compared = [tuple(without_pose(lips, sounds) for lips in each) for each in compared]
         error = torch.stack([lip_error(*each, size) for each in compared], -1)
         sound = torch.from_numpy(clip.features.astype(np.float32))
         lips = seen[:, :, self.mouth.lips].cpu()
@@ -227,7 +227,7 @@ def load_clips(folders: list[Path], split: str) -> list[SampledClip]:
     return [SampledClip.load(path) for folder in folders for path in sorted(folder.glob(f"{split}-*.npz"))]
 
 
-def drawn(lessons: Lessons, clips: list[SampledClip], seed: int) -> Iterator[Lesson]:
+def draw_lessons(lessons: Lessons, clips: list[SampledClip], seed: int) -> Iterator[Lesson]:
     """Lessons for training, spoiled at random."""
     for number, clip in enumerate(tqdm(clips, desc="spoiling takes", mininterval=10)):
         rng = np.random.default_rng([seed, number])
@@ -239,14 +239,14 @@ WATCHED_SPOILED = 2  # validation takes per clip that are spoiled in every way
 WATCHED_KINDS = ("off", "damped", "still", "other", "smooth", "open")
 
 
-def watched(lessons: Lessons, clips: list[SampledClip]) -> Iterator[Lesson]:
+def watched_lessons(lessons: Lessons, clips: list[SampledClip]) -> Iterator[Lesson]:
     """Lessons to measure the judge by: every take as it is and, of the first ones, a version spoiled in each way."""
     for number, clip in enumerate(clips):
         kinds = [list(WATCHED_KINDS) if i < WATCHED_SPOILED else [] for i in range(len(clip.takes))]
         yield lessons.of(clip, clips[(number + 1) % len(clips)], kinds, np.random.default_rng([3, number]))
 
 
-def collated(some: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
+def collate(some: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
     """A batch of lessons [B, T, ·], the shorter ones held at their end; `there` [B, T]: valid frames, `clip` [B]: index of the clip."""
     frames = max(len(lesson.speech) for lesson in some)
 
@@ -312,7 +312,7 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu", by: int = 
     ranks, yardsticks, by_model, gained, possible, of_clips = [], [], [], 0.0, 0.0, []
     kinds: dict[str, list[float]] = {name: [] for name in ("right", *WATCHED_KINDS)}
     for lesson in lessons:
-        batch = collated([lesson], device)
+        batch = collate([lesson], device)
         of_clip = in_all(judge, batch) if by == PLAIN else 0.0  # the curve over time has no whole-clip term
         merit = -(clip_means(opinion(judge, batch), batch)[:, by] + of_clip).cpu()
         error = clip_means(batch["target"].exp() - FLOOR, batch)[:, by].cpu()
@@ -358,7 +358,7 @@ def finish(judge: Judge, held_out: list[Lesson], device: str = "cpu") -> tuple[J
 
 
 @torch.no_grad()
-def lay_moods(judge: Judge, lessons: Lessons, clips: list[SampledClip], device: str = "cpu") -> tuple[Judge, dict[str, float]]:
+def fit_mood_costs(judge: Judge, lessons: Lessons, clips: list[SampledClip], device: str = "cpu") -> tuple[Judge, dict[str, float]]:
     """Have requested moods cost no more points than what they add to a lip error that leaves held poses out.
 
     clips: of `sampled.MOODS_SPLIT`.  Returns (judge, points that the usual and the worst mood cost before and cost now).
@@ -368,7 +368,7 @@ def lay_moods(judge: Judge, lessons: Lessons, clips: list[SampledClip], device: 
     for number, clip in enumerate(clips):
         takes = len(clip.takes)
         lesson = lessons.of(clip, clips[(number + 1) % len(clips)], [[]] * takes, np.random.default_rng(0), poses=False)
-        batch = collated([lesson], device)
+        batch = collate([lesson], device)
         of_clip = clip_means(opinion(judge, batch), batch)
         of_clip[:, PLAIN] += in_all(judge, batch)
         by_mood = of_clip.cpu(), (of_clip - clip_means(batch["target"], batch)).cpu()
@@ -404,7 +404,7 @@ def train_judge(
             own, spoiled = (np.flatnonzero(lesson.as_sampled.numpy() == kind) for kind in (True, False))
             rows = [rng.permutation(own)[:OWN], rng.permutation(spoiled)[:WRONG]]
             picked.append(lesson.some(np.concatenate(rows)))
-        return collated(picked, device)
+        return collate(picked, device)
 
     def loss(model: Judge, item: dict[str, Tensor], rng) -> dict[str, Tensor]:
         guess, there, own = opinion(model, item), item["there"], item["as_sampled"]

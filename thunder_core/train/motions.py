@@ -383,18 +383,18 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
         hears = features
         if variant >= TRUE_TO_SOUND:
             if speaks and captured is None:
-                hears = as_heard(features, logits, int(rng.integers(1 << 32)))
+                hears = redraw_phones(features, logits, int(rng.integers(1 << 32)))
             heard_phones.append(believed(hears).astype(np.float16))
         read = hears if fits and speaks else None
         motion, planned = perform_planned(phones, heard, channels, rng, direction, pitch, row.listens, read)
         events.append((planned if captured is None else np.full_like(planned, np.nan)).astype(np.float16))
         x = pack(motion if basis is None else basis.of_bundled(motion, channels))
-        motions.append((x if captured is None else completed(captured, x, names)).astype(np.float16))
+        motions.append((x if captured is None else complete_capture(captured, x, names)).astype(np.float16))
         directions.append(direction.vector() if captured is None else np.full(len(DIRECTION_NAMES), np.nan, np.float32))
     return np.stack(motions), np.stack(events), np.stack(heard_phones), np.stack(directions)
 
 
-def as_heard(features: np.ndarray, logits: np.ndarray, seed: int) -> np.ndarray:
+def redraw_phones(features: np.ndarray, logits: np.ndarray, seed: int) -> np.ndarray:
     """Speech features [T, d] with the phones that a take hears of logits [2T, 40] where they are doubtful, as `Thunder.hear` draws them."""
     result, drawn = features.copy(), softmax(hear_phones(logits, seed)) - softmax(logits)
     believed(result)[:] = np.clip(believed(result) + at_frames(drawn, len(features)), 0, 1)
@@ -405,7 +405,7 @@ def as_heard(features: np.ndarray, logits: np.ndarray, seed: int) -> np.ndarray:
 _TOGETHER = ((*MOUTH, *COEFFICIENTS), TONGUE, ("brow", "nose", "cheekSquint"), ("eye",))
 
 
-def completed(captured: np.ndarray, performed: np.ndarray, channels: list[str]) -> np.ndarray:
+def complete_capture(captured: np.ndarray, performed: np.ndarray, channels: list[str]) -> np.ndarray:
     """A captured motion [T, C] with a `performed` one's [T, C] parts where it holds still from beginning to end."""
     names = [*channels, *["jaw"] * 3]  # the jaw's rotation belongs to the mouth
     groups = [np.flatnonzero(in_group(names, group, but=TONGUE if group is _TOGETHER[0] else ())) for group in _TOGETHER]

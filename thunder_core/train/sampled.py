@@ -120,7 +120,7 @@ def sample_takes(corpus: Corpus, thunder: Thunder, channels: list[str], folder: 
     aligned = identity(thunder.encoder) == fitted_to()
     for split, number, path in tqdm(left, desc="sampling takes", total=len(wanted), initial=len(wanted) - len(left), mininterval=10):
         plans = _training_plans(number, seed) if split == "train" else [_mood_plan(number) if split == MOODS_SPLIT else _usual_plan(number)]
-        sampled_clip(corpus, corpus.clips[number], thunder, channels, plans, aligned).save(path)
+        sample_clip(corpus, corpus.clips[number], thunder, channels, plans, aligned).save(path)
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _training_plans(number: int, seed: int) -> Iterator[_Plan]:
         yield _Plan(seeds, np.stack(asked), spreads, int(rng.choice(_STEPS)), float(rng.choice(_GUIDANCES)))
 
 
-def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str], plans, aligned: bool) -> SampledClip:
+def sample_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str], plans, aligned: bool) -> SampledClip:
     """Takes of one clip as planned. aligned: whether the teacher can read the encoder's features.
 
     Weights that know no styles sample freely, and are compared with the teacher's usual style.
@@ -185,7 +185,7 @@ def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[st
         steps += [plan.steps] * len(motions)
         guidance += [plan.guidance] * len(motions)
     phones, unstressed = corpus.phones(clip)[: 4 * frames], [direction[None] for direction in np.concatenate(readings)]
-    teacher, plain = ([taught(phones, samples, voice, channels, each, aligned) for each in some] for some in (played, unstressed))
+    teacher, plain = ([teacher_mean(phones, samples, voice, channels, each, aligned) for each in some] for some in (played, unstressed))
     breathing = [Performance(seed, style, (seed, 0.0)) for seed, style in zip(seeds, played)]  # as the engine scores takes
     expected = [pack(motion) for motion in thunder.expected(voice, breathing, breathe=True)]
     requested = [pack(motion) for motion in thunder.expected(voice, [Performance(0, each[None]) for each in asked])]
@@ -197,7 +197,7 @@ def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[st
     )  # fmt: skip
 
 
-def taught(
+def teacher_mean(
     phones: np.ndarray, samples: np.ndarray, voice: VoiceFeatures, channels: list[str], played: np.ndarray, aligned: bool
 ) -> np.ndarray:
     """The teacher's mean performance in a direction [1 or T, DIRECTION_NAMES]: the mean of packed motions [T, channels + 9].

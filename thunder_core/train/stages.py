@@ -31,7 +31,7 @@ from .corpus import BadCorpus, build, can_synthesise, SYNTHETIC_MINUTES, voices_
 from .denoiser import build_denoiser, M2S_WEIGHT, SpeechTerm, train_denoiser
 from .distil import distil
 from .graphs import write_graphs
-from .judge import drawn, finish, lay_moods, Lessons, load_clips, train_judge, watched
+from .judge import draw_lessons, finish, fit_mood_costs, Lessons, load_clips, train_judge, watched_lessons
 from .label import Labeller
 from .lip_kernels import fitted_to, identity
 from .loop import Schedule
@@ -188,13 +188,15 @@ def _judge(workspace: Workspace, args: Namespace) -> dict:
     if trained is None:
         # Samples of earlier weights too, because their errors are useful examples.
         clips = load_clips(sorted(folder for folder in newest.parent.iterdir() if folder.is_dir()), "train")
-        train = list(drawn(lessons, clips, workspace.seed))
+        train = list(draw_lessons(lessons, clips, workspace.seed))
         heard = m2s.config.width if args.m2s else 0
         aligned = identity(SpeechReader.load(workspace.weights)) == fitted_to()
-        network, figures = train_judge(train, list(watched(lessons, held_out)), heard, workspace.runs / "judge", schedule, aligned, device)
+        network, figures = train_judge(
+            train, list(watched_lessons(lessons, held_out)), heard, workspace.runs / "judge", schedule, aligned, device
+        )
     else:
-        network, figures = finish(trained, list(watched(lessons, held_out)), device)
-    network, of_moods = lay_moods(network, lessons, in_moods, device)
+        network, figures = finish(trained, list(watched_lessons(lessons, held_out)), device)
+    network, of_moods = fit_mood_costs(network, lessons, in_moods, device)
     figures |= of_moods
     made = Made("judge of lip-sync", "the model's own takes of the corpus, as they are and spoiled", schedule, figures)
     workspace.export("judge", network.state_dict(), network.settings(), made)

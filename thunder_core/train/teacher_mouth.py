@@ -49,7 +49,7 @@ JAW_ASIDE = 0.006  # standard deviation of the jaw's sideways turn, radians
 DOUBTED, SURE = 0.04, 0.55  # encoder's probability of a sound: below the first a label is ignored, above the second none is needed
 MOST_SHUT = 9  # labels (10 ms) of an m, b or p on which lips are shut: of longer ones people's are in the middle
 _NEAR = 6  # labels (10 ms) to either side in which the encoder may confirm a label
-_SLACK, _CRISP = 2.5, 1.5  # standard deviations of `paced`, frames
+_SLACK, _CRISP = 2.5, 1.5  # standard deviations of `change_pace`, frames
 # How readings of one line differ: standard deviations of the size of a performance's openings (of its logarithm), and of how much more or
 # less single words open, in deviations of the opening, with the rate of words. Nobody says a line twice alike.
 _SIZE_VARIES, _WORDS_VARY, _WORDS_HERTZ = 0.22, 0.22, 1.2
@@ -72,7 +72,7 @@ def _mechanics(channels: tuple[str, ...]) -> Mechanics:
     return Mechanics(articulators)
 
 
-def demanded(phones: np.ndarray, kind: tuple[int, ...], belief: np.ndarray | None) -> np.ndarray:
+def where_demanded(phones: np.ndarray, kind: tuple[int, ...], belief: np.ndarray | None) -> np.ndarray:
     """True where a kind of sound is spoken, bool [M] at 100 Hz: labelled and not ruled out by the encoder's probabilities [T, 40], or
     certain by them. Labels may be misplaced, and the model cannot learn what is inaudible."""
     labelled = np.isin(phones, kind)
@@ -98,18 +98,20 @@ def middles(demanded: np.ndarray) -> np.ndarray:
 
 def contacts(phones: np.ndarray, alive: np.ndarray, belief: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, Sounds]:
     """What sounds ask of lips and teeth: how much lips shut on m, b, p and bite on f, v [T] 0 … 1, and the sounds."""
-    bilabial, labiodental, sibilant, dental = (demanded(phones, kind, belief) for kind in (BILABIALS, LABIODENTALS, SIBILANTS, DENTALS))
+    bilabial, labiodental, sibilant, dental = (
+        where_demanded(phones, kind, belief) for kind in (BILABIALS, LABIODENTALS, SIBILANTS, DENTALS)
+    )
     shut = closure(middles(bilabial), len(alive))
     return shut, closure(labiodental, len(alive)) * (1 - shut), sounds_of(alive, sibilant, labiodental, dental, middles(bilabial))
 
 
-def bounded(gap: np.ndarray) -> np.ndarray:
+def compress_wide(gap: np.ndarray) -> np.ndarray:
     """Openings [T] in millimetres that a mouth can make: the wider, the harder."""
     wide = MOST_OPEN_MM - EASY_MM
     return np.where(gap > EASY_MM, EASY_MM + wide * np.tanh((gap - EASY_MM) / wide), gap)
 
 
-def followed(gap: np.ndarray) -> np.ndarray:
+def limit_speed(gap: np.ndarray) -> np.ndarray:
     """Openings [T] mm limited to MOST_MM_PER_FRAME in both directions: no wide opening right beside a closure."""
     gap = gap.copy()
     for frames in (range(1, len(gap)), range(len(gap) - 2, -1, -1)):
@@ -119,7 +121,7 @@ def followed(gap: np.ndarray) -> np.ndarray:
     return gap
 
 
-def paced(curve: np.ndarray, tempo: float) -> np.ndarray:
+def change_pace(curve: np.ndarray, tempo: float) -> np.ndarray:
     """A curve [T] whose movements are quicker or slower than they are: sharpened, or smoothed; its mean stays."""
     if tempo < 1:
         return filters.gaussian(curve, _SLACK * (1 / tempo - 1), mode="nearest")
@@ -145,11 +147,11 @@ def opening_steps(
     """
     steps = {"softplus": opening(z, alive, style.articulation) * style.energy}
     steps["at rest in silence"] = steps["softplus"] * alive
-    steps["not too wide"] = gap = bounded(steps["at rest in silence"])
+    steps["not too wide"] = gap = compress_wide(steps["at rest in silence"])
     steps["teeth within reach"] = gap = gap - sounds.sibilant * np.maximum(gap - SIBILANT_MOST_MM, 0.0)
     steps["m, b, p shut"] = gap = gap * (1 - shut)
     steps["f, v within reach"] = gap = gap - bite * np.maximum(gap - BITE_MOST_MM, 0.0)
-    steps["not too fast"] = followed(gap)
+    steps["not too fast"] = limit_speed(gap)
     return steps
 
 
@@ -177,10 +179,10 @@ def mouth(
 
     spoken, curves = alive > 0.5, kernels()
     pace = tempo * min(1.0, style.articulation) ** 0.5  # who mumbles is slow to get anywhere
-    z = paced(curves["opening"].curve(shares, heard, spoken, features), pace) + _WORDS_VARY * wander(frames, rng, _WORDS_HERTZ)
+    z = change_pace(curves["opening"].curve(shares, heard, spoken, features), pace) + _WORDS_VARY * wander(frames, rng, _WORDS_HERTZ)
     size = style.energy * float(np.exp(_SIZE_VARIES * rng.standard_normal()))
     gap = opening_steps(z, alive, shut, bite, sounds, replace(style, energy=size))["not too fast"]
-    wide = paced(curves["width"].curve(shares, heard, spoken, features), pace) * alive * WIDTH_MM * style.articulation
+    wide = change_pace(curves["width"].curve(shares, heard, spoken, features), pace) * alive * WIDTH_MM * style.articulation
     wide = np.where(wide > 0, style.width, style.rounding) * wide
     rounded = _dominance(shares if belief is None else belief, ROUND) * alive * style.rounding
 
