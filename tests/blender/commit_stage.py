@@ -220,7 +220,7 @@ def everything(bpy):
 
 
 def seen(bpy, scene, frames):
-    """Of the evaluated scene at frames: every shape key, the jaw's turn, the object's height, [T, …]."""
+    """Of the evaluated scene at frames: every shape key (a breath as 0, which no key moves), the jaw's turn, the height, [T, …]."""
     rows = []
     for frame in frames:
         scene.frame_set(frame)
@@ -229,7 +229,7 @@ def seen(bpy, scene, frames):
         mesh = next(o for o in scene.objects if o.type == "MESH" and o.data.shape_keys)
         done = armature.evaluated_get(graph)
         turn = done.pose.bones["jaw"].matrix_basis.to_quaternion()
-        keys = [block.value for block in mesh.data.shape_keys.key_blocks]
+        keys = [0.0 if "breath" in block.name else block.value for block in mesh.data.shape_keys.key_blocks]
         rows.append([*keys, 2 * np.arctan2(turn.x, turn.w), done.location[2]])
     return np.array(rows)
 
