@@ -475,7 +475,7 @@ def test_stresses_are_read_off_a_motion_whose_direction_is_not_known(engine, spe
     monkeypatch.setattr(thunder_module, "hear_phones", lambda logits, seed, **_: logits)
     takes = engine.generate(speech, Request(4, 20, direction=Brief(Direction().vector()[None], 0.5, as_asked=False)))
     read = [engine.score(speech, take.motion).per_frame.mean() for take in takes]
-    monkeypatch.setattr(scorer_module, "stresses", lambda opening, expected, loud: np.zeros(len(opening)))
+    monkeypatch.setattr(scorer_module, "read_stresses", lambda opening, expected, loud: np.zeros(len(opening)))
     without = [engine.score(speech, take.motion).per_frame.mean() for take in takes]
     assert np.mean(read) > np.mean(without)
 
