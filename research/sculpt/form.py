@@ -62,7 +62,7 @@ def distance(p, nose=True):
     d = smooth_min(d, capsule(p, (37, -76, 0), (17, -104, 60), 10, 12), 28)  # its edge
     d = smooth_min(d, ellipsoid(p, (0, -106, 64), (19, 13, 19)), 22)  # chin
     d = smooth_min(d, capsule(p, (0, -50, -24), (0, -240, -46), 47, 53, (1.0, 1.0, 1.12)), 30)  # neck
-    d = smooth_min(d, capsule(p, (53, -44, -26), (9, -204, 23), 8.5, 6), 16)  # the muscle from behind the ear to the breastbone
+    d = smooth_min(d, capsule(p, (53, -44, -26), (9, -204, 23), 8, 6), 22)  # the muscle from behind the ear to the breastbone
     d = smooth_min(d, ellipsoid(p, (0, -254, -36), (122, 64, 68)), 44)  # chest
     d = smooth_min(d, capsule(p, (26, -182, -60), (138, -236, -52), 22, 34), 44)  # shoulders
     d = smooth_min(d, capsule(p, (13, -199, 26), (104, -195, -10), 2.5, 4), 18)  # collar bones
@@ -82,10 +82,10 @@ def distance(p, nose=True):
 
 # What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near the middle, lie outside of all.
 _RELIEF = (
-    ((66, 20, 40), (24, 34, 36), -3.5),  # temple
+    ((66, 20, 40), (24, 34, 36), -1.5),  # temple
     ((0, 17, 90), (26, 12, 24), 1.2),  # between the brows
     ((15, 6, 78), (10, 13, 18), 1.6),  # inner corner of the eye
-    ((30, -20, 78), (32, 22, 30), -3.6),  # under the eye
+    ((30, -20, 78), (32, 22, 30), -2.8),  # under the eye
     ((23, -37, 84), (15, 15, 26), 2.5),  # beside the nose
     ((34, 11, 72), (18, 9, 22), 2.0),  # over its lid
     ((62, -20, 28), (22, 14, 44), 1.0),  # cheekbone's arch

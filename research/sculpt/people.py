@@ -55,7 +55,7 @@ class Person:
 
 
 PEOPLE = (
-    Person("head"),
+    Person("head", hills=(((46, -58, 52), (30, 32, 54), (2.7, 0, 3.1)),)),  # cheeks
     Person(
         "head_woman", jaw=-3.6, chin=(-2.2, -2.6), brow=-2.4, forehead=2.0, cheekbone=0.2, cheek=0.8, nose=0.88, tip=-1.2, lips=1.16,
         neck=0.86, throat=-2.0, ears=0.92, brows=0.72, eyes=0.18, lashes=1.45, skull=0.955, stubble=0.0,
