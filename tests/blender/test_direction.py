@@ -55,7 +55,7 @@ def test_axes_without_a_slider_of_their_own_are_below_more_sliders(blender, stag
     assert panel.poll(blender.context)
     drawn = draw(panel, blender.context).of("prop")
     assert set(drawn) == {axis.name for axis in core.AXES if not axis.slider} and drawn[0] == "frown"
-    assert importlib.import_module("thunder.panels.direction")._changed(direction) == "Frown, Tension…"
+    assert importlib.import_module("thunder.panels.direction")._changed_labels(direction) == "Frown, Tension…"
     direction.keyframe_insert("frown", frame=1)
     assert asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).vectors[0, FROWN] == pytest.approx(
         core.Style(frown=0.8).vector()[FROWN]
