@@ -115,7 +115,7 @@ def test_dragged_in_it_performs_without_anything_installed(package, tmp_path):
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "keys 55" in done.stdout  # 44 channels, the basis, correctives: three of joints and seven of two keys each
+    assert "keys 58" in done.stdout  # 44 channels, the basis, correctives: three of joints, seven of two keys each, three of the bust
     assert "takes 8 on cpu" in done.stdout and "onnxruntime" in done.stdout and "torch" not in done.stdout, done.stdout
 
 
