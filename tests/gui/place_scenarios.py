@@ -12,6 +12,7 @@ from thunder.scene.host.session import session
 from thunder.scene.media import grid
 
 BAND, FAR = 18, 70  # pixels: height of a row of the sidebar, and how far a row is looked for above and below its place
+ABOVE_EARLIER = 0.66  # share of the sidebar's height that lies above the headings of earlier takes; they push what is below them
 SAME, PLAIN = 0.9, 0.02  # correlation of a row that is the same, and deviation of brightness of one that has nothing to recognise
 
 
@@ -101,4 +102,6 @@ def grid_and_back(hand):
         assert button(bpy.ops.thunder.fold_takes, batch=1) == ["FINISHED"]
     pictures["unfolded"] = yield from photograph_sidebar(hand, "unfolded")
     names = list(pictures)
-    hand.seen["moved"] = {after: moved(pictures[before], pictures[after]) for before, after in zip(names, names[1:])}
+    hand.seen["moved"] = {after: moved(pictures[before], pictures[after]) for before, after in zip(names, names[1:]) if after != "batches"}
+    end = int(ABOVE_EARLIER * len(pictures["own"]))
+    hand.seen["moved"]["batches"] = moved(pictures["own"][:end], pictures["batches"][:end])
