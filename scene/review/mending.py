@@ -69,7 +69,7 @@ def mend(scene, rig: head.Rig, finding: Finding, start: float) -> Generator[floa
     yield 0.5
     if finding.kind == SHIFTED:
         frames = -round(finding.size * clock.fps)
-        how = f"Moved by {abs(frames)} frame{'s' * (abs(frames) != 1)}, {'earlier' if frames < 0 else 'later'}"
+        how = f"Moved the mouth by {abs(frames)} frame{'s' * (abs(frames) != 1)}, {'earlier' if frames < 0 else 'later'}"
         return _rewrite(rig, curves, how, lambda keys: mending.shift_keys(keys, first, last, frames))
     return _rewrite(rig, curves, "Deleted", lambda keys: mending.delete_keys(keys, first, last))
 
