@@ -125,7 +125,7 @@ docs-pictures:
 bench:
 	@$(WITH_DEVELOP) && for name in heads ranking; do "$$engine" -m research $$name || exit 1; done; \
 	if [ -n "$$THUNDER_DATA" ]; then \
-	  for name in lips real articulation habits listeners; do "$$engine" -m research $$name || exit 1; done; \
+	  for name in lips articulation habits listeners; do "$$engine" -m research $$name || exit 1; done; \
 	else echo "real lips are left out: THUNDER_DATA names no folder of recordings"; fi
 
 bench-speed:

@@ -78,7 +78,7 @@ def _chosen(context):
     return context.scene.thunder.head or context.object
 
 
-def _why_editable(context) -> str:
+def _why_nothing_linked(context) -> str:
     """The reason why there is nothing to make editable."""
     chosen = _chosen(context)
     what = "Nothing here is" if chosen is None else f"“{chosen.name}” is not"
@@ -91,7 +91,7 @@ class THUNDER_OT_make_editable(InstantWork, bpy.types.Operator):
 
     bl_label = "Make Editable"
     obstacles = (
-        _why_editable,
+        _why_nothing_linked,
         why_not_in_object_mode,
     )
 

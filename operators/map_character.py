@@ -166,15 +166,17 @@ class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
         return f"{len(head.resolve(obj).channels)} channels are mapped by “{self.name}”"
 
 
-class THUNDER_OT_add_mouth_sliders(InstantWork, bpy.types.Operator):
+class _OnMouthSliders(InstantWork):
+    """An operator on the mouth sliders of the chosen character."""
+
+    obstacles = (why_not_in_object_mode, why_no_head)
+
+
+class THUNDER_OT_add_mouth_sliders(_OnMouthSliders, bpy.types.Operator):
     """Add the sliders Open, Wide, Round and Smile, which add to your animation and can be keyed"""
 
     bl_label = "Add Mouth Sliders"
-    obstacles = (
-        why_not_in_object_mode,
-        why_no_head,
-        lambda context: "This character has mouth sliders already" if controls.are_on(chosen_head(context)) else "",
-    )
+    obstacles = (lambda context: "This character has mouth sliders already" if controls.are_on(chosen_head(context)) else "",)
 
     def act(self, context):
         rig = chosen_head(context)
@@ -182,15 +184,11 @@ class THUNDER_OT_add_mouth_sliders(InstantWork, bpy.types.Operator):
         return f"“{controls.owner_of(rig).name}” has mouth sliders: hover over one and press I to key it"
 
 
-class THUNDER_OT_remove_mouth_sliders(InstantWork, bpy.types.Operator):
+class THUNDER_OT_remove_mouth_sliders(_OnMouthSliders, bpy.types.Operator):
     """Remove the mouth sliders, their keys and all that they move; your animation stays"""
 
     bl_label = "Remove Mouth Sliders"
-    obstacles = (
-        why_not_in_object_mode,
-        why_no_head,
-        lambda context: "" if controls.are_on(chosen_head(context)) else "This character has no mouth sliders",
-    )
+    obstacles = (lambda context: "" if controls.are_on(chosen_head(context)) else "This character has no mouth sliders",)
 
     def act(self, context):
         controls.remove(chosen_head(context))

@@ -6,7 +6,7 @@ import re
 import bpy
 
 from ..scene.engine import connection
-from ..scene.heads import build, character, family, flame, head, library_override, living, mapping_table
+from ..scene.heads import build, character, family, flame, head, library_override, living, mapping_table, rna_paths
 from ..thunder_core.errors import attempt, ThunderError
 from ..thunder_core.face import conventions
 from .tab import buttons, offer_editable, props, tune, wrapped_label
@@ -170,7 +170,7 @@ class THUNDER_PT_head(OfData, bpy.types.Panel):
         column = self.layout.column(align=True)
         armature = living.switches_of(_chosen(context))
         for name in living.SWITCHES:
-            column.prop(armature, living.path_of(name), text=name, slider=True)
+            column.prop(armature, rna_paths.slider_path(name), text=name, slider=True)
 
 
 SLIDERS_SHOWN = 10

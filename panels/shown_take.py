@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene.heads import controls, head
+from ..scene.heads import controls, head, rna_paths
 from ..scene.takes import mix, take_list, transcript
 from ..scene.takes.commit import committing
 from ..scene.takes.shape import strength
@@ -182,5 +182,5 @@ def draw_mouth_sliders(layout, context) -> None:
     row.operator("thunder.remove_mouth_sliders", text="", icon="X", emboss=False)
     column = layout.column(align=True)
     owner = controls.owner_of(rig)
-    for slider in [slider for slider in controls.SLIDERS if controls.OWN_PREFIX + slider in owner]:
-        column.prop(owner, controls.path_of(slider), text=slider, slider=True)
+    for slider in [slider for slider in controls.SLIDERS if rna_paths.OWN_PREFIX + slider in owner]:
+        column.prop(owner, rna_paths.slider_path(slider), text=slider, slider=True)

@@ -6,8 +6,7 @@ phones into words by its dictionary. It is no independent judge: the encoder lea
 labels are not at hand. Texts: the line's own; that of the line of the split whose length is nearest, and of one drawn by seed; the own
 with one word replaced, and with one put in. Words: those that are said, of own texts, and the replaced and added ones. Sounds: the class
 that is recognised against that of the phone in its middle. `--split validation` is what the thresholds of
-`thunder_core/engine/speech/transcript.py`, `sounds.py` and `thunder_core/spoken.py` were chosen by. Written to
-research/results/words_aligned.txt.
+`thunder_core/engine/speech/transcript.py` and `thunder_core/spoken.py` were chosen by. Written to research/results/words_aligned.txt.
 """
 
 from __future__ import annotations

@@ -79,12 +79,10 @@ class _Binder:
 
     def _keys(self, rule, meant: list) -> bool:
         path = rna_paths.key_path(rule.target.name)
-        keys_there = dict.fromkeys(
-            self.keys[obj] for obj in meant if rule.target.name in self.names.get(obj, ())
-        )  # objects may share one mesh
-        for keys in [
-            keys for keys in keys_there if path not in self.driven[keys]
-        ] or keys_there:  # keys that copy another by a driver follow it
+        # Objects may share one mesh, so each set of keys counts once; keys that copy another by a driver follow it.
+        keys_there = dict.fromkeys(self.keys[obj] for obj in meant if rule.target.name in self.names.get(obj, ()))
+        free = [keys for keys in keys_there if path not in self.driven[keys]]
+        for keys in free or keys_there:
             self.add(rule, keys, path, "Thunder")
         return bool(keys_there)
 

@@ -51,11 +51,6 @@ _SHUTS = 10  # share of a slider's lower half, inverted, after which a jaw canno
 Parts = tuple[tuple[str, float, float], ...]  # (slider, what it adds at 1, and at −1)
 
 
-def path_of(slider: str) -> str:
-    """Path of the custom property of a slider."""
-    return rna_paths.property_path(OWN_PREFIX + slider)
-
-
 def owner_of(rig: head.Rig) -> bpy.types.Object:
     """The object with the sliders: the armature that a take animates, else the face."""
     return next((target for target in rig.targets if target.id_type == "OBJECT"), rig.mesh)
@@ -81,9 +76,7 @@ def add(rig: head.Rig) -> None:
         raise BadHead(f"“{owner.name}” moves its mouth by the controls of a rig, to which sliders cannot add: use these controls")
     _check_local(rig, {rig.targets[tracks[place].block] for place in keys})
     for slider, (about, *_) in [each for each in SLIDERS.items() if each[0] in moving]:
-        owner[OWN_PREFIX + slider] = 0.0
-        owner.id_properties_ui(OWN_PREFIX + slider).update(min=-1.0, max=1.0, soft_min=-1.0, soft_max=1.0, default=0.0, description=about)
-        owner.property_overridable_library_set(path_of(slider), True)
+        rna_paths.add_slider(owner, slider, 0.0, -1.0, about)
     for place, parts in keys.items():
         _add_twin(rig, owner, rig.targets[tracks[place].block], tracks[place].path, parts)
     for (bone, axis), parts in turns.items():
@@ -154,7 +147,7 @@ def _drive(held, name: str, owner, parts: Parts, within: str, base: tuple = ()) 
     base: (data-block, path) of the keyed value that it adds to.
     """
     driver = held.driver_add(name).driver
-    inputs = [(f"v{n}", owner, path_of(slider)) for n, (slider, *_) in enumerate(parts)] + ([("base", *base)] if base else [])
+    inputs = [(f"v{n}", owner, rna_paths.slider_path(slider)) for n, (slider, *_) in enumerate(parts)] + ([("base", *base)] if base else [])
     for letter, source, path in inputs:
         add_input(driver, letter, source, path)
     driver.expression = within.format("+".join(f"{up:.5g}*max(v{n},0)+{down:.5g}*max(-v{n},0)" for n, (_, up, down) in enumerate(parts)))
@@ -177,7 +170,7 @@ def remove(rig: head.Rig) -> None:
                 for name in ("influence", *(f"to_min_{axis}_rot" for axis in "xyz" if constraint.type == "TRANSFORM")):
                     constraint.driver_remove(name)
                 bone.constraints.remove(constraint)
-    compat.remove_curves(owner, set(map(path_of, SLIDERS)))
+    compat.remove_curves(owner, set(map(rna_paths.slider_path, SLIDERS)))
     for slider in SLIDERS:
         owner.pop(OWN_PREFIX + slider, None)
     for target in (*rig.targets, owner):

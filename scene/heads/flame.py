@@ -169,8 +169,8 @@ def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) ->
     """
     try:
         stored = np.array(armature.get(build.SHIFTS, ()), np.float64).reshape(-1, 5, 3)
-        active = np.array(armature.get(_JOINTS, [tuple(armature.data.bones[name].head_local) for name in build.JOINTS]), np.float64)
-        joints = active.reshape(5, 3)
+        heads = [tuple(armature.data.bones[name].head_local) for name in build.JOINTS]
+        joints = np.array(armature.get(_JOINTS, heads), np.float64).reshape(5, 3)
     except records.UNREADABLE as error:
         raise BadHead(f"What “{armature.name}” knows of its joints is damaged: add the head again") from error
     blocks = mesh.data.shape_keys.key_blocks

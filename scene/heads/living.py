@@ -116,10 +116,7 @@ def _hill(points: np.ndarray, centre, radii) -> np.ndarray:
 def _add_bust(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head) -> None:
     """Keys that turn, tilt and lift what of the bust does not follow the neck, driven by the neck's bone and by time."""
     for name, about in SWITCHES.items():
-        armature[OWN_PREFIX + name] = 1.0
-        limits = dict(min=0.0, max=1.0, soft_min=0.0, soft_max=1.0, default=1.0)
-        armature.id_properties_ui(OWN_PREFIX + name).update(**limits, description=about)
-        armature.property_overridable_library_set(path_of(name), True)
+        rna_paths.add_slider(armature, name, 1.0, 0.0, about)
     bust = model.weights[:, :1].astype(np.float64)
     away = model.v_template - model.joints[NECK]
     forward = smoothstep(np.clip(away[:, 2:] / 0.05 + 0.5, 0, 1))
@@ -129,21 +126,16 @@ def _add_bust(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head) -
     turned, tilted, lifted = add_keys(mesh, names, np.stack([turn, tilt, breath], 2), 2.0)
     for key, axis, share in ((turned, "y", _TURN), (tilted, "z", _TILT)):
         driver = key.driver_add("value").driver
-        add_input(driver, "on", armature, path_of("Shoulders"))
+        add_input(driver, "on", armature, rna_paths.slider_path("Shoulders"))
         add_turn(driver, axis, armature, JOINTS[NECK], axis)
         driver.expression = f"on*{share}*sin({axis})"
     driver = lifted.driver_add("value").driver
-    add_input(driver, "on", armature, path_of("Breath"))
+    add_input(driver, "on", armature, rna_paths.slider_path("Breath"))
     rate = driver.variables.new()
     rate.name, rate.type = "rate", "CONTEXT_PROP"  # the scene's, whichever the head is in
     rate.targets[0].context_property, rate.targets[0].data_path = "ACTIVE_SCENE", "render.fps"
     phase = _APART * len(bpy.data.armatures) % (2 * np.pi)
     driver.expression = f"on*(0.5-0.5*cos({2 * np.pi * _HERTZ:.4f}*frame/rate+{phase:.2f}))"
-
-
-def path_of(switch: str) -> str:
-    """Path of the custom property of a switch."""
-    return rna_paths.property_path(OWN_PREFIX + switch)
 
 
 def switches_of(obj: bpy.types.Object) -> bpy.types.Object | None:

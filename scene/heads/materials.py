@@ -40,8 +40,8 @@ _LOOKS = (
 )
 TINT = "Tint"  # colour attribute of a head: factors of its materials' colours
 # Vectors of a bundled head's mesh, which `living.add` stores: how deep wrinkles may be, as shares of WRINKLE. Properties of its object have
-# the same names and say what of that there is now. Forehead, frown and nose on the left; on the right; crow's feet of both eyes, and
-# third where lids are wet.
+# the same names and say how much of that shows now. Each has three numbers: forehead, frown and nose on the left; the same on the right;
+# crow's feet of the left and the right eye, and where lids are wet.
 WRINKLES = ("Thunder Wrinkles Left", "Thunder Wrinkles Right", "Thunder Wrinkles Eyes")
 LINES = "Thunder Wrinkle Lines"  # vector of its mesh: whole at the bottom of lines of the forehead; of frowns and crow's feet; of the nose
 WRINKLE, _PORE = 0.0018, 0.0001  # depths, metres

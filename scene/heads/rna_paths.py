@@ -9,7 +9,7 @@ import numpy as np
 from ...thunder_core.face import mapping
 from ...thunder_core.rotation import matrix_to_rotvec
 
-OWN_PREFIX = "Thunder "  # of shape keys, properties and constraints that the add-on's mouth sliders are made of
+OWN_PREFIX = "Thunder "  # of sliders that the add-on puts on a character, and of the shape keys and constraints that they move
 _ROTATIONS = ("rotation_euler", "rotation_quaternion", "rotation_axis_angle")
 
 
@@ -26,6 +26,19 @@ def bone_path(bone: str) -> str:
 def property_path(name: str) -> str:
     """Path of a custom property from what has it."""
     return f'["{bpy.utils.escape_identifier(name)}"]'
+
+
+def slider_path(name: str) -> str:
+    """Path of a slider of `add_slider` from what has it."""
+    return property_path(OWN_PREFIX + name)
+
+
+def add_slider(owner: bpy.types.Object, name: str, value: float, least: float, about: str) -> None:
+    """Give an object a slider from `least` to 1, a custom property that library overrides may change. value: now, and by default."""
+    owner[OWN_PREFIX + name] = value
+    limits = dict(min=least, max=1.0, soft_min=least, soft_max=1.0)
+    owner.id_properties_ui(OWN_PREFIX + name).update(**limits, default=value, description=about)
+    owner.property_overridable_library_set(slider_path(name), True)
 
 
 def split(path: str) -> tuple[str, str, bool]:

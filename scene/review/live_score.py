@@ -138,7 +138,7 @@ def why_none(rig: head.Rig) -> str:
     return live.latest if is_tried and not live.is_running else ""
 
 
-def _why_listener(scene, rig: head.Rig) -> str:
+def _why_unscored(scene, rig: head.Rig) -> str:
     """The reason why the animator's own animation on a head has no score against the current line, "" if it may have one."""
     action = own_action(rig)
     name = line_of(bpy.context, action) if action is not None else ""
@@ -196,7 +196,7 @@ def _begin(scene) -> Generator[bool, None, str | None]:
     entry = take_list.on_head(scene, rig.mesh)
     if entry is not None and (_is_as_made(scene, entry) or not take_list.speaks(entry)):
         return None
-    if entry is None and (sentence := _why_listener(scene, rig)):
+    if entry is None and (sentence := _why_unscored(scene, rig)):
         return sentence
     voice = voice_of(scene, rig, entry)
     client = connection.client()
@@ -234,7 +234,7 @@ def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[S
     An unedited take keeps its score.
     """
     entry = take_list.on_head(scene, rig.mesh)
-    if entry is not None and (_is_as_made(scene, entry) or not take_list.speaks(entry)) or entry is None and _why_listener(scene, rig):
+    if entry is not None and (_is_as_made(scene, entry) or not take_list.speaks(entry)) or entry is None and _why_unscored(scene, rig):
         return
     voice = voice_of(scene, rig, entry) if entry is not None or own_action(rig) is not None else voice
     yield from _score_with(client, scene, rig, entry, voice, reading.read)
@@ -292,9 +292,8 @@ def _score(
     clock_of_take = provenance.clock_of(entry.action) if entry is not None else None
     frames = len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
     spans, _ = attempt(turns.spans_of, scene, voice, rig.owner)
-    own_sound = (
-        mixdown.split_speakers(path, spans, voice.name) if spans else nullcontext((path, ""))
-    )  # not what others say in the recording
+    # Not what others say in the recording.
+    own_sound = mixdown.split_speakers(path, spans, voice.name) if spans else nullcontext((path, ""))
     with own_sound as (path, _), temporary_arrays(client) as put:
         how = {} if entry is None else _direction_of(put, scene, entry, clock)  # without one the engine estimates it from the motion
         pending = client.request("score", sound=path, expression=put(motion.expression), jaw=put(motion.jaw), **how)

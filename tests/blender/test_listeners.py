@@ -91,7 +91,7 @@ def test_a_listener_is_committed_and_has_no_lip_sync_then_either(blender, shot):
     own = live_score.own_action(rig)
     assert own is not None and take_list.on_head(scene, heads[1]) is None
     scene.thunder.head_role = "SPEAKS"
-    assert "a head that listens has no Lip-Sync" in live_score._why_listener(scene, rig)
+    assert "a head that listens has no Lip-Sync" in live_score._why_unscored(scene, rig)
     # what is committed for a whole dialogue is what heads say
     from thunder.scene.takes.commit import dialogue as committed
 

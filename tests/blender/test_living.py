@@ -5,7 +5,7 @@ import bpy
 import numpy as np
 import pytest
 from drawing import draw
-from thunder.scene.heads import head, living
+from thunder.scene.heads import head, living, rna_paths
 from thunder.scene.media import puppets
 
 SIDES = ("Left", "Right")
@@ -170,4 +170,4 @@ def test_heads_of_earlier_files_have_no_switches(open_saved):
 def test_the_switches_are_in_the_data_of_the_head(stage, blender):
     panel = blender.types.THUNDER_PT_head
     assert panel.poll(blender.context)
-    assert draw(panel, blender.context).of("prop") == [living.path_of(name) for name in living.SWITCHES]
+    assert draw(panel, blender.context).of("prop") == [rna_paths.slider_path(name) for name in living.SWITCHES]

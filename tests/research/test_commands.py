@@ -74,6 +74,14 @@ ELSEWHERE = set(
 )
 
 
+def test_the_makefile_names_benches_that_are_there():
+    makefile = (ROOT / "Makefile").read_text()
+    names = " ".join(re.findall(r"for name in ([a-z_ ]+); do .*-m research", makefile)).split() + re.findall(
+        r"-m research ([a-z_]+)", makefile
+    )
+    assert names and set(names) <= {name for name, _ in parts()}
+
+
 def test_every_bench_and_every_target_has_a_run_or_a_reason():
     modules = {path.stem for path in (ROOT / "research").glob("[a-z]*.py")}
     benches = {*BENCHES, *IN_BLENDER, *DOWNLOADS, *ALL_TESTS}
