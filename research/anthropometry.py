@@ -23,7 +23,7 @@ GROUPS = {"head": "men", "head_woman": "women", "head_man": "men", "head_older_m
 # Landmark → the sculptor's key of its vertex, on the left where there are two.
 LANDMARKS = {
     "g": ("g", 9, 0), "n": ("g", 11, 0), "bridge": ("g", 14, 0), "prn": ("g", 19, 0), "columella": ("g", 22, 0), "sn": ("g", 23, 0),
-    "al": ("g", 20, 3), "ls": ("m", 4, 10), "sto": ("m", CONTACT, 10), "gn": ("g", 37, 0),
+    "al": ("g", 20, 4), "ls": ("m", 4, 10), "sto": ("m", CONTACT, 10), "gn": ("g", 37, 0),
     "en": ("e", 1, MARGIN, 16), "ex": ("e", 1, MARGIN, 0), "ps": ("e", 1, MARGIN, 8), "pi": ("e", 1, MARGIN, 24),
     "zy": ("g", 18, 14), "go": ("g", 31, 15), "eu": ("g", 7, 17), "op": ("g", 8, 32),
     "t": ("ear", 1, 13, 16), "sa": ("ear", 1, 13, 8), "sba": ("ear", 1, 13, 27), "pra": ("ear", 1, 13, 18), "pa": ("ear", 1, 13, 3),

@@ -51,17 +51,17 @@ def distance(p, nose=True):
     p = p.copy()
     p[:, 0] = np.sqrt(p[:, 0] ** 2 + 1e-6)
     d = ellipsoid(p, (0, 33, -16), (77, 73.5, 90), 2.12)
-    d = smooth_min(d, ellipsoid(p, (0, 30, 26), (60, 54, 59), 2.1), 30)  # forehead
+    d = smooth_min(d, ellipsoid(p, (0, 29, 24), (59, 54, 59), 2.05), 30)  # forehead
     d = smooth_min(d, ellipsoid(p, (0, -8, -40), (62, 51, 60)), 24)  # back of the head
     d = smooth_min(d, ellipsoid(p, (0, -28, 6), (66, 54, 48)), 24)  # side of the face
     d = smooth_min(d, ellipsoid(p, (0, -34, 38), (53, 58, 46)), 24)
-    d = smooth_min(d, ellipsoid(p, (40, -25, 46), (24, 15, 22)), 26)  # cheekbone
+    d = smooth_min(d, ellipsoid(p, (39, -25, 44), (23, 16, 20)), 26)  # cheekbone
     d = smooth_min(d, ellipsoid(p, (33, -42, 57), (19, 24, 17)), 26)  # cheek beside the nose
-    d = smooth_min(d, ellipsoid(p, (0, -76, 26), (44, 34, 46)), 26)  # jaw
+    d = smooth_min(d, ellipsoid(p, (0, -74, 22), (50, 38, 48)), 26)  # jaw
     d = smooth_min(d, capsule(p, (52, -24, -2), (38, -74, 0), 9, 9), 30)  # its branch, up to the ear
-    d = smooth_min(d, capsule(p, (37, -76, 0), (17, -104, 60), 10, 12), 28)  # its edge
+    d = smooth_min(d, capsule(p, (44, -76, 0), (17, -102, 58), 10, 11), 28)  # its edge
     d = smooth_min(d, ellipsoid(p, (0, -106, 64), (19, 13, 19)), 22)  # chin
-    d = smooth_min(d, capsule(p, (0, -50, -24), (0, -240, -46), 47, 53, (1.0, 1.0, 1.12)), 30)  # neck
+    d = smooth_min(d, capsule(p, (0, -50, -24), (0, -240, -46), 47, 56, (1.0, 1.0, 1.08)), 20)  # neck
     d = smooth_min(d, capsule(p, (53, -44, -26), (9, -204, 23), 8, 6), 22)  # the muscle from behind the ear to the breastbone
     d = smooth_min(d, ellipsoid(p, (0, -254, -36), (122, 64, 68)), 44)  # chest
     d = smooth_min(d, capsule(p, (26, -182, -60), (138, -236, -52), 22, 34), 44)  # shoulders
@@ -70,27 +70,37 @@ def distance(p, nose=True):
     d = smooth_min(d, ellipsoid(p, (0, -68, 62), (34, 27, 29)), 18)  # dental arch
     socket = ellipsoid(p, (31.5, 4, 88), (22, 14, 17))
     d = smooth_max(d, -socket, 18)
-    if nose:
-        d = smooth_min(d, capsule(p, (0, 8, 80), (0, -36, 99), 4.2, 8.0), 11)  # bridge; the rest is in nose.py
     drawn = _muzzle_share(p)
     near = drawn > 0
     if near.any():
         d[near] += drawn[near] * (0.85 * (p[near, 2] - ground(p[near, 0], p[near, 1])) - d[near])
     groove, cheek = fold(p)
-    return d + 0.8 * groove - 0.7 * cheek - _relief(p)
+    d = d + 0.5 * groove - 0.4 * cheek - _relief(p)
+    return _with_nose(d, p) if nose else d
+
+
+def _with_nose(d, p):
+    """Distances d [n] of points of the left side to the face, joined with its nose."""
+    d = smooth_min(d, capsule(p, (0, 4, 65), (0, -25, 78), 10.5, 11.5), 12)  # its sides
+    d = smooth_min(d, capsule(p, (0, 7, 75.5), (0, -29, 95.5), 6.0, 9.0), 6)  # bridge
+    d = smooth_min(d, ellipsoid(p, (0, -36.0, 100.6), (11.5, 8.2, 9.8)), 5)  # tip
+    d = smooth_min(d, capsule(p, (10.0, -39.4, 98.0), (12.5, -40.4, 89.5), 5.3, 5.9), 2.5)  # wing
+    d = smooth_min(d, capsule(p, (0, -42, 102.5), (0, -46.5, 95.0), 3.6, 4.2), 4)  # between the nostrils
+    behind = np.minimum(capsule(p, (15.8, -32.5, 89), (19.2, -39.5, 86), 0, 0), capsule(p, (19.2, -39.5, 86), (18.0, -47.5, 87.5), 0, 0))
+    return d + 2.8 * np.exp(-((behind / 2.6) ** 2))  # the crease behind the wing
 
 
 # What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near the middle, lie outside of all.
 _RELIEF = (
-    ((66, 20, 40), (24, 34, 36), -1.5),  # temple
-    ((0, 17, 90), (26, 12, 24), 1.2),  # between the brows
-    ((15, 6, 78), (10, 13, 18), 1.6),  # inner corner of the eye
-    ((30, -20, 78), (32, 22, 30), -2.8),  # under the eye
-    ((23, -37, 84), (15, 15, 26), 2.5),  # beside the nose
+    ((64, 24, 44), (26, 40, 44), -2.0),  # temple
+    ((0, 18, 90), (26, 12, 24), 2.0),  # between the brows
+    ((0, 4, 88), (14, 12, 24), -1.2),  # root of the nose
+    ((15, 0, 78), (10, 15, 18), -1.6),  # inner corner of the eye
+    ((30, -22, 78), (32, 22, 30), -1.4),  # under the eye
     ((34, 11, 72), (18, 9, 22), 2.0),  # over its lid
-    ((62, -20, 28), (22, 14, 44), 1.0),  # cheekbone's arch
-    ((58, -50, 20), (30, 42, 46), 4.0),  # chewing muscle
+    ((56, -62, 22), (30, 44, 46), 3.0),  # chewing muscle
     ((32, -118, 34), (30, 20, 52), -2.0),  # beneath the jaw
+    ((72, -30, -4), (16, 34, 22), -2.0),  # before the ear
     ((0, -107, 92), (24, 16, 34), 4.0),  # chin
     ((14, -113, 82), (14, 13, 28), 2.5),
     ((0, 14, -104), (60, 50, 44), 1.5),  # back of the skull
@@ -135,7 +145,7 @@ def _muzzle_share(p):
     """Weight of muzzle.py's drawn surface at points [n, 3]."""
     narrow = np.interp(p[:, 1], (-106, -84), (14, 30))  # the chin is drawn, the jaw's sides are not
     share = (1 - smooth_step(0, 18, np.abs(p[:, 0]) - narrow)) * smooth_step(45, 65, p[:, 2])
-    return share * (1 - smooth_step(-50, -36, p[:, 1])) * smooth_step(-114, -104, p[:, 1])
+    return share * (1 - smooth_step(-54, -42, p[:, 1])) * smooth_step(-114, -104, p[:, 1])
 
 
 def gradient(p, step=0.05):

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from . import correctives, ears, hair, mouth, muzzle, nose, parts, people, rig, shapes, skin, tints
-from .mesh import edges, Mesh, triangulate
+from . import correctives, ears, fair, hair, mouth, muzzle, nose, parts, people, rig, shapes, skin, tints
+from .mesh import edges, Mesh, smooth_step, triangulate
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 GRAIN = 1e-7  # metres; coordinates are rounded to it so that the last bits of a libm do not matter
@@ -28,7 +28,10 @@ def bare_clay():
     parts.add_lashes(mesh, lid)
     parts.add_brow_hairs(mesh)
     nose.add_nostrils(mesh)
-    return describe(mesh)
+    clay = describe(mesh)
+    clay.points = fair.faired(clay)
+    clay.fair = fair.Fairing(clay, 0.15 + 0.65 * smooth_step(20, -10, clay.points[:, 1]))
+    return clay
 
 
 def sculpt(person=people.PEOPLE[0]):

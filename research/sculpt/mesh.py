@@ -22,7 +22,7 @@ COLORS = (
     (0.070, 0.042, 0.028, 1.0),
     (0.020, 0.035, 0.042, 1.0),
     (0.42, 0.13, 0.13, 1.0),
-    (0.46, 0.41, 0.33, 1.0),  # in the shade of the lips, which the solid view does not cast
+    (0.56, 0.49, 0.38, 1.0),  # in the shade of the lips, which the solid view does not cast
 )
 
 

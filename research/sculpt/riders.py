@@ -181,7 +181,7 @@ RIDERS = {
     # frontalis lifts brow and forehead, corrugator and procerus draw them in and down
     "browInnerUp": (
         ("brow", (
-            ((12, 22, 84), (36, 40, 60), (0.2, 7.0, -0.5)),
+            ((12, 22, 84), (38, 41, 62), (0.2, 7.0, -0.5)),
             ((26, 28, 80), (44, 52, 64), (0.2, 2.6, -0.2)),
             ((0, 0, 88), (16, 18, 30), (0.0, 1.4, -0.3)),
         )),
