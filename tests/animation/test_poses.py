@@ -83,10 +83,24 @@ def gap_of(fitted, curves):
     return shown(fitted, curves) @ measure().gap
 
 
-@pytest.fixture(scope="module", params=[1])
-def made(request):
-    curves, gap = speech(request.param)
-    return curves, gap, posed(curves, gap)
+@pytest.fixture(scope="module")
+def made():
+    return speech(1)
+
+
+@pytest.fixture(scope="module")
+def curves(made):
+    return made[0]
+
+
+@pytest.fixture(scope="module")
+def gap(made):
+    return made[1]
+
+
+@pytest.fixture(scope="module")
+def fitted(made):
+    return posed(*made)
 
 
 def shown(fitted, curves):
@@ -96,16 +110,14 @@ def shown(fitted, curves):
     )
 
 
-def test_progress_only_rises_and_never_leaps(made):
-    curves, gap, fitted = made
+def test_progress_only_rises_and_never_leaps(curves, gap, fitted):
     first, again = [0.0, *steps(curves, gap)], [0.0, *fitted.mend(np.full(len(curves), 1.1))]
     for told in (first, [*again, 1.0]):
         assert 0 <= np.diff(told).min() and np.diff(told).max() < 0.35, told
     assert first[-1] == pytest.approx(1.0)
 
 
-def test_nothing_is_further_off_than_allowed_at_eighths_of_frames(made):
-    curves, _, fitted = made
+def test_nothing_is_further_off_than_allowed_at_eighths_of_frames(curves, fitted):
     off = millimetres(fitted, curves)
     limits = measure().allowed + moved_by_shift(np.einsum("sc,cpi->spi", curves, measure().pull))
     limits[:, SPEAKING] = measure().allowed[SPEAKING]
@@ -190,8 +202,7 @@ def test_of_two_keys_next_to_each_other_one_is_left_where_the_error_allows_it(st
     assert curve.frames == left
 
 
-def test_lips_that_meet_are_met_on_the_frame_and_between_frames(made):
-    curves, gap, fitted = made
+def test_lips_that_meet_are_met_on_the_frame_and_between_frames(curves, gap, fitted):
     now, closed = gap_of(fitted, curves), gap[::SAMPLES] < CLOSED_MM
     assert closed[: 4 * FPS].sum() >= 6
     assert np.abs(now - gap)[::SAMPLES][closed].max() <= CLOSED_OFF * 1.001
@@ -215,8 +226,7 @@ def test_lips_that_just_meet_still_meet(seed):
     assert closed.sum() >= 6 and (now[::SAMPLES][closed] < CLOSED_MM).all()
 
 
-def test_keys_of_regions_that_go_together_share_their_frames(made):
-    _, _, fitted = made
+def test_keys_of_regions_that_go_together_share_their_frames(fitted):
     for together, columns in zip(TOGETHER, fitted.columns):
         frames = {column.index for column in columns}
         used = [set(one.index.tolist()) for one, region in zip(fitted.curves, REGIONS) if region in together and one is not None]
@@ -225,8 +235,7 @@ def test_keys_of_regions_that_go_together_share_their_frames(made):
     assert len(jaw.index) > 0.4 * len(fitted.columns[0])
 
 
-def test_few_frames_carry_keys_and_other_regions_use_those_of_the_mouth(made):
-    curves, _, fitted = made
+def test_few_frames_carry_keys_and_other_regions_use_those_of_the_mouth(curves, fitted):
     frames = len(curves) // SAMPLES + 1
     mouth = {column.index for column in fitted.columns[0]}
     others = {column.index for columns in fitted.columns[1:] for column in columns}
@@ -235,8 +244,7 @@ def test_few_frames_carry_keys_and_other_regions_use_those_of_the_mouth(made):
     assert poses.poses_in(fitted.columns[0]) < len(fitted.columns[0])
 
 
-def test_no_curve_leaves_the_range_of_two_keys_nor_its_own(made):
-    curves, _, fitted = made
+def test_no_curve_leaves_the_range_of_two_keys_nor_its_own(curves, fitted):
     for one, curve in [pair for pair in zip(fitted.curves, curves.T) if pair[0] is not None]:
         span = np.ptp(curve)
         for a, b, v, w in zip(one.index[:-1], one.index[1:], one.value[:-1], one.value[1:]):
@@ -245,16 +253,14 @@ def test_no_curve_leaves_the_range_of_two_keys_nor_its_own(made):
             assert inside.min() >= curve.min() - 1e-9 and inside.max() <= curve.max() + 1e-9
 
 
-def test_a_pause_is_a_hold_of_two_keys(made):
-    curves, _, fitted = made
+def test_a_pause_is_a_hold_of_two_keys(curves, fitted):
     rest = len(curves) // SAMPLES - FPS + 4  # well into the pause
     for one in [one for one, region in zip(fitted.curves, REGIONS) if one is not None and region not in ("Brows", "Head", "Tongue")]:
         assert (one.index > rest).sum() == 1  # the last frame
         assert is_held(one, -2) and np.ptp(one.at(np.arange(rest, len(curves) // SAMPLES))) < 1e-12
 
 
-def test_a_channel_that_never_moves_has_no_keys(made):
-    _, _, fitted = made
+def test_a_channel_that_never_moves_has_no_keys(fitted):
     assert fitted.curves[CHANNELS.index("still")] is None
 
 
@@ -264,9 +270,8 @@ def test_a_smaller_error_takes_more_keys():
     assert counts[0] > counts[1]
 
 
-def test_handles_show_the_curve_that_was_fitted(made):
+def test_handles_show_the_curve_that_was_fitted(curves, fitted):
     """A Bézier segment with its handles at a third of its length is the same curve."""
-    curves, _, fitted = made
     one, frames = fitted.curves[1], np.arange(len(curves) // SAMPLES + 1) + 101
     left, right = one.handles(frames)
     x = np.linspace(0, 1, 9)

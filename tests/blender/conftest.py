@@ -161,6 +161,18 @@ def stage(blender, head_file):
 
 
 @pytest.fixture
+def scene(stage):
+    """The scene of the stage."""
+    return stage[0]
+
+
+@pytest.fixture
+def rig(stage):
+    """The head of the stage."""
+    return stage[1]
+
+
+@pytest.fixture
 def client(tmp_path, monkeypatch):
     """An engine without a process, which every button and command asks."""
     from played_engine import PlayedClient  # imports the extension

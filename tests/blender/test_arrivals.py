@@ -6,7 +6,6 @@ from contextlib import nullcontext
 import pytest
 from played_engine import listed, seeds
 from thunder.scene.heads import head
-from thunder.scene.host import compat
 from thunder.scene.takes import generation, sampling
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors
@@ -104,20 +103,6 @@ def test_the_folder_of_a_request_goes_however_it_ends(blender, voiced, client, h
     with pytest.raises(errors.ThunderError) if how in ("failed", "unwritable") else nullcontext():
         finish(steps)
     assert client.forgotten == client.folders
-
-
-def test_an_undo_while_takes_arrive_costs_none_of_them(blender, voiced, client):
-    blender.context.preferences.edit.use_global_undo = True
-    blender.ops.ed.undo_push(message="before")
-    steps = start(blender, voiced, client)
-    listed(voiced, 2, steps)
-    blender.ops.ed.undo_push(message="the animator's own action")
-    blender.ops.ed.undo()
-    assert len(blender.context.scene.thunder.takes) < 2, "the undo took nothing, so this tests nothing"
-    finish(steps)
-    scene = blender.context.scene
-    assert seeds(scene) == [12, 14, 11, 13]
-    assert all(entry.action is not None and len(compat.all_curves(entry.action)) > 10 for entry in scene.thunder.takes)
 
 
 def test_a_deleted_take_does_not_come_back(blender, voiced, client):

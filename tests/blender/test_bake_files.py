@@ -87,35 +87,6 @@ def test_a_file_that_no_bake_wrote_is_refused_before_sampling(bake, client, tmp_
     assert sorted(os.listdir(out)) == sorted([*BAKED, f"{name}1"]) and (out / f"{name}1").read_bytes() == b"mine"
 
 
-def test_a_baked_file_that_was_worked_on_is_refused(bake, blender, tmp_path):
-    out = tmp_path / "out"
-    assert bake("--out", out)[0] == 0
-    blender.ops.wm.open_mainfile(filepath=str(out / "line.blend"))
-    blender.context.scene["mine"] = 1
-    blender.ops.wm.save_mainfile()
-    before = content_of(out)
-    code, sentence = bake("--out", out)
-    assert code == 1 and "line.blend" in sentence and "has changed since" in sentence
-    assert content_of(out) == before
-
-
-@pytest.mark.parametrize("kind", ["plain", "symbolic link"])  # more in test_files.py
-def test_the_file_that_is_baked_is_not_replaced(bake, blender, shot, tmp_path, monkeypatch, kind):
-    monkeypatch.chdir(tmp_path)
-    blend, out = Path("own/shot.blend"), Path("own")
-    if kind == "symbolic link":
-        (tmp_path / "other").mkdir()
-        blend, out = tmp_path / "other" / "shot.blend", shot.parent
-        blend.symlink_to(shot)
-    before = shot.read_bytes()
-    code, sentence = bake("--blend", blend, "--out", out)
-    assert code == 1 and "is read for this and would be replaced" in sentence
-    assert os.listdir(shot.parent) == ["shot.blend"] and shot.read_bytes() == before
-    code, sentence = bake("--blend", blend, "--out", out, "--force")
-    assert code == 1 and "is read for this and would be replaced: choose another folder" in sentence
-    assert os.listdir(shot.parent) == ["shot.blend"] and shot.read_bytes() == before
-
-
 @pytest.mark.parametrize("name", ["line.wav", "shot.blend", "hers.json"])
 def test_a_file_that_is_replaced_while_it_is_baked_does_not_pass_for_the_source(bake, client, shot, voice, tmp_path, monkeypatch, name):
     preset = tmp_path / "hers.json"
@@ -204,24 +175,6 @@ def test_files_that_an_interrupted_bake_left_are_repaired_and_named(bake, tmp_pa
     monkeypatch.setattr(files.Transaction, "_undo", undo)
     code, output = bake("--out", out)
     assert code == 0 and f"An earlier run was interrupted in “{out}”" in output and "before it: “line.blend”\n" in output
-
-
-def test_a_bake_that_fails_while_it_renames_leaves_the_earlier_one(bake, tmp_path, monkeypatch):
-    out = tmp_path / "out"
-    assert bake("--out", out, "--npz")[0] == 0
-    before = content_of(out)
-    replace = os.replace
-
-    def full(source, target):
-        if os.path.basename(target) == "report.json" and files.is_part(os.path.basename(source)):
-            raise OSError(28, "No space left on device")
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", full)
-    code, sentence = bake("--out", out, "--npz", "--seed", 9)
-    assert code == 1 and "cannot be written (No space left on device)" in sentence
-    monkeypatch.setattr(os, "replace", replace)
-    assert content_of(out) == before
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the largest size of a file is limited as POSIX does it")

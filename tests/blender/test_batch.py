@@ -5,28 +5,24 @@ import argparse
 import itertools
 import json
 import os
-import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from performances import noise, read_wav, write_wav
+from performances import noise
 from thunder.cli import bake as command, baker, batch, checks, collect, products, script
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.media import export
 from thunder.scene.takes import dialogue
 from thunder.scene.voice import strip as strip_module
-from thunder.thunder_core import engine_python, errors, files
+from thunder.thunder_core import errors, files
 from thunder.thunder_core.batch import job_file, manifest, settings
-from thunder.thunder_core.errors import BadRequest
 
 pytestmark = pytest.mark.one_blender
 
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = ROOT / "assets" / "sample.wav"
 
 
 @pytest.fixture
@@ -197,9 +193,8 @@ def test_a_frame_rate_such_as_29_97_is_that_of_television(blender):
 
 
 @pytest.fixture
-def scene_file(needs_sound, blender, stage, voice, tmp_path):
+def scene_file(needs_sound, blender, scene, voice, tmp_path):
     """A saved scene with a head and two strips that it speaks."""
-    scene = stage[0]
     strip_module.add(scene, str(voice), "First: line", 11)
     strip_module.add(scene, str(voice), "Second", 60)
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
@@ -355,28 +350,6 @@ def test_the_fault_of_a_job_costs_no_other(blender, client, tmp_path, monkeypatc
     assert f"{len(good)} up to date" in capsys.readouterr().out
 
 
-def test_files_and_folders_of_the_users_own_are_noticed_before_the_first_job(blender, tmp_path, voice):
-    (tmp_path / "jobs.toml").write_text("out = 'out'\n[jobs.a]\naudio = 'line.wav'\n[jobs.b]\naudio = 'line.wav'\n")
-    out = tmp_path / "out"
-    out.mkdir()
-
-    def refused(*arguments):
-        with pytest.raises(BadRequest) as caught:
-            batch.bake_all(command.options(["--jobs", str(tmp_path / "jobs.toml"), *arguments]))
-        return str(caught.value)
-
-    for name in ("batch.html", "batch.json", "b.failed.json"):
-        (out / name).write_text("mine")
-        assert f"{name}” is a file of yours" in refused() and (out / name).read_text() == "mine"
-        (out / name).unlink()
-    (out / "a").mkdir()
-    for target in ("a", "."):
-        (out / "b").symlink_to(out / target)
-        assert "out/b” is the same folder as " in refused("--force")
-        (out / "b").unlink()
-    assert os.listdir(out) == ["a"]
-
-
 def test_what_blender_itself_prints_stays_off_a_log(capfd, monkeypatch):
     """In a file or a pipe lines are held back for a while: the name of the temporary file came after the block that hid it."""
     with open(1, "w", closefd=False) as out:
@@ -465,67 +438,3 @@ def test_a_wrong_job_file_is_said_before_anything_is_started(blender, tmp_path, 
     assert code == 1 and "no folder to write into" in complaints
     code, said, _ = start("--list")
     assert (code, said) == (0, "a\n") and os.listdir(tmp_path) == ["jobs.toml"]
-
-
-@pytest.fixture
-def short_voice(tmp_path):
-    samples, rate = read_wav(SAMPLE)
-    return write_wav(tmp_path / "short.wav", samples[: int(1.6 * rate)], rate)
-
-
-def hashes(folder):
-    """Hashes of the values, tables and curves of the takes in the folder of a job."""
-    takes = json.loads((folder / "report.json").read_text())["takes"]
-    return [(take["npz_sha256"], take["csv_sha256"], take["curves_sha256"]) for take in takes]
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="a process is killed as POSIX does it")
-def test_a_run_that_is_killed_goes_on_where_it_was(short_voice, tmp_path):
-    """Jobs of the same sound: what the first run made and what the second one did is the same, bit for bit."""
-    try:
-        engine_python.find_engine_python()
-    except errors.NoEngine as error:
-        pytest.skip(f"no engine to ask: {error}")
-    out = tmp_path / "out"
-    (tmp_path / "bad.wav").write_bytes(b"no sound")
-    (tmp_path / "jobs.toml").write_text(
-        'out = "out"\n[defaults]\ntakes = 1\nsteps = 3\noutputs = ["npz", "csv"]\n'
-        '[jobs.one]\naudio = "short.wav"\n[jobs.two]\naudio = "short.wav"\n[jobs.three]\naudio = "short.wav"\n'
-        '[jobs.bad]\naudio = "bad.wav"\n'
-    )
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "bake.py"), "--jobs", str(tmp_path / "jobs.toml")], stdout=subprocess.PIPE, text=True
-    )
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if "] one: 1 take in " in line:  # from now on the next one is being baked
-            break
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    assert any(line.startswith("[2/4] one: 1 take in ") for line in lines)  # the last job, whose sound is damaged, was the first to end
-    assert (
-        {"bad.failed.json", "one"}
-        <= set(os.listdir(out))
-        <= {"bad.failed.json", "one", "two", "batch.json", "batch.html", "thunder-files.json"}
-    )
-    before = (out / "one" / "report.json").stat().st_mtime_ns
-    done = run("--jobs", tmp_path / "jobs.toml")
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert re.match(
-        r"[23] jobs to bake, [12] up to date\n", done.stdout
-    )  # the second one may have been ready the moment its run was killed
-    assert re.search(r"“three”: not baked yet\n      “bad”: failed in the last run\n", done.stdout)
-    assert re.search(r"three: 1 take in ", done.stdout) and not set("\r\x1b") & set(done.stdout + done.stderr)
-    assert re.search(r"\[1/[23]\] bad: failed: “bad.wav” is not a sound", done.stderr) and "Traceback" not in done.stderr
-    assert re.search(r"\n[12] baked, [12] up to date, 1 failed; see ", done.stdout)
-    assert (out / "one" / "report.json").stat().st_mtime_ns == before
-    assert hashes(out / "one") == hashes(out / "two") == hashes(out / "three")
-    assert sorted(os.listdir(out)) == ["bad.failed.json", "batch.html", "batch.json", "one", "three", "thunder-files.json", "two"]
-    for job in ("one", "two", "three"):
-        assert sorted(os.listdir(out / job)) == ["report.json", "take_01.csv", "take_01.npz", "thunder-files.json"]
-    states = {row["name"]: row["state"] for row in json.loads((out / "batch.json").read_text())["jobs"]}
-    assert states | {"two": ""} == {"bad": "failed", "one": "up to date", "two": "", "three": "baked"}
-    assert manifest.failure_of(str(out), "bad").startswith("“bad.wav” is not a sound")

@@ -129,8 +129,7 @@ def test_hidden_takes_and_those_without_a_star_are_left_out_on_demand(blender, s
     assert seeds(blender) == [2]
 
 
-def test_the_list_is_of_the_chosen_head_and_voice(blender, stage, tmp_path):
-    scene, rig = stage
+def test_the_list_is_of_the_chosen_head_and_voice(blender, stage, scene, rig, tmp_path):
     for seed, voice in ((1, "first"), (2, "second")):
         enter(stage, seed=seed, voice=voice)
     scene.thunder.source = "FILE"
@@ -214,8 +213,7 @@ def test_showing_a_take_is_undone_and_redone_with_its_keys(blender, stage):
 # ---- what becomes of a take
 
 
-def test_a_duplicate_has_the_edits_and_leaves_the_original_alone(blender, stage):
-    scene, rig = stage
+def test_a_duplicate_has_the_edits_and_leaves_the_original_alone(blender, stage, scene):
     entry = enter(stage, seed=7)
     enter(stage, seed=8)
     curve = next(c for c in compat.all_curves(entry.action) if len(c.keyframe_points) > 5)
@@ -243,8 +241,7 @@ def test_a_duplicate_has_the_edits_and_leaves_the_original_alone(blender, stage)
     assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 1b", "Take 1c", "Take 2"]
 
 
-def test_deleting_the_shown_take_shows_the_next_and_undo_brings_it_back(blender, stage):
-    scene = stage[0]
+def test_deleting_the_shown_take_shows_the_next_and_undo_brings_it_back(blender, stage, scene):
     for seed, score in ((1, 90), (2, 80), (3, 70)):
         enter(stage, seed=seed, score=score)
     blender.ops.thunder.select_take(index=1)
@@ -263,8 +260,7 @@ def test_deleting_the_shown_take_shows_the_next_and_undo_brings_it_back(blender,
     assert seeds(blender) == [1, 3] and shown(blender) == 3
 
 
-def test_deleting_the_last_take_gives_the_head_back(blender, stage):
-    scene, rig = stage
+def test_deleting_the_last_take_gives_the_head_back(blender, stage, scene, rig):
     rig.keys.key_blocks["browInnerUp"].value = 0.4
     enter(stage, seed=1)
     blender.ops.thunder.select_take(index=0)
@@ -283,8 +279,7 @@ def test_an_action_that_something_else_uses_survives_its_take(blender, stage):
     assert name in blender.data.actions and not stage[0].thunder.takes
 
 
-def test_deleting_many_spares_what_the_animator_touched(blender, stage):
-    scene = stage[0]
+def test_deleting_many_spares_what_the_animator_touched(blender, stage, scene):
     for seed in range(1, 7):
         enter(stage, seed=seed, score=100 - seed)
     entries = scene.thunder.takes
@@ -300,8 +295,7 @@ def test_deleting_many_spares_what_the_animator_touched(blender, stage):
     assert [entry.seed for entry in scene.thunder.takes] == [1, 2, 4]
 
 
-def test_hiding_the_shown_take_shows_the_next_and_loses_nothing(blender, stage):
-    scene = stage[0]
+def test_hiding_the_shown_take_shows_the_next_and_loses_nothing(blender, stage, scene):
     for seed, score in ((1, 90), (2, 80)):
         enter(stage, seed=seed, score=score)
     blender.ops.thunder.select_take(index=0)
@@ -320,8 +314,7 @@ def test_a_name_goes_to_the_action_and_back_to_the_number(blender, stage):
     assert entry.name == "Take 1" and entry.action.name == "voice · Take 1"
 
 
-def test_takes_are_numbered_for_each_head_and_voice_and_keep_their_numbers(blender, stage):
-    scene, rig = stage
+def test_takes_are_numbered_for_each_head_and_voice_and_keep_their_numbers(blender, stage, scene, rig):
     for seed, voice in ((7, "one"), (8, "one"), (9, "two")):
         enter(stage, seed=seed, voice=voice)
     enter(add_head(blender, scene), seed=7, voice="one")
@@ -334,9 +327,8 @@ def test_takes_are_numbered_for_each_head_and_voice_and_keep_their_numbers(blend
     assert [entry.name for entry in scene.thunder.takes] == ["Warm", "Take 1", "Take 1", "Take 3"]
 
 
-def test_a_take_without_a_name_of_its_own_may_be_cleared(blender, stage):
+def test_a_take_without_a_name_of_its_own_may_be_cleared(blender, stage, scene):
     """Also takes of files that called them by their seeds."""
-    scene, rig = stage
     for seed in range(1, 7):
         enter(stage, seed=seed)
     entries = scene.thunder.takes
@@ -356,8 +348,7 @@ def test_the_tooltip_of_a_take_tells_its_seed_and_what_was_done_with_it(blender,
     assert entry.action["thunder"]["seed"] == 7301
 
 
-def test_takes_that_are_listed_again_keep_the_names_they_were_given(blender, stage):
-    scene, rig = stage
+def test_takes_that_are_listed_again_keep_the_names_they_were_given(blender, stage, scene, rig):
     for seed in (1, 2, 3):
         enter(stage, seed=seed)
     entries = scene.thunder.takes
@@ -372,8 +363,7 @@ def test_takes_that_are_listed_again_keep_the_names_they_were_given(blender, sta
     assert all(names[seed].startswith("Take ") for seed in (2, 3))
 
 
-def test_takes_their_marks_and_the_animators_own_action_survive_saving_and_undo(blender, stage, tmp_path):
-    scene, rig = stage
+def test_takes_their_marks_and_the_animators_own_action_survive_saving_and_undo(blender, stage, scene, rig, tmp_path):
     rig.armature.pose.bones["jaw"].keyframe_insert("rotation_euler", frame=1)
     own = rig.armature.animation_data.action.name
     for seed in (1, 2):
@@ -400,8 +390,7 @@ def test_takes_their_marks_and_the_animators_own_action_survive_saving_and_undo(
     assert head.find(scene).armature.animation_data.action.name == own
 
 
-def test_takes_come_along_with_an_appended_scene(blender, stage, tmp_path):
-    scene, rig = stage
+def test_takes_come_along_with_an_appended_scene(blender, stage, scene, tmp_path):
     for seed in (1, 2):
         enter(stage, seed=seed)
     scene.thunder.takes[1].star = True
@@ -421,8 +410,7 @@ def test_takes_come_along_with_an_appended_scene(blender, stage, tmp_path):
     assert takes_take_list.shown_index(appended.thunder) == 0
 
 
-def test_takes_appended_with_their_actions_are_listed_for_the_head_that_is_there(blender, stage, tmp_path):
-    scene, rig = stage
+def test_takes_appended_with_their_actions_are_listed_for_the_head_that_is_there(blender, stage, scene, rig, tmp_path):
     for seed in (1, 2):
         enter(stage, seed=seed, start=11.0)
     wanted = [action.name for entry in scene.thunder.takes for action in display.actions_of(entry)]
@@ -448,8 +436,7 @@ def test_takes_appended_with_their_actions_are_listed_for_the_head_that_is_there
 # ---- speed, and what the list knows
 
 
-def test_switching_a_minute_takes_less_than_30_ms(blender, stage):
-    scene, rig = stage
+def test_switching_a_minute_takes_less_than_30_ms(blender, stage, scene):
     scene.render.fps = 30
     for seed in (1, 2):
         made = performance(seconds=60.0, seed=seed)
@@ -466,7 +453,6 @@ def test_switching_a_minute_takes_less_than_30_ms(blender, stage):
 
 
 def test_the_list_learns_of_an_edit_when_it_is_quiet_and_in_small_pieces(blender, stage):
-    scene, rig = stage
     entry = enter(stage, seed=1, seconds=20.0)
     blender.ops.thunder.select_take(index=0)
     blender.context.view_layer.update()
@@ -518,8 +504,7 @@ def refused(blender, operator, **how):
     return str(failed.value)
 
 
-def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, stage):
-    scene, rig = stage
+def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, stage, scene, rig):
     enter(stage, seed=1)
     blender.ops.thunder.select_take(index=0)
     _, other = add_head(blender, scene)
@@ -543,8 +528,7 @@ def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, sta
     assert shown(blender) == 2
 
 
-def test_of_a_take_whose_strip_is_gone_that_is_said(blender, stage, needs_sound, tmp_path):
-    scene, rig = stage
+def test_of_a_take_whose_strip_is_gone_that_is_said(blender, stage, scene, needs_sound, tmp_path):
     sound = write_wav(tmp_path / "line.wav", np.zeros(16000))
     for seed, voice in ((1, "first"), (2, "second")):
         enter(stage, seed=seed, voice=voice)
@@ -559,8 +543,7 @@ def test_of_a_take_whose_strip_is_gone_that_is_said(blender, stage, needs_sound,
     assert "of “first”, which is no strip in the sequencer any more: undo, or add the sound again" in refused(blender, "commit_take")
 
 
-def test_a_take_that_the_list_leaves_out_is_not_acted_on_and_why_is_said(blender, stage, tmp_path):
-    scene, rig = stage
+def test_a_take_that_the_list_leaves_out_is_not_acted_on_and_why_is_said(blender, stage, scene, rig, tmp_path):
     for seed, voice in ((1, "first"), (2, "second"), (3, "second")):
         enter(stage, seed=seed, voice=voice)
         (tmp_path / f"{voice}.wav").write_bytes(b"RIFF")
@@ -589,8 +572,7 @@ def test_a_take_that_the_list_leaves_out_is_not_acted_on_and_why_is_said(blender
     assert shown(blender) == 2
 
 
-def test_an_empty_list_says_why_and_what_to_do(blender, stage):
-    scene, _ = stage
+def test_an_empty_list_says_why_and_what_to_do(blender, stage, scene):
     why = browsing.why_empty
     assert "Generate Takes" in why(blender.context)
     enter(stage, seed=1)

@@ -15,8 +15,6 @@ from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import conventions, mapping
 from thunder.thunder_core.named_files import NamedFiles
 
-SIDES = ("Left", "Right")
-
 
 def own_channels():
     """The 44 channels of a motion and ARKit's eleven derived keys."""
@@ -125,10 +123,6 @@ def take(blender, rig, **how):
 def read(blender, rig, seconds=3.0):
     clock = timing.Clock.of(blender.context.scene, 1.0)
     return progress.result(reading.read(rig, head_module.channel_names(), clock, seconds))
-
-
-def value_of(mesh, name):
-    return mesh.data.shape_keys.key_blocks[name].value
 
 
 def variable_of(curve, name):

@@ -32,8 +32,7 @@ from thunder.thunder_core.animation.commit import line_records
 from timing import keeps
 
 
-def test_without_an_error_every_key_of_the_take_is_kept_also_an_edited_one(blender, stage):
-    scene, rig = stage
+def test_without_an_error_every_key_of_the_take_is_kept_also_an_edited_one(blender, stage, scene, rig):
     entry = show(stage)
     curve_of(rig, "mouthFunnel").keyframe_points.insert(30.5, 0.9)
 
@@ -60,8 +59,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize("to, how", WAYS)
-def test_undo_brings_back_everything_and_what_was_there_stays_in_the_file(blender, stage, to, how, tmp_path):
-    scene, rig = stage
+def test_undo_brings_back_everything_and_what_was_there_stays_in_the_file(blender, stage, scene, rig, to, how, tmp_path):
     animate(rig)
     of_take = {action.name for action in display.actions_of(show(stage))}  # with one for each target, before there were slots
     choose(scene, to=to, how=how)
@@ -85,8 +83,7 @@ def test_undo_brings_back_everything_and_what_was_there_stays_in_the_file(blende
 
 @pytest.mark.parametrize("to", ["COPY", "STRIP"])
 @pytest.mark.parametrize("mode", ["XYZ", "QUATERNION"])
-def test_a_take_is_added_on_top(blender, stage, to, mode):
-    scene, rig = stage
+def test_a_take_is_added_on_top(blender, stage, scene, rig, to, mode):
     animate(rig, mode)
     inside = range(21, 94)
     own = seen(blender, scene, inside)
@@ -105,8 +102,7 @@ def test_a_take_is_added_on_top(blender, stage, to, mode):
     assert off[:, [*free, -2, -1]].max() < 0.09  # what reducing leaves out of two together
 
 
-def test_only_the_preview_range_is_committed(blender, stage):
-    scene, rig = stage
+def test_only_the_preview_range_is_committed(blender, stage, scene, rig):
     animate(rig)
     frames = range(1, 150)
     own = seen(blender, scene, frames)
@@ -122,8 +118,7 @@ def test_only_the_preview_range_is_committed(blender, stage):
     assert np.abs(own - take)[49:60].max() > 0.3
 
 
-def test_a_preview_range_elsewhere_is_said_and_changes_nothing(blender, stage):
-    scene, rig = stage
+def test_a_preview_range_elsewhere_is_said_and_changes_nothing(blender, stage, scene):
     show(stage)
     choose(scene, range="PREVIEW")
     for used, message in ((False, "no preview range"), (True, "none of the take's frames")):
@@ -151,7 +146,6 @@ def test_a_commit_that_is_broken_off_changes_nothing(blender, stage, to):
 
 
 def test_a_line_of_eight_seconds_is_committed_in_a_moment(blender, stage):
-    scene, rig = stage
     spent = []
     for seed in range(3):
         show(stage, seconds=8, seed=seed)
@@ -185,8 +179,7 @@ def test_a_character_by_its_own_names_is_committed_within_the_error(blender):
     assert by_name[path_of("browInnerUp")][0] < 0.5 < by_name[path_of("browInnerUp")][1]
 
 
-def test_a_committed_action_is_named_after_all_its_lines(blender, stage):
-    scene, rig = stage
+def test_a_committed_action_is_named_after_all_its_lines(blender, stage, scene, rig):
 
     def names(voice, start, **how):
         show(stage, start=float(start), voice=voice, seconds=1.0)
@@ -206,8 +199,7 @@ def test_a_committed_action_is_named_after_all_its_lines(blender, stage):
     assert len(name.encode()) <= 60 and "more" in name and name.startswith("first + ")
 
 
-def test_a_line_that_is_committed_several_times_has_ordinary_numbers(blender, stage):
-    scene, rig = stage
+def test_a_line_that_is_committed_several_times_has_ordinary_numbers(blender, stage, scene, rig):
     lines = (("line 1", "NEW"), ("line 1", "COPY"), ("line 1", "COPY"), ("line two", "COPY"), ("line 1", "NEW"), ("line 1", "OWN"))
     said = []
     for voice, to in lines:
@@ -221,8 +213,7 @@ def test_a_line_that_is_committed_several_times_has_ordinary_numbers(blender, st
     assert len(named) == 5 * each and not any(".0" in name for name in named)  # nobody edited “line 1 4”: no copy of it
 
 
-def test_an_action_that_an_animator_named_keeps_its_name(blender, stage):
-    scene, rig = stage
+def test_an_action_that_an_animator_named_keeps_its_name(blender, stage, scene, rig):
     animate(rig)
     rig.armature.animation_data.action.name = "Scene 12"
     lines = (("one", 21, "OWN", "Scene 12"), ("two", 200, "COPY", "Scene 12 · one + two"), ("three", 300, "NEW", "three"))
@@ -234,8 +225,7 @@ def test_an_action_that_an_animator_named_keeps_its_name(blender, stage):
 
 
 @pytest.mark.parametrize("to, how", [way for way in WAYS if way[0] != "STRIP"])
-def test_the_number_of_keys_in_the_message_is_that_in_the_file(blender, stage, to, how):
-    scene, rig = stage
+def test_the_number_of_keys_in_the_message_is_that_in_the_file(blender, stage, rig, to, how):
     animate(rig)
 
     def keys():
@@ -253,9 +243,8 @@ def test_the_number_of_keys_in_the_message_is_that_in_the_file(blender, stage, t
 
 
 @pytest.mark.parametrize("to", ["COPY", "NEW", "OWN"])
-def test_lines_cut_in_mid_word_are_committed_with_their_leads(blender, stage, to):
+def test_lines_cut_in_mid_word_are_committed_with_their_leads(blender, stage, scene, to):
     """Two lines whose jaw is open from the first sample to the last: rest before, between and after them."""
-    scene, _ = stage
     choose(scene, to=to)
     for start in (101.0, 301.0)[: 1 if to == "NEW" else 2]:
         show_take(stage, performance(closed_at=()), start, f"line {start}")
@@ -273,9 +262,8 @@ def test_lines_cut_in_mid_word_are_committed_with_their_leads(blender, stage, to
 
 
 @pytest.mark.parametrize("regions", [None, ("mouth", "jaw")], ids=["another take", "the other regions"])
-def test_a_line_that_is_committed_again_brings_its_own_leads(blender, stage, regions):
+def test_a_line_that_is_committed_again_brings_its_own_leads(blender, stage, scene, rig, regions):
     """The leads of the first commit are not the animator's keys: the second replaces them."""
-    scene, rig = stage
     for number, seed in enumerate((7, 8)):
         entry = show(stage, start=101.0, voice="line", seed=seed)
         choose(scene, **{name: regions is None or (name in regions) == (number == 0) for name in REGION_SETTINGS.values()})
@@ -290,10 +278,9 @@ def test_a_line_that_is_committed_again_brings_its_own_leads(blender, stage, reg
 
 
 @pytest.mark.parametrize("to", ["COPY", "OWN"])
-def test_a_line_that_got_shorter_and_is_committed_again_leaves_nothing_behind(blender, stage, to):
+def test_a_line_that_got_shorter_and_is_committed_again_leaves_nothing_behind(blender, stage, scene, rig, to):
     """The keys that its first commit put behind its new end go, but for one that the animator edited, and the rest it returned to
     after that one; the line is listed once."""
-    scene, rig = stage
     for seconds in (4.0, 2.0):
         entry = show(stage, seconds=seconds)
         choose(scene, to=to)
@@ -316,9 +303,8 @@ def test_a_line_that_got_shorter_and_is_committed_again_leaves_nothing_behind(bl
 
 
 @pytest.mark.parametrize("to", ["COPY", "OWN"])
-def test_edited_keys_that_a_commit_replaces_are_counted_and_stay_in_the_file(blender, stage, to):
+def test_edited_keys_that_a_commit_replaces_are_counted_and_stay_in_the_file(blender, stage, rig, to):
     """Nothing that the animator moved or added goes without a word; what a commit put itself is not counted."""
-    scene, rig = stage
     animate(rig)
     entry, others = show(stage), set()
     for number in range(3):
@@ -343,9 +329,8 @@ def test_edited_keys_that_a_commit_replaces_are_counted_and_stay_in_the_file(ble
 
 
 @pytest.mark.parametrize("keys", ["POSES", "DENSE"])
-def test_an_edited_line_that_is_committed_again_leaves_the_face_around_it_at_rest(blender, stage, keys):
+def test_an_edited_line_that_is_committed_again_leaves_the_face_around_it_at_rest(blender, stage, rig, keys):
     """Keys that were edited on a line are no curve of the animator's own, which would go on beyond the line."""
-    _, rig = stage
     entry = show(stage, start=101.0, voice="line")
     assert commit(entry, "NEW", keys=keys).keys
     around = (1, 60, entry.first - entry.lead_in - 6, entry.last + entry.lead_out + 6, 300)
@@ -359,9 +344,8 @@ def test_an_edited_line_that_is_committed_again_leaves_the_face_around_it_at_res
     assert max(np.abs(after.get(place, values) - values).max() for place, values in before.items()) < 1e-3
 
 
-def test_parts_of_a_line_are_committed_beside_each_other_and_are_no_edits(blender, stage):
+def test_parts_of_a_line_are_committed_beside_each_other_and_are_no_edits(blender, stage, rig):
     """Their fades put keys within the line."""
-    _, rig = stage
     entry = show(stage)
     for first, last in ((21, 50), (60, 93)):
         assert commit(entry, "COPY", first=first, last=last).edited == 0
@@ -369,18 +353,3 @@ def test_parts_of_a_line_are_committed_beside_each_other_and_are_no_edits(blende
     assert any(25 < time < 49 for time in times) and any(62 < time < 90 for time in times)
     for first, last in ((None, None), (45, 60), (None, None)):
         assert commit(entry, "COPY", first=first, last=last).edited == 0
-
-
-def test_only_the_curve_that_has_keys_beside_a_line_goes_without_its_leads(blender, stage):
-    _, rig = stage
-    brow = rig.keys.key_blocks["browInnerUp"]
-    for frame, value in ((18, 0.6), (96, 0.3)):
-        brow.value = value
-        brow.keyframe_insert("value", frame=frame)
-    entry = show(stage)
-    blender.ops.thunder.commit_take()
-    times = [p.co[0] for p in curve_of(rig, "mouthFunnel").keyframe_points]
-    assert {entry.first - entry.lead_in, entry.last + entry.lead_out} <= {*times}  # the lips take their leads
-    own = curve_of(rig, "browInnerUp")
-    assert own.evaluate(18) == pytest.approx(0.6) and own.evaluate(96) == pytest.approx(0.3)
-    assert not [p.co[0] for p in own.keyframe_points if p.co[0] < entry.first - 0.5 and p.co[0] != 18]

@@ -84,9 +84,8 @@ WAYS = {"the same take": {}, "another take": {"seed": 2}, "shorter": {"seconds":
 
 @pytest.mark.one_blender
 @pytest.mark.parametrize("how", WAYS)
-def test_keys_set_after_a_commit_keep_value_and_reach(blender, stage, how):
+def test_keys_set_after_a_commit_keep_value_and_reach(blender, stage, scene, rig, how):
     """Two lines, then own keys before, after and between them, then each line again, one of them twice."""
-    scene, rig = stage
     spans = [span(commit(stage, ONE, "COPY")), span(commit(stage, TWO))]
     rig = head.find(scene)
     set_keys(rig)
@@ -97,9 +96,8 @@ def test_keys_set_after_a_commit_keep_value_and_reach(blender, stage, how):
 
 
 @pytest.mark.parametrize("to", ["COPY", "OWN"])
-def test_keys_set_before_a_commit_keep_value_and_reach(blender, stage, to):
+def test_keys_set_before_a_commit_keep_value_and_reach(blender, stage, scene, rig, to):
     """A commit leaves own keys as they were, and so do the next ones of the same line, of another take, shorter and longer."""
-    scene, rig = stage
     set_keys(rig)
     before, spans = values_of(rig), []
     for how in ({}, {}, {"seed": 2}, {"seconds": 0.5}, {"seconds": 1.2, "seed": 3}):
@@ -109,8 +107,7 @@ def test_keys_set_before_a_commit_keep_value_and_reach(blender, stage, to):
         before = values_of(rig)
 
 
-def test_a_line_that_is_committed_again_and_again_gets_no_more_keys(blender, stage):
-    scene, rig = stage
+def test_a_line_that_is_committed_again_and_again_gets_no_more_keys(blender, stage, scene, rig):
     spans = [span(commit(stage, ONE, "COPY"))]
     rig = head.find(scene)
     set_keys(rig)
@@ -121,8 +118,7 @@ def test_a_line_that_is_committed_again_and_again_gets_no_more_keys(blender, sta
 
 
 @pytest.mark.parametrize("how", [{"seconds": 0.5}, {"start": ONE + 12}])
-def test_a_line_that_is_shorter_or_has_moved_leaves_no_keys_of_its_fades_in_own_movements(blender, stage, how):
-    scene, rig = stage
+def test_a_line_that_is_shorter_or_has_moved_leaves_no_keys_of_its_fades_in_own_movements(blender, stage, scene, rig, how):
     set_keys(rig)
     before = values_of(rig)
     for more in ({}, how):
@@ -133,8 +129,7 @@ def test_a_line_that_is_shorter_or_has_moved_leaves_no_keys_of_its_fades_in_own_
     assert np.abs(values_of(rig)[key] - before[key])[outside([(first, last)])].max() < 2e-3
 
 
-def test_keys_around_poses_keep_value_and_reach(blender, stage):
-    scene, rig = stage
+def test_keys_around_poses_keep_value_and_reach(blender, stage, scene, rig):
     spans = [span(commit(stage, ONE, "COPY", keys="POSES")), span(commit(stage, TWO, keys="POSES"))]
     rig = head.find(scene)
     set_keys(rig)
@@ -144,8 +139,7 @@ def test_keys_around_poses_keep_value_and_reach(blender, stage):
         check_around(before, spans, head.find(scene))
 
 
-def test_strips_that_are_laid_again_leave_the_face_around_them(blender, stage):
-    scene, rig = stage
+def test_strips_that_are_laid_again_leave_the_face_around_them(blender, stage, scene, rig):
     set_keys(rig)
     frames = range(-50, 600, 13)
 
@@ -163,9 +157,8 @@ def test_strips_that_are_laid_again_leave_the_face_around_them(blender, stage):
         assert np.abs(seen() - before)[around].max() < 1e-4
 
 
-def test_a_strip_that_is_laid_again_takes_the_place_of_the_earlier_one(blender, stage):
+def test_a_strip_that_is_laid_again_takes_the_place_of_the_earlier_one(blender, stage, rig):
     """Another line's strip stays, and so do the actions, which hold what the animator may have edited."""
-    scene, rig = stage
     for start, how in ((ONE, {}), (TWO, {}), (ONE, {"seed": 2}), (ONE, {"seconds": 0.5})):
         commit(stage, start, "STRIP", **how)
     for target in rig.targets:
@@ -183,9 +176,8 @@ def test_a_line_that_is_added_to_itself_is_said(blender, stage):
 
 
 @pytest.mark.parametrize("distance, has_leads", [(EASE, True), (2, True), (1, False)])
-def test_an_own_key_just_beside_a_lead_shortens_the_fade_and_no_more(blender, stage, distance, has_leads):
+def test_an_own_key_just_beside_a_lead_shortens_the_fade_and_no_more(blender, stage, scene, rig, distance, has_leads):
     """But for a key that is so near that the curve would jump."""
-    scene, rig = stage
     entry = show(stage, start=ONE, seconds=0.8)
     first, last = entry.first - entry.lead_in, entry.last + entry.lead_out
     display.restore_own(rig)
@@ -200,8 +192,7 @@ def test_an_own_key_just_beside_a_lead_shortens_the_fade_and_no_more(blender, st
     assert (inner[0], inner[-1]) == ((first, last) if has_leads else (entry.first - EASE, entry.last + EASE)), times
 
 
-def test_own_keys_that_a_moved_line_comes_to_lie_on_are_counted(blender, stage):
-    scene, rig = stage
+def test_own_keys_that_a_moved_line_comes_to_lie_on_are_counted(blender, stage, scene, rig):
     set_keys(rig)
     report, entry = commit(stage, ONE, voice="line")
     assert report.warnings == []
@@ -214,9 +205,8 @@ def test_own_keys_that_a_moved_line_comes_to_lie_on_are_counted(blender, stage):
 
 @pytest.mark.one_blender
 @pytest.mark.parametrize("between", [2, 9, 13])
-def test_lines_close_by_that_are_committed_again_change_nothing(blender, stage, between):
+def test_lines_close_by_that_are_committed_again_change_nothing(blender, stage, scene, between):
     """However their leads and fades overlap; and keys that the other line put are none that somebody edited."""
-    scene, _ = stage
     _, entry = commit(stage, ONE, voice="one", keys="POSES")
     last = entry.last
     lines = (ONE, "one"), (last + between, "two")
@@ -263,8 +253,7 @@ def test_a_strip_that_moved_far_has_one_strip_of_the_nla(blender, stage):
         assert all(s.frame_start > TWO - 50 for s in ours) and len(ours) <= 1
 
 
-def test_a_line_in_a_new_action_is_at_rest_around_it_however_often(blender, stage):
-    scene, rig = stage
+def test_a_line_in_a_new_action_is_at_rest_around_it_however_often(blender, stage, scene, rig):
     set_keys(rig)
     own = rig.keys.animation_data.action
     for how in ({}, {"seed": 2}, {"seconds": 0.5}):
@@ -275,9 +264,8 @@ def test_a_line_in_a_new_action_is_at_rest_around_it_however_often(blender, stag
     assert kept == {path_of(channel): set(keys) for channel, keys in KEYS.items()}
 
 
-def test_a_line_that_was_shorter_for_a_while_gets_its_lead_out_back(blender, stage):
+def test_a_line_that_was_shorter_for_a_while_gets_its_lead_out_back(blender, stage, scene):
     """Also on curves with a key of the animator's behind it, on which the end of the longer line stayed."""
-    scene, _ = stage
     commit(stage, ONE, "COPY", seconds=1.6)
     set_keys(head.find(scene))
     before = values_of(head.find(scene))
@@ -288,8 +276,7 @@ def test_a_line_that_was_shorter_for_a_while_gets_its_lead_out_back(blender, sta
         assert np.abs(values - before[key]).max() < 0.05, key  # the same take: what it says is the same, but for the error
 
 
-def test_what_stood_without_keys_stands_around_a_line_that_is_committed_again(blender, stage):
-    scene, rig = stage
+def test_what_stood_without_keys_stands_around_a_line_that_is_committed_again(blender, stage, scene, rig):
     rig.keys.key_blocks["jawForward"].value = 0.4
     set_keys(rig)
     spans = []
@@ -303,9 +290,8 @@ def as_it_was(action):
     return {(c.data_path, c.array_index): [tuple(point.co) for point in c.keyframe_points] for c in compat.all_curves(action)}
 
 
-def test_copies_of_my_action_are_one_for_each_state_that_the_animator_made(blender, stage):
+def test_copies_of_my_action_are_one_for_each_state_that_the_animator_made(blender, stage, scene, rig):
     """Commits one after the other keep one copy; after an edit there is one more, and every state of the animator's is in one."""
-    scene, rig = stage
     set_keys(rig)
     action = rig.keys.animation_data.action
     states = [as_it_was(action)]
@@ -327,8 +313,7 @@ def test_copies_of_my_action_are_one_for_each_state_that_the_animator_made(blend
 
 
 @pytest.mark.parametrize("to", ["NEW", "COPY"])
-def test_a_part_of_a_take_in_an_action_of_its_own_begins_and_ends_at_rest(blender, stage, to):
-    scene, rig = stage
+def test_a_part_of_a_take_in_an_action_of_its_own_begins_and_ends_at_rest(blender, stage, scene, rig, to):
     entry = show(stage, start=ONE, seconds=1.6)
     first, last = entry.first + 10, entry.last - 10
     rest = {(track.path, track.index): track.rest for track in rig.driver.tracks}
@@ -349,8 +334,7 @@ def test_after_a_commit_the_button_says_that_it_is_done(blender, stage):
         blender.ops.thunder.commit_take()
 
 
-def test_labels_of_poses_are_replaced_with_them_and_a_sound_has_one(blender, stage):
-    scene, rig = stage
+def test_labels_of_poses_are_replaced_with_them_and_a_sound_has_one(blender, stage, scene):
 
     def marks(seed, to="OWN"):
         commit(stage, ONE, to, voice="line", seconds=3.0, seed=seed, keys="POSES", markers=True)

@@ -36,8 +36,7 @@ def commit(blender, stage, start, **how):
         ((300, 1), "COPY", "INSERT"),
     ],
 )
-def test_the_face_holds_still_between_two_committed_lines(blender, stage, starts, to, how):
-    scene, rig = stage
+def test_the_face_holds_still_between_two_committed_lines(blender, stage, rig, starts, to, how):
     one = commit(blender, stage, starts[0])
     before = values_of(rig, range(-50, 400))
     first, last = commit(blender, stage, starts[1], to=to, how=how)
@@ -115,9 +114,8 @@ def changed(before, after, frames, where):
     [(-80, "OWN", 3), (10, "COPY", 3), (100, "OWN", 3), (100, "COPY", 60)],
     ids=["before", "among", "after", "long blend"],
 )
-def test_the_animators_curves_are_unchanged_around_the_take(blender, stage, start, to, blend):
+def test_the_animators_curves_are_unchanged_around_the_take(blender, stage, rig, start, to, blend):
     """Also where the blend is longer than the half second after which it ends."""
-    _, rig = stage
     own_work(rig)
     frames = np.arange(-200, 400, 0.25)
     before = values_of(rig, frames)
@@ -134,8 +132,7 @@ def test_the_animators_curves_are_unchanged_around_the_take(blender, stage, star
 
 
 @pytest.mark.parametrize("kind", ["GENERATOR", "FNGENERATOR", "ENVELOPE", "STEPPED", "LIMITS"])
-def test_a_curve_with_any_modifier_is_committed_and_known_as_it_is(blender, stage, kind):
-    _, rig = stage
+def test_a_curve_with_any_modifier_is_committed_and_known_as_it_is(blender, stage, rig, kind):
     smile = rig.keys.key_blocks["mouthSmileLeft"]
     for frame, value in ((1, 0.1), (150, 0.4)):
         smile.value = value
@@ -151,8 +148,7 @@ def test_a_curve_with_any_modifier_is_committed_and_known_as_it_is(blender, stag
     assert not writing.is_as_committed(action)
 
 
-def test_an_insert_moves_whatever_the_animators_curves_do(blender, stage):
-    _, rig = stage
+def test_an_insert_moves_whatever_the_animators_curves_do(blender, stage, rig):
     own_work(rig)
     rig.armature.location[2] = 0.0
     for frame, height in ((1, 0.0), (60, 1.0)):
@@ -169,8 +165,7 @@ def test_an_insert_moves_whatever_the_animators_curves_do(blender, stage):
 
 
 @pytest.mark.parametrize("fps, error", [(24, 0.1), (24, 0.3), (24, 1.0), (60, 0.3)])
-def test_few_smooth_keys_have_the_lips_where_the_take_has_them_also_between_frames(blender, stage, fps, error):
-    scene, rig = stage
+def test_few_smooth_keys_have_the_lips_where_the_take_has_them_also_between_frames(blender, stage, scene, rig, fps, error):
     scene.render.fps = fps
     entry = show(stage, seconds=2.4)
     eighths = np.arange(8 * (entry.first - entry.lead_in), 8 * (entry.last + entry.lead_out) + 1) / 8
@@ -237,8 +232,7 @@ def as_strip(target, name):
     "own, to, how",
     [(True, "COPY", "REPLACE"), (False, "COPY", "REPLACE"), (True, "OWN", "ADD"), (True, "NEW", "REPLACE"), (True, "STRIP", "REPLACE")],
 )
-def test_the_animators_strips_go_on_around_the_take(blender, stage, own, to, how):
-    scene, rig = stage
+def test_the_animators_strips_go_on_around_the_take(blender, stage, scene, rig, own, to, how):
     keys = rig.keys.key_blocks
     for frame in range(1, 161, 8):
         keys["browInnerUp"].value = keys["mouthSmileLeft"].value = 0.3 + 0.2 * np.sin(frame)
@@ -267,9 +261,8 @@ def test_the_animators_strips_go_on_around_the_take(blender, stage, own, to, how
         assert np.abs(seen(blender, scene, inside) - take).max() < 0.09
 
 
-def test_a_strip_above_strips_that_only_hold_there_keeps_its_leads(blender, stage):
+def test_a_strip_above_strips_that_only_hold_there_keeps_its_leads(blender, stage, scene, rig):
     """Neither an earlier take of the line under the strip nor strips that have long ended are keys that it gives way to."""
-    scene, rig = stage
 
     def frames_of_strips():
         return [(strip.frame_start, strip.frame_end) for track in rig.keys.animation_data.nla_tracks for strip in track.strips]
@@ -288,8 +281,7 @@ def test_a_strip_above_strips_that_only_hold_there_keeps_its_leads(blender, stag
     assert len(frames_of_strips()) >= 3
 
 
-def test_a_strip_gives_way_to_keys_that_a_strip_below_plays_beside_the_line(blender, stage):
-    scene, rig = stage
+def test_a_strip_gives_way_to_keys_that_a_strip_below_plays_beside_the_line(blender, stage, scene, rig):
     smile = rig.keys.key_blocks["mouthSmileLeft"]
     for frame, value in ((1, 0.2), (15, 0.6)):
         smile.value = value

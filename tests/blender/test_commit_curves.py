@@ -111,9 +111,8 @@ def test_handles_are_short_and_level_where_they_shape_nothing(committed, way):
 
 @pytest.mark.slow
 @WAYS
-def test_a_minute_keeps_its_time_and_its_error(blender, stage, way):
+def test_a_minute_keeps_its_time_and_its_error(blender, stage, scene, rig, way):
     """Onto an action of the same length: no step may hold the window for more than 50 ms."""
-    scene, rig = stage
     error, spent, report = 0.6 if way == "POSES" else 0.3, [], None
     for to in ("NEW", "COPY"):
         entry = show_take(stage, spoken(seconds=60.0), 1.0)

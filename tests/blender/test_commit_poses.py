@@ -60,8 +60,7 @@ def region_of(curve):
     return posing.region_of(curve.data_path.partition('["')[2])
 
 
-def test_a_line_becomes_poses_within_the_error(blender, poses):
-    scene, rig = poses
+def test_a_line_becomes_poses_within_the_error(blender, poses, scene, rig):
     entry = show(poses, seconds=2.4)
     first, last, frames = entry.first, entry.last, entry.last - entry.first + 1
     eighths = first + np.arange((frames - 1) * 8 + 1) / 8
@@ -113,9 +112,8 @@ def test_a_line_becomes_poses_within_the_error(blender, poses):
             assert gap[(frame - first) * 8] < 0.6
 
 
-def test_lips_that_merely_rest_are_not_labelled(blender, poses):
+def test_lips_that_merely_rest_are_not_labelled(blender, poses, scene, rig):
     """Shut lips are a label only where they met from an open mouth, and not in the leads."""
-    scene, rig = poses
     entry = show(poses, seconds=2.4)
     frames = range(entry.first - entry.lead_in, entry.last + entry.lead_out + 1)
     *_, gap = numbers(rig, frames)
@@ -128,8 +126,7 @@ def test_lips_that_merely_rest_are_not_labelled(blender, poses):
         assert max(gap[max(frame - frames[0] - 6, 0) : frame - frames[0] + 1]) > 1.0, frame  # a quarter of a second
 
 
-def test_only_the_chosen_regions_are_committed(blender, poses):
-    scene, rig = poses
+def test_only_the_chosen_regions_are_committed(blender, poses, scene, rig):
     animate(rig)
     rig.keys.key_blocks["browOuterUpLeft"].value = 0.4
     own = {(c.data_path, c.array_index): everything_of(c) for c in curves_of(rig)}
@@ -151,16 +148,14 @@ def everything_of(curve):
     return [(tuple(p.co), tuple(p.handle_left), tuple(p.handle_right), p.interpolation) for p in curve.keyframe_points]
 
 
-def test_a_commit_of_no_region_is_refused(blender, poses):
-    scene, _ = poses
+def test_a_commit_of_no_region_is_refused(blender, poses, scene):
     show(poses, seconds=1.0)
     choose(scene, **dict.fromkeys(REGION_SETTINGS.values(), False))
     with pytest.raises(RuntimeError, match="No region is chosen"):
         blender.ops.thunder.commit_take()
 
 
-def test_a_still_channel_has_a_curve_only_where_it_would_stand_elsewhere(blender, poses):
-    scene, rig = poses
+def test_a_still_channel_has_a_curve_only_where_it_would_stand_elsewhere(blender, poses, rig):
     rig.keys.key_blocks["noseSneerLeft"].value = 0.5  # the take has it at 0
     rig.keys.key_blocks["cheekPuff"].value = 0.3
     rig.keys.key_blocks["cheekPuff"].keyframe_insert("value", frame=200)  # the animator's own curve
@@ -177,10 +172,9 @@ def test_a_still_channel_has_a_curve_only_where_it_would_stand_elsewhere(blender
 
 
 @pytest.fixture
-def dialogue(needs_sound, blender, stage, tmp_path):
-    """Two heads, three lines with two takes each, a fourth without any: (scene, heads)."""
+def heads(needs_sound, blender, scene, tmp_path):
+    """Two heads, three lines with two takes each, a fourth without any: the heads."""
     blender.ops.thunder.add_head()
-    scene = stage[0]
     scene.render.fps = 24
     heads = head_module.in_scene(scene)
     silence = write_wav(tmp_path / "voice.wav", np.zeros(16000))
@@ -194,11 +188,10 @@ def dialogue(needs_sound, blender, stage, tmp_path):
                 entry = list_take((scene, rig), spoken(seconds=1.0, seed=10 * number + take), float(start), name)
                 entry.score = 60.0 + 10 * take
     choose(scene, keys="DENSE", error=1.0)
-    return scene, heads
+    return heads
 
 
-def test_all_dialogue_is_committed_in_one_step(blender, dialogue):
-    scene, heads = dialogue
+def test_all_dialogue_is_committed_in_one_step(blender, heads, scene):
     find = head_module.resolve
     display.show(find(heads[0]), scene.thunder.takes[0])  # of line one the worse take is shown: that is the one
     wanted = {}
@@ -222,8 +215,7 @@ def test_all_dialogue_is_committed_in_one_step(blender, dialogue):
     assert everything(blender) == before
 
 
-def test_lines_that_cannot_be_committed_are_named_and_cost_only_themselves(blender, dialogue):
-    scene, heads = dialogue
+def test_lines_that_cannot_be_committed_are_named_and_cost_only_themselves(blender, heads, scene):
     done = committed_all(scene)
     assert len(done.reports) == 3 and len(done.heads) == 2
     assert done.left_out == ["“four” has no take that matches it: generate some first"]
@@ -244,9 +236,8 @@ def committed_all(scene, **how):
     return done
 
 
-def test_lines_that_are_committed_already_keep_their_edits(blender, dialogue):
+def test_lines_that_are_committed_already_keep_their_edits(blender, heads, scene):
     """Only the missing line is committed, unless all are asked for again; then the edited key is named."""
-    scene, heads = dialogue
 
     def funnel():
         return curve_of(head_module.resolve(heads[0]), "mouthFunnel")
@@ -274,8 +265,7 @@ def test_lines_that_are_committed_already_keep_their_edits(blender, dialogue):
     assert earlier.name in blender.data.actions and done.sentence.startswith(f"3 lines committed on 2 heads: {key_count(heads)} keys in ")
 
 
-def test_lines_that_were_committed_before_it_is_cancelled_stay(blender, dialogue, monkeypatch):
-    scene, heads = dialogue
+def test_lines_that_were_committed_before_it_is_cancelled_stay(blender, heads, monkeypatch):
     commit, begun = committing.commit, []
 
     def until_the_second(*args):

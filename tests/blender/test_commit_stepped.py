@@ -40,8 +40,7 @@ def new_keys(rig, first, last):
 
 @pytest.mark.parametrize("keys", ["POSES", "DENSE"])
 @pytest.mark.parametrize("name, step", STEPS)
-def test_poses_are_held_on_one_grid_and_keep_closures_and_blinks(blender, stage, name, step, keys):
-    scene, rig = stage
+def test_poses_are_held_on_one_grid_and_keep_closures_and_blinks(blender, stage, scene, rig, name, step, keys):
     entry = show(stage, seconds=6.0, start=22.0)
     times = entry.first + np.arange((entry.last - entry.first) * 8 + 1) / 8
     _, motion, gap = numbers(rig, times)
@@ -63,8 +62,7 @@ def test_poses_are_held_on_one_grid_and_keep_closures_and_blinks(blender, stage,
 
 
 @pytest.mark.parametrize("to, how", [("COPY", "REPLACE"), ("OWN", "ADD"), ("OWN", "INSERT"), ("STRIP", "REPLACE")])
-def test_what_the_animator_has_outside_stays(blender, stage, to, how):
-    scene, rig = stage
+def test_what_the_animator_has_outside_stays(blender, stage, scene, rig, to, how):
     animate(rig)
     scene.frame_end = 250
     outside = [*range(1, 9), *range(120, 150, 7)]
@@ -83,8 +81,7 @@ def test_what_the_animator_has_outside_stays(blender, stage, to, how):
     assert np.abs(seen(blender, scene, outside)[:, :-1] - before[:, :-1]).max() < tolerance
 
 
-def test_committed_again_on_ones_nothing_of_the_steps_is_left(blender, stage):
-    scene, rig = stage
+def test_committed_again_on_ones_nothing_of_the_steps_is_left(blender, stage, scene, rig):
     animate(rig)
     entry = show(stage, start=31.0)
     choose(scene, to="OWN", step="TWOS")
@@ -96,8 +93,7 @@ def test_committed_again_on_ones_nothing_of_the_steps_is_left(blender, stage):
     assert "CONSTANT" not in kinds
 
 
-def test_the_animators_edits_stay_when_lines_are_committed_again(blender, stage):
-    scene, rig = stage
+def test_the_animators_edits_stay_when_lines_are_committed_again(blender, stage, scene, rig):
     entry = show(stage, start=31.0)
     choose(scene, to="OWN", step="THREES")
     blender.ops.thunder.commit_take()

@@ -104,9 +104,8 @@ def heights(row, track):
     return 1 - drawn[0] / len(part)
 
 
-def test_a_row_shows_how_its_take_is_played(blender, stage, tmp_path):
+def test_a_row_shows_how_its_take_is_played(blender, stage, scene, tmp_path):
     """Words of up to three lines, brows and head, each within its own space, beside a take that has nothing of it."""
-    scene, rig = stage
     for seed in (1, 2):
         enter(stage, syllables(), seed=seed)
     lively, still = scene.thunder.takes
@@ -130,8 +129,7 @@ def test_a_row_shows_how_its_take_is_played(blender, stage, tmp_path):
     assert not written[0][:, -8:].any()  # nor the curves
 
 
-def test_the_loudest_moment_stays_with_the_take_when_its_strip_is_moved_and_trimmed(blender, stage, needs_sound, tmp_path):
-    scene, _ = stage
+def test_the_loudest_moment_stays_with_the_take_when_its_strip_is_moved_and_trimmed(blender, stage, scene, needs_sound, tmp_path):
     samples = 0.05 * np.random.default_rng(0).standard_normal(32000)
     samples[16000:17600] *= 10
     speaking = strip.add(scene, write_wav(tmp_path / "voice.wav", samples), "voice", 11)
@@ -149,7 +147,6 @@ def test_the_loudest_moment_stays_with_the_take_when_its_strip_is_moved_and_trim
 
 
 def test_a_sheet_that_cannot_be_written_says_so_and_leaves_nothing(blender, stage, tmp_path):
-    scene, rig = stage
     enter(stage, syllables(), seed=1)
     before = counts(blender)
     with pytest.raises(errors.BadRequest, match="cannot be written"):
@@ -158,7 +155,6 @@ def test_a_sheet_that_cannot_be_written_says_so_and_leaves_nothing(blender, stag
 
 
 def test_links_that_somebody_laid_in_wait_are_not_followed(blender, stage, tmp_path):
-    scene, rig = stage
     enter(stage, syllables(), seed=1)
     (tmp_path / "precious.txt").write_text("precious")
     links = [os.path.join(blender.app.tempdir, f"thunder_sheet_{number}.png") for number in (0, 1)] + [str(tmp_path / "sheet.png.part")]
@@ -183,8 +179,7 @@ def test_a_second_sheet_does_not_overwrite_the_first(blender, stage, tmp_path):
     assert {name for name in os.listdir(tmp_path) if name.endswith(".png")} == {"voice_takes.png", "voice_takes_2.png"}
 
 
-def test_a_sheet_that_is_broken_off_leaves_nothing(blender, stage):
-    scene, rig = stage
+def test_a_sheet_that_is_broken_off_leaves_nothing(blender, stage, scene, rig):
     for seed in (1, 2):
         enter(stage, syllables(), seed=seed)
     before, images = counts(blender), len(blender.data.images)
@@ -198,10 +193,9 @@ def test_a_sheet_that_is_broken_off_leaves_nothing(blender, stage):
     assert not [name for name in os.listdir(blender.app.tempdir) if name.startswith("thunder_sheet")]
 
 
-def test_a_stand_in_moves_as_the_head_does_and_on_its_own(blender, stage):
+def test_a_stand_in_moves_as_the_head_does_and_on_its_own(blender, stage, scene, rig):
     from mathutils import Vector
 
-    scene, rig = stage
     rig.mesh.modifiers.new("Smooth", "CORRECTIVE_SMOOTH").iterations = 0
     enter(stage, syllables(), seed=1)
     enter(stage, np.zeros(50), seed=2)
@@ -232,8 +226,7 @@ def test_a_stand_in_moves_as_the_head_does_and_on_its_own(blender, stage):
     assert counts(blender) == before
 
 
-def test_a_sheet_of_listeners_shows_what_they_do_and_no_mouths(blender, stage, tmp_path):
-    scene, rig = stage
+def test_a_sheet_of_listeners_shows_what_they_do_and_no_mouths(blender, stage, scene, tmp_path):
     for seed in (1, 2):
         enter(stage, np.zeros(100), seed=seed)
     entries = list(scene.thunder.takes)

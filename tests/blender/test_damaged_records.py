@@ -67,13 +67,12 @@ def use_all(blender, scene, rig, entry, operators=False):
 
 
 @pytest.fixture
-def take(stage):
-    """A shaped take with a voice, committed once: (scene, rig, entry)."""
-    scene, rig = stage
+def entry(stage, scene, rig):
+    """A shaped take with a voice, committed once: its entry."""
     entry = enter(stage, seconds=1.0, closed=(0.5,))
     fingerprint.remember(entry.action, fingerprint.State("voice", "", "0", "", 1.0, 1, 25, 24.0))
     entry.action.thunder_shape.jaw = 1.5
-    return scene, rig, entry
+    return entry
 
 
 def put(action, name, value):
@@ -87,8 +86,7 @@ def put(action, name, value):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OF_TAKES)
-def test_a_damaged_record_of_a_take_is_ignored_or_said(blender, take, name):
-    scene, rig, entry = take
+def test_a_damaged_record_of_a_take_is_ignored_or_said(blender, entry, scene, rig, name):
     whole = entry.action.get(name)
     parts = whole.to_dict() if hasattr(whole, "to_dict") else json.loads(whole) if isinstance(whole, str) else {}
     damaged = list(VALUES)
@@ -107,8 +105,7 @@ def test_a_damaged_record_of_a_take_is_ignored_or_said(blender, take, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OF_COMMITS)
-def test_a_damaged_record_of_a_commit_is_ignored(blender, take, name):
-    scene, rig, entry = take
+def test_a_damaged_record_of_a_commit_is_ignored(blender, entry, scene, rig, name):
     assert blender.ops.thunder.commit_take() == {"FINISHED"}
     action = rig.targets[0].animation_data.action
     records = [
@@ -123,8 +120,7 @@ def test_a_damaged_record_of_a_commit_is_ignored(blender, take, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["own_state", "preview_kept", "mapping"])
-def test_a_damaged_record_of_a_head_is_ignored_or_said(blender, take, place):
-    scene, rig, entry = take
+def test_a_damaged_record_of_a_head_is_ignored_or_said(blender, entry, scene, rig, place):
     holder = scene.thunder if place == "preview_kept" else head_state.ensure(rig.owner)
     count = len(rig.targets)
     states = [
@@ -139,8 +135,7 @@ def test_a_damaged_record_of_a_head_is_ignored_or_said(blender, take, place):
 
 
 @pytest.mark.parametrize("value", ["{", "[" * 5000, 5, {"version": 1, "checksum": 5, "lines": "x"}])
-def test_where_all_records_are_damaged_everything_is_ignored_or_said(blender, take, value):
-    scene, rig, entry = take
+def test_where_all_records_are_damaged_everything_is_ignored_or_said(blender, entry, scene, rig, value):
     assert blender.ops.thunder.commit_take() == {"FINISHED"}
     for name in OF_TAKES:
         entry.action[name] = value
@@ -150,8 +145,7 @@ def test_where_all_records_are_damaged_everything_is_ignored_or_said(blender, ta
     use_all(blender, scene, rig, entry, operators=value == 5)
 
 
-def test_what_is_not_damaged_is_still_read(blender, take):
-    scene, rig, entry = take
+def test_what_is_not_damaged_is_still_read(blender, entry, scene, rig):
     before = keys_of(rig, entry)
     use_all(blender, scene, rig, entry)
     assert provenance.load(entry.action) is not None and fingerprint.state_of(entry.action) is not None

@@ -23,19 +23,21 @@ def sound(tmp_path, name, seconds=2.0):
 
 
 @pytest.fixture
-def shot(needs_sound, blender, stage, tmp_path):
-    """Two heads and three strips: (scene, heads, strips by name)."""
+def heads(blender, scene):
+    """Two heads at 25 fps."""
     blender.ops.thunder.add_head()
-    scene = stage[0]
     scene.render.fps = 25
-    heads = head.in_scene(scene)
+    return head.in_scene(scene)
+
+
+@pytest.fixture
+def strips(needs_sound, scene, heads, tmp_path):
+    """Beside two heads three strips, by name."""
     starts = {"one": 1, "two": 61, "music": 1}
-    strips = {name: strip.add(scene, sound(tmp_path, name), name, start) for name, start in starts.items()}
-    return scene, heads, strips
+    return {name: strip.add(scene, sound(tmp_path, name), name, start) for name, start in starts.items()}
 
 
-def test_each_head_finds_its_own_voice(blender, shot):
-    scene, heads, strips = shot
+def test_each_head_finds_its_own_voice(blender, strips, scene, heads):
     takes_dialogue.cast(scene, "one", heads[0])
     takes_dialogue.cast(scene, "two", heads[1])
     takes_dialogue.cast(scene, "music", None)
@@ -46,8 +48,7 @@ def test_each_head_finds_its_own_voice(blender, shot):
     assert [line.strip for line in takes_dialogue.lines(scene)] == ["one", "two"]
 
 
-def test_voice_and_role_that_are_shown_are_used_and_belong_to_the_head(blender, shot, client, tmp_path):
-    scene, heads, strips = shot
+def test_voice_and_role_that_are_shown_are_used_and_belong_to_the_head(blender, strips, scene, heads, client, tmp_path):
     settings, settings.count = scene.thunder, 1
     takes_dialogue.cast(scene, "one", heads[0])
     takes_dialogue.cast(scene, "two", heads[1])
@@ -68,8 +69,7 @@ def test_voice_and_role_that_are_shown_are_used_and_belong_to_the_head(blender, 
     assert settings.voice != "one"
 
 
-def test_a_head_without_a_choice_has_the_one_of_a_file_of_an_earlier_version(blender, shot):
-    scene, heads, strips = shot
+def test_a_head_without_a_choice_has_the_one_of_a_file_of_an_earlier_version(blender, strips, scene, heads):
     scene.thunder.strip, scene.thunder.role = "music", "LISTENS"
     scene.thunder.head = heads[0]
     assert (scene.thunder.voice, scene.thunder.head_role) == ("music", "LISTENS")
@@ -78,8 +78,7 @@ def test_a_head_without_a_choice_has_the_one_of_a_file_of_an_earlier_version(ble
     assert scene.thunder.voice == "" and strip.find(blender.context).name == "one"
 
 
-def test_a_heads_second_line_is_meant_when_the_first_is_over(blender, shot):
-    scene, heads, strips = shot
+def test_a_heads_second_line_is_meant_when_the_first_is_over(blender, strips, scene, heads):
     for name in ("one", "two"):
         takes_dialogue.cast(scene, name, heads[0])
     scene.thunder.head = heads[0]
@@ -90,8 +89,7 @@ def test_a_heads_second_line_is_meant_when_the_first_is_over(blender, shot):
     assert strip.find(blender.context).name == "two"
 
 
-def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, shot, client, tmp_path):
-    scene, heads, strips = shot
+def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, strips, scene, heads, client, tmp_path):
     assert not blender.ops.thunder.generate_all.poll()  # nobody was chosen to speak anything
     blender.ops.thunder.cast_strip(strip="one", speaker=heads[0].name)
     blender.ops.thunder.cast_strip(strip="two", speaker=heads[1].name)
@@ -115,8 +113,7 @@ def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, shot, client
     assert takes_dialogue.why_none(scene) == "All sound strips are set to No Speaker: choose a speaker for those with dialogue"
 
 
-def test_a_strip_that_is_renamed_or_cut_keeps_its_seed(blender, shot):
-    scene, heads, strips = shot
+def test_a_strip_that_is_renamed_or_cut_keeps_its_seed(blender, strips, scene, heads):
     takes_dialogue.cast(scene, "one", heads[0])
     scene.thunder.head = heads[0]
     assert scene.thunder.first_seed == seed_of_voice("one")
@@ -129,8 +126,7 @@ def test_a_strip_that_is_renamed_or_cut_keeps_its_seed(blender, shot):
     assert strip.find(blender.context).name == later.name and scene.thunder.first_seed == seed_of_voice("one")
 
 
-def test_all_lines_of_a_character_have_its_seed_whichever_is_generated_first(blender, shot, client, tmp_path):
-    scene, heads, strips = shot
+def test_all_lines_of_a_character_have_its_seed_whichever_is_generated_first(blender, strips, scene, heads, client, tmp_path):
     for name in ("one", "two"):
         takes_dialogue.cast(scene, name, heads[0])
     scene.thunder.count = 1
@@ -168,8 +164,7 @@ def test_two_characters_in_one_recording_are_not_the_same_people(blender, needs_
     assert {entry.head: entry.seed for entry in scene.thunder.takes} == dict(zip(heads[:2], wanted))
 
 
-def test_a_bake_of_any_line_has_the_seed_of_the_panel(blender, shot, client, tmp_path):
-    scene, heads, strips = shot
+def test_a_bake_of_any_line_has_the_seed_of_the_panel(blender, strips, scene, heads, client, tmp_path):
     for name in ("one", "two"):
         takes_dialogue.cast(scene, name, heads[1])
     takes_dialogue.cast(scene, "music", heads[0])
@@ -182,8 +177,7 @@ def test_a_bake_of_any_line_has_the_seed_of_the_panel(blender, shot, client, tmp
     assert bake.bake(bake.options([*arguments, "--out", str(tmp_path / "chosen")]))["seed"] == 5
 
 
-def test_a_line_that_fails_costs_only_itself(blender, shot, client):
-    scene, heads, strips = shot
+def test_a_line_that_fails_costs_only_itself(blender, strips, scene, heads, client):
     takes_dialogue.cast(scene, "one", heads[0])
     takes_dialogue.cast(scene, "two", heads[1])
     takes_dialogue.cast(scene, "music", None)
@@ -195,8 +189,7 @@ def test_a_line_that_fails_costs_only_itself(blender, shot, client):
     assert {entry.voice for entry in scene.thunder.takes} == {"two"} and len(kept) == 2
 
 
-def test_the_only_head_speaks_what_nobody_was_chosen_for(blender, shot):
-    scene, heads, strips = shot
+def test_the_only_head_speaks_what_nobody_was_chosen_for(blender, strips, scene, heads):
     for obj in (heads[1], heads[1].parent):
         blender.data.objects.remove(obj)
     assert {line.strip for line in takes_dialogue.lines_to_generate(scene)} == {"one", "two", "music"}
@@ -205,8 +198,7 @@ def test_the_only_head_speaks_what_nobody_was_chosen_for(blender, shot):
 
 
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (30, 1.0), (60, 1.0)])
-def test_only_the_preview_range_is_spoken_where_that_is_wanted(blender, shot, client, fps, base):
-    scene, heads, strips = shot
+def test_only_the_preview_range_is_spoken_where_that_is_wanted(blender, strips, scene, heads, client, fps, base):
     scene.render.fps, scene.render.fps_base = fps, base
     takes_dialogue.cast(scene, "one", heads[0])
     scene.thunder.head = heads[0]
@@ -228,9 +220,8 @@ def test_only_the_preview_range_is_spoken_where_that_is_wanted(blender, shot, cl
 
 @pytest.mark.parametrize("seconds", [0.0137, -0.021])
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (60, 1.0)])
-def test_a_sound_between_two_frames_is_spoken_where_it_is_heard(blender, shot, tmp_path, fps, base, seconds):
+def test_a_sound_between_two_frames_is_spoken_where_it_is_heard(blender, strips, scene, tmp_path, fps, base, seconds):
     """Blender keeps strips on whole frames; what a camera recorded beside its picture begins a fraction of one off."""
-    scene, heads, strips = shot
     scene.render.fps, scene.render.fps_base = fps, base
     if not hasattr(strips["one"], "sound_offset") or strips["one"].bl_rna.properties["sound_offset"].is_readonly:
         pytest.skip("this Blender's strips have no offset of their sound")
@@ -277,8 +268,7 @@ def test_three_clicks_make_a_face_move(blender, client):
     assert scene.frame_end >= scene.thunder.takes[0].last - 1
 
 
-def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, stage, tmp_path):
-    scene = stage[0]
+def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, scene, tmp_path):
     assert blender.ops.thunder.own_voice(filepath=sound(tmp_path, "mine")) == {"FINISHED"}
     assert strip.find(blender.context).name.startswith("mine")
     with pytest.raises(RuntimeError, match="There is no file"):
@@ -294,8 +284,7 @@ def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, stage,
         assert [each.name for each in strip.sound_strips(scene)] == names and len(blender.data.sounds) == sounds
 
 
-def test_another_recording_goes_to_the_playhead_or_after_the_last(blender, stage, tmp_path, needs_sound):
-    scene = stage[0]
+def test_another_recording_goes_to_the_playhead_or_after_the_last(blender, scene, tmp_path, needs_sound):
     scene.render.fps = 25
     spans = []
     for name, frame in (("first", 520), ("second", 520), ("third", 530), ("fourth", 200)):
@@ -308,8 +297,7 @@ def test_another_recording_goes_to_the_playhead_or_after_the_last(blender, stage
     assert scene.frame_end == 520 + 2 * length
 
 
-def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, shot):
-    scene, heads, _ = shot
+def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, strips, scene, heads):
     scene.thunder.head = None
     for name, speaker in (("one", heads[0]), ("two", heads[1]), ("music", None)):
         takes_dialogue.cast(scene, name, speaker)
@@ -325,8 +313,7 @@ def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, shot
             assert strips[scene.thunder.dialogue_index].name == name
 
 
-def test_the_dialogue_highlights_the_line_of_the_strip_or_head_that_is_selected(blender, shot):
-    scene, heads, strips = shot
+def test_the_dialogue_highlights_the_line_of_the_strip_or_head_that_is_selected(blender, strips, scene, heads):
     listed = compat.strips_all(scene.sequence_editor)
     for name, speaker in (("one", heads[0]), ("two", heads[1]), ("music", None)):
         takes_dialogue.cast(scene, name, speaker)
@@ -342,16 +329,14 @@ def test_the_dialogue_highlights_the_line_of_the_strip_or_head_that_is_selected(
 
 
 @pytest.fixture
-def one_head(needs_sound, blender, stage, tmp_path):
-    """One head and two strips that nobody was chosen for: (scene, head)."""
-    scene = stage[0]
+def first(needs_sound, blender, scene, tmp_path):
+    """One head and two strips that nobody was chosen for: the head."""
     for name, start in (("one", 1), ("two", 61)):
         strip.add(scene, sound(tmp_path, name), name, start)
-    return scene, head.in_scene(scene)[0]
+    return head.in_scene(scene)[0]
 
 
-def test_a_line_stays_with_its_head_when_a_second_is_added(blender, one_head, client):
-    scene, first = one_head
+def test_a_line_stays_with_its_head_when_a_second_is_added(blender, first, scene, client):
     voice = strip.of_strip(scene, strip.by_name(scene, "one"))
     progress.result(generation.generate(client, voice, scene, head.resolve(first), 1, 1, sampling_module.Sampling.of(scene.thunder)))
     blender.ops.thunder.add_head()
@@ -364,8 +349,7 @@ def test_a_line_stays_with_its_head_when_a_second_is_added(blender, one_head, cl
     assert strip.find(blender.context).name == "one"
 
 
-def test_a_speaker_that_was_chosen_is_not_changed_by_takes(one_head):
-    scene, first = one_head
+def test_a_speaker_that_was_chosen_is_not_changed_by_takes(first, scene):
     takes_dialogue.cast(scene, "one", None)
     strip.keep_speaker(scene, "one", first)
     strip.keep_speaker(scene, "no such strip", first)
@@ -390,8 +374,7 @@ def test_a_head_is_added_beside_those_that_are_there_in_the_scenes_units(blender
     assert head.owner_of(scene.thunder.head).location.x == 0.0  # there is room: it stands at the cursor
 
 
-def test_commit_all_says_what_to_do_where_a_line_has_no_speaker(blender, one_head, tmp_path):
-    scene, first = one_head
+def test_commit_all_says_what_to_do_where_a_line_has_no_speaker(blender, first, scene, tmp_path):
     why = commit_dialogue.why_none
     assert "Generate for All Dialogue Strips" in why(scene)
     blender.ops.thunder.add_head()
@@ -405,7 +388,7 @@ def test_commit_all_says_what_to_do_where_a_line_has_no_speaker(blender, one_hea
     assert "other heads" in why(scene)
 
 
-def test_the_button_to_commit_is_not_cut_off_in_a_sidebar_of_the_usual_width(blender, shot):
+def test_the_button_to_commit_is_not_cut_off_in_a_sidebar_of_the_usual_width(blender, strips):
     layout = Layout()
     panel.draw(layout, blender.context)
     ((_, _, how),) = [note for note in layout.notes if note[1][:1] == ("thunder.commit_all",)]

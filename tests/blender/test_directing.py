@@ -25,8 +25,6 @@ from timing import keeps
 
 pytestmark = pytest.mark.one_blender
 
-SECONDS = 2.0
-
 
 class DirectedClient(PlayedClient):
     """An engine whose jaws open as far as is asked, and a little less in a draft. What takes are read as is what is asked,

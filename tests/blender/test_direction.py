@@ -45,8 +45,7 @@ def test_sliders_say_what_they_were_put_to(blender, stage):
     assert sliders.changed_fine(direction) == ["Tension"]
 
 
-def test_axes_without_a_slider_of_their_own_are_below_more_sliders(blender, stage, play):
-    scene, rig = stage
+def test_axes_without_a_slider_of_their_own_are_below_more_sliders(blender, scene, rig, play):
     play(None, knows_styles=True)
     panel = blender.types.THUNDER_PT_fine_direction
     assert not panel.poll(blender.context)  # nothing is stored for the head yet
@@ -62,8 +61,7 @@ def test_axes_without_a_slider_of_their_own_are_below_more_sliders(blender, stag
     )
 
 
-def test_a_direction_without_keys_is_one_for_the_line(blender, stage):
-    scene, rig = stage
+def test_a_direction_without_keys_is_one_for_the_line(blender, scene, rig):
     asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)  # nobody directed it
     assert (asked.vectors == core.Direction().vector()).all() and head_state.of(rig.owner) is None
     direction = sliders.ensure(rig.owner)
@@ -74,9 +72,8 @@ def test_a_direction_without_keys_is_one_for_the_line(blender, stage):
     assert asked.vectors[0, MOOD["warm"]] == pytest.approx(0.7) and asked.vectors[0, len(core.AXES) :].sum() == pytest.approx(0.7)
 
 
-def test_keys_of_a_slider_are_read_on_every_frame_of_the_line_within_its_range(blender, stage):
+def test_keys_of_a_slider_are_read_on_every_frame_of_the_line_within_its_range(blender, scene, rig):
     """24 frames a second in the scene, 25 in the engine; the line begins on frame 11."""
-    scene, rig = stage
     direction = sliders.ensure(rig.owner)
     for frame, value in ((11, 0.5), (59, 1.5)):
         direction.energy = value
@@ -94,8 +91,7 @@ def test_keys_of_a_slider_are_read_on_every_frame_of_the_line_within_its_range(b
     core.check(asking.direction_over(rig.owner, Clock.of(scene, 201.0), 297.0).vectors)  # the curve overshoots
 
 
-def test_a_mood_changes_within_a_line_and_flows(blender, stage):
-    scene, rig = stage
+def test_a_mood_changes_within_a_line_and_flows(blender, scene, rig):
     direction = sliders.ensure(rig.owner)
     direction.strength = 1.0
     for frame, mood in ((1, "warm"), (49, "angry")):
@@ -108,8 +104,7 @@ def test_a_mood_changes_within_a_line_and_flows(blender, stage):
     core.check(vectors)
 
 
-def test_a_voice_is_followed_as_heard_in_a_part_of_a_line(blender, stage):
-    scene, rig = stage
+def test_a_voice_is_followed_as_heard_in_a_part_of_a_line(blender, scene, rig):
     direction = sliders.ensure(rig.owner)
     direction.mood, direction.strength = core.AS_HEARD, 0.7
     asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
@@ -126,8 +121,7 @@ def test_a_voice_is_followed_as_heard_in_a_part_of_a_line(blender, stage):
     assert not asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).as_heard.any()
 
 
-def test_keys_of_the_next_head_stay_with_it_when_one_is_deleted(blender, stage):
-    scene, rig = stage
+def test_keys_of_the_next_head_stay_with_it_when_one_is_deleted(blender, scene, rig):
     blender.ops.thunder.add_head()
     other = next(head.resolve(obj) for obj in head.in_scene(scene) if obj != rig.mesh)
     for each, value in ((rig, 0.5), (other, 1.7)):

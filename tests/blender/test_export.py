@@ -271,15 +271,6 @@ def test_a_full_disk_is_a_sentence_and_the_earlier_file_stays(blender, shown, sm
     assert [file.name for file in folder.iterdir()] == [path.name]
 
 
-def test_a_link_that_somebody_laid_in_wait_is_not_followed(blender, shown, tmp_path):
-    scene, rig, _ = shown()
-    (tmp_path / "precious.txt").write_text("precious")
-    (tmp_path / ".part_performance.csv").symlink_to(tmp_path / "precious.txt")
-    export(blender, scene, rig, "ARKIT", tmp_path)
-    assert (tmp_path / "precious.txt").read_text() == "precious"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".part_performance.csv", "performance.csv", "precious.txt"]
-
-
 # ---- ARKit curves
 
 

@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-import numpy as np
 import pytest
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "faults")]  # bake.py; failing_calls.py
@@ -25,13 +24,11 @@ from played_engine import Asked
 from thunder.cli import bake
 from thunder.scene.animation import display, fcurves
 from thunder.scene.engine import connection
-from thunder.scene.heads import head, mapping_table
+from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes.commit import committing as committing_module
 from thunder.scene.takes.commit.committing import Choice
 from thunder.thunder_core import client as client_module, engine_python, errors as errors_module, files, progress
-from thunder.thunder_core.face import mapping
-from thunder.thunder_core.named_files import NamedFiles
 
 pytestmark = pytest.mark.one_blender
 
@@ -146,60 +143,15 @@ def test_whichever_call_of_a_bake_fails(baked, tmp_path, earlier):
     assert is_whole(folder, 2)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="the largest size of a file is limited as POSIX does it")
-def test_a_scene_that_blender_cannot_write_whole(baked, tmp_path):
-    import resource
-
-    folder = tmp_path / "out"
-    baked(folder, 3)
-    baked(tmp_path / "size")
-    before, size = contents(folder), (tmp_path / "size" / "short.blend").stat().st_size
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    for most in np.linspace(100_000, 0.8 * size, 40 if ALL else 3).astype(int):  # the same scene is saved in ± 4 % of its size
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), limits[1]))
-        try:
-            with pytest.raises(errors_module.ThunderError, match="cannot be written"):
-                baked(folder)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        assert contents(folder) == before, most
-    baked(folder)
-    assert is_whole(folder, 2)
-
-
 # ---- a preset
-
-
-def test_whichever_call_of_saving_a_preset_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr(mapping_table, "presets", lambda: NamedFiles(tmp_path / "mappings"))
-    new = mapping.Mapping("New", tuple(mapping.Rule("jawOpen", mapping.Target("KEY", f"Key {i}")) for i in range(300)))
-    for there in (False, True):
-        k = failed = 0
-        while k == failed:
-            k += 1
-            (tmp_path / "mappings" / "Mine.json").unlink(missing_ok=True)
-            if there:
-                mapping_table.presets().write("Mine", mapping.Mapping("Old").to_json())
-            before = contents(tmp_path / "mappings")
-            with FailingCalls(k, tmp_path) as calls:
-                try:
-                    mapping_table.presets().write("Mine", new.to_json())
-                except errors_module.NoSpace as error:
-                    assert ": " in str(error)
-            failed += calls.failed is not None
-            after = contents(tmp_path / "mappings")
-            assert after == before or list(after) == ["Mine.json"] and mapping_table.preset("Mine") == new, calls.failed
-        assert failed >= 3
 
 
 # ---- a commit
 
 
 @pytest.fixture
-def committing(stage):
+def committing(stage, scene, rig):
     """A shown take over an animation of the animator's own: (scene, rig, entry, commit(to))."""
-    scene, rig = stage
     animate(rig)
     entry = show_take(stage, performance(seconds=1.0, closed_at=(0.4,)), 21.0)
 

@@ -29,13 +29,18 @@ def made_flame_from_bundled(**options):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A file in FLAME's layout (see made_flame) and what is in it."""
-    result = made_flame_from_bundled(seed=11, own=0.0004)
+def flame_rig():
+    """What is in a file in FLAME's layout (see made_flame)."""
+    return made_flame_from_bundled(seed=11, own=0.0004)
+
+
+@pytest.fixture(scope="module")
+def folder(flame_rig, tmp_path_factory):
+    """Where it is written, in both formats."""
     folder = tmp_path_factory.mktemp("flame")
-    result.write(folder / "flame.npz")
-    result.write(folder / "flame2020.pkl")
-    return result, folder
+    for name in ("flame.npz", "flame2020.pkl"):
+        flame_rig.write(folder / name)
+    return folder
 
 
 def parts(data):
@@ -84,8 +89,7 @@ def pose(mesh, seed, spread=0.15, mode="XYZ"):
 
 
 @pytest.mark.parametrize("name", ["flame.npz", "flame2020.pkl"])
-def test_a_flame_file_becomes_a_rig_within_a_second(blender, made, name):
-    flame_rig, folder = made
+def test_a_flame_file_becomes_a_rig_within_a_second(blender, flame_rig, folder, name):
     start = time.process_time()
     mesh = add(blender, folder, name)
     keeps(1.0, time.process_time() - start, f"a head from {name}")
@@ -103,8 +107,7 @@ def test_a_flame_file_becomes_a_rig_within_a_second(blender, made, name):
 
 
 @pytest.mark.parametrize("mode", ["XYZ", "QUATERNION", "ZXY"])
-def test_the_rig_moves_as_flame_does(blender, made, mode):
-    flame_rig, folder = made
+def test_the_rig_moves_as_flame_does(blender, flame_rig, folder, mode):
     mesh = add(blender, folder)
     posed = pose(mesh, 1, mode=mode)
     asset = parts(flame_rig.data)
@@ -132,8 +135,7 @@ def flame_with_bones(asset, expression, jaw, neck, eyes, rotation):
     return flame(frozen, expression, jaw, neck, eyes, rotation)
 
 
-def test_identity_sliders_make_another_person_whose_bones_can_follow(blender, made):
-    flame_rig, folder = made
+def test_identity_sliders_make_another_person_whose_bones_can_follow(blender, flame_rig, folder):
     mesh = add(blender, folder, sliders=20)
     keys = mesh.data.shape_keys.key_blocks
     betas = np.zeros(300)
@@ -158,8 +160,7 @@ def opening(points, model):
 
 
 @pytest.mark.slow
-def test_a_take_plays_on_it_and_is_read_back(blender, made):
-    flame_rig, folder = made
+def test_a_take_plays_on_it_and_is_read_back(blender, flame_rig, folder):
     mesh = add(blender, folder)
     rig = heads_head.find(blender.context.scene)
     assert rig.mesh == mesh and len(rig.channels) == 40 and not any(name.startswith("tongue") for name in rig.channels)
@@ -192,8 +193,7 @@ def test_a_take_plays_on_it_and_is_read_back(blender, made):
 
 
 @pytest.mark.slow
-def test_the_file_is_not_needed_again(blender, made, tmp_path):
-    flame_rig, folder = made
+def test_the_file_is_not_needed_again(blender, folder, tmp_path):
     copy = tmp_path / "mine.npz"
     copy.write_bytes((folder / "flame.npz").read_bytes())
     mesh = add(blender, tmp_path, "mine.npz")
@@ -213,8 +213,7 @@ def test_the_file_is_not_needed_again(blender, made, tmp_path):
     assert np.abs(before[:, :100] - expected).max() < 0.02, "the rig is the file's head"
 
 
-def test_a_channel_is_shown_and_put_back(blender, made):
-    flame_rig, folder = made
+def test_a_channel_is_shown_and_put_back(blender, flame_rig, folder):
     mesh = add(blender, folder)
     keys = mesh.data.shape_keys.key_blocks
     keys["expression007"].value = 0.25
@@ -228,8 +227,8 @@ def test_a_channel_is_shown_and_put_back(blender, made):
     assert not any(mesh.parent.pose.bones["eye_left"].rotation_euler)
 
 
-def test_parameters_are_exported_frame_by_frame(blender, made, tmp_path):
-    (_, folder), frames = made, 13
+def test_parameters_are_exported_frame_by_frame(blender, folder, tmp_path):
+    frames = 13
     mesh = add(blender, folder)
     scene = blender.context.scene
     scene.frame_start, scene.frame_end = 5, 4 + frames
@@ -273,8 +272,7 @@ def checked(monkeypatch):
     return check
 
 
-def test_a_head_is_checked_with_smplx_on_the_frame_that_is_seen(blender, made, checked):
-    flame_rig, folder = made
+def test_a_head_is_checked_with_smplx_on_the_frame_that_is_seen(blender, flame_rig, folder, checked):
     mesh = add(blender, folder)
     assert checked(blender, folder / "flame2020.pkl")[0] < 1e-3, "at rest"
     posed = pose(mesh, 1)
@@ -289,8 +287,7 @@ def test_a_head_is_checked_with_smplx_on_the_frame_that_is_seen(blender, made, c
     assert checked(blender, folder / "flame.npz")[0] > 3.0, "a key that was sculpted"
 
 
-def test_smplx_is_not_given_a_file_that_is_not_the_heads(blender, made, tmp_path):
-    _, folder = made
+def test_smplx_is_not_given_a_file_that_is_not_the_heads(blender, folder, tmp_path):
     add(blender, folder)
     path = tmp_path / "evil.pkl"
     path.write_bytes(pickle.dumps({"v_template": Runs(tmp_path / "canary")}))
@@ -321,7 +318,7 @@ class Runs:
         ("nowhere", "no head file"),
     ],
 )
-def test_what_is_no_flame_file_is_refused_and_leaves_nothing(blender, made, tmp_path, content, said):
+def test_what_is_no_flame_file_is_refused_and_leaves_nothing(blender, tmp_path, content, said):
     path = tmp_path / "evil.pkl"
     if content == "hostile":
         path.write_bytes(pickle.dumps({"v_template": Runs(tmp_path / "canary")}))
@@ -337,8 +334,7 @@ def test_what_is_no_flame_file_is_refused_and_leaves_nothing(blender, made, tmp_
     assert not (tmp_path / "canary").exists()
 
 
-def test_it_is_found_beside_other_heads_and_says_what_is_lost(blender, made):
-    _, folder = made
+def test_it_is_found_beside_other_heads_and_says_what_is_lost(blender, folder):
     mesh = add(blender, folder)
     assert blender.ops.thunder.measure_retarget() == {"FINISHED"} and "Lip opening off by" in mesh.parent["thunder_measured"]
     measured = flame_module.measure(mesh, mesh.parent)
@@ -352,8 +348,7 @@ def test_it_is_found_beside_other_heads_and_says_what_is_lost(blender, made):
     heads_head.check_animatable(heads_head.resolve(mesh))
 
 
-def test_a_head_that_lost_keys_goes_on_with_the_rest(blender, made):
-    _, folder = made
+def test_a_head_that_lost_keys_goes_on_with_the_rest(blender, folder):
     mesh = add(blender, folder)
     keys = mesh.data.shape_keys.key_blocks
     for i in range(61, 101):

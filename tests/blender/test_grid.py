@@ -28,14 +28,14 @@ def enter(stage, angle, seed, start=1.0):
 
 
 @pytest.fixture
-def playing(blender, stage):
-    """The grid of two takes plays: (bpy, what was in the file before)."""
+def before(blender, stage):
+    """The grid of two takes plays: what was in the file before."""
     for seed in (1, 2):
         enter(stage, 0.1 * seed, seed)
     blender.ops.ed.undo_push(message="takes")
     before = everything(blender)
     blender.ops.thunder.play_grid()
-    return blender, before
+    return before
 
 
 def everything(bpy):
@@ -61,8 +61,7 @@ def jaws(bpy):
     return [rig.evaluated_get(graph).pose.bones["jaw"].matrix_basis.to_euler().x for rig in rigs]
 
 
-def test_every_take_has_a_head_of_its_own_that_plays_it(blender, stage):
-    scene, rig = stage
+def test_every_take_has_a_head_of_its_own_that_plays_it(blender, stage, scene, rig):
     for seed, angle in ((1, 0.1), (2, 0.2), (3, 0.3)):
         enter(stage, angle, seed)
     before = everything(blender)
@@ -82,8 +81,7 @@ def test_every_take_has_a_head_of_its_own_that_plays_it(blender, stage):
     assert everything(blender) == before and not grid.is_running()
 
 
-def test_words_and_tracks_stand_under_each_head_and_nothing_overlaps(blender, stage):
-    scene, rig = stage
+def test_words_and_tracks_stand_under_each_head_and_nothing_overlaps(blender, stage, scene):
     for seed in range(1, 9):
         enter(stage, 0.04 * seed, seed)
     for entry in scene.thunder.takes:
@@ -117,8 +115,7 @@ def test_words_and_tracks_stand_under_each_head_and_nothing_overlaps(blender, st
     assert everything(blender) == before
 
 
-def test_a_film_of_all_takes_leaves_the_scene_as_it_was(blender, stage, tmp_path):
-    scene, rig = stage
+def test_a_film_of_all_takes_leaves_the_scene_as_it_was(blender, stage, scene, rig, tmp_path):
     for seed in (1, 2):
         enter(stage, 0.1 * seed, seed)
     scene.frame_start, scene.frame_end = 10, 12
@@ -134,8 +131,7 @@ def test_a_film_of_all_takes_leaves_the_scene_as_it_was(blender, stage, tmp_path
     assert (everything(blender), scene.camera) == before[:2]
 
 
-def test_the_take_whose_head_is_selected_is_shown(blender, stage):
-    scene, rig = stage
+def test_the_take_whose_head_is_selected_is_shown(blender, stage, scene):
     for seed in (1, 2, 3):
         enter(stage, 0.1 * seed, seed)
     blender.ops.thunder.play_grid()
@@ -151,9 +147,8 @@ def test_the_take_whose_head_is_selected_is_shown(blender, stage):
     assert scene.thunder.active_take == 1
 
 
-def test_it_goes_when_nothing_plays_whoever_stopped_it(playing):
+def test_it_goes_when_nothing_plays_whoever_stopped_it(before, blender):
     """No handler of Blender's is relied on: one that was lost, or that came too early, would leave the grid for good."""
-    blender, before = playing
     if not len(blender.context.window_manager.windows):
         assert grid.leave_when_stopped() == grid.LOOK_SECONDS and grid.is_running()  # it looks again
         return
@@ -168,16 +163,14 @@ def key_press(blender, watches, kind):
     return side_by_side.THUNDER_OT_play_grid.modal(SimpleNamespace(watches=watches), context, event)
 
 
-def test_escape_leaves_it_for_certain_and_other_keys_do_not(playing):
-    blender, before = playing
+def test_escape_leaves_it_for_certain_and_other_keys_do_not(before, blender):
     assert key_press(blender, True, "A") == {"PASS_THROUGH"} and grid.is_running()
     assert key_press(blender, True, "ESC") == {"FINISHED"}
     assert not grid.is_running() and everything(blender) == before
     assert key_press(blender, True, "MOUSEMOVE") == {"FINISHED"}  # left in another way: nothing is watched any more
 
 
-def test_escape_while_the_heads_are_set_up_stops_that_even_if_something_plays(blender, stage):
-    scene, rig = stage
+def test_escape_while_the_heads_are_set_up_stops_that_even_if_something_plays(blender, stage, scene, rig):
     enter(stage, 0.1, 1)
     before = everything(blender)
     running = jobs.begin("Play All", grid.build(scene, rig, list(scene.thunder.takes)))
@@ -189,8 +182,7 @@ def test_escape_while_the_heads_are_set_up_stops_that_even_if_something_plays(bl
     assert everything(blender) == before
 
 
-def test_it_is_never_saved(playing, tmp_path):
-    blender, before = playing
+def test_it_is_never_saved(before, blender, tmp_path):
     assert everything(blender) != before
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "grid.blend"))
     assert everything(blender) == before and not grid.is_running()
@@ -198,8 +190,7 @@ def test_it_is_never_saved(playing, tmp_path):
     assert everything(blender) == before
 
 
-def test_undo_and_redo_leave_nothing_of_it(playing):
-    blender, before = playing
+def test_undo_and_redo_leave_nothing_of_it(before, blender):
     blender.context.scene.thunder.takes[0].star = True
     blender.ops.ed.undo_push(message="a star while it plays")
     blender.ops.ed.undo()
@@ -208,8 +199,7 @@ def test_undo_and_redo_leave_nothing_of_it(playing):
     assert everything(blender) == before and blender.context.scene.thunder.takes[0].star
 
 
-def test_a_file_that_was_recovered_with_it_is_cleaned(playing, tmp_path):
-    blender, before = playing
+def test_a_file_that_was_recovered_with_it_is_cleaned(before, blender, tmp_path):
     grid.state.grid = None  # as if Blender had crashed: nobody knows of the heads
     handlers = blender.app.handlers.save_pre
     handlers.remove(grid.leave_for_file)
@@ -222,8 +212,7 @@ def test_a_file_that_was_recovered_with_it_is_cleaned(playing, tmp_path):
     assert everything(blender) == before
 
 
-def test_a_failure_half_way_leaves_nothing(blender, stage):
-    scene, rig = stage
+def test_a_failure_half_way_leaves_nothing(blender, stage, scene, rig):
     for seed in (1, 2, 3):
         enter(stage, 0.1, seed)
     before = everything(blender)
@@ -302,8 +291,7 @@ def test_a_character_of_several_objects_with_drivers_is_copied_whole(blender):
     assert everything(blender) == before
 
 
-def test_leaving_returns_the_playhead_to_where_it_was(blender, stage):
-    scene, _ = stage
+def test_leaving_returns_the_playhead_to_where_it_was(blender, stage, scene):
     enter(stage, 0.1, 1)
     scene.frame_set(33)
     blender.ops.thunder.play_grid()
@@ -313,9 +301,8 @@ def test_leaving_returns_the_playhead_to_where_it_was(blender, stage):
 
 
 @pytest.mark.parametrize("used", [None, (20, 30), (400, 500)])
-def test_playing_repeats_the_frames_of_the_takes_and_gives_the_preview_range_back(blender, stage, used):
+def test_playing_repeats_the_frames_of_the_takes_and_gives_the_preview_range_back(blender, stage, scene, used):
     """Takes are loops: the playhead must not run on to the end of a long scene, where every head is at rest."""
-    scene, rig = stage
     scene.frame_end = 560
     enter(stage, 0.1, 1, start=11.0)
     if used:
@@ -330,9 +317,8 @@ def test_playing_repeats_the_frames_of_the_takes_and_gives_the_preview_range_bac
     assert (scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end) == before
 
 
-def test_undo_into_the_grid_gives_the_preview_range_back(blender, stage):
+def test_undo_into_the_grid_gives_the_preview_range_back(blender, stage, scene):
     """What an undo step brings back of a grid that was left takes the scene's own range with it when it goes."""
-    scene, rig = stage
     enter(stage, 0.1, 1, start=11.0)
     before = scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end
     blender.ops.thunder.play_grid()

@@ -155,8 +155,7 @@ SPOILERS = [
 
 
 @pytest.mark.parametrize("spoil, said", SPOILERS, ids=[said for _, said in SPOILERS])
-def test_what_would_hide_a_take_is_said(blender, stage, spoil, said):
-    rig = stage[1]
+def test_what_would_hide_a_take_is_said(blender, rig, spoil, said):
     head.check_animatable(rig)
     spoil(rig)
     with pytest.raises(errors.BadHead, match=said):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine installs beside Blender: from a folder or a server, resumable, repairable, removable, and nobody else notices."""
 
-import hashlib
 import http.server
 import importlib
 import os
@@ -9,12 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from drawing import Layout, Shown
+from made_wheel import make_lock, make_wheel
 from thunder.operators import install_engine
 from thunder.panels import preferences as engine
 from thunder.scene.engine import connection, install as install_module
@@ -25,36 +24,6 @@ NAMES = ("torch", "diffusers", "soundfile")  # small packages of these names sta
 pytestmark = pytest.mark.slow
 
 
-def make_wheel(folder, name, version="1.0", weight=0):
-    """A wheel of a package that holds its version and some ballast; its path."""
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    info = f"{name}-{version}.dist-info"
-    files = {
-        f"{name}/__init__.py": f"__version__ = '{version}'\n".encode(),
-        f"{name}/ballast.bin": os.urandom(weight),
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = "".join(f"{file},,{len(data)}\n" for file, data in files.items()) + f"{info}/RECORD,,\n"
-    with zipfile.ZipFile(path, "w") as wheel:
-        for file, data in files.items():
-            wheel.writestr(file, data)
-        wheel.writestr(f"{info}/RECORD", record)
-    return path
-
-
-def make_lock(folder, wheels):
-    lines = [
-        f"{wheel.name.split('-')[0]}=={wheel.name.split('-')[1]} \\\n    --hash=sha256:"
-        f"{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n    # via the tests\n"
-        for wheel in wheels
-    ]
-    lines.append("winonly==9.0 ; sys_platform == 'nowhere' \\\n    --hash=sha256:" + "0" * 64 + "\n")
-    path = folder / "engine.txt"
-    path.write_text("".join(lines))
-    return path
-
-
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheels")
@@ -63,7 +32,7 @@ def wheels(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lock(wheels, tmp_path_factory):
-    return make_lock(tmp_path_factory.mktemp("lock"), wheels[1])
+    return make_lock(tmp_path_factory.mktemp("lock") / "engine.txt", *wheels[1])
 
 
 @pytest.fixture
@@ -131,7 +100,7 @@ def test_a_python_that_is_gone_is_seen_and_made_again(installing, installed, whe
 
 def test_another_lock_makes_it_outdated_and_updates_it(installing, installed, wheels, tmp_path, monkeypatch):
     newer = make_wheel(tmp_path, "torch", "2.0")
-    lock = make_lock(tmp_path, [newer, *wheels[1][1:]])
+    lock = make_lock(tmp_path / "engine.txt", newer, *wheels[1][1:])
     (tmp_path / wheels[1][1].name).write_bytes(wheels[1][1].read_bytes())
     monkeypatch.setattr(installing, "LOCK", lock)
     installing.lock_hash.cache_clear()
@@ -249,7 +218,7 @@ def extra(installing, wheels_in, monkeypatch, tmp_path):
 
     def make(package, lock):
         (tmp_path / "lock").mkdir()
-        monkeypatch.setattr(installing, lock, make_lock(tmp_path / "lock", [make_wheel(tmp_path, package)]))
+        monkeypatch.setattr(installing, lock, make_lock(tmp_path / "lock" / "engine.txt", make_wheel(tmp_path, package)))
         wheels_in(tmp_path)
 
     return make

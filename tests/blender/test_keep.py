@@ -55,8 +55,7 @@ def flows(values, was, kept, most=1.6):
     return True
 
 
-def test_kept_frames_are_bit_for_bit_the_takes_own(blender, stage):
-    scene, rig = stage
+def test_kept_frames_are_bit_for_bit_the_takes_own(blender, stage, scene, rig):
     entry = enter(stage)
     keep_module.add_range(scene, 30, 55)
     before = keys_of(rig, entry)
@@ -78,8 +77,7 @@ def test_kept_frames_are_bit_for_bit_the_takes_own(blender, stage):
     assert same(before, keys_of(rig, entry))
 
 
-def test_a_part_of_the_face_is_kept_all_along(blender, stage):
-    scene, rig = stage
+def test_a_part_of_the_face_is_kept_all_along(blender, stage, scene, rig):
     entry = enter(stage)
     scene.thunder_keep.upper_face = scene.thunder_keep.head = True
     before, keep = keys_of(rig, entry), keep_of(stage, entry)
@@ -90,8 +88,7 @@ def test_a_part_of_the_face_is_kept_all_along(blender, stage):
     assert not same([before[p] for p in tracks(rig, '"jaw"')], [now[p] for p in tracks(rig, '"jaw"')])
 
 
-def test_selected_keys_are_kept_and_the_rest_flows_into_them(blender, stage):
-    scene, rig = stage
+def test_selected_keys_are_kept_and_the_rest_flows_into_them(blender, stage, scene, rig):
     entry = enter(stage)
     curves = track_values.curves(rig, entry)
     brow = tracks(rig, "browInnerUp")[0]
@@ -113,8 +110,7 @@ def test_selected_keys_are_kept_and_the_rest_flows_into_them(blender, stage):
     assert [(each.first, each.last) for each in scene.thunder_keep.ranges] == [(45, 45)]
 
 
-def test_ranges_from_the_timeline(blender, stage):
-    scene, rig = stage
+def test_ranges_from_the_timeline(blender, stage, scene):
     enter(stage)
     scene.frame_set(40)
     with pytest.raises(RuntimeError, match="no markers"):
@@ -135,8 +131,7 @@ def test_ranges_from_the_timeline(blender, stage):
     assert not scene.thunder_keep.ranges
 
 
-def test_nothing_kept_all_kept_and_an_engine_that_keeps_nothing_are_refused(blender, stage):
-    scene, _ = stage
+def test_nothing_kept_all_kept_and_an_engine_that_keeps_nothing_are_refused(blender, stage, scene):
     entry = enter(stage)
     with pytest.raises(errors.BadRequest, match="Nothing is kept"):
         keep_of(stage, entry)
@@ -152,9 +147,8 @@ def test_nothing_kept_all_kept_and_an_engine_that_keeps_nothing_are_refused(blen
 
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (60, 1.0)])
 @pytest.mark.parametrize("start", [1.0, 10.37])
-def test_the_engine_keeps_all_that_kept_keys_are_made_of(blender, stage, fps, base, start):
+def test_the_engine_keeps_all_that_kept_keys_are_made_of(blender, stage, scene, fps, base, start):
     """Whatever the rates: every kept frame lies between two kept frames of the performance."""
-    scene, rig = stage
     scene.render.fps, scene.render.fps_base = fps, base
     entry = enter(stage, start=start)
     first, last = entry.first + 20, entry.first + 33

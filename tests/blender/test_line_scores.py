@@ -30,9 +30,8 @@ def engine(play, tmp_path):
 
 
 @pytest.fixture
-def lines(needs_sound, stage, tmp_path):
-    """A head and two lines at 25 fps, a take of the first shown: (scene, rig, its entry)."""
-    scene, rig = stage
+def entry(needs_sound, stage, scene, rig, tmp_path):
+    """A head and two lines at 25 fps, a take of the first shown: its entry."""
     scene.render.fps = 25
     for name, start in (("one", 1), ("two", 126)):
         strip.add(scene, clicks(tmp_path / f"{name}.wav", (0.5, 1.5), SECONDS), name, start)
@@ -40,7 +39,7 @@ def lines(needs_sound, stage, tmp_path):
     entry = show_take(stage, performance(seconds=SECONDS, score=80.0), 1.0, "one")
     provenance.store_sync(entry.action, np.full(75, 80.0, np.float32))
     live_score.live.own.clear()
-    return scene, rig, entry
+    return entry
 
 
 def commit(scene, rig, entry, to="NEW"):
@@ -63,16 +62,14 @@ def own_entry(rig):
     return Own
 
 
-def test_an_untouched_commit_has_the_score_of_its_take(blender, lines, engine):
-    scene, rig, entry = lines
+def test_an_untouched_commit_has_the_score_of_its_take(blender, entry, scene, rig, engine):
     engine.total = 60.0  # what the fewer keys are worth to mesh-to-speech
     commit(scene, rig, entry)
     measured = score(scene, rig)
     assert measured.total == pytest.approx(80.0) and measured.per_frame[:75] == pytest.approx(80.0, abs=0.01) and measured.drifts() == []
 
 
-def test_an_edit_of_a_committed_line_moves_its_score_by_what_it_changes(blender, lines, engine, tmp_path):
-    scene, rig, entry = lines
+def test_an_edit_of_a_committed_line_moves_its_score_by_what_it_changes(blender, entry, scene, rig, engine, tmp_path):
     engine.total = 60.0
     commit(scene, rig, entry)
     score(scene, rig)
@@ -86,8 +83,7 @@ def test_an_edit_of_a_committed_line_moves_its_score_by_what_it_changes(blender,
     assert score(scene, rig).total == pytest.approx(54 + 20 * 54 / 60)
 
 
-def test_a_part_of_a_take_is_scored_as_it_is(blender, lines, engine):
-    scene, rig, entry = lines
+def test_a_part_of_a_take_is_scored_as_it_is(blender, entry, scene, rig, engine):
     scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 20, 60
     scene.thunder.commit.range = "PREVIEW"
     commit(scene, rig, entry)
@@ -95,8 +91,7 @@ def test_a_part_of_a_take_is_scored_as_it_is(blender, lines, engine):
     assert line_records.score_of(live_score.own_action(rig), "one") is None
 
 
-def test_the_score_of_a_committed_line_is_against_its_own_voice(blender, lines, engine):
-    scene, rig, entry = lines
+def test_the_score_of_a_committed_line_is_against_its_own_voice(blender, entry, scene, rig, engine):
     commit(scene, rig, entry)
     dialogue.select(blender.context, "two")
     measured = score(scene, rig)
@@ -106,8 +101,7 @@ def test_the_score_of_a_committed_line_is_against_its_own_voice(blender, lines, 
     assert live_score.shown_score(scene, rig) is measured and live_score.committed_line(blender.context, rig) == ""
 
 
-def test_each_of_two_committed_lines_has_its_score(blender, lines, engine):
-    scene, rig, entry = lines
+def test_each_of_two_committed_lines_has_its_score(blender, entry, scene, rig, engine):
     commit(scene, rig, entry)
     commit(scene, rig, show_take((scene, rig), performance(seconds=SECONDS, score=66.0, seed=3), 126.0, "two"), to="COPY")
     for name, total in (("two", 66.0), ("one", 80.0)):
@@ -119,8 +113,7 @@ def test_each_of_two_committed_lines_has_its_score(blender, lines, engine):
     assert live_score.committed_line(blender.context, rig) == ""  # the name is said of another line than the chosen one only
 
 
-def test_a_panel_asks_for_a_missing_score_once_and_why_there_is_none_is_told(blender, lines, engine):
-    scene, rig, entry = lines
+def test_a_panel_asks_for_a_missing_score_once_and_why_there_is_none_is_told(blender, entry, scene, rig, engine):
     commit(scene, rig, entry)
     live_score.live.stop()
     live_score.request_score(scene, rig)
@@ -138,8 +131,7 @@ def test_a_panel_asks_for_a_missing_score_once_and_why_there_is_none_is_told(ble
     assert not live_score.live.is_running  # asking again would tell the same
 
 
-def test_listen_scores_what_only_the_scene_itself_tells(blender, lines, engine):
-    scene, rig, entry = lines
+def test_listen_scores_what_only_the_scene_itself_tells(blender, entry, scene, rig, engine):
     commit(scene, rig, entry)
     rig.armature.pose.bones["neck"].constraints.new("LIMIT_SCALE")
     voice = strip.find(blender.context)
@@ -149,8 +141,7 @@ def test_listen_scores_what_only_the_scene_itself_tells(blender, lines, engine):
     assert listening.listening_strip(blender.context)[1] is not None
 
 
-def test_curves_in_the_timeline_are_of_the_head_that_is_meant(blender, lines, engine):
-    scene, rig, entry = lines
+def test_curves_in_the_timeline_are_of_the_head_that_is_meant(blender, entry, scene, rig, engine):
     assert overlay.content_of(blender.context).score.total == pytest.approx(80.0)
     blender.ops.thunder.add_head()
     scene.thunder.head = next(mesh for mesh in head.in_scene(scene) if mesh != rig.mesh)
@@ -160,8 +151,7 @@ def test_curves_in_the_timeline_are_of_the_head_that_is_meant(blender, lines, en
     assert overlay.content_of(blender.context).score is not None
 
 
-def test_a_record_that_something_else_wrote_is_no_score(blender, lines):
-    scene, rig, entry = lines
+def test_a_record_that_something_else_wrote_is_no_score(blender, entry, scene, rig):
     commit(scene, rig, entry)
     action = live_score.own_action(rig)
     assert line_records.score_of(action, "one").take == pytest.approx(80.0)
@@ -179,8 +169,7 @@ def test_a_record_that_something_else_wrote_is_no_score(blender, lines):
         assert line_records.score_of(action, "one").take == pytest.approx(70.0)
 
 
-def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(blender, lines, engine):
-    scene, rig, entry = lines
+def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(blender, entry, scene, rig, engine):
     assert committing.committed_to(rig.mesh) == set()  # it has takes, which is something else
     commit(scene, rig, entry, to="STRIP")
     assert committing.committed_to(rig.mesh) == {"one"}
@@ -197,8 +186,7 @@ def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(blen
     assert live_score.why_none(rig) == ""
 
 
-def test_only_a_line_that_was_listened_to_is_compared_with_the_original(blender, lines, engine, tmp_path):
-    scene, rig, entry = lines
+def test_only_a_line_that_was_listened_to_is_compared_with_the_original(blender, entry, scene, rig, engine, tmp_path):
     assert not listening.can_compare(blender.context)
     listening.place(scene, clicks(tmp_path / "said.wav", (0.5,), SECONDS), listening.name_of(rig.mesh), 1)
     assert listening.can_compare(blender.context)
@@ -208,13 +196,12 @@ def test_only_a_line_that_was_listened_to_is_compared_with_the_original(blender,
     assert listening.can_compare(blender.context)  # so that it can be silenced again
 
 
-def test_a_grey_commit_button_says_why(blender, lines, engine):
+def test_a_grey_commit_button_says_why(blender, entry, scene, rig, engine):
     panel = blender.types.THUNDER_PT_commit
 
     def said():
         return " ".join(draw(panel, blender.context, width=6000, object=rig.mesh).texts())
 
-    scene, rig, entry = lines
     assert said() == ""
     commit(scene, rig, entry)
     assert said() == "Committed: choose a take to commit again"

@@ -16,21 +16,19 @@ from thunder.thunder_core import errors
 
 
 @pytest.fixture
-def shot(needs_sound, blender, stage, tmp_path, client):
-    """Two heads, a strip that the first speaks and one that the second speaks: (scene, heads)."""
+def heads(needs_sound, blender, scene, tmp_path, client):
+    """Two heads, a strip that the first speaks and one that the second speaks: the heads."""
     blender.ops.thunder.add_head()
-    scene = stage[0]
     scene.render.fps = 25
     heads = head.in_scene(scene)
     for number, (name, start) in enumerate((("one", 1), ("two", 61))):
         strip.add(scene, noise(tmp_path / f"{name}.wav", seed=number), name, start)
         dialogue.cast(scene, name, heads[number])
     scene.thunder.count, scene.thunder.seed = 2, 1
-    return scene, heads
+    return heads
 
 
-def test_a_head_listens_to_the_line_of_another(blender, shot, client):
-    scene, heads = shot
+def test_a_head_listens_to_the_line_of_another(blender, heads, scene, client):
     assert blender.ops.thunder.listen_to_strip(strip="one", listener=heads[1].name) == {"FINISHED"}
     assert strip.find(blender.context).name == "one"
     assert blender.ops.thunder.generate() == {"FINISHED"}
@@ -49,8 +47,7 @@ def test_a_head_listens_to_the_line_of_another(blender, shot, client):
     assert scene.thunder.head_role == "SPEAKS" and strip.find(blender.context).name == "two"
 
 
-def test_a_head_does_not_listen_to_itself(blender, shot):
-    scene, heads = shot
+def test_a_head_does_not_listen_to_itself(blender, heads, scene):
     dialogue.let_listen(scene, "one", heads[0])
     with pytest.raises(RuntimeError, match="speaks “one” and cannot listen to it"):
         blender.ops.thunder.generate()
@@ -63,8 +60,7 @@ def test_a_head_does_not_listen_to_itself(blender, shot):
         strip.find(blender.context)
 
 
-def test_a_listener_is_sampled_again_as_one(blender, shot, client):
-    scene, heads = shot
+def test_a_listener_is_sampled_again_as_one(blender, heads, scene, client):
     dialogue.let_listen(scene, "one", heads[1])
     blender.ops.thunder.generate()
     blender.ops.thunder.select_take(index=0)
@@ -81,8 +77,7 @@ def test_a_listener_is_sampled_again_as_one(blender, shot, client):
     assert {entry.action.name: entry.role for entry in scene.thunder.takes} == roles
 
 
-def test_a_listener_is_committed_and_has_no_lip_sync_then_either(blender, shot):
-    scene, heads = shot
+def test_a_listener_is_committed_and_has_no_lip_sync_then_either(blender, heads, scene):
     dialogue.let_listen(scene, "one", heads[1])
     blender.ops.thunder.generate()
     rig = head.resolve(heads[1])

@@ -142,8 +142,7 @@ def heard_frames(stage, engine, tmp_path, first=1, last=75, edited=True):
     return frames, len(engine.asked[-1][2])
 
 
-def test_an_untouched_take_is_heard_whole_in_the_speakers_voice(blender, stage, engine, tmp_path):
-    scene, rig = stage
+def test_an_untouched_take_is_heard_whole_in_the_speakers_voice(blender, stage, scene, rig, engine, tmp_path):
     entry = show(stage)
     assert heard_frames(stage, engine, tmp_path) == ((1, 75), 75) and entry.last == 75
     for voice in (strip.find(blender.context), None):
@@ -166,8 +165,7 @@ def test_the_edited_frames_are_heard_and_no_others(blender, stage, engine, tmp_p
     assert heard_frames(stage, engine, tmp_path, edited=False)[0] == (1, 75)
 
 
-def test_animation_of_the_animators_own_is_heard_where_it_was_edited(blender, stage, engine, tmp_path):
-    scene, rig = stage
+def test_animation_of_the_animators_own_is_heard_where_it_was_edited(blender, stage, rig, engine, tmp_path):
     open_jaw(rig, (1, 0.0), (20, 0.2), (40, 0.05), (75, 0.1))
     assert heard_frames(stage, engine, tmp_path)[0] == (1, 75)  # the first time nobody knows what is new
     curve = next(c for c in compat.curves_for(rig.armature))
@@ -181,17 +179,15 @@ def test_animation_of_the_animators_own_is_heard_where_it_was_edited(blender, st
 
 
 @pytest.fixture
-def sequence(needs_sound, blender, stage, tmp_path):
+def sequence(needs_sound, blender, scene, tmp_path):
     """The scene with its voice as a strip, heard from frame 1: (scene, voice strip)."""
-    scene = stage[0]
     voice = strip.add(scene, clicks(tmp_path / "line.wav", (0.5,), SECONDS), "voice", 1)
     scene.thunder.source = "STRIP"
     return scene, voice
 
 
-def test_one_button_flips_between_the_original_and_what_was_heard(blender, stage, sequence, tmp_path):
+def test_one_button_flips_between_the_original_and_what_was_heard(blender, rig, sequence, tmp_path):
     scene, voice = sequence
-    rig = stage[1]
     assert not blender.ops.thunder.original.poll()
     listened = listening.place(scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4)
     assert (listened.mute, voice.mute) == (True, False)
@@ -209,9 +205,8 @@ def test_one_button_flips_between_the_original_and_what_was_heard(blender, stage
     assert not voice.mute  # a new Listen begins with the original
 
 
-def test_a_voice_that_the_animator_muted_stays_muted(blender, stage, sequence, tmp_path):
+def test_a_voice_that_the_animator_muted_stays_muted(blender, rig, sequence, tmp_path):
     scene, voice = sequence
-    rig = stage[1]
     listened = listening.place(scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4)
     voice.mute = True
     blender.ops.thunder.original()
@@ -248,7 +243,6 @@ def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(blender, st
 
 
 def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
-    scene, rig = stage
     entry = show(stage, score=80.0)
     edit(entry, 30, 34)
     before = live_score.live.version
@@ -325,8 +319,7 @@ def test_an_undo_or_an_edit_breaks_the_scoring_off(blender, stage, engine):
     live_score.live.stop()
 
 
-def test_scoring_takes_small_slices(blender, stage, engine, tmp_path):
-    scene, rig = stage
+def test_scoring_takes_small_slices(blender, stage, scene, engine, tmp_path):
     scene.render.fps = 60
     scene.thunder.sound_file = clicks(tmp_path / "long.wav", (0.5,), 60.0)
     show(stage, seconds=60)
@@ -335,8 +328,7 @@ def test_scoring_takes_small_slices(blender, stage, engine, tmp_path):
     keeps(0.05, spent, "steps of scoring a minute")
 
 
-def test_the_animators_own_animation_has_a_score_too(blender, stage, engine):
-    scene, rig = stage
+def test_the_animators_own_animation_has_a_score_too(blender, scene, rig, engine):
     open_jaw(rig)
     assert live_score.shown_score(scene, rig) is None
     score_now()
@@ -344,9 +336,8 @@ def test_the_animators_own_animation_has_a_score_too(blender, stage, engine):
     assert measured.total == pytest.approx(71.5) and measured.drifts() == [(21, 28, 21)]
 
 
-def test_nothing_is_scored_where_it_would_step_the_scene_wake_an_engine_or_is_switched_off(blender, stage, engine):
+def test_nothing_is_scored_where_it_would_step_the_scene_wake_an_engine_or_is_switched_off(blender, stage, scene, rig, engine):
     """With an NLA or constraints only the scene itself tells the pose: that is for Listen, on demand."""
-    scene, rig = stage
     scene.frame_set(33)
     open_jaw(rig)
     engine.running = False

@@ -24,8 +24,7 @@ def seen(scene, rig):
     return np.array([world_to_camera_view(scene, lit.camera_of(scene), place)[:2] for place in (low, high)])
 
 
-def test_one_click_frames_and_lights_the_head_and_a_second_only_fits_it_again(stage, blender):
-    scene, rig = stage
+def test_one_click_frames_and_lights_the_head_and_a_second_only_fits_it_again(scene, rig, blender):
     assert blender.ops.thunder.light_scene() == {"FINISHED"}
     assert scene.camera == lit.camera_of(scene) and len(blender.data.lights) == 3 and scene.world is not None
     places, brightest = seen(scene, rig), max(light.energy for light in blender.data.lights)
@@ -39,8 +38,7 @@ def test_one_click_frames_and_lights_the_head_and_a_second_only_fits_it_again(st
     assert max(light.energy for light in blender.data.lights) == pytest.approx(4 * brightest)  # twice as far away
 
 
-def test_all_heads_are_framed(stage, blender):
-    scene, rig = stage
+def test_all_heads_are_framed(scene, rig, blender):
     blender.ops.thunder.add_head(person="WOMAN")
     other = head.find(scene)
     blender.ops.thunder.light_scene(all_heads=True)
@@ -49,8 +47,7 @@ def test_all_heads_are_framed(stage, blender):
         assert ((places > 0.0) & (places < 1.0)).all()
 
 
-def test_it_goes_as_a_whole_and_settings_come_back(stage, blender):
-    scene, _ = stage
+def test_it_goes_as_a_whole_and_settings_come_back(scene, blender):
     scene.view_settings.view_transform, scene.display.render_aa = "Raw", "8"
     before = counts(blender)
     blender.ops.thunder.light_scene()
@@ -76,8 +73,7 @@ def test_a_damaged_record_is_no_reason_to_stay(stage, blender, record):
     assert lit.find(stage[0]) is None and not blender.data.lights and stage[0].camera is None
 
 
-def test_a_camera_lights_and_a_world_of_the_animators_stay(stage, blender):
-    scene, _ = stage
+def test_a_camera_lights_and_a_world_of_the_animators_stay(scene, blender):
     camera = blender.data.objects.new("Mine", blender.data.cameras.new("Mine"))
     lamp = blender.data.objects.new("Sun", blender.data.lights.new("Sun", "SUN"))
     scene.world = world = blender.data.worlds.new("Sky")
@@ -94,17 +90,6 @@ def test_a_camera_lights_and_a_world_of_the_animators_stay(stage, blender):
     assert scene.camera == camera and list(blender.data.lights) == [lamp.data] and scene.world == world
 
 
-def test_it_is_one_step_back(stage, blender):
-    blender.context.preferences.edit.use_global_undo = True
-    blender.ops.ed.undo_push(message="before")
-    blender.ops.thunder.light_scene()
-    blender.ops.ed.undo_push(message="after")
-    blender.ops.ed.undo()
-    assert lit.find(blender.context.scene) is None and not blender.data.lights
-    blender.ops.ed.redo()
-    assert len(blender.data.lights) == 3
-
-
 def test_without_a_head_or_a_camera_a_sentence_says_what_to_do(blender, tmp_path):
     with pytest.raises(RuntimeError, match="no head to light: add one first"):
         blender.ops.thunder.light_scene()
@@ -117,8 +102,7 @@ def test_without_a_head_or_a_camera_a_sentence_says_what_to_do(blender, tmp_path
     assert len(blender.data.scenes) == 1
 
 
-def test_a_playblast_has_the_scenes_frames_and_sound_and_leaves_the_scene_as_it_was(needs_sound, stage, blender, tmp_path):
-    scene, rig = stage
+def test_a_playblast_has_the_scenes_frames_and_sound_and_leaves_the_scene_as_it_was(needs_sound, scene, blender, tmp_path):
     scene.render.fps, scene.frame_start, scene.frame_end = 25, 3, 14
     strip.add(scene, str(shipped.SAMPLE), "voice", 1)
     blender.ops.thunder.light_scene()
@@ -144,8 +128,7 @@ def test_a_playblast_has_the_scenes_frames_and_sound_and_leaves_the_scene_as_it_
     assert np.abs(heard).max() == pytest.approx(np.abs(part).max(), rel=0.3) and len(heard) / 48000 == pytest.approx(12 / 25, abs=0.2)
 
 
-def test_a_playblast_that_is_cancelled_leaves_nothing(stage, blender, tmp_path):
-    scene, _ = stage
+def test_a_playblast_that_is_cancelled_leaves_nothing(scene, blender, tmp_path):
     blender.ops.thunder.light_scene()
     work = studio.playblast(scene, str(tmp_path / "a.mp4"), 10, "BLENDER_WORKBENCH")
     next(work), next(work)

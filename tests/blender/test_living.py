@@ -12,11 +12,10 @@ SIDES = ("Left", "Right")
 
 
 @pytest.fixture
-def still(stage):
-    """The stage's head, which does not breathe: (scene, rig)."""
-    stage[1].armature["Thunder Breath"] = 0.0
-    stage[1].armature.update_tag()
-    return stage
+def still(rig):
+    """The stage's head, which does not breathe."""
+    rig.armature["Thunder Breath"] = 0.0
+    rig.armature.update_tag()
 
 
 def points(blender, rig):
@@ -39,8 +38,7 @@ def wrinkles(blender, rig, side):
     return tuple(rig.mesh.evaluated_get(blender.context.evaluated_depsgraph_get())[f"Thunder Wrinkles {side}"])
 
 
-def test_shoulders_follow_a_turned_head_a_little(still, blender):
-    _, rig = still
+def test_shoulders_follow_a_turned_head_a_little(still, rig, blender):
     rest, below = points(blender, rig), bust(rig)
     rig.armature.pose.bones["neck"].rotation_euler.y = 0.6
     turned = points(blender, rig)
@@ -52,8 +50,7 @@ def test_shoulders_follow_a_turned_head_a_little(still, blender):
     assert np.abs(points(blender, rig) - rest)[below].max() < 1e-6
 
 
-def test_a_breath_lifts_the_bust_and_leaves_the_face(stage, blender):
-    scene, rig = stage
+def test_a_breath_lifts_the_bust_and_leaves_the_face(scene, rig, blender):
     below = bust(rig)
 
     def seen(frames):
@@ -71,8 +68,7 @@ def test_a_breath_lifts_the_bust_and_leaves_the_face(stage, blender):
     assert np.abs(seen(range(0, 201, 20)) - usual).max() < 1e-6
 
 
-def test_two_heads_do_not_breathe_together(stage, blender):
-    scene, rig = stage
+def test_two_heads_do_not_breathe_together(scene, rig, blender):
     blender.ops.thunder.add_head(person="WOMAN")
     scene.frame_set(20)
     values = [
@@ -86,8 +82,7 @@ def test_two_heads_do_not_breathe_together(stage, blender):
     "key, place",
     [("browInnerUp", 0), ("browOuterUpLeft", 0), ("browDownLeft", 1), ("noseSneerLeft", 2)],
 )
-def test_wrinkles_are_as_deep_as_the_key_that_makes_them(still, blender, key, place):
-    _, rig = still
+def test_wrinkles_are_as_deep_as_the_key_that_makes_them(still, rig, blender, key, place):
     assert wrinkles(blender, rig, "Left") == wrinkles(blender, rig, "Right") == (0.0, 0.0, 0.0)
     rig.keys.key_blocks[key].value = 0.5
     assert wrinkles(blender, rig, "Left")[place] == pytest.approx(0.5)
@@ -97,8 +92,7 @@ def test_wrinkles_are_as_deep_as_the_key_that_makes_them(still, blender, key, pl
     assert wrinkles(blender, rig, "Left")[place] == 1.0
 
 
-def test_a_smile_of_one_side_has_crows_feet_on_that_side(still, blender):
-    _, rig = still
+def test_a_smile_of_one_side_has_crows_feet_on_that_side(still, rig, blender):
     rig.keys.key_blocks["mouthSmileRight"].value = 0.8
     left, right, _ = wrinkles(blender, rig, "Eyes")
     assert left == 0.0 and right > 0.3
@@ -112,9 +106,8 @@ def test_an_older_face_is_lined_at_rest(blender):
     assert min(at_rest) > 0.2 and wrinkles(blender, rig, "Left")[0] == 1.0
 
 
-def test_lines_lie_where_the_skin_folds(still):
+def test_lines_lie_where_the_skin_folds(still, rig):
     """Forehead above the eyes in the middle and on both sides, crow's feet beside them, and none on the mouth."""
-    _, rig = still
     at = {name: np.array([row.vector for row in rig.mesh.data.attributes[f"Thunder Wrinkles {name}"].data]) for name in (*SIDES, "Eyes")}
     place = np.array([vertex.co for vertex in rig.mesh.data.vertices])
     forehead = place[at["Left"][:, 0] > 0.5]
@@ -124,22 +117,19 @@ def test_lines_lie_where_the_skin_folds(still):
     assert max(part[place[:, 2] < -0.04, :2].max() for part in at.values()) == 0.0
 
 
-def test_no_script_is_run_for_it(still):
-    _, rig = still
+def test_no_script_is_run_for_it(still, rig):
     drivers = [curve.driver for block in (rig.mesh, rig.keys) for curve in block.animation_data.drivers]
     assert len(drivers) == 8 + 13 and all(driver.is_valid and driver.is_simple_expression for driver in drivers)
 
 
-def test_takes_know_nothing_of_it(still):
+def test_takes_know_nothing_of_it(still, rig):
     """No track of a take is one of ours, so what is keyed, committed and read back is the same as without it."""
-    _, rig = still
     assert not [track.path for track in rig.driver.tracks if "bust" in track.path or "Thunder" in track.path]
     head.check_animatable(rig)  # nor does a driver of ours stand in a take's way
 
 
-def test_copies_of_a_head_follow_themselves(still, blender):
+def test_copies_of_a_head_follow_themselves(still, scene, rig, blender):
     """Contact sheets show several takes at once, each on its own copy."""
-    scene, rig = still
     copy = puppets.add(rig, scene.collection, (1.0, 0.0, 0.0))
     mesh = next(obj for obj in copy.objects if obj.type == "MESH" and obj.data.shape_keys)
     mesh.data.shape_keys.key_blocks["browDownLeft"].value = 1.0

@@ -52,8 +52,7 @@ def speaking(seconds):
 
 
 @pytest.mark.parametrize("fps", [24, 60])
-def test_few_keys_move_the_lips_as_many_do(stage, long, monkeypatch, fps):
-    scene, rig = stage
+def test_few_keys_move_the_lips_as_many_do(rig, long, monkeypatch, fps):
     made = speaking(9.0)
     clock = timing.Clock(1.0, float(fps))
     frames = clock.scene_frames(made.motion.frames)
@@ -68,8 +67,7 @@ def test_few_keys_move_the_lips_as_many_do(stage, long, monkeypatch, fps):
     assert shut.any() and (opening_mm(few)[shut] < 0.15).all()
 
 
-def test_pieces_join_on_one_key_without_a_jump(stage, long):
-    scene, rig = stage
+def test_pieces_join_on_one_key_without_a_jump(rig, long):
     made = performance(seconds=9.0)
     clock = timing.Clock(1.0, 24.0)
     for action in key(rig, made, clock):
@@ -81,8 +79,7 @@ def test_pieces_join_on_one_key_without_a_jump(stage, long):
             assert step.max() <= 10 * np.median(step) + 0.02
 
 
-def test_the_animator_can_work_while_long_takes_are_reduced(blender, stage, long, client, voice):
-    scene, rig = stage
+def test_the_animator_can_work_while_long_takes_are_reduced(blender, scene, rig, long, client, voice):
     voice = strip.of_file(scene, noise(voice, 6.0))
     steps = generation.generate(client, voice, scene, rig, 2, 11, sampling.Sampling())
     free, busy = 0, 0
@@ -99,8 +96,7 @@ def test_the_animator_can_work_while_long_takes_are_reduced(blender, stage, long
         assert read.motion.frames == 150
 
 
-def test_a_take_is_worked_out_again_when_the_frame_rate_changed_meanwhile(blender, stage, long, client, voice):
-    scene, rig = stage
+def test_a_take_is_worked_out_again_when_the_frame_rate_changed_meanwhile(blender, scene, rig, long, client, voice):
     voice = strip.of_file(scene, noise(voice, 6.0))
     steps = generation.generate(client, voice, scene, rig, 1, 11, sampling.Sampling())
     for step in steps:

@@ -47,8 +47,7 @@ def look(blender, scene, rig, entry, **how):
 
 
 @pytest.mark.parametrize("moves", ["nothing", "target", "head"])
-def test_eyes_aim_at_an_object_from_where_the_head_really_is(blender, stage, moves):
-    scene, rig = stage
+def test_eyes_aim_at_an_object_from_where_the_head_really_is(blender, stage, scene, rig, moves):
     entry = enter(stage)
     target = add(blender, scene, "target", (0.25, -1.2, 0.15))
     rig.armature.rotation_euler.z = 0.2
@@ -76,8 +75,7 @@ def test_eyes_aim_at_an_object_from_where_the_head_really_is(blender, stage, mov
     assert not provenance.is_edited(entry)
 
 
-def test_eyes_that_are_freed_have_their_own_keys_again(blender, stage):
-    scene, rig = stage
+def test_eyes_that_are_freed_have_their_own_keys_again(blender, stage, scene, rig):
     entry = enter(stage)
     own = keys_of(rig, entry)
     target = add(blender, scene, "target", (0.3, -1.0, 0.0))
@@ -90,8 +88,7 @@ def test_eyes_that_are_freed_have_their_own_keys_again(blender, stage):
     assert same(own, keys_of(rig, entry)) and provenance.LOOK not in entry.action
 
 
-def test_the_head_turns_part_of_the_way_and_eyes_still_meet_the_target(blender, stage):
-    scene, rig = stage
+def test_the_head_turns_part_of_the_way_and_eyes_still_meet_the_target(blender, stage, scene, rig):
     entry = enter(stage)
     own, head_before = keys_of(rig, entry), provenance.load(entry.action).motion.head
     target = add(blender, scene, "target", (1.0, -1.1, 0.0))  # 42° to its left
@@ -106,8 +103,7 @@ def test_the_head_turns_part_of_the_way_and_eyes_still_meet_the_target(blender, 
     assert same(own, keys_of(rig, entry)) and np.array_equal(provenance.load(entry.action).motion.head, head_before)
 
 
-def test_takes_that_were_edited_keep_their_eyes(blender, stage):
-    scene, rig = stage
+def test_takes_that_were_edited_keep_their_eyes(blender, stage, scene, rig):
     entry = enter(stage)
     target = add(blender, scene, "target", (0.3, -1.0, 0.0))
     entry.action.thunder_shape.jaw = 0.5
@@ -116,8 +112,7 @@ def test_takes_that_were_edited_keep_their_eyes(blender, stage):
     assert same(before, keys_of(rig, entry))
 
 
-def test_a_head_looks_where_the_eyes_of_another_are_in_its_animation(blender, stage):
-    scene, rig = stage
+def test_a_head_looks_where_the_eyes_of_another_are_in_its_animation(blender, stage, scene, rig):
     entry = enter(stage)
     blender.ops.thunder.add_head()
     other = next(head.resolve(obj) for obj in head.in_scene(scene) if obj != rig.mesh).armature
@@ -144,8 +139,7 @@ def test_a_head_looks_where_the_eyes_of_another_are_in_its_animation(blender, st
         ({"look_at": "OBJECT", "look_object": "itself"}, "cannot look at itself"),
     ],
 )
-def test_a_target_that_will_not_do_is_said(blender, stage, how, sentence):
-    scene, rig = stage
+def test_a_target_that_will_not_do_is_said(blender, stage, scene, rig, how, sentence):
     entry = enter(stage)
     before = keys_of(rig, entry)
     if how.get("look_object") == "itself":

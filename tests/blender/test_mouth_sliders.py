@@ -62,9 +62,8 @@ def slide(bpy, rig, **values):
 
 
 @pytest.fixture
-def committed(stage):
+def committed(stage, scene):
     """Our head with a take in its own animation: (scene, rig)."""
-    scene, _ = stage
     scene.thunder.commit.error = 0.6
     assert show(stage, start=21.0) and bpy.ops.thunder.commit_take() == {"FINISHED"}
     return scene, head.find(scene)
@@ -97,8 +96,7 @@ def test_sliders_move_the_mouth_and_go_without_a_trace(blender, committed):
 
 
 @pytest.mark.parametrize("mode", ["XYZ", "QUATERNION", "AXIS_ANGLE"])
-def test_open_adds_to_what_the_jaw_does_and_shuts_it_no_further_than_shut(blender, stage, mode):
-    scene, rig = stage
+def test_open_adds_to_what_the_jaw_does_and_shuts_it_no_further_than_shut(blender, scene, rig, mode):
     jaw = rig.armature.pose.bones["jaw"]
     jaw.rotation_mode = mode
     controls.add(head.find(scene))

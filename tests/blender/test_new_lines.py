@@ -38,8 +38,7 @@ def spans(scene):
     return {each.name: compat.strip_span(each) for each in strip.sound_strips(scene)}
 
 
-def test_a_sound_becomes_the_line_of_the_chosen_head_at_the_playhead_in_a_free_channel(blender, stage, sounds, client):
-    scene, rig = stage
+def test_a_sound_becomes_the_line_of_the_chosen_head_at_the_playhead_in_a_free_channel(blender, scene, rig, sounds, client):
     scene.frame_set(33)
     new_lines.newest_strip(blender.context)
     assert blender.ops.thunder.add_lines(**sounds("hello.wav")) == {"FINISHED"}
@@ -52,8 +51,7 @@ def test_a_sound_becomes_the_line_of_the_chosen_head_at_the_playhead_in_a_free_c
     assert [each.channel for each in strip.sound_strips(scene)] == [1, 2] and set(spans(scene).values()) == {(33, 57)}
 
 
-def test_several_sounds_become_a_dialogue_of_the_heads_in_turn(blender, stage, sounds):
-    scene, rig = stage
+def test_several_sounds_become_a_dialogue_of_the_heads_in_turn(blender, scene, sounds):
     blender.ops.thunder.add_head()
     one, two = head.in_scene(scene)
     scene.thunder.head = two
@@ -64,8 +62,7 @@ def test_several_sounds_become_a_dialogue_of_the_heads_in_turn(blender, stage, s
     assert [line.strip for line in dialogue.lines_to_generate(scene)] == ["a", "b", "c"]
 
 
-def test_what_is_no_sound_is_left_out_and_said(blender, stage, sounds, tmp_path, capfd):
-    scene, rig = stage
+def test_what_is_no_sound_is_left_out_and_said(blender, scene, sounds, tmp_path, capfd):
     files = sounds("a.wav")
     (tmp_path / "bad.wav").write_text("no sound")
     files["files"] += [{"name": "bad.wav"}, {"name": "gone.wav"}]
@@ -76,8 +73,7 @@ def test_what_is_no_sound_is_left_out_and_said(blender, stage, sounds, tmp_path,
 
 
 @pytest.mark.parametrize("names, sentence", [(("bad.wav",), "bad"), (("gone.wav",), "gone.wav"), ((), "No sound file was chosen")])
-def test_nothing_changes_where_no_sound_can_be_used(blender, stage, tmp_path, names, sentence):
-    scene, rig = stage
+def test_nothing_changes_where_no_sound_can_be_used(blender, scene, tmp_path, names, sentence):
     (tmp_path / "bad.wav").write_text("no sound")
     sounds = len(blender.data.sounds)
     with pytest.raises(RuntimeError, match=sentence):
@@ -100,8 +96,7 @@ def write_jobs(tmp_path, text):
     return str(tmp_path / "jobs.toml")
 
 
-def test_jobs_become_lines_of_the_heads_that_they_name(blender, stage, sounds, tmp_path):
-    scene, rig = stage
+def test_jobs_become_lines_of_the_heads_that_they_name(blender, scene, sounds, tmp_path):
     blender.ops.thunder.add_head()
     one, two = head.in_scene(scene)
     scene.thunder.head = one
@@ -130,8 +125,7 @@ def test_a_file_of_jobs_that_gives_no_line_is_refused(blender, stage, tmp_path, 
 # ---- a strip that the animator adds
 
 
-def test_a_strip_that_comes_into_the_sequencer_is_offered_until_it_is_spoken_or_refused(blender, stage, sounds, client, tmp_path):
-    scene, rig = stage
+def test_a_strip_that_comes_into_the_sequencer_is_offered_until_it_is_spoken_or_refused(blender, scene, rig, sounds, client, tmp_path):
     sounds("old.wav", "new.wav")
     strip.add(scene, str(tmp_path / "old.wav"), "old", 1)
     assert new_lines.newest_strip(blender.context) == ""  # it was there before
@@ -161,8 +155,7 @@ def test_undo_takes_the_offer_back_and_redo_brings_it(blender, stage, sounds, tm
     assert new_lines.newest_strip(blender.context) == "a"
 
 
-def test_a_strip_is_given_to_the_chosen_head(blender, stage, sounds, client, tmp_path):
-    scene, rig = stage
+def test_a_strip_is_given_to_the_chosen_head(blender, scene, sounds, client, tmp_path):
     blender.ops.thunder.add_head()
     one, two = head.in_scene(scene)
     sounds("a.wav")

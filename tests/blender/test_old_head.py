@@ -14,7 +14,7 @@ KEYS = 45  # channels and the jaw's corrective, as saved
 
 
 @pytest.fixture
-def saved(open_saved):
+def stage(open_saved):
     """The file opened: (scene, rig)."""
     return open_saved("head_of_2026_11")
 
@@ -25,8 +25,7 @@ def gap_mm(blender, scene, rig, frame):
     return 1e3 * (mesh.vertices[UPPER_LIP].co - mesh.vertices[LOWER_LIP].co).length
 
 
-def test_saved_takes_play_and_can_be_switched(blender, saved):
-    scene, rig = saved
+def test_saved_takes_play_and_can_be_switched(blender, stage, scene, rig):
     assert rig.armature is not None and rig.channels == head.channel_names() and len(rig.keys.key_blocks) == KEYS + 1
     by_seed = {entry.seed: entry for entry in scene.thunder.takes}
     assert sorted(by_seed) == [7, 8]
@@ -36,8 +35,7 @@ def test_saved_takes_play_and_can_be_switched(blender, saved):
         assert gap_mm(blender, scene, rig, opened) > 10.0
 
 
-def test_a_saved_take_is_committed_onto_the_saved_head(blender, saved):
-    scene, rig = saved
+def test_a_saved_take_is_committed_onto_the_saved_head(blender, stage, scene, rig):
     scene.thunder.active_take = 0
     assert blender.ops.thunder.commit_take() == {"FINISHED"}
     assert gap_mm(blender, scene, rig, 13) < 0.8 and gap_mm(blender, scene, rig, 25) > 10.0

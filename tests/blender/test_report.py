@@ -19,9 +19,8 @@ PRIVATE = ("SecretHero", "Zorbax", "confidential", "UnreleasedFilm", "annabel", 
 
 
 @pytest.fixture
-def private_file(blender, stage, tmp_path):
+def private_file(blender, scene, rig, tmp_path):
     """A file in which everything has a name that must not be told."""
-    scene, rig = stage
     folder = tmp_path / "annabel" / "The UnreleasedFilm Project"
     folder.mkdir(parents=True)
     blender.ops.wm.save_as_mainfile(filepath=str(folder / "quokka shot.blend"))
@@ -97,8 +96,7 @@ def section(words, title):
     return words.split(f"\n{title}\n", 1)[1].split("\n\n", 1)[0].splitlines()
 
 
-def test_it_lists_what_matters_and_in_words(blender, stage):
-    scene, _ = stage
+def test_it_lists_what_matters_and_in_words(blender, scene):
     scene.render.fps = 24
     words = report_of(blender)
     assert section(words, "Settings Changed From Their Defaults") == ["none"]

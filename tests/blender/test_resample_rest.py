@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes sampled around what is kept are listed one by one; those that have come survive a cancellation and a failure."""
 
-from pathlib import Path
-
 import pytest
 from performances import noise, show_take
 from played_engine import listed, seeds
@@ -56,15 +54,6 @@ def test_each_is_listed_as_it_comes_and_all_are_ranked_at_the_end(stage, start):
     assert [entry.kind for entry in stage.thunder.takes] == ["RESAMPLED"] * 4 + ["SAMPLED"]
 
 
-def test_a_cancellation_keeps_what_has_arrived(blender, stage, start):
-    steps, client = start()
-    listed(stage, 3, steps)
-    steps.close()
-    assert client.requests[0].cancelled
-    assert seeds(stage) == [1002, 1001, 0] and stage.thunder_keep.seed == 1003
-    assert all(entry.action is not None for entry in stage.thunder.takes) and debris(blender) == []
-
-
 def test_a_cancellation_at_any_step_leaves_whole_takes_and_no_debris(blender, stage, start):
     count = 0
     while True:
@@ -83,31 +72,6 @@ def test_a_cancellation_at_any_step_leaves_whole_takes_and_no_debris(blender, st
         blender.ops.thunder.select_take(index=0)
         count += 7
     assert count > 30
-
-
-def test_an_engine_that_dies_costs_only_the_takes_that_had_not_come(blender, stage, client):
-    client.error = errors.WorkerDied("The engine was ended by signal 9 in the middle of its work: try again", "log")
-    client.fails_after = 2
-    with pytest.raises(RuntimeError, match="signal 9.*2 of 4 takes"):
-        blender.ops.thunder.resample_rest()
-    assert seeds(stage) == [1002, 1001, 0]
-    assert [name for name in client.arrays if name.endswith(".npy")] and not list(Path(client.folder).glob("array_*.npy"))
-
-
-def test_an_undo_meanwhile_costs_none_of_them(blender, stage, start):
-    blender.context.preferences.edit.use_global_undo = True
-    blender.ops.ed.undo_push(message="before")
-    steps, _ = start()
-    listed(stage, 3, steps)
-    blender.ops.ed.undo_push(message="the animator's own action")
-    blender.ops.ed.undo()
-    scene = blender.context.scene
-    assert len(scene.thunder.takes) < 3, "the undo took nothing, so this tests nothing"
-    for _ in steps:
-        pass
-    scene = blender.context.scene
-    assert seeds(scene) == [1002, 1004, 1001, 1003, 0]
-    assert scene.thunder_keep.seed == 1005
 
 
 def test_a_take_that_is_deleted_meanwhile_is_said_and_the_new_ones_stay(blender, stage, start):

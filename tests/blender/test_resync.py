@@ -21,14 +21,13 @@ LEAD_IN, LEAD_OUT = 10, 13  # frames of a take before and after its sound, at 25
 
 
 @pytest.fixture
-def line(needs_sound, stage, client, voice, tmp_path):
-    """A scene at 25 fps with our head, a strip of four seconds at frame 11 and two takes of it: (scene, rig, strip, client)."""
-    scene, rig = stage
+def speaking(needs_sound, scene, rig, client, voice, tmp_path):
+    """A scene at 25 fps with our head, a strip of four seconds at frame 11 and two takes of it: the strip."""
     scene.render.fps = 25
     result = strip.add(scene, noise(voice, SECONDS), "line", 11)
     for seed in (1, 2):
         enter(scene, rig, result, seed)
-    return scene, rig, result, client
+    return result
 
 
 def enter(scene, rig, speaking, seed, seconds=SECONDS, closed_at=(1.0, 2.0)):
@@ -67,8 +66,7 @@ def jaw(entry):
     return np.array([tuple(key.co) for key in curve.keyframe_points]).T
 
 
-def test_a_take_that_is_longer_than_its_trimmed_strip_is_not_committed_without_a_word(line):
-    scene, rig, voice, client = line
+def test_a_take_that_is_longer_than_its_trimmed_strip_is_not_committed_without_a_word(speaking, scene, rig, client):
     entry = scene.thunder.takes[0]
 
     def warnings():
@@ -76,25 +74,23 @@ def test_a_take_that_is_longer_than_its_trimmed_strip_is_not_committed_without_a
         return progress.result(committing.commit(rig, entry, entry.voice, Choice(entry.first, entry.last, "NEW", keys="DENSE"))).warnings
 
     assert warnings() == []
-    trim_end(voice, 40)
+    trim_end(speaking, 40)
     assert warnings() == [
         "“line” was trimmed since its takes were made; the take was committed as it was made: undo and press Re-sync to fit it"
     ]
     assert resync(scene, client) and warnings() == []
 
 
-def test_a_voice_as_it_was_leaves_its_takes_alone(line):
-    scene, _, voice, client = line
-    voice.volume, voice.channel = 0.5, 3  # where it lies and how loud it is does not move a lip
+def test_a_voice_as_it_was_leaves_its_takes_alone(speaking, scene, client):
+    speaking.volume, speaking.channel = 0.5, 3  # where it lies and how loud it is does not move a lip
     assert kinds(scene) == [] and resync(scene, client) == []
 
 
 @pytest.mark.parametrize("frames", [12, -20])
-def test_a_moved_strip_takes_its_keys_along_to_the_bit(line, frames):
-    scene, _, voice, client = line
+def test_a_moved_strip_takes_its_keys_along_to_the_bit(speaking, scene, client, frames):
     before = jaw(scene.thunder.takes[0])
     first = scene.thunder.takes[0].first
-    strip.move(voice, 11 + frames)
+    strip.move(speaking, 11 + frames)
     assert kinds(scene) == ["MOVED", "MOVED"]
     assert resync(scene, client) == ["MOVED", "MOVED"]
     assert kinds(scene) == [] and client.asked == []
@@ -105,25 +101,23 @@ def test_a_moved_strip_takes_its_keys_along_to_the_bit(line, frames):
     assert provenance.clock_of(entry.action).start == 11 + frames
 
 
-def test_an_edited_take_moves_with_its_edits(line):
-    scene, _, voice, client = line
+def test_an_edited_take_moves_with_its_edits(speaking, scene, client):
     entry = scene.thunder.takes[0]
     edit_jaw(entry)
-    strip.move(voice, 31)
+    strip.move(speaking, 31)
     resync(scene, client)
     assert jaw(entry)[1][40] == pytest.approx(0.33) and jaw(entry)[0][40] == 1 + 40 + 20
     assert provenance.is_edited(entry) and len(scene.thunder.takes) == 2
 
 
-def test_the_sliders_of_a_shaped_take_go_on_working_after_a_move(line):
-    scene, rig, voice, client = line
+def test_the_sliders_of_a_shaped_take_go_on_working_after_a_move(speaking, scene, rig, client):
     entry = scene.thunder.takes[0]
     display.show(rig, entry)
     neutral = jaw(entry)
     entry.action.thunder_shape.jaw = 0.5
     halved = jaw(entry)
     assert is_shaped(entry.action) and np.abs(halved[1]).max() < 0.75 * np.abs(neutral[1]).max()
-    strip.move(voice, 41)
+    strip.move(speaking, 41)
     assert resync(scene, client) == ["MOVED", "MOVED"]
     moved = jaw(entry)
     assert np.array_equal(moved[0], halved[0] + 30) and np.abs(moved[1] - halved[1]).max() < 1e-6
@@ -132,13 +126,12 @@ def test_the_sliders_of_a_shaped_take_go_on_working_after_a_move(line):
     assert np.array_equal(back[0], neutral[0] + 30) and np.array_equal(back[1], neutral[1])
 
 
-def test_a_trimmed_strip_cuts_its_takes(line):
-    scene, rig, voice, client = line
+def test_a_trimmed_strip_cuts_its_takes(speaking, scene, rig, client):
     display.show(rig, scene.thunder.takes[1])
     whole = jaw(scene.thunder.takes[0])
-    trim_start(voice, 20)
-    trim_end(voice, 10)
-    assert compat.strip_span(voice) == (31, 101)
+    trim_start(speaking, 20)
+    trim_end(speaking, 10)
+    assert compat.strip_span(speaking) == (31, 101)
     assert kinds(scene) == ["CUT", "CUT"]
     assert resync(scene, client) == ["CUT", "CUT"] and client.asked == []
     entry = scene.thunder.takes[0]
@@ -155,22 +148,20 @@ def test_a_trimmed_strip_cuts_its_takes(line):
     assert len([a for a in compat.bpy.data.actions if a.name.startswith("line · ")]) == 2
 
 
-def test_a_strip_that_was_cut_in_two_is_one_voice_until_its_pieces_have_takes_of_their_own(blender, line):
-    scene, rig, voice, client = line
-    half = second_strip(scene, voice)
+def test_a_strip_that_was_cut_in_two_is_one_voice_until_its_pieces_have_takes_of_their_own(blender, speaking, scene, rig):
+    half = second_strip(scene, speaking)
     trim_start(half, 50)
-    trim_end(voice, compat.strip_span(voice)[1] - 61)
-    assert compat.strip_span(voice)[1] == compat.strip_span(half)[0] == 61 and kinds(scene) == []
+    trim_end(speaking, compat.strip_span(speaking)[1] - 61)
+    assert compat.strip_span(speaking)[1] == compat.strip_span(half)[0] == 61 and kinds(scene) == []
     scene.thunder.takes.clear()
-    for each in (voice, half):
+    for each in (speaking, half):
         enter(scene, rig, each, 3, seconds=2.0, closed_at=(1.0,))
     assert kinds(scene) == []
     trim_end(half, 5)
     assert kinds(scene) == ["CUT"], "they are not missed by each other"
 
 
-def test_what_is_heard_in_addition_alone_is_sampled(line):
-    scene, rig, speaking, client = line
+def test_what_is_heard_in_addition_alone_is_sampled(speaking, scene, rig, client):
     scene.thunder.takes.clear()
     trim_end(speaking, 50)
     before = jaw(enter(scene, rig, speaking, 3, seconds=2.0, closed_at=(1.0,)))
@@ -192,8 +183,7 @@ def test_what_is_heard_in_addition_alone_is_sampled(line):
     assert kinds(scene) == []
 
 
-def test_another_recording_is_sampled_anew_with_the_same_seed_and_a_mixed_take_is_kept(line, voice):
-    scene, _, _, client = line
+def test_another_recording_is_sampled_anew_with_the_same_seed_and_a_mixed_take_is_kept(speaking, scene, client, voice):
     scene.thunder.takes[0].kind = "MIXED"
     mixed = scene.thunder.takes[0].action
     noise(voice, SECONDS, seed=5)
@@ -205,14 +195,13 @@ def test_another_recording_is_sampled_anew_with_the_same_seed_and_a_mixed_take_i
     assert scene.thunder.takes[1].action == mixed
 
 
-def test_an_edited_take_is_never_lost_when_more_than_a_move_is_needed(line):
-    scene, _, voice, client = line
+def test_an_edited_take_is_never_lost_when_more_than_a_move_is_needed(speaking, scene, client):
     entry = scene.thunder.takes[0]
     entry.star, entry.note = True, "the one"
     edit_jaw(entry)
     edited = entry.action
     checksum = keying.checksum(edited)
-    trim_end(voice, 10)
+    trim_end(speaking, 10)
     resync(scene, client)
     assert len(scene.thunder.takes) == 3
     assert keying.checksum(edited) == checksum
@@ -224,22 +213,20 @@ def test_an_edited_take_is_never_lost_when_more_than_a_move_is_needed(line):
 
 
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (60, 1.0)])
-def test_another_scene_rate_keys_the_same_performance_again(line, fps, base):
-    scene, _, voice, client = line
+def test_another_scene_rate_keys_the_same_performance_again(speaking, scene, client, fps, base):
     scene.render.fps, scene.render.fps_base = fps, base
     assert set(kinds(scene)) <= {"RATE", "CUT", "CHANGED"} and len(kinds(scene)) == 2
     resync(scene, client)
     assert kinds(scene) == []
     entry = scene.thunder.takes[0]
     frames, angles = jaw(entry)
-    first = compat.strip_span(voice)[0]
+    first = compat.strip_span(speaking)[0]
     for seconds in (1.0, 2.0):  # the closures are where the sound has them
         near = np.abs(frames - (first + seconds * fps / base)) <= 0.5 + 1e-6
         assert angles[near].min() < 1e-5
 
 
-def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(line):
-    scene, rig, speaking, _ = line
+def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(speaking, scene, rig):
     strip.keep_speaker(scene, "line", rig.mesh)
     scene.thunder.strip, scene.thunder.takes[0].star = "line", True
     assert renames.follow(scene) == {}
@@ -263,8 +250,7 @@ def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(line):
     assert renames.follow(scene) == {}
 
 
-def test_actions_follow_a_renamed_strip_unless_the_animator_named_them(line):
-    scene, rig, speaking, _ = line
+def test_actions_follow_a_renamed_strip_unless_the_animator_named_them(speaking, scene):
     for entry in scene.thunder.takes:
         entry.action.name = f"line · {entry.name}"
     scene.thunder.takes[1].name = "Warm"
@@ -293,8 +279,7 @@ def cut(speaking, frame):
     return speaking, speaking.split(frame, "SOFT")
 
 
-def test_takes_stay_with_what_is_left_of_a_strip_that_was_cut(line):
-    scene, rig, speaking, client = line
+def test_takes_stay_with_what_is_left_of_a_strip_that_was_cut(speaking, scene, rig, client):
     strip.keep_speaker(scene, "line", rig.mesh)
     scene.thunder.takes[0].star = True
     left, right = cut(speaking, 15)
@@ -310,8 +295,7 @@ def test_takes_stay_with_what_is_left_of_a_strip_that_was_cut(line):
     assert {(entry.first, entry.last) for entry in scene.thunder.takes} != {(1, 25)}
 
 
-def test_a_piece_of_a_cut_strip_is_not_sampled_again(blender, line):
-    scene, rig, speaking, client = line
+def test_a_piece_of_a_cut_strip_is_not_sampled_again(blender, speaking, scene, rig, client):
     strip.keep_speaker(scene, "line", rig.mesh)
     assert dialogue.lines_to_generate(scene) == [] == dialogue.pieces(scene)
     left, right = cut(speaking, 60)
@@ -329,8 +313,7 @@ def test_a_piece_of_a_cut_strip_is_not_sampled_again(blender, line):
     assert len(scene.thunder.takes) == 2 and all(piece.played for piece in dialogue.pieces(scene))
 
 
-def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(line):
-    scene, rig, speaking, client = line
+def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(speaking, scene, rig):
     strip.keep_speaker(scene, "line", rig.mesh)
     first, second = scene.thunder.takes
     first.star = second.hidden = True
@@ -363,8 +346,7 @@ def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(line):
     assert inside.sum() == 50 and np.abs(moved[1][inside] - before[1][whole]).max() < 1e-6, "it plays what it played before"
 
 
-def test_the_same_recording_a_second_time_is_a_line_of_its_own(line):
-    scene, rig, speaking, _ = line
+def test_the_same_recording_a_second_time_is_a_line_of_its_own(speaking, scene, rig):
     strip.keep_speaker(scene, "line", rig.mesh)
     again = second_strip(scene, speaking)
     assert renames.cut_pieces(scene) == {}, "they lie over each other: the speaker is not given to it"
@@ -375,9 +357,8 @@ def test_the_same_recording_a_second_time_is_a_line_of_its_own(line):
     assert [each.strip for each in dialogue.lines_to_generate(scene)] == ["again"]
 
 
-def test_a_piece_made_longer_is_sampled(line):
+def test_a_piece_made_longer_is_sampled(speaking, scene, rig):
     """Sound that no take has."""
-    scene, rig, speaking, _ = line
     trim_end(speaking, 30)
     for place in (1, 0):
         take_list.remove(scene, place)
@@ -389,42 +370,37 @@ def test_a_piece_made_longer_is_sampled(line):
     assert dialogue.pieces(scene) == [] and [each.strip for each in dialogue.lines_to_generate(scene)] == [right.name]
 
 
-def test_a_piece_with_takes_of_its_own_is_another_voice(line):
-    scene, _, speaking, _ = line
+def test_a_piece_with_takes_of_its_own_is_another_voice(speaking, scene):
     left, right = cut(speaking, 15)
     scene.thunder.takes[1].voice = right.name
     compat.strips(scene.sequence_editor).remove(left)
     assert renames.follow(scene) == {} and fingerprint.change(scene, scene.thunder.takes[0]).kind == "GONE"
 
 
-def test_takes_whose_strip_is_gone_are_not_said_to_match(blender, line):
-    scene, _, speaking, _ = line
+def test_takes_whose_strip_is_gone_are_not_said_to_match(blender, speaking, scene):
     compat.strips(scene.sequence_editor).remove(speaking)
     assert len(fingerprint.takes_without_voice(scene)) == 2 and fingerprint.stale_takes(scene) == []
     with pytest.raises(RuntimeError, match="The voice of 2 takes is gone"):
         blender.ops.thunder.resync()
 
 
-def test_work_on_a_renamed_strip_follows_it_before_the_panel_is_drawn(blender, line):
-    scene, _, speaking, client = line
+def test_work_on_a_renamed_strip_follows_it_before_the_panel_is_drawn(blender, speaking, scene):
     scene.thunder.takes[0].star = True
     speaking.name = "Anna 1"
     assert blender.ops.thunder.generate() == {"FINISHED"}
     assert {entry.voice for entry in scene.thunder.takes} == {"Anna 1"} and any(entry.star for entry in scene.thunder.takes)
 
 
-def test_the_takes_of_two_voices_are_not_joined_by_a_name(line):
-    scene, rig, speaking, _ = line
+def test_the_takes_of_two_voices_are_not_joined_by_a_name(speaking, scene):
     speaking.name = "other"
     scene.thunder.takes[1].voice = "other"
     assert renames.follow(scene) == {} and [entry.voice for entry in scene.thunder.takes] == ["line", "other"]
 
 
-def test_a_renamed_strip_is_still_the_same_voice_and_a_deleted_one_is_only_said(line):
-    scene, _, voice, client = line
-    voice.name = "dialogue of the heroine"
+def test_a_renamed_strip_is_still_the_same_voice_and_a_deleted_one_is_only_said(speaking, scene, client):
+    speaking.name = "dialogue of the heroine"
     assert kinds(scene) == []
-    compat.strips(scene.sequence_editor).remove(voice)
+    compat.strips(scene.sequence_editor).remove(speaking)
     changed = fingerprint.change(scene, scene.thunder.takes[0])
     assert changed.kind == "GONE" and kinds(scene) == []
     assert resync(scene, client) == [] and len(scene.thunder.takes) == 2
@@ -443,21 +419,19 @@ def test_a_file_that_is_the_voice_is_watched_as_well(voiced, client, voice):
     assert scene.thunder.takes[0].last == scene.frame_start + int(np.ceil((75 - 1) / 25 * 24))
 
 
-def test_the_operator_asks_the_engine_only_where_it_must(blender, line, monkeypatch):
-    scene, _, voice, client = line
+def test_the_operator_asks_the_engine_only_where_it_must(blender, speaking, scene, monkeypatch):
 
     def nobody():
         raise AssertionError("the engine was asked")
 
     monkeypatch.setattr(connection, "client", nobody)
     assert not blender.ops.thunder.resync.poll()
-    strip.move(voice, 20)
+    strip.move(speaking, 20)
     assert blender.ops.thunder.resync() == {"FINISHED"}
     assert kinds(scene) == []
 
 
-def test_an_engine_that_cannot_start_is_one_sentence(blender, line, monkeypatch, tmp_path):
-    scene, rig, speaking, _ = line
+def test_an_engine_that_cannot_start_is_one_sentence(blender, speaking, scene, monkeypatch, tmp_path):
     speaking.sound = blender.data.sounds.load(noise(tmp_path / "other.wav", SECONDS, seed=9))
     assert kinds(scene) == ["CHANGED", "CHANGED"]
 

@@ -16,15 +16,6 @@ def _rotvecs(scale, count=50):
     return r * scale / np.linalg.norm(r, axis=1, keepdims=True)
 
 
-@pytest.mark.parametrize("scale", [1e-10, 1e-3, 0.5, 3.1])
-def test_every_form_returns_to_the_same_rotation_vector(scale):
-    r = _rotvecs(scale)
-    assert np.allclose(rotation.matrix_to_rotvec(rotation.rotvec_to_matrix(r)), r, atol=1e-9)
-    assert np.allclose(rotation.quaternion_to_rotvec(rotation.rotvec_to_quaternion(r)), r, atol=1e-9)
-    for order in ORDERS:
-        assert np.allclose(rotation.euler_to_rotvec(rotation.matrix_to_euler(rotation.rotvec_to_matrix(r), order), order), r, atol=1e-7)
-
-
 @pytest.mark.parametrize("order", ORDERS)
 def test_euler_orders_are_blenders(order):
     r = _rotvecs(1.3)

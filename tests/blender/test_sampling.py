@@ -3,7 +3,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +24,6 @@ from thunder.thunder_core.types import pack
 
 pytestmark = pytest.mark.one_blender
 
-ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 2.0
 CHOSEN = {"quality": "final", "guidance": 1.5, "speech_guidance": 0.75}
 

@@ -34,8 +34,17 @@ def saved(open_saved):
     return open_saved("saved_0_1_0")
 
 
-def test_the_list_of_takes_is_complete(saved):
-    scene, rig = saved
+@pytest.fixture
+def scene(saved):
+    return saved[0]
+
+
+@pytest.fixture
+def rig(saved):
+    return saved[1]
+
+
+def test_the_list_of_takes_is_complete(scene):
     one, two = scene.thunder.takes
     assert [(take.name, take.seed, take.star, take.note) for take in (one, two)] == [
         ("Take 1", 1, True, "the good one"),
@@ -45,8 +54,7 @@ def test_the_list_of_takes_is_complete(saved):
     assert take_list.shown_take(scene.thunder) == two
 
 
-def test_a_take_plays_on_keys_and_bones(saved):
-    scene, rig = saved
+def test_a_take_plays_on_keys_and_bones(scene, rig):
     neck = scene.objects["Rig"].pose.bones["neck"]
     for entry in scene.thunder.takes:
         display.show(rig, entry)
@@ -58,16 +66,14 @@ def test_a_take_plays_on_keys_and_bones(saved):
         assert abs(rig.keys.key_blocks["jawOpen"].value - jaw.evaluate(30)) < 1e-5
 
 
-def test_the_animators_own_animation_comes_back(blender, saved):
-    scene, rig = saved
+def test_the_animators_own_animation_comes_back(blender, scene, rig):
     display.restore_own(rig)
     assert rig.keys.animation_data.action == blender.data.actions["Hero own · voice"]
     scene.frame_set(85)
     assert abs(rig.keys.key_blocks["jawOpen"].value - 0.4) < 1e-4
 
 
-def test_takes_that_are_in_no_list_are_listed_again_whole(blender, saved):
-    scene, rig = saved
+def test_takes_that_are_in_no_list_are_listed_again_whole(blender, scene, rig):
     display.restore_own(rig)
     scene.thunder.takes.clear()
     assert blender.ops.thunder.adopt_takes() == {"FINISHED"}
@@ -76,16 +82,14 @@ def test_takes_that_are_in_no_list_are_listed_again_whole(blender, saved):
         assert None not in track_values.curves(rig, entry)
 
 
-def test_the_stored_mapping_is_used(saved):
-    scene, rig = saved
+def test_the_stored_mapping_is_used(rig):
     plan = mapping.Mapping.from_json(head_state.mapping(rig.mesh))
     assert {"jawOpen", "mouthClose", "browInnerUp", "neck"} <= plan.used
     assert {source.split(".")[0] for source in rig.driver.used} == plan.used
     assert set(rig.channels) > {"mouthPucker", "eyeBlinkLeft"}
 
 
-def test_a_take_knows_what_it_was_made_from(saved):
-    scene, rig = saved
+def test_a_take_knows_what_it_was_made_from(scene):
     one = scene.thunder.takes[0]
     performance = provenance.load(one.action)
     assert (performance.seed, performance.score, performance.motion.frames) == (1, 80.0, 50)
@@ -97,8 +101,7 @@ def test_a_take_knows_what_it_was_made_from(saved):
     assert fingerprint.state_of(one.action).strip == "voice" and fingerprint.change(scene, one).kind == "GONE"
 
 
-def test_the_shape_comes_off_a_take_and_back_on(blender, saved):
-    scene, rig = saved
+def test_the_shape_comes_off_a_take_and_back_on(blender, scene, rig):
     two = scene.thunder.takes[1]
     shaped = keys_of(rig, two)
     assert is_shaped(two.action) and two.action.thunder_shape.jaw == 1.5
@@ -112,8 +115,7 @@ def test_the_shape_comes_off_a_take_and_back_on(blender, saved):
     assert max(np.abs(a["co"] - b["co"]).max() for a, b in zip(again, shaped) if a is not None) < 0.01
 
 
-def test_an_edit_on_the_shaped_take_survives_its_sliders(saved):
-    scene, rig = saved
+def test_an_edit_on_the_shaped_take_survives_its_sliders(scene, rig):
     two = scene.thunder.takes[1]
     curve = next(c for c in track_values.curves(rig, two) if c is not None and "browInnerUp" in c.data_path)
     point = curve.keyframe_points[20]
@@ -125,8 +127,7 @@ def test_an_edit_on_the_shaped_take_survives_its_sliders(saved):
     assert abs(curve.keyframe_points[20].co[1] - before - 0.2) < 1e-5
 
 
-def test_the_committed_line_is_known_and_another_take_replaces_it(blender, saved):
-    scene, rig = saved
+def test_the_committed_line_is_known_and_another_take_replaces_it(blender, stage, rig):
 
     def lines(action):
         return [(line.name, line.first, line.last) for line in line_records.lines_of(action).lines]
@@ -162,11 +163,10 @@ def stored(rig, action):
 @pytest.fixture
 def own(stage):
     """A shaped and remembered take on our head: (scene, rig, entry)."""
-    scene, rig = stage
     entry = enter(stage, seconds=2.0, closed=(1.0,))
     fingerprint.remember(entry.action, fingerprint.State("voice", "", "0", "", 1.0, 1, 49, 24.0))
     entry.action.thunder_shape.jaw = 1.5
-    return scene, rig, entry
+    return *stage, entry
 
 
 def test_every_record_carries_the_version(blender, own):

@@ -14,21 +14,19 @@ from thunder.scene.voice import strip
 
 
 @pytest.fixture
-def shot(needs_sound, blender, stage, client, tmp_path):
-    """Two heads, two strips of which each speaks one, the first head chosen, an engine that answers: (scene, heads)."""
+def heads(needs_sound, blender, scene, client, tmp_path):
+    """Two heads, two strips of which each speaks one, the first head chosen, an engine that answers: the heads."""
     blender.ops.thunder.add_head()
-    scene = stage[0]
     scene.render.fps, scene.thunder.count = 25, 2
     heads = head.in_scene(scene)
     for name, start, speaker in (("one", 1, heads[0]), ("second", 61, heads[1])):
         strip.add(scene, noise(tmp_path / f"{name}.wav"), name, start)
         dialogue.cast(scene, name, speaker)
     scene.thunder.head = heads[0]
-    return scene, heads
+    return heads
 
 
-def test_a_strip_gets_takes_of_its_own_speaker_whatever_is_chosen(blender, shot):
-    scene, heads = shot
+def test_a_strip_gets_takes_of_its_own_speaker_whatever_is_chosen(blender, heads, scene):
     scene.thunder.source = "FILE"
     assert blender.ops.thunder.generate(strip="second") == {"FINISHED"}
     assert {(entry.voice, entry.head) for entry in scene.thunder.takes} == {("second", heads[1])}
@@ -36,15 +34,13 @@ def test_a_strip_gets_takes_of_its_own_speaker_whatever_is_chosen(blender, shot)
     assert scene.sequence_editor.active_strip.name == "second"
 
 
-def test_go_to_chooses_voice_and_head_and_moves_the_playhead(blender, shot):
-    scene, heads = shot
+def test_go_to_chooses_voice_and_head_and_moves_the_playhead(blender, heads, scene):
     assert blender.ops.thunder.go_to_strip(strip="second") == {"FINISHED"}
     assert (scene.frame_current, scene.thunder.head, strip.find(blender.context).name) == (61, heads[1], "second")
 
 
 @pytest.mark.parametrize("name, sentence", [("second", "Nobody speaks “second”"), ("third", "“third” is no longer in the sequencer")])
-def test_a_strip_that_nobody_can_speak_changes_nothing(blender, shot, name, sentence):
-    scene, heads = shot
+def test_a_strip_that_nobody_can_speak_changes_nothing(blender, heads, scene, name, sentence):
     dialogue.cast(scene, "second", None)
     scene.thunder.source = "FILE"
     for operator in (lambda: blender.ops.thunder.generate(strip=name), lambda: blender.ops.thunder.go_to_strip(strip=name)):
@@ -53,8 +49,7 @@ def test_a_strip_that_nobody_can_speak_changes_nothing(blender, shot, name, sent
     assert scene.thunder.source == "FILE" and scene.thunder.head == heads[0] and not scene.thunder.takes
 
 
-def test_only_a_sound_of_the_animators_is_shown(blender, shot):
-    scene, _ = shot
+def test_only_a_sound_of_the_animators_is_shown(blender, heads, scene):
     editor = scene.sequence_editor
     assert sequencer.active_sound(scene) == editor.active_strip or editor.active_strip is None
     editor.active_strip = strip.by_name(scene, "one")

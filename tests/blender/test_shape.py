@@ -130,8 +130,7 @@ def test_an_edit_where_the_slider_is_at_zero_is_not_lost(blender, stage):
     ],
     ids=str,
 )
-def test_closed_lips_stay_closed_on_the_mesh(blender, stage, values):
-    scene, rig = stage
+def test_closed_lips_stay_closed_on_the_mesh(blender, stage, scene, rig, values):
     entry = enter(stage)
     # Where to look is told by the numbers; that it is shut, by the mesh.
     frames = np.arange(entry.first, entry.last + 1)
@@ -152,8 +151,7 @@ def test_closed_lips_stay_closed_on_the_mesh(blender, stage, values):
         assert min(gap_on_the_mesh(blender, scene, rig, f(frame + later)) for f in (np.floor, np.ceil)) <= 0.3
 
 
-def test_intensity_scales_what_is_seen(blender, stage):
-    scene, rig = stage
+def test_intensity_scales_what_is_seen(blender, stage, scene, rig):
     entry = enter(stage)
     brow = rig.keys.key_blocks["browInnerUp"]
     neck = rig.armature.pose.bones["neck"]
@@ -166,9 +164,8 @@ def test_intensity_scales_what_is_seen(blender, stage):
     assert np.abs(np.array(neck.rotation_euler)).max() < 1e-6 < np.abs(was[1]).max()
 
 
-def test_the_shape_goes_with_the_file(blender, stage, tmp_path):
+def test_the_shape_goes_with_the_file(blender, stage, rig, tmp_path):
     entry = enter(stage)
-    rig = stage[1]
     plain = keys_of(rig, entry)
     entry.action.thunder_shape.jaw = 0.3
     entry.action.thunder_shape.emotion = "FEAR"
@@ -186,9 +183,8 @@ def test_the_shape_goes_with_the_file(blender, stage, tmp_path):
     assert sum(not same([a], [b]) for a, b in zip(plain, now)) == 1
 
 
-def test_undo_takes_a_shape_back(blender, stage):
+def test_undo_takes_a_shape_back(blender, stage, rig):
     entry = enter(stage)
-    rig = stage[1]
     blender.ops.ed.undo_push(message="before")
     before = keys_of(rig, entry)
     entry.action.thunder_shape.jaw = 0.2
@@ -208,8 +204,7 @@ def test_undo_takes_a_shape_back(blender, stage):
 # ---- emotion
 
 
-def test_an_emotions_strength_is_a_curve_of_the_take(blender, stage):
-    scene, rig = stage
+def test_an_emotions_strength_is_a_curve_of_the_take(blender, stage, scene, rig):
     for seed in (1, 2):
         enter(stage, seed=seed)
     display.show(rig, scene.thunder.takes[0])
@@ -250,8 +245,7 @@ def test_an_emotions_strength_is_a_curve_of_the_take(blender, stage):
 
 
 @pytest.mark.parametrize("shape", [{}, {"jaw": 1.6, "mouth": 1.4}, {"jaw": 0.5, "offset": 3.0}], ids=str)
-def test_a_closure_is_added_and_taken_away_at_a_frame(blender, stage, shape):
-    scene, rig = stage
+def test_a_closure_is_added_and_taken_away_at_a_frame(blender, stage, scene, rig, shape):
     entry = enter(stage, closed=(1.5,))
     before = keys_of(rig, entry)
     for name, value in shape.items():
@@ -273,8 +267,7 @@ def test_a_closure_is_added_and_taken_away_at_a_frame(blender, stage, shape):
             assert (a["co"][far] == b["co"][far]).all()
 
 
-def test_where_there_is_nothing_to_open_it_says_so(blender, stage):
-    scene, rig = stage
+def test_where_there_is_nothing_to_open_it_says_so(blender, stage, scene, rig):
     entry = enter(stage, closed=())
     before = keys_of(rig, entry)
     scene.frame_set(50)
@@ -290,7 +283,6 @@ def test_where_there_is_nothing_to_open_it_says_so(blender, stage):
 
 
 def test_a_minute_follows_a_slider_in_a_tenth_of_a_second(blender, stage):
-    scene, rig = stage
     entry = enter(stage, seconds=60.0, closed=np.arange(1, 58, 0.8))
     shape, took = entry.action.thunder_shape, []
     shape.jaw = 1.1
@@ -302,9 +294,8 @@ def test_a_minute_follows_a_slider_in_a_tenth_of_a_second(blender, stage):
 
 
 @pytest.mark.parametrize("frames", [12.0, -3.0, 7.4])
-def test_a_shaped_take_that_moves_with_its_sound_is_still_shaped(blender, stage, frames):
+def test_a_shaped_take_that_moves_with_its_sound_is_still_shaped(blender, stage, rig, frames):
     """As Re-sync moves it: its keys, and before them what the sliders need."""
-    _, rig = stage
     entry = enter(stage)
     plain = keys_of(rig, entry)
     entry.action.thunder_shape.jaw = 0.4
@@ -328,8 +319,7 @@ def test_a_shaped_take_that_moves_with_its_sound_is_still_shaped(blender, stage,
             assert off.max() < 1e-4, track.path
 
 
-def test_a_copy_of_a_shaped_take_has_sliders_of_its_own(blender, stage):
-    scene, rig = stage
+def test_a_copy_of_a_shaped_take_has_sliders_of_its_own(blender, stage, scene, rig):
     entry = enter(stage)
     entry.action.thunder_shape.jaw = 0.5
     shaped = keys_of(rig, entry)

@@ -41,8 +41,7 @@ def closed_and_open(rig, entry):
     return gap, gap <= 0.3
 
 
-def test_sliders_restore_every_key_and_open_no_lips(blender, stage):
-    scene, rig = stage
+def test_sliders_restore_every_key_and_open_no_lips(blender, stage, rig):
     entry = enter(stage, seconds=3.0, closed=(0.8, 1.5, 2.2))
     before = keys_of(rig, entry)
     gap, closed = closed_and_open(rig, entry)
@@ -58,8 +57,7 @@ def test_sliders_restore_every_key_and_open_no_lips(blender, stage):
     assert same(before, keys_of(rig, entry))
 
 
-def test_keys_of_a_character_stay_within_its_sliders_at_closures(blender, stage):
-    scene, rig = stage
+def test_keys_of_a_character_stay_within_its_sliders_at_closures(blender, stage, rig):
     if rig.mesh.name != "Hero":
         pytest.skip("FLAME's own directions have no ends that a face has")
     entry = enter(stage, seconds=3.0, closed=(0.8, 1.5, 2.2))
@@ -69,8 +67,7 @@ def test_keys_of_a_character_stay_within_its_sliders_at_closures(blender, stage)
     assert close[: len(closed)][closed].max() <= 1.0 + 1e-5  # a slider that stops at 1 would leave the lips open
 
 
-def test_closures_by_hand(blender, stage):
-    scene, rig = stage
+def test_closures_by_hand(blender, stage, scene, rig):
     entry = enter(stage, seconds=3.0, closed=())
     gap, _ = closed_and_open(rig, entry)
     frame = int(np.argmax(gap[15:55])) + 15 + entry.first
@@ -81,8 +78,7 @@ def test_closures_by_hand(blender, stage):
     assert closed_and_open(rig, entry)[0][frame - entry.first] > 1.0
 
 
-def test_a_part_is_kept(blender, stage):
-    scene, rig = stage
+def test_a_part_is_kept(blender, stage, scene, rig):
     entry = enter(stage, seconds=2.0, closed=(0.8,))
     scene.thunder_keep.upper_face = True
     frames = provenance.load(entry.action).motion.frames

@@ -53,8 +53,7 @@ def test_what_a_take_was_made_from_survives_saving_and_appending(blender, stage,
     assert loaded.sync_per_frame == pytest.approx(np.linspace(0, 100, 75), abs=1e-4)
 
 
-def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, stage):
-    scene, rig = stage
+def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, stage, scene, rig):
     made, entry = enter(stage, start=5.0, closed_at=())
     unedited = progress.result(provenance.read(rig, entry))
     assert same(unedited.motion, made.motion)
@@ -77,8 +76,7 @@ def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, stage
     assert len(pieces) > 40 and scene.thunder.active_take == -1  # in pieces; the head was left alone
 
 
-def test_a_take_without_a_source_is_read_from_its_keys(blender, stage):
-    scene, rig = stage
+def test_a_take_without_a_source_is_read_from_its_keys(blender, stage, rig):
     made, entry = enter(stage, start=5.0, closed_at=())
     provenance.forget(entry.action)
     assert provenance.load(entry.action) is None and provenance.clock_of(entry.action) is None

@@ -45,8 +45,7 @@ def animate(rig):
 
 @pytest.mark.parametrize("fps, base", RATES)
 @pytest.mark.parametrize("start", [-12.0, 101.37])
-def test_a_closure_lands_on_the_frame_of_its_sound(blender, stage, fps, base, start):
-    scene, rig = stage
+def test_a_closure_lands_on_the_frame_of_its_sound(blender, stage, scene, rig, fps, base, start):
     scene.render.fps, scene.render.fps_base = fps, base
     display.show(rig, enter(stage, start=start, closed_at=(1.0, 2.2)))
     for seconds in (1.0, 2.2):
@@ -60,8 +59,7 @@ def test_a_closure_lands_on_the_frame_of_its_sound(blender, stage, fps, base, st
 
 
 @pytest.mark.parametrize("fps, base", RATES)
-def test_keys_are_on_whole_frames_and_cover_the_motion(blender, stage, fps, base):
-    scene, rig = stage
+def test_keys_are_on_whole_frames_and_cover_the_motion(blender, stage, scene, rig, fps, base):
     scene.render.fps, scene.render.fps_base = fps, base
     entry = enter(stage, start=10.4)
     curves = {(c.data_path, c.array_index): c for a in display.actions_of(entry) for c in compat.all_curves(a)}
@@ -74,8 +72,7 @@ def test_keys_are_on_whole_frames_and_cover_the_motion(blender, stage, fps, base
 
 
 @pytest.mark.parametrize("fps, base", RATES)
-def test_a_take_cut_in_mid_word_comes_from_rest_and_returns_to_it(blender, stage, fps, base):
-    scene, rig = stage
+def test_a_take_cut_in_mid_word_comes_from_rest_and_returns_to_it(blender, stage, scene, rig, fps, base):
     scene.render.fps, scene.render.fps_base = fps, base
     entry = enter(stage, start=172.0, closed_at=())  # its jaw is at 0.2 from the first sample to the last
     display.show(rig, entry)
@@ -95,8 +92,7 @@ def test_a_take_cut_in_mid_word_comes_from_rest_and_returns_to_it(blender, stage
 
 
 @pytest.mark.parametrize("fps, base", RATES)
-def test_what_is_keyed_is_read_back_from_curves_and_from_the_evaluated_scene(blender, stage, fps, base):
-    scene, rig = stage
+def test_what_is_keyed_is_read_back_from_curves_and_from_the_evaluated_scene(blender, stage, scene, rig, fps, base):
     scene.render.fps, scene.render.fps_base = fps, base
     display.show(rig, enter(stage, start=5.0, closed_at=()))
     made, motion, inside = performance(closed_at=()).motion, read(scene, rig, 5.0, 3.0), slice(2, -2)
@@ -113,8 +109,7 @@ def test_what_is_keyed_is_read_back_from_curves_and_from_the_evaluated_scene(ble
 
 
 @pytest.mark.parametrize("mode", ["QUATERNION", "AXIS_ANGLE", "ZYX", "YXZ"])
-def test_the_animators_rotation_mode_is_kept(blender, stage, mode):
-    scene, rig = stage
+def test_the_animators_rotation_mode_is_kept(blender, stage, scene, rig, mode):
     scene.render.fps = 25
     for bone in rig.armature.pose.bones:
         bone.rotation_mode = mode
@@ -129,8 +124,7 @@ def test_the_animators_rotation_mode_is_kept(blender, stage, mode):
     assert np.abs(motion.jaw - performance().motion.jaw).max() < 1e-4
 
 
-def test_an_nla_strip_and_an_edited_key_are_heard(blender, stage):
-    scene, rig = stage
+def test_an_nla_strip_and_an_edited_key_are_heard(blender, stage, scene, rig):
     scene.render.fps = 25
     entry = enter(stage, start=1.0, closed_at=())
     display.show(rig, entry)
@@ -153,8 +147,7 @@ def test_an_nla_strip_and_an_edited_key_are_heard(blender, stage):
     assert read(scene, rig, 1.0, 2.0).expression[10, funnel] == pytest.approx(0.6, abs=1e-5)
 
 
-def test_showing_takes_leaves_the_animators_own_animation_untouched(blender, stage):
-    scene, rig = stage
+def test_showing_takes_leaves_the_animators_own_animation_untouched(blender, stage, scene, rig):
     animate(rig)
     before = everything(blender)
     pose = pose_at(scene, rig, 20)
@@ -173,8 +166,7 @@ def test_showing_takes_leaves_the_animators_own_animation_untouched(blender, sta
     assert pose_at(scene, rig, 20) == pytest.approx(pose)
 
 
-def test_no_pose_leaks_from_one_take_to_the_next_or_to_the_bare_head(blender, stage):
-    scene, rig = stage
+def test_no_pose_leaks_from_one_take_to_the_next_or_to_the_bare_head(blender, stage, scene, rig):
     display.show(rig, enter(stage, closed_at=()))
     scene.frame_set(30)
     assert rig.armature.pose.bones["jaw"].rotation_euler[0] == pytest.approx(0.2, abs=1e-4)
@@ -185,9 +177,8 @@ def test_no_pose_leaks_from_one_take_to_the_next_or_to_the_bare_head(blender, st
     assert all(block.animation_data.action is None for block in rig.targets)
 
 
-def test_a_long_take_is_keyed_and_read_in_small_slices(blender, stage):
+def test_a_long_take_is_keyed_and_read_in_small_slices(blender, scene, rig):
     """A minute at 60 fps: no step may hold the window for more than 50 ms."""
-    scene, rig = stage
     scene.render.fps = 60
     made, clock = performance(seconds=60), timing.Clock.of(scene, 1)
 
@@ -207,8 +198,7 @@ def test_a_long_take_is_keyed_and_read_in_small_slices(blender, stage):
     assert steps(reading.read(rig, head.channel_names(), clock, 60)).frames == 1500
 
 
-def test_keying_that_is_broken_off_leaves_no_action(blender, stage):
-    scene, rig = stage
+def test_keying_that_is_broken_off_leaves_no_action(blender, scene, rig):
     work = keying.key(rig, performance(), timing.Clock.of(scene, 1), "broken")
     for _ in range(20):
         next(work)
@@ -217,8 +207,7 @@ def test_keying_that_is_broken_off_leaves_no_action(blender, stage):
     assert len(blender.data.actions) == 0
 
 
-def test_an_action_assigned_by_hand_over_a_take_counts_as_the_animators(blender, stage):
-    scene, rig = stage
+def test_an_action_assigned_by_hand_over_a_take_counts_as_the_animators(blender, stage, scene, rig):
     display.show(rig, enter(stage, seed=1))
     enter(stage, seed=2)
     by_hand = blender.data.actions.new("By hand")
@@ -236,8 +225,7 @@ def test_provenance_is_enough_to_make_a_take_again(blender, stage):
         assert action["thunder"]["seed"] == 31 and action.use_fake_user
 
 
-def test_the_committed_animation_comes_back_after_another_take(blender, stage):
-    scene, rig = stage
+def test_the_committed_animation_comes_back_after_another_take(blender, stage, rig):
     display.show(rig, enter(stage, seed=1, closed_at=(1.0,)))
     blender.ops.thunder.commit_take()
     committed = rig.keys.animation_data.action
@@ -248,8 +236,7 @@ def test_the_committed_animation_comes_back_after_another_take(blender, stage):
     assert rig.keys.animation_data.action == committed
 
 
-def test_takes_of_a_bake_are_numbered_in_their_order(blender, stage):
-    scene, rig = stage
+def test_takes_of_a_bake_are_numbered_in_their_order(blender, stage, scene, rig):
     for _ in range(3):
         enter(stage)
     entries = scene.thunder.takes
@@ -276,8 +263,7 @@ def pose_at(scene, rig, frame):
     return jaw, keys["mouthSmileLeft"].value, rig.armature.location[2], keys["browInnerUp"].value
 
 
-def test_the_animators_animation_goes_on_around_a_take(blender, stage):
-    scene, rig = stage
+def test_the_animators_animation_goes_on_around_a_take(blender, stage, scene, rig):
     scene.render.fps = 25
     animate(rig)
     rig.keys.animation_data.action_influence = 1.0
@@ -300,9 +286,8 @@ def test_the_animators_animation_goes_on_around_a_take(blender, stage):
         assert pose_at(scene, rig, frame) == pytest.approx(before[frame], abs=1e-6)
 
 
-def test_keys_are_the_same_whether_all_their_parts_are_set_or_only_those_that_differ(stage):
+def test_keys_are_the_same_whether_all_their_parts_are_set_or_only_those_that_differ(rig):
     """Blender places automatic handles itself, and gives new keys the rest: what is left out for speed changes no bit."""
-    scene, rig = stage
     rng = np.random.default_rng(5)
     every = keyframes.on_every_frame(np.arange(200.0), rng.normal(size=200))
     mixed = {part: values.copy() for part, values in every.items()}
@@ -321,8 +306,7 @@ def test_keys_are_the_same_whether_all_their_parts_are_set_or_only_those_that_di
         assert all(np.array_equal(plain[part], values) for part, values in fcurves.read(curve).items())
 
 
-def test_keys_are_rounded_far_below_what_is_seen_and_stay_so_in_a_file(blender, stage, tmp_path):
-    scene, rig = stage
+def test_keys_are_rounded_far_below_what_is_seen_and_stay_so_in_a_file(blender, scene, rig, tmp_path):
     made, clock, steps = performance(), timing.Clock.of(scene, 1.0), keying.steps_of(rig)
     (action, *_) = key(rig, made, clock, "rounded")
     frames = clock.take_frames(made.motion.frames)
@@ -372,9 +356,8 @@ def test_handles_that_blender_places_again_are_no_edit_and_those_moved_by_hand_a
     assert provenance.is_edited(entry)
 
 
-def test_a_minute_is_keyed_in_a_sixteenth_of_a_second(stage):
+def test_a_minute_is_keyed_in_a_sixteenth_of_a_second(scene, rig):
     """Eight takes of a minute, every channel moving, in half a second; the processor's time, which neighbours change little."""
-    scene, rig = stage
     rng, count = np.random.default_rng(6), 60 * 25
     names = head.channel_names()
     parts = [rng.uniform(0, 0.5, (count, size)).astype(np.float32) for size in (len(names), 3, 3, 3)]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from performances import clicks
 from speaking import enter, keys_of, opening_of, same
-from thunder.scene.takes import take_list, track_values, transcript
+from thunder.scene.takes import track_values, transcript
 from thunder.thunder_core import errors, progress, protocol
 
 pytestmark = pytest.mark.one_blender
@@ -46,8 +46,7 @@ def correct(blender, scene, ear):
     return progress.result(transcript.correct(ear, blender.context, scene.thunder.takes[0]))
 
 
-def test_lips_close_where_the_text_has_it_and_nowhere_else(blender, stage, tmp_path):
-    scene, rig = stage
+def test_lips_close_where_the_text_has_it_and_nowhere_else(blender, scene, rig, tmp_path):
     entry = scene.thunder.takes[0]
     blender.ops.thunder.add_transcript()
     transcript.of(scene, entry.voice).text = "a bump"
@@ -74,8 +73,7 @@ def test_lips_close_where_the_text_has_it_and_nowhere_else(blender, stage, tmp_p
         ("mama", [["m", 1.0, 0.1, "mama"], ["m", 2.0, 0.05, "mama"]], "match the voice: check its words from “mama”"),
     ],
 )
-def test_what_cannot_be_corrected_says_why_and_changes_nothing(blender, stage, tmp_path, text, found, said):
-    scene, rig = stage
+def test_what_cannot_be_corrected_says_why_and_changes_nothing(blender, scene, rig, tmp_path, text, found, said):
     transcript.ensure(scene, scene.thunder.takes[0].voice).text = text
     before = keys_of(rig, scene.thunder.takes[0])
     with pytest.raises(errors.BadRequest, match=said):
@@ -83,8 +81,7 @@ def test_what_cannot_be_corrected_says_why_and_changes_nothing(blender, stage, t
     assert same(before, keys_of(rig, scene.thunder.takes[0]))
 
 
-def test_a_closure_that_the_voice_does_not_say_is_left_out(blender, stage, tmp_path):
-    scene, rig = stage
+def test_a_closure_that_the_voice_does_not_say_is_left_out(blender, scene, rig, tmp_path):
     transcript.ensure(scene, scene.thunder.takes[0].voice).text = "a bump"
     frames = np.arange(1, 98)
     assert correct(blender, scene, Ear(tmp_path, [A_B, ["m", 2.4, 0.8, "my"], ["p", 3.0, 0.05, "cap"]])).unspoken == ("cap",)
@@ -97,9 +94,8 @@ def test_a_closure_that_the_voice_does_not_say_is_left_out(blender, stage, tmp_p
     assert same(before, keys_of(rig, scene.thunder.takes[0]))
 
 
-def test_a_text_that_is_wrong_at_its_end_corrects_what_comes_before(blender, stage, tmp_path):
+def test_a_text_that_is_wrong_at_its_end_corrects_what_comes_before(blender, scene, rig, tmp_path):
     """The lips close where the first words have it; where the voice says something else they stay as they were."""
-    scene, rig = stage
     transcript.ensure(scene, scene.thunder.takes[0].voice).text = "my baby may pump up"
     heard = [["m", 0.9, 0.9, "my"], ["b", 1.6, 0.8, "baby"], ["m", 2.0, 0.7, "may"], ["mp", 2.9, 0.01, "pump"], ["p", 3.1, 0.02, "up"]]
     done = correct(blender, scene, Ear(tmp_path, heard))
@@ -112,8 +108,7 @@ def test_a_text_that_is_wrong_at_its_end_corrects_what_comes_before(blender, sta
     assert closed == [True] * 4 and now[round(1.3 * 24)] > 1.0 and now[round(3.0 * 24)] > 0.6
 
 
-def test_a_closure_that_keys_opened_on_a_shaped_take_is_restored_and_other_edits_stay(blender, stage, tmp_path):
-    scene, rig = stage
+def test_a_closure_that_keys_opened_on_a_shaped_take_is_restored_and_other_edits_stay(blender, scene, rig, tmp_path):
     entry = scene.thunder.takes[0]
     transcript.ensure(scene, entry.voice).text = "a bump"
     entry.action.thunder_shape.upper_face = 0.5
@@ -129,33 +124,3 @@ def test_a_closure_that_keys_opened_on_a_shaped_take_is_restored_and_other_edits
     assert opening_of(rig, entry, frames)[58] <= 0.3
     jaw = next(c for c in track_values.curves(rig, entry) if c is not None and c.data_path == 'pose.bones["jaw"].rotation_euler')
     assert jaw.evaluate(20) == pytest.approx(here, abs=1e-6) and jaw.evaluate(21) != pytest.approx(here, abs=1e-3)
-
-
-class Undoing(Ear):
-    """Answers only after the animator has undone something."""
-
-    done = False
-
-    def poll(self):
-        import bpy
-
-        bpy.ops.ed.undo()
-        self.done = True
-        return []
-
-
-def test_an_undo_while_the_voice_is_listened_to_costs_nothing(blender, stage, tmp_path):
-    scene, _ = stage
-    blender.ops.thunder.add_transcript()
-    transcript.of(scene, scene.thunder.takes[0].voice).text = "a bump"
-    blender.ops.ed.undo_push(message="Transcript")
-    scene.thunder.takes[0].note = "to be undone"
-    blender.ops.ed.undo_push(message="Note")
-    del stage, scene, _  # what undo brings back is other data
-    done = correct(blender, blender.context.scene, Undoing(tmp_path, [A_B, BUMP]))
-    assert (len(done.added), len(done.removed)) == (1, 1)
-    entry = blender.context.scene.thunder.takes[0]
-    assert entry.note == ""
-    rig = take_list.rig_of(blender.context.scene, entry)
-    now = opening_of(rig, entry, np.arange(1, 98))
-    assert now[round(3.0 * 24)] <= 0.3 and now[round(2.4 * 24)] > 1.0

@@ -32,12 +32,11 @@ pytestmark = pytest.mark.one_blender
 
 
 @pytest.fixture
-def shot(needs_sound, stage, client, play, tmp_path):
+def shot(needs_sound, scene, client, play, tmp_path):
     """A head with two lines of a second, two takes of each, the last one shown, and two undo steps: (bpy, client)."""
     import bpy
 
     play(client, knows_styles=False)
-    scene = stage[0]
     scene.render.fps = 25
     for number, name in enumerate(("one", "two")):
         strip.add(scene, noise(tmp_path / f"{name}.wav", 1.0, seed=number), name, 1 + 40 * number)
@@ -204,8 +203,7 @@ def undo_and_redo(blender, redo):
 
 
 @pytest.mark.parametrize("name", ARE_CANCELLED)
-def test_an_undo_between_any_two_slices_cancels_the_work_and_nothing_is_lost(shot, name):
-    blender, client = shot
+def test_an_undo_between_any_two_slices_cancels_the_work_and_nothing_is_lost(shot, blender, client, name):
     before, seen = state(blender), set()
     while True:
         job = jobs.begin(name, ARE_CANCELLED[name](blender, client))
@@ -222,8 +220,7 @@ def test_an_undo_between_any_two_slices_cancels_the_work_and_nothing_is_lost(sho
 
 
 @pytest.mark.parametrize("name", GO_ON)
-def test_takes_go_on_arriving_whatever_is_undone_and_redone(shot, name):
-    blender, client = shot
+def test_takes_go_on_arriving_whatever_is_undone_and_redone(shot, blender, client, name):
     before, seen, redo = state(blender)[0], set(), True
     job = jobs.begin(name, GO_ON[name](blender, client), goes_on=True)
     undo_and_redo(blender, redo=False)
@@ -242,8 +239,7 @@ def test_takes_go_on_arriving_whatever_is_undone_and_redone(shot, name):
     assert len(seen) > 10
 
 
-def test_an_edit_meanwhile_survives_the_undo_of_a_later_step(shot):
-    blender, client = shot
+def test_an_edit_meanwhile_survives_the_undo_of_a_later_step(shot, blender, client):
     job = jobs.begin("generate", GO_ON["generate all"](blender, client), goes_on=True)
     while len(blender.context.scene.thunder.takes) < 5:
         job.step = next(job.steps)
@@ -261,8 +257,7 @@ def test_an_edit_meanwhile_survives_the_undo_of_a_later_step(shot):
     assert sum(entry.star for entry in blender.context.scene.thunder.takes) == 1
 
 
-def test_preferences_are_as_they_were(shot):
-    blender, client = shot
+def test_preferences_are_as_they_were(shot, blender, client):
     preferences = blender.context.preferences
     before = preferences.view.show_developer_ui, preferences.experimental.use_undo_legacy
     jobs.begin("generate", GO_ON["keep"](blender, client), goes_on=True).advance()
@@ -270,8 +265,7 @@ def test_preferences_are_as_they_were(shot):
     assert (preferences.view.show_developer_ui, preferences.experimental.use_undo_legacy) == before
 
 
-def test_another_file_ends_the_work(shot):
-    blender, client = shot
+def test_another_file_ends_the_work(shot, blender, client):
     job = jobs.begin("Generating takes", GO_ON["generate all"](blender, client), goes_on=True)
     while len(blender.context.scene.thunder.takes) < 5:
         job.step = next(job.steps)

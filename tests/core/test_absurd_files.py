@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files with values that nobody means: each is read, or refused in one short sentence at once, in little memory."""
 
-import os
 import threading
 import time
 import tracemalloc
@@ -138,12 +137,3 @@ def test_a_drive_that_does_not_answer_is_named_and_keeps_one_thread(tmp_path, mo
     while files.not_a_file(path) and time.monotonic() < end:
         time.sleep(0.01)
     assert not files.not_a_file(path)
-
-
-def test_pipes_devices_and_files_without_end_are_not_opened(tmp_path):
-    os.mkfifo(tmp_path / "pipe.csv")
-    (tmp_path / "none.csv").touch()
-    for path, says in ((tmp_path / "pipe.csv", "is a pipe or a device"), ("/dev/zero", "is a pipe"), (tmp_path / "none.csv", "is empty")):
-        assert says in files.not_a_file(path)
-        with pytest.raises(BadRequest, match=f"it {says}"):
-            livelink.read(path, ("jawOpen",))

@@ -4,7 +4,6 @@
 import math
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from scipy.signal import butter, resample_poly, sosfiltfilt
 
 from thunder_core.engine.speech import audio
 from thunder_core.engine.speech.audio import read_sound, write_sound
-from thunder_core.errors import BadSound, Cancelled, NoVoice
+from thunder_core.errors import BadSound, Cancelled
 from thunder_core.types import Speech
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "sample.wav"
@@ -95,27 +94,29 @@ def test_16_khz_is_not_touched():
     assert np.array_equal(resampled(noise, 16000), noise)
 
 
-@pytest.mark.parametrize("rate", [4001, 44099])
-def test_an_odd_rate_keeps_pitch_and_length(tmp_path, rate):
-    soundfile.write(tmp_path / "tone.wav", tone(rate=rate), rate)
+@pytest.mark.parametrize(
+    "rate, subtype",
+    [
+        *((rate, "PCM_16") for rate in (4001, 8000, 11025, 16000, 22050, 44099, 44100, 48000, 96000)),
+        *((16000, subtype) for subtype in ("PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "IMA_ADPCM")),
+    ],
+)
+def test_every_rate_and_sample_format_keeps_pitch_and_length(tmp_path, rate, subtype):
+    soundfile.write(tmp_path / "tone.wav", tone(rate=rate), rate, subtype=subtype)
     assert_is_the_tone(read_sound(tmp_path / "tone.wav"))
 
 
-@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 96000])
-def test_every_usual_rate_keeps_pitch_and_length(tmp_path, rate):
-    soundfile.write(tmp_path / "tone.wav", tone(rate=rate), rate)
-    assert_is_the_tone(read_sound(tmp_path / "tone.wav"))
-
-
-@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "IMA_ADPCM"])
-def test_every_usual_sample_format_is_read(tmp_path, subtype):
-    soundfile.write(tmp_path / "tone.wav", tone(), 16000, subtype=subtype)
-    assert_is_the_tone(read_sound(tmp_path / "tone.wav"))
-
-
-@pytest.mark.parametrize("name", ["tone.flac", "tone.ogg", "tone.mp3", "tone.aiff"])
-def test_compressed_files_are_read(tmp_path, name):
-    soundfile.write(tmp_path / name, tone(rate=44100), 44100)
+@pytest.mark.parametrize("kind", ["flac", "ogg", "mp3", "aiff", "m4a", "mka", "wv", "ac3", "ts"])
+def test_compressed_files_are_read(tmp_path, kind):
+    """The last five by ffmpeg, whose whitelist they pass."""
+    name = f"tone.{kind}"
+    if kind in ("flac", "ogg", "mp3", "aiff"):
+        soundfile.write(tmp_path / name, tone(3.0, rate=44100), 44100)
+    elif shutil.which("ffmpeg") is None:
+        pytest.skip("no ffmpeg on PATH")
+    else:
+        soundfile.write(tmp_path / "tone.wav", np.stack([tone(3.0, rate=48000)] * 2, axis=1), 48000)
+        subprocess.run(["ffmpeg", "-v", "error", "-i", "tone.wav", "-b:a", "192k", name], cwd=tmp_path, timeout=60, check=True)
     hertz, rms = as_heard(read_sound(tmp_path / name))
     assert abs(hertz - 440) < 3 and abs(rms - 0.5 / np.sqrt(2)) < 0.03
 
@@ -124,12 +125,6 @@ def test_stereo_at_8_khz_becomes_the_mean_of_its_channels(tmp_path):
     left = tone(rate=8000)
     soundfile.write(tmp_path / "stereo.wav", np.stack([left, 0 * left], axis=1), 8000)
     assert_is_the_tone(read_sound(tmp_path / "stereo.wav"), peak=0.25)
-
-
-def test_a_name_with_spaces_and_umlauts_is_read(tmp_path):
-    path = tmp_path / "Größe – take 1.wav"
-    soundfile.write(path, tone(), 16000)
-    assert_is_the_tone(read_sound(path))
 
 
 def test_seams_of_a_long_sound_are_exact(tmp_path, monkeypatch):
@@ -145,65 +140,6 @@ def test_samples_beyond_one_are_scaled_not_clipped(tmp_path):
     assert_is_the_tone(read_sound(tmp_path / "hot.wav"), peak=1.0)
 
 
-@pytest.mark.parametrize("level", [0.5, 5e-4])
-def test_a_spike_does_not_hide_the_voice(tmp_path, level):
-    voice = tone(2.0, peak=level)
-    spiked = voice.copy()
-    spiked[16000] = 5000
-    soundfile.write(tmp_path / "spike.wav", spiked, 16000, subtype="FLOAT")
-    samples = read_sound(tmp_path / "spike.wav").samples
-    rest = np.arange(32000) != 16000
-    assert np.abs(samples[16000]) <= 1
-    assert 0.4 < np.abs(samples[rest]).max() / level <= 1
-
-
-@pytest.mark.parametrize("rate", [16000, 44100])
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_sample_that_is_no_number_is_refused_with_its_time(tmp_path, value, rate):
-    samples = tone(rate=rate)
-    samples[rate // 2] = value
-    soundfile.write(tmp_path / "broken.wav", samples, rate, subtype="FLOAT")
-    with pytest.raises(BadSound, match=r"not numbers \(first at 0\.50 s\)"):
-        read_sound(tmp_path / "broken.wav")
-
-
-def test_an_empty_sound_is_refused(tmp_path):
-    soundfile.write(tmp_path / "empty.wav", np.zeros(0, np.float32), 16000)
-    with pytest.raises(BadSound, match="0.00 s"):
-        read_sound(tmp_path / "empty.wav")
-
-
-def test_a_file_of_no_bytes_is_refused(tmp_path):
-    (tmp_path / "nothing.wav").touch()
-    with pytest.raises(BadSound, match="nothing.wav"):
-        read_sound(tmp_path / "nothing.wav")
-
-
-def test_less_than_a_syllable_is_refused(tmp_path):
-    soundfile.write(tmp_path / "short.wav", tone(0.2), 16000)
-    with pytest.raises(BadSound, match="0.20 s"):
-        read_sound(tmp_path / "short.wav")
-
-
-@pytest.mark.parametrize("level", [0.0, 0.4])
-def test_silence_has_no_voice_whatever_its_offset(tmp_path, level):
-    soundfile.write(tmp_path / "silent.wav", np.full(16000, level, np.float32), 16000, subtype="FLOAT")
-    with pytest.raises(NoVoice, match="silent"):
-        read_sound(tmp_path / "silent.wav")
-
-
-def test_channels_that_cancel_are_told_from_silence(tmp_path):
-    soundfile.write(tmp_path / "wide.wav", np.stack([tone(), -tone()], axis=1), 16000)
-    with pytest.raises(BadSound, match="cancel each other"):
-        read_sound(tmp_path / "wide.wav")
-
-
-def test_a_text_file_named_wav_is_refused(tmp_path):
-    (tmp_path / "notes.wav").write_text("Scene 4, the baker enters.\n" * 100)
-    with pytest.raises(BadSound, match="not a sound that can be read"):
-        read_sound(tmp_path / "notes.wav")
-
-
 def test_a_text_file_is_refused_without_ffmpeg_too(tmp_path, monkeypatch):
     (tmp_path / "notes.wav").write_text("Scene 4, the baker enters.\n" * 100)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -217,57 +153,11 @@ def test_a_truncated_file_gives_what_is_left_of_it(tmp_path):
     assert_is_the_tone(read_sound(tmp_path / "half.wav"))
 
 
-def test_a_truncated_flac_gives_a_sound_or_a_sentence(tmp_path):
-    soundfile.write(tmp_path / "whole.flac", np.random.default_rng(0).uniform(-0.5, 0.5, 160000), 16000)
-    data = (tmp_path / "whole.flac").read_bytes()
-    (tmp_path / "half.flac").write_bytes(data[: len(data) // 2])
-    try:
-        assert 1 < read_sound(tmp_path / "half.flac").seconds < 10
-    except BadSound as error:
-        assert "half.flac" in str(error)
-
-
-def test_a_header_that_promises_hours_is_counted_not_believed(tmp_path):
-    soundfile.write(tmp_path / "tone.wav", tone(), 16000)
-    data = bytearray((tmp_path / "tone.wav").read_bytes())
-    data[4:8] = data[40:44] = struct.pack("<I", 0x7FFFFFF0)
-    (tmp_path / "stream.wav").write_bytes(data)
-    assert_is_the_tone(read_sound(tmp_path / "stream.wav"))
-
-
-def test_a_header_with_an_absurd_rate_is_refused(tmp_path):
-    soundfile.write(tmp_path / "tone.wav", tone(), 16000)
-    data = bytearray((tmp_path / "tone.wav").read_bytes())
-    data[24:28] = struct.pack("<I", 0x7FFFFFFF)
-    (tmp_path / "fast.wav").write_bytes(data)
-    with pytest.raises(BadSound, match="samples a second"):
-        read_sound(tmp_path / "fast.wav")
-
-
 def test_more_than_an_hour_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "LONGEST", 2)
     soundfile.write(tmp_path / "long.wav", tone(2.5), 16000)
     with pytest.raises(BadSound, match="longer than"):
         read_sound(tmp_path / "long.wav")
-
-
-def test_what_is_no_file_is_refused(tmp_path):
-    for path, says in ((tmp_path / "gone.wav", "There is no sound file “gone.wav”"), (tmp_path, "is a folder, not a sound file")):
-        with pytest.raises(BadSound, match=says):
-            read_sound(path)
-
-
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg on PATH")
-def test_ffmpeg_reads_what_libsndfile_does_not(tmp_path):
-    soundfile.write(tmp_path / "tone.wav", np.stack([tone(rate=48000)] * 2, axis=1), 48000)
-    made = subprocess.run(
-        ["ffmpeg", "-v", "error", "-i", "tone.wav", "-c:a", "aac", "-b:a", "192k", "tone.m4a"],
-        cwd=tmp_path,
-        timeout=60,
-    )
-    assert made.returncode == 0
-    hertz, rms = as_heard(read_sound(tmp_path / "tone.m4a"))
-    assert abs(hertz - 440) < 3 and abs(rms - 0.5 / np.sqrt(2)) < 0.03
 
 
 def test_a_written_sound_is_read_back(tmp_path):
@@ -332,21 +222,6 @@ def test_progress_is_told_and_may_stop_the_reading(tmp_path):
 
     with pytest.raises(Cancelled):
         read_sound(tmp_path / "tone.wav", stop)
-
-
-def test_a_pipe_is_refused_without_being_opened(tmp_path):
-    if not hasattr(os, "mkfifo"):
-        pytest.skip("this system has no named pipes")
-    os.mkfifo(tmp_path / "voice.wav")
-    with pytest.raises(BadSound, match="is a pipe or a device"):
-        read_sound(tmp_path / "voice.wav")
-
-
-def test_a_device_is_refused():
-    if not os.path.exists("/dev/zero"):
-        pytest.skip("this system has no such device")
-    with pytest.raises(BadSound, match="is a pipe or a device"):
-        read_sound("/dev/zero")
 
 
 @pytest.fixture
@@ -426,25 +301,3 @@ def test_a_stalled_ffmpeg_is_given_up(stalled, monkeypatch):
     with pytest.raises(BadSound, match="stopped half-way"):
         read_sound(sound)
     assert waits(lambda: not is_alive(pid()))
-
-
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg on PATH")
-@pytest.mark.parametrize("name, text", [
-    ("list.txt", "ffconcat version 1.0\nfile secret.wav\n"),
-    ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nsecret.wav\n#EXT-X-ENDLIST\n"),
-])  # fmt: skip
-def test_a_list_of_files_is_not_followed(tmp_path, name, text):
-    soundfile.write(tmp_path / "secret.wav", tone(2.0), 16000)
-    (tmp_path / name).write_text(text)
-    with pytest.raises(BadSound, match="not a sound that can be read"):
-        read_sound(tmp_path / name)
-
-
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg on PATH")
-@pytest.mark.parametrize("name", ["tone.mka", "tone.wv", "tone.ac3", "tone.ts"])
-def test_sound_formats_pass_ffmpegs_whitelist(tmp_path, name):
-    soundfile.write(tmp_path / "tone.wav", np.stack([tone(3.0, rate=48000)] * 2, axis=1), 48000)
-    made = subprocess.run(["ffmpeg", "-v", "error", "-i", "tone.wav", name], cwd=tmp_path, timeout=60)
-    assert made.returncode == 0
-    hertz, rms = as_heard(read_sound(tmp_path / name))
-    assert abs(hertz - 440) < 3 and abs(rms - 0.5 / np.sqrt(2)) < 0.03

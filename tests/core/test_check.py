@@ -16,11 +16,19 @@ from thunder_core.types import FPS, Motion
 
 
 @pytest.fixture(scope="module")
-def spoken():
-    """(engine, sample voice, the motion of a take of it)."""
-    engine = Engine.load(device="cpu")
-    voice = read_sound(str(SAMPLE))
-    return engine, voice, engine.generate(voice, Request(1, 1))[0].motion
+def engine():
+    return Engine.load(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def voice():
+    return read_sound(str(SAMPLE))
+
+
+@pytest.fixture(scope="module")
+def motion(engine, voice):
+    """Of a take of the sample voice."""
+    return engine.generate(voice, Request(1, 1))[0].motion
 
 
 def late(motion, frames):
@@ -33,22 +41,19 @@ def kinds(findings):
     return [each.kind for each in findings]
 
 
-def test_a_take_that_follows_its_voice_has_no_problem(spoken):
-    engine, voice, motion = spoken
+def test_a_take_that_follows_its_voice_has_no_problem(engine, voice, motion):
     assert engine.check(voice, motion) == []
 
 
 @pytest.mark.parametrize("frames", [3, -3, 5, -5])
-def test_a_line_that_is_late_or_early_is_one_finding(spoken, frames):
-    engine, voice, motion = spoken
+def test_a_line_that_is_late_or_early_is_one_finding(engine, voice, motion, frames):
     first = engine.check(voice, late(motion, frames))[0]
     assert (first.kind, first.whole, round(first.size * FPS)) == (SHIFTED, True, frames)
     assert first.sentence(25) == f"The whole line is {'late' if frames > 0 else 'early'} by {abs(frames)} frames"
     assert str(2 * abs(frames)) in first.sentence(50)  # frames are the scene's
 
 
-def test_lips_that_do_not_meet_are_found_and_nothing_else(spoken):
-    engine, voice, motion = spoken
+def test_lips_that_do_not_meet_are_found_and_nothing_else(engine, voice, motion):
     there = check.demanded(engine.analyse(voice))[0][0]
     jaw = motion.jaw.copy()
     around = slice(round(there.start * FPS) - 3, round(there.end * FPS) + 3)
@@ -59,8 +64,7 @@ def test_lips_that_do_not_meet_are_found_and_nothing_else(spoken):
     assert "mm apart" in found.sentence(25)
 
 
-def test_a_mouth_that_stands_still_in_speech_is_found(spoken):
-    engine, voice, motion = spoken
+def test_a_mouth_that_stands_still_in_speech_is_found(engine, voice, motion):
     at = np.arange(motion.frames)
     at[30:50] = 30
     found = engine.check(voice, Motion(motion.expression[at], motion.jaw[at]))
@@ -69,8 +73,7 @@ def test_a_mouth_that_stands_still_in_speech_is_found(spoken):
     assert still.start < 1.7 and still.end > 1.5
 
 
-def test_another_line_is_told_from_a_late_one(spoken):
-    engine, voice, motion = spoken
+def test_another_line_is_told_from_a_late_one(engine, voice, motion):
     back = Motion(motion.expression[::-1].copy(), motion.jaw[::-1].copy())
     assert {each.kind for each in engine.check(voice, back)} & {OTHER, SHIFTED}
 
@@ -96,8 +99,7 @@ def test_lips_that_never_meet_are_one_finding():
     assert len(found) == 1 and found[0].whole and "6 of 6" in found[0].sentence(25)
 
 
-def test_what_is_noticed_first_comes_first(spoken):
-    engine, voice, motion = spoken
+def test_what_is_noticed_first_comes_first(engine, voice, motion):
     at = np.arange(motion.frames)
     at[60:69] = 60
     found = engine.check(voice, late(Motion(motion.expression[at], motion.jaw[at]), 5))
@@ -113,13 +115,12 @@ def test_words_of_a_text_name_the_places():
     assert Finding(MOVES, 2.0, 3.0, 1.0, 1.0).sentence(25, "240–262") == "The mouth moves in silence, 240–262: 1.0 s"
 
 
-def test_an_unknown_tolerance_is_told(spoken):
-    engine, voice, motion = spoken
+def test_an_unknown_tolerance_is_told(engine, voice, motion):
     with pytest.raises(BadRequest, match="no tolerance “strict”: choose realistic, cartoony, snappy"):
         engine.check(voice, motion, "strict")
 
 
-def test_findings_survive_json(spoken):
+def test_findings_survive_json():
     finding = Finding(OPEN, 1.0, 1.1, 1.84, 1.0, "b", "but")
     assert Finding.of(finding.values()) == finding
     assert finding.frames(lambda seconds: 1 + 24 * seconds) == (25, 27)

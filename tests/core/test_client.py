@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings, strategies
 from timing import keeps, until
 
 from thunder_core import errors, protocol, worker_process
@@ -321,27 +320,7 @@ def test_another_protocol_is_refused(play, said):
         client.request("hello").wait(timeout=60)
 
 
-def test_a_folder_of_weights_that_is_not_there_is_said_at_once(tmp_path):
-    with Client(sys.executable, weights=str(tmp_path / "weights")) as client:
-        with pytest.raises(errors.BadWeights, match="no weights folder"):
-            client.request("hello")
-        assert client.pid is None
-
-
 # -- an engine that makes no sense -------------------------------------------------------------------------------------
-
-
-def test_lines_that_are_no_events_are_passed_over(play):
-    client = play("""
-ready()
-work = next(requests())
-for line in ("[1]", "7", "null", '"done"', "[" * 100000, "{}", '{"id": [1], "event": "done"}', '{"id": 1, "event": ["done"]}',
-             '{"id": true, "event": "done"}', '{"id": 1.0, "event": "done"}', "x" * 100000, '{"id": 77, "event": "done"}', "\\0"):
-    print(line)
-os.write(1, b"\\xff\\xfe\\n")
-say(id=work["id"], event="done", result={})
-""")
-    assert client.request("release").wait(timeout=60) == {}
 
 
 TAKE = {"seed": 1, "score": 50.0, "provenance": {}, "expression": "a.npy", "jaw": "b.npy"}
@@ -393,52 +372,7 @@ say(id=number, event="done", result={})
     assert [(e["fraction"], e["message"]) for e in seen if e["event"] == "progress"] == [(1.0, "e"), (0.0, "f")]
 
 
-JSON = strategies.recursive(
-    strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats() | strategies.text(),
-    lambda inner: (
-        strategies.lists(inner, max_size=3)
-        | strategies.dictionaries(
-            strategies.sampled_from(("id", "event", "fraction", "message", "take", "result", "kind", "seed", "takes")), inner, max_size=6
-        )
-    ),
-    max_leaves=8,
-)
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    JSON,
-    strategies.sampled_from(("generate", "hello", "score", "closures", "listen", "release")),
-    strategies.sampled_from(("progress", "take", "done", "error", "alive", "ready")),
-    strategies.booleans(),
-)
-def test_whatever_a_line_holds_is_an_event_or_refused(value, verb, kind, whole):
-    if isinstance(value, dict) and whole:
-        value |= {"event": kind, "id": 1}
-    try:
-        event = protocol.read_event(json.dumps(value).encode())
-    except ValueError:
-        return
-    assert isinstance(event["event"], str) and protocol.is_sound(event, verb) in (True, False)
-
-
 # -- too little memory -------------------------------------------------------------------------------------------------
-
-
-def limited_memory(tmp_path, kilobytes):
-    """A Python that may use so much memory and no more."""
-    limited = tmp_path / "python"
-    limited.write_text(f'#!/bin/sh\nulimit -v {kilobytes}\nexec "{sys.executable}" "$@"\n')
-    limited.chmod(0o755)
-    return str(limited)
-
-
-@pytest.mark.parametrize("kilobytes", [20_000, 200_000])  # too little for Python, for the engine's libraries
-def test_too_little_memory_to_load_the_engine_is_said_to_be_that(tmp_path, kilobytes):
-    # A library of the engine may raise an error or end the process, which depends on the number of processors.
-    sentence = "memory ran out|too little memory to load the engine"
-    with Client(limited_memory(tmp_path, kilobytes)) as client, pytest.raises(errors.OutOfMemory, match=sentence):
-        client.request("hello").wait(timeout=120)
 
 
 def test_a_crash_is_not_blamed_on_memory_that_ran_out_for_an_earlier_request(tmp_path):

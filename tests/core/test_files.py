@@ -275,19 +275,6 @@ def test_links_in_the_folder_are_not_followed(tmp_path):
     assert not (tmp_path / "out" / "report.json").is_symlink() and (tmp_path / "out" / "report.json1").is_symlink()
 
 
-def test_a_folder_that_cannot_be_written_is_noticed_at_once(tmp_path):
-    (tmp_path / "file").write_text("")
-    for folder in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / ("x" * 300), "/proc/thunder"):
-        with pytest.raises(NoSpace, match="cannot be written"):
-            files.Transaction(str(folder)).check(["one.txt"])
-    with pytest.raises(NoSpace, match="cannot be written"):
-        files.Transaction(str(tmp_path / "out")).check(["x" * 300])
-    for folder in ("", " "):
-        with pytest.raises(BadRequest, match="no name"):
-            files.Transaction(folder)
-    assert sorted(os.listdir(tmp_path)) == ["file"]
-
-
 def test_a_journal_that_somebody_made_up_reaches_no_other_file(tmp_path):
     (tmp_path / "precious.txt").write_text("precious")
     (tmp_path / "out").mkdir()
@@ -348,26 +335,6 @@ def test_two_processes_do_not_write_into_one_folder_at_once(tmp_path, monkeypatc
         files.Transaction(str(tmp_path)).check(["one.txt"])
     os.close(handle)
     files.Transaction(str(tmp_path)).check(["one.txt"])
-
-
-def test_a_single_file_is_old_or_new_whichever_call_fails(tmp_path, monkeypatch):
-    path = tmp_path / "preset.json"
-    path.write_text("old")
-    path.chmod(0o640)
-    with monkeypatch.context() as patch:
-        calls = failing(patch, 0, OSError, False)
-        files.write_file(path, "old")
-    for number in range(1, len(calls) + 1):
-        path.write_text("old")
-        with monkeypatch.context() as patch:
-            failing(patch, number, OSError, False)
-            try:
-                files.write_file(path, "new")
-                wanted = "new"
-            except OSError:
-                wanted = "old"
-        assert path.read_text() == wanted and os.listdir(tmp_path) == ["preset.json"], number
-        assert path.stat().st_mode & 0o777 == 0o640
 
 
 @pytest.mark.parametrize(

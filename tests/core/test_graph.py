@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.network import BadGraph, Graph, Network, weights_of
+from thunder_core.engine.network import Graph, Network
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.systems.thunder import Performance, Thunder
 from thunder_core.engine.weights import SHIPPED
@@ -28,7 +28,6 @@ from thunder_core.systems import SYSTEMS
 from thunder_core.train.graphs import TRACED, write_graphs
 
 onnx = pytest.importorskip("onnx")
-helper, FLOAT = onnx.helper, onnx.TensorProto.FLOAT
 ROOT = Path(__file__).resolve().parents[2]
 LENGTHS = [1, 2, 57, 500]
 
@@ -322,52 +321,11 @@ def test_what_needs_torch_says_so_where_it_is_not_installed(without_graphs):
 # ---- hostile graphs
 
 
-def model_of(*nodes, **more):
-    graph = helper.make_graph(
-        list(nodes), "g", [helper.make_tensor_value_info("x", FLOAT, [1])], [helper.make_tensor_value_info("y", FLOAT, [1])],
-        more.pop("initializer", []),
-    )  # fmt: skip
-    return helper.make_model(graph, **more)
-
-
-def branch():
-    inner = helper.make_graph([helper.make_node("Abs", ["x"], ["y"])], "inner", [], [helper.make_tensor_value_info("y", FLOAT, [1])])
-    return helper.make_node("Abs", ["x"], ["y"], body=inner)
-
-
-def function():
-    return helper.make_function("own", "Twice", ["x"], ["y"], [helper.make_node("Add", ["x", "x"], ["y"])], [helper.make_opsetid("", 17)])
-
-
-HOSTILE = {
-    "an operator of its own": (model_of(helper.make_node("Twice", ["x"], ["y"])), "an operator that no network here has"),
-    "another domain's": (model_of(helper.make_node("Abs", ["x"], ["y"], domain="com.microsoft")), "not ONNX's own"),
-    "a branch": (model_of(branch()), "loops or branches"),
-    "a function": (model_of(helper.make_node("Abs", ["x"], ["y"]), functions=[function()]), "operators of its own"),
-}
-
-
-@pytest.mark.parametrize("what", HOSTILE)
-def test_a_graph_that_could_do_more_than_compute_is_refused(what):
-    model, reason = HOSTILE[what]
-    with pytest.raises(BadGraph, match=reason):
-        weights_of(model.SerializeToString())
-
-
 @pytest.fixture
 def folder(tmp_path):
     for ending in ("json", "safetensors", "onnx"):
         shutil.copy(SHIPPED / f"distilled.{ending}", tmp_path)
     return tmp_path
-
-
-@pytest.mark.parametrize(
-    "content, reason", [(b"", "is no graph"), (b"PK\3\4 no graph", "damaged|cut off"), (b"\0" * (2**21 + 1), "larger than 2 MB")]
-)
-def test_a_file_that_is_no_graph_is_refused_in_a_sentence(folder, content, reason):
-    (folder / "distilled.onnx").write_bytes(content)
-    with pytest.raises(BadWeights, match=rf"distilled.onnx.*({reason})"):
-        Graph(folder / "distilled")
 
 
 def test_a_graph_that_is_cut_off_or_has_changed_bytes_is_refused_or_opens(folder):
@@ -383,16 +341,12 @@ def test_a_graph_that_is_cut_off_or_has_changed_bytes_is_refused_or_opens(folder
             Graph(folder / "distilled")
 
 
-def test_a_graph_of_other_sizes_and_files_elsewhere_are_refused(folder):
-    shutil.copy(SHIPPED / "encoder.onnx", folder / "distilled.onnx")
-    with pytest.raises(BadWeights, match="distilled.onnx.*does not fit the weights beside it"):
-        Graph(folder / "distilled")
+def test_files_that_a_graph_names_elsewhere_are_not_read(folder):
     model = onnx.load_from_string((SHIPPED / "distilled.onnx").read_bytes())
     for tensor in model.graph.initializer:
         for entry in tensor.external_data:
             entry.value = "/etc/passwd"
     (folder / "distilled.onnx").write_bytes(model.SerializeToString())
-    shutil.copy(SHIPPED / "distilled.safetensors", folder)
     x, audio = np.ones((1, 4, 53)), np.ones((1, 4, 234))
     inputs = {"x": x, "step": [500], "audio": audio, "silent": [False], "style": np.zeros((1, 1, 23)), "free": [True]}
     inputs |= {"events": np.zeros((1, 4, 12)), "unplanned": [True]}

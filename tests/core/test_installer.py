@@ -2,7 +2,6 @@
 """The installer as a process of its own: whose folder it writes to, how it ends, and that nothing outlives it."""
 
 import ensurepip
-import hashlib
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from made_wheel import make_lock, make_wheel
 from timing import until
 
 from thunder_core import installer
@@ -30,22 +30,6 @@ def no_configuration_of_pip(monkeypatch):
     monkeypatch.setenv("THUNDER_INSTALL_SCALE", "5e-4")
 
 
-def make_wheel(folder, name="torch", version="1.0"):
-    """A wheel of a package of one file; its path."""
-    folder.mkdir(exist_ok=True)
-    path, info = folder / f"{name}-{version}-py3-none-any.whl", f"{name}-{version}.dist-info"
-    files = {
-        f"{name}/__init__.py": f"__version__ = '{version}'\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    with zipfile.ZipFile(path, "w") as wheel:
-        for file, text in files.items():
-            wheel.writestr(file, text)
-        wheel.writestr(f"{info}/RECORD", "".join(f"{file},,{len(text)}\n" for file, text in files.items()) + f"{info}/RECORD,,\n")
-    return path
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     return make_wheel(tmp_path_factory.mktemp("made") / "wheels")
@@ -54,15 +38,6 @@ def wheel(tmp_path_factory):
 @pytest.fixture(scope="module")
 def lock(wheel, tmp_path_factory):
     return make_lock(tmp_path_factory.mktemp("lock") / "engine.txt", wheel)
-
-
-def make_lock(path, wheel):
-    name, version, *_ = wheel.name.split("-")
-    path.write_text(
-        f"{name}=={version} ; python_version > '3' \\\n"
-        f"    --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n    # via the tests\n"
-    )
-    return path
 
 
 def begin(folder, lock, wheels=None, extra=False, **options):
@@ -120,58 +95,12 @@ def contents(folder):
 
 
 @pytest.mark.parametrize(
-    "files",
-    [
-        ["notes.txt", "shots/sq010.blend"],
-        ["bin/tool", "lib/python3.11/site-packages/mine.py", "pyvenv.cfg"],  # a virtual environment of somebody's own
-        ["thunder-engine.json", "shot.blend"],
-        [".config/app.ini"],
-    ],
-)
-def test_a_folder_that_holds_something_else_is_refused_and_left_as_it_is(tmp_path, lock, wheel, files):
-    folder = tmp_path / "project"
-    for file in files:
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_text(f"work of months: {file}")
-    before = contents(folder)
-    code, last = install(folder, lock, wheel.parent)
-    assert code == 1 and "choose a new or an empty folder" in last["message"] and str(folder) in last["message"]
-    assert contents(folder) == before
-
-
-def test_a_link_to_a_folder_that_holds_something_else_is_refused_too(tmp_path, lock, wheel):
-    project = tmp_path / "project"
-    project.mkdir()
-    (project / "shot.blend").write_text("work")
-    (tmp_path / "engine").symlink_to(project)
-    assert install(tmp_path / "engine", lock, wheel.parent)[0] == 1
-    assert contents(project) == {"shot.blend": b"work"}
-
-
-def test_a_link_in_place_of_our_mark_is_not_followed(tmp_path, lock, wheel):
-    diary, folder = tmp_path / "diary.txt", tmp_path / "engine"
-    diary.write_text("")
-    folder.mkdir()
-    (folder / installer.LOCK).symlink_to(diary)
-    assert install(folder, lock, wheel.parent)[0] == 1
-    assert diary.read_text() == "" and [path.name for path in folder.iterdir()] == [installer.LOCK]
-
-
-@pytest.mark.parametrize(
     "folder", [os.path.abspath(os.sep), os.path.expanduser("~"), str(Path(__file__).parent)], ids=["root", "home", "not empty"]
 )
 def test_folders_that_must_never_be_emptied_are_not_claimed(folder):
     """Asked of the function that only looks: no test may start an installer on such a folder, in case it is at fault."""
     with pytest.raises(installer.Failed, match="choose a new or an empty folder"):
         installer.claim(folder)
-
-
-@pytest.mark.parametrize("folder, sentence", [("", "No folder was named"), ("a file", "is not a folder")])
-def test_what_cannot_be_a_folder_of_ours_is_a_sentence(tmp_path, lock, wheel, folder, sentence):
-    (tmp_path / "a file").write_text("mine")
-    code, last = install(folder, lock, wheel.parent, cwd=tmp_path)
-    assert code == 1 and sentence in last["message"]
-    assert contents(tmp_path) == {"a file": b"mine"}
 
 
 def test_a_folder_below_home_may_be_named_with_a_tilde(tmp_path, lock, monkeypatch):
@@ -260,17 +189,6 @@ def test_an_extra_that_fails_leaves_the_engine_complete(installed, lock, wheel, 
 
 
 # -- what it says ------------------------------------------------------------------------------------------------------
-
-
-def test_without_network_and_wheels_it_says_so_before_it_makes_anything(tmp_path, lock):
-    code, last = install(tmp_path / "engine", lock)
-    assert code == 1 and "allow online access, or choose a folder of wheels" in last["message"]
-    assert not (tmp_path / "engine" / "pyvenv.cfg").exists()
-
-
-def test_a_folder_of_wheels_that_is_not_there_is_said_at_once(tmp_path, lock):
-    code, last = install(tmp_path / "engine", lock, tmp_path / "wheels")
-    assert code == 1 and "no folder of wheels" in last["message"] and not (tmp_path / "engine").exists()
 
 
 @pytest.mark.parametrize(

@@ -65,9 +65,15 @@ def vocoder(network):
 
 
 @pytest.fixture(scope="module")
-def small():
-    """A voice of no one in particular: speaker [256], units for two seconds."""
-    return np.full(256, 1 / 16, np.float32), np.arange(100) % 200
+def speaker():
+    """A voice of no one in particular, [256]."""
+    return np.full(256, 1 / 16, np.float32)
+
+
+@pytest.fixture(scope="module")
+def units():
+    """For two seconds."""
+    return np.arange(100) % 200
 
 
 def voice(seconds: float = 2.0) -> np.ndarray:
@@ -82,8 +88,7 @@ def test_log_floor_is_the_mels_own():
     assert LOG_FLOOR == pytest.approx(math.log(FLOOR), abs=1e-5)
 
 
-def test_as_many_samples_as_the_mel_has_hops(vocoder, small):
-    speaker, units = small
+def test_as_many_samples_as_the_mel_has_hops(vocoder, speaker, units):
     for frames in (1, 2, 3, 7, 50, 199):
         sound = vocoder.speak(np.full((frames, 80), -5.0, np.float32), units[: max(1, frames // 2)], speaker)
         assert sound.shape == (160 * frames,) and sound.dtype == np.float32
@@ -91,15 +96,13 @@ def test_as_many_samples_as_the_mel_has_hops(vocoder, small):
     assert len(vocoder.speak(np.zeros((10, 80), np.float32), units[:0], speaker)) == 1600
 
 
-def test_silence_stays_silent(vocoder, small):
-    speaker, units = small
+def test_silence_stays_silent(vocoder, speaker, units):
     for level in (LOG_FLOOR, -40.0):
         assert not vocoder.speak(np.full((200, 80), level, np.float32), units, speaker).any()
 
 
 @pytest.mark.parametrize("odd", ["random", "huge", "not numbers", "checkers", "one frame", "one band", "minus infinity"])
-def test_no_input_makes_it_click_or_scream(vocoder, small, odd):
-    speaker, units = small
+def test_no_input_makes_it_click_or_scream(vocoder, speaker, units, odd):
     rng, mel = np.random.default_rng(1), np.full((200, 80), LOG_FLOOR)
     if odd == "random":
         mel = 8 * rng.standard_normal((200, 80)) - 4
@@ -128,8 +131,7 @@ def test_what_is_louder_than_speech_is_turned_down_to_it():
     assert np.log(np.exp(2 * limit_mel(mel + 6)).sum(-1)).max() < 2.11
 
 
-def test_same_input_same_sound_and_seams_are_not_heard(vocoder, small, monkeypatch):
-    speaker, units = small
+def test_same_input_same_sound_and_seams_are_not_heard(vocoder, speaker, units, monkeypatch):
     mel = log_mel(voice(), 640)[:200]
     whole = vocoder.speak(mel, units, speaker)
     assert np.array_equal(whole, vocoder.speak(mel, units, speaker))
@@ -137,9 +139,8 @@ def test_same_input_same_sound_and_seams_are_not_heard(vocoder, small, monkeypat
     assert np.allclose(vocoder.speak(mel, units, speaker), whole, atol=2e-4)
 
 
-def test_the_engine_s_sound_is_the_one_that_training_heard(network, small):
+def test_the_engine_s_sound_is_the_one_that_training_heard(network, speaker, units):
     rng = np.random.default_rng(0)
-    speaker, units = small
     mel = torch.from_numpy(log_mel(voice(), 640)[None, :200])
     with torch.no_grad():
         score, amplitude = network(mel, torch.from_numpy(units)[None], torch.from_numpy(speaker)[None])
@@ -226,19 +227,18 @@ def test_the_pitch_of_a_voice_is_tracked_and_noise_has_none():
     assert not track(np.zeros(RATE))[1].any()
 
 
-def test_spectra_at_the_first_step_have_the_mels_own_level(small):
+def test_spectra_at_the_first_step_have_the_mels_own_level(speaker, units):
     """Before any training the level is right within 6 dB: the mel gives it, not the network."""
     torch.manual_seed(0)
-    speaker, units = small
     mel = log_mel(voice(), 640)[:200]
     again = log_mel(speaking(networks.Vocoder().eval()).speak(mel, units, speaker), 640)[:200]
     assert abs((again - mel)[mel > -6].mean()) < 0.7
 
 
-def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, small):
+def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, speaker, units):
     """A few steps on one sound bring its spectra nearer, in all the loss hears, and find its pitch."""
     torch.manual_seed(0)
-    speaker, units = map(torch.from_numpy, small)
+    speaker, units = map(torch.from_numpy, (speaker, units))
     sound, views = torch.from_numpy(voice(0.8)), SpectralViews()
     mel = torch.from_numpy(log_mel(voice(0.8), 640)[None, :80])
     hertz, voiced = tracked(sound[None])
@@ -255,9 +255,9 @@ def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, small):
     assert log[-1]["near"] < 0.8 * log[0]["near"] and log[-1]["pitch"] < 0.6 * log[0]["pitch"]
 
 
-def test_a_mel_is_read_in_units_of_the_spread_that_training_measured(network, small):
+def test_a_mel_is_read_in_units_of_the_spread_that_training_measured(network, speaker, units):
     torch.manual_seed(0)
-    speaker, units = map(torch.from_numpy, small)
+    speaker, units = map(torch.from_numpy, (speaker, units))
     mel, mean, std = torch.randn(1, 40, 80), 3 * torch.randn(80), torch.rand(80) + 0.5
     trained = copy.deepcopy(network)
     trained.mel_mean.copy_(mean)
@@ -281,8 +281,7 @@ def test_some_units_are_replaced_and_most_are_not():
     assert max(shares) < 0.45 and max(shares) > 0.1 and min(shares) < 0.1
 
 
-def test_weights_come_back_and_a_wrong_configuration_is_refused(tmp_path, network, small):
-    speaker, units = small
+def test_weights_come_back_and_a_wrong_configuration_is_refused(tmp_path, network, speaker, units):
     save_weights(tmp_path / "vocoder", network.state_dict(), network.settings(), {})
     mel = np.full((50, 80), -4.0, np.float32)
     assert np.array_equal(Vocoder.load(tmp_path).speak(mel, units, speaker), speaking(network).speak(mel, units, speaker))
@@ -294,8 +293,7 @@ def test_weights_come_back_and_a_wrong_configuration_is_refused(tmp_path, networ
         Vocoder.load(tmp_path)
 
 
-def test_the_shipped_voice_is_the_network_s(small):
-    speaker, units = small
+def test_the_shipped_voice_is_the_network_s(speaker, units):
     mel = log_mel(voice(), 640)[:200]
     expected = speaking(networks.Vocoder.load(SHIPPED)).speak(mel, units, speaker)
     assert np.abs(Vocoder.load(SHIPPED).speak(mel, units, speaker) - expected).max() < 2e-3 and np.abs(expected).max() > 0.05

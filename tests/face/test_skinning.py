@@ -10,7 +10,7 @@ from made_flame import smplx_vertices
 
 from thunder_core.face.displacement import face_meter
 from thunder_core.face.head import load_head
-from thunder_core.face.lips import bundled_lips, opening_mm, width_mm
+from thunder_core.face.lips import bundled_lips
 from thunder_core.face.skinning import SkinnedPoints
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.rotation import rotvec_to_matrix
@@ -72,22 +72,6 @@ def test_slopes_are_differences_of_positions(case):
         moved = points.place(further, turn) - points.place(motion.expression, turn)  # linear in the channels: exact
         assert np.abs(points.height_slope(channel, turn) - moved[..., 1]).max() < 1e-9
         assert np.abs(points.slope(turn[3])[channel] - moved[3]).max() < 1e-9
-
-
-def test_opening_and_width_are_smplx_s():
-    head = load_head()
-    motion = performance(head, 0.8)
-    vertices = 1e3 * smplx_vertices(head, motion.expression, motion.jaw)
-    upper, lower, left, right = (
-        vertices[:, vertex]
-        for vertex in (head.inner_lip_upper_mid, head.inner_lip_lower_mid, head.mouth_corner_left, head.mouth_corner_right)
-    )
-    rest = 1e3 * (head.v_template[head.inner_lip_upper_mid, 1] - head.v_template[head.inner_lip_lower_mid, 1])
-    for given in (None, head):
-        assert opening_mm(motion, given) == pytest.approx(np.maximum(upper[:, 1] - lower[:, 1] - rest, 0), abs=1e-4)
-        assert width_mm(motion, given) == pytest.approx(np.linalg.norm(left - right, axis=1), abs=1e-4)
-    assert opening_mm(motion).max() > 5 and width_mm(motion).min() > 30  # millimetres
-    assert opening_mm(Motion(np.zeros((2, head.channels)), np.zeros((2, 3)))).max() == 0
 
 
 def test_the_gap_along_the_lips_is_that_of_their_middle_there():

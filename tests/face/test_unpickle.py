@@ -5,7 +5,6 @@ import builtins
 import os
 import pickle
 import pickletools
-import struct
 import sys
 import types
 
@@ -88,11 +87,6 @@ def test_objects_hidden_in_an_object_array_are_refused(tmp_path, canary):
     refuse(tmp_path, pickle.dumps({"v_template": np.zeros(2, [("a", "f8")])}, 2), "numbers belong")
 
 
-def test_persistent_ids_and_extension_codes_are_refused(tmp_path):
-    refuse(tmp_path, b"Pnose\n.", "outside the file")
-    refuse(tmp_path, b"\x80\x02\x82\x01.", "extension")
-
-
 def test_writing_on_the_stand_ins_changes_nothing_for_the_next_file(tmp_path):
     # BUILD on the class itself: try to replace how arrays take their state
     hostile = b"\x80\x02cnumpy\nndarray\n(N}U\x0c__setstate__Nsto\x86b."
@@ -102,25 +96,6 @@ def test_writing_on_the_stand_ins_changes_nothing_for_the_next_file(tmp_path):
         load_head(path)
     path.write_bytes(pickle.dumps({"a": np.arange(3.0)}, 2))
     assert np.array_equal(unpickle(path)["a"], np.arange(3.0))
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"not a pickle at all",
-        b"\x80\x04\x95",
-        pickle.dumps([1, 2, 3]),
-        pickle.dumps({"v_template": np.zeros(9)}, 2)[:-40],
-        b"(" * 100_000 + b".",
-        b"\x80\x02" + b"]" * 50_000 + b"a" * 49_999 + b".",
-        # a memo index for which the C unpickler would reserve gigabytes
-        b"\x80\x02N" + b"r" + struct.pack("<I", 2**31 - 1) + b".",
-        b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"abc.",
-    ],
-)
-def test_damaged_files_are_refused_with_a_sentence(tmp_path, content):
-    refuse(tmp_path, content)
 
 
 def test_arrays_that_claim_more_than_they_hold_are_refused(tmp_path):
@@ -175,15 +150,3 @@ def test_a_python_2_pickle_is_read(tmp_path):
     path = tmp_path / "old.pkl"
     path.write_bytes(old)
     assert np.array_equal(unpickle(path)["weights"], np.arange(2.0))
-
-
-def test_an_npz_with_objects_inside_is_refused(tmp_path, canary):
-    path = tmp_path / "head.npz"
-    np.savez(path, v_template=np.array([Runs(os.system, f"touch {canary}")], dtype=object))
-    with pytest.raises(BadHead, match="not an array of numbers or names"):
-        load_head(path)
-
-
-def test_a_missing_file_is_a_sentence(tmp_path):
-    with pytest.raises(BadHead, match="There is no head file"):
-        load_head(tmp_path / "nowhere.npz")

@@ -26,7 +26,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).parent)]
+sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1]), str(Path(__file__).parent)]
 
 from harness import alive, children_of, ROOT, SAMPLE
 
@@ -304,16 +304,10 @@ def with_temporary(folder: Path, action):
 
 def kill_installers(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
     """One environment is installed; each kill leaves it to the next start, until one start comes to its end."""
-    from test_failing_calls import wheel
+    from made_wheel import make_lock, make_wheel
 
     wheels = place / "wheels"
-    wheels.mkdir()
-    lines = [
-        f"{path.name.split('-')[0]}==1.0 \\\n    --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
-        for path in (wheel(wheels, "alpha"), wheel(wheels, "beta"))
-    ]
-    lock = wheels / "engine.txt"
-    lock.write_text("".join(lines))
+    lock = make_lock(wheels / "engine.txt", make_wheel(wheels, "alpha"), make_wheel(wheels, "beta"))
 
     def start(folder):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}

@@ -249,6 +249,8 @@ _HUGE = '{"thunder_mapping": 1, "joints": [{"joint": "jaw", "bone": "Jaw", "scal
 
 _MAPPINGS = [
     ("no text", "", "not readable as JSON"),
+    ("a name of five million letters", _plan(name="x" * 5_000_000), "4 million letters"),
+    ("a name that is half a letter", _plan(name="\ud800"), "“name”.*not text"),
     ("text that is not JSON", "hello", "not readable as JSON"),
     ("JSON cut in half", _plan()[:60], "not readable as JSON"),
     ("100000 brackets", "[" * 100_000, "not readable as JSON"),

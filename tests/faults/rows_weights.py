@@ -99,6 +99,16 @@ def _node(**change):
     return changed_graph
 
 
+def _function(content):
+    """The graph with an operator of its own."""
+    import onnx
+
+    model, helper = onnx.load_from_string(content), onnx.helper
+    twice = helper.make_function("own", "Twice", ["x"], ["y"], [helper.make_node("Add", ["x", "x"], ["y"])], [helper.make_opsetid("", 17)])
+    model.functions.append(twice)
+    return model.SerializeToString()
+
+
 def _enormous(content):
     """The graph with a constant of four terabytes before its first node."""
     import onnx
@@ -240,6 +250,7 @@ def _rows():
         ("with a loop", _node(op_type="Loop"), "an operator that no network here has"),
         ("with another domain's operator", _node(domain="com.example"), "not ONNX's own"),
         ("with a branch", _node(branch="inner"), "loops or branches"),
+        ("with a function", _function, "operators of its own"),
         ("that asks for four terabytes", _enormous, "is no graph"),
     ):
         yield Fault("weights", f"distilled: a graph {what}", graph(change), load_graph, "BadWeights", _named("distilled.onnx", says))

@@ -5,12 +5,10 @@ tests/blender/test_failing_calls.py does the same to a bake, a commit and a pres
 every single call fail where a usual run tries a sample.
 """
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -19,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # harness.py, failing_calls.py
 
 import harness
 from failing_calls import FailingCalls, sample
+from made_wheel import make_lock, make_wheel
 
 from thunder_core import files, installer
-from thunder_core.errors import ThunderError
 
 ROOT = harness.ROOT
 ALL = bool(os.environ.get("THUNDER_ALL_CALLS"))
@@ -49,6 +47,7 @@ def test_a_file_is_written_completely_or_not_at_all(tmp_path, there):
         path.unlink(missing_ok=True)
         if there:
             path.write_bytes(b"old")
+            path.chmod(0o640)
         before = contents(tmp_path)
         with FailingCalls(k, tmp_path) as calls:
             try:
@@ -57,71 +56,18 @@ def test_a_file_is_written_completely_or_not_at_all(tmp_path, there):
                 pass
         failed += calls.failed is not None
         assert contents(tmp_path) in (before, {"plan.json": b"new " * 5000}), calls.failed
+        assert not there or path.stat().st_mode & 0o777 == 0o640
     assert failed > 5
 
 
-@pytest.mark.parametrize("earlier", [0, 2, 3])
-def test_several_files_are_replaced_together_or_not_at_all(tmp_path, earlier):
-    def write(folder, text, count):
-        with files.Transaction(str(folder)) as out:
-            for number in range(count):
-                out.write(f"take_{number}.npz", f"{text} {number}")
-            out.write("report.json", text)
-
-    def what_is_there(folder):
-        return {name: data for name, data in contents(folder).items() if name != files.MANIFEST} if folder.is_dir() else {}
-
-    new = tmp_path / "new"
-    write(new, "new", 3)
-    k, failed = 0, 0
-    while k == failed:
-        k += 1
-        folder = tmp_path / f"{k}"
-        if earlier:
-            write(folder, "old", earlier)
-        before = what_is_there(folder)
-        with FailingCalls(k, tmp_path) as calls:
-            try:
-                write(folder, "new", 3)
-            except (OSError, ThunderError):
-                pass
-        failed += calls.failed is not None
-        after = what_is_there(folder)
-        assert after in (before, what_is_there(new) | {name: data for name, data in before.items() if name not in what_is_there(new)}), (
-            calls.failed
-        )
-        assert not [name for name in after if files.is_part(name)], calls.failed
-        write(folder, "new", 3)  # the next run works
-    assert failed > 20
-
-
 # ---- an installation
-
-
-def wheel(folder, name):
-    path, info = folder / f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.dist-info"
-    parts = {
-        f"{name}/__init__.py": b"",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    with zipfile.ZipFile(path, "w") as archive:
-        for part, data in parts.items():
-            archive.writestr(part, data)
-        archive.writestr(f"{info}/RECORD", "".join(f"{part},,{len(data)}\n" for part, data in parts.items()) + f"{info}/RECORD,,\n")
-    return path
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory):
     """(folder of wheels, lock) of two small packages in place of the engine's."""
     folder = tmp_path_factory.mktemp("wheels")
-    lines = [
-        f"{path.name.split('-')[0]}==1.0 \\\n    --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
-        for path in (wheel(folder, "alpha"), wheel(folder, "beta"))
-    ]
-    (folder / "engine.txt").write_text("".join(lines))
-    return folder, folder / "engine.txt"
+    return folder, make_lock(folder / "engine.txt", make_wheel(folder, "alpha"), make_wheel(folder, "beta"))
 
 
 def install(folder, packages, k=0, **more):

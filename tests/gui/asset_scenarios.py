@@ -2,21 +2,11 @@
 """Poses in the asset shelf of the viewport, the lit scene and its playblast, as an animator clicks them."""
 
 import os
-import time
 
 import bpy
-from scenarios import PATIENCE
+from scenarios import done
 from thunder.scene.heads import head
-from thunder.scene.host.session import session
 from thunder.scene.media import stage
-
-
-def job_ends():
-    """Steps that wait until no job runs."""
-    end = time.monotonic() + PATIENCE
-    while session.job is not None and time.monotonic() < end:
-        yield 0.3
-    assert session.job is None
 
 
 def poses_and_stage(hand):
@@ -42,7 +32,7 @@ def poses_and_stage(hand):
     hand.photograph("lit")
     with hand.context():
         hand.seen["saving"] = list(bpy.ops.thunder.save_poses("INVOKE_DEFAULT"))
-    yield from job_ends()
+    yield from done()
     hand.seen["assets"] = sum(action.asset_data is not None for action in bpy.data.actions)
     hand.viewport.spaces.active.show_region_asset_shelf = True
     yield from hand.settle()
@@ -60,7 +50,7 @@ def poses_and_stage(hand):
         hand.seen["filming"] = list(bpy.ops.thunder.playblast("INVOKE_DEFAULT", percent=25))
     yield 0.3
     hand.photograph("filming")
-    yield from job_ends()
+    yield from done()
     hand.seen["films"] = sorted(name for name in os.listdir(hand.folder) if name.endswith(".mp4"))
     hand.seen["scenes"] = len(bpy.data.scenes)
     yield 1.0

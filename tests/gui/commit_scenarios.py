@@ -4,7 +4,7 @@
 import time
 
 import bpy
-from scenarios import only_open, scene_with_voice_and_head, time_slices
+from scenarios import done, only_open, scene_with_voice_and_head, time_slices, until
 from take_scenarios import list_takes
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -35,10 +35,7 @@ def choices(hand, takes=list_takes):
     with hand.context():
         bpy.ops.ed.undo_push(message="Takes")  # they were made behind the window's back
         hand.seen["answer"] = sorted(bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True))
-    end = time.monotonic() + PATIENCE
-    while session.job is not None:
-        assert time.monotonic() < end
-        yield 0.05
+    yield from until(lambda: session.job is None, patience=PATIENCE)
     yield 1.0
     hand.seen["held"] = held
     hand.seen["made"] = sorted({action.name for action in bpy.data.actions} - set(before))
@@ -52,15 +49,6 @@ def choices(hand, takes=list_takes):
     hand.seen["shown"] = hand.window.scene.thunder.active_take
 
 
-def until_done():
-    """Steps that wait for the work that runs."""
-    end = time.monotonic() + PATIENCE
-    while session.job is not None:
-        assert time.monotonic() < end
-        yield 0.05
-    yield 1.0
-
-
 def graphs(hand):
     """The mouth of one take in the Graph Editor: as a take, committed as Dense Curves, and committed as Poses."""
     only_open("takes")
@@ -69,7 +57,7 @@ def graphs(hand):
     scene.render.fps, scene.thunder.count = 24, 1
     with hand.context():
         bpy.ops.thunder.generate("INVOKE_DEFAULT")
-    yield from until_done()
+    yield from done(PATIENCE)
     assert len(scene.thunder.takes) == 1
     rig, area = head.find(scene), hand.viewport
     scene.thunder.commit.to = "NEW"
@@ -81,7 +69,7 @@ def graphs(hand):
             scene.thunder.commit.keys = way
             began = time.monotonic()
             bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True)
-        yield from until_done()
+        yield from done(PATIENCE)
         hand.seen[f"{way.lower()}_seconds"] = time.monotonic() - began
         curves = [curve for target in rig.targets for curve in compat.curves_for(target)]
         hand.seen[f"{way.lower()}_keys"] = sum(len(curve.keyframe_points) for curve in curves)
@@ -217,17 +205,12 @@ def rescores(hand):
     # a second edit with the engine awake: a moment
     version, began = live_score.live.version, time.monotonic()
     edit(entry)
-    while live_score.live.version == version:
-        assert time.monotonic() < end, f"never scored: {live_score.live.latest}"
-        yield 0.05
+    yield from until(lambda: live_score.live.version != version, "the second score")
     hand.seen["seconds"] = time.monotonic() - began
     scene.thunder.listen_range, scene.thunder.listen_play = "EDITED", False
     with hand.context():
         bpy.ops.thunder.listen("INVOKE_DEFAULT", True)
-    end = time.monotonic() + PATIENCE
-    while session.job is not None:
-        assert time.monotonic() < end
-        yield 0.05
+    yield from until(lambda: session.job is None, patience=PATIENCE)
     yield 1.0
     with hand.context():
         _, listened = listening.listening_strip(bpy.context)

@@ -5,8 +5,8 @@ import time
 
 import bpy
 import numpy as np
-from scenarios import only_open, PATIENCE, time_slices
-from shape_scenarios import button, done
+from scenarios import done, only_open, time_slices
+from shape_scenarios import button
 from thunder.scene.heads import head
 from thunder.scene.host.session import session
 from thunder.scene.review import listening, live_score
@@ -47,7 +47,7 @@ def first_steps(hand):
     while session.job is None and time.monotonic() < end:
         yield 0.1
     hand.seen["started"] = session.job is not None
-    yield from done(PATIENCE)
+    yield from done()
     scene = hand.window.scene
     rig = head.find(scene)
     frames = range(scene.frame_start, scene.frame_start + 190, 3)  # all of the sample
@@ -86,7 +86,7 @@ def rework(hand):
     with hand.context():
         assert button(bpy.ops.thunder.keep_frames, which="AROUND") == ["FINISHED"]
         button(bpy.ops.thunder.resample_rest)
-    yield from done(PATIENCE)
+    yield from done()
     scene = hand.window.scene
     hand.seen["kinds"], hand.seen["shown"] = [entry.kind for entry in scene.thunder.takes], scene.thunder.active_take
     began = time.process_time()
@@ -110,7 +110,7 @@ def finish(hand):
     hand.window.scene.thunder.listen_range = "SCENE"
     with hand.context():
         button(bpy.ops.thunder.listen)
-    yield from done(PATIENCE)
+    yield from done()
     with hand.context():
         hand.seen["heard"] = listening.listening_strip(bpy.context)[1] is not None
     end = time.monotonic() + 20

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from scenarios import generate, only_open, scene_with_voice_and_head
-from shape_scenarios import button, done
+from scenarios import done, generate, only_open, scene_with_voice_and_head, until
+from shape_scenarios import button
 from thunder.scene.animation import keying
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
@@ -17,7 +17,7 @@ from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import live
 from thunder.thunder_core.direction import AXES
 
-COUNT, PATIENCE = 3, 120
+COUNT = 3
 
 
 def shown(hand):
@@ -40,13 +40,6 @@ def processor_seconds(pid):
     """Seconds of the processor that a process has used, all its threads together."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def until(condition):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "this takes too long"
-        yield 0.01
 
 
 def directs(hand):

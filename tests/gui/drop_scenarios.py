@@ -2,11 +2,10 @@
 """Files dropped in a window: a sound on a head, a capture, several sounds, jobs; and a strip that comes into the sequencer."""
 
 import os
-import time
 
 import bpy
 from bpy_extras import view3d_utils
-from scenarios import only_open, PATIENCE, SAMPLE
+from scenarios import done, only_open, SAMPLE, until
 from thunder.scene.heads import head
 from thunder.scene.host.session import session
 from thunder.scene.takes import dialogue, take_list
@@ -29,15 +28,6 @@ def drop(hand, x, y, *paths):
     with hand.context():
         bpy.ops.wm.drop_import_file("INVOKE_DEFAULT", directory=os.path.dirname(paths[0]), files=files)
     yield 1.5
-
-
-def until_idle(hand):
-    """Steps that wait until no work is under way."""
-    end = time.monotonic() + PATIENCE
-    while session.job is not None:
-        assert time.monotonic() < end, f"still at {session.job.step}"
-        yield 0.2
-    yield 0.5
 
 
 def two_heads(hand):
@@ -71,11 +61,8 @@ def drops(hand):
     hand.seen["started"], hand.seen["chosen"] = session.job is not None, scene.thunder.head == two
     hand.window.event_simulate(type="RET", value="PRESS", x=x, y=y)
     hand.window.event_simulate(type="RET", value="RELEASE", x=x, y=y)
-    end = time.monotonic() + PATIENCE
-    while session.job is None and not scene.thunder.takes:
-        assert time.monotonic() < end, "the menu started nothing"
-        yield 0.1
-    yield from until_idle(hand)
+    yield from until(lambda: session.job is not None or scene.thunder.takes, "the menu started nothing")
+    yield from done()
     path = os.path.join(hand.folder, "Slate_4.csv")
     with hand.context():
         bpy.ops.thunder.export_performance(filepath=path, form="ARKIT", frames="TAKE")
@@ -84,7 +71,7 @@ def drops(hand):
     with open(path, "w") as file:
         file.writelines([lines[0], *lines[31:]])  # half a second later
     yield from drop(hand, x, y, path)
-    yield from until_idle(hand)
+    yield from done()
     made = take_list.shown_take(scene.thunder)
     hand.seen["capture"] = [made.name, made.kind, made.score, made.head == two]
     yield from hand.settle()
@@ -114,4 +101,4 @@ def choose_in_browser(hand, path):
     window.event_simulate(type="RET", value="PRESS", x=x, y=y)
     window.event_simulate(type="RET", value="RELEASE", x=x, y=y)
     yield 3.0
-    yield from until_idle(hand)
+    yield from done()

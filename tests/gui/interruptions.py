@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 import bpy
-from scenarios import ROOT
+from scenarios import ROOT, until
 from thunder.operators import slices
 from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection
@@ -19,7 +19,6 @@ sys.path.append(str(ROOT / "tests" / "blender"))
 from played_engine import Asked, PlayedClient  # noqa: E402 (beside the tests that run without a window)
 
 KEYS = {"undo": {"key": "Z", "ctrl": True}, "redo": {"key": "Z", "ctrl": True, "shift": True}, "escape": {"key": "ESC"}}
-PATIENCE = 60  # seconds
 _EVENT_SECONDS = 0.03  # between two events of the engine
 
 
@@ -81,14 +80,6 @@ def watch_ends():
 
     jobs.Job.advance = watched
     return ends
-
-
-def until(condition, what, patience=PATIENCE):
-    """Steps that wait until something is so."""
-    end = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < end, f"{what}: waited {patience} seconds, at {session.job and session.job.step}"
-        yield 0.005
 
 
 def step_of_their_own(hand):

@@ -3,22 +3,8 @@
 
 import webbrowser
 
-from commit_scenarios import lay
 from scenarios import only_open, scene_with_voice_and_head
 from take_scenarios import list_takes, shown
-
-
-def sequencer_area(hand):
-    """Steps that turn the viewport into a sequencer whose sidebar shows the Thunder tab; the area."""
-    area = hand.viewport
-    yield from lay(hand, area, "SEQUENCE_EDITOR")
-    area.spaces.active.show_region_ui = True
-    yield 0.7
-    sidebar = next(region for region in area.regions if region.type == "UI")
-    sidebar.active_panel_category = "Thunder"
-    sidebar.tag_redraw()
-    yield 0.7
-    return area
 
 
 def opens_the_pie(hand):

@@ -8,7 +8,7 @@ import commit_scenarios
 import scene_scenarios
 import shape_scenarios
 import take_scenarios
-from scenarios import only_open, PATIENCE, scene_with_voice_and_head
+from scenarios import only_open, PATIENCE, scene_with_voice_and_head, until
 from thunder.scene.host.session import session
 
 FILM_STEP = 2  # scene frames between two pictures of the film
@@ -21,10 +21,7 @@ def sampled(hand, count=6):
     bpy.context.preferences.view.show_playback_fps = False  # in red where the window is drawn without a graphics card
     with hand.context():
         assert bpy.ops.thunder.generate("INVOKE_DEFAULT", True) <= {"FINISHED", "RUNNING_MODAL"}
-    end = time.monotonic() + PATIENCE
-    while session.job is not None or len(scene.thunder.takes) < count:
-        assert time.monotonic() < end, "the takes do not come"
-        yield 0.1
+    yield from until(lambda: session.job is None and len(scene.thunder.takes) >= count, "the takes do not come")
     yield 1.0
 
 

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether what is in the sidebar stays in its place while its state changes, seen in pictures of it."""
 
-import time
-
 import bpy
 import numpy as np
-from scenarios import only_open, PATIENCE, scene_with_voice_and_head
-from shape_scenarios import button, done
+from scenarios import done, only_open, scene_with_voice_and_head, until
+from shape_scenarios import button
 from take_scenarios import list_takes
 from thunder.scene.host.session import session
 from thunder.scene.media import grid
@@ -61,13 +59,10 @@ def first_steps(hand):
     scene.thunder.count, scene.thunder.quality = 2, "DRAFT"
     x, y = hand.main_button(hand.photograph("ready"))
     yield from hand.click(x, y)
-    end = time.monotonic() + 20
-    while session.job is None and time.monotonic() < end:
-        yield 0.05
-    while session.job is not None and session.job.step.fraction < 0.1:
-        yield 0.05
+    yield from until(lambda: session.job is not None, "the click")
+    yield from until(lambda: session.job is None or session.job.step.fraction >= 0.1, "the work")
     hand.photograph("working")
-    yield from done(PATIENCE)
+    yield from done()
     yield 1.0
     pictures["takes"] = yield from photograph_sidebar(hand, "takes")
     names = list(pictures)
@@ -85,7 +80,7 @@ def grid_and_back(hand):
     pictures = {"shown": (yield from photograph_sidebar(hand, "shown"))}
     with hand.context():
         assert button(bpy.ops.thunder.play_grid) == ["RUNNING_MODAL"]
-    yield from done(PATIENCE)
+    yield from done()
     yield 1.5
     hand.seen["playing"] = grid.is_running()
     pictures["grid"] = sidebar(hand, "grid")

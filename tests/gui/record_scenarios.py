@@ -6,8 +6,8 @@ import time
 
 import bpy
 from played_microphone import engine_with
-from scenarios import only_open, PATIENCE, SAMPLE
-from shape_scenarios import button, done
+from scenarios import done, only_open, SAMPLE, until
+from shape_scenarios import button
 from thunder.scene.engine import connection
 from thunder.scene.host import compat
 from thunder.scene.host.session import session
@@ -34,14 +34,6 @@ def shot(hand, saved=True):
     if saved:
         bpy.ops.wm.save_as_mainfile(filepath=os.path.join(hand.folder, "shot.blend"))
     yield from hand.open_tab("Thunder")
-
-
-def until(condition, seconds=60):
-    """Steps that wait for something."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain at {session.job and session.job.step}"
-        yield 0.01
 
 
 def strips(scene):
@@ -96,7 +88,7 @@ def records(hand):
     released = time.perf_counter()
     yield from until(lambda: len(scene.thunder.takes) > 0)
     hand.seen["first_take"] = time.perf_counter() - released
-    yield from done(PATIENCE)
+    yield from done()
     hand.seen["strips"], hand.seen["chosen"], hand.seen["frame"] = strips(scene), scene.thunder.voice, scene.frame_current
     hand.seen["takes"] = [[take.voice, take.first, take.last] for take in scene.thunder.takes]
     yield 0.5
@@ -113,7 +105,7 @@ def records(hand):
     scene.thunder.recording.punch_in = scene.thunder.recording.mute_beneath = True
     press_record(hand)
     yield from until(lambda: not recording.is_on())
-    yield from done(PATIENCE)
+    yield from done()
     hand.seen["punched"] = strips(scene)
     hand.seen["wavs"] = sorted(each for each in os.listdir(hand.folder) if each.endswith(".wav"))
     with hand.context():
@@ -152,7 +144,7 @@ def films_speaking(hand):
     yield from until(lambda: len(scene.thunder.takes) > 0)
     yield 0.3
     photograph(1200, "The line is a strip, its takes arrive")
-    yield from done(PATIENCE)
+    yield from done()
     yield 0.5
     entry = scene.thunder.takes[0]
     for frame in range(entry.first, min(entry.last, entry.first + 60), 6):
@@ -161,7 +153,7 @@ def films_speaking(hand):
         photograph(240, "The best one is on the head")
     with hand.context():
         bpy.ops.thunder.commit_take("INVOKE_DEFAULT")
-    yield from done(PATIENCE)
+    yield from done()
     yield 0.7
     photograph(2500, "Committed: keys of your own")
 
@@ -186,7 +178,7 @@ def loses_the_microphone(hand):
             hand.seen["note"] = session.job.note
             hand.press("SPACE")
         yield from until(lambda: not recording.is_on())
-        yield from done(PATIENCE)
+        yield from done()
         hand.seen[fault] = [strips(hand.window.scene), os.path.exists(took.path), took.path]
         hand.window.scene.frame_set(hand.window.scene.frame_current + 60)
         yield 1.0

@@ -64,6 +64,21 @@ def scene_with_voice_and_head(hand):
     yield from hand.open_tab("Thunder")
 
 
+def until(condition, what="this", patience=PATIENCE):
+    """Steps that wait until something is so."""
+    end = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < end, f"{what}: waited {patience} seconds, at {session.job and session.job.step}"
+        yield 0.005
+
+
+def done(patience=PATIENCE):
+    """Steps that wait until nothing runs any more."""
+    yield 0.3
+    yield from until(lambda: session.job is None, "work", patience)
+    yield 0.7
+
+
 def takes_of(scene):
     return [
         {"score": take.score, "seed": take.seed, "action": take.action.name if take.action else None, "curve": take.curve}
@@ -77,9 +92,7 @@ def generate(hand):
     x, y = hand.main_button(hand.photograph("ready"))
     yield from hand.click(x, y)
     end = time.monotonic() + PATIENCE
-    while session.job is None:
-        assert time.monotonic() < end, "the click started nothing"
-        yield 0.1
+    yield from until(lambda: session.job is not None, "the click started nothing")
     hand.seen["pid"] = connection.client().pid
     messages, half_way = [], False
     while session.job is not None:
@@ -149,16 +162,11 @@ def cancels_with_escape(hand):
     scene.thunder.count, scene.thunder.quality = 64, "FINAL"  # minutes, if nobody stopped it
     x, y = hand.main_button(hand.photograph("ready"))
     yield from hand.click(x, y)
-    end = time.monotonic() + PATIENCE
-    while session.job is None or session.job.step.fraction < 0.06:
-        assert time.monotonic() < end, "the click started nothing"
-        yield 0.1
+    yield from until(lambda: session.job is not None and session.job.step.fraction >= 0.06, "the click started nothing")
     hand.seen["pid"] = connection.client().pid
     pressed = time.monotonic()
     hand.press("ESC")
-    while session.job is not None:
-        assert time.monotonic() < pressed + 20, "Esc was not heard"
-        yield 0.02
+    yield from until(lambda: session.job is None, "Esc", 20)
     hand.seen["seconds_to_stop"] = time.monotonic() - pressed
     hand.seen["takes"] = takes_of(scene)
     hand.seen["left"] = {name: len(getattr(bpy.data, name)) - count for name, count in before.items()}
@@ -195,10 +203,7 @@ def generates_after_escape(hand):
         yield 1.0
         with hand.context():
             bpy.ops.thunder.generate("INVOKE_DEFAULT")
-        end = time.monotonic() + PATIENCE
-        while session.job is not None:
-            assert time.monotonic() < end, f"still at {session.job.step}"
-            yield 0.1
+        yield from until(lambda: session.job is None)
         hand.seen["takes"].append(len(scene.thunder.takes))
 
 
@@ -384,15 +389,6 @@ def maps_a_character(hand):
     yield 0.5
     hand.seen["rest_mm"] = moved(face, rest)
     hand.seen["kept"] = [rule.weight for rule in character.plan_of(face).rules if rule.source == "mouthFunnel"]
-
-
-def show_data(hand, obj):
-    """Steps that show an object's data in the Properties editor."""
-    hand.window.view_layer.objects.active = obj
-    area = next(area for area in hand.window.screen.areas if area.type == "PROPERTIES")
-    yield 0.5
-    area.spaces.active.context = "DATA"
-    yield 1.0
 
 
 def open_popover(hand, name):

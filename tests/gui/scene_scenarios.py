@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from scenarios import only_open, PATIENCE, SAMPLE, scene_with_voice_and_head, time_slices
+from scenarios import done, only_open, SAMPLE, scene_with_voice_and_head, time_slices, until
 from take_scenarios import list_takes
 from thunder.scene.engine import connection, install
 from thunder.scene.heads import head
@@ -21,14 +21,6 @@ def empty(hand):
     with hand.context():
         bpy.ops.object.select_all(action="SELECT")
         bpy.ops.object.delete()
-
-
-def work_off(seconds=PATIENCE):
-    """Steps that wait until nothing runs any more."""
-    end = time.monotonic() + seconds
-    while session.job is not None:
-        assert time.monotonic() < end, f"still at {session.job.step}"
-        yield 0.05
 
 
 def long_voice(hand, seconds):
@@ -96,9 +88,7 @@ def works_on(hand, count, seconds):
     log.clear()
     yield from hand.click(x, y)
     started = time.monotonic()
-    while session.job is None:
-        assert time.monotonic() < started + 60, "the click started nothing"
-        yield 0.05
+    yield from until(lambda: session.job is not None, "the click", 60)
     arrivals, left, frames, messages, seen_half = [], [], set(), [], False
     while session.job is not None:
         assert time.monotonic() < started + 900, f"still at {session.job.step}"
@@ -145,9 +135,7 @@ def works_on(hand, count, seconds):
     pressed = time.monotonic()
     with hand.context():
         bpy.ops.thunder.cancel("INVOKE_DEFAULT")
-    while session.job is not None:
-        assert time.monotonic() < pressed + 20
-        yield 0.01
+    yield from until(lambda: session.job is None, "the cancellation", 20)
     hand.seen["seconds_to_stop"] = time.monotonic() - pressed
     yield 1.0
     watching[0] = False
@@ -188,7 +176,7 @@ def casts_dialogue(hand):
         bpy.ops.thunder.generate_all("INVOKE_DEFAULT", True)
     yield 2.0
     hand.photograph("all_working")
-    yield from work_off()
+    yield from done()
     yield 1.0
     scene = hand.window.scene
     hand.seen["takes"] = sorted((entry.voice, entry.head.name) for entry in scene.thunder.takes)
@@ -214,7 +202,7 @@ def moves_a_voice(hand, takes=list_takes):
     with hand.context():
         bpy.ops.thunder.resync("INVOKE_DEFAULT", True)
     yield 0.5
-    yield from work_off(60)
+    yield from done(60)
     scene = hand.window.scene
     hand.seen["after"] = [entry.first for entry in scene.thunder.takes]
     hand.seen["stale"] = len(fingerprint.stale_takes(scene))
@@ -295,7 +283,7 @@ def sets_up_the_engine(hand):
     with bpy.context.temp_override(window=window, area=area):
         bpy.ops.thunder.check_engine("INVOKE_DEFAULT")
     yield 0.5
-    yield from work_off()
+    yield from done()
     hand.seen["told"], hand.seen["memory"] = connection.running_engine(), connection.memory_used()
     yield from picture("checked")
     preferences.weights = hand.folder

@@ -5,10 +5,9 @@ import time
 
 import bpy
 import numpy as np
-from scenarios import only_open, scene_with_voice_and_head
+from scenarios import done, only_open, scene_with_voice_and_head
 from take_scenarios import list_takes
 from thunder.scene.heads import head
-from thunder.scene.host.session import session
 from thunder.scene.takes import take_list, track_values
 from thunder.scene.takes.shape import strength
 from thunder.thunder_core import progress
@@ -18,16 +17,6 @@ from thunder.thunder_core.face.lips import bundled_lips
 def button(op, *arguments, **options):
     """Press a button: the operator with its window and an undo step."""
     return sorted(op("INVOKE_DEFAULT", True, *arguments, **options))
-
-
-def done(patience=120):
-    """Steps that wait until nothing runs any more."""
-    end = time.monotonic() + patience
-    yield 0.3
-    while session.job is not None:
-        assert time.monotonic() < end, f"still at {session.job.step}"
-        yield 0.1
-    yield 0.3
 
 
 def lips(scene, frame):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from scenarios import MODULE, only_open, ROOT, scene_with_voice_and_head, time_slices
+from scenarios import done, MODULE, only_open, ROOT, scene_with_voice_and_head, time_slices, until
 from thunder.scene.animation import keying as keying_module
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -155,9 +155,7 @@ def browses(hand):
     with hand.context():
         bpy.ops.screen.animation_cancel()
         bpy.ops.thunder.delete_takes("INVOKE_DEFAULT", True, which="UNSTARRED")
-    while session.job is not None:
-        yield 0.1
-    yield 0.5
+    yield from done()
     hand.seen["spared"] = [entry.name for entry in scene.thunder.takes]
     hand.press("Z", ctrl=True)
     yield 1.5
@@ -188,12 +186,9 @@ def plays_all(hand, takes=list_takes):
     before = [*view.view_location, view.view_distance, *view.view_rotation]
     held = time_slices()
     for turn in ("chosen", "undone"):
-        began = time.monotonic()
         with hand.context():
             bpy.ops.thunder.play_grid("INVOKE_DEFAULT")
-        while not grid.is_running() or not hand.window.screen.is_animation_playing:
-            assert time.monotonic() - began < 240, "the grid does not come"
-            yield 0.2
+        yield from until(lambda: grid.is_running() and hand.window.screen.is_animation_playing, "the grid does not come", patience=240)
         yield 4.0
         if turn == "chosen":
             hand.seen["line"] = min(entry.first for entry in scene.thunder.takes), max(entry.last for entry in scene.thunder.takes)
@@ -245,18 +240,12 @@ def leaves_the_grid(hand):
         bpy.ops.thunder.generate("INVOKE_DEFAULT")
     yield 1.0
     hand.press("ESC")
-    began = time.monotonic()
-    while session.job is not None:
-        assert time.monotonic() - began < 60, "Generate is not cancelled"
-        yield 0.1
+    yield from until(lambda: session.job is None, "Generate is not cancelled", patience=60)
     hand.seen["ended"] = {}
     for turn in ("at_once", "after_a_stop_that_nobody_told", "over_another_editor"):
         with hand.context():
             bpy.ops.thunder.play_grid("INVOKE_DEFAULT")
-        began = time.monotonic()
-        while not grid.is_running() or not hand.window.screen.is_animation_playing:
-            assert time.monotonic() - began < 240, "the grid does not come"
-            yield 0.05
+        yield from until(lambda: grid.is_running() and hand.window.screen.is_animation_playing, "the grid does not come", patience=240)
         lost = []
         if turn == "after_a_stop_that_nobody_told":
             lost = list(bpy.app.handlers.animation_playback_post)

@@ -20,8 +20,8 @@ from interruptions import (
     watch_ends,
 )
 from performances import trim_end, write_wav
-from scenarios import only_open, scene_with_voice_and_head
-from shape_scenarios import button, done
+from scenarios import done, only_open, scene_with_voice_and_head
+from shape_scenarios import button
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue, keep

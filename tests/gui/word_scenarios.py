@@ -5,7 +5,7 @@ import time
 
 import bpy
 from commit_scenarios import lay
-from scenarios import only_open, PATIENCE, SAMPLE, scene_with_voice_and_head
+from scenarios import only_open, SAMPLE, scene_with_voice_and_head, until
 from thunder.scene.host.session import session
 from thunder.scene.review import overlay, word_track
 from thunder.scene.takes import transcript
@@ -21,10 +21,7 @@ def found(hand):
     transcript.ensure(scene, "dialogue").text = SAID
     with hand.context():
         assert bpy.ops.thunder.find_words("INVOKE_DEFAULT") <= {"FINISHED", "RUNNING_MODAL"}
-    end = time.monotonic() + PATIENCE
-    while session.job is not None:
-        assert time.monotonic() < end, "no words are found"
-        yield 0.1
+    yield from until(lambda: session.job is None, "no words are found")
     record = transcript.of(scene, "dialogue")
     hand.seen["found"] = record.spoken
 

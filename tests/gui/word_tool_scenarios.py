@@ -6,19 +6,11 @@ import time
 import bpy
 from commit_scenarios import lay
 from picture_scenarios import FILM_STEP, sampled
-from scenarios import only_open, PATIENCE, scene_with_voice_and_head
+from scenarios import only_open, scene_with_voice_and_head, until
 from thunder.scene.host.session import session
 from thunder.scene.review import live_score, word_track
 from thunder.scene.takes import take_list, word_places
 from word_scenarios import found, look_at
-
-
-def done(hand, what):
-    """Steps that wait until no work is under way."""
-    end = time.monotonic() + PATIENCE
-    while session.job is not None:
-        assert time.monotonic() < end, what
-        yield 0.1
 
 
 def call(hand, operator, **arguments):
@@ -26,7 +18,7 @@ def call(hand, operator, **arguments):
     begun = time.monotonic()
     with hand.context():
         assert operator("INVOKE_DEFAULT", **arguments) <= {"FINISHED", "RUNNING_MODAL"}
-    yield from done(hand, str(operator))
+    yield from until(lambda: session.job is None, str(operator))
     return time.monotonic() - begun
 
 
@@ -147,7 +139,7 @@ def films_mending(hand):
     ):
         yield from call(hand, operator, **arguments)
         yield 2.5
-        yield from done(hand, caption)
+        yield from until(lambda: session.job is None, caption)
         yield from played(caption)
     readings = [entry for entry in scene.thunder.takes if entry.kind == "RESAMPLED" and entry != take_list.shown_take(scene.thunder)]
     other = max(readings, key=lambda entry: opening_at(entry, held))
