@@ -87,6 +87,23 @@ def test_a_file_that_no_bake_wrote_is_refused_before_sampling(bake, client, tmp_
     assert sorted(os.listdir(out)) == sorted([*BAKED, f"{name}1"]) and (out / f"{name}1").read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("kind", ["plain", "symbolic link"])  # more in test_files.py
+def test_the_file_that_is_baked_is_not_replaced(bake, blender, shot, tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    blend, out = Path("own/shot.blend"), Path("own")
+    if kind == "symbolic link":
+        (tmp_path / "other").mkdir()
+        blend, out = tmp_path / "other" / "shot.blend", shot.parent
+        blend.symlink_to(shot)
+    before = shot.read_bytes()
+    code, sentence = bake("--blend", blend, "--out", out)
+    assert code == 1 and "is read for this and would be replaced" in sentence
+    assert os.listdir(shot.parent) == ["shot.blend"] and shot.read_bytes() == before
+    code, sentence = bake("--blend", blend, "--out", out, "--force")
+    assert code == 1 and "is read for this and would be replaced: choose another folder" in sentence
+    assert os.listdir(shot.parent) == ["shot.blend"] and shot.read_bytes() == before
+
+
 @pytest.mark.parametrize("name", ["line.wav", "shot.blend", "hers.json"])
 def test_a_file_that_is_replaced_while_it_is_baked_does_not_pass_for_the_source(bake, client, shot, voice, tmp_path, monkeypatch, name):
     preset = tmp_path / "hers.json"
