@@ -3,7 +3,6 @@
 
 import re
 import subprocess
-import sys
 from email.message import Message
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,14 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
-def licences():
-    """setup/licences.py, which is a script and no package."""
-    sys.path.insert(0, str(ROOT / "setup"))
-    try:
-        import licences
-    finally:
-        sys.path.remove(str(ROOT / "setup"))
-    return licences
+def licences(setup_script):
+    return setup_script("licences")
 
 
 def about(**fields):

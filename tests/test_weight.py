@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a repository weighs is counted as `make weight` says."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
 FILES = {
     "README.md": "five words of a page",
     "thunder_core/__init__.py": '"""A package."""\n',
@@ -44,12 +42,8 @@ class A:
 
 
 @pytest.fixture(scope="module")
-def weight():
-    """setup/weight.py, which is a script and no package."""
-    spec = importlib.util.spec_from_file_location("weight", ROOT / "setup" / "weight.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def weight(setup_script):
+    return setup_script("weight")
 
 
 @pytest.fixture

@@ -92,17 +92,6 @@ def small_disk(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def packaging():
-    """setup/package.py, which is a script and no package."""
-    sys.path.insert(0, str(ROOT / "setup"))
-    try:
-        import package
-    finally:
-        sys.path.remove(str(ROOT / "setup"))
-    return package
-
-
-@pytest.fixture(scope="session")
 def tool(packaging):
     return packaging.module_tool(Path(sys.executable))
 

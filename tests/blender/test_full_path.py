@@ -7,11 +7,11 @@ import sys
 import tempfile
 import time
 import wave
-from pathlib import Path
 
 import numpy as np
 import pytest
 from performances import read_wav, write_wav
+from processes import is_alive
 from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401
 from thunder.scene.engine import connection as connection_module
 from thunder.scene.heads import head
@@ -40,15 +40,6 @@ def contents(bpy):
     strips = [] if editor is None else (editor.strips if hasattr(editor, "strips") else editor.sequences)
     names["strips"] = sorted((strip.name, strip.mute, strip.channel) for strip in strips)
     return names
-
-
-def is_alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    state = Path(f"/proc/{pid}/stat")
-    return not (state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, scene, connection):

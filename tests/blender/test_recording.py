@@ -15,6 +15,7 @@ from thunder.scene.host.session import session
 from thunder.scene.voice import mixdown, recording, strip
 from thunder.thunder_core import engine_python, errors, progress
 from thunder.thunder_core.client import Client
+from timing import until
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the engine's Python is a shell script here")
 operators = importlib.import_module("thunder.operators.record")
@@ -56,13 +57,6 @@ def heard(scene, added, folder):
     path = str(folder / "heard.wav")
     progress.result(mixdown.mix_down(strip.of_strip(scene, added), path))
     return np.frombuffer(Path(path).read_bytes()[44:], np.float32)
-
-
-def until_gone(path):
-    end = time.monotonic() + 10
-    while Path(path).exists():
-        assert time.monotonic() < end, f"{path} is still there"
-        time.sleep(0.02)
 
 
 def test_without_a_window_the_button_says_why(blender):
@@ -124,7 +118,7 @@ def test_who_stops_in_the_countdown_keeps_nothing(booth):
                 recording.stop()
             time.sleep(0.01)
     jobs.end()
-    until_gone(taken.path)
+    until(lambda: not Path(taken.path).exists(), 10)
     assert not recording.is_on()
 
 
@@ -174,7 +168,7 @@ def test_silence_is_told_while_it_is_recorded_and_leaves_nothing(booth):
     _, taken = booth("silent")
     with pytest.raises(errors.BadRequest, match="Only silence arrives: check that Blender may use the microphone"):
         speak(taken, seconds=0.4)
-    until_gone(taken.path)
+    until(lambda: not Path(taken.path).exists(), 10)
 
 
 @pytest.mark.parametrize("fault", ["none", "busy", "crash:0"])
@@ -182,7 +176,7 @@ def test_without_a_microphone_there_is_a_sentence_and_no_file(booth, fault):
     _, taken = booth(fault)
     with pytest.raises(errors.NoMicrophone):
         speak(taken)
-    until_gone(taken.path)
+    until(lambda: not Path(taken.path).exists(), 10)
 
 
 def test_a_range_that_is_not_marked_and_a_folder_that_is_none_are_told(booth, tmp_path):
@@ -198,5 +192,5 @@ def test_an_engine_that_cannot_start_leaves_nothing_behind(booth, tmp_path):
     taken.client.python = str(tmp_path / "none")
     with pytest.raises(errors.NoEngine):
         speak(taken)
-    until_gone(taken.path)
+    until(lambda: not Path(taken.path).exists(), 10)
     assert not recording.is_on()

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import tracemalloc
 import wave
 from pathlib import Path
@@ -14,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from processes import is_alive
 from scipy.signal import butter, resample_poly, sosfiltfilt
+from timing import until
 
 from thunder_core.engine.speech import audio
 from thunder_core.engine.speech.audio import read_sound, write_sound
@@ -238,34 +239,10 @@ def stalled(tmp_path, monkeypatch):
     sound.write_bytes(b"no format that libsndfile knows")
 
     def pid():
-        assert waits(lambda: (tmp_path / "pid").exists()), "ffmpeg was not started"
+        until(lambda: (tmp_path / "pid").exists())
         return int((tmp_path / "pid").read_text())
 
     return sound, pid
-
-
-def waits(for_what, seconds=20.0):
-    """Whether something comes true within a time that no machine needs."""
-    end = time.monotonic() + seconds
-    while not for_what():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def is_alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        if os.path.isdir("/proc/self"):
-            return False
-    try:
-        os.kill(pid, 0)
-        return True
-    except ProcessLookupError:
-        return False
 
 
 def test_a_stalled_ffmpeg_ends_with_the_request(stalled, tmp_path):
@@ -277,7 +254,7 @@ def test_a_stalled_ffmpeg_ends_with_the_request(stalled, tmp_path):
 
     with pytest.raises(Cancelled):
         read_sound(sound, cancel_once_it_runs)
-    assert waits(lambda: not is_alive(pid()))
+    until(lambda: not is_alive(pid()))
 
 
 def test_a_stalled_ffmpeg_ends_when_this_process_is_killed(stalled):
@@ -292,7 +269,7 @@ def test_a_stalled_ffmpeg_ends_when_this_process_is_killed(stalled):
     finally:
         reading.kill()
         reading.wait()
-    assert waits(lambda: not is_alive(ffmpeg))
+    until(lambda: not is_alive(ffmpeg))
 
 
 def test_a_stalled_ffmpeg_is_given_up(stalled, monkeypatch):
@@ -300,4 +277,4 @@ def test_a_stalled_ffmpeg_is_given_up(stalled, monkeypatch):
     sound, pid = stalled
     with pytest.raises(BadSound, match="stopped half-way"):
         read_sound(sound)
-    assert waits(lambda: not is_alive(pid()))
+    until(lambda: not is_alive(pid()))

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import is_alive
 from timing import keeps, until
 
 from thunder_core import errors, protocol, worker_process
@@ -75,14 +76,6 @@ def real():
         yield client
 
 
-def gone(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
-
-
 def test_a_private_folder_that_was_cleaned_away_is_made_again(real):
     lost, pid = real.folder, real.pid
     shutil.rmtree(lost)
@@ -111,7 +104,7 @@ def test_cancel_ends_a_stopped_worker_and_the_next_request_starts_another(real):
     keeps(0.05, asked, "asking a stopped worker to cancel")
     assert real.request("release").wait(timeout=60) == {}
     assert real.pid not in (None, first)
-    until(lambda: gone(first))
+    until(lambda: not is_alive(first))
 
 
 def test_requests_behind_a_stuck_one_are_answered_by_the_next_worker(real):
@@ -139,7 +132,7 @@ def test_a_stopped_worker_is_ended_with_the_client(real):
     os.kill(pid, signal.SIGSTOP)
     real.request("release")
     real.stop()
-    assert gone(pid) and not os.listdir(tempfile.gettempdir())
+    assert not is_alive(pid) and not os.listdir(tempfile.gettempdir())
 
 
 def test_a_request_to_a_worker_that_was_stopped_while_idle_is_answered_by_another(real, monkeypatch):
@@ -167,7 +160,7 @@ def test_a_stopped_worker_ends_when_its_client_is_killed(tmp_path):
     process.kill()
     process.wait()
     process.stdout.close()
-    until(lambda: gone(worker), 10)
+    until(lambda: not is_alive(worker), 10)
     until(lambda: not [name for name in os.listdir(tmp_path) if name.startswith("thunder-")], 5)
 
 
@@ -234,7 +227,7 @@ while True:
     with pytest.raises(errors.Cancelled):
         stuck.wait(timeout=60)
     assert client.request("next").wait(timeout=60) == {} and client.pid != first
-    until(lambda: gone(first))
+    until(lambda: not is_alive(first))
 
 
 def test_a_worker_that_leaves_its_cancelled_work_stays(play, monkeypatch):

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our filters give what scipy's give."""
+"""Our filters, splines and easing give what scipy's give."""
 
 import numpy as np
 import pytest
-from scipy.interpolate import CubicSpline
+import torch
+from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d
 from scipy.signal import find_peaks, lfilter
 
 from thunder_core import filters
+from thunder_core.filters import hermite, smoothstep
 
 
 @pytest.mark.parametrize("mode", ["reflect", "nearest"])
@@ -45,3 +47,21 @@ def test_peaks(seed, rounded):
     got, rises = filters.peaks(values, 1 if rounded else 9, 0.2)
     assert (got == wanted).all() and np.allclose(rises, about["prominences"])
     assert len(filters.peaks(np.zeros(30), 9, 0.2)[0]) == len(filters.peaks(values[:1], 9, 0.2)[0]) == 0
+
+
+X = np.linspace(0, 1, 101)
+
+
+def test_smoothstep_is_the_cubic_that_is_level_at_both_ends():
+    assert np.allclose(smoothstep(X), CubicHermiteSpline([0, 1], [0, 1], [0, 0])(X), atol=1e-14)
+
+
+def test_hermite_weighs_values_and_slopes_as_scipy_does():
+    ends = np.random.default_rng(0).normal(size=(4, 6))  # values before and after, slopes before and after, of six curves
+    expected = CubicHermiteSpline([0, 1], ends[:2], ends[2:])(X)
+    assert np.allclose(np.stack(hermite(X), 1) @ ends, expected, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", [float, torch.tensor])
+def test_numbers_and_tensors_are_eased_alike(kind):
+    assert [float(smoothstep(kind(x))) for x in X] == pytest.approx(smoothstep(X).tolist(), abs=1e-6)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sampler on distributions whose denoiser is known in closed form."""
+"""Both samplers on distributions whose denoiser is known in closed form: the solver, and the 1000 steps of the paper."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from diffusers import DPMSolverMultistepScheduler
 
 from thunder_core.engine.diffusion import (
     alpha_bar,
+    ancestral_sample,
     BETA,
     in_windows,
     inpaint,
@@ -22,7 +23,7 @@ from thunder_core.engine.diffusion import (
 )
 from thunder_core.networks.denoiser import noisy
 
-MEAN, DEVIATION = np.array([1.5, -0.7, 0.0], np.float32), np.array([0.8, 0.2, 1.4], np.float32)
+MEAN, DEVIATION = np.array([1.5, -0.7, 0.0, 0.4], np.float32), np.array([0.8, 0.2, 1.4, 0.0], np.float32)
 
 
 def gaussian_denoiser(x, step):
@@ -34,15 +35,15 @@ def gaussian_denoiser(x, step):
 
 @pytest.mark.parametrize("steps", [20, 50])
 def test_a_gaussian_is_sampled_with_its_mean_and_spread(steps):
-    x = sample(gaussian_denoiser, Normal(0).draw(400, 50, 3), steps).reshape(-1, 3)
+    x = sample(gaussian_denoiser, Normal(0).draw(400, 50, 4), steps).reshape(-1, 4)
     assert x.dtype == np.float32
     assert np.allclose(x.mean(0), MEAN, atol=0.02)
-    assert np.allclose(x.std(0), DEVIATION, rtol=0.05)
+    assert np.allclose(x.std(0), DEVIATION, rtol=0.05, atol=0.005)
 
 
 def test_the_ode_maps_each_noise_to_its_own_quantile():
     """For a Gaussian the probability-flow solution is x_0 = mean + deviation · ε, point by point."""
-    noise = Normal(1).draw(1, 200, 3)
+    noise = Normal(1).draw(1, 200, 4)
     x = sample(gaussian_denoiser, noise, 50)
     assert np.abs(x - (MEAN + DEVIATION * noise)).max() < 0.12
 
@@ -95,7 +96,7 @@ def test_windows_cover_every_frame_and_share_their_borders(frames):
 
 
 def test_windows_that_agree_change_nothing():
-    noise = Normal(2).draw(2, 1300, 3)
+    noise = Normal(2).draw(2, 1300, 4)
     whole = sample(gaussian_denoiser, noise, 10)
     pieces = sample(in_windows(lambda x, step, a, b: gaussian_denoiser(x, step), 1300), noise, 10)
     assert pieces.dtype == np.float32 and np.allclose(whole, pieces, atol=1e-4)
@@ -118,7 +119,7 @@ def test_progress_can_stop_the_sampler():
             raise Stop
 
     with pytest.raises(Stop):
-        sample(gaussian_denoiser, Normal(0).draw(1, 8, 3), 10, stop)
+        sample(gaussian_denoiser, Normal(0).draw(1, 8, 4), 10, stop)
 
 
 FRAMES = 80
@@ -179,3 +180,43 @@ def test_keeping_nothing_changes_nothing():
     noise = seeded_noise([1], FRAMES, 2)
     nothing = Inpainting(np.zeros((FRAMES, 2), bool), np.zeros((FRAMES, 2), np.float32))
     assert np.array_equal(sample(smooth_denoiser, noise, 8), sample(inpaint(smooth_denoiser, nothing), noise, 8))
+
+
+def test_normal_data_comes_out_with_its_mean_and_deviation():
+    noise = Normal(0).draw(100, 200, 4)
+    x = ancestral_sample(gaussian_denoiser, noise, Normal(1)).reshape(-1, 4)
+    assert np.allclose(x.mean(0), MEAN, atol=0.03)
+    assert np.allclose(x.std(0), DEVIATION, rtol=0.03, atol=0.005)
+    correlation = np.corrcoef(x[:, 0], noise.reshape(-1, 4)[:, 0])[0, 1]
+    assert abs(correlation) < 0.05, "unlike the solver's, these draws do not depend on where they started"
+
+
+def test_one_step_is_a_draw_from_the_posterior_by_bayes():
+    """x̃_d → x̃_{d−1} for known x_0, against the product of the two normal densities that defines it."""
+    d, x0 = 700, 0.3
+    a, b = (float(alpha_bar()[i]) for i in (d - 1, d))
+    drawn = {}
+
+    def denoise(x, step):
+        if step in (d, d - 1):
+            drawn[step] = x.astype(np.float64)
+        return np.full_like(x, x0)
+
+    ancestral_sample(denoise, Normal(2).draw(1, 40000, 1), Normal(3))
+    forward = b / a  # x̃_d = √forward · x̃_{d−1} + √(1 − forward) ε, and x̃_{d−1} ~ N(√a x_0, 1 − a)
+    precision = forward / (1 - forward) + 1 / (1 - a)
+    expected = (forward**0.5 * drawn[d] / (1 - forward) + a**0.5 * x0 / (1 - a)) / precision
+    missed = drawn[d - 1] - expected
+    assert abs(float(missed.mean())) < 4 * (1 / precision / 40000) ** 0.5
+    assert float(missed.std()) == pytest.approx(precision**-0.5, rel=0.02)
+
+
+def test_every_step_is_asked_once_from_most_noise_to_least():
+    asked, counted = [], []
+
+    def denoise(x, step):
+        asked.append(step)
+        return x
+
+    ancestral_sample(denoise, np.zeros((1, 16, 1), np.float32), Normal(0), counted.append)
+    assert asked == list(range(STEPS - 1, -1, -1)) and counted == [done / STEPS for done in range(STEPS)]

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import is_alive
 from styled_weights import weights_with_styles
-from timing import keeps
+from timing import keeps, until
 
 from thunder_core import errors
 from thunder_core.client import Client
@@ -77,21 +78,6 @@ def converse(process, lines, last):
     rest, log = process.communicate(timeout=60)
     assert all(json.loads(line)["event"] == "alive" for line in rest.splitlines()) and process.returncode == 0
     return answers, log
-
-
-def until(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
-def alive(pid):
-    """Whether a process runs; one that only waits for its parent to collect it does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def wait_for_sampling(pending):
@@ -548,10 +534,10 @@ def test_nothing_outlives_a_killed_client(temporary_folder):
         text=True,
     )
     pid, folder = host.stdout.readline().split()
-    assert os.path.isdir(folder) and alive(pid)
+    assert os.path.isdir(folder) and is_alive(pid)
     host.kill()
     host.wait()
-    until(lambda: not alive(pid))
+    until(lambda: not is_alive(pid))
     assert list(temporary_folder.iterdir()) == []
 
 
@@ -567,7 +553,7 @@ def test_a_client_that_only_ends_takes_its_worker_along(temporary_folder):
         timeout=60,
     )
     assert done.returncode == 0
-    until(lambda: not alive(done.stdout.split()[0].decode()))
+    until(lambda: not is_alive(done.stdout.split()[0].decode()))
     assert list(temporary_folder.iterdir()) == []
 
 
@@ -578,7 +564,7 @@ def test_stop_is_quick_even_in_the_middle_of_work(temporary_folder):
     pid, started = client.pid, time.monotonic()
     client.stop()
     keeps(3.0, time.monotonic() - started, "stopping a worker at work")
-    assert not alive(pid) and list(temporary_folder.iterdir()) == []
+    assert not is_alive(pid) and list(temporary_folder.iterdir()) == []
     with pytest.raises(errors.ThunderError):
         pending.wait(timeout=60)
     client.stop()

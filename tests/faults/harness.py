@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from processes import is_alive
+
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "assets" / "sample.wav"
 MEGABYTES = 250.0  # of memory that a row may cost if it says nothing else: a head, or half an hour of sound
@@ -295,17 +297,9 @@ def children_of(parent: int) -> set[int]:
     return result
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that only waits to be collected by its parent does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def _living(pids: set[int]) -> list[str]:
     end = time.monotonic() + ENDING
-    while (left := [pid for pid in pids if alive(pid)]) and time.monotonic() < end:
+    while (left := [pid for pid in pids if is_alive(pid)]) and time.monotonic() < end:
         time.sleep(0.05)
     commands = []
     for pid in left:

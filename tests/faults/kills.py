@@ -28,7 +28,8 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1]), str(Path(__file__).parent)]
 
-from harness import alive, children_of, ROOT, SAMPLE
+from harness import children_of, ROOT, SAMPLE
+from processes import is_alive
 
 from research.harness import keep, keep_json
 from thunder_core import files, private_folder
@@ -55,7 +56,7 @@ class Tally:
 def gone(pids, seconds: float = PATIENCE) -> list[int]:
     """The processes that are still there when so many seconds have passed."""
     end = time.monotonic() + seconds
-    while (left := [pid for pid in pids if alive(pid)]) and time.monotonic() < end:
+    while (left := [pid for pid in pids if is_alive(pid)]) and time.monotonic() < end:
         time.sleep(0.05)
     return left
 

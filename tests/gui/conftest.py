@@ -169,17 +169,6 @@ def real_blender(tmp_path_factory, shaders):
     return RealBlender(path, tmp_path_factory.mktemp("real_blender"), shaders, smooth=False)
 
 
-@pytest.fixture(scope="session")
-def packaging():
-    """setup/package.py, which is a script and no package."""
-    sys.path.insert(0, str(ROOT / "setup"))
-    try:
-        import package
-    finally:
-        sys.path.remove(str(ROOT / "setup"))
-    return package
-
-
 @pytest.fixture(scope="module")
 def package(real_blender, packaging):
     """What an animator with this Blender installs, built by its own tool."""

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An animator at a real window: clicks Generate Takes, sees what the engine answered, cancels."""
 
-import os
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from timing import keeps
+from processes import is_alive
+from timing import keeps, until
 
 from thunder_core.client import Client
 from thunder_core.direction import Direction
@@ -15,15 +14,6 @@ from thunder_core.direction import Direction
 pytestmark = [pytest.mark.window, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def is_gone(pid, seconds=5.0):
-    end = time.monotonic() + seconds
-    while os.path.exists(f"/proc/{pid}"):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +70,7 @@ def test_no_slice_of_ours_holds_the_window(windowed, seen):
 
 
 def test_the_engine_goes_with_the_window(windowed, seen):
-    assert is_gone(seen["pid"])
+    until(lambda: not is_alive(seen["pid"]), 5)
     assert windowed.left_behind() == []
 
 
@@ -89,7 +79,7 @@ def test_escape_cancels_and_leaves_the_scene_as_it_was(windowed):
     keeps(0.5, seen["seconds_to_stop"], "Escape")
     assert seen["takes"] == []
     assert set(seen["left"].values()) == {0}, seen["left"]
-    assert is_gone(seen["pid"])
+    until(lambda: not is_alive(seen["pid"]), 5)
 
 
 def test_generate_works_after_esc_was_pressed_anywhere(windowed):

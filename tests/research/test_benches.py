@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A bench without its data replaces no result."""
+"""A bench without its data replaces no result, and that of speed says what was not measured."""
 
 import importlib
 from pathlib import Path
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from research import speed
 from research.__main__ import main
 from research.harness import RESULTS, results_file
 
@@ -74,3 +75,12 @@ def test_a_lip_on_the_middle_of_a_tooth_touches_it():
     filled = bench("articulation")._filled(tooth)
     assert np.linalg.norm(filled - [2.1, 1.4, 0.2], axis=1).min() < 0.3
     assert np.ptp(filled, axis=0).tolist() == [4, 3, 0], "it goes to the edges, and no further"
+
+
+def test_the_table_says_what_was_not_measured_and_what_misses_its_bar():
+    lines = speed.table({"machine": "a machine", "one_take_over_torch": 1.5, "takes8_over_torch": 1.25, "keying_seconds": 0.4})
+    label = "the same, over the engine in torch"
+    assert lines[0].startswith("a machine") and "\n".join(lines).count("not measured") == len(speed.BARS) - 3
+    assert f"| {label} | 1.5 × | ≤ 1.15 ×: missed |" in lines and f"| {label} | 1.25 × | ≤ 1.3 × |" in lines
+    assert "| keying eight takes of a minute | 0.4 s | ≤ 0.5 s |" in lines
+    assert "<!-- figures -->" in speed.PAGE.read_text(encoding="utf-8")
