@@ -12,7 +12,7 @@ from thunder_core.engine.m2s import save_trained_mouth, trained_mouth
 from thunder_core.engine.scorer import grade, Scale, shift_frames, stands_still
 from thunder_core.engine.speech import acoustics, encoder as encoder_module
 from thunder_core.engine.speech.acoustics import active_level, level, log_mel
-from thunder_core.engine.speech.encoder import at_frames, EncoderConfig, loudness, presence, speech_features, Units
+from thunder_core.engine.speech.encoder import EncoderConfig, loudness, speech_features, Units
 from thunder_core.engine.speech.phones import phone_index, PHONES
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import Cancelled
@@ -28,26 +28,6 @@ from thunder_core.types import Motion, RATE
 
 def test_phone_symbols_of_any_dialect_find_their_place():
     assert [PHONES[phone_index(s)] for s in ("AA1", "pau", "ax", "b", "<s>", "ZH")] == ["AA", "SIL", "AH", "B", "SIL", "ZH"]
-
-
-def test_features_are_read_at_the_animation_frames_own_time():
-    """A feature that is its own time must come out as t/25 s (feature i is centred on i/50 s + 5 ms)."""
-    clock = (np.arange(200, dtype=np.float32) / 50 + 0.005)[:, None]
-    frames = at_frames(clock, 95)[:, 0]
-    assert frames.dtype == np.float32 and frames[1:] == pytest.approx(np.arange(1, 95) / 25, abs=1e-6)
-
-
-def test_mel_frames_are_centred_on_ten_milliseconds():
-    click = np.zeros(RATE, np.float32)
-    click[5000] = 1.0  # 312.5 ms
-    assert np.exp(log_mel(click, 400)).sum(-1).argmax() in (31, 32)
-
-
-def test_loudness_rises_on_the_frame_where_the_voice_starts():
-    samples = 1e-4 * noise(2)
-    samples[RATE:] += 0.2 * np.sin(np.arange(RATE) * 0.1)
-    loud = loudness(samples, 50)[:, 0]
-    assert loud[:23].max() < -0.5 and loud[27:49].min() > 0.3
 
 
 def test_loudness_does_not_depend_on_the_recording_level():
@@ -158,17 +138,6 @@ def test_a_stop_during_a_sound_ends_its_analysis(small_encoder, monkeypatch):
     assert told == [0, 0.25, 0.5]
 
 
-def test_presence_leads_speech_and_settles_after_it():
-    logits = np.zeros((400, len(PHONES)), np.float32)
-    logits[:, 0] = 12.0  # silence …
-    logits[150:200, 0] = -12.0  # … but for the fourth second: frames 75 … 99
-    alive = presence(logits, 200)
-    assert alive.dtype == np.float32 and alive[75:100] == pytest.approx(1, abs=1e-6)
-    assert alive[70] > 0.9 and alive[104] > 0.9
-    assert alive[:60].max() < 1e-3 and alive[115:].max() < 1e-3
-    assert np.abs(np.diff(alive)).max() < 0.3
-
-
 def test_units_find_clusters():
     centres = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]], np.float32)
     points = np.tile(centres, (50, 1)) + 0.1 * np.random.default_rng(0).standard_normal((150, 2)).astype(np.float32)
@@ -261,18 +230,6 @@ def test_a_scale_whose_merits_coincide_still_orders():
 def test_late_and_early_hold_the_ends():
     x = np.arange(5.0)[:, None]
     assert shift_frames(x, 2)[:, 0].tolist() == [0, 0, 0, 1, 2] and shift_frames(x, -2)[:, 0].tolist() == [2, 3, 4, 4, 4]
-
-
-def test_mouth_offsets_are_zero_at_rest_and_only_lips_move_with_a_lip_channel():
-    head = load_head()
-    mouth = Mouth(head)
-    still = torch.zeros(1, 2, head.channels), torch.zeros(1, 2, 3)
-    assert mouth(*still).abs().max() < 1e-6
-    moved = still[0].clone()
-    moved[..., head.channel("mouthUpperUpLeft")] = 1.0
-    offsets = mouth(moved, still[1])[0, 0].norm(dim=-1)
-    assert offsets[~mouth.inner].max() > 0.004
-    assert offsets[mouth.inner].max() < 1e-6
 
 
 def test_mouth2s_listens_to_the_mouth_it_learned(tmp_path):

@@ -10,7 +10,7 @@ import torchaudio
 from thunder_core.engine.network import Graph
 from thunder_core.engine.speech import acoustics
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import at_frames, loudness, phonetic, presence, softmax, SpeechEncoder, Units
+from thunder_core.engine.speech.encoder import at_frames, loudness, phonetic, presence, softmax, SpeechEncoder
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.networks import encoder as encoder_network
@@ -131,15 +131,6 @@ def test_an_encoder_opens_its_network_at_its_first_sound():
     assert encoder.network._run is None
     encoder.analyse(noise(1))
     assert isinstance(encoder.network._run, Graph)
-
-
-def test_units_are_the_nearest_by_torchs_distance():
-    rng = np.random.default_rng(0)
-    units, hidden = Units.load(SHIPPED), 2 * rng.standard_normal((7000, 192)).astype(np.float32)
-    distances = torch.cdist(torch.from_numpy(hidden), torch.from_numpy(units.centroids)).numpy()
-    # Where two are equally near, the last digit decides.
-    assert np.allclose(distances[np.arange(7000), units(hidden)], distances.min(1), rtol=1e-5)
-    assert (units(hidden) == distances.argmin(1)).mean() > 0.999
 
 
 def test_the_pitch_is_found_by_the_autocorrelation_of_the_sound_itself():
