@@ -37,7 +37,7 @@ def correctives(clay) -> dict[tuple[str, str], np.ndarray]:
         relaxed = turned_rings(clay, _THINNER, 1 - clay.u**2) * half[:, None]
         relaxed[:, 2] += half * skin * (0.8 * groove - 0.9 * beside)
         made["mouthSmile" + tag, "mouthPucker"] = relaxed
-    made = {pair: clay.fair.field(field) for pair, field in made.items()}
+    made = {pair: clay.fair_finely.field(field) for pair, field in made.items()}
     follow = lids_follow(clay)
     for side, tag, joint in ((1, "Left", "eye_left"), (-1, "Right", "eye_right")):
         made["eyeBlink" + tag, joint] = _shut(clay, side, follow[side])

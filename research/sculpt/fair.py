@@ -11,16 +11,18 @@ from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import splu
 
 from .form import EYE
-from .mesh import bump, triangulate
+from .mesh import bump, smooth_step, triangulate
 
 _FACE, _HEAD = 6.0, 9.0  # size of the bumps that are taken out, millimetres
-_TRACE = 0.01  # movement that is none, millimetres
+_TRACE = 0.04  # movement that is none, millimetres
 # Where finer forms stay, left side: centre, radii, size.
 _FINE = (
-    ((12, -38.5, 97), (24, 15, 34), 0.4),  # nose
+    ((0, -38, 104), (20, 15, 26), 0.4),  # tip of the nose
+    ((14, -40, 93), (16, 11, 22), 0.4),  # its wing
     ((0, -8, 92), (18, 34, 30), 2.0),  # its bridge
     ((31, 2, 70), (24, 15, 40), 2.5),  # about the eyes
     ((74, -18, -10), (20, 44, 30), 3.5),  # before the ears
+    ((25, -53, 86), (14, 8, 20), 9.0),  # but not between the wing and the lip
 )  # fmt: skip
 
 
@@ -63,8 +65,7 @@ class Fairing:
     def field(self, moved):
         """Displacements [V, 3] made smooth, and still where only traces are left."""
         smooth = self(moved)
-        length = np.linalg.norm(smooth[self.free], axis=1)
-        smooth[self.free] *= np.maximum(1 - _TRACE / np.maximum(length, _TRACE), 0)[:, None]
+        smooth[self.free] *= smooth_step(_TRACE, 2 * _TRACE, np.linalg.norm(smooth[self.free], axis=1))[:, None]
         return smooth
 
 
@@ -79,7 +80,7 @@ def _size(p):
     size = _HEAD + (_FACE - _HEAD) * np.clip((p[:, 2] - 10) / 40, 0, 1)
     for centre, radii, fine in _FINE:
         share = np.minimum(2.5 * bump(sides.reshape(-1, 3), centre, radii).reshape(2, -1).max(0), 1)
-        size = size + share * np.minimum(fine - size, 0)
+        size = size + share * (fine - size)
     return size
 
 

@@ -61,8 +61,8 @@ def distance(p, nose=True):
     d = smooth_min(d, capsule(p, (52, -24, -2), (38, -74, 0), 9, 9), 30)  # its branch, up to the ear
     d = smooth_min(d, capsule(p, (44, -76, 0), (17, -102, 58), 10, 11), 28)  # its edge
     d = smooth_min(d, ellipsoid(p, (0, -106, 64), (19, 13, 19)), 22)  # chin
-    d = smooth_min(d, capsule(p, (0, -50, -24), (0, -240, -46), 47, 56, (1.0, 1.0, 1.08)), 20)  # neck
-    d = smooth_min(d, capsule(p, (53, -44, -26), (9, -204, 23), 8, 6), 22)  # the muscle from behind the ear to the breastbone
+    d = smooth_min(d, capsule(p, (0, -50, -24), (0, -240, -50), 47, 56, (1.0, 1.0, 1.08)), 20)  # neck
+    d = smooth_min(d, capsule(p, (53, -44, -28), (9, -204, 23), 8, 6), 18)  # the muscle from behind the ear to the breastbone
     d = smooth_min(d, ellipsoid(p, (0, -254, -36), (122, 64, 68)), 44)  # chest
     d = smooth_min(d, capsule(p, (26, -182, -60), (138, -236, -52), 22, 34), 44)  # shoulders
     d = smooth_min(d, capsule(p, (13, -199, 26), (104, -195, -10), 2.5, 4), 18)  # collar bones
@@ -82,12 +82,16 @@ def distance(p, nose=True):
 def _with_nose(d, p):
     """Distances d [n] of points of the left side to the face, joined with its nose."""
     d = smooth_min(d, capsule(p, (0, 4, 65), (0, -25, 78), 10.5, 11.5), 12)  # its sides
-    d = smooth_min(d, capsule(p, (0, 7, 75.5), (0, -29, 95.5), 6.0, 9.0), 6)  # bridge
-    d = smooth_min(d, ellipsoid(p, (0, -36.0, 100.6), (11.5, 8.2, 9.8)), 5)  # tip
-    d = smooth_min(d, capsule(p, (10.0, -39.4, 98.0), (12.5, -40.4, 89.5), 5.3, 5.9), 2.5)  # wing
+    d = smooth_min(d, capsule(p, (0, 7, 75.5), (0, -29, 96.5), 6.0, 8.0), 6)  # bridge
+    d = smooth_min(d, ellipsoid(p, (0, -36.2, 100.6), (9.6, 8.0, 9.8)), 4)  # tip
+    d = smooth_min(d, capsule(p, (11.6, -39.8, 96.0), (13.2, -40.8, 89.0), 5.2, 6.2), 2.0)  # wing
     d = smooth_min(d, capsule(p, (0, -42, 102.5), (0, -46.5, 95.0), 3.6, 4.2), 4)  # between the nostrils
-    behind = np.minimum(capsule(p, (15.8, -32.5, 89), (19.2, -39.5, 86), 0, 0), capsule(p, (19.2, -39.5, 86), (18.0, -47.5, 87.5), 0, 0))
-    return d + 2.8 * np.exp(-((behind / 2.6) ** 2))  # the crease behind the wing
+    line = np.array(_BEHIND_WING)
+    apart = np.min([capsule(p, a, b, 0, 0) for a, b in zip(line, line[1:])], axis=0)
+    return d + 3.0 * np.exp(-((apart / 2.5) ** 2))
+
+
+_BEHIND_WING = ((14.0, -31.0, 90.5), (17.2, -33.0, 88.0), (19.6, -39.5, 85.5), (18.6, -47.5, 87.0))  # the crease about it
 
 
 # What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near the middle, lie outside of all.
@@ -100,7 +104,9 @@ _RELIEF = (
     ((34, 11, 72), (18, 9, 22), 2.0),  # over its lid
     ((56, -62, 22), (30, 44, 46), 3.0),  # chewing muscle
     ((32, -118, 34), (30, 20, 52), -2.0),  # beneath the jaw
-    ((72, -30, -4), (16, 34, 22), -2.0),  # before the ear
+    ((54, -98, -8), (26, 26, 40), -3.0),
+    ((72, -30, -4), (16, 34, 22), -1.5),  # before the ear
+    ((73, -24, -15), (20, 24, 22), -6.5),  # beneath it
     ((0, -107, 92), (24, 16, 34), 4.0),  # chin
     ((14, -113, 82), (14, 13, 28), 2.5),
     ((0, 14, -104), (60, 50, 44), 1.5),  # back of the skull

@@ -30,7 +30,9 @@ def bare_clay():
     nose.add_nostrils(mesh)
     clay = describe(mesh)
     clay.points = fair.faired(clay)
-    clay.fair = fair.Fairing(clay, 0.15 + 0.65 * smooth_step(20, -10, clay.points[:, 1]))
+    under_the_brows = smooth_step(20, -10, clay.points[:, 1])
+    clay.fair = fair.Fairing(clay, 0.15 + 0.65 * under_the_brows)
+    clay.fair_finely = fair.Fairing(clay, 0.15 + 0.3 * under_the_brows)  # folds and wrinkles stay
     return clay
 
 

@@ -58,12 +58,13 @@ PEOPLE = (
     Person("head"),
     Person(
         "head_woman", jaw=-3.6, chin=(-2.2, -2.6), brow=-2.4, forehead=2.0, cheekbone=0.2, cheek=0.8, nose=0.88, tip=-1.2, lips=1.16,
-        neck=0.88, throat=-2.0, ears=0.92, brows=0.72, eyes=0.18, lashes=1.45, skull=0.955, stubble=0.0,
+        neck=0.86, throat=-2.0, ears=0.92, brows=0.72, eyes=0.18, lashes=1.45, skull=0.955, stubble=0.0,
         hills=(
             ((26, 17, 84), (32, 12, 30), (0, 1.0, -1.0)), ((33, 11, 74), (20, 9, 24), (0, 0, 1.0)),  # no ridge of the brow
-            ((34, 22, 78), (36, 15, 40), (0, 2.2, 0)), ((44, 20, 72), (20, 14, 34), (0, 1.4, 0)),  # arched brows
+            ((34, 22, 78), (36, 15, 40), (0, 1.5, 0)), ((44, 20, 72), (20, 14, 34), (0, 0.7, 0)),  # arched brows
             ((0, -44, 98), (30, 22, 40), (0, -2.4, 0)), ((0, -15, 98), (16, 22, 24), (0, 0, -1.2)),  # a short upper lip, a soft bridge
-            ((0, 4, 90), (15, 12, 24), (0, -1.6, -1.2)), ((0, -42, 106), (14, 10, 18), (0, 1.4, 0)),
+            ((0, 4, 90), (15, 12, 24), (0, -1.6, -1.2)), ((17, -40, 92), (12, 13, 24), (-1.5, 0, 0)),
+            ((0, -42, 106), (14, 10, 18), (0, 1.4, 0)),
             ((44, -34, 60), (32, 30, 46), (0.4, 0.8, 1.2)), ((50, -56, 44), (32, 34, 50), (0.6, 0.2, 1.4)),  # cheeks
             ((54, -78, 8), (36, 46, 60), (-4.5, 0, 0)), ((0, -122, 56), (64, 36, 90), (0, 7.0, 1.4)),  # jaw
             ((34, -104, 58), (36, 38, 64), (-2.6, 0, 0)), ((0, -108, 88), (22, 18, 36), (0, 0, 1.2)),
@@ -93,7 +94,7 @@ PEOPLE = (
             ((30, 18, 80), (46, 16, 44), (0, -2.0, 0.6)), ((40, 10, 72), (20, 10, 26), (0, -1.2, 1.0)),  # low brows, hoods
             ((36, -104, 46), (22, 16, 44), (1.6, -2.6, 0)), ((54, -82, 4), (30, 28, 44), (2.0, -1.0, 0)),  # jowls
             ((37, -48, 74), (15, 20, 30), (0.6, -1.8, 2.4)), ((26, -54, 84), (10, 15, 24), (0, 0, -1.8)),  # folds
-            ((0, -30, 106), (14, 16, 22), (0, 0, 0.8)), ((0, 5, 88), (18, 14, 26), (0, 0, 1.4)),
+            ((0, -30, 106), (14, 16, 22), (0, 0, 0.8)), ((0, 5, 88), (18, 14, 26), (0, 0, 2.4)), ((54, -80, 6), (36, 44, 60), (-2.6, 0, 0)),
             ((17, -40, 96), (11, 11, 22), (0.8, -0.4, 0)),
         ),
         hair=Cut(1300, 3, (22.0, 12.0, 13.0), lift=0.22, width=4.6, height=4.5, crown=False),
@@ -148,7 +149,9 @@ def shaped(person: Person, clay) -> np.ndarray:
     for key, i in clay.index.items():
         if key[0] == "lash":
             moved[i] += (person.lashes - 1) * (p[i] - p[clay.index["lash", key[1], 0, key[3]]])
+    young = moved.copy()
     _age(person.fold, p, moved, push, free, on_skin * lips)
+    aged = moved - young
     apart = on_skin * eyes * np.where(clay.ring >= 0, np.interp(clay.ring, (0, 2), (0.8, 0.0)), clay.part != "bag")
     for centre, radii, vector in person.hills:
         push(centre, radii, vector, apart)
@@ -156,7 +159,7 @@ def shaped(person: Person, clay) -> np.ndarray:
         moved += person.eyes * lids(clay)[name]
     behind = 1 - (1 - smooth_step(46, -4, p[:, 2])) * (1 - smooth_step(34, 84, p[:, 1]))  # of the face
     moved += ((person.skull - 1) * behind * smooth_step(-90, -20, p[:, 1]) * (clay.part == "skin"))[:, None] * (p - [0, 0, 10])
-    points = p + clay.fair(moved)
+    points = p + clay.fair(moved - aged) + clay.fair_finely(aged)
     _brows(person, clay, points)
     return 0.5 * (points + points[clay.mirror] * [-1, 1, 1])
 
