@@ -81,14 +81,14 @@ def distance(p, nose=True):
 
 def _with_nose(d, p):
     """Distances d [n] of points of the left side to the face, joined with its nose."""
-    d = smooth_min(d, capsule(p, (0, 4, 65), (0, -25, 78), 10.5, 11.5), 12)  # its sides
-    d = smooth_min(d, capsule(p, (0, 7, 75.5), (0, -29, 96.5), 6.0, 8.0), 6)  # bridge
-    d = smooth_min(d, ellipsoid(p, (0, -36.2, 100.6), (9.6, 8.0, 9.8)), 4)  # tip
-    d = smooth_min(d, capsule(p, (11.6, -39.8, 96.0), (13.2, -40.8, 89.0), 5.2, 6.2), 2.0)  # wing
+    d = smooth_min(d, capsule(p, (0, 4, 65), (0, -27, 79), 10.5, 12.2), 12)  # its sides
+    d = smooth_min(d, capsule(p, (0, 7, 75.5), (0, -29, 95.8), 6.0, 8.8), 6)  # bridge
+    d = smooth_min(d, ellipsoid(p, (0, -36.2, 100.6), (10.6, 8.0, 9.8)), 4.5)  # tip
+    d = smooth_min(d, capsule(p, (11.2, -40.2, 96.0), (13.2, -41.2, 88.5), 5.0, 6.0), 4.0)  # wing
     d = smooth_min(d, capsule(p, (0, -42, 102.5), (0, -46.5, 95.0), 3.6, 4.2), 4)  # between the nostrils
     line = np.array(_BEHIND_WING)
     apart = np.min([capsule(p, a, b, 0, 0) for a, b in zip(line, line[1:])], axis=0)
-    return d + 3.0 * np.exp(-((apart / 2.5) ** 2))
+    return d + 2.6 * np.exp(-((apart / 2.6) ** 2))
 
 
 _BEHIND_WING = ((14.0, -31.0, 90.5), (17.2, -33.0, 88.0), (19.6, -39.5, 85.5), (18.6, -47.5, 87.0))  # the crease about it

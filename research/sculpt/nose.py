@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .form import drop_onto
+from .form import distance, drop_onto
 
 # Row of the grid → points (x, y, z) of columns 0 to 5, where the crease beside the wing is.
 _TABLE = {
@@ -24,6 +24,8 @@ _TABLE = {
     22: ((0, -46.4, 102.4), (3.5, -46.0, 101.0), (7.6, -31.5, 95.0), (13.0, -45.2, 92.0), (16.4, -46.6, 88.5), (18.9, -48.6, 84.5)),
     23: ((0, -48.0, 97.2), (4.0, -48.4, 95.6), (8.0, -48.6, 93.6), (12.0, -49.0, 91.4), (15.8, -50.0, 88.6), (20.6, -51.4, 85.4)),
 }
+BETWEEN = (17.5, 18.5, 19.5, 20.5)  # rows in the middle between two of the table
+_LAST_ROUND, _MIDDLE = 20.5, 80.0  # the last row over the nose's underside; depth of the line in its middle, millimetres
 POLE = (22, 2)  # row and column of the nostril's end
 _RIM = ((21, 1), (21, 2), (21, 3), (22, 3), (23, 3), (23, 2), (23, 1), (22, 1))
 _INSIDE = ((0.27, 0.5), (0.36, 4.5))  # the nostril's rings: share of the way from its rim to its middle, and how far up [mm]
@@ -48,12 +50,29 @@ def add_nostrils(mesh):
 
 def points():
     """Grid key → point [3], millimetres, of every vertex of the nose, both sides."""
-    table = {}
-    for row, columns in _TABLE.items():
-        for column, (x, y, z) in enumerate(columns):
-            table[("g", row, column)] = np.array([x, y, z], float)
-    # the table says where along the form; the nostrils' ends alone are inside of it
-    on_form = [key for key in table if key[1:] != POLE]
-    for key, point in zip(on_form, drop_onto(np.array([table[key] for key in on_form]))):
-        table[key] = point * [key[2] != 0, 1, 1]
-    return table | {("g", row, -column): point * [-1, 1, 1] for (_, row, column), point in table.items() if column}
+    table = {row: np.array(columns, float) for row, columns in _TABLE.items()}
+    for row in BETWEEN:
+        above, below = table[row - 0.5], table[row + 0.5]
+        count = min(len(above), len(below))
+        table[row] = 0.5 * (above[:count] + below[:count])
+    seeds = {("g", row, column): point for row, columns in table.items() for column, point in enumerate(columns)}
+    # the table says where along the form: under the nose by its slope, elsewhere straight away from its middle line
+    under = [key for key in seeds if key[1] > _LAST_ROUND and key[1:] != POLE]
+    round_it = [key for key in seeds if key[1] <= _LAST_ROUND]
+    found = dict(zip(under, drop_onto(np.array([seeds[key] for key in under]))))
+    found |= dict(zip(round_it, _away_from_the_middle(np.array([seeds[key] for key in round_it]))))
+    found[("g", *POLE)] = seeds[("g", *POLE)]
+    found = {key: point * [key[2] != 0, 1, 1] for key, point in found.items()}
+    return found | {("g", row, -column): point * [-1, 1, 1] for (_, row, column), point in found.items() if column}
+
+
+def _away_from_the_middle(seeds):
+    """Points [n, 3] of the form at the seeds' heights, in their directions from the line in the nose's middle."""
+    middle = seeds * [0, 1, 0] + [0, 0, _MIDDLE]
+    away = (seeds - middle) / np.linalg.norm(seeds - middle, axis=1)[:, None]
+    reach = np.arange(44.0, 0.0, -0.25)
+    outside = distance((middle[:, None] + reach[:, None] * away[:, None]).reshape(-1, 3)).reshape(len(seeds), -1)
+    first = (outside < 0).argmax(1)
+    row = np.arange(len(seeds))
+    a, b = outside[row, first - 1], outside[row, first]
+    return middle + (reach[first - 1] - 0.25 * a / (a - b))[:, None] * away

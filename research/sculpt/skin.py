@@ -19,7 +19,8 @@ from .nose import POLE
 
 HALF = 32  # columns from the face's midline to the back's
 ROWS = 60
-PLACES = tuple(sorted({*range(ROWS), 4.5, 5.5, 6.5, 7.5}))  # rows of the grid: closer where the forehead folds
+# rows of the grid: closer where the forehead folds and over the nose's wings
+PLACES = tuple(sorted({*range(ROWS), 4.5, 5.5, 6.5, 7.5, *nose_table.BETWEEN}))
 MOUTH_ROWS, MOUTH_COLUMNS = (24, 32), 6
 EYE_ROWS, EYE_COLUMNS = (8, 16), (2, 10)
 EYE_RING = 32
