@@ -3,10 +3,10 @@
 
 import threading
 import time
-import tracemalloc
 
 import numpy as np
 import pytest
+from memory import held_at_most
 
 from thunder_core import files
 from thunder_core.animation import motion_file
@@ -102,12 +102,8 @@ def test_recordings(tmp_path, monkeypatch, name):
     monkeypatch.setattr(livelink, "_MOST_ROWS", 8)
     path = tmp_path / "take.csv"
     path.write_text(RECORDINGS[name])
-    tracemalloc.start()
-    try:
+    with held_at_most(4 * 2**20):
         assert refusal(livelink.read, path, ("jawOpen",))
-        assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("fps", [3e8, 0.0, -25.0, np.nan, np.inf])

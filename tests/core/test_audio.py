@@ -6,13 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tracemalloc
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from memory import held_at_most
 from processes import is_alive
 from scipy.signal import butter, resample_poly, sosfiltfilt
 from timing import until
@@ -187,7 +187,8 @@ def test_a_higher_rate_costs_little_more_memory_than_the_result(tmp_path):
     with soundfile.SoundFile(tmp_path / "still.flac", "w", rate, 1) as file:
         for _ in range(seconds):
             file.write(tone(rate=rate))
-    assert peak_memory(read_sound, tmp_path / "still.flac") < 4 * seconds * 16000 + 9e6  # at its own rate it is 15 MB
+    with held_at_most(4 * seconds * 16000 + 9e6):  # at its own rate it is 15 MB
+        read_sound(tmp_path / "still.flac")
 
 
 def test_many_channels_cost_no_more_memory_than_their_mean(tmp_path):
@@ -198,18 +199,8 @@ def test_many_channels_cost_no_more_memory_than_their_mean(tmp_path):
     with open(tmp_path / "wide.wav", "r+b") as file:
         file.seek(44 + channels * 100)
         file.write(b"\xff" * channels)
-    # A quarter of a second: 49 MB as floating point.
-    assert peak_memory(lambda path: pytest.raises(BadSound, read_sound, path), tmp_path / "wide.wav") < 20e6
-
-
-def peak_memory(function, *arguments):
-    """Bytes that Python and numpy hold at most, at one moment of a call."""
-    tracemalloc.start()
-    try:
-        function(*arguments)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    with held_at_most(20e6), pytest.raises(BadSound):  # a quarter of a second: 49 MB as floating point
+        read_sound(tmp_path / "wide.wav")
 
 
 def test_progress_is_told_and_may_stop_the_reading(tmp_path):

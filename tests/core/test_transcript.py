@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The words of a text and their m, b and p are found in the voice, in order and in time, through an ear that mishears."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
+from memory import held_at_most
 
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.engine.speech.transcript import _BAND, align, closures_and_words, letters, recognise, split, words
@@ -118,13 +117,9 @@ def test_a_long_text_is_found_in_little_memory():
     """Two minutes: more letters than are followed at once, of which each has a byte for every row."""
     text, times = "Mary bought a lamp, maybe a map.", 50
     belief, said = belief_of(" ".join([LINES[text]] * times), 0.3)
-    tracemalloc.start()
-    try:
+    with held_at_most(1.3 * len(belief) * _BAND + 3_000_000):
         places = align(belief, letters(" ".join([text] * times)))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert len(places) > _BAND and peak < 1.3 * len(belief) * _BAND + 3_000_000
+    assert len(places) > _BAND
     found, matches = words(belief, " ".join([text] * times))
     sevenths = [word.start for word in found[::7]]
     assert matches and np.abs(np.diff(sevenths) - np.diff(sevenths).mean()).max() < 0.08  # every line as long as the others

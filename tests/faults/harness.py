@@ -76,6 +76,11 @@ class Case:
     session: Session
 
 
+def maker(make):
+    """Turns `make(folder, …)` into a function of all but the folder, which gives a case's maker."""
+    return lambda *given, **named: lambda folder: make(folder, *given, **named)
+
+
 class Session:
     """What the rows of a run share, each made when it is first needed: a worker with its models loaded, one without."""
 

@@ -18,7 +18,7 @@ import sys
 import zlib
 from unittest import mock
 
-from harness import Case, Fault, ROOT, SAMPLE
+from harness import Case, Fault, maker, ROOT, SAMPLE
 from thunder.cli import bake, batch, script
 from thunder.scene.engine import install
 from thunder.scene.heads import mapping_table
@@ -44,17 +44,14 @@ def run(case: Case):
     return code, said.getvalue()
 
 
-def arguments(*more: str, files=None, audio=str(SAMPLE), out=HERE + "/out"):
+@maker
+def arguments(folder, *more: str, files=None, audio=str(SAMPLE), out=HERE + "/out"):
     """Makes files {name: bytes} and the arguments of a bake."""
-
-    def make(folder):
-        for name, content in (files or {}).items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(content)
-        given = (["--audio", audio] if audio is not None else []) + (["--out", out] if out is not None else [])
-        return [*given, *more]
-
-    return make
+    for name, content in (files or {}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    given = (["--audio", audio] if audio is not None else []) + (["--out", out] if out is not None else [])
+    return [*given, *more]
 
 
 def _called(value: str) -> str:
@@ -99,33 +96,28 @@ _WRONG_OPTIONS = [
 _OWN = {"out/report.json": b"mine", "out/take_01.npz": b"mine", "out/notes.txt": b"mine"}
 
 
-def _blend(*change, more=(), name="shot.blend", out=HERE + "/out"):
+@maker
+def _blend(folder, *change, more=(), name="shot.blend", out=HERE + "/out"):
     """Makes a scene with our head, changed by functions of (bpy, folder), saved beside the output; bakes in it."""
+    import bpy
 
-    def make(folder):
-        import bpy
-
-        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-        bpy.ops.thunder.add_head()
-        for one in change:
-            one(bpy, folder)
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        bpy.context.preferences.filepaths.save_version = 0
-        bpy.ops.wm.save_as_mainfile(filepath=str(folder / name), copy=True)
-        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-        return ["--audio", str(SAMPLE), "--out", out, "--blend", str(folder / name), *more]
-
-    return make
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    bpy.ops.thunder.add_head()
+    for one in change:
+        one(bpy, folder)
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    bpy.context.preferences.filepaths.save_version = 0
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / name), copy=True)
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    return ["--audio", str(SAMPLE), "--out", out, "--blend", str(folder / name), *more]
 
 
-def _cut(share: float):
-    def make(folder):
-        given = _blend()(folder)
-        data = (folder / "shot.blend").read_bytes()
-        (folder / "shot.blend").write_bytes(data[: int(len(data) * share)])
-        return given
-
-    return make
+@maker
+def _cut(folder, share: float):
+    given = _blend()(folder)
+    data = (folder / "shot.blend").read_bytes()
+    (folder / "shot.blend").write_bytes(data[: int(len(data) * share)])
+    return given
 
 
 def _flip_header(folder):
@@ -183,13 +175,11 @@ def _part_link(folder):
     return arguments("--npz", "--takes", "1")(folder)
 
 
-def _pipe(option, *more):
-    def make(folder):
-        os.mkfifo(folder / "pipe.json")
-        sound = HERE + "/pipe.json" if option == "--audio" else str(SAMPLE)
-        return ["--audio", sound, "--out", HERE + "/out", *([option, HERE + "/pipe.json"] if option != "--audio" else []), *more]
-
-    return make
+@maker
+def _pipe(folder, option, *more):
+    os.mkfifo(folder / "pipe.json")
+    sound = HERE + "/pipe.json" if option == "--audio" else str(SAMPLE)
+    return ["--audio", sound, "--out", HERE + "/out", *([option, HERE + "/pipe.json"] if option != "--audio" else []), *more]
 
 
 def a_png(width: int, height: int) -> bytes:
@@ -206,17 +196,14 @@ def a_png(width: int, height: int) -> bytes:
 _OF_PICTURE = ("--system", "media2face")
 
 
-def _jobs(text: str, *folders: str):
+@maker
+def _jobs(folder, text: str, *folders: str):
     """Makes a job file beside the sample voice, and these folders; bakes its jobs."""
-
-    def make(folder):
-        shutil.copy(SAMPLE, folder / "a.wav")
-        (folder / "jobs.toml").write_text(text)
-        for name in folders:
-            (folder / name).mkdir(parents=True)
-        return ["--jobs", HERE + "/jobs.toml", "--out", HERE + "/out"]
-
-    return make
+    shutil.copy(SAMPLE, folder / "a.wav")
+    (folder / "jobs.toml").write_text(text)
+    for name in folders:
+        (folder / name).mkdir(parents=True)
+    return ["--jobs", HERE + "/jobs.toml", "--out", HERE + "/out"]
 
 
 def _linked_jobs(folder):
@@ -338,13 +325,11 @@ def save_preset(case: Case):
         return mapping_table.presets().write(case.given, mapping.Mapping("Mine").to_json())
 
 
-def preset(content, name="Mine"):
-    def make(folder):
-        if content is not None:
-            (folder / "Mine.json").write_bytes(content)
-        return name
-
-    return make
+@maker
+def preset(folder, content, name="Mine"):
+    if content is not None:
+        (folder / "Mine.json").write_bytes(content)
+    return name
 
 
 def _in_the_way(folder):
@@ -381,14 +366,12 @@ def look(case: Case):
     return install.state(str(case.given))
 
 
-def environment(stamp):
-    def make(folder):
-        (folder / "engine" / "bin").mkdir(parents=True)
-        if stamp is not None:
-            (folder / "engine" / "thunder-engine.json").write_bytes(stamp)
-        return folder / "engine"
-
-    return make
+@maker
+def environment(folder, stamp):
+    (folder / "engine" / "bin").mkdir(parents=True)
+    if stamp is not None:
+        (folder / "engine" / "thunder-engine.json").write_bytes(stamp)
+    return folder / "engine"
 
 
 def is_known(case: Case, state) -> str | None:

@@ -10,27 +10,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import Case, Fault, SAMPLE
+from harness import Case, Fault, maker, SAMPLE
 
 
-def disk(kilobytes: int = 512, inodes: int = 0, fill: bool = False, read_only: bool = False):
+@maker
+def disk(folder, kilobytes: int = 512, inodes: int = 0, fill: bool = False, read_only: bool = False):
     """Makes a disk of its own below the case's folder, with a file of the animator's on it; skips where none may be made."""
-
-    def make(folder):
-        place = folder / "disk"
-        place.mkdir()
-        if _run("mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,nr_inodes={inodes}", "tmpfs", str(place)):
-            pytest.skip("only root, on Linux and with mount, may make the small disk this row fills")
-        (place / "shot.txt").write_text("work of months")
-        if fill:
-            with contextlib.suppress(OSError), open(place / "filled", "wb", buffering=0) as file:
-                while file.write(b"\0" * 4096):
-                    pass
-        if read_only:
-            _run("mount", "-o", "remount,ro", str(place))
-        return place
-
-    return make
+    place = folder / "disk"
+    place.mkdir()
+    if _run("mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,nr_inodes={inodes}", "tmpfs", str(place)):
+        pytest.skip("only root, on Linux and with mount, may make the small disk this row fills")
+    (place / "shot.txt").write_text("work of months")
+    if fill:
+        with contextlib.suppress(OSError), open(place / "filled", "wb", buffering=0) as file:
+            while file.write(b"\0" * 4096):
+                pass
+    if read_only:
+        _run("mount", "-o", "remount,ro", str(place))
+    return place
 
 
 def _run(*command) -> int:

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 import scipy.sparse
-from harness import Case, Fault
+from harness import Case, Fault, maker
 
 # ---- FLAME files
 
@@ -28,30 +28,25 @@ def _flame():
         return made_flame({name: asset[name] for name in asset.files}).data
 
 
-def flame(change=None, form: str = "pkl", **values):
+@maker
+def flame(folder, change=None, form: str = "pkl", **values):
     """Makes a FLAME file, with some of its arrays replaced and others changed by `change(data)`."""
-
-    def build(folder):
-        data = dict(_flame()) | values
-        data = (change(data) if change else None) or data
-        path = folder / f"flame.{form}"
-        if form == "npz":
-            np.savez(path, **{name: value for name, value in data.items() if value is not None})
-        else:
-            # Protocol 4: FLAME files have 2, which writes these arrays ten times as slowly; test_flame.py reads that.
-            path.write_bytes(pickle.dumps({name: value for name, value in data.items() if value is not None}, 4))
-        return path
-
-    return build
+    data = dict(_flame()) | values
+    data = (change(data) if change else None) or data
+    path = folder / f"flame.{form}"
+    if form == "npz":
+        np.savez(path, **{name: value for name, value in data.items() if value is not None})
+    else:
+        # Protocol 4: FLAME files have 2, which writes these arrays ten times as slowly; test_flame.py reads that.
+        path.write_bytes(pickle.dumps({name: value for name, value in data.items() if value is not None}, 4))
+    return path
 
 
-def raw(content, name="head.pkl"):
-    def make(folder):
-        path = folder / name
-        path.write_bytes(content() if callable(content) else content)
-        return path
-
-    return make
+@maker
+def raw(folder, content, name="head.pkl"):
+    path = folder / name
+    path.write_bytes(content() if callable(content) else content)
+    return path
 
 
 def load(case: Case):

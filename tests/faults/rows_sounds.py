@@ -9,7 +9,7 @@ import shutil
 import struct
 
 import numpy as np
-from harness import Case, Fault, SAMPLE
+from harness import Case, Fault, maker, SAMPLE
 
 RATE = 16000
 
@@ -48,15 +48,12 @@ def flipped(data: bytes, every: int = 37, start: int = 60) -> bytes:
     return bytes(changed)
 
 
-def file(content, name: str = "voice.wav"):
+@maker
+def file(folder, content, name: str = "voice.wav"):
     """Makes a file of bytes, or of what a function returns; its path."""
-
-    def make(folder):
-        path = folder / name
-        path.write_bytes(content() if callable(content) else content)
-        return path
-
-    return make
+    path = folder / name
+    path.write_bytes(content() if callable(content) else content)
+    return path
 
 
 def read(case: Case):
@@ -108,28 +105,23 @@ def _dangling(folder):
     return folder / "voice.wav"
 
 
-def _odd_name(name: bytes):
-    def make(folder):
-        path = os.path.join(os.fsencode(folder), name)
-        with open(path, "wb") as file:
-            file.write(wav(pcm(voice())))
-        return os.fsdecode(path)
-
-    return make
+@maker
+def _odd_name(folder, name: bytes):
+    path = os.path.join(os.fsencode(folder), name)
+    with open(path, "wb") as file:
+        file.write(wav(pcm(voice())))
+    return os.fsdecode(path)
 
 
-def _hour(rate: int, minutes: float):
+@maker
+def _hour(folder, rate: int, minutes: float):
     """A quiet file of so many minutes, most of which is a hole on the disk."""
-
-    def make(folder):
-        path, size = folder / "long.wav", int(60 * minutes * rate)
-        with open(path, "wb") as file:
-            file.write(wav(b"", bits=8, rate=rate, claimed=size, riff=size + 36))
-            file.write((128 + 100 * voice(1.0)).astype(np.uint8).tobytes())
-            file.truncate(44 + size)
-        return path
-
-    return make
+    path, size = folder / "long.wav", int(60 * minutes * rate)
+    with open(path, "wb") as file:
+        file.write(wav(b"", bits=8, rate=rate, claimed=size, riff=size + 36))
+        file.write((128 + 100 * voice(1.0)).astype(np.uint8).tobytes())
+        file.truncate(44 + size)
+    return path
 
 
 def _spiked():

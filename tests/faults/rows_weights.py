@@ -9,7 +9,7 @@ import shutil
 import struct
 from importlib import import_module
 
-from harness import Case, Fault, ROOT
+from harness import Case, Fault, maker, ROOT
 
 import thunder_core.networks.running  # noqa: F401 — imports torch first, so that no row is charged with its memory
 
@@ -32,36 +32,31 @@ def open_judge(case: Case):
         (case.folder / "judge.onnx").unlink()
 
 
-def changed(name: str, change):
+@maker
+def changed(folder, name: str, change):
     """Makes the files of a network, their content changed by `change(tensors, config)`."""
 
-    def make(folder):
-        from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file, save_file
 
-        tensors = load_file(ROOT / "weights" / f"{name}.safetensors")
-        card = json.loads((ROOT / "weights" / f"{name}.json").read_text())
-        tensors = change(tensors, card["config"]) or tensors
-        save_file(tensors, folder / f"{name}.safetensors")
-        (folder / f"{name}.json").write_text(json.dumps(card))
-        return name
-
-    return make
+    tensors = load_file(ROOT / "weights" / f"{name}.safetensors")
+    card = json.loads((ROOT / "weights" / f"{name}.json").read_text())
+    tensors = change(tensors, card["config"]) or tensors
+    save_file(tensors, folder / f"{name}.safetensors")
+    (folder / f"{name}.json").write_text(json.dumps(card))
+    return name
 
 
-def written(name: str, weights=lambda data: data, card=lambda text: text):
+@maker
+def written(folder, name: str, weights=lambda data: data, card=lambda text: text):
     """Makes the files of a network, their bytes changed; None writes no file."""
-
-    def make(folder):
-        for suffix, change, content in (
-            ("safetensors", weights, (ROOT / "weights" / f"{name}.safetensors").read_bytes()),
-            ("json", card, (ROOT / "weights" / f"{name}.json").read_bytes()),
-        ):
-            content = change(content)
-            if content is not None:
-                (folder / f"{name}.{suffix}").write_bytes(content)
-        return name
-
-    return make
+    for suffix, change, content in (
+        ("safetensors", weights, (ROOT / "weights" / f"{name}.safetensors").read_bytes()),
+        ("json", card, (ROOT / "weights" / f"{name}.json").read_bytes()),
+    ):
+        content = change(content)
+        if content is not None:
+            (folder / f"{name}.{suffix}").write_bytes(content)
+    return name
 
 
 def load_graph(case: Case):
@@ -69,16 +64,13 @@ def load_graph(case: Case):
     return import_module("thunder_core.engine.network").Graph(case.folder / case.given)
 
 
-def graph(change):
+@maker
+def graph(folder, change):
     """Makes the files of the distilled model, the bytes of its graph changed."""
-
-    def make(folder):
-        for suffix in ("json", "safetensors", "onnx"):
-            content = (ROOT / "weights" / f"distilled.{suffix}").read_bytes()
-            (folder / f"distilled.{suffix}").write_bytes(change(content) if suffix == "onnx" else content)
-        return "distilled"
-
-    return make
+    for suffix in ("json", "safetensors", "onnx"):
+        content = (ROOT / "weights" / f"distilled.{suffix}").read_bytes()
+        (folder / f"distilled.{suffix}").write_bytes(change(content) if suffix == "onnx" else content)
+    return "distilled"
 
 
 def _node(**change):

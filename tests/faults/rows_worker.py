@@ -12,7 +12,7 @@ import sys
 import time
 
 import numpy as np
-from harness import Case, Fault, SAMPLE
+from harness import Case, Fault, maker, SAMPLE
 
 from thunder_core.protocol import PROTOCOL
 
@@ -35,22 +35,17 @@ def nothing(folder):
     return None
 
 
-def array(values, name="array.npy", dtype=np.float32):
+@maker
+def array(folder, values, name="array.npy", dtype=np.float32):
     """The path of an array that is written into the case's folder."""
-
-    def make(folder):
-        np.save(folder / name, np.asarray(values, dtype), allow_pickle=dtype is object)
-        return str(folder / name)
-
-    return make
+    np.save(folder / name, np.asarray(values, dtype), allow_pickle=dtype is object)
+    return str(folder / name)
 
 
-def content(data, name="array.npy"):
-    def make(folder):
-        (folder / name).write_bytes(data)
-        return str(folder / name)
-
-    return make
+@maker
+def content(folder, data, name="array.npy"):
+    (folder / name).write_bytes(data)
+    return str(folder / name)
 
 
 def place(name=""):
@@ -317,16 +312,13 @@ _LINES = [
 # ---- programs that are not the engine
 
 
-def program(text: str):
+@maker
+def program(folder, text: str):
     """Makes an executable that stands in for the engine's Python; its path."""
-
-    def make(folder):
-        path = folder / "python"
-        path.write_text(text.replace("PYTHON", sys.executable))
-        path.chmod(path.stat().st_mode | stat.S_IXUSR)
-        return path
-
-    return make
+    path = folder / "python"
+    path.write_text(text.replace("PYTHON", sys.executable))
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
 
 
 def talks(*lines: str, then: str = "sys.stdin.read()"):

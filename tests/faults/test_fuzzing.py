@@ -15,7 +15,6 @@ import queue
 import struct
 import threading
 import time
-import tracemalloc
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +24,7 @@ import pytest
 import torch
 from hypothesis import assume, example, given, HealthCheck, settings, strategies as st
 from made_zip import made_zip, packed
+from memory import held_at_most
 from safetensors.torch import save
 
 from thunder_core import client, worker_process
@@ -55,16 +55,12 @@ def bounded(megabytes=64, may_be_any=False):
     may_be_any: the base class too, which says what nobody could foresee.
     """
     began = time.process_time()
-    tracemalloc.start()
-    try:
-        yield
-    except ThunderError as error:
-        assert type(error) in KINDS.values() and (may_be_any or type(error) is not ThunderError), repr(error)[:600]
-        assert ": " in str(error) and len(str(error)) < 600, str(error)[:600]
-    finally:
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    assert peak < megabytes * MEGABYTE, f"{peak / MEGABYTE:.0f} MB"
+    with held_at_most(megabytes * MEGABYTE):
+        try:
+            yield
+        except ThunderError as error:
+            assert type(error) in KINDS.values() and (may_be_any or type(error) is not ThunderError), repr(error)[:600]
+            assert ": " in str(error) and len(str(error)) < 600, str(error)[:600]
     spent = time.process_time() - began
     assert spent < SECONDS, f"{spent:.0f} s"
 

@@ -18,18 +18,17 @@ def choices(hand, takes=list_takes):
     """The panel of Commit in its states."""
     only_open("takes", "commit")
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
     yield from takes(hand, count=2)
-    scene.thunder.active_take = 0
-    scene.frame_set(40)
+    hand.scene.thunder.active_take = 0
+    hand.scene.frame_set(40)
     for to in ("COPY", "NEW", "STRIP"):
-        scene.thunder.commit.to = to
+        hand.scene.thunder.commit.to = to
         yield 2.5
         hand.photograph(f"commit_{to.lower()}")
-    scene.thunder.commit.to, scene.thunder.commit.how = "OWN", "INSERT"
+    hand.scene.thunder.commit.to, hand.scene.thunder.commit.how = "OWN", "INSERT"
     yield 0.5
-    scene.thunder.commit.to = "COPY"
-    scene.thunder.commit.how = "REPLACE"
+    hand.scene.thunder.commit.to = "COPY"
+    hand.scene.thunder.commit.how = "REPLACE"
     before = sorted(action.name for action in bpy.data.actions)
     held = time_slices()
     with hand.context():
@@ -46,35 +45,32 @@ def choices(hand, takes=list_takes):
     hand.press("Z", ctrl=True)
     yield 1.5
     hand.seen["undone"] = sorted(action.name for action in bpy.data.actions) == before
-    hand.seen["shown"] = hand.window.scene.thunder.active_take
+    hand.seen["shown"] = hand.scene.thunder.active_take
 
 
 def graphs(hand):
     """The mouth of one take in the Graph Editor: as a take, committed as Dense Curves, and committed as Poses."""
     only_open("takes")
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
-    scene.render.fps, scene.thunder.count = 24, 1
-    with hand.context():
-        bpy.ops.thunder.generate("INVOKE_DEFAULT")
+    hand.scene.render.fps, hand.scene.thunder.count = 24, 1
+    hand.call(bpy.ops.thunder.generate, "INVOKE_DEFAULT")
     yield from done(PATIENCE)
-    assert len(scene.thunder.takes) == 1
-    rig, area = head.find(scene), hand.viewport
-    scene.thunder.commit.to = "NEW"
+    assert len(hand.scene.thunder.takes) == 1
+    rig, area = head.find(hand.scene), hand.viewport
+    hand.scene.thunder.commit.to = "NEW"
     for way in ("DENSE", "POSES"):
         area.type = "VIEW_3D"
         yield 0.5
         with hand.context():
             bpy.ops.thunder.select_take(index=0)
-            scene.thunder.commit.keys = way
+            hand.scene.thunder.commit.keys = way
             began = time.monotonic()
             bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True)
         yield from done(PATIENCE)
         hand.seen[f"{way.lower()}_seconds"] = time.monotonic() - began
         curves = [curve for target in rig.targets for curve in compat.curves_for(target)]
         hand.seen[f"{way.lower()}_keys"] = sum(len(curve.keyframe_points) for curve in curves)
-        with hand.context():
-            bpy.ops.object.select_all(action="DESELECT")
+        hand.call(bpy.ops.object.select_all, action="DESELECT")
         rig.mesh.select_set(True)
         hand.window.view_layer.objects.active = rig.mesh
         for curve in curves:  # of both ways the same few
@@ -98,7 +94,7 @@ def graphs(hand):
 def lay(hand, area, kind):
     """Steps that make an area an editor of some kind which shows all of the scene."""
     if hasattr(hand.window.workspace, "sequencer_scene"):
-        hand.window.workspace.sequencer_scene = hand.window.scene
+        hand.window.workspace.sequencer_scene = hand.scene
     area.type = kind
     yield 1.0
     region = next(region for region in area.regions if region.type == "WINDOW")
@@ -114,10 +110,9 @@ def draws_curves(hand, takes=list_takes):
     """The overlay over timeline, dope sheet and sequencer; how long a redraw takes; it goes with its switch and the add-on."""
     only_open("listen")
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
-    scene.thunder.live_score = False
+    hand.scene.thunder.live_score = False
     yield from takes(hand, count=2)
-    scene.thunder.active_take = 0
+    hand.scene.thunder.active_take = 0
     yield 1.0
     hand.photograph("curves_panel")
     area = hand.viewport
@@ -138,20 +133,20 @@ def draws_curves(hand, takes=list_takes):
     overlay.draw = timed
     overlay.register()
     for frame in range(2, 40, 2):
-        scene.frame_set(frame)
+        hand.scene.frame_set(frame)
         for area in hand.window.screen.areas:
             area.tag_redraw()
         yield 0.1
     hand.seen["spent"] = spent
     for name in ("waveform", "opening", "drift"):
-        setattr(scene.thunder.overlay, name, False)
+        setattr(hand.scene.thunder.overlay, name, False)
         yield 0.5
         hand.photograph(f"without_{name}")
-        setattr(scene.thunder.overlay, name, True)
-    scene.thunder.overlay.show = False
+        setattr(hand.scene.thunder.overlay, name, True)
+    hand.scene.thunder.overlay.show = False
     yield 0.7
     hand.seen["off"] = count_red(hand.photograph("curves_off"))
-    scene.thunder.overlay.show = True
+    hand.scene.thunder.overlay.show = True
     yield 0.7
     hand.seen["on"] = count_red(hand.photograph("curves_on"))
     overlay.unregister()
@@ -174,10 +169,9 @@ def rescores(hand):
     """A key is edited by hand: the score follows by itself and nothing holds the window; Listen speaks the edited frames."""
     only_open("listen")
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
     yield from list_takes(hand, count=1)
-    scene.thunder.active_take = 0
-    entry = scene.thunder.takes[0]
+    hand.scene.thunder.active_take = 0
+    entry = hand.scene.thunder.takes[0]
     hand.seen["before"] = entry.score
     held, step = [], live_score.live.step
 
@@ -199,7 +193,7 @@ def rescores(hand):
             hand.seen["running"] = True
         yield 0.1
     yield 1.0
-    hand.seen["after"], hand.seen["drifts"] = entry.score, len(live_score.shown_score(scene).drifts())
+    hand.seen["after"], hand.seen["drifts"] = entry.score, len(live_score.shown_score(hand.scene).drifts())
     hand.seen["held"] = held
     hand.photograph("scored")
     # a second edit with the engine awake: a moment
@@ -207,14 +201,13 @@ def rescores(hand):
     edit(entry)
     yield from until(lambda: live_score.live.version != version, "the second score")
     hand.seen["seconds"] = time.monotonic() - began
-    scene.thunder.listen_range, scene.thunder.listen_play = "EDITED", False
-    with hand.context():
-        bpy.ops.thunder.listen("INVOKE_DEFAULT", True)
+    hand.scene.thunder.listen_range, hand.scene.thunder.listen_play = "EDITED", False
+    hand.button(bpy.ops.thunder.listen)
     yield from until(lambda: session.job is None, patience=PATIENCE)
     yield 1.0
     with hand.context():
         _, listened = listening.listening_strip(bpy.context)
-        voice = scene.sequence_editor.strips_all["dialogue"]
+        voice = hand.scene.sequence_editor.strips_all["dialogue"]
         hand.seen["heard"] = [int(listened.left_handle), int(listened.right_handle), bool(listened.mute), bool(voice.mute)]
         bpy.ops.thunder.original("INVOKE_DEFAULT", True)
         hand.seen["flipped"] = [bool(listened.mute), bool(voice.mute)]

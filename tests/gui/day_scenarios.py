@@ -6,7 +6,6 @@ import time
 import bpy
 import numpy as np
 from scenarios import done, only_open, time_slices
-from shape_scenarios import button
 from thunder.scene.heads import head
 from thunder.scene.host.session import session
 from thunder.scene.review import listening, live_score
@@ -26,21 +25,18 @@ def a_day(hand):
 
 
 def take_names(hand):
-    return [entry.name for entry in hand.window.scene.thunder.takes]
+    return [entry.name for entry in hand.scene.thunder.takes]
 
 
 def first_steps(hand):
     """Three clicks from the file with the cube to a moving face."""
     yield 1.0
     hand.photograph("getting_started")
-    with hand.context():
-        assert button(bpy.ops.thunder.first_head) == ["FINISHED"]
+    assert hand.button(bpy.ops.thunder.first_head) == ["FINISHED"]
     yield 1.0
-    with hand.context():
-        assert button(bpy.ops.thunder.sample_voice) == ["FINISHED"]
+    assert hand.button(bpy.ops.thunder.sample_voice) == ["FINISHED"]
     yield 2.0
-    scene = hand.window.scene
-    scene.thunder.count = 4
+    hand.scene.thunder.count = 4
     x, y = hand.main_button(hand.photograph("a_voice"))
     yield from hand.click(x, y)
     end = time.monotonic() + 20  # a busy machine answers a click late
@@ -48,17 +44,15 @@ def first_steps(hand):
         yield 0.1
     hand.seen["started"] = session.job is not None
     yield from done()
-    scene = hand.window.scene
-    rig = head.find(scene)
-    frames = range(scene.frame_start, scene.frame_start + 190, 3)  # all of the sample
+    rig = head.find(hand.scene)
+    frames = range(hand.scene.frame_start, hand.scene.frame_start + 190, 3)  # all of the sample
     angles = []
     for frame in frames:
-        scene.frame_set(frame)
+        hand.scene.frame_set(frame)
         angles.append(rig.armature.pose.bones["jaw"].matrix_basis.to_quaternion().angle)
     hand.seen["moved"], hand.seen["generated"] = float(np.ptp(angles)), take_names(hand)
-    scene.frame_set(frames[int(np.argmax(angles))])
-    with hand.context():
-        bpy.ops.object.select_all(action="DESELECT")
+    hand.scene.frame_set(frames[int(np.argmax(angles))])
+    hand.call(bpy.ops.object.select_all, action="DESELECT")
     yield 2.0
     hand.photograph("a_moving_face")
 
@@ -68,32 +62,28 @@ def choose(hand):
     for key in ("DOWN_ARROW", "Y"):
         hand.press(key, alt=True)
         yield 1.0
-    hand.seen["starred"] = [entry.star for entry in hand.window.scene.thunder.takes]
+    hand.seen["starred"] = [entry.star for entry in hand.scene.thunder.takes]
 
 
 def rework(hand):
     """The mouth of one take with the head of another, the middle of it kept, the rest sampled again, more jaw."""
-    scene = hand.window.scene
-    actions = [entry.action.name for entry in scene.thunder.takes]
+    actions = [entry.action.name for entry in hand.scene.thunder.takes]
     with hand.context():
         for part, index in (("mouth", 0), ("upper_face", 1), ("eyes", 1), ("head", 2)):
-            assert button(bpy.ops.thunder.choose_part, part=part, take=actions[index]) == ["FINISHED"]
-        button(bpy.ops.thunder.mix_takes)
+            assert hand.button(bpy.ops.thunder.choose_part, part=part, take=actions[index]) == ["FINISHED"]
+        hand.button(bpy.ops.thunder.mix_takes)
     yield from done()
-    scene = hand.window.scene
-    scene.frame_set(60)
-    scene.thunder_keep.count = 1
+    hand.scene.frame_set(60)
+    hand.scene.thunder_keep.count = 1
     with hand.context():
-        assert button(bpy.ops.thunder.keep_frames, which="AROUND") == ["FINISHED"]
-        button(bpy.ops.thunder.resample_rest)
+        assert hand.button(bpy.ops.thunder.keep_frames, which="AROUND") == ["FINISHED"]
+        hand.button(bpy.ops.thunder.resample_rest)
     yield from done()
-    scene = hand.window.scene
-    hand.seen["kinds"], hand.seen["shown"] = [entry.kind for entry in scene.thunder.takes], scene.thunder.active_take
+    hand.seen["kinds"], hand.seen["shown"] = [entry.kind for entry in hand.scene.thunder.takes], hand.scene.thunder.active_take
     began = time.process_time()
-    scene.thunder.takes[scene.thunder.active_take].action.thunder_shape.jaw = 1.4
+    hand.scene.thunder.takes[hand.scene.thunder.active_take].action.thunder_shape.jaw = 1.4
     hand.seen["slider"] = time.process_time() - began
-    with hand.context():
-        bpy.ops.ed.undo_push(message="Jaw")  # as a slider's own end does
+    hand.call(bpy.ops.ed.undo_push, message="Jaw")  # as a slider's own end does
     yield 2.0
     hand.photograph("reworked")
 
@@ -102,14 +92,12 @@ def finish(hand):
     """Commit, and hear what the line says."""
     hand.seen["before_commit"] = committed_state(hand)
     before = {action.name for action in bpy.data.actions}
-    with hand.context():
-        button(bpy.ops.thunder.commit_take)
+    hand.button(bpy.ops.thunder.commit_take)
     yield from done()
     hand.seen["committed"] = sorted({action.name for action in bpy.data.actions} - before)
-    hand.window.scene.thunder.listen_play = False
-    hand.window.scene.thunder.listen_range = "SCENE"
-    with hand.context():
-        button(bpy.ops.thunder.listen)
+    hand.scene.thunder.listen_play = False
+    hand.scene.thunder.listen_range = "SCENE"
+    hand.button(bpy.ops.thunder.listen)
     yield from done()
     with hand.context():
         hand.seen["heard"] = listening.listening_strip(bpy.context)[1] is not None
@@ -122,7 +110,7 @@ def finish(hand):
 
 def committed_state(hand):
     """What a commit changes and its undo brings back: all actions, and the take that is shown."""
-    return [sorted(action.name for action in bpy.data.actions), hand.window.scene.thunder.active_take]
+    return [sorted(action.name for action in bpy.data.actions), hand.scene.thunder.active_take]
 
 
 def undo_it_all(hand):

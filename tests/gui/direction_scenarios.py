@@ -8,7 +8,6 @@ from pathlib import Path
 import bpy
 import numpy as np
 from scenarios import done, generate, only_open, scene_with_voice_and_head, until
-from shape_scenarios import button
 from thunder.scene.animation import keying
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
@@ -21,7 +20,7 @@ COUNT = 3
 
 
 def shown(hand):
-    settings = hand.window.scene.thunder
+    settings = hand.scene.thunder
     return settings.takes[settings.active_take]
 
 
@@ -45,17 +44,15 @@ def processor_seconds(pid):
 def directs(hand):
     only_open("direction", "takes")
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
-    scene.thunder.count = COUNT
-    owner = head.find(scene).owner
+    hand.scene.thunder.count = COUNT
+    owner = head.find(hand.scene).owner
     yield from until(lambda: sliders.of(owner) is not None)
     direction = sliders.of(owner)
     direction.energy, direction.mood, direction.strength, direction.spread = 1.4, "warm", 0.7, 1.0
     yield from hand.settle()  # panels slide to their places
     yield from generate(hand)
-    scene = hand.window.scene
-    hand.seen["takes"] = [(entry.seed, entry.words) for entry in scene.thunder.takes]
-    hand.seen["asked"] = [list(entry.action[keying.PROPERTY]["direction"])[0] for entry in scene.thunder.takes]
+    hand.seen["takes"] = [(entry.seed, entry.words) for entry in hand.scene.thunder.takes]
+    hand.seen["asked"] = [list(entry.action[keying.PROPERTY]["direction"])[0] for entry in hand.scene.thunder.takes]
     yield from hand.settle()
     hand.photograph("generated")
 
@@ -96,14 +93,13 @@ def directs(hand):
     hand.press("Z", ctrl=True)
     yield 1.5
     hand.seen["undone"] = jaw(shown(hand))
-    hand.seen["slider_undone"] = sliders.of(head.find(hand.window.scene).owner).energy
+    hand.seen["slider_undone"] = sliders.of(head.find(hand.scene).owner).energy
 
-    with hand.context():
-        hand.seen["more"] = button(bpy.ops.thunder.more_like_this)
+    hand.seen["more"] = hand.button(bpy.ops.thunder.more_like_this)
     yield from done()
-    hand.seen["with_more"] = [(entry.seed, entry.words) for entry in hand.window.scene.thunder.takes]
+    hand.seen["with_more"] = [(entry.seed, entry.words) for entry in hand.scene.thunder.takes]
     yield from hand.settle()
     hand.photograph("more")
     hand.press("Z", ctrl=True)
     yield 1.5
-    hand.seen["without_more"] = [entry.seed for entry in hand.window.scene.thunder.takes]
+    hand.seen["without_more"] = [entry.seed for entry in hand.scene.thunder.takes]

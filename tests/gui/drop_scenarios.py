@@ -25,8 +25,7 @@ def drop(hand, x, y, *paths):
     hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
     yield 0.3
     files = [{"name": os.path.basename(path)} for path in paths]
-    with hand.context():
-        bpy.ops.wm.drop_import_file("INVOKE_DEFAULT", directory=os.path.dirname(paths[0]), files=files)
+    hand.call(bpy.ops.wm.drop_import_file, "INVOKE_DEFAULT", directory=os.path.dirname(paths[0]), files=files)
     yield 1.5
 
 
@@ -41,52 +40,47 @@ def two_heads(hand):
         bpy.ops.view3d.view_axis(type="FRONT")
         bpy.ops.view3d.view_selected()
         bpy.ops.object.select_all(action="DESELECT")
-    scene = hand.window.scene
-    scene.render.fps, scene.thunder.count = 25, 2
-    scene.frame_set(30)
+    hand.scene.render.fps, hand.scene.thunder.count = 25, 2
+    hand.scene.frame_set(30)
     yield from hand.open_tab("Thunder")
-    return head.in_scene(scene)
+    return head.in_scene(hand.scene)
 
 
 def drops(hand):
     """A sound is dropped on the second head, takes are generated from the menu that opens, a capture is dropped on the same head."""
     only_open("takes")
     one, two = yield from two_heads(hand)
-    scene = hand.window.scene
-    scene.thunder.head = one
+    hand.scene.thunder.head = one
     x, y = place_of(hand, two)
     yield from drop(hand, x, y, SAMPLE)
     hand.photograph("dropped")
-    hand.seen["line"] = [(each.name, dialogue.speaker_of(scene, each.name) == two) for each in strip.sound_strips(scene)]
-    hand.seen["started"], hand.seen["chosen"] = session.job is not None, scene.thunder.head == two
+    hand.seen["line"] = [(each.name, dialogue.speaker_of(hand.scene, each.name) == two) for each in strip.sound_strips(hand.scene)]
+    hand.seen["started"], hand.seen["chosen"] = session.job is not None, hand.scene.thunder.head == two
     hand.window.event_simulate(type="RET", value="PRESS", x=x, y=y)
     hand.window.event_simulate(type="RET", value="RELEASE", x=x, y=y)
-    yield from until(lambda: session.job is not None or scene.thunder.takes, "the menu started nothing")
+    yield from until(lambda: session.job is not None or hand.scene.thunder.takes, "the menu started nothing")
     yield from done()
     path = os.path.join(hand.folder, "Slate_4.csv")
-    with hand.context():
-        bpy.ops.thunder.export_performance(filepath=path, form="ARKIT", frames="TAKE")
+    hand.call(bpy.ops.thunder.export_performance, filepath=path, form="ARKIT", frames="TAKE")
     with open(path) as file:
         lines = file.readlines()
     with open(path, "w") as file:
         file.writelines([lines[0], *lines[31:]])  # half a second later
     yield from drop(hand, x, y, path)
     yield from done()
-    made = take_list.shown_take(scene.thunder)
+    made = take_list.shown_take(hand.scene.thunder)
     hand.seen["capture"] = [made.name, made.kind, made.score, made.head == two]
     yield from hand.settle()
     hand.photograph("captured")
     yield from choose_in_browser(hand, path)
-    hand.seen["chosen_in_browser"] = [entry.name for entry in scene.thunder.takes if entry.kind == "CAPTURED"]
-    with hand.context():
-        bpy.ops.ed.undo()
-    hand.seen["undone"] = [entry.name for entry in hand.window.scene.thunder.takes if entry.kind == "CAPTURED"]
+    hand.seen["chosen_in_browser"] = [entry.name for entry in hand.scene.thunder.takes if entry.kind == "CAPTURED"]
+    hand.call(bpy.ops.ed.undo)
+    hand.seen["undone"] = [entry.name for entry in hand.scene.thunder.takes if entry.kind == "CAPTURED"]
 
 
 def choose_in_browser(hand, path):
     """Steps that import a capture from the file browser."""
-    with hand.context():
-        bpy.ops.thunder.import_capture("INVOKE_DEFAULT")
+    hand.call(bpy.ops.thunder.import_capture, "INVOKE_DEFAULT")
     yield 1.5
     windows = bpy.context.window_manager.windows
     window, area = next((window, area) for window in windows for area in window.screen.areas if area.type == "FILE_BROWSER")

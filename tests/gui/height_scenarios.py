@@ -26,7 +26,7 @@ def together(hand):
     yield from scene_with_voice_and_head(hand)
     hand.photograph("before")
     yield from list_takes(hand, count=8)
-    hand.window.scene.thunder.active_take = 0
+    hand.scene.thunder.active_take = 0
     yield from hand.settle()
     hand.photograph("together")
     hand.seen["height"] = yield from height(hand)
@@ -35,12 +35,11 @@ def together(hand):
 def measure(hand):
     """Steps that show several lines, takes, a score with drifts, and note how tall the sidebar is."""
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
     for number in (2, 3):
-        strip.add(scene, SAMPLE, f"line {number}", 1 + 250 * (number - 1))
-    scene.thunder.strip = "dialogue"
+        strip.add(hand.scene, SAMPLE, f"line {number}", 1 + 250 * (number - 1))
+    hand.scene.thunder.strip = "dialogue"
     yield from list_takes(hand, count=8)
-    scene.thunder.active_take = 0
+    hand.scene.thunder.active_take = 0
     yield from hand.settle()
     hand.photograph("top")
     hand.seen["height"] = yield from height(hand)

@@ -50,6 +50,10 @@ class Hand:
         return bpy.context.window_manager.windows[0]
 
     @property
+    def scene(self):
+        return self.window.scene
+
+    @property
     def viewport(self):
         return next(area for area in self.window.screen.areas if area.type == "VIEW_3D")
 
@@ -61,6 +65,14 @@ class Hand:
         """A context as if the mouse were over the viewport."""
         region = next(region for region in self.viewport.regions if region.type == "WINDOW")
         return bpy.context.temp_override(window=self.window, area=self.viewport, region=region)
+
+    def call(self, operator, *arguments, **options):
+        with self.context():
+            return operator(*arguments, **options)
+
+    def button(self, operator, **options):
+        """Press a button: the operator with its window and an undo step."""
+        return sorted(self.call(operator, "INVOKE_DEFAULT", True, **options))
 
     def open_tab(self, name):
         """Steps that show a tab of the sidebar."""

@@ -84,7 +84,7 @@ def watch_ends():
 
 def step_of_their_own(hand):
     """The animator's own undo step, which the keys undo and redo; gives what `their_step` is before and after it."""
-    scene = hand.window.scene
+    scene = hand.scene
     before = scene.frame_step
     scene.frame_step = before % 90 + 1
     with hand.context():
@@ -93,7 +93,7 @@ def step_of_their_own(hand):
 
 
 def their_step(hand):
-    return hand.window.scene.frame_step
+    return hand.scene.frame_step
 
 
 def press_and_see(hand, key, value, too_late=lambda: False):
@@ -119,7 +119,7 @@ def start_and_wait(hand, start, progress):
 
 def treasure(hand):
     """What may not be lost: of each take and each other action the name and the keys, by id."""
-    scene = hand.window.scene
+    scene = hand.scene
     takes = {
         entry.action.session_uid: (entry.name, entry.voice, entry.star, keying.checksum(entry.action))
         for entry in scene.thunder.takes

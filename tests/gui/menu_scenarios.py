@@ -11,11 +11,10 @@ def opens_the_pie(hand):
     """The pie on its key, and the next take chosen in it."""
     only_open("takes")
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
     yield from list_takes(hand, 3, 2.0)
-    scene.thunder.active_take = 0
+    hand.scene.thunder.active_take = 0
     yield 1.0
-    hand.seen["before"] = shown(scene)
+    hand.seen["before"] = shown(hand.scene)
     hand.press("U", alt=True)
     yield 1.0
     hand.photograph("pie")
@@ -23,7 +22,7 @@ def opens_the_pie(hand):
     x, y = region.x + region.width // 3, region.y + region.height // 2
     yield from hand.click(x + 110, y)
     yield 1.0
-    hand.seen["after"], hand.seen["second"] = shown(scene), scene.thunder.takes[1].seed
+    hand.seen["after"], hand.seen["second"] = shown(hand.scene), hand.scene.thunder.takes[1].seed
 
 
 def asks_for_the_manual(hand):

@@ -16,12 +16,10 @@ FILM_STEP = 2  # scene frames between two pictures of the film
 
 def sampled(hand, count=6):
     """Steps that have the engine generate takes and wait for them; in place of `list_takes`."""
-    scene = hand.window.scene
-    scene.thunder.count = count
+    hand.scene.thunder.count = count
     bpy.context.preferences.view.show_playback_fps = False  # in red where the window is drawn without a graphics card
-    with hand.context():
-        assert bpy.ops.thunder.generate("INVOKE_DEFAULT", True) <= {"FINISHED", "RUNNING_MODAL"}
-    yield from until(lambda: session.job is None and len(scene.thunder.takes) >= count, "the takes do not come")
+    assert hand.call(bpy.ops.thunder.generate, "INVOKE_DEFAULT", True) <= {"FINISHED", "RUNNING_MODAL"}
+    yield from until(lambda: session.job is None and len(hand.scene.thunder.takes) >= count, "the takes do not come")
     yield 1.0
 
 
@@ -64,7 +62,7 @@ def film(hand):
     """
     only_open("main", "takes")
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
+    scene = hand.scene
     view = hand.viewport.spaces.active
     view.overlay.show_floor = view.overlay.show_axis_x = view.overlay.show_axis_y = view.overlay.show_text = False
     view.shading.color_type = "MATERIAL"

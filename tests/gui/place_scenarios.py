@@ -4,7 +4,6 @@
 import bpy
 import numpy as np
 from scenarios import done, only_open, scene_with_voice_and_head, until
-from shape_scenarios import button
 from take_scenarios import list_takes
 from thunder.scene.host.session import session
 from thunder.scene.media import grid
@@ -51,12 +50,10 @@ def first_steps(hand):
     pictures = {}
     pictures["start"] = yield from photograph_sidebar(hand, "start")
     for name, operator in (("head", bpy.ops.thunder.first_head), ("voice", bpy.ops.thunder.sample_voice)):
-        with hand.context():
-            assert button(operator) == ["FINISHED"]
+        assert hand.button(operator) == ["FINISHED"]
         yield 1.5
         pictures[name] = yield from photograph_sidebar(hand, name)
-    scene = hand.window.scene
-    scene.thunder.count, scene.thunder.quality = 2, "DRAFT"
+    hand.scene.thunder.count, hand.scene.thunder.quality = 2, "DRAFT"
     x, y = hand.main_button(hand.photograph("ready"))
     yield from hand.click(x, y)
     yield from until(lambda: session.job is not None, "the click")
@@ -74,12 +71,10 @@ def grid_and_back(hand):
     only_open("main", "takes")
     yield from scene_with_voice_and_head(hand)
     yield from list_takes(hand, 4, 2.0)
-    scene = hand.window.scene
-    scene.thunder.active_take = 0
+    hand.scene.thunder.active_take = 0
     yield 1.0
     pictures = {"shown": (yield from photograph_sidebar(hand, "shown"))}
-    with hand.context():
-        assert button(bpy.ops.thunder.play_grid) == ["RUNNING_MODAL"]
+    assert hand.button(bpy.ops.thunder.play_grid) == ["RUNNING_MODAL"]
     yield from done()
     yield 1.5
     hand.seen["playing"] = grid.is_running()
@@ -87,14 +82,13 @@ def grid_and_back(hand):
     hand.press("ESC")
     yield 2.0
     pictures["left"] = yield from photograph_sidebar(hand, "left")
-    scene.thunder.active_take = -1
+    hand.scene.thunder.active_take = -1
     yield 1.0
     pictures["own"] = yield from photograph_sidebar(hand, "own")
-    for entry in scene.thunder.takes[2:]:
+    for entry in hand.scene.thunder.takes[2:]:
         entry.batch, entry.folded, entry.asked, entry.made = 1, True, "warm, lively head", entry.made - 600
     pictures["batches"] = yield from photograph_sidebar(hand, "batches")
-    with hand.context():
-        assert button(bpy.ops.thunder.fold_takes, batch=1) == ["FINISHED"]
+    assert hand.button(bpy.ops.thunder.fold_takes, batch=1) == ["FINISHED"]
     pictures["unfolded"] = yield from photograph_sidebar(hand, "unfolded")
     names = list(pictures)
     hand.seen["moved"] = {after: moved(pictures[before], pictures[after]) for before, after in zip(names, names[1:]) if after != "batches"}

@@ -13,7 +13,6 @@ import time
 import bpy
 from interruptions import KEYS, watch_ends
 from scenarios import only_open, PATIENCE, scene_with_voice_and_head
-from shape_scenarios import button
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -51,23 +50,22 @@ def lives(hand):
     for _ in range(count - 1):
         yield from player.act()
     yield from player.finish_work()
-    hand.seen["takes"] = len(hand.window.scene.thunder.takes)
+    hand.seen["takes"] = len(hand.scene.thunder.takes)
 
 
 def animate_own(hand):
     """Keys of the animator's own: an empty that moves, and the head turned by hand."""
     marker = bpy.data.objects.new("Marker", None)
-    hand.window.scene.collection.objects.link(marker)
+    hand.scene.collection.objects.link(marker)
     for frame, place in ((1, 0.0), (50, 1.0)):
         marker.location.x = place
         marker.keyframe_insert("location", frame=frame)
-    bone = head.find(hand.window.scene).armature.pose.bones["neck"]
+    bone = head.find(hand.scene).armature.pose.bones["neck"]
     bone.rotation_mode = "XYZ"
     for frame, angle in ((1, 0.0), (80, 0.2)):
         bone.rotation_euler.y = angle
         bone.keyframe_insert("rotation_euler", frame=frame)
-    with hand.context():
-        bpy.ops.ed.undo_push(message="Own animation")
+    hand.call(bpy.ops.ed.undo_push, message="Own animation")
 
 
 # ---- what must not be lost
@@ -114,7 +112,7 @@ class Player:
 
     def __init__(self, hand, dice: random.Random):
         self.hand, self.dice, self.counts = hand, dice, {}
-        self.objects = frozenset(hand.window.scene.objects.keys())
+        self.objects = frozenset(hand.scene.objects.keys())
         self.copies: set[str] = set()  # actions of takes that were made to follow the sliders of the direction
         self.file = os.path.join(hand.folder, "session.blend")
         self.log = open(os.path.join(hand.folder, "actions.log"), "w", buffering=1)
@@ -128,7 +126,7 @@ class Player:
 
     @property
     def scene(self):
-        return self.hand.window.scene
+        return self.hand.scene
 
     @property
     def settings(self):
@@ -171,7 +169,7 @@ class Player:
         before, undone = self.state(), False
         with self.hand.context():
             try:
-                result = button(getattr(bpy.ops.thunder, name), **self.arguments(name))
+                result = self.hand.button(getattr(bpy.ops.thunder, name), **self.arguments(name))
             except RuntimeError as error:  # an error that an operator reports is an exception for a script
                 self.log.write(f"  said: {error}\n")
                 return
@@ -192,7 +190,7 @@ class Player:
             self.scene.frame_set(self.dice.randrange(10, 100))
             with self.hand.context():
                 try:
-                    button(bpy.ops.thunder.keep_frames, which="AROUND")
+                    self.hand.button(bpy.ops.thunder.keep_frames, which="AROUND")
                 except RuntimeError as error:
                     self.log.write(f"  said: {error}\n")
         if name == "mix_takes":
@@ -200,7 +198,7 @@ class Player:
                 for part in ("mouth", "upper_face", "head"):  # an earlier take is one to choose only while a part is of it
                     actions = [candidate.action.name for candidate in mix.candidates(bpy.context)]
                     try:
-                        button(bpy.ops.thunder.choose_part, part=part, take=self.dice.choice(actions))
+                        self.hand.button(bpy.ops.thunder.choose_part, part=part, take=self.dice.choice(actions))
                     except RuntimeError as error:
                         self.log.write(f"  said: {error}\n")
 
@@ -231,8 +229,7 @@ class Player:
                 if bpy.ops.ed.undo.poll():
                     bpy.ops.ed.undo()
         elif how == "show" and len(self.settings.takes):
-            with self.hand.context():
-                bpy.ops.thunder.select_take("INVOKE_DEFAULT", True, index=self.dice.randrange(len(self.settings.takes)))
+            self.hand.button(bpy.ops.thunder.select_take, index=self.dice.randrange(len(self.settings.takes)))
         elif how == "reload" and os.path.exists(self.file):
             yield from self.open_saved()
         elif how == "frame":
@@ -253,23 +250,20 @@ class Player:
 
     def show_next(self):
         before = self.state()
-        with self.hand.context():
-            button(bpy.ops.thunder.select_take, step=self.dice.choice((-1, 1)))
+        self.hand.button(bpy.ops.thunder.select_take, step=self.dice.choice((-1, 1)))
         yield 0.2
         compare(before, self.state(), "showing a take")
 
     def own_animation(self):
         before = self.state()
-        with self.hand.context():
-            button(bpy.ops.thunder.select_take, index=-1)
+        self.hand.button(bpy.ops.thunder.select_take, index=-1)
         yield 0.2
         compare(before, self.state(), "showing the own animation")
 
     def delete_take(self):
         before, shown = self.state(), take_list.shown_take(self.settings)
         gone = {action.name for action in display.actions_of(shown)}
-        with self.hand.context():
-            button(bpy.ops.thunder.delete_take)
+        self.hand.button(bpy.ops.thunder.delete_take)
         yield 0.2
         compare(before, self.state(), "deleting a take", may_go=gone)
 
@@ -282,8 +276,7 @@ class Player:
         for _ in range(3):
             direction.energy = self.dice.uniform(0.5, 1.6)
             yield 0.05
-        with self.hand.context():
-            bpy.ops.ed.undo_push(message="Energy")
+        self.hand.call(bpy.ops.ed.undo_push, message="Energy")
         if self.dice.random() < 0.4:
             yield self.dice.uniform(0.0, 0.8)
             yield from self.step_back()
@@ -299,8 +292,7 @@ class Player:
         before, entry = self.state(), take_list.shown_take(self.settings)
         mine = {action.name for action in display.actions_of(entry)}
         entry.action.thunder_shape.jaw = self.dice.uniform(0.6, 1.5)
-        with self.hand.context():
-            bpy.ops.ed.undo_push(message="Jaw")
+        self.hand.call(bpy.ops.ed.undo_push, message="Jaw")
         yield from self.finish_work()
         compare(before, self.state(), "a slider of the take", may_change=mine)
 
@@ -309,8 +301,7 @@ class Player:
         before, marker = self.state(), bpy.data.objects["Marker"]
         marker.location.x = self.dice.uniform(-1, 1)
         marker.keyframe_insert("location", frame=self.dice.randrange(1, 100))
-        with self.hand.context():
-            bpy.ops.ed.undo_push(message="Key")
+        self.hand.call(bpy.ops.ed.undo_push, message="Key")
         yield 0.1
         compare(before, self.state(), "a key", may_change={marker.animation_data.action.name})
 
@@ -319,27 +310,23 @@ class Player:
         before = self.state()
         strip = compat.strips_all(self.scene.sequence_editor)[0]
         strip.frame_start = max(1, strip.frame_start + self.dice.randrange(-10, 11))
-        with self.hand.context():
-            bpy.ops.ed.undo_push(message="Move")
+        self.hand.call(bpy.ops.ed.undo_push, message="Move")
         yield 0.3
         compare(before, self.state(), "moving the strip")
 
     def change_role(self):
         before = self.state()
         self.settings.head_role = "LISTENS" if self.settings.head_role == "SPEAKS" and self.dice.random() < 0.3 else "SPEAKS"
-        with self.hand.context():
-            bpy.ops.ed.undo_push(message="Role")
+        self.hand.call(bpy.ops.ed.undo_push, message="Role")
         yield 0.1
         compare(before, self.state(), "choosing a role")
 
     def play_back(self):
         """Play for a moment."""
         before = self.state()
-        with self.hand.context():
-            bpy.ops.screen.animation_play()
+        self.hand.call(bpy.ops.screen.animation_play)
         yield self.dice.uniform(0.2, 1.0)
-        with self.hand.context():
-            bpy.ops.screen.animation_cancel(restore_frame=False)
+        self.hand.call(bpy.ops.screen.animation_cancel, restore_frame=False)
         yield 0.1
         compare(before, self.state(), "playing")
 
@@ -383,8 +370,7 @@ class Player:
 
     def save(self):
         before = self.state()
-        with self.hand.context():
-            bpy.ops.wm.save_as_mainfile(filepath=self.file)
+        self.hand.call(bpy.ops.wm.save_as_mainfile, filepath=self.file)
         yield 0.2
         self.saved = self.state()
         compare(before, self.saved, "saving")
@@ -394,8 +380,7 @@ class Player:
         yield from self.open_saved()
 
     def open_saved(self):
-        with self.hand.context():
-            bpy.ops.wm.open_mainfile(filepath=self.file, load_ui=False)
+        self.hand.call(bpy.ops.wm.open_mainfile, filepath=self.file, load_ui=False)
         yield 1.0
         yield from self.finish_work()
         compare(self.saved, self.state(), "opening the saved file")

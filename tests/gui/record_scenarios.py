@@ -7,7 +7,6 @@ import time
 import bpy
 from played_microphone import engine_with
 from scenarios import done, only_open, SAMPLE, until
-from shape_scenarios import button
 from thunder.scene.engine import connection
 from thunder.scene.host import compat
 from thunder.scene.host.session import session
@@ -28,9 +27,8 @@ def shot(hand, saved=True):
         bpy.ops.object.select_all(action="SELECT")
         bpy.ops.object.delete()
         bpy.ops.thunder.first_head()
-    scene = hand.window.scene
-    scene.render.fps, scene.frame_end = 25, 200
-    scene.thunder.count, scene.thunder.seed = 2, 11
+    hand.scene.render.fps, hand.scene.frame_end = 25, 200
+    hand.scene.thunder.count, hand.scene.thunder.seed = 2, 11
     if saved:
         bpy.ops.wm.save_as_mainfile(filepath=os.path.join(hand.folder, "shot.blend"))
     yield from hand.open_tab("Thunder")
@@ -45,13 +43,12 @@ def strips(scene):
 
 
 def press_record(hand):
-    with hand.context():
-        assert button(bpy.ops.thunder.record) == ["RUNNING_MODAL"]
+    assert hand.button(bpy.ops.thunder.record) == ["RUNNING_MODAL"]
 
 
 def speaks(hand, seconds, picture=""):
     """Steps that press Record, speak for so long and press Space. Notes by how many frames the picture is behind, where it is least."""
-    scene, spoken = hand.window.scene, []
+    scene, spoken = hand.scene, []
     press_record(hand)
     took = recording._under_way.recording
     yield from until(lambda: took.spoken > 0)
@@ -71,12 +68,11 @@ def records(hand):
     only_open("main", "takes")
     booth(hand)
     yield from shot(hand)
-    scene = hand.window.scene
+    scene = hand.scene
     scene.frame_set(40)
     timeline = next(area for area in hand.window.screen.areas if area.type == "DOPESHEET_EDITOR")
     timeline.type = "SEQUENCE_EDITOR"  # whose header has the button, too
-    with hand.context():
-        bpy.ops.wm.call_panel(name="THUNDER_PT_record", keep_open=True)
+    hand.call(bpy.ops.wm.call_panel, name="THUNDER_PT_record", keep_open=True)
     yield from until(lambda: connection.microphones.names)
     yield 1.0
     hand.photograph("settings")
@@ -108,13 +104,11 @@ def records(hand):
     yield from done()
     hand.seen["punched"] = strips(scene)
     hand.seen["wavs"] = sorted(each for each in os.listdir(hand.folder) if each.endswith(".wav"))
-    with hand.context():
-        bpy.ops.ed.undo()
+    hand.call(bpy.ops.ed.undo)
     yield 0.5
-    with hand.context():
-        bpy.ops.ed.undo()
+    hand.call(bpy.ops.ed.undo)
     yield 0.5
-    hand.seen["undone"] = strips(hand.window.scene)
+    hand.seen["undone"] = strips(hand.scene)
 
 
 def films_speaking(hand):
@@ -122,7 +116,7 @@ def films_speaking(hand):
     only_open("main", "takes", "commit")
     booth(hand)
     yield from shot(hand)
-    scene, shots = hand.window.scene, hand.seen.setdefault("film", [])
+    scene, shots = hand.scene, hand.seen.setdefault("film", [])
     next(area for area in hand.window.screen.areas if area.type == "DOPESHEET_EDITOR").type = "SEQUENCE_EDITOR"
     scene.thunder.recording.countdown, scene.thunder.count = 1, 4
 
@@ -151,8 +145,7 @@ def films_speaking(hand):
         scene.frame_set(frame)
         yield 0.3
         photograph(240, "The best one is on the head")
-    with hand.context():
-        bpy.ops.thunder.commit_take("INVOKE_DEFAULT")
+    hand.call(bpy.ops.thunder.commit_take, "INVOKE_DEFAULT")
     yield from done()
     yield 0.7
     photograph(2500, "Committed: keys of your own")
@@ -161,8 +154,7 @@ def films_speaking(hand):
 def loses_the_microphone(hand):
     """It is unplugged, gives only zeros, or its process dies, in a file that was never saved; and Ctrl-Z comes while it records."""
     yield from shot(hand, saved=False)
-    scene = hand.window.scene
-    scene.thunder.recording.countdown = 0
+    hand.scene.thunder.recording.countdown = 0
     for fault in ("lost:6", "crash:6", "silent"):
         booth(hand, fault)
         press_record(hand)
@@ -179,6 +171,6 @@ def loses_the_microphone(hand):
             hand.press("SPACE")
         yield from until(lambda: not recording.is_on())
         yield from done()
-        hand.seen[fault] = [strips(hand.window.scene), os.path.exists(took.path), took.path]
-        hand.window.scene.frame_set(hand.window.scene.frame_current + 60)
+        hand.seen[fault] = [strips(hand.scene), os.path.exists(took.path), took.path]
+        hand.scene.frame_set(hand.scene.frame_current + 60)
         yield 1.0

@@ -45,12 +45,11 @@ def scene_with_voice_and_head(hand):
     with hand.context():
         bpy.ops.object.select_all(action="SELECT")
         bpy.ops.object.delete()
-    scene = hand.window.scene
-    scene.render.fps = 25
-    editor = scene.sequence_editor_create()
+    hand.scene.render.fps = 25
+    editor = hand.scene.sequence_editor_create()
     strips = editor.strips if hasattr(editor, "strips") else editor.sequences
     strip = strips.new_sound("dialogue", SAMPLE, 1, 1)
-    scene.frame_end = int(strip.frame_final_end)
+    hand.scene.frame_end = int(strip.frame_final_end)
     with hand.context():
         assert bpy.ops.thunder.add_head() == {"FINISHED"}
         bpy.ops.view3d.view_axis(type="FRONT")
@@ -58,8 +57,8 @@ def scene_with_voice_and_head(hand):
         bpy.ops.object.select_all(action="DESELECT")
     overlay = hand.viewport.spaces.active.overlay
     overlay.show_bones = overlay.show_cursor = overlay.show_object_origins = False
-    scene.thunder.count = TAKES
-    scene.thunder.seed = SEED
+    hand.scene.thunder.count = TAKES
+    hand.scene.thunder.seed = SEED
     yield 0.5
     yield from hand.open_tab("Thunder")
 
@@ -135,7 +134,7 @@ def pose(scene, frame):
 
 def generates_takes(hand):
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
+    scene = hand.scene
     yield from generate(hand)
     hand.seen["takes"] = takes_of(scene)
     hand.seen["shown"] = scene.thunder.active_take
@@ -157,9 +156,8 @@ def generates_takes(hand):
 
 def cancels_with_escape(hand):
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
     before = {name: len(getattr(bpy.data, name)) for name in ("actions", "objects", "sounds", "scenes")}
-    scene.thunder.count, scene.thunder.quality = 64, "FINAL"  # minutes, if nobody stopped it
+    hand.scene.thunder.count, hand.scene.thunder.quality = 64, "FINAL"  # minutes, if nobody stopped it
     x, y = hand.main_button(hand.photograph("ready"))
     yield from hand.click(x, y)
     yield from until(lambda: session.job is not None and session.job.step.fraction >= 0.06, "the click started nothing")
@@ -168,7 +166,7 @@ def cancels_with_escape(hand):
     hand.press("ESC")
     yield from until(lambda: session.job is None, "Esc", 20)
     hand.seen["seconds_to_stop"] = time.monotonic() - pressed
-    hand.seen["takes"] = takes_of(scene)
+    hand.seen["takes"] = takes_of(hand.scene)
     hand.seen["left"] = {name: len(getattr(bpy.data, name)) - count for name, count in before.items()}
     yield 0.5
     hand.photograph("cancelled")
@@ -177,10 +175,9 @@ def cancels_with_escape(hand):
 def generates_after_escape(hand):
     """Esc, then Generate: with the strip as its file sounds, softer, and driven so that only Blender can mix it down."""
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
-    scene.thunder.count, scene.thunder.quality = 1, "DRAFT"
-    line = strip_module.by_name(scene, "dialogue")
-    voice = strip_module.of_strip(scene, line)
+    hand.scene.thunder.count, hand.scene.thunder.quality = 1, "DRAFT"
+    line = strip_module.by_name(hand.scene, "dialogue")
+    voice = strip_module.of_strip(hand.scene, line)
     path = str(Path(hand.folder) / "sound.wav")
 
     def sound(work):
@@ -190,7 +187,7 @@ def generates_after_escape(hand):
             return np.frombuffer(file.read()[44:], "<f4")
 
     read = yield from sound(mixdown.mix_down(voice, path))
-    mixed = yield from sound(mixdown._mix_with_blender(voice, scene, line, path))
+    mixed = yield from sound(mixdown._mix_with_blender(voice, hand.scene, line, path))
     count = min(len(read), len(mixed))
     hand.seen["lengths"] = [len(read), len(mixed)]
     hand.seen["alike"] = float(np.corrcoef(read[:count], mixed[:count])[0, 1])
@@ -198,13 +195,12 @@ def generates_after_escape(hand):
     mixdown._mix_with_blender = lambda *given: hand.seen.update(by_blender=len(hand.seen["takes"])) or by_blender(*given)
     for change in (lambda: None, lambda: setattr(line, "volume", 0.5), lambda: line.driver_add("volume")):
         change()
-        scene.thunder.takes.clear()
+        hand.scene.thunder.takes.clear()
         hand.press_escape_on_screen()
         yield 1.0
-        with hand.context():
-            bpy.ops.thunder.generate("INVOKE_DEFAULT")
+        hand.call(bpy.ops.thunder.generate, "INVOKE_DEFAULT")
         yield from until(lambda: session.job is None)
-        hand.seen["takes"].append(len(scene.thunder.takes))
+        hand.seen["takes"].append(len(hand.scene.thunder.takes))
 
 
 def head_with_a_take(hand):
@@ -215,19 +211,17 @@ def head_with_a_take(hand):
     import round_trip
 
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
-    rig = head.find(scene)
-    round_trip.show(rig, scene)
+    rig = head.find(hand.scene)
+    round_trip.show(rig, hand.scene)
     yield 0.3
-    return scene, rig
+    return hand.scene, rig
 
 
 def exports(hand):
     """Export Performance as an animator does it: a file browser with the choices, another format, the file."""
     scene, rig = yield from head_with_a_take(hand)
     folder = Path(hand.folder)
-    with hand.context():
-        bpy.ops.thunder.export_performance("INVOKE_DEFAULT", filepath=str(folder / "line"), form="GLTF")
+    hand.call(bpy.ops.thunder.export_performance, "INVOKE_DEFAULT", filepath=str(folder / "line"), form="GLTF")
     yield 2.0
     window = next(
         window for window in bpy.context.window_manager.windows if any(area.type == "FILE_BROWSER" for area in window.screen.areas)
@@ -249,8 +243,7 @@ def exports(hand):
     for form in ("GLTF", "FBX", "USD", "USD_CACHE", "ALEMBIC"):
         if form in hand.seen["missing"]:  # Debian builds Blender without USD and Alembic
             continue
-        with hand.context():
-            done = bpy.ops.thunder.export_performance(filepath=str(folder / form), form=form)
+        done = hand.call(bpy.ops.thunder.export_performance, filepath=str(folder / form), form=form)
         assert done == {"FINISHED"}, form
         yield 0.3
     hand.seen["sizes"] = {path.name: path.stat().st_size for path in folder.iterdir() if path.suffix in (".glb", ".fbx", ".usdc", ".abc")}
@@ -258,7 +251,6 @@ def exports(hand):
 
 def plays(hand):
     """How many frames a second the window plays, as fast as it can: with nothing in it, with the head, with its materials."""
-    scene = hand.window.scene
     hand.seen["version"], hand.seen["size"] = bpy.app.version_string, [hand.window.width, hand.window.height]
     import gpu
 
@@ -268,7 +260,7 @@ def plays(hand):
         bpy.ops.object.delete()
     hand.seen["empty"] = yield from frame_rate(hand)
     yield from head_with_a_take(hand)
-    scene.frame_start, scene.frame_end = 11, 26
+    hand.scene.frame_start, hand.scene.frame_end = 11, 26
     hand.seen["head_solid"] = yield from frame_rate(hand)
     hand.viewport.spaces.active.shading.color_type = "MATERIAL"
     hand.seen["head"] = yield from frame_rate(hand)
@@ -277,7 +269,7 @@ def plays(hand):
 
 def frame_rate(hand, frames=16, most_seconds=25.0):
     """Steps that play the scene as fast as the window can; gives frames a second and processor milliseconds a frame."""
-    scene, shown, spent = hand.window.scene, [], []
+    scene, shown, spent = hand.scene, [], []
 
     def count(*_):
         shown.append(time.monotonic())
@@ -286,8 +278,7 @@ def frame_rate(hand, frames=16, most_seconds=25.0):
     scene.render.fps, scene.sync_mode = 1000, "NONE"
     bpy.app.handlers.frame_change_post.append(count)
     try:
-        with hand.context():
-            bpy.ops.screen.animation_play()
+        hand.call(bpy.ops.screen.animation_play)
         yield 1.0
         shown.clear()
         spent.clear()
@@ -296,8 +287,7 @@ def frame_rate(hand, frames=16, most_seconds=25.0):
             yield 0.5
     finally:
         bpy.app.handlers.frame_change_post.remove(count)
-        with hand.context():
-            bpy.ops.screen.animation_cancel(restore_frame=False)
+        hand.call(bpy.ops.screen.animation_cancel, restore_frame=False)
     scene.render.fps = 25
     yield 0.5
     steps = len(shown) - 1
@@ -313,8 +303,7 @@ def mara(hand):
         bpy.ops.object.select_all(action="SELECT")
         bpy.ops.object.delete()
         bpy.ops.thunder.add_head()
-    scene = hand.window.scene
-    face = scene.thunder.head
+    face = hand.scene.thunder.head
     rig = face.parent
     for key in [name for name in rig.keys() if name.startswith("thunder")]:
         del rig[key]
@@ -341,7 +330,7 @@ def mara(hand):
     for part in rig.children:
         part.name = "Mara " + part.material_slots[0].material.name.removeprefix("Thunder ").title()
         part.name = "Mara" if part == max(faces, key=lambda other: len(other.data.vertices)) else part.name
-    scene.thunder.head = bpy.data.objects["Mara"]
+    hand.scene.thunder.head = bpy.data.objects["Mara"]
     rig.hide_set(True)
     with hand.context():
         bpy.ops.view3d.view_axis(type="FRONT")
@@ -361,15 +350,14 @@ def maps_a_character(hand):
     """A character is found, its table shown, a row previewed, changed by hand, and its pose comes back."""
     only_open("main", "character")
     face = yield from mara(hand)
-    scene = hand.window.scene
+    scene = hand.scene
     strip_module.add(scene, SAMPLE, "dialogue", 1)
     yield from hand.open_tab("Thunder")
     rig = head.find(scene)
     hand.seen["channels"] = len(rig.channels)
     hand.seen["plan"] = character.plan_of(face).name
     hand.seen["meshes"] = sorted(obj.name for obj in scene.objects if obj.type == "MESH" and obj.data.shape_keys in rig.targets)
-    with hand.context():
-        assert bpy.ops.thunder.show_mapping() == {"FINISHED"}
+    assert hand.call(bpy.ops.thunder.show_mapping) == {"FINISHED"}
     hand.seen["rows"] = [[row.source, row.kind, row.target or row.bone] for row in scene.thunder.table]
     rest = lips(face)
     index = next(i for i, row in enumerate(scene.thunder.table) if row.source == "mouthFunnel")
@@ -397,8 +385,7 @@ def open_popover(hand, name):
     x, y = region.x - region.width, region.y + region.height - 100
     hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
     yield 0.3
-    with hand.context():
-        bpy.ops.wm.call_panel(name=name)
+    hand.call(bpy.ops.wm.call_panel, name=name)
     yield 1.5
 
 

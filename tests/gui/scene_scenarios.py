@@ -64,12 +64,11 @@ def works_a_while(hand):
 def works_on(hand, count, seconds):
     """Takes while the animator scrubs; a timer that asks for the window every 10 ms notes when it gets it."""
     empty(hand)
-    scene = hand.window.scene
-    scene.render.fps = 25
+    hand.scene.render.fps = 25
     with hand.context():
         assert bpy.ops.thunder.first_head() == {"FINISHED"}
         assert bpy.ops.thunder.own_voice(filepath=long_voice(hand, seconds)) == {"FINISHED"}
-    scene.thunder.count = count
+    hand.scene.thunder.count = count
     only_open("main", "takes")
     yield from hand.open_tab("Thunder")
     yield 0.5
@@ -92,8 +91,7 @@ def works_on(hand, count, seconds):
     arrivals, left, frames, messages, seen_half = [], [], set(), [], False
     while session.job is not None:
         assert time.monotonic() < started + 900, f"still at {session.job.step}"
-        scene = hand.window.scene
-        while len(arrivals) < len(scene.thunder.takes):
+        while len(arrivals) < len(hand.scene.thunder.takes):
             arrivals.append(round(time.monotonic() - started, 2))
         if session.job.time_left and (not left or left[-1] != session.job.time_left):
             left.append(session.job.time_left)
@@ -104,9 +102,9 @@ def works_on(hand, count, seconds):
             hand.photograph("arriving")
         if not session.job.step.busy:
             hand.press("RIGHT_ARROW")  # the animator goes on working
-        frames.add(scene.frame_current)
+        frames.add(hand.scene.frame_current)
         yield 0.25
-    arrivals += [round(time.monotonic() - started, 2)] * (len(hand.window.scene.thunder.takes) - len(arrivals))  # with the end
+    arrivals += [round(time.monotonic() - started, 2)] * (len(hand.scene.thunder.takes) - len(arrivals))  # with the end
     hand.seen |= {
         "arrivals": arrivals,
         "left": left,
@@ -117,100 +115,89 @@ def works_on(hand, count, seconds):
     }
     hand.seen["gaps"] = gaps_of(log)
     yield 1.0
-    hand.seen["scores"] = [entry.score for entry in hand.window.scene.thunder.takes]
+    hand.seen["scores"] = [entry.score for entry in hand.scene.thunder.takes]
     hand.photograph("done")
     # And once more, to be stopped when some have come.
-    scene = hand.window.scene
-    scene.thunder.seed, scene.thunder.count = 100, 16
-    before = len(scene.thunder.takes)
-    with hand.context():
-        bpy.ops.thunder.generate("INVOKE_DEFAULT", True)
+    hand.scene.thunder.seed, hand.scene.thunder.count = 100, 16
+    before = len(hand.scene.thunder.takes)
+    hand.button(bpy.ops.thunder.generate)
     end = time.monotonic() + 600
-    while len(hand.window.scene.thunder.takes) < before + 2:
+    while len(hand.scene.thunder.takes) < before + 2:
         assert time.monotonic() < end and session.job is not None
         yield 0.05
     while session.job.step.busy:
         yield 0.01
         assert session.job is not None, "the work was over before anything could be clicked"
     pressed = time.monotonic()
-    with hand.context():
-        bpy.ops.thunder.cancel("INVOKE_DEFAULT")
+    hand.call(bpy.ops.thunder.cancel, "INVOKE_DEFAULT")
     yield from until(lambda: session.job is None, "the cancellation", 20)
     hand.seen["seconds_to_stop"] = time.monotonic() - pressed
     yield 1.0
     watching[0] = False
-    hand.seen["kept"] = len(hand.window.scene.thunder.takes) - before
+    hand.seen["kept"] = len(hand.scene.thunder.takes) - before
     hand.photograph("stopped")
 
 
 def casts_dialogue(hand):
     """Two heads, three strips: who speaks what, and takes for all of it."""
     empty(hand)
-    scene = hand.window.scene
-    scene.render.fps = 25
+    hand.scene.render.fps = 25
     with hand.context():
         assert bpy.ops.thunder.add_head() == {"FINISHED"}
-        scene.cursor.location.x = 0.3
+        hand.scene.cursor.location.x = 0.3
         assert bpy.ops.thunder.add_head() == {"FINISHED"}
         bpy.ops.view3d.view_axis(type="FRONT")
         bpy.ops.object.select_all(action="SELECT")
         bpy.ops.view3d.view_selected()
         bpy.ops.object.select_all(action="DESELECT")
-    heads = head.in_scene(scene)
+    heads = head.in_scene(hand.scene)
     for obj, name in zip(heads, ("Anna", "Ben")):
         obj.name = name
     for name, start in (("Anna asks", 1), ("Ben answers", 100), ("Rain", 1)):
-        strip.add(scene, SAMPLE, name, start)
-    scene.thunder.head = heads[0]
+        strip.add(hand.scene, SAMPLE, name, start)
+    hand.scene.thunder.head = heads[0]
     only_open("main")
     yield from hand.open_tab("Thunder")
     yield 0.5
     hand.photograph("uncast")
-    with hand.context():
-        for name, speaker in (("Anna asks", "Anna"), ("Ben answers", "Ben"), ("Rain", "NO_SPEAKER")):
-            assert bpy.ops.thunder.cast_strip(strip=name, speaker=speaker) == {"FINISHED"}
+    for name, speaker in (("Anna asks", "Anna"), ("Ben answers", "Ben"), ("Rain", "NO_SPEAKER")):
+        assert hand.call(bpy.ops.thunder.cast_strip, strip=name, speaker=speaker) == {"FINISHED"}
     yield 2.0  # until the panels have slid to their places
     hand.photograph("cast")
-    scene.thunder.count = 2
-    with hand.context():
-        bpy.ops.thunder.generate_all("INVOKE_DEFAULT", True)
+    hand.scene.thunder.count = 2
+    hand.button(bpy.ops.thunder.generate_all)
     yield 2.0
     hand.photograph("all_working")
     yield from done()
     yield 1.0
-    scene = hand.window.scene
-    hand.seen["takes"] = sorted((entry.voice, entry.head.name) for entry in scene.thunder.takes)
+    hand.seen["takes"] = sorted((entry.voice, entry.head.name) for entry in hand.scene.thunder.takes)
     hand.photograph("all_done")
 
 
 def moves_a_voice(hand, takes=list_takes):
     """The strip of a take is moved, then trimmed: the panel says so, Re-sync mends it."""
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
     yield from takes(hand, count=3)
-    voice = strip.by_name(scene, "dialogue")
-    for entry in scene.thunder.takes:
-        fingerprint.remember(entry.action, fingerprint.of_voice(scene, strip.of_strip(scene, voice)))
-    scene.thunder.active_take = 0
+    voice = strip.by_name(hand.scene, "dialogue")
+    for entry in hand.scene.thunder.takes:
+        fingerprint.remember(entry.action, fingerprint.of_voice(hand.scene, strip.of_strip(hand.scene, voice)))
+    hand.scene.thunder.active_take = 0
     only_open("main", "takes")
     strip.move(voice, 13)
-    with hand.context():
-        bpy.ops.ed.undo_push(message="The animator moves the strip")
+    hand.call(bpy.ops.ed.undo_push, message="The animator moves the strip")
     yield 2.0  # until the panels have slid to their places
     hand.photograph("moved")
-    hand.seen["before"] = [(changed.kind, entry.first) for entry, changed in fingerprint.stale_takes(scene)]
-    with hand.context():
-        bpy.ops.thunder.resync("INVOKE_DEFAULT", True)
+    hand.seen["before"] = [(changed.kind, entry.first) for entry, changed in fingerprint.stale_takes(hand.scene)]
+    hand.button(bpy.ops.thunder.resync)
     yield 0.5
     yield from done(60)
-    scene = hand.window.scene
-    hand.seen["after"] = [entry.first for entry in scene.thunder.takes]
-    hand.seen["stale"] = len(fingerprint.stale_takes(scene))
+    hand.seen["after"] = [entry.first for entry in hand.scene.thunder.takes]
+    hand.seen["stale"] = len(fingerprint.stale_takes(hand.scene))
     yield 0.5
     hand.photograph("resynced")
     hand.press("Z", ctrl=True)
     yield 1.5
-    hand.seen["undone"] = [entry.first for entry in hand.window.scene.thunder.takes]
+    hand.seen["undone"] = [entry.first for entry in hand.scene.thunder.takes]
 
 
 class _Pretended:
@@ -236,8 +223,7 @@ def sets_up_the_engine(hand):
     connection.find_engine_python = nothing
     yield from hand.open_tab("Thunder")
     hand.photograph("sidebar_without_engine")
-    with hand.context():
-        assert bpy.ops.thunder.open_preferences("INVOKE_DEFAULT") == {"FINISHED"}
+    assert hand.call(bpy.ops.thunder.open_preferences, "INVOKE_DEFAULT") == {"FINISHED"}
     yield 1.5
     window = next(w for w in bpy.context.window_manager.windows if any(a.type == "PREFERENCES" for a in w.screen.areas))
     area = next(a for a in window.screen.areas if a.type == "PREFERENCES")
@@ -271,8 +257,7 @@ def sets_up_the_engine(hand):
     connection.find_engine_python = there
     yield from picture("ready")
     hand.seen["kind"] = install.state().kind
-    with hand.context():
-        bpy.ops.thunder.install_flame_extra("INVOKE_DEFAULT")
+    hand.call(bpy.ops.thunder.install_flame_extra, "INVOKE_DEFAULT")
     yield from picture("flame_licence")
     hand.press("ESC")
     yield 0.5

@@ -14,11 +14,6 @@ from thunder.thunder_core import progress
 from thunder.thunder_core.face.lips import bundled_lips
 
 
-def button(op, *arguments, **options):
-    """Press a button: the operator with its window and an undo step."""
-    return sorted(op("INVOKE_DEFAULT", True, *arguments, **options))
-
-
 def lips(scene, frame):
     """How far the lips of the shown take are apart at a frame, millimetres, and how far its brows are down."""
     settings = scene.thunder
@@ -34,11 +29,10 @@ def shapes(hand, takes=list_takes):
     """Sliders, an emotion that grows, a closure by hand, and all of it undone."""
     only_open("shape")
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
     yield from takes(hand, 2)
-    scene.thunder.active_take = 0
-    entry = scene.thunder.takes[0]
-    scene.frame_set(40)
+    hand.scene.thunder.active_take = 0
+    entry = hand.scene.thunder.takes[0]
+    hand.scene.frame_set(40)
     yield 1.0
     hand.photograph("neutral")
     shape = entry.action.thunder_shape
@@ -52,87 +46,80 @@ def shapes(hand, takes=list_takes):
     shape.mouth, shape.emotion = 1.3, "ANGER"
     yield 1.0
     hand.photograph("angry")
-    with hand.context():
-        hand.seen["animated"] = button(bpy.ops.thunder.animate_emotion)
+    hand.seen["animated"] = hand.button(bpy.ops.thunder.animate_emotion)
     yield 0.5
-    rig = take_list.rig_of(scene, entry)
-    before = lips(scene, 80)
+    rig = take_list.rig_of(hand.scene, entry)
+    before = lips(hand.scene, 80)
     for frame, value in ((1, 0.0), (40, 0.0), (60, 1.0)):
         rig.targets[0].thunder_emotion = value
         rig.targets[0].keyframe_insert("thunder_emotion", frame=frame)
     # Nobody presses anything: the take follows the curve by itself.
     end = time.monotonic() + 20
-    while strength.is_behind(rig, scene.thunder.takes[0]) and time.monotonic() < end:
+    while strength.is_behind(rig, hand.scene.thunder.takes[0]) and time.monotonic() < end:
         yield 0.3
     yield 1.0
-    hand.seen["behind"] = strength.is_behind(rig, scene.thunder.takes[0])
-    hand.seen["brows"] = [lips(scene, frame)[1] for frame in (20, 80)]
+    hand.seen["behind"] = strength.is_behind(rig, hand.scene.thunder.takes[0])
+    hand.seen["brows"] = [lips(hand.scene, frame)[1] for frame in (20, 80)]
     hand.seen["brow_before"] = before[1]
-    scene.frame_set(70)
+    hand.scene.frame_set(70)
     yield 1.0
     hand.photograph("animated")
-    frame = max(range(45, 100), key=lambda f: lips(scene, f)[0])
-    scene.frame_set(frame)
+    frame = max(range(45, 100), key=lambda f: lips(hand.scene, f)[0])
+    hand.scene.frame_set(frame)
     yield 0.5
     hand.photograph("open")
-    hand.seen["open"] = lips(scene, frame)[0]
-    with hand.context():
-        hand.seen["closed"] = button(bpy.ops.thunder.add_closure)
+    hand.seen["open"] = lips(hand.scene, frame)[0]
+    hand.seen["closed"] = hand.button(bpy.ops.thunder.add_closure)
     yield from done()
-    hand.seen["shut"] = lips(scene, frame)[0]
+    hand.seen["shut"] = lips(hand.scene, frame)[0]
     hand.photograph("closed")
     hand.press("Z", ctrl=True)
     yield 1.0
-    scene = hand.window.scene
-    hand.seen["undone"] = lips(scene, frame)[0]
+    hand.seen["undone"] = lips(hand.scene, frame)[0]
 
 
 def mixes(hand, takes=list_takes):
     """Parts chosen, two cuts, the mix made, and undone."""
     only_open("mix")
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
     yield from takes(hand, 4)
-    scene.thunder.active_take = 0
+    hand.scene.thunder.active_take = 0
     yield 1.0
     hand.photograph("before")
-    actions = [entry.action.name for entry in scene.thunder.takes]
+    actions = [entry.action.name for entry in hand.scene.thunder.takes]
     with hand.context():
         for part, index in (("mouth", 0), ("upper_face", 1), ("eyes", 2), ("head", 1)):
-            assert button(bpy.ops.thunder.choose_part, part=part, take=actions[index]) == ["FINISHED"]
+            assert hand.button(bpy.ops.thunder.choose_part, part=part, take=actions[index]) == ["FINISHED"]
         for frame, index, part in ((60, 2, "ALL"), (100, 3, "mouth")):
-            scene.thunder.active_take = index
-            scene.frame_set(frame)
-            assert button(bpy.ops.thunder.add_cut, part=part) == ["FINISHED"]
+            hand.scene.thunder.active_take = index
+            hand.scene.frame_set(frame)
+            assert hand.button(bpy.ops.thunder.add_cut, part=part) == ["FINISHED"]
     yield from hand.settle()
     hand.photograph("cuts")
-    with hand.context():
-        hand.seen["started"] = button(bpy.ops.thunder.mix_takes)
+    hand.seen["started"] = hand.button(bpy.ops.thunder.mix_takes)
     yield from done()
-    hand.seen["kinds"] = [entry.kind for entry in scene.thunder.takes]
-    hand.seen["shown"] = scene.thunder.active_take
+    hand.seen["kinds"] = [entry.kind for entry in hand.scene.thunder.takes]
+    hand.seen["shown"] = hand.scene.thunder.active_take
     hand.photograph("mixed")
     hand.press("Z", ctrl=True)
     yield 1.5
-    scene = hand.window.scene
-    hand.seen["undone"] = [entry.kind for entry in scene.thunder.takes]
+    hand.seen["undone"] = [entry.kind for entry in hand.scene.thunder.takes]
 
 
 def keeps(hand, takes=list_takes):
     """Frames and a part of a take are kept; the panels as they open under the list."""
     only_open("mix")
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
     yield from takes(hand, 1)
-    scene.thunder.active_take = 0
+    hand.scene.thunder.active_take = 0
     yield 1.0
     hand.photograph("nothing_kept")
-    scene.frame_set(60)
+    hand.scene.frame_set(60)
     with hand.context():
-        assert button(bpy.ops.thunder.keep_frames, which="AROUND") == ["FINISHED"]
-        scene.frame_set(110)
-        assert button(bpy.ops.thunder.keep_frames, which="AROUND") == ["FINISHED"]
-    scene.thunder_keep.upper_face = scene.thunder_keep.selected = True
+        assert hand.button(bpy.ops.thunder.keep_frames, which="AROUND") == ["FINISHED"]
+        hand.scene.frame_set(110)
+        assert hand.button(bpy.ops.thunder.keep_frames, which="AROUND") == ["FINISHED"]
+    hand.scene.thunder_keep.upper_face = hand.scene.thunder_keep.selected = True
     yield from hand.settle()
     hand.photograph("kept")
-    hand.seen["ranges"] = [(each.first, each.last) for each in scene.thunder_keep.ranges]
+    hand.seen["ranges"] = [(each.first, each.last) for each in hand.scene.thunder_keep.ranges]

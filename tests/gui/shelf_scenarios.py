@@ -57,8 +57,8 @@ def steps(hand):
     hand.seen["began"] = time.time()
     began = time.monotonic()
     label("The package is dragged into Blender")
-    with hand.context():  # what Blender does with a file that is dropped into the window: it asks whether to install it
-        bpy.ops.extensions.package_install_files("INVOKE_DEFAULT", url=os.environ["THUNDER_PACKAGE"])
+    # What Blender does with a file that is dropped into the window: it asks whether to install it.
+    hand.call(bpy.ops.extensions.package_install_files, "INVOKE_DEFAULT", url=os.environ["THUNDER_PACKAGE"])
     yield 1.0
     began += 1.0  # a person's, to read the question
     hand.press("RET")
@@ -71,29 +71,24 @@ def steps(hand):
 
     from thunder.scene.host.session import session
 
-    scene = hand.window.scene
     buttons = (("head", bpy.ops.thunder.first_head, "Add a Head"), ("voice", bpy.ops.thunder.sample_voice, "Use a Sample Voice"))
     for name, operator, text in buttons:
         began = time.monotonic()
         label(text)
-        with hand.context():
-            assert operator("INVOKE_DEFAULT", True) == {"FINISHED"}
+        assert hand.call(operator, "INVOKE_DEFAULT", True) == {"FINISHED"}
         bpy.ops.wm.redraw_timer(type="DRAW_WIN_SWAP", iterations=1)
         taken[name] = time.monotonic() - began
         yield 0.7
-    with hand.context():
-        bpy.ops.object.select_all(action="DESELECT")
+    hand.call(bpy.ops.object.select_all, action="DESELECT")
 
     began = time.monotonic()
     label("Generate Takes")
-    with hand.context():
-        assert bpy.ops.thunder.generate("INVOKE_DEFAULT", True) == {"RUNNING_MODAL"}
-    yield from waiting(lambda: scene.thunder.active_take >= 0, "no take arrives")
+    assert hand.call(bpy.ops.thunder.generate, "INVOKE_DEFAULT", True) == {"RUNNING_MODAL"}
+    yield from waiting(lambda: hand.scene.thunder.active_take >= 0, "no take arrives")
     taken["first_take"] = time.monotonic() - began
     if not hand.window.screen.is_animation_playing:
-        with hand.context():
-            bpy.ops.screen.animation_play(sync=True)
-    jaw = next(each for each in scene.objects if each.type == "ARMATURE").pose.bones["jaw"]
+        hand.call(bpy.ops.screen.animation_play, sync=True)
+    jaw = next(each for each in hand.scene.objects if each.type == "ARMATURE").pose.bones["jaw"]
     closed = jaw.matrix_basis.to_quaternion().angle
     yield from waiting(lambda: abs(jaw.matrix_basis.to_quaternion().angle - closed) > MOVED, "the face does not move")
     label("The first take plays")
@@ -103,6 +98,6 @@ def steps(hand):
     label("All takes are there")
     yield PLAYED
     hand.photograph("playing")
-    hand.seen |= {"takes": len(scene.thunder.takes), "clock": time.time() - hand.seen["began"], "frame": scene.frame_current}
+    hand.seen |= {"takes": len(hand.scene.thunder.takes), "clock": time.time() - hand.seen["began"], "frame": hand.scene.frame_current}
     hand.seen["playing"] = hand.window.screen.is_animation_playing
     bpy.ops.screen.animation_cancel(restore_frame=False)

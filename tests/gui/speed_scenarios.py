@@ -52,10 +52,9 @@ def reduces_briefly(hand):
 
 def _reduced(hand, seconds, runs):
     """A take with a key on every frame becomes few keys, by Blender and by us, in turn."""
-    with hand.context():
-        bpy.ops.thunder.add_head()
+    hand.call(bpy.ops.thunder.add_head)
     yield 0.5
-    scene = hand.window.scene
+    scene = hand.scene
     rig, clock = head.find(scene), timing.Clock.of(scene, 1.0)
     made = lively(round(seconds * 25))
     actions = progress.result(keying.key(rig, made, clock, "take"))

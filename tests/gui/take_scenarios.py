@@ -57,10 +57,9 @@ def performance(seconds, seed, score):
 
 def list_takes(hand, count=6, seconds=None):
     """Steps that key and list takes made here on the head of the scene, a slice at a time."""
-    scene = hand.window.scene
-    rig = head.find(scene)
-    clock = timing.Clock.of(scene, 1.0)
-    seconds = seconds or (scene.frame_end - 1) / 25
+    rig = head.find(hand.scene)
+    clock = timing.Clock.of(hand.scene, 1.0)
+    seconds = seconds or (hand.scene.frame_end - 1) / 25
     for number in range(count):
         made = performance(seconds, 7301 + number, 92.4 - 3.7 * number)
         keying = keying_module.key(rig, made, clock, f"dialogue · take {number + 1} · seed {made.seed}")
@@ -72,7 +71,7 @@ def list_takes(hand, count=6, seconds=None):
                 actions = end.value
             if time.monotonic() % 1 < 0.01:
                 yield 0.01
-        take_list.add_to_list(scene, rig, actions, made, "dialogue", clock)
+        take_list.add_to_list(hand.scene, rig, actions, made, "dialogue", clock)
         yield 0.05
 
 
@@ -97,58 +96,52 @@ def browses(hand):
     """The list in its states, keys of the keyboard, an edit that shows, the preferences."""
     only_open("takes")
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
     yield from list_takes(hand)
-    scene.thunder.active_take = 0
-    scene.frame_set(40)
+    hand.scene.thunder.active_take = 0
+    hand.scene.frame_set(40)
     yield 1.0
-    with hand.context():
-        bpy.ops.ed.undo_push(message="Takes")
+    hand.call(bpy.ops.ed.undo_push, message="Takes")
     x, y = under_the_shown_row(hand, hand.photograph("list"))
     yield from hand.click(x, y)
     yield 1.0
-    hand.seen["clicked"] = shown(scene)
+    hand.seen["clicked"] = shown(hand.scene)
     hand.press("Z", ctrl=True)
     yield 1.5
-    scene = hand.window.scene
-    hand.seen["click_undone"] = shown(scene)
+    hand.seen["click_undone"] = shown(hand.scene)
     visited = []
     for key in ("DOWN_ARROW", "DOWN_ARROW", "UP_ARROW", "X", "X", "Y"):
         hand.press(key, alt=True)
         yield 0.6
-        visited.append(shown(scene))
-    hand.seen["visited"], hand.seen["starred"] = visited, [entry.seed for entry in scene.thunder.takes if entry.star]
+        visited.append(shown(hand.scene))
+    hand.seen["visited"], hand.seen["starred"] = visited, [entry.seed for entry in hand.scene.thunder.takes if entry.star]
     hand.press("Z", ctrl=True)
     yield 1.5
-    scene = hand.window.scene
-    hand.seen["star_undone"] = [entry.seed for entry in scene.thunder.takes if entry.star]
-    entries = scene.thunder.takes
+    hand.seen["star_undone"] = [entry.seed for entry in hand.scene.thunder.takes if entry.star]
+    entries = hand.scene.thunder.takes
     entries[0].star = entries[3].star = True
     entries[1].note = "softer at the end"
     entries[2].name = "Warm"
     entries[4].hidden = True
-    with hand.context():
-        bpy.ops.thunder.duplicate_take("INVOKE_DEFAULT", True, index=0)
-    curve = next(c for c in compat.all_curves(scene.thunder.takes[1].action) if len(c.keyframe_points) > 20)
+    hand.button(bpy.ops.thunder.duplicate_take, index=0)
+    curve = next(c for c in compat.all_curves(hand.scene.thunder.takes[1].action) if len(c.keyframe_points) > 20)
     curve.keyframe_points[20].co[1] += 0.2
     curve.update()
-    scene.thunder.takes[1].action.update_tag()
-    scene.thunder.sort, scene.thunder.show_hidden = "DIVERSITY", True
+    hand.scene.thunder.takes[1].action.update_tag()
+    hand.scene.thunder.sort, hand.scene.thunder.show_hidden = "DIVERSITY", True
     began = time.monotonic()
-    while not edit_watch.watch.is_known(scene.thunder.takes[1]) and time.monotonic() - began < 60:
+    while not edit_watch.watch.is_known(hand.scene.thunder.takes[1]) and time.monotonic() - began < 60:
         yield 0.2
-    hand.seen["edit_noticed"] = edit_watch.watch.is_known(scene.thunder.takes[1])
+    hand.seen["edit_noticed"] = edit_watch.watch.is_known(hand.scene.thunder.takes[1])
     yield 1.0
     hand.photograph("marked")
-    scene.thunder.show_hidden, scene.thunder.only_starred, scene.thunder.sort = False, True, "SCORE"
+    hand.scene.thunder.show_hidden, hand.scene.thunder.only_starred, hand.scene.thunder.sort = False, True, "SCORE"
     yield 0.8
     hand.photograph("starred")
-    with hand.context():
-        bpy.ops.thunder.select_take("INVOKE_DEFAULT", True, index=-1)
-    scene.thunder.only_starred = False
+    hand.button(bpy.ops.thunder.select_take, index=-1)
+    hand.scene.thunder.only_starred = False
     yield 0.8
     hand.photograph("own_animation")
-    scene.thunder.play_shown = True
+    hand.scene.thunder.play_shown = True
     hand.press("DOWN_ARROW", alt=True)
     yield 1.5
     hand.seen["plays"] = hand.window.screen.is_animation_playing
@@ -156,10 +149,10 @@ def browses(hand):
         bpy.ops.screen.animation_cancel()
         bpy.ops.thunder.delete_takes("INVOKE_DEFAULT", True, which="UNSTARRED")
     yield from done()
-    hand.seen["spared"] = [entry.name for entry in scene.thunder.takes]
+    hand.seen["spared"] = [entry.name for entry in hand.scene.thunder.takes]
     hand.press("Z", ctrl=True)
     yield 1.5
-    hand.seen["brought_back"] = len(hand.window.scene.thunder.takes)
+    hand.seen["brought_back"] = len(hand.scene.thunder.takes)
 
 
 def debris(scene):
@@ -176,32 +169,31 @@ def plays_all(hand, takes=list_takes):
     """Play All: the heads beside each other, playing; one is clicked; Esc ends it. Then again, and an undo ends it."""
     only_open("takes")
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
     yield from takes(hand)
-    scene.thunder.active_take = 0
-    scene.thunder.takes[1].star = True
-    scene.frame_end = max(entry.last for entry in scene.thunder.takes) + 1000  # a line is a small part of a scene
+    hand.scene.thunder.active_take = 0
+    hand.scene.thunder.takes[1].star = True
+    hand.scene.frame_end = max(entry.last for entry in hand.scene.thunder.takes) + 1000  # a line is a small part of a scene
     yield 0.5
     view = hand.viewport.spaces.active.region_3d
     before = [*view.view_location, view.view_distance, *view.view_rotation]
     held = time_slices()
     for turn in ("chosen", "undone"):
-        with hand.context():
-            bpy.ops.thunder.play_grid("INVOKE_DEFAULT")
+        hand.call(bpy.ops.thunder.play_grid, "INVOKE_DEFAULT")
         yield from until(lambda: grid.is_running() and hand.window.screen.is_animation_playing, "the grid does not come", patience=240)
         yield 4.0
         if turn == "chosen":
-            hand.seen["line"] = min(entry.first for entry in scene.thunder.takes), max(entry.last for entry in scene.thunder.takes)
-            scene.frame_current = hand.seen["line"][1] - 3
+            entries = hand.scene.thunder.takes
+            hand.seen["line"] = min(entry.first for entry in entries), max(entry.last for entry in entries)
+            hand.scene.frame_current = hand.seen["line"][1] - 3
             hand.seen["frames"] = []
             for _ in range(30):
                 yield 0.1
-                hand.seen["frames"].append(scene.frame_current)
-            scene.frame_set(104)  # in the middle of a sentence of the sample
+                hand.seen["frames"].append(hand.scene.frame_current)
+            hand.scene.frame_set(104)  # in the middle of a sentence of the sample
             yield 0.3
             hand.photograph("grid")
             hand.seen["heads"] = sum(obj.type == "ARMATURE" for obj in bpy.data.objects) - 1
-            third = scene.thunder.takes[2].action.name
+            third = hand.scene.thunder.takes[2].action.name
             mesh = next(obj for obj in bpy.data.objects if grid.state.grid.takes.get(obj.name) == third and obj.type == "MESH")
             x, y = on_screen(hand, mesh)
             yield from hand.click(x, y)
@@ -214,9 +206,8 @@ def plays_all(hand, takes=list_takes):
         while grid.is_running() and time.monotonic() < end:
             yield 0.3
         yield 1.5
-        scene = hand.window.scene
-        hand.seen[f"shown_{turn}"], hand.seen[f"debris_{turn}"] = shown(scene), debris(scene)
-        hand.seen[f"preview_{turn}"] = scene.use_preview_range
+        hand.seen[f"shown_{turn}"], hand.seen[f"debris_{turn}"] = shown(hand.scene), debris(hand.scene)
+        hand.seen[f"preview_{turn}"] = hand.scene.use_preview_range
         hand.seen[f"local_{turn}"] = hand.viewport.spaces.active.local_view is not None
         with hand.context():
             if hand.window.screen.is_animation_playing:
@@ -233,18 +224,15 @@ def leaves_the_grid(hand):
     """Ten heads, after a Generate that was cancelled; each time a single Esc must end Play All."""
     only_open("takes")
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
     yield from list_takes(hand, count=10)
-    scene.thunder.active_take = 0
-    with hand.context():
-        bpy.ops.thunder.generate("INVOKE_DEFAULT")
+    hand.scene.thunder.active_take = 0
+    hand.call(bpy.ops.thunder.generate, "INVOKE_DEFAULT")
     yield 1.0
     hand.press("ESC")
     yield from until(lambda: session.job is None, "Generate is not cancelled", patience=60)
     hand.seen["ended"] = {}
     for turn in ("at_once", "after_a_stop_that_nobody_told", "over_another_editor"):
-        with hand.context():
-            bpy.ops.thunder.play_grid("INVOKE_DEFAULT")
+        hand.call(bpy.ops.thunder.play_grid, "INVOKE_DEFAULT")
         yield from until(lambda: grid.is_running() and hand.window.screen.is_animation_playing, "the grid does not come", patience=240)
         lost = []
         if turn == "after_a_stop_that_nobody_told":
@@ -264,8 +252,7 @@ def leaves_the_grid(hand):
         hand.seen["ended"][turn] = not grid.is_running()
         bpy.app.handlers.animation_playback_post.extend(lost)
         yield 1.0
-        scene = hand.window.scene
-        hand.seen[f"debris_{turn}"] = debris(scene)
+        hand.seen[f"debris_{turn}"] = debris(hand.scene)
         hand.seen[f"modal_{turn}"] = [operator.bl_idname for operator in hand.window.modal_operators if "grid" in operator.bl_idname]
 
 
@@ -284,16 +271,14 @@ def draws_a_sheet(hand, takes=list_takes):
     """A contact sheet from the button's operator, with its progress, shown in an editor."""
     only_open("takes")
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
     yield from takes(hand, count=4)
-    scene.thunder.active_take = 1
-    scene.thunder.takes[0].star = True
-    scene.frame_set(33)
+    hand.scene.thunder.active_take = 1
+    hand.scene.thunder.takes[0].star = True
+    hand.scene.frame_set(33)
     yield 0.5
     held = time_slices()
     bpy.ops.wm.save_as_mainfile(filepath=str(Path(hand.folder) / "shot.blend"))
-    with hand.context():
-        bpy.ops.thunder.contact_sheet("INVOKE_DEFAULT")
+    hand.call(bpy.ops.thunder.contact_sheet, "INVOKE_DEFAULT")
     began, pictured = time.monotonic(), False
     while session.job is not None:
         assert time.monotonic() - began < 400, session.job.step
@@ -302,8 +287,8 @@ def draws_a_sheet(hand, takes=list_takes):
             hand.photograph("drawing")
         yield 0.1
     yield 2.0
-    hand.seen["held"], hand.seen["debris"] = held, debris(scene)
-    hand.seen["frame"], hand.seen["shown"] = scene.frame_current, shown(scene)
+    hand.seen["held"], hand.seen["debris"] = held, debris(hand.scene)
+    hand.seen["frame"], hand.seen["shown"] = hand.scene.frame_current, shown(hand.scene)
     hand.seen["files"] = sorted(path.name for path in Path(hand.folder).iterdir() if "takes" in path.name)
     hand.seen["editors"] = [
         area.spaces.active.image.name
@@ -323,8 +308,7 @@ def shows_keys(hand):
     yield 1.0
     bpy.context.preferences.active_section = "ADDONS"
     bpy.context.window_manager.addon_search = "thunder"
-    with hand.context():
-        bpy.ops.preferences.addon_expand(module=MODULE)
+    hand.call(bpy.ops.preferences.addon_expand, module=MODULE)
     yield 2.0
     hand.photograph("preferences")
     keymap = bpy.context.window_manager.keyconfigs.user.keymaps["Screen"]

@@ -21,7 +21,6 @@ from interruptions import (
 )
 from performances import trim_end, write_wav
 from scenarios import done, only_open, scene_with_voice_and_head
-from shape_scenarios import button
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue, keep
@@ -34,15 +33,14 @@ def of_operator(name, **options):
     """Starts an operator as its button does."""
 
     def start(hand):
-        with hand.context():
-            button(getattr(bpy.ops.thunder, name), **options)
+        hand.button(getattr(bpy.ops.thunder, name), **options)
 
     return start
 
 
 def resync(hand):
     """The voice was trimmed, or is longer again, and has a new part for the engine."""
-    speaking = strip.by_name(hand.window.scene, "dialogue")
+    speaking = strip.by_name(hand.scene, "dialogue")
     first, last = compat.strip_span(speaking)
     trim_end(speaking, 6 if last - first > 46 else 2)
     of_operator("resync")(hand)
@@ -65,51 +63,44 @@ def shot(hand):
     only_open("takes", "direction")
     yield from scene_with_voice_and_head(hand)
     play_engine(hand)
-    scene = hand.window.scene
-    strips = compat.strips(scene.sequence_editor)
+    strips = compat.strips(hand.scene.sequence_editor)
     strips.remove(strips["dialogue"])
     noise = np.random.default_rng(0).standard_normal(32000)  # two seconds: what is long is not the test
     for name, start in (("reply", 71), ("dialogue", 1)):
-        strip.add(scene, write_wav(Path(hand.folder) / f"{name}.wav", 0.3 * noise), name, start)
-    mesh, scene.thunder.count = scene.thunder.head, 2
-    with hand.context():
-        bpy.ops.mesh.primitive_cube_add("EXEC_DEFAULT", True)
+        strip.add(hand.scene, write_wav(Path(hand.folder) / f"{name}.wav", 0.3 * noise), name, start)
+    mesh, hand.scene.thunder.count = hand.scene.thunder.head, 2
+    hand.call(bpy.ops.mesh.primitive_cube_add, "EXEC_DEFAULT", True)
     bpy.context.view_layer.objects.active.keyframe_insert("location", frame=5)
     for name in ("reply", "dialogue"):
-        dialogue.cast(scene, name, mesh)
-        scene.thunder.strip = name
+        dialogue.cast(hand.scene, name, mesh)
+        hand.scene.thunder.strip = name
         of_operator("generate")(hand)
         yield from done()
-        scene = hand.window.scene
-    scene.thunder.commit.keys = "DENSE"
-    keep.add_range(scene, 15, 30)
-    scene.thunder_keep.count = 2
+    hand.scene.thunder.commit.keys = "DENSE"
+    keep.add_range(hand.scene, 15, 30)
+    hand.scene.thunder_keep.count = 2
     keep_what_is_there(hand)
 
 
 def keep_what_is_there(hand):
     """Takes with a star are not replaced; one is shown, two are to be mixed."""
-    scene = hand.window.scene
-    actions = [entry.action for entry in scene.thunder.takes if entry.voice == "dialogue"]
-    scene.thunder_mix.mouth, scene.thunder_mix.eyes = actions[:2]
-    for entry in scene.thunder.takes:
+    actions = [entry.action for entry in hand.scene.thunder.takes if entry.voice == "dialogue"]
+    hand.scene.thunder_mix.mouth, hand.scene.thunder_mix.eyes = actions[:2]
+    for entry in hand.scene.thunder.takes:
         entry.star = True
-    scene.thunder.active_take = next(i for i, entry in enumerate(scene.thunder.takes) if entry.voice == "dialogue")
-    with hand.context():
-        bpy.ops.ed.undo_push(message="Stars")
+    hand.scene.thunder.active_take = next(i for i, entry in enumerate(hand.scene.thunder.takes) if entry.voice == "dialogue")
+    hand.call(bpy.ops.ed.undo_push, message="Stars")
 
 
 def tidy(hand):
     """Four takes of each line are left, so that hundreds of rounds stay as quick as the first."""
-    scene = hand.window.scene
     kept = {}
-    for place in reversed(range(len(scene.thunder.takes))):
-        entry = scene.thunder.takes[place]
-        used = entry.action in (scene.thunder_mix.mouth, scene.thunder_mix.eyes)
+    for place in reversed(range(len(hand.scene.thunder.takes))):
+        entry = hand.scene.thunder.takes[place]
+        used = entry.action in (hand.scene.thunder_mix.mouth, hand.scene.thunder_mix.eyes)
         kept[entry.voice] = kept.get(entry.voice, 0) + 1
         if kept[entry.voice] > 4 and not used:
-            with hand.context():
-                bpy.ops.thunder.delete_take("EXEC_DEFAULT", True, index=place)
+            hand.call(bpy.ops.thunder.delete_take, "EXEC_DEFAULT", True, index=place)
 
 
 def interrupt(hand, ends, name, key, progress):
@@ -149,27 +140,24 @@ def session_ends(hand, key):
 
 def drag_slider(hand, key, number):
     """Steps that press a key while the shown take follows a slider, and say what went wrong."""
-    if any(fingerprint.change(hand.window.scene, entry) for entry in hand.window.scene.thunder.takes):
+    if any(fingerprint.change(hand.scene, entry) for entry in hand.scene.thunder.takes):
         of_operator("resync")(hand)  # Esc in an earlier one has left takes behind their voice, which follow no slider
         yield from done()
-    scene = hand.window.scene
-    entry = next(entry for entry in scene.thunder.takes if entry.voice == "dialogue" and entry.kind == "SAMPLED")
-    scene.thunder.active_take = list(scene.thunder.takes).index(entry)
+    entry = next(entry for entry in hand.scene.thunder.takes if entry.voice == "dialogue" and entry.kind == "SAMPLED")
+    hand.scene.thunder.active_take = list(hand.scene.thunder.takes).index(entry)
     entry.star, uid = False, entry.action.session_uid  # a take with a star does not follow
-    direction = sliders.of(head.find(scene).owner)
+    direction = sliders.of(head.find(hand.scene).owner)
     before, after = direction.energy, 0.7 + 0.1 * (number % 6)
     after = after if abs(after - before) > 0.05 else after + 0.05
-    with hand.context():
-        bpy.ops.ed.undo_push(message="Before the Slider")
+    hand.call(bpy.ops.ed.undo_push, message="Before the Slider")
     there = treasure(hand)
     direction.energy = after
-    with hand.context():
-        bpy.ops.ed.undo_push(message="Energy")
+    hand.call(bpy.ops.ed.undo_push, message="Energy")
     yield 0.05 * (number % 5)
     wrong = []
 
     def energy():
-        return sliders.of(head.find(hand.window.scene).owner).energy
+        return sliders.of(head.find(hand.scene).owner).energy
 
     if key == "escape":
         hand.press(**KEYS["escape"])
@@ -185,9 +173,8 @@ def drag_slider(hand, key, number):
     wrong += [f"lost {what}" for what in lost(there, now)] + ([] if uid in now["takes"] else ["lost the take that follows"])
     if live.sentence:
         wrong.append(live.sentence)
-    next(each for each in hand.window.scene.thunder.takes if each.action.session_uid == uid).star = True
-    with hand.context():
-        bpy.ops.ed.undo_push(message="Star")  # which the next undo does not take back
+    next(each for each in hand.scene.thunder.takes if each.action.session_uid == uid).star = True
+    hand.call(bpy.ops.ed.undo_push, message="Star")  # which the next undo does not take back
     return [f"Live, {key}: {each}" for each in wrong]
 
 

@@ -17,12 +17,10 @@ LINES = 300
 
 def found(hand):
     """Steps that find the words of the sample."""
-    scene = hand.window.scene
-    transcript.ensure(scene, "dialogue").text = SAID
-    with hand.context():
-        assert bpy.ops.thunder.find_words("INVOKE_DEFAULT") <= {"FINISHED", "RUNNING_MODAL"}
+    transcript.ensure(hand.scene, "dialogue").text = SAID
+    assert hand.call(bpy.ops.thunder.find_words, "INVOKE_DEFAULT") <= {"FINISHED", "RUNNING_MODAL"}
     yield from until(lambda: session.job is None, "no words are found")
-    record = transcript.of(scene, "dialogue")
+    record = transcript.of(hand.scene, "dialogue")
     hand.seen["found"] = record.spoken
 
 
@@ -40,7 +38,6 @@ def shows_words(hand):
     """Words and sounds of a line from near and far, in both editors; a hint beside the mouse; the track goes with its switch."""
     only_open("listen", "overlay")
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
     yield from found(hand)
     area = hand.viewport
     for editor in ("DOPESHEET_EDITOR", "SEQUENCE_EDITOR"):
@@ -58,10 +55,10 @@ def shows_words(hand):
     yield 0.7
     hand.seen["hint"] = word_track.tracks.hover and word_track.tracks.hover[1]
     hand.photograph("hint")
-    scene.thunder.overlay.words = False
+    hand.scene.thunder.overlay.words = False
     yield 0.5
     hand.photograph("without_words")
-    scene.thunder.overlay.words = True
+    hand.scene.thunder.overlay.words = True
     area.type = "VIEW_3D"
     yield 0.5
 
@@ -69,14 +66,13 @@ def shows_words(hand):
 def draws_an_hour(hand):
     """How long a redraw takes over an hour of dialogue, at each zoom, while it is moved along."""
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
     yield from found(hand)
-    first = scene.sequence_editor.strips_all["dialogue"] if hasattr(scene.sequence_editor, "strips_all") else None
-    strips = scene.sequence_editor.strips if first is not None else scene.sequence_editor.sequences
+    first = hand.scene.sequence_editor.strips_all["dialogue"] if hasattr(hand.scene.sequence_editor, "strips_all") else None
+    strips = hand.scene.sequence_editor.strips if first is not None else hand.scene.sequence_editor.sequences
     every = 300
     for number in range(1, LINES):
         strips.new_sound(f"line {number}", SAMPLE, 1, 1 + every * number)
-    scene.frame_end = every * LINES
+    hand.scene.frame_end = every * LINES
     area = hand.viewport
     yield from lay(hand, area, "DOPESHEET_EDITOR")
     yield 2.0
@@ -92,7 +88,7 @@ def draws_an_hour(hand):
     overlay.register()
     hand.seen["spent"] = {}
     for name, seconds in ZOOMS.items():
-        region = look_at(area, 30000, 30000 + min(scene.render.fps * seconds, scene.frame_end - 30000))
+        region = look_at(area, 30000, 30000 + min(hand.scene.render.fps * seconds, hand.scene.frame_end - 30000))
         yield 1.5
         spent.clear()
         for _ in range(12):
@@ -102,7 +98,7 @@ def draws_an_hour(hand):
             yield 0.15
         hand.seen["spent"][name] = list(spent)
         hand.photograph(f"hour_{name}")
-    track = word_track.tracks.tracks[scene.name]
+    track = word_track.tracks.tracks[hand.scene.name]
     hand.seen["words"], hand.seen["sounds"] = len(track.words), len(track.sounds)
     overlay.unregister()
     overlay.draw = draw

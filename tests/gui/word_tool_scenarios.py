@@ -16,8 +16,7 @@ from word_scenarios import found, look_at
 def call(hand, operator, **arguments):
     """Steps that call an operator as a button does, and wait for its work; seconds that it took."""
     begun = time.monotonic()
-    with hand.context():
-        assert operator("INVOKE_DEFAULT", **arguments) <= {"FINISHED", "RUNNING_MODAL"}
+    assert hand.call(operator, "INVOKE_DEFAULT", **arguments) <= {"FINISHED", "RUNNING_MODAL"}
     yield from until(lambda: session.job is None, str(operator))
     return time.monotonic() - begun
 
@@ -26,7 +25,7 @@ def mends_a_line(hand):
     """The panel of words, a click on the track, marks, readings of a word, another take's mouth, and what the lips say."""
     only_open("words")
     yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
+    scene = hand.scene
     yield from found(hand)
     scene.thunder.count = 3
     yield from call(hand, bpy.ops.thunder.generate)
@@ -67,8 +66,7 @@ def mends_a_line(hand):
 def split(hand):
     """Steps that lay a dope sheet under the viewport; its area."""
     before = set(hand.window.screen.areas)
-    with hand.context():
-        bpy.ops.screen.area_split(direction="HORIZONTAL", factor=0.25)
+    hand.call(bpy.ops.screen.area_split, direction="HORIZONTAL", factor=0.25)
     (new,) = set(hand.window.screen.areas) - before
     area = min(new, hand.viewport, key=lambda each: each.y)
     yield from lay(hand, area, "DOPESHEET_EDITOR")
@@ -95,7 +93,7 @@ def films_mending(hand):
     """A line is mended by its words alone; pictures film_NNN.png, and `hand.seen["film"]`, milliseconds and a caption of each."""
     only_open("words")
     yield from scene_with_voice_and_head(hand)
-    scene, shots = hand.window.scene, hand.seen.setdefault("film", [])
+    scene, shots = hand.scene, hand.seen.setdefault("film", [])
     view = hand.viewport.spaces.active
     view.overlay.show_floor = view.overlay.show_axis_x = view.overlay.show_axis_y = view.overlay.show_text = False
     view.shading.color_type = "MATERIAL"
@@ -126,8 +124,7 @@ def films_mending(hand):
     yield 1.0
     shot(1500, "The track of words, over the curves")
     yield from click_word(hand, area, place)
-    with hand.context():
-        bpy.ops.screen.animation_cancel(restore_frame=False)
+    hand.call(bpy.ops.screen.animation_cancel, restore_frame=False)
     for x, y in ((area.x + area.width // 2, area.y + area.height - 40), (hand.viewport.x + 300, hand.viewport.y + 300)):
         hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
         yield 0.5
