@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -108,8 +109,9 @@ def join(frames: list[Image.Image], durations: list[int], out: Path, quality: in
     assert out.stat().st_size <= most_bytes, f"the film is {out.stat().st_size / 1e6:.1f} MB"
 
 
-def film(folder: Path, durations: list[int], out: Path) -> None:
+def film(folder: Path, seen: dict, out: Path) -> None:
     """Crop the pictures film_NNN.png of a folder and join them."""
+    durations = seen["film"]
     height = round(FILM_WIDTH * (FILMED[3] - FILMED[1]) / (FILMED[2] - FILMED[0]))
     frames = [
         Image.open(folder / f"film_{number:03d}.png").convert("RGB").crop(FILMED).resize((FILM_WIDTH, height), Image.Resampling.LANCZOS)
@@ -118,17 +120,17 @@ def film(folder: Path, durations: list[int], out: Path) -> None:
     join(frames, durations, out, FILM_QUALITY, FILM_BYTES)
 
 
-def film_words(folder: Path, shots: list[tuple[int, str]], out: Path, box: tuple = MENDED) -> None:
-    """The same with a caption in each picture; shots: milliseconds and caption."""
+def film_words(folder: Path, seen: dict, out: Path, box: tuple = MENDED) -> None:
+    """The same with a caption in each picture; seen["film"]: milliseconds and caption."""
     frames, font = [], ImageFont.load_default(20)
-    for number, (_, caption) in enumerate(shots):
+    for number, (_, caption) in enumerate(seen["film"]):
         picture = Image.open(folder / f"film_{number:03d}.png").convert("RGB").crop(box)
         draw = ImageDraw.Draw(picture)
         left, top, right, bottom = draw.textbbox((22, 16), caption, font=font)
         draw.rounded_rectangle((left - 10, top - 8, right + 10, bottom + 8), 8, fill=(20, 20, 20), outline=(230, 150, 40), width=2)
         draw.text((22, 16), caption, font=font, fill=(255, 255, 255))
         frames.append(picture)
-    join(frames, [milliseconds for milliseconds, _ in shots], out, WORDS_QUALITY, WORDS_BYTES)
+    join(frames, [milliseconds for milliseconds, _ in seen["film"]], out, WORDS_QUALITY, WORDS_BYTES)
 
 
 def film_first_take(folder: Path, seen: dict, out: Path) -> None:
@@ -186,38 +188,24 @@ def speak_minute(out: Path) -> None:
     soundfile.write(out, samples * (10 ** (-3 / 20) / np.abs(samples).max()), RATE, "PCM_16")
 
 
+OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pictures)
+    FILM: ("picture_scenarios.film", film, "film.webp"),
+    WORDS_FILM: ("word_tool_scenarios.films_mending", film_words, "words.webp"),
+    SPOKEN_FILM: ("record_scenarios.films_speaking", partial(film_words, box=SPOKEN), "spoken.webp"),
+    FIRST_FILM: ("shelf_scenarios.filmed", film_first_take, "first_take.webp"),
+}
+
+
 def make(blender: RealBlender, names: list[str]) -> None:
     made = {}
+
+    def act(scenario, **options):
+        if scenario not in made:
+            print(f"· {scenario}", flush=True)
+            made[scenario] = blender.act(scenario, timeout=2400, **options)
+        return TAKEN / scenario
+
     for name in names:
-        if name == FILM:
-            print("· picture_scenarios.film", flush=True)
-            seen = blender.act("picture_scenarios.film", timeout=2400)
-            part = OUT / "film.part.webp"
-            film(TAKEN / "picture_scenarios.film", seen["film"], part)
-            os.replace(part, OUT / "film.webp")
-            continue
-        if name == WORDS_FILM:
-            print("· word_tool_scenarios.films_mending", flush=True)
-            seen = blender.act("word_tool_scenarios.films_mending", timeout=2400)
-            part = OUT / "words.part.webp"
-            film_words(TAKEN / "word_tool_scenarios.films_mending", seen["film"], part)
-            os.replace(part, OUT / "words.webp")
-            continue
-        if name == SPOKEN_FILM:
-            print("· record_scenarios.films_speaking", flush=True)
-            seen = blender.act("record_scenarios.films_speaking", timeout=2400)
-            part = OUT / "spoken.part.webp"
-            film_words(TAKEN / "record_scenarios.films_speaking", seen["film"], part, SPOKEN)
-            os.replace(part, OUT / "spoken.webp")
-            continue
-        if name == FIRST_FILM:
-            print("· shelf_scenarios.filmed", flush=True)
-            seen = blender.act("shelf_scenarios.filmed", timeout=2400, package=make_package(blender))
-            part = OUT / f"part.{FIRST_FILM}.webp"
-            film_first_take(TAKEN / "shelf_scenarios.filmed", seen, part)
-            os.replace(part, OUT / f"{FIRST_FILM}.webp")
-            print(f"  docs/pictures/{FIRST_FILM}.webp", seen["steps"], flush=True)
-            continue
         if name == TAKES_FILM:
             print("· demo.py --film takes", flush=True)
             film_takes(blender, blender.scratch / TAKES_FILM, {"takes.mp4": f"{TAKES_FILM}.mp4", "takes.png": f"{TAKES_FILM}_sheet.png"})
@@ -228,15 +216,15 @@ def make(blender: RealBlender, names: list[str]) -> None:
             speak_minute(voice)
             film_takes(blender, blender.scratch / MINUTE_FILM, {"takes.mp4": f"{MINUTE_FILM}.mp4"}, "--small", "--audio", voice)
             continue
-        scenario, picture, box = PICTURES[name]
-        if scenario not in made:
-            print(f"· {scenario}", flush=True)
-            blender.act(scenario, timeout=2400)
-            made[scenario] = TAKEN / scenario
-        part = OUT / f"{name}.part.png"
-        cut(made[scenario] / f"{picture}.png", box, part)
-        os.replace(part, OUT / f"{name}.png")
-        print(f"  docs/pictures/{name}.png", flush=True)
+        if name in OF_SCENARIOS:
+            scenario, join_pictures, out = OF_SCENARIOS[name]
+            folder = act(scenario, package=make_package(blender) if name == FIRST_FILM else None)
+            join_pictures(folder, made[scenario], OUT / f"part.{out}")
+        else:
+            (scenario, picture, box), out = PICTURES[name], f"{name}.png"
+            cut(act(scenario) / f"{picture}.png", box, OUT / f"part.{out}")
+        os.replace(OUT / f"part.{out}", OUT / out)
+        print(f"  docs/pictures/{out}", made[scenario].get("steps", ""), flush=True)
 
 
 def main() -> int:
