@@ -92,17 +92,6 @@ def show_take(stage, made, start=1.0, voice="voice"):
     return entry
 
 
-def make_hero(bpy, *names):
-    """A character of one triangle, called Hero, with shape keys of these names; the object."""
-    mesh = bpy.data.meshes.new("Hero")
-    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
-    hero = bpy.data.objects.new("Hero", mesh)
-    bpy.context.collection.objects.link(hero)
-    for name in ("Basis", *names):
-        hero.shape_key_add(name=name, from_mix=False)
-    return hero
-
-
 def trim_start(strip, frames):
     """Cut the first frames of a strip's content off, the content staying where it is."""
     setattr(strip, "left_handle_offset" if hasattr(strip, "left_handle_offset") else "frame_offset_start", frames)

@@ -2,12 +2,11 @@
 """Performances with speech in them, keyed, listed and shown, for tests that shape, mix and keep them."""
 
 import numpy as np
-from performances import key
-from thunder.scene.animation import display, fcurves, keying
+from performances import show_take
+from thunder.scene.animation import fcurves, keying
 from thunder.scene.heads import head as head_module
-from thunder.scene.takes import take_list, track_values
+from thunder.scene.takes import track_values
 from thunder.thunder_core import progress, types
-from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import lip_closures
 from thunder.thunder_core.face.lips import bundled_lips
 
@@ -45,14 +44,7 @@ def speak(seconds=4.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), rest=0.4):
 
 def enter(stage, start=1.0, **how):
     """Key a speaking performance, list and show it; its entry."""
-    scene, rig = stage
-    made = speak(**how)
-    clock = timing.Clock.of(scene, start)
-    actions = key(rig, made, clock, f"take {made.seed}")
-    take_list.add_to_list(scene, rig, actions, made, "voice", clock)
-    entry = scene.thunder.takes[-1]
-    display.show(rig, entry)
-    return entry
+    return show_take(stage, speak(**how), start)
 
 
 def keys_of(rig, entry):

@@ -7,9 +7,10 @@ import shutil
 import bpy
 import numpy as np
 import pytest
+from characters import seen_points
 from performances import list_take, performance
 from test_character import deform, grid_mesh, rig_with
-from thunder.scene.heads import channel_preview, family, head, rna_paths
+from thunder.scene.heads import channel_preview, head, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.media import assets, copy_scene
 from thunder.thunder_core import errors
@@ -53,12 +54,6 @@ def picture_of(action):
 
 def numbers(rig):
     return [rna_paths.value(rig.targets[track.block], track.path, track.index) for track in rig.driver.tracks]
-
-
-def vertices(blender, rig):
-    blender.context.view_layer.update()
-    evaluated = rig.mesh.evaluated_get(blender.context.evaluated_depsgraph_get())
-    return family.points_of(evaluated.data.vertices)
 
 
 def catalogs(path):
@@ -148,12 +143,12 @@ def test_applying_a_pose_gives_the_face_of_its_picture(posed):
             portrait.pose(numbers(rig))
             seen = portrait.take(*(copy_scene.MOUTH if name in mouths.MOUTHS else copy_scene.FACE))
         assert np.abs(seen - picture_of(blender.data.actions[f"{name} · Thunder Head"])).max() < 0.01, name
-        moved = vertices(blender, rig)
+        moved = seen_points(blender, rig.mesh)
         motion = mouths.motion_of([{**mouths.MOUTHS, **mouths.MOOD_FACES}[name]], channels)
         for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, channels)[0]):
             rna_paths.put(rig.targets[track.block], track.path, track.index, value)
         rig.keys.update_tag()
-        assert np.abs(moved - vertices(blender, rig)).max() < 1e-6, name
+        assert np.abs(moved - seen_points(blender, rig.mesh)).max() < 1e-6, name
 
 
 def test_a_pose_is_applied_by_half_keyed_where_auto_keying_is_on_and_on_any_head(posed):

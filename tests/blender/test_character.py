@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from characters import add_mesh, deform, grid_mesh, rig_with
 from performances import performance, reopen, show_take
 from thunder.scene.animation import display, reading
 from thunder.scene.heads import character, drivers, head as head_module, mapping_table
@@ -37,43 +38,6 @@ SPELLINGS = {
     "numbered": lambda name: f"{len(name):02d}_{name}",
     "a mesh's suffix": lambda name: name + "_Mesh",
 }
-
-
-def grid_mesh(blender, name, keys, at=(0.0, 0.0, 0.0), size=0.2):
-    """A small sheet with shape keys; each key moves its own vertex by a centimetre. The object."""
-    count = max(len(keys), 4)
-    points = [(at[0] + size * (i / count - 0.5), at[1], at[2] + size * ((i % 7) / 7 - 0.5)) for i in range(count)]
-    mesh = blender.data.meshes.new(name)
-    mesh.from_pydata(points, [], [tuple(range(i, i + 3)) for i in range(count - 2)])
-    obj = blender.data.objects.new(name, mesh)
-    blender.context.collection.objects.link(obj)
-    obj.shape_key_add(name="Basis", from_mix=False)
-    for i, key_name in enumerate(keys):
-        block = obj.shape_key_add(name=key_name, from_mix=False)
-        block.value = 0.0
-        block.slider_min, block.slider_max = -10, 10
-        block.data[i].co.y -= 0.01
-    return obj
-
-
-def rig_with(blender, bones, name="Rig"):
-    """An armature with bones {name: (head, tail, parent)}; the object."""
-    armature = blender.data.objects.new(name, blender.data.armatures.new(name))
-    blender.context.collection.objects.link(armature)
-    blender.context.view_layer.objects.active = armature
-    blender.ops.object.mode_set(mode="EDIT")
-    for bone_name, (head, tail, parent) in bones.items():
-        bone = armature.data.edit_bones.new(bone_name)
-        bone.head, bone.tail = head, tail
-        if parent:
-            bone.parent = armature.data.edit_bones[parent]
-    blender.ops.object.mode_set(mode="OBJECT")
-    return armature
-
-
-def deform(mesh, armature):
-    mesh.parent = armature
-    mesh.modifiers.new("Armature", "ARMATURE").object = armature
 
 
 def test_every_convention_is_found_by_its_own_names(blender):
@@ -738,15 +702,9 @@ def ball(blender, names, mirrored=False, turned=0.0):
     g = np.random.default_rng(3)
     points = g.normal(size=(400, 3))
     points = 0.1 * points / np.linalg.norm(points, axis=1, keepdims=True)
-    mesh = blender.data.meshes.new("Ball")
     turn = np.array([[np.cos(turned), -np.sin(turned), 0], [np.sin(turned), np.cos(turned), 0], [0, 0, 1]])
-    mesh.from_pydata((points @ turn.T).tolist(), [], [])
-    obj = blender.data.objects.new("Ball", mesh)
-    blender.context.collection.objects.link(obj)
-    obj.shape_key_add(name="Basis", from_mix=False)
-    for name in names:
-        block = obj.shape_key_add(name=name, from_mix=False)
-        block.value = 0.0
+    obj = add_mesh(blender, "Ball", (points @ turn.T).tolist(), names)
+    for name, block in obj.data.shape_keys.key_blocks.items()[1:]:
         side = {"L": 1, "R": -1}.get(name[-1], 0) * (-1 if mirrored else 1)
         near = np.linalg.norm(points - [0.035 * side, -0.09, 0.02], axis=1) < 0.03
         moved = points - near[:, None] * [0, 0, 0.01]

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from characters import make_hero
 from commit_stage import (  # noqa: F401
     animate,
     choose,
@@ -20,7 +21,7 @@ from commit_stage import (  # noqa: F401
     stage,
     values_of,
 )  # fmt: skip
-from performances import make_hero, performance, show_take
+from performances import performance, show_take
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
 from thunder.scene.host import compat

@@ -4,6 +4,7 @@
 import bpy
 import numpy as np
 import pytest
+from characters import seen_points
 from thunder.scene.heads import living
 from thunder.thunder_core.face.displacement import face_meter
 from thunder.thunder_core.face.head import load_head
@@ -43,10 +44,7 @@ def test_points_of_a_head_and_the_meter_are_where_blender_puts_them(mesh):
     mesh.parent.pose.bones["jaw"].rotation_euler.x = 0.25
     for name in living.SWITCHES:
         mesh.parent[f"Thunder {name}"] = 0.0  # the bust, of which they know nothing
-    bpy.context.view_layer.update()
-    seen = np.empty(3 * len(mesh.data.vertices), np.float32)
-    mesh.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.vertices.foreach_get("co", seen)
-    x, depth, height = seen.reshape(-1, 3).T
+    x, depth, height = seen_points(bpy, mesh).T
     seen = np.stack([x, height, -depth], 1)
     expression = np.array([[pose.get(name, 0.0) for name in head.expression_names]])
     motion = Motion(expression, np.array([[0.25, 0.0, 0.0]]))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from characters import seen_points
 from made_flame import made_flame
 from performances import performance, show_take
 from test_head import flame
@@ -62,13 +63,8 @@ def add(blender, folder, name="flame.npz", **options):
 
 def evaluated(blender, mesh):
     """Vertices [V, 3] as they are seen, in FLAME's axes, the object's own space."""
-    depsgraph = blender.context.evaluated_depsgraph_get()
-    depsgraph.update()
-    data = mesh.evaluated_get(depsgraph).data
-    points = np.empty(3 * len(data.vertices), np.float32)
-    data.vertices.foreach_get("co", points)
-    points = points.reshape(-1, 3).astype(float)
-    return np.stack([points[:, 0], points[:, 2], -points[:, 1]], 1)
+    x, depth, height = seen_points(blender, mesh).T
+    return np.stack([x, height, -depth], 1)
 
 
 def pose(mesh, seed, spread=0.15, mode="XYZ"):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from characters import deform, grid_mesh, rig_with
 from mathutils import Vector
 from performances import list_take, performance
 from thunder.operators import side_by_side
@@ -228,32 +229,13 @@ def test_a_character_of_several_objects_with_drivers_is_copied_whole(blender):
     """Meshes that share an armature by a modifier, an empty above all, a key that a bone drives, a constraint between them."""
     scene = blender.context.scene
     scene.render.fps = 25
-    data = blender.data.armatures.new("Bones")
-    bones = blender.data.objects.new("Bones", data)
-    scene.collection.objects.link(bones)
-    blender.context.view_layer.objects.active = bones
-    blender.ops.object.mode_set(mode="EDIT")
-    for name, place in (("jaw", 0.0), ("aim", 0.2)):
-        bone = data.edit_bones.new(name)
-        bone.head, bone.tail = (place, 0, 0), (place, 0, 0.1)
-    blender.ops.object.mode_set(mode="OBJECT")
-    top = blender.data.objects.new("Top", None)
+    bones = rig_with(blender, {name: ((place, 0, 0), (place, 0, 0.1), None) for name, place in (("jaw", 0.0), ("aim", 0.2))}, "Bones")
+    bones.parent = top = blender.data.objects.new("Top", None)
     scene.collection.objects.link(top)
     top.location = (0.0, 0.0, 1.5)
-    bones.parent = top
-    things = []
-    for name in ("Face", "Teeth"):
-        mesh = blender.data.meshes.new(name)
-        mesh.from_pydata([(0, 0, 0), (0.1, 0, 0), (0, 0, 0.1), (0.1, 0, 0.1)], [], [(0, 1, 3, 2)])
-        obj = blender.data.objects.new(name, mesh)
-        scene.collection.objects.link(obj)
-        obj.parent = bones
-        obj.modifiers.new("Bones", "ARMATURE").object = bones
-        for channel in ("Basis", "jawOpen", "mouthPucker", "driven"):
-            block = obj.shape_key_add(name=channel, from_mix=False)
-            if channel == "jawOpen":
-                block.data[0].co.z -= 0.05
-        things.append(obj)
+    things = [grid_mesh(blender, name, ("jawOpen", "mouthPucker", "driven")) for name in ("Face", "Teeth")]
+    for obj in things:
+        deform(obj, bones)
     curve = things[0].data.shape_keys.key_blocks["driven"].driver_add("value")
     curve.driver.expression = "x"
     variable = curve.driver.variables.new()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from characters import add_mesh, seen_points
 from performances import show_take
 from thunder.scene.animation import keying, reading
 from thunder.scene.heads import character, head, rna_paths
@@ -64,27 +65,6 @@ def renamed(convention, offsets):
     return {name: sum(offset for offset, _ in each) / sum(weight for _, weight in each) for name, each in parts.items()}
 
 
-def add(blender, name, points, shapes, prefix=""):
-    mesh = blender.data.meshes.new(name)
-    mesh.from_pydata(points.tolist(), [], [])
-    obj = blender.data.objects.new(name, mesh)
-    blender.context.collection.objects.link(obj)
-    obj.shape_key_add(name="Basis", from_mix=False)
-    for key_name, offset in shapes.items():
-        block = obj.shape_key_add(name=prefix + key_name, from_mix=False)
-        block.data.foreach_set("co", (points + offset).astype(np.float32).ravel())
-        block.slider_min, block.slider_max, block.value = -10, 10, 0.0
-    return obj
-
-
-def evaluated(blender, obj):
-    blender.context.view_layer.update()
-    mesh = obj.evaluated_get(blender.context.evaluated_depsgraph_get()).data
-    buffer = np.empty(3 * len(mesh.vertices), np.float32)
-    mesh.vertices.foreach_get("co", buffer)
-    return buffer.reshape(-1, 3).astype(np.float64)
-
-
 CONVENTIONS = (
     "arkit",
     "ict_facekit",
@@ -107,9 +87,12 @@ def test_a_real_face_moves_alike_under_every_convention(blender, ict, name):
     offsets = channel_offsets(shapes)
     convention = next(c for c in conventions.conventions() if c.name == name)
     points, offsets = points * 0.01, {channel: offset * 0.01 for channel, offset in offsets.items()}
-    face = add(blender, "Face", points, renamed(convention, offsets), PREFIXES.get(name, ""))
+    shapes, prefix = renamed(convention, offsets), PREFIXES.get(name, "")
+    face = add_mesh(blender, "Face", points.tolist(), [prefix + key for key in shapes])
+    for block, offset in zip(face.data.shape_keys.key_blocks[1:], shapes.values()):
+        block.data.foreach_set("co", (points + offset).astype(np.float32).ravel())
     for mark in convention.marks:  # what tells it from its neighbours lies there too
-        if mark not in renamed(convention, offsets) and PREFIXES.get(name, "") + mark not in face.data.shape_keys.key_blocks:
+        if mark not in shapes and prefix + mark not in face.data.shape_keys.key_blocks:
             face.shape_key_add(name=mark.replace("*", "x"), from_mix=False).value = 0.0
     scene = blender.context.scene
     rig = head.find(scene)
@@ -153,7 +136,7 @@ def test_a_real_face_moves_alike_under_every_convention(blender, ict, name):
         expected = points + jaw[frame, 0] / 0.3 * offsets["jawOpen"]
         for channel in there:
             expected = expected + expression[frame, names.index(channel)] * offsets[channel]
-        assert np.abs(evaluated(blender, face) - expected).max() < 1e-5  # metres; keys are rounded to 1/4096
+        assert np.abs(seen_points(blender, face) - expected).max() < 1e-5  # metres; keys are rounded to 1/4096
     back = progress.result(reading.read(rig, names, clock, 6 / 25))
     assert np.abs(back.jaw - jaw).max() < 1e-3
     driven = [channel for channel in there if channel in rig.channels]
@@ -203,7 +186,7 @@ def test_a_folder_of_obj_files_becomes_a_character(blender, ict, folder):
     origin = np.mean([points[ball].mean(axis=0) for ball in BALLS.values()], axis=0)
     rig.keys.key_blocks["jawOpen"].value = 0.7
     expected = to_blender(points[kept] - origin + 0.7 * shapes["jawOpen"][kept])
-    assert np.abs(evaluated(blender, rig.mesh) - expected).max() < 2e-6
+    assert np.abs(seen_points(blender, rig.mesh) - expected).max() < 2e-6
     rig.keys.key_blocks["jawOpen"].value = 0.0
     assert character.plan_of(rig.mesh).convention == "ict_facekit"
     assert {material.name for material in rig.mesh.data.materials} >= {"ICT M_Face", "ICT M_Teeth"}
@@ -222,8 +205,7 @@ def test_beside_another_head_and_in_centimetres_its_eyes_turn_about_their_middle
     eye = [v.index for v in rig.mesh.data.vertices if any(g.group == group and g.weight > 0.9 for g in v.groups)]
 
     def middle():
-        blender.context.view_layer.update()
-        return np.mean(evaluated(blender, rig.mesh)[eye], axis=0)
+        return np.mean(seen_points(blender, rig.mesh)[eye], axis=0)
 
     still = middle()
     armature.pose.bones["eye_left"].rotation_euler = (0.0, 0.3, 0.0)
@@ -240,7 +222,7 @@ def test_its_eyes_turn_and_its_lids_follow(blender, ict, folder):
     motion = types.Motion(np.zeros((2, len(names)), np.float32), np.zeros((2, 3), np.float32), None, eyes)
     for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
         rna_paths.put(rig.targets[track.block], track.path, track.index, value)
-    moved = evaluated(blender, rig.mesh)
+    moved = seen_points(blender, rig.mesh)
     rest = to_blender(points - np.mean([points[ball].mean(axis=0) for ball in BALLS.values()], axis=0))
     for ball in BALLS.values():
         front = np.argmin(rest[ball, 1])

@@ -4,6 +4,7 @@
 import bpy
 import numpy as np
 import pytest
+from characters import seen_points
 from drawing import draw
 from thunder.scene.heads import head, living, rna_paths
 from thunder.scene.media import puppets
@@ -18,15 +19,6 @@ def still(rig):
     rig.armature.update_tag()
 
 
-def points(blender, rig):
-    """[V, 3] of the evaluated head, metres in Blender's axes."""
-    blender.context.view_layer.update()
-    mesh = rig.mesh.evaluated_get(blender.context.evaluated_depsgraph_get()).data
-    seen = np.empty(3 * len(mesh.vertices), np.float32)
-    mesh.vertices.foreach_get("co", seen)
-    return seen.reshape(-1, 3)
-
-
 def bust(rig):
     """Which vertices do not follow the neck at all."""
     neck = {group.name: group.index for group in rig.mesh.vertex_groups}["root"]
@@ -39,15 +31,15 @@ def wrinkles(blender, rig, side):
 
 
 def test_shoulders_follow_a_turned_head_a_little(still, rig, blender):
-    rest, below = points(blender, rig), bust(rig)
+    rest, below = seen_points(blender, rig.mesh), bust(rig)
     rig.armature.pose.bones["neck"].rotation_euler.y = 0.6
-    turned = points(blender, rig)
+    turned = seen_points(blender, rig.mesh)
     ahead = below & (rest[:, 1] < rest[below, 1].mean())
     assert (turned - rest)[ahead, 0].mean() > 0.002  # with the head, to its left
     assert 0.005 < np.linalg.norm(turned - rest, axis=1)[below].max() < 0.03
     rig.armature["Thunder Shoulders"] = 0.0
     rig.armature.update_tag()
-    assert np.abs(points(blender, rig) - rest)[below].max() < 1e-6
+    assert np.abs(seen_points(blender, rig.mesh) - rest)[below].max() < 1e-6
 
 
 def test_a_breath_lifts_the_bust_and_leaves_the_face(scene, rig, blender):
@@ -57,7 +49,7 @@ def test_a_breath_lifts_the_bust_and_leaves_the_face(scene, rig, blender):
         result = []
         for frame in frames:
             scene.frame_set(frame)
-            result.append(points(blender, rig))
+            result.append(seen_points(blender, rig.mesh))
         return np.array(result)
 
     usual = seen(range(0, 101, 10))  # a breath of 4.2 s

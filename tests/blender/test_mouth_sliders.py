@@ -4,6 +4,7 @@
 import bpy
 import numpy as np
 import pytest
+from characters import add_mesh, seen_points
 from commit_stage import show
 from thunder.scene.animation import reading
 from thunder.scene.heads import controls, head
@@ -44,15 +45,6 @@ def everything(bpy):
     }
 
 
-def lips(bpy, rig):
-    """Gap of the middle lips and width of the mouth of the evaluated mesh, and all its points."""
-    graph = bpy.context.evaluated_depsgraph_get()
-    done = rig.mesh.evaluated_get(graph)
-    points = np.empty(3 * len(done.data.vertices))
-    done.data.vertices.foreach_get("co", points)
-    return points.reshape(-1, 3)
-
-
 def slide(bpy, rig, **values):
     owner = controls.owner_of(rig)
     for slider in controls.SLIDERS:
@@ -72,14 +64,14 @@ def committed(stage, scene):
 def test_sliders_move_the_mouth_and_go_without_a_trace(blender, committed):
     scene, rig = committed
     scene.frame_set(30)
-    before, rest = everything(blender), lips(blender, rig)
+    before, rest = everything(blender), seen_points(blender, rig.mesh)
     assert blender.ops.thunder.add_mouth_sliders() == {"FINISHED"}
     assert not blender.ops.thunder.add_mouth_sliders.poll()
     scene.frame_set(30)
-    assert np.abs(lips(blender, rig) - rest).max() < 1e-6
+    assert np.abs(seen_points(blender, rig.mesh) - rest).max() < 1e-6
     for slider in controls.SLIDERS:
         slide(blender, rig, **{slider: 1.0})
-        assert np.abs(lips(blender, rig) - rest).max() > 1.5e-3, slider
+        assert np.abs(seen_points(blender, rig.mesh) - rest).max() > 1.5e-3, slider
     owner = controls.owner_of(rig)
     owner["Thunder Open"] = 0.5
     assert owner.keyframe_insert('["Thunder Open"]', frame=30)
@@ -87,7 +79,7 @@ def test_sliders_move_the_mouth_and_go_without_a_trace(blender, committed):
     assert blender.ops.thunder.remove_mouth_sliders() == {"FINISHED"}
     assert everything(blender) == before
     scene.frame_set(30)
-    assert np.abs(lips(blender, rig) - rest).max() < 1e-6
+    assert np.abs(seen_points(blender, rig.mesh) - rest).max() < 1e-6
     blender.ops.ed.undo_push(message="before")
     blender.ops.thunder.add_mouth_sliders()
     blender.ops.ed.undo_push(message="sliders")
@@ -141,14 +133,8 @@ def character(
 ):
     """A mesh with ARKit's names, and nothing else."""
     rng = np.random.default_rng(2)
-    mesh = bpy.data.meshes.new("face")
-    mesh.from_pydata(rng.normal(size=(60, 3)).tolist(), [], [(i, i + 1, i + 2) for i in range(58)])
-    obj = bpy.data.objects.new("face", mesh)
-    bpy.context.scene.collection.objects.link(obj)
-    obj.shape_key_add(name="Basis")
-    for number, name in enumerate(names):
-        shape = obj.shape_key_add(name=name)
-        shape.value = 0.0
+    obj = add_mesh(bpy, "face", rng.normal(size=(60, 3)).tolist(), names, [(i, i + 1, i + 2) for i in range(58)])
+    for number, shape in enumerate(obj.data.shape_keys.key_blocks[1:]):
         for vertex in range(number * 8, number * 8 + 8):
             shape.data[vertex].co.z += 0.1
     bpy.context.view_layer.objects.active = obj
@@ -159,7 +145,7 @@ def test_a_character_with_shape_keys_alone_has_them_on_its_face(blender):
     obj = character(blender)
     scene = blender.context.scene
     rig = head.find(scene, obj)
-    plan, before, rest = rig.driver.parts, everything(blender), lips(blender, rig)
+    plan, before, rest = rig.driver.parts, everything(blender), seen_points(blender, rig.mesh)
     assert blender.ops.thunder.add_mouth_sliders() == {"FINISHED"}
     rig = head.find(scene, obj)
     assert rig.driver.parts == plan and controls.owner_of(rig) == obj  # twins are nothing that takes move
@@ -169,7 +155,7 @@ def test_a_character_with_shape_keys_alone_has_them_on_its_face(blender):
     assert keys["Thunder jawOpen"].value == pytest.approx(0.5, abs=1e-4)  # stops at fully open
     slide(blender, rig, Open=-1.0)
     assert keys["Thunder jawOpen"].value == pytest.approx(-0.5, abs=1e-4)
-    assert np.abs(lips(blender, rig) - rest)[:8].max() < 1e-5
+    assert np.abs(seen_points(blender, rig.mesh) - rest)[:8].max() < 1e-5
     keys["jawOpen"].value = 0.0
     obj.keyframe_insert('["Thunder Smile"]', frame=1)
     assert blender.ops.thunder.remove_mouth_sliders() == {"FINISHED"}
@@ -199,9 +185,9 @@ def test_sliders_of_a_linked_character_work_where_it_is_overridden(blender, tmp_
     assert blender.ops.thunder.make_editable() == {"FINISHED"}
     own = next(each for each in blender.context.scene.objects if each.library is None)
     rig = head.find(blender.context.scene, own)
-    rest = lips(blender, rig)
+    rest = seen_points(blender, rig.mesh)
     slide(blender, rig, Open=1.0)
-    assert np.abs(lips(blender, rig) - rest).max() > 0.05
+    assert np.abs(seen_points(blender, rig.mesh) - rest).max() > 0.05
     blender.context.view_layer.objects.active = own
     with pytest.raises(RuntimeError, match="add or remove its sliders in that file"):
         blender.ops.thunder.remove_mouth_sliders()

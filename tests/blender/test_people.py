@@ -4,6 +4,7 @@
 import bpy
 import numpy as np
 import pytest
+from characters import seen_points
 from thunder.scene.heads import head, materials
 
 pytestmark = pytest.mark.one_blender
@@ -42,18 +43,11 @@ def test_hair_is_an_object_that_follows_the_neck_and_may_be_hidden(blender, pers
     (hair,) = (obj for obj in rig.objects if obj not in (rig.mesh, rig.armature))
     assert hair.parent == rig.armature and hair.data.shape_keys is None
 
-    def top():
-        bpy.context.view_layer.update()
-        evaluated = hair.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
-        visible = np.empty(3 * len(evaluated.vertices), np.float32)
-        evaluated.vertices.foreach_get("co", visible)
-        return visible.reshape(-1, 3)
-
-    still = top()
+    still = seen_points(bpy, hair)
     rig.armature.pose.bones["jaw"].rotation_euler.x = 0.3
-    assert np.allclose(top(), still)
+    assert np.allclose(seen_points(bpy, hair), still)
     rig.armature.pose.bones["neck"].rotation_euler.x = 0.3
-    moved = np.linalg.norm(top() - still, axis=1)  # less beside the joint, where long hair ends
+    moved = np.linalg.norm(seen_points(bpy, hair) - still, axis=1)  # less beside the joint, where long hair ends
     assert moved.min() > 0.0001 and np.median(moved) > 0.01
     bpy.context.view_layer.objects.active = hair  # what is clicked on
     assert head.guess(scene, hair) == rig.mesh
