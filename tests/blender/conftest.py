@@ -162,6 +162,14 @@ def rig(stage):
 
 
 @pytest.fixture
+def heads(blender, scene):
+    """Two heads at 25 fps."""
+    blender.ops.thunder.add_head()
+    scene.render.fps = 25
+    return importlib.import_module("thunder.scene.heads.head").in_scene(scene)
+
+
+@pytest.fixture
 def client(tmp_path, monkeypatch):
     """An engine without a process, which every button and command asks."""
     from played_engine import PlayedClient  # imports the extension

@@ -102,6 +102,16 @@ def trim_end(strip, frames):
     setattr(strip, "right_handle_offset" if hasattr(strip, "right_handle_offset") else "frame_offset_end", frames)
 
 
+def load_into_empty(bpy, folder, link=False, **names):
+    """Save the file and append or link what has these names, {"objects": ["face"]}, into an empty one."""
+    path = str(folder / "loaded.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with bpy.data.libraries.load(path, link=link) as (_, here):
+        for kind, wanted in names.items():
+            setattr(here, kind, wanted)
+
+
 def reopen(bpy, folder):
     """Save the file and open it again; its scene."""
     path = str(folder / "reopened.blend")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from performances import list_take, performance, write_wav
+from performances import list_take, load_into_empty, performance, reopen, write_wav
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle
@@ -91,9 +91,7 @@ def test_the_list_is_sorted_by_what_is_heard_of_the_lips_and_earlier_takes_have_
     assert seeds(blender) == [4, 1, 2, 3]
     for sort, number in (("SCORE", 0), ("DIVERSITY", 1), ("TIME", 2)):  # as files of earlier versions have them
         assert settings.bl_rna.properties["sort"].enum_items[sort].value == number
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "heard.blend"))
-    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "heard.blend"))
-    settings = blender.context.scene.thunder
+    settings = reopen(blender, tmp_path).thunder
     assert [round(entry.heard) for entry in settings.takes] == [40, 30, -1, 56] and seeds(blender) == [4, 1, 2, 3]
     settings.takes.clear()  # the actions know it, too
     blender.ops.thunder.adopt_takes()
@@ -380,9 +378,7 @@ def test_takes_their_marks_and_the_animators_own_action_survive_saving_and_undo(
     scene.thunder.takes[1].name, scene.thunder.sort = "B", "TIME"
     made = [entry.made for entry in scene.thunder.takes]
     blender.ops.thunder.select_take(index=1)
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "marks.blend"))
-    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "marks.blend"))
-    scene = blender.context.scene
+    scene = reopen(blender, tmp_path)
     first, second = scene.thunder.takes
     assert second.star and second.note == "louder at the end" and second.name == "B" and first.hidden and not first.star
     assert [first.made, second.made] == made and scene.thunder.sort == "TIME" and scene.thunder.active_take == 1
@@ -396,11 +392,8 @@ def test_takes_come_along_with_an_appended_scene(blender, stage, scene, tmp_path
     scene.thunder.takes[1].star = True
     before = keys(scene.thunder.takes[1])
     blender.ops.thunder.select_take(index=1)
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    with blender.data.libraries.load(str(tmp_path / "shot.blend")) as (there, here):
-        here.scenes = ["Scene"]
-    appended = here.scenes[0]
+    load_into_empty(blender, tmp_path, scenes=["Scene"])
+    appended = next(each for each in blender.data.scenes if each.thunder.takes)
     assert [entry.seed for entry in appended.thunder.takes] == [1, 2] and appended.thunder.takes[1].star
     assert keys(appended.thunder.takes[1]) == before
     assert provenance.load(appended.thunder.takes[0].action).motion.frames == 75
@@ -416,10 +409,7 @@ def test_takes_appended_with_their_actions_are_listed_for_the_head_that_is_there
     wanted = [action.name for entry in scene.thunder.takes for action in display.actions_of(entry)]
     before = [keys(entry) for entry in scene.thunder.takes]
     assert not blender.ops.thunder.adopt_takes.poll()
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    with blender.data.libraries.load(str(tmp_path / "shot.blend")) as (there, here):
-        here.actions = wanted
+    load_into_empty(blender, tmp_path, actions=wanted)
     blender.ops.thunder.add_head()
     blender.ops.thunder.adopt_takes()
     entries = blender.context.scene.thunder.takes
@@ -486,9 +476,7 @@ def settle():
 def test_what_is_known_of_edits_is_not_carried_into_another_file(blender, stage, tmp_path):
     entry = enter(stage, seed=1)
     compat.all_curves(entry.action)[0].keyframe_points[0].co[1] += 0.3
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "edited.blend"))
-    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "edited.blend"))
-    entry = blender.context.scene.thunder.takes[0]
+    entry = reopen(blender, tmp_path).thunder.takes[0]
     assert not edit_watch.watch.is_known(entry)
     settle()
     assert edit_watch.watch.is_known(entry)

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 from characters import add_mesh, deform, grid_mesh, rig_with
-from performances import performance, reopen, show_take
+from performances import load_into_empty, performance, reopen, show_take
 from thunder.scene.animation import display, reading
 from thunder.scene.heads import character, drivers, head as head_module, mapping_table
 from thunder.thunder_core import errors, progress, types
@@ -650,11 +650,7 @@ def test_an_overridden_control_rig_is_driven(blender, tmp_path):
     for obj in (face, controls):
         blender.context.scene.collection.objects.unlink(obj)
         collection.objects.link(obj)
-    path = str(tmp_path / "hero.blend")
-    blender.ops.wm.save_as_mainfile(filepath=path)
-    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    with blender.data.libraries.load(path, link=True) as (source, target):
-        target.collections = ["Hero"]
+    load_into_empty(blender, tmp_path, link=True, collections=["Hero"])
     scene = blender.context.scene
     blender.data.collections["Hero"].override_hierarchy_create(scene, blender.context.view_layer, do_fully_editable=True)
     face = next(obj for obj in scene.objects if obj.type == "MESH")

@@ -21,7 +21,7 @@ from commit_stage import (  # noqa: F401
     stage,
     values_of,
 )  # fmt: skip
-from performances import performance, show_take
+from performances import performance, reopen, show_take
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
 from thunder.scene.host import compat
@@ -74,8 +74,7 @@ def test_undo_brings_back_everything_and_what_was_there_stays_in_the_file(blende
     assert everything(blender) == before
     blender.ops.ed.redo()
     assert everything(blender) == committed
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "kept.blend"))
-    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "kept.blend"))
+    reopen(blender, tmp_path)
     now = {action[0]: action[4] for action in everything(blender)["actions"]}
     for action, *_, curves in before["actions"]:
         if not action.startswith(display.STILL):  # of a take that is shown

@@ -172,11 +172,9 @@ def test_a_still_channel_has_a_curve_only_where_it_would_stand_elsewhere(blender
 
 
 @pytest.fixture
-def heads(needs_sound, blender, scene, tmp_path):
+def heads(needs_sound, heads, scene, tmp_path):
     """Two heads, three lines with two takes each, a fourth without any: the heads."""
-    blender.ops.thunder.add_head()
     scene.render.fps = 24
-    heads = head_module.in_scene(scene)
     silence = write_wav(tmp_path / "voice.wav", np.zeros(16000))
     lines = {"one": (1, 0), "two": (41, 1), "three": (81, 0), "four": (121, 1)}
     for number, (name, (start, head)) in enumerate(lines.items()):

@@ -23,14 +23,6 @@ def sound(tmp_path, name, seconds=2.0):
 
 
 @pytest.fixture
-def heads(blender, scene):
-    """Two heads at 25 fps."""
-    blender.ops.thunder.add_head()
-    scene.render.fps = 25
-    return head.in_scene(scene)
-
-
-@pytest.fixture
 def strips(needs_sound, scene, heads, tmp_path):
     """Beside two heads three strips, by name."""
     starts = {"one": 1, "two": 61, "music": 1}

@@ -16,11 +16,8 @@ from thunder.thunder_core import errors
 
 
 @pytest.fixture
-def heads(needs_sound, blender, scene, tmp_path, client):
+def heads(needs_sound, heads, scene, tmp_path, client):
     """Two heads, a strip that the first speaks and one that the second speaks: the heads."""
-    blender.ops.thunder.add_head()
-    scene.render.fps = 25
-    heads = head.in_scene(scene)
     for number, (name, start) in enumerate((("one", 1), ("two", 61))):
         strip.add(scene, noise(tmp_path / f"{name}.wav", seed=number), name, start)
         dialogue.cast(scene, name, heads[number])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from characters import seen_points
 from drawing import draw
+from performances import reopen
 from thunder.scene.heads import head, living, rna_paths
 from thunder.scene.media import puppets
 
@@ -135,9 +136,7 @@ def test_it_is_saved_with_the_head(blender, tmp_path):
     blender.ops.thunder.add_head()
     armature = living.switches_of(blender.context.scene.thunder.head)
     armature["Thunder Breath"] = 0.25
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
-    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
-    rig = head.find(blender.context.scene)
+    rig = head.find(reopen(blender, tmp_path))
     assert living.switches_of(rig.mesh)["Thunder Breath"] == 0.25
     rig.keys.key_blocks["noseSneerRight"].value = 1.0
     assert wrinkles(blender, rig, "Right") == (0.0, 0.0, 1.0)

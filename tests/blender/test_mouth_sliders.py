@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from characters import add_mesh, seen_points
 from commit_stage import show
+from performances import load_into_empty
 from thunder.scene.animation import reading
 from thunder.scene.heads import controls, head
 from thunder.scene.host import compat
@@ -164,12 +165,9 @@ def test_a_character_with_shape_keys_alone_has_them_on_its_face(blender):
 
 def linked(blender, tmp_path):
     """A file with the character, which is linked into an empty one: the object."""
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "face.blend"))
-    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    with blender.data.libraries.load(str(tmp_path / "face.blend"), link=True) as (_, wanted):
-        wanted.objects = ["face"]
-    blender.context.scene.collection.objects.link(wanted.objects[0])
-    blender.context.view_layer.objects.active = wanted.objects[0]
+    load_into_empty(blender, tmp_path, link=True, objects=["face"])
+    blender.context.scene.collection.objects.link(blender.data.objects["face"])
+    blender.context.view_layer.objects.active = blender.data.objects["face"]
 
 
 def test_a_face_that_comes_from_another_file_says_so(blender, tmp_path):

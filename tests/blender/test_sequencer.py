@@ -7,18 +7,15 @@ import bpy
 import pytest
 from performances import noise
 from thunder.panels import menus, preferences, sequencer
-from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue
 from thunder.scene.voice import strip
 
 
 @pytest.fixture
-def heads(needs_sound, blender, scene, client, tmp_path):
+def heads(needs_sound, heads, scene, client, tmp_path):
     """Two heads, two strips of which each speaks one, the first head chosen, an engine that answers: the heads."""
-    blender.ops.thunder.add_head()
-    scene.render.fps, scene.thunder.count = 25, 2
-    heads = head.in_scene(scene)
+    scene.thunder.count = 2
     for name, start, speaker in (("one", 1, heads[0]), ("second", 61, heads[1])):
         strip.add(scene, noise(tmp_path / f"{name}.wav"), name, start)
         dialogue.cast(scene, name, speaker)
