@@ -18,7 +18,7 @@ _TRACE = 0.04  # movement that is none, millimetres
 # Where finer forms stay, left side: centre, radii, size.
 _FINE = (
     ((0, -38, 104), (20, 15, 26), 0.8),  # tip of the nose
-    ((14, -40, 93), (16, 11, 22), 0.8),  # its wing
+    ((14, -40, 93), (12, 11, 20), 0.8),  # its wing
     ((0, -8, 92), (18, 34, 30), 2.0),  # its bridge
     ((31, 2, 70), (24, 15, 40), 2.5),  # about the eyes
     ((74, -18, -10), (20, 44, 30), 3.5),  # before the ears
