@@ -64,8 +64,8 @@ def _relief(at):
     h -= 2.0 * _hill(at, (-3, 8), (6, 5))
     h += 8.0 * _hill(at, (-9.6, -6), (3.4, 5.0)) + 3.6 * _hill(at, (-1.0, -16.5), (4.2, 3.2))
     h += 1.4 * _hill(at, (-3, -25), (6, 5))
-    ahead = -9.0 - at[:, 0] + 0.45 * np.clip(-18.0 - at[:, 1], 0, 12)
-    return h - 6.0 * np.clip(ahead / 5.0, 0, 1) ** 1.5  # the front edge and the lobe's corner sink into the cheek
+    ahead = -9.0 - at[:, 0] + 0.55 * np.clip(-18.0 - at[:, 1], 0, 12)
+    return h - 6.5 * np.clip(ahead / 5.0, 0, 1) ** 1.5  # the front edge and the lobe's corner sink into the cheek
 
 
 def _point(at, height):

@@ -61,7 +61,7 @@ def distance(p, nose=True):
     d = smooth_min(d, capsule(p, (52, -24, -2), (38, -74, 0), 9, 9), 30)  # its branch, up to the ear
     d = smooth_min(d, capsule(p, (44, -76, 0), (17, -102, 58), 10, 11), 28)  # its edge
     d = smooth_min(d, ellipsoid(p, (0, -106, 64), (19, 13, 19)), 22)  # chin
-    d = smooth_min(d, capsule(p, (0, -50, -24), (0, -240, -50), 47, 56, (1.0, 1.0, 1.08)), 20)  # neck
+    d = smooth_min(d, capsule(p, (0, -50, -24), (0, -240, -59), 47, 56, (1.0, 1.0, 1.08)), 20)  # neck
     d = smooth_min(d, capsule(p, (53, -44, -28), (9, -204, 23), 8, 6), 18)  # the muscle from behind the ear to the breastbone
     d = smooth_min(d, ellipsoid(p, (0, -254, -36), (122, 64, 68)), 44)  # chest
     d = smooth_min(d, capsule(p, (26, -182, -60), (138, -236, -52), 22, 34), 44)  # shoulders
@@ -111,7 +111,7 @@ _RELIEF = (
     ((14, -113, 82), (14, 13, 28), 2.5),
     ((0, 14, -104), (60, 50, 44), 1.5),  # back of the skull
     ((0, -52, -88), (50, 40, 44), -2.0),  # nape
-    ((0, -128, 28), (36, 22, 34), 4.0),  # floor of the mouth
+    ((0, -128, 28), (36, 24, 34), 5.5),  # floor of the mouth
     ((0, -148, 26), (16, 20, 24), 2.5),  # larynx
 )
 
