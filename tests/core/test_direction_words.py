@@ -9,10 +9,31 @@ from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, MOOD_NAMES,
 from thunder_core.direction_words import AS_ASKED, AXIS_WORDS, CARRIED_WORDS, NEARLY, word_of_voice, words, words_of_request, words_of_take
 
 USUAL = Direction().vector()
+ENERGY = 2.0 * (np.array(DIRECTION_NAMES) == "energy")  # so many deviations
 
 
-def test_what_is_usual_is_said_to_be():
-    assert words(USUAL) == "usual"
+def of(mood=NEUTRAL, strength=0.6, **style):
+    return Direction(Style(**style), mood, strength).vector()
+
+
+@pytest.mark.parametrize(
+    "played, asked, shows, said",
+    [
+        (of(), None, {}, "usual"),
+        (of("sad", 0.8, energy=0.6, brows=2.2), of("sad", energy=0.6), {}, "lively brows, more sad"),
+        (of("sad", energy=0.6), of("sad", energy=0.6), {}, "usual"),
+        (of(eyes=0.5), of(), {"eyes": -2.0, "gaze": -1.0}, "still eyes"),
+        (of(eyes=0.5), of(), {"eyes": -2.0, "gaze": 0.2}, "usual"),
+        (of("sad", energy=1.6) - ENERGY, of("sad", energy=1.6), {"energy": -1.0}, "calm"),
+        (of("sad", energy=1.6) - ENERGY, of("sad", energy=1.6), {"energy": 0.5}, "usual"),
+    ],
+    ids=[
+        "what is usual", "beyond what was asked of all takes", "as was asked of all takes", "eyes that are still",
+        "eyes that look away, however seldom they blink", "what shows in speech is known beyond any request", "and what does not show",
+    ],
+)  # fmt: skip
+def test_words(played, asked, shows, said):
+    assert words(played, asked, visible=shows or None) == said
 
 
 def test_the_most_remarkable_comes_first_and_there_are_three_at_most():
@@ -32,13 +53,6 @@ def test_both_sides_of_every_axis_have_words_of_their_own(axis):
 def test_every_mood_has_a_word(mood):
     assert words(Direction(mood=mood, strength=0.5).vector()) == mood
     assert words(Direction(mood=mood, strength=0.05).vector()) == "usual"
-
-
-def test_what_was_asked_of_all_takes_is_not_said_of_one():
-    asked = Direction(Style(energy=0.6), "sad", 0.6).vector()
-    played = Direction(Style(energy=0.6, brows=2.2), "sad", 0.8).vector()
-    assert words(played, asked) == "lively brows, more sad"
-    assert words(asked, asked) == "usual"
 
 
 def test_a_direction_that_changes_is_said_by_its_mean():
@@ -102,12 +116,6 @@ def test_a_word_is_said_as_far_as_it_shows(axis, value, measures, word):
     assert words_of_take(about | {"reading": USUAL.tolist(), "shown": {name: 4.0 for name in measures}}) == "as asked"
 
 
-def test_eyes_that_look_away_are_not_still_however_seldom_they_blink():
-    played = Direction(Style(eyes=0.5)).vector()
-    assert words(played, USUAL, visible={"eyes": -2.0, "gaze": -1.0}) == "still eyes"
-    assert words(played, USUAL, visible={"eyes": -2.0, "gaze": 0.2}) == "usual"
-
-
 def test_what_shows_in_pauses_is_compared_with_usual_takes_near_the_usual_direction_alone():
     asked = Direction(Style(head=1.3)).vector()
     played = Direction(Style(head=0.95)).vector()  # less than asked, and shown so, though more than takes without a request
@@ -120,13 +128,6 @@ def test_what_shows_in_pauses_is_compared_with_usual_takes_near_the_usual_direct
         less[DIRECTION_NAMES.index("head")] -= 1
         assert words(less, far.vector(), visible={"head": -0.1}) == "still head", "there is no scale for it"
         assert words(less, far.vector(), visible={"head": 0.1}) == "usual", "a head that moves more than usual is not still"
-
-
-def test_what_shows_in_speech_is_known_beyond_any_request():
-    far = Direction(Style(energy=1.6), "sad").vector()
-    less = far.copy()
-    less[DIRECTION_NAMES.index("energy")] -= 2
-    assert words(less, far, visible={"energy": -1.0}) == "calm" and words(less, far, visible={"energy": 0.5}) == "usual"
 
 
 @pytest.mark.parametrize("damaged", ["much", {"head": "much"}, {"head": float("nan")}, 3])

@@ -167,12 +167,11 @@ class Player:
         if how.startswith("undo"):
             yield from self.key_marker()  # the animator's own last step, which is the one to be undone
         before, undone = self.state(), False
-        with self.hand.context():
-            try:
-                result = self.hand.button(getattr(bpy.ops.thunder, name), **self.arguments(name))
-            except RuntimeError as error:  # an error that an operator reports is an exception for a script
-                self.log.write(f"  said: {error}\n")
-                return
+        try:
+            result = self.hand.button(getattr(bpy.ops.thunder, name), **self.arguments(name))
+        except RuntimeError as error:  # an error that an operator reports is an exception for a script
+            self.log.write(f"  said: {error}\n")
+            return
         self.log.write(f"  {result}\n")
         if session.job is not None:
             undone = yield from self.interrupt(how)
@@ -188,11 +187,10 @@ class Player:
         if name == "resample_rest":
             self.scene.thunder_keep.count = 1
             self.scene.frame_set(self.dice.randrange(10, 100))
-            with self.hand.context():
-                try:
-                    self.hand.button(bpy.ops.thunder.keep_frames, which="AROUND")
-                except RuntimeError as error:
-                    self.log.write(f"  said: {error}\n")
+            try:
+                self.hand.button(bpy.ops.thunder.keep_frames, which="AROUND")
+            except RuntimeError as error:
+                self.log.write(f"  said: {error}\n")
         if name == "mix_takes":
             with self.hand.context():
                 for part in ("mouth", "upper_face", "head"):  # an earlier take is one to choose only while a part is of it
