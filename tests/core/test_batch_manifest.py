@@ -59,18 +59,24 @@ def test_what_was_baked_is_up_to_date(why):
     assert why() == ""
 
 
+REPORT_CHANGED = "its report was changed or is damaged"
+
+
 @pytest.mark.parametrize(
-    "name, words",
-    [("a.wav", "the file of “audio” changed"), ("hers.json", "the file of “style” changed"), ("skin.png", "“skin.png” changed")],
+    "name, content, words",
+    [
+        ("a.wav", b"another", "the file of “audio” changed"),
+        ("a.wav", None, "“a.wav” cannot be read"),
+        ("hers.json", b"another", "the file of “style” changed"),
+        ("skin.png", b"another", "“skin.png” changed"),
+        ("FOLDER/thunder-files.json", bytes(200), "“thunder-files.json” is damaged"),  # as after a power cut
+        *(("FOLDER/report.json", left, REPORT_CHANGED) for left in (b"", bytes(500), b'{"made_from": {"us')),
+    ],
 )
-def test_a_changed_input_is_noticed(why, tmp_path, name, words):
-    (tmp_path / name).write_bytes(b"another")
+def test_a_file_that_changed_is_missing_or_damaged_is_named(why, tmp_path, folder, name, content, words):
+    path = tmp_path / name.replace("FOLDER", str(folder))
+    path.unlink() if content is None else path.write_bytes(content)
     assert why() == words
-
-
-def test_a_missing_input_is_noticed(why, tmp_path):
-    (tmp_path / "a.wav").unlink()
-    assert why() == "“a.wav” cannot be read"
 
 
 def test_the_same_sound_at_another_place_is_no_change(why, tmp_path):
@@ -104,11 +110,6 @@ def test_a_changed_or_missing_output_is_noticed(why, folder, name, content):
     assert why() != ""
 
 
-def test_a_list_of_files_that_a_power_cut_damaged_is_said(why, folder):
-    (folder / "thunder-files.json").write_bytes(bytes(200))
-    assert why() == "“thunder-files.json” is damaged"
-
-
 def test_a_bake_that_was_killed_while_it_replaced_files_is_not_up_to_date(why, folder):
     (folder / JOURNAL).write_text("[]")
     assert why() == "not baked yet"
@@ -118,7 +119,7 @@ def test_a_bake_that_was_killed_while_it_replaced_files_is_not_up_to_date(why, f
 def test_a_damaged_report_means_that_the_job_is_baked_again(why, folder, damaged):
     with Transaction(str(folder)) as out:
         out.write("report.json", damaged)
-    assert why() in ("not baked yet", "its report was changed or is damaged", "“takes” changed")
+    assert why() in ("not baked yet", REPORT_CHANGED, "“takes” changed")
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
@@ -129,15 +130,9 @@ def test_a_report_with_a_number_that_json_has_not_is_damaged(why, folder, job, n
     assert number in forged
     with Transaction(str(folder)) as out:
         out.write("report.json", forged)
-    assert manifest.read_report(str(folder)) == {} and why() == "its report was changed or is damaged"
+    assert manifest.read_report(str(folder)) == {} and why() == REPORT_CHANGED
     content = report.collect_report(str(folder.parent), [job], {job.name: report.BAKED}, MAKER)
     json.dumps(content, allow_nan=False)
-
-
-@pytest.mark.parametrize("left", [b"", bytes(500), b'{"made_from": {"us'])
-def test_a_report_that_a_power_cut_damaged_is_said(why, folder, left):
-    (folder / "report.json").write_bytes(left)
-    assert why() == "its report was changed or is damaged"
 
 
 def test_the_weights_count_by_their_content(tmp_path):

@@ -15,35 +15,14 @@ ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "assets" / "sample.wav"
 
 
-def test_bake_writes_takes_best_first(real_blender):
+def test_bake_py_bakes(real_blender):
     out = real_blender.scratch / "baked"
-    done = real_blender.run(
-        "--python",
-        "bake.py",
-        "--",
-        "--audio",
-        SAMPLE,
-        "--takes",
-        2,
-        "--seed",
-        5,
-        "--steps",
-        5,
-        "--npz",
-        "--out",
-        out,
-        timeout=300,
-    )
+    options = ("--audio", SAMPLE, "--takes", 2, "--seed", 5, "--steps", 5, "--npz", "--out", out)
+    done = real_blender.run("--python", "bake.py", "--", *options, timeout=300)
     assert done.returncode == 0, done.stdout
-    report = json.loads((out / "report.json").read_text())
-    assert [take["rank"] for take in report["takes"]] == [1, 2]
-    assert report["takes"][0]["score"] >= report["takes"][1]["score"]
-    takes = [np.load(out / f"take_{rank:02d}.npz") for rank in (1, 2)]
-    assert {int(take["seed"]) for take in takes} == {5, 6}
-    for take in takes:
-        assert take["expression"].shape == (202, 44) and take["jaw"].shape == (202, 3)
-        assert take["opening"].shape == take["width"].shape == (202,)
-    assert list(out.glob("*.blend"))
+    first, second = json.loads((out / "report.json").read_text())["takes"]
+    assert first["score"] >= second["score"]
+    assert {int(np.load(path)["seed"]) for path in out.glob("take_*.npz")} == {5, 6} and list(out.glob("*.blend"))
     assert real_blender.left_behind() == []
 
 
