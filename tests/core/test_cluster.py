@@ -24,20 +24,20 @@ def node(name, cpus, gpus=0, alive=True):
     return {"NodeID": name, "Alive": alive, "NodeManagerHostname": name, "Resources": {"CPU": cpus, **({"GPU": gpus} if gpus else {})}}
 
 
-def placed(nodes, cpus=4):
-    return [(slot.node, slot.cpus, slot.gpus) for slot in cluster.slots(nodes, cpus)]
-
-
-def test_a_machine_gets_a_job_for_each_share_of_its_processors_first_one_each():
-    assert placed([node("a", 9), node("b", 4)]) == [("a", 4, 0), ("b", 4, 0), ("a", 4, 0)]
-
-
-def test_a_small_machine_gets_one_job_and_one_without_processors_or_power_none():
-    assert placed([node("a", 2), node("b", 0), node("c", 8, alive=False), {"NodeID": "d", "Alive": True, "Resources": {}}]) == [("a", 2, 0)]
-
-
-def test_where_machines_have_graphics_cards_jobs_are_baked_on_these_alone():
-    assert placed([node("a", 64), node("b", 16, gpus=2), node("c", 1, gpus=4)]) == [("b", 4, 1), ("c", 1, 1), ("b", 4, 1)]
+@pytest.mark.parametrize(
+    "nodes, slots",
+    [
+        ([node("a", 9), node("b", 4)], [("a", 4, 0), ("b", 4, 0), ("a", 4, 0)]),
+        ([node("a", 2), node("b", 0), node("c", 8, alive=False), {"NodeID": "d", "Alive": True, "Resources": {}}], [("a", 2, 0)]),
+        ([node("a", 64), node("b", 16, gpus=2), node("c", 1, gpus=4)], [("b", 4, 1), ("c", 1, 1), ("b", 4, 1)]),
+    ],
+    ids=[
+        "a job for each share of the processors, first one each", "one on a small machine, none without processors or power",
+        "on graphics cards alone where there are any",
+    ],
+)  # fmt: skip
+def test_jobs_are_placed(nodes, slots):
+    assert [(slot.node, slot.cpus, slot.gpus) for slot in cluster.slots(nodes, 4)] == slots
 
 
 def test_files_of_a_job_are_brought_where_they_are_not_there(tmp_path):
