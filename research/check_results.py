@@ -22,7 +22,7 @@ from research.harness import RESULTS, ROOT
 _WEIGHTS = ("weights/*.safetensors",)
 _VOICE = ("thunder_core/engine/speech/", "weights/encoder.safetensors")
 _TAKES = ("thunder_core/engine/", "thunder_core/face/", "thunder_core/channels.py", "thunder_core/direction.py", *_WEIGHTS)
-_TEACHER = ("thunder_core/train/teacher*.py", "thunder_core/train/lip_kernels*", "thunder_core/engine/planning/", "thunder_core/face/")
+_TEACHER = ("thunder_core/train/teacher*.py", "thunder_core/engine/planning/", "thunder_core/face/")
 _HEAD = ("weights/head.npz", "thunder_core/face/", "scene/heads/")
 _COMMIT = ("thunder_core/animation/", "scene/takes/commit/", "scene/animation/")
 _SPEECH = (

@@ -12,10 +12,10 @@ import numpy as np
 from research.harness import add_shared, in_turns, required
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.planning.lip_kernels import map_features
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.request import Request
 from thunder_core.train.corpus import Clip, Corpus
-from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.teacher import perform
 from thunder_core.train.teacher_timing import semitones
 from thunder_core.types import FPS, Motion, RATE, Speech

@@ -20,12 +20,12 @@ import matplotlib.pyplot as plt
 
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.planning.lip_kernels import map_features
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.request import Request
 from thunder_core.train.label import best_path, segments
-from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.teacher import perform
 
 

@@ -24,12 +24,12 @@ from research.measures import habits as measures
 from research.measures.habits import Coherence, Pause
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES, MOODS, NEUTRAL
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.planning.lip_kernels import map_features
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import loudness, SpeechEncoder
 from thunder_core.face.head import Head, load_head
 from thunder_core.request import Request
-from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.teacher import perform
 from thunder_core.train.teacher_timing import prosody, semitones
 from thunder_core.types import Motion, Speech

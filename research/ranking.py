@@ -38,6 +38,7 @@ from thunder_core.channels import in_group, SPEECH, TONGUE
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import trained_mouth
+from thunder_core.engine.planning.lip_kernels import fitted_to, identity
 from thunder_core.engine.readings import add_stresses, reading
 from thunder_core.engine.scorer import DAMPED, shift_frames, voiced_weight
 from thunder_core.engine.speech.audio import read_sound
@@ -49,7 +50,6 @@ from thunder_core.networks.m2s import Mouth
 from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus, split_of
 from thunder_core.train.judge import allowed, energy_of, lip_error, size_of, without_closures
-from thunder_core.train.lip_kernels import fitted_to, identity
 from thunder_core.train.sampled import teacher_mean
 from thunder_core.types import FPS, pack, RATE, Speech, Take, unpack
 

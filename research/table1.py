@@ -33,6 +33,7 @@ from research.train.lip_video import LipVideo
 from research.train.sv2s import NAME as SV2S, VideoToSpeech
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.planning.lip_kernels import map_features
 from thunder_core.engine.speech.acoustics import level, log_mel
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.engine.vocoder import WINDOW
@@ -40,7 +41,6 @@ from thunder_core.files import hash_of, write_file
 from thunder_core.networks.m2s import Lips, MeshToSpeech, Mouth, SPACES, weights_name
 from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus
-from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.teacher import perform
 from thunder_core.train.teacher_timing import semitones
 from thunder_core.types import Motion, pack, RATE, Speech

@@ -23,9 +23,9 @@ import torch
 from research.faces import lip_clips
 from research.faces.lip_clips import CURVES, LipClip, spoken_phones, standardised
 from research.train.augment import augment, change_speed
+from thunder_core.engine.planning.lip_kernels import around, believed, identity, KERNELS, MAP_REACH, MAP_TAPS, occupancy, REACH, TAPS
 from thunder_core.engine.speech.encoder import loudness, speech_features, SpeechEncoder
 from thunder_core.engine.speech.phones import phone_index, PHONES, SILENCE
-from thunder_core.train.lip_kernels import around, believed, identity, KERNELS, MAP_REACH, MAP_TAPS, occupancy, REACH, TAPS
 from thunder_core.types import FPS
 
 # Phonetic prior: how open (0 … 1) and how wide (−1 round … 1 spread) the lips are for each phone, from articulation.

@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from research.harness import bootstrap, required
+from thunder_core.engine.planning.lip_kernels import around
 from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
 from thunder_core.train.label import likeliest
-from thunder_core.train.lip_kernels import around
 from thunder_core.train.voices import read_recording
 from thunder_core.types import FPS
 

@@ -18,6 +18,7 @@ from research.train.systems import REFERENCE
 from thunder_core.channels import Columns
 from thunder_core.direction import Direction
 from thunder_core.engine.m2s import LIPS
+from thunder_core.engine.planning.lip_kernels import fitted_to
 from thunder_core.engine.speech.encoder import LOUDNESS, loudness, phonetic, speech_features, SpeechEncoder
 from thunder_core.engine.speech.phones import SILENCE
 from thunder_core.face.head import Head
@@ -25,7 +26,6 @@ from thunder_core.networks.flame import FlameLayer
 from thunder_core.networks.systems import load_system
 from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.train.flame_basis import FlameBasis
-from thunder_core.train.lip_kernels import fitted_to
 from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME
 from thunder_core.train.teacher import perform
 from thunder_core.train.teacher_timing import semitones

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from thunder_core.engine.planning.lip_kernels import around
 from thunder_core.engine.speech.encoder import at_frames, OpeningMap, OpeningMapConfig, REACH, SpeechEncoder
-from thunder_core.train.lip_kernels import around
 from thunder_core.train.voices import read_recording
 
 LAYERS = (1, 3)

@@ -22,13 +22,13 @@ from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
 from research.train.speaker import import_resemblyzer
 from research.train.vocoder import train_vocoder
 from thunder_core.channels import Columns
+from thunder_core.engine.planning.lip_kernels import KERNELS
 from thunder_core.engine.speech.encoder import EncoderConfig, OPENING, SpeechEncoder
 from thunder_core.files import hash_of
 from thunder_core.networks.m2s import MeshToSpeech
 from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.networks.weights import load_weights
 from thunder_core.train.denoiser import M2S_WEIGHT
-from thunder_core.train.lip_kernels import KERNELS
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import FRAMES
 from thunder_core.train.stages import optimisation, option, Stage, start_weights

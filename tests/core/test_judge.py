@@ -16,6 +16,7 @@ from thunder_core.direction import AXES, Brief, check, Direction, DIRECTION_NAME
 from thunder_core.engine import scorer as scorer_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import trained_mouth
+from thunder_core.engine.planning.lip_kernels import around, believed, kernels, MAP_REACH
 from thunder_core.engine.readings import add_stresses, reading
 from thunder_core.engine.scorer import (
     add_energy,
@@ -69,7 +70,6 @@ from thunder_core.train.judge import (
     set_map,
     without_closures,
 )
-from thunder_core.train.lip_kernels import around, believed, kernels, MAP_REACH
 from thunder_core.train.loop import Schedule
 from thunder_core.train.sampled import clips_of, MOODS_SPLIT, sample_takes, SampledClip
 from thunder_core.types import LipSyncScore, pack, Speech, unpack

@@ -10,11 +10,11 @@ import torch
 
 from research.train.opening import fit_kernel, inner_features, LAYERS, main_directions, r_at_best_lag
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.planning.lip_kernels import around
 from thunder_core.engine.speech import encoder as encoder_module
 from thunder_core.engine.speech.encoder import opening_map, OpeningMap, OpeningMapConfig, PredictedOpening, REACH, SpeechEncoder
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadWeights
-from thunder_core.train.lip_kernels import around
 from thunder_core.types import RATE
 
 

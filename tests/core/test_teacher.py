@@ -6,6 +6,7 @@ import pytest
 
 from research.articulation import tongue_between_teeth
 from thunder_core.direction import Direction, Style
+from thunder_core.engine.planning.lip_kernels import occupancy
 from thunder_core.engine.speech.cues import closure, runs
 from thunder_core.engine.speech.phones import phone_index, PHONES
 from thunder_core.face.articulators import bundled_articulators
@@ -13,7 +14,6 @@ from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.face.mechanics import Sounds
 from thunder_core.train.label import best_path, likeliest
-from thunder_core.train.lip_kernels import occupancy
 from thunder_core.train.teacher import perform
 from thunder_core.train.teacher_mouth import middles, MOST_SHUT, opening_steps, SIBILANT_MOST_MM
 from thunder_core.train.teacher_timing import PAUSE, presence

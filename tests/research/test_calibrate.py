@@ -10,10 +10,10 @@ import soundfile
 
 from research.faces.calibrate import calibrate, hear_clips
 from research.faces.lip_clips import read_clips
+from thunder_core.engine.planning.lip_kernels import count, fitted_to, identity, KERNELS, kernels
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.engine.weights import SHIPPED
-from thunder_core.train.lip_kernels import count, fitted_to, identity, KERNELS, kernels
 
 MOST_NUMBERS = 12000  # that may be measured on the recordings of real faces
 

@@ -314,14 +314,14 @@ class Denoiser:
         """x̂_0 [B, T, motion] of noisy standardised motions x at a diffusion step, of speech features [T, audio] or [B, T, audio].
 
         silent: without the sound (classifier-free guidance).  style [B, T or 1, style]: None is any style.
-        events [B, T, EVENTS]: what the takes plan (`thunder_core.events`); None: anything.
+        events [B, T, EVENTS]: what the takes plan (`thunder_core.events`), NaN where they plan nothing; None: nothing at all.
         """
         known = np.zeros((1, 1, self.config.style), np.float32) if style is None else style
         audio = audio if audio.ndim == 3 else audio[None]
         planned = {}
         if self.config.events:
-            nothing = np.zeros((1, x.shape[1], self.config.events), np.float32)
-            planned = {"events": nothing if events is None else events, "unplanned": np.array([events is None])}
+            nothing = np.full((1, x.shape[1], self.config.events), np.nan, np.float32)
+            planned = {"events": nothing if events is None else events}
         return self.network(
             x=x, step=np.array([step]), audio=audio, silent=np.array([silent]), style=known, free=np.array([style is None]), **planned
         )[0]

@@ -146,7 +146,7 @@ class Denoiser(Standardised):
             nn.init.zeros_(self.style_in[-1].weight)  # a new model with styles behaves like one without
             nn.init.zeros_(self.style_in[-1].bias)
         if config.events:
-            self.no_events = nn.Parameter(torch.zeros(config.events))  # "any events", for performances without a plan
+            self.no_events = nn.Parameter(torch.zeros(config.events))  # "any event", where nothing is planned
             self.events_in = nn.Linear(config.events, config.width)
             nn.init.zeros_(self.events_in.weight)  # a new model with events behaves like one without
             nn.init.zeros_(self.events_in.bias)
@@ -161,14 +161,13 @@ class Denoiser(Standardised):
 
     def forward(
         self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None, style: Tensor | None = None,
-        free: Tensor | None = None, events: Tensor | None = None, unplanned: Tensor | None = None,
+        free: Tensor | None = None, events: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Estimate x̂_0 [B, T, motion] of a noisy motion x [B, T, motion] at a step [B or 1].
 
         audio: [B or 1, T, audio].  silent: bool [B or 1], rows whose audio is replaced by the learned vector ∅ (classifier-free guidance).
         style: [B, T, style], or of length 1 where it is broadcast; None: any style, like the rows where `free` [B] is true.
-        events: [B, T, EVENTS], curves of what the take plans (`thunder_core.events`); None: anything, like the rows where `unplanned` [B]
-        is true.
+        events: [B, T, EVENTS], curves of what the take plans (`thunder_core.events`), NaN where it plans nothing; None: nothing at all.
         """
         audio = self.heard(audio)
         if silent is not None:
@@ -182,9 +181,9 @@ class Denoiser(Standardised):
             scale, shift, offset = self.style_in(known.expand(-1, x.shape[1], -1)).chunk(3, -1)
             features, y = features * (1 + scale) + shift, y + offset
         if self.config.events:
-            planned = self.no_events[None, None] if events is None else events / self.event_sizes
-            if unplanned is not None and events is not None:
-                planned = torch.where(unplanned[:, None, None], self.no_events, planned)
+            planned = self.no_events[None, None]
+            if events is not None:
+                planned = torch.where(events.isnan(), planned, events / self.event_sizes)
             y = y + self.events_in(planned.expand(-1, x.shape[1], -1))
         token, bias = self.step_in(step_embedding(step, self.config.width)), alibi_bias(x.shape[1], self.slopes)
         for layer in self.layers:

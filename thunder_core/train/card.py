@@ -6,9 +6,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from ..engine.planning.lip_kernels import count, KERNELS
 from ..files import hash_of
 from .corpus import TEST_SPEAKERS, voices_in_words
-from .lip_kernels import count, KERNELS
 
 SHOWN = 6  # figures of a file that the page has; the JSON beside it has all
 HEAD = """# Weights

@@ -19,7 +19,7 @@ from ..channels import COEFFICIENTS, Columns, in_group, MOUTH
 from ..direction import DIRECTION_NAMES
 from ..engine.diffusion import alpha_bar, STEPS
 from ..engine.speech.encoder import LOUDNESS
-from ..events import EVENTS
+from ..events import EVENTS, LIPS
 from ..face.head import Head
 from ..networks.denoiser import Denoiser, DenoiserConfig, noisy
 from ..networks.encoder import phonetic, SpeechEncoder
@@ -33,7 +33,7 @@ BATCH = 48
 ESTIMATED = 0.5  # share of a batch in which the mouth is the model's own estimate
 HIDE_AUDIO = 0.2  # dropout probability of classifier-free guidance, as in the paper
 HIDE_STYLE = 0.2  # the same for the style, so that the model also samples without a direction
-HIDE_EVENTS = 0.2  # the same for planned events
+HIDE_EVENTS = (0.1, 0.1, 0.1)  # the same for everything that is planned, for all but the lips, and for the lips
 LEAST_STYLE_SPREAD = 0.1  # lower bound when standardising styles: a rare mood is not amplified
 M2S_WEIGHT = 0.5  # default weight of L_m2s; of 0.05, 0.5 and 1.5 the one with the smallest lip error
 LEAST_SPREAD = 0.02  # lower bound when standardising channels: those that hardly move are not amplified
@@ -77,10 +77,6 @@ class Performer(nn.Module):
         """The denoiser's condition besides the sound, [B, 1 or T, style], and of which rows it is not known, bool [B]."""
         return item["direction"].nan_to_num(), item["direction"].isnan().any(2)[:, 0]
 
-    def events(self, item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The curves of events [B, T, EVENTS], and of which rows they are not known, bool [B]."""
-        return item["events"].nan_to_num(), item["events"].isnan().any(2)[:, 0]
-
 
 class SpeechTerm(NamedTuple):
     """L_m2s: a frozen mesh-to-speech and the weight of its loss.
@@ -123,8 +119,7 @@ class DenoiserLoss:
         free = torch.from_numpy(rng.random(len(truth)) < HIDE_STYLE).to(self.device) | unknown
         planned: tuple[Tensor, ...] = ()
         if getattr(denoiser.config, "events", 0):
-            events, unknown = model.events(item)
-            planned = events, torch.from_numpy(rng.random(len(truth)) < HIDE_EVENTS).to(self.device) | unknown
+            planned = (torch.from_numpy(hide_events(item["events"].cpu().numpy(), rng)).to(self.device),)
         noise, audio = torch.randn_like(truth), model.features(item)
         conditions = (audio, silent, style, free, *planned)
         estimated = torch.from_numpy(rng.random(len(truth)) < ESTIMATED).to(self.device)
@@ -203,7 +198,7 @@ class DenoiserLoss:
         step = torch.full((len(item["motion"]),), STEPS - 1, device=self.device)
         noise = torch.randn(item["motion"].shape, generator=torch.Generator().manual_seed(0)).to(self.device)
         style, free = model.style(item)
-        planned = dict(zip(("events", "unplanned"), model.events(item))) if getattr(model.denoiser.config, "events", 0) else {}
+        planned = {"events": item["events"]} if getattr(model.denoiser.config, "events", 0) else {}
         x0 = model.denoiser(noise, step, model.features(item), style=style, free=free, **planned)
         return self.errors(model.denoiser.restore(x0), item["motion"])
 
@@ -213,6 +208,14 @@ class DenoiserLoss:
         jaw = self.columns.jaw.start
         correlations = torch.stack([torch.corrcoef(torch.stack([g[:, jaw], t[:, jaw]]))[0, 1] for g, t in zip(guess, truth)])
         return {"worst_vertex_mm": float(worst), "jaw_r": float(correlations.nanmean())}
+
+
+def hide_events(events: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Curves of events [B, T, EVENTS] of which some rows are hidden (NaN), so that the model also samples without them."""
+    hidden, result = rng.random((len(events), 3)) < HIDE_EVENTS, events.copy()
+    result[(hidden[:, 0] | hidden[:, 1]), :, : LIPS.start] = np.nan
+    result[(hidden[:, 0] | hidden[:, 2]), :, LIPS] = np.nan
+    return result
 
 
 def build_denoiser(motions: MotionSet, seed: int, start: dict[str, Tensor] | None = None, directed: bool = True) -> Denoiser:

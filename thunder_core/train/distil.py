@@ -23,7 +23,7 @@ from ..engine.readings import reading
 from ..face.head import Head
 from ..files import write_file
 from ..networks.denoiser import Denoiser
-from .denoiser import DenoiserLoss
+from .denoiser import DenoiserLoss, hide_events
 from .loop import fit, Schedule
 from .m2s import SpeechBatches
 from .motions import MotionSet, VARIANTS
@@ -34,7 +34,6 @@ BATCH = 8
 WHOLE_STEPS = 20  # steps of the original model
 ON_THE_WAY = 0.1  # loss weight of the intermediate estimates
 FREE = 0.1  # share of lines sampled without a style
-UNPLANNED = 0.2  # share of lines sampled without a plan of events
 SPREADS = (0.2, 0.5, 1.0)
 WATCHED = 64  # validation lines
 
@@ -43,14 +42,13 @@ WATCHED = 64  # validation lines
 class Lines:
     """Lines with the whole model's takes of them.
 
-    features: float16 [N, T, d].  events: float16 [N, T, EVENTS].  unplanned: bool [N], with any events.  style: float16 [N, direction].
+    features: float16 [N, T, d].  events: float16 [N, T, EVENTS], NaN where they are not known.  style: float16 [N, direction].
     free: bool [N], in any style.  seed: int64 [N], of the noise.
     takes: float16 [N, T, C], standardised.
     """
 
     features: np.ndarray
     events: np.ndarray
-    unplanned: np.ndarray
     style: np.ndarray
     free: np.ndarray
     seed: np.ndarray
@@ -58,7 +56,7 @@ class Lines:
 
     def part(self, at) -> dict[str, Tensor]:
         """The lines `at` as tensors of a batch, with their noise."""
-        item = {name: torch.from_numpy(getattr(self, name)[at]) for name in ("features", "events", "unplanned", "style", "free", "takes")}
+        item = {name: torch.from_numpy(getattr(self, name)[at]) for name in ("features", "events", "style", "free", "takes")}
         item = {name: value.float() if value.is_floating_point() else value for name, value in item.items()}
         item["style"] = item["style"][:, None]
         return item | {"noise": torch.from_numpy(seeded_noise(self.seed[at].tolist(), *self.takes.shape[1:]))}
@@ -93,9 +91,9 @@ def _sampled(denoiser: Denoiser, motions: MotionSet, rows: list[int], count: int
         asked = [Direction() if rng.random() < 0.5 else Direction.of_clip(str(s), rng) for s in seeds]
         style = np.concatenate([reading(d.vector()[None], int(s), float(rng.choice(SPREADS))) for d, s in zip(asked, seeds)])
         features, events = map(np.stack, zip(*(_line(motions, by_voice, rng) for _ in seeds)))
-        unplanned = (rng.random(len(seeds)) < UNPLANNED) | np.isnan(events).any((1, 2))
+        events = hide_events(events, rng)
         lines = Lines(
-            features, np.nan_to_num(events), unplanned, style.astype(np.float16), rng.random(len(seeds)) < FREE, seeds,
+            features, events, style.astype(np.float16), rng.random(len(seeds)) < FREE, seeds,
             np.zeros((len(seeds), FRAMES, denoiser.config.motion), np.float16),
         )  # fmt: skip
         item = {name: value.to(device) for name, value in lines.part(slice(None)).items()}
@@ -110,7 +108,7 @@ def from_noise(denoiser: Denoiser, item: dict[str, Tensor], steps: int, least_no
     """All estimates of the take during sampling from the noise of a batch, standardised [B, T, C]; the last is the result."""
     styled = denoiser.config.style > 0
     style, free = (item["style"], item["free"]) if styled else (None, None)
-    conditions = {"style": style, "free": free, "events": item["events"], "unplanned": item["unplanned"]}
+    conditions = {"style": style, "free": free, "events": item["events"]}
     estimates: list[Tensor] = []
 
     def denoise(x: Tensor, step: int) -> Tensor:

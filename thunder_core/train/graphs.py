@@ -54,7 +54,7 @@ def _denoiser(network: Denoiser) -> _Traced:
         inputs |= {"style": torch.randn(_TAKES, _FRAMES, known.style), "free": torch.zeros(1, dtype=torch.bool)}
         axes["style"] = {0: "styles", 1: "frames or one"}
     if known.events:
-        inputs |= {"events": torch.randn(_TAKES, _FRAMES, known.events), "unplanned": torch.zeros(1, dtype=torch.bool)}
+        inputs |= {"events": torch.randn(_TAKES, _FRAMES, known.events)}
         axes["events"] = {0: "plans", 1: "frames"}
     return _Traced(inputs, ["estimate"], axes, paced="x")
 

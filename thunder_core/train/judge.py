@@ -21,13 +21,13 @@ from tqdm import tqdm
 
 from ..channels import in_group, SPEECH
 from ..direction import AXES, Direction, MOODS, NEUTRAL
+from ..engine.planning.lip_kernels import Kernels, kernels, MAP_REACH, REACH
 from ..engine.scorer import DAMPED, JudgeConfig, OFF_FRAMES, opening_and_width, PLAIN, Scale, shift_frames, STRESSED, voiced_weight
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
 from ..face.lips import CLOSED_MM, height_gap
 from ..networks.judge import astray, counted, evidence, FLOOR, Judge, left_open, mean, smoothed, TAPS
 from ..networks.m2s import MeshToSpeech, Mouth
-from .lip_kernels import Kernels, kernels, MAP_REACH, REACH
 from .loop import fit, Schedule
 from .sampled import SampledClip
 

@@ -25,15 +25,15 @@ from tqdm import tqdm
 from ..channels import COEFFICIENTS, Columns, in_group, MOUTH, TONGUE
 from ..direction import Direction, DIRECTION_NAMES
 from ..engine.network import processors
+from ..engine.planning.lip_kernels import believed, fitted_to, identity, KERNELS, plan_lips
 from ..engine.speech.cues import hear_phones
-from ..engine.speech.encoder import at_frames, LOUDNESS, loudness, softmax, speech_features, SpeechEncoder, Units
+from ..engine.speech.encoder import at_frames, LOUDNESS, loudness, presence_of, softmax, speech_features, SpeechEncoder, Units
 from ..engine.speech.phones import PHONES, SILENCE
 from ..engine.vocoder import SpeakerEncoder
-from ..events import EVENTS
+from ..events import EVENTS, LIPS
 from ..types import FPS, pack, RATE
 from .corpus import Corpus
 from .flame_basis import FlameBasis
-from .lip_kernels import believed, fitted_to, identity, KERNELS
 from .teacher import perform_planned
 from .teacher_timing import semitones
 
@@ -234,7 +234,7 @@ _TEACHER = (
     "events.py",
     "engine/speech/cues.py",
     "face/mechanics.py",
-    "train/lip_kernels.py",
+    "engine/planning/lip_kernels.py",
     *(f"engine/planning/{name}.py" for name in ("plan", "take_plan")),
 )  # what it needs besides its own modules
 
@@ -265,7 +265,8 @@ def animate(
     the curves of their events, `directions.npy` [VARIANTS, clips, DIRECTION_NAMES], their directions, and `heard.f16`
     [VARIANTS − TRUE_TO_SOUND, F, 40], the phones' probabilities that the last variants perform.
 
-    They are the teacher's; for a captured clip the captured motion, completed by the teacher's. Its direction and events are unknown: NaN.
+    They are the teacher's; for a captured clip the captured motion, completed by the teacher's. Its direction and events but for the lips
+    are unknown: NaN.
     `performed.json` records the number of finished clips and the teacher, and the next call continues there; another teacher, seed or set
     starts over. The result does not depend on `workers`.
 
@@ -387,7 +388,10 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
             heard_phones.append(believed(hears).astype(np.float16))
         read = hears if fits and speaks else None
         motion, planned = perform_planned(phones, heard, channels, rng, direction, pitch, row.listens, read)
-        events.append((planned if captured is None else np.full_like(planned, np.nan)).astype(np.float16))
+        if captured is not None:
+            planned[:] = np.nan
+            planned[:, LIPS] = plan_lips(features, presence_of(1 - believed(features)[:, SILENCE]), fits)
+        events.append(planned.astype(np.float16))
         x = pack(motion if basis is None else basis.of_bundled(motion, channels))
         motions.append((x if captured is None else complete_capture(captured, x, names)).astype(np.float16))
         directions.append(direction.vector() if captured is None else np.full(len(DIRECTION_NAMES), np.nan, np.float32))

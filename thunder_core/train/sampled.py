@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..direction import AXES, Direction, DIRECTION_NAMES, MOODS
+from ..engine.planning.lip_kernels import fitted_to, identity
 from ..engine.readings import add_stresses, reading
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.systems.thunder import Performance, Thunder, VoiceFeatures
@@ -25,7 +26,6 @@ from ..files import write_file
 from ..request import NORMAL
 from ..types import FPS, pack, RATE
 from .corpus import Clip, Corpus
-from .lip_kernels import fitted_to, identity
 from .motions import teacher_code
 from .teacher import perform
 from .teacher_timing import semitones

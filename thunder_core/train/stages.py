@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..engine.m2s import save_trained_mouth
+from ..engine.planning.lip_kernels import fitted_to, identity
 from ..engine.speech.encoder import SpeechEncoder as SpeechReader, Units
 from ..engine.systems.thunder import Thunder
 from ..engine.vocoder import SpeakerEncoder
@@ -33,7 +34,6 @@ from .distil import distil
 from .graphs import write_graphs
 from .judge import draw_lessons, finish, fit_mood_costs, Lessons, load_clips, train_judge, watched_lessons
 from .label import Labeller
-from .lip_kernels import fitted_to, identity
 from .loop import Schedule
 from .m2s import train_m2s
 from .motions import animate, Extent, extract_features, LISTENED, QUIET_CLIPS

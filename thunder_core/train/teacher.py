@@ -13,14 +13,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..direction import Direction
+from ..engine.planning.lip_kernels import believed, fitted_to, identity
 from ..engine.speech.cues import closure
-from ..engine.speech.encoder import LOUDNESS
+from ..engine.speech.encoder import LOUDNESS, presence_of
 from ..engine.speech.phones import BILABIALS, PHONES, SILENCE
 from ..engine.systems.thunder import Performance, Thunder, VoiceFeatures
+from ..events import LIPS
 from ..progress import Progress
 from ..types import FPS, Motion
 from .label import likeliest
-from .lip_kernels import fitted_to, identity
 from .teacher_mouth import mouth
 from .teacher_timing import presence, prosody
 from .teacher_upper_face import upper_face
@@ -53,8 +54,11 @@ def perform_planned(
     if listens:
         phones, features = np.full_like(phones, SILENCE), None
     accents = list(zip(voice.accents, 0.4 + 0.6 * voice.weights))
-    expression, jaw = mouth(phones, heard, presence(phones, len(heard)), channels, direction, of_mouth, accents, features)
+    # What the encoder takes for silence is closer to where real lips rest than the labels are.
+    alive = presence(phones, len(heard)) if features is None else presence_of(1 - believed(features)[:, SILENCE]).astype(float)
+    expression, jaw, lips = mouth(phones, heard, alive, channels, direction, of_mouth, accents, features)
     upper, head, eyes, breath, events = upper_face(voice, direction, of_upper_face, listens)
+    events[:, LIPS] = lips
     for name, values in upper.items():
         for side in (name,) if name in channels else (name + "Left", name + "Right"):
             column = expression[:, channels.index(side)]

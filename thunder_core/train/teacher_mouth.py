@@ -15,12 +15,12 @@ import numpy as np
 
 from .. import filters
 from ..direction import Direction, Style
+from ..engine.planning.lip_kernels import believed, kernels, MEAN_OPENING, occupancy
 from ..engine.speech.cues import closure, runs, sounds_of
 from ..engine.speech.phones import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
 from ..errors import BadRequest
 from ..face.articulators import bundled_articulators, Shape
 from ..face.mechanics import jaw_of, lips_of, Mechanics, rise_of, Sounds
-from .lip_kernels import believed, kernels, occupancy
 from .teacher_gestures import ASYMMETRY, cues_of, gestures, sides, SpeakingMouth
 from .teacher_timing import wander
 
@@ -32,7 +32,6 @@ PUCKER_MM, FUNNEL_NARROW_MM, STRETCH_MM = 16.0, 8.0, 9.0  # corner distance lost
 OPENING_MM, WIDTH_MM = 4.5, 2.4
 MOST_MM_PER_FRAME = 10.0  # fastest opening or closing
 EASY_MM, MOST_OPEN_MM = 12.0, 24.0  # openings above the first are compressed towards the second
-MEAN_OPENING = 1.4  # mean opening of speech, in deviations above closed
 
 # Rounding (lip protrusion) and tongue postures per phone, 0 … 1; phones not named are 0.
 ROUND = dict(UW=1.0, W=1.0, OW=0.8, OY=0.5, AO=0.55, UH=0.6, SH=0.75, ZH=0.75, CH=0.7, JH=0.65, R=0.45, ER=0.35, AW=0.2)
@@ -40,7 +39,7 @@ TIP_UP = dict(L=1.0, N=0.9, T=0.85, D=0.85, TH=0.1, DH=0.1, R=0.5, S=0.35, Z=0.3
 BLADE_UP = dict(S=0.7, Z=0.7, SH=0.8, ZH=0.8, CH=0.8, JH=0.8, Y=0.7, IY=0.6, IH=0.3, EY=0.4)
 BACK_UP = dict(K=0.9, G=0.9, NG=0.9, AA=0.2, AO=0.4, OW=0.4, UW=0.5, W=0.4, ER=0.4)
 # Largest lip gaps on f and v, beyond which the lower lip would not reach the teeth, and on sibilants, beyond which the teeth part.
-BITE_MOST_MM, SIBILANT_MOST_MM = 3.0, 5.0
+BITE_MOST_MM, SIBILANT_MOST_MM = 3.0, 7.0
 
 FUNNEL = 0.16  # channel value on the roundest sound
 JAW_WAITS = 0.75  # share of its smoothed opening that the jaw keeps while lips are closer
@@ -51,8 +50,8 @@ MOST_SHUT = 9  # labels (10 ms) of an m, b or p on which lips are shut: of longe
 _NEAR = 6  # labels (10 ms) to either side in which the encoder may confirm a label
 _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `change_pace`, frames
 # How readings of one line differ: standard deviations of the size of a performance's openings (of its logarithm), and of how much more or
-# less single words open, in deviations of the opening, with the rate of words. Nobody says a line twice alike.
-_SIZE_VARIES, _WORDS_VARY, _WORDS_HERTZ = 0.22, 0.22, 1.2
+# less single words and syllables open, with their rates in Hz, in deviations of the opening. Nobody says a line twice alike.
+_SIZE_VARIES, _VARIES = 0.22, ((1.2, 0.22), (3.0, 0.2))
 
 
 def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) -> np.ndarray:
@@ -158,8 +157,9 @@ def opening_steps(
 def mouth(
     phones: np.ndarray, heard: np.ndarray, alive: np.ndarray, channels: list[str], direction: Direction, rng: np.random.Generator,
     accents: list[tuple[float, float]], features: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """(expression [T, n], jaw [T, 3]) of 10 ms labels [M], loudness [T, 2] and how much the face speaks [T].
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """(expression [T, n], jaw [T, 3], planned lips [T, 2] as of `plan_lips`) of 10 ms labels [M], loudness [T, 2] and how much the face
+    speaks [T].
 
     accents: (s, weight) that gestures mark.  features [T, d]: of the encoder that `lip_kernels` were fitted to.
     """
@@ -179,10 +179,13 @@ def mouth(
 
     spoken, curves = alive > 0.5, kernels()
     pace = tempo * min(1.0, style.articulation) ** 0.5  # who mumbles is slow to get anywhere
-    z = change_pace(curves["opening"].curve(shares, heard, spoken, features), pace) + _WORDS_VARY * wander(frames, rng, _WORDS_HERTZ)
-    size = style.energy * float(np.exp(_SIZE_VARIES * rng.standard_normal()))
-    gap = opening_steps(z, alive, shut, bite, sounds, replace(style, energy=size))["not too fast"]
-    wide = change_pace(curves["width"].curve(shares, heard, spoken, features), pace) * alive * WIDTH_MM * style.articulation
+    varied = sum(size * wander(frames, rng, hertz) for hertz, size in _VARIES)
+    open_by, wide_by = (curves[what].curve(shares, heard, spoken, features) for what in ("opening", "width"))
+    open_by, size = open_by + varied, float(np.exp(_SIZE_VARIES * rng.standard_normal()))
+    planned = np.stack([size * (MEAN_OPENING + open_by), wide_by], 1) * alive[:, None]
+    performed = replace(style, energy=style.energy * size)
+    gap = opening_steps(change_pace(open_by, pace), alive, shut, bite, sounds, performed)["not too fast"]
+    wide = change_pace(wide_by, pace) * alive * WIDTH_MM * style.articulation
     wide = np.where(wide > 0, style.width, style.rounding) * wide
     rounded = _dominance(shares if belief is None else belief, ROUND) * alive * style.rounding
 
@@ -215,4 +218,4 @@ def mouth(
     x, rotation = _mechanics(tuple(channels)).speak(np.clip(x, 0, 1.2), np.zeros((frames, 3)), sounds, aim, lips)
     aside = 0.25 * style.asymmetry * rotation[:, 0] + JAW_ASIDE * wander(frames, rng, 0.5) * rotation[:, 0] / 0.06
     rotation[:, 1] = np.clip(aside, -0.03, 0.03)
-    return np.clip(x, 0, 1.2), rotation
+    return np.clip(x, 0, 1.2), rotation, planned

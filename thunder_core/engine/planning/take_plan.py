@@ -31,7 +31,7 @@ _MOST_KNIT = 0.8
 
 
 def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
-    """What a plan does over some frames: float32 [T, EVENTS]. tempo: quickness of the head's poses, 1 as usual."""
+    """What a plan does over some frames: float32 [T, EVENTS], with lips at rest. tempo: quickness of the head's poses, 1 as usual."""
     t = np.arange(frames) / FPS
     shut, breath = np.zeros(frames), np.zeros(frames)
     for at, length in plan.blinks:
@@ -40,7 +40,7 @@ def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
         breath = np.maximum(breath, air * (minimum_jerk((t - at) / _BREATH_RISE) - minimum_jerk((t - at - _BREATH_RISE) / _BREATH_FALL)))
     columns = (
         _head(plan, frames, tempo), _brows(plan.raises, t, 1.0), _brows(plan.knits, t, _MOST_KNIT)[:, :1], _gaze(plan.looks, frames),
-        shut[:, None], breath[:, None], np.full((frames, 1), plan.side),
+        shut[:, None], breath[:, None], np.full((frames, 1), plan.side), np.zeros((frames, 2)),
     )  # fmt: skip
     curves = np.concatenate(columns, 1).astype(np.float32)
     assert curves.shape[1] == len(EVENTS)
@@ -338,6 +338,9 @@ class TakePlan:
         return result
 
 
+_SPOKEN = 19  # part of the seed
+# How takes' lips differ at a spread of 1: deviations of the logarithm of their size, and of opening and width by words and syllables (Hz).
+_SIZES_APART, _SPOKEN_APART = 0.3, ((1.2, 0.5), (3.0, 0.45))
 _AWAY = 3.0  # degrees from which a gaze is away
 
 
@@ -367,6 +370,18 @@ def plan_take(
         events[:, HEAD] *= np.array([1, -1, -1], np.float32)
     events[:, HEAD] += (how.poses(frames) * [0.0, *(2 * (_TO_SIDE[0] * plan.side + _TO_SIDE[1],))]).astype(np.float32)
     return TakePlan(plan, events, felt, *brows_of_style(seed, spread, styles, frames), resting)
+
+
+def vary_lips(lips: np.ndarray, presence: np.ndarray, seed: int, spread: float) -> np.ndarray:
+    """A voice's opening and width of lips [T, 2] (`lip_kernels.plan_lips`) as the take of a seed performs them: some words more open, some
+    less, and all of them larger or smaller. Nobody says a line twice alike.
+
+    presence: [T] 0 … 1, of speech.  spread: 0 … 1, variation of takes.
+    """
+    rng = np.random.default_rng([_SPOKEN, seed % (1 << 32)])
+    size = np.exp(spread * _SIZES_APART * rng.standard_normal())
+    varied = sum(by * smooth_noise(len(lips), 2, hertz, rng) for hertz, by in _SPOKEN_APART)
+    return (lips * [size, 1.0] + spread * presence[:, None] * varied).astype(np.float32)
 
 
 def brow_height(seed: int, spread: float) -> float:

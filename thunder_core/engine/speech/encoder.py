@@ -189,7 +189,11 @@ def presence(logits: np.ndarray, frames: int) -> np.ndarray:
 
     1 within a third of a second of speech, eased to 0 beyond: lips lead the sound and settle after it.
     """
-    spoken = at_frames(1 - softmax(logits)[:, SILENCE, None], frames)[:, 0]
+    return presence_of(at_frames(1 - softmax(logits)[:, SILENCE, None], frames)[:, 0])
+
+
+def presence_of(spoken: np.ndarray) -> np.ndarray:
+    """The same from the probability [frames] that something is said in each frame."""
     near = filters.highest(np.clip((spoken - 0.3) / 0.4, 0, 1), 2 * _NEAR + 1)
     kernel = np.hanning(2 * _EASE + 3)[1:-1]
     eased = np.convolve(np.pad(near, _EASE, "edge"), kernel / kernel.sum(), "valid")

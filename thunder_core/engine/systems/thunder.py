@@ -13,7 +13,7 @@ import numpy as np
 from ...channels import BLINKS, BROWS, Columns, in_group
 from ...direction import DIRECTION_NAMES
 from ...errors import BadRequest
-from ...events import BLINK, BREATH, BROWS as RAISED, HEAD, KNIT, LOOK
+from ...events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LIPS, LOOK
 from ...face.articulators import Articulators
 from ...face.head import Head
 from ...face.mechanics import Sounds
@@ -26,8 +26,9 @@ from ...types import FPS, Motion, RATE, unpack
 from ..diffusion import Denoiser, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..network import processors
 from ..pipeline import Part, Pipeline
+from ..planning.lip_kernels import fitted_to, identity, plan_lips
 from ..planning.plan import Manners
-from ..planning.take_plan import plan_take, TakePlan
+from ..planning.take_plan import plan_take, TakePlan, vary_lips
 from ..speech.acoustics import semitones
 from ..speech.cues import (
     accent_curve,
@@ -94,7 +95,7 @@ class VoiceFeatures:
     features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody speaks.
     opening: [T], how lips open by `OpeningMap`, in deviations; zero without one.
     shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further articulation of jaw, lips and tongue.
-    accents: float64 [T] 0 … 1, stressed syllables.
+    accents: float64 [T] 0 … 1, stressed syllables.  lips: float32 [T, 2], their opening and width (`planning.lip_kernels.plan_lips`).
     phrasing: accents and phrases of the voice that the face speaks or listens to.  logits: [2T, 40], of the encoder's phones at 50 Hz.
     listens: the face listens instead of speaking.  heard: how lively the voice is, of the whole sound.
     """
@@ -106,6 +107,7 @@ class VoiceFeatures:
     shut: np.ndarray
     sounds: Sounds
     accents: np.ndarray
+    lips: np.ndarray
     phrasing: Phrasing
     logits: np.ndarray
     listens: bool = False
@@ -136,6 +138,7 @@ class VoiceFeatures:
             self.shut[start:end],
             self.sounds.at(slice(start, end)),
             self.accents[start:end],
+            self.lips[start:end],
             self.phrasing.part(start, end),
             self.logits[2 * start : 2 * end],
             self.listens,
@@ -154,7 +157,8 @@ class VoiceFeatures:
             features = np.concatenate([np.broadcast_to(silence, (self.frames, len(silence))), features[:, -LOUDNESS:]], 1)
         listens = silence is not None
         return replace(
-            self, features=features, presence=nobody, opening=nobody, shut=nothing, sounds=Sounds(nothing, nothing, nothing, nothing),
+            self, features=features, presence=nobody, opening=nobody, shut=nothing, lips=np.zeros_like(self.lips),
+            sounds=Sounds(nothing, nothing, nothing, nothing),
             accents=self.accents if listens else nothing,
             phrasing=self.phrasing if listens else silent_phrasing(self.frames), listens=listens,
         )  # fmt: skip
@@ -197,6 +201,8 @@ class Thunder:
         self.denoiser = Denoiser(folder, device)
         if self.denoiser.config.motion != self.columns.count:
             raise unusable(folder / "denoiser.safetensors", "was made for another head")
+        if self.denoiser.config.events not in (0, len(EVENTS)):
+            raise unusable(folder / "denoiser.safetensors", "was trained for other planned events than this version knows")
         if self.denoiser.config.style not in (0, len(DIRECTION_NAMES)):
             raise unusable(folder / "denoiser.safetensors", "was trained with other styles than this version knows")
         self.distilled = _distilled(folder, device, self.denoiser)
@@ -227,12 +233,20 @@ class Thunder:
         opening = openings[0].over(frames) if openings else np.zeros_like(present)
         return VoiceFeatures(
             features, self.units.over(hidden, frames), present, opening, demanded_closures(belief, frames),
-            confident_sounds(belief, present), accent_curve(marks.accents, frames), marks, logits,
+            confident_sounds(belief, present), accent_curve(marks.accents, frames), self._plan_lips(features, present), marks, logits,
             heard=read_arousal(samples, belief, pitch),
         )  # fmt: skip
 
-    @staticmethod
-    def hear(voice: VoiceFeatures, seed: int | None, again: np.ndarray | None = None) -> VoiceFeatures:
+    def _plan_lips(self, features: np.ndarray, presence: np.ndarray) -> np.ndarray:
+        """Opening and width of the lips [T, 2] of a voice's features [T, d]."""
+        return plan_lips(features, presence, self._reads_features)
+
+    @cached_property
+    def _reads_features(self) -> bool:
+        """Whether the map of features to lips was fitted to this encoder."""
+        return identity(self.feature_encoder or self.encoder) == fitted_to()
+
+    def hear(self, voice: VoiceFeatures, seed: int | None, again: np.ndarray | None = None) -> VoiceFeatures:
         """A voice as the take of a seed hears it, with other phones where the encoder doubts (`speech.cues`); None: the likeliest.
 
         again: bool [2T], rows of which other readings are asked for: there unlikely phones are drawn more often, elsewhere all stays.
@@ -247,6 +261,7 @@ class Thunder:
         features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(belief - softmax(voice.logits), frames)
         return replace(
             voice, features=features, shut=demanded_closures(belief, frames), sounds=confident_sounds(belief, voice.presence),
+            lips=self._plan_lips(features, voice.presence),
         )  # fmt: skip
 
     def overhear(self, voice: VoiceFeatures) -> VoiceFeatures:
@@ -309,7 +324,9 @@ class Thunder:
     def _plan(voice: VoiceFeatures, take: Performance, side: float = 0.0) -> TakePlan:
         """What a take plans; side: see `plan_take`."""
         seed, spread = take.gestures or (take.seed, 0.0)
-        return plan_take(voice.prosody, voice.phrasing, seed, spread, take.style, voice.listens, side)
+        plan = plan_take(voice.prosody, voice.phrasing, seed, spread, take.style, voice.listens, side)
+        plan.events[:, LIPS] = vary_lips((take.voice or voice).lips, voice.presence, seed, spread)
+        return plan
 
     def _events(self, plans: Sequence[TakePlan], kept: Inpainting | None = None) -> np.ndarray | None:
         """The curves of plans [B, T, EVENTS], None for weights that know none. Nothing is planned where something is kept."""
@@ -353,10 +370,15 @@ class Thunder:
             takes = [replace(take, style=None) for take in takes]
         noise, motions = seeded_noise([0], voice.frames, self.denoiser.config.motion), []
         for start in range(0, len(takes), _BATCH):
-            some = takes[start : start + _BATCH]
+            some, events = takes[start : start + _BATCH], None
+            if self.denoiser.config.events:  # but for the lips, any
+                events = np.full((len(some), voice.frames, len(EVENTS)), np.nan, np.float32)
+                events[..., LIPS] = [(take.voice or voice).lips for take in some]
 
-            def denoise(x: np.ndarray, step: int, a: int, b: int, some=some) -> np.ndarray:
-                return self.denoiser.estimate(x, step, _audio(voice, some, a, b), style=_styles(some, a, b))
+            def denoise(x: np.ndarray, step: int, a: int, b: int, some=some, events=events) -> np.ndarray:
+                return self.denoiser.estimate(
+                    x, step, _audio(voice, some, a, b), style=_styles(some, a, b), events=None if events is None else events[:, a:b]
+                )
 
             x = in_windows(denoise, voice.frames)(np.broadcast_to(noise, (len(some), *noise.shape[1:])), STEPS - 1)
             for m, take in zip(self.denoiser.restore(x), some):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Predicts the lips' opening and width in speech from constants measured on real faces (`calibrate`).
+"""Plans the lips' opening and width in speech by constants measured on real faces (`calibrate`); takes and teacher follow these curves.
 
 Two sources are blended. Phone kernels describe the effect of every phone within ±160 ms and of loudness; they need labels only. A linear
 map of the speech encoder's features within ±80 ms adds what labels leave out: how this voice said this vowel.
@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engine.speech.encoder import LOUDNESS, speech_features, SpeechEncoder
-from ..engine.speech.phones import PHONES
-from ..engine.weights import read_weights
+from ..speech.encoder import LOUDNESS, speech_features, SpeechEncoder
+from ..speech.phones import PHONES
+from ..weights import read_weights
 
 REACH, MAP_REACH = 4, 2  # reach in frames of 40 ms to either side: phones and loudness; encoder features
 TAPS, MAP_TAPS = 2 * REACH + 1, 2 * MAP_REACH + 1
 KERNELS = Path(__file__).with_name("lip_kernels.json")
+MEAN_OPENING = 1.4  # mean opening of speech, in deviations above closed
 LONG = 100  # frames of speech at which a clip's own mean and deviation weigh as much as those of the measured clips
 _LEAST_DEVIATION, _MOST_DEVIATION = 0.5, 2.0  # limits of a clip's deviation relative to the measured curves
 
@@ -107,6 +108,17 @@ def kernels() -> dict[str, Kernels]:
     """The constants of `opening` and `width`."""
     data = json.loads(KERNELS.read_text())
     return {what: Kernels.load(data[what]) for what in ("opening", "width")}
+
+
+def plan_lips(features: np.ndarray, presence: np.ndarray, reads_features: bool = True) -> np.ndarray:
+    """How far a voice opens lips, above closed, and how wide it makes them: float32 [T, 2], in deviations, 0 where nobody speaks.
+
+    features: [T, d] as `encoder.speech_features`.  presence: [T] 0 … 1, of speech.  reads_features: whether the map was fitted to their
+    encoder (`identity`); else the phones that they hold are followed alone.
+    """
+    known, loudness = features if reads_features else None, features[:, -LOUDNESS:]
+    opening, width = (each.curve(believed(features), loudness, presence > 0.5, known) for each in kernels().values())
+    return (np.stack([MEAN_OPENING + opening, width], 1) * presence[:, None]).astype(np.float32)
 
 
 def fitted_to() -> str:
