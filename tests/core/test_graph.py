@@ -43,10 +43,12 @@ def config(name):
 
 
 def denoised(takes, frames):
-    """Inputs of a denoiser but for silent, style, free and unplanned."""
+    """Inputs of a denoiser but for silent, style and free; every other curve of events is not planned."""
     normal, known = drawn(), config("denoiser")
     x, audio, style = normal(takes, frames, known["motion"]), normal(1, frames, known["audio"]), normal(takes, frames, known["style"])
-    return {"x": x, "step": np.array([700]), "audio": audio, "events": normal(takes, frames, known["events"])}, style
+    events = normal(takes, frames, known["events"])
+    events[..., ::2] = np.nan
+    return {"x": x, "step": np.array([700]), "audio": audio, "events": events}, style
 
 
 def judged(frames):
@@ -102,7 +104,7 @@ def test_the_denoisers_estimates_are_those_of_torch_whatever_takes_are_beside_th
     anyhow = np.zeros((1, 1, directed.shape[2]), np.float32)
     for style, free in ((directed, False), (directed[:, :1], False), (anyhow, True)):
         for silent in (False, True):
-            more = {"silent": np.array([silent]), "free": np.array([free]), "unplanned": np.array([silent])}
+            more = {"silent": np.array([silent]), "free": np.array([free])}
             [estimate], [expected] = (each(**given, **more, style=style) for each in (graph, network))
             assert estimate.dtype == np.float32 and np.allclose(estimate, expected, atol=3e-4)
             [alone] = graph(**given | {name: given[name][:1] for name in ("x", "events")}, **more, style=style[:1])
@@ -349,5 +351,5 @@ def test_files_that_a_graph_names_elsewhere_are_not_read(folder):
     (folder / "distilled.onnx").write_bytes(model.SerializeToString())
     x, audio = np.ones((1, 4, 53)), np.ones((1, 4, 234))
     inputs = {"x": x, "step": [500], "audio": audio, "silent": [False], "style": np.zeros((1, 1, 23)), "free": [True]}
-    inputs |= {"events": np.zeros((1, 4, 12)), "unplanned": [True]}
+    inputs["events"] = np.zeros((1, 4, 14))
     assert np.array_equal(*(Graph(place / "distilled")(**inputs)[0] for place in (folder, SHIPPED)))  # what it says of files is not read

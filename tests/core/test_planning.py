@@ -6,7 +6,7 @@ import pytest
 
 from thunder_core.direction import Direction, DIRECTION_NAMES, NEUTRAL, Style
 from thunder_core.engine.planning.plan import Manners
-from thunder_core.engine.planning.take_plan import brow_height, plan_take
+from thunder_core.engine.planning.take_plan import brow_height, plan_take, vary_lips
 from thunder_core.engine.speech.cues import Phrasing, phrasing, prosody_of, silent_phrasing
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.events import BLINK, BREATH, BROWS, EVENTS, HEAD, LOOK, SIDE
@@ -183,3 +183,14 @@ def test_phrases_are_what_lies_between_silences():
     assert marks.silences.shape == (3, 2) and not len(phrasing(loud, np.zeros(200), belief).phrases)
     part = marks.part(110, 200)
     assert part.frames == 90 and len(part.phrases) == 1 and ((part.accents >= 0) & (part.accents < 90)).all()
+
+
+def test_takes_open_their_lips_differently_where_somebody_speaks_and_as_the_voice_says_without_a_spread():
+    presence = np.zeros(200)
+    presence[50:150] = 1.0
+    lips = np.stack([1.4 + np.sin(np.arange(200)), np.cos(np.arange(200))], 1) * presence[:, None]
+    one, again, other = (vary_lips(lips, presence, seed, 0.5) for seed in (1, 1, 2))
+    assert np.array_equal(one, again) and one.dtype == np.float32
+    assert np.allclose(vary_lips(lips, presence, 1, 0.0), lips)
+    assert not one[presence == 0].any() and np.abs(one - other)[presence > 0].mean(0).min() > 0.1
+    assert np.corrcoef(one[50:150, 0], lips[50:150, 0])[0, 1] > 0.8

@@ -26,10 +26,10 @@ def test_a_line_is_of_one_voice_and_of_no_more_pieces_than_it_takes():
     rows = [SimpleNamespace(start=110 * i, frames=110) for i in range(4)]
     features = np.stack([np.arange(440), np.repeat(np.arange(4), 110)], 1)
     for seed in range(40):
-        set_ = SimpleNamespace(rows=rows, features_of=lambda at, variant: features[at], events=np.zeros((3, 440, 12), np.float16))
+        set_ = SimpleNamespace(rows=rows, features_of=lambda at, variant: features[at], events=np.zeros((3, 440, 14), np.float16))
         line, events = _line(set_, {"ada": [0, 2], "bob": [1, 3]}, np.random.default_rng(seed))
         line = line.astype(int)
-        assert events.shape == (FRAMES, 12)
+        assert events.shape == (FRAMES, 14)
         assert len(line) == FRAMES and len(set(line[:, 1] % 2)) == 1
         assert line[0, 0] % 110 == 0 and (np.diff(line[:, 0]) != 1).sum() <= 1, "two clips of 110 frames are enough for 200"
 

@@ -175,7 +175,8 @@ def sample_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str
         usual = np.tile(Direction().vector(), (len(plan.seeds), 1))
         directions = plan.directions if styled else usual
         styles = [add_stresses(d[None], *each, voice.accents) for d, *each in zip(directions, plan.seeds, plan.spreads)] if styled else None
-        performances = [Performance(seed, style) for seed, style in zip(plan.seeds, styles or [None] * len(plan.seeds))]
+        every = zip(plan.seeds, styles or [None] * len(plan.seeds), plan.spreads)
+        performances = [Performance(seed, style, (seed, spread)) for seed, style, spread in every]
         motions = thunder.perform(voice, performances, plan.steps or NORMAL, plan.guidance, lambda fraction: None)
         takes += [pack(motion) for motion in motions]
         seeds += plan.seeds

@@ -39,6 +39,13 @@ def around(x: np.ndarray, reach: int = REACH) -> np.ndarray:
     return np.concatenate([padded[k : k + len(x)] for k in range(2 * reach + 1)], 1)
 
 
+def _filtered(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """`around(x) @ kernel.ravel()` [T] of x [T, c] and a kernel [taps, c], without that matrix: it would be large for an hour."""
+    reach, products = len(kernel) // 2, x @ kernel.T
+    padded = np.pad(products, ((reach, reach), (0, 0)), mode="edge")
+    return sum(padded[k : k + len(x), k] for k in range(len(kernel)))
+
+
 def believed(features: np.ndarray) -> np.ndarray:
     """Probability of each phone [T, 40], from speech features [T, d] (`encoder.speech_features`)."""
     return features[:, -LOUDNESS - len(PHONES) : -LOUDNESS]
@@ -46,7 +53,8 @@ def believed(features: np.ndarray) -> np.ndarray:
 
 def identity(encoder: SpeechEncoder) -> str:
     """A short name of an encoder's trained weights: a map fitted to one is not valid for another's features."""
-    digest, (arrays, _) = hashlib.sha256(), read_weights(encoder.network.path)
+    digest = hashlib.sha256()
+    arrays, _ = read_weights(encoder.network.path)  # type: ignore[attr-defined]
     for name, array in sorted(arrays.items()):
         digest.update(name.encode() + array.astype(np.float32).tobytes())
     return digest.hexdigest()[:16]
@@ -78,7 +86,7 @@ class Kernels:
 
     def of_phones(self, shares: list[np.ndarray], loudness: np.ndarray) -> np.ndarray:
         """The kernels' curve [T] of phone shares [T, 40], the mean of several labellings, and loudness [T, 2]."""
-        return around(np.mean(shares, 0)) @ self.phones.ravel() + around(loudness) @ self.loudness.ravel()
+        return _filtered(np.mean(shares, 0), self.phones) + _filtered(loudness, self.loudness)
 
     def curve(self, shares: np.ndarray, loudness: np.ndarray, speech: np.ndarray, features: np.ndarray | None = None) -> np.ndarray:
         """The curve [T] above the mean of speech, in deviations, from aligned phones' shares [T, 40] and loudness [T, 2].
@@ -92,7 +100,7 @@ class Kernels:
         else:
             z = self.of_phones([shares, believed(features)], loudness)
             if self.map is not None:
-                z = (1 - self.share) * z + self.share * (around(features, MAP_REACH) @ self.map.ravel())
+                z = (1 - self.share) * z + self.share * _filtered(features, self.map)
             z = (z - self.mean_both) / self.deviation_both
         count = int(speech.sum())
         if count < 2:

@@ -95,9 +95,10 @@ class VoiceFeatures:
     features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody speaks.
     opening: [T], how lips open by `OpeningMap`, in deviations; zero without one.
     shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further articulation of jaw, lips and tongue.
-    accents: float64 [T] 0 … 1, stressed syllables.  lips: float32 [T, 2], their opening and width (`planning.lip_kernels.plan_lips`).
+    accents: float64 [T] 0 … 1, stressed syllables.
     phrasing: accents and phrases of the voice that the face speaks or listens to.  logits: [2T, 40], of the encoder's phones at 50 Hz.
-    listens: the face listens instead of speaking.  heard: how lively the voice is, of the whole sound.
+    listens: the face listens instead of speaking.  heard: how lively the voice is, of the whole sound.  lips_are_mapped: whether the map
+    of `planning.lip_kernels` was fitted to these features.
     """
 
     features: np.ndarray
@@ -107,11 +108,11 @@ class VoiceFeatures:
     shut: np.ndarray
     sounds: Sounds
     accents: np.ndarray
-    lips: np.ndarray
     phrasing: Phrasing
     logits: np.ndarray
     listens: bool = False
     heard: Heard = Heard()
+    lips_are_mapped: bool = False
 
     @property
     def frames(self) -> int:
@@ -138,12 +139,17 @@ class VoiceFeatures:
             self.shut[start:end],
             self.sounds.at(slice(start, end)),
             self.accents[start:end],
-            self.lips[start:end],
             self.phrasing.part(start, end),
             self.logits[2 * start : 2 * end],
             self.listens,
             self.heard,
+            self.lips_are_mapped,
         )
+
+    @cached_property
+    def lips(self) -> np.ndarray:
+        """Opening and width of the lips that the voice asks for, float32 [T, 2] (`plan_lips`)."""
+        return plan_lips(self.features, self.presence, self.lips_are_mapped)
 
     @cached_property
     def prosody(self) -> Prosody:
@@ -157,8 +163,7 @@ class VoiceFeatures:
             features = np.concatenate([np.broadcast_to(silence, (self.frames, len(silence))), features[:, -LOUDNESS:]], 1)
         listens = silence is not None
         return replace(
-            self, features=features, presence=nobody, opening=nobody, shut=nothing, lips=np.zeros_like(self.lips),
-            sounds=Sounds(nothing, nothing, nothing, nothing),
+            self, features=features, presence=nobody, opening=nobody, shut=nothing, sounds=Sounds(nothing, nothing, nothing, nothing),
             accents=self.accents if listens else nothing,
             phrasing=self.phrasing if listens else silent_phrasing(self.frames), listens=listens,
         )  # fmt: skip
@@ -233,20 +238,17 @@ class Thunder:
         opening = openings[0].over(frames) if openings else np.zeros_like(present)
         return VoiceFeatures(
             features, self.units.over(hidden, frames), present, opening, demanded_closures(belief, frames),
-            confident_sounds(belief, present), accent_curve(marks.accents, frames), self._plan_lips(features, present), marks, logits,
-            heard=read_arousal(samples, belief, pitch),
+            confident_sounds(belief, present), accent_curve(marks.accents, frames), marks, logits,
+            heard=read_arousal(samples, belief, pitch), lips_are_mapped=self._maps_lips,
         )  # fmt: skip
 
-    def _plan_lips(self, features: np.ndarray, presence: np.ndarray) -> np.ndarray:
-        """Opening and width of the lips [T, 2] of a voice's features [T, d]."""
-        return plan_lips(features, presence, self._reads_features)
-
     @cached_property
-    def _reads_features(self) -> bool:
+    def _maps_lips(self) -> bool:
         """Whether the map of features to lips was fitted to this encoder."""
         return identity(self.feature_encoder or self.encoder) == fitted_to()
 
-    def hear(self, voice: VoiceFeatures, seed: int | None, again: np.ndarray | None = None) -> VoiceFeatures:
+    @staticmethod
+    def hear(voice: VoiceFeatures, seed: int | None, again: np.ndarray | None = None) -> VoiceFeatures:
         """A voice as the take of a seed hears it, with other phones where the encoder doubts (`speech.cues`); None: the likeliest.
 
         again: bool [2T], rows of which other readings are asked for: there unlikely phones are drawn more often, elsewhere all stays.
@@ -261,7 +263,6 @@ class Thunder:
         features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(belief - softmax(voice.logits), frames)
         return replace(
             voice, features=features, shut=demanded_closures(belief, frames), sounds=confident_sounds(belief, voice.presence),
-            lips=self._plan_lips(features, voice.presence),
         )  # fmt: skip
 
     def overhear(self, voice: VoiceFeatures) -> VoiceFeatures:
