@@ -2,11 +2,12 @@
 """Real lips: how well takes follow the measured mouths of real talking faces.
 
 DATA is a folder with `lips/` and `lips_more/`. For every clip that nothing was fitted to (`check`) 8 takes are generated at Spread 0.5.
-These are compared with the measured mouth: the average take, the best one by its lip-sync score, the mean curve of all, whichever take
-has a dip on an m, b or p; and beside them a linear map from the encoder's features that was fitted to the other clips (`fit`) just
-before, the teacher's performance of the phones that the encoder hears, and the real mouth itself. Then: on which m, b and p lips shut
-where real ones do, and where they do not; how fast lips part, beside people's; and how alike takes are, at Spread 0 too. Curves go to
-FOLDER, tables to stdout and research/results/lips.txt. Two minutes on one core; --spread, --clips and --takes ask for less.
+These are compared with the measured mouth: the average take, the same as it was sampled, before any step after that, the best one by its
+lip-sync score, the mean curve of all, whichever take has a dip on an m, b or p; and beside them a linear map from the encoder's features
+that was fitted to the other clips (`fit`) just before, the teacher's performance of the phones that the encoder hears, and the real mouth
+itself. Then: on which m, b and p lips shut where real ones do, and where they do not; how fast lips part, beside people's; and how alike
+takes are, at Spread 0 too. Curves go to FOLDER, tables to stdout and research/results/lips.txt. Two minutes on one core; --spread, --clips
+and --takes ask for less; --split fit is for choosing constants, where the map has seen what it is compared with.
 
 A gap is measured beyond that at rest; it is below zero where lips are pressed together.
 """
@@ -15,8 +16,9 @@ from __future__ import annotations
 
 import platform
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +32,7 @@ from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.face.lips import CLOSED_MM, Lips
 from thunder_core.request import Request
 from thunder_core.train.teacher import perform
-from thunder_core.types import FPS, Motion
+from thunder_core.types import FPS, Motion, pack, Take, unpack
 
 FAST_MM = 6.0  # change of the gap in one frame, and height of a peak of one frame, that people seldom reach
 OPEN_MM = 2.0  # gap above which a real mouth is open
@@ -82,6 +84,24 @@ def alike(openings: np.ndarray) -> tuple[float, float]:
     return float(np.corrcoef(openings)[others].mean()), float(speeds.std() / speeds.mean())
 
 
+def sampled_with(engine: Engine, generate: Callable[[], list[Take]]) -> tuple[list[Take], list[Motion]]:
+    """Takes that `generate` returns, and the motions that were sampled for them, before any step after sampling."""
+    pipeline, sampled = engine.thunder.pipeline, {}
+    finish = pipeline.finish
+
+    def remember(x: np.ndarray, *more: Any) -> np.ndarray:
+        made = finish(x, *more)
+        sampled[made.tobytes()] = x
+        return made
+
+    pipeline.finish = remember  # type: ignore[method-assign]
+    try:
+        takes = generate()
+    finally:
+        del pipeline.finish
+    return takes, [unpack(sampled[pack(take.motion).tobytes()], engine.head.channels) for take in takes]
+
+
 def taught(engine: Engine, features: np.ndarray, phones: np.ndarray) -> Motion:
     """The teacher's usual performance of what the encoder hears: its features [T, d], its phones as 10 ms labels."""
     channels = list(engine.head.expression_names)
@@ -97,18 +117,20 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument(
         "--spread", type=float, nargs="+", default=[0.5, 0.0], help="the first is measured in full, of others how alike takes are"
     )
-    p.add_argument("--clips", nargs="+", help="only these (default: all of `check`)")
+    p.add_argument("--split", choices=("fit", "check"), default="check")
+    p.add_argument("--clips", nargs="+", help="only these (default: all of the split)")
 
 
 def run(args: Namespace) -> None:
     """Generate takes of the clips, measure them; write the tables."""
-    fit, check = (read_clips(args.data, part) for part in ("fit", "check"))
+    fit, check = (read_clips(args.data, part) for part in ("fit", args.split))
     check = [clip for clip in check if not args.clips or clip.name in args.clips]
     engine = Engine.load(args.weights)
     margins, encoder = Lips.of(engine.head), engine.thunder.encoder
     bar = fit_bar(fit, {clip.name: hear(encoder, clip)[0] for clip in fit})
     rows: Rows = {
-        name: {} for name in ("average take", "best by score", "mean of takes", "any of them", "linear map", "teacher", "real lips")
+        name: {}
+        for name in ("average take", "as sampled", "best by score", "mean of takes", "any of them", "linear map", "teacher", "real lips")
     }
     shut: dict[str, list[np.ndarray]] = {}
     of_takes: list[np.ndarray] = []
@@ -119,7 +141,8 @@ def run(args: Namespace) -> None:
         speech = read_sound(clip.path)
         for spread in args.spread:
             asked = Brief(Direction().vector()[None], spread) if engine.thunder.knows_styles else None
-            takes = engine.generate(speech, Request(args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked))
+            request = Request(args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked)
+            takes, sampled = sampled_with(engine, lambda speech=speech, request=request: engine.generate(speech, request))
             gaps = as_long(np.array([margins.beyond_rest(take.motion) for take in takes]), clip.frames)
             likeness[spread].append(alike(gaps))
             if spread != args.spread[0]:
@@ -135,6 +158,7 @@ def run(args: Namespace) -> None:
             teacher = taught(engine, features, phones)
             curves = {
                 "average take": (gaps, widths),
+                "as sampled": tuple(np.array([measure(motion) for motion in sampled]) for measure in (margins.beyond_rest, margins.width)),
                 "best by score": (gaps[:1], widths[:1]),
                 "mean of takes": (gaps.mean(0)[None], widths.mean(0)[None]),
                 "linear map": (bar(features, "opening")[None], bar(features, "width")[None]),
@@ -152,7 +176,7 @@ def run(args: Namespace) -> None:
     lines = [
         f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, device {engine.device}; "
         f"weights {engine.weights}; {args.takes} takes, {effort(args.steps)}, guidance {args.guidance}, seed {args.seed}",
-        f"{sum(clip.frames for clip in check) / FPS:.0f} s of speech, {len(check)} clips of `check`, Spread {args.spread[0]:g}; the map is "
+        f"{sum(clip.frames for clip in check) / FPS:.0f} s of speech, {len(check)} clips of `{args.split}`, Spread {args.spread[0]:g}; the map is "
         f"fitted to {len(fit)} of `fit`",
         "",
         *compared(rows, check),

@@ -6,7 +6,7 @@
 Order: 16 takes of every line at *Spread* .5, whose lips are compared with the teacher's performance of the same sound in the
 take's own direction, as large as the take is (`train.judge.lip_error`), without the take's stresses and with them; Spearman of score and
 error within a line, and what the best by score gains against the average take and the best possible choice. Real lips: the same
-takes' r with the measured mouths of DATA's split `check`, at the best lag. The yardstick is the correlation of a take's opening with a
+takes' r with the measured mouths of DATA's split `check`, at the best lag, of five sets of seeds. The yardstick is the correlation of a take's opening with a
 linear map's prediction from the speech features; mesh2speech is the evidence that mesh-to-speech reads off a take for the sound's units.
 Spoiled takes: AUC of the score against that of the same takes late, early, damped … To stdout and, with a cache,
 research/results/ranking.txt. Without a cache the shipped sample's takes are spoiled and the table is only printed.
@@ -32,7 +32,7 @@ from scipy.stats import spearmanr
 
 from research.corpus_lines import clips_of, LEAST_SECONDS, Line, MOST_SECONDS
 from research.faces.lip_clips import as_long, read_clips
-from research.harness import add_shared, DATA, effort, in_turns, report, required, results_file, SAMPLE
+from research.harness import add_shared, bootstrap, DATA, effort, in_turns, report, required, results_file, SAMPLE
 from research.train.opening import r_at_best_lag
 from thunder_core.channels import in_group, SPEECH, TONGUE
 from thunder_core.direction import Brief, Direction
@@ -53,7 +53,7 @@ from thunder_core.train.judge import allowed, energy_of, lip_error, size_of, wit
 from thunder_core.train.sampled import teacher_mean
 from thunder_core.types import FPS, pack, RATE, Speech, Take, unpack
 
-TAKES, SPREAD = 16, 0.5
+TAKES, SPREAD, SETS = 16, 0.5, 5
 GRADED = 4  # takes of a line whose grades are counted
 WITHOUT, WITH = "without its stresses", "with its stresses"
 SHIFTS = (2, 3, 5)  # frames of 40 ms
@@ -172,17 +172,23 @@ def seen(engine: Engine, motions: np.ndarray) -> torch.Tensor:
 
 
 def ordered_by_people(engine: Engine, data: Path, split: str, steps: int) -> list[Ordered]:
-    """Takes of clips of real speakers, and the r of their opening with the measured one."""
+    """Takes of clips of real speakers, and the r of their opening with the measured one: SETS of each clip."""
     result = []
     for clip in read_clips(data, split):
-        if clip.folder.name != "lips":
-            continue
         speech = read_sound(clip.path)
-        takes = generated(engine, speech, TAKES, 1, SPREAD, steps)
-        r = np.array([r_at_best_lag(as_long(take.opening, clip.frames), clip.opening) for take in takes])
-        by = np.array([take.score.total for take in takes]), yardstick(engine, speech, takes), readable(engine, speech, takes)
-        result.append(Ordered(*by, r, speech.seconds))
+        for first in range(1, 1 + SETS * TAKES, TAKES):
+            takes = generated(engine, speech, TAKES, first, SPREAD, steps)
+            r = np.array([r_at_best_lag(as_long(take.opening, clip.frames), clip.opening) for take in takes])
+            by = np.array([take.score.total for take in takes]), yardstick(engine, speech, takes), readable(engine, speech, takes)
+            result.append(Ordered(*by, r, speech.seconds))
     return result
+
+
+def clips_interval(lines: list[Ordered]) -> str:
+    """Spearman of score and r, mean over clips, each the mean of its sets of seeds, and its interval over clips."""
+    ranks = np.array([spearmanr(line.score, line.good).statistic for line in lines]).reshape(-1, SETS).mean(1)
+    low, high = bootstrap(lambda drawn: float(ranks[drawn].mean()), len(ranks), 0.9)
+    return f"Spearman of the score, mean over {len(ranks)} clips: {ranks.mean():.2f} [90 %: {low:.2f}, {high:.2f}]"
 
 
 def spoiled(engine: Engine, x: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
@@ -322,6 +328,9 @@ def run(args: Namespace) -> None:
         sounds = [read_sound(SAMPLE)]
     if args.data is not None:
         people = ordered_by_people(engine, args.data, "check", args.steps)
-        lines += order_table(people, "Order: r of the opening with real mouths, by seconds")
+        lines += [
+            *order_table(people, f"Order: r of the opening with real mouths, by seconds, {SETS} sets of seeds"),
+            clips_interval(people),
+        ]
     lines += spoiled_table(engine, sounds, args.takes, args.steps)
     report(results_file(args.results, "ranking.txt", cached), lines)
