@@ -176,8 +176,8 @@ def run(args: Namespace) -> None:
     lines = [
         f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, device {engine.device}; "
         f"weights {engine.weights}; {args.takes} takes, {effort(args.steps)}, guidance {args.guidance}, seed {args.seed}",
-        f"{sum(clip.frames for clip in check) / FPS:.0f} s of speech, {len(check)} clips of `{args.split}`, Spread {args.spread[0]:g}; the map is "
-        f"fitted to {len(fit)} of `fit`",
+        f"{sum(clip.frames for clip in check) / FPS:.0f} s of speech, {len(check)} clips of `{args.split}`, Spread {args.spread[0]:g}; the "
+        f"map is fitted to {len(fit)} of `fit`",
         "",
         *compared(rows, check),
         "",

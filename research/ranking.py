@@ -6,8 +6,9 @@
 Order: 16 takes of every line at *Spread* .5, whose lips are compared with the teacher's performance of the same sound in the
 take's own direction, as large as the take is (`train.judge.lip_error`), without the take's stresses and with them; Spearman of score and
 error within a line, and what the best by score gains against the average take and the best possible choice. Real lips: the same
-takes' r with the measured mouths of DATA's split `check`, at the best lag, of five sets of seeds. The yardstick is the correlation of a take's opening with a
-linear map's prediction from the speech features; mesh2speech is the evidence that mesh-to-speech reads off a take for the sound's units.
+takes' r with the measured mouths of DATA's split `check`, at the best lag, of five sets of seeds. The yardstick is the correlation of a
+take's opening with a linear map's prediction from the speech features; mesh2speech is the evidence that mesh-to-speech reads off a take
+for the sound's units.
 Spoiled takes: AUC of the score against that of the same takes late, early, damped … To stdout and, with a cache,
 research/results/ranking.txt. Without a cache the shipped sample's takes are spoiled and the table is only printed.
 

@@ -21,11 +21,9 @@ from .channels import BROWS, in_group, TURNS
 from .types import FPS
 
 CONSTRAINT = "constraint"  # what no face does otherwise
-UNTAUGHT = "untaught"  # what people do and the model has not learned: goes once it has
 ADDED = "added"  # behaviour besides the model's
 REASONS = {
     CONSTRAINT: "no face does otherwise",
-    UNTAUGHT: "the model has not learned it",
     ADDED: "added to the model's motion",
 }
 

@@ -30,13 +30,12 @@ def test_lips_close_on_what_is_probably_a_bilabial(probability, shut):
     assert demanded_closures(heard("B", probability, 20, 23), FRAMES).max() == shut
 
 
-def test_pressed_lips_are_below_rest_and_their_opening_is_not():
-    articulators = bundled_articulators()
-    pipeline, jaw = Pipeline(articulators.names, articulators), np.zeros((FRAMES, 3))
-    jaw[:, 0], shut = 0.08, demanded_closures(heard("B", 1.0, 20, 24), FRAMES)
-    motion = Motion(pipeline.close_lips(np.zeros((FRAMES, len(articulators.names))), jaw, shut), jaw)
-    gap, opening = bundled_lips().beyond_rest(motion), bundled_lips().opening(motion)
-    assert gap[21:23].max() < -0.1 and gap[:15].min() > 1 and (opening == np.maximum(gap, 0)).all()
+def test_lips_that_all_but_meet_on_a_bilabial_meet_and_others_stay_as_the_model_has_them():
+    shut = demanded_closures(heard("B", 1.0, 20, 24), FRAMES)
+    for jaw_mm, meets in ((0.8, True), (6.0, False)):
+        model, made = openings(np.full(FRAMES, jaw_mm), shut)
+        assert made[:15] == pytest.approx(model[:15], abs=0.05)
+        assert (made[21:23].max() < 0.05) == meets and (meets or made[21:23] == pytest.approx(model[21:23], abs=0.05))
 
 
 def test_a_curve_is_left_by_small_steps_and_lowered_nowhere():
@@ -88,14 +87,3 @@ def openings(jaw_mm, shut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     jaw[:, 0] = 0.01 * np.asarray(jaw_mm)
     made = Motion(*pipeline.articulate(expression, jaw, made_voice(Sounds(np.ones(FRAMES), nothing, nothing, nothing), shut)))
     return bundled_lips().opening(Motion(expression, jaw)), bundled_lips().opening(made)
-
-
-def test_a_short_vowel_between_two_closures_opens_and_shuts_in_more_than_a_frame():
-    jaw, shut = np.full(FRAMES, 6.0), np.zeros(FRAMES)
-    jaw[19:27] = [3, 1, 5, 14, 6, 1, 1, 3]
-    shut[19:27] = [0.6, 1.0, 0.7, 0.0, 0.2, 0.9, 1.0, 0.6]  # “my b”
-    model, made = openings(jaw, shut)
-    assert model[22] > 10 and made[[20, 25]].max() < 0.05
-    peak = made[22] - max(made[21], made[23])
-    assert made[22] > 6 and peak < 0.6 * made[22] and made[21] > 0.25 * made[22]
-    assert made[21] <= model[21] and made[24] <= model[24]

@@ -153,7 +153,7 @@ class Graph:
 OPERATORS = frozenset(
     (
         "Abs Add And AveragePool Cast Clip Concat Constant ConstantOfShape Conv Cos Div Equal Erf Exp Expand Gather Gelu Gemm Greater "
-        "GreaterOrEqual InstanceNormalization LSTM LayerNormalization Less LessOrEqual Log MatMul MaxPool Min Mod Mul Neg Not Or Pad "
+        "GreaterOrEqual InstanceNormalization IsNaN LSTM LayerNormalization Less LessOrEqual Log MatMul MaxPool Min Mod Mul Neg Not Or Pad "
         "Pow Range ReduceL2 ReduceMax ReduceMean ReduceSum Relu Reshape Shape Sigmoid Sin Slice Softmax Split Sqrt Squeeze Sub Tile "
         "Transpose Unsqueeze Where"
     ).split()

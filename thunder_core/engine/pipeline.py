@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The steps after sampling, in their order: from the motion that a diffusion model has sampled to one that a face performs; numpy only.
 
-`Pipeline.finish` is the list. A step marked *constraint* is there because no face does otherwise, *untaught* because the model has not
-learned it yet, *added* because it adds behaviour to the model's (`steps`). `explain` says what each did to one frame, and why."""
+`Pipeline.finish` is the list. A step marked *constraint* is there because no face does otherwise, *added* because it adds behaviour to the
+model's (`steps`). `explain` says what each did to one frame, and why."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..channels import Columns, in_group, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE, MOODS, SPEECH
+from ..channels import Columns, in_group, LARGEST_VALUE, LIP_CLOSE, MOODS, SPEECH
 from ..direction import Direction, DIRECTION_NAMES
 from ..face.articulators import Articulators, Shape
-from ..face.lips import press_together
 from ..face.mechanics import lips_of, Mechanics, show_teeth_and_tongue
 from ..face.moods import MoodPoses
-from ..filters import highest, limit_rate, limit_release, smoothstep
-from ..steps import ADDED, CONSTRAINT, step, UNTAUGHT
+from ..filters import limit_rate, limit_release, smoothstep
+from ..steps import ADDED, CONSTRAINT, step
 from .diffusion import Inpainting
 from .planning.take_plan import TakePlan
 
@@ -31,7 +30,8 @@ _FELT_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
 _UNROLLED = 0.45  # most by which the lower lip rolls in or out from frame to frame on its way to and from the teeth
 _TONGUE_STEP = 0.35  # most by which a channel that raises the tongue changes from frame to frame: tip and palate meet in two frames or more
 _OUT = 0.02  # tongueOut above which a tongue that is raised would come through the upper teeth
-_PARTS = 1  # frames around one of a closure's onset or release in which the opening that it leads from or to is looked for
+_SPEAKS = 3.0  # times the presence of speech above which lips are as the model has them
+_MEET = (1.0, 2.0)  # gaps of lips, mm, below which they meet on m, b and p, and above which they stay as they are
 _TONGUE_FITS = (0.02, 0.06)  # jaw angles (radians) at which the tongue begins to fit and fully fits between the teeth
 _MOUTH_AND_MOODS = [i for i, name in enumerate(DIRECTION_NAMES) if name == "jaw" or name.startswith("mood.")]
 
@@ -89,10 +89,9 @@ class Pipeline:
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """Expression [T, n] and jaw [T, 3] of a speaking face: lips, teeth and tongue where the sounds have them."""
         sounds, lips = voice.sounds, 1.0 if style is None else _lips_of(style)
-        held = self.hold_tongue(expression, jaw)
-        x = self.close_lips(held, jaw, voice.shut)
+        x = self.hold_tongue(expression, jaw)
         aim = self.mechanics.articulators.shape(x.astype(np.float64), jaw.astype(np.float64))
-        aim = self.keep_vowels_between_closures(aim, held, jaw, voice.shut)
+        aim = self.meet_lips(aim, voice.shut)
         x, jaw = self.mechanics.speak(x, jaw, sounds, show_teeth_and_tongue(aim, sounds), lips)
         x = self.limit_lip_roll(x)
         x = self.limit_tongue_rate(x)
@@ -114,8 +113,8 @@ class Pipeline:
 
     @step(CONSTRAINT, "expression jaw", {"alive": "speech"})
     def rest_without_speech(self, expression: np.ndarray, jaw: np.ndarray, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Lips, jaw and tongue rest where nobody speaks; alive: [T] 0 … 1."""
-        spoken = alive[:, None]
+        """Lips, jaw and tongue rest where nobody speaks, and come to rest as the model has them; alive: [T] 0 … 1."""
+        spoken = np.minimum(_SPEAKS * alive, 1)[:, None]
         return expression * np.where(self.speaking, spoken, 1.0).astype(np.float32), jaw * spoken
 
     @step(CONSTRAINT, "expression")
@@ -126,30 +125,11 @@ class Pipeline:
         x[:, self.tongue_out] *= smoothstep(free)
         return x
 
-    @step(UNTAUGHT, "expression", {"shut": "m, b or p"})
-    def close_lips(self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray) -> np.ndarray:
-        """Expression [T, n] whose lips meet where `shut` [T] is 1, whatever the jaw [T, 3] does; the rest blends."""
-        x = expression.copy()
-        shut = shut.astype(x.dtype)
-        press_together(x, self.channels, shut)
-        covers = (jaw[:, 0] * (1 / JAW_OPEN_RADIANS)).clip(0, 1)  # mouthClose that keeps lips together over an open jaw
-        x[:, self.close] += shut * (covers - x[:, self.close])
-        return x
-
-    @step(UNTAUGHT, "aim", {"shut": "m, b or p"})
-    def keep_vowels_between_closures(self, aim: Shape, before: np.ndarray, jaw: np.ndarray, shut: np.ndarray) -> Shape:
-        """The mouth's target; before: expression [T, n] whose lips the closures `shut` [T] have not shut yet.
-
-        The model opens and closes lips around a closure itself. Its opening is lowered there to the share that `shut` leaves of the widest
-        opening nearby, not of itself: otherwise a short vowel between two closures would be left with its loudest frame alone.
-        """
-        rows = np.flatnonzero(highest(shut, 2 * _PARTS + 1) > 0)
-        if not len(rows):
-            return aim
-        own = aim.gap.copy()
-        own[rows] = self.mechanics.articulators.shape(before[rows].astype(np.float64), jaw[rows].astype(np.float64)).gap
-        gap = np.where(shut > 0, np.maximum(aim.gap, np.minimum(own, (1 - shut) * highest(own, 2 * _PARTS + 1))), aim.gap)
-        return Shape(gap, aim.rise, aim.incisors)
+    @step(CONSTRAINT, "aim", {"shut": "m, b or p"})
+    def meet_lips(self, aim: Shape, shut: np.ndarray) -> Shape:
+        """The mouth's target, in which lips that all but meet where `shut` [T] is 1 do meet."""
+        nearly = 1 - smoothstep(((aim.gap - _MEET[0]) / (_MEET[1] - _MEET[0])).clip(0, 1))
+        return Shape(aim.gap * (1 - shut * nearly), aim.rise, aim.incisors)
 
     @step(CONSTRAINT, "expression")
     def limit_lip_roll(self, expression: np.ndarray) -> np.ndarray:

@@ -29,6 +29,7 @@ SIBILANT_GAP_MM = 3.4  # least lip gap on them, so that both rows of teeth are v
 SIBILANT_RISE_MM = 1.3  # part of that gap: rise of the upper lip
 DENTAL_MM = 2.9  # incisors apart on th: room for the tongue's tip
 DENTAL_GAP_MM = 4.8  # least lip gap on th, so that the tongue is visible
+_APART_MM = (0.3, 1.5)  # lip gaps below which lips are shut, and above which they are apart
 USUAL_GAP_MM = 5.0  # mean opening in speech of usual takes, for which these gaps are set
 _SIZES = (0.6, 1.15)  # least and largest factor of them for a performance that opens less or more
 TIP_MM, TIP_BELOW_MM = 4.0, 1.9  # tongue tip on th: in front of the upper edges, and its middle below them
@@ -99,11 +100,12 @@ _TEETH = {"sounds.sibilant": "s, z or sh", "sounds.labiodental": "f or v", "soun
 @step(CONSTRAINT, "aim", _TEETH)
 def show_teeth_and_tongue(aim: Shape, sounds: Sounds) -> Shape:
     """The target opening, widened where teeth or tongue must be visible: to BITE_GAP_MM on f and v, to DENTAL_GAP_MM on th,
-    to SIBILANT_GAP_MM on s, z, sh …; less on f, v and sibilants in a performance that opens less."""
+    to SIBILANT_GAP_MM on s, z, sh …; less on f, v and sibilants in a performance that opens less. Lips that are shut stay shut."""
     size = _size(aim.gap, sounds.speech)
-    gap = aim.gap + sounds.sibilant * sounds.speech * np.maximum(size * SIBILANT_GAP_MM - aim.gap, 0.0)
-    gap += sounds.dental * sounds.speech * np.maximum(DENTAL_GAP_MM - gap, 0.0)
-    gap += sounds.labiodental * sounds.speech * (np.clip(gap, size * BITE_GAP_MM[0], size * BITE_GAP_MM[1]) - gap)
+    apart = sounds.speech * smoothstep(((aim.gap - _APART_MM[0]) / (_APART_MM[1] - _APART_MM[0])).clip(0, 1))
+    gap = aim.gap + sounds.sibilant * apart * np.maximum(size * SIBILANT_GAP_MM - aim.gap, 0.0)
+    gap += sounds.dental * apart * np.maximum(DENTAL_GAP_MM - gap, 0.0)
+    gap += sounds.labiodental * apart * (np.clip(gap, size * BITE_GAP_MM[0], size * BITE_GAP_MM[1]) - gap)
     return Shape(gap, aim.rise, aim.incisors)
 
 
