@@ -149,7 +149,7 @@ train-smoke:
 
 # What is made once is told by the files it leaves; animate and the networks go on where they were stopped by themselves.
 retrain:
-	@$(WITH_DEVELOP) && mkdir -p "$(TRAINED)/weights" && for name in encoder opening speaker units vocoder; do \
+	@$(WITH_DEVELOP) && mkdir -p "$(TRAINED)/weights" && for name in encoder speaker units vocoder; do \
 		for kind in json safetensors; do [ -e "$(TRAINED)/weights/$$name.$$kind" ] || cp weights/$$name.$$kind "$(TRAINED)/weights/"; done; done && \
 	cp weights/head.npz "$(TRAINED)/weights/" && \
 	stage() { "$$engine" $$launch thunder_core.train $$threads --cache "$(TRAINED)/cache" --runs "$(TRAINED)/runs" \

@@ -32,9 +32,8 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.stats import spearmanr
 
 from research.corpus_lines import clips_of, LEAST_SECONDS, Line, MOST_SECONDS
-from research.faces.lip_clips import as_long, read_clips
+from research.faces.lip_clips import as_long, r_at_best_lag, read_clips
 from research.harness import add_shared, bootstrap, DATA, effort, in_turns, report, required, results_file, SAMPLE
-from research.train.opening import r_at_best_lag
 from thunder_core.channels import in_group, SPEECH, TONGUE
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine

@@ -27,6 +27,7 @@ FOLDERS = ("lips", "lips_more")
 EYES_MM = 90.0  # between the outer corners of the eyes: the unit of measured lips (slope of solved against measured openings)
 SHUT_MM = 0.6  # gap below which lips count as shut
 CURVES = ("opening", "width")
+_LAGS = range(-3, 4)  # frames: the best of these is that of `r_at_best_lag`, as in the data's score.py
 SILENT = ("SIL", "+SPN+", "+NSN+")  # symbols of what is no phone
 LANGUAGES = {"en": "English", "de": "German", "zh": "Mandarin"}
 _LEAST_WEIGHT = {"C": 0.5}  # of clips by tier: C had a lag of 3 to 6 frames, which was shifted back
@@ -153,6 +154,16 @@ def follows(curve: np.ndarray, real: np.ndarray) -> float:
     """Correlation of a curve with real lips over the frames in which they are seen, without a lag."""
     seen = np.isfinite(real)
     return float(np.corrcoef(curve[seen], real[seen])[0, 1])
+
+
+def r_at_best_lag(curve: np.ndarray, measured: np.ndarray) -> float:
+    """Correlation of a curve [T] with a measured one [T] (NaN: not seen) at the best lag."""
+    best = -1.0
+    for lag in _LAGS:
+        moved, true = (curve[lag:], measured[: len(measured) - lag]) if lag >= 0 else (curve[:lag], measured[-lag:])
+        seen = np.isfinite(true)
+        best = max(best, float(np.corrcoef(moved[seen], true[seen])[0, 1]))
+    return best
 
 
 def closes(curve: np.ndarray, real: np.ndarray) -> float:

@@ -5,11 +5,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from dataclasses import asdict
 from pathlib import Path
-
-import numpy as np
-import torch
 
 from research.faces.calibrate import calibrate
 from research.faces.head_motion import HeadStatistics, of_people, STATISTICS, with_heads
@@ -17,14 +13,12 @@ from research.faces.real_faces import solve_folder
 from research.train import lip_video, sv2s
 from research.train.encoder import SMALL_WAVE, train_encoder
 from research.train.facegood import convert_facegood
-from research.train.opening import fit_opening
 from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
 from research.train.speaker import import_resemblyzer
 from research.train.vocoder import train_vocoder
 from thunder_core.channels import Columns
 from thunder_core.engine.planning.lip_kernels import KERNELS
-from thunder_core.engine.speech.encoder import EncoderConfig, OPENING, SpeechEncoder
-from thunder_core.files import hash_of
+from thunder_core.engine.speech.encoder import EncoderConfig, SpeechEncoder
 from thunder_core.networks.m2s import MeshToSpeech
 from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.networks.weights import load_weights
@@ -33,7 +27,6 @@ from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import FRAMES
 from thunder_core.train.stages import optimisation, option, Stage, start_weights
 from thunder_core.train.workspace import Made, version, Workspace
-from thunder_core.types import RATE
 
 _OPENING_SECONDS = 12  # most that is used of each recording of the corpus
 
@@ -64,17 +57,6 @@ def _vocoder(workspace: Workspace, args: Namespace) -> dict:
     network, figures = train_vocoder(workspace.motions(), workspace.head, folder, schedule, workspace.device, m2s)
     what, data = "vocoder, pulses and noise through an inverse STFT", "corpus, training voices"
     workspace.export("vocoder", network.state_dict(), network.settings(), Made(what, data, schedule, figures))
-    return figures
-
-
-def _opening(workspace: Workspace, args: Namespace) -> dict:
-    corpus, encoder = workspace.corpus(), SpeechEncoder.load(workspace.weights)
-    clips = corpus.of("train")
-    some = np.random.default_rng(workspace.seed).permutation(len(clips))[: args.clips]
-    sounds = (corpus.samples(clips[number])[: _OPENING_SECONDS * RATE] for number in some)
-    made, figures = fit_opening(args.lips, encoder, sounds, hash_of(workspace.weights / "encoder.safetensors"))
-    what, data = "opening of lips, read off the encoder's inner layers", "clips of measured lips, split fit"
-    workspace.export(OPENING, {"kernel": torch.from_numpy(made.kernel)}, asdict(made.config), Made(what, data, figures=figures))
     return figures
 
 
@@ -148,11 +130,6 @@ STAGES = {
         ),
     ),
     "vocoder": Stage(_vocoder, "train the vocoder, on mels of the exported mesh-to-speech too, if there is one", optimisation(4000, 1e-3)),
-    "opening": Stage(
-        _opening,
-        "fit what the encoder's inner layers tell of measured lips, for the score",
-        (option("lips", type=Path), option("--clips", type=int, default=200, help="of the corpus, over which the layers vary")),
-    ),
     "calibrate": Stage(
         _calibrate,
         "fit the teacher's lip kernels to measured lips",

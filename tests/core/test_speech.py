@@ -91,32 +91,6 @@ def test_long_sounds_are_encoded_in_pieces_that_join(small_encoder, monkeypatch)
     assert np.abs(pieces - whole).mean() < 0.1 * whole.std()
 
 
-class KeptLayers:
-    """A reader of inner layers that keeps what it reads."""
-
-    def __init__(self, layers, ahead):
-        self.layers, self.ahead, self.parts = layers, ahead, []
-
-    def read(self, outputs):
-        self.parts.append(outputs)
-
-
-def test_readers_get_inner_layers_of_every_frame_once(small_encoder, monkeypatch):
-    samples = 0.1 * noise(12)
-    kept = []
-    for chunk in (10_000, 200):
-        monkeypatch.setattr(encoder_module, "_CHUNK", chunk)
-        readers = [KeptLayers((0, 1), 0), KeptLayers((1,), 2)]
-        hidden, _ = small_encoder.analyse(samples, readers=readers)
-        both, later = (np.concatenate(reader.parts) for reader in readers)
-        assert [len(reader.parts) for reader in readers] == [-(-len(hidden) // chunk)] * 2
-        assert both.shape == (len(hidden), 2 * 16) and later.shape == (len(hidden), 16)
-        if chunk > len(hidden):
-            assert np.array_equal(later[:-2], both[2:, 16:])
-        kept.append(both)
-    assert np.abs(kept[1] - kept[0]).mean() < 0.1 * kept[0].std()
-
-
 @pytest.mark.parametrize("length", [1, 100, 1600, 4801])
 def test_any_length_gives_the_frames_asked_for(small_encoder, length):
     samples = 0.1 * noise(1)[:length]

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from thunder_core.engine import weights, worker
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.speech.encoder import OpeningMap, Units
+from thunder_core.engine.speech.encoder import Units
 from thunder_core.engine.weights import ENDINGS, identify, SHIPPED, SUMS, write_sums
 from thunder_core.errors import BadWeights
 from thunder_core.networks.denoiser import Denoiser
@@ -29,7 +29,6 @@ LOADERS = {
     "encoder": SpeechEncoder.load, "units": Units.load, "speaker": SpeakerEncoder.load, "m2s": MeshToSpeech.load, "judge": Judge.load,
     "vocoder": Vocoder.load,
     "denoiser": Denoiser.load,
-    "opening": OpeningMap.load,
 }  # fmt: skip
 FILES = {name: (load_file(SHIPPED / f"{name}.safetensors"), json.loads((SHIPPED / f"{name}.json").read_text())) for name in LOADERS}
 

@@ -178,7 +178,7 @@ def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
     logits, features = logits[rows[:count].clip(0, count - 1)], features[frames]
     belief, presence, accented = softmax(logits), voice.presence[frames], _mark_accents(voice.phrasing, voice.features[:, -LOUDNESS], marks)
     return replace(
-        voice, features=features, units=voice.units[rows], presence=presence, opening=voice.opening[frames], logits=logits,
+        voice, features=features, units=voice.units[rows], presence=presence, logits=logits,
         shut=demanded_closures(belief, voice.frames), sounds=confident_sounds(belief, presence),
         phrasing=accented, accents=accent_curve(accented.accents, voice.frames),
     )  # fmt: skip

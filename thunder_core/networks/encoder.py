@@ -119,13 +119,10 @@ class SpeechEncoder(Network):
         loud = torch.sigmoid(2 * (energy - peak + LOUD))
         return (mel - (loud * mel).sum(1, keepdim=True) / loud.sum(1, keepdim=True)) / self.mel_std
 
-    def forward(self, mel: Tensor, chunk: int | None = None) -> tuple[Tensor, ...]:
-        """Result of `prepare` → hidden [B, N, width], phone logits [B, N, 40], and the outputs of all inner layers.
+    def forward(self, mel: Tensor, chunk: int | None = None) -> tuple[Tensor, Tensor]:
+        """Result of `prepare` → hidden [B, N, width], phone logits [B, N, 40].
 
         chunk: frames that are heard together, before those behind them (`Conformer.forward`); None: all.
-
-        Those have `ahead` frames more, [B, N + ahead, width] each, since they see the sound that much earlier; of networks that read the
-        waveform there are none.
         """
         if self.config.body:
             # Its first layers see 25 ms: half of the missing samples are padded on either side, so that N steps give N frames.
@@ -135,14 +132,12 @@ class SpeechEncoder(Network):
         # Frames 2i − 1 … 2i + 2 for feature frame i, those beyond the ends as the first and the last one.
         around = torch.cat([mel[:, :1], mel, mel[:, -1:].expand(-1, 1 + 2 * ahead, -1)], 1)
         stacked = torch.cat([around[:, i : around.shape[1] - 3 + i : 2] for i in range(4)], -1)
-        *inner, last = self.body(stacked, chunk)
-        hidden = last[:, ahead:]
-        return hidden, self.phone_head(hidden), *inner
+        hidden = self.body(stacked, chunk)[-1][:, ahead:]
+        return hidden, self.phone_head(hidden)
 
     def encode(self, prepared: Tensor, chunk: int | None = None) -> tuple[Tensor, Tensor]:
         """Result of `prepare` → (hidden [B, N, width], phone logits [B, N, 40]); chunk as in `forward`."""
-        hidden, logits, *_ = self(prepared, chunk)
-        return hidden, logits
+        return self(prepared, chunk)
 
     def reader(self) -> speech.SpeechEncoder:
         """What reads sounds of any length with this network, as the engine does."""

@@ -37,7 +37,7 @@ TAIL = """
 Phones of recordings are pocketsphinx alignments. Ten LibriSpeech test-other speakers (533 367 3331 3080 3005 2609 2414 2033 1998 1688) train
 nothing and give the figures above; those of the distilled model and the judge are of validation voices. Progress was watched on the ten too,
 so figures are a little flattering. Motion is the teacher's. Its {count} lip constants (`lip_kernels.json`) are
-fitted to measured lips of real speakers ({fitted_on} of 38; r left out {opening} for opening, {width} for width), and so is `opening`; sizes and rates of nods, brows,
+fitted to measured lips of real speakers ({fitted_on} of 38; r left out {opening} for opening, {width} for width); sizes and rates of nods, brows,
 blinks and looks were set by hand beside those of 13. No network was trained on footage.
 
 ## Make them again
@@ -49,19 +49,19 @@ python -m research train encoder --start weights --steps {encoder} --rate 5e-4
 python -m research train calibrate DATA            # optional: the constants are in the repository
 python -m thunder_core.train hear --same-units
 python -m thunder_core.train animate
-python -m thunder_core.train denoiser --start weights --steps 2100 --rate 8e-4
+python -m thunder_core.train denoiser --start weights --steps 2800 --rate 8e-4
 python -m thunder_core.train m2s --start weights --steps {m2s} --rate 5e-4
 python -m thunder_core.train denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4
 python -m research train vocoder --steps {vocoder}
 python -m thunder_core.train distil --lines 800 --steps {distilled}
-python -m research train opening LIPS
 python -m thunder_core.train takes --clips 90
 python -m thunder_core.train judge --steps {judge}
 python -m thunder_core.train graphs
 python -m thunder_core.train card
 ```
 
-Encoder, m2s and denoiser, each by `torchrun --nproc-per-node 2 -m -- … --threads 1`, started from earlier weights (6000, 4380 and 11,820 steps).
+Encoder, m2s and denoiser, each by `torchrun --nproc-per-node 2 -m -- … --threads 1`, started from earlier weights (6000, 4380 and 14,220 steps), the denoiser
+this time without synthetic voices.
 """  # noqa: E501
 
 

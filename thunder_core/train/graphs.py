@@ -62,9 +62,8 @@ def _denoiser(network: Denoiser) -> _Traced:
 def _encoder(network: SpeechEncoder) -> _Traced | None:
     if network.config.body:  # networks of the waveform run in torch
         return None
-    inner = [f"layer{number}" for number in range(network.config.layers - 1)]
-    axes: Axes = {"mel": {1: "rows"}, "hidden": {1: "frames"}, "phones": {1: "frames"}} | {name: {1: "more frames"} for name in inner}
-    return _Traced({"mel": torch.randn(1, 2 * _FRAMES, BINS)}, ["hidden", "phones", *inner], axes)
+    axes: Axes = {"mel": {1: "rows"}, "hidden": {1: "frames"}, "phones": {1: "frames"}}
+    return _Traced({"mel": torch.randn(1, 2 * _FRAMES, BINS)}, ["hidden", "phones"], axes)
 
 
 def _judge(network: JudgeOfLips) -> _Traced:

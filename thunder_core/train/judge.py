@@ -139,7 +139,7 @@ def without_pose(lips: Tensor, loud: Tensor) -> Tensor:
 class Lesson:
     """Motions of one sound of T frames, and the judge's targets for them.
 
-    speech [T, d].  opening [T]: of `OpeningMap`.
+    speech [T, d].  opening [T]: that the voice asks for.
     expected, asked [V, T, 4, 3]: the model's expected lips in the direction of each motion, and in the requested one.
     lips [V, T, 4, 3], features [V, T, heard], evidence [V, T]: of each motion.  target [V, T, 2]: as `Judge.forward` estimates them.
     as_sampled: bool [V], takes as they are.

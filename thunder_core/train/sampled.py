@@ -42,7 +42,7 @@ _ENERGY = AXES[_ENERGY_COLUMN]
 _STRESSED = np.array([name in ("energy", "articulation") for name in DIRECTION_NAMES])  # what differs on a stressed word's lips
 _SAME_ENERGY = 1e-3  # difference of energies that is none
 _CONTENT = "with stresses and without"  # what a file's references are: another text where that changes
-_WEIGHTS = ("denoiser", "distilled", "encoder", "opening", "units")
+_WEIGHTS = ("denoiser", "distilled", "encoder", "units")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class SampledClip:
     plays `teacher` (`Thunder.expected`), asked: in the direction that was requested.  readings: float32 [K, DIRECTION_NAMES], without
     stresses.
     steps [K], guidance [K]: settings of each take; 0 steps: at normal quality.  features: float16 [T, d].  units: uint8 [2T].
-    opening: float32 [T], of `OpeningMap`.
+    opening: float32 [T], that the voice asks for.
     """
 
     takes: np.ndarray

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the engine hears in a sound, in arrays: the speech encoder's features and phones (`networks.encoder` says what it computes), and
-what is read off its features: speech units, and how lips open.
+the speech units that are read off its features.
 
 The encoder replaces the paper's wav2vec 2.0 base (§4.2, 𝒜): features of the waveform, interpolated to exactly T animation frames. Loudness
-is appended, because the jaw follows it as well as the phones. Units U are k-means classes of the features at 50 Hz. The opening comes from
-inner layers: the encoder's last layer knows phones; layers before it still know how strongly a vowel is said. A linear map of two of them,
-fitted to measured lips (`research.train.opening`), errs elsewhere than the model and the teacher, which read the last layer, so it can tell
-takes apart (`scorer.Judge`).
+is appended, because the jaw follows it as well as the phones. Units U are k-means classes of the features at 50 Hz.
 """
 
 from __future__ import annotations
@@ -14,16 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from ... import filters
-from ...files import hash_of
 from ...progress import no_progress
 from ...types import FPS, RATE
 from ..network import Network
-from ..weights import check_shapes, misfit, read_some, read_weights, sizes_of, unusable
+from ..weights import check_shapes, misfit, read_some, read_weights, sizes_of
 from .acoustics import BINS, frame_rms, gain, HOP, level, log_mel
 from .phones import PHONES, SILENCE
 
@@ -51,28 +46,13 @@ class EncoderConfig:
     body: dict | None = None
 
 
-class LayerReader(Protocol):
-    """Reads what inner layers of the encoder give for a sound, on the way.
-
-    layers: their numbers, from 0.  ahead: feature frames, 0 … `EncoderConfig.ahead`, by which their outputs are read later than the
-    sound that they belong to.
-    """
-
-    layers: tuple[int, ...]
-    ahead: int
-
-    def read(self, outputs: np.ndarray) -> None:
-        """outputs [n, layers · width] of the next n feature frames."""
-
-
 class SpeechEncoder:
     """A speech encoder: sounds at 16 kHz → hidden features and phone logits at 50 Hz."""
 
     def __init__(self, config: EncoderConfig, mel_std: np.ndarray, network: Callable[..., Sequence[np.ndarray]]):
         """mel_std [80]: deviation of log-mels.
 
-        network: of mel=[1, 2N, 80], or [1, N, 320] where it reads the waveform: hidden [1, N, width], phone logits [1, N, 40], then the
-        outputs of inner layers [1, N + ahead, width], if there are any.
+        network: of mel=[1, 2N, 80], or [1, N, 320] where it reads the waveform: hidden [1, N, width], phone logits [1, N, 40].
         """
         self.config, self._mel_std, self.network = config, mel_std, network
 
@@ -93,13 +73,10 @@ class SpeechEncoder:
         """Width of the speech features: hidden features, phone probabilities and loudness."""
         return self.config.width + len(PHONES) + LOUDNESS
 
-    def analyse(
-        self, samples: np.ndarray, progress: Callable[[float], None] = no_progress, readers: Sequence[LayerReader] = ()
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def analyse(self, samples: np.ndarray, progress: Callable[[float], None] = no_progress) -> tuple[np.ndarray, np.ndarray]:
         """A sound [n] of any length and loudness → float32 (hidden [N, width], phone logits [N, 40]) at 50 Hz, in bounded memory.
 
         `progress` is called with 0 … 1 before each 20 s and may raise to stop.
-        readers: get the outputs of inner layers, 20 s after 20 s.
         """
         prepared = self.prepare(samples)
         each = 1 if self.config.body else 2  # rows per feature frame
@@ -108,10 +85,8 @@ class SpeechEncoder:
         for start in range(0, n, _CHUNK):
             progress(start / n)
             a, b = max(0, start - _MARGIN), min(n, start + _CHUNK + _MARGIN)
-            h, p, *inner = self.network(mel=prepared[:, each * a : each * b])
+            h, p = self.network(mel=prepared[:, each * a : each * b])
             inside = slice(start - a, min(start + _CHUNK, n) - a)
-            for reader in readers:
-                reader.read(np.concatenate([inner[number][0, reader.ahead :][inside] for number in reader.layers], -1))
             hidden.append(h[0, inside])
             logits.append(p[0, inside])
         return np.concatenate(hidden), np.concatenate(logits)
@@ -245,69 +220,3 @@ class Units:
     def count(self) -> int:
         """Number of units."""
         return len(self.centroids)
-
-
-# ---- how lips open
-
-OPENING = "opening"
-REACH = 3  # frames to either side that a prediction reads
-
-
-@dataclass(frozen=True)
-class OpeningMapConfig:
-    """layers: numbers of those that are read.  width: of each.  encoder: hash of the weights of the encoder that the map was fitted to."""
-
-    layers: tuple[int, ...] = (1, 3)
-    width: int = 192
-    encoder: str = ""
-
-
-@dataclass(frozen=True)
-class OpeningMap:
-    """kernel float32 [2 · REACH + 1, layers · width]: what each frame around adds to a frame's opening."""
-
-    config: OpeningMapConfig
-    kernel: np.ndarray
-
-    @classmethod
-    def load(cls, folder: Path) -> OpeningMap:
-        """The map among the weights of a folder. Raises BadWeights."""
-        path = folder / OPENING
-        arrays, config = read_weights(path)
-        sizes: OpeningMapConfig = sizes_of(path, config, OpeningMapConfig)
-        check_shapes(path, arrays, kernel=(2 * REACH + 1, len(sizes.layers) * sizes.width))
-        if len(arrays) > 1 or arrays["kernel"].dtype != np.float32:
-            raise misfit(path)
-        return cls(sizes, arrays["kernel"])
-
-
-def opening_map(folder: Path, encoder: EncoderConfig) -> OpeningMap | None:
-    """The map in a folder of weights, None if there is none or it was fitted to another encoder. Raises BadWeights."""
-    card = folder / f"{OPENING}.json"
-    if not card.exists():
-        return None
-    read = OpeningMap.load(folder)
-    if read.config.encoder != hash_of(folder / "encoder.safetensors"):
-        return None
-    if read.config.width != encoder.width or not all(0 <= layer < encoder.layers - 1 for layer in read.config.layers):
-        raise unusable(card, "does not fit the encoder")
-    return read
-
-
-class PredictedOpening:
-    """The opening of one sound, collected while the encoder reads it."""
-
-    ahead = 0
-
-    def __init__(self, by: OpeningMap):
-        self.layers, self._kernel = by.config.layers, by.kernel
-        self._parts: list[np.ndarray] = []
-
-    def read(self, outputs: np.ndarray) -> None:
-        """See `encoder.LayerReader`."""
-        self._parts.append(outputs @ self._kernel.T)
-
-    def over(self, frames: int) -> np.ndarray:
-        """The opening float32 [frames] at 25 fps, in deviations; only its course counts, not its mean."""
-        taps = np.pad(at_frames(np.concatenate(self._parts), frames), ((REACH, REACH), (0, 0)), "edge")
-        return sum(taps[tap : tap + frames, tap] for tap in range(2 * REACH + 1))

@@ -43,7 +43,7 @@ from ..speech.cues import (
     read_arousal,
     silent_phrasing,
 )
-from ..speech.encoder import at_frames, LOUDNESS, opening_map, PredictedOpening, presence, softmax, speech_features, SpeechEncoder, Units
+from ..speech.encoder import at_frames, LOUDNESS, presence, softmax, speech_features, SpeechEncoder, Units
 from ..speech.phones import PHONES, SILENCE
 from ..weights import unusable
 
@@ -93,7 +93,6 @@ class VoiceFeatures:
     """The encoder's features of a sound over T animation frames.
 
     features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody speaks.
-    opening: [T], how lips open by `OpeningMap`, in deviations; zero without one.
     shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further articulation of jaw, lips and tongue.
     accents: float64 [T] 0 … 1, stressed syllables.
     phrasing: accents and phrases of the voice that the face speaks or listens to.  logits: [2T, 40], of the encoder's phones at 50 Hz.
@@ -104,7 +103,6 @@ class VoiceFeatures:
     features: np.ndarray
     units: np.ndarray
     presence: np.ndarray
-    opening: np.ndarray
     shut: np.ndarray
     sounds: Sounds
     accents: np.ndarray
@@ -135,7 +133,6 @@ class VoiceFeatures:
             self.features[start:end],
             self.units[2 * start : 2 * end],
             self.presence[start:end],
-            self.opening[start:end],
             self.shut[start:end],
             self.sounds.at(slice(start, end)),
             self.accents[start:end],
@@ -151,6 +148,11 @@ class VoiceFeatures:
         """Opening and width of the lips that the voice asks for, float32 [T, 2] (`plan_lips`)."""
         return plan_lips(self.features, self.presence, self.lips_are_mapped)
 
+    @property
+    def opening(self) -> np.ndarray:
+        """How far the voice asks lips to open [T], in deviations above closed."""
+        return self.lips[:, 0]
+
     @cached_property
     def prosody(self) -> Prosody:
         """Accents, phrases and hesitations of the voice that the face speaks or listens to."""
@@ -163,7 +165,7 @@ class VoiceFeatures:
             features = np.concatenate([np.broadcast_to(silence, (self.frames, len(silence))), features[:, -LOUDNESS:]], 1)
         listens = silence is not None
         return replace(
-            self, features=features, presence=nobody, opening=nobody, shut=nothing, sounds=Sounds(nothing, nothing, nothing, nothing),
+            self, features=features, presence=nobody, shut=nothing, sounds=Sounds(nothing, nothing, nothing, nothing),
             accents=self.accents if listens else nothing,
             phrasing=self.phrasing if listens else silent_phrasing(self.frames), listens=listens,
         )  # fmt: skip
@@ -201,7 +203,6 @@ class Thunder:
         # THUNDER-T has its own encoder for the features; phones come from the shared one.
         own = (folder / "encoder-t.json").exists()
         self.feature_encoder = SpeechEncoder.load(folder, "encoder-t", device, threads) if own else None
-        self.opening = opening_map(folder, self.encoder.config)
         self.units = Units.load(folder)
         self.denoiser = Denoiser(folder, device)
         if self.denoiser.config.motion != self.columns.count:
@@ -225,8 +226,7 @@ class Thunder:
 
     def analyse(self, samples: np.ndarray, frames: int, progress: Progress = no_progress) -> VoiceFeatures:
         """Features of a sound [samples] over T frames of animation. `progress` may raise to stop."""
-        openings = [PredictedOpening(self.opening)] if self.opening is not None else []
-        hidden, logits = self.encoder.analyse(samples, progress, openings)
+        hidden, logits = self.encoder.analyse(samples, progress)
         analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
         if np.abs(samples).max(initial=0.0) < _NOTHING:  # of nothing at all the encoder cannot tell
             logits = np.zeros_like(logits)
@@ -235,9 +235,8 @@ class Thunder:
         features = speech_features(*analysed, samples, frames)
         pitch = semitones(samples, frames)
         marks = phrasing(features[:, -LOUDNESS], present, belief, pitch)
-        opening = openings[0].over(frames) if openings else np.zeros_like(present)
         return VoiceFeatures(
-            features, self.units.over(hidden, frames), present, opening, demanded_closures(belief, frames),
+            features, self.units.over(hidden, frames), present, demanded_closures(belief, frames),
             confident_sounds(belief, present), accent_curve(marks.accents, frames), marks, logits,
             heard=read_arousal(samples, belief, pitch), lips_are_mapped=self._maps_lips,
         )  # fmt: skip
