@@ -339,8 +339,9 @@ class TakePlan:
 
 
 _SPOKEN = 19  # part of the seed
-# How takes' lips differ at a spread of 1: deviations of the logarithm of their size, and of opening and width by words and syllables (Hz).
-_SIZES_APART, _SPOKEN_APART = 0.3, ((1.2, 0.5), (3.0, 0.45))
+# How takes' lips differ at a spread of 1, as a whole and by words and syllables (Hz): deviations of the logarithm of their opening, and for
+# words and syllables also of the width.
+_SIZES_APART, _SPOKEN_APART = 0.3, ((1.2, 0.36), (3.0, 0.32))
 _AWAY = 3.0  # degrees from which a gaze is away
 
 
@@ -379,9 +380,10 @@ def vary_lips(lips: np.ndarray, presence: np.ndarray, seed: int, spread: float) 
     presence: [T] 0 … 1, of speech.  spread: 0 … 1, variation of takes.
     """
     rng = np.random.default_rng([_SPOKEN, seed % (1 << 32)])
-    size = np.exp(spread * _SIZES_APART * rng.standard_normal())
-    varied = sum(by * smooth_noise(len(lips), 2, hertz, rng) for hertz, by in _SPOKEN_APART)
-    return (lips * [size, 1.0] + spread * presence[:, None] * varied).astype(np.float32)
+    size, by = _SIZES_APART * rng.standard_normal(), sum(size * smooth_noise(len(lips), 2, hertz, rng) for hertz, size in _SPOKEN_APART)
+    # Opened so many times as far, lips neither shut nor part where the voice does not ask for it.
+    opening = lips[:, 0] * np.exp(spread * (size + by[:, 0]))
+    return np.stack([opening, lips[:, 1] + spread * presence * by[:, 1]], 1).astype(np.float32)
 
 
 def brow_height(seed: int, spread: float) -> float:
