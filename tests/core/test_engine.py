@@ -285,7 +285,7 @@ def test_a_direction_with_keys_is_scored_alike_with_the_take_and_afterwards(engi
     frames = speech.frames
     asked = np.stack([Direction(Style(energy=0.5 + frame / frames), "sad", frame / frames).vector() for frame in range(frames)])
     take = engine.generate(speech, Request(1, 3, direction=Brief(asked, 0.0)))[0]
-    assert engine.score(speech, take.motion, Brief(asked, 0.0)).total == pytest.approx(take.score.total, abs=0.05)
+    assert engine.score(speech, take.motion, Brief(asked, 0.0), 3).total == pytest.approx(take.score.total, abs=0.05)
     assert engine.score(speech, take.motion, Brief(asked.mean(0)[None], 0.0)).total != pytest.approx(take.score.total, abs=0.05)
 
 

@@ -79,7 +79,7 @@ CASES = {
     "judge": (judged, (1e-5, 1e-5, 1e-5)),
     "m2s": (mouths, (5e-5, 1e-4, 1e-4)),
     "vocoder": (said, (5e-5, 2e-4)),
-    "encoder": (lambda frames: {"mel": drawn()(1, 2 * frames, 80)}, (5e-5,) * 6),
+    "encoder": (lambda frames: {"mel": drawn()(1, 2 * frames, 80)}, (5e-5,) * 2),
     "speaker": (lambda parts: {"mels": np.abs(drawn()(min(parts, 20), 160, 40))}, (5e-6,)),
 }
 

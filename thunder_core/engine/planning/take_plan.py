@@ -341,7 +341,7 @@ class TakePlan:
 _SPOKEN = 19  # part of the seed
 # How takes' lips differ at a spread of 1, as a whole and by words and syllables (Hz): deviations of the logarithm of their opening, and for
 # words and syllables also of the width.
-_SIZES_APART, _SPOKEN_APART = 0.3, ((1.2, 0.36), (3.0, 0.32))
+_SIZES_APART, _SPOKEN_APART = 0.3, ((1.2, 0.32), (3.0, 0.28))
 _AWAY = 3.0  # degrees from which a gaze is away
 
 
