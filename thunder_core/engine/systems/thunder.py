@@ -227,10 +227,10 @@ class Thunder:
     def analyse(self, samples: np.ndarray, frames: int, progress: Progress = no_progress) -> VoiceFeatures:
         """Features of a sound [samples] over T frames of animation. `progress` may raise to stop."""
         hidden, logits = self.encoder.analyse(samples, progress)
-        analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
         if np.abs(samples).max(initial=0.0) < _NOTHING:  # of nothing at all the encoder cannot tell
             logits = np.zeros_like(logits)
             logits[:, SILENCE] = _SURELY
+        analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
         belief, present = softmax(logits), presence(logits, frames)
         features = speech_features(*analysed, samples, frames)
         pitch = semitones(samples, frames)
