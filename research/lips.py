@@ -84,7 +84,7 @@ def alike(openings: np.ndarray) -> tuple[float, float]:
     return float(np.corrcoef(openings)[others].mean()), float(speeds.std() / speeds.mean())
 
 
-def sampled_with(engine: Engine, generate: Callable[[], list[Take]]) -> tuple[list[Take], list[Motion]]:
+def generate_with_samples(engine: Engine, generate: Callable[[], list[Take]]) -> tuple[list[Take], list[Motion]]:
     """Takes that `generate` returns, and the motions that were sampled for them, before any step after sampling."""
     pipeline, sampled = engine.thunder.pipeline, {}
     finish = pipeline.finish
@@ -142,7 +142,7 @@ def run(args: Namespace) -> None:
         for spread in args.spread:
             asked = Brief(Direction().vector()[None], spread) if engine.thunder.knows_styles else None
             request = Request(args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked)
-            takes, sampled = sampled_with(engine, lambda speech=speech, request=request: engine.generate(speech, request))
+            takes, sampled = generate_with_samples(engine, lambda speech=speech, request=request: engine.generate(speech, request))
             gaps = as_long(np.array([margins.beyond_rest(take.motion) for take in takes]), clip.frames)
             likeness[spread].append(alike(gaps))
             if spread != args.spread[0]:

@@ -38,7 +38,6 @@ from thunder_core.channels import in_group, SPEECH, TONGUE
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import trained_mouth
-from thunder_core.engine.planning.lip_kernels import fitted_to, identity
 from thunder_core.engine.readings import add_stresses, reading
 from thunder_core.engine.scorer import DAMPED, shift_frames, voiced_weight
 from thunder_core.engine.speech.audio import read_sound
@@ -127,7 +126,7 @@ def ordered_by_teacher(engine: Engine, corpus: Corpus, split: str, voices: int, 
     """Takes of lines of unseen voices, and how far their lips are from the teacher's in each take's direction, without the take's stresses
     and with them."""
     lip, result, channels = ~mouth_of(engine).inner, {WITHOUT: [], WITH: []}, list(engine.head.expression_names)
-    aligned, before = identity(engine.thunder.encoder) == fitted_to(), None
+    before = None
     for number, clip in enumerate(clips_of(corpus, split, voices)):
         line = Line.of(corpus, clip, engine)
         takes = generated(engine, line.speech, TAKES, number * TAKES, SPREAD, steps)
@@ -141,7 +140,7 @@ def ordered_by_teacher(engine: Engine, corpus: Corpus, split: str, voices: int, 
         taken = seen(engine, np.stack([pack(take.motion) for take in takes]))
         loud, other = voiced_weight(voice.features[:, -LOUDNESS:]) > 0, None
         for name, played in directions.items():
-            truth = np.stack([teacher_mean(line.phones, line.speech.samples, voice, channels, each, aligned) for each in played])
+            truth = np.stack([teacher_mean(line.phones, line.speech.samples, voice, channels, each) for each in played])
             if other is None:  # of the first line: its own backwards
                 other = truth[:1, ::-1] if before is None else np.resize(before, truth[:1].shape)
                 before = truth[:1]
@@ -184,8 +183,8 @@ def ordered_by_people(engine: Engine, data: Path, split: str, steps: int) -> lis
     return result
 
 
-def clips_interval(lines: list[Ordered]) -> str:
-    """Spearman of score and r, mean over clips, each the mean of its sets of seeds, and its interval over clips."""
+def mean_over_clips(lines: list[Ordered]) -> str:
+    """A line: Spearman of score and r, mean over clips of the mean of their sets of seeds, and its interval over clips."""
     ranks = np.array([spearmanr(line.score, line.good).statistic for line in lines]).reshape(-1, SETS).mean(1)
     low, high = bootstrap(lambda drawn: float(ranks[drawn].mean()), len(ranks), 0.9)
     return f"Spearman of the score, mean over {len(ranks)} clips: {ranks.mean():.2f} [90 %: {low:.2f}, {high:.2f}]"
@@ -330,7 +329,7 @@ def run(args: Namespace) -> None:
         people = ordered_by_people(engine, args.data, "check", args.steps)
         lines += [
             *order_table(people, f"Order: r of the opening with real mouths, by seconds, {SETS} sets of seeds"),
-            clips_interval(people),
+            mean_over_clips(people),
         ]
     lines += spoiled_table(engine, sounds, args.takes, args.steps)
     report(results_file(args.results, "ranking.txt", cached), lines)

@@ -209,7 +209,7 @@ def train_encoder(
             if not model.config.body:
                 prepared = mask_spectrum(prepared, rng)
         limited = rng.random() < _LIMITED and not model.config.body
-        hidden, logits = model.encode(prepared, int(rng.integers(_LEAST_CHUNK, CROP)) if limited else None)
+        hidden, logits = model(prepared, int(rng.integers(_LEAST_CHUNK, CROP)) if limited else None)
         ce = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), label_smoothing=0.05)
         ctc = sequence_loss(model.ctc_head(hidden).float(), labels)
         return {"total": ce + CTC_WEIGHT * ctc, "phones": ce, "ctc": ctc}

@@ -602,12 +602,12 @@ def test_the_teacher_plays_the_direction_that_a_take_is_compared_in(engine, spee
     phones = np.repeat(voice.features[:, -42:-2].argmax(1), 4).astype(np.uint8)
     names = list(engine.head.expression_names)
     both = [Direction(Style(energy=by)).vector() for by in (0.5, 1.6)]
-    calm, wild = (sampled.teacher_mean(phones, speech.samples, voice, names, one[None], True) for one in both)
+    calm, wild = (sampled.teacher_mean(phones, speech.samples, voice, names, one[None]) for one in both)
     mouth = np.append(in_group(names, SPEECH), [True] * 3 + [False] * 6)
     assert calm.shape == wild.shape == (speech.frames, len(names) + 9)
     assert calm[:, len(names)].mean() < 0.6 * wild[:, len(names)].mean() and np.abs(calm[:, mouth]).mean() < np.abs(wild[:, mouth]).mean()
     half = speech.frames // 2
-    stressed = sampled.teacher_mean(phones, speech.samples, voice, names, np.repeat(both, [half, speech.frames - half], axis=0), True)
+    stressed = sampled.teacher_mean(phones, speech.samples, voice, names, np.repeat(both, [half, speech.frames - half], axis=0))
     assert stressed[:half] == pytest.approx(calm[:half], abs=0.05) and stressed[half:] == pytest.approx(wild[half:], abs=0.05)
 
 

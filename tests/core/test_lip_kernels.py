@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from thunder_core.engine.planning.lip_kernels import _filtered, around, kernels, plan_lips
+from thunder_core.engine.planning.lip_kernels import apply_kernel, around, kernels, plan_lips
 from thunder_core.engine.speech.phones import PHONES
 
 
@@ -17,8 +17,8 @@ def features(frames=90, seed=0):
 
 def test_a_kernel_is_applied_as_a_product_with_all_frames_around_each_would():
     x, kernel = features(), kernels()["opening"].map
-    assert np.allclose(_filtered(x, kernel), around(x, len(kernel) // 2) @ kernel.ravel(), atol=1e-4)
-    assert np.allclose(_filtered(x[:1], kernel), around(x[:1], len(kernel) // 2) @ kernel.ravel(), atol=1e-4)
+    assert np.allclose(apply_kernel(x, kernel), around(x, len(kernel) // 2) @ kernel.ravel(), atol=1e-4)
+    assert np.allclose(apply_kernel(x[:1], kernel), around(x[:1], len(kernel) // 2) @ kernel.ravel(), atol=1e-4)
 
 
 def test_lips_rest_where_nobody_speaks_and_follow_what_is_heard_elsewhere():
@@ -26,7 +26,7 @@ def test_lips_rest_where_nobody_speaks_and_follow_what_is_heard_elsewhere():
     lips = plan_lips(x, presence)
     assert lips.shape == (90, 2) and lips.dtype == np.float32 and not lips[presence == 0].any()
     assert lips[30:60].std(0).min() > 0.3
-    of_phones = plan_lips(x, presence, reads_features=False)
+    of_phones = plan_lips(x, presence, map_fits=False)
     x[:, :40] += 1.0  # features that are no phones
-    assert np.array_equal(plan_lips(x, presence, reads_features=False), of_phones)
+    assert np.array_equal(plan_lips(x, presence, map_fits=False), of_phones)
     assert not np.allclose(plan_lips(x, presence), lips)

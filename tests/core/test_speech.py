@@ -251,7 +251,7 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkey
         hidden, logits = encoder.reader().analyse(sound)
         assert hidden.shape == (250, 32) and logits.shape == (250, 40)
         with torch.no_grad():
-            whole, _ = encoder.encode(encoder.prepare(torch.from_numpy(level(sound))[None]))
+            whole, _ = encoder(encoder.prepare(torch.from_numpy(level(sound))[None]))
         assert np.allclose(whole[0].numpy(), hidden, atol=1e-4)
         save_weights(
             tmp_path / "w" / "encoder",

@@ -120,7 +120,7 @@ def test_the_encoder_reads_a_sound_as_the_network_of_training_does():
     samples = voice(9)
     network = encoder_network.SpeechEncoder.load(SHIPPED)
     with torch.no_grad():
-        theirs = [each[0].numpy() for each in network.encode(network.prepare(tensor(acoustics.level(samples))))]
+        theirs = [each[0].numpy() for each in network(network.prepare(tensor(acoustics.level(samples))))]
     for ours in (SpeechEncoder.load(SHIPPED).analyse(samples), network.reader().analyse(samples)):
         for one, other in zip(ours, theirs):
             assert one.dtype == np.float32 and one.shape == other.shape and np.abs(one - other).max() < 2e-3

@@ -99,7 +99,7 @@ class SpeechEncoder(Network):
         self.ctc_head = nn.Linear(config.width, len(PHONES))  # silence is its blank
 
     def prepare(self, samples: Tensor) -> Tensor:
-        """Input of `encode` from [B, samples]: log-mel [B, 2N, 80], or [B, N, 320] for a network that reads the waveform."""
+        """Input of `forward` from [B, samples]: log-mel [B, 2N, 80], or [B, N, 320] for a network that reads the waveform."""
         if not self.config.body:
             return self.spectrogram(samples)
         n = samples.shape[-1] // (2 * HOP)
@@ -134,10 +134,6 @@ class SpeechEncoder(Network):
         stacked = torch.cat([around[:, i : around.shape[1] - 3 + i : 2] for i in range(4)], -1)
         hidden = self.body(stacked, chunk)[-1][:, ahead:]
         return hidden, self.phone_head(hidden)
-
-    def encode(self, prepared: Tensor, chunk: int | None = None) -> tuple[Tensor, Tensor]:
-        """Result of `prepare` → (hidden [B, N, width], phone logits [B, N, 40]); chunk as in `forward`."""
-        return self(prepared, chunk)
 
     def reader(self) -> speech.SpeechEncoder:
         """What reads sounds of any length with this network, as the engine does."""

@@ -71,7 +71,7 @@ class Performer(nn.Module):
         with torch.no_grad(), torch.autocast(item["waves"].device.type, enabled=False):
             prepared = self.encoder.prepare(item["waves"])
         frames = item["features"].shape[1]
-        return torch.cat([phonetic(*self.encoder.encode(prepared), frames), item["features"][..., -LOUDNESS:]], -1)
+        return torch.cat([phonetic(*self.encoder(prepared), frames), item["features"][..., -LOUDNESS:]], -1)
 
     def style(self, item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The denoiser's condition besides the sound, [B, 1 or T, style], and of which rows it is not known, bool [B]."""
@@ -119,7 +119,8 @@ class DenoiserLoss:
         free = torch.from_numpy(rng.random(len(truth)) < HIDE_STYLE).to(self.device) | unknown
         planned: tuple[Tensor, ...] = ()
         if getattr(denoiser.config, "events", 0):
-            planned = (torch.from_numpy(hide_events(item["events"].cpu().numpy(), rng)).to(self.device),)
+            hidden = torch.from_numpy(draw_hidden_events(len(truth), rng)).to(self.device)
+            planned = (item["events"].masked_fill(hidden, float("nan")),)
         noise, audio = torch.randn_like(truth), model.features(item)
         conditions = (audio, silent, style, free, *planned)
         estimated = torch.from_numpy(rng.random(len(truth)) < ESTIMATED).to(self.device)
@@ -210,12 +211,11 @@ class DenoiserLoss:
         return {"worst_vertex_mm": float(worst), "jaw_r": float(correlations.nanmean())}
 
 
-def hide_events(events: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Curves of events [B, T, EVENTS] of which some rows are hidden (NaN), so that the model also samples without them."""
-    hidden, result = rng.random((len(events), 3)) < HIDE_EVENTS, events.copy()
-    result[(hidden[:, 0] | hidden[:, 1]), :, : LIPS.start] = np.nan
-    result[(hidden[:, 0] | hidden[:, 2]), :, LIPS] = np.nan
-    return result
+def draw_hidden_events(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Which curves of `count` rows are hidden in training, so that the model also samples without them: bool [count, 1, EVENTS]."""
+    all_of_them, all_but_lips, lips = (rng.random((count, 3)) < HIDE_EVENTS).T[:, :, None]
+    of_lips = np.isin(np.arange(len(EVENTS)), np.r_[LIPS])
+    return (all_of_them | np.where(of_lips, lips, all_but_lips))[:, None]
 
 
 def build_denoiser(motions: MotionSet, seed: int, start: dict[str, Tensor] | None = None, directed: bool = True) -> Denoiser:

@@ -23,7 +23,7 @@ from ..engine.readings import reading
 from ..face.head import Head
 from ..files import write_file
 from ..networks.denoiser import Denoiser
-from .denoiser import DenoiserLoss, hide_events
+from .denoiser import DenoiserLoss, draw_hidden_events
 from .loop import fit, Schedule
 from .m2s import SpeechBatches
 from .motions import MotionSet, VARIANTS
@@ -91,7 +91,7 @@ def _sampled(denoiser: Denoiser, motions: MotionSet, rows: list[int], count: int
         asked = [Direction() if rng.random() < 0.5 else Direction.of_clip(str(s), rng) for s in seeds]
         style = np.concatenate([reading(d.vector()[None], int(s), float(rng.choice(SPREADS))) for d, s in zip(asked, seeds)])
         features, events = map(np.stack, zip(*(_line(motions, by_voice, rng) for _ in seeds)))
-        events = hide_events(events, rng)
+        events = np.where(draw_hidden_events(len(events), rng), np.float16(np.nan), events)
         lines = Lines(
             features, events, style.astype(np.float16), rng.random(len(seeds)) < FREE, seeds,
             np.zeros((len(seeds), FRAMES, denoiser.config.motion), np.float16),

@@ -25,9 +25,9 @@ from tqdm import tqdm
 from ..channels import COEFFICIENTS, Columns, in_group, MOUTH, TONGUE
 from ..direction import Direction, DIRECTION_NAMES
 from ..engine.network import processors
-from ..engine.planning.lip_kernels import believed, fitted_to, identity, KERNELS, plan_lips
+from ..engine.planning.lip_kernels import believed, fitted_to, identity, KERNELS, plan_lips, presence_in
 from ..engine.speech.cues import hear_phones
-from ..engine.speech.encoder import at_frames, LOUDNESS, loudness, presence_of, softmax, speech_features, SpeechEncoder, Units
+from ..engine.speech.encoder import at_frames, LOUDNESS, loudness, softmax, speech_features, SpeechEncoder, Units
 from ..engine.speech.phones import PHONES, SILENCE
 from ..engine.vocoder import SpeakerEncoder
 from ..events import EVENTS, LIPS
@@ -234,8 +234,7 @@ _TEACHER = (
     "events.py",
     "engine/speech/cues.py",
     "face/mechanics.py",
-    "engine/planning/lip_kernels.py",
-    *(f"engine/planning/{name}.py" for name in ("plan", "take_plan")),
+    *(f"engine/planning/{name}.py" for name in ("lip_kernels", "plan", "take_plan")),
 )  # what it needs besides its own modules
 
 
@@ -266,9 +265,8 @@ def animate(
     [VARIANTS − TRUE_TO_SOUND, F, 40], the phones' probabilities that the last variants perform.
 
     They are the teacher's; for a captured clip the captured motion, completed by the teacher's. Its direction and events but for the lips
-    are unknown: NaN.
-    `performed.json` records the number of finished clips and the teacher, and the next call continues there; another teacher, seed or set
-    starts over. The result does not depend on `workers`.
+    are unknown: NaN. `performed.json` records the number of finished clips and the teacher, and the next call continues there; another
+    teacher, seed or set starts over. The result does not depend on `workers`.
 
     channels: of the bundled head.  basis: the FLAME file whose coefficients the motions are written in instead.
     """
@@ -390,7 +388,7 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
         motion, planned = perform_planned(phones, heard, channels, rng, direction, pitch, row.listens, read)
         if captured is not None:
             planned[:] = np.nan
-            planned[:, LIPS] = plan_lips(features, presence_of(1 - believed(features)[:, SILENCE]), fits)
+            planned[:, LIPS] = plan_lips(features, presence_in(features), fits)
         events.append(planned.astype(np.float16))
         x = pack(motion if basis is None else basis.of_bundled(motion, channels))
         motions.append((x if captured is None else complete_capture(captured, x, names)).astype(np.float16))

@@ -18,7 +18,6 @@ import numpy as np
 from tqdm import tqdm
 
 from ..direction import AXES, Direction, DIRECTION_NAMES, MOODS
-from ..engine.planning.lip_kernels import fitted_to, identity
 from ..engine.readings import add_stresses, reading
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.systems.thunder import Performance, Thunder, VoiceFeatures
@@ -117,10 +116,9 @@ def sample_takes(corpus: Corpus, thunder: Thunder, channels: list[str], folder: 
     voices = {MOODS_SPLIT: watched_split(corpus)}
     wanted = [(split, number) for split, count in clips.items() for number in clips_of(corpus, voices.get(split, split), count, own)]
     left = [(split, number, path) for split, number in wanted if not (path := folder / f"{split}-{number:05d}.npz").exists()]
-    aligned = identity(thunder.encoder) == fitted_to()
     for split, number, path in tqdm(left, desc="sampling takes", total=len(wanted), initial=len(wanted) - len(left), mininterval=10):
         plans = _training_plans(number, seed) if split == "train" else [_mood_plan(number) if split == MOODS_SPLIT else _usual_plan(number)]
-        sample_clip(corpus, corpus.clips[number], thunder, channels, plans, aligned).save(path)
+        sample_clip(corpus, corpus.clips[number], thunder, channels, plans).save(path)
 
 
 @dataclass(frozen=True)
@@ -161,8 +159,8 @@ def _training_plans(number: int, seed: int) -> Iterator[_Plan]:
         yield _Plan(seeds, np.stack(asked), spreads, int(rng.choice(_STEPS)), float(rng.choice(_GUIDANCES)))
 
 
-def sample_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str], plans, aligned: bool) -> SampledClip:
-    """Takes of one clip as planned. aligned: whether the teacher can read the encoder's features.
+def sample_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str], plans) -> SampledClip:
+    """Takes of one clip as planned.
 
     Weights that know no styles sample freely, and are compared with the teacher's usual style.
     """
@@ -186,7 +184,7 @@ def sample_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str
         steps += [plan.steps] * len(motions)
         guidance += [plan.guidance] * len(motions)
     phones, unstressed = corpus.phones(clip)[: 4 * frames], [direction[None] for direction in np.concatenate(readings)]
-    teacher, plain = ([teacher_mean(phones, samples, voice, channels, each, aligned) for each in some] for some in (played, unstressed))
+    teacher, plain = ([teacher_mean(phones, samples, voice, channels, each) for each in some] for some in (played, unstressed))
     breathing = [Performance(seed, style, (seed, 0.0)) for seed, style in zip(seeds, played)]  # as the engine scores takes
     expected = [pack(motion) for motion in thunder.expected(voice, breathing, breathe=True)]
     requested = [pack(motion) for motion in thunder.expected(voice, [Performance(0, each[None]) for each in asked])]
@@ -198,9 +196,7 @@ def sample_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str
     )  # fmt: skip
 
 
-def teacher_mean(
-    phones: np.ndarray, samples: np.ndarray, voice: VoiceFeatures, channels: list[str], played: np.ndarray, aligned: bool
-) -> np.ndarray:
+def teacher_mean(phones: np.ndarray, samples: np.ndarray, voice: VoiceFeatures, channels: list[str], played: np.ndarray) -> np.ndarray:
     """The teacher's mean performance in a direction [1 or T, DIRECTION_NAMES]: the mean of packed motions [T, channels + 9].
 
     The teacher keeps its direction over a line. If `played` changes, each frame is between the performances in the calmest and in the most
@@ -213,7 +209,7 @@ def teacher_mean(
     def performance(direction: np.ndarray) -> np.ndarray:
         asked = Direction.of_vector(direction)
         performances = [
-            pack(perform(phones, heard, channels, np.random.default_rng(i), asked, pitch, features=features if aligned else None))
+            pack(perform(phones, heard, channels, np.random.default_rng(i), asked, pitch, features=features if voice.map_fits else None))
             for i in range(REFERENCES)
         ]
         return np.mean(performances, 0)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..engine.m2s import save_trained_mouth
-from ..engine.planning.lip_kernels import fitted_to, identity
+from ..engine.planning.lip_kernels import map_fits
 from ..engine.speech.encoder import SpeechEncoder as SpeechReader, Units
 from ..engine.systems.thunder import Thunder
 from ..engine.vocoder import SpeakerEncoder
@@ -190,7 +190,7 @@ def _judge(workspace: Workspace, args: Namespace) -> dict:
         clips = load_clips(sorted(folder for folder in newest.parent.iterdir() if folder.is_dir()), "train")
         train = list(draw_lessons(lessons, clips, workspace.seed))
         heard = m2s.config.width if args.m2s else 0
-        aligned = identity(SpeechReader.load(workspace.weights)) == fitted_to()
+        aligned = map_fits(SpeechReader.load(workspace.weights))
         network, figures = train_judge(
             train, list(watched_lessons(lessons, held_out)), heard, workspace.runs / "judge", schedule, aligned, device
         )

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..direction import Direction
-from ..engine.planning.lip_kernels import believed, fitted_to, identity
+from ..engine.planning.lip_kernels import presence_in
 from ..engine.speech.cues import closure
-from ..engine.speech.encoder import LOUDNESS, presence_of
+from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import BILABIALS, PHONES, SILENCE
 from ..engine.systems.thunder import Performance, Thunder, VoiceFeatures
 from ..events import LIPS
@@ -55,7 +55,7 @@ def perform_planned(
         phones, features = np.full_like(phones, SILENCE), None
     accents = list(zip(voice.accents, 0.4 + 0.6 * voice.weights))
     # What the encoder takes for silence is closer to where real lips rest than the labels are.
-    alive = presence(phones, len(heard)) if features is None else presence_of(1 - believed(features)[:, SILENCE]).astype(float)
+    alive = presence(phones, len(heard)) if features is None else presence_in(features).astype(float)
     expression, jaw, lips = mouth(phones, heard, alive, channels, direction, of_mouth, accents, features)
     upper, head, eyes, breath, events = upper_face(voice, direction, of_upper_face, listens)
     events[:, LIPS] = lips
@@ -83,7 +83,6 @@ class TeacherPerformer:
 
     def __init__(self, thunder: Thunder):
         self.thunder = thunder
-        self.fits = identity(thunder.encoder) == fitted_to()  # whether its lips can follow the encoder's own features
 
     def perform(
         self, voice: VoiceFeatures, takes: Sequence[Performance], steps: int, guidance: float, progress: Progress,
@@ -97,7 +96,7 @@ class TeacherPerformer:
         for i, take in enumerate(takes):
             progress(i / len(takes))
             direction = None if take.style is None else Direction.of_vector(take.style.mean(0))
-            own = features if self.fits and not voice.listens else None
+            own = features if voice.map_fits and not voice.listens else None
             rng = np.random.default_rng(take.seed)
             motions.append(perform(phones, features[:, -LOUDNESS:], self.thunder.channel_names, rng, direction, None, voice.listens, own))
         return motions

@@ -51,7 +51,7 @@ _NEAR = 6  # labels (10 ms) to either side in which the encoder may confirm a la
 _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `change_pace`, frames
 # How readings of one line differ: standard deviations of the size of a performance's openings (of its logarithm), and of how much more or
 # less single words and syllables open, with their rates in Hz, in deviations of the opening. Nobody says a line twice alike.
-_SIZE_VARIES, _VARIES = 0.22, ((1.2, 0.22), (3.0, 0.2))
+_SIZE_VARIES, _SPEECH_VARIES = 0.22, ((1.2, 0.22), (3.0, 0.2))
 
 
 def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) -> np.ndarray:
@@ -179,9 +179,10 @@ def mouth(
 
     spoken, curves = alive > 0.5, kernels()
     pace = tempo * min(1.0, style.articulation) ** 0.5  # who mumbles is slow to get anywhere
-    varied = sum(size * wander(frames, rng, hertz) for hertz, size in _VARIES)
+    varied = sum(deviation * wander(frames, rng, hertz) for hertz, deviation in _SPEECH_VARIES)
     open_by, wide_by = (curves[what].curve(shares, heard, spoken, features) for what in ("opening", "width"))
-    open_by, size = open_by + varied, float(np.exp(_SIZE_VARIES * rng.standard_normal()))
+    open_by = open_by + varied
+    size = float(np.exp(_SIZE_VARIES * rng.standard_normal()))
     planned = np.stack([size * (MEAN_OPENING + open_by), wide_by], 1) * alive[:, None]
     performed = replace(style, energy=style.energy * size)
     gap = opening_steps(change_pace(open_by, pace), alive, shut, bite, sounds, performed)["not too fast"]

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..speech.encoder import LOUDNESS, speech_features, SpeechEncoder
-from ..speech.phones import PHONES
+from ..speech.encoder import LOUDNESS, presence_of, speech_features, SpeechEncoder
+from ..speech.phones import PHONES, SILENCE
 from ..weights import read_weights
 
 REACH, MAP_REACH = 4, 2  # reach in frames of 40 ms to either side: phones and loudness; encoder features
@@ -39,7 +39,7 @@ def around(x: np.ndarray, reach: int = REACH) -> np.ndarray:
     return np.concatenate([padded[k : k + len(x)] for k in range(2 * reach + 1)], 1)
 
 
-def _filtered(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+def apply_kernel(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """`around(x) @ kernel.ravel()` [T] of x [T, c] and a kernel [taps, c], without that matrix: it would be large for an hour."""
     reach, products = len(kernel) // 2, x @ kernel.T
     padded = np.pad(products, ((reach, reach), (0, 0)), mode="edge")
@@ -49,6 +49,11 @@ def _filtered(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 def believed(features: np.ndarray) -> np.ndarray:
     """Probability of each phone [T, 40], from speech features [T, d] (`encoder.speech_features`)."""
     return features[:, -LOUDNESS - len(PHONES) : -LOUDNESS]
+
+
+def presence_in(features: np.ndarray) -> np.ndarray:
+    """Presence of speech [T], 0 … 1 as `encoder.presence`, from speech features [T, d]."""
+    return presence_of(1 - believed(features)[:, SILENCE])
 
 
 def identity(encoder: SpeechEncoder) -> str:
@@ -86,7 +91,7 @@ class Kernels:
 
     def of_phones(self, shares: list[np.ndarray], loudness: np.ndarray) -> np.ndarray:
         """The kernels' curve [T] of phone shares [T, 40], the mean of several labellings, and loudness [T, 2]."""
-        return _filtered(np.mean(shares, 0), self.phones) + _filtered(loudness, self.loudness)
+        return apply_kernel(np.mean(shares, 0), self.phones) + apply_kernel(loudness, self.loudness)
 
     def curve(self, shares: np.ndarray, loudness: np.ndarray, speech: np.ndarray, features: np.ndarray | None = None) -> np.ndarray:
         """The curve [T] above the mean of speech, in deviations, from aligned phones' shares [T, 40] and loudness [T, 2].
@@ -100,7 +105,7 @@ class Kernels:
         else:
             z = self.of_phones([shares, believed(features)], loudness)
             if self.map is not None:
-                z = (1 - self.share) * z + self.share * _filtered(features, self.map)
+                z = (1 - self.share) * z + self.share * apply_kernel(features, self.map)
             z = (z - self.mean_both) / self.deviation_both
         count = int(speech.sum())
         if count < 2:
@@ -118,13 +123,13 @@ def kernels() -> dict[str, Kernels]:
     return {what: Kernels.load(data[what]) for what in ("opening", "width")}
 
 
-def plan_lips(features: np.ndarray, presence: np.ndarray, reads_features: bool = True) -> np.ndarray:
+def plan_lips(features: np.ndarray, presence: np.ndarray, map_fits: bool = True) -> np.ndarray:
     """How far a voice opens lips, above closed, and how wide it makes them: float32 [T, 2], in deviations, 0 where nobody speaks.
 
-    features: [T, d] as `encoder.speech_features`.  presence: [T] 0 … 1, of speech.  reads_features: whether the map was fitted to their
-    encoder (`identity`); else the phones that they hold are followed alone.
+    features: [T, d] as `encoder.speech_features`.  presence: [T] 0 … 1, of speech.  map_fits: whether the map was fitted to their encoder;
+    else the phones that they hold are followed alone.
     """
-    known, loudness = features if reads_features else None, features[:, -LOUDNESS:]
+    known, loudness = features if map_fits else None, features[:, -LOUDNESS:]
     opening, width = (each.curve(believed(features), loudness, presence > 0.5, known) for each in kernels().values())
     return (np.stack([MEAN_OPENING + opening, width], 1) * presence[:, None]).astype(np.float32)
 
@@ -134,9 +139,14 @@ def fitted_to() -> str:
     return json.loads(KERNELS.read_text())["encoder"]
 
 
+def map_fits(encoder: SpeechEncoder) -> bool:
+    """Whether the map was fitted to the features of an encoder."""
+    return identity(encoder) == fitted_to()
+
+
 def map_features(encoder: SpeechEncoder, samples: np.ndarray, frames: int) -> np.ndarray | None:
     """Speech features [frames, d] of a sound [samples] that the map can read; None of an encoder that it was not fitted to."""
-    return speech_features(*encoder.analyse(samples), samples, frames) if identity(encoder) == fitted_to() else None
+    return speech_features(*encoder.analyse(samples), samples, frames) if map_fits(encoder) else None
 
 
 def count() -> int:

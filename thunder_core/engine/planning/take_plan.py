@@ -380,7 +380,8 @@ def vary_lips(lips: np.ndarray, presence: np.ndarray, seed: int, spread: float) 
     presence: [T] 0 … 1, of speech.  spread: 0 … 1, variation of takes.
     """
     rng = np.random.default_rng([_SPOKEN, seed % (1 << 32)])
-    size, by = _SIZES_APART * rng.standard_normal(), sum(size * smooth_noise(len(lips), 2, hertz, rng) for hertz, size in _SPOKEN_APART)
+    size = _SIZES_APART * rng.standard_normal()
+    by = sum(deviation * smooth_noise(len(lips), 2, hertz, rng) for hertz, deviation in _SPOKEN_APART)
     # Opened so many times as far, lips neither shut nor part where the voice does not ask for it.
     opening = lips[:, 0] * np.exp(spread * (size + by[:, 0]))
     return np.stack([opening, lips[:, 1] + spread * presence * by[:, 1]], 1).astype(np.float32)

@@ -26,7 +26,7 @@ from ...types import FPS, Motion, RATE, unpack
 from ..diffusion import Denoiser, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..network import processors
 from ..pipeline import Part, Pipeline
-from ..planning.lip_kernels import fitted_to, identity, plan_lips
+from ..planning.lip_kernels import map_fits, plan_lips
 from ..planning.plan import Manners
 from ..planning.take_plan import plan_take, TakePlan, vary_lips
 from ..speech.acoustics import semitones
@@ -96,8 +96,8 @@ class VoiceFeatures:
     shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further articulation of jaw, lips and tongue.
     accents: float64 [T] 0 … 1, stressed syllables.
     phrasing: accents and phrases of the voice that the face speaks or listens to.  logits: [2T, 40], of the encoder's phones at 50 Hz.
-    listens: the face listens instead of speaking.  heard: how lively the voice is, of the whole sound.  lips_are_mapped: whether the map
-    of `planning.lip_kernels` was fitted to these features.
+    listens: the face listens instead of speaking.  heard: how lively the voice is, of the whole sound.  map_fits: whether the
+    map of `planning.lip_kernels` was fitted to these features.
     """
 
     features: np.ndarray
@@ -110,7 +110,7 @@ class VoiceFeatures:
     logits: np.ndarray
     listens: bool = False
     heard: Heard = Heard()
-    lips_are_mapped: bool = False
+    map_fits: bool = False
 
     @property
     def frames(self) -> int:
@@ -140,13 +140,13 @@ class VoiceFeatures:
             self.logits[2 * start : 2 * end],
             self.listens,
             self.heard,
-            self.lips_are_mapped,
+            self.map_fits,
         )
 
     @cached_property
     def lips(self) -> np.ndarray:
         """Opening and width of the lips that the voice asks for, float32 [T, 2] (`plan_lips`)."""
-        return plan_lips(self.features, self.presence, self.lips_are_mapped)
+        return plan_lips(self.features, self.presence, self.map_fits)
 
     @property
     def opening(self) -> np.ndarray:
@@ -238,13 +238,13 @@ class Thunder:
         return VoiceFeatures(
             features, self.units.over(hidden, frames), present, demanded_closures(belief, frames),
             confident_sounds(belief, present), accent_curve(marks.accents, frames), marks, logits,
-            heard=read_arousal(samples, belief, pitch), lips_are_mapped=self._maps_lips,
+            heard=read_arousal(samples, belief, pitch), map_fits=self._map_fits,
         )  # fmt: skip
 
     @cached_property
-    def _maps_lips(self) -> bool:
-        """Whether the map of features to lips was fitted to this encoder."""
-        return identity(self.feature_encoder or self.encoder) == fitted_to()
+    def _map_fits(self) -> bool:
+        """`VoiceFeatures.map_fits` of every voice."""
+        return map_fits(self.feature_encoder or self.encoder)
 
     @staticmethod
     def hear(voice: VoiceFeatures, seed: int | None, again: np.ndarray | None = None) -> VoiceFeatures:
