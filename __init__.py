@@ -13,7 +13,8 @@ import bpy  # noqa: F401
 
 
 def _modules() -> tuple:
-    """Every module that adds something to Blender, in the order in which Blender must learn of them."""
+    """Every module that adds something to Blender, in the order in which Blender must learn of
+    them."""
     from . import operators, panels, scene
     from .cli import command
 
@@ -31,7 +32,8 @@ def register():
 
     for module in _modules():
         handlers.add_module(module)
-    # Blender as a Python module would unregister when Python is already partly shut down, and may crash.
+    # Blender as a Python module would unregister when Python is already partly shut down, and may
+    # crash.
     atexit.register(_leave)
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts cli/batch.py, which bakes takes without a window: `blender -b file.blend --python bake.py -- --audio a.wav --out dir`."""
+"""Starts cli/batch.py, which bakes takes without a window: `blender -b file.blend --python bake.py
+-- --audio a.wav --out dir`."""
 
 import contextlib
 import importlib
@@ -15,14 +16,17 @@ STANDALONE = "thunder"  # package name under which this file loads the add-on
 
 
 def load_package():
-    """The extension's package: the enabled add-on if Blender has it, else this folder, not registered yet."""
+    """The extension's package: the enabled add-on if Blender has it, else this folder, not
+    registered yet."""
     import bpy
 
     for name in bpy.context.preferences.addons.keys():
         if name.rpartition(".")[2] == "thunder" and name in sys.modules:
             return sys.modules[name]
     if STANDALONE not in sys.modules:
-        spec = importlib.util.spec_from_file_location(STANDALONE, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+        spec = importlib.util.spec_from_file_location(
+            STANDALONE, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+        )
         sys.modules[STANDALONE] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[STANDALONE])
     return sys.modules[STANDALONE]
@@ -47,16 +51,21 @@ def start(name: str, module: str) -> None:
     except ImportError as error:
         if error.name != "bpy":
             raise
-        print(f"{name}.py: this Python has no bpy: run it with `blender -b --python {name}.py -- …`", file=sys.stderr)
+        print(
+            f"{name}.py: this Python has no bpy: run it with `blender -b --python {name}.py -- …`",
+            file=sys.stderr,
+        )
         sys.exit(1)
     importlib.import_module(f"{package.__name__}.cli.{module}").main()
 
 
 def stop_at_once(name: str) -> Callable[[], object]:
-    """Let Ctrl-C and SIGTERM end this process with a sentence until the command's work begins (cli/script.py): nothing is written yet.
+    """Let Ctrl-C and SIGTERM end this process with a sentence until the command's work begins
+    (cli/script.py): nothing is written yet.
 
-    An exception in the middle of an import would be a traceback, and one in a function that Blender calls would be dropped. While bpy is
-    imported, nobody knows its temporary folder: the function that is returned, to be called after that, ends a process that was stopped.
+    An exception in the middle of an import would be a traceback, and one in a function that Blender
+    calls would be dropped. While bpy is imported, nobody knows its temporary folder: the function
+    that is returned, to be called after that, ends a process that was stopped.
     """
     stopped = []
 
@@ -75,13 +84,15 @@ def stop_at_once(name: str) -> Callable[[], object]:
     if hasattr(signal, "SIGHUP"):  # not on Windows
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # closing the terminal does not stop a bake
     for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as in a job that a shell runs in the background
+        # as in a job that a shell runs in the background
+        if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, stop)
     return lambda: stopped and stop(stopped[0])
 
 
 def open_streams() -> None:
-    """Open the standard streams that are closed, on nothing: the next file would get their number, and what is printed."""
+    """Open the standard streams that are closed, on nothing: the next file would get their number,
+    and what is printed."""
     for number in range(3):
         try:
             os.fstat(number)

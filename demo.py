@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts cli/demo.py, which `make demo` runs: `python demo.py -- --audio a.wav` or `blender -b --python demo.py -- …`."""
+"""Starts cli/demo.py, which `make demo` runs: `python demo.py -- --audio a.wav` or `blender -b
+--python demo.py -- …`."""
 
 import sys
 from pathlib import Path

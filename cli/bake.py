@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bake takes without a window: `blender -b file.blend --python bake.py -- --audio a.wav --takes 8 --out dir`.
+"""Bake takes without a window: `blender -b file.blend --python bake.py -- --audio a.wav --takes 8
+--out dir`.
 
-Also `python bake.py …` in any Python with bpy. Without a file the scene contains only the head. Writes into the folder `--out`: the
-scene with sound, head and takes (NAME.blend), report.json, with --npz the arrays of each take in rank order, whatever else
---outputs names, and thunder-files.json, which lists these files. A file that no earlier bake wrote, or that has changed since, is
-replaced only with --force, which keeps a copy (shot.blend as shot.blend1). Input files are never replaced.
-Ends with code 0, or with 1 (2 for a wrong option) and one sentence on stderr. `--jobs` bakes many: see batch.py.
+Also `python bake.py …` in any Python with bpy. Without a file the scene contains only the head.
+Writes into the folder `--out`: the scene with sound, head and takes (NAME.blend), report.json, with
+--npz the arrays of each take in rank order, whatever else --outputs names, and thunder-files.json,
+which lists these files. A file that no earlier bake wrote, or that has changed since, is replaced
+only with --force, which keeps a copy (shot.blend as shot.blend1). Input files are never replaced.
+Ends with code 0, or with 1 (2 for a wrong option) and one sentence on stderr. `--jobs` bakes many:
+see batch.py.
 """
 
 import argparse
@@ -42,28 +45,68 @@ from ..thunder_core.request import NORMAL, QUALITIES
 from ..thunder_core.systems import FROM_PICTURE, SYSTEMS
 from ..thunder_core.types import RATE
 from . import directing, products, transcripts
-from .script import add_options, between, file_path, Parser, say, setting, takes_in_words, utf8, warn, whole
+from .script import (
+    add_options,
+    between,
+    file_path,
+    Parser,
+    say,
+    setting,
+    takes_in_words,
+    utf8,
+    warn,
+    whole,
+)
 
 IDLE = "idle"  # name of a scene without a sound
 
 # What argparse is told of each option.
 _VOICES: dict[str, dict[str, Any]] = {  # one of which is given
     "audio": {"type": file_path, "help": "the voice, a sound file"},
-    "listen-to": {"type": file_path, "metavar": "FILE", "help": "another's voice, a sound file that the face listens to"},
-    "seconds": {"type": between(1.0, 3600.0), "help": "length of takes in which nobody speaks: an idle face"},
-    "strip": {"type": utf8, "metavar": "NAME", "help": "the voice, a sound strip in the sequencer of the scene"},
+    "listen-to": {
+        "type": file_path,
+        "metavar": "FILE",
+        "help": "another's voice, a sound file that the face listens to",
+    },
+    "seconds": {
+        "type": between(1.0, 3600.0),
+        "help": "length of takes in which nobody speaks: an idle face",
+    },
+    "strip": {
+        "type": utf8,
+        "metavar": "NAME",
+        "help": "the voice, a sound strip in the sequencer of the scene",
+    },
     "jobs": {
         "type": file_path,
         "metavar": "PATH",
-        "help": "bake many: a job file (.toml), a folder of sound files, or the dialogue of a .blend",
+        "help": "bake many: a job file (.toml), a folder of sound files, or the dialogue of a "
+        ".blend",
     },
 }
 OPTIONS: dict[str, dict[str, Any]] = {
-    "out": {"type": file_path, "help": "folder to write into, made if it is missing (of --jobs: as the job file says)"},
-    "takes": {"type": whole(1, settings.MOST_TAKES), "default": 8, "help": "how many to sample (8)"},
-    "seed": {"type": whole(0, settings.LARGEST_SEED), "help": "seed of the first take (the scene's, or the character's own)"},
-    "quality": {"choices": QUALITIES, "default": NORMAL, "help": "how finely takes are sampled (normal)"},
-    "steps": {"type": whole(1, 1000), "help": "sampling steps of the whole model, instead of what the quality says"},
+    "out": {
+        "type": file_path,
+        "help": "folder to write into, made if it is missing (of --jobs: as the job file says)",
+    },
+    "takes": {
+        "type": whole(1, settings.MOST_TAKES),
+        "default": 8,
+        "help": "how many to sample (8)",
+    },
+    "seed": {
+        "type": whole(0, settings.LARGEST_SEED),
+        "help": "seed of the first take (the scene's, or the character's own)",
+    },
+    "quality": {
+        "choices": QUALITIES,
+        "default": NORMAL,
+        "help": "how finely takes are sampled (normal)",
+    },
+    "steps": {
+        "type": whole(1, 1000),
+        "help": "sampling steps of the whole model, instead of what the quality says",
+    },
     "guidance": {
         "type": between(0.0, 3.0),
         "default": 1.0,
@@ -72,28 +115,43 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "speech-guidance": {
         "type": between(0.0, 2.0),
         "default": 0.0,
-        "help": "how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times the time (0)",
+        "help": "how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times "
+        "the time (0)",
     },
-    "system": {"choices": tuple(SYSTEMS), "help": "the engine: which system performs the voice (thunder)"},
-    "picture": {"type": file_path, "help": "picture of a face, in whose mood the engine media2face performs"},
+    "system": {
+        "choices": tuple(SYSTEMS),
+        "help": "the engine: which system performs the voice (thunder)",
+    },
+    "picture": {
+        "type": file_path,
+        "help": "picture of a face, in whose mood the engine media2face performs",
+    },
     "transcript": {
         "type": setting(settings.transcript),
         "metavar": "TEXT",
-        "help": "what the voice says, or a .txt, .srt or .vtt file: lips close on its m, b and p; for voices that are hard to understand",
+        "help": "what the voice says, or a .txt, .srt or .vtt file: lips close on its m, b and p; "
+        "for voices that are hard to understand",
     },
     "speakers": {
         "type": setting(settings.speakers),
         "metavar": "LIST",
         "help": "who speaks which frames of the strip, where several do: “Anna 1-120, Ben 121-200”",
     },
-    "commit": {"choices": settings.COMMITS, "help": "also commit the best take to the head: on ones, or held on twos or threes"},
+    "commit": {
+        "choices": settings.COMMITS,
+        "help": "also commit the best take to the head: on ones, or held on twos or threes",
+    },
     "npz": {"action": "store_true", "help": "also write take_01.npz … in rank order"},
     "outputs": {
         "type": setting(settings.outputs),
         "metavar": "LIST",
         "help": f"what to write: some of {', '.join(settings.OUTPUTS)} (blend)",
     },
-    "export-takes": {"type": whole(1, settings.MOST_TAKES), "default": 1, "help": "how many of the best takes are exported and filmed (1)"},
+    "export-takes": {
+        "type": whole(1, settings.MOST_TAKES),
+        "default": 1,
+        "help": "how many of the best takes are exported and filmed (1)",
+    },
     "blend": {"type": file_path, "help": "file to bake in, where none is open"},
     "head": {"type": utf8, "help": "object to animate (default: the scene's head, or a new one)"},
     "start": {
@@ -101,14 +159,27 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "scene frame of the sound's first sample (the scene's first)",
     },
     "pack": {"action": "store_true", "help": "keep the sound in the .blend itself"},
-    "fps": {"type": between(1, 240), "help": "frames per second of an empty scene, such as 25 or 29.97 (24)"},
-    "weights": {"type": file_path, "help": "folder of model files (default: as the preferences say)"},
-    "engine": {"type": file_path, "help": "Python that runs the engine (default: as the add-on finds it)"},
+    "fps": {
+        "type": between(1, 240),
+        "help": "frames per second of an empty scene, such as 25 or 29.97 (24)",
+    },
+    "weights": {
+        "type": file_path,
+        "help": "folder of model files (default: as the preferences say)",
+    },
+    "engine": {
+        "type": file_path,
+        "help": "Python that runs the engine (default: as the add-on finds it)",
+    },
     "force": {
         "action": "store_true",
-        "help": "also replace files in --out that no bake wrote, or that have changed since; they are kept as NAME1",
+        "help": "also replace files in --out that no bake wrote, or that have changed since; they "
+        "are kept as NAME1",
     },
-    "allow-newer": {"action": "store_true", "help": "bake in a file of a newer Blender, without what this Blender does not know"},
+    "allow-newer": {
+        "action": "store_true",
+        "help": "bake in a file of a newer Blender, without what this Blender does not know",
+    },
     "explain": {
         "type": whole(0, settings.LAST_FRAME),
         "metavar": "FRAME",
@@ -116,34 +187,60 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
 }
 _OF_MANY: dict[str, dict[str, Any]] = {  # with --jobs alone
-    "only": {"type": utf8, "metavar": "NAME", "action": "append", "help": "bake this job alone; may be given several times"},
+    "only": {
+        "type": utf8,
+        "metavar": "NAME",
+        "action": "append",
+        "help": "bake this job alone; may be given several times",
+    },
     "again": {"action": "store_true", "help": "also bake jobs of which nothing has changed"},
-    "cluster": {"type": utf8, "metavar": "ADDRESS", "help": "bake on the machines of a Ray cluster; auto: the one that runs here"},
-    "cluster-python": {"type": file_path, "metavar": "PATH", "help": "Python that has Ray (the engine's)"},
-    "cluster-cpus": {"type": whole(1, 1024), "default": cluster.CPUS, "help": f"processors of a job ({cluster.CPUS})"},
+    "cluster": {
+        "type": utf8,
+        "metavar": "ADDRESS",
+        "help": "bake on the machines of a Ray cluster; auto: the one that runs here",
+    },
+    "cluster-python": {
+        "type": file_path,
+        "metavar": "PATH",
+        "help": "Python that has Ray (the engine's)",
+    },
+    "cluster-cpus": {
+        "type": whole(1, 1024),
+        "default": cluster.CPUS,
+        "help": f"processors of a job ({cluster.CPUS})",
+    },
     "cluster-results": {
         "choices": (cluster.BACK, cluster.SHARED),
         "default": cluster.BACK,
-        "help": "whether files come back over Ray, or machines write them into --out, on a disk that all of them have (back)",
+        "help": "whether files come back over Ray, or machines write them into --out, on a disk "
+        "that all of them have (back)",
     },
     "log-every": {
         "type": between(1.0, 86400.0),
         "default": run_progress.LOG_EVERY,
         "metavar": "SECONDS",
-        "help": f"least time between two lines on progress where the output is no terminal ({run_progress.LOG_EVERY:g})",
+        "help": f"least time between two lines on progress where the output is no terminal "
+        f"({run_progress.LOG_EVERY:g})",
     },
-    "list": {"action": "store_true", "help": "print the names of the jobs, one a line, and bake none"},
+    "list": {
+        "action": "store_true",
+        "help": "print the names of the jobs, one a line, and bake none",
+    },
 }
 
 
 def options(arguments: list[str], command: str = "bake.py") -> argparse.Namespace:
-    """The command line's options; ends the process with code 2 if one is wrong. command: how the command is called."""
+    """The command line's options; ends the process with code 2 if one is wrong. command: how the
+    command is called."""
     parser = Parser(prog=command, description=__doc__.partition("\n")[0])
     parser.set_defaults(command=command)
     add_options(parser.add_mutually_exclusive_group(required=True), _VOICES)
     add_options(parser, OPTIONS)
     directing.add_options(parser)
-    many = parser.add_argument_group("many bakes", "With --jobs; what other options say holds for jobs that do not say otherwise.")
+    many = parser.add_argument_group(
+        "many bakes",
+        "With --jobs; what other options say holds for jobs that do not say otherwise.",
+    )
     add_options(many, _OF_MANY)
     chosen = parser.parse_args(arguments)
     if chosen.explain is not None and chosen.jobs:
@@ -170,21 +267,42 @@ def bake(
     tell: Callable[[jobs.Step], None] = tell_on_terminal,
     made_from: Callable[[list[str], dict[str, str]], dict] | None = None,
 ) -> dict:
-    """Bake one sound with these options; returns the report. Raises ThunderError, and then nothing was written.
+    """Bake one sound with these options; returns the report. Raises ThunderError, and then nothing
+    was written.
 
-    made_from: paths of the files that the scene uses, hashes of all files that were read → the part of the report by which the next run
-    detects changes.
+    made_from: paths of the files that the scene uses, hashes of all files that were read → the part
+    of the report by which the next run detects changes.
     """
     given = chosen.audio or chosen.listen_to
-    text_file = chosen.transcript if chosen.transcript and settings.is_text_file(chosen.transcript) else None
-    named = [given, chosen.blend or bpy.data.filepath, directing.preset_file(chosen), chosen.picture, text_file]
+    text_file = (
+        chosen.transcript
+        if chosen.transcript and settings.is_text_file(chosen.transcript)
+        else None
+    )
+    named = [
+        given,
+        chosen.blend or bpy.data.filepath,
+        directing.preset_file(chosen),
+        chosen.picture,
+        text_file,
+    ]
     inputs = list(map(os.path.abspath, filter(None, named)))
     hashes = hashes_of(inputs)  # before any of them is read
-    sampling = replace(Sampling.of(chosen), asked=directing.direction_of(chosen), listening=chosen.listen_to is not None)
+    sampling = replace(
+        Sampling.of(chosen),
+        asked=directing.direction_of(chosen),
+        listening=chosen.listen_to is not None,
+    )
     if chosen.picture and chosen.system != FROM_PICTURE:
-        raise BadRequest(f"--picture is of the engine {FROM_PICTURE}: add --system {FROM_PICTURE}, or leave it out")
+        raise BadRequest(
+            f"--picture is of the engine {FROM_PICTURE}: add --system {FROM_PICTURE}, or leave it "
+            f"out"
+        )
     if chosen.transcript and (chosen.listen_to or chosen.seconds):
-        raise BadRequest("--transcript is of a voice that the face speaks: leave it out, or give the voice with --audio or --strip")
+        raise BadRequest(
+            "--transcript is of a voice that the face speaks: leave it out, or give the voice with "
+            "--audio or --strip"
+        )
     words = transcripts.words_of(chosen.transcript) if chosen.transcript else ""
     started = time.monotonic()
     check_engine(chosen.engine, chosen.weights)
@@ -194,14 +312,28 @@ def bake(
     scene = bpy.context.scene
     if chosen.fps is not None:
         if bpy.data.filepath:
-            raise BadRequest(f"“{os.path.basename(bpy.data.filepath)}” has a frame rate of its own: leave --fps out")
+            raise BadRequest(
+                f"“{os.path.basename(bpy.data.filepath)}” has a frame rate of its own: leave "
+                f"--fps out"
+            )
         set_rate(scene, chosen.fps)
     if chosen.picture:
         sampling = replace(sampling, picture=picture.load(chosen.picture).name)
-    sound = os.path.abspath(given) if given else None if chosen.strip is not None else silence(chosen.seconds)
+    sound = (
+        os.path.abspath(given)
+        if given
+        else None
+        if chosen.strip is not None
+        else silence(chosen.seconds)
+    )
     used = list(bpy.utils.blend_paths(absolute=True))
     name = Path(bpy.data.filepath).stem or Path(sound or "").stem
-    wanted = products.Outputs(name, tuple(chosen.outputs or ["blend"]) + ("npz",) * chosen.npz, chosen.takes, chosen.export_takes)
+    wanted = products.Outputs(
+        name,
+        tuple(chosen.outputs or ["blend"]) + ("npz",) * chosen.npz,
+        chosen.takes,
+        chosen.export_takes,
+    )
     hashes_of_used = hashes_of(used)
     out = files.Transaction(chosen.out, chosen.force, [*inputs, *used])
     out.check(["report.json", *wanted.names()])
@@ -215,18 +347,25 @@ def bake(
     head.check_animatable(rig)
     warnings += warn(chosen.command, rig.warning)
     client = client_of(chosen)
-    engine = jobs.run_through("Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell)
+    engine = jobs.run_through(
+        "Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell
+    )
     if engine["weights_origin"] == "changed":  # the user's own weights
         warnings += warn(chosen.command, engine["weights_note"])
     seed = first_seed(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
 
     def noticed(step: jobs.Step) -> None:
         is_settled = bool(words) and step.note == generation.say_unclear(voice.name)
-        if step.note and not chosen.seconds and not is_settled:  # without a sound nobody is meant to speak
+        # without a sound nobody is meant to speak
+        if step.note and not chosen.seconds and not is_settled:
             warnings.extend(warn(chosen.command, step.note))
         tell(replace(step, fraction=wanted.share_of_takes * step.fraction))
 
-    performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling), noticed)
+    performances = jobs.run_through(
+        "Baking",
+        generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling),
+        noticed,
+    )
     corrected: dict[int, Corrections] = {}
     if words and take_list.speaks(scene.thunder.takes[0]):
         steps = transcripts.correct(client, scene, rig, voice, words, performances)
@@ -239,7 +378,9 @@ def bake(
         explained = jobs.run_through("Explaining a frame", best, tell)
     if given and strip.has_audio():
         place_voice(scene, sound, voice, chosen.pack)
-    scene.frame_end = max(scene.frame_end, scene.thunder.takes[0].last + scene.thunder.takes[0].lead_out)
+    scene.frame_end = max(
+        scene.frame_end, scene.thunder.takes[0].last + scene.thunder.takes[0].lead_out
+    )
     sampled = time.monotonic() - started
     entries = list(scene.thunder.takes)[: len(performances)]
     take_list.number_in_order(entries)
@@ -276,15 +417,25 @@ def bake(
     if made_from is not None:
         report["made_from"] = made_from(used, hashes_of_used | hashes)
     with out:
-        products.write(out, products.BakedTakes(scene, rig, voice, performances, entries, report), wanted, tell)
+        products.write(
+            out, products.BakedTakes(scene, rig, voice, performances, entries, report), wanted, tell
+        )
         check_unchanged(hashes)
-        report["seconds"] = {"sampled": round(sampled, 2), "all": round(time.monotonic() - started, 2)}
+        report["seconds"] = {
+            "sampled": round(sampled, 2),
+            "all": round(time.monotonic() - started, 2),
+        }
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
-        out.remove(settings.OF_TAKES)  # files of an earlier bake that this one does not replace: they belong to other takes
+        # files of an earlier bake that this one does not replace: they belong to other takes
+        out.remove(settings.OF_TAKES)
     say_kept(out)
     best = performances[0]
     what = f"{name}.blend and " if "blend" in wanted.outputs else ""
-    of_best = f"; the best has lip-sync {take_list.points(best.score)}, seed {best.seed}" if math.isfinite(best.score) else ""
+    of_best = (
+        f"; the best has lip-sync {take_list.points(best.score)}, seed {best.seed}"
+        if math.isfinite(best.score)
+        else ""
+    )
     say(f"100%  {what}{takes_in_words(len(performances))} in {chosen.out}{of_best}")
     if explained:
         say("\n".join([f"{entries[0].name} at frame {chosen.explain}:", *explained]))
@@ -292,7 +443,8 @@ def bake(
 
 
 def _mark_speakers(scene, chosen: argparse.Namespace) -> str | None:
-    """Mark who speaks which frames of the strip, as chosen; returns the first to be listed, None for none. Raises ThunderError."""
+    """Mark who speaks which frames of the strip, as chosen; returns the first to be listed, None
+    for none. Raises ThunderError."""
     listed = [settings.SPEAKS.fullmatch(each).groups() for each in chosen.speakers or ()]
     if listed:
         turns.mark_all(scene, chosen.strip, listed)
@@ -319,11 +471,14 @@ def hashes_of(paths: Iterable[str]) -> dict[str, str]:
 
 
 def check_unchanged(hashes: Mapping[str, str]) -> None:
-    """Raise BadRequest if a file that was read is no longer as it was: the takes would pass for takes of the new one."""
+    """Raise BadRequest if a file that was read is no longer as it was: the takes would pass for
+    takes of the new one."""
     now = hashes_of(hashes)
     for path, digest in hashes.items():
         if now.get(path) != digest:
-            raise BadRequest(f"“{path}” was changed, replaced or removed while it was baked: bake again")
+            raise BadRequest(
+                f"“{path}” was changed, replaced or removed while it was baked: bake again"
+            )
 
 
 def silence(seconds: float) -> str:
@@ -334,7 +489,10 @@ def silence(seconds: float) -> str:
             file.setparams((1, 2, RATE, 0, "NONE", ""))
             file.writeframes(bytes(2 * round(seconds * RATE)))
     except OSError as error:
-        raise NoSpace(f"No temporary file can be written in “{bpy.app.tempdir}” ({error.strerror}): free some space") from error
+        raise NoSpace(
+            f"No temporary file can be written in “{bpy.app.tempdir}” ({error.strerror}): free "
+            f"some space"
+        ) from error
     return path
 
 
@@ -346,38 +504,59 @@ def round_score(score: float) -> float | None:
 def _report_direction(take, words: str) -> dict:
     """The report's entry on a take's direction, and its words; empty for an undirected take."""
     reading = motion_file.reading_of(take.provenance)
-    return {} if reading is None else {"words": words, "played": Preset("", Direction.of_vector(reading)).data()}
+    return (
+        {}
+        if reading is None
+        else {"words": words, "played": Preset("", Direction.of_vector(reading)).data()}
+    )
 
 
 def _report_closures(corrected: Corrections | None) -> dict:
-    """The report's entry on the closures, [word, frame] each, that a transcript added to a take and removed; empty without one."""
-    return {} if corrected is None else {"closures": {"added": corrected.added, "removed": corrected.removed}}
+    """The report's entry on the closures, [word, frame] each, that a transcript added to a take and
+    removed; empty without one."""
+    return (
+        {}
+        if corrected is None
+        else {"closures": {"added": corrected.added, "removed": corrected.removed}}
+    )
 
 
 def _report_picture(path: str | None, provenance: dict) -> dict:
-    """The report's entry on the picture of a face, and on the moods that were read off it; empty if there was none."""
+    """The report's entry on the picture of a face, and on the moods that were read off it; empty if
+    there was none."""
     if path is None:
         return {}
     strengths = dict(zip(MOOD_NAMES, provenance.get("picture_moods", ())))
-    return {"picture": os.path.abspath(path), "picture_moods": {name: strength for name, strength in strengths.items() if strength}}
+    return {
+        "picture": os.path.abspath(path),
+        "picture_moods": {name: strength for name, strength in strengths.items() if strength},
+    }
 
 
 def check_engine(engine: str | None, weights: str | None) -> None:
-    """Raise NoEngine or BadWeights if a Python or a folder of weights that was named does not exist."""
+    """Raise NoEngine or BadWeights if a Python or a folder of weights that was named does not
+    exist."""
     if engine:
         find_engine_python(engine, option="--engine")
     if weights and not os.path.isdir(weights):
-        raise BadWeights(f"There is no folder “{weights}”: name another folder of model files with --weights")
+        raise BadWeights(
+            f"There is no folder “{weights}”: name another folder of model files with --weights"
+        )
 
 
 def client_of(chosen: argparse.Namespace):
-    """The client of the engine that --engine and --weights name, the usual one where they name none."""
-    return connection.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
+    """The client of the engine that --engine and --weights name, the usual one where they name
+    none."""
+    return connection.client(
+        chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None
+    )
 
 
 def open_file(path: str | None, advice: str = "name another with --blend") -> None:
-    """Open the file that is named, or an empty one where Blender has none open. Raises BadRequest."""
-    if bpy.context.window is None:  # of `blender FILE -c …`: exporters need one, which a file brings that is opened now
+    """Open the file that is named, or an empty one where Blender has none open. Raises
+    BadRequest."""
+    # of `blender FILE -c …`: exporters need one, which a file brings that is opened now
+    if bpy.context.window is None:
         path = path or bpy.data.filepath
     if path:
         if problem := files.not_a_file(path):
@@ -386,34 +565,48 @@ def open_file(path: str | None, advice: str = "name another with --blend") -> No
             bpy.ops.wm.open_mainfile(filepath=os.path.abspath(path))
         except RuntimeError as error:
             header = inputs.read_header(path)
-            if header is not None and (problem := header.refusal(os.path.basename(path), bpy.app.version_file[:2], opens=False)):
+            if header is not None and (
+                problem := header.refusal(
+                    os.path.basename(path), bpy.app.version_file[:2], opens=False
+                )
+            ):
                 raise BadRequest(problem) from error
-            raise BadRequest(f"“{path}” cannot be opened ({files.reason_of(error)}): try a backup of it, or name another") from error
+            raise BadRequest(
+                f"“{path}” cannot be opened ({files.reason_of(error)}): try a backup of it, or "
+                f"name another"
+            ) from error
     elif not bpy.data.filepath:  # Blender starts with a default cube
         bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
 
 
 def check_file(allow_newer: bool) -> None:
-    """Raise BadRequest if the open file should not be baked in: data that this Blender does not know would be lost."""
+    """Raise BadRequest if the open file should not be baked in: data that this Blender does not
+    know would be lost."""
     path, saved, running = bpy.data.filepath, tuple(bpy.data.version), tuple(bpy.app.version_file)
     if not files.is_utf8(path):
         raise BadRequest(f"The name “{files.printable(path)}” is not valid UTF-8: rename the file")
     if saved > running and not allow_newer:
         version, this = (".".join(map(str, numbers)) for numbers in (saved, running))
         raise BadRequest(
-            f"“{os.path.basename(path)}” was saved by a newer Blender ({version}, this is {this}), and what this one does not "
+            f"“{os.path.basename(path)}” was saved by a newer Blender ({version}, this is "
+            f"{this}), and what this one does not "
             f"know would be missing: bake with Blender {saved[0]}.{saved[1]}, or use --allow-newer"
         )
     check_linked()
 
 
 def check_linked() -> None:
-    """Raise BadRequest if linked data of the open file are missing: Blender replaces them with empty data."""
+    """Raise BadRequest if linked data of the open file are missing: Blender replaces them with
+    empty data."""
     for library in bpy.data.libraries:
         path = os.path.normpath(bpy.path.abspath(library.filepath))
-        is_packed = library.packed_file or getattr(library, "is_archive", False)  # the latter since Blender 5.0
+        # the latter since Blender 5.0
+        is_packed = library.packed_file or getattr(library, "is_archive", False)
         if not is_packed and (problem := files.not_a_file(path)):
-            raise BadRequest(f"{problem}, which the scene links: put the file there, or save the scene without it")
+            raise BadRequest(
+                f"{problem}, which the scene links: put the file there, or save the scene without "
+                f"it"
+            )
     for name in dir(bpy.data):
         collection = getattr(bpy.data, name)
         if not isinstance(collection, bpy.types.bpy_prop_collection):
@@ -422,15 +615,20 @@ def check_linked() -> None:
             if getattr(block, "is_missing", False) and block.library is not None:
                 path = os.path.normpath(bpy.path.abspath(block.library.filepath))
                 raise BadRequest(
-                    f"“{block.name}” is missing in “{path}”, from where the scene links it: link it again, or save the scene without it"
+                    f"“{block.name}” is missing in “{path}”, from where the scene links it: link "
+                    f"it again, or save the scene without it"
                 )
 
 
 def say_repaired(out) -> None:
-    """Print which files were restored because an earlier bake into the folder was killed while it replaced them."""
+    """Print which files were restored because an earlier bake into the folder was killed while it
+    replaced them."""
     names = ", ".join(f"“{name}”" for name in out.repaired if name != files.MANIFEST)
     if names:
-        say(f"      An earlier run was interrupted in “{out.folder}”; repaired to what was there before it: {names}")
+        say(
+            f"      An earlier run was interrupted in “{out.folder}”; repaired to what was there "
+            f"before it: {names}"
+        )
 
 
 def say_kept(out) -> None:
@@ -448,32 +646,41 @@ def set_rate(scene, fps: float) -> None:
 
 
 def choose_voice(scene, sound: str | None, name: str | None, start: float | None) -> strip.Voice:
-    """The voice that is baked: a sound file from a frame on, or the strip of that name. Raises BadSound."""
+    """The voice that is baked: a sound file from a frame on, or the strip of that name. Raises
+    BadSound."""
     if name is None:
         return strip.of_file(scene, sound, scene.frame_start if start is None else start)
     speaking = strip.by_name(scene, name)
     if speaking is None or speaking.type != "SOUND":
-        raise BadSound(f"There is no sound strip “{name}” in the scene “{scene.name}”: name another with --strip")
+        raise BadSound(
+            f"There is no sound strip “{name}” in the scene “{scene.name}”: name another with "
+            f"--strip"
+        )
     return strip.voice_of(scene, speaking)
 
 
 def choose_head(scene, name: str | None, speaks: str | None = None):
-    """The rig to animate: the named object's, the speaker of a strip, the scene's own head, or a new one if there is none.
+    """The rig to animate: the named object's, the speaker of a strip, the scene's own head, or a
+    new one if there is none.
 
-    Raises BadHead, also for a strip without a speaker in a scene of several heads: its takes would be on the wrong one.
+    Raises BadHead, also for a strip without a speaker in a scene of several heads: its takes would
+    be on the wrong one.
     """
     speaker = dialogue.speaker_of(scene, speaks) if name is None and speaks is not None else None
     if speaker is not None:
         scene.thunder.head = speaker
     elif name is None and speaks is not None and len(head.in_scene(scene)) > 1:
         raise BadHead(
-            f"“{speaks}” has no speaker and the scene “{scene.name}” several heads: choose who speaks it under Dialogue, "
+            f"“{speaks}” has no speaker and the scene “{scene.name}” several heads: choose who "
+            f"speaks it under Dialogue, "
             f"or name the head with --head"
         )
     elif name is not None:
         chosen = scene.objects.get(name)
         if chosen is None:
-            raise BadHead(f"There is no object “{name}” in the scene “{scene.name}”: name another with --head")
+            raise BadHead(
+                f"There is no object “{name}” in the scene “{scene.name}”: name another with --head"
+            )
         scene.thunder.head = chosen
     elif scene.thunder.head is None and not head.in_scene(scene):
         scene.thunder.head = head.build(scene.collection, bpy.context.view_layer).mesh
@@ -481,7 +688,8 @@ def choose_head(scene, name: str | None, speaks: str | None = None):
 
 
 def place_voice(scene, sound: str, voice, pack: bool = False) -> None:
-    """Add the sound to the sequencer where the takes were keyed, unless it exists already. pack: store it in the .blend."""
+    """Add the sound to the sequencer where the takes were keyed, unless it exists already. pack:
+    store it in the .blend."""
     for present in strip.sound_strips(scene):
         same = present.sound is not None and bpy.path.abspath(present.sound.filepath) == sound
         if same and abs(compat.content_start(present) - voice.clock.start) < 0.01:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process that bakes jobs (`bake.py --baker`): reads requests from stdin and answers on stdout, as described in
-thunder_core/batch/baker.py.
+"""The process that bakes jobs (`bake.py --baker`): reads requests from stdin and answers on stdout,
+as described in thunder_core/batch/baker.py.
 
 It ends when its stdin is closed, even during a job, which then leaves no files.
 """
@@ -48,7 +48,9 @@ def serve(_chosen=None) -> None:
     events = _Events()
     requests: queue.SimpleQueue[dict | None] = queue.SimpleQueue()
     busy = threading.Event()
-    threading.Thread(target=_queue_requests, args=(requests, busy), name="thunder requests", daemon=True).start()
+    threading.Thread(
+        target=_queue_requests, args=(requests, busy), name="thunder requests", daemon=True
+    ).start()
     makers: dict[str | None, manifest.Maker] = {}
     events.put("ready", maker=asdict(maker_of(None, makers)))
     while (request := requests.get()) is not None:
@@ -59,7 +61,12 @@ def serve(_chosen=None) -> None:
         except ThunderError as error:
             events.put("failed", job=job, sentence=str(error), log="")
         except SystemExit:  # argparse has printed the error
-            events.put("failed", job=job, sentence="The options of this job are refused: see the log", log="")
+            events.put(
+                "failed",
+                job=job,
+                sentence="The options of this job are refused: see the log",
+                log="",
+            )
         except Exception as error:
             sentence = f"Unexpected error ({type(error).__name__}: {error}): see the log"
             events.put("failed", job=job, sentence=sentence, log=traceback.format_exc())
@@ -86,9 +93,12 @@ def _bake(request: dict, events: _Events, makers: dict) -> dict:
 
     def tell(step: Step) -> None:
         nonlocal last, said
-        if step.message != said or time.monotonic() - last >= PACE:  # the last message may stay for minutes: none is left out
+        # the last message may stay for minutes: none is left out
+        if step.message != said or time.monotonic() - last >= PACE:
             last, said = time.monotonic(), step.message
-            events.put("progress", job=job.name, fraction=round(step.fraction, 3), message=step.message)
+            events.put(
+                "progress", job=job.name, fraction=round(step.fraction, 3), message=step.message
+            )
 
     styles = directing.named_styles(job.settings)
 
@@ -104,5 +114,7 @@ def maker_of(weights: str | None, known: dict[str | None, manifest.Maker]) -> ma
     """This process's versions with a folder of weights, None for that of the preferences."""
     if weights not in known:
         folder = os.path.abspath(weights) if weights else connection.weights()
-        known[weights] = manifest.Maker(manifest.version(), bpy.app.version_string, manifest.hash_of_weights(folder))
+        known[weights] = manifest.Maker(
+            manifest.version(), bpy.app.version_string, manifest.hash_of_weights(folder)
+        )
     return known[weights]

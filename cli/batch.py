@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bake many: `bake.py --jobs PATH`, where PATH is a job file (TOML), a folder of sound files, or a scene, whose dialogue strips are baked.
+"""Bake many: `bake.py --jobs PATH`, where PATH is a job file (TOML), a folder of sound files, or a
+scene, whose dialogue strips are baked.
 
-Each job gets a folder of its name in `--out`. A second run bakes only what has changed, and resumes after a kill. A job that fails leaves a
-sentence and the others continue. batch.json and batch.html report all of them.
-Ends with code 0, with 3 if some jobs failed, or with 1 (2 for a wrong option) if nothing could be started.
+Each job gets a folder of its name in `--out`. A second run bakes only what has changed, and resumes
+after a kill. A job that fails leaves a sentence and the others continue. batch.json and batch.html
+report all of them. Ends with code 0, with 3 if some jobs failed, or with 1 (2 for a wrong option)
+if nothing could be started.
 """
 
 import argparse
@@ -24,7 +26,13 @@ from ..thunder_core.batch import baker as baker_process, cluster, inputs, job_fi
 from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, Jobs
 from ..thunder_core.batch.run_progress import duration, RunProgress
-from ..thunder_core.batch.settings import DEFAULTS, keys_for_options, make_absolute, SETTINGS, VOICES
+from ..thunder_core.batch.settings import (
+    DEFAULTS,
+    keys_for_options,
+    make_absolute,
+    SETTINGS,
+    VOICES,
+)
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
 from . import bake, baker, check, checks, collect, directing
@@ -36,7 +44,8 @@ FAILED_BEFORE = "failed in the last run"
 
 
 def main() -> None:
-    """The command line of `bake.py`: one bake, many, a process that bakes for either of these, or a check; exits with its code."""
+    """The command line of `bake.py`: one bake, many, a process that bakes for either of these, or a
+    check; exits with its code."""
     if own_arguments() == ["--baker"]:
         run("bake.py", lambda _: None, baker.serve)
     elif own_arguments()[:1] == ["check"]:
@@ -46,12 +55,14 @@ def main() -> None:
 
 
 def start(chosen: argparse.Namespace) -> int | dict:
-    """Bake once or many times, as the options say; returns the exit code, or the report of one bake. Raises ThunderError."""
+    """Bake once or many times, as the options say; returns the exit code, or the report of one
+    bake. Raises ThunderError."""
     return bake_all(chosen) if chosen.jobs else bake.bake(chosen)
 
 
 def bake_all(chosen: argparse.Namespace) -> int:
-    """Bake all jobs that need it; returns the exit code. Raises ThunderError if nothing can be started."""
+    """Bake all jobs that need it; returns the exit code. Raises ThunderError if nothing can be
+    started."""
     listed = read_jobs(chosen)
     jobs = job_file.choose_jobs(listed.jobs, chosen.only) if chosen.only else listed.jobs
     if chosen.list:
@@ -60,13 +71,17 @@ def bake_all(chosen: argparse.Namespace) -> int:
         return 0
     out = chosen.out or listed.out
     if not out:
-        raise BadRequest("There is no folder to write into: name one with --out, or as “out” in the job file")
+        raise BadRequest(
+            "There is no folder to write into: name one with --out, or as “out” in the job file"
+        )
     bake.check_engine(chosen.engine, chosen.weights)
     python = engine_python(chosen)
     given = defaults_of(chosen)
     checks.check([job for job in jobs if job.name not in listed.refused], given, chosen.allow_newer)
     checks.check_folders(os.path.abspath(out), listed.jobs)
-    run = Run(chosen, os.path.abspath(out), listed.jobs, given if is_job_file(chosen.jobs) else None)
+    run = Run(
+        chosen, os.path.abspath(out), listed.jobs, given if is_job_file(chosen.jobs) else None
+    )
     tasks = run.tasks(jobs)
     try:
         if tasks:
@@ -85,18 +100,25 @@ def bake_all(chosen: argparse.Namespace) -> int:
     return run.end()
 
 
-def events_of(chosen: argparse.Namespace, tasks: list[Task], maker: manifest.Maker) -> Generator[dict, None, None]:
-    """Bake tasks here or on a cluster; yields what happens. Raises NoEngine if nothing can be baked."""
+def events_of(
+    chosen: argparse.Namespace, tasks: list[Task], maker: manifest.Maker
+) -> Generator[dict, None, None]:
+    """Bake tasks here or on a cluster; yields what happens. Raises NoEngine if nothing can be
+    baked."""
     if not chosen.cluster:
         return baker_process.bake_here(baker_command(), tasks)
     where = cluster.Cluster(chosen.cluster, chosen.cluster_cpus, chosen.cluster_results)
-    python = os.path.abspath(chosen.cluster_python) if chosen.cluster_python else engine_python(chosen)
+    python = (
+        os.path.abspath(chosen.cluster_python) if chosen.cluster_python else engine_python(chosen)
+    )
     return cluster.bake_on(where, python, baker_command(), tasks, maker)
 
 
 def engine_python(chosen: argparse.Namespace) -> str:
     """The Python that runs the engine. Raises NoEngine."""
-    return find_engine_python(chosen.engine, connection.venvs(), option="--engine" if chosen.engine else "")
+    return find_engine_python(
+        chosen.engine, connection.venvs(), option="--engine" if chosen.engine else ""
+    )
 
 
 # ---- what is to be baked
@@ -108,7 +130,11 @@ def read_jobs(chosen: argparse.Namespace) -> Jobs:
     if os.path.isdir(path):
         listed = job_file.read_folder(path, defaults)
     elif is_job_file(path):
-        listed = job_file.read_file(path, defaults, lambda jobs: checks.mistakes(map(with_own_style, jobs), defaults, chosen.allow_newer))
+        listed = job_file.read_file(
+            path,
+            defaults,
+            lambda jobs: checks.mistakes(map(with_own_style, jobs), defaults, chosen.allow_newer),
+        )
     else:
         listed = of_scene(path, defaults, chosen.allow_newer)
     return replace(listed, jobs=tuple(map(with_own_style, listed.jobs)))
@@ -120,13 +146,15 @@ def is_job_file(path: str) -> bool:
 
 
 def with_own_style(job: Job) -> Job:
-    """The job with a user's preset given by its file instead of its name, which other machines do not know."""
+    """The job with a user's preset given by its file instead of its name, which other machines do
+    not know."""
     path = directing.file_of_own(job.settings)
     return job if path is None else replace(job, settings={**job.settings, "style": path})
 
 
 def defaults_of(chosen: argparse.Namespace) -> dict[str, object]:
-    """The settings given as options and the defaults of the others, those of the open scene included."""
+    """The settings given as options and the defaults of the others, those of the open scene
+    included."""
     given = {name: getattr(chosen, name.replace("-", "_"), None) for name in SETTINGS}
     if chosen.mood is not None:
         name, strength = chosen.mood
@@ -134,25 +162,43 @@ def defaults_of(chosen: argparse.Namespace) -> dict[str, object]:
     if chosen.npz:
         given["outputs"] = [*(given["outputs"] or ["blend"]), "npz"]
     given["blend"] = given["blend"] or bpy.data.filepath or None
-    known = {name: SETTINGS[name].read(value) for name, value in given.items() if value is not None and name not in VOICES}
+    known = {
+        name: SETTINGS[name].read(value)
+        for name, value in given.items()
+        if value is not None and name not in VOICES
+    }
     return {**DEFAULTS, **make_absolute(known, os.getcwd())}
 
 
 def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> Jobs:
-    """A job for each dialogue strip of the active scene of a file, which is opened. Raises BadRequest."""
+    """A job for each dialogue strip of the active scene of a file, which is opened. Raises
+    BadRequest."""
     with quiet():  # the output may be a list of names
         bake.open_file(path)
     bake.check_file(allow_newer)
     lines = dialogue.lines(bpy.context.scene)
     if not lines:
-        raise BadRequest(f"The scene of “{os.path.basename(path)}” has no sound strips that somebody speaks: name another with --jobs")
+        raise BadRequest(
+            f"The scene of “{os.path.basename(path)}” has no sound strips that somebody speaks: "
+            f"name another with --jobs"
+        )
     shared = Counter(line.strip for line in lines)
     listed = []
     for line in lines:
-        whose = {} if shared[line.strip] == 1 or line.speaker is None else {"head": line.speaker.name}
-        listed.append((line.strip, {"blend": path, "strip": line.strip} | whose, " ".join([line.strip, *whose.values()])))
+        whose = (
+            {} if shared[line.strip] == 1 or line.speaker is None else {"head": line.speaker.name}
+        )
+        listed.append(
+            (
+                line.strip,
+                {"blend": path, "strip": line.strip} | whose,
+                " ".join([line.strip, *whose.values()]),
+            )
+        )
     jobs = job_file.name_jobs(listed, defaults)
-    return Jobs(jobs, refused={job.name: line.why_not for job, line in zip(jobs, lines) if line.why_not})
+    return Jobs(
+        jobs, refused={job.name: line.why_not for job, line in zip(jobs, lines) if line.why_not}
+    )
 
 
 def baker_command() -> list[str]:
@@ -163,12 +209,20 @@ def baker_command() -> list[str]:
 
 
 def command_like(blender: str, arguments: list[str], opened: str) -> list[str]:
-    """The command that starts another Blender with the same arguments, up to those of bake.py, without opening a file.
+    """The command that starts another Blender with the same arguments, up to those of bake.py,
+    without opening a file.
 
     arguments: of the process.  opened: the file that is open, "" for none: each job opens its own.
     """
-    options_before = arguments[1 : arguments.index("--")] if "--" in arguments else ["-b", "--python", os.path.join(ROOT, "bake.py")]
-    is_open = [bool(opened) and os.path.exists(each) and os.path.samefile(each, opened) for each in options_before]
+    options_before = (
+        arguments[1 : arguments.index("--")]
+        if "--" in arguments
+        else ["-b", "--python", os.path.join(ROOT, "bake.py")]
+    )
+    is_open = [
+        bool(opened) and os.path.exists(each) and os.path.samefile(each, opened)
+        for each in options_before
+    ]
     return [blender, *(each for each, skipped in zip(options_before, is_open) if not skipped), "--"]
 
 
@@ -181,7 +235,13 @@ class Run:
     given: settings of the command, if the others are keys of a job file; else None.
     """
 
-    def __init__(self, chosen: argparse.Namespace, out: str, jobs: tuple[Job, ...], given: Mapping[str, object] | None = None):
+    def __init__(
+        self,
+        chosen: argparse.Namespace,
+        out: str,
+        jobs: tuple[Job, ...],
+        given: Mapping[str, object] | None = None,
+    ):
         self.chosen, self.out, self.jobs, self.given = chosen, out, jobs, given
         self._check([] if chosen.only else [report.JSON_NAME, report.HTML_NAME])
         self.maker = baker.maker_of(chosen.weights, {})
@@ -191,16 +251,19 @@ class Run:
         self.warned: Counter[str] = Counter()  # beginning of a warning → jobs that have it
         self.progress = RunProgress(0, say, sys.stdout)
         self.reported = time.monotonic()
-        self.unwritten: dict[str, str] = {}  # file of the run's own → the reason why it could not be written
+        # file of the run's own → the reason why it could not be written
+        self.unwritten: dict[str, str] = {}
 
     def _check(self, names: list[str]) -> None:
-        """Raise ThunderError if these files, which the run writes beside the jobs' folders, are the user's or cannot be written."""
+        """Raise ThunderError if these files, which the run writes beside the jobs' folders, are the
+        user's or cannot be written."""
         written = files.Transaction(self.out, self.chosen.force)
         written.check(names)
         bake.say_repaired(written)
 
     def _record(self, name: str, write: Callable[[], files.Transaction | None]) -> None:
-        """Write a file of the run's own. Where that fails the jobs go on: it is said once, and the run does not end with 0."""
+        """Write a file of the run's own. Where that fails the jobs go on: it is said once, and the
+        run does not end with 0."""
         try:
             if (written := write()) is not None:
                 bake.say_kept(written)
@@ -211,35 +274,60 @@ class Run:
             self.unwritten[name] = str(error)
 
     def tasks(self, chosen_jobs: tuple[Job, ...]) -> list[Task]:
-        """Tasks for the chosen jobs; prints how many there are, and why those that were baked before are baked again."""
+        """Tasks for the chosen jobs; prints how many there are, and why those that were baked
+        before are baked again."""
         reasons: dict[str, list[str]] = {}
         tasks = []
         for job in chosen_jobs:
             if why := self._what_changed(job) or ("--again" if self.chosen.again else ""):
-                why = FAILED_BEFORE if why == manifest.NOT_YET and manifest.failure_of(self.out, job.name) else why
+                why = (
+                    FAILED_BEFORE
+                    if why == manifest.NOT_YET and manifest.failure_of(self.out, job.name)
+                    else why
+                )
                 self.states[job.name] = report.NOT_BAKED
                 reasons.setdefault(why, []).append(job.name)
-                tasks.append(Task(job.name, job.settings, os.path.join(self.out, job.name), self._options()))
+                tasks.append(
+                    Task(job.name, job.settings, os.path.join(self.out, job.name), self._options())
+                )
             else:
                 self.states[job.name] = report.UP_TO_DATE
                 self._forget_failure(job.name)
         self._check([f"{task.job}{manifest.FAILED}" for task in tasks])
         up_to_date = len(chosen_jobs) - len(tasks)
         if tasks:
-            say(", ".join([f"{_jobs(len(tasks))} to bake", *([f"{up_to_date} up to date"] if up_to_date else [])]))
+            say(
+                ", ".join(
+                    [
+                        f"{_jobs(len(tasks))} to bake",
+                        *([f"{up_to_date} up to date"] if up_to_date else []),
+                    ]
+                )
+            )
         for why, names in reasons.items():
             if why != manifest.NOT_YET or up_to_date:
                 say(f"      {checks.list_names(names)}: {why}")
         self.progress = RunProgress(len(tasks), say, sys.stdout, log_every=self.chosen.log_every)
         return tasks
 
-    def without_refused(self, tasks: list[Task], reasons: Mapping[str, str], python: str) -> list[Task]:
-        """The tasks without those that cannot be baked: these fail at once, not when their turn comes in the night.
+    def without_refused(
+        self, tasks: list[Task], reasons: Mapping[str, str], python: str
+    ) -> list[Task]:
+        """The tasks without those that cannot be baked: these fail at once, not when their turn
+        comes in the night.
 
-        reasons: known ones, by job; others are sounds that the engine refuses, and files in the way.  python: the engine's.
+        reasons: known ones, by job; others are sounds that the engine refuses, and files in the
+        way.  python: the engine's.
         """
-        named = {task.job: [str(task.settings[key]) for key in ("audio", "listen-to") if key in task.settings] for task in tasks}
-        of_sounds = inputs.sound_problems(python, [path for paths in named.values() for path in paths])
+        named = {
+            task.job: [
+                str(task.settings[key]) for key in ("audio", "listen-to") if key in task.settings
+            ]
+            for task in tasks
+        }
+        of_sounds = inputs.sound_problems(
+            python, [path for paths in named.values() for path in paths]
+        )
         for task in tasks:
             of_sound = next((of_sounds[path] for path in named[task.job] if path in of_sounds), "")
             if reason := reasons.get(task.job) or of_sound or checks.not_replaceable(task):
@@ -256,11 +344,20 @@ class Run:
     def _options(self) -> list[str]:
         """Options that are no settings of a job."""
         paths = {name: getattr(self.chosen, name) for name in ("weights", "engine")}
-        options = [f"--{name}={os.path.abspath(path) if os.path.exists(path) else path}" for name, path in paths.items() if path]
-        return options + [f"--{name}" for name in ("force", "allow-newer") if getattr(self.chosen, name.replace("-", "_"))]
+        options = [
+            f"--{name}={os.path.abspath(path) if os.path.exists(path) else path}"
+            for name, path in paths.items()
+            if path
+        ]
+        return options + [
+            f"--{name}"
+            for name in ("force", "allow-newer")
+            if getattr(self.chosen, name.replace("-", "_"))
+        ]
 
     def note(self, event: Mapping) -> None:
-        """Handle an event of a job: show it, record failures and, every PACE seconds, write the report."""
+        """Handle an event of a job: show it, record failures and, every PACE seconds, write the
+        report."""
         if event["event"] == "note":
             if event.get("job"):
                 self.progress.forget(event["job"])
@@ -283,7 +380,10 @@ class Run:
         sentence = self._with_keys(name, event["sentence"])
         self.notes[name]["sentence"] = sentence
         force = self.chosen.force
-        self._record(name + manifest.FAILED, lambda: manifest.note_failure(self.out, name, sentence, event.get("log", ""), force))
+        self._record(
+            name + manifest.FAILED,
+            lambda: manifest.note_failure(self.out, name, sentence, event.get("log", ""), force),
+        )
         self.progress.end(name, False)
         lines = [f"    {line}" for line in event.get("log", "").splitlines()[-20:]]
         self._say(name, "\n".join([f"failed: {sentence}{_on(event)}", *lines]), sys.stderr)
@@ -295,7 +395,11 @@ class Run:
         self.states[name] = report.BAKED
         self._forget_failure(name)
         takes = event["report"]["takes"]
-        best = "" if takes[0]["score"] is None else f", the best has lip-sync {take_list.points(takes[0]['score'])}"
+        best = (
+            ""
+            if takes[0]["score"] is None
+            else f", the best has lip-sync {take_list.points(takes[0]['score'])}"
+        )
         took = duration(self.progress.end(name, True))
         self._say(name, f"{takes_in_words(len(takes))} in {took}{best}{_on(event)}")
         for warning in event["report"].get("warnings", ()):
@@ -305,37 +409,67 @@ class Run:
                 self.progress.say(f"      {name}: {warning}", sys.stderr)
 
     def _with_keys(self, name: str, sentence: str) -> str:
-        """A sentence that names options, with the keys of the job file instead, except those that the command gave."""
+        """A sentence that names options, with the keys of the job file instead, except those that
+        the command gave."""
         if self.given is None:
             return sentence
         values = next(job.settings for job in self.jobs if job.name == name)
-        of_file = [each for each in SETTINGS if each not in self.given or values.get(each) != self.given[each]]
+        of_file = [
+            each
+            for each in SETTINGS
+            if each not in self.given or values.get(each) != self.given[each]
+        ]
         return keys_for_options(sentence, of_file)
 
     def write_report(self) -> None:
-        """Write batch.json and batch.html. Not after a run of some jobs: on a farm many of these run at the same time."""
+        """Write batch.json and batch.html. Not after a run of some jobs: on a farm many of these
+        run at the same time."""
         if self.chosen.only:
             return
-        content = report.collect_report(self.out, self.jobs, self.states, self.maker, self.notes, self.scenes)
+        content = report.collect_report(
+            self.out, self.jobs, self.states, self.maker, self.notes, self.scenes
+        )
         running = self.progress.running()
-        content = report.while_running(content, running, self.progress.summary()) if running else content
+        content = (
+            report.while_running(content, running, self.progress.summary()) if running else content
+        )
         self._record(report.HTML_NAME, lambda: report.write(self.out, content, self.chosen.force))
         self.reported = time.monotonic()
 
     def collect(self) -> None:
-        """Collect the takes of jobs that bake strips of the same scene in one, where any of them has changed."""
+        """Collect the takes of jobs that bake strips of the same scene in one, where any of them
+        has changed."""
         for shared in manifest.shared_scenes(self.jobs):
-            baked = [job for job in shared.jobs if self.states.get(job.name) in (report.BAKED, report.UP_TO_DATE)]
+            baked = [
+                job
+                for job in shared.jobs
+                if self.states.get(job.name) in (report.BAKED, report.UP_TO_DATE)
+            ]
             made_from = manifest.sources_of_scene(self.out, baked)
-            row: dict[str, object] = {"file": f"{shared.name}.blend", "blend": shared.blend, "jobs": [job.name for job in baked]}
-            if not baked or (not self.chosen.again and manifest.is_scene_up_to_date(self.out, shared, made_from)):
+            row: dict[str, object] = {
+                "file": f"{shared.name}.blend",
+                "blend": shared.blend,
+                "jobs": [job.name for job in baked],
+            }
+            if not baked or (
+                not self.chosen.again and manifest.is_scene_up_to_date(self.out, shared, made_from)
+            ):
                 self.scenes += [row] if baked else []
                 continue
             try:
-                count = collect.collect(shared, baked, self.out, self.chosen.force, self.chosen.allow_newer)
-                without = f", without {_jobs(left)} that failed" if (left := len(shared.jobs) - len(baked)) else ""
+                count = collect.collect(
+                    shared, baked, self.out, self.chosen.force, self.chosen.allow_newer
+                )
+                without = (
+                    f", without {_jobs(left)} that failed"
+                    if (left := len(shared.jobs) - len(baked))
+                    else ""
+                )
                 source = os.path.basename(shared.blend)
-                say(f"“{row['file']}” is “{source}” with all takes: {takes_in_words(count)} of {_jobs(len(baked))}{without}")
+                say(
+                    f"“{row['file']}” is “{source}” with all takes: {takes_in_words(count)} of "
+                    f"{_jobs(len(baked))}{without}"
+                )
             except ThunderError as error:
                 row["sentence"] = str(error)
                 say(f"“{row['file']}” was not written: {error}", sys.stderr)
@@ -347,9 +481,17 @@ class Run:
             if count > 1:
                 where = "report.json in their folders" if self.chosen.only else report.HTML_NAME
                 say(f"      {_jobs(count)} in all: {kind}: see {where}", sys.stderr)
-        say(self.counts() if self.chosen.only else f"{self.counts()}; see {os.path.join(self.out, report.HTML_NAME)}")
+        say(
+            self.counts()
+            if self.chosen.only
+            else f"{self.counts()}; see {os.path.join(self.out, report.HTML_NAME)}"
+        )
         is_whole = not self.unwritten and not any("sentence" in row for row in self.scenes)
-        return 0 if is_whole and not {report.FAILED, report.NOT_BAKED} & set(self.states.values()) else SOME_FAILED
+        return (
+            0
+            if is_whole and not {report.FAILED, report.NOT_BAKED} & set(self.states.values())
+            else SOME_FAILED
+        )
 
     def counts(self) -> str:
         """How many jobs have ended in which way: “3 baked, 1 failed”."""

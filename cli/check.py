@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check animation without a window: `python bake.py check shots/*.blend`.
 
-In every file each line of the dialogue is checked against what its speaker's head plays, whatever made that. Prints what is found, most
-noticeable first, as text, JSON or JUnit, and with --pictures draws the faces of the worst five. Files are read and never written.
-Ends with code 0 where nothing is found, 3 where something is, 1 where a file cannot be checked (2 for a wrong option).
+In every file each line of the dialogue is checked against what its speaker's head plays, whatever
+made that. Prints what is found, most noticeable first, as text, JSON or JUnit, and with --pictures
+draws the faces of the worst five. Files are read and never written. Ends with code 0 where nothing
+is found, 3 where something is, 1 where a file cannot be checked (2 for a wrong option).
 """
 
 import argparse
@@ -38,8 +39,8 @@ _AWAY = 4.0  # distance of the camera, in face sizes
 
 @dataclass
 class CheckedLine:
-    """A line of a file. name: of its voice.  head: of the object that speaks it.  found: (frames, finding, sentence), most noticeable
-    first.  error: the reason why it could not be checked."""
+    """A line of a file. name: of its voice.  head: of the object that speaks it.  found: (frames,
+    finding, sentence), most noticeable first.  error: the reason why it could not be checked."""
 
     file: str
     name: str = ""
@@ -49,24 +50,43 @@ class CheckedLine:
 
 
 def options(arguments: list[str], command: str = "bake.py check") -> argparse.Namespace:
-    """The command line's options; ends the process with code 2 if one is wrong. command: how the command is called."""
+    """The command line's options; ends the process with code 2 if one is wrong. command: how the
+    command is called."""
     parser = Parser(prog=command, description=__doc__.partition("\n")[0])
-    parser.add_argument("files", nargs="+", type=file_path, metavar="FILE", help="the .blend files to check")
+    parser.add_argument(
+        "files", nargs="+", type=file_path, metavar="FILE", help="the .blend files to check"
+    )
     parser.add_argument("--format", choices=FORMATS, default="text", help="of what is printed")
-    parser.add_argument("--tolerance", choices=TOLERANCES, default=REALISTIC, help="how much is allowed")
+    parser.add_argument(
+        "--tolerance", choices=TOLERANCES, default=REALISTIC, help="how much is allowed"
+    )
     parser.add_argument("--strip", type=utf8, metavar="NAME", help="only the line of this strip")
-    parser.add_argument("--pictures", type=file_path, metavar="FOLDER", help=f"draw the faces of the worst {WORST} there")
-    parser.add_argument("--force", action="store_true", help="replace pictures of yours, and keep them under another name")
+    parser.add_argument(
+        "--pictures",
+        type=file_path,
+        metavar="FOLDER",
+        help=f"draw the faces of the worst {WORST} there",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace pictures of yours, and keep them under another name",
+    )
     for name in ("engine", "weights"):
         parser.add_argument(f"--{name}", **bake.OPTIONS[name])
     return parser.parse_args(arguments)
 
 
 def check(chosen: argparse.Namespace) -> int:
-    """Check the files and print what is found; returns the exit code. Raises ThunderError if nothing can be started."""
+    """Check the files and print what is found; returns the exit code. Raises ThunderError if
+    nothing can be started."""
     bake.check_engine(chosen.engine, chosen.weights)
     client = bake.client_of(chosen)
-    pictures = files.Transaction(chosen.pictures, chosen.force, list(map(os.path.abspath, chosen.files))) if chosen.pictures else None
+    pictures = (
+        files.Transaction(chosen.pictures, chosen.force, list(map(os.path.abspath, chosen.files)))
+        if chosen.pictures
+        else None
+    )
     if pictures is not None:
         pictures.check(f"problem_{number}.png" for number in range(1, WORST + 1))
     with quiet():  # what is printed is for programs
@@ -91,10 +111,19 @@ def _check_file(client, path: str, chosen: argparse.Namespace) -> Iterator[Check
     scene.thunder_check.tolerance = chosen.tolerance.upper()
     lines = [line for line in dialogue.lines(scene) if chosen.strip in (None, line.strip)]
     if not lines:
-        what = f"no line “{chosen.strip}”" if chosen.strip else "no sound strip that somebody speaks"
-        yield CheckedLine(path, error=f"The scene “{scene.name}” has {what}: add the voice to its sequencer")
+        what = (
+            f"no line “{chosen.strip}”" if chosen.strip else "no sound strip that somebody speaks"
+        )
+        yield CheckedLine(
+            path, error=f"The scene “{scene.name}” has {what}: add the voice to its sequencer"
+        )
     for line in lines:
-        result = CheckedLine(path, line.strip, line.speaker.name if line.speaker is not None else "", error=line.why_not)
+        result = CheckedLine(
+            path,
+            line.strip,
+            line.speaker.name if line.speaker is not None else "",
+            error=line.why_not,
+        )
         if not result.error:
             findings, result.error = attempt(_check_line, client, scene, line)
             result.found = findings or []
@@ -129,24 +158,42 @@ def as_json(checked: list[CheckedLine]) -> str:
     """All that is known, for programs."""
 
     def found(each: CheckedLine) -> list[dict]:
-        return [finding.values() | {"frames": frames, "sentence": sentence} for frames, finding, sentence in each.found]
+        return [
+            finding.values() | {"frames": frames, "sentence": sentence}
+            for frames, finding, sentence in each.found
+        ]
 
-    lines = [{"file": each.file, "line": each.name, "head": each.head, "error": each.error, "problems": found(each)} for each in checked]
+    lines = [
+        {
+            "file": each.file,
+            "line": each.name,
+            "head": each.head,
+            "error": each.error,
+            "problems": found(each),
+        }
+        for each in checked
+    ]
     return json.dumps({"lines": lines}, indent=1, ensure_ascii=False)
 
 
 def as_junit(checked: list[CheckedLine]) -> str:
     """A test suite in which each line of dialogue is a test."""
     wrong = [each for each in checked if each.error]
-    suite = ElementTree.Element("testsuite", name="thunder check", tests=str(len(checked)), errors=str(len(wrong)))
+    suite = ElementTree.Element(
+        "testsuite", name="thunder check", tests=str(len(checked)), errors=str(len(wrong))
+    )
     suite.set("failures", str(sum(bool(each.found) for each in checked)))
     for each in checked:
-        case = ElementTree.SubElement(suite, "testcase", classname=each.file, name=each.name or os.path.basename(each.file))
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=each.file, name=each.name or os.path.basename(each.file)
+        )
         if each.error:
             ElementTree.SubElement(case, "error", message=each.error)
         elif each.found:
             failure = ElementTree.SubElement(case, "failure", message=checking.summary(each.found))
-            failure.text = "\n".join(f"{first}: {sentence}" for (first, _), _, sentence in each.found)
+            failure.text = "\n".join(
+                f"{first}: {sentence}" for (first, _), _, sentence in each.found
+            )
     return ElementTree.tostring(suite, encoding="unicode")
 
 
@@ -154,8 +201,13 @@ def as_junit(checked: list[CheckedLine]) -> str:
 
 
 def _draw_worst(pictures: files.Transaction, checked: list[CheckedLine]) -> list[str]:
-    """Draw the faces of the worst problems of all files. Returns what each picture shows. Raises ThunderError."""
-    all_found = [(finding.weight, each, frames, sentence) for each in checked for frames, finding, sentence in each.found]
+    """Draw the faces of the worst problems of all files. Returns what each picture shows. Raises
+    ThunderError."""
+    all_found = [
+        (finding.weight, each, frames, sentence)
+        for each in checked
+        for frames, finding, sentence in each.found
+    ]
     worst = sorted(all_found, key=lambda one: -one[0])[:WORST]
     captions = []
     with pictures:
@@ -163,8 +215,16 @@ def _draw_worst(pictures: files.Transaction, checked: list[CheckedLine]) -> list
             name = f"problem_{number}.png"
             if bpy.data.filepath != os.path.abspath(each.file):
                 bake.open_file(each.file)
-            _photograph(bpy.context.scene, head.resolve(bpy.data.objects[each.head]), (first + last) // 2, pictures.part(name))
-            captions.append(f"{os.path.join(pictures.folder, name)}: {each.name}, {(first + last) // 2}: {sentence}")
+            _photograph(
+                bpy.context.scene,
+                head.resolve(bpy.data.objects[each.head]),
+                (first + last) // 2,
+                pictures.part(name),
+            )
+            captions.append(
+                f"{os.path.join(pictures.folder, name)}: {each.name}, {(first + last) // 2}: "
+                f"{sentence}"
+            )
     return captions
 
 
@@ -173,11 +233,21 @@ def _photograph(scene, rig: head.Rig, frame: int, path: str) -> None:
     scene.frame_set(frame)
     to_face, size = puppets.face_frame(rig)
     camera = bpy.data.objects.new("Thunder Check", bpy.data.cameras.new("Thunder Check"))
-    camera.data.type, camera.data.ortho_scale, camera.data.clip_end = "ORTHO", size, 2 * _AWAY * size
+    camera.data.type, camera.data.ortho_scale, camera.data.clip_end = (
+        "ORTHO",
+        size,
+        2 * _AWAY * size,
+    )
     camera.matrix_world = to_face.inverted() @ Matrix.Translation((0.0, 0.0, _AWAY * size))
     scene.collection.objects.link(camera)
-    scene.camera, scene.render.engine, scene.view_settings.view_transform = camera, "BLENDER_WORKBENCH", "Standard"
+    scene.camera, scene.render.engine, scene.view_settings.view_transform = (
+        camera,
+        "BLENDER_WORKBENCH",
+        "Standard",
+    )
     try:
         render_still(scene, path, PIXELS, PIXELS)
     except RuntimeError as error:
-        raise BadRequest(f"The face cannot be drawn ({str(error).strip()}): leave --pictures out") from error
+        raise BadRequest(
+            f"The face cannot be drawn ({str(error).strip()}): leave --pictures out"
+        ) from error

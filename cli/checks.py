@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks what jobs name before the first of them is baked: files, presets, heads, strips. All mistakes are reported at once."""
+"""Checks what jobs name before the first of them is baked: files, presets, heads, strips. All
+mistakes are reported at once."""
 
 import difflib
 import functools
@@ -28,13 +29,15 @@ _MOST_NAMES = 5  # jobs with the same mistake that are named
 
 
 def check(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool) -> None:
-    """Raise BadRequest with a line for each mistake. given: settings of the command, which apply to all jobs."""
+    """Raise BadRequest with a line for each mistake. given: settings of the command, which apply to
+    all jobs."""
     if wrong := mistakes(jobs, given, allow_newer):
         raise BadRequest(list_mistakes(wrong))
 
 
 def mistakes(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool) -> list[Mistake]:
-    """What is wrong with what the jobs name, each once, with all of its jobs. given: see `check`."""
+    """What is wrong with what the jobs name, each once, with all of its jobs. given: see
+    `check`."""
     jobs_of: dict[_Problem, list[str]] = {}
     for job in jobs:
         for problem in _problems(job, given, allow_newer):
@@ -45,13 +48,19 @@ def mistakes(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool
         kinds[problem.key] += 1
         hint = ""
         if problem.missing and kinds[problem.key] <= MOST_ALIKE:  # slow for many
-            hint = _nearest(os.path.basename(problem.missing), _files_beside(problem.missing)) or ": name another"
-        wrong.append(Mistake(f"file of {problem.key}", f"{_named(names)}: {problem.sentence}{hint}"))
+            hint = (
+                _nearest(os.path.basename(problem.missing), _files_beside(problem.missing))
+                or ": name another"
+            )
+        wrong.append(
+            Mistake(f"file of {problem.key}", f"{_named(names)}: {problem.sentence}{hint}")
+        )
     return wrong
 
 
 class _Problem(NamedTuple):
-    """What is wrong with a setting.  key: the setting as its sentence calls it.  missing: the path of a missing file, else ""."""
+    """What is wrong with a setting.  key: the setting as its sentence calls it.  missing: the path
+    of a missing file, else ""."""
 
     key: str
     sentence: str
@@ -67,7 +76,10 @@ def check_folders(out: str, jobs: Iterable[Job]) -> None:
             other = taken.setdefault(key, job.name)
             if other != job.name:
                 whose = f"that of job “{other}”" if other else "the folder of all jobs"
-                raise BadRequest(f"“{path}” is the same folder as {whose}, through a link: remove the link or rename the job")
+                raise BadRequest(
+                    f"“{path}” is the same folder as {whose}, through a link: remove the link or "
+                    f"rename the job"
+                )
 
 
 def _keys(path: str) -> list[object]:
@@ -81,18 +93,29 @@ def _keys(path: str) -> list[object]:
 
 
 def not_replaceable(task: Task) -> str:
-    """The reason why a job's files cannot be written, one sentence; "" if they can, as far as is known before it is baked."""
+    """The reason why a job's files cannot be written, one sentence; "" if they can, as far as is
+    known before it is baked."""
     settings = task.settings
-    named = next((str(settings[key]) for key in ("blend", "audio", "listen-to") if key in settings), bake.IDLE)
+    named = next(
+        (str(settings[key]) for key in ("blend", "audio", "listen-to") if key in settings),
+        bake.IDLE,
+    )
     outputs = settings.get("outputs", ())
     takes, best = (int(str(settings.get(key, 1))) for key in ("takes", "export-takes"))
-    wanted = products.Outputs(Path(named).stem, tuple(outputs) if isinstance(outputs, list) else (), takes, best)
+    wanted = products.Outputs(
+        Path(named).stem, tuple(outputs) if isinstance(outputs, list) else (), takes, best
+    )
     inputs = [str(settings[key]) for key in path_names(settings)]
-    return attempt(lambda: files.Transaction(task.out, "--force" in task.options, inputs).check(["report.json", *wanted.names()]))[1]
+    return attempt(
+        lambda: files.Transaction(task.out, "--force" in task.options, inputs).check(
+            ["report.json", *wanted.names()]
+        )
+    )[1]
 
 
 def _problems(job: Job, given: Mapping[str, object], allow_newer: bool) -> Iterator[_Problem]:
-    """The mistakes in what a job names. What needs a setting whose own value is wrong is left out."""
+    """The mistakes in what a job names. What needs a setting whose own value is wrong is left
+    out."""
     settings = job.settings
 
     def problem(name: str, sentence: str, missing: str = "") -> _Problem:
@@ -105,16 +128,26 @@ def _problems(job: Job, given: Mapping[str, object], allow_newer: bool) -> Itera
         if reason := files.not_a_file(path):
             missing.add(name)
             is_gone = reason.startswith("There")
-            yield problem(name, f": {reason[0].lower()}{reason[1:]}{'' if is_gone else ': name another'}", path if is_gone else "")
+            yield problem(
+                name,
+                f": {reason[0].lower()}{reason[1:]}{'' if is_gone else ': name another'}",
+                path if is_gone else "",
+            )
     style, blend = settings.get("style"), settings.get("blend")
     if style is not None and "style" not in missing and (reason := _problem_of_style(str(style))):
         yield problem("style", reason)
-    if "picture" in settings and "system" not in job.unread and settings.get("system") != FROM_PICTURE:
+    if (
+        "picture" in settings
+        and "system" not in job.unread
+        and settings.get("system") != FROM_PICTURE
+    ):
         picture = problem("picture", "").key
         yield problem("picture", f' needs “system” = "{FROM_PICTURE}": add it, or remove {picture}')
     silent = next((voice for voice in ("listen-to", "seconds") if voice in settings), None)
     if "transcript" in settings and silent is not None:
-        yield problem("transcript", f" is of a voice that the face speaks: remove it, or “{silent}”")
+        yield problem(
+            "transcript", f" is of a voice that the face speaks: remove it, or “{silent}”"
+        )
     if "head" in settings and blend is None and "blend" not in job.unread:
         yield problem("head", " needs a scene that it is in: name it as “blend”")
     elif blend is not None and "blend" not in missing:
@@ -122,7 +155,9 @@ def _problems(job: Job, given: Mapping[str, object], allow_newer: bool) -> Itera
             yield problem("blend", f": {reason}")
         elif "head" in settings and (reason := _problem_of_head(str(blend), str(settings["head"]))):
             yield problem("head", reason)
-        elif "strip" in settings and (reason := _problem_of_strip(str(blend), str(settings["strip"]))):
+        elif "strip" in settings and (
+            reason := _problem_of_strip(str(blend), str(settings["strip"]))
+        ):
             yield problem("strip", reason)
 
 
@@ -131,7 +166,10 @@ def _problem_of_style(style: str) -> str:
     try:
         names = all_presets().names()
         if not is_preset_file(style) and same_name(style, names) is None:
-            return f" = {shown(style)} is no preset{_nearest(style, names) or ': choose ' + ', '.join(names)}"
+            return (
+                f" = {shown(style)} is no "
+                f"preset{_nearest(style, names) or ': choose ' + ', '.join(names)}"
+            )
         all_presets().find(style)
     except ThunderError as error:
         return f": {error}"
@@ -141,12 +179,17 @@ def _problem_of_style(style: str) -> str:
 @functools.cache
 def _problem_of_scene(path: str, allow_newer: bool) -> str:
     header = inputs.read_header(path)
-    return "" if header is None else header.refusal(os.path.basename(path), bpy.app.version_file[:2], allow_newer)
+    return (
+        ""
+        if header is None
+        else header.refusal(os.path.basename(path), bpy.app.version_file[:2], allow_newer)
+    )
 
 
 @functools.cache
 def _problem_of_head(path: str, head: str) -> str:
-    """The reason why a scene has no such head. Reads the names of its objects without opening it."""
+    """The reason why a scene has no such head. Reads the names of its objects without opening
+    it."""
     try:
         if _is_open(path):
             names = [each.name for each in bpy.data.objects]
@@ -159,27 +202,44 @@ def _problem_of_head(path: str, head: str) -> str:
 
 
 def _problem_of_strip(path: str, strip: str) -> str:
-    """The reason why a scene has no such sound strip; "" also where that cannot be known without opening it."""
+    """The reason why a scene has no such sound strip; "" also where that cannot be known without
+    opening it."""
     names = sound_strips(path)
     return "" if names is None or strip in names else _unknown(strip, "sound strip", path, names)
 
 
 def _unknown(name: str, what: str, path: str, names: list[str]) -> str:
     """The end of the sentence that a file has nothing of that name."""
-    has = f": its {what}s are {', '.join(names[:20])}{' …' if len(names) > 20 else ''}" if names else ", which has none"
-    return f" = {shown(name)} is no {what} of “{os.path.basename(path)}”{_nearest(name, names) or has}"
+    has = (
+        f": its {what}s are {', '.join(names[:20])}{' …' if len(names) > 20 else ''}"
+        if names
+        else ", which has none"
+    )
+    return (
+        f" = {shown(name)} is no {what} of “{os.path.basename(path)}”{_nearest(name, names) or has}"
+    )
 
 
 @functools.cache
 def sound_strips(path: str) -> list[str] | None:
-    """The names of the sound strips in a file's own scenes, read without opening it; None if they cannot be read."""
+    """The names of the sound strips in a file's own scenes, read without opening it; None if they
+    cannot be read."""
     before = set(bpy.data.libraries)
     try:
-        scenes = [scene for scene in bpy.data.scenes if scene.library is None] if _is_open(path) else _linked_scenes(path)
+        scenes = (
+            [scene for scene in bpy.data.scenes if scene.library is None]
+            if _is_open(path)
+            else _linked_scenes(path)
+        )
     except OSError:
         return None
     editors = [scene.sequence_editor for scene in scenes if scene.sequence_editor is not None]
-    names = [strip.name for editor in editors for strip in compat.strips_all(editor) if strip.type == "SOUND"]
+    names = [
+        strip.name
+        for editor in editors
+        for strip in compat.strips_all(editor)
+        if strip.type == "SOUND"
+    ]
     bpy.data.batch_remove(set(bpy.data.libraries) - before)
     return names
 
@@ -203,7 +263,9 @@ def _files_beside(path: str) -> list[str]:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name.lower(), by_lower := {each.lower(): each for each in known}, 1)
+    near = difflib.get_close_matches(
+        name.lower(), by_lower := {each.lower(): each for each in known}, 1
+    )
     return f": did you mean “{by_lower[near[0]]}”?" if near else ""
 
 

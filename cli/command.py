@@ -15,27 +15,37 @@ check FILE …      find where lips do not fit their voices in .blend files, wha
 info [FILE]       versions, the engine with its device and weights, and the heads of a .blend
 
 {NAME} COMMAND --help lists the options of a command."""
-_BAKES = {"bake": [], "jobs": ["--jobs"], "explain": ["--explain"]}  # command → the option of bake.py that its first word belongs to
+# command → the option of bake.py that its first word belongs to
+_BAKES = {"bake": [], "jobs": ["--jobs"], "explain": ["--explain"]}
 _registered: list = []
 
 
 def main(arguments: list[str]) -> int:
     """Run the command that the first argument names with the others; returns the exit code."""
-    from . import bake, batch, check, info, script  # only now: every start of Blender registers the command
+    # only now: every start of Blender registers the command
+    from . import bake, batch, check, info, script
 
     name, given = (arguments or ["--help"])[0], arguments[1:]
     command = f"{NAME} {name}"
     if name == "info":
-        return script.exit_code(command, lambda words: info.options(words, command), info.show, given)
+        return script.exit_code(
+            command, lambda words: info.options(words, command), info.show, given
+        )
     if name == "check":
-        return script.exit_code(command, lambda words: check.options(words, command), check.check, given)
+        return script.exit_code(
+            command, lambda words: check.options(words, command), check.check, given
+        )
     if name in _BAKES:
         words = given if given[:1] in (["-h"], ["--help"]) else [*_BAKES[name], *given]
-        return script.exit_code(command, lambda words: bake.options(words, command), batch.start, words)
+        return script.exit_code(
+            command, lambda words: bake.options(words, command), batch.start, words
+        )
     if name in ("-h", "--help"):
         script.say(HELP)
         return 0
-    script.say(f"{NAME}: “{name}” is no command: use bake, jobs, explain, check or info", sys.stderr)
+    script.say(
+        f"{NAME}: “{name}” is no command: use bake, jobs, explain, check or info", sys.stderr
+    )
     return 2
 
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole path in one command (`make demo`): a voice in the sequencer becomes takes on the bundled head, ranked,
-keyed, turned back into speech, filmed and laid out on a contact sheet.
+"""The whole path in one command (`make demo`): a voice in the sequencer becomes takes on the
+bundled head, ranked, keyed, turned back into speech, filmed and laid out on a contact sheet.
 
-`python demo.py -- --audio a.wav --out out/demo` in a Python that has bpy, or `blender -b --python demo.py -- …`.
-Leaves scene.blend, best.mp4 (with `--film takes` takes.mp4), takes.png, says.wav, take_01.npz …, report.json and
-thunder-files.json, a list of these files, in the folder `--out`: all of them, or none if anything fails. A file that
-an earlier run did not write, or that has changed since, is replaced only with --force, which keeps it (scene.blend as
-scene.blend1).
+`python demo.py -- --audio a.wav --out out/demo` in a Python that has bpy, or `blender -b --python
+demo.py -- …`. Leaves scene.blend, best.mp4 (with `--film takes` takes.mp4), takes.png, says.wav,
+take_01.npz …, report.json and thunder-files.json, a list of these files, in the folder `--out`: all
+of them, or none if anything fails. A file that an earlier run did not write, or that has changed
+since, is replaced only with --force, which keeps it (scene.blend as scene.blend1).
 """
 
 import argparse
@@ -35,24 +35,44 @@ from .script import add_options, file_path, quiet, run, say, takes_in_words, war
 
 SCENE_FPS = 25
 PRODUCTS = ("scene.blend", "takes.png", "says.wav", "report.json")
-FILMS = {"none": (), "best": ("best.mp4",), "takes": ("takes.mp4",), "both": ("best.mp4", "takes.mp4")}
+FILMS = {
+    "none": (),
+    "best": ("best.mp4",),
+    "takes": ("takes.mp4",),
+    "both": ("best.mp4", "takes.mp4"),
+}
 FILM_PIXELS = 480  # a frame of the film takes 0.2 s on two cores without a graphics card
-TAKES_PIXELS, SMALL_PIXELS = 900, 640  # height of the film of all takes; a frame of eight takes up to a second
+# height of the film of all takes; a frame of eight takes up to a second
+TAKES_PIXELS, SMALL_PIXELS = 900, 640
 
 _OPTIONS: dict[str, dict[str, Any]] = {  # those that a bake has, and its own
     "audio": {"type": file_path, "default": str(shipped.SAMPLE), "help": "the voice, a sound file"},
-    "out": {"type": file_path, "default": "out/demo", "help": "folder to write into, made if it is missing"},
+    "out": {
+        "type": file_path,
+        "default": "out/demo",
+        "help": "folder to write into, made if it is missing",
+    },
     **{name: bake.OPTIONS[name] for name in ("takes", "quality", "weights", "engine")},
-    "seed": {"type": whole(0, settings.LARGEST_SEED), "default": 1, "help": "seed of the first take (1)"},
+    "seed": {
+        "type": whole(0, settings.LARGEST_SEED),
+        "default": 1,
+        "help": "seed of the first take (1)",
+    },
     "film": {
         "choices": [*FILMS],
         "default": "best",
-        "help": "what is filmed: the best take (best.mp4), all takes side by side (takes.mp4, some minutes), both or none (best)",
+        "help": "what is filmed: the best take (best.mp4), all takes side by side (takes.mp4, some "
+        "minutes), both or none (best)",
     },
-    "small": {"action": "store_true", "help": f"takes.mp4 is {SMALL_PIXELS} pixels high instead of {TAKES_PIXELS}, and compressed more"},
+    "small": {
+        "action": "store_true",
+        "help": f"takes.mp4 is {SMALL_PIXELS} pixels high instead of {TAKES_PIXELS}, and "
+        f"compressed more",
+    },
     "force": {
         "action": "store_true",
-        "help": "also replace files in --out that no run wrote, or that have changed since; they are kept as NAME1",
+        "help": "also replace files in --out that no run wrote, or that have changed since; they "
+        "are kept as NAME1",
     },
 }
 
@@ -133,23 +153,31 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
             bar.begin("Filming all takes")
             height = SMALL_PIXELS if chosen.small else TAKES_PIXELS
             with quiet(), film_progress(bar, scene):
-                studio.render_grid(scene, rig, list(scene.thunder.takes), parts["takes.mp4"], height, chosen.small)
+                studio.render_grid(
+                    scene, rig, list(scene.thunder.takes), parts["takes.mp4"], height, chosen.small
+                )
 
         bar.begin("Drawing the contact sheet")
         with quiet():
-            products.draw_sheet(parts["takes.png"], scene, rig, voice, list(scene.thunder.takes), lambda _: None)
+            products.draw_sheet(
+                parts["takes.png"], scene, rig, voice, list(scene.thunder.takes), lambda _: None
+            )
         bar.end()
 
         report = report_of(sound, sampled, chosen.quality, warnings, parts, bar)
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
         out.remove(settings.OF_TAKES)  # those of an earlier run with more takes
     bake.say_kept(out)
-    say(f"[{report['seconds']['all']:5.1f} s] Done: {', '.join(sorted((*parts, 'report.json')))} in {out.folder}")
+    say(
+        f"[{report['seconds']['all']:5.1f} s] Done: {', '.join(sorted((*parts, 'report.json')))} "
+        f"in {out.folder}"
+    )
     return report
 
 
 def set_stage(chosen: argparse.Namespace, sound: str):
-    """Make an empty scene with the voice in the sequencer, the bundled head, camera and lights. Raises ThunderError.
+    """Make an empty scene with the voice in the sequencer, the bundled head, camera and lights.
+    Raises ThunderError.
 
     Returns the voice, its strip (None in a Blender without sound) and the head's rig.
     """
@@ -163,38 +191,57 @@ def set_stage(chosen: argparse.Namespace, sound: str):
         scene.thunder.strip = line.name
         voice = strip.of_strip(scene, line)
     rig = head.build(scene.collection, bpy.context.view_layer)
-    scene.thunder.head, scene.thunder.count, scene.thunder.seed = rig.mesh, chosen.takes, chosen.seed
+    scene.thunder.head, scene.thunder.count, scene.thunder.seed = (
+        rig.mesh,
+        chosen.takes,
+        chosen.seed,
+    )
     stage.set_up(scene, [rig])
     scene.render.engine = "BLENDER_WORKBENCH"
     bpy.context.view_layer.update()
     return voice, line, rig
 
 
-def generate(client, voice: strip.Voice, rig: head.Rig, chosen: argparse.Namespace, bar: Bar) -> list:
-    """Generate the takes and list them on the terminal; returns the performances, best first. Raises ThunderError."""
+def generate(
+    client, voice: strip.Voice, rig: head.Rig, chosen: argparse.Namespace, bar: Bar
+) -> list:
+    """Generate the takes and list them on the terminal; returns the performances, best first.
+    Raises ThunderError."""
     scene = bpy.context.scene
-    steps = generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, Sampling(chosen.quality))
+    steps = generation.generate(
+        client, voice, scene, rig, chosen.takes, chosen.seed, Sampling(chosen.quality)
+    )
     sampled = jobs.run_through("Generating takes", steps, bar.step)
     take_list.number_in_order(scene.thunder.takes)
     for take, entry in zip(sampled, scene.thunder.takes):
-        say(f"          {entry.name:<8s} lip-sync {take_list.points(take.score):>3}  seed {take.seed:<10d} {entry.curve}")
+        say(
+            f"          {entry.name:<8s} lip-sync {take_list.points(take.score):>3}  seed "
+            f"{take.seed:<10d} {entry.curve}"
+        )
     best = scene.thunder.takes[0]
     scene.frame_end = best.last + best.lead_out
     return sampled
 
 
 def listen(client, voice: strip.Voice, line, rig: head.Rig, out: str, bar: Bar) -> None:
-    """Write the best take's speech to a WAV file and put it in the sequencer. Raises ThunderError."""
+    """Write the best take's speech to a WAV file and put it in the sequencer. Raises
+    ThunderError."""
     scene = bpy.context.scene
     best = scene.thunder.takes[0]
-    jobs.run_through("Listening", listening.speak(client, scene, rig, voice, best.first, best.last, out), bar.step)
+    jobs.run_through(
+        "Listening",
+        listening.speak(client, scene, rig, voice, best.first, best.last, out),
+        bar.step,
+    )
     if line is not None:
         speech = listening.place(scene, out, f"{strip.LISTEN_MARK} {rig.mesh.name}", best.first)
         speech.sound.filepath = "//says.wav"  # packed, so the file need not exist yet
         line.sound.pack()  # so that the scene has its sound after copying
 
 
-def report_of(sound: str, sampled: list, quality: str, warnings, parts: dict[str, str], bar: Bar) -> dict:
+def report_of(
+    sound: str, sampled: list, quality: str, warnings, parts: dict[str, str], bar: Bar
+) -> dict:
     """Report of inputs, outputs and times. parts: paths of the files by their names."""
     return {
         "audio": os.path.basename(sound),
@@ -204,9 +251,15 @@ def report_of(sound: str, sampled: list, quality: str, warnings, parts: dict[str
         "warnings": warnings,
         "takes": [
             {"rank": rank, "seed": take.seed, "score": bake.round_score(take.score), "words": words}
-            for rank, (take, words) in enumerate(zip(sampled, words_of_takes([take.provenance for take in sampled])), start=1)
+            for rank, (take, words) in enumerate(
+                zip(sampled, words_of_takes([take.provenance for take in sampled])), start=1
+            )
         ],
-        "sha256": {name: files.hash_of(parts[name]) for name in sorted(parts) if name.endswith((".npz", ".wav"))},
+        "sha256": {
+            name: files.hash_of(parts[name])
+            for name in sorted(parts)
+            if name.endswith((".npz", ".wav"))
+        },
         "seconds": bar.seconds | {"all": round(time.monotonic() - bar.started, 2)},
         "versions": {
             "blender": bpy.app.version_string,

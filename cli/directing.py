@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The direction of takes as options of a command: a preset, a mood, a number for each slider, and the spread around them."""
+"""The direction of takes as options of a command: a preset, a mood, a number for each slider, and
+the spread around them."""
 
 import argparse
 from collections.abc import Mapping
@@ -15,15 +16,22 @@ from .script import between, setting, utf8
 def add_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "how takes are played",
-        "Without any of these takes are played as the head in the scene is directed, or around what is usual. What is given goes "
+        "Without any of these takes are played as the head in the scene is directed, or around "
+        "what is usual. What is given goes "
         "before what a preset says.",
     )
     group.add_argument(
-        "--style", type=utf8, metavar="NAME", help="a preset: its name (Newsreader, Whisper, one of yours) or its .json file"
+        "--style",
+        type=utf8,
+        metavar="NAME",
+        help="a preset: its name (Newsreader, Whisper, one of yours) or its .json file",
     )
     moods = ", ".join(name for name in CHOICES if name != NEUTRAL)
     group.add_argument(
-        "--mood", type=setting(read_mood), metavar="MOOD=STRENGTH", help=f"such as warm=.6; strength 0 to 1 (1). Moods: {moods}"
+        "--mood",
+        type=setting(read_mood),
+        metavar="MOOD=STRENGTH",
+        help=f"such as warm=.6; strength 0 to 1 (1). Moods: {moods}",
     )
     for axis in AXES:
         what = axis.description[0].lower() + axis.description[1:]
@@ -33,7 +41,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             metavar="NUMBER",
             help=f"{what}: {axis.least:g} to {axis.most:g}, {axis.usual:g} is usual",
         )
-    group.add_argument("--spread", type=between(0.0, 1.0), help="how far takes go from all this, 0 (not at all) to 1 (as people do) (0.5)")
+    group.add_argument(
+        "--spread",
+        type=between(0.0, 1.0),
+        help="how far takes go from all this, 0 (not at all) to 1 (as people do) (0.5)",
+    )
     group.add_argument(
         "--as-asked",
         action=argparse.BooleanOptionalAction,
@@ -48,29 +60,47 @@ def preset_file(chosen: argparse.Namespace) -> str | None:
 
 
 def direction_of(chosen: argparse.Namespace) -> Brief | None:
-    """The direction that the options ask for, None if no option names one. Raises BadRequest for a preset that cannot be read."""
-    moved = {axis.name: number for axis in AXES if (number := getattr(chosen, option_of(axis.name).replace("-", "_"))) is not None}
-    if chosen.style is None and chosen.mood is None and chosen.spread is None and not moved and chosen.as_asked:
+    """The direction that the options ask for, None if no option names one. Raises BadRequest for a
+    preset that cannot be read."""
+    moved = {
+        axis.name: number
+        for axis in AXES
+        if (number := getattr(chosen, option_of(axis.name).replace("-", "_"))) is not None
+    }
+    if (
+        chosen.style is None
+        and chosen.mood is None
+        and chosen.spread is None
+        and not moved
+        and chosen.as_asked
+    ):
         return None
     preset = Preset("") if chosen.style is None else all_presets().find(chosen.style)
     return preset.asked(moved, chosen.mood, chosen.spread, chosen.as_asked)
 
 
 def named_styles(values: Mapping[str, object]) -> dict[str, str]:
-    """The text of the preset that the settings of a job name, under “style”; empty where they name none. Raises BadRequest."""
+    """The text of the preset that the settings of a job name, under “style”; empty where they name
+    none. Raises BadRequest."""
     style = values.get("style")
-    return {} if style is None or is_preset_file(str(style)) else {"style": all_presets().find(str(style)).to_json()}
+    return (
+        {}
+        if style is None or is_preset_file(str(style))
+        else {"style": all_presets().find(str(style)).to_json()}
+    )
 
 
 def file_of_own(values: Mapping[str, object]) -> str | None:
-    """The file of the preset that the settings of a job name, where it is one that the user saved."""
+    """The file of the preset that the settings of a job name, where it is one that the user
+    saved."""
     presets = all_presets()
     name = same_name(str(values.get("style", "")), presets.own())
     return None if name is None else str(presets.path_of_own(name))
 
 
 def report_direction(provenance: dict) -> dict:
-    """The direction of takes as a report has it, from the provenance of one of them: the content of a preset file.
+    """The direction of takes as a report has it, from the provenance of one of them: the content of
+    a preset file.
 
     Of a direction that changes within the line its mean; nothing where takes were not directed.
     """

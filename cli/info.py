@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`blender -c thunder info`: versions, the engine with its device and weights, and the heads and takes of a file."""
+"""`blender -c thunder info`: versions, the engine with its device and weights, and the heads and
+takes of a file."""
 
 import argparse
 import os
@@ -17,9 +18,18 @@ from .script import file_path, Parser, say, takes_in_words
 
 
 def options(arguments: list[str], command: str) -> argparse.Namespace:
-    """The command line's options; ends the process with code 2 if one is wrong. command: how the command is called."""
-    parser = Parser(prog=command, description="Versions, the engine with its device and weights, and the heads of a file.")
-    parser.add_argument("file", nargs="?", type=file_path, help="a .blend whose heads and takes are listed, as with --blend")
+    """The command line's options; ends the process with code 2 if one is wrong. command: how the
+    command is called."""
+    parser = Parser(
+        prog=command,
+        description="Versions, the engine with its device and weights, and the heads of a file.",
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=file_path,
+        help="a .blend whose heads and takes are listed, as with --blend",
+    )
     for name in ("blend", "engine", "weights"):
         parser.add_argument(f"--{name}", **bake.OPTIONS[name])
     return parser.parse_args(arguments)
@@ -34,7 +44,11 @@ def show(chosen: argparse.Namespace) -> None:
         say(f"Heads of “{scene.name}” in {os.path.basename(bpy.data.filepath)}\n{heads_of(scene)}")
     bake.check_engine(chosen.engine, chosen.weights)
     client = bake.client_of(chosen)
-    connection.keep_answer(jobs.run_through("Starting the engine", generation.ask(client, "hello", (0.0, 1.0), "Starting engine")))
+    connection.keep_answer(
+        jobs.run_through(
+            "Starting the engine", generation.ask(client, "hello", (0.0, 1.0), "Starting engine")
+        )
+    )
     say(f"Engine\n{problem_report.engine()}")
 
 
@@ -44,7 +58,11 @@ def heads_of(scene) -> str:
     for mesh in head.in_scene(scene):
         rig, problem = attempt(head.resolve, mesh)
         shows = problem or f"{len(rig.channels)} of {len(head.channel_names())} channels"
-        scores = [entry.score for entry in scene.thunder.takes if entry.head == mesh and take_list.speaks(entry)]
+        scores = [
+            entry.score
+            for entry in scene.thunder.takes
+            if entry.head == mesh and take_list.speaks(entry)
+        ]
         takes = takes_in_words(sum(entry.head == mesh for entry in scene.thunder.takes))
         best = f", the best has lip-sync {take_list.points(max(scores))}" if scores else ""
         lines.append(f"{head.owner_of(mesh).name}: {shows}, {takes}{best}\n")

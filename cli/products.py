@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the outputs of a bake: the scene, a library of actions, arrays, curves, files for other programs, film, contact sheet."""
+"""Writes the outputs of a bake: the scene, a library of actions, arrays, curves, files for other
+programs, film, contact sheet."""
 
 import contextlib
 import hashlib
@@ -27,7 +28,8 @@ PartDone = Callable[[float], None]  # gets how much of a step is done, 0 … 1
 
 @dataclass(frozen=True)
 class Outputs:
-    """Requested outputs.  name: of the scene file.  takes: number sampled.  best: number of takes with outputs of the best takes."""
+    """Requested outputs.  name: of the scene file.  takes: number sampled.  best: number of takes
+    with outputs of the best takes."""
 
     name: str
     outputs: tuple[str, ...]
@@ -37,23 +39,34 @@ class Outputs:
     def names(self) -> list[str]:
         """Names of all files but the report."""
         names = [f"{self.name}.blend"] if "blend" in self.outputs else []
-        return names + [file for output in OUTPUTS if output in self.outputs for file in (*OUTPUTS[output].names, *self.of_takes(output))]
+        return names + [
+            file
+            for output in OUTPUTS
+            if output in self.outputs
+            for file in (*OUTPUTS[output].names, *self.of_takes(output))
+        ]
 
     @property
     def share_of_takes(self) -> float:
-        """About how much of the time the takes need; the rest is for files that are made of the saved scene."""
+        """About how much of the time the takes need; the rest is for files that are made of the
+        saved scene."""
         return 0.95 if {"blend", "npz"}.issuperset(self.outputs) else 0.5
 
     def of_takes(self, output: str) -> list[str]:
-        """Names of the files of an output of single takes, best take first; empty if it is not requested."""
+        """Names of the files of an output of single takes, best take first; empty if it is not
+        requested."""
         if output not in self.outputs or not OUTPUTS[output].ending:
             return []
-        return [file_of_take(output, rank) for rank in range(min(self.best, self.takes) if OUTPUTS[output].best else self.takes)]
+        return [
+            file_of_take(output, rank)
+            for rank in range(min(self.best, self.takes) if OUTPUTS[output].best else self.takes)
+        ]
 
 
 @dataclass(frozen=True)
 class BakedTakes:
-    """The takes of a bake: performances, best first, and their entries in the scene's list; and the report, to be completed.
+    """The takes of a bake: performances, best first, and their entries in the scene's list; and the
+    report, to be completed.
 
     losses: kind of loss of an export → (sentence, file) of each.
     """
@@ -67,8 +80,11 @@ class BakedTakes:
     losses: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
 
-def write(out: files.Transaction, baked: BakedTakes, wanted: Outputs, tell: Callable[[jobs.Step], None]) -> None:
-    """Write the requested outputs, and note in the report the files of each take and the hashes of its values. Raises ThunderError.
+def write(
+    out: files.Transaction, baked: BakedTakes, wanted: Outputs, tell: Callable[[jobs.Step], None]
+) -> None:
+    """Write the requested outputs, and note in the report the files of each take and the hashes of
+    its values. Raises ThunderError.
 
     The open scene is modified after it was saved, so this must be the last step of a bake.
     """
@@ -99,7 +115,8 @@ def write(out: files.Transaction, baked: BakedTakes, wanted: Outputs, tell: Call
 
 
 class _Step(NamedTuple):
-    """A step after the scene was saved.  weight: about how long it takes, a table of curves takes 1."""
+    """A step after the scene was saved.  weight: about how long it takes, a table of curves takes
+    1."""
 
     message: str
     weight: float
@@ -108,23 +125,47 @@ class _Step(NamedTuple):
 
 def _steps(out: files.Transaction, baked: BakedTakes, wanted: Outputs) -> Iterator[_Step]:
     if "actions" in wanted.outputs:
-        yield _Step("Writing the actions", 1, lambda _: write_actions(out.part(*OUTPUTS["actions"].names), baked.entries))
+        yield _Step(
+            "Writing the actions",
+            1,
+            lambda _: write_actions(out.part(*OUTPUTS["actions"].names), baked.entries),
+        )
     for output in (name for name, about in OUTPUTS.items() if about.exporter):
         for rank, file in enumerate(wanted.of_takes(output)):
-            yield _Step(f"Writing {file}", 1, lambda _, output=output, rank=rank, file=file: _export(out, baked, output, rank, file))
+            yield _Step(
+                f"Writing {file}",
+                1,
+                lambda _, output=output, rank=rank, file=file: _export(
+                    out, baked, output, rank, file
+                ),
+            )
     if "sheet" in wanted.outputs:
         yield _Step("Drawing the contact sheet", 10, lambda done: _draw_sheet(out, baked, done))
     for rank, file in enumerate(wanted.of_takes("video")):
-        yield _Step(f"Filming {file}", 20, lambda done, rank=rank, file=file: _film(out.part(file), baked, rank, done))
+        yield _Step(
+            f"Filming {file}",
+            20,
+            lambda done, rank=rank, file=file: _film(out.part(file), baked, rank, done),
+        )
 
 
 def write_npz(path: str, take) -> None:
     """Write the values of a take at 25 fps from the sound's first sample."""
-    motion_file.write_take(path, take.motion, take.channels, take.provenance, take.opening, take.width, take.score, take.seed)
+    motion_file.write_take(
+        path,
+        take.motion,
+        take.channels,
+        take.provenance,
+        take.opening,
+        take.width,
+        take.score,
+        take.seed,
+    )
 
 
 def save_blend(path: str) -> None:
-    """Save a copy of the open file as `path`, with paths made relative to it; the open file keeps its own name.
+    """Save a copy of the open file as `path`, with paths made relative to it; the open file keeps
+    its own name.
 
     Raises RuntimeError or OSError if it could not be saved completely.
     """
@@ -133,12 +174,18 @@ def save_blend(path: str) -> None:
     preferences.save_version = 0  # else Blender keeps the empty file that is at `path` as a backup
     try:
         with quiet():  # Blender names the temporary file there
-            bpy.ops.wm.save_as_mainfile(filepath=path, copy=True, relative_remap=True, check_existing=False)
+            bpy.ops.wm.save_as_mainfile(
+                filepath=path, copy=True, relative_remap=True, check_existing=False
+            )
     finally:
         preferences.save_version = versions
-    try:  # Blender reports no error if the disk fills up at the end of a compressed file, and leaves it truncated
+    # Blender reports no error if the disk fills up at the end of a compressed file, and leaves it
+    # truncated
+    try:
         with bpy.data.libraries.load(path) as (saved, _):
-            is_complete = {scene.name for scene in bpy.data.scenes if scene.library is None} <= set(saved.scenes)
+            is_complete = {scene.name for scene in bpy.data.scenes if scene.library is None} <= set(
+                saved.scenes
+            )
     except OSError:
         is_complete = False
     if not is_complete:
@@ -146,13 +193,17 @@ def save_blend(path: str) -> None:
 
 
 def hash_of_curves(entry) -> str:
-    """SHA-256 over the keys of a take: path, index and float32 [frame, value] of every curve, in the order of their names."""
+    """SHA-256 over the keys of a take: path, index and float32 [frame, value] of every curve, in
+    the order of their names."""
     digest = hashlib.sha256()
     curves = [curve for action in display.actions_of(entry) for curve in compat.all_curves(action)]
     for curve in sorted(curves, key=lambda curve: (curve.data_path, curve.array_index)):
         points = np.empty(2 * len(curve.keyframe_points), np.float32)
         curve.keyframe_points.foreach_get("co", points)
-        digest.update(f"{curve.data_path} {curve.array_index} {len(points)}\n".encode() + points.astype("<f4").tobytes())
+        digest.update(
+            f"{curve.data_path} {curve.array_index} {len(points)}\n".encode()
+            + points.astype("<f4").tobytes()
+        )
     return digest.hexdigest()
 
 
@@ -165,10 +216,13 @@ def write_actions(path: str, entries: list) -> None:
 
 
 def _export(out: files.Transaction, baked: BakedTakes, output: str, rank: int, file: str) -> None:
-    """Write a take with an exporter; collect its losses and, for a table, note its hash in the report."""
+    """Write a take with an exporter; collect its losses and, for a table, note its hash in the
+    report."""
     entry, row, part = baked.entries[rank], baked.report["takes"][rank], out.part(file)
     display.show(baked.rig, entry)
-    shot = export.Shot(baked.scene, bpy.context.view_layer, baked.rig, entry.first, entry.last, from_zero=True)
+    shot = export.Shot(
+        baked.scene, bpy.context.view_layer, baked.rig, entry.first, entry.last, from_zero=True
+    )
     notes = export.export(shot, export.FORMATS[OUTPUTS[output].exporter], part)
     row[output] = file
     if output == "csv":
@@ -178,11 +232,17 @@ def _export(out: files.Transaction, baked: BakedTakes, output: str, rank: int, f
 
 
 def _note_losses(baked: BakedTakes) -> None:
-    """Note in the report what exports lost: a sentence for each kind of loss, about the first file that has it."""
+    """Note in the report what exports lost: a sentence for each kind of loss, about the first file
+    that has it."""
     for notes in baked.losses.values():
         (note, file), others = notes[0], len(notes) - 1
-        kept = baked.report["notes" if note.startswith(export.WITHOUT_NAME) else "warnings"]  # the former says nothing of this take
-        kept.append(f"{note} ({file}{f' and {others} more' if others else ''})" if kept is baked.report["warnings"] else note)
+        # the former says nothing of this take
+        kept = baked.report["notes" if note.startswith(export.WITHOUT_NAME) else "warnings"]
+        kept.append(
+            f"{note} ({file}{f' and {others} more' if others else ''})"
+            if kept is baked.report["warnings"]
+            else note
+        )
 
 
 def _draw_sheet(out: files.Transaction, baked: BakedTakes, done: PartDone) -> None:
@@ -197,16 +257,21 @@ def _draw_sheet(out: files.Transaction, baked: BakedTakes, done: PartDone) -> No
     baked.report.update(sheet=sheet, thumbnail=thumbnail)
 
 
-def draw_sheet(path: str, scene, rig: head.Rig, voice: strip.Voice, entries: list, done: PartDone) -> bpy.types.Image:
+def draw_sheet(
+    path: str, scene, rig: head.Rig, voice: strip.Voice, entries: list, done: PartDone
+) -> bpy.types.Image:
     """Draw the contact sheet of these takes; returns its picture. Raises ThunderError."""
-    levels = jobs.run_through("Reading the voice", voice_cache.loudness_of_take(scene, voice, entries[0]))
+    levels = jobs.run_through(
+        "Reading the voice", voice_cache.loudness_of_take(scene, voice, entries[0])
+    )
     steps = contact_sheet.make(scene, rig, entries, path, levels)
     return jobs.run_through("Contact sheet", steps, lambda step: done(step.fraction))
 
 
 @contextlib.contextmanager
 def frames_rendered(scene, tell: Callable[[int, int], None]):
-    """Call `tell` after each frame of a film, with the number of frames that are rendered and of all."""
+    """Call `tell` after each frame of a film, with the number of frames that are rendered and of
+    all."""
     count = scene.frame_end - scene.frame_start + 1
 
     def after_frame(rendered, *_) -> None:

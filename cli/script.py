@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shared parts of the commands: types of arguments, output that survives a closed terminal, exit codes."""
+"""Shared parts of the commands: types of arguments, output that survives a closed terminal, exit
+codes."""
 
 import _thread
 import argparse
@@ -25,7 +26,9 @@ PACKAGE = __package__.removesuffix(".cli")
 STANDALONE = "thunder"  # package name when a command, not Blender, loads the add-on
 LONGEST_ERROR = 300  # letters of an error about an option
 AGAIN = 0.1  # seconds after which a stop that Blender dropped is tried again
-CLEANING = 5.0  # seconds after Ctrl-C or SIGTERM in which a second one is ignored: the engine stops, files are restored
+# seconds after Ctrl-C or SIGTERM in which a second one is ignored: the engine stops, files are
+# restored
+CLEANING = 5.0
 
 
 # ---- arguments
@@ -36,32 +39,46 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         message = message.translate(VISIBLE)
-        super().error(message if len(message) <= LONGEST_ERROR else f"{message[: LONGEST_ERROR // 2]} … {message[-LONGEST_ERROR // 2 :]}")
+        super().error(
+            message
+            if len(message) <= LONGEST_ERROR
+            else f"{message[: LONGEST_ERROR // 2]} … {message[-LONGEST_ERROR // 2 :]}"
+        )
 
 
-def add_options(parser: argparse._ActionsContainer, options: Mapping[str, Mapping[str, Any]]) -> None:
-    """Add options to a parser, or to a group of one. options: by their names without dashes, what argparse is told of each."""
+def add_options(
+    parser: argparse._ActionsContainer, options: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Add options to a parser, or to a group of one. options: by their names without dashes, what
+    argparse is told of each."""
     for name, about in options.items():
         parser.add_argument(f"--{name}", **about)
 
 
 def file_path(text: str) -> str:
-    """An option's type: the path of a file or folder, which must not be empty; with the folders above it it must be UTF-8."""
+    """An option's type: the path of a file or folder, which must not be empty; with the folders
+    above it it must be UTF-8."""
     if not text.strip():
         raise argparse.ArgumentTypeError("the name is empty")
     try:
         utf8(os.path.abspath(text))
     except FileNotFoundError:
-        raise argparse.ArgumentTypeError("the current folder was removed: change to another") from None
+        raise argparse.ArgumentTypeError(
+            "the current folder was removed: change to another"
+        ) from None
     return text
 
 
 def utf8(text: str) -> str:
     """An option's type: a name that is valid UTF-8 and not too long."""
     if len(text) > LONGEST_TEXT:
-        raise argparse.ArgumentTypeError(f"a name has at most {LONGEST_TEXT} letters, this one has {len(text)}")
+        raise argparse.ArgumentTypeError(
+            f"a name has at most {LONGEST_TEXT} letters, this one has {len(text)}"
+        )
     if not is_utf8(text):
-        raise argparse.ArgumentTypeError(f"the name “{printable(text)}” is not valid UTF-8: rename it")
+        raise argparse.ArgumentTypeError(
+            f"the name “{printable(text)}” is not valid UTF-8: rename it"
+        )
     return text
 
 
@@ -107,13 +124,15 @@ def own_arguments() -> list[str]:
 
 
 def say(text: str, stream=None) -> None:
-    """Print a line on stdout or another stream. If it can no longer be written (a closed pipe, a full disk), the work continues."""
+    """Print a line on stdout or another stream. If it can no longer be written (a closed pipe, a
+    full disk), the work continues."""
     stream = stream or sys.stdout
     try:
         print(text.translate(VISIBLE), file=stream, flush=True)
     except OSError:
         with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), stream.fileno())  # also for the stream's buffer, and for Blender's output
+            # also for the stream's buffer, and for Blender's output
+            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def warn(name: str, sentence: str) -> list[str]:
@@ -154,8 +173,11 @@ def run(name: str, options, action) -> None:
     """Run `action(options)` as a command, and exit with its code."""
     code = exit_code(name, options, action)
     if not bpy.app.binary_path:
-        # As a Python module Blender frees its panels after Python's shutdown, which has crashed: the exit code would be lost.
-        remove_blender_session(bpy.app.tempdir, bpy.context.preferences.filepaths.temporary_directory)
+        # As a Python module Blender frees its panels after Python's shutdown, which has crashed:
+        # the exit code would be lost.
+        remove_blender_session(
+            bpy.app.tempdir, bpy.context.preferences.filepaths.temporary_directory
+        )
         os._exit(code)
     if code:
         sys.exit(code)
@@ -163,10 +185,12 @@ def run(name: str, options, action) -> None:
 
 @contextlib.contextmanager
 def interruptible():
-    """Let Ctrl-C and SIGTERM stop the block, also in Blender, which has its own handler; a closed terminal does not stop it.
+    """Let Ctrl-C and SIGTERM stop the block, also in Blender, which has its own handler; a closed
+    terminal does not stop it.
 
-    A second signal does not interrupt the clean-up, and none what comes after the block. KeyboardInterrupt is raised with the number of
-    the signal. Where it is raised in a function that Blender calls, Blender drops it: then it is raised again a moment later.
+    A second signal does not interrupt the clean-up, and none what comes after the block.
+    KeyboardInterrupt is raised with the number of the signal. Where it is raised in a function that
+    Blender calls, Blender drops it: then it is raised again a moment later.
     """
     stopped = -CLEANING
 
@@ -199,16 +223,19 @@ def interruptible():
 
 def _on_signals(handler) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as in a job that a shell runs in the background
+        # as in a job that a shell runs in the background
+        if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
 
 
 def exit_code(name: str, options, action, arguments: list[str] | None = None) -> int:
-    """Run `action(options)` as a command with these arguments, else its own. Returns 0, or another code after one sentence on stderr.
+    """Run `action(options)` as a command with these arguments, else its own. Returns 0, or another
+    code after one sentence on stderr.
 
     Where the action returns a number, that is the code."""
     for stream in (each for each in (sys.stdout, sys.stderr) if hasattr(each, "reconfigure")):
-        stream.reconfigure(errors="backslashreplace")  # do not fail on a terminal that cannot show “ or ä
+        # do not fail on a terminal that cannot show “ or ä
+        stream.reconfigure(errors="backslashreplace")
     try:
         chosen = options(own_arguments() if arguments is None else arguments)
     except SystemExit as end:  # argparse has printed the error
@@ -224,9 +251,13 @@ def exit_code(name: str, options, action, arguments: list[str] | None = None) ->
         say(f"{name}: {error}", sys.stderr)
     except KeyboardInterrupt as stop:
         say(f"{name}: stopped", sys.stderr)
-        return 128 + (stop.args[0] if stop.args else signal.SIGINT)  # as shells count: 130, and 143 for SIGTERM
+        # as shells count: 130, and 143 for SIGTERM
+        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     except Exception as error:
-        say(f"{traceback.format_exc()}{name}: unexpected error ({type(error).__name__}: {error})", sys.stderr)
+        say(
+            f"{traceback.format_exc()}{name}: unexpected error ({type(error).__name__}: {error})",
+            sys.stderr,
+        )
     finally:
         if PACKAGE == STANDALONE:  # Blender 4.2 crashes on exit if classes are still registered
             package.unregister()

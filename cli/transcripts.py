@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words of a baked voice: its takes close their lips on them, as *Correct Closures* does in the panel, and are scored again."""
+"""The words of a baked voice: its takes close their lips on them, as *Correct Closures* does in the
+panel, and are scored again."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ from ..thunder_core.errors import BadRequest
 
 
 def words_of(given: str) -> str:
-    """The words that --transcript gives, or those in the file that it names, on one line. Raises BadRequest."""
+    """The words that --transcript gives, or those in the file that it names, on one line. Raises
+    BadRequest."""
     if not is_text_file(given):
         return " ".join(given.split())
     return subtitles.read_text(given, "name another with --transcript")
@@ -32,14 +34,20 @@ def words_of(given: str) -> str:
 def correct(
     client: Client, scene, rig: head.Rig, voice: strip.Voice, words: str, takes: list[Performance]
 ) -> Generator[Step, None, tuple[list[Performance], dict[int, Corrections], list[str]]]:
-    """Steps that close the lips of a voice's takes, the first of the scene's list, by its words, and sort them by their new scores.
+    """Steps that close the lips of a voice's takes, the first of the scene's list, by its words,
+    and sort them by their new scores.
 
-    Returns the takes, best first, what was corrected of each seed, and warnings. A text that does not match the voice changes nothing.
+    Returns the takes, best first, what was corrected of each seed, and warnings. A text that does
+    not match the voice changes nothing.
     """
     transcript.ensure(scene, voice.name).text = words
     entries, corrections = {entry.seed: entry for entry in scene.thunder.takes[: len(takes)]}, {}
     for number, (seed, entry) in enumerate(entries.items(), start=1):
-        yield Step(number / len(entries), f"Closing lips of take {number} of {len(entries)}", begins=number == 1)
+        yield Step(
+            number / len(entries),
+            f"Closing lips of take {number} of {len(entries)}",
+            begins=number == 1,
+        )
         try:
             corrections[seed] = yield from transcript.correct(client, bpy.context, entry, voice)
         except BadRequest as error:
@@ -51,13 +59,26 @@ def correct(
             yield from live_score.score_take(client, scene, rig, entry, voice)
             now = yield from stage(provenance.read(rig, entry), "Reading the take", 0.98, 0.98)
             heard = entry.heard if entry.heard >= 0 else take.heard
-            take = replace(now, score=entry.score, heard=heard, sync_per_frame=provenance.sync_of(entry.action))
-            entry.action[PROPERTY]["score"], entry.action[PROPERTY]["heard"] = take.score, take.heard
+            take = replace(
+                now, score=entry.score, heard=heard, sync_per_frame=provenance.sync_of(entry.action)
+            )
+            entry.action[PROPERTY]["score"], entry.action[PROPERTY]["heard"] = (
+                take.score,
+                take.heard,
+            )
         corrected_takes.append(take)
     uids = {seed: entry.action.session_uid for seed, entry in entries.items()}
     corrected_takes = generation.rank(corrected_takes)
     for rank, take in enumerate(corrected_takes):
-        place = next(i for i, entry in enumerate(scene.thunder.takes) if entry.action.session_uid == uids[take.seed])
+        place = next(
+            i
+            for i, entry in enumerate(scene.thunder.takes)
+            if entry.action.session_uid == uids[take.seed]
+        )
         scene.thunder.takes.move(place, rank)
     display.show(rig, scene.thunder.takes[0])
-    return corrected_takes, corrections, list(dict.fromkeys(each.warning for each in corrections.values() if each.warning))
+    return (
+        corrected_takes,
+        corrections,
+        list(dict.fromkeys(each.warning for each in corrections.values() if each.warning)),
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Add a head, bundled or from files of the animator's, or a voice; make a linked character editable; open the preferences."""
+"""Add a head, bundled or from files of the animator's, or a voice; make a linked character
+editable; open the preferences."""
 
 import os
 
@@ -14,11 +15,13 @@ from ..thunder_core.errors import BadRequest
 from .base import ChoosesFile, InstantWork, why_not_in_object_mode
 
 SAMPLE = str(shipped.SAMPLE)
-_ABOVE_METRES = 0.4  # clearance above an object that would hide the head, such as the default cube of a new file
+# clearance above an object that would hide the head, such as the default cube of a new file
+_ABOVE_METRES = 0.4
 
 
 class AddsHead(InstantWork):
-    """An operator whose `add(context, collection)` adds a head to a collection that can be changed and returns its mesh."""
+    """An operator whose `add(context, collection)` adds a head to a collection that can be changed
+    and returns its mesh."""
 
     obstacles = (why_not_in_object_mode,)
 
@@ -40,26 +43,43 @@ class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
     person: bpy.props.EnumProperty(
         name="Person",
         description="Whose head: all have the same keys, so any take plays on any of them",
-        items=[(key, name, f"Add the bundled head called {name}") for key, name in head.PEOPLE.items()],
+        items=[
+            (key, name, f"Add the bundled head called {name}") for key, name in head.PEOPLE.items()
+        ],
     )
 
     def add(self, context, collection):
-        return head.build(collection, context.view_layer, context.scene.cursor.location, self.person).mesh
+        return head.build(
+            collection, context.view_layer, context.scene.cursor.location, self.person
+        ).mesh
 
 
 class THUNDER_OT_add_flame_head(ChoosesFile, AddsHead, bpy.types.Operator):
-    """Add a head from a FLAME file (2019, 2020, 2023, 2023 Open; .pkl or .npz). No code in the file is run"""
+    """Add a head from a FLAME file (2019, 2020, 2023, 2023 Open; .pkl or .npz). No code in the file
+    is run"""
 
     bl_label = "Head from FLAME File…"
 
-    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", description="FLAME model file, as downloaded")
+    filepath: bpy.props.StringProperty(
+        name="File", subtype="FILE_PATH", description="FLAME model file, as downloaded"
+    )
     filter_glob: bpy.props.StringProperty(default="*.pkl;*.npz", options={"HIDDEN"})
     sliders: bpy.props.IntProperty(
-        name="Identity Sliders", default=10, min=0, max=300, description="Number of identity shape keys to create"
+        name="Identity Sliders",
+        default=10,
+        min=0,
+        max=300,
+        description="Number of identity shape keys to create",
     )
 
     def add(self, context, collection):
-        return flame.add(self.filepath, collection, context.view_layer, context.scene.cursor.location, self.sliders)
+        return flame.add(
+            self.filepath,
+            collection,
+            context.view_layer,
+            context.scene.cursor.location,
+            self.sliders,
+        )
 
 
 class THUNDER_OT_add_ict_head(ChoosesFile, AddsHead, bpy.types.Operator):
@@ -67,11 +87,17 @@ class THUNDER_OT_add_ict_head(ChoosesFile, AddsHead, bpy.types.Operator):
 
     bl_label = "Head from ICT-FaceKit Folder…"
 
-    directory: bpy.props.StringProperty(name="Folder", subtype="DIR_PATH", description="The ICT-FaceKit folder, or its FaceXModel folder")
+    directory: bpy.props.StringProperty(
+        name="Folder",
+        subtype="DIR_PATH",
+        description="The ICT-FaceKit folder, or its FaceXModel folder",
+    )
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
 
     def add(self, context, collection):
-        return ict.add(self.directory, collection, context.view_layer, context.scene.cursor.location)
+        return ict.add(
+            self.directory, collection, context.view_layer, context.scene.cursor.location
+        )
 
 
 def _chosen(context):
@@ -83,34 +109,42 @@ def _why_nothing_linked(context) -> str:
     chosen = _chosen(context)
     what = "Nothing here is" if chosen is None else f"“{chosen.name}” is not"
     is_linked = library_override.find_linked(context.scene, chosen) is not None
-    return "" if is_linked else f"{what} linked from another file: there is nothing to make editable"
+    return (
+        "" if is_linked else f"{what} linked from another file: there is nothing to make editable"
+    )
 
 
 class THUNDER_OT_make_editable(InstantWork, bpy.types.Operator):
     """Make a library override of the linked character and its meshes, so that it can be animated"""
 
     bl_label = "Make Editable"
-    obstacles = (
-        _why_nothing_linked,
-        why_not_in_object_mode,
-    )
+    obstacles = (_why_nothing_linked, why_not_in_object_mode)
 
     def act(self, context):
         scene = context.scene
-        face = library_override.make_editable(scene, context.view_layer, library_override.find_linked(scene, _chosen(context)))
+        face = library_override.make_editable(
+            scene, context.view_layer, library_override.find_linked(scene, _chosen(context))
+        )
         scene.thunder.head = face
         return f"“{face.name}” can be animated now. The linked file is not changed"
 
 
 def free_place(scene, place: Vector, unit: float) -> Vector:
-    """A point at `place`, or above the meshes around it that would hide a head there. unit: scene units per metre."""
+    """A point at `place`, or above the meshes around it that would hide a head there. unit: scene
+    units per metre."""
     top = place.z
     for obj in scene.objects:
         if obj.type != "MESH" or not obj.visible_get():
             continue
         corners = [obj.matrix_world @ Vector(corner) for corner in obj.bound_box]
-        low, high = (Vector(pick(corner[axis] for corner in corners) for axis in range(3)) for pick in (min, max))
-        if all(low[axis] <= place[axis] <= high[axis] for axis in (0, 1)) and low.z <= top <= high.z:
+        low, high = (
+            Vector(pick(corner[axis] for corner in corners) for axis in range(3))
+            for pick in (min, max)
+        )
+        if (
+            all(low[axis] <= place[axis] <= high[axis] for axis in (0, 1))
+            and low.z <= top <= high.z
+        ):
             top = high.z + _ABOVE_METRES * unit
     return Vector((place.x, place.y, top))
 
@@ -121,13 +155,19 @@ class THUNDER_OT_first_head(AddsHead, bpy.types.Operator):
     bl_label = "Add a Head"
 
     def add(self, context, collection):
-        place = free_place(context.scene, context.scene.cursor.location, head.units_in_metre(context.scene))
+        place = free_place(
+            context.scene, context.scene.cursor.location, head.units_in_metre(context.scene)
+        )
         return head.build(collection, context.view_layer, place).mesh
 
     def execute(self, context):
         result = super().execute(context)
         area = context.area if context.area is not None and context.area.type == "VIEW_3D" else None
-        region = next((region for region in area.regions if region.type == "WINDOW"), None) if area else None
+        region = (
+            next((region for region in area.regions if region.type == "WINDOW"), None)
+            if area
+            else None
+        )
         if result == {"FINISHED"} and region is not None:
             context.view_layer.update()
             with context.temp_override(area=area, region=region):
@@ -137,8 +177,9 @@ class THUNDER_OT_first_head(AddsHead, bpy.types.Operator):
 
 
 class _AddsVoice(InstantWork):
-    """An operator that puts a sound in the sequencer and makes it the voice: the first from the scene's first frame on, another from the
-    playhead on, or after the last sound if there is one at the playhead."""
+    """An operator that puts a sound in the sequencer and makes it the voice: the first from the
+    scene's first frame on, another from the playhead on, or after the last sound if there is one at
+    the playhead."""
 
     def put(self, context, path: str, name: str):
         """The strip; None in a Blender without sound."""
@@ -156,7 +197,13 @@ class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
     """Add a sample recording to the sequencer to try Thunder"""
 
     bl_label = "Use a Sample Voice"
-    obstacles = (lambda _: "" if os.path.isfile(SAMPLE) else "This copy of the add-on has no sample: choose a sound of your own",)
+    obstacles = (
+        lambda _: (
+            ""
+            if os.path.isfile(SAMPLE)
+            else "This copy of the add-on has no sample: choose a sound of your own"
+        ),
+    )
 
     def act(self, context):
         added = self.put(context, SAMPLE, "Sample Voice")

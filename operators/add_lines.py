@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines from sound files or a file of jobs, and takes from recordings of a face, also where files are dropped in the 3D viewport."""
+"""Lines from sound files or a file of jobs, and takes from recordings of a face, also where files
+are dropped in the 3D viewport."""
 
 import math
 import os
@@ -30,11 +31,19 @@ class DropsInViewport:
 
 
 def choose_head_under(context, event) -> None:
-    """Make the head under the pointer the one of the Thunder tab, if there is one. Over another object it is the scene's only head."""
-    region, view, place = context.region, context.region_data, (event.mouse_region_x, event.mouse_region_y)
+    """Make the head under the pointer the one of the Thunder tab, if there is one. Over another
+    object it is the scene's only head."""
+    region, view, place = (
+        context.region,
+        context.region_data,
+        (event.mouse_region_x, event.mouse_region_y),
+    )
     if region is None or view is None or region.type != "WINDOW":
         return
-    ray = [to_3d(region, view, place) for to_3d in (view3d_utils.region_2d_to_origin_3d, view3d_utils.region_2d_to_vector_3d)]
+    ray = [
+        to_3d(region, view, place)
+        for to_3d in (view3d_utils.region_2d_to_origin_3d, view3d_utils.region_2d_to_vector_3d)
+    ]
     is_hit, *_, obj, _ = context.scene.ray_cast(context.evaluated_depsgraph_get(), *ray)
     mesh = head.guess(context.scene, context.scene.objects.get(obj.name)) if is_hit else None
     if mesh is not None and mesh != head.current(context):
@@ -42,14 +51,23 @@ def choose_head_under(context, event) -> None:
 
 
 class _AddsLines(InstantWork):
-    """An operator that adds the sounds that `sounds(context)` lists as lines, and then offers to generate their takes."""
+    """An operator that adds the sounds that `sounds(context)` lists as lines, and then offers to
+    generate their takes."""
 
     def act(self, context):
         self.added, left_out = new_lines.add(context, self.sounds(context))
         for sentence in left_out:
             self.report({"WARNING"}, f"Left out: {sentence}")
-        what = f"Added “{self.added[0]}”" if len(self.added) == 1 else f"Added {len(self.added)} lines, one after the other"
-        return what if head.is_any_in(context.scene) else f"{what}: add a head that speaks, then generate takes"
+        what = (
+            f"Added “{self.added[0]}”"
+            if len(self.added) == 1
+            else f"Added {len(self.added)} lines, one after the other"
+        )
+        return (
+            what
+            if head.is_any_in(context.scene)
+            else f"{what}: add a head that speaks, then generate takes"
+        )
 
     def offer(self, context) -> None:
         """Open a small menu with Generate Takes at the pointer."""
@@ -58,19 +76,24 @@ class _AddsLines(InstantWork):
 
         def draw(menu, context):
             menu.layout.operator_context = "INVOKE_DEFAULT"
-            menu.layout.operator("thunder.generate_all" if several else "thunder.generate", icon="PLAY")
+            menu.layout.operator(
+                "thunder.generate_all" if several else "thunder.generate", icon="PLAY"
+            )
 
         if head.is_any_in(context.scene):
             context.window_manager.popup_menu(draw, title=title, icon="SPEAKER")
 
 
 class THUNDER_OT_add_lines(_AddsLines, bpy.types.Operator):
-    """Add sound files to the sequencer from the playhead on, one after the other, as lines that the heads speak in turn"""
+    """Add sound files to the sequencer from the playhead on, one after the other, as lines that the
+    heads speak in turn"""
 
     bl_label = "Add Lines"
 
     directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE", "HIDDEN"})
-    files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement, options={"SKIP_SAVE", "HIDDEN"})
+    files: bpy.props.CollectionProperty(
+        type=bpy.types.OperatorFileListElement, options={"SKIP_SAVE", "HIDDEN"}
+    )
     filter_sound: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
 
@@ -90,7 +113,8 @@ class THUNDER_OT_add_lines(_AddsLines, bpy.types.Operator):
 
 
 class THUNDER_OT_open_jobs(_AddsLines, bpy.types.Operator):
-    """Show what a file of jobs of bake.py holds, and add the sounds that it names as lines from the playhead on"""
+    """Show what a file of jobs of bake.py holds, and add the sounds that it names as lines from the
+    playhead on"""
 
     bl_label = "Open Jobs"
 
@@ -107,7 +131,9 @@ class THUNDER_OT_open_jobs(_AddsLines, bpy.types.Operator):
             return {"CANCELLED"}
         self.names = [f"{job.name}   {new_lines.summary_of(job)}" for job in jobs]
         title = f"{os.path.basename(self.filepath)}: {len(jobs)} Job{'s' * (len(jobs) > 1)}"
-        return context.window_manager.invoke_props_dialog(self, width=420, title=title, confirm_text="Add Lines")
+        return context.window_manager.invoke_props_dialog(
+            self, width=420, title=title, confirm_text="Add Lines"
+        )
 
     def draw(self, context):
         column = self.layout.column(align=True)
@@ -115,7 +141,9 @@ class THUNDER_OT_open_jobs(_AddsLines, bpy.types.Operator):
             column.label(text=name, icon="SPEAKER")
         if len(self.names) > _MOST_SHOWN:
             column.label(text=f"and {len(self.names) - _MOST_SHOWN} more")
-        self.layout.label(text="Adds their sounds as lines. Moods and other settings are for bake.py", icon="INFO")
+        self.layout.label(
+            text="Adds their sounds as lines. Moods and other settings are for bake.py", icon="INFO"
+        )
 
     def sounds(self, context):
         return new_lines.of_jobs(context, new_lines.read_jobs(bpy.path.abspath(self.filepath)).jobs)
@@ -136,31 +164,46 @@ class THUNDER_FH_jobs(DropsInViewport, bpy.types.FileHandler):
 
 
 class THUNDER_OT_import_capture(SlicedWork, bpy.types.Operator):
-    """Add a captured face as a take of the chosen head and voice: curves of Live Link Face or ARKit (.csv), or a take of ours (.npz)"""
+    """Add a captured face as a take of the chosen head and voice: curves of Live Link Face or ARKit
+    (.csv), or a take of ours (.npz)"""
 
     bl_label = "Import Captured Face"
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
-    filter_glob: bpy.props.StringProperty(default=";".join(f"*{ending}" for ending in recording.ENDINGS), options={"HIDDEN"})
+    filter_glob: bpy.props.StringProperty(
+        default=";".join(f"*{ending}" for ending in recording.ENDINGS), options={"HIDDEN"}
+    )
     begins: bpy.props.EnumProperty(
         name="Begins",
         items=[
-            ("FOUND", "By Sound", "Where its own sound fits the voice, or else its mouth. A sound beside it has the same name"),
+            (
+                "FOUND",
+                "By Sound",
+                "Where its own sound fits the voice, or else its mouth. A sound beside it has the "
+                "same name",
+            ),
             ("TYPED", "At Offset", "So many seconds after the beginning of the voice"),
         ],
         options={"SKIP_SAVE"},  # what is dropped next is looked for again
         description="How its place in the voice is found",
     )
     offset: bpy.props.FloatProperty(
-        name="Offset", unit="TIME_ABSOLUTE", description="Seconds of the voice at which the capture begins, below 0 for earlier"
+        name="Offset",
+        unit="TIME_ABSOLUTE",
+        description="Seconds of the voice at which the capture begins, below 0 for earlier",
     )
     rate: bpy.props.FloatProperty(
-        name="Rows per Second", default=60.0, min=1.0, max=240.0, description="Frame rate of curves without timecodes or seconds"
+        name="Rows per Second",
+        default=60.0,
+        min=1.0,
+        max=240.0,
+        description="Frame rate of curves without timecodes or seconds",
     )
 
     @classmethod
     def why_not(cls, context):
-        return ""  # a file that is dropped is answered with a sentence, which a greyed button could not say
+        # a file that is dropped is answered with a sentence, which a greyed button could not say
+        return ""
 
     def invoke(self, context, event):
         if not self.filepath:
@@ -172,7 +215,8 @@ class THUNDER_OT_import_capture(SlicedWork, bpy.types.Operator):
         return self._refused() or super().execute(context)
 
     def _refused(self):
-        """The result of the operator while other work is under way, which it reports; None otherwise."""
+        """The result of the operator while other work is under way, which it reports; None
+        otherwise."""
         if sentence := why_busy():
             self.report({"ERROR"}, sentence)
         return {"CANCELLED"} if sentence else None
@@ -181,13 +225,23 @@ class THUNDER_OT_import_capture(SlicedWork, bpy.types.Operator):
         path = bpy.path.abspath(self.filepath)
         if not os.path.basename(path):
             raise BadRequest("No file was chosen: choose a recording")
-        client, self.no_engine = attempt(connection.start_client) if strip.current(context) is not None else (None, "")
+        client, self.no_engine = (
+            attempt(connection.start_client) if strip.current(context) is not None else (None, "")
+        )
         offset = self.offset if self.begins == "TYPED" else None
-        return "Importing the capture", captured.list_capture(client, context, path, self.rate, offset)
+        return "Importing the capture", captured.list_capture(
+            client, context, path, self.rate, offset
+        )
 
     def finish(self, context, entered):
-        place = "has no voice: add the line to the sequencer, and import it again" if entered.place is None else entered.place.sentence
-        score = f". Lip-Sync {take_list.points(entered.score)}" if math.isfinite(entered.score) else ""
+        place = (
+            "has no voice: add the line to the sequencer, and import it again"
+            if entered.place is None
+            else entered.place.sentence
+        )
+        score = (
+            f". Lip-Sync {take_list.points(entered.score)}" if math.isfinite(entered.score) else ""
+        )
         unsure = entered.place is None or (entered.place.by != "" and entered.place.sure < 1)
         self.report({"WARNING" if unsure else "INFO"}, f"“{entered.name}” {place}{score}")
         self.warn([self.no_engine, entered.unscored])

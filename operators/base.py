@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Base classes of the operators: why a button is greyed, work that is done at once, and what the work is done on."""
+"""Base classes of the operators: why a button is greyed, work that is done at once, and what the
+work is done on."""
 
 from collections.abc import Callable
 
@@ -12,11 +13,12 @@ from ..thunder_core.errors import attempt, ThunderError
 
 
 class Explained:
-    """An operator that can be called in a scene unless one of its `obstacles`, or of its base classes', gives a reason, which its greyed
-    button shows.
+    """An operator that can be called in a scene unless one of its `obstacles`, or of its base
+    classes', gives a reason, which its greyed button shows.
 
-    obstacles: functions of the context; each returns a sentence, "" while it is no obstacle. Those of base classes come first.
-    Its name is that of its class: THUNDER_OT_add_head is thunder.add_head.
+    obstacles: functions of the context; each returns a sentence, "" while it is no obstacle. Those
+    of base classes come first. Its name is that of its class: THUNDER_OT_add_head is
+    thunder.add_head.
     """
 
     obstacles: tuple[Callable[..., str], ...] = ()
@@ -28,7 +30,11 @@ class Explained:
     @classmethod
     def why_not(cls, context) -> str:
         """The reason why it cannot be called now, "" if it can."""
-        sentences = (obstacle(context) for each in reversed(cls.__mro__) for obstacle in vars(each).get("obstacles", ()))
+        sentences = (
+            obstacle(context)
+            for each in reversed(cls.__mro__)
+            for obstacle in vars(each).get("obstacles", ())
+        )
         return next(filter(None, sentences), "")
 
     @classmethod
@@ -73,7 +79,11 @@ class ChoosesFile:
 
 def why_busy(context=None) -> str:
     """The reason why no other job can start now, "" if it can."""
-    return "" if session.job is None else "Another Thunder operation is running: wait for it or cancel it"
+    return (
+        ""
+        if session.job is None
+        else "Another Thunder operation is running: wait for it or cancel it"
+    )
 
 
 def why_not_in_object_mode(context) -> str:
@@ -88,7 +98,11 @@ def why_no_head(context) -> str:
 
 def why_no_audio(context) -> str:
     """The reason why nothing can be heard, "" if it can."""
-    return "" if strip.has_audio() else "This Blender was built without audio: use one with audio to listen"
+    return (
+        ""
+        if strip.has_audio()
+        else "This Blender was built without audio: use one with audio to listen"
+    )
 
 
 def why_none_shown(context) -> str:
@@ -99,7 +113,11 @@ def why_none_shown(context) -> str:
 class NeedsTakes(Explained):
     """An operator that can be called while the scene has takes."""
 
-    obstacles = (lambda context: "" if context.scene.thunder.takes else "There are no takes yet: generate some",)
+    obstacles = (
+        lambda context: (
+            "" if context.scene.thunder.takes else "There are no takes yet: generate some"
+        ),
+    )
 
 
 class NeedsShownTake(Explained):
@@ -109,10 +127,15 @@ class NeedsShownTake(Explained):
 
 
 class OnCharacter(InstantWork):
-    """An operator whose `change(context, obj)` acts on the character chosen in the Thunder tab and returns what to report."""
+    """An operator whose `change(context, obj)` acts on the character chosen in the Thunder tab and
+    returns what to report."""
 
     obstacles = (
-        lambda context: "" if context.scene.thunder.head or context.object else "No character is selected: choose its face or its armature",
+        lambda context: (
+            ""
+            if context.scene.thunder.head or context.object
+            else "No character is selected: choose its face or its armature"
+        ),
     )
 
     def act(self, context):
@@ -135,7 +158,8 @@ def chosen_head(context) -> head.Rig:
 
 
 def keep_alive(items: Callable) -> Callable:
-    """The callback `items` of an EnumProperty, with its last texts kept alive: Blender keeps no copy of them."""
+    """The callback `items` of an EnumProperty, with its last texts kept alive: Blender keeps no
+    copy of them."""
     kept: list = []
 
     def callback(self, context):

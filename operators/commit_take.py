@@ -15,12 +15,18 @@ class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
     """Apply the shown take to your animation with fewer keys. Your previous action is kept"""
 
     bl_label = "Commit"
-    obstacles = (lambda context: committing.why_none(context) if take_list.shown_index(context.scene.thunder) < 0 else "",)
+    obstacles = (
+        lambda context: (
+            committing.why_none(context) if take_list.shown_index(context.scene.thunder) < 0 else ""
+        ),
+    )
 
     def begin(self, context):
         entry, rig = shown_take_and_rig(context)
         head.check_animatable(rig)
-        return "Committing", committing.commit(rig, entry, entry.voice, committing.choice_of(context.scene, entry))
+        return "Committing", committing.commit(
+            rig, entry, entry.voice, committing.choice_of(context.scene, entry)
+        )
 
     def finish(self, context, report):
         self.report({"INFO"}, report.sentence)
@@ -33,10 +39,15 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
 
     bl_label = "Commit All Dialogue"
     bl_description = (
-        "Commit one take of every line of the dialogue that is not committed yet: the one that is shown, "
+        "Commit one take of every line of the dialogue that is not committed yet: the one that is "
+        "shown, "
         "else the best with a star, else the best by Lip-Sync"
     )
-    obstacles = (lambda context: "" if dialogue.has_takes(context.scene) else dialogue.why_none(context.scene),)
+    obstacles = (
+        lambda context: (
+            "" if dialogue.has_takes(context.scene) else dialogue.why_none(context.scene)
+        ),
+    )
 
     again: bpy.props.BoolProperty(
         name="Commit Again",
@@ -48,7 +59,11 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
 
     @classmethod
     def description(cls, context, properties):
-        return cls.bl_description.replace(" that is not committed yet", " again") if properties.again else cls.bl_description
+        return (
+            cls.bl_description.replace(" that is not committed yet", " again")
+            if properties.again
+            else cls.bl_description
+        )
 
     def begin(self, context):
         self.done = dialogue.CommitLog()
@@ -62,7 +77,9 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         self.report({"INFO"}, self.done.sentence)
         if not self.done.reports:
             return {"CANCELLED"}  # nothing to undo
-        self.warn([*self.done.warnings, *(f"Left out: {sentence}" for sentence in self.done.left_out)])
+        self.warn(
+            [*self.done.warnings, *(f"Left out: {sentence}" for sentence in self.done.left_out)]
+        )
         _score_soon()
 
 

@@ -37,15 +37,25 @@ class THUNDER_OT_cast_strip(InstantWork, bpy.types.Operator):
 
     bl_label = "Choose Speaker"
 
-    strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
-    speaker: bpy.props.EnumProperty(name="Speaker", items=_speakers, description="Head that speaks the strip")
+    strip: bpy.props.StringProperty(
+        name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
+    )
+    speaker: bpy.props.EnumProperty(
+        name="Speaker", items=_speakers, description="Head that speaks the strip"
+    )
 
     @classmethod
     def description(cls, context, properties):
-        return f"Nobody here speaks this strip. {_NO_SPEAKER[2]}" if properties.speaker == _NO_SPEAKER[0] else cls.__doc__
+        return (
+            f"Nobody here speaks this strip. {_NO_SPEAKER[2]}"
+            if properties.speaker == _NO_SPEAKER[0]
+            else cls.__doc__
+        )
 
     def act(self, context):
-        speaker = None if self.speaker == _NO_SPEAKER[0] else context.scene.objects.get(self.speaker)
+        speaker = (
+            None if self.speaker == _NO_SPEAKER[0] else context.scene.objects.get(self.speaker)
+        )
         dialogue.cast(context.scene, self.strip, speaker)
 
 
@@ -54,11 +64,15 @@ class THUNDER_OT_go_to_strip(InstantWork, bpy.types.Operator):
 
     bl_label = "Go To Strip"
 
-    strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
+    strip: bpy.props.StringProperty(
+        name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
+    )
 
     def act(self, context):
         dialogue.speak(context, self.strip)
-        context.scene.frame_set(compat.strip_span(strip.by_name(strip.scene_of_strips(context), self.strip))[0])
+        context.scene.frame_set(
+            compat.strip_span(strip.by_name(strip.scene_of_strips(context), self.strip))[0]
+        )
 
 
 @keep_alive
@@ -73,8 +87,12 @@ class THUNDER_OT_listen_to_strip(InstantWork, bpy.types.Operator):
 
     bl_label = "Listener"
 
-    strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
-    listener: bpy.props.EnumProperty(name="Listener", items=_listeners, description="Head that listens to the strip")
+    strip: bpy.props.StringProperty(
+        name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
+    )
+    listener: bpy.props.EnumProperty(
+        name="Listener", items=_listeners, description="Head that listens to the strip"
+    )
 
     def act(self, context):
         listener = context.scene.objects.get(self.listener)
@@ -89,22 +107,33 @@ def _speakers_of_range(self, context):
 
 
 class THUNDER_OT_mark_speaker(InstantWork, bpy.types.Operator):
-    """Choose who speaks the frames of the preview range or, without one, those from the playhead to the next range"""
+    """Choose who speaks the frames of the preview range or, without one, those from the playhead to
+    the next range"""
 
     bl_label = "Mark Speaker"
 
-    strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
-    speaker: bpy.props.EnumProperty(name="Speaker", items=_speakers_of_range, description="Head that speaks these frames")
+    strip: bpy.props.StringProperty(
+        name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
+    )
+    speaker: bpy.props.EnumProperty(
+        name="Speaker", items=_speakers_of_range, description="Head that speaks these frames"
+    )
 
     def act(self, context):
-        scene, one, speaker = context.scene, strip.by_name(context.scene, self.strip), context.scene.objects.get(self.speaker)
+        scene, one, speaker = (
+            context.scene,
+            strip.by_name(context.scene, self.strip),
+            context.scene.objects.get(self.speaker),
+        )
         if one is None or speaker is None:
             raise BadRequest("The head or the strip is gone: choose a speaker again")
         first, last = scene.frame_current, compat.strip_span(one)[1]
         if scene.use_preview_range:
             first, last = scene.frame_preview_start, scene.frame_preview_end + 1
         else:
-            last = min([last, *(turn.first for turn in turns.of_strip(scene, one) if turn.first > first)])
+            last = min(
+                [last, *(turn.first for turn in turns.of_strip(scene, one) if turn.first > first)]
+            )
         turn = turns.mark(scene, one, speaker, first, last)
         return f"“{speaker.name}” speaks frames {turn.first} to {turn.last - 1} of “{one.name}”"
 
@@ -114,7 +143,9 @@ class THUNDER_OT_remove_speaker(InstantWork, bpy.types.Operator):
 
     bl_label = "Remove Range"
 
-    index: bpy.props.IntProperty(name="Range", options={"SKIP_SAVE"}, description="Number of the range, from 0")
+    index: bpy.props.IntProperty(
+        name="Range", options={"SKIP_SAVE"}, description="Number of the range, from 0"
+    )
 
     def act(self, context):
         context.scene.thunder.turns.remove(self.index)
@@ -124,7 +155,11 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
     """Generate takes for every dialogue strip that has none yet, each on the head of its speaker"""
 
     bl_label = "Generate for All Dialogue Strips"
-    obstacles = (lambda context: "" if dialogue.lines_to_generate(context.scene) else dialogue.why_none(context.scene),)
+    obstacles = (
+        lambda context: (
+            "" if dialogue.lines_to_generate(context.scene) else dialogue.why_none(context.scene)
+        ),
+    )
 
     def begin(self, context):
         scene, settings = context.scene, context.scene.thunder
@@ -133,12 +168,18 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         self.warnings = dialogue.warnings(scene, todo)
         self.pieces = [piece.sentence for piece in dialogue.pieces(scene)]
         self.takes, self.asked, self.strips = [], settings.count * len(todo), len(todo)
-        return "Generating takes", dialogue.generate(client, scene, todo, settings.count, Sampling.of(settings), self.takes.append)
+        return "Generating takes", dialogue.generate(
+            client, scene, todo, settings.count, Sampling.of(settings), self.takes.append
+        )
 
     def finish(self, context, left_out):
         strips = self.strips - len(left_out)
         takes = len(self.takes)
-        self.report({"INFO"}, f"Generated {takes} take{'' if takes == 1 else 's'} for {strips} strip{'' if strips == 1 else 's'}")
+        self.report(
+            {"INFO"},
+            f"Generated {takes} take{'' if takes == 1 else 's'} for {strips} "
+            f"strip{'' if strips == 1 else 's'}",
+        )
         for sentence in self.pieces:
             self.report({"INFO"}, sentence)
         self.warn([*self.warnings, *(f"Skipped: {sentence}" for sentence in left_out)])

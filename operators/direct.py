@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Direct a character: presets, the style of an animation or a recording, resetting the sliders, more takes like the shown one."""
+"""Direct a character: presets, the style of an animation or a recording, resetting the sliders,
+more takes like the shown one."""
 
 import math
 import os
@@ -13,13 +14,23 @@ from ..scene.takes import take_list
 from ..scene.takes.direction import asking, looking, presets, similar, sliders
 from ..thunder_core.animation import recording
 from ..thunder_core.errors import attempt, BadRequest, ThunderError
-from .base import ChoosesFile, chosen_head, InstantWork, keep_alive, NeedsShownTake, shown_take_and_rig, why_busy, why_no_head
+from .base import (
+    ChoosesFile,
+    chosen_head,
+    InstantWork,
+    keep_alive,
+    NeedsShownTake,
+    shown_take_and_rig,
+    why_busy,
+    why_no_head,
+)
 from .generate import PartialResults
 from .slices import SlicedWork
 
 
 class _OfDirection(InstantWork):
-    """An operator whose `direct(direction)` changes the direction of the chosen head and returns what to report."""
+    """An operator whose `direct(direction)` changes the direction of the chosen head and returns
+    what to report."""
 
     obstacles = (why_no_head,)
 
@@ -59,7 +70,9 @@ class THUNDER_OT_save_direction(_OfDirection, bpy.types.Operator):
     bl_label = "Save as Preset"
     bl_options = {"REGISTER"}
 
-    name: bpy.props.StringProperty(name="Name", description="Name of the preset. A preset of yours with this name is replaced")
+    name: bpy.props.StringProperty(
+        name="Name", description="Name of the preset. A preset of yours with this name is replaced"
+    )
 
     def invoke(self, context, event):
         return context.window_manager.invoke_props_dialog(self)
@@ -71,7 +84,9 @@ class THUNDER_OT_save_direction(_OfDirection, bpy.types.Operator):
 @keep_alive
 def _items(self, context):
     names = presets.all_presets().own()
-    return [(name, name, f"Delete the preset “{name}”") for name in names] or [("", "None Saved Yet", "Save a direction first")]
+    return [(name, name, f"Delete the preset “{name}”") for name in names] or [
+        ("", "None Saved Yet", "Save a direction first")
+    ]
 
 
 class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
@@ -80,7 +95,13 @@ class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
     bl_label = "Delete Preset"
     bl_options = {"REGISTER"}
     bl_property = "name"
-    obstacles = (lambda _: "" if presets.all_presets().own() else "You have not saved any preset; the bundled ones cannot be deleted",)
+    obstacles = (
+        lambda _: (
+            ""
+            if presets.all_presets().own()
+            else "You have not saved any preset; the bundled ones cannot be deleted"
+        ),
+    )
 
     name: bpy.props.EnumProperty(name="Preset", items=_items, description="Preset to delete")
 
@@ -93,7 +114,8 @@ class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
 
 
 class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
-    """Sample takes that are played like the shown one, each a little differently. They are added to the list"""
+    """Sample takes that are played like the shown one, each a little differently. They are added to
+    the list"""
 
     bl_label = "More Like This"
     obstacles = (lambda context: similar.why_not(take_list.shown_take(context.scene.thunder)),)
@@ -105,12 +127,17 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
         return "Generating takes", similar.sample(client, context, self.takes.append)
 
     def outcome(self, takes):
-        best = f", the best with Lip-Sync {take_list.points(takes[0].score)}" if math.isfinite(takes[0].score) else ""
+        best = (
+            f", the best with Lip-Sync {take_list.points(takes[0].score)}"
+            if math.isfinite(takes[0].score)
+            else ""
+        )
         return f"{len(takes)} new takes like “{self.like}”{best}"
 
 
 class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
-    """Aim the eyes of all takes of the shown one's line as Look At says now. Takes that you edited or shaped stay as they are"""
+    """Aim the eyes of all takes of the shown one's line as Look At says now. Takes that you edited
+    or shaped stay as they are"""
 
     bl_label = "Update Eyes"
 
@@ -119,7 +146,9 @@ class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
         if sentence := looking.why_not(rig):
             raise BadRequest(sentence)
         entries = looking.entries_of(context.scene, entry.head, entry.voice)
-        return "Aiming the eyes", jobs.stage(looking.update(context.scene, rig, entries), "Aiming the eyes")
+        return "Aiming the eyes", jobs.stage(
+            looking.update(context.scene, rig, entries), "Aiming the eyes"
+        )
 
     def outcome(self, counts):
         count, left = counts
@@ -128,17 +157,22 @@ class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
 
 class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):
-    """Set the direction by how the head performs now: a take, your own animation, or what NLA and drivers make of it"""
+    """Set the direction by how the head performs now: a take, your own animation, or what NLA and
+    drivers make of it"""
 
     bl_label = "Style from Animation"
     obstacles = (why_no_head,)
 
-    frames: bpy.props.EnumProperty(name="Frames", items=listening.FRAMES, description="Frames to read the style from")
+    frames: bpy.props.EnumProperty(
+        name="Frames", items=listening.FRAMES, description="Frames to read the style from"
+    )
 
     def begin(self, context):
         rig = chosen_head(context)
         first, last = listening.chosen_frames(context, rig, self.frames)
-        return "Reading the style", jobs.stage(presets.style_of_animation(rig, context.scene, first, last), "Reading the animation")
+        return "Reading the style", jobs.stage(
+            presets.style_of_animation(rig, context.scene, first, last), "Reading the animation"
+        )
 
     def finish(self, context, read):
         try:
@@ -149,13 +183,16 @@ class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):
 
 
 class THUNDER_OT_style_from_file(ChoosesFile, InstantWork, bpy.types.Operator):
-    """Set the direction by how somebody performs in a recording: a .csv of Live Link Face, or an .npz of bake.py or Export"""
+    """Set the direction by how somebody performs in a recording: a .csv of Live Link Face, or an
+    .npz of bake.py or Export"""
 
     bl_label = "Style from Recording"
     obstacles = (why_busy, why_no_head)
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
-    filter_glob: bpy.props.StringProperty(default=";".join(f"*{ending}" for ending in recording.ENDINGS), options={"HIDDEN"})
+    filter_glob: bpy.props.StringProperty(
+        default=";".join(f"*{ending}" for ending in recording.ENDINGS), options={"HIDDEN"}
+    )
 
     def act(self, context):
         if not os.path.basename(self.filepath):

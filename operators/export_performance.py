@@ -21,27 +21,29 @@ class THUNDER_OT_export_performance(InstantWork, bpy.types.Operator):
 
     bl_label = "Export Performance"
     bl_options = {"PRESET"}  # nothing in the scene changes: there is nothing to undo
-    obstacles = (
-        why_busy,
-        why_no_head,
-    )
+    obstacles = (why_busy, why_no_head)
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_PRESET"})
-    filter_glob: bpy.props.StringProperty(default=";".join(f"*{suffix}" for suffix in sorted(_SUFFIXES)), options={"HIDDEN"})
+    filter_glob: bpy.props.StringProperty(
+        default=";".join(f"*{suffix}" for suffix in sorted(_SUFFIXES)), options={"HIDDEN"}
+    )
     check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     form: bpy.props.EnumProperty(
         name="Format",
         items=[(key, form.name, form.carries) for key, form in export.FORMATS.items()],
         description="File format",
     )
-    frames: bpy.props.EnumProperty(name="Frames", items=listening.FRAMES, description="Frames to export")
+    frames: bpy.props.EnumProperty(
+        name="Frames", items=listening.FRAMES, description="Frames to export"
+    )
     rate: bpy.props.FloatProperty(
         name="Rows per Second",
         default=60.0,
         min=1.0,
         max=240.0,
         precision=3,
-        description="Sampling rate of the curves. Live Link Face records 60 rows per second, which most importers expect",
+        description="Sampling rate of the curves. Live Link Face records 60 rows per second, which "
+        "most importers expect",
     )
 
     from_zero: bpy.props.BoolProperty(
@@ -60,7 +62,9 @@ class THUNDER_OT_export_performance(InstantWork, bpy.types.Operator):
     def check(self, context):
         """Keep the file's ending that of the format; whether it changed."""
         stem, suffix = os.path.splitext(self.filepath)
-        path = (stem if suffix.lower() in _SUFFIXES else self.filepath) + export.FORMATS[self.form].suffix
+        path = (stem if suffix.lower() in _SUFFIXES else self.filepath) + export.FORMATS[
+            self.form
+        ].suffix
         changed = path != self.filepath and bool(os.path.basename(self.filepath))
         if changed:
             self.filepath = path
@@ -79,7 +83,9 @@ class THUNDER_OT_export_performance(InstantWork, bpy.types.Operator):
         try:
             rig = head.find(context.scene, context.object)
             first, last = listening.chosen_frames(context, rig, self.frames)
-            shot = export.Shot(context.scene, context.view_layer, rig, first, last, self.rate, self.from_zero)
+            shot = export.Shot(
+                context.scene, context.view_layer, rig, first, last, self.rate, self.from_zero
+            )
             notes = export.export(shot, export.FORMATS[self.form], bpy.path.abspath(self.filepath))
         finally:
             if window is not None:

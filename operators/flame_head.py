@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operators for a head from a FLAME file: preview Thunder's channels on it, measure how exact they are, fit its bones."""
+"""Operators for a head from a FLAME file: preview Thunder's channels on it, measure how exact they
+are, fit its bones."""
 
 import bpy
 
@@ -14,17 +15,24 @@ from .slices import SlicedWork
 
 
 def _channels(self, context, text):
-    return [name for name in (*mapping.DERIVED, *head.channel_names()) if not name.startswith(TONGUE)]
+    return [
+        name for name in (*mapping.DERIVED, *head.channel_names()) if not name.startswith(TONGUE)
+    ]
 
 
 class _NeedsFlameHead(Explained):
     obstacles = (
-        lambda context: "" if flame.chosen_mesh(context) else "No head from a FLAME file is selected: add one with Head from FLAME File",
+        lambda context: (
+            ""
+            if flame.chosen_mesh(context)
+            else "No head from a FLAME file is selected: add one with Head from FLAME File"
+        ),
     )
 
 
 class _OfFlameHead(_NeedsFlameHead, InstantWork):
-    """An operator whose `change(context, rig)` acts on the chosen FLAME head and returns what to report."""
+    """An operator whose `change(context, rig)` acts on the chosen FLAME head and returns what to
+    report."""
 
     def act(self, context):
         return self.change(context, head.resolve(flame.chosen_mesh(context)))
@@ -36,10 +44,19 @@ class THUNDER_OT_preview_retarget(_OfFlameHead, bpy.types.Operator):
     bl_label = "Show Channel"
 
     channel: bpy.props.StringProperty(
-        name="Channel", default="jawOpen", search=_channels, description="Channel to preview, with all others at rest"
+        name="Channel",
+        default="jawOpen",
+        search=_channels,
+        description="Channel to preview, with all others at rest",
     )
     amount: bpy.props.FloatProperty(
-        name="Amount", default=1.0, soft_min=0.0, soft_max=1.0, min=-2.0, max=2.0, description="Value of the channel; 0 resets the head"
+        name="Amount",
+        default=1.0,
+        soft_min=0.0,
+        soft_max=1.0,
+        min=-2.0,
+        max=2.0,
+        description="Value of the channel; 0 resets the head",
     )
 
     def change(self, context, rig):
@@ -57,7 +74,8 @@ class THUNDER_OT_measure_retarget(_OfFlameHead, bpy.types.Operator):
     def change(self, context, rig):
         measured = flame.measure(rig.mesh, rig.armature)
         text = (
-            f"Lip opening off by {measured.opening:.2f} mm on average, {measured.worst:.1f} mm at most; "
+            f"Lip opening off by {measured.opening:.2f} mm on average, {measured.worst:.1f} mm at "
+            f"most; "
             f"lips that should touch are at most {measured.closed:.2f} mm apart; "
             f"lip shape off by {measured.lips:.1f} of {measured.travel:.1f} mm"
         )
@@ -72,11 +90,15 @@ class THUNDER_OT_fit_flame_bones(_OfFlameHead, bpy.types.Operator):
     obstacles = (why_not_in_object_mode,)
 
     def change(self, context, rig):
-        return f"Bones moved by up to {1000 * flame.fit_bones(rig.mesh, rig.armature, context.view_layer):.1f} mm"
+        return (
+            f"Bones moved by up to "
+            f"{1000 * flame.fit_bones(rig.mesh, rig.armature, context.view_layer):.1f} mm"
+        )
 
 
 class THUNDER_OT_check_with_smplx(_NeedsFlameHead, SlicedWork, bpy.types.Operator):
-    """Compare this head on the current frame with the same FLAME file posed by smplx. Needs the FLAME extra"""
+    """Compare this head on the current frame with the same FLAME file posed by smplx. Needs the
+    FLAME extra"""
 
     bl_label = "Check with smplx"
     bl_options = {"INTERNAL"}
@@ -93,11 +115,17 @@ class THUNDER_OT_check_with_smplx(_NeedsFlameHead, SlicedWork, bpy.types.Operato
         path = self.filepath or (chosen.flame_file if chosen else "")
         if not path:
             raise BadRequest("No FLAME file is chosen: choose the one that this head was made from")
-        rig, model = head.resolve(flame.chosen_mesh(context)), flame.load(path, "choose the FLAME file that this head was made from")
-        return "Checking with smplx", flame_parameters.compare(connection.client(), context.scene, rig, model)
+        rig, model = (
+            head.resolve(flame.chosen_mesh(context)),
+            flame.load(path, "choose the FLAME file that this head was made from"),
+        )
+        return "Checking with smplx", flame_parameters.compare(
+            connection.client(), context.scene, rig, model
+        )
 
     def outcome(self, answer):
         return (
-            f"In this pose the head differs from smplx {answer['smplx']} by {answer['rig']:.3f} mm at most; "
+            f"In this pose the head differs from smplx {answer['smplx']} by {answer['rig']:.3f} "
+            f"mm at most; "
             f"Thunder's skinning of the file by {answer['skinning']:.4f} mm"
         )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generate takes: several sampled performances of the voice, listed as they arrive and ranked; and make them fit a voice that changed."""
+"""Generate takes: several sampled performances of the voice, listed as they arrive and ranked; and
+make them fit a voice that changed."""
 
 from dataclasses import replace
 
@@ -18,7 +19,8 @@ from .slices import SlicedWork
 
 
 class PartialResults:
-    """A SlicedWork that adds arriving takes to `self.takes`: if stopped or failed, they stay in the list. Undo and redo go past it."""
+    """A SlicedWork that adds arriving takes to `self.takes`: if stopped or failed, they stay in the
+    list. Undo and redo go past it."""
 
     goes_on = True
 
@@ -43,7 +45,9 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
     bl_label = "Generate Takes"
 
     strip: bpy.props.StringProperty(
-        name="Strip", options={"SKIP_SAVE"}, description="Sound strip to make the voice first; empty for the chosen one"
+        name="Strip",
+        options={"SKIP_SAVE"},
+        description="Sound strip to make the voice first; empty for the chosen one",
     )
 
     @classmethod
@@ -51,7 +55,12 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         if properties.strip:
             return "Generate takes of this strip on the head that speaks it, ranked by Lip-Sync"
         rig, no_head = attempt(head.find, context.scene, context.object)
-        return attempt(strip.find, context)[1] or no_head or attempt(head.check_animatable, rig)[1] or cls.__doc__
+        return (
+            attempt(strip.find, context)[1]
+            or no_head
+            or attempt(head.check_animatable, rig)[1]
+            or cls.__doc__
+        )
 
     def begin(self, context):
         settings, client = context.scene.thunder, connection.start_client() if self.strip else None
@@ -61,13 +70,20 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         rig = head.find(context.scene, context.object)
         head.check_animatable(rig)
         client = client or connection.start_client()
-        self.takes, self.asked, self.voice, self.warning = [], settings.count, voice.name, strip.warning(voice)
+        self.takes, self.asked, self.voice, self.warning = (
+            [],
+            settings.count,
+            voice.name,
+            strip.warning(voice),
+        )
         self.strip_name, self.strip_scene = voice.strip, voice.scene
         sampling = replace(Sampling.of(settings), listening=settings.head_role == "LISTENS")
         sampling = asking.add_direction(sampling, rig.owner, voice)
         seed = unused_seed(context.scene, rig.mesh, voice, sampling)
         self.again = is_sampled(context.scene, rig.mesh, voice.name, seed, sampling)
-        steps = generation.generate(client, voice, context.scene, rig, settings.count, seed, sampling, self.takes.append)
+        steps = generation.generate(
+            client, voice, context.scene, rig, settings.count, seed, sampling, self.takes.append
+        )
         return "Generating takes", steps
 
     def finish(self, context, takes):
@@ -83,7 +99,12 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
             self.report({"INFO"}, what)
             return
         name = next(
-            (f"{entry.name}, " for entry in context.scene.thunder.takes if (entry.seed, entry.score) == (best.seed, best.score)), ""
+            (
+                f"{entry.name}, "
+                for entry in context.scene.thunder.takes
+                if (entry.seed, entry.score) == (best.seed, best.score)
+            ),
+            "",
         )
         what = "Generated a take" if self.asked == 1 else f"Best of {self.asked} takes"
         self.report({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}")
@@ -92,8 +113,14 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
             transcript.ensure(context.scene, self.voice)  # the panel has the field for it
         if self.again:
             self.report({"INFO"}, "These takes were there already: unlock the seed for new ones")
-        if self.strip_name and strip.by_name(bpy.data.scenes.get(self.strip_scene), self.strip_name) is None:
-            sentence = f"The strip “{self.strip_name}” is gone: it was deleted, or its adding undone, while takes arrived"
+        if (
+            self.strip_name
+            and strip.by_name(bpy.data.scenes.get(self.strip_scene), self.strip_name) is None
+        ):
+            sentence = (
+                f"The strip “{self.strip_name}” is gone: it was deleted, or its adding "
+                f"undone, while takes arrived"
+            )
             self.report({"WARNING"}, f"{sentence}. Choose its sound again")
 
 
@@ -107,7 +134,8 @@ _RESYNCED = {
 
 
 class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
-    """Update takes to match their voice: move or trim keys, and generate what is new. Edited takes are kept"""
+    """Update takes to match their voice: move or trim keys, and generate what is new. Edited takes
+    are kept"""
 
     bl_label = "Re-sync"
 
@@ -118,7 +146,11 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
         if (busy := super().why_not(context)) or fingerprint.stale_takes(context.scene):
             return busy
         count = len(fingerprint.takes_without_voice(context.scene))
-        return f"The voice of {count} takes is gone, all others match theirs" if count else "All takes match their voice"
+        return (
+            f"The voice of {count} takes is gone, all others match theirs"
+            if count
+            else "All takes match their voice"
+        )
 
     def begin(self, context):
         client = connection.start_client() if resync.needs_engine(context.scene) else None
@@ -130,4 +162,8 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
 
     @property
     def changed_so_far(self) -> str:
-        return ", ".join(f"{self.kinds.count(kind)} {done}" for kind, done in _RESYNCED.items() if kind in self.kinds)
+        return ", ".join(
+            f"{self.kinds.count(kind)} {done}"
+            for kind, done in _RESYNCED.items()
+            if kind in self.kinds
+        )

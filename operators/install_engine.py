@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Install, repair and remove the engine's own environment, cancel an installation, check the engine."""
+"""Install, repair and remove the engine's own environment, cancel an installation, check the
+engine."""
 
 import os
 
@@ -12,13 +13,14 @@ from ..thunder_core.errors import BadRequest, NoEngine
 from .base import InstantWork, why_busy
 from .slices import SlicedWork
 
+# the button's labels, by the state of the environment (installing.State)
 LABELS = {
     "ABSENT": "Install Engine",
     "UNFINISHED": "Resume Installation",
     "BROKEN": "Repair Engine",
     "OUTDATED": "Update Engine",
     "READY": "Repair Engine",
-}  # the button's labels, by the state of the environment (installing.State)
+}
 
 
 def wheels_folder() -> str:
@@ -41,7 +43,11 @@ class _Installs(InstantWork):
 
     bl_options = {"INTERNAL"}
     obstacles = (
-        lambda _: "" if install.folder() else "Thunder is not installed as an extension, so there is no folder for the engine",
+        lambda _: (
+            ""
+            if install.folder()
+            else "Thunder is not installed as an extension, so there is no folder for the engine"
+        ),
         _why_installing,
         why_busy,
         _why_offline,
@@ -70,14 +76,17 @@ class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
     bl_label = "Install Engine"
 
     card: bpy.props.BoolProperty(
-        name="For Graphics Cards", options={"HIDDEN", "SKIP_SAVE"}, description="With torch, which computes on graphics cards"
+        name="For Graphics Cards",
+        options={"HIDDEN", "SKIP_SAVE"},
+        description="With torch, which computes on graphics cards",
     )
 
     @classmethod
     def description(cls, context, properties):
         if properties.card:
             return (
-                "Install torch too: takes on an NVIDIA graphics card, Lip-Sync Guidance, and the other engines. "
+                "Install torch too: takes on an NVIDIA graphics card, Lip-Sync Guidance, and the "
+                "other engines. "
                 "Its size and its licence are shown first"
             )
         if install.state().kind == "READY":
@@ -88,21 +97,29 @@ class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
         kind = install.state().kind
         if kind == "READY" and not self.card:
             return self.execute(context)
-        source = "Reads the folder of wheels" if wheels_folder() else install.download(self.card).capitalize()
+        source = (
+            "Reads the folder of wheels"
+            if wheels_folder()
+            else install.download(self.card).capitalize()
+        )
         licence = f" {CARD_LICENCE}" if self.card else ""
         return context.window_manager.invoke_confirm(
             self,
             event,
             title="Engine for Graphics Cards" if self.card else LABELS[kind],
             confirm_text="Install",
-            message=f"{source}, {install.size(self.card)}.{licence} You can keep working, and cancel at any time",
+            message=f"{source}, {install.size(self.card)}.{licence} You can keep working, and "
+            f"cancel at any time",
         )
 
     def begin(self, wheels, online):
         return install.begin(wheels, online, self.card)
 
 
-CARD_LICENCE = "PyTorch is free software (BSD); NVIDIA's libraries, which come with it on Linux, have NVIDIA's own licence."
+CARD_LICENCE = (
+    "PyTorch is free software (BSD); NVIDIA's libraries, which come with it on Linux, "
+    "have NVIDIA's own licence."
+)
 FLAME_LICENCE = (
     "smplx is the Max Planck Society's own program for FLAME and related models.",
     "Its licence allows non-commercial scientific research, education and art only:",
@@ -114,15 +131,20 @@ FLAME_LICENCE = (
 
 
 class THUNDER_OT_install_flame_extra(_AddsExtra, bpy.types.Operator):
-    """Add smplx to the engine, to check heads from FLAME files. Its licence allows non-commercial research only and is shown first"""
+    """Add smplx to the engine, to check heads from FLAME files. Its licence allows non-commercial
+    research only and is shown first"""
 
     bl_label = "Install FLAME Extra…"
 
-    accepted: bpy.props.BoolProperty(options={"HIDDEN", "SKIP_SAVE"}, description="The licence of smplx is accepted")
+    accepted: bpy.props.BoolProperty(
+        options={"HIDDEN", "SKIP_SAVE"}, description="The licence of smplx is accepted"
+    )
 
     def invoke(self, context, event):
         self.accepted = True
-        return context.window_manager.invoke_props_dialog(self, width=480, title="Licence of smplx", confirm_text="Accept and Install")
+        return context.window_manager.invoke_props_dialog(
+            self, width=480, title="Licence of smplx", confirm_text="Accept and Install"
+        )
 
     def draw(self, context):
         column = self.layout.column(align=True)
@@ -131,7 +153,10 @@ class THUNDER_OT_install_flame_extra(_AddsExtra, bpy.types.Operator):
 
     def act(self, context):
         if not self.accepted:
-            raise BadRequest("smplx is for non-commercial research only: accept its licence (accepted=True) to install it")
+            raise BadRequest(
+                "smplx is for non-commercial research only: accept its licence (accepted=True) to "
+                "install it"
+            )
         super().act(context)
 
     def begin(self, wheels, online):
@@ -139,7 +164,8 @@ class THUNDER_OT_install_flame_extra(_AddsExtra, bpy.types.Operator):
 
 
 class THUNDER_OT_install_waveform_extra(_AddsExtra, bpy.types.Operator):
-    """Add transformers to the engine, for weights that were trained with a Wav2Vec2, HuBERT or WavLM network (0.2 GB)"""
+    """Add transformers to the engine, for weights that were trained with a Wav2Vec2, HuBERT or
+    WavLM network (0.2 GB)"""
 
     bl_label = "Install Waveform Extra"
 
@@ -152,7 +178,11 @@ class THUNDER_OT_stop_installation(InstantWork, bpy.types.Operator):
 
     bl_label = "Cancel"
     bl_options = {"INTERNAL"}
-    obstacles = (lambda _: "The engine is not being installed now" if install.installing.running is None else "",)
+    obstacles = (
+        lambda _: (
+            "The engine is not being installed now" if install.installing.running is None else ""
+        ),
+    )
 
     def act(self, context):
         install.installing.running.stop()
@@ -164,7 +194,11 @@ class THUNDER_OT_remove_engine(InstantWork, bpy.types.Operator):
     bl_label = "Remove Engine"
     bl_options = {"INTERNAL"}
     obstacles = (
-        lambda _: "" if install.installing.running is None and install.state().kind != "ABSENT" else "This add-on has no engine to remove",
+        lambda _: (
+            ""
+            if install.installing.running is None and install.state().kind != "ABSENT"
+            else "This add-on has no engine to remove"
+        ),
     )
 
     def invoke(self, context, event):
@@ -181,7 +215,10 @@ class THUNDER_OT_remove_engine(InstantWork, bpy.types.Operator):
         try:
             install.remove()
         except OSError as error:
-            raise BadRequest(f"The engine cannot be removed ({error.strerror}): close the programs that use it and try again") from error
+            raise BadRequest(
+                f"The engine cannot be removed ({error.strerror}): close the programs that use it "
+                f"and try again"
+            ) from error
 
 
 class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
@@ -189,16 +226,15 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
 
     bl_label = "Check Engine"
     bl_options = {"INTERNAL"}
-    obstacles = (
-        _why_installing,
-        lambda _: connection.current_python()[1],
-    )
+    obstacles = (_why_installing, lambda _: connection.current_python()[1])
 
     def begin(self, context):
         return "Checking the engine", self.ask()
 
     def ask(self):
-        answer = yield from generation.ask(connection.client(), "hello", (0.1, 1.0), "Starting engine")
+        answer = yield from generation.ask(
+            connection.client(), "hello", (0.1, 1.0), "Starting engine"
+        )
         connection.keep_answer(answer)
         yield Step(1.0, "Engine is running")
 

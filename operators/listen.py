@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Listen to the animation and compare it with the original voice; check it against the voice, and do something about what is found."""
+"""Listen to the animation and compare it with the original voice; check it against the voice, and
+do something about what is found."""
 
 import bpy
 
@@ -15,7 +16,8 @@ from .slices import SlicedWork
 
 
 class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
-    """Generate speech from the current animation, edited keys included, and add it to the sequencer"""
+    """Generate speech from the current animation, edited keys included, and add it to the
+    sequencer"""
 
     bl_label = "Listen"
     obstacles = (why_no_audio,)
@@ -27,13 +29,19 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
         client = connection.start_client()
         edited = context.scene.thunder.listen_range == "EDITED"
         self.whole = (first, last) if edited else None
-        return "Listening", live_score.listen(client, context.scene, rig, voice, first, last, edited)
+        return "Listening", live_score.listen(
+            client, context.scene, rig, voice, first, last, edited
+        )
 
     def finish(self, context, frames):
         first, last = frames
         which = "the whole line, " if (first, last) == self.whole else ""
         self.report({"INFO"}, f"Generated speech for {which}frames {first}–{last}")
-        if not bpy.app.background and context.window is not None and context.scene.thunder.listen_play:
+        if (
+            not bpy.app.background
+            and context.window is not None
+            and context.scene.thunder.listen_play
+        ):
             self.play(context, first)
 
     def play(self, context, first):
@@ -49,7 +57,13 @@ class THUNDER_OT_original(InstantWork, bpy.types.Operator):
     """Switch between the original voice and the generated speech"""
 
     bl_label = "Original"
-    obstacles = (lambda context: "" if listening.listening_strip(context)[1] else "There is no generated speech yet: press Listen first",)
+    obstacles = (
+        lambda context: (
+            ""
+            if listening.listening_strip(context)[1]
+            else "There is no generated speech yet: press Listen first"
+        ),
+    )
 
     to: bpy.props.EnumProperty(
         name="Hear",
@@ -70,7 +84,10 @@ class THUNDER_OT_original(InstantWork, bpy.types.Operator):
         }.get(properties.to, cls.__doc__)
 
     def act(self, context):
-        listening.flip(context, not listening.plays_generated(context) if self.to == "FLIP" else self.to == "HEARD")
+        listening.flip(
+            context,
+            not listening.plays_generated(context) if self.to == "FLIP" else self.to == "HEARD",
+        )
 
 
 class THUNDER_OT_check(SlicedWork, bpy.types.Operator):
@@ -80,7 +97,9 @@ class THUNDER_OT_check(SlicedWork, bpy.types.Operator):
     obstacles = (why_no_head,)
 
     def begin(self, context):
-        return "Checking", checking.check(connection.start_client(), context.scene, chosen_head(context))
+        return "Checking", checking.check(
+            connection.start_client(), context.scene, chosen_head(context)
+        )
 
     def outcome(self, findings):
         return checking.summary(findings)
@@ -89,13 +108,19 @@ class THUNDER_OT_check(SlicedWork, bpy.types.Operator):
 def _why_none_listed(context) -> str:
     """The reason why no finding of the chosen head is chosen in the list, "" if one is."""
     rig, sentence = attempt(chosen_head, context)
-    is_listed = rig is not None and checking.of_head(context.scene, rig) is not None and checking.chosen_finding(context.scene) is not None
+    is_listed = (
+        rig is not None
+        and checking.of_head(context.scene, rig) is not None
+        and checking.chosen_finding(context.scene) is not None
+    )
     return "" if is_listed else sentence or "Press Check first: there is nothing in its list"
 
 
 def _better_take(context):
     """The take that does the chosen finding right, None for none."""
-    return checking.better_take(context.scene, chosen_head(context), checking.chosen_finding(context.scene)[1])
+    return checking.better_take(
+        context.scene, chosen_head(context), checking.chosen_finding(context.scene)[1]
+    )
 
 
 class _OnFinding(Explained):
@@ -125,7 +150,9 @@ class THUNDER_OT_go_to_finding(_OnFinding, InstantWork, bpy.types.Operator):
     def act(self, context):
         checked, now = context.scene.thunder_check, context.scene.frame_current
         if self.to != "CHOSEN":
-            order = sorted(range(len(checked.findings)), key=lambda place: checked.findings[place].first)
+            order = sorted(
+                range(len(checked.findings)), key=lambda place: checked.findings[place].first
+            )
             later = [place for place in order if checked.findings[place].first > now]
             earlier = [place for place in order if checked.findings[place].first < now]
             checked.index = (later or order)[0] if self.to == "NEXT" else (earlier or order)[-1]
@@ -133,7 +160,8 @@ class THUNDER_OT_go_to_finding(_OnFinding, InstantWork, bpy.types.Operator):
 
 
 class THUNDER_OT_fix_finding(_OnFinding, SlicedWork, bpy.types.Operator):
-    """Mend the problem by the smallest change: few keys of your own animation, or the shape of the shown take"""
+    """Mend the problem by the smallest change: few keys of your own animation, or the shape of the
+    shown take"""
 
     bl_label = "Fix"
     obstacles = (lambda context: mending.why_not(checking.chosen_finding(context.scene)[1]),)
@@ -155,7 +183,13 @@ class THUNDER_OT_show_better_take(_OnFinding, InstantWork, bpy.types.Operator):
     """Show the take with the best lip-sync that does this right"""
 
     bl_label = "Show Take"
-    obstacles = (lambda context: "" if _better_take(context) else "No other take of this line does it right: generate more takes",)
+    obstacles = (
+        lambda context: (
+            ""
+            if _better_take(context)
+            else "No other take of this line does it right: generate more takes"
+        ),
+    )
 
     def act(self, context):
         better, settings = _better_take(context), context.scene.thunder
@@ -170,14 +204,18 @@ class THUNDER_OT_ignore_finding(_OnFinding, InstantWork, bpy.types.Operator):
     bl_label = "Ignore"
 
     def act(self, context):
-        checking.ignore(context.scene, chosen_head(context), *checking.chosen_finding(context.scene))
+        checking.ignore(
+            context.scene, chosen_head(context), *checking.chosen_finding(context.scene)
+        )
 
 
 class THUNDER_OT_list_ignored(InstantWork, bpy.types.Operator):
     """Forget which problems are ignored: the next check lists them again"""
 
     bl_label = "List Ignored Again"
-    obstacles = (lambda context: "" if context.scene.thunder_check.ignored else "No problem is ignored",)
+    obstacles = (
+        lambda context: "" if context.scene.thunder_check.ignored else "No problem is ignored",
+    )
 
     def act(self, context):
         count = len(context.scene.thunder_check.ignored)

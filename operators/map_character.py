@@ -1,13 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Map a character: recognise its shapes by name, edit the table, choose its objects, save and load presets; and sliders on its mouth."""
+"""Map a character: recognise its shapes by name, edit the table, choose its objects, save and load
+presets; and sliders on its mouth."""
 
 from dataclasses import replace
 
 import bpy
 
-from ..scene.heads import channel_preview, character, controls, detection, head, head_state, mapping_table, pose_assets
+from ..scene.heads import (
+    channel_preview,
+    character,
+    controls,
+    detection,
+    head,
+    head_state,
+    mapping_table,
+    pose_assets,
+)
 from ..thunder_core.errors import ThunderError
-from .base import chosen_head, InstantWork, keep_alive, OnCharacter, why_no_head, why_not_in_object_mode
+from .base import (
+    chosen_head,
+    InstantWork,
+    keep_alive,
+    OnCharacter,
+    why_no_head,
+    why_not_in_object_mode,
+)
 
 
 class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
@@ -27,7 +44,8 @@ class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
 
 
 class THUNDER_OT_map_by_poses(OnCharacter, bpy.types.Operator):
-    """Use the pose assets of this file that are named after sounds or channels: AH, EE, OH, OO, MBP, FV, L, TH, jawOpen"""
+    """Use the pose assets of this file that are named after sounds or channels: AH, EE, OH, OO,
+    MBP, FV, L, TH, jawOpen"""
 
     bl_label = "Find by Pose Assets"
 
@@ -49,7 +67,13 @@ class THUNDER_OT_show_mapping(OnCharacter, bpy.types.Operator):
 
 
 class _OfTable(OnCharacter):
-    obstacles = (lambda context: "" if context.scene.thunder.table else "The mapping is not shown: press Show Mapping first",)
+    obstacles = (
+        lambda context: (
+            ""
+            if context.scene.thunder.table
+            else "The mapping is not shown: press Show Mapping first"
+        ),
+    )
 
 
 class THUNDER_OT_add_rule(_OfTable, bpy.types.Operator):
@@ -59,7 +83,9 @@ class THUNDER_OT_add_rule(_OfTable, bpy.types.Operator):
 
     def change(self, context, obj):
         settings = context.scene.thunder
-        source = settings.table[settings.table_index].source if settings.table_index >= 0 else "jawOpen"
+        source = (
+            settings.table[settings.table_index].source if settings.table_index >= 0 else "jawOpen"
+        )
         settings.table.add()
         settings.table.move(len(settings.table) - 1, settings.table_index + 1)
         settings.table[settings.table_index + 1].source = source
@@ -94,26 +120,45 @@ class THUNDER_OT_learn_channel(_OfTable, bpy.types.Operator):
         rules = detection.rules_of_pose(source, plan, character.objects_of(obj, plan), amount)
         kept = tuple(rule for rule in plan.rules if rule.source != source)
         joints = tuple(rule for rule in plan.joints if rule.joint != source)
-        mapping_table.keep_plan(context.scene, obj, replace(plan, name="By Hand", rules=kept + tuple(rules), joints=joints))
+        mapping_table.keep_plan(
+            context.scene,
+            obj,
+            replace(plan, name="By Hand", rules=kept + tuple(rules), joints=joints),
+        )
         return f"“{source}” moves {len(rules)} target{'s' * (len(rules) != 1)} now"
 
 
 class THUNDER_OT_use_objects(OnCharacter, bpy.types.Operator):
-    """Apply the mapping only to the selected objects (face, teeth, tongue, lashes, rig), or find them automatically"""
+    """Apply the mapping only to the selected objects (face, teeth, tongue, lashes, rig), or find
+    them automatically"""
 
     bl_label = "Use Selected Objects"
 
     by_place: bpy.props.BoolProperty(
-        name="Find Automatically", options={"SKIP_SAVE"}, description="Find the objects by armature, parent and position"
+        name="Find Automatically",
+        options={"SKIP_SAVE"},
+        description="Find the objects by armature, parent and position",
     )
 
     def change(self, context, obj):
-        chosen = () if self.by_place else tuple(other.name for other in context.selected_objects if other.type in ("MESH", "ARMATURE"))
+        chosen = (
+            ()
+            if self.by_place
+            else tuple(
+                other.name
+                for other in context.selected_objects
+                if other.type in ("MESH", "ARMATURE")
+            )
+        )
         if obj.name not in chosen and not self.by_place:
             chosen = (obj.name, *chosen)
         mapping_table.keep_plan(context.scene, obj, replace(character.plan_of(obj), parts=chosen))
         head.resolve(obj)
-        return "The character's objects are found by armature, parent and position" if self.by_place else f"{len(chosen)} objects are used"
+        return (
+            "The character's objects are found by armature, parent and position"
+            if self.by_place
+            else f"{len(chosen)} objects are used"
+        )
 
 
 class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):
@@ -123,12 +168,16 @@ class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):
 
     def change(self, context, obj):
         plan = character.plan_of(obj)
-        mapping_table.keep_plan(context.scene, obj, replace(character.swap_sides(plan), name=plan.name))
+        mapping_table.keep_plan(
+            context.scene, obj, replace(character.swap_sides(plan), name=plan.name)
+        )
 
 
 @keep_alive
 def _items(self, context):
-    named = [(name, name, f"Use the saved mapping “{name}”") for name in mapping_table.presets().names()]
+    named = [
+        (name, name, f"Use the saved mapping “{name}”") for name in mapping_table.presets().names()
+    ]
     return named or [("", "None Saved Yet", "Save a mapping first")]
 
 
@@ -138,7 +187,9 @@ class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
     bl_label = "Save Mapping"
     bl_options = {"REGISTER"}
 
-    name: bpy.props.StringProperty(name="Name", description="Name of the preset. A preset with this name is replaced")
+    name: bpy.props.StringProperty(
+        name="Name", description="Name of the preset. A preset with this name is replaced"
+    )
 
     def invoke(self, context, event):
         try:
@@ -149,19 +200,29 @@ class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self)
 
     def change(self, context, obj):
-        return f"Saved as {mapping_table.presets().write(self.name, character.plan_of(obj).to_json())}"
+        return (
+            f"Saved as {mapping_table.presets().write(self.name, character.plan_of(obj).to_json())}"
+        )
 
 
 class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
     """Use a saved mapping on this character"""
 
     bl_label = "Load Mapping"
-    obstacles = (lambda _: "" if mapping_table.presets().names() else "No mapping was saved yet: press Save as Preset first",)
+    obstacles = (
+        lambda _: (
+            ""
+            if mapping_table.presets().names()
+            else "No mapping was saved yet: press Save as Preset first"
+        ),
+    )
 
     name: bpy.props.EnumProperty(name="Preset", items=_items, description="Saved mapping")
 
     def change(self, context, obj):
-        mapping_table.keep_plan(context.scene, obj, replace(mapping_table.preset(self.name), parts=()))
+        mapping_table.keep_plan(
+            context.scene, obj, replace(mapping_table.preset(self.name), parts=())
+        )
         context.scene.thunder.head = obj
         return f"{len(head.resolve(obj).channels)} channels are mapped by “{self.name}”"
 
@@ -176,19 +237,32 @@ class THUNDER_OT_add_mouth_sliders(_OnMouthSliders, bpy.types.Operator):
     """Add the sliders Open, Wide, Round and Smile, which add to your animation and can be keyed"""
 
     bl_label = "Add Mouth Sliders"
-    obstacles = (lambda context: "This character has mouth sliders already" if controls.are_on(chosen_head(context)) else "",)
+    obstacles = (
+        lambda context: (
+            "This character has mouth sliders already"
+            if controls.are_on(chosen_head(context))
+            else ""
+        ),
+    )
 
     def act(self, context):
         rig = chosen_head(context)
         controls.add(rig)
-        return f"“{controls.owner_of(rig).name}” has mouth sliders: hover over one and press I to key it"
+        return (
+            f"“{controls.owner_of(rig).name}” has mouth sliders: hover over one and press I "
+            f"to key it"
+        )
 
 
 class THUNDER_OT_remove_mouth_sliders(_OnMouthSliders, bpy.types.Operator):
     """Remove the mouth sliders, their keys and all that they move; your animation stays"""
 
     bl_label = "Remove Mouth Sliders"
-    obstacles = (lambda context: "" if controls.are_on(chosen_head(context)) else "This character has no mouth sliders",)
+    obstacles = (
+        lambda context: (
+            "" if controls.are_on(chosen_head(context)) else "This character has no mouth sliders"
+        ),
+    )
 
     def act(self, context):
         controls.remove(chosen_head(context))

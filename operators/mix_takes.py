@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a new take of several, by parts of the face and cuts over time, or of one whose good parts stay while the rest is sampled again."""
+"""Make a new take of several, by parts of the face and cuts over time, or of one whose good parts
+stay while the rest is sampled again."""
 
 import math
 
@@ -17,7 +18,9 @@ from .slices import SlicedWork
 @keep_alive
 def _takes(self, context):
     listed = [] if context is None else mix.candidates(context)
-    return [(entry.action.name, entry.name, entry.tooltip, index) for index, entry in enumerate(listed)]
+    return [
+        (entry.action.name, entry.name, entry.tooltip, index) for index, entry in enumerate(listed)
+    ]
 
 
 class THUNDER_OT_choose_part(InstantWork, bpy.types.Operator):
@@ -38,10 +41,17 @@ class THUNDER_OT_add_cut(InstantWork, bpy.types.Operator):
     bl_label = "Cut to Shown Take"
     obstacles = (why_none_shown,)
 
-    part: bpy.props.EnumProperty(name="Part", items=mix.CUT_ITEMS, description="Part of the face to switch")
+    part: bpy.props.EnumProperty(
+        name="Part", items=mix.CUT_ITEMS, description="Part of the face to switch"
+    )
 
     def act(self, context):
-        mix.add_cut(context.scene, context.scene.frame_current, self.part, take_list.shown_take(context.scene.thunder))
+        mix.add_cut(
+            context.scene,
+            context.scene.frame_current,
+            self.part,
+            take_list.shown_take(context.scene.thunder),
+        )
 
 
 class THUNDER_OT_remove_cut(InstantWork, bpy.types.Operator):
@@ -64,7 +74,9 @@ class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
     bl_label = "Mix"
     obstacles = (
         lambda context: (
-            "There is only one take of this head and voice: generate more to mix them" if len(mix.candidates(context)) < 2 else ""
+            "There is only one take of this head and voice: generate more to mix them"
+            if len(mix.candidates(context)) < 2
+            else ""
         ),
     )
 
@@ -86,7 +98,11 @@ class THUNDER_OT_keep_frames(NeedsShownTake, InstantWork, bpy.types.Operator):
         items=[
             ("AROUND", "Around Current Frame", "Half a second around the current frame"),
             ("PREVIEW", "Preview Range", "The scene's current preview range"),
-            ("MARKERS", "Between Markers", "From the marker before the current frame to the one after it"),
+            (
+                "MARKERS",
+                "Between Markers",
+                "From the marker before the current frame to the one after it",
+            ),
             ("SELECTED", "From Selected Keys", "From the first to the last of the selected keys"),
         ],
     )
@@ -103,13 +119,19 @@ class THUNDER_OT_keep_frames(NeedsShownTake, InstantWork, bpy.types.Operator):
         elif self.which == "SELECTED":
             times = [at for frames in keep.selected_keys(rig, entry).values() for at in frames]
             if not times:
-                raise BadRequest("No keys of the take are selected: select some in the dope sheet or the graph editor")
+                raise BadRequest(
+                    "No keys of the take are selected: select some in the dope sheet or the graph "
+                    "editor"
+                )
             first, last = int(min(times)), int(max(times))
         else:
             half = round(scene.render.fps / scene.render.fps_base / 2)
             first, last = scene.frame_current - half, scene.frame_current + half
         if last < entry.first or first > entry.last:
-            raise BadRequest(f"These frames are outside the take: choose frames from {entry.first} to {entry.last}")
+            raise BadRequest(
+                f"These frames are outside the take: choose frames from {entry.first} to "
+                f"{entry.last}"
+            )
         keep.add_range(scene, max(first, entry.first), min(last, entry.last))
 
 
@@ -118,7 +140,9 @@ class THUNDER_OT_free_frames(InstantWork, bpy.types.Operator):
 
     bl_label = "Remove Range"
 
-    index: bpy.props.IntProperty(name="Frames", min=0, description="Place in the list of kept frames")
+    index: bpy.props.IntProperty(
+        name="Frames", min=0, description="Place in the list of kept frames"
+    )
 
     def act(self, context):
         ranges = context.scene.thunder_keep.ranges
@@ -145,9 +169,15 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
 
     def outcome(self, takes):
         count = len(takes)
-        made = f"{count} new takes around what you kept" if count > 1 else "A new take around what you kept"
+        made = (
+            f"{count} new takes around what you kept"
+            if count > 1
+            else "A new take around what you kept"
+        )
         best = (
-            f",{' the best' if count > 1 else ''} with Lip-Sync {take_list.points(takes[0].score)}" if math.isfinite(takes[0].score) else ""
+            f",{' the best' if count > 1 else ''} with Lip-Sync {take_list.points(takes[0].score)}"
+            if math.isfinite(takes[0].score)
+            else ""
         )
         return f"{made}{best}"
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Record the microphone: a line is spoken while the scene plays, becomes the head's voice, and takes follow."""
+"""Record the microphone: a line is spoken while the scene plays, becomes the head's voice, and
+takes follow."""
 
 import contextlib
 
@@ -18,15 +19,24 @@ from .slices import SlicedWork
 def scene_of(context):
     """The scene that gets the strip: the sequencer's, where that is under the mouse."""
     space = context.space_data
-    return compat.sequencer_scene(context) if space is not None and space.type == "SEQUENCE_EDITOR" else context.scene
+    return (
+        compat.sequencer_scene(context)
+        if space is not None and space.type == "SEQUENCE_EDITOR"
+        else context.scene
+    )
 
 
 class THUNDER_OT_record(SlicedWork, bpy.types.Operator):
-    """Record a line while the scene plays, and generate takes of it. Space or Esc ends it and keeps what was spoken"""
+    """Record a line while the scene plays, and generate takes of it. Space or Esc ends it and keeps
+    what was spoken"""
 
     bl_label = "Record"
     obstacles = (
-        lambda context: "Recording needs a window: open the file in Blender" if bpy.app.background or context.window is None else "",
+        lambda context: (
+            "Recording needs a window: open the file in Blender"
+            if bpy.app.background or context.window is None
+            else ""
+        ),
         lambda _: "" if strip.has_audio() else "This Blender was built without sound",
         lambda context: recording.why_no_range(scene_of(context)),
         lambda _: attempt(connection.client)[1],
@@ -38,18 +48,24 @@ class THUNDER_OT_record(SlicedWork, bpy.types.Operator):
         connection.start_client().request("hello")
         preferences = connection.preferences()
         self.scene = scene_of(context).name
-        self.recording = recording.Recording(connection.recorder(), scene_of(context), preferences.microphone if preferences else "")
+        self.recording = recording.Recording(
+            connection.recorder(), scene_of(context), preferences.microphone if preferences else ""
+        )
         return "Recording", self.recording.steps()
 
     def modal(self, context, event):
         is_key = event.type in {"ESC", "SPACE", "RET"}
-        if session.job is not None and (session.job.asked_to_stop or is_key and event.value == "PRESS"):
+        if session.job is not None and (
+            session.job.asked_to_stop or is_key and event.value == "PRESS"
+        ):
             session.job.asked_to_stop = False  # Cancel, too, keeps what was spoken
             recording.stop()
         return {"RUNNING_MODAL"} if is_key else super().modal(context, event)
 
     def show_progress(self, context):
-        context.workspace.status_text_set(f"{session.job.step.message} · Space or Esc ends it and keeps what was spoken")
+        context.workspace.status_text_set(
+            f"{session.job.step.message} · Space or Esc ends it and keeps what was spoken"
+        )
         jobs.redraw(("SEQUENCE_EDITOR",))
 
     def finish(self, context, result):

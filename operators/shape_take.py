@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shape a take: close and open its lips, reset its sliders, animate an emotion's strength, write takes of slow rigs in slices."""
+"""Shape a take: close and open its lips, reset its sliders, animate an emotion's strength, write
+takes of slow rigs in slices."""
 
 import bpy
 
@@ -23,11 +24,14 @@ class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
 
 class _AtFrame(NeedsShownTake, SlicedWork):
-    """An operator whose generator `change(rig, entry, frame)` changes the shown take at the current frame."""
+    """An operator whose generator `change(rig, entry, frame)` changes the shown take at the current
+    frame."""
 
     def begin(self, context):
         entry, rig = shown_take_and_rig(context)
-        return self.bl_label, jobs.stage(self.change(rig, entry, context.scene.frame_current_final), self.bl_label)
+        return self.bl_label, jobs.stage(
+            self.change(rig, entry, context.scene.frame_current_final), self.bl_label
+        )
 
 
 class THUNDER_OT_add_closure(_AtFrame, bpy.types.Operator):
@@ -50,7 +54,9 @@ class THUNDER_OT_reset_shape(NeedsShownTake, InstantWork, bpy.types.Operator):
     bl_label = "Reset"
     obstacles = (
         lambda context: (
-            "" if is_shaped(take_list.shown_take(context.scene.thunder).action) else "The take is not shaped: move one of the sliders first"
+            ""
+            if is_shaped(take_list.shown_take(context.scene.thunder).action)
+            else "The take is not shaped: move one of the sliders first"
         ),
     )
 

@@ -31,7 +31,11 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
 
     @classmethod
     def description(cls, context, properties):
-        return "Leave the grid and show the take of the selected head" if grid.is_running() else cls.__doc__
+        return (
+            "Leave the grid and show the take of the selected head"
+            if grid.is_running()
+            else cls.__doc__
+        )
 
     def invoke(self, context, event):
         if grid.is_running():
@@ -41,7 +45,8 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
         return super().invoke(context, event)
 
     def modal(self, context, event):
-        """Esc always ends it: while the heads are set up and while they play, wherever the mouse is."""
+        """Esc always ends it: while the heads are set up and while they play, wherever the mouse
+        is."""
         escape = event.type == "ESC" and event.value == "PRESS"
         if self.watches:
             if not grid.is_running():
@@ -64,9 +69,14 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         if not bpy.app.background and grid.viewport(context) is None:
-            raise BadRequest("This window has no 3D viewport to play the takes in: open one and press Play All again")
+            raise BadRequest(
+                "This window has no 3D viewport to play the takes in: open one and press Play All "
+                "again"
+            )
         listed = browsing.of_one_head(context)
-        return "Play All", grid.build(context.scene, take_list.rig_of(context.scene, listed[0]), listed)
+        return "Play All", grid.build(
+            context.scene, take_list.rig_of(context.scene, listed[0]), listed
+        )
 
     def finish(self, context, value):
         grid.enter(context)
@@ -86,9 +96,14 @@ class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):
 
     def _steps(self, context):
         levels = yield from _loudness(context, browsing.of_one_head(context)[0])
-        scene, listed = context.scene, browsing.of_one_head(context)  # only now: something may have been undone meanwhile
+        # only now: something may have been undone meanwhile
+        scene, listed = (context.scene, browsing.of_one_head(context))
         rig = take_list.rig_of(scene, listed[0])
-        return (yield from contact_sheet.make(scene, rig, listed, contact_sheet.free_path(f"{listed[0].voice} takes"), levels))
+        return (
+            yield from contact_sheet.make(
+                scene, rig, listed, contact_sheet.free_path(f"{listed[0].voice} takes"), levels
+            )
+        )
 
     def finish(self, context, image):
         where = bpy.path.abspath(image.filepath)
@@ -98,7 +113,8 @@ class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):
 
 
 def _loudness(context, entry):
-    """Steps that read the voice of a take. Returns how loud it is per frame of the take, None if it cannot be read."""
+    """Steps that read the voice of a take. Returns how loud it is per frame of the take, None if it
+    cannot be read."""
     voice, _ = attempt(strip.of_take, context, entry)
     if voice is None or voice.name != entry.voice:
         return None
@@ -107,7 +123,9 @@ def _loudness(context, entry):
 
 def _image_editors(context) -> list:
     """(window, area) of all Image editors that are open."""
-    areas = ((window, area) for window in context.window_manager.windows for area in window.screen.areas)
+    areas = (
+        (window, area) for window in context.window_manager.windows for area in window.screen.areas
+    )
     return [(window, area) for window, area in areas if area.type == "IMAGE_EDITOR"]
 
 
@@ -122,7 +140,8 @@ def _open(context, image) -> None:
     area = max(window.screen.areas, key=lambda area: area.width * area.height)
     area.type = "IMAGE_EDITOR"
     area.spaces.active.image = image
-    bpy.app.timers.register(partial(_fit, image.name), first_interval=0.3)  # once the editor has been drawn
+    # once the editor has been drawn
+    bpy.app.timers.register(partial(_fit, image.name), first_interval=0.3)
 
 
 def _fit(name: str) -> None:

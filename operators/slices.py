@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The base class of operators with long jobs, which a timer advances while Blender stays responsive; Cancel, and Report a Problem."""
+"""The base class of operators with long jobs, which a timer advances while Blender stays
+responsive; Cancel, and Report a Problem."""
 
 import time
 import traceback
@@ -14,7 +15,9 @@ from ..thunder_core.errors import Cancelled, ThunderError, Undone
 from .base import Explained, InstantWork, why_busy
 
 TICK_SECONDS = 0.05
-SHOW_SECONDS = 0.25  # least interval between status texts that differ only in numbers, because each one redraws the window
+# least interval between status texts that differ only in numbers, because each one redraws the
+# window
+SHOW_SECONDS = 0.25
 
 
 def _undoes(context, event) -> bool:
@@ -25,12 +28,15 @@ def _undoes(context, event) -> bool:
 
 
 class SlicedWork(Explained):
-    """An operator whose `begin(context)` gives (title, job): modal in a window, blocking without one.
+    """An operator whose `begin(context)` gives (title, job): modal in a window, blocking without
+    one.
 
-    job: a Generator[Step, None, T], whose value is passed to `finish(context, value)`, which reports what `outcome` says of it.
+    job: a Generator[Step, None, T], whose value is passed to `finish(context, value)`, which
+    reports what `outcome` says of it.
 
-    Everything is one undo step, made when the work is over. An error is one sentence and changes nothing, but for what `changed_so_far`
-    tells. An undo or redo meanwhile cancels the work, or it goes on where `goes_on` is set.
+    Everything is one undo step, made when the work is over. An error is one sentence and changes
+    nothing, but for what `changed_so_far` tells. An undo or redo meanwhile cancels the work, or it
+    goes on where `goes_on` is set.
     """
 
     bl_options = {"UNDO"}  # without REGISTER, because Repeat Last would block the window
@@ -61,12 +67,21 @@ class SlicedWork(Explained):
     def modal(self, context, event):
         if session.job is None:  # the add-on was disabled meanwhile
             return self.leave(context, {"CANCELLED"})
-        if event.type == "ESC" and event.value == "PRESS" and not context.screen.is_animation_playing:
+        if (
+            event.type == "ESC"
+            and event.value == "PRESS"
+            and not context.screen.is_animation_playing
+        ):
             session.job.asked_to_stop = True
             return {"RUNNING_MODAL"}
         if event.type != "TIMER":
-            # While the work holds data between two slices, an edit could remove them; before an undo it lets go of them.
-            return {"RUNNING_MODAL" if session.job.step.busy and not _undoes(context, event) else "PASS_THROUGH"}
+            # While the work holds data between two slices, an edit could remove them; before an
+            # undo it lets go of them.
+            return {
+                "RUNNING_MODAL"
+                if session.job.step.busy and not _undoes(context, event)
+                else "PASS_THROUGH"
+            }
         try:
             over = session.job.advance()
         except Exception as error:
@@ -94,13 +109,18 @@ class SlicedWork(Explained):
         return result
 
     def show_progress(self, context):
-        """Show how far the job is in the status bar and the panels, at most every SHOW_SECONDS for the same message."""
+        """Show how far the job is in the status bar and the panels, at most every SHOW_SECONDS for
+        the same message."""
         step, left = session.job.step, session.job.time_left
         now, message = time.monotonic(), (session.job.title, step.message)
         if message == getattr(self, "shown_message", None) and now - self.shown_at < SHOW_SECONDS:
             return
-        text = f"{session.job.title}: {step.message} ({step.fraction:.0%}{', ' if left else ''}{left}) · Esc cancels"
-        if text != getattr(self, "shown_text", None):  # redraws are costly: only if there is something new
+        text = (
+            f"{session.job.title}: {step.message} "
+            f"({step.fraction:.0%}{', ' if left else ''}{left}) · Esc cancels"
+        )
+        # redraws are costly: only if there is something new
+        if text != getattr(self, "shown_text", None):
             self.shown_text, self.shown_message, self.shown_at = text, message, now
             context.workspace.status_text_set(text)
             jobs.redraw()
@@ -114,7 +134,10 @@ class SlicedWork(Explained):
             sentence = str(error)
             if not isinstance(error, ThunderError):  # a bug: the console gets the traceback
                 traceback.print_exception(error)
-                sentence = f"Unexpected error ({type(error).__name__}): see the console or use Report a Problem"
+                sentence = (
+                    f"Unexpected error ({type(error).__name__}): see the console or use "
+                    f"Report a Problem"
+                )
             self.report({"ERROR"}, sentence)
         changed = self.changed_so_far
         if not changed or isinstance(error, Undone):  # an undo takes it back
@@ -124,11 +147,13 @@ class SlicedWork(Explained):
 
     @property
     def changed_so_far(self) -> str:
-        """What the work has changed, in words; it stays, as one undo step, if the work stops early. "" for nothing."""
+        """What the work has changed, in words; it stays, as one undo step, if the work stops early.
+        "" for nothing."""
         return ""
 
     def finish(self, context, value):
-        """Tell what the job has returned; returns the operator's result if that is not to be FINISHED."""
+        """Tell what the job has returned; returns the operator's result if that is not to be
+        FINISHED."""
         if sentence := self.outcome(value):
             self.report({"INFO"}, sentence)
 
@@ -154,18 +179,22 @@ class THUNDER_OT_cancel(InstantWork, bpy.types.Operator):
 
 
 class THUNDER_OT_report_problem(InstantWork, bpy.types.Operator):
-    """Collect versions, settings, the engine's log and the last error into a text to paste; nothing is sent"""
+    """Collect versions, settings, the engine's log and the last error into a text to paste; nothing
+    is sent"""
 
     bl_label = "Report a Problem"
 
     names: bpy.props.BoolProperty(
         name="Include Names and Paths",
         options={"SKIP_SAVE"},
-        description="Keep the names of files, folders, strips and objects in the errors and the log. When off, they are removed",
+        description="Keep the names of files, folders, strips and objects in the errors and the "
+        "log. When off, they are removed",
     )
 
     def invoke(self, context, event):
-        return context.window_manager.invoke_props_dialog(self, width=380, confirm_text="Copy Report")
+        return context.window_manager.invoke_props_dialog(
+            self, width=380, confirm_text="Copy Report"
+        )
 
     def draw(self, context):
         column = self.layout.column(align=True)
@@ -184,4 +213,7 @@ class THUNDER_OT_report_problem(InstantWork, bpy.types.Operator):
         text.write(words)
         text.cursor_set(0)
         context.window_manager.clipboard = words
-        return f"Report copied to the clipboard and saved as the text “{problem_report.TEXT}” in this file"
+        return (
+            f"Report copied to the clipboard and saved as the text “{problem_report.TEXT}” in "
+            f"this file"
+        )

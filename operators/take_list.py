@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The list of takes: show one, step through them, flip between two; star, hide, duplicate, delete and explain them."""
+"""The list of takes: show one, step through them, flip between two; star, hide, duplicate, delete
+and explain them."""
 
 import textwrap
 
@@ -22,23 +23,39 @@ class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
 
     bl_label = "Show Take"
 
-    index: bpy.props.IntProperty(name="Take", default=-1, min=-1, description="Index in the list; −1 for your own animation")
+    index: bpy.props.IntProperty(
+        name="Take", default=-1, min=-1, description="Index in the list; −1 for your own animation"
+    )
     step: bpy.props.IntProperty(
-        name="Step", default=0, options={"SKIP_SAVE"}, description="Number of takes to move on from the shown one, ignoring Take"
+        name="Step",
+        default=0,
+        options={"SKIP_SAVE"},
+        description="Number of takes to move on from the shown one, ignoring Take",
     )
 
     @classmethod
     def description(cls, context, properties):
         if properties.step:
-            return "Show the next take of the list" if properties.step > 0 else "Show the previous take of the list"
-        return "Show your own animation again" if properties.index < 0 else "Show this take on its head"
+            return (
+                "Show the next take of the list"
+                if properties.step > 0
+                else "Show the previous take of the list"
+            )
+        return (
+            "Show your own animation again"
+            if properties.index < 0
+            else "Show this take on its head"
+        )
 
     def act(self, context):
         settings = context.scene.thunder
-        take_list.show(settings, self._stepped(context) if self.step else self.index, settings.play_shown)
+        take_list.show(
+            settings, self._stepped(context) if self.step else self.index, settings.play_shown
+        )
 
     def _stepped(self, context) -> int:
-        """Index of the take `step` rows further in the list as drawn; from none to its first or last."""
+        """Index of the take `step` rows further in the list as drawn; from none to its first or
+        last."""
         settings = context.scene.thunder
         order = browsing.order(context) or list(range(len(settings.takes)))
         index = take_list.shown_index(settings)
@@ -58,12 +75,17 @@ class THUNDER_OT_flip_take(NeedsTakes, InstantWork, bpy.types.Operator):
 
 
 class _OnTake(NeedsTakes, InstantWork):
-    """An operator whose `change(context, settings, index)` acts on the take at `index` of the list, or on the one that is shown."""
+    """An operator whose `change(context, settings, index)` acts on the take at `index` of the list,
+    or on the one that is shown."""
 
     obstacles = (why_none_shown,)
 
     index: bpy.props.IntProperty(
-        name="Take", default=-1, min=-1, options={"SKIP_SAVE"}, description="Index in the list; −1 for the shown take"
+        name="Take",
+        default=-1,
+        min=-1,
+        options={"SKIP_SAVE"},
+        description="Index in the list; −1 for the shown take",
     )
 
     def act(self, context):
@@ -89,7 +111,11 @@ class THUNDER_OT_hide_take(_OnTake, bpy.types.Operator):
 
     def change(self, context, settings, index):
         entry, following = settings.takes[index], _following(context, index)
-        if not entry.hidden and not settings.show_hidden and index == take_list.shown_index(settings):
+        if (
+            not entry.hidden
+            and not settings.show_hidden
+            and index == take_list.shown_index(settings)
+        ):
             take_list.show(settings, following)
         entry.hidden = not entry.hidden
 
@@ -111,22 +137,32 @@ class THUNDER_OT_delete_take(_OnTake, bpy.types.Operator):
     bl_label = "Delete"
 
     def change(self, context, settings, index):
-        if index == take_list.shown_index(settings) and (following := _following(context, index)) >= 0:
+        if (
+            index == take_list.shown_index(settings)
+            and (following := _following(context, index)) >= 0
+        ):
             take_list.show(settings, following)
         _report_kept(self, take_list.delete(context.scene, [index]))
 
 
 class THUNDER_OT_fold_takes(NeedsTakes, InstantWork, bpy.types.Operator):
-    """Fold or unfold the takes that were generated together. A folded take stays as it is, and is listed while it is shown"""
+    """Fold or unfold the takes that were generated together. A folded take stays as it is, and is
+    listed while it is shown"""
 
     bl_label = "Fold Takes"
 
-    batch: bpy.props.IntProperty(name="Batch", min=0, description="Number of the batch that the takes have in common")
+    batch: bpy.props.IntProperty(
+        name="Batch", min=0, description="Number of the batch that the takes have in common"
+    )
 
     def act(self, context):
-        batch = next((takes for takes in take_list.batches(context) if takes[0].batch == self.batch), None)
+        batch = next(
+            (takes for takes in take_list.batches(context) if takes[0].batch == self.batch), None
+        )
         if batch is None:
-            raise BadRequest(f"There is no batch {self.batch} of this head and voice: choose one of the list")
+            raise BadRequest(
+                f"There is no batch {self.batch} of this head and voice: choose one of the list"
+            )
         folded = not batch[0].folded
         for entry in batch:
             entry.folded = folded
@@ -141,7 +177,11 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
         name="Takes",
         items=[
             ("HIDDEN", "Hidden", "Takes that are hidden"),
-            ("UNSTARRED", "Without a Star", "Takes without a star, a note, edited keys or a name of their own, and not folded"),
+            (
+                "UNSTARRED",
+                "Without a Star",
+                "Takes without a star, a note, edited keys or a name of their own, and not folded",
+            ),
             ("EARLIER", "Earlier", "The same of earlier batches that are folded"),
             ("LOST", "Missing", "Takes whose actions were deleted"),
         ],
@@ -152,13 +192,19 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
     def description(cls, context, properties):
         return {
             "HIDDEN": "Delete the takes of this head and voice that are hidden",
-            "UNSTARRED": "Delete the unfolded takes of this head and voice without a star. Edited, named and noted ones are kept",
-            "EARLIER": "Delete the folded takes of earlier batches. Those with a star, a note, edited keys or a name of their own are kept",
+            "UNSTARRED": "Delete the unfolded takes of this head and voice without a star. Edited, "
+            "named and noted ones are kept",
+            "EARLIER": "Delete the folded takes of earlier batches. Those with a star, a note, "
+            "edited keys or a name of their own are kept",
             "LOST": "Remove takes whose actions were deleted",
         }[properties.which]
 
     def invoke(self, context, event):
-        entries = [context.scene.thunder.takes[place] for place in self._places(context)] if self.which == "EARLIER" else []
+        entries = (
+            [context.scene.thunder.takes[place] for place in self._places(context)]
+            if self.which == "EARLIER"
+            else []
+        )
         reasons = [self._why_kept(entry) for entry in entries]
         kept = _stays([(entry.name, reason) for entry, reason in zip(entries, reasons) if reason])
         entries = [entry for entry, reason in zip(entries, reasons) if not reason]
@@ -168,7 +214,8 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
             self,
             event,
             title=f"Delete {len(entries)} Earlier Take{'s' * (len(entries) > 1)}",
-            message=f"They need {sum(map(take_list.size, entries)) / 1e6:.1f} MB{'. ' * bool(kept)}{kept}",
+            message=f"They need {sum(map(take_list.size, entries)) / 1e6:.1f} "
+            f"MB{'. ' * bool(kept)}{kept}",
             confirm_text="Delete",
         )
 
@@ -184,7 +231,8 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
         return [place for place in places if self.which != "UNSTARRED" or not entries[place].folded]
 
     def _why_kept(self, entry) -> str:
-        """The reason why it is not deleted, "" if it is to be. Slow: detecting edits reads all keys."""
+        """The reason why it is not deleted, "" if it is to be. Slow: detecting edits reads all
+        keys."""
         if self.which == "HIDDEN":
             return "" if entry.hidden else "listed"
         if entry.action is None:
@@ -206,8 +254,10 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
                 {
                     "HIDDEN": "There are no hidden takes to delete",
                     "LOST": "No takes are missing: there is nothing to remove",
-                    "UNSTARRED": "Every take has a star, a note, a name or edited keys: there is nothing to delete",
-                    "EARLIER": f"No earlier take can be deleted: {stays or 'fold the batch of those that are to go'}",
+                    "UNSTARRED": "Every take has a star, a note, a name or edited keys: there is "
+                    "nothing to delete",
+                    "EARLIER": f"No earlier take can be deleted: "
+                    f"{stays or 'fold the batch of those that are to go'}",
                 }[self.which]
             )
         return len(result), stays, take_list.delete(context.scene, result)
@@ -222,7 +272,11 @@ class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):
     """Add takes of this file that are in no list, such as takes appended from another file"""
 
     bl_label = "Add Unlisted Takes"
-    obstacles = (lambda context: "" if take_list.unlisted_actions(context.scene) else "All takes of this file are listed",)
+    obstacles = (
+        lambda context: (
+            "" if take_list.unlisted_actions(context.scene) else "All takes of this file are listed"
+        ),
+    )
 
     def act(self, context):
         count = take_list.adopt(context.scene, head.find(context.scene, context.object))
@@ -230,9 +284,14 @@ class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):
 
 
 def _following(context, index: int) -> int:
-    """Index of the take after one in the list as drawn, or before it at the end; −1 if it is the only one."""
+    """Index of the take after one in the list as drawn, or before it at the end; −1 if it is the
+    only one."""
     entries = context.scene.thunder.takes
-    order = [place for place in browsing.order(context) if place == index or entries[place].action is not None]
+    order = [
+        place
+        for place in browsing.order(context)
+        if place == index or entries[place].action is not None
+    ]
     if index not in order or len(order) < 2:
         return -1
     at = order.index(index)
@@ -240,11 +299,17 @@ def _following(context, index: int) -> int:
 
 
 def _stays(kept: list[tuple[str, str]]) -> str:
-    """The takes that stay, with the reasons: “Take 1 (starred) and Take 3b (copy of Live) stay”. kept: (name, reason) of each."""
+    """The takes that stay, with the reasons: “Take 1 (starred) and Take 3b (copy of Live) stay”.
+    kept: (name, reason) of each."""
     named = [f"{name} ({reason})" for name, reason in kept[:_MOST_NAMED]]
     if len(kept) > len(named):
         named.append(f"{len(kept) - len(named)} more")
-    return f"{' and '.join(filter(None, (', '.join(named[:-1]), named[-1])))} stay{'s' * (len(kept) == 1)}" if named else ""
+    return (
+        f"{' and '.join(filter(None, (', '.join(named[:-1]), named[-1])))} "
+        f"stay{'s' * (len(kept) == 1)}"
+        if named
+        else ""
+    )
 
 
 def _report_kept(operator, kept: list[str]) -> None:
@@ -258,7 +323,8 @@ def _report_kept(operator, kept: list[str]) -> None:
 
 
 class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
-    """Say what was sampled at the current frame, what each later step changed there, and for which sound or event"""
+    """Say what was sampled at the current frame, what each later step changed there, and for which
+    sound or event"""
 
     bl_label = "Why?"
     bl_options = set()
@@ -266,7 +332,9 @@ class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
     def begin(self, context):
         entry, _ = shown_take_and_rig(context)
         self.title = f"{entry.name}, frame {context.scene.frame_current}"
-        return "Explaining a frame", generation.explain(connection.start_client(), context.scene, entry, context.scene.frame_current)
+        return "Explaining a frame", generation.explain(
+            connection.start_client(), context.scene, entry, context.scene.frame_current
+        )
 
     def finish(self, context, lines):
         def draw(menu, _):

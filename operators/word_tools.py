@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The word at the current frame: go to it, loop, hear, mark, move or retake it, use another take's mouth; the mouse over words."""
+"""The word at the current frame: go to it, loop, hear, mark, move or retake it, use another take's
+mouth; the mouse over words."""
 
 import bpy
 from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
@@ -23,13 +24,20 @@ READINGS = 8  # new takes of a word
 FADE_SECONDS = 0.12  # from one take's mouth to another's and back
 # What a wrong sound is corrected to: the mouths that animators know, as ARPABET phones.
 SOUNDS = (
-    ("B", "M B P", "Lips close"), ("F", "F V", "Lower lip at the teeth"), ("UW", "OO", "Lips round"), ("OW", "OH", "Lips round and open"),
-    ("IY", "EE", "Lips wide"), ("EH", "EH", "Half open"), ("AA", "AH", "Wide open"), ("W", "W", "Lips round, then open"),
-    ("L", "L", "Tongue behind the teeth"), ("TH", "TH", "Tongue between the teeth"), ("S", "S", "Teeth together"),
-    ("SH", "SH CH J", "Teeth together, lips forward"), ("R", "R", "Lips a little forward"), ("K", "K G N T D", "Made behind the teeth"),
+    ("B", "M B P", "Lips close"), ("F", "F V", "Lower lip at the teeth"),
+    ("UW", "OO", "Lips round"), ("OW", "OH", "Lips round and open"),
+    ("IY", "EE", "Lips wide"), ("EH", "EH", "Half open"), ("AA", "AH", "Wide open"),
+    ("W", "W", "Lips round, then open"),
+    ("L", "L", "Tongue behind the teeth"), ("TH", "TH", "Tongue between the teeth"),
+    ("S", "S", "Teeth together"),
+    ("SH", "SH CH J", "Teeth together, lips forward"), ("R", "R", "Lips a little forward"),
+    ("K", "K G N T D", "Made behind the teeth"),
 )  # fmt: skip
 EDGE_PIXELS = 5  # distance from an edge of a word within which it is dragged
-_KEYS = (("thunder.hover_words", "MOUSEMOVE", {"value": "ANY"}, {}), ("thunder.click_word", "LEFTMOUSE", {"value": "PRESS"}, {}))
+_KEYS = (
+    ("thunder.hover_words", "MOUSEMOVE", {"value": "ANY"}, {}),
+    ("thunder.click_word", "LEFTMOUSE", {"value": "PRESS"}, {}),
+)
 
 
 class OnWord(Explained):
@@ -45,7 +53,9 @@ class THUNDER_OT_step_word(OnWord, InstantWork, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO_GROUPED"}
     bl_undo_group = "Frame Change"
 
-    step: IntProperty(name="Words", default=1, description="How many words later, or earlier below 0")
+    step: IntProperty(
+        name="Words", default=1, description="How many words later, or earlier below 0"
+    )
 
     @classmethod
     def description(cls, context, properties):
@@ -66,7 +76,10 @@ class THUNDER_OT_loop_word(OnWord, InstantWork, bpy.types.Operator):
             context.scene.use_preview_range = False
         else:
             _loop(context, word_places.current(context))
-        if context.screen is not None and context.screen.is_animation_playing != context.scene.use_preview_range:
+        if (
+            context.screen is not None
+            and context.screen.is_animation_playing != context.scene.use_preview_range
+        ):
             bpy.ops.screen.animation_play()
 
 
@@ -82,7 +95,10 @@ def _loop(context, place: word_places.Place) -> None:
     """Play only the frames around a word."""
     scene, (first, last) = context.scene, place.frames
     scene.use_preview_range = True
-    scene.frame_preview_start, scene.frame_preview_end = first - round(PRE_ROLL * place.fps), last + round(AFTER * place.fps)
+    scene.frame_preview_start, scene.frame_preview_end = (
+        first - round(PRE_ROLL * place.fps),
+        last + round(AFTER * place.fps),
+    )
     word_places.remember_loop(scene, place)
     scene.frame_set(scene.frame_preview_start)
 
@@ -97,7 +113,14 @@ class THUNDER_OT_hear_word(OnWord, SlicedWork, bpy.types.Operator):
         self.place, voice = word_places.current(context), strip.find(context)
         rig = head.find(context.scene, context.object)
         first, last = self.place.around(AROUND)
-        return "Listening", listening.listen(connection.start_client(), context.scene, rig, voice, max(first, int(voice.clock.start)), last)
+        return "Listening", listening.listen(
+            connection.start_client(),
+            context.scene,
+            rig,
+            voice,
+            max(first, int(voice.clock.start)),
+            last,
+        )
 
     def finish(self, context, frames):
         self.report({"INFO"}, f"Generated speech for frames {frames[0]}–{frames[1]}")
@@ -106,22 +129,34 @@ class THUNDER_OT_hear_word(OnWord, SlicedWork, bpy.types.Operator):
 
 
 class THUNDER_OT_mark_word(OnWord, InstantWork, bpy.types.Operator):
-    """Mark the word for new takes, or remove the mark. The shown take follows if it follows the sliders"""
+    """Mark the word for new takes, or remove the mark. The shown take follows if it follows the
+    sliders"""
 
     bl_label = "Mark Word"
 
-    kind: EnumProperty(name="Mark", items=[(kind, *LABELS[kind][:2]) for kind in WORD_KINDS], description="What is asked of the word")
+    kind: EnumProperty(
+        name="Mark",
+        items=[(kind, *LABELS[kind][:2]) for kind in WORD_KINDS],
+        description="What is asked of the word",
+    )
 
     @classmethod
     def description(cls, context, properties):
-        return f"{LABELS[properties.kind][1]}, in the shown take if it follows the sliders and in new takes. Press again to remove the mark"
+        return (
+            f"{LABELS[properties.kind][1]}, in the shown take if it follows the sliders and "
+            f"in new takes. Press again to remove the mark"
+        )
 
     def act(self, context):
         place = word_places.current(context)
         is_marked = word_places.toggle(context, place, self.kind)
         jobs.redraw(jobs.TIMELINES)
         name = f"“{place.text}”" if place.text else "The place"
-        return f"{name} is marked: {LABELS[self.kind][0]}" if is_marked else f"{name} is not marked any more"
+        return (
+            f"{name} is marked: {LABELS[self.kind][0]}"
+            if is_marked
+            else f"{name} is not marked any more"
+        )
 
 
 class THUNDER_OT_correct_sound(OnWord, InstantWork, bpy.types.Operator):
@@ -157,12 +192,22 @@ class THUNDER_OT_move_word(OnWord, InstantWork, bpy.types.Operator):
 
     bl_label = "Move Word"
 
-    start: FloatProperty(name="Start", step=100, description="Frames by which lips begin the word later, or earlier below 0")
-    end: FloatProperty(name="End", step=100, description="Frames by which lips end the word later, or earlier below 0")
+    start: FloatProperty(
+        name="Start",
+        step=100,
+        description="Frames by which lips begin the word later, or earlier below 0",
+    )
+    end: FloatProperty(
+        name="End",
+        step=100,
+        description="Frames by which lips end the word later, or earlier below 0",
+    )
 
     def act(self, context):
         place = word_places.current(context)
-        word_places.move(context, place, place.start + self.start / place.fps, place.end + self.end / place.fps)
+        word_places.move(
+            context, place, place.start + self.start / place.fps, place.end + self.end / place.fps
+        )
         jobs.redraw(jobs.TIMELINES)
 
 
@@ -174,13 +219,19 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
     what: EnumProperty(
         name="Part",
         description="What is sampled again",
-        items=[("WORD", "Word", "The mouth on this word"), ("PHRASE", "Phrase", "The whole face, from pause to pause")],
+        items=[
+            ("WORD", "Word", "The mouth on this word"),
+            ("PHRASE", "Phrase", "The whole face, from pause to pause"),
+        ],
     )
 
     @classmethod
     def description(cls, context, properties):
         what = "phrase, from pause to pause," if properties.what == "PHRASE" else "word"
-        return f"Generate {READINGS} new readings of this {what} in the shown take. All else stays as it is"
+        return (
+            f"Generate {READINGS} new readings of this {what} in the shown take. All else "
+            f"stays as it is"
+        )
 
     def begin(self, context):
         line, is_word = word_places.line(context), self.what == "WORD"
@@ -192,7 +243,11 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
         return "Retaking", keep.resample(client, context, self.takes.append, READINGS, free)
 
     def outcome(self, takes):
-        clear = ". The sounds of this word are clear, so its readings differ little" if self.is_clear else ""
+        clear = (
+            ". The sounds of this word are clear, so its readings differ little"
+            if self.is_clear
+            else ""
+        )
         return f"{len(takes)} new readings{clear}"
 
 
@@ -212,7 +267,9 @@ class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operato
         (first, last), fade = place.frames, max(1, round(FADE_SECONDS * place.fps))
         half = (fade + 1) // 2  # one mouth fades into the other beside the word
         cuts = [mix.Cut(first - half, "mouth", action), mix.Cut(last + half, "mouth", lead.action)]
-        return "Mixing takes", jobs.stage(mix.put_together(context.scene, dict.fromkeys(PARTS, lead), cuts, fade), "Mixing takes")
+        return "Mixing takes", jobs.stage(
+            mix.put_together(context.scene, dict.fromkeys(PARTS, lead), cuts, fade), "Mixing takes"
+        )
 
     def outcome(self, entry):
         return f"Created take “{entry.name}”"
@@ -225,7 +282,10 @@ class _OverTrack:
 
     @classmethod
     def poll(cls, context):
-        return context.area is not None and context.area.type in ("DOPESHEET_EDITOR", "SEQUENCE_EDITOR")
+        return context.area is not None and context.area.type in (
+            "DOPESHEET_EDITOR",
+            "SEQUENCE_EDITOR",
+        )
 
 
 class THUNDER_OT_hover_words(_OverTrack, bpy.types.Operator):
@@ -247,14 +307,26 @@ class THUNDER_OT_click_word(_OverTrack, bpy.types.Operator):
     bl_label = "Click Word"
 
     def invoke(self, context, event):
-        frame, per_frame = word_track.frame_at(context.region, event.mouse_region_x, event.mouse_region_y)
+        frame, per_frame = word_track.frame_at(
+            context.region, event.mouse_region_x, event.mouse_region_y
+        )
         line, _ = attempt(word_places.line, context) if frame is not None else (None, "")
         if line is None or not line.words:
             return {"PASS_THROUGH"}
-        edges = ((abs(at - frame), place, side) for place in line.words for side, at in enumerate(_edges(place)))
+        edges = (
+            (abs(at - frame), place, side)
+            for place in line.words
+            for side, at in enumerate(_edges(place))
+        )
         away, self.place, self.side = min(edges, key=lambda each: each[0])
-        self.begun, self.per_frame, self.may_drag = event.mouse_region_x, per_frame, away * per_frame <= EDGE_PIXELS
-        self.clicked = next((place for place in line.words if _edges(place)[0] <= frame < _edges(place)[1]), None)
+        self.begun, self.per_frame, self.may_drag = (
+            event.mouse_region_x,
+            per_frame,
+            away * per_frame <= EDGE_PIXELS,
+        )
+        self.clicked = next(
+            (place for place in line.words if _edges(place)[0] <= frame < _edges(place)[1]), None
+        )
         if self.clicked is None and not self.may_drag:
             return {"PASS_THROUGH"}
         context.window_manager.modal_handler_add(self)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words of a voice: find them in a text that is typed, pasted or read, and correct a take's closures of m, b and p by it."""
+"""The words of a voice: find them in a text that is typed, pasted or read, and correct a take's
+closures of m, b and p by it."""
 
 import textwrap
 
@@ -19,7 +20,8 @@ WIDTH, LETTERS = 640, 100  # width of the wide field, pixels, and letters per li
 
 
 class FindsWords(SlicedWork):
-    """An operator that finds the sounds of the current voice, and the words of what `text` gives."""
+    """An operator that finds the sounds of the current voice, and the words of what `text`
+    gives."""
 
     obstacles = (lambda context: attempt(strip.find, context)[1],)
 
@@ -39,7 +41,8 @@ class FindsWords(SlicedWork):
 
 
 class THUNDER_OT_find_words(FindsWords, bpy.types.Operator):
-    """Find the sounds of the voice and the words of its transcript, and show them over the timeline"""
+    """Find the sounds of the voice and the words of its transcript, and show them over the
+    timeline"""
 
     bl_label = "Find Words"
 
@@ -57,12 +60,15 @@ class THUNDER_OT_paste_transcript(FindsWords, bpy.types.Operator):
 
 
 class THUNDER_OT_read_transcript(ChoosesFile, FindsWords, bpy.types.Operator):
-    """Read what the voice says from a text or from subtitles (.txt, .srt, .vtt), and find its words"""
+    """Read what the voice says from a text or from subtitles (.txt, .srt, .vtt), and find its
+    words"""
 
     bl_label = "Read Transcript"
 
     filepath: StringProperty(subtype="FILE_PATH")
-    filter_glob: StringProperty(default=";".join(f"*{ending}" for ending in subtitles.ENDINGS), options={"HIDDEN"})
+    filter_glob: StringProperty(
+        default=";".join(f"*{ending}" for ending in subtitles.ENDINGS), options={"HIDDEN"}
+    )
 
     def text(self, context, voice):
         state = fingerprint.of_voice(bpy.data.scenes[voice.scene], voice)
@@ -111,11 +117,16 @@ class THUNDER_OT_edit_transcript(NeedsShownTake, bpy.types.Operator):
 
 def _why_no_transcript(context) -> str:
     record = transcript.of(context.scene, take_list.shown_take(context.scene.thunder).voice)
-    return "The voice has no transcript: enter what it says" if record is None or not record.text.strip() else ""
+    return (
+        "The voice has no transcript: enter what it says"
+        if record is None or not record.text.strip()
+        else ""
+    )
 
 
 class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator):
-    """Close the lips of the shown take on each M, B and P of the transcript, and open them elsewhere"""
+    """Close the lips of the shown take on each M, B and P of the transcript, and open them
+    elsewhere"""
 
     bl_label = "Correct Closures"
     obstacles = (_why_no_transcript,)

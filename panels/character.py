@@ -1,17 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In the data of an object: the mapping of the animator's own character, a bundled head's switches, identity of a FLAME head."""
+"""In the data of an object: the mapping of the animator's own character, a bundled head's switches,
+identity of a FLAME head."""
 
 import re
 
 import bpy
 
 from ..scene.engine import connection
-from ..scene.heads import build, character, family, flame, head, library_override, living, mapping_table, rna_paths
+from ..scene.heads import (
+    build,
+    character,
+    family,
+    flame,
+    head,
+    library_override,
+    living,
+    mapping_table,
+    rna_paths,
+)
 from ..thunder_core.errors import attempt, ThunderError
 from ..thunder_core.face import conventions
 from .tab import buttons, offer_editable, props, tune, wrapped_label
 
-_ICONS = {"KEY": "NONE", "BONE": "BONE_DATA", "PROPERTY": "PROPERTIES", "JOINT": "ORIENTATION_GIMBAL"}
+_ICONS = {
+    "KEY": "NONE",
+    "BONE": "BONE_DATA",
+    "PROPERTY": "PROPERTIES",
+    "JOINT": "ORIENTATION_GIMBAL",
+}
 
 
 class THUNDER_UL_mapping(bpy.types.UIList):
@@ -22,14 +38,26 @@ class THUNDER_UL_mapping(bpy.types.UIList):
         nothing = item.kind == "NONE" or not name
         row = tune(layout.row(align=True), active=not nothing)
         split = row.split(factor=0.55)
-        source = re.sub(r"(Left|Right)$", lambda side: f" {side[0][0]}", item.source)  # the side must not be cut off
+        # the side must not be cut off
+        source = re.sub(r"(Left|Right)$", lambda side: f" {side[0][0]}", item.source)
         split.label(text=source, icon="DOT" if nothing else _ICONS[item.kind])
-        split.label(text="nothing" if nothing else name if abs(item.weight - 1) < 1e-4 else f"{item.weight:.3g} × {name}")
+        split.label(
+            text="nothing"
+            if nothing
+            else name
+            if abs(item.weight - 1) < 1e-4
+            else f"{item.weight:.3g} × {name}"
+        )
 
     def filter_items(self, context, data, property_name):
         rows = getattr(data, property_name)
         wanted = self.filter_name.lower()
-        flags = [self.bitflag_filter_item if not wanted or wanted in f"{row.source} {row.target} {row.bone}".lower() else 0 for row in rows]
+        flags = [
+            self.bitflag_filter_item
+            if not wanted or wanted in f"{row.source} {row.target} {row.bone}".lower()
+            else 0
+            for row in rows
+        ]
         return flags, []
 
 
@@ -39,19 +67,29 @@ class THUNDER_MT_mapping(bpy.types.Menu):
     def draw(self, context):
         layout = self.layout
         buttons(
-            layout, ("thunder.find_mapping", "VIEWZOOM"), ("thunder.map_by_poses", "ASSET_MANAGER"), ("thunder.save_poses", "ASSET_MANAGER")
+            layout,
+            ("thunder.find_mapping", "VIEWZOOM"),
+            ("thunder.map_by_poses", "ASSET_MANAGER"),
+            ("thunder.save_poses", "ASSET_MANAGER"),
         )
         layout.separator()
         layout.operator("thunder.save_mapping", text="Save as Preset…", icon="FILE_TICK")
         for name in mapping_table.presets().names():
             layout.operator("thunder.load_mapping", text=name, icon="PRESET").name = name
         layout.separator()
-        buttons(layout, ("thunder.swap_sides", "ARROW_LEFTRIGHT"), ("thunder.use_objects", "RESTRICT_SELECT_OFF"))
-        layout.operator("thunder.use_objects", text="Find Objects Automatically", icon="OUTLINER").by_place = True
+        buttons(
+            layout,
+            ("thunder.swap_sides", "ARROW_LEFTRIGHT"),
+            ("thunder.use_objects", "RESTRICT_SELECT_OFF"),
+        )
+        layout.operator(
+            "thunder.use_objects", text="Find Objects Automatically", icon="OUTLINER"
+        ).by_place = True
 
 
 class OfData:
-    """A panel of the Properties editor, in the data of the objects of the head that the Thunder tab means; its popover is in the tab."""
+    """A panel of the Properties editor, in the data of the objects of the head that the Thunder tab
+    means; its popover is in the tab."""
 
     bl_space_type = "PROPERTIES"
     bl_region_type = "WINDOW"
@@ -61,16 +99,22 @@ class OfData:
 
 
 def _chosen(context):
-    """The object that the Thunder tab means; in the Properties editor None where that shows an object of another character."""
+    """The object that the Thunder tab means; in the Properties editor None where that shows an
+    object of another character."""
     chosen, shown = context.scene.thunder.head or context.object, context.object
     elsewhere = context.area is not None and context.area.type == "PROPERTIES" and chosen != shown
-    return None if elsewhere and (shown is None or chosen not in family.relatives(shown)) else chosen
+    return (
+        None if elsewhere and (shown is None or chosen not in family.relatives(shown)) else chosen
+    )
 
 
 def _may_be_character(obj) -> bool:
     """Whether an object has shape keys, bones, or others that go with it. Quick: for panels."""
     is_part = obj.parent is not None or bool(obj.children)
-    return obj.type == "ARMATURE" or (obj.type in ("MESH", "EMPTY") and (is_part or getattr(obj.data, "shape_keys", None) is not None))
+    return obj.type == "ARMATURE" or (
+        obj.type in ("MESH", "EMPTY")
+        and (is_part or getattr(obj.data, "shape_keys", None) is not None)
+    )
 
 
 class THUNDER_PT_character(OfData, bpy.types.Panel):
@@ -93,7 +137,12 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             wrapped_label(layout, problem, context)
             return
         row = layout.row(align=True)
-        row.label(text=f"{obj.name}: {plan.name}" if plan.rules or plan.joints else f"{obj.name}: not mapped", icon="USER")
+        row.label(
+            text=f"{obj.name}: {plan.name}"
+            if plan.rules or plan.joints
+            else f"{obj.name}: not mapped",
+            icon="USER",
+        )
         row.menu("THUNDER_MT_mapping", text="", icon="DOWNARROW_HLT")
         if library_override.is_linked(obj):
             offer_editable(layout, context)
@@ -112,12 +161,22 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             layout.operator("thunder.show_mapping", icon="PRESET")
 
     def _objects(self, layout, resolved):
-        names = [target.name for target in resolved.objects if target.type == "ARMATURE" and target in resolved.bound.targets]
-        keys = [obj.name for obj in resolved.objects if obj.type == "MESH" and obj.data.shape_keys in resolved.bound.targets]
+        names = [
+            target.name
+            for target in resolved.objects
+            if target.type == "ARMATURE" and target in resolved.bound.targets
+        ]
+        keys = [
+            obj.name
+            for obj in resolved.objects
+            if obj.type == "MESH" and obj.data.shape_keys in resolved.bound.targets
+        ]
         layout.label(text=", ".join(keys + names), icon="OUTLINER_OB_GROUP_INSTANCE")
 
     def _losses(self, layout, context, resolved):
-        lost = conventions.missing(character.used_sources(resolved.plan, resolved.bound), head.channel_names())
+        lost = conventions.missing(
+            character.used_sources(resolved.plan, resolved.bound), head.channel_names()
+        )
         every = len(conventions.missing((), head.channel_names()))
         if not lost:
             layout.label(text="All Controls Found", icon="CHECKMARK")
@@ -129,10 +188,15 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
 
     def _table(self, layout, settings):
         row = layout.row(align=True)
-        row.prop(settings, "preview", toggle=True, icon="HIDE_OFF" if settings.preview else "HIDE_ON")
+        row.prop(
+            settings, "preview", toggle=True, icon="HIDE_OFF" if settings.preview else "HIDE_ON"
+        )
         row.prop(settings, "preview_amount", text="", slider=True)
-        layout.template_list("THUNDER_UL_mapping", "", settings, "table", settings, "table_index", rows=9)
-        row = layout.row(align=True)  # below the list: next to it they would take a fifth of its names' width
+        layout.template_list(
+            "THUNDER_UL_mapping", "", settings, "table", settings, "table_index", rows=9
+        )
+        # below the list: next to it they would take a fifth of its names' width
+        row = layout.row(align=True)
         row.operator("thunder.add_rule", icon="ADD")
         row.operator("thunder.remove_rule", text="Remove", icon="REMOVE")
         if 0 <= settings.table_index < len(settings.table):
@@ -190,7 +254,9 @@ class THUNDER_PT_flame(OfData, bpy.types.Panel):
         names = flame.names_of(mesh, armature)
         layout.label(text=f"{mesh.name}: {len(names)} expression directions", icon="USER")
         if armature.library is not None or mesh.library is not None:
-            wrapped_label(layout, "It is linked from another file and cannot be animated yet", context)
+            wrapped_label(
+                layout, "It is linked from another file and cannot be animated yet", context
+            )
         row = layout.row(align=True)
         row.operator("thunder.preview_retarget", icon="HIDE_OFF")
         row.operator("thunder.preview_retarget", text="", icon="LOOP_BACK").amount = 0.0
@@ -204,12 +270,18 @@ class THUNDER_PT_flame(OfData, bpy.types.Panel):
             column.prop(chosen, "flame_file", text="")
             column.operator("thunder.check_with_smplx", icon="CHECKMARK")
         blocks = mesh.data.shape_keys.key_blocks if mesh.data.shape_keys else {}
-        sliders = [name for i in range(SLIDERS_SHOWN) if (name := build.IDENTITY.format(i + 1)) in blocks]
+        sliders = [
+            name for i in range(SLIDERS_SHOWN) if (name := build.IDENTITY.format(i + 1)) in blocks
+        ]
         if sliders:
             column = layout.column(align=True)
             column.label(text="Identity")
             for name in sliders:
-                column.prop(blocks[name], "value", text=name[len("identity") :].lstrip("0"), slider=True)
+                column.prop(
+                    blocks[name], "value", text=name[len("identity") :].lstrip("0"), slider=True
+                )
             column.operator("thunder.fit_flame_bones", icon="BONE_DATA")
         layout.operator_context = "INVOKE_DEFAULT"
-        layout.operator("thunder.export_performance", text="Export FLAME Parameters…", icon="EXPORT").form = "FLAME"
+        layout.operator(
+            "thunder.export_performance", text="Export FLAME Parameters…", icon="EXPORT"
+        ).form = "FLAME"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The dialogue in the first panel: who speaks which strip, or which of its frames, which strips have takes, and one button for all."""
+"""The dialogue in the first panel: who speaks which strip, or which of its frames, which strips
+have takes, and one button for all."""
 
 import bpy
 
@@ -10,8 +11,10 @@ from ..scene.takes.commit.committing import committed_to
 from ..scene.voice import strip
 from .tab import big_button, tune
 
-_heads: list[str] = []  # names of the heads of the drawn scene, looked up once per redraw instead of once per row
-_committed: dict[str, set[str]] = {}  # head's name → committed lines, also looked up once per redraw
+# names of the heads of the drawn scene, looked up once per redraw instead of once per row
+_heads: list[str] = []
+# head's name → committed lines, also looked up once per redraw
+_committed: dict[str, set[str]] = {}
 
 
 def _committed_to(speaker) -> set[str]:
@@ -21,13 +24,20 @@ def _committed_to(speaker) -> set[str]:
 
 
 class THUNDER_UL_dialogue(bpy.types.UIList):
-    """Sound strips in order of time, who speaks each, and whether it is committed (checkmark) or only has takes (stack)"""
+    """Sound strips in order of time, who speaks each, and whether it is committed (checkmark) or
+    only has takes (stack)"""
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         scene = context.scene
         silent = dialogue.is_silent(scene, item.name)
-        speakers = dict.fromkeys(turn.head for turn in turns.of_strip(scene, item)) if item.type == "SOUND" else {}
-        speaker = next(iter(speakers), None) or dialogue.speaker_of(scene, item.name, [scene.objects[name] for name in _heads])
+        speakers = (
+            dict.fromkeys(turn.head for turn in turns.of_strip(scene, item))
+            if item.type == "SOUND"
+            else {}
+        )
+        speaker = next(iter(speakers), None) or dialogue.speaker_of(
+            scene, item.name, [scene.objects[name] for name in _heads]
+        )
         speaker = None if silent else speaker
         if silent:
             mark = "MUTE_IPO_ON"
@@ -35,14 +45,26 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
             mark = "CHECKMARK"
         elif speaker is not None and dialogue.has_takes(scene, item.name, speaker):
             mark = "ACTION"
-        elif speaker is not None and (piece := dialogue.piece_of(scene, item.name, speaker)) is not None and piece.played:
+        elif (
+            speaker is not None
+            and (piece := dialogue.piece_of(scene, item.name, speaker)) is not None
+            and piece.played
+        ):
             mark = "ACTION"
         else:
             mark = "DOT"
         split = tune(layout.split(factor=0.52), active=not silent)
         split.label(text=item.name, icon=mark)
-        speaker_name = f"{len(speakers)} Speakers" if len(speakers) > 1 else speaker.name if speaker is not None else "No Speaker"
-        split.operator_menu_enum("thunder.cast_strip", "speaker", text=speaker_name).strip = item.name
+        speaker_name = (
+            f"{len(speakers)} Speakers"
+            if len(speakers) > 1
+            else speaker.name
+            if speaker is not None
+            else "No Speaker"
+        )
+        split.operator_menu_enum(
+            "thunder.cast_strip", "speaker", text=speaker_name
+        ).strip = item.name
 
     def filter_items(self, context, data, property_name):
         strips = getattr(data, property_name)
@@ -61,14 +83,23 @@ class THUNDER_MT_dialogue(bpy.types.Menu):
     def draw(self, context):
         chosen = dialogue.chosen_strip(context)
         if chosen and len(head.in_scene(context.scene)) > 1:
-            self.layout.operator_menu_enum("thunder.listen_to_strip", "listener", text=f"Listen to “{chosen}”").strip = chosen
-        self.layout.operator("thunder.commit_all", text="Commit Again", icon="CHECKMARK").again = True
+            self.layout.operator_menu_enum(
+                "thunder.listen_to_strip", "listener", text=f"Listen to “{chosen}”"
+            ).strip = chosen
+        self.layout.operator(
+            "thunder.commit_all", text="Commit Again", icon="CHECKMARK"
+        ).again = True
 
 
 def is_shown(context) -> bool:
-    """Whether there are several strips that heads may speak, or several heads that may share one."""
+    """Whether there are several strips that heads may speak, or several heads that may share
+    one."""
     settings = context.scene.thunder
-    strips = len(strip.sound_strips(context.scene)) if settings.source == "STRIP" and head.is_any_in(context.scene) else 0
+    strips = (
+        len(strip.sound_strips(context.scene))
+        if settings.source == "STRIP" and head.is_any_in(context.scene)
+        else 0
+    )
     return strips > 1 or (strips == 1 and len(head.in_scene(context.scene)) > 1)
 
 
@@ -92,10 +123,15 @@ def draw(layout, context) -> None:
     )
     draw_speakers(body, context, dialogue.chosen_strip(context))
     todo = len(dialogue.lines_to_generate(scene))
-    text = f"Generate for {todo} Strip{'' if todo == 1 else 's'}" if todo else "Generate for All Strips"
+    text = (
+        f"Generate for {todo} Strip{'' if todo == 1 else 's'}"
+        if todo
+        else "Generate for All Strips"
+    )
     big_button(body, "thunder.generate_all", text=text, icon="PLAY")
     row = body.row(align=True)
-    row.operator("thunder.commit_all", text="Commit All", icon="CHECKMARK")  # the operator's whole name would be cut off
+    # the operator's whole name would be cut off
+    row.operator("thunder.commit_all", text="Commit All", icon="CHECKMARK")
     row.menu("THUNDER_MT_dialogue", text="", icon="DOWNARROW_HLT")
 
 
@@ -107,7 +143,13 @@ def draw_speakers(layout, context, name: str) -> None:
     column = layout.column(align=True)
     for turn in turns.of_strip(context.scene, voice_strip):
         row = tune(column.row(align=True), alert=turn.head is None)
-        row.label(text=f"{turn.first} – {turn.last - 1}   {turn.head.name if turn.head is not None else 'Deleted'}", icon="USER")
+        row.label(
+            text=f"{turn.first} – {turn.last - 1}   "
+            f"{turn.head.name if turn.head is not None else 'Deleted'}",
+            icon="USER",
+        )
         row.operator("thunder.remove_speaker", text="", icon="X", emboss=False).index = turn.index
     what = "Preview Range" if context.scene.use_preview_range else "from Playhead"
-    column.operator_menu_enum("thunder.mark_speaker", "speaker", text=f"Mark Speaker ({what})", icon="ADD").strip = name
+    column.operator_menu_enum(
+        "thunder.mark_speaker", "speaker", text=f"Mark Speaker ({what})", icon="ADD"
+    ).strip = name

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Direction: how the chosen head is to perform, in sliders, a mood and presets; in popovers less usual sliders, and how to sample."""
+"""Direction: how the chosen head is to perform, in sliders, a mood and presets; in popovers less
+usual sliders, and how to sample."""
 
 import bpy
 
@@ -87,7 +88,10 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         column = layout.column(align=True)
         row = column.row(align=True)
         row.prop(direction, "look_at", text="", icon="HIDE_OFF")
-        row.popover("THUNDER_PT_fine_direction", text=_changed_labels(direction) or THUNDER_PT_fine_direction.bl_label)
+        row.popover(
+            "THUNDER_PT_fine_direction",
+            text=_changed_labels(direction) or THUNDER_PT_fine_direction.bl_label,
+        )
         if direction.look_at == "OBJECT":
             column.prop(direction, "look_object", text="")
         if direction.look_at != "NONE":
@@ -139,7 +143,11 @@ def _engine(layout, settings, context):
     split.label(text="Engine")
     split.menu("THUNDER_MT_engines", text=chosen.label)
     if chosen not in connection.systems():
-        wrapped_label(layout, f"The weights in use have no {chosen.label}: choose another engine, or other weights", context)
+        wrapped_label(
+            layout,
+            f"The weights in use have no {chosen.label}: choose another engine, or other weights",
+            context,
+        )
     else:
         if chosen.name == FROM_MOTION:
             layout.prop(settings, "style_action")
@@ -152,7 +160,11 @@ def _engine(layout, settings, context):
 
 def _lacks(system: System) -> str:
     """Settings that a system ignores, as a sentence; "" if there are none."""
-    missing = [] if system.follows == DIRECTION else ["the direction" if system.follows == NOTHING else "the direction besides its mood"]
+    missing = (
+        []
+        if system.follows == DIRECTION
+        else ["the direction" if system.follows == NOTHING else "the direction besides its mood"]
+    )
     missing += [] if system.diffuses else ["Quality", "Voice Guidance"]
     missing += [] if system.keeps else ["Lip-Sync Guidance", "kept parts"]
     return f"{system.label} ignores {', '.join(missing)}" if missing else ""
@@ -166,8 +178,14 @@ class THUNDER_PT_sampling(Popover, bpy.types.Panel):
         layout.prop(settings, "head_role")
         row = layout.row(align=True)
         row.prop(settings, "first_seed")
-        row.prop(settings, "keep_seed", text="", icon="LOCKED" if settings.keep_seed else "UNLOCKED")
+        row.prop(
+            settings, "keep_seed", text="", icon="LOCKED" if settings.keep_seed else "UNLOCKED"
+        )
         _engine(layout, settings, context)
         column, chosen = layout.column(align=True), SYSTEMS[settings.system]
-        for name, applies in (("quality", chosen.diffuses), ("guidance", chosen.diffuses), ("speech_guidance", chosen.keeps)):
+        for name, applies in (
+            ("quality", chosen.diffuses),
+            ("guidance", chosen.diffuses),
+            ("speech_guidance", chosen.keeps),
+        ):
             tune(column.column(align=True), active=applies).prop(settings, name)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Listen in the Thunder tab: generated speech beside the original, the lip-sync score, what Check finds, curves in the timeline."""
+"""Listen in the Thunder tab: generated speech beside the original, the lip-sync score, what Check
+finds, curves in the timeline."""
 
 import bpy
 
@@ -18,7 +19,9 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
     @classmethod
     def poll(cls, context):
         scene = context.scene
-        return head.is_any_in(scene) and (bool(scene.thunder.takes) or live_score.is_animated(scene, context.object))
+        return head.is_any_in(scene) and (
+            bool(scene.thunder.takes) or live_score.is_animated(scene, context.object)
+        )
 
     def draw(self, context):
         layout, settings = self.layout, context.scene.thunder
@@ -49,7 +52,11 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         if grade is not None:
             row.label(text="", icon=grade.icon)
             text = f"{grade.text.capitalize()}, {text}"
-        row.label(text=text + (f" · {line}" if known and line else "") + (" …" if live_score.live.is_running else ""))
+        row.label(
+            text=text
+            + (f" · {line}" if known and line else "")
+            + (" …" if live_score.live.is_running else "")
+        )
         row.prop(context.scene.thunder, "live_score", text="", icon="FILE_REFRESH")
         why = "" if known else live_score.why_none(rig)
         if why:
@@ -76,7 +83,9 @@ def _switch(self, context):
         row.popover("THUNDER_PT_overlay", text="")
 
 
-register, unregister = handlers.registration(menus=(("DOPESHEET_HT_header", _switch), ("SEQUENCER_HT_header", _switch)))
+register, unregister = handlers.registration(
+    menus=(("DOPESHEET_HT_header", _switch), ("SEQUENCER_HT_header", _switch))
+)
 
 
 class THUNDER_UL_findings(bpy.types.UIList):
@@ -90,7 +99,10 @@ class THUNDER_UL_findings(bpy.types.UIList):
     def filter_items(self, context, data, name):
         if not self.filter_name:
             return [], []
-        shown = [self.bitflag_filter_item if self.filter_name.lower() in each.sentence.lower() else 0 for each in getattr(data, name)]
+        shown = [
+            self.bitflag_filter_item if self.filter_name.lower() in each.sentence.lower() else 0
+            for each in getattr(data, name)
+        ]
         return shown, []
 
 
@@ -111,7 +123,9 @@ def draw_check(layout, context) -> None:
     if not checked.findings:
         layout.label(text=checking.summary([]), icon="CHECKMARK")
         return
-    layout.template_list("THUNDER_UL_findings", "", checked, "findings", checked, "index", rows=_ROWS)
+    layout.template_list(
+        "THUNDER_UL_findings", "", checked, "findings", checked, "index", rows=_ROWS
+    )
     if (chosen := checking.chosen_finding(scene)) is not None:
         wrapped_label(layout, f"{chosen[0].first}: {chosen[0].sentence}", context)
     buttons = layout.column(align=True)

@@ -7,17 +7,20 @@ import bpy
 
 from ..thunder_core.engine_python import ROOT
 
-PAGES, SOURCES = Path(ROOT, "guide"), Path(ROOT, "docs", "guide")  # pages of a package, and what they are made of in a checkout
+# pages of a package, and what they are made of in a checkout
+PAGES, SOURCES = (Path(ROOT, "guide"), Path(ROOT, "docs", "guide"))
 
-# Section of a guide → operators, and property groups (ThunderX) or properties of them (ThunderX.name); “*” stands for anything.
-# Of several sections that fit, the first is opened.
+# Section of a guide → operators, and property groups (ThunderX) or properties of them
+# (ThunderX.name); “*” stands for anything. Of several sections that fit, the first is opened.
 SECTIONS = {
-    "heads#a-flame-file": "add_flame_head *_retarget fit_flame_bones check_with_smplx install_flame_extra ThunderPreferences.flame_file",
+    "heads#a-flame-file": "add_flame_head *_retarget fit_flame_bones check_with_smplx "
+    "install_flame_extra ThunderPreferences.flame_file",
     "heads#ict-facekit": "add_ict_head",
     "heads#linked-characters": "make_editable",
     "heads#the-bundled-head": "add_head",
     "heads#mouths-and-moods-as-assets": "save_poses apply_asset",
-    "heads#the-table": "*_mapping map_by_poses *_rule learn_channel use_objects swap_sides ThunderRow ThunderObject ThunderScene.table* "
+    "heads#the-table": "*_mapping map_by_poses *_rule learn_channel use_objects swap_sides "
+    "ThunderRow ThunderObject ThunderScene.table* "
     "ThunderScene.preview* ThunderScene.balance",
     "directing#listening": "ThunderScene.role",
     "directing#style-from-a-performance": "style_from_* ThunderScene.style_action",
@@ -47,46 +50,60 @@ SECTIONS = {
     "takes#contact-sheet": "contact_sheet",
     "takes#play-all": "play_grid",
     "takes#earlier-takes": "fold_takes",
-    "takes#the-list": "generate *_take *_takes save_take_asset explain_frame ThunderTake ThunderAction ThunderScene.*seed "
-    "ThunderScene.count ThunderScene.takes ThunderScene.active_take ThunderScene.sort ThunderScene.only_starred ThunderScene.show_hidden "
+    "takes#the-list": "generate *_take *_takes save_take_asset explain_frame ThunderTake "
+    "ThunderAction ThunderScene.*seed "
+    "ThunderScene.count ThunderScene.takes ThunderScene.active_take ThunderScene.sort "
+    "ThunderScene.only_starred ThunderScene.show_hidden "
     "ThunderScene.play_shown",
     "scenes#drop-files": "add_lines open_jobs",
-    "scenes#speak-a-line": "record stop_recording ThunderRecording ThunderScene.recording ThunderPreferences.microphone",
-    "scenes#the-engine": "*_engine *_waveform_extra *_installation open_preferences ThunderPreferences",
+    "scenes#speak-a-line": "record stop_recording ThunderRecording ThunderScene.recording "
+    "ThunderPreferences.microphone",
+    "scenes#the-engine": "*_engine *_waveform_extra *_installation open_preferences "
+    "ThunderPreferences",
     "scenes#long-work": "cancel ThunderScene.quality ThunderScene.system ThunderScene.*guidance",
     "scenes#a-mood-from-a-picture": "ThunderScene.picture_image",
     "scenes#one-recording-with-several-speakers": "*_speaker ThunderTurn ThunderScene.turns",
-    "scenes#several-heads-several-strips": "cast_strip listen_to_strip go_to_strip generate_all ThunderHead ThunderPart "
+    "scenes#several-heads-several-strips": "cast_strip listen_to_strip go_to_strip generate_all "
+    "ThunderHead ThunderPart "
     "ThunderScene.head* ThunderScene.cast ThunderScene.dialogue_index",
     "scenes#the-sound-changes": "resync",
     "scenes#something-goes-wrong": "report_problem",
-    "scenes#the-first-face-in-three-clicks": "first_head *_voice ThunderScene.source ThunderScene.strip ThunderScene.voice "
+    "scenes#the-first-face-in-three-clicks": "first_head *_voice ThunderScene.source "
+    "ThunderScene.strip ThunderScene.voice "
     "ThunderScene.sound_file ThunderScene.only_preview",
 }
 
 
 def address(section: str) -> str:
-    """The address, below that of the guides, of a section: in a checkout, which has no pages of HTML, of the text of its guide."""
+    """The address, below that of the guides, of a section: in a checkout, which has no pages of
+    HTML, of the text of its guide."""
     if PAGES.is_dir():
         return f"{section.replace('#', '.')}.html"
     return f"{section.partition('#')[0]}.md"
 
 
 def guides() -> str:
-    """The address of the guides: files on this computer, and so without anchors (setup/guides.py)."""
+    """The address of the guides: files on this computer, and so without anchors
+    (setup/guides.py)."""
     return f"{(PAGES if PAGES.is_dir() else SOURCES).as_uri()}/"
 
 
 def pattern(word: str) -> str:
-    """How Blender's manual names what a word of SECTIONS stands for: in small letters, a property group's name before its properties'."""
+    """How Blender's manual names what a word of SECTIONS stands for: in small letters, a property
+    group's name before its properties'."""
     if word.startswith("Thunder") or "." in word:
         return f"bpy.types.{word if '.' in word else f'{word}.*'}".lower()
     return f"bpy.ops.thunder.{word}"
 
 
 def manual_map() -> tuple[str, list[tuple[str, str]]]:
-    """The address of the guides, and (pattern, address below it) of everything, the first that fits counts."""
-    return guides(), [(pattern(word), address(section)) for section, words in SECTIONS.items() for word in words.split()]
+    """The address of the guides, and (pattern, address below it) of everything, the first that fits
+    counts."""
+    return guides(), [
+        (pattern(word), address(section))
+        for section, words in SECTIONS.items()
+        for word in words.split()
+    ]
 
 
 def register():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Thunder in Blender's own places: in the menu Add, the asset shelf and browser, the file browser; and a pie of what is done most."""
+"""Thunder in Blender's own places: in the menu Add, the asset shelf and browser, the file browser;
+and a pie of what is done most."""
 
 import bpy
 
@@ -16,11 +17,16 @@ class THUNDER_MT_pie(bpy.types.Menu):
     bl_label = "Takes"
 
     def draw(self, context):
-        pie = self.layout.menu_pie()  # left, right, bottom, top, then the corners from the top left, row by row
+        # left, right, bottom, top, then the corners from the top left, row by row
+        pie = self.layout.menu_pie()
         pie.operator("thunder.select_take", text="Previous Take", icon="TRIA_LEFT").step = -1
         pie.operator("thunder.select_take", text="Next Take", icon="TRIA_RIGHT").step = 1
         is_playing = context.screen is not None and context.screen.is_animation_playing
-        pie.operator("screen.animation_play", text="Pause" if is_playing else "Play", icon="PAUSE" if is_playing else "PLAY")
+        pie.operator(
+            "screen.animation_play",
+            text="Pause" if is_playing else "Play",
+            icon="PAUSE" if is_playing else "PLAY",
+        )
         buttons(
             pie,
             ("thunder.flip_take", "ARROW_LEFTRIGHT"),
@@ -28,7 +34,10 @@ class THUNDER_MT_pie(bpy.types.Menu):
             ("thunder.add_closure", "KEYFRAME"),
             ("thunder.listen", "SPEAKER"),
         )
-        pie.operator("thunder.resample_rest" if keep.is_any(context.scene) else "thunder.more_like_this", icon="FILE_REFRESH")
+        pie.operator(
+            "thunder.resample_rest" if keep.is_any(context.scene) else "thunder.more_like_this",
+            icon="FILE_REFRESH",
+        )
 
 
 def _in_add_menu(self, context):
@@ -58,7 +67,9 @@ def draw_stage(self, context):
     layout = self.layout
     layout.operator_context = "INVOKE_DEFAULT"
     layout.separator()
-    buttons(layout, ("thunder.light_scene", "LIGHT_AREA"), ("thunder.playblast", "RENDER_ANIMATION"))
+    buttons(
+        layout, ("thunder.light_scene", "LIGHT_AREA"), ("thunder.playblast", "RENDER_ANIMATION")
+    )
     layout.operator("thunder.playblast", text="Playblast As…", icon="FILE_MOVIE").choose = True
     if stage.find(context.scene) is not None:
         layout.operator("thunder.remove_stage", icon="X")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on's preferences: the engine's state, its device and weights, buttons to install or repair it, the keys."""
+"""The add-on's preferences: the engine's state, its device and weights, buttons to install or
+repair it, the keys."""
 
 import os
 
@@ -28,17 +29,20 @@ class ThunderPreferences(bpy.types.AddonPreferences):
     engine_python: bpy.props.StringProperty(
         name="Other Python",
         subtype="FILE_PATH",
-        description="Python or virtual environment that already has the engine's packages. Leave empty to use the engine installed here",
+        description="Python or virtual environment that already has the engine's packages. Leave "
+        "empty to use the engine installed here",
     )
     wheels: bpy.props.StringProperty(
         name="Folder of Wheels",
         subtype="DIR_PATH",
-        description="Install offline from this folder. It needs a wheel of every package in requirements/engine.txt",
+        description="Install offline from this folder. It needs a wheel of every package in "
+        "requirements/engine.txt",
     )
     weights: bpy.props.StringProperty(
         name="Weights",
         subtype="DIR_PATH",
-        description="Folder of model files that you trained yourself. Leave empty to use the bundled ones",
+        description="Folder of model files that you trained yourself. Leave empty to use the "
+        "bundled ones",
     )
     flame_file: bpy.props.StringProperty(
         name="FLAME File",
@@ -49,8 +53,17 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         name="Device",
         items=[
             ("AUTO", "Automatic", "The graphics card if the engine can use it, else the processor"),
-            ("CPU", "Processor", "Slower. The same seed gives the same take on every machine of its kind"),
-            ("CUDA", "Graphics Card", "The first NVIDIA graphics card, or AMD's where the engine's torch was built for ROCm (not tested)"),
+            (
+                "CPU",
+                "Processor",
+                "Slower. The same seed gives the same take on every machine of its kind",
+            ),
+            (
+                "CUDA",
+                "Graphics Card",
+                "The first NVIDIA graphics card, or AMD's where the engine's torch was built for "
+                "ROCm (not tested)",
+            ),
             ("MPS", "Apple Graphics (Not Tested)", "The graphics of Apple's own processors"),
         ],
         description="Device that the engine runs on",
@@ -90,7 +103,9 @@ def _draw_keys(layout, context) -> None:
     column.context_pointer_set("keymap", keymap)
     for name, _, properties, title in KEYS:
         for item in keymap.keymap_items:
-            if item.idname != name or any(getattr(item.properties, prop) != value for prop, value in properties.items()):
+            if item.idname != name or any(
+                getattr(item.properties, prop) != value for prop, value in properties.items()
+            ):
                 continue
             split = column.split(factor=0.4)
             row = split.row()
@@ -102,7 +117,13 @@ def _draw_keys(layout, context) -> None:
                 row.operator("preferences.keyitem_restore", text="", icon="BACK").item_id = item.id
 
 
-_ICONS = {"READY": "CHECKMARK", "OUTDATED": "INFO", "UNFINISHED": "ERROR", "BROKEN": "ERROR", "ABSENT": "INFO"}
+_ICONS = {
+    "READY": "CHECKMARK",
+    "OUTDATED": "INFO",
+    "UNFINISHED": "ERROR",
+    "BROKEN": "ERROR",
+    "ABSENT": "INFO",
+}
 
 
 def _draw_engine(layout, context, preferences) -> None:
@@ -116,16 +137,22 @@ def _draw_engine(layout, context, preferences) -> None:
     if install.installing.running is None:
         _running(box)
     row = box.row()
-    row.operator("wm.url_open", text="Guides", icon="URL").url = manual.guides() + manual.address("scenes#the-engine")
+    row.operator("wm.url_open", text="Guides", icon="URL").url = manual.guides() + manual.address(
+        "scenes#the-engine"
+    )
     row.operator("thunder.report_problem", icon="HELP")
 
 
 def _installing(box, running) -> None:
     box.label(text="Installing Engine", icon="IMPORT")
     row = tune(box.row(align=True), scale_y=1.5)
-    row.progress(factor=running.fraction, text=", ".join(filter(None, (running.message, running.time_left))))
+    row.progress(
+        factor=running.fraction, text=", ".join(filter(None, (running.message, running.time_left)))
+    )
     row.operator("thunder.stop_installation", text="", icon="X")
-    _fine_print(box, "You can keep working and close this window", "Downloads are kept if you cancel")
+    _fine_print(
+        box, "You can keep working and close this window", "Downloads are kept if you cancel"
+    )
 
 
 def _own(box, context, preferences) -> None:
@@ -144,15 +171,28 @@ def _own(box, context, preferences) -> None:
         _sentence(box, install.installing.error, context)
     offline = not install.may_download() and not preferences.wheels
     if state.kind != "READY":
-        tune(box.column(), scale_y=1.5).operator("thunder.install_engine", text=install_engine.LABELS[state.kind], icon="IMPORT")
+        tune(box.column(), scale_y=1.5).operator(
+            "thunder.install_engine", text=install_engine.LABELS[state.kind], icon="IMPORT"
+        )
         if offline:
-            _sentence(box, f"Online access is disabled. {install.how_to_go_online()}, or choose a folder of wheels", context)
+            _sentence(
+                box,
+                f"Online access is disabled. {install.how_to_go_online()}, or choose a folder of "
+                f"wheels",
+                context,
+            )
             if not bpy.app.online_access_override:
-                box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
+                box.prop(
+                    context.preferences.system, "use_online_access", text="Allow Online Access"
+                )
         else:
             card = install.has("torch")
-            needs = ("" if preferences.wheels else f"{install.download(card)}, ") + install.size(card)
-            _fine_print(box, needs[0].upper() + needs[1:], "Blender and other add-ons are not changed")
+            needs = ("" if preferences.wheels else f"{install.download(card)}, ") + install.size(
+                card
+            )
+            _fine_print(
+                box, needs[0].upper() + needs[1:], "Blender and other add-ons are not changed"
+            )
     if state.kind != "ABSENT":
         row = box.row()
         if state.kind == "READY":
@@ -165,7 +205,8 @@ def _own(box, context, preferences) -> None:
 
 
 def _packaged(box, context, state) -> None:
-    """The engine that came with the package; an environment that an earlier version installed can be removed."""
+    """The engine that came with the package; an environment that an earlier version installed can
+    be removed."""
     box.label(text="The engine is included", icon="CHECKMARK")
     _fine_print(box, "Nothing needs to be installed")
     if install.installing.error:
@@ -178,12 +219,17 @@ def _packaged(box, context, state) -> None:
 
 
 def _extras(box, preferences) -> None:
-    """Packages that are installed by choice: for graphics cards and, beside torch, for FLAME files and for weights of one's own."""
+    """Packages that are installed by choice: for graphics cards and, beside torch, for FLAME files
+    and for weights of one's own."""
     if not install.has("torch"):
         box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
         return
     if install.has("smplx"):
-        _fine_print(box, f"FLAME extra: smplx {install.state().versions['smplx']}, for non-commercial research only")
+        _fine_print(
+            box,
+            f"FLAME extra: smplx {install.state().versions['smplx']}, for non-commercial research "
+            f"only",
+        )
     else:
         box.operator("thunder.install_flame_extra", icon="USER")
     if preferences.weights and not install.has("transformers"):
@@ -192,7 +238,10 @@ def _extras(box, preferences) -> None:
 
 def _other_python(box, preferences) -> None:
     python, problem = connection.current_python()
-    box.label(text=problem or "Using a custom Python environment", icon="ERROR" if problem else "CHECKMARK")
+    box.label(
+        text=problem or "Using a custom Python environment",
+        icon="ERROR" if problem else "CHECKMARK",
+    )
     if python:
         _fine_print(box, python)
 
@@ -204,8 +253,14 @@ def _running(box) -> None:
         device = "processor" if info["device"] == "cpu" else f"graphics card ({info['device']})"
         grid = tune(box.column(align=True), scale_y=0.8)
         versions = info["versions"]
-        about = " · ".join(f"{name} {versions[name]}" for name in ("python", "onnxruntime", "torch") if versions.get(name))
-        memory = "not known" if (used := connection.memory_used()) is None else f"{used / 1e9:.1f} GB"
+        about = " · ".join(
+            f"{name} {versions[name]}"
+            for name in ("python", "onnxruntime", "torch")
+            if versions.get(name)
+        )
+        memory = (
+            "not known" if (used := connection.memory_used()) is None else f"{used / 1e9:.1f} GB"
+        )
         for name, value in (
             ("Runs on", device),
             ("Memory", memory),
@@ -216,11 +271,16 @@ def _running(box) -> None:
             split.label(text=name)
             split.label(text=value)
         if info.get("weights_note"):
-            box.label(text=info["weights_note"], icon="ERROR" if info.get("weights_origin") == "changed" else "INFO")
+            box.label(
+                text=info["weights_note"],
+                icon="ERROR" if info.get("weights_origin") == "changed" else "INFO",
+            )
     if session.job is not None:
         box.progress(factor=session.job.step.fraction, text=session.job.step.message)
     elif connection.current_python()[0]:
-        box.operator("thunder.check_engine", text="Check Again" if info else "Check Engine", icon="VIEWZOOM")
+        box.operator(
+            "thunder.check_engine", text="Check Again" if info else "Check Engine", icon="VIEWZOOM"
+        )
 
 
 def _versions(versions: dict) -> str:
@@ -240,5 +300,8 @@ def _sentence(layout, text: str, context) -> None:
     in_lines(tune(layout.column(align=True), scale_y=0.8), text, letters, "ERROR")
 
 
-_KEYS = tuple((name, key, {"value": "PRESS", "alt": True, "repeat": False}, properties) for name, key, properties, _ in KEYS)
+_KEYS = tuple(
+    (name, key, {"value": "PRESS", "alt": True, "repeat": False}, properties)
+    for name, key, properties, _ in KEYS
+)
 register, unregister = handlers.registration(keymap=KEYMAP, keys=_KEYS)

@@ -17,7 +17,9 @@ LETTERS = 44  # that fit into a line of it
 def record_button(layout) -> None:
     """The button that opens the settings of a recording; while it runs, the one that ends it."""
     if recording.is_on():
-        tune(layout.row(align=True), alert=True).operator("thunder.stop_recording", text="", icon="SNAP_FACE")
+        tune(layout.row(align=True), alert=True).operator(
+            "thunder.stop_recording", text="", icon="SNAP_FACE"
+        )
     else:
         layout.popover("THUNDER_PT_record", text="", icon="REC")
 
@@ -41,7 +43,9 @@ class THUNDER_PT_record(bpy.types.Panel):
             layout.prop(preferences, "microphone", placeholder="System Default")
         props(layout, settings, "countdown", "punch_in", "mute_beneath")
         layout.prop(settings, "folder", placeholder="Beside This File")
-        for problem in filter(None, (connection.microphones.problem, recording.why_no_range(scene_of(context)))):
+        for problem in filter(
+            None, (connection.microphones.problem, recording.why_no_range(scene_of(context)))
+        ):
             in_lines(layout.column(align=True), problem, LETTERS, "ERROR")
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Thunder in the sequencer: in its sidebar who speaks the chosen strip, and its takes; in its header an offer to generate takes."""
+"""Thunder in the sequencer: in its sidebar who speaks the chosen strip, and its takes; in its
+header an offer to generate takes."""
 
 import bpy
 
@@ -34,16 +35,25 @@ class THUNDER_PT_strip(bpy.types.Panel):
         layout, scene, strips_scene = self.layout, context.scene, compat.sequencer_scene(context)
         sound = active_sound(strips_scene)
         if sound is None:
-            wrapped_label(layout, "Choose a sound strip to see who speaks it, and its takes", context)
+            wrapped_label(
+                layout, "Choose a sound strip to see who speaks it, and its takes", context
+            )
             return
         if strips_scene != strip.scene_of_strips(context):
-            wrapped_label(layout, f"The heads of “{scene.name}” speak the sounds of that scene: show it in the sequencer", context)
+            wrapped_label(
+                layout,
+                f"The heads of “{scene.name}” speak the sounds of that scene: show it in the "
+                f"sequencer",
+                context,
+            )
             return
         speaker = self._cast(layout, scene, strips_scene, sound)
         if not head.is_any_in(scene):
             layout.menu("THUNDER_MT_add_head", text="Add Head", icon="ADD")
         elif speaker is not None:
-            takes = sorted(dialogue.takes_of(scene, sound.name, speaker), key=lambda entry: -entry.score)
+            takes = sorted(
+                dialogue.takes_of(scene, sound.name, speaker), key=lambda entry: -entry.score
+            )
             self._generate(layout, sound)
             self._takes(layout, scene, takes)
             if sound.name in committed_to(speaker):
@@ -52,12 +62,17 @@ class THUNDER_PT_strip(bpy.types.Panel):
     def _cast(self, layout, scene, shown, sound):
         """The strip, who speaks it, and the button that goes there; returns the speaker."""
         first, last = compat.strip_span(sound)
-        layout.label(text=f"{sound.name}, {(last - first) * shown.render.fps_base / shown.render.fps:.1f} s", icon="SOUND")
+        layout.label(
+            text=f"{sound.name}, {(last - first) * shown.render.fps_base / shown.render.fps:.1f} s",
+            icon="SOUND",
+        )
         speaker = dialogue.speaker_of(scene, sound.name)
         no_speaker = "No Speaker" if dialogue.is_silent(scene, sound.name) else "Choose Speaker…"
         row = layout.row(align=True)
         name = no_speaker if speaker is None else head.owner_of(speaker).name
-        row.operator_menu_enum("thunder.cast_strip", "speaker", text=name, icon="USER").strip = sound.name
+        row.operator_menu_enum(
+            "thunder.cast_strip", "speaker", text=name, icon="USER"
+        ).strip = sound.name
         button = tune(row.row(align=True), enabled=speaker is not None)
         button.operator("thunder.go_to_strip", text="", icon="PLAY_SOUND").strip = sound.name
         return speaker
@@ -73,14 +88,22 @@ class THUNDER_PT_strip(bpy.types.Panel):
         if not takes:
             grey(layout).label(text="No takes yet")
             return
-        layout.label(text=f"{len(takes)} take{'s' * (len(takes) > 1)}, best Lip-Sync {take_list.points_of(takes[0])}")
+        layout.label(
+            text=f"{len(takes)} take{'s' * (len(takes) > 1)}, best Lip-Sync "
+            f"{take_list.points_of(takes[0])}"
+        )
         numbers = {entry.as_pointer(): number for number, entry in enumerate(scene.thunder.takes)}
         on_head = take_list.on_head(scene, takes[0].head)
         column = layout.column(align=True)
         for entry in takes[:MOST_SHOWN]:
             icon = "SOLO_ON" if entry.star else "ACTION"
             words = f"{entry.name}   {take_list.points_of(entry)}"
-            row = column.operator("thunder.select_take", text=words, icon=icon, depress=on_head is not None and entry == on_head)
+            row = column.operator(
+                "thunder.select_take",
+                text=words,
+                icon=icon,
+                depress=on_head is not None and entry == on_head,
+            )
             row.index = numbers[entry.as_pointer()]
         if len(takes) > MOST_SHOWN:
             grey(layout).label(text=f"{len(takes) - MOST_SHOWN} more in the 3D Viewport's sidebar")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be done with the shown take: mix it, keep parts and regenerate the rest, shape it, note something, commit it; mouth sliders."""
+"""What can be done with the shown take: mix it, keep parts and regenerate the rest, shape it, note
+something, commit it; mouth sliders."""
 
 import bpy
 
@@ -8,7 +9,17 @@ from ..scene.takes import mix, take_list, transcript
 from ..scene.takes.commit import committing
 from ..scene.takes.shape import strength
 from ..thunder_core.errors import attempt
-from .tab import big_button, buttons, OfShownTake, Popover, props, Tab, transcript_field, tune, wrapped_label
+from .tab import (
+    big_button,
+    buttons,
+    OfShownTake,
+    Popover,
+    props,
+    Tab,
+    transcript_field,
+    tune,
+    wrapped_label,
+)
 
 _ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
 
@@ -23,7 +34,9 @@ class THUNDER_UL_cuts(bpy.types.UIList):
         split = split.split(factor=0.45, align=True)
         split.prop(item, "part", text="", emboss=False)
         entry = take_list.entry_of(context.scene, item.take)
-        tune(split.row(align=True), alert=entry is None).label(text=entry.name if entry is not None else "Deleted")
+        tune(split.row(align=True), alert=entry is None).label(
+            text=entry.name if entry is not None else "Deleted"
+        )
         row.operator("thunder.remove_cut", text="", icon="X", emboss=False).index = index
 
 
@@ -54,9 +67,13 @@ class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
             split = column.split(factor=0.45, align=True)
             split.label(text=label, icon=_ICONS[part])
             entry = mix.chosen_take(context, part)
-            split.operator_menu_enum("thunder.choose_part", "take", text=entry.name if entry is not None else "None").part = part
+            split.operator_menu_enum(
+                "thunder.choose_part", "take", text=entry.name if entry is not None else "None"
+            ).part = part
         if settings.cuts:
-            layout.template_list("THUNDER_UL_cuts", "", settings, "cuts", settings, "cut_index", rows=2, maxrows=6)
+            layout.template_list(
+                "THUNDER_UL_cuts", "", settings, "cuts", settings, "cut_index", rows=2, maxrows=6
+            )
         layout.row(align=True).operator_menu_enum("thunder.add_cut", "part", icon="ADD")
         if settings.cuts:
             layout.prop(settings, "fade")
@@ -69,9 +86,13 @@ class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
         props(grid, keep, "mouth", "upper_face", "eyes", "head", toggle=True)
         row = layout.row(align=True)
         row.prop(keep, "selected", toggle=True)
-        tune(row.row(align=True), active=context.scene.use_preview_range).prop(keep, "preview", toggle=True)
+        tune(row.row(align=True), active=context.scene.use_preview_range).prop(
+            keep, "preview", toggle=True
+        )
         if keep.ranges:
-            layout.template_list("THUNDER_UL_kept", "", keep, "ranges", keep, "range_index", rows=2, maxrows=6)
+            layout.template_list(
+                "THUNDER_UL_kept", "", keep, "ranges", keep, "range_index", rows=2, maxrows=6
+            )
         layout.operator_menu_enum("thunder.keep_frames", "which", icon="ADD")
         row = layout.row(align=True)
         props(row, keep, "count", "seed")
@@ -132,7 +153,8 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        return bool(context.scene.thunder.takes)  # while none is shown, the button is greyed with a reason
+        # while none is shown, the button is greyed with a reason
+        return bool(context.scene.thunder.takes)
 
     def draw(self, context):
         layout, chosen = self.layout, context.scene.thunder.commit
@@ -168,7 +190,9 @@ class THUNDER_PT_commit_options(Popover, bpy.types.Panel):
         layout.label(text="Regions")
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         props(grid, chosen, *committing.REGION_SETTINGS.values(), toggle=True)
-        tune(grid.row(align=True), active=chosen.keys == "POSES" and chosen.mouth).prop(chosen, "markers", toggle=True, icon="BOOKMARKS")
+        tune(grid.row(align=True), active=chosen.keys == "POSES" and chosen.mouth).prop(
+            chosen, "markers", toggle=True, icon="BOOKMARKS"
+        )
 
 
 def draw_mouth_sliders(layout, context) -> None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The first panel of the Thunder tab: voice, head and Generate Takes; below them Getting Started, or the dialogue of several strips."""
+"""The first panel of the Thunder tab: voice, head and Generate Takes; below them Getting Started,
+or the dialogue of several strips."""
 
 import bpy
 
@@ -15,7 +16,8 @@ from .menus import draw_stage
 from .record import record_button
 from .tab import buttons, offer_editable, progress_row, Tab, tune, wrapped_label
 
-LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.8  # widths of the voice's length in seconds and of the head's role, in button heights
+# widths of the voice's length in seconds and of the head's role, in button heights
+LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.8
 
 
 def has_voice(context) -> bool:
@@ -31,7 +33,8 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         self.layout.operator("thunder.report_problem", text="", icon="HELP", emboss=False)
 
     def draw(self, context):
-        # Buttons stay where they are in every state: sentences, and what they ask for, are below all of them.
+        # Buttons stay where they are in every state: sentences, and what they ask for, are below
+        # all of them.
         layout, below = self.layout.column(), self.layout.column()
         settings = context.scene.thunder
         renames.follow_soon(context.scene)
@@ -41,7 +44,8 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         if session.job is None:
             row = tune(layout.row(align=True), scale_y=1.5)
             column = row.column(align=True)
-            column.active = ready and not connection.current_python()[1]  # greyed; a click or the tooltip gives the reason
+            # greyed; a click or the tooltip gives the reason
+            column.active = ready and not connection.current_python()[1]
             column.operator("thunder.generate", icon="PLAY")
             row.popover("THUNDER_PT_sampling", text="", icon="PREFERENCES")
             draw_missing_engine(below, context)
@@ -60,7 +64,13 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         if settings.source == "FILE":
             row.prop(settings, "sound_file", text="", placeholder="Sound File")
         else:
-            row.prop(settings, "voice", text="", icon="SOUND", placeholder=voice.name if voice is not None else "Active Strip")
+            row.prop(
+                settings,
+                "voice",
+                text="",
+                icon="SOUND",
+                placeholder=voice.name if voice is not None else "Active Strip",
+            )
             if voice is not None and voice.last is not None:
                 length = tune(row.row(align=True), ui_units_x=LENGTH_WIDTH)
                 length.label(text=f" {(voice.last - voice.clock.start) / voice.clock.fps:.1f} s")
@@ -82,16 +92,36 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             return
         wrapped_label(layout, stale[0][1].sentence, context, icon="FILE_REFRESH")
         count = len(stale)
-        layout.operator("thunder.resync", text=f"Re-sync {count} Take{'' if count == 1 else 's'}", icon="FILE_REFRESH")
+        layout.operator(
+            "thunder.resync",
+            text=f"Re-sync {count} Take{'' if count == 1 else 's'}",
+            icon="FILE_REFRESH",
+        )
 
     def _head(self, layout, below, context, settings):
         row = layout.row(align=True)
         rig, wrong = attempt(head.find, context.scene, context.object)
-        popovers = [each.__name__ for each in (character.THUNDER_PT_character, character.THUNDER_PT_flame) if each.poll(context)]
-        row.prop(settings, "head", text="", icon="USER", placeholder=rig.mesh.name if rig is not None else "Head")
+        popovers = [
+            each.__name__
+            for each in (character.THUNDER_PT_character, character.THUNDER_PT_flame)
+            if each.poll(context)
+        ]
+        row.prop(
+            settings,
+            "head",
+            text="",
+            icon="USER",
+            placeholder=rig.mesh.name if rig is not None else "Head",
+        )
         # What it does with the voice is asked in Sampling until there is something to choose.
-        if rig is not None and (settings.takes or settings.head_role != "SPEAKS" or len(head.in_scene(context.scene)) > 1):
-            tune(row.row(align=True), ui_units_x=ROLE_WIDTH + len(popovers)).prop(settings, "head_role", text="")
+        if rig is not None and (
+            settings.takes
+            or settings.head_role != "SPEAKS"
+            or len(head.in_scene(context.scene)) > 1
+        ):
+            tune(row.row(align=True), ui_units_x=ROLE_WIDTH + len(popovers)).prop(
+                settings, "head_role", text=""
+            )
         for name in popovers:
             row.popover(name, text="", icon="PRESET")
         row.menu("THUNDER_MT_add_head", text="", icon="ADD")
@@ -117,7 +147,11 @@ class THUNDER_MT_add_head(bpy.types.Menu):
         layout.operator_context = "INVOKE_DEFAULT"
         for person, name in head.PEOPLE.items():
             layout.operator("thunder.add_head", text=name, icon="USER").person = person
-        buttons(layout, ("thunder.add_flame_head", "FILE_FOLDER"), ("thunder.add_ict_head", "FILE_FOLDER"))
+        buttons(
+            layout,
+            ("thunder.add_flame_head", "FILE_FOLDER"),
+            ("thunder.add_ict_head", "FILE_FOLDER"),
+        )
         draw_stage(self, context)
         layout.operator("thunder.save_poses", icon="ASSET_MANAGER")
 
@@ -138,11 +172,18 @@ def draw_missing_engine(layout, context) -> None:
     _, problem = connection.current_python()
     running = install.installing.running
     if running is not None:
-        layout.progress(factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}")
+        layout.progress(
+            factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}"
+        )
     elif problem and packaged_for():
-        wrapped_label(layout, problem, context, icon="ERROR")  # it brings an engine, for another Python
+        # it brings an engine, for another Python
+        wrapped_label(layout, problem, context, icon="ERROR")
     elif problem:
-        wrapped_label(layout, problem if context.scene.thunder.takes else "One-time setup: install the engine", context)
+        wrapped_label(
+            layout,
+            problem if context.scene.thunder.takes else "One-time setup: install the engine",
+            context,
+        )
         layout.operator("thunder.open_preferences", icon="IMPORT")
 
 
@@ -154,13 +195,21 @@ def draw_first_steps(layout, context) -> None:
     layout.separator(type="LINE")
     layout.label(text="Getting Started")
     _step(layout, 1, "Add a head", done[0], ("thunder.first_head", "USER"))
-    _step(layout, 2, "Add a voice", done[1], ("thunder.sample_voice", "SOUND"), ("thunder.own_voice", "FILE_SOUND"))
+    _step(
+        layout,
+        2,
+        "Add a voice",
+        done[1],
+        ("thunder.sample_voice", "SOUND"),
+        ("thunder.own_voice", "FILE_SOUND"),
+    )
     _step(layout, 3, "Press Generate Takes above", False)
 
 
 def _step(layout, number, text, done, *buttons) -> None:
     layout.label(text=f"{number}. {text}", icon="CHECKMARK" if done else "DOT")
     column = layout.column(align=True)
-    column.enabled = not done  # where they were, so that the next ones do not come under the pointer
+    # where they were, so that the next ones do not come under the pointer
+    column.enabled = not done
     for name, icon in buttons:
         column.operator(name, icon=icon)

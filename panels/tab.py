@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shared parts of the panels in the Thunder tab: base classes, and sentences wrapped to the sidebar's width."""
+"""Shared parts of the panels in the Thunder tab: base classes, and sentences wrapped to the
+sidebar's width."""
 
 import textwrap
 
 from ..scene.host.session import session
 from ..scene.takes import take_list
 
-LETTERS_PER_PIXEL = 0.113  # average number of letters per pixel of width beside an icon, at scale 1, measured
+LETTERS_PER_PIXEL = (
+    0.113  # average number of letters per pixel of width beside an icon, at scale 1, measured
+)
 
 
 class Tab:
-    """A panel of the tab. They are registered in the order of a day's work, in which Blender shows them."""
+    """A panel of the tab. They are registered in the order of a day's work, in which Blender shows
+    them."""
 
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
@@ -26,7 +30,8 @@ class Popover:
 
 
 class OfShownTake(Tab):
-    """A sub-panel of Takes, which says why where no take is shown: what is below it must not move when one is."""
+    """A sub-panel of Takes, which says why where no take is shown: what is below it must not move
+    when one is."""
 
     bl_parent_id = "THUNDER_PT_takes"
     bl_options = {"DEFAULT_CLOSED"}
@@ -44,7 +49,9 @@ class OfShownTake(Tab):
 
 def wrapped_label(layout, text: str, context, icon: str = "INFO"):
     """A sentence in as many lines as the sidebar's width needs, greyed, behind an icon."""
-    letters = max(16, int(context.region.width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL))
+    letters = max(
+        16, int(context.region.width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL)
+    )
     in_lines(tune(layout.column(align=True), active=False), text, letters, icon)
 
 
@@ -69,7 +76,9 @@ def big_button(layout, name: str, **how):
 def progress_row(layout, scale_y: float) -> None:
     """How far the job is that runs, and the button that cancels it."""
     row, job = tune(layout.row(align=True), scale_y=scale_y), session.job
-    row.progress(factor=job.step.fraction, text=", ".join(filter(None, (job.step.message, job.time_left))))
+    row.progress(
+        factor=job.step.fraction, text=", ".join(filter(None, (job.step.message, job.time_left)))
+    )
     row.operator("thunder.cancel", text="", icon="X")
 
 
@@ -80,7 +89,8 @@ def props(layout, data, *names: str, **how) -> None:
 
 
 def transcript_field(layout, record) -> None:
-    """The field for what a voice says, or a button that adds one, and the button that corrects lips by it. record: of the scene's."""
+    """The field for what a voice says, or a button that adds one, and the button that corrects lips
+    by it. record: of the scene's."""
     if record is None:
         row = layout.row(align=True)
         row.operator("thunder.add_transcript", icon="ADD")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes in the Thunder tab: the list with star, picture, lip-sync and changes of each, and the actions on the shown take."""
+"""Takes in the Thunder tab: the list with star, picture, lip-sync and changes of each, and the
+actions on the shown take."""
 
 import blf
 import bpy
@@ -11,12 +12,23 @@ from .tab import buttons, grey, props, Tab, transcript_field, tune, wrapped_labe
 
 WORTH_CLEARING = 200.0  # megabytes of takes from which on the panel asks to clear earlier ones
 WEIGHT = 3.0  # width of the weight of all takes, in buttons
-_KINDS = {"MIXED": "NODE_COMPOSITING", "RESAMPLED": "LOOP_FORWARDS", "DUPLICATED": "DUPLICATE", "CAPTURED": "CAMERA_DATA"}
+_KINDS = {
+    "MIXED": "NODE_COMPOSITING",
+    "RESAMPLED": "LOOP_FORWARDS",
+    "DUPLICATED": "DUPLICATE",
+    "CAPTURED": "CAMERA_DATA",
+}
 TILE = 0.8  # width of an icon without the gap around it, in buttons
 SCORE, NAME = (0.4, 0.4), (0.3, 0.3)  # the same for a score and a name: fixed part, and per letter
-HEARD, TWO_NUMBERS = 2, 15.0  # letters of Heard, and width of a sidebar in which rows have a column for it; in others it is sorted by
-BESIDE, SCROLL, ROWS = 3.8, 0.7, 8  # the same for a sidebar's tabs, margins and star, and for a scroll bar, which more rows than these have
-WIDE = 20.0  # width of a sidebar, in buttons, in which rows say grade and frame; in a narrower one an icon and the tooltip do
+# letters of Heard, and width of a sidebar in which rows have a column for it; in others it is
+# sorted by
+HEARD, TWO_NUMBERS = 2, 15.0
+# the same for a sidebar's tabs, margins and star, and for a scroll bar, which more rows than these
+# have
+BESIDE, SCROLL, ROWS = 3.8, 0.7, 8
+# width of a sidebar, in buttons, in which rows say grade and frame; in a narrower one an icon and
+# the tooltip do
+WIDE = 20.0
 AROUND_LINE = 5.8  # the same for what is beside the words of the shown take
 FONT = 0  # that of the interface
 WANTED = "This voice is hard to understand: type its words below for better lips"
@@ -38,18 +50,31 @@ class THUNDER_UL_takes(bpy.types.UIList):
         picture = tune(row.row(align=True), scale_x=TILE)
         for tile in icons or (0,) * thumbnails.TILES:
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
-        columns = [(self._measure(item, index), _drawn.get("letters", 2)), (take_list.heard_text(item), HEARD)]
+        columns = [
+            (self._measure(item, index), _drawn.get("letters", 2)),
+            (take_list.heard_text(item), HEARD),
+        ]
         numbers = 0.0
         for text, letters in columns[: 1 + has_two_numbers(context)]:
-            number = tune(row.row(align=True), ui_units_x=SCORE[0] + SCORE[1] * letters, alignment="RIGHT")
+            number = tune(
+                row.row(align=True), ui_units_x=SCORE[0] + SCORE[1] * letters, alignment="RIGHT"
+            )
             number.label(text=text)
             numbers += number.ui_units_x
         name = row.row(align=True)
         name.prop(item, "name", text="", emboss=False)
         if item.words:
             name.ui_units_x = NAME[0] + NAME[1] * len(item.name)
-            # What is left of the row is for the words: if they took more, Blender would cut the name off, too.
-            left = width(context) - BESIDE - TILE * thumbnails.TILES - numbers - name.ui_units_x - (mark != "BLANK1")
+            # What is left of the row is for the words: if they took more, Blender would cut the
+            # name off, too.
+            left = (
+                width(context)
+                - BESIDE
+                - TILE * thumbnails.TILES
+                - numbers
+                - name.ui_units_x
+                - (mark != "BLANK1")
+            )
             left -= SCROLL * (_drawn.get("rows", 0) > ROWS)
             if said := shorten(item.words, left, context):
                 tune(row.row(align=True), active=False, ui_units_x=left).label(text=said)
@@ -65,7 +90,11 @@ class THUNDER_UL_takes(bpy.types.UIList):
         if _drawn.get("sort") == "HEARD" and not _drawn.get("two_numbers"):
             return take_list.heard_text(item)
         grade = grading.of_take(item) if _drawn.get("wide") else None
-        return take_list.points_of(item) if grade is None else f"{grade.text}  {take_list.points_of(item)}"
+        return (
+            take_list.points_of(item)
+            if grade is None
+            else f"{grade.text}  {take_list.points_of(item)}"
+        )
 
     def draw_filter(self, context, layout):
         settings = context.scene.thunder
@@ -78,7 +107,9 @@ class THUNDER_UL_takes(bpy.types.UIList):
         entries = getattr(data, property_name)
         settings = context.scene.thunder
         order = browsing.order(context)
-        _drawn["stale"] = {entry.as_pointer() for entry, _ in fingerprint.stale_takes(context.scene)}
+        _drawn["stale"] = {
+            entry.as_pointer() for entry, _ in fingerprint.stale_takes(context.scene)
+        }
         _drawn.update(
             sort=settings.sort,
             wide=width(context) >= WIDE,
@@ -91,25 +122,36 @@ class THUNDER_UL_takes(bpy.types.UIList):
         rows = order + [place for place in range(len(entries)) if place not in listed]
         row_of = {place: row for row, place in enumerate(rows)}
         # Scores of all rows have the width of the longest.
-        _drawn["letters"] = max((len(self._measure(entries[place], place)) for place in order), default=2)
+        _drawn["letters"] = max(
+            (len(self._measure(entries[place], place)) for place in order), default=2
+        )
         return flags, [row_of[place] for place in range(len(entries))]
 
 
 def width(context) -> float:
-    """Width of the region that is drawn, in buttons; that of a usual sidebar where there is no window."""
-    return 14.0 if context.region is None else context.region.width / (20 * context.preferences.system.ui_scale)
+    """Width of the region that is drawn, in buttons; that of a usual sidebar where there is no
+    window."""
+    return (
+        14.0
+        if context.region is None
+        else context.region.width / (20 * context.preferences.system.ui_scale)
+    )
 
 
 def has_two_numbers(context) -> bool:
-    """Whether rows have a column for Heard beside the score. Without it Heard replaces the score while the list is sorted by it."""
+    """Whether rows have a column for Heard beside the score. Without it Heard replaces the score
+    while the list is sorted by it."""
     return width(context) >= TWO_NUMBERS
 
 
 def shorten(said: str, room: float, context) -> str:
-    """The words of a take, or as many letters of them as fit in so much room, in buttons, and an ellipsis: Blender would cut the middle."""
+    """The words of a take, or as many letters of them as fit in so much room, in buttons, and an
+    ellipsis: Blender would cut the middle."""
     blf.size(FONT, context.preferences.ui_styles[0].widget.points)
     shortened = (f"{said[:count].rstrip(', ')}…" for count in range(len(said) - 1, 0, -1))
-    return next((text for text in (said, *shortened) if blf.dimensions(FONT, text)[0] <= 20 * room), "")
+    return next(
+        (text for text in (said, *shortened) if blf.dimensions(FONT, text)[0] <= 20 * room), ""
+    )
 
 
 def draw_words(layout, words: str, context):
@@ -118,12 +160,14 @@ def draw_words(layout, words: str, context):
 
 
 def mark_of(item) -> str:
-    """Icon for a take's most important state: hidden, voice changed, lips to check, edited, noted, or how it was made."""
+    """Icon for a take's most important state: hidden, voice changed, lips to check, edited, noted,
+    or how it was made."""
     if item.hidden:
         return "HIDE_ON"
     if item.as_pointer() in _drawn.get("stale", ()):
         return "FILE_REFRESH"
-    if (grade := grading.of_take(item)) is not None and grade.frame is not None:  # rows of good ones keep the room for words
+    # rows of good ones keep the room for words
+    if (grade := grading.of_take(item)) is not None and grade.frame is not None:
         return grade.icon
     if edit_watch.watch.is_known(item):
         return "GREASEPENCIL"
@@ -136,7 +180,9 @@ def draw_header(layout, settings, context):
     row.label(text="", icon="BLANK1")
     tune(row.row(align=True), ui_units_x=TILE * thumbnails.TILES).label(text="Face")
     names = ["Difference (mm)" if settings.sort == "DIVERSITY" else "Lip-Sync", "Heard"]
-    row.label(text=" · ".join(names) if has_two_numbers(context) else names[settings.sort == "HEARD"])
+    row.label(
+        text=" · ".join(names) if has_two_numbers(context) else names[settings.sort == "HEARD"]
+    )
 
 
 class THUNDER_MT_takes(bpy.types.Menu):
@@ -147,25 +193,46 @@ class THUNDER_MT_takes(bpy.types.Menu):
         settings = context.scene.thunder
         index = take_list.shown_index(settings)
         column = layout.column()
-        column.operator("thunder.star_take", icon="SOLO_ON", text="Remove Star" if index >= 0 and settings.takes[index].star else "Star")
+        column.operator(
+            "thunder.star_take",
+            icon="SOLO_ON",
+            text="Remove Star" if index >= 0 and settings.takes[index].star else "Star",
+        )
         column.operator("thunder.duplicate_take", icon="DUPLICATE")
-        column.operator("thunder.hide_take", icon="HIDE_ON", text="Unhide" if index >= 0 and settings.takes[index].hidden else "Hide")
+        column.operator(
+            "thunder.hide_take",
+            icon="HIDE_ON",
+            text="Unhide" if index >= 0 and settings.takes[index].hidden else "Hide",
+        )
         column.operator("thunder.delete_take", icon="TRASH")
         column.operator("thunder.select_take", text="Previous Take", icon="TRIA_UP").step = -1
         column.operator("thunder.select_take", text="Next Take", icon="TRIA_DOWN").step = 1
         layout.separator()
         layout.operator("thunder.more_like_this")
         layout.operator("thunder.explain_frame", icon="QUESTION")
-        layout.operator("thunder.play_grid", text="Leave Grid" if grid.is_running() else "Play All", icon="MESH_GRID")
-        buttons(layout, ("thunder.contact_sheet", "IMAGE_DATA"), ("thunder.save_take_asset", "ASSET_MANAGER"))
+        layout.operator(
+            "thunder.play_grid",
+            text="Leave Grid" if grid.is_running() else "Play All",
+            icon="MESH_GRID",
+        )
+        buttons(
+            layout,
+            ("thunder.contact_sheet", "IMAGE_DATA"),
+            ("thunder.save_take_asset", "ASSET_MANAGER"),
+        )
         layout.separator()
         layout.prop_menu_enum(settings, "sort")
         props(layout, settings, "only_starred", "show_hidden")
         layout.separator()
         layout.operator_context = "INVOKE_DEFAULT"
-        row = tune(layout.row(), enabled=any(settings.takes[place].hidden for place in take_list.of_voice(context)))
+        row = tune(
+            layout.row(),
+            enabled=any(settings.takes[place].hidden for place in take_list.of_voice(context)),
+        )
         row.operator("thunder.delete_takes", text="Delete Hidden Takes").which = "HIDDEN"
-        layout.operator("thunder.delete_takes", text="Delete Takes Without a Star").which = "UNSTARRED"
+        layout.operator(
+            "thunder.delete_takes", text="Delete Takes Without a Star"
+        ).which = "UNSTARRED"
         if any(entry.action is None for entry in settings.takes):
             layout.operator("thunder.delete_takes", text="Remove Missing Takes").which = "LOST"
         if take_list.unlisted_actions(context.scene):
@@ -190,14 +257,24 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         shown = take_list.shown_index(settings)
         draw_header(layout, settings, context)
         layout.template_list(
-            "THUNDER_UL_takes", "", settings, "takes", settings, "active_take", item_dyntip_propname="tooltip", rows=ROWS, maxrows=ROWS
+            "THUNDER_UL_takes",
+            "",
+            settings,
+            "takes",
+            settings,
+            "active_take",
+            item_dyntip_propname="tooltip",
+            rows=ROWS,
+            maxrows=ROWS,
         )
         self._shown(layout, settings.takes[shown] if shown >= 0 else None, context)
         row = layout.row(align=True)
         tune(row.row(align=True), ui_units_x=2.2).operator("thunder.flip_take")
         mesh = take_list.chosen_mesh(context)
         on_head = take_list.on_head(context.scene, mesh) if mesh is not None else None
-        row.operator("thunder.select_take", text="My Animation", depress=mesh is not None and on_head is None).index = -1
+        row.operator(
+            "thunder.select_take", text="My Animation", depress=mesh is not None and on_head is None
+        ).index = -1
         row.operator("thunder.play_grid", text="", icon="X" if grid.is_running() else "MESH_GRID")
         row.operator("thunder.contact_sheet", text="", icon="IMAGE_DATA")
         row.prop(settings, "play_shown", text="", icon="PLAY")
@@ -211,12 +288,17 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
     def _shown(self, layout, entry, context):
         row = layout.row(align=True)
         draw_words(row, "" if entry is None else entry.words, context)
-        row.operator("thunder.hide_take", text="", icon="HIDE_ON" if entry is not None and entry.hidden else "HIDE_OFF")
+        row.operator(
+            "thunder.hide_take",
+            text="",
+            icon="HIDE_ON" if entry is not None and entry.hidden else "HIDE_OFF",
+        )
         row.operator("thunder.delete_take", text="", icon="TRASH")
         row.popover("THUNDER_PT_note", text="", icon="TEXT")
 
     def _transcript(self, layout, context, voice):
-        """Of a voice that is hard to understand: ask for its words until there are some, and what corrects the lips by them."""
+        """Of a voice that is hard to understand: ask for its words until there are some, and what
+        corrects the lips by them."""
         if not transcript.is_wanted(context.scene, voice):
             return
         record = transcript.of(context.scene, voice)
@@ -225,7 +307,8 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         transcript_field(layout, record)
 
     def _batches(self, layout, context):
-        """A heading for each batch, which a click folds or unfolds; below them what all earlier takes weigh."""
+        """A heading for each batch, which a click folds or unfolds; below them what all earlier
+        takes weigh."""
         batches = take_list.batches(context)
         if len(batches) < 2:
             return
@@ -234,11 +317,22 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             row = column.row(align=True)
             heading = tune(row.row(align=True), alignment="LEFT")
             icon = "RIGHTARROW" if batch[0].folded else "DOWNARROW_HLT"
-            heading.operator("thunder.fold_takes", text=text, icon=icon, emboss=False).batch = batch[0].batch
-            tune(row.row(align=True), alignment="RIGHT", active=False).label(text=f"{len(batch)} take{'s' * (len(batch) > 1)}")
+            heading.operator(
+                "thunder.fold_takes", text=text, icon=icon, emboss=False
+            ).batch = batch[0].batch
+            tune(row.row(align=True), alignment="RIGHT", active=False).label(
+                text=f"{len(batch)} take{'s' * (len(batch) > 1)}"
+            )
         megabytes = sum(take_list.size(entry) for batch in batches for entry in batch) / 1e6
         row = layout.row(align=True)
-        row.operator("thunder.delete_takes", text="Clear Earlier Takes", icon="TRASH").which = "EARLIER"
+        row.operator(
+            "thunder.delete_takes", text="Clear Earlier Takes", icon="TRASH"
+        ).which = "EARLIER"
         tune(row.row(align=True), ui_units_x=WEIGHT, active=False).label(text=f"{megabytes:.1f} MB")
         if megabytes > WORTH_CLEARING:
-            wrapped_label(layout, f"These takes need {megabytes:.0f} MB of memory and of the file: clear earlier ones", context)
+            wrapped_label(
+                layout,
+                f"These takes need {megabytes:.0f} MB of memory and of the file: "
+                "clear earlier ones",
+                context,
+            )

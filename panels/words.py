@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words in the Thunder tab: the transcript, and what can be done with the word at the current frame."""
+"""Words in the Thunder tab: the transcript, and what can be done with the word at the current
+frame."""
 
 import bpy
 
@@ -44,15 +45,24 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         first, last = place.frames
         row.label(text=f"{place.text or 'Here'} · {first}–{last}")
         row.operator("thunder.step_word", text="", icon="TRIA_RIGHT").step = 1
-        row.operator("thunder.loop_word", text="", icon="FILE_REFRESH", depress=context.scene.use_preview_range)
+        row.operator(
+            "thunder.loop_word",
+            text="",
+            icon="FILE_REFRESH",
+            depress=context.scene.use_preview_range,
+        )
         row.operator("thunder.hear_word", text="", icon="SPEAKER")
 
     def _marks(self, layout, context, place):
         kinds = {mark.kind for _, mark in word_places.marks(context, place)}
         grid = layout.grid_flow(row_major=True, columns=3, even_columns=True, align=True)
         for kind in WORD_KINDS:
-            grid.operator("thunder.mark_word", text=LABELS[kind][0], depress=kind in kinds).kind = kind
-        tune(grid.row(align=True), active=bool(kinds)).operator("thunder.clear_word", text="Remove", icon="X")
+            grid.operator(
+                "thunder.mark_word", text=LABELS[kind][0], depress=kind in kinds
+            ).kind = kind
+        tune(grid.row(align=True), active=bool(kinds)).operator(
+            "thunder.clear_word", text="Remove", icon="X"
+        )
 
     def _sounds(self, layout, context, sounds):
         row = layout.row(align=True)
@@ -77,4 +87,6 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
             picture = tune(row.row(align=True), scale_x=TILE)
             for icon in icons:
                 picture.label(text="", icon_value=icon)
-            row.operator("thunder.use_mouth", text=other.name, depress=other == entry).take = other.action.name
+            row.operator(
+                "thunder.use_mouth", text=other.name, depress=other == entry
+            ).take = other.action.name

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m research NAME [options]` runs a bench or another part of the laboratory; without a name it lists them."""
+"""`python -m research NAME [options]` runs a bench or another part of the laboratory; without a
+name it lists them."""
 
 from __future__ import annotations
 
@@ -11,11 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-GATES = ("lips", "habits", "articulation", "commit", "speed", "faults")  # what a change of the product must pass
+# what a change of the product must pass
+GATES = ("lips", "habits", "articulation", "commit", "speed", "faults")
 
 
 def parts() -> Iterator[tuple[str, str]]:
-    """(name, first sentence of its docstring) of every module that can be run. None of them is imported."""
+    """(name, first sentence of its docstring) of every module that can be run. None of them is
+    imported."""
     for path in sorted([*FOLDER.glob("*.py"), *FOLDER.glob("*/__init__.py")]):
         module = ast.parse(path.read_text(encoding="utf-8"))
         if any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in module.body):
@@ -38,17 +41,22 @@ def listing() -> str:
 def main(words: list[str] | None = None) -> None:
     """Run the part that `words`, or else the command line, name, or list all.
 
-    Raises SystemExit for an unknown name, with what a part returns if that is not 0 or None, and as parts do.
+    Raises SystemExit for an unknown name, with what a part returns if that is not 0 or None, and as
+    parts do.
     """
     words = sys.argv[1:] if words is None else words
     if not words or words[0] in ("-h", "--help"):
         return print(listing())
     name = words[0]
     if name not in dict(parts()):
-        raise SystemExit(f"There is no “{name}” in research: python -m research lists what there is")
+        raise SystemExit(
+            f"There is no “{name}” in research: python -m research lists what there is"
+        )
     module = importlib.import_module(f"research.{name}")
     parser = argparse.ArgumentParser(
-        prog=f"python -m research {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"python -m research {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if hasattr(module, "add_arguments"):
         module.add_arguments(parser)

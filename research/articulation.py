@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Movement of jaw, lips, teeth and tongue in speech: the teacher and takes, on the default head and on a realistic one.
+"""Movement of jaw, lips, teeth and tongue in speech: the teacher and takes, on the default head and
+on a realistic one.
 
-`python -m research articulation --data DATA [--takes FOLDER] [--quick]` in the engine's environment; DATA is a folder with `lips/` (voices
-with aligned phones) and `heads/ict_facekit`. A take of every voice is generated (seed 1; kept in FOLDER, outside of a
-repository), the teacher performs the aligned phones. The realistic head is driven by the names of its keys: as it is
-(ARKit's names), and with no more than 15 visemes (silence among them). To stdout and research/results/articulation.txt.
+`python -m research articulation --data DATA [--takes FOLDER] [--quick]` in the engine's
+environment; DATA is a folder with `lips/` (voices with aligned phones) and `heads/ict_facekit`. A
+take of every voice is generated (seed 1; kept in FOLDER, outside of a repository), the teacher
+performs the aligned phones. The realistic head is driven by the names of its keys: as it is
+(ARKit's names), and with no more than 15 visemes (silence among them). To stdout and
+research/results/articulation.txt.
 
-Rest is the head as it is: mouth shut, the edges of the incisors past each other by the overlap that the table names. All
-heights are millimetres over rest. A sound counts as made where any of its frames, one to either side, makes it; the words of
-these voices were recognised, not given, so that some of the phones were never spoken: the second share of f, v and th is that
-of the phones that the engine's encoder recognises too.
+Rest is the head as it is: mouth shut, the edges of the incisors past each other by the overlap that
+the table names. All heights are millimetres over rest. A sound counts as made where any of its
+frames, one to either side, makes it; the words of these voices were recognised, not given, so that
+some of the phones were never spoken: the second share of f, v and th is that of the phones that the
+engine's encoder recognises too.
 """
 
 from __future__ import annotations
@@ -33,14 +37,28 @@ from thunder_core.face.skinning import SkinnedPoints
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import FPS, Motion
 
-SIBILANTS, LABIODENTALS, DENTALS, BILABIALS = "S Z SH ZH CH JH".split(), ["F", "V"], ["TH", "DH"], ["M", "B", "P"]
+SIBILANTS, LABIODENTALS, DENTALS, BILABIALS = (
+    "S Z SH ZH CH JH".split(),
+    ["F", "V"],
+    ["TH", "DH"],
+    ["M", "B", "P"],
+)
 _ALONG = 13  # points along the sides of a tooth's faces, which are 3 mm long, 10 mm at most
 
 
-def tongue_between_teeth(articulators: Articulators, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
-    """Millimetres [T] by which the tongue's tip is in front of the upper incisors' edges; minus infinity above or below them."""
-    placed = 1e3 * articulators.points.place(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
-    tip, upper, lower = placed[:, 2], placed[:, articulators.upper_edge].mean(1), placed[:, articulators.lower_edge].mean(1)
+def tongue_between_teeth(
+    articulators: Articulators, expression: np.ndarray, jaw: np.ndarray
+) -> np.ndarray:
+    """Millimetres [T] by which the tongue's tip is in front of the upper incisors' edges; minus
+    infinity above or below them."""
+    placed = 1e3 * articulators.points.place(
+        np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64))
+    )
+    tip, upper, lower = (
+        placed[:, 2],
+        placed[:, articulators.upper_edge].mean(1),
+        placed[:, articulators.lower_edge].mean(1),
+    )
     between = (tip[:, 1] < upper[:, 1]) & (tip[:, 1] > lower[:, 1] - 0.5)
     return np.where(between, tip[:, 2] - upper[:, 2], -np.inf)
 
@@ -49,9 +67,10 @@ def tongue_between_teeth(articulators: Articulators, expression: np.ndarray, jaw
 class Measured:
     """Movement of a face over a motion.
 
-    shape: of the mouth.  edges [T]: between the incisors' edges, negative where they pass each other.  lip [T]: lower lip to
-    upper teeth.  tongue [T]: tip in front of the upper edges while between the rows.  corners [T]: their distance above rest.
-    points [T, K, 3]: of the lips, for measuring jerk.
+    shape: of the mouth.  edges [T]: between the incisors' edges, negative where they pass each
+    other.  lip [T]: lower lip to upper teeth.  tongue [T]: tip in front of the upper edges while
+    between the rows.  corners [T]: their distance above rest. points [T, K, 3]: of the lips, for
+    measuring jerk.
     """
 
     shape: Shape
@@ -79,8 +98,12 @@ class DefaultHead:
         """Measure a motion on this head."""
         x, jaw = motion.expression, motion.jaw
         shape = self.articulators.shape(x, jaw)
-        points = 1e3 * self.lips.place(np.asarray(x, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
-        corners = np.linalg.norm(points[:, -2] - points[:, -1], axis=1) - 1e3 * np.linalg.norm(self.lips.rest[-2] - self.lips.rest[-1])
+        points = 1e3 * self.lips.place(
+            np.asarray(x, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64))
+        )
+        corners = np.linalg.norm(points[:, -2] - points[:, -1], axis=1) - 1e3 * np.linalg.norm(
+            self.lips.rest[-2] - self.lips.rest[-1]
+        )
         return Measured(
             shape,
             shape.incisors - self.overlap,
@@ -92,8 +115,8 @@ class DefaultHead:
 
 
 class Mesh(NamedTuple):
-    """A head with keys of ARKit's kind, millimetres: vertices [V, 3], shapes {name: offsets [V, 3]}, ids of the vertices of its skin and of
-    its teeth, and the teeth's faces [F, 4]."""
+    """A head with keys of ARKit's kind, millimetres: vertices [V, 3], shapes {name: offsets [V,
+    3]}, ids of the vertices of its skin and of its teeth, and the teeth's faces [F, 4]."""
 
     vertices: np.ndarray
     shapes: dict[str, np.ndarray]
@@ -105,8 +128,8 @@ class Mesh(NamedTuple):
 class KeyedHead:
     """A mesh with shape keys, driven by the names of its keys as scene.heads.character does.
 
-    keys: from the head's own channels {channel: offsets} to the keys of the character {name: offsets}.  Artists' keys start at 0: lower
-    values are clamped to rest, as in Blender.
+    keys: from the head's own channels {channel: offsets} to the keys of the character {name:
+    offsets}.  Artists' keys start at 0: lower values are clamped to rest, as in Blender.
     """
 
     def __init__(self, name, mesh: Mesh, keys, channels):
@@ -123,18 +146,27 @@ class KeyedHead:
         self.parts = self._parts(vertices, skin, teeth, own_keys["jawOpen"], own_keys)
         self.rest = vertices[self.parts["all"]]
         self.offsets = {key: moved[self.parts["all"]] for key, moved in character_keys.items()}
-        # Teeth have a vertex every three millimetres: distances to these alone would be to nothing that a lip touches.
+        # Teeth have a vertex every three millimetres: distances to these alone would be to nothing
+        # that a lip touches.
         of_row = faces[np.isin(faces, self.parts["all"][self.parts["upper"]]).all(1)]
         self.teeth = cKDTree(_filled(vertices[of_row]))
-        upper, lower = (self.rest[self.parts[part], 1].mean() for part in ("upper_edge", "lower_edge"))
+        upper, lower = (
+            self.rest[self.parts[part], 1].mean() for part in ("upper_edge", "lower_edge")
+        )
         self.overlap = float(lower - upper)
 
     @staticmethod
     def _rules(shapes: dict, keys: dict) -> list[tuple[str, str, float]]:
         """(channel, key, weight): by name, then as the character's own keys need it."""
         targets = {key: mapping.Target("KEY", key) for key in keys}
-        rules = tuple(mapping.Rule(channel, targets[key], weight) for channel, parts in shapes.items() for key, weight in parts.items())
-        plan = jaw_balance.fit_to_keys(mapping.Mapping("", rules), {target: keys[name] for name, target in targets.items()})
+        rules = tuple(
+            mapping.Rule(channel, targets[key], weight)
+            for channel, parts in shapes.items()
+            for key, weight in parts.items()
+        )
+        plan = jaw_balance.fit_to_keys(
+            mapping.Mapping("", rules), {target: keys[name] for name, target in targets.items()}
+        )
         return [(rule.source, rule.target.name, rule.weight) for rule in plan.rules]
 
     @staticmethod
@@ -169,7 +201,10 @@ class KeyedHead:
             "lip": lip,
         }
         ends = np.cumsum([0, *map(len, groups.values())])
-        return {"all": np.concatenate(list(groups.values())), **{name: slice(a, b) for name, a, b in zip(groups, ends, ends[1:])}}
+        return {
+            "all": np.concatenate(list(groups.values())),
+            **{name: slice(a, b) for name, a, b in zip(groups, ends, ends[1:])},
+        }
 
     def measure(self, motion: Motion) -> Measured:
         """Measure a motion on this head."""
@@ -177,25 +212,42 @@ class KeyedHead:
         placed = np.tile(self.rest, (motion.frames, 1, 1))
         for key, offset in self.offsets.items():
             value = sum(
-                weight * np.asarray(given[source], np.float64) for source, name, weight in self.rules if name == key and source in given
+                weight * np.asarray(given[source], np.float64)
+                for source, name, weight in self.rules
+                if name == key and source in given
             )
             if np.any(value):
                 placed += np.maximum(value, 0.0)[:, None, None] * offset
         height = (placed - self.rest)[..., 1]
         mids = height[:, self.parts["mids"]]
-        upper, lower = (height[:, self.parts[part]].mean(1) for part in ("upper_edge", "lower_edge"))
+        upper, lower = (
+            height[:, self.parts[part]].mean(1) for part in ("upper_edge", "lower_edge")
+        )
         shape = Shape(mids[:, 0] - mids[:, 1], mids[:, 0], upper - lower)
         lip = placed[:, self.parts["lip"]]
-        teeth = (placed - self.rest)[:, self.parts["upper"]].mean(1)  # that row is stiff, and hardly moves
+        # that row is stiff, and hardly moves
+        teeth = (placed - self.rest)[:, self.parts["upper"]].mean(1)
         near = self.teeth.query(lip - teeth[:, None])[0].min(1)
         ends = placed[:, self.parts["corners"]]
-        corners = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1) - np.linalg.norm(np.subtract(*self.rest[self.parts["corners"]]))
-        return Measured(shape, shape.incisors - self.overlap, near, np.full(motion.frames, -np.inf), corners, lip)
+        corners = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1) - np.linalg.norm(
+            np.subtract(*self.rest[self.parts["corners"]])
+        )
+        return Measured(
+            shape,
+            shape.incisors - self.overlap,
+            near,
+            np.full(motion.frames, -np.inf),
+            corners,
+            lip,
+        )
 
 
 def _filled(quads: np.ndarray) -> np.ndarray:
     """Points [P, 3] all over quads [F, 4, 3]."""
-    u, v = (part.ravel()[:, None] for part in np.meshgrid(np.linspace(0, 1, _ALONG), np.linspace(0, 1, _ALONG)))
+    u, v = (
+        part.ravel()[:, None]
+        for part in np.meshgrid(np.linspace(0, 1, _ALONG), np.linspace(0, 1, _ALONG))
+    )
     a, b, c, d = (quads[:, None, corner] for corner in range(4))
     return ((1 - u) * (1 - v) * a + u * (1 - v) * b + u * v * c + (1 - u) * v * d).reshape(-1, 3)
 
@@ -210,19 +262,23 @@ def _visemes(own: dict) -> dict:
 
     def pose(**amounts):
         return sum(
-            amount * sum(own[side] for side in (name, name + "Left", name + "Right") if side in own) for name, amount in amounts.items()
+            amount * sum(own[side] for side in (name, name + "Left", name + "Right") if side in own)
+            for name, amount in amounts.items()
         )
 
     return {
         "aa": pose(jawOpen=0.7, mouthLowerDown=0.2, mouthUpperUp=0.1),
         "E": pose(jawOpen=0.3, mouthStretch=0.5, mouthLowerDown=0.3, mouthUpperUp=0.2),
-        "I": pose(jawOpen=0.2, mouthStretch=0.6, mouthSmile=0.2, mouthLowerDown=0.3), "O": pose(jawOpen=0.45, mouthFunnel=0.7),
-        "U": pose(jawOpen=0.2, mouthPucker=0.8, mouthFunnel=0.2), "PP": pose(mouthPress=0.6, mouthRollLower=0.3, mouthRollUpper=0.2),
+        "I": pose(jawOpen=0.2, mouthStretch=0.6, mouthSmile=0.2, mouthLowerDown=0.3),
+        "O": pose(jawOpen=0.45, mouthFunnel=0.7),
+        "U": pose(jawOpen=0.2, mouthPucker=0.8, mouthFunnel=0.2),
+        "PP": pose(mouthPress=0.6, mouthRollLower=0.3, mouthRollUpper=0.2),
         "FF": pose(jawOpen=0.05, mouthRollLower=0.7, mouthUpperUp=0.2),
         "TH": pose(jawOpen=0.15, mouthLowerDown=0.2),
         "DD": pose(jawOpen=0.12, mouthLowerDown=0.3), "kk": pose(jawOpen=0.2, mouthLowerDown=0.2),
         "CH": pose(jawOpen=0.05, mouthFunnel=0.6),
-        "SS": pose(jawOpen=0.05, mouthStretch=0.4, mouthLowerDown=0.4), "nn": pose(jawOpen=0.12, mouthLowerDown=0.2),
+        "SS": pose(jawOpen=0.05, mouthStretch=0.4, mouthLowerDown=0.4),
+        "nn": pose(jawOpen=0.12, mouthLowerDown=0.2),
         "RR": pose(jawOpen=0.15, mouthFunnel=0.4),
     }  # fmt: skip
 
@@ -239,13 +295,19 @@ def realistic(data: Path, channels) -> list[KeyedHead]:
         return []
     with np.load(path) as archive:
         v, faces = 10.0 * archive["vertices"].astype(np.float64), archive["faces"]
-        shapes = {str(name): 10.0 * offset.astype(np.float64) for name, offset in zip(archive["names"], archive["shapes"])}
+        shapes = {
+            str(name): 10.0 * offset.astype(np.float64)
+            for name, offset in zip(archive["names"], archive["shapes"])
+        }
     # Polygon and vertex ranges of the published mesh, from its documentation.
     skin, teeth = np.arange(9409), np.unique(faces[17006:21496])
     quads = faces[17006:21496]
     teeth = teeth[teeth >= 0]
     made = {"ICT-FaceKit": as_is, "ICT, 15 visemes": fifteen_visemes}
-    return [KeyedHead(name, Mesh(v, shapes, skin, teeth, quads), rules, channels) for name, rules in made.items()]
+    return [
+        KeyedHead(name, Mesh(v, shapes, skin, teeth, quads), rules, channels)
+        for name, rules in made.items()
+    ]
 
 
 # ---- the phones of the voices
@@ -267,7 +329,9 @@ def read_phones(lips: Path, frames: dict[str, int]) -> dict[str, SpokenPhones]:
         phones = []
         for spoken, start, end, _ in aligned.get(clip, ()):
             symbol = "SIL" if spoken in SILENT else spoken
-            labels[(np.arange(frames[clip]) >= start * FPS) & (np.arange(frames[clip]) < end * FPS)] = symbol
+            labels[
+                (np.arange(frames[clip]) >= start * FPS) & (np.arange(frames[clip]) < end * FPS)
+            ] = symbol
             a, b = max(0, int(start * FPS) - 1), min(frames[clip], int(np.ceil(end * FPS)) + 1)
             if b > a:
                 phones.append((symbol, a, b))
@@ -283,16 +347,28 @@ def _slope(values: np.ndarray, reference: np.ndarray) -> float:
 
 
 def rows_of(
-    motions: dict[str, Motion], voices: dict[str, SpokenPhones], head, beliefs: dict[str, np.ndarray] | None, default
+    motions: dict[str, Motion],
+    voices: dict[str, SpokenPhones],
+    head,
+    beliefs: dict[str, np.ndarray] | None,
+    default,
 ) -> dict[str, str]:
     """{measure: figures} of motions of one kind on one head; default: the bundled one."""
-    reference = None if head is default else np.concatenate([default.articulators.shape(m.expression, m.jaw).gap for m in motions.values()])
+    reference = (
+        None
+        if head is default
+        else np.concatenate(
+            [default.articulators.shape(m.expression, m.jaw).gap for m in motions.values()]
+        )
+    )
     measured = {clip: head.measure(motion) for clip, motion in motions.items()}
 
     def over(take) -> np.ndarray:
         return np.concatenate([take(measured[clip]) for clip in motions])
 
-    gap, rise, incisors = (over(lambda m, name=name: getattr(m.shape, name)) for name in ("gap", "rise", "incisors"))
+    gap, rise, incisors = (
+        over(lambda m, name=name: getattr(m.shape, name)) for name in ("gap", "rise", "incisors")
+    )
     bare = gap - rise - incisors
     edges, corners = over(lambda m: m.edges), over(lambda m: m.corners)
     labels = np.concatenate([voices[clip].labels for clip in motions])
@@ -308,7 +384,11 @@ def rows_of(
             for clip in motions
             for symbol, a, b in voices[clip].phones
             if symbol in symbols
-            and (not recognised_only or beliefs is None or beliefs[clip][a:b][:, [_PHONE[s] for s in symbols]].sum(1).max() > 0.4)
+            and (
+                not recognised_only
+                or beliefs is None
+                or beliefs[clip][a:b][:, [_PHONE[s] for s in symbols]].sum(1).max() > 0.4
+            )
         ]
         return np.array(rows) if rows else np.array([np.nan])
 
@@ -320,14 +400,25 @@ def rows_of(
 
     some, open_ = speech & ~sibilant, speech & (gap > 3)
     lips_shut = np.isin(labels, BILABIALS) & (gap < TOUCH_MM)
-    jerk, speed = (np.concatenate([np.abs(np.diff(m.points, n, axis=0)).mean((1, 2)) for m in measured.values()]) for n in (3, 1))
-    tongue = "no key" if isinstance(head, KeyedHead) else share_of(DENTALS, lambda m: m.tongue, lambda v: v > 0, np.max)
+    jerk, speed = (
+        np.concatenate(
+            [np.abs(np.diff(m.points, n, axis=0)).mean((1, 2)) for m in measured.values()]
+        )
+        for n in (3, 1)
+    )
+    tongue = (
+        "no key"
+        if isinstance(head, KeyedHead)
+        else share_of(DENTALS, lambda m: m.tongue, lambda v: v > 0, np.max)
+    )
     return {
         "opening against the default head's": f"{_slope(gap, reference):.2f}" if reference is not None else "1",
         "incisors past each other at rest": f"{head.overlap:.1f} mm",
-        "incisors' share of the gap, 3–6 mm": f"{share(3, 6):.2f}", "6–10 mm": f"{share(6, 10):.2f}",
+        "incisors' share of the gap, 3–6 mm": f"{share(3, 6):.2f}",
+        "6–10 mm": f"{share(6, 10):.2f}",
         "beyond 3 mm (≥ .5)": f"{share(3):.2f}", "beyond 10 mm (≥ .6)": f"{share(10):.2f}",
-        "upper lip's share, mean (≤ .25)": f"{(rise[open_] / gap[open_]).mean():.2f}", "its most (≤ 3 mm)": f"{rise[speech].max():.1f}",
+        "upper lip's share, mean (≤ .25)": f"{(rise[open_] / gap[open_]).mean():.2f}",
+        "its most (≤ 3 mm)": f"{rise[speech].max():.1f}",
         "lower teeth bared more, most (≤ 3 mm)": f"{bare[speech].max():.1f}",
         "sibilants with edges ≤ 2 mm": f"{(instances(SIBILANTS, lambda m: np.abs(m.edges)) <= 2).mean():.0%}",
         "their lowest edges (≥ rest's)": f"{edges[sibilant].min() + head.overlap:+.1f} mm",
@@ -339,7 +430,8 @@ def rows_of(
         "m, b, p whose lips meet": f"{(instances(BILABIALS, lambda m: m.shape.gap) <= TOUCH_MM).mean():.0%}",
         "incisors behind shut lips, median": f"{np.median(incisors[lips_shut]):.1f} mm" if lips_shut.any() else "–",
         "corners in or out there, mean": f"{corners[lips_shut].mean():+.1f} mm" if lips_shut.any() else "–",
-        "jerk of the lips; over their speed": f"{jerk.mean():.3f}; {jerk.mean() / max(speed.mean(), 1e-9):.2f}",
+        "jerk of the lips; over their speed": f"{jerk.mean():.3f}; "
+                                              f"{jerk.mean() / max(speed.mean(), 1e-9):.2f}",
     }  # fmt: skip
 
 
@@ -360,7 +452,11 @@ def performances(data: Path, takes: Path, quick: bool):
     _PHONE.update({name: i for i, name in enumerate(PHONES)})
     lips = data / "lips"
     generated(lips, takes)
-    encoder, phones, channels = SpeechEncoder.load(SHIPPED), aligned_phones(lips), list(load_head().expression_names)
+    encoder, phones, channels = (
+        SpeechEncoder.load(SHIPPED),
+        aligned_phones(lips),
+        list(load_head().expression_names),
+    )
     sampled, taught, beliefs = {}, {}, {}
     for wav in sorted(lips.glob("*.wav")):
         with np.load(takes / f"{wav.stem}.npz") as archive:
@@ -372,32 +468,50 @@ def performances(data: Path, takes: Path, quick: bool):
         at = np.minimum(2 * np.arange(motion.frames)[:, None] + [0, 1], len(belief) - 1)
         sampled[wav.stem], beliefs[wav.stem] = motion, belief[at].max(1)
         loud, features = loudness(sound, motion.frames), map_features(encoder, sound, motion.frames)
-        taught[wav.stem] = perform(phones[wav.stem], loud, channels, np.random.default_rng(1), Direction(), features=features)
+        taught[wav.stem] = perform(
+            phones[wav.stem],
+            loud,
+            channels,
+            np.random.default_rng(1),
+            Direction(),
+            features=features,
+        )
     return sampled, taught, beliefs
 
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "data", results=RESULTS / "articulation.txt")
-    p.add_argument("--takes", type=Path, default=ROOT / "out" / "articulation", help="folder in which takes are kept")
+    p.add_argument(
+        "--takes",
+        type=Path,
+        default=ROOT / "out" / "articulation",
+        help="folder in which takes are kept",
+    )
     p.add_argument("--quick", action="store_true", help="voices of up to 12 s only")
 
 
 def run(args: Namespace) -> None:
     """Print the table and write it to research/results."""
     sampled, taught, beliefs = performances(args.data, args.takes, args.quick)
-    voices = read_phones(args.data / "lips", {clip: motion.frames for clip, motion in sampled.items()})
+    voices = read_phones(
+        args.data / "lips", {clip: motion.frames for clip, motion in sampled.items()}
+    )
     heads = [DefaultHead(), *realistic(args.data, load_head().expression_names)]
     columns = {}
     for kind, motions in (("teacher", taught), ("takes", sampled)):
         for head in heads[: 2 if kind == "teacher" else None]:
             columns[f"{kind}, {head.name}"] = rows_of(motions, voices, head, beliefs, heads[0])
     lines = [
-        f"{len(sampled)} voices, {sum(m.frames for m in sampled.values()) / FPS:.0f} s, one take each; f, v and th: share of "
+        f"{len(sampled)} voices, {sum(m.frames for m in sampled.values()) / FPS:.0f} s, one take "
+        f"each; f, v and th: share of "
         "the aligned phones (of those that the encoder hears too)",
         "",
         "| | " + " | ".join(columns) + " |",
         "|---|" + "---|" * len(columns),
     ]
-    lines += [f"| {what} | " + " | ".join(column[what] for column in columns.values()) + " |" for what in next(iter(columns.values()))]
+    lines += [
+        f"| {what} | " + " | ".join(column[what] for column in columns.values()) + " |"
+        for what in next(iter(columns.values()))
+    ]
     print(keep(args.results, lines))

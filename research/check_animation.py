@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How well *Check* finds faults that are planted in animation, and how often it finds something in animation as it is.
+"""How well *Check* finds faults that are planted in animation, and how often it finds something in
+animation as it is.
 
-DATA is a folder with `lips/` and `lips_more/` (tracked people, with landmarks), `speech/` (read lines with texts and phones) and
-`paired/facegood/`. Apart: takes; tracked people, whose faces are solved onto the head once (`--solved`); what a viseme tool keys from
-aligned phones; another studio's rig. Lines are cut to ten seconds. Planted, one at a time: the whole line 3, 4 and 6 frames late or early;
-one to three seconds of it four frames; lips kept 3 mm apart on an m, b or p on which they met and beside which they open; two words on
-which the mouth stands still; another line's mouth. Found: the right kind of finding there, in the right direction. Thresholds were set on
-`fit`; the table is of `check`. Table to stdout and research/results/check_animation.txt. Five minutes on one core.
+DATA is a folder with `lips/` and `lips_more/` (tracked people, with landmarks), `speech/` (read
+lines with texts and phones) and `paired/facegood/`. Apart: takes; tracked people, whose faces are
+solved onto the head once (`--solved`); what a viseme tool keys from aligned phones; another
+studio's rig. Lines are cut to ten seconds. Planted, one at a time: the whole line 3, 4 and 6 frames
+late or early; one to three seconds of it four frames; lips kept 3 mm apart on an m, b or p on which
+they met and beside which they open; two words on which the mouth stands still; another line's
+mouth. Found: the right kind of finding there, in the right direction. Thresholds were set on `fit`;
+the table is of `check`. Table to stdout and research/results/check_animation.txt. Five minutes on
+one core.
 """
 
 from __future__ import annotations
@@ -41,7 +45,8 @@ GROUPS = ("takes", "people", "viseme tool", "viseme tool, with text", "another r
 SHIFTS = (3, -3, 4, -4, 6, -6)  # frames
 STRETCH = 4  # frames by which a stretch is off
 LINE = 250  # frames
-CLOSED_MM, OPENED_MM, BESIDE_MM = 0.6, 3.0, 2.0  # lips met; how far they are kept apart; how far they open beside it
+# lips met; how far they are kept apart; how far they open beside it
+CLOSED_MM, OPENED_MM, BESIDE_MM = 0.6, 3.0, 2.0
 NEAR = 0.12  # seconds
 LEAST_WORDS = 0.3  # seconds of two words; shorter ones are "of a"
 READ = "librispeech_devclean_mp3"
@@ -50,7 +55,8 @@ FOUND = ("3 frames", "4 or 6 frames", "a stretch", "closures", "two words", "ano
 
 @dataclass(frozen=True)
 class Line:
-    """A line of animation. bilabials, words: seconds of each m, b and p, and of each word.  seen: bool [T], frames with a tracked face."""
+    """A line of animation. bilabials, words: seconds of each m, b and p, and of each word.  seen:
+    bool [T], frames with a tracked face."""
 
     group: str
     name: str
@@ -70,9 +76,16 @@ class Line:
         """Frames start … end of it."""
 
         def inside(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-            return [(a - start / FPS, b - start / FPS) for a, b in spans if a * FPS >= start and b * FPS <= end]
+            return [
+                (a - start / FPS, b - start / FPS)
+                for a, b in spans
+                if a * FPS >= start and b * FPS <= end
+            ]
 
-        curves = [MouthCurves(each.gap[start:end], each.width[start:end]) for each in (self.mouth, self.expected)]
+        curves = [
+            MouthCurves(each.gap[start:end], each.width[start:end])
+            for each in (self.mouth, self.expected)
+        ]
         seen = None if self.seen is None else self.seen[start:end]
         return replace(
             self, mouth=curves[0], expected=curves[1], voice=self.voice.part(start, end), seen=seen,
@@ -90,7 +103,11 @@ class Line:
         found = find(mouth, self.expected, self.voice, tolerance, self.text)
         if self.seen is None:
             return found
-        return [each for each in found if each.whole or self.seen[int(each.start * FPS) : int(each.end * FPS) + 2].all()]
+        return [
+            each
+            for each in found
+            if each.whole or self.seen[int(each.start * FPS) : int(each.end * FPS) + 2].all()
+        ]
 
 
 class Reader:
@@ -109,10 +126,15 @@ class Reader:
         """A whole line, as long as the shorter of sound and motion."""
         if name not in self.known:
             voice = self.engine.analyse(speech)
-            self.known[name] = voice, self.curves(self.engine.thunder.expected(voice, [NEUTRAL_TAKE])[0])
+            self.known[name] = (
+                voice,
+                self.curves(self.engine.thunder.expected(voice, [NEUTRAL_TAKE])[0]),
+            )
         voice, expected = self.known[name]
         frames = min(motion.frames, voice.frames)
-        return replace(Line(group, name, self.curves(motion), expected, voice, **about).part(0, frames))
+        return replace(
+            Line(group, name, self.curves(motion), expected, voice, **about).part(0, frames)
+        )
 
     def people_and_takes(self, clips: Sequence[LipClip], part: str) -> Iterator[Line]:
         """Tracked people, takes of their voices, and what a viseme tool keys for them."""
@@ -122,8 +144,12 @@ class Reader:
             about = {"bilabials": [tuple(each) for each in clip.bilabials], "words": words}
             path = self.args.solved / clip.folder.name / part / f"{clip.name}.npz"
             motion, _, stored = read_tracked(path, self.channels)
-            yield self.line("people", clip.name, spoken, motion, seen=stored["seen"].astype(bool), **about)
-            for take in self.engine.generate(spoken, Request(self.args.takes, self.args.seed, direction=usual(0.5))):
+            yield self.line(
+                "people", clip.name, spoken, motion, seen=stored["seen"].astype(bool), **about
+            )
+            for take in self.engine.generate(
+                spoken, Request(self.args.takes, self.args.seed, direction=usual(0.5))
+            ):
                 yield self.line("takes", clip.name, spoken, take.motion, **about)
 
     def viseme_tool(self, part: str) -> Iterator[Line]:
@@ -135,17 +161,26 @@ class Reader:
                 phones[name].append((phone, float(start), float(end)))
         with (folder / "transcripts.tsv").open(newline="") as file:
             for name, speaker, text in csv.reader(file, delimiter="\t"):
-                if (int(speaker) % 2 == 0) == (part == "fit") and 4 < phones.get(name, [("", 0, 0)])[-1][2] < 10:
+                if (int(speaker) % 2 == 0) == (part == "fit") and 4 < phones.get(
+                    name, [("", 0, 0)]
+                )[-1][2] < 10:
                     texts.setdefault(speaker, (name, text))
         for name, text in list(texts.values())[: self.args.read]:
             speech = read_sound(folder / name)
             labels = np.zeros(int(speech.seconds * LABELS_PER_SECOND), np.uint8)
             for phone, start, end in phones[name]:
-                labels[round(start * LABELS_PER_SECOND) : round(end * LABELS_PER_SECOND)] = phone_index(phone)
-            bilabials = [(start, end) for phone, start, end in phones[name] if phone in ("B", "M", "P")]
+                labels[round(start * LABELS_PER_SECOND) : round(end * LABELS_PER_SECOND)] = (
+                    phone_index(phone)
+                )
+            bilabials = [
+                (start, end) for phone, start, end in phones[name] if phone in ("B", "M", "P")
+            ]
             motion = key_visemes(labels, self.channels)
             line = self.line("viseme tool", name, speech, motion, bilabials=bilabials)
-            words = [(start, end) for _, start, end in closures_and_words(softmax(line.voice.logits), text)[1]]
+            words = [
+                (start, end)
+                for _, start, end in closures_and_words(softmax(line.voice.logits), text)[1]
+            ]
             yield replace(line, words=words)
             yield replace(line, words=words, group="viseme tool, with text", text=text)
 
@@ -157,8 +192,15 @@ class Reader:
             speech = Speech(speech.samples[: 30 * RATE])
             with np.load(path) as file:
                 names = [str(name) for name in file["channels"]]
-                weights = resample(file["weights"].astype(float), float(file["fps"]))[: speech.frames]
-            yield self.line("another rig", path.stem, speech, facegood_motion(weights, names, self.channels, FPS))
+                weights = resample(file["weights"].astype(float), float(file["fps"]))[
+                    : speech.frames
+                ]
+            yield self.line(
+                "another rig",
+                path.stem,
+                speech,
+                facegood_motion(weights, names, self.channels, FPS),
+            )
 
 
 def words_of(folder: Path) -> dict[str, list[tuple[float, float]]]:
@@ -187,7 +229,8 @@ def warped(mouth: MouthCurves, start: int, end: int, late: float) -> MouthCurves
 
 
 def opened(gap: np.ndarray, at: int) -> np.ndarray:
-    """A gap kept apart where it is closed around a frame, and easing into it within three frames."""
+    """A gap kept apart where it is closed around a frame, and easing into it within three
+    frames."""
     first = last = at
     while first > 0 and gap[first - 1] < CLOSED_MM:
         first -= 1
@@ -203,7 +246,11 @@ def met(line: Line) -> Iterator[tuple[float, float, int]]:
     gap = line.mouth.gap
     for start, end in line.bilabials:
         first, last = max(0, round(start * FPS) - 1), min(line.frames, round(end * FPS) + 2)
-        if last <= first or gap[first:last].min() > CLOSED_MM or gap[max(0, first - 5) : last + 5].max() < BESIDE_MM:
+        if (
+            last <= first
+            or gap[first:last].min() > CLOSED_MM
+            or gap[max(0, first - 5) : last + 5].max() < BESIDE_MM
+        ):
             continue
         if line.seen is None or line.seen[max(0, first - 5) : last + 5].all():
             yield start, end, first + int(gap[first:last].argmin())
@@ -213,7 +260,10 @@ def frozen(mouth: MouthCurves, start: int, end: int) -> MouthCurves:
     """A mouth that stands still in a stretch, and is back two frames later."""
     time = np.arange(len(mouth.gap))
     there = (time < start) | (time >= end + 2)
-    held = [np.where((time >= start) & (time < end), curve[start], curve) for curve in (mouth.gap, mouth.width)]
+    held = [
+        np.where((time >= start) & (time < end), curve[start], curve)
+        for curve in (mouth.gap, mouth.width)
+    ]
     there |= (time >= start) & (time < end)
     return MouthCurves(*(np.interp(time, time[there], curve[there]) for curve in held))
 
@@ -232,7 +282,11 @@ def plant(line: Line, other: Line, tolerance: Tolerance, found: Found) -> None:
 
     for late in SHIFTS:
         name = "3 frames" if abs(late) == 3 else "4 or 6 frames"
-        note(name, line.mouth.shifted(late), lambda each, late=late: each.kind == SHIFTED and each.whole and each.size * late > 0)
+        note(
+            name,
+            line.mouth.shifted(late),
+            lambda each, late=late: each.kind == SHIFTED and each.whole and each.size * late > 0,
+        )
     rng = np.random.default_rng(line.frames)
     for late in (STRETCH, -STRETCH):
         length = min(int(rng.integers(38, 75)), line.frames // 2)
@@ -249,7 +303,11 @@ def plant(line: Line, other: Line, tolerance: Tolerance, found: Found) -> None:
     for (start, _), (again, end) in list(zip(line.words, line.words[1:]))[::3]:
         if end - start >= LEAST_WORDS and again - start < 1.0 and end * FPS < line.frames - 3:
             mouth = frozen(line.mouth, round(start * FPS), round(end * FPS))
-            note("two words", mouth, lambda each, a=start, b=end: each.kind == STILL and near(each, a, b))
+            note(
+                "two words",
+                mouth,
+                lambda each, a=start, b=end: each.kind == STILL and near(each, a, b),
+            )
     if other.frames >= line.frames:
         mouth = MouthCurves(other.mouth.gap[: line.frames], other.mouth.width[: line.frames])
         note("another line", mouth, lambda each: each.kind in (OTHER, SHIFTED) and each.whole)
@@ -257,11 +315,22 @@ def plant(line: Line, other: Line, tolerance: Tolerance, found: Found) -> None:
 
 def measure(lines: Sequence[Line], tolerance: Tolerance) -> tuple[dict[str, float], Found]:
     """(findings a minute in lines as they are by kind, what was found of planted faults)."""
-    minutes, alarms, found = sum(line.frames for line in lines) / FPS / 60, defaultdict(int), defaultdict(list)
+    minutes, alarms, found = (
+        sum(line.frames for line in lines) / FPS / 60,
+        defaultdict(int),
+        defaultdict(list),
+    )
     for number, line in enumerate(lines):
         for each in line.check(line.mouth, tolerance):
             alarms["whole" if each.whole else each.kind] += 1
-        other = max(lines, key=lambda each, own=line: (each.name != own.name, each.frames >= own.frames, -abs(each.frames - own.frames)))
+        other = max(
+            lines,
+            key=lambda each, own=line: (
+                each.name != own.name,
+                each.frames >= own.frames,
+                -abs(each.frames - own.frames),
+            ),
+        )
         plant(line, other, tolerance, found)
     return {kind: count / minutes for kind, count in alarms.items()}, found
 
@@ -277,7 +346,11 @@ def share(found: Found, what: str) -> str:
 
 def table(lines: dict[str, list[Line]], tolerance: Tolerance) -> list[str]:
     """Lines of the table of one part of the split."""
-    rows = [f"{'':24s}{'minutes':>8s}{'alarms/min':>11s}" + "".join(f"{what:>17s}" for what in FOUND) + "  alarms by kind"]
+    rows = [
+        f"{'':24s}{'minutes':>8s}{'alarms/min':>11s}"
+        + "".join(f"{what:>17s}" for what in FOUND)
+        + "  alarms by kind"
+    ]
     for group in filter(lines.get, GROUPS):
         alarms, found = measure(lines[group], tolerance)
         minutes = sum(line.frames for line in lines[group]) / FPS / 60
@@ -293,7 +366,9 @@ def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "data", "solved", "seed", "weights", "results")
     p.add_argument("--takes", type=int, default=2, help="of each voice")
-    p.add_argument("--read", type=int, default=20, help="read lines for the viseme tool, one a speaker")
+    p.add_argument(
+        "--read", type=int, default=20, help="read lines for the viseme tool, one a speaker"
+    )
 
 
 def run(args: Namespace) -> None:
@@ -302,17 +377,29 @@ def run(args: Namespace) -> None:
     for part in ("fit", "check"):
         clips = read_clips(args.data, part)
         for folder in {clip.folder for clip in clips}:
-            missing = [c.name for c in clips if c.folder == folder and not (args.solved / folder.name / part / f"{c.name}.npz").exists()]
+            missing = [
+                c.name
+                for c in clips
+                if c.folder == folder
+                and not (args.solved / folder.name / part / f"{c.name}.npz").exists()
+            ]
             if missing:
                 solve_folder(folder, args.solved / folder.name, reader.engine.head, missing)
         lines = parts[part] = defaultdict(list)
         sources = [reader.people_and_takes(clips, part)]
         sources += [reader.viseme_tool(part)] if (args.data / "speech" / READ).exists() else []
-        sources += [reader.another_rig(part)] if (args.data / "paired" / "facegood").exists() else []
+        sources += (
+            [reader.another_rig(part)] if (args.data / "paired" / "facegood").exists() else []
+        )
         for whole in (each for source in sources for each in source):
             lines[whole.group] += list(whole.lines())
     result = []
     for part in ("check", "fit"):
         result += [f"Split {part}, tolerance Realistic", *table(parts[part], Tolerance()), ""]
-    result.append(f"weights {reader.engine.weights}, {args.takes} takes a voice, spread 0.5, seed {args.seed}")
-    report(results_file(args.results, "check_animation.txt", args.takes >= 2 and args.read >= 20), result)
+    result.append(
+        f"weights {reader.engine.weights}, {args.takes} takes a voice, spread 0.5, seed {args.seed}"
+    )
+    report(
+        results_file(args.results, "check_animation.txt", args.takes >= 2 and args.read >= 20),
+        result,
+    )

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lists results that are older than the code they measure.
 
-`make check-results` (`python -m research check_results`); nothing is measured, and it fails for nothing. A result is as old as the commit
-that it names; where it names none, or was made with changes that were not committed yet, as the commit that wrote it. Moved files count
-as unchanged.
+`make check-results` (`python -m research check_results`); nothing is measured, and it fails for
+nothing. A result is as old as the commit that it names; where it names none, or was made with
+changes that were not committed yet, as the commit that wrote it. Moved files count as unchanged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ from research.harness import RESULTS, ROOT
 
 _WEIGHTS = ("weights/*.safetensors",)
 _VOICE = ("thunder_core/engine/speech/", "weights/encoder.safetensors")
-_TAKES = ("thunder_core/engine/", "thunder_core/face/", "thunder_core/channels.py", "thunder_core/direction.py", *_WEIGHTS)
+_TAKES = (
+    "thunder_core/engine/",
+    "thunder_core/face/",
+    "thunder_core/channels.py",
+    "thunder_core/direction.py",
+    *_WEIGHTS,
+)
 _TEACHER = ("thunder_core/train/teacher*.py", "thunder_core/engine/planning/", "thunder_core/face/")
 _HEAD = ("weights/head.npz", "thunder_core/face/", "scene/heads/")
 _COMMIT = ("thunder_core/animation/", "scene/takes/commit/", "scene/animation/")
@@ -34,13 +40,20 @@ _SPEECH = (
     *_TEACHER,
 )
 _PAPER = (
-    "research/train/", "research/measures/", "thunder_core/networks/", "thunder_core/engine/diffusion.py",
+    "research/train/", "research/measures/", "thunder_core/networks/",
+    "thunder_core/engine/diffusion.py",
     "thunder_core/train/denoiser.py", "thunder_core/train/loop.py", *_TEACHER,
 )  # fmt: skip
-_SCORE = ("thunder_core/engine/scorer.py", "thunder_core/networks/judge.py", "thunder_core/grades.py", *_TAKES)
+_SCORE = (
+    "thunder_core/engine/scorer.py",
+    "thunder_core/networks/judge.py",
+    "thunder_core/grades.py",
+    *_TAKES,
+)
 _FAULTS = ("thunder_core/", "scene/", "operators/", "cli/", "bake.py", "tests/faults/")
 
-MEASURES: dict[str, tuple[str, ...]] = {  # result without its ending → files and folders (with /) that it measures
+# result without its ending → files and folders (with /) that it measures
+MEASURES: dict[str, tuple[str, ...]] = {
     "articulation": _TAKES,
     "check_animation": ("thunder_core/findings.py", *_TAKES),
     "commit": (*_COMMIT, *_TAKES),
@@ -78,8 +91,8 @@ MEASURES: dict[str, tuple[str, ...]] = {  # result without its ending → files 
 
 @dataclass(frozen=True)
 class Commit:
-    """One of the repository's commits: its hash, day, parents, and the changed files by their names of today, also those `written` where
-    they are, not moved there."""
+    """One of the repository's commits: its hash, day, parents, and the changed files by their names
+    of today, also those `written` where they are, not moved there."""
 
     sha: str
     day: str
@@ -89,11 +102,25 @@ class Commit:
 
 
 def history(tree: Path) -> dict[str, Commit]:
-    """{hash: commit} of all commits that the tree's own follows, newest first. Raises SystemExit outside a clone."""
-    command = ["git", "-C", str(tree), "-c", "core.quotePath=false", "log", "--topo-order", "--name-status", "-M", "--format=%x01%H %as %P"]
+    """{hash: commit} of all commits that the tree's own follows, newest first. Raises SystemExit
+    outside a clone."""
+    command = [
+        "git",
+        "-C",
+        str(tree),
+        "-c",
+        "core.quotePath=false",
+        "log",
+        "--topo-order",
+        "--name-status",
+        "-M",
+        "--format=%x01%H %as %P",
+    ]
     listed = subprocess.run(command, capture_output=True, text=True)
     if listed.returncode:
-        raise SystemExit("This is no clone of the repository: nobody knows how old results and code are.")
+        raise SystemExit(
+            "This is no clone of the repository: nobody knows how old results and code are."
+        )
     today: dict[str, str] = {}  # earlier name of a moved file → that of today
     commits = {}
     for block in listed.stdout.split("\1")[1:]:
@@ -123,7 +150,8 @@ def before(commits: dict[str, Commit], sha: str) -> set[str]:
 
 
 def named_commit(result: Path) -> str:
-    """The hash that a result says it was made from; "" if it says none, or that files were changed besides."""
+    """The hash that a result says it was made from; "" if it says none, or that files were changed
+    besides."""
     text = result.read_text(encoding="utf-8")
     if result.suffix != ".json":
         found = re.findall(r"^commit (\S+?),?(?:\s|$)", text, re.M)
@@ -136,16 +164,22 @@ def named_commit(result: Path) -> str:
 
 
 def measured_by(name: str) -> tuple[str, ...]:
-    """Files and folders that a result (its name without ending) measures. Raises SystemExit for one without a row in MEASURES."""
+    """Files and folders that a result (its name without ending) measures. Raises SystemExit for one
+    without a row in MEASURES."""
     for pattern, places in MEASURES.items():
         if fnmatch(name, pattern):
             return places
-    raise SystemExit(f"{name} has no row in MEASURES of research/check_results.py: say there which code it measures")
+    raise SystemExit(
+        f"{name} has no row in MEASURES of research/check_results.py: say there which code it "
+        f"measures"
+    )
 
 
 def is_in(path: str, places: tuple[str, ...]) -> bool:
     """Whether a file is one of these or in one of these folders."""
-    return any(path.startswith(place) if place.endswith("/") else fnmatch(path, place) for place in places)
+    return any(
+        path.startswith(place) if place.endswith("/") else fnmatch(path, place) for place in places
+    )
 
 
 def older(tree: Path, results: Path) -> Iterator[str]:
@@ -159,16 +193,24 @@ def older(tree: Path, results: Path) -> Iterator[str]:
         if made is None:
             continue  # not committed yet
         known = before(commits, made)
-        since = [one for one in commits.values() if one.sha not in known and any(is_in(path, places) for path in one.changed)]
+        since = [
+            one
+            for one in commits.values()
+            if one.sha not in known and any(is_in(path, places) for path in one.changed)
+        ]
         if since:
             last = since[0]
             yield (
-                f"{result.name:30s} {commits[made].day} {made[:10]}   {len(since):4d} commits since changed what it measures, "
+                f"{result.name:30s} {commits[made].day} {made[:10]}   {len(since):4d} commits "
+                f"since changed what it measures, "
                 f"the last {last.day} {last.sha[:10]}"
             )
 
 
 def run(args: Namespace) -> None:
     """Print the list."""
-    old, count = list(older(ROOT, RESULTS)), sum(path.suffix in (".txt", ".json") for path in RESULTS.iterdir())
+    old, count = (
+        list(older(ROOT, RESULTS)),
+        sum(path.suffix in (".txt", ".json") for path in RESULTS.iterdir()),
+    )
     print("\n".join([f"{len(old)} of {count} results are older than the code they measure", *old]))

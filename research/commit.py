@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commit: how many keys a line becomes as Poses and as Dense Curves, how far off lips and closures are, and what it costs in score.
+"""Commit: how many keys a line becomes as Poses and as Dense Curves, how far off lips and closures
+are, and what it costs in score.
 
-`python -m research commit --data DATA [--takes FOLDER]` in the engine's environment; DATA is a folder with `lips/`. A take of every
-voice is generated (seed 1; kept in FOLDER, never to be committed to a repository) and committed at 24 fps in a Blender of
-.venv/bpy-*. Errors are measured at eighths of frames on the bundled head. Tables go to stdout and research/results/commit.txt.
+`python -m research commit --data DATA [--takes FOLDER]` in the engine's environment; DATA is a
+folder with `lips/`. A take of every voice is generated (seed 1; kept in FOLDER, never to be
+committed to a repository) and committed at 24 fps in a Blender of .venv/bpy-*. Errors are measured
+at eighths of frames on the bundled head. Tables go to stdout and research/results/commit.txt.
 """
 
 from __future__ import annotations
@@ -31,7 +33,17 @@ SCENE_FPS = 24
 KINDS = {"DENSE": "Dense Curves", "POSES": "Poses"}
 ERRORS = (0.3, 0.6, 2.0)  # mm
 BAR_ERROR = 0.6
-COUNTED = ("keys", "seconds", "key_frames", "frames", "mouth_poses", "mouth_key_frames", "speech_s", "closed_frames", "closed_met")
+COUNTED = (
+    "keys",
+    "seconds",
+    "key_frames",
+    "frames",
+    "mouth_poses",
+    "mouth_key_frames",
+    "speech_s",
+    "closed_frames",
+    "closed_met",
+)
 
 
 def save_take(path: Path, take: Take, channels: Sequence[str]) -> None:
@@ -42,7 +54,9 @@ def save_take(path: Path, take: Take, channels: Sequence[str]) -> None:
 
 def generated(lips: Path, folder: Path) -> None:
     """A take of every voice, as NPZ; existing ones are kept."""
-    missing = [wav for wav in sorted(lips.glob("*.wav")) if not (folder / f"{wav.stem}.npz").exists()]
+    missing = [
+        wav for wav in sorted(lips.glob("*.wav")) if not (folder / f"{wav.stem}.npz").exists()
+    ]
     if not missing:
         return
     engine = Engine.load(None)
@@ -68,7 +82,10 @@ def with_speech(row: dict, spoken: list[tuple[float, float]]) -> dict:
     """A row with its seconds of speech, and the mouth's poses and key frames during speech."""
 
     def lies_in(frame: int) -> bool:
-        return any(start - 0.5 / SCENE_FPS <= frame / SCENE_FPS <= end + 0.5 / SCENE_FPS for start, end in spoken)
+        return any(
+            start - 0.5 / SCENE_FPS <= frame / SCENE_FPS <= end + 0.5 / SCENE_FPS
+            for start, end in spoken
+        )
 
     return row | {
         "speech_s": sum(end - start for start, end in spoken),
@@ -83,19 +100,29 @@ def lost_points(lips: Path, takes: Path, motions: Path) -> list[str]:
 
     def score(voice: str, path: Path) -> float:
         with np.load(path) as motion:
-            return engine.score(read_sound(lips / f"{voice}.wav"), Motion(motion["expression"], motion["jaw"])).total
+            return engine.score(
+                read_sound(lips / f"{voice}.wav"), Motion(motion["expression"], motion["jaw"])
+            ).total
 
     for take in sorted(takes.glob("*.npz")):
         for kind in KINDS:
-            lost[kind].append(score(take.stem, take) - score(take.stem, motions / f"{take.stem} {kind} {BAR_ERROR:g}.npz"))
-    return [f"{KINDS[kind]} lose {np.mean(by):.1f} points of score on average, {max(by):.1f} at most" for kind, by in lost.items()]
+            lost[kind].append(
+                score(take.stem, take)
+                - score(take.stem, motions / f"{take.stem} {kind} {BAR_ERROR:g}.npz")
+            )
+    return [
+        f"{KINDS[kind]} lose {np.mean(by):.1f} points of score on average, {max(by):.1f} at most"
+        for kind, by in lost.items()
+    ]
 
 
 def table(rows: list[dict]) -> list[str]:
     """A line for each kind of keys and error."""
     lines = [
-        "| way | max lip error | keys | keys a second | frames with a key | mouth poses a second of speech "
-        "| mouth key frames a second of speech | lips off, most | closed frames met | gap off there, most "
+        "| way | max lip error | keys | keys a second | frames with a key | mouth poses a second "
+        "of speech "
+        "| mouth key frames a second of speech | lips off, most | closed frames met | gap off "
+        "there, most "
         "| leaves keys' range by |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
@@ -103,11 +130,16 @@ def table(rows: list[dict]) -> list[str]:
         for error in ERRORS:
             some = [row for row in rows if row["way"] == kind and row["error"] == error]
             total = {name: sum(row[name] for row in some) for name in COUNTED}
-            most = {name: max(row[name] for row in some) for name in ("lips_mm", "gap_off_mm", "overshoot")}
+            most = {
+                name: max(row[name] for row in some)
+                for name in ("lips_mm", "gap_off_mm", "overshoot")
+            }
             poses = f"{total['mouth_poses'] / total['speech_s']:.1f}" if kind == "POSES" else "–"
             lines.append(
-                f"| {name} | {error:g} mm | {total['keys']} | {total['keys'] / total['seconds']:.0f} "
-                f"| {total['key_frames'] / total['frames']:.0%} | {poses} | {total['mouth_key_frames'] / total['speech_s']:.1f} "
+                f"| {name} | {error:g} mm | {total['keys']} | "
+                f"{total['keys'] / total['seconds']:.0f} "
+                f"| {total['key_frames'] / total['frames']:.0%} | {poses} | "
+                f"{total['mouth_key_frames'] / total['speech_s']:.1f} "
                 f"| {most['lips_mm']:.2f} mm | {total['closed_met']} of {total['closed_frames']} "
                 f"| {most['gap_off_mm']:.2f} mm | {most['overshoot']:.1%} |"
             )
@@ -116,37 +148,73 @@ def table(rows: list[dict]) -> list[str]:
 
 def bars(rows: list[dict]) -> list[str]:
     """The targets for Poses, and whether they are met."""
-    poses, dense = ([row for row in rows if row["way"] == kind and row["error"] == BAR_ERROR] for kind in ("POSES", "DENSE"))
+    poses, dense = (
+        [row for row in rows if row["way"] == kind and row["error"] == BAR_ERROR]
+        for kind in ("POSES", "DENSE")
+    )
     total = {name: sum(row[name] for row in poses) for name in COUNTED}
     carried, rate = total["key_frames"] / total["frames"], total["mouth_poses"] / total["speech_s"]
     lips, beyond = max(row["lips_mm"] for row in poses), max(row["overshoot"] for row in rows)
     claims = [
         (carried <= 0.40, f"frames with a key {carried:.1%}, at most 40 %"),
-        (rate <= 7.0, f"mouth poses a second of speech {rate:.2f}, at most 7 (breakdowns between poses are not counted)"),
-        (all(row["keys"] < other["keys"] for row, other in zip(poses, dense)), "fewer keys than Dense Curves, for every voice"),
-        (total["closed_met"] == total["closed_frames"], f"closed frames that are met: {total['closed_met']} of {total['closed_frames']}"),
+        (
+            rate <= 7.0,
+            f"mouth poses a second of speech {rate:.2f}, at most 7 (breakdowns between poses are "
+            f"not counted)",
+        ),
+        (
+            all(row["keys"] < other["keys"] for row, other in zip(poses, dense)),
+            "fewer keys than Dense Curves, for every voice",
+        ),
+        (
+            total["closed_met"] == total["closed_frames"],
+            f"closed frames that are met: {total['closed_met']} of {total['closed_frames']}",
+        ),
         (lips <= BAR_ERROR * 1.001, f"lips off by {lips:.3f} mm at most"),
-        (beyond <= 0.0205, f"at every error curves leave the range of two keys by {beyond:.1%} of their own at most, at most 2 %"),
-        (all(row["keys"] == row["keys_in_message"] for row in rows), "the number of keys in the message is that in the file"),
+        (
+            beyond <= 0.0205,
+            f"at every error curves leave the range of two keys by {beyond:.1%} of their own at "
+            f"most, at most 2 %",
+        ),
+        (
+            all(row["keys"] == row["keys_in_message"] for row in rows),
+            "the number of keys in the message is that in the file",
+        ),
     ]
-    return [f"at {BAR_ERROR} mm:", *(f"{'kept  ' if is_met else 'MISSED'}  {claim}" for is_met, claim in claims)]
+    return [
+        f"at {BAR_ERROR} mm:",
+        *(f"{'kept  ' if is_met else 'MISSED'}  {claim}" for is_met, claim in claims),
+    ]
 
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "data", results=RESULTS / "commit.txt")
-    p.add_argument("--takes", type=Path, default=ROOT / "out" / "commit", help="folder in which takes are kept")
+    p.add_argument(
+        "--takes", type=Path, default=ROOT / "out" / "commit", help="folder in which takes are kept"
+    )
 
 
 def run(args: Namespace) -> None:
     """Print the tables and write them to research/results."""
     lips = required(args.data / "lips", "the folder of clips with measured lips")
     generated(lips, args.takes)
-    spoken = {clip: [(p.start, p.end) for p in phones if p.symbol not in SILENT] for clip, phones in spoken_phones(lips).items()}
+    spoken = {
+        clip: [(p.start, p.end) for p in phones if p.symbol not in SILENT]
+        for clip, phones in spoken_phones(lips).items()
+    }
     with tempfile.TemporaryDirectory() as folder:
-        rows = [with_speech(row, spoken[row["voice"]]) for row in in_blender("commit", args.takes, *ERRORS, MOTIONS=folder)]
+        rows = [
+            with_speech(row, spoken[row["voice"]])
+            for row in in_blender("commit", args.takes, *ERRORS, MOTIONS=folder)
+        ]
         lost = lost_points(lips, args.takes, Path(folder))
-    seconds = sum(row["seconds"] for row in rows if row["way"] == "POSES" and row["error"] == BAR_ERROR)
+    seconds = sum(
+        row["seconds"] for row in rows if row["way"] == "POSES" and row["error"] == BAR_ERROR
+    )
     voices = len({row["voice"] for row in rows})
-    head = f"{voices} voices, {seconds:.0f} s at {SCENE_FPS} fps, one take each, errors measured at eighths of frames"
+    head = (
+        f"{voices} voices, {seconds:.0f} s at {SCENE_FPS} fps, one take each, errors measured "
+        f"at eighths of frames"
+    )
     print(keep(args.results, [head, "", *table(rows), "", *bars(rows), *lost]))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines of a corpus, performed in a direction by the teacher or as takes: what benches of directions share."""
+"""Lines of a corpus, performed in a direction by the teacher or as takes: what benches of
+directions share."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def open_corpus(cache: Path) -> Corpus:
 
 
 def clips_of(corpus: Corpus, split: str, count: int) -> list[Clip]:
-    """As many long enough clips of a split as there are, one of every voice before another of any."""
+    """As many long enough clips of a split as there are, one of every voice before another of
+    any."""
     long_enough = (clip for clip in corpus.of(split) if clip.length >= LEAST_SECONDS * RATE)
     return in_turns(long_enough, lambda clip: clip.speaker, lambda clip: clip.name)[:count]
 
@@ -54,7 +56,9 @@ class Line:
     def of(cls, corpus: Corpus, clip: Clip, engine: Engine) -> Line:
         """The first MOST_SECONDS of a clip."""
         samples = corpus.samples(clip)[: int(MOST_SECONDS * RATE)]
-        return cls(engine, Speech(samples), corpus.phones(clip)[: 4 * round(len(samples) / RATE * FPS)])
+        return cls(
+            engine, Speech(samples), corpus.phones(clip)[: 4 * round(len(samples) / RATE * FPS)]
+        )
 
     @property
     def frames(self) -> int:
@@ -64,10 +68,21 @@ class Line:
     def taught(self, performances: list[tuple[Direction, np.random.Generator]]) -> list[Motion]:
         """The teacher's performance in each direction."""
         samples, frames = self.speech.samples, self.frames
-        channels, features = list(self.engine.head.expression_names), map_features(self.engine.thunder.encoder, samples, frames)
+        channels, features = (
+            list(self.engine.head.expression_names),
+            map_features(self.engine.thunder.encoder, samples, frames),
+        )
         loud, pitch = loudness(samples, frames), semitones(samples, frames)
-        return [perform(self.phones, loud, channels, rng, direction, pitch, features=features) for direction, rng in performances]
+        return [
+            perform(self.phones, loud, channels, rng, direction, pitch, features=features)
+            for direction, rng in performances
+        ]
 
     def sampled(self, vector: np.ndarray, takes: int, seed: int, steps: int) -> list[Motion]:
         """Takes just as a direction vector [1, DIRECTION_NAMES] asks, best lip-sync first."""
-        return [take.motion for take in self.engine.generate(self.speech, Request(takes, seed, steps=steps, direction=Brief(vector, 0.0)))]
+        return [
+            take.motion
+            for take in self.engine.generate(
+                self.speech, Request(takes, seed, steps=steps, direction=Brief(vector, 0.0))
+            )
+        ]

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tests whether a direction is followed: every requested slider against its measured effect on the head.
+"""Tests whether a direction is followed: every requested slider against its measured effect on the
+head.
 
-CACHE is a folder in which `corpus` and `hear` were run. Voices of the validation speakers (`--split test` for the final
-figures) are performed in readings drawn for each of them, by the teacher (`--who teacher`) or as takes of the weights (`--who takes`);
-`thunder_core/animation/performance_meter.py` measures each slider on the head's vertices. The table has what was asked in rows, what came
-of it in columns, as Pearson's r within voices; for measures of other sliders with what is asked of a slider beyond what the other
-sliders were asked to do at the same time, since in few readings two sliders may rise together by chance. Written to
+CACHE is a folder in which `corpus` and `hear` were run. Voices of the validation speakers (`--split
+test` for the final figures) are performed in readings drawn for each of them, by the teacher
+(`--who teacher`) or as takes of the weights (`--who takes`);
+`thunder_core/animation/performance_meter.py` measures each slider on the head's vertices. The table
+has what was asked in rows, what came of it in columns, as Pearson's r within voices; for measures
+of other sliders with what is asked of a slider beyond what the other sliders were asked to do at
+the same time, since in few readings two sliders may rise together by chance. Written to
 research/results/direction_WHO.txt.
 """
 
@@ -30,7 +33,12 @@ def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_line_arguments(p)
     p.add_argument("--readings", type=int, default=8, help="of every voice")
-    p.add_argument("--repeats", type=int, default=8, help="performances of every reading: a rate is noise over ten seconds")
+    p.add_argument(
+        "--repeats",
+        type=int,
+        default=8,
+        help="performances of every reading: a rate is noise over ten seconds",
+    )
     p.add_argument("--spread", type=float, default=0.5)
 
 
@@ -43,38 +51,55 @@ def run(args: Namespace) -> None:
     for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):
         line = Line.of(corpus, clip, engine)
         speaking = presence(line.phones, line.frames) > 0.5
-        wanted = [reading(Direction().vector()[None], 100 * number + i, args.spread) for i in range(args.readings)]
+        wanted = [
+            reading(Direction().vector()[None], 100 * number + i, args.spread)
+            for i in range(args.readings)
+        ]
         for x in wanted:
-            x[:, len(AXES) :] = 0  # moods move the same parts of a face: they are measured separately
+            x[:, len(AXES) :] = (
+                0  # moods move the same parts of a face: they are measured separately
+            )
         seeds = [1000 * number + args.repeats * i for i in range(args.readings)]
         if args.who == "takes":
-            motions = [line.sampled(x, args.repeats, seed, args.steps) for seed, x in zip(seeds, wanted)]
+            motions = [
+                line.sampled(x, args.repeats, seed, args.steps) for seed, x in zip(seeds, wanted)
+            ]
         else:
             performances = [
-                (Direction.of_vector(x[0]), np.random.default_rng(seed + i)) for seed, x in zip(seeds, wanted) for i in range(args.repeats)
+                (Direction.of_vector(x[0]), np.random.default_rng(seed + i))
+                for seed, x in zip(seeds, wanted)
+                for i in range(args.repeats)
             ]
             flat = line.taught(performances)
             motions = [flat[i : i + args.repeats] for i in range(0, len(flat), args.repeats)]
         for x, repeats in zip(wanted, motions):
             asked.append(x[0, COLUMNS])
-            got.append(np.mean([list(measures.measure(motion, speaking).values()) for motion in repeats], 0))
+            got.append(
+                np.mean(
+                    [list(measures.measure(motion, speaking).values()) for motion in repeats], 0
+                )
+            )
             voices.append(number)
     r = by_itself(np.array(asked), np.array(got), np.array(voices))
     own, other = np.diag(r), np.abs(r - np.diag(np.diag(r))).max(0)
     lines = [
-        f"{args.who}, {args.voices} voices of {args.split}, {args.readings} readings each at spread {args.spread:g}, "
-        f"{args.repeats} performances a reading" + (f", {effort(args.steps)}, weights {engine.weights}" if args.who == "takes" else ""),
+        f"{args.who}, {args.voices} voices of {args.split}, {args.readings} readings each at "
+        f"spread {args.spread:g}, "
+        f"{args.repeats} performances a reading"
+        + (f", {effort(args.steps)}, weights {engine.weights}" if args.who == "takes" else ""),
         "",
         f"{'asked':>14} | " + " ".join(f"{name:>12}" for name in SLIDERS),
         *(f"{name:>14} | " + " ".join(f"{x:12.2f}" for x in row) for name, row in zip(SLIDERS, r)),
         "",
-        f"own slider r: least {own.min():.2f} (bar .90); other sliders' |r|: most {other.max():.2f} (bar .30)",
+        f"own slider r: least {own.min():.2f} (bar .90); other sliders' |r|: most "
+        f"{other.max():.2f} (bar .30)",
     ]
     report(results_file(args.results, f"direction_{args.who}.txt", args.split == "test"), lines)
 
 
 def agreement(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndarray:
-    """Pearson's r [sliders, sliders] of requested [N, sliders] (rows) with measured sliders [N, sliders] (columns), within voices.
+    """Pearson's r [sliders, sliders] of requested [N, sliders] (rows) with measured sliders [N,
+    sliders] (columns), within voices.
 
     voices [N]: whose line each performance is; the voice's own effect on a measure is removed.
     """
@@ -88,7 +113,8 @@ def agreement(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndar
 
 
 def by_itself(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndarray:
-    """As `agreement`, but off the diagonal of what is asked of each slider beyond a linear function of the other sliders' requests."""
+    """As `agreement`, but off the diagonal of what is asked of each slider beyond a linear function
+    of the other sliders' requests."""
     within = np.array(asked, float)
     for voice in np.unique(voices):
         within[voices == voice] -= within[voices == voice].mean(0)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How many of the events that takes plan the model carries out.
 
-Voices are the clips of `lips/` in DATA and the sample; per mood eight takes each. An event counts as carried out where at least half of its
-size is seen: of a nod or turn of 1.5° and more, raised brows of .05 and more, a look of 3° and more, at their peak; a blink where eyes are
-shut within two frames. Beside it the same with the takes of other seeds, which planned otherwise: chance. Last, the correlation of planned
-and performed head, and how fast heads move where nothing is planned. To stdout and research/results/events.txt.
+Voices are the clips of `lips/` in DATA and the sample; per mood eight takes each. An event counts
+as carried out where at least half of its size is seen: of a nod or turn of 1.5° and more, raised
+brows of .05 and more, a look of 3° and more, at their peak; a blink where eyes are shut within two
+frames. Beside it the same with the takes of other seeds, which planned otherwise: chance. Last, the
+correlation of planned and performed head, and how fast heads move where nothing is planned. To
+stdout and research/results/events.txt.
 """
 
 from __future__ import annotations
@@ -40,7 +42,10 @@ def steps(plan: TakePlan) -> dict[str, list[tuple[int, int]]]:
 
     return {
         "nod": [frames(nod.at - nod.down, nod.at) for nod in plan.plan.nods],
-        "raise": [frames(each.at - each.rise / 2, each.at + each.rise / 2 + 1 / FPS) for each in plan.plan.raises],
+        "raise": [
+            frames(each.at - each.rise / 2, each.at + each.rise / 2 + 1 / FPS)
+            for each in plan.plan.raises
+        ],
         "look": [frames(look.at - 1 / FPS, look.at + _SETTLED / FPS) for look in plan.plan.looks],
     }
 
@@ -49,13 +54,19 @@ def performed(motion: Motion, names: list[str]) -> dict[str, np.ndarray]:
     """What a motion does of each kind of event, in its units: [T, n]."""
     head, eyes = np.degrees(motion.head), np.degrees(motion.eyes)
     gaze = (head + eyes)[:, [1, 0]]
-    brows = motion.expression[:, [names.index(name) for name in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight")]]
+    brows = motion.expression[
+        :, [names.index(name) for name in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight")]
+    ]
     return {"nod": head, "raise": brows, "look": gaze}
 
 
 def carried_out(plan: TakePlan, motion: Motion, names: list[str]) -> dict[str, list[bool]]:
     """Whether each planned event is seen in a motion, by kind."""
-    seen, curves, found = performed(motion, names), {"nod": HEAD, "raise": BROWS, "look": LOOK}, defaultdict[str, list[bool]](list)
+    seen, curves, found = (
+        performed(motion, names),
+        {"nod": HEAD, "raise": BROWS, "look": LOOK},
+        defaultdict[str, list[bool]](list),
+    )
     for kind, each in steps(plan).items():
         for start, peak in each:
             by = plan.events[peak, curves[kind]] - plan.events[start, curves[kind]]
@@ -66,7 +77,9 @@ def carried_out(plan: TakePlan, motion: Motion, names: list[str]) -> dict[str, l
     shut = motion.expression[:, [names.index("eyeBlinkLeft"), names.index("eyeBlinkRight")]].mean(1)
     for at, _ in plan.plan.blinks:
         frame = round(at * FPS)
-        found["blink"].append(bool(shut[max(0, frame - _NEAR) : frame + _NEAR + 2].max(initial=0) > 0.5))
+        found["blink"].append(
+            bool(shut[max(0, frame - _NEAR) : frame + _NEAR + 2].max(initial=0) > 0.5)
+        )
     return found
 
 
@@ -80,28 +93,53 @@ def run(args: Namespace) -> None:
     """Sample, compare with the plans, write the table."""
     engine = Engine.load(args.weights)
     thunder, names = engine.thunder, list(engine.head.expression_names)
-    paths = [SAMPLE, *sorted(required(args.data / "lips", "clips of people who speak").glob("*.wav"))]
+    paths = [
+        SAMPLE,
+        *sorted(required(args.data / "lips", "clips of people who speak").glob("*.wav")),
+    ]
     rows, kinds = [], ("nod", "raise", "look", "blink")
     for mood in MOODS:
         own, chance, head_r, calm = defaultdict(list), defaultdict(list), [], []
         for path in paths:
             voice = engine.analyse(read_sound(path))
-            seeds, style = list(range(args.seed, args.seed + args.takes)), Direction(mood=mood).vector()[None]
-            motions = thunder.perform(voice, [Performance(seed, style) for seed in seeds], NORMAL, 1.0, lambda fraction: None)
+            seeds, style = (
+                list(range(args.seed, args.seed + args.takes)),
+                Direction(mood=mood).vector()[None],
+            )
+            motions = thunder.perform(
+                voice,
+                [Performance(seed, style) for seed in seeds],
+                NORMAL,
+                1.0,
+                lambda fraction: None,
+            )
             plans = [plan_take(voice.prosody, voice.phrasing, seed, 0.0, style) for seed in seeds]
             for i, (plan, motion) in enumerate(zip(plans, motions)):
                 for kept, of in ((own, motion), (chance, motions[i - 1])):
                     for kind, some in carried_out(plan, of, names).items():
                         kept[kind] += some
                 planned, did = plan.events[:, HEAD], np.degrees(motion.head)
-                head_r.append(np.mean([np.corrcoef(planned[:, axis], did[:, axis])[0, 1] for axis in range(3)]))
+                head_r.append(
+                    np.mean(
+                        [np.corrcoef(planned[:, axis], did[:, axis])[0, 1] for axis in range(3)]
+                    )
+                )
                 quiet = np.linalg.norm(np.diff(planned, axis=0), axis=1) * FPS < _CALM
-                calm.append(float((np.linalg.norm(np.diff(did, axis=0), axis=1) * FPS)[quiet].mean()) if quiet.any() else np.nan)
-        cells = "".join(f"{np.mean(own[k]):7.0%} of {len(own[k]):5d} ({np.mean(chance[k]):4.0%})" for k in kinds)
+                calm.append(
+                    float((np.linalg.norm(np.diff(did, axis=0), axis=1) * FPS)[quiet].mean())
+                    if quiet.any()
+                    else np.nan
+                )
+        cells = "".join(
+            f"{np.mean(own[k]):7.0%} of {len(own[k]):5d} ({np.mean(chance[k]):4.0%})" for k in kinds
+        )
         rows.append(f"{mood:10s}{cells}{np.nanmean(head_r):9.2f}{np.nanmean(calm):9.1f} °/s")
     lines = [
-        f"Events of {args.takes} takes of {len(paths)} voices that are carried out, in brackets by takes of other seeds; weights "
+        f"Events of {args.takes} takes of {len(paths)} voices that are carried out, in brackets "
+        f"by takes of other seeds; weights "
         f"{engine.weights}",
-        "", f"{'':10s}" + "".join(f"{kind:>24s}" for kind in kinds) + f"{'head r':>9s}{'unplanned':>13s}", *rows,
+        "",
+        f"{'':10s}" + "".join(f"{kind:>24s}" for kind in kinds)
+        + f"{'head r':>9s}{'unplanned':>13s}", *rows,
     ]  # fmt: skip
     report(results_file(args.results, "events.txt", args.takes >= 8), lines)

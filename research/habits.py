@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Non-verbal behaviour: real people, the teacher and takes of the same voices.
 
-DATA is a folder with `lips/` (tracked faces, sounds, phones). The faces are solved into the head's channels once (`--solved`,
-kept between runs). Per system: habits with their spread between clips, and between performances of one clip; how coherent
-movements are with the speech (1: no more than shuffled); how many nods and brow raises lie where three of four performances of the clip
-have one; what happens in pauses of 0.4 to 2 s. The teacher is measured in
-its usual style, in readings as the corpus has them (a speaker and a mood each), and in its moods. Table to stdout and
+DATA is a folder with `lips/` (tracked faces, sounds, phones). The faces are solved into the head's
+channels once (`--solved`, kept between runs). Per system: habits with their spread between clips,
+and between performances of one clip; how coherent movements are with the speech (1: no more than
+shuffled); how many nods and brow raises lie where three of four performances of the clip have one;
+what happens in pauses of 0.4 to 2 s. The teacher is measured in its usual style, in readings as the
+corpus has them (a speaker and a mood each), and in its moods. Table to stdout and
 research/results/habits.txt.
 """
 
@@ -36,15 +37,23 @@ from thunder_core.types import Motion, Speech
 
 PARTS = ("expression", "jaw", "head", "eyes")
 HABITS = {
-    "blinks a minute": "blinks_per_minute", "head, °/s": "head_degrees_per_second", "brow raise height": "brow_raise_height",
-    "brow deviation": "brow_deviation", "gaze shifts a minute": "gaze_shifts_per_minute", "opening, mm/s": "opening_mm_per_second",
+    "blinks a minute": "blinks_per_minute", "head, °/s": "head_degrees_per_second",
+    "brow raise height": "brow_raise_height",
+    "brow deviation": "brow_deviation", "gaze shifts a minute": "gaze_shifts_per_minute",
+    "opening, mm/s": "opening_mm_per_second",
 }  # fmt: skip
-BARS = {"blinks a minute": "18–28", "head, °/s": "11–17", "brow raise height": ".22–.30", "opening, mm/s": "people's ± 15 %"}
+BARS = {
+    "blinks a minute": "18–28",
+    "head, °/s": "11–17",
+    "brow raise height": ".22–.30",
+    "opening, mm/s": "people's ± 15 %",
+}
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One voice: its sound, 10 ms phones, loudness [T, 2], pitch [T], features [T, d], prosody, and the real person's motion."""
+    """One voice: its sound, 10 ms phones, loudness [T, 2], pitch [T], features [T, d], prosody, and
+    the real person's motion."""
 
     name: str
     speech: Speech
@@ -68,43 +77,83 @@ class System:
         return np.array([[row[HABITS[habit]] for row in rows] for rows in self.rows.values()])
 
 
-def read_clips(lips: Path, solved: Path, head: Head, names: list[str] | None, weights: Path) -> list[Clip]:
-    """Every clip of a folder of tracked faces with its person, solved now where that was not done before."""
+def read_clips(
+    lips: Path, solved: Path, head: Head, names: list[str] | None, weights: Path
+) -> list[Clip]:
+    """Every clip of a folder of tracked faces with its person, solved now where that was not done
+    before."""
     encoder = SpeechEncoder.load(weights)
     wanted = names or sorted(path.stem for path in (lips / "landmarks").glob("*.npz"))
     missing = [name for name in wanted if not list(solved.glob(f"*/{name}.npz"))]
     if missing:
         print(solve_folder(lips, solved, head, missing))
-    people = {n: m for folder in sorted(solved.glob("*/")) for n, m, _ in solved_clips(folder, list(head.expression_names))}
+    people = {
+        n: m
+        for folder in sorted(solved.glob("*/"))
+        for n, m, _ in solved_clips(folder, list(head.expression_names))
+    }
     phones, clips = aligned_phones(lips), []
     for name in wanted:
         speech = read_sound(lips / f"{name}.wav")
         frames = min(speech.frames, people[name].frames)
         loud, pitch = loudness(speech.samples, frames), semitones(speech.samples, frames)
-        voice, features = prosody(phones[name], loud, pitch), map_features(encoder, speech.samples, frames)
-        clips.append(Clip(name, speech, phones[name], loud, pitch, features, voice, people[name].part(slice(0, frames))))
+        voice, features = (
+            prosody(phones[name], loud, pitch),
+            map_features(encoder, speech.samples, frames),
+        )
+        clips.append(
+            Clip(
+                name,
+                speech,
+                phones[name],
+                loud,
+                pitch,
+                features,
+                voice,
+                people[name].part(slice(0, frames)),
+            )
+        )
     return clips
 
 
-def taught(clip: Clip, channels: list[str], seeds: range, direction: Direction | None) -> list[Motion]:
+def taught(
+    clip: Clip, channels: list[str], seeds: range, direction: Direction | None
+) -> list[Motion]:
     """The teacher's performances; without a direction each reading has its own."""
 
     def one(seed: int) -> Motion:
         rng = np.random.default_rng([seed, len(clip.loud)])
-        return perform(clip.phones, clip.loud, channels, rng, direction, clip.pitch, features=clip.features)
+        return perform(
+            clip.phones, clip.loud, channels, rng, direction, clip.pitch, features=clip.features
+        )
 
     return [one(seed) for seed in seeds]
 
 
 def sampled(clip: Clip, engine: Engine, args: Namespace) -> list[Motion]:
-    """Takes of a clip, as they are generated without a direction, kept in a folder by weights and settings."""
-    path = args.kept / f"{engine.weights}_{clip.name}_{args.takes}_{args.seed}_{args.steps}_{args.spread:g}.npz"
+    """Takes of a clip, as they are generated without a direction, kept in a folder by weights and
+    settings."""
+    path = (
+        args.kept
+        / f"{engine.weights}_{clip.name}_{args.takes}_{args.seed}_{args.steps}_{args.spread:g}.npz"
+    )
     if not path.exists():
         directed = engine.thunder.denoiser.config.style > 0
-        asked = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread) if directed else None
-        made = [take.motion for take in engine.generate(clip.speech, Request(args.takes, args.seed, steps=args.steps, direction=asked))]
+        asked = (
+            Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread)
+            if directed
+            else None
+        )
+        made = [
+            take.motion
+            for take in engine.generate(
+                clip.speech, Request(args.takes, args.seed, steps=args.steps, direction=asked)
+            )
+        ]
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **{f"{i}_{n}": getattr(m, n) for i, m in enumerate(made) for n in PARTS})
+        np.savez_compressed(
+            path, **{f"{i}_{n}": getattr(m, n) for i, m in enumerate(made) for n in PARTS}
+        )
     with np.load(path) as data:
         return [Motion(*(data[f"{i}_{n}"] for n in PARTS)) for i in range(args.takes)]
 
@@ -125,9 +174,14 @@ def measure(head: Head, system: System, clips: list[Clip]) -> dict[str, str]:
             breaths += measures.breaths(head, motion, clip.voice)
             open_mm.append(measures.silent_opening(head, motion, clip.voice))
         if len(motions) > 1:
-            low, high = [measures.low_points(m) for m in motions], [measures.high_points(head, m) for m in motions]
+            low, high = (
+                [measures.low_points(m) for m in motions],
+                [measures.high_points(head, m) for m in motions],
+            )
             for name, some in (("nods shared", low), ("brows shared", high)):
-                common[name] = common.get(name, Coherence()) + measures.shared(some, motions[0].frames)
+                common[name] = common.get(name, Coherence()) + measures.shared(
+                    some, motions[0].frames
+                )
             a, b = measures.pose_spread(motions, clip.voice)
             if np.isfinite(a + b):
                 quiet.append(a), spoken.append(b)
@@ -143,16 +197,24 @@ def measure(head: Head, system: System, clips: list[Clip]) -> dict[str, str]:
     if pauses:
         turned, fastest = (np.array([getattr(p, n) for p in pauses]) for n in ("turned", "fastest"))
         figures["pauses: head within 1.5°"] = (
-            f"{(turned <= measures.REST_DEGREES).mean():.0%} of {len(pauses)}, median {np.median(turned):.2f}°"
+            f"{(turned <= measures.REST_DEGREES).mean():.0%} of {len(pauses)}, median "
+            f"{np.median(turned):.2f}°"
         )
-        figures["pauses: slower than 40 °/s"] = f"{(fastest <= measures.FASTEST).mean():.0%}, 95 % below {np.quantile(fastest, 0.95):.0f}"
-        figures["pauses: blinks, looks each"] = f"{np.mean([p.blinks for p in pauses]):.2f}, {np.mean([p.looks for p in pauses]):.2f}"
+        figures["pauses: slower than 40 °/s"] = (
+            f"{(fastest <= measures.FASTEST).mean():.0%}, 95 % below "
+            f"{np.quantile(fastest, 0.95):.0f}"
+        )
+        figures["pauses: blinks, looks each"] = (
+            f"{np.mean([p.blinks for p in pauses]):.2f}, {np.mean([p.looks for p in pauses]):.2f}"
+        )
         figures["pauses: path of the head"] = f"{np.median([p.moved for p in pauses]):.2f}°"
     if quiet:
         figures["poses of two: pauses, speech"] = f"{np.mean(quiet):.1f}°, {np.mean(spoken):.1f}°"
     figures["lips part before a phrase"] = f"{breaths[0]:.0f} of {breaths[1]:.0f}"
     silent = np.concatenate(open_mm)
-    figures["lips in silence, mm"] = f"{silent.mean():.2f}, at most {silent.max():.2f}" if len(silent) else "–"
+    figures["lips in silence, mm"] = (
+        f"{silent.mean():.2f}, at most {silent.max():.2f}" if len(silent) else "–"
+    )
     return figures
 
 
@@ -160,7 +222,10 @@ def table(columns: dict[str, dict[str, str]]) -> list[str]:
     """Lines of a table of figures by system."""
     names = [n for n in max(columns.values(), key=len)]
     lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
-    return lines + [f"| {n} | " + " | ".join(column.get(n, "–") for column in columns.values()) + " |" for n in names]
+    return lines + [
+        f"| {n} | " + " | ".join(column.get(n, "–") for column in columns.values()) + " |"
+        for n in names
+    ]
 
 
 def spreads(people: System, others: dict[str, System]) -> list[str]:
@@ -168,25 +233,46 @@ def spreads(people: System, others: dict[str, System]) -> list[str]:
     lines = []
     for habit in HABITS:
         between = people.of(habit).std(ddof=1)
-        shares = ", ".join(f"{name} {np.sqrt(s.of(habit).var(1, ddof=1).mean()) / between:.2f}" for name, s in others.items())
-        lines.append(f"{habit}: {shares}" + (f"; bar of the mean {BARS[habit]}" if habit in BARS else ""))
+        shares = ", ".join(
+            f"{name} {np.sqrt(s.of(habit).var(1, ddof=1).mean()) / between:.2f}"
+            for name, s in others.items()
+        )
+        lines.append(
+            f"{habit}: {shares}" + (f"; bar of the mean {BARS[habit]}" if habit in BARS else "")
+        )
     return lines
 
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "data", "solved", "steps", "seed", "weights", "results")
-    p.add_argument("--kept", type=Path, default=ROOT / "out" / "habits", help="where takes are kept between runs")
+    p.add_argument(
+        "--kept",
+        type=Path,
+        default=ROOT / "out" / "habits",
+        help="where takes are kept between runs",
+    )
     p.add_argument("--clips", nargs="+", help="only these (default: all)")
     p.add_argument("--takes", type=int, default=8, help="of each clip; 0: without THUNDER")
     p.add_argument("--readings", type=int, default=8, help="of the teacher, of each clip")
-    p.add_argument("--spread", type=float, default=0.5, help="how far takes go from what is asked, of weights that know directions")
+    p.add_argument(
+        "--spread",
+        type=float,
+        default=0.5,
+        help="how far takes go from what is asked, of weights that know directions",
+    )
 
 
 def run(args: Namespace) -> None:
     """Print the table and write it to research/results."""
-    lips, head = required(args.data / "lips", "the folder of clips with measured lips"), load_head(args.weights / "head.npz")
-    clips, channels = read_clips(lips, args.solved, head, args.clips, args.weights), list(head.expression_names)
+    lips, head = (
+        required(args.data / "lips", "the folder of clips with measured lips"),
+        load_head(args.weights / "head.npz"),
+    )
+    clips, channels = (
+        read_clips(lips, args.solved, head, args.clips, args.weights),
+        list(head.expression_names),
+    )
     seeds = range(args.seed, args.seed + args.readings)
     systems = {
         "people": System({c.name: [c.real] for c in clips}),
@@ -202,17 +288,27 @@ def run(args: Namespace) -> None:
     columns = {name: measure(head, system, clips) for name, system in systems.items()}
     moods = {}
     for mood in (m for m in MOODS if m != NEUTRAL):
-        moods[mood] = measure(head, System({c.name: taught(c, channels, range(2), Direction(mood=mood)) for c in clips}), clips)
+        moods[mood] = measure(
+            head,
+            System({c.name: taught(c, channels, range(2), Direction(mood=mood)) for c in clips}),
+            clips,
+        )
     voices = [c.voice for c in clips]
     minutes = sum(v.seconds for v in voices) / 60
     lines = [
-        "Habits of faces: mean ± deviation between clips · deviation between performances of one clip.",
-        f"{len(clips)} clips, {minutes:.1f} minutes, {sum(len(v.accents) for v in voices) / minutes:.0f} accents a minute, "
-        f"{sum(len(measures.spans(v)) for v in voices)} pauses of 0.4–2 s; weights {weights}, {args.takes} takes, {effort(args.steps)}, "
+        "Habits of faces: mean ± deviation between clips · deviation between performances of one "
+        "clip.",
+        f"{len(clips)} clips, {minutes:.1f} minutes, "
+        f"{sum(len(v.accents) for v in voices) / minutes:.0f} accents a minute, "
+        f"{sum(len(measures.spans(v)) for v in voices)} pauses of 0.4–2 s; weights {weights}, "
+        f"{args.takes} takes, {effort(args.steps)}, "
         f"{args.readings} readings, seed {args.seed}",
-        "The teacher's sizes and rates were set by hand with all of these people in view: it is compared with them, not tested on them.",
+        "The teacher's sizes and rates were set by hand with all of these people in view: it is "
+        "compared with them, not tested on them.",
         "", *table(columns), "",
-        "Spread between performances of one clip, as a share of that between people (bar: .5, but for gaze shifts):",
-        *spreads(systems["people"], of), "", "The teacher's moods at full strength, usual style:", "", *table(moods),
+        "Spread between performances of one clip, as a share of that between people (bar: .5, but "
+        "for gaze shifts):",
+        *spreads(systems["people"], of), "", "The teacher's moods at full strength, usual style:",
+        "", *table(moods),
     ]  # fmt: skip
     report(results_file(args.results, "habits.txt", not args.clips and args.takes > 0), lines)

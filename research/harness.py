@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What all of the laboratory shares: its options, where results go, and when none are written.
 
-A bench is a module of `research` with a docstring and `run(args)`, and, where it has options, `add_arguments(parser)`, as a stage of
-training has them; `python -m research NAME` runs it. Options that several have are added by `add_shared`.
+A bench is a module of `research` with a docstring and `run(args)`, and, where it has options,
+`add_arguments(parser)`, as a stage of training has them; `python -m research NAME` runs it. Options
+that several have are added by `add_shared`.
 """
 
 from __future__ import annotations
@@ -38,12 +39,16 @@ SHARED = {  # option → its default and what it is
     "solved": (ROOT / "out" / "real", "where solved faces are, or go"),
     "seed": (1, "of the first take; others follow"),
     "steps": (0, "of the whole diffusion model (default: normal quality)"),
-    "results": (None, "where results go (default: research/results, if all of its data was measured)"),
+    "results": (
+        None,
+        "where results go (default: research/results, if all of its data was measured)",
+    ),
 }
 
 
 def add_shared(parser: ArgumentParser, *names: str, **defaults: Path | int | None) -> None:
-    """Add options that several benches have, by name, those of `defaults` with a default of their own.
+    """Add options that several benches have, by name, those of `defaults` with a default of their
+    own.
 
     --data must be given where THUNDER_DATA is not set, unless there is a default.
     """
@@ -66,7 +71,8 @@ def effort(steps: int) -> str:
 
 
 def usual(spread: float = 0.0) -> Brief:
-    """A request for takes in the usual direction, so far apart: takes of the add-on always have a direction."""
+    """A request for takes in the usual direction, so far apart: takes of the add-on always have a
+    direction."""
     from thunder_core.direction import Brief, Direction
 
     return Brief(Direction().vector()[None], spread)
@@ -75,7 +81,8 @@ def usual(spread: float = 0.0) -> Brief:
 def origin() -> dict[str, str]:
     """The commit of this tree and today's date (UTC), which every result carries.
 
-    The commit ends in -dirty where other files than results and pages were changed since, and is "unknown" outside a clone.
+    The commit ends in -dirty where other files than results and pages were changed since, and is
+    "unknown" outside a clone.
     """
 
     def git(*words: str) -> subprocess.CompletedProcess[str]:
@@ -83,11 +90,15 @@ def origin() -> dict[str, str]:
 
     commit = git("rev-parse", "--short=10", "HEAD").stdout.strip()
     changed = git("diff", "--quiet", "HEAD", "--", ".", ":!research/results", ":!docs").returncode
-    return {"commit": (commit + "-dirty" * bool(changed)) or "unknown", "date": f"{datetime.now(timezone.utc):%Y-%m-%d}"}
+    return {
+        "commit": (commit + "-dirty" * bool(changed)) or "unknown",
+        "date": f"{datetime.now(timezone.utc):%Y-%m-%d}",
+    }
 
 
 def keep(path: Path, lines: list[str]) -> str:
-    """Write lines to a file whose folder need not be there, a table with its `origin` as the last of them; the text."""
+    """Write lines to a file whose folder need not be there, a table with its `origin` as the last
+    of them; the text."""
     if path.suffix == ".txt":
         lines = [*lines, "commit {commit}, {date}".format_map(origin())]
     text = "\n".join(lines) + "\n"
@@ -104,7 +115,8 @@ def keep_json(path: Path, figures: dict | list, indent: int | None = 1) -> None:
 
 
 def put(page: str, mark: str, lines: list[str]) -> str:
-    """A page with new lines between `<!-- mark -->` and `<!-- end mark -->`; added at its end where it has no such marks."""
+    """A page with new lines between `<!-- mark -->` and `<!-- end mark -->`; added at its end where
+    it has no such marks."""
     begin, end = f"<!-- {mark} -->", f"<!-- end {mark} -->"
     part = "\n".join([begin, *lines, end])
     if begin not in page or end not in page:
@@ -121,7 +133,8 @@ def put_into(page: Path, mark: str, lines: list[str]) -> None:
 
 
 def results_file(asked: Path | None, name: str, measured: bool) -> Path | None:
-    """The file for a table: the requested one, else results/NAME if real data were `measured`, else none.
+    """The file for a table: the requested one, else results/NAME if real data were `measured`, else
+    none.
 
     A table of the shipped sample, or of no data, must not replace one of recordings.
     """
@@ -132,13 +145,19 @@ def report(path: Path | None, lines: list[str]) -> None:
     """Print a table, and write it to a file if there is one to write it to."""
     print("\n".join(lines))
     if path is None:
-        print("\nNot written to research/results: this is not the data of the table there. Name a file with --results to keep it.")
+        print(
+            "\nNot written to research/results: this is not the data of the table there. Name a "
+            "file with --results to keep it."
+        )
     else:
         keep(path, lines)
 
 
-def bootstrap(of: Callable[[np.ndarray], float], count: int, level: float = 0.95, draws: int = 2000) -> tuple[float, float]:
-    """The interval of a figure over `count` clips that are drawn with replacement, NaN where it is unknown. of: numbers [count] → it."""
+def bootstrap(
+    of: Callable[[np.ndarray], float], count: int, level: float = 0.95, draws: int = 2000
+) -> tuple[float, float]:
+    """The interval of a figure over `count` clips that are drawn with replacement, NaN where it is
+    unknown. of: numbers [count] → it."""
     import numpy as np
 
     rng = np.random.default_rng(1)
@@ -149,7 +168,9 @@ def bootstrap(of: Callable[[np.ndarray], float], count: int, level: float = 0.95
     return float(low), float(high)
 
 
-def in_turns(items: Iterable[Item], voice: Callable[[Item], str], name: Callable[[Item], str]) -> list[Item]:
+def in_turns(
+    items: Iterable[Item], voice: Callable[[Item], str], name: Callable[[Item], str]
+) -> list[Item]:
     """Items, one of every voice before another of any, each turn by name."""
     turns: Counter[str] = Counter()
     ranked = []
@@ -160,7 +181,10 @@ def in_turns(items: Iterable[Item], voice: Callable[[Item], str], name: Callable
 
 
 def required(path: Path, what: str) -> Path:
-    """A path that must exist. Raises SystemExit with a sentence on what is missing, before any result is replaced."""
+    """A path that must exist. Raises SystemExit with a sentence on what is missing, before any
+    result is replaced."""
     if not path.exists():
-        raise SystemExit(f"{path} is missing: {what}. Nothing was measured, and research/results is as it was.")
+        raise SystemExit(
+            f"{path} is missing: {what}. Nothing was measured, and research/results is as it was."
+        )
     return path

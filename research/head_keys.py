@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Effect of single keys at 1 on the bundled head, in millimetres, compared with the same keys of a scanned face.
+"""Effect of single keys at 1 on the bundled head, in millimetres, compared with the same keys of a
+scanned face.
 
-`python -m research head_keys [--data FOLDER]` in the engine's environment. FOLDER (or THUNDER_DATA) holds heads/ict_facekit/head.npz;
-without it only our figures are printed, and nothing is saved. Both heads are scaled to 62.7 mm between the eyes; keys of both sides are
-added. The share is of the
-face's area (brow line to chin, without ears, skull and neck) that moves more than 1 mm. A figure is marked `!` where it
-misses its bar: a share below 0.6 of the other's, a corner or midline figure off by more than 40 % and more than 1 mm.
-The table goes to stdout and research/results/head_keys.txt.
+`python -m research head_keys [--data FOLDER]` in the engine's environment. FOLDER (or THUNDER_DATA)
+holds heads/ict_facekit/head.npz; without it only our figures are printed, and nothing is saved.
+Both heads are scaled to 62.7 mm between the eyes; keys of both sides are added. The share is of the
+face's area (brow line to chin, without ears, skull and neck) that moves more than 1 mm. A figure is
+marked `!` where it misses its bar: a share below 0.6 of the other's, a corner or midline figure off
+by more than 40 % and more than 1 mm. The table goes to stdout and research/results/head_keys.txt.
 """
 
 from __future__ import annotations
@@ -23,21 +24,36 @@ from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, load_head  # noqa: E402
 EYES_APART = 62.7  # mm
 MOVES = 1.0  # least movement that counts, mm
 SHARE, OFF, OFF_MM = 0.6, 0.4, 1.0  # the bars
-SKIN_OF_ICT = 9409  # vertex count of ICT's facial skin, which comes first; teeth, eyes and lashes follow
+SKIN_OF_ICT = (
+    9409  # vertex count of ICT's facial skin, which comes first; teeth, eyes and lashes follow
+)
 KEYS = (
-    "mouthPucker mouthFunnel mouthSmile mouthStretch mouthFrown mouthDimple mouthLeft mouthUpperUp mouthLowerDown mouthRollLower "
-    "mouthRollUpper mouthShrugLower mouthShrugUpper mouthPress cheekPuff cheekSquint noseSneer browInnerUp browOuterUp browDown "
+    "mouthPucker mouthFunnel mouthSmile mouthStretch mouthFrown mouthDimple mouthLeft mouthUpperUp "
+    "mouthLowerDown mouthRollLower "
+    "mouthRollUpper mouthShrugLower mouthShrugUpper mouthPress cheekPuff cheekSquint noseSneer "
+    "browInnerUp browOuterUp browDown "
     "eyeBlink eyeWide eyeSquint jawForward"
 ).split()
-FIGURES = ("width", "corner up", "corner fwd", "mid fwd", "mid back", "mid up", "mid down", "largest", "share")
+FIGURES = (
+    "width",
+    "corner up",
+    "corner fwd",
+    "mid fwd",
+    "mid back",
+    "mid up",
+    "mid down",
+    "largest",
+    "share",
+)
 
 
 @dataclass(frozen=True)
 class Face:
     """A face whose keys are measured.
 
-    points [V, 3] mm from the middle of the eyes · names and shapes [n, V, 3] mm at 1 · area [V] cm² of the face, 0 elsewhere ·
-    skin [V] bool · corners: two skin vertices at the mouth's corners · middle: vertices near the midline of the mouth.
+    points [V, 3] mm from the middle of the eyes · names and shapes [n, V, 3] mm at 1 · area [V] cm²
+    of the face, 0 elsewhere · skin [V] bool · corners: two skin vertices at the mouth's corners ·
+    middle: vertices near the midline of the mouth.
     """
 
     points: np.ndarray
@@ -49,7 +65,8 @@ class Face:
     middle: np.ndarray
 
     def key(self, name: str) -> np.ndarray | None:
-        """Displacements [V, 3] of a key, both sides together; None if the face has none of that name."""
+        """Displacements [V, 3] of a key, both sides together; None if the face has none of that
+        name."""
         return _sum(self.names, self.shapes, name)
 
     def figures(self, name: str) -> dict[str, float] | None:
@@ -75,13 +92,23 @@ class Face:
 
 def _sum(names, shapes, name):
     """Sum of a key's shapes of both sides; None if there is no such key."""
-    result = [shapes[names.index(full)] for full in (name, *(name + tag for tag in ("Left", "Right", "_L", "_R"))) if full in names]
+    result = [
+        shapes[names.index(full)]
+        for full in (name, *(name + tag for tag in ("Left", "Right", "_L", "_R")))
+        if full in names
+    ]
     return sum(result) if result else None
 
 
 def studied(points, names, shapes, quads, skin) -> Face:
-    """A face of points [V, 3] mm (eyes' middle at 0), shapes [n, V, 3], quads [P, 4] and a mask [V] of its skin."""
-    face = (points[:, 2] > -45) & (points[:, 1] > -115) & (points[:, 1] < 60) & (np.abs(points[:, 0]) < 68)
+    """A face of points [V, 3] mm (eyes' middle at 0), shapes [n, V, 3], quads [P, 4] and a mask [V]
+    of its skin."""
+    face = (
+        (points[:, 2] > -45)
+        & (points[:, 1] > -115)
+        & (points[:, 1] < 60)
+        & (np.abs(points[:, 0]) < 68)
+    )
     pucker = _sum(names, shapes, "mouthPucker")
     far = np.where(skin, np.linalg.norm(pucker, axis=1), 0)
     lips = points[far > 0.5 * far.max()].mean(0)
@@ -90,13 +117,29 @@ def studied(points, names, shapes, quads, skin) -> Face:
     for side in (1, -1):
         beside = near & (side * points[:, 0] > 12) & (side * points[:, 0] < 40)
         corners.append(int(np.flatnonzero(beside)[np.abs(pucker[beside, 0]).argmax()]))
-    return Face(points, names, shapes, _areas(points, quads) * (skin & face) / 100, skin, tuple(corners), near & (np.abs(points[:, 0]) < 4))
+    return Face(
+        points,
+        names,
+        shapes,
+        _areas(points, quads) * (skin & face) / 100,
+        skin,
+        tuple(corners),
+        near & (np.abs(points[:, 0]) < 4),
+    )
 
 
 def _areas(points, quads):
     """Area of each vertex [V], a quarter of each quad that it is a corner of."""
     quads = quads[(quads >= 0).all(1)]
-    size = np.linalg.norm(np.cross(points[quads[:, 2]] - points[quads[:, 0]], points[quads[:, 3]] - points[quads[:, 1]]), axis=1) / 2
+    size = (
+        np.linalg.norm(
+            np.cross(
+                points[quads[:, 2]] - points[quads[:, 0]], points[quads[:, 3]] - points[quads[:, 1]]
+            ),
+            axis=1,
+        )
+        / 2
+    )
     return sum(np.bincount(quads[:, corner], size / 4, len(points)) for corner in range(4))
 
 
@@ -110,7 +153,13 @@ def ours(path=None) -> Face:
     skin = np.zeros(len(head.v_template), bool)
     skin[on_skin[on_skin >= 0]] = True
     points = (head.v_template.astype(float) * 1e3 - joints[[EYE_LEFT, EYE_RIGHT]].mean(0)) * scale
-    return studied(points, list(head.expression_names), np.moveaxis(head.shapedirs.astype(float), 2, 0) * 1e3 * scale, head.polygons, skin)
+    return studied(
+        points,
+        list(head.expression_names),
+        np.moveaxis(head.shapedirs.astype(float), 2, 0) * 1e3 * scale,
+        head.polygons,
+        skin,
+    )
 
 
 def theirs(folder: str | Path | None) -> Face | None:
@@ -119,15 +168,25 @@ def theirs(folder: str | Path | None) -> Face | None:
     if not folder or not path.is_file():
         return None
     with np.load(path) as data:
-        points, shapes, names = data["vertices"].astype(float) * 10, data["shapes"].astype(float) * 10, [str(n) for n in data["names"]]
+        points, shapes, names = (
+            data["vertices"].astype(float) * 10,
+            data["shapes"].astype(float) * 10,
+            [str(n) for n in data["names"]],
+        )
         skin = np.arange(len(points)) < SKIN_OF_ICT
-        return studied(points - np.array([0, 36.07, 80.18]), names, shapes, data["faces"].astype(int), skin)
+        return studied(
+            points - np.array([0, 36.07, 80.18]), names, shapes, data["faces"].astype(int), skin
+        )
 
 
 def misses(ours_figures: dict[str, float], other: dict[str, float]) -> list[str]:
     """FIGURES of a key that miss their bars."""
     missed = [] if ours_figures["share"] >= SHARE * other["share"] else ["share"]
-    return missed + [name for name in FIGURES[:-2] if abs(ours_figures[name] - other[name]) > max(OFF_MM, OFF * abs(other[name]))]
+    return missed + [
+        name
+        for name in FIGURES[:-2]
+        if abs(ours_figures[name] - other[name]) > max(OFF_MM, OFF * abs(other[name]))
+    ]
 
 
 def table(ours_face: Face, other: Face | None) -> list[str]:
@@ -140,7 +199,9 @@ def table(ours_face: Face, other: Face | None) -> list[str]:
         missed += len(marks)
         lines.append(f"{name:17s}" + "".join(_cell(mine[f], f, f in marks) for f in FIGURES))
         if beside:
-            lines.append(f"{'  ICT-FaceKit':17s}" + "".join(_cell(beside[f], f, False) for f in FIGURES))
+            lines.append(
+                f"{'  ICT-FaceKit':17s}" + "".join(_cell(beside[f], f, False) for f in FIGURES)
+            )
     if other:
         lines.append(f"{missed} figures miss their bars")
     return lines
@@ -148,7 +209,11 @@ def table(ours_face: Face, other: Face | None) -> list[str]:
 
 def _cell(value, figure, marked):
     """A figure as text, marked where it misses its bar."""
-    return f"{value:10.2f}{'!' if marked else ' '}" if figure == "share" else f"{value:+10.1f}{'!' if marked else ' '}"
+    return (
+        f"{value:10.2f}{'!' if marked else ' '}"
+        if figure == "share"
+        else f"{value:+10.1f}{'!' if marked else ' '}"
+    )
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -160,4 +225,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> None:
     """Print the table and write it to research/results."""
     beside = theirs(options.data)
-    report(results_file(options.results, "head_keys.txt", beside is not None and options.head is None), table(ours(options.head), beside))
+    report(
+        results_file(options.results, "head_keys.txt", beside is not None and options.head is None),
+        table(ours(options.head), beside),
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The default head as an animator sees it: Add Head, poses on its shape keys and bones, three views each, one picture.
+"""The default head as an animator sees it: Add Head, poses on its shape keys and bones, three views
+each, one picture.
 
 `python -m research head_sheet [docs/pictures/head.png]` in a Python that has bpy.
 --workbench renders in seconds; Cycles, the default, in minutes.
@@ -15,7 +16,8 @@ from pathlib import Path
 
 from research.harness import ROOT
 
-os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="thunder_sheet_")  # read once, at import
+# read once, at import
+os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="thunder_sheet_")
 
 import bpy
 import numpy as np
@@ -36,10 +38,20 @@ EXTREMES: dict[str, dict[str, float]] = {
     "surprise": dict(jaw=0.12, browInnerUp=1, browOuterUp=1, eyeWide=1),
     "anger": dict(browDown=1, eyeSquint=0.6, mouthPress=0.8, noseSneer=0.3),
     "sadness": dict(browInnerUp=1, mouthFrown=0.8, mouthShrugLower=0.4, eyeBlink=0.25),
-    "disgust": dict(noseSneer=1, mouthUpperUp=0.7, browDown=0.6, eyeSquint=0.7, mouthFrown=0.3, jaw=0.04),
+    "disgust": dict(
+        noseSneer=1, mouthUpperUp=0.7, browDown=0.6, eyeSquint=0.7, mouthFrown=0.3, jaw=0.04
+    ),
     "cheekPuff": dict(cheekPuff=1),
     "th": dict(jaw=0.08, tongueOut=0.5, tongueTipUp=0.1, mouthLowerDown=0.2),
-    "laugh": dict(jaw=0.1, mouthSmile=0.9, mouthUpperUp=0.45, mouthLowerDown=0.35, cheekSquint=0.7, eyeSquint=0.5, browInnerUp=0.2),
+    "laugh": dict(
+        jaw=0.1,
+        mouthSmile=0.9,
+        mouthUpperUp=0.45,
+        mouthLowerDown=0.35,
+        cheekSquint=0.7,
+        eyeSquint=0.5,
+        browInnerUp=0.2,
+    ),
 }
 
 
@@ -68,12 +80,20 @@ def stage(scene, size, samples):
     scene.world = bpy.data.worlds.new("World")
     if samples:
         scene.render.engine = "CYCLES"
-        scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.max_bounces = samples, True, 4
+        scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.max_bounces = (
+            samples,
+            True,
+            4,
+        )
         if scene.world.node_tree is None:
             scene.world.use_nodes = True
         wall = scene.world.node_tree.nodes["Background"]
         wall.inputs[0].default_value, wall.inputs[1].default_value = (0.42, 0.45, 0.5, 1), 0.5
-        for place, energy, size in (((-0.7, -1.1, 0.6), 12, 0.9), ((1.0, -0.7, 0.2), 4, 0.9), ((0.5, 0.9, 0.8), 12, 0.5)):
+        for place, energy, size in (
+            ((-0.7, -1.1, 0.6), 12, 0.9),
+            ((1.0, -0.7, 0.2), 4, 0.9),
+            ((0.5, 0.9, 0.8), 12, 0.5),
+        ):
             light = bpy.data.objects.new("Light", bpy.data.lights.new("Light", "AREA"))
             light.data.energy, light.data.size, light.location = energy, size, place
             light.rotation_euler = (-Vector(place)).to_track_quat("-Z", "Y").to_euler()
@@ -82,7 +102,11 @@ def stage(scene, size, samples):
         scene.render.engine = "BLENDER_WORKBENCH"
         shading = scene.display.shading
         shading.light, shading.color_type, shading.show_cavity = "STUDIO", "MATERIAL", True
-        shading.cavity_type, shading.cavity_ridge_factor, shading.cavity_valley_factor = "BOTH", 0.25, 0.6
+        shading.cavity_type, shading.cavity_ridge_factor, shading.cavity_valley_factor = (
+            "BOTH",
+            0.25,
+            0.6,
+        )
         scene.display.render_aa = "8"
         scene.world.color = (0.55, 0.57, 0.6)
     return camera
@@ -124,9 +148,13 @@ def run(options: Namespace) -> None:
     names = options.poses.split(",") if options.poses else list(EXTREMES)
     for name in names:
         strike(mesh, mesh.parent, EXTREMES[name])
-        cells.append(np.concatenate([photograph(scene, camera, degrees, folder) for degrees in VIEWS], 1))
+        cells.append(
+            np.concatenate([photograph(scene, camera, degrees, folder) for degrees in VIEWS], 1)
+        )
     cells += [np.ones_like(cells[0])] * (-len(cells) % PAIRS)
-    sheet = np.concatenate([np.concatenate(cells[i : i + PAIRS], 1) for i in range(0, len(cells), PAIRS)], 0)[::-1]
+    sheet = np.concatenate(
+        [np.concatenate(cells[i : i + PAIRS], 1) for i in range(0, len(cells), PAIRS)], 0
+    )[::-1]
     picture = bpy.data.images.new("Sheet", sheet.shape[1], sheet.shape[0])
     picture.pixels.foreach_set(np.ascontiguousarray(sheet).ravel())
     picture.filepath_raw, picture.file_format = str(Path(options.out).resolve()), "PNG"

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of research/heads.py that runs inside one Blender: building, playing and exporting heads. Prints one line of JSON at the end.
+"""The part of research/heads.py that runs inside one Blender: building, playing and exporting
+heads. Prints one line of JSON at the end.
 
-`python -m research.heads_in_blender FLAME_FILE` in a Python that has bpy. Times are medians, of the clock and of the processor:
-on a busy machine the clock includes other programs' work, and the processor time sums all cores.
+`python -m research.heads_in_blender FLAME_FILE` in a Python that has bpy. Times are medians, of the
+clock and of the processor: on a busy machine the clock includes other programs' work, and the
+processor time sums all cores.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ import sys
 import tempfile
 import time
 
-RESOURCES = os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="thunder_bench_")  # read once, at import
+# read once, at import
+RESOURCES = os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="thunder_bench_")
 
 import bpy
 import numpy as np
@@ -48,7 +51,8 @@ def empty():
 
 
 def seconds(action, before=lambda: None, runs=RUNS):
-    """(clock, processor), medians of several runs, each after `before`; the last one's result is left in the file."""
+    """(clock, processor), medians of several runs, each after `before`; the last one's result is
+    left in the file."""
     clock, processor = [], []
     for _ in range(runs):
         before()
@@ -63,7 +67,9 @@ def building(flame_file):
     """Seconds to build or find a head of each kind."""
     seconds_of = {"default head": seconds(lambda: bpy.ops.thunder.add_head(), empty)}
     if flame_file:
-        seconds_of["FLAME-format file"] = seconds(lambda: bpy.ops.thunder.add_flame_head(filepath=flame_file), empty)
+        seconds_of["FLAME-format file"] = seconds(
+            lambda: bpy.ops.thunder.add_flame_head(filepath=flame_file), empty
+        )
 
     def character():
         scene = empty()
@@ -78,12 +84,15 @@ def building(flame_file):
         bpy.data.objects.remove(bpy.data.objects["Thunder Head Rig"])
         scene.thunder.head = mesh
 
-    seconds_of["own character, found and mapped"] = seconds(lambda: head.find(bpy.context.scene), character)
+    seconds_of["own character, found and mapped"] = seconds(
+        lambda: head.find(bpy.context.scene), character
+    )
     return seconds_of
 
 
 def playing():
-    """Milliseconds of frame_set over a take that moves all keys and bones: medians, and what one frame in twenty exceeds."""
+    """Milliseconds of frame_set over a take that moves all keys and bones: medians, and what one
+    frame in twenty exceeds."""
     scene = empty()
     bpy.ops.thunder.add_head()
     rig = head.find(scene)
@@ -102,7 +111,8 @@ def playing():
         spent.append(1e3 * (time.perf_counter() - began[0]))
         processor.append(1e3 * (time.process_time() - began[1]))
     before = round_trip.positions(bpy, scene, [rig.mesh], (20, 60))
-    moved = float(np.abs(before[20][0][1] - before[60][0][1]).max() * 1e3)  # check that the scene was not empty
+    # check that the scene was not empty
+    moved = float(np.abs(before[20][0][1] - before[60][0][1]).max() * 1e3)
     return {
         "clock, median": statistics.median(spent),
         "clock, 19 of 20 frames below": float(np.percentile(spent, 95)),
@@ -126,7 +136,9 @@ def exporting(folder):
             round_trip.show(rig, scene)
             round_trip.number_vertices([rig.mesh])
             before = round_trip.positions(bpy, scene, [rig.mesh])
-            shot = export.Shot(scene, bpy.context.view_layer, rig, round_trip.FIRST, round_trip.LAST)
+            shot = export.Shot(
+                scene, bpy.context.view_layer, rig, round_trip.FIRST, round_trip.LAST
+            )
             path = os.path.join(folder, f"head{formats[key].suffix}")
             began = time.perf_counter()
             export.export(shot, formats[key], path)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures the engine's installation: bytes to download, bytes on disk, seconds, and the largest packages.
+"""Measures the engine's installation: bytes to download, bytes on disk, seconds, and the largest
+packages.
 
-`python -m research install` downloads the wheels that requirements/engine.txt names for this system and Python, installs them
-with the add-on's own installer into a new temporary folder, prints the table, and writes research/results/install.txt. The unpacked size of
-other systems' wheels is measured with uv, if it is on PATH. Needs the network or a package index configured for pip, and temporarily 10 GB;
-its folders are removed at the end.
+`python -m research install` downloads the wheels that requirements/engine.txt names for this system
+and Python, installs them with the add-on's own installer into a new temporary folder, prints the
+table, and writes research/results/install.txt. The unpacked size of other systems' wheels is
+measured with uv, if it is on PATH. Needs the network or a package index configured for pip, and
+temporarily 10 GB; its folders are removed at the end.
 """
 
 from __future__ import annotations
@@ -26,14 +28,22 @@ from thunder_core import installer
 
 LOCK = ROOT / "requirements" / "engine.txt"
 SHOWN = 12  # packages
-ELSEWHERE = {"Linux": "x86_64-unknown-linux-gnu", "Windows": "x86_64-pc-windows-msvc", "Darwin": "aarch64-apple-darwin"}
+ELSEWHERE = {
+    "Linux": "x86_64-unknown-linux-gnu",
+    "Windows": "x86_64-pc-windows-msvc",
+    "Darwin": "aarch64-apple-darwin",
+}
 
 
 def timed(command: list[str]) -> float:
-    """Seconds that a command takes. Raises RuntimeError with the end of its output when it fails."""
+    """Seconds that a command takes. Raises RuntimeError with the end of its output when it
+    fails."""
     began = time.monotonic()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        words = process.stdout.read() if process.stdout else ""  # stdin stays open: the installer ends when it is closed
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        # stdin stays open: the installer ends when it is closed
+        words = process.stdout.read() if process.stdout else ""
     if process.returncode:
         raise RuntimeError(f"{command[0]} failed:\n{words[-2000:]}")
     return time.monotonic() - began
@@ -41,22 +51,32 @@ def timed(command: list[str]) -> float:
 
 def bytes_of(folder: Path) -> int:
     """Bytes of all files in a folder."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
+    return sum(
+        path.lstat().st_size for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()
+    )
 
 
 def bytes_by_package(folder: Path) -> Counter:
-    """Bytes on disk of each package in the environment at `folder`, by what its RECORD lists; NVIDIA's as one."""
+    """Bytes on disk of each package in the environment at `folder`, by what its RECORD lists;
+    NVIDIA's as one."""
     code = (
-        "import json; from importlib import metadata as m; print(json.dumps([[d.name, str(f.locate())] "
+        "import json; from importlib import metadata as m; print(json.dumps([[d.name, "
+        "str(f.locate())] "
         "for d in m.distributions() for f in d.files or []]))"
     )
     python = installer.python_in(str(folder))
-    listed = json.loads(subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True).stdout)
+    listed = json.loads(
+        subprocess.run(
+            [python, "-I", "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+    )
     sizes: Counter = Counter()
     for name, file in listed:
         path = Path(file)
         if path.is_file():
-            sizes["nvidia-* and cuda-*" if re.match("nvidia|cuda", name) else name] += path.stat().st_size
+            sizes["nvidia-* and cuda-*" if re.match("nvidia|cuda", name) else name] += (
+                path.stat().st_size
+            )
     return sizes
 
 
@@ -64,14 +84,31 @@ def measure() -> str:
     """Download and install the engine's packages; the table of what that took."""
     with tempfile.TemporaryDirectory(prefix="thunder_bench_") as place:
         wheels, engine = Path(place, "wheels"), Path(place, "engine")
-        pip = [sys.executable, *"-m pip download --quiet --no-input --no-deps --require-hashes --only-binary :all:".split()]
+        pip = [
+            sys.executable,
+            *"-m pip download --quiet --no-input --no-deps --require-hashes --only-binary :all:".split(),
+        ]
         download = timed([*pip, "-r", str(LOCK), "-d", str(wheels)])
-        install = timed([sys.executable, "-I", installer.__file__, "--folder", str(engine), "--lock", str(LOCK), "--wheels", str(wheels)])
+        install = timed(
+            [
+                sys.executable,
+                "-I",
+                installer.__file__,
+                "--folder",
+                str(engine),
+                "--lock",
+                str(LOCK),
+                "--wheels",
+                str(wheels),
+            ]
+        )
         disk = bytes_of(engine)
         lines = [
-            f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, requirements/engine.txt",
+            f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, "
+            f"requirements/engine.txt",
             "",
-            f"download  {bytes_of(wheels) / 1e9:.2f} GB in {len(list(wheels.iterdir()))} wheels, {download:.0f} s",
+            f"download  {bytes_of(wheels) / 1e9:.2f} GB in {len(list(wheels.iterdir()))} wheels, "
+            f"{download:.0f} s",
             f"disk      {disk / 1e9:.2f} GB",
             f"install   {install:.0f} s from the downloaded wheels",
             "",
@@ -79,18 +116,42 @@ def measure() -> str:
         ]
         packages = bytes_by_package(engine)
         lines += [f"{name:24}{size / 1e6:8.0f}" for name, size in packages.most_common(SHOWN)]
-        return "\n".join([*lines, f"{'the rest':24}{(disk - sum(s for _, s in packages.most_common(SHOWN))) / 1e6:8.0f}"]) + "\n"
+        return (
+            "\n".join(
+                [
+                    *lines,
+                    f"{'the rest':24}{(disk - sum(s for _, s in packages.most_common(SHOWN))) / 1e6:8.0f}",
+                ]
+            )
+            + "\n"
+        )
 
 
 def elsewhere() -> str:
-    """Bytes that the packages take unpacked on the other systems, a line each; without uv nothing."""
+    """Bytes that the packages take unpacked on the other systems, a line each; without uv
+    nothing."""
     uv, lines = shutil.which("uv"), []
     for system, target in ELSEWHERE.items():
         if uv is None or system == platform.system():
             continue
         with tempfile.TemporaryDirectory(prefix="thunder_bench_") as place:
-            command = [uv, *"pip install --quiet --no-config --no-deps --require-hashes --only-binary :all:".split()]
-            timed([*command, "--python-platform", target, "--python-version", "3.11", "--target", place, "-r", str(LOCK)])
+            command = [
+                uv,
+                *"pip install --quiet --no-config --no-deps --require-hashes --only-binary :all:".split(),
+            ]
+            timed(
+                [
+                    *command,
+                    "--python-platform",
+                    target,
+                    "--python-version",
+                    "3.11",
+                    "--target",
+                    place,
+                    "-r",
+                    str(LOCK),
+                ]
+            )
             lines.append(f"{target:26}{bytes_of(Path(place)) / 1e9:8.2f} GB\n")
     return "".join(["\nunpacked elsewhere, without pip\n", *lines]) if lines else ""
 

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Real lips: how well takes follow the measured mouths of real talking faces.
 
-DATA is a folder with `lips/` and `lips_more/`. For every clip that nothing was fitted to (`check`) 8 takes are generated at Spread 0.5.
-These are compared with the measured mouth: the average take, the same as it was sampled, before any step after that, the best one by its
-lip-sync score, the mean curve of all, whichever take has a dip on an m, b or p; and beside them a linear map from the encoder's features
-that was fitted to the other clips (`fit`) just before, the teacher's performance of the phones that the encoder hears, and the real mouth
-itself. Then: on which m, b and p lips shut where real ones do, and where they do not; how fast lips part, beside people's; and how alike
-takes are, at Spread 0 too. Curves go to FOLDER, tables to stdout and research/results/lips.txt. Two minutes on one core; --spread, --clips
-and --takes ask for less; --split fit is for choosing constants, where the map has seen what it is compared with.
+DATA is a folder with `lips/` and `lips_more/`. For every clip that nothing was fitted to (`check`)
+8 takes are generated at Spread 0.5. These are compared with the measured mouth: the average take,
+the same as it was sampled, before any step after that, the best one by its lip-sync score, the mean
+curve of all, whichever take has a dip on an m, b or p; and beside them a linear map from the
+encoder's features that was fitted to the other clips (`fit`) just before, the teacher's performance
+of the phones that the encoder hears, and the real mouth itself. Then: on which m, b and p lips shut
+where real ones do, and where they do not; how fast lips part, beside people's; and how alike takes
+are, at Spread 0 too. Curves go to FOLDER, tables to stdout and research/results/lips.txt. Two
+minutes on one core; --spread, --clips and --takes ask for less; --split fit is for choosing
+constants, where the map has seen what it is compared with.
 
 A gap is measured beyond that at rest; it is below zero where lips are pressed together.
 """
@@ -23,7 +26,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from research.faces.lip_clips import as_long, by_clip, compared, dips, figures, fit_bar, hear, LipClip, mean_of, read_clips, Rows, shuts
+from research.faces.lip_clips import (
+    as_long,
+    by_clip,
+    compared,
+    dips,
+    figures,
+    fit_bar,
+    hear,
+    LipClip,
+    mean_of,
+    read_clips,
+    Rows,
+    shuts,
+)
 from research.harness import add_shared, effort, keep, RESULTS, ROOT
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
@@ -34,14 +50,16 @@ from thunder_core.request import Request
 from thunder_core.train.teacher import perform
 from thunder_core.types import FPS, Motion, pack, Take, unpack
 
-FAST_MM = 6.0  # change of the gap in one frame, and height of a peak of one frame, that people seldom reach
+# change of the gap in one frame, and height of a peak of one frame, that people seldom reach
+FAST_MM = 6.0
 OPEN_MM = 2.0  # gap above which a real mouth is open
 SHIFTS = (25, 37, 50, 62)  # frames by which takes are shifted, for what closes by chance
 
 
 def shut_where(openings: np.ndarray, first: int, clip: LipClip) -> dict[str, np.ndarray]:
-    """On which m, b and p that real lips shut on takes [K, T] shut, arrays: each take, any of them, number `first`, which hears what
-    is likeliest, and any other where that one misses it; shifted: the other takes elsewhere in time."""
+    """On which m, b and p that real lips shut on takes [K, T] shut, arrays: each take, any of them,
+    number `first`, which hears what is likeliest, and any other where that one misses it; shifted:
+    the other takes elsewhere in time."""
     real = shuts(clip.opening, clip)
     if not real.any():
         return {}
@@ -52,15 +70,21 @@ def shut_where(openings: np.ndarray, first: int, clip: LipClip) -> dict[str, np.
     shut, others = each(openings), np.delete(openings, first, 0)
     missed, shifted = ~shut[first], [each(np.roll(others, shift, 1)).any(0) for shift in SHIFTS]
     return {
-        "each": shut.ravel(), "any": shut.any(0), "any, shifted": np.concatenate(shifted), "the likeliest": shut[first],
-        "any other where that misses": each(others).any(0)[missed], "the same, shifted": np.concatenate([each[missed] for each in shifted]),
+        "each": shut.ravel(), "any": shut.any(0), "any, shifted": np.concatenate(shifted),
+        "the likeliest": shut[first],
+        "any other where that misses": each(others).any(0)[missed],
+        "the same, shifted": np.concatenate([each[missed] for each in shifted]),
     }  # fmt: skip
 
 
 def shut_wrongly(opening: np.ndarray, real: np.ndarray) -> int:
-    """How often lips shut [T] where real ones stay open from the frame before to the frame after."""
+    """How often lips shut [T] where real ones stay open from the frame before to the frame
+    after."""
     shut = opening <= CLOSED_MM
-    starts, ends = np.flatnonzero(np.diff(shut.astype(int), prepend=0) > 0), np.flatnonzero(np.diff(shut.astype(int), append=0) < 0)
+    starts, ends = (
+        np.flatnonzero(np.diff(shut.astype(int), prepend=0) > 0),
+        np.flatnonzero(np.diff(shut.astype(int), append=0) < 0),
+    )
     return sum(bool((real[max(0, a - 1) : b + 2] > OPEN_MM).all()) for a, b in zip(starts, ends))
 
 
@@ -71,21 +95,28 @@ def peaks(opening: np.ndarray) -> np.ndarray:
 
 
 def fast(openings: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Changes of more than FAST_MM in a frame, and peaks of one frame higher than that, a minute of openings [T]."""
+    """Changes of more than FAST_MM in a frame, and peaks of one frame higher than that, a minute of
+    openings [T]."""
     minutes = sum(len(opening) for opening in openings) / FPS / 60
     steps = sum(np.nansum(np.abs(np.diff(opening)) > FAST_MM) for opening in openings)
-    return float(steps / minutes), sum(int((peaks(opening) > FAST_MM).sum()) for opening in openings) / minutes
+    return float(steps / minutes), sum(
+        int((peaks(opening) > FAST_MM).sum()) for opening in openings
+    ) / minutes
 
 
 def alike(openings: np.ndarray) -> tuple[float, float]:
-    """(r between the openings of two takes [K, T], deviation over mean of the takes' mean speed)."""
+    """(r between the openings of two takes [K, T], deviation over mean of the takes' mean
+    speed)."""
     speeds = np.abs(np.diff(openings)).mean(1)
     others = ~np.eye(len(openings), dtype=bool)
     return float(np.corrcoef(openings)[others].mean()), float(speeds.std() / speeds.mean())
 
 
-def generate_with_samples(engine: Engine, generate: Callable[[], list[Take]]) -> tuple[list[Take], list[Motion]]:
-    """Takes that `generate` returns, and the motions that were sampled for them, before any step after sampling."""
+def generate_with_samples(
+    engine: Engine, generate: Callable[[], list[Take]]
+) -> tuple[list[Take], list[Motion]]:
+    """Takes that `generate` returns, and the motions that were sampled for them, before any step
+    after sampling."""
     pipeline, sampled = engine.thunder.pipeline, {}
     finish = pipeline.finish
 
@@ -99,13 +130,23 @@ def generate_with_samples(engine: Engine, generate: Callable[[], list[Take]]) ->
         takes = generate()
     finally:
         del pipeline.finish
-    return takes, [unpack(sampled[pack(take.motion).tobytes()], engine.head.channels) for take in takes]
+    return takes, [
+        unpack(sampled[pack(take.motion).tobytes()], engine.head.channels) for take in takes
+    ]
 
 
 def taught(engine: Engine, features: np.ndarray, phones: np.ndarray) -> Motion:
-    """The teacher's usual performance of what the encoder hears: its features [T, d], its phones as 10 ms labels."""
+    """The teacher's usual performance of what the encoder hears: its features [T, d], its phones as
+    10 ms labels."""
     channels = list(engine.head.expression_names)
-    return perform(phones, features[:, -LOUDNESS:], channels, np.random.default_rng(1), Direction(), features=features)
+    return perform(
+        phones,
+        features[:, -LOUDNESS:],
+        channels,
+        np.random.default_rng(1),
+        Direction(),
+        features=features,
+    )
 
 
 def add_arguments(p: ArgumentParser) -> None:
@@ -115,7 +156,11 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument("--takes", type=int, default=8)
     p.add_argument("--guidance", type=float, default=1.0)
     p.add_argument(
-        "--spread", type=float, nargs="+", default=[0.5, 0.0], help="the first is measured in full, of others how alike takes are"
+        "--spread",
+        type=float,
+        nargs="+",
+        default=[0.5, 0.0],
+        help="the first is measured in full, of others how alike takes are",
     )
     p.add_argument("--split", choices=("fit", "check"), default="check")
     p.add_argument("--clips", nargs="+", help="only these (default: all of the split)")
@@ -130,7 +175,16 @@ def run(args: Namespace) -> None:
     bar = fit_bar(fit, {clip.name: hear(encoder, clip)[0] for clip in fit})
     rows: Rows = {
         name: {}
-        for name in ("average take", "as sampled", "best by score", "mean of takes", "any of them", "linear map", "teacher", "real lips")
+        for name in (
+            "average take",
+            "as sampled",
+            "best by score",
+            "mean of takes",
+            "any of them",
+            "linear map",
+            "teacher",
+            "real lips",
+        )
     }
     shut: dict[str, list[np.ndarray]] = {}
     of_takes: list[np.ndarray] = []
@@ -140,10 +194,18 @@ def run(args: Namespace) -> None:
     for clip in check:
         speech = read_sound(clip.path)
         for spread in args.spread:
-            asked = Brief(Direction().vector()[None], spread) if engine.thunder.knows_styles else None
-            request = Request(args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked)
-            takes, sampled = generate_with_samples(engine, lambda speech=speech, request=request: engine.generate(speech, request))
-            gaps = as_long(np.array([margins.beyond_rest(take.motion) for take in takes]), clip.frames)
+            asked = (
+                Brief(Direction().vector()[None], spread) if engine.thunder.knows_styles else None
+            )
+            request = Request(
+                args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked
+            )
+            takes, sampled = generate_with_samples(
+                engine, lambda speech=speech, request=request: engine.generate(speech, request)
+            )
+            gaps = as_long(
+                np.array([margins.beyond_rest(take.motion) for take in takes]), clip.frames
+            )
             likeness[spread].append(alike(gaps))
             if spread != args.spread[0]:
                 continue
@@ -151,14 +213,19 @@ def run(args: Namespace) -> None:
             of_takes.extend(gaps)
             first = [take.seed for take in takes].index(args.seed)
             for number, gap in enumerate(gaps):
-                wrongly["the likeliest" if number == first else "each other"].append(shut_wrongly(gap, clip.opening))
+                wrongly["the likeliest" if number == first else "each other"].append(
+                    shut_wrongly(gap, clip.opening)
+                )
             for name, values in shut_where(gaps, first, clip).items():
                 shut.setdefault(name, []).append(values)
             features, phones = hear(encoder, clip)
             teacher = taught(engine, features, phones)
             curves = {
                 "average take": (gaps, widths),
-                "as sampled": tuple(np.array([measure(motion) for motion in sampled]) for measure in (margins.beyond_rest, margins.width)),
+                "as sampled": tuple(
+                    np.array([measure(motion) for motion in sampled])
+                    for measure in (margins.beyond_rest, margins.width)
+                ),
                 "best by score": (gaps[:1], widths[:1]),
                 "mean of takes": (gaps.mean(0)[None], widths.mean(0)[None]),
                 "linear map": (bar(features, "opening")[None], bar(features, "width")[None]),
@@ -170,29 +237,50 @@ def run(args: Namespace) -> None:
             for name, curves_of in (("any of them", gaps), ("real lips", seen[None])):
                 dip = np.any([dips(curve, clip) for curve in curves_of], axis=0)
                 rows[name][clip.name] = {"PBM": float(dip.mean())} if dip.size else {}
-            np.savez(args.out / f"{clip.name}.npz", seeds=[take.seed for take in takes], openings=gaps, widths=widths)
+            np.savez(
+                args.out / f"{clip.name}.npz",
+                seeds=[take.seed for take in takes],
+                openings=gaps,
+                widths=widths,
+            )
     minutes = sum(clip.frames for clip in check) / FPS / 60
     speeds = {"takes": fast(of_takes), "people": fast([clip.opening for clip in check])}
     lines = [
-        f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, device {engine.device}; "
-        f"weights {engine.weights}; {args.takes} takes, {effort(args.steps)}, guidance {args.guidance}, seed {args.seed}",
-        f"{sum(clip.frames for clip in check) / FPS:.0f} s of speech, {len(check)} clips of `{args.split}`, Spread {args.spread[0]:g}; the "
+        f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} "
+        f"threads, device {engine.device}; "
+        f"weights {engine.weights}; {args.takes} takes, {effort(args.steps)}, guidance "
+        f"{args.guidance}, seed {args.seed}",
+        f"{sum(clip.frames for clip in check) / FPS:.0f} s of speech, {len(check)} clips of "
+        f"`{args.split}`, Spread {args.spread[0]:g}; the "
         f"map is fitted to {len(fit)} of `fit`",
         "",
         *compared(rows, check),
         "",
         "m, b and p on which real lips shut: takes shut on "
-        + ", ".join(f"{np.concatenate(values).mean():.2f} of {sum(map(len, values))} ({name})" for name, values in shut.items()),
+        + ", ".join(
+            f"{np.concatenate(values).mean():.2f} of {sum(map(len, values))} ({name})"
+            for name, values in shut.items()
+        ),
         f"they shut where real lips are more than {OPEN_MM:g} mm apart, times a minute: "
-        + ", ".join(f"{name} {np.sum(values) / minutes / max(1, len(values) // len(check)):.1f}" for name, values in wrongly.items()),
-        f"changes of the gap by more than {FAST_MM:g} mm in a frame, and peaks of one frame higher than that, a minute: "
+        + ", ".join(
+            f"{name} {np.sum(values) / minutes / max(1, len(values) // len(check)):.1f}"
+            for name, values in wrongly.items()
+        ),
+        f"changes of the gap by more than {FAST_MM:g} mm in a frame, and peaks of one frame "
+        f"higher than that, a minute: "
         + "; ".join(f"{name} {steps:.1f}, {high:.1f}" for name, (steps, high) in speeds.items()),
         *(
-            f"Spread {spread:g}: mouths' r {mean_of([r for r, _ in values], [clip.frames for clip in check]):.3f} between two takes, "
-            f"amplitude {np.mean([size for _, size in values]):.3f} (deviation over mean of the takes' mean speed)"
+            f"Spread {spread:g}: mouths' r "
+            f"{mean_of([r for r, _ in values], [clip.frames for clip in check]):.3f} between two "
+            f"takes, "
+            f"amplitude {np.mean([size for _, size in values]):.3f} (deviation over mean of the "
+            f"takes' mean speed)"
             for spread, values in likeness.items()
         ),
         "",
-        *by_clip({name: row for name, row in rows.items() if name not in ("any of them", "real lips")}, check),
+        *by_clip(
+            {name: row for name, row in rows.items() if name not in ("any of them", "real lips")},
+            check,
+        ),
     ]
     print(keep(args.results, lines))

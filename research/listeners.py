@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures listeners: takes of listeners to recorded voices, the teacher's listeners, and takes that listen to silence.
+"""Measures listeners: takes of listeners to recorded voices, the teacher's listeners, and takes
+that listen to silence.
 
-DATA is a folder with `lips/` (sounds and phones). Per system: movements a minute, and how many of them follow the other voice's
-accents and phrase ends within the time that answers take, against as many at any time (1: no more than those). Silence is as
-long as each voice. Table to stdout and research/results/listeners.txt.
+DATA is a folder with `lips/` (sounds and phones). Per system: movements a minute, and how many of
+them follow the other voice's accents and phrase ends within the time that answers take, against as
+many at any time (1: no more than those). Silence is as long as each voice. Table to stdout and
+research/results/listeners.txt.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ def events(head: Head, motion: Motion) -> dict[str, np.ndarray]:
 
 
 def measure(head: Head, performances: list[tuple[Motion, Prosody]]) -> dict[str, str]:
-    """Every figure of a system as text, by its name. performances: each with the voice it listens to."""
+    """Every figure of a system as text, by its name. performances: each with the voice it listens
+    to."""
     counts: dict[str, int] = {}
     answers: dict[str, Coherence] = {}
     speeds, heights, minutes = [], [], 0.0
@@ -57,11 +60,19 @@ def measure(head: Head, performances: list[tuple[Motion, Prosody]]) -> dict[str,
         ends = np.array([end for _, end in voice.phrases])
         for name, frames in events(head, motion).items():
             counts[name] = counts.get(name, 0) + len(frames)
-            for what, marks, (late, reach) in (("accents", voice.accents, AFTER_ACCENT), ("phrase ends", ends, AFTER_END)):
+            for what, marks, (late, reach) in (
+                ("accents", voice.accents, AFTER_ACCENT),
+                ("phrase ends", ends, AFTER_END),
+            ):
                 key = f"{name} after {what}"
-                answers[key] = answers.get(key, Coherence()) + coherence(frames, np.asarray(marks) + late, everywhere, reach)
+                answers[key] = answers.get(key, Coherence()) + coherence(
+                    frames, np.asarray(marks) + late, everywhere, reach
+                )
     figures = {f"{name} a minute": f"{count / minutes:.1f}" for name, count in counts.items()}
-    figures |= {"head, °/s": f"{np.mean(speeds):.1f}", "brow raise height": f"{np.mean(heights):.2f}"}
+    figures |= {
+        "head, °/s": f"{np.mean(speeds):.1f}",
+        "brow raise height": f"{np.mean(heights):.2f}",
+    }
     for key, value in answers.items():
         figures[key] = f"{value.ratio:.2f} × shuffled ({value.hits:.0f} of {value.expected:.0f})"
     return figures
@@ -72,7 +83,12 @@ def add_arguments(p: ArgumentParser) -> None:
     add_shared(p, "data", "steps", "seed", "weights", "results")
     p.add_argument("--takes", type=int, default=8, help="of each voice")
     p.add_argument("--guidance", type=float, default=1.0)
-    p.add_argument("--spread", type=float, default=0.5, help="how far takes go from what is asked, of weights that know directions")
+    p.add_argument(
+        "--spread",
+        type=float,
+        default=0.5,
+        help="how far takes go from what is asked, of weights that know directions",
+    )
 
 
 def run(args: Namespace) -> None:
@@ -80,29 +96,58 @@ def run(args: Namespace) -> None:
     lips = required(args.data / "lips", "the folder of recorded voices with phones")
     engine = Engine.load(args.weights, device="cpu")
     channels, phones = list(engine.head.expression_names), aligned_phones(lips)
-    asked = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread) if engine.thunder.knows_styles else None
-    systems: dict[str, list[tuple[Motion, Prosody]]] = {"teacher listens": [], "takes listen": [], "takes listen to silence": []}
+    asked = (
+        Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread)
+        if engine.thunder.knows_styles
+        else None
+    )
+    systems: dict[str, list[tuple[Motion, Prosody]]] = {
+        "teacher listens": [],
+        "takes listen": [],
+        "takes listen to silence": [],
+    }
     for name in sorted(phones):
         speech = read_sound(lips / f"{name}.wav")
         loud = loudness(speech.samples, speech.frames)
         pitch = semitones(speech.samples, speech.frames)
         voice = prosody(phones[name], loud, pitch)
         for seed in range(args.seed, args.seed + args.takes):
-            taught = perform(phones[name], loud, channels, np.random.default_rng([seed, len(loud)]), None, pitch, listens=True)
+            taught = perform(
+                phones[name],
+                loud,
+                channels,
+                np.random.default_rng([seed, len(loud)]),
+                None,
+                pitch,
+                listens=True,
+            )
             systems["teacher listens"].append((taught, voice))
-        for system, sound in (("takes listen", speech), ("takes listen to silence", Speech(np.zeros_like(speech.samples)))):
+        for system, sound in (
+            ("takes listen", speech),
+            ("takes listen to silence", Speech(np.zeros_like(speech.samples))),
+        ):
             takes = engine.generate(
-                sound, Request(args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked, listening=True)
+                sound,
+                Request(
+                    args.takes,
+                    args.seed,
+                    steps=args.steps,
+                    guidance=args.guidance,
+                    direction=asked,
+                    listening=True,
+                ),
             )
             systems[system] += [(take.motion, voice) for take in takes]
     columns = {name: measure(engine.head, performances) for name, performances in systems.items()}
     names = list(columns["takes listen"])
     lines = [
-        f"Faces that listen to {len(phones)} recorded voices; weights {engine.weights}, {args.takes} takes of each, {effort(args.steps)}, "
+        f"Faces that listen to {len(phones)} recorded voices; weights {engine.weights}, "
+        f"{args.takes} takes of each, {effort(args.steps)}, "
         f"spread {args.spread:g}, seed {args.seed}",
         f"An answer lies {AFTER_ACCENT[0]:g} s ± {AFTER_ACCENT[1] / 25:.2g} s after an accent, "
         f"{AFTER_END[0]:g} s ± {AFTER_END[1] / 25:.2g} s after the end of a phrase.",
         "", "| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns),
-        *(f"| {name} | " + " | ".join(column[name] for column in columns.values()) + " |" for name in names),
+        *(f"| {name} | " + " | ".join(column[name] for column in columns.values())
+        + " |" for name in names),
     ]  # fmt: skip
     report(results_file(args.results, "listeners.txt", True), lines)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures memory and time for voices of up to an hour: bakes artificial recordings and watches both processes.
+"""Measures memory and time for voices of up to an hour: bakes artificial recordings and watches
+both processes.
 
-`python -m research long BLENDER_PYTHON [--minutes 5 10 20 60] [--takes 8] [--steps 1] [--limit SECONDS]`, with the engine's Python (Linux).
-A recording repeats assets/sample.wav with pauses, 48 kHz stereo. Memory does not depend on the sampling steps; time does. Resident memory
-is read from /proc twice a second, the peak from VmHWM, which is exact. A bake that takes longer than --limit is ended, and the measurements
-until then are kept. Leaves research/results/long.txt and long.json (each length is measured again or kept from the last time).
+`python -m research long BLENDER_PYTHON [--minutes 5 10 20 60] [--takes 8] [--steps 1] [--limit
+SECONDS]`, with the engine's Python (Linux). A recording repeats assets/sample.wav with pauses, 48
+kHz stereo. Memory does not depend on the sampling steps; time does. Resident memory is read from
+/proc twice a second, the peak from VmHWM, which is exact. A bake that takes longer than --limit is
+ended, and the measurements until then are kept. Leaves research/results/long.txt and long.json
+(each length is measured again or kept from the last time).
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ import soundfile
 
 from research.harness import add_shared, keep, origin, ROOT, SAMPLE
 
-RATE, EVERY = 48000, 0.5  # sample rate of the recordings, Hz; interval between two readings of memory, s
+# sample rate of the recordings, Hz; interval between two readings of memory, s
+RATE, EVERY = 48000, 0.5
 PAUSES = (0.4, 1.7, 0.9, 6.0)  # seconds between the lines, in turn
 TARGET = Path("research/results/long.json")
 
@@ -35,7 +39,12 @@ def record(path: Path, seconds: float) -> None:
     left, number = round(seconds * RATE), 0
     with soundfile.SoundFile(path, "w", RATE, 2, subtype="PCM_16") as file:
         while left > 0:
-            block = np.concatenate([line * (0.6 + 0.1 * (number % 5)), np.zeros(round(PAUSES[number % 4] * RATE), np.float32)])[:left]
+            block = np.concatenate(
+                [
+                    line * (0.6 + 0.1 * (number % 5)),
+                    np.zeros(round(PAUSES[number % 4] * RATE), np.float32),
+                ]
+            )[:left]
             file.write(np.stack([block, 0.8 * block], axis=1))
             left, number = left - len(block), number + 1
 
@@ -44,13 +53,16 @@ def memory(pid: int) -> tuple[float, float] | None:
     """Resident memory of a process and the most it ever was, GB; None for one that is gone."""
     try:
         text = Path(f"/proc/{pid}/status").read_text()
-        return tuple(int(re.search(rf"{name}:\s+(\d+)", text)[1]) / 1e6 for name in ("VmRSS", "VmHWM"))
+        return tuple(
+            int(re.search(rf"{name}:\s+(\d+)", text)[1]) / 1e6 for name in ("VmRSS", "VmHWM")
+        )
     except (OSError, TypeError):
         return None
 
 
 def processor_seconds(pid: int) -> float:
-    """Processor time of a process and of its children that have ended, in seconds; 0 for one that is gone."""
+    """Processor time of a process and of its children that have ended, in seconds; 0 for one that
+    is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
@@ -71,22 +83,35 @@ def worker_of(pid: int) -> int | None:
 
 
 def measure(blender: str, minutes: float, takes: int, steps: int | None, limit: float) -> dict:
-    """Bake a recording of `minutes`; returns its entry in long.json. steps: None for the usual quality."""
+    """Bake a recording of `minutes`; returns its entry in long.json. steps: None for the usual
+    quality."""
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder, "long.wav")
         record(sound, 60 * minutes)
-        command = [blender, str(ROOT / "bake.py"), "--audio", str(sound), "--out", str(Path(folder, "out")), "--takes", str(takes),
-                   *(["--steps", str(steps)] if steps else []), "--engine", sys.executable]  # fmt: skip
+        command = [blender, str(ROOT / "bake.py"), "--audio", str(sound), "--out",
+            str(Path(folder, "out")), "--takes", str(takes),
+                   *(["--steps", str(steps)] if steps else []), "--engine",
+                   sys.executable]  # fmt: skip
         environment = os.environ | {"BLENDER_USER_RESOURCES": str(Path(folder, "home"))}
         began = time.monotonic()
-        log, most, used, worker = Path(folder, "log"), {"blender": 0.0, "engine": 0.0}, {"blender": 0.0, "engine": 0.0}, None
+        log, most, used, worker = (
+            Path(folder, "log"),
+            {"blender": 0.0, "engine": 0.0},
+            {"blender": 0.0, "engine": 0.0},
+            None,
+        )
         with log.open("w") as file:
-            process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+            process = subprocess.Popen(
+                command, stdout=file, stderr=subprocess.STDOUT, env=environment
+            )
         while process.poll() is None and time.monotonic() - began < limit:
             worker = worker or worker_of(process.pid)
             for name, pid in (("blender", process.pid), ("engine", worker)):
                 if pid and (reading := memory(pid)):
-                    most[name], used[name] = max(most[name], reading[1]), max(used[name], processor_seconds(pid))
+                    most[name], used[name] = (
+                        max(most[name], reading[1]),
+                        max(used[name], processor_seconds(pid)),
+                    )
             time.sleep(EVERY)
         is_late = process.poll() is None
         process.terminate()
@@ -97,7 +122,8 @@ def measure(blender: str, minutes: float, takes: int, steps: int | None, limit: 
         blend = Path(folder, "out", "long.blend")
         return {
             "minutes": minutes, "takes": takes, "steps": steps, "finished": process.returncode == 0,
-            "takes_keyed": max(map(int, re.findall(r"Keyed (\d+) of", said)), default=0), "seconds": round(time.monotonic() - began, 1),
+            "takes_keyed": max(map(int, re.findall(r"Keyed (\d+) of", said)), default=0),
+            "seconds": round(time.monotonic() - began, 1),
             "blend_mb": round(blend.stat().st_size / 1e6, 1) if blend.exists() else None,
             "most_gb": {name: round(value, 2) for name, value in most.items()},
             "processor_seconds": {name: round(value, 1) for name, value in used.items()},
@@ -107,8 +133,10 @@ def measure(blender: str, minutes: float, takes: int, steps: int | None, limit: 
 def table(results: list[dict]) -> list[str]:
     """Lines of text: a row for each length."""
     lines = [
-        "voices of some length, 48 kHz stereo; highest resident memory of each process; the bar is 2.5 GB",
-        "processor time is of both processes, all threads, per minute of voice: other work on the machine changes it little",
+        "voices of some length, 48 kHz stereo; highest resident memory of each process; the bar is "
+        "2.5 GB",
+        "processor time is of both processes, all threads, per minute of voice: other work on the "
+        "machine changes it little",
         f"{'minutes':>8}{'takes':>7}{'steps':>7}{'engine GB':>11}{'Blender GB':>12}{'seconds':>9}{'processor s/min':>17}{'.blend MB':>11}",
     ]
     for each in results:
@@ -116,7 +144,11 @@ def table(results: list[dict]) -> list[str]:
         lines.append(
             f"{each['minutes']:>8g}{each['takes']:>7}{each['steps']:>7}{most['engine']:>11.2f}{most['blender']:>12.2f}"
             f"{each['seconds']:>9.0f}{sum(each['processor_seconds'].values()) / each['minutes']:>17.1f}{each['blend_mb'] or 0:>11.1f}"
-            + ("" if each["finished"] else f"  ended after {each['takes_keyed']} takes, at the time limit")
+            + (
+                ""
+                if each["finished"]
+                else f"  ended after {each['takes_keyed']} takes, at the time limit"
+            )
         )
     return lines
 
@@ -127,7 +159,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("blender", help="a Python that has bpy")
     parser.add_argument("--minutes", type=float, nargs="+", default=[5, 10, 20, 60])
     parser.add_argument("--takes", type=int, default=8)
-    parser.add_argument("--limit", type=float, default=7200.0, help="seconds after which a bake is ended")
+    parser.add_argument(
+        "--limit", type=float, default=7200.0, help="seconds after which a bake is ended"
+    )
 
 
 def run(args: Namespace) -> None:
@@ -137,8 +171,11 @@ def run(args: Namespace) -> None:
     for minutes in args.minutes:
         result = origin() | measure(args.blender, minutes, args.takes, args.steps, args.limit)
         same = ("minutes", "takes", "steps")
-        results = json.loads(target.read_text()) if target.exists() else []  # another run may have written meanwhile
-        results = [each for each in results if any(each[name] != result[name] for name in same)] + [result]
+        # another run may have written meanwhile
+        results = json.loads(target.read_text()) if target.exists() else []
+        results = [each for each in results if any(each[name] != result[name] for name in same)] + [
+            result
+        ]
         results.sort(key=lambda each: [each[name] for name in same])
         keep(target, [json.dumps(results)])
         print(keep(target.with_suffix(".txt"), table(results)), flush=True)

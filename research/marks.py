@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What marks on words do to takes (`thunder_core/marks.py`).
 
-Voices of DATA's `speech/` that trained nothing; in each, at most four stretches of .4 s with a vowel stand for words. Takes of the
-same seeds are sampled without marks and with one kind of mark on all of these words. Of each kind: the measure that it should change,
-without and with marks, means over words and takes; in how many it changed the right way (is as wanted, of closures); and by how much
-lips move otherwise further than .3 s from a word, relative to the difference between two takes. To stdout and research/results/marks.txt.
+Voices of DATA's `speech/` that trained nothing; in each, at most four stretches of .4 s with a
+vowel stand for words. Takes of the same seeds are sampled without marks and with one kind of mark
+on all of these words. Of each kind: the measure that it should change, without and with marks,
+means over words and takes; in how many it changed the right way (is as wanted, of closures); and by
+how much lips move otherwise further than .3 s from a word, relative to the difference between two
+takes. To stdout and research/results/marks.txt.
 """
 
 from __future__ import annotations
@@ -36,9 +38,13 @@ def words_of(logits: np.ndarray, seconds: float) -> list[tuple[float, float]]:
     """(start, end) of stretches of speech with a vowel and without m, b or p."""
     phones, result = logits.argmax(1), []
     length = round(LENGTH * ENCODER_RATE)
-    for start in range(round(0.5 * ENCODER_RATE), round((seconds - 0.5) * ENCODER_RATE) - length, 5):
+    for start in range(
+        round(0.5 * ENCODER_RATE), round((seconds - 0.5) * ENCODER_RATE) - length, 5
+    ):
         said, begin = phones[start : start + length], start / ENCODER_RATE
-        fits = np.isin(said, VOWELS).mean() >= 0.3 and not np.isin(said, (SILENCE, *BILABIALS)).any()
+        fits = (
+            np.isin(said, VOWELS).mean() >= 0.3 and not np.isin(said, (SILENCE, *BILABIALS)).any()
+        )
         if fits and (not result or begin - result[-1][0] >= APART) and len(result) < WORDS:
             result.append((begin, begin + LENGTH))
     return result
@@ -116,25 +122,42 @@ def run(args: Namespace) -> None:
     for path in recordings(args.data, args.split, args.voices):
         speech = Speech(read_sound(path).samples[: round(SECONDS * RATE)], RATE)
         measure(engine, speech, args, found, changed)
-    lines = [f"weights {engine.weights}; {len(found[STRESSED])} words in takes of voices of the split {args.split}",
+    lines = [f"weights {engine.weights}; {len(found[STRESSED])} words in takes of voices of the "
+             f"split {args.split}",
              f"{'':12s} {'without':>8s} {'with':>8s} {'right way':>10s} {'elsewhere':>10s}"]  # fmt: skip
     for kind, pairs in found.items():
         before, after = np.array(pairs).T
         way = KINDS[kind][2] if kind in KINDS else 1
-        right = (way * (after - before) > 0).mean() if kind not in ("sound B", CLOSED) else (after >= before)[after > 0].sum() / len(after)
-        lines.append(f"{kind:12s} {before.mean():8.2f} {after.mean():8.2f} {right:10.2f} {np.mean(changed[kind]):10.2f}")
+        right = (
+            (way * (after - before) > 0).mean()
+            if kind not in ("sound B", CLOSED)
+            else (after >= before)[after > 0].sum() / len(after)
+        )
+        lines.append(
+            f"{kind:12s} {before.mean():8.2f} {after.mean():8.2f} {right:10.2f} "
+            f"{np.mean(changed[kind]):10.2f}"
+        )
     report(results_file(args.results, "marks.txt", args.voices >= 10), lines)
 
 
 def measure(engine: Engine, speech: Speech, args: Namespace, found: dict, changed: dict) -> None:
     """Add what each kind of mark does on the words of one voice."""
-    asked, logits = replace(usual(0.5), as_asked=True), engine.thunder.analyse(speech.samples, speech.frames).logits
-    words = [word for word in words_of(logits, speech.frames / FPS) if held_points(logits, Mark(HELD, *word))]
+    asked, logits = (
+        replace(usual(0.5), as_asked=True),
+        engine.thunder.analyse(speech.samples, speech.frames).logits,
+    )
+    words = [
+        word
+        for word in words_of(logits, speech.frames / FPS)
+        if held_points(logits, Mark(HELD, *word))
+    ]
     if not words:
         return
 
     def takes(marks: tuple[Mark, ...]) -> list[Take]:
-        made = engine.generate(speech, Request(args.takes, args.seed, direction=replace(asked, marks=marks)))
+        made = engine.generate(
+            speech, Request(args.takes, args.seed, direction=replace(asked, marks=marks))
+        )
         return sorted(made, key=lambda take: take.seed)
 
     plain, calm = takes(()), beyond(words, speech.frames)

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tests whether moods are recognisable: a classifier of movement, trained on the teacher, applied to held-out voices.
+"""Tests whether moods are recognisable: a classifier of movement, trained on the teacher, applied
+to held-out voices.
 
-CACHE is a folder in which `corpus` and `hear` were run. The teacher performs lines of training voices in every mood, each time
-in the style of another speaker; a linear discriminant learns the mood from the movement of channels and joints: their deviation, speed and
-skewness, without and with the mean pose. It then classifies lines of held-out voices:
-of the teacher (`--who teacher`) or of takes with a requested mood (`--who takes`). Chance is 1 in 12. The table has the share of correct
-answers, by the whole face and by mouth, jaw, cheeks and nose alone. Written to research/results/moods_WHO.txt.
+CACHE is a folder in which `corpus` and `hear` were run. The teacher performs lines of training
+voices in every mood, each time in the style of another speaker; a linear discriminant learns the
+mood from the movement of channels and joints: their deviation, speed and skewness, without and with
+the mean pose. It then classifies lines of held-out voices: of the teacher (`--who teacher`) or of
+takes with a requested mood (`--who takes`). Chance is 1 in 12. The table has the share of correct
+answers, by the whole face and by mouth, jaw, cheeks and nose alone. Written to
+research/results/moods_WHO.txt.
 """
 
 from __future__ import annotations
@@ -43,7 +46,9 @@ class Discriminant:
         z = (features - self.mean) / self.deviation
         means = np.stack([z[labels == label].mean(0) for label in range(len(NAMES))])
         rest = z - means[labels]
-        self.weights = np.linalg.solve(rest.T @ rest / len(rest) + _PULL * np.eye(z.shape[1]), means.T)
+        self.weights = np.linalg.solve(
+            rest.T @ rest / len(rest) + _PULL * np.eye(z.shape[1]), means.T
+        )
         self.offset = -0.5 * (means.T * self.weights).sum(0)
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
@@ -51,7 +56,9 @@ class Discriminant:
         return ((features - self.mean) / self.deviation @ self.weights + self.offset).argmax(1)
 
 
-def packed(lines: list[Line], who: str, seed: int, strength: float, steps: int) -> tuple[list[np.ndarray], np.ndarray]:
+def packed(
+    lines: list[Line], who: str, seed: int, strength: float, steps: int
+) -> tuple[list[np.ndarray], np.ndarray]:
     """(motions [T, C] of every line in every mood, the moods' numbers)."""
     motions, moods = [], []
     for number, line in enumerate(lines):
@@ -64,7 +71,8 @@ def packed(lines: list[Line], who: str, seed: int, strength: float, steps: int) 
             played = line.taught(performances)
         else:
             played = [
-                line.sampled(direction.vector()[None], 1, 100 * number + mood, steps)[0] for mood, (direction, _) in enumerate(performances)
+                line.sampled(direction.vector()[None], 1, 100 * number + mood, steps)[0]
+                for mood, (direction, _) in enumerate(performances)
             ]
         motions += [pack(motion).astype(float) for motion in played]
         moods += range(len(NAMES))
@@ -74,7 +82,12 @@ def packed(lines: list[Line], who: str, seed: int, strength: float, steps: int) 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_line_arguments(p)
-    p.add_argument("--learn", type=int, default=80, help="lines of training voices that the classifier learns from")
+    p.add_argument(
+        "--learn",
+        type=int,
+        default=80,
+        help="lines of training voices that the classifier learns from",
+    )
     p.add_argument("--strength", type=float, default=1.0)
 
 
@@ -91,18 +104,30 @@ def run(args: Namespace) -> None:
 
     n = engine.head.channels
     lower = in_group(engine.head.expression_names, (*MOUTH, "cheek", "nose"))
-    columns = {"whole face": np.arange(Columns(n).count), "lower face": np.concatenate([np.flatnonzero(lower), [n, n + 1]])}
+    columns = {
+        "whole face": np.arange(Columns(n).count),
+        "lower face": np.concatenate([np.flatnonzero(lower), [n, n + 1]]),
+    }
     lines = [
-        f"{args.who}: {len(unseen)} lines of {args.split}, every mood at strength {args.strength:g}; learned from {len(labels)} "
-        "performances of the teacher" + (f"; {effort(args.steps)}, weights {engine.weights}" if args.who == "takes" else ""),
+        f"{args.who}: {len(unseen)} lines of {args.split}, every mood at strength "
+        f"{args.strength:g}; learned from {len(labels)} "
+        "performances of the teacher"
+        + (f"; {effort(args.steps)}, weights {engine.weights}" if args.who == "takes" else ""),
         "",
-        f"{'share named rightly':28s}" + f"{'all':>7s}" + "".join(f"{name[:8]:>9s}" for name in NAMES),
+        f"{'share named rightly':28s}"
+        + f"{'all':>7s}"
+        + "".join(f"{name[:8]:>9s}" for name in NAMES),
     ]
     for title, some in columns.items():
-        of_learned, of_asked = ([movement(x[:, some]) for x in motions] for motions in (learned, asked))
+        of_learned, of_asked = (
+            [movement(x[:, some]) for x in motions] for motions in (learned, asked)
+        )
         for basis in ("movement", "with pose"):
             both = [
-                np.array([m if basis == "movement" else np.concatenate([m, pose]) for m, pose in rows]) for rows in (of_learned, of_asked)
+                np.array(
+                    [m if basis == "movement" else np.concatenate([m, pose]) for m, pose in rows]
+                )
+                for rows in (of_learned, of_asked)
             ]
             right = Discriminant(both[0], labels)(both[1]) == truth
             each = "".join(f"{right[truth == mood].mean():9.2f}" for mood in range(len(NAMES)))

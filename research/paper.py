@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The paper's Tables 2 and 3 for the systems that `python -m research train paper` trained.
 
-S = 32 samples of each clip of unseen speakers, up to 5 s, against the teacher's performance of it, which the systems learned from:
-not the paper's data, so only changes within a table compare. Figures are kept for every clip beside the weights they are of, and
-measured once. `_sd` is the spread between seeds, `_ci` the 95 % interval of the mean over clips (bootstrap); intervals of changes are
-over clips and seeds. A change is of the seeds that both rows have, each pair from one base.
+S = 32 samples of each clip of unseen speakers, up to 5 s, against the teacher's performance of it,
+which the systems learned from: not the paper's data, so only changes within a table compare.
+Figures are kept for every clip beside the weights they are of, and measured once. `_sd` is the
+spread between seeds, `_ci` the 95 % interval of the mean over clips (bootstrap); intervals of
+changes are over clips and seeds. A change is of the seeds that both rows have, each pair from one
+base.
 
---people measures against real faces instead, several numbers of --steps compare samplers; both have tables of their own. NAME=FOLDER,FOLDER
-adds a row of weights folders of the diffusion model, one per seed. To research/results/table2.json (--heads: table3.json), and the
-means as Markdown into docs/reference/paper_tables.md, if at least 40 clips with 32 samples each were measured; else --results and --docs
-say where to.
+--people measures against real faces instead, several numbers of --steps compare samplers; both have
+tables of their own. NAME=FOLDER,FOLDER adds a row of weights folders of the diffusion model, one
+per seed. To research/results/table2.json (--heads: table3.json), and the means as Markdown into
+docs/reference/paper_tables.md, if at least 40 clips with 32 samples each were measured; else
+--results and --docs say where to.
 """
 
 from __future__ import annotations
@@ -62,10 +65,12 @@ PEOPLE = "people"  # name used instead of a split for real faces
 HEADS = "heads"  # second data set, with heads drawn from people's statistics
 PAGE = ROOT / "docs" / "reference" / "paper_tables.md"
 KEPT = "figures.json"  # file next to a network: figures of each clip, and the network's checksum
-# What the paper says that L_m2s, or the second of COMPARED, does to a figure: 1 raises, −1 lowers it.
+# What the paper says that L_m2s, or the second of COMPARED, does to a figure: 1 raises, −1 lowers
+# it.
 SIGNS = {"lve": -1, "dtw": -1, "l_ccc": 1, "l_pcc": 1, "sdiv_l": -1, "sdiv_u": -1}
 COMPARED = (
-    ("thunder+face2s", "thunder+mouth2s"), ("thunder+exp2s", "thunder+mouth2s"), ("thunder", "thunder-t"),
+    ("thunder+face2s", "thunder+mouth2s"), ("thunder+exp2s", "thunder+mouth2s"),
+    ("thunder", "thunder-t"),
     ("thunder+mouth2s", "thunder-t+mouth2s"),
 )  # fmt: skip
 SYSTEM_OF = {stage.name: stage.system for stage in STAGES}
@@ -74,8 +79,16 @@ SYSTEM_OF = {stage.name: stage.system for stage in STAGES}
 # ---- measuring, resumably
 
 
-def measure(perform: Contestant, measured: Measured, clips: Sequence[Compared], samples: int, path: Path, of: str) -> Figures:
-    """{name: FIGURES} of clips, from `path` where they were measured before with as many samples; what is new is added there.
+def measure(
+    perform: Contestant,
+    measured: Measured,
+    clips: Sequence[Compared],
+    samples: int,
+    path: Path,
+    of: str,
+) -> Figures:
+    """{name: FIGURES} of clips, from `path` where they were measured before with as many samples;
+    what is new is added there.
 
     of: what was measured; figures of anything else in that file are dropped.
     """
@@ -84,7 +97,9 @@ def measure(perform: Contestant, measured: Measured, clips: Sequence[Compared], 
         about = {"of": of, "samples": samples, "clips": {}}
     for clip in clips:
         if clip.name not in about["clips"]:
-            about["clips"][clip.name] = {k: round(v, 6) for k, v in figures(measured, perform(clip, samples), clip).items()}
+            about["clips"][clip.name] = {
+                k: round(v, 6) for k, v in figures(measured, perform(clip, samples), clip).items()
+            }
             path.parent.mkdir(parents=True, exist_ok=True)
             write_file(path, json.dumps(about) + "\n")
     return {clip.name: about["clips"][clip.name] for clip in clips}
@@ -98,11 +113,13 @@ def digest_of(folder: Path) -> str:
 
 # ---- statistics
 
-Rows = dict[str, dict[int, Figures]]  # of each system, the figures of every seed, all of the same clips
+# of each system, the figures of every seed, all of the same clips
+Rows = dict[str, dict[int, Figures]]
 
 
 def table(rows: Rows, columns: tuple[str, ...], order: tuple[str, ...]) -> list[dict]:
-    """Rows of a table: mean over clips and seeds, `_sd` between seeds (None for one), `_ci` over clips [low, high] (None for one clip)."""
+    """Rows of a table: mean over clips and seeds, `_sd` between seeds (None for one), `_ci` over
+    clips [low, high] (None for one clip)."""
     result = []
     for name in [*(n for n in order if n in rows), *(n for n in rows if n not in order)]:
         seeds = list(rows[name].values())
@@ -110,7 +127,9 @@ def table(rows: Rows, columns: tuple[str, ...], order: tuple[str, ...]) -> list[
         for column in columns:
             values = _values(seeds, column)
             row[column] = _number(np.nanmean(values))
-            row[f"{column}_sd"] = _number(np.nanmean(values, 1).std(ddof=1)) if len(values) > 1 else None
+            row[f"{column}_sd"] = (
+                _number(np.nanmean(values, 1).std(ddof=1)) if len(values) > 1 else None
+            )
             row[f"{column}_ci"] = _interval(np.nanmean(values, 0)) if values.shape[1] > 1 else None
         result.append(row)
     return result
@@ -122,7 +141,8 @@ def _values(seeds: list[Figures], column: str) -> np.ndarray:
 
 
 def _draws(count: int) -> np.ndarray:
-    """Clips of each bootstrap draw [BOOTSTRAP, count]: the same for every system, so that differences are paired."""
+    """Clips of each bootstrap draw [BOOTSTRAP, count]: the same for every system, so that
+    differences are paired."""
     return np.random.default_rng(0).integers(0, count, (BOOTSTRAP, count))
 
 
@@ -138,16 +158,26 @@ Paper = Mapping[str, Mapping[str, float]]  # the paper's own figures of each row
 
 
 def claims(rows: Rows, paper: Paper = PAPER2) -> list[dict]:
-    """What L_m2s changes, per cent of each figure of SIGNS, for every system measured with and without it; the paper's beside it.
+    """What L_m2s changes, per cent of each figure of SIGNS, for every system measured with and
+    without it; the paper's beside it.
 
-    Then what masking it changes, and how systems that the paper compares differ. `_ci`: 95 % interval over clips and seeds; `_seeds`: the
-    change of each seed. `_verdict`: reproduced if the whole interval is on the claim's side, contradicted if it is on the other, otherwise
-    open; of fewer than LEAST_CLIPS clips none. `_seeds_agree`: whether the 95 % t-interval of the mean over seeds does not reach 0 either,
-    which is much wider for two or three; never of one seed.
+    Then what masking it changes, and how systems that the paper compares differ. `_ci`: 95 %
+    interval over clips and seeds; `_seeds`: the change of each seed. `_verdict`: reproduced if the
+    whole interval is on the claim's side, contradicted if it is on the other, otherwise open; of
+    fewer than LEAST_CLIPS clips none. `_seeds_agree`: whether the 95 % t-interval of the mean over
+    seeds does not reach 0 either, which is much wider for two or three; never of one seed.
     """
     pairs = [(n.split("+")[0], n) for n in TABLE2_ROWS if "+" in n] + [*MASKED, *COMPARED]
-    pairs += [(first + MASKED_ENDING, second + MASKED_ENDING) for first, second in COMPARED if "+" in first]
-    return [_changes(rows, first, second, paper) for first, second in pairs if _common(rows, first, second)]
+    pairs += [
+        (first + MASKED_ENDING, second + MASKED_ENDING)
+        for first, second in COMPARED
+        if "+" in first
+    ]
+    return [
+        _changes(rows, first, second, paper)
+        for first, second in pairs
+        if _common(rows, first, second)
+    ]
 
 
 def _changes(rows: Rows, plain: str, name: str, paper: Paper) -> dict:
@@ -160,16 +190,19 @@ def _changes(rows: Rows, plain: str, name: str, paper: Paper) -> dict:
         by_seed = _by_seed(rows, plain, name, column)
         row |= {
             column: _number(change), f"{column}_ci": interval, f"{column}_seeds": by_seed,
-            f"{column}_verdict": TOO_FEW if few else verdict, f"{column}_seeds_agree": _seeds_agree(by_seed),
+            f"{column}_verdict": TOO_FEW if few else verdict,
+            f"{column}_seeds_agree": _seeds_agree(by_seed),
         }  # fmt: skip
-        stated = _stated(paper, _everywhere(plain), _everywhere(name), column)  # the paper does not say whether it masks
+        # the paper does not say whether it masks
+        stated = _stated(paper, _everywhere(plain), _everywhere(name), column)
         if stated is not None:
             row[f"{column}_paper"] = _number(stated)
     return row
 
 
 def _stated(paper: Paper, first: str, second: str, column: str) -> float | None:
-    """By how many per cent a figure of the paper's differs between two rows; None where it does not have both."""
+    """By how many per cent a figure of the paper's differs between two rows; None where it does not
+    have both."""
     if first == second or any(column not in paper.get(name, {}) for name in (first, second)):
         return None
     return 100 * (paper[second][column] / paper[first][column] - 1)
@@ -184,7 +217,11 @@ def _seeds_agree(changes: Sequence[float]) -> bool:
     """Whether the 95 % t-interval of the mean of some seeds' changes leaves 0 out."""
     if len(changes) < 2:
         return False
-    half = float(student.ppf(0.975, len(changes) - 1)) * float(np.std(changes, ddof=1)) / len(changes) ** 0.5
+    half = (
+        float(student.ppf(0.975, len(changes) - 1))
+        * float(np.std(changes, ddof=1))
+        / len(changes) ** 0.5
+    )
     return abs(float(np.mean(changes))) > half
 
 
@@ -196,17 +233,21 @@ def _common(rows: Rows, first: str, second: str) -> list[int]:
 def _pair(rows: Rows, first: str, second: str, column: str) -> tuple[np.ndarray, np.ndarray]:
     """A figure of two rows [seeds, clips], of the seeds that both have."""
     seeds = _common(rows, first, second)
-    return _values([rows[first][seed] for seed in seeds], column), _values([rows[second][seed] for seed in seeds], column)
+    return _values([rows[first][seed] for seed in seeds], column), _values(
+        [rows[second][seed] for seed in seeds], column
+    )
 
 
 def _by_seed(rows: Rows, first: str, second: str, column: str) -> list[float]:
-    """By how many per cent a figure of a row differs from another's, for each seed that both have."""
+    """By how many per cent a figure of a row differs from another's, for each seed that both
+    have."""
     a, b = (np.nanmean(x, 1) for x in _pair(rows, first, second, column))
     return [_number(x) for x in 100 * (b / a - 1)]
 
 
 def _change(rows: Rows, first: str, second: str, column: str) -> tuple[float, list[float]]:
-    """By how many per cent a figure of a row differs from another's, and the 95 % interval over clips and seeds.
+    """By how many per cent a figure of a row differs from another's, and the 95 % interval over
+    clips and seeds.
 
     Clips and seeds are drawn with replacement, the same for both rows.
     """
@@ -225,21 +266,32 @@ def _middle(draws: np.ndarray) -> list[float]:
 # ---- Markdown
 
 
-def markdown(rows: list[dict], columns: tuple[str, ...], order: tuple[str, ...], paper: Paper) -> list[str]:
-    """Lines of a table: ours, the paper's in brackets, and the number of seeds; what is missing says so."""
+def markdown(
+    rows: list[dict], columns: tuple[str, ...], order: tuple[str, ...], paper: Paper
+) -> list[str]:
+    """Lines of a table: ours, the paper's in brackets, and the number of seeds; what is missing
+    says so."""
     known = {row["system"]: row for row in rows}
-    lines = ["| system, seeds | " + " | ".join(TITLES[c] for c in columns) + " |", "|---|" + "---|" * len(columns)]
+    lines = [
+        "| system, seeds | " + " | ".join(TITLES[c] for c in columns) + " |",
+        "|---|" + "---|" * len(columns),
+    ]
     for name in [*order, *(n for n in known if n not in order)]:
         ours = {c: f"{known[name][c]:.3g}" if name in known else "–" for c in columns}
         stated = {c: f" ({paper[name][c]:.3g})" for c in columns if c in paper.get(name, {})}
         seeds = known[name]["seeds"] if name in known else "not trained"
-        lines.append(f"| {name}, {seeds} | " + " | ".join(ours[c] + stated.get(c, "") for c in columns) + " |")
+        lines.append(
+            f"| {name}, {seeds} | "
+            + " | ".join(ours[c] + stated.get(c, "") for c in columns)
+            + " |"
+        )
     return lines
 
 
 @dataclass(frozen=True)
 class Printed:
-    """One of the paper's tables: its number, the columns and rows of the page in their order, and the paper's own figures by their names.
+    """One of the paper's tables: its number, the columns and rows of the page in their order, and
+    the paper's own figures by their names.
 
     suffix: of the file that does not bear its number.
     """
@@ -255,15 +307,22 @@ SECOND = Printed(2, ("lve", "l_ccc", "dtw", "sdiv_l"), TABLE2_ROWS, PAPER2)
 THIRD = Printed(3, ("lve", "l_ccc", "dtw", "div"), TABLE3_ROWS, PAPER3, f"_{HEADS}")
 
 
-def write(folder: Path, page: Path | None, rows: Rows, about: dict, printed: Printed = SECOND) -> None:
-    """Write a table, what it says of the paper's claims, and the figures of every clip into a folder; the table into a page too."""
+def write(
+    folder: Path, page: Path | None, rows: Rows, about: dict, printed: Printed = SECOND
+) -> None:
+    """Write a table, what it says of the paper's claims, and the figures of every clip into a
+    folder; the table into a page too."""
     made = table(rows, FIGURES, printed.order)
     missing = [name for name in printed.order if name not in rows]
     about = about | {"missing": missing, "claims": claims(rows, printed.paper), "rows": made}
     keep_json(folder / f"table{printed.number}.json", about)
     keep_json(folder / f"paper_clips{printed.suffix}.json", rows, indent=None)
     if page is not None:
-        put_into(page, f"table {printed.number}", markdown(made, printed.columns, printed.order, printed.paper))
+        put_into(
+            page,
+            f"table {printed.number}",
+            markdown(made, printed.columns, printed.order, printed.paper),
+        )
 
 
 # ---- the command
@@ -272,9 +331,21 @@ def write(folder: Path, page: Path | None, rows: Rows, about: dict, printed: Pri
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "cache", "runs", "solved", "weights", "results")
-    p.add_argument("systems", nargs="*", help="NAME=FOLDER,FOLDER: a row of its own, one weights folder per seed")
-    p.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="chains to measure; those that are not there are left out")
-    p.add_argument("--only", nargs="+", help="only these rows (“thunder*”: all whose names begin so)")
+    p.add_argument(
+        "systems",
+        nargs="*",
+        help="NAME=FOLDER,FOLDER: a row of its own, one weights folder per seed",
+    )
+    p.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[1, 2, 3],
+        help="chains to measure; those that are not there are left out",
+    )
+    p.add_argument(
+        "--only", nargs="+", help="only these rows (“thunder*”: all whose names begin so)"
+    )
     p.add_argument("--clips", type=int, default=PROTOCOL_CLIPS)
     p.add_argument("--samples", type=int, default=SAMPLES)
     p.add_argument(
@@ -284,21 +355,48 @@ def add_arguments(p: ArgumentParser) -> None:
         default=[SOLVER_STEPS],
         help="of DPM-Solver++; 1000: all of them, sampled as the paper does; several: compared",
     )
-    p.add_argument("--flame", type=Path, help="the FLAME file in whose expression space the systems were trained")
+    p.add_argument(
+        "--flame",
+        type=Path,
+        help="the FLAME file in whose expression space the systems were trained",
+    )
     p.add_argument("--clip", type=Path, help="the CLIP folder that Media2Face was trained with")
     p.add_argument("--guidance", type=float, default=1.0, help="s_a of classifier-free guidance")
-    p.add_argument("--split", default="test", choices=("test", "validation"), help="validation: to select, before anything is said of test")
-    p.add_argument("--people", type=Path, help="folder with lips/: measure against its real faces of the split `check` instead")
-    p.add_argument("--heads", action="store_true", help="CACHE is of the stage `heads`: Table 3, or with --people its networks")
-    p.add_argument("--docs", type=Path, help="page to write them into (default: docs/reference/paper_tables.md, likewise)")
+    p.add_argument(
+        "--split",
+        default="test",
+        choices=("test", "validation"),
+        help="validation: to select, before anything is said of test",
+    )
+    p.add_argument(
+        "--people",
+        type=Path,
+        help="folder with lips/: measure against its real faces of the split `check` instead",
+    )
+    p.add_argument(
+        "--heads",
+        action="store_true",
+        help="CACHE is of the stage `heads`: Table 3, or with --people its networks",
+    )
+    p.add_argument(
+        "--docs",
+        type=Path,
+        help="page to write them into (default: docs/reference/paper_tables.md, likewise)",
+    )
 
 
 def run(args: Namespace) -> None:
     """Measure what is not measured yet; write the tables."""
-    required(args.cache / "motions" / "rows.json", "the motions of a training cache (python -m thunder_core.train animate)")
+    required(
+        args.cache / "motions" / "rows.json",
+        "the motions of a training cache (python -m thunder_core.train animate)",
+    )
     chosen = entrants(args)
     if not chosen.keys() - {TEACHER} and not args.only:
-        raise SystemExit(f"{args.runs / 'paper'} is missing what {_CHAIN} makes. Nothing was measured, and research/results is as it was.")
+        raise SystemExit(
+            f"{args.runs / 'paper'} is missing what {_CHAIN} makes. Nothing was measured, and "
+            f"research/results is as it was."
+        )
     basis = FlameBasis(args.flame) if args.flame else None
     head = basis.head if basis else load_head()
     clip = ClipImages(args.clip) if args.clip else None
@@ -310,10 +408,19 @@ def run(args: Namespace) -> None:
             row = name if len(args.steps) == 1 else f"{name}, {steps} steps"
             for seed, folder in folders.items():
                 perform, of = contestant(name, folder, head, steps, args.guidance, basis, clip)
-                made = measure(perform, measured, clips, args.samples, kept_in(args, name, folder, steps), of)
+                made = measure(
+                    perform, measured, clips, args.samples, kept_in(args, name, folder, steps), of
+                )
                 rows.setdefault(row, {})[seed] = made
-                print(row, {k: _number(np.nanmean(_values([made], k))) for k in FIGURES}, flush=True)
-    about = {"clips": len(clips), "split": PEOPLE if args.people else args.split, "samples": args.samples, "guidance": args.guidance}
+                print(
+                    row, {k: _number(np.nanmean(_values([made], k))) for k in FIGURES}, flush=True
+                )
+    about = {
+        "clips": len(clips),
+        "split": PEOPLE if args.people else args.split,
+        "samples": args.samples,
+        "guidance": args.guidance,
+    }
     about |= {"steps": args.steps[0]} if len(args.steps) == 1 else {"steps": args.steps}
     if args.heads and not args.people:
         about |= {"data": {"ba": beat_alignment(clips, head), "div": diversity(clips, head)}}
@@ -321,17 +428,26 @@ def run(args: Namespace) -> None:
 
 
 def place(args: Namespace, rows: Rows, about: dict) -> None:
-    """Write the tables where they belong: those of the paper's protocol, of real people, of other heads and of several numbers of steps
-    apart."""
-    apart = PEOPLE if args.people else HEADS if args.heads else "steps" if len(args.steps) > 1 else ""
+    """Write the tables where they belong: those of the paper's protocol, of real people, of other
+    heads and of several numbers of steps apart."""
+    apart = (
+        PEOPLE if args.people else HEADS if args.heads else "steps" if len(args.steps) > 1 else ""
+    )
     kept = args.guidance == 1.0 and (len(args.steps) > 1 or not args.only)
     if apart in ("", HEADS):
         kept = (
-            kept and args.split == "test" and about["clips"] >= PROTOCOL_CLIPS and args.samples >= SAMPLES and args.steps == [SOLVER_STEPS]
+            kept
+            and args.split == "test"
+            and about["clips"] >= PROTOCOL_CLIPS
+            and args.samples >= SAMPLES
+            and args.steps == [SOLVER_STEPS]
         )
     folder = args.results or (RESULTS if kept else None)
     if folder is None:
-        print("Not written to research/results: the paper's protocol was not kept. Name a folder with --results to keep the tables.")
+        print(
+            "Not written to research/results: the paper's protocol was not kept. Name a folder "
+            "with --results to keep the tables."
+        )
         return
     printed = THIRD if args.heads else SECOND
     if apart and apart != HEADS:
@@ -352,49 +468,77 @@ def of_corpus(args: Namespace) -> list[Clip]:
 def of_people(args: Namespace, head: Head) -> list[Person]:
     """Stretches of real faces that calibrated no lips."""
     lips = required(args.people / "lips", "the folder of clips with measured lips")
-    return people(required(args.solved / "check", "what python -m research habits solves"), lips, head, args.weights)
+    return people(
+        required(args.solved / "check", "what python -m research habits solves"),
+        lips,
+        head,
+        args.weights,
+    )
 
 
 def diversity(clips: Sequence[Clip], head: Head) -> float:
-    """Mean distance, in degrees, between head poses of the data's own performances of one sound (DIV); mean over clips."""
+    """Mean distance, in degrees, between head poses of the data's own performances of one sound
+    (DIV); mean over clips."""
     columns = Columns(head.channels).head
-    rows = [(clip.motions.motions, clip.motions.rows[clip.number].start, clip.frames) for clip in clips]
-    return _number(np.mean([pose_diversity(motions[:, at : at + frames, columns]) for motions, at, frames in rows]))
+    rows = [
+        (clip.motions.motions, clip.motions.rows[clip.number].start, clip.frames) for clip in clips
+    ]
+    return _number(
+        np.mean(
+            [pose_diversity(motions[:, at : at + frames, columns]) for motions, at, frames in rows]
+        )
+    )
 
 
 def beat_alignment(clips: Sequence[Compared], head: Head) -> dict[str, float]:
-    """BA of the data's own heads: mean with their own sound, half of its 95 % interval, and mean with the sounds of all others."""
+    """BA of the data's own heads: mean with their own sound, half of its 95 % interval, and mean
+    with the sounds of all others."""
     columns = Columns(head.channels).head
     beats = [(kinematic_beats(clip.truth[:, columns]), clip.frames) for clip in clips]
     onsets = [sound_onsets(clip.samples) for clip in clips]
-    scores = np.array([[aligned(at, sound[sound < frames], frames) for sound in onsets] for at, frames in beats])
+    scores = np.array(
+        [[aligned(at, sound[sound < frames], frames) for sound in onsets] for at, frames in beats]
+    )
     own, others = np.diag(scores), scores[~np.eye(len(clips), dtype=bool)]
-    values = {"own sound": own.mean(), "±": 1.96 * own.std() / np.sqrt(len(own)), "another's": others.mean() if others.size else np.nan}
+    values = {
+        "own sound": own.mean(),
+        "±": 1.96 * own.std() / np.sqrt(len(own)),
+        "another's": others.mean() if others.size else np.nan,
+    }
     return {name: round(float(value), 3) for name, value in values.items()}
 
 
 def contestant(
-    name: str, folder: Path, head: Head, steps: int, guidance: float, basis: FlameBasis | None, clip: ClipImages | None
+    name: str, folder: Path, head: Head, steps: int, guidance: float, basis: FlameBasis | None,
+    clip: ClipImages | None
 ) -> tuple[Contestant, str]:  # fmt: skip
     """A system of a folder, and a short description."""
     if name == TEACHER:
         return TeacherAgain(list((load_head() if basis else head).expression_names), basis), TEACHER
-    return Trained(SYSTEM_OF.get(name, "thunder"), folder, head, steps, guidance, clip), digest_of(folder)
+    return Trained(SYSTEM_OF.get(name, "thunder"), folder, head, steps, guidance, clip), digest_of(
+        folder
+    )
 
 
 def kept_in(args: Namespace, name: str, folder: Path, steps: int) -> Path:
-    """The file of a system's figures of each clip. With fewer samples than the paper's it is another one."""
+    """The file of a system's figures of each clip. With fewer samples than the paper's it is
+    another one."""
     kind = TEACHER if name == TEACHER else f"{steps}steps-{args.guidance:g}"
     few = "" if args.samples == SAMPLES else f"-{args.samples}samples"
     return folder / f"{PEOPLE if args.people else args.split}-{kind}{few}-{KEPT}"
 
 
 def entrants(args: Namespace) -> dict[str, dict[int, Path]]:
-    """Every row to be measured and the folder of each of its seeds. Raises SystemExit for a name in --only that is no such row's."""
+    """Every row to be measured and the folder of each of its seeds. Raises SystemExit for a name in
+    --only that is no such row's."""
     result: dict[str, dict[int, Path]] = {}
     for name in TABLE2_ROWS[:-1]:
         folders = {seed: folder_of(args.runs, seed, name) for seed in args.seeds}
-        if there := {seed: folder for seed, folder in folders.items() if (folder / f"{NETWORK}.json").is_file()}:
+        if there := {
+            seed: folder
+            for seed, folder in folders.items()
+            if (folder / f"{NETWORK}.json").is_file()
+        }:
             result[name] = there
     result[TEACHER] = {1: args.runs / "paper"}
     for entry in args.systems:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Speed: takes against the engine in torch, the engine's start, keying, every quality, an hour of dialogue.
+"""Speed: takes against the engine in torch, the engine's start, keying, every quality, an hour of
+dialogue.
 
-`python -m research speed [--only SECTION …] [--quick]` prints tables and writes research/results/speed.txt, speed.json and docs/speed.md;
-figures of sections that did not run stay as they were. Ratios come from runs that take turns; seconds and GB are of the machine that the
+`python -m research speed [--only SECTION …] [--quick]` prints tables and writes
+research/results/speed.txt, speed.json and docs/speed.md; figures of sections that did not run stay
+as they were. Ratios come from runs that take turns; seconds and GB are of the machine that the
 table names. `--only hour` bakes an hour of dialogue, which takes long, and is left out otherwise.
 """
 
@@ -24,7 +26,17 @@ from pathlib import Path
 import numpy as np
 
 from research.commit import in_blender, save_take
-from research.harness import add_shared, keep, keep_json, origin, put_into, RESULTS, ROOT, SAMPLE, usual
+from research.harness import (
+    add_shared,
+    keep,
+    keep_json,
+    origin,
+    put_into,
+    RESULTS,
+    ROOT,
+    SAMPLE,
+    usual,
+)
 from research.heads import blenders
 from research.long import memory
 from thunder_core.client import Client
@@ -57,7 +69,9 @@ def processor_name() -> str:
     """The model of the processor, as the system calls it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+        return next(
+            line.partition(":")[2].strip() for line in lines if line.startswith("model name")
+        )
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
 
@@ -74,12 +88,16 @@ class Bench:
         return Engine.load(device="cpu")
 
     def takes(self) -> Figures:
-        """Encoder, sampling and scoring of takes, today's engine and the one in torch in turn, each in a separate process, in float32."""
+        """Encoder, sampling and scoring of takes, today's engine and the one in torch in turn, each
+        in a separate process, in float32."""
         return self._against_torch("")
 
     def busy(self) -> Figures:
         """The same while other programs keep every processor busy."""
-        others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+        others = [
+            subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            for _ in range(os.cpu_count() or 1)
+        ]
         try:
             return self._against_torch("_busy")
         finally:
@@ -88,23 +106,33 @@ class Bench:
                 other.wait()
 
     def _against_torch(self, name: str) -> Figures:
-        """Seconds of TAKES takes and of one, and their ratios to the engine in torch; `name` ends the figures' names."""
+        """Seconds of TAKES takes and of one, and their ratios to the engine in torch; `name` ends
+        the figures' names."""
         answers = self._turns({TAKES: 1, 1: 1} if self.quick else {TAKES: 15, 1: 31})
         if not answers:
-            return {"left_out": f"takes{name}: this is no clone of the repository that has commit {TORCH}"}
+            return {
+                "left_out": f"takes{name}: this is no clone of the repository that has commit "
+                f"{TORCH}"
+            }
         result: Figures = {}
         for takes, of in ((TAKES, f"takes8{name}"), (1, f"one_take{name}")):
             result |= {
                 f"{of}_seconds": statistics.median(now["again"] for now, _ in answers[takes]),
-                f"{of}_seconds_{TORCH}": statistics.median(then["again"] for _, then in answers[takes]),
-                f"{of}_over_torch": statistics.median(now["again"] / then["again"] for now, then in answers[takes]),
-                f"{of}_processor_over_torch": statistics.median(now["processor"] / then["processor"] for now, then in answers[takes]),
+                f"{of}_seconds_{TORCH}": statistics.median(
+                    then["again"] for _, then in answers[takes]
+                ),
+                f"{of}_over_torch": statistics.median(
+                    now["again"] / then["again"] for now, then in answers[takes]
+                ),
+                f"{of}_processor_over_torch": statistics.median(
+                    now["processor"] / then["processor"] for now, then in answers[takes]
+                ),
             }
         return result
 
     def _turns(self, runs: dict[int, int]) -> dict[int, list[tuple[dict, dict]]]:
-        """{takes: [(today's answer, that of the engine in torch)]} of research/takes_of_tree.py, of each number of takes as often as `runs`
-        says.
+        """{takes: [(today's answer, that of the engine in torch)]} of research/takes_of_tree.py, of
+        each number of takes as often as `runs` says.
 
         Empty where TORCH is not here.
         """
@@ -112,7 +140,9 @@ class Bench:
             older, samples = Path(folder, TORCH), Path(folder, "sound.npy")
             older.mkdir()
             try:
-                packed = subprocess.run(["git", "archive", TORCH], cwd=ROOT, capture_output=True, check=True).stdout
+                packed = subprocess.run(
+                    ["git", "archive", TORCH], cwd=ROOT, capture_output=True, check=True
+                ).stdout
             except (OSError, subprocess.CalledProcessError):
                 return {}
             subprocess.run(["tar", "-x", "-C", older], input=packed, check=True)
@@ -125,7 +155,9 @@ class Bench:
                     text=True,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
-                    env=os.environ | {"PYTHONPATH": "", "THUNDER_PRECISION": "float32"},  # which only the older reads
+                    env=os.environ
+                    # which only the older reads
+                    | {"PYTHONPATH": "", "THUNDER_PRECISION": "float32"},
                 )  # fmt: skip
                 for tree in (ROOT, older)
             ]
@@ -152,7 +184,8 @@ class Bench:
         return json.loads(line)
 
     def start(self) -> Figures:
-        """Medians of the time until a new engine process is ready, until one has sent the first of TAKES takes, and of its most memory."""
+        """Medians of the time until a new engine process is ready, until one has sent the first of
+        TAKES takes, and of its most memory."""
         import soundfile
 
         ready, first, most = [], [], []
@@ -167,36 +200,51 @@ class Bench:
                     direction = client.put_array(Direction().vector()[None])
                     began = time.perf_counter()
 
-                    def note(event: dict, began: float = began, arrived: list[float] = arrived) -> None:
+                    def note(
+                        event: dict, began: float = began, arrived: list[float] = arrived
+                    ) -> None:
                         if event["event"] == "take":
                             arrived.append(time.perf_counter() - began)
 
-                    client.request("generate", sound=path, takes=TAKES, seed=1, direction=direction).wait(note)
+                    client.request(
+                        "generate", sound=path, takes=TAKES, seed=1, direction=direction
+                    ).wait(note)
                     first.append(arrived[0])
                     most.append(memory(client.pid)[1])
         names = "worker_ready_seconds", "first_take_seconds", "engine_memory_gb"
         return dict(zip(names, map(statistics.median, (ready, first, most))))
 
     def keying(self) -> Figures:
-        """Keying takes of a minute in the newest Blender installed, and their size in a saved file."""
+        """Keying takes of a minute in the newest Blender installed, and their size in a saved
+        file."""
         if not blenders():
             return {"left_out": "keying: no Blender is among the environments (make test)"}
         speech = Speech(sound(10.0 if self.quick else 60.0))
         with tempfile.TemporaryDirectory() as folder:
-            for number, take in enumerate(self.engine.generate(speech, Request(TAKES, 1, direction=usual(0.5)))):
+            for number, take in enumerate(
+                self.engine.generate(speech, Request(TAKES, 1, direction=usual(0.5)))
+            ):
                 save_take(Path(folder, f"{number}.npz"), take, self.engine.head.expression_names)
             [seen] = in_blender("key", folder, 1 if self.quick else 5)
         size, blender = seen.pop("mb_per_take_minute"), seen.pop("blender")
-        return {f"keying_{name}": value for name, value in seen.items()} | {"blend_mb_per_take_minute": size, "keying_blender": blender}
+        return {f"keying_{name}": value for name, value in seen.items()} | {
+            "blend_mb_per_take_minute": size,
+            "keying_blender": blender,
+        }
 
     def _request(self, seconds: float, takes: int, quality: str = NORMAL) -> float:
         """Seconds of one request for takes of a new sound."""
         engine, speech = self.engine, Speech(sound(seconds))
         engine._known.clear()
-        return seconds_of(lambda: engine.generate(speech, Request(takes, 1, direction=usual(0.5), quality=quality)))
+        return seconds_of(
+            lambda: engine.generate(
+                speech, Request(takes, 1, direction=usual(0.5), quality=quality)
+            )
+        )
 
     def quality(self) -> Figures:
-        """Seconds of a request for one take and for TAKES takes, in every quality; the qualities take turns, each after every other."""
+        """Seconds of a request for one take and for TAKES takes, in every quality; the qualities
+        take turns, each after every other."""
         table: dict[str, dict[str, float]] = {name: {} for name in QUALITIES}
         for takes in (1, TAKES):
             spent: dict[str, list[float]] = {name: [] for name in QUALITIES}
@@ -210,7 +258,8 @@ class Bench:
         return {"seconds_by_quality": table}
 
     def hour(self) -> Figures:
-        """An hour of dialogue, eight takes, baked in a Blender: minutes, and the most memory that the engine had."""
+        """An hour of dialogue, eight takes, baked in a Blender: minutes, and the most memory that
+        the engine had."""
         from research.long import measure
 
         available = blenders()
@@ -243,18 +292,35 @@ BARS = {  # figure → what it is, unit, and the most that is wanted
 
 
 def table(figures: Figures) -> list[str]:
-    """The figures as tables in Markdown, and what the load by other programs was: on a busy machine seconds are too long."""
+    """The figures as tables in Markdown, and what the load by other programs was: on a busy machine
+    seconds are too long."""
     loads, places = figures.get("load_before") or {}, figures.get("measured_at") or {}
     about = ", ".join(f"{name} {places.get(name)} (load {load})" for name, load in loads.items())
-    lines = [f"{figures.get('machine', 'Unknown machine')}. Measured at: {about}.", "", "| | measured | wanted |", "|---|---|---|"]
+    lines = [
+        f"{figures.get('machine', 'Unknown machine')}. Measured at: {about}.",
+        "",
+        "| | measured | wanted |",
+        "|---|---|---|",
+    ]
     for name, (label, unit, most) in BARS.items():
         value = figures.get(name)
         shown = "not measured" if value is None else f"{value:.3g} {unit}"
-        wanted = "" if most is None else f"≤ {most:g} {unit}" + (": missed" if value is not None and value > most else "")
+        wanted = (
+            ""
+            if most is None
+            else f"≤ {most:g} {unit}" + (": missed" if value is not None and value > most else "")
+        )
         lines.append(f"| {label} | {shown} | {wanted} |")
     if by_quality := figures.get("seconds_by_quality"):
-        lines += ["", f"| seconds for 10 s of speech, by quality | 1 take | {TAKES} takes |", "|---|---|---|"]
-        lines += [f"| {name} | {' | '.join(f'{each:.3g}' for each in row.values())} |" for name, row in by_quality.items()]
+        lines += [
+            "",
+            f"| seconds for 10 s of speech, by quality | 1 take | {TAKES} takes |",
+            "|---|---|---|",
+        ]
+        lines += [
+            f"| {name} | {' | '.join(f'{each:.3g}' for each in row.values())} |"
+            for name, row in by_quality.items()
+        ]
     return lines
 
 
@@ -262,17 +328,25 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(parser, results=RESULTS / "speed.json")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, help="these sections alone")
-    parser.add_argument("--quick", action="store_true", help="little of everything, to see that it runs; nothing is written")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="little of everything, to see that it runs; nothing is written",
+    )
 
 
 def run(args: Namespace) -> None:
     """Measure; print and write the tables and the figures."""
     bench = Bench(args.quick)
-    figures: Figures = json.loads(args.results.read_text()) if args.results.exists() and not args.quick else {}
+    figures: Figures = (
+        json.loads(args.results.read_text()) if args.results.exists() and not args.quick else {}
+    )
     figures["machine"], left_out = f"{processor_name()}, {os.cpu_count()} threads", []
     for section in args.only or [name for name in SECTIONS if name != "hour"]:
         print(f"{section} …", file=sys.stderr, flush=True)
-        figures.setdefault("load_before", {})[section] = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+        figures.setdefault("load_before", {})[section] = (
+            round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+        )
         figures.setdefault("measured_at", {})[section] = "{commit}, {date}".format_map(origin())
         measured = getattr(bench, section)()
         left_out += [measured.pop("left_out")] if "left_out" in measured else []

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paper's Table 1: quality of speech that networks generate from motion, for every input space, and of natural speech.
+"""The paper's Table 1: quality of speech that networks generate from motion, for every input space,
+and of natural speech.
 
-`python -m research table1 --cache CACHE --data DATA [--spaces FOLDER]`: lines of the cache's test speakers, with the words of DATA
-(`speech/<corpus>/transcripts.tsv`). The teacher performs each in the style of a training speaker, which mesh-to-speech knows, and every
-network speaks its input in the line's own voice, through the same vocoder. `vocoded` is the line's own spectrum through the vocoder, `take`
-mouth2s on a take of the line, `shuffled` mouth2s on the motion of the next line. The networks lie in FOLDER (`m2s`, `m2s-face`, `m2s-exp`,
-`m2s-lips`, `sv2s`), trained alike; mouth2s of the weights has a row of its own, or is `mouth2s` where FOLDER has none. A missing network
-has its training command instead of figures; without `m2s-lips` the row is mouth2s with teeth and tongue hidden, as in half of its training.
+`python -m research table1 --cache CACHE --data DATA [--spaces FOLDER]`: lines of the cache's test
+speakers, with the words of DATA (`speech/<corpus>/transcripts.tsv`). The teacher performs each in
+the style of a training speaker, which mesh-to-speech knows, and every network speaks its input in
+the line's own voice, through the same vocoder. `vocoded` is the line's own spectrum through the
+vocoder, `take` mouth2s on a take of the line, `shuffled` mouth2s on the motion of the next line.
+The networks lie in FOLDER (`m2s`, `m2s-face`, `m2s-exp`, `m2s-lips`, `sv2s`), trained alike;
+mouth2s of the weights has a row of its own, or is `mouth2s` where FOLDER has none. A missing
+network has its training command instead of figures; without `m2s-lips` the row is mouth2s with
+teeth and tongue hidden, as in half of its training.
 
-Words are recognised by pocketsphinx. Figures of each line are kept in --kept and measured once, so a stopped run can be resumed. Rows go to
-research/results/table1.json, with 95 % intervals (bootstrap over lines).
+Words are recognised by pocketsphinx. Figures of each line are kept in --kept and measured once, so
+a stopped run can be resumed. Rows go to research/results/table1.json, with 95 % intervals
+(bootstrap over lines).
 """
 
 from __future__ import annotations
@@ -28,7 +33,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from research.harness import add_shared, bootstrap, in_turns, keep_json, put_into, required, RESULTS, usual
+from research.harness import (
+    add_shared,
+    bootstrap,
+    in_turns,
+    keep_json,
+    put_into,
+    required,
+    RESULTS,
+    usual,
+)
 from research.train.lip_video import LipVideo
 from research.train.sv2s import NAME as SV2S, VideoToSpeech
 from thunder_core.direction import Direction
@@ -45,9 +59,26 @@ from thunder_core.train.teacher import perform
 from thunder_core.train.teacher_timing import semitones
 from thunder_core.types import Motion, pack, RATE, Speech
 
-TITLES = {"stoi": "STOI", "estoi": "ESTOI", "pesq_wb": "PESQ-WB", "pesq_nb": "PESQ-NB", "wer": "word error"}
+TITLES = {
+    "stoi": "STOI",
+    "estoi": "ESTOI",
+    "pesq_wb": "PESQ-WB",
+    "pesq_nb": "PESQ-NB",
+    "wer": "word error",
+}
 SHIPPED = "mouth2s-shipped"
-SYSTEMS = ("natural", "vocoded", SHIPPED, "mouth2s", "face2s", "exp2s", "mouth2s-lips", "sv2s", "take", "shuffled")
+SYSTEMS = (
+    "natural",
+    "vocoded",
+    SHIPPED,
+    "mouth2s",
+    "face2s",
+    "exp2s",
+    "mouth2s-lips",
+    "sv2s",
+    "take",
+    "shuffled",
+)
 TRAIN = {
     "face2s": "thunder_core.train m2s --space face", "exp2s": "thunder_core.train m2s --space exp",
     "mouth2s-lips": "thunder_core.train m2s --space lips", "sv2s": "research train sv2s",
@@ -56,7 +87,8 @@ SHORT = 1000  # steps below which a network that started from nothing does not c
 # The paper's Table 1, on its own data; its recogniser is Whisper.
 PAPER = {
     "exp2s": (0.502, 0.273, 1.257, 1.468, 0.648), "face2s": (0.458, 0.203, 1.225, 1.437, 0.953),
-    "mouth2s": (0.506, 0.272, 1.246, 1.457, 0.678), "sv2s, fine-tuned": (0.555, 0.348, 1.281, 1.511, 0.437),
+    "mouth2s": (0.506, 0.272, 1.246, 1.457, 0.678), "sv2s, fine-tuned": (0.555, 0.348, 1.281, 1.511,
+    0.437),
     "sv2s, as published": (0.376, 0.141, 1.126, 1.313, 1.011),
 }  # fmt: skip
 SAMPLES_PER_FRAME = 640
@@ -64,7 +96,8 @@ SAMPLES_PER_FRAME = 640
 
 @dataclass(frozen=True)
 class Line:
-    """One utterance. samples: float32 [n] at speech level · phones: uint8 [n / 160] · words: the transcript, "" if not known."""
+    """One utterance. samples: float32 [n] at speech level · phones: uint8 [n / 160] · words: the
+    transcript, "" if not known."""
 
     name: str
     speaker: str
@@ -85,12 +118,19 @@ def transcripts(data: Path) -> dict[tuple[str, str], str]:
 
 
 def test_lines(cache: Path, data: Path, count: int, shortest: float, longest: float) -> list[Line]:
-    """`count` utterances with words of a cache's test speakers, each speaker in turn, between `shortest` and `longest` seconds."""
+    """`count` utterances with words of a cache's test speakers, each speaker in turn, between
+    `shortest` and `longest` seconds."""
     corpus, words = Corpus(cache / "corpus"), transcripts(data)
-    found = [(clip, words.get((clip.corpus, clip.name), "")) for clip in corpus.of("test") if shortest <= clip.length / RATE <= longest]
+    found = [
+        (clip, words.get((clip.corpus, clip.name), ""))
+        for clip in corpus.of("test")
+        if shortest <= clip.length / RATE <= longest
+    ]
     found = [each for each in found if each[1].split()]
     lines = []
-    for clip, said in in_turns(found, lambda each: each[0].speaker, lambda each: each[0].speaker)[:count]:
+    for clip, said in in_turns(found, lambda each: each[0].speaker, lambda each: each[0].speaker)[
+        :count
+    ]:
         samples = corpus.samples(clip)
         whole = level(samples[: len(samples) // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME])
         lines.append(Line(clip.name, clip.speaker, whole, corpus.phones(clip), said))
@@ -102,7 +142,8 @@ def test_lines(cache: Path, data: Path, count: int, shortest: float, longest: fl
 
 @dataclass(frozen=True)
 class Listener:
-    """A system that generates speech from a motion. look: packed motions [B, T, C] → its input. digest: of its weights."""
+    """A system that generates speech from a motion. look: packed motions [B, T, C] → its input.
+    digest: of its weights."""
 
     look: Callable[[Tensor], Tensor]
     network: MeshToSpeech
@@ -123,16 +164,22 @@ def listeners(engine: Engine, spaces: Path | None) -> tuple[dict[str, Listener],
         again = MeshToSpeech.load(spaces).to(engine.device).eval()
         there["mouth2s"] = Listener(look, again, _digest(spaces / "m2s"), _note(spaces / "m2s"))
     for name, command in TRAIN.items():
-        file = name if name == SV2S else weights_name(name.removeprefix("mouth2s-").removesuffix("2s"))
+        file = (
+            name if name == SV2S else weights_name(name.removeprefix("mouth2s-").removesuffix("2s"))
+        )
         path = spaces / file if spaces else Path(file)
         if spaces and path.with_suffix(".json").is_file():
             kind = VideoToSpeech if name == SV2S else MeshToSpeech
             view = LipVideo(head) if name == SV2S else SPACES[file.removeprefix("m2s-")](head)
             network = kind.load(spaces, file).to(engine.device).eval()
-            there[name] = Listener(view.to(engine.device).of_packed, network, _digest(path), _note(path))
+            there[name] = Listener(
+                view.to(engine.device).of_packed, network, _digest(path), _note(path)
+            )
         elif name == "mouth2s-lips":
             note = "mouth2s with teeth and tongue hidden, as in half of its training"
-            there[name] = Listener(Lips(own).to(engine.device).of_packed, m2s, _digest(shipped) + " hidden", note)
+            there[name] = Listener(
+                Lips(own).to(engine.device).of_packed, m2s, _digest(shipped) + " hidden", note
+            )
         else:
             missing[name] = f"not trained: python -m {command}"
     return there, missing
@@ -158,21 +205,35 @@ def performed(engine: Engine, line: Line, number: int, voices: list[str], seed: 
     direction = Direction.of_clip(voices[int(rng.integers(len(voices)))], rng)
     features = map_features(engine.thunder.encoder, line.samples, frames)
     channels, loud = list(engine.head.expression_names), loudness(line.samples, frames)
-    return perform(line.phones, loud, channels, rng, direction, semitones(line.samples, frames), False, features)
+    return perform(
+        line.phones,
+        loud,
+        channels,
+        rng,
+        direction,
+        semitones(line.samples, frames),
+        False,
+        features,
+    )
 
 
 @torch.no_grad()
 def said(engine: Engine, listener: Listener, motion: Motion, voice: np.ndarray) -> np.ndarray:
     """A system's speech for a motion, by the vocoder in a voice [256]: samples [640 · T]."""
     x = torch.from_numpy(pack(motion).astype(np.float32))[None].to(engine.device)
-    logits, mel = listener.network(listener.look(x), torch.from_numpy(voice)[None].to(engine.device))
+    logits, mel = listener.network(
+        listener.look(x), torch.from_numpy(voice)[None].to(engine.device)
+    )
     return engine.vocoder.speak(mel[0].cpu().numpy(), logits[0].argmax(-1).cpu().numpy(), voice)
 
 
 def vocoded(engine: Engine, line: Line, voice: np.ndarray) -> np.ndarray:
     """A line's own spectrum and units through the vocoder: samples [n]."""
     frames = len(line.samples) // SAMPLES_PER_FRAME
-    mel, units = log_mel(line.samples, WINDOW)[: 4 * frames], engine.thunder.analyse(line.samples, frames).units
+    mel, units = (
+        log_mel(line.samples, WINDOW)[: 4 * frames],
+        engine.thunder.analyse(line.samples, frames).units,
+    )
     return engine.vocoder.speak(mel, units, voice)
 
 
@@ -180,13 +241,18 @@ def vocoded(engine: Engine, line: Line, voice: np.ndarray) -> np.ndarray:
 
 
 def likeness(natural: np.ndarray, made: np.ndarray) -> dict[str, float]:
-    """STOI, ESTOI, PESQ-WB and PESQ-NB of a made sound against the natural one, both [n] at 16 kHz; NaN where PESQ finds no voice."""
+    """STOI, ESTOI, PESQ-WB and PESQ-NB of a made sound against the natural one, both [n] at 16 kHz;
+    NaN where PESQ finds no voice."""
     from pesq import pesq, PesqError
     from pystoi import stoi
 
     figures = {"stoi": stoi(natural, made, RATE), "estoi": stoi(natural, made, RATE, extended=True)}
     for band in ("wb", "nb"):
-        score = pesq(RATE, natural, made, band, on_error=PesqError.RETURN_VALUES) if np.abs(made).max() > 1e-4 else -1
+        score = (
+            pesq(RATE, natural, made, band, on_error=PesqError.RETURN_VALUES)
+            if np.abs(made).max() > 1e-4
+            else -1
+        )
         figures[f"pesq_{band}"] = float(score) if score > 0 else float("nan")
     return figures
 
@@ -202,7 +268,9 @@ class Recogniser:
     def words(self, sound: np.ndarray) -> str:
         """The words of a sound [n] at 16 kHz, "" if none."""
         self.decoder.start_utt()
-        self.decoder.process_raw((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes(), full_utt=True)
+        self.decoder.process_raw(
+            (np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes(), full_utt=True
+        )
         self.decoder.end_utt()
         result = self.decoder.hyp()
         return result.hypstr if result else ""
@@ -217,28 +285,44 @@ def edits(true: str, recognised: str) -> tuple[float, int]:
 
 
 def measure(
-    engine: Engine, there: dict[str, Listener], lines: list[Line], motions: dict[str, list[Motion]], kept: Path
+    engine: Engine,
+    there: dict[str, Listener],
+    lines: list[Line],
+    motions: dict[str, list[Motion]],
+    kept: Path,
 ) -> dict[str, list[dict]]:
-    """{system: figures of each line}, from `kept` where they were measured before. motions: of the teacher and of takes."""
+    """{system: figures of each line}, from `kept` where they were measured before. motions: of the
+    teacher and of takes."""
     about = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
     recogniser, vocoder = Recogniser(), _digest(engine.folder / "vocoder")
     result: dict[str, list[dict]] = {}
     for number, line in enumerate(lines):
         voice, motion = engine.speaker.embed(line.samples), motions["teacher"][number]
         other = motions["teacher"][(number + 1) % len(lines)]
-        shown = {"shuffled": other.part(np.arange(motion.frames) % other.frames), "take": motions["take"][number]}
+        shown = {
+            "shuffled": other.part(np.arange(motion.frames) % other.frames),
+            "take": motions["take"][number],
+        }
         for name in SYSTEMS:
             of = there.get("mouth2s" if name in shown else name)
             if of is None and name not in ("natural", "vocoded"):
                 continue
             seen = hashlib.sha256(pack(shown.get(name, motion)).tobytes()).hexdigest()[:16]
-            key = f"{name} {line.name}" + (f" {of.digest} {vocoder} {seen}" if of else f" {vocoder}" * (name == "vocoded"))
+            key = f"{name} {line.name}" + (
+                f" {of.digest} {vocoder} {seen}" if of else f" {vocoder}" * (name == "vocoded")
+            )
             if key not in about:
                 if name == "natural":
                     sound = line.samples
                 else:
-                    sound = said(engine, of, shown.get(name, motion), voice) if of else vocoded(engine, line, voice)
-                about[key] = likeness(line.samples, sound[: len(line.samples)]) | {"wer": recogniser.words(sound)}
+                    sound = (
+                        said(engine, of, shown.get(name, motion), voice)
+                        if of
+                        else vocoded(engine, line, voice)
+                    )
+                about[key] = likeness(line.samples, sound[: len(line.samples)]) | {
+                    "wer": recogniser.words(sound)
+                }
                 write_file(kept, json.dumps(about) + "\n")
             result.setdefault(name, []).append(about[key])
         print(f"{number + 1} of {len(lines)}: {line.name}", flush=True)
@@ -249,52 +333,78 @@ def measure(
 
 
 def mean_of(figure: str, lines: list[dict], words: list[str]) -> Callable[[np.ndarray], float]:
-    """A function of line numbers: the mean of a figure over these, word error of all their words together; NaN of none."""
+    """A function of line numbers: the mean of a figure over these, word error of all their words
+    together; NaN of none."""
     if figure != "wer":
         values = np.array([line[figure] for line in lines], float)
-        return lambda at: float(np.nanmean(values[at])) if np.isfinite(values[at]).any() else float("nan")
+        return lambda at: (
+            float(np.nanmean(values[at])) if np.isfinite(values[at]).any() else float("nan")
+        )
     counts = np.array([edits(true, line[figure]) for true, line in zip(words, lines)], float)
     return lambda at: float(np.divide(*counts[at].sum(0)))
 
 
-def with_interval(of: Callable[[np.ndarray], float], count: int) -> tuple[float | None, list[float] | None]:
+def with_interval(
+    of: Callable[[np.ndarray], float], count: int
+) -> tuple[float | None, list[float] | None]:
     """(value of `of` over all `count` lines, its 95 % interval), None where there is none."""
     mean, bounds = of(np.arange(count)), bootstrap(of, count)
     is_known = np.isfinite(bounds).all() and count > 1
-    return None if np.isnan(mean) else round(mean, 4), [round(bound, 4) for bound in bounds] if is_known else None
+    return None if np.isnan(mean) else round(mean, 4), [
+        round(bound, 4) for bound in bounds
+    ] if is_known else None
 
 
 def rows(figures: dict[str, list[dict]], words: list[str], notes: dict[str, str]) -> list[dict]:
-    """Rows of the table: means over lines and `_ci` [low, high]; word error is of all lines together. None: not measured."""
+    """Rows of the table: means over lines and `_ci` [low, high]; word error is of all lines
+    together. None: not measured."""
     made = []
     for name in SYSTEMS:
         row: dict = {"system": name}
         for figure in TITLES:
-            of = with_interval(mean_of(figure, figures[name], words), len(words)) if name in figures else (None, None)
+            of = (
+                with_interval(mean_of(figure, figures[name], words), len(words))
+                if name in figures
+                else (None, None)
+            )
             row[figure], row[f"{figure}_ci"] = of
         made.append(row | ({"note": notes[name]} if name in notes else {}))
     return made
 
 
 def differences(figures: dict[str, list[dict]], words: list[str]) -> list[dict]:
-    """By how much each network's figures differ from those of `mouth2s` on the same lines, with `_ci` [low, high]."""
+    """By how much each network's figures differ from those of `mouth2s` on the same lines, with
+    `_ci` [low, high]."""
     made = []
     for name in [name for name in TRAIN if name in figures] + [SHIPPED] * (SHIPPED in figures):
         row: dict = {"system": name, "against": "mouth2s"}
         for figure in TITLES:
             one, other = (mean_of(figure, figures[which], words) for which in (name, "mouth2s"))
-            row[figure], row[f"{figure}_ci"] = with_interval(lambda at, one=one, other=other: one(at) - other(at), len(words))
+            row[figure], row[f"{figure}_ci"] = with_interval(
+                lambda at, one=one, other=other: one(at) - other(at), len(words)
+            )
         made.append(row)
     return made
 
 
 def markdown(made: list[dict]) -> list[str]:
-    """Lines of a Markdown table of the rows, with the paper's figures in brackets: silent video's of its fine-tuned system."""
+    """Lines of a Markdown table of the rows, with the paper's figures in brackets: silent video's
+    of its fine-tuned system."""
     columns = ("stoi", "estoi", "wer")
-    lines = ["| | " + " | ".join(TITLES[c] for c in columns) + " |", "|---|" + "---|" * len(columns)]
+    lines = [
+        "| | " + " | ".join(TITLES[c] for c in columns) + " |",
+        "|---|" + "---|" * len(columns),
+    ]
     for row in made:
-        stated = dict(zip(TITLES, PAPER.get(row["system"]) or PAPER.get(f"{row['system']}, fine-tuned", ())))
-        cells = ("–" if row[c] is None else f"{row[c]:.3f}" + (f" ({stated[c]:.3f})" if c in stated else "") for c in columns)
+        stated = dict(
+            zip(TITLES, PAPER.get(row["system"]) or PAPER.get(f"{row['system']}, fine-tuned", ()))
+        )
+        cells = (
+            "–"
+            if row[c] is None
+            else f"{row[c]:.3f}" + (f" ({stated[c]:.3f})" if c in stated else "")
+            for c in columns
+        )
         lines.append(f"| {row['system']} | " + " | ".join(cells) + " |")
     return lines
 
@@ -304,9 +414,13 @@ def add_arguments(p: ArgumentParser) -> None:
     add_shared(p, "cache", "data", "weights", "seed", results=RESULTS / "table1.json")
     p.add_argument("--spaces", type=Path, help="folder of the other networks")
     p.add_argument("--clips", type=int, default=40)
-    p.add_argument("--seconds", type=float, nargs=2, default=(3.0, 12.0), help="shortest and longest line")
+    p.add_argument(
+        "--seconds", type=float, nargs=2, default=(3.0, 12.0), help="shortest and longest line"
+    )
     p.add_argument("--kept", type=Path, help="figures of each line (default: CACHE/table1.json)")
-    p.add_argument("--docs", type=Path, help="page to write the table into (docs/reference/paper_tables.md)")
+    p.add_argument(
+        "--docs", type=Path, help="page to write the table into (docs/reference/paper_tables.md)"
+    )
 
 
 def run(args: Namespace) -> None:
@@ -315,27 +429,46 @@ def run(args: Namespace) -> None:
     required(args.data / "speech", "recordings with transcripts")
     for package in ("pystoi", "pesq", "jiwer", "pocketsphinx"):
         if importlib.util.find_spec(package) is None:
-            raise SystemExit(f"The package {package} is missing, which measures speech: install it. Nothing was measured.")
+            raise SystemExit(
+                f"The package {package} is missing, which measures speech: install it. Nothing "
+                f"was measured."
+            )
     engine = Engine.load(args.weights)
     there, missing = listeners(engine, args.spaces)
     lines = test_lines(args.cache, args.data, args.clips, *args.seconds)
     voices = sorted({clip.speaker for clip in Corpus(args.cache / "corpus").of("train")})
     motions = {
-        "teacher": [performed(engine, line, number, voices, args.seed) for number, line in enumerate(lines)],
-        "take": [engine.generate(Speech(line.samples), Request(1, args.seed, direction=usual()))[0].motion for line in lines],
+        "teacher": [
+            performed(engine, line, number, voices, args.seed) for number, line in enumerate(lines)
+        ],
+        "take": [
+            engine.generate(Speech(line.samples), Request(1, args.seed, direction=usual()))[
+                0
+            ].motion
+            for line in lines
+        ],
     }
     figures = measure(engine, there, lines, motions, args.kept or args.cache / "table1.json")
-    words, notes = [line.words for line in lines], missing | {name: listener.note for name, listener in there.items()}
+    words, notes = (
+        [line.words for line in lines],
+        missing | {name: listener.note for name, listener in there.items()},
+    )
     made = rows(figures, words, notes)
     others = " --spaces FOLDER" if args.spaces else ""
     seconds, (shortest, longest) = sum(len(line.samples) for line in lines) / RATE, args.seconds
     about = {
-        "lines": len(lines), "seconds": round(seconds), "speakers": len({line.speaker for line in lines}), "weights": engine.weights,
-        "seed": args.seed, "motion": "the teacher's, each line in the style of a training speaker", "wer": "by pocketsphinx",
-        "command": f"python -m research table1 --cache CACHE --data DATA{others} --clips {args.clips} --seconds {shortest:g} {longest:g}",
+        "lines": len(lines), "seconds": round(seconds),
+        "speakers": len({line.speaker for line in lines}), "weights": engine.weights,
+        "seed": args.seed, "motion": "the teacher's, each line in the style of a training speaker",
+        "wer": "by pocketsphinx",
+        "command": f"python -m research table1 --cache CACHE --data DATA{others} --clips "
+                   f"{args.clips} --seconds {shortest:g} {longest:g}",
     }  # fmt: skip
     paper = [{"system": name} | dict(zip(TITLES, values)) for name, values in PAPER.items()]
-    keep_json(args.results, {"about": about, "rows": made, "differences": differences(figures, words), "paper": paper})
+    keep_json(
+        args.results,
+        {"about": about, "rows": made, "differences": differences(figures, words), "paper": paper},
+    )
     print("\n".join(markdown(made)))
     if args.docs:
         put_into(args.docs, "table 1", markdown(made))

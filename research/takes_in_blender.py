@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of research/commit.py and of research/speed.py that runs inside one Blender, whose Python has bpy.
+"""The part of research/commit.py and of research/speed.py that runs inside one Blender, whose
+Python has bpy.
 
-FOLDER holds takes as NPZ (expression, jaw, head, eyes, opening, width, channels). `python -m research.takes_in_blender commit FOLDER
-ERROR …` commits each in both ways at several errors, prints a line of JSON for each commit, and writes its motion at 25 fps into the folder
-that MOTIONS names, as NPZ (expression, jaw). `… key FOLDER RUNS` keys all of them on every frame, and prints a line of JSON with medians of
-RUNS and the size in a saved file.
+FOLDER holds takes as NPZ (expression, jaw, head, eyes, opening, width, channels). `python -m
+research.takes_in_blender commit FOLDER ERROR …` commits each in both ways at several errors, prints
+a line of JSON for each commit, and writes its motion at 25 fps into the folder that MOTIONS names,
+as NPZ (expression, jaw). `… key FOLDER RUNS` keys all of them on every frame, and prints a line of
+JSON with medians of RUNS and the size in a saved file.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-RESOURCES = os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="thunder_bench_")  # read once, at import
+# read once, at import
+RESOURCES = os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="thunder_bench_")
 
 import bpy
 import numpy as np
@@ -47,7 +50,9 @@ def performance(path: Path) -> keying.Performance:
     """The take in a file."""
     with np.load(path) as take:
         motion = types.Motion(*(take[name] for name in ("expression", "jaw", "head", "eyes")))
-        return keying.Performance(motion, tuple(map(str, take["channels"])), take["opening"], take["width"], 1, 0.0, {})
+        return keying.Performance(
+            motion, tuple(map(str, take["channels"])), take["opening"], take["width"], 1, 0.0, {}
+        )
 
 
 def new_scene():
@@ -61,7 +66,10 @@ def new_scene():
 
 def shown(rig, times: np.ndarray) -> tuple[np.ndarray, list]:
     """Values of a rig's tracks at times [S], [S, tracks], and the curves it plays."""
-    curves = [{(curve.data_path, curve.array_index): curve for curve in compat.curves_for(target)} for target in rig.targets]
+    curves = [
+        {(curve.data_path, curve.array_index): curve for curve in compat.curves_for(target)}
+        for target in rig.targets
+    ]
     values = np.empty((len(times), len(rig.driver.tracks)))
     for place, track in enumerate(rig.driver.tracks):
         curve = curves[track.block].get((track.path, track.index))
@@ -69,18 +77,24 @@ def shown(rig, times: np.ndarray) -> tuple[np.ndarray, list]:
         if curve is None:
             values[:, place] = rna_paths.value(target, track.path, track.index)
         else:
-            values[:, place] = rna_paths.visible_values(target, np.array([curve.evaluate(time) for time in times]), track.path)
+            values[:, place] = rna_paths.visible_values(
+                target, np.array([curve.evaluate(time) for time in times]), track.path
+            )
     return values, [curve for of_target in curves for curve in of_target.values()]
 
 
 def overshoot(curves: list) -> float:
-    """By how much curves leave the range of two neighbouring keys at most, in parts of the range each moves through."""
+    """By how much curves leave the range of two neighbouring keys at most, in parts of the range
+    each moves through."""
     worst = 0.0
     for curve in curves:
         keys = [tuple(point.co) for point in curve.keyframe_points]
         if len(keys) < 2:
             continue
-        inside = [[curve.evaluate(t) for t in np.linspace(a[0], b[0], 17)] for a, b in zip(keys[:-1], keys[1:])]
+        inside = [
+            [curve.evaluate(t) for t in np.linspace(a[0], b[0], 17)]
+            for a, b in zip(keys[:-1], keys[1:])
+        ]
         span = max(map(max, inside)) - min(map(min, inside))
         if span < BEYOND:
             continue
@@ -103,10 +117,18 @@ def committed(path: Path, kind: str, error: float) -> dict:
     settings = scene.thunder.commit
     settings.to, settings.keys, settings.error = "NEW", kind, error
     report = progress.result(committing.commit(rig, entry, "committed", choice_of(scene, entry)))
-    spoken = progress.result(reading.read_quietly(rig, channels, clock, take.motion.frames / types.FPS))
-    np.savez(Path(os.environ["MOTIONS"], f"{path.stem} {kind} {error:g}.npz"), expression=spoken.expression, jaw=spoken.jaw)
+    spoken = progress.result(
+        reading.read_quietly(rig, channels, clock, take.motion.frames / types.FPS)
+    )
+    np.savez(
+        Path(os.environ["MOTIONS"], f"{path.stem} {kind} {error:g}.npz"),
+        expression=spoken.expression,
+        jaw=spoken.jaw,
+    )
     after, curves = shown(rig, times)
-    places = [displacement.positions(rig.driver.read(values, channels)) for values in (before, after)]
+    places = [
+        displacement.positions(rig.driver.read(values, channels)) for values in (before, after)
+    ]
     off = displacement.group_distances(places[0] - places[1])
     gaps = [displacement.face_meter().gap(part) for part in places]
     closed = gaps[0][::PARTS] < CLOSED_MM
@@ -114,8 +136,18 @@ def committed(path: Path, kind: str, error: float) -> dict:
     by_region: dict[str, set] = {}
     for curve, frames in zip(curves, keys):
         by_region.setdefault(curve.group.name, set()).update(frames)
-    mouth = sorted(set().union(*(by_region.get(region, ()) for region in ("Mouth", "Jaw", "Cheeks & Nose", "Tongue"))))
-    poses = {} if report.poses is None else {column.index + report.first: column.pose for column in report.poses if column.pose >= 0}
+    mouth = sorted(
+        set().union(
+            *(by_region.get(region, ()) for region in ("Mouth", "Jaw", "Cheeks & Nose", "Tongue"))
+        )
+    )
+    poses = (
+        {}
+        if report.poses is None
+        else {
+            column.index + report.first: column.pose for column in report.poses if column.pose >= 0
+        }
+    )
     return {
         "voice": path.stem,
         "way": kind,
@@ -143,7 +175,8 @@ def saved_bytes() -> int:
 
 
 def keyed(takes: list[keying.Performance]) -> dict:
-    """Key all takes in a new scene, as Generate does: seconds, those of the processor, keys, and by how much the file grows."""
+    """Key all takes in a new scene, as Generate does: seconds, those of the processor, keys, and by
+    how much the file grows."""
     scene, rig, clock = new_scene()
     progress.result(rig.driver.prepare())
     before, spent, working = saved_bytes(), 0.0, 0.0
@@ -153,10 +186,19 @@ def keyed(takes: list[keying.Performance]) -> dict:
         actions = progress.result(keying.key(rig, take, clock, f"take {number}", values))
         spent, working = spent + time.perf_counter() - began, working + time.process_time() - busy
         take_list.add_to_list(scene, rig, actions, take, "voice", clock)
-    keys = sum(len(curve.keyframe_points) for action in bpy.data.actions for curve in compat.all_curves(action))
+    keys = sum(
+        len(curve.keyframe_points)
+        for action in bpy.data.actions
+        for curve in compat.all_curves(action)
+    )
     minutes = sum(take.motion.frames for take in takes) / types.FPS / 60
     size = (saved_bytes() - before) / 1e6 / minutes
-    return {"seconds": spent, "processor_seconds": working, "keys": keys, "mb_per_take_minute": size}
+    return {
+        "seconds": spent,
+        "processor_seconds": working,
+        "keys": keys,
+        "mb_per_take_minute": size,
+    }
 
 
 def main() -> None:

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Samples takes with the engine of one tree, today's or an older one's, when asked: research/speed.py runs two of these in turn.
+"""Samples takes with the engine of one tree, today's or an older one's, when asked:
+research/speed.py runs two of these in turn.
 
-`python research/takes_of_tree.py TREE SOUND THREADS`; a JSON line {"takes": n, "seed": s} in, one out with the seconds of “again”
-(encoder, sampling, scoring; what is loaded once is done) and of the processor within it (all threads; neighbours' work changes it less).
+`python research/takes_of_tree.py TREE SOUND THREADS`; a JSON line {"takes": n, "seed": s} in, one
+out with the seconds of “again” (encoder, sampling, scoring; what is loaded once is done) and of the
+processor within it (all threads; neighbours' work changes it less).
 """
 
 from __future__ import annotations
@@ -19,13 +21,18 @@ import numpy as np
 
 
 def requests():
-    """A function (takes, seed) → arguments of the tree's `Engine.generate`, for takes as the panel asks for."""
+    """A function (takes, seed) → arguments of the tree's `Engine.generate`, for takes as the panel
+    asks for."""
     try:
         from thunder_core.request import Request
     except ImportError:  # an older engine
         from thunder_core.direction import Brief, Direction
 
-        return lambda takes, seed: {"takes": takes, "seed": seed, "asked": Brief(Direction().vector()[None])}
+        return lambda takes, seed: {
+            "takes": takes,
+            "seed": seed,
+            "asked": Brief(Direction().vector()[None]),
+        }
     return lambda takes, seed: {"request": Request(takes, seed)}
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Animation that is not ours: what a viseme tool keys on ARKit channels, from the phones of an alignment."""
+"""Animation that is not ours: what a viseme tool keys on ARKit channels, from the phones of an
+alignment."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ POSES: dict[str, dict[str, float]] = {
     "rest": {},
 }
 SOUNDS = {
-    "rest": "SIL", "closed": "B M P", "teeth": "CH D DH G HH IH IY JH K N NG S SH T TH Y Z ZH", "open": "EH AE AH EY",
+    "rest": "SIL", "closed": "B M P", "teeth": "CH D DH G HH IH IY JH K N NG S SH T TH Y Z ZH",
+    "open": "EH AE AH EY",
     "wide": "AA AY AW", "round": "AO ER OY R", "pucker": "UW OW W UH", "lip": "F V", "tongue": "L",
 }  # fmt: skip
 _POSE_OF = {sound: pose for pose, sounds in SOUNDS.items() for sound in sounds.split()}

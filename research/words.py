@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a take's words agree with what it shows, and the scale that they are compared by.
 
-CACHE is a folder in which `corpus` was run. Eight takes of every voice are sampled without a request at Spread 0.5; for each word the
-finished take is measured (`thunder_core/animation/traits.py`). The table counts words whose take is on the other side of usual takes (on
-the lips: of what the model expects of the line), on the other side of the mean of its own batch, and that another take of the batch without
-the word deserves more, by as much as people differ by; as words would be without the measurement, and as takes of a batch are listed; then
-how many words more than a third of a batch has. Below it is the scale that these takes would lay, for USUAL and BEYOND_EXPECTED of that
-file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of short ones. `--role` has faces listen to these voices, or
-idle for 8 s, for QUIET. Written to research/results/words.txt, words_listens.txt or words_idle.txt.
+CACHE is a folder in which `corpus` was run. Eight takes of every voice are sampled without a
+request at Spread 0.5; for each word the finished take is measured
+(`thunder_core/animation/traits.py`). The table counts words whose take is on the other side of
+usual takes (on the lips: of what the model expects of the line), on the other side of the mean of
+its own batch, and that another take of the batch without the word deserves more, by as much as
+people differ by; as words would be without the measurement, and as takes of a batch are listed;
+then how many words more than a third of a batch has. Below it is the scale that these takes would
+lay, for USUAL and BEYOND_EXPECTED of that file: take it from `validation`; `--seconds 3` cuts the
+lines, for the scale of short ones. `--role` has faces listen to these voices, or idle for 8 s, for
+QUIET. Written to research/results/words.txt, words_listens.txt or words_idle.txt.
 """
 
 from __future__ import annotations
@@ -18,7 +21,14 @@ import numpy as np
 
 from research.corpus_lines import add_line_arguments, clips_of, Line, MOST_SECONDS, open_corpus
 from research.harness import effort, report, results_file
-from thunder_core.animation.traits import BEYOND_EXPECTED, deviations, deviations_quiet, Line as SpokenLine, QUIET, USUAL
+from thunder_core.animation.traits import (
+    BEYOND_EXPECTED,
+    deviations,
+    deviations_quiet,
+    Line as SpokenLine,
+    QUIET,
+    USUAL,
+)
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, words, words_of_takes
 from thunder_core.engine.engine import Engine
@@ -30,11 +40,18 @@ COUNTS = ("words", "other side of usual", "other side of the batch", "another ta
 BY = 1.0  # deviations by which another take deserves a word more
 STEPS = USUAL | BEYOND_EXPECTED
 IDLE_SECONDS = 8.0
-OF_WHOM = {SPEAKS: "of {} voices of {}", LISTENS: "that listen to {} voices of {}", IDLE: "of idle faces, {} batches,"}
+OF_WHOM = {
+    SPEAKS: "of {} voices of {}",
+    LISTENS: "that listen to {} voices of {}",
+    IDLE: "of idle faces, {} batches,",
+}
 
 
-def scale(asked: np.ndarray, values: dict[str, np.ndarray], batch: np.ndarray) -> dict[str, tuple[float, float]]:
-    """The scale as takes lay it: median, and deviation within batches relative to that of what was asked [n, DIRECTION_NAMES]."""
+def scale(
+    asked: np.ndarray, values: dict[str, np.ndarray], batch: np.ndarray
+) -> dict[str, tuple[float, float]]:
+    """The scale as takes lay it: median, and deviation within batches relative to that of what was
+    asked [n, DIRECTION_NAMES]."""
     axis_of = {measure: axis for axis, measures in MEASURES.items() for measure in measures}
     result = {}
     for name, own in values.items():
@@ -48,14 +65,20 @@ def scale(asked: np.ndarray, values: dict[str, np.ndarray], batch: np.ndarray) -
     return result
 
 
-def counted(listed: list[str], shows: list[dict[str, float]], batch: np.ndarray) -> dict[str, np.ndarray]:
-    """{axis or measure of CARRIED: COUNTS [4]} of the words of takes with what they show, as `animation.traits` (its rounding apart)."""
+def counted(
+    listed: list[str], shows: list[dict[str, float]], batch: np.ndarray
+) -> dict[str, np.ndarray]:
+    """{axis or measure of CARRIED: COUNTS [4]} of the words of takes with what they show, as
+    `animation.traits` (its rounding apart)."""
     pairs = AXIS_WORDS | CARRIED_WORDS
-    said = np.array([[next((side for side, word in zip((-1, 1), pair) if word in each.split(", ")), 0) for pair in pairs.values()]
+    said = np.array([[next((side for side, word in zip((-1, 1), pair) if word in each.split(", ")),
+        0) for pair in pairs.values()]
                      for each in listed])  # fmt: skip
     result = {}
     for place, trait in enumerate(pairs):
-        seen = np.array([[take.get(name, np.nan) for name in MEASURES.get(trait, (trait,))] for take in shows])
+        seen = np.array(
+            [[take.get(name, np.nan) for name in MEASURES.get(trait, (trait,))] for take in shows]
+        )
         counts = np.zeros(len(COUNTS), int)
         for own, side, of in zip(seen, said[:, place], batch):
             if side:
@@ -73,7 +96,9 @@ def shared(listed: list[str], batch: np.ndarray) -> int:
     for number in np.unique(batch):
         takes = [each.split(", ") for each, of in zip(listed, batch) if of == number]
         pairs = [*AXIS_WORDS.values(), *CARRIED_WORDS.values()]
-        count += sum(sum(word in take for take in takes) > len(takes) / 3 for pair in pairs for word in pair)
+        count += sum(
+            sum(word in take for take in takes) > len(takes) / 3 for pair in pairs for word in pair
+        )
     return count
 
 
@@ -97,26 +122,40 @@ def run(args: Namespace) -> None:
         if args.role == IDLE:
             speech = Speech(np.zeros(round(min(IDLE_SECONDS, args.seconds) * RATE), np.float32))
         takes = engine.generate(
-            speech, Request(args.takes, 100 * number + 1, steps=args.steps, direction=usual, listening=args.role == LISTENS)
+            speech,
+            Request(
+                args.takes,
+                100 * number + 1,
+                steps=args.steps,
+                direction=usual,
+                listening=args.role == LISTENS,
+            ),
         )
         voice = engine.analyse(speech)
         expected = measures.of_style(engine.scorer.requested(voice, usual), voice) if speaks else {}
         line = SpokenLine.of(voice.frames / FPS, voice.phrasing.weights)
         for take in takes:
-            own = measures.of_style(take.motion, voice) if speaks else measures.of_quiet(take.motion)
+            own = (
+                measures.of_style(take.motion, voice) if speaks else measures.of_quiet(take.motion)
+            )
             reading = np.array(take.provenance["reading"])
             for name in names:
                 level = expected.get(name, np.nan) if name in BEYOND_EXPECTED else 0.0
                 values[name].append(own.get(name, np.nan) - level)
             asked.append(reading)
-            shows.append(deviations(own, expected, line) if speaks else deviations_quiet(own, args.role, line.seconds))
+            shows.append(
+                deviations(own, expected, line)
+                if speaks
+                else deviations_quiet(own, args.role, line.seconds)
+            )
             batch.append(number)
             plain.append(words(reading, usual.vectors, speaks=speaks))
         direction = {"direction": usual.vectors.tolist()}
         listed += words_of_takes([take.provenance | direction for take in takes])
     asked, batch = np.array(asked), np.array(batch)
     lines = [
-        f"{len(batch)} takes {OF_WHOM[args.role].format(args.voices, args.split)} at spread 0.5, of at most {args.seconds:g} s each, "
+        f"{len(batch)} takes {OF_WHOM[args.role].format(args.voices, args.split)} at spread 0.5, "
+        f"of at most {args.seconds:g} s each, "
         f"{effort(args.steps)}, weights {engine.weights}",
         "",
         f"{'':28s}" + "".join(f"{name:>26s}" for name in COUNTS),
@@ -124,8 +163,14 @@ def run(args: Namespace) -> None:
     for title, said in (("as asked", plain), ("as listed", listed)):
         rows = counted(said, shows, batch)
         rows["together"] = np.sum(list(rows.values()), axis=0)
-        lines += [f"{title + ', ' + axis:28s}" + "".join(f"{x:26d}" for x in row) for axis, row in rows.items()]
+        lines += [
+            f"{title + ', ' + axis:28s}" + "".join(f"{x:26d}" for x in row)
+            for axis, row in rows.items()
+        ]
         lines += [f"{title}: {shared(said, batch)} words that more than a third of a batch has", ""]
-    lines += [f"scale of these takes: {scale(asked, {name: np.array(own) for name, own in values.items()}, batch)}"]
+    lines += [
+        f"scale of these takes: "
+        f"{scale(asked, {name: np.array(own) for name, own in values.items()}, batch)}"
+    ]
     name = "words.txt" if speaks else f"words_{args.role}.txt"
     report(results_file(args.results, name, args.split == "test"), lines)

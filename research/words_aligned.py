@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How well the words of a text are placed in a voice, whether a text of another line is noticed, and how often sounds are right.
+"""How well the words of a text are placed in a voice, whether a text of another line is noticed,
+and how often sounds are right.
 
-DATA has `speech/` with LibriSpeech recordings, their texts and their phones by pocketsphinx, which says when words begin: it splits the
-phones into words by its dictionary. It is no independent judge: the encoder learned from its alignments of other speakers, and human
-labels are not at hand. Texts: the line's own; that of the line of the split whose length is nearest, and of one drawn by seed; the own
-with one word replaced, and with one put in. Words: those that are said, of own texts, and the replaced and added ones. Sounds: the class
-that is recognised against that of the phone in its middle. `--split validation` is what the thresholds of
-`thunder_core/engine/speech/transcript.py` and `thunder_core/spoken.py` were chosen by. Written to research/results/words_aligned.txt.
+DATA has `speech/` with LibriSpeech recordings, their texts and their phones by pocketsphinx, which
+says when words begin: it splits the phones into words by its dictionary. It is no independent
+judge: the encoder learned from its alignments of other speakers, and human labels are not at hand.
+Texts: the line's own; that of the line of the split whose length is nearest, and of one drawn by
+seed; the own with one word replaced, and with one put in. Words: those that are said, of own texts,
+and the replaced and added ones. Sounds: the class that is recognised against that of the phone in
+its middle. `--split validation` is what the thresholds of
+`thunder_core/engine/speech/transcript.py` and `thunder_core/spoken.py` were chosen by. Written to
+research/results/words_aligned.txt.
 """
 
 from __future__ import annotations
@@ -52,11 +56,17 @@ def lines_of(speech: Path, split: str, most: int) -> list[Line]:
     lines = []
     for table in sorted(speech.glob(f"{FOLDERS}/transcripts.tsv")):
         folder, phones = table.parent, {}
-        quality = {row[0]: float(row[3]) for row in _rows(folder / "align_quality.tsv") if row[1] == "ok"}
+        quality = {
+            row[0]: float(row[3]) for row in _rows(folder / "align_quality.tsv") if row[1] == "ok"
+        }
         for name, phone, start, end in list(_rows(folder / "alignments.tsv")):
             phones.setdefault(name, []).append((phone, float(start), float(end)))
         for name, speaker, text in _rows(table, header=False):
-            if split_of(speaker) == split and quality.get(name, -np.inf) > DOUBTFUL and name in phones:
+            if (
+                split_of(speaker) == split
+                and quality.get(name, -np.inf) > DOUBTFUL
+                and name in phones
+            ):
                 lines.append(Line(folder / name, speaker, text.lower(), phones[name]))
     return lines[:most] if most else lines
 
@@ -71,23 +81,27 @@ def lexicon() -> Lexicon:
     from pocketsphinx import get_model_path
 
     result: Lexicon = {}
-    for line in Path(get_model_path("en-us/cmudict-en-us.dict")).read_text(encoding="utf-8").splitlines():
+    for line in (
+        Path(get_model_path("en-us/cmudict-en-us.dict")).read_text(encoding="utf-8").splitlines()
+    ):
         word, *phones = line.split()
         result.setdefault(word.partition("(")[0], []).append(tuple(phones))
     return result
 
 
 def starts_of(line: Line, known: Lexicon) -> list[float] | None:
-    """When each word begins, by the phones of its line; None where these do not fit the text. Of words that the dictionary lacks, any."""
+    """When each word begins, by the phones of its line; None where these do not fit the text. Of
+    words that the dictionary lacks, any."""
     said = [phone for phone in line.phones if phone[0] != "SIL"]
     names, text = [phone for phone, *_ in said], line.text.split()
-    ways: list[dict[int, int]] = [{0: -1}]  # of each word: phone at which it may begin → that of the word before
+    # of each word: phone at which it may begin → that of the word before
+    ways: list[dict[int, int]] = [{0: -1}]
     for word in text:
         following: dict[int, int] = {}
         for start in ways[-1]:
-            for length in {len(p) for p in known.get(word, ()) if tuple(names[start : start + len(p)]) == p} or (
-                () if word in known else range(1, LONGEST_UNKNOWN + 1)
-            ):
+            for length in {
+                len(p) for p in known.get(word, ()) if tuple(names[start : start + len(p)]) == p
+            } or (() if word in known else range(1, LONGEST_UNKNOWN + 1)):
                 following.setdefault(start + length, start)
         ways.append(following)
     place, result = len(said), []
@@ -99,20 +113,33 @@ def starts_of(line: Line, known: Lexicon) -> list[float] | None:
     return result[::-1]
 
 
-def changed(text: str, vocabulary: list[str], rng: np.random.Generator) -> tuple[tuple[str, int], tuple[str, int]]:
+def changed(
+    text: str, vocabulary: list[str], rng: np.random.Generator
+) -> tuple[tuple[str, int], tuple[str, int]]:
     """A text with one word replaced, and with one put in, and the number of that word."""
     said = text.split()
     at, new = int(rng.integers(len(said))), str(rng.choice(vocabulary))
-    return (" ".join([*said[:at], new, *said[at + 1 :]]), at), (" ".join([*said[:at], new, *said[at:]]), at)
+    return (" ".join([*said[:at], new, *said[at + 1 :]]), at), (
+        " ".join([*said[:at], new, *said[at:]]),
+        at,
+    )
 
 
 def sounds_right(belief: np.ndarray, phones: Phones) -> Iterator[tuple[float, bool, bool]]:
-    """(probability, whether its class is right, whether that or one it may be instead is) of every sound that is recognised."""
+    """(probability, whether its class is right, whether that or one it may be instead is) of every
+    sound that is recognised."""
     starts = np.array([start for _, start, _ in phones])
-    sounds = spoken.Spoken([[s.phone, s.start, s.end, s.sure, s.others] for s in recognise(belief)], (), "", True)
+    sounds = spoken.Spoken(
+        [[s.phone, s.start, s.end, s.sure, s.others] for s in recognise(belief)], (), "", True
+    )
     for number, (start, end, _, sure) in enumerate(np.stack(sounds.columns, 1)):
-        true = spoken.class_of(phones[max(0, int(np.searchsorted(starts, (start + end) / 2, "right")) - 1)][0])
-        kinds = [spoken.class_of(phone) for phone, _ in ((sounds.sounds[number][0], 0), *sounds.sounds[number][4])]
+        true = spoken.class_of(
+            phones[max(0, int(np.searchsorted(starts, (start + end) / 2, "right")) - 1)][0]
+        )
+        kinds = [
+            spoken.class_of(phone)
+            for phone, _ in ((sounds.sounds[number][0], 0), *sounds.sounds[number][4])
+        ]
         yield sure, kinds[0] == true, true in kinds
 
 
@@ -125,12 +152,26 @@ def add_arguments(p: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     required(args.data / "speech", "the folder of recordings")
-    engine, known, rng = Engine.load(args.weights, device="cpu"), lexicon(), np.random.default_rng(args.seed)
+    engine, known, rng = (
+        Engine.load(args.weights, device="cpu"),
+        lexicon(),
+        np.random.default_rng(args.seed),
+    )
     lines = lines_of(args.data / "speech", args.split, args.lines)
     if len(lines) < 2:
-        raise SystemExit(f"{args.data / 'speech'} has no LibriSpeech recordings of the split {args.split} with texts and alignments")
+        raise SystemExit(
+            f"{args.data / 'speech'} has no LibriSpeech recordings of the split {args.split} with "
+            f"texts and alignments"
+        )
     vocabulary = sorted({word for line in lines for word in line.text.split()})
-    late, sure, unfit, right, wrong, rows = [], {"own": [], "replaced": [], "added": []}, 0, [], [], []
+    late, sure, unfit, right, wrong, rows = (
+        [],
+        {"own": [], "replaced": [], "added": []},
+        0,
+        [],
+        [],
+        [],
+    )
     for line in lines:
         belief = softmax(engine.thunder.encoder.analyse(read_sound(line.path).samples)[1])
         found, matches = words(belief, line.text)
@@ -144,18 +185,27 @@ def run(args: Namespace) -> None:
                 sure[kind].append(words(belief, text)[0][at].sure)
         others = [other for other in lines if other.text != line.text]
         nearest = min(others, key=lambda other: abs(len(other.text) - len(line.text)))
-        wrong += [words(belief, other.text)[1] for other in (nearest, others[int(rng.integers(len(others)))])]
+        wrong += [
+            words(belief, other.text)[1]
+            for other in (nearest, others[int(rng.integers(len(others)))])
+        ]
         rows += list(sounds_right(belief, line.phones))
     report(
         results_file(args.results, "words_aligned.txt", args.split == "test" and not args.lines),
         [
-            f"{len(lines)} lines of {len({line.speaker for line in lines})} LibriSpeech voices of the split {args.split}, "
-            f"weights {engine.weights}; {unfit} lines whose phones do not fit their text have no word starts",
+            f"{len(lines)} lines of {len({line.speaker for line in lines})} LibriSpeech voices of "
+            f"the split {args.split}, "
+            f"weights {engine.weights}; {unfit} lines whose phones do not fit their text have no "
+            f"word starts",
             "",
             *_of_words(np.abs(late), np.median(late)),
             *_of_texts(np.array(right), np.array(wrong)),
             *(
-                _row(f"{kind} words, not found", np.mean(np.array(values) < spoken.SAID), f" of {len(values)}")
+                _row(
+                    f"{kind} words, not found",
+                    np.mean(np.array(values) < spoken.SAID),
+                    f" of {len(values)}",
+                )
                 for kind, values in sure.items()
             ),
             "",
@@ -170,7 +220,11 @@ def _row(what: str, share: float | np.floating, more: str) -> str:
 
 def _of_words(off: np.ndarray, median: float) -> list[str]:
     return [
-        _row(f"word starts within {1000 * NEAR:.0f} ms", (off <= NEAR).mean(), f" of {len(off)}; median {1000 * median:+.0f} ms"),
+        _row(
+            f"word starts within {1000 * NEAR:.0f} ms",
+            (off <= NEAR).mean(),
+            f" of {len(off)}; median {1000 * median:+.0f} ms",
+        ),
         _row(f"word starts within {1000 * FAR:.0f} ms", (off <= FAR).mean(), ""),
     ]
 
@@ -189,5 +243,11 @@ def _of_sounds(rows: np.ndarray) -> list[str]:
         part = rows[(rows[:, 0] >= low) & (rows[:, 0] < high)]
         if len(part):
             among = f" of {len(part)}; {part[:, 2].mean():.3f} with what they may be instead"
-            lines.append(_row(f"sounds of probability {low:.2f} to {min(high, 1.0):.2f}, class right", part[:, 1].mean(), among))
+            lines.append(
+                _row(
+                    f"sounds of probability {low:.2f} to {min(high, 1.0):.2f}, class right",
+                    part[:, 1].mean(),
+                    among,
+                )
+            )
     return lines

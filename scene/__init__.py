@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The code that reads and writes bpy data; its folders import downwards only (docs/development/architecture.md)."""
+"""The code that reads and writes bpy data; its folders import downwards only
+(docs/development/architecture.md)."""
 
 
 def modules() -> tuple:
@@ -13,6 +14,7 @@ def modules() -> tuple:
     from .takes.shape import sliders, strength
 
     return (
-        session, direction_sliders, settings, sliders, strength, mix, keep, word_marks, transcript, edit_watch, grid, live_score, checking,
+        session, direction_sliders, settings, sliders, strength, mix, keep, word_marks, transcript,
+        edit_watch, grid, live_score, checking,
         live, overlay,
     )  # fmt: skip

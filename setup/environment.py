@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the virtual environments under .venv from the locked lists in requirements/, and checks their requirements.
+"""Makes the virtual environments under .venv from the locked lists in requirements/, and checks
+their requirements.
 
-    environment.py engine [--card | --develop | --tests | --cluster]   the engine as every user has it; --card: also torch, as for
-                                        graphics cards; --develop: also what training and the benches need; --tests: also that,
-                                        the FLAME extra and test tools; --cluster: also that and Ray
-    environment.py blender [VERSION]    Blender as a Python module; without VERSION the newest that a Python here fits
-    environment.py versions             the Blender versions whose Python is here, and why not for the others
+    environment.py engine [--card | --develop | --tests | --cluster]   the engine as every user has
+    it; --card: also torch, as for
+                                        graphics cards; --develop: also what training and the
+                                        benches need; --tests: also that, the FLAME extra and test
+                                        tools; --cluster: also that and Ray
+    environment.py blender [VERSION]    Blender as a Python module; without VERSION the newest that
+    a Python here fits environment.py versions             the Blender versions whose Python is
+    here, and why not for the others
 
-Prints what it does on stderr and the path of the environment's Python on stdout. Standard library only.
+Prints what it does on stderr and the path of the environment's Python on stdout. Standard library
+only.
 """
 
 import argparse
@@ -29,14 +34,16 @@ VENVS = ROOT / ".venv"
 LOCKS = ROOT / "requirements"
 WINDOWS = os.name == "nt"
 
-BLENDERS = {"5.0": "3.11", "5.2": "3.13", "4.5": "3.11", "4.2": "3.11"}  # Blender → its Python, in order of preference
+# Blender → its Python, in order of preference
+BLENDERS = {"5.0": "3.11", "5.2": "3.13", "4.5": "3.11", "4.2": "3.11"}
 ENGINE_PYTHONS = ("3.11", "3.13")
+# option → lists beside the engine's
 MORE = {
     "card": ("card",),
     "develop": ("card", "waveform", "develop"),
     "tests": ("card", "waveform", "develop", "flame", "test"),
     "cluster": ("card", "waveform", "develop", "flame", "test", "cluster"),
-}  # option → lists beside the engine's
+}
 STAMP = "thunder-locks"  # file in an environment that holds the hash of the lists it was made from
 
 # Shared library that bpy loads → Debian package that brings it.
@@ -66,15 +73,26 @@ def engine(lists: tuple[str, ...]) -> Path:
         python = find_python(version)
         if python:
             size = CARD if "card" in lists else PROCESSOR
-            what = f"the engine: about {size.download / 1e9:.2g} GB to download, {size.disk / 1e9:.1f} GB on disk, {size.minutes} min"
+            what = (
+                f"the engine: about {size.download / 1e9:.2g} GB to download, "
+                f"{size.disk / 1e9:.1f} GB on disk, {size.minutes} min"
+            )
             return environment("engine", python, locks, what)
-    raise Missing(f"The engine needs Python {' or '.join(ENGINE_PYTHONS)}: install one of them, or pyenv install 3.11")
+    raise Missing(
+        f"The engine needs Python {' or '.join(ENGINE_PYTHONS)}: install one of them, or pyenv "
+        f"install 3.11"
+    )
 
 
 def guides() -> Path:
     """The environment that makes pages of the guides; returns its Python."""
     locks = [LOCKS / "guides.txt"]
-    return environment("guides", sys.executable, locks, "what makes pages of the guides: 8 MB to download, 20 MB on disk")
+    return environment(
+        "guides",
+        sys.executable,
+        locks,
+        "what makes pages of the guides: 8 MB to download, 20 MB on disk",
+    )
 
 
 def blender(version: str | None) -> Path:
@@ -82,29 +100,43 @@ def blender(version: str | None) -> Path:
     if version is None:
         version = next((name for name, python in BLENDERS.items() if find_python(python)), None)
         if version is None:
-            raise Missing("Blender as a module needs Python 3.11 or 3.13: install one of them, or pyenv install 3.11")
+            raise Missing(
+                "Blender as a module needs Python 3.11 or 3.13: install one of them, or pyenv "
+                "install 3.11"
+            )
     python = find_python(BLENDERS[version])
     if not python:
-        raise Missing(f"Blender {version} as a module needs Python {BLENDERS[version]}: install it, or pyenv install {BLENDERS[version]}")
+        raise Missing(
+            f"Blender {version} as a module needs Python {BLENDERS[version]}: install it, or "
+            f"pyenv install {BLENDERS[version]}"
+        )
     check_libraries()
     what = f"Blender {version} as a Python module: about 0.4 GB to download, 1 GB on disk, a minute"
     return environment(f"bpy-{version}", python, [LOCKS / f"bpy-{version}.txt"], what)
 
 
 def environment(name: str, base: str, locks: list[Path], what: str) -> Path:
-    """The virtual environment .venv/`name` holding what `locks` list, made or completed if it does not yet."""
+    """The virtual environment .venv/`name` holding what `locks` list, made or completed if it does
+    not yet."""
     folder = VENVS / name
     python = Path(python_in(str(folder)))
     stamp = folder / STAMP
     hashes = {lock.name: hashlib.sha256(lock.read_bytes()).hexdigest() for lock in locks}
-    written = dict(line.split() for line in stamp.read_text().splitlines()) if stamp.is_file() else {}
+    written = (
+        dict(line.split() for line in stamp.read_text().splitlines()) if stamp.is_file() else {}
+    )
     if works(python) and all(written.get(lock) == value for lock, value in hashes.items()):
         return python
     if not works(python):
         if not has_venv(base):
-            install_packages([f"python{version_of(base)}-venv"], f"“{base}” cannot make virtual environments")
+            install_packages(
+                [f"python{version_of(base)}-venv"], f"“{base}” cannot make virtual environments"
+            )
         say(f"making {folder.relative_to(ROOT)} with Python {version_of(base)}")
-        run([base, "-m", "venv", "--clear", str(folder)], f"The virtual environment {folder} could not be made")
+        run(
+            [base, "-m", "venv", "--clear", str(folder)],
+            f"The virtual environment {folder} could not be made",
+        )
         written = {}
     todo = [lock for lock in locks if written.get(lock.name) != hashes[lock.name]]
     say(f"installing {what}")
@@ -124,24 +156,35 @@ def environment(name: str, base: str, locks: list[Path], what: str) -> Path:
             "-r",
             str(lock),
         ]
-        run(command, f"Installing requirements/{lock.name} failed: look at pip's output above, then run the same again")
+        run(
+            command,
+            f"Installing requirements/{lock.name} failed: look at pip's output above, then run "
+            f"the same again",
+        )
         written[lock.name] = hashes[lock.name]
         stamp.write_text("".join(f"{lock} {value}\n" for lock, value in sorted(written.items())))
     return python
 
 
 def find_python(version: str) -> str | None:
-    """An interpreter of exactly `version` ("3.11"): the one running this, on PATH, or under pyenv; None if there is none."""
+    """An interpreter of exactly `version` ("3.11"): the one running this, on PATH, or under pyenv;
+    None if there is none."""
     candidates = [sys.executable]
-    candidates += [path for name in (f"python{version}", "python3", "python") if (path := shutil.which(name))]
+    candidates += [
+        path for name in (f"python{version}", "python3", "python") if (path := shutil.which(name))
+    ]
     for home in (os.environ.get("PYENV_ROOT"), os.path.expanduser("~/.pyenv")):
         if home:
             pattern = python_in(os.path.join(home, "versions", version + ".*"))
             candidates += sorted(glob.glob(pattern), reverse=True)
     for candidate in candidates:
         if version_of(candidate) == version:
-            # The interpreter itself: an environment made from a shim would change with pyenv's settings.
-            return ask(candidate, "import sys; print(getattr(sys, '_base_executable', None) or sys.executable)")
+            # The interpreter itself: an environment made from a shim would change with pyenv's
+            # settings.
+            return ask(
+                candidate,
+                "import sys; print(getattr(sys, '_base_executable', None) or sys.executable)",
+            )
     return None
 
 
@@ -174,8 +217,13 @@ def check_libraries() -> None:
     if not sys.platform.startswith("linux"):
         return
     missing = [package for library, package in LIBRARIES.items() if not loads(library)]
-    # Not recursive: /usr/lib may hold links to its own parents, and a deep search of it takes minutes.
-    if not any(glob.glob(f"/usr/lib{folder}/{name}") for folder in ("", "64", "/*") for name in ("dri/*_dri.so", "libgallium*.so")):
+    # Not recursive: /usr/lib may hold links to its own parents, and a deep search of it takes
+    # minutes.
+    if not any(
+        glob.glob(f"/usr/lib{folder}/{name}")
+        for folder in ("", "64", "/*")
+        for name in ("dri/*_dri.so", "libgallium*.so")
+    ):
         missing.append("libgl1-mesa-dri")
     if missing:
         install_packages(missing, "Blender as a module needs system libraries that are not here")
@@ -195,9 +243,14 @@ def install_packages(packages: list[str], why: str) -> None:
     say(f"{why}: {' '.join(packages)}")
     apt = shutil.which("apt-get")
     if not apt:
-        raise Missing(f"{why}: install what your system calls Debian's {', '.join(packages)}, then run the same again")
+        raise Missing(
+            f"{why}: install what your system calls Debian's {', '.join(packages)}, then run the "
+            f"same again"
+        )
     if os.geteuid() != 0:
-        raise Missing(f"{why}: run “sudo apt-get install {' '.join(packages)}”, then the same again")
+        raise Missing(
+            f"{why}: run “sudo apt-get install {' '.join(packages)}”, then the same again"
+        )
     say("installing them with apt-get")
     import fcntl  # which Windows lacks, and apt-get too
 
@@ -206,12 +259,19 @@ def install_packages(packages: list[str], why: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another environment may be made at the same time
         run([apt, "update", "-qq"], "apt-get update failed")
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        run([apt, "install", "-y", "-qq", "--no-install-recommends", *packages], "apt-get install failed", quiet)
+        run(
+            [apt, "install", "-y", "-qq", "--no-install-recommends", *packages],
+            "apt-get install failed",
+            quiet,
+        )
 
 
 def run(command: list[str], failure: str, env: dict[str, str] | None = None) -> None:
     """Run a command, its output on stderr. Raises Missing(failure) if it fails."""
-    if subprocess.run(command, stdout=sys.stderr, stdin=subprocess.DEVNULL, env=env).returncode != 0:
+    if (
+        subprocess.run(command, stdout=sys.stderr, stdin=subprocess.DEVNULL, env=env).returncode
+        != 0
+    ):
         raise Missing(failure)
 
 
@@ -226,7 +286,9 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     more = commands.add_parser("engine").add_mutually_exclusive_group()
     for name in MORE:
-        more.add_argument(f"--{name}", dest="lists", action="store_const", const=MORE[name], default=())
+        more.add_argument(
+            f"--{name}", dest="lists", action="store_const", const=MORE[name], default=()
+        )
     commands.add_parser("blender").add_argument("version", nargs="?", choices=sorted(BLENDERS))
     commands.add_parser("versions")
     options = parser.parse_args()

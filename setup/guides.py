@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes pages of HTML of docs/guide, with small pictures, for Blender's Online Manual; runs with what requirements/guides.txt lists.
+"""Makes pages of HTML of docs/guide, with small pictures, for Blender's Online Manual; runs with
+what requirements/guides.txt lists.
 
-guides.py FOLDER   writes PAGE.html of each guide, and PAGE.ANCHOR.html of each heading, which leads there: what opens a local file for
+guides.py FOLDER   writes PAGE.html of each guide, and PAGE.ANCHOR.html of each heading, which leads
+there: what opens a local file for
                    Blender drops the anchor of its address on most systems
 
 A link to what is no guide and no page of the web becomes plain text.
@@ -30,8 +32,14 @@ code { font-size: .9em; }"""
 
 def page(title: str, *parts: str) -> str:
     """A whole page. parts: HTML."""
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}<style>\n{STYLE}\n</style></head><body>\n{"".join(parts)}</body></html>\n'
+    head = (
+        f'<meta charset="utf-8"><meta name="viewport" '
+        f'content="width=device-width"><title>{title}</title>'
+    )
+    return (
+        f"<!doctype html>\n<html "
+        f'lang="en"><head>{head}<style>\n{STYLE}\n</style></head><body>\n{"".join(parts)}</body></html>\n'
+    )
 
 
 def anchor_of(heading: str) -> str:
@@ -49,7 +57,8 @@ def of_page(address: str) -> str:
 
 
 def adapt(tokens: list[Token], folder: Path) -> list[str]:
-    """Give headings anchors, let links lead to made pages, and store the pictures in a folder; returns the anchors."""
+    """Give headings anchors, let links lead to made pages, and store the pictures in a folder;
+    returns the anchors."""
     anchors = []
     for token, following in zip(tokens, [*tokens[1:], *tokens[-1:]]):
         if token.type == "heading_open":
@@ -79,15 +88,21 @@ def make(folder: Path) -> None:
     """Write all pages and pictures into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    listed = re.findall(r"^- \[(.+?)\]\(guide/(\w+)\.md\)", (DOCS / "README.md").read_text(encoding="utf-8"), re.M)
+    listed = re.findall(
+        r"^- \[(.+?)\]\(guide/(\w+)\.md\)", (DOCS / "README.md").read_text(encoding="utf-8"), re.M
+    )
     links = "\n".join(f'<a href="{name}.html">{title}</a>' for title, name in listed)
     for title, name in listed:
         tokens = markdown.parse((DOCS / "guide" / f"{name}.md").read_text(encoding="utf-8"))
         for anchor in adapt(tokens, folder):
             there = f'<meta http-equiv="refresh" content="0; url={name}.html#{anchor}">'
-            (folder / f"{name}.{anchor}.html").write_text(f"<!doctype html>{there}\n", encoding="utf-8")
+            (folder / f"{name}.{anchor}.html").write_text(
+                f"<!doctype html>{there}\n", encoding="utf-8"
+            )
         content = markdown.renderer.render(tokens, markdown.options, {})
-        (folder / f"{name}.html").write_text(page(f"{title} · Thunder", f"<nav>\n{links}\n</nav>\n", content), encoding="utf-8")
+        (folder / f"{name}.html").write_text(
+            page(f"{title} · Thunder", f"<nav>\n{links}\n</nav>\n", content), encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The licences of everything a user installs (`make licences`): Thunder's own files, and the engine's packages, whose metadata it reads.
-Writes docs/reference/licences.md. Runs in the engine's Python; fails when a licence is unknown or does not allow commercial use.
+"""The licences of everything a user installs (`make licences`): Thunder's own files, and the
+engine's packages, whose metadata it reads. Writes docs/reference/licences.md. Runs in the engine's
+Python; fails when a licence is unknown or does not allow commercial use.
 """
 
 import re
@@ -15,7 +16,8 @@ PAGE = ROOT / "docs" / "reference" / "licences.md"
 
 # SPDX ids of licences that let anybody use a package commercially.
 ALLOWED = frozenset(
-    "0BSD Apache-2.0 BSD-2-Clause BSD-3-Clause CC0-1.0 CNRI-Python ISC MIT MIT-0 MIT-CMU MPL-2.0 PSF-2.0 Python-2.0 Unlicense Zlib".split()
+    "0BSD Apache-2.0 BSD-2-Clause BSD-3-Clause CC0-1.0 CNRI-Python ISC MIT MIT-0 MIT-CMU MPL-2.0 "
+    "PSF-2.0 Python-2.0 Unlicense Zlib".split()
 )
 # Texts that packages use instead of SPDX ids, or as trove classifiers, if they are unambiguous.
 SPELLINGS = {
@@ -27,9 +29,16 @@ SPELLINGS = {
     "ISC License": "ISC",
     "MIT License": "MIT",
 }
-_NVIDIA_PACKAGES = "cublas cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand cusparse nccl-cu13 nvjitlink nvshmem-cu13"
-_NVIDIA = "NVIDIA's own licence, in the wheel: no fee, commercial use allowed, but no free software; Linux only, for graphics cards"
-# Packages without an SPDX id in their metadata: their licence, and its source or the reason why it is accepted.
+_NVIDIA_PACKAGES = (
+    "cublas cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand "
+    "cusparse nccl-cu13 nvjitlink nvshmem-cu13"
+)
+_NVIDIA = (
+    "NVIDIA's own licence, in the wheel: no fee, commercial use allowed, but no free "
+    "software; Linux only, for graphics cards"
+)
+# Packages without an SPDX id in their metadata: their licence, and its source or the reason why it
+# is accepted.
 EXCEPTIONS = {
     "cuda-toolkit": ("LicenseRef-NVIDIA-Proprietary", "an empty package; Linux only"),
     "jinja2": ("BSD-3-Clause", "says “BSD License”; its licence file has three clauses"),
@@ -38,14 +47,21 @@ EXCEPTIONS = {
         "LicenseRef-NVIDIA-Proprietary",
         "says “NVIDIA Proprietary Software” and carries no licence file; Linux only",
     ),
-    "nvidia-nvtx": ("Apache-2.0", "says “Apache 2.0” and, as a classifier, “Other/Proprietary License”"),
+    "nvidia-nvtx": (
+        "Apache-2.0",
+        "says “Apache 2.0” and, as a classifier, “Other/Proprietary License”",
+    ),
     "soxr": ("LGPL-2.1-or-later", "libsoxr's, which may be replaced"),
     "sympy": ("BSD-3-Clause", "says “BSD”; its licence file has three clauses"),
     "torchaudio": ("BSD-2-Clause", "says “BSD License”; its licence file has two clauses"),
-    **{f"nvidia-{name}": ("LicenseRef-NVIDIA-Proprietary", _NVIDIA) for name in _NVIDIA_PACKAGES.split()},
+    **{
+        f"nvidia-{name}": ("LicenseRef-NVIDIA-Proprietary", _NVIDIA)
+        for name in _NVIDIA_PACKAGES.split()
+    },
 }
 GPL, CC0 = "GPL-3.0-or-later", "CC0-1.0"
-# Patterns of Thunder's own files → licence, and who made them; a file has the licence of the first pattern that it matches.
+# Patterns of Thunder's own files → licence, and who made them; a file has the licence of the first
+# pattern that it matches.
 OWN = {
     "assets/*.wav": (CC0, "spoken by flite's voice SLT (assets/README.md)"),
     "weights/*.npz": (CC0, "heads that `python -m research sculpt` makes"),
@@ -92,7 +108,8 @@ class Package:
 
 
 def locked(text: str) -> dict[str, list[str]]:
-    """name → versions of a lock's packages, without those that no system supported by Blender needs."""
+    """name → versions of a lock's packages, without those that no system supported by Blender
+    needs."""
     packages: dict[str, list[str]] = {}
     for name, version, marker in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)([^\\\n]*)", text, re.M):
         if "sys_platform == 'emscripten'" not in marker:
@@ -101,22 +118,31 @@ def locked(text: str) -> dict[str, list[str]]:
 
 
 def licence_of(name: str, about) -> tuple[str, str]:
-    """SPDX expression and note of a package. about: its metadata, None if it is not installed here. Raises Refused."""
+    """SPDX expression and note of a package. about: its metadata, None if it is not installed here.
+    Raises Refused."""
     if name in EXCEPTIONS:
         return EXCEPTIONS[name]
     if about is None:
         raise Refused(f"{name} is not installed here: its licence cannot be read")
-    classifiers = [line.rpartition("::")[2].strip() for line in about.get_all("Classifier") or [] if line.startswith("License ::")]
+    classifiers = [
+        line.rpartition("::")[2].strip()
+        for line in about.get_all("Classifier") or []
+        if line.startswith("License ::")
+    ]
     named = [about.get("License-Expression"), (about.get("License") or "").strip(), *classifiers]
     for text in filter(None, named):
         expression = SPELLINGS.get(text, text)
         if is_allowed(expression):
             return expression, ""
-    raise Refused(f"{name}: {', '.join(text[:60] for text in named if text) or 'no licence'} is no licence known to allow commercial use")
+    raise Refused(
+        f"{name}: {', '.join(text[:60] for text in named if text) or 'no licence'} is no licence "
+        f"known to allow commercial use"
+    )
 
 
 def is_allowed(expression: str) -> bool:
-    """Whether an SPDX expression of AND, OR and brackets permits commercial use: of alternatives one is enough."""
+    """Whether an SPDX expression of AND, OR and brackets permits commercial use: of alternatives
+    one is enough."""
     words = re.findall(r"[()]|[^\s()]+", expression)
     known = {"AND": "and", "OR": "or", "(": "(", ")": ")"}
     try:  # of nothing but brackets, and, or, True and False
@@ -153,8 +179,21 @@ def page(listed: list[Package]) -> str:
             noted.setdefault(each.note, []).append(each.name)
     rows = [f"- **{licence}**: {', '.join(names)}." for licence, names in sorted(licensed.items())]
     notes = [f"- {', '.join(names)}: {note}." for note, names in noted.items()]
-    own = "\n".join(f"| `{pattern}` | {licence} | {source} |" for pattern, (licence, source) in OWN.items())
-    return "\n".join([HEAD.format(own=own) + "\n".join(rows), "", "Where the metadata is not enough:", "", *notes]) + "\n"
+    own = "\n".join(
+        f"| `{pattern}` | {licence} | {source} |" for pattern, (licence, source) in OWN.items()
+    )
+    return (
+        "\n".join(
+            [
+                HEAD.format(own=own) + "\n".join(rows),
+                "",
+                "Where the metadata is not enough:",
+                "",
+                *notes,
+            ]
+        )
+        + "\n"
+    )
 
 
 def main() -> int:

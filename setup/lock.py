@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pins and hashes the lists of requirements/; needs the network, and `uv` on PATH. Installs nothing.
+"""Pins and hashes the lists of requirements/; needs the network, and `uv` on PATH. Installs
+nothing.
 
-lock.py [LIST …]      makes X.txt from X.in; without LIST all of them. Versions that still fit are kept.
-lock.py --platforms   a line for each list and platform: whether every locked package has a wheel there; exit code 1 if one lacks it
+lock.py [LIST …]      makes X.txt from X.in; without LIST all of them. Versions that still fit are
+kept. lock.py --platforms   a line for each list and platform: whether every locked package has a
+wheel there; exit code 1 if one lacks it
 """
 
 import shutil
@@ -13,15 +15,20 @@ from pathlib import Path
 
 LISTS = Path(__file__).resolve().parent.parent / "requirements"
 PLATFORMS = ("x86_64-unknown-linux-gnu", "x86_64-pc-windows-msvc", "aarch64-apple-darwin")
-ORDER = ("engine", "card", "waveform", "develop", "flame", "test", "cluster", "guides")  # a later list is constrained by the earlier ones
-# triton (0.6 GB) compiles models for graphics cards by torch.compile, which the engine never uses; cuSOLVER (0.2 GB) is loaded when
-# torch.linalg is used on such a card, which nothing here does. The packages required by smplx, torch and numpy, are the engine's.
+# a later list is constrained by the earlier ones
+ORDER = ("engine", "card", "waveform", "develop", "flame", "test", "cluster", "guides")
+# triton (0.6 GB) compiles models for graphics cards by torch.compile, which the engine never uses;
+# cuSOLVER (0.2 GB) is loaded when torch.linalg is used on such a card, which nothing here does. The
+# packages required by smplx, torch and numpy, are the engine's.
 _LEFT_OUT = ["--no-emit-package", "triton", "--no-emit-package", "nvidia-cusolver"]
 MORE = {"card": _LEFT_OUT, "waveform": _LEFT_OUT, "flame": ["--no-deps"]}
 
-# Blender has numpy. onnxruntime names the others and imports none of them to run networks; cffi's compiled half needs no parser of C.
+# Blender has numpy. onnxruntime names the others and imports none of them to run networks; cffi's
+# compiled half needs no parser of C.
 MORE["package"] = [
-    argument for name in ("numpy", "flatbuffers", "packaging", "protobuf", "pycparser") for argument in ("--no-emit-package", name)
+    argument
+    for name in ("numpy", "flatbuffers", "packaging", "protobuf", "pycparser")
+    for argument in ("--no-emit-package", name)
 ]
 
 
@@ -31,7 +38,8 @@ def python_of(name: str) -> str:
 
 
 def make_lock(uv: str, name: str) -> bool:
-    """Make the lock of a list; whether that went well. Run in the lists' folder because the lock names its sources relative to it."""
+    """Make the lock of a list; whether that went well. Run in the lists' folder because the lock
+    names its sources relative to it."""
     command = [
         uv,
         "pip",
@@ -89,11 +97,26 @@ def main() -> int:
     """Lock the requested lists, or check all locks; the exit code."""
     uv = shutil.which("uv")
     if uv is None:
-        print("There is no uv on PATH: install it (pip install uv) and run this again", file=sys.stderr)
+        print(
+            "There is no uv on PATH: install it (pip install uv) and run this again",
+            file=sys.stderr,
+        )
         return 1
     if sys.argv[1:] == ["--platforms"]:
-        return int(not all([has_wheels(uv, lock.stem, platform) for lock in sorted(LISTS.glob("*.txt")) for platform in PLATFORMS]))
-    names = sys.argv[1:] or [*ORDER, "package", *sorted(path.stem for path in LISTS.glob("bpy-*.in"))]
+        return int(
+            not all(
+                [
+                    has_wheels(uv, lock.stem, platform)
+                    for lock in sorted(LISTS.glob("*.txt"))
+                    for platform in PLATFORMS
+                ]
+            )
+        )
+    names = sys.argv[1:] or [
+        *ORDER,
+        "package",
+        *sorted(path.stem for path in LISTS.glob("bpy-*.in")),
+    ]
     return int(not all(make_lock(uv, name) for name in names))
 
 

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds the packages that Blender installs, with its own extension tool: of the Blender that BLENDER names, else of a bpy module.
+"""Builds the packages that Blender installs, with its own extension tool: of the Blender that
+BLENDER names, else of a bpy module.
 
-package.py [--platforms "linux-x64 …"] [--pythons "3.11 3.13"]   out/packages/thunder-VERSION-PLATFORM-pyXY.zip, each with the engine's
-                                                                 libraries; without --platforms for this machine
+package.py [--platforms "linux-x64 …"] [--pythons "3.11 3.13"]
+out/packages/thunder-VERSION-PLATFORM-pyXY.zip, each with the engine's
+                                                                 libraries; without --platforms for
+                                                                 this machine
 package.py --all          for every platform and Python
 package.py --repository   out/packages/index.json, for Blender to install and update from
 """
@@ -27,11 +30,13 @@ PACKAGES = ROOT / "out" / "packages"
 LARGEST = 110  # largest package, MB
 MANIFEST = "blender_manifest.toml"
 OLDEST = re.compile(r'^blender_version_min = ".+"$', re.M)
-FILE = re.compile(r".+-(?P<platform>[a-z]+-[a-z0-9]+)-py(?P<major>\d)(?P<minor>\d+)\.zip")  # name of a package
+# name of a package
+FILE = re.compile(r".+-(?P<platform>[a-z]+-[a-z0-9]+)-py(?P<major>\d)(?P<minor>\d+)\.zip")
 
 
 def build(out: Path, tool: list[str], platform: str, python: str) -> Path:
-    """The package for a platform and a Python that the extension tool `tool` builds in the folder `out`, validated. Raises Missing."""
+    """The package for a platform and a Python that the extension tool `tool` builds in the folder
+    `out`, validated. Raises Missing."""
     out.mkdir(parents=True, exist_ok=True)
     name, version = (field(key) for key in ("id", "version"))
     package = out / f"{name}-{version}-{vendor.name_of(platform, python)}.zip"
@@ -48,10 +53,16 @@ def build(out: Path, tool: list[str], platform: str, python: str) -> Path:
         run(tool, "build", "--source-dir", stage, "--output-filepath", package)
     # Blender exits with 0 even if the build failed, so the file is checked instead.
     if not package.is_file() or "Success" not in (output := run(tool, "validate", package)):
-        raise Missing(f"Blender's extension tool did not accept {package.name}:\n{output if package.is_file() else 'no file'}")
+        raise Missing(
+            f"Blender's extension tool did not accept "
+            f"{package.name}:\n{output if package.is_file() else 'no file'}"
+        )
     size = package.stat().st_size / 1e6
     if size > LARGEST:
-        raise Missing(f"{package.name} has {size:.0f} MB, more than {LARGEST}: look at what paths_exclude_pattern lets in")
+        raise Missing(
+            f"{package.name} has {size:.0f} MB, more than {LARGEST}: look at what "
+            f"paths_exclude_pattern lets in"
+        )
     say(f"{package.name}: {size:.1f} MB")
     return package
 
@@ -62,9 +73,14 @@ def field(key: str) -> str:
 
 
 def manifest(platform: str, python: str) -> str:
-    """The manifest of a package: the repository's, which names no platform, and what the libraries inside need."""
+    """The manifest of a package: the repository's, which names no platform, and what the libraries
+    inside need."""
     first, beyond = vendor.PYTHONS[python]
-    lines = [f'blender_version_min = "{first}"', *([f'blender_version_max = "{beyond}"'] if beyond else []), f'platforms = ["{platform}"]']
+    lines = [
+        f'blender_version_min = "{first}"',
+        *([f'blender_version_max = "{beyond}"'] if beyond else []),
+        f'platforms = ["{platform}"]',
+    ]
     text, count = OLDEST.subn("\n".join(lines), (ROOT / MANIFEST).read_text(encoding="utf-8"))
     if count != 1:
         raise Missing(f"{MANIFEST} names blender_version_min {count} times, not once")
@@ -72,7 +88,8 @@ def manifest(platform: str, python: str) -> str:
 
 
 def copy_code(stage: Path) -> None:
-    """The repository's files, as links where that is possible, without what is hidden or made; the manifest leaves out more."""
+    """The repository's files, as links where that is possible, without what is hidden or made; the
+    manifest leaves out more."""
 
     def left_out(folder: str, names: list[str]) -> set[str]:
         made = {"out", "cache", "runs", "vendor"} if Path(folder) == ROOT else {"__pycache__"}
@@ -95,7 +112,8 @@ def _link(source: str, target: str) -> None:
 
 
 def make_index(folder: Path, tool: list[str]) -> Path:
-    """The index of a folder of packages, which makes it a repository for Blender. Raises Missing."""
+    """The index of a folder of packages, which makes it a repository for Blender. Raises
+    Missing."""
     index = folder / "index.json"
     index.unlink(missing_ok=True)
     output = run(tool, "server-generate", "--repo-dir", folder)
@@ -106,14 +124,17 @@ def make_index(folder: Path, tool: list[str]) -> Path:
     for item in listed["data"]:
         about = FILE.fullmatch(item["archive_url"].rpartition("/")[2])
         if about is None:
-            raise Missing(f"“{item['archive_url']}” is none of our packages: remove it from {folder}")
-        # Blender reads this off wheels, which our packages do not name; by it a Blender chooses the package for its own Python.
+            raise Missing(
+                f"“{item['archive_url']}” is none of our packages: remove it from {folder}"
+            )
+        # Blender reads this off wheels, which our packages do not name; by it a Blender chooses the
+        # package for its own Python.
         item["python_versions"] = [f"{about['major']}.{about['minor']}"]
         kept = newest.setdefault(about.groups(), item)
         if release(item) > release(kept):
             newest[about.groups()] = item
-    # Of two packages that fit, Blender takes the one that is listed last, whatever their versions. Should one not look at the Python,
-    # it is an early 4.2, whose own is the oldest.
+    # Of two packages that fit, Blender takes the one that is listed last, whatever their versions.
+    # Should one not look at the Python, it is an early 4.2, whose own is the oldest.
     listed["data"] = [newest[target] for target in sorted(newest, reverse=True)]
     index.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
     return index
@@ -128,7 +149,14 @@ def release(item: dict) -> tuple:
 def run(tool: list[str], *arguments) -> str:
     """What the extension tool says. Raises Missing if it fails."""
     command = [*tool, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     if done.returncode != 0:
         raise Missing(f"Blender's extension tool failed:\n{done.stdout}")
     return done.stdout
@@ -140,17 +168,27 @@ def extension_tool() -> list[str]:
     if chosen:
         path = shutil.which(chosen)
         if not path:
-            raise Missing(f"There is no Blender at “{chosen}”, named by BLENDER: correct it or leave it unset")
+            raise Missing(
+                f"There is no Blender at “{chosen}”, named by BLENDER: correct it or leave it unset"
+            )
         return [path, "-b", "--factory-startup", "--command", "extension"]
     return module_tool(blender(None))
 
 
 def module_tool(python: Path) -> list[str]:
-    """The extension tool inside the bpy module of `python`; it is a script that needs no bpy itself."""
+    """The extension tool inside the bpy module of `python`; it is a script that needs no bpy
+    itself."""
     packages = ask(python, "import sysconfig; print(sysconfig.get_paths()['platlib'])")
-    scripts = glob.glob(os.path.join(packages or "", "bpy", "*", "scripts", "addons_core", "bl_pkg", "cli", "blender_ext.py"))
+    scripts = glob.glob(
+        os.path.join(
+            packages or "", "bpy", "*", "scripts", "addons_core", "bl_pkg", "cli", "blender_ext.py"
+        )
+    )
     if not scripts:
-        raise Missing("This bpy module carries no extension tool: name a Blender with BLENDER=/path/to/blender")
+        raise Missing(
+            "This bpy module carries no extension tool: name a Blender with "
+            "BLENDER=/path/to/blender"
+        )
     return [str(python), scripts[0]]
 
 
@@ -165,7 +203,10 @@ def chosen_targets(platforms: list[str], pythons: list[str]) -> list[tuple[str, 
     known = {"platform": set(vendor.PLATFORMS), "Python": set(vendor.PYTHONS)}
     for kind, names in (("platform", platforms), ("Python", pythons)):
         if unknown := set(names) - known[kind]:
-            raise Missing(f"No package is made for the {kind} {', '.join(sorted(unknown))}: choose of {', '.join(sorted(known[kind]))}")
+            raise Missing(
+                f"No package is made for the {kind} {', '.join(sorted(unknown))}: choose of "
+                f"{', '.join(sorted(known[kind]))}"
+            )
     return [target for target in vendor.TARGETS if target[0] in platforms and target[1] in pythons]
 
 
@@ -175,15 +216,21 @@ def main() -> int:
     parser.add_argument("--platforms", default="", help="of " + ", ".join(vendor.PLATFORMS))
     parser.add_argument("--pythons", default="", help="of " + ", ".join(vendor.PYTHONS))
     parser.add_argument("--all", action="store_true", help="every platform and Python")
-    parser.add_argument("--repository", action="store_true", help="the index of the packages that were built")
+    parser.add_argument(
+        "--repository", action="store_true", help="the index of the packages that were built"
+    )
     options = parser.parse_args()
-    platforms = options.platforms.split() or (list(vendor.PLATFORMS) if options.all else [this_platform()])
+    platforms = options.platforms.split() or (
+        list(vendor.PLATFORMS) if options.all else [this_platform()]
+    )
     try:
         tool = extension_tool()
         if options.repository:
             print(make_index(PACKAGES, tool))
             return 0
-        for platform, python in chosen_targets(platforms, options.pythons.split() or list(vendor.PYTHONS)):
+        for platform, python in chosen_targets(
+            platforms, options.pythons.split() or list(vendor.PYTHONS)
+        ):
             print(build(PACKAGES, tool, platform, python), flush=True)
     except Missing as error:
         print(error, file=sys.stderr)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fetches the wheels of requirements/package.txt for one platform and one Python, and unpacks what the engine needs of them.
+"""Fetches the wheels of requirements/package.txt for one platform and one Python, and unpacks what
+the engine needs of them.
 
-What is never imported when networks run stays out; every licence text travels along. The wheels are kept in out/wheels/, so that a second
-build needs no network.
+What is never imported when networks run stays out; every licence text travels along. The wheels are
+kept in out/wheels/, so that a second build needs no network.
 """
 
 import json
@@ -24,27 +25,43 @@ LOCK = ROOT / "requirements" / "package.txt"
 WHEELS = ROOT / "out" / "wheels"
 ABOUT = "made_for.json"  # file in vendor/ that says for which Python and platform it is
 
-# Blender's name of a platform → pip's names of it. Windows on arm64 has no wheel of soxr; Intel Macs have none of this onnxruntime.
+# Blender's name of a platform → pip's names of it. Windows on arm64 has no wheel of soxr; Intel
+# Macs have none of this onnxruntime.
 PLATFORMS = {
     "linux-x64": tuple(f"manylinux{each}_x86_64" for each in ("_2_28", "_2_27", "_2_17", "2014")),
-    "linux-arm64": tuple(f"manylinux{each}_aarch64" for each in ("_2_28", "_2_27", "_2_17", "2014")),
+    "linux-arm64": tuple(
+        f"manylinux{each}_aarch64" for each in ("_2_28", "_2_27", "_2_17", "2014")
+    ),
     "windows-x64": ("win_amd64",),
     "macos-arm64": ("macosx_14_0_arm64",),
 }
-# A Python → the oldest Blender that may have it, and the first that has none so old. Blender's makers build 4.2 to 5.0 with 3.11 and what
-# follows with 3.13; distributions build any with theirs: Debian 13 has Blender 4.3 with 3.13.
+# A Python → the oldest Blender that may have it, and the first that has none so old. Blender's
+# makers build 4.2 to 5.0 with 3.11 and what follows with 3.13; distributions build any with theirs:
+# Debian 13 has Blender 4.3 with 3.13.
 PYTHONS = {"3.11": ("4.2.0", "5.1.0"), "3.13": ("4.2.0", None), "3.14": ("4.2.0", None)}
+# the packages that are built
 TARGETS = tuple(
-    (platform, python) for platform in PLATFORMS for python in PYTHONS if python != "3.14" or platform == "linux-x64"
-)  # the packages that are built
+    (platform, python)
+    for platform in PLATFORMS
+    for python in PYTHONS
+    if python != "3.14" or platform == "linux-x64"
+)
 
-WITHOUT = {"linux-arm64": ("miniaudio",)}  # platform → locked packages that have no wheel for it; the engine does without them
+# platform → locked packages that have no wheel for it; the engine does without them
+WITHOUT = {"linux-arm64": ("miniaudio",)}
 
-# Beginnings of paths in wheels that running networks and reading sounds never touch. The whole of ONNX Runtime is compiled into its
-# Python module; the shared library beside it is for programs in other languages.
+# Beginnings of paths in wheels that running networks and reading sounds never touch. The whole of
+# ONNX Runtime is compiled into its Python module; the shared library beside it is for programs in
+# other languages.
 UNUSED = (
-    *(f"onnxruntime/{name}/" for name in ("backend", "datasets", "quantization", "tools", "transformers")),
-    *(f"onnxruntime/capi/{name}" for name in ("libonnxruntime", "onnxruntime.dll", "onnxruntime_providers_shared")),
+    *(
+        f"onnxruntime/{name}/"
+        for name in ("backend", "datasets", "quantization", "tools", "transformers")
+    ),
+    *(
+        f"onnxruntime/capi/{name}"
+        for name in ("libonnxruntime", "onnxruntime.dll", "onnxruntime_providers_shared")
+    ),
     "cffi/",  # soundfile and miniaudio need only its compiled half
 )
 
@@ -59,19 +76,23 @@ MACHINES = {
     (MACHO, 0x100000C): "macos-arm64",
 }
 HEAD = 4096  # bytes of a file in which its kind is told
-OF_PYTHON = re.compile(r"[.-](?:cpython-|cp)(\d)(\d+)[.-]")  # part of a name that tells for which Python a binary was compiled
+# part of a name that tells for which Python a binary was compiled
+OF_PYTHON = re.compile(r"[.-](?:cpython-|cp)(\d)(\d+)[.-]")
 
 
 def wheels(platform: str, python: str) -> list[Path]:
-    """The locked wheels for a platform and a Python ("3.11"), from out/wheels/ or, where they are not there, from where pip looks. Raises
-    Missing."""
+    """The locked wheels for a platform and a Python ("3.11"), from out/wheels/ or, where they are
+    not there, from where pip looks. Raises Missing."""
     kept = WHEELS / name_of(platform, python)
     output = ""
     for source in (["--no-index", "--find-links", str(kept)], []):
         if source and not kept.is_dir():
             continue
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=kept.parent) as fresh, tempfile.TemporaryDirectory() as scratch:
+        with (
+            tempfile.TemporaryDirectory(dir=kept.parent) as fresh,
+            tempfile.TemporaryDirectory() as scratch,
+        ):
             lock = Path(scratch) / LOCK.name
             lock.write_text(lock_for(platform), encoding="utf-8")
             done = subprocess.run(
@@ -95,7 +116,8 @@ def name_of(platform: str, python: str) -> str:
 
 
 def lock_for(platform: str) -> str:
-    """The lock's text for a platform, without conditions: pip would read them as of the machine that it runs on."""
+    """The lock's text for a platform, without conditions: pip would read them as of the machine
+    that it runs on."""
     text = re.sub(r" ; [^\\\n]+", " ", LOCK.read_text(encoding="utf-8"))
     for name in WITHOUT.get(platform, ()):
         text = re.sub(rf"^{name}==.*\n(?: +.*\n)*", "", text, flags=re.M)
@@ -104,10 +126,21 @@ def lock_for(platform: str) -> str:
 
 def download_command(platform: str, python: str, lock: Path) -> list[str]:
     """The command that fetches exactly the wheels of a lock, checked by their hashes."""
-    command = [python_with_pip(), "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"]
+    command = [
+        python_with_pip(),
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--no-deps",
+    ]
     command += ["--require-hashes", "--only-binary", ":all:", "--requirement", str(lock)]
     command += ["--implementation", "cp", "--python-version", python]
-    command += [part for abi in ("cp" + python.replace(".", ""), "abi3", "none") for part in ("--abi", abi)]
+    command += [
+        part for abi in ("cp" + python.replace(".", ""), "abi3", "none") for part in ("--abi", abi)
+    ]
     return command + [part for tag in PLATFORMS[platform] for part in ("--platform", tag)]
 
 
@@ -118,7 +151,8 @@ def python_with_pip() -> str:
 
 
 def unpack(files: Iterable[Path], folder: Path, platform: str, python: str) -> None:
-    """Unpack wheels into a new folder, with a note of what it was made for and a list of licences. Raises Missing."""
+    """Unpack wheels into a new folder, with a note of what it was made for and a list of licences.
+    Raises Missing."""
     folder.mkdir(parents=True)
     versions, rows = {}, []
     for wheel in files:
@@ -127,23 +161,35 @@ def unpack(files: Iterable[Path], folder: Path, platform: str, python: str) -> N
                 if entry.is_dir() or entry.filename.startswith(UNUSED):
                     continue
                 if ".data" in Path(entry.filename).parts[0]:
-                    raise Missing(f"{wheel.name} holds “{entry.filename}”, which is more than a folder can take up")
+                    raise Missing(
+                        f"{wheel.name} holds “{entry.filename}”, which is more than a folder can "
+                        f"take up"
+                    )
                 archive.extract(entry, folder)
             info = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
             about = HeaderParser().parsestr(archive.read(info).decode("utf-8"))
         versions[about["Name"]] = about["Version"]
-        rows.append(f"{about['Name']} {about['Version']}: {licence_of(about['Name'], about)[0]}, {info.rpartition('/')[0]}/\n")
+        rows.append(
+            f"{about['Name']} {about['Version']}: {licence_of(about['Name'], about)[0]}, "
+            f"{info.rpartition('/')[0]}/\n"
+        )
     check_binaries(folder, platform, python)
-    (folder / ABOUT).write_text(json.dumps({"platform": platform, "python": python, "packages": versions}, indent=1) + "\n")
+    (folder / ABOUT).write_text(
+        json.dumps({"platform": platform, "python": python, "packages": versions}, indent=1) + "\n"
+    )
     own = [f"{pattern}: {licence}, {source}\n" for pattern, (licence, source) in OWN.items()]
-    (folder / "LICENCES.txt").write_text(LICENCES + "".join(rows) + OWN_FILES + "".join(own), encoding="utf-8")
-    if not any(folder.glob("soundfile-*.dist-info/LICENSE*")) or not any(folder.glob("soxr-*.dist-info/licenses/COPYING.LGPL")):
+    (folder / "LICENCES.txt").write_text(
+        LICENCES + "".join(rows) + OWN_FILES + "".join(own), encoding="utf-8"
+    )
+    if not any(folder.glob("soundfile-*.dist-info/LICENSE*")) or not any(
+        folder.glob("soxr-*.dist-info/licenses/COPYING.LGPL")
+    ):
         raise Missing("The licence texts of soundfile or soxr are missing from their wheels")
 
 
 def check_binaries(folder: Path, platform: str, python: str) -> int:
-    """Look at every file of a folder; how many are binaries. Raises Missing if one of them is for another platform or Python, or none
-    is there."""
+    """Look at every file of a folder; how many are binaries. Raises Missing if one of them is for
+    another platform or Python, or none is there."""
     count = 0
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         with open(path, "rb") as file:
@@ -155,14 +201,17 @@ def check_binaries(folder: Path, platform: str, python: str) -> int:
             raise Missing(f"{path.relative_to(folder)} is for {made_for}, not for {platform}")
         tag = OF_PYTHON.search(path.name)
         if tag and ".".join(tag.groups()) != python:
-            raise Missing(f"{path.relative_to(folder)} is for Python {'.'.join(tag.groups())}, not {python}")
+            raise Missing(
+                f"{path.relative_to(folder)} is for Python {'.'.join(tag.groups())}, not {python}"
+            )
     if not count:
         raise Missing(f"The wheels for {platform} hold nothing that was compiled")
     return count
 
 
 def platform_of(head: bytes) -> str | None:
-    """The platform that a file was compiled for, by its first bytes; None for a file that is no binary."""
+    """The platform that a file was compiled for, by its first bytes; None for a file that is no
+    binary."""
     number: int | None
     if head.startswith(ELF):
         kind, number = ELF, struct.unpack_from("<H", head, 18)[0]
@@ -170,7 +219,11 @@ def platform_of(head: bytes) -> str | None:
         kind, number = MACHO, struct.unpack_from("<I", head, 4)[0]
     elif head.startswith(MACHO_OF_SEVERAL):
         kind, number = MACHO_OF_SEVERAL, None
-    elif head.startswith(PE) and len(head) >= 64 and head[(start := struct.unpack_from("<I", head, 60)[0]) :][:4] == b"PE\0\0":
+    elif (
+        head.startswith(PE)
+        and len(head) >= 64
+        and head[(start := struct.unpack_from("<I", head, 60)[0]) :][:4] == b"PE\0\0"
+    ):
         kind, number = PE, struct.unpack_from("<H", head, start + 4)[0]
     else:
         return None

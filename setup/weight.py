@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this repository weighs (`make weight`): statements, modules, imports, numbers and words, beside those of the last release.
+"""What this repository weighs (`make weight`): statements, modules, imports, numbers and words,
+beside those of the last release.
 
-For each top folder: statements (docstrings not counted), modules, imports between modules of this repository (pairs of files),
-numbers in the code (constants with a name, and literals; 0, 1, 2 and .5 of either sign not counted), and words of its pages.
-In the engine's Python also what one take of the sample passes through, from the request to the take: modules, entries from one
-into another, and re-entries, into a module that was entered before. docs/development/weight.json has the figures compared with.
+For each top folder: statements (docstrings not counted), modules, imports between modules of this
+repository (pairs of files), numbers in the code (constants with a name, and literals; 0, 1, 2 and
+.5 of either sign not counted), and words of its pages. In the engine's Python also what one take of
+the sample passes through, from the request to the take: modules, entries from one into another, and
+re-entries, into a module that was entered before. docs/development/weight.json has the figures
+compared with.
 """
 
 import argparse
@@ -32,37 +35,75 @@ Figures = dict[str, int]
 
 def tracked(tree: Path) -> list[Path]:
     """The files of a work tree that git knows, and new ones that it does not ignore."""
-    command = ["git", "-C", str(tree), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    command = [
+        "git",
+        "-C",
+        str(tree),
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]
     names = subprocess.run(command, capture_output=True, check=True).stdout.decode().split("\0")
     return [tree / name for name in names if name and (tree / name).is_file()]
 
 
 def is_number(node: ast.AST) -> bool:
     """Whether a node is a number that counts."""
-    return isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value not in TRIVIAL
+    return (
+        isinstance(node, ast.Constant)
+        and type(node.value) in (int, float)
+        and node.value not in TRIVIAL
+    )
 
 
 def named_values(module: ast.Module) -> Iterator[ast.expr]:
-    """The values of a module's constants: what is assigned, outside functions, to a name in capitals."""
+    """The values of a module's constants: what is assigned, outside functions, to a name in
+    capitals."""
     for node in module.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
-        if names and all(name.isupper() for name in names) and (value := getattr(node, "value", None)) is not None:
+        targets = (
+            node.targets
+            if isinstance(node, ast.Assign)
+            else [node.target]
+            if isinstance(node, ast.AnnAssign)
+            else []
+        )
+        names = [
+            name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)
+        ]
+        if (
+            names
+            and all(name.isupper() for name in names)
+            and (value := getattr(node, "value", None)) is not None
+        ):
             yield value
 
 
 def is_docstring(node: ast.AST) -> bool:
     """Whether a statement is a text that stands alone."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 def imported(file: Path, nodes: list[ast.AST], files: set[Path], tree: Path) -> set[Path]:
-    """The files of the repository that a file imports, given all its nodes. Relative imports are followed from its folder, others
-    from the tree's root, where tests and scripts find each other also from their own folder; `thunder` is the root."""
+    """The files of the repository that a file imports, given all its nodes. Relative imports are
+    followed from its folder, others from the tree's root, where tests and scripts find each other
+    also from their own folder; `thunder` is the root."""
 
     def found(folder: Path, parts: list[str]) -> Path | None:
         place = folder.joinpath(*parts)
-        return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if parts and path in files), None)
+        return next(
+            (
+                path
+                for path in (place.with_suffix(".py"), place / "__init__.py")
+                if parts and path in files
+            ),
+            None,
+        )
 
     result = set()
     for node in nodes:
@@ -86,7 +127,8 @@ def imported(file: Path, nodes: list[ast.AST], files: set[Path], tree: Path) -> 
 
 
 def figures_of(tree: Path) -> dict[str, Figures]:
-    """{top folder: FIGURES} of a work tree; files beside the folders are under "."; tests within another folder are under TESTS."""
+    """{top folder: FIGURES} of a work tree; files beside the folders are under "."; tests within
+    another folder are under TESTS."""
     paths = tracked(tree)
     files = {path for path in paths if path.suffix == ".py"}
     result: dict[str, Figures] = {}
@@ -94,7 +136,9 @@ def figures_of(tree: Path) -> dict[str, Figures]:
         if path.suffix not in (".py", ".md"):
             continue
         parts = path.relative_to(tree).parts[:-1]
-        counts = result.setdefault(TESTS if TESTS in parts else parts[0] if parts else ".", dict.fromkeys(FIGURES, 0))
+        counts = result.setdefault(
+            TESTS if TESTS in parts else parts[0] if parts else ".", dict.fromkeys(FIGURES, 0)
+        )
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".md":
             counts["words"] += len(text.split())
@@ -102,7 +146,9 @@ def figures_of(tree: Path) -> dict[str, Figures]:
         module = ast.parse(text)
         named = sum(is_number(node) for value in named_values(module) for node in ast.walk(value))
         nodes = list(ast.walk(module))
-        counts["statements"] += sum(isinstance(node, ast.stmt) and not is_docstring(node) for node in nodes)
+        counts["statements"] += sum(
+            isinstance(node, ast.stmt) and not is_docstring(node) for node in nodes
+        )
         counts["modules"] += 1
         counts["imports"] += len(imported(path, nodes, files, tree))
         counts["named numbers"] += named
@@ -121,14 +167,16 @@ def totals_of(folders: dict[str, Figures]) -> dict[str, Figures]:
 
 
 class Trace:
-    """Calls from one module of a folder into another while it is the thread's profiler; what importing a module calls is left out.
+    """Calls from one module of a folder into another while it is the thread's profiler; what
+    importing a module calls is left out.
 
     path: the modules in the order in which control passed into them by a call from another.
     """
 
     def __init__(self, folder: Path):
         self.folder, self.path = str(folder), []  # type: str, list[str]
-        self._stack: list[str | None] = []  # of each running call: the innermost module of the folder; None while one is imported
+        # of each running call: the innermost module of the folder; None while one is imported
+        self._stack: list[str | None] = []
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
         if event == "call":
@@ -144,17 +192,28 @@ class Trace:
             self._stack.pop()
 
     def figures(self) -> Figures:
-        """The number of modules, of entries from one into another, and of those into a module entered before."""
+        """The number of modules, of entries from one into another, and of those into a module
+        entered before."""
         modules = set(self.path)
-        return {"modules": len(modules), "entries": len(self.path), "re-entries": len(self.path) - len(modules)}
+        return {
+            "modules": len(modules),
+            "entries": len(self.path),
+            "re-entries": len(self.path) - len(modules),
+        }
 
 
 def trace_take(tree: Path) -> Figures:
-    """What one take of the sample, in the usual direction, passes through in thunder_core; runs in the engine's Python."""
+    """What one take of the sample, in the usual direction, passes through in thunder_core; runs in
+    the engine's Python."""
     sys.path.insert(0, str(tree))
-    direction, module = import_module("thunder_core.direction"), import_module("thunder_core.engine.engine")
+    direction, module = (
+        import_module("thunder_core.direction"),
+        import_module("thunder_core.engine.engine"),
+    )
     engine = module.Engine.load(device="cpu")
-    speech = import_module("thunder_core.engine.speech.audio").read_sound(tree / "assets" / "sample.wav")
+    speech = import_module("thunder_core.engine.speech.audio").read_sound(
+        tree / "assets" / "sample.wav"
+    )
     vars(module)["processors"] = lambda: 1  # so that all of it runs in this thread
     asked = direction.Brief(direction.Direction().vector()[None], 0.0)
     request = import_module("thunder_core.request").Request(1, 1, direction=asked)
@@ -169,7 +228,12 @@ def trace_take(tree: Path) -> Figures:
 
 def weigh(tree: Path) -> dict[str, Any]:
     """Commit, day, the figures of each folder, and of one take where this Python has the engine."""
-    head = subprocess.run(["git", "-C", str(tree), "show", "-s", "--format=%h %cs"], capture_output=True, check=True, text=True)
+    head = subprocess.run(
+        ["git", "-C", str(tree), "show", "-s", "--format=%h %cs"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
     commit, day = head.stdout.split()
     result: dict[str, Any] = {"commit": commit, "day": day, "folders": figures_of(tree)}
     if importlib.util.find_spec("onnxruntime"):
@@ -184,7 +248,8 @@ def table(now: dict[str, Any], base: dict[str, Any], name: str) -> Iterator[str]
         cells = [f"{new.get(f, 0):>9,} {new.get(f, 0) - old.get(f, 0):>+7}" for f in figures]
         return f"{title:22s}" + "".join(cells)
 
-    yield f"what the repository weighs, and how much more than {name} ({base['commit']}, {base['day']})"
+    since = f"{name} ({base['commit']}, {base['day']})"
+    yield f"what the repository weighs, and how much more than {since}"
     yield f"{'':22s}" + "".join(f"{figure:>17s}" for figure in FIGURES)
     for folder in sorted({*now["folders"], *base["folders"]}):
         yield row(folder, now["folders"].get(folder, {}), base["folders"].get(folder, {}), FIGURES)
@@ -199,7 +264,9 @@ def table(now: dict[str, Any], base: dict[str, Any], name: str) -> Iterator[str]
 
 def main() -> None:
     """Print the table; with --keep store the figures too."""
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     p.add_argument("--keep", metavar="NAME", help="store these figures there, under this name")
     args = p.parse_args()
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Chromium without a window, told what to do over two pipes: enough of the DevTools protocol to click and to read a page."""
+"""A Chromium without a window, told what to do over two pipes: enough of the DevTools protocol to
+click and to read a page."""
 
 from __future__ import annotations
 
@@ -25,7 +26,11 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 def path() -> str | None:
     """Where a Chromium is, if one is installed. Pipes under fixed numbers are not for Windows."""
-    return None if os.name == "nt" else next((found for name in NAMES if (found := shutil.which(name))), None)
+    return (
+        None
+        if os.name == "nt"
+        else next((found for name in NAMES if (found := shutil.which(name))), None)
+    )
 
 
 class Browser:
@@ -34,8 +39,20 @@ class Browser:
     def __init__(self, folder):
         to_read, self._write = os.pipe()
         self._read, to_write = os.pipe()
-        options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--mute-audio", "--no-first-run", "--disable-dev-shm-usage"]
-        options += ["--autoplay-policy=no-user-gesture-required", "--remote-debugging-pipe", f"--user-data-dir={folder}", "about:blank"]
+        options = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--mute-audio",
+            "--no-first-run",
+            "--disable-dev-shm-usage",
+        ]
+        options += [
+            "--autoplay-policy=no-user-gesture-required",
+            "--remote-debugging-pipe",
+            f"--user-data-dir={folder}",
+            "about:blank",
+        ]
         self.process = subprocess.Popen(
             [sys.executable, "-c", _START, str(to_read), str(to_write), path(), *options],
             pass_fds=(to_read, to_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -44,8 +61,12 @@ class Browser:
         os.close(to_write)
         self._numbers, self._pending, self._session = itertools.count(1), b"", None
         try:
-            target = next(t for t in self.send("Target.getTargets")["targetInfos"] if t["type"] == "page")
-            self._session = self.send("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
+            target = next(
+                t for t in self.send("Target.getTargets")["targetInfos"] if t["type"] == "page"
+            )
+            self._session = self.send(
+                "Target.attachToTarget", targetId=target["targetId"], flatten=True
+            )["sessionId"]
             self.requests, self.problems = [], []
             for domain in ("Page", "Network", "Runtime", "Log"):
                 self.send(f"{domain}.enable")
@@ -69,7 +90,9 @@ class Browser:
     def send(self, method: str, **parameters) -> dict:
         """Call a method of the protocol; its result."""
         number = next(self._numbers)
-        message = {"id": number, "method": method, "params": parameters} | ({"sessionId": self._session} if self._session else {})
+        message = {"id": number, "method": method, "params": parameters} | (
+            {"sessionId": self._session} if self._session else {}
+        )
         os.write(self._write, json.dumps(message).encode() + b"\0")
         while True:
             answer = self._next()
@@ -81,7 +104,10 @@ class Browser:
                 self.requests.append(answer["params"]["request"]["url"])
             elif answer.get("method") == "Runtime.exceptionThrown":
                 self.problems.append(str(answer["params"]["exceptionDetails"]))
-            elif answer.get("method") == "Log.entryAdded" and answer["params"]["entry"]["level"] == "error":
+            elif (
+                answer.get("method") == "Log.entryAdded"
+                and answer["params"]["entry"]["level"] == "error"
+            ):
                 self.problems.append(answer["params"]["entry"]["text"])
 
     def _next(self, seconds: float = 60.0) -> dict:
@@ -98,9 +124,13 @@ class Browser:
 
     def run(self, script: str):
         """The value of an expression of JavaScript on the page; promises are waited for."""
-        answer = self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        answer = self.send(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
+        )
         if "exceptionDetails" in answer:
-            raise RuntimeError(answer["exceptionDetails"]["exception"].get("description", "the script failed"))
+            raise RuntimeError(
+                answer["exceptionDetails"]["exception"].get("description", "the script failed")
+            )
         return answer["result"].get("value")
 
     def wait(self, condition: str, seconds: float = 30.0) -> None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all tests share: at the end the measured times are shown, and how many faults of the table were tried and went right."""
+"""What all tests share: at the end the measured times are shown, and how many faults of the table
+were tried and went right."""
 
 import importlib
 import sys

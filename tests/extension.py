@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lets tests import the enabled extension as `thunder`, whatever Blender calls it: `from thunder.scene.heads import head`."""
+"""Lets tests import the enabled extension as `thunder`, whatever Blender calls it: `from
+thunder.scene.heads import head`."""
 
 import importlib
 import sys
@@ -22,7 +23,8 @@ class _Alias(MetaPathFinder, Loader):
         return module
 
     def exec_module(self, module):
-        module.__spec__ = self.own  # the import has set the alias's: the module has run already, under its own name
+        # the import has set the alias's: the module has run already, under its own name
+        module.__spec__ = self.own
 
 
 def install_alias() -> None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FLAME-format files made from the bundled head on another topology, for tests that need a FLAME file without having FLAME; numpy only."""
+"""FLAME-format files made from the bundled head on another topology, for tests that need a FLAME
+file without having FLAME; numpy only."""
 
 import pickle
 from dataclasses import dataclass, replace
@@ -13,8 +14,9 @@ EXPRESSION, IDENTITY = 100, 300
 class Made:
     """A made model and what is known of it by construction.
 
-    data: the dictionary a FLAME file holds.  corners, shares: [V', 4], the made vertices as averages of the bundled
-    head's.  scale: of the made head.  mix: [44, 100], the bundled head's channels in each made expression direction.
+    data: the dictionary a FLAME file holds.  corners, shares: [V', 4], the made vertices as
+    averages of the bundled head's.  scale: of the made head.  mix: [44, 100], the bundled head's
+    channels in each made expression direction.
     """
 
     data: dict
@@ -26,7 +28,11 @@ class Made:
 
     def resample(self, values):
         """Values [V, …] of the bundled head's vertices at the made head's, [V', …]."""
-        return sum(values[self.corners[:, i]] * self.shares[(slice(None), i) + (None,) * (np.ndim(values) - 1)] for i in range(4))
+        return sum(
+            values[self.corners[:, i]]
+            * self.shares[(slice(None), i) + (None,) * (np.ndim(values) - 1)]
+            for i in range(4)
+        )
 
     def write(self, path):
         """The model as an .npz or a .pkl of protocol 2, as FLAME's are."""
@@ -40,7 +46,8 @@ class Made:
 def dual(polygons, keep):
     """The dual mesh of the polygons in keep: one vertex per polygon, one face per inner vertex.
 
-    polygons [P, 4], −1 pads.  Returns (resample rows as lists of old vertices, faces as lists of new vertices).
+    polygons [P, 4], −1 pads.  Returns (resample rows as lists of old vertices, faces as lists of
+    new vertices).
     """
     rows = [[v for v in polygon if v >= 0] for polygon in polygons[keep].tolist()]
     edge_owner = {}
@@ -51,7 +58,8 @@ def dual(polygons, keep):
     around = {}
     for index, row in enumerate(rows):
         for before, vertex, after in zip(row[-1:] + row[:-1], row, row[1:] + row[:1]):
-            # crossing the edge that leaves a polygon at this vertex leads to the next polygon around it
+            # crossing the edge that leaves a polygon at this vertex leads to the next polygon
+            # around it
             around.setdefault(vertex, {})[index] = edge_owner.get((vertex, before))
     for vertex, step in around.items():
         start = next(iter(step))
@@ -65,7 +73,8 @@ def dual(polygons, keep):
 
 
 def smooth_fields(points, count, rng, width=0.05):
-    """count smooth random vector fields [V, 3, count] of unit size over the points [V, 3], metres."""
+    """count smooth random vector fields [V, 3, count] of unit size over the points [V, 3],
+    metres."""
     centres = points[rng.integers(0, len(points), 40)]
     near = np.exp(-0.5 * ((points[:, None] - centres) ** 2).sum(2) / width**2)  # [V, 40]
     weights = rng.normal(size=(40, 3 * count)) * (rng.random((40, 3 * count)) < 0.2)
@@ -77,17 +86,29 @@ def barycentre(points, target, softness):
     near = np.exp(-0.5 * (np.linalg.norm(points - target, axis=1) / softness) ** 2)
     system = np.concatenate([(points - target).T * 20, np.ones((1, len(points)))])
     start = near / near.sum()
-    return start * (1 + system.T @ np.linalg.solve((system * start) @ system.T, [0, 0, 0, 1] - system @ start))
+    return start * (
+        1 + system.T @ np.linalg.solve((system * start) @ system.T, [0, 0, 0, 1] - system @ start)
+    )
 
 
 def made_flame(
-    asset, seed=0, scale=1.12, offset=(0.01, -0.03, 0.02), inner_mouth=False, correctives=0.002, strength=1.0, other_face=0.0, own=0.0
+    asset,
+    seed=0,
+    scale=1.12,
+    offset=(0.01, -0.03, 0.02),
+    inner_mouth=False,
+    correctives=0.002,
+    strength=1.0,
+    other_face=0.0,
+    own=0.0,
 ):
-    """A model in FLAME's layout: the bundled head's skin and eyes, resampled on the dual of its mesh.
+    """A model in FLAME's layout: the bundled head's skin and eyes, resampled on the dual of its
+    mesh.
 
-    asset: the arrays of the bundled head by name.  inner_mouth: keep the mouth's inside, which FLAME lacks.
-    correctives: size of the pose correctives, metres.  other_face: metres by which it is another person's face.
-    own: metres of smooth motion mixed into every direction that the bundled head cannot do.
+    asset: the arrays of the bundled head by name.  inner_mouth: keep the mouth's inside, which
+    FLAME lacks. correctives: size of the pose correctives, metres.  other_face: metres by which it
+    is another person's face. own: metres of smooth motion mixed into every direction that the
+    bundled head cannot do.
     """
     rng = np.random.default_rng(seed)
     names = asset["material_names"][asset["polygon_material"]]
@@ -120,10 +141,17 @@ def made_flame(
 
     channels = asset["shapedirs"].shape[2]
     # few channels in a direction, as a statistical basis has; all 44 can still be distinguished
-    mix = rng.normal(size=(channels, EXPRESSION)) * (rng.random((channels, EXPRESSION)) < 0.25) * 0.35 * strength
+    mix = (
+        rng.normal(size=(channels, EXPRESSION))
+        * (rng.random((channels, EXPRESSION)) < 0.25)
+        * 0.35
+        * strength
+    )
     directions = scale * made.resample(asset["shapedirs"]) @ mix
     if own:
-        directions = directions + own * smooth_fields(plain, EXPRESSION, rng, 0.03) * skin[:, None, None]
+        directions = (
+            directions + own * smooth_fields(plain, EXPRESSION, rng, 0.03) * skin[:, None, None]
+        )
     decay = 0.004 / np.sqrt(1 + np.arange(IDENTITY))
     identity = smooth_fields(plain, IDENTITY, rng) * decay
     posedirs = scale * made.resample(asset["posedirs"])
@@ -147,7 +175,8 @@ def made_flame(
 
 
 def smplx_vertices(head, expression, jaw, neck=0.0, eyes=0.0):
-    """What smplx's own formula makes of a head: vertices [T, V, 3], metres. expression [T, n], jaw and neck [T, 3], eyes [T, 6]."""
+    """What smplx's own formula makes of a head: vertices [T, V, 3], metres. expression [T, n], jaw
+    and neck [T, 3], eyes [T, 6]."""
     import torch
     from smplx.lbs import lbs
 
@@ -157,7 +186,9 @@ def smplx_vertices(head, expression, jaw, neck=0.0, eyes=0.0):
     pose = np.zeros((len(expression), 15))  # FLAME's order: global, neck, jaw, eyes
     pose[:, 3:6], pose[:, 6:9], pose[:, 9:] = neck, jaw, eyes
     vertices, _ = lbs(
-        tensor(expression), tensor(pose), tensor(head.v_template)[None].expand(len(pose), -1, -1), tensor(head.shapedirs),
-        tensor(head.posedirs).reshape(-1, 36).T, tensor(head.J_regressor), torch.tensor([-1, 0, 1, 1, 1]), tensor(head.weights),
+        tensor(expression), tensor(pose), tensor(head.v_template)[None].expand(len(pose), -1, -1),
+        tensor(head.shapedirs),
+        tensor(head.posedirs).reshape(-1, 36).T, tensor(head.J_regressor),
+        torch.tensor([-1, 0, 1, 1, 1]), tensor(head.weights),
     )  # fmt: skip
     return vertices.numpy()

@@ -8,4 +8,6 @@ import numpy as np
 
 def made_voice(sounds, shut=None):
     """What `Pipeline.articulate` reads of VoiceFeatures; what is not given does not sound."""
-    return SimpleNamespace(sounds=sounds, shut=np.zeros(len(sounds.speech)) if shut is None else shut)
+    return SimpleNamespace(
+        sounds=sounds, shut=np.zeros(len(sounds.speech)) if shut is None else shut
+    )

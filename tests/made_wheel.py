@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small packages that stand for the engine's, and the list of their hashes from which they are installed."""
+"""Small packages that stand for the engine's, and the list of their hashes from which they are
+installed."""
 
 import hashlib
 import os
@@ -17,7 +18,9 @@ def make_wheel(folder, name="torch", version="1.0", weight=0):
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
-    record = "".join(f"{file},,{len(data)}\n" for file, data in files.items()) + f"{info}/RECORD,,\n"
+    record = (
+        "".join(f"{file},,{len(data)}\n" for file, data in files.items()) + f"{info}/RECORD,,\n"
+    )
     with zipfile.ZipFile(path, "w") as wheel:
         for file, data in [*files.items(), (f"{info}/RECORD", record)]:
             wheel.writestr(file, data)
@@ -25,12 +28,18 @@ def make_wheel(folder, name="torch", version="1.0", weight=0):
 
 
 def make_lock(path, *wheels):
-    """A list of wheels with their hashes, and of one package that no system here needs; its path."""
+    """A list of wheels with their hashes, and of one package that no system here needs; its
+    path."""
     lines = [
         "{}=={} ; python_version > '3' \\\n    --hash=sha256:{}\n    # via the tests\n".format(
             *wheel.name.split("-")[:2], hashlib.sha256(wheel.read_bytes()).hexdigest()
         )
         for wheel in wheels
     ]
-    path.write_text("".join(lines) + "winonly==9.0 ; sys_platform == 'nowhere' \\\n    --hash=sha256:" + "0" * 64 + "\n")
+    path.write_text(
+        "".join(lines)
+        + "winonly==9.0 ; sys_platform == 'nowhere' \\\n    --hash=sha256:"
+        + "0" * 64
+        + "\n"
+    )
     return path

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sessions of a Blender that gets the extension from a repository: run in a Blender of its own, as a module or by `blender -b --python`.
+"""Sessions of a Blender that gets the extension from a repository: run in a Blender of its own, as
+a module or by `blender -b --python`.
 
     shelf_session.py PART FOLDER URL      PART: one of PARTS
 
-Writes FOLDER/PART.json, what was seen. URL: of the repository's index.json. FOLDER/newer, if it is there, holds the files that
-replace those of FOLDER/shelf once the earlier version is in use. BLENDER_USER_RESOURCES names the user's folder.
+Writes FOLDER/PART.json, what was seen. URL: of the repository's index.json. FOLDER/newer, if it is
+there, holds the files that replace those of FOLDER/shelf once the earlier version is in use.
+BLENDER_USER_RESOURCES names the user's folder.
 """
 
 import importlib
@@ -23,7 +25,9 @@ MODULE = "bl_ext.shelf.thunder"
 def repository(url):
     """The repository's number among those of the preferences; it is added if it is not there."""
     preferences = bpy.context.preferences
-    preferences.system.use_online_access = True  # Blender asks for it even where the repository lies on this disk
+    preferences.system.use_online_access = (
+        True  # Blender asks for it even where the repository lies on this disk
+    )
     repos = preferences.extensions.repos
     names = [repo.module for repo in repos]
     if "shelf" not in names:
@@ -39,7 +43,9 @@ def synced(url):
 
 
 def install(url):
-    assert bpy.ops.extensions.package_install(repo_index=synced(url), pkg_id="thunder", enable_on_install=True) == {"FINISHED"}
+    assert bpy.ops.extensions.package_install(
+        repo_index=synced(url), pkg_id="thunder", enable_on_install=True
+    ) == {"FINISHED"}
 
 
 def place():
@@ -52,14 +58,22 @@ def module(name):
 
 
 def version():
-    line = next(line for line in (place() / "blender_manifest.toml").read_text().splitlines() if line.startswith("version = "))
+    line = next(
+        line
+        for line in (place() / "blender_manifest.toml").read_text().splitlines()
+        if line.startswith("version = ")
+    )
     return line.split('"')[1]
 
 
 def perform(takes):
     """Have the engine generate takes of the sample; the process that did it."""
     scene = bpy.context.scene
-    scene.thunder.source, scene.thunder.sound_file = "FILE", str(place() / "assets" / "sample.wav")  # not every Blender has sound strips
+    # not every Blender has sound strips
+    scene.thunder.source, scene.thunder.sound_file = (
+        "FILE",
+        str(place() / "assets" / "sample.wav"),
+    )
     scene.thunder.count = takes
     assert bpy.ops.thunder.generate() == {"FINISHED"}
     return module("scene.engine.connection").client().pid
@@ -68,11 +82,16 @@ def perform(takes):
 def user_files():
     """The user's own files of the extension, by their paths."""
     folder = Path(bpy.utils.extension_path_user(MODULE))
-    return {str(path.relative_to(folder)): path.read_bytes().hex() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes().hex()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def watch(name, pid, seen):
-    """Notes whether the engine's process is gone at the moment when Blender begins to remove or replace files by its function `name`."""
+    """Notes whether the engine's process is gone at the moment when Blender begins to remove or
+    replace files by its function `name`."""
     utils = importlib.import_module("bl_pkg.bl_extension_utils")
     replaced = getattr(utils, name)
 
@@ -97,7 +116,8 @@ def choose(folder, url):
 
 
 def update(folder, url):
-    """Use the earlier version, leave things of one's own, and update to the newer one while the engine's process runs."""
+    """Use the earlier version, leave things of one's own, and update to the newer one while the
+    engine's process runs."""
     install(url)
     seen = {"first": version(), "old_code": hasattr(module("scene.host.user_folder"), "EARLIER")}
     preferences = bpy.context.preferences.addons[MODULE].preferences
@@ -108,7 +128,8 @@ def update(folder, url):
     head = next(each for each in bpy.context.scene.objects if each.type == "ARMATURE")
     bpy.context.view_layer.objects.active = head
     assert bpy.ops.thunder.save_direction(name="Mine") == {"FINISHED"}
-    environment = Path(bpy.utils.extension_path_user(MODULE, path="engine", create=True))  # as Install Engine makes it, but for its size
+    # as Install Engine makes it, but for its size
+    environment = Path(bpy.utils.extension_path_user(MODULE, path="engine", create=True))
     (environment / "installed").write_text("by hand")
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "shot.blend"))
     before = user_files()
@@ -117,7 +138,12 @@ def update(folder, url):
     number, watched = synced(url), {}
     watch("pkg_install", pid, watched)
     assert bpy.ops.extensions.package_upgrade_all(use_active_only=False) == {"FINISHED"}
-    seen |= {"second": version(), "watched": watched, "user_files": sorted(before), "kept": user_files() == before}
+    seen |= {
+        "second": version(),
+        "watched": watched,
+        "user_files": sorted(before),
+        "kept": user_files() == before,
+    }
     seen["new_code"] = not hasattr(module("scene.host.user_folder"), "EARLIER")
     seen["left_of_old"] = (place() / "only_in_earlier.txt").exists()
     seen["device"] = bpy.context.preferences.addons[MODULE].preferences.device
@@ -129,7 +155,8 @@ def update(folder, url):
 
 
 def reopen(folder, url):
-    """In another session: the file, the preferences, more takes; then the extension is removed, while the engine's process runs."""
+    """In another session: the file, the preferences, more takes; then the extension is removed,
+    while the engine's process runs."""
     seen = {"enabled": MODULE in bpy.context.preferences.addons, "version": version()}
     seen["device"] = bpy.context.preferences.addons[MODULE].preferences.device
     seen["read_preferences"] = bool(bpy.app.binary_path) or bpy.app.version >= (4, 3)
@@ -145,9 +172,18 @@ def reopen(folder, url):
     temporary = module("scene.engine.connection").client().folder
     seen["temporary_in_use"] = os.path.isdir(temporary)
     watch("pkg_uninstall", pid, watched)
-    assert bpy.ops.extensions.package_uninstall(repo_index=repository(url), pkg_id="thunder") == {"FINISHED"}
-    seen |= {"watched": watched, "traces": traces(), "user_folder": user.exists(), "place": place().exists()}
-    seen["temporary"] = [name for name in os.listdir(tempfile.gettempdir()) if name.startswith("thunder")]
+    assert bpy.ops.extensions.package_uninstall(repo_index=repository(url), pkg_id="thunder") == {
+        "FINISHED"
+    }
+    seen |= {
+        "watched": watched,
+        "traces": traces(),
+        "user_folder": user.exists(),
+        "place": place().exists(),
+    }
+    seen["temporary"] = [
+        name for name in os.listdir(tempfile.gettempdir()) if name.startswith("thunder")
+    ]
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "after.blend"))
     bpy.ops.wm.save_userpref()
     seen["keyed"] = len(bpy.data.actions)
@@ -155,11 +191,17 @@ def reopen(folder, url):
 
 
 def beside(folder, url):
-    """Another extension, which brings an ONNX Runtime of its own as a wheel, computes in Blender before and after our engine performs."""
+    """Another extension, which brings an ONNX Runtime of its own as a wheel, computes in Blender
+    before and after our engine performs."""
     repository(url)
-    files = {"neighbour": folder / "neighbour.zip", "thunder": next((folder / "shelf").glob("thunder-*.zip"))}
+    files = {
+        "neighbour": folder / "neighbour.zip",
+        "thunder": next((folder / "shelf").glob("thunder-*.zip")),
+    }
     for path in files.values():
-        done = bpy.ops.extensions.package_install_files(repo="shelf", filepath=str(path), enable_on_install=True)
+        done = bpy.ops.extensions.package_install_files(
+            repo="shelf", filepath=str(path), enable_on_install=True
+        )
         assert done == {"FINISHED"}
     neighbour = importlib.import_module("bl_ext.shelf.neighbour")
     seen = {"theirs": [neighbour.compute(2.0)]}
@@ -171,7 +213,9 @@ def beside(folder, url):
     seen["theirs"].append(neighbour.compute(3.0))
     theirs = sys.modules["onnxruntime"]
     seen["their_version"], seen["their_file"] = theirs.__version__, theirs.__file__
-    assert bpy.ops.extensions.package_uninstall(repo_index=repository(url), pkg_id="thunder") == {"FINISHED"}
+    assert bpy.ops.extensions.package_uninstall(repo_index=repository(url), pkg_id="thunder") == {
+        "FINISHED"
+    }
     seen["theirs"].append(neighbour.compute(4.0))
     return seen
 
@@ -184,16 +228,34 @@ def traces():
     return {
         "types": [name for name in dir(bpy.types) if name.startswith("THUNDER")],
         "properties": [
-            f"{kind}.{name}" for kind in ("Scene", "Object", "Action", "WindowManager") for name in thunders(getattr(bpy.types, kind))
+            f"{kind}.{name}"
+            for kind in ("Scene", "Object", "Action", "WindowManager")
+            for name in thunders(getattr(bpy.types, kind))
         ],
-        "handlers": [name for name, each in lists.items() for call in each if str(call.__module__).startswith(MODULE)],
+        "handlers": [
+            name
+            for name, each in lists.items()
+            for call in each
+            if str(call.__module__).startswith(MODULE)
+        ],
         "keys": [
-            item.idname for keymap in (keys.keymaps if keys else ()) for item in keymap.keymap_items if item.idname.startswith("thunder")
+            item.idname
+            for keymap in (keys.keymaps if keys else ())
+            for item in keymap.keymap_items
+            if item.idname.startswith("thunder")
         ],
-        "threads": [thread.name for thread in threading.enumerate() if thread.name.startswith("thunder")],
-        "preferences": [addon.module for addon in bpy.context.preferences.addons if "thunder" in addon.module],
+        "threads": [
+            thread.name for thread in threading.enumerate() if thread.name.startswith("thunder")
+        ],
+        "preferences": [
+            addon.module for addon in bpy.context.preferences.addons if "thunder" in addon.module
+        ],
         "path": [path for path in sys.path if "thunder" in path],
-        "modules": [name for name in sys.modules if name.partition(".")[0] in ("thunder_core", "onnxruntime", "soxr", "safetensors")],
+        "modules": [
+            name
+            for name in sys.modules
+            if name.partition(".")[0] in ("thunder_core", "onnxruntime", "soxr", "safetensors")
+        ],
     }
 
 
@@ -202,10 +264,15 @@ def thunders(kind):
 
 
 def is_gone(folder, url):
-    """In a session after the removal: what is left, and whether the file still opens and moves the face."""
+    """In a session after the removal: what is left, and whether the file still opens and moves the
+    face."""
     seen = {"traces": traces()}
     root = Path(os.environ["BLENDER_USER_RESOURCES"])
-    seen["files"] = sorted(str(path.relative_to(root)) for path in root.rglob("*") if "thunder" in str(path.relative_to(root)))
+    seen["files"] = sorted(
+        str(path.relative_to(root))
+        for path in root.rglob("*")
+        if "thunder" in str(path.relative_to(root))
+    )
     bpy.ops.wm.open_mainfile(filepath=str(folder / "after.blend"))
     head = next(each for each in bpy.context.scene.objects if each.type == "ARMATURE")
     angles = []
@@ -220,8 +287,9 @@ PARTS = {"choose": choose, "update": update, "reopen": reopen, "is_gone": is_gon
 
 
 def begin_as_module(url):
-    """Blender as a module begins without the user's preferences. That of 4.2 crashes when it reads them where a repository was added, so
-    there the repository and the extension are chosen again."""
+    """Blender as a module begins without the user's preferences. That of 4.2 crashes when it reads
+    them where a repository was added, so there the repository and the extension are chosen
+    again."""
     if bpy.app.version < (4, 3):
         repository(url)
         if place().exists():
@@ -237,7 +305,8 @@ def main():
     seen = PARTS[part](Path(folder), url)
     Path(folder, f"{part}.json").write_text(json.dumps(seen, indent=1))
     if not bpy.app.binary_path:
-        # Blender as a module frees itself while Python comes apart, at which 4.2 crashes (conftest.py).
+        # Blender as a module frees itself while Python comes apart, at which 4.2 crashes
+        # (conftest.py).
         importlib.import_module("addon_utils").disable(MODULE)
         sys.stdout.flush()
         os._exit(0)

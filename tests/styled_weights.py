@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weights whose denoiser knows styles: the shipped ones, with what styles do to a motion drawn at random. Nobody trained it."""
+"""Weights whose denoiser knows styles: the shipped ones, with what styles do to a motion drawn at
+random. Nobody trained it."""
 
 import shutil
 from dataclasses import replace
@@ -13,8 +14,11 @@ from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
 from thunder_core.networks.weights import load_weights, save_weights
 
 
-def weights_with_styles(folder: Path, style: int = len(DIRECTION_NAMES), seed: int = 3, strength: float = 0.03) -> Path:
-    """Make a folder of weights whose denoiser takes so many numbers of a style, 0: none. Returns it."""
+def weights_with_styles(
+    folder: Path, style: int = len(DIRECTION_NAMES), seed: int = 3, strength: float = 0.03
+) -> Path:
+    """Make a folder of weights whose denoiser takes so many numbers of a style, 0: none. Returns
+    it."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in SHIPPED.iterdir():
         if file.is_file() and file.stem != "denoiser" and file.name != "SHA256SUMS":
@@ -22,9 +26,16 @@ def weights_with_styles(folder: Path, style: int = len(DIRECTION_NAMES), seed: i
     tensors, config = load_weights(SHIPPED / "denoiser")
     torch.manual_seed(seed)
     made = Denoiser(replace(DenoiserConfig(**config), style=style))
-    made.load_state_dict({name: tensor for name, tensor in tensors.items() if "style" not in name}, strict=False)
+    made.load_state_dict(
+        {name: tensor for name, tensor in tensors.items() if "style" not in name}, strict=False
+    )
     if style:
         torch.nn.init.normal_(made.style_in[-1].weight, std=strength)
-    save_weights(folder / "denoiser", made.state_dict(), made.settings(), {"what": "styles at random, for tests"})
+    save_weights(
+        folder / "denoiser",
+        made.state_dict(),
+        made.settings(),
+        {"what": "styles at random, for tests"},
+    )
     write_sums(folder)
     return folder

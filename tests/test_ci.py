@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The script that checks a clean clone names what failed, also what passed when it was run once more."""
+"""The script that checks a clean clone names what failed, also what passed when it was run once
+more."""
 
 import os
 import shutil
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-pytestmark = pytest.mark.skipif(shutil.which("bash") is None or os.name == "nt", reason="a script for bash")
+pytestmark = pytest.mark.skipif(
+    shutil.which("bash") is None or os.name == "nt", reason="a script for bash"
+)
 
 MAKE = """#!/usr/bin/env bash
 echo "make $* [${PYTEST_ADDOPTS-}]" >> "$CALLS"
@@ -24,12 +27,14 @@ exit 0
 
 @pytest.fixture
 def run(tmp_path):
-    """The script beside a `make` that only notes its calls: run(what fails, whether again) gives exit code, lines, calls."""
+    """The script beside a `make` that only notes its calls: run(what fails, whether again) gives
+    exit code, lines, calls."""
     for path, text in (
         (".ci/run", (ROOT / ".ci" / "run").read_text(encoding="utf-8")),
         ("bin/make", MAKE),
         ("setup/python.sh", "#!/bin/sh\ntrue\n"),
-        (".venv/engine/bin/python", "#!/bin/sh\ntrue\n"),  # which the script waits for before it installs the Blenders
+        # which the script waits for before it installs the Blenders
+        (".venv/engine/bin/python", "#!/bin/sh\ntrue\n"),
     ):
         (tmp_path / "clone" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "clone" / path).write_text(text)
@@ -45,7 +50,9 @@ def run(tmp_path):
         }
         environment.pop("PYTEST_ADDOPTS", None)
         script = str(tmp_path / "clone" / ".ci" / "run")
-        done = subprocess.run(["bash", script], env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            ["bash", script], env=environment, capture_output=True, text=True, timeout=60
+        )
         return done.returncode, done.stdout.splitlines(), calls.read_text().splitlines()
 
     return call
@@ -53,7 +60,10 @@ def run(tmp_path):
 
 def test_all_parts_are_run_and_nothing_failed(run):
     code, lines, calls = run()
-    assert code == 0 and lines[-2:] == ["Window tests that failed at their first try: 0", "All parts passed"]
+    assert code == 0 and lines[-2:] == [
+        "Window tests that failed at their first try: 0",
+        "All parts passed",
+    ]
     assert [call.split()[1] for call in calls] == ["lint", "test", "test-window", "weight"]
 
 
@@ -70,14 +80,25 @@ def test_a_window_test_that_failed_once_is_counted_and_named(run):
 
 def test_a_window_part_that_ended_without_a_result_is_counted_too(run, tmp_path):
     make = tmp_path / "clone" / "bin" / "make"
-    make.write_text(make.read_text().replace('echo "FAILED', 'true "FAILED').replace('echo "ERROR', 'true "ERROR'))
+    make.write_text(
+        make.read_text()
+        .replace('echo "FAILED', 'true "FAILED')
+        .replace('echo "ERROR', 'true "ERROR')
+    )
     code, lines, _ = run("test-window")
-    assert code == 0 and lines[-3:-1] == ["Window tests that failed at their first try: 1", "  all of them: no test was named"]
+    assert code == 0 and lines[-3:-1] == [
+        "Window tests that failed at their first try: 1",
+        "  all of them: no test was named",
+    ]
 
 
 def test_a_window_test_that_fails_twice_fails_the_check(run):
     code, lines, _ = run("test-window", again=True)
-    assert code == 1 and lines[-1] == "FAILED: window" and "  tests/gui/test_x.py::test_click[two words]" in lines
+    assert (
+        code == 1
+        and lines[-1] == "FAILED: window"
+        and "  tests/gui/test_x.py::test_click[two words]" in lines
+    )
 
 
 @pytest.mark.parametrize("part", ["lint", "test", "weight"])

@@ -12,8 +12,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("cli", "operators", "panels", "scene")
-ENGINE_SIDE = ("engine", "networks", "train", "api")  # parts of thunder_core that may import torch and the rest of the engine's libraries
-BLENDER_HAS = {"bpy", "bpy_extras", "mathutils", "addon_utils", "aud", "blf", "gpu", "gpu_extras", "numpy"}
+# parts of thunder_core that may import torch and the rest of the engine's libraries
+ENGINE_SIDE = ("engine", "networks", "train", "api")
+BLENDER_HAS = {
+    "bpy",
+    "bpy_extras",
+    "mathutils",
+    "addon_utils",
+    "aud",
+    "blf",
+    "gpu",
+    "gpu_extras",
+    "numpy",
+}
 
 
 def imports(path):
@@ -22,13 +33,21 @@ def imports(path):
         if isinstance(node, ast.Import):
             yield from ((alias.name, 0) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from ((name, node.level) for name in ([node.module] if node.module else [alias.name for alias in node.names]))
+            yield from (
+                (name, node.level)
+                for name in ([node.module] if node.module else [alias.name for alias in node.names])
+            )
 
 
 def lint(folder):
     """What import-linter says of the extension in `folder`, seen as the package “thunder”."""
     return subprocess.run(
-        [Path(sys.executable).parent / "lint-imports", "--no-cache", "--config", ROOT / "pyproject.toml"],
+        [
+            Path(sys.executable).parent / "lint-imports",
+            "--no-cache",
+            "--config",
+            ROOT / "pyproject.toml",
+        ],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -42,7 +61,9 @@ def as_package(folder, copy=False):
     package.mkdir()
     for name in ("__init__.py", "thunder_core", "research", *FOLDERS):
         if copy and (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, package / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                ROOT / name, package / name, ignore=shutil.ignore_patterns("__pycache__")
+            )
         elif copy:
             shutil.copy(ROOT / name, package / name)
         else:
@@ -76,7 +97,11 @@ def test_a_dependency_the_other_way_is_noticed(tmp_path, file, line):
 
 def test_the_core_outside_the_engine_needs_only_the_standard_library_and_numpy():
     core = ROOT / "thunder_core"
-    files = [file for file in core.rglob("*.py") if file.relative_to(core).parts[0].removesuffix(".py") not in ENGINE_SIDE]
+    files = [
+        file
+        for file in core.rglob("*.py")
+        if file.relative_to(core).parts[0].removesuffix(".py") not in ENGINE_SIDE
+    ]
     assert len(files) > 30
     for file in files:
         folder = file.relative_to(core).parts[:-1]
@@ -87,20 +112,28 @@ def test_the_core_outside_the_engine_needs_only_the_standard_library_and_numpy()
                 target = (*folder[: len(folder) - level + 1], *module.split("."))
                 assert target[0] not in ENGINE_SIDE, f"{file.relative_to(ROOT)} imports {module}"
             else:
+                # inventory runs in any Python that has pip
                 allowed = sys.stdlib_module_names | {
                     "pip" if file.name == "inventory.py" else "numpy"
-                }  # inventory runs in any Python that has pip
-                assert module.partition(".")[0] in allowed, f"{file.relative_to(ROOT)} imports {module}"
+                }
+                assert module.partition(".")[0] in allowed, (
+                    f"{file.relative_to(ROOT)} imports {module}"
+                )
 
 
 def test_blenders_process_needs_only_what_blender_has():
-    files = [ROOT / "__init__.py", *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))]
+    files = [
+        ROOT / "__init__.py",
+        *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")),
+    ]
     assert len(files) > 10
     for file in files:
         for module, level in imports(file):
             if not level:
                 name = module.partition(".")[0]
-                assert name in sys.stdlib_module_names | BLENDER_HAS, f"{file.relative_to(ROOT)} imports {module}"
+                assert name in sys.stdlib_module_names | BLENDER_HAS, (
+                    f"{file.relative_to(ROOT)} imports {module}"
+                )
 
 
 def test_the_extension_imports_itself_only_relatively():
@@ -108,7 +141,9 @@ def test_the_extension_imports_itself_only_relatively():
     for folder in (*FOLDERS, "thunder_core"):
         for file in (ROOT / folder).rglob("*.py"):
             for module, level in imports(file):
-                assert level or module.partition(".")[0] not in ours, f"{file.relative_to(ROOT)} imports {module}"
+                assert level or module.partition(".")[0] not in ours, (
+                    f"{file.relative_to(ROOT)} imports {module}"
+                )
 
 
 def test_the_worker_starts_with_the_standard_library_alone():
@@ -118,9 +153,20 @@ def test_the_worker_starts_with_the_standard_library_alone():
     for node in at_start:
         if isinstance(node, ast.ImportFrom) and node.level:
             names = [node.module] if node.module else [alias.name for alias in node.names]
-            assert set(names) <= {"errors", "private_folder", "protocol", "shipped", "system_calls", "arguments"}
+            assert set(names) <= {
+                "errors",
+                "private_folder",
+                "protocol",
+                "shipped",
+                "system_calls",
+                "arguments",
+            }
         else:
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module]
+            )
             assert set(names) <= sys.stdlib_module_names | {"__future__"}
 
 
@@ -186,7 +232,8 @@ def nodes(folders):
 
 
 def test_scene_calls_no_operator_of_ours():
-    """What an operator does is a function in scene; only operators and panels know the operators."""
+    """What an operator does is a function in scene; only operators and panels know the
+    operators."""
     calls = [
         f"{path}:{node.lineno}"
         for path, node in nodes(["scene"])
@@ -197,5 +244,9 @@ def test_scene_calls_no_operator_of_ours():
 
 def test_no_function_rebinds_a_global():
     """State between events is a part of the session (scene/host/session.py)."""
-    places = [f"{path}:{node.lineno}" for path, node in nodes([*FOLDERS, "thunder_core"]) if isinstance(node, ast.Global)]
+    places = [
+        f"{path}:{node.lineno}"
+        for path, node in nodes([*FOLDERS, "thunder_core"])
+        if isinstance(node, ast.Global)
+    ]
     assert places == []

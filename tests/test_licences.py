@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every user installs may be used commercially, and docs/reference/licences.md lists it, Thunder's own files too."""
+"""What every user installs may be used commercially, and docs/reference/licences.md lists it,
+Thunder's own files too."""
 
 import re
 import subprocess
@@ -26,45 +27,74 @@ def about(**fields):
 
 def licence_of_file(licences, path):
     """The licence of one of Thunder's own files: that of the first pattern that it matches."""
-    return next(licence for pattern, (licence, _) in licences.OWN.items() if fnmatchcase(path, pattern))
+    return next(
+        licence for pattern, (licence, _) in licences.OWN.items() if fnmatchcase(path, pattern)
+    )
 
 
 def names_in(lock):
-    return set(re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "requirements" / f"{lock}.txt").read_text(encoding="utf-8"), re.M))
+    return set(
+        re.findall(
+            r"^([A-Za-z0-9._-]+)==",
+            (ROOT / "requirements" / f"{lock}.txt").read_text(encoding="utf-8"),
+            re.M,
+        )
+    )
 
 
-@pytest.mark.parametrize(("lock", "package", "count"), [("card", "torch", 25), ("cluster", "ray", 2), ("waveform", "transformers", 2)])
-def test_every_licence_of_what_is_installed_here_allows_commercial_use(licences, lock, package, count):
+@pytest.mark.parametrize(
+    ("lock", "package", "count"),
+    [("card", "torch", 25), ("cluster", "ray", 2), ("waveform", "transformers", 2)],
+)
+def test_every_licence_of_what_is_installed_here_allows_commercial_use(
+    licences, lock, package, count
+):
     listed = licences.locked((ROOT / "requirements" / f"{lock}.txt").read_text(encoding="utf-8"))
     assert package in listed and len(listed) > count and not set(listed) & {"smplx"}
     for name in listed:
-        if licences.metadata_of(name) is not None:  # of another system's packages the page has what was read there
+        # of another system's packages the page has what was read there
+        if licences.metadata_of(name) is not None:
             licences.licence_of(name, licences.metadata_of(name))
 
 
 def test_the_page_lists_every_package_of_the_lock_with_its_version_and_licence(licences):
-    lines = re.findall(r"^- \*\*(.+?)\*\*: (.+)\.$", licences.PAGE.read_text(encoding="utf-8"), re.M)
-    rows = {name: (version, licence) for licence, line in lines for name, _, version in (each.partition(" ") for each in line.split(", "))}
+    lines = re.findall(
+        r"^- \*\*(.+?)\*\*: (.+)\.$", licences.PAGE.read_text(encoding="utf-8"), re.M
+    )
+    rows = {
+        name: (version, licence)
+        for licence, line in lines
+        for name, _, version in (each.partition(" ") for each in line.split(", "))
+    }
     listed = licences.locked(licences.LOCK.read_text(encoding="utf-8"))
     assert set(rows) == set(listed), "run make licences"
     for name, versions in listed.items():
         version, licence = rows[name]
         assert version == " or ".join(versions), f"{name}: run make licences"
         if licences.metadata_of(name) is not None:
-            assert licence == licences.licence_of(name, licences.metadata_of(name))[0], f"{name}: run make licences"
+            assert licence == licences.licence_of(name, licences.metadata_of(name))[0], (
+                f"{name}: run make licences"
+            )
 
 
 def test_code_is_gpl_and_every_asset_is_gpl_or_cc0_on_the_page_and_in_the_manifest(licences):
-    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     assert {licence_of_file(licences, path) for path in files} == {licences.GPL, licences.CC0}
     for path in files:
         if path.endswith(".py"):
             assert licence_of_file(licences, path) == licences.GPL
-            assert f"SPDX-License-Identifier: {licences.GPL}" in (ROOT / path).read_text(encoding="utf-8")[:200], path
+            assert (
+                f"SPDX-License-Identifier: {licences.GPL}"
+                in (ROOT / path).read_text(encoding="utf-8")[:200]
+            ), path
     page = licences.PAGE.read_text(encoding="utf-8")
     for pattern, (licence, source) in licences.OWN.items():
         assert f"| `{pattern}` | {licence} | {source} |" in page, "run make licences"
-    assert f'license = ["SPDX:{licences.GPL}", "SPDX:{licences.CC0}"]' in (ROOT / "blender_manifest.toml").read_text(encoding="utf-8")
+    assert f'license = ["SPDX:{licences.GPL}", "SPDX:{licences.CC0}"]' in (
+        ROOT / "blender_manifest.toml"
+    ).read_text(encoding="utf-8")
 
 
 def test_no_exception_is_left_of_a_package_that_is_gone(licences):
@@ -118,12 +148,25 @@ def test_what_smplx_says_of_itself_would_be_refused(licences):
 def test_only_the_extra_and_the_tests_bring_smplx_and_only_development_brings_plots():
     assert names_in("flame") == {"smplx"}
     assert "transformers" in names_in("waveform")
-    assert not {"smplx", "transformers", "scipy", "matplotlib", "accelerate", "triton", "nvidia-cusolver"} & names_in("engine")
-    assert {"matplotlib", "scipy", "tqdm"} <= names_in("develop") and not {"smplx", "matplotlib"} & names_in("test")
+    assert not {
+        "smplx",
+        "transformers",
+        "scipy",
+        "matplotlib",
+        "accelerate",
+        "triton",
+        "nvidia-cusolver",
+    } & names_in("engine")
+    assert {"matplotlib", "scipy", "tqdm"} <= names_in("develop") and not {
+        "smplx",
+        "matplotlib",
+    } & names_in("test")
 
 
 def test_nothing_needs_the_part_of_torch_whose_library_is_left_out():
-    solvers = re.compile(r"torch\.(linalg(?!\.(cross|norm)\b)|inverse|svd|lstsq|cholesky|pinverse|det)\b")
+    solvers = re.compile(
+        r"torch\.(linalg(?!\.(cross|norm)\b)|inverse|svd|lstsq|cholesky|pinverse|det)\b"
+    )
     for path in (ROOT / "thunder_core").rglob("*.py"):
         assert not solvers.search(path.read_text(encoding="utf-8")), path
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is committed installs anywhere: locks are hashed and name no server, no file names somebody's machine."""
+"""What is committed installs anywhere: locks are hashed and name no server, no file names
+somebody's machine."""
 
 import ast
 import re
@@ -17,14 +18,20 @@ def tracked():
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, timeout=30)
     if listed.returncode:
         pytest.skip("not a git work tree, so nobody knows what is part of it")
-    return [ROOT / name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
+    return [
+        ROOT / name
+        for name in listed.stdout.decode().split("\0")
+        if name and (ROOT / name).is_file()
+    ]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_a_lock_pins_and_hashes_everything_and_names_no_server(lock):
     text = lock.read_text(encoding="utf-8")
     assert "://" not in text
-    assert not re.search(r"^\s*(--(extra-)?index-url|--find-links|--trusted-host|-i|-f)\b", text, re.M)
+    assert not re.search(
+        r"^\s*(--(extra-)?index-url|--find-links|--trusted-host|-i|-f)\b", text, re.M
+    )
     requirements = re.findall(r"^[A-Za-z0-9].*?(?=^[A-Za-z0-9]|\Z)", text, re.M | re.S)
     assert requirements
     for requirement in requirements:
@@ -40,10 +47,14 @@ def test_every_list_has_its_lock():
         for line in path.read_text(encoding="utf-8").splitlines():
             name = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
             if name:
-                assert re.search(rf"^{re.escape(name.group())}==", lock, re.M), f"{path.name}: {line} is not locked"
+                assert re.search(rf"^{re.escape(name.group())}==", lock, re.M), (
+                    f"{path.name}: {line} is not locked"
+                )
             pinned = re.match(r"\S+==\S+", line)
             if pinned:
-                assert re.search(rf"^{re.escape(pinned.group())}\s", lock, re.M), f"{path.name}: {line} is locked otherwise"
+                assert re.search(rf"^{re.escape(pinned.group())}\s", lock, re.M), (
+                    f"{path.name}: {line} is locked otherwise"
+                )
 
 
 def test_no_file_names_a_machine_or_a_server_of_ours():
@@ -74,7 +85,9 @@ def test_every_source_file_carries_its_licence_and_says_what_it_is_for():
         text = path.read_text(encoding="utf-8")
         assert "SPDX-License-Identifier: GPL-3.0-or-later" in text[:200], path.relative_to(ROOT)
         tree = ast.parse(text)
-        assert ast.get_docstring(tree) or not tree.body, f"{path.relative_to(ROOT)} does not open with what it is for"
+        assert ast.get_docstring(tree) or not tree.body, (
+            f"{path.relative_to(ROOT)} does not open with what it is for"
+        )
 
 
 def test_no_committed_file_is_larger_than_a_download_should_be():
@@ -87,8 +100,14 @@ def test_no_committed_file_is_larger_than_a_download_should_be():
 def named_pictures(page):
     """The pictures that a page shows or links to, as files."""
     text = page.read_text(encoding="utf-8")
-    named = re.findall(r"\]\(([^)\s]+\.(?:png|jpg|gif|svg|webp|mp4))\)|<img[^>]*\bsrc=\"([^\"]+)\"", text)
-    return {(page.parent / (one or other)).resolve() for one, other in named if "://" not in (one or other)}
+    named = re.findall(
+        r"\]\(([^)\s]+\.(?:png|jpg|gif|svg|webp|mp4))\)|<img[^>]*\bsrc=\"([^\"]+)\"", text
+    )
+    return {
+        (page.parent / (one or other)).resolve()
+        for one, other in named
+        if "://" not in (one or other)
+    }
 
 
 def links(page):
@@ -100,34 +119,56 @@ def links(page):
 def pages():
     folders = ROOT / "docs", ROOT / "research" / "notebook"
     return [
-        path for path in tracked() if path.suffix == ".md" and (path.parent == ROOT or any(path.is_relative_to(one) for one in folders))
+        path
+        for path in tracked()
+        if path.suffix == ".md"
+        and (path.parent == ROOT or any(path.is_relative_to(one) for one in folders))
     ]
 
 
 def test_a_link_of_a_page_leads_somewhere():
     for page in pages():
-        assert {path.name for path in links(page) if not path.exists()} == set(), page.relative_to(ROOT)
+        assert {path.name for path in links(page) if not path.exists()} == set(), page.relative_to(
+            ROOT
+        )
 
 
 def test_a_module_that_the_architecture_names_exists():
-    page, names = ROOT / "docs" / "development" / "architecture.md", {path.name for path in tracked()}
+    page, names = (
+        ROOT / "docs" / "development" / "architecture.md",
+        {path.name for path in tracked()},
+    )
     named = re.findall(r"`([\w./-]+\.(?:py|json|md))`", page.read_text(encoding="utf-8"))
     assert len(named) > 80
     for name in named:
-        found = name in names if "/" not in name else any((folder / name).exists() for folder in (ROOT, ROOT / "thunder_core", page.parent))
+        found = (
+            name in names
+            if "/" not in name
+            else any(
+                (folder / name).exists() for folder in (ROOT, ROOT / "thunder_core", page.parent)
+            )
+        )
         assert found, name
 
 
 def anchors(page):
     """The anchors that a page's headings have."""
-    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S), re.M)
+    headings = re.findall(
+        r"^#+ (.*)$",
+        re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S),
+        re.M,
+    )
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_a_link_to_a_heading_finds_it():
     for page in pages():
-        for name, anchor in re.findall(r"\]\(([^)\s#:]*\.md|)#([^)\s]+)\)", page.read_text(encoding="utf-8")):
-            assert anchor in anchors((page.parent / name) if name else page), f"{page.relative_to(ROOT)}: {name}#{anchor}"
+        for name, anchor in re.findall(
+            r"\]\(([^)\s#:]*\.md|)#([^)\s]+)\)", page.read_text(encoding="utf-8")
+        ):
+            assert anchor in anchors((page.parent / name) if name else page), (
+                f"{page.relative_to(ROOT)}: {name}#{anchor}"
+            )
 
 
 def test_the_page_on_the_paper_lists_every_step_after_sampling_with_its_reason():
@@ -151,7 +192,9 @@ def test_every_page_of_the_docs_is_reached_from_readme():
     reached, next_ones = set(), {ROOT / "README.md"}
     while next_ones:
         reached |= next_ones
-        next_ones = {path for page in next_ones for path in links(page) if path.suffix == ".md"} - reached
+        next_ones = {
+            path for page in next_ones for path in links(page) if path.suffix == ".md"
+        } - reached
     assert {page.relative_to(ROOT) for page in pages() if page.is_relative_to(ROOT / "docs")} - {
         page.relative_to(ROOT) for page in reached if page.is_relative_to(ROOT)
     } == set()
@@ -160,17 +203,31 @@ def test_every_page_of_the_docs_is_reached_from_readme():
 def test_pictures_show_takes_of_the_shipped_weights():
     folder = ROOT / "tests" / "gui"
     pictures = next(
-        ast.literal_eval(node.value.__class__(keys=node.value.keys, values=[v.elts[0] for v in node.value.values]))
+        ast.literal_eval(
+            node.value.__class__(
+                keys=node.value.keys, values=[v.elts[0] for v in node.value.values]
+            )
+        )
         for node in ast.parse((folder / "pictures.py").read_text(encoding="utf-8")).body
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "PICTURES"
     )
-    for scenario in {*pictures.values(), "picture_scenarios.film", "word_tool_scenarios.films_mending"}:
+    for scenario in {
+        *pictures.values(),
+        "picture_scenarios.film",
+        "word_tool_scenarios.films_mending",
+    }:
         module, _, name = scenario.rpartition(".")
         tree = ast.parse((folder / f"{module or 'scenarios'}.py").read_text(encoding="utf-8"))
-        act = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)
+        act = next(
+            node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name
+        )
         used = {node.id for node in ast.walk(act) if isinstance(node, ast.Name)}
-        assert not used & {"list_takes", "performance", "head_with_a_take"}, f"{scenario} shows made takes"
-        assert module != "picture_scenarios" or name == "film" or "sampled" in used, f"{scenario} does not ask for sampled takes"
+        assert not used & {"list_takes", "performance", "head_with_a_take"}, (
+            f"{scenario} shows made takes"
+        )
+        assert module != "picture_scenarios" or name == "film" or "sampled" in used, (
+            f"{scenario} does not ask for sampled takes"
+        )
 
 
 def test_readme_is_short():
@@ -179,11 +236,19 @@ def test_readme_is_short():
 
 def test_pages_and_pictures_know_each_other():
     files = tracked()
-    pictures = {path.resolve() for path in files if ROOT / "docs" in path.parents and path.suffix in (".png", ".webp", ".mp4")}
+    pictures = {
+        path.resolve()
+        for path in files
+        if ROOT / "docs" in path.parents and path.suffix in (".png", ".webp", ".mp4")
+    }
     named = set().union(*map(named_pictures, pages()))
     assert len(pages()) > 5 and len(pictures) > 10
-    assert {path.name for path in named if path not in pictures} == set(), "a page shows a picture that is not there"
-    assert {path.name for path in pictures if path not in named} == set(), "a picture that no page shows"
+    assert {path.name for path in named if path not in pictures} == set(), (
+        "a page shows a picture that is not there"
+    )
+    assert {path.name for path in pictures if path not in named} == set(), (
+        "a picture that no page shows"
+    )
 
 
 def test_the_workflow_names_every_blender_with_its_python():

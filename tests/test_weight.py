@@ -60,14 +60,25 @@ def test_statements_modules_imports_numbers_and_words_of_each_folder(weight, tre
     counted = weight.figures_of(tree)
     assert set(counted) == {".", "thunder_core", "tests", "tools"}
     assert counted["."] == dict.fromkeys(weight.FIGURES, 0) | {"words": 5}
-    # a: 4 imports, 3 assignments, a class with one, a function with an import and a return; b and c: 2 and 3.
+    # a: 4 imports, 3 assignments, a class with one, a function with an import and a return; b and
+    # c: 2 and 3.
     assert counted["thunder_core"] == {
-        "statements": 12 + 2 + 3, "modules": 5, "imports": 3, "named numbers": 3, "literals": 2, "words": 0,
+        "statements": 12 + 2 + 3, "modules": 5, "imports": 3, "named numbers": 3, "literals": 2,
+        "words": 0,
     }  # fmt: skip
-    assert counted["tests"] == {"statements": 4, "modules": 3, "imports": 2, "named numbers": 0, "literals": 2, "words": 0}
+    assert counted["tests"] == {
+        "statements": 4,
+        "modules": 3,
+        "imports": 2,
+        "named numbers": 0,
+        "literals": 2,
+        "words": 0,
+    }
     assert (counted["tools"]["modules"], counted["tools"]["imports"]) == (1, 2)
     totals = weight.totals_of(counted)
-    assert [totals[name]["modules"] for name in weight.TOTALS] == [5, 1, 3] and totals["product without tests"]["words"] == 5
+    assert [totals[name]["modules"] for name in weight.TOTALS] == [5, 1, 3] and totals[
+        "product without tests"
+    ]["words"] == 5
 
 
 def test_a_call_into_a_module_that_was_entered_before_is_a_reentry(weight, tree, monkeypatch):
@@ -85,14 +96,19 @@ def test_a_call_into_a_module_that_was_entered_before_is_a_reentry(weight, tree,
         sys.setprofile(None)
         for name in [name for name in sys.modules if name.partition(".")[0] == "thunder_core"]:
             del sys.modules[name]
-    assert [Path(module).stem for module in trace.path] == ["b", "a", "c", "b", "b"]  # c is imported on the way, which is no entry
+    # c is imported on the way, which is no entry
+    assert [Path(module).stem for module in trace.path] == ["b", "a", "c", "b", "b"]
     assert trace.figures() == {"modules": 3, "entries": 5, "re-entries": 2}
 
 
 def test_the_table_shows_how_much_more_it_is_than_the_base(weight):
     def weighed(statements, modules):
         counts = dict.fromkeys(weight.FIGURES, 0) | {"statements": statements, "modules": modules}
-        return {"commit": "abc1234", "day": "2026-01-01", "folders": {"scene": counts, "tests": counts, "bench": counts}}
+        return {
+            "commit": "abc1234",
+            "day": "2026-01-01",
+            "folders": {"scene": counts, "tests": counts, "bench": counts},
+        }
 
     lines = list(weight.table(weighed(1200, 9), weighed(1300, 9), "0.1.0"))
     assert "0.1.0 (abc1234, 2026-01-01)" in lines[0]
@@ -105,4 +121,6 @@ def test_the_kept_figures_can_be_compared_with(weight):
     for name, kept in json.loads(weight.KEPT.read_text(encoding="utf-8")).items():
         assert kept["take"]["modules"] > 20, name
         assert all(set(counts) == set(weight.FIGURES) for counts in kept["folders"].values()), name
-        assert weight.totals_of(kept["folders"])["product without tests"]["statements"] > 30_000, name
+        assert weight.totals_of(kept["folders"])["product without tests"]["statements"] > 30_000, (
+            name
+        )

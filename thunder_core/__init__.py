@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The core of THUNDER: speech to takes, takes to speech. No bpy anywhere.
 
-Installed as the Python package `thunder_takes` it has the functions of `api.py`, loaded on first use: importing the package is cheap.
+Installed as the Python package `thunder_takes` it has the functions of `api.py`, loaded on first
+use: importing the package is cheap.
 """
 
 from importlib import import_module
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from .errors import BadRequest, BadSound, BadWeights, ThunderError
 
 __all__ = [
-    "BadRequest", "BadSound", "BadWeights", "Engine", "explain", "load", "Mark", "perform", "sample", "score", "speak", "Take",
+    "BadRequest", "BadSound", "BadWeights", "Engine", "explain", "load", "Mark", "perform",
+    "sample", "score", "speak", "Take",
     "Takes", "ThunderError", "Voice",
 ]  # fmt: skip
 
@@ -21,7 +23,11 @@ def __getattr__(name: str):
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     errors = import_module(".errors", __name__)
-    return getattr(errors, name) if hasattr(errors, name) else getattr(import_module(".api", __name__), name)
+    return (
+        getattr(errors, name)
+        if hasattr(errors, name)
+        else getattr(import_module(".api", __name__), name)
+    )
 
 
 def __dir__() -> list[str]:

@@ -43,7 +43,8 @@ _SLIDERS = {axis.name: axis for axis in AXES}
 
 @dataclass(frozen=True, eq=False)
 class Voice(Speech):
-    """A sound: `samples` float32 [n] −1 … 1, `rate` 16000 Hz, `seconds`, `frames` at 25 fps. name: of its file."""
+    """A sound: `samples` float32 [n] −1 … 1, `rate` 16000 Hz, `seconds`, `frames` at 25 fps. name:
+    of its file."""
 
     name: str = "voice"
 
@@ -57,10 +58,12 @@ class Voice(Speech):
 
 @dataclass(frozen=True, eq=False)
 class Take(types.Take):
-    """A performance: `curves`, `seed`, `score` (`.total` 0 … 100, `.per_frame` [T]; None where nobody speaks), `heard`.
+    """A performance: `curves`, `seed`, `score` (`.total` 0 … 100, `.per_frame` [T]; None where
+    nobody speaks), `heard`.
 
-    motion: the head's own channels and rotation vectors.  opening, width: of the mouth, float32 [T], millimetres.
-    provenance: what it was made from.  channels: names of the motion's expression.  direction: that it was sampled in.
+    motion: the head's own channels and rotation vectors.  opening, width: of the mouth, float32
+    [T], millimetres. provenance: what it was made from.  channels: names of the motion's
+    expression.  direction: that it was sampled in.
 
     >>> take = takes.best
     >>> sorted(take.curves)[:2], take.curves["browDownLeft"].shape
@@ -74,7 +77,8 @@ class Take(types.Take):
 
     @cached_property
     def curves(self) -> dict[str, np.ndarray]:
-        """Each channel by its ARKit name, float32 [T] at 25 fps, 1 is the key's full movement; angles of head and eyes in radians."""
+        """Each channel by its ARKit name, float32 [T] at 25 fps, 1 is the key's full movement;
+        angles of head and eyes in radians."""
         return livelink.curves(self.motion, self.channels)
 
     @property
@@ -88,7 +92,8 @@ class Take(types.Take):
         return self.motion.fps
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write it as .npz, as `bake.py --npz` does, or as .csv: ARKit curves at 60 rows a second, as Live Link Face writes them.
+        """Write it as .npz, as `bake.py --npz` does, or as .csv: ARKit curves at 60 rows a second,
+        as Live Link Face writes them.
 
         >>> takes.best.save("best.csv")
         >>> takes.best.save("best.fbx")
@@ -99,21 +104,39 @@ class Take(types.Take):
         """
         ending = os.path.splitext(path)[1].lower()
         if ending not in (".npz", ".csv"):
-            raise BadRequest(f"“{os.path.basename(path)}” cannot be written: choose a name that ends with .npz or .csv")
+            raise BadRequest(
+                f"“{os.path.basename(path)}” cannot be written: choose a name that ends with .npz "
+                f"or .csv"
+            )
         _write(path, self._write_npz if ending == ".npz" else self._write_csv)
 
     def _write_npz(self, path: str) -> None:
         score = float("nan") if self.score is None else self.score.total
-        motion_file.write_take(path, self.motion, self.channels, self.provenance, self.opening, self.width, score, self.seed)
+        motion_file.write_take(
+            path,
+            self.motion,
+            self.channels,
+            self.provenance,
+            self.opening,
+            self.width,
+            score,
+            self.seed,
+        )
 
     def _write_csv(self, path: str) -> None:
         rows = np.arange(int((self.frames - 1) / FPS * livelink.RATE + 1e-6) + 1)
         packed = at_scene_frames(Clock(0.0, livelink.RATE), pack(self.motion), rows, self.opening)
         with open(path, "w", encoding="ascii", newline="\n") as file:
-            livelink.write(file, livelink.table(unpack(packed, len(self.channels)), self.channels), 0.0)
+            livelink.write(
+                file, livelink.table(unpack(packed, len(self.channels)), self.channels), 0.0
+            )
 
     def __repr__(self) -> str:
-        what = self.provenance.get("role", "") if self.score is None else f"lip-sync {self.score.total:.0f}"
+        what = (
+            self.provenance.get("role", "")
+            if self.score is None
+            else f"lip-sync {self.score.total:.0f}"
+        )
         return f"<Take of seed {self.seed}, {self.frames / FPS:.1f} s, {what}>"
 
 
@@ -131,7 +154,8 @@ class Takes(tuple[Take, ...]):
 
 
 def load(sound: str | os.PathLike | np.ndarray, rate: int | None = None) -> Voice:
-    """A voice from a sound file (WAV, FLAC, OGG, MP3 …; with ffmpeg any other), or from samples [n] or [n, channels] at `rate` Hz.
+    """A voice from a sound file (WAV, FLAC, OGG, MP3 …; with ffmpeg any other), or from samples [n]
+    or [n, channels] at `rate` Hz.
 
     >>> thunder.load("line.wav")
     <Voice “line.wav”, 2.0 s>
@@ -164,21 +188,26 @@ def sample() -> Voice:
 
 
 def perform(  # noqa: PLR0913 (what the panel offers)
-    voice: Voice, takes: int = 8, seed: int | None = None, *, mood: str | None = None, strength: float | None = None,
-    preset: str | None = None, spread: float | None = None, as_asked: bool = True, quality: str = NORMAL, guidance: float = 1.0,
-    speech_guidance: float = 0.0, listening: bool = False, system: str = "thunder", marks: Sequence[Mark] = (),
+    voice: Voice, takes: int = 8, seed: int | None = None, *, mood: str | None = None,
+        strength: float | None = None,
+    preset: str | None = None, spread: float | None = None, as_asked: bool = True,
+    quality: str = NORMAL, guidance: float = 1.0,
+    speech_guidance: float = 0.0, listening: bool = False, system: str = "thunder",
+    marks: Sequence[Mark] = (),
     engine: Engine | None = None, progress: Progress = no_progress, **sliders: float,
 ) -> Takes:  # fmt: skip
-    """Takes of a voice, best lip-sync first: those that the panel makes with the same settings, bit for bit.
+    """Takes of a voice, best lip-sync first: those that the panel makes with the same settings, bit
+    for bit.
 
-    takes: how many.  seed: of the first one; None: as the panel chooses it, by the name of the sound.
-    mood: one of the panel's, with a strength 0 … 1 (0.6).  preset: a direction of the Presets menu, which mood and sliders go before.
-    sliders: of the Direction panel, such as energy=1.3, smile=0.2.  spread: how far takes go from all this, 0 … 1 (0.5).
-    as_asked: whether the first seed's take follows the direction exactly.  quality: "draft", "normal" or "final".
-    guidance: Voice Guidance.  speech_guidance: Lip-Sync Guidance.  listening: the face listens to the voice.
-    system: the engine's name.  marks: on words, such as `Mark("stressed", 0.3, 0.7)` in seconds.
-    engine: `Engine.load(weights, device)`; None: the shipped weights, on a graphics card if there is one.
-    progress: gets (0 … 1, message) and may raise to stop.
+    takes: how many.  seed: of the first one; None: as the panel chooses it, by the name of the
+    sound. mood: one of the panel's, with a strength 0 … 1 (0.6).  preset: a direction of the
+    Presets menu, which mood and sliders go before. sliders: of the Direction panel, such as
+    energy=1.3, smile=0.2.  spread: how far takes go from all this, 0 … 1 (0.5). as_asked: whether
+    the first seed's take follows the direction exactly.  quality: "draft", "normal" or "final".
+    guidance: Voice Guidance.  speech_guidance: Lip-Sync Guidance.  listening: the face listens to
+    the voice. system: the engine's name.  marks: on words, such as `Mark("stressed", 0.3, 0.7)` in
+    seconds. engine: `Engine.load(weights, device)`; None: the shipped weights, on a graphics card
+    if there is one. progress: gets (0 … 1, message) and may raise to stop.
 
     Warns if nobody speaks in the sound, so that takes are idle, or not clearly.
 
@@ -194,12 +223,15 @@ tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
     Raises BadRequest, BadWeights, OutOfMemory.
     """
     if not isinstance(voice, Voice):
-        raise BadRequest(f"Takes are made of a voice, not of {type(voice).__name__}: read it with load")
+        raise BadRequest(
+            f"Takes are made of a voice, not of {type(voice).__name__}: read it with load"
+        )
     direction = _direction(preset, mood, strength, spread, as_asked, sliders)
     if marks:
         direction = replace(direction or Brief(), marks=tuple(marks))
     request = Request(
-        takes, seed_of_voice(voice.name) if seed is None else seed, quality, guidance=guidance, speech_guidance=speech_guidance,
+        takes, seed_of_voice(voice.name) if seed is None else seed, quality, guidance=guidance,
+        speech_guidance=speech_guidance,
         direction=direction, listening=listening, system=system,
     )  # fmt: skip
     engine = engine or _usual_engine()
@@ -211,7 +243,8 @@ tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
 
 
 def score(take: Take, voice: Voice, engine: Engine | None = None) -> LipSyncScore:
-    """Lip-sync of a take with a sound, 0 … 100: `.total`, and `.per_frame` float32 [T]; and `.heard`.
+    """Lip-sync of a take with a sound, 0 … 100: `.total`, and `.per_frame` float32 [T]; and
+    `.heard`.
 
     >>> abs(thunder.score(takes.best, voice).total - takes.best.score.total) < 0.05
     True
@@ -231,8 +264,9 @@ def speak(take: Take, voice: Voice | None = None, engine: Engine | None = None) 
 def explain(take: Take, voice: Voice, frame: int, engine: Engine | None = None) -> dict:
     """Why a take does what it does at a frame.
 
-    "sampled": what the model made there {channel: value}.  "planned": the events of its plan that are under way.  "steps": of each that
-    changed something there "step", "reason", "causes" [[what, share]] and "changes" {channel: [before, after]}.
+    "sampled": what the model made there {channel: value}.  "planned": the events of its plan that
+    are under way.  "steps": of each that changed something there "step", "reason", "causes" [[what,
+    share]] and "changes" {channel: [before, after]}.
 
     >>> said = thunder.explain(takes.best, voice, 20)
     >>> sorted(said)
@@ -242,9 +276,12 @@ def explain(take: Take, voice: Voice, frame: int, engine: Engine | None = None) 
     """
     about, engine = take.provenance, engine or _usual_engine()
     if about["weights"] != engine.weights:
-        raise BadRequest("The take was made with other weights than the engine has: give the engine that made it")
+        raise BadRequest(
+            "The take was made with other weights than the engine has: give the engine that made it"
+        )
     request = Request(
-        1, take.seed, about.get("quality", NORMAL), about.get("steps", 0), about["guidance"], about["speech_guidance"], take.direction,
+        1, take.seed, about.get("quality", NORMAL), about.get("steps", 0), about["guidance"],
+        about["speech_guidance"], take.direction,
         listening=about.get("role") == LISTENS, system=about["engine"],
     )  # fmt: skip
     return engine.explain(voice, request, frame)
@@ -256,23 +293,44 @@ def _usual_engine() -> Engine:
 
 
 def _direction(
-    preset: str | None, mood: str | None, strength: float | None, spread: float | None, as_asked: bool, sliders: Mapping[str, float]
+    preset: str | None, mood: str | None, strength: float | None, spread: float | None,
+    as_asked: bool, sliders: Mapping[str, float]
 ) -> Brief | None:  # fmt: skip
     """The direction that these settings describe, None without any. Raises BadRequest."""
-    if preset is None and mood is None and strength is None and spread is None and as_asked and not sliders:
+    if (
+        preset is None
+        and mood is None
+        and strength is None
+        and spread is None
+        and as_asked
+        and not sliders
+    ):
         return None
     base = Preset("") if preset is None else Presets(SHIPPED).find(preset)
     for name in sliders.keys() - _SLIDERS.keys():
-        raise BadRequest(f"There is no slider “{name}”: {_meant(name, _SLIDERS)}The sliders are {', '.join(_SLIDERS)}")
-    values = {name: check_number(name, value, _SLIDERS[name].least, _SLIDERS[name].most) for name, value in sliders.items()}
+        raise BadRequest(
+            f"There is no slider “{name}”: {_meant(name, _SLIDERS)}The sliders are "
+            f"{', '.join(_SLIDERS)}"
+        )
+    values = {
+        name: check_number(name, value, _SLIDERS[name].least, _SLIDERS[name].most)
+        for name, value in sliders.items()
+    }
     if mood is not None and mood not in CHOICES:
-        raise BadRequest(f"There is no mood “{mood}”: {_meant(mood, CHOICES)}The moods are {', '.join(CHOICES)}")
+        raise BadRequest(
+            f"There is no mood “{mood}”: {_meant(mood, CHOICES)}The moods are {', '.join(CHOICES)}"
+        )
     if strength is not None and (mood or base.direction.mood) == NEUTRAL:
         raise BadRequest("A strength is of a mood: add one, such as mood='warm'")
     if strength is None:
         strength = base.direction.strength if mood is None else STRENGTH
     named = (mood or base.direction.mood, check_number("strength", strength, 0.0, 1.0))
-    return base.asked(values, named, None if spread is None else check_number("spread", spread, 0.0, 1.0), as_asked)
+    return base.asked(
+        values,
+        named,
+        None if spread is None else check_number("spread", spread, 0.0, 1.0),
+        as_asked,
+    )
 
 
 def _meant(name: str, names: Iterable[str]) -> str:
@@ -283,7 +341,10 @@ def _meant(name: str, names: Iterable[str]) -> str:
 
 def _take(take: types.Take, engine: Engine, brief: Brief | None) -> Take:
     """An engine's take with its channels, and the direction that its score compares with."""
-    values, about = {field.name: getattr(take, field.name) for field in fields(types.Take)}, take.provenance
+    values, about = (
+        {field.name: getattr(take, field.name) for field in fields(types.Take)},
+        take.provenance,
+    )
     follows = SYSTEMS[about["engine"]].follows == DIRECTION and "as_asked" in about
     direction = replace(brief or Brief(), as_asked=about["as_asked"]) if follows else None
     return Take(**values, channels=tuple(engine.head.expression_names), direction=direction)
@@ -293,7 +354,10 @@ def _note(name: str, what: str) -> str:
     """A sentence on a sound of which takes are not as usual."""
     if what == UNSPOKEN:
         return f"Nobody speaks in “{name}”, so its takes show an idle face"
-    return f"“{name}” is hard to understand, so its takes may miss some m, b, p, f and v: use a cleaner recording"
+    return (
+        f"“{name}” is hard to understand, so its takes may miss some m, b, p, f and v: use a "
+        f"cleaner recording"
+    )
 
 
 def _write(path: str | os.PathLike, write: Callable[[str], None]) -> None:
@@ -303,5 +367,10 @@ def _write(path: str | os.PathLike, write: Callable[[str], None]) -> None:
             write(part)
     except OSError as error:
         if is_full_disk(error):
-            raise NoSpace(f"No space is left for “{os.path.basename(path)}”: free some and try again") from error
-        raise BadRequest(f"“{os.fspath(path)}” cannot be written ({error.strerror}): choose another folder or name") from error
+            raise NoSpace(
+                f"No space is left for “{os.path.basename(path)}”: free some and try again"
+            ) from error
+        raise BadRequest(
+            f"“{os.fspath(path)}” cannot be written ({error.strerror}): choose another folder or "
+            f"name"
+        ) from error

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads .npz files of any origin: all claimed sizes are added up and checked before anything is allocated.
+"""Reads .npz files of any origin: all claimed sizes are added up and checked before anything is
+allocated.
 
-A zip of a few kilobytes can claim gigabytes: by compression, by members that share the same bytes, by a directory of
-millions of members. numpy alone allocates whatever a member's header says. Standard library and numpy only.
+A zip of a few kilobytes can claim gigabytes: by compression, by members that share the same bytes,
+by a directory of millions of members. numpy alone allocates whatever a member's header says.
+Standard library and numpy only.
 """
 
 import math
@@ -23,14 +25,16 @@ _END, _END_LENGTH, _COMMENT = b"PK\x05\x06", 22, 2**16
 
 
 class Unreadable(ValueError):
-    """The reason why a file's arrays are not read, as the end of a sentence that begins with the file's name."""
+    """The reason why a file's arrays are not read, as the end of a sentence that begins with the
+    file's name."""
 
 
 def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The arrays of an .npz file by name; they may be read-only.
 
-    Numbers, truth values and texts only; never objects, so nothing in the file is run. Raises Unreadable, and OSError if
-    the file cannot be opened. Peak memory is that of the arrays plus the largest one.
+    Numbers, truth values and texts only; never objects, so nothing in the file is run. Raises
+    Unreadable, and OSError if the file cannot be opened. Peak memory is that of the arrays plus the
+    largest one.
     """
     size = os.path.getsize(path)
     if size > MOST_BYTES:
@@ -41,10 +45,16 @@ def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
             with zipfile.ZipFile(file) as archive:
                 members = _checked_members(archive.infolist(), size)
                 wanted = {name: _claimed(archive, info) for name, info in members.items()}
-                total = sum(math.prod(shape) * dtype.itemsize for shape, _, dtype, _ in wanted.values())
+                total = sum(
+                    math.prod(shape) * dtype.itemsize for shape, _, dtype, _ in wanted.values()
+                )
                 if total > MOST_BYTES:
-                    raise Unreadable(f"claims {_megabytes(total)} of arrays, more than {_megabytes(MOST_BYTES)}")
-                return {name: _array(archive, members[name], *claim) for name, claim in wanted.items()}
+                    raise Unreadable(
+                        f"claims {_megabytes(total)} of arrays, more than {_megabytes(MOST_BYTES)}"
+                    )
+                return {
+                    name: _array(archive, members[name], *claim) for name, claim in wanted.items()
+                }
     except (Unreadable, MemoryError):
         raise
     except OSError as error:
@@ -58,11 +68,13 @@ def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def _check_directory(file, size: int) -> None:
-    """Refuse a zip whose directory would cost memory out of proportion, before zipfile reads all of it."""
+    """Refuse a zip whose directory would cost memory out of proportion, before zipfile reads all of
+    it."""
     file.seek(max(0, size - _END_LENGTH - _COMMENT))
     tail = file.read()
     at = len(tail) - _END_LENGTH
-    if at < 0 or not (tail[at : at + 4] == _END and tail[-2:] == b"\0\0"):  # a zip with a final comment, or not a zip
+    # a zip with a final comment, or not a zip
+    if at < 0 or not (tail[at : at + 4] == _END and tail[-2:] == b"\0\0"):
         at = tail.rfind(_END)
     if at < 0 or len(tail) - at < _END_LENGTH:
         raise Unreadable("is no .npz file")
@@ -73,7 +85,8 @@ def _check_directory(file, size: int) -> None:
 
 
 def _checked_members(infos, size: int) -> dict[str, zipfile.ZipInfo]:
-    """Members by array name; refused if members share bytes, or claim a size that their bytes cannot hold."""
+    """Members by array name; refused if members share bytes, or claim a size that their bytes
+    cannot hold."""
     if len(infos) > _MOST_MEMBERS:
         raise Unreadable(f"holds more than {_MOST_MEMBERS} arrays")
     members: dict[str, zipfile.ZipInfo] = {}
@@ -82,7 +95,10 @@ def _checked_members(infos, size: int) -> dict[str, zipfile.ZipInfo]:
         name = info.filename.removesuffix(".npy")
         if name in members:
             raise Unreadable(f"holds “{name[:60]}” twice")
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
+        if (
+            info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+            or info.flag_bits & 1
+        ):
             raise Unreadable("is packed in a way that numpy does not use")
         if info.header_offset < end:
             raise Unreadable("holds arrays that share the same bytes")
@@ -96,15 +112,23 @@ def _checked_members(infos, size: int) -> dict[str, zipfile.ZipInfo]:
 
 
 def _claimed(archive, info):
-    """(shape, whether by column, dtype, length of the header) of a member, from its header alone."""
+    """(shape, whether by column, dtype, length of the header) of a member, from its header
+    alone."""
     with archive.open(info) as member:
         version = np.lib.format.read_magic(member)
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(version)
         if read is None:
             raise Unreadable("was written by another kind of numpy")
         shape, by_column, dtype = read(member)
         header = member.tell()
-    if dtype.kind not in "biufSU" or not all(type(n) is int and 0 <= n <= MOST_BYTES for n in shape) or len(shape) > 8:
+    if (
+        dtype.kind not in "biufSU"
+        or not all(type(n) is int and 0 <= n <= MOST_BYTES for n in shape)
+        or len(shape) > 8
+    ):
         raise Unreadable(f"has “{info.filename[:60]}”, which is not an array of numbers or names")
     if info.file_size != header + math.prod(shape) * dtype.itemsize:
         raise Unreadable(f"has an array whose length and shape disagree (“{info.filename[:60]}”)")
@@ -115,7 +139,8 @@ def _array(archive, info, shape, by_column, dtype, header) -> np.ndarray:
     size = math.prod(shape) * dtype.itemsize
     with archive.open(info) as member:
         member.read(header)
-        # Never call read() without a length: it unpacks everything, regardless of the size in the directory.
+        # Never call read() without a length: it unpacks everything, regardless of the size in the
+        # directory.
         raw = member.read(size)
     if len(raw) != size:
         raise Unreadable(f"ends in the middle of “{info.filename[:60]}”")

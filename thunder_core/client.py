@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The client in Blender's process: starts the engine's process, sends requests, survives its crashes.
+"""The client in Blender's process: starts the engine's process, sends requests, survives its
+crashes.
 
-Standard library and numpy only. docs/reference/protocol.md describes the lines that go over the pipes, and when a worker counts as
-stuck. Nothing here touches bpy, and nothing but `Pending.wait` and `Client.stop` ever blocks.
+Standard library and numpy only. docs/reference/protocol.md describes the lines that go over the
+pipes, and when a worker counts as stuck. Nothing here touches bpy, and nothing but `Pending.wait`
+and `Client.stop` ever blocks.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from .worker_process import Pending, stopped_error, WorkerProcess
 
 
 class Client:
-    """One worker process and the private folder it shares; starts the process at the first request, again after a crash.
+    """One worker process and the private folder it shares; starts the process at the first request,
+    again after a crash.
 
     python:  executable or virtual environment of the engine, None to look for it (find_engine).
     venvs:   further virtual environments to look in.
@@ -35,10 +38,24 @@ class Client:
     option:  of the command line that named `python`, "" if it comes from the preferences.
     """
 
-    def __init__(self, python: str | None = None, venvs=(), weights: str | None = None, device: str | None = None, option: str = ""):
-        self.python, self.venvs, self.weights, self.device, self.option = python, tuple(venvs), weights, device, option
+    def __init__(
+        self,
+        python: str | None = None,
+        venvs=(),
+        weights: str | None = None,
+        device: str | None = None,
+        option: str = "",
+    ):
+        self.python, self.venvs, self.weights, self.device, self.option = (
+            python,
+            tuple(venvs),
+            weights,
+            device,
+            option,
+        )
         self._process: WorkerProcess | None = None
-        self._mutex = threading.RLock()  # guards _process; never taken while holding a process's own
+        # guards _process; never taken while holding a process's own
+        self._mutex = threading.RLock()
         self._numbers = itertools.count(1)
         self._files = itertools.count(1)
         self._private: PrivateFolder | None = None
@@ -67,7 +84,8 @@ class Client:
 
     @property
     def folder(self) -> str:
-        """The private folder (mode 0700) for sounds and arrays; made when first needed or cleaned away, removed by stop."""
+        """The private folder (mode 0700) for sounds and arrays; made when first needed or cleaned
+        away, removed by stop."""
         try:
             if self._private is None:
                 sweep()
@@ -75,11 +93,15 @@ class Client:
                 atexit.register(self.stop)
             self._private.restore()
         except OSError as error:
-            raise NoSpace(f"No temporary folder can be created in “{tempfile.gettempdir()}” ({error.strerror}): free some space") from error
+            raise NoSpace(
+                f"No temporary folder can be created in “{tempfile.gettempdir()}” "
+                f"({error.strerror}): free some space"
+            ) from error
         return self._private.path
 
     def start(self) -> None:
-        """Starts the worker if none runs, without waiting for it. Raises NoEngine or BadWeights when a path leads nowhere, NoSpace."""
+        """Starts the worker if none runs, without waiting for it. Raises NoEngine or BadWeights
+        when a path leads nowhere, NoSpace."""
         with self._mutex:
             folder = self.folder  # also for a worker that runs: it may have been cleaned away
             if not self.running:
@@ -88,8 +110,17 @@ class Client:
     def _start(self, folder: str) -> None:
         python = find_engine(self.python, self.venvs, self.option)
         if self.weights and not os.path.isdir(self.weights):
-            raise BadWeights(f"There is no weights folder at “{self.weights}”: choose another, or leave it empty to use the bundled ones")
-        command = [python.executable, "-m", __package__.rpartition(".")[2] + ".engine.worker", "--folder", folder]
+            raise BadWeights(
+                f"There is no weights folder at “{self.weights}”: choose another, or leave it "
+                f"empty to use the bundled ones"
+            )
+        command = [
+            python.executable,
+            "-m",
+            __package__.rpartition(".")[2] + ".engine.worker",
+            "--folder",
+            folder,
+        ]
         if self.weights:
             command += ["--weights", os.path.abspath(self.weights)]
         if self.device:
@@ -100,7 +131,8 @@ class Client:
         self._process = WorkerProcess(command, folder, self._send_again, advice, python.libraries)
 
     def request(self, verb: str, **args) -> Pending:
-        """Sends a request and returns at once. “generate” gets a new folder for its arrays if none is given.
+        """Sends a request and returns at once. “generate” gets a new folder for its arrays if none
+        is given.
 
         Raises NoEngine, BadWeights, NoSpace; later errors arrive through the Pending.
         """
@@ -113,26 +145,33 @@ class Client:
         return pending
 
     def put_array(self, array) -> str:
-        """Writes an array for the worker; returns its path in the private folder. Raises NoSpace."""
+        """Writes an array for the worker; returns its path in the private folder. Raises
+        NoSpace."""
         with self._new_path("array", ".npy") as path:
             np.save(path, np.asarray(array, dtype=np.float32), allow_pickle=False)
         return path
 
     @contextlib.contextmanager
     def _new_path(self, kind: str, ending: str = "") -> Iterator[str]:
-        """A path in the private folder at which the block makes something. Raises NoSpace where it cannot."""
+        """A path in the private folder at which the block makes something. Raises NoSpace where it
+        cannot."""
         folder = self.folder
         try:
             yield os.path.join(folder, f"{kind}_{next(self._files)}{ending}")
         except OSError as error:
-            raise NoSpace(f"No space is left in “{folder}” for temporary files: free some and try again") from error
+            raise NoSpace(
+                f"No space is left in “{folder}” for temporary files: free some and try again"
+            ) from error
 
     def get_array(self, result: dict, name: str | None):
-        """The float32 array a result names, None for None; looks in the result's folder. Raises ThunderError."""
+        """The float32 array a result names, None for None; looks in the result's folder. Raises
+        ThunderError."""
         if name is None:
             return None
         try:
-            return np.load(os.path.join(result.get("folder", self.folder), name), allow_pickle=False)
+            return np.load(
+                os.path.join(result.get("folder", self.folder), name), allow_pickle=False
+            )
         except (OSError, ValueError, EOFError) as error:
             raise ThunderError(f"The engine's file “{name}” cannot be read: try again") from error
 
@@ -143,12 +182,14 @@ class Client:
         return path
 
     def forget(self, folder: str) -> None:
-        """Removes the folder of a request whose arrays were read or are no longer needed: takes of an hour are gigabytes."""
+        """Removes the folder of a request whose arrays were read or are no longer needed: takes of
+        an hour are gigabytes."""
         if self._private is not None and os.path.dirname(folder) == self._private.path:
             shutil.rmtree(folder, ignore_errors=True)
 
     def stop(self) -> None:
-        """Ends the worker and removes the private folder; waits 2 s at most before it uses force. May be called twice."""
+        """Ends the worker and removes the private folder; waits 2 s at most before it uses force.
+        May be called twice."""
         with self._mutex:
             process, self._process = self._process, None
         if process is not None:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Directions for a line's performance: a style of named numbers, and a mood; numpy only.
 
-The teacher performs a direction, the corpus stores it as a label of every performance, the diffusion model is conditioned on its vector,
-and the Direction panel shows its sliders: all use the names listed here.
+The teacher performs a direction, the corpus stores it as a label of every performance, the
+diffusion model is conditioned on its vector, and the Direction panel shows its sliders: all use the
+names listed here.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from .types import FPS
 class Axis:
     """One number of a style: its meaning and variation.
 
-    usual: value of most people.  least, most: its range.  speakers, readings: its deviation between people, and between
-    readings of one person; of the logarithm if it is a `factor` of the usual value.  slider: shown in the panel.
+    usual: value of most people.  least, most: its range.  speakers, readings: its deviation between
+    people, and between readings of one person; of the logarithm if it is a `factor` of the usual
+    value.  slider: shown in the panel.
     """
 
     name: str
@@ -41,27 +43,106 @@ class Axis:
 
     def deviations(self, value: float) -> float:
         """A value's deviation from the usual one, in standard deviations between speakers."""
-        return (float(np.log(value / self.usual)) if self.factor else value - self.usual) / self.speakers
+        return (
+            float(np.log(value / self.usual)) if self.factor else value - self.usual
+        ) / self.speakers
 
     def value(self, deviations: float) -> float:
         """The value at `deviations` above the usual one, within the range."""
         by = deviations * self.speakers
-        return float(np.clip(self.usual * np.exp(by) if self.factor else self.usual + by, self.least, self.most))
+        return float(
+            np.clip(
+                self.usual * np.exp(by) if self.factor else self.usual + by, self.least, self.most
+            )
+        )
 
 
 AXES = (
-    Axis("energy", "Energy", "How far and how fast the mouth opens", 1.0, 0.25, 0.14, 0.35, 2.0, slider=True),
-    Axis("jaw", "Jaw", "How much of an opening the jaw makes, the lips make the rest", 1.0, 0.12, 0.05, 0.7, 1.35, slider=True),
-    Axis("articulation", "Articulation", "How much sounds differ on the lips, mumbled to exact", 1.0, 0.2, 0.1, 0.5, 1.6, slider=True),
-    Axis("smile", "Smile", "Corners of the mouth up, or down", 0.0, 0.25, 0.1, -1.0, 1.0, factor=False, slider=True),
+    Axis(
+        "energy",
+        "Energy",
+        "How far and how fast the mouth opens",
+        1.0,
+        0.25,
+        0.14,
+        0.35,
+        2.0,
+        slider=True,
+    ),
+    Axis(
+        "jaw",
+        "Jaw",
+        "How much of an opening the jaw makes, the lips make the rest",
+        1.0,
+        0.12,
+        0.05,
+        0.7,
+        1.35,
+        slider=True,
+    ),
+    Axis(
+        "articulation",
+        "Articulation",
+        "How much sounds differ on the lips, mumbled to exact",
+        1.0,
+        0.2,
+        0.1,
+        0.5,
+        1.6,
+        slider=True,
+    ),
+    Axis(
+        "smile",
+        "Smile",
+        "Corners of the mouth up, or down",
+        0.0,
+        0.25,
+        0.1,
+        -1.0,
+        1.0,
+        factor=False,
+        slider=True,
+    ),
     Axis("brows", "Brows", "How much brows move on accents", 1.0, 0.4, 0.2, 0.1, 2.5, slider=True),
     Axis("head", "Head", "How much the head moves", 1.0, 0.35, 0.2, 0.1, 2.5, slider=True),
-    Axis("eyes", "Eyes", "How often eyes blink and look elsewhere", 1.0, 0.5, 0.3, 0.2, 3.0, slider=True),
+    Axis(
+        "eyes",
+        "Eyes",
+        "How often eyes blink and look elsewhere",
+        1.0,
+        0.5,
+        0.3,
+        0.2,
+        3.0,
+        slider=True,
+    ),
     Axis("width", "Width", "How far corners spread on wide sounds", 1.0, 0.18, 0.07, 0.5, 1.7),
     Axis("rounding", "Rounding", "How far lips round on oo, w, sh", 1.0, 0.2, 0.07, 0.5, 1.7),
-    Axis("asymmetry", "Asymmetry", "Which side moves more: below 0 the right, above 0 the left", 0.0, 0.3, 0.08, -1.0, 1.0, factor=False),
-    Axis("tension", "Tension", "Slack or tight lips and corners", 0.0, 0.3, 0.12, -1.0, 1.0, factor=False),
-    Axis("frown", "Frown", "Brows drawn together, or apart", 0.0, 0.3, 0.12, -1.0, 1.0, factor=False),
+    Axis(
+        "asymmetry",
+        "Asymmetry",
+        "Which side moves more: below 0 the right, above 0 the left",
+        0.0,
+        0.3,
+        0.08,
+        -1.0,
+        1.0,
+        factor=False,
+    ),
+    Axis(
+        "tension",
+        "Tension",
+        "Slack or tight lips and corners",
+        0.0,
+        0.3,
+        0.12,
+        -1.0,
+        1.0,
+        factor=False,
+    ),
+    Axis(
+        "frown", "Frown", "Brows drawn together, or apart", 0.0, 0.3, 0.12, -1.0, 1.0, factor=False
+    ),
 )
 SLIDERS = tuple(axis.name for axis in AXES if axis.slider)
 _FURTHEST = 2.5  # largest deviation of speakers and readings
@@ -91,22 +172,33 @@ class Style:
     @staticmethod
     def of_vector(deviations: np.ndarray) -> Style:
         """The style at the given deviations [len(AXES)], clipped to the axes' ranges."""
-        return Style(**{axis.name: axis.value(float(by)) for axis, by in zip(AXES, deviations, strict=True)})
+        return Style(
+            **{axis.name: axis.value(float(by)) for axis, by in zip(AXES, deviations, strict=True)}
+        )
 
     @staticmethod
     def of_speaker(name: str) -> Style:
-        """The usual style of a person, who is known by name: the same name has the same style on any machine."""
-        drawn = [np.random.default_rng([zlib.crc32(name.encode()), zlib.crc32(axis.name.encode())]).standard_normal() for axis in AXES]
+        """The usual style of a person, who is known by name: the same name has the same style on
+        any machine."""
+        drawn = [
+            np.random.default_rng(
+                [zlib.crc32(name.encode()), zlib.crc32(axis.name.encode())]
+            ).standard_normal()
+            for axis in AXES
+        ]
         return Style.of_vector(np.clip(drawn, -_FURTHEST, _FURTHEST))
 
     def draw_reading(self, rng: np.random.Generator) -> Style:
         """The same person reading once, a little different every time."""
         by = rng.standard_normal(len(AXES)).clip(-_FURTHEST, _FURTHEST)
-        return Style.of_vector(self.vector() + by * [axis.readings / axis.speakers for axis in AXES])
+        return Style.of_vector(
+            self.vector() + by * [axis.readings / axis.speakers for axis in AXES]
+        )
 
     def shift(self, deviations: Mapping[str, float], strength: float) -> Style:
         """The style moved along the named axes by deviations times a strength."""
-        return replace(self, **{name: _AXIS[name].value(_AXIS[name].deviations(getattr(self, name)) + strength * by)
+        return replace(self, **{name: _AXIS[name].value(_AXIS[name].deviations(getattr(self,
+            name)) + strength * by)
                                 for name, by in deviations.items()})  # fmt: skip
 
     def values(self) -> dict[str, float]:
@@ -122,8 +214,9 @@ assert [field.name for field in fields(Style)] == list(_AXIS)
 class Mood:
     """A frame of mind.
 
-    changes: change of a style at full strength, deviations along AXES.  tempo: speed of movements, 1 as usual.
-    Further channels are moved by the teacher: `train.teacher_mouth` and `train.teacher_upper_face`.
+    changes: change of a style at full strength, deviations along AXES.  tempo: speed of movements,
+    1 as usual. Further channels are moved by the teacher: `train.teacher_mouth` and
+    `train.teacher_upper_face`.
     """
 
     name: str
@@ -138,28 +231,40 @@ def _mood(name: str, label: str, description: str, tempo: float = 1.0, **changes
 
 
 NEUTRAL = "neutral"
-AS_HEARD = "as heard"  # chosen in place of a mood: energy, brows and head as the voice has them (`engine.speech.cues`)
+# chosen in place of a mood: energy, brows and head as the voice has them (`engine.speech.cues`)
+AS_HEARD = "as heard"
 STRENGTH = 0.6  # default strength of a mood
 SPREAD = 0.5  # default variation of takes around a direction
 MOODS: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in (
     _mood(NEUTRAL, "Neutral", "No mood"),
-    _mood("warm", "Warm", "Friendly, smiling with the eyes", smile=1.6, brows=0.5, head=0.5, tension=-0.5),
-    _mood("amused", "Amused", "Close to laughing", energy=0.6, smile=2.4, brows=0.8, head=1.2, width=0.8),
-    _mood("sad", "Sad", "Slow, with drooping corners", 0.75, energy=-1.2, articulation=-0.8, smile=-1.8, head=-0.8, eyes=-0.6, width=-0.8),
-    _mood("tense", "Tense", "Held back, lips pressed", 1.1, energy=-0.6, jaw=-1.0, tension=2.4, head=-1.2, eyes=1.0, frown=0.6),
-    _mood("angry", "Angry", "Loud lips, teeth shown", 1.25, energy=1.2, articulation=1.0, smile=-0.6, tension=1.2, head=0.8, frown=2.2),
-    _mood("afraid", "Afraid", "Stretched lips, trembling", 1.2, energy=-0.3, tension=1.4, width=1.4, head=0.4, eyes=1.6, frown=0.4),
-    _mood("surprised", "Surprised", "Wide open", 1.1, energy=1.0, jaw=1.0, brows=1.8, head=0.4, frown=-1.0),
-    _mood("disgusted", "Disgusted", "Upper lip and nose drawn up", 0.95, articulation=-0.3, smile=-1.0, rounding=-0.6, head=0.2, frown=1.2),
-    _mood("contemptuous", "Contemptuous", "One corner tight", 0.9, energy=-0.7, asymmetry=1.4, tension=0.8, brows=-0.4, head=-0.6),
-    _mood("doubtful", "Doubtful", "Lips pushed up and aside", 0.9, energy=-0.3, asymmetry=-0.6, smile=-0.6, brows=0.8, head=0.6, eyes=0.6),
-    _mood("bored", "Bored", "Slow, small, unclear", 0.7, energy=-1.4, articulation=-1.6, tension=-1.2, brows=-1.2, head=-1.0, eyes=-0.6),
+    _mood("warm", "Warm", "Friendly, smiling with the eyes", smile=1.6, brows=0.5, head=0.5,
+    tension=-0.5),
+    _mood("amused", "Amused", "Close to laughing", energy=0.6, smile=2.4, brows=0.8, head=1.2,
+    width=0.8),
+    _mood("sad", "Sad", "Slow, with drooping corners", 0.75, energy=-1.2, articulation=-0.8,
+    smile=-1.8, head=-0.8, eyes=-0.6, width=-0.8),
+    _mood("tense", "Tense", "Held back, lips pressed", 1.1, energy=-0.6, jaw=-1.0, tension=2.4,
+    head=-1.2, eyes=1.0, frown=0.6),
+    _mood("angry", "Angry", "Loud lips, teeth shown", 1.25, energy=1.2, articulation=1.0,
+    smile=-0.6, tension=1.2, head=0.8, frown=2.2),
+    _mood("afraid", "Afraid", "Stretched lips, trembling", 1.2, energy=-0.3, tension=1.4, width=1.4,
+    head=0.4, eyes=1.6, frown=0.4),
+    _mood("surprised", "Surprised", "Wide open", 1.1, energy=1.0, jaw=1.0, brows=1.8, head=0.4,
+    frown=-1.0),
+    _mood("disgusted", "Disgusted", "Upper lip and nose drawn up", 0.95, articulation=-0.3,
+    smile=-1.0, rounding=-0.6, head=0.2, frown=1.2),
+    _mood("contemptuous", "Contemptuous", "One corner tight", 0.9, energy=-0.7, asymmetry=1.4,
+    tension=0.8, brows=-0.4, head=-0.6),
+    _mood("doubtful", "Doubtful", "Lips pushed up and aside", 0.9, energy=-0.3, asymmetry=-0.6,
+    smile=-0.6, brows=0.8, head=0.6, eyes=0.6),
+    _mood("bored", "Bored", "Slow, small, unclear", 0.7, energy=-1.4, articulation=-1.6,
+    tension=-1.2, brows=-1.2, head=-1.0, eyes=-0.6),
 )})  # fmt: skip
 
 
 class Habits(NamedTuple):
-    """What a mood does to gestures besides what it does to the style, 1 as usual: sizes of nods and of raised brows, how often the gaze
-    leaves; one_sided: −1 … 1, surplus of the left brow."""
+    """What a mood does to gestures besides what it does to the style, 1 as usual: sizes of nods and
+    of raised brows, how often the gaze leaves; one_sided: −1 … 1, surplus of the left brow."""
 
     nods: float = 1.0
     raises: float = 1.0
@@ -182,13 +287,15 @@ HABITS: Mapping[str, Habits] = MappingProxyType({
 })  # fmt: skip
 # What a direction may name as its mood; `as heard` is none that models know.
 CHOICES: Mapping[str, Mood] = MappingProxyType({
-    NEUTRAL: MOODS[NEUTRAL], AS_HEARD: _mood(AS_HEARD, "As Heard", "Energy, brows and head follow how lively the voice sounds"), **MOODS,
+    NEUTRAL: MOODS[NEUTRAL], AS_HEARD: _mood(AS_HEARD, "As Heard",
+    "Energy, brows and head follow how lively the voice sounds"), **MOODS,
 })  # fmt: skip
 _SHARE_OF_NEUTRAL = 0.35  # share of the corpus without a mood
 _LEAST_STRENGTH = 0.25  # smallest strength of a mood in the corpus
 _ROUNDING = 1e-3  # deviations or strengths outside a range that are accepted as rounding
 
-MOOD_NAMES = tuple(name for name in MOODS if name != NEUTRAL)  # those with a number in a direction's vector
+# those with a number in a direction's vector
+MOOD_NAMES = tuple(name for name in MOODS if name != NEUTRAL)
 DIRECTION_NAMES = (*_AXIS, *(f"mood.{name}" for name in MOOD_NAMES))
 
 
@@ -216,7 +323,9 @@ class Direction:
 
     def vector(self) -> np.ndarray:
         """float32 [len(DIRECTION_NAMES)]: the style's deviations, then every mood's strength."""
-        return np.concatenate([self.style.vector(), np.array([self.share(name) for name in MOOD_NAMES], np.float32)])
+        return np.concatenate(
+            [self.style.vector(), np.array([self.share(name) for name in MOOD_NAMES], np.float32)]
+        )
 
     @staticmethod
     def of_vector(vector: np.ndarray) -> Direction:
@@ -224,7 +333,11 @@ class Direction:
         moods = dict(zip(MOOD_NAMES, np.asarray(vector, float)[len(AXES) :], strict=True))
         strongest = max(moods, key=lambda name: moods[name])
         some = moods[strongest] > 0
-        return Direction(Style.of_vector(vector[: len(AXES)]), strongest if some else NEUTRAL, moods[strongest] if some else 1.0)
+        return Direction(
+            Style.of_vector(vector[: len(AXES)]),
+            strongest if some else NEUTRAL,
+            moods[strongest] if some else 1.0,
+        )
 
     @staticmethod
     def of_clip(speaker: str, rng: np.random.Generator) -> Direction:
@@ -232,43 +345,69 @@ class Direction:
         style = Style.of_speaker(speaker).draw_reading(rng)
         if rng.random() < _SHARE_OF_NEUTRAL:
             return Direction(style)
-        return Direction(style, MOOD_NAMES[rng.integers(len(MOOD_NAMES))], float(rng.uniform(_LEAST_STRENGTH, 1.0)))
+        return Direction(
+            style,
+            MOOD_NAMES[rng.integers(len(MOOD_NAMES))],
+            float(rng.uniform(_LEAST_STRENGTH, 1.0)),
+        )
 
 
 def check(vectors: np.ndarray) -> None:
-    """Raise BadRequest unless these are directions [1 or T, DIRECTION_NAMES] whose numbers a style may have."""
+    """Raise BadRequest unless these are directions [1 or T, DIRECTION_NAMES] whose numbers a style
+    may have."""
     if vectors.ndim != 2 or vectors.shape[1] != len(DIRECTION_NAMES) or not len(vectors):
-        raise BadRequest(f"A direction has the shape {list(vectors.shape)}, not [1 or frames, {len(DIRECTION_NAMES)}]: set it again")
+        raise BadRequest(
+            f"A direction has the shape {list(vectors.shape)}, not [1 or frames, "
+            f"{len(DIRECTION_NAMES)}]: set it again"
+        )
     if not np.isfinite(vectors).all():
-        raise BadRequest("The direction holds values that are not numbers: look at the keys of its sliders")
+        raise BadRequest(
+            "The direction holds values that are not numbers: look at the keys of its sliders"
+        )
     for axis, by in zip(AXES, vectors.T):
-        least, most = axis.deviations(axis.least) - _ROUNDING, axis.deviations(axis.most) + _ROUNDING
+        least, most = (
+            axis.deviations(axis.least) - _ROUNDING,
+            axis.deviations(axis.most) + _ROUNDING,
+        )
         if by.min() < least or by.max() > most:
-            raise BadRequest(f"The direction goes beyond what {axis.label} may be, {axis.least:g} to {axis.most:g}: move its slider back")
+            raise BadRequest(
+                f"The direction goes beyond what {axis.label} may be, {axis.least:g} to "
+                f"{axis.most:g}: move its slider back"
+            )
     moods = vectors[:, len(AXES) :]
     if moods.min() < -_ROUNDING or moods.max() > 1 + _ROUNDING:
-        raise BadRequest("The direction has a mood whose strength is not within 0 to 1: move its slider back")
+        raise BadRequest(
+            "The direction has a mood whose strength is not within 0 to 1: move its slider back"
+        )
 
 
 def over_frames(vectors: np.ndarray, frames: int) -> np.ndarray:
-    """Directions [1 or T, …] for a sound of `frames` frames: one row stays one; several are padded with the last or cut.
+    """Directions [1 or T, …] for a sound of `frames` frames: one row stays one; several are padded
+    with the last or cut.
 
-    A request may miss the sound's length by a frame: it is rounded from samples, and a line may be trimmed later.
+    A request may miss the sound's length by a frame: it is rounded from samples, and a line may be
+    trimmed later.
     """
-    return vectors if len(vectors) == 1 else vectors[np.minimum(np.arange(frames), len(vectors) - 1)]
+    return (
+        vectors if len(vectors) == 1 else vectors[np.minimum(np.arange(frames), len(vectors) - 1)]
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Brief:
-    """What a batch of takes is asked for: directions, and how far takes go from them; by default the neutral direction of the panel.
+    """What a batch of takes is asked for: directions, and how far takes go from them; by default
+    the neutral direction of the panel.
 
     vectors: float32 [1 or T, DIRECTION_NAMES], one direction for the line or one for every frame.
-    spread: 0 … 1, variation of takes around it.  as_asked: whether the first take follows it exactly, without spread.
-    as_heard: float32 [1 or T], by what share of its strength what is heard in the voice moves `requested`, 0 … 1 (`readings.follow_voice`).
+    spread: 0 … 1, variation of takes around it.  as_asked: whether the first take follows it
+    exactly, without spread. as_heard: float32 [1 or T], by what share of its strength what is heard
+    in the voice moves `requested`, 0 … 1 (`readings.follow_voice`).
 
-    Of takes around another take (*More Like This*): original: as vectors, the direction that it was sampled in, which scores compare with;
-    None: `vectors`.  like: (seed, spread) of that take, after those of the takes that it was sampled around itself. Takes stress their
-    words and differ little from them in what is drawn at random; gestures and the side of the head are those of the first.
+    Of takes around another take (*More Like This*): original: as vectors, the direction that it was
+    sampled in, which scores compare with; None: `vectors`.  like: (seed, spread) of that take,
+    after those of the takes that it was sampled around itself. Takes stress their words and differ
+    little from them in what is drawn at random; gestures and the side of the head are those of the
+    first.
 
     marks: on words of the line, for all takes (`engine.readings`).
     """
@@ -291,7 +430,9 @@ class Brief:
     def mean(self) -> Direction:
         """The mean of the direction over its line."""
         mean, heard = Direction.of_vector(self.vectors.mean(0)), float(self.as_heard.mean())
-        return replace(mean, mood=AS_HEARD, strength=heard) if heard and mean.mood == NEUTRAL else mean
+        return (
+            replace(mean, mood=AS_HEARD, strength=heard) if heard and mean.mood == NEUTRAL else mean
+        )
 
     @property
     def requested(self) -> np.ndarray:
@@ -299,15 +440,18 @@ class Brief:
         return self.vectors if self.original is None else self.original
 
     def is_as_asked(self, seed: int, first: int) -> bool:
-        """Whether the take of `seed` follows the direction exactly: the first seed of a batch, if that was requested."""
+        """Whether the take of `seed` follows the direction exactly: the first seed of a batch, if
+        that was requested."""
         return self.as_asked and seed == first
 
     def spread_of(self, seed: int, first: int) -> float:
-        """Spread of the take of `seed` around the requested direction, 0 … 1; first: first seed of its batch."""
+        """Spread of the take of `seed` around the requested direction, 0 … 1; first: first seed of
+        its batch."""
         return 0.0 if self.is_as_asked(seed, first) else self.spread
 
     def is_variation(self, seed: int, first: int) -> bool:
-        """Whether the take of `seed` is not played just as the direction that scores compare with, or hears other sounds."""
+        """Whether the take of `seed` is not played just as the direction that scores compare with,
+        or hears other sounds."""
         return self.original is not None or bool(self.like) or not self.is_as_asked(seed, first)
 
     def gestures_of(self, seed: int, first: int) -> tuple[int, float]:
@@ -315,19 +459,31 @@ class Brief:
         return self.like[0] if self.like else (seed, self.spread_of(seed, first))
 
     def hearing_seed(self, seed: int, first: int) -> int | None:
-        """Seed of what the take of `seed` hears where the sound is doubtful; None: what is likeliest, as the first take as asked does."""
+        """Seed of what the take of `seed` hears where the sound is doubtful; None: what is
+        likeliest, as the first take as asked does."""
         if self.like:
             whose, spread = self.like[0]
             return whose if spread else None
         return None if self.is_as_asked(seed, first) else seed
 
     def from_frame(self, first: int) -> Brief:
-        """The same for a sound that begins at this frame; negative: before the line, where its first direction holds."""
+        """The same for a sound that begins at this frame; negative: before the line, where its
+        first direction holds."""
 
         def rows(vectors: np.ndarray) -> np.ndarray:
             count = len(vectors)
-            return vectors if count == 1 else vectors[np.clip(np.arange(first, max(count, first + 1)), 0, count - 1)]
+            return (
+                vectors
+                if count == 1
+                else vectors[np.clip(np.arange(first, max(count, first + 1)), 0, count - 1)]
+            )
 
         original = None if self.original is None else rows(self.original)
         marks = tuple(mark.later(-first / FPS) for mark in self.marks)
-        return replace(self, vectors=rows(self.vectors), original=original, as_heard=rows(self.as_heard), marks=marks)
+        return replace(
+            self,
+            vectors=rows(self.vectors),
+            original=original,
+            as_heard=rows(self.as_heard),
+            marks=marks,
+        )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Directions kept by name: those that are shipped and those that an animator saved, JSON files; numpy only."""
+"""Directions kept by name: those that are shipped and those that an animator saved, JSON files;
+numpy only."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ _DECIMALS = 4
 class Preset:
     """A direction with a name.
 
-    about: a sentence on its purpose.  spread: 0 … 1, variation of takes around it, None if not given.
+    about: a sentence on its purpose.  spread: 0 … 1, variation of takes around it, None if not
+    given.
     """
 
     name: str
@@ -36,7 +38,9 @@ class Preset:
 
     def data(self) -> dict:
         """The content of its file; usual values are left out."""
-        style = {name: round(value, _DECIMALS) for name, value in self.direction.style.values().items()}
+        style = {
+            name: round(value, _DECIMALS) for name, value in self.direction.style.values().items()
+        }
         data = {
             "thunder_direction": VERSION,
             "name": self.name,
@@ -44,15 +48,20 @@ class Preset:
             "style": {name: value for name, value in style.items() if value != _AXES[name].usual},
         }
         if self.direction.mood != NEUTRAL:
-            data |= {"mood": self.direction.mood, "strength": round(self.direction.strength, _DECIMALS)}
+            data |= {
+                "mood": self.direction.mood,
+                "strength": round(self.direction.strength, _DECIMALS),
+            }
         if self.spread is not None:
             data["spread"] = round(self.spread, _DECIMALS)
         return data
 
     def asked(
-        self, moved: dict[str, float], mood: tuple[str, float] | None = None, spread: float | None = None, as_asked: bool = True
+        self, moved: dict[str, float], mood: tuple[str, float] | None = None,
+        spread: float | None = None, as_asked: bool = True
     ) -> Brief:  # fmt: skip
-        """A request for takes in this direction, in which what is given goes before the preset's own.
+        """A request for takes in this direction, in which what is given goes before the preset's
+        own.
 
         moved: values of axes by name.  mood: with its strength.  spread, as_asked: as Brief's.
         """
@@ -67,25 +76,40 @@ class Preset:
 
     @staticmethod
     def from_json(text: str, name: str = "") -> Preset:
-        """The preset in a JSON text. name: of the file, for messages and where the text has none. Raises BadRequest."""
+        """The preset in a JSON text. name: of the file, for messages and where the text has none.
+        Raises BadRequest."""
         where = f"The preset “{name}”" if name else "The preset"
         try:
             data = json.loads(text) if len(text) <= _LONGEST else None
         except (ValueError, RecursionError) as error:
-            raise BadRequest(f"{where} is not readable as JSON ({str(error)[:100]}): save it again") from None
+            raise BadRequest(
+                f"{where} is not readable as JSON ({str(error)[:100]}): save it again"
+            ) from None
         if not isinstance(data, dict) or "thunder_direction" not in data:
             raise BadRequest(f"{where} is no direction: choose a file that was saved as one")
         version = data["thunder_direction"]
         if isinstance(version, bool) or version != VERSION:
-            raise BadRequest(f"{where} is of version {json.dumps(version)[:20]} where {VERSION} is known: update Thunder or save it again")
+            raise BadRequest(
+                f"{where} is of version {json.dumps(version)[:20]} where {VERSION} is known: "
+                f"update Thunder or save it again"
+            )
         style, mood = data.get("style", {}), data.get("mood", NEUTRAL)
         if not isinstance(style, dict):
             raise BadRequest(f"{where} has a “style” that is not a table of numbers: save it again")
         for unknown in style.keys() - _AXES.keys():
-            raise BadRequest(f"{where} has an unknown {json.dumps(unknown)[:40]} in its style: the names are {', '.join(_AXES)}")
+            raise BadRequest(
+                f"{where} has an unknown {json.dumps(unknown)[:40]} in its style: the names are "
+                f"{', '.join(_AXES)}"
+            )
         if not isinstance(mood, str) or mood not in CHOICES:
-            raise BadRequest(f"{where} has an unknown mood {json.dumps(mood)[:40]}: the moods are {', '.join(CHOICES)}")
-        values = {each: _number(value, each, where, _AXES[each].least, _AXES[each].most) for each, value in style.items()}
+            raise BadRequest(
+                f"{where} has an unknown mood {json.dumps(mood)[:40]}: the moods are "
+                f"{', '.join(CHOICES)}"
+            )
+        values = {
+            each: _number(value, each, where, _AXES[each].least, _AXES[each].most)
+            for each, value in style.items()
+        }
         strength = _number(data.get("strength", 1.0), "strength", where, 0.0, 1.0)
         spread = data.get("spread")
         return Preset(
@@ -103,7 +127,10 @@ class Preset:
                 text = file.read(_LONGEST + 1)
         except (OSError, UnicodeDecodeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
-            raise BadRequest(f"The preset “{path.stem}” cannot be read ({reason}): choose another, or save it again") from error
+            raise BadRequest(
+                f"The preset “{path.stem}” cannot be read ({reason}): choose another, or save it "
+                f"again"
+            ) from error
         return Preset.from_json(text, path.stem)
 
 
@@ -140,41 +167,59 @@ class Presets:
         return NamedFiles(self.folder).path(name)
 
     def load(self, name: str) -> Preset:
-        """The preset of a name, which is used whatever name its file contains. Raises BadRequest."""
+        """The preset of a name, which is used whatever name its file contains. Raises
+        BadRequest."""
         path = NamedFiles(self.folder).path(name)
         path = path if os.path.isfile(path) else NamedFiles(SHIPPED).path(name)
         if not os.path.isfile(path):
-            raise BadRequest(f"There is no preset “{name[:60]}”: choose {', '.join(self.names())}, or a file")
+            raise BadRequest(
+                f"There is no preset “{name[:60]}”: choose {', '.join(self.names())}, or a file"
+            )
         read = Preset.read(path)
         return Preset(name, read.direction, read.about, read.spread)
 
     def find(self, style: str) -> Preset:
         """The preset in a .json file, or of a name, in letters of any case. Raises BadRequest."""
-        return Preset.read(Path(os.path.abspath(style))) if is_preset_file(style) else self.load(same_name(style, self.names()) or style)
+        return (
+            Preset.read(Path(os.path.abspath(style)))
+            if is_preset_file(style)
+            else self.load(same_name(style, self.names()) or style)
+        )
 
     def save(self, preset: Preset) -> Path:
-        """Write a preset into the user's folder, replacing one of that name. Raises BadRequest or NoSpace."""
+        """Write a preset into the user's folder, replacing one of that name. Raises BadRequest or
+        NoSpace."""
         return NamedFiles(self.folder).write(preset.name, preset.to_json())
 
     def delete(self, name: str) -> None:
-        """Remove a preset of the user. Raises BadRequest if there is none, or it cannot be removed."""
+        """Remove a preset of the user. Raises BadRequest if there is none, or it cannot be
+        removed."""
         path = NamedFiles(self.folder).path(name)
         if not path.is_file():
             raise BadRequest(f"“{name}” is no preset of yours: the shipped ones stay")
         try:
             path.unlink()
         except OSError as error:
-            raise BadRequest(f"The preset “{name}” cannot be removed ({error.strerror}): check the permissions of {path.parent}") from error
+            raise BadRequest(
+                f"The preset “{name}” cannot be removed ({error.strerror}): check the permissions "
+                f"of {path.parent}"
+            ) from error
 
 
 def _number(value, name: str, where: str, least: float, most: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-        raise BadRequest(f"{where} has “{name}” {json.dumps(value)[:40]}, which is not a number from {least:g} to {most:g}: correct it")
+        raise BadRequest(
+            f"{where} has “{name}” {json.dumps(value)[:40]}, which is not a number from {least:g} "
+            f"to {most:g}: correct it"
+        )
     return float(value)
 
 
 def _text(data: dict, name: str, where: str) -> str:
     value = data.get(name, "")
     if not is_text(value):
-        raise BadRequest(f"{where} has “{name}” {json.dumps(value)[:40]}, which is no text for a name: correct it")
+        raise BadRequest(
+            f"{where} has “{name}” {json.dumps(value)[:40]}, which is no text for a name: correct "
+            f"it"
+        )
     return value

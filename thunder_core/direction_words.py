@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Describes how a take is played in a few words for the list: "calm, warm, active lips"; numpy only."""
+"""Describes how a take is played in a few words for the list: "calm, warm, active lips"; numpy
+only."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,14 +11,24 @@ from .direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
 from .types import SPEAKS
 
 USUAL, AS_ASKED, NEARLY = "usual", "as asked", "close to the direction"
-REMARKABLE = 0.75  # least deviation, in standard deviations between speakers, at which an axis is named
-REMARKABLY_CARRIED = 1.5  # the same of how brows and head are carried: .2 of a channel, 4° of a nod, 5° of a turn, 3.5° of a tilt
+REMARKABLE = (
+    0.75  # least deviation, in standard deviations between speakers, at which an axis is named
+)
+# the same of how brows and head are carried: .2 of a channel, 4° of a nod, 5° of a turn, 3.5° of a
+# tilt
+REMARKABLY_CARRIED = 1.5
 _SAME = 1e-3  # largest deviation of an axis that is none, since provenance is rounded
 _MOOD = 0.1  # least strength at which a mood is named
-_NEAR_USUAL = 1.0  # largest requested deviation of an axis at which a take is compared with usual takes
-_MOODS_MOVE, _BY_MUCH = ("smile", "frown"), 1.0  # axes by which a mood is told, and deviations at full strength that tell it
-_DEVIATIONS_PER_MOOD = 3.0  # deviations of an axis that are as remarkable as a mood at full strength
-# Words for less and more than usual of each axis. A narrow list shows only the beginning of a word, so all begin differently.
+_NEAR_USUAL = (
+    1.0  # largest requested deviation of an axis at which a take is compared with usual takes
+)
+# axes by which a mood is told, and deviations at full strength that tell it
+_MOODS_MOVE, _BY_MUCH = (("smile", "frown"), 1.0)
+_DEVIATIONS_PER_MOOD = (
+    3.0  # deviations of an axis that are as remarkable as a mood at full strength
+)
+# Words for less and more than usual of each axis. A narrow list shows only the beginning of a word,
+# so all begin differently.
 AXIS_WORDS = {
     "energy": ("calm", "lively"),
     "jaw": ("active lips", "wide jaw"),
@@ -32,7 +43,8 @@ AXIS_WORDS = {
     "tension": ("slack lips", "tight lips"),
     "frown": ("relaxed brows", "frowning"),
 }
-# The same for how a take carries brows and head throughout (`animation.traits.CARRIED`); left and right are the character's.
+# The same for how a take carries brows and head throughout (`animation.traits.CARRIED`); left and
+# right are the character's.
 CARRIED_WORDS = {
     "height": ("low brows", "raised brows"),
     "nod": ("head up", "head down"),
@@ -40,17 +52,24 @@ CARRIED_WORDS = {
     "tilt": ("tilted left", "tilted right"),
 }
 VOICE_WORDS, TENSE = ("calm", "lively"), "tense"
-_HEARD = 0.6  # least deviation of a voice that is told: of effort, or of the mean of effort, range of pitch and rate
-_PARTS = (("brows", "height", "frown"), ("head", "nod", "turn", "tilt"))  # of which one word is said: brows raised and still contradict
-_PART_OF = {word: part[0] for part in _PARTS for name in part for word in (AXIS_WORDS | CARRIED_WORDS)[name]}
+# least deviation of a voice that is told: of effort, or of the mean of effort, range of pitch and
+# rate
+_HEARD = 0.6
+# of which one word is said: brows raised and still contradict
+_PARTS = (("brows", "height", "frown"), ("head", "nod", "turn", "tilt"))
+_PART_OF = {
+    word: part[0] for part in _PARTS for name in part for word in (AXIS_WORDS | CARRIED_WORDS)[name]
+}
 _MOST = 3  # words of a take
 _SHARE = 3  # a word is on at most one in so many takes of a batch
-# Axis → the measures (`animation.traits`) in which it shows: still eyes neither blink nor look away more than usual.
+# Axis → the measures (`animation.traits`) in which it shows: still eyes neither blink nor look away
+# more than usual.
 MEASURES = {axis.name: ("eyes", "gaze") if axis.name == "eyes" else (axis.name,) for axis in AXES}
 _FROWN = DIRECTION_NAMES.index("frown")
 # Axes that a face shows only where it speaks; their measures are relative to what was requested.
 _SHOWN_IN_SPEECH = ("energy", "jaw", "articulation", "width", "rounding", "tension")
-_SEEN_IN_SPEECH = (*_SHOWN_IN_SPEECH, "asymmetry")  # of what a quiet face does with one corner more, too little is seen
+# of what a quiet face does with one corner more, too little is seen
+_SEEN_IN_SPEECH = (*_SHOWN_IN_SPEECH, "asymmetry")
 
 
 def words(
@@ -60,12 +79,15 @@ def words(
     speaks: bool = True,
     visible: Mapping[str, float] | None = None,
 ) -> str:
-    """Remarkable traits of a direction vector, strongest first: at most `most` words, "usual" if there are none.
+    """Remarkable traits of a direction vector, strongest first: at most `most` words, "usual" if
+    there are none.
 
-    reading, requested: [DIRECTION_NAMES], or [T, DIRECTION_NAMES], whose mean is taken. requested: the take's requested direction; then
-    the words describe the difference from it, since traits shared by all takes of a batch do not help to choose. speaks: False for a face
-    that listens or is idle, of whose speech nothing is said. visible: of the finished take (`animation.traits`): a trait is as strong as
-    the take shows it, and left out if the take shows its opposite, and so is a mood that nobody requested.
+    reading, requested: [DIRECTION_NAMES], or [T, DIRECTION_NAMES], whose mean is taken. requested:
+    the take's requested direction; then the words describe the difference from it, since traits
+    shared by all takes of a batch do not help to choose. speaks: False for a face that listens or
+    is idle, of whose speech nothing is said. visible: of the finished take (`animation.traits`): a
+    trait is as strong as the take shows it, and left out if the take shows its opposite, and so is
+    a mood that nobody requested.
     """
     said: list[str] = []
     for _, word in _traits(reading, requested, speaks, visible or {}):
@@ -79,7 +101,9 @@ def _may_be_said(word: str, said: Sequence[str]) -> bool:
     return _PART_OF.get(word, word) not in {_PART_OF.get(other, other) for other in said}
 
 
-def _traits(reading: np.ndarray, requested: np.ndarray | None, speaks: bool, visible: Mapping[str, float]) -> list[tuple[float, str]]:
+def _traits(
+    reading: np.ndarray, requested: np.ndarray | None, speaks: bool, visible: Mapping[str, float]
+) -> list[tuple[float, str]]:
     """(strength, word) of every remarkable trait, strongest first; arguments as of `words`."""
     by = _mean(reading) - (0.0 if requested is None else _mean(requested))
     before = np.zeros(len(DIRECTION_NAMES)) if requested is None else _mean(requested)
@@ -91,38 +115,57 @@ def _traits(reading: np.ndarray, requested: np.ndarray | None, speaks: bool, vis
                 some.append((abs(x), AXIS_WORDS[axis.name][int(x > 0)]))
     for name, pair in CARRIED_WORDS.items():
         # A mood, and *Frown*, place brows and head of all takes that are asked for them.
-        placed = before[len(AXES) :].max() >= _MOOD or (name == "height" and abs(before[_FROWN]) > _NEAR_USUAL)
-        said = {word for _, word in some} & set(AXIS_WORDS["frown"]) if name == "height" else set()  # the same brows
+        placed = before[len(AXES) :].max() >= _MOOD or (
+            name == "height" and abs(before[_FROWN]) > _NEAR_USUAL
+        )
+        # the same brows
+        said = {word for _, word in some} & set(AXIS_WORDS["frown"]) if name == "height" else set()
         if not placed and not said and abs(x := visible.get(name, 0.0)) >= REMARKABLY_CARRIED:
             some.append((abs(x), pair[int(x > 0)]))
     for name, x, was in zip(MOOD_NAMES, by[len(AXES) :], before[len(AXES) :]):
         if abs(x) >= _MOOD and (was >= _MOOD or not _contradicts(name, visible)):
             label = MOODS[name].label.lower()
-            some.append((_DEVIATIONS_PER_MOOD * abs(x), f"{'more' if x > 0 else 'less'} {label}" if was >= _MOOD else label))
+            some.append(
+                (
+                    _DEVIATIONS_PER_MOOD * abs(x),
+                    f"{'more' if x > 0 else 'less'} {label}" if was >= _MOOD else label,
+                )
+            )
     return sorted(some, key=lambda entry: -entry[0])
 
 
-def _visible_deviation(axis: str, by: float, requested: np.ndarray, visible: Mapping[str, float]) -> float:
-    """An axis's deviation `by` from what was asked of a take [DIRECTION_NAMES], as far as the take shows it: 0 if it shows the opposite.
+def _visible_deviation(
+    axis: str, by: float, requested: np.ndarray, visible: Mapping[str, float]
+) -> float:
+    """An axis's deviation `by` from what was asked of a take [DIRECTION_NAMES], as far as the take
+    shows it: 0 if it shows the opposite.
 
-    What shows in pauses too is compared with usual takes, and so measured only near the usual direction, since a mood moves the same parts
-    of the face. Beyond, it is `by` itself, but for what is not seen beside usual takes: no face that weeps is called smiling. `by` itself
-    where nothing is known.
+    What shows in pauses too is compared with usual takes, and so measured only near the usual
+    direction, since a mood moves the same parts of the face. Beyond, it is `by` itself, but for
+    what is not seen beside usual takes: no face that weeps is called smiling. `by` itself where
+    nothing is known.
     """
     side = np.sign(by)
     if axis == "frown" and side * visible.get("height", 0.0) > 0:
         return 0.0  # brows held low throughout are not open, nor do raised ones frown
     levels = [side * visible[name] for name in MEASURES[axis] if name in visible]
     level = 0.0 if axis in _SHOWN_IN_SPEECH else side * requested[DIRECTION_NAMES.index(axis)]
-    if axis not in _SHOWN_IN_SPEECH and (requested[len(AXES) :].max() >= _MOOD or abs(level) > _NEAR_USUAL):
+    if axis not in _SHOWN_IN_SPEECH and (
+        requested[len(AXES) :].max() >= _MOOD or abs(level) > _NEAR_USUAL
+    ):
         return by if min(levels, default=0.0) >= 0 else 0.0
     return side * max(0.0, min(levels, default=abs(by) + level) - level)
 
 
 def _contradicts(mood: str, visible: Mapping[str, float]) -> bool:
-    """Whether corners or brows are on the other side of usual than a mood, which was not requested, moves them: a take may add to both."""
+    """Whether corners or brows are on the other side of usual than a mood, which was not requested,
+    moves them: a take may add to both."""
     changes = MOODS[mood].changes
-    return any(changes.get(name, 0.0) * visible.get(name, 0.0) < 0 for name in _MOODS_MOVE if abs(changes.get(name, 0.0)) >= _BY_MUCH)
+    return any(
+        changes.get(name, 0.0) * visible.get(name, 0.0) < 0
+        for name in _MOODS_MOVE
+        if abs(changes.get(name, 0.0)) >= _BY_MUCH
+    )
 
 
 def measures_of(provenance: Mapping) -> dict[str, float]:
@@ -135,7 +178,8 @@ def measures_of(provenance: Mapping) -> dict[str, float]:
 
 
 def words_of_take(provenance: Mapping) -> str:
-    """The words of a take from its provenance (`Sampling.provenance`); "" if it was not directed, or its data are inconsistent.
+    """The words of a take from its provenance (`Sampling.provenance`); "" if it was not directed,
+    or its data are inconsistent.
 
     A take that nothing distinguishes, and that was not played just as asked, is nearly so.
     """
@@ -143,28 +187,44 @@ def words_of_take(provenance: Mapping) -> str:
 
 
 def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
-    """The words of takes of one batch, as of `words_of_take`, with those first that tell a take from the others.
+    """The words of takes of one batch, as of `words_of_take`, with those first that tell a take
+    from the others.
 
-    The first words of takes differ as far as their traits allow, since a narrow list shows no others. A word is on a third of them at most,
-    on those that deserve it most: a trait of half of a batch does not help to choose.
+    The first words of takes differ as far as their traits allow, since a narrow list shows no
+    others. A word is on a third of them at most, on those that deserve it most: a trait of half of
+    a batch does not help to choose.
     """
     asked_so = [_traits_of(provenance) for provenance in provenances]
-    strengths = [{word: strength for strength, word in traits} if isinstance(traits, list) else {} for traits in asked_so]
-    together = {word: sum(each.get(word, 0.0) for each in strengths) for word in {word for each in strengths for word in each}}
+    strengths = [
+        {word: strength for strength, word in traits} if isinstance(traits, list) else {}
+        for traits in asked_so
+    ]
+    together = {
+        word: sum(each.get(word, 0.0) for each in strengths)
+        for word in {word for each in strengths for word in each}
+    }
     others = max(1, len(provenances) - 1)
     ranked = []
     for take, each in enumerate(strengths):
         for word, strength in each.items():
-            ranked.append((strength - (together[word] - strength) / others, take, word))  # above the mean of the others
+            # above the mean of the others
+            ranked.append((strength - (together[word] - strength) / others, take, word))
     ranked.sort(key=lambda entry: -entry[0])
     said: list[list[str]] = [[] for _ in provenances]
     used: Counter[str] = Counter()
     for words_each, takes_each in ((1, 1), (_MOST, max(1, len(provenances) // _SHARE))):
         for _, take, word in ranked:
-            if len(said[take]) < words_each and used[word] < takes_each and _may_be_said(word, said[take]):
+            if (
+                len(said[take]) < words_each
+                and used[word] < takes_each
+                and _may_be_said(word, said[take])
+            ):
                 said[take].append(word)
                 used[word] += 1
-    return [traits if isinstance(traits, str) else ", ".join(some) or NEARLY for traits, some in zip(asked_so, said)]
+    return [
+        traits if isinstance(traits, str) else ", ".join(some) or NEARLY
+        for traits, some in zip(asked_so, said)
+    ]
 
 
 def words_of_request(provenance: Mapping) -> str:
@@ -173,7 +233,9 @@ def words_of_request(provenance: Mapping) -> str:
     Of one that was to follow its voice also *as heard*, and how the voice sounds.
     """
     try:
-        said = words(np.array(provenance["original" if "original" in provenance else "direction"], float))
+        said = words(
+            np.array(provenance["original" if "original" in provenance else "direction"], float)
+        )
     except (KeyError, TypeError, ValueError):
         return ""
     heard = [f"as heard ({word_of_voice(provenance)})"] if "as_heard" in provenance else []
@@ -183,8 +245,8 @@ def words_of_request(provenance: Mapping) -> str:
 def word_of_voice(provenance: Mapping) -> str:
     """How the voice of a take sounds, a word of VOICE_WORDS or USUAL; "" where that is not known.
 
-    It says how much is in the voice and no emotion: who is angry and who is glad are both lively. A voice is tense that is raised and
-    moves little.
+    It says how much is in the voice and no emotion: who is angry and who is glad are both lively. A
+    voice is tense that is raised and moves little.
     """
     try:
         effort, pitch, rate = (float(x) for x in provenance["voice_sounds"])
@@ -197,18 +259,32 @@ def word_of_voice(provenance: Mapping) -> str:
 
 
 def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:
-    """The traits of a take from its provenance, or what is said instead: AS_ASKED, "" if it was not directed or its data are damaged."""
+    """The traits of a take from its provenance, or what is said instead: AS_ASKED, "" if it was not
+    directed or its data are damaged."""
     try:
         if provenance["as_asked"]:
             return AS_ASKED
         reading = np.array(provenance["reading"], float).reshape(-1, len(DIRECTION_NAMES))
-        requested = np.array(provenance["requested" if "requested" in provenance else "direction"], float).reshape(-1, len(DIRECTION_NAMES))
-        if not (np.isfinite(reading).all() and np.isfinite(requested).all() and len(reading) and len(requested)):
+        requested = np.array(
+            provenance["requested" if "requested" in provenance else "direction"], float
+        ).reshape(-1, len(DIRECTION_NAMES))
+        if not (
+            np.isfinite(reading).all()
+            and np.isfinite(requested).all()
+            and len(reading)
+            and len(requested)
+        ):
             return ""
     except (KeyError, TypeError, ValueError):
         return ""
-    traits = _traits(reading, requested, provenance.get("role", SPEAKS) == SPEAKS, measures_of(provenance))
-    return AS_ASKED if not traits and np.allclose(_mean(reading), _mean(requested), atol=_SAME) else traits
+    traits = _traits(
+        reading, requested, provenance.get("role", SPEAKS) == SPEAKS, measures_of(provenance)
+    )
+    return (
+        AS_ASKED
+        if not traits and np.allclose(_mean(reading), _mean(requested), atol=_SAME)
+        else traits
+    )
 
 
 def _mean(vector: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds the Python that runs the engine: the named one, that of an environment made for it, or Blender's own with a package's libraries."""
+"""Finds the Python that runs the engine: the named one, that of an environment made for it, or
+Blender's own with a package's libraries."""
 
 import json
 import os
@@ -16,7 +17,8 @@ MADE_FOR = VENDOR / "made_for.json"  # file that names the Python that a package
 
 
 class EnginePython(NamedTuple):
-    """The Python that runs the engine. libraries: folder that goes on its path, and on no other's; "" where it has all it needs."""
+    """The Python that runs the engine. libraries: folder that goes on its path, and on no other's;
+    "" where it has all it needs."""
 
     executable: str
     libraries: str = ""
@@ -30,18 +32,27 @@ def find_engine_python(python: str | None = None, venvs=(), option: str = "") ->
 def find_engine(python: str | None = None, venvs=(), option: str = "") -> EnginePython:
     """The Python that runs the engine, and where its libraries are.
 
-    In this order: `python` (an executable or the folder of a virtual environment; named in the preferences, or by the command
-    line's `option`), the environment variable THUNDER_PYTHON, the virtual environments `venvs`, this process's own Python with the
-    libraries that came with a package, the environment beside this extension. Raises NoEngine when the named one does not exist, or none
-    does, or the package is for another Python.
+    In this order: `python` (an executable or the folder of a virtual environment; named in the
+    preferences, or by the command line's `option`), the environment variable THUNDER_PYTHON, the
+    virtual environments `venvs`, this process's own Python with the libraries that came with a
+    package, the environment beside this extension. Raises NoEngine when the named one does not
+    exist, or none does, or the package is for another Python.
     """
-    for given, source in ((python, "in the preferences"), (os.environ.get("THUNDER_PYTHON"), "in THUNDER_PYTHON")):
+    for given, source in (
+        (python, "in the preferences"),
+        (os.environ.get("THUNDER_PYTHON"), "in THUNDER_PYTHON"),
+    ):
         if given:
             executable = _python_of(given)
             if executable is None:
                 if python and option:
-                    raise NoEngine(f"There is no Python at “{given}”: {another_python(python, option)}")
-                raise NoEngine(f"There is no Python at “{given}”, named {source}: correct it or install the engine")
+                    raise NoEngine(
+                        f"There is no Python at “{given}”: {another_python(python, option)}"
+                    )
+                raise NoEngine(
+                    f"There is no Python at “{given}”, named {source}: correct it or install the "
+                    f"engine"
+                )
             return EnginePython(executable)
     wanted = packaged_for()
     for venv in (*venvs, *([] if wanted else [os.path.join(ROOT, ".venv", "engine")])):
@@ -49,11 +60,15 @@ def find_engine(python: str | None = None, venvs=(), option: str = "") -> Engine
             return EnginePython(executable)
     if wanted:
         return EnginePython(_own_python(wanted), str(VENDOR))
-    raise NoEngine("The engine is not installed: install it, or name its Python in the preferences or in THUNDER_PYTHON")
+    raise NoEngine(
+        "The engine is not installed: install it, or name its Python in the preferences or in "
+        "THUNDER_PYTHON"
+    )
 
 
 def packaged_for() -> str:
-    """The Python ("3.11") that the libraries are for that came with this package, "" for a clone, which has none. Quick: for panels."""
+    """The Python ("3.11") that the libraries are for that came with this package, "" for a clone,
+    which has none. Quick: for panels."""
     try:
         with open(MADE_FOR, encoding="utf-8") as file:
             return str(json.load(file)["python"])
@@ -62,7 +77,8 @@ def packaged_for() -> str:
 
 
 def packaged_fits() -> bool:
-    """Whether libraries came with this package and are for this process's Python. Quick: for panels."""
+    """Whether libraries came with this package and are for this process's Python. Quick: for
+    panels."""
     return packaged_for() == _version()
 
 
@@ -71,24 +87,38 @@ def _version() -> str:
 
 
 def _own_python(wanted: str) -> str:
-    """This process's Python as a program: in Blender the one that it brings, or its system's, never Blender itself. Raises NoEngine."""
+    """This process's Python as a program: in Blender the one that it brings, or its system's, never
+    Blender itself. Raises NoEngine."""
     if wanted != _version():
         raise NoEngine(
-            f"This package of Thunder is for Python {wanted} and this Blender has Python {_version()}: install the package whose name ends "
+            f"This package of Thunder is for Python {wanted} and this Blender has Python "
+            f"{_version()}: install the package whose name ends "
             f"with py{_version().replace('.', '')}"
         )
     program = "python" + _version()
-    candidates = (sys.executable, *(os.path.join(sys.prefix, *each) for each in (("bin", program), ("bin", "python.exe"), ("python.exe",))))
+    candidates = (
+        sys.executable,
+        *(
+            os.path.join(sys.prefix, *each)
+            for each in (("bin", program), ("bin", "python.exe"), ("python.exe",))
+        ),
+    )
     for path in candidates:
         if path and os.path.basename(path).lower().startswith("python") and os.path.isfile(path):
             return os.path.abspath(path)
-    raise NoEngine(f"Blender's own Python was not found in “{sys.prefix}”: reinstall Blender, or choose another Python in the preferences")
+    raise NoEngine(
+        f"Blender's own Python was not found in “{sys.prefix}”: reinstall Blender, or choose "
+        f"another Python in the preferences"
+    )
 
 
 def another_python(python: str | None, option: str) -> str:
-    """Advice about an engine's Python that cannot run it, as the end of a sentence; it depends on where it was set."""
+    """Advice about an engine's Python that cannot run it, as the end of a sentence; it depends on
+    where it was set."""
     if python:
-        return f"name another with {option}" if option else "choose another Python in the preferences"
+        return (
+            f"name another with {option}" if option else "choose another Python in the preferences"
+        )
     if os.environ.get("THUNDER_PYTHON"):
         return "correct THUNDER_PYTHON"
     return "reinstall the extension" if packaged_for() else "reinstall the engine"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The errors that an animator may read: each message is a sentence with what happened and what to do."""
+"""The errors that an animator may read: each message is a sentence with what happened and what to
+do."""
 
 import errno
 from collections.abc import Callable
@@ -10,44 +11,57 @@ T = TypeVar("T")
 
 def is_full_disk(error: BaseException) -> bool:
     """Whether an error means that a disk, or a person's share of it, is full."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+    return isinstance(error, OSError) and error.errno in (
+        errno.ENOSPC,
+        getattr(errno, "EDQUOT", errno.ENOSPC),
+    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error, or what caused it, means that main memory or a device's ran out.
 
-    A library that cannot be loaded for lack of memory is an ImportError or OSError: only its message shows it.
+    A library that cannot be loaded for lack of memory is an ImportError or OSError: only its
+    message shows it.
     """
     chain = set()
     while error is not None and id(error) not in chain:
         chain.add(id(error))
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             return True
-        if isinstance(error, OSError) and (error.errno == errno.ENOMEM or getattr(error, "winerror", None) in _WINDOWS_MEMORY):
+        if isinstance(error, OSError) and (
+            error.errno == errno.ENOMEM or getattr(error, "winerror", None) in _WINDOWS_MEMORY
+        ):
             return True
-        if isinstance(error, (RuntimeError, ImportError, OSError, SystemError)) and says_memory_ran_out(str(error)):
+        if isinstance(
+            error, (RuntimeError, ImportError, OSError, SystemError)
+        ) and says_memory_ran_out(str(error)):
             return True
         error = error.__cause__ or error.__context__
     return False
 
 
 def is_out_of_device_memory(error: BaseException) -> bool:
-    """Whether a graphics card's memory ran out, so that fewer takes at once, or the CPU, may succeed."""
+    """Whether a graphics card's memory ran out, so that fewer takes at once, or the CPU, may
+    succeed."""
     if type(error).__name__ == "OutOfMemoryError":
         return True
     text = str(error)
     return isinstance(error, RuntimeError) and (
-        "CUDA out of memory" in text or "CUDA error: out of memory" in text or "_STATUS_ALLOC_FAILED" in text
+        "CUDA out of memory" in text
+        or "CUDA error: out of memory" in text
+        or "_STATUS_ALLOC_FAILED" in text
     )
 
 
 def says_memory_ran_out(text: str) -> bool:
     """Whether the words of a library or of the system mean that memory ran out."""
     text = text.lower()
-    return any(words in text for words in _MEMORY_WORDS) and "static tls" not in text  # which is another fault
+    # which is another fault
+    return any(words in text for words in _MEMORY_WORDS) and "static tls" not in text
 
 
-_WINDOWS_MEMORY = (8, 14, 1455)  # Windows errors: not enough memory, out of memory, paging file too small
+# Windows errors: not enough memory, out of memory, paging file too small
+_WINDOWS_MEMORY = (8, 14, 1455)
 _MEMORY_WORDS = (
     "cannot allocate memory",
     "can't allocate memory",
@@ -69,7 +83,8 @@ _MEMORY_WORDS = (
 
 
 class ThunderError(Exception):
-    """Base of every error that is shown to a person; `kind` is its name on the wire between worker and client."""
+    """Base of every error that is shown to a person; `kind` is its name on the wire between worker
+    and client."""
 
     @property
     def kind(self) -> str:
@@ -99,7 +114,8 @@ class NoMicrophone(ThunderError):
 
 
 class WorkerDied(ThunderError):
-    """The engine's process ended in the middle of its work; `log` holds the last lines it wrote to stderr."""
+    """The engine's process ended in the middle of its work; `log` holds the last lines it wrote to
+    stderr."""
 
     def __init__(self, message: str = "", log: str = ""):
         super().__init__(message)
@@ -111,7 +127,8 @@ class Cancelled(ThunderError):
 
 
 class Undone(Cancelled):
-    """The animator undid or redid a step in the middle of the work, or opened another file: what it had changed is gone."""
+    """The animator undid or redid a step in the middle of the work, or opened another file: what it
+    had changed is gone."""
 
 
 class OutOfMemory(ThunderError):
@@ -134,11 +151,14 @@ class BadRequest(ThunderError):
     """A request to the engine that it does not know or whose values make no sense."""
 
 
-KINDS = {ThunderError.__name__: ThunderError} | {kind.__name__: kind for kind in ThunderError.__subclasses__()}
+KINDS = {ThunderError.__name__: ThunderError} | {
+    kind.__name__: kind for kind in ThunderError.__subclasses__()
+}
 
 
 def attempt(function: Callable[..., T], *args) -> tuple[T | None, str]:
-    """What a function returns and "", or None and the sentence of the ThunderError that it raises."""
+    """What a function returns and "", or None and the sentence of the ThunderError that it
+    raises."""
     try:
         return function(*args), ""
     except ThunderError as error:

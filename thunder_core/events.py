@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The events that a performance plans, and their curves: what head, brows, gaze, lids and breath do besides small movement, and how far
-lips open.
+"""The events that a performance plans, and their curves: what head, brows, gaze, lids and breath do
+besides small movement, and how far lips open.
 
-The diffusion model is conditioned on them (`engine.diffusion.Denoiser`), so it carries a planned nod or blink out with everything that
-goes along with it. The teacher's performances come with the curves of the events that it played.
+The diffusion model is conditioned on them (`engine.diffusion.Denoiser`), so it carries a planned
+nod or blink out with everything that goes along with it. The teacher's performances come with the
+curves of the events that it played.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
-# Curves and the size of a usual event. nod, turn, tilt: of the head, degrees.  raise: of inner, left and right outer brow, channel values;
-# knit: of both.  look: degrees that the gaze in the world turns and is lowered.  blink: closure of the lids, 0 … 1.  breath: of an
-# inhalation, 0 … 1.  side: −1 or 1, to which side a mood turns and tilts the head and doubt raises a brow, above 0 the left.
-# open, wide: of the lips, `planning.lip_kernels.plan_lips`.
+# Curves and the size of a usual event. nod, turn, tilt: of the head, degrees.  raise: of inner,
+# left and right outer brow, channel values; knit: of both.  look: degrees that the gaze in the
+# world turns and is lowered.  blink: closure of the lids, 0 … 1.  breath: of an inhalation, 0 … 1.
+# side: −1 or 1, to which side a mood turns and tilts the head and doubt raises a brow, above 0 the
+# left. open, wide: of the lips, `planning.lip_kernels.plan_lips`.
 _SIZES = {
-    "nod": 3.0, "turn": 3.0, "tilt": 3.0, "raise_inner": 0.2, "raise_left": 0.2, "raise_right": 0.2, "knit": 0.2,
-    "look_turn": 5.0, "look_lower": 5.0, "blink": 1.0, "breath": 1.0, "side": 1.0, "open": 1.0, "wide": 1.0,
+    "nod": 3.0, "turn": 3.0, "tilt": 3.0, "raise_inner": 0.2, "raise_left": 0.2, "raise_right": 0.2,
+    "knit": 0.2,
+    "look_turn": 5.0, "look_lower": 5.0, "blink": 1.0, "breath": 1.0, "side": 1.0, "open": 1.0,
+    "wide": 1.0,
 }  # fmt: skip
 EVENTS = tuple(_SIZES)
 SIZES = np.array(list(_SIZES.values()), np.float32)
@@ -26,7 +30,8 @@ BLINK, BREATH, SIDE, LIPS = 9, 10, 11, slice(12, 14)
 
 @dataclass(frozen=True)
 class Nod:
-    """A stroke of the head and back. at: s of its furthest point.  degrees [3]: nod, turn, tilt.  down, back: s.
+    """A stroke of the head and back. at: s of its furthest point.  degrees [3]: nod, turn, tilt.
+     down, back: s.
 
     until: s at which it begins to go back; as long as it takes if that is later than `at`.
     """
@@ -40,9 +45,11 @@ class Nod:
 
 @dataclass(frozen=True)
 class Raise:
-    """Brows up (or knit) and back. at: s at which they rise fastest.  height: of a channel.  rise, hold, fall: s.
+    """Brows up (or knit) and back. at: s at which they rise fastest.  height: of a channel.  rise,
+    hold, fall: s.
 
-    lean: how much more the left brow does it than the right one, as a share.  outer: how much of it the outer brow does.
+    lean: how much more the left brow does it than the right one, as a share.  outer: how much of it
+    the outer brow does.
     """
 
     at: float
@@ -56,7 +63,8 @@ class Raise:
 
 @dataclass(frozen=True)
 class Look:
-    """A gaze target. degrees [2]: turned and lowered, of the gaze in the world.  follow: the head's share of it."""
+    """A gaze target. degrees [2]: turned and lowered, of the gaze in the world.  follow: the head's
+    share of it."""
 
     at: float
     degrees: np.ndarray
@@ -65,7 +73,8 @@ class Look:
 
 @dataclass(frozen=True)
 class Pose:
-    """A head pose. at: start of the movement, s.  degrees [3].  lasts: length of the movement, s."""
+    """A head pose. at: start of the movement, s.  degrees [3].  lasts: length of the movement,
+    s."""
 
     at: float
     degrees: np.ndarray
@@ -74,7 +83,8 @@ class Pose:
 
 @dataclass
 class Plan:
-    """Everything an upper face does; each list in order of time. side: to which a mood inclines it, −1 or 1 (the left)."""
+    """Everything an upper face does; each list in order of time. side: to which a mood inclines it,
+    −1 or 1 (the left)."""
 
     side: float = 1.0
     poses: list[Pose] = field(default_factory=list)
@@ -82,5 +92,7 @@ class Plan:
     raises: list[Raise] = field(default_factory=list)
     knits: list[Raise] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
-    blinks: list[tuple[float, float]] = field(default_factory=list)  # (s of shutting, length against a usual one)
-    breaths: list[tuple[float, float]] = field(default_factory=list)  # (start of the inhalation in s, its amount)
+    # (s of shutting, length against a usual one)
+    blinks: list[tuple[float, float]] = field(default_factory=list)
+    # (start of the inhalation in s, its amount)
+    breaths: list[tuple[float, float]] = field(default_factory=list)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that are either complete or unchanged: written under a temporary name beside the target, flushed to disk, renamed.
+"""Files that are either complete or unchanged: written under a temporary name beside the target,
+flushed to disk, renamed.
 
-`write_file` and `part_of` are for one file, `Transaction` is for several in one folder that belong together.
-Standard library only. Everything that writes a file an animator may keep goes through here.
+`write_file` and `part_of` are for one file, `Transaction` is for several in one folder that belong
+together. Standard library only. Everything that writes a file an animator may keep goes through
+here.
 """
 
 from __future__ import annotations
@@ -27,26 +29,37 @@ from typing import BinaryIO, IO
 from . import system_calls
 from .errors import BadRequest, is_full_disk, NoSpace
 
-PART = ".thunder_"  # temporary files have this prefix and PART_END, so that leftovers of a crash are recognised
+# temporary files have this prefix and PART_END, so that leftovers of a crash are recognised
+PART = ".thunder_"
 PART_END = ".part"
 MANIFEST = "thunder-files.json"  # file in a Transaction's folder: the names and hashes of its files
-JOURNAL = PART + "journal" + PART_END  # file in such a folder during a replacement, so that a crash can be undone
-WAIT = 30.0  # seconds to wait for another process that is replacing files in the same folder; it takes well under one
+# file in such a folder during a replacement, so that a crash can be undone
+JOURNAL = PART + "journal" + PART_END
+# seconds to wait for another process that is replacing files in the same folder; it takes well
+# under one
+WAIT = 30.0
 PATIENCE = 10.0  # seconds that a drive may take to answer
 
 _asked: dict[str, threading.Thread] = {}  # by path: those that wait for a drive that did not answer
 _HEADING = "written by THUNDER"  # key of the table in MANIFEST
 _BEGINNING = f'{{\n "{_HEADING}"'.encode()  # of MANIFEST
-_MACHINE = f"{zlib.crc32(platform.node().encode('utf-8', 'replace')):08x}"  # used in names: process ids are per machine
-_LINK_ITSELF = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}  # default on Windows
-_NO_LIST = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # what reading a MANIFEST may raise that is no list
-_PART_NAME = re.compile(re.escape(PART) + r"([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{16}" + re.escape(PART_END) + r".*")
+# used in names: process ids are per machine
+_MACHINE = f"{zlib.crc32(platform.node().encode('utf-8', 'replace')):08x}"
+# default on Windows
+_LINK_ITSELF = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
+# what reading a MANIFEST may raise that is no list
+_NO_LIST = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+_PART_NAME = re.compile(
+    re.escape(PART) + r"([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{16}" + re.escape(PART_END) + r".*"
+)
 
 
 def not_a_file(path: str | os.PathLike) -> str:
-    """The reason why a path is not a regular file that can be opened, as the beginning of a sentence; "" if it is one.
+    """The reason why a path is not a regular file that can be opened, as the beginning of a
+    sentence; "" if it is one.
 
-    Not one either: a file without content, as those of the system look that never end, and one on a drive that does not answer.
+    Not one either: a file without content, as those of the system look that never end, and one on a
+    drive that does not answer.
     """
     name = os.fspath(path)
     reason = _reason(name)[1]
@@ -54,15 +67,18 @@ def not_a_file(path: str | os.PathLike) -> str:
 
 
 def open_input(path: str | os.PathLike, **options) -> IO:
-    """Open a file that somebody named for reading; options of `open`. Raises OSError, also for what `not_a_file` finds."""
+    """Open a file that somebody named for reading; options of `open`. Raises OSError, also for what
+    `not_a_file` finds."""
     number, reason = _reason(os.fspath(path))
-    if reason and number not in (errno.ENOENT, errno.EACCES):  # for which `open` has the system's words
+    # for which `open` has the system's words
+    if reason and number not in (errno.ENOENT, errno.EACCES):
         raise OSError(number, f"it {reason}", os.fspath(path))
     return open(path, **{"mode": "rb", **options})
 
 
 def _reason(name: str) -> tuple[int, str]:
-    """See `not_a_file`, with the number of the error; (0, "") for a file. A drive that hangs keeps one thread for each file asked for."""
+    """See `not_a_file`, with the number of the error; (0, "") for a file. A drive that hangs keeps
+    one thread for each file asked for."""
     answers: list[tuple[int, str]] = []
     thread = _asked.get(name)
     if thread is None or not thread.is_alive():
@@ -92,11 +108,13 @@ def _reason_at_once(name: str) -> tuple[int, str]:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether a name from the system is valid: Python turns other bytes into lone surrogates, which few programs can store."""
+    """Whether a name from the system is valid: Python turns other bytes into lone surrogates, which
+    few programs can store."""
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-# For str.translate: control characters, which would command a terminal, written as \x..; line breaks and tabs stay.
+# For str.translate: control characters, which would command a terminal, written as \x..; line
+# breaks and tabs stay.
 VISIBLE = {number: f"\\x{number:02x}" for number in (*range(9), *range(11, 32), *range(127, 160))}
 
 
@@ -105,11 +123,13 @@ def printable(text: str) -> str:
     return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
-def write_file(path: str | os.PathLike, content: bytes | str | Callable[[BinaryIO], object]) -> None:
+def write_file(
+    path: str | os.PathLike, content: bytes | str | Callable[[BinaryIO], object]
+) -> None:
     """Write a file so that `path` holds either all of the new content or what it held before.
 
-    content: bytes, text (written as UTF-8), or a function that writes to the binary file it is given.
-    Raises OSError, and whatever `content` raises; nothing is left behind then.
+    content: bytes, text (written as UTF-8), or a function that writes to the binary file it is
+    given. Raises OSError, and whatever `content` raises; nothing is left behind then.
     """
     with part_of(path) as part:
         _fill(part, content)
@@ -117,14 +137,17 @@ def write_file(path: str | os.PathLike, content: bytes | str | Callable[[BinaryI
 
 @contextlib.contextmanager
 def part_of(path: str | os.PathLike) -> Iterator[str]:
-    """The path of an empty temporary file beside `path`, for writers that need a path; it replaces `path` at the end.
+    """The path of an empty temporary file beside `path`, for writers that need a path; it replaces
+    `path` at the end.
 
-    The file is new and has a random name, so no symbolic link is followed. It keeps the suffix of `path`, since some
-    writers (Blender's exporters, numpy) add one. If the block raises, the temporary file is removed and `path` is as it was.
+    The file is new and has a random name, so no symbolic link is followed. It keeps the suffix of
+    `path`, since some writers (Blender's exporters, numpy) add one. If the block raises, the
+    temporary file is removed and `path` is as it was.
     """
     path = os.fspath(path)
     folder, name = os.path.split(os.path.abspath(path))
-    if not os.path.lexists(os.path.join(folder, JOURNAL)):  # an interrupted transaction needs its kept files for the undo
+    # an interrupted transaction needs its kept files for the undo
+    if not os.path.lexists(os.path.join(folder, JOURNAL)):
         remove_leftovers(folder)
     part = _new_part(folder, os.path.splitext(name)[1])
     try:
@@ -135,12 +158,14 @@ def part_of(path: str | os.PathLike) -> Iterator[str]:
         with contextlib.suppress(OSError):
             os.remove(part)
         raise
-    with contextlib.suppress(OSError):  # the file has its name; that the name may be lost in a power cut is no failure
+    # the file has its name; that the name may be lost in a power cut is no failure
+    with contextlib.suppress(OSError):
         sync(folder)
 
 
 def sync(path: str) -> None:
-    """Flush a file or folder to the disk. Raises OSError for a file; a folder is flushed where the system can do that."""
+    """Flush a file or folder to the disk. Raises OSError for a file; a folder is flushed where the
+    system can do that."""
     is_folder = os.path.isdir(path)
     if is_folder and os.name == "nt":
         return
@@ -171,7 +196,8 @@ def hash_of(path: str | os.PathLike) -> str:
 
 
 def files_written(folder: str) -> dict[str, str]:
-    """Names and hashes of the files that a `Transaction` wrote into a folder, also of those that are gone; empty for none."""
+    """Names and hashes of the files that a `Transaction` wrote into a folder, also of those that
+    are gone; empty for none."""
     try:
         return _manifest(folder)
     except (OSError, *_NO_LIST):
@@ -179,7 +205,8 @@ def files_written(folder: str) -> dict[str, str]:
 
 
 def is_damaged(folder: str) -> bool:
-    """Whether the list of the files that a `Transaction` wrote into a folder is there, but blank or cut off."""
+    """Whether the list of the files that a `Transaction` wrote into a folder is there, but blank or
+    cut off."""
     path = os.path.join(folder, MANIFEST)
     try:
         _manifest(folder)
@@ -195,7 +222,8 @@ def is_damaged(folder: str) -> bool:
 
 
 def remove_leftovers(folder: str) -> None:
-    """Remove the temporary files in a folder whose process died on this machine; other files are left alone."""
+    """Remove the temporary files in a folder whose process died on this machine; other files are
+    left alone."""
     try:
         names = [name for name in os.listdir(folder) if name.startswith(PART)]
     except OSError:
@@ -211,7 +239,8 @@ def remove_leftovers(folder: str) -> None:
 
 
 def check_writable(folder: str) -> None:
-    """Raise NoSpace if no files can be written into a folder, which need not exist yet. Leaves nothing behind."""
+    """Raise NoSpace if no files can be written into a folder, which need not exist yet. Leaves
+    nothing behind."""
     folder = os.path.abspath(folder)
     try:
         with tempfile.TemporaryFile(dir=_existing_part_of(folder)) as file:
@@ -225,18 +254,20 @@ def check_writable(folder: str) -> None:
 class Transaction:
     """Files in one folder that are replaced all together or not at all.
 
-    `with Transaction(folder) as files:` write each file to the path that `files.part(name)` gives; they get their names
-    when the block ends without an error. Any failure until then, in the block or after it, leaves every file of the folder unchanged. A
-    process that is killed while names are being exchanged leaves a journal, and the next transaction in the folder first restores the
+    `with Transaction(folder) as files:` write each file to the path that `files.part(name)` gives;
+    they get their names when the block ends without an error. Any failure until then, in the block
+    or after it, leaves every file of the folder unchanged. A process that is killed while names are
+    being exchanged leaves a journal, and the next transaction in the folder first restores the
     earlier files.
 
-    Files of the animator are never lost: only files that an earlier transaction wrote, and that have not changed since,
-    are replaced. MANIFEST in the folder lists them. Any other file is refused; with `force` it is kept under a new name
-    (shot.blend as shot.blend1).
+    Files of the animator are never lost: only files that an earlier transaction wrote, and that
+    have not changed since, are replaced. MANIFEST in the folder lists them. Any other file is
+    refused; with `force` it is kept under a new name (shot.blend as shot.blend1).
 
-    inputs: paths of files that are read for the output; they are never replaced, even with `force` or if an earlier transaction wrote them.
-    kept: new name of each file that `force` replaced. Known after the block.
-    repaired: names of the files whose earlier state was restored after another process died. Known after `check`.
+    inputs: paths of files that are read for the output; they are never replaced, even with `force`
+    or if an earlier transaction wrote them. kept: new name of each file that `force` replaced.
+    Known after the block. repaired: names of the files whose earlier state was restored after
+    another process died. Known after `check`.
     """
 
     def __init__(self, folder: str, force: bool = False, inputs: Iterable[str] = ()):
@@ -250,7 +281,8 @@ class Transaction:
         self._made: list[str] = []
 
     def check(self, names: Iterable[str]) -> None:
-        """Raise now, before long work, what would stop these files from being written: BadRequest or NoSpace."""
+        """Raise now, before long work, what would stop these files from being written: BadRequest
+        or NoSpace."""
         check_writable(self.folder)
         try:
             if os.path.isdir(self.folder):
@@ -258,7 +290,8 @@ class Transaction:
                     self._recover()
             files = self._files_of_ours()
             for name in (*names, MANIFEST):
-                _has_entry(os.path.join(_existing_part_of(self.folder), name))  # raises for a name that is too long
+                # raises for a name that is too long
+                _has_entry(os.path.join(_existing_part_of(self.folder), name))
                 self._refuse(name, files)
         except OSError as error:
             raise write_error(self.folder, error) from error
@@ -273,10 +306,13 @@ class Transaction:
         _fill(self.part(name), content)
 
     def remove(self, pattern: re.Pattern) -> None:
-        """Remove files of an earlier transaction whose names match and that are not written now, if they are unchanged."""
+        """Remove files of an earlier transaction whose names match and that are not written now, if
+        they are unchanged."""
         files = self._files_of_ours()
         self._removals += [
-            name for name in files or () if pattern.fullmatch(name) and name not in self._parts and self._is_ours(name, files)
+            name
+            for name in files or ()
+            if pattern.fullmatch(name) and name not in self._parts and self._is_ours(name, files)
         ]
 
     def __enter__(self) -> Transaction:
@@ -322,21 +358,27 @@ class Transaction:
         if not _has_entry(path):
             return
         if any(_is_same(path, given) for given in self.inputs):
-            raise BadRequest(f"“{path}” is read for this and would be replaced: choose another folder")
+            raise BadRequest(
+                f"“{path}” is read for this and would be replaced: choose another folder"
+            )
         if not self.force and not self._is_ours(name, files):
             if files is None and is_damaged(self.folder):
                 raise BadRequest(
-                    f"“{MANIFEST}” in “{self.folder}” is damaged, as a power cut leaves a file, and files of yours there cannot be told "
-                    f"from those that were written: move “{name}” and the others away, choose another folder, or use --force to keep "
+                    f"“{MANIFEST}” in “{self.folder}” is damaged, as a power cut leaves a file, "
+                    f"and files of yours there cannot be told "
+                    f"from those that were written: move “{name}” and the others away, choose "
+                    f"another folder, or use --force to keep "
                     f"each as NAME1"
                 )
             raise BadRequest(
-                f"“{path}” is a file of yours or has changed since it was written: choose another folder, or "
+                f"“{path}” is a file of yours or has changed since it was written: choose another "
+                f"folder, or "
                 f"use --force to keep it as “{self._free_name(name)}”"
             )
 
     def _is_ours(self, name: str, files: dict[str, str] | None) -> bool:
-        """Whether a file is as an earlier transaction wrote it, or blank, or a damaged list. files: names and hashes, of _files_of_ours."""
+        """Whether a file is as an earlier transaction wrote it, or blank, or a damaged list. files:
+        names and hashes, of _files_of_ours."""
         path = self._path(name)
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return False
@@ -347,7 +389,8 @@ class Transaction:
         return files is not None and name in files and files[name] == hash_of(path)
 
     def _files_of_ours(self) -> dict[str, str] | None:
-        """Names and hashes of the files that earlier transactions wrote into this folder; None without a manifest of ours."""
+        """Names and hashes of the files that earlier transactions wrote into this folder; None
+        without a manifest of ours."""
         try:
             files = _manifest(self.folder)
         except (FileNotFoundError, *_NO_LIST):
@@ -360,21 +403,32 @@ class Transaction:
         """Exchange the files, with a journal until all of them have their names."""
         self._recover()
         files = self._files_of_ours()
-        hashes = {name: digest for name, digest in (files or {}).items() if name not in self._removals}
+        hashes = {
+            name: digest for name, digest in (files or {}).items() if name not in self._removals
+        }
         for name, part in self._parts.items():
             if not os.path.getsize(part):
-                raise OSError(f"“{name}” is empty")  # as some writers leave it on a full disk without a word
+                # as some writers leave it on a full disk without a word
+                raise OSError(f"“{name}” is empty")
             _finish(part, self._path(name))
             hashes[name] = hash_of(part)
         self.write(MANIFEST, json.dumps({_HEADING: hashes}, indent=1, ensure_ascii=False))
         _finish(self._parts[MANIFEST], self._path(MANIFEST))
         replacements = [
-            _Replacement(name, os.path.basename(part), self._place_for_old(name, files), hashes[name] if name in hashes else hash_of(part))
+            _Replacement(
+                name,
+                os.path.basename(part),
+                self._place_for_old(name, files),
+                hashes[name] if name in hashes else hash_of(part),
+            )
             for name, part in self._parts.items()
         ]
         replacements += [_Replacement(name, None, _part_name(), None) for name in self._removals]
         try:
-            write_file(self._path(JOURNAL), json.dumps([asdict(replacement) for replacement in replacements]))
+            write_file(
+                self._path(JOURNAL),
+                json.dumps([asdict(replacement) for replacement in replacements]),
+            )
             for replacement in replacements:
                 self._replace(replacement)
             sync(self.folder)
@@ -391,7 +445,8 @@ class Transaction:
             sync(self.folder)
 
     def _place_for_old(self, name: str, files: dict[str, str] | None) -> str | None:
-        """Name for a file that will be replaced: a temporary one for a file of ours; None if there is no file."""
+        """Name for a file that will be replaced: a temporary one for a file of ours; None if there
+        is no file."""
         path = self._path(name)
         self._refuse(name, files)
         if not os.path.lexists(path):
@@ -418,7 +473,8 @@ class Transaction:
         os.replace(self._path(replacement.part), path)
 
     def _recover(self) -> None:
-        """Restore the earlier files if another process died while it replaced them, and remove its temporary files."""
+        """Restore the earlier files if another process died while it replaced them, and remove its
+        temporary files."""
         path = self._path(JOURNAL)
         if os.path.lexists(path):
             if not _is_own_file(path):
@@ -428,11 +484,14 @@ class Transaction:
                     replacements = [_Replacement(**entry) for entry in json.load(file)]
                 except (ValueError, TypeError, RecursionError):
                     replacements = []
-            self.repaired += self._undo([replacement for replacement in replacements if replacement.is_valid()])
+            self.repaired += self._undo(
+                [replacement for replacement in replacements if replacement.is_valid()]
+            )
         remove_leftovers(self.folder)
 
     def _undo(self, replacements: list[_Replacement]) -> list[str]:
-        """Restore the earlier files, whatever has been replaced of them; returns their names. May be repeated."""
+        """Restore the earlier files, whatever has been replaced of them; returns their names. May
+        be repeated."""
         restored = []
         for replacement in replacements:
             path = self._path(replacement.name)
@@ -449,7 +508,12 @@ class Transaction:
                     restored.append(replacement.name)
                 elif is_part(replacement.old):  # somebody has written the file since: both stay
                     os.rename(old, self._path(self._free_name(replacement.name)))
-            elif old is None and part is not None and not os.path.lexists(part) and _has_hash(path, replacement.sha256):
+            elif (
+                old is None
+                and part is not None
+                and not os.path.lexists(part)
+                and _has_hash(path, replacement.sha256)
+            ):
                 os.remove(path)
                 restored.append(replacement.name)
             if part is not None and os.path.lexists(part):
@@ -465,7 +529,8 @@ class Transaction:
         return os.path.join(self.folder, name)
 
     def _free_name(self, name: str) -> str:
-        """The first of name1, name2 … that no file has: Blender, too, keeps shot.blend as shot.blend1."""
+        """The first of name1, name2 … that no file has: Blender, too, keeps shot.blend as
+        shot.blend1."""
         number = 1
         while os.path.lexists(self._path(f"{name}{number}")):
             number += 1
@@ -479,14 +544,19 @@ class Transaction:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Lock the folder: wait until no other process replaces files in it, and keep others waiting. Raises NoSpace."""
-        path = self._path(PART + "lock" + PART_END) if os.name == "nt" else self.folder  # Windows locks no folders
+        """Lock the folder: wait until no other process replaces files in it, and keep others
+        waiting. Raises NoSpace."""
+        # Windows locks no folders
+        path = self._path(PART + "lock" + PART_END) if os.name == "nt" else self.folder
         handle = os.open(path, os.O_CREAT | os.O_RDWR if os.name == "nt" else os.O_RDONLY)
         try:
             end = time.monotonic() + WAIT
             while not _lock(handle):
                 if time.monotonic() > end:
-                    raise NoSpace(f"Another process is writing into the folder “{self.folder}”: wait for it or choose another")
+                    raise NoSpace(
+                        f"Another process is writing into the folder “{self.folder}”: wait for it "
+                        f"or choose another"
+                    )
                 time.sleep(0.05)
             yield
         finally:
@@ -500,8 +570,8 @@ class Transaction:
 class _Replacement:
     """One file's change in a transaction. All are names in its folder, never paths.
 
-    part: the temporary file that becomes the file; None if the file is only removed.  old: temporary name of the existing file; None if
-    there is none.  sha256: of the new content.
+    part: the temporary file that becomes the file; None if the file is only removed.  old:
+    temporary name of the existing file; None if there is none.  sha256: of the new content.
     """
 
     name: str
@@ -510,12 +580,25 @@ class _Replacement:
     sha256: str | None
 
     def is_valid(self) -> bool:
-        """Whether it can be one of ours: a journal that somebody made up must not reach other files."""
+        """Whether it can be one of ours: a journal that somebody made up must not reach other
+        files."""
         names = (self.name, self.part, self.old)
-        if not all(name is None or (isinstance(name, str) and name and os.path.basename(name) == name) for name in names):
+        if not all(
+            name is None or (isinstance(name, str) and name and os.path.basename(name) == name)
+            for name in names
+        ):
             return False
-        is_old_valid = self.old is None or is_part(self.old) or re.fullmatch(re.escape(self.name) + r"\d+", self.old) is not None
-        return self.name is not None and not is_part(self.name) and is_old_valid and (self.part is None or is_part(self.part))
+        is_old_valid = (
+            self.old is None
+            or is_part(self.old)
+            or re.fullmatch(re.escape(self.name) + r"\d+", self.old) is not None
+        )
+        return (
+            self.name is not None
+            and not is_part(self.name)
+            and is_old_valid
+            and (self.part is None or is_part(self.part))
+        )
 
 
 def _is_blank(path: str) -> bool:
@@ -528,13 +611,18 @@ def _is_blank(path: str) -> bool:
 
 
 def _manifest(folder: str) -> dict[str, str]:
-    """The list in a folder's MANIFEST. Raises OSError, or another error if it is not a valid list."""
+    """The list in a folder's MANIFEST. Raises OSError, or another error if it is not a valid
+    list."""
     path = os.path.join(folder, MANIFEST)
     if not stat.S_ISREG(os.lstat(path).st_mode):
         raise ValueError(f"“{MANIFEST}” is no file")
     with open(path, encoding="utf-8") as file:
         files = json.load(file)[_HEADING]
-    return {name: digest for name, digest in files.items() if os.path.basename(name) == name and is_utf8(name) and isinstance(digest, str)}
+    return {
+        name: digest
+        for name, digest in files.items()
+        if os.path.basename(name) == name and is_utf8(name) and isinstance(digest, str)
+    }
 
 
 def _part_name(suffix: str = "") -> str:
@@ -556,11 +644,14 @@ def _fill(path: str, content: bytes | str | Callable[[BinaryIO], object]) -> Non
             content(file)
         else:
             # A name that is not UTF-8 becomes \udc.., which is what JSON writes for it.
-            file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+            file.write(
+                content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+            )
 
 
 def _finish(part: str, path: str) -> None:
-    """Flush a temporary file to the disk, and give it the permissions of the file at `path`, or those that a new file gets there."""
+    """Flush a temporary file to the disk, and give it the permissions of the file at `path`, or
+    those that a new file gets there."""
     sync(part)
     try:
         mode = stat.S_IMODE(os.stat(path).st_mode)
@@ -572,14 +663,16 @@ def _finish(part: str, path: str) -> None:
 
 
 def _existing_part_of(folder: str) -> str:
-    """The folder itself or the nearest folder above it that exists. Raises OSError for a path that cannot be one."""
+    """The folder itself or the nearest folder above it that exists. Raises OSError for a path that
+    cannot be one."""
     while not _has_entry(folder) and os.path.dirname(folder) != folder:
         folder = os.path.dirname(folder)
     return folder
 
 
 def _has_entry(path: str) -> bool:
-    """Whether a path exists, be it as a broken link. Raises OSError if no file can be: a name too long, no permission."""
+    """Whether a path exists, be it as a broken link. Raises OSError if no file can be: a name too
+    long, no permission."""
     try:
         os.lstat(path)
         return True
@@ -596,7 +689,12 @@ def _is_same(path: str, other: str) -> bool:
 
 
 def _has_hash(path: str, digest: str | None) -> bool:
-    return digest is not None and os.path.isfile(path) and not os.path.islink(path) and hash_of(path) == digest
+    return (
+        digest is not None
+        and os.path.isfile(path)
+        and not os.path.islink(path)
+        and hash_of(path) == digest
+    )
 
 
 def _is_own_file(path: str) -> bool:
@@ -606,7 +704,8 @@ def _is_own_file(path: str) -> bool:
 
 
 def _lock(handle: int) -> bool:
-    """Lock a file for this process until it is closed; False while another process has it. True, too, on disks without locks."""
+    """Lock a file for this process until it is closed; False while another process has it. True,
+    too, on disks without locks."""
     try:
         system_calls.lock(handle)
     except OSError as error:
@@ -616,11 +715,18 @@ def _lock(handle: int) -> bool:
 
 def write_error(folder: str, error: Exception) -> NoSpace:
     """The error for a folder that cannot be written."""
-    advice = "free some space or choose another" if is_full_disk(error) or not isinstance(error, OSError) else "choose another"
+    advice = (
+        "free some space or choose another"
+        if is_full_disk(error) or not isinstance(error, OSError)
+        else "choose another"
+    )
     return NoSpace(f"The folder “{folder}” cannot be written ({reason_of(error)}): {advice}")
 
 
 def reason_of(error: Exception) -> str:
-    """Why something failed, for a sentence: what the system says, else the last line of what Blender or an exporter says."""
-    lines = str(getattr(error, "strerror", None) or error).strip().splitlines() or ["no reason was given"]
+    """Why something failed, for a sentence: what the system says, else the last line of what
+    Blender or an exporter says."""
+    lines = str(getattr(error, "strerror", None) or error).strip().splitlines() or [
+        "no reason was given"
+    ]
     return lines[-1].strip().removeprefix("Error: ").rstrip(". ")

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters of curves in numpy: easing, smoothing, limits of speed, largest and smallest neighbours, runs, a low-pass, a spline, peaks.
+"""Filters of curves in numpy: easing, smoothing, limits of speed, largest and smallest neighbours,
+runs, a low-pass, a spline, peaks.
 
-Those that scipy has are the same as its own (tests/core/test_filters.py), which users do not install: it would add 0.14 GB for these few.
+Those that scipy has are the same as its own (tests/core/test_filters.py), which users do not
+install: it would add 0.14 GB for these few.
 """
 
 from typing import Any
@@ -12,7 +14,8 @@ Values = Any  # a float, a numpy array or a torch tensor
 
 
 def smoothstep(x: Values) -> Values:
-    """0 … 1 eased: the cubic 3x² − 2x³, level at both ends. x must lie within 0 … 1; the caller clips."""
+    """0 … 1 eased: the cubic 3x² − 2x³, level at both ends. x must lie within 0 … 1; the caller
+    clips."""
     return x * x * (3 - 2 * x)
 
 
@@ -23,21 +26,25 @@ def minimum_jerk(u: np.ndarray) -> np.ndarray:
 
 
 def hermite(x: Values) -> tuple[Values, Values, Values, Values]:
-    """Weights of (value before, value after, slope before, slope after) in the cubic at x (0 … 1) between two keys.
+    """Weights of (value before, value after, slope before, slope after) in the cubic at x (0 … 1)
+    between two keys.
 
-    Slopes are per length of the segment: a slope per frame is to be multiplied by the segment's frames.
+    Slopes are per length of the segment: a slope per frame is to be multiplied by the segment's
+    frames.
     """
     y = 1 - x
     return (1 + 2 * x) * y * y, smoothstep(x), x * y * y, -x * x * y
 
 
 def gaussian_kernel(deviation: float, reach: int) -> np.ndarray:
-    """A Gaussian of a standard deviation in samples, up to `reach` samples to either side; not normalised."""
+    """A Gaussian of a standard deviation in samples, up to `reach` samples to either side; not
+    normalised."""
     return np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
 
 
 def extend(values: np.ndarray, before: int, after: int, mode: str) -> np.ndarray:
-    """Values [T > 0, …] that go on before and after, by modes of `gaussian`: in a third of the time of `np.pad`."""
+    """Values [T > 0, …] that go on before and after, by modes of `gaussian`: in a third of the time
+    of `np.pad`."""
     count = len(values)
     at = np.arange(-before, count + after)
     if mode == "nearest":
@@ -46,10 +53,13 @@ def extend(values: np.ndarray, before: int, after: int, mode: str) -> np.ndarray
     return values[np.minimum(at, 2 * count - 1 - at)]
 
 
-def gaussian(values: np.ndarray, deviation: float, mode: str = "reflect", reach: int | None = None) -> np.ndarray:
+def gaussian(
+    values: np.ndarray, deviation: float, mode: str = "reflect", reach: int | None = None
+) -> np.ndarray:
     """Values [T] or [T, c] smoothed by a Gaussian of a standard deviation in samples.
 
-    mode: "reflect" mirrors the ends, "nearest" repeats the last value.  reach: samples to either side that count; None: four deviations.
+    mode: "reflect" mirrors the ends, "nearest" repeats the last value.  reach: samples to either
+    side that count; None: four deviations.
     """
     values = np.asarray(values, float)
     reach = int(4 * deviation + 0.5) if reach is None else reach
@@ -62,12 +72,14 @@ def gaussian(values: np.ndarray, deviation: float, mode: str = "reflect", reach:
 
 
 def smooth(values: np.ndarray, deviation: float) -> np.ndarray:
-    """Curves [T] or [T, c] of a face smoothed by a Gaussian of a deviation in frames, cut at three of them; ends are held."""
+    """Curves [T] or [T, c] of a face smoothed by a Gaussian of a deviation in frames, cut at three
+    of them; ends are held."""
     return gaussian(values, deviation, "nearest", int(np.ceil(3 * deviation)))
 
 
 def runs(numbers: np.ndarray, gap: int = 1) -> list[np.ndarray]:
-    """Ascending whole numbers [k], divided where neighbours are more than `gap` apart; [] for none."""
+    """Ascending whole numbers [k], divided where neighbours are more than `gap` apart; [] for
+    none."""
     return np.split(numbers, np.flatnonzero(np.diff(numbers) > gap) + 1) if len(numbers) else []
 
 
@@ -77,7 +89,9 @@ def highest(values: np.ndarray, size: int, origin: int = 0) -> np.ndarray:
     origin: shift of the window into the past, in samples.
     """
     left = size // 2 + origin
-    return np.lib.stride_tricks.sliding_window_view(extend(values, left, size - 1 - left, "reflect"), size).max(1)
+    return np.lib.stride_tricks.sliding_window_view(
+        extend(values, left, size - 1 - left, "reflect"), size
+    ).max(1)
 
 
 def lowest(values: np.ndarray, size: int) -> np.ndarray:
@@ -86,7 +100,8 @@ def lowest(values: np.ndarray, size: int) -> np.ndarray:
 
 
 def low_pass(values: np.ndarray, decay: float) -> np.ndarray:
-    """First-order low-pass of [T, c] from rest at 0: each result is `decay` of the last one and 1 − decay of the value."""
+    """First-order low-pass of [T, c] from rest at 0: each result is `decay` of the last one and 1 −
+    decay of the value."""
     result, last = np.empty_like(values, float), np.zeros(values.shape[1:])
     for at, value in enumerate(values):
         result[at] = last = decay * last + (1 - decay) * value
@@ -94,14 +109,17 @@ def low_pass(values: np.ndarray, decay: float) -> np.ndarray:
 
 
 def spline(values: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """The cubic spline through values [n ≥ 4] at 0, 1, 2 …, read at [m]; its third derivative does not jump at the second knot from
-    either end (“not-a-knot”)."""
+    """The cubic spline through values [n ≥ 4] at 0, 1, 2 …, read at [m]; its third derivative does
+    not jump at the second knot from either end (“not-a-knot”)."""
     count = len(values)
     wanted = np.zeros(count)
     wanted[1:-1] = 6 * (values[:-2] - 2 * values[1:-1] + values[2:])
-    bend = np.zeros(count)  # second derivatives, where bend[i − 1] + 4 bend[i] + bend[i + 1] = wanted[i]
-    bend[1], bend[-2] = wanted[1] / 6, wanted[-2] / 6  # from the ends, which are extrapolated linearly from their neighbours
-    slopes, offsets = np.zeros(count), bend.copy()  # bend[i] = offsets[i] − slopes[i] bend[i + 1], eliminated from the left
+    # second derivatives, where bend[i − 1] + 4 bend[i] + bend[i + 1] = wanted[i]
+    bend = np.zeros(count)
+    # from the ends, which are extrapolated linearly from their neighbours
+    bend[1], bend[-2] = (wanted[1] / 6, wanted[-2] / 6)
+    # bend[i] = offsets[i] − slopes[i] bend[i + 1], eliminated from the left
+    slopes, offsets = (np.zeros(count), bend.copy())
     for i in range(2, count - 2):
         slopes[i] = 1 / (4 - slopes[i - 1])
         offsets[i] = (wanted[i] - offsets[i - 1]) * slopes[i]
@@ -116,13 +134,15 @@ def spline(values: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def peaks(values: np.ndarray, distance: int, prominence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Indices [k] of the peaks of values [T], and their prominences: how far a peak rises above the higher of the valleys that part it
-    from higher values on either side.
+    """Indices [k] of the peaks of values [T], and their prominences: how far a peak rises above the
+    higher of the valleys that part it from higher values on either side.
 
-    Of peaks nearer than `distance` the highest stays; then those of less prominence go. The first and last values are no peaks.
+    Of peaks nearer than `distance` the highest stays; then those of less prominence go. The first
+    and last values are no peaks.
     """
     edges = np.flatnonzero(np.diff(values)) + 1
-    first, last = np.concatenate([[0], edges]), np.concatenate([edges, [len(values)]]) - 1  # of runs of equal values
+    # of runs of equal values
+    first, last = (np.concatenate([[0], edges]), np.concatenate([edges, [len(values)]]) - 1)
     level = values[first]
     tops = np.flatnonzero((level[1:-1] > level[:-2]) & (level[1:-1] > level[2:])) + 1
     tops_at = (first[tops] + last[tops]) // 2
@@ -146,18 +166,25 @@ def _prominence(values: np.ndarray, peak: int) -> float:
     return float(values[peak] - max(left, right))
 
 
-def slow_changes(values: np.ndarray, changes: tuple[float, float], near: int, deviation: float) -> np.ndarray:
-    """Curves [T, c] that are smoothed by a Gaussian of a deviation in frames, fully `near` frames around changes from frame to frame of
-    the second of `changes`, and not at all where they are below the first."""
+def slow_changes(
+    values: np.ndarray, changes: tuple[float, float], near: int, deviation: float
+) -> np.ndarray:
+    """Curves [T, c] that are smoothed by a Gaussian of a deviation in frames, fully `near` frames
+    around changes from frame to frame of the second of `changes`, and not at all where they are
+    below the first."""
     if len(values) < 2:
         return values
     speed = np.abs(np.diff(values, axis=0, prepend=values[:1])).max(1)
-    share = smooth(highest(np.clip((speed - changes[0]) / (changes[1] - changes[0]), 0.0, 1.0), 2 * near + 1), near / 2)[:, None]
+    share = smooth(
+        highest(np.clip((speed - changes[0]) / (changes[1] - changes[0]), 0.0, 1.0), 2 * near + 1),
+        near / 2,
+    )[:, None]
     return (values + share * (smooth(values, deviation) - values)).astype(values.dtype)
 
 
 def limit_release(values: np.ndarray, most: float) -> np.ndarray:
-    """A curve [T] that is reached and left by steps of at most `most` from frame to frame: raised around its peaks, lowered nowhere."""
+    """A curve [T] that is reached and left by steps of at most `most` from frame to frame: raised
+    around its peaks, lowered nowhere."""
     result = np.array(values)
     for _ in range(int(np.ceil(np.ptp(values) / most)) if len(values) else 0):
         result[1:] = np.maximum(result[1:], result[:-1] - most)
@@ -166,8 +193,8 @@ def limit_release(values: np.ndarray, most: float) -> np.ndarray:
 
 
 def limit_rate(values: np.ndarray, most: float, kept_low: np.ndarray) -> np.ndarray:
-    """A curve [T] that changes by at most `most` from frame to frame: raised around its peaks, but not where `kept_low`, bool [T], whose
-    values it leaves and reaches by coming down in time."""
+    """A curve [T] that changes by at most `most` from frame to frame: raised around its peaks, but
+    not where `kept_low`, bool [T], whose values it leaves and reaches by coming down in time."""
     if not len(values):
         return values
     ceiling = -limit_release(-np.where(kept_low, values, values.max()), most)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with an animation's lip-sync, as places in the voice's time and sentences; the engine finds them (`engine.check`)."""
+"""What is wrong with an animation's lip-sync, as places in the voice's time and sentences; the
+engine finds them (`engine.check`)."""
 
 from __future__ import annotations
 
@@ -19,10 +20,11 @@ TOLERANCES = {
 class Finding:
     """One place where a viewer would notice the lips.
 
-    start, end: seconds from the voice's beginning.  size: SHIFTED: seconds, above zero where the lips are late; OPEN: millimetres between
-    the lips; STILL, MOVES: seconds; OTHER: correlation with the voice.  sound: the one that demands it, "m", "b" or "p".
-    word, last_word: those at its start and its end, "" where no text is known.  whole: it is of the whole line.
-    weight: how much it is noticed; 1 is just noticeable.
+    start, end: seconds from the voice's beginning.  size: SHIFTED: seconds, above zero where the
+    lips are late; OPEN: millimetres between the lips; STILL, MOVES: seconds; OTHER: correlation
+    with the voice.  sound: the one that demands it, "m", "b" or "p". word, last_word: those at its
+    start and its end, "" where no text is known.  whole: it is of the whole line. weight: how much
+    it is noticed; 1 is just noticeable.
     """
 
     kind: str
@@ -64,7 +66,9 @@ class Finding:
         if self.kind == SHIFTED:
             count = max(1, round(abs(self.size) * fps))
             how = f"{'late' if self.size > 0 else 'early'} by {count} frame{'s' * (count > 1)}"
-            return f"The whole line is {how}" if self.whole else f"Lips are {how}{self._where(place)}"
+            return (
+                f"The whole line is {how}" if self.whole else f"Lips are {how}{self._where(place)}"
+            )
         what = "stands still" if self.kind == STILL else "moves in silence"
         return f"The mouth {what}{self._where(place)}: {self.size:.1f} s"
 

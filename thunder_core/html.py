@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pages of HTML in which no text becomes markup: whatever goes into an element is escaped, unless `element` made it.
+"""Pages of HTML in which no text becomes markup: whatever goes into an element is escaped, unless
+`element` made it.
 
-A page carries a policy by which the browser runs no script, loads nothing, and accepts no other style than the page's own.
+A page carries a policy by which the browser runs no script, loads nothing, and accepts no other
+style than the page's own.
 """
 
 import base64
@@ -20,11 +22,13 @@ class Html(str):
 
 
 class Address(str):
-    """An address that `link` or `jpeg` made: neither leads out of the folder, and neither is a script."""
+    """An address that `link` or `jpeg` made: neither leads out of the folder, and neither is a
+    script."""
 
 
 def element(kind: str, *content: object, **attributes: object) -> Html:
-    """An element of HTML. content: its parts in order.  attributes: by name, `_` for “-” and at the end of a word of Python."""
+    """An element of HTML. content: its parts in order.  attributes: by name, `_` for “-” and at the
+    end of a word of Python."""
     words = [kind]
     for name, value in attributes.items():
         name = name.rstrip("_").replace("_", "-")
@@ -46,8 +50,12 @@ def jpeg(data: bytes) -> Address:
 
 
 def page(title: str, style: str, *content: object, refresh: int = 0) -> str:
-    """A whole page. style: CSS of our own, which is not escaped.  refresh: seconds after which it is read again, 0 for never."""
-    policy = f"default-src 'none'; img-src data:; style-src {source_of(style)}; base-uri 'none'; form-action 'none'"
+    """A whole page. style: CSS of our own, which is not escaped.  refresh: seconds after which it
+    is read again, 0 for never."""
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {source_of(style)}; base-uri 'none'; "
+        f"form-action 'none'"
+    )
     head = [
         element("meta", charset="utf-8"),
         element("meta", http_equiv="Content-Security-Policy", content=policy),
@@ -56,7 +64,10 @@ def page(title: str, style: str, *content: object, refresh: int = 0) -> str:
         element("title", title),
         Html(f"<style>{style}</style>"),
     ]
-    return f"<!doctype html>\n{element('html', element('head', *head), element('body', *content), lang='en')}\n"
+    return (
+        f"<!doctype "
+        f"html>\n{element('html', element('head', *head), element('body', *content), lang='en')}\n"
+    )
 
 
 def source_of(text: str) -> str:
@@ -65,5 +76,10 @@ def source_of(text: str) -> str:
 
 
 def _escaped(value: object) -> str:
-    """Text as HTML. What is no valid text, as a hostile JSON file may hold, becomes “?”; control characters are written out."""
-    return value if isinstance(value, Html) else escape(str(value).encode("utf-8", "replace").decode().translate(VISIBLE))
+    """Text as HTML. What is no valid text, as a hostile JSON file may hold, becomes “?”; control
+    characters are written out."""
+    return (
+        value
+        if isinstance(value, Html)
+        else escape(str(value).encode("utf-8", "replace").decode().translate(VISIBLE))
+    )

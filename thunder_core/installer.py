@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Installs the engine's packages into a separate virtual environment; a script for any Python, standard library only.
+"""Installs the engine's packages into a separate virtual environment; a script for any Python,
+standard library only.
 
-    python installer.py --folder DIR --lock requirements/engine.txt [--extra] [--wheels DIR] [--online]
+    python installer.py --folder DIR --lock requirements/engine.txt [--extra] [--wheels DIR]
+    [--online]
 
-Reports its progress as JSON lines on stdout: {"event": "progress", "fraction": 0…1, "message": str}, and last
-{"event": "done"} or {"event": "error", "message": str}. It ends when its stdin does, because its parent may die. Its child processes (pip)
-end with it, however it ends. Existing files are kept, so that the same call resumes after an interruption and repairs damage. The folder
-must be new, empty, or one that this script made: in any other it writes and removes nothing. With --extra the lock lists a few packages to
-add to a complete engine.
-Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 stdin ended, 130 interrupted.
+Reports its progress as JSON lines on stdout: {"event": "progress", "fraction": 0…1, "message":
+str}, and last {"event": "done"} or {"event": "error", "message": str}. It ends when its stdin does,
+because its parent may die. Its child processes (pip) end with it, however it ends. Existing files
+are kept, so that the same call resumes after an interruption and repairs damage. The folder must be
+new, empty, or one that this script made: in any other it writes and removes nothing. With --extra
+the lock lists a few packages to add to a complete engine. Exit codes: 0 done, 1 failed, 2 wrong
+arguments, 3 stdin ended, 130 interrupted.
 """
 
 import argparse
@@ -35,23 +38,47 @@ if not __package__:  # run as a script, by a Python that does not know the packa
 from . import files, system_calls  # noqa: E402
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # Pythons that every locked package has wheels for
-STAMP = "thunder-engine.json"  # file in a complete environment: its lock and the time of installation
-DOWNLOADS = "thunder-downloads"  # folder of downloads in an unfinished environment, kept for the next attempt
-LOCK = "thunder-installing"  # file in the environment that its installer keeps locked; it marks the folder as ours
-MARK = b"The engine of THUNDER for Blender was installed into this folder, which was empty before.\n"  # content of LOCK
-ENVIRONMENT = ("bin", "etc", "include", "lib", "lib64", "share", "Include", "Lib", "Scripts", "pyvenv.cfg", ".gitignore", STAMP)
-OURS = (*ENVIRONMENT, DOWNLOADS, LOCK)  # everything that is ever removed from the folder; the rest is not touched
+STAMP = (
+    "thunder-engine.json"  # file in a complete environment: its lock and the time of installation
+)
+# folder of downloads in an unfinished environment, kept for the next attempt
+DOWNLOADS = "thunder-downloads"
+# file in the environment that its installer keeps locked; it marks the folder as ours
+LOCK = "thunder-installing"
+# content of LOCK
+MARK = (
+    b"The engine of THUNDER for Blender was installed into this folder, which was empty before.\n"
+)
+ENVIRONMENT = (
+    "bin",
+    "etc",
+    "include",
+    "lib",
+    "lib64",
+    "share",
+    "Include",
+    "Lib",
+    "Scripts",
+    "pyvenv.cfg",
+    ".gitignore",
+    STAMP,
+)
+# everything that is ever removed from the folder; the rest is not touched
+OURS = (*ENVIRONMENT, DOWNLOADS, LOCK)
 LINUX = sys.platform.startswith("linux")
 STOPPED = "The installation was stopped: install again, downloads are kept"
-EXTRA_SHARE = 0.001  # approximate size of each package of an extra, as a share of the engine for graphics cards
+# approximate size of each package of an extra, as a share of the engine for graphics cards
+EXTRA_SHARE = 0.001
 _TICK = 0.25  # seconds between two updates of pip's progress
 INVENTORY = os.path.join(_HERE, "inventory.py")
 _WINDOWS = os.name == "nt"
-_PINNED, _HASH = r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?==[^\s;]+", r"sha256:[0-9a-f]{64}"  # format of the package list
+# format of the package list
+_PINNED, _HASH = (r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?==[^\s;]+", r"sha256:[0-9a-f]{64}")
 
 
 class Size(NamedTuple):
-    """Approximate size of an engine, bytes to download and on the disk, and minutes to install it at 100 Mbit/s, on two cores."""
+    """Approximate size of an engine, bytes to download and on the disk, and minutes to install it
+    at 100 Mbit/s, on two cores."""
 
     download: float
     disk: float
@@ -87,7 +114,11 @@ def progress(fraction: float, message: str) -> None:
 
 def python_in(folder: str) -> str:
     """Path of the Python in a virtual environment."""
-    return os.path.join(folder, "Scripts", "python.exe") if _WINDOWS else os.path.join(folder, "bin", "python")
+    return (
+        os.path.join(folder, "Scripts", "python.exe")
+        if _WINDOWS
+        else os.path.join(folder, "bin", "python")
+    )
 
 
 # ---- whose folder it is
@@ -103,7 +134,8 @@ def is_ours(folder: str) -> bool:
 
 
 def remove_from(folder: str, names: tuple[str, ...]) -> None:
-    """Remove files and folders of these names from a folder; of links only the links. Raises OSError."""
+    """Remove files and folders of these names from a folder; of links only the links. Raises
+    OSError."""
     for name in names:
         path = os.path.join(folder, name)
         if os.path.isdir(path) and not os.path.islink(path):
@@ -121,7 +153,8 @@ def _is_file(path: str) -> bool:
 
 
 def claim(folder: str) -> str:
-    """The absolute path of a folder that is ours, or new or empty and therefore may become ours. Raises Failed, OSError."""
+    """The absolute path of a folder that is ours, or new or empty and therefore may become ours.
+    Raises Failed, OSError."""
     if not folder.strip():
         raise Failed("No folder was named for the engine: name a new or an empty one")
     path = os.path.abspath(os.path.expanduser(folder))
@@ -129,7 +162,8 @@ def claim(folder: str) -> str:
         raise Failed(f"“{path}” is not a folder: name a new or an empty one for the engine")
     if os.path.isdir(path) and not set(os.listdir(path)) <= {LOCK} and not is_ours(path):
         raise Failed(
-            f"The folder “{path}” holds files that are not the engine's, and they stay as they are: choose a new or an empty folder"
+            f"The folder “{path}” holds files that are not the engine's, and they stay as they "
+            f"are: choose a new or an empty folder"
         )
     return path
 
@@ -138,10 +172,12 @@ def claim(folder: str) -> str:
 
 
 def install(folder: str, lock: str, wheels: str | None, online: bool, extra: bool = False) -> None:
-    """Make or complete the environment at `folder`; with `extra` add the lock's few packages to it. Raises Failed, OSError."""
+    """Make or complete the environment at `folder`; with `extra` add the lock's few packages to it.
+    Raises Failed, OSError."""
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         raise Failed(
-            f"The engine needs Python {_version_text(OLDEST)} to {_version_text(NEWEST)}, and “{sys.executable}” is "
+            f"The engine needs Python {_version_text(OLDEST)} to {_version_text(NEWEST)}, and "
+            f"“{sys.executable}” is "
             f"{_version_text(sys.version_info[:2])}: choose another Python in the preferences"
         )
     if wheels and not os.path.isdir(wheels):
@@ -157,30 +193,47 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
         packages = _check(folder, lock)
         if (packages is None or packages["wanting"]) and not (wheels or online):
             raise Failed(
-                "Packages are needed, the network may not be used, and no folder of wheels was named: allow online "
+                "Packages are needed, the network may not be used, and no folder of wheels was "
+                "named: allow online "
                 "access, or choose a folder of wheels"
             )
         if packages is None and extra:
-            raise Failed("The engine's Python does not run: repair the engine first, then install the extra")
+            raise Failed(
+                "The engine's Python does not run: repair the engine first, then install the extra"
+            )
         if packages is None:
             progress(0.01, "Making the engine's own Python")
             _make(folder)
             packages = _check(folder, lock)
             if packages is None:
-                raise Failed(f"The Python at “{sys.executable}” makes no virtual environment that has pip: choose another Python")
+                raise Failed(
+                    f"The Python at “{sys.executable}” makes no virtual environment that has pip: "
+                    f"choose another Python"
+                )
         if packages["wanting"]:
             if os.path.lexists(stamp) and not extra:
                 os.remove(stamp)  # not complete any more
-            share = EXTRA_SHARE * len(packages["wanting"]) if extra else len(packages["wanting"]) / len(packages["needed"])
+            share = (
+                EXTRA_SHARE * len(packages["wanting"])
+                if extra
+                else len(packages["wanting"]) / len(packages["needed"])
+            )
             size = CARD if extra or "torch" in packages["needed"] else PROCESSOR
             _check_space(folder, share * size.peak)
             _pip(folder, packages, wheels, online, share * size.download)
             packages = _check(folder, lock)
             if packages is None or packages["wanting"]:
                 missing = ", ".join(packages["wanting"][:4]) if packages else "pip"
-                raise Failed(f"Some packages are still missing ({missing}): install again, what is there is kept")
+                raise Failed(
+                    f"Some packages are still missing ({missing}): install again, what is there "
+                    f"is kept"
+                )
         if not extra:
-            complete = {"lock": files.hash_of(lock), "made": int(time.time()), "python": _version_text(sys.version_info[:3])}
+            complete = {
+                "lock": files.hash_of(lock),
+                "made": int(time.time()),
+                "python": _version_text(sys.version_info[:3]),
+            }
             files.write_file(stamp, json.dumps(complete))
         remove_from(folder, (DOWNLOADS,))
     progress(1.0, "The extra is installed" if extra else "The engine is installed")
@@ -192,13 +245,22 @@ def _check_lock(lock: str) -> None:
         with open(lock, encoding="utf-8") as file:
             text = file.read()
     except (OSError, ValueError) as error:
-        raise Failed(f"The list of the engine's packages, “{lock}”, cannot be read ({_brief(error)}): reinstall the extension") from error
+        raise Failed(
+            f"The list of the engine's packages, “{lock}”, cannot be read ({_brief(error)}): "
+            f"reinstall the extension"
+        ) from error
     lines = [line.partition("#")[0].strip() for line in text.replace("\\\n", " ").splitlines()]
     entries = [line.split("--hash=") for line in lines if line]
     if not entries or not all(
-        hashes and re.match(_PINNED, package) and all(re.fullmatch(_HASH, each.strip()) for each in hashes) for package, *hashes in entries
+        hashes
+        and re.match(_PINNED, package)
+        and all(re.fullmatch(_HASH, each.strip()) for each in hashes)
+        for package, *hashes in entries
     ):
-        raise Failed(f"The list of the engine's packages, “{lock}”, is damaged: reinstall the extension, what is installed is kept")
+        raise Failed(
+            f"The list of the engine's packages, “{lock}”, is damaged: reinstall the extension, "
+            f"what is installed is kept"
+        )
 
 
 def _version_text(version) -> str:
@@ -207,7 +269,8 @@ def _version_text(version) -> str:
 
 
 def _check(folder: str, lock: str) -> dict | None:
-    """The output of inventory.py in the environment, None if it has no working Python or no pip. Raises Failed."""
+    """The output of inventory.py in the environment, None if it has no working Python or no pip.
+    Raises Failed."""
     python = python_in(folder)
     if not os.path.exists(python):
         return None
@@ -219,7 +282,8 @@ def _check(folder: str, lock: str) -> dict | None:
         return None
     if "failed" in packages:  # the environment may be intact: nothing is removed from it
         raise Failed(
-            f"The engine's packages cannot be looked through ({packages['failed']}): try again, or reinstall the "
+            f"The engine's packages cannot be looked through ({packages['failed']}): try again, "
+            f"or reinstall the "
             "extension; what is installed is kept"
         )
     return None if "broken" in packages else packages
@@ -232,7 +296,8 @@ def _make(folder: str) -> None:
         import venv
     except ImportError as error:
         raise Failed(
-            f"The Python at “{sys.executable}” lacks “{error.name}”, which makes virtual environments: install it "
+            f"The Python at “{sys.executable}” lacks “{error.name}”, which makes virtual "
+            f"environments: install it "
             "(Debian calls it python3-venv) or choose another Python in the preferences"
         ) from error
     try:
@@ -240,7 +305,8 @@ def _make(folder: str) -> None:
         venv.EnvBuilder(symlinks=not _WINDOWS).create(folder)
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         raise Failed(
-            f"No virtual environment can be made in “{folder}” ({_brief(error)}): free some space or choose "
+            f"No virtual environment can be made in “{folder}” ({_brief(error)}): free some space "
+            f"or choose "
             "another Python in the preferences"
         ) from error
     # Not by EnvBuilder, whose ensurepip would outlive this process.
@@ -254,14 +320,16 @@ def _make(folder: str) -> None:
     if child.returncode:
         print(output, file=sys.stderr)
         raise Failed(
-            f"No virtual environment can be made in “{folder}” ({output.splitlines()[-1][:160] if output else 'no pip'}): "
+            f"No virtual environment can be made in “{folder}” "
+            f"({output.splitlines()[-1][:160] if output else 'no pip'}): "
             "free some space or choose another Python in the preferences"
         )
 
 
 def _temporary(folder: str) -> dict[str, str]:
-    """Variables that let a process keep its temporary files in the environment's own folder, so that a kill leaves no files elsewhere;
-    those of an earlier process are removed. Raises OSError."""
+    """Variables that let a process keep its temporary files in the environment's own folder, so
+    that a kill leaves no files elsewhere; those of an earlier process are removed. Raises
+    OSError."""
     downloads = os.path.join(folder, DOWNLOADS)
     if os.path.islink(downloads):
         os.remove(downloads)  # its target is not ours
@@ -293,12 +361,14 @@ def _scale() -> float:
 
 
 def _pip(folder: str, packages: dict, wheels: str | None, online: bool, download: float) -> None:
-    """Let pip install the missing packages, about so many bytes to download, and report progress by those on the disk. Raises Failed."""
+    """Let pip install the missing packages, about so many bytes to download, and report progress by
+    those on the disk. Raises Failed."""
     downloads, variables = os.path.join(folder, DOWNLOADS), _temporary(folder)
     temporary = variables["TMPDIR"]
     for known in _dists(folder):
         if not os.path.isfile(os.path.join(known, "RECORD")) and not os.path.islink(known):
-            shutil.rmtree(known)  # pip would refuse to replace the package; without this it writes over its files
+            # pip would refuse to replace the package; without this it writes over its files
+            shutil.rmtree(known)
     listed = os.path.join(downloads, "wanting.txt")
     with open(listed, "w", encoding="utf-8") as file:
         file.writelines(packages["lines"][name].rstrip() + "\n" for name in packages["wanting"])
@@ -329,10 +399,18 @@ def _pip(folder: str, packages: dict, wheels: str | None, online: bool, download
         command += ["--no-index"]
     environment = {**os.environ, **variables, "PYTHONUTF8": "1"}
     if not online:  # no user configuration may make it access the network either
-        environment = {name: value for name, value in environment.items() if not name.startswith("PIP_")}
+        environment = {
+            name: value for name, value in environment.items() if not name.startswith("PIP_")
+        }
         environment["PIP_CONFIG_FILE"] = os.devnull
     with _started(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", env=environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=environment,
     ) as pip:
         lines = _follow(pip, folder, temporary, packages, download)
     shutil.rmtree(temporary, ignore_errors=True)
@@ -343,7 +421,8 @@ def _pip(folder: str, packages: dict, wheels: str | None, online: bool, download
 
 
 def _follow(pip, folder: str, temporary: str, packages: dict, download: float) -> list[str]:
-    """Report pip's progress by the bytes on the disk until it ends; returns its last lines of output."""
+    """Report pip's progress by the bytes on the disk until it ends; returns its last lines of
+    output."""
     lines: list[str] = []
     doing = ["Asking for packages"]
     reading = threading.Thread(target=_read, args=(pip.stdout, lines, doing), daemon=True)
@@ -360,7 +439,11 @@ def _follow(pip, folder: str, temporary: str, packages: dict, download: float) -
         else:
             downloaded = _bytes_in(temporary)
             farthest = max(farthest, 0.02 + 0.73 * min(1.0, downloaded / total))
-            message = f"{doing[0]} · {downloaded / 1e9:.2f} of about {total / 1e9:.1f} GB" if downloaded > 1e6 else doing[0]
+            message = (
+                f"{doing[0]} · {downloaded / 1e9:.2f} of about {total / 1e9:.1f} GB"
+                if downloaded > 1e6
+                else doing[0]
+            )
         progress(farthest, message)
     reading.join(5.0)
     return lines
@@ -374,7 +457,9 @@ def _read(stream, lines: list, doing: list) -> None:
         del lines[:-300]
         if match := re.match(r"\s*(Collecting|Downloading|Processing|Using cached) (\S+)", line):
             name = re.split(r"[=<>-]", os.path.basename(match.group(2)))[0]
-            doing[0] = f"Downloading {name}" if match.group(1) != "Processing" else f"Reading {name}"
+            doing[0] = (
+                f"Downloading {name}" if match.group(1) != "Processing" else f"Reading {name}"
+            )
         elif line.startswith("Installing collected"):
             doing[0] = "Installing"
 
@@ -385,18 +470,34 @@ def why_failed(lines: list, wheels: str | None, online: bool) -> str:
     errors = [line for line in lines if line.startswith("ERROR")]
     last = (errors or lines or ["pip said nothing"])[-1].removeprefix("ERROR:").strip()
     if "THESE PACKAGES DO NOT MATCH THE HASHES" in text:
-        return "A downloaded package is not the one that was locked: try again, and if it stays so, do not trust it or its server"
+        return (
+            "A downloaded package is not the one that was locked: try again, and if it stays "
+            "so, do not trust it or its server"
+        )
     if "No space left" in text or "not enough space" in text:
         return "The disk is full: free some space and install again, downloads are kept"
-    unreachable = re.search(r"Connection|Temporary failure|timed? ?out|Max retries|SSLError|ProxyError|resolve", text)
-    if ("No matching distribution" in text or "Could not find a version" in text) and not (online and unreachable):
+    unreachable = re.search(
+        r"Connection|Temporary failure|timed? ?out|Max retries|SSLError|ProxyError|resolve", text
+    )
+    if ("No matching distribution" in text or "Could not find a version" in text) and not (
+        online and unreachable
+    ):
         name = re.search(r"(?:for|requirement) ([A-Za-z0-9._-]+)", last)
         what = f"“{name.group(1)}”" if name else "a package"
         if wheels:
-            return f"The folder “{wheels}” has no wheel of {what} for this system: add it to the folder and install again"
-        return f"There is no wheel of {what} for this system where pip looks: try again later, or choose a folder of wheels that has it"
+            return (
+                f"The folder “{wheels}” has no wheel of {what} for this system: add it to the "
+                f"folder and install again"
+            )
+        return (
+            f"There is no wheel of {what} for this system where pip looks: try again later, "
+            f"or choose a folder of wheels that has it"
+        )
     if unreachable:
-        return "The packages cannot be reached: check the connection and install again, downloads are kept"
+        return (
+            "The packages cannot be reached: check the connection and install again, "
+            "downloads are kept"
+        )
     return f"The packages could not be installed ({last[:200]}): install again, see the log"
 
 
@@ -422,7 +523,8 @@ _children: list = []  # processes that must not outlive this one
 
 @contextlib.contextmanager
 def _started(command: list[str], **options):
-    """A process that ends with this one, however that ends, and with all that it started itself; waited for at the end."""
+    """A process that ends with this one, however that ends, and with all that it started itself;
+    waited for at the end."""
     child = system_calls.start_child(command, **options)
     _children.append(child)
     try:
@@ -436,7 +538,9 @@ def _started(command: list[str], **options):
 def _end_with_stdin() -> None:
     """End pip and this process when the parent closes our stdin, or dies."""
     with contextlib.suppress(OSError):
-        while os.read(0, 4096):  # not by sys.stdin: the interpreter aborts at its end while a thread holds its buffer in a read
+        # not by sys.stdin: the interpreter aborts at its end while a thread holds its buffer in a
+        # read
+        while os.read(0, 4096):
             pass
     _kill_children()
     report_event("error", message=STOPPED)
@@ -450,7 +554,8 @@ def _kill_children() -> None:
 
 @contextlib.contextmanager
 def _locked(path: str):
-    """Mark the folder as ours by a file that is locked as long as the block runs; the system drops the lock with the process.
+    """Mark the folder as ours by a file that is locked as long as the block runs; the system drops
+    the lock with the process.
 
     Raises Failed while another process holds it.
     """
@@ -459,7 +564,9 @@ def _locked(path: str):
         try:
             system_calls.lock(file.fileno())
         except OSError as error:
-            raise Failed("Another Blender is installing the engine: wait for it to finish") from error
+            raise Failed(
+                "Another Blender is installing the engine: wait for it to finish"
+            ) from error
         file.write(MARK)
         file.flush()
         yield
@@ -478,9 +585,15 @@ def _interrupt(number, frame) -> None:
 def main() -> int:
     """Run the script; returns its exit code."""
     parser = argparse.ArgumentParser(prog="installer.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--folder", required=True, help="of the environment: new, empty, or made by this script")
+    parser.add_argument(
+        "--folder", required=True, help="of the environment: new, empty, or made by this script"
+    )
     parser.add_argument("--lock", required=True, help="the pinned and hashed list of packages")
-    parser.add_argument("--extra", action="store_true", help="the list's packages are added to a complete environment")
+    parser.add_argument(
+        "--extra",
+        action="store_true",
+        help="the list's packages are added to a complete environment",
+    )
     parser.add_argument("--wheels", help="folder to take packages from")
     parser.add_argument("--online", action="store_true", help="the network may be asked")
     options = parser.parse_args()
@@ -493,12 +606,18 @@ def main() -> int:
     except Failed as failed:
         why = str(failed)
     except OSError as error:
-        why = f"The engine's folder “{options.folder}” cannot be written ({_brief(error)}): free some space or choose another"
+        why = (
+            f"The engine's folder “{options.folder}” cannot be written ({_brief(error)}): free "
+            f"some space or choose another"
+        )
     except KeyboardInterrupt:
         pass
     except Exception as error:
         traceback.print_exc()
-        why = f"Installation failed ({type(error).__name__}: {_brief(error)}): install again, see the log"
+        why = (
+            f"Installation failed ({type(error).__name__}: {_brief(error)}): install again, "
+            f"see the log"
+        )
     if _interrupted:  # also where it failed because its process was ended
         report_event("error", message=STOPPED)
         return 130

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks which packages of a locked list are installed, undamaged, in the Python that runs this script; needs pip, which reads the list.
+"""Checks which packages of a locked list are installed, undamaged, in the Python that runs this
+script; needs pip, which reads the list.
 
     python inventory.py requirements/engine.txt
 
-Prints JSON: {"needed": [name…], "wanting": [name…], "lines": {name: its lines of the list}}; or {"broken": reason} when pip
-is missing or damaged; or {"failed": reason} when the list cannot be read or something else went wrong.
+Prints JSON: {"needed": [name…], "wanting": [name…], "lines": {name: its lines of the list}}; or
+{"broken": reason} when pip is missing or damaged; or {"failed": reason} when the list cannot be
+read or something else went wrong.
 """
 
 import csv
@@ -30,12 +32,19 @@ def requirements(lock: str) -> dict[str, tuple[str, str]]:
 
 
 def check(lock: str) -> dict:
-    """A lock's packages, and those that are missing here, of another version, or damaged: {"needed": [...], "wanting": [...]}."""
+    """A lock's packages, and those that are missing here, of another version, or damaged:
+    {"needed": [...], "wanting": [...]}."""
     from importlib import metadata
 
     needed = requirements(lock)
-    wanting = [name for name, (version, _) in needed.items() if not _is_whole(metadata, name, version)]
-    return {"needed": sorted(needed), "wanting": sorted(wanting), "lines": {name: needed[name][1] for name in wanting}}
+    wanting = [
+        name for name, (version, _) in needed.items() if not _is_whole(metadata, name, version)
+    ]
+    return {
+        "needed": sorted(needed),
+        "wanting": sorted(wanting),
+        "lines": {name: needed[name][1] for name in wanting},
+    }
 
 
 def _is_whole(metadata, name: str, version: str) -> bool:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Presets: JSON files in one folder with the names that the animator gave them, on any system. Standard library only."""
+"""Presets: JSON files in one folder with the names that the animator gave them, on any system.
+Standard library only."""
 
 import os
 import re
@@ -10,9 +11,13 @@ from urllib.parse import unquote
 from .errors import BadRequest, is_full_disk, NoSpace
 from .files import is_part, open_input, write_file
 
-# Characters not allowed in a file's name on some system, or not at its beginning or end; "%" because it starts their replacements.
+# Characters not allowed in a file's name on some system, or not at its beginning or end; "%"
+# because it starts their replacements.
 _UNSAFE = re.compile(r'[<>:"/\\|?*%\x00-\x1f\x7f]|^[ .]|[ .]$')
-_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])[ ]*(\.|$)", re.IGNORECASE)  # Windows device names
+# Windows device names
+_DEVICE = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])[ ]*(\.|$)", re.IGNORECASE
+)
 
 
 _LONGEST = 1000  # letters; Blender's names have 255 at most
@@ -21,7 +26,8 @@ _LARGEST = 2**24  # largest file, letters
 
 
 def is_text(value: object) -> bool:
-    """Whether a value of a JSON file is a text that Blender can hold: short, without control characters and halves of letters."""
+    """Whether a value of a JSON file is a text that Blender can hold: short, without control
+    characters and halves of letters."""
     return isinstance(value, str) and len(value) <= _LONGEST and not _NO_TEXT.search(value)
 
 
@@ -33,7 +39,10 @@ class NamedFiles:
 
     def names(self) -> list[str]:
         """Names of all files, in order."""
-        return sorted({_name_of(path.stem) for path in self.folder.glob("*.json") if not is_part(path.name)}, key=str.lower)
+        return sorted(
+            {_name_of(path.stem) for path in self.folder.glob("*.json") if not is_part(path.name)},
+            key=str.lower,
+        )
 
     def path(self, name: str) -> Path:
         """The file of a name, whether it exists or not."""
@@ -54,7 +63,10 @@ class NamedFiles:
             write_file(path, text)
         except OSError as error:
             reason = "the disk is full" if is_full_disk(error) else error.strerror
-            raise NoSpace(f"The preset cannot be written to {path.parent} ({reason}): free some space or check its permissions") from error
+            raise NoSpace(
+                f"The preset cannot be written to {path.parent} ({reason}): free some space or "
+                f"check its permissions"
+            ) from error
         return path
 
     def read(self, name: str) -> str:
@@ -64,15 +76,18 @@ class NamedFiles:
 
 
 def _stem_of(name: str) -> str:
-    """The file name, without its ending, of a preset: unsafe characters as %XX, so that no two names have one file.
+    """The file name, without its ending, of a preset: unsafe characters as %XX, so that no two
+    names have one file.
 
-    Names that differ in upper and lower case alone have one file on a disk that does not distinguish them.
+    Names that differ in upper and lower case alone have one file on a disk that does not
+    distinguish them.
     """
     stem = _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", name)
     return f"%{ord(stem[0]):02X}{stem[1:]}" if _DEVICE.match(stem) else stem
 
 
 def _name_of(stem: str) -> str:
-    """The name of the preset in a file; the file's own name where `write` would not have named it so (older presets)."""
+    """The name of the preset in a file; the file's own name where `write` would not have named it
+    so (older presets)."""
     name = unquote(stem)
     return name if name and _stem_of(name) == stem else stem

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads how much memory a picture would take from its header, before anything of it is decoded. Standard library only.
+"""Reads how much memory a picture would take from its header, before anything of it is decoded.
+Standard library only.
 
-A PNG of some hundred kilobytes may claim a billion pixels. PNG, JPEG, WebP, TIFF and OpenEXR are known; other formats are refused.
+A PNG of some hundred kilobytes may claim a billion pixels. PNG, JPEG, WebP, TIFF and OpenEXR are
+known; other formats are refused.
 """
 
 import math
@@ -11,14 +13,16 @@ from typing import BinaryIO
 
 MOST_PIXELS = 2**26  # 8192 × 8192; Blender takes up to 32 bytes for each
 _MOST_BYTES = 2**30  # largest file
-_MOST_PASSES = 100  # of a progressive JPEG, each of which costs as much time as the first; encoders make about ten
+# of a progressive JPEG, each of which costs as much time as the first; encoders make about ten
+_MOST_PASSES = 100
 _MOST_PARTS = 10_000  # segments, tags or attributes in a header
 _CHANNELS = 4  # of a usual picture in Blender
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # JPEG's markers that begin a frame
 
 
 class BadPicture(ValueError):
-    """The reason why a picture is not decoded, as the end of a sentence that begins with its name."""
+    """The reason why a picture is not decoded, as the end of a sentence that begins with its
+    name."""
 
 
 def check_picture(file: BinaryIO) -> None:
@@ -41,7 +45,9 @@ def check_picture(file: BinaryIO) -> None:
         if width * height * max(channels, _CHANNELS) > MOST_PIXELS * _CHANNELS:
             side = math.isqrt(MOST_PIXELS)
             layers = f" in {channels} channels" if channels > _CHANNELS else ""
-            raise BadPicture(f"has {width:,} × {height:,} pixels{layers}, more than {side:,} × {side:,}")
+            raise BadPicture(
+                f"has {width:,} × {height:,} pixels{layers}, more than {side:,} × {side:,}"
+            )
 
 
 def _png(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
@@ -79,7 +85,11 @@ def _jpeg(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
 def _webp(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
     data = _exactly(file, 30)
     if data[12:16] == b"VP8X":
-        yield 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little"), _CHANNELS
+        yield (
+            1 + int.from_bytes(data[24:27], "little"),
+            1 + int.from_bytes(data[27:30], "little"),
+            _CHANNELS,
+        )
     elif data[12:16] == b"VP8L" and data[20] == 0x2F:
         bits = int.from_bytes(data[21:25], "little")
         yield 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF), _CHANNELS
@@ -91,7 +101,8 @@ def _webp(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
 
 
 _TIFF_SIZES = {1: "B", 3: "H", 4: "I", 16: "Q"}  # types of whole numbers
-_TIFF_TAGS = (256, 257, 277, 322, 323)  # width, height, samples of a pixel, width and height of a tile
+# width, height, samples of a pixel, width and height of a tile
+_TIFF_TAGS = (256, 257, 277, 322, 323)
 
 
 def _tiff(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
@@ -109,7 +120,9 @@ def _tiff(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
         if tag in values:
             if number != 1 or kind not in _TIFF_SIZES:
                 raise struct.error
-            values[tag] = max(values[tag], struct.unpack_from(order + _TIFF_SIZES[kind], data, value)[0])
+            values[tag] = max(
+                values[tag], struct.unpack_from(order + _TIFF_SIZES[kind], data, value)[0]
+            )
     width, height, channels, *tile = values.values()
     yield width, height, channels
     yield tile[0], tile[1], channels
@@ -147,7 +160,8 @@ def _exr(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
 
 
 def _channels(data: bytes) -> int:
-    """Number of channels in an EXR's list of them: names that end with a zero, each with 16 bytes."""
+    """Number of channels in an EXR's list of them: names that end with a zero, each with 16
+    bytes."""
     count = at = 0
     while data[at]:
         at, count = data.find(b"\0", at) + 17, count + 1

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The private temporary folder that a client and its worker share, and the removal of temporary folders that are surely ours."""
+"""The private temporary folder that a client and its worker share, and the removal of temporary
+folders that are surely ours."""
 
 import contextlib
 import glob
@@ -14,13 +15,16 @@ from . import system_calls
 
 PREFIX = "thunder-"  # prefix of the folders under the system's temporary folder
 PRIVATE = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}")  # names that mkdtemp creates
-LOCK = "in-use"  # file that a running client keeps locked; the system releases the lock with the process
-BLENDER_SESSION = re.compile(r"blender_[A-Za-z0-9]{6}")  # name of the temporary folder that each Blender creates for itself
+# file that a running client keeps locked; the system releases the lock with the process
+LOCK = "in-use"
+# name of the temporary folder that each Blender creates for itself
+BLENDER_SESSION = re.compile(r"blender_[A-Za-z0-9]{6}")
 YOUNG = 10.0  # seconds; the client of a newer folder may be about to lock it
 
 
 class PrivateFolder:
-    """A folder only this user can read (mode 0700), at `path` until `remove`. Raises OSError when it cannot be made."""
+    """A folder only this user can read (mode 0700), at `path` until `remove`. Raises OSError when
+    it cannot be made."""
 
     def __init__(self):
         self.path = tempfile.mkdtemp(prefix=PREFIX)
@@ -31,7 +35,8 @@ class PrivateFolder:
             raise
 
     def restore(self) -> None:
-        """Make the folder again, empty and at the same path, if somebody cleaned it away. Raises OSError."""
+        """Make the folder again, empty and at the same path, if somebody cleaned it away. Raises
+        OSError."""
         if not os.path.isdir(self.path):
             os.mkdir(self.path, 0o700)
             self._lock.close()
@@ -55,7 +60,8 @@ def sweep() -> int:
 
 
 def remove_if_orphaned(folder: str | None, patience: float = 0.0) -> bool:
-    """Removes `folder` as soon as its client is dead, waiting `patience` seconds for that; True when removed."""
+    """Removes `folder` as soon as its client is dead, waiting `patience` seconds for that; True
+    when removed."""
     end = time.monotonic() + patience
     while folder and os.path.isdir(folder):
         if is_orphaned(folder):
@@ -81,14 +87,21 @@ def is_orphaned(folder: str) -> bool:
 
 
 def remove_blender_session(folder: str, *shared: str) -> bool:
-    """Remove the temporary folder of this process's Blender, which Blender as a Python module leaves behind; True if removed.
+    """Remove the temporary folder of this process's Blender, which Blender as a Python module
+    leaves behind; True if removed.
 
-    folder: bpy.app.tempdir. If Blender could not make a private folder, that is the shared folder for temporary files, which is left alone.
+    folder: bpy.app.tempdir. If Blender could not make a private folder, that is the shared folder
+    for temporary files, which is left alone.
      shared: further shared folders, such as the one in Blender's preferences.
     """
     folder = os.path.abspath(folder)
     try:
-        shared += (tempfile.gettempdir(), os.getcwd(), os.path.expanduser("~"), *map(os.environ.get, ("TMPDIR", "TEMP", "TMP")))
+        shared += (
+            tempfile.gettempdir(),
+            os.getcwd(),
+            os.path.expanduser("~"),
+            *map(os.environ.get, ("TMPDIR", "TEMP", "TMP")),
+        )
         if not _is_own_folder(folder, BLENDER_SESSION) or os.path.ismount(folder):
             return False
     except OSError:
@@ -100,11 +113,16 @@ def remove_blender_session(folder: str, *shared: str) -> bool:
 
 
 def _is_own_folder(folder: str, name: re.Pattern) -> bool:
-    """Whether a path is a folder (no link) of such a name that this user alone can read, as mkdtemp makes them."""
+    """Whether a path is a folder (no link) of such a name that this user alone can read, as mkdtemp
+    makes them."""
     status = os.lstat(folder)
-    if not (name.fullmatch(os.path.basename(os.path.abspath(folder))) and stat.S_ISDIR(status.st_mode)):
+    if not (
+        name.fullmatch(os.path.basename(os.path.abspath(folder))) and stat.S_ISDIR(status.st_mode)
+    ):
         return False
-    return system_calls.WINDOWS or (system_calls.is_mine(status) and stat.S_IMODE(status.st_mode) == 0o700)
+    return system_calls.WINDOWS or (
+        system_calls.is_mine(status) and stat.S_IMODE(status.st_mode) == 0o700
+    )
 
 
 def _lock(path: str):

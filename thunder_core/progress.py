@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Progress of long work: in Blender a generator yields it, in the engine, whose work runs on threads, a callback gets it.
+"""Progress of long work: in Blender a generator yields it, in the engine, whose work runs on
+threads, a callback gets it.
 
-A generator yields 0 … 1 and returns its value: Generator[float, None, T].
-`yield from` runs such a generator inside another one and gives its value; the functions here do the same with its progress
+A generator yields 0 … 1 and returns its value: Generator[float, None, T]. `yield from` runs such a
+generator inside another one and gives its value; the functions here do the same with its progress
 changed, or without a caller that waits. Closing the outer generator closes the inner one.
 """
 
@@ -16,7 +17,8 @@ T = TypeVar("T")
 
 
 class Progress(Protocol):
-    """Called with how far the work is, 0 … 1, and what is being done, several times a second; may raise to stop it."""
+    """Called with how far the work is, 0 … 1, and what is being done, several times a second; may
+    raise to stop it."""
 
     def __call__(self, fraction: float, message: str = "") -> None: ...
 
@@ -26,7 +28,8 @@ def no_progress(fraction: float, message: str = "") -> None:
 
 
 def share(progress: Progress, start: float, end: float, what: str = "") -> Progress:
-    """The progress of a part of the work, whose 0 … 1 is start … end of all of it. what: message where the part gives none."""
+    """The progress of a part of the work, whose 0 … 1 is start … end of all of it. what: message
+    where the part gives none."""
 
     def report(fraction: float, message: str = "") -> None:
         progress(start + fraction * (end - start), message or what)
@@ -45,7 +48,8 @@ def time_in_words(seconds: float) -> str:
 
 
 def mapped(work: Generator[P, None, T], change: Callable[[P], Q]) -> Generator[Q, None, T]:
-    """The same work, with its yielded values passed through `change`. Returns the value of the work."""
+    """The same work, with its yielded values passed through `change`. Returns the value of the
+    work."""
     try:
         while True:
             try:
@@ -58,12 +62,16 @@ def mapped(work: Generator[P, None, T], change: Callable[[P], Q]) -> Generator[Q
 
 
 def scaled(work: Generator[float, None, T], start: float, end: float) -> Generator[float, None, T]:
-    """Work as a part of more: its progress 0 … 1 becomes start … end. Returns the value of the work."""
+    """Work as a part of more: its progress 0 … 1 becomes start … end. Returns the value of the
+    work."""
     return mapped(work, lambda fraction: start + fraction * (end - start))
 
 
-def in_turn(works: Sequence[Generator[float, None, T]], start: float, end: float) -> Generator[float, None, list[T]]:
-    """Works one after the other, each an equal part of the progress from start to end. Returns their values."""
+def in_turn(
+    works: Sequence[Generator[float, None, T]], start: float, end: float
+) -> Generator[float, None, list[T]]:
+    """Works one after the other, each an equal part of the progress from start to end. Returns
+    their values."""
     results = []
     for place, work in enumerate(works):
         begins, ends = (start + (end - start) * part / len(works) for part in (place, place + 1))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The protocol between Blender and the engine: its version, its heartbeat, and the required content of events.
+"""The protocol between Blender and the engine: its version, its heartbeat, and the required content
+of events.
 
 Standard library only; both sides import it. docs/reference/protocol.md describes the events.
 """
@@ -9,7 +10,8 @@ import math
 
 PROTOCOL = 3
 HEARTBEAT = 0.5  # seconds between two heartbeats of a busy worker
-UNSPOKEN, UNCLEAR = "unspoken", "unclear"  # events before takes: nobody speaks in the sound, or hard to understand
+# events before takes: nobody speaks in the sound, or hard to understand
+UNSPOKEN, UNCLEAR = "unspoken", "unclear"
 LEVEL = "level"  # event of a recording: how loud it is, and how long
 LOST, FULL = "lost", "full"  # why a recording ended by itself: no more sound, no more disk
 LONGEST_LINE = 2**24  # bytes; longer than any answer
@@ -21,13 +23,18 @@ def read_event(line: bytes) -> dict:
         event = json.loads(line)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    if not isinstance(event, dict) or not isinstance(event.get("event"), str) or not _optional(_whole)(event.get("id")):
+    if (
+        not isinstance(event, dict)
+        or not isinstance(event.get("event"), str)
+        or not _optional(_whole)(event.get("id"))
+    ):
         raise ValueError("not an event")
     return event
 
 
 def is_sound(event: dict, verb: str) -> bool:
-    """Whether an event of a request `verb` has the content and types described in docs/reference/protocol.md."""
+    """Whether an event of a request `verb` has the content and types described in
+    docs/reference/protocol.md."""
     kind = event["event"]
     if kind == "progress":
         return _holds({"fraction": _number, "message": _text})(event)
@@ -63,11 +70,17 @@ def _list(check):
 
 
 def _row(*checks):
-    return lambda value: isinstance(value, list) and len(value) == len(checks) and all(c(v) for c, v in zip(checks, value))
+    return lambda value: (
+        isinstance(value, list)
+        and len(value) == len(checks)
+        and all(c(v) for c, v in zip(checks, value))
+    )
 
 
 def _holds(fields: dict):
-    return lambda value: isinstance(value, dict) and all(check(value.get(name)) for name, check in fields.items())
+    return lambda value: (
+        isinstance(value, dict) and all(check(value.get(name)) for name, check in fields.items())
+    )
 
 
 _text, _flag, _mapping = _of(str), _of(bool), _of(dict)
@@ -82,7 +95,11 @@ _TAKE = _holds(
         **dict.fromkeys(("head", "eyes", "opening", "width", "drift"), _optional(_text)),
     }
 )
-_ABOUT_TAKES = {**dict.fromkeys(("engine", "audio", "weights", "device", "folder"), _text), "fps": _number, "channels": _list(_text)}
+_ABOUT_TAKES = {
+    **dict.fromkeys(("engine", "audio", "weights", "device", "folder"), _text),
+    "fps": _number,
+    "channels": _list(_text),
+}
 _ABOUT_SOUND = dict.fromkeys(("peak", "seconds", "began"), _number)
 _RESULTS = {
     "hello": _holds(
@@ -99,7 +116,9 @@ _RESULTS = {
             "knows_styles": _flag,
         }
     ),
-    "generate": _holds({**_ABOUT_TAKES, "sound_seconds": _number, "seconds": _number, "takes": _list(_TAKE)}),
+    "generate": _holds(
+        {**_ABOUT_TAKES, "sound_seconds": _number, "seconds": _number, "takes": _list(_TAKE)}
+    ),
     "score": _holds({"total": _number, "heard": _number, "per_frame": _text}),
     "align": _holds({"seconds": _number, "sure": _number, "by": _text, "sound_seconds": _number}),
     "closures": _holds(

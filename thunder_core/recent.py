@@ -8,7 +8,8 @@ V = TypeVar("V")
 
 
 class Recent(dict[K, V]):
-    """A dict of at most `most` entries: a new one replaces the one that was added first. Reading does not make an entry newer."""
+    """A dict of at most `most` entries: a new one replaces the one that was added first. Reading
+    does not make an entry newer."""
 
     def __init__(self, most: int):
         super().__init__()

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The version of data stored in a .blend: a number in each record, so that a later version of the add-on can read it.
+"""The version of data stored in a .blend: a number in each record, so that a later version of the
+add-on can read it.
 
-A record is a dict, or a group of custom properties, with its own format. One without a version was written by 0.1.0. A change to the format
-of any record must raise VERSION and keep reading the earlier ones (tests/blender/test_saved_files.py).
+A record is a dict, or a group of custom properties, with its own format. One without a version was
+written by 0.1.0. A change to the format of any record must raise VERSION and keep reading the
+earlier ones (tests/blender/test_saved_files.py).
 """
 
 from typing import Any
@@ -17,11 +19,14 @@ UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, Type
 def version_of(record: Any) -> int:
     """The version that a record was written in; 0 if it carries none, or no number."""
     version = record.get(KEY, 0)
-    return version if isinstance(version, int) and not isinstance(version, bool) and version > 0 else 0
+    return (
+        version if isinstance(version, int) and not isinstance(version, bool) and version > 0 else 0
+    )
 
 
 def frames(value: Any) -> int:
-    """A frame, or a number of frames, in a record. Raises one of UNREADABLE for what cannot be one."""
+    """A frame, or a number of frames, in a record. Raises one of UNREADABLE for what cannot be
+    one."""
     number = int(value)
     if abs(number) > LARGEST:
         raise ValueError(f"{number.bit_length()} bits are too many for a frame")

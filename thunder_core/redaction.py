@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps of a text (an error, a traceback, a log) only what is known to be public, for a report that others may read. Standard library only.
+"""Keeps of a text (an error, a traceback, a log) only what is known to be public, for a report that
+others may read. Standard library only.
 
-Public are: the sentences of our own code without what was filled in, those of Python and the system that are listed here, numbers,
-classes of errors, and of tracebacks the files, functions and lines of our own code and of Python's packages. All else is replaced by
-REMOVED: names and paths come in forms that no list foresees.
+Public are: the sentences of our own code without what was filled in, those of Python and the system
+that are listed here, numbers, classes of errors, and of tracebacks the files, functions and lines
+of our own code and of Python's packages. All else is replaced by REMOVED: names and paths come in
+forms that no list foresees.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from .engine_python import ROOT
 from .errors import KINDS
 
 REMOVED, ADD_ON = "<removed>", "<add-on>"
-CODE = ("__init__.py", "bake.py", "demo.py", "cli", "operators", "panels", "scene", "thunder_core")  # of the extension
+# of the extension
+CODE = ("__init__.py", "bake.py", "demo.py", "cli", "operators", "panels", "scene", "thunder_core")
 _LEAST = 10  # letters of a sentence; shorter ones fit any text
 _DEEPEST = 3  # sentences filled into sentences
 _LONGEST = 2000  # letters of a line that is looked at
@@ -33,18 +36,32 @@ _NUMBER = re.compile(r"[-−+]?\d{1,6}(?:[.,:×/]\d{1,6}){0,4}(?:\s?(?:%|s|ms|[k
 _SHAPE = re.compile(r"[\[(](?:\d{1,9}(?:, ?|(?=[\])])))*[\])]|torch\.Size\(\[[\d, ]*\]\)")
 _FILE = re.compile(r'\s*File "(?P<path>[^"]*)", line (?P<line>\d+)(?:, in (?P<frame>.+))?')
 _FRAME = re.compile(r"[A-Za-z_]\w*|<(?:module|lambda|listcomp|genexpr|dictcomp|setcomp)>")
-_NO_FILE = re.compile(r"<(?:string|stdin|blender_console|frozen (?:importlib[\w.]*|runpy|os|site|zipimport))>")
+_NO_FILE = re.compile(
+    r"<(?:string|stdin|blender_console|frozen (?:importlib[\w.]*|runpy|os|site|zipimport))>"
+)
 _WARNING = re.compile(r"(?P<path>.+):(?P<line>\d+): (?P<kind>\w+Warning): (?P<message>.*)")
 _ERROR = re.compile(r"((?:[A-Za-z_]\w*\.)*)([A-Za-z_]\w*)(?:: (.*))?")
 _REPEATED = re.compile(r"\s*\[Previous line repeated \d+ more times?\]")
 _UNDERLINE = re.compile(r"\s+[\^~ ]*[\^~]\s*")
 
-_ERRORS = {name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, BaseException)} | {
-    *KINDS, "CalledProcessError", "TimeoutExpired", "JSONDecodeError", "BadZipFile", "LinAlgError", "OutOfMemoryError",
-    "AcceleratorError", "LibsndfileError", "SafetensorError", "PackageNotFoundError", "TOMLDecodeError", "SubprocessError",
+_ERRORS = {name for name, value in vars(builtins).items() if isinstance(value,
+    type) and issubclass(value, BaseException)} | {
+    *KINDS, "CalledProcessError", "TimeoutExpired", "JSONDecodeError", "BadZipFile", "LinAlgError",
+    "OutOfMemoryError",
+    "AcceleratorError", "LibsndfileError", "SafetensorError", "PackageNotFoundError",
+    "TOMLDecodeError", "SubprocessError",
 }  # fmt: skip
 _SYSTEM_WORDS = {os.strerror(number) for number in errno.errorcode}
-_PACKAGES = sys.stdlib_module_names | {"numpy", "torch", "torchaudio", "safetensors", "soundfile", "scipy", "smplx", "transformers"}
+_PACKAGES = sys.stdlib_module_names | {
+    "numpy",
+    "torch",
+    "torchaudio",
+    "safetensors",
+    "soundfile",
+    "scipy",
+    "smplx",
+    "transformers",
+}
 # Sentences of Python, of libraries and of the system; {} is filled in.
 _OTHERS = """
 Traceback (most recent call last):
@@ -142,7 +159,8 @@ Writing to ID classes in this context is not allowed: {}
 def redact(text: str, places: Iterable[tuple[str, str]] = ()) -> str:
     """A text, line by line, without anything that is not known to be public.
 
-    places: folders with files that everybody has, and what they are called instead: our own code is “<add-on>”.
+    places: folders with files that everybody has, and what they are called instead: our own code is
+    “<add-on>”.
     """
     places = [(os.path.join(folder, ""), label) for folder, label in places if folder]
     lines, kept = [line[:_LONGEST] for line in text.splitlines()], []
@@ -154,7 +172,11 @@ def redact(text: str, places: Iterable[tuple[str, str]] = ()) -> str:
             source = _lines_of(path) if path else frozenset()
             number = match["line"][:7]
             if match.re is _FILE:
-                where = f", in {match['frame']}" if match["frame"] and path and _FRAME.fullmatch(match["frame"]) else ""
+                where = (
+                    f", in {match['frame']}"
+                    if match["frame"] and path and _FRAME.fullmatch(match["frame"])
+                    else ""
+                )
                 kept.append(f'  File "{name}", line {number}{where}')
             else:
                 kind = match["kind"] if match["kind"] in _ERRORS else REMOVED
@@ -163,7 +185,9 @@ def redact(text: str, places: Iterable[tuple[str, str]] = ()) -> str:
             kept.append(line)
         elif line.strip():
             kept.append(_line(line.strip(), patterns))
-    return "\n".join(line for line, before in zip(kept, ["", *kept]) if line != REMOVED or before != REMOVED)
+    return "\n".join(
+        line for line, before in zip(kept, ["", *kept]) if line != REMOVED or before != REMOVED
+    )
 
 
 def error_class(error: BaseException) -> str:
@@ -191,7 +215,9 @@ def _sentence(text: str, patterns: list[Pattern], depth: int = 0) -> str:
     """A sentence with all that was filled in removed or, where it is itself public, kept."""
     for parts in patterns:  # those that say most come first
         if (filled := _match_values(text, parts)) is not None:
-            values = [_value(value, before, patterns, depth) for value, before in zip(filled, parts)]
+            values = [
+                _value(value, before, patterns, depth) for value, before in zip(filled, parts)
+            ]
             return "".join(part + value for part, value in zip(parts, [*values, ""]))
     return REMOVED
 
@@ -214,11 +240,16 @@ def _match_values(text: str, parts: Pattern) -> list[str] | None:
 
 
 def _value(value: str, before: str, patterns: list[Pattern], depth: int) -> str:
-    """What is public of something that was filled in. before: the part of the sentence that it follows."""
+    """What is public of something that was filled in. before: the part of the sentence that it
+    follows."""
     if not value:
         return ""
     is_name = before.endswith(("“", '"', "'", "‘"))  # a number, too, may be somebody's name
-    if value in _SYSTEM_WORDS or not is_name and (_NUMBER.fullmatch(value) or _SHAPE.fullmatch(value) or value in _ERRORS):
+    if (
+        value in _SYSTEM_WORDS
+        or not is_name
+        and (_NUMBER.fullmatch(value) or _SHAPE.fullmatch(value) or value in _ERRORS)
+    ):
         return value
     if value[0] == value[-1] == "'" and value[1:-1] in _identifiers():
         return value
@@ -227,12 +258,17 @@ def _value(value: str, before: str, patterns: list[Pattern], depth: int) -> str:
 
 @lru_cache(maxsize=1)
 def _identifiers() -> set[str]:
-    """Names that Python's errors put into quotes: of its types and modules, and of the code of ours."""
+    """Names that Python's errors put into quotes: of its types and modules, and of the code of
+    ours."""
     names = (
-        {name for name, value in vars(builtins).items() if isinstance(value, type)} | set(_PACKAGES) | {"NoneType", "function", "module"}
+        {name for name, value in vars(builtins).items() if isinstance(value, type)}
+        | set(_PACKAGES)
+        | {"NoneType", "function", "module"}
     )
     for path in _code():
-        names.update(re.findall(r"(?:def |class |\.|^(?:from|import) )([A-Za-z_]\w{2,})", _text_of(path)))
+        names.update(
+            re.findall(r"(?:def |class |\.|^(?:from|import) )([A-Za-z_]\w{2,})", _text_of(path))
+        )
     return names
 
 
@@ -269,12 +305,17 @@ def _patterns_of(path: Path) -> frozenset[Pattern]:
                     parts[-1] += str(each.value)
                 else:
                     parts.append("")
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in notes:
+        elif (
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in notes
+        ):
             parts = _HOLE.split(node.value)
         else:
             continue
         pattern = _pattern(parts)
-        if any(" " in part.strip() for part in pattern) and sum(map(len, _WORD.findall(" ".join(pattern)))) >= _LEAST:
+        if (
+            any(" " in part.strip() for part in pattern)
+            and sum(map(len, _WORD.findall(" ".join(pattern)))) >= _LEAST
+        ):
             patterns.add(pattern)
     return frozenset(patterns)
 
@@ -287,13 +328,20 @@ def _pattern(parts: list[str]) -> Pattern:
 
 
 def _public_file(path: str, places: list[tuple[str, str]]) -> tuple[Path | None, str]:
-    """A file of our code or of Python's packages that is there, and what it is called in a report; None and REMOVED for any other."""
+    """A file of our code or of Python's packages that is there, and what it is called in a report;
+    None and REMOVED for any other."""
     for folder, label in places:
         inner = path.removeprefix(folder).replace("\\", "/")
         parts = inner.split("/")
         top = parts[parts.index("site-packages") + 1] if "site-packages" in parts[:-1] else parts[0]
         known = top in CODE if label == ADD_ON else top.removesuffix(".py") in _PACKAGES
-        if known and path.startswith(folder) and inner.endswith(".py") and ".." not in parts and os.path.isfile(path):
+        if (
+            known
+            and path.startswith(folder)
+            and inner.endswith(".py")
+            and ".." not in parts
+            and os.path.isfile(path)
+        ):
             return Path(path), f"{label}/{inner}"
     return None, path if _NO_FILE.fullmatch(path) else REMOVED
 
@@ -303,7 +351,10 @@ def _code() -> tuple[Path, ...]:
     """The files of our own code that may have written a sentence in Blender or the engine."""
     places = [Path(ROOT, name) for name in CODE]
     return tuple(
-        path for place in places for path in ([place] if place.suffix else sorted(place.rglob("*.py"))) if "train" not in path.parts
+        path
+        for place in places
+        for path in ([place] if place.suffix else sorted(place.rglob("*.py")))
+        if "train" not in path.parts
     )
 
 

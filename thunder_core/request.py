@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a request for takes says: one type for panel, bakes, benches and the Python API; numpy only."""
+"""What a request for takes says: one type for panel, bakes, benches and the Python API; numpy
+only."""
 
 import os
 import zlib
@@ -16,13 +17,16 @@ from .types import Keep, pack
 
 DRAFT, NORMAL, FINAL = "draft", "normal", "final"
 QUALITIES = (DRAFT, NORMAL, FINAL)
-MOST_TAKES = 256  # takes per request, a memory bound; the panel and bakes allow 64 (batch/settings.py)
+MOST_TAKES = (
+    256  # takes per request, a memory bound; the panel and bakes allow 64 (batch/settings.py)
+)
 PutArray = Callable[[np.ndarray], str]
 LAST_SEED = 2**63 - 1
 MOST_STEPS = 1000
 MOST_GUIDANCE, MOST_SPEECH_GUIDANCE = 20.0, 5.0  # far beyond what is of use
 TOGETHER = 8  # seeds between those of two voices: as many takes as are usual
-_VOICES = 8192  # of which the voices are drawn; times TOGETHER all readings that there are (`engine.readings`)
+# of which the voices are drawn; times TOGETHER all readings that there are (`engine.readings`)
+_VOICES = 8192
 _LONGEST_VALUE = 40  # letters of a wrong value that are quoted
 
 
@@ -30,15 +34,17 @@ _LONGEST_VALUE = 40  # letters of a wrong value that are quoted
 class Request:
     """Takes of a sound: take i has the seed `seed` + i. Raises BadRequest for values out of range.
 
-    quality: one of QUALITIES.  steps: of the whole diffusion model, instead of the quality's; 0: the quality's.
-    guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guidance by mesh-to-speech, 0 … 2.
-    direction: None: the neutral one, as the panel sends it; weights and systems that cannot be directed get none.
-    keep: the fixed part, into which the sampled rest blends.  listening: the sound is another person's voice, to which
-    the face listens.  system: which of SYSTEMS performs; each does only part of this (`engine.engine.check_request`).
-    reference: a packed motion [T, n + 9] whose style DiffPoseTalk takes.  picture: grey [h, w] 0 … 1, of a face whose mood
-    Media2Face takes, or the moods [MOODS but neutral] that were read off one before.  sums: `mapping.Driver.sums` of the face
-    that will play the takes: scores and words are of what it shows (`mapping.visible_motion`), while the takes have all channels;
-    None: it shows everything.
+    quality: one of QUALITIES.  steps: of the whole diffusion model, instead of the quality's; 0:
+    the quality's. guidance: s_a of classifier-free guidance.  speech_guidance: strength of the
+    guidance by mesh-to-speech, 0 … 2. direction: None: the neutral one, as the panel sends it;
+    weights and systems that cannot be directed get none. keep: the fixed part, into which the
+    sampled rest blends.  listening: the sound is another person's voice, to which the face listens.
+     system: which of SYSTEMS performs; each does only part of this (`engine.engine.check_request`).
+    reference: a packed motion [T, n + 9] whose style DiffPoseTalk takes.  picture: grey [h, w] 0 …
+    1, of a face whose mood Media2Face takes, or the moods [MOODS but neutral] that were read off
+    one before.  sums: `mapping.Driver.sums` of the face that will play the takes: scores and words
+    are of what it shows (`mapping.visible_motion`), while the takes have all channels; None: it
+    shows everything.
     """
 
     takes: int = 8
@@ -64,35 +70,52 @@ class Request:
         check_number("speech_guidance", self.speech_guidance, 0.0, MOST_SPEECH_GUIDANCE)
         check_flag("listening", self.listening)
         if not isinstance(self.system, str) or self.system not in SYSTEMS:
-            raise BadRequest(f"There is no engine “{str(self.system)[:_LONGEST_VALUE]}”: choose one of {', '.join(SYSTEMS)}")
+            raise BadRequest(
+                f"There is no engine “{str(self.system)[:_LONGEST_VALUE]}”: choose one of "
+                f"{', '.join(SYSTEMS)}"
+            )
         if self.direction is not None:
             check(self.direction.vectors)
 
     def arguments(self, put_array: PutArray) -> dict:
-        """As the protocol's “generate” takes them, besides the sound; `engine.arguments.request` is the inverse.
+        """As the protocol's “generate” takes them, besides the sound; `engine.arguments.request` is
+        the inverse.
 
         put_array: writes an array and returns its path.
         """
-        values: dict = {"takes": self.takes, "seed": self.seed, "guidance": self.guidance, "speech_guidance": self.speech_guidance}
+        values: dict = {
+            "takes": self.takes,
+            "seed": self.seed,
+            "guidance": self.guidance,
+            "speech_guidance": self.speech_guidance,
+        }
         values |= {"steps": self.steps} if self.steps else {"quality": self.quality}
         values |= {} if self.system == DEFAULT else {"system": self.system}
         values |= {"listening": True} if self.listening else {}
         values |= {} if self.sums is None else {"sums": self.sums}
         values |= {} if self.direction is None else direction_arguments(self.direction, put_array)
         if self.keep is not None:
-            values |= {"keep_motion": put_array(pack(self.keep.motion)), "keep_mask": put_array(self.keep.mask)}
+            values |= {
+                "keep_motion": put_array(pack(self.keep.motion)),
+                "keep_mask": put_array(self.keep.mask),
+            }
         arrays = {"reference": self.reference, "picture": self.picture}
-        return values | {name: put_array(array) for name, array in arrays.items() if array is not None}
+        return values | {
+            name: put_array(array) for name, array in arrays.items() if array is not None
+        }
 
 
 def seed_of_voice(name: str, character: int = 0) -> int:
-    """The first seed of the takes of a voice where none was chosen, so that not all characters are played by the same people.
+    """The first seed of the takes of a voice where none was chosen, so that not all characters are
+    played by the same people.
 
-    name: of its sound file, with or without the file's ending. The seed stays when a voice is cut, trimmed, moved or recorded again, and
-    is the same on every machine.  character: counts the characters who speak in the same sound; each has another seed.
+    name: of its sound file, with or without the file's ending. The seed stays when a voice is cut,
+    trimmed, moved or recorded again, and is the same on every machine.  character: counts the
+    characters who speak in the same sound; each has another seed.
     """
     stem, ending = os.path.splitext(name)
-    if ending[1:].isdecimal():  # the other part of a strip that was cut: Blender numbers strips of one name
+    # the other part of a strip that was cut: Blender numbers strips of one name
+    if ending[1:].isdecimal():
         stem = os.path.splitext(stem)[0]
     if character:
         stem += f" {character}"
@@ -101,7 +124,11 @@ def seed_of_voice(name: str, character: int = 0) -> int:
 
 def direction_arguments(direction: Brief, put_array: PutArray) -> dict:
     """A direction as the protocol's “generate” and “score” take it."""
-    values = {"direction": put_array(direction.vectors), "spread": direction.spread, "as_asked": direction.as_asked}
+    values = {
+        "direction": put_array(direction.vectors),
+        "spread": direction.spread,
+        "as_asked": direction.as_asked,
+    }
     if direction.original is not None:
         values["original"] = put_array(direction.original)
     if direction.as_heard.any():
@@ -115,16 +142,26 @@ def direction_arguments(direction: Brief, put_array: PutArray) -> dict:
 
 def check_whole(name: str, value: object, low: int, high: int) -> int:
     """The value, if it is a whole number from `low` to `high`. Raises BadRequest."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
-        raise BadRequest(f"“{name}” is {_quoted(value)} but must be a whole number from {low} to {high}")
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, np.integer))
+        or not low <= value <= high
+    ):
+        raise BadRequest(
+            f"“{name}” is {_quoted(value)} but must be a whole number from {low} to {high}"
+        )
     return int(value)
 
 
 def check_number(name: str, value: object, low: float, high: float) -> float:
     """The value as float, if it is a number from `low` to `high`. Raises BadRequest."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(
+        value, bool
+    )
     if not number or not low <= value <= high:  # type: ignore[operator]
-        raise BadRequest(f"“{name}” is {_quoted(value)} but must be a number from {low:g} to {high:g}")
+        raise BadRequest(
+            f"“{name}” is {_quoted(value)} but must be a number from {low:g} to {high:g}"
+        )
     return float(value)  # type: ignore[arg-type]
 
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rotations in numpy: rotation vectors (as in a Motion) to and from the formats of animation curves.
+"""Rotations in numpy: rotation vectors (as in a Motion) to and from the formats of animation
+curves.
 
-All functions take and give arrays whose leading axes are free ([..., 3] in, [..., 3, 3] out), radians, in
-double precision. An Euler order is spelt as Blender spells it: "XYZ" turns about X first, R = Rz · Ry · Rx.
+All functions take and give arrays whose leading axes are free ([..., 3] in, [..., 3, 3] out),
+radians, in double precision. An Euler order is spelt as Blender spells it: "XYZ" turns about X
+first, R = Rz · Ry · Rx.
 """
 
 import numpy as np
@@ -31,7 +33,8 @@ def rotvec_to_quaternion(rotvec: np.ndarray) -> np.ndarray:
 
 
 def quaternion_to_rotvec(quaternion: np.ndarray) -> np.ndarray:
-    """Quaternions [..., 4] (w first, any length but zero) to rotation vectors [..., 3] of at most π."""
+    """Quaternions [..., 4] (w first, any length but zero) to rotation vectors [..., 3] of at most
+    π."""
     q = np.asarray(quaternion, dtype=np.float64)
     norm = np.linalg.norm(q, axis=-1, keepdims=True)
     q = np.where(norm > 1e-12, q / np.where(norm > 1e-12, norm, 1.0), [1.0, 0.0, 0.0, 0.0])
@@ -44,11 +47,18 @@ def quaternion_to_rotvec(quaternion: np.ndarray) -> np.ndarray:
 def matrix_to_rotvec(matrix: np.ndarray) -> np.ndarray:
     """Matrices [..., 3, 3] to rotation vectors [..., 3]; exact near 0 and near π alike."""
     m = np.asarray(matrix, dtype=np.float64)
-    # Four candidate quaternions, one per largest component (Shepperd 1978); the largest is well conditioned.
+    # Four candidate quaternions, one per largest component (Shepperd 1978); the largest is well
+    # conditioned.
     t = np.trace(m, axis1=-2, axis2=-1)
     d = np.stack([t, m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]], axis=-1)
-    s = np.stack([m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], axis=-1)
-    p = np.stack([m[..., 1, 0] + m[..., 0, 1], m[..., 2, 0] + m[..., 0, 2], m[..., 2, 1] + m[..., 1, 2]], axis=-1)
+    s = np.stack(
+        [m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]],
+        axis=-1,
+    )
+    p = np.stack(
+        [m[..., 1, 0] + m[..., 0, 1], m[..., 2, 0] + m[..., 0, 2], m[..., 2, 1] + m[..., 1, 2]],
+        axis=-1,
+    )
     candidates = np.stack(
         [
             np.stack([1 + t, s[..., 0], s[..., 1], s[..., 2]], axis=-1),
@@ -63,7 +73,8 @@ def matrix_to_rotvec(matrix: np.ndarray) -> np.ndarray:
 
 
 def euler_to_rotvec(euler: np.ndarray, order: str) -> np.ndarray:
-    """Euler angles [..., 3] about X, Y and Z, turning in the order given, to rotation vectors [..., 3]."""
+    """Euler angles [..., 3] about X, Y and Z, turning in the order given, to rotation vectors [...,
+    3]."""
     e = np.asarray(euler, dtype=np.float64)
     result = np.broadcast_to(np.eye(3), e.shape[:-1] + (3, 3))
     for letter in order:
@@ -73,7 +84,8 @@ def euler_to_rotvec(euler: np.ndarray, order: str) -> np.ndarray:
 
 
 def matrix_to_euler(matrix: np.ndarray, order: str = "XYZ") -> np.ndarray:
-    """Matrices [..., 3, 3] to Euler angles [..., 3] about X, Y and Z; the middle angle within ±π/2."""
+    """Matrices [..., 3, 3] to Euler angles [..., 3] about X, Y and Z; the middle angle within
+    ±π/2."""
     m = np.asarray(matrix, dtype=np.float64)
     i, j, k = ("XYZ".index(letter) for letter in order)
     sign = 1.0 if (j - i) % 3 == 1 else -1.0  # whether the order is cyclic
@@ -85,7 +97,8 @@ def matrix_to_euler(matrix: np.ndarray, order: str = "XYZ") -> np.ndarray:
 
 
 def angular_speed(rotvec: np.ndarray, fps: float = 25.0) -> np.ndarray:
-    """Rotation vectors [T, 3] of frames at fps → angular speed [T − 1], radians per second, of the turn from each to the next."""
+    """Rotation vectors [T, 3] of frames at fps → angular speed [T − 1], radians per second, of the
+    turn from each to the next."""
     q = rotvec_to_quaternion(rotvec)
     (w, v), (w1, v1) = ((x[..., 0], x[..., 1:]) for x in (q[:-1], q[1:]))
     real = w * w1 + (v * v1).sum(-1)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds the files that come with the code: weights, the sample voice, a package's libraries; the standard library only.
+"""Finds the files that come with the code: weights, the sample voice, a package's libraries; the
+standard library only.
 
-In the repository and in the extension their folders lie beside this package, in the Python package they lie in it.
+In the repository and in the extension their folders lie beside this package, in the Python package
+they lie in it.
 """
 
 from pathlib import Path

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words and sounds of a voice, as Blender keeps them in a file and shows them: in seconds of the recording, in classes of mouths."""
+"""The words and sounds of a voice, as Blender keeps them in a file and shows them: in seconds of
+the recording, in classes of mouths."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ import numpy as np
 
 from . import records
 
-# Mouths that animators tell apart, and their phones; all other sounds are made behind the teeth and are called by their phone.
+# Mouths that animators tell apart, and their phones; all other sounds are made behind the teeth and
+# are called by their phone.
 CLASSES = {
     "M B P": "M B P",
     "F V": "F V",
@@ -24,9 +26,15 @@ CLASSES = {
 }
 NAMES = tuple(CLASSES)
 OTHER = len(NAMES)
-_CLASS_OF = {phone: number for number, phones in enumerate(CLASSES.values()) for phone in phones.split()}
-SAID = 0.4  # confidence below which a word is not found: 1 % of those that validation voices say, more than half of those that they do not
-CLEAR = 0.75  # probability from which a sound is clear: of these 98 % are right, of those below .6 two of three (validation voices)
+_CLASS_OF = {
+    phone: number for number, phones in enumerate(CLASSES.values()) for phone in phones.split()
+}
+# confidence below which a word is not found: 1 % of those that validation voices say, more than
+# half of those that they do not
+SAID = 0.4
+# probability from which a sound is clear: of these 98 % are right, of those below .6 two of three
+# (validation voices)
+CLEAR = 0.75
 
 
 def class_of(phone: str) -> int:
@@ -59,8 +67,8 @@ class Word:
 class Spoken:
     """What a voice says.
 
-    sounds: [phone, start, end, probability, [[phone that it may be instead, probability] …]] each.  text: what its words were aligned
-    from.  matches: whether the voice seems to say it.
+    sounds: [phone, start, end, probability, [[phone that it may be instead, probability] …]] each.
+     text: what its words were aligned from.  matches: whether the voice seems to say it.
     """
 
     sounds: list[list]
@@ -69,7 +77,8 @@ class Spoken:
     matches: bool
 
     def chances(self, number: int) -> list[tuple[str, float]]:
-        """The classes that a sound may be of, and their probabilities: its own first, then the likeliest."""
+        """The classes that a sound may be of, and their probabilities: its own first, then the
+        likeliest."""
         phone, _, _, sure, others = self.sounds[number]
         chances: dict[str, float] = {}
         for each, chance in ((phone, sure), *others):
@@ -79,31 +88,58 @@ class Spoken:
 
     @cached_property
     def columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Start and end (seconds), class, and the probability of that class of every sound, [n] each."""
+        """Start and end (seconds), class, and the probability of that class of every sound, [n]
+        each."""
         kinds = [class_of(each[0]) for each in self.sounds]
-        sure = [each[3] + sum(p for phone, p in each[4] if class_of(phone) == kind < OTHER) for each, kind in zip(self.sounds, kinds)]
+        sure = [
+            each[3] + sum(p for phone, p in each[4] if class_of(phone) == kind < OTHER)
+            for each, kind in zip(self.sounds, kinds)
+        ]
         times = np.array([each[1:3] for each in self.sounds], float).reshape(-1, 2)
-        return times[:, 0], times[:, 1], np.array(kinds, int), np.minimum(np.array(sure, float), 1.0)
+        return (
+            times[:, 0],
+            times[:, 1],
+            np.array(kinds, int),
+            np.minimum(np.array(sure, float), 1.0),
+        )
 
 
 def pack(answer: dict, begin: float, text: str) -> str:
-    """The engine's answer to “spoken” as it is kept in a file. begin: where the voice begins in its recording, seconds."""
+    """The engine's answer to “spoken” as it is kept in a file. begin: where the voice begins in its
+    recording, seconds."""
 
     def placed(rows: list) -> list:
-        return [[name, round(begin + start, 3), round(begin + end, 3), round(sure, 2), *rest] for name, start, end, sure, *rest in rows]
+        return [
+            [name, round(begin + start, 3), round(begin + end, 3), round(sure, 2), *rest]
+            for name, start, end, sure, *rest in rows
+        ]
 
-    sounds = [[*each[:4], [[phone, round(chance, 2)] for phone, chance in each[4]]] for each in placed(answer["sounds"])]
-    record = {"sounds": sounds, "words": placed(answer["words"]), "text": text, "matches": answer["matches"]}
-    return json.dumps({records.KEY: records.VERSION, **record}, ensure_ascii=False, separators=(",", ":"))
+    sounds = [
+        [*each[:4], [[phone, round(chance, 2)] for phone, chance in each[4]]]
+        for each in placed(answer["sounds"])
+    ]
+    record = {
+        "sounds": sounds,
+        "words": placed(answer["words"]),
+        "text": text,
+        "matches": answer["matches"],
+    }
+    return json.dumps(
+        {records.KEY: records.VERSION, **record}, ensure_ascii=False, separators=(",", ":")
+    )
 
 
 def unpack(kept: str) -> Spoken | None:
-    """What `pack` made; None if somebody has changed it so that it cannot be read, or a later version has written it."""
+    """What `pack` made; None if somebody has changed it so that it cannot be read, or a later
+    version has written it."""
     try:
         record = json.loads(kept)
         if not records.is_readable(record):
             return None
-        words = tuple(Word(str(text), float(start), float(end), float(sure)) for text, start, end, sure in record["words"])
+        words = tuple(
+            Word(str(text), float(start), float(end), float(sure))
+            for text, start, end, sure in record["words"]
+        )
         spoken = Spoken(record["sounds"], words, str(record["text"]), bool(record["matches"]))
         _ = spoken.columns  # raises where they are not as they should be
         return spoken

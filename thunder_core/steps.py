@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names the steps that change a sampled motion, records what each changed, and says it of one frame; numpy only.
+"""Names the steps that change a sampled motion, records what each changed, and says it of one
+frame; numpy only.
 
-A step is a function that takes curves over frames and returns them changed. `step` gives it a name, which is its own, and the reason why it
-is there. While a `Trace` is open on a thread, each step that runs on it leaves a record of its curves before and after.
+A step is a function that takes curves over frames and returns them changed. `step` gives it a name,
+which is its own, and the reason why it is there. While a `Trace` is open on a thread, each step
+that runs on it leaves a record of its curves before and after.
 """
 
 from __future__ import annotations
@@ -22,17 +24,15 @@ from .types import FPS
 
 CONSTRAINT = "constraint"  # what no face does otherwise
 ADDED = "added"  # behaviour besides the model's
-REASONS = {
-    CONSTRAINT: "no face does otherwise",
-    ADDED: "added to the model's motion",
-}
+REASONS = {CONSTRAINT: "no face does otherwise", ADDED: "added to the model's motion"}
 
 F = TypeVar("F", bound=Callable)
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step: its name as a verb, one of REASONS, and the arguments that it changes, in the order of its results."""
+    """A step: its name as a verb, one of REASONS, and the arguments that it changes, in the order
+    of its results."""
 
     name: str
     reason: str
@@ -41,7 +41,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Change:
-    """What a step did to one of its arguments: curves [T, …] before and after, and why on each frame.
+    """What a step did to one of its arguments: curves [T, …] before and after, and why on each
+    frame.
 
     causes: what it followed → how much it was there [T], 0 … 1.
     """
@@ -55,7 +56,8 @@ class Change:
 
 @dataclass
 class Trace:
-    """The changes of all steps that ran while it was open, in order; planned: what the take planned → 1 where it does it [T], else 0."""
+    """The changes of all steps that ran while it was open, in order; planned: what the take planned
+    → 1 where it does it [T], else 0."""
 
     changes: list[Change] = field(default_factory=list)
     planned: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -88,9 +90,9 @@ Causes = Mapping[str, str] | Callable[[Mapping], Mapping[str, np.ndarray]]
 def step(reason: str, changes: str, causes: Causes | None = None) -> Callable[[F], F]:
     """Mark a function as a step.
 
-    changes: names of the arguments that it changes and returns, with blanks between them.  causes: name of an argument with a curve
-    [T] 0 … 1, or of a part of it as `sounds.dental` → what it is, in words; or a function that gets all arguments and returns such curves
-    by what they are.
+    changes: names of the arguments that it changes and returns, with blanks between them.  causes:
+    name of an argument with a curve [T] 0 … 1, or of a part of it as `sounds.dental` → what it is,
+    in words; or a function that gets all arguments and returns such curves by what they are.
     """
     if reason not in REASONS:
         raise ValueError(f"{reason} is none of {', '.join(REASONS)}")
@@ -111,7 +113,9 @@ def step(reason: str, changes: str, causes: Causes | None = None) -> Callable[[F
             before = [_copies(given.arguments[name]) for name in named]
             result = function(*args, **more)
             why = _find_causes(causes or {}, given.arguments)  # some are only found on the way
-            for name, was, now in zip(named, before, result if isinstance(result, tuple) else (result,)):
+            for name, was, now in zip(
+                named, before, result if isinstance(result, tuple) else (result,)
+            ):
                 for part, after in _copies(now).items():
                     trace.changes.append(Change(about, part or name, was[part], after, why))
             return result
@@ -132,7 +136,11 @@ def _find_causes(causes: Causes, arguments: Mapping[str, object]) -> Mapping[str
     """The curves that a step followed, by what they are."""
     if callable(causes):
         return causes(arguments)
-    return {words: curve for path, words in causes.items() if (curve := _part(arguments, path)) is not None}
+    return {
+        words: curve
+        for path, words in causes.items()
+        if (curve := _part(arguments, path)) is not None
+    }
 
 
 def _part(arguments: Mapping[str, object], path: str) -> np.ndarray | None:
@@ -146,21 +154,34 @@ def _part(arguments: Mapping[str, object], path: str) -> np.ndarray | None:
 
 
 def in_words(explanation: dict) -> list[str]:
-    """An explanation of a frame (`explain`) in lines for people, in the panel and in bakes: what was sampled and planned, then a
-    line for each step with its causes, its _MOST largest changes and the reason for it."""
+    """An explanation of a frame (`explain`) in lines for people, in the panel and in bakes: what
+    was sampled and planned, then a line for each step with its causes, its _MOST largest changes
+    and the reason for it."""
 
     def listed(values: dict, form) -> str:
         first = [form(name, value) for name, value in list(values.items())[:_MOST]]
-        return ", ".join(first) + (f" and {len(values) - _MOST} more" if len(values) > _MOST else "")
+        return ", ".join(first) + (
+            f" and {len(values) - _MOST} more" if len(values) > _MOST else ""
+        )
 
     sampled = explanation["sampled"]
-    lines = ["The model sampled " + (listed(sampled, lambda name, value: f"{name} {value:.2f}") or "a face at rest")]
+    lines = [
+        "The model sampled "
+        + (listed(sampled, lambda name, value: f"{name} {value:.2f}") or "a face at rest")
+    ]
     if explanation["planned"]:
         lines.append("The take planned here " + ", ".join(explanation["planned"]))
     for each in explanation["steps"]:
-        causes = ", ".join(what if share > 0.99 else f"{what} {share:.0%}" for what, share in each["causes"])
-        changes = listed(each["changes"], lambda name, both: f"{name} {both[0]:.2f} → {both[1]:.2f}")
-        lines.append(f"{each['step'].capitalize()}{f' ({causes})' if causes else ''}: {changes} · {REASONS[each['reason']]}")
+        causes = ", ".join(
+            what if share > 0.99 else f"{what} {share:.0%}" for what, share in each["causes"]
+        )
+        changes = listed(
+            each["changes"], lambda name, both: f"{name} {both[0]:.2f} → {both[1]:.2f}"
+        )
+        lines.append(
+            f"{each['step'].capitalize()}{f' ({causes})' if causes else ''}: {changes} · "
+            f"{REASONS[each['reason']]}"
+        )
     return lines
 
 
@@ -168,17 +189,22 @@ def in_words(explanation: dict) -> list[str]:
 
 _LEAST = {"channel": 0.01, "degrees": 0.3, "mm": 0.1}  # smallest change that is told
 _HEARD = 0.05  # least share of a sound, accent or pause that counts as the cause of a change
-_AXES = {"jaw": ("opens", "turns", "tilts"), "head": ("nods", "turns", "tilts"), "eyes": ("lower", "turn", "roll")}
+_AXES = {
+    "jaw": ("opens", "turns", "tilts"),
+    "head": ("nods", "turns", "tilts"),
+    "eyes": ("lower", "turn", "roll"),
+}
 _AIM = {"gap": "lips apart", "rise": "upper lip raised", "incisors": "teeth apart"}
 
 
 def explain(trace: Trace, names: Sequence[str], frame: int) -> dict:
     """What happened at a frame of the take of a trace; names: of the expression's channels.
 
-    "sampled": {name: value} of the model, channels before rotations, strongest first.  "planned": events of the take's
-    plan that are under way.  "steps": of each that changed something there:
-    "step" (its name), "reason", "causes" [[what, share]] and "changes" {name: [before, after]}, largest first.  Values are channel values,
-    degrees or millimetres; names of those end in their unit.
+    "sampled": {name: value} of the model, channels before rotations, strongest first.  "planned":
+    events of the take's plan that are under way.  "steps": of each that changed something there:
+    "step" (its name), "reason", "causes" [[what, share]] and "changes" {name: [before, after]},
+    largest first.  Values are channel values, degrees or millimetres; names of those end in their
+    unit.
     """
     steps: list[dict] = []
     for change in trace.changes:
@@ -190,21 +216,54 @@ def explain(trace: Trace, names: Sequence[str], frame: int) -> dict:
         if steps and steps[-1]["step"] == change.step.name:  # another of its arguments
             steps[-1]["changes"] |= changed
             continue
-        shares = {what: round(float(curve[frame]), 2) for what, curve in change.causes.items() if curve[frame] > _HEARD}
+        shares = {
+            what: round(float(curve[frame]), 2)
+            for what, curve in change.causes.items()
+            if curve[frame] > _HEARD
+        }
         causes = [[what, shares[what]] for what in sorted(shares, key=lambda what: -shares[what])]
-        steps.append({"step": change.step.name, "reason": change.step.reason, "causes": causes, "changes": changed})
+        steps.append(
+            {
+                "step": change.step.name,
+                "reason": change.step.reason,
+                "causes": causes,
+                "changes": changed,
+            }
+        )
     first = trace.changes[0]  # of the packed motion as it was sampled
-    there = [(kind, label, value) for label, kind, value in _labelled(first.what, first.before[frame], names) if abs(value) >= _LEAST[kind]]
-    sampled = {label: _round(value) for _, label, value in sorted(there, key=lambda each: (each[0], -abs(each[2])))}
+    there = [
+        (kind, label, value)
+        for label, kind, value in _labelled(first.what, first.before[frame], names)
+        if abs(value) >= _LEAST[kind]
+    ]
+    sampled = {
+        label: _round(value)
+        for _, label, value in sorted(there, key=lambda each: (each[0], -abs(each[2])))
+    }
     planned = [what for what, curve in trace.planned.items() if frame < len(curve) and curve[frame]]
-    return {"frame": frame, "seconds": round(frame / FPS, 2), "sampled": sampled, "planned": planned, "steps": steps}
+    return {
+        "frame": frame,
+        "seconds": round(frame / FPS, 2),
+        "sampled": sampled,
+        "planned": planned,
+        "steps": steps,
+    }
 
 
 def _changed(change: Change, names: Sequence[str], frame: int) -> dict[str, list[float]]:
     """{name: [before, after]} of what a change did at a frame, largest first."""
-    before, after = (_labelled(change.what, curve[frame], names) for curve in (change.before, change.after))
-    both = [(label, was, now) for (label, kind, was), (_, _, now) in zip(before, after) if abs(now - was) >= _LEAST[kind]]
-    return {label: [_round(was), _round(now)] for label, was, now in sorted(both, key=lambda each: -abs(each[2] - each[1]))}
+    before, after = (
+        _labelled(change.what, curve[frame], names) for curve in (change.before, change.after)
+    )
+    both = [
+        (label, was, now)
+        for (label, kind, was), (_, _, now) in zip(before, after)
+        if abs(now - was) >= _LEAST[kind]
+    ]
+    return {
+        label: [_round(was), _round(now)]
+        for label, was, now in sorted(both, key=lambda each: -abs(each[2] - each[1]))
+    }
 
 
 def _labelled(what: str, values: np.ndarray, names: Sequence[str]) -> list[tuple[str, str, float]]:
@@ -212,12 +271,17 @@ def _labelled(what: str, values: np.ndarray, names: Sequence[str]) -> list[tuple
     if what in _AIM:
         return [(f"{_AIM[what]} mm", "mm", float(values))]
     if what in TURNS:
-        return [(f"{what} {axis} °", "degrees", float(np.degrees(value))) for axis, value in zip(_AXES[what], values)]
+        return [
+            (f"{what} {axis} °", "degrees", float(np.degrees(value)))
+            for axis, value in zip(_AXES[what], values)
+        ]
     if what == "brows":
         names = [name for name, is_brow in zip(names, in_group(names, BROWS)) if is_brow]
     labelled = [(name, "channel", float(value)) for name, value in zip(names, values)]
     turns = values[len(names) :].reshape(-1, 3)  # of a packed motion: jaw, head, eyes
-    return labelled + [each for turn, part in zip(TURNS, turns) for each in _labelled(turn, part, names)]
+    return labelled + [
+        each for turn, part in zip(TURNS, turns) for each in _labelled(turn, part, names)
+    ]
 
 
 def _round(value: float) -> float:

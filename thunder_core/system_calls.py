@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""System calls that differ between Linux, macOS and Windows: locks, child processes, owners of files, live processes, memory, libraries.
+"""System calls that differ between Linux, macOS and Windows: locks, child processes, owners of
+files, live processes, memory, libraries.
 
-Standard library only. No other module of the product makes calls that one of these systems lacks; a test holds it to that.
+Standard library only. No other module of the product makes calls that one of these systems lacks; a
+test holds it to that.
 """
 
 import contextlib
@@ -30,7 +32,8 @@ os._exit(code if 0 <= code < 256 else 1)
 
 
 def lock(handle: int) -> None:
-    """Lock an open file (on Windows one byte at the current position) until it is closed. Raises OSError while another process holds it."""
+    """Lock an open file (on Windows one byte at the current position) until it is closed. Raises
+    OSError while another process holds it."""
     if WINDOWS:
         import msvcrt
 
@@ -42,8 +45,9 @@ def lock(handle: int) -> None:
 
 
 def find_runtime() -> None:
-    """Let a worker's libraries find Microsoft's C++ runtime where Blender has it: in a folder beside blender.exe, which Windows searches
-    for blender.exe alone and not for Blender's Python. Does nothing elsewhere."""
+    """Let a worker's libraries find Microsoft's C++ runtime where Blender has it: in a folder
+    beside blender.exe, which Windows searches for blender.exe alone and not for Blender's Python.
+    Does nothing elsewhere."""
     folder = os.path.join(os.path.dirname(os.path.dirname(sys.prefix)), "blender.crt")
     if WINDOWS and os.path.isdir(folder):
         os.add_dll_directory(folder)
@@ -55,10 +59,12 @@ def is_mine(status: os.stat_result) -> bool:
 
 
 def new_group() -> dict:
-    """Options of subprocess.Popen for a child that `kill_group` can end with all it started, and that Ctrl-C does not reach.
+    """Options of subprocess.Popen for a child that `kill_group` can end with all it started, and
+    that Ctrl-C does not reach.
 
-    It stays in this process's session: when this process ends, the system wakes a group that is stopped, and sends it SIGHUP. So the
-    child notices the end, and does not stay for ever. On Windows, where a child has no such group, it gets no console window.
+    It stays in this process's session: when this process ends, the system wakes a group that is
+    stopped, and sends it SIGHUP. So the child notices the end, and does not stay for ever. On
+    Windows, where a child has no such group, it gets no console window.
     """
     return {"creationflags": subprocess.CREATE_NO_WINDOW} if WINDOWS else {"process_group": 0}
 
@@ -67,23 +73,32 @@ def kill_group(process: subprocess.Popen) -> None:
     """End a process that was started with `new_group`, and all that it has started, at once."""
     with contextlib.suppress(OSError):  # it ended this moment
         if WINDOWS:
-            subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, **new_group())
+            subprocess.run(
+                ["taskkill", "/F", "/T", "/PID", str(process.pid)],
+                capture_output=True,
+                **new_group(),
+            )
         else:
             os.killpg(process.pid, signal.SIGKILL)
 
 
 def start_child(command: list[str], **options) -> subprocess.Popen:
-    """Start a command that ends with this process. Its standard input is empty; `options` as for subprocess.Popen.
+    """Start a command that ends with this process. Its standard input is empty; `options` as for
+    subprocess.Popen.
 
-    It ends even if this process is killed: a small Python process starts the command and waits for the end of its own standard input, which
-    the system closes when this process ends. A command that cannot be run ends with code 1.
+    It ends even if this process is killed: a small Python process starts the command and waits for
+    the end of its own standard input, which the system closes when this process ends. A command
+    that cannot be run ends with code 1.
     """
     options = new_group() | options  # a separate process group, which `end` kills as a whole
-    return subprocess.Popen([sys.executable, "-I", "-S", "-c", _GUARD, *command], stdin=subprocess.PIPE, **options)
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _GUARD, *command], stdin=subprocess.PIPE, **options
+    )
 
 
 def end_child(process: subprocess.Popen) -> None:
-    """End a process from `start_child`, and all that it started; returns when it has ended. May be called twice."""
+    """End a process from `start_child`, and all that it started; returns when it has ended. May be
+    called twice."""
     if process.poll() is None:
         kill_group(process)
         try:
@@ -100,11 +115,16 @@ def end_child(process: subprocess.Popen) -> None:
 def how_it_ended(process: subprocess.Popen) -> str:
     """How a process ended, as the middle of a sentence."""
     code = process.poll()
-    return f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
+    return (
+        f"was ended by signal {-code}"
+        if code is not None and code < 0
+        else f"ended with code {code}"
+    )
 
 
 def is_stopped(process: int) -> bool:
-    """Whether a process of this machine was stopped by a signal and waits to be continued; False where the system does not tell."""
+    """Whether a process of this machine was stopped by a signal and waits to be continued; False
+    where the system does not tell."""
     try:
         with open(f"/proc/{process}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()[0] in b"Tt"
@@ -133,7 +153,8 @@ def is_running(process: int) -> bool:
 
 
 def memory_used() -> int | None:
-    """Bytes of main memory that this process uses (on macOS the most it ever used), None if it is unknown."""
+    """Bytes of main memory that this process uses (on macOS the most it ever used), None if it is
+    unknown."""
     try:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -148,7 +169,8 @@ def memory_used() -> int | None:
 
 
 def release_free_memory() -> None:
-    """Give the system what the C library's allocator keeps of freed memory, where it has such a call (glibc); elsewhere nothing happens.
+    """Give the system what the C library's allocator keeps of freed memory, where it has such a
+    call (glibc); elsewhere nothing happens.
 
     What many threads allocate in turn leaves holes that it would keep.
     """

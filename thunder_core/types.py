@@ -37,7 +37,8 @@ class Speech:
 
     @property
     def fingerprint(self) -> str:
-        """First 16 hexadecimal digits of the SHA-256 of the samples: the same sound has the same, whatever its file."""
+        """First 16 hexadecimal digits of the SHA-256 of the samples: the same sound has the same,
+        whatever its file."""
         return hashlib.sha256(np.ascontiguousarray(self.samples, dtype="<f4")).hexdigest()[:16]
 
 
@@ -71,27 +72,42 @@ class Motion:
     def part(self, rows: slice) -> Motion:
         """Some of the frames."""
         return Motion(
-            *(None if values is None else values[rows] for values in (self.expression, self.jaw, self.head, self.eyes)), fps=self.fps
+            *(
+                None if values is None else values[rows]
+                for values in (self.expression, self.jaw, self.head, self.eyes)
+            ),
+            fps=self.fps,
         )
 
     @staticmethod
     def joined(parts: list[Motion]) -> Motion:
-        """Motions of the same channels one after the other; a head or eyes that one lacks, all lack."""
-        columns = [[getattr(part, name) for part in parts] for name in ("expression", "jaw", "head", "eyes")]
-        return Motion(*(None if any(v is None for v in values) else np.concatenate(values) for values in columns), fps=parts[0].fps)
+        """Motions of the same channels one after the other; a head or eyes that one lacks, all
+        lack."""
+        columns = [
+            [getattr(part, name) for part in parts]
+            for name in ("expression", "jaw", "head", "eyes")
+        ]
+        return Motion(
+            *(
+                None if any(v is None for v in values) else np.concatenate(values)
+                for values in columns
+            ),
+            fps=parts[0].fps,
+        )
 
 
 @dataclass(frozen=True)
 class LipSyncScore:
     """Lip-sync of a motion with a sound, 0 … 100, on one scale for all sounds.
 
-    The scale is laid by three means of takes of validation voices that are scored in the direction that they were sampled in: 8 where they
-    are 120 ms off, 45 damped to 15 %, 75 as they are; as asked they have some ten more. Without a direction, size is no fault: it is read
-    off the motion. What other takes get: `research/results/grades.txt`.
+    The scale is laid by three means of takes of validation voices that are scored in the direction
+    that they were sampled in: 8 where they are 120 ms off, 45 damped to 15 %, 75 as they are; as
+    asked they have some ten more. Without a direction, size is no fault: it is read off the motion.
+    What other takes get: `research/results/grades.txt`.
 
-    per_frame: float32 [T], the same scale per animation frame; low where the lips drift.
-    heard: 0 … 100, how much of the voice mesh-to-speech reads off the lips (`engine.scorer.heard_share`); no part of the total; not a
-    number where it was not measured.
+    per_frame: float32 [T], the same scale per animation frame; low where the lips drift. heard: 0 …
+    100, how much of the voice mesh-to-speech reads off the lips (`engine.scorer.heard_share`); no
+    part of the total; not a number where it was not measured.
     """
 
     total: float
@@ -117,7 +133,8 @@ class Take:
 
     @property
     def heard(self) -> float | None:
-        """How much of the voice mesh-to-speech reads off the lips, 0 … 100; None if the face does not speak."""
+        """How much of the voice mesh-to-speech reads off the lips, 0 … 100; None if the face does
+        not speak."""
         return None if self.score is None else self.score.heard
 
 
@@ -125,7 +142,8 @@ class Take:
 class Keep:
     """The part of a performance that is kept while the rest is sampled again.
 
-    mask: bool [T, n + 9], True where `motion` is kept; columns as `pack` orders them (expression, jaw, head, eyes).
+    mask: bool [T, n + 9], True where `motion` is kept; columns as `pack` orders them (expression,
+    jaw, head, eyes).
     """
 
     motion: Motion
@@ -139,4 +157,8 @@ def pack(motion: Motion) -> np.ndarray:
 
 def unpack(x: np.ndarray, channels: int) -> Motion:
     """Inverse of `pack` for an expression basis of `channels`."""
-    return Motion(*np.split(np.ascontiguousarray(x, np.float32), [channels, channels + 3, channels + 6], axis=1))
+    return Motion(
+        *np.split(
+            np.ascontiguousarray(x, np.float32), [channels, channels + 3, channels + 6], axis=1
+        )
+    )

@@ -10,7 +10,8 @@ _SPARE = 0.02  # missing seconds that are not noticeable
 
 
 def missing_end(path: str | os.PathLike) -> str:
-    """A sentence about a WAV file whose sound is shorter than its header claims; "" for every other file."""
+    """A sentence about a WAV file whose sound is shorter than its header claims; "" for every other
+    file."""
     try:
         with open(path, "rb") as file:
             promised, held = _seconds(file, os.fstat(file.fileno()).st_size)
@@ -19,11 +20,15 @@ def missing_end(path: str | os.PathLike) -> str:
     if promised - held <= _SPARE:
         return ""
     name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
-    return f"“{name}” holds {held:.2f} s of the {promised:.2f} s that its header promises: copy or export it again if its end is missing"
+    return (
+        f"“{name}” holds {held:.2f} s of the {promised:.2f} s that its header promises: copy "
+        f"or export it again if its end is missing"
+    )
 
 
 def _seconds(file, size: int) -> tuple[float, float]:
-    """Seconds of sound that an open WAV file of `size` bytes promises and holds. Raises struct.error for anything else."""
+    """Seconds of sound that an open WAV file of `size` bytes promises and holds. Raises
+    struct.error for anything else."""
     riff, _, wave = struct.unpack("<4sI4s", file.read(12))
     bytes_a_second = 0
     for _ in range(_MOST_CHUNKS if (riff, wave) == (b"RIFF", b"WAVE") else 0):

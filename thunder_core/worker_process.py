@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's process on the client's side: started, asked over pipes, watched, ended; and the requests that it owes an answer."""
+"""The engine's process on the client's side: started, asked over pipes, watched, ended; and the
+requests that it owes an answer."""
 
 from __future__ import annotations
 
@@ -15,7 +16,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from . import system_calls
 from .engine_python import ROOT
-from .errors import Cancelled, KINDS, NoEngine, OutOfMemory, says_memory_ran_out, ThunderError, WorkerDied
+from .errors import (
+    Cancelled,
+    KINDS,
+    NoEngine,
+    OutOfMemory,
+    says_memory_ran_out,
+    ThunderError,
+    WorkerDied,
+)
 from .protocol import is_sound, LONGEST_LINE, PROTOCOL, read_event
 
 LOG_WIDTH = 4000  # bytes kept of a line of a process's stderr
@@ -24,8 +33,11 @@ STOP_PATIENCE = 2.0  # seconds that a worker has to stop before it is ended
 READY_DEADLINE = 60.0  # time until the first answer: Python has to start, perhaps from a slow disk
 CANCEL_DEADLINE = 1.5  # time until Cancel is answered
 STUCK_DEADLINE = 2.0  # time until a cancelled request ends when another one waits
-SILENCE_SHOWN = 10.0  # silence after which the animator gets a message; Python's own lock may be held that long
-SILENCE_DEADLINE = 300.0  # silence after which the worker is ended without a Cancel: no valid work holds the lock that long
+SILENCE_SHOWN = (
+    10.0  # silence after which the animator gets a message; Python's own lock may be held that long
+)
+# silence after which the worker is ended without a Cancel: no valid work holds the lock that long
+SILENCE_DEADLINE = 300.0
 _KILLED = -9  # Linux's exit code when memory runs out; Windows has none
 _TICK = 0.1  # interval of checking deadlines while an answer is pending
 
@@ -51,8 +63,9 @@ class Pending:
     def poll(self) -> list[dict]:
         """The events that arrived since the last call, oldest first; never blocks, never raises.
 
-        {"event": "progress", "fraction": 0..1, "message": str} · {"event": "take", "take": dict, …} of “generate” ·
-        {"event": "done", "result": dict} · {"event": "error", "kind": str, "message": str}; after the last two `done` is true.
+        {"event": "progress", "fraction": 0..1, "message": str} · {"event": "take", "take": dict, …}
+        of “generate” · {"event": "done", "result": dict} · {"event": "error", "kind": str,
+        "message": str}; after the last two `done` is true.
         """
         events = []
         while True:
@@ -62,7 +75,8 @@ class Pending:
                 return events
 
     def wait(self, on_event=None, timeout: float | None = None) -> dict:
-        """Blocks until the answer: the result, or the error raised again. `on_event` gets every event.
+        """Blocks until the answer: the result, or the error raised again. `on_event` gets every
+        event.
 
         Raises TimeoutError after `timeout` seconds; the request then continues.
         """
@@ -71,10 +85,14 @@ class Pending:
             left = None if end is None else end - time.monotonic()
             try:
                 # Short waits: an uninterruptible lock would swallow Ctrl-C on Windows.
-                event = self._seen(self._events.get(timeout=0.2 if left is None else max(0.0, min(left, 0.2))))
+                event = self._seen(
+                    self._events.get(timeout=0.2 if left is None else max(0.0, min(left, 0.2)))
+                )
             except queue.Empty:
                 if left is not None and left <= 0:
-                    raise TimeoutError(f"The engine did not answer “{self.verb}” within {timeout:g} seconds") from None
+                    raise TimeoutError(
+                        f"The engine did not answer “{self.verb}” within {timeout:g} seconds"
+                    ) from None
                 continue
             if on_event is not None:
                 on_event(event)
@@ -85,8 +103,9 @@ class Pending:
     def cancel(self) -> None:
         """Asks the worker to stop this request, and returns at once.
 
-        The request ends with Cancelled within half a second. A worker that does not answer within CANCEL_DEADLINE is ended,
-        the request ends with Cancelled all the same, and those that waited behind it go to a new worker.
+        The request ends with Cancelled within half a second. A worker that does not answer within
+        CANCEL_DEADLINE is ended, the request ends with Cancelled all the same, and those that
+        waited behind it go to a new worker.
         """
         if not self._over:
             self._send_cancel(self)
@@ -98,7 +117,9 @@ class Pending:
         elif event["event"] == "done":
             self.result, self._over = event["result"], True
         elif event["event"] == "error":
-            self.error = event.pop("_error", None) or KINDS.get(event["kind"], ThunderError)(event["message"])
+            self.error = event.pop("_error", None) or KINDS.get(event["kind"], ThunderError)(
+                event["message"]
+            )
             self._over = True
         return event
 
@@ -116,14 +137,22 @@ class Pending:
 
 
 class PipedProcess:
-    """A process in a group of its own, to which we talk over pipes; the last lines that it writes to stderr are kept.
+    """A process in a group of its own, to which we talk over pipes; the last lines that it writes
+    to stderr are kept.
 
-    environment: variables, None for ours.  advice: what to do if it cannot be run, as the end of a sentence.  Raises NoEngine.
+    environment: variables, None for ours.  advice: what to do if it cannot be run, as the end of a
+    sentence.  Raises NoEngine.
     """
 
     log_lines = 200  # lines that are kept
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None, advice: str, folder: str | None = None):
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None,
+        advice: str,
+        folder: str | None = None,
+    ):
         self.lines: collections.deque[str] = collections.deque(maxlen=self.log_lines)
         try:  # Ctrl-C in a terminal is for us, who then stop it
             self.popen = subprocess.Popen(
@@ -136,7 +165,9 @@ class PipedProcess:
                 **system_calls.new_group(),
             )
         except OSError as error:
-            raise NoEngine(f"“{command[0]}” cannot be run ({error.strerror or error}): {advice}") from error
+            raise NoEngine(
+                f"“{command[0]}” cannot be run ({error.strerror or error}): {advice}"
+            ) from error
 
     @property
     def log(self) -> str:
@@ -144,7 +175,10 @@ class PipedProcess:
         return "\n".join(list(self.lines))
 
     def _start_threads(self, **targets: Callable[[], None]) -> None:
-        self.threads = [threading.Thread(target=target, name=f"thunder {name}", daemon=True) for name, target in targets.items()]
+        self.threads = [
+            threading.Thread(target=target, name=f"thunder {name}", daemon=True)
+            for name, target in targets.items()
+        ]
         for thread in self.threads:
             thread.start()
 
@@ -166,29 +200,41 @@ class PipedProcess:
 
 
 class WorkerProcess(PipedProcess):
-    """A running worker, the threads that serve its pipes and its deadlines, and the requests it still owes an answer.
+    """A running worker, the threads that serve its pipes and its deadlines, and the requests it
+    still owes an answer.
 
-    send_again(process, pendings): called when the worker was ended, with the requests that it had not begun.
-    advice: what to do if its Python cannot run the engine, as the end of a sentence.
+    send_again(process, pendings): called when the worker was ended, with the requests that it had
+    not begun. advice: what to do if its Python cannot run the engine, as the end of a sentence.
     libraries: folder of packages for this process alone, "" for none.
     """
 
-    def __init__(self, command: list[str], folder: str, send_again, advice: str, libraries: str = ""):
+    def __init__(
+        self, command: list[str], folder: str, send_again, advice: str, libraries: str = ""
+    ):
         self.owed: dict[int, Pending] = {}
-        self.cancelled: dict[int, float] = {}  # requests that were cancelled and may still be at work → seconds since
+        # requests that were cancelled and may still be at work → seconds since
+        self.cancelled: dict[int, float] = {}
         self.working: int | None = None  # the request that the worker works on, by its own report
-        self.since_answer: collections.deque[str] = collections.deque(maxlen=self.log_lines)  # of the log: it may show why it ended
+        # of the log: it may show why it ended
+        self.since_answer: collections.deque[str] = collections.deque(maxlen=self.log_lines)
         self.outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.mutex = threading.Lock()
         self.changed = threading.Condition(self.mutex)
         self.ready = self.dead = self.ending = False
-        self.age = self.silence = 0.0  # seconds since an answer was first owed, and since the last event
+        self.age = self.silence = (
+            0.0  # seconds since an answer was first owed, and since the last event
+        )
         self.shown = SILENCE_SHOWN  # silence at which the animator gets the next message
         self.refusal: ThunderError | None = None  # why this worker was ended by us
         self.send_again = send_again
         self.python, self.advice = command[0], advice
         super().__init__(command, _environment(libraries), advice, folder)
-        self._start_threads(log=self._read_log, replies=self._read_replies, requests=self._write_requests, deadlines=self._watch)
+        self._start_threads(
+            log=self._read_log,
+            replies=self._read_replies,
+            requests=self._write_requests,
+            deadlines=self._watch,
+        )
 
     @property
     def alive(self) -> bool:
@@ -208,7 +254,11 @@ class WorkerProcess(PipedProcess):
     def cancel(self, pending: Pending, number: int) -> None:
         """Ask the worker, in a request of this number, to stop another request. Returns at once."""
         with self.mutex:
-            if not self.dead and pending.number in self.owed and pending.number not in self.cancelled:
+            if (
+                not self.dead
+                and pending.number in self.owed
+                and pending.number not in self.cancelled
+            ):
                 self.cancelled[pending.number] = 0.0
                 self._put({"id": number, "verb": "cancel", "args": {"request": pending.number}})
                 self.changed.notify_all()
@@ -218,7 +268,8 @@ class WorkerProcess(PipedProcess):
         self.outgoing.put(json.dumps(message).encode() + b"\n")
 
     def end(self) -> None:
-        """Stop the worker: by request, and after STOP_PATIENCE seconds by force. Blocks until it has ended."""
+        """Stop the worker: by request, and after STOP_PATIENCE seconds by force. Blocks until it
+        has ended."""
         with self.mutex:
             self.ending = True
             self.outgoing.put(b'{"id": 0, "verb": "quit"}\n')
@@ -231,12 +282,14 @@ class WorkerProcess(PipedProcess):
 
     def _wait(self) -> None:
         """Wait a little for the process to end."""
-        with contextlib.suppress(subprocess.TimeoutExpired):  # in a driver that hangs not even a killed process ends
+        # in a driver that hangs not even a killed process ends
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.popen.wait(STOP_PATIENCE)
 
     def _write_requests(self) -> None:
         """Thread: write queued messages to the worker's stdin, until None closes it."""
-        with contextlib.suppress(OSError, ValueError):  # it has just ended; the reading thread fails the pending requests
+        # it has just ended; the reading thread fails the pending requests
+        with contextlib.suppress(OSError, ValueError):
             while (line := self.outgoing.get()) is not None:
                 self.popen.stdin.write(line)
                 self.popen.stdin.flush()
@@ -275,7 +328,8 @@ class WorkerProcess(PipedProcess):
                 self.ready = True
                 if event.get("protocol") != PROTOCOL:
                     self.refusal = NoEngine(
-                        f"The engine of “{self.python}” is of another version than this add-on (protocol {event.get('protocol')!r:.20}, "
+                        f"The engine of “{self.python}” is of another version than this add-on "
+                        f"(protocol {event.get('protocol')!r:.20}, "
                         f"not {PROTOCOL}): reinstall the engine and the extension"
                     )
                     self._kill()
@@ -293,12 +347,17 @@ class WorkerProcess(PipedProcess):
             pending.begun = True
             self.working = number
             if not is_sound(event, pending.verb):
-                self.lines.append(f"an event of “{pending.verb}” that makes no sense: {str(event)[:500]}")
+                self.lines.append(
+                    f"an event of “{pending.verb}” that makes no sense: {str(event)[:500]}"
+                )
                 if kind == "progress":
                     return
                 if kind not in ("done", "error"):
                     self._put({"id": -number, "verb": "cancel", "args": {"request": number}})
-                error = ThunderError(f"The engine's answer to “{pending.verb}” cannot be read: reinstall the engine and the extension")
+                error = ThunderError(
+                    f"The engine's answer to “{pending.verb}” cannot be read: reinstall the "
+                    f"engine and the extension"
+                )
                 event = {"id": number, "event": "error", "kind": error.kind, "message": str(error)}
             elif kind == "progress":
                 event["fraction"] = min(1.0, max(0.0, event["fraction"]))
@@ -334,30 +393,57 @@ class WorkerProcess(PipedProcess):
                 self.send_again(self, waiting)
 
     def _advance_deadlines(self, seconds: float) -> list[Pending]:
-        """Advance the deadlines. Ends the worker when one is over, and returns the requests that another worker is to answer."""
+        """Advance the deadlines. Ends the worker when one is over, and returns the requests that
+        another worker is to answer."""
         if not self.owed:
             return []
         self.age += seconds
         self.silence += seconds
         for number in self.cancelled:
             self.cancelled[number] += seconds
-        for number in [n for n, since in self.cancelled.items() if since >= CANCEL_DEADLINE and n in self.owed]:
+        for number in [
+            n for n, since in self.cancelled.items() if since >= CANCEL_DEADLINE and n in self.owed
+        ]:
             self.owed.pop(number)._fail(Cancelled("Cancelled, nothing was changed"))
-            if not any(each.begun and each.number not in self.cancelled for each in self.owed.values()):
-                return self._give_up(WorkerDied("The engine did not answer to Cancel and was ended: try again", self.log), again=True)
-        if self.cancelled.get(self.working, 0.0) >= STUCK_DEADLINE and all(not each.begun for each in self.owed.values()):
-            return self._give_up(WorkerDied("The engine did not stop the cancelled work and was ended: try again", self.log), again=True)
+            if not any(
+                each.begun and each.number not in self.cancelled for each in self.owed.values()
+            ):
+                return self._give_up(
+                    WorkerDied(
+                        "The engine did not answer to Cancel and was ended: try again", self.log
+                    ),
+                    again=True,
+                )
+        if self.cancelled.get(self.working, 0.0) >= STUCK_DEADLINE and all(
+            not each.begun for each in self.owed.values()
+        ):
+            return self._give_up(
+                WorkerDied(
+                    "The engine did not stop the cancelled work and was ended: try again", self.log
+                ),
+                again=True,
+            )
         if not self.ready and self.age >= READY_DEADLINE:
             self._give_up(
                 NoEngine(
-                    f"The Python at “{self.python}” was started but the engine did not answer within {READY_DEADLINE:.0f} s: {self.advice}"
+                    f"The Python at “{self.python}” was started but the engine did not answer "
+                    f"within {READY_DEADLINE:.0f} s: {self.advice}"
                 )
             )
         elif self.silence >= SILENCE_SHOWN and system_calls.is_stopped(self.popen.pid):
-            return self._give_up(WorkerDied("The engine was stopped by another program and was ended: try again", self.log), again=True)
+            return self._give_up(
+                WorkerDied(
+                    "The engine was stopped by another program and was ended: try again", self.log
+                ),
+                again=True,
+            )
         elif self.silence >= SILENCE_DEADLINE:
             self._give_up(
-                WorkerDied(f"The engine did not respond for {SILENCE_DEADLINE / 60:.0f} minutes and was ended: try again", self.log)
+                WorkerDied(
+                    f"The engine did not respond for {SILENCE_DEADLINE / 60:.0f} minutes and was "
+                    f"ended: try again",
+                    self.log,
+                )
             )
         elif self.silence >= self.shown:
             for pending in self.owed.values():
@@ -366,14 +452,16 @@ class WorkerProcess(PipedProcess):
                         "id": pending.number,
                         "event": "progress",
                         "fraction": pending.fraction,
-                        "message": f"The engine has not answered for {self.silence:.0f} s: wait, or cancel to restart it",
+                        "message": f"The engine has not answered for {self.silence:.0f} s: wait, "
+                        f"or cancel to restart it",
                     }
                 )
             self.shown += SILENCE_SHOWN
         return []
 
     def _give_up(self, why: ThunderError, again: bool = False) -> list[Pending]:
-        """Ends the worker. Its requests fail; with `again` those that were neither begun nor cancelled are returned instead."""
+        """Ends the worker. Its requests fail; with `again` those that were neither begun nor
+        cancelled are returned instead."""
         self.dead, self.refusal = True, why
         owed, self.owed = list(self.owed.values()), {}
         self.lines.append(str(why))
@@ -402,18 +490,29 @@ class WorkerProcess(PipedProcess):
             return self.refusal
         lines = [line for line in self.since_answer if line.strip()]
         code, last = self.popen.poll(), lines[-1] if lines else ""
-        if any(map(says_memory_ran_out, lines)):  # not only the last line: a crash writes its stack after the reason
-            return OutOfMemory("The engine ended because memory ran out: close other programs, or ask for fewer takes")
+        # not only the last line: a crash writes its stack after the reason
+        if any(map(says_memory_ran_out, lines)):
+            return OutOfMemory(
+                "The engine ended because memory ran out: close other programs, or ask for fewer "
+                "takes"
+            )
         if not self.ready:
             reason = f" ({last.strip()[:200]})" if last else ""
-            return NoEngine(f"The Python at “{self.python}” cannot run the engine{reason}: {self.advice}")
+            return NoEngine(
+                f"The Python at “{self.python}” cannot run the engine{reason}: {self.advice}"
+            )
         if code == _KILLED:
             return WorkerDied(
-                "The engine was killed (signal 9) while it was working, which happens when memory runs out: "
+                "The engine was killed (signal 9) while it was working, which happens when memory "
+                "runs out: "
                 "close other programs, or ask for fewer takes",
                 self.log,
             )
-        return WorkerDied(f"The engine {system_calls.how_it_ended(self.popen)} while it was working: try again, see the log", self.log)
+        return WorkerDied(
+            f"The engine {system_calls.how_it_ended(self.popen)} while it was working: try again, "
+            f"see the log",
+            self.log,
+        )
 
 
 def stopped_error(log: str) -> WorkerDied:
@@ -422,12 +521,12 @@ def stopped_error(log: str) -> WorkerDied:
 
 
 def _environment(libraries: str) -> dict[str, str]:
-    """This process's environment, without variables that mislead another Python, with model hubs switched off, and with a folder of
-    packages ("" for none) on the path."""
+    """This process's environment, without variables that mislead another Python, with model hubs
+    switched off, and with a folder of packages ("" for none) on the path."""
     removed = ("PYTHONHOME", "PYTHONSTARTUP", "PYTHONPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
     return {
-        # Threads that spin while they wait take the processor from Blender, and with both at work the engine itself becomes several times
-        # slower.
+        # Threads that spin while they wait take the processor from Blender, and with both at work
+        # the engine itself becomes several times slower.
         "OMP_WAIT_POLICY": "PASSIVE",
         **{name: value for name, value in os.environ.items() if name not in removed},
         "PYTHONPATH": os.pathsep.join(filter(None, (ROOT, libraries))),

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tracked faces of real people: their landmarks, the head that follows them, and what is fitted to them."""
+"""Tracked faces of real people: their landmarks, the head that follows them, and what is fitted to
+them."""

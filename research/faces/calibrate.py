@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calibration of the teacher on measured lips: phone kernels, and a map of the speech encoder's features.
+"""Calibration of the teacher on measured lips: phone kernels, and a map of the speech encoder's
+features.
 
-Mouth opening and width of real talking faces (25 fps, z-scored per clip) are regressed on which phone is spoken within
-±160 ms and on loudness, by ridge regression towards a phonetic prior; what comes out is a dominance function per phone,
-with its own onset, decay and overshoot, as Cohen & Massaro draw by hand. A second ridge regression reads the encoder's
-features within ±80 ms, of the clips and of copies played faster, slower, in noise and in rooms. It hears languages that have no phones
-here: kernels have no larger share beside it than left-out clips need. Ridge strengths, the map's inputs and its share were chosen by
-leaving out each clip of the split `fit`.
+Mouth opening and width of real talking faces (25 fps, z-scored per clip) are regressed on which
+phone is spoken within ±160 ms and on loudness, by ridge regression towards a phonetic prior; what
+comes out is a dominance function per phone, with its own onset, decay and overshoot, as Cohen &
+Massaro draw by hand. A second ridge regression reads the encoder's features within ±80 ms, of the
+clips and of copies played faster, slower, in noise and in rooms. It hears languages that have no
+phones here: kernels have no larger share beside it than left-out clips need. Ridge strengths, the
+map's inputs and its share were chosen by leaving out each clip of the split `fit`.
 """
 
 from __future__ import annotations
@@ -23,34 +25,52 @@ import torch
 from research.faces import lip_clips
 from research.faces.lip_clips import CURVES, LipClip, spoken_phones, standardised
 from research.train.augment import augment, change_speed
-from thunder_core.engine.planning.lip_kernels import around, believed, identity, KERNELS, MAP_REACH, MAP_TAPS, occupancy, REACH, TAPS
+from thunder_core.engine.planning.lip_kernels import (
+    around,
+    believed,
+    identity,
+    KERNELS,
+    MAP_REACH,
+    MAP_TAPS,
+    occupancy,
+    REACH,
+    TAPS,
+)
 from thunder_core.engine.speech.encoder import loudness, speech_features, SpeechEncoder
 from thunder_core.engine.speech.phones import phone_index, PHONES, SILENCE
 from thunder_core.types import FPS
 
-# Phonetic prior: how open (0 … 1) and how wide (−1 round … 1 spread) the lips are for each phone, from articulation.
+# Phonetic prior: how open (0 … 1) and how wide (−1 round … 1 spread) the lips are for each phone,
+# from articulation.
 OPEN = dict(
-    SIL=0.12, AA=1.0, AE=0.95, AH=0.65, AO=0.85, AW=0.95, AY=0.95, B=0.0, CH=0.4, D=0.4, DH=0.4, EH=0.75, ER=0.5, EY=0.65,
-    F=0.18, G=0.45, HH=0.55, IH=0.5, IY=0.45, JH=0.4, K=0.45, L=0.5, M=0.0, N=0.4, NG=0.45, OW=0.6, OY=0.65, P=0.0, R=0.42,
+    SIL=0.12, AA=1.0, AE=0.95, AH=0.65, AO=0.85, AW=0.95, AY=0.95, B=0.0, CH=0.4, D=0.4, DH=0.4,
+    EH=0.75, ER=0.5, EY=0.65,
+    F=0.18, G=0.45, HH=0.55, IH=0.5, IY=0.45, JH=0.4, K=0.45, L=0.5, M=0.0, N=0.4, NG=0.45, OW=0.6,
+    OY=0.65, P=0.0, R=0.42,
     S=0.32, SH=0.38, T=0.38, TH=0.4, UH=0.4, UW=0.3, V=0.18, W=0.22, Y=0.42, Z=0.32, ZH=0.36,
 )  # fmt: skip
 WIDE = dict(
-    SIL=0.0, AA=0.0, AE=0.35, AH=0.1, AO=-0.5, AW=-0.1, AY=0.25, B=0.0, CH=-0.35, D=0.15, DH=0.1, EH=0.3, ER=-0.3, EY=0.5,
-    F=0.1, G=0.15, HH=0.1, IH=0.35, IY=0.6, JH=-0.35, K=0.15, L=0.1, M=0.0, N=0.15, NG=0.2, OW=-0.7, OY=-0.45, P=0.0, R=-0.4,
+    SIL=0.0, AA=0.0, AE=0.35, AH=0.1, AO=-0.5, AW=-0.1, AY=0.25, B=0.0, CH=-0.35, D=0.15, DH=0.1,
+    EH=0.3, ER=-0.3, EY=0.5,
+    F=0.1, G=0.15, HH=0.1, IH=0.35, IY=0.6, JH=-0.35, K=0.15, L=0.1, M=0.0, N=0.15, NG=0.2, OW=-0.7,
+    OY=-0.45, P=0.0, R=-0.4,
     S=0.25, SH=-0.45, T=0.15, TH=0.1, UH=-0.45, UW=-0.9, V=0.1, W=-1.0, Y=0.3, Z=0.25, ZH=-0.45,
 )  # fmt: skip
 _PRIORS = {"opening": OPEN, "width": WIDE}
 _PRIOR_WIDTH = 1.5  # frames, standard deviation of the prior's kernel
 
 # Chosen by leave-one-out on the clips of the split `fit`.
-_PULL = {"opening": (300.0, 100.0), "width": (1000.0, 3000.0)}  # ridge strength for phones, for loudness
-# Ridge strength of the map. It reads all 234 features: of clips that were left out it predicts openings with r .594, from 120 principal
-# components of speech .586, from 80 .577, from 40 .561 (widths .522, .519, .514, .508); without the copies .589.
+# ridge strength for phones, for loudness
+_PULL = {"opening": (300.0, 100.0), "width": (1000.0, 3000.0)}
+# Ridge strength of the map. It reads all 234 features: of clips that were left out it predicts
+# openings with r .594, from 120 principal components of speech .586, from 80 .577, from 40 .561
+# (widths .522, .519, .514, .508); without the copies .589.
 _MAP_PULL = {"opening": 3000.0, "width": 8000.0}
 _SPEEDS = (0.85, 0.92, 1.08, 1.17)  # speeds of the augmented copies
 _NOISY = 4  # copies with noise and reverberation
 _SHARES = (0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0)  # candidate weights of the map
-_WORTH = 0.01  # loss in r up to which the map has a larger share: kernels know the phones of English alone
+# loss in r up to which the map has a larger share: kernels know the phones of English alone
+_WORTH = 0.01
 
 
 def aligned_phones(lips: Path) -> dict[str, np.ndarray]:
@@ -66,7 +86,8 @@ def aligned_phones(lips: Path) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Version:
-    """One copy of a clip's sound: features [T, d], and the measured curves [T] at the same times."""
+    """One copy of a clip's sound: features [T, d], and the measured curves [T] at the same
+    times."""
 
     features: np.ndarray
     curves: dict[str, np.ndarray]
@@ -74,9 +95,11 @@ class Version:
 
 @dataclass(frozen=True)
 class Clip:
-    """A talking face: phone shares [T, 40] as aligned and as believed by the encoder, loudness [T, 2], and its versions.
+    """A talking face: phone shares [T, 40] as aligned and as believed by the encoder, loudness [T,
+    2], and its versions.
 
-    The first version is the clip itself. Where nobody aligned phones, both shares are the encoder's.
+    The first version is the clip itself. Where nobody aligned phones, both shares are the
+    encoder's.
     """
 
     lips: LipClip
@@ -96,7 +119,8 @@ class Clip:
 
     @cached_property
     def phone_inputs(self) -> list[np.ndarray]:
-        """Phone shares and loudness within ±160 ms of every frame [T, 9 · 42], for each labelling."""
+        """Phone shares and loudness within ±160 ms of every frame [T, 9 · 42], for each
+        labelling."""
         return [np.hstack([around(shares), around(self.loudness)]) for shares in self.shares]
 
     def seen(self, what: str) -> np.ndarray:
@@ -104,10 +128,16 @@ class Clip:
         return np.isfinite(self.curves[what])
 
 
-def hear_clips(clips: Sequence[LipClip], encoder: SpeechEncoder, fitted: Sequence[str], seed: int = 1) -> dict[str, Clip]:
+def hear_clips(
+    clips: Sequence[LipClip], encoder: SpeechEncoder, fitted: Sequence[str], seed: int = 1
+) -> dict[str, Clip]:
     """Clips by name, those of `fitted` with the copies that the map is fitted to."""
     heard, rng = {}, np.random.default_rng(seed)
-    phones = {name: labels for folder in {clip.folder for clip in clips} for name, labels in aligned_phones(folder).items()}
+    phones = {
+        name: labels
+        for folder in {clip.folder for clip in clips}
+        for name, labels in aligned_phones(folder).items()
+    }
     for clip in clips:
         sound, frames = torch.from_numpy(clip.samples), clip.frames
         curves = {what: clip.curve(what) for what in CURVES if clip.curve(what) is not None}
@@ -115,9 +145,19 @@ def hear_clips(clips: Sequence[LipClip], encoder: SpeechEncoder, fitted: Sequenc
         if clip.name in fitted:
             for speed in _SPEEDS:
                 at = np.arange(round(frames / speed)) * speed
-                faster = {what: np.interp(at, np.arange(frames), curve) for what, curve in curves.items()}
-                versions.append(Version(_features(encoder, change_speed(sound, round(len(sound) / speed)), len(at)), faster))
-            versions += [Version(_features(encoder, augment(sound, rng), frames), curves) for _ in range(_NOISY)]
+                faster = {
+                    what: np.interp(at, np.arange(frames), curve) for what, curve in curves.items()
+                }
+                versions.append(
+                    Version(
+                        _features(encoder, change_speed(sound, round(len(sound) / speed)), len(at)),
+                        faster,
+                    )
+                )
+            versions += [
+                Version(_features(encoder, augment(sound, rng), frames), curves)
+                for _ in range(_NOISY)
+            ]
         belief = believed(versions[0].features)
         labels = phones.get(clip.name)
         shares = (belief if labels is None else occupancy(labels, frames), belief)
@@ -136,31 +176,46 @@ def _prior(table: dict[str, float]) -> np.ndarray:
 
 
 class Regressions:
-    """Regressions of one curve on any of its clips, from normal equations that are worked out once per clip."""
+    """Regressions of one curve on any of its clips, from normal equations that are worked out once
+    per clip."""
 
     def __init__(self, clips: dict[str, Clip], names: list[str], what: str):
         self.clips, self.what = clips, what
         self.names = [name for name in names if what in clips[name].curves]
         if len(self.names) < 2:
-            raise ValueError(f"There are too few faces to calibrate with: give at least two clips whose {what} was measured")
+            raise ValueError(
+                f"There are too few faces to calibrate with: give at least two clips whose {what} "
+                f"was measured"
+            )
         features = np.concatenate([clips[name].features for name in self.names])
         self.mean, self.deviation = features.mean(0), features.std(0) + 1e-6
         self._phones, self._map = {}, {}
         for name in self.names:
             clip, seen = clips[name], clips[name].seen(what)
             y, weight = standardised(clip.curves[what])[seen], clip.lips.weight
-            self._phones[name] = self._equations([(x[seen] - x[seen].mean(0), y) for x in clip.phone_inputs], weight)
+            self._phones[name] = self._equations(
+                [(x[seen] - x[seen].mean(0), y) for x in clip.phone_inputs], weight
+            )
             mean, deviation = clip.curves[what][seen].mean(), clip.curves[what][seen].std()
             pairs = []
             for version in clip.versions:
                 seen = np.isfinite(version.curves[what])
-                pairs.append((self._standard(version.features)[seen], (version.curves[what][seen] - mean) / deviation))
+                pairs.append(
+                    (
+                        self._standard(version.features)[seen],
+                        (version.curves[what][seen] - mean) / deviation,
+                    )
+                )
             self._map[name] = self._equations(pairs, weight)
 
     @staticmethod
-    def _equations(pairs: list[tuple[np.ndarray, np.ndarray]], weight: float) -> tuple[np.ndarray, np.ndarray]:
+    def _equations(
+        pairs: list[tuple[np.ndarray, np.ndarray]], weight: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Mean of X'X and X'y over versions of a clip, by its weight."""
-        return weight * sum(x.T @ x for x, _ in pairs) / len(pairs), weight * sum(x.T @ y for x, y in pairs) / len(pairs)
+        return weight * sum(x.T @ x for x, _ in pairs) / len(pairs), weight * sum(
+            x.T @ y for x, y in pairs
+        ) / len(pairs)
 
     def _standard(self, features: np.ndarray) -> np.ndarray:
         return around((features - self.mean) / self.deviation, MAP_REACH)
@@ -172,13 +227,17 @@ class Regressions:
         n = len(prior)
         start = np.zeros(len(b))
         start[:n] = prior * (prior @ b[:n]) / (prior @ a[:n, :n] @ prior)
-        pull = np.concatenate([np.full(n, _PULL[self.what][0]), np.full(len(b) - n, _PULL[self.what][1])])
+        pull = np.concatenate(
+            [np.full(n, _PULL[self.what][0]), np.full(len(b) - n, _PULL[self.what][1])]
+        )
         return start + np.linalg.solve(a + np.diag(pull), b - a @ start)
 
     def feature_map(self, names: list[str]) -> np.ndarray:
         """The linear map [5 · d] of unstandardised features that fits the clips `names`."""
         a, b = (sum(self._map[name][i] for name in names) for i in (0, 1))
-        return np.linalg.solve(a + _MAP_PULL[self.what] * np.eye(len(b)), b) / np.tile(self.deviation, MAP_TAPS)
+        return np.linalg.solve(a + _MAP_PULL[self.what] * np.eye(len(b)), b) / np.tile(
+            self.deviation, MAP_TAPS
+        )
 
     def of_phones(self, name: str, kernels: np.ndarray) -> np.ndarray:
         """The curve [T] of a clip by phone kernels, from the mean of both labellings."""
@@ -189,7 +248,8 @@ class Regressions:
         return around(self.clips[name].features, MAP_REACH) @ weights
 
     def r(self, guesses: dict[str, np.ndarray]) -> float:
-        """Correlation with the measured curves, mean over clips weighted by seconds; NaN of no clips."""
+        """Correlation with the measured curves, mean over clips weighted by seconds; NaN of no
+        clips."""
         rows, weights = [], []
         for name, guess in guesses.items():
             seen = self.clips[name].seen(self.what)
@@ -204,7 +264,9 @@ class Regressions:
             others = [other for other in self.names if other != name]
             phones[name] = self.of_phones(name, self.phone_kernels(others))
             maps[name] = self.of_map(name, self.feature_map(others))
-        return {s: self.r({n: (1 - s) * phones[n] + s * maps[n] for n in self.names}) for s in _SHARES}
+        return {
+            s: self.r({n: (1 - s) * phones[n] + s * maps[n] for n in self.names}) for s in _SHARES
+        }
 
 
 def _rounded(values: np.ndarray) -> list:
@@ -212,13 +274,18 @@ def _rounded(values: np.ndarray) -> list:
     return [_rounded(row) if row.ndim else float(f"{row:.4g}") for row in values]
 
 
-def calibrate(data: Path, encoder: SpeechEncoder, everybody: bool = False, out: Path = KERNELS) -> dict:
-    """Fit the constants on the `fit` clips of the folders of measured lips, write them, and return r on both splits.
+def calibrate(
+    data: Path, encoder: SpeechEncoder, everybody: bool = False, out: Path = KERNELS
+) -> dict:
+    """Fit the constants on the `fit` clips of the folders of measured lips, write them, and return
+    r on both splits.
 
-    everybody: fit on all clips; figures of the split `check` are of clips that were fitted then. Raises ValueError if there
-    are too few.
+    everybody: fit on all clips; figures of the split `check` are of clips that were fitted then.
+    Raises ValueError if there are too few.
     """
-    parts = {part: [clip.name for clip in lip_clips.read_clips(data, part)] for part in ("fit", "check")}
+    parts = {
+        part: [clip.name for clip in lip_clips.read_clips(data, part)] for part in ("fit", "check")
+    }
     names = parts["fit"] + parts["check"] if everybody else parts["fit"]
     clips = hear_clips(lip_clips.read_clips(data), encoder, names)
     constants, figures = {}, {}
@@ -227,32 +294,58 @@ def calibrate(data: Path, encoder: SpeechEncoder, everybody: bool = False, out: 
         left_out = fit.left_out()
         share = max(share for share, r in left_out.items() if r >= max(left_out.values()) - _WORTH)
         phones, weights = fit.phone_kernels(fit.names), fit.feature_map(fit.names)
-        blend = {n: (1 - share) * fit.of_phones(n, phones) + share * fit.of_map(n, weights) for n in clips if what in clips[n].curves}
+        blend = {
+            n: (1 - share) * fit.of_phones(n, phones) + share * fit.of_map(n, weights)
+            for n in clips
+            if what in clips[n].curves
+        }
         of_phones = {n: clips[n].phone_inputs[0] @ phones for n in blend}
         spoken = {n: clips[n].shares[0][:, SILENCE] < 0.5 for n in blend}
         deviation = np.mean([clips[n].curves[what][clips[n].seen(what)].std() for n in fit.names])
 
         def over_speech(curves: dict[str, np.ndarray]) -> tuple[float, float]:
-            # A regression predicts the mean and is too calm; the teacher moves as much as people do.
+            # A regression predicts the mean and is too calm; the teacher moves as much as people
+            # do.
             values = np.concatenate([curves[n] - curves[n].mean() for n in fit.names])
-            return float(np.concatenate([curves[n][spoken[n]] for n in fit.names]).mean()), float(values.std())
+            return float(np.concatenate([curves[n][spoken[n]] for n in fit.names]).mean()), float(
+                values.std()
+            )
 
-        (mean_phones, deviation_phones), (mean_both, deviation_both) = over_speech(of_phones), over_speech(blend)
+        (mean_phones, deviation_phones), (mean_both, deviation_both) = (
+            over_speech(of_phones),
+            over_speech(blend),
+        )
         n = TAPS * len(PHONES)
         constants[what] = {
             "phones": _rounded(phones[:n].reshape(TAPS, len(PHONES))),
             "loudness": _rounded(phones[n:].reshape(TAPS, 2)),
             "map": _rounded(weights.reshape(MAP_TAPS, -1)) if share else None,
             "share": share,
-            **{name: round(value, 4) for name, value in (("mean_phones", mean_phones), ("deviation_phones", deviation_phones),
-                                                         ("mean_both", mean_both), ("deviation_both", deviation_both))},
+            **{name: round(value, 4) for name, value in (("mean_phones", mean_phones),
+            ("deviation_phones", deviation_phones),
+                                                         ("mean_both", mean_both),
+                                                         ("deviation_both", deviation_both))},
         }  # fmt: skip
-        figures |= {f"{what}_share_of_map": share, f"{what}_deviation_mm": round(float(deviation), 2)}
-        figures |= {f"{what}_r_left_out": round(left_out[share], 3), f"{what}_r_left_out_phones_alone": round(left_out[0.0], 3)}
+        figures |= {
+            f"{what}_share_of_map": share,
+            f"{what}_deviation_mm": round(float(deviation), 2),
+        }
+        figures |= {
+            f"{what}_r_left_out": round(left_out[share], 3),
+            f"{what}_r_left_out_phones_alone": round(left_out[0.0], 3),
+        }
         figures |= {f"{what}_r_left_out_map_alone": round(left_out[1.0], 3)}
         for part in ("fit", "check"):
-            figures[f"{what}_r_{part}"] = round(fit.r({n: blend[n] for n in parts[part] if n in blend}), 3)
-    figures = {name: value for name, value in figures.items() if np.isfinite(value)}  # a split may have no reliable width
-    about = {"phones": PHONES, "fps": FPS, "encoder": identity(encoder), "fitted_on": "all clips" if everybody else "fit"}
+            figures[f"{what}_r_{part}"] = round(
+                fit.r({n: blend[n] for n in parts[part] if n in blend}), 3
+            )
+    # a split may have no reliable width
+    figures = {name: value for name, value in figures.items() if np.isfinite(value)}
+    about = {
+        "phones": PHONES,
+        "fps": FPS,
+        "encoder": identity(encoder),
+        "fitted_on": "all clips" if everybody else "fit",
+    }
     out.write_text(json.dumps(about | {"figures": figures} | constants) + "\n")
     return figures

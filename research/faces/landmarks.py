@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Positions of a tracked face's landmarks on the default head: a table of named contours, located on the head by geometry.
+"""Positions of a tracked face's landmarks on the default head: a table of named contours, located
+on the head by geometry.
 
-MediaPipe's face mesh has 478 points. Those used for lips, lids, brows, nose, cheeks and jaw are named here by contour and by their position
-along it; the same contours are located on the head from its mouth rings, eye joints, materials and front surface, so that the head's
-topology may change. Points between the contours go along with a thin-plate warp from the tracked person's own face to the head's.
+MediaPipe's face mesh has 478 points. Those used for lips, lids, brows, nose, cheeks and jaw are
+named here by contour and by their position along it; the same contours are located on the head from
+its mouth rings, eye joints, materials and front surface, so that the head's topology may change.
+Points between the contours go along with a thin-plate warp from the tracked person's own face to
+the head's.
 """
 
 from __future__ import annotations
@@ -18,38 +21,100 @@ from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, Head
 
 MM = 1e3  # millimetres per metre
 POINTS = 478  # landmarks of the face mesh with both irises
-OUTER_EYES = (33, 263)  # outer corners, the subject's right and left: their distance is the unit of the measured curves
+# outer corners, the subject's right and left: their distance is the unit of the measured curves
+OUTER_EYES = (33, 263)
 INNER_LIPS = (13, 14)  # upper and lower mid-point
 IRISES = (468, 473)  # centres, right and left
 
-# Lip contours from the subject's right corner to the left one, and each point's position across the mouth (0 … 1).
+# Lip contours from the subject's right corner to the left one, and each point's position across the
+# mouth (0 … 1).
 LIP_ACROSS = {
-    "outer_upper": ((61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291), (0, 0.05, 0.12, 0.22, 0.355, 0.5)),
-    "outer_lower": ((61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291), (0, 0.06, 0.12, 0.225, 0.36, 0.5)),
-    "inner_upper": ((78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308), (0, 0.08, 0.16, 0.25, 0.37, 0.5)),
-    "inner_lower": ((78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308), (0, 0.08, 0.16, 0.25, 0.37, 0.5)),
+    "outer_upper": (
+        (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291),
+        (0, 0.05, 0.12, 0.22, 0.355, 0.5),
+    ),
+    "outer_lower": (
+        (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291),
+        (0, 0.06, 0.12, 0.225, 0.36, 0.5),
+    ),
+    "inner_upper": (
+        (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308),
+        (0, 0.08, 0.16, 0.25, 0.37, 0.5),
+    ),
+    "inner_lower": (
+        (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308),
+        (0, 0.08, 0.16, 0.25, 0.37, 0.5),
+    ),
 }
-# Lids of the right and of the left eye, from the outer corner to the inner one, and positions across the eye.
+# Lids of the right and of the left eye, from the outer corner to the inner one, and positions
+# across the eye.
 LID_ACROSS = {
-    "upper": ((33, 246, 161, 160, 159, 158, 157, 173, 133), (263, 466, 388, 387, 386, 385, 384, 398, 362),
+    "upper": ((33, 246, 161, 160, 159, 158, 157, 173, 133), (263, 466, 388, 387, 386, 385, 384, 398,
+    362),
               (0, 0.055, 0.12, 0.235, 0.42, 0.61, 0.80, 0.935, 1)),
-    "lower": ((33, 7, 163, 144, 145, 153, 154, 155, 133), (263, 249, 390, 373, 374, 380, 381, 382, 362),
+    "lower": ((33, 7, 163, 144, 145, 153, 154, 155, 133), (263, 249, 390, 373, 374, 380, 381, 382,
+    362),
               (0, 0.08, 0.165, 0.29, 0.475, 0.655, 0.83, 0.94, 1)),
 }  # fmt: skip
-# Brows from the outer end to the inner one: pairs of the upper and the lower row, and positions along the brow.
+# Brows from the outer end to the inner one: pairs of the upper and the lower row, and positions
+# along the brow.
 BROWS = {
     "right": ((70, 46), (63, 53), (105, 52), (66, 65), (107, 55)),
     "left": ((300, 276), (293, 283), (334, 282), (296, 295), (336, 285)),
 }
 BROW_ALONG = (0.03, 0.27, 0.5, 0.75, 0.97)
 # Landmarks fixed to the skull: bridge, eye corners, forehead, temples.
-RIGID = (6, 168, 197, 195, 5, 9, 8, 151, 10, 108, 337, 33, 133, 263, 362, 127, 356, 162, 389, 21, 251)
+RIGID = (
+    6,
+    168,
+    197,
+    195,
+    5,
+    9,
+    8,
+    151,
+    10,
+    108,
+    337,
+    33,
+    133,
+    263,
+    362,
+    127,
+    356,
+    162,
+    389,
+    21,
+    251,
+)
 _HAIR = ("Brows",)  # materials on top of the skin
 NOSE_TIP, CHIN = (1, 4), (152, 175)
-SIDE_OF_MOUTH, SIDE_OF_EYES = (58, 288), (127, 356)  # points on the face's outline level with mouth and eyes, right and left
+# points on the face's outline level with mouth and eyes, right and left
+SIDE_OF_MOUTH, SIDE_OF_EYES = ((58, 288), (127, 356))
 # Landmarks between the contours, for the movement of chin, cheeks and nose.
 CHIN_POINTS = (18, 83, 313, 200, 201, 421, 199, 208, 428, 175, 171, 396, 152, 148, 377)
-CHEEK_POINTS = (50, 280, 101, 330, 205, 425, 207, 427, 187, 411, 216, 436, 206, 426, 212, 432, 202, 422, 214, 434)
+CHEEK_POINTS = (
+    50,
+    280,
+    101,
+    330,
+    205,
+    425,
+    207,
+    427,
+    187,
+    411,
+    216,
+    436,
+    206,
+    426,
+    212,
+    432,
+    202,
+    422,
+    214,
+    434,
+)
 NOSE_POINTS = (129, 358, 98, 327, 49, 279, 164, 167, 393)
 
 
@@ -57,8 +122,9 @@ NOSE_POINTS = (129, 358, 98, 327, 49, 279, 164, 167, 393)
 class Spots:
     """Points on the head that landmarks correspond to.
 
-    names [m] tuple · group [m] tuple (lips_outer, lips_inner, lids, brows, chin, cheeks, nose) · landmarks [m] tuple of
-    the landmark ids whose mean each is · vertices [m, 3] ids · shares [m, 3], sum 1: where in a triangle or on an edge.
+    names [m] tuple · group [m] tuple (lips_outer, lips_inner, lids, brows, chin, cheeks, nose) ·
+    landmarks [m] tuple of the landmark ids whose mean each is · vertices [m, 3] ids · shares [m,
+    3], sum 1: where in a triangle or on an edge.
     """
 
     names: tuple[str, ...]
@@ -83,18 +149,27 @@ class Spots:
         return np.array([i for i, g in enumerate(self.group) if g in groups], int)
 
     def __add__(self, other: Spots) -> Spots:
-        return Spots(self.names + other.names, self.group + other.group, self.landmarks + other.landmarks,
-                     np.concatenate([self.vertices, other.vertices]), np.concatenate([self.shares, other.shares]))  # fmt: skip
+        return Spots(self.names + other.names, self.group + other.group,
+            self.landmarks + other.landmarks,
+                     np.concatenate([self.vertices, other.vertices]),
+                     np.concatenate([self.shares, other.shares]))  # fmt: skip
 
 
 def _spots(rows: list[tuple[str, str, tuple[int, ...], np.ndarray, np.ndarray]]) -> Spots:
     """Spots from rows (name, group, landmark ids, vertices [3], shares [3])."""
     names, group, landmarks, vertices, shares = zip(*rows)
-    return Spots(tuple(names), tuple(group), tuple(tuple(ids) for ids in landmarks), np.array(vertices), np.array(shares, float))
+    return Spots(
+        tuple(names),
+        tuple(group),
+        tuple(tuple(ids) for ids in landmarks),
+        np.array(vertices),
+        np.array(shares, float),
+    )
 
 
 class Front:
-    """The head seen from the front: which triangle, `without` those of some materials, is foremost at (x, y), metres."""
+    """The head seen from the front: which triangle, `without` those of some materials, is foremost
+    at (x, y), metres."""
 
     def __init__(self, head: Head, without: tuple[str, ...] = (), without_eyes: bool = False):
         ids = [i for i, name in enumerate(head.material_names) if name not in without]
@@ -109,17 +184,32 @@ class Front:
         a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
         area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
         seen = area > 1e-12  # counter-clockwise: faces the front
-        self.triangles, self.corners, self.area, self.of_eye = triangles[seen], corners[seen], area[seen], self.of_eye[seen]
-        self._low, self._high = self.corners[:, :, :2].min(1).T - 1e-9, self.corners[:, :, :2].max(1).T + 1e-9
+        self.triangles, self.corners, self.area, self.of_eye = (
+            triangles[seen],
+            corners[seen],
+            area[seen],
+            self.of_eye[seen],
+        )
+        self._low, self._high = (
+            self.corners[:, :, :2].min(1).T - 1e-9,
+            self.corners[:, :, :2].max(1).T + 1e-9,
+        )
 
     def at(self, x: float, y: float) -> tuple[int, np.ndarray, float] | None:
-        """(triangle number, its corners' shares [3], z) of the foremost triangle at (x, y), or None beside the head."""
+        """(triangle number, its corners' shares [3], z) of the foremost triangle at (x, y), or None
+        beside the head."""
         [k], [z], shares = self.foremost(x, np.array([y]))
         return (int(k), shares[0], float(z)) if k >= 0 else None
 
     def foremost(self, x: float, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Along the upright line at x, for each of y [k]: triangle number [k] (−1: none), z [k], corners' shares [k, 3]."""
-        near = (self._low[0] <= x) & (x <= self._high[0]) & (self._low[1] <= y.max()) & (y.min() <= self._high[1])
+        """Along the upright line at x, for each of y [k]: triangle number [k] (−1: none), z [k],
+        corners' shares [k, 3]."""
+        near = (
+            (self._low[0] <= x)
+            & (x <= self._high[0])
+            & (self._low[1] <= y.max())
+            & (y.min() <= self._high[1])
+        )
         near = np.flatnonzero(near)
         if not len(near):
             return np.full(len(y), -1), np.full(len(y), -np.inf), np.zeros((len(y), 3))
@@ -132,26 +222,37 @@ class Front:
         best, row = z.argmax(1), np.arange(len(y))
         return np.where(np.isfinite(z[row, best]), near[best], -1), z[row, best], shares[row, best]
 
-    def spot(self, x: float, y: float, outwards: tuple[float, float] = (0.0, 0.0)) -> tuple[np.ndarray, np.ndarray]:
-        """(vertices [3], shares [3]) of the surface at (x, y), or at the next 0.3 mm `outwards` that has some; else BadHead."""
+    def spot(
+        self, x: float, y: float, outwards: tuple[float, float] = (0.0, 0.0)
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(vertices [3], shares [3]) of the surface at (x, y), or at the next 0.3 mm `outwards`
+        that has some; else BadHead."""
         for step in range(12):
             hit = self.at(x + 0.0003 * step * outwards[0], y + 0.0003 * step * outwards[1])
             if hit is not None:
                 break
         else:
-            raise BadHead(f"The head has no skin at x {MM * x:.0f}, y {MM * y:.0f} mm, where a face has some. Use the bundled head.")
+            raise BadHead(
+                f"The head has no skin at x {MM * x:.0f}, y {MM * y:.0f} mm, where a face has "
+                f"some. Use the bundled head."
+            )
         return self.triangles[hit[0]], hit[1]
 
 
 def lip_rings(head: Head) -> tuple[np.ndarray, np.ndarray]:
-    """Vertex ids [n] of the lips' outer border (where their red begins) and of the inner contour, each a closed ring.
+    """Vertex ids [n] of the lips' outer border (where their red begins) and of the inner contour,
+    each a closed ring.
 
-    A ring starts at the left corner and runs over the upper lip to the right one and back along the lower lip.
+    A ring starts at the left corner and runs over the upper lip to the right one and back along the
+    lower lip.
     """
     lips = head.mouth_vertices[head.mouth_parts == 0]
     around = 40
     if len(lips) % around or head.inner_lip_upper_mid not in lips:
-        raise BadHead("The lips of this head are not known as rings. Use the bundled head to follow a tracked face.")
+        raise BadHead(
+            "The lips of this head are not known as rings. Use the bundled head to follow a "
+            "tracked face."
+        )
     rings = lips.reshape(-1, around)
     inner = rings[[head.inner_lip_upper_mid in r for r in rings].index(True)]
     red = np.unique(head.polygons[head.polygon_material == head.material_names.index("Lips")])
@@ -159,8 +260,11 @@ def lip_rings(head: Head) -> tuple[np.ndarray, np.ndarray]:
     return outer, inner
 
 
-def _along(head: Head, ring: np.ndarray, upper: bool, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices [3] and shares [3] of the point of a lip ring at `share` of the way from the right corner to the left."""
+def _along(
+    head: Head, ring: np.ndarray, upper: bool, share: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices [3] and shares [3] of the point of a lip ring at `share` of the way from the right
+    corner to the left."""
     half = len(ring) // 2
     line = ring[half::-1] if upper else np.concatenate([ring[half:], ring[:1]])
     x = head.v_template[line, 0].astype(float)
@@ -180,12 +284,22 @@ def _lips(head: Head) -> list:
         for number, (landmark, share) in enumerate(zip(ids, across)):
             if landmark not in done:  # the corners belong to both halves
                 done.add(landmark)
-                rows.append((f"{name}_{number}", "lips_" + name[:5], (landmark,), *_along(head, ring, name.endswith("upper"), share)))
+                rows.append(
+                    (
+                        f"{name}_{number}",
+                        "lips_" + name[:5],
+                        (landmark,),
+                        *_along(head, ring, name.endswith("upper"), share),
+                    )
+                )
     return rows
 
 
-def aperture(head: Head, joint: int, step: float = 0.0004) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The opening of the lids around an eye joint: x [k] of its columns, y of its lower and of its upper edge, metres."""
+def aperture(
+    head: Head, joint: int, step: float = 0.0004
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The opening of the lids around an eye joint: x [k] of its columns, y of its lower and of its
+    upper edge, metres."""
     front, centre = Front(head, without=_HAIR), head.joints[joint]
     columns, low, high = [], [], []
     for x in centre[0] + np.arange(-0.02, 0.02, step):
@@ -195,7 +309,10 @@ def aperture(head: Head, joint: int, step: float = 0.0004) -> tuple[np.ndarray, 
         if len(seen):
             columns.append(x), low.append(min(seen)), high.append(max(seen))
     if len(columns) < 20:
-        raise BadHead("No open eye is seen from the front of this head. Use the bundled head to follow a tracked face.")
+        raise BadHead(
+            "No open eye is seen from the front of this head. Use the bundled head to follow a "
+            "tracked face."
+        )
     return np.array(columns), np.array(low), np.array(high)
 
 
@@ -208,17 +325,24 @@ def _lids(head: Head, skin: Front) -> list:
         outwards = 1 if side == "left" else -1
         outer, inner = (x.max(), x.min()) if outwards > 0 else (x.min(), x.max())
         for lid, (right, left, across) in LID_ACROSS.items():
-            for number, (landmark, share) in enumerate(zip(right if side == "right" else left, across)):
+            for number, (landmark, share) in enumerate(
+                zip(right if side == "right" else left, across)
+            ):
                 if number in (0, len(across) - 1):
                     if lid == "lower":
                         continue  # the corners are included already
                     at = outer + beyond * outwards if number == 0 else inner - beyond * outwards
-                    y, away = np.interp(at, x, (low + high) / 2), (outwards if number == 0 else -outwards, 0)
+                    y, away = (
+                        np.interp(at, x, (low + high) / 2),
+                        (outwards if number == 0 else -outwards, 0),
+                    )
                 else:
                     at = outer + share * (inner - outer)
                     away = (0, 1 if lid == "upper" else -1)
                     y = np.interp(at, x, high if lid == "upper" else low) + beyond * away[1]
-                rows.append((f"{side}_{lid}_lid_{number}", "lids", (landmark,), *skin.spot(at, y, away)))
+                rows.append(
+                    (f"{side}_{lid}_lid_{number}", "lids", (landmark,), *skin.spot(at, y, away))
+                )
     return rows
 
 
@@ -228,15 +352,27 @@ def _brows(head: Head, skin: Front) -> list:
         raise BadHead("This head has no brows to follow a tracked face with. Use the bundled head.")
     hair = np.unique(head.polygons[head.polygon_material == head.material_names.index("Brows")])
     hair = head.v_template[hair[hair >= 0]].astype(float)
-    hair = hair[hair[:, 1] > head.joints[[EYE_LEFT, EYE_RIGHT], 1].max() + 0.01]  # lashes are hair too
+    # lashes are hair too
+    hair = hair[hair[:, 1] > head.joints[[EYE_LEFT, EYE_RIGHT], 1].max() + 0.01]
     rows = []
     for side, pairs in BROWS.items():
         mine = hair[hair[:, 0] > 0] if side == "left" else hair[hair[:, 0] < 0]
-        ends = (mine[:, 0].max(), mine[:, 0].min()) if side == "left" else (mine[:, 0].min(), mine[:, 0].max())
+        ends = (
+            (mine[:, 0].max(), mine[:, 0].min())
+            if side == "left"
+            else (mine[:, 0].min(), mine[:, 0].max())
+        )
         for number, (pair, share) in enumerate(zip(pairs, BROW_ALONG)):
             x = ends[0] + share * (ends[1] - ends[0])
             near = np.exp(-0.5 * ((mine[:, 0] - x) / 0.003) ** 2)
-            rows.append((f"{side}_brow_{number}", "brows", pair, *skin.spot(x, (near @ mine[:, 1]) / near.sum())))
+            rows.append(
+                (
+                    f"{side}_brow_{number}",
+                    "brows",
+                    pair,
+                    *skin.spot(x, (near @ mine[:, 1]) / near.sum()),
+                )
+            )
     return rows
 
 
@@ -245,17 +381,30 @@ def _landmarks_of_the_middle(head: Head) -> list:
     skin = np.unique(head.polygons[head.polygon_material == head.material_names.index("Skin")])
     skin = skin[skin >= 0]
     p, eyes = head.v_template[skin].astype(float), head.joints[[EYE_LEFT, EYE_RIGHT]].mean(0)
-    lips = head.v_template[[head.inner_lip_upper_mid, head.inner_lip_lower_mid]].astype(float).mean(0)
+    lips = (
+        head.v_template[[head.inner_lip_upper_mid, head.inner_lip_lower_mid]].astype(float).mean(0)
+    )
     corners = head.v_template[[head.mouth_corner_left, head.mouth_corner_right], 0]
     middle = np.abs(p[:, 0]) < 0.004
     between = middle & (p[:, 1] < eyes[1]) & (p[:, 1] > lips[1])
     nose = np.flatnonzero(between)[p[between, 2].argmax()]
-    # the chin's point: foremost and lowest of the middle line under the lips, before the skin turns to the neck
-    under = middle & (p[:, 1] < lips[1] - 0.02) & (p[:, 1] > lips[1] - 0.06) & (p[:, 2] > lips[2] - 0.06)
+    # the chin's point: foremost and lowest of the middle line under the lips, before the skin turns
+    # to the neck
+    under = (
+        middle
+        & (p[:, 1] < lips[1] - 0.02)
+        & (p[:, 1] > lips[1] - 0.06)
+        & (p[:, 2] > lips[2] - 0.06)
+    )
     chin = np.flatnonzero(under)[(p[under, 2] - p[under, 1]).argmax()]
 
     def outline(y, left):
-        side = (np.abs(p[:, 1] - y) < 0.006) & (p[:, 2] > 0) & (p[:, 2] < lips[2] - 0.03) & ((p[:, 0] > 0) == left)
+        side = (
+            (np.abs(p[:, 1] - y) < 0.006)
+            & (p[:, 2] > 0)
+            & (p[:, 2] < lips[2] - 0.03)
+            & ((p[:, 0] > 0) == left)
+        )
         return np.flatnonzero(side)[np.abs(p[side, 0]).argmax()]
 
     rows = []
@@ -273,27 +422,38 @@ def _landmarks_of_the_middle(head: Head) -> list:
 
 
 def contours(head: Head) -> Spots:
-    """The spots whose position on the head is known by name: lips, lids, brows; and anchors (group `anchor`) for the warp."""
+    """The spots whose position on the head is known by name: lips, lids, brows; and anchors (group
+    `anchor`) for the warp."""
     skin = Front(head, _HAIR, without_eyes=True)
-    return _spots(_lips(head) + _lids(head, skin) + _brows(head, skin) + _landmarks_of_the_middle(head))
+    return _spots(
+        _lips(head) + _lids(head, skin) + _brows(head, skin) + _landmarks_of_the_middle(head)
+    )
 
 
 def correspondence(head: Head, neutral: np.ndarray, known: Spots | None = None) -> Spots:
     """All spots for a person: the contours, and chin, cheek and nose points carried over by a warp.
 
-    neutral [478, 3]: the person's resting face, any unit, turned to the front (x to the left, y up). known: `contours(head)`.
+    neutral [478, 3]: the person's resting face, any unit, turned to the front (x to the left, y
+    up). known: `contours(head)`.
     """
     known = known or contours(head)
     skin = Front(head, _HAIR, without_eyes=True)
     warp = RBFInterpolator(
-        known.seen(neutral)[:, :2], known.of(head.v_template.astype(float))[:, :2], smoothing=1e-6, kernel="thin_plate_spline"
+        known.seen(neutral)[:, :2],
+        known.of(head.v_template.astype(float))[:, :2],
+        smoothing=1e-6,
+        kernel="thin_plate_spline",
     )
     rows = []
     for group, ids in (("chin", CHIN_POINTS), ("cheeks", CHEEK_POINTS), ("nose", NOSE_POINTS)):
         for landmark in ids:
             x, y = warp(neutral[landmark : landmark + 1, :2])[0]
             if hit := skin.at(x, y):
-                rows.append((f"{group}_{landmark}", group, (landmark,), skin.triangles[hit[0]], hit[1]))
+                rows.append(
+                    (f"{group}_{landmark}", group, (landmark,), skin.triangles[hit[0]], hit[1])
+                )
     keep = [i for i, g in enumerate(known.group) if g != "anchor"]
-    fields = (tuple(field[i] for i in keep) for field in (known.names, known.group, known.landmarks))
+    fields = (
+        tuple(field[i] for i in keep) for field in (known.names, known.group, known.landmarks)
+    )
     return Spots(*fields, known.vertices[keep], known.shares[keep]) + _spots(rows)

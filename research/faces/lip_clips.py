@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clips of real people with measured lips, a linear map from the speech encoder's features to them, and how well curves follow them.
+"""Clips of real people with measured lips, a linear map from the speech encoder's features to them,
+and how well curves follow them.
 
-DATA has one or two folders, `lips/` and `lips_more/`; each has clips, their measured curves and `split.toml`.
+DATA has one or two folders, `lips/` and `lips_more/`; each has clips, their measured curves and
+`split.toml`.
 """
 
 from __future__ import annotations
@@ -24,21 +26,27 @@ from thunder_core.train.voices import read_recording
 from thunder_core.types import FPS
 
 FOLDERS = ("lips", "lips_more")
-EYES_MM = 90.0  # between the outer corners of the eyes: the unit of measured lips (slope of solved against measured openings)
+# between the outer corners of the eyes: the unit of measured lips (slope of solved against measured
+# openings)
+EYES_MM = 90.0
 SHUT_MM = 0.6  # gap below which lips count as shut
 CURVES = ("opening", "width")
-_LAGS = range(-3, 4)  # frames: the best of these is that of `r_at_best_lag`, as in the data's score.py
+# frames: the best of these is that of `r_at_best_lag`, as in the data's score.py
+_LAGS = range(-3, 4)
 SILENT = ("SIL", "+SPN+", "+NSN+")  # symbols of what is no phone
 LANGUAGES = {"en": "English", "de": "German", "zh": "Mandarin"}
 _LEAST_WEIGHT = {"C": 0.5}  # of clips by tier: C had a lag of 3 to 6 frames, which was shifted back
-_MAP_REACH, _MAP_PULL = 2, 1500.0  # frames to either side, and ridge strength of the bar that benches compare with
-_LOWEST, _LOW = 15, 25  # percentile below which real lips count as closed, and below which another curve must be then
+# frames to either side, and ridge strength of the bar that benches compare with
+_MAP_REACH, _MAP_PULL = 2, 1500.0
+# percentile below which real lips count as closed, and below which another curve must be then
+_LOWEST, _LOW = 15, 25
 _BEFORE = 1  # frames by which lips lead the sound of m, b and p
 
 
 @dataclass(frozen=True, eq=False)
 class LipClip:
-    """A talking face: its sound, and opening and width in millimetres [T], NaN where no face was seen.
+    """A talking face: its sound, and opening and width in millimetres [T], NaN where no face was
+    seen.
 
     width: None where it is not reliable.  bilabials: (start, end) in seconds of m, b and p.
     """
@@ -86,7 +94,17 @@ def read_clips(data: Path, part: str | None = None) -> list[LipClip]:
             with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
                 opening, width = (EYES_MM * file[what].astype(float) for what in CURVES)
                 reliable = width if file["width_reliable"] else None
-                clips.append(LipClip(folder, name, opening, reliable, file["bilabials"], str(file["lang"]), str(file["tier"])))
+                clips.append(
+                    LipClip(
+                        folder,
+                        name,
+                        opening,
+                        reliable,
+                        file["bilabials"],
+                        str(file["lang"]),
+                        str(file["tier"]),
+                    )
+                )
     return clips
 
 
@@ -100,19 +118,24 @@ class Phone(NamedTuple):
 
 
 def spoken_phones(folder: Path) -> dict[str, list[Phone]]:
-    """The aligned phones of each clip of a folder, from its `phones.tsv`; clips that nobody could align have none."""
+    """The aligned phones of each clip of a folder, from its `phones.tsv`; clips that nobody could
+    align have none."""
     phones: dict[str, list[Phone]] = {}
     with (folder / "phones.tsv").open(newline="", encoding="utf-8") as file:
         for row in list(csv.reader(file, delimiter="\t"))[1:]:
             if len(row) > 4 and row[2]:
-                phones.setdefault(row[0], []).append(Phone(row[2], float(row[3]), float(row[4]), "".join(row[5:6])))
+                phones.setdefault(row[0], []).append(
+                    Phone(row[2], float(row[3]), float(row[4]), "".join(row[5:6]))
+                )
     return phones
 
 
 def hear(encoder: SpeechEncoder, clip: LipClip) -> tuple[np.ndarray, np.ndarray]:
     """(speech features [T, d], the likeliest phones as 10 ms labels [4T]) of a clip."""
     hidden, logits = encoder.analyse(clip.samples)
-    return speech_features(hidden, logits, clip.samples, clip.frames), likeliest(logits).astype(np.uint8).repeat(2)
+    return speech_features(hidden, logits, clip.samples, clip.frames), likeliest(logits).astype(
+        np.uint8
+    ).repeat(2)
 
 
 def standardised(curve: np.ndarray) -> np.ndarray:
@@ -120,10 +143,14 @@ def standardised(curve: np.ndarray) -> np.ndarray:
     return (curve - np.nanmean(curve)) / np.nanstd(curve)
 
 
-def fit_bar(clips: Sequence[LipClip], features: dict[str, np.ndarray]) -> Callable[[np.ndarray, str], np.ndarray]:
-    """The bar for everything that moves lips: a ridge regression of each curve on speech features within ±80 ms.
+def fit_bar(
+    clips: Sequence[LipClip], features: dict[str, np.ndarray]
+) -> Callable[[np.ndarray, str], np.ndarray]:
+    """The bar for everything that moves lips: a ridge regression of each curve on speech features
+    within ±80 ms.
 
-    features: [T, d] of each clip by name.  Returns a function of features [T, d] and a name of CURVES: the curve [T] in deviations.
+    features: [T, d] of each clip by name.  Returns a function of features [T, d] and a name of
+    CURVES: the curve [T] in deviations.
     """
     stacked = np.concatenate([features[clip.name] for clip in clips])
     mean, deviation = stacked.mean(0), stacked.std(0) + 1e-6
@@ -151,7 +178,8 @@ def as_long(curve: np.ndarray, frames: int) -> np.ndarray:
 
 
 def follows(curve: np.ndarray, real: np.ndarray) -> float:
-    """Correlation of a curve with real lips over the frames in which they are seen, without a lag."""
+    """Correlation of a curve with real lips over the frames in which they are seen, without a
+    lag."""
     seen = np.isfinite(real)
     return float(np.corrcoef(curve[seen], real[seen])[0, 1])
 
@@ -160,7 +188,11 @@ def r_at_best_lag(curve: np.ndarray, measured: np.ndarray) -> float:
     """Correlation of a curve [T] with a measured one [T] (NaN: not seen) at the best lag."""
     best = -1.0
     for lag in _LAGS:
-        moved, true = (curve[lag:], measured[: len(measured) - lag]) if lag >= 0 else (curve[:lag], measured[-lag:])
+        moved, true = (
+            (curve[lag:], measured[: len(measured) - lag])
+            if lag >= 0
+            else (curve[:lag], measured[-lag:])
+        )
         seen = np.isfinite(true)
         best = max(best, float(np.corrcoef(moved[seen], true[seen])[0, 1]))
     return best
@@ -174,7 +206,8 @@ def closes(curve: np.ndarray, real: np.ndarray) -> float:
 
 
 def around_sounds(curve: np.ndarray, intervals: np.ndarray) -> list[np.ndarray]:
-    """The frames of a curve within each of some sounds, from one frame before it, for lips lead the sound."""
+    """The frames of a curve within each of some sounds, from one frame before it, for lips lead the
+    sound."""
     ends = np.round(np.asarray(intervals).reshape(-1, 2) * FPS).astype(int)
     return [curve[max(0, start - _BEFORE) : end + 1] for start, end in ends if start < len(curve)]
 
@@ -187,14 +220,21 @@ def dips(curve: np.ndarray, clip: LipClip) -> np.ndarray:
 
 def shuts(curve: np.ndarray, clip: LipClip) -> np.ndarray:
     """Whether lips shut, in millimetres, on each m, b and p of a clip."""
-    return np.array([np.nanmin(part, initial=np.inf) <= SHUT_MM for part in around_sounds(curve, clip.bilabials)])
+    return np.array(
+        [
+            np.nanmin(part, initial=np.inf) <= SHUT_MM
+            for part in around_sounds(curve, clip.bilabials)
+        ]
+    )
 
 
 def spread_error(openings: np.ndarray, real: np.ndarray) -> float:
-    """CRPS of takes [K, T] against real lips, in deviations of the real curve: 0 is perfect, takes that are alike have their error.
+    """CRPS of takes [K, T] against real lips, in deviations of the real curve: 0 is perfect, takes
+    that are alike have their error.
 
-    All takes are scaled together to the mean and deviation of the real curve, because amplitudes are the animator's. With K > 1 the
-    estimate is fair: it does not depend on how many takes there are.
+    All takes are scaled together to the mean and deviation of the real curve, because amplitudes
+    are the animator's. With K > 1 the estimate is fair: it does not depend on how many takes there
+    are.
     """
     seen = np.isfinite(real)
     takes = (openings[:, seen] - openings[:, seen].mean()) / openings[:, seen].std()
@@ -206,11 +246,16 @@ def spread_error(openings: np.ndarray, real: np.ndarray) -> float:
 def mean_of(values: Sequence[float], weights: Sequence[float]) -> float:
     """Weighted mean of what is known; NaN of nothing."""
     known = np.isfinite(values)
-    return float(np.average(np.asarray(values)[known], weights=np.asarray(weights)[known])) if known.any() else float("nan")
+    return (
+        float(np.average(np.asarray(values)[known], weights=np.asarray(weights)[known]))
+        if known.any()
+        else float("nan")
+    )
 
 
 def interval(values: Sequence[float], weights: Sequence[float]) -> tuple[float, float]:
-    """The 5th and 95th percentile of the weighted mean over clips that are drawn with replacement."""
+    """The 5th and 95th percentile of the weighted mean over clips that are drawn with
+    replacement."""
     known = np.isfinite(values)
     if not known.any():
         return float("nan"), float("nan")
@@ -221,13 +266,18 @@ def interval(values: Sequence[float], weights: Sequence[float]) -> tuple[float, 
 def figures(clip: LipClip, openings: np.ndarray, widths: np.ndarray) -> dict[str, float]:
     """How well curves [K, T] follow a clip's lips, on average over the K of them.
 
-    opening, width: r.  PBM: m, b and p with a dip.  closed: see `closes`.  CRPS: of the openings together.
+    opening, width: r.  PBM: m, b and p with a dip.  closed: see `closes`.  CRPS: of the openings
+    together.
     """
     openings, widths = as_long(openings, clip.frames), as_long(widths, clip.frames)
     return {
         "opening": float(np.mean([follows(curve, clip.opening) for curve in openings])),
-        "width": float("nan") if clip.width is None else float(np.mean([follows(curve, clip.width) for curve in widths])),
-        "PBM": float(np.mean([dips(curve, clip).mean() for curve in openings])) if len(clip.bilabials) else float("nan"),
+        "width": float("nan")
+        if clip.width is None
+        else float(np.mean([follows(curve, clip.width) for curve in widths])),
+        "PBM": float(np.mean([dips(curve, clip).mean() for curve in openings]))
+        if len(clip.bilabials)
+        else float("nan"),
         "closed": float(np.mean([closes(curve, clip.opening) for curve in openings])),
         "CRPS": spread_error(openings, clip.opening),
     }
@@ -237,30 +287,48 @@ Rows = dict[str, dict[str, dict[str, float]]]  # system → clip → figures
 
 
 def compared(rows: Rows, clips: Sequence[LipClip]) -> list[str]:
-    """Lines: each system's figures over clips, weighted by seconds, with intervals over clips, by folder and by language."""
+    """Lines: each system's figures over clips, weighted by seconds, with intervals over clips, by
+    folder and by language."""
     groups = [(f"{name}/", lambda clip, name=name: clip.folder.name == name) for name in FOLDERS]
-    groups += [(LANGUAGES[code], lambda clip, code=code: clip.language == code) for code in LANGUAGES]
+    groups += [
+        (LANGUAGES[code], lambda clip, code=code: clip.language == code) for code in LANGUAGES
+    ]
     groups = [(title, [clip for clip in clips if belongs(clip)]) for title, belongs in groups]
 
     def mean(system: str, column: str, some: Sequence[LipClip]) -> float:
-        return mean_of([rows[system][clip.name].get(column, np.nan) for clip in some], [clip.frames for clip in some])
+        return mean_of(
+            [rows[system][clip.name].get(column, np.nan) for clip in some],
+            [clip.frames for clip in some],
+        )
 
-    head = f"{'':24s}" + "".join(f"{what + ' r [90 %]':>20s}" for what in CURVES) + f"{'PBM':>6s}{'closed':>8s}{'CRPS':>6s}  "
+    head = (
+        f"{'':24s}"
+        + "".join(f"{what + ' r [90 %]':>20s}" for what in CURVES)
+        + f"{'PBM':>6s}{'closed':>8s}{'CRPS':>6s}  "
+    )
     lines = [head + "".join(f"{title:>13s}" for title, _ in groups)]
     for system, row in rows.items():
         line = f"{system:24s}"
         for what in CURVES:
-            low, high = interval([row[clip.name].get(what, np.nan) for clip in clips], [clip.frames for clip in clips])
+            low, high = interval(
+                [row[clip.name].get(what, np.nan) for clip in clips],
+                [clip.frames for clip in clips],
+            )
             line += f"{mean(system, what, clips):8.3f} [{low:.2f}, {high:.2f}]".rjust(20)
         line += f"{mean(system, 'PBM', clips):6.2f}{mean(system, 'closed', clips):8.2f}{mean(system, 'CRPS', clips):6.2f}  "
-        line += "".join(f"{mean(system, 'opening', some):7.2f}/{mean(system, 'width', some):5.2f}" for _, some in groups)
+        line += "".join(
+            f"{mean(system, 'opening', some):7.2f}/{mean(system, 'width', some):5.2f}"
+            for _, some in groups
+        )
         lines.append(line.replace("[nan, nan]", "").replace("nan", "  –"))
     notes = (
-        "r without a lag, weighted by seconds; intervals over clips; right: opening/width by folder and language; PBM: m, b, p with a dip;"
+        "r without a lag, weighted by seconds; intervals over clips; right: opening/width by "
+        "folder and language; PBM: m, b, p with a dip;"
     )
     return [
         *lines,
-        f"{notes} closed: of real lips' lowest 15 %; CRPS in deviations of the real opening, the error where there is one curve",
+        f"{notes} closed: of real lips' lowest 15 %; CRPS in deviations of the real opening, the "
+        f"error where there is one curve",
     ]
 
 
@@ -268,6 +336,12 @@ def by_clip(rows: Rows, clips: Sequence[LipClip]) -> list[str]:
     """Lines: opening and width of each system on every clip."""
     lines = [f"{'clip':16s}{'tier':>5s}{'s':>4s}" + "".join(f"{system:>24s}" for system in rows)]
     for clip in clips:
-        values = [f"{row[clip.name]['opening']:.2f}/{row[clip.name]['width']:.2f}" for row in rows.values()]
-        lines.append(f"{clip.name:16s}{clip.tier:>5s}{clip.frames / FPS:4.0f}" + "".join(f"{value:>24s}" for value in values))
+        values = [
+            f"{row[clip.name]['opening']:.2f}/{row[clip.name]['width']:.2f}"
+            for row in rows.values()
+        ]
+        lines.append(
+            f"{clip.name:16s}{clip.tier:>5s}{clip.frames / FPS:4.0f}"
+            + "".join(f"{value:>24s}" for value in values)
+        )
     return lines

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Solves a tracked face's 478 landmarks for a performance of the default head: pose, jaw, lips, brows, lids and gaze.
+"""Solves a tracked face's 478 landmarks for a performance of the default head: pose, jaw, lips,
+brows, lids and gaze.
 
-The paper's pseudo ground truth in miniature: a person's proportions are removed with a resting face estimated for each clip, and the
-remaining displacements are fitted by bounded, regularised least squares over corresponding points, smooth in time. Finally the inner lips'
-gap is set to the measured one, so that closures are kept.
+The paper's pseudo ground truth in miniature: a person's proportions are removed with a resting face
+estimated for each clip, and the remaining displacements are fitted by bounded, regularised least
+squares over corresponding points, smooth in time. Finally the inner lips' gap is set to the
+measured one, so that closures are kept.
 """
 
 from __future__ import annotations
@@ -38,24 +40,36 @@ from thunder_core.networks.flame import FlameLayer
 from thunder_core.types import Motion
 
 _GROUP_WEIGHT = {  # weights of a millimetre in x, y and z; depth from one camera is a guess
-    "lips_outer": (1.0, 1.0, 0.3), "lips_inner": (1.0, 1.2, 0.3), "lids": (0.1, 1.3, 0.0), "brows": (0.35, 0.9, 0.1),
+    "lips_outer": (1.0, 1.0, 0.3), "lips_inner": (1.0, 1.2, 0.3), "lids": (0.1, 1.3, 0.0),
+    "brows": (0.35, 0.9, 0.1),
     "chin": (0.45, 0.8, 0.15), "cheeks": (0.3, 0.3, 0.1), "nose": (0.35, 0.4, 0.1),
 }  # fmt: skip
 _GAP_WEIGHT, _CONTACT_WEIGHT = 2.5, 6.0  # weights of a millimetre of lip gap, open and touching
 _CONTACT = 0.6  # measured gap below which lips are assumed to touch, mm
 _PULL = 6.0  # penalty on each channel, mm² per unit²
 _PULL_OF = {  # exceptions: channels that one camera sees badly or that others can replace
-    "jawForward": 80.0, "cheekPuff": 60.0, "mouthShrugUpper": 40.0, "mouthShrugLower": 25.0, "mouthDimple": 25.0, "mouthPress": 20.0,
-    "mouthRoll": 12.0, "mouthLeft": 20.0, "mouthRight": 20.0, "noseSneer": 15.0, "cheekSquint": 15.0, "eyeSquint": 25.0, "mouthFrown": 12.0,
+    "jawForward": 80.0, "cheekPuff": 60.0, "mouthShrugUpper": 40.0, "mouthShrugLower": 25.0,
+    "mouthDimple": 25.0, "mouthPress": 20.0,
+    "mouthRoll": 12.0, "mouthLeft": 20.0, "mouthRight": 20.0, "noseSneer": 15.0,
+    "cheekSquint": 15.0, "eyeSquint": 25.0, "mouthFrown": 12.0,
     "eyeWide": 20.0, "mouthClose": 10.0, "browOuterUp": 10.0, "browInnerUp": 8.0, "browDown": 8.0,
 }  # fmt: skip
 _STIFF = 25.0  # penalty on changes between frames, mm² per (unit per frame)²
 _STIFF_OF = {
-    "eyeBlink": 3.0, "brow": 120.0, "cheek": 120.0, "nose": 120.0, "jawForward": 200.0, "mouthDimple": 80.0, "mouthLeft": 80.0, "mouthRight": 80.0,  # noqa: E501
+    "eyeBlink": 3.0, "brow": 120.0, "cheek": 120.0, "nose": 120.0, "jawForward": 200.0,
+    "mouthDimple": 80.0, "mouthLeft": 80.0, "mouthRight": 80.0,  # noqa: E501
 }  # fmt: skip
-_EVEN, _EVEN_OF = 12.0, {"eye": 60.0, "brow": 25.0}  # penalty on left–right differences, mm² per unit²
-_LIPS_THAT_MEET = ("mouthClose", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight")
-_PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))  # inner lips, upper and lower
+# penalty on left–right differences, mm² per unit²
+_EVEN, _EVEN_OF = (12.0, {"eye": 60.0, "brow": 25.0})
+_LIPS_THAT_MEET = (
+    "mouthClose",
+    "mouthLowerDownLeft",
+    "mouthLowerDownRight",
+    "mouthUpperUpLeft",
+    "mouthUpperUpRight",
+)
+# inner lips, upper and lower
+_PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))
 _BROW_LANDMARKS = [i for pairs in BROWS.values() for pair in pairs for i in pair]
 _IRIS_RADIUS_MM = 12.0  # distance from the eye's centre to its iris
 _POSE_SMOOTHING = 0.8  # frames
@@ -69,10 +83,11 @@ class BadLandmarks(ThunderError):
 class Solved:
     """A tracked face as a performance.
 
-    motion: of the default head; frames without a face are carried over from their neighbours.
-    seen [T] bool: frames with a face.  facing [3]: rotation vector of the head's mean direction before the camera, rad
-    (motion.head is relative to it).  residual [T, m]: distance of every spot's displacement from the tracked one in the
-    picture plane, mm.  target, reached [T, m, 3] and rest [m, 3], mm: tracked spots, solved ones, the person's resting face.
+    motion: of the default head; frames without a face are carried over from their neighbours. seen
+    [T] bool: frames with a face.  facing [3]: rotation vector of the head's mean direction before
+    the camera, rad (motion.head is relative to it).  residual [T, m]: distance of every spot's
+    displacement from the tracked one in the picture plane, mm.  target, reached [T, m, 3] and rest
+    [m, 3], mm: tracked spots, solved ones, the person's resting face.
     """
 
     motion: Motion
@@ -88,23 +103,36 @@ class Solved:
 def read_landmarks(path: Path) -> tuple[np.ndarray, float]:
     """Landmarks float64 [T, 478, 3] of an .npz (`landmarks`, `fps`), turned to our axes, and fps.
 
-    The file keeps MediaPipe's axes: x right in the picture, y down, z away from the camera, any unit, NaN without a face.
-    Here x is to the subject's left, y up, z to the camera. Raises BadLandmarks.
+    The file keeps MediaPipe's axes: x right in the picture, y down, z away from the camera, any
+    unit, NaN without a face. Here x is to the subject's left, y up, z to the camera. Raises
+    BadLandmarks.
     """
     try:
         with np.load(path, allow_pickle=False) as data:
             points, fps = data["landmarks"].astype(np.float64), float(data["fps"])
     except (OSError, ValueError, KeyError) as error:
-        raise BadLandmarks(f"{path.name} holds no landmarks and frame rate ({error}). Save arrays named landmarks and fps.") from None
+        raise BadLandmarks(
+            f"{path.name} holds no landmarks and frame rate ({error}). Save arrays named "
+            f"landmarks and fps."
+        ) from None
     if points.ndim != 3 or points.shape[1:] != (POINTS, 3) or not fps > 0:
-        raise BadLandmarks(f"{path.name} has landmarks of shape {points.shape} where frames × {POINTS} × 3 are needed. Track with irises.")
+        raise BadLandmarks(
+            f"{path.name} has landmarks of shape {points.shape} where frames × {POINTS} × 3 are "
+            f"needed. Track with irises."
+        )
     if np.isfinite(points).all((1, 2)).sum() < 5:
-        raise BadLandmarks(f"{path.name} sees a face in fewer than five frames. Use a longer recording of one face.")
+        raise BadLandmarks(
+            f"{path.name} sees a face in fewer than five frames. Use a longer recording of one "
+            f"face."
+        )
     return points * (1, -1, -1), fps
 
 
-def _similarity(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scales [T], rotations [T, 3, 3] and shifts [T, 3] that take x [T, k, 3] closest to y [k, 3], points weighted by w [k]."""
+def _similarity(
+    x: np.ndarray, y: np.ndarray, w: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scales [T], rotations [T, 3, 3] and shifts [T, 3] that take x [T, k, 3] closest to y [k, 3],
+    points weighted by w [k]."""
     w = w / w.sum()
     cx, cy = np.einsum("tkc,k->tc", x, w), w @ y
     a, b = x - cx[:, None], y - cy
@@ -118,16 +146,21 @@ def _similarity(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> tuple[np.ndarray
 
 
 def stabilise(points: np.ndarray, known: Spots, head: Head) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks [T, 478, 3] without NaN → the same held still and facing front, mm, at the head's size; and rotations [T, 3, 3].
+    """Landmarks [T, 478, 3] without NaN → the same held still and facing front, mm, at the head's
+    size; and rotations [T, 3, 3].
 
-    Points fixed to the skull are aligned frame by frame, with less weight for those that move; the mean face is then rotated and scaled to
-    the head. rotations: of the head relative to the camera, in the head's axes.
+    Points fixed to the skull are aligned frame by frame, with less weight for those that move; the
+    mean face is then rotated and scaled to the head. rotations: of the head relative to the camera,
+    in the head's axes.
     """
     rigid = list(RIGID)
     reference, weight = points[len(points) // 2, rigid], np.ones(len(rigid))
     for _ in range(6):
         scale, rotation, shift = _similarity(points[:, rigid], reference, weight)
-        held = scale[:, None, None] * np.einsum("tcd,tkd->tkc", rotation, points[:, rigid]) + shift[:, None]
+        held = (
+            scale[:, None, None] * np.einsum("tcd,tkd->tkc", rotation, points[:, rigid])
+            + shift[:, None]
+        )
         reference = np.median(held, 0)
         movement = np.sqrt(((held - reference) ** 2).sum(2).mean(0))
         weight = 1 / (movement + np.median(movement)) ** 2
@@ -137,8 +170,12 @@ def stabilise(points: np.ndarray, known: Spots, head: Head) -> tuple[np.ndarray,
     even = np.array([0.2 if g.startswith("lips") else 1.0 for g in known.group])
     size, turn, _ = _similarity(known.seen(mean)[None], ours, even)
     eyes = [known.landmarks.index((i,)) for i in OUTER_EYES]
-    size = np.linalg.norm(ours[eyes[0]] - ours[eyes[1]]) / np.linalg.norm(mean[OUTER_EYES[0]] - mean[OUTER_EYES[1]])
-    still = size * np.einsum("cd,tkd->tkc", turn[0], still - mean[list(OUTER_EYES)].mean(0)) + ours[eyes].mean(0)
+    size = np.linalg.norm(ours[eyes[0]] - ours[eyes[1]]) / np.linalg.norm(
+        mean[OUTER_EYES[0]] - mean[OUTER_EYES[1]]
+    )
+    still = size * np.einsum("cd,tkd->tkc", turn[0], still - mean[list(OUTER_EYES)].mean(0)) + ours[
+        eyes
+    ].mean(0)
     return still, np.swapaxes(turn[0] @ rotation, 1, 2)
 
 
@@ -147,20 +184,24 @@ def _gap(points: np.ndarray, upper: int, lower: int) -> np.ndarray:
 
 
 def _height(points: np.ndarray, upper: int, lower: int) -> np.ndarray:
-    """Gap along the face's height, as `opening_mm` measures it: depth is a camera's guess, and a rolled lip is not an open mouth."""
+    """Gap along the face's height, as `opening_mm` measures it: depth is a camera's guess, and a
+    rolled lip is not an open mouth."""
     return points[:, upper, 1] - points[:, lower, 1]
 
 
 def _closed(still: np.ndarray) -> np.ndarray:
-    """Frames [k] of a performance [T, 478, 3] mm in which the lips are together: within half a millimetre of the least gap."""
+    """Frames [k] of a performance [T, 478, 3] mm in which the lips are together: within half a
+    millimetre of the least gap."""
     gap = _gap(still, *INNER_LIPS)
     return np.argsort(gap)[: max(5, int((gap <= np.quantile(gap, 0.05) + _CONTACT).sum()))]
 
 
 def lip_gaps(still: np.ndarray) -> np.ndarray:
-    """Gaps of the inner lips [T, pairs] mm, 0 where they are as close as in the person's closed mouth.
+    """Gaps of the inner lips [T, pairs] mm, 0 where they are as close as in the person's closed
+    mouth.
 
-    Trackers leave a small gap between closed lips, which is subtracted. Lips are open only if both distance and height say so.
+    Trackers leave a small gap between closed lips, which is subtracted. Lips are open only if both
+    distance and height say so.
     """
     shut = _closed(still)
     gaps = []
@@ -173,11 +214,13 @@ def lip_gaps(still: np.ndarray) -> np.ndarray:
 def resting_face(still: np.ndarray) -> np.ndarray:
     """The person's resting face [478, 3] out of a held-still performance [T, 478, 3] mm.
 
-    Mouth and jaw are taken from the frames with closed lips and the highest chin, eyes from the frames where they are open.
+    Mouth and jaw are taken from the frames with closed lips and the highest chin, eyes from the
+    frames where they are open.
     """
     shut = _closed(still)
     drop = _height(still[shut], NOSE_TIP[1], CHIN[0])
-    neutral = np.median(still[shut[np.argsort(drop)[: max(5, len(shut) // 3)]]], 0)  # lips also close over an open jaw
+    # lips also close over an open jaw
+    neutral = np.median(still[shut[np.argsort(drop)[: max(5, len(shut) // 3)]]], 0)
     for upper, lower in zip(LID_ACROSS["upper"][:2], LID_ACROSS["lower"][:2]):
         apart = _gap(still, upper[4], lower[4])
         ids = sorted({*upper, *lower})
@@ -186,12 +229,15 @@ def resting_face(still: np.ndarray) -> np.ndarray:
     return neutral
 
 
-def _lids(still: np.ndarray, neutral: np.ndarray, ours: np.ndarray, spots: Spots) -> list[tuple[list[int], list[int], float]]:
-    """For each eye: spots of its corners, of all its lids, and by how much displacements from the corners are stretched so
-    that a closed eye of the person closes ours.
+def _lids(
+    still: np.ndarray, neutral: np.ndarray, ours: np.ndarray, spots: Spots
+) -> list[tuple[list[int], list[int], float]]:
+    """For each eye: spots of its corners, of all its lids, and by how much displacements from the
+    corners are stretched so that a closed eye of the person closes ours.
 
-    Corners do not move on a skull: what they do is the tracker's slip, and is taken out of the lids. Trackers leave shut
-    lids a little apart: the least aperture of a clip that has blinks is taken for shut.
+    Corners do not move on a skull: what they do is the tracker's slip, and is taken out of the
+    lids. Trackers leave shut lids a little apart: the least aperture of a clip that has blinks is
+    taken for shut.
     """
     eyes = []
     for upper, lower in zip(LID_ACROSS["upper"][:2], LID_ACROSS["lower"][:2]):
@@ -201,7 +247,9 @@ def _lids(still: np.ndarray, neutral: np.ndarray, ours: np.ndarray, spots: Spots
         least = np.quantile(_gap(still, upper[4], lower[4]), 0.005) / open_theirs
         shut = float(np.clip(least, 0.05, 0.4)) if least < 0.5 else 0.2
         lids = sorted({at[i] for i in (*upper, *lower) if i in at})
-        eyes.append(([at[upper[0]], at[upper[-1]]], lids, float(open_ours / (open_theirs * (1 - shut)))))
+        eyes.append(
+            ([at[upper[0]], at[upper[-1]]], lids, float(open_ours / (open_theirs * (1 - shut))))
+        )
     return eyes
 
 
@@ -210,14 +258,20 @@ def _named(table: dict[str, float], name: str, otherwise: float) -> float:
 
 
 class _Face:
-    """The head's spots as a function of the unknowns: expression channels that landmarks can speak of, then jaw x and y."""
+    """The head's spots as a function of the unknowns: expression channels that landmarks can speak
+    of, then jaw x and y."""
 
     def __init__(self, head: Head, spots: Spots):
         self.head, self.spots = head, spots
         ids, place = np.unique(spots.vertices, return_inverse=True)
         self.layer = FlameLayer(head, ids, torch.float64)
-        self.place, self.shares = place.reshape(spots.vertices.shape).T, spots.shares.T[:, :, None]  # by corner of the triangle
-        self.used = np.flatnonzero(~in_group(head.expression_names, TONGUE))  # no landmark shows the tongue
+        # by corner of the triangle
+        self.place, self.shares = (
+            place.reshape(spots.vertices.shape).T,
+            spots.shares.T[:, :, None],
+        )
+        # no landmark shows the tongue
+        self.used = np.flatnonzero(~in_group(head.expression_names, TONGUE))
         names = [head.expression_names[i] for i in self.used]
         self.count = len(names) + 2
         self.pull = np.array([_named(_PULL_OF, n, _PULL) for n in names] + [_PULL, 60.0])
@@ -226,12 +280,15 @@ class _Face:
         for k, name in enumerate(names):
             if name.endswith("Left") and name[:-4] + "Right" in names:
                 other = names.index(name[:-4] + "Right")
-                self.even[np.ix_([k, other], [k, other])] += _named(_EVEN_OF, name, _EVEN) * np.array([[1.0, -1.0], [-1.0, 1.0]])
+                self.even[np.ix_([k, other], [k, other])] += _named(
+                    _EVEN_OF, name, _EVEN
+                ) * np.array([[1.0, -1.0], [-1.0, 1.0]])
         self.low = np.array([0.0] * len(names) + [-0.08, -0.25])
         self.high = np.array([1.0] * len(names) + [1.4, 0.25])
         self.close = names.index("mouthClose")
         self.rest = self.at(np.zeros((1, self.count)))[0]
-        self.turns = np.linspace(-0.1, 1.4, 9)  # jaw openings at which the skin's response to the channels is tabled
+        # jaw openings at which the skin's response to the channels is tabled
+        self.turns = np.linspace(-0.1, 1.4, 9)
         base, table = np.zeros((9, self.count)), np.empty((9, len(spots), 3, self.count - 2))
         base[:, -2] = self.turns
         for k in range(self.count - 2):
@@ -252,7 +309,8 @@ class _Face:
         return MM * sum(corners[:, ids] * share for ids, share in zip(self.place, self.shares))
 
     def slopes(self, u: np.ndarray) -> np.ndarray:
-        """Derivative of `at` [T, m, 3, K]. The skin is linear in the channels for a fixed jaw; the jaw's is a difference quotient."""
+        """Derivative of `at` [T, m, 3, K]. The skin is linear in the channels for a fixed jaw; the
+        jaw's is a difference quotient."""
         out = np.empty((len(u), len(self.spots), 3, self.count))
         at = np.interp(u[:, -2], self.turns, np.arange(len(self.turns)))
         low = np.minimum(at.astype(int), len(self.turns) - 2)
@@ -266,14 +324,16 @@ class _Face:
         return out
 
     def inside(self, u: np.ndarray) -> np.ndarray:
-        """The nearest unknowns that a face can have: bounds, and lips that do not close further than the jaw is open."""
+        """The nearest unknowns that a face can have: bounds, and lips that do not close further
+        than the jaw is open."""
         u = np.clip(u, self.low, self.high)
         u[:, self.close] = np.minimum(u[:, self.close], np.maximum(u[:, -2], 0) + 0.02)
         return u
 
 
 def _normal_equations(face: _Face, u, target, weight, pairs, gap, chunk: int = 150):
-    """Gram matrices [T, K, K] and right sides [T, K] of the rows around u: spots' displacements [T, m, 3] and lip gaps [T, p], mm.
+    """Gram matrices [T, K, K] and right sides [T, K] of the rows around u: spots' displacements [T,
+    m, 3] and lip gaps [T, p], mm.
 
     weight [T, m, 3]: of a millimetre of each displacement; gaps have their own.
     """
@@ -285,8 +345,17 @@ def _normal_equations(face: _Face, u, target, weight, pairs, gap, chunk: int = 1
         now = moved[:, pairs[:, 0], 1] - moved[:, pairs[:, 1], 1]
         touching = np.where(gap[s] < _CONTACT, _CONTACT_WEIGHT, _GAP_WEIGHT)
         wanted = np.where(gap[s] < _CONTACT, 0, gap[s])
-        rows = np.concatenate([(slope * weight[s, :, :, None]).reshape(len(moved), -1, face.count), lip * touching[..., None]], 1)
-        miss = np.concatenate([((target[s] - moved) * weight[s]).reshape(len(moved), -1), (wanted - now) * touching], 1)
+        rows = np.concatenate(
+            [
+                (slope * weight[s, :, :, None]).reshape(len(moved), -1, face.count),
+                lip * touching[..., None],
+            ],
+            1,
+        )
+        miss = np.concatenate(
+            [((target[s] - moved) * weight[s]).reshape(len(moved), -1), (wanted - now) * touching],
+            1,
+        )
         miss += np.einsum("trk,tk->tr", rows, u[s])
         gram[s] = np.swapaxes(rows, 1, 2) @ rows
         right[s] = np.einsum("trk,tr->tk", rows, miss)
@@ -295,7 +364,8 @@ def _normal_equations(face: _Face, u, target, weight, pairs, gap, chunk: int = 1
 
 
 def _least_squares(face: _Face, gram, right, u, rounds: int = 250):
-    """min Σ_t u_t·G_t·u_t − 2 r_t·u_t + pull·u² + stiff·(u_t − u_{t−1})² within bounds, by accelerated projected gradients."""
+    """min Σ_t u_t·G_t·u_t − 2 r_t·u_t + pull·u² + stiff·(u_t − u_{t−1})² within bounds, by
+    accelerated projected gradients."""
     scale = 1 / np.sqrt(np.einsum("tkk->k", gram) / len(u) + face.pull + 2 * face.stiff)
 
     def force(v):
@@ -320,20 +390,25 @@ def _least_squares(face: _Face, gram, right, u, rounds: int = 250):
 
 
 def _visibility(turned: np.ndarray, ours: np.ndarray) -> np.ndarray:
-    """Visibility of each spot to the camera [T, m], 0.1 … 1: less on the side of the face that is turned away."""
-    sideways = np.arcsin(np.clip(ours[:, 0] / 80.0, -1, 1))  # of the skin's normal on a head 80 mm to either side
+    """Visibility of each spot to the camera [T, m], 0.1 … 1: less on the side of the face that is
+    turned away."""
+    # of the skin's normal on a head 80 mm to either side
+    sideways = np.arcsin(np.clip(ours[:, 0] / 80.0, -1, 1))
     normal = np.stack([np.sin(sideways), 0 * sideways, np.cos(sideways)], 1)
     towards = np.einsum("tc,mc->tm", turned[:, 2], normal)
     return np.clip((towards - 0.2) / 0.5, 0.1, 1.0)
 
 
 def meet_gap(head: Head, expression: np.ndarray, jaw: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """The expression [T, n] nearest to the given one whose inner lips are `gap` [T] mm apart (see `opening_mm`).
+    """The expression [T, n] nearest to the given one whose inner lips are `gap` [T] mm apart (see
+    `opening_mm`).
 
-    For a fixed jaw the gap is linear in the channels: the smallest change of the lips' own channels within 0 … 1 is found by
-    a few projections. A gap out of their range is approximated.
+    For a fixed jaw the gap is linear in the channels: the smallest change of the lips' own channels
+    within 0 … 1 is found by a few projections. A gap out of their range is approximated.
     """
-    layer = FlameLayer(head, np.array([head.inner_lip_lower_mid, head.inner_lip_upper_mid]), torch.float64)
+    layer = FlameLayer(
+        head, np.array([head.inner_lip_lower_mid, head.inner_lip_upper_mid]), torch.float64
+    )
     names = list(head.expression_names)
     lips = [names.index(n) for n in _LIPS_THAT_MEET]
     x, turn = expression.astype(np.float64).copy(), torch.from_numpy(jaw.astype(np.float64))
@@ -343,20 +418,26 @@ def meet_gap(head: Head, expression: np.ndarray, jaw: np.ndarray, gap: np.ndarra
             y = MM * layer(torch.from_numpy(x), turn)[:, :, 1].numpy()
         return y[:, 1] - y[:, 0]
 
-    rest = MM * float(head.v_template[head.inner_lip_upper_mid, 1] - head.v_template[head.inner_lip_lower_mid, 1])
+    rest = MM * float(
+        head.v_template[head.inner_lip_upper_mid, 1] - head.v_template[head.inner_lip_lower_mid, 1]
+    )
     still = apart(np.zeros_like(x))
-    slope = np.stack([apart(np.eye(x.shape[1])[[k]].repeat(len(x), 0)) - still for k in lips], 1)  # [T, 5] mm per unit
+    # [T, 5] mm per unit
+    slope = np.stack([apart(np.eye(x.shape[1])[[k]].repeat(len(x), 0)) - still for k in lips], 1)
     for _ in range(12):
         miss = gap + rest - apart(x)
         at = x[:, lips]
         free = ((miss[:, None] * slope > 0) & (at < 1)) | ((miss[:, None] * slope < 0) & (at > 0))
         usable = np.where(free, slope, 0)
-        x[:, lips] = np.clip(at + miss[:, None] * usable / np.maximum((usable**2).sum(1, keepdims=True), 1e-6), 0, 1)
+        x[:, lips] = np.clip(
+            at + miss[:, None] * usable / np.maximum((usable**2).sum(1, keepdims=True), 1e-6), 0, 1
+        )
     return x
 
 
 def _gaze(still: np.ndarray, neutral: np.ndarray, blink: np.ndarray) -> np.ndarray:
-    """Rotation vectors [T, 3] of the eyes from the irises' positions between the eye corners; held through blinks."""
+    """Rotation vectors [T, 3] of the eyes from the irises' positions between the eye corners; held
+    through blinks."""
     away = []
     for side, iris in enumerate(IRISES):
         corners = [LID_ACROSS["upper"][side][0], LID_ACROSS["upper"][side][-1]]
@@ -375,11 +456,14 @@ def _filled(x: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Values [k, …] of the seen frames → [T, …], straight lines over the others."""
     t = np.arange(len(seen))
     flat = x.reshape(len(x), -1)
-    return np.stack([np.interp(t, t[seen], flat[:, c]) for c in range(flat.shape[1])], 1).reshape(len(seen), *x.shape[1:])
+    return np.stack([np.interp(t, t[seen], flat[:, c]) for c in range(flat.shape[1])], 1).reshape(
+        len(seen), *x.shape[1:]
+    )
 
 
 def solve(head: Head, points: np.ndarray, known: Spots | None = None, rounds: int = 3) -> Solved:
-    """Landmarks [T, 478, 3] (our axes, NaN without a face, 25 fps) → the performance of the default head that follows them."""
+    """Landmarks [T, 478, 3] (our axes, NaN without a face, 25 fps) → the performance of the default
+    head that follows them."""
     known = known or contours(head)
     seen = np.isfinite(points).all((1, 2))
     still, turned = stabilise(points[seen], known, head)
@@ -390,8 +474,12 @@ def solve(head: Head, points: np.ndarray, known: Spots | None = None, rounds: in
     target = spots.seen(still) - rest
     for corners, rows, scale in _lids(still, neutral, face.rest, spots):
         target[:, rows] = scale * (target[:, rows] - target[:, corners].mean(1, keepdims=True))
-    weight = _visibility(turned, face.rest)[:, :, None] * np.array([_GROUP_WEIGHT[g] for g in spots.group])
-    pairs = np.array([[spots.landmarks.index((a,)), spots.landmarks.index((b,))] for a, b in _PAIRS])
+    weight = _visibility(turned, face.rest)[:, :, None] * np.array(
+        [_GROUP_WEIGHT[g] for g in spots.group]
+    )
+    pairs = np.array(
+        [[spots.landmarks.index((a,)), spots.landmarks.index((b,))] for a, b in _PAIRS]
+    )
     gap = lip_gaps(still)
 
     u = np.zeros((len(still), face.count))
@@ -400,19 +488,29 @@ def solve(head: Head, points: np.ndarray, known: Spots | None = None, rounds: in
         gram, right = _normal_equations(face, u, target, trust * weight, pairs, gap)
         u = _least_squares(face, gram, right, u)
         miss = np.sqrt((((face.at(u) - face.rest - target) * weight) ** 2).mean((1, 2)))
-        trust = np.clip(2 * np.median(miss) / miss, 0.2, 1)[:, None, None]  # frames no face can make: the tracker slipped
+        # frames no face can make: the tracker slipped
+        trust = np.clip(2 * np.median(miss) / miss, 0.2, 1)[:, None, None]
     expression, jaw = face.parts(u)
     expression = meet_gap(head, expression, jaw, np.where(gap[:, 0] < _CONTACT / 2, 0, gap[:, 0]))
     u[:, :-2] = expression[:, face.used]
 
     mean = Rotation.from_matrix(turned).mean()
-    nod = gaussian_filter1d(_filled((mean.inv() * Rotation.from_matrix(turned)).as_rotvec(), seen), _POSE_SMOOTHING, axis=0)
+    nod = gaussian_filter1d(
+        _filled((mean.inv() * Rotation.from_matrix(turned)).as_rotvec(), seen),
+        _POSE_SMOOTHING,
+        axis=0,
+    )
     blink = expression[:, [head.channel("eyeBlinkLeft"), head.channel("eyeBlinkRight")]].mean(1)
     eyes = _gaze(still, neutral, blink)
     moved = face.at(u) - face.rest
     as32 = np.float32
     motion = Motion(
-        _filled(expression, seen).astype(as32), _filled(jaw, seen).astype(as32), nod.astype(as32), _filled(eyes, seen).astype(as32)
+        _filled(expression, seen).astype(as32),
+        _filled(jaw, seen).astype(as32),
+        nod.astype(as32),
+        _filled(eyes, seen).astype(as32),
     )
     residual = np.linalg.norm((moved - target)[:, :, :2], axis=2)
-    return Solved(motion, seen, mean.as_rotvec(), spots, residual, target + rest, moved + rest, rest)
+    return Solved(
+        motion, seen, mean.as_rotvec(), spots, residual, target + rest, moved + rest, rest
+    )

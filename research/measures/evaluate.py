@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paper's figures (§5.3) of any system on held-out voices: S samples of a clip against the teacher's performance, or a person's."""
+"""The paper's figures (§5.3) of any system on held-out voices: S samples of a clip against the
+teacher's performance, or a person's."""
 
 from __future__ import annotations
 
@@ -19,7 +20,13 @@ from thunder_core.channels import Columns
 from thunder_core.direction import Direction
 from thunder_core.engine.m2s import LIPS
 from thunder_core.engine.planning.lip_kernels import fitted_to
-from thunder_core.engine.speech.encoder import LOUDNESS, loudness, phonetic, speech_features, SpeechEncoder
+from thunder_core.engine.speech.encoder import (
+    LOUDNESS,
+    loudness,
+    phonetic,
+    speech_features,
+    SpeechEncoder,
+)
 from thunder_core.engine.speech.phones import SILENCE
 from thunder_core.face.head import Head
 from thunder_core.networks.flame import FlameLayer
@@ -35,11 +42,25 @@ from thunder_core.types import pack
 SAMPLES = 32  # S of the paper
 LEAST_FRAMES, MOST_FRAMES = 75, 125  # shortest clip (3 s), and most frames used of a longer one
 Figures = dict[str, dict[str, float]]  # of every clip, by its name: FIGURES
-FIGURES = ("lve", "l_ccc", "l_pcc", "dtw", "sdiv_u", "tdiv_u", "sdiv_l", "tdiv_l", "fdd_u", "fdd_l", "ba", "div")
+FIGURES = (
+    "lve",
+    "l_ccc",
+    "l_pcc",
+    "dtw",
+    "sdiv_u",
+    "tdiv_u",
+    "sdiv_l",
+    "tdiv_l",
+    "fdd_u",
+    "fdd_l",
+    "ba",
+    "div",
+)
 
 
 class Measured:
-    """Lip and upper-face vertices of a head, for motions packed as [T, n + 9]; the neck is held still."""
+    """Lip and upper-face vertices of a head, for motions packed as [T, n + 9]; the neck is held
+    still."""
 
     def __init__(self, head: Head):
         self.columns = Columns(head.channels)
@@ -56,14 +77,19 @@ class Measured:
         """Positions [..., T, m, 3] metres of packed motions [..., T, n + 9]."""
         columns, shape = self.columns, x.shape[:-1]
         flat = torch.from_numpy(np.ascontiguousarray(x, np.float32)).reshape(-1, x.shape[-1])
-        return self.layer(flat[:, columns.expression], flat[:, columns.jaw]).numpy().reshape(*shape, -1, 3)
+        return (
+            self.layer(flat[:, columns.expression], flat[:, columns.jaw])
+            .numpy()
+            .reshape(*shape, -1, 3)
+        )
 
 
 class Compared(Protocol):
     """A stretch of sound and how a face moved to it, which systems are measured against.
 
-    name: of the stretch, in tables of figures.  frames: T of 25 fps.  truth: float32 [T, C], the packed motion.  features: float32
-    [T, d], speech features.  samples: float32 [640 · T], the sound.
+    name: of the stretch, in tables of figures.  frames: T of 25 fps.  truth: float32 [T, C], the
+    packed motion.  features: float32 [T, d], speech features.  samples: float32 [640 · T], the
+    sound.
     """
 
     @property
@@ -92,7 +118,8 @@ class Compared(Protocol):
 
 @dataclass(frozen=True)
 class Played:
-    """The teacher's inputs: phone labels [4T], direction, speech features [T, d] (None if it cannot read them)."""
+    """The teacher's inputs: phone labels [4T], direction, speech features [T, d] (None if it cannot
+    read them)."""
 
     phones: np.ndarray
     direction: Direction
@@ -101,7 +128,8 @@ class Played:
 
 @dataclass(frozen=True)
 class Clip:
-    """The beginning of a row of a motion set, T frames of it (`Compared`), performed by the teacher.  number: of the row."""
+    """The beginning of a row of a motion set, T frames of it (`Compared`), performed by the
+    teacher.  number: of the row."""
 
     motions: MotionSet
     number: int
@@ -131,18 +159,26 @@ class Clip:
         return self.motions.samples(self.number, 0, self.frames)
 
     def reference(self, seed: int) -> np.ndarray:
-        """From another line of the same speaker, drawn by the seed; from this one if there is no other."""
+        """From another line of the same speaker, drawn by the seed; from this one if there is no
+        other."""
         motions, row = self.motions, self.motions.rows[self.number]
-        others = [i for i in motions.of(row.split, REFERENCE) if motions.rows[i].speaker == row.speaker and i != self.number]
+        others = [
+            i
+            for i in motions.of(row.split, REFERENCE)
+            if motions.rows[i].speaker == row.speaker and i != self.number
+        ]
         rng = np.random.default_rng([seed, self.number])
         number, first, variant = motions.draw(others or [self.number], REFERENCE, 1, rng)[0]
         at = motions.rows[number].start + first
         return motions.motions[variant, at : at + REFERENCE].astype(np.float32)
 
     def directed(self, seed: int) -> Played:
-        """As it was directed before; a captured one, whose direction nobody knows, in a random style."""
+        """As it was directed before; a captured one, whose direction nobody knows, in a random
+        style."""
         motions = self.motions
-        said = motions.corpus.phones(motions.corpus.clips[motions.rows[self.number].clip])[: 4 * self.frames]
+        said = motions.corpus.phones(motions.corpus.clips[motions.rows[self.number].clip])[
+            : 4 * self.frames
+        ]
         vector = motions.directions[0, self.number]
         anybody = Direction.of_clip(f"anybody {seed}", np.random.default_rng([seed, self.number]))
         direction = Direction.of_vector(vector) if np.isfinite(vector).all() else anybody
@@ -153,7 +189,8 @@ class Clip:
 class Person:
     """A stretch of a real person's performance (`Compared`), solved onto the head.
 
-    whole: float32 [N, C] of the whole recording, of which `first` is where the stretch begins.  phones: [4N], aligned labels.
+    whole: float32 [N, C] of the whole recording, of which `first` is where the stretch begins.
+     phones: [4N], aligned labels.
     """
 
     name: str
@@ -185,9 +222,11 @@ class Person:
 
 
 def people(solved: Path, lips: Path, head: Head, weights: Path) -> list[Person]:
-    """Stretches of 3 … 5 s of the solved faces in one split folder of `real_faces.solve_folder`'s output, while the face was seen.
+    """Stretches of 3 … 5 s of the solved faces in one split folder of `real_faces.solve_folder`'s
+    output, while the face was seen.
 
-    lips: the folder with their phones (`calibrate.aligned_phones`).  weights: of the encoder whose features the systems learned from.
+    lips: the folder with their phones (`calibrate.aligned_phones`).  weights: of the encoder whose
+    features the systems learned from.
     """
     encoder, phones, result = SpeechEncoder.load(weights), aligned_phones(lips), []
     for name, motion, seen in solved_clips(solved, list(head.expression_names)):
@@ -200,12 +239,15 @@ def people(solved: Path, lips: Path, head: Head, weights: Path) -> list[Person]:
         for first, frames in stretches(seen[:count]):
             part = slice(SAMPLES_PER_FRAME * first, SAMPLES_PER_FRAME * (first + frames))
             heard = features[first : first + frames]
-            result.append(Person(f"{name} {first}", frames, first, whole[:count], heard, samples[part], said))
+            result.append(
+                Person(f"{name} {first}", frames, first, whole[:count], heard, samples[part], said)
+            )
     return result
 
 
 def stretches(seen: np.ndarray) -> list[tuple[int, int]]:
-    """(first frame, frames) of the parts of `seen` [T] bool that are true throughout, cut to LEAST_FRAMES … MOST_FRAMES."""
+    """(first frame, frames) of the parts of `seen` [T] bool that are true throughout, cut to
+    LEAST_FRAMES … MOST_FRAMES."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(seen, int), [0]])))
     result = []
     for start, end in edges.reshape(-1, 2):
@@ -216,7 +258,8 @@ def stretches(seen: np.ndarray) -> list[tuple[int, int]]:
 
 
 def clips_of(motions: MotionSet, split: str, count: int) -> list[int]:
-    """Rows of a split, spread evenly over it and so over its speakers; all there are where there are fewer."""
+    """Rows of a split, spread evenly over it and so over its speakers; all there are where there
+    are fewer."""
     numbers = motions.of(split, LEAST_FRAMES)
     places = np.linspace(0, len(numbers) - 1, min(count, len(numbers))).round().astype(int)
     return [numbers[i] for i in np.unique(places)]
@@ -233,11 +276,19 @@ class Contestant(Protocol):
 class Trained:
     """A system with the weights of a folder.
 
-    folder: of the training chain (`train.paper`), or a weights folder as Blender has it, of which it is the diffusion model.  clip: what
-    Media2Face sees pictures through, if it learned so.
+    folder: of the training chain (`train.paper`), or a weights folder as Blender has it, of which
+    it is the diffusion model.  clip: what Media2Face sees pictures through, if it learned so.
     """
 
-    def __init__(self, system: str, folder: Path, head: Head, steps: int = 20, guidance: float = 1.0, clip: ClipImages | None = None):
+    def __init__(
+        self,
+        system: str,
+        folder: Path,
+        head: Head,
+        steps: int = 20,
+        guidance: float = 1.0,
+        clip: ClipImages | None = None,
+    ):
         in_chain = (folder / "network.json").is_file()
         self.network = load_system(system, folder, "network" if in_chain else "denoiser")
         if clip is not None and getattr(self.network.config, "clip", 0):
@@ -254,28 +305,40 @@ class Trained:
         if self.encoder is not None:
             own = phonetic(*self.encoder.analyse(clip.samples), clip.frames)
             audio = np.concatenate([own, audio[:, -LOUDNESS:]], -1)
-        condition = _CONDITIONS.get(self.network.name, lambda *_: None)(self.network, clip, samples, self.head)
-        return self.network.sample(torch.from_numpy(audio)[None], range(samples), condition, self.steps, self.guidance).numpy()
+        condition = _CONDITIONS.get(self.network.name, lambda *_: None)(
+            self.network, clip, samples, self.head
+        )
+        return self.network.sample(
+            torch.from_numpy(audio)[None], range(samples), condition, self.steps, self.guidance
+        ).numpy()
 
 
-def _style(network: torch.nn.Module, clip: Compared, samples: int, head: Head) -> torch.Tensor | None:
-    """DiffPoseTalk's token of another part by the same speaker, one drawn for every sample [S, 1, c]; None if there is none."""
+def _style(
+    network: torch.nn.Module, clip: Compared, samples: int, head: Head
+) -> torch.Tensor | None:
+    """DiffPoseTalk's token of another part by the same speaker, one drawn for every sample [S, 1,
+    c]; None if there is none."""
     stretches = [clip.reference(seed) for seed in range(samples)]
     known = [stretch for stretch in stretches if stretch is not None]
-    return network.condition_of(torch.from_numpy(np.stack(known))) if len(known) == samples else None
+    return (
+        network.condition_of(torch.from_numpy(np.stack(known))) if len(known) == samples else None
+    )
 
 
 def _mood(network: torch.nn.Module, clip: Compared, samples: int, head: Head) -> torch.Tensor:
-    """Media2Face's image condition from a picture of the middle of the true performance [1, 1, c]."""
-    return network.condition_of(pictures_for(network.config, head)(torch.from_numpy(clip.truth[clip.frames // 2][None])))
+    """Media2Face's image condition from a picture of the middle of the true performance [1, 1,
+    c]."""
+    return network.condition_of(
+        pictures_for(network.config, head)(torch.from_numpy(clip.truth[clip.frames // 2][None]))
+    )
 
 
 _CONDITIONS = {"diffposetalk": _style, "media2face": _mood}
 
 
 class TeacherAgain:
-    """The teacher performs a clip: its own clips again in the same direction with another seed, which shows how two performances of one
-    style differ; a real person's in a random style."""
+    """The teacher performs a clip: its own clips again in the same direction with another seed,
+    which shows how two performances of one style differ; a real person's in a random style."""
 
     def __init__(self, channels: list[str], basis: FlameBasis | None = None):
         self.channels, self.basis = channels, basis
@@ -285,13 +348,25 @@ class TeacherAgain:
         result, number = [], getattr(clip, "number", 0)
         for seed in range(samples):
             played, rng = clip.directed(seed), np.random.default_rng([seed, number, 1])
-            motion = perform(played.phones, loud, self.channels, rng, played.direction, pitch, False, played.features)
-            result.append(pack(motion if self.basis is None else self.basis.of_bundled(motion, self.channels)))
+            motion = perform(
+                played.phones,
+                loud,
+                self.channels,
+                rng,
+                played.direction,
+                pitch,
+                False,
+                played.features,
+            )
+            result.append(
+                pack(motion if self.basis is None else self.basis.of_bundled(motion, self.channels))
+            )
         return np.stack(result)
 
 
 def figures(measured: Measured, performed: np.ndarray, clip: Compared) -> dict[str, float]:
-    """FIGURES of S packed motions [S, T, C] of a clip: cm, correlations, degrees (`div`); NaN where there is nothing to compare."""
+    """FIGURES of S packed motions [S, T, C] of a clip: cm, correlations, degrees (`div`); NaN where
+    there is nothing to compare."""
     truth, guess = measured.vertices(clip.truth), measured.vertices(performed)
     lips, upper, rest = measured.lips, measured.upper, measured.rest
     onsets = metrics.sound_onsets(clip.samples)
@@ -311,6 +386,13 @@ def figures(measured: Measured, performed: np.ndarray, clip: Compared) -> dict[s
     result = {name: float(np.mean(values)) for name, values in each.items()}
     for which, part in (("u", upper), ("l", lips)):
         apart = [metrics.distances(guess[:, :, part], truth[:, part]).astype(np.float32)]
-        result[f"sdiv_{which}"], result[f"tdiv_{which}"] = metrics.sample_diversity(apart), metrics.time_diversity(apart)
-    result["div"] = metrics.pose_diversity(performed[:, :, measured.columns.head]) if len(performed) > 1 else float("nan")
+        result[f"sdiv_{which}"], result[f"tdiv_{which}"] = (
+            metrics.sample_diversity(apart),
+            metrics.time_diversity(apart),
+        )
+    result["div"] = (
+        metrics.pose_diversity(performed[:, :, measured.columns.head])
+        if len(performed) > 1
+        else float("nan")
+    )
     return {name: result[name] for name in FIGURES}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures non-verbal behaviour of a face in the same way for real people, the teacher and takes.
 
-`habits` describes a performance in numbers; the other measures relate movements to speech: strokes of brows and head to accents, gaze
-shifts to phrase boundaries, and behaviour in pauses.
+`habits` describes a performance in numbers; the other measures relate movements to speech: strokes
+of brows and head to accents, gaze shifts to phrase boundaries, and behaviour in pauses.
 """
 
 from __future__ import annotations
@@ -22,11 +22,15 @@ from thunder_core.rotation import angular_speed
 from thunder_core.train.teacher_timing import inside
 from thunder_core.types import FPS, Motion
 
-NOD, RAISE = 5.0, 0.35  # speeds above which a movement is a stroke: degrees per second, brow units per second
-ACCENT_REACH, BOUNDARY_REACH = 4, 5  # distance of a movement from its accent or boundary, frames (.16 and .20 s)
+# speeds above which a movement is a stroke: degrees per second, brow units per second
+NOD, RAISE = 5.0, 0.35
+# distance of a movement from its accent or boundary, frames (.16 and .20 s)
+ACCENT_REACH, BOUNDARY_REACH = 4, 5
 PAUSES = (0.4, 2.0)  # shortest and longest pause, s
-REST_DEGREES, FASTEST = 1.5, 40.0  # limits for a head that rests in a pause: turn, degrees; speed per axis, degrees per second
-SHARED = 0.75  # share of the performances of a sound that move at a moment, from which it is common to them
+# limits for a head that rests in a pause: turn, degrees; speed per axis, degrees per second
+REST_DEGREES, FASTEST = 1.5, 40.0
+# share of the performances of a sound that move at a moment, from which it is common to them
+SHARED = 0.75
 LOW, HIGH = 3.0, 0.06  # nods and raised brows that are seen: degrees, channel value
 BREATH = 0.5  # time before a phrase in which lips may open, s
 ONSET = 0.2  # time before a phrase in which lips open for its first sound, s
@@ -34,14 +38,25 @@ OPEN_MM = 0.25  # least gap at which lips count as open
 
 
 def correlation(x: np.ndarray, y: np.ndarray) -> float:
-    """Pearson's r of the frames where both are numbers; NaN where there are too few or one does not change."""
+    """Pearson's r of the frames where both are numbers; NaN where there are too few or one does not
+    change."""
     ok = np.isfinite(x) & np.isfinite(y)
-    return float(np.corrcoef(x[ok], y[ok])[0, 1]) if ok.sum() > 10 and x[ok].std() > 0 and y[ok].std() > 0 else float("nan")
+    return (
+        float(np.corrcoef(x[ok], y[ok])[0, 1])
+        if ok.sum() > 10 and x[ok].std() > 0 and y[ok].std() > 0
+        else float("nan")
+    )
 
 
 def brow(head: Head, motion: Motion) -> np.ndarray:
     """Height of the brows [T]."""
-    return motion.expression[:, [head.channel(n) for n in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight")]].mean(1).astype(float)
+    return (
+        motion.expression[
+            :, [head.channel(n) for n in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight")]
+        ]
+        .mean(1)
+        .astype(float)
+    )
 
 
 def habits(head: Head, motion: Motion) -> dict[str, float]:
@@ -74,7 +89,8 @@ def habits(head: Head, motion: Motion) -> dict[str, float]:
 
 
 def strokes(values: np.ndarray, least: float) -> np.ndarray:
-    """Frames at which a curve [T] rises fastest, wherever it rises by at least `least` per second."""
+    """Frames at which a curve [T] rises fastest, wherever it rises by at least `least` per
+    second."""
     speed = np.gradient(gaussian_filter1d(np.asarray(values, float), 1.0)) * FPS
     return find_peaks(np.pad(speed, 1), height=least, distance=5)[0] - 1
 
@@ -91,7 +107,8 @@ def raises(head: Head, motion: Motion) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Coherence:
-    """Coincidence of movements with marks in time: number near a mark, and number expected if they were shuffled; sums over clips."""
+    """Coincidence of movements with marks in time: number near a mark, and number expected if they
+    were shuffled; sums over clips."""
 
     hits: float = 0.0
     expected: float = 0.0
@@ -101,23 +118,30 @@ class Coherence:
 
     @property
     def ratio(self) -> float:
-        """Observed hits over those expected by chance: 1 where movements ignore the marks; NaN without marks."""
+        """Observed hits over those expected by chance: 1 where movements ignore the marks; NaN
+        without marks."""
         return self.hits / self.expected if self.expected > 0 else float("nan")
 
 
 def peaks(values: np.ndarray, least: float) -> np.ndarray:
-    """Frames at which a curve [T] has come up by at least `least` from both sides, wherever it does."""
+    """Frames at which a curve [T] has come up by at least `least` from both sides, wherever it
+    does."""
     return find_peaks(np.asarray(values, float), prominence=least, distance=5)[0]
 
 
 def shared(events: Sequence[np.ndarray], frames: int) -> Coherence:
-    """How many of the movements [frames] of performances of one sound are where most of them have one: hits, and `expected` all of them."""
+    """How many of the movements [frames] of performances of one sound are where most of them have
+    one: hits, and `expected` all of them."""
     near = np.zeros((len(events), frames), bool)
     for row, some in zip(near, events):
         for at in np.asarray(some, int):
             row[max(0, at - ACCENT_REACH) : at + ACCENT_REACH + 1] = True
     common = np.flatnonzero(near.mean(0) >= SHARED)
-    hits = sum(int(np.abs(common - at).min(initial=frames) <= ACCENT_REACH) for some in events for at in some)
+    hits = sum(
+        int(np.abs(common - at).min(initial=frames) <= ACCENT_REACH)
+        for some in events
+        for at in some
+    )
     return Coherence(float(hits), float(sum(len(some) for some in events)))
 
 
@@ -132,9 +156,11 @@ def high_points(head: Head, motion: Motion) -> np.ndarray:
 
 
 def coherence(events: np.ndarray, marks: np.ndarray, among: np.ndarray, reach: int) -> Coherence:
-    """Coherence of events (frames) within `reach` frames of a mark (s), among the frames `among` bool [T].
+    """Coherence of events (frames) within `reach` frames of a mark (s), among the frames `among`
+    bool [T].
 
-    A shuffled event falls on each of these frames with equal probability, so the expectation is the share of frames near a mark.
+    A shuffled event falls on each of these frames with equal probability, so the expectation is the
+    share of frames near a mark.
     """
     near = np.zeros(len(among), bool)
     for mark in np.round(np.asarray(marks) * FPS).astype(int):
@@ -152,21 +178,33 @@ def boundaries(voice: Prosody) -> np.ndarray:
 
 
 def timing(head: Head, motion: Motion, voice: Prosody) -> dict[str, Coherence]:
-    """Coherence of nods and brow raises with accents (in speech), of gaze shifts and blinks with phrase boundaries (everywhere)."""
+    """Coherence of nods and brow raises with accents (in speech), of gaze shifts and blinks with
+    phrase boundaries (everywhere)."""
     frames = min(motion.frames, voice.frames)
     motion, everywhere = motion.part(slice(0, frames)), np.ones(frames, bool)
     marks = boundaries(voice)
     return {
-        "nods with accents": coherence(nods(motion), voice.accents, voice.spoken[:frames], ACCENT_REACH),
-        "brows with accents": coherence(raises(head, motion), voice.accents, voice.spoken[:frames], ACCENT_REACH),
+        "nods with accents": coherence(
+            nods(motion), voice.accents, voice.spoken[:frames], ACCENT_REACH
+        ),
+        "brows with accents": coherence(
+            raises(head, motion), voice.accents, voice.spoken[:frames], ACCENT_REACH
+        ),
         "gaze with boundaries": coherence(gaze_shifts(motion), marks, everywhere, BOUNDARY_REACH),
-        "blinks with boundaries": coherence(run_starts(lid_closure(head, motion) > 0.5), marks, everywhere, BOUNDARY_REACH),
+        "blinks with boundaries": coherence(
+            run_starts(lid_closure(head, motion) > 0.5), marks, everywhere, BOUNDARY_REACH
+        ),
     }
 
 
 def spans(voice: Prosody) -> list[slice]:
-    """Frames of pauses of a length within PAUSES, from the last frame of the phrase before to the first of the one after."""
-    pauses = [slice(int(np.floor(a * FPS)), int(np.ceil(b * FPS)) + 1) for a, b in voice.pauses if PAUSES[0] <= b - a <= PAUSES[1]]
+    """Frames of pauses of a length within PAUSES, from the last frame of the phrase before to the
+    first of the one after."""
+    pauses = [
+        slice(int(np.floor(a * FPS)), int(np.ceil(b * FPS)) + 1)
+        for a, b in voice.pauses
+        if PAUSES[0] <= b - a <= PAUSES[1]
+    ]
     return [span for span in pauses if span.stop <= voice.frames]
 
 
@@ -174,8 +212,8 @@ def spans(voice: Prosody) -> list[slice]:
 class Pause:
     """Behaviour of a face in one pause.
 
-    turned: degrees between the head's pose at its end and at its start.  fastest: degrees per second of the fastest axis.
-    blinks, looks: counts.  moved: degrees of the head's path.
+    turned: degrees between the head's pose at its end and at its start.  fastest: degrees per
+    second of the fastest axis. blinks, looks: counts.  moved: degrees of the head's path.
     """
 
     turned: float
@@ -195,14 +233,16 @@ def pauses(head: Head, motion: Motion, voice: Prosody) -> list[Pause]:
         speed = np.diff(pose, axis=0)
         result.append(Pause(
             float(np.linalg.norm(pose[-1] - pose[0])), float(np.abs(speed).max() * FPS),
-            int(((shut >= span.start) & (shut < span.stop)).sum()), int(((looked >= span.start) & (looked < span.stop)).sum()),
+            int(((shut >= span.start) & (shut < span.stop)).sum()),
+            int(((looked >= span.start) & (looked < span.stop)).sum()),
             float(np.linalg.norm(speed, axis=1).sum()),
         ))  # fmt: skip
     return result
 
 
 def pose_spread(motions: list[Motion], voice: Prosody) -> tuple[float, float]:
-    """Mean angle, degrees, between the heads of two performances of one sound: in its pauses, and in its speech; NaN without pauses."""
+    """Mean angle, degrees, between the heads of two performances of one sound: in its pauses, and
+    in its speech; NaN without pauses."""
     frames = min([voice.frames, *(m.frames for m in motions)])
     poses = np.degrees(np.stack([m.head[:frames].astype(float) for m in motions]))
     first, second = np.triu_indices(len(poses), 1)
@@ -211,11 +251,14 @@ def pose_spread(motions: list[Motion], voice: Prosody) -> tuple[float, float]:
     for span in spans(voice):
         quiet[span] = True
     spoken = voice.spoken[:frames] & ~quiet
-    return tuple(float(apart[some].mean()) if some.any() else float("nan") for some in (quiet, spoken))  # type: ignore[return-value]
+    return tuple(
+        float(apart[some].mean()) if some.any() else float("nan") for some in (quiet, spoken)
+    )  # type: ignore[return-value]
 
 
 def breaths(head: Head, motion: Motion, voice: Prosody) -> tuple[int, int]:
-    """(phrases before which lips part, phrases) of those that follow a silence of at least as long as a pause that counts."""
+    """(phrases before which lips part, phrases) of those that follow a silence of at least as long
+    as a pause that counts."""
     gap, count, phrases, before = opening_mm(motion, head), 0, 0, 0.0
     for start, end in voice.phrases:
         if start - before >= PAUSES[0]:
@@ -227,6 +270,9 @@ def breaths(head: Head, motion: Motion, voice: Prosody) -> tuple[int, int]:
 
 
 def silent_opening(head: Head, motion: Motion, voice: Prosody, margin: float = 0.4) -> np.ndarray:
-    """Opening, mm, of the frames in silence: from `margin` s behind a phrase to where breath may begin before the next."""
-    near = inside([(start - BREATH - 1 / FPS, end + margin) for start, end in voice.phrases], motion.frames)
+    """Opening, mm, of the frames in silence: from `margin` s behind a phrase to where breath may
+    begin before the next."""
+    near = inside(
+        [(start - BREATH - 1 / FPS, end + margin) for start, end in voice.phrases], motion.frames
+    )
     return opening_mm(motion, head)[~near]

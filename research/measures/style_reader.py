@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fits what reads a style off a motion (`animation/style_of_motion.py`) to the teacher's performances of a cache; numpy only."""
+"""Fits what reads a style off a motion (`animation/style_of_motion.py`) to the teacher's
+performances of a cache; numpy only."""
 
 from __future__ import annotations
 
@@ -11,7 +12,14 @@ import numpy as np
 
 from research.harness import in_turns
 from thunder_core.animation.performance_meter import PerformanceMeter
-from thunder_core.animation.style_of_motion import find_speech, gap_of, LEAST_SECONDS, measures, pieces, Reader
+from thunder_core.animation.style_of_motion import (
+    find_speech,
+    gap_of,
+    LEAST_SECONDS,
+    measures,
+    pieces,
+    Reader,
+)
 from thunder_core.channels import Columns
 from thunder_core.direction import AXES, Direction
 from thunder_core.types import FPS, Motion, unpack
@@ -24,8 +32,9 @@ _REACH = 4.0  # largest deviation of a measure that is used
 class Performed:
     """Performances whose style is known.
 
-    measured [N, k]; asked [N, axes], the style as the mood changes it, in deviations; speakers [N], by number; moody [N], whether
-    it has a mood.  pieces: of each performance that has several, measures [n, k].
+    measured [N, k]; asked [N, axes], the style as the mood changes it, in deviations; speakers [N],
+    by number; moody [N], whether it has a mood.  pieces: of each performance that has several,
+    measures [n, k].
     """
 
     measured: np.ndarray
@@ -36,7 +45,8 @@ class Performed:
 
 
 def performed(cache: Path, split: str, most: int, played: PerformanceMeter) -> Performed:
-    """The teacher's performances of at most `most` clips of a split, from a cache of `hear` and `animate`.
+    """The teacher's performances of at most `most` clips of a split, from a cache of `hear` and
+    `animate`.
 
     Clips of all speakers in turn; those with little speech are left out.
     """
@@ -44,8 +54,14 @@ def performed(cache: Path, split: str, most: int, played: PerformanceMeter) -> P
     rows = json.loads((folder / "rows.json").read_text())["rows"]
     directions = np.load(folder / "directions.npy")
     columns = Columns(played.head.channels).count
-    motions = np.memmap(folder / "motions.f16", np.float16, "r").reshape(len(directions), -1, columns)
-    own = [i for i, row in enumerate(rows) if row["split"] == split and row["clip"] >= 0 and not row["listens"]]
+    motions = np.memmap(folder / "motions.f16", np.float16, "r").reshape(
+        len(directions), -1, columns
+    )
+    own = [
+        i
+        for i, row in enumerate(rows)
+        if row["split"] == split and row["clip"] >= 0 and not row["listens"]
+    ]
     order = in_turns(own, lambda i: rows[i]["speaker"], lambda i: i)
     measured, asked, speakers, moody, parts, names = [], [], [], [], [], {}
     for i in order[:most]:
@@ -53,7 +69,9 @@ def performed(cache: Path, split: str, most: int, played: PerformanceMeter) -> P
         for variant in range(len(directions)):
             if not np.isfinite(directions[variant, i]).all():
                 continue
-            motion: Motion = unpack(motions[variant, row["start"] : row["start"] + row["frames"]], played.head.channels)
+            motion: Motion = unpack(
+                motions[variant, row["start"] : row["start"] + row["frames"]], played.head.channels
+            )
             frames = find_speech(gap_of(played, motion))
             if frames.sum() < LEAST_SECONDS * FPS:
                 continue
@@ -65,25 +83,44 @@ def performed(cache: Path, split: str, most: int, played: PerformanceMeter) -> P
             of_parts = [measures(played, part, said) for part, said in pieces(motion, frames)]
             if len(of_parts) > 1:
                 parts.append(np.array(of_parts))
-    return Performed(np.array(measured), np.array(asked), np.array(speakers), np.array(moody), parts)
+    return Performed(
+        np.array(measured), np.array(asked), np.array(speakers), np.array(moody), parts
+    )
 
 
 def fit(data: Performed, unseen: Performed) -> Reader:
-    """The ridge regression of `data` whose strength reads `unseen` voices best, with its r and noise on those."""
+    """The ridge regression of `data` whose strength reads `unseen` voices best, with its r and
+    noise on those."""
     mean, deviation = data.measured.mean(0), np.maximum(1e-6, data.measured.std(0))
     x, usual = np.clip((data.measured - mean) / deviation, -_REACH, _REACH), data.asked.mean(0)
 
     def reader(pull: float) -> Reader:
         weights = np.linalg.solve(x.T @ x + pull * np.eye(x.shape[1]), x.T @ (data.asked - usual))
-        return Reader(mean, deviation, weights, usual - x.mean(0) @ weights, np.zeros(len(AXES)), np.zeros(len(AXES)))
+        return Reader(
+            mean,
+            deviation,
+            weights,
+            usual - x.mean(0) @ weights,
+            np.zeros(len(AXES)),
+            np.zeros(len(AXES)),
+        )
 
     best = max(map(reader, _PULLS), key=lambda each: agreement(each, unseen).mean())
     apart = [np.var(best.read(part), axis=0, ddof=1) for part in (*data.pieces, *unseen.pieces)]
-    return replace(best, r=agreement(best, unseen), noise=np.sqrt(np.mean(apart, axis=0)) if apart else np.zeros(len(AXES)))
+    return replace(
+        best,
+        r=agreement(best, unseen),
+        noise=np.sqrt(np.mean(apart, axis=0)) if apart else np.zeros(len(AXES)),
+    )
 
 
-def agreement(reader: Reader, data: Performed, some: np.ndarray | slice = slice(None)) -> np.ndarray:
-    """Pearson's r [axes] between read and requested style over all voices; some: the performances used."""
+def agreement(
+    reader: Reader, data: Performed, some: np.ndarray | slice = slice(None)
+) -> np.ndarray:
+    """Pearson's r [axes] between read and requested style over all voices; some: the performances
+    used."""
     read, asked = reader.read(data.measured)[some], data.asked[some]
     read, asked = read - read.mean(0), asked - asked.mean(0)
-    return (read * asked).sum(0) / np.maximum(1e-9, np.linalg.norm(read, axis=0) * np.linalg.norm(asked, axis=0))
+    return (read * asked).sum(0) / np.maximum(
+        1e-9, np.linalg.norm(read, axis=0) * np.linalg.norm(asked, axis=0)
+    )

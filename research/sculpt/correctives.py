@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Corrective shapes for pairs of keys that combine badly, weighted by the product of both values; millimetres per product.
+"""Corrective shapes for pairs of keys that combine badly, weighted by the product of both values;
+millimetres per product.
 
-A key is a channel (0 … 1) or a joint (sine of its turn about x). The lips' contact line does not move, so lip closing can ignore
-these shapes.
+A key is a channel (0 … 1) or a joint (sine of its turn about x). The lips' contact line does not
+move, so lip closing can ignore these shapes.
 """
 
 from __future__ import annotations
@@ -14,16 +15,21 @@ from .mesh import bump, smooth_step
 from .mouth import outside, turned_rings
 from .shapes import lids_follow
 
-_ROUND_CHIN = ((1, 1.5, 0), (2, 3.0, 0.5), (3, 5.0, 1.5), (4, 6.0, 2.0), (5, 3.5, 2.0), (6, 0.8, 0.8), (7, 0, 0))  # same as in mouth.py
-_THINNER = ((1, 0, 0), (2, -0.2, -0.1), (3, -0.4, -0.3), (4, -0.5, -0.6), (5, -0.3, -1.0), (6, -0.1, -0.7), (7, 0, 0))
+# same as in mouth.py
+_ROUND_CHIN = ((1, 1.5, 0), (2, 3.0, 0.5), (3, 5.0, 1.5), (4, 6.0, 2.0), (5, 3.5, 2.0),
+    (6, 0.8, 0.8), (7, 0, 0))
+_THINNER = ((1, 0, 0), (2, -0.2, -0.1), (3, -0.4, -0.3), (4, -0.5, -0.6), (5, -0.3, -1.0),
+    (6, -0.1, -0.7), (7, 0, 0))
 
 
 def correctives(clay) -> dict[tuple[str, str], np.ndarray]:
     """(key, key) → displacements [V, 3]."""
     p, depth, a = clay.points, outside(clay), np.abs(clay.u)
-    skin = depth * np.isin(clay.part, ("skin",)) * np.where(clay.ring >= 0, np.interp(clay.ring, (0, 2), (1.0, 0.0)), 1.0)
+    skin = depth * np.isin(clay.part, ("skin",)) * np.where(clay.ring >= 0,
+        np.interp(clay.ring, (0, 2), (1.0, 0.0)), 1.0)
     groove, beside = fold(p)
-    lower = (clay.up < 0) * (4 * a * (1 - a))  # next to the middle, where a dropped and drawn lip forms a point
+    # next to the middle, where a dropped and drawn lip forms a point
+    lower = (clay.up < 0) * (4 * a * (1 - a))
     made = {("jaw", "mouthPucker"): turned_rings(clay, _ROUND_CHIN, lower)}
     for side, tag in ((1, "Left"), (-1, "Right")):
         half = smooth_step(-9, 9, side * p[:, 0])

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two ears: a bowl of rings whose relief is drawn with ridges: helix, antihelix with its two legs, tragus, concha, lobe."""
+"""Two ears: a bowl of rings whose relief is drawn with ridges: helix, antihelix with its two legs,
+tragus, concha, lobe."""
 
 from __future__ import annotations
 
@@ -9,16 +10,20 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 AROUND = 36
-_FRONT = (0.0, 0.15, 0.28, 0.39, 0.49, 0.58, 0.66, 0.73, 0.79, 0.85, 0.90, 0.95, 0.985, 1.0)  # shares of the outline
-_BACK = ((0.985, -2.0), (0.93, -3.6), (0.82, -5.0), (0.62, -9.0), (0.5, -20.0))  # share, height: the ear's back
+# shares of the outline
+_FRONT = (0.0, 0.15, 0.28, 0.39, 0.49, 0.58, 0.66, 0.73, 0.79, 0.85, 0.90, 0.95, 0.985, 1.0)
+# share, height: the ear's back
+_BACK = ((0.985, -2.0), (0.93, -3.6), (0.82, -5.0), (0.62, -9.0), (0.5, -20.0))
 _CENTRE = np.array([75.0, -21.0, -12.0])  # centre of the left ear's base
 _TILT = 0.09  # how far its top leans out
 _POLE = np.array([-2.0, -3.0])  # centre of the rings in the ear's plane
 
 # The ear's plane: first number backwards, second up, millimetres.
-_OUTLINE = ((-11.5, 15), (-6, 26), (3, 31), (12, 29), (18, 21), (19.5, 9), (16.5, -5), (11, -17), (5, -26), (-2, -31),
+_OUTLINE = ((-11.5, 15), (-6, 26), (3, 31), (12, 29), (18, 21), (19.5, 9), (16.5, -5), (11, -17),
+    (5, -26), (-2, -31),
             (-7.5, -28.5), (-11, -21), (-12.5, -11), (-13.5, 0), (-13, 8))
-_HELIX = ((-5, -1), (-10, 4), (-11, 12), (-8, 21), (-1, 27.3), (7, 28), (14, 22.5), (16.6, 12), (14.8, 0), (10.5, -11), (6.5, -19))
+_HELIX = ((-5, -1), (-10, 4), (-11, 12), (-8, 21), (-1, 27.3), (7, 28), (14, 22.5), (16.6, 12),
+    (14.8, 0), (10.5, -11), (6.5, -19))
 _ANTIHELIX = ((-2, -17), (4, -13.5), (8.2, -5), (8.6, 4), (6, 12), (4, 20))
 _CRUS = ((7.6, 8), (2.5, 12.5), (-4.5, 14))
 
@@ -28,7 +33,8 @@ def _edge():
     points = np.array(_OUTLINE) - _POLE
     angle = np.unwrap(np.arctan2(points[::-1, 1], points[::-1, 0]))
     radius = np.hypot(*points[::-1].T)
-    return CubicSpline(np.append(angle, angle[0] + 2 * np.pi), np.append(radius, radius[0]), bc_type="periodic")
+    return CubicSpline(np.append(angle, angle[0] + 2 * np.pi), np.append(radius, radius[0]),
+        bc_type="periodic")
 
 
 def _place(share, angle):
@@ -38,7 +44,8 @@ def _place(share, angle):
 
 
 def _ridge(at, line, width, fade=(0.0, 0.0)):
-    """Height [n] 0..1 of a ridge along a polyline; fade: share of its length over which its ends rise."""
+    """Height [n] 0..1 of a ridge along a polyline; fade: share of its length over which its ends
+    rise."""
     line = np.array(line, float)
     a, b = line[:-1], line[1:]
     span = b - a
@@ -48,7 +55,8 @@ def _ridge(at, line, width, fade=(0.0, 0.0)):
     nearest = apart.argmin(1)
     row = np.arange(len(at))
     along = (length[nearest] + t[row, nearest] * np.diff(length)[nearest]) / length[-1]
-    rise = np.clip(along / max(fade[0], 1e-6), 0, 1) * np.clip((1 - along) / max(fade[1], 1e-6), 0, 1)
+    rise = np.clip(along / max(fade[0], 1e-6), 0, 1) * np.clip((1 - along) / max(fade[1], 1e-6), 0,
+        1)
     return np.exp(-((apart[row, nearest] / width) ** 2)) * rise
 
 
@@ -65,7 +73,8 @@ def _relief(at):
     h += 8.0 * _hill(at, (-9.6, -6), (3.4, 5.0)) + 3.6 * _hill(at, (-1.0, -16.5), (4.2, 3.2))
     h += 1.4 * _hill(at, (-3, -25), (6, 5))
     ahead = -9.0 - at[:, 0] + 0.55 * np.clip(-18.0 - at[:, 1], 0, 12)
-    return h - 6.5 * np.clip(ahead / 5.0, 0, 1) ** 1.5  # the front edge and the lobe's corner sink into the cheek
+    # the front edge and the lobe's corner sink into the cheek
+    return h - 6.5 * np.clip(ahead / 5.0, 0, 1) ** 1.5
 
 
 def _point(at, height):
@@ -90,7 +99,8 @@ def add_ears(mesh):
     for share, height in _BACK:
         rings.append(_point(_place(share, angle), height + 0.6 * rim))
     for side in (1, -1):
-        keys = [[("ear", side, r, k) if r else ("ear", side, 0) for k in range(AROUND)] for r in range(len(rings))]
+        keys = [[("ear", side, r, k) if r else ("ear", side,
+            0) for k in range(AROUND)] for r in range(len(rings))]
         for r, points in enumerate(rings):
             for k in range(AROUND if r else 1):
                 mesh.add(keys[r][k], points[k] * [side, 1, 1], "ear")

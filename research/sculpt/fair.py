@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fairing: the skin and what moves it without bumps and creases, by the smallest bending that stays near what was sculpted.
+"""Fairing: the skin and what moves it without bumps and creases, by the smallest bending that stays
+near what was sculpted.
 
 Lips, lids, ears and the rest stay where they are; the skin bends into them without a crease.
 """
@@ -27,7 +28,8 @@ _FINE = (
 
 
 class Fairing:
-    """Smooths positions or displacements [V, 3] of a mesh's skin; built once for a mesh, whose points give the distances.
+    """Smooths positions or displacements [V, 3] of a mesh's skin; built once for a mesh, whose
+    points give the distances.
 
     sizes, a number or [V]: how coarse it is, relative to the sculptor's.
     """
@@ -37,7 +39,8 @@ class Fairing:
         skin = np.isin(clay.part, ("skin", "lid", "lips"))
         rim = np.zeros(n, bool)
         rim[[i for key, i in clay.index.items() if key[0] == "g" and key[1] >= 58]] = True
-        self.free = np.flatnonzero(np.isin(clay.part, ("skin", "lid")) & (clay.ring < 2) & _may_bend_at_the_eye(clay) & ~rim)
+        self.free = np.flatnonzero(np.isin(clay.part, ("skin", "lid")) & (clay.ring < 2)
+            & _may_bend_at_the_eye(clay) & ~rim)
         triangles = triangulate(np.array(clay.polygons))
         quads = np.array([polygon for polygon in clay.polygons if polygon[3] >= 0])
         other = np.concatenate([quads[:, [1, 2, 3]], quads[:, [1, 3, 0]]])
@@ -59,13 +62,15 @@ class Fairing:
     def __call__(self, values):
         """Values [V, 3] with the free skin's made smooth."""
         values = values.copy()
-        values[self.free] = self.solve(self.near[:, None] * values[self.free] - self.towards @ values[self.held])
+        values[self.free] = self.solve(self.near[:, None] * values[self.free]
+            - self.towards @ values[self.held])
         return values
 
     def field(self, moved):
         """Displacements [V, 3] made smooth, and still where only traces are left."""
         smooth = self(moved)
-        smooth[self.free] *= smooth_step(_TRACE, 2 * _TRACE, np.linalg.norm(smooth[self.free], axis=1))[:, None]
+        smooth[self.free] *= smooth_step(_TRACE, 2 * _TRACE,
+            np.linalg.norm(smooth[self.free], axis=1))[:, None]
         return smooth
 
 
@@ -85,7 +90,8 @@ def _size(p):
 
 
 def _bending(p, triangles):
-    """The cotangent Laplacian of the triangles as a sparse matrix [V, V], and the area of every vertex [V]."""
+    """The cotangent Laplacian of the triangles as a sparse matrix [V, V], and the area of every
+    vertex [V]."""
     n, rows, columns, values = len(p), [], [], []
     area = np.zeros(n)
     for a, b, c in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
@@ -97,15 +103,18 @@ def _bending(p, triangles):
         columns += [j, i, i, j]
         values += [cot, cot, -cot, -cot]
         np.add.at(area, i, twice / 12)
-    matrix = coo_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), (n, n))
+    matrix = coo_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
+        (n, n))
     return matrix.tocsr(), area
 
 
 def faired(clay):
-    """Points [V, 3] of the whole mesh with its skin made smooth; brows go with the skin that they lie on."""
+    """Points [V, 3] of the whole mesh with its skin made smooth; brows go with the skin that they
+    lie on."""
     p = Fairing(clay)(clay.points)
     moved = p - clay.points
-    skin = np.flatnonzero((clay.part == "skin") & (clay.points[:, 2] > 30) & (np.abs(clay.points[:, 1] - 20) < 30))
+    skin = np.flatnonzero((clay.part == "skin") & (clay.points[:, 2] > 30)
+        & (np.abs(clay.points[:, 1] - 20) < 30))
     for i in np.flatnonzero(clay.part == "brow"):
         away = np.linalg.norm(clay.points[skin, :2] - clay.points[i, :2], axis=1)
         share = np.exp(-((away / 3.0) ** 2)) + 1e-12

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The clay: the head's outer form as one implicit function, blended from ellipsoids and capsules.
 
-Millimetres throughout; x to the head's left, y up, z out of the face, origin between the ears at eye
-height. Sizes are adult means of anthropometry (head 152 mm wide, 195 mm long, face 120 mm from nasion to
-chin, pupils 63 mm apart, outer eye corners 90 mm apart, mouth 50 mm wide).
+Millimetres throughout; x to the head's left, y up, z out of the face, origin between the ears at
+eye height. Sizes are adult means of anthropometry (head 152 mm wide, 195 mm long, face 120 mm from
+nasion to chin, pupils 63 mm apart, outer eye corners 90 mm apart, mouth 50 mm wide).
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def smooth_max(a, b, k):
 
 
 def ellipsoid(p, centre, radii, power=2.0):
-    """Approximate signed distance to an axis-aligned ellipsoid, more of a box for a power above 2; p [n, 3]."""
+    """Approximate signed distance to an axis-aligned ellipsoid, more of a box for a power above 2;
+    p [n, 3]."""
     q = np.abs((p - np.asarray(centre, float)) / np.asarray(radii, float)) + 1e-9
     k = (q**power).sum(1) ** (1 / power)
     slope = (q / k[:, None]) ** (power - 1) / np.asarray(radii, float)
@@ -37,7 +38,8 @@ def ellipsoid(p, centre, radii, power=2.0):
 
 
 def capsule(p, a, b, ra, rb, squash=(1.0, 1.0, 1.0)):
-    """Approximate signed distance to a capsule from a (radius ra) to b (radius rb), squashed per axis."""
+    """Approximate signed distance to a capsule from a (radius ra) to b (radius rb), squashed per
+    axis."""
     s = 1.0 / np.asarray(squash, float)
     p, a, b = p * s, np.asarray(a, float) * s, np.asarray(b, float) * s
     ab = b - a
@@ -58,11 +60,14 @@ def distance(p, nose=True):
     d = smooth_min(d, ellipsoid(p, (39, -25, 44), (23, 16, 20)), 26)  # cheekbone
     d = smooth_min(d, ellipsoid(p, (33, -42, 57), (19, 24, 17)), 26)  # cheek beside the nose
     d = smooth_min(d, ellipsoid(p, (0, -74, 22), (50, 38, 48)), 26)  # jaw
-    d = smooth_min(d, capsule(p, (52, -24, -2), (38, -74, 0), 9, 9), 30)  # its branch, up to the ear
+    # its branch, up to the ear
+    d = smooth_min(d, capsule(p, (52, -24, -2), (38, -74, 0), 9, 9), 30)
     d = smooth_min(d, capsule(p, (44, -76, 0), (17, -102, 58), 10, 11), 28)  # its edge
     d = smooth_min(d, ellipsoid(p, (0, -106, 64), (19, 13, 19)), 22)  # chin
-    d = smooth_min(d, capsule(p, (0, -50, -24), (0, -240, -59), 47, 56, (1.0, 1.0, 1.08)), 20)  # neck
-    d = smooth_min(d, capsule(p, (53, -44, -28), (9, -204, 23), 8, 6), 18)  # the muscle from behind the ear to the breastbone
+    # neck
+    d = smooth_min(d, capsule(p, (0, -50, -24), (0, -240, -59), 47, 56, (1.0, 1.0, 1.08)), 20)
+    # the muscle from behind the ear to the breastbone
+    d = smooth_min(d, capsule(p, (53, -44, -28), (9, -204, 23), 8, 6), 18)
     d = smooth_min(d, ellipsoid(p, (0, -254, -36), (122, 64, 68)), 44)  # chest
     d = smooth_min(d, capsule(p, (26, -182, -60), (138, -236, -52), 22, 34), 44)  # shoulders
     d = smooth_min(d, capsule(p, (13, -199, 26), (104, -195, -10), 2.5, 4), 18)  # collar bones
@@ -85,16 +90,19 @@ def _with_nose(d, p):
     d = smooth_min(d, capsule(p, (0, 7, 75.5), (0, -29, 95.8), 6.0, 8.8), 6)  # bridge
     d = smooth_min(d, ellipsoid(p, (0, -36.2, 100.6), (10.6, 8.0, 9.8)), 4.5)  # tip
     d = smooth_min(d, capsule(p, (11.2, -40.2, 96.0), (13.2, -41.2, 88.5), 5.0, 6.0), 4.0)  # wing
-    d = smooth_min(d, capsule(p, (0, -42, 102.5), (0, -46.5, 95.0), 3.6, 4.2), 4)  # between the nostrils
+    # between the nostrils
+    d = smooth_min(d, capsule(p, (0, -42, 102.5), (0, -46.5, 95.0), 3.6, 4.2), 4)
     line = np.array(_BEHIND_WING)
     apart = np.min([capsule(p, a, b, 0, 0) for a, b in zip(line, line[1:])], axis=0)
     return d + 2.6 * np.exp(-((apart / 2.6) ** 2))
 
 
-_BEHIND_WING = ((14.0, -31.0, 90.5), (17.2, -33.0, 88.0), (19.6, -39.5, 85.5), (18.6, -47.5, 87.0))  # the crease about it
+# the crease about it
+_BEHIND_WING = ((14.0, -31.0, 90.5), (17.2, -33.0, 88.0), (19.6, -39.5, 85.5), (18.6, -47.5, 87.0))
 
 
-# What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near the middle, lie outside of all.
+# What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near
+# the middle, lie outside of all.
 _RELIEF = (
     ((64, 24, 44), (26, 40, 44), -2.0),  # temple
     ((0, 18, 90), (26, 12, 24), 2.0),  # between the brows
@@ -125,8 +133,8 @@ _FOLD = np.array(((18.6, -43.0), (26.0, -51.0), (33.0, -60.0), (38.5, -70.0), (4
 
 
 def fold(p):
-    """Position of points [n, 3] relative to the left nasolabial fold, from the nose's wing past the mouth corner: (in its groove, on its
-    cheek side), each [n] 0..1; x is taken as positive."""
+    """Position of points [n, 3] relative to the left nasolabial fold, from the nose's wing past the
+    mouth corner: (in its groove, on its cheek side), each [n] 0..1; x is taken as positive."""
     at = np.stack([np.abs(p[:, 0]), p[:, 1]], 1)
     a, b = _FOLD[:-1], _FOLD[1:]
     span = b - a
@@ -138,13 +146,15 @@ def fold(p):
     side = np.copysign(far[row, nearest], outwards)
     length = np.concatenate([[0], np.cumsum(np.linalg.norm(span, axis=1))])
     along = (length[nearest] + t[row, nearest] * np.diff(length)[nearest]) / length[-1]
-    here = smooth_step(0.0, 0.18, along) * (1 - smooth_step(0.62, 1.0, along)) * smooth_step(40, 60, p[:, 2])
+    here = smooth_step(0.0, 0.18, along) * (1 - smooth_step(0.62, 1.0, along)) * smooth_step(40,
+        60, p[:, 2])
     return here * np.exp(-((side / 2.8) ** 2)), here * np.exp(-(((side - 7.0) / 5.0) ** 2))
 
 
 def furrows(p):
     """Waves [n] across the forehead, −1 … 1, at points [n, 3]."""
-    return bump(p, (0, 46, 84), (56, 25, 64)) * np.sin(2 * np.pi * (p[:, 1] - 0.004 * p[:, 0] ** 2) / 13.0)
+    return bump(p, (0, 46, 84), (56, 25, 64)) * np.sin(2 * np.pi * (p[:, 1] - 0.004 * p[:,
+        0] ** 2) / 13.0)
 
 
 def _muzzle_share(p):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts the bundled head together: skin, lips, teeth, tongue, eyes, then rig, shapes and hair, as the arrays of weights/head.npz."""
+"""Puts the bundled head together: skin, lips, teeth, tongue, eyes, then rig, shapes and hair, as
+the arrays of weights/head.npz."""
 
 from __future__ import annotations
 
@@ -10,7 +11,21 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from . import correctives, ears, fair, hair, mouth, muzzle, nose, parts, people, rig, shapes, skin, tints
+from . import (
+    correctives,
+    ears,
+    fair,
+    hair,
+    mouth,
+    muzzle,
+    nose,
+    parts,
+    people,
+    rig,
+    shapes,
+    skin,
+    tints,
+)
 from .mesh import edges, Mesh, smooth_step, triangulate
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
@@ -19,10 +34,12 @@ GRAIN = 1e-7  # metres; coordinates are rounded to it so that the last bits of a
 
 @lru_cache(maxsize=1)
 def bare_clay():
-    """The mesh before a person's measures are laid over it, as `describe` gives it: the same for all people."""
+    """The mesh before a person's measures are laid over it, as `describe` gives it: the same for
+    all people."""
     mesh = Mesh()
     skin.build_skin(mesh)
-    for add in (parts.add_teeth, parts.add_tongue, parts.add_eyeballs, parts.add_brows, ears.add_ears):
+    for add in (parts.add_teeth, parts.add_tongue, parts.add_eyeballs, parts.add_brows,
+        ears.add_ears):
         add(mesh)
     lid = [mesh.points[mesh.index["e", 1, skin.MARGIN, k]] for k in range(skin.EYE_RING)]
     parts.add_lashes(mesh, lid)
@@ -89,13 +106,14 @@ def sculpt(person=people.PEOPLE[0]):
 def describe(mesh):
     """The mesh as arrays, with the data of every vertex for rig and shapes.
 
-    points [V, 3] mm, part [V], ring [V] (mouth ring or −1), u [V] (−1..1 along the lips), up [V] (+1 upper lip,
-    −1 lower), along_tongue [V] (0 tip … 1 root), lid_ring [V] (ring about an eye or −1),
-    mirror [V] (vertex on the other side), index (key → vertex), polygons (vertex ids, −1 pads a triangle),
-    materials (of the polygons).
+    points [V, 3] mm, part [V], ring [V] (mouth ring or −1), u [V] (−1..1 along the lips), up [V]
+    (+1 upper lip, −1 lower), along_tongue [V] (0 tip … 1 root), lid_ring [V] (ring about an eye or
+    −1), mirror [V] (vertex on the other side), index (key → vertex), polygons (vertex ids, −1 pads
+    a triangle), materials (of the polygons).
     """
     n = len(mesh.keys)
-    ring, u, up, along, lid_ring = np.full(n, -1.0), np.zeros(n), np.zeros(n), np.zeros(n), np.full(n, -1.0)
+    ring, u, up, along, lid_ring = np.full(n,
+        -1.0), np.zeros(n), np.zeros(n), np.zeros(n), np.full(n, -1.0)
     mirror = np.empty(n, int)
     for i, key in enumerate(mesh.keys):
         mirror[i] = mesh.index[skin.mirror_key(key) if key[0] in "gcme" else parts.mirror_part(key)]
@@ -105,37 +123,43 @@ def describe(mesh):
         if key[0] == "e":
             lid_ring[i] = key[2]
         if key[0] == "tongue":
-            along[i] = {"tip": 0.0, "root": 1.0}[key[2]] if isinstance(key[2], str) else parts.along_tongue(key[2])
+            along[i] = {"tip": 0.0, "root": 1.0}[key[2]] if isinstance(key[2],
+                str) else parts.along_tongue(key[2])
     points = np.array(mesh.points)
     points = 0.5 * (points + points[mirror] * [-1, 1, 1])
     a, b = edges(mesh.polygons)
     count = np.maximum(np.bincount(a, minlength=n), 1)
     return SimpleNamespace(
-        points=points, part=np.array(mesh.parts), ring=ring, u=u, up=up, along_tongue=along, lid_ring=lid_ring,
+        points=points, part=np.array(mesh.parts), ring=ring, u=u, up=up, along_tongue=along,
+        lid_ring=lid_ring,
         mirror=mirror, index=mesh.index, polygons=mesh.polygons, materials=mesh.materials,
         neighbour_mean=lambda values: np.bincount(a, values[b], n) / count,
     )
 
 
 def pose_correctives(clay):
-    """FLAME's pose directions [V, 3, 36], mm per entry of (rotation − identity) of neck, jaw, left and right eye.
+    """FLAME's pose directions [V, 3, 36], mm per entry of (rotation − identity) of neck, jaw, left
+    and right eye.
 
     Three entries are used, each the sine of a turn about x: the jaw's and both eyes'.
     """
     directions = np.zeros((len(clay.points), 3, 36))
     lids = shapes.lids_follow(clay)
-    for joint, field in ((rig.JAW, mouth.drawn_in(clay)), (rig.EYE_LEFT, lids[1]), (rig.EYE_RIGHT, lids[-1])):
+    for joint, field in ((rig.JAW, mouth.drawn_in(clay)), (rig.EYE_LEFT, lids[1]),
+        (rig.EYE_RIGHT, lids[-1])):
         directions[:, :, 9 * (joint - 1) + 3 * 2 + 1] = field
     return directions
 
 
 def mouth_vertices(clay):
-    """(ids, parts): the 280 lip and near-lip vertices, then front teeth edges and tongue; ≤ 330 together.
+    """(ids, parts): the 280 lip and near-lip vertices, then front teeth edges and tongue; ≤ 330
+    together.
 
     parts: 0 lips and skin, 1 upper teeth, 2 lower teeth, 3 tongue.
     """
     lips = [clay.index[("m", r, k)] for r in muzzle.LIP_RINGS for k in range(muzzle.RING)]
-    teeth = {jaw: [clay.index[("tooth", side, jaw, n, 1, 1)] for side in (1, -1) for n in range(5)] for jaw in (1, -1)}
+    teeth = {jaw: [clay.index[("tooth", side, jaw, n, 1, 1)] for side in (1,
+        -1) for n in range(5)] for jaw in (1, -1)}
     tongue = [clay.index[("tongue", 0, r, k)] for r in (0, 2, 6, 10, 14) for k in (0, 4, 12, 20)]
     tongue += [clay.index[("tongue", 0, "tip")]]
     ids = lips + teeth[1] + teeth[-1] + tongue
@@ -152,11 +176,13 @@ def _unit_rows(rows):
 
 
 def main(folder=None):
-    """Write a file for every person into a folder (default: the weights' folder), and print its content."""
+    """Write a file for every person into a folder (default: the weights' folder), and print its
+    content."""
     for person in people.PEOPLE:
         path = Path(folder or WEIGHTS) / f"{person.name}.npz"
         head = sculpt(person)
         with open(path, "wb") as out:
             np.savez_compressed(out, **head)
         n, p = len(head["v_template"]), len(head["polygons"])
-        print(f"{path}: {n} vertices, {p} polygons, {len(head['expression_names'])} channels, {len(head['mouth_vertices'])} mouth vertices")
+        print(f"{path}: {n} vertices, {p} polygons, {len(head['expression_names'])} channels, "
+              f"{len(head['mouth_vertices'])} mouth vertices")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small mesh under construction: vertices found by key, so that left and right are exact mirrors."""
+"""A small mesh under construction: vertices found by key, so that left and right are exact
+mirrors."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ import numpy as np
 
 from thunder_core.filters import smoothstep
 
-MATERIALS = ("Skin", "Lips", "Mouth", "Gums", "Teeth", "Tongue", "Eye White", "Iris", "Pupil", "Brows",
+MATERIALS = ("Skin", "Lips", "Mouth", "Gums", "Teeth", "Tongue", "Eye White", "Iris", "Pupil",
+    "Brows",
              "Limbus", "Mouth Lining", "Back Teeth")
 COLORS = (
     (0.76, 0.48, 0.36, 1.0),
@@ -40,7 +42,8 @@ class Mesh:
         self.parts.append(part)
 
     def face(self, keys, material):
-        """One quad or triangle, counter-clockwise seen from outside; repeated vertices are dropped."""
+        """One quad or triangle, counter-clockwise seen from outside; repeated vertices are
+        dropped."""
         ids = []
         for key in keys:
             i = self.index[key]

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The muzzle: the skin between nose and chin as a drawn surface, and the rings of the lips laid onto it.
+"""The muzzle: the skin between nose and chin as a drawn surface, and the rings of the lips laid
+onto it.
 
-Rings run around the mouth, 40 places each: k = 0 at the left corner, 1–19 over the upper lip, 20 at the right
-corner, 21–39 under the lower lip. Rings 0–1.5 are skin towards the cheeks, 2 and 3 skin beside the lips, 4 is the border of the
-red, 5 the bulge, 6 the red, 7 where the lips meet, 8 where they part inside, 9–13 line the mouth. Half rings round these off.
-Millimetres in the axes of form.py.
+Rings run around the mouth, 40 places each: k = 0 at the left corner, 1–19 over the upper lip, 20 at
+the right corner, 21–39 under the lower lip. Rings 0–1.5 are skin towards the cheeks, 2 and 3 skin
+beside the lips, 4 is the border of the red, 5 the bulge, 6 the red, 7 where the lips meet, 8 where
+they part inside, 9–13 line the mouth. Half rings round these off. Millimetres in the axes of
+form.py.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from scipy.interpolate import RectBivariateSpline
 
 RING = 40
 MOUTH_WIDTH = 25.0  # half the distance of the mouth corners
-LIP_RINGS = range(2, 9)  # rings of the lips: near skin, near skin, border, bulge, red, contact, inner contact
+# rings of the lips: near skin, near skin, border, bulge, red, contact, inner contact
+LIP_RINGS = range(2, 9)
 CONTACT, INNER = 7, 8
 RINGS = (0, 0.5, 1, 1.5, 2, 2.5, 3, 4, 4.5, 5, 5.5, 6, 6.5, 7, 8, 9, 10, 11, 12, 13)
 LINE = -70.0  # height of the line where the lips meet
@@ -56,7 +59,8 @@ def ground(x, y):
     along = np.exp(-(((y + 55.0) / 6.5) ** 4))
     ridge = 4.4 + 0.10 * np.maximum(-50.0 - y, 0)
     z = z + along * (0.75 * np.exp(-(((x - ridge) / 2.0) ** 2)) - 0.75 * np.exp(-((x / 2.6) ** 2)))
-    # the muscle knot next to the corner, the corner's dimple, and the hollow between it and the chin
+    # the muscle knot next to the corner, the corner's dimple, and the hollow between it and the
+    # chin
     z = z + 1.2 * np.exp(-(((x - 32.5) / 5.0) ** 2) - ((y + 71.0) / 8.0) ** 2)
     z = z - 0.9 * np.exp(-(((x - 26.0) / 3.2) ** 2) - ((y + 71.2) / 3.4) ** 2)
     z = z - 0.6 * np.exp(-(((x - 22.0) / 7.0) ** 2) - ((y + 82.0) / 5.0) ** 2)
@@ -64,35 +68,41 @@ def ground(x, y):
 
 
 def ring_position(k):
-    """(u, up) of mouth ring position k: u from +1 at the left corner to −1 at the right; up is +1 on the
-    upper lip, −1 on the lower, 0 at the corners."""
+    """(u, up) of mouth ring position k: u from +1 at the left corner to −1 at the right; up is +1
+    on the upper lip, −1 on the lower, 0 at the corners."""
     up = 0 if k % 20 == 0 else (1 if k < 20 else -1)
     u = 1 - (k if k <= 20 else RING - k) / 10.0
     return 0.62 * u + 0.38 * np.sin(np.pi * u / 2), up
 
 
 def lip_line(x):
-    """Height [mm] of the line where the lips meet, at lateral position x: a dip under the tubercle, a soft M."""
+    """Height [mm] of the line where the lips meet, at lateral position x: a dip under the tubercle,
+    a soft M."""
     u = np.clip(np.abs(x) / MOUTH_WIDTH, 0, 1.4)
-    return LINE - 1.0 * u**2 - 0.6 * np.exp(-((x / 5.5) ** 2)) + 0.5 * np.exp(-((np.abs(x) - 11) / 6) ** 2)
+    return LINE - 1.0 * u**2 - 0.6 * np.exp(-((x / 5.5) ** 2)) + 0.5 * np.exp(
+        -((np.abs(x) - 11) / 6) ** 2)
 
 
 def red_height(u, up):
-    """Height [n] of the red over (or under) the lip line: cupid's bow above, a fuller oval below."""
+    """Height [n] of the red over (or under) the lip line: cupid's bow above, a fuller oval
+    below."""
     a = np.abs(u)
     x = a * MOUTH_WIDTH
     upper = 8.3 * np.maximum(1 - a**1.45, 0) ** 0.92
-    upper = upper * (1 - 0.15 * np.exp(-((x / 2.6) ** 2)) + 0.06 * np.exp(-(((x - 5.6) / 3.0) ** 2)))
+    upper = upper * (1 - 0.15 * np.exp(-((x / 2.6) ** 2)) + 0.06
+        * np.exp(-(((x - 5.6) / 3.0) ** 2)))
     lower = 9.7 * np.maximum(1 - a**2.5, 0) ** 1.1
     return np.where(up > 0, upper, lower)
 
 
 # Ring → its extent beyond the corner [mm].
-_BEYOND = {2: 8.0, 3: 3.4, 4: 1.4, 5: 0.5, 6: 0.2, 7: 0.0, 8: -0.4, 9: 0.6, 10: 3.5, 11: 6.5, 12: 8.0, 13: 2.0}
+_BEYOND = {2: 8.0, 3: 3.4, 4: 1.4, 5: 0.5, 6: 0.2, 7: 0.0, 8: -0.4, 9: 0.6, 10: 3.5, 11: 6.5,
+    12: 8.0, 13: 2.0}
 
 
 def lip_ring(ring):
-    """Points [40, 3] of one mouth ring, 2 … 13; half rings are on the curve through their neighbours."""
+    """Points [40, 3] of one mouth ring, 2 … 13; half rings are on the curve through their
+    neighbours."""
     if ring == 2.5:
         points = 0.5 * (lip_ring(2) + lip_ring(3))
         points[:, 2] += 0.5 * (ground(*points[:, :2].T) - points[:, 2])
@@ -111,7 +121,8 @@ def lip_ring(ring):
         3: red + 0.8 + 1.9 * arch,
         4: red,
         5: np.where(above, 0.56 - 0.08 * tubercle, 0.60) * red,
-        6: 0.16 * red,  # the lips bulge over the line where they meet: from the front and the side it is a crease
+        # the lips bulge over the line where they meet: from the front and the side it is a crease
+        6: 0.16 * red,
         7: 0 * red,
         8: 0 * red,
         9: 2.9 * arch,
@@ -125,13 +136,17 @@ def lip_ring(ring):
     at_line = ground(x, line)
     full = arch**0.9
     if ring <= 4:
-        z = ground(x, y) + {2: 0.0, 3: 0.5, 4: 1.5}[ring] * full - {2: 0.0, 3: 0.7, 4: 1.6}[ring] * a**6
+        z = ground(x, y) + {2: 0.0, 3: 0.5, 4: 1.5}[ring] * full - {2: 0.0, 3: 0.7,
+            4: 1.6}[ring] * a**6
     elif ring <= 6:
-        bulge = np.where(above, {5: 3.3, 6: 1.9}[ring] + {5: 0.6, 6: 0.3}[ring] * tubercle, {5: 3.9, 6: 3.0}[ring])
-        bulge = bulge - 0.5 * np.exp(-((u * MOUTH_WIDTH / 3.0) ** 2)) * (up < 0)  # the lower lip's faint cleft
+        bulge = np.where(above, {5: 3.3, 6: 1.9}[ring] + {5: 0.6, 6: 0.3}[ring] * tubercle,
+            {5: 3.9, 6: 3.0}[ring])
+        # the lower lip's faint cleft
+        bulge = bulge - 0.5 * np.exp(-((u * MOUTH_WIDTH / 3.0) ** 2)) * (up < 0)
         z = at_line + bulge * full - {5: 1.6, 6: 2.0}[ring] * a**4
     elif ring <= 10:
-        z = at_line + {7: -2.4, 8: -6.4, 9: -7.0, 10: -7.6}[ring] + {7: -0.3, 8: 0.8, 9: 1.0, 10: 0.4}[ring] * a**3
+        z = at_line + {7: -2.4, 8: -6.4, 9: -7.0, 10: -7.6}[ring] + {7: -0.3, 8: 0.8, 9: 1.0,
+            10: 0.4}[ring] * a**3
     elif ring == 11:
         z = at_line - 14.0
     else:

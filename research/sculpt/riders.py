@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the rest of the face moves with a channel: no muscle moves lips, lids or brows alone.
 
-A rider is a smooth hill (centre, radii, displacement at its middle), millimetres, given for the left side; both sides are added if a
-channel has no side. Hills fade to zero, overlap, and add up. A gate selects a part of the face: "skin" all skin up to the border of the red
-· "face" the lips too · "upper", "lower" one lip and its side of the face · "above" the upper side without the lip, "curl" with its outer
-half · "brow" the part above the eyes' crease.
+A rider is a smooth hill (centre, radii, displacement at its middle), millimetres, given for the
+left side; both sides are added if a channel has no side. Hills fade to zero, overlap, and add up. A
+gate selects a part of the face: "skin" all skin up to the border of the red · "face" the lips too ·
+"upper", "lower" one lip and its side of the face · "above" the upper side without the lip, "curl"
+with its outer half · "brow" the part above the eyes' crease.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from .mesh import bump, smooth_step
 
 # Channel → (gate, hills). Names without Left or Right are both sides' if the channel has sides.
 RIDERS = {
-    # zygomaticus: the cheek bunches up and forward over the fold, the wings of the nose widen, the jaw's skin is drawn up
+    # zygomaticus: the cheek bunches up and forward over the fold, the wings of the nose widen, the
+    # jaw's skin is drawn up
     "mouthSmile": (
         ("skin", (
             ((44, -34, 66), (38, 36, 50), (1.2, 5.9, 6.0)),
@@ -52,7 +54,8 @@ RIDERS = {
             ((0, -97, 92), (26, 20, 50), (0.0, 1.2, 1.4)),
         )),
     ),
-    # levator of the upper lip and of the nose's wing: fold, cheek, lower lid and corner go up with the lip
+    # levator of the upper lip and of the nose's wing: fold, cheek, lower lid and corner go up with
+    # the lip
     "mouthUpperUp": (
         ("above", (
             ((27, -48, 82), (30, 38, 46), (0.7, 4.4, -0.3)),
@@ -75,10 +78,12 @@ RIDERS = {
             ((22, -48, 86), (36, 40, 52), (-0.4, 6.9, 0.5)),
             ((40, -34, 70), (42, 44, 60), (-0.6, 4.6, 2.6)),
         )),
-        ("curl", (((0, -56, 96), (30, 23, 44), (0.0, 5.2, -0.2)), ((17, -60, 92), (15, 22, 40), (0.0, 2.0, 0.6)))),
+        ("curl", (((0, -56, 96), (30, 23, 44), (0.0, 5.2, -0.2)), ((17, -60, 92), (15, 22, 40),
+        (0.0, 2.0, 0.6)))),
         ("face", (
             ((34, -70, 74), (34, 32, 54), (-1.2, 4.0, 0.0)),
-            ((16, -68, 88), (17, 24, 50), (0.0, 4.4, 0.0)),  # over the canine, both lips alike: they stay shut
+            # over the canine, both lips alike: they stay shut
+            ((16, -68, 88), (17, 24, 50), (0.0, 4.4, 0.0)),
         )),
         ("skin", (
             ((50, -64, 54), (44, 48, 60), (-1.2, 3.0, 2.0)),
@@ -199,13 +204,15 @@ RIDERS = {
             ((18, 46, 78), (54, 44, 60), (-0.3, -2.4, 0.8)),
             ((58, 10, 52), (26, 28, 44), (-1.2, -0.4, 1.2)),
             ((0, 6, 88), (14, 16, 28), (0.0, -1.2, 1.0)),
-            ((5.5, 17, 86), (5.5, 14, 24), (0.0, 0.0, -2.2)),  # the furrow between the brows, and the pad next to it
+            # the furrow between the brows, and the pad next to it
+            ((5.5, 17, 86), (5.5, 14, 24), (0.0, 0.0, -2.2)),
             ((13, 16, 84), (10, 11, 24), (0.0, 0.0, 1.9)),
         )),
     ),
     "jawForward": (("face", (((27, -71, 80), (24, 20, 44), (0.3, 0.0, 1.6)),)),),
 }
-# Channel → movement of the nasolabial fold's groove and of the adjacent cheek, each (sideways, up, forward) mm
+# Channel → movement of the nasolabial fold's groove and of the adjacent cheek, each (sideways, up,
+# forward) mm
 FOLDS = {
     "mouthSmile": ((-0.2, 0.2, -6.5), (0.8, 0.4, 4.0)),
     "mouthUpperUp": ((0.0, 0.4, -1.8), (0.3, 0.2, 1.2)),
@@ -216,9 +223,11 @@ FOLDS = {
 }
 # Channels that fold the forehead, and the depth [mm]
 _FURROWS = {"browInnerUp": 0.7, "browOuterUp": 0.55}
-SIDED = ("mouthSmile mouthStretch mouthDimple mouthFrown mouthUpperUp mouthLowerDown noseSneer mouthPress cheekSquint eyeSquint "
+SIDED = ("mouthSmile mouthStretch mouthDimple mouthFrown mouthUpperUp mouthLowerDown noseSneer "
+         "mouthPress cheekSquint eyeSquint "
          "browOuterUp browDown").split()
-_ON_RING = ((1, 2, 3, 4, 5), (1.0, 0.85, 0.5, 0.2, 0.0))  # mouth rings, and the share of a "skin" rider that remains on each
+# mouth rings, and the share of a "skin" rider that remains on each
+_ON_RING = ((1, 2, 3, 4, 5), (1.0, 0.85, 0.5, 0.2, 0.0))
 _CURLED = ((2, 3, 4, 5, 6), (1.0, 0.85, 0.4, 0.1, 0.0))
 _ON_LID = ((1, 2, 3, 4), (1.0, 0.55, 0.2, 0.0))  # the same for lid rings
 
@@ -226,13 +235,15 @@ _ON_LID = ((1, 2, 3, 4), (1.0, 0.55, 0.2, 0.0))  # the same for lid rings
 def riders(clay, outside, upper, lower) -> dict[str, np.ndarray]:
     """Channel → displacements [V, 3] of its riders.
 
-    outside [V]: 1 on the face, fading into the mouth.  upper, lower [V]: which lip's side a vertex is on.
+    outside [V]: 1 on the face, fading into the mouth.  upper, lower [V]: which lip's side a vertex
+    is on.
     """
     gates = _gates(clay, outside, upper, lower)
     groove, cheek = (share * gates["skin"] for share in fold(clay.points))
     fields: dict[str, np.ndarray] = {}
     for name, parts in RIDERS.items():
-        sides = {tag: _ridden(clay, side, parts, gates) for side, tag in ((1, "Left"), (-1, "Right"))}
+        sides = {tag: _ridden(clay, side, parts, gates) for side,
+            tag in ((1, "Left"), (-1, "Right"))}
         if name in FOLDS:
             for side, tag in ((1, "Left"), (-1, "Right")):
                 half = smooth_step(-9, 9, side * clay.points[:, 0])
@@ -240,7 +251,8 @@ def riders(clay, outside, upper, lower) -> dict[str, np.ndarray]:
                     sides[tag] += (share * half)[:, None] * (np.array(vector) * [side, 1, 1])
         if name in _FURROWS:
             for side, tag in ((1, "Left"), (-1, "Right")):
-                sides[tag][:, 2] += _FURROWS[name] * _furrows(clay.points, side, name == "browInnerUp") * gates["brow"]
+                sides[tag][:, 2] += _FURROWS[name] * _furrows(clay.points, side,
+                    name == "browInnerUp") * gates["brow"]
         if name in SIDED:
             fields |= {name + tag: field for tag, field in sides.items()}
         else:
@@ -254,14 +266,16 @@ def _ridden(clay, side, parts, gates):
     for gate, hills in parts:
         half = smooth_step(-6, 6, p[:, 0]) if gate == "brow" else smooth_step(-9, 9, p[:, 0])
         for centre, radii, vector in hills:
-            field += (bump(p, centre, radii) * gates[gate] * half)[:, None] * (np.array(vector) * [side, 1, 1])
+            field += (bump(p, centre, radii) * gates[gate] * half)[:,
+                None] * (np.array(vector) * [side, 1, 1])
     return field
 
 
 def _furrows(p, side, inner):
     """Waves across one side of the forehead, [V] −1..1: over the brow's head, or over its tail."""
     x = side * p[:, 0]
-    wide = bump(np.stack([x, p[:, 1]], 1), (12, 45) if inner else (40, 42), (40, 30) if inner else (30, 28))
+    wide = bump(np.stack([x, p[:, 1]], 1), (12, 45) if inner else (40, 42),
+        (40, 30) if inner else (30, 28))
     return wide * smooth_step(-6, 6, x) * np.sin(2 * np.pi * (p[:, 1] + 0.004 * x**2 - 32.0) / 12.0)
 
 
@@ -272,10 +286,13 @@ def _gates(clay, outside, upper, lower):
     curled = np.where(clay.ring >= 0, np.interp(clay.ring, *_CURLED), 1.0)
     on_lid = np.where(clay.lid_ring >= 0, np.interp(clay.lid_ring, *_ON_LID), 1.0)
     above = p[:, 1] > 0
-    skin = np.isin(part, ("skin", "lips", "bag", "lid")) * on_mouth * np.where(part == "lid", on_lid * ~above, 1.0)
-    # between the eyes the brow's muscles extend down the nose; at its sides they end at the upper lid's crease
+    skin = np.isin(part, ("skin", "lips", "bag", "lid")) * on_mouth * np.where(part == "lid",
+        on_lid * ~above, 1.0)
+    # between the eyes the brow's muscles extend down the nose; at its sides they end at the upper
+    # lid's crease
     low = np.interp(np.abs(p[:, 0]), (10, 18), (-14, 4))
     high = smooth_step(low, low + 10, p[:, 1]) * np.isin(part, ("skin", "brow", "lid"))
     high = np.where(part == "lid", high * smooth_step(4, 14, p[:, 1]), high)
-    return {"face": outside, "skin": skin, "upper": upper * on_lid, "lower": lower, "above": upper * on_lid * on_mouth,
+    return {"face": outside, "skin": skin, "upper": upper * on_lid, "lower": lower,
+        "above": upper * on_lid * on_mouth,
             "curl": upper * curled, "brow": high}

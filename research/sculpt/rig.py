@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Joints of the sculpted head: skinning weights, joint regressor, regions; millimetres as in form.py."""
+"""Joints of the sculpted head: skinning weights, joint regressor, regions; millimetres as in
+form.py."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def jaw_weights(clay):
     x = np.abs(p[:, 0])
     j = JOINTS[JAW]
     angle = np.degrees(np.arctan2(p[:, 1] - j[1], p[:, 2] - j[2]))
-    line = np.degrees(np.arctan2(lip_line(x) - j[1], 91.0 - 10 * np.minimum(x / 25, 1.6) ** 2 - j[2]))
+    line = np.degrees(np.arctan2(lip_line(x) - j[1],
+        91.0 - 10 * np.minimum(x / 25, 1.6) ** 2 - j[2]))
     half = 1.6 + 15.0 * smooth_step(8, 52, x)
     w = smooth_step(-half, half, line - angle)
     reach = np.hypot(p[:, 1] - j[1], p[:, 2] - j[2])
@@ -108,7 +110,8 @@ def regions(clay):
     front = smooth_step(10, 50, p[:, 2])
     mouth = bump(p, (0, -70, 86), (52, 36, 60)) ** 0.5 * 1.6
     jaw = smooth_step(-78, -100, p[:, 1]) * front * (1 - smooth_step(-122, -140, p[:, 1]))
-    eyes = np.maximum(bump(p, EYE, (26, 22, 40)), bump(p, EYE * [-1, 1, 1], (26, 22, 40))) ** 0.5 * 2
+    eyes = np.maximum(bump(p, EYE, (26, 22, 40)),
+        bump(p, EYE * [-1, 1, 1], (26, 22, 40))) ** 0.5 * 2
     upper = smooth_step(-45, -12, p[:, 1]) * front * (1 - smooth_step(58, 90, p[:, 1]))
     head = 0.05 + (1 - front)
     raw = np.stack([mouth, jaw, upper, eyes, head])

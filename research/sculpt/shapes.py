@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The expression basis: 44 smooth displacement fields with ARKit's names, millimetres at value 1."""
+"""The expression basis: 44 smooth displacement fields with ARKit's names, millimetres at value
+1."""
 
 from __future__ import annotations
 
@@ -14,12 +15,18 @@ from .rig import lip_fade
 from .skin import EYE_RING, MARGIN
 
 CHANNELS = tuple(
-    "browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft "
-    "cheekSquintRight eyeBlinkLeft eyeBlinkRight eyeSquintLeft eyeSquintRight eyeWideLeft eyeWideRight jawForward "
-    "mouthClose mouthDimpleLeft mouthDimpleRight mouthFrownLeft mouthFrownRight mouthFunnel mouthLeft "
-    "mouthLowerDownLeft mouthLowerDownRight mouthPressLeft mouthPressRight mouthPucker mouthRight mouthRollLower "
-    "mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmileLeft mouthSmileRight mouthStretchLeft "
-    "mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft noseSneerRight tongueOut tongueTipUp "
+    "browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff "
+    "cheekSquintLeft "
+    "cheekSquintRight eyeBlinkLeft eyeBlinkRight eyeSquintLeft eyeSquintRight eyeWideLeft "
+    "eyeWideRight jawForward "
+    "mouthClose mouthDimpleLeft mouthDimpleRight mouthFrownLeft mouthFrownRight mouthFunnel "
+    "mouthLeft "
+    "mouthLowerDownLeft mouthLowerDownRight mouthPressLeft mouthPressRight mouthPucker mouthRight "
+    "mouthRollLower "
+    "mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmileLeft mouthSmileRight "
+    "mouthStretchLeft "
+    "mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft noseSneerRight tongueOut "
+    "tongueTipUp "
     "tongueBladeUp tongueBack".split()
 )
 
@@ -27,7 +34,8 @@ CHANNELS = tuple(
 def expression_basis(clay, jaw):
     """Displacements [44, V, 3] in millimetres at value 1, in the order of CHANNELS.
 
-    clay: the sculpted mesh with its attributes.  jaw: [V] jaw skinning weights, which mouthClose undoes.
+    clay: the sculpted mesh with its attributes.  jaw: [V] jaw skinning weights, which mouthClose
+    undoes.
     """
     shapes = mouth_shapes(clay, jaw) | _corners(clay) | lids(clay) | _tongue(clay)
     shapes["jawForward"] = jaw[:, None] * np.array([0, -0.6, 6.5])
@@ -38,7 +46,8 @@ def expression_basis(clay, jaw):
 
 
 def _even(clay, field, rounds=5):
-    """A field [V, 3] smoothed over the skin that it moves; lips, lids and other parts are unchanged."""
+    """A field [V, 3] smoothed over the skin that it moves; lips, lids and other parts are
+    unchanged."""
     free = ((clay.part == "skin") & (clay.ring < 2) & field.any(1))[:, None]
     for _ in range(rounds):
         mean = np.stack([clay.neighbour_mean(field[:, i]) for i in range(3)], 1)
@@ -47,7 +56,8 @@ def _even(clay, field, rounds=5):
 
 
 def _moved(clay, side, hills, share):
-    """Sum of hills (centre, radii, displacement), given for the left side, mirrored for side −1; times share [V]."""
+    """Sum of hills (centre, radii, displacement), given for the left side, mirrored for side −1;
+    times share [V]."""
     field = np.zeros((len(clay.points), 3))
     for centre, radii, vector in hills:
         hill = bump(clay.points * [side, 1, 1], centre, radii) * share
@@ -55,7 +65,8 @@ def _moved(clay, side, hills, share):
     return field
 
 
-_THIN = ((1, -0.2, 0), (2, -0.5, -0.2), (3, -0.8, -0.4), (4, -1.0, -0.7), (5, -0.6, -1.2), (6, -0.2, -0.9), (7, 0, 0))
+_THIN = ((1, -0.2, 0), (2, -0.5, -0.2), (3, -0.8, -0.4), (4, -1.0, -0.7), (5, -0.6, -1.2),
+    (6, -0.2, -0.9), (7, 0, 0))
 
 
 def _corners(clay):
@@ -68,11 +79,15 @@ def _corners(clay):
         corner = clay.index["m", CONTACT, 0 if side > 0 else 20]
         pull = _pulled(p, side)[:, None] * share[:, None]
         x = np.minimum(np.abs(p[:, 0]) / 25, 1.25)
-        back = 1 - 0.75 * smooth_step(32, 62, np.abs(p[:, 0]))  # the cheek slides over the teeth, not into them
+        # the cheek slides over the teeth, not into them
+        back = 1 - 0.75 * smooth_step(32, 62, np.abs(p[:, 0]))
         bow = 0.39 + 0.61 * np.minimum(x, 1.0) ** 2.1  # the line of the lips bends up as one arc
-        thin = turned_rings(clay, _THIN, lip_fade(clay)) * smooth_step(-9, 9, side * p[:, 0])[:, None]
-        smile = pull * np.stack([side * x, 9.0 * bow, (-0.9 - 4.4 * np.minimum(x, 1.1) ** 2) * back], 1) + thin
-        stretch = pull * np.stack([side * x, -1.8 * np.minimum(x, 1) ** 2, (-0.8 - 3.5 * np.minimum(x, 1.1) ** 2) * back], 1)
+        thin = turned_rings(clay, _THIN, lip_fade(clay)) * smooth_step(-9, 9, side * p[:, 0])[:,
+            None]
+        smile = pull * np.stack([side * x, 9.0 * bow,
+            (-0.9 - 4.4 * np.minimum(x, 1.1) ** 2) * back], 1) + thin
+        stretch = pull * np.stack([side * x, -1.8 * np.minimum(x, 1) ** 2,
+            (-0.8 - 3.5 * np.minimum(x, 1.1) ** 2) * back], 1)
         stretch += 0.6 * thin
         dimple = _moved(clay, side, [(at, (30, 28, 60), (2.0, 0.6, -2.6))], share)
         frown = [(at, (38, 34, 60), (0.4, -5.7, -0.6))]
@@ -84,7 +99,8 @@ def _corners(clay):
 
 
 def _pulled(p, side):
-    """Weight of a pull on one mouth corner at points p, [V]: full on the lips, fading over cheek, jaw and chin."""
+    """Weight of a pull on one mouth corner at points p, [V]: full on the lips, fading over cheek,
+    jaw and chin."""
     x, y = side * p[:, 0], p[:, 1] + 71
     over = 1 - smooth_step(6, 46, y)
     under = 1 - smooth_step(8, 56, -y)
@@ -98,14 +114,16 @@ def _with_width(field, corner, value):
     return field
 
 
-# share of the lid margin's turn for each lid ring, from the skin above the crease (1.5) to the fold behind the lid (6)
+# share of the lid margin's turn for each lid ring, from the skin above the crease (1.5) to the fold
+# behind the lid (6)
 _LID_SLIDE = {1.5: 0.05, 2: 0.2, 2.5: 0.45, 3: 0.72, 3.5: 0.9, 4: 1.0, 5: 1.0, 6: 0.9}
 _LID_LIFT = {1.5: 0.3, 2: 0.5, 2.5: 0.7, 3: 0.85, 3.5: 0.95, 4: 1.0, 5: 1.0, 6: 1.0}
 _LOWER_RISE = 0.14  # share of the gap that the lower lid closes in a blink
 
 
 def lids(clay):
-    """Blink, squint and wide: lids turn about the eye's lateral axis, so that they slide over the ball."""
+    """Blink, squint and wide: lids turn about the eye's lateral axis, so that they slide over the
+    ball."""
     p, n = clay.points, len(clay.points)
     shapes = {}
     for side, tag in ((1, "Left"), (-1, "Right")):
@@ -133,16 +151,20 @@ def lids(clay):
         soft = np.isin(clay.part, ("skin",))
         crease = bump(p[soft], (side * 31, 14, 76), (28, 13, 30))
         wide[soft] += crease[:, None] * np.array([0, 1.2, 0.3])
-        shapes["eyeBlink" + tag], shapes["eyeSquint" + tag], shapes["eyeWide" + tag] = blink, squint, wide
+        shapes["eyeBlink" + tag], shapes["eyeSquint" + tag], shapes["eyeWide"
+            + tag] = blink, squint, wide
     return shapes
 
 
-_LOOK = 0.35  # eye angle at which the lids touch the eyeball again [rad]: the shape moves in a line, the lid on a curve
+# eye angle at which the lids touch the eyeball again [rad]: the shape moves in a line, the lid on a
+# curve
+_LOOK = 0.35
 _FOLLOWS = {1: 0.75, -1: 0.32}  # share of the eye's turn that the upper and the lower lid take
 
 
 def lids_follow(clay):
-    """Displacements [V, 3] per sine of an eye's turn down, mm, by side (+1 left, −1 right): lids go where the eye looks."""
+    """Displacements [V, 3] per sine of an eye's turn down, mm, by side (+1 left, −1 right): lids go
+    where the eye looks."""
     p, follow = clay.points, {}
     for side in (1, -1):
         centre, field = EYE * [side, 1, 1], np.zeros((len(clay.points), 3))
@@ -150,8 +172,10 @@ def lids_follow(clay):
             up = 1 if 0 < k < 16 else -1
             at = 1 - (k if k <= 16 else EYE_RING - k) / 8.0
             turn = -_LOOK * _FOLLOWS[up] * (1 - at**2) ** 0.5
-            moving = [(clay.index["e", side, ring, k], slide if up > 0 or ring > 2 else 0.0) for ring, slide in _LID_SLIDE.items()]
-            moving += [(clay.index["lash", side, row, k], 1.0) for row in range(3) if ("lash", side, row, k) in clay.index]
+            moving = [(clay.index["e", side, ring, k],
+                slide if up > 0 or ring > 2 else 0.0) for ring, slide in _LID_SLIDE.items()]
+            moving += [(clay.index["lash", side, row, k], 1.0) for row in range(3) if ("lash",
+                side, row, k) in clay.index]
             for i, slide in moving:
                 field[i] = _turned(p[i] - centre, turn * slide) / np.sin(_LOOK)
         follow[side] = _even(clay, field)
@@ -164,7 +188,8 @@ def _pitch(offset):
 
 
 def _turned(offset, angle):
-    """Movement of a point at an offset from the eye's centre when its elevation angle grows by the angle."""
+    """Movement of a point at an offset from the eye's centre when its elevation angle grows by the
+    angle."""
     c, s = np.cos(angle), np.sin(angle)
     y, z = offset[1], offset[2]
     return np.array([0.0, y * c + z * s - y, z * c - y * s - z])
@@ -172,19 +197,23 @@ def _turned(offset, angle):
 
 def above_middle(clay):
     """Height [V] above the middle of the tongue's thickness, mm, negative below it."""
-    return clay.points[:, 1] - np.interp(clay.along_tongue, (0, 0.18, 0.5, 1.0), (-74.25, -74.8, -76.4, -79.8))
+    return clay.points[:, 1] - np.interp(clay.along_tongue, (0, 0.18, 0.5, 1.0),
+        (-74.25, -74.8, -76.4, -79.8))
 
 
 def _tongue(clay):
-    """Out, tip up, blade up and back; 0 at the root. What goes out thins, to pass between the teeth, and swells before them."""
+    """Out, tip up, blade up and back; 0 at the root. What goes out thins, to pass between the
+    teeth, and swells before them."""
     n, t = len(clay.points), clay.along_tongue
     on = (clay.part == "tongue").astype(float)
     front = on * np.maximum(1 - t, 0)
     above = above_middle(clay)
-    shapes = {name: np.zeros((n, 3)) for name in ("tongueOut", "tongueTipUp", "tongueBladeUp", "tongueBack")}
+    shapes = {name: np.zeros((n, 3)) for name in ("tongueOut", "tongueTipUp", "tongueBladeUp",
+        "tongueBack")}
     out = 1 - smooth_step(0.3, 0.8, t)
     # its upper side slides ahead of its underside, so that the tip bends down
-    leans = np.where(above > 0, 5.625 * (1 - (1 - np.clip(above / 1.25, 0, 1)) ** 1.6), 2.0 * np.maximum(above, -2.2))
+    leans = np.where(above > 0, 5.625 * (1 - (1 - np.clip(above / 1.25, 0, 1)) ** 1.6),
+        2.0 * np.maximum(above, -2.2))
     shapes["tongueOut"][:, 2] = 29.0 * front**0.9 + on * np.interp(t, (0, 0.3), (1, 0)) * leans
     swells = np.interp(t, (0, 0.014, 0.038, 0.075, 0.122, 0.2), (1.8, 1.2, 0.25, -0.5, -0.65, -0.3))
     swells = np.where(above > 0, swells, np.interp(t, (0.014, 0.075, 0.2), (-0.1, 0.0, -0.2)))

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The skin: a grid of quads around the head with rings laid into it for the mouth and the eyes.
 
-Grid keys are ("g", row, column): 60 rows from the crown's rim down to the shoulders, 64 columns, column 0 on the
-face's midline, positive to the head's left. Three blocks of the grid are replaced by rings, ("m", ring, k)
-with k of 40 from the left mouth corner over the upper lip, ("e", side, ring, k) with k of 32 from the outer
-eye corner over the upper lid. The crown is a square cap, ("c", a, b).
+Grid keys are ("g", row, column): 60 rows from the crown's rim down to the shoulders, 64 columns,
+column 0 on the face's midline, positive to the head's left. Three blocks of the grid are replaced
+by rings, ("m", ring, k) with k of 40 from the left mouth corner over the upper lip, ("e", side,
+ring, k) with k of 32 from the outer eye corner over the upper lid. The crown is a square cap, ("c",
+a, b).
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ PLACES = tuple(sorted({*range(ROWS), 4.5, 5.5, 6.5, 7.5, *nose_table.BETWEEN}))
 MOUTH_ROWS, MOUTH_COLUMNS = (24, 32), 6
 EYE_ROWS, EYE_COLUMNS = (8, 16), (2, 10)
 EYE_RING = 32
-EYE_RINGS = (0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6)  # rings inwards from the grid: skin, fold above the crease, crease, lid, its edges
+# rings inwards from the grid: skin, fold above the crease, crease, lid, its edges
+EYE_RINGS = (0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6)
 MARGIN = 4  # the lid's outer edge; 5 is its inner edge, 6 lies behind it
 
 # front (y, z) | side (y, x, z) | back (y, z) of a row; rows in between are interpolated
@@ -40,7 +42,8 @@ _ROWS = {
     50: (-174, 22, -166, 58, -32, -160, -94),
     59: (-236, 52, -212, 106, -46, -214, -108),
 }
-# lateral position of the front columns at the eyes and at the mouth, on a face with a half width of 72 mm
+# lateral position of the front columns at the eyes and at the mouth, on a face with a half width of
+# 72 mm
 _COLUMNS = (0, 4.5, 10, 15.5, 21, 26.5, 32, 37.5, 43.5, 49.5, 55.5)
 _COLUMNS_MOUTH = (0, 7, 15, 23, 31, 39, 46, 50.5, 54, 57.5, 60.5)
 
@@ -77,10 +80,12 @@ def mouth_border():
     return [grid_key(r, c) for r, c in keys]
 
 
-# (x, y) of the left half of the mouth block's border, from above the lips to below them: under the nose's wing, down the
-# nasolabial fold, past the corner and across the chin.
-_AROUND_MOUTH = ((0, -50.2), (5.2, -50.1), (10.4, -50.9), (16.4, -53.2), (22.6, -55.6), (29.4, -57.8), (36.6, -60.4), (41.0, -63.4),
-                 (43.6, -66.8), (45.0, -70.2), (45.2, -74.4), (44.4, -79.0), (42.4, -83.6), (39.4, -88.0), (35.0, -91.8), (29.0, -94.2),
+# (x, y) of the left half of the mouth block's border, from above the lips to below them: under the
+# nose's wing, down the nasolabial fold, past the corner and across the chin.
+_AROUND_MOUTH = ((0, -50.2), (5.2, -50.1), (10.4, -50.9), (16.4, -53.2), (22.6, -55.6),
+    (29.4, -57.8), (36.6, -60.4), (41.0, -63.4),
+                 (43.6, -66.8), (45.0, -70.2), (45.2, -74.4), (44.4, -79.0), (42.4, -83.6),
+                 (39.4, -88.0), (35.0, -91.8), (29.0, -94.2),
                  (22.2, -95.6), (14.8, -96.4), (7.4, -96.8), (0, -97.0))
 
 
@@ -88,7 +93,8 @@ def _border_points():
     """Grid key → (x, y) of the mouth block's border, both sides."""
     table = {}
     border = mouth_border()
-    # the ring starts at the left corner: its first quarter runs up to the midline, its last one comes from below
+    # the ring starts at the left corner: its first quarter runs up to the midline, its last one
+    # comes from below
     left = border[RING // 4::-1] + border[:3 * RING // 4 - 1:-1]
     places = np.array(_AROUND_MOUTH)
     for n, key in enumerate(left):
@@ -123,8 +129,10 @@ def lid_margin(k):
     return 31.3 + 14.6 * t, y + tilt - 0.3, t
 
 
-# Lid ring → distance beyond the lid's edge [mm]: sideways at the corners, up on the upper lid, down on the lower.
-_LID_RINGS = {1.5: (6.6, 6.8, 8.6), 2: (4.6, 4.8, 5.9), 2.5: (2.8, 3.6, 3.8), 3: (1.6, 2.3, 2.2), 3.5: (0.7, 1.0, 0.9), 4: (0, 0, 0),
+# Lid ring → distance beyond the lid's edge [mm]: sideways at the corners, up on the upper lid, down
+# on the lower.
+_LID_RINGS = {1.5: (6.6, 6.8, 8.6), 2: (4.6, 4.8, 5.9), 2.5: (2.8, 3.6, 3.8), 3: (1.6, 2.3, 2.2),
+    3.5: (0.7, 1.0, 0.9), 4: (0, 0, 0),
               5: (-0.5, -0.9, -1.0), 6: (-0.5, 5.0, 5.0)}
 # Lid ring → protrusion, up on the upper lid and down on the lower [mm]: skin hangs over the crease
 _LID_DEPTH = {1.5: (1.6, 0.2), 2: (-1.6, 0.0), 2.5: (-0.5, 0.2)}
@@ -142,9 +150,11 @@ def _eye_ring(ring):
         out = _LID_RINGS[ring]
         x = x + t * out[0]
         y = y + up * arch * (out[1] if up > 0 else out[2])
-        radius = {4: LID_RADIUS - 0.25, 5: EYE_RADIUS + 0.35, 6: EYE_RADIUS + 0.35}.get(ring, LID_RADIUS)
+        radius = {4: LID_RADIUS - 0.25, 5: EYE_RADIUS + 0.35, 6: EYE_RADIUS + 0.35}.get(ring,
+            LID_RADIUS)
         flat = (x - EYE[0]) ** 2 + (y - EYE[1]) ** 2
-        z = EYE[2] + np.sqrt(max(radius**2 - flat, 3.6**2 if ring >= 4 else 4.2**2)) - 1.2 * t * smooth_step(0.6, 1.0, abs(t))
+        z = EYE[2] + np.sqrt(max(radius**2 - flat,
+            3.6**2 if ring >= 4 else 4.2**2)) - 1.2 * t * smooth_step(0.6, 1.0, abs(t))
         points.append((x, y, z - (2.0 if ring == 6 else 0)))
     return np.array(points)
 
@@ -167,9 +177,11 @@ def build_skin(mesh):
         crease = _eye_ring(1.5)
         outer = np.array([mesh.points[mesh.index[k]] for k in border]) * [side, 1, 1]
         for ring in EYE_RINGS:
-            points = (0.8 - 0.5 * ring) * (outer - crease) + crease if ring < 1.5 else _eye_ring(ring)
+            points = (0.8 - 0.5 * ring) * (outer
+                - crease) + crease if ring < 1.5 else _eye_ring(ring)
             for k in range(EYE_RING):
-                mesh.add(("e", side, ring, k), points[k] * [side, 1, 1], "lid" if ring >= 2 else "skin")
+                mesh.add(("e", side, ring, k), points[k] * [side, 1, 1],
+                    "lid" if ring >= 2 else "skin")
         rings = [border] + [[("e", side, r, k) for k in range(EYE_RING)] for r in EYE_RINGS]
         mesh.rings(rings if side > 0 else [r[::-1] for r in rings], "Skin")
     _add_mouth(mesh)
@@ -179,7 +191,8 @@ def build_skin(mesh):
             eye = EYE_ROWS[0] <= row < EYE_ROWS[1]
             in_eye = eye and any(min(s * EYE_COLUMNS[0], s * EYE_COLUMNS[1]) <= column
                                  < max(s * EYE_COLUMNS[0], s * EYE_COLUMNS[1]) for s in (1, -1))
-            in_nostril = {(row, column), (row, column + 1), (below, column), (below, column + 1)} & {POLE, (POLE[0], -POLE[1])}
+            in_nostril = {(row, column), (row, column + 1), (below, column),
+                (below, column + 1)} & {POLE, (POLE[0], -POLE[1])}
             if not (in_mouth or in_eye or in_nostril):
                 a, b = grid_key(row, column), grid_key(row, column + 1)
                 c, d = grid_key(below, column + 1), grid_key(below, column)
@@ -230,7 +243,8 @@ def _add_mouth(mesh):
     red, inner, deep = (RINGS.index(ring) + 1 for ring in (4, 8, 10))
     mesh.rings(rings[:red + 1], "Skin")
     mesh.rings(rings[red:inner + 1], "Lips")
-    mesh.rings(rings[inner : deep + 1], "Mouth Lining")  # inside the lips: visible next to the teeth from the side
+    # inside the lips: visible next to the teeth from the side
+    mesh.rings(rings[inner : deep + 1], "Mouth Lining")
     mesh.rings(rings[deep:], "Mouth")
     end = rings[-1]
     for k in range(20):
@@ -264,12 +278,15 @@ def _relax(mesh, rounds=24):
     nose_ids, nose_points = list(nose), np.array(list(nose.values()))
     free[nose_ids] = False
     points[nose_ids] = nose_points
-    # the rings between the grid and the lips or lids lie evenly between them: relaxed, they and their border would shrink onto these
+    # the rings between the grid and the lips or lids lie evenly between them: relaxed, they and
+    # their border would shrink onto these
     border = mouth_border()
-    between = [(mesh.index["m", ring, k], mesh.index["m", 2, k], mesh.index[border[k]], 0.64 - 0.32 * ring)
+    between = [(mesh.index["m", ring, k], mesh.index["m", 2, k], mesh.index[border[k]],
+        0.64 - 0.32 * ring)
                for ring in RINGS if ring < 2 for k in range(RING)]
     for side in (1, -1):
-        between += [(mesh.index["e", side, ring, k], mesh.index["e", side, 1.5, k], mesh.index[eye_border(side)[k]], 0.75 - 0.5 * ring)
+        between += [(mesh.index["e", side, ring, k], mesh.index["e", side, 1.5, k],
+            mesh.index[eye_border(side)[k]], 0.75 - 0.5 * ring)
                     for ring in EYE_RINGS if ring < 1.5 for k in range(EYE_RING)]
     around, inner, outer, reach = (np.array(values) for values in zip(*between))
     points[free] = drop_onto(points[free], 10)
@@ -287,9 +304,11 @@ def _relax(mesh, rounds=24):
             points[ids, 2] += share * (surface_z(*points[ids, :2].T) - points[ids, 2])
         for ring, depths in _LID_DEPTH.items():  # the upper lid folds in under the skin of the brow
             for k in range(EYE_RING):
-                points[mesh.index["e", side, ring, k], 2] += depths[k >= 16] * (1 - lid_margin(k)[2] ** 2)
+                points[mesh.index["e", side, ring, k],
+                    2] += depths[k >= 16] * (1 - lid_margin(k)[2] ** 2)
     for _ in range(rounds):
-        mean = np.stack([np.bincount(a, points[b, i], n) / np.maximum(count, 1) for i in range(3)], 1)
+        mean = np.stack([np.bincount(a, points[b, i], n) / np.maximum(count, 1) for i in range(3)],
+            1)
         points[free] += 0.5 * (mean - points)[free]
         points[around] = points[inner] + reach[:, None] * (points[outer] - points[inner])
         points[free] = drop_onto(points[free], 2)

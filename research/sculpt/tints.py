@@ -37,8 +37,10 @@ def tints(clay, stubble: float, age: float) -> np.ndarray:
     for centre, radii, factor in _SKIN:
         share = np.max([bump(p * [side, 1, 1], centre, radii) for side in (1, -1)], axis=0) * skin
         tint *= 1 + share[:, None] * (np.array(factor) - 1)
-    line = np.interp(np.abs(p[:, 0]), (0, 17, 31, 60), (-51, -53, -62, -44))  # the beard's upper edge
-    beard = smooth_step(0, 12, line - p[:, 1]) * smooth_step(-146, -122, p[:, 1]) * smooth_step(-6, 14, p[:, 2]) * (part == "skin")
+    # the beard's upper edge
+    line = np.interp(np.abs(p[:, 0]), (0, 17, 31, 60), (-51, -53, -62, -44))
+    beard = smooth_step(0, 12, line - p[:, 1]) * smooth_step(-146, -122, p[:, 1]) * smooth_step(-6,
+        14, p[:, 2]) * (part == "skin")
     lines = np.maximum(fold(p)[0], -furrows(p)) * skin
     tint *= 1 + (age * lines)[:, None] * (np.array(_IN_FOLDS) - 1)
     tint *= 1 + (stubble * beard)[:, None] * (np.array(_STUBBLE) - 1)
@@ -62,12 +64,14 @@ def tints(clay, stubble: float, age: float) -> np.ndarray:
     tint *= np.where(inside, 1 - 0.62 * smooth_step(84, 44, p[:, 2]), 1.0)[:, None]
     tint *= _of_the_tongue(clay)
     teeth = np.isin(part, ("teeth_upper", "teeth_lower"))
-    root = np.where(teeth, smooth_step(2.5, 10.0, np.abs(p[:, 1] - EDGE_UPPER)), 0.0)[:, None]  # crowns darken towards the gums
+    # crowns darken towards the gums
+    root = np.where(teeth, smooth_step(2.5, 10.0, np.abs(p[:, 1] - EDGE_UPPER)), 0.0)[:, None]
     tint *= 1 + root * (np.array(_ROOT) - 1)
     for side in (1, -1):
         away = p - EYE * [side, 1, 1]
         ball = part == ("eye_left" if side > 0 else "eye_right")
-        aside = np.degrees(np.arccos(np.clip(away[:, 2] / np.maximum(np.linalg.norm(away, axis=1), 1e-9), -1, 1)))
+        aside = np.degrees(np.arccos(np.clip(away[:, 2]
+            / np.maximum(np.linalg.norm(away, axis=1), 1e-9), -1, 1)))
         rim = smooth_step(38, 75, aside)[:, None] * (np.array([0.86, 0.62, 0.58]) - 1)
         # the iris: light about the pupil, and rays
         angle = np.arctan2(away[:, 1], side * away[:, 0])
@@ -75,13 +79,15 @@ def tints(clay, stubble: float, age: float) -> np.ndarray:
         iris = (aside > 12) & (aside < 24)
         glow = np.where(aside < 15, 0.75, 1.35) * rays
         shade = 1 - 0.22 * smooth_step(0.2, 0.9, away[:, 1] / EYE_RADIUS)  # of the upper lid
-        tint = np.where(ball[:, None], (1 + rim) * shade[:, None] * np.where(iris, glow, 1.0)[:, None], tint)
+        tint = np.where(ball[:, None], (1 + rim) * shade[:, None] * np.where(iris, glow, 1.0)[:,
+            None], tint)
     return np.round(0.5 * (tint + tint[clay.mirror]), 4).astype(np.float32)
 
 
 def _of_the_tongue(clay) -> np.ndarray:
-    """Factors [V, 3] on the tongue, 1 elsewhere: its tip is pale, so that it is seen between lips and teeth, its back is coated; the
-    groove, the flanks and the underside are darker than light alone makes them in Eevee and the solid view, and redder."""
+    """Factors [V, 3] on the tongue, 1 elsewhere: its tip is pale, so that it is seen between lips
+    and teeth, its back is coated; the groove, the flanks and the underside are darker than light
+    alone makes them in Eevee and the solid view, and redder."""
     p, t, tongue = clay.points, clay.along_tongue, (clay.part == "tongue")[:, None]
     above = above_middle(clay)
     groove = np.exp(-((p[:, 0] / 2.6) ** 2)) * smooth_step(0.06, 0.3, t) * (above > 0)

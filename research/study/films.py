@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The films of a study: the bundled head plays a motion, with the voice; runs in a Python that has bpy.
+"""The films of a study: the bundled head plays a motion, with the voice; runs in a Python that has
+bpy.
 
 All films use the same head, light and camera. Existing films are not rendered again.
 """
@@ -13,7 +14,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-os.environ.setdefault("BLENDER_USER_RESOURCES", tempfile.mkdtemp(prefix="thunder_study_"))  # read once, when bpy is imported
+# read once, when bpy is imported
+os.environ.setdefault("BLENDER_USER_RESOURCES", tempfile.mkdtemp(prefix="thunder_study_"))
 
 import numpy as np
 
@@ -28,14 +30,20 @@ FPS = 25
 
 
 def check(folder: Path, plan: dict) -> None:
-    """Raise StudyError if a plan's films that are not there yet cannot be drawn here: before the study is begun."""
+    """Raise StudyError if a plan's films that are not there yet cannot be drawn here: before the
+    study is begun."""
     performed = {plan["films"][name]["system"] for name in _wanted(folder, plan)}
     if not performed:
         return
     if bpy is None:
-        raise StudyError("This Python has no bpy: run `make` with a Python that has it, such as .venv/bpy-5.0/bin/python")
+        raise StudyError(
+            "This Python has no bpy: run `make` with a Python that has it, such as "
+            ".venv/bpy-5.0/bin/python"
+        )
     if not bpy.app.build_options.audaspace:
-        raise StudyError("This Blender was built without sound, which the films need: use another one")
+        raise StudyError(
+            "This Blender was built without sound, which the films need: use another one"
+        )
     import bake
 
     bake.load_extension()
@@ -53,7 +61,8 @@ def check(folder: Path, plan: dict) -> None:
 
 
 def draw(folder: Path, plan: dict) -> None:
-    """Draw every film of a plan that is not there yet, where `check` raised nothing. Raises StudyError."""
+    """Draw every film of a plan that is not there yet, where `check` raised nothing. Raises
+    StudyError."""
     wanted = _wanted(folder, plan)
     if not wanted:
         return
@@ -62,11 +71,20 @@ def draw(folder: Path, plan: dict) -> None:
     systems = {system["name"]: system for system in plan["systems"]}
     try:
         # By system, so that one engine at a time is loaded.
-        for number, name in enumerate(sorted(wanted, key=lambda name: list(systems).index(plan["films"][name]["system"])), start=1):
+        for number, name in enumerate(
+            sorted(wanted, key=lambda name: list(systems).index(plan["films"][name]["system"])),
+            start=1,
+        ):
             film = plan["films"][name]
             print(f"film {number} of {len(wanted)}", flush=True)
             take = performance(systems[film["system"]], Path(plan["clips"][film["of"]]))
-            render(take, Path(plan["clips"][film["clip"]]), film_path(folder, name), plan["seconds"], plan["size"])
+            render(
+                take,
+                Path(plan["clips"][film["clip"]]),
+                film_path(folder, name),
+                plan["seconds"],
+                plan["size"],
+            )
     except ThunderError as error:
         raise StudyError(str(error)) from error
 
@@ -76,7 +94,8 @@ def _wanted(folder: Path, plan: dict) -> list[str]:
 
 
 def performance(system: dict, clip: Path):
-    """The take (`keying.Performance`) with which a system performs a sound file. Raises ThunderError."""
+    """The take (`keying.Performance`) with which a system performs a sound file. Raises
+    ThunderError."""
     from thunder.scene.animation import keying
     from thunder.scene.engine import connection
     from thunder.scene.host import jobs
@@ -89,7 +108,9 @@ def performance(system: dict, clip: Path):
         still = np.zeros(motion.frames, np.float32)
         return keying.Performance(motion, channels, still, still, 0, math.nan, {})
     client = connection.client(None, system["folder"] or None)
-    sampling = Sampling(system["quality"], system["guidance"], system["speech_guidance"], steps=system["steps"])
+    sampling = Sampling(
+        system["quality"], system["guidance"], system["speech_guidance"], steps=system["steps"]
+    )
     steps = generation.sample_ranked(client, str(clip), system["takes"], system["seed"], sampling)
     takes = jobs.run_through("Sampling", steps, lambda step: None)
     return takes[system["take"] - 1] if system["take"] else min(takes, key=lambda take: take.seed)
@@ -99,12 +120,18 @@ def fitted(take, seconds: float):
     """A take of another sound at the length of this one: repeated from its beginning, or cut."""
     motion = take.motion
     at = np.arange(max(1, round(seconds * motion.fps))) % motion.frames
-    parts = {name: None if (x := getattr(motion, name)) is None else x[at] for name in ("expression", "jaw", "head", "eyes")}
-    return replace(take, motion=replace(motion, **parts), opening=take.opening[at], width=take.width[at])
+    parts = {
+        name: None if (x := getattr(motion, name)) is None else x[at]
+        for name in ("expression", "jaw", "head", "eyes")
+    }
+    return replace(
+        take, motion=replace(motion, **parts), opening=take.opening[at], width=take.width[at]
+    )
 
 
 def render(take, clip: Path, path: Path, seconds: float, size: int) -> None:
-    """Draw the head with a take and the voice of a sound file into an MP4 file. Raises ThunderError."""
+    """Draw the head with a take and the voice of a sound file into an MP4 file. Raises
+    ThunderError."""
     from thunder.cli import demo
     from thunder.cli.script import quiet
     from thunder.scene.host import jobs

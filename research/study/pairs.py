@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Selects a study's films, and pairs, blinds and shuffles them.
 
-A study's folder holds `key.json`, which identifies every film and side and is never served, `public/` with `pairs.json` and the films under
-neutral names, and `votes/`.
+A study's folder holds `key.json`, which identifies every film and side and is never served,
+`public/` with `pairs.json` and the films under neutral names, and `votes/`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,26 @@ QUESTIONS = {
     "preference": "Which film do you prefer?",
 }
 SCALE = ("left, clearly", "left, a little", "equal", "right, a little", "right, clearly")  # −2 … 2
-SETTINGS = {"take": int, "takes": int, "seed": int, "quality": str, "steps": int, "guidance": float, "speech_guidance": float}
-# The take shown: its index in the list, best score first; 0 is the take of the first seed, regardless of its score.
-# Steps of the whole diffusion model are used if not 0, else the quality.
-DEFAULTS = {"take": 0, "takes": 1, "seed": 1, "quality": NORMAL, "steps": 0, "guidance": 1.0, "speech_guidance": 0.0}
+SETTINGS = {
+    "take": int,
+    "takes": int,
+    "seed": int,
+    "quality": str,
+    "steps": int,
+    "guidance": float,
+    "speech_guidance": float,
+}
+# The take shown: its index in the list, best score first; 0 is the take of the first seed,
+# regardless of its score. Steps of the whole diffusion model are used if not 0, else the quality.
+DEFAULTS = {
+    "take": 0,
+    "takes": 1,
+    "seed": 1,
+    "quality": NORMAL,
+    "steps": 0,
+    "guidance": 1.0,
+    "speech_guidance": 0.0,
+}
 LEAST = {"take": 0, "takes": 1, "seed": 0, "steps": 0, "guidance": 1.0, "speech_guidance": 0.0}
 
 
@@ -36,18 +52,25 @@ class StudyError(Exception):
 
 
 def system(text: str) -> dict:
-    """A system of the command line, “NAME=FOLDER,SETTING=VALUE…”, as {"name", "folder", settings …}. Raises StudyError."""
+    """A system of the command line, “NAME=FOLDER,SETTING=VALUE…”, as {"name", "folder", settings
+    …}. Raises StudyError."""
     name, equals, rest = text.partition("=")
     folder, *settings = rest.split(",")
     if not (name and equals):
-        raise StudyError(f"“{text}” names no system: write NAME=FOLDER, or NAME= for the weights that ship")
+        raise StudyError(
+            f"“{text}” names no system: write NAME=FOLDER, or NAME= for the weights that ship"
+        )
     made = {"name": name, "folder": str(Path(folder).resolve()) if folder else ""} | DEFAULTS
     if folder and not Path(folder).is_dir():
-        raise StudyError(f"There is no folder “{folder}”: name one of weights or of motions for “{name}”")
+        raise StudyError(
+            f"There is no folder “{folder}”: name one of weights or of motions for “{name}”"
+        )
     for setting in settings:
         key, _, value = setting.partition("=")
         if key not in SETTINGS:
-            raise StudyError(f"“{key}” of “{name}” is no setting: choose among {', '.join(SETTINGS)}")
+            raise StudyError(
+                f"“{key}” of “{name}” is no setting: choose among {', '.join(SETTINGS)}"
+            )
         if key == "quality":
             if value not in QUALITIES:
                 raise StudyError(f"“{value}” is no quality: choose among {', '.join(QUALITIES)}")
@@ -58,9 +81,13 @@ def system(text: str) -> dict:
             if made[key] < LEAST[key]:
                 raise ValueError
         except ValueError:
-            raise StudyError(f"“{value}” is no {key.replace('_', ' ')}: give a number of at least {LEAST[key]}") from None
+            raise StudyError(
+                f"“{value}” is no {key.replace('_', ' ')}: give a number of at least {LEAST[key]}"
+            ) from None
     if made["take"] > made["takes"]:
-        raise StudyError(f"Take {made['take']} of “{name}” is not among {made['takes']}: raise takes=")
+        raise StudyError(
+            f"Take {made['take']} of “{name}” is not among {made['takes']}: raise takes="
+        )
     return made
 
 
@@ -69,10 +96,13 @@ def is_weights(folder: str) -> bool:
     return not folder or (Path(folder) / "denoiser.json").is_file()
 
 
-def planned(clips: list[Path], systems: list[dict], checks: int, seconds: float, size: int, seed: int) -> dict:
+def planned(
+    clips: list[Path], systems: list[dict], checks: int, seconds: float, size: int, seed: int
+) -> dict:
     """The plan of a study, which is its key: {"films", "pairs", "systems" …}. Raises StudyError.
 
-    Every two systems meet once on every clip; each is on the left in half of these pairs (one more or fewer where their number is odd).
+    Every two systems meet once on every clip; each is on the left in half of these pairs (one more
+    or fewer where their number is odd).
     """
     _check(clips, systems, checks, seconds, size)
     names = [each["name"] for each in systems]
@@ -85,7 +115,11 @@ def planned(clips: list[Path], systems: list[dict], checks: int, seconds: float,
         used.add(name)
         return name
 
-    films = {new_name("f"): {"clip": clip, "system": name, "of": clip} for clip in range(len(clips)) for name in names}
+    films = {
+        new_name("f"): {"clip": clip, "system": name, "of": clip}
+        for clip in range(len(clips))
+        for name in names
+    }
     film_of = {(film["clip"], film["system"]): name for name, film in films.items()}
     pairs = {}
     for first, second in itertools.combinations(names, 2):
@@ -96,7 +130,8 @@ def planned(clips: list[Path], systems: list[dict], checks: int, seconds: float,
         for clip, swapped in enumerate(sides):
             left, right = (second, first) if swapped else (first, second)
             pairs[new_name("p")] = {
-                "left": film_of[clip, left], "right": film_of[clip, right], "systems": [left, right], "clip": clip, "check": False,
+                "left": film_of[clip, left], "right": film_of[clip, right],
+                "systems": [left, right], "clip": clip, "check": False,
             }  # fmt: skip
     for number in range(checks):
         clip = number % len(clips)
@@ -106,11 +141,18 @@ def planned(clips: list[Path], systems: list[dict], checks: int, seconds: float,
         both = [(film_of[clip, names[0]], names[0]), (wrong, "")]
         rng.shuffle(both)
         (left, of_left), (right, of_right) = both
-        pairs[new_name("p")] = {"left": left, "right": right, "systems": [of_left, of_right], "clip": clip, "check": True}
+        pairs[new_name("p")] = {
+            "left": left,
+            "right": right,
+            "systems": [of_left, of_right],
+            "clip": clip,
+            "check": True,
+        }
     order = list(pairs)
     rng.shuffle(order)  # names and order in the file do not identify the systems
     return {
-        "systems": systems, "clips": [str(clip.resolve()) for clip in clips], "seconds": seconds, "size": size, "seed": seed,
+        "systems": systems, "clips": [str(clip.resolve()) for clip in clips], "seconds": seconds,
+        "size": size, "seed": seed,
         "sounds": [hashlib.sha256(clip.read_bytes()).hexdigest() for clip in clips],
         "films": films, "pairs": {name: pairs[name] for name in order},
     }  # fmt: skip
@@ -124,25 +166,40 @@ def _check(clips: list[Path], systems: list[dict], checks: int, seconds: float, 
         raise StudyError("A study compares at least two systems: give --system twice")
     for what, values in (("system", names), ("clip", stems)):
         if double := next((v for v in values if values.count(v) > 1), None):
-            raise StudyError(f"There are two {what}s called “{double}”: give each a name of its own")
+            raise StudyError(
+                f"There are two {what}s called “{double}”: give each a name of its own"
+            )
     for clip in clips:
         if not clip.is_file():
             raise StudyError(f"There is no sound file “{clip}”: name another clip")
     if checks and len(clips) < 2:
-        raise StudyError("A check shows the motion of another clip: give at least two clips, or leave --checks out")
+        raise StudyError(
+            "A check shows the motion of another clip: give at least two clips, or leave --checks "
+            "out"
+        )
     if size < 64 or size % 2 or not 0.2 <= seconds <= 60:
-        raise StudyError("Films have an even number of pixels, 64 or more, and last 0.2 to 60 seconds: change --size or --seconds")
+        raise StudyError(
+            "Films have an even number of pixels, 64 or more, and last 0.2 to 60 seconds: change "
+            "--size or --seconds"
+        )
     for each in systems:
         for stem in stems if not is_weights(each["folder"]) else ():
             if not (Path(each["folder"]) / f"{stem}.npz").is_file():
-                raise StudyError(f"“{each['folder']}” holds neither weights nor {stem}.npz: name another folder for “{each['name']}”")
+                raise StudyError(
+                    f"“{each['folder']}” holds neither weights nor {stem}.npz: name another "
+                    f"folder for “{each['name']}”"
+                )
 
 
 def begin(folder: Path, plan: dict) -> None:
-    """Write the key of a new study, or check that the study there is the same one. Raises StudyError."""
+    """Write the key of a new study, or check that the study there is the same one. Raises
+    StudyError."""
     if (folder / KEY).exists():
         if key_of(folder) != plan:
-            raise StudyError(f"“{folder}” holds another study, whose votes would no longer fit: name another folder, or its own options")
+            raise StudyError(
+                f"“{folder}” holds another study, whose votes would no longer fit: name another "
+                f"folder, or its own options"
+            )
         return
     (folder / PUBLIC).mkdir(parents=True, exist_ok=True)
     (folder / VOTES).mkdir(exist_ok=True)
@@ -151,18 +208,26 @@ def begin(folder: Path, plan: dict) -> None:
 
 def publish(folder: Path, plan: dict) -> None:
     """Write the page's data: pairs of films, without their identity."""
-    shown = [{"id": name, "left": pair["left"], "right": pair["right"]} for name, pair in plan["pairs"].items()]
+    shown = [
+        {"id": name, "left": pair["left"], "right": pair["right"]}
+        for name, pair in plan["pairs"].items()
+    ]
     _write(folder / PUBLIC / PAIRS, {"pairs": shown, "questions": QUESTIONS, "scale": SCALE})
 
 
 def key_of(folder: Path) -> dict:
     """The key of a study. Raises StudyError."""
-    return _read(folder / KEY, f"“{folder}” holds no study: make one with `python -m research study make`")
+    return _read(
+        folder / KEY, f"“{folder}” holds no study: make one with `python -m research study make`"
+    )
 
 
 def public_of(folder: Path) -> dict:
     """Data of a study's page. Raises StudyError if films are missing."""
-    return _read(folder / PUBLIC / PAIRS, f"The study in “{folder}” has no films yet: run its `make` to the end")
+    return _read(
+        folder / PUBLIC / PAIRS,
+        f"The study in “{folder}” has no films yet: run its `make` to the end",
+    )
 
 
 def film_path(folder: Path, name: str) -> Path:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stages of training whose results are measured only, or fitted once: the paper's systems, silent video to speech, tracked faces.
+"""Stages of training whose results are measured only, or fitted once: the paper's systems, silent
+video to speech, tracked faces.
 
-`python -m research train [--cache CACHE …] STAGE`: they read and write what the stages of `python -m thunder_core.train` do
-(docs/training.md).
+`python -m research train [--cache CACHE …] STAGE`: they read and write what the stages of `python
+-m thunder_core.train` do (docs/training.md).
 """
 
 from argparse import ArgumentParser, Namespace

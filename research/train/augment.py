@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Augments training crops as recordings vary: gain, noise, music, other voices, rooms, narrow bands, codecs."""
+"""Augments training crops as recordings vary: gain, noise, music, other voices, rooms, narrow
+bands, codecs."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from thunder_core.types import RATE
 
 
 def music(n: int, rng: np.random.Generator) -> Tensor:
-    """[n] of unit-RMS accompaniment without a voice: struck or held chords of harmonic tones, sometimes with a beat."""
+    """[n] of unit-RMS accompaniment without a voice: struck or held chords of harmonic tones,
+    sometimes with a beat."""
     t = np.arange(n) / RATE
     x = np.zeros(n)
     root = 55 * 2 ** (rng.integers(0, 24) / 12)
@@ -31,7 +33,11 @@ def music(n: int, rng: np.random.Generator) -> Tensor:
             pitch = root * 2 ** (semitone / 12)
             for h in range(1, rng.integers(2, 9)):
                 if pitch * h < RATE / 2:
-                    x[here] += envelope * np.sin(2 * np.pi * pitch * h * local + rng.uniform(0, 6)) / h ** rng.uniform(0.7, 2)
+                    x[here] += (
+                        envelope
+                        * np.sin(2 * np.pi * pitch * h * local + rng.uniform(0, 6))
+                        / h ** rng.uniform(0.7, 2)
+                    )
         if rng.random() < 0.4:
             x[here] += 0.5 * np.exp(-local * 40) * rng.standard_normal(len(local))
         at += length
@@ -40,34 +46,52 @@ def music(n: int, rng: np.random.Generator) -> Tensor:
 
 def change_speed(samples: Tensor, n: int) -> Tensor:
     """[m] samples played in the time of n: faster or slower, pitch and formants with it."""
-    return torch.nn.functional.interpolate(samples[None, None], n, mode="linear", align_corners=False)[0, 0]
+    return torch.nn.functional.interpolate(
+        samples[None, None], n, mode="linear", align_corners=False
+    )[0, 0]
 
 
 def room(n: int, rng: np.random.Generator) -> Tensor:
-    """Impulse response [n] of a small or large room: the direct sound, and noise that decays by 60 dB within .15 to .9 s."""
+    """Impulse response [n] of a small or large room: the direct sound, and noise that decays by 60
+    dB within .15 to .9 s."""
     t = np.arange(n) / RATE
     seconds = 0.15 * 6 ** rng.random()
     tail = rng.standard_normal(n) * 10 ** (-3 * t / seconds) * (t > rng.uniform(0.001, 0.01))
-    tail *= 10 ** (-rng.uniform(0, 15) / 20) / (np.linalg.norm(tail) + 1e-9)  # energy of the room beside that of the direct sound
+    # energy of the room beside that of the direct sound
+    tail *= 10 ** (-rng.uniform(0, 15) / 20) / (np.linalg.norm(tail) + 1e-9)
     tail[0] = 1.0
     return torch.from_numpy(tail.astype(np.float32))
 
 
 def compress(samples: Tensor, rng: np.random.Generator) -> Tensor:
-    """[samples] as a lossy codec leaves them: Vorbis at its lowest rates, or a telephone's eight logarithmic bits at 8 kHz."""
+    """[samples] as a lossy codec leaves them: Vorbis at its lowest rates, or a telephone's eight
+    logarithmic bits at 8 kHz."""
     n, top = len(samples), samples.abs().max() + 1e-6
     if rng.random() < 0.3:
         narrow = AF.resample(samples / top, RATE, RATE // 2)
-        return AF.resample(AF.mu_law_decoding(AF.mu_law_encoding(narrow, 256), 256), RATE // 2, RATE)[:n] * top
+        return (
+            AF.resample(AF.mu_law_decoding(AF.mu_law_encoding(narrow, 256), 256), RATE // 2, RATE)[
+                :n
+            ]
+            * top
+        )
     file = io.BytesIO()
-    soundfile.write(file, (samples / top).numpy(), RATE, format="OGG", subtype="VORBIS", compression_level=float(rng.uniform(0.7, 1.0)))
+    soundfile.write(
+        file,
+        (samples / top).numpy(),
+        RATE,
+        format="OGG",
+        subtype="VORBIS",
+        compression_level=float(rng.uniform(0.7, 1.0)),
+    )
     file.seek(0)
     decoded = torch.from_numpy(soundfile.read(file, dtype="float32")[0])[:n]
     return torch.nn.functional.pad(decoded, (0, n - len(decoded))) * top
 
 
 def augment(samples: Tensor, rng: np.random.Generator, others: Sequence[Tensor] = ()) -> Tensor:
-    """[samples] → [samples]: random gain, and for some crops a room, a narrow band, a codec, noise, music or other voices beneath.
+    """[samples] → [samples]: random gain, and for some crops a room, a narrow band, a codec, noise,
+    music or other voices beneath.
 
     others: crops of other voices as long, which talk behind this one if there are any.
     """
@@ -75,7 +99,9 @@ def augment(samples: Tensor, rng: np.random.Generator, others: Sequence[Tensor] 
     loud = samples.std()
     if others:  # a single voice is further behind, or nobody could say whose phones are meant
         babble = torch.stack([other / (other.std() + 1e-6) for other in others]).sum(0)
-        samples = samples + babble / (babble.std() + 1e-6) * loud * 10 ** (-rng.uniform(10 if len(others) < 3 else 3, 20) / 20)
+        samples = samples + babble / (babble.std() + 1e-6) * loud * 10 ** (
+            -rng.uniform(10 if len(others) < 3 else 3, 20) / 20
+        )
     if rng.random() < 0.2:
         samples = AF.fftconvolve(samples, room(RATE // 2, rng))[:n]
     if rng.random() < 0.12:  # telephone and bad microphones
@@ -83,7 +109,9 @@ def augment(samples: Tensor, rng: np.random.Generator, others: Sequence[Tensor] 
     if rng.random() < 0.12:
         samples = AF.highpass_biquad(samples, RATE, float(rng.uniform(80, 300)))
     if rng.random() < 0.35:
-        samples = samples + torch.from_numpy(noise(n, rng)) * loud * 10 ** (-rng.uniform(5, 40) / 20)
+        samples = samples + torch.from_numpy(noise(n, rng)) * loud * 10 ** (
+            -rng.uniform(5, 40) / 20
+        )
     if rng.random() < 0.12:
         samples = samples + music(n, rng) * loud * 10 ** (-rng.uniform(3, 25) / 20)
     if rng.random() < 0.12:

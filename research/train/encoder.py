@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the speech encoder: every 20 ms frame names its phone, through noise, other voices, music, rooms, codecs and gain, and
-sometimes chunk by chunk, as a live voice comes."""
+"""Training of the speech encoder: every 20 ms frame names its phone, through noise, other voices,
+music, rooms, codecs and gain, and sometimes chunk by chunk, as a live voice comes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ CROP = 160  # feature frames, 3.2 s
 BATCH = 16
 CTC_WEIGHT = 0.2
 _BABBLE, _VOICES = 0.2, 6  # share of crops with other voices behind, and how many there are at most
-_LIMITED, _LEAST_CHUNK = 0.3, 10  # share of batches that are heard chunk by chunk, and the shortest chunk, feature frames (.2 s)
+# share of batches that are heard chunk by chunk, and the shortest chunk, feature frames (.2 s)
+_LIMITED, _LEAST_CHUNK = 0.3, 10
 
 
 def frame_labels(phones: np.ndarray) -> np.ndarray:
@@ -40,7 +41,10 @@ def frame_labels(phones: np.ndarray) -> np.ndarray:
 def calibrate_spectrum(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) -> None:
     """Set the encoder's fixed mel deviation [80] from a sample of the corpus."""
     encoder.mel_std.fill_(1.0)
-    mels = [encoder.spectrogram(torch.from_numpy(level(corpus.samples(c)))[None])[0] for c in clips[:: max(1, len(clips) // 200)]]
+    mels = [
+        encoder.spectrogram(torch.from_numpy(level(corpus.samples(c)))[None])[0]
+        for c in clips[:: max(1, len(clips) // 200)]
+    ]
     encoder.mel_std.copy_(torch.cat(mels).std(0))
 
 
@@ -50,20 +54,31 @@ def breath(n: int, rng: np.random.Generator) -> Tensor:
     t = np.arange(n) / RATE
     for _ in range(rng.integers(1, 4)):
         middle, width = rng.uniform(0, n / RATE), rng.uniform(0.1, 0.35)
-        hiss = AF.bandpass_biquad(torch.from_numpy(noise(n, rng)), RATE, float(rng.uniform(700, 3000)), 0.7)
-        x = x + hiss * torch.from_numpy(np.exp(-0.5 * ((t - middle) / width) ** 2).astype(np.float32)) * rng.uniform(0.01, 0.2)
+        hiss = AF.bandpass_biquad(
+            torch.from_numpy(noise(n, rng)), RATE, float(rng.uniform(700, 3000)), 0.7
+        )
+        x = x + hiss * torch.from_numpy(
+            np.exp(-0.5 * ((t - middle) / width) ** 2).astype(np.float32)
+        ) * rng.uniform(0.01, 0.2)
     return x
 
 
 def voiceless(n: int, rng: np.random.Generator) -> Tensor:
     """[n] of sound over which a mouth stays at rest: noise, music or breath, at any level."""
     kind = rng.random()
-    made = torch.from_numpy(noise(n, rng)) if kind < 0.45 else music(n, rng) if kind < 0.8 else breath(n, rng) * 10
+    made = (
+        torch.from_numpy(noise(n, rng))
+        if kind < 0.45
+        else music(n, rng)
+        if kind < 0.8
+        else breath(n, rng) * 10
+    )
     return made * float(10 ** rng.uniform(-4, -0.8))
 
 
 class PhoneBatches:
-    """Draws (waveforms [B, samples], labels [B, N]) of random crops; some are silence with noise, labelled so."""
+    """Draws (waveforms [B, samples], labels [B, N]) of random crops; some are silence with noise,
+    labelled so."""
 
     def __init__(self, corpus: Corpus, clips: list[Clip]):
         self.corpus, self.clips = corpus, clips
@@ -90,7 +105,12 @@ class PhoneBatches:
             want = round(CROP * speed)  # frames of the clip that make the crop
             start = int(rng.integers(0, max(1, len(whole) - want + 1)))
             take = min(want, len(whole) - start)
-            crop = torch.from_numpy(self.corpus.samples(clip, start * 2 * LABEL_HOP, take * 2 * LABEL_HOP)) * self.gains[pick]
+            crop = (
+                torch.from_numpy(
+                    self.corpus.samples(clip, start * 2 * LABEL_HOP, take * 2 * LABEL_HOP)
+                )
+                * self.gains[pick]
+            )
             fill = CROP if take == want else round(take / speed)
             if speed != 1.0:
                 crop = change_speed(crop, fill * 2 * LABEL_HOP)
@@ -98,7 +118,11 @@ class PhoneBatches:
             waves[row, : len(crop)] = crop
             labels[row, :fill] = torch.from_numpy(whole[start + at])
             labels[row, fill:] = SILENCE  # padding counts as silence
-            others = [self._other(n, rng) for _ in range(rng.integers(1, _VOICES + 1))] if rng.random() < _BABBLE else ()
+            others = (
+                [self._other(n, rng) for _ in range(rng.integers(1, _VOICES + 1))]
+                if rng.random() < _BABBLE
+                else ()
+            )
             waves[row] = augment(waves[row], rng, others)
         return waves, labels
 
@@ -111,7 +135,8 @@ class PhoneBatches:
 
 
 def mask_spectrum(mel: Tensor, rng: np.random.Generator) -> Tensor:
-    """SpecAugment on standardised mels [B, 2N, 80]: two bands and two stretches per crop are set to the mean."""
+    """SpecAugment on standardised mels [B, 2N, 80]: two bands and two stretches per crop are set to
+    the mean."""
     mel = mel.clone()
     for row in mel:
         for _ in range(2):
@@ -123,7 +148,8 @@ def mask_spectrum(mel: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def sequence_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """CTC loss per phone of logits [B, N, 40] against the phone runs in labels [B, N]; silence is the blank.
+    """CTC loss per phone of logits [B, N, 40] against the phone runs in labels [B, N]; silence is
+    the blank.
 
     Only the order of the phones counts, not their times, so alignments may be slightly off.
     """
@@ -136,7 +162,14 @@ def sequence_loss(logits: Tensor, labels: Tensor) -> Tensor:
     targets = torch.cat([r for r in runs if len(r)])
     sizes = torch.full((int(has_phones.sum()),), logits.shape[1])
     scores = logits[has_phones.to(logits.device)].log_softmax(-1).transpose(0, 1)
-    return F.ctc_loss(scores, targets.to(logits.device), sizes, lengths[has_phones], blank=SILENCE, zero_infinity=True)
+    return F.ctc_loss(
+        scores,
+        targets.to(logits.device),
+        sizes,
+        lengths[has_phones],
+        blank=SILENCE,
+        zero_infinity=True,
+    )
 
 
 def phone_accuracy(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) -> float:
@@ -152,16 +185,21 @@ def phone_accuracy(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) ->
     return right / max(1, total)
 
 
-# A small network that reads the waveform, for comparison at equal cost and for tests without a pretrained one.
+# A small network that reads the waveform, for comparison at equal cost and for tests without a
+# pretrained one.
 SMALL_WAVE = dict(
-    model_type="wav2vec2", hidden_size=192, num_hidden_layers=4, num_attention_heads=4, intermediate_size=768, conv_dim=(96,) * 7,
-    num_conv_pos_embeddings=32, num_conv_pos_embedding_groups=8, do_stable_layer_norm=False, feat_extract_norm="layer", hidden_dropout=0.0,
-    activation_dropout=0.0, attention_dropout=0.0, feat_proj_dropout=0.0, layerdrop=0.0, apply_spec_augment=False,
+    model_type="wav2vec2", hidden_size=192, num_hidden_layers=4, num_attention_heads=4,
+    intermediate_size=768, conv_dim=(96,) * 7,
+    num_conv_pos_embeddings=32, num_conv_pos_embedding_groups=8, do_stable_layer_norm=False,
+    feat_extract_norm="layer", hidden_dropout=0.0,
+    activation_dropout=0.0, attention_dropout=0.0, feat_proj_dropout=0.0, layerdrop=0.0,
+    apply_spec_augment=False,
 )  # fmt: skip
 
 
 def adopted(folder: Path) -> SpeechEncoder:
-    """An encoder around the pretrained Wav2Vec2, HuBERT or WavLM network in a local folder; its heads are untrained.
+    """An encoder around the pretrained Wav2Vec2, HuBERT or WavLM network in a local folder; its
+    heads are untrained.
 
     Raises BadWeights.
     """
@@ -169,10 +207,19 @@ def adopted(folder: Path) -> SpeechEncoder:
     try:
         body = AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError) as error:
-        raise BadWeights(f"“{folder}” holds no speech network that transformers can read ({error}): choose its folder") from error
+        raise BadWeights(
+            f"“{folder}” holds no speech network that transformers can read ({error}): choose its "
+            f"folder"
+        ) from error
     config = body.config.to_dict()
-    if not getattr(body.config, "conv_stride", None) or math.prod(body.config.conv_stride) != 2 * HOP:
-        raise BadWeights(f"“{folder}” does not read the waveform in steps of 20 ms: choose a Wav2Vec2, HuBERT or WavLM network")
+    if (
+        not getattr(body.config, "conv_stride", None)
+        or math.prod(body.config.conv_stride) != 2 * HOP
+    ):
+        raise BadWeights(
+            f"“{folder}” does not read the waveform in steps of 20 ms: choose a Wav2Vec2, HuBERT "
+            f"or WavLM network"
+        )
     body.config.apply_spec_augment = False
     settings = {"model_type": config["model_type"]} | json.loads(body.config.to_json_string())
     encoder = SpeechEncoder(EncoderConfig(width=body.config.hidden_size, body=settings))
@@ -189,7 +236,8 @@ def train_encoder(
     device: str = "cpu",
     start: dict[str, Tensor] | None = None,
 ) -> tuple[SpeechEncoder, dict[str, float]]:
-    """Train on the corpus' training voices, from `start` weights; of a pretrained network in the folder `adopt` only the phone heads.
+    """Train on the corpus' training voices, from `start` weights; of a pretrained network in the
+    folder `adopt` only the phone heads.
 
     Returns (encoder, figures on the unseen test voices).
     """
@@ -217,5 +265,13 @@ def train_encoder(
     test = corpus.of("test")
     watched = corpus.of("validation") or test
     few = watched[:: max(1, len(watched) // 20)]
-    fit(encoder, batches, loss, schedule, folder, lambda m: {"accuracy": phone_accuracy(m, corpus, few)}, device=device)
+    fit(
+        encoder,
+        batches,
+        loss,
+        schedule,
+        folder,
+        lambda m: {"accuracy": phone_accuracy(m, corpus, few)},
+        device=device,
+    )
     return encoder, {"phone_accuracy_test": round(phone_accuracy(encoder, corpus, test), 4)}

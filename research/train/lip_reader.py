@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lip reader of SelfTalk's training: its text is compared with the spoken text, and its features with those of the sound."""
+"""The lip reader of SelfTalk's training: its text is compared with the spoken text, and its
+features with those of the sound."""
 
 from __future__ import annotations
 
@@ -13,23 +14,30 @@ from thunder_core.networks.systems.regressors import ParallelLayer
 
 
 class LipReader(nn.Module):
-    """Lip reader: mouth vertices' offsets [B, T, V, 3] → (features [B, T, width], text log-probabilities [B, 2T, phones]).
+    """Lip reader: mouth vertices' offsets [B, T, V, 3] → (features [B, T, width], text
+    log-probabilities [B, 2T, phones]).
 
     The text is phones, as our speech encoder's; silence is the blank of CTC.
     """
 
-    def __init__(self, vertices: int, audio: int, width: int = 128, heads: int = 4, layers: int = 2):
+    def __init__(
+        self, vertices: int, audio: int, width: int = 128, heads: int = 4, layers: int = 2
+    ):
         super().__init__()
-        self.register_buffer("scale", torch.tensor(0.003))  # metres: about the spread of a mouth's vertices
+        # metres: about the spread of a mouth's vertices
+        self.register_buffer("scale", torch.tensor(0.003))
         self.lips_in = nn.Linear(3 * vertices, width)
         self.layers = nn.ModuleList(ParallelLayer(width, heads, 2 * width) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        self.to_audio = nn.Linear(width, audio)  # into the space of the speech features, where both are compared
-        self.to_text = nn.Linear(width, 2 * len(PHONES))  # two a frame: more phones are said in a second than 25 frames can hold
+        # into the space of the speech features, where both are compared
+        self.to_audio = nn.Linear(width, audio)
+        # two a frame: more phones are said in a second than 25 frames can hold
+        self.to_text = nn.Linear(width, 2 * len(PHONES))
         self.register_buffer("slopes", alibi_slopes(heads), persistent=False)
 
     def forward(self, lips: Tensor) -> tuple[Tensor, Tensor]:
-        """lips [B, T, V, 3], metres from rest → (speech features [B, T, audio], text log-probabilities [B, 2T, phones])."""
+        """lips [B, T, V, 3], metres from rest → (speech features [B, T, audio], text
+        log-probabilities [B, 2T, phones])."""
         x = self.lips_in(lips.flatten(2) / self.scale)
         y, bias = x, alibi_bias(x.shape[1], self.slopes)
         for layer in self.layers:
@@ -40,13 +48,23 @@ class LipReader(nn.Module):
 
 
 def text_loss(log_probabilities: Tensor, phones: Tensor) -> Tensor:
-    """CTC of text log-probabilities [B, N, phones] against the spoken phones: labels [B, M] of any rate, silence left out.
+    """CTC of text log-probabilities [B, N, phones] against the spoken phones: labels [B, M] of any
+    rate, silence left out.
 
-    A held phone counts once; per phone, mean over rows. Rows without speech must give an empty text.
+    A held phone counts once; per phone, mean over rows. Rows without speech must give an empty
+    text.
     """
     rows = [row[torch.cat([row.new_ones(1, dtype=torch.bool), row.diff() != 0])] for row in phones]
     rows = [row[row != SILENCE] for row in rows]
     lengths = torch.tensor([len(row) for row in rows], device=phones.device)
     frames = torch.full_like(lengths, log_probabilities.shape[1])
-    # CTC with no target is minus the log-probability of blanks alone; its mean divides by the targets' lengths, of which 0 counts as 1
-    return F.ctc_loss(log_probabilities.transpose(0, 1), torch.cat(rows), frames, lengths, blank=SILENCE, zero_infinity=True)
+    # CTC with no target is minus the log-probability of blanks alone; its mean divides by the
+    # targets' lengths, of which 0 counts as 1
+    return F.ctc_loss(
+        log_probabilities.transpose(0, 1),
+        torch.cat(rows),
+        frames,
+        lengths,
+        blank=SILENCE,
+        zero_infinity=True,
+    )

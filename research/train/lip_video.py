@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Silent films of a mouth: small grey pictures of the head's lips, teeth and tongue, one for each frame of a motion.
+"""Silent films of a mouth: small grey pictures of the head's lips, teeth and tongue, one for each
+frame of a motion.
 
-They are the input of a system that reads lips from video, and so show what a camera sees: parts behind the lips are hidden. The head is
-still, as lip-reading crops are aligned by the eyes and nose.
+They are the input of a system that reads lips from video, and so show what a camera sees: parts
+behind the lips are hidden. The head is still, as lip-reading crops are aligned by the eyes and
+nose.
 """
 
 from __future__ import annotations
@@ -26,11 +28,20 @@ from thunder_core.types import FPS
 
 PIXELS = 48
 _MILLIMETRES = 72.0  # side of the picture, mm
-_BELOW = 2.0  # mm by which the picture's centre lies below the mouth's corners, since jaws open downwards
-_MARGIN = 1.3  # size of the kept part of the face, in sides of the picture; triangles outside it are left out
+# mm by which the picture's centre lies below the mouth's corners, since jaws open downwards
+_BELOW = 2.0
+# size of the kept part of the face, in sides of the picture; triangles outside it are left out
+_MARGIN = 1.3
 _BEHIND = -0.3  # cosine to the viewer at rest below which no motion makes a triangle visible
 # Grey of the parts, so that lips, teeth and tongue differ; others are skin.
-_GREY = {"Lips": 0.36, "Mouth": 0.06, "Gums": 0.22, "Teeth": 0.95, "Back Teeth": 0.95, "Tongue": 0.48}
+_GREY = {
+    "Lips": 0.36,
+    "Mouth": 0.06,
+    "Gums": 0.22,
+    "Teeth": 0.95,
+    "Back Teeth": 0.95,
+    "Tongue": 0.48,
+}
 _SKIN = 0.62
 _LIGHT = (0.0, 0.5, 0.866)  # direction to the light, above the camera
 _AMBIENT = 0.4
@@ -47,12 +58,21 @@ class LipVideo(nn.Module):
         self.columns = Columns(head.channels)
         corners = head.v_template[[head.mouth_corner_left, head.mouth_corner_right]].mean(0)
         self.middle = float(corners[1]) - _BELOW / 1e3
-        lips = float(head.v_template[[head.inner_lip_upper_mid, head.inner_lip_lower_mid], 2].mean())
+        lips = float(
+            head.v_template[[head.inner_lip_upper_mid, head.inner_lip_lower_mid], 2].mean()
+        )
         triangles, materials = _triangles(head)
         rest = torch.from_numpy(head.v_template[triangles].astype(np.float32))
-        centre, toward = rest.mean(1), normals(rest.flatten(0, 1)[None], torch.arange(len(rest) * 3).view(-1, 3))[0, :, 2]
+        centre, toward = (
+            rest.mean(1),
+            normals(rest.flatten(0, 1)[None], torch.arange(len(rest) * 3).view(-1, 3))[0, :, 2],
+        )
         half = _MARGIN * _MILLIMETRES / 2e3
-        near = (centre[:, 0].abs() < half) & ((centre[:, 1] - self.middle).abs() < half) & (centre[:, 2] > 0)
+        near = (
+            (centre[:, 0].abs() < half)
+            & ((centre[:, 1] - self.middle).abs() < half)
+            & (centre[:, 2] > 0)
+        )
         kept = (near & (toward > _BEHIND)).numpy()
         vertices, local = np.unique(triangles[kept], return_inverse=True)
         self.layer = FlameLayer(head, vertices)
@@ -68,13 +88,24 @@ class LipVideo(nn.Module):
     def of_packed(self, x: Tensor) -> Tensor:
         """Pictures of packed motions x [B, T, n + 9]."""
         flat = x.flatten(0, 1)
-        made = [self._drawn(part[:, self.columns.expression], part[:, self.columns.jaw]) for part in flat.split(_TOGETHER)]
+        made = [
+            self._drawn(part[:, self.columns.expression], part[:, self.columns.jaw])
+            for part in flat.split(_TOGETHER)
+        ]
         return torch.cat(made).unflatten(0, x.shape[:2])
 
     def seen(self, points: Tensor) -> Tensor:
-        """Picture coordinates of points [B, m, 3], metres: right and down in pixels, and towards the viewer in metres."""
+        """Picture coordinates of points [B, m, 3], metres: right and down in pixels, and towards
+        the viewer in metres."""
         pixel, middle = _MILLIMETRES / 1e3 / PIXELS, (PIXELS - 1) / 2
-        return torch.stack([points[..., 0] / pixel + middle, (self.middle - points[..., 1]) / pixel + middle, points[..., 2]], -1)
+        return torch.stack(
+            [
+                points[..., 0] / pixel + middle,
+                (self.middle - points[..., 1]) / pixel + middle,
+                points[..., 2],
+            ],
+            -1,
+        )
 
     def _drawn(self, expression: Tensor, jaw: Tensor) -> Tensor:
         points = self.layer(expression, jaw)
@@ -88,7 +119,9 @@ class LipVideo(nn.Module):
 def _triangles(head: Head) -> tuple[np.ndarray, np.ndarray]:
     """Triangles int64 [F, 3] of a head's polygons, and their materials [F]."""
     quads = head.polygons[:, 3] >= 0
-    corners = np.concatenate([head.polygons[:, :3], head.polygons[quads][:, [0, 2, 3]]]).astype(np.int64)
+    corners = np.concatenate([head.polygons[:, :3], head.polygons[quads][:, [0, 2, 3]]]).astype(
+        np.int64
+    )
     return corners, np.concatenate([head.polygon_material, head.polygon_material[quads]])
 
 
@@ -102,10 +135,13 @@ class Filmed:
 
 
 class LipFilms:
-    """The films of some performances of a motion set: `lips.u8` [pictures, PIXELS, PIXELS] and `lips.json` in a folder."""
+    """The films of some performances of a motion set: `lips.u8` [pictures, PIXELS, PIXELS] and
+    `lips.json` in a folder."""
 
     def __init__(self, folder: Path):
-        self.films = [Filmed(**film) for film in json.loads((folder / "lips.json").read_text())["films"]]
+        self.films = [
+            Filmed(**film) for film in json.loads((folder / "lips.json").read_text())["films"]
+        ]
         self.pictures = np.memmap(folder / "lips.u8", np.uint8, "r").reshape(-1, PIXELS, PIXELS)
         self._start = {(film.row, film.variant): film.start for film in self.films}
 
@@ -119,16 +155,23 @@ class LipFilms:
         return [variant for variant in range(VARIANTS) if (row, variant) in self._start]
 
     def crop(self, row: int, variant: int, first: int, frames: int) -> np.ndarray:
-        """Pictures uint8 [frames, PIXELS, PIXELS] of a performance from its animation frame `first`."""
+        """Pictures uint8 [frames, PIXELS, PIXELS] of a performance from its animation frame
+        `first`."""
         start = self._start[row, variant] + first
         return self.pictures[start : start + frames]
 
 
-def chosen(motions: MotionSet, least_frames: int, minutes: float, seed: int) -> list[tuple[int, int]]:
-    """(row, variant) to film: about `minutes` of training rows, each in one of its performances, and an eighth as much of the validation
-    and of the test voices."""
+def chosen(
+    motions: MotionSet, least_frames: int, minutes: float, seed: int
+) -> list[tuple[int, int]]:
+    """(row, variant) to film: about `minutes` of training rows, each in one of its performances,
+    and an eighth as much of the validation and of the test voices."""
     rng, pairs = np.random.default_rng([seed, 5]), {}
-    train, watched, test = motions.of("train", least_frames), motions.watched(least_frames), motions.of("test", least_frames)
+    train, watched, test = (
+        motions.of("train", least_frames),
+        motions.watched(least_frames),
+        motions.of("test", least_frames),
+    )
     for rows, share in ((train, 1.0), (watched, 0.125), (test, 0.125)):
         left = share * minutes * 60 * FPS
         for row in rng.permutation(rows).tolist():
@@ -140,14 +183,19 @@ def chosen(motions: MotionSet, least_frames: int, minutes: float, seed: int) -> 
 
 
 def film(motions: MotionSet, head: Head, pairs: list[tuple[int, int]], folder: Path) -> LipFilms:
-    """Draw the performances `pairs` (row, variant); where the folder holds the first of them already, only the others are drawn."""
+    """Draw the performances `pairs` (row, variant); where the folder holds the first of them
+    already, only the others are drawn."""
     folder.mkdir(parents=True, exist_ok=True)
     state, path = folder / "lips.json", folder / "lips.u8"
     films, frames = [], 0
     for row, variant in pairs:
         films.append({"row": row, "variant": variant, "start": frames})
         frames += motions.rows[row].frames
-    about = json.loads(state.read_text()) if state.exists() and path.exists() else {"films": [], "pixels": PIXELS}
+    about = (
+        json.loads(state.read_text())
+        if state.exists() and path.exists()
+        else {"films": [], "pixels": PIXELS}
+    )
     done = about["films"] if about["films"] == films[: len(about["films"])] else []
     view = LipVideo(head)
     size = films[len(done)]["start"] * PIXELS**2 if len(done) < len(films) else frames * PIXELS**2
@@ -156,7 +204,9 @@ def film(motions: MotionSet, head: Head, pairs: list[tuple[int, int]], folder: P
         file.seek(size)
         for number in tqdm(range(len(done), len(films)), desc="filming lips", mininterval=10):
             row = motions.rows[films[number]["row"]]
-            motion = motions.motions[films[number]["variant"], row.start : row.start + row.frames].astype(np.float32)
+            motion = motions.motions[
+                films[number]["variant"], row.start : row.start + row.frames
+            ].astype(np.float32)
             pictures = view.of_packed(torch.from_numpy(motion)[None])[0]
             file.write((pictures * 255).round().to(torch.uint8).numpy().tobytes())
             if (number + 1) % 50 == 0 or number + 1 == len(films):

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The chain that trains every system of the paper's Table 2, with and without L_m2s, from recorded bases with equal budgets.
+"""The chain that trains every system of the paper's Table 2, with and without L_m2s, from recorded
+bases with equal budgets.
 
-Each system has a base, trained without the loss; from it go on, for as many steps each, the row without the loss and those with it.
-Every stage leaves a folder with its checkpoint, its log and, when it is done, its network; the chain goes on where it was stopped.
+Each system has a base, trained without the loss; from it go on, for as many steps each, the row
+without the loss and those with it. Every stage leaves a folder with its checkpoint, its log and,
+when it is done, its network; the chain goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -29,16 +31,19 @@ from thunder_core.train.motions import MotionSet
 
 NETWORK, ENCODER = "network", "encoder"  # files, without ending, of a finished stage
 BASE = ".base"  # suffix of a system's base
-MASKED = "-masked"  # ending of the name of a row whose L_m2s leaves out rows of a batch without sound
+MASKED = (
+    "-masked"  # ending of the name of a row whose L_m2s leaves out rows of a batch without sound
+)
 
 
 @dataclass(frozen=True)
 class Stage:
     """One training run of the chain.
 
-    name: of its folder, and of its row in the table.  system: one of `systems.LEARNERS`.  start: the stage it goes on from.
-    space: of mesh-to-speech whose loss it has, "" for none.  trained_encoder: THUNDER-T.  masked: that loss leaves out rows whose sound is
-    hidden (`denoiser.DenoiserLoss`); the paper does not say whether its own does.
+    name: of its folder, and of its row in the table.  system: one of `systems.LEARNERS`.  start:
+    the stage it goes on from. space: of mesh-to-speech whose loss it has, "" for none.
+     trained_encoder: THUNDER-T.  masked: that loss leaves out rows whose sound is hidden
+    (`denoiser.DenoiserLoss`); the paper does not say whether its own does.
     """
 
     name: str
@@ -76,14 +81,19 @@ _EVERYWHERE = (
 # Regressors always have the sound: there is nothing to mask.
 STAGES = (
     *_EVERYWHERE,
-    *(replace(s, name=s.name + MASKED, masked=True) for s in _EVERYWHERE if s.space and s.system not in REGRESSORS),
+    *(
+        replace(s, name=s.name + MASKED, masked=True)
+        for s in _EVERYWHERE
+        if s.space and s.system not in REGRESSORS
+    ),
 )
 ROWS = tuple(stage.name for stage in STAGES if not stage.is_base)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The training budget of every system. steps: of the base.  together: of each row after it.  batch: crops of 70 frames in a step."""
+    """The training budget of every system. steps: of the base.  together: of each row after it.
+    batch: crops of 70 frames in a step."""
 
     steps: int = 4000
     together: int = 330
@@ -94,8 +104,17 @@ class Budget:
 
     def schedule(self, stage: Stage, seed: int) -> Schedule:
         """The optimisation of a stage."""
-        steps, rate = (self.steps, self.rate) if stage.is_base else (self.together, self.together_rate)
-        return Schedule(steps, rate, warmup=min(200, steps // 4), average=0.9995, seed=seed, checkpoint_every=max(1, min(100, steps)))
+        steps, rate = (
+            (self.steps, self.rate) if stage.is_base else (self.together, self.together_rate)
+        )
+        return Schedule(
+            steps,
+            rate,
+            warmup=min(200, steps // 4),
+            average=0.9995,
+            seed=seed,
+            checkpoint_every=max(1, min(100, steps)),
+        )
 
 
 def folder_of(runs: Path, seed: int, name: str) -> Path:
@@ -104,18 +123,24 @@ def folder_of(runs: Path, seed: int, name: str) -> Path:
 
 
 def named(only: Sequence[str], rows: Iterable[str], which: str = "") -> list[str]:
-    """Those of `rows` that are named (“thunder*”: all whose names begin so), in their order; all for none.
+    """Those of `rows` that are named (“thunder*”: all whose names begin so), in their order; all
+    for none.
 
     Raises SystemExit for a name that is no row's.  which: of the rows, for that sentence.
     """
     rows = list(rows)
-    if unknown := [name for name in only if not any(fnmatch.fnmatchcase(row, name) for row in rows)]:
-        raise SystemExit(f"There is no row {', '.join(unknown)}{which}: choose of {', '.join(sorted(rows))}")
+    if unknown := [
+        name for name in only if not any(fnmatch.fnmatchcase(row, name) for row in rows)
+    ]:
+        raise SystemExit(
+            f"There is no row {', '.join(unknown)}{which}: choose of {', '.join(sorted(rows))}"
+        )
     return [row for row in rows if not only or any(fnmatch.fnmatchcase(row, name) for name in only)]
 
 
 def chosen(only: Sequence[str]) -> list[Stage]:
-    """The stages of rows that are named (as `named`), with the bases they need. Raises SystemExit for a name that is no row's."""
+    """The stages of rows that are named (as `named`), with the bases they need. Raises SystemExit
+    for a name that is no row's."""
     return with_bases(set(named(only, ROWS)))
 
 
@@ -128,16 +153,23 @@ def with_bases(rows: Container[str]) -> list[Stage]:
 class Chain:
     """Everything that the stages of one seed share.
 
-    weights: folder with the encoder (THUNDER-T) and mesh-to-speech.  runs: where stages leave what they train.  clip: what Media2Face sees
-    pictures through, None for its own small encoder.
+    weights: folder with the encoder (THUNDER-T) and mesh-to-speech.  runs: where stages leave what
+    they train.  clip: what Media2Face sees pictures through, None for its own small encoder.
     """
 
     def __init__(
-        self, motions: MotionSet, head: Head, weights: Path, runs: Path, budget: Budget, seed: int, commit: str = "", device: str = "cpu",
+        self, motions: MotionSet, head: Head, weights: Path, runs: Path, budget: Budget, seed: int,
+        commit: str = "", device: str = "cpu",
         clip: ClipImages | None = None,
     ):  # fmt: skip
         self.motions, self.head, self.weights, self.runs = motions, head, weights, runs
-        self.budget, self.seed, self.commit, self.device, self.clip = budget, seed, commit, device, clip
+        self.budget, self.seed, self.commit, self.device, self.clip = (
+            budget,
+            seed,
+            commit,
+            device,
+            clip,
+        )
         self.labels = Labels.of(motions)
 
     def folder(self, name: str) -> Path:
@@ -147,20 +179,33 @@ class Chain:
     def is_done(self, stage: Stage) -> bool:
         """Whether a stage was trained to its end with this budget, from the base that is there."""
         card = _card(self.folder(stage.name))
-        done = card.get("steps") == self.budget.schedule(stage, self.seed).steps and card.get("batch") == self.budget.batch
+        done = (
+            card.get("steps") == self.budget.schedule(stage, self.seed).steps
+            and card.get("batch") == self.budget.batch
+        )
         return done and not self._has_another_base(stage)
 
     def _has_another_base(self, stage: Stage) -> bool:
         """Whether a stage went on from a base that was trained again since."""
         card = _card(self.folder(stage.name))
-        return bool(stage.start) and bool(card) and card.get("base_sha256") != _digest(self.folder(stage.start))
+        return (
+            bool(stage.start)
+            and bool(card)
+            and card.get("base_sha256") != _digest(self.folder(stage.start))
+        )
 
     def lacks(self, stage: Stage) -> str:
         """A stage's missing input, "" for none."""
         if stage.space and not (self.weights / f"{weights_name(stage.space)}.json").is_file():
-            return f"{stage.space}2s is not trained (python -m thunder_core.train m2s --space {stage.space})"
+            return (
+                f"{stage.space}2s is not trained (python -m thunder_core.train m2s --space "
+                f"{stage.space})"
+            )
         if stage.space and not self._sees(stage.space):
-            return f"{stage.space}2s learned another head's movements (python -m thunder_core.train m2s --space {stage.space})"
+            return (
+                f"{stage.space}2s learned another head's movements (python -m "
+                f"thunder_core.train m2s --space {stage.space})"
+            )
         if stage.trained_encoder and not (self.weights / "encoder.json").is_file():
             return "there is no speech encoder"
         return ""
@@ -172,7 +217,8 @@ class Chain:
         return (view.channels, view.size) == (self.head.channels, m2s.config.inputs)
 
     def train(self, stage: Stage) -> dict:
-        """Train a stage, or what is left of it, and export its network; its figures on the validation speakers."""
+        """Train a stage, or what is left of it, and export its network; its figures on the
+        validation speakers."""
         torch.manual_seed(self.seed)
         folder, schedule = self.folder(stage.name), self.budget.schedule(stage, self.seed)
         if self._has_another_base(stage):
@@ -182,44 +228,82 @@ class Chain:
         if stage.trained_encoder:
             encoder = SpeechEncoder.load(self.weights).requires_grad_(True)
             encoder.ctc_head.requires_grad_(False)
-        learner = build_learner(stage.system, self.motions, self.labels, self.head, encoder, self.clip)
+        learner = build_learner(
+            stage.system, self.motions, self.labels, self.head, encoder, self.clip
+        )
         if stage.start:
             _begin_from(learner, self.folder(stage.start))
         else:
             few = max(1, schedule.steps // 3)  # for what only reads a style or a mood
-            before = Schedule(few, schedule.rate, min(100, few // 4), average=0.998, seed=self.seed, checkpoint_every=100)
+            before = Schedule(
+                few,
+                schedule.rate,
+                min(100, few // 4),
+                average=0.998,
+                seed=self.seed,
+                checkpoint_every=100,
+            )
             learner.prepare(self.labels, self.head, folder, before, self.device)
         m2s = MeshToSpeech.load(self.weights, weights_name(stage.space)) if stage.space else None
         options = dict(wants=learner.wants, waves=stage.trained_encoder)
         batches = self._batches("train", mel=m2s is not None, **options)
-        loss = learner.loss(self.head, batches, m2s, self.budget.m2s_weight, self.device, stage.masked)
+        loss = learner.loss(
+            self.head, batches, m2s, self.budget.m2s_weight, self.device, stage.masked
+        )
         watched = self._batches("watched", mel=False, **options)
-        fit(learner, batches, loss, schedule, folder, lambda model: loss.figures(model, watched), device=self.device)
+        fit(
+            learner,
+            batches,
+            loss,
+            schedule,
+            folder,
+            lambda model: loss.figures(model, watched),
+            device=self.device,
+        )
         with torch.no_grad():
-            figures = {f"validation_{name}": round(value, 4) for name, value in loss.figures(learner, watched).items()}
+            figures = {
+                f"validation_{name}": round(value, 4)
+                for name, value in loss.figures(learner, watched).items()
+            }
         self._export(stage, learner, schedule, figures)
         return figures
 
     def _batches(self, split: str, **options) -> LabelledBatches:
-        rows = self.motions.watched(FRAMES) if split == "watched" else self.motions.of(split, FRAMES)
+        rows = (
+            self.motions.watched(FRAMES) if split == "watched" else self.motions.of(split, FRAMES)
+        )
         return LabelledBatches(self.labels, rows, self.budget.batch, **options)
 
     def _export(self, stage: Stage, learner: nn.Module, schedule: Schedule, figures: dict) -> None:
         folder = self.folder(stage.name)
         card = {
             "what": f"{stage.system} " + (f"with {stage.space}2s loss" if stage.space else "without M2S loss"),
-            "data": "teacher's motions over the corpus", "commit": self.commit, "figures": figures, "steps": schedule.steps,
-            "seed": schedule.seed, "rate": schedule.rate, "batch": self.budget.batch, "voices": self.motions.corpus.voices(),
+            "data": "teacher's motions over the corpus", "commit": self.commit, "figures": figures,
+            "steps": schedule.steps,
+            "seed": schedule.seed, "rate": schedule.rate, "batch": self.budget.batch,
+            "voices": self.motions.corpus.voices(),
         }  # fmt: skip
         if stage.start:
             base = self.folder(stage.start)
-            card |= {"base": stage.start, "base_steps": _card(base)["steps"], "base_sha256": _digest(base)}
+            card |= {
+                "base": stage.start,
+                "base_steps": _card(base)["steps"],
+                "base_sha256": _digest(base),
+            }
         if stage.space:
-            card |= {"m2s_weight": self.budget.m2s_weight} | ({"m2s_masked": True} if stage.masked else {})
+            card |= {"m2s_weight": self.budget.m2s_weight} | (
+                {"m2s_masked": True} if stage.masked else {}
+            )
         if stage.trained_encoder:
-            tensors = {k: v for k, v in learner.encoder.state_dict().items() if not k.startswith(("log_mel.", "mel."))}
+            tensors = {
+                k: v
+                for k, v in learner.encoder.state_dict().items()
+                if not k.startswith(("log_mel.", "mel."))
+            }
             save_weights(folder / ENCODER, tensors, learner.encoder.settings(), card)
-        save_weights(folder / NETWORK, learner.network.state_dict(), learner.network.settings(), card)
+        save_weights(
+            folder / NETWORK, learner.network.state_dict(), learner.network.settings(), card
+        )
 
 
 def _digest(folder: Path) -> str:
@@ -235,31 +319,43 @@ def _card(folder: Path) -> dict:
 
 
 def _begin_from(learner: nn.Module, base: Path) -> None:
-    """Give a learner the averaged weights that a base ended with; those of an encoder that the base has not stay."""
+    """Give a learner the averaged weights that a base ended with; those of an encoder that the base
+    has not stay."""
     saved = torch.load(base / "checkpoint.pt", map_location="cpu", weights_only=True)["averaged"]
     mine = learner.state_dict()
     if lost := [name for name in saved if name not in mine]:
-        raise SystemExit(f"“{base}” was trained by another version ({lost[0]} is unknown): remove the folder and run the chain again")
+        raise SystemExit(
+            f"“{base}” was trained by another version ({lost[0]} is unknown): remove the folder "
+            f"and run the chain again"
+        )
     learner.load_state_dict(mine | saved)
 
 
 def train_chain(chain: Chain, stages: Sequence[Stage], named: Sequence[str] = ()) -> list[str]:
     """Train all stages that are not done, in their order; a line on each.
 
-    Rows whose input is missing are left out, with bases that only they need, which is said before anything is trained. Raises SystemExit
-    for one of them that is `named`.
+    Rows whose input is missing are left out, with bases that only they need, which is said before
+    anything is trained. Raises SystemExit for one of them that is `named`.
     """
     done = {s.name for s in stages if chain.is_done(s)}
     settled = {s.name for s in stages if s.name in done and (s.is_base or s.start in done)}
-    lacking = {s.name: reason for s in stages if s.name not in settled and (reason := chain.lacks(s))}
+    lacking = {
+        s.name: reason for s in stages if s.name not in settled and (reason := chain.lacks(s))
+    }
     if refused := [name for name in named if name in lacking]:
         raise SystemExit(f"{refused[0]} cannot be trained: {lacking[refused[0]]}")
     lines = [f"{name}: left out, {reason}" for name, reason in lacking.items()]
     for line in lines:
         print(f"seed {chain.seed}, {line}", flush=True)
-    idle = {s.start for s in stages if s.name in lacking} - {s.start for s in stages if s.name not in lacking}
+    idle = {s.start for s in stages if s.name in lacking} - {
+        s.start for s in stages if s.name not in lacking
+    }
     for stage in stages:
         if stage.name not in lacking and stage.name not in idle:
-            lines.append(f"{stage.name}: was done" if chain.is_done(stage) else f"{stage.name}: {chain.train(stage)}")
+            lines.append(
+                f"{stage.name}: was done"
+                if chain.is_done(stage)
+                else f"{stage.name}: {chain.train(stage)}"
+            )
             print(f"seed {chain.seed}, {lines[-1]}", flush=True)
     return lines

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small grey pictures of the head in a pose, for an image encoder: from the front, or as pictures of faces differ."""
+"""Small grey pictures of the head in a pose, for an image encoder: from the front, or as pictures
+of faces differ."""
 
 from __future__ import annotations
 
@@ -18,21 +19,33 @@ from thunder_core.networks.systems.denoisers import CLIP_PICTURE, Media2FaceConf
 
 _LIGHT = (0.25, 0.35, 0.9)  # direction of the light: right, above, in front
 _AMBIENT = 0.25
-_FINER = 3  # drawn points along each side of a pixel, whose mean it is: lids and lips are thinner than one
-_MOVES = 1e-3  # largest movement by a channel, metres, above which a vertex belongs to the moving face
+# drawn points along each side of a pixel, whose mean it is: lids and lips are thinner than one
+_FINER = 3
+_MOVES = (
+    1e-3  # largest movement by a channel, metres, above which a vertex belongs to the moving face
+)
 _TURNS = 0.5  # cosine by which a moving or turned triangle may face backwards at rest
 _MARGIN = 0.06  # margin around the face, as a share of the picture's width
-# How far pictures differ, each way: turns about the three axes, the light's sides and heights, degrees; size, a factor's logarithm;
-# place, shares of the width; exposure, a logarithm; noise, a deviation.
-_TURNED, _LIT, _SIZED, _SHIFTED, _EXPOSED, _NOISE = (12.0, 8.0, 5.0), (35.0, 20.0), 0.15, 0.06, 0.4, 0.01
+# How far pictures differ, each way: turns about the three axes, the light's sides and heights,
+# degrees; size, a factor's logarithm; place, shares of the width; exposure, a logarithm; noise, a
+# deviation.
+_TURNED, _LIT, _SIZED, _SHIFTED, _EXPOSED, _NOISE = (
+    (12.0, 8.0, 5.0),
+    (35.0, 20.0),
+    0.15,
+    0.06,
+    0.4,
+    0.01,
+)
 
 
 @dataclass(frozen=True)
 class Views:
     """How B pictures are taken.
 
-    turned: [B, 3, 3], rotations of the head.  light: [B, 3], unit vectors to the light.  ambient: [B], share of light from everywhere.
-    scale: [B], size relative to a picture that the face fills.  shift: [B, 2], right and up, in widths.  ground: [B], grey behind the head.
+    turned: [B, 3, 3], rotations of the head.  light: [B, 3], unit vectors to the light.  ambient:
+    [B], share of light from everywhere. scale: [B], size relative to a picture that the face fills.
+     shift: [B, 2], right and up, in widths.  ground: [B], grey behind the head.
     """
 
     turned: Tensor
@@ -47,13 +60,22 @@ class Views:
         """The same view of all: straight from the front, lit from above, before black."""
         light = F.normalize(torch.tensor([_LIGHT]), dim=1).expand(count, 3)
         one, none = torch.ones(count), torch.zeros(count)
-        return Views(torch.eye(3).expand(count, 3, 3), light, _AMBIENT * one, one, torch.zeros(count, 2), none)
+        return Views(
+            torch.eye(3).expand(count, 3, 3),
+            light,
+            _AMBIENT * one,
+            one,
+            torch.zeros(count, 2),
+            none,
+        )
 
     @staticmethod
     def varied(count: int, rng: np.random.Generator) -> Views:
-        """Views that differ from that of the front as pictures of faces do: each by a share of its own, most of them little.
+        """Views that differ from that of the front as pictures of faces do: each by a share of its
+        own, most of them little.
 
-        From views that all differ wholly an encoder learns nothing in as many steps: it begins with those that are alike.
+        From views that all differ wholly an encoder learns nothing in as many steps: it begins with
+        those that are alike.
         """
         share = rng.random(count) ** 2
 
@@ -62,11 +84,18 @@ class Views:
 
         yaw, pitch, roll, side, height = (np.radians(within(most)) for most in (*_TURNED, *_LIT))
         turned = _rotations(roll, 0, 1) @ _rotations(pitch, 1, 2) @ _rotations(yaw, 2, 0)
-        light = Views.front(1).light.numpy() @ (_rotations(height, 1, 2) @ _rotations(side, 2, 0)).transpose(0, 2, 1)
+        light = Views.front(1).light.numpy() @ (
+            _rotations(height, 1, 2) @ _rotations(side, 2, 0)
+        ).transpose(0, 2, 1)
         ambient, scale = _AMBIENT + share * rng.uniform(-0.1, 0.2, count), np.exp(within(_SIZED))
         shift = np.stack([within(_SHIFTED), within(_SHIFTED)], 1)
         ground = rng.random(count) * (rng.random(count) < share)
-        return Views(*(torch.from_numpy(value).float() for value in (turned, light[:, 0], ambient, scale, shift, ground)))
+        return Views(
+            *(
+                torch.from_numpy(value).float()
+                for value in (turned, light[:, 0], ambient, scale, shift, ground)
+            )
+        )
 
 
 def _rotations(angles: np.ndarray, first: int, second: int) -> np.ndarray:
@@ -86,11 +115,15 @@ class FacePictures:
         quads = torch.tensor(head.polygons, dtype=torch.int64)
         material = torch.tensor(head.polygon_material, dtype=torch.int64)
         quads = torch.where(quads < 0, quads[:, :1], quads)
-        triangles, material = torch.cat([quads[:, :3], quads[:, [0, 2, 3]]]), torch.cat([material, material])
+        triangles, material = (
+            torch.cat([quads[:, :3], quads[:, [0, 2, 3]]]),
+            torch.cat([material, material]),
+        )
         # What moves with the expression is the face; the picture is of that, not of neck and crown.
         moving = torch.from_numpy(abs(head.shapedirs).max(axis=(1, 2)) > _MOVES)
         low, high = rest[moving].amin(0), rest[moving].amax(0)
-        self.centre = torch.cat([(low + high)[:2] / 2, rest[:, 2].mean()[None]])  # about which the head turns
+        # about which the head turns
+        self.centre = torch.cat([(low + high)[:2] / 2, rest[:, 2].mean()[None]])
         self.scale = float((1 - 2 * _MARGIN) * size / (high - low)[:2].max())  # pixels per metre
         corners = rest[triangles]
         normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -104,7 +137,8 @@ class FacePictures:
         self.brightness = colors[material[shown]] ** 0.45
 
     def __call__(self, x: Tensor, views: Views | None = None) -> Tensor:
-        """Grey pictures [B, size, size] of packed motions [B, C], from the front if no views are given; exact in half precision too."""
+        """Grey pictures [B, size, size] of packed motions [B, C], from the front if no views are
+        given; exact in half precision too."""
         with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
             return self._drawn(x.float(), views or Views.front(len(x)))
 
@@ -113,12 +147,18 @@ class FacePictures:
         points = self.layer.to(device)(x[:, self.columns.expression], x[:, self.columns.jaw])
         points = (points - self.centre.to(device)) @ views.turned.to(device).transpose(1, 2)
         triangles = self.triangles.to(device)
-        lit = (normals_at_corners(points, triangles).mean(2) @ views.light.to(device)[..., None])[..., 0].clamp(0, 1)
+        lit = (normals_at_corners(points, triangles).mean(2) @ views.light.to(device)[..., None])[
+            ..., 0
+        ].clamp(0, 1)
         ambient = views.ambient.to(device)[:, None]
         grey = self.brightness.to(device) * (ambient + (1 - ambient) * lit)
-        right, up = (points[..., :2] * (_FINER * self.scale * views.scale.to(device)[:, None, None])).unbind(-1)
+        right, up = (
+            points[..., :2] * (_FINER * self.scale * views.scale.to(device)[:, None, None])
+        ).unbind(-1)
         shift, middle = views.shift.to(device) * fine, (fine - 1) / 2
-        seen = torch.stack([middle + right + shift[:, :1], middle - up - shift[:, 1:], points[..., 2]], -1)
+        seen = torch.stack(
+            [middle + right + shift[:, :1], middle - up - shift[:, 1:], points[..., 2]], -1
+        )
         nearest = nearest_triangles(seen, triangles, fine, fine)
         picture = grey.gather(1, nearest.flatten(1).clamp_min(0)).view_as(nearest)
         picture = torch.where(nearest < 0, views.ground.to(device)[:, None, None], picture)
@@ -126,7 +166,8 @@ class FacePictures:
 
 
 def toned(pictures: Tensor, rng: np.random.Generator) -> Tensor:
-    """Pictures [B, n, n] as other cameras would have them: other exposure and contrast, blurred, noisy."""
+    """Pictures [B, n, n] as other cameras would have them: other exposure and contrast, blurred,
+    noisy."""
 
     def each(values: np.ndarray) -> Tensor:
         return torch.from_numpy(values).float().to(pictures.device)[:, None, None]
@@ -136,7 +177,9 @@ def toned(pictures: Tensor, rng: np.random.Generator) -> Tensor:
     exposed = each(rng.uniform(0.6, 1.2, count)) * exposed + each(rng.uniform(-0.1, 0.1, count))
     blurred = F.avg_pool2d(F.pad(exposed[:, None], (1, 1, 1, 1), mode="replicate"), 3, 1)[:, 0]
     result = torch.lerp(exposed, blurred, each(rng.random(count) * (rng.random(count) < 0.5)))
-    noise = torch.from_numpy(rng.standard_normal(tuple(pictures.shape), np.float32)).to(pictures.device)
+    noise = torch.from_numpy(rng.standard_normal(tuple(pictures.shape), np.float32)).to(
+        pictures.device
+    )
     return (result + _NOISE * noise).clamp(0, 1)
 
 

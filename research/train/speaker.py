@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Import of the speaker network: Resemblyzer's own checkpoint, read without running code, written as safetensors."""
+"""Import of the speaker network: Resemblyzer's own checkpoint, read without running code, written
+as safetensors."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stages of training: a function each, which returns what to print, with its help and its options."""
+"""The stages of training: a function each, which returns what to print, with its help and its
+options."""
 
 from __future__ import annotations
 
@@ -34,7 +35,13 @@ _OPENING_SECONDS = 12  # most that is used of each recording of the corpus
 def _speaker(workspace: Workspace, args: Namespace) -> str:
     tensors = import_resemblyzer(args.checkpoint).state_dict()
     workspace.export(
-        "speaker", tensors, {}, Made("GE2E speaker embedding", "Resemblyzer 0.1.4 (Apache-2.0), its own checkpoint, converted")
+        "speaker",
+        tensors,
+        {},
+        Made(
+            "GE2E speaker embedding",
+            "Resemblyzer 0.1.4 (Apache-2.0), its own checkpoint, converted",
+        ),
     )
     return f"{args.checkpoint} → {workspace.weights / 'speaker.safetensors'}"
 
@@ -44,9 +51,13 @@ def _encoder(workspace: Workspace, args: Namespace) -> dict:
     config = EncoderConfig(body=SMALL_WAVE) if args.wave else EncoderConfig()
     start = load_weights(args.start / "encoder")[0] if args.start else None
     folder = workspace.runs / "encoder"
-    network, figures = train_encoder(workspace.corpus(), folder, schedule, config, args.adopt, workspace.device, start)
+    network, figures = train_encoder(
+        workspace.corpus(), folder, schedule, config, args.adopt, workspace.device, start
+    )
     what, data = "speech encoder, frame-wise phones", "corpus, training voices"
-    workspace.export("encoder", network.state_dict(), network.settings(), Made(what, data, schedule, figures))
+    workspace.export(
+        "encoder", network.state_dict(), network.settings(), Made(what, data, schedule, figures)
+    )
     return figures
 
 
@@ -54,14 +65,20 @@ def _vocoder(workspace: Workspace, args: Namespace) -> dict:
     weights, folder = workspace.weights, workspace.runs / "vocoder"
     schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=workspace.seed)
     m2s = MeshToSpeech.load(weights) if (weights / "m2s.safetensors").exists() else None
-    network, figures = train_vocoder(workspace.motions(), workspace.head, folder, schedule, workspace.device, m2s)
+    network, figures = train_vocoder(
+        workspace.motions(), workspace.head, folder, schedule, workspace.device, m2s
+    )
     what, data = "vocoder, pulses and noise through an inverse STFT", "corpus, training voices"
-    workspace.export("vocoder", network.state_dict(), network.settings(), Made(what, data, schedule, figures))
+    workspace.export(
+        "vocoder", network.state_dict(), network.settings(), Made(what, data, schedule, figures)
+    )
     return figures
 
 
 def _calibrate(workspace: Workspace, args: Namespace) -> str:
-    return f"{calibrate(args.data, SpeechEncoder.load(workspace.weights), args.everybody)} → {KERNELS}"
+    return (
+        f"{calibrate(args.data, SpeechEncoder.load(workspace.weights), args.everybody)} → {KERNELS}"
+    )
 
 
 def _solve(workspace: Workspace, args: Namespace) -> str:
@@ -73,7 +90,17 @@ def _paper(workspace: Workspace, args: Namespace) -> str:
     stages, motions, lines = chosen(args.only), workspace.motions(), []
     clip = ClipImages(args.clip) if args.clip else None
     for seed in args.seeds or [workspace.seed]:
-        chain = Chain(motions, workspace.head, workspace.weights, workspace.runs, budget, seed, version(), workspace.device, clip)
+        chain = Chain(
+            motions,
+            workspace.head,
+            workspace.weights,
+            workspace.runs,
+            budget,
+            seed,
+            version(),
+            workspace.device,
+            clip,
+        )
         lines += train_chain(chain, stages, args.only)
         lines.append(f"seed {seed} → {folder_of(workspace.runs, seed, '')}")
     return "\n".join(lines)
@@ -84,11 +111,23 @@ def _sv2s(workspace: Workspace, args: Namespace) -> dict:
     pairs = lip_video.chosen(motions, FRAMES, args.minutes, workspace.seed)
     films = lip_video.film(motions, workspace.head, pairs, workspace.cache / "lip_films")
     warmup = min(200, max(1, args.steps // 5))
-    schedule = Schedule(steps=args.steps, rate=args.rate, warmup=warmup, seed=workspace.seed, checkpoint_every=50)
+    schedule = Schedule(
+        steps=args.steps, rate=args.rate, warmup=warmup, seed=workspace.seed, checkpoint_every=50
+    )
     start = start_weights(args.start, workspace.weights) if args.start else None
-    network, figures = sv2s.train_sv2s(motions, films, workspace.runs / sv2s.NAME, schedule, workspace.device, start)
-    what, data = "silent video to speech", f"films of the teacher's lips, {args.minutes:g} minutes of the corpus"
-    workspace.export(sv2s.NAME, network.state_dict(), network.settings(), Made(what, data, schedule, figures, args.start))
+    network, figures = sv2s.train_sv2s(
+        motions, films, workspace.runs / sv2s.NAME, schedule, workspace.device, start
+    )
+    what, data = (
+        "silent video to speech",
+        f"films of the teacher's lips, {args.minutes:g} minutes of the corpus",
+    )
+    workspace.export(
+        sv2s.NAME,
+        network.state_dict(),
+        network.settings(),
+        Made(what, data, schedule, figures, args.start),
+    )
     return figures
 
 
@@ -98,13 +137,16 @@ def _heads(workspace: Workspace, args: Namespace) -> str:
         statistics = of_people(args.measure, workspace.channels)
         statistics.save(STATISTICS)
         done.append(
-            f"{statistics.people} people, {statistics.seconds:.0f} s; loudness explains {statistics.explained:.1%} of a head that was "
+            f"{statistics.people} people, {statistics.seconds:.0f} s; loudness explains "
+            f"{statistics.explained:.1%} of a head that was "
             f"left out; sizes differ by a factor of {2.718**statistics.spread:.2f} → {STATISTICS}"
         )
     if args.to:
         columns = Columns(workspace.head.channels)
         source, folder = workspace.motions_folder, args.to / "motions"
-        count = with_heads(workspace.motions(), source, folder, columns.head, HeadStatistics.load(), workspace.seed)
+        count = with_heads(
+            workspace.motions(), source, folder, columns.head, HeadStatistics.load(), workspace.seed
+        )
         (args.to / "corpus").unlink(missing_ok=True)
         os.symlink(workspace.corpus_folder.resolve(), args.to / "corpus")
         done.append(f"{count} performances with heads of their own → {args.to}")
@@ -114,46 +156,105 @@ def _heads(workspace: Workspace, args: Namespace) -> str:
 
 
 def _facegood(workspace: Workspace, args: Namespace) -> str:
-    return f"{len(convert_facegood(args.folder, args.out, workspace.channels))} recordings → {args.out}"
+    return (
+        f"{len(convert_facegood(args.folder, args.out, workspace.channels))} recordings → "
+        f"{args.out}"
+    )
 
 
 STAGES = {
-    "speaker": Stage(_speaker, "import Resemblyzer's speaker network", (option("checkpoint", type=Path),)),
+    "speaker": Stage(
+        _speaker, "import Resemblyzer's speaker network", (option("checkpoint", type=Path),)
+    ),
     "encoder": Stage(
         _encoder,
         "train the speech encoder",
         (
             *optimisation(3600, 1.2e-3),
-            option("--start", type=Path, help="weights folder to start from instead of from nothing"),
-            option("--wave", action="store_true", help="a Wav2Vec2Model of the waveform instead of filter banks and a conformer"),
-            option("--adopt", type=Path, help="local folder of a pretrained Wav2Vec2, HuBERT or WavLM network to take its place"),
+            option(
+                "--start", type=Path, help="weights folder to start from instead of from nothing"
+            ),
+            option(
+                "--wave",
+                action="store_true",
+                help="a Wav2Vec2Model of the waveform instead of filter banks and a conformer",
+            ),
+            option(
+                "--adopt",
+                type=Path,
+                help="local folder of a pretrained Wav2Vec2, HuBERT or WavLM network to take its "
+                "place",
+            ),
         ),
     ),
-    "vocoder": Stage(_vocoder, "train the vocoder, on mels of the exported mesh-to-speech too, if there is one", optimisation(4000, 1e-3)),
+    "vocoder": Stage(
+        _vocoder,
+        "train the vocoder, on mels of the exported mesh-to-speech too, if there is one",
+        optimisation(4000, 1e-3),
+    ),
     "calibrate": Stage(
         _calibrate,
         "fit the teacher's lip kernels to measured lips",
         (
             option("data", type=Path, help="folder with lips/ and lips_more/"),
-            option("--everybody", action="store_true", help="fit to all clips, those of the split `check` too"),
+            option(
+                "--everybody",
+                action="store_true",
+                help="fit to all clips, those of the split `check` too",
+            ),
         ),
     ),
     "solve": Stage(
         _solve,
-        "follow tracked real faces with the head: sequences to measure against (docs/reference/tracked.md)",
-        (option("lips", type=Path), option("out", type=Path), option("--clips", nargs="+", help="only these")),
+        "follow tracked real faces with the head: sequences to measure against "
+        "(docs/reference/tracked.md)",
+        (
+            option("lips", type=Path),
+            option("out", type=Path),
+            option("--clips", nargs="+", help="only these"),
+        ),
     ),
     "paper": Stage(
         _paper,
         "train every system of the paper's comparison (docs/training.md)",
         (
-            option("--steps", type=int, default=Budget.steps, help="of every system's base, without the mesh-to-speech loss"),
-            option("--together-steps", type=int, default=Budget.together, help="of each row after it, with or without the loss"),
+            option(
+                "--steps",
+                type=int,
+                default=Budget.steps,
+                help="of every system's base, without the mesh-to-speech loss",
+            ),
+            option(
+                "--together-steps",
+                type=int,
+                default=Budget.together,
+                help="of each row after it, with or without the loss",
+            ),
             option("--batch", type=int, default=Budget.batch, help="crops of 70 frames in a step"),
-            option("--m2s-weight", type=float, default=M2S_WEIGHT, help="of L_m2s beside the reconstruction"),
-            option("--clip", type=Path, help="folder of a CLIP network of transformers: Media2Face sees pictures through it"),
-            option("--seeds", type=int, nargs="+", help="one chain each (three for the table: 1 2 3); default: --seed"),
-            option("--only", nargs="+", default=[], metavar="ROW", help="rows of the table, e.g. flameformer 'thunder-t*'"),
+            option(
+                "--m2s-weight",
+                type=float,
+                default=M2S_WEIGHT,
+                help="of L_m2s beside the reconstruction",
+            ),
+            option(
+                "--clip",
+                type=Path,
+                help="folder of a CLIP network of transformers: Media2Face sees pictures through it",
+            ),
+            option(
+                "--seeds",
+                type=int,
+                nargs="+",
+                help="one chain each (three for the table: 1 2 3); default: --seed",
+            ),
+            option(
+                "--only",
+                nargs="+",
+                default=[],
+                metavar="ROW",
+                help="rows of the table, e.g. flameformer 'thunder-t*'",
+            ),
         ),
     ),
     "sv2s": Stage(
@@ -161,7 +262,12 @@ STAGES = {
         "train silent video to speech, mesh-to-speech's reference",
         (
             *optimisation(4000, 1e-3),
-            option("--start", type=Path, help="weights folder whose mesh-to-speech gives conformer and heads, instead of nothing"),
+            option(
+                "--start",
+                type=Path,
+                help="weights folder whose mesh-to-speech gives conformer and heads, instead of "
+                "nothing",
+            ),
             option("--minutes", type=float, default=60, help="of training clips that are filmed"),
         ),
     ),
@@ -169,11 +275,21 @@ STAGES = {
         _heads,
         "the corpus with heads drawn from real people's statistics (docs/training.md)",
         (
-            option("--to", type=Path, help="cache to write: the corpus and its performances, with other heads"),
-            option("--measure", type=Path, help="folder of solved faces: measure the statistics again first"),
+            option(
+                "--to",
+                type=Path,
+                help="cache to write: the corpus and its performances, with other heads",
+            ),
+            option(
+                "--measure",
+                type=Path,
+                help="folder of solved faces: measure the statistics again first",
+            ),
         ),
     ),
     "facegood": Stage(
-        _facegood, "convert FACEGOOD's recordings into tracked sequences", (option("folder", type=Path), option("out", type=Path))
+        _facegood,
+        "convert FACEGOOD's recordings into tracked sequences",
+        (option("folder", type=Path), option("out", type=Path)),
     ),
 }

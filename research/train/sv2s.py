@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Silent video to speech (Choi et al. 2023), the reference of the paper's Table 1: mesh-to-speech's conformer and heads behind a network
-that reads pictures of the lips (`lip_video.py`) instead of vertices."""
+"""Silent video to speech (Choi et al. 2023), the reference of the paper's Table 1: mesh-to-speech's
+conformer and heads behind a network that reads pictures of the lips (`lip_video.py`) instead of
+vertices."""
 
 from __future__ import annotations
 
@@ -23,12 +24,14 @@ NAME = "sv2s"
 BATCH = 8
 HELD_OUT = 32  # crops for validation
 _GREY = 0.45  # approximate mean of the pictures
-_WIDTHS = (16, 24, 48, 96)  # channels: of the convolution over space and time, and of the three stages after it
+# channels: of the convolution over space and time, and of the three stages after it
+_WIDTHS = (16, 24, 48, 96)
 _SHIFT = 2  # largest shift of a training crop, vertical and horizontal, pixels
 
 
 class _Residual(nn.Module):
-    """Two convolutions of pictures [N, c, h, w] → [N, d, h / stride, w / stride], beside a shortcut."""
+    """Two convolutions of pictures [N, c, h, w] → [N, d, h / stride, w / stride], beside a
+    shortcut."""
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
@@ -43,7 +46,8 @@ class _Residual(nn.Module):
 
 
 class LipReader(nn.Module):
-    """Pictures [B, T, PIXELS, PIXELS] of unit spread → features [B, T, width]: a convolution over five frames, then a small ResNet."""
+    """Pictures [B, T, PIXELS, PIXELS] of unit spread → features [B, T, width]: a convolution over
+    five frames, then a small ResNet."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -65,7 +69,8 @@ class LipReader(nn.Module):
 
 
 class VideoToSpeech(MeshToSpeech):
-    """`sv2s`: pictures of lips [B, T, PIXELS, PIXELS], grey 0 … 1, and speaker [B, 256] → what `MeshToSpeech` returns."""
+    """`sv2s`: pictures of lips [B, T, PIXELS, PIXELS], grey 0 … 1, and speaker [B, 256] → what
+    `MeshToSpeech` returns."""
 
     def __init__(self, config: MeshToSpeechConfig):
         super().__init__(config)
@@ -82,21 +87,27 @@ class VideoToSpeech(MeshToSpeech):
 
 
 class LipBatches(SpeechBatches):
-    """Draws what `SpeechBatches` does, from performances that were filmed, with "pictures" uint8 [B, T, PIXELS, PIXELS]."""
+    """Draws what `SpeechBatches` does, from performances that were filmed, with "pictures" uint8
+    [B, T, PIXELS, PIXELS]."""
 
-    def __init__(self, motions: MotionSet, films: LipFilms, numbers: list[int], frames: int, batch: int):
+    def __init__(
+        self, motions: MotionSet, films: LipFilms, numbers: list[int], frames: int, batch: int
+    ):
         super().__init__(motions, films.rows(numbers), frames, batch)
         self.films = films
 
     def __call__(self, rng: np.random.Generator) -> dict[str, Tensor]:
         drawn = self.motions.draw(self.numbers, self.frames, self.batch, rng)
         crops = [(row, first, int(rng.choice(self.films.variants(row)))) for row, first, _ in drawn]
-        pictures = np.stack([self.films.crop(row, variant, first, self.frames) for row, first, variant in crops])
+        pictures = np.stack(
+            [self.films.crop(row, variant, first, self.frames) for row, first, variant in crops]
+        )
         return self.item(crops) | {"pictures": torch.from_numpy(pictures)}
 
 
 def varied(pictures: Tensor, rng: np.random.Generator) -> Tensor:
-    """Films [B, T, h, w] that are moved by up to _SHIFT pixels, brighter or darker, and noisy, each film in its own way."""
+    """Films [B, T, h, w] that are moved by up to _SHIFT pixels, brighter or darker, and noisy, each
+    film in its own way."""
     height, width = pictures.shape[-2:]
     around = F.pad(pictures, (_SHIFT,) * 4, mode="replicate")
     moved = []
@@ -109,16 +120,20 @@ def varied(pictures: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def train_sv2s(
-    motions: MotionSet, films: LipFilms, folder: Path, schedule: Schedule, device: str = "cpu", start: dict[str, Tensor] | None = None
+    motions: MotionSet, films: LipFilms, folder: Path, schedule: Schedule, device: str = "cpu",
+    start: dict[str, Tensor] | None = None
 ):  # fmt: skip
-    """Train on rendered performances; conformer and heads are initialised from `start`, weights of mesh-to-speech, if given.
+    """Train on rendered performances; conformer and heads are initialised from `start`, weights of
+    mesh-to-speech, if given.
 
     Returns (model, figures on the held-out test voices).
     """
     torch.manual_seed(schedule.seed)
     model = VideoToSpeech(MeshToSpeechConfig(inputs=PIXELS**2, space="video", units=UNITS))
     if start:
-        model.start_from({name: value for name, value in start.items() if not name.startswith("mesh_in.")})
+        model.start_from(
+            {name: value for name, value in start.items() if not name.startswith("mesh_in.")}
+        )
 
     def see(item: dict[str, Tensor]) -> Tensor:
         return item["pictures"].float() / 255
@@ -130,5 +145,8 @@ def train_sv2s(
         item = {k: v.to(device) for k, v in item.items()}
         return speech_loss(*model(varied(see(item), rng), item["voices"]), item)
 
-    held_out = (LipBatches(motions, films, rows, FRAMES, HELD_OUT) for rows in (motions.watched(FRAMES), motions.of("test", FRAMES)))
+    held_out = (
+        LipBatches(motions, films, rows, FRAMES, HELD_OUT)
+        for rows in (motions.watched(FRAMES), motions.of("test", FRAMES))
+    )
     return model, fit_and_measure(model, see, loss, (batches, *held_out), schedule, folder, device)

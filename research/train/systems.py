@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of each system of the paper's comparison: its labels, its loss in addition to the shared one, and its validation figures.
+"""Training of each system of the paper's comparison: its labels, its loss in addition to the shared
+one, and its validation figures.
 
-The shared loss is the diffusion model's (`denoiser.DenoiserLoss`): reconstruction, velocity and, on request, L_m2s. A learner holds
-what only training needs; its `network` is exported.
+The shared loss is the diffusion model's (`denoiser.DenoiserLoss`): reconstruction, velocity and, on
+request, L_m2s. A learner holds what only training needs; its `network` is exported.
 """
 
 from __future__ import annotations
@@ -32,18 +33,34 @@ from thunder_core.networks.systems.denoisers import (
     Media2FaceConfig,
     PlainThunder,
 )
-from thunder_core.networks.systems.regressors import FlameFormer, FlameFormerConfig, FlameSelfTalk, RegressorConfig
-from thunder_core.train.denoiser import DenoiserLoss, ESTIMATED, FRAMES, Performer, SpeechTerm, standardise
+from thunder_core.networks.systems.regressors import (
+    FlameFormer,
+    FlameFormerConfig,
+    FlameSelfTalk,
+    RegressorConfig,
+)
+from thunder_core.train.denoiser import (
+    DenoiserLoss,
+    ESTIMATED,
+    FRAMES,
+    Performer,
+    SpeechTerm,
+    standardise,
+)
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.m2s import SpeechBatches
 from thunder_core.train.motions import MotionSet
 
 REFERENCE = 50  # frames of the motion that a style is read from
-SHAKE = 0.3  # noise on FlameFormer's input frames, in standard deviations; without it, it copies them and drifts
-TEXT, LATENT = 0.05, 0.1  # weights of SelfTalk's two additional losses; the text loss is in nats per phone
-STYLE_BATCH, STYLE_FRAMES = 32, 2 * REFERENCE  # performances in a batch of the style encoder, and frames needed of each
+# noise on FlameFormer's input frames, in standard deviations; without it, it copies them and drifts
+SHAKE = 0.3
+# weights of SelfTalk's two additional losses; the text loss is in nats per phone
+TEXT, LATENT = 0.05, 0.1
+# performances in a batch of the style encoder, and frames needed of each
+STYLE_BATCH, STYLE_FRAMES = 32, 2 * REFERENCE
 PICTURES = 32  # batch size of the image encoder
-SHOWN, WATCHED = 4000, 400  # pictures that it learns from, each toned anew whenever it is shown, and that it is watched on
+# pictures that it learns from, each toned anew whenever it is shown, and that it is watched on
+SHOWN, WATCHED = 4000, 400
 PICTURE_ROUNDS = 6  # steps of the image encoder for each of a style encoder's: its own are short
 LEAST_TELLING = 0.5  # mood strength from which a picture of the image encoder's should show it
 
@@ -64,7 +81,8 @@ class Labels:
         return Labels(motions, tuple(sorted({row.speaker for row in rows if row.clip >= 0})))
 
     def speaker(self, number: int, rng: np.random.Generator) -> int:
-        """Index in `speakers` of a row's speaker; a random one in silence, or if it is another's voice."""
+        """Index in `speakers` of a row's speaker; a random one in silence, or if it is another's
+        voice."""
         name = self.motions.rows[number].speaker
         return self._index.get(name, int(rng.integers(len(self.speakers))))
 
@@ -73,28 +91,40 @@ class Labels:
         return {name: i for i, name in enumerate(self.speakers)}
 
     def phones(self, number: int, first: int, frames: int) -> np.ndarray:
-        """int64 [4 · frames] phone labels, 10 ms each, of a row from an animation frame on; silence if nobody speaks."""
+        """int64 [4 · frames] phone labels, 10 ms each, of a row from an animation frame on; silence
+        if nobody speaks."""
         row = self.motions.rows[number]
         result = np.full(4 * frames, SILENCE, np.int64)
         if row.clip >= 0 and not row.listens:
-            said = self.motions.corpus.phones(self.motions.corpus.clips[row.clip])[4 * first : 4 * (first + frames)]
+            said = self.motions.corpus.phones(self.motions.corpus.clips[row.clip])[
+                4 * first : 4 * (first + frames)
+            ]
             result[: len(said)] = said
         return result
 
-    def reference(self, number: int, first: int, frames: int, variant: int, rng: np.random.Generator) -> np.ndarray:
-        """float32 [REFERENCE, C]: a stretch of the same style that shares no frame with frames first … first + frames.
+    def reference(
+        self, number: int, first: int, frames: int, variant: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        """float32 [REFERENCE, C]: a stretch of the same style that shares no frame with frames
+        first … first + frames.
 
-        Of the same performance where that is long enough beside these frames, else of another line of the speaker. If there is none, the
-        end of this one that shares the fewest frames with them.
+        Of the same performance where that is long enough beside these frames, else of another line
+        of the speaker. If there is none, the end of this one that shares the fewest frames with
+        them.
         """
         row = self.motions.rows[number]
-        starts = [*range(0, first - REFERENCE + 1), *range(first + frames, row.frames - REFERENCE + 1)]
+        starts = [
+            *range(0, first - REFERENCE + 1),
+            *range(first + frames, row.frames - REFERENCE + 1),
+        ]
         others = [] if starts else [i for i in self._lines[row.split, row.speaker] if i != number]
         if others:
             row = self.motions.rows[int(rng.choice(others))]
             starts = range(row.frames - REFERENCE + 1)
         last = row.frames - REFERENCE
-        at = row.start + int(rng.choice(starts) if starts else last if first < row.frames - first - frames else 0)
+        at = row.start + int(
+            rng.choice(starts) if starts else last if first < row.frames - first - frames else 0
+        )
         return self.motions.motions[variant, at : at + REFERENCE].astype(np.float32)
 
     @cached_property
@@ -108,9 +138,12 @@ class Labels:
 
 
 class LabelledBatches(SpeechBatches):
-    """`SpeechBatches` with "speaker" int64 [B], and "phones" [B, 4T] or "reference" [B, REFERENCE, C] on request."""
+    """`SpeechBatches` with "speaker" int64 [B], and "phones" [B, 4T] or "reference" [B, REFERENCE,
+    C] on request."""
 
-    def __init__(self, labels: Labels, numbers: list[int], batch: int, wants: tuple[str, ...] = (), **options):
+    def __init__(
+        self, labels: Labels, numbers: list[int], batch: int, wants: tuple[str, ...] = (), **options
+    ):
         super().__init__(labels.motions, numbers, FRAMES, batch, **options)
         self.labels, self.wants = labels, wants
 
@@ -119,7 +152,9 @@ class LabelledBatches(SpeechBatches):
         crops = item["crop"].tolist()
         item["speaker"] = torch.tensor([self.labels.speaker(i, rng) for i, _, _ in crops])
         if "phones" in self.wants:
-            item["phones"] = torch.from_numpy(np.stack([self.labels.phones(i, a, self.frames) for i, a, _ in crops]))
+            item["phones"] = torch.from_numpy(
+                np.stack([self.labels.phones(i, a, self.frames) for i, a, _ in crops])
+            )
         if "reference" in self.wants:
             rows = [self.labels.reference(i, a, self.frames, v, rng) for i, a, v in crops]
             item["reference"] = torch.from_numpy(np.stack(rows))
@@ -130,7 +165,8 @@ TEMPERATURE = 0.1  # temperature of the contrastive loss, as in DiffPoseTalk
 
 
 def contrastive_loss(first: Tensor, second: Tensor, temperature: float = TEMPERATURE) -> Tensor:
-    """NT-Xent (Chen et al. 2020) of tokens [N, c] and [N, c] of length 1: row n of both belong together, all others do not."""
+    """NT-Xent (Chen et al. 2020) of tokens [N, c] and [N, c] of length 1: row n of both belong
+    together, all others do not."""
     tokens = torch.cat([first, second])
     n = len(first)
     alike = tokens @ tokens.T / temperature
@@ -148,13 +184,18 @@ class Learner(nn.Module):
     network: nn.Module
 
     def loss(
-        self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float, device: str, masked: bool = False
+        self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float,
+        device: str, masked: bool = False
     ) -> DenoiserLoss:  # fmt: skip
-        """The loss of its batches.  masked: as in `SpeechTerm`; a regressor always has the sound."""
+        """The loss of its batches.  masked: as in `SpeechTerm`; a regressor always has the
+        sound."""
         raise NotImplementedError
 
-    def prepare(self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str) -> None:
-        """Train what has to be there before the system itself, resumably, in `folder`; nothing for most."""
+    def prepare(
+        self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str
+    ) -> None:
+        """Train what has to be there before the system itself, resumably, in `folder`; nothing for
+        most."""
 
 
 class _Diffusion(Performer):
@@ -170,11 +211,20 @@ class _Diffusion(Performer):
         return self.denoiser
 
     def loss(
-        self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float, device: str, masked: bool = False
+        self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float,
+        device: str, masked: bool = False
     ) -> DenoiserLoss:  # fmt: skip
-        return DenoiserLoss(head, self.denoiser, batches, SpeechTerm(m2s, m2s_weight, masked) if m2s else None, device)
+        return DenoiserLoss(
+            head,
+            self.denoiser,
+            batches,
+            SpeechTerm(m2s, m2s_weight, masked) if m2s else None,
+            device,
+        )
 
-    def prepare(self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str) -> None:
+    def prepare(
+        self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str
+    ) -> None:
         """Nothing has to be there before."""
 
 
@@ -182,7 +232,9 @@ class ThunderLearner(_Diffusion):
     """THUNDER without a direction: -F, or -T with an encoder that is trained too."""
 
     @staticmethod
-    def build(motions: MotionSet, labels: Labels, head: Head, encoder: SpeechEncoder | None = None) -> ThunderLearner:
+    def build(
+        motions: MotionSet, labels: Labels, head: Head, encoder: SpeechEncoder | None = None
+    ) -> ThunderLearner:
         config = DenoiserConfig(motion=motions.motions.shape[2], audio=motions.features.shape[1])
         return ThunderLearner(PlainThunder(config), encoder)
 
@@ -192,13 +244,18 @@ class ThunderLearner(_Diffusion):
 
 
 class DiffPoseTalkLearner(_Diffusion):
-    """DiffPoseTalk: the token is of another stretch of the same performance, or of another line of the speaker (`Labels.reference`)."""
+    """DiffPoseTalk: the token is of another stretch of the same performance, or of another line of
+    the speaker (`Labels.reference`)."""
 
     wants = ("reference",)
 
     @staticmethod
-    def build(motions: MotionSet, labels: Labels, head: Head, encoder: None = None) -> DiffPoseTalkLearner:
-        config = DiffPoseTalkConfig(motion=motions.motions.shape[2], audio=motions.features.shape[1])
+    def build(
+        motions: MotionSet, labels: Labels, head: Head, encoder: None = None
+    ) -> DiffPoseTalkLearner:
+        config = DiffPoseTalkConfig(
+            motion=motions.motions.shape[2], audio=motions.features.shape[1]
+        )
         learner = DiffPoseTalkLearner(DiffPoseTalk(config))
         learner.network.style_encoder.requires_grad_(False)
         return learner
@@ -207,7 +264,9 @@ class DiffPoseTalkLearner(_Diffusion):
         token = self.network.condition_of(item["reference"])
         return token, torch.zeros(len(token), dtype=torch.bool, device=token.device)
 
-    def prepare(self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str) -> None:
+    def prepare(
+        self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str
+    ) -> None:
         """The style encoder, contrastively."""
         network, motions = self.network, labels.motions
         watched = motions.watched(STYLE_FRAMES)
@@ -220,19 +279,33 @@ class DiffPoseTalkLearner(_Diffusion):
             return {"total": contrastive_loss(model(pairs[:, 0]), model(pairs[:, 1]))}
 
         def figures(model: nn.Module) -> dict[str, float]:
-            """Rate at which the other part of the same performance is the nearest of all, and the rate by chance."""
-            pairs = network.standardise(_pairs(motions, watched, np.random.default_rng(0)).to(device))
+            """Rate at which the other part of the same performance is the nearest of all, and the
+            rate by chance."""
+            pairs = network.standardise(
+                _pairs(motions, watched, np.random.default_rng(0)).to(device)
+            )
             alike = model(pairs[:, 0]) @ model(pairs[:, 1]).T
-            right = (alike.argmax(1) == torch.arange(len(alike), device=alike.device)).float().mean()
+            right = (
+                (alike.argmax(1) == torch.arange(len(alike), device=alike.device)).float().mean()
+            )
             return {"nearest_is_its_own": float(right), "by_chance": 1 / len(alike)}
 
         encoder = network.style_encoder.requires_grad_(True)
-        fit(encoder, draw(motions.of("train", STYLE_FRAMES)), loss, schedule, folder / "style", figures, device=device)
+        fit(
+            encoder,
+            draw(motions.of("train", STYLE_FRAMES)),
+            loss,
+            schedule,
+            folder / "style",
+            figures,
+            device=device,
+        )
         encoder.requires_grad_(False)
 
 
 def _pairs(motions: MotionSet, numbers: list[int], rng: np.random.Generator) -> Tensor:
-    """Two stretches [STYLE_BATCH, 2, REFERENCE, C] of as many performances, that do not overlap; quiet rows have no style."""
+    """Two stretches [STYLE_BATCH, 2, REFERENCE, C] of as many performances, that do not overlap;
+    quiet rows have no style."""
     speaking = [i for i in numbers if motions.rows[i].clip >= 0]
     crops = motions.draw(speaking, STYLE_FRAMES, STYLE_BATCH, rng)
     stretches = []
@@ -240,22 +313,39 @@ def _pairs(motions: MotionSet, numbers: list[int], rng: np.random.Generator) -> 
         row = motions.rows[number]
         later = int(rng.integers(first + REFERENCE, row.frames - REFERENCE + 1))
         starts = (row.start + first, row.start + later)
-        stretches.append(np.stack([motions.motions[variant, a : a + REFERENCE] for a in starts]).astype(np.float32))
+        stretches.append(
+            np.stack([motions.motions[variant, a : a + REFERENCE] for a in starts]).astype(
+                np.float32
+            )
+        )
     return torch.from_numpy(np.stack(stretches))
 
 
 class Media2FaceLearner(_Diffusion):
-    """Media2Face: half of the rows have the label as condition, half the image encoder's output for a frame of the motion."""
+    """Media2Face: half of the rows have the label as condition, half the image encoder's output for
+    a frame of the motion."""
 
     @staticmethod
-    def build(motions: MotionSet, labels: Labels, head: Head, encoder: None = None, clip: ClipImages | None = None) -> Media2FaceLearner:
+    def build(
+        motions: MotionSet,
+        labels: Labels,
+        head: Head,
+        encoder: None = None,
+        clip: ClipImages | None = None,
+    ) -> Media2FaceLearner:
         width = clip.width if clip else 0
-        config = Media2FaceConfig(motion=motions.motions.shape[2], audio=motions.features.shape[1], clip=width, varied=True)
+        config = Media2FaceConfig(
+            motion=motions.motions.shape[2],
+            audio=motions.features.shape[1],
+            clip=width,
+            varied=True,
+        )
         learner = Media2FaceLearner(Media2Face(config))
         learner.network.image_encoder.requires_grad_(False)
         if clip is not None:
             learner.network.look_through(clip)
-        learner.__dict__["pictures"] = pictures_for(config, head)  # no part of the network: it is not saved
+        # no part of the network: it is not saved
+        learner.__dict__["pictures"] = pictures_for(config, head)
         return learner
 
     def style(self, item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -266,30 +356,42 @@ class Media2FaceLearner(_Diffusion):
         labels[seen] = self.network.condition_of(self.pictures(frame)).to(labels)
         return labels, unknown & ~seen
 
-    def prepare(self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str) -> None:
-        """The image encoder, on pictures of single frames in varied views and the moods that they were performed in."""
+    def prepare(
+        self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str
+    ) -> None:
+        """The image encoder, on pictures of single frames in varied views and the moods that they
+        were performed in."""
         motions, network = labels.motions, self.network
         schedule = replace(schedule, steps=PICTURE_ROUNDS * schedule.steps)
 
         @cache  # drawn when they are needed first: never where the encoder is trained already
         def shown() -> tuple[Tensor, Tensor]:
-            return self._pictures_of(motions, motions.of("train"), min(SHOWN, PICTURES * schedule.steps), schedule.seed)
+            return self._pictures_of(
+                motions, motions.of("train"), min(SHOWN, PICTURES * schedule.steps), schedule.seed
+            )
 
         @cache
         def watched() -> tuple[Tensor, Tensor]:
-            return self._pictures_of(motions, motions.watched(), min(WATCHED, PICTURES * schedule.steps), 0)
+            return self._pictures_of(
+                motions, motions.watched(), min(WATCHED, PICTURES * schedule.steps), 0
+            )
 
         def draw(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
             pictures, moods = shown()
             some = torch.from_numpy(rng.integers(len(pictures), size=PICTURES))
-            return network.seen(toned(_mirrored(pictures[some].float() / 255, rng), rng).to(device)), moods[some]
+            return network.seen(
+                toned(_mirrored(pictures[some].float() / 255, rng), rng).to(device)
+            ), moods[some]
 
-        def loss(model: nn.Module, item: tuple[Tensor, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+        def loss(
+            model: nn.Module, item: tuple[Tensor, Tensor], rng: np.random.Generator
+        ) -> dict[str, Tensor]:
             seen, moods = (x.to(device) for x in item)
             return {"total": nn.functional.binary_cross_entropy(model(seen).float(), moods)}
 
         def figures(model: nn.Module) -> dict[str, float]:
-            """Of faces in a strong mood, where there are some: how often it is the one that the picture shows most."""
+            """Of faces in a strong mood, where there are some: how often it is the one that the
+            picture shows most."""
             pictures, moods = watched()
             strong = moods.amax(1) > LEAST_TELLING
             if not strong.any():
@@ -302,26 +404,37 @@ class Media2FaceLearner(_Diffusion):
         fit(encoder, draw, loss, schedule, folder / "image", figures, device=device)
         encoder.requires_grad_(False)
 
-    def _pictures_of(self, motions: MotionSet, numbers: list[int], count: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Varied pictures uint8 [count, n, n] of frames of speaking rows, and the moods that they were performed in [count, LABELS]."""
+    def _pictures_of(
+        self, motions: MotionSet, numbers: list[int], count: int, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        """Varied pictures uint8 [count, n, n] of frames of speaking rows, and the moods that they
+        were performed in [count, LABELS]."""
         rng = np.random.default_rng([seed, 6])
         crops = motions.draw([i for i in numbers if motions.rows[i].clip >= 0], 1, count, rng)
         moods = np.stack([motions.directions[v, i, -len(LABELS) :] for i, _, v in crops])
         pictures = []
         for first in range(0, count, PICTURES):
-            frames = [motions.motions[v, motions.rows[i].start + a] for i, a, v in crops[first : first + PICTURES]]
+            frames = [
+                motions.motions[v, motions.rows[i].start + a]
+                for i, a, v in crops[first : first + PICTURES]
+            ]
             x = torch.from_numpy(np.stack(frames).astype(np.float32))
-            pictures.append((255 * self.pictures(x, Views.varied(len(x), rng))).round().to(torch.uint8))
+            pictures.append(
+                (255 * self.pictures(x, Views.varied(len(x), rng))).round().to(torch.uint8)
+            )
         return torch.cat(pictures), torch.from_numpy(np.nan_to_num(moods).astype(np.float32))
 
 
 def _mirrored(pictures: Tensor, rng: np.random.Generator) -> Tensor:
     """Pictures [B, n, n], about half of them mirrored: no mood is one-sided."""
-    return torch.where(torch.from_numpy(rng.random(len(pictures)) < 0.5)[:, None, None], pictures.flip(2), pictures)
+    return torch.where(
+        torch.from_numpy(rng.random(len(pictures)) < 0.5)[:, None, None], pictures.flip(2), pictures
+    )
 
 
 def _moods(item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Strength of every label [B, 1, LABELS] of a batch's performances, and for which rows it is not known, bool [B]."""
+    """Strength of every label [B, 1, LABELS] of a batch's performances, and for which rows it is
+    not known, bool [B]."""
     labels = item["direction"][..., -len(LABELS) :]
     return labels.nan_to_num(), labels.isnan().any(2)[:, 0]
 
@@ -334,9 +447,12 @@ class _Regression(Learner):
         self.network = network
 
     def loss(
-        self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float, device: str, masked: bool = False
+        self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float,
+        device: str, masked: bool = False
     ) -> DenoiserLoss:  # fmt: skip
-        return RegressionLoss(head, self.network, batches, SpeechTerm(m2s, m2s_weight) if m2s else None, device)
+        return RegressionLoss(
+            head, self.network, batches, SpeechTerm(m2s, m2s_weight) if m2s else None, device
+        )
 
     def features(self, item: dict[str, Tensor]) -> Tensor:
         """Speech features [B, T, d]."""
@@ -350,7 +466,9 @@ class _Regression(Learner):
         """Standardised motions [B, T, C] as it performs, without any truth."""
         raise NotImplementedError
 
-    def further(self, item: dict[str, Tensor]) -> Callable[[Tensor, Tensor], dict[str, Tensor]] | None:
+    def further(
+        self, item: dict[str, Tensor]
+    ) -> Callable[[Tensor, Tensor], dict[str, Tensor]] | None:
         """Further terms of the loss, from mouth vertices of estimate and truth."""
         return None
 
@@ -358,24 +476,36 @@ class _Regression(Learner):
 class RegressionLoss(DenoiserLoss):
     """The diffusion model's loss for a network without noise."""
 
-    def __call__(self, model: _Regression, item: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+    def __call__(
+        self, model: _Regression, item: dict[str, Tensor], rng: np.random.Generator
+    ) -> dict[str, Tensor]:
         item = {k: v.to(self.device) for k, v in item.items()}
         truth = model.network.standardise(item["motion"])
-        return self.compare(model.network, model.estimate(item, truth, rng), truth, item, model.further(item))
+        return self.compare(
+            model.network, model.estimate(item, truth, rng), truth, item, model.further(item)
+        )
 
     def figures(self, model: _Regression, held_out: SpeechBatches) -> dict[str, float]:
-        """As for diffusion, but of the network's performance in a random training speaker's style."""
+        """As for diffusion, but of the network's performance in a random training speaker's
+        style."""
         item = {k: v.to(self.device) for k, v in held_out(np.random.default_rng(0)).items()}
         return self.errors(model.network.restore(model.free(item)), item["motion"])
 
 
 class FlameFormerLearner(_Regression):
-    """FlameFormer with teacher forcing on slightly noisy true frames; half of the rows use its own estimates instead (scheduled
-    sampling, Mihaylova and Martins 2019). The original was trained autoregressively on its own output."""
+    """FlameFormer with teacher forcing on slightly noisy true frames; half of the rows use its own
+    estimates instead (scheduled sampling, Mihaylova and Martins 2019). The original was trained
+    autoregressively on its own output."""
 
     @staticmethod
-    def build(motions: MotionSet, labels: Labels, head: Head, encoder: None = None) -> FlameFormerLearner:
-        sizes = dict(motion=motions.motions.shape[2], audio=motions.features.shape[1], speakers=len(labels.speakers))
+    def build(
+        motions: MotionSet, labels: Labels, head: Head, encoder: None = None
+    ) -> FlameFormerLearner:
+        sizes = dict(
+            motion=motions.motions.shape[2],
+            audio=motions.features.shape[1],
+            speakers=len(labels.speakers),
+        )
         return FlameFormerLearner(FlameFormer(FlameFormerConfig(**sizes)))
 
     def estimate(self, item: dict[str, Tensor], truth: Tensor, rng: np.random.Generator) -> Tensor:
@@ -408,9 +538,17 @@ class FlameSelfTalkLearner(_Regression):
         self.reader = LipReader(vertices, network.config.audio)
 
     @staticmethod
-    def build(motions: MotionSet, labels: Labels, head: Head, encoder: None = None) -> FlameSelfTalkLearner:
-        sizes = dict(motion=motions.motions.shape[2], audio=motions.features.shape[1], speakers=len(labels.speakers))
-        return FlameSelfTalkLearner(FlameSelfTalk(RegressorConfig(**sizes)), len(head.mouth_vertices))
+    def build(
+        motions: MotionSet, labels: Labels, head: Head, encoder: None = None
+    ) -> FlameSelfTalkLearner:
+        sizes = dict(
+            motion=motions.motions.shape[2],
+            audio=motions.features.shape[1],
+            speakers=len(labels.speakers),
+        )
+        return FlameSelfTalkLearner(
+            FlameSelfTalk(RegressorConfig(**sizes)), len(head.mouth_vertices)
+        )
 
     def estimate(self, item: dict[str, Tensor], truth: Tensor, rng: np.random.Generator) -> Tensor:
         return self.network(self.features(item), item["speaker"])
@@ -419,13 +557,17 @@ class FlameSelfTalkLearner(_Regression):
         return self.network(self.features(item), item["speaker"])
 
     def further(self, item: dict[str, Tensor]) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
-        """Text and features that lips of the estimate give must be those of the sound; of true lips too, so that the reader learns."""
+        """Text and features that lips of the estimate give must be those of the sound; of true lips
+        too, so that the reader learns."""
         heard = self.network.heard(self.features(item))
 
         def terms(vertices: Tensor, true_vertices: Tensor) -> dict[str, Tensor]:
             both = [self.reader(v) for v in (vertices, true_vertices)]
             text = sum(text_loss(said, item["phones"]) for _, said in both)
-            return {"text": TEXT * text, "latent": LATENT * sum((features - heard).square().mean() for features, _ in both)}
+            return {
+                "text": TEXT * text,
+                "latent": LATENT * sum((features - heard).square().mean() for features, _ in both),
+            }
 
         return terms
 
@@ -441,7 +583,8 @@ REGRESSORS = tuple(name for name, learner in LEARNERS.items() if issubclass(lear
 
 
 def build_learner(
-    system: str, motions: MotionSet, labels: Labels, head: Head, encoder: SpeechEncoder | None = None, clip: ClipImages | None = None
+    system: str, motions: MotionSet, labels: Labels, head: Head,
+    encoder: SpeechEncoder | None = None, clip: ClipImages | None = None
 ):  # fmt: skip
     """An untrained learner of a system of LEARNERS, standardised by the training set.
 
@@ -449,5 +592,7 @@ def build_learner(
     """
     further = {"clip": clip} if clip is not None and system == Media2Face.name else {}
     learner = LEARNERS[system].build(motions, labels, head, encoder, **further)
-    standardise(learner.network, LabelledBatches(labels, motions.of("train", FRAMES), 16, mel=False))
+    standardise(
+        learner.network, LabelledBatches(labels, motions.of("train", FRAMES), 16, mel=False)
+    )
     return learner

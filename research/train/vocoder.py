@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the vocoder: reconstructs recordings from their own mels, and from mesh-to-speech's mels.
+"""Training of the vocoder: reconstructs recordings from their own mels, and from mesh-to-speech's
+mels.
 
-A sound has random parts (noise, the phase of the pulses) that no input determines, so the loss is an energy distance between
-spectrograms (Gritsenko et al. 2020): two sounds are drawn from the same input, each should be near the recording, and they
-should differ from each other as much as recordings would. Without that term the fitted voice buzzes.
+A sound has random parts (noise, the phase of the pulses) that no input determines, so the loss is
+an energy distance between spectrograms (Gritsenko et al. 2020): two sounds are drawn from the same
+input, each should be near the recording, and they should differ from each other as much as
+recordings would. Without that term the fitted voice buzzes.
 """
 
 from __future__ import annotations
@@ -28,8 +30,11 @@ from thunder_core.train.motions import MotionSet, UNITS
 
 FRAMES = 32  # 1.28 s
 BATCH = 16
-TRUE, DRAWN = 0.4, 0.3  # shares of crops with the recording's mel and with mesh-to-speech's; the rest is blurred artificially
-_WINDOWS = ((128, 32), (320, 80), (640, 160), (1280, 320))  # window and hop of each loss spectrogram, samples
+# shares of crops with the recording's mel and with mesh-to-speech's; the rest is blurred
+# artificially
+TRUE, DRAWN = 0.4, 0.3
+# window and hop of each loss spectrogram, samples
+_WINDOWS = ((128, 32), (320, 80), (640, 160), (1280, 320))
 _QUIET = 2e-3  # offset before the logarithm: magnitude per root sample of window
 _PITCH = 0.3  # weight of the pitch loss relative to the energy distance
 _MOST_CORRUPT = 0.4  # largest share of units replaced where a mel is blurred
@@ -37,7 +42,9 @@ _MOST_CORRUPT = 0.4  # largest share of units replaced where a mel is blurred
 
 def class_of(hertz: np.ndarray) -> np.ndarray:
     """Positions of frequencies in Hz on the scale of classes, 0 … 95, fractional."""
-    return np.log(np.clip(hertz, LOWEST, HIGHEST) / LOWEST) * ((CLASSES - 1) / float(np.log(HIGHEST / LOWEST)))
+    return np.log(np.clip(hertz, LOWEST, HIGHEST) / LOWEST) * (
+        (CLASSES - 1) / float(np.log(HIGHEST / LOWEST))
+    )
 
 
 def _smooth(x: Tensor, frames: float, bands: float) -> Tensor:
@@ -45,20 +52,26 @@ def _smooth(x: Tensor, frames: float, bands: float) -> Tensor:
 
     def kernel(deviation: float) -> Tensor:
         reach = max(1, round(3 * deviation))
-        k = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=x.device) / max(deviation, 1e-2)) ** 2)
+        k = torch.exp(
+            -0.5 * (torch.arange(-reach, reach + 1, device=x.device) / max(deviation, 1e-2)) ** 2
+        )
         return k / k.sum()
 
     for axis, deviation in ((1, frames), (2, bands)):
         k = kernel(deviation)
         y = x.movedim(axis, -1)
         padded = F.pad(y, (len(k) // 2, len(k) // 2), mode="replicate")
-        x = F.conv1d(padded.flatten(0, 1)[:, None], k[None, None])[:, 0].unflatten(0, y.shape[:2]).movedim(-1, axis)
+        x = (
+            F.conv1d(padded.flatten(0, 1)[:, None], k[None, None])[:, 0]
+            .unflatten(0, y.shape[:2])
+            .movedim(-1, axis)
+        )
     return x
 
 
 def blurred(mel: Tensor, rng: np.random.Generator) -> Tensor:
-    """Log-mel [B, N, 80] as a network that had to guess would draw it: washed out over time and bands, wrong in broad patches,
-    too high or low as a whole, grainy."""
+    """Log-mel [B, N, 80] as a network that had to guess would draw it: washed out over time and
+    bands, wrong in broad patches, too high or low as a whole, grainy."""
     mel = _smooth(mel, float(rng.uniform(0.3, 4.0)), float(rng.uniform(0.3, 4.0)))
     patches = _smooth(torch.randn_like(mel), 6.0, 4.0)
     mel = mel + float(rng.uniform(0, 0.9)) * patches / patches.std().clamp_min(1e-6)
@@ -68,7 +81,9 @@ def blurred(mel: Tensor, rng: np.random.Generator) -> Tensor:
 
 def corrupt_units(units: Tensor, count: int, rng: np.random.Generator) -> Tensor:
     """Units [B, 2T] of which some, in runs of three, are others."""
-    wrong = torch.from_numpy(rng.random(units.shape) < rng.uniform(0, _MOST_CORRUPT) / 3).to(units.device)
+    wrong = torch.from_numpy(rng.random(units.shape) < rng.uniform(0, _MOST_CORRUPT) / 3).to(
+        units.device
+    )
     wrong = F.max_pool1d(wrong.float()[:, None], 3, 1, 1)[:, 0] > 0
     other = torch.from_numpy(rng.integers(0, count, units.shape)).to(units)
     return torch.where(wrong, other, units)
@@ -87,8 +102,12 @@ class SpectralViews(nn.Module):
         """Waveform [B, n] → views, each with its weight."""
         views = []
         for i, (window, hop) in enumerate(_WINDOWS):
-            spectrum = torch.stft(sound, window, hop, window, getattr(self, f"window_{i}"), return_complex=True)
-            magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-12).sqrt() / window**0.5
+            spectrum = torch.stft(
+                sound, window, hop, window, getattr(self, f"window_{i}"), return_complex=True
+            )
+            magnitude = (
+                spectrum.real.square() + spectrum.imag.square() + 1e-12
+            ).sqrt() / window**0.5
             views += [(magnitude, 10.0), ((magnitude + _QUIET).log(), 1.0)]
         return [*views, (self.log_mel(sound), 2.0)]
 
@@ -101,12 +120,18 @@ def view_distance(a: list, b: list) -> Tensor:
 def tracked(sounds: Tensor) -> tuple[Tensor, Tensor]:
     """Pitch [B, N] in Hz of recordings [B, 160 N], and which frames are voiced [B, N]."""
     hertz, voiced = zip(*(track(sound) for sound in sounds.cpu().numpy()))
-    return torch.from_numpy(np.stack(hertz)).to(sounds.device), torch.from_numpy(np.stack(voiced)).to(sounds.device)
+    return torch.from_numpy(np.stack(hertz)).to(sounds.device), torch.from_numpy(
+        np.stack(voiced)
+    ).to(sounds.device)
 
 
 def pitch_loss(score: Tensor, hertz: Tensor, voiced: Tensor) -> Tensor:
-    """Cross-entropy of pitch scores [B, N, 96] with the true pitch, a Gaussian of one class wide, over voiced frames."""
-    steps, at = torch.arange(CLASSES, device=score.device), torch.from_numpy(class_of(hertz.cpu().numpy())).to(score)
+    """Cross-entropy of pitch scores [B, N, 96] with the true pitch, a Gaussian of one class wide,
+    over voiced frames."""
+    steps, at = (
+        torch.arange(CLASSES, device=score.device),
+        torch.from_numpy(class_of(hertz.cpu().numpy())).to(score),
+    )
     target = torch.exp(-0.5 * (steps - at[..., None]) ** 2)
     target = target / target.sum(-1, keepdim=True)
     ce = -(target * score.log_softmax(-1)).sum(-1)
@@ -128,10 +153,16 @@ class VocoderLoss:
         self.device, self.views = device, SpectralViews().to(device)
         self.m2s = self.mouth_view = None
         if m2s is not None:
-            self.m2s, self.mouth_view = m2s.to(device), SPACES[m2s.config.space](m2s.mouth or head).to(device)
+            self.m2s, self.mouth_view = (
+                m2s.to(device),
+                SPACES[m2s.config.space](m2s.mouth or head).to(device),
+            )
 
-    def __call__(self, model: SpeakingVocoder, item: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-        """Terms of a batch that `SpeechBatches` drew: "total", which is minimised, "energy", "near" and "pitch"."""
+    def __call__(
+        self, model: SpeakingVocoder, item: dict[str, Tensor], rng: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """Terms of a batch that `SpeechBatches` drew: "total", which is minimised, "energy", "near"
+        and "pitch"."""
         item = {k: v.to(self.device) for k, v in item.items()}
         real = item["waves"]
         kind = torch.device(self.device).type
@@ -143,7 +174,12 @@ class VocoderLoss:
             turned = turns(hertz)
             # Twice from the same input: other noise, pulses at other moments.
             twice = [
-                model.sound(amplitude, hertz, turned + torch.rand(len(real), 1, device=self.device).double(), torch.randn_like(real))
+                model.sound(
+                    amplitude,
+                    hertz,
+                    turned + torch.rand(len(real), 1, device=self.device).double(),
+                    torch.randn_like(real),
+                )
                 for _ in range(2)
             ]
             reference, (a, b) = self.views(real), [self.views(x) for x in twice]
@@ -153,13 +189,17 @@ class VocoderLoss:
         return {"total": energy + _PITCH * pitch, "energy": energy, "near": near, "pitch": pitch}
 
     def drawn(self, item: dict[str, Tensor], rows: slice) -> tuple[Tensor, Tensor]:
-        """Log-mel [B, 4T, 80] and units [B, 2T] that mesh-to-speech draws from the teacher's motion."""
-        logits, mel = self.m2s(self.mouth_view.of_packed(item["motion"][rows]), item["voices"][rows])
+        """Log-mel [B, 4T, 80] and units [B, 2T] that mesh-to-speech draws from the teacher's
+        motion."""
+        logits, mel = self.m2s(
+            self.mouth_view.of_packed(item["motion"][rows]), item["voices"][rows]
+        )
         return mel.float(), logits.argmax(-1)
 
     @torch.no_grad()
     def degraded(self, item: dict[str, Tensor], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Mel and units as the vocoder will be given them: the first rows true, then drawn by mesh-to-speech, then blurred."""
+        """Mel and units as the vocoder will be given them: the first rows true, then drawn by
+        mesh-to-speech, then blurred."""
         mel, units = item["mel"].clone(), item["units"].clone()
         true, drawn = round(TRUE * len(mel)), round(DRAWN * len(mel)) if self.m2s is not None else 0
         if drawn:
@@ -171,7 +211,8 @@ class VocoderLoss:
         return torch.stack([tamed(m) for m in mel]), units
 
     def figures(self, model: SpeakingVocoder, held_out: SpeechBatches) -> dict[str, float]:
-        """Mean error of the log-mel, and the share of voiced frames whose pitch is a fifth of an octave off.
+        """Mean error of the log-mel, and the share of voiced frames whose pitch is a fifth of an
+        octave off.
 
         Each from true mels, and with mesh-to-speech from drawn ones.
         """
@@ -184,20 +225,30 @@ class VocoderLoss:
         for name, (mel, units) in inputs.items():
             mel = torch.stack([tamed(m) for m in mel])
             score, amplitude = model.vocoder(mel, units, item["voices"])
-            guess = torch.from_numpy(np.stack([pitch_of(row) for row in score.detach().cpu().numpy()])).to(hertz)
-            noise = torch.from_numpy(unit_noise()[: item["waves"].shape[1]]).to(hertz).expand_as(item["waves"])
+            guess = torch.from_numpy(
+                np.stack([pitch_of(row) for row in score.detach().cpu().numpy()])
+            ).to(hertz)
+            noise = (
+                torch.from_numpy(unit_noise()[: item["waves"].shape[1]])
+                .to(hertz)
+                .expand_as(item["waves"])
+            )
             made = model.sound(amplitude, guess, turns(guess), noise)
-            figures[f"mel_{name}"] = float((self.views.log_mel(made)[:, : mel.shape[1]] - item["mel"]).abs().mean())
+            figures[f"mel_{name}"] = float(
+                (self.views.log_mel(made)[:, : mel.shape[1]] - item["mel"]).abs().mean()
+            )
             wrong = ((guess / hertz).log2().abs() > 0.2) & voiced
             figures[f"pitch_wrong_{name}"] = float(wrong.sum() / voiced.sum().clamp_min(1))
         return figures
 
 
 def train_vocoder(
-    motions: MotionSet, head: Head, folder: Path, schedule: Schedule, device: str = "cpu", m2s: MeshToSpeech | None = None,
+    motions: MotionSet, head: Head, folder: Path, schedule: Schedule, device: str = "cpu",
+    m2s: MeshToSpeech | None = None,
     batch: int = BATCH,
 ) -> tuple[Vocoder, dict[str, float]]:  # fmt: skip
-    """Train the vocoder on the corpus' recordings; returns (vocoder, figures on the held-out test voices).
+    """Train the vocoder on the corpus' recordings; returns (vocoder, figures on the held-out test
+    voices).
 
     With `m2s` part of the crops use its mels of the teacher's motion.
     """
@@ -206,8 +257,19 @@ def train_vocoder(
     batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, batch, waves=True)
     _calibrate(vocoder, batches)
     model, loss = SpeakingVocoder(vocoder), VocoderLoss(head, m2s, device)
-    watched, test = (SpeechBatches(motions, rows, FRAMES, 24, waves=True) for rows in (motions.watched(FRAMES), motions.of("test", FRAMES)))
-    fit(model, batches, loss, schedule, folder, lambda model: loss.figures(model, watched), device=device)
+    watched, test = (
+        SpeechBatches(motions, rows, FRAMES, 24, waves=True)
+        for rows in (motions.watched(FRAMES), motions.of("test", FRAMES))
+    )
+    fit(
+        model,
+        batches,
+        loss,
+        schedule,
+        folder,
+        lambda model: loss.figures(model, watched),
+        device=device,
+    )
     with torch.no_grad():
         figures = loss.figures(model, test)
     return model.vocoder, {f"test_{k}": round(v, 4) for k, v in figures.items()}

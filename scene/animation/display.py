@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows a take on a head and restores the animator's own animation, which continues unchanged around the take."""
+"""Shows a take on a head and restores the animator's own animation, which continues unchanged
+around the take."""
 
 import contextlib
 import json
@@ -18,8 +19,13 @@ STILL = f"{TRACK} (Still)"  # NLA track below it, and its action
 
 
 def actions_of(entry) -> list[bpy.types.Action]:
-    """The actions of a take that are still there, in the order of its rig's targets; one for all from 4.4 on."""
-    return [action for action in (entry.action, *(more.action for more in entry.more)) if action is not None]
+    """The actions of a take that are still there, in the order of its rig's targets; one for all
+    from 4.4 on."""
+    return [
+        action
+        for action in (entry.action, *(more.action for more in entry.more))
+        if action is not None
+    ]
 
 
 def is_shown(rig: head.Rig, entry) -> bool:
@@ -36,16 +42,21 @@ def shown_action(rig: head.Rig):
 
 
 def animation_of(rig: head.Rig) -> tuple[int, int]:
-    """Identifies the animation of a head in this session: session ids of its mesh and of the action it plays."""
+    """Identifies the animation of a head in this session: session ids of its mesh and of the action
+    it plays."""
     animation = rig.targets[0].animation_data
     action = animation.action if animation else None
     return rig.mesh.session_uid, action.session_uid if action is not None else 0
 
 
 def show(rig: head.Rig, entry) -> None:
-    """Put a take on a head, its own animation remembered. Under 30 ms; raises BadHead or BadRequest."""
+    """Put a take on a head, its own animation remembered. Under 30 ms; raises BadHead or
+    BadRequest."""
     if not actions_of(entry):
-        raise BadRequest(f"The action of take “{entry.name}” was deleted: generate the take again from seed {entry.seed}")
+        raise BadRequest(
+            f"The action of take “{entry.name}” was deleted: generate the take again from seed "
+            f"{entry.seed}"
+        )
     head.check_animatable(rig)
     channel_preview.end_all()
     before = shown_action(rig)
@@ -59,8 +70,8 @@ def show(rig: head.Rig, entry) -> None:
     for index, target in enumerate(rig.targets):
         compat.assign_action(target, *part_of(actions, rig, index))
         animation = target.animation_data
-        # A take is shown unmodified, however the animator's own action is blended; outside its frames, and on other properties, the
-        # animator's own animation continues.
+        # A take is shown unmodified, however the animator's own action is blended; outside its
+        # frames, and on other properties, the animator's own animation continues.
         animation.action_blend_type, animation.action_influence = "REPLACE", 1.0
         animation.action_extrapolation = "NOTHING" if base_tracks(target) else "HOLD"
     remembered = head_state.ensure(rig.owner)
@@ -70,12 +81,14 @@ def show(rig: head.Rig, entry) -> None:
 
 
 def part_of(actions: list, rig: head.Rig, index: int) -> tuple[bpy.types.Action | None, str]:
-    """(action, slot) of a take for the target of that index; (None, "") if the take was made without that target."""
+    """(action, slot) of a take for the target of that index; (None, "") if the take was made
+    without that target."""
     target = rig.targets[index]
     if compat.HAS_SLOTS and len(actions) == 1:
         slot = compat.slot_for(actions[0], target, index)
         return (actions[0], slot) if slot else (None, "")
-    # One action per data-block: takes of Blender before 4.4, also when a newer one has opened their file.
+    # One action per data-block: takes of Blender before 4.4, also when a newer one has opened their
+    # file.
     fitting = [action for action in actions if compat.fits(action, target)]
     named = [action for action in fitting if action.get(compat.TARGET) == target.name]
     if not named and index < len(actions) and actions[index] in fitting:
@@ -90,15 +103,22 @@ def curves_of(rig: head.Rig, entry) -> list[list]:
 
 
 def base_tracks(target) -> list:
-    """The NLA tracks of ours under the take that a data-block shows: a still pose, and the animator's own action."""
+    """The NLA tracks of ours under the take that a data-block shows: a still pose, and the
+    animator's own action."""
     animation = target.animation_data
-    return [track for track in animation.nla_tracks if track.name.startswith(TRACK)] if animation else []
+    return (
+        [track for track in animation.nla_tracks if track.name.startswith(TRACK)]
+        if animation
+        else []
+    )
 
 
 def _hold_still(rig: head.Rig) -> None:
-    """Hold properties that the animator's action does not move at their present values, under a track that plays this action.
+    """Hold properties that the animator's action does not move at their present values, under a
+    track that plays this action.
 
-    Around a take Blender's NLA would set such properties to their default, and that of a shape key is 1.
+    Around a take Blender's NLA would set such properties to their default, and that of a shape key
+    is 1.
     """
     values_of_targets: list[list] = []
     for target in rig.targets:
@@ -133,13 +153,22 @@ def _play_under(target) -> None:
     """Let a data-block's active action play as the uppermost NLA track, exactly as it plays now."""
     animation = target.animation_data
     if animation is not None and animation.action is not None:
-        nla.push_down(target, TRACK, animation.action, _playing_state(target), animation.action_extrapolation == "HOLD")
+        nla.push_down(
+            target,
+            TRACK,
+            animation.action,
+            _playing_state(target),
+            animation.action_extrapolation == "HOLD",
+        )
 
 
 def _playing_state(target) -> dict:
     """Slot and blending of the action that a data-block plays."""
     animation = target.animation_data
-    return {"slot": compat.slot_of(target), **({name: getattr(animation, name) for name in _BLENDING} if animation else {})}
+    return {
+        "slot": compat.slot_of(target),
+        **({name: getattr(animation, name) for name in _BLENDING} if animation else {}),
+    }
 
 
 def remove_base(rig: head.Rig) -> None:
@@ -174,7 +203,8 @@ def restore_own(rig: head.Rig) -> None:
 
 
 def _put_state(target, state: dict) -> None:
-    """Give a target the blending, rotation modes and still values in the record of its own state."""
+    """Give a target the blending, rotation modes and still values in the record of its own
+    state."""
     animation = target.animation_data
     for name in _BLENDING:
         if name in state:
@@ -188,10 +218,15 @@ def _put_state(target, state: dict) -> None:
 
 
 def own_actions(rig: head.Rig) -> list:
-    """The animator's own action of each target of a rig, None if there was none, as last remembered."""
+    """The animator's own action of each target of a rig, None if there was none, as last
+    remembered."""
     state = head_state.of(rig.owner)
     entries = state.own if state is not None else ()
-    return [entry.action for entry in entries] if len(entries) == len(rig.targets) else [None] * len(rig.targets)
+    return (
+        [entry.action for entry in entries]
+        if len(entries) == len(rig.targets)
+        else [None] * len(rig.targets)
+    )
 
 
 def own_targets(rig: head.Rig) -> list[dict]:
@@ -200,7 +235,9 @@ def own_targets(rig: head.Rig) -> list[dict]:
     with contextlib.suppress(*records.UNREADABLE):  # it may be damaged, or there is none
         record = json.loads(head_state.of(rig.owner).own_state)
         states = list(record["targets"]) if records.is_readable(record) else []
-    are_states = all(isinstance(state, dict) and isinstance(state.get("slot", ""), str) for state in states)
+    are_states = all(
+        isinstance(state, dict) and isinstance(state.get("slot", ""), str) for state in states
+    )
     if not are_states or len(states) != len(rig.targets):
         return [{}] * len(rig.targets)
     for state, action, target in zip(states, own_actions(rig), rig.targets):
@@ -210,7 +247,8 @@ def own_targets(rig: head.Rig) -> list[dict]:
 
 
 def remember_own(rig: head.Rig) -> None:
-    """Store the head's current state as the animator's own: actions, slots, blending, still values."""
+    """Store the head's current state as the animator's own: actions, slots, blending, still
+    values."""
     remove_base(rig)
     remembered = head_state.ensure(rig.owner)
     remembered.own.clear()
@@ -223,13 +261,20 @@ def remember_own(rig: head.Rig) -> None:
 
 
 def _still_values(rig: head.Rig, target) -> dict:
-    """The state of a target without keys: values of its tracks (of all its shape keys), rotation modes of its bones."""
+    """The state of a target without keys: values of its tracks (of all its shape keys), rotation
+    modes of its bones."""
     if target.id_type == "KEY":
-        return {"values": [(rna_paths.key_path(block.name), 0, block.value) for block in target.key_blocks]}
+        return {
+            "values": [
+                (rna_paths.key_path(block.name), 0, block.value) for block in target.key_blocks
+            ]
+        }
     values, modes = [], {}
     for _, track in rig.tracks_of(target):
         if rna_paths.exists(target, track.path):
-            values.append((track.path, track.index, rna_paths.value(target, track.path, track.index)))
+            values.append(
+                (track.path, track.index, rna_paths.value(target, track.path, track.index))
+            )
         bone = rna_paths.bone_of(track.path)
         if bone is not None:
             modes[bone[0]] = target.pose.bones[bone[0]].rotation_mode
@@ -237,7 +282,8 @@ def _still_values(rig: head.Rig, target) -> dict:
 
 
 def _rest(rig: head.Rig) -> None:
-    """Put everything that a take or the animator's own action moves on the face at rest, or its pose would leak."""
+    """Put everything that a take or the animator's own action moves on the face at rest, or its
+    pose would leak."""
     for target in rig.targets:
         for _, track in rig.tracks_of(target):
             rna_paths.rest(target, track.path, track.index, track.rest)

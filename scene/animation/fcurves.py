@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The keys of a Blender f-curve as arrays (thunder_core/animation/keyframes.py): read, and written back exactly."""
+"""The keys of a Blender f-curve as arrays (thunder_core/animation/keyframes.py): read, and written
+back exactly."""
 
 from collections.abc import Iterable
 
@@ -9,8 +10,11 @@ from ...thunder_core.animation.keyframes import are_automatic, fix_handles, PART
 from ..heads import head
 from ..host import compat
 
-_EXACT, _ROUNDED = 2e-6, 1.3e-4  # how far handles are from where Blender places them: by its own rounding, and by that of takes
-_IN_PLACE = 3e-5  # tolerance in units of the value: a handle that Blender moved by less counts as unmoved
+# how far handles are from where Blender places them: by its own rounding, and by that of takes
+_EXACT, _ROUNDED = 2e-6, 1.3e-4
+_IN_PLACE = (
+    3e-5  # tolerance in units of the value: a handle that Blender moved by less counts as unmoved
+)
 
 
 def of_tracks(rig: head.Rig, of_targets: Iterable[Iterable]) -> list:
@@ -35,29 +39,44 @@ def read_part(curve, part: str) -> np.ndarray:
 def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = None) -> None:
     """Give a curve exactly these keys.
 
-    as_they_are: a mask of keys whose handles must not move; Blender places automatic ones by their neighbours, so those that would move
-    become aligned or free.
+    as_they_are: a mask of keys whose handles must not move; Blender places automatic ones by their
+    neighbours, so those that would move become aligned or free.
     """
     points, count = curve.keyframe_points, len(keys["co"])
     points.clear()
     points.add(min(count, 1))
-    fresh = read(curve)  # Blender's defaults for new keys; for a key on every frame of a minute, setting takes longer than comparing
+    # Blender's defaults for new keys; for a key on every frame of a minute, setting takes longer
+    # than comparing
+    fresh = read(curve)
     points.add(count - len(points))
     placed = ("handle_left", "handle_right") if count > 1 and are_automatic(keys) else ()
-    _set(curve, {part: values for part, values in keys.items() if part not in placed and (values != fresh[part]).any()})
+    _set(
+        curve,
+        {
+            part: values
+            for part, values in keys.items()
+            if part not in placed and (values != fresh[part]).any()
+        },
+    )
     if as_they_are is None or not as_they_are.any():
         return
     now = read(curve)
-    moved = sum(np.abs(now[side] - keys[side]).max(1) for side in ("handle_left", "handle_right")) > _IN_PLACE
+    moved = (
+        sum(np.abs(now[side] - keys[side]).max(1) for side in ("handle_left", "handle_right"))
+        > _IN_PLACE
+    )
     if (moved & as_they_are).any():
-        keys = keys | {side: keys[side].copy() for side in ("handle_left_type", "handle_right_type")}
+        keys = keys | {
+            side: keys[side].copy() for side in ("handle_left_type", "handle_right_type")
+        }
         for place in np.flatnonzero(moved & as_they_are):
             fix_handles(keys, place)
         _set(curve, keys)
 
 
 def round_handles(curve, rest: float, step: float) -> None:
-    """Round the heights of a curve's handles to whole numbers of a step from rest. Blender leaves them there until keys are edited."""
+    """Round the heights of a curve's handles to whole numbers of a step from rest. Blender leaves
+    them there until keys are edited."""
     buffer = np.empty(2 * len(curve.keyframe_points), np.float32)
     heights, offset, unit = buffer[1::2], np.float32(rest), np.float32(step)
     for side in ("handle_left", "handle_right"):
@@ -67,11 +86,14 @@ def round_handles(curve, rest: float, step: float) -> None:
 
 
 def restore_handles(curve, keys: dict[str, np.ndarray]) -> None:
-    """Put the handles of a curve where `keys`, which it was given, have them, if Blender has placed all of them next to it: rounded
-    handles of a take come back as they were."""
+    """Put the handles of a curve where `keys`, which it was given, have them, if Blender has placed
+    all of them next to it: rounded handles of a take come back as they were."""
     if len(keys["co"]) < 3 or not are_automatic(keys):
         return
-    off = [np.abs(read_part(curve, side) - keys[side])[:, 1].max() for side in ("handle_left", "handle_right")]
+    off = [
+        np.abs(read_part(curve, side) - keys[side])[:, 1].max()
+        for side in ("handle_left", "handle_right")
+    ]
     if _EXACT < max(off) <= _ROUNDED:
         for side in ("handle_left", "handle_right"):
             curve.keyframe_points.foreach_set(side, np.ascontiguousarray(keys[side]).ravel())

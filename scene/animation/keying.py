@@ -21,16 +21,24 @@ from ..heads import head, rna_paths
 from ..host import compat
 from . import fcurves
 
-PROPERTY = "thunder"  # custom property of an action: the take's provenance, enough to generate it again
+PROPERTY = (
+    "thunder"  # custom property of an action: the take's provenance, enough to generate it again
+)
 PIECE = 400  # frames converted to a rig's values per step, so that Blender stays responsive
 _PRINT_LENGTH = 16  # hexadecimal digits of a checksum
 _WITHOUT_PLACED = "2-"  # start of checksums that leave out the handles placed by Blender
 STILL = 1e-6  # a channel that moves less gets one key at either end
-LONG_SECONDS = 600.0  # longer takes get few keys: eight one-hour takes with a key on every frame need 2.8 GB
+LONG_SECONDS = (
+    600.0  # longer takes get few keys: eight one-hour takes with a key on every frame need 2.8 GB
+)
 LONG_ERROR = 0.1  # largest lip error of these keys, mm: not visible
-_LONG_SHARE = 0.35  # share of it that one track may use, so that the sum stays within it (tests/blender/test_long_takes.py)
+# share of it that one track may use, so that the sum stays within it
+# (tests/blender/test_long_takes.py)
+_LONG_SHARE = 0.35
 _LONG_PIECE = 960  # frames of them reduced at once
-_FINENESS = 12  # bits of a track's full movement that keys keep: files shrink to two thirds, lips are off by less than 0.01 mm
+# bits of a track's full movement that keys keep: files shrink to two thirds, lips are off by less
+# than 0.01 mm
+_FINENESS = 12
 _TURN, _GAZE = 0.15, 0.1  # radians that count as full movement of jaw and head, and of the eyes
 
 
@@ -38,10 +46,10 @@ _TURN, _GAZE = 0.15, 0.1  # radians that count as full movement of jaw and head,
 class Performance:
     """A sampled take from the engine: motion at 25 fps and its data.
 
-    opening, width: float32 [T], millimetres.  provenance: seed, score, engine, weights, audio, settings.
-    sync_per_frame: float32 [T], lip-sync of each frame, 0 … 100, None if not measured.
-    look: the eyes' target, None if they move freely.
-    heard: how much of the voice mesh-to-speech reads off the lips, 0 … 100; not a number if not measured.
+    opening, width: float32 [T], millimetres.  provenance: seed, score, engine, weights, audio,
+    settings. sync_per_frame: float32 [T], lip-sync of each frame, 0 … 100, None if not measured.
+    look: the eyes' target, None if they move freely. heard: how much of the voice mesh-to-speech
+    reads off the lips, 0 … 100; not a number if not measured.
     """
 
     motion: Motion
@@ -60,9 +68,10 @@ class Performance:
 class TrackValues:
     """Values of a performance for the tracks of a rig.
 
-    frames: whole scene frames, int [S].  values: float64 [S, tracks].  reduced: for a long take the keys of each track in pieces of
-    _LONG_PIECE frames that share their ends; None if every frame gets a key.  steps: float64 [tracks], from `steps_of`; values with a
-    key on every frame are multiples of them, counted from rest.
+    frames: whole scene frames, int [S].  values: float64 [S, tracks].  reduced: for a long take the
+    keys of each track in pieces of _LONG_PIECE frames that share their ends; None if every frame
+    gets a key.  steps: float64 [tracks], from `steps_of`; values with a key on every frame are
+    multiples of them, counted from rest.
     """
 
     frames: np.ndarray
@@ -76,25 +85,32 @@ def is_long(performance: Performance) -> bool:
     return performance.motion.frames / performance.motion.fps > LONG_SECONDS
 
 
-def values_of(rig: head.Rig, performance: Performance, clock: Clock) -> Generator[float, None, TrackValues]:
+def values_of(
+    rig: head.Rig, performance: Performance, clock: Clock
+) -> Generator[float, None, TrackValues]:
     """Compute a performance's values for the tracks of a rig. Returns the TrackValues.
 
-    Blender's data is only read before the first step: an animator may work, and undo, between two steps."""
+    Blender's data is only read before the first step: an animator may work, and undo, between two
+    steps."""
     frames = clock.take_frames(performance.motion.frames)
     steps, rest = steps_of(rig), np.array([track.rest for track in rig.driver.tracks], float)
     values = np.empty((len(frames), len(rig.driver.tracks)))
     yield from scaled(rig.driver.prepare(), 0.0, 0.0)
     share = 0.1 if is_long(performance) else 1.0
     for start in range(0, len(frames), PIECE):
-        # One more frame on either side: a closure there may be nearer to it than to its neighbour in this piece.
+        # One more frame on either side: a closure there may be nearer to it than to its neighbour
+        # in this piece.
         first, end = max(0, start - 1), min(len(frames), start + PIECE + 1)
-        motion = on_scene_frames(performance, clock, frames[first:end]).part(slice(start - first, start - first + PIECE))
+        motion = on_scene_frames(performance, clock, frames[first:end]).part(
+            slice(start - first, start - first + PIECE)
+        )
         values[start : start + PIECE] = rig.driver.drive(motion, performance.channels)
         yield share * min(1.0, (start + PIECE) / len(frames))
     if not is_long(performance):
         return TrackValues(frames, round_values(values, rest, steps), None, steps)
     yield from scaled(displacement.prepare(), share, share)
-    _, per_unit = yield from scaled(rig.meter.pulls(), share, share)  # millimetres that a unit of each track moves
+    # millimetres that a unit of each track moves
+    _, per_unit = yield from scaled(rig.meter.pulls(), share, share)
     most = (per_unit / displacement.ALLOWED).max(1)
     still = 1e-3 * np.ptp(values, axis=0) + STILL
     allowed = np.where(most > 0, LONG_ERROR * _LONG_SHARE / np.maximum(most, 1e-12), still)
@@ -102,15 +118,20 @@ def values_of(rig: head.Rig, performance: Performance, clock: Clock) -> Generato
     for start in range(0, len(frames) - 1, _LONG_PIECE):
         part, keys = slice(start, start + _LONG_PIECE + 1), []
         for place in range(values.shape[1]):
-            keys.append(reduce(frames[part].astype(float), values[part, place], float(allowed[place])))
+            keys.append(
+                reduce(frames[part].astype(float), values[part, place], float(allowed[place]))
+            )
             if place % 4 == 3:
-                yield share + (1 - share) * (start + _LONG_PIECE * place / values.shape[1]) / len(frames)
+                yield share + (1 - share) * (start + _LONG_PIECE * place / values.shape[1]) / len(
+                    frames
+                )
         reduced.append(tuple(keys))
     return TrackValues(frames, values, reduced, steps)
 
 
 def steps_of(rig: head.Rig) -> np.ndarray:
-    """What a take's values are rounded to, [tracks]: a power of two, a part of the most that one channel, or a turn, moves each track.
+    """What a take's values are rounded to, [tracks]: a power of two, a part of the most that one
+    channel, or a turn, moves each track.
 
     Numbers with few digits compress well, which is what most of a file with takes is made of.
     """
@@ -120,24 +141,32 @@ def steps_of(rig: head.Rig) -> np.ndarray:
     each = Motion(np.eye(count + 9, count), turns[:, :3], turns[:, 3:6], turns[:, 6:])
     still = Motion(np.zeros((1, count)), *(np.zeros((1, 3)) for _ in range(3)))
     full = np.abs(rig.driver.drive(each, channels) - rig.driver.drive(still, channels)).max(0)
-    return np.where(full > 0, 2.0 ** np.floor(np.log2(np.where(full > 0, full, 1.0)) - _FINENESS), 0.0)
+    return np.where(
+        full > 0, 2.0 ** np.floor(np.log2(np.where(full > 0, full, 1.0)) - _FINENESS), 0.0
+    )
 
 
 def round_values(values: np.ndarray, rest: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Values [..., tracks] as whole numbers of a step [tracks] from rest [tracks]; as they are where a step is 0."""
+    """Values [..., tracks] as whole numbers of a step [tracks] from rest [tracks]; as they are
+    where a step is 0."""
     units = np.where(step > 0, step, 1.0)
     return np.where(step > 0, rest + np.rint((values - rest) / units) * units, values)
 
 
 def key(
-    rig: head.Rig, performance: Performance, clock: Clock, name: str, values: TrackValues | None = None
+    rig: head.Rig,
+    performance: Performance,
+    clock: Clock,
+    name: str,
+    values: TrackValues | None = None,
 ) -> Generator[float, None, list[bpy.types.Action]]:
-    """New actions (one from 4.4 on) that play a performance on a rig; nothing else in the file changes.
+    """New actions (one from 4.4 on) that play a performance on a rig; nothing else in the file
+    changes.
 
-    Every take keys the same channels, on whole scene frames; the first sample of the sound is at clock.start, and the keys
-    come from rest before it and return to rest after its end.
-    Writes a curve from step to step and returns the actions; closed before its end it removes them.
-    values: what `values_of` returned for this rig, if it was run before.
+    Every take keys the same channels, on whole scene frames; the first sample of the sound is at
+    clock.start, and the keys come from rest before it and return to rest after its end. Writes a
+    curve from step to step and returns the actions; closed before its end it removes them. values:
+    what `values_of` returned for this rig, if it was run before.
     """
     actions, curves = compat.new_action(name, rig.targets)
     try:
@@ -148,7 +177,8 @@ def key(
             curve = compat.new_curve(curves[track.block], track.path, track.index, track.group)
             keys = keys_of(values, index)
             write(curve, keys, track.rest, values.steps[index])
-            # What is known is not read again: with a key on every frame that takes a quarter of the time.
+            # What is known is not read again: with a key on every frame that takes a quarter of the
+            # time.
             known = keys if keyframes.are_automatic(keys) else fcurves.read(curve)
             covered[curve.as_pointer()] = _bytes_of(curve, known.__getitem__)
             yield 0.4 + 0.4 * (index + 1) / len(rig.driver.tracks)
@@ -166,10 +196,13 @@ def key(
         raise
 
 
-def key_again(rig: head.Rig, actions: list, curves: list, performance: Performance, values: TrackValues) -> None:
+def key_again(
+    rig: head.Rig, actions: list, curves: list, performance: Performance, values: TrackValues
+) -> None:
     """Write another performance of the same length over the keys of a take, at once.
 
-    curves: of each of the rig's tracks, None if the take has none.  values: what `values_of` returned for the performance.
+    curves: of each of the rig's tracks, None if the take has none.  values: what `values_of`
+    returned for the performance.
     """
     for index, (curve, track) in enumerate(zip(curves, rig.driver.tracks)):
         if curve is not None:
@@ -180,8 +213,8 @@ def key_again(rig: head.Rig, actions: list, curves: list, performance: Performan
 
 
 def write(curve, keys: dict[str, np.ndarray], rest: float, step: float) -> None:
-    """Give a curve the keys of a track of a take. Handles that Blender places are rounded then, as values are (`steps_of`); it places
-    them exactly when it edits the curve."""
+    """Give a curve the keys of a track of a take. Handles that Blender places are rounded then, as
+    values are (`steps_of`); it places them exactly when it edits the curve."""
     fcurves.write(curve, keys)
     if len(keys["co"]) > 2 and step > 0 and keyframes.are_automatic(keys):
         fcurves.round_handles(curve, rest, step)
@@ -199,18 +232,23 @@ def remember(action, performance: Performance, printed: str) -> None:
 
 
 def record_of(action) -> Mapping:
-    """The record of a take's provenance on its action; {} for none, or where something else is there."""
+    """The record of a take's provenance on its action; {} for none, or where something else is
+    there."""
     record = None if action is None else action.get(PROPERTY)
     return record if hasattr(record, "to_dict") else {}
 
 
 def on_scene_frames(performance: Performance, clock: Clock, frames: np.ndarray) -> Motion:
-    """The motion at scene frames, double precision; it starts from rest before its sound and returns to rest after it."""
+    """The motion at scene frames, double precision; it starts from rest before its sound and
+    returns to rest after it."""
     motion = performance.motion
     parts = [motion.expression, motion.jaw, *motion.turns]
     resampled = at_scene_frames(clock, np.concatenate(parts, axis=1), frames, performance.opening)
     resampled *= clock.presence(frames, motion.frames)[:, None]
-    return Motion(*np.split(resampled, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1), fps=clock.fps)
+    return Motion(
+        *np.split(resampled, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1),
+        fps=clock.fps,
+    )
 
 
 def keys_of(of_tracks: TrackValues, place: int) -> dict[str, np.ndarray]:
@@ -225,7 +263,8 @@ def keys_of(of_tracks: TrackValues, place: int) -> dict[str, np.ndarray]:
 
 
 def _join(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
-    """Keys of pieces of _LONG_PIECE frames, whose ends are shared: there each side keeps its own handle."""
+    """Keys of pieces of _LONG_PIECE frames, whose ends are shared: there each side keeps its own
+    handle."""
     joined = []
     for number, keys in enumerate(pieces):
         part = frames[number * _LONG_PIECE : (number + 1) * _LONG_PIECE + 1].astype(float)
@@ -242,10 +281,11 @@ def _join(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
 
 
 class Checksum:
-    """Checksum of an action's keys, taken curve by curve; it changes when the animator edits the take.
+    """Checksum of an action's keys, taken curve by curve; it changes when the animator edits the
+    take.
 
-    like: a checksum to compare it with. Those of earlier versions cover all handles; today's leave out those that Blender places by the
-    keys beside them, which it may place again.
+    like: a checksum to compare it with. Those of earlier versions cover all handles; today's leave
+    out those that Blender places by the keys beside them, which it may place again.
     """
 
     def __init__(self, like: object = None):
@@ -254,12 +294,16 @@ class Checksum:
 
     def add(self, curve) -> None:
         """Add a curve; 1 ms per minute of keys."""
-        self.digest.update(_bytes_of(curve, lambda part: fcurves.read_part(curve, part), self._all_handles))
+        self.digest.update(
+            _bytes_of(curve, lambda part: fcurves.read_part(curve, part), self._all_handles)
+        )
 
     @property
     def text(self) -> str:
         """The checksum of what was added."""
-        return ("" if self._all_handles else _WITHOUT_PLACED) + self.digest.hexdigest()[:_PRINT_LENGTH]
+        return ("" if self._all_handles else _WITHOUT_PLACED) + self.digest.hexdigest()[
+            :_PRINT_LENGTH
+        ]
 
 
 def checksum(action, like: object = None) -> str:
@@ -271,13 +315,20 @@ def checksum(action, like: object = None) -> str:
 
 
 def _bytes_of(curve, part_of: Callable[[str], np.ndarray], all_handles: bool = False) -> bytes:
-    """The bytes of a curve that its checksum covers: path, keys, handles, interpolation, modifiers, mute.
+    """The bytes of a curve that its checksum covers: path, keys, handles, interpolation, modifiers,
+    mute.
 
     part_of: gives the parts of its keys (`keyframes.PARTS`), as they are read from the curve.
     """
     points = curve.keyframe_points
-    pieces = [f"{curve.data_path}|{curve.array_index}|{len(points)}|{len(curve.modifiers)}|{curve.mute}".encode()]
-    parts = ["co", "handle_left", "handle_right"] if all_handles else ["co", "handle_left_type", "handle_right_type"]
+    pieces = [
+        f"{curve.data_path}|{curve.array_index}|{len(points)}|{len(curve.modifiers)}|{curve.mute}".encode()
+    ]
+    parts = (
+        ["co", "handle_left", "handle_right"]
+        if all_handles
+        else ["co", "handle_left_type", "handle_right_type"]
+    )
     keys = {part: part_of(part) for part in [*parts, "interpolation"]}
     pieces += [values.tobytes() for values in keys.values()]
     for side in () if all_handles else ("handle_left", "handle_right"):

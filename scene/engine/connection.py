@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one engine process of a Blender session: started by the first request, stopped with the add-on or Blender; and microphones."""
+"""The one engine process of a Blender session: started by the first request, stopped with the
+add-on or Blender; and microphones."""
 
 import json
 import os
@@ -21,7 +22,8 @@ from . import install
 PACKAGE = __package__.removesuffix(".scene.engine")  # extension name in Blender
 FRESH_SECONDS = 10.0  # age up to which the list of microphones is taken as it is: they come and go
 LOG_TEXT = "Thunder Engine Log"
-DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0", "MPS": "mps"}  # torch calls AMD cards cuda too, through ROCm
+# torch calls AMD cards cuda too, through ROCm
+DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0", "MPS": "mps"}
 
 
 class _Engine(Part):
@@ -42,29 +44,37 @@ _engine = session.add(_Engine())
 
 
 def preferences():
-    """The add-on's preferences; None when the code runs as a script and is not an enabled add-on."""
+    """The add-on's preferences; None when the code runs as a script and is not an enabled
+    add-on."""
     addon = bpy.context.preferences.addons.get(PACKAGE)
     return addon.preferences if addon else None
 
 
 def venvs() -> tuple[str, ...]:
-    """Virtual environments that may hold the engine: the one in this extension's own user folder, once it is complete. Where libraries
-    came with the package, only one of this version and with torch, which computes on graphics cards."""
+    """Virtual environments that may hold the engine: the one in this extension's own user folder,
+    once it is complete. Where libraries came with the package, only one of this version and with
+    torch, which computes on graphics cards."""
     place = install.folder()
     if place is None:
         return ()
     state = install.state(place)
-    ready = state.kind == "READY" and "torch" in state.versions if packaged_fits() else state.kind in ("READY", "OUTDATED")
+    ready = (
+        state.kind == "READY" and "torch" in state.versions
+        if packaged_fits()
+        else state.kind in ("READY", "OUTDATED")
+    )
     return (place,) if ready else ()
 
 
 def is_packaged() -> bool:
-    """Whether the next request would use the libraries that came with the package, so that nothing needs to be installed."""
+    """Whether the next request would use the libraries that came with the package, so that nothing
+    needs to be installed."""
     return packaged_fits() and not (_other_python() or os.environ.get("THUNDER_PYTHON") or venvs())
 
 
 def weights() -> str | None:
-    """The folder of weights that the preferences name, None for the ones that come with the add-on. Raises BadWeights."""
+    """The folder of weights that the preferences name, None for the ones that come with the add-on.
+    Raises BadWeights."""
     chosen = preferences()
     place = bpy.path.abspath(chosen.weights) if chosen and chosen.weights else ""
     return check_weights(place) if place else None
@@ -73,15 +83,23 @@ def weights() -> str | None:
 def check_weights(place: str) -> str:
     """A folder of weights that holds all model files. Raises BadWeights."""
     if not os.path.isdir(place):
-        raise BadWeights(f"There is no weights folder at “{place}”: choose another, or leave it empty to use the bundled ones")
+        raise BadWeights(
+            f"There is no weights folder at “{place}”: choose another, or leave it empty to use "
+            f"the bundled ones"
+        )
     if lacking := missing_weights(place):
-        raise BadWeights(f"The weights folder “{place}” lacks {', '.join(lacking)}: choose another, or none for those of the extension")
+        raise BadWeights(
+            f"The weights folder “{place}” lacks {', '.join(lacking)}: choose another, or none "
+            f"for those of the extension"
+        )
     return place
 
 
 def missing_weights(place: str) -> list[str]:
     """The add-on's model files that are missing from a folder."""
-    names = (name for name in os.listdir(WEIGHTS) if name == "head.npz" or name.endswith(".safetensors"))
+    names = (
+        name for name in os.listdir(WEIGHTS) if name == "head.npz" or name.endswith(".safetensors")
+    )
     lacking = [name for name in names if not os.path.isfile(os.path.join(place, name))]
     return sorted(lacking, key=lambda name: (name != "head.npz", name))
 
@@ -92,7 +110,8 @@ def _weights_in_use() -> Path:
 
 
 def knows_styles() -> bool:
-    """Whether the weights that the next request would use can be given a direction. Quick: for panels."""
+    """Whether the weights that the next request would use can be given a direction. Quick: for
+    panels."""
     try:
         card = _weights_in_use() / "denoiser.json"
         return _styles_in(card, card.stat().st_mtime_ns) > 0
@@ -110,7 +129,8 @@ def systems() -> tuple[System, ...]:
 
 @lru_cache(maxsize=4)
 def _styles_in(card: Path, changed: int) -> int:
-    """Number of style values of the diffusion model described in a file. changed: the file's time."""
+    """Number of style values of the diffusion model described in a file. changed: the file's
+    time."""
     try:
         return int(json.loads(card.read_text(encoding="utf-8"))["config"].get("style", 0))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -118,10 +138,11 @@ def _styles_in(card: Path, changed: int) -> int:
 
 
 def client(python: str | None = None, folder: str | None = None) -> Client:
-    """The session's client, created anew when Python, device or weights folder change in the preferences.
+    """The session's client, created anew when Python, device or weights folder change in the
+    preferences.
 
-    python, folder (of weights): from the command line, instead of the preferences. Raises BadWeights, and NoEngine if `python` is not a
-    usable one.
+    python, folder (of weights): from the command line, instead of the preferences. Raises
+    BadWeights, and NoEngine if `python` is not a usable one.
     """
     option = "--engine" if python else ""
     if python is not None:
@@ -132,7 +153,11 @@ def client(python: str | None = None, folder: str | None = None) -> Client:
     python = python or _other_python() or None
     device = DEVICES[chosen.device] if chosen else None
     folder = folder or weights()
-    if _engine.client is not None and (_engine.client.python, _engine.client.device, _engine.client.weights) != (python, device, folder):
+    if _engine.client is not None and (
+        _engine.client.python,
+        _engine.client.device,
+        _engine.client.weights,
+    ) != (python, device, folder):
         stop()
     if _engine.client is None:
         _engine.client = Client(python, venvs=venvs(), weights=folder, device=device, option=option)
@@ -148,7 +173,8 @@ def start_client() -> Client:
 
 
 def recorder() -> Client:
-    """A client of the same Python for one recording: a driver that hangs or crashes then takes no engine along. Raises as `client`."""
+    """A client of the same Python for one recording: a driver that hangs or crashes then takes no
+    engine along. Raises as `client`."""
     engine = client()
     return Client(engine.python, venvs=engine.venvs, option=engine.option)
 
@@ -160,7 +186,8 @@ def keep_answer(answer: dict) -> None:
 
 
 def running_engine() -> dict | None:
-    """The running engine's answer to “hello” (docs/reference/protocol.md), None if it was not asked."""
+    """The running engine's answer to “hello” (docs/reference/protocol.md), None if it was not
+    asked."""
     if _engine.answer is None or _engine.client is None or _engine.client.pid != _engine.answer[0]:
         return None
     return _engine.answer[1]
@@ -180,7 +207,8 @@ def memory_used() -> int | None:
 
 
 def current_python() -> tuple[str | None, str]:
-    """The Python that the next request would use, and ""; or None, and a sentence on what is missing."""
+    """The Python that the next request would use, and ""; or None, and a sentence on what is
+    missing."""
     return attempt(find_engine_python, _other_python() or None, venvs())
 
 
@@ -199,7 +227,8 @@ def stop() -> None:
 
 
 def log() -> str:
-    """The last lines that the engine, or the one before it, wrote for people who mend it; "" for none."""
+    """The last lines that the engine, or the one before it, wrote for people who mend it; "" for
+    none."""
     return _engine.client.log if _engine.client is not None else _engine.log
 
 
@@ -216,7 +245,8 @@ def keep_log(log: str) -> None:
 
 
 class _Microphones(Part):
-    """The names that the last answer held, and the reason why there are none, "" while that is not known."""
+    """The names that the last answer held, and the reason why there are none, "" while that is not
+    known."""
 
     names: tuple[str, ...] = ()
     problem = ""
@@ -232,7 +262,9 @@ def look_for_microphones() -> None:
         microphones.asked_at = time.monotonic()
         client, microphones.problem = attempt(recorder)
         if client is not None:
-            threading.Thread(target=_ask_for_microphones, args=(client,), name="thunder microphones", daemon=True).start()
+            threading.Thread(
+                target=_ask_for_microphones, args=(client,), name="thunder microphones", daemon=True
+            ).start()
 
 
 def _ask_for_microphones(client: Client) -> None:
@@ -240,4 +272,6 @@ def _ask_for_microphones(client: Client) -> None:
     with client:
         answer, problem = attempt(lambda: client.request("microphones").wait())
     microphones.names = tuple(answer["names"]) if answer else ()
-    microphones.problem = problem if problem or microphones.names else "No microphone was found: connect one"
+    microphones.problem = (
+        problem if problem or microphones.names else "No microphone was found: connect one"
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's environment in the extension's own user folder: its state, and installing it beside Blender."""
+"""The engine's environment in the extension's own user folder: its state, and installing it beside
+Blender."""
 
 import contextlib
 import json
@@ -23,19 +24,23 @@ from ..host.session import Part, session
 
 PACKAGE = __package__.removesuffix(".scene.engine")  # extension name in Blender
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
-CARD_LOCK, FLAME_LOCK, WAVEFORM_LOCK = (LOCK.with_name(f"{name}.txt") for name in ("card", "flame", "waveform"))
+CARD_LOCK, FLAME_LOCK, WAVEFORM_LOCK = (
+    LOCK.with_name(f"{name}.txt") for name in ("card", "flame", "waveform")
+)
 STOP_PATIENCE = 2.0  # seconds that the installer has to stop
 _ASIDE = re.compile(r"engine\.removed-\d+")  # name of a folder that is being removed
 LOOK_SECONDS = 0.25  # interval of updating the installation's progress
-_POSSIBLE = ("python3.13", "python3.12", "python3.11", "python3", "python")  # Pythons tried if Blender's own is not compatible
+# Pythons tried if Blender's own is not compatible
+_POSSIBLE = ("python3.13", "python3.12", "python3.11", "python3", "python")
 
 
 @dataclass(frozen=True)
 class State:
     """Of the engine's environment.
 
-    kind: ABSENT, UNFINISHED (an installation was interrupted), BROKEN (its Python is gone), OUTDATED (of an earlier version of
-    this extension) or READY.  text: the same for an animator.  versions: of Python and the packages that matter.
+    kind: ABSENT, UNFINISHED (an installation was interrupted), BROKEN (its Python is gone),
+    OUTDATED (of an earlier version of this extension) or READY.  text: the same for an animator.
+     versions: of Python and the packages that matter.
     """
 
     kind: str
@@ -44,7 +49,8 @@ class State:
 
 
 def folder() -> str | None:
-    """The environment's folder, which may not exist yet; None if this code is not an installed extension."""
+    """The environment's folder, which may not exist yet; None if this code is not an installed
+    extension."""
     try:
         return os.path.join(bpy.utils.extension_path_user(PACKAGE), "engine")
     except ValueError:
@@ -52,7 +58,8 @@ def folder() -> str | None:
 
 
 def state(place: str | None = None) -> State:
-    """State of the environment at `place` (default: this extension's). Reads only the disk: fast enough for drawing."""
+    """State of the environment at `place` (default: this extension's). Reads only the disk: fast
+    enough for drawing."""
     place = place or folder()
     if place is None or not os.path.isdir(place) or not os.listdir(place):
         return State("ABSENT", "The engine is not installed", {})
@@ -64,7 +71,9 @@ def state(place: str | None = None) -> State:
     if not os.path.exists(installer.python_in(place)):
         return State("BROKEN", "The Python that the engine was installed with was removed", {})
     versions = {"python": stamp.get("python", ""), **versions_in(place)}
-    if stamp.get("lock") not in {lock_hash(lock, lock.stat().st_mtime_ns) for lock in (LOCK, CARD_LOCK)}:
+    if stamp.get("lock") not in {
+        lock_hash(lock, lock.stat().st_mtime_ns) for lock in (LOCK, CARD_LOCK)
+    }:
         return State("OUTDATED", "The engine belongs to an earlier version of the add-on", versions)
     return State("READY", "The engine is installed", versions)
 
@@ -78,13 +87,21 @@ def lock_hash(lock: Path, changed: int) -> str:
 @lru_cache(maxsize=4)
 def versions_in(place: str) -> dict:
     """Versions of an environment's packages that matter, from the names of what pip left."""
-    packages = (*Path(place).glob("lib/python*/site-packages/*.dist-info"), *Path(place).glob("Lib/site-packages/*.dist-info"))
+    packages = (
+        *Path(place).glob("lib/python*/site-packages/*.dist-info"),
+        *Path(place).glob("Lib/site-packages/*.dist-info"),
+    )
     names = (info.name.removesuffix(".dist-info").partition("-") for info in packages)
-    return {name: version for name, _, version in names if name in ("onnxruntime", "torch", "torchaudio", "transformers", "numpy", "smplx")}
+    return {
+        name: version
+        for name, _, version in names
+        if name in ("onnxruntime", "torch", "torchaudio", "transformers", "numpy", "smplx")
+    }
 
 
 def has(package: str) -> bool:
-    """Whether a package is in this extension's own environment: torch for graphics cards, smplx for FLAME, transformers for waveforms."""
+    """Whether a package is in this extension's own environment: torch for graphics cards, smplx for
+    FLAME, transformers for waveforms."""
     return package in state().versions
 
 
@@ -97,7 +114,10 @@ def size(card: bool) -> str:
 
 def download(card: bool) -> str:
     """How much is downloaded for it, as a phrase."""
-    return f"about {(installer.CARD if card else installer.PROCESSOR).download / 1e9:.2g} GB to download"
+    return (
+        f"about {(installer.CARD if card else installer.PROCESSOR).download / 1e9:.2g} GB to "
+        f"download"
+    )
 
 
 def may_download() -> bool:
@@ -118,8 +138,21 @@ def how_to_go_online() -> str:
 class Installation:
     """An installation in a separate process; a thread reads its progress."""
 
-    def __init__(self, place: str, wheels: str | None, online: bool, lock: str | None = None, extra: bool = False):
-        self.place, self.wheels, self.online, self.lock, self.extra = place, wheels, online, lock or str(LOCK), extra
+    def __init__(
+        self,
+        place: str,
+        wheels: str | None,
+        online: bool,
+        lock: str | None = None,
+        extra: bool = False,
+    ):
+        self.place, self.wheels, self.online, self.lock, self.extra = (
+            place,
+            wheels,
+            online,
+            lock or str(LOCK),
+            extra,
+        )
         self.fraction, self.message, self.error, self.log = 0.0, "Looking for a Python", "", []
         self.over = self.stopped = False
         self.pace = jobs.Pace()
@@ -139,7 +172,9 @@ class Installation:
         with self._mutex:
             process = self._process
         if process is not None:
-            threading.Thread(target=_end, args=(process,), name="thunder install end", daemon=True).start()
+            threading.Thread(
+                target=_end, args=(process,), name="thunder install end", daemon=True
+            ).start()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Block until it has ended, at most `seconds`; returns whether it has."""
@@ -184,7 +219,8 @@ class Installation:
                 event = json.loads(line)
                 kind, message = event["event"], str(event.get("message", ""))
                 fraction = float(event["fraction"]) if kind == "progress" else 0.0
-            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # output of something else
+            # output of something else
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 continue
             if kind == "progress":
                 self.fraction, self.message = fraction, message
@@ -221,14 +257,20 @@ class _Installing(Part):
 installing = session.add(_Installing())
 
 
-def begin(wheels: str | None, online: bool, card: bool = False, extra: Path | None = None) -> Installation:
-    """Start installing, completing or repairing this extension's environment; the preferences show how far it is.
+def begin(
+    wheels: str | None, online: bool, card: bool = False, extra: Path | None = None
+) -> Installation:
+    """Start installing, completing or repairing this extension's environment; the preferences show
+    how far it is.
 
-    card: with torch, for graphics cards, which an environment keeps that has it.  extra: FLAME_LOCK or WAVEFORM_LOCK, to add its packages
-    to an environment that is complete.
+    card: with torch, for graphics cards, which an environment keeps that has it.  extra: FLAME_LOCK
+    or WAVEFORM_LOCK, to add its packages to an environment that is complete.
     """
     lock = extra or (CARD_LOCK if card or has("torch") else LOCK)
-    installing.running, installing.error = Installation(folder(), wheels, online, str(lock), extra is not None), ""
+    installing.running, installing.error = (
+        Installation(folder(), wheels, online, str(lock), extra is not None),
+        "",
+    )
     if not bpy.app.background:
         _progress.start(LOOK_SECONDS)
     return installing.running
@@ -253,16 +295,18 @@ def settle() -> bool:
 
 
 def remove() -> None:
-    """Remove the environment from the disk, and nothing else in its folder. It is renamed at once; a thread deletes the gigabytes. Raises
-    ThunderError, OSError."""
+    """Remove the environment from the disk, and nothing else in its folder. It is renamed at once;
+    a thread deletes the gigabytes. Raises ThunderError, OSError."""
     place = folder()
     if place is None or not os.path.isdir(place):
         return
     if not installer.is_ours(place):
         raise ThunderError(
-            f"The folder “{place}” was not created by this add-on and is left alone: check what is in it and delete it yourself"
+            f"The folder “{place}” was not created by this add-on and is left alone: check what "
+            f"is in it and delete it yourself"
         )
-    aside = f"{os.path.realpath(place)}.removed-{time.time_ns()}"  # on the same disk, also where `place` is a link
+    # on the same disk, also where `place` is a link
+    aside = f"{os.path.realpath(place)}.removed-{time.time_ns()}"
     os.mkdir(aside)
     for name in (name for name in installer.OURS if os.path.lexists(os.path.join(place, name))):
         os.rename(os.path.join(place, name), os.path.join(aside, name))
@@ -297,22 +341,31 @@ def _clear_up(aside) -> None:
 
 
 def fitting_python() -> tuple[str | None, str]:
-    """A Python that can create the environment, Blender's own first; or None and a sentence on what is missing."""
-    paths = [path if os.path.isabs(path) else shutil.which(path) for path in (sys.executable, *_POSSIBLE)]
+    """A Python that can create the environment, Blender's own first; or None and a sentence on what
+    is missing."""
+    paths = [
+        path if os.path.isabs(path) else shutil.which(path) for path in (sys.executable, *_POSSIBLE)
+    ]
     for path in dict.fromkeys(filter(None, paths)):
         answer = _ask(path)
-        if answer is not None and installer.OLDEST <= tuple(answer["version"]) <= installer.NEWEST and answer["venv"]:
+        if (
+            answer is not None
+            and installer.OLDEST <= tuple(answer["version"]) <= installer.NEWEST
+            and answer["venv"]
+        ):
             return path, ""
     blenders = _ask(sys.executable) or {"version": sys.version_info[:2], "venv": False}
     version = ".".join(map(str, blenders["version"]))
     oldest, newest = (".".join(map(str, bound)) for bound in (installer.OLDEST, installer.NEWEST))
     if installer.OLDEST <= tuple(blenders["version"]) <= installer.NEWEST:
         return None, (
-            f"Blender's Python {version} has no ensurepip, which makes environments: install Python {oldest} to "
+            f"Blender's Python {version} has no ensurepip, which makes environments: install "
+            f"Python {oldest} to "
             f"{newest} with its venv package, then try again"
         )
     return None, (
-        f"The engine needs Python {oldest} to {newest} and Blender's is {version}: install one of these with its venv "
+        f"The engine needs Python {oldest} to {newest} and Blender's is {version}: install one of "
+        f"these with its venv "
         "package, then try again"
     )
 
@@ -338,7 +391,13 @@ def _ask(python: str) -> dict | None:
 
 
 def _environment() -> dict:
-    led_astray_by = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+    led_astray_by = (
+        "PYTHONHOME",
+        "PYTHONPATH",
+        "PYTHONSTARTUP",
+        "VIRTUAL_ENV",
+        "__PYVENV_LAUNCHER__",
+    )
     return {name: value for name, value in os.environ.items() if name not in led_astray_by}
 
 

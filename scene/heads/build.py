@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds a Blender rig from a head in FLAME's layout, ours or a user's file: mesh, shape keys, bones, correctives."""
+"""Builds a Blender rig from a head in FLAME's layout, ours or a user's file: mesh, shape keys,
+bones, correctives."""
 
 import contextlib
 from collections.abc import Iterator
@@ -19,14 +20,18 @@ SLIDER = 10.0  # shape keys clamp silently at their slider's ends: keep them far
 IDENTITY_SLIDER = 5.0  # slider range of identity keys, standard deviations between people
 BONE_METRES = 0.03
 IDENTITY = "identity{:03d}"  # names of the identity keys
-CORRECTIVE = "corrective_{}_{}{}"  # key name for a joint, and the row and column of its rotation matrix
+CORRECTIVE = (
+    "corrective_{}_{}{}"  # key name for a joint, and the row and column of its rotation matrix
+)
 COMBINATION = "corrective_{}_{}"  # key name for a pair, each a channel or a joint
-SHIFTS = "thunder_joint_shifts"  # armature property: joint offsets of each identity key, [keys, 5, 3] metres in Blender's axes
+# armature property: joint offsets of each identity key, [keys, 5, 3] metres in Blender's axes
+SHIFTS = "thunder_joint_shifts"
 
 _STILL = 1e-6  # movement below which a corrective is left out, metres
 
-# The elements of a rotation matrix less the identity, from Euler angles x, y, z that turn in this order (Rz · Ry · Rx).
-# Blender evaluates such simple expressions itself: no script is run, and no permission is needed.
+# The elements of a rotation matrix less the identity, from Euler angles x, y, z that turn in this
+# order (Rz · Ry · Rx). Blender evaluates such simple expressions itself: no script is run, and no
+# permission is needed.
 _ELEMENTS = (
     ("cos(y)*cos(z)-1", "sin(x)*sin(y)*cos(z)-cos(x)*sin(z)", "cos(x)*sin(y)*cos(z)+sin(x)*sin(z)"),
     ("cos(y)*sin(z)", "sin(x)*sin(y)*sin(z)+cos(x)*cos(z)-1", "cos(x)*sin(y)*sin(z)-sin(x)*cos(z)"),
@@ -47,16 +52,30 @@ def blender_to_flame(points: np.ndarray) -> np.ndarray:
 def armature_of(mesh: bpy.types.Object) -> bpy.types.Object | None:
     """The armature of ours that deforms a mesh, or None."""
     candidates = [m.object for m in mesh.modifiers if m.type == "ARMATURE"] + [mesh.parent]
-    return next((a for a in candidates if a is not None and a.type == "ARMATURE" and MARK in a and "jaw" in a.pose.bones), None)
+    return next(
+        (
+            a
+            for a in candidates
+            if a is not None and a.type == "ARMATURE" and MARK in a and "jaw" in a.pose.bones
+        ),
+        None,
+    )
 
 
 def build(
-    model: Head, name: str, collection: bpy.types.Collection, view_layer: bpy.types.ViewLayer, location=(0.0, 0.0, 0.0), identity: int = 0
+    model: Head,
+    name: str,
+    collection: bpy.types.Collection,
+    view_layer: bpy.types.ViewLayer,
+    location=(0.0, 0.0, 0.0),
+    identity: int = 0,
 ) -> tuple[bpy.types.Object, bpy.types.Object]:
-    """Add a head to a collection: a mesh with a key per expression direction, its armature, weights, materials; its hair.
+    """Add a head to a collection: a mesh with a key per expression direction, its armature,
+    weights, materials; its hair.
 
-    Correctives are keys that bones and other keys drive. identity: how many of the directions in which people differ become
-    sliders. Leaves the mesh active and selected; needs object mode. Returns (mesh object, armature object).
+    Correctives are keys that bones and other keys drive. identity: how many of the directions in
+    which people differ become sliders. Leaves the mesh active and selected; needs object mode.
+    Returns (mesh object, armature object).
     """
     mesh = _part(name, model.v_template, model)
     collection.objects.link(mesh)
@@ -66,7 +85,12 @@ def build(
     armature.location = location
     armature.data.display_type = "STICK"
     places = dict(zip(JOINTS, flame_to_blender(model.joints)))
-    add_bones(armature, view_layer, places, {JOINTS[i]: JOINTS[parent] for i, parent in enumerate(model.parents) if i})
+    add_bones(
+        armature,
+        view_layer,
+        places,
+        {JOINTS[i]: JOINTS[parent] for i, parent in enumerate(model.parents) if i},
+    )
     for index, joint in enumerate(JOINTS):
         add_weights(mesh, joint, model.weights[:, index])
     add_keys(mesh, model.expression_names, model.shapedirs, SLIDER)
@@ -93,22 +117,37 @@ def make_active(mesh: bpy.types.Object, view_layer) -> None:
 
 
 def _part(name: str, points: np.ndarray, part: Head | Hair) -> bpy.types.Object:
-    """An object with the polygons, materials and tints of a part, its vertices at points [V, 3] in FLAME's axes."""
+    """An object with the polygons, materials and tints of a part, its vertices at points [V, 3] in
+    FLAME's axes."""
     padded = part.polygons[:, 3] < 0
-    faces = [row[:3] if short else row for row, short in zip(part.polygons.tolist(), padded.tolist())]
+    faces = [
+        row[:3] if short else row for row, short in zip(part.polygons.tolist(), padded.tolist())
+    ]
     looks = [
-        materials.material(f"Thunder {title}", colour.tolist(), materials.look_of(str(title)), tinted=len(part.tints) > 0)
+        materials.material(
+            f"Thunder {title}",
+            colour.tolist(),
+            materials.look_of(str(title)),
+            tinted=len(part.tints) > 0,
+        )
         for title, colour in zip(part.material_names, part.material_colors)
     ]
-    obj = add_mesh(name, flame_to_blender(points.astype(np.float64)), faces, looks, part.polygon_material)
+    obj = add_mesh(
+        name, flame_to_blender(points.astype(np.float64)), faces, looks, part.polygon_material
+    )
     if len(part.tints):
         tint = obj.data.color_attributes.new(materials.TINT, "FLOAT_COLOR", "POINT")
-        tint.data.foreach_set("color", np.c_[part.tints, np.ones(len(part.tints))].astype(np.float32).ravel())
+        tint.data.foreach_set(
+            "color", np.c_[part.tints, np.ones(len(part.tints))].astype(np.float32).ravel()
+        )
     return obj
 
 
-def add_mesh(name: str, points: np.ndarray, faces, looks: list[bpy.types.Material], look: np.ndarray) -> bpy.types.Object:
-    """A smooth mesh of points [V, 3] in Blender's axes, and for each of its faces the index of its material among `looks`."""
+def add_mesh(
+    name: str, points: np.ndarray, faces, looks: list[bpy.types.Material], look: np.ndarray
+) -> bpy.types.Object:
+    """A smooth mesh of points [V, 3] in Blender's axes, and for each of its faces the index of its
+    material among `looks`."""
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata(points.tolist(), [], faces)
     for material in looks:
@@ -147,12 +186,18 @@ def _identity(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head, c
         return
     directions = model.identity[:, :, :count]
     add_keys(mesh, [IDENTITY.format(i + 1) for i in range(count)], directions, IDENTITY_SLIDER)
-    shifts = np.einsum("jv,vcn->njc", model.J_regressor.astype(np.float64), directions.astype(np.float64), optimize=True)
+    shifts = np.einsum(
+        "jv,vcn->njc",
+        model.J_regressor.astype(np.float64),
+        directions.astype(np.float64),
+        optimize=True,
+    )
     armature[SHIFTS] = flame_to_blender(shifts).ravel().tolist()
 
 
 def _correctives(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head) -> None:
-    """FLAME's pose correctives, one key per element of a joint's rotation matrix that has one, driven by its bone."""
+    """FLAME's pose correctives, one key per element of a joint's rotation matrix that has one,
+    driven by its bone."""
     moving = np.flatnonzero(np.abs(model.posedirs).max(axis=(0, 1)) > _STILL)
     if not len(moving):
         return
@@ -169,12 +214,17 @@ def _correctives(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head
 
 
 def add_turn(driver, name: str, armature: bpy.types.Object, joint: str, axis: str) -> None:
-    """A variable of a driver: a bone's own turn against its rest, constraints included, whatever its rotation mode."""
+    """A variable of a driver: a bone's own turn against its rest, constraints included, whatever
+    its rotation mode."""
     variable = driver.variables.new()
     variable.name, variable.type = name, "TRANSFORMS"
     target = variable.targets[0]
     target.id, target.bone_target = armature, joint
-    target.transform_type, target.transform_space, target.rotation_mode = f"ROT_{axis.upper()}", "LOCAL_SPACE", "XYZ"
+    target.transform_type, target.transform_space, target.rotation_mode = (
+        f"ROT_{axis.upper()}",
+        "LOCAL_SPACE",
+        "XYZ",
+    )
 
 
 def add_input(driver, name: str, block, path: str) -> None:
@@ -186,7 +236,8 @@ def add_input(driver, name: str, block, path: str) -> None:
 
 
 def _combinations(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head) -> None:
-    """The shapes where two keys meet, one key each, driven by the product of both: also of values that an animator keys."""
+    """The shapes where two keys meet, one key each, driven by the product of both: also of values
+    that an animator keys."""
     if not model.corrective_pairs:
         return
     names = [COMBINATION.format(*pair) for pair in model.corrective_pairs]
@@ -215,8 +266,11 @@ def editing(armature: bpy.types.Object, view_layer) -> Iterator[bpy.types.Armatu
         bpy.ops.object.mode_set(mode="OBJECT")
 
 
-def add_bones(armature: bpy.types.Object, view_layer, places: dict[str, np.ndarray], parents: dict[str, str]) -> None:
-    """Add bones at places [3] to an armature, parents before their children; they turn in the order x, y, z."""
+def add_bones(
+    armature: bpy.types.Object, view_layer, places: dict[str, np.ndarray], parents: dict[str, str]
+) -> None:
+    """Add bones at places [3] to an armature, parents before their children; they turn in the order
+    x, y, z."""
     with editing(armature, view_layer) as bones:
         for name, place in places.items():
             bone = bones.new(name)
@@ -239,8 +293,8 @@ def place_bone(bone: bpy.types.EditBone, joint: np.ndarray) -> None:
 def add_weights(mesh: bpy.types.Object, name: str, weights: np.ndarray) -> None:
     """Add a vertex group with weights [V]."""
     group = mesh.vertex_groups.new(name=name)
-    # One call for all vertices with the same weight: bundled heads have few different ones; a file's are rounded to a ten-thousandth,
-    # at most a hundredth of a millimetre.
+    # One call for all vertices with the same weight: bundled heads have few different ones; a
+    # file's are rounded to a ten-thousandth, at most a hundredth of a millimetre.
     step = np.round(weights.astype(np.float64), 4) if len(np.unique(weights)) > 2000 else weights
     order = np.argsort(step, kind="stable")
     values, starts = np.unique(step[order], return_index=True)

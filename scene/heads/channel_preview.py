@@ -16,12 +16,14 @@ from . import head, rna_paths
 
 
 def pose(rig: head.Rig, source: str, amount: float) -> list[float]:
-    """The numbers of a rig's tracks with one channel, derived key or joint at an amount and all else at rest."""
+    """The numbers of a rig's tracks with one channel, derived key or joint at an amount and all
+    else at rest."""
     return rig.driver.drive(motion(source, amount), (source,))[0].tolist()
 
 
 def motion(source: str, amount: float) -> Motion:
-    """A motion of one frame in which one source is at an amount; its expression has that one channel."""
+    """A motion of one frame in which one source is at an amount; its expression has that one
+    channel."""
     expression, jaw, neck, eyes = (np.zeros((1, length)) for length in (1, 3, 3, 3))
     if source in mapping.DERIVED:
         turned_jaw, turned_eyes = mapping.joint_rotations({source: np.array([amount])}, 1)
@@ -41,8 +43,13 @@ def show(scene, rig: head.Rig, source: str, amount: float) -> None:
     """Show a channel on a character; what stood there is kept in the scene until `end`."""
     settings = scene.thunder
     if not settings.preview_kept:
-        tracks = [(rig.targets[track.block], track.path, track.index) for track in rig.driver.tracks]
-        values = [(target.name, path, index, rna_paths.value(target, path, index)) for target, path, index in tracks]
+        tracks = [
+            (rig.targets[track.block], track.path, track.index) for track in rig.driver.tracks
+        ]
+        values = [
+            (target.name, path, index, rna_paths.value(target, path, index))
+            for target, path, index in tracks
+        ]
         settings.preview_kept = json.dumps({"head": rig.mesh.name, "values": values})
     for track, value in zip(rig.driver.tracks, pose(rig, source, amount)):
         rna_paths.put(rig.targets[track.block], track.path, track.index, value)
@@ -50,7 +57,8 @@ def show(scene, rig: head.Rig, source: str, amount: float) -> None:
 
 
 def end(scene) -> None:
-    """Restore the character's values from before the preview; the current frame's animation is visible again."""
+    """Restore the character's values from before the preview; the current frame's animation is
+    visible again."""
     settings = scene.thunder
     if not settings.preview_kept:
         return
@@ -60,8 +68,14 @@ def end(scene) -> None:
     values, targets = [], {}
     with contextlib.suppress(ThunderError, *records.UNREADABLE):
         record = json.loads(text)
-        values = [(str(target), str(path), int(index), float(value)) for target, path, index, value in record["values"]]
-        targets = {target.name: target for target in head.resolve(bpy.data.objects[str(record["head"])]).targets}
+        values = [
+            (str(target), str(path), int(index), float(value))
+            for target, path, index, value in record["values"]
+        ]
+        targets = {
+            target.name: target
+            for target in head.resolve(bpy.data.objects[str(record["head"])]).targets
+        }
     for name, path, index, value in values:
         with contextlib.suppress(*records.UNREADABLE):
             if name in targets and rna_paths.exists(targets[name], path):
@@ -81,7 +95,11 @@ def refresh(scene) -> None:
     settings = scene.thunder
     rows = settings.table
     try:
-        rig = head.resolve(settings.table_head) if settings.preview and 0 <= settings.table_index < len(rows) else None
+        rig = (
+            head.resolve(settings.table_head)
+            if settings.preview and 0 <= settings.table_index < len(rows)
+            else None
+        )
     except (ThunderError, AttributeError):
         rig = None
     if rig is None:

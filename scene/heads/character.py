@@ -18,18 +18,23 @@ _mirrored: Recent = Recent(CACHE_MOST)
 
 
 def objects_of(face: bpy.types.Object, plan: Mapping) -> list[bpy.types.Object]:
-    """The objects a character's mapping may move: those it names as parts, else its relatives; and rule's own objects."""
+    """The objects a character's mapping may move: those it names as parts, else its relatives; and
+    rule's own objects."""
     scenes = face.users_scene
-    named = [scene.objects[name] for scene in scenes for name in plan.parts if name in scene.objects]
+    named = [
+        scene.objects[name] for scene in scenes for name in plan.parts if name in scene.objects
+    ]
     result = [face, *(named or relatives(face))]
     wanted = {rule.target.object for rule in plan.rules} | {rule.object for rule in plan.joints}
     for name in sorted(wanted - {""} - {other.name for other in result}):
-        result += [scene.objects[name] for scene in scenes if name in scene.objects]  # a control rig of its own
+        # a control rig of its own
+        result += [scene.objects[name] for scene in scenes if name in scene.objects]
     return list(dict.fromkeys(result))
 
 
 def plan_of(face: bpy.types.Object) -> Mapping:
-    """The mapping of a character: the stored one, else one detected from its names. Raises BadHead if the stored one is damaged."""
+    """The mapping of a character: the stored one, else one detected from its names. Raises BadHead
+    if the stored one is damaged."""
     text = head_state.mapping(face)
     return _kept(text) if text else detect(face)
 
@@ -39,7 +44,8 @@ _kept = lru_cache(maxsize=32)(Mapping.from_json)
 
 @dataclass(frozen=True)
 class Character:
-    """A character as it is now: the object that represents it, its mapping, its objects, what those bind to."""
+    """A character as it is now: the object that represents it, its mapping, its objects, what those
+    bind to."""
 
     face: bpy.types.Object
     plan: Mapping
@@ -48,19 +54,31 @@ class Character:
 
 
 def resolve(obj: bpy.types.Object) -> Character:
-    """The character that an object belongs to. Raises BadHead with the reason if Thunder cannot move it."""
+    """The character that an object belongs to. Raises BadHead with the reason if Thunder cannot
+    move it."""
     face = face_of(obj)
     if face is None:
-        raise BadHead(f"“{obj.name}” has no shape keys that Thunder knows: choose another object, map it by hand, or press Add Head")
+        raise BadHead(
+            f"“{obj.name}” has no shape keys that Thunder knows: choose another object, map it by "
+            f"hand, or press Add Head"
+        )
     plan = plan_of(face)
     objects = objects_of(face, plan)
     keys = face.data.shape_keys if face.type == "MESH" else None
-    moves_face = keys is not None and any(rule.target.kind == "KEY" and rule.target.name in keys.key_blocks for rule in plan.rules)
+    moves_face = keys is not None and any(
+        rule.target.kind == "KEY" and rule.target.name in keys.key_blocks for rule in plan.rules
+    )
     bound = binding.bind(plan, objects, (keys,) if moves_face else ())
     if not bound.targets:
-        raise BadHead(f"The mapping of “{face.name}” fits none of its objects: press Find by Names again or map it by hand")
+        raise BadHead(
+            f"The mapping of “{face.name}” fits none of its objects: press Find by Names again or "
+            f"map it by hand"
+        )
     if not {"jawOpen", "jaw.x"} & bound.driver.used:
-        raise BadHead(f"“{face.name}” has no jaw: it needs a shape key such as “jawOpen” or a jaw bone, map one by hand")
+        raise BadHead(
+            f"“{face.name}” has no jaw: it needs a shape key such as “jawOpen” or a jaw bone, map "
+            f"one by hand"
+        )
     return Character(face, plan, objects, bound)
 
 
@@ -73,14 +91,21 @@ def used_sources(plan: Mapping, bound: binding.Binding) -> set[str]:
 
 
 def is_mirrored(character: Character) -> bool:
-    """Whether a character's left and right are swapped, judged by the eye that its left blink closes.
+    """Whether a character's left and right are swapped, judged by the eye that its left blink
+    closes.
 
     Its facing is known from its shape: lids are in front of its middle. False if that is unclear.
     """
     rules = {rule.source: rule.target for rule in character.plan.rules if rule.target.kind == "KEY"}
     left, right = rules.get("eyeBlinkLeft"), rules.get("eyeBlinkRight")
     face = character.face
-    if left is None or right is None or left == right or face.type != "MESH" or face.data.shape_keys is None:
+    if (
+        left is None
+        or right is None
+        or left == right
+        or face.type != "MESH"
+        or face.data.shape_keys is None
+    ):
         return False
     blocks = face.data.shape_keys.key_blocks
     if left.name not in blocks or right.name not in blocks:
@@ -107,14 +132,21 @@ def _blinks_the_other(face, left, right) -> bool:
     if np.linalg.norm(ahead) < 0.05 * size or np.linalg.norm(apart) < 0.02 * size:
         return False
     to_the_left = np.array([-ahead[1], ahead[0]])  # of somebody who looks ahead, seen from above
-    return float(to_the_left @ apart) < -0.5 * float(np.linalg.norm(to_the_left) * np.linalg.norm(apart))
+    return float(to_the_left @ apart) < -0.5 * float(
+        np.linalg.norm(to_the_left) * np.linalg.norm(apart)
+    )
 
 
 def swap_sides(plan: Mapping) -> Mapping:
     """The same mapping with left and right exchanged."""
 
     def other(source: str) -> str:
-        for one, two in (("Left", "Right"), ("Right", "Left"), ("_left", "_right"), ("_right", "_left")):
+        for one, two in (
+            ("Left", "Right"),
+            ("Right", "Left"),
+            ("_left", "_right"),
+            ("_right", "_left"),
+        ):
             if source.endswith(one):
                 return source[: -len(one)] + two
         return source

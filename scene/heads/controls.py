@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Four sliders on a character that add to its mouth: Open, Wide, Round and Smile. Animators key them over any animation.
+"""Four sliders on a character that add to its mouth: Open, Wide, Round and Smile. Animators key
+them over any animation.
 
-What takes key cannot be driven as well. So each shape key that a slider moves gets a twin of the same shape, which is driven, and each bone
-a constraint that turns it further. Twins and constraints stop where the mouth is shut or the shape at its full: they add to what the keys
-are on that frame.
+What takes key cannot be driven as well. So each shape key that a slider moves gets a twin of the
+same shape, which is driven, and each bone a constraint that turns it further. Twins and constraints
+stop where the mouth is shut or the shape at its full: they add to what the keys are on that frame.
 """
 
 import bpy
@@ -46,7 +47,9 @@ SLIDERS = {  # what each is for, and what it adds at 1 and at −1
     ),
 }
 _LEAST = 1e-3  # share of a key, or radians, below which a slider does not move it
-_SHUTS = 10  # share of a slider's lower half, inverted, after which a jaw cannot be keyed beyond shut
+_SHUTS = (
+    10  # share of a slider's lower half, inverted, after which a jaw cannot be keyed beyond shut
+)
 
 Parts = tuple[tuple[str, float, float], ...]  # (slider, what it adds at 1, and at −1)
 
@@ -64,16 +67,30 @@ def are_on(rig: head.Rig) -> bool:
 def add(rig: head.Rig) -> None:
     """Give a character the sliders. Raises BadHead, and then nothing was changed."""
     values, tracks, owner = _values_at_ends(rig), rig.driver.tracks, owner_of(rig)
-    keys = {place: _parts(values[:, place]) for place, track in enumerate(tracks) if rig.targets[track.block].id_type == "KEY"}
+    keys = {
+        place: _parts(values[:, place])
+        for place, track in enumerate(tracks)
+        if rig.targets[track.block].id_type == "KEY"
+    }
     keys = {place: parts for place, parts in keys.items() if parts}
     turns = {}
     for places in rna_paths.rotations(tracks):
-        block, (bone, _) = rig.targets[tracks[places[0]].block], rna_paths.bone_of(tracks[places[0]].path)
+        block, (bone, _) = (
+            rig.targets[tracks[places[0]].block],
+            rna_paths.bone_of(tracks[places[0]].path),
+        )
         vectors = mapping.rotation_vectors(values[:, places], block.pose.bones[bone].rotation_mode)
-        turns |= {(block.pose.bones[bone], axis): parts for axis in range(3) if (parts := _parts(vectors[:, axis]))}
+        turns |= {
+            (block.pose.bones[bone], axis): parts
+            for axis in range(3)
+            if (parts := _parts(vectors[:, axis]))
+        }
     moving = {slider for parts in (*keys.values(), *turns.values()) for slider, *_ in parts}
     if not moving:
-        raise BadHead(f"“{owner.name}” moves its mouth by the controls of a rig, to which sliders cannot add: use these controls")
+        raise BadHead(
+            f"“{owner.name}” moves its mouth by the controls of a rig, to which sliders cannot "
+            f"add: use these controls"
+        )
     _check_local(rig, {rig.targets[tracks[place].block] for place in keys})
     for slider, (about, *_) in [each for each in SLIDERS.items() if each[0] in moving]:
         rna_paths.add_slider(owner, slider, 0.0, -1.0, about)
@@ -84,36 +101,49 @@ def add(rig: head.Rig) -> None:
 
 
 def _values_at_ends(rig: head.Rig) -> np.ndarray:
-    """Values of the rig's tracks for each slider at 1 and at −1, and at rest, [2 · sliders + 1, tracks]."""
+    """Values of the rig's tracks for each slider at 1 and at −1, and at rest, [2 · sliders + 1,
+    tracks]."""
     channels, count = head.channel_names(), 2 * len(SLIDERS) + 1
     expression, jaw = np.zeros((count, len(channels)), np.float32), np.zeros((count, 3))
     for row, added in enumerate(side for _, *sides in SLIDERS.values() for side in sides):
         jaw[row, 0] = added.get(_JAW, 0.0) * JAW_OPEN_RADIANS
         for name in set(added) & set(channels):
             expression[row, channels.index(name)] = added[name]
-    return rig.driver.drive(Motion(expression, jaw, np.zeros((count, 3)), np.zeros((count, 3))), channels)
+    return rig.driver.drive(
+        Motion(expression, jaw, np.zeros((count, 3)), np.zeros((count, 3))), channels
+    )
 
 
 def _parts(column: np.ndarray) -> Parts:
     """The sliders that move a value, from what it is for each, and at rest."""
     added = (column[:-1] - column[-1]).tolist()
-    return tuple(part for part in zip(SLIDERS, added[::2], added[1::2]) if max(map(abs, part[1:])) > _LEAST)
+    return tuple(
+        part for part in zip(SLIDERS, added[::2], added[1::2]) if max(map(abs, part[1:])) > _LEAST
+    )
 
 
 def _check_local(rig: head.Rig, blocks: set) -> None:
     """Raise BadHead if a character, or some of its shape keys, cannot get or lose keys here."""
     changed = (owner_of(rig), *blocks, *(_object_of(rig, block).data for block in blocks))
     if any(block.library is not None or block.override_library is not None for block in changed):
-        raise BadHead(f"“{rig.owner.name}” comes from another file, as do its shape keys: add or remove its sliders in that file")
+        raise BadHead(
+            f"“{rig.owner.name}” comes from another file, as do its shape keys: add or remove its "
+            f"sliders in that file"
+        )
 
 
 def _object_of(rig: head.Rig, keys) -> bpy.types.Object:
     """The character's object whose mesh has these shape keys."""
-    return next(obj for obj in (rig.mesh, *rig.objects) if obj.type == "MESH" and obj.data.shape_keys == keys)
+    return next(
+        obj
+        for obj in (rig.mesh, *rig.objects)
+        if obj.type == "MESH" and obj.data.shape_keys == keys
+    )
 
 
 def _add_twin(rig: head.Rig, owner, keys, path: str, parts: Parts) -> None:
-    """Add a driven key of the same shape as the one of a path; together they stay from 0 to 1, but for those of FLAME files."""
+    """Add a driven key of the same shape as the one of a path; together they stay from 0 to 1, but
+    for those of FLAME files."""
     obj, key = _object_of(rig, keys), keys.path_resolve(rna_paths.split(path)[0])
     active = obj.active_shape_key_index
     twin = obj.shape_key_add(name=OWN_PREFIX + key.name, from_mix=False)
@@ -132,29 +162,46 @@ def _add_constraints(owner, bone: bpy.types.PoseBone, axis: str, parts: Parts) -
     others = [bone.parent, *bone.id_data.pose.bones]
     # Blender asks for a target, of which nothing is used; it must not depend on the bone.
     turn.target = bone.id_data
-    turn.subtarget = next((other.name for other in others if other not in (None, bone) and bone not in other.parent_recursive), "")
+    turn.subtarget = next(
+        (
+            other.name
+            for other in others
+            if other not in (None, bone) and bone not in other.parent_recursive
+        ),
+        "",
+    )
     turn.target_space = turn.owner_space = stop.owner_space = "LOCAL"
     turn.map_to, turn.mix_mode_rot = "ROTATION", "ADD"
     _drive(turn, f"to_min_{axis}_rot", owner, parts, "{}")
     setattr(stop, f"use_limit_{axis}", True)
-    setattr(stop, f"{'max' if parts[0][1] > 0 else 'min'}_{axis}", np.pi if parts[0][1] > 0 else -np.pi)
+    setattr(
+        stop, f"{'max' if parts[0][1] > 0 else 'min'}_{axis}", np.pi if parts[0][1] > 0 else -np.pi
+    )
     _drive(stop, "influence", owner, parts, f"min({_SHUTS}*max(-v0,0),1)")
 
 
 def _drive(held, name: str, owner, parts: Parts, within: str, base: tuple = ()) -> None:
-    """Drive a property by an expression that Blender evaluates itself, with “{}” for what the sliders v0 … add.
+    """Drive a property by an expression that Blender evaluates itself, with “{}” for what the
+    sliders v0 … add.
 
     base: (data-block, path) of the keyed value that it adds to.
     """
     driver = held.driver_add(name).driver
-    inputs = [(f"v{n}", owner, rna_paths.slider_path(slider)) for n, (slider, *_) in enumerate(parts)] + ([("base", *base)] if base else [])
+    inputs = [
+        (f"v{n}", owner, rna_paths.slider_path(slider)) for n, (slider, *_) in enumerate(parts)
+    ] + ([("base", *base)] if base else [])
     for letter, source, path in inputs:
         add_input(driver, letter, source, path)
-    driver.expression = within.format("+".join(f"{up:.5g}*max(v{n},0)+{down:.5g}*max(-v{n},0)" for n, (_, up, down) in enumerate(parts)))
+    driver.expression = within.format(
+        "+".join(
+            f"{up:.5g}*max(v{n},0)+{down:.5g}*max(-v{n},0)" for n, (_, up, down) in enumerate(parts)
+        )
+    )
 
 
 def remove(rig: head.Rig) -> None:
-    """Take the sliders, their keys and all that they drive from a character. Raises BadHead, and then nothing was changed."""
+    """Take the sliders, their keys and all that they drive from a character. Raises BadHead, and
+    then nothing was changed."""
     owner = owner_of(rig)
     _check_local(rig, {target for target in rig.targets if target.id_type == "KEY"})
     for target in rig.targets:
@@ -166,13 +213,20 @@ def remove(rig: head.Rig) -> None:
                 obj.shape_key_remove(twin)
             obj.active_shape_key_index = active
         for bone in target.pose.bones if target.id_type == "OBJECT" and target.pose else ():
-            for constraint in [each for each in bone.constraints if each.name.startswith(OWN_PREFIX)]:
-                for name in ("influence", *(f"to_min_{axis}_rot" for axis in "xyz" if constraint.type == "TRANSFORM")):
+            for constraint in [
+                each for each in bone.constraints if each.name.startswith(OWN_PREFIX)
+            ]:
+                for name in (
+                    "influence",
+                    *(f"to_min_{axis}_rot" for axis in "xyz" if constraint.type == "TRANSFORM"),
+                ):
                     constraint.driver_remove(name)
                 bone.constraints.remove(constraint)
     compat.remove_curves(owner, set(map(rna_paths.slider_path, SLIDERS)))
     for slider in SLIDERS:
         owner.pop(OWN_PREFIX + slider, None)
     for target in (*rig.targets, owner):
-        if (animation := target.animation_data) and not (animation.action or animation.drivers or animation.nla_tracks):
+        if (animation := target.animation_data) and not (
+            animation.action or animation.drivers or animation.nla_tracks
+        ):
             target.animation_data_clear()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Detects how a character is driven, from its shape keys, properties and bones; or learns it from a pose."""
+"""Detects how a character is driven, from its shape keys, properties and bones; or learns it from a
+pose."""
 
 from collections.abc import Iterator
 
@@ -22,7 +23,8 @@ _detected: Recent = Recent(CACHE_MOST)  # mappings by a key that identifies a fa
 
 
 def detect(face: bpy.types.Object, anew: bool = False) -> Mapping:
-    """A mapping from the names of a character's shape keys, the controls that drive them, its properties and bones.
+    """A mapping from the names of a character's shape keys, the controls that drive them, its
+    properties and bones.
 
     The mapping has no rules where nothing is known. `anew` looks again though no name has changed.
     """
@@ -33,8 +35,19 @@ def detect(face: bpy.types.Object, anew: bool = False) -> Mapping:
     names = tuple(dict.fromkeys(name for part in parts for name in key_names(part)))
     properties = property_names(rigs + parts)
     bones = tuple(bone.name for rig in rigs for bone in rig.data.bones)
-    driven = tuple(len(obj.data.shape_keys.animation_data.drivers) if obj.data.shape_keys.animation_data else 0 for obj in parts)
-    signature = (face.session_uid, face.name_full, tuple(obj.name_full for obj in family), names, properties, bones, driven)
+    driven = tuple(
+        len(obj.data.shape_keys.animation_data.drivers) if obj.data.shape_keys.animation_data else 0
+        for obj in parts
+    )
+    signature = (
+        face.session_uid,
+        face.name_full,
+        tuple(obj.name_full for obj in family),
+        names,
+        properties,
+        bones,
+        driven,
+    )
     if anew or signature not in _detected:
         _detected[signature] = _detect(face, parts, rigs, names, properties, bones)
     return _detected[signature]
@@ -55,20 +68,42 @@ def _detect(face, parts, rigs, names, properties, bones) -> Mapping:
     joints, more = _joints(recognised.convention if recognised else None, rigs, moved, parts, rules)
     forward, up = facing(rigs, joints)
     title = recognised.convention.title if recognised else "By Hand"
-    plan = Mapping(title, tuple(rules + more), joints, recognised.convention.name if recognised else "", (), forward, up)
+    plan = Mapping(
+        title,
+        tuple(rules + more),
+        joints,
+        recognised.convention.name if recognised else "",
+        (),
+        forward,
+        up,
+    )
     return _as_keys_need(plan, parts)
 
 
 def _as_keys_need(plan: Mapping, parts) -> Mapping:
-    """The mapping adjusted to this character's keys, by their effect on the vertices of the part with the jaw."""
-    jaws = {rule.target.name for rule in plan.rules if rule.target.kind == "KEY" and rule.source == "jawOpen"}
+    """The mapping adjusted to this character's keys, by their effect on the vertices of the part
+    with the jaw."""
+    jaws = {
+        rule.target.name
+        for rule in plan.rules
+        if rule.target.kind == "KEY" and rule.source == "jawOpen"
+    }
     having = [part for part in parts if len(jaws) == 1 and jaws <= set(key_names(part))]
     if not having:
         return plan
     part = max(having, key=lambda part: len(part.data.vertices))
-    blocks, rest = part.data.shape_keys.key_blocks, points_of(part.data.shape_keys.reference_key.data)
-    targets = {rule.target for rule in plan.rules if rule.target.kind == "KEY" and rule.target.name in blocks}
-    return jaw_balance.fit_to_keys(plan, {target: points_of(blocks[target.name].data) - rest for target in targets})
+    blocks, rest = (
+        part.data.shape_keys.key_blocks,
+        points_of(part.data.shape_keys.reference_key.data),
+    )
+    targets = {
+        rule.target
+        for rule in plan.rules
+        if rule.target.kind == "KEY" and rule.target.name in blocks
+    }
+    return jaw_balance.fit_to_keys(
+        plan, {target: points_of(blocks[target.name].data) - rest for target in targets}
+    )
 
 
 def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[Rule]:
@@ -76,19 +111,28 @@ def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[Rule]:
     rules = []
     for channel, shapes in recognised.shapes.items():
         for name, weight in shapes.items():
-            keys_there = [part.data.shape_keys for part in parts if name in part.data.shape_keys.key_blocks]
+            keys_there = [
+                part.data.shape_keys for part in parts if name in part.data.shape_keys.key_blocks
+            ]
             curves = [drivers.driven(keys).get(rna_paths.key_path(name)) for keys in keys_there]
             if None in curves:  # it moves freely on some object; copies follow it by drivers
                 rules.append(Rule(channel, Target("KEY", name), weight))
                 continue
-            control = next((control for curve in curves if (control := drivers.follow(curve)) is not None), None)
+            control = next(
+                (control for curve in curves if (control := drivers.follow(curve)) is not None),
+                None,
+            )
             if control is not None and control.target.kind != "KEY":
                 rules.append(Rule(channel, control.target, weight * control.weight))
     return list(dict.fromkeys(rules))
 
 
 def _rules_of_properties(recognised: conventions.Recognised, objects) -> list[Rule]:
-    weights = [(channel, name, weight) for channel, shapes in recognised.shapes.items() for name, weight in shapes.items()]
+    weights = [
+        (channel, name, weight)
+        for channel, shapes in recognised.shapes.items()
+        for name, weight in shapes.items()
+    ]
     return [
         Rule(channel, Target("PROPERTY", name, obj.name, bone), weight)
         for channel, name, weight in weights
@@ -98,15 +142,20 @@ def _rules_of_properties(recognised: conventions.Recognised, objects) -> list[Ru
     ]
 
 
-def _joints(convention, rigs, moved: set[str], parts, found_rules) -> tuple[tuple[JointRule, ...], list[Rule]]:
-    """Bones for jaw, eyes and neck if no key moves them; and the rule by which a jaw bone alone closes the lips."""
+def _joints(
+    convention, rigs, moved: set[str], parts, found_rules
+) -> tuple[tuple[JointRule, ...], list[Rule]]:
+    """Bones for jaw, eyes and neck if no key moves them; and the rule by which a jaw bone alone
+    closes the lips."""
     known = {each.name: each for each in conventions.conventions()}
     order = [each for each in (convention, known.get("arkit"), *known.values()) if each is not None]
     joints, rules = [], []
 
     def usable(joint):
         for each in order:
-            there = conventions.match(each.bones.get(joint, ()), [bone.name for rig in rigs for bone in rig.data.bones])
+            there = conventions.match(
+                each.bones.get(joint, ()), [bone.name for rig in rigs for bone in rig.data.bones]
+            )
             places = [
                 (rig, name)
                 for wanted in each.bones.get(joint, ())
@@ -122,11 +171,17 @@ def _joints(convention, rigs, moved: set[str], parts, found_rules) -> tuple[tupl
         rig, bone = places[0]
         joints.append(JointRule("jaw", bone, rig.name))
         rules += [
-            Rule(source, Target("BONE", "", rig.name, bone, "rotation", 0), weight * JAW_OPEN_RADIANS)
+            Rule(
+                source, Target("BONE", "", rig.name, bone, "rotation", 0), weight * JAW_OPEN_RADIANS
+            )
             for source, (other, weight) in conventions.FALLBACKS.items()
             if other == "jawOpen" and source not in moved
         ]
-    looks = {rule.target.name for rule in found_rules if rule.source.startswith(GAZE) and rule.target.kind == "KEY"}
+    looks = {
+        rule.target.name
+        for rule in found_rules
+        if rule.source.startswith(GAZE) and rule.target.kind == "KEY"
+    }
     for joint in ("eye_left", "eye_right"):
         places = usable(joint)
         by_keys = any(source.startswith(GAZE) for source in moved)
@@ -139,13 +194,19 @@ def _joints(convention, rigs, moved: set[str], parts, found_rules) -> tuple[tupl
 
 
 def _only_lids(bone: str, names: set[str], parts) -> bool:
-    """Whether keys of looking leave the eyeball of a bone where it is: then keys move the lids and the bone the eye."""
+    """Whether keys of looking leave the eyeball of a bone where it is: then keys move the lids and
+    the bone the eye."""
     compared = False
     for part in parts:
         group = part.vertex_groups.get(bone)
         if group is None:
             continue
-        ids = [v.index for v in part.data.vertices for g in v.groups if g.group == group.index and g.weight > 0.5]
+        ids = [
+            v.index
+            for v in part.data.vertices
+            for g in v.groups
+            if g.group == group.index and g.weight > 0.5
+        ]
         keys, rest = part.data.shape_keys, points_of(part.data.shape_keys.reference_key.data)
         least = 1e-3 * max(part.dimensions)
         for name in names & set(key_names(part)) if ids else ():
@@ -175,7 +236,9 @@ def facing(rigs, joints) -> tuple[str, str]:
     rig = next((rig for rig in rigs if joints and rig.name == joints[0].object), None)
     if rig is None:
         return "", ""
-    heads = np.array([bone.head_local for bone in rig.data.bones] + [bone.tail_local for bone in rig.data.bones])
+    heads = np.array(
+        [bone.head_local for bone in rig.data.bones] + [bone.tail_local for bone in rig.data.bones]
+    )
     left = np.array([1.0, 0.0, 0.0])
     if "eye_left" in place and "eye_right" in place:
         left = _nearest(np.array(place["eye_left"] - place["eye_right"]))
@@ -206,13 +269,22 @@ def _letter(axis: np.ndarray) -> str:
 def rules_of_pose(source: str, plan: Mapping, objects: list, amount: float = 1.0) -> list[Rule]:
     """Rules by which a channel at `amount` makes the current pose of a character's objects.
 
-    Shape keys, bones and custom properties that are not at rest are taken. Raises BadRequest if everything is at rest.
+    Shape keys, bones and custom properties that are not at rest are taken. Raises BadRequest if
+    everything is at rest.
     """
     if abs(amount) < _STILL:
         raise BadRequest("A channel at 0 has no pose: preview it at another amount")
-    posed = {target: moved for obj in objects for target, moved in _displacements(obj, plan) if abs(moved) > _STILL}
+    posed = {
+        target: moved
+        for obj in objects
+        for target, moved in _displacements(obj, plan)
+        if abs(moved) > _STILL
+    }
     if not posed:
-        raise BadRequest(f"Nothing is posed: pose the face as “{source}” at its strongest, then press Learn again")
+        raise BadRequest(
+            f"Nothing is posed: pose the face as “{source}” at its strongest, then press Learn "
+            f"again"
+        )
     return [Rule(source, target, moved / amount) for target, moved in posed.items()]
 
 
@@ -223,10 +295,22 @@ def _displacements(obj: bpy.types.Object, plan: Mapping) -> Iterator[tuple[Targe
         yield Target("KEY", block.name), block.value
     for owner, bone in owners_of(obj):
         if bone:
-            turn = binding.basis(obj, bone, plan).T @ quaternion_to_rotvec(np.array(owner.matrix_basis.to_quaternion()))
-            moves = {"location": owner.location, "scale": owner.scale - Vector((1.0, 1.0, 1.0)), "rotation": turn.tolist()}
+            turn = binding.basis(obj, bone, plan).T @ quaternion_to_rotvec(
+                np.array(owner.matrix_basis.to_quaternion())
+            )
+            moves = {
+                "location": owner.location,
+                "scale": owner.scale - Vector((1.0, 1.0, 1.0)),
+                "rotation": turn.tolist(),
+            }
             for path, values in moves.items():
-                yield from ((Target("BONE", "", obj.name, bone, path, index), value) for index, value in enumerate(values))
+                yield from (
+                    (Target("BONE", "", obj.name, bone, path, index), value)
+                    for index, value in enumerate(values)
+                )
         for name, value in owner.items():
             if isinstance(value, (int, float)) and not isinstance(value, bool):
-                yield Target("PROPERTY", name, obj.name, bone), value - rna_paths.rest_value(owner, name)
+                yield (
+                    Target("PROPERTY", name, obj.name, bone),
+                    value - rna_paths.rest_value(owner, name),
+                )

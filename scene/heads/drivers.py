@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Follows a driven shape key back to the control that moves it, and how far the control moves for a value of 1."""
+"""Follows a driven shape key back to the control that moves it, and how far the control moves for a
+value of 1."""
 
 import ast
 import math
@@ -10,8 +11,8 @@ from dataclasses import dataclass
 from ...thunder_core.face.mapping import Target
 from . import rna_paths
 
-# Controls are probed with increasing movements until one has an effect: some have a range of millimetres, some go from 0 to 100. Most stop
-# where the key is at 1.
+# Controls are probed with increasing movements until one has an effect: some have a range of
+# millimetres, some go from 0 to 100. Most stop where the key is at 1.
 _STEPS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 _SEEN = 0.01  # least change of the key that counts
 
@@ -56,11 +57,16 @@ class Control:
 
 def driven(block) -> dict[str, object]:
     """The drivers of a data-block: {data path: driver curve}."""
-    return {curve.data_path: curve for curve in block.animation_data.drivers} if block.animation_data else {}
+    return (
+        {curve.data_path: curve for curve in block.animation_data.drivers}
+        if block.animation_data
+        else {}
+    )
 
 
 def follow(curve) -> Control | None:
-    """The control behind a driven value, None if it cannot be keyed or the dependence is not simple arithmetic."""
+    """The control behind a driven value, None if it cannot be keyed or the dependence is not simple
+    arithmetic."""
     driver = curve.driver
     inputs = {variable.name: _input(variable) for variable in driver.variables}
     if not inputs or None in inputs.values():
@@ -71,8 +77,12 @@ def follow(curve) -> Control | None:
         best = None
         for name, (target, at) in inputs.items():
             for sign in (1, -1):
-                moved = ((step, _value(curve, rest | {name: at + sign * step}) - still) for step in _STEPS)
-                # Only movement that raises the value counts; the other direction belongs to another key.
+                moved = (
+                    (step, _value(curve, rest | {name: at + sign * step}) - still)
+                    for step in _STEPS
+                )
+                # Only movement that raises the value counts; the other direction belongs to another
+                # key.
                 slope = next((change / step for step, change in moved if change >= _SEEN), 0.0)
                 if slope > 0 and (best is None or slope > best[1]):
                     best = Control(target, sign / slope), slope
@@ -97,7 +107,8 @@ def _value(curve, inputs: dict[str, float]) -> float:
 
 
 def _calculate(node, names: dict[str, float]):
-    """The value of a driver's expression if it is plain arithmetic; it is never executed as Python."""
+    """The value of a driver's expression if it is plain arithmetic; it is never executed as
+    Python."""
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
         return node.value
     if isinstance(node, ast.Name):
@@ -110,7 +121,9 @@ def _calculate(node, names: dict[str, float]):
             raise ValueError("too large a power")
         return _OPERATORS[type(node.op)](left, right)
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        return _OPERATORS[type(node.ops[0])](_calculate(node.left, names), _calculate(node.comparators[0], names))
+        return _OPERATORS[type(node.ops[0])](
+            _calculate(node.left, names), _calculate(node.comparators[0], names)
+        )
     if isinstance(node, ast.IfExp):
         return _calculate(node.body if _calculate(node.test, names) else node.orelse, names)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
@@ -119,7 +132,9 @@ def _calculate(node, names: dict[str, float]):
 
 
 _TRANSFORM = re.compile(r"(LOC|ROT|SCALE)_([XYZ])$")
-_BONE_CHANNEL = re.compile(r'^pose\.bones\["(.+)"\]\.(location|scale|rotation_euler)(?:\[(\d)\]|\.([xyz]))$')
+_BONE_CHANNEL = re.compile(
+    r'^pose\.bones\["(.+)"\]\.(location|scale|rotation_euler)(?:\[(\d)\]|\.([xyz]))$'
+)
 
 
 def _input(variable):
@@ -129,7 +144,11 @@ def _input(variable):
         return None
     if variable.type == "TRANSFORMS":
         match = _TRANSFORM.match(source.transform_type)
-        if not match or not source.bone_target or source.transform_space not in ("LOCAL_SPACE", "TRANSFORM_SPACE"):
+        if (
+            not match
+            or not source.bone_target
+            or source.transform_space not in ("LOCAL_SPACE", "TRANSFORM_SPACE")
+        ):
             return None
         path = {"LOC": "location", "ROT": "rotation_euler", "SCALE": "scale"}[match[1]]
         if source.bone_target not in source.id.pose.bones:
@@ -138,11 +157,20 @@ def _input(variable):
     if variable.type != "SINGLE_PROP":
         return None
     if (channel := _BONE_CHANNEL.match(source.data_path)) and source.id.id_type == "OBJECT":
-        return _bone(source.id, channel[1], channel[2], int(channel[3]) if channel[3] else "xyz".index(channel[4]))
+        return _bone(
+            source.id,
+            channel[1],
+            channel[2],
+            int(channel[3]) if channel[3] else "xyz".index(channel[4]),
+        )
     owner, name, custom = rna_paths.split(source.data_path)
     if source.id.id_type == "KEY" and owner.startswith("key_blocks"):
         return Target("KEY", owner[len('key_blocks["') : -2]), 0.0
-    if not custom or source.id.id_type != "OBJECT" or not rna_paths.exists(source.id, source.data_path):
+    if (
+        not custom
+        or source.id.id_type != "OBJECT"
+        or not rna_paths.exists(source.id, source.data_path)
+    ):
         return None
     holder = source.id.path_resolve(owner) if owner else source.id
     bone = owner[len('pose.bones["') : -2] if owner.startswith("pose.bones") else ""
@@ -151,6 +179,8 @@ def _input(variable):
 
 def _bone(obj, bone: str, path: str, index: int):
     pose = obj.pose.bones.get(bone) if obj.type == "ARMATURE" else None
-    if pose is None or (path == "rotation_euler" and pose.rotation_mode in ("QUATERNION", "AXIS_ANGLE")):
+    if pose is None or (
+        path == "rotation_euler" and pose.rotation_mode in ("QUATERNION", "AXIS_ANGLE")
+    ):
         return None
     return Target("BONE", "", obj.name, bone, path, index), 1.0 if path == "scale" else 0.0

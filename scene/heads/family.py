@@ -9,25 +9,35 @@ from ...thunder_core.face import conventions
 from . import head_state
 from .rna_paths import OWN_PREFIX
 
-_NEAR = 0.25  # margin of the face's box, as a share of its longest side: parts without a parent inside it belong to the face
+# margin of the face's box, as a share of its longest side: parts without a parent inside it belong
+# to the face
+_NEAR = 0.25
 
 
 def is_face(obj: bpy.types.Object) -> bool:
-    """Whether an object has shapes that a naming convention explains, or was mapped by hand. Cheap."""
+    """Whether an object has shapes that a naming convention explains, or was mapped by hand.
+    Cheap."""
     if obj.type == "MESH":
         names = key_names(obj)
-        return bool(names) and (bool(head_state.mapping(obj)) or conventions.find(names) is not None)
+        return bool(names) and (
+            bool(head_state.mapping(obj)) or conventions.find(names) is not None
+        )
     return obj.type == "ARMATURE" and bool(head_state.mapping(obj))
 
 
 def key_names(mesh: bpy.types.Object) -> tuple[str, ...]:
     """Names of a mesh's shape keys, without those of the mouth sliders."""
     keys = mesh.data.shape_keys if mesh.type == "MESH" and mesh.data else None
-    return tuple(block.name for block in keys.key_blocks if not block.name.startswith(OWN_PREFIX)) if keys is not None else ()
+    return (
+        tuple(block.name for block in keys.key_blocks if not block.name.startswith(OWN_PREFIX))
+        if keys is not None
+        else ()
+    )
 
 
 def face_of(obj: bpy.types.Object) -> bpy.types.Object | None:
-    """The object that represents an object's character: its mesh with most known shapes, or a mapped armature."""
+    """The object that represents an object's character: its mesh with most known shapes, or a
+    mapped armature."""
     if head_state.mapping(obj):
         return obj
     family = relatives(obj)
@@ -43,22 +53,36 @@ def face_of(obj: bpy.types.Object) -> bpy.types.Object | None:
         return max(ranked, key=lambda rank: rank[:2])[2]
     # Only bones and properties: the armature represents them.
     armatures = [other for other in family if other.type == "ARMATURE"]
-    return next((rig for rig in armatures if conventions.find(property_names([rig])) is not None), None)
+    return next(
+        (rig for rig in armatures if conventions.find(property_names([rig])) is not None), None
+    )
 
 
 def relatives(obj: bpy.types.Object) -> list[bpy.types.Object]:
-    """The objects of an object's character: those that share its armature, its parent, or its position."""
+    """The objects of an object's character: those that share its armature, its parent, or its
+    position."""
     armature = obj if obj.type == "ARMATURE" else armature_of(obj)
     if armature is None and obj.type == "EMPTY":
-        armature = next((other for other in obj.children_recursive if other.type == "ARMATURE"), None)
+        armature = next(
+            (other for other in obj.children_recursive if other.type == "ARMATURE"), None
+        )
     if armature is not None:
         below = set(armature.children_recursive)
-        around = [other for scene in armature.users_scene or obj.users_scene for other in scene.objects]
+        around = [
+            other for scene in armature.users_scene or obj.users_scene for other in scene.objects
+        ]
         deformed = [other for other in around if other.type == "MESH" and deforms(armature, other)]
         result = [armature, *(other for other in around if other in below), *deformed, obj]
     elif obj.parent is not None or obj.type == "EMPTY":
         top = obj.parent or obj
-        result = [obj, *(other for other in top.children_recursive if obj.type == "EMPTY" or _near(obj, other))]
+        result = [
+            obj,
+            *(
+                other
+                for other in top.children_recursive
+                if obj.type == "EMPTY" or _near(obj, other)
+            ),
+        ]
     else:
         shared = [other for collection in obj.users_collection for other in collection.objects]
         result = [obj, *(other for other in shared if other.parent is None and _near(obj, other))]
@@ -82,7 +106,8 @@ def deforms(armature, mesh) -> bool:
 
 
 def _near(face: bpy.types.Object, other: bpy.types.Object) -> bool:
-    """Whether an object's centre is in the slightly enlarged box of the face; both of them meshes with shape keys."""
+    """Whether an object's centre is in the slightly enlarged box of the face; both of them meshes
+    with shape keys."""
     if other == face:
         return True
     if other.type != "MESH" or face.type != "MESH" or not key_names(other):
@@ -92,7 +117,10 @@ def _near(face: bpy.types.Object, other: bpy.types.Object) -> bool:
         # The other one is the face that this is a part of.
         low, high, other_low, other_high = other_low, other_high, low, high
     margin, middle = _NEAR * (high - low).max(), (other_low + other_high) / 2
-    is_copy = len(face.data.vertices) == len(other.data.vertices) and key_names(face) == key_names(other)  # and no part of it
+    # and no part of it
+    is_copy = len(face.data.vertices) == len(other.data.vertices) and key_names(face) == key_names(
+        other
+    )
     return bool(((middle >= low - margin) & (middle <= high + margin)).all()) and not is_copy
 
 
@@ -103,11 +131,16 @@ def extent(obj: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
 
 
 def property_names(objects, bone: str = "") -> tuple[str, ...]:
-    """Names of the custom properties of objects and their pose bones (or of one bone alone) that are numbers, without the mouth sliders."""
+    """Names of the custom properties of objects and their pose bones (or of one bone alone) that
+    are numbers, without the mouth sliders."""
     result = []
     for owner, name_of_bone in (owner for obj in objects for owner in owners_of(obj)):
         if not bone or name_of_bone in ("", bone):
-            result += [name for name in owner.keys() if isinstance(owner.get(name), (int, float)) and not name.startswith(OWN_PREFIX)]
+            result += [
+                name
+                for name in owner.keys()
+                if isinstance(owner.get(name), (int, float)) and not name.startswith(OWN_PREFIX)
+            ]
     return tuple(dict.fromkeys(result))
 
 
@@ -119,5 +152,9 @@ def points_of(points) -> np.ndarray:
 
 
 def owners_of(obj: bpy.types.Object) -> list[tuple]:
-    """What may have custom properties: an object, and its pose bones; each with the bone's name, "" for the object."""
-    return [(obj, ""), *((bone, bone.name) for bone in (obj.pose.bones if obj.type == "ARMATURE" else ()))]
+    """What may have custom properties: an object, and its pose bones; each with the bone's name, ""
+    for the object."""
+    return [
+        (obj, ""),
+        *((bone, bone.name) for bone in (obj.pose.bones if obj.type == "ARMATURE" else ())),
+    ]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A rig made from a FLAME file, read back as a head from its own data; the file is not needed again."""
+"""A rig made from a FLAME file, read back as a head from its own data; the file is not needed
+again."""
 
 import zlib
 from functools import lru_cache
@@ -17,15 +18,20 @@ from . import binding, build
 from .family import points_of
 
 MEASURED = "thunder_measured"  # armature property: the sentence that Measure reported
-COUNT = "thunder_flame"  # armature property: number of expression directions that its mesh has as keys
+COUNT = (
+    "thunder_flame"  # armature property: number of expression directions that its mesh has as keys
+)
 NAME = "expression{:03d}"
 _JOINTS = "thunder_joints"  # armature property: joints of the average person, [5, 3] metres
 _MOST = 10_000  # largest number of expression directions that is believed
 retargets: Recent = Recent(4)  # retargetings by their inputs; a session has a few rigs
 
 
-def add(path: str, collection, view_layer, location=(0.0, 0.0, 0.0), sliders: int = 10) -> bpy.types.Object:
-    """Add the head of a FLAME file to a collection; its mesh object. Raises BadHead if the file is no FLAME model."""
+def add(
+    path: str, collection, view_layer, location=(0.0, 0.0, 0.0), sliders: int = 10
+) -> bpy.types.Object:
+    """Add the head of a FLAME file to a collection; its mesh object. Raises BadHead if the file is
+    no FLAME model."""
     model = load(path, "press Add Head to add it, or choose a FLAME model")
     name = bpy.path.display_name_from_filepath(path)
     mesh, armature = build.build(model, name, collection, view_layer, location, identity=sliders)
@@ -34,7 +40,8 @@ def add(path: str, collection, view_layer, location=(0.0, 0.0, 0.0), sliders: in
 
 
 def load(path: str, advice: str) -> Head:
-    """The model in a FLAME file, read by our own restricted reader. advice: what to do if it is none. Raises BadHead."""
+    """The model in a FLAME file, read by our own restricted reader. advice: what to do if it is
+    none. Raises BadHead."""
     model = load_head(bpy.path.abspath(path))
     if not model.identity.shape[2]:
         raise BadHead(f"This file is Thunder's own head, not a FLAME model: {advice}")
@@ -43,7 +50,11 @@ def load(path: str, advice: str) -> Head:
 
 def is_flame(armature: bpy.types.Object | None) -> bool:
     """Whether an armature is that of a head made from a FLAME file."""
-    return armature is not None and isinstance(count := armature.get(COUNT), int) and 0 <= count <= _MOST
+    return (
+        armature is not None
+        and isinstance(count := armature.get(COUNT), int)
+        and 0 <= count <= _MOST
+    )
 
 
 def chosen_mesh(context) -> bpy.types.Object | None:
@@ -51,12 +62,17 @@ def chosen_mesh(context) -> bpy.types.Object | None:
     obj = context.scene.thunder.head or context.object
     if obj is None:
         return None
-    meshes = [obj] if obj.type == "MESH" else [child for child in obj.children_recursive if child.type == "MESH"]
+    meshes = (
+        [obj]
+        if obj.type == "MESH"
+        else [child for child in obj.children_recursive if child.type == "MESH"]
+    )
     return next((mesh for mesh in meshes if is_flame(build.armature_of(mesh))), None)
 
 
 def names_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> tuple[str, ...]:
-    """The expression keys of a FLAME head, in the file's order; those that were deleted are missing."""
+    """The expression keys of a FLAME head, in the file's order; those that were deleted are
+    missing."""
     blocks = mesh.data.shape_keys.key_blocks if mesh.data.shape_keys else {}
     return tuple(name for i in range(armature[COUNT]) if (name := NAME.format(i + 1)) in blocks)
 
@@ -69,13 +85,23 @@ def own_mapping(title: str, channels: tuple[str, ...]) -> Mapping:
     return Mapping(title, rules, tuple(JointRule(joint, joint) for joint in joints))
 
 
-def bind(mesh: bpy.types.Object, armature: bpy.types.Object) -> tuple[tuple, retarget.RetargetDriver]:
-    """The data-blocks a take on a FLAME head animates, and what turns a motion into their numbers."""
+def bind(
+    mesh: bpy.types.Object, armature: bpy.types.Object
+) -> tuple[tuple, retarget.RetargetDriver]:
+    """The data-blocks a take on a FLAME head animates, and what turns a motion into their
+    numbers."""
     names = names_of(mesh, armature)
     if not names:
-        raise BadHead(f"“{mesh.name}” has lost the shape keys of its FLAME file: add the head from the file again")
-    bound = binding.bind(own_mapping("FLAME", names), [mesh, armature], (armature, mesh.data.shape_keys))
-    return bound.targets, retarget.RetargetDriver(lambda: _retarget(mesh, armature), bound.driver, names)
+        raise BadHead(
+            f"“{mesh.name}” has lost the shape keys of its FLAME file: add the head from the file "
+            f"again"
+        )
+    bound = binding.bind(
+        own_mapping("FLAME", names), [mesh, armature], (armature, mesh.data.shape_keys)
+    )
+    return bound.targets, retarget.RetargetDriver(
+        lambda: _retarget(mesh, armature), bound.driver, names
+    )
 
 
 def _retarget(mesh, armature) -> retarget.Retarget:
@@ -89,7 +115,8 @@ def _retarget(mesh, armature) -> retarget.Retarget:
 
 
 def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
-    """The head a FLAME rig is now, identity sliders and sculpted changes included; metres, FLAME's axes.
+    """The head a FLAME rig is now, identity sliders and sculpted changes included; metres, FLAME's
+    axes.
 
     Its joints are where the bones are, and expression does not move them.
     """
@@ -105,7 +132,9 @@ def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
             rest = rest + block.value * offsets(block)
     posedirs = np.zeros((count, 3, 36), np.float32)
     for number in range(36):
-        name = build.CORRECTIVE.format(build.JOINTS[1 + number // 9], number % 9 // 3 + 1, number % 3 + 1)
+        name = build.CORRECTIVE.format(
+            build.JOINTS[1 + number // 9], number % 9 // 3 + 1, number % 3 + 1
+        )
         if name in blocks:
             posedirs[:, :, number] = build.blender_to_flame(offsets(blocks[name]))
     data.calc_loop_triangles()
@@ -117,7 +146,10 @@ def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
     # the file's coordinates are those of the armature, independent of its position and size
     return Head(
         v_template=template.astype(np.float32),
-        shapedirs=np.ascontiguousarray(np.stack([build.blender_to_flame(offsets(blocks[name])) for name in names], 2), np.float32),
+        shapedirs=np.ascontiguousarray(
+            np.stack([build.blender_to_flame(offsets(blocks[name])) for name in names], 2),
+            np.float32,
+        ),
         posedirs=posedirs,
         J_regressor=_regressor(template, build.blender_to_flame(joints)),
         weights=_weights(mesh, count),
@@ -141,14 +173,19 @@ def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
 
 
 def _regressor(points: np.ndarray, joints: np.ndarray) -> np.ndarray:
-    """The shortest weights [5, V] that sum to 1 and give the joints [5, 3] from the points [V, 3]."""
+    """The shortest weights [5, V] that sum to 1 and give the joints [5, 3] from the points [V,
+    3]."""
     system = np.concatenate([points, np.ones((len(points), 1))], 1)  # [V, 4]
     wanted = np.concatenate([joints, np.ones((len(joints), 1))], 1)  # [5, 4]
     return wanted @ np.linalg.solve(system.T @ system, system.T)
 
 
 def _weights(mesh: bpy.types.Object, count: int) -> np.ndarray:
-    column = {mesh.vertex_groups[name].index: i for i, name in enumerate(build.JOINTS) if name in mesh.vertex_groups}
+    column = {
+        mesh.vertex_groups[name].index: i
+        for i, name in enumerate(build.JOINTS)
+        if name in mesh.vertex_groups
+    }
     weights = np.zeros((count, 5), np.float32)
     for vertex in mesh.data.vertices:
         for entry in vertex.groups:
@@ -163,7 +200,8 @@ def _weights(mesh: bpy.types.Object, count: int) -> np.ndarray:
 
 
 def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) -> float:
-    """Move the bones to where the person on the identity sliders has their joints; the farthest way, in metres.
+    """Move the bones to where the person on the identity sliders has their joints; the farthest
+    way, in metres.
 
     Needs object mode. Without it a jaw would swing about the average person's joint.
     """
@@ -172,17 +210,24 @@ def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) ->
         heads = [tuple(armature.data.bones[name].head_local) for name in build.JOINTS]
         joints = np.array(armature.get(_JOINTS, heads), np.float64).reshape(5, 3)
     except records.UNREADABLE as error:
-        raise BadHead(f"What “{armature.name}” knows of its joints is damaged: add the head again") from error
+        raise BadHead(
+            f"What “{armature.name}” knows of its joints is damaged: add the head again"
+        ) from error
     blocks = mesh.data.shape_keys.key_blocks
     values = [
-        blocks[name].value if (name := build.IDENTITY.format(i + 1)) in blocks and not blocks[name].mute else 0.0
+        blocks[name].value
+        if (name := build.IDENTITY.format(i + 1)) in blocks and not blocks[name].mute
+        else 0.0
         for i in range(len(stored))
     ]
     shift = np.einsum("n,njc->jc", values, stored)
     if _JOINTS not in armature:
         armature[_JOINTS] = joints.ravel().tolist()
     wanted = joints + shift
-    moved = max(float(np.linalg.norm(np.array(armature.data.bones[name].head_local) - place)) for name, place in zip(build.JOINTS, wanted))
+    moved = max(
+        float(np.linalg.norm(np.array(armature.data.bones[name].head_local) - place))
+        for name, place in zip(build.JOINTS, wanted)
+    )
     active, selected = view_layer.objects.active, armature.select_get(view_layer=view_layer)
     try:
         with build.editing(armature, view_layer) as bones:

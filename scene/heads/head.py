@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Heads in a Blender file: adds the bundled ones, finds existing ones, explains why one cannot be used."""
+"""Heads in a Blender file: adds the bundled ones, finds existing ones, explains why one cannot be
+used."""
 
 import os
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ from . import binding, character, family, flame, living, rna_paths
 from .build import armature_of, build as _build, HAIR_MARK
 
 ASSET = WEIGHTS / "head.npz"
-PEOPLE = {"HEAD": "Thunder Head", "WOMAN": "Woman", "MAN": "Man", "OLDER_MAN": "Older Man"}  # bundled heads by file, with menu names
+# bundled heads by file, with menu names
+PEOPLE = {"HEAD": "Thunder Head", "WOMAN": "Woman", "MAN": "Man", "OLDER_MAN": "Older Man"}
 _LINED = {"OLDER_MAN": 0.35}  # how deep wrinkles are at rest, 0 … 1
-PUPPET_MARK = "thunder_stand_in"  # property of a temporary copy, which is never taken for one of the animator's heads
+# property of a temporary copy, which is never taken for one of the animator's heads
+PUPPET_MARK = "thunder_stand_in"
 _BESIDE = 0.1  # gap between an added head and its neighbour, as a share of the head's width
 _SET = 20.0  # width in head widths above which a mesh is a set, not a body
 
@@ -31,10 +34,10 @@ _SET = 20.0  # width in head widths above which a mesh is a set, not a body
 class Rig:
     """A head that can be animated.
 
-    mesh: the object that represents its face (its armature if the face has only bones).  armature: its armature object
-    if it is one of ours.  targets: the data-blocks that a take animates, in the order of their stored curves.
-    driver: converts a motion into their values and back.  channels: the expression channels with an effect.
-    objects: a character's objects, the face first.
+    mesh: the object that represents its face (its armature if the face has only bones).  armature:
+    its armature object if it is one of ours.  targets: the data-blocks that a take animates, in the
+    order of their stored curves. driver: converts a motion into their values and back.  channels:
+    the expression channels with an effect. objects: a character's objects, the face first.
     """
 
     mesh: bpy.types.Object
@@ -47,13 +50,19 @@ class Rig:
     @property
     def warning(self) -> str:
         """The sentence that a character has nothing that turns its head; "" if it has."""
-        if self.armature is not None or any(name.split(".")[0] == "neck" for name in self.driver.used):
+        if self.armature is not None or any(
+            name.split(".")[0] == "neck" for name in self.driver.used
+        ):
             return ""
-        return f"“{self.owner.name}” has no bone for its neck, so its head keeps still: what takes do with the head is not seen"
+        return (
+            f"“{self.owner.name}” has no bone for its neck, so its head keeps still: what "
+            f"takes do with the head is not seen"
+        )
 
     @property
     def sums(self) -> Sums | None:
-        """What the engine is told of the head, so that it scores and describes what takes look like on it; None if it shows everything."""
+        """What the engine is told of the head, so that it scores and describes what takes look like
+        on it; None if it shows everything."""
         sums = self.driver.sums
         return None if sums is None or shows_all(channel_names(), sums) else sums
 
@@ -64,18 +73,23 @@ class Rig:
 
     @property
     def owner(self) -> bpy.types.Object:
-        """The object that represents the head: where its state is stored, and whose name the panel shows."""
+        """The object that represents the head: where its state is stored, and whose name the panel
+        shows."""
         return self.armature or self.mesh
 
     @property
     def meter(self) -> RigMeter:
         """Measures what values of its tracks show."""
-        return RigMeter(self.driver, channel_names(), tuple(map(tuple, rna_paths.rotations(self.driver.tracks))))
+        return RigMeter(
+            self.driver, channel_names(), tuple(map(tuple, rna_paths.rotations(self.driver.tracks)))
+        )
 
     def tracks_of(self, target) -> list[tuple[int, Track]]:
         """The tracks of one of the targets, each with its index in the driver."""
         block = self.targets.index(target)
-        return [(place, track) for place, track in enumerate(self.driver.tracks) if track.block == block]
+        return [
+            (place, track) for place, track in enumerate(self.driver.tracks) if track.block == block
+        ]
 
 
 @lru_cache(maxsize=1)
@@ -85,22 +99,33 @@ def channel_names() -> tuple[str, ...]:
         with np.load(ASSET, allow_pickle=False) as asset:
             return tuple(str(name) for name in asset["expression_names"])
     except (OSError, ValueError) as error:
-        raise BadHead(f"The bundled head cannot be read ({ASSET.name}): reinstall the add-on") from error
+        raise BadHead(
+            f"The bundled head cannot be read ({ASSET.name}): reinstall the add-on"
+        ) from error
 
 
 @lru_cache(maxsize=len(PEOPLE))
 def _bundled(path: Path, changed: float):
-    """The bundled head, read once: reading takes half of the time that a second head needs. changed: the file's time."""
+    """The bundled head, read once: reading takes half of the time that a second head needs.
+    changed: the file's time."""
     return load_head(path)
 
 
-def build(collection: bpy.types.Collection, view_layer: bpy.types.ViewLayer, location=(0.0, 0.0, 0.0), person: str = "HEAD") -> Rig:
-    """Add a bundled head, one of PEOPLE, to a collection, mesh active and selected. Needs object mode. Under a second."""
+def build(
+    collection: bpy.types.Collection,
+    view_layer: bpy.types.ViewLayer,
+    location=(0.0, 0.0, 0.0),
+    person: str = "HEAD",
+) -> Rig:
+    """Add a bundled head, one of PEOPLE, to a collection, mesh active and selected. Needs object
+    mode. Under a second."""
     path = ASSET if person == "HEAD" else WEIGHTS / f"head_{person.lower()}.npz"
     try:
         model = _bundled(path, os.path.getmtime(path))
     except (BadHead, OSError) as error:
-        raise BadHead(f"The bundled head cannot be read ({path.name}): reinstall the add-on") from error
+        raise BadHead(
+            f"The bundled head cannot be read ({path.name}): reinstall the add-on"
+        ) from error
     mesh, armature = _build(model, PEOPLE[person], collection, view_layer, location)
     living.add(mesh, armature, model, _LINED.get(person, 0.0))
     return resolve(mesh)
@@ -109,7 +134,11 @@ def build(collection: bpy.types.Collection, view_layer: bpy.types.ViewLayer, loc
 def units_in_metre(scene) -> float:
     """Number of a scene's units per metre: 100 in a scene in centimetres."""
     settings = scene.unit_settings
-    return 1.0 if settings.system == "NONE" or settings.scale_length <= 0.0 else 1.0 / settings.scale_length
+    return (
+        1.0
+        if settings.system == "NONE" or settings.scale_length <= 0.0
+        else 1.0 / settings.scale_length
+    )
 
 
 def fit_to_units(scene, mesh: bpy.types.Object) -> None:
@@ -121,21 +150,30 @@ def fit_to_units(scene, mesh: bpy.types.Object) -> None:
 
 
 def _whole(mesh: bpy.types.Object) -> bpy.types.Object:
-    """The object by which all of a head is moved and scaled: the rig that deforms it, lest mesh and bones come apart."""
+    """The object by which all of a head is moved and scaled: the rig that deforms it, lest mesh and
+    bones come apart."""
     owner = owner_of(mesh)
-    rigs = {modifier.object for modifier in mesh.modifiers if modifier.type == "ARMATURE"} if mesh.type == "MESH" else set()
+    rigs = (
+        {modifier.object for modifier in mesh.modifiers if modifier.type == "ARMATURE"}
+        if mesh.type == "MESH"
+        else set()
+    )
     return owner.parent if owner.parent is not None and owner.parent in rigs else owner
 
 
 def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
     """Move a newly added head to the right until it intersects no other head of the scene.
 
-    A head added at the world's origin, without a chosen position, is placed next to the nearest other head, with their tops level, and in
-    no visible mesh.
+    A head added at the world's origin, without a chosen position, is placed next to the nearest
+    other head, with their tops level, and in no visible mesh.
     """
     view_layer.update()
     owner = _whole(mesh)
-    taken = [family.extent(other) for other in in_scene(scene) if other != mesh and _whole(other) != owner]
+    taken = [
+        family.extent(other)
+        for other in in_scene(scene)
+        if other != mesh and _whole(other) != owner
+    ]
     if not taken:
         return
     low, high = family.extent(mesh)
@@ -172,9 +210,14 @@ def in_scene(scene) -> list[bpy.types.Object]:
     for obj in scene.objects:
         if obj in listed or PUPPET_MARK in obj:
             continue
-        if obj.type == "MESH" and (flame.is_flame(armature_of(obj)) or (armature_of(obj) is not None and family.is_face(obj))):
+        if obj.type == "MESH" and (
+            flame.is_flame(armature_of(obj))
+            or (armature_of(obj) is not None and family.is_face(obj))
+        ):
             own.append(obj)
-        elif family.is_face(obj) and (face := family.face_of(obj)) is not None and face not in listed:
+        elif (
+            family.is_face(obj) and (face := family.face_of(obj)) is not None and face not in listed
+        ):
             others.append(face)
             listed.update((face, *family.relatives(face)))
     return own + others
@@ -182,7 +225,10 @@ def in_scene(scene) -> list[bpy.types.Object]:
 
 def is_any_in(scene) -> bool:
     """Whether a scene has any head at all."""
-    return any(family.is_face(obj) or (obj.type == "MESH" and flame.is_flame(armature_of(obj))) for obj in scene.objects)
+    return any(
+        family.is_face(obj) or (obj.type == "MESH" and flame.is_flame(armature_of(obj)))
+        for obj in scene.objects
+    )
 
 
 def _known_keys(mesh: bpy.types.Object) -> list[str]:
@@ -191,11 +237,21 @@ def _known_keys(mesh: bpy.types.Object) -> list[str]:
 
 
 def _own_mesh(obj: bpy.types.Object) -> bpy.types.Object | None:
-    """The mesh of a head of ours, from a mesh, its hair, the rig above it, or any empty in between; None for others."""
+    """The mesh of a head of ours, from a mesh, its hair, the rig above it, or any empty in between;
+    None for others."""
     above = armature_of(obj) if HAIR_MARK in obj and obj.type == "MESH" else None
     obj = above or obj
-    meshes = [obj] if obj.type == "MESH" else [child for child in obj.children_recursive if child.type == "MESH"]
-    own = [mesh for mesh in meshes if (armature := armature_of(mesh)) is not None and (_known_keys(mesh) or flame.is_flame(armature))]
+    meshes = (
+        [obj]
+        if obj.type == "MESH"
+        else [child for child in obj.children_recursive if child.type == "MESH"]
+    )
+    own = [
+        mesh
+        for mesh in meshes
+        if (armature := armature_of(mesh)) is not None
+        and (_known_keys(mesh) or flame.is_flame(armature))
+    ]
     return max(own, key=lambda mesh: len(_known_keys(mesh)), default=None)
 
 
@@ -205,24 +261,40 @@ def is_own(obj: bpy.types.Object) -> bool:
 
 
 def resolve(obj: bpy.types.Object) -> Rig:
-    """The rig that an object belongs to. Raises BadHead with the reason if Thunder cannot move it."""
+    """The rig that an object belongs to. Raises BadHead with the reason if Thunder cannot move
+    it."""
     mesh = _own_mesh(obj)
     if mesh is not None:
         armature, known = armature_of(mesh), tuple(_known_keys(mesh))
         if flame.is_flame(armature):
             targets, driver = flame.bind(mesh, armature)
-            channels = tuple(name for name in channel_names() if not name.startswith(TONGUE))  # a FLAME head has no tongue
+            # a FLAME head has no tongue
+            channels = tuple(name for name in channel_names() if not name.startswith(TONGUE))
             return Rig(mesh, armature, targets, driver, channels, (mesh, armature))
-        bound = binding.bind(flame.own_mapping("Thunder", known), [mesh, armature], (armature, mesh.data.shape_keys))
-        hair = (child for child in armature.children_recursive if HAIR_MARK in child and child.type == "MESH")
+        bound = binding.bind(
+            flame.own_mapping("Thunder", known), [mesh, armature], (armature, mesh.data.shape_keys)
+        )
+        hair = (
+            child
+            for child in armature.children_recursive
+            if HAIR_MARK in child and child.type == "MESH"
+        )
         return Rig(mesh, armature, bound.targets, bound.driver, known, (mesh, armature, *hair))
     result = character.resolve(obj)
     channels = tuple(name for name in channel_names() if name in result.bound.driver.used)
-    return Rig(result.face, None, result.bound.targets, result.bound.driver, channels, tuple(result.objects))
+    return Rig(
+        result.face,
+        None,
+        result.bound.targets,
+        result.bound.driver,
+        channels,
+        tuple(result.objects),
+    )
 
 
 def owner_of(mesh: bpy.types.Object) -> bpy.types.Object:
-    """The object that stores the state of the head that a mesh (or mapped armature) represents, without working out its rig."""
+    """The object that stores the state of the head that a mesh (or mapped armature) represents,
+    without working out its rig."""
     return (armature_of(mesh) if mesh.type == "MESH" else None) or mesh
 
 
@@ -234,7 +306,8 @@ def active_object(context):
 
 
 def guess(scene, active: bpy.types.Object | None) -> bpy.types.Object | None:
-    """The object to use when none is chosen: the active one if it is a head, or the only head of the scene."""
+    """The object to use when none is chosen: the active one if it is a head, or the only head of
+    the scene."""
     if active is not None and active.name in scene.objects and PUPPET_MARK not in active:
         result = _own_mesh(active) or family.face_of(active)
         if result is not None:
@@ -244,7 +317,8 @@ def guess(scene, active: bpy.types.Object | None) -> bpy.types.Object | None:
 
 
 def current(context) -> bpy.types.Object | None:
-    """The object that represents the head that is chosen in the scene's settings, else of the one that `guess` gives; None for none."""
+    """The object that represents the head that is chosen in the scene's settings, else of the one
+    that `guess` gives; None for none."""
     return context.scene.thunder.head or guess(context.scene, active_object(context))
 
 
@@ -255,7 +329,9 @@ def find(scene, active: bpy.types.Object | None = None) -> Rig:
     """
     chosen = scene.thunder.head
     if chosen is not None and chosen.name not in scene.objects:
-        raise BadHead(f"The head “{chosen.name}” is not in this scene: choose another in the Thunder tab")
+        raise BadHead(
+            f"The head “{chosen.name}” is not in this scene: choose another in the Thunder tab"
+        )
     chosen = chosen or guess(scene, active)
     if chosen is None:
         many = len(in_scene(scene)) > 1
@@ -268,30 +344,52 @@ def find(scene, active: bpy.types.Object | None = None) -> Rig:
 
 
 def check_animatable(rig: Rig) -> None:
-    """Raise BadHead with the reason if keys on this rig could not be written or would not be seen."""
+    """Raise BadHead with the reason if keys on this rig could not be written or would not be
+    seen."""
     name = rig.mesh.name
     if any(block.library is not None for block in (rig.owner, *rig.targets)):
-        raise BadHead(f"“{name}” is linked from another file: press Make Editable, which makes a library override of it")
+        raise BadHead(
+            f"“{name}” is linked from another file: press Make Editable, which makes a library "
+            f"override of it"
+        )
     if any(obj.type == "MESH" and obj.show_only_shape_key for obj in (rig.mesh, *rig.objects)):
         raise BadHead(f"“{name}” shows only one shape key: turn off Solo Active Shape Key")
     if any(block.id_type == "KEY" and not block.use_relative for block in rig.targets):
-        raise BadHead(f"The shape keys of “{name}” are absolute: turn Relative on in its shape keys")
+        raise BadHead(
+            f"The shape keys of “{name}” are absolute: turn Relative on in its shape keys"
+        )
     for block in rig.targets:
-        if block.id_type == "OBJECT" and block.type == "ARMATURE" and block.data.pose_position == "REST":
-            raise BadHead(f"“{block.name}” is in rest position: switch its armature to Pose Position")
+        if (
+            block.id_type == "OBJECT"
+            and block.type == "ARMATURE"
+            and block.data.pose_position == "REST"
+        ):
+            raise BadHead(
+                f"“{block.name}” is in rest position: switch its armature to Pose Position"
+            )
     for block in rig.targets:
-        driven = {(curve.data_path, curve.array_index) for curve in block.animation_data.drivers} if block.animation_data else ()
+        driven = (
+            {(curve.data_path, curve.array_index) for curve in block.animation_data.drivers}
+            if block.animation_data
+            else ()
+        )
         for _, track in rig.tracks_of(block) if driven else ():
             if (track.path, track.index) in driven:
                 raise BadHead(
-                    f"{_label(track.path)} of “{name}” has a driver, which would override every take: "
+                    f"{_label(track.path)} of “{name}” has a driver, which would override every "
+                    f"take: "
                     "remove the driver or choose another head"
                 )
     for animation in filter(None, [block.animation_data for block in rig.targets]):
         if animation.use_tweak_mode:
-            raise BadHead(f"An NLA strip of “{name}” is being tweaked: leave tweak mode first (Tab in the NLA editor)")
+            raise BadHead(
+                f"An NLA strip of “{name}” is being tweaked: leave tweak mode first (Tab in the "
+                f"NLA editor)"
+            )
         if any(track.is_solo for track in animation.nla_tracks):
-            raise BadHead(f"An NLA track of “{name}” is soloed and would hide every take: turn its star off")
+            raise BadHead(
+                f"An NLA track of “{name}” is soloed and would hide every take: turn its star off"
+            )
 
 
 def _label(path: str) -> str:

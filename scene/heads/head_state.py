@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Data stored about a head: the take on it, the animation before it, its mapping.
 
-It is stored in a scene, which is always local: values set on a library override are lost when the file is opened again. A mapping made in
-the character's own file is stored on the character, and goes with it into other files.
+It is stored in a scene, which is always local: values set on a library override are lost when the
+file is opened again. A mapping made in the character's own file is stored on the character, and
+goes with it into other files.
 """
 
 import re
@@ -14,7 +15,10 @@ from ..host import compat
 
 def of(owner: bpy.types.Object):
     """The stored data of a head, None if there are none."""
-    return next((head for scene in bpy.data.scenes for head in scene.thunder.heads if head.object == owner), None)
+    return next(
+        (head for scene in bpy.data.scenes for head in scene.thunder.heads if head.object == owner),
+        None,
+    )
 
 
 def ensure(owner: bpy.types.Object):
@@ -22,7 +26,11 @@ def ensure(owner: bpy.types.Object):
     result = of(owner)
     if result is None:
         here = bpy.context.scene
-        scene = here if here is not None and owner.name in here.objects else (owner.users_scene or (here,))[0]
+        scene = (
+            here
+            if here is not None and owner.name in here.objects
+            else (owner.users_scene or (here,))[0]
+        )
         heads = scene.thunder.heads
         for index in reversed(range(len(heads))):
             if heads[index].object is None:  # of objects that were deleted
@@ -40,13 +48,16 @@ def _renumber(scene, removed: int) -> None:
         if match is None or int(match[1]) < removed:
             continue
         if int(match[1]) == removed:
-            compat.curves_in(scene.animation_data.action, scene, compat.slot_of(scene)).remove(curve)
+            compat.curves_in(scene.animation_data.action, scene, compat.slot_of(scene)).remove(
+                curve
+            )
         else:
             curve.data_path = f"thunder.heads[{int(match[1]) - 1}]{curve.data_path[match.end() :]}"
 
 
 def mapping(owner: bpy.types.Object) -> str:
-    """The JSON of a character's mapping: this file's own, else the one that came with the character; "" for none."""
+    """The JSON of a character's mapping: this file's own, else the one that came with the
+    character; "" for none."""
     result = of(owner)
     return (result.mapping if result is not None else "") or owner.thunder.mapping
 

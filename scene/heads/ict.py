@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds a realistic head from a folder of ICT-FaceKit (free to download): its OBJ files as a character with eyes that turn."""
+"""Builds a realistic head from a folder of ICT-FaceKit (free to download): its OBJ files as a
+character with eyes that turn."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,8 +18,8 @@ INSIDE = "FaceXModel"  # folder of the files in the published repository
 METRES = 0.01  # the files are in centimetres
 _IDENTITY = "identity"  # prefix of the hundred identity shapes, which are not expressions
 
-# Shells for a game engine's eye shader, which would cover the eyes elsewhere, and strips for lash textures, which without the textures are
-# black bars.
+# Shells for a game engine's eye shader, which would cover the eyes elsewhere, and strips for lash
+# textures, which without the textures are black bars.
 _SHELLS = ("lacrimalfluid", "eyeblend", "eyeocclusion", "eyelashes")
 _EYES = {"eye_left": ("scleraleft", "irisleft"), "eye_right": ("scleraright", "irisright")}
 # For an eye of 24 mm, an iris of 11.7 and a pupil of 4: cosines of the angles from its axis.
@@ -34,36 +35,54 @@ _COLOURS = {
     "eyewhite": (0.7, 0.68, 0.65),
 }
 
-# Positions on the published mesh, centimetres in its own axes: the neck's pivot, and the heights between which it bends.
+# Positions on the published mesh, centimetres in its own axes: the neck's pivot, and the heights
+# between which it bends.
 _NECK, _NECK_LOW, _NECK_HIGH = (0.0, -8.5, 1.0), -15.0, -9.0
 
 
 def folder_of(path: str) -> Path:
-    """The folder with the OBJ files, given itself or the repository above it. Raises BadHead if they are not there."""
+    """The folder with the OBJ files, given itself or the repository above it. Raises BadHead if
+    they are not there."""
     chosen = Path(bpy.path.abspath(path))
     for folder in (chosen, chosen / INSIDE):
         if (folder / NEUTRAL).is_file():
             return folder
-    raise BadHead(f"There is no {NEUTRAL} in “{chosen.name}”: choose the folder FaceXModel of ICT-FaceKit")
+    raise BadHead(
+        f"There is no {NEUTRAL} in “{chosen.name}”: choose the folder FaceXModel of ICT-FaceKit"
+    )
 
 
-def add(path: str, collection: bpy.types.Collection, view_layer, location=(0.0, 0.0, 0.0)) -> bpy.types.Object:
-    """Add the head of an ICT-FaceKit folder: mesh with a shape key per expression, rig with neck and eyes; the mesh.
+def add(
+    path: str, collection: bpy.types.Collection, view_layer, location=(0.0, 0.0, 0.0)
+) -> bpy.types.Object:
+    """Add the head of an ICT-FaceKit folder: mesh with a shape key per expression, rig with neck
+    and eyes; the mesh.
 
     Needs object mode. About a second. Raises BadHead, and then nothing was added.
     """
     folder = folder_of(path)
     mesh = obj_mesh.read(folder / NEUTRAL)
-    files = [file for file in sorted(folder.glob("*.obj")) if file.name != NEUTRAL and not file.stem.startswith(_IDENTITY)]
+    files = [
+        file
+        for file in sorted(folder.glob("*.obj"))
+        if file.name != NEUTRAL and not file.stem.startswith(_IDENTITY)
+    ]
     if not files:
-        raise BadHead(f"“{folder.name}” has no expressions next to {NEUTRAL}: choose the whole folder FaceXModel")
+        raise BadHead(
+            f"“{folder.name}” has no expressions next to {NEUTRAL}: choose the whole folder "
+            f"FaceXModel"
+        )
     kept, polygons, material = _without_shells(mesh)
     shapes = {}
-    with ThreadPoolExecutor(max_workers=8) as readers:  # numpy releases Python's lock while it computes
+    # numpy releases Python's lock while it computes
+    with ThreadPoolExecutor(max_workers=8) as readers:
         vertices = list(readers.map(obj_mesh.read_vertices, files))
     for file, points in zip(files, vertices):
         if points.shape != mesh.vertices.shape:
-            raise BadHead(f"{file.name} has {len(points)} vertices where {NEUTRAL} has {len(mesh.vertices)}: download the folder again")
+            raise BadHead(
+                f"{file.name} has {len(points)} vertices where {NEUTRAL} has "
+                f"{len(mesh.vertices)}: download the folder again"
+            )
         shapes[file.stem] = points[kept]
     rest = mesh.vertices[kept]
     eyes = {bone: _vertices_of(mesh, polygons, material, words) for bone, words in _EYES.items()}
@@ -71,7 +90,13 @@ def add(path: str, collection: bpy.types.Collection, view_layer, location=(0.0, 
     origin = np.mean(middles, axis=0) if middles else np.array([0.0, 3.6, 8.0])
     names = list(mesh.material_names)
     polygons, material = _open_eyes(rest, polygons, material, names, eyes)
-    head = _mesh(names, rest - origin, polygons, material, {name: points - rest for name, points in shapes.items()})
+    head = _mesh(
+        names,
+        rest - origin,
+        polygons,
+        material,
+        {name: points - rest for name, points in shapes.items()},
+    )
     collection.objects.link(head)
     rig = bpy.data.objects.new("ICT Head Rig", bpy.data.armatures.new("ICT Head Rig"))
     collection.objects.link(rig)
@@ -79,7 +104,11 @@ def add(path: str, collection: bpy.types.Collection, view_layer, location=(0.0, 
     rig.data.display_type = "STICK"
     eyes = {bone: ids for bone, ids in eyes.items() if len(ids)}
     neck = np.array(_NECK) - origin
-    places = {"root": neck - [0.0, 8.0, 0.0], "neck": neck, **{bone: rest[ids].mean(axis=0) - origin for bone, ids in eyes.items()}}
+    places = {
+        "root": neck - [0.0, 8.0, 0.0],
+        "neck": neck,
+        **{bone: rest[ids].mean(axis=0) - origin for bone, ids in eyes.items()},
+    }
     places = {bone: _to_blender(place) for bone, place in places.items()}
     build.add_bones(rig, view_layer, places, {"neck": "root", **dict.fromkeys(eyes, "neck")})
     _weights(head, rest, eyes)
@@ -89,7 +118,8 @@ def add(path: str, collection: bpy.types.Collection, view_layer, location=(0.0, 
 
 
 def _to_blender(points: np.ndarray) -> np.ndarray:
-    """From the files' axes (y up, z out of the face, centimetres) to Blender's (z up, face towards −y, metres)."""
+    """From the files' axes (y up, z out of the face, centimetres) to Blender's (z up, face towards
+    −y, metres)."""
     return build.flame_to_blender(points) * METRES
 
 
@@ -99,24 +129,32 @@ def _is(name: str, words) -> bool:
 
 
 def _without_shells(mesh: obj_mesh.ObjMesh):
-    """(ids of the vertices that stay, polygons in new ids, material of each): the eyes' shells and lashes left out."""
+    """(ids of the vertices that stay, polygons in new ids, material of each): the eyes' shells and
+    lashes left out."""
     shells = [i for i, name in enumerate(mesh.material_names) if _is(name, _SHELLS)]
     stays = np.flatnonzero(~np.isin(mesh.material, shells)).tolist()
     used = np.zeros(len(mesh.vertices), bool)
     used[[v for i in stays for v in mesh.polygons[i]]] = True
     new = (np.cumsum(used) - 1).tolist()
-    return np.flatnonzero(used), [[new[v] for v in mesh.polygons[i]] for i in stays], mesh.material[stays]
+    return (
+        np.flatnonzero(used),
+        [[new[v] for v in mesh.polygons[i]] for i in stays],
+        mesh.material[stays],
+    )
 
 
 def _vertices_of(mesh, polygons, material, words) -> np.ndarray:
     """Ids of the vertices in faces of the materials that have one of the words in their name."""
     wanted = [i for i, name in enumerate(mesh.material_names) if _is(name, words)]
-    return np.unique([v for polygon, m in zip(polygons, material) if m in wanted for v in polygon]).astype(int)
+    return np.unique(
+        [v for polygon, m in zip(polygons, material) if m in wanted for v in polygon]
+    ).astype(int)
 
 
 def _open_eyes(rest, polygons, material, names: list[str], eyes):
-    """Polygons and materials of eyes that are seen without textures: the clear front of the outer ball is left out, on
-    the inner one iris and pupil are painted. New materials are added to the names."""
+    """Polygons and materials of eyes that are seen without textures: the clear front of the outer
+    ball is left out, on the inner one iris and pupil are painted. New materials are added to the
+    names."""
     outer = [i for i, name in enumerate(names) if _is(name, ("sclera",))]
     inner = [i for i, name in enumerate(names) if _is(name, ("iris",))]
     white, pupil = len(names), len(names) + 1
@@ -151,14 +189,20 @@ def _mesh(names, rest, polygons, material, shapes) -> bpy.types.Object:
 
 
 def _material(name: str) -> bpy.types.Material:
-    colour = next((colour for word, colour in _COLOURS.items() if _is(name, (word,))), _COLOURS["face"])
+    colour = next(
+        (colour for word, colour in _COLOURS.items() if _is(name, (word,))), _COLOURS["face"]
+    )
     is_wet = _is(name, ("sclera", "iris", "pupil", "eyewhite", "teeth"))
-    return materials.material(f"ICT {name}", (*colour, 1.0), materials.Look(roughness=0.2 if is_wet else 0.5))
+    return materials.material(
+        f"ICT {name}", (*colour, 1.0), materials.Look(roughness=0.2 if is_wet else 0.5)
+    )
 
 
 def _weights(head, rest: np.ndarray, eyes: dict[str, np.ndarray]) -> None:
     """The head turns with the neck, fading out down the throat; the eyes with their own bones."""
-    neck = np.round(smoothstep(np.clip((rest[:, 1] - _NECK_LOW) / (_NECK_HIGH - _NECK_LOW), 0.0, 1.0)), 2)
+    neck = np.round(
+        smoothstep(np.clip((rest[:, 1] - _NECK_LOW) / (_NECK_HIGH - _NECK_LOW), 0.0, 1.0)), 2
+    )
     root = 1.0 - neck
     for name, ids in eyes.items():
         head.vertex_groups.new(name=name).add(ids.tolist(), 1.0, "REPLACE")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The mapping of a character as an editable table: a row for each rule, and one for each channel without a rule."""
+"""The mapping of a character as an editable table: a row for each rule, and one for each channel
+without a rule."""
 
 from dataclasses import replace
 
@@ -18,7 +19,8 @@ _filling = OwnChanges()  # marks rows that the add-on writes, which are not edit
 
 
 def rows_of(plan: Mapping, channels) -> list[dict]:
-    """The rows of a mapping: joints and rules by face region, channels without a rule among them (kind NONE)."""
+    """The rows of a mapping: joints and rules by face region, channels without a rule among them
+    (kind NONE)."""
     rows = [
         {
             "source": rule.source,
@@ -33,13 +35,29 @@ def rows_of(plan: Mapping, channels) -> list[dict]:
         for rule in plan.rules
     ]
     rows += [
-        {"source": rule.joint, "kind": "JOINT", "object": rule.object, "bone": rule.bone, "weight": rule.scale} for rule in plan.joints
+        {
+            "source": rule.joint,
+            "kind": "JOINT",
+            "object": rule.object,
+            "bone": rule.bone,
+            "weight": rule.scale,
+        }
+        for rule in plan.joints
     ]
-    there = dict.fromkeys(row["source"] for row in rows)  # some may be from a newer version, or a typing mistake
-    order = list(dict.fromkeys(("jaw", *conventions.all_sources(channels), *mapping.JOINTS, *there)))
+    # some may be from a newer version, or a typing mistake
+    there = dict.fromkeys(row["source"] for row in rows)
+    order = list(
+        dict.fromkeys(("jaw", *conventions.all_sources(channels), *mapping.JOINTS, *there))
+    )
     for source in order:
         if source not in there and not _is_needless(source, there):
-            rows.append({"source": source, "kind": "JOINT" if source in mapping.JOINTS else "NONE", "weight": 1.0})
+            rows.append(
+                {
+                    "source": source,
+                    "kind": "JOINT" if source in mapping.JOINTS else "NONE",
+                    "weight": 1.0,
+                }
+            )
     return sorted(rows, key=lambda row: order.index(row["source"]))
 
 
@@ -55,17 +73,30 @@ def _is_needless(source: str, there) -> bool:
 
 
 def plan_of_rows(rows, like: Mapping) -> Mapping:
-    """The mapping in a table; data without rows (parts, axes) are as in `like`. Incomplete rows are left out."""
+    """The mapping in a table; data without rows (parts, axes) are as in `like`. Incomplete rows are
+    left out."""
     rules, joints = [], []
     for row in rows:
         if row.kind == "JOINT" and row.bone:
             joints.append(JointRule(row.source, row.bone, row.object, row.weight))
         elif row.kind in ("KEY", "PROPERTY") and row.target:
             bone = row.bone if row.kind == "PROPERTY" else ""
-            rules.append(Rule(row.source, Target(row.kind, row.target, row.object, bone), row.weight))
+            rules.append(
+                Rule(row.source, Target(row.kind, row.target, row.object, bone), row.weight)
+            )
         elif row.kind == "BONE" and row.bone:
-            rules.append(Rule(row.source, Target("BONE", "", row.object, row.bone, row.path, "XYZ".index(row.index)), row.weight))
-    name = like.name if not like.convention or (rules, joints) == (list(like.rules), list(like.joints)) else "By Hand"
+            rules.append(
+                Rule(
+                    row.source,
+                    Target("BONE", "", row.object, row.bone, row.path, "XYZ".index(row.index)),
+                    row.weight,
+                )
+            )
+    name = (
+        like.name
+        if not like.convention or (rules, joints) == (list(like.rules), list(like.joints))
+        else "By Hand"
+    )
     return replace(like, name=name, rules=tuple(rules), joints=tuple(joints))
 
 
@@ -73,9 +104,13 @@ def face(scene, active=None) -> bpy.types.Object:
     """The object whose mapping the table shows or will show. Raises BadHead if there is none."""
     chosen = scene.thunder.head or active
     if chosen is None:
-        raise BadHead("No character is selected: choose its face or its armature in the Thunder tab")
+        raise BadHead(
+            "No character is selected: choose its face or its armature in the Thunder tab"
+        )
     if head.is_own(chosen):
-        raise BadHead("This head comes with Thunder and needs no mapping: choose a character of your own")
+        raise BadHead(
+            "This head comes with Thunder and needs no mapping: choose a character of your own"
+        )
     return family.face_of(chosen) or chosen
 
 
@@ -100,7 +135,11 @@ def fill(scene, obj: bpy.types.Object) -> None:
 def is_current(scene, obj: bpy.types.Object) -> bool:
     """Whether the table shows the mapping of a character as it is."""
     settings = scene.thunder
-    return settings.table_head == obj and len(settings.table) > 0 and settings.table_text == head_state.mapping(obj)
+    return (
+        settings.table_head == obj
+        and len(settings.table) > 0
+        and settings.table_text == head_state.mapping(obj)
+    )
 
 
 def keep(scene) -> None:
@@ -112,7 +151,9 @@ def keep(scene) -> None:
     like = attempt(character.plan_of, obj)[0] or Mapping("By Hand")
     preview_on = settings.preview
     channel_preview.end(scene)
-    head_state.keep_mapping(obj, replace(plan_of_rows(settings.table, like), balance=settings.balance).to_json())
+    head_state.keep_mapping(
+        obj, replace(plan_of_rows(settings.table, like), balance=settings.balance).to_json()
+    )
     settings.table_text = head_state.mapping(obj)
     if preview_on:
         settings.preview = True

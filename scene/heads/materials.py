@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Materials of a head: one for each part, for Workbench, EEVEE and Cycles; skin has pores and wrinkles made of noise, without textures."""
+"""Materials of a head: one for each part, for Workbench, EEVEE and Cycles; skin has pores and
+wrinkles made of noise, without textures."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ import bpy
 
 @dataclass(frozen=True)
 class Look:
-    """Surface of one part: roughness 0 … 1, share and depth [m, at red] of light that enters, coat of moisture 0 … 1, pores."""
+    """Surface of one part: roughness 0 … 1, share and depth [m, at red] of light that enters, coat
+    of moisture 0 … 1, pores."""
 
     roughness: float
     under: float = 0.0
@@ -19,9 +21,10 @@ class Look:
     pores: bool = False
 
 
-# By a word in the material's name; the first match counts, and the last entry is skin. The inner mouth is rough: Eevee shows the world's
-# reflection there as if no lips were in front, so that mouth and tongue would be grey, and lips would have a line of light where they meet.
-# Subsurface light is noise there at few samples. Nothing emits light: it would glow in dark scenes.
+# By a word in the material's name; the first match counts, and the last entry is skin. The inner
+# mouth is rough: Eevee shows the world's reflection there as if no lips were in front, so that
+# mouth and tongue would be grey, and lips would have a line of light where they meet. Subsurface
+# light is noise there at few samples. Nothing emits light: it would glow in dark scenes.
 _LOOKS = (
     ("lip", Look(roughness=0.45, under=0.1, depth=0.003, specular=0.3)),
     ("mouth", Look(roughness=0.6, specular=0.05)),
@@ -39,15 +42,19 @@ _LOOKS = (
     ("", Look(roughness=0.5, under=0.25, depth=0.004, specular=0.45, pores=True)),
 )
 TINT = "Tint"  # colour attribute of a head: factors of its materials' colours
-# Vectors of a bundled head's mesh, which `living.add` stores: how deep wrinkles may be, as shares of WRINKLE. Properties of its object have
-# the same names and say how much of that shows now. Each has three numbers: forehead, frown and nose on the left; the same on the right;
-# crow's feet of the left and the right eye, and where lids are wet.
+# Vectors of a bundled head's mesh, which `living.add` stores: how deep wrinkles may be, as shares
+# of WRINKLE. Properties of its object have the same names and say how much of that shows now. Each
+# has three numbers: forehead, frown and nose on the left; the same on the right; crow's feet of the
+# left and the right eye, and where lids are wet.
 WRINKLES = ("Thunder Wrinkles Left", "Thunder Wrinkles Right", "Thunder Wrinkles Eyes")
-LINES = "Thunder Wrinkle Lines"  # vector of its mesh: whole at the bottom of lines of the forehead; of frowns and crow's feet; of the nose
+# vector of its mesh: whole at the bottom of lines of the forehead; of frowns and crow's feet; of
+# the nose
+LINES = "Thunder Wrinkle Lines"
 WRINKLE, _PORE = 0.0018, 0.0001  # depths, metres
 _BOX = (0.25, 0.22, 0.34)  # size of a head, metres: its generated coordinates are shares of it
 _PORES, _PATCHES = 1200.0, 90.0  # how many pores, and patches that shine alike, in a metre
-_SHINE, _WAVY = 0.3, 0.25  # range of the roughness, and how far lines go astray, as a share of the distance between two
+# range of the roughness, and how far lines go astray, as a share of the distance between two
+_SHINE, _WAVY = 0.3, 0.25
 _COLUMNS = 8  # of nodes beside each other
 _BLOOD = (1.0, 0.35, 0.2)  # scattering distances of red, green and blue under skin, relative to red
 _WET_ROUGHNESS = 0.04
@@ -59,9 +66,11 @@ def look_of(name: str) -> Look:
 
 
 def material(title: str, colour, look: Look, tinted: bool = False) -> bpy.types.Material:
-    """The material of a part of a head; several heads of a file share it, and an animator's changes to it stay.
+    """The material of a part of a head; several heads of a file share it, and an animator's changes
+    to it stay.
 
-    colour: linear RGBA.  tinted: the colour is multiplied by the mesh's colour attribute. A linked material of that title is left alone.
+    colour: linear RGBA.  tinted: the colour is multiplied by the mesh's colour attribute. A linked
+    material of that title is left alone.
     """
     result = bpy.data.materials.get(title)
     if result is not None and result.library is None:
@@ -94,8 +103,10 @@ def material(title: str, colour, look: Look, tinted: bool = False) -> bpy.types.
 
 
 def _tint(tree: bpy.types.NodeTree, shader: bpy.types.Node, colour) -> None:
-    """Multiply a shader's colour by the attribute: factors next to the colour, so that this can be changed in one place."""
-    attribute = tree.nodes.new("ShaderNodeVertexColor")  # supported by exporters, unlike the general attribute node
+    """Multiply a shader's colour by the attribute: factors next to the colour, so that this can be
+    changed in one place."""
+    # supported by exporters, unlike the general attribute node
+    attribute = tree.nodes.new("ShaderNodeVertexColor")
     attribute.layer_name, attribute.location = TINT, (-420, 60)
     mix = tree.nodes.new("ShaderNodeMix")
     mix.data_type, mix.blend_type, mix.location = "RGBA", "MULTIPLY", (-220, 240)
@@ -103,11 +114,14 @@ def _tint(tree: bpy.types.NodeTree, shader: bpy.types.Node, colour) -> None:
     first, second = [socket for socket in mix.inputs if socket.type == "RGBA"]
     first.default_value = colour
     tree.links.new(attribute.outputs["Color"], second)
-    tree.links.new(next(socket for socket in mix.outputs if socket.type == "RGBA"), shader.inputs["Base Color"])
+    tree.links.new(
+        next(socket for socket in mix.outputs if socket.type == "RGBA"), shader.inputs["Base Color"]
+    )
 
 
 def _add_pores(tree: bpy.types.NodeTree, shader: bpy.types.Node) -> None:
-    """Let skin shine unevenly, most at wet edges of lids, and give it a relief of pores, and of wrinkles as the object's properties say."""
+    """Let skin shine unevenly, most at wet edges of lids, and give it a relief of pores, and of
+    wrinkles as the object's properties say."""
     place = _vector(tree, "MULTIPLY", _node(tree, "TexCoord").outputs["Generated"], _BOX)
     pores, patches = (_noise(tree, place, often) for often in (_PORES, _PATCHES))
     left, right, eyes, across = (_attribute(tree, name, "GEOMETRY") for name in (*WRINKLES, LINES))
@@ -115,15 +129,30 @@ def _add_pores(tree: bpy.types.NodeTree, shader: bpy.types.Node) -> None:
     across = _vector(tree, "MULTIPLY_ADD", patches, (_WAVY,) * 3, across)
     wave = _vector(tree, "COSINE", _vector(tree, "MULTIPLY", across, (2 * math.pi,) * 3))
     wave = _vector(tree, "MULTIPLY_ADD", wave, (0.5,) * 3, (0.5,) * 3)
-    lines = _vector(tree, "MULTIPLY", wave, _vector(tree, "MULTIPLY", wave, wave))  # narrow grooves between wide ridges
-    depth = _vector(tree, "MULTIPLY_ADD", left, left_now, _vector(tree, "MULTIPLY", right, right_now))
-    feet = _math(tree, "MULTIPLY", _vector(tree, "DOT_PRODUCT", eyes, eyes_now), _node(tree, "SeparateXYZ", (lines,)).outputs["Y"])
-    wrinkles = _math(tree, "MULTIPLY", _math(tree, "ADD", _vector(tree, "DOT_PRODUCT", depth, lines), feet), -WRINKLE)
+    # narrow grooves between wide ridges
+    lines = _vector(tree, "MULTIPLY", wave, _vector(tree, "MULTIPLY", wave, wave))
+    depth = _vector(
+        tree, "MULTIPLY_ADD", left, left_now, _vector(tree, "MULTIPLY", right, right_now)
+    )
+    feet = _math(
+        tree,
+        "MULTIPLY",
+        _vector(tree, "DOT_PRODUCT", eyes, eyes_now),
+        _node(tree, "SeparateXYZ", (lines,)).outputs["Y"],
+    )
+    wrinkles = _math(
+        tree,
+        "MULTIPLY",
+        _math(tree, "ADD", _vector(tree, "DOT_PRODUCT", depth, lines), feet),
+        -WRINKLE,
+    )
     bump = _node(tree, "Bump")
     bump.inputs["Distance"].default_value = 1.0  # the height is in metres
     tree.links.new(_math(tree, "MULTIPLY_ADD", pores, _PORE, wrinkles), bump.inputs["Height"])
     tree.links.new(bump.outputs["Normal"], shader.inputs["Normal"])
-    dull = _math(tree, "MULTIPLY_ADD", patches, _SHINE, shader.inputs["Roughness"].default_value - _SHINE / 2)
+    dull = _math(
+        tree, "MULTIPLY_ADD", patches, _SHINE, shader.inputs["Roughness"].default_value - _SHINE / 2
+    )
     dry = _math(tree, "MULTIPLY_ADD", _node(tree, "SeparateXYZ", (eyes,)).outputs["Z"], -0.8, 1.0)
     tree.links.new(_math(tree, "MULTIPLY", dull, dry), shader.inputs["Roughness"])
 
@@ -160,5 +189,6 @@ def _vector(tree, operation: str, *inputs) -> bpy.types.NodeSocket:
 
 
 def _attribute(tree, name: str, kind: str) -> bpy.types.NodeSocket:
-    """Of the mesh's points (GEOMETRY), which stays where it is as they move, or a property of the object (OBJECT)."""
+    """Of the mesh's points (GEOMETRY), which stays where it is as they move, or a property of the
+    object (OBJECT)."""
     return _node(tree, "Attribute", attribute_type=kind, attribute_name=name).outputs["Vector"]

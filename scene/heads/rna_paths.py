@@ -9,7 +9,9 @@ import numpy as np
 from ...thunder_core.face import mapping
 from ...thunder_core.rotation import matrix_to_rotvec
 
-OWN_PREFIX = "Thunder "  # of sliders that the add-on puts on a character, and of the shape keys and constraints that they move
+# of sliders that the add-on puts on a character, and of the shape keys and constraints that they
+# move
+OWN_PREFIX = "Thunder "
 _ROTATIONS = ("rotation_euler", "rotation_quaternion", "rotation_axis_angle")
 
 
@@ -34,7 +36,8 @@ def slider_path(name: str) -> str:
 
 
 def add_slider(owner: bpy.types.Object, name: str, value: float, least: float, about: str) -> None:
-    """Give an object a slider from `least` to 1, a custom property that library overrides may change. value: now, and by default."""
+    """Give an object a slider from `least` to 1, a custom property that library overrides may
+    change. value: now, and by default."""
     owner[OWN_PREFIX + name] = value
     limits = dict(min=least, max=1.0, soft_min=least, soft_max=1.0)
     owner.id_properties_ui(OWN_PREFIX + name).update(**limits, default=value, description=about)
@@ -51,7 +54,8 @@ def split(path: str) -> tuple[str, str, bool]:
 
 
 def _resolve(block, path: str) -> tuple:
-    """(what has the property of a path, its name, whether it is a custom one). Raises ValueError if nothing has it."""
+    """(what has the property of a path, its name, whether it is a custom one). Raises ValueError if
+    nothing has it."""
     owner, name, custom = split(path)
     return block.path_resolve(owner) if owner else block, name, custom
 
@@ -107,7 +111,8 @@ def bone_of(path: str) -> tuple[str, str] | None:
 
 
 def rotations(tracks: Iterable[mapping.Track]) -> list[list[int]]:
-    """The indices of tracks that are the components of one rotation of a bone, for each rotation."""
+    """The indices of tracks that are the components of one rotation of a bone, for each
+    rotation."""
     groups: dict[tuple[int, str], list[int]] = {}
     for index, track in enumerate(tracks):
         bone = bone_of(track.path)
@@ -133,11 +138,16 @@ def visible_values(block, curve_values: np.ndarray, path: str) -> np.ndarray:
     if block.id_type != "KEY":
         return curve_values
     key = block.path_resolve(split(path)[0])
-    return np.zeros(len(curve_values)) if key.mute else np.clip(curve_values, key.slider_min, key.slider_max)
+    return (
+        np.zeros(len(curve_values))
+        if key.mute
+        else np.clip(curve_values, key.slider_min, key.slider_max)
+    )
 
 
 def evaluate(block, tracks: list, depsgraph) -> list[float]:
-    """Numbers of tracks [(path, index)] of a data-block in the evaluated scene; bones with their constraints."""
+    """Numbers of tracks [(path, index)] of a data-block in the evaluated scene; bones with their
+    constraints."""
     evaluated = block.evaluated_get(depsgraph)
     rotations_of: dict[str, np.ndarray] = {}
     numbers = []
@@ -146,7 +156,9 @@ def evaluate(block, tracks: list, depsgraph) -> list[float]:
         if bone is not None and bone[1] in _ROTATIONS:
             if path not in rotations_of:
                 pose = evaluated.pose.bones[bone[0]]
-                rotations_of[path] = mapping.rotation_values(matrix_to_rotvec(bone_rotation(pose))[None], pose.rotation_mode)[0]
+                rotations_of[path] = mapping.rotation_values(
+                    matrix_to_rotvec(bone_rotation(pose))[None], pose.rotation_mode
+                )[0]
             numbers.append(float(rotations_of[path][index]))
         elif block.id_type == "KEY":
             key = evaluated.path_resolve(split(path)[0])
@@ -158,7 +170,8 @@ def evaluate(block, tracks: list, depsgraph) -> list[float]:
 
 
 def bone_rotation(pose) -> np.ndarray:
-    """Rotation of an evaluated bone from rest relative to its parent, constraints included; [3, 3]."""
+    """Rotation of an evaluated bone from rest relative to its parent, constraints included; [3,
+    3]."""
     own = pose.bone.matrix_local
     if pose.parent is None:
         local = own.inverted() @ pose.matrix

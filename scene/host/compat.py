@@ -4,10 +4,12 @@
 import bpy
 import numpy as np
 
-HAS_SLOTS = bpy.app.version >= (4, 4, 0)  # since Blender 4.4 one action can animate several data-blocks
+# since Blender 4.4 one action can animate several data-blocks
+HAS_SLOTS = bpy.app.version >= (4, 4, 0)
 _LAYERED_ONLY = bpy.app.version >= (5, 0, 0)  # Action.fcurves is gone
 
-TARGET = "thunder_target"  # property of an action without slots: name of the data-block that it was made for
+# property of an action without slots: name of the data-block that it was made for
+TARGET = "thunder_target"
 
 
 # ---- sequencer
@@ -42,7 +44,11 @@ def strip_span(strip) -> tuple[int, int]:
 
 def trim(strip, first: int, end: int) -> None:
     """Let a strip play from frame `first` up to `end`."""
-    names = ("left_handle", "right_handle") if hasattr(strip, "left_handle") else ("frame_final_start", "frame_final_end")
+    names = (
+        ("left_handle", "right_handle")
+        if hasattr(strip, "left_handle")
+        else ("frame_final_start", "frame_final_end")
+    )
     for name, frame in zip(names, (first, end)):
         setattr(strip, name, frame)
 
@@ -53,15 +59,21 @@ def content_start(strip) -> float:
 
 
 def content_trim(strip) -> float:
-    """Frames that are cut off the beginning of a strip's content for good: the content begins that much later in its source."""
-    return float(strip.content_trim_start if hasattr(strip, "content_trim_start") else strip.animation_offset_start)
+    """Frames that are cut off the beginning of a strip's content for good: the content begins that
+    much later in its source."""
+    return float(
+        strip.content_trim_start
+        if hasattr(strip, "content_trim_start")
+        else strip.animation_offset_start
+    )
 
 
 # ---- actions
 
 
 def new_action(name: str, targets: list) -> tuple[list[bpy.types.Action], list]:
-    """Fresh actions that animate the data-blocks `targets`: (actions, one curve collection per target).
+    """Fresh actions that animate the data-blocks `targets`: (actions, one curve collection per
+    target).
 
     From 4.4 on a single action with a slot per target; before, one action per target.
     """
@@ -73,7 +85,10 @@ def new_action(name: str, targets: list) -> tuple[list[bpy.types.Action], list]:
             slot = action.slots.new(id_type=target.id_type, name=target.name)
             curves.append(strip.channelbag(slot, ensure=True).fcurves)
         return [action], curves
-    actions = [bpy.data.actions.new(name if i == 0 else f"{name} {target.id_type.title()}") for i, target in enumerate(targets)]
+    actions = [
+        bpy.data.actions.new(name if i == 0 else f"{name} {target.id_type.title()}")
+        for i, target in enumerate(targets)
+    ]
     for action, target in zip(actions, targets):
         action.id_root = target.id_type
         action[TARGET] = target.name
@@ -97,7 +112,13 @@ def all_curves(action) -> list:
     """Every f-curve of an action, whatever its slots."""
     if not HAS_SLOTS:
         return list(action.fcurves)
-    return [curve for layer in action.layers for strip in layer.strips for bag in strip.channelbags for curve in bag.fcurves]
+    return [
+        curve
+        for layer in action.layers
+        for strip in layer.strips
+        for bag in strip.channelbags
+        for curve in bag.fcurves
+    ]
 
 
 def shift(action, frames: float) -> None:
@@ -118,14 +139,19 @@ def curves_for(data_block) -> list:
 
 
 def curves_of(action, slot: str) -> list:
-    """The f-curves of an action's slot of that identifier; before 4.4 all of the action's; none without an action."""
+    """The f-curves of an action's slot of that identifier; before 4.4 all of the action's; none
+    without an action."""
     if action is not None and not HAS_SLOTS:
         return list(action.fcurves)
     chosen = None if action is None else action.slots.get(slot)
     if chosen is None:
         return []
     return [
-        curve for layer in action.layers for strip in layer.strips if (bag := strip.channelbag(chosen)) is not None for curve in bag.fcurves
+        curve
+        for layer in action.layers
+        for strip in layer.strips
+        if (bag := strip.channelbag(chosen)) is not None
+        for curve in bag.fcurves
     ]
 
 
@@ -135,7 +161,8 @@ def by_place(curves) -> dict[tuple[str, int], bpy.types.FCurve]:
 
 
 def curves_in(action, data_block, slot: str = ""):
-    """The curve collection of a data-block in an action: that of the slot of that identifier, else a new slot's."""
+    """The curve collection of a data-block in an action: that of the slot of that identifier, else
+    a new slot's."""
     if not HAS_SLOTS:
         return action.fcurves
     chosen = action.slots.get(slot) if slot else None
@@ -147,9 +174,12 @@ def curves_in(action, data_block, slot: str = ""):
 
 
 def remove_curves(data_block, paths: set[str]) -> None:
-    """Remove the f-curves of a data-block with these paths from what it plays; a slot or an action that is empty then, too."""
+    """Remove the f-curves of a data-block with these paths from what it plays; a slot or an action
+    that is empty then, too."""
     animation = data_block.animation_data
-    strips = [strip for track in animation.nla_tracks for strip in track.strips] if animation else []
+    strips = (
+        [strip for track in animation.nla_tracks for strip in track.strips] if animation else []
+    )
     played = [(animation.action, slot_of(data_block))] if animation else []
     for action, slot in [*played, *((strip.action, strip_slot(strip)) for strip in strips)]:
         unwanted = [curve for curve in curves_of(action, slot) if curve.data_path in paths]
@@ -181,12 +211,15 @@ def slot_of(data_block) -> str:
 
 
 def slot_for(action, data_block, index: int | None = None) -> str:
-    """Identifier of the slot of an action for a data-block: by its name, else (it was renamed) the one of that index that `new_action` made
-    for it, without an index the first of its type; "" if there is none, and before 4.4."""
+    """Identifier of the slot of an action for a data-block: by its name, else (it was renamed) the
+    one of that index that `new_action` made for it, without an index the first of its type; "" if
+    there is none, and before 4.4."""
     slots = list(action.slots) if HAS_SLOTS else []
     fitting = [slot for slot in slots if slot.target_id_type in (data_block.id_type, "UNSPECIFIED")]
     named = [slot for slot in fitting if slot.name_display == data_block.name]
-    others = fitting if index is None else [slot for slot in slots[index : index + 1] if slot in fitting]
+    others = (
+        fitting if index is None else [slot for slot in slots[index : index + 1] if slot in fitting]
+    )
     return next((slot.identifier for slot in named + others), "")
 
 
@@ -213,7 +246,8 @@ def assign_action(data_block, action, slot: str = "") -> None:
 
 
 def set_movie_output(render, small: bool = False) -> None:
-    """Let a scene's render settings write H.264 with AAC sound in an MP4 file; small: compressed more, for pages on the web."""
+    """Let a scene's render settings write H.264 with AAC sound in an MP4 file; small: compressed
+    more, for pages on the web."""
     image = render.image_settings
     if hasattr(image, "media_type"):  # 5.0 sorts the formats by medium
         image.media_type = "VIDEO"
@@ -221,7 +255,12 @@ def set_movie_output(render, small: bool = False) -> None:
     movie = render.ffmpeg
     movie.format, movie.codec = "MPEG4", "H264"
     movie.constant_rate_factor, movie.ffmpeg_preset = "VERYLOW" if small else "HIGH", "GOOD"
-    movie.audio_codec, movie.audio_bitrate, movie.audio_channels, movie.audio_mixrate = "AAC", 64 if small else 160, "STEREO", 48000
+    movie.audio_codec, movie.audio_bitrate, movie.audio_channels, movie.audio_mixrate = (
+        "AAC",
+        64 if small else 160,
+        "STEREO",
+        48000,
+    )
 
 
 def set_image_output(render) -> None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a module adds to Blender while the add-on is enabled: application handlers, classes, properties, entries of menus, keys."""
+"""What a module adds to Blender while the add-on is enabled: application handlers, classes,
+properties, entries of menus, keys."""
 
 from collections.abc import Callable
 
@@ -15,7 +16,8 @@ def add(handlers: Handlers) -> None:
 
 
 def remove(handlers: Handlers) -> None:
-    """Remove those that are registered: Blender drops non-persistent handlers when a file is opened."""
+    """Remove those that are registered: Blender drops non-persistent handlers when a file is
+    opened."""
     for name, handler in handlers:
         functions = getattr(bpy.app.handlers, name)
         if handler in functions:
@@ -31,8 +33,9 @@ def registration(
 ) -> tuple[Callable[[], None], Callable[[], None]]:
     """The functions `register` and `unregister` of a module.
 
-    properties: (Blender's type that gets one, its name, the property).  menus: (Blender's menu or header, function that draws in it).
-    keys: of Blender's keymap of the name `keymap`: (operator, event, more of the keymap item, properties of the operator).
+    properties: (Blender's type that gets one, its name, the property).  menus: (Blender's menu or
+    header, function that draws in it). keys: of Blender's keymap of the name `keymap`: (operator,
+    event, more of the keymap item, properties of the operator).
     """
     items: list = []
 
@@ -43,7 +46,8 @@ def registration(
         for name, draw in menus:
             getattr(bpy.types, name).append(draw)
         configuration = bpy.context.window_manager.keyconfigs.addon if keys else None
-        for operator, event, how, settings in keys if configuration is not None else ():  # Blender without a window has no keys
+        # Blender without a window has no keys
+        for operator, event, how, settings in keys if configuration is not None else ():
             into = configuration.keymaps.new(keymap, space_type="EMPTY", region_type="WINDOW")
             item = into.keymap_items.new(operator, event, **how)
             for name, setting in settings.items():
@@ -65,7 +69,11 @@ def registration(
 
 def classes_of(module) -> list[type]:
     """The operators, panels and so on that a module defines, in its order."""
-    types = [each for each in vars(module).values() if isinstance(each, type) and issubclass(each, bpy.types.bpy_struct)]
+    types = [
+        each
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, bpy.types.bpy_struct)
+    ]
     return [each for each in types if each.__module__ == module.__name__]
 
 

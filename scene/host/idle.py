@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one idle timer: small tasks run in small steps while nobody edits, plays or runs a job.
 
-A call of the timer runs one step of one task, so the window is never held longer than the longest step.
+A call of the timer runs one step of one task, so the window is never held longer than the longest
+step.
 """
 
 import time
@@ -15,7 +16,9 @@ from . import playback
 from .session import Part, session
 
 STEP_SECONDS = 0.02  # target length of a step
-PAUSE_SECONDS = 0.01  # pause between steps of different tasks, in which Blender draws and handles events
+PAUSE_SECONDS = (
+    0.01  # pause between steps of different tasks, in which Blender draws and handles events
+)
 LOOK_SECONDS = 0.3  # interval of checking whether playback or a job has ended
 
 
@@ -23,8 +26,9 @@ LOOK_SECONDS = 0.3  # interval of checking whether playback or a job has ended
 class Task:
     """Work that is done when Blender is idle, a step at a time.
 
-    step: does a little; returns the seconds until its next step, None when there is nothing left to do.
-    any_time: also while the scene plays or a job runs.  any_file: continues when another file is opened.
+    step: does a little; returns the seconds until its next step, None when there is nothing left to
+    do. any_time: also while the scene plays or a job runs.  any_file: continues when another file
+    is opened.
     """
 
     step: Callable[[], float | None]
@@ -65,13 +69,20 @@ class _Idle(Part):
         """Seconds until the timer is needed again, None if no task waits."""
         self.tasks = [task for task in self.tasks if task.due is not None]
         now, busy = time.monotonic(), is_busy()
-        waits = (LOOK_SECONDS if busy and not task.any_time else max(PAUSE_SECONDS, task.due - now) for task in self.tasks)
+        waits = (
+            LOOK_SECONDS if busy and not task.any_time else max(PAUSE_SECONDS, task.due - now)
+            for task in self.tasks
+        )
         return min(waits, default=None)
 
     def step(self) -> None:
         """Run a step of the task that is due longest."""
         now, busy = time.monotonic(), is_busy()
-        ready = [task for task in self.tasks if task.due is not None and task.due <= now and (task.any_time or not busy)]
+        ready = [
+            task
+            for task in self.tasks
+            if task.due is not None and task.due <= now and (task.any_time or not busy)
+        ]
         if not ready:
             return
         task = min(ready, key=lambda task: task.due)

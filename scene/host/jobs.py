@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Long jobs in slices: generators that an operator's timer advances step by step, or that run to their end without a window.
+"""Long jobs in slices: generators that an operator's timer advances step by step, or that run to
+their end without a window.
 
-A job is a Generator[Step, None, T]: it yields Steps and returns its value. Parts of it that report only how far they are
-(thunder_core/progress.py) become Steps with `stage`.
+A job is a Generator[Step, None, T]: it yields Steps and returns its value. Parts of it that report
+only how far they are (thunder_core/progress.py) become Steps with `stage`.
 
-An undo or redo, by a key or a script, ends a job with a sentence, since it may hold Blender's data. A job that is to go on (`goes_on`)
-holds them only within `renew`, and looks them up again after it.
+An undo or redo, by a key or a script, ends a job with a sentence, since it may hold Blender's data.
+A job that is to go on (`goes_on`) holds them only within `renew`, and looks them up again after it.
 """
 
 import time
@@ -24,15 +25,20 @@ P = TypeVar("P")
 T = TypeVar("T")
 
 PACE_SECONDS = 30.0  # window over which the time left is estimated
-SLICE_SECONDS = 0.018  # work per timer call, plus at most one step: Blender must not block for more than 50 ms
-TIMELINES = ("SEQUENCE_EDITOR", "DOPESHEET_EDITOR")  # editors with curves and words over their frames
-BUSY_SECONDS = 0.04  # limit for a busy step plus the longest step so far; the window's events wait during it anyway
+SLICE_SECONDS = (
+    0.018  # work per timer call, plus at most one step: Blender must not block for more than 50 ms
+)
+# editors with curves and words over their frames
+TIMELINES = ("SEQUENCE_EDITOR", "DOPESHEET_EDITOR")
+# limit for a busy step plus the longest step so far; the window's events wait during it anyway
+BUSY_SECONDS = 0.04
 
 
 @dataclass(frozen=True)
 class Step:
-    """Progress of a job. busy: the job holds Blender data until the next step, so all events but undo and redo wait.
-    begins: a new kind of work starts here; its pace is estimated anew.  note: a sentence that the animator should know while the job runs.
+    """Progress of a job. busy: the job holds Blender data until the next step, so all events but
+    undo and redo wait. begins: a new kind of work starts here; its pace is estimated anew.  note: a
+    sentence that the animator should know while the job runs.
     """
 
     fraction: float
@@ -43,15 +49,21 @@ class Step:
 
 
 def stage(
-    work: Generator[float, None, T], message: str, start: float = 0.0, end: float = 1.0, busy: bool = True
+    work: Generator[float, None, T],
+    message: str,
+    start: float = 0.0,
+    end: float = 1.0,
+    busy: bool = True,
 ) -> Generator[Step, None, T]:
-    """Work that yields its progress 0 … 1 as Steps of that message from fraction `start` to `end`. Returns its value."""
+    """Work that yields its progress 0 … 1 as Steps of that message from fraction `start` to `end`.
+    Returns its value."""
     return mapped(work, lambda fraction: Step(start + fraction * (end - start), message, busy))
 
 
 def renew(make: Callable[[], Generator[P, None, T]]) -> Generator[P, None, T]:
-    """Work that refers to Blender's data between steps, in a job that goes on after an undo: that closes the work, and then make() begins
-    it again, with data that it looks up. Returns the value of the work."""
+    """Work that refers to Blender's data between steps, in a job that goes on after an undo: that
+    closes the work, and then make() begins it again, with data that it looks up. Returns the value
+    of the work."""
     while True:
         work = make()
         session.held.append(work)
@@ -83,8 +95,11 @@ class Pace:
             self.began, self.past = now, deque([(now, fraction)])
         elif now - self.past[-1][0] > PACE_SECONDS / 20:
             self.past.append((now, fraction))
-            # The window grows with the elapsed time, so that a pause of the engine does not change the estimate much.
-            while len(self.past) > 2 and now - self.past[1][0] > max(PACE_SECONDS, 0.7 * (now - self.began)):
+            # The window grows with the elapsed time, so that a pause of the engine does not change
+            # the estimate much.
+            while len(self.past) > 2 and now - self.past[1][0] > max(
+                PACE_SECONDS, 0.7 * (now - self.began)
+            ):
                 self.past.popleft()
 
     def seconds_left(self, fraction: float) -> float | None:
@@ -103,9 +118,9 @@ class Pace:
 class Job:
     """A running generator of Steps; at most one runs in a session (session.job).
 
-    goes_on: whether it does after an undo or redo; otherwise that cancels it.  over: whether the generator has ended, and value: what it
-    returned.
-    note: the last note of a step, "" before there is one.
+    goes_on: whether it does after an undo or redo; otherwise that cancels it.  over: whether the
+    generator has ended, and value: what it returned. note: the last note of a step, "" before there
+    is one.
     """
 
     def __init__(self, title: str, steps: Generator[Step, None, object], goes_on: bool = False):
@@ -124,9 +139,12 @@ class Job:
         return self.pace.time_left(self.step.fraction)
 
     def advance(self, seconds: float | None = None) -> bool:
-        """Run for about `seconds`, or as long as the window may be blocked. Returns whether the job is over."""
+        """Run for about `seconds`, or as long as the window may be blocked. Returns whether the job
+        is over."""
         if seconds is None:
-            seconds = max(SLICE_SECONDS, BUSY_SECONDS - self.longest) if self.step.busy else SLICE_SECONDS
+            seconds = (
+                max(SLICE_SECONDS, BUSY_SECONDS - self.longest) if self.step.busy else SLICE_SECONDS
+            )
         now = time.monotonic()
         end = now + seconds
         while not self.over:
@@ -144,8 +162,9 @@ class Job:
             self.note = self.note if self.step.note is None else self.step.note
             self.longest, now = max(self.longest, time.monotonic() - now), time.monotonic()
             self.pace.note(self.step.fraction, self.step.begins)
-            # Steps that only wait for the engine end the slice at once, because there is nothing to do. So does the first step that is no
-            # longer busy, because the animator's input has been waiting.
+            # Steps that only wait for the engine end the slice at once, because there is nothing to
+            # do. So does the first step that is no longer busy, because the animator's input has
+            # been waiting.
             if now >= end or (not self.step.busy and (self.step == before or before.busy)):
                 break
         return self.over
@@ -155,7 +174,8 @@ class Job:
         self.steps.close()
 
     def release(self, why: str, may_go_on: bool, renews: bool) -> None:
-        """Blender's data are about to be replaced: stop, unless the job goes on afterwards. `advance` then raises the sentence.
+        """Blender's data are about to be replaced: stop, unless the job goes on afterwards.
+        `advance` then raises the sentence.
 
         renews: whether what held them was closed and begins again."""
         if not (may_go_on and self.goes_on and (renews or not self.step.busy)):
@@ -164,10 +184,11 @@ class Job:
 
 
 def begin(title: str, steps: Generator[Step, None, object], goes_on: bool = False) -> Job:
-    """Make a job the one that runs (session.job); `end` must follow, whatever happens, also where this raises.
+    """Make a job the one that runs (session.job); `end` must follow, whatever happens, also where
+    this raises.
 
-    goes_on: as of `Job`. One that goes on takes its first step here, in which it notes names of the data that it was given: an undo
-    may come before the next.
+    goes_on: as of `Job`. One that goes on takes its first step here, in which it notes names of the
+    data that it was given: an undo may come before the next.
     """
     session.job = Job(title, steps, goes_on)
     if goes_on:
@@ -183,9 +204,12 @@ def end() -> None:
     redraw()
 
 
-def run_through(title: str, steps: Generator[Step, None, T], on_step: Callable[[Step], None] | None = None) -> T:
-    """Run a job to its end, for Blender without a window. on_step gets every step with a note, and of the others those that differ from the
-    one before, at most two a second. Returns the job's value."""
+def run_through(
+    title: str, steps: Generator[Step, None, T], on_step: Callable[[Step], None] | None = None
+) -> T:
+    """Run a job to its end, for Blender without a window. on_step gets every step with a note, and
+    of the others those that differ from the one before, at most two a second. Returns the job's
+    value."""
 
     def noted(step: Step) -> Step:
         if step.note and on_step is not None:
@@ -207,11 +231,14 @@ def run_through(title: str, steps: Generator[Step, None, T], on_step: Callable[[
 
 def complain(message: str) -> None:
     """Show an animator a sentence where no operator can report it: when a property was set."""
-    bpy.context.window_manager.popup_menu(lambda menu, context: menu.layout.label(text=message), title="Thunder", icon="ERROR")
+    bpy.context.window_manager.popup_menu(
+        lambda menu, context: menu.layout.label(text=message), title="Thunder", icon="ERROR"
+    )
 
 
 def pop_up_errors(function: Callable, *args) -> None:
-    """Call a function where no operator can report an error, because a property was set: then its sentence pops up."""
+    """Call a function where no operator can report an error, because a property was set: then its
+    sentence pops up."""
     try:
         function(*args)
     except ThunderError as error:
@@ -221,9 +248,12 @@ def pop_up_errors(function: Callable, *args) -> None:
 
 
 def redraw(editors: tuple[str, ...] = ()) -> None:
-    """Ask the sidebars and the preferences to show how far the work is. editors: types of areas that are drawn again too."""
+    """Ask the sidebars and the preferences to show how far the work is. editors: types of areas
+    that are drawn again too."""
     manager = getattr(bpy.context, "window_manager", None)
-    for area in (area for window in (manager.windows if manager else ()) for area in window.screen.areas):
+    for area in (
+        area for window in (manager.windows if manager else ()) for area in window.screen.areas
+    ):
         if area.type in editors:
             area.tag_redraw()
         for region in area.regions if area.type in ("VIEW_3D", "PREFERENCES") else ():

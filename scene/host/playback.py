@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plays the scene in its window from a frame on, the picture in sync with the sound; goes to a frame and returns from it."""
+"""Plays the scene in its window from a frame on, the picture in sync with the sound; goes to a
+frame and returns from it."""
 
 import contextlib
 import math
@@ -25,7 +26,8 @@ def returning(scene) -> Iterator[None]:
 
 
 def start(scene, frame: int) -> None:
-    """Play from a scene frame on; what plays already jumps there. Nothing happens without a window."""
+    """Play from a scene frame on; what plays already jumps there. Nothing happens without a
+    window."""
     window = bpy.context.window
     if bpy.app.background or window is None:
         return
@@ -36,8 +38,11 @@ def start(scene, frame: int) -> None:
 
 def is_on() -> bool:
     """Whether any window plays."""
-    manager = getattr(bpy.context, "window_manager", None)  # there is none while Blender starts or ends
-    return any(window.screen.is_animation_playing for window in manager.windows) if manager else False
+    # there is none while Blender starts or ends
+    manager = getattr(bpy.context, "window_manager", None)
+    return (
+        any(window.screen.is_animation_playing for window in manager.windows) if manager else False
+    )
 
 
 def stop() -> None:

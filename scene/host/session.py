@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""State that lives between events and in no file: one object with the running job and a part for each module.
+"""State that lives between events and in no file: one object with the running job and a part for
+each module.
 
-Undo, redo and opening a file free Blender's data-blocks and read them again, and whoever then uses a reference to one, or to something in
-one, crashes Blender. So all of it is let go of before, in one place: `Session.release`.
+Undo, redo and opening a file free Blender's data-blocks and read them again, and whoever then uses
+a reference to one, or to something in one, crashes Blender. So all of it is let go of before, in
+one place: `Session.release`.
 """
 
 from collections.abc import Generator
@@ -21,11 +23,13 @@ if TYPE_CHECKING:
 class Part:
     """State that one module keeps between events; `session.add` it where the module is imported.
 
-    It holds names and session ids of data-blocks, and looks them up, or drops what refers to them in `release`.
+    It holds names and session ids of data-blocks, and looks them up, or drops what refers to them
+    in `release`.
     """
 
     def release(self) -> None:
-        """Let go of all of Blender's data: an undo, a redo or another file is about to replace them."""
+        """Let go of all of Blender's data: an undo, a redo or another file is about to replace
+        them."""
 
     def file_opened(self) -> None:
         """Drop what belongs to the file that was open before."""
@@ -36,8 +40,8 @@ class Part:
 
 
 class Memory(Part):
-    """A dict of what was worked out from the file's data, by their session ids: empty again when another file is opened, which may have
-    the same ids."""
+    """A dict of what was worked out from the file's data, by their session ids: empty again when
+    another file is opened, which may have the same ids."""
 
     def __init__(self, known: dict | None = None):
         self.known = {} if known is None else known
@@ -50,11 +54,14 @@ P = TypeVar("P", bound=Part)
 
 
 class Session:
-    """Everything the add-on remembers while it is enabled. A part may use those that were added before it."""
+    """Everything the add-on remembers while it is enabled. A part may use those that were added
+    before it."""
 
     def __init__(self):
         self.job: Job | None = None  # the long work that runs (jobs.py)
-        self.held: list[Generator] = []  # parts of long work that refer to Blender's data between steps, and begin again (jobs.renew)
+        # parts of long work that refer to Blender's data between steps, and begin again
+        # (jobs.renew)
+        self.held: list[Generator] = []
         self.parts: list[Part] = []
 
     def add(self, part: P) -> P:
@@ -63,8 +70,8 @@ class Session:
         return part
 
     def release(self, why: str, may_go_on: bool) -> None:
-        """Let go of all of Blender's data, which are about to be replaced. why: the reason, for a sentence.  may_go_on: whether work that
-        looks its data up again goes on afterwards."""
+        """Let go of all of Blender's data, which are about to be replaced. why: the reason, for a
+        sentence.  may_go_on: whether work that looks its data up again goes on afterwards."""
         with ExitStack() as last_to_first:  # all of it, whatever one of them raises
             for part in self.parts:
                 last_to_first.callback(part.release)
@@ -88,7 +95,8 @@ session = Session()
 
 
 class OwnChanges:
-    """`with own_changes:` where the add-on sets properties; `if own_changes.active: return` in the update functions of the animator's."""
+    """`with own_changes:` where the add-on sets properties; `if own_changes.active: return` in the
+    update functions of the animator's."""
 
     active = False
 
@@ -107,8 +115,9 @@ def _file_opened(*_):
 class _WholeFile(Part):
     """Lets Blender read the whole file at an undo or redo that comes while a job runs.
 
-    Otherwise it keeps data-blocks that are the same in both steps as they are now. A job has changed them since the last step, for
-    example put a take on a head that no step contains: the head would then refer to an action that is freed.
+    Otherwise it keeps data-blocks that are the same in both steps as they are now. A job has
+    changed them since the last step, for example put a take on a head that no step contains: the
+    head would then refer to an action that is freed.
 
     kept: the user's preferences meanwhile, None while they are as they were.
     """
@@ -118,13 +127,21 @@ class _WholeFile(Part):
     def begin(self) -> None:
         preferences = bpy.context.preferences
         if self.kept is None:
-            self.kept = preferences.view.show_developer_ui, preferences.experimental.use_undo_legacy, preferences.is_dirty
+            self.kept = (
+                preferences.view.show_developer_ui,
+                preferences.experimental.use_undo_legacy,
+                preferences.is_dirty,
+            )
         preferences.view.show_developer_ui = preferences.experimental.use_undo_legacy = True
 
     def end(self) -> None:
         preferences = bpy.context.preferences
         if self.kept is not None:
-            preferences.view.show_developer_ui, preferences.experimental.use_undo_legacy, preferences.is_dirty = self.kept
+            (
+                preferences.view.show_developer_ui,
+                preferences.experimental.use_undo_legacy,
+                preferences.is_dirty,
+            ) = self.kept
         self.kept = None
 
     def close(self) -> None:

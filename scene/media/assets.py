@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mouths, moods and takes as assets: actions with a picture of the face that they make, in catalogs of the Asset Browser."""
+"""Mouths, moods and takes as assets: actions with a picture of the face that they make, in catalogs
+of the Asset Browser."""
 
 import contextlib
 import os
@@ -33,7 +34,10 @@ SETS = (  # catalog; poses; beginnings of the channels that they set; what their
     ("Thunder/Moods", mouths.MOOD_FACES, "", copy_scene.FACE),
 )
 _STILL = 1e-6  # least difference of values that counts
-_HEADER = "# This is an Asset Catalog Definition file for Blender.\n#\n# UUID:catalog/path/for/assets:simple catalog name\n\nVERSION 1\n"
+_HEADER = (
+    "# This is an Asset Catalog Definition file for Blender.\n#\n# "
+    "UUID:catalog/path/for/assets:simple catalog name\n\nVERSION 1\n"
+)
 _LONGEST = 2**22  # largest catalog file that is read, letters
 
 
@@ -41,36 +45,65 @@ _LONGEST = 2**22  # largest catalog file that is read, letters
 
 
 def library_folder() -> Path:
-    """The folder of the catalogs of this file's assets: that of the asset library it is in, else its own. Raises BadRequest."""
+    """The folder of the catalogs of this file's assets: that of the asset library it is in, else
+    its own. Raises BadRequest."""
     if not bpy.data.filepath:
-        raise BadRequest("The file is not saved yet: save it first, because assets and their catalog belong to a .blend file")
+        raise BadRequest(
+            "The file is not saved yet: save it first, because assets and their catalog belong to "
+            "a .blend file"
+        )
     blend = Path(bpy.data.filepath)
-    libraries = [Path(bpy.path.abspath(library.path)) for library in bpy.context.preferences.filepaths.asset_libraries if library.path]
+    libraries = [
+        Path(bpy.path.abspath(library.path))
+        for library in bpy.context.preferences.filepaths.asset_libraries
+        if library.path
+    ]
     return next((folder for folder in libraries if folder in blend.parents), blend.parent)
 
 
 def add_catalogs() -> None:
-    """Add our catalogs to the catalog file, in which every line stays as it is. Raises BadRequest or NoSpace."""
+    """Add our catalogs to the catalog file, in which every line stays as it is. Raises BadRequest
+    or NoSpace."""
     path, text = library_folder() / CATALOG_FILE, _HEADER
     try:
         if os.path.lexists(path):
             with files.open_input(path, mode="r", encoding="utf-8", newline="") as file:
                 text = file.read(_LONGEST)
         lines = [line.strip() for line in text.splitlines()]
-        if next((line for line in lines if line and not line.startswith("#")), "") != "VERSION 1" or len(text) == _LONGEST:
-            raise BadRequest(f"“{path}” is no catalog file of the version that Thunder knows (1): move it away and try again")
-        there, end = {line.partition(":")[0].strip() for line in lines}, "\r\n" if "\r\n" in text else "\n"
-        added = [f"{uuid}:{place}:{place.replace('/', '-')}{end}" for place, uuid in CATALOGS.items() if uuid not in there]
+        if (
+            next((line for line in lines if line and not line.startswith("#")), "") != "VERSION 1"
+            or len(text) == _LONGEST
+        ):
+            raise BadRequest(
+                f"“{path}” is no catalog file of the version that Thunder knows (1): move it away "
+                f"and try again"
+            )
+        there, end = (
+            {line.partition(":")[0].strip() for line in lines},
+            "\r\n" if "\r\n" in text else "\n",
+        )
+        added = [
+            f"{uuid}:{place}:{place.replace('/', '-')}{end}"
+            for place, uuid in CATALOGS.items()
+            if uuid not in there
+        ]
         if added:
             files.write_file(path, text + end * (not text.endswith("\n")) + "".join(added))
     except UnicodeDecodeError as error:
-        raise BadRequest(f"“{path}” is not text in UTF-8, so catalogs cannot be added to it: move it away and try again") from error
+        raise BadRequest(
+            f"“{path}” is not text in UTF-8, so catalogs cannot be added to it: move it away and "
+            f"try again"
+        ) from error
     except OSError as error:
-        raise NoSpace(f"The catalog file “{path}” cannot be read or written ({error.strerror}): save the .blend elsewhere") from error
+        raise NoSpace(
+            f"The catalog file “{path}” cannot be read or written ({error.strerror}): save the "
+            f".blend elsewhere"
+        ) from error
 
 
 def _mark(action, name: str, catalog: str, picture: np.ndarray, words: str) -> None:
-    """Make an action an asset with a picture [height, width, 4]; one that is an asset stays in its catalog."""
+    """Make an action an asset with a picture [height, width, 4]; one that is an asset stays in its
+    catalog."""
     if action.asset_data is None:
         action.asset_mark()
         action.asset_data.catalog_id = CATALOGS[catalog]
@@ -87,7 +120,8 @@ def _mark(action, name: str, catalog: str, picture: np.ndarray, words: str) -> N
 
 
 def save_poses(scene, rig: head.Rig) -> Generator[Step, None, int]:
-    """Steps that make assets of the mouths and moods on a head; those that it has are made anew. Returns how many they are.
+    """Steps that make assets of the mouths and moods on a head; those that it has are made anew.
+    Returns how many they are.
 
     Raises BadRequest or NoSpace, and then nothing has changed.
     """
@@ -96,15 +130,24 @@ def save_poses(scene, rig: head.Rig) -> Generator[Step, None, int]:
     with Portrait(scene, rig) as portrait:
         yield Step(0.0, "Setting up the portraits", busy=True)
         for catalog, poses, moved, shown in SETS:
-            every = dict.fromkeys((name for name in channels if name.startswith(moved)), 1.0) | {"jaw": JAW_OPEN_RADIANS}
-            values = rig.driver.drive(mouths.motion_of([*poses.values(), every], channels), channels)
-            moves = np.ptp(values, axis=0) > _STILL  # what another pose of the set, or of the animator, may have moved
+            every = dict.fromkeys((name for name in channels if name.startswith(moved)), 1.0) | {
+                "jaw": JAW_OPEN_RADIANS
+            }
+            values = rig.driver.drive(
+                mouths.motion_of([*poses.values(), every], channels), channels
+            )
+            # what another pose of the set, or of the animator, may have moved
+            moves = np.ptp(values, axis=0) > _STILL
             for turn in rna_paths.rotations(rig.driver.tracks):
                 moves[turn] = moves[turn].any()
             for name, numbers in zip(poses, values):
                 portrait.pose(numbers)
-                saved.append((name, catalog, np.where(moves, numbers, np.nan), portrait.take(*shown)))
-                yield Step(len(saved) / sum(len(some[1]) for some in SETS), f"Drawing “{name}”", busy=True)
+                saved.append(
+                    (name, catalog, np.where(moves, numbers, np.nan), portrait.take(*shown))
+                )
+                yield Step(
+                    len(saved) / sum(len(some[1]) for some in SETS), f"Drawing “{name}”", busy=True
+                )
     add_catalogs()
     for pose in saved:
         _save(rig, *pose)
@@ -112,16 +155,23 @@ def save_poses(scene, rig: head.Rig) -> Generator[Step, None, int]:
 
 
 def _save(rig: head.Rig, title: str, catalog: str, values: np.ndarray, picture: np.ndarray) -> None:
-    """Make an asset of a pose, a key for each value [tracks] that is a number, or of the one of that name anew."""
+    """Make an asset of a pose, a key for each value [tracks] that is a number, or of the one of
+    that name anew."""
     name = f"{title} · {rig.mesh.name}"
-    blocks = [block for block in rig.targets if any(np.isfinite(values[place]) for place, _ in rig.tracks_of(block))]
+    blocks = [
+        block
+        for block in rig.targets
+        if any(np.isfinite(values[place]) for place, _ in rig.tracks_of(block))
+    ]
     actions = _parts(name) or compat.new_action(name, blocks)[0]
     for block in blocks:
         action = next((action for action in actions if compat.fits(action, block)), actions[0])
         curves = compat.curves_in(action, block, compat.slot_for(action, block))
         for place, track in rig.tracks_of(block):
             if np.isfinite(values[place]):
-                curve = curves.find(track.path, index=track.index) or compat.new_curve(curves, track.path, track.index, track.group)
+                curve = curves.find(track.path, index=track.index) or compat.new_curve(
+                    curves, track.path, track.index, track.group
+                )
                 curve.keyframe_points.insert(1.0, float(values[place]))
     for action in actions:
         action[POSE] = name
@@ -129,12 +179,18 @@ def _save(rig: head.Rig, title: str, catalog: str, values: np.ndarray, picture: 
 
 
 def _parts(name: str, library=None) -> list[bpy.types.Action]:
-    """The actions of our pose of that name: one, before Blender 4.4 one for each kind of data-block."""
-    return [action for action in bpy.data.actions if name and action.get(POSE) == name and action.library == library]
+    """The actions of our pose of that name: one, before Blender 4.4 one for each kind of
+    data-block."""
+    return [
+        action
+        for action in bpy.data.actions
+        if name and action.get(POSE) == name and action.library == library
+    ]
 
 
 def save_take(scene, rig: head.Rig, entry) -> None:
-    """Make an asset of a take, with the face of its widest moment as its picture. Raises BadRequest or NoSpace."""
+    """Make an asset of a take, with the face of its widest moment as its picture. Raises BadRequest
+    or NoSpace."""
     library_folder()
     opening = provenance.opening_of(entry.action)
     widest = 0.0 if opening is None else float(np.argmax(opening)) / len(opening)
@@ -151,7 +207,8 @@ def save_take(scene, rig: head.Rig, entry) -> None:
 
 
 def place_of(library: str, reference: str) -> tuple[str, str]:
-    """(Name of an action, file that has it, "" for this one) of an asset that a shelf refers to, in a library of that name."""
+    """(Name of an action, file that has it, "" for this one) of an asset that a shelf refers to, in
+    a library of that name."""
     file, _, name = f"/{reference}".replace("\\", "/").rpartition("/Action/")
     known = bpy.context.preferences.filepaths.asset_libraries.get(library)
     return name, bpy.path.abspath(known.path) + file if file and known is not None else file
@@ -159,17 +216,23 @@ def place_of(library: str, reference: str) -> tuple[str, str]:
 
 @contextlib.contextmanager
 def open_asset(name: str, library: str) -> Iterator[bpy.types.Action]:
-    """The action of an asset of this file, or appended from a library as long as nothing uses it. Raises BadRequest."""
+    """The action of an asset of this file, or appended from a library as long as nothing uses it.
+    Raises BadRequest."""
     action = bpy.data.actions.get(name)
     if library:
         try:
             with bpy.data.libraries.load(library, link=False) as (source, target):
                 target.actions = [other for other in source.actions if other == name]
         except OSError as error:
-            raise BadRequest(f"The asset “{name}” cannot be read ({error}): choose another") from error
+            raise BadRequest(
+                f"The asset “{name}” cannot be read ({error}): choose another"
+            ) from error
         action = next(iter(target.actions), None)
     if action is None:
-        raise BadRequest("No pose or take is chosen: click one in the Asset Browser or in the asset shelf of the viewport")
+        raise BadRequest(
+            "No pose or take is chosen: click one in the Asset Browser or in the asset shelf of "
+            "the viewport"
+        )
     try:
         yield action
     finally:
@@ -178,15 +241,23 @@ def open_asset(name: str, library: str) -> Iterator[bpy.types.Action]:
 
 
 def apply(rig: head.Rig, action, strength: float, keyed: bool) -> int:
-    """Bring a head to the pose of an action by a strength, 0 … 1, and key it if `keyed`; how many values that are."""
+    """Bring a head to the pose of an action by a strength, 0 … 1, and key it if `keyed`; how many
+    values that are."""
     count, parts = 0, [action, *_parts(action.get(POSE, ""), action.library)]
     for target in rig.targets:
         part = next((part for part in parts if compat.fits(part, target)), None)
-        for curve in compat.curves_of(part, compat.slot_for(part, target)) if part is not None else ():
+        for curve in (
+            compat.curves_of(part, compat.slot_for(part, target)) if part is not None else ()
+        ):
             path, index = curve.data_path, curve.array_index
             if rna_paths.exists(target, path):
                 now = rna_paths.value(target, path, index)
-                rna_paths.put(target, path, index, now + strength * (curve.evaluate(part.frame_range[0]) - now))
+                rna_paths.put(
+                    target,
+                    path,
+                    index,
+                    now + strength * (curve.evaluate(part.frame_range[0]) - now),
+                )
                 count += 1
                 if keyed:
                     target.keyframe_insert(path)

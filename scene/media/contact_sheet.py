@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contact sheet of a line inside Blender: a row for each take with its words, what brows, head and mouth do, and its face at
-the same key moments."""
+"""The contact sheet of a line inside Blender: a row for each take with its words, what brows, head
+and mouth do, and its face at the same key moments."""
 
 import os
 import shutil
@@ -28,10 +28,13 @@ from .copy_scene import CopyScene, pixels
 
 NAME = "Thunder Contact Sheet"  # name of the temporary scene
 MOMENTS = 6
-ROW_PIXELS, LABEL_CELLS, CURVE_CELLS = 150, 1.4, 3.2  # height of a row, pixels; widths of labels and curves, in row heights
+# height of a row, pixels; widths of labels and curves, in row heights
+ROW_PIXELS, LABEL_CELLS, CURVE_CELLS = 150, 1.4, 3.2
 NAMES_CELLS = 0.46  # width of the track names, which stand in the curves' column
-TRACKS = {"mouth": (0.06, 0.46), "head": (0.54, 0.71), "brows": (0.79, 0.96)}  # vertical extent of each track in its row, from below
-QUIET_TRACKS = {"eyes" if name == "mouth" else name: extent for name, extent in TRACKS.items()}  # of faces that do not speak
+# vertical extent of each track in its row, from below
+TRACKS = {"mouth": (0.06, 0.46), "head": (0.54, 0.71), "brows": (0.79, 0.96)}
+# of faces that do not speak
+QUIET_TRACKS = {"eyes" if name == "mouth" else name: extent for name, extent in TRACKS.items()}
 VOICE = (0.12, 0.42)  # that of the voice in the title
 LETTERS, LINES, LINE_CELLS = 24, 3, 0.135  # a take's words: letters per line, lines, line spacing
 BAND = 50  # picture rows packed at once
@@ -39,8 +42,15 @@ GUTTER = 3  # empty pixels above and below a row
 HEAD_CELLS = 0.78  # height of the title
 SPREAD = 1.8  # distance between rendered faces, in cells; parts outside their cell are cut off
 FACE = 0.84  # share of the full-face square that is shown, since the lips are compared
-LOWER = 0.07  # cells by which the picture's centre lies below the face's, since chins go down when mouths open
-PAPER, INK, FAINT, ACCENT = (0.0085, 0.0095, 0.0125), (0.8, 0.78, 0.74), (0.36, 0.38, 0.42), (1.0, 0.45, 0.09)  # linear RGB
+# cells by which the picture's centre lies below the face's, since chins go down when mouths open
+LOWER = 0.07
+# linear RGB
+PAPER, INK, FAINT, ACCENT = (
+    (0.0085, 0.0095, 0.0125),
+    (0.8, 0.78, 0.74),
+    (0.36, 0.38, 0.42),
+    (1.0, 0.45, 0.09),
+)
 SOUND = (0.37, 0.54, 0.72)  # display colour of the voice
 WORDS = {
     activity.CLOSED: "lips shut",
@@ -58,8 +68,9 @@ WORDS = {
 
 @dataclass
 class _Row:
-    """A take's row in the sheet.  tracks: of TRACKS, or QUIET_TRACKS if no take of the sheet speaks, at 25 fps from `start`, the seconds of
-    its first sample in the scene.  lids: how far its eyes are shut, likewise.  gestures: of `activity.gestures`, likewise."""
+    """A take's row in the sheet.  tracks: of TRACKS, or QUIET_TRACKS if no take of the sheet
+    speaks, at 25 fps from `start`, the seconds of its first sample in the scene.  lids: how far its
+    eyes are shut, likewise.  gestures: of `activity.gestures`, likewise."""
 
     action: str
     tracks: dict[str, np.ndarray]
@@ -68,11 +79,15 @@ class _Row:
     start: float
 
 
-def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | None = None) -> Generator[Step, None, bpy.types.Image]:
-    """Steps that draw the sheet of takes of one head into a new PNG file and load it. Returns the image.
+def make(
+    scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | None = None
+) -> Generator[Step, None, bpy.types.Image]:
+    """Steps that draw the sheet of takes of one head into a new PNG file and load it. Returns the
+    image.
 
-    loudness: of the voice, per frame of the first take at 25 fps; None: the voice is not drawn.  The scene and its display stay unchanged.
-    Raises BadRequest if no take can be drawn, or NoSpace.
+    loudness: of the voice, per frame of the first take at 25 fps; None: the voice is not drawn.
+     The scene and its display stay unchanged. Raises BadRequest if no take can be drawn, or
+    NoSpace.
     """
     listed = [entry for entry in entries if entry.action is not None]
     if not listed:
@@ -84,14 +99,19 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
     try:  # Blender's temporary folder may be shared, so names must not be predictable
         folder = tempfile.mkdtemp(prefix="thunder_sheet_", dir=bpy.app.tempdir)
     except OSError as error:
-        raise NoSpace(f"No temporary folder can be created in “{bpy.app.tempdir}” ({error.strerror}): free some space") from error
+        raise NoSpace(
+            f"No temporary folder can be created in “{bpy.app.tempdir}” ({error.strerror}): free "
+            f"some space"
+        ) from error
     sheet = _SheetScene(scene, rig)
     parts = []
     try:
         steps = len(rows) * (len(chosen) + 1) + 1
         yield Step(0.0, "Setting up the sheet", busy=True)
         title = f"{entries[0].voice}  ·  {len(rows)} take{'s' * (len(rows) > 1)}"
-        sheet.title(title, chosen, len(rows) > 1, loudness is not None and np.max(loudness, initial=0.0) > 0)
+        sheet.title(
+            title, chosen, len(rows) > 1, loudness is not None and np.max(loudness, initial=0.0) > 0
+        )
         parts.append(_pixels(sheet.row(os.path.join(folder, "title.png"), HEAD_CELLS)))
         done = 1
         yield Step(done / steps, "Drawing the title", busy=True)
@@ -125,19 +145,32 @@ def free_path(title: str, ending: str = ".png") -> str:
     """A file beside the .blend, or in Blender's temporary folder, that is not there yet."""
     folder = os.path.dirname(bpy.data.filepath) if bpy.data.filepath else bpy.app.tempdir
     name = bpy.path.clean_name(title)
-    numbered = (f"{name}{'' if number == 1 else f'_{number}'}{ending}" for number in range(1, 10_000))
+    numbered = (
+        f"{name}{'' if number == 1 else f'_{number}'}{ending}" for number in range(1, 10_000)
+    )
     return next(path for file in numbered if not os.path.exists(path := os.path.join(folder, file)))
 
 
 def _row(entry, speaks: bool) -> _Row:
     """A take's row in a sheet on which some take `speaks`, or none."""
     performance, clock = provenance.load(entry.action), provenance.clock_of(entry.action)
-    motion, channels, opening = Motion(np.zeros((2, 0)), np.zeros((2, 3))), (), np.zeros(2)  # if nothing is known of it
+    # if nothing is known of it
+    motion, channels, opening = (Motion(np.zeros((2, 0)), np.zeros((2, 3))), (), np.zeros(2))
     if performance is not None:
         motion, channels, opening = performance.motion, performance.channels, performance.opening
-    tracks = activity.tracks(motion, channels, opening) if speaks else activity.quiet_tracks(motion, channels)
+    tracks = (
+        activity.tracks(motion, channels, opening)
+        if speaks
+        else activity.quiet_tracks(motion, channels)
+    )
     start = 0.0 if clock is None else clock.start / clock.fps
-    return _Row(entry.action.name, tracks, activity.lids(motion, channels), activity.gestures(motion, channels), start)
+    return _Row(
+        entry.action.name,
+        tracks,
+        activity.lids(motion, channels),
+        activity.gestures(motion, channels),
+        start,
+    )
 
 
 def _places(row: _Row) -> dict[str, tuple[float, float]]:
@@ -146,22 +179,30 @@ def _places(row: _Row) -> dict[str, tuple[float, float]]:
 
 
 def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float, str]]:
-    """(seconds of the scene, why) of the moments, from what all takes have in common, and how they differ."""
+    """(seconds of the scene, why) of the moments, from what all takes have in common, and how they
+    differ."""
     start, full = rows[0].start, activity.full_heights([row.tracks for row in rows])
     seconds = start + np.arange(len(rows[0].lids)) / FPS
-    levels = {name: np.stack([_at(row, row.tracks[name], seconds) for row in rows]) for name in rows[0].tracks}
+    levels = {
+        name: np.stack([_at(row, row.tracks[name], seconds) for row in rows])
+        for name in rows[0].tracks
+    }
     differences = sum(level.std(axis=0) / full[name] for name, level in levels.items())
     lids = np.stack([_at(row, row.lids, seconds) for row in rows])
     if "mouth" in levels:
         chosen = activity.choose_moments(levels["mouth"], loudness, MOMENTS, differences, lids)
     else:
-        gestures = {name: np.stack([_at(row, row.gestures[name], seconds) for row in rows]) for name in rows[0].gestures}
+        gestures = {
+            name: np.stack([_at(row, row.gestures[name], seconds) for row in rows])
+            for name in rows[0].gestures
+        }
         chosen = activity.choose_quiet_moments(gestures, MOMENTS, differences, lids)
     return [(start + frame / FPS, why) for frame, why in chosen]
 
 
 class _SheetScene(CopyScene):
-    """A separate scene in which a row is set up and rendered: a copy of the rig, still faces of it, text.
+    """A separate scene in which a row is set up and rendered: a copy of the rig, still faces of it,
+    text.
 
     Its unit is the height of a row; x to the right, y up, from 0 at a row's lower left corner.
     """
@@ -171,12 +212,16 @@ class _SheetScene(CopyScene):
         self.columns = MOMENTS
         super().__init__(NAME, scene, rig, PAPER)
         frame, size = puppets.face_frame(rig)
-        self.to_cell = Matrix.Translation((0.0, LOWER, 0.0)) @ Matrix.Scale(1.0 / (FACE * size), 4) @ frame
+        self.to_cell = (
+            Matrix.Translation((0.0, LOWER, 0.0)) @ Matrix.Scale(1.0 / (FACE * size), 4) @ frame
+        )
         for obj in self.copy.objects:
             obj.hide_render = True
         self.inks = {}
         displayed = {"voice": SOUND, **activity.COLOURS}
-        linear = {name: Color(colour).from_srgb_to_scene_linear() for name, colour in displayed.items()}
+        linear = {
+            name: Color(colour).from_srgb_to_scene_linear() for name, colour in displayed.items()
+        }
         for name, colour in {"ink": INK, "faint": FAINT, "accent": ACCENT, **linear}.items():
             self.inks[name] = self.own(bpy.data.materials.new(f"{NAME} {name}"))
             self.inks[name].diffuse_color = (*colour, 1.0)
@@ -187,10 +232,13 @@ class _SheetScene(CopyScene):
         return LABEL_CELLS + CURVE_CELLS + self.columns * SPREAD
 
     def middle(self, column: int) -> float:
-        """Position of a face: farther from its neighbours than in the sheet, so that none extends into another's cell."""
+        """Position of a face: farther from its neighbours than in the sheet, so that none extends
+        into another's cell."""
         return LABEL_CELLS + CURVE_CELLS + (column + 0.5) * SPREAD
 
-    def _write(self, text: str, x: float, y: float, size: float, ink: str = "ink", align: str = "LEFT") -> None:
+    def _write(
+        self, text: str, x: float, y: float, size: float, ink: str = "ink", align: str = "LEFT"
+    ) -> None:
         curve = bpy.data.curves.new(NAME, "FONT")
         curve.body, curve.size, curve.align_x, curve.align_y = text, size, align, "CENTER"
         curve.materials.append(self.inks[ink])
@@ -200,40 +248,51 @@ class _SheetScene(CopyScene):
         self.still.append(obj)
 
     def title(self, text: str, chosen: list, compared: bool, heard: bool) -> None:
-        """Set up the sheet's header: its subject, the names of its curves, and above each column the reason and the frame.
+        """Set up the sheet's header: its subject, the names of its curves, and above each column
+        the reason and the frame.
 
         compared: whether there are several takes.  heard: whether the voice is drawn.
         """
         self.columns, fps = len(chosen), self.scene.render.fps / self.scene.render.fps_base
         self._write(text, 0.1, HEAD_CELLS - 0.17, 0.2)
         if heard:
-            self._write("voice", LABEL_CELLS + NAMES_CELLS - 0.06, sum(VOICE) / 2, 0.12, "voice", "RIGHT")
+            self._write(
+                "voice", LABEL_CELLS + NAMES_CELLS - 0.06, sum(VOICE) / 2, 0.12, "voice", "RIGHT"
+            )
         if compared:
-            self._write("white line: average of all takes", LABEL_CELLS + CURVE_CELLS - 0.15, HEAD_CELLS - 0.17, 0.11, "faint", "RIGHT")
+            self._write(
+                "white line: average of all takes",
+                LABEL_CELLS + CURVE_CELLS - 0.15,
+                HEAD_CELLS - 0.17,
+                0.11,
+                "faint",
+                "RIGHT",
+            )
         for column, (seconds, why) in enumerate(chosen):
             self._write(WORDS[why], self.middle(column), 0.29, 0.15, "ink", "CENTER")
             self._write(
-                f"frame {seconds * fps:.0f}",
-                self.middle(column),
-                0.11,
-                0.12,
-                "faint",
-                "CENTER",
+                f"frame {seconds * fps:.0f}", self.middle(column), 0.11, 0.12, "faint", "CENTER"
             )
 
     def label(self, entry, places: dict[str, tuple[float, float]], widest: float | None) -> None:
-        """Set a row's words up: score, name, how the take is played, the names of its tracks, and how high the mouth's is, mm, if it has
-        one."""
+        """Set a row's words up: score, name, how the take is played, the names of its tracks, and
+        how high the mouth's is, mm, if it has one."""
         score = take_list.score_text(entry)
-        self._write(score, 0.1, 0.78, 0.34 if len(score) <= 3 else 0.2, "accent" if entry.star else "ink")
+        self._write(
+            score, 0.1, 0.78, 0.34 if len(score) <= 3 else 0.2, "accent" if entry.star else "ink"
+        )
         self._write(entry.name if len(entry.name) <= 16 else entry.name[:15] + "…", 0.1, 0.53, 0.14)
-        for index, line in enumerate(textwrap.wrap(entry.words, LETTERS, max_lines=LINES, placeholder=" …")):
+        for index, line in enumerate(
+            textwrap.wrap(entry.words, LETTERS, max_lines=LINES, placeholder=" …")
+        ):
             self._write(line, 0.1, 0.35 - index * LINE_CELLS, 0.12)
         right = LABEL_CELLS + NAMES_CELLS - 0.06
         for track, (low, high) in places.items():
             self._write(track, right, (low + high) / 2, 0.12, track, "RIGHT")
         if widest is not None:
-            self._write(f"{widest:.0f} mm", right, TRACKS["mouth"][1] - 0.04, 0.09, "faint", "RIGHT")
+            self._write(
+                f"{widest:.0f} mm", right, TRACKS["mouth"][1] - 0.04, 0.09, "faint", "RIGHT"
+            )
 
     def freeze(self, frame: float, column: int) -> None:
         """Put the face that the copy makes at a frame of the scene into a cell of the row."""
@@ -249,7 +308,8 @@ class _SheetScene(CopyScene):
             self.still.append(still)
 
     def row(self, path: str, height: float) -> str:
-        """Render the prepared objects, `height` cells high, into a PNG file, and remove them; returns the path."""
+        """Render the prepared objects, `height` cells high, into a PNG file, and remove them;
+        returns the path."""
         self.scene.camera.data.ortho_scale = max(self.width, height)
         self.scene.camera.location = (self.width / 2, height / 2, 50.0)
         self.render(path, round(self.width * ROW_PIXELS), round(height * ROW_PIXELS))
@@ -274,19 +334,27 @@ class _SheetScene(CopyScene):
 
 
 def _pixels(path: str) -> np.ndarray:
-    """A rendered row as the sheet has it, [height, width, 3] of 0 … 1 as it is displayed, first row on top."""
+    """A rendered row as the sheet has it, [height, width, 3] of 0 … 1 as it is displayed, first row
+    on top."""
     whole = pixels(path)[::-1, :, :3]
     words = round((LABEL_CELLS + CURVE_CELLS) * ROW_PIXELS)
     step = SPREAD * ROW_PIXELS
-    starts = [words + round((column + 0.5) * step - ROW_PIXELS / 2) for column in range(round((whole.shape[1] - words) / step))]
-    return np.concatenate([whole[:, :words], *(whole[:, start : start + ROW_PIXELS] for start in starts)], axis=1)
+    starts = [
+        words + round((column + 0.5) * step - ROW_PIXELS / 2)
+        for column in range(round((whole.shape[1] - words) / step))
+    ]
+    return np.concatenate(
+        [whole[:, :words], *(whole[:, start : start + ROW_PIXELS] for start in starts)], axis=1
+    )
 
 
 def _draw_curves(
-    parts: list[np.ndarray], rows: list[_Row], chosen: list, full: dict[str, float], loudness: np.ndarray | None
+    parts: list[np.ndarray], rows: list[_Row], chosen: list, full: dict[str, float],
+    loudness: np.ndarray | None
 ) -> None:  # fmt: skip
-    """Draw what each take's brows, head and mouth do into its row, all to one scale, with the average of all takes as a thin line
-    and a dotted one at each moment; and the voice into the title.
+    """Draw what each take's brows, head and mouth do into its row, all to one scale, with the
+    average of all takes as a thin line and a dotted one at each moment; and the voice into the
+    title.
 
     parts: the title and every row.  full: of `activity`.
     """
@@ -295,11 +363,17 @@ def _draw_curves(
     begin = min(row.start for row in rows)
     end = max(row.start + len(row.lids) / FPS for row in rows)
     seconds = begin + (np.arange(wide) + 0.5) / wide * (end - begin)
-    columns = [min(left + int((moment - begin) / (end - begin) * wide), left + wide - 1) for moment, _ in chosen]
+    columns = [
+        min(left + int((moment - begin) / (end - begin) * wide), left + wide - 1)
+        for moment, _ in chosen
+    ]
     if loudness is not None and np.max(loudness) > 0:
         times = rows[0].start + np.arange(len(loudness)) / FPS
         level = np.interp(seconds, times, loudness / np.max(loudness), left=0.0, right=0.0)
-        base, tall = len(parts[0]) - round(VOICE[0] * ROW_PIXELS), round((VOICE[1] - VOICE[0]) * ROW_PIXELS)
+        base, tall = (
+            len(parts[0]) - round(VOICE[0] * ROW_PIXELS),
+            round((VOICE[1] - VOICE[0]) * ROW_PIXELS),
+        )
         _dot(parts[0], columns, base, tall)
         _draw_track(parts[0][:, left : left + wide], level, base, tall, SOUND)
     for name, (low, high) in _places(rows[0]).items():
@@ -309,7 +383,14 @@ def _draw_curves(
             height = len(part)
             base, tall = round(height * (1 - low)), round(height * (high - low))
             _dot(part, columns, base, tall)
-            _draw_track(part[:, left : left + wide], level, base, tall, activity.COLOURS[name], usual if len(rows) > 1 else None)
+            _draw_track(
+                part[:, left : left + wide],
+                level,
+                base,
+                tall,
+                activity.COLOURS[name],
+                usual if len(rows) > 1 else None,
+            )
     for part in parts[1:]:
         part[:GUTTER] = part[-GUTTER:] = Color(PAPER).from_scene_linear_to_srgb()
 
@@ -325,10 +406,19 @@ def _at(row: _Row, values: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     return np.interp(seconds, row.start + np.arange(len(values)) / FPS, values, left=0.0, right=0.0)
 
 
-def _draw_track(part: np.ndarray, level: np.ndarray, base: int, tall: int, colour, usual: np.ndarray | None = None) -> None:
-    """Draw levels, 0 … 1 for each column of a part of the picture, as a filled curve `tall` pixels high that stands on row `base`.
+def _draw_track(
+    part: np.ndarray,
+    level: np.ndarray,
+    base: int,
+    tall: int,
+    colour,
+    usual: np.ndarray | None = None,
+) -> None:
+    """Draw levels, 0 … 1 for each column of a part of the picture, as a filled curve `tall` pixels
+    high that stands on row `base`.
 
-    usual: levels of the average take, a line behind the curve's own, so that it is seen where the take is not like it.
+    usual: levels of the average take, a line behind the curve's own, so that it is seen where the
+    take is not like it.
     """
     colour, tops = np.array(colour, np.float32), (level.clip(0, 1) * tall).astype(int)
     for x, y in enumerate(tops):
@@ -341,7 +431,8 @@ def _draw_track(part: np.ndarray, level: np.ndarray, base: int, tall: int, colou
 
 
 def _draw_line(part: np.ndarray, level: np.ndarray, base: int, tall: int, colour) -> None:
-    """Draw levels, 0 … 1 for each column of a part of the picture, as a line without gaps, as `_draw_track`."""
+    """Draw levels, 0 … 1 for each column of a part of the picture, as a line without gaps, as
+    `_draw_track`."""
     tops = (level.clip(0, 1) * tall).astype(int)
     for x, y in enumerate(tops):
         low, high = sorted((int(tops[max(0, x - 1)]), int(y)))
@@ -358,15 +449,26 @@ def _write(pixels: np.ndarray, path: str) -> Generator[float, None, None]:
         with part_of(path) as part, open(part, "wb") as file:
 
             def chunk(kind: bytes, body: bytes) -> None:
-                file.write(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
+                file.write(
+                    struct.pack(">I", len(body))
+                    + kind
+                    + body
+                    + struct.pack(">I", zlib.crc32(kind + body))
+                )
 
             file.write(b"\x89PNG\r\n\x1a\n")
             chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
             packed = zlib.compressobj(6)
             for start in range(0, height, BAND):
-                band = np.round(pixels[start : start + BAND].clip(0, 1) * 255).astype(np.uint8).reshape(-1, 3 * width)
+                band = (
+                    np.round(pixels[start : start + BAND].clip(0, 1) * 255)
+                    .astype(np.uint8)
+                    .reshape(-1, 3 * width)
+                )
                 # each row's first byte: no filter
-                data = packed.compress(np.concatenate([np.zeros((len(band), 1), np.uint8), band], axis=1).tobytes())
+                data = packed.compress(
+                    np.concatenate([np.zeros((len(band), 1), np.uint8), band], axis=1).tobytes()
+                )
                 if data:
                     chunk(b"IDAT", data)
                 yield (start + len(band)) / height
@@ -374,5 +476,6 @@ def _write(pixels: np.ndarray, path: str) -> Generator[float, None, None]:
             chunk(b"IEND", b"")
     except OSError as error:
         raise BadRequest(
-            f"The contact sheet cannot be written to “{path}” ({error.strerror}): save the scene in a folder that you can write to"
+            f"The contact sheet cannot be written to “{path}” ({error.strerror}): save the scene "
+            f"in a folder that you can write to"
         ) from error

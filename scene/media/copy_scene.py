@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A separate scene with a copy of a head, which Workbench draws while the animator's own scene stays as it is."""
+"""A separate scene with a copy of a head, which Workbench draws while the animator's own scene
+stays as it is."""
 
 import os
 import tempfile
@@ -20,16 +21,25 @@ LOOK = {
     "render.engine": "BLENDER_WORKBENCH",
     "display.shading.light": "STUDIO",
     "display.shading.color_type": "MATERIAL",
-    **dict.fromkeys(("display.shading.show_cavity", "display.shading.show_shadows", "display.shading.show_object_outline"), False),
+    **dict.fromkeys(
+        (
+            "display.shading.show_cavity",
+            "display.shading.show_shadows",
+            "display.shading.show_object_outline",
+        ),
+        False,
+    ),
     "display.render_aa": "5",
     "view_settings.view_transform": "Standard",
 }
-# Of the square around a face: the share of its side that is shown, and by how much the picture's centre is lower.
+# Of the square around a face: the share of its side that is shown, and by how much the picture's
+# centre is lower.
 FACE, MOUTH = (0.82, 0.06), (0.46, 0.16)
 
 
 class CopyScene:
-    """The scene, and in it the copy of a rig and a camera; `end` takes all of it out of the file. data: what else is its own."""
+    """The scene, and in it the copy of a rig and a camera; `end` takes all of it out of the file.
+    data: what else is its own."""
 
     def __init__(self, name: str, scene, rig: head.Rig, background):
         self.had_result = any(image.type == "RENDER_RESULT" for image in bpy.data.images)
@@ -72,12 +82,15 @@ class CopyScene:
             bpy.data.objects.remove(self.scene.camera)
         bpy.data.scenes.remove(self.scene)
         if not self.had_result:
-            bpy.data.batch_remove([image for image in bpy.data.images if image.type == "RENDER_RESULT"])
+            bpy.data.batch_remove(
+                [image for image in bpy.data.images if image.type == "RENDER_RESULT"]
+            )
         bpy.data.batch_remove(self.data)
 
 
 def render_still(scene, path: str, width: int, height: int) -> None:
-    """Render a scene's current frame into a PNG file, by its own camera and engine. Raises BadRequest while Blender renders.
+    """Render a scene's current frame into a PNG file, by its own camera and engine. Raises
+    BadRequest while Blender renders.
 
     Blocking, because a background render job could not be stopped before its scene is removed.
     """
@@ -91,7 +104,8 @@ def render_still(scene, path: str, width: int, height: int) -> None:
 
 
 def pixels(path: str) -> np.ndarray:
-    """A picture as it is displayed, [height, width, channels] of 0 … 1, last row first, as Blender has pictures."""
+    """A picture as it is displayed, [height, width, channels] of 0 … 1, last row first, as Blender
+    has pictures."""
     image = bpy.data.images.load(path)
     try:
         image.colorspace_settings.name = "Non-Color"
@@ -119,9 +133,14 @@ class Portrait(CopyScene):
         rna_paths.tag(self.copy.targets)
 
     def take(self, share: float, lower: float) -> np.ndarray:
-        """The picture of the copy as it is, [PIXELS, PIXELS, 4], as `pixels`; of a share of the face, its middle so much lower."""
+        """The picture of the copy as it is, [PIXELS, PIXELS, 4], as `pixels`; of a share of the
+        face, its middle so much lower."""
         (frame, size), camera = self.at, self.scene.camera
-        camera.data.ortho_scale, camera.data.clip_start, camera.data.clip_end = share * size, 0.01 * size, 20 * size
+        camera.data.ortho_scale, camera.data.clip_start, camera.data.clip_end = (
+            share * size,
+            0.01 * size,
+            20 * size,
+        )
         camera.matrix_world = frame.inverted() @ Matrix.Translation((0.0, -lower * size, 5 * size))
         with tempfile.TemporaryDirectory(prefix="thunder_portrait_", dir=bpy.app.tempdir) as folder:
             return pixels(self.render(os.path.join(folder, "portrait.png"), PIXELS, PIXELS))

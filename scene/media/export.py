@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exports a head and its animation: glTF, FBX, USD and Alembic through Blender's exporters, ARKit curves as CSV."""
+"""Exports a head and its animation: glTF, FBX, USD and Alembic through Blender's exporters, ARKit
+curves as CSV."""
 
 import contextlib
 import os
@@ -25,17 +26,22 @@ from ..takes import provenance, take_list
 from . import flame_parameters
 
 _JOINTS_EVERYWHERE = 4  # bones per vertex that every program supports
-_BYTES_CACHED, _BYTES_KEYED = 64, 36  # most bytes per vertex and frame (cache) or shape key: position, normal and framing
-WITHOUT_NAME = "ARKit has no name for "  # beginning of the note on what no file of ARKit curves can hold
+# most bytes per vertex and frame (cache) or shape key: position, normal and framing
+_BYTES_CACHED, _BYTES_KEYED = 64, 36
+WITHOUT_NAME = (
+    "ARKit has no name for "  # beginning of the note on what no file of ARKit curves can hold
+)
 _BEYOND = 1e-3  # distance outside 0 … 1 from which a shape key's value is reported
 
 
 @dataclass(frozen=True)
 class Shot:
-    """The subject of an export: the head of a scene, from its first to its last frame, whole scene frames.
+    """The subject of an export: the head of a scene, from its first to its last frame, whole scene
+    frames.
 
-    rate: rows per second of a table of curves; geometry has one sample a scene frame.  from_zero: whether the first frame is at time 0 of
-    the file instead of its scene time, in formats without a start time.
+    rate: rows per second of a table of curves; geometry has one sample a scene frame.  from_zero:
+    whether the first frame is at time 0 of the file instead of its scene time, in formats without a
+    start time.
     """
 
     scene: bpy.types.Scene
@@ -51,12 +57,13 @@ class Shot:
 class Format:
     """An export format.
 
-    name: for the animator.  suffix: of its files.  carries, loses: what is exported and what is lost; a sentence each.
-    exporter: Blender's operator that writes it, empty for files we write.
+    name: for the animator.  suffix: of its files.  carries, loses: what is exported and what is
+    lost; a sentence each. exporter: Blender's operator that writes it, empty for files we write.
     write: (shot, path) writes the file and returns sentences on what is lost of this head.
-    geometry: whether it contains the mesh.  cached: whether as a mesh per frame, instead of shape keys and bones.
-    rated: whether its rows have their own rate instead of one per scene frame.  flame: whether it is for heads from FLAME files only.
-    timed: whether its time may begin at 0 (see Shot).
+    geometry: whether it contains the mesh.  cached: whether as a mesh per frame, instead of shape
+    keys and bones. rated: whether its rows have their own rate instead of one per scene frame.
+     flame: whether it is for heads from FLAME files only. timed: whether its time may begin at 0
+    (see Shot).
     """
 
     name: str
@@ -81,7 +88,10 @@ def export(shot: Shot, form: Format, path: str) -> list[str]:
     if lacking := why_missing(form, shot.rig):
         raise BadRequest(lacking)
     if shot.last < shot.first:
-        raise BadRequest(f"Frames {shot.first} to {shot.last} are not a range: the first frame must come before the last")
+        raise BadRequest(
+            f"Frames {shot.first} to {shot.last} are not a range: the first frame must come "
+            f"before the last"
+        )
     folder, name = os.path.split(os.path.abspath(path))
     try:
         os.makedirs(folder, exist_ok=True)
@@ -92,20 +102,29 @@ def export(shot: Shot, form: Format, path: str) -> list[str]:
             if not os.path.getsize(part):
                 raise OSError("the file is empty")
     except (OSError, RuntimeError) as error:
-        raise NoSpace(f"“{name}” could not be written ({reason_of(error)}): free some space or choose another folder") from error
+        raise NoSpace(
+            f"“{name}” could not be written ({reason_of(error)}): free some space or choose "
+            f"another folder"
+        ) from error
     return notes
 
 
 def _check_space(shot: Shot, form: Format, folder: str, name: str) -> None:
-    """Raise NoSpace if a file would not fit: on a full disk Blender's Alembic exporter ends Blender itself."""
+    """Raise NoSpace if a file would not fit: on a full disk Blender's Alembic exporter ends Blender
+    itself."""
     need = 0
     for mesh in (obj.data for obj in _meshes(shot)) if form.geometry else ():
         keys = len(mesh.shape_keys.key_blocks) if mesh.shape_keys else 0
-        need += len(mesh.vertices) * ((shot.last - shot.first + 1) * _BYTES_CACHED if form.cached else (8 + keys) * _BYTES_KEYED)
+        need += len(mesh.vertices) * (
+            (shot.last - shot.first + 1) * _BYTES_CACHED
+            if form.cached
+            else (8 + keys) * _BYTES_KEYED
+        )
     free = shutil.disk_usage(folder).free
     if free < need:
         raise NoSpace(
-            f"“{name}” may need {need / 1e6:.0f} MB and its disk has {free / 1e6:.0f} MB left: free some space or choose another folder"
+            f"“{name}” may need {need / 1e6:.0f} MB and its disk has {free / 1e6:.0f} MB left: "
+            f"free some space or choose another folder"
         )
 
 
@@ -113,10 +132,15 @@ def _check_space(shot: Shot, form: Format, folder: str, name: str) -> None:
 
 
 def objects_of(scene, rig: head.Rig) -> list[bpy.types.Object]:
-    """The objects of a scene that make up a character: what takes move, what deforms that, and what hangs on it too."""
+    """The objects of a scene that make up a character: what takes move, what deforms that, and what
+    hangs on it too."""
     targets = set(rig.targets)
     result = [rig.owner, rig.mesh]
-    result += [obj for obj in scene.objects if obj in targets or (obj.type == "MESH" and obj.data.shape_keys in targets)]
+    result += [
+        obj
+        for obj in scene.objects
+        if obj in targets or (obj.type == "MESH" and obj.data.shape_keys in targets)
+    ]
     for obj in list(result):
         result += [m.object for m in obj.modifiers if m.type == "ARMATURE" and m.object is not None]
         parent = obj.parent
@@ -128,7 +152,9 @@ def objects_of(scene, rig: head.Rig) -> list[bpy.types.Object]:
     result += [
         obj
         for obj in scene.objects
-        if obj.type == "MESH" and obj.visible_get() and any(m.type == "ARMATURE" and m.object in skeletons for m in obj.modifiers)
+        if obj.type == "MESH"
+        and obj.visible_get()
+        and any(m.type == "ARMATURE" and m.object in skeletons for m in obj.modifiers)
     ]
     return [obj for obj in dict.fromkeys(result) if obj.name in scene.objects]
 
@@ -147,14 +173,22 @@ def _select(layer, objects: list) -> None:
 
 @contextlib.contextmanager
 def _alone(shot: Shot) -> Iterator[None]:
-    """The objects of the head alone selected, in object mode, the scene's range that of the shot; then all as it was."""
+    """The objects of the head alone selected, in object mode, the scene's range that of the shot;
+    then all as it was."""
     scene, layer = shot.scene, shot.view_layer
     objects = objects_of(scene, shot.rig)
     selected, active = list(layer.objects.selected), layer.objects.active
     mode = active.mode if active is not None else "OBJECT"
     # Not every property of a linked character can be set, so only the necessary ones are changed.
-    hidden = [obj for obj in objects if obj.name in layer.objects and obj.hide_get(view_layer=layer)]
-    locked = [(obj, name) for obj in objects for name in ("hide_viewport", "hide_select") if getattr(obj, name)]
+    hidden = [
+        obj for obj in objects if obj.name in layer.objects and obj.hide_get(view_layer=layer)
+    ]
+    locked = [
+        (obj, name)
+        for obj in objects
+        for name in ("hide_viewport", "hide_select")
+        if getattr(obj, name)
+    ]
     timing = (scene.frame_start, scene.frame_end, scene.use_preview_range)
     with playback.returning(scene):
         try:
@@ -166,11 +200,20 @@ def _alone(shot: Shot) -> Iterator[None]:
                 obj.hide_set(False, view_layer=layer)
             layer.update()
             _select(layer, [obj for obj in objects if obj.name in layer.objects])
-            unseen = next((obj for obj in objects if obj not in layer.objects.selected.values()), None)
+            unseen = next(
+                (obj for obj in objects if obj not in layer.objects.selected.values()), None
+            )
             if unseen is not None:
-                raise BadRequest(f"“{unseen.name}” is hidden with its collection: show it in this view layer to export it")
+                raise BadRequest(
+                    f"“{unseen.name}” is hidden with its collection: show it in this view layer "
+                    f"to export it"
+                )
             layer.objects.active = shot.rig.owner
-            scene.frame_start, scene.frame_end, scene.use_preview_range = shot.first, shot.last, False
+            scene.frame_start, scene.frame_end, scene.use_preview_range = (
+                shot.first,
+                shot.last,
+                False,
+            )
             scene.frame_set(shot.first)
             yield
         finally:
@@ -189,14 +232,21 @@ def _alone(shot: Shot) -> Iterator[None]:
 
 
 def why_missing(form: Format, rig: head.Rig) -> str:
-    """The reason why this Blender cannot write a format for a head, and what to do, in a sentence; empty if it can."""
+    """The reason why this Blender cannot write a format for a head, and what to do, in a sentence;
+    empty if it can."""
     if form.flame and not flame_rig.is_flame(rig.armature):
-        return f"“{rig.mesh.name}” does not come from a FLAME file, as this format needs: choose another format or head"
+        return (
+            f"“{rig.mesh.name}” does not come from a FLAME file, as this format needs: choose "
+            f"another format or head"
+        )
     if not form.exporter or _operator(form.exporter) is not None:
         return ""
     if form.exporter.startswith("wm."):
         return f"This Blender was built without {form.name}: choose another format"
-    return f"The exporter for {form.name} is switched off: enable “{form.name}” among the add-ons in the preferences"
+    return (
+        f"The exporter for {form.name} is switched off: enable “{form.name}” among the "
+        f"add-ons in the preferences"
+    )
 
 
 def _operator(name: str):
@@ -218,8 +268,8 @@ def _run(name: str, **settings) -> None:
 
 
 def _write_gltf(shot: Shot, path: str) -> list[str]:
-    # Mode SCENE bakes the evaluated result (takes, NLA, drivers, constraints) as one animation; the others would write every take in the
-    # file.
+    # Mode SCENE bakes the evaluated result (takes, NLA, drivers, constraints) as one animation; the
+    # others would write every take in the file.
     _run(
         "export_scene.gltf",
         filepath=path,
@@ -326,13 +376,25 @@ def motion_of(shot: Shot) -> Motion:
 def _write_arkit(shot: Shot, path: str) -> list[str]:
     motion, channels = motion_of(shot), head.channel_names()
     rows = livelink.table(motion, channels)
-    # Timecode 00:00:00:00 is the scene's frame 0, as in Blender's own timeline, unless the first row is to have it.
+    # Timecode 00:00:00:00 is the scene's frame 0, as in Blender's own timeline, unless the first
+    # row is to have it.
     start = 0.0 if shot.from_zero else float(Clock.of(shot.scene, 0).seconds(shot.first))
     with open(path, "w", encoding="ascii", newline="\n") as file:
         livelink.write(file, rows, start, shot.rate)
-    cut = [name for name, values in zip(livelink.COLUMNS, rows.T[: livelink.SHAPES]) if _is_beyond(values)]
-    lost = [name for name, values in zip(channels, motion.expression.T) if name not in livelink.NAMES and np.abs(values).max() > _BEYOND]
-    return _notes(("Values outside ARKit's range of 0 to 1 were clipped: {}", cut), (f"{WITHOUT_NAME}{{}}: left out", lost))
+    cut = [
+        name
+        for name, values in zip(livelink.COLUMNS, rows.T[: livelink.SHAPES])
+        if _is_beyond(values)
+    ]
+    lost = [
+        name
+        for name, values in zip(channels, motion.expression.T)
+        if name not in livelink.NAMES and np.abs(values).max() > _BEYOND
+    ]
+    return _notes(
+        ("Values outside ARKit's range of 0 to 1 were clipped: {}", cut),
+        (f"{WITHOUT_NAME}{{}}: left out", lost),
+    )
 
 
 def _write_channels(shot: Shot, path: str) -> list[str]:
@@ -349,7 +411,9 @@ def _write_channels(shot: Shot, path: str) -> list[str]:
 
 def _listed(names: list[str]) -> str:
     """Names in a sentence: the first three, and how many more."""
-    return ", ".join(f"“{name}”" for name in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return ", ".join(f"“{name}”" for name in names[:3]) + (
+        f" and {len(names) - 3} more" if len(names) > 3 else ""
+    )
 
 
 def _notes(*notes: tuple[str, list[str]]) -> list[str]:
@@ -376,9 +440,15 @@ def _gltf_notes(shot: Shot) -> list[str]:
     crowded = [
         obj.name
         for obj in _meshes(shot)
-        if any(m.type == "ARMATURE" for m in obj.modifiers) and any(len(vertex.groups) > _JOINTS_EVERYWHERE for vertex in obj.data.vertices)
+        if any(m.type == "ARMATURE" for m in obj.modifiers)
+        and any(len(vertex.groups) > _JOINTS_EVERYWHERE for vertex in obj.data.vertices)
     ]
-    notes = _rig_notes(shot) + _notes((f"More than {_JOINTS_EVERYWHERE} bones move a vertex, which some programs ignore: {{}}", crowded))
+    notes = _rig_notes(shot) + _notes(
+        (
+            f"More than {_JOINTS_EVERYWHERE} bones move a vertex, which some programs ignore: {{}}",
+            crowded,
+        )
+    )
     if shot.first < 0 and not shot.from_zero:
         notes.append("glTF has no time before 0: frames below 0 are left out")
     return notes
@@ -387,7 +457,12 @@ def _gltf_notes(shot: Shot) -> list[str]:
 def keys_beyond(shot: Shot) -> list[str]:
     """Names of the shape keys whose keys leave 0 … 1 during the shot."""
     names = {}
-    for curve in (curve for block in shot.rig.targets if block.id_type == "KEY" for curve in compat.curves_for(block)):
+    for curve in (
+        curve
+        for block in shot.rig.targets
+        if block.id_type == "KEY"
+        for curve in compat.curves_for(block)
+    ):
         frames, values = fcurves.read_part(curve, "co").T
         if _is_beyond(values[(frames >= shot.first) & (frames <= shot.last)]):
             names[curve.data_path.removeprefix('key_blocks["').removesuffix('"].value')] = True
@@ -402,8 +477,10 @@ FORMATS = {
     "GLTF": Format(
         "glTF",
         ".glb",
-        "Mesh, shape keys, bones, skin, materials and textures in one file for game engines and the web",
-        "Modifiers other than the armature's are left out; control rigs are baked to shape keys and bones",
+        "Mesh, shape keys, bones, skin, materials and textures in one file for game engines and "
+        "the web",
+        "Modifiers other than the armature's are left out; control rigs are baked to shape keys "
+        "and bones",
         "export_scene.gltf",
         _write_gltf,
         timed=True,
@@ -412,7 +489,8 @@ FORMATS = {
         "FBX",
         ".fbx",
         "Mesh, shape keys, bones and skin for Unreal, Unity, Maya and MotionBuilder",
-        "Modifiers other than the armature's are left out, materials arrive as plain colours and textures. "
+        "Modifiers other than the armature's are left out, materials arrive as plain colours and "
+        "textures. "
         "Blender itself imports an FBX one frame late: set its Animation Offset to 0",
         "export_scene.fbx",
         _write_fbx,
@@ -421,7 +499,8 @@ FORMATS = {
         "USD",
         ".usdc",
         "Mesh, blend shapes, skeleton and materials for film pipelines and Omniverse",
-        "Modifiers other than the armature's are left out; control rigs are baked to shape keys and bones",
+        "Modifiers other than the armature's are left out; control rigs are baked to shape keys "
+        "and bones",
         "wm.usd_export",
         _write_usd,
     ),
@@ -447,7 +526,8 @@ FORMATS = {
         "ARKit Curves",
         ".csv",
         "52 blend shapes, head and eye angles a row, as Live Link Face records them",
-        "No mesh; tongue shapes other than Tongue Out have no ARKit name; both eyes look the same way; values end at 0 and 1",
+        "No mesh; tongue shapes other than Tongue Out have no ARKit name; both eyes look the same "
+        "way; values end at 0 and 1",
         "",
         _write_arkit,
         geometry=False,
@@ -457,7 +537,8 @@ FORMATS = {
     "CHANNELS": Format(
         "Channels",
         ".npz",
-        "Channels with their names, jaw, head and eyes as rotations, and style and mood of a take, as NumPy arrays",
+        "Channels with their names, jaw, head and eyes as rotations, and style and mood of a take, "
+        "as NumPy arrays",
         "No mesh",
         "",
         _write_channels,
@@ -467,7 +548,8 @@ FORMATS = {
     "FLAME": Format(
         "FLAME Parameters",
         ".npz",
-        "Expression, jaw, neck, eyes and identity of every frame as smplx and other FLAME programs take them",
+        "Expression, jaw, neck, eyes and identity of every frame as smplx and other FLAME programs "
+        "take them",
         "No mesh; only for heads from FLAME files; where the head stands in the scene is left out",
         "",
         flame_parameters.export,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows all takes at once: a head for each, side by side in the viewport, playing with the sound; removed when playback stops. Under each
-head are its take's words, and the activity of brows, mouth and head over time."""
+"""Shows all takes at once: a head for each, side by side in the viewport, playing with the sound;
+removed when playback stops. Under each head are its take's words, and the activity of brows, mouth
+and head over time."""
 
 import contextlib
 import math
@@ -29,23 +30,24 @@ from . import puppets
 NAME = "Thunder Grid"
 WIDER = 1.6  # ratio of columns to rows that suits a viewport
 LOOK_SECONDS = 0.1  # interval of checking whether the scene still plays
-RANGE = "thunder_preview_range"  # property of the grid's collection: the scene's preview range before the grid
-GAP, LABEL = 1.06, 0.58  # distance between heads, and space for the text below one, in sizes of a head
-CAPTION, WORDS, TRACKS = 0.06, 0.125, (0.35, 0.53)  # distances below a head, in its heights: caption's middle, words' top, tracks' extent
+# property of the grid's collection: the scene's preview range before the grid
+RANGE = "thunder_preview_range"
+# distance between heads, and space for the text below one, in sizes of a head
+GAP, LABEL = 1.06, 0.58
+# distances below a head, in its heights: caption's middle, words' top, tracks' extent
+CAPTION, WORDS, TRACKS = (0.06, 0.125, (0.35, 0.53))
 CAPTION_SIZE, WORDS_SIZE = 0.085, 0.066  # text sizes, in heights of a head
 LINES, LETTER = 3, 0.47  # lines of words; mean width of a letter, in text sizes
-ROWS = {"brows": (0.76, 1.0), "mouth": (0.28, 0.72), "head": (0.0, 0.24)}  # vertical extent of each track, from below
+# vertical extent of each track, from below
+ROWS = {"brows": (0.76, 1.0), "mouth": (0.28, 0.72), "head": (0.0, 0.24)}
 SHARE = 0.9  # width of words and tracks, as a share of the distance between heads
 CLUTTER = {  # viewport settings that would draw over words or make them hard to read
     "shading": ("show_object_outline", "show_cavity"),
     "overlay": ("show_floor", "show_ortho_grid", "show_axis_x", "show_axis_y", "show_axis_z"),
 }
 VIEW = ("view_perspective", "view_distance", "view_rotation", "view_location")
-GROUND, DIM, WORDS_COLOUR = (
-    (0.03, 0.034, 0.042),
-    0.5,
-    (0.9, 0.9, 0.9),
-)  # behind the tracks, linear; of a track's colour where the take does what all do on average
+# behind the tracks, linear; of a track's colour where the take does what all do on average
+GROUND, DIM, WORDS_COLOUR = ((0.03, 0.034, 0.042), 0.5, (0.9, 0.9, 0.9))
 
 
 @dataclass
@@ -61,7 +63,8 @@ class _Grid:
     selected: list[str] = field(default_factory=list)
     active: str = ""
     space: int = 0
-    view: dict = field(default_factory=dict)  # how the viewport was: values by (part of the space, name)
+    # how the viewport was: values by (part of the space, name)
+    view: dict = field(default_factory=dict)
 
 
 class _State(Part):
@@ -91,7 +94,8 @@ def is_running() -> bool:
 
 
 def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
-    """Steps that set up a head for each take, best at the top left. Raises BadRequest if there is none."""
+    """Steps that set up a head for each take, best at the top left. Raises BadRequest if there is
+    none."""
     entries = [entry for entry in entries if entry.action is not None]
     if not entries:
         raise BadRequest("There are no takes to play: generate some first")
@@ -102,7 +106,8 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
     wide, tall = (high.x - low.x) * GAP, (high.y - low.y) * (GAP + LABEL)
     columns = min(len(entries), math.ceil(math.sqrt(len(entries) * WIDER * tall / wide)))
     rows = math.ceil(len(entries) / columns)
-    columns = math.ceil(len(entries) / rows)  # rows of equal length look less like something is missing
+    # rows of equal length look less like something is missing
+    columns = math.ceil(len(entries) / rows)
     axes = frame.to_3x3().transposed()  # the face's to the world's
     group = bpy.data.collections.new(NAME)
     group[head.PUPPET_MARK] = True
@@ -118,7 +123,13 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
         known = [bars for bars in activities.values() if bars is not None]
         for number, (action, words) in enumerate(chosen):
             entry = _entry(scene, action)
-            at = Vector(((number % columns - (columns - 1) / 2) * wide, ((rows - 1) / 2 - number // columns) * tall, 0.0))
+            at = Vector(
+                (
+                    (number % columns - (columns - 1) / 2) * wide,
+                    ((rows - 1) / 2 - number // columns) * tall,
+                    0.0,
+                )
+            )
             copy = puppets.add(rig, group, axes @ at)
             puppets.play(copy, rig, entry)
             for obj in copy.objects:
@@ -126,13 +137,23 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
                 take_of[obj.name] = action
             under = at + Vector(((low.x + high.x) / 2, low.y, high.z))
             place = frame.inverted() @ Matrix.Translation(under)
-            levels = None if activities[action] is None else thumbnails.levels(activities[action], known)
+            levels = (
+                None if activities[action] is None else thumbnails.levels(activities[action], known)
+            )
             for name in _under(group, entry, words, levels, place, (wide, high.y - low.y), axes):
                 take_of[name] = action
-            yield Step((number + 1) / len(chosen), f"Setting up take {number + 1} of {len(chosen)}", busy=True)
+            yield Step(
+                (number + 1) / len(chosen),
+                f"Setting up take {number + 1} of {len(chosen)}",
+                busy=True,
+            )
         size = Vector((columns * wide, rows * tall, high.z - low.z))
-        middle = frame.inverted() @ ((low + high) / 2 + Vector((0.0, -LABEL / 2 * (high.y - low.y), 0.0)))
-        state.grid = _Grid(scene.name, take_of, axes, middle, size, (scene.frame_current, scene.frame_subframe))
+        middle = frame.inverted() @ (
+            (low + high) / 2 + Vector((0.0, -LABEL / 2 * (high.y - low.y), 0.0))
+        )
+        state.grid = _Grid(
+            scene.name, take_of, axes, middle, size, (scene.frame_current, scene.frame_subframe)
+        )
         _loop_over(scene, group, first, last)
     except BaseException:
         puppets.remove_marked()
@@ -148,9 +169,11 @@ def _entry(scene, action: str):
 
 
 def _loop_over(scene, group, first: int, last: int) -> None:
-    """Loop the scene's playback over the frames of the takes, or their part in the animator's own preview range.
+    """Loop the scene's playback over the frames of the takes, or their part in the animator's own
+    preview range.
 
-    The previous range is stored with the grid's collection, so that undo and a recovered file restore both or neither.
+    The previous range is stored with the grid's collection, so that undo and a recovered file
+    restore both or neither.
     """
     used, start, end = scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end
     group[RANGE] = [int(used), start, end]
@@ -173,22 +196,43 @@ def _loop_as_before() -> None:
 
 
 def _caption(entry) -> str:
-    score = f"{take_list.score_text(entry)}  " if math.isfinite(entry.score) or not take_list.speaks(entry) else ""
+    score = (
+        f"{take_list.score_text(entry)}  "
+        if math.isfinite(entry.score) or not take_list.speaks(entry)
+        else ""
+    )
     return f"{score}{entry.name}" + (" ★" if entry.star else "")
 
 
-def _under(group, entry, caption: str, levels, place: Matrix, size: tuple[float, float], axes: Matrix) -> list[str]:
-    """Text and bars under a head: its take's name, words and activity over time. Returns the names of its objects.
+def _under(
+    group, entry, caption: str, levels, place: Matrix, size: tuple[float, float], axes: Matrix
+) -> list[str]:
+    """Text and bars under a head: its take's name, words and activity over time. Returns the names
+    of its objects.
 
-    levels: of its bars (`thumbnails.levels`), None if unknown.  place: matrix of the centre under the head, from the face's axes to the
-    world.  size: distance between heads, and the height of one.
+    levels: of its bars (`thumbnails.levels`), None if unknown.  place: matrix of the centre under
+    the head, from the face's axes to the world.  size: distance between heads, and the height of
+    one.
     """
     wide, tall = size
-    names = [_label(group, caption, place @ Vector((0.0, -CAPTION * tall, 0.0)), axes, CAPTION_SIZE * tall)]
+    names = [
+        _label(
+            group, caption, place @ Vector((0.0, -CAPTION * tall, 0.0)), axes, CAPTION_SIZE * tall
+        )
+    ]
     letters = max(12, int(SHARE * wide / (LETTER * WORDS_SIZE * tall)))
     lines = textwrap.wrap(entry.words, letters, max_lines=LINES, placeholder=" …")
     if lines:
-        names.append(_label(group, "\n".join(lines), place @ Vector((0.0, -WORDS * tall, 0.0)), axes, WORDS_SIZE * tall, "TOP"))
+        names.append(
+            _label(
+                group,
+                "\n".join(lines),
+                place @ Vector((0.0, -WORDS * tall, 0.0)),
+                axes,
+                WORDS_SIZE * tall,
+                "TOP",
+            )
+        )
     if levels is not None:
         corner = place @ Vector((-SHARE * wide / 2, -TRACKS[1] * tall, 0.0))
         shape = Matrix.Diagonal((SHARE * wide, (TRACKS[1] - TRACKS[0]) * tall, 1.0, 1.0))
@@ -196,8 +240,11 @@ def _under(group, entry, caption: str, levels, place: Matrix, size: tuple[float,
     return names
 
 
-def _label(group, words: str, place: Vector, axes: Matrix, size: float, above: str = "CENTER") -> str:
-    """Text that faces the viewer; returns the name of its object. above: its vertical alignment, Blender's align_y."""
+def _label(
+    group, words: str, place: Vector, axes: Matrix, size: float, above: str = "CENTER"
+) -> str:
+    """Text that faces the viewer; returns the name of its object. above: its vertical alignment,
+    Blender's align_y."""
     curve = bpy.data.curves.new(NAME, "FONT")
     curve.body, curve.size, curve.align_x, curve.align_y = words, size, "CENTER", above
     curve.materials.append(_ink("words", WORDS_COLOUR))
@@ -209,16 +256,19 @@ def _label(group, words: str, place: Vector, axes: Matrix, size: float, above: s
 
 
 def _tracks(group, own: np.ndarray, usual: np.ndarray, place: Matrix, entry) -> list[str]:
-    """A take's activity over time as bars on a dark ground, bright above the average of the line's takes, and a line at the current frame.
-    Returns the names of the objects.
+    """A take's activity over time as bars on a dark ground, bright above the average of the line's
+    takes, and a line at the current frame. Returns the names of the objects.
 
-    own, usual: [3, bars] of 0 … 1 (`thumbnails.levels`).  place: of the unit square that they fill, in the world.
+    own, usual: [3, bars] of 0 … 1 (`thumbnails.levels`).  place: of the unit square that they fill,
+    in the world.
     """
     corners, faces, looks = [], [], []
 
     def box(left, low, right, high, look, depth):
         faces.append(range(len(corners), len(corners) + 4))
-        corners.extend(((left, low, depth), (right, low, depth), (right, high, depth), (left, high, depth)))
+        corners.extend(
+            ((left, low, depth), (right, low, depth), (right, high, depth), (left, high, depth))
+        )
         looks.append(look)
 
     materials = [_ink("ground", GROUND)]
@@ -234,7 +284,14 @@ def _tracks(group, own: np.ndarray, usual: np.ndarray, place: Matrix, entry) -> 
             if common > 0:
                 box(left, low, right, low + common * (high - low), 2 * row + 2, 1e-3)
             if top > common:
-                box(left, low + common * (high - low), right, low + top * (high - low), 2 * row + 1, 1e-3)
+                box(
+                    left,
+                    low + common * (high - low),
+                    right,
+                    low + top * (high - low),
+                    2 * row + 1,
+                    1e-3,
+                )
     mesh = bpy.data.meshes.new(NAME)
     mesh.from_pydata(corners, [], list(faces))
     for material in materials:
@@ -242,7 +299,11 @@ def _tracks(group, own: np.ndarray, usual: np.ndarray, place: Matrix, entry) -> 
     mesh.polygons.foreach_set("material_index", looks)
     tracks = bpy.data.objects.new(NAME, mesh)
     line = bpy.data.meshes.new(NAME)
-    line.from_pydata([(0.0, -0.06, 2e-3), (0.006, -0.06, 2e-3), (0.006, 1.06, 2e-3), (0.0, 1.06, 2e-3)], [], [range(4)])
+    line.from_pydata(
+        [(0.0, -0.06, 2e-3), (0.006, -0.06, 2e-3), (0.006, 1.06, 2e-3), (0.0, 1.06, 2e-3)],
+        [],
+        [range(4)],
+    )
     line.materials.append(_ink("now", (1.0, 1.0, 1.0)))
     now = bpy.data.objects.new(NAME, line)
     for obj in (tracks, now):
@@ -257,7 +318,9 @@ def _tracks(group, own: np.ndarray, usual: np.ndarray, place: Matrix, entry) -> 
 
 def _ink(name: str, colour) -> bpy.types.Material:
     """The grid's material of a linear colour, made where it is not there."""
-    material = next((each for each in bpy.data.materials if each.get(head.PUPPET_MARK) == name), None)
+    material = next(
+        (each for each in bpy.data.materials if each.get(head.PUPPET_MARK) == name), None
+    )
     if material is None:
         material = bpy.data.materials.new(f"{NAME} {name}")
         material[head.PUPPET_MARK] = name
@@ -276,7 +339,10 @@ def enter(context) -> None:
     layer = context.window.view_layer
     grid.selected = [obj.name for obj in layer.objects.selected]
     grid.active = layer.objects.active.name if layer.objects.active is not None else ""
-    space, region = area.spaces.active, next(region for region in area.regions if region.type == "WINDOW")
+    space, region = (
+        area.spaces.active,
+        next(region for region in area.regions if region.type == "WINDOW"),
+    )
     grid.space = space.as_pointer()
     with context.temp_override(window=context.window, area=area, region=region):
         if context.mode != "OBJECT":
@@ -307,19 +373,30 @@ def _look(grid: _Grid, area, region, view) -> None:
     view.view_rotation = grid.axes.to_quaternion()
     view.view_location, view.view_distance = grid.middle, 1.0
     view.update()
-    ends = [view3d_utils.region_2d_to_location_3d(region, view, (x, region.height / 2), grid.middle) for x in (0, region.width)]
+    ends = [
+        view3d_utils.region_2d_to_location_3d(region, view, (x, region.height / 2), grid.middle)
+        for x in (0, region.width)
+    ]
     per_pixel = (ends[1] - ends[0]).length / max(1, region.width)
     left, right = 0, 0
     if bpy.context.preferences.system.use_region_overlap:
-        left, right = (sum(other.width for other in area.regions if other.type == kind and other.width > 1) for kind in ("TOOLS", "UI"))
+        left, right = (
+            sum(other.width for other in area.regions if other.type == kind and other.width > 1)
+            for kind in ("TOOLS", "UI")
+        )
     width = max(50, region.width - left - right)
-    distance = max(grid.size.x / width, grid.size.y / max(50, region.height * 0.88)) * 1.04 / per_pixel
+    distance = (
+        max(grid.size.x / width, grid.size.y / max(50, region.height * 0.88)) * 1.04 / per_pixel
+    )
     view.view_distance = distance
-    view.view_location = grid.middle + grid.axes @ Vector(((right - left) / 2 * per_pixel * distance, 0.0, 0.0))
+    view.view_location = grid.middle + grid.axes @ Vector(
+        ((right - left) / 2 * per_pixel * distance, 0.0, 0.0)
+    )
 
 
 def viewport(context):
-    """The 3D viewport in which the grid was started, else the largest of the window; None if there is none."""
+    """The 3D viewport in which the grid was started, else the largest of the window; None if there
+    is none."""
     if context.window is None or bpy.app.background:
         return None
     if context.area is not None and context.area.type == "VIEW_3D":
@@ -329,8 +406,8 @@ def viewport(context):
 
 
 def leave() -> str:
-    """Take the grid away; the view, the selection, the current frame and the file are as before. The action of the take whose head the
-    animator clicked meanwhile, "" for none."""
+    """Take the grid away; the view, the selection, the current frame and the file are as before.
+    The action of the take whose head the animator clicked meanwhile, "" for none."""
     grid, state.grid = state.grid, None
     _loop_as_before()
     if grid is None:
@@ -339,7 +416,11 @@ def leave() -> str:
     chosen = ""
     for window in bpy.context.window_manager.windows:
         active = window.view_layer.objects.active
-        if active is not None and active.name in grid.takes and active.select_get(view_layer=window.view_layer):
+        if (
+            active is not None
+            and active.name in grid.takes
+            and active.select_get(view_layer=window.view_layer)
+        ):
             chosen = grid.takes[active.name]
         for area in window.screen.areas:
             if area.type == "VIEW_3D" and area.spaces.active.as_pointer() == grid.space:
@@ -359,16 +440,24 @@ def leave() -> str:
 
 
 def _look_away(window, area, grid: _Grid) -> None:
-    space, region = area.spaces.active, next(region for region in area.regions if region.type == "WINDOW")
+    space, region = (
+        area.spaces.active,
+        next(region for region in area.regions if region.type == "WINDOW"),
+    )
     if space.local_view is not None:
-        with contextlib.suppress(RuntimeError), bpy.context.temp_override(window=window, area=area, region=region):
-            bpy.ops.view3d.localview(frame_selected=False)  # without a context for it the heads are removed anyway
+        with (
+            contextlib.suppress(RuntimeError),
+            bpy.context.temp_override(window=window, area=area, region=region),
+        ):
+            # without a context for it the heads are removed anyway
+            bpy.ops.view3d.localview(frame_selected=False)
     for (part, name), value in grid.view.items():
         setattr(getattr(space, part), name, value)
 
 
 def leave_and_show() -> str:
-    """Remove the grid and show the take whose head the animator clicked, as an undo step; returns its name, "" for none.
+    """Remove the grid and show the take whose head the animator clicked, as an undo step; returns
+    its name, "" for none.
 
     Raises ThunderError if that take cannot be shown; the grid is gone then too.
     """
@@ -386,7 +475,8 @@ def leave_and_show() -> str:
 
 
 def leave_when_stopped() -> float | None:
-    """Looks again and again, so that no stop is missed, whatever stopped the playing and however slow the window draws."""
+    """Looks again and again, so that no stop is missed, whatever stopped the playing and however
+    slow the window draws."""
     if state.grid is None:
         return None
     windows = bpy.context.window_manager.windows
@@ -407,7 +497,11 @@ def leave_for_file(*_):
         leave()
 
 
-_HANDLERS = (("save_pre", leave_for_file), ("undo_post", leave_for_file), ("redo_post", leave_for_file))
+_HANDLERS = (
+    ("save_pre", leave_for_file),
+    ("undo_post", leave_for_file),
+    ("redo_post", leave_for_file),
+)
 
 
 register, unregister = handlers.registration(_HANDLERS)

@@ -20,8 +20,9 @@ FACE_MARGIN = 1.75  # size of a whole face relative to its moving part
 
 @dataclass
 class Puppet:
-    """A copy of a rig.  objects: its own.  visible: the meshes among them that are rendered or shown.  targets: the copies of the
-    rig's targets, in their order.  data: what else is its own."""
+    """A copy of a rig.  objects: its own.  visible: the meshes among them that are rendered or
+    shown.  targets: the copies of the rig's targets, in their order.  data: what else is its
+    own."""
 
     objects: list
     visible: list
@@ -30,9 +31,13 @@ class Puppet:
 
 
 def add(rig: head.Rig, collection, shift: Vector) -> Puppet:
-    """Copy a rig into a collection, moved by `shift` in the world. Modifiers, constraints, parents and drivers among the rig's objects
-    refer to the copy; data outside of the rig are shared."""
-    originals = list(dict.fromkeys((*rig.objects, rig.mesh, *(t for t in rig.targets if isinstance(t, bpy.types.Object)))))
+    """Copy a rig into a collection, moved by `shift` in the world. Modifiers, constraints, parents
+    and drivers among the rig's objects refer to the copy; data outside of the rig are shared."""
+    originals = list(
+        dict.fromkeys(
+            (*rig.objects, rig.mesh, *(t for t in rig.targets if isinstance(t, bpy.types.Object)))
+        )
+    )
     made: dict = {}
     for original in originals:
         copied = made[original] = original.copy()
@@ -47,13 +52,25 @@ def add(rig: head.Rig, collection, shift: Vector) -> Puppet:
         copied.hide_select = copied.hide_viewport = copied.hide_render = False
     for original in originals:
         _relink(original, made, shift)
-    drivers = [curve.driver for block in made.values() if block.animation_data is not None for curve in block.animation_data.drivers]
-    for target in (target for driver in drivers for variable in driver.variables for target in variable.targets):
+    drivers = [
+        curve.driver
+        for block in made.values()
+        if block.animation_data is not None
+        for curve in block.animation_data.drivers
+    ]
+    for target in (
+        target for driver in drivers for variable in driver.variables for target in variable.targets
+    ):
         if target.id in made:
             target.id = made[target.id]
     data = [block for block in made.values() if isinstance(block, bpy.types.Mesh)]
     visible = [made[original] for original in originals if _is_visible(rig, original)]
-    return Puppet([made[original] for original in originals], visible, tuple(made[target] for target in rig.targets), data)
+    return Puppet(
+        [made[original] for original in originals],
+        visible,
+        tuple(made[target] for target in rig.targets),
+        data,
+    )
 
 
 def _is_visible(rig: head.Rig, obj) -> bool:
@@ -96,7 +113,11 @@ def play(puppet: Puppet, rig: head.Rig, entry) -> None:
     for index, target in enumerate(puppet.targets):
         compat.assign_action(target, *display.part_of(actions, rig, index))
         animation = target.animation_data
-        animation.action_blend_type, animation.action_influence, animation.action_extrapolation = "REPLACE", 1.0, "HOLD"
+        animation.action_blend_type, animation.action_influence, animation.action_extrapolation = (
+            "REPLACE",
+            1.0,
+            "HOLD",
+        )
 
 
 def stop(puppet: Puppet, rig: head.Rig) -> None:
@@ -120,7 +141,8 @@ def remove(puppet: Puppet) -> None:
 
 
 def remove_marked() -> int:
-    """Remove every copy from the file, also those of an earlier session; how many objects that were."""
+    """Remove every copy from the file, also those of an earlier session; how many objects that
+    were."""
     result = [obj for obj in bpy.data.objects if head.PUPPET_MARK in obj]
     data = {obj.data for obj in result if obj.type in ("MESH", "FONT") and obj.data is not None}
     bpy.data.batch_remove([group for group in bpy.data.collections if head.PUPPET_MARK in group])
@@ -128,8 +150,16 @@ def remove_marked() -> int:
         bpy.data.objects.remove(obj)
     for block in data:
         if block.users == 0:
-            (bpy.data.meshes if isinstance(block, bpy.types.Mesh) else bpy.data.curves).remove(block)
-    bpy.data.batch_remove([material for material in bpy.data.materials if head.PUPPET_MARK in material and not material.users])
+            (bpy.data.meshes if isinstance(block, bpy.types.Mesh) else bpy.data.curves).remove(
+                block
+            )
+    bpy.data.batch_remove(
+        [
+            material
+            for material in bpy.data.materials
+            if head.PUPPET_MARK in material and not material.users
+        ]
+    )
     if result:
         drop_font()
     return len(result)
@@ -137,7 +167,9 @@ def remove_marked() -> int:
 
 def drop_font() -> None:
     """Remove Blender's own font from the file if our text added it and no other text uses it."""
-    for font in [font for font in bpy.data.fonts if font.users == 0 and font.filepath == "<builtin>"]:
+    for font in [
+        font for font in bpy.data.fonts if font.users == 0 and font.filepath == "<builtin>"
+    ]:
         bpy.data.fonts.remove(font)
 
 
@@ -145,7 +177,8 @@ def drop_font() -> None:
 
 
 def face_frame(rig: head.Rig) -> tuple[Matrix, float]:
-    """(from the world to a face: x to its left, y up, z out of it, the middle of what moves at 0; the size of the face).
+    """(from the world to a face: x to its left, y up, z out of it, the middle of what moves at 0;
+    the size of the face).
 
     The size, in the world's units, is the side of the square that shows the face.
     """
@@ -166,19 +199,42 @@ def face_frame(rig: head.Rig) -> tuple[Matrix, float]:
 
 
 def _moving_points(rig: head.Rig) -> np.ndarray:
-    """Places [K, 3] in the world of the vertices that a face's shape keys move; of its bones where it has none."""
+    """Places [K, 3] in the world of the vertices that a face's shape keys move; of its bones where
+    it has none."""
     keys = rig.keys
     if keys is None:
         armature = rig.mesh if rig.mesh.type == "ARMATURE" else rig.owner
-        bones = {bone[0] for target in rig.targets for _, track in rig.tracks_of(target) if (bone := rna_paths.bone_of(track.path))}
-        places = [armature.matrix_world @ bone.bone.head_local for bone in getattr(armature.pose, "bones", ()) if bone.name in bones]
-        return np.array(places or [rig.mesh.matrix_world @ Vector(corner) for corner in rig.mesh.bound_box])
-    wanted = {rna_paths.split(track.path)[0] for target in rig.targets if target == keys for _, track in rig.tracks_of(target)}
-    blocks = [block for block in keys.key_blocks if rna_paths.split(rna_paths.key_path(block.name))[0] in wanted]
+        bones = {
+            bone[0]
+            for target in rig.targets
+            for _, track in rig.tracks_of(target)
+            if (bone := rna_paths.bone_of(track.path))
+        }
+        places = [
+            armature.matrix_world @ bone.bone.head_local
+            for bone in getattr(armature.pose, "bones", ())
+            if bone.name in bones
+        ]
+        return np.array(
+            places or [rig.mesh.matrix_world @ Vector(corner) for corner in rig.mesh.bound_box]
+        )
+    wanted = {
+        rna_paths.split(track.path)[0]
+        for target in rig.targets
+        if target == keys
+        for _, track in rig.tracks_of(target)
+    }
+    blocks = [
+        block
+        for block in keys.key_blocks
+        if rna_paths.split(rna_paths.key_path(block.name))[0] in wanted
+    ]
     rest = points_of(keys.reference_key.data)
     moved = np.zeros(len(rest), bool)
     for block in blocks[:: max(1, len(blocks) // KEYS_LOOKED_AT)]:
-        base = rest if block.relative_key == keys.reference_key else points_of(block.relative_key.data)
+        base = (
+            rest if block.relative_key == keys.reference_key else points_of(block.relative_key.data)
+        )
         far = np.linalg.norm(points_of(block.data) - base, axis=1)
         moved |= far > MOVED * max(far.max(), 1e-9)
     places = rest[moved] if moved.any() else rest
@@ -187,7 +243,12 @@ def _moving_points(rig: head.Rig) -> np.ndarray:
 
 
 def extent(rig: head.Rig, frame: Matrix) -> tuple[Vector, Vector]:
-    """The lowest and the highest corner of all of a rig's meshes that are to be seen, in the face's frame."""
-    objects = [obj for obj in dict.fromkeys((rig.mesh, *rig.objects)) if _is_visible(rig, obj)] or [rig.mesh]
-    corners = np.array([frame @ obj.matrix_world @ Vector(corner) for obj in objects for corner in obj.bound_box])
+    """The lowest and the highest corner of all of a rig's meshes that are to be seen, in the face's
+    frame."""
+    objects = [obj for obj in dict.fromkeys((rig.mesh, *rig.objects)) if _is_visible(rig, obj)] or [
+        rig.mesh
+    ]
+    corners = np.array(
+        [frame @ obj.matrix_world @ Vector(corner) for obj in objects for corner in obj.bound_box]
+    )
     return Vector(corners.min(axis=0)), Vector(corners.max(axis=0))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lit set around heads: a camera that frames them, three lights, a backdrop, and settings in which Workbench and EEVEE show takes well.
+"""A lit set around heads: a camera that frames them, three lights, a backdrop, and settings in
+which Workbench and EEVEE show takes well.
 
-All of it is in one collection, set up anew by a second call and removed as a whole. The scene's own camera, lights and world stay; its
-settings come back when the stage is removed.
+All of it is in one collection, set up anew by a second call and removed as a whole. The scene's own
+camera, lights and world stay; its settings come back when the stage is removed.
 """
 
 import contextlib
@@ -18,19 +19,25 @@ from ..heads import head, materials
 from . import puppets
 
 NAME = "Thunder Stage"
-MARK = "thunder_stage"  # property of the stage's collection: settings before it, as JSON; of its objects and world: what each is
+# property of the stage's collection: settings before it, as JSON; of its objects and world: what
+# each is
+MARK = "thunder_stage"
 CAMERA = "thunder_camera"  # property of the collection: the scene's camera before it
 LENS_MM = 100.0  # portrait lens
-VIEW = Vector((0.19, 0.01, 0.86))  # from the face to the camera, in the face's axes: slightly from its left
+# from the face to the camera, in the face's axes: slightly from its left
+VIEW = Vector((0.19, 0.01, 0.86))
 AROUND = 1.12  # size of the picture relative to the faces in it
 FACE_METRES = 0.3  # size of the square around the face that the lights below are meant for
 LIGHTS = {  # place in the face's axes, metres; watts; size, metres; share of its shine
     "Key": ((-0.7, 0.55, 0.8), 12.0, 0.5, 1.0),
-    "Fill": ((0.25, -0.12, 0.95), 5.0, 0.45, 0.3),  # beside the camera, so that it reaches what is seen of an open mouth
+    # beside the camera, so that it reaches what is seen of an open mouth
+    "Fill": ((0.25, -0.12, 0.95), 5.0, 0.45, 0.3),
     "Rim": ((0.35, 0.55, -0.8), 8.0, 0.4, 1.0),
 }
-BACKDROP, BEHIND = (0.09, 0.1, 0.12, 1.0), 1.1  # linear RGBA where lights fall on it, and its distance behind the face, metres
-DARK = (0.035, 0.04, 0.05)  # linear RGB of the world, and of the backdrop in Workbench, whose light is the same everywhere
+# linear RGBA where lights fall on it, and its distance behind the face, metres
+BACKDROP, BEHIND = ((0.09, 0.1, 0.12, 1.0), 1.1)
+# linear RGB of the world, and of the backdrop in Workbench, whose light is the same everywhere
+DARK = (0.035, 0.04, 0.05)
 LOOK = {  # settings of the scene
     "view_settings.view_transform": "Standard",  # as the colours of the bundled heads are meant
     "display.shading.light": "STUDIO",
@@ -52,7 +59,9 @@ def find(scene) -> bpy.types.Collection | None:
 def camera_of(scene) -> bpy.types.Object | None:
     """The camera that shows the heads: the stage's, else the scene's."""
     group = find(scene)
-    return next((obj for obj in (group.objects if group else ()) if obj.get(MARK) == "Camera"), scene.camera)
+    return next(
+        (obj for obj in (group.objects if group else ()) if obj.get(MARK) == "Camera"), scene.camera
+    )
 
 
 def own_kinds(scene) -> set[str]:
@@ -63,7 +72,8 @@ def own_kinds(scene) -> set[str]:
 def set_up(scene, rigs: list[head.Rig], instead: bool = False) -> None:
     """Set up the stage around heads, or fit the one that is there to them.
 
-    The scene looks through its camera, and its lights and backdrop are added, where the scene has none of its own, or `instead`.
+    The scene looks through its camera, and its lights and backdrop are added, where the scene has
+    none of its own, or `instead`.
     """
     group = find(scene)
     if group is None:
@@ -75,20 +85,35 @@ def set_up(scene, rigs: list[head.Rig], instead: bool = False) -> None:
     to_world, width, height = _around(rigs)
     reach = max(width, height) / FACE_METRES
     camera = _member(group, "Camera", bpy.data.cameras.new)
-    camera.data.lens, camera.data.clip_start, camera.data.clip_end = LENS_MM, 0.01 * reach, 100.0 * max(reach, 1.0)
+    camera.data.lens, camera.data.clip_start, camera.data.clip_end = (
+        LENS_MM,
+        0.01 * reach,
+        100.0 * max(reach, 1.0),
+    )
     size = scene.render.resolution_x, scene.render.resolution_y
     # Blender's sensors are 36 mm along the longer side of the picture.
-    _aim(camera, to_world, VIEW.normalized() * max(width / size[0], height / size[1]) * max(size) * LENS_MM / 36.0)
+    _aim(
+        camera,
+        to_world,
+        VIEW.normalized() * max(width / size[0], height / size[1]) * max(size) * LENS_MM / 36.0,
+    )
     if scene.camera is None or instead:
         scene.camera = camera
     if "LIGHT" not in own_kinds(scene) or instead:
         for name, (place, watts, across, shine) in LIGHTS.items():
             lamp = _member(group, name, lambda title: bpy.data.lights.new(title, "AREA"))
             lamp.data.shape = "DISK"  # round in the eyes
-            lamp.data.energy, lamp.data.size, lamp.data.specular_factor = watts * reach**2, across * reach, shine
+            lamp.data.energy, lamp.data.size, lamp.data.specular_factor = (
+                watts * reach**2,
+                across * reach,
+                shine,
+            )
             _aim(lamp, to_world, reach * Vector(place))
         wall = _member(group, "Backdrop", _wall)
-        wall.hide_select, wall.matrix_world = True, to_world @ Matrix.Translation((0.0, 0.0, -BEHIND * reach)) @ Matrix.Scale(reach, 4)
+        wall.hide_select, wall.matrix_world = (
+            True,
+            to_world @ Matrix.Translation((0.0, 0.0, -BEHIND * reach)) @ Matrix.Scale(reach, 4),
+        )
     if scene.world is None:
         scene.world = bpy.data.worlds.new(NAME)
         scene.world.color, scene.world[MARK] = DARK, "World"
@@ -101,7 +126,14 @@ def remove(scene) -> None:
     with contextlib.suppress(*records.UNREADABLE):  # a record that was damaged brings nothing back
         if scene.camera == camera:
             scene.camera = group.get(CAMERA)
-        put(scene, {path: value for path, value in json.loads(group[MARK]).items() if scene.path_resolve(path) == LOOK[path]})
+        put(
+            scene,
+            {
+                path: value
+                for path, value in json.loads(group[MARK]).items()
+                if scene.path_resolve(path) == LOOK[path]
+            },
+        )
     made = [obj.data for obj in group.objects if MARK in obj]  # the objects go with their data
     if scene.world is not None and MARK in scene.world:
         made.append(scene.world)
@@ -111,12 +143,24 @@ def remove(scene) -> None:
 
 
 def _around(rigs: list[head.Rig]) -> tuple[Matrix, float, float]:
-    """(From the first head's axes, as of `puppets.face_frame`, around the middle of all faces to the world, width, height of all faces)."""
+    """(From the first head's axes, as of `puppets.face_frame`, around the middle of all faces to
+    the world, width, height of all faces)."""
     frames = [puppets.face_frame(rig) for rig in rigs]
     first = frames[0][0]
-    corners = [first @ at.inverted() @ Vector((x * by, y * by, 0.0)) for at, by in frames for x in (-0.5, 0.5) for y in (-0.5, 0.5)]
-    low, high = (Vector(pick(corner[axis] for corner in corners) for axis in range(3)) for pick in (min, max))
-    return first.inverted() @ Matrix.Translation((low + high) / 2), AROUND * (high.x - low.x), AROUND * (high.y - low.y)
+    corners = [
+        first @ at.inverted() @ Vector((x * by, y * by, 0.0))
+        for at, by in frames
+        for x in (-0.5, 0.5)
+        for y in (-0.5, 0.5)
+    ]
+    low, high = (
+        Vector(pick(corner[axis] for corner in corners) for axis in range(3)) for pick in (min, max)
+    )
+    return (
+        first.inverted() @ Matrix.Translation((low + high) / 2),
+        AROUND * (high.x - low.x),
+        AROUND * (high.y - low.y),
+    )
 
 
 def _member(group, what: str, make: Callable[[str], Any]) -> bpy.types.Object:
@@ -138,8 +182,12 @@ def _aim(obj, to_world: Matrix, place: Vector) -> None:
 def _wall(title: str) -> bpy.types.Mesh:
     """A wall of four metres around the origin, which faces the camera."""
     mesh = bpy.data.meshes.new(title)
-    mesh.from_pydata([(-2.0, -2.0, 0.0), (2.0, -2.0, 0.0), (2.0, 2.0, 0.0), (-2.0, 2.0, 0.0)], [], [range(4)])
-    mesh.materials.append(materials.material(title, BACKDROP, materials.Look(roughness=1.0, specular=0.0)))
+    mesh.from_pydata(
+        [(-2.0, -2.0, 0.0), (2.0, -2.0, 0.0), (2.0, 2.0, 0.0), (-2.0, 2.0, 0.0)], [], [range(4)]
+    )
+    mesh.materials.append(
+        materials.material(title, BACKDROP, materials.Look(roughness=1.0, specular=0.0))
+    )
     mesh.materials[0].diffuse_color = (*DARK, 1.0)
     return mesh
 

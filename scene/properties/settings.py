@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Data that the add-on stores in a file: settings and takes of a scene, and for each head the animation before a take."""
+"""Data that the add-on stores in a file: settings and takes of a scene, and for each head the
+animation before a take."""
 
 import bpy
 from bpy.props import (
@@ -16,7 +17,14 @@ from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
 from ...thunder_core.errors import attempt
 from ...thunder_core.face import mapping
 from ...thunder_core.systems import SYSTEMS
-from ..heads import channel_preview as preview, character, family, head, head_state, mapping_table as table
+from ..heads import (
+    channel_preview as preview,
+    character,
+    family,
+    head,
+    head_state,
+    mapping_table as table,
+)
 from ..host import compat, handlers
 from ..takes import browsing, dialogue, first_seed, provenance, take_list as takes
 from ..takes.direction.sliders import ThunderDirection
@@ -24,13 +32,20 @@ from ..voice import strip
 
 _ROLES = [
     ("SPEAKS", "Speaks", "The head speaks the voice. Where nobody speaks in it, the face is idle"),
-    ("LISTENS", "Listens", "The head listens to the voice, which is another's: nods, brows, blinks and gaze react to it"),
+    (
+        "LISTENS",
+        "Listens",
+        "The head listens to the voice, which is another's: nods, brows, blinks and gaze react to "
+        "it",
+    ),
 ]
 _AXES = [(axis, axis, f"The {axis} axis") for axis in "XYZ"]
 
 
 def _strip_names(self, context, text):
-    strips = strip.sound_strips(context.scene) or strip.sound_strips(compat.sequencer_scene(context))
+    strips = strip.sound_strips(context.scene) or strip.sound_strips(
+        compat.sequencer_scene(context)
+    )
     return [sound_strip.name for sound_strip in strips]
 
 
@@ -115,7 +130,11 @@ class ThunderRow(bpy.types.PropertyGroup):
 
     source: StringProperty(
         name="Channel",
-        search=lambda self, context, text: [*mapping.JOINTS, *mapping.DERIVED, *head.channel_names()],
+        search=lambda self, context, text: [
+            *mapping.JOINTS,
+            *mapping.DERIVED,
+            *head.channel_names(),
+        ],
         update=table.keep_edit,
         description="Channel of the motion, key derived from its rotations, or joint",
     )
@@ -124,9 +143,21 @@ class ThunderRow(bpy.types.PropertyGroup):
         items=[
             ("NONE", "Nothing", "The channel moves nothing", "DOT", 0),
             ("KEY", "Shape Key", "A shape key", "SHAPEKEY_DATA", 1),
-            ("BONE", "Bone Channel", "Location, rotation or scale of a bone along one axis", "BONE_DATA", 2),
+            (
+                "BONE",
+                "Bone Channel",
+                "Location, rotation or scale of a bone along one axis",
+                "BONE_DATA",
+                2,
+            ),
             ("PROPERTY", "Property", "A custom property of an object or a bone", "PROPERTIES", 3),
-            ("JOINT", "Bone Rotation", "A bone that rotates with the joint", "ORIENTATION_GIMBAL", 4),
+            (
+                "JOINT",
+                "Bone Rotation",
+                "A bone that rotates with the joint",
+                "ORIENTATION_GIMBAL",
+                4,
+            ),
         ],
         update=table.keep_edit,
         description="What the channel moves",
@@ -135,22 +166,40 @@ class ThunderRow(bpy.types.PropertyGroup):
         name="Object",
         search=_objects,
         update=table.keep_edit,
-        description="Object with the target. Leave empty to move every object of the character that has it",
+        description="Object with the target. Leave empty to move every object of the character "
+        "that has it",
     )
-    target: StringProperty(name="Name", search=_targets, update=_take_up_kind, description="Shape key or custom property to move")
-    bone: StringProperty(name="Bone", search=_bones, update=table.keep_edit, description="Bone to move, or bone with the property")
+    target: StringProperty(
+        name="Name",
+        search=_targets,
+        update=_take_up_kind,
+        description="Shape key or custom property to move",
+    )
+    bone: StringProperty(
+        name="Bone",
+        search=_bones,
+        update=table.keep_edit,
+        description="Bone to move, or bone with the property",
+    )
     path: EnumProperty(
         name="Channel",
         items=[
             ("location", "Location", "Along the bone's own axis"),
-            ("rotation", "Rotation", "About the head's axis (X to its left, Y up, Z out of the face), in any rotation mode, radians"),
+            (
+                "rotation",
+                "Rotation",
+                "About the head's axis (X to its left, Y up, Z out of the face), in any rotation "
+                "mode, radians",
+            ),
             ("rotation_euler", "Euler", "The bone's own Euler angle, radians"),
             ("scale", "Scale", "Along the bone's own axis"),
         ],
         update=table.keep_edit,
         description="Transform channel of the bone",
     )
-    index: EnumProperty(name="Axis", items=_AXES, update=table.keep_edit, description="Axis of the movement")
+    index: EnumProperty(
+        name="Axis", items=_AXES, update=table.keep_edit, description="Axis of the movement"
+    )
     weight: FloatProperty(
         name="Amount",
         default=1.0,
@@ -170,39 +219,70 @@ class ThunderAction(bpy.types.PropertyGroup):
 
 
 class ThunderTake(bpy.types.PropertyGroup):
-    """A take in the list: its action (before Blender 4.4 one per target of its rig) and what the list shows of it."""
+    """A take in the list: its action (before Blender 4.4 one per target of its rig) and what the
+    list shows of it."""
 
-    name: StringProperty(name="Name", update=takes.name_action, description="Name of the take. Its action is renamed too")
+    name: StringProperty(
+        name="Name",
+        update=takes.name_action,
+        description="Name of the take. Its action is renamed too",
+    )
     action: PointerProperty(type=bpy.types.Action)
     more: CollectionProperty(type=ThunderAction)
     head: PointerProperty(type=bpy.types.Object)
-    voice: StringProperty(name="Voice", description="Strip or file that this take was generated for")
-    number: IntProperty(name="Number", description="Number of the take among those of its head and voice; 0 in files of earlier versions")
+    voice: StringProperty(
+        name="Voice", description="Strip or file that this take was generated for"
+    )
+    number: IntProperty(
+        name="Number",
+        description="Number of the take among those of its head and voice; 0 in files of earlier "
+        "versions",
+    )
     tooltip: StringProperty(get=takes.describe, description="What is known of the take")
     seed: IntProperty(name="Seed", description="Number that makes this take again")
     score: FloatProperty(name="Lip-Sync", description="How well the lips match the voice, 0 to 100")
     heard: FloatProperty(
         name="Heard",
         default=takes.UNKNOWN,
-        description="How much of the voice mesh-to-speech reads off the lips alone, 0 to 100; below 0 where it was not measured",
+        description="How much of the voice mesh-to-speech reads off the lips alone, 0 to 100; "
+        "below 0 where it was not measured",
     )
-    of_whole: BoolProperty(description="Whether the score is that of the whole line of which the take is a part")
+    of_whole: BoolProperty(
+        description="Whether the score is that of the whole line of which the take is a part"
+    )
     curve: StringProperty(description="Mouth opening over the length of the take")
-    words: StringProperty(name="Played", description="How the take is played, in a few words; empty where it was not directed")
+    words: StringProperty(
+        name="Played",
+        description="How the take is played, in a few words; empty where it was not directed",
+    )
     first: IntProperty(name="First Frame", description="Scene frame on which the take begins")
     last: IntProperty(name="Last Frame", description="Scene frame on which the take ends")
-    lead_in: IntProperty(name="Lead In", description="Frames before the first on which the face comes from rest")
-    lead_out: IntProperty(name="Lead Out", description="Frames after the last on which the face returns to rest")
+    lead_in: IntProperty(
+        name="Lead In", description="Frames before the first on which the face comes from rest"
+    )
+    lead_out: IntProperty(
+        name="Lead Out", description="Frames after the last on which the face returns to rest"
+    )
     star: BoolProperty(name="Star", description="Mark the take as a favorite")
     note: StringProperty(name="Note", description="Your note on this take")
-    hidden: BoolProperty(name="Hidden", description="Leave the take out of the list without deleting it")
+    hidden: BoolProperty(
+        name="Hidden", description="Leave the take out of the list without deleting it"
+    )
     made: IntProperty(name="Made", description="When it was made, seconds since 1970")
     batch: IntProperty(
-        description="The same for takes that were generated together, and those made of them; 0 in files of earlier versions"
+        description="The same for takes that were generated together, and those made of them; 0 in "
+        "files of earlier versions"
     )
-    asked: StringProperty(description="What was asked of the take, in a few words; empty for nothing special")
-    voice_sounds: StringProperty(description="How the voice sounds that the take was made of; empty where that is not known")
-    folded: BoolProperty(description="Whether the takes of its batch are folded: the list shows it only while it is on its head")
+    asked: StringProperty(
+        description="What was asked of the take, in a few words; empty for nothing special"
+    )
+    voice_sounds: StringProperty(
+        description="How the voice sounds that the take was made of; empty where that is not known"
+    )
+    folded: BoolProperty(
+        description="Whether the takes of its batch are folded: the list shows it only while it is "
+        "on its head"
+    )
     role: EnumProperty(
         name="Role",
         description="What the face does with the sound",
@@ -226,28 +306,45 @@ class ThunderTake(bpy.types.PropertyGroup):
 
 
 class ThunderHead(bpy.types.PropertyGroup):
-    """State of a head: the animator's animation before a take was shown, the shown take, the mapping and the direction."""
+    """State of a head: the animator's animation before a take was shown, the shown take, the
+    mapping and the direction."""
 
     object: PointerProperty(type=bpy.types.Object)
     shown: PointerProperty(type=bpy.types.Action)
-    before: PointerProperty(type=bpy.types.Action, description="The take that was shown before; empty for the animator's own")
+    before: PointerProperty(
+        type=bpy.types.Action,
+        description="The take that was shown before; empty for the animator's own",
+    )
     own: CollectionProperty(type=ThunderAction)
-    own_state: StringProperty(description="Slots, blending and still values of the animator's own animation")
-    mapping: StringProperty(description="How this file drives the character, as JSON. Leave empty to use the mapping it came with")
+    own_state: StringProperty(
+        description="Slots, blending and still values of the animator's own animation"
+    )
+    mapping: StringProperty(
+        description="How this file drives the character, as JSON. Leave empty to use the mapping "
+        "it came with"
+    )
     direction: PointerProperty(type=ThunderDirection)
-    voice: StringProperty(description="Sound strip that was chosen for this head; empty for the active one or one of its own")
+    voice: StringProperty(
+        description="Sound strip that was chosen for this head; empty for the active one or one of "
+        "its own"
+    )
     role: EnumProperty(items=_ROLES, description="What this head does with its voice")
     first_seed: IntProperty(
-        default=first_seed.UNKNOWN, min=first_seed.UNKNOWN, description="Seed of the first take of every line; −1 before the first line"
+        default=first_seed.UNKNOWN,
+        min=first_seed.UNKNOWN,
+        description="Seed of the first take of every line; −1 before the first line",
     )
 
 
-_ACCURACIES = (("ROUGH", "Rough", 1.2), ("NORMAL", "Normal", 0.6), ("EXACT", "Exact", 0.3))  # largest errors of the lips, millimetres
+# largest errors of the lips, millimetres
+_ACCURACIES = (("ROUGH", "Rough", 1.2), ("NORMAL", "Normal", 0.6), ("EXACT", "Exact", 0.3))
 
 
 def _accuracy(self) -> int:
     sizes = [error for *_, error in _ACCURACIES]
-    near = next((number for number, error in enumerate(sizes) if abs(self.error - error) < 1e-3), len(sizes))
+    near = next(
+        (number for number, error in enumerate(sizes) if abs(self.error - error) < 1e-3), len(sizes)
+    )
     return len(sizes) if self.is_custom else near
 
 
@@ -258,7 +355,11 @@ def _choose_accuracy(self, number: int) -> None:
 
 
 def _region(name: str, what: str):
-    return BoolProperty(name=name, default=True, description=f"Commit {what}. When off, your own animation there is kept")
+    return BoolProperty(
+        name=name,
+        default=True,
+        description=f"Commit {what}. When off, your own animation there is kept",
+    )
 
 
 class ThunderCommit(bpy.types.PropertyGroup):
@@ -267,19 +368,40 @@ class ThunderCommit(bpy.types.PropertyGroup):
     to: EnumProperty(
         name="Commit To",
         items=[
-            ("COPY", "Copy of My Action", "Put the take into a copy of your action. Your action is kept unchanged"),
-            ("OWN", "My Action", "Put the take into your action. A copy of how it was is kept, one for all commits until you edit it"),
+            (
+                "COPY",
+                "Copy of My Action",
+                "Put the take into a copy of your action. Your action is kept unchanged",
+            ),
+            (
+                "OWN",
+                "My Action",
+                "Put the take into your action. A copy of how it was is kept, one for all commits "
+                "until you edit it",
+            ),
             ("NEW", "New Action", "A new action with only the take. Your action is kept"),
-            ("STRIP", "NLA Strip", "An NLA strip with the take on its own track, above your animation"),
+            (
+                "STRIP",
+                "NLA Strip",
+                "An NLA strip with the take on its own track, above your animation",
+            ),
         ],
         description="Where the take goes",
     )
     how: EnumProperty(
         name="Method",
         items=[
-            ("REPLACE", "Replace", "Replace the keys in the take's frames. Everything before and after stays"),
+            (
+                "REPLACE",
+                "Replace",
+                "Replace the keys in the take's frames. Everything before and after stays",
+            ),
             ("ADD", "Add", "Add the take on top of your animation"),
-            ("INSERT", "Ripple", "Move your keys after the take's first frame later to make room for the take"),
+            (
+                "INSERT",
+                "Ripple",
+                "Move your keys after the take's first frame later to make room for the take",
+            ),
         ],
         description="What happens to your keys in these frames",
     )
@@ -297,11 +419,18 @@ class ThunderCommit(bpy.types.PropertyGroup):
             (
                 "POSES",
                 "Poses",
-                "Keys on frames that all curves of a region share, as an animator sets them: closures, extremes, holds and breakdowns",
+                "Keys on frames that all curves of a region share, as an animator sets them: "
+                "closures, extremes, holds and breakdowns",
                 "POSE_HLT",
                 0,
             ),
-            ("DENSE", "Dense Curves", "Each curve gets the keys it needs, on frames of its own", "FCURVE", 1),
+            (
+                "DENSE",
+                "Dense Curves",
+                "Each curve gets the keys it needs, on frames of its own",
+                "FCURVE",
+                1,
+            ),
         ],
         description="Where keys are set",
     )
@@ -309,10 +438,19 @@ class ThunderCommit(bpy.types.PropertyGroup):
         name="Animate On",
         items=[
             ("ONES", "Ones", "Curves that move on every frame"),
-            ("TWOS", "Twos", "Stepped: each pose is held for two frames. Lips that close and blinks are kept"),
-            ("THREES", "Threes", "Stepped: each pose is held for three frames. Lips that close and blinks are kept"),
+            (
+                "TWOS",
+                "Twos",
+                "Stepped: each pose is held for two frames. Lips that close and blinks are kept",
+            ),
+            (
+                "THREES",
+                "Threes",
+                "Stepped: each pose is held for three frames. Lips that close and blinks are kept",
+            ),
         ],
-        description="For how many frames a pose is held; held poses are on every second or third frame from the scene's first on",
+        description="For how many frames a pose is held; held poses are on every second or third "
+        "frame from the scene's first on",
     )
     brows: _region("Brows", "the brows")
     eyes: _region("Eyes", "eyelids and gaze")
@@ -324,12 +462,16 @@ class ThunderCommit(bpy.types.PropertyGroup):
     markers: BoolProperty(
         name="Label Poses",
         default=False,
-        description="Add pose markers to the action that say what the mouth does: M B P where lips close, OO W, EE S, F V, AH",
+        description="Add pose markers to the action that say what the mouth does: M B P where lips "
+        "close, OO W, EE S, F V, AH",
     )
     accuracy: EnumProperty(
         name="Accuracy",
         items=[
-            *((name, f"{label} ({error} mm)", f"Lips may deviate by {error} millimetres") for name, label, error in _ACCURACIES),
+            *(
+                (name, f"{label} ({error} mm)", f"Lips may deviate by {error} millimetres")
+                for name, label, error in _ACCURACIES
+            ),
             ("CUSTOM", "Custom Accuracy", "Enter how far the lips may deviate"),
         ],
         default="NORMAL",
@@ -346,7 +488,8 @@ class ThunderCommit(bpy.types.PropertyGroup):
         max=10.0,
         step=5,
         precision=2,
-        description="How far the lips may deviate, in millimetres, to save keys. Closed lips stay closed; 0 keeps the take's own keys",
+        description="How far the lips may deviate, in millimetres, to save keys. Closed lips stay "
+        "closed; 0 keeps the take's own keys",
     )
     blend: IntProperty(
         name="Blend",
@@ -354,7 +497,8 @@ class ThunderCommit(bpy.types.PropertyGroup):
         min=1,
         soft_max=25,
         max=250,
-        description="Frames before and after the take over which your animation blends into it, half a second at most. "
+        description="Frames before and after the take over which your animation blends into it, "
+        "half a second at most. "
         "Your keys there are kept",
     )
 
@@ -368,11 +512,13 @@ class ThunderRecording(bpy.types.PropertyGroup):
         min=0,
         max=10,
         subtype="TIME_ABSOLUTE",
-        description="Seconds before the recording counts. The scene plays during them, so that you hear what comes before",
+        description="Seconds before the recording counts. The scene plays during them, so that you "
+        "hear what comes before",
     )
     punch_in: BoolProperty(
         name="Punch In",
-        description="Record in the preview range: it starts and ends there. Without it you record from the playhead until you stop",
+        description="Record in the preview range: it starts and ends there. Without it you record "
+        "from the playhead until you stop",
     )
     mute_beneath: BoolProperty(
         name="Mute Strips Beneath",
@@ -381,7 +527,8 @@ class ThunderRecording(bpy.types.PropertyGroup):
     folder: StringProperty(
         name="Folder",
         subtype="DIR_PATH",
-        description="Folder for recordings. Leave empty for that of this file; before it is saved they are kept in your user folder",
+        description="Folder for recordings. Leave empty for that of this file; before it is saved "
+        "they are kept in your user folder",
     )
 
 
@@ -391,12 +538,23 @@ class ThunderOverlay(bpy.types.PropertyGroup):
     show: BoolProperty(
         name="Curves in the Timeline",
         default=True,
-        description="Draw voice, mouth and lip-sync of the shown take over the timeline, dope sheet and sequencer",
+        description="Draw voice, mouth and lip-sync of the shown take over the timeline, dope "
+        "sheet and sequencer",
     )
     waveform: BoolProperty(name="Voice", default=True, description="The sound of the voice")
-    opening: BoolProperty(name="Mouth", default=True, description="How far the mouth of the shown take is open")
-    words: BoolProperty(name="Words", default=True, description="The words and sounds of voices: doubtful sounds are pale")
-    drift: BoolProperty(name="Lip-Sync", default=True, description="How well the lips match the voice, from red to green")
+    opening: BoolProperty(
+        name="Mouth", default=True, description="How far the mouth of the shown take is open"
+    )
+    words: BoolProperty(
+        name="Words",
+        default=True,
+        description="The words and sounds of voices: doubtful sounds are pale",
+    )
+    drift: BoolProperty(
+        name="Lip-Sync",
+        default=True,
+        description="How well the lips match the voice, from red to green",
+    )
 
 
 class ThunderPart(bpy.types.PropertyGroup):
@@ -404,7 +562,9 @@ class ThunderPart(bpy.types.PropertyGroup):
 
     strip: StringProperty(name="Strip", description="Name of the sound strip")
     head: PointerProperty(type=bpy.types.Object)
-    silent: BoolProperty(name="No Speaker", description="For music, sound effects and off-screen voices")
+    silent: BoolProperty(
+        name="No Speaker", description="For music, sound effects and off-screen voices"
+    )
 
 
 class ThunderTurn(bpy.types.PropertyGroup):
@@ -427,13 +587,16 @@ class ThunderScene(bpy.types.PropertyGroup):
             ("FILE", "File", "A sound file, from the scene's first frame"),
         ],
     )
-    strip: StringProperty(description="Sound strip for heads without a choice of their own, as of earlier versions")
+    strip: StringProperty(
+        description="Sound strip for heads without a choice of their own, as of earlier versions"
+    )
     voice: StringProperty(
         name="Voice",
         search=_strip_names,
         get=_voice,
         set=_choose_voice,
-        description="Sound strip to generate takes of this head for. Leave empty to use the active strip, or the only one",
+        description="Sound strip to generate takes of this head for. Leave empty to use the active "
+        "strip, or the only one",
     )
     sound_file: StringProperty(
         name="Sound File",
@@ -443,33 +606,53 @@ class ThunderScene(bpy.types.PropertyGroup):
     head: PointerProperty(
         name="Head",
         type=bpy.types.Object,
-        poll=lambda self, obj: obj.type in {"MESH", "ARMATURE"} and obj.name in self.id_data.objects,
+        poll=lambda self, obj: (
+            obj.type in {"MESH", "ARMATURE"} and obj.name in self.id_data.objects
+        ),
         description="Head to animate. Leave empty to use the selected head, or the only one",
     )
     recording: PointerProperty(type=ThunderRecording)
-    role: EnumProperty(items=_ROLES, description="Role of heads without one of their own, as of earlier versions")
-    head_role: EnumProperty(name="Role", items=_ROLES, get=_role, set=_choose_role, description="What this head does with its voice")
-    count: IntProperty(name="Takes", default=8, min=1, max=MOST_TAKES, description="Number of takes to generate")
-    seed: IntProperty(default=1, min=0, max=LARGEST_SEED, description="The seed that was chosen for all characters, if it is set")
+    role: EnumProperty(
+        items=_ROLES, description="Role of heads without one of their own, as of earlier versions"
+    )
+    head_role: EnumProperty(
+        name="Role",
+        items=_ROLES,
+        get=_role,
+        set=_choose_role,
+        description="What this head does with its voice",
+    )
+    count: IntProperty(
+        name="Takes", default=8, min=1, max=MOST_TAKES, description="Number of takes to generate"
+    )
+    seed: IntProperty(
+        default=1,
+        min=0,
+        max=LARGEST_SEED,
+        description="The seed that was chosen for all characters, if it is set",
+    )
     first_seed: IntProperty(
         name="Seed",
         get=_first_seed,
         set=lambda self, value: setattr(self, "seed", value),
         min=0,
         max=LARGEST_SEED,
-        description="Seed of the first take; the same seed makes the same take again. Once its takes are listed, Generate goes on "
+        description="Seed of the first take; the same seed makes the same take again. Once its "
+        "takes are listed, Generate goes on "
         "with the next seeds. A seed that you set stays, and is used for every character",
     )
     keep_seed: BoolProperty(
         name="Same Seed for Every Character",
         get=lambda self: self.is_property_set("seed"),
         set=_keep_seed,
-        description="Use this seed for every character. Otherwise each has one of its own, which all its lines keep: "
+        description="Use this seed for every character. Otherwise each has one of its own, which "
+        "all its lines keep: "
         "the same people play all lines of a character, and others the next",
     )
     quality: EnumProperty(
         name="Quality",
-        description="How finely takes are sampled. The same seed gives about the same take at each quality",
+        description="How finely takes are sampled. The same seed gives about the same take at each "
+        "quality",
         default="NORMAL",
         items=[
             ("DRAFT", "Draft", "For a first look, in half the time of Normal"),
@@ -480,7 +663,10 @@ class ThunderScene(bpy.types.PropertyGroup):
     system: EnumProperty(
         name="Engine",
         description="Which system performs the voice",
-        items=[(system.name, system.label, system.description, "NONE", number) for number, system in enumerate(SYSTEMS.values())],
+        items=[
+            (system.name, system.label, system.description, "NONE", number)
+            for number, system in enumerate(SYSTEMS.values())
+        ],
     )
     style_action: PointerProperty(
         name="Style From",
@@ -491,8 +677,10 @@ class ThunderScene(bpy.types.PropertyGroup):
     picture_image: PointerProperty(
         name="Picture",
         type=bpy.types.Image,
-        poll=lambda self, image: image.type not in {"RENDER_RESULT", "COMPOSITING"},  # whose pixels cannot be read
-        description="Picture of a face from the front, in whose mood Media2Face performs wherever the direction asks for none",
+        # whose pixels cannot be read
+        poll=lambda self, image: image.type not in {"RENDER_RESULT", "COMPOSITING"},
+        description="Picture of a face from the front, in whose mood Media2Face performs wherever "
+        "the direction asks for none",
     )
     guidance: FloatProperty(
         name="Voice Guidance",
@@ -501,7 +689,8 @@ class ThunderScene(bpy.types.PropertyGroup):
         max=3.0,
         step=10,
         precision=2,
-        description="How closely takes follow the voice (classifier-free guidance). Above 1 they follow it more and differ less from "
+        description="How closely takes follow the voice (classifier-free guidance). Above 1 they "
+        "follow it more and differ less from "
         "each other, below 1 the opposite; both take twice as long. 1 is off",
     )
     speech_guidance: FloatProperty(
@@ -511,7 +700,8 @@ class ThunderScene(bpy.types.PropertyGroup):
         max=2.0,
         step=10,
         precision=2,
-        description="How strongly mesh-to-speech corrects the lips while takes are generated. 1 makes them clearer and takes about "
+        description="How strongly mesh-to-speech corrects the lips while takes are generated. 1 "
+        "makes them clearer and takes about "
         "three times as long; 0 is off",
     )
     listen_range: EnumProperty(
@@ -521,8 +711,10 @@ class ThunderScene(bpy.types.PropertyGroup):
             (
                 "EDITED",
                 "Edited Frames",
-                "Frames edited since Listen was last pressed, or since the take was made; the whole take or line if "
-                "nothing was edited, and when animation of your own is listened to for the first time",
+                "Frames edited since Listen was last pressed, or since the take was made; the "
+                "whole take or line if "
+                "nothing was edited, and when animation of your own is listened to for the first "
+                "time",
                 "NONE",
                 3,
             ),
@@ -532,23 +724,33 @@ class ThunderScene(bpy.types.PropertyGroup):
         ],
         description="Frames to generate speech for",
     )
-    listen_play: BoolProperty(name="Play", default=True, description="Play the result right away in place of the original")
+    listen_play: BoolProperty(
+        name="Play", default=True, description="Play the result right away in place of the original"
+    )
     live_score: BoolProperty(
-        name="Auto-Update Scores", default=True, description="Update the Lip-Sync score a moment after you stop editing keys"
+        name="Auto-Update Scores",
+        default=True,
+        description="Update the Lip-Sync score a moment after you stop editing keys",
     )
     live_direction: BoolProperty(
         name="Live",
         default=True,
-        description="While a slider of the direction is moved, sample a copy of the shown take again, with its own seed. The take itself "
+        description="While a slider of the direction is moved, sample a copy of the shown take "
+        "again, with its own seed. The take itself "
         "stays. Takes that you edited, shaped or mixed are not copied",
     )
     commit: PointerProperty(type=ThunderCommit)
     overlay: PointerProperty(type=ThunderOverlay)
     takes: CollectionProperty(type=ThunderTake)
-    sort: EnumProperty(name="Sort", items=browsing.SORTS, description="Order of the takes in the list")
+    sort: EnumProperty(
+        name="Sort", items=browsing.SORTS, description="Order of the takes in the list"
+    )
     only_starred: BoolProperty(name="Starred Only", description="List only takes with a star")
     show_hidden: BoolProperty(name="Show Hidden", description="List hidden takes too")
-    play_shown: BoolProperty(name="Play When Shown", description="Play a take from its first frame as soon as it is shown")
+    play_shown: BoolProperty(
+        name="Play When Shown",
+        description="Play a take from its first frame as soon as it is shown",
+    )
     heads: CollectionProperty(type=ThunderHead)
     cast: CollectionProperty(type=ThunderPart)
     turns: CollectionProperty(type=ThunderTurn)
@@ -556,15 +758,22 @@ class ThunderScene(bpy.types.PropertyGroup):
         name="Strip",
         get=dialogue.chosen_index,
         set=dialogue.choose_index,
-        description="Strip of the dialogue. Click a row to use its strip as the voice and select its speaker",
+        description="Strip of the dialogue. Click a row to use its strip as the voice and select "
+        "its speaker",
     )
     only_preview: BoolProperty(
-        name="Preview Range Only", default=False, description="Use only the part of the voice in the scene's preview range"
+        name="Preview Range Only",
+        default=False,
+        description="Use only the part of the voice in the scene's preview range",
     )
     table: CollectionProperty(type=ThunderRow)
     table_head: PointerProperty(type=bpy.types.Object)
     table_text: StringProperty(description="The mapping that the table was filled from")
-    table_index: IntProperty(name="Row", update=_show_row, description="Row of the mapping. With Preview on, its effect is shown")
+    table_index: IntProperty(
+        name="Row",
+        update=_show_row,
+        description="Row of the mapping. With Preview on, its effect is shown",
+    )
     balance: FloatProperty(
         name="Jaw or Lips",
         default=0.0,
@@ -573,14 +782,17 @@ class ThunderScene(bpy.types.PropertyGroup):
         step=5,
         subtype="FACTOR",
         update=table.keep_edit,
-        description="How much the jaw contributes to opening the mouth: above 0 more jaw and less lips, below 0 the reverse. "
-        "The mouth opens as far and closes as before. Applies to takes you show or generate from now on",
+        description="How much the jaw contributes to opening the mouth: above 0 more jaw and less "
+        "lips, below 0 the reverse. "
+        "The mouth opens as far and closes as before. Applies to takes you show or generate from "
+        "now on",
     )
     preview: BoolProperty(
         name="Preview",
         update=_show_row,
         options={"SKIP_SAVE"},
-        description="Show the selected row's channel on the character. The pose is restored afterwards",
+        description="Show the selected row's channel on the character. The pose is restored "
+        "afterwards",
     )
     preview_amount: FloatProperty(
         name="At",
@@ -613,5 +825,5 @@ register, unregister = handlers.registration(
     properties=(
         (bpy.types.Scene, "thunder", PointerProperty(type=ThunderScene)),
         (bpy.types.Object, "thunder", PointerProperty(type=ThunderObject)),
-    ),
+    )
 )

@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks a head's animation against its voice, and keeps what was found, what is ignored and how much is allowed in the file."""
+"""Checks a head's animation against its voice, and keeps what was found, what is ignored and how
+much is allowed in the file."""
 
 import json
 from collections.abc import Generator
 
 import bpy
 import numpy as np
-from bpy.props import CollectionProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import (
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
@@ -50,8 +58,8 @@ class ThunderIgnored(bpy.types.PropertyGroup):
 class ThunderCheck(bpy.types.PropertyGroup):
     """What the last check of a scene found.
 
-    animation: what was checked, as `animation_name` names it; findings are of nothing else.  voice: its name.  start: scene frame on which
-    it begins.
+    animation: what was checked, as `animation_name` names it; findings are of nothing else.  voice:
+    its name.  start: scene frame on which it begins.
     """
 
     tolerance: EnumProperty(
@@ -80,7 +88,8 @@ def ignored_name(rig: head.Rig, voice: str, finding: Finding) -> str:
 
 
 def of_head(scene, rig: head.Rig) -> ThunderCheck | None:
-    """The last check, None if it was of other animation than the head plays now, or there was none."""
+    """The last check, None if it was of other animation than the head plays now, or there was
+    none."""
     checked = scene.thunder_check
     return checked if checked.animation == animation_name(rig) else None
 
@@ -94,8 +103,11 @@ def chosen_finding(scene) -> tuple[ThunderFinding, Finding] | None:
     return row, Finding.of(json.loads(row.values))
 
 
-def check(client: Client, scene, rig: head.Rig, voice: strip.Voice | None = None) -> Generator[Step, None, list[Finding]]:
-    """Steps that check the current animation of a head against a voice (None: its own), list what is found, and return it.
+def check(
+    client: Client, scene, rig: head.Rig, voice: strip.Voice | None = None
+) -> Generator[Step, None, list[Finding]]:
+    """Steps that check the current animation of a head against a voice (None: its own), list what
+    is found, and return it.
 
     Raises ThunderError.
     """
@@ -112,11 +124,17 @@ def check(client: Client, scene, rig: head.Rig, voice: strip.Voice | None = None
     seconds = live_score.seconds_of(voice, clock, cached, entry)
     if seconds <= 0:
         raise BadRequest("The length of the voice is not known: choose a strip with sound")
-    motion = yield from stage(reading.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.1, 0.4)
+    motion = yield from stage(
+        reading.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.1, 0.4
+    )
     how = {"sound": path, "tolerance": tolerance, "text": text}
-    answer = yield from generation.ask_about(client, "check", motion, (0.4, 0.95), "Checking the lips", **how)
+    answer = yield from generation.ask_about(
+        client, "check", motion, (0.4, 0.95), "Checking the lips", **how
+    )
     scene, rig = generation.look_up(*names)
-    return show(scene, rig, voice.name, clock, [Finding.of(values) for values in answer["findings"]])
+    return show(
+        scene, rig, voice.name, clock, [Finding.of(values) for values in answer["findings"]]
+    )
 
 
 def show(scene, rig: head.Rig, voice: str, clock: Clock, findings: list[Finding]) -> list[Finding]:
@@ -170,16 +188,22 @@ def ignore(scene, rig: head.Rig, row: ThunderFinding, finding: Finding) -> None:
 
 
 def better_take(scene, rig: head.Rig, finding: Finding):
-    """The take of the checked voice and head with the best lip-sync that does a finding right, None for none."""
+    """The take of the checked voice and head with the best lip-sync that does a finding right, None
+    for none."""
     checked, shown = scene.thunder_check, take_list.on_head(scene, rig.mesh)
-    takes = [each for each in scene.thunder.takes if each.action is not None and take_list.speaks(each) and each != shown]
+    takes = [
+        each
+        for each in scene.thunder.takes
+        if each.action is not None and take_list.speaks(each) and each != shown
+    ]
     of_line = [each for each in takes if each.head == rig.mesh and each.voice == checked.voice]
     right = [each for each in of_line if _is_right(each.action, checked.start, finding)]
     return max(right, key=lambda each: each.score, default=None)
 
 
 def _is_right(action, start: float, finding: Finding) -> bool:
-    """Whether a take does what a finding misses: takes are in time and move; whether their lips meet is looked up."""
+    """Whether a take does what a finding misses: takes are in time and move; whether their lips
+    meet is looked up."""
     if finding.kind != OPEN or finding.whole:
         return True
     opening, clock = provenance.opening_of(action), provenance.clock_of(action)
@@ -190,4 +214,6 @@ def _is_right(action, start: float, finding: Finding) -> bool:
     return bool(opening[max(0, first - 1) : last + 2].min(initial=np.inf) < CLOSED_MM)
 
 
-register, unregister = handlers.registration(properties=((bpy.types.Scene, "thunder_check", PointerProperty(type=ThunderCheck)),))
+register, unregister = handlers.registration(
+    properties=((bpy.types.Scene, "thunder_check", PointerProperty(type=ThunderCheck)),)
+)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generates speech from the animation on a head, puts it in the sequencer as a muted strip, and compares it."""
+"""Generates speech from the animation on a head, puts it in the sequencer as a muted strip, and
+compares it."""
 
 import math
 import os
@@ -24,10 +25,13 @@ from ..voice import strip, voice_cache
 
 SHORTEST_SECONDS = 0.3  # shortest range for which speech is generated
 AROUND_SECONDS = 0.4  # length played before and after the edit: a syllable
-_EDITED = 1e-3  # least change that is an edit: in a channel, in radians of the jaw, or as a share of a track's range
+# least change that is an edit: in a channel, in radians of the jaw, or as a share of a track's
+# range
+_EDITED = 1e-3
 
 
-# Of each animation (its head and action) when Listen was last pressed: scene frame of the start, and the motion; frames edited then.
+# Of each animation (its head and action) when Listen was last pressed: scene frame of the start,
+# and the motion; frames edited then.
 _before, _edited = session.add(Memory()), session.add(Memory())
 
 
@@ -39,15 +43,17 @@ def frame_range(context, rig: head.Rig) -> tuple[int, int]:
     return first, last
 
 
+# the choices of an operator for `chosen_frames`
 FRAMES = (
     ("TAKE", "Take", "The frames of the take, or of the voice"),
     ("PREVIEW", "Preview Range", "The scene's preview range"),
     ("SCENE", "Scene", "The scene's frame range"),
-)  # the choices of an operator for `chosen_frames`
+)
 
 
 def chosen_frames(context, rig: head.Rig, choice: str) -> tuple[int, int]:
-    """First and last scene frame of the take or voice (TAKE, EDITED), the preview range (PREVIEW) or the scene (SCENE).
+    """First and last scene frame of the take or voice (TAKE, EDITED), the preview range (PREVIEW)
+    or the scene (SCENE).
 
     Raises BadRequest if there is no such range.
     """
@@ -57,7 +63,9 @@ def chosen_frames(context, rig: head.Rig, choice: str) -> tuple[int, int]:
     if choice in ("TAKE", "EDITED"):
         return _of_take(context, rig)
     if not scene.use_preview_range:
-        raise BadRequest("This scene has no preview range: set one in the timeline (P) or choose other frames")
+        raise BadRequest(
+            "This scene has no preview range: set one in the timeline (P) or choose other frames"
+        )
     return scene.frame_preview_start, scene.frame_preview_end
 
 
@@ -77,16 +85,27 @@ def _of_take(context, rig: head.Rig) -> tuple[int, int]:
 
 
 def speak(
-    client: Client, scene, rig: head.Rig, voice: strip.Voice | None, first: int, last: int, out: str, edited: bool = False
+    client: Client,
+    scene,
+    rig: head.Rig,
+    voice: strip.Voice | None,
+    first: int,
+    last: int,
+    out: str,
+    edited: bool = False,
 ) -> Generator[Step, None, tuple[int, int]]:
-    """Steps that read the animation of frames first … last and write its generated speech to the WAV file `out`.
+    """Steps that read the animation of frames first … last and write its generated speech to the
+    WAV file `out`.
 
-    With a voice, the speech has its speaker's timbre. edited: speak only the edited part of these frames, with a margin; all of
-    them if nothing was edited. Returns the first and last frame spoken.
+    With a voice, the speech has its speaker's timbre. edited: speak only the edited part of these
+    frames, with a margin; all of them if nothing was edited. Returns the first and last frame
+    spoken.
     """
     clock = Clock.of(scene, first)
     seconds = (last - first + 1) / clock.fps
-    whole = yield from stage(reading.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.0, 0.3)
+    whole = yield from stage(
+        reading.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.0, 0.3
+    )
     key = display.animation_of(rig)
     motion = whole
     if edited:
@@ -105,13 +124,16 @@ def speak(
     reference = None
     if voice is not None:
         reference = yield from voice_cache.sound(client, scene, voice)
-    yield from ask_about(client, "listen", motion, (0.3, 0.95), "Listening", voice=reference, out=out)
+    yield from ask_about(
+        client, "listen", motion, (0.3, 0.95), "Listening", voice=reference, out=out
+    )
     _before.known[key] = (clock.start, whole)
     return first, last
 
 
 def since_heard(rig: head.Rig, now: Motion, clock: Clock) -> tuple[int, int] | None:
-    """First and last scene frame that changed since Listen was last pressed on this animation; None for none, or never.
+    """First and last scene frame that changed since Listen was last pressed on this animation; None
+    for none, or never.
 
     now: the motion from clock.start on.
     """
@@ -122,12 +144,16 @@ def since_heard(rig: head.Rig, now: Motion, clock: Clock) -> tuple[int, int] | N
     changed = np.abs(now.expression[:count] - before.expression[:count]).max(1) > _EDITED
     changed |= np.abs(now.jaw[:count] - before.jaw[:count]).max(1) > _EDITED
     rows = np.flatnonzero(changed)
-    return _around(float(clock.frame(rows[0] / FPS)), float(clock.frame(rows[-1] / FPS)), clock.fps) if len(rows) else None
+    return (
+        _around(float(clock.frame(rows[0] / FPS)), float(clock.frame(rows[-1] / FPS)), clock.fps)
+        if len(rows)
+        else None
+    )
 
 
 def since_made(rig: head.Rig) -> Generator[float, None, tuple[int, int] | None]:
-    """Compare the take on a head with what its keys were when it was made. Returns the first and last scene frame that
-    changed, None if none did."""
+    """Compare the take on a head with what its keys were when it was made. Returns the first and
+    last scene frame that changed, None if none did."""
     action = display.shown_action(rig)
     performance = provenance.load(action) if action is not None else None
     if performance is None:
@@ -142,10 +168,14 @@ def since_made(rig: head.Rig) -> Generator[float, None, tuple[int, int] | None]:
     for index, curve in enumerate(curves):
         if curve is not None:
             now = np.array([curve.evaluate(frame) for frame in frames.tolist()])
-            changed |= np.abs(now - values[:, index]) > _EDITED * max(1.0, float(np.ptp(values[:, index])))
+            changed |= np.abs(now - values[:, index]) > _EDITED * max(
+                1.0, float(np.ptp(values[:, index]))
+            )
         yield 0.5 + 0.5 * (index + 1) / len(curves)
     rows = np.flatnonzero(changed)
-    return _around(float(frames[rows[0]]), float(frames[rows[-1]]), clock.fps) if len(rows) else None
+    return (
+        _around(float(frames[rows[0]]), float(frames[rows[-1]]), clock.fps) if len(rows) else None
+    )
 
 
 def _around(first: float, last: float, fps: float) -> tuple[int, int]:
@@ -161,11 +191,21 @@ def _within(candidates: tuple[int, int] | None, first: int, last: int) -> tuple[
 
 
 def listen(
-    client: Client, scene, rig: head.Rig, voice: strip.Voice | None, first: int, last: int, edited: bool = False
+    client: Client,
+    scene,
+    rig: head.Rig,
+    voice: strip.Voice | None,
+    first: int,
+    last: int,
+    edited: bool = False,
 ) -> Generator[Step, None, tuple[int, int]]:
-    """Steps that generate the animation's speech and add it to the sequencer as a muted strip, replacing that of an earlier Listen for the
-    same head. The sound is packed into the .blend file. Returns the first and last frame with sound."""
-    scene_name, name = scene.name if voice is None or not voice.strip else voice.scene, name_of(rig.mesh)
+    """Steps that generate the animation's speech and add it to the sequencer as a muted strip,
+    replacing that of an earlier Listen for the same head. The sound is packed into the .blend file.
+    Returns the first and last frame with sound."""
+    scene_name, name = (
+        scene.name if voice is None or not voice.strip else voice.scene,
+        name_of(rig.mesh),
+    )
     out = os.path.join(client.folder, f"{bpy.path.clean_name(name)}.wav")
     try:
         first, last = yield from speak(client, scene, rig, voice, first, last, out, edited)
@@ -186,9 +226,14 @@ def name_of(mesh) -> str:
 
 
 def place(scene, path: str, name: str, first: int):
-    """Put a spoken file in the sequencer as a muted, packed strip called `name`, replacing the one before."""
+    """Put a spoken file in the sequencer as a muted, packed strip called `name`, replacing the one
+    before."""
     editor = scene.sequence_editor or scene.sequence_editor_create()
-    for old in [s for s in compat.strips(editor) if s.type == "SOUND" and (s.name == name or s.name.startswith(name + "."))]:
+    for old in [
+        s
+        for s in compat.strips(editor)
+        if s.type == "SOUND" and (s.name == name or s.name.startswith(name + "."))
+    ]:
         strip.remove(scene, old)
     for voice in [s for s in strip.sound_strips(scene) if strip.FLIPPED in s]:
         strip.flip_back(voice)  # the new sound starts muted, so the original plays again
@@ -206,7 +251,9 @@ def place(scene, path: str, name: str, first: int):
 def listening_strip(context):
     """(scene, strip) of the generated speech of the current head, (None, None) if there is none."""
     rig, _ = attempt(head.find, context.scene, context.object)
-    scenes = dict.fromkeys((context.scene, compat.sequencer_scene(context))) if rig is not None else ()
+    scenes = (
+        dict.fromkeys((context.scene, compat.sequencer_scene(context))) if rig is not None else ()
+    )
     there = ((scene, strip.by_name(scene, name_of(rig.mesh))) for scene in scenes)
     return next(((scene, speech) for scene, speech in there if speech is not None), (None, None))
 
@@ -218,17 +265,23 @@ def plays_generated(context) -> bool:
 
 
 def can_compare(context) -> bool:
-    """Whether the generated speech can be compared with the current voice, if there is one: it is on the same frames, or plays now."""
+    """Whether the generated speech can be compared with the current voice, if there is one: it is
+    on the same frames, or plays now."""
     _, speech = listening_strip(context)
     if speech is None:
         return False
     voice = strip.current(context)
     start, end = compat.strip_span(speech)
-    return voice is None or not speech.mute or (end > voice.clock.start and (voice.last is None or start < voice.last))
+    return (
+        voice is None
+        or not speech.mute
+        or (end > voice.clock.start and (voice.last is None or start < voice.last))
+    )
 
 
 def flip(context, generated: bool) -> None:
-    """Play the generated speech instead of the voice (generated), or the voice again. Raises BadRequest."""
+    """Play the generated speech instead of the voice (generated), or the voice again. Raises
+    BadRequest."""
     scene, speech = listening_strip(context)
     if speech is None:
         raise BadRequest("There is no generated speech yet: press Listen first")
@@ -239,15 +292,19 @@ def flip(context, generated: bool) -> None:
             strip.flip_back(voice)
         return
     voice = strip.current(context)
-    original = strip.by_name(scene, voice.strip) if voice is not None and voice.strip and voice.scene == scene.name else None
+    original = (
+        strip.by_name(scene, voice.strip)
+        if voice is not None and voice.strip and voice.scene == scene.name
+        else None
+    )
     speech.mute = False
     if original is not None and not original.mute:
         strip.flip_away(original)
 
 
 def play_both(context, start: float, end: float) -> None:
-    """Play the generated speech, and then the voice from start to end of its recording, seconds; the current frame stays. In a Blender
-    whose Python cannot play sounds nothing happens."""
+    """Play the generated speech, and then the voice from start to end of its recording, seconds;
+    the current frame stays. In a Blender whose Python cannot play sounds nothing happens."""
     try:
         import aud
     except ImportError:
@@ -256,8 +313,14 @@ def play_both(context, start: float, end: float) -> None:
     voice = strip.current(context)
     if speech is None or voice is None:
         return
-    spoken = strip.by_name(bpy.data.scenes.get(voice.scene, context.scene), voice.strip) if voice.strip else None
-    original = _file_of(spoken.sound) if spoken is not None and spoken.sound is not None else voice.path
+    spoken = (
+        strip.by_name(bpy.data.scenes.get(voice.scene, context.scene), voice.strip)
+        if voice.strip
+        else None
+    )
+    original = (
+        _file_of(spoken.sound) if spoken is not None and spoken.sound is not None else voice.path
+    )
     aud.Device().play(aud.Sound(_file_of(speech.sound)).join(aud.Sound(original).limit(start, end)))
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scores that follow the animator's edits: shortly after the last edit the lips are scored again, in small steps."""
+"""Scores that follow the animator's edits: shortly after the last edit the lips are scored again,
+in small steps."""
 
 import time
 from collections.abc import Callable, Generator
@@ -41,8 +42,8 @@ _MEASURED = 150  # frames whose mouth is measured at once
 class SyncScore:
     """Lip-sync of an animation with its voice.
 
-    total: 0 … 100.  per_frame: [T] at 25 fps from scene frame clock.start on, None if not measured.  of_whole: whether the total is of the
-    whole line that a take was cut from.
+    total: 0 … 100.  per_frame: [T] at 25 fps from scene frame clock.start on, None if not measured.
+     of_whole: whether the total is of the whole line that a take was cut from.
     """
 
     total: float
@@ -65,7 +66,8 @@ class SyncScore:
         return round(float(self.clock.frame(place / FPS)))
 
     def drifts(self) -> list[tuple[int, int, int]]:
-        """Stretches where the lips drift, in order of time: scene frames of begin, end and worst moment."""
+        """Stretches where the lips drift, in order of time: scene frames of begin, end and worst
+        moment."""
         if self.per_frame is None or not len(self.per_frame):
             return []
         return [
@@ -81,7 +83,9 @@ class SyncScore:
 
 def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
     """The score of the current animation, None if it is not known. Quick: for every redraw."""
-    entry = take_list.shown_take(scene.thunder) if rig is None else take_list.on_head(scene, rig.mesh)
+    entry = (
+        take_list.shown_take(scene.thunder) if rig is None else take_list.on_head(scene, rig.mesh)
+    )
     if entry is not None:
         return score_of_take(scene, entry)
     return None if rig is None else live.own.get(_key_of(rig))
@@ -89,7 +93,12 @@ def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
 
 def score_of_take(scene, entry) -> SyncScore:
     """The score of a take against its voice."""
-    return SyncScore(entry.score, provenance.sync_of(entry.action), provenance.clock_of_take(entry), entry.of_whole)
+    return SyncScore(
+        entry.score,
+        provenance.sync_of(entry.action),
+        provenance.clock_of_take(entry),
+        entry.of_whole,
+    )
 
 
 def own_action(rig: head.Rig):
@@ -105,21 +114,31 @@ def is_animated(scene, active) -> bool:
 
 
 def line_of(context, action) -> str:
-    """Name of the line that the score of the animator's action refers to: the current voice or, if the action holds other lines,
-    the one of them nearest to the current frame. "" if there is no current voice."""
+    """Name of the line that the score of the animator's action refers to: the current voice or, if
+    the action holds other lines, the one of them nearest to the current frame. "" if there is no
+    current voice."""
     committed = line_records.lines_of(action) if action is not None else None
     voice = strip.current(context)
     current_line = "" if voice is None else voice.name
-    if committed is None or not committed.lines or current_line in {line.name for line in committed.lines}:
+    if (
+        committed is None
+        or not committed.lines
+        or current_line in {line.name for line in committed.lines}
+    ):
         return current_line
     now = context.scene.frame_current
     return min(committed.lines, key=lambda line: max(line.first - now, now - line.last, 0)).name
 
 
 def committed_line(context, rig: head.Rig) -> str:
-    """Name of the line whose score is shown, if that is a committed line other than the current one; else ""."""
+    """Name of the line whose score is shown, if that is a committed line other than the current
+    one; else ""."""
     action = own_action(rig)
-    committed = line_records.lines_of(action) if action is not None and take_list.on_head(context.scene, rig.mesh) is None else None
+    committed = (
+        line_records.lines_of(action)
+        if action is not None and take_list.on_head(context.scene, rig.mesh) is None
+        else None
+    )
     if committed is None:
         return ""
     name, voice = line_of(context, action), strip.current(context)
@@ -127,19 +146,29 @@ def committed_line(context, rig: head.Rig) -> str:
 
 
 def why_none(rig: head.Rig) -> str:
-    """The reason why the animator's own animation on a head has no score although one was requested, "" if it has one or waits for it."""
+    """The reason why the animator's own animation on a head has no score although one was
+    requested, "" if it has one or waits for it."""
     action = own_action(rig)
     entry = take_list.on_head(bpy.context.scene, rig.mesh)
     if entry is not None:
-        return "" if take_list.speaks(entry) else f"“{entry.name}”: {take_list.score_text(entry).lower()}, so it has no Lip-Sync"
+        return (
+            ""
+            if take_list.speaks(entry)
+            else f"“{entry.name}”: {take_list.score_text(entry).lower()}, so it has no Lip-Sync"
+        )
     if action is None and _is_in_strips(rig):
-        return "" if shown_score(bpy.context.scene, rig) is not None else "This animation is in NLA strips: press Listen to score it"
+        return (
+            ""
+            if shown_score(bpy.context.scene, rig) is not None
+            else "This animation is in NLA strips: press Listen to score it"
+        )
     is_tried = action is not None and (key := _key_of(rig)) in live.tried and key not in live.own
     return live.latest if is_tried and not live.is_running else ""
 
 
 def _why_unscored(scene, rig: head.Rig) -> str:
-    """The reason why the animator's own animation on a head has no score against the current line, "" if it may have one."""
+    """The reason why the animator's own animation on a head has no score against the current line,
+    "" if it may have one."""
     action = own_action(rig)
     name = line_of(bpy.context, action) if action is not None else ""
     speaker = dialogue.speaker_of(scene, name) if name else None
@@ -150,33 +179,52 @@ def _why_unscored(scene, rig: head.Rig) -> str:
 
 def _is_in_strips(rig: head.Rig) -> bool:
     """Whether NLA strips that are not muted move a head."""
-    animations = [target.animation_data for target in rig.targets if target.animation_data is not None]
-    return any(len(track.strips) and not track.mute for animation in animations for track in animation.nla_tracks)
+    animations = [
+        target.animation_data for target in rig.targets if target.animation_data is not None
+    ]
+    return any(
+        len(track.strips) and not track.mute
+        for animation in animations
+        for track in animation.nla_tracks
+    )
 
 
 def _key_of(rig: head.Rig) -> tuple:
-    """What the score of the animator's own animation on a head is kept by: head, action and line."""
+    """What the score of the animator's own animation on a head is kept by: head, action and
+    line."""
     return *display.animation_of(rig), line_of(bpy.context, own_action(rig))
 
 
 def of_own(scene, mesh, action) -> SyncScore | None:
-    """The score of the animator's own animation on a head against the current line, None if it was not scored in this session."""
+    """The score of the animator's own animation on a head against the current line, None if it was
+    not scored in this session."""
     return live.own.get((mesh.session_uid, action.session_uid, line_of(bpy.context, action)))
 
 
 def request_score(scene, rig: head.Rig) -> None:
-    """Score the animator's own animation on a head if the current line has no score yet. Quick: for panels."""
+    """Score the animator's own animation on a head if the current line has no score yet. Quick: for
+    panels."""
     action = own_action(rig)
-    if not scene.thunder.live_score or action is None or take_list.on_head(scene, rig.mesh) is not None:
+    if (
+        not scene.thunder.live_score
+        or action is None
+        or take_list.on_head(scene, rig.mesh) is not None
+    ):
         return
     key = _key_of(rig)
-    if key not in live.own and key not in live.tried and not live.is_running and connection.client().running:
+    if (
+        key not in live.own
+        and key not in live.tried
+        and not live.is_running
+        and connection.client().running
+    ):
         live.look()
         live.tried.add(key)
 
 
 def opening(action) -> tuple[float, np.ndarray] | None:
-    """Mouth opening of an animation in mm at 25 fps, and the scene frame it begins on: as last read, else as it was made."""
+    """Mouth opening of an animation in mm at 25 fps, and the scene frame it begins on: as last
+    read, else as it was made."""
     read = live.openings.get(action.session_uid)
     if read is not None:
         return read
@@ -188,9 +236,11 @@ def opening(action) -> tuple[float, np.ndarray] | None:
 
 
 def _begin(scene) -> Generator[bool, None, str | None]:
-    """Score the current animation of a head; changes no Blender data. Yields whether it is only waiting for the engine.
+    """Score the current animation of a head; changes no Blender data. Yields whether it is only
+    waiting for the engine.
 
-    Returns why nothing was scored, None on success. It holds data-blocks between steps: close it before any edit.
+    Returns why nothing was scored, None on success. It holds data-blocks between steps: close it
+    before any edit.
     """
     rig = head.find(scene, head.active_object(bpy.context))
     entry = take_list.on_head(scene, rig.mesh)
@@ -219,7 +269,9 @@ def voice_of(scene, rig: head.Rig, entry) -> strip.Voice:
     return strip.of_take(bpy.context, entry)
 
 
-def seconds_of(voice: strip.Voice, clock: Clock, cached: voice_cache.CachedVoice | None, entry) -> float:
+def seconds_of(
+    voice: strip.Voice, clock: Clock, cached: voice_cache.CachedVoice | None, entry
+) -> float:
     """Length of a voice in seconds, 0 if it is not known. cached: what was read of it."""
     if voice.last is not None:
         return (voice.last - voice.clock.start) / clock.fps
@@ -229,32 +281,54 @@ def seconds_of(voice: strip.Voice, clock: Clock, cached: voice_cache.CachedVoice
 
 
 def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[Step, None, None]:
-    """Steps of a job that score the current animation of a head, whatever moves it. voice: the current one, already read for `client`.
+    """Steps of a job that score the current animation of a head, whatever moves it. voice: the
+    current one, already read for `client`.
 
     An unedited take keeps its score.
     """
     entry = take_list.on_head(scene, rig.mesh)
-    if entry is not None and (_is_as_made(scene, entry) or not take_list.speaks(entry)) or entry is None and _why_unscored(scene, rig):
+    if (
+        entry is not None
+        and (_is_as_made(scene, entry) or not take_list.speaks(entry))
+        or entry is None
+        and _why_unscored(scene, rig)
+    ):
         return
-    voice = voice_of(scene, rig, entry) if entry is not None or own_action(rig) is not None else voice
+    voice = (
+        voice_of(scene, rig, entry) if entry is not None or own_action(rig) is not None else voice
+    )
     yield from _score_with(client, scene, rig, entry, voice, reading.read)
 
 
-def score_take(client, scene, rig: head.Rig, entry, voice: strip.Voice) -> Generator[Step, None, None]:
-    """Steps of a job that score a take, which is shown for it, as its keys play it. voice: that of the take."""
+def score_take(
+    client, scene, rig: head.Rig, entry, voice: strip.Voice
+) -> Generator[Step, None, None]:
+    """Steps of a job that score a take, which is shown for it, as its keys play it. voice: that of
+    the take."""
     display.show(rig, entry)
     yield from _score_with(client, scene, rig, entry, voice, reading.read_quietly)
 
 
-def _score_with(client, scene, rig: head.Rig, entry, voice: strip.Voice, read: Callable[..., Generator]) -> Generator[Step, None, None]:
-    """Steps of a job that score the current animation of a head, read by `read`, against a voice."""
-    path = yield from mapped(voice_cache.sound(client, scene, voice), lambda step: Step(0.96, "Scoring", step.busy))
+def _score_with(
+    client, scene, rig: head.Rig, entry, voice: strip.Voice, read: Callable[..., Generator]
+) -> Generator[Step, None, None]:
+    """Steps of a job that score the current animation of a head, read by `read`, against a
+    voice."""
+    path = yield from mapped(
+        voice_cache.sound(client, scene, voice), lambda step: Step(0.96, "Scoring", step.busy)
+    )
     steps = _score(client, scene, rig, entry, voice, read, path)
     yield from mapped(steps, lambda waits: Step(0.97, "Scoring", not waits))
 
 
 def listen(
-    client, scene, rig: head.Rig, voice: strip.Voice | None, first: int, last: int, edited: bool = False
+    client,
+    scene,
+    rig: head.Rig,
+    voice: strip.Voice | None,
+    first: int,
+    last: int,
+    edited: bool = False,
 ) -> Generator[Step, None, tuple[int, int]]:
     """Steps as listening.listen, which then score the animation too; returns the same."""
     names = scene.name, rig.mesh.name
@@ -268,12 +342,19 @@ def listen(
 
 
 def _score(
-    client, scene, rig: head.Rig, entry, voice: strip.Voice, read: Callable[..., Generator], path: str = ""
+    client,
+    scene,
+    rig: head.Rig,
+    entry,
+    voice: strip.Voice,
+    read: Callable[..., Generator],
+    path: str = "",
 ) -> Generator[bool, None, str | None]:
-    """Read the animation of a head by `read`, ask the engine for its score and keep it. Yields whether it only waits; returns why nothing
-    was scored, None on success.
+    """Read the animation of a head by `read`, ask the engine for its score and keep it. Yields
+    whether it only waits; returns why nothing was scored, None on success.
 
-    entry: the take that plays, None for none.  path: a file of the voice, "" to wait until it is read.
+    entry: the take that plays, None for none.  path: a file of the voice, "" to wait until it is
+    read.
     """
     cached = voice_cache.read(scene, voice, client.folder)
     while cached is not None and cached.reading:
@@ -285,18 +366,30 @@ def _score(
     seconds = seconds_of(voice, clock, cached, entry)
     if seconds <= 0:
         return "The length of the voice is not known"
-    motion: Motion | None = yield from mapped(read(rig, head.channel_names(), clock, seconds), lambda _: False)
+    motion: Motion | None = yield from mapped(
+        read(rig, head.channel_names(), clock, seconds), lambda _: False
+    )
     if motion is None:
-        return "The head is moved by more than keys (NLA strips, drivers or constraints): press Listen to score it"
+        return (
+            "The head is moved by more than keys (NLA strips, drivers or constraints): press "
+            "Listen to score it"
+        )
     key, uid = display.animation_of(rig), entry.action.session_uid if entry is not None else 0
     clock_of_take = provenance.clock_of(entry.action) if entry is not None else None
-    frames = len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
+    frames = (
+        len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
+    )
     spans, _ = attempt(turns.spans_of, scene, voice, rig.owner)
     # Not what others say in the recording.
-    own_sound = mixdown.split_speakers(path, spans, voice.name) if spans else nullcontext((path, ""))
+    own_sound = (
+        mixdown.split_speakers(path, spans, voice.name) if spans else nullcontext((path, ""))
+    )
     with own_sound as (path, _), temporary_arrays(client) as put:
-        how = {} if entry is None else _direction_of(put, scene, entry, clock)  # without one the engine estimates it from the motion
-        pending = client.request("score", sound=path, expression=put(motion.expression), jaw=put(motion.jaw), **how)
+        # without one the engine estimates it from the motion
+        how = {} if entry is None else _direction_of(put, scene, entry, clock)
+        pending = client.request(
+            "score", sound=path, expression=put(motion.expression), jaw=put(motion.jaw), **how
+        )
         try:
             while not pending.done:
                 pending.poll()
@@ -319,7 +412,8 @@ def _score(
         total, per_frame = _of_line(rig, voice.name, total, per_frame)
         live.own[(*key, voice.name)] = SyncScore(total, per_frame, clock)
         return None
-    if clock_of_take is not None:  # on the take's own frames, independent of the voice's current position
+    # on the take's own frames, independent of the voice's current position
+    if clock_of_take is not None:
         place = np.arange(frames) + round((clock_of_take.start - clock.start) / clock.fps * FPS)
         per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
     _store(uid, total, per_frame, heard)
@@ -327,8 +421,8 @@ def _score(
 
 
 def _direction_of(put_array: PutArray, scene, entry, clock: Clock) -> dict:
-    """The arguments of a request that say how a take is played, {} if it does not say so itself. clock: of the motion that is scored, which
-    may start later in the line than the take."""
+    """The arguments of a request that say how a take is played, {} if it does not say so itself.
+    clock: of the motion that is scored, which may start later in the line than the take."""
     about = provenance.of_mouth(entry.action)
     if similar.reading_in(about) is None:
         return {}
@@ -341,8 +435,11 @@ def _direction_of(put_array: PutArray, scene, entry, clock: Clock) -> dict:
     return {"seed": entry.seed} | direction_arguments(sampling.asked, put_array)
 
 
-def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> tuple[float, np.ndarray]:
-    """The score to show of a line that is committed to the action a head plays; of other animation the same."""
+def _of_line(
+    rig: head.Rig, line: str, total: float, per_frame: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """The score to show of a line that is committed to the action a head plays; of other animation
+    the same."""
     action = own_action(rig)
     known = line_records.score_of(action, line) if action is not None else None
     if known is None:
@@ -361,18 +458,26 @@ def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> t
 
 
 def _is_as_made(scene, entry) -> bool:
-    """Whether a take still has the engine's score of what it plays and neither its keys nor its voice were changed. Scored again from keys
-    on whole frames it would get a little less, so the list would mix two kinds of scores."""
+    """Whether a take still has the engine's score of what it plays and neither its keys nor its
+    voice were changed. Scored again from keys on whole frames it would get a little less, so the
+    list would mix two kinds of scores."""
     made = keying.record_of(entry.action).get("score")
-    if entry.of_whole or not isinstance(made, (int, float)) or provenance.sync_of(entry.action) is None:
+    if (
+        entry.of_whole
+        or not isinstance(made, (int, float))
+        or provenance.sync_of(entry.action) is None
+    ):
         return False
     if abs(made - entry.score) > 1e-3:
         return False
-    return not provenance.is_edited(entry) and all(other.action != entry.action for other, _ in fingerprint.stale_takes(scene))
+    return not provenance.is_edited(entry) and all(
+        other.action != entry.action for other, _ in fingerprint.stale_takes(scene)
+    )
 
 
 def _store(uid: int, total: float, per_frame: np.ndarray, heard: float) -> None:
-    """Store a new score for an action's take. Not a separate undo step: undoing the edit restores the earlier score."""
+    """Store a new score for an action's take. Not a separate undo step: undoing the edit restores
+    the earlier score."""
     entries = (entry for scene in bpy.data.scenes for entry in scene.thunder.takes)
     for entry in entries:
         if entry.action is not None and entry.action.session_uid == uid:
@@ -387,13 +492,16 @@ def _store(uid: int, total: float, per_frame: np.ndarray, heard: float) -> None:
 class LiveScore(Part):
     """Scores of the heads' current animation, and the scoring in progress.
 
-    version: number of scorings, by which drawing code detects new scores.  latest: the reason why the last attempt failed.
+    version: number of scorings, by which drawing code detects new scores.  latest: the reason why
+    the last attempt failed.
     """
 
     def __init__(self):
-        self.own: dict[tuple, SyncScore] = {}  # animation other than takes: by head, action and voice
+        # animation other than takes: by head, action and voice
+        self.own: dict[tuple, SyncScore] = {}
         self.tried: set[tuple] = set()  # the same, with scores requested since the last edit
-        self.openings: dict[int, tuple[float, np.ndarray]] = {}  # by action: mouth opening as last read, from which scene frame on
+        # by action: mouth opening as last read, from which scene frame on
+        self.openings: dict[int, tuple[float, np.ndarray]] = {}
         self.job: Generator[bool, None, str | None] | None = None
         self.task = idle.Task(self.step)
         self.latest = ""
@@ -464,7 +572,11 @@ live = session.add(LiveScore())
 def _on_change(scene, depsgraph):
     if bpy.app.background or not scene.thunder.live_score:
         return
-    edited = {update.id.original.session_uid for update in depsgraph.updates if isinstance(update.id, bpy.types.Action)}
+    edited = {
+        update.id.original.session_uid
+        for update in depsgraph.updates
+        if isinstance(update.id, bpy.types.Action)
+    }
     if edited and edited & _actions_on_heads(scene):
         live.look()
 
@@ -472,16 +584,27 @@ def _on_change(scene, depsgraph):
 def _actions_on_heads(scene) -> set[int]:
     """Session ids of the actions that heads play now."""
     heads = scene.thunder.heads
-    actions = {state.shown for state in heads} | {own.action for state in heads for own in state.own}
+    actions = {state.shown for state in heads} | {
+        own.action for state in heads for own in state.own
+    }
     blocks = [*scene.objects, *(obj.data.shape_keys for obj in scene.objects if obj.type == "MESH")]
-    actions |= {block.animation_data.action for block in blocks if block is not None and block.animation_data is not None}
+    actions |= {
+        block.animation_data.action
+        for block in blocks
+        if block is not None and block.animation_data is not None
+    }
     return {action.session_uid for action in actions if action is not None}
 
 
 @persistent
 def _after_undo(*_):
     scene = bpy.context.scene
-    if bpy.app.background or scene is None or not scene.thunder.live_score or not len(scene.thunder.takes):
+    if (
+        bpy.app.background
+        or scene is None
+        or not scene.thunder.live_score
+        or not len(scene.thunder.takes)
+    ):
         return
     if connection.client().running:  # an undo does not start the engine
         live.look()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mends what a check found by the smallest change: of a shown take by its shape, of the animator's own action by few of its keys."""
+"""Mends what a check found by the smallest change: of a shown take by its shape, of the animator's
+own action by few of its keys."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -40,7 +41,11 @@ class Fix:
         """The message for the animator."""
         count, names = sum(self.keys.values()), list(self.keys)
         more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        return f"{self.what}: {count} key{'s' * (count != 1)} on {', '.join(names[:_LISTED])}{more}" if names else self.what
+        return (
+            f"{self.what}: {count} key{'s' * (count != 1)} on {', '.join(names[:_LISTED])}{more}"
+            if names
+            else self.what
+        )
 
 
 def why_not(finding: Finding) -> str:
@@ -50,13 +55,17 @@ def why_not(finding: Finding) -> str:
     if finding.kind == OTHER:
         return "This mouth is of another line: choose the strip that it speaks"
     if finding.kind == OPEN and finding.whole:
-        return "The lips of this head hardly ever meet: look at its mapping, and at the key that closes its lips"
+        return (
+            "The lips of this head hardly ever meet: look at its mapping, and at the key that "
+            "closes its lips"
+        )
     return ""
 
 
 def mend(scene, rig: head.Rig, finding: Finding, start: float) -> Generator[float, None, Fix]:
-    """Mend a finding on what a head plays now; start: scene frame of the voice's beginning. Yields progress and changes nothing before its
-    last step. Returns what was changed. Raises BadRequest."""
+    """Mend a finding on what a head plays now; start: scene frame of the voice's beginning. Yields
+    progress and changes nothing before its last step. Returns what was changed. Raises
+    BadRequest."""
     if sentence := why_not(finding):
         raise BadRequest(sentence)
     clock, entry = Clock.of(scene, start), take_list.on_head(scene, rig.mesh)
@@ -65,34 +74,58 @@ def mend(scene, rig: head.Rig, finding: Finding, start: float) -> Generator[floa
     curves = _own_curves(rig)
     first, last = (float(frame) for frame in finding.frames(clock.frame))
     if finding.kind == OPEN:
-        return (yield from _close(rig, curves, clock, float(clock.frame((finding.start + finding.end) / 2))))
+        return (
+            yield from _close(
+                rig, curves, clock, float(clock.frame((finding.start + finding.end) / 2))
+            )
+        )
     yield 0.5
     if finding.kind == SHIFTED:
         frames = -round(finding.size * clock.fps)
-        how = f"Moved the mouth by {abs(frames)} frame{'s' * (abs(frames) != 1)}, {'earlier' if frames < 0 else 'later'}"
-        return _rewrite(rig, curves, how, lambda keys: mending.shift_keys(keys, first, last, frames))
+        how = (
+            f"Moved the mouth by {abs(frames)} frame{'s' * (abs(frames) != 1)}, "
+            f"{'earlier' if frames < 0 else 'later'}"
+        )
+        return _rewrite(
+            rig, curves, how, lambda keys: mending.shift_keys(keys, first, last, frames)
+        )
     return _rewrite(rig, curves, "Deleted", lambda keys: mending.delete_keys(keys, first, last))
 
 
 def _mend_take(rig: head.Rig, entry, finding: Finding, clock: Clock) -> Generator[float, None, Fix]:
     """Mend a shown take."""
     if finding.kind == OPEN:
-        yield from applying.close_lips(rig, entry, round(float(clock.frame((finding.start + finding.end) / 2))))
+        yield from applying.close_lips(
+            rig, entry, round(float(clock.frame((finding.start + finding.end) / 2)))
+        )
         return Fix(f"Closed the lips of “{entry.name}” with keys of its mouth", {})
     if finding.kind == SHIFTED and finding.whole:
         entry.action.thunder_shape.offset -= round(finding.size * clock.fps)  # writes the take
-        return Fix(f"Set the offset of “{entry.name}” to {entry.action.thunder_shape.offset:g} frames", {})
-    raise BadRequest("This part of a take has no smaller fix: use Show Take, or keep the rest and regenerate this part")
+        return Fix(
+            f"Set the offset of “{entry.name}” to {entry.action.thunder_shape.offset:g} frames", {}
+        )
+    raise BadRequest(
+        "This part of a take has no smaller fix: use Show Take, or keep the rest and regenerate "
+        "this part"
+    )
 
 
 # ---- the animator's own action
 
 
 def _own_curves(rig: head.Rig) -> dict[int, object]:
-    """The f-curves of the mouth by track, None for tracks without one. Raises BadRequest if the head has no action to edit."""
-    animated = [target for target in rig.targets if target.animation_data is not None and target.animation_data.action is not None]
+    """The f-curves of the mouth by track, None for tracks without one. Raises BadRequest if the
+    head has no action to edit."""
+    animated = [
+        target
+        for target in rig.targets
+        if target.animation_data is not None and target.animation_data.action is not None
+    ]
     if not animated or display.shown_action(rig) is not None:
-        raise BadRequest("The head plays no action of its own that can be edited: commit a take, or open its NLA strip for editing")
+        raise BadRequest(
+            "The head plays no action of its own that can be edited: commit a take, or open its "
+            "NLA strip for editing"
+        )
     if any(target.animation_data.action.library is not None for target in animated):
         raise BadRequest("The action is linked from another file: make it local first")
     curves = fcurves.of_tracks(rig, map(compat.curves_for, rig.targets))
@@ -107,11 +140,14 @@ def _of_mouth(rig: head.Rig) -> list[int]:
     expression[np.arange(len(speaking)), speaking] = 1.0
     jaw = np.zeros((len(expression), 3))
     jaw[-1, 0] = 0.1
-    values = rig.driver.drive(Motion(expression, jaw), channels)  # the row before the last is at rest
+    # the row before the last is at rest
+    values = rig.driver.drive(Motion(expression, jaw), channels)
     return np.flatnonzero(np.abs(values - values[-2]).max(0) > _MOVES).tolist()
 
 
-def _rewrite(rig: head.Rig, curves: dict, what: str, change: Callable[[Keys], tuple[Keys, int]]) -> Fix:
+def _rewrite(
+    rig: head.Rig, curves: dict, what: str, change: Callable[[Keys], tuple[Keys, int]]
+) -> Fix:
     """Change the keys of curves, at once."""
     counts = {}
     for place, curve in curves.items():
@@ -122,7 +158,10 @@ def _rewrite(rig: head.Rig, curves: dict, what: str, change: Callable[[Keys], tu
             fcurves.write(curve, keys)
             counts[_name(rig.driver.tracks[place])] = count
     if not counts:
-        raise BadRequest("There are no keys of the mouth on these frames: what moves it there is not a key of its action")
+        raise BadRequest(
+            "There are no keys of the mouth on these frames: what moves it there is not a key of "
+            "its action"
+        )
     rna_paths.tag(rig.targets)
     return Fix(what, counts)
 
@@ -131,25 +170,42 @@ def _close(rig: head.Rig, curves: dict, clock: Clock, at: float) -> Generator[fl
     """Close the lips at a scene frame with few keys."""
     frames = np.arange(np.floor(at - _BEFORE * clock.fps), np.ceil(at + _AFTER * clock.fps) + 1)
     yield from scaled(rig.driver.prepare(), 0.0, 0.1)
-    values = np.stack([_values(rig, place, curves.get(place), frames) for place in range(len(rig.driver.tracks))], 1)
+    values = np.stack(
+        [_values(rig, place, curves.get(place), frames) for place in range(len(rig.driver.tracks))],
+        1,
+    )
     motion = yield from scaled(track_values.motion(rig, values, clock.fps), 0.1, 0.5)
-    closed, rows = lip_closures.close(motion, head.channel_names(), float(np.clip(at - frames[0], 0, len(frames) - 1)))
+    closed, rows = lip_closures.close(
+        motion, head.channel_names(), float(np.clip(at - frames[0], 0, len(frames) - 1))
+    )
     before = yield from scaled(track_values.drive(rig, motion), 0.5, 0.7)
     after = yield from scaled(track_values.drive(rig, closed), 0.7, 0.9)
     by, middle = after - before, int(np.clip(round(at - frames[0]), 0, len(frames) - 1))
     ends = [max(rows.start - 1, 0), min(rows.stop, len(frames) - 1)]
     span = slice(ends[0], ends[1] + 1)
-    rows_keyed = [row - ends[0] for row in sorted({ends[0], max(middle - 1, ends[0]), middle, min(middle + 1, ends[1]), ends[1]})]
+    rows_keyed = [
+        row - ends[0]
+        for row in sorted(
+            {ends[0], max(middle - 1, ends[0]), middle, min(middle + 1, ends[1]), ends[1]}
+        )
+    ]
     steps, counts = keying.steps_of(rig), {}
     for place in curves:
-        if np.abs(by[:, place]).max() <= max(_CHANGED * np.abs(values[:, place]).max(), steps[place], 1e-4):
+        if np.abs(by[:, place]).max() <= max(
+            _CHANGED * np.abs(values[:, place]).max(), steps[place], 1e-4
+        ):
             continue
         curve = curves[place] or _new_curve(rig, place, frames[ends[0]])
-        keys, count = mending.add_values(fcurves.read(curve), frames[span], values[span, place], by[span, place], rows_keyed)
+        keys, count = mending.add_values(
+            fcurves.read(curve), frames[span], values[span, place], by[span, place], rows_keyed
+        )
         fcurves.write(curve, keys)
         counts[_name(rig.driver.tracks[place])] = count
     if not counts:
-        raise BadRequest("This head has no control that brings its lips together: map mouthClose or its lips first")
+        raise BadRequest(
+            "This head has no control that brings its lips together: map mouthClose or its lips "
+            "first"
+        )
     rna_paths.tag(rig.targets)
     return Fix("Closed the lips", counts)
 
@@ -163,11 +219,14 @@ def _values(rig: head.Rig, place: int, curve, frames: np.ndarray) -> np.ndarray:
 
 
 def _new_curve(rig: head.Rig, place: int, frame: float):
-    """A new curve of the animator's action for a track, with a key at a frame; without an action its data-block gets one."""
+    """A new curve of the animator's action for a track, with a key at a frame; without an action
+    its data-block gets one."""
     track = rig.driver.tracks[place]
     target = rig.targets[track.block]
     is_array = hasattr(target.path_resolve(track.path), "__len__")
-    target.keyframe_insert(track.path, index=track.index if is_array else -1, frame=frame, group=track.group)
+    target.keyframe_insert(
+        track.path, index=track.index if is_array else -1, frame=frame, group=track.group
+    )
     return compat.by_place(compat.curves_for(target))[track.path, track.index]
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Curves over the timeline, dope sheet and sequencer: the voice's waveform, the mouth of the shown take, where it drifts."""
+"""Curves over the timeline, dope sheet and sequencer: the voice's waveform, the mouth of the shown
+take, where it drifts."""
 
 from dataclasses import dataclass
 
@@ -23,16 +24,31 @@ MARGIN = 14  # space below the band for the region's scroll bar
 RULER = 24  # space above the band for the frame numbers
 SYNC_HEIGHT = 6  # height of the lip-sync colours
 TURN_HEIGHT = 5  # height of the bars of who speaks
-WIDEST_MM = 12.0  # mouth opening that fills the band; a take that opens further is scaled to its own widest
+WIDEST_MM = (
+    12.0  # mouth opening that fills the band; a take that opens further is scaled to its own widest
+)
 _BAND = (0.06, 0.07, 0.09, 0.62)
 _VOICE = (0.45, 0.62, 0.78, 0.85)
 _MOUTH_FILL, _MOUTH_LINE = (1.0, 0.68, 0.25, 0.28), (1.0, 0.72, 0.30, 0.95)
 _DRIFT_FILL = (0.95, 0.22, 0.18, 0.22)
-_SPEAKERS = ((0.95, 0.75, 0.25, 0.9), (0.35, 0.65, 0.95, 0.9), (0.55, 0.85, 0.45, 0.9), (0.9, 0.45, 0.75, 0.9))
+_SPEAKERS = (
+    (0.95, 0.75, 0.25, 0.9),
+    (0.35, 0.65, 0.95, 0.9),
+    (0.55, 0.85, 0.45, 0.9),
+    (0.9, 0.45, 0.75, 0.9),
+)
 _TEXT = (0.9, 0.9, 0.9, 0.85)
 # Colours of the lip-sync, of 100: red where the lips do not match the sound, green where they do.
 _SCALE = np.array([0.0, 45.0, 65.0, 80.0, 100.0])
-_COLORS = np.array([[0.78, 0.12, 0.12], [0.9, 0.25, 0.15], [0.93, 0.72, 0.18], [0.45, 0.75, 0.3], [0.25, 0.72, 0.4]])
+_COLORS = np.array(
+    [
+        [0.78, 0.12, 0.12],
+        [0.9, 0.25, 0.15],
+        [0.93, 0.72, 0.18],
+        [0.45, 0.75, 0.3],
+        [0.25, 0.72, 0.4],
+    ]
+)
 _SPACES = ("SpaceDopeSheetEditor", "SpaceSequenceEditor")
 
 LOOK_SECONDS = 0.1  # interval of checking whether the voice has been read
@@ -52,7 +68,8 @@ class _Content:
     opening_at: float
     score: live_score.SyncScore | None
     fps: float
-    turns: tuple[tuple[int, int, int], ...] = ()  # ranges of the voice, first and last frame, and number of the head that speaks it
+    # ranges of the voice, first and last frame, and number of the head that speaks it
+    turns: tuple[tuple[int, int, int], ...] = ()
 
 
 def content_of(context) -> _Content | None:
@@ -61,12 +78,20 @@ def content_of(context) -> _Content | None:
     chosen = scene.thunder.overlay
     fps = scene.render.fps / scene.render.fps_base
     mesh, action = _head_and_action(context)
-    entry = next((e for e in scene.thunder.takes if e.action == action), None) if action is not None else None
+    entry = (
+        next((e for e in scene.thunder.takes if e.action == action), None)
+        if action is not None
+        else None
+    )
     peaks, peaks_at, voice_key, spoken = None, 0.0, None, ()
     if chosen.waveform:
         try:
             voice = strip.of_take(context, entry)
-            there = turns.of_strip(scene, strip.by_name(scene, voice.strip)) if voice.strip and scene.thunder.turns else []
+            there = (
+                turns.of_strip(scene, strip.by_name(scene, voice.strip))
+                if voice.strip and scene.thunder.turns
+                else []
+            )
             heads = list(dict.fromkeys(turn.head for turn in there))
             spoken = tuple((turn.first, turn.last, heads.index(turn.head)) for turn in there)
             cached = voice_cache.read(scene, voice)
@@ -78,7 +103,11 @@ def content_of(context) -> _Content | None:
             pass
     opening, opening_at, score = None, 0.0, None
     if action is not None:
-        score = live_score.score_of_take(scene, entry) if entry is not None else live_score.of_own(scene, mesh, action)
+        score = (
+            live_score.score_of_take(scene, entry)
+            if entry is not None
+            else live_score.of_own(scene, mesh, action)
+        )
         if chosen.opening and (curve := live_score.opening(action)) is not None:
             opening_at, opening = curve
     if not chosen.drift:
@@ -103,8 +132,8 @@ def content_of(context) -> _Content | None:
 
 
 def _head_and_action(context):
-    """(owner of the current head, the action it plays: a take's or the animator's); (None, None) without a head. Does not resolve
-    a rig, so it is cheap."""
+    """(owner of the current head, the action it plays: a take's or the animator's); (None, None)
+    without a head. Does not resolve a rig, so it is cheap."""
     scene = context.scene
     mesh = head.guess(scene, scene.thunder.head or head.active_object(context))
     if mesh is None:
@@ -113,14 +142,20 @@ def _head_and_action(context):
     played = _actions_of(head.owner_of(mesh))
     if state is not None and state.shown is not None and state.shown in played:
         return mesh, state.shown
-    return mesh, next((action for action in played if live_score.of_own(scene, mesh, action) is not None), None)
+    return mesh, next(
+        (action for action in played if live_score.of_own(scene, mesh, action) is not None), None
+    )
 
 
 def _actions_of(owner) -> list:
     """The actions that a head's own data-blocks play."""
     blocks = [owner, *owner.children]
     blocks += [obj.data.shape_keys for obj in blocks if obj.type == "MESH" and obj.data.shape_keys]
-    return [block.animation_data.action for block in blocks if block.animation_data and block.animation_data.action]
+    return [
+        block.animation_data.action
+        for block in blocks
+        if block.animation_data and block.animation_data.action
+    ]
 
 
 # ---- drawing
@@ -129,11 +164,17 @@ def _actions_of(owner) -> list:
 class _Picture:
     """Batches of a content as one region sees it, in pixels from the band's lower left corner."""
 
-    def __init__(self, content: _Content, start: float, end: float, width: int, height: float, scale: float):
+    def __init__(
+        self, content: _Content, start: float, end: float, width: int, height: float, scale: float
+    ):
         self.batches = []
         self.per_frame = width / (end - start)
         self.start, self.width, self.height = start, width, height
-        low = SYNC_HEIGHT * scale if content.score is not None and content.score.per_frame is not None else 0.0
+        low = (
+            SYNC_HEIGHT * scale
+            if content.score is not None and content.score.per_frame is not None
+            else 0.0
+        )
         if height < LOWEST * scale:  # a very low timeline: only the colours
             if low:
                 self._sync(content.score, low)
@@ -142,7 +183,11 @@ class _Picture:
         self._add("TRIS", _quad(0, 0, width, self.height), _BAND)
         if content.score is not None:
             for begin, stop, _ in content.score.drifts():
-                self._add("TRIS", _quad(self._x(begin - 0.5), low, self._x(stop + 0.5), self.height), _DRIFT_FILL)
+                self._add(
+                    "TRIS",
+                    _quad(self._x(begin - 0.5), low, self._x(stop + 0.5), self.height),
+                    _DRIFT_FILL,
+                )
         if content.peaks is not None:
             self._voice(content, low)
         if content.opening is not None:
@@ -160,7 +205,9 @@ class _Picture:
         """Add a batch of one colour."""
         if len(points):
             shader = gpu.shader.from_builtin("UNIFORM_COLOR")
-            batch = batch_for_shader(shader, kind, {"pos": np.ascontiguousarray(points, np.float32)})
+            batch = batch_for_shader(
+                shader, kind, {"pos": np.ascontiguousarray(points, np.float32)}
+            )
             self.batches.append((shader, batch, color))
 
     def _x(self, frame):
@@ -168,8 +215,12 @@ class _Picture:
         return (np.asarray(frame, float) - self.start) * self.per_frame
 
     def _columns(self, at: float, per_frame: float, count: int):
-        """The pixel columns that samples from frame `at` on cover, and the first sample of each and of the one after."""
-        first, last = max(0, int(self._x(at))), min(self.width, int(np.ceil(self._x(at + count / per_frame))))
+        """The pixel columns that samples from frame `at` on cover, and the first sample of each and
+        of the one after."""
+        first, last = (
+            max(0, int(self._x(at))),
+            min(self.width, int(np.ceil(self._x(at + count / per_frame)))),
+        )
         if last <= first:
             return np.zeros(0), np.zeros(0, int), np.zeros(0, int)
         columns = np.arange(first, last)
@@ -180,7 +231,9 @@ class _Picture:
     def _voice(self, content: _Content, low: float) -> None:
         """Add the waveform."""
         peaks = content.peaks
-        columns, places, following = self._columns(content.peaks_at, voice_cache.PEAKS_PER_SECOND / content.fps, len(peaks))
+        columns, places, following = self._columns(
+            content.peaks_at, voice_cache.PEAKS_PER_SECOND / content.fps, len(peaks)
+        )
         if not len(columns):
             return
         loudest = max(float(np.abs(peaks).max()), 1e-4)
@@ -188,7 +241,13 @@ class _Picture:
         highest = np.maximum(np.maximum.reduceat(peaks[:, 1], places), peaks[places, 1]) / loudest
         middle, half = (low + self.height) / 2, (self.height - low) * 0.46
         x = columns + 0.5
-        points = np.stack([np.stack([x, middle + half * lowest - 0.5], 1), np.stack([x, middle + half * highest + 0.5], 1)], 1)
+        points = np.stack(
+            [
+                np.stack([x, middle + half * lowest - 0.5], 1),
+                np.stack([x, middle + half * highest + 0.5], 1),
+            ],
+            1,
+        )
         self._add("LINES", points.reshape(-1, 2), _VOICE)
 
     def _mouth(self, content: _Content, low: float, scale: float) -> None:
@@ -213,18 +272,29 @@ class _Picture:
         run, rise = np.gradient(x), np.gradient(y)
         length = np.maximum(np.hypot(run, rise), 1e-6)
         across = np.stack([-rise / length, run / length], 1) * half
-        self._add("TRI_STRIP", np.stack([line - across, line + across], 1).reshape(-1, 2), _MOUTH_LINE)
+        self._add(
+            "TRI_STRIP", np.stack([line - across, line + across], 1).reshape(-1, 2), _MOUTH_LINE
+        )
 
     def _sync(self, score: live_score.SyncScore, high: float) -> None:
         """Add the colours of the lip-sync, a strip `high` pixels tall."""
         values = np.asarray(score.per_frame, float)
         x = self._x(score.clock.frame(np.arange(len(values)) / FPS))
-        colors = np.stack([np.interp(values, _SCALE, column) for column in _COLORS.T] + [np.full(len(values), 0.95)], 1)
-        points = np.stack([np.stack([x, np.zeros(len(x))], 1), np.stack([x, np.full(len(x), high)], 1)], 1).reshape(-1, 2)
+        colors = np.stack(
+            [np.interp(values, _SCALE, column) for column in _COLORS.T]
+            + [np.full(len(values), 0.95)],
+            1,
+        )
+        points = np.stack(
+            [np.stack([x, np.zeros(len(x))], 1), np.stack([x, np.full(len(x), high)], 1)], 1
+        ).reshape(-1, 2)
         if len(points) < 4:
             return
         shader = gpu.shader.from_builtin("SMOOTH_COLOR")
-        content = {"pos": points.astype(np.float32), "color": np.repeat(colors, 2, 0).astype(np.float32)}
+        content = {
+            "pos": points.astype(np.float32),
+            "color": np.repeat(colors, 2, 0).astype(np.float32),
+        }
         self.batches.append((shader, batch_for_shader(shader, "TRI_STRIP", content), None))
 
     def draw(self) -> None:
@@ -237,7 +307,10 @@ class _Picture:
 
 def _quad(left, bottom, right, top) -> np.ndarray:
     """Two triangles [6, 2] that fill a rectangle."""
-    return np.array([(left, bottom), (right, bottom), (right, top), (left, bottom), (right, top), (left, top)], float)
+    return np.array(
+        [(left, bottom), (right, bottom), (right, top), (left, bottom), (right, top), (left, top)],
+        float,
+    )
 
 
 def draw(name: str) -> None:
@@ -276,7 +349,9 @@ def draw(name: str) -> None:
         blf.size(0, 11 * scale)
         blf.color(0, *_TEXT)
         text_width, _ = blf.dimensions(0, picture.text)
-        blf.position(0, region.width - text_width - 24 * scale, MARGIN * scale + height - 14 * scale, 0)
+        blf.position(
+            0, region.width - text_width - 24 * scale, MARGIN * scale + height - 14 * scale, 0
+        )
         blf.draw(0, picture.text)
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of a problem: versions, settings, the last error, the end of the engine's log, and nothing private.
+"""The report of a problem: versions, settings, the last error, the end of the engine's log, and
+nothing private.
 
-The add-on's own fields are written unchanged, since they contain no names. Of free text (errors, tracebacks, the engine's log) only
-what is known to be public is kept (`thunder_core/redaction.py`).
+The add-on's own fields are written unchanged, since they contain no names. Of free text (errors,
+tracebacks, the engine's log) only what is known to be public is kept (`thunder_core/redaction.py`).
 """
 
 import os
@@ -27,8 +28,10 @@ from ..voice import strip
 
 TEXT = "Thunder Report"
 LOG_LINES = 60
-_PACKAGES = ("python", "onnxruntime", "torch", "numpy", "smplx")  # packages whose versions matter for problems; all others are locked
-_NO_SETTINGS = {"active_take", "dialogue_index", "table_index", "range_index", "cut_index"}  # selected rows of lists
+# packages whose versions matter for problems; all others are locked
+_PACKAGES = ("python", "onnxruntime", "torch", "numpy", "smplx")
+# selected rows of lists
+_NO_SETTINGS = {"active_take", "dialogue_index", "table_index", "range_index", "cut_index"}
 _PLAIN = {"BOOLEAN", "INT", "FLOAT", "ENUM"}  # kinds of settings that hold no names
 
 
@@ -47,9 +50,19 @@ last_error = session.add(_LastError())
 
 def note(doing: str, error: Exception) -> None:
     """Remember the last error for a report. doing: the label of the operator."""
-    lines = "".join(traceback.format_exception(error)) if not isinstance(error, errors.ThunderError) else ""
+    lines = (
+        "".join(traceback.format_exception(error))
+        if not isinstance(error, errors.ThunderError)
+        else ""
+    )
     kind = error_class(error)
-    last_error.error = {"when": time.time(), "doing": doing, "kind": kind, "sentence": str(error), "traceback": lines}
+    last_error.error = {
+        "when": time.time(),
+        "doing": doing,
+        "kind": kind,
+        "sentence": str(error),
+        "traceback": lines,
+    }
 
 
 def text(context, names: bool = False) -> str:
@@ -65,7 +78,9 @@ def text(context, names: bool = False) -> str:
         ("Engine Log", clean("\n".join(connection.log().splitlines()[-LOG_LINES:])) or "empty"),
     ]
     about = "with names and paths" if names else "names and paths are removed"
-    return f"Report of THUNDER for Blender, {about}\n" + "".join(f"\n{title}\n{body.rstrip()}\n" for title, body in parts)
+    return f"Report of THUNDER for Blender, {about}\n" + "".join(
+        f"\n{title}\n{body.rstrip()}\n" for title, body in parts
+    )
 
 
 # ---- sections
@@ -79,7 +94,8 @@ def versions() -> str:
         "Add-on": version,
         "Blender": f"{bpy.app.version_string} ({bpy.app.build_hash.decode(errors='replace')})",
         # Kernels that somebody made have names after the number.
-        "System": f"{platform.system()} {re.match('[0-9.]*', platform.release())[0]} {' '.join(platform.libc_ver())}".strip(),
+        "System": f"{platform.system()} {re.match('[0-9.]*', platform.release())[0]} "
+        f"{' '.join(platform.libc_ver())}".strip(),
         "Processor": f"{platform.machine()}, {os.cpu_count()} threads",
         "Graphics": _graphics(),
     }
@@ -92,7 +108,10 @@ def _graphics() -> str:
         import gpu
 
         about = gpu.platform
-        return f"{about.renderer_get()} ({about.vendor_get()}, {about.backend_type_get()}, {about.version_get()})"
+        return (
+            f"{about.renderer_get()} ({about.vendor_get()}, {about.backend_type_get()}, "
+            f"{about.version_get()})"
+        )
     except (SystemError, AttributeError, ImportError):  # Blender without a window
         return "not known"
 
@@ -104,13 +123,27 @@ def engine() -> str:
     about = connection.running_engine() or {}
     chosen = connection.preferences()
     custom = (chosen and chosen.engine_python) or os.environ.get("THUNDER_PYTHON")
-    versions = {**state.versions, **(install.versions_in(str(Path(python).parent.parent)) if python else {}), **about.get("versions", {})}
+    versions = {
+        **state.versions,
+        **(install.versions_in(str(Path(python).parent.parent)) if python else {}),
+        **about.get("versions", {}),
+    }
     lines = {
-        "State": "A custom Python environment" if custom and python else "The custom Python is missing" if custom else state.text,
-        "Running": f"yes, on {about['device']}" if about.get("device") else "not started in this session",
-        "Device Chosen": chosen.bl_rna.properties["device"].enum_items[chosen.device].name if chosen else "Automatic",
-        "Weights": ("custom" if chosen and chosen.weights else "bundled") + (f" ({about['weights']})" if about.get("weights") else ""),
-        "Packages": ", ".join(f"{name} {versions[name]}" for name in _PACKAGES if name in versions) or "none found",
+        "State": "A custom Python environment"
+        if custom and python
+        else "The custom Python is missing"
+        if custom
+        else state.text,
+        "Running": f"yes, on {about['device']}"
+        if about.get("device")
+        else "not started in this session",
+        "Device Chosen": chosen.bl_rna.properties["device"].enum_items[chosen.device].name
+        if chosen
+        else "Automatic",
+        "Weights": ("custom" if chosen and chosen.weights else "bundled")
+        + (f" ({about['weights']})" if about.get("weights") else ""),
+        "Packages": ", ".join(f"{name} {versions[name]}" for name in _PACKAGES if name in versions)
+        or "none found",
     }
     return _lines(lines)
 
@@ -128,9 +161,19 @@ def _scene(context) -> str:
     }
     try:
         rig = head.find(scene, getattr(context, "object", None))
-        kind = "FLAME" if flame.is_flame(rig.armature) else "bundled" if rig.armature is not None else "own character"
-        linked = "linked" if rig.owner.library else "override" if rig.owner.override_library else "local"
-        lines["Head"] = f"{kind}, {len(rig.channels)} channels, {len(rig.targets)} data-blocks, {linked}"
+        kind = (
+            "FLAME"
+            if flame.is_flame(rig.armature)
+            else "bundled"
+            if rig.armature is not None
+            else "own character"
+        )
+        linked = (
+            "linked" if rig.owner.library else "override" if rig.owner.override_library else "local"
+        )
+        lines["Head"] = (
+            f"{kind}, {len(rig.channels)} channels, {len(rig.targets)} data-blocks, {linked}"
+        )
     except errors.ThunderError as error:
         lines["Head"] = type(error).__name__
     try:
@@ -166,7 +209,8 @@ def _settings(context) -> str:
 def _value(prop, value) -> str:
     """A setting's value as the panel shows it."""
     if prop.type == "ENUM":
-        return prop.enum_items[value].name if value in prop.enum_items else "another"  # such a list may hold names
+        # such a list may hold names
+        return prop.enum_items[value].name if value in prop.enum_items else "another"
     return ("on" if value else "off") if prop.type == "BOOLEAN" else f"{value:g}"
 
 
@@ -175,7 +219,10 @@ def _error(clean: Callable[[str], str]) -> str:
     parts = []
     if (last := last_error.error) is not None:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last["when"]))
-        parts.append(f"{last['doing']}, {when}\n{last['kind']}: {clean(last['sentence'])}\n{clean(last['traceback'])}")
+        parts.append(
+            f"{last['doing']}, {when}\n{last['kind']}: "
+            f"{clean(last['sentence'])}\n{clean(last['traceback'])}"
+        )
     if install.installing.error:
         parts.append(f"Installation: {clean(install.installing.error)}")
     return "\n".join(parts) or "none in this session"
@@ -189,9 +236,17 @@ def _lines(values: dict) -> str:
 def _places() -> list[tuple[str, str]]:
     """Folders whose files everybody has, and what they are called instead."""
     python, _ = connection.current_python()
-    places = [(folder, ADD_ON) for folder in (ROOT, os.path.realpath(ROOT), str(Path(__file__).parents[2]))]
-    places += [(folder, "<python>") for folder in (os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(np.__file__)))]
+    places = [
+        (folder, ADD_ON)
+        for folder in (ROOT, os.path.realpath(ROOT), str(Path(__file__).parents[2]))
+    ]
+    places += [
+        (folder, "<python>")
+        for folder in (os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(np.__file__)))
+    ]
     if python:
         root = Path(python).parent.parent
-        places += [(str(folder), "<python>") for folder in (*root.glob("lib/python*"), root / "Lib")]
+        places += [
+            (str(folder), "<python>") for folder in (*root.glob("lib/python*"), root / "Lib")
+        ]
     return places

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The track of words and sounds over the timeline, dope sheet and sequencer: a row of mouths, and above it the words that are said.
+"""The track of words and sounds over the timeline, dope sheet and sequencer: a row of mouths, and
+above it the words that are said.
 
-Each class of sounds has a shape of its own beside its colour; a doubtful sound is pale. Drawing only cuts what is visible out of arrays
-that an idle task prepares.
+Each class of sounds has a shape of its own beside its colour; a doubtful sound is pale. Drawing
+only cuts what is visible out of arrays that an idle task prepares.
 """
 
 from collections.abc import Iterable
@@ -21,9 +22,11 @@ from ..host import compat, idle, jobs
 from ..host.session import Part, session
 from ..takes.words import read_next, Span, spans as spans_of
 
-SOUNDS, ROW, ROWS, GAP = 16, 15, 2, 3  # height of the sounds and of a row of words, rows, and space above them, at interface scale 1
+# height of the sounds and of a row of words, rows, and space above them, at interface scale 1
+SOUNDS, ROW, ROWS, GAP = 16, 15, 2, 3
 LOOK_SECONDS = 0.3  # interval of checking whether strips have moved, while something is drawn
-_SINGLE = 8.0  # pixels per second from which sounds are drawn one by one; below it only where somebody speaks
+# pixels per second from which sounds are drawn one by one; below it only where somebody speaks
+_SINGLE = 8.0
 _WORDS = 2.0  # pixels per second from which words are written
 _MOST_WORDS, _MOST_NAMES = 120, 120  # words and sounds that are written at once
 _PAUSE = 0.3  # seconds between sounds from which a pause is seen from afar
@@ -35,17 +38,31 @@ _SPOKEN = (0.62, 0.66, 0.74, 0.8)
 # Colours that the colour-blind can tell apart, in the order of spoken.NAMES, and the other sounds'.
 _COLORS = np.array(
     [
-        *((0.90, 0.38, 0.10), (0.84, 0.50, 0.70), (0.16, 0.52, 0.86), (0.10, 0.68, 0.50), (0.95, 0.88, 0.30)),
+        *(
+            (0.90, 0.38, 0.10),
+            (0.84, 0.50, 0.70),
+            (0.16, 0.52, 0.86),
+            (0.10, 0.68, 0.50),
+            (0.95, 0.88, 0.30),
+        ),
         *((0.45, 0.76, 0.95), (0.93, 0.64, 0.12), (0.86, 0.86, 0.86), (0.55, 0.57, 0.60)),
     ]
 )
 
 
 def _box(left: float, bottom: float, right: float, top: float) -> list:
-    return [(left, bottom), (right, bottom), (right, top), (left, bottom), (right, top), (left, top)]
+    return [
+        (left, bottom),
+        (right, bottom),
+        (right, top),
+        (left, bottom),
+        (right, top),
+        (left, top),
+    ]
 
 
-# Triangles of each class in a square: what is between the lips. In the order of spoken.NAMES, and the other sounds'.
+# Triangles of each class in a square: what is between the lips. In the order of spoken.NAMES, and
+# the other sounds'.
 _TRIANGLES = (
     [*_box(0.0, 0.42, 1.0, 0.58), *_box(0.36, 0.0, 0.64, 1.0)],  # M B P: a line, and a bar across
     [(0.0, 1.0), (1.0, 1.0), (0.5, 0.0)],  # F V: a tooth
@@ -58,7 +75,8 @@ _TRIANGLES = (
     _box(0.0, 0.0, 1.0, 0.18),
 )
 _CORNERS = max(map(len, _TRIANGLES))
-# [classes, corners, 2]: of one length, by triangles without an area, so that all sounds are drawn at once.
+# [classes, corners, 2]: of one length, by triangles without an area, so that all sounds are drawn
+# at once.
 _SHAPES = np.array([[*shape, *[(0.0, 0.0)] * (_CORNERS - len(shape))] for shape in _TRIANGLES])
 
 
@@ -66,8 +84,9 @@ _SHAPES = np.array([[*shape, *[(0.0, 0.0)] * (_CORNERS - len(shape))] for shape 
 class Track:
     """What a scene's voices say, in scene frames and order of time. spans: where each comes from.
 
-    sounds: start, end, class, probability, span, number in it [n, 6].  words: start, end, confidence, letters [m, 4].  texts: of the words.
-    speech: start and end of what is said without a pause [k, 2].
+    sounds: start, end, class, probability, span, number in it [n, 6].  words: start, end,
+    confidence, letters [m, 4].  texts: of the words. speech: start and end of what is said without
+    a pause [k, 2].
     """
 
     sounds: np.ndarray
@@ -82,15 +101,28 @@ class Track:
         sounds, said, texts = [np.zeros((0, 6))], [np.zeros((0, 4))], []
         for index, span in enumerate(spans):
             start, end, kind, sure = span.spoken.columns
-            row = np.stack([start, end, kind, sure, np.full(len(start), index), np.arange(len(start))], 1)
+            row = np.stack(
+                [start, end, kind, sure, np.full(len(start), index), np.arange(len(start))], 1
+            )
             sounds.append(_in_frames(row, span))
-            row = np.array([(w.start, w.end, w.sure, len(w.text)) for w in span.spoken.words], float).reshape(-1, 4)
+            row = np.array(
+                [(w.start, w.end, w.sure, len(w.text)) for w in span.spoken.words], float
+            ).reshape(-1, 4)
             numbered = _in_frames(np.column_stack([row, np.arange(len(row))]), span)
             texts += [span.text(int(number)) for number in numbered[:, 4]]
             said.append(numbered[:, :4])
         all_sounds, all_words = np.concatenate(sounds), np.concatenate(said)
-        all_sounds, order = all_sounds[all_sounds[:, 0].argsort(kind="stable")], all_words[:, 0].argsort(kind="stable")
-        return cls(all_sounds, all_words[order], tuple(texts[n] for n in order), _without_pauses(all_sounds, spans), spans)
+        all_sounds, order = (
+            all_sounds[all_sounds[:, 0].argsort(kind="stable")],
+            all_words[:, 0].argsort(kind="stable"),
+        )
+        return cls(
+            all_sounds,
+            all_words[order],
+            tuple(texts[n] for n in order),
+            _without_pauses(all_sounds, spans),
+            spans,
+        )
 
     def visible(self, rows: np.ndarray, start: float, end: float) -> slice:
         """Rows that a range of frames shows; the one that reaches into it included."""
@@ -98,10 +130,16 @@ class Track:
         return slice(max(0, int(first) - 1), int(last))
 
     def at(self, frame: float) -> tuple[str, list[tuple[str, float]]]:
-        """The word at a frame, "" for none, and the classes that the sound there may be of, with their probabilities."""
-        sound, word = (np.flatnonzero((rows[:, 0] <= frame) & (frame < rows[:, 1])) for rows in (self.sounds, self.words))
+        """The word at a frame, "" for none, and the classes that the sound there may be of, with
+        their probabilities."""
+        sound, word = (
+            np.flatnonzero((rows[:, 0] <= frame) & (frame < rows[:, 1]))
+            for rows in (self.sounds, self.words)
+        )
         span, number = self.sounds[sound[0], 4:].astype(int) if len(sound) else (0, 0)
-        return self.texts[word[0]] if len(word) else "", self.spans[span].spoken.chances(number) if len(sound) else []
+        return self.texts[word[0]] if len(word) else "", self.spans[span].spoken.chances(
+            number
+        ) if len(sound) else []
 
 
 def _in_frames(rows: np.ndarray, span: Span) -> np.ndarray:
@@ -119,13 +157,16 @@ def _without_pauses(sounds: np.ndarray, spans: tuple[Span, ...]) -> np.ndarray:
     if not len(sounds):
         return np.zeros((0, 2))
     ends = np.maximum.accumulate(sounds[:, 1])
-    begins = np.flatnonzero(np.concatenate([[True], sounds[1:, 0] - ends[:-1] > _PAUSE * spans[0].fps]))
+    begins = np.flatnonzero(
+        np.concatenate([[True], sounds[1:, 0] - ends[:-1] > _PAUSE * spans[0].fps])
+    )
     return np.stack([sounds[begins, 0], ends[np.append(begins[1:], len(ends)) - 1]], 1)
 
 
 class _Tracks(Part):
-    """The tracks of the scenes that are drawn. wanted: names of scenes whose track may have changed, each with that of the scene whose
-    strips it shows.  hover: the region, text and place of the hint beside the mouse."""
+    """The tracks of the scenes that are drawn. wanted: names of scenes whose track may have
+    changed, each with that of the scene whose strips it shows.  hover: the region, text and place
+    of the hint beside the mouse."""
 
     def __init__(self):
         self.tracks: dict[str, Track] = {}
@@ -166,10 +207,19 @@ tracks = session.add(_Tracks())
 
 
 class _Picture:
-    """What a track shows in a range of frames, in pixels from its lower left corner: triangles in a batch, and texts for `write`."""
+    """What a track shows in a range of frames, in pixels from its lower left corner: triangles in a
+    batch, and texts for `write`."""
 
-    def __init__(self, track: Track, start: float, end: float, width: int, height: float, scale: float):
-        self.track, self.start, self.width, self.height, self.scale = track, start, width, height, scale
+    def __init__(
+        self, track: Track, start: float, end: float, width: int, height: float, scale: float
+    ):
+        self.track, self.start, self.width, self.height, self.scale = (
+            track,
+            start,
+            width,
+            height,
+            scale,
+        )
         self.per_frame, self.bottom = width / (end - start), 0.0
         self.texts, self.points, self.colors = [], [], []
         self._add(np.array(_box(0, 0, width, height)), _BEHIND)
@@ -177,12 +227,21 @@ class _Picture:
         if self.per_frame * fps >= _SINGLE:
             self._sounds(track.sounds[track.visible(track.sounds, start, end)])
         else:
-            self._boxes(track.speech[track.visible(track.speech, start, end)], 0.3 * SOUNDS * scale, 0.7 * SOUNDS * scale, _SPOKEN)
+            self._boxes(
+                track.speech[track.visible(track.speech, start, end)],
+                0.3 * SOUNDS * scale,
+                0.7 * SOUNDS * scale,
+                _SPOKEN,
+            )
         if self.per_frame * fps >= _WORDS:
             self._words(track.visible(track.words, start, end), rows_in(height, scale))
         shader = gpu.shader.from_builtin("SMOOTH_COLOR")
-        content = {"pos": self.points, "color": self.colors}  # in C order: Blender reads a buffer as if it were
-        content = {name: np.concatenate(parts).astype(np.float32, order="C") for name, parts in content.items()}
+        # in C order: Blender reads a buffer as if it were
+        content = {"pos": self.points, "color": self.colors}
+        content = {
+            name: np.concatenate(parts).astype(np.float32, order="C")
+            for name, parts in content.items()
+        }
         self.shader, self.batch = shader, batch_for_shader(shader, "TRIS", content)
 
     def _add(self, points: np.ndarray, colors) -> None:
@@ -206,7 +265,9 @@ class _Picture:
         left, right = self._x(sounds[:, 0]), self._x(sounds[:, 1])
         right = np.maximum(right - np.minimum(1.0, (right - left) * 0.15), left + 1)
         kinds, high = sounds[:, 2].astype(int), SOUNDS * self.scale
-        opacity = _PALE + (_FULL - _PALE) * np.clip((sounds[:, 3] - SAID) / (CLEAR - SAID), 0, 1) ** 1.5
+        opacity = (
+            _PALE + (_FULL - _PALE) * np.clip((sounds[:, 3] - SAID) / (CLEAR - SAID), 0, 1) ** 1.5
+        )
         shapes = _SHAPES[kinds]
         x = left[:, None] + shapes[:, :, 0] * (right - left)[:, None]
         points = np.stack([x, 1 + shapes[:, :, 1] * (high - 2)], -1).reshape(-1, 2)
@@ -214,16 +275,32 @@ class _Picture:
         size = 10 * self.scale
         for number in np.flatnonzero(right - left > size)[:_MOST_NAMES].tolist():
             span, place = self.track.spans[int(sounds[number, 4])], int(sounds[number, 5])
-            name, room = name_of(span.spoken.sounds[place][0]).replace(" ", ""), float(right[number] - left[number])
+            name, room = (
+                name_of(span.spoken.sounds[place][0]).replace(" ", ""),
+                float(right[number] - left[number]),
+            )
             wide = _width(name, size)
             if wide < room - 3 * self.scale:
-                self.texts.append((float(left[number]) + (room - wide) / 2, 0.5 * high - 0.36 * size, name, size, _TEXT))
+                self.texts.append(
+                    (
+                        float(left[number]) + (room - wide) / 2,
+                        0.5 * high - 0.36 * size,
+                        name,
+                        size,
+                        _TEXT,
+                    )
+                )
 
     def _words(self, visible: slice, lines: int) -> None:
-        """Add a tick where each word begins, and the words that `lines` rows have room for, longer ones first."""
+        """Add a tick where each word begins, and the words that `lines` rows have room for, longer
+        ones first."""
         rows = self.track.words[visible]
         base, size = (SOUNDS + GAP) * self.scale, 11 * self.scale
-        lefts, rights, is_lost = self._x(rows[:, 0]).tolist(), self._x(rows[:, 1]).tolist(), (rows[:, 2] < SAID).tolist()
+        lefts, rights, is_lost = (
+            self._x(rows[:, 0]).tolist(),
+            self._x(rows[:, 1]).tolist(),
+            (rows[:, 2] < SAID).tolist(),
+        )
         taken, row_of = [bytearray(self.width + 2) for _ in range(lines)], np.zeros(len(rows))
         # What one looks for is written first: words that were not found, then long ones.
         for number in np.lexsort((-rows[:, 3], rows[:, 2] >= SAID))[:_MOST_WORDS].tolist():
@@ -236,10 +313,17 @@ class _Picture:
             if row is not None:
                 taken[row][first:last], row_of[number] = b"\1" * (last - first), row
                 y = base + (row * ROW + 0.2 * ROW) * self.scale
-                self.texts.append((x + 2 * self.scale, y, text, size, _LOST if is_lost[number] else _TEXT))
+                self.texts.append(
+                    (x + 2 * self.scale, y, text, size, _LOST if is_lost[number] else _TEXT)
+                )
         if lines and self.per_frame * self.track.spans[0].fps >= _SINGLE:
             for row in range(lines):
-                self._boxes(rows[row_of == row][:, [0, 0]], SOUNDS * self.scale, base + (row * ROW + 4) * self.scale, _TICK)
+                self._boxes(
+                    rows[row_of == row][:, [0, 0]],
+                    SOUNDS * self.scale,
+                    base + (row * ROW + 4) * self.scale,
+                    _TICK,
+                )
 
     def draw(self, bottom: float) -> None:
         """Draw it `bottom` pixels above the region's lower edge."""
@@ -272,8 +356,13 @@ def write(texts: Iterable[tuple], bottom: float = 0.0) -> None:
 
 
 def height(context, room: float, scale: float) -> float:
-    """Pixels that the track of a context's scene takes of `room`, 0 where there is none or no room for it."""
-    if not context.scene.thunder.overlay.words or room < SOUNDS * scale or not len(tracks.of(context).sounds):
+    """Pixels that the track of a context's scene takes of `room`, 0 where there is none or no room
+    for it."""
+    if (
+        not context.scene.thunder.overlay.words
+        or room < SOUNDS * scale
+        or not len(tracks.of(context).sounds)
+    ):
         return 0.0
     rows = rows_in(room, scale)
     return (SOUNDS + rows * ROW + GAP * (rows > 0)) * scale
@@ -285,19 +374,27 @@ def rows_in(height: float, scale: float) -> int:
 
 
 def draw(context, start: float, end: float, bottom: float, height: float, scale: float) -> None:
-    """Draw the track of the context's scene between two frames in the region that is being drawn, `height` pixels high."""
+    """Draw the track of the context's scene between two frames in the region that is being drawn,
+    `height` pixels high."""
     track, region = tracks.of(context), context.region
-    key, place = (track, round(start, 3), round(end, 3), region.width, height, scale), region.as_pointer()
+    key, place = (
+        (track, round(start, 3), round(end, 3), region.width, height, scale),
+        region.as_pointer(),
+    )
     cached = tracks.pictures.get(place)
     if cached is None or cached[0] != key:
-        cached = tracks.pictures[place] = key, _Picture(track, start, end, region.width, height, scale)
+        cached = tracks.pictures[place] = (
+            key,
+            _Picture(track, start, end, region.width, height, scale),
+        )
     cached[1].draw(bottom)
     if tracks.hover is not None and tracks.hover[0] == place:
         _hint(tracks.hover[1], region, scale, bottom + height)
 
 
 def frame_at(region, x: int, y: int) -> tuple[float | None, float]:
-    """The frame at a place of a region's track, None beside the track; and pixels per frame there."""
+    """The frame at a place of a region's track, None beside the track; and pixels per frame
+    there."""
     _, picture = tracks.pictures.get(region.as_pointer(), (None, None))
     if picture is None or not 0 <= y - picture.bottom < picture.height:
         return None, 1.0
@@ -305,7 +402,8 @@ def frame_at(region, x: int, y: int) -> tuple[float | None, float]:
 
 
 def hover(context, x: int, y: int) -> bool:
-    """Show what the sound at a place of a region may be, or nothing beside the track; whether the region has to be drawn again."""
+    """Show what the sound at a place of a region may be, or nothing beside the track; whether the
+    region has to be drawn again."""
     before, tracks.hover = tracks.hover, None
     frame, _ = frame_at(context.region, x, y)
     word, chances = tracks.of(context).at(frame) if frame is not None else ("", [])
@@ -321,7 +419,11 @@ def _hint(text: str, region, scale: float, bottom: float) -> None:
     wide = _width(text, size) + 10 * scale
     left = min(max(2.0, tracks.hover[2] + 8 * scale), max(2.0, region.width - wide))
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
-    batch = batch_for_shader(shader, "TRIS", {"pos": np.array(_box(left, bottom, left + wide, bottom + 18 * scale), np.float32)})
+    batch = batch_for_shader(
+        shader,
+        "TRIS",
+        {"pos": np.array(_box(left, bottom, left + wide, bottom + 18 * scale), np.float32)},
+    )
     shader.uniform_float("color", (0.02, 0.02, 0.03, 0.95))
     batch.draw(shader)
     write([(left + 5 * scale, bottom + 5 * scale, text, size, _TEXT)])

@@ -11,8 +11,20 @@ from . import provenance, take_list
 
 SORTS = (
     ("SCORE", "Lip-Sync", "Best lip-sync first", "NONE", 0),
-    ("HEARD", "Heard", "Takes first whose lips tell the most of the voice, to an engine that sees the lips alone", "NONE", 3),
-    ("DIVERSITY", "Diversity", "The best first, then always the take whose mouth differs most from those above it", "NONE", 1),
+    (
+        "HEARD",
+        "Heard",
+        "Takes first whose lips tell the most of the voice, to an engine that sees the lips alone",
+        "NONE",
+        3,
+    ),
+    (
+        "DIVERSITY",
+        "Diversity",
+        "The best first, then always the take whose mouth differs most from those above it",
+        "NONE",
+        1,
+    ),
     ("TIME", "Newest", "Latest made first", "NONE", 2),
 )
 
@@ -24,7 +36,8 @@ def order(context) -> list[int]:
 
 
 def of_one_head(context) -> list:
-    """The listed takes, from the top, that belong to one head and can be shown. Raises BadRequest."""
+    """The listed takes, from the top, that belong to one head and can be shown. Raises
+    BadRequest."""
     entries = context.scene.thunder.takes
     listed = [entries[place] for place in order(context)]
     listed = [entry for entry in listed if entry.action is not None and entry.head is not None]
@@ -39,10 +52,19 @@ def why_empty(context) -> str:
     if not settings.takes:
         return "There are no takes yet: press Generate Takes"
     if len(take_list.batches(context)) > 1:
-        return "All takes of the list are folded or filtered out: click a heading below the list, or change its filter"
+        return (
+            "All takes of the list are folded or filtered out: click a heading below the "
+            "list, or change its filter"
+        )
     if take_list.of_voice(context):
-        return "All takes are filtered out: switch off the star and show hidden takes in the list's filter"
-    return "The list shows the takes of the chosen voice and head, and these have none: choose others or press Generate Takes"
+        return (
+            "All takes are filtered out: switch off the star and show hidden takes in the "
+            "list's filter"
+        )
+    return (
+        "The list shows the takes of the chosen voice and head, and these have none: choose "
+        "others or press Generate Takes"
+    )
 
 
 def arrange(entries, places: list[int], sort: str) -> list[int]:
@@ -59,7 +81,8 @@ def arrange(entries, places: list[int], sort: str) -> list[int]:
 
 
 def differences(entries, places: list[int]) -> dict[int, float]:
-    """{index: distance of a take's mouth curve from the nearest one above it, mm} for `places` ordered by diversity.
+    """{index: distance of a take's mouth curve from the nearest one above it, mm} for `places`
+    ordered by diversity.
 
     The first take and takes without a stored mouth curve are missing.
     """
@@ -67,12 +90,15 @@ def differences(entries, places: list[int]) -> dict[int, float]:
     return {places[i]: value for i, value in zip(ordered, apart) if math.isfinite(value)}
 
 
-def spread(openings: list[tuple[float, np.ndarray] | None], keep: bool = False) -> tuple[list[int], list[float]]:
-    """Order mouth curves so that each is as different as possible from those before it; the first stays first.
+def spread(
+    openings: list[tuple[float, np.ndarray] | None], keep: bool = False
+) -> tuple[list[int], list[float]]:
+    """Order mouth curves so that each is as different as possible from those before it; the first
+    stays first.
 
-    openings: (seconds of the first sample, mm [T] at 25 fps) each, or None if unknown: those come last.
-    keep: leave the order as it is. Returns (order, distance of each to the nearest before it: the root of the mean
-    square difference in mm; infinite for the first).
+    openings: (seconds of the first sample, mm [T] at 25 fps) each, or None if unknown: those come
+    last. keep: leave the order as it is. Returns (order, distance of each to the nearest before it:
+    the root of the mean square difference in mm; infinite for the first).
     """
     known = [i for i, opening in enumerate(openings) if opening is not None]
     unknown = [i for i, opening in enumerate(openings) if opening is None]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes of a captured face: a recording of Live Link Face, ARKit curves or one of our files, placed where it fits the voice, and scored."""
+"""Takes of a captured face: a recording of Live Link Face, ARKit curves or one of our files, placed
+where it fits the voice, and scored."""
 
 import math
 import os
@@ -22,7 +23,8 @@ from . import take_list
 from .generation import ask_about, look_up
 from .provenance import CAPTURED
 
-SOUNDS = (".wav", ".mov", ".mp4", ".m4a", ".flac", ".mp3", ".ogg", ".aif")  # endings of a sound that was recorded with a capture
+# endings of a sound that was recorded with a capture
+SOUNDS = (".wav", ".mov", ".mp4", ".m4a", ".flac", ".mp3", ".ogg", ".aif")
 LIKELY = 0.55  # certainty from which on a place in the voice is used
 _SAME_FRAMES = 2  # a capture as long as the voice that begins so near to its start begins with it
 _LONGEST_NAME = 40  # letters of a take's name
@@ -32,8 +34,8 @@ _LONGEST_NAME = 40  # letters of a take's name
 class Place:
     """Where a capture plays in a voice.
 
-    seconds: of the voice at which it begins, below 0: earlier.  sure: 1 and more means certain.  by: what tells it, “sound” or “mouth”; “”
-    where it was typed or is not known.
+    seconds: of the voice at which it begins, below 0: earlier.  sure: 1 and more means certain.
+     by: what tells it, “sound” or “mouth”; “” where it was typed or is not known.
     """
 
     seconds: float = 0.0
@@ -46,19 +48,31 @@ class Place:
         if not self.by:
             return f"begins {_seconds(self.seconds)} the voice"
         if self.sure < LIKELY:
-            return "begins with the voice, because neither its sound nor its mouth tells where it belongs: move it by Offset in Shape"
-        how = "for certain" if self.sure >= 1 else "probably: check it, and move it by Offset in Shape"
+            return (
+                "begins with the voice, because neither its sound nor its mouth tells where "
+                "it belongs: move it by Offset in Shape"
+            )
+        how = (
+            "for certain"
+            if self.sure >= 1
+            else "probably: check it, and move it by Offset in Shape"
+        )
         return f"begins {_seconds(self.seconds)} the voice, found by its {self.by}, {how}"
 
 
 def _seconds(seconds: float) -> str:
     """“0.52 s into”, “0.52 s before” or “with”, for a sentence."""
-    return f"{abs(seconds):.2f} s {'into' if seconds > 0 else 'before'}" if abs(seconds) >= 0.005 else "with"
+    return (
+        f"{abs(seconds):.2f} s {'into' if seconds > 0 else 'before'}"
+        if abs(seconds) >= 0.005
+        else "with"
+    )
 
 
 @dataclass(frozen=True)
 class ImportedCapture:
-    """A captured take in the list.  name: of the take.  place: in its voice, None without one.  score: not a number without one.
+    """A captured take in the list.  name: of the take.  place: in its voice, None without one.
+     score: not a number without one.
 
     unscored: why it has none, "" for no special reason.
     """
@@ -70,17 +84,21 @@ class ImportedCapture:
 
 
 def sound_beside(path: str) -> str:
-    """The file of the sound, or film, that was recorded with a capture: of the same name; "" for none."""
+    """The file of the sound, or film, that was recorded with a capture: of the same name; "" for
+    none."""
     stem = os.path.splitext(path)[0]
     names = (stem + ending for low in SOUNDS for ending in (low, low.upper()))
     return next((name for name in names if os.path.isfile(name)), "")
 
 
-def list_capture(client: Client | None, context, path: str, rate: float, offset: float | None) -> Generator[Step, None, ImportedCapture]:
+def list_capture(
+    client: Client | None, context, path: str, rate: float, offset: float | None
+) -> Generator[Step, None, ImportedCapture]:
     """Steps that list a capture as a take of the chosen head and voice, and show it.
 
-    client: None where no engine is installed; the take then begins with the voice and has no score.  rate: rows per second of curves
-    without times.  offset: seconds of the voice at which it begins, None to find it.  Raises ThunderError, and then nothing was changed.
+    client: None where no engine is installed; the take then begins with the voice and has no score.
+     rate: rows per second of curves without times.  offset: seconds of the voice at which it
+    begins, None to find it.  Raises ThunderError, and then nothing was changed.
     """
     scene, rig = context.scene, head.find(context.scene, context.object)
     head.check_animatable(rig)
@@ -93,7 +111,9 @@ def list_capture(client: Client | None, context, path: str, rate: float, offset:
         place, frames = Place(offset or 0.0), _frames_of(voice)
         if client is not None:
             sound = yield from voice_cache.sound(client, scene, voice)
-            alignment = yield from _find(client, sound, motion, "" if offset is not None else sound_beside(path))
+            alignment = yield from _find(
+                client, sound, motion, "" if offset is not None else sound_beside(path)
+            )
             frames = max(1, round(alignment["sound_seconds"] * FPS))
             if offset is None and not (listens and alignment["by"] == "mouth"):
                 place = _settle_place(alignment, motion, frames)
@@ -105,11 +125,14 @@ def list_capture(client: Client | None, context, path: str, rate: float, offset:
     name = os.path.splitext(os.path.basename(path))[0][:_LONGEST_NAME]
     about = {CAPTURED: os.path.basename(path), **({"role": LISTENS} if listens else {})}
     performance = keying.Performance(
-        motion, head.channel_names(), opening_mm(motion), width_mm(motion), 0, answer.get("total", math.nan), about,
+        motion, head.channel_names(), opening_mm(motion), width_mm(motion), 0,
+        answer.get("total", math.nan), about,
         answer.get("per_frame"), heard=answer.get("heard", math.nan),
     )  # fmt: skip
     spoken = name if voice is None else voice.name
-    actions = yield from stage(keying.key(rig, performance, clock, f"{spoken} · {name}"), "Keying the capture", 0.7, 0.98)
+    actions = yield from stage(
+        keying.key(rig, performance, clock, f"{spoken} · {name}"), "Keying the capture", 0.7, 0.98
+    )
     entry = _add_entry(context, scene, rig, actions, performance, spoken, clock, name)
     fingerprint.remember(actions[0], state)
     if voice is not None and voice.strip and not listens:
@@ -118,12 +141,26 @@ def list_capture(client: Client | None, context, path: str, rate: float, offset:
     return ImportedCapture(entry.name, place, entry.score, unscored)
 
 
-def _add_entry(context, scene, rig: head.Rig, actions: list, made: keying.Performance, voice: str, clock: Clock, name: str):
+def _add_entry(
+    context,
+    scene,
+    rig: head.Rig,
+    actions: list,
+    made: keying.Performance,
+    voice: str,
+    clock: Clock,
+    name: str,
+):
     """The entry of a keyed capture, in the unfolded batch of its head and voice."""
-    beside = [entry.batch for entry in scene.thunder.takes if entry.head == rig.mesh and entry.voice == voice and not entry.folded]
+    beside = [
+        entry.batch
+        for entry in scene.thunder.takes
+        if entry.head == rig.mesh and entry.voice == voice and not entry.folded
+    ]
     batch = max(beside, default=take_list.next_batch(scene))
     entry = take_list.add_to_list(
-        scene, rig, actions, made, voice, clock, "CAPTURED", take_list.free_name(scene, name, rig.mesh, voice)
+        scene, rig, actions, made, voice, clock, "CAPTURED", take_list.free_name(scene, name,
+        rig.mesh, voice)
     )  # fmt: skip
     take_list.name_action(entry, context)
     entry.batch = batch
@@ -132,13 +169,20 @@ def _add_entry(context, scene, rig: head.Rig, actions: list, made: keying.Perfor
 
 def _frames_of(voice: strip.Voice) -> int:
     """Frames at 25 fps of a strip's voice; 0 of a file, whose length is not known."""
-    return 0 if voice.last is None else max(1, round((voice.last - voice.clock.start) / voice.clock.fps * FPS))
+    return (
+        0
+        if voice.last is None
+        else max(1, round((voice.last - voice.clock.start) / voice.clock.fps * FPS))
+    )
 
 
 def _settle_place(found: dict, motion: Motion, frames: int) -> Place:
-    """The place that the engine found; the voice's beginning if that is unsure, or as good as found for a capture of its length."""
+    """The place that the engine found; the voice's beginning if that is unsure, or as good as found
+    for a capture of its length."""
     place = Place(found["seconds"], found["sure"], found["by"])
-    is_whole = abs(motion.frames - frames) <= _SAME_FRAMES and abs(place.seconds) * FPS <= _SAME_FRAMES
+    is_whole = (
+        abs(motion.frames - frames) <= _SAME_FRAMES and abs(place.seconds) * FPS <= _SAME_FRAMES
+    )
     return Place(0.0, place.sure, place.by) if is_whole or place.sure < LIKELY else place
 
 
@@ -149,9 +193,12 @@ def _find(client: Client, sound: str, motion: Motion, recorded: str) -> Generato
 
 
 def _score(client: Client, sound: str, motion: Motion) -> Generator[Step, None, tuple[dict, str]]:
-    """Steps that score a motion with a sound. Returns `total`, `heard` and `per_frame` [T], and ""; or {} and why it has no score."""
+    """Steps that score a motion with a sound. Returns `total`, `heard` and `per_frame` [T], and "";
+    or {} and why it has no score."""
     try:
-        answer = yield from ask_about(client, "score", motion, (0.4, 0.7), "Ranking by lip-sync", sound=sound)
+        answer = yield from ask_about(
+            client, "score", motion, (0.4, 0.7), "Ranking by lip-sync", sound=sound
+        )
     except (BadSound, NoVoice, OutOfMemory) as error:
         return {}, str(error)
     return answer | {"per_frame": np.load(answer["per_frame"], allow_pickle=False)}, ""

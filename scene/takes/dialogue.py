@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The dialogue of a scene with several heads: speakers of strips, and takes for all of them at once."""
+"""The dialogue of a scene with several heads: speakers of strips, and takes for all of them at
+once."""
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, ExitStack
@@ -8,7 +9,15 @@ from dataclasses import dataclass
 import bpy
 
 from ...thunder_core.client import Client
-from ...thunder_core.errors import attempt, BadHead, BadSound, Cancelled, NoEngine, ThunderError, WorkerDied
+from ...thunder_core.errors import (
+    attempt,
+    BadHead,
+    BadSound,
+    Cancelled,
+    NoEngine,
+    ThunderError,
+    WorkerDied,
+)
 from ...thunder_core.progress import mapped
 from ...thunder_core.types import LISTENS
 from ..heads import head
@@ -25,8 +34,8 @@ from .sampling import Sampling
 class Line:
     """A strip of the dialogue.
 
-    speaker: object that represents the speaking head, None for no speaker.  why_not: the reason why it cannot be spoken, one sentence, ""
-    if it can.
+    speaker: object that represents the speaking head, None for no speaker.  why_not: the reason why
+    it cannot be spoken, one sentence, "" if it can.
     """
 
     strip: str
@@ -36,7 +45,10 @@ class Line:
 
 def cast(scene, name: str, speaker: bpy.types.Object | None) -> None:
     """Set the head that speaks the strip of that name; None: no head does."""
-    row = next((part for part in scene.thunder.cast if part.strip == name), None) or scene.thunder.cast.add()
+    row = (
+        next((part for part in scene.thunder.cast if part.strip == name), None)
+        or scene.thunder.cast.add()
+    )
     row.strip, row.head, row.silent = name, speaker, speaker is None
     owner = None if speaker is None else head.owner_of(speaker)
     for state in scene.thunder.heads:
@@ -45,7 +57,8 @@ def cast(scene, name: str, speaker: bpy.types.Object | None) -> None:
 
 
 def speaker_of(scene, name: str, heads: list | None = None) -> bpy.types.Object | None:
-    """The head that speaks a strip: the one it was given to, else the scene's only one (of `heads`, all of the scene's)."""
+    """The head that speaks a strip: the one it was given to, else the scene's only one (of `heads`,
+    all of the scene's)."""
     part = next((part for part in scene.thunder.cast if part.strip == name), None)
     if part is not None and (part.silent or part.head is not None):
         return part.head if part.head is not None and part.head.name in scene.objects else None
@@ -65,13 +78,23 @@ def lines(scene) -> list[Line]:
         if is_silent(scene, each.name):
             continue
         if there := dict.fromkeys(turn.head for turn in turns.of_strip(scene, each)):
-            why_deleted = f"A head that speaks in “{each.name}” was deleted: mark its frames for another head, or remove its range"
+            why_deleted = (
+                f"A head that speaks in “{each.name}” was deleted: mark its frames for "
+                f"another head, or remove its range"
+            )
             why = attempt(strip.voice_of, scene, each)[1]
-            listed += [Line(each.name, speaker, why if speaker is not None else why_deleted) for speaker in there]
+            listed += [
+                Line(each.name, speaker, why if speaker is not None else why_deleted)
+                for speaker in there
+            ]
             continue
         speaker, why = speaker_of(scene, each.name, heads), ""
         if speaker is None:
-            why = f"Choose who speaks “{each.name}”" if heads else "There is no head in this scene: add one"
+            why = (
+                f"Choose who speaks “{each.name}”"
+                if heads
+                else "There is no head in this scene: add one"
+            )
         else:
             _, why = attempt(strip.voice_of, scene, each)
         listed.append(Line(each.name, speaker, why))
@@ -101,7 +124,8 @@ def has_takes(scene, name: str, speaker: bpy.types.Object | None) -> bool:
 class Piece:
     """A strip that was cut off another one, of which takes were made that include its sound.
 
-    strip: its name.  whole: the other one's.  played: whether these takes play it where it is; else Re-sync gives it its part of them.
+    strip: its name.  whole: the other one's.  played: whether these takes play it where it is; else
+    Re-sync gives it its part of them.
     """
 
     strip: str
@@ -117,11 +141,17 @@ class Piece:
 
 
 def piece_of(scene, name: str, speaker: bpy.types.Object | None) -> Piece | None:
-    """What a strip is a piece of, if a head has takes that include it; None if it is a line of its own."""
+    """What a strip is a piece of, if a head has takes that include it; None if it is a line of its
+    own."""
     one, known = strip.by_name(scene, name), set()
     for entry in scene.thunder.takes:
         record = entry.action.get(fingerprint.STATE) if entry.action is not None else None
-        if record and entry.head == speaker and entry.role != LISTENS.upper() and (entry.voice, record) not in known:
+        if (
+            record
+            and entry.head == speaker
+            and entry.role != LISTENS.upper()
+            and (entry.voice, record) not in known
+        ):
             known.add((entry.voice, record))
             if how := fingerprint.part_of_take(scene, entry, one):
                 return Piece(name, entry.voice, how == "PLAYED")
@@ -129,7 +159,8 @@ def piece_of(scene, name: str, speaker: bpy.types.Object | None) -> Piece | None
 
 
 def select(context, name: str) -> None:
-    """Make a strip of the dialogue the voice and who speaks it the head, selected in their editors too."""
+    """Make a strip of the dialogue the voice and who speaks it the head, selected in their editors
+    too."""
     scene = context.scene
     settings, chosen, speaker = scene.thunder, strip.by_name(scene, name), speaker_of(scene, name)
     if chosen is not None:
@@ -148,12 +179,14 @@ def select(context, name: str) -> None:
         settings.head = speaker
     settings.head_role = "SPEAKS"
     voice, _ = attempt(strip.find, context)
-    if settings.voice or voice is None or voice.name != name:  # an empty field keeps following the active strip
+    # an empty field keeps following the active strip
+    if settings.voice or voice is None or voice.name != name:
         settings.voice = name
 
 
 def speak(context, name: str) -> None:
-    """Make a strip the voice and who speaks it the head, as `select`. Raises ThunderError if nobody does, or it cannot be heard."""
+    """Make a strip the voice and who speaks it the head, as `select`. Raises ThunderError if nobody
+    does, or it cannot be heard."""
     scene = strip.scene_of_strips(context)
     sound = strip.by_name(scene, name)
     if sound is None:
@@ -166,7 +199,8 @@ def speak(context, name: str) -> None:
 
 
 def let_listen(scene, name: str, listener: bpy.types.Object) -> None:
-    """Make a strip the voice, and a head that listens to it the one that takes are generated for."""
+    """Make a strip the voice, and a head that listens to it the one that takes are generated
+    for."""
     settings = scene.thunder
     settings.head = listener
     settings.voice, settings.head_role = name, "LISTENS"
@@ -179,12 +213,20 @@ def chosen_strip(context) -> str:
 
 
 def chosen_index(settings) -> int:
-    """Index, among all strips of the sequencer, of the current voice, which the dialogue list highlights; −1 for none."""
+    """Index, among all strips of the sequencer, of the current voice, which the dialogue list
+    highlights; −1 for none."""
     scene = settings.id_data
     if scene != bpy.context.scene or scene.sequence_editor is None:
         return -1
     name = chosen_strip(bpy.context)
-    return next((index for index, each in enumerate(compat.strips_all(scene.sequence_editor)) if each.name == name), -1)
+    return next(
+        (
+            index
+            for index, each in enumerate(compat.strips_all(scene.sequence_editor))
+            if each.name == name
+        ),
+        -1,
+    )
 
 
 def choose_index(settings, index: int) -> None:
@@ -196,13 +238,21 @@ def choose_index(settings, index: int) -> None:
 
 
 def lines_to_generate(scene) -> list[Line]:
-    """The lines that can be spoken and have no takes yet that fit, neither of their own nor of the strip that they were cut off."""
-    return [line for line in _without_takes(scene) if piece_of(scene, line.strip, line.speaker) is None]
+    """The lines that can be spoken and have no takes yet that fit, neither of their own nor of the
+    strip that they were cut off."""
+    return [
+        line for line in _without_takes(scene) if piece_of(scene, line.strip, line.speaker) is None
+    ]
 
 
 def pieces(scene) -> list[Piece]:
-    """The lines without takes of their own that those of the strip include which they were cut off."""
-    return [piece for line in _without_takes(scene) if (piece := piece_of(scene, line.strip, line.speaker)) is not None]
+    """The lines without takes of their own that those of the strip include which they were cut
+    off."""
+    return [
+        piece
+        for line in _without_takes(scene)
+        if (piece := piece_of(scene, line.strip, line.speaker)) is not None
+    ]
 
 
 def why_none(scene) -> str:
@@ -210,14 +260,26 @@ def why_none(scene) -> str:
     listed = lines(scene)
     if not listed:
         if strip.sound_strips(scene):
-            return "All sound strips are set to No Speaker: choose a speaker for those with dialogue"
+            return (
+                "All sound strips are set to No Speaker: choose a speaker for those with dialogue"
+            )
         return "There is no sound strip: add the dialogue to the sequencer"
-    why = next((line.why_not for line in listed if line.why_not), "") or next((piece.sentence for piece in pieces(scene)), "")
-    return why or "All dialogue strips have takes that match them: press Generate Takes for more of the chosen one"
+    why = next((line.why_not for line in listed if line.why_not), "") or next(
+        (piece.sentence for piece in pieces(scene)), ""
+    )
+    return (
+        why
+        or "All dialogue strips have takes that match them: press Generate Takes for more of the "
+        "chosen one"
+    )
 
 
 def _without_takes(scene) -> list[Line]:
-    return [line for line in lines(scene) if not line.why_not and not has_takes(scene, line.strip, line.speaker)]
+    return [
+        line
+        for line in lines(scene)
+        if not line.why_not and not has_takes(scene, line.strip, line.speaker)
+    ]
 
 
 def warnings(scene, todo: list[Line]) -> list[str]:
@@ -227,16 +289,23 @@ def warnings(scene, todo: list[Line]) -> list[str]:
 
 
 def generate(
-    client: Client, scene, todo: list[Line], count: int, sampling: Sampling, on_take: generation.OnTake | None = None
+    client: Client,
+    scene,
+    todo: list[Line],
+    count: int,
+    sampling: Sampling,
+    on_take: generation.OnTake | None = None,
 ) -> Generator[Step, None, list[str]]:
-    """Steps that sample takes for lines, one after the other, from the scene's seed or each head from its own.
+    """Steps that sample takes for lines, one after the other, from the scene's seed or each head
+    from its own.
 
-    on_take gets each take once it is listed. A line that fails is left out and the others continue; returns a sentence for each failure.
-    Raises ThunderError only if no line can continue.
+    on_take gets each take once it is listed. A line that fails is left out and the others continue;
+    returns a sentence for each failure. Raises ThunderError only if no line can continue.
     """
     scene_name, left_out, earlier = scene.name, [], []
     todo = [(line.strip, line.speaker.name) for line in todo]
-    with ExitStack() as collectors:  # closed at the end: those of earlier lines list their takes again after an undo
+    # closed at the end: those of earlier lines list their takes again after an undo
+    with ExitStack() as collectors:
         for number, (name, mesh_name) in enumerate(todo):
             share = number / len(todo), (number + 1) / len(todo)
             scene = bpy.data.scenes.get(scene_name)
@@ -249,15 +318,21 @@ def generate(
                 voice = strip.voice_of(scene, sound)
                 _, rig = generation.look_up(scene_name, mesh_name)
                 head.check_animatable(rig)
-                show = mesh_name not in {mesh for _, mesh in todo[:number]}  # a head keeps showing the first of its lines
+                # a head keeps showing the first of its lines
+                show = mesh_name not in {mesh for _, mesh in todo[:number]}
                 seed = first_seed(scene, rig.mesh, voice)
                 sampling_of_line = asking.add_direction(sampling, rig.owner, voice)
-                collector = collectors.enter_context(closing(generation.TakeCollector(scene, rig, voice, on_take, show)))
+                collector = collectors.enter_context(
+                    closing(generation.TakeCollector(scene, rig, voice, on_take, show))
+                )
                 yield from mapped(
-                    generation.collect_takes(client, voice, collector, count, seed, sampling_of_line),
+                    generation.collect_takes(
+                        client, voice, collector, count, seed, sampling_of_line
+                    ),
                     lambda step: Step(
                         share[0] + step.fraction * (share[1] - share[0]),
-                        f"Strip {number + 1} of {len(todo)}: {step.message[:1].lower()}{step.message[1:]}",
+                        f"Strip {number + 1} of {len(todo)}: "
+                        f"{step.message[:1].lower()}{step.message[1:]}",
                         step.busy,
                         step.begins,
                         step.note,

@@ -15,7 +15,8 @@ PAUSE_SECONDS = 0.08
 
 
 class _Look:
-    """The fingerprint of one action, curve by curve. Keeps no pointer into the file: an undo may come between."""
+    """The fingerprint of one action, curve by curve. Keeps no pointer into the file: an undo may
+    come between."""
 
     def __init__(self, uid: int, remembered: object):
         """remembered: the checksum that the action's take was keyed with."""
@@ -44,7 +45,9 @@ class EditWatch(Part):
 
     def is_known(self, entry) -> bool:
         """Whether a take is known to be edited, for the list. False until it was examined."""
-        return any(self.edited.get(action.session_uid, False) for action in display.actions_of(entry))
+        return any(
+            self.edited.get(action.session_uid, False) for action in display.actions_of(entry)
+        )
 
     def look_at(self, uids) -> None:
         """Schedule actions for examination when Blender is idle."""
@@ -97,13 +100,20 @@ def _checksum_of(action) -> object:
 
 def _of_takes() -> dict[int, bpy.types.Action]:
     return {
-        action.session_uid: action for scene in bpy.data.scenes for entry in scene.thunder.takes for action in display.actions_of(entry)
+        action.session_uid: action
+        for scene in bpy.data.scenes
+        for entry in scene.thunder.takes
+        for action in display.actions_of(entry)
     }
 
 
 @persistent
 def _on_change(scene, depsgraph):
-    uids = [update.id.original.session_uid for update in depsgraph.updates if isinstance(update.id, bpy.types.Action)]
+    uids = [
+        update.id.original.session_uid
+        for update in depsgraph.updates
+        if isinstance(update.id, bpy.types.Action)
+    ]
     if uids:
         takes = _of_takes()
         watch.look_at([uid for uid in uids if uid in takes])
@@ -112,8 +122,15 @@ def _on_change(scene, depsgraph):
 @persistent
 def _on_undo(*_):
     takes = _of_takes()
-    shown = [head.shown.session_uid for scene in bpy.data.scenes for head in scene.thunder.heads if head.shown is not None]
+    shown = [
+        head.shown.session_uid
+        for scene in bpy.data.scenes
+        for head in scene.thunder.heads
+        if head.shown is not None
+    ]
     watch.look_at([uid for uid in (*shown, *watch.edited) if uid in takes])
 
 
-register, unregister = handlers.registration((("depsgraph_update_post", _on_change), ("undo_post", _on_undo), ("redo_post", _on_undo)))
+register, unregister = handlers.registration(
+    (("depsgraph_update_post", _on_change), ("undo_post", _on_undo), ("redo_post", _on_undo))
+)

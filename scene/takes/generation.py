@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generates takes from a voice: asks the engine for performances, and why they are as they are, and keys them on the head."""
+"""Generates takes from a voice: asks the engine for performances, and why they are as they are, and
+keys them on the head."""
 
 from __future__ import annotations
 
@@ -36,13 +37,20 @@ from .sampling import role_of, Sampling
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's own progress
 OnTake = Callable[[keying.Performance], None]  # gets each take on arrival
-Kept = tuple[np.ndarray, np.ndarray]  # a packed motion [T, n + 9], and of it what a take keeps, bool of the same shape
+# a packed motion [T, n + 9], and of it what a take keeps, bool of the same shape
+Kept = tuple[np.ndarray, np.ndarray]
 
 
 def ask(
-    client: Client, verb: str, span: tuple[float, float], message: str, on_event: Callable[[dict], None] | None = None, **args
+    client: Client,
+    verb: str,
+    span: tuple[float, float],
+    message: str,
+    on_event: Callable[[dict], None] | None = None,
+    **args,
 ) -> Generator[Step, None, dict]:
-    """Send a request and wait for it in steps. Returns the engine's result; closing the generator cancels the request.
+    """Send a request and wait for it in steps. Returns the engine's result; closing the generator
+    cancels the request.
 
     on_event gets every event that is neither progress nor the end. Raises ThunderError.
     """
@@ -56,7 +64,10 @@ def ask(
                 elif on_event is not None and event["event"] not in ("done", "error"):
                     on_event(event)
             if not pending.done:
-                yield Step(span[0] + fraction * (span[1] - span[0]), message, begins=fraction == 0.0)  # the engine starts
+                # the engine starts
+                yield Step(
+                    span[0] + fraction * (span[1] - span[0]), message, begins=fraction == 0.0
+                )
     finally:
         if not pending.done:
             pending.cancel()
@@ -72,17 +83,34 @@ def ask_about(
 ) -> Generator[Step, None, dict]:  # fmt: skip
     """As `ask`, about the mouth of a motion."""
     with temporary_arrays(client) as put:
-        return (yield from ask(client, verb, span, message, expression=put(motion.expression), jaw=put(motion.jaw), **args))
+        return (
+            yield from ask(
+                client,
+                verb,
+                span,
+                message,
+                expression=put(motion.expression),
+                jaw=put(motion.jaw),
+                **args,
+            )
+        )
 
 
 def sample_takes(
-    client: Client, sound: str, count: int, seed: int, sampling: Sampling, on_take: OnTake, name: str = "", keep: Kept | None = None
+    client: Client,
+    sound: str,
+    count: int,
+    seed: int,
+    sampling: Sampling,
+    on_take: OnTake,
+    name: str = "",
+    keep: Kept | None = None,
 ) -> Generator[Step, None, None]:
-    """Steps that sample takes of a sound file. on_take gets each take in the order of seeds, at most one per step, so that the
-    caller never holds two unprocessed takes.
+    """Steps that sample takes of a sound file. on_take gets each take in the order of seeds, at
+    most one per step, so that the caller never holds two unprocessed takes.
 
-    name: of the voice; with it, a step before the first take has a note if nobody speaks in the sound, or not clearly.
-    keep: what is not sampled. Closing the generator cancels the request.
+    name: of the voice; with it, a step before the first take has a note if nobody speaks in the
+    sound, or not clearly. keep: what is not sampled. Closing the generator cancels the request.
     """
     if sampling.turns and not sampling.listening:
         yield from _in_turns(client, sound, count, seed, sampling, on_take, name, keep)
@@ -107,8 +135,11 @@ def sample_takes(
             request = {"folder": folder, **_arguments(put, sound, count, seed, sampling)}
             if keep is not None:
                 request |= {"keep_motion": put(keep[0]), "keep_mask": put(keep[1])}
-            with closing(ask(client, "generate", _SAMPLING, before.message, meet, **request)) as asking:
-                for step in chain(asking, [None]):  # after its end too: takes may have arrived at last
+            with closing(
+                ask(client, "generate", _SAMPLING, before.message, meet, **request)
+            ) as asking:
+                # after its end too: takes may have arrived at last
+                for step in chain(asking, [None]):
                     while notes:
                         yield replace(step or before, note=notes.pop())
                     while arrived:
@@ -118,29 +149,47 @@ def sample_takes(
                         yield step
                         before = step
     finally:
-        client.forget(folder)  # whether read or cancelled, or the arrays would accumulate until Blender ends
+        # whether read or cancelled, or the arrays would accumulate until Blender ends
+        client.forget(folder)
 
 
-def _in_turns(client, sound, count, seed, sampling, on_take, name, keep) -> Generator[Step, None, None]:
-    """`sample_takes` of a face that speaks parts of a sound: it listens to the rest, in takes of the same seeds."""
+def _in_turns(
+    client, sound, count, seed, sampling, on_take, name, keep
+) -> Generator[Step, None, None]:
+    """`sample_takes` of a face that speaks parts of a sound: it listens to the rest, in takes of
+    the same seeds."""
     spans, alone = sampling.turns, replace(sampling, turns=())
     hears = replace(alone, listening=True, system=DEFAULT, style_from="", picture="")
     listening: dict[int, keying.Performance] = {}
     with mixdown.split_speakers(sound, spans, name) as (own, others):
-        steps = sample_takes(client, others, count, seed, hears, lambda take: listening.update({take.seed: take}))
+        steps = sample_takes(
+            client, others, count, seed, hears, lambda take: listening.update({take.seed: take})
+        )
         yield from mapped(steps, lambda step: replace(step, fraction=step.fraction / 2))
         steps = sample_takes(
-            client, own, count, seed, alone, lambda take: on_take(turns.join_takes(take, listening[take.seed], spans, keep)), name, keep
+            client,
+            own,
+            count,
+            seed,
+            alone,
+            lambda take: on_take(turns.join_takes(take, listening[take.seed], spans, keep)),
+            name,
+            keep,
         )
         yield from mapped(steps, lambda step: replace(step, fraction=(1.0 + step.fraction) / 2))
 
 
 def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, list[str]]:
-    """Steps that say why a take does what it does at a scene frame: what the model sampled, and what each step after it changed there.
+    """Steps that say why a take does what it does at a scene frame: what the model sampled, and
+    what each step after it changed there.
 
     Returns lines for people; changes nothing. Raises ThunderError.
     """
-    name, performance, state = f"“{entry.name}”", provenance.load(entry.action), fingerprint.of_take(entry)
+    name, performance, state = (
+        f"“{entry.name}”",
+        provenance.load(entry.action),
+        fingerprint.of_take(entry),
+    )
     if entry.kind != "SAMPLED":
         raise BadRequest(f"{name} is {entry.kind.lower()}: choose a sampled take")
     if performance is None or state is None:
@@ -149,8 +198,14 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
         raise BadRequest(f"The voice of {name} has changed: re-sync the take first")
     at = round(float(provenance.clock_of(entry.action).seconds(frame)) * FPS)
     if not 0 <= at < performance.motion.frames:
-        raise BadRequest(f"{name} plays from frame {entry.first} to {entry.last}: move the playhead there")
-    sampling, seed, edited = Sampling.of_take(performance.provenance, scene.thunder), entry.seed, provenance.is_edited(entry)
+        raise BadRequest(
+            f"{name} plays from frame {entry.first} to {entry.last}: move the playhead there"
+        )
+    sampling, seed, edited = (
+        Sampling.of_take(performance.provenance, scene.thunder),
+        entry.seed,
+        provenance.is_edited(entry),
+    )
     weights, voice = performance.provenance.get("weights"), fingerprint.voice_of(scene, state)
 
     def answered(sound):
@@ -160,16 +215,31 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
 
     answer = yield from mixdown.with_sound(client, voice, answered)
     if answer["weights"] != weights:
-        raise BadRequest(f"{name} was made with other weights than those in use: choose these in the preferences, or generate again")
-    return [*in_words(answer), *(["Keys that were edited since are not explained"] if edited else [])]
+        raise BadRequest(
+            f"{name} was made with other weights than those in use: choose these in the "
+            f"preferences, or generate again"
+        )
+    return [
+        *in_words(answer),
+        *(["Keys that were edited since are not explained"] if edited else []),
+    ]
 
 
 def _arguments(put_array: PutArray, sound: str, count: int, seed: int, sampling: Sampling) -> dict:
     """The arguments by which the engine samples takes. Raises ThunderError."""
     pixels_or_moods = None
     if sampling.picture or sampling.moods:
-        pixels_or_moods = np.array(sampling.moods) if sampling.moods else picture.read_brightness(sampling.picture)
-    wanted = sampling.request(count, seed, _reference(sampling.style_from) if sampling.style_from else None, pixels_or_moods)
+        pixels_or_moods = (
+            np.array(sampling.moods)
+            if sampling.moods
+            else picture.read_brightness(sampling.picture)
+        )
+    wanted = sampling.request(
+        count,
+        seed,
+        _reference(sampling.style_from) if sampling.style_from else None,
+        pixels_or_moods,
+    )
     return {"sound": sound, **wanted.arguments(put_array)}
 
 
@@ -183,17 +253,23 @@ def say_unspoken(name: str, is_silent: bool) -> str:
 def say_unclear(name: str) -> str:
     """The sentence that the voice of that name is hard to understand."""
     return (
-        f"“{name}” is hard to understand (noise, other voices or fast speech), so its takes may miss the same m, b, p, f and v: "
-        "use a cleaner recording, or enter its words under Transcript (in a bake: --transcript) and press Correct Closures"
+        f"“{name}” is hard to understand (noise, other voices or fast speech), so its takes may "
+        f"miss the same m, b, p, f and v: "
+        "use a cleaner recording, or enter its words under Transcript (in a bake: --transcript) "
+        "and press Correct Closures"
     )
 
 
 def _reference(name: str) -> np.ndarray:
-    """The motion [T, n + 9] of the take of an action, whose style another takes. Raises BadRequest."""
+    """The motion [T, n + 9] of the take of an action, whose style another takes. Raises
+    BadRequest."""
     action = bpy.data.actions.get(name)
     performance = provenance.load(action) if action is not None else None
     if performance is None or tuple(performance.channels) != tuple(head.channel_names()):
-        raise BadRequest(f"“{name}”, whose style is to be taken, is no take in this file: choose another under Style From")
+        raise BadRequest(
+            f"“{name}”, whose style is to be taken, is no take in this file: choose another under "
+            f"Style From"
+        )
     return pack(performance.motion)
 
 
@@ -218,8 +294,13 @@ def _rank_key(take: keying.Performance) -> tuple[float, int]:
 def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Performance:
     """The take of an engine event."""
     take = event["take"]
-    array = {name: client.get_array(event, take.get(name)) for name in ("expression", "jaw", "head", "eyes", "opening", "width", "drift")}
-    motion = Motion(array["expression"], array["jaw"], array["head"], array["eyes"], float(event["fps"]))
+    array = {
+        name: client.get_array(event, take.get(name))
+        for name in ("expression", "jaw", "head", "eyes", "opening", "width", "drift")
+    }
+    motion = Motion(
+        array["expression"], array["jaw"], array["head"], array["eyes"], float(event["fps"])
+    )
     made = take.get("provenance", {})
     about = {
         "engine": event.get("engine", "thunder"),
@@ -228,9 +309,20 @@ def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Perf
         "head": "thunder",
         **sampling.provenance(made),
     }
-    score, heard = (math.nan if take.get(name) is None else float(take[name]) for name in ("score", "heard"))  # none: the face is silent
+    # none: the face is silent
+    score, heard = (
+        math.nan if take.get(name) is None else float(take[name]) for name in ("score", "heard")
+    )
     return keying.Performance(
-        motion, tuple(event["channels"]), array["opening"], array["width"], int(take["seed"]), score, about, array["drift"], heard=heard
+        motion,
+        tuple(event["channels"]),
+        array["opening"],
+        array["width"],
+        int(take["seed"]),
+        score,
+        about,
+        array["drift"],
+        heard=heard,
     )
 
 
@@ -246,19 +338,36 @@ def generate(
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a voice and list each, keyed as its own actions, on arrival.
 
-    They follow the head's direction unless the sampling contains a request. They are a batch of their own; earlier ones are folded. The
-    first is shown on arrival, the best when all are complete, unless the animator chose another meanwhile. If stopped or failed before
-    that, the takes that have arrived stay.
-    on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
+    They follow the head's direction unless the sampling contains a request. They are a batch of
+    their own; earlier ones are folded. The first is shown on arrival, the best when all are
+    complete, unless the animator chose another meanwhile. If stopped or failed before that, the
+    takes that have arrived stay. on_take gets each take once it is listed. Returns the takes, best
+    first. Raises ThunderError.
     """
     with closing(TakeCollector(scene, rig, voice, on_take)) as collector:
-        return (yield from collect_takes(client, voice, collector, count, seed, asking.add_direction(sampling, rig.owner, voice)))
+        return (
+            yield from collect_takes(
+                client,
+                voice,
+                collector,
+                count,
+                seed,
+                asking.add_direction(sampling, rig.owner, voice),
+            )
+        )
 
 
 def collect_takes(
-    client: Client, voice: strip.Voice, collector: TakeCollector, count: int, seed: int, sampling: Sampling, keep: Kept | None = None
+    client: Client,
+    voice: strip.Voice,
+    collector: TakeCollector,
+    count: int,
+    seed: int,
+    sampling: Sampling,
+    keep: Kept | None = None,
 ) -> Generator[Step, None, list[keying.Performance]]:
-    """Steps that sample takes of a voice and have a collector list them. Returns the takes, best first. Raises ThunderError."""
+    """Steps that sample takes of a voice and have a collector list them. Returns the takes, best
+    first. Raises ThunderError."""
 
     def gathered(sound):
         takes = yield from collector.gather(client, sound, count, seed, sampling, keep)
@@ -273,17 +382,33 @@ def collect_takes(
 class TakeCollector:
     """Lists the takes of one request on arrival.
 
-    All data are looked up again on each use, actions by the id that they keep through undo, because the animator continues working
-    meanwhile and may undo. Takes that an undo or redo removes are listed again; those that the animator deleted are not. Always `close` it.
+    All data are looked up again on each use, actions by the id that they keep through undo, because
+    the animator continues working meanwhile and may undo. Takes that an undo or redo removes are
+    listed again; those that the animator deleted are not. Always `close` it.
 
-    undone: whether there was an undo or redo, and present: ids of the takes' actions that were there before it.  lost: takes to be listed
-    again.  count: takes that were asked for.
+    undone: whether there was an undo or redo, and present: ids of the takes' actions that were
+    there before it.  lost: takes to be listed again.  count: takes that were asked for.
     """
 
-    def __init__(self, scene, rig: head.Rig, voice: strip.Voice, on_take: OnTake | None = None, show: bool = True):
-        self.scene, self.mesh, self.voice, self.on_take, self.may_show = scene.name, rig.mesh.name, voice, on_take, show
-        self.made: dict[int, keying.Performance] = {}  # session id of a take's first action → its performance
-        self.takes: list[keying.Performance] = []  # all listed so far, including those that the animator has deleted since
+    def __init__(
+        self,
+        scene,
+        rig: head.Rig,
+        voice: strip.Voice,
+        on_take: OnTake | None = None,
+        show: bool = True,
+    ):
+        self.scene, self.mesh, self.voice, self.on_take, self.may_show = (
+            scene.name,
+            rig.mesh.name,
+            voice,
+            on_take,
+            show,
+        )
+        # session id of a take's first action → its performance
+        self.made: dict[int, keying.Performance] = {}
+        # all listed so far, including those that the animator has deleted since
+        self.takes: list[keying.Performance] = []
         self.shown_before = _id(display.shown_action(rig))
         self.shown = None
         self.undone, self.present = False, frozenset()
@@ -313,20 +438,32 @@ class TakeCollector:
             self._order(scene)
 
     def gather(
-        self, client: Client, sound: str, count: int, seed: int, sampling: Sampling, keep: Kept | None = None
+        self,
+        client: Client,
+        sound: str,
+        count: int,
+        seed: int,
+        sampling: Sampling,
+        keep: Kept | None = None,
     ) -> Generator[Step, None, list[keying.Performance]]:
-        """Steps that sample takes of a sound file, list each on arrival and sort all at the end. Returns the takes, best first."""
+        """Steps that sample takes of a sound file, list each on arrival and sort all at the end.
+        Returns the takes, best first."""
         self.check()
         self.count = count
         _, rig = look_up(self.scene, self.mesh)
         sampling = replace(sampling, sums=rig.sums)
         waiting: list[keying.Performance] = []
-        with closing(sample_takes(client, sound, count, seed, sampling, waiting.append, self.voice.name, keep)) as steps:
+        with closing(
+            sample_takes(
+                client, sound, count, seed, sampling, waiting.append, self.voice.name, keep
+            )
+        ) as steps:
             for step in steps:
                 yield from self.restore(step.fraction)
                 if waiting:
                     yield from self.add(waiting.pop(), step.fraction)
-                    yield Step(step.fraction, f"Keyed {len(self.made)} of {count}")  # not busy, even if the next take waits
+                    # not busy, even if the next take waits
+                    yield Step(step.fraction, f"Keyed {len(self.made)} of {count}")
                 else:
                     yield step
         yield from self.settle()
@@ -345,7 +482,10 @@ class TakeCollector:
 
     def add(self, performance: keying.Performance, fraction: float) -> Generator[Step, None, None]:
         """Steps that key a take and list it under those that came before."""
-        message, is_lost = f"Writing keys of take {len(self.made) + 1} of {self.count}", bool(self.lost) and performance is self.lost[0]
+        message, is_lost = (
+            f"Writing keys of take {len(self.made) + 1} of {self.count}",
+            bool(self.lost) and performance is self.lost[0],
+        )
         performance = yield from renew(lambda: self.key(performance, message, fraction))
         scene, rig = look_up(self.scene, self.mesh)
         entries = scene.thunder.takes
@@ -360,14 +500,22 @@ class TakeCollector:
             self.takes.append(performance)
             if self.on_take is not None:
                 self.on_take(performance)
-        if self.shown is None and self.may_show and _id(display.shown_action(rig)) == self.shown_before:
+        if (
+            self.shown is None
+            and self.may_show
+            and _id(display.shown_action(rig)) == self.shown_before
+        ):
             yield Step(fraction, message)
             self._show(uid)
 
-    def key(self, performance: keying.Performance, message: str, fraction: float) -> Generator[Step, None, keying.Performance]:
+    def key(
+        self, performance: keying.Performance, message: str, fraction: float
+    ) -> Generator[Step, None, keying.Performance]:
         """Steps that key a take and list it last. Returns it, with eyes that are aimed."""
         performance = yield from stage(self.aim(performance), "Aiming the eyes", fraction, fraction)
-        values = yield from stage(self.prepare(performance), message, fraction, fraction, busy=False)
+        values = yield from stage(
+            self.prepare(performance), message, fraction, fraction, busy=False
+        )
         yield from stage(self.enter(performance, values), message, fraction, fraction)
         return performance
 
@@ -385,9 +533,12 @@ class TakeCollector:
             self.target = yield from looking.target_of(scene, rig, clock, performance.motion.frames)
         return performance if self.target is None else looking.aim_eyes(performance, self.target)
 
-    def prepare(self, performance: keying.Performance) -> Generator[float, None, keying.TrackValues | None]:
-        """Work out the few keys of a long take; the file may change meanwhile. Returns what `keying.values_of` does, None for
-        other takes and where the head, its mapping or the scene's rate was changed meanwhile."""
+    def prepare(
+        self, performance: keying.Performance
+    ) -> Generator[float, None, keying.TrackValues | None]:
+        """Work out the few keys of a long take; the file may change meanwhile. Returns what
+        `keying.values_of` does, None for other takes and where the head, its mapping or the scene's
+        rate was changed meanwhile."""
         if not keying.is_long(performance):
             return None
 
@@ -401,16 +552,23 @@ class TakeCollector:
         rig, clock = state()
         return values if (rig.driver.tracks, clock) == then else None
 
-    def enter(self, performance: keying.Performance, values: keying.TrackValues | None = None) -> Generator[float, None, None]:
-        """Key a take, a piece at a time, and list it last of all. Closed before its end it leaves nothing.
+    def enter(
+        self, performance: keying.Performance, values: keying.TrackValues | None = None
+    ) -> Generator[float, None, None]:
+        """Key a take, a piece at a time, and list it last of all. Closed before its end it leaves
+        nothing.
 
         values: what `prepare` returned."""
         scene, rig = look_up(self.scene, self.mesh)
         head.check_animatable(rig)
         clock = Clock.of(scene, self.voice.clock.start)
         number = take_list.next_number(scene, rig.mesh, self.voice.name)
-        actions = yield from keying.key(rig, performance, clock, take_list.action_name(self.voice.name, number), values)
-        take_list.add_to_list(scene, rig, actions, performance, self.voice.name, clock).batch = self.batch
+        actions = yield from keying.key(
+            rig, performance, clock, take_list.action_name(self.voice.name, number), values
+        )
+        take_list.add_to_list(
+            scene, rig, actions, performance, self.voice.name, clock
+        ).batch = self.batch
         first_seed.remember(scene, rig.mesh, self.voice, performance.seed)
         fingerprint.remember(actions[0], self.strip_state)
         if not self.voice.path and role_of(performance.provenance) != LISTENS:
@@ -422,8 +580,15 @@ class TakeCollector:
         yield from self.restore(_SAMPLING[1])
         scene, rig = look_up(self.scene, self.mesh)
         self._order(scene)
-        best = next((_id(entry.action) for entry in scene.thunder.takes if _id(entry.action) in self.made), None)
-        if best is not None and self.shown is not None and _id(display.shown_action(rig)) == self.shown != best:
+        best = next(
+            (_id(entry.action) for entry in scene.thunder.takes if _id(entry.action) in self.made),
+            None,
+        )
+        if (
+            best is not None
+            and self.shown is not None
+            and _id(display.shown_action(rig)) == self.shown != best
+        ):
             self._show(best)
 
     def _show(self, uid: int) -> None:
@@ -439,7 +604,9 @@ class TakeCollector:
     def _describe(self, entries) -> None:
         """Say of each take that has arrived what tells it from the others."""
         ours = [entry for entry in entries if _id(entry.action) in self.made]
-        for entry, said in zip(ours, self.words_of([self.made[_id(entry.action)] for entry in ours])):
+        for entry, said in zip(
+            ours, self.words_of([self.made[_id(entry.action)] for entry in ours])
+        ):
             entry.words = said
 
     def words_of(self, performances: list[keying.Performance]) -> list[str]:
@@ -451,7 +618,9 @@ class TakeCollector:
         entries = scene.thunder.takes
         ours = [_id(entry.action) for entry in entries if _id(entry.action) in self.made]
         for index, key in enumerate(sorted(ours, key=lambda key: _rank_key(self.made[key]))):
-            entries.move(next(i for i, entry in enumerate(entries) if _id(entry.action) == key), index)
+            entries.move(
+                next(i for i, entry in enumerate(entries) if _id(entry.action) == key), index
+            )
 
 
 def _id(action) -> int | None:

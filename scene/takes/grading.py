@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The grade of a lip-sync as panels and the list show it: good, check or poor, and the frame that is worst."""
+"""The grade of a lip-sync as panels and the list show it: good, check or poor, and the frame that
+is worst."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ _ICONS = {grades.GOOD: "CHECKMARK", grades.CHECK: "QUESTION", grades.POOR: "ERRO
 
 @dataclass(frozen=True)
 class Grade:
-    """icon: Blender's name.  name: good, check or poor.  frame: scene frame that is worst, None of good ones."""
+    """icon: Blender's name.  name: good, check or poor.  frame: scene frame that is worst, None of
+    good ones."""
 
     icon: str
     name: str
@@ -27,11 +29,16 @@ class Grade:
 
     @classmethod
     def of(cls, total: float, per_frame: np.ndarray | None, clock: Clock) -> Grade | None:
-        """That of a score and those of its frames at 25 fps [T] from clock.start on; None if one is not known."""
+        """That of a score and those of its frames at 25 fps [T] from clock.start on; None if one is
+        not known."""
         if per_frame is None or not len(per_frame) or not np.isfinite(total):
             return None
         name, place = grades.grade_take(total, per_frame)
-        return cls(_ICONS[name], name, None if name == grades.GOOD else round(float(clock.frame(place / FPS))))
+        return cls(
+            _ICONS[name],
+            name,
+            None if name == grades.GOOD else round(float(clock.frame(place / FPS))),
+        )
 
     @property
     def text(self) -> str:
@@ -39,14 +46,18 @@ class Grade:
         return self.name if self.frame is None else f"{self.name} · frame {self.frame}"
 
 
-_grades = session.add(Memory(Recent(256)))  # grades of takes, by their action, score and first frame
+# grades of takes, by their action, score and first frame
+_grades = session.add(Memory(Recent(256)))
 
 
 def of_take(entry) -> Grade | None:
-    """The grade of a take that speaks; None if it is not known, or is of a longer line. Quick: for every redraw of a list."""
+    """The grade of a take that speaks; None if it is not known, or is of a longer line. Quick: for
+    every redraw of a list."""
     if entry.action is None or entry.of_whole or entry.role != "SPEAKS":
         return None
     key = entry.action.session_uid, entry.score, entry.first
     if key not in _grades.known:
-        _grades.known[key] = Grade.of(entry.score, provenance.sync_of(entry.action), provenance.clock_of_take(entry))
+        _grades.known[key] = Grade.of(
+            entry.score, provenance.sync_of(entry.action), provenance.clock_of_take(entry)
+        )
     return _grades.known[key]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps parts of a take bit for bit while the rest is sampled again: frames, parts of the face, selected keys."""
+"""Keeps parts of a take bit for bit while the rest is sampled again: frames, parts of the face,
+selected keys."""
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -44,15 +45,31 @@ class ThunderKeep(bpy.types.PropertyGroup):
     """The part of the shown take that is kept when the rest is resampled."""
 
     mouth: BoolProperty(name="Mouth", description="Keep lips, tongue and jaw in the whole take")
-    upper_face: BoolProperty(name="Upper Face", description="Keep brows, nose and cheeks in the whole take")
+    upper_face: BoolProperty(
+        name="Upper Face", description="Keep brows, nose and cheeks in the whole take"
+    )
     eyes: BoolProperty(name="Eyes", description="Keep lids and gaze in the whole take")
     head: BoolProperty(name="Head", description="Keep the head's movement in the whole take")
-    selected: BoolProperty(name="Selected Keys", description="Keep the keys that are selected in the dope sheet or the graph editor")
-    preview: BoolProperty(name="Preview Range", description="Keep the scene's preview range (P in the timeline sets one)")
+    selected: BoolProperty(
+        name="Selected Keys",
+        description="Keep the keys that are selected in the dope sheet or the graph editor",
+    )
+    preview: BoolProperty(
+        name="Preview Range",
+        description="Keep the scene's preview range (P in the timeline sets one)",
+    )
     ranges: CollectionProperty(type=ThunderKeepRange)
     range_index: IntProperty(name="Frames", description="A range of frames that is kept")
-    count: IntProperty(name="Takes", default=4, min=1, max=64, description="How many new takes to sample around what is kept")
-    seed: IntProperty(name="Seed", default=1001, min=0, max=LARGEST_SEED, description="Seed of the first new take")
+    count: IntProperty(
+        name="Takes",
+        default=4,
+        min=1,
+        max=64,
+        description="How many new takes to sample around what is kept",
+    )
+    seed: IntProperty(
+        name="Seed", default=1001, min=0, max=LARGEST_SEED, description="Seed of the first new take"
+    )
 
 
 def ranges_of(scene) -> list[tuple[int, int]]:
@@ -86,12 +103,15 @@ def add_range(scene, first: int, last: int):
 
 
 def marked_range(scene, entry) -> tuple[int, int]:
-    """The frames between the two markers around the current frame, or the take's ends without markers."""
+    """The frames between the two markers around the current frame, or the take's ends without
+    markers."""
     frame = scene.frame_current
     before = [marker.frame for marker in scene.timeline_markers if marker.frame <= frame]
     after = [marker.frame for marker in scene.timeline_markers if marker.frame > frame]
     if not before and not after:
-        raise BadRequest("There are no markers: set one at either end of what should be kept (M in the timeline)")
+        raise BadRequest(
+            "There are no markers: set one at either end of what should be kept (M in the timeline)"
+        )
     return max(before, default=entry.first), min(after, default=entry.last)
 
 
@@ -100,7 +120,8 @@ def marked_range(scene, entry) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class KeepMasks:
-    """keys: bool [S, tracks], which values of the take stay.  mask: bool [T, n + 9], which of its performance at 25 fps."""
+    """keys: bool [S, tracks], which values of the take stay.  mask: bool [T, n + 9], which of its
+    performance at 25 fps."""
 
     keys: np.ndarray
     mask: np.ndarray
@@ -112,7 +133,12 @@ def columns_of(rig: head.Rig) -> np.ndarray:
     driver = rig.driver
     columns = np.zeros((len(driver.tracks), Columns(len(channels)).count), bool)
     moved = [(source, slice(track, track + 1)) for source, track, weight in driver.parts if weight]
-    moved += [(source, slice(turn.first, turn.first + turn.length)) for turn in driver.turns for source, _, weight in turn.parts if weight]
+    moved += [
+        (source, slice(turn.first, turn.first + turn.length))
+        for turn in driver.turns
+        for source, _, weight in turn.parts
+        if weight
+    ]
     for source, tracks in moved:
         columns[tracks] |= _columns(source, channels)
     return columns
@@ -131,12 +157,18 @@ def _columns(source: str, channels) -> np.ndarray:
 def part_columns() -> dict[str, np.ndarray]:
     """Columns of each part of the face in a packed motion, {part: bool [n + 9]}."""
     channels = head.channel_names()
-    of = [PART_OF[region_of(name)] for name in channels] + ["mouth"] * 3 + ["head"] * 3 + ["eyes"] * 3
+    of = (
+        [PART_OF[region_of(name)] for name in channels]
+        + ["mouth"] * 3
+        + ["head"] * 3
+        + ["eyes"] * 3
+    )
     return {part: np.array([each == part for each in of]) for part in PARTS}
 
 
 def masks_of(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
-    """The part that the settings keep of a take of `frames` frames at 25 fps. Raises BadRequest if that is nothing, or all."""
+    """The part that the settings keep of a take of `frames` frames at 25 fps. Raises BadRequest if
+    that is nothing, or all."""
     keep, scene_frames = scene.thunder_keep, track_values.frames_of(entry)
     clock = provenance.clock_of_take(entry)
     columns = columns_of(rig)
@@ -157,18 +189,29 @@ def masks_of(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
     keys[: entry.lead_in] |= keys[entry.lead_in]
     keys[len(keys) - entry.lead_out :] |= keys[len(keys) - entry.lead_out - 1]
     if not mask.any():
-        raise BadRequest("Nothing is kept: keep some frames, a part of the face or selected keys, or generate new takes instead")
+        raise BadRequest(
+            "Nothing is kept: keep some frames, a part of the face or selected keys, or generate "
+            "new takes instead"
+        )
     if mask.all():
-        raise BadRequest("The whole take is kept: leave some frames or a part of the face to regenerate")
+        raise BadRequest(
+            "The whole take is kept: leave some frames or a part of the face to regenerate"
+        )
     return KeepMasks(keys, mask)
 
 
-def masks_around(rig: head.Rig, entry, frames: int, free: tuple[int, int], parts: Sequence[str]) -> KeepMasks:
-    """Everything of a take of `frames` frames at 25 fps but some parts of the face between two scene frames, both included."""
+def masks_around(
+    rig: head.Rig, entry, frames: int, free: tuple[int, int], parts: Sequence[str]
+) -> KeepMasks:
+    """Everything of a take of `frames` frames at 25 fps but some parts of the face between two
+    scene frames, both included."""
     clock, scene_frames = provenance.clock_of_take(entry), track_values.frames_of(entry)
     columns, of_part = columns_of(rig), part_columns()
     loose = np.any([of_part[part] for part in parts], axis=0)
-    mask, keys = np.ones((frames, len(loose)), bool), np.ones((len(scene_frames), len(columns)), bool)
+    mask, keys = (
+        np.ones((frames, len(loose)), bool),
+        np.ones((len(scene_frames), len(columns)), bool),
+    )
     mask[_rows(clock, *free, frames), loose] = False
     inside = (scene_frames >= free[0]) & (scene_frames <= free[1])
     keys[np.ix_(inside, (columns & loose).any(axis=1))] = False
@@ -206,17 +249,24 @@ class _AroundCollector(generation.TakeCollector):
     """Lists takes sampled around the kept parts of another take."""
 
     def __init__(
-        self, scene, rig: head.Rig, voice: strip.Voice, lead, performance: keying.Performance, on_take: generation.OnTake | None, free=None
+        self, scene, rig: head.Rig, voice: strip.Voice, lead, performance: keying.Performance,
+        on_take: generation.OnTake | None, free=None
     ):  # fmt: skip
         frames = performance.motion.frames
-        self.kept = masks_of(scene, rig, lead, frames) if free is None else masks_around(rig, lead, frames, *free)
+        self.kept = (
+            masks_of(scene, rig, lead, frames)
+            if free is None
+            else masks_around(rig, lead, frames, *free)
+        )
         super().__init__(scene, rig, voice, on_take)
         self.lead, self.performance = lead.action.session_uid, performance
 
     def check(self) -> None:
         """Nothing: its eyes look where those of the other take do."""
 
-    def key(self, performance: keying.Performance, message: str, fraction: float) -> Generator[Step, None, keying.Performance]:
+    def key(
+        self, performance: keying.Performance, message: str, fraction: float
+    ) -> Generator[Step, None, keying.Performance]:
         """Its eyes blend into the kept ones, and its keys are computed from the other take's."""
         yield from stage(self._enter_around(performance), message, fraction, fraction)
         return performance
@@ -226,27 +276,33 @@ class _AroundCollector(generation.TakeCollector):
         head.check_animatable(rig)
         lead = take_list.by_uid(scene, self.lead)
         if lead is None:
-            raise BadRequest("The take was deleted while the rest was generated: show another and try again")
+            raise BadRequest(
+                "The take was deleted while the rest was generated: show another and try again"
+            )
         yield from list_around(scene, rig, lead, self.kept, self.performance, performance)
         keep = scene.thunder_keep
-        keep.seed = max(keep.seed, min(performance.seed + 1, LARGEST_SEED))  # pressing again samples new takes
+        # pressing again samples new takes
+        keep.seed = max(keep.seed, min(performance.seed + 1, LARGEST_SEED))
 
 
 def resample(
     client: Client, context, on_take: generation.OnTake | None = None, count: int = 0,
     free: tuple[tuple[int, int], Sequence[str]] | None = None,
 ) -> Generator[Step, None, list[keying.Performance]]:  # fmt: skip
-    """Steps that sample the rest of the shown take and list each result on arrival, as `generation.generate`.
+    """Steps that sample the rest of the shown take and list each result on arrival, as
+    `generation.generate`.
 
-    on_take gets each take once it is listed. count: of new takes, 0: as the settings say. free: scene frames and parts that are sampled
-    again, None: all that the settings do not keep. Returns the takes, best first. Raises ThunderError.
+    on_take gets each take once it is listed. count: of new takes, 0: as the settings say. free:
+    scene frames and parts that are sampled again, None: all that the settings do not keep. Returns
+    the takes, best first. Raises ThunderError.
     """
     scene = context.scene
     lead = take_list.shown_take(scene.thunder)
     rig = take_list.animatable_rig(scene, lead)
     voice = take_list.check_voice(lead, strip.find(context))
     count, seed = count or scene.thunder_keep.count, scene.thunder_keep.seed
-    sampling = replace(Sampling.of(scene.thunder), system=DEFAULT, style_from="", picture="")  # only it can fit new parts to kept ones
+    # only it can fit new parts to kept ones
+    sampling = replace(Sampling.of(scene.thunder), system=DEFAULT, style_from="", picture="")
     performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)
     if connection.knows_styles():  # the rest follows the take's requested direction
         before = Sampling.of_take(performance.provenance, scene.thunder).asked
@@ -257,9 +313,15 @@ def resample(
         sampling = replace(sampling, asked=before)
         sampling = asking.add_direction(sampling, rig.owner, voice)
     sampling = replace(sampling, listening=lead.role == LISTENS.upper())
-    with closing(_AroundCollector(scene, rig, voice, lead, performance, on_take, free)) as collector:
+    with closing(
+        _AroundCollector(scene, rig, voice, lead, performance, on_take, free)
+    ) as collector:
         keep = pack(performance.motion), collector.kept.mask
-        return (yield from generation.collect_takes(client, voice, collector, count, seed, sampling, keep))
+        return (
+            yield from generation.collect_takes(
+                client, voice, collector, count, seed, sampling, keep
+            )
+        )
 
 
 def list_around(
@@ -267,8 +329,8 @@ def list_around(
 ) -> Generator[float, None, None]:
     """List a performance that was sampled around the kept part of a take; yields progress.
 
-    Kept keys are bit-identical to the take's; within a quarter of a second around them the new ones blend into them, in value and slope.
-    Raises NoEngine if the engine did not keep them.
+    Kept keys are bit-identical to the take's; within a quarter of a second around them the new ones
+    blend into them, in value and slope. Raises NoEngine if the engine did not keep them.
     """
     _check(keep, old.motion, new.motion)
     frames = track_values.frames_of(lead)
@@ -282,18 +344,27 @@ def list_around(
     values = ease_into(driven, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
     made = replace(new, provenance={**new.provenance, "kept": lead.name})
     keyed = mix.NewKeys(frames, values, np.where(keep.keys, 0, -1), [curves])
-    name = take_list.free_name(scene, lead.name, lead.head, lead.voice, first=1)  # Take 3 → Take 3.1, then Take 3.2; Warm → Warm 1
-    yield from scaled(mix.key_and_list(scene, rig, lead, keyed, made, "RESAMPLED", name, show=False), 0.5, 1.0)
+    # Take 3 → Take 3.1, then Take 3.2; Warm → Warm 1
+    name = take_list.free_name(scene, lead.name, lead.head, lead.voice, first=1)
+    yield from scaled(
+        mix.key_and_list(scene, rig, lead, keyed, made, "RESAMPLED", name, show=False), 0.5, 1.0
+    )
 
 
 def _check(keep: KeepMasks, old: Motion, new: Motion) -> None:
     one, other = pack(old), pack(new)
-    if one.shape != other.shape or (keep.mask.any() and np.abs(one - other)[keep.mask].max() > _LEAST_TOLD):
-        raise NoEngine("The engine did not keep what was chosen, as it is older than this extension: reinstall it in the preferences")
+    if one.shape != other.shape or (
+        keep.mask.any() and np.abs(one - other)[keep.mask].max() > _LEAST_TOLD
+    ):
+        raise NoEngine(
+            "The engine did not keep what was chosen, as it is older than this extension: "
+            "reinstall it in the preferences"
+        )
 
 
 def ease_into(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) -> np.ndarray:
-    """Values [S, c] that are `was` where kept and flow into it where not, value and slope, over `ease` frames.
+    """Values [S, c] that are `was` where kept and flow into it where not, value and slope, over
+    `ease` frames.
 
     In a gap shorter than two eases each side fades over half of it.
     """
@@ -302,7 +373,8 @@ def ease_into(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) 
     count = len(values)
     for column in np.flatnonzero(keep.any(axis=0) & ~keep.all(axis=0)):
         on = keep[:, column]
-        edges = np.flatnonzero(np.diff(np.r_[1, on.astype(int), 1]))  # free runs: [start, end) pairs
+        # free runs: [start, end) pairs
+        edges = np.flatnonzero(np.diff(np.r_[1, on.astype(int), 1]))
         for start, end in zip(edges[::2], edges[1::2]):
             left, right = start - 1, end
             reach = min(ease, (right - left) / 2 if left >= 0 and right < count else ease)
@@ -310,11 +382,19 @@ def ease_into(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) 
                 if not 0 <= border < count:
                     continue
                 inner = border - step
-                slope = (missed[border, column] - missed[inner, column]) if 0 <= inner < count and on[inner] else 0.0
+                slope = (
+                    (missed[border, column] - missed[inner, column])
+                    if 0 <= inner < count and on[inner]
+                    else 0.0
+                )
                 away = np.abs(np.arange(start, end) - border)
                 x = np.clip(away / max(reach, 1e-9), 0.0, 1.0)
-                result[start:end, column] += (1 - smoothstep(x)) * (missed[border, column] + slope * away)
+                result[start:end, column] += (1 - smoothstep(x)) * (
+                    missed[border, column] + slope * away
+                )
     return result
 
 
-register, unregister = handlers.registration(properties=((bpy.types.Scene, "thunder_keep", PointerProperty(type=ThunderKeep)),))
+register, unregister = handlers.registration(
+    properties=((bpy.types.Scene, "thunder_keep", PointerProperty(type=ThunderKeep)),)
+)

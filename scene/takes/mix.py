@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mixes takes: the mouth of one, the brows of another, with cuts over time; the result is a new take."""
+"""Mixes takes: the mouth of one, the brows of another, with cuts over time; the result is a new
+take."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,12 @@ from . import provenance as sources, take_list, track_values
 
 ALL = "ALL"
 LABELS = {"mouth": "Mouth", "upper_face": "Upper Face", "eyes": "Eyes", "head": "Head"}
-_ABOUT = {"mouth": "Lips, tongue and jaw", "upper_face": "Brows, nose and cheeks", "eyes": "Lids and gaze", "head": "The head's movement"}
+_ABOUT = {
+    "mouth": "Lips, tongue and jaw",
+    "upper_face": "Brows, nose and cheeks",
+    "eyes": "Lids and gaze",
+    "head": "The head's movement",
+}
 PART_ITEMS = [(part, label, _ABOUT[part]) for part, label in LABELS.items()]
 CUT_ITEMS = [(ALL, "Face", "The whole face and the head"), *PART_ITEMS]
 _SAME = 1e-7
@@ -32,8 +38,12 @@ _SAME = 1e-7
 class ThunderCut(bpy.types.PropertyGroup):
     """From a frame on, another take."""
 
-    frame: IntProperty(name="Frame", description="First frame of the take, in the middle of the cross-fade")
-    part: EnumProperty(name="Part", items=CUT_ITEMS, description="Part of the face that switches takes")
+    frame: IntProperty(
+        name="Frame", description="First frame of the take, in the middle of the cross-fade"
+    )
+    part: EnumProperty(
+        name="Part", items=CUT_ITEMS, description="Part of the face that switches takes"
+    )
     take: PointerProperty(type=bpy.types.Action)
 
 
@@ -46,23 +56,36 @@ class ThunderMix(bpy.types.PropertyGroup):
     head: PointerProperty(type=bpy.types.Action)
     cuts: CollectionProperty(type=ThunderCut)
     cut_index: IntProperty(name="Cut", description="A cut of the mix")
-    fade: IntProperty(name="Cross-Fade", default=4, min=0, max=48, description="Frames over which one take fades into the next at a cut")
+    fade: IntProperty(
+        name="Cross-Fade",
+        default=4,
+        min=0,
+        max=48,
+        description="Frames over which one take fades into the next at a cut",
+    )
 
 
 def candidates(context) -> list:
-    """The takes that may be mixed now: those of the chosen head and voice that are not hidden; of folded batches those chosen already."""
+    """The takes that may be mixed now: those of the chosen head and voice that are not hidden; of
+    folded batches those chosen already."""
     entries, settings = context.scene.thunder.takes, context.scene.thunder_mix
     shown = take_list.shown_take(context.scene.thunder)
-    unfolded = [getattr(settings, part) for part in mixing.PARTS] + [shown.action if shown is not None else None]
+    unfolded = [getattr(settings, part) for part in mixing.PARTS] + [
+        shown.action if shown is not None else None
+    ]
     return [
         entry
         for entry in (entries[place] for place in take_list.of_voice(context))
-        if entry.action is not None and not entry.hidden and entry.head is not None and (not entry.folded or entry.action in unfolded)
+        if entry.action is not None
+        and not entry.hidden
+        and entry.head is not None
+        and (not entry.folded or entry.action in unfolded)
     ]
 
 
 def chosen_take(context, part: str):
-    """The take that a part of the face is of: the one chosen for it, else the one shown, else the first; None without takes.
+    """The take that a part of the face is of: the one chosen for it, else the one shown, else the
+    first; None without takes.
 
     Beside a captured take that is shown, the mouth is of the first other one.
     """
@@ -78,13 +101,18 @@ def chosen_take(context, part: str):
 
 def cuts_of(scene) -> list:
     """The cuts whose takes are still there, in time."""
-    return sorted((cut for cut in scene.thunder_mix.cuts if take_list.entry_of(scene, cut.take) is not None), key=lambda cut: cut.frame)
+    return sorted(
+        (cut for cut in scene.thunder_mix.cuts if take_list.entry_of(scene, cut.take) is not None),
+        key=lambda cut: cut.frame,
+    )
 
 
 def add_cut(scene, frame: int, part: str, entry):
     """Let a take in from a frame on; a cut of that part at that frame is replaced."""
     cuts = scene.thunder_mix.cuts
-    added = next((cut for cut in cuts if cut.frame == frame and cut.part == part), None) or cuts.add()
+    added = (
+        next((cut for cut in cuts if cut.frame == frame and cut.part == part), None) or cuts.add()
+    )
     added.frame, added.part, added.take = frame, part, entry.action
     place = next(index for index, cut in enumerate(cuts) if cut == added)
     while place > 0 and cuts[place - 1].frame > frame:
@@ -110,33 +138,52 @@ def mix(context) -> Generator[float, None, object]:
     parts = {part: chosen_take(context, part) for part in mixing.PARTS}
     if None in parts.values():
         raise BadRequest("There are no takes of this head to mix: generate some")
-    return (yield from put_together(context.scene, parts, cuts_of(context.scene), context.scene.thunder_mix.fade))
+    return (
+        yield from put_together(
+            context.scene, parts, cuts_of(context.scene), context.scene.thunder_mix.fade
+        )
+    )
 
 
 def put_together(scene, parts: dict, cuts: Sequence, fade: int) -> Generator[float, None, object]:
-    """A new take of the take of each part and of cuts (each as `Cut`), shown at once. fade: of cuts, frames. Returns its entry.
+    """A new take of the take of each part and of cuts (each as `Cut`), shown at once. fade: of
+    cuts, frames. Returns its entry.
 
     Raises BadRequest if nothing is mixed. Nothing in the file changes before the end.
     """
-    actions = list(dict.fromkeys([entry.action for entry in parts.values()] + [cut.take for cut in cuts]))
+    actions = list(
+        dict.fromkeys([entry.action for entry in parts.values()] + [cut.take for cut in cuts])
+    )
     if len(actions) < 2:
-        raise BadRequest("All parts use the same take: choose another take for a part, or add a cut")
+        raise BadRequest(
+            "All parts use the same take: choose another take for a part, or add a cut"
+        )
     entries = [take_list.entry_of(scene, action) for action in actions]
     lead = parts["mouth"]
     rig = take_list.rig_of(scene, lead)
     for entry in entries:
         if entry.head != lead.head:
-            raise BadRequest(f"“{entry.name}” is a take of another head: choose takes of “{lead.head.name}”")
+            raise BadRequest(
+                f"“{entry.name}” is a take of another head: choose takes of “{lead.head.name}”"
+            )
         if entry.voice != lead.voice:
-            raise BadRequest(f"“{entry.name}” is a take of another voice: choose takes of “{lead.voice}”")
+            raise BadRequest(
+                f"“{entry.name}” is a take of another voice: choose takes of “{lead.voice}”"
+            )
     frames = track_values.frames_of(lead)
     weights = np.zeros((len(frames), len(actions), len(mixing.PARTS)))
     for column, part in enumerate(mixing.PARTS):
-        cuts_of_part = [(cut.frame, actions.index(cut.take)) for cut in cuts if cut.part in (ALL, part)]
-        weights[:, :, column] = mixing.take_weights(frames, actions.index(parts[part].action), cuts_of_part, len(actions), fade)
+        cuts_of_part = [
+            (cut.frame, actions.index(cut.take)) for cut in cuts if cut.part in (ALL, part)
+        ]
+        weights[:, :, column] = mixing.take_weights(
+            frames, actions.index(parts[part].action), cuts_of_part, len(actions), fade
+        )
     about: dict[str, object] = {
         "mixed": {part: entry.name for part, entry in parts.items()},
-        "cuts": [f"{cut.frame} {cut.part} {take_list.entry_of(scene, cut.take).name}" for cut in cuts],
+        "cuts": [
+            f"{cut.frame} {cut.part} {take_list.entry_of(scene, cut.take).name}" for cut in cuts
+        ],
     }
     if (weights[:, actions.index(lead.action), mixing.PARTS.index("mouth")] == 1).all():
         about[sources.MOUTH] = sources.of_mouth(lead.action)  # in whose direction it is scored
@@ -154,22 +201,40 @@ def _make(
         start, part = 0.8 * number / len(entries), 0.4 / len(entries)
         curves.append(track_values.curves(rig, entry))
         keyed.append(track_values.values(rig, curves[-1], frames))
-        motions.append((yield from scaled(track_values.motion(rig, keyed[-1], fps), start, start + part)))
-        driven.append((yield from scaled(track_values.drive(rig, motions[-1]), start + part, start + 2 * part)))
+        motions.append(
+            (yield from scaled(track_values.motion(rig, keyed[-1], fps), start, start + part))
+        )
+        driven.append(
+            (
+                yield from scaled(
+                    track_values.drive(rig, motions[-1]), start + part, start + 2 * part
+                )
+            )
+        )
     yield from scaled(_load_bundled_head(motions[0]), 0.8, 0.8)
     mixed = mixing.mix(motions, head.channel_names(), weights)
     result = yield from scaled(track_values.drive(rig, mixed), 0.8, 0.9)
     # Values from a single take use that take's own keys.
     owner = np.full(result.shape, -1)
     for number, (values, drives) in enumerate(zip(keyed, driven)):
-        alike = (np.abs(result - drives) < _SAME) & (owner < 0) & (weights[:, number].max(axis=1) > 0)[:, None]
+        alike = (
+            (np.abs(result - drives) < _SAME)
+            & (owner < 0)
+            & (weights[:, number].max(axis=1) > 0)[:, None]
+        )
         result = np.where(alike, values, result)
         owner[alike] = number
     yield 0.9
-    performance = _performance(mixed, frames, lead, {"engine": "thunder", "head": "thunder", **about})
+    performance = _performance(
+        mixed, frames, lead, {"engine": "thunder", "head": "thunder", **about}
+    )
     yield 0.9
     keys = NewKeys(frames, result, owner, curves)
-    return (yield from scaled(key_and_list(scene, rig, lead, keys, performance, "MIXED", "Mix"), 0.9, 1.0))
+    return (
+        yield from scaled(
+            key_and_list(scene, rig, lead, keys, performance, "MIXED", "Mix"), 0.9, 1.0
+        )
+    )
 
 
 def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
@@ -186,8 +251,8 @@ def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
 class NewKeys:
     """Keys of a new take.
 
-    frames [S].  values [S, tracks].  owner [S, tracks]: index in `curves` (lists of each track's curve) that a value's key is copied from,
-    −1 for a new key.
+    frames [S].  values [S, tracks].  owner [S, tracks]: index in `curves` (lists of each track's
+    curve) that a value's key is copied from, −1 for a new key.
     """
 
     frames: np.ndarray
@@ -197,7 +262,14 @@ class NewKeys:
 
 
 def key_and_list(
-    scene, rig: head.Rig, lead, keyed: NewKeys, performance: keying.Performance, kind: str, name: str, show: bool = True
+    scene,
+    rig: head.Rig,
+    lead,
+    keyed: NewKeys,
+    performance: keying.Performance,
+    kind: str,
+    name: str,
+    show: bool = True,
 ) -> Generator[float, None, object]:
     """Key a new take like `lead` and list it last. Returns the new entry.
 
@@ -205,14 +277,25 @@ def key_and_list(
     """
     actions, made = compat.new_action(f"{lead.voice} · {name}", rig.targets)
     # Adding an item invalidates `lead`, so its data are read here.
-    complete, lead_action, leads, voice, clock = False, lead.action, (lead.lead_in, lead.lead_out), lead.voice, sources.clock_of_take(lead)
+    complete, lead_action, leads, voice, clock = (
+        False,
+        lead.action,
+        (lead.lead_in, lead.lead_out),
+        lead.voice,
+        sources.clock_of_take(lead),
+    )
     batch, folded = lead.batch, lead.folded
     try:
         steps = keying.steps_of(rig)
         for index, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(made[track.block], track.path, track.index, track.group)
             there = [each[index] for each in keyed.curves]
-            keying.write(curve, _keys(keyed.frames, keyed.values[:, index], keyed.owner[:, index], there), track.rest, steps[index])
+            keying.write(
+                curve,
+                _keys(keyed.frames, keyed.values[:, index], keyed.owner[:, index], there),
+                track.rest,
+                steps[index],
+            )
             if index % 2:
                 yield 0.9 * index / len(rig.driver.tracks)
         yield 0.9
@@ -220,11 +303,16 @@ def key_and_list(
             action.use_fake_user = True
             keying.remember(action, performance, keying.checksum(action))
         yield 0.9
-        entry = take_list.add_to_list(scene, rig, actions, performance, voice, clock, kind=kind, name=name)
+        entry = take_list.add_to_list(
+            scene, rig, actions, performance, voice, clock, kind=kind, name=name
+        )
         take_list.name_action(entry, None)
         entry.lead_in, entry.lead_out = leads
         entry.batch, entry.folded = batch, folded
-        entry.first, entry.last = int(keyed.frames[0]) + entry.lead_in, int(keyed.frames[-1]) - entry.lead_out
+        entry.first, entry.last = (
+            int(keyed.frames[0]) + entry.lead_in,
+            int(keyed.frames[-1]) - entry.lead_out,
+        )
         fingerprint.remember(actions[0], fingerprint.state_of(lead_action))
         complete = True
         if show:
@@ -261,14 +349,24 @@ def _copy_keys(curve, frames: np.ndarray, whole: bool) -> dict | None:
 def _performance(motion: Motion, frames: np.ndarray, lead, provenance: dict) -> keying.Performance:
     """The performance at 25 fps that a motion at scene frames is."""
     clock, opening = sources.clock_of_take(lead), sources.opening_of(lead.action)
-    count = len(opening) if opening is not None else max(1, round((frames[-1] - frames[0]) / clock.fps * FPS) + 1)
+    count = (
+        len(opening)
+        if opening is not None
+        else max(1, round((frames[-1] - frames[0]) / clock.fps * FPS) + 1)
+    )
     position = np.clip(clock.frame(np.arange(count) / FPS) - frames[0], 0.0, len(frames) - 1.0)
     lips, channels = bundled_lips(), head.channel_names()
     position = timing.snap_to_closures(position, lips.opening(motion, channels), clock.fps / FPS)
     parts = [motion.expression, motion.jaw, *motion.turns]
-    whole = timing.monotone_cubic(np.concatenate(parts, axis=1).astype(np.float64), position).astype(np.float32)
+    whole = timing.monotone_cubic(
+        np.concatenate(parts, axis=1).astype(np.float64), position
+    ).astype(np.float32)
     made = Motion(*np.split(whole, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1))
-    return keying.Performance(made, channels, opening_mm(made), width_mm(made), lead.seed, float("nan"), provenance)
+    return keying.Performance(
+        made, channels, opening_mm(made), width_mm(made), lead.seed, float("nan"), provenance
+    )
 
 
-register, unregister = handlers.registration(properties=((bpy.types.Scene, "thunder_mix", PointerProperty(type=ThunderMix)),))
+register, unregister = handlers.registration(
+    properties=((bpy.types.Scene, "thunder_mix", PointerProperty(type=ThunderMix)),)
+)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads a picture of a face, an image of the file, as Media2Face takes a mood from it: square and grey."""
+"""Reads a picture of a face, an image of the file, as Media2Face takes a mood from it: square and
+grey."""
 
 import io
 import os
@@ -29,9 +30,11 @@ def load(path: str) -> bpy.types.Image:
 
 
 def read_brightness(name: str) -> np.ndarray:
-    """The brightness float32 [n, n], 0 … 1 as it is seen, of the middle square of an image of this file; its top row comes first.
+    """The brightness float32 [n, n], 0 … 1 as it is seen, of the middle square of an image of this
+    file; its top row comes first.
 
-    What is transparent is black. n: from LEAST_PICTURE on, below twice MOST_PICTURE. Raises BadRequest.
+    What is transparent is black. n: from LEAST_PICTURE on, below twice MOST_PICTURE. Raises
+    BadRequest.
     """
     image = bpy.data.images.get(name)
     if image is None:
@@ -39,19 +42,28 @@ def read_brightness(name: str) -> np.ndarray:
     pixels = _pixels(image)
     height, width = pixels.shape[:2]
     if min(height, width) < LEAST_PICTURE:
-        raise BadRequest(f"The picture “{name}” has {width} × {height} pixels and needs {LEAST_PICTURE} × {LEAST_PICTURE}: {_CHOOSE}")
+        raise BadRequest(
+            f"The picture “{name}” has {width} × {height} pixels and needs {LEAST_PICTURE} × "
+            f"{LEAST_PICTURE}: {_CHOOSE}"
+        )
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     every = max(1, side // MOST_PICTURE)
     count = side // every
-    rows = (pixels[first : first + every, left : left + count * every] for first in range(top, top + count * every, every))
+    rows = (
+        pixels[first : first + every, left : left + count * every]
+        for first in range(top, top + count * every, every)
+    )
     # Row by row, so that a large picture is not in memory several times.
-    result = [_brightness(row, image.is_float).reshape(every, count, every).mean((0, 2)) for row in rows]
+    result = [
+        _brightness(row, image.is_float).reshape(every, count, every).mean((0, 2)) for row in rows
+    ]
     return np.ascontiguousarray(result[::-1], np.float32)  # Blender's first row is the lowest
 
 
 def _brightness(pixels: np.ndarray, is_linear: bool) -> np.ndarray:
-    """The brightness [h, w] as it is seen, 0 … 1, of pixels [h, w, 1 … 4]. is_linear: of scene-linear light."""
+    """The brightness [h, w] as it is seen, 0 … 1, of pixels [h, w, 1 … 4]. is_linear: of
+    scene-linear light."""
     values = np.clip(np.nan_to_num(pixels), 0, 1)
     channels = values.shape[2]
     color = values[..., :3] if channels > 2 else values[..., [0, 0, 0]]  # grey, perhaps with alpha
@@ -66,14 +78,17 @@ def _pixels(image: bpy.types.Image) -> np.ndarray:
     _check(image)
     width, height = image.size  # loads it
     if not width or not height or len(image.pixels) != width * height * image.channels:
-        raise BadRequest(f"The picture “{image.name}” is missing or damaged: find its file, or {_CHOOSE}")
+        raise BadRequest(
+            f"The picture “{image.name}” is missing or damaged: find its file, or {_CHOOSE}"
+        )
     values = np.empty(width * height * image.channels, np.float32)
     image.pixels.foreach_get(values)
     return values.reshape(height, width, image.channels)
 
 
 def _check(image: bpy.types.Image) -> None:
-    """Raise BadRequest if an image is no single picture, or would take memory without bound when Blender loads it."""
+    """Raise BadRequest if an image is no single picture, or would take memory without bound when
+    Blender loads it."""
     if image.has_data:  # it is loaded
         return
     try:
@@ -88,6 +103,12 @@ def _check(image: bpy.types.Image) -> None:
             with open_input(bpy.path.abspath(image.filepath, library=image.library)) as file:
                 check_picture(file)
     except BadPicture as reason:
-        raise BadRequest(f"The picture “{image.name}” {reason}: save it as a PNG of at most 8,192 × 8,192 pixels, or {_CHOOSE}") from None
+        raise BadRequest(
+            f"The picture “{image.name}” {reason}: save it as a PNG of at most 8,192 × 8,192 "
+            f"pixels, or {_CHOOSE}"
+        ) from None
     except OSError as error:
-        raise BadRequest(f"The picture “{image.name}” cannot be read ({error.strerror}): find its file, or {_CHOOSE}") from error
+        raise BadRequest(
+            f"The picture “{image.name}” cannot be read ({error.strerror}): find its file, or "
+            f"{_CHOOSE}"
+        ) from error

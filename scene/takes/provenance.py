@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The source of a take's keys: its motion at 25 fps, stored on the take's action, so that it survives saving and appending."""
+"""The source of a take's keys: its motion at 25 fps, stored on the take's action, so that it
+survives saving and appending."""
 
 import math
 from collections.abc import Generator
@@ -16,7 +17,9 @@ from ..animation.keying import Performance
 from ..heads import head
 from .sampling import role_of
 
-SOURCE = "thunder_source"  # property of a take's first action: the motion and the start of its sound
+SOURCE = (
+    "thunder_source"  # property of a take's first action: the motion and the start of its sound
+)
 SYNC = "thunder_drift"  # likewise: lip-sync of each frame, 0 … 100, 25 fps
 LOOK = "thunder_look"  # likewise: the eyes' target and their original movement
 MOUTH = "mouth_of"  # of a mix: provenance of the take whose mouth it has
@@ -25,7 +28,8 @@ _ROTATIONS = ("jaw", "head", "eyes")
 
 
 def store(action, performance: Performance, clock: Clock, voice: str) -> None:
-    """Store a performance on an action, with the scene frame and rate at which its first sample plays, and its voice's name."""
+    """Store a performance on an action, with the scene frame and rate at which its first sample
+    plays, and its voice's name."""
     motion = performance.motion
     kept = {
         records.KEY: records.VERSION,
@@ -39,14 +43,25 @@ def store(action, performance: Performance, clock: Clock, voice: str) -> None:
         "opening": _flat(performance.opening),
         "width": _flat(performance.width),
     }
-    kept |= {name: _flat(getattr(motion, name)) for name in _ROTATIONS if getattr(motion, name) is not None}
+    kept |= {
+        name: _flat(getattr(motion, name))
+        for name in _ROTATIONS
+        if getattr(motion, name) is not None
+    }
     action[SOURCE] = kept
     look = performance.look
     if look is not None:
         parts = {
-            name: _flat(getattr(look, name)) for name in ("points", "joint", "eyes", "own", "own_head") if getattr(look, name) is not None
+            name: _flat(getattr(look, name))
+            for name in ("points", "joint", "eyes", "own", "own_head")
+            if getattr(look, name) is not None
         }
-        action[LOOK] = {records.KEY: records.VERSION, "leaves": float(look.leaves), "follows": float(look.follows), **parts}
+        action[LOOK] = {
+            records.KEY: records.VERSION,
+            "leaves": float(look.leaves),
+            "follows": float(look.follows),
+            **parts,
+        }
     else:
         action.pop(LOOK, None)
     if performance.sync_per_frame is not None:
@@ -54,14 +69,25 @@ def store(action, performance: Performance, clock: Clock, voice: str) -> None:
 
 
 def source_of(action):
-    """The properties that an action carries of its performance; None if it carries none, or none that hold together.
+    """The properties that an action carries of its performance; None if it carries none, or none
+    that hold together.
 
-    A file of another program or of a later version, or a damaged one, may carry anything under the same name.
+    A file of another program or of a later version, or a damaged one, may carry anything under the
+    same name.
     """
     record = action.get(SOURCE)
     try:
-        frames, channels, rates = record["frames"], len(record["channels"].split("\n")), (record["fps"], record["motion_fps"])
-        sizes = {"expression": frames * channels, "opening": frames, "width": frames, "jaw": 3 * frames}
+        frames, channels, rates = (
+            record["frames"],
+            len(record["channels"].split("\n")),
+            (record["fps"], record["motion_fps"]),
+        )
+        sizes = {
+            "expression": frames * channels,
+            "opening": frames,
+            "width": frames,
+            "jaw": 3 * frames,
+        }
         sizes |= {name: 3 * frames for name in _ROTATIONS if name in record}
         valid = (
             records.is_readable(record)
@@ -70,7 +96,10 @@ def source_of(action):
             and isinstance(record.get("voice", ""), str)
             and all(math.isfinite(rate) and rate > 0 for rate in rates)
             and math.isfinite(record["start"])
-            and all(record[name].typecode in "fd" and len(record[name]) == size for name, size in sizes.items())
+            and all(
+                record[name].typecode in "fd" and len(record[name]) == size
+                for name, size in sizes.items()
+            )
         )
     except records.UNREADABLE:
         return None
@@ -80,18 +109,34 @@ def source_of(action):
 def size(action) -> int:
     """Bytes that an action stores of its performance."""
     record = source_of(action)
-    return 0 if record is None else 4 * sum(len(values) for values in record.values() if hasattr(values, "typecode"))
+    return (
+        0
+        if record is None
+        else 4 * sum(len(values) for values in record.values() if hasattr(values, "typecode"))
+    )
 
 
 def load(action) -> Performance | None:
-    """The performance that an action was keyed from, None if it carries none. About a millisecond for a minute."""
+    """The performance that an action was keyed from, None if it carries none. About a millisecond
+    for a minute."""
     record = source_of(action)
     if record is None:
         return None
     frames, channels = record["frames"], tuple(record["channels"].split("\n"))
-    rotations = {name: _array(record[name]).reshape(frames, 3) if name in record else None for name in _ROTATIONS}
-    motion = Motion(_array(record["expression"]).reshape(frames, len(channels)), **rotations, fps=float(record["motion_fps"]))
-    if not all(np.isfinite(part).all() for part in (motion.expression, motion.jaw, motion.head, motion.eyes) if part is not None):
+    rotations = {
+        name: _array(record[name]).reshape(frames, 3) if name in record else None
+        for name in _ROTATIONS
+    }
+    motion = Motion(
+        _array(record["expression"]).reshape(frames, len(channels)),
+        **rotations,
+        fps=float(record["motion_fps"]),
+    )
+    if not all(
+        np.isfinite(part).all()
+        for part in (motion.expression, motion.jaw, motion.head, motion.eyes)
+        if part is not None
+    ):
         return None
     about = about_of(action)
     seed, score = (_number(about.pop(name, 0)) for name in ("seed", "score"))
@@ -115,14 +160,23 @@ def _look_of(action, frames: int) -> Look | None:
     record = action.get(LOOK)
     try:
         sizes = {"points": frames, "own": frames, "joint": 1, "eyes": 1}
-        sizes |= {"own_head": frames} if "own_head" in record else {}  # earlier versions left the head alone
+        # earlier versions left the head alone
+        sizes |= {"own_head": frames} if "own_head" in record else {}
         parts = {name: _array(record[name]).reshape(rows, 3) for name, rows in sizes.items()}
         leaves, follows = float(record["leaves"]), float(record.get("follows", 0.0))
         valid = records.is_readable(record) and 0 <= leaves <= 1 and 0 <= follows <= 1
         valid = valid and all(np.isfinite(part).all() for part in parts.values())
     except records.UNREADABLE:
         return None
-    look = Look(parts["points"], parts["joint"][0], parts["eyes"][0], leaves, parts["own"], follows, parts.get("own_head"))
+    look = Look(
+        parts["points"],
+        parts["joint"][0],
+        parts["eyes"][0],
+        leaves,
+        parts["own"],
+        follows,
+        parts.get("own_head"),
+    )
     return look if valid else None
 
 
@@ -138,7 +192,8 @@ def clock_of_take(entry) -> Clock:
 
 
 def opening_of(action) -> np.ndarray | None:
-    """Mouth opening of a take as it was made, float32 [T] in mm at 25 fps, None if its action does not store it."""
+    """Mouth opening of a take as it was made, float32 [T] in mm at 25 fps, None if its action does
+    not store it."""
     record = source_of(action)
     return None if record is None else _array(record["opening"])
 
@@ -162,7 +217,8 @@ def forget(action) -> None:
 
 
 def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
-    """Read a take in its current state, shown or not: its source, or its keys if they were edited or it has no source.
+    """Read a take in its current state, shown or not: its source, or its keys if they were edited
+    or it has no source.
 
     Returns the Performance; its sync_per_frame is None if keys were read.
     """
@@ -171,9 +227,15 @@ def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
     if sampled is not None and not is_edited(entry):
         return sampled
     clock = clock_of_take(entry)
-    frames = max(1, round((entry.last - entry.first) / clock.fps * FPS) + 1) if sampled is None else sampled.motion.frames
+    frames = (
+        max(1, round((entry.last - entry.first) / clock.fps * FPS) + 1)
+        if sampled is None
+        else sampled.motion.frames
+    )
     channels = head.channel_names()
-    motion = yield from reading.read_curves(rig, display.curves_of(rig, entry), channels, clock.frame(np.arange(frames) / FPS))
+    motion = yield from reading.read_curves(
+        rig, display.curves_of(rig, entry), channels, clock.frame(np.arange(frames) / FPS)
+    )
     about = about_of(action)
     return Performance(
         motion,
@@ -188,9 +250,11 @@ def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
 
 
 def is_edited(entry) -> bool:
-    """Whether the animator changed the keys of a take since it was made. Reads them all: some milliseconds."""
+    """Whether the animator changed the keys of a take since it was made. Reads them all: some
+    milliseconds."""
     return any(
-        not (about := keying.record_of(action)) or about.get("checksum") != keying.checksum(action, about.get("checksum"))
+        not (about := keying.record_of(action))
+        or about.get("checksum") != keying.checksum(action, about.get("checksum"))
         for action in display.actions_of(entry)
     )
 
@@ -199,11 +263,13 @@ def about_of(action) -> dict:
     """Provenance of a take's action, without what describes its keys."""
     record = keying.record_of(action)
     about = record.to_dict() if record else {}
-    return {name: value for name, value in about.items() if name not in (records.KEY, "checksum")}  # these are of the keys
+    # these are of the keys
+    return {name: value for name, value in about.items() if name not in (records.KEY, "checksum")}
 
 
 def of_mouth(action) -> dict:
-    """Provenance of the take whose mouth an action's take has: in a mix that of another one; {} if it is of several."""
+    """Provenance of the take whose mouth an action's take has: in a mix that of another one; {} if
+    it is of several."""
     about = about_of(action)
     mouth = about.get(MOUTH) if "mixed" in about else about
     return mouth if isinstance(mouth, dict) else {}
@@ -218,12 +284,15 @@ def _array(values) -> np.ndarray:
 
 
 def _heard_in(about: dict) -> float:
-    """Take *Heard* out of a take's provenance; not a number if it was not measured, as in files of earlier versions."""
+    """Take *Heard* out of a take's provenance; not a number if it was not measured, as in files of
+    earlier versions."""
     heard = about.pop("heard", math.nan)
     return heard if isinstance(heard, float) and 0 <= heard <= 100 else math.nan
 
 
 def _number(value) -> float | int:
     """A number of a take's provenance; 0 for an invalid one."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    )
     return value if is_number else 0

@@ -28,40 +28,58 @@ _SAME_SCORE = 1e-3  # difference of scores that is rounding
 _LEAST_NEW = 2  # motion frames: a shorter new part is held, not sampled
 
 
-def resync(client: Client | None, scene, kinds: list[str] | None = None) -> Generator[Step, None, list[str]]:
+def resync(
+    client: Client | None, scene, kinds: list[str] | None = None
+) -> Generator[Step, None, list[str]]:
     """Steps that make every stale take of a scene fit its voice again.
 
-    Moved: the keys move along, edited or not. Trimmed, or the scene's rate changed: keyed again from the take's own motion. Longer: only
-    the new part is sampled, and blended with the existing one. Another sound: sampled again with the take's seed. If more than a move is
-    needed and keys were edited, or if a take was mixed and its seed cannot make it again, it stays unchanged and the new one is listed
-    after it.
+    Moved: the keys move along, edited or not. Trimmed, or the scene's rate changed: keyed again
+    from the take's own motion. Longer: only the new part is sampled, and blended with the existing
+    one. Another sound: sampled again with the take's seed. If more than a move is needed and keys
+    were edited, or if a take was mixed and its seed cannot make it again, it stays unchanged and
+    the new one is listed after it.
 
-    A piece that was cut off the voice and moved alone gets its part of the takes, keyed from their own motion and listed with it.
+    A piece that was cut off the voice and moved alone gets its part of the takes, keyed from their
+    own motion and listed with it.
 
-    client may be None if nothing needs the engine (`needs_engine`). Returns the kind of each change, as in
-    fingerprint.Change, and PIECE for each take that a piece got. kinds: a list that receives them as they are made. Raises ThunderError.
+    client may be None if nothing needs the engine (`needs_engine`). Returns the kind of each
+    change, as in fingerprint.Change, and PIECE for each take that a piece got. kinds: a list that
+    receives them as they are made. Raises ThunderError.
     """
     scene_name, kinds = scene.name, [] if kinds is None else kinds
     stale = [entry for entry, _ in fingerprint.stale_takes(scene)]
-    todo = [(entry.action.session_uid, piece) for entry in stale for piece in (*_pieces(scene, entry), None)]
+    todo = [
+        (entry.action.session_uid, piece)
+        for entry in stale
+        for piece in (*_pieces(scene, entry), None)
+    ]
     for number, (uid, piece) in enumerate(todo):
         share = number / len(todo), (number + 1) / len(todo)
         # Looked up again, because the animator continues working meanwhile.
         scene = bpy.data.scenes.get(scene_name)
         stale = fingerprint.stale_takes(scene) if scene else ()
-        entry, changed = next(((entry, changed) for entry, changed in stale if entry.action.session_uid == uid), (None, None))
+        entry, changed = next(
+            ((entry, changed) for entry, changed in stale if entry.action.session_uid == uid),
+            (None, None),
+        )
         if entry is None:
             continue
         message = f"Re-syncing take {number + 1} of {len(todo)}"
         yield Step(share[0], message, busy=True)
         if piece is not None:
-            yield from mapped(_key_part(scene, entry, piece), lambda fraction: Step(share[0], message, True))
+            yield from mapped(
+                _key_part(scene, entry, piece), lambda fraction: Step(share[0], message, True)
+            )
         elif changed.kind == "MOVED":
             _move(entry, fingerprint.of_take(entry), changed.now)
         else:
             yield from mapped(
                 _remake(client, scene, entry, changed),
-                lambda step: Step(share[0] + step.fraction * (share[1] - share[0]), message if step.busy else step.message, step.busy),
+                lambda step: Step(
+                    share[0] + step.fraction * (share[1] - share[0]),
+                    message if step.busy else step.message,
+                    step.busy,
+                ),
             )
         kinds.append("PIECE" if piece is not None else changed.kind)
     return kinds
@@ -86,17 +104,32 @@ def _move(entry, then: State, now: State) -> None:
         source["start"] = float(source["start"]) + frames
     entry.first, entry.last = round(entry.first + frames), round(entry.last + frames)
     fingerprint.remember(entry.action, now)
-    rna_paths.tag(filter(None, (entry.head, entry.head.data.shape_keys if entry.head and entry.head.type == "MESH" else None)))
+    rna_paths.tag(
+        filter(
+            None,
+            (
+                entry.head,
+                entry.head.data.shape_keys if entry.head and entry.head.type == "MESH" else None,
+            ),
+        )
+    )
 
 
 def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[Step, None, None]:
     """Steps that key a take again for the current voice, and replace the previous one."""
     rig = take_list.animatable_rig(scene, entry)
-    uid, mesh_name, scene_name, entry_kind = entry.action.session_uid, rig.mesh.name, scene.name, entry.kind
+    uid, mesh_name, scene_name, entry_kind = (
+        entry.action.session_uid,
+        rig.mesh.name,
+        scene.name,
+        entry.kind,
+    )
     then, now = fingerprint.of_take(entry), changed.now
     performance = yield from stage(provenance.read(rig, entry), "Reading the take", 0.0, 0.0)
     voice = fingerprint.voice_of(scene, now)
-    sampling = dataclasses.replace(Sampling.of_take(performance.provenance, scene.thunder), sums=rig.sums)
+    sampling = dataclasses.replace(
+        Sampling.of_take(performance.provenance, scene.thunder), sums=rig.sums
+    )
     if sampling.turns:
         sampling = dataclasses.replace(sampling, turns=turns.spans_of(scene, voice, rig.owner))
     clock = Clock(float(now.first) if now.strip else voice.clock.start, now.fps)
@@ -109,33 +142,56 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
             fitted = fill_gaps(fitted, inside, sampled)
     else:
         fitted = yield from _sample(client, voice, sampling, performance, None, None)
-    other = now.sound != then.sound and entry_kind != "SAMPLED"  # its seed does not reproduce it: it is a different take
+    # its seed does not reproduce it: it is a different take
+    other = now.sound != then.sound and entry_kind != "SAMPLED"
     scene = bpy.data.scenes.get(scene_name)
     if scene is None:
         return
     _, rig = generation.look_up(scene_name, mesh_name)
     name = next((action.name for action in bpy.data.actions if action.session_uid == uid), "take")
-    actions = yield from stage(keying.key(rig, fitted, clock, name), "Writing keys of the take", 0.95, 0.95)
+    actions = yield from stage(
+        keying.key(rig, fitted, clock, name), "Writing keys of the take", 0.95, 0.95
+    )
     _replace(scene, rig, uid, actions, fitted, clock, now, other)
 
 
 def _pieces(scene, entry) -> list[State]:
     """The pieces that were cut off a take's voice and moved, and that its head has no takes of."""
     taken = {other.voice for other in scene.thunder.takes if other.head == entry.head}
-    return [piece for piece in fingerprint.pieces_cut_away(scene, entry) if piece.strip not in taken]
+    return [
+        piece for piece in fingerprint.pieces_cut_away(scene, entry) if piece.strip not in taken
+    ]
 
 
 def _key_part(scene, entry, piece: State) -> Generator[float, None, None]:
-    """Key the part of a take that a piece of its voice plays, and list it as a take of the piece, with the same number and name. Yields
-    progress."""
+    """Key the part of a take that a piece of its voice plays, and list it as a take of the piece,
+    with the same number and name. Yields progress."""
     rig = take_list.animatable_rig(scene, entry)
-    then, kind, star, note, role = fingerprint.of_take(entry), entry.kind, entry.star, entry.note, entry.role
-    number, hidden, name, batch, folded = entry.number, entry.hidden, entry.name, entry.batch, entry.folded
+    then, kind, star, note, role = (
+        fingerprint.of_take(entry),
+        entry.kind,
+        entry.star,
+        entry.note,
+        entry.role,
+    )
+    number, hidden, name, batch, folded = (
+        entry.number,
+        entry.hidden,
+        entry.name,
+        entry.batch,
+        entry.folded,
+    )
     performance = yield from scaled(provenance.read(rig, entry), 0.0, 0.3)
-    fitted, _ = cut_to(performance, piece.seconds[0] - then.seconds[0], max(1, round((piece.last - piece.first) / piece.fps * FPS)))
+    fitted, _ = cut_to(
+        performance,
+        piece.seconds[0] - then.seconds[0],
+        max(1, round((piece.last - piece.first) / piece.fps * FPS)),
+    )
     clock, mesh_name, scene_name = Clock(float(piece.first), piece.fps), rig.mesh.name, scene.name
     scene, rig = generation.look_up(scene_name, mesh_name)
-    action = take_list.action_name(piece.strip, number or take_list.next_number(scene, rig.mesh, piece.strip))
+    action = take_list.action_name(
+        piece.strip, number or take_list.next_number(scene, rig.mesh, piece.strip)
+    )
     actions = yield from scaled(keying.key(rig, fitted, clock, action), 0.3, 1.0)
     new_entry = take_list.add_to_list(scene, rig, actions, fitted, piece.strip, clock, kind)
     new_entry.number, new_entry.star, new_entry.note, new_entry.hidden, new_entry.of_whole = (
@@ -159,22 +215,28 @@ def _sample(
     fitted: keying.Performance | None,
     inside: np.ndarray | None,
 ) -> Generator[Step, None, keying.Performance]:
-    """Steps that sample a take's seed again for a voice; the engine keeps the frames `inside`. Returns the take."""
+    """Steps that sample a take's seed again for a voice; the engine keeps the frames `inside`.
+    Returns the take."""
     keep = None
     if fitted is not None:
         motion = pack(fitted.motion)
         keep = motion, np.repeat(inside[:, None], motion.shape[1], axis=1)
     (take,) = yield from mixdown.with_sound(
-        client, voice, lambda sound: generation.sample_ranked(client, sound, 1, performance.seed, sampling, keep)
+        client,
+        voice,
+        lambda sound: generation.sample_ranked(client, sound, 1, performance.seed, sampling, keep),
     )
     return take
 
 
-def cut_to(performance: keying.Performance, offset: float, frames: int) -> tuple[keying.Performance, np.ndarray]:
-    """A take from `offset` seconds on (before its beginning if negative), for `frames` motion frames.
+def cut_to(
+    performance: keying.Performance, offset: float, frames: int
+) -> tuple[keying.Performance, np.ndarray]:
+    """A take from `offset` seconds on (before its beginning if negative), for `frames` motion
+    frames.
 
-    Returns it and, bool [frames], True for existing ones: the others hold its ends. An offset of whole motion frames
-    copies them bit for bit.
+    Returns it and, bool [frames], True for existing ones: the others hold its ends. An offset of
+    whole motion frames copies them bit for bit.
     """
     motion = performance.motion
     position = np.arange(frames) + offset * FPS
@@ -189,47 +251,98 @@ def cut_to(performance: keying.Performance, offset: float, frames: int) -> tuple
         if (position == np.round(position)).all():
             return values[position.astype(int)].copy()
         flat = values.reshape(len(values), -1)
-        return monotone_cubic(flat.astype(np.float64), position).reshape(len(position), *values.shape[1:]).astype(np.float32)
+        return (
+            monotone_cubic(flat.astype(np.float64), position)
+            .reshape(len(position), *values.shape[1:])
+            .astype(np.float32)
+        )
 
-    fitted = Motion(*(taken(part) for part in (motion.expression, motion.jaw, motion.head, motion.eyes)), fps=motion.fps)
+    fitted = Motion(
+        *(taken(part) for part in (motion.expression, motion.jaw, motion.head, motion.eyes)),
+        fps=motion.fps,
+    )
     sync = performance.sync_per_frame
     sync = taken(sync) if sync is not None and len(sync) == motion.frames else None
     return dataclasses.replace(
-        performance, motion=fitted, opening=taken(performance.opening), width=taken(performance.width), sync_per_frame=sync, look=None
+        performance,
+        motion=fitted,
+        opening=taken(performance.opening),
+        width=taken(performance.width),
+        sync_per_frame=sync,
+        look=None,
     ), inside
 
 
-def fill_gaps(old: keying.Performance, inside: np.ndarray, new: keying.Performance) -> keying.Performance:
-    """A take that is `old` bit for bit where it has frames, and elsewhere `new`, which flows into it."""
+def fill_gaps(
+    old: keying.Performance, inside: np.ndarray, new: keying.Performance
+) -> keying.Performance:
+    """A take that is `old` bit for bit where it has frames, and elsewhere `new`, which flows into
+    it."""
     frames = min(len(inside), new.motion.frames)
-    inside, a, b = inside[:frames], pack(old.motion)[:frames], pack(new.motion)[:frames].astype(np.float64)
+    inside, a, b = (
+        inside[:frames],
+        pack(old.motion)[:frames],
+        pack(new.motion)[:frames].astype(np.float64),
+    )
     kept = np.flatnonzero(inside)
     if len(kept):
-        for edge, places in ((kept[0], np.arange(kept[0])), (kept[-1], np.arange(kept[-1] + 1, frames))):
+        for edge, places in (
+            (kept[0], np.arange(kept[0])),
+            (kept[-1], np.arange(kept[-1] + 1, frames)),
+        ):
             near = smoothstep((1.0 - np.abs(places - edge) / _FADE).clip(0.0, 1.0))
             b[places] += near[:, None] * (a[edge] - b[edge])
     motion = unpack(np.where(inside[:, None], a, b), old.motion.expression.shape[1])
     sync = [old.sync_per_frame, new.sync_per_frame]
-    sync = None if any(part is None for part in sync) else np.where(inside, sync[0][:frames], sync[1][:frames])
-    return dataclasses.replace(new, motion=motion, opening=opening_mm(motion), width=width_mm(motion), sync_per_frame=sync)
+    sync = (
+        None
+        if any(part is None for part in sync)
+        else np.where(inside, sync[0][:frames], sync[1][:frames])
+    )
+    return dataclasses.replace(
+        new, motion=motion, opening=opening_mm(motion), width=width_mm(motion), sync_per_frame=sync
+    )
 
 
 def _replace(
-    scene, rig: head.Rig, uid: int, actions: list, performance: keying.Performance, clock: Clock, now: State, beside: bool
+    scene,
+    rig: head.Rig,
+    uid: int,
+    actions: list,
+    performance: keying.Performance,
+    clock: Clock,
+    now: State,
+    beside: bool,
 ) -> None:
-    """List a remade take in place of the take with that id, or add it to the list if `beside` is set or the animator edited its keys."""
+    """List a remade take in place of the take with that id, or add it to the list if `beside` is
+    set or the animator edited its keys."""
     entries = scene.thunder.takes
-    index = next((i for i, entry in enumerate(entries) if entry.action is not None and entry.action.session_uid == uid), None)
+    index = next(
+        (
+            i
+            for i, entry in enumerate(entries)
+            if entry.action is not None and entry.action.session_uid == uid
+        ),
+        None,
+    )
     if index is None:  # deleted meanwhile: the result is not needed
         bpy.data.batch_remove(actions)
         return
     old = entries[index]
     stays, shown = beside or provenance.is_edited(old), display.is_shown(rig, old)
-    made = take_list.add_to_list(scene, rig, actions, performance, old.voice, clock, "SAMPLED" if beside else old.kind)
+    made = take_list.add_to_list(
+        scene, rig, actions, performance, old.voice, clock, "SAMPLED" if beside else old.kind
+    )
     old = entries[index]  # adding an item may have moved the list in memory
     if now.strip:
         made.voice = now.strip
-    made.star, made.note, made.hidden, made.batch, made.folded = old.star, old.note, old.hidden, old.batch, old.folded
+    made.star, made.note, made.hidden, made.batch, made.folded = (
+        old.star,
+        old.note,
+        old.hidden,
+        old.batch,
+        old.folded,
+    )
     # A take that was shortened is not scored again: that would need the engine.
     before = provenance.opening_of(old.action)
     shorter = before is not None and performance.motion.frames < len(before)
@@ -238,7 +351,8 @@ def _replace(
     entries.move(len(entries) - 1, index)
     made, old = entries[index], entries[index + 1]
     if stays:
-        old.action.pop(fingerprint.STATE, None)  # the animator's version stays and is no longer compared with its voice
+        # the animator's version stays and is no longer compared with its voice
+        old.action.pop(fingerprint.STATE, None)
         return
     name, number = old.name, old.number
     if shown:

@@ -9,7 +9,13 @@ import bpy
 import numpy as np
 
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.direction_words import AS_ASKED, NEARLY, word_of_voice, words_of_request, words_of_take
+from ...thunder_core.direction_words import (
+    AS_ASKED,
+    NEARLY,
+    word_of_voice,
+    words_of_request,
+    words_of_take,
+)
 from ...thunder_core.errors import attempt, BadRequest
 from ...thunder_core.types import SPEAKS
 from ..animation import display, keying
@@ -24,9 +30,13 @@ from .sampling import role_of
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CURVE_STEPS = 7
-LIVE_COPY = "thunder_live_copy"  # property of the first action of a copy that Live made: its session, and the name that it got
-_OF_ITS_OWN = ("name", "number", "action", "star", "hidden", "kind", "made")  # properties that a duplicate does not copy
-NAMED = "thunder_named"  # property of a take's action: the name that it was given last, which the animator may have changed since
+# property of the first action of a copy that Live made: its session, and the name that it got
+LIVE_COPY = "thunder_live_copy"
+# properties that a duplicate does not copy
+_OF_ITS_OWN = ("name", "number", "action", "star", "hidden", "kind", "made")
+# property of a take's action: the name that it was given last, which the animator may have changed
+# since
+NAMED = "thunder_named"
 _LONG_NAME = 50  # bytes of an action's name from which on it may be cut off
 OF_WHOLE = "of the whole line that it was cut from"
 LATEST = 2**31 - 1  # maximum of an integer property
@@ -50,15 +60,29 @@ def add_to_list(
     """
     number = 0 if name else next_number(scene, rig.mesh, voice)
     provenance.store(actions[0], performance, clock, voice)
-    entry = _enter(scene, rig, actions, performance, voice, clock, number, name or numbered_name(number))
+    entry = _enter(
+        scene, rig, actions, performance, voice, clock, number, name or numbered_name(number)
+    )
     entry.kind = kind
     entry.lead_in, entry.lead_out = clock.leads()
     return entry
 
 
-def _enter(scene, rig: head.Rig, actions: list, performance: keying.Performance, voice: str, clock: Clock, number: int, name: str):
+def _enter(
+    scene,
+    rig: head.Rig,
+    actions: list,
+    performance: keying.Performance,
+    voice: str,
+    clock: Clock,
+    number: int,
+    name: str,
+):
     """A new entry of the list, but for how the take was made and its leads."""
-    frames, name = clock.scene_frames(performance.motion.frames), free_name(scene, name, rig.mesh, voice)
+    frames, name = (
+        clock.scene_frames(performance.motion.frames),
+        free_name(scene, name, rig.mesh, voice),
+    )
     entry = scene.thunder.takes.add()
     entry.name, entry.number = name, number
     entry.action = actions[0]
@@ -69,7 +93,10 @@ def _enter(scene, rig: head.Rig, actions: list, performance: keying.Performance,
     set_heard(entry, performance.heard)
     entry.made, entry.role = min(int(time.time()), LATEST), role_of(performance.provenance).upper()
     entry.curve, entry.words = bars(performance.opening), words_of_take(performance.provenance)
-    entry.asked, entry.voice_sounds = words_of_request(performance.provenance), word_of_voice(performance.provenance)
+    entry.asked, entry.voice_sounds = (
+        words_of_request(performance.provenance),
+        word_of_voice(performance.provenance),
+    )
     entry.first, entry.last = int(frames[0]), int(frames[-1])
     return entry
 
@@ -85,12 +112,21 @@ def action_name(voice: str, number: int) -> str:
 
 
 def next_number(scene, mesh, voice: str) -> int:
-    """The number of the next take of a head and a voice: they count up, and a take keeps its number."""
-    return 1 + max((entry.number for entry in scene.thunder.takes if entry.head == mesh and entry.voice == voice), default=0)
+    """The number of the next take of a head and a voice: they count up, and a take keeps its
+    number."""
+    return 1 + max(
+        (
+            entry.number
+            for entry in scene.thunder.takes
+            if entry.head == mesh and entry.voice == voice
+        ),
+        default=0,
+    )
 
 
 def number_in_order(entries) -> None:
-    """Number new takes of one voice in their order in the list, so that names of takes and actions agree with files named by rank."""
+    """Number new takes of one voice in their order in the list, so that names of takes and actions
+    agree with files named by rank."""
     entries = list(entries)
     for action in (action for entry in entries for action in actions_of(entry)):
         action.name = "·"  # so that no name is taken
@@ -100,30 +136,51 @@ def number_in_order(entries) -> None:
 
 
 def has_own_name(entry) -> bool:
-    """Whether the animator gave a take its name. In files of earlier versions takes are called by their seeds."""
+    """Whether the animator gave a take its name. In files of earlier versions takes are called by
+    their seeds."""
     if entry.number:
         return entry.name != numbered_name(entry.number)
     return entry.name.partition(".")[0] != str(entry.seed)
 
 
 def free_name(scene, name: str, mesh, voice: str, first: int = 2) -> str:
-    """A name, with a number from `first` on behind it if a take of that head and voice is called so already: Mix 2, Take 3.2."""
-    taken = {entry.name for entry in scene.thunder.takes if entry.head == mesh and entry.voice == voice}
+    """A name, with a number from `first` on behind it if a take of that head and voice is called so
+    already: Mix 2, Take 3.2."""
+    taken = {
+        entry.name for entry in scene.thunder.takes if entry.head == mesh and entry.voice == voice
+    }
     join = "." if name[-1:].isdigit() else " "
-    return next(free for free in (name, *(f"{name}{join}{number}" for number in range(first, first + len(taken) + 1))) if free not in taken)
+    return next(
+        free
+        for free in (
+            name,
+            *(f"{name}{join}{number}" for number in range(first, first + len(taken) + 1)),
+        )
+        if free not in taken
+    )
 
 
 def _name_of_copy(scene, entry) -> str:
     """Take 3 → Take 3b, Take 3b → Take 3c, Warm → Warm b: short, since a list is narrow."""
     match = re.fullmatch(r"(.*\d)[b-z]|(.*) [b-z]", entry.name)
     base = (match[1] or match[2]) if match else entry.name
-    taken = {other.name for other in scene.thunder.takes if other.head == entry.head and other.voice == entry.voice}
-    named = (f"{base}{'' if base[-1:].isdigit() else ' '}{letter}" for letter in "bcdefghijklmnopqrstuvwxyz")
-    return next((free for free in named if free not in taken), None) or free_name(scene, f"{base} Copy", entry.head, entry.voice)
+    taken = {
+        other.name
+        for other in scene.thunder.takes
+        if other.head == entry.head and other.voice == entry.voice
+    }
+    named = (
+        f"{base}{'' if base[-1:].isdigit() else ' '}{letter}"
+        for letter in "bcdefghijklmnopqrstuvwxyz"
+    )
+    return next((free for free in named if free not in taken), None) or free_name(
+        scene, f"{base} Copy", entry.head, entry.voice
+    )
 
 
 def name_action(entry, context) -> None:
-    """Give a take's actions the name that the animator gave the take: so it is named in the dope sheet and when appended.
+    """Give a take's actions the name that the animator gave the take: so it is named in the dope
+    sheet and when appended.
 
     Without a name the take is called by its number again.
     """
@@ -133,14 +190,20 @@ def name_action(entry, context) -> None:
         return
     name = f"{entry.voice} · {entry.name}"
     for index, action in enumerate(actions_of(entry)):
-        action.name = name if index == 0 else f"{name} {action.id_root.title()}"  # before 4.4, as compat.new_action names them
+        # before 4.4, as compat.new_action names them
+        action.name = name if index == 0 else f"{name} {action.id_root.title()}"
         action[NAMED] = action.name
 
 
 def is_misnamed(entry) -> bool:
-    """Whether a take's action is still called by an earlier name of its voice, and the animator gave it no other. Quick."""
+    """Whether a take's action is still called by an earlier name of its voice, and the animator
+    gave it no other. Quick."""
     action = entry.action
-    if action is None or action.library is not None or _is_called(action, f"{entry.voice} · {entry.name}"):
+    if (
+        action is None
+        or action.library is not None
+        or _is_called(action, f"{entry.voice} · {entry.name}")
+    ):
         return False
     if NAMED in action:
         return action.name == action[NAMED]
@@ -156,22 +219,26 @@ def _is_called(action, name: str) -> bool:
 
 
 def points(score: float) -> str:
-    """A lip-sync score as it is shown everywhere: a whole number, halves upwards; "…" while a take is still being ranked."""
+    """A lip-sync score as it is shown everywhere: a whole number, halves upwards; "…" while a take
+    is still being ranked."""
     return str(math.floor(score + 0.5)) if math.isfinite(score) else "…"
 
 
 def set_heard(entry, heard: float) -> None:
-    """Let a take say how much of its voice mesh-to-speech reads off its lips; not a number: it is not known."""
+    """Let a take say how much of its voice mesh-to-speech reads off its lips; not a number: it is
+    not known."""
     entry.heard = heard if math.isfinite(heard) else UNKNOWN
 
 
 def heard_text(entry) -> str:
-    """*Heard* as it is shown everywhere; "–" where it is not known, as of takes of earlier versions, and where nobody speaks."""
+    """*Heard* as it is shown everywhere; "–" where it is not known, as of takes of earlier
+    versions, and where nobody speaks."""
     return points(entry.heard) if speaks(entry) and entry.heard >= 0 else "–"
 
 
 def points_of(entry) -> str:
-    """The score of a take that speaks; "~" before one that was measured on the whole line that it was cut from."""
+    """The score of a take that speaks; "~" before one that was measured on the whole line that it
+    was cut from."""
     return "~" * (entry.of_whole and math.isfinite(entry.score)) + points(entry.score)
 
 
@@ -181,25 +248,47 @@ def speaks(entry) -> bool:
 
 
 def score_text(entry) -> str:
-    """The score of a take as sheets and the grid show it, or what its face does instead of speaking."""
-    return points_of(entry) if speaks(entry) else entry.bl_rna.properties["role"].enum_items[entry.role].name
+    """The score of a take as sheets and the grid show it, or what its face does instead of
+    speaking."""
+    return (
+        points_of(entry)
+        if speaks(entry)
+        else entry.bl_rna.properties["role"].enum_items[entry.role].name
+    )
 
 
 def describe(entry) -> str:
     """Text of a take's tooltip in the list: origin, seed, score and changes."""
     kind = entry.bl_rna.properties["kind"].enum_items[entry.kind].description
-    source = f"seed {entry.seed}" if entry.kind != "CAPTURED" else str(provenance.about_of(entry.action).get(provenance.CAPTURED, ""))
-    lines = [f"{kind}, {source}" + (f", {time.strftime('%d %b %H:%M', time.localtime(entry.made))}" if entry.made else "")]
+    source = (
+        f"seed {entry.seed}"
+        if entry.kind != "CAPTURED"
+        else str(provenance.about_of(entry.action).get(provenance.CAPTURED, ""))
+    )
+    lines = [
+        f"{kind}, {source}"
+        + (f", {time.strftime('%d %b %H:%M', time.localtime(entry.made))}" if entry.made else "")
+    ]
     if not speaks(entry):
         lines.append(entry.bl_rna.properties["role"].enum_items[entry.role].description)
     elif math.isfinite(entry.score):
         grade = grading.of_take(entry)
-        said = f"Lip-Sync {points(entry.score)} of 100" if grade is None else f"Lip-Sync {grade.text}, {points(entry.score)} of 100"
+        said = (
+            f"Lip-Sync {points(entry.score)} of 100"
+            if grade is None
+            else f"Lip-Sync {grade.text}, {points(entry.score)} of 100"
+        )
         lines.append(said + (f", {OF_WHOLE}: Listen scores this part" if entry.of_whole else ""))
     if (heard := heard_text(entry)) != "–":
-        lines.append(f"Heard {heard} of 100: how much of the voice the engine reads off the lips alone")
+        lines.append(
+            f"Heard {heard} of 100: how much of the voice the engine reads off the lips alone"
+        )
     if entry.words:
-        lines.append(f"Played {entry.words}" if entry.words in (AS_ASKED, NEARLY) else f"Compared with what was asked: {entry.words}")
+        lines.append(
+            f"Played {entry.words}"
+            if entry.words in (AS_ASKED, NEARLY)
+            else f"Compared with what was asked: {entry.words}"
+        )
     if edit_watch.watch.is_known(entry):
         lines.append("Its keys were edited")
     if entry.note:
@@ -208,7 +297,8 @@ def describe(entry) -> str:
 
 
 def why_kept(entry) -> str:
-    """What a take holds of the animator's, in a word or two; "" if nothing. Slow: detecting edits reads all keys."""
+    """What a take holds of the animator's, in a word or two; "" if nothing. Slow: detecting edits
+    reads all keys."""
     if entry.star:
         return "starred"
     if entry.note:
@@ -216,7 +306,11 @@ def why_kept(entry) -> str:
     if entry.kind != "SAMPLED":
         return entry.bl_rna.properties["kind"].enum_items[entry.kind].name.lower()
     if has_own_name(entry):
-        copied_as = str(entry.action.get(LIVE_COPY, "")).partition(" ")[2] if entry.action is not None else ""
+        copied_as = (
+            str(entry.action.get(LIVE_COPY, "")).partition(" ")[2]
+            if entry.action is not None
+            else ""
+        )
         return "copy of Live" if copied_as == entry.name else "named"
     return "edited" if is_edited(entry) else ""
 
@@ -253,9 +347,13 @@ def batches(context) -> list[list]:
 
 
 def headings(found: list[list]) -> list[str]:
-    """When the takes of each batch were made, and what was asked of them; to the second where two would be the same."""
+    """When the takes of each batch were made, and what was asked of them; to the second where two
+    would be the same."""
     texts = [_heading(batch) for batch in found]
-    return [_heading(batch, ":%S") if texts.count(text) > 1 else text for batch, text in zip(found, texts)]
+    return [
+        _heading(batch, ":%S") if texts.count(text) > 1 else text
+        for batch, text in zip(found, texts)
+    ]
 
 
 def _heading(batch: list, seconds: str = "") -> str:
@@ -271,11 +369,16 @@ def earlier_takes(context) -> list[int]:
     settings = context.scene.thunder
     newest, on = max((batch[0].batch for batch in batches(context)), default=0), _on_heads(settings)
     places = (place for place in of_voice(context) if place not in on)
-    return [place for place in places if settings.takes[place].folded and settings.takes[place].batch != newest]
+    return [
+        place
+        for place in places
+        if settings.takes[place].folded and settings.takes[place].batch != newest
+    ]
 
 
 def size(entry) -> int:
-    """Bytes that a take occupies in memory, and about as many in the file: its keys and its source."""
+    """Bytes that a take occupies in memory, and about as many in the file: its keys and its
+    source."""
     return sum(_size_of(action) for action in actions_of(entry))
 
 
@@ -284,22 +387,32 @@ _sizes = session.add(Memory())  # session id of an action → its bytes: the pan
 
 def _size_of(action) -> int:
     if action.session_uid not in _sizes.known:
-        keys = sum(_CURVE_BYTES + _KEY_BYTES * len(curve.keyframe_points) for curve in compat.all_curves(action))
+        keys = sum(
+            _CURVE_BYTES + _KEY_BYTES * len(curve.keyframe_points)
+            for curve in compat.all_curves(action)
+        )
         _sizes.known[action.session_uid] = keys + provenance.size(action)
     return _sizes.known[action.session_uid]
 
 
 def remove(scene, index: int) -> list[str]:
-    """Take an entry off the list, and its actions out of the file; names of those that stay since something uses them.
+    """Take an entry off the list, and its actions out of the file; names of those that stay since
+    something uses them.
 
     The take must not be shown.
     """
     actions = actions_of(scene.thunder.takes[index])
     scene.thunder.takes.remove(index)
-    for remembered in (remembered for other in bpy.data.scenes for remembered in other.thunder.heads):
+    for remembered in (
+        remembered for other in bpy.data.scenes for remembered in other.thunder.heads
+    ):
         if remembered.before in actions:
             remembered.before = None
-    kept = [action.name for action in actions if action.asset_data is not None or action.users > int(action.use_fake_user)]
+    kept = [
+        action.name
+        for action in actions
+        if action.asset_data is not None or action.users > int(action.use_fake_user)
+    ]
     for action in actions:
         if action.name not in kept:
             bpy.data.actions.remove(action)
@@ -307,7 +420,8 @@ def remove(scene, index: int) -> list[str]:
 
 
 def delete(scene, indices: list[int]) -> list[str]:
-    """Delete takes; of a shown one the head gets the animator's own animation back. Returns as `remove`."""
+    """Delete takes; of a shown one the head gets the animator's own animation back. Returns as
+    `remove`."""
     kept = []
     for index in sorted(indices, reverse=True):
         entry = scene.thunder.takes[index]
@@ -318,13 +432,16 @@ def delete(scene, indices: list[int]) -> list[str]:
 
 
 def duplicate(scene, index: int) -> int:
-    """Copy a take with all changes, edited keys included; returns the copy's index in the list, right after it.
+    """Copy a take with all changes, edited keys included; returns the copy's index in the list,
+    right after it.
 
     Raises BadRequest if its action was deleted.
     """
     entries = scene.thunder.takes
     if entries[index].action is None:
-        raise BadRequest(f"The action of take “{entries[index].name}” was deleted: there is nothing to duplicate")
+        raise BadRequest(
+            f"The action of take “{entries[index].name}” was deleted: there is nothing to duplicate"
+        )
     name = _name_of_copy(scene, entries[index])
     copy = entries.add()
     original = entries[index]  # adding may have moved it
@@ -343,19 +460,34 @@ def duplicate(scene, index: int) -> int:
 
 
 def unlisted_actions(scene) -> list[bpy.types.Action]:
-    """The first actions of takes that no scene of the file lists: appended from another file, or left by a list that is gone."""
-    with_source = [action for action in bpy.data.actions if action.library is None and provenance.source_of(action) is not None]
+    """The first actions of takes that no scene of the file lists: appended from another file, or
+    left by a list that is gone."""
+    with_source = [
+        action
+        for action in bpy.data.actions
+        if action.library is None and provenance.source_of(action) is not None
+    ]
     if not with_source:
         return []
-    listed = {action for other in bpy.data.scenes for entry in other.thunder.takes for action in actions_of(entry)}
+    listed = {
+        action
+        for other in bpy.data.scenes
+        for entry in other.thunder.takes
+        for action in actions_of(entry)
+    }
     return [action for action in with_source if action not in listed]
 
 
 def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
-    """List the takes that no scene lists, or those of the given first actions, as takes of a rig; how many that are."""
+    """List the takes that no scene lists, or those of the given first actions, as takes of a rig;
+    how many that are."""
     count, batch = 0, next_batch(scene)
     for action in unlisted_actions(scene) if actions is None else actions:
-        performance, clock, about = provenance.load(action), provenance.clock_of(action), provenance.source_of(action)
+        performance, clock, about = (
+            provenance.load(action),
+            provenance.clock_of(action),
+            provenance.source_of(action),
+        )
         if performance is None:  # its values are not numbers
             continue
         more = (
@@ -378,21 +510,28 @@ def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
         for part in (action, *more):
             part.use_fake_user = True
         keyed = action.frame_range  # takes made by earlier versions have no leads
-        entry.lead_in, entry.lead_out = max(0, entry.first - round(keyed[0])), max(0, round(keyed[1]) - entry.last)
+        entry.lead_in, entry.lead_out = (
+            max(0, entry.first - round(keyed[0])),
+            max(0, round(keyed[1]) - entry.last),
+        )
         count += 1
     return count
 
 
 def _name_given(action, voice: str, seed: int) -> str:
-    """The name that the animator gave the take of an action, "" if the action is called by a number or a seed."""
+    """The name that the animator gave the take of an action, "" if the action is called by a number
+    or a seed."""
     before, _, name = action.name.partition(" · ")
-    if (before != voice and action.get(NAMED) != action.name) or re.fullmatch(rf"(Take \d+|(seed )?{seed})(\.\d+)?", name):
+    if (before != voice and action.get(NAMED) != action.name) or re.fullmatch(
+        rf"(Take \d+|(seed )?{seed})(\.\d+)?", name
+    ):
         return ""
     return name
 
 
 def flip(scene, rig: head.Rig) -> str:
-    """Show the head's previous animation again: a take, or the animator's own. Returns its name; raises BadRequest."""
+    """Show the head's previous animation again: a take, or the animator's own. Returns its name;
+    raises BadRequest."""
     remembered, shown = head_state.of(rig.owner), display.shown_action(rig)
     before = remembered.before if remembered is not None else None
     entry = entry_of(scene, before)
@@ -407,18 +546,32 @@ def flip(scene, rig: head.Rig) -> str:
 
 def entry_of(scene, action):
     """The take of an action, None if a scene's list has it no more."""
-    return next((entry for entry in scene.thunder.takes if action is not None and entry.action == action), None)
+    return next(
+        (entry for entry in scene.thunder.takes if action is not None and entry.action == action),
+        None,
+    )
 
 
 def by_uid(scene, uid: int | None):
-    """The take of a scene, or of no scene, whose first action has that session id; None if it is gone."""
-    return next((entry for entry in (scene.thunder.takes if scene else ()) if entry.action and entry.action.session_uid == uid), None)
+    """The take of a scene, or of no scene, whose first action has that session id; None if it is
+    gone."""
+    return next(
+        (
+            entry
+            for entry in (scene.thunder.takes if scene else ())
+            if entry.action and entry.action.session_uid == uid
+        ),
+        None,
+    )
 
 
 def rig_of(scene, entry) -> head.Rig:
     """The rig that a take was made for. Raises BadHead if it is gone."""
     if entry.head is None or entry.head.name not in scene.objects:
-        raise BadRequest(f"The head of take “{entry.name}” is no longer in this scene: generate takes for another head")
+        raise BadRequest(
+            f"The head of take “{entry.name}” is no longer in this scene: generate takes for "
+            f"another head"
+        )
     return head.resolve(entry.head)
 
 
@@ -432,7 +585,10 @@ def animatable_rig(scene, entry) -> head.Rig:
 def check_voice(entry, voice: strip.Voice) -> strip.Voice:
     """The voice if a take is of it. Raises BadRequest otherwise."""
     if voice.name != entry.voice:
-        raise BadRequest(f"“{entry.name}” is a take of “{entry.voice}”, but the chosen voice is “{voice.name}”: choose “{entry.voice}”")
+        raise BadRequest(
+            f"“{entry.name}” is a take of “{entry.voice}”, but the chosen voice is "
+            f"“{voice.name}”: choose “{entry.voice}”"
+        )
     return voice
 
 
@@ -449,14 +605,17 @@ def of_voice(context) -> list[int]:
     places = [place for place, entry in enumerate(entries) if mesh is None or entry.head == mesh]
     if len({entries[place].voice for place in places}) > 1:
         voice, _ = attempt(strip.find, context)
-        return [place for place in places if voice is not None and entries[place].voice == voice.name] or places
+        return [
+            place for place in places if voice is not None and entries[place].voice == voice.name
+        ] or places
     return places
 
 
 def visible_places(context) -> list[int]:
     """Places of the takes that the list shows now, in no particular order.
 
-    Those of folded batches are left out, but for one that is on its head, and starred ones where only these are listed.
+    Those of folded batches are left out, but for one that is on its head, and starred ones where
+    only these are listed.
     """
     settings, places = context.scene.thunder, _unfolded_places(context)
     if settings.only_starred or not any(settings.takes[place].folded for place in places):
@@ -471,15 +630,17 @@ def _unfolded_places(context) -> list[int]:
     return [
         place
         for place in of_voice(context)
-        if (settings.show_hidden or not settings.takes[place].hidden) and (not settings.only_starred or settings.takes[place].star)
+        if (settings.show_hidden or not settings.takes[place].hidden)
+        and (not settings.only_starred or settings.takes[place].star)
     ]
 
 
 def shown_index(settings) -> int:
-    """Index of the shown take, −1 for none: the list highlights it, and all buttons for the shown take act on it.
+    """Index of the shown take, −1 for none: the list highlights it, and all buttons for the shown
+    take act on it.
 
-    A take is the shown one if it is on its head and visible in the list. One on another head than the chosen one, of another voice or
-    hidden from the list is not; `why_none` explains that.
+    A take is the shown one if it is on its head and visible in the list. One on another head than
+    the chosen one, of another voice or hidden from the list is not; `why_none` explains that.
     """
     on_heads = _on_heads(settings)
     if on_heads and settings.id_data == bpy.context.scene:
@@ -501,16 +662,23 @@ def shown_rig(settings) -> head.Rig | None:
 
 
 def on_head(scene, mesh):
-    """The take of a scene's list that is on a head now, listed or not; None for the animator's own animation."""
+    """The take of a scene's list that is on a head now, listed or not; None for the animator's own
+    animation."""
     entries = scene.thunder.takes
-    return next((entries[index] for index in _on_heads(scene.thunder) if entries[index].head == mesh), None)
+    return next(
+        (entries[index] for index in _on_heads(scene.thunder) if entries[index].head == mesh), None
+    )
 
 
 def why_none(context) -> str:
     """The reason why no take counts as shown, in a sentence for greyed buttons."""
     settings = context.scene.thunder
     mesh = chosen_mesh(context)
-    on_heads = [settings.takes[index] for index in _on_heads(settings) if mesh is None or settings.takes[index].head == mesh]
+    on_heads = [
+        settings.takes[index]
+        for index in _on_heads(settings)
+        if mesh is None or settings.takes[index].head == mesh
+    ]
     if len(on_heads) > 1:
         return "Several heads show a take: choose one of them in the Thunder tab"
     if not on_heads:
@@ -518,14 +686,25 @@ def why_none(context) -> str:
     entry, places = on_heads[0], of_voice(context)
     if any(settings.takes[place] == entry for place in places):
         which = "hidden" if entry.hidden and not settings.show_hidden else "without a star"
-        return f"The shown take “{entry.name}” is {which}, so it is not in the list: choose another or change what the list shows"
+        return (
+            f"The shown take “{entry.name}” is {which}, so it is not in the list: choose "
+            f"another or change what the list shows"
+        )
     start = f"“{entry.head.name}” shows “{entry.name}” of “{entry.voice}”, which"
     part = next((part for part in context.scene.thunder.cast if part.strip == entry.voice), None)
     if part is not None and part.head is not None and part.head != entry.head:
-        return f"{start} “{part.head.name}” speaks now: choose a take in the list or choose “{entry.head.name}” as its speaker again"
+        return (
+            f"{start} “{part.head.name}” speaks now: choose a take in the list or choose "
+            f"“{entry.head.name}” as its speaker again"
+        )
     editor = compat.sequencer_scene(context).sequence_editor
-    if settings.source == "STRIP" and entry.voice not in (compat.strips_all(editor) if editor is not None else ()):
-        return f"{start} is no strip in the sequencer any more: undo, or add the sound again as a strip of that name"
+    if settings.source == "STRIP" and entry.voice not in (
+        compat.strips_all(editor) if editor is not None else ()
+    ):
+        return (
+            f"{start} is no strip in the sequencer any more: undo, or add the sound again as "
+            f"a strip of that name"
+        )
     return f"{start} is not in the list: choose a take or that voice"
 
 
@@ -560,10 +739,13 @@ def take_at(settings, index: int):
 
 
 def show(settings, index: int, play: bool = False) -> None:
-    """Show the take at an index of the list (below 0: the animator's own animation), and play it. Raises ThunderError."""
+    """Show the take at an index of the list (below 0: the animator's own animation), and play it.
+    Raises ThunderError."""
     scene = settings.id_data
     if index < 0:
-        display.restore_own(shown_rig(settings) or head.find(scene, head.active_object(bpy.context)))
+        display.restore_own(
+            shown_rig(settings) or head.find(scene, head.active_object(bpy.context))
+        )
         return
     entry = take_at(settings, index)
     display.show(rig_of(scene, entry), entry)
@@ -573,4 +755,6 @@ def show(settings, index: int, play: bool = False) -> None:
 
 def show_index(settings, index: int) -> None:
     """The same for a property, which cannot report an error: it pops up."""
-    jobs.pop_up_errors(show, settings, index if index < len(settings.takes) else -1, settings.play_shown)
+    jobs.pop_up_errors(
+        show, settings, index if index < len(settings.takes) else -1, settings.play_shown
+    )

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small pictures of takes for the list: brows, mouth and head over the length of each, drawn as a row of icons.
+"""Small pictures of takes for the list: brows, mouth and head over the length of each, drawn as a
+row of icons.
 
-Takes of one line move similarly at the same time, so each is drawn relative to the others: bars fill their row where few takes of the line
-move more; movement above the line's average is bright, and movement below it leaves a gap under a thin line.
+Takes of one line move similarly at the same time, so each is drawn relative to the others: bars
+fill their row where few takes of the line move more; movement above the line's average is bright,
+and movement below it leaves a gap under a thin line.
 
-A list's row draws icons in squares of a fixed size, at any width of the sidebar, where text would be cut off. So the picture is cut into
-square tiles, which are drawn side by side without a gap.
+A list's row draws icons in squares of a fixed size, at any width of the sidebar, where text would
+be cut off. So the picture is cut into square tiles, which are drawn side by side without a gap.
 """
 
 import time
@@ -25,20 +27,26 @@ MOST_KEPT = 400  # takes whose picture is cached
 BROWS, MOUTH, HEAD = (activities.COLOURS[name] for name in activities.TRACKS)
 DIM = 0.38  # brightness of the line's average relative to the track's colour
 _GROUND = (0.09, 0.10, 0.12)
-_ROWS = ((25, 32, BROWS), (8, 24, MOUTH), (0, 7, HEAD))  # picture rows from below: first, last + 1, colour
-_LEAST_FULL = np.array([0.15, 5.0, 2.0])  # lower bound of a full bar (brows, mouth in mm, head in degrees), so still lines look still
-_FULL = (0.93, 0.97, 0.93)  # quantile, per track, of the bars of all takes of a line that fills a row
-_BUDGET = 0.015  # seconds for reading other takes of a line during one redraw; the rest follows at the next
+# picture rows from below: first, last + 1, colour
+_ROWS = ((25, 32, BROWS), (8, 24, MOUTH), (0, 7, HEAD))
+# lower bound of a full bar (brows, mouth in mm, head in degrees), so still lines look still
+_LEAST_FULL = np.array([0.15, 5.0, 2.0])
+# quantile, per track, of the bars of all takes of a line that fills a row
+_FULL = (0.93, 0.97, 0.93)
+# seconds for reading other takes of a line during one redraw; the rest follows at the next
+_BUDGET = 0.015
 
 
 class Previews(Part):
-    """Pictures of one kind, freed where another file is opened. collection: Blender's, of all of them; None before the first."""
+    """Pictures of one kind, freed where another file is opened. collection: Blender's, of all of
+    them; None before the first."""
 
     def __init__(self):
         self.collection = None
 
     def icon(self, name: str, image: np.ndarray) -> int:
-        """The icon of a picture [height, width, 4] of 0 … 1, first row at the bottom; one of that name is replaced."""
+        """The icon of a picture [height, width, 4] of 0 … 1, first row at the bottom; one of that
+        name is replaced."""
         if self.collection is None:
             self.collection = bpy.utils.previews.new()
         self.collection.pop(name, None)
@@ -57,7 +65,8 @@ class Previews(Part):
 class Thumbnails(Previews):
     """Drawn pictures, by the session id of a take's action.
 
-    icons: of each, with the takes of its line that it was drawn against.  activities: of each take, None if its action does not store it.
+    icons: of each, with the takes of its line that it was drawn against.  activities: of each take,
+    None if its action does not store it.
     """
 
     def __init__(self):
@@ -78,7 +87,10 @@ class Thumbnails(Previews):
         if uid not in self.icons and len(self.icons) >= MOST_KEPT:
             self.file_opened()
         tiles = (image[:, tile * SIZE : (tile + 1) * SIZE] for tile in range(TILES))
-        self.icons[uid] = line, tuple(self.icon(f"{uid}.{number}", tile) for number, tile in enumerate(tiles))
+        self.icons[uid] = (
+            line,
+            tuple(self.icon(f"{uid}.{number}", tile) for number, tile in enumerate(tiles)),
+        )
 
     def forget(self, uid: int) -> None:
         """Draw the picture of an action again: the take was sampled again."""
@@ -95,7 +107,8 @@ thumbnails = session.add(Thumbnails())
 
 
 def icons(entry) -> tuple[int, ...]:
-    """Icons of a take's picture from left to right; none if its action does not store what it was made from."""
+    """Icons of a take's picture from left to right; none if its action does not store what it was
+    made from."""
     activity_of_take = thumbnails.activity(entry) if entry.action is not None else None
     if activity_of_take is None:
         return ()
@@ -107,10 +120,15 @@ def icons(entry) -> tuple[int, ...]:
 
 
 def _line(entry) -> tuple[frozenset[int], list[np.ndarray]]:
-    """The takes of a take's line (its head and voice) and batch that are known by now, itself among them: ids and what each does."""
+    """The takes of a take's line (its head and voice) and batch that are known by now, itself among
+    them: ids and what each does."""
     end, known = time.monotonic() + _BUDGET, {}
     for other in entry.id_data.thunder.takes:
-        if other.action is None or (other.head, other.voice, other.batch) != (entry.head, entry.voice, entry.batch):
+        if other.action is None or (other.head, other.voice, other.batch) != (
+            entry.head,
+            entry.voice,
+            entry.batch,
+        ):
             continue
         if other.action.session_uid not in thumbnails.activities and time.monotonic() > end:
             continue
@@ -121,7 +139,8 @@ def _line(entry) -> tuple[frozenset[int], list[np.ndarray]]:
 
 
 def activity(performance) -> np.ndarray:
-    """Activity of brows (0 … 1), mouth (opening, mm) and head (degrees from its median pose) in each bar, [3, BARS]."""
+    """Activity of brows (0 … 1), mouth (opening, mm) and head (degrees from its median pose) in
+    each bar, [3, BARS]."""
     tracks = activities.tracks(performance.motion, performance.channels, performance.opening)
     return np.stack([_bars(tracks[name]) for name in activities.TRACKS])
 
@@ -129,11 +148,14 @@ def activity(performance) -> np.ndarray:
 def _bars(values: np.ndarray) -> np.ndarray:
     """The greatest value in each of BARS equal parts."""
     edges = np.linspace(0, len(values), BARS + 1)
-    return np.array([values[int(a) : max(int(a) + 1, int(np.ceil(b)))].max() for a, b in zip(edges, edges[1:])])
+    return np.array(
+        [values[int(a) : max(int(a) + 1, int(np.ceil(b)))].max() for a, b in zip(edges, edges[1:])]
+    )
 
 
 def picture(own: np.ndarray, line: list[np.ndarray]) -> np.ndarray:
-    """The picture of a take among those of its line, [SIZE, TILES · SIZE, 4] of 0 … 1, first row at the bottom as Blender has it.
+    """The picture of a take among those of its line, [SIZE, TILES · SIZE, 4] of 0 … 1, first row at
+    the bottom as Blender has it.
 
     own: its activity, as `activity`; line: that of all takes of the line, including itself.
     """
@@ -142,18 +164,25 @@ def picture(own: np.ndarray, line: list[np.ndarray]) -> np.ndarray:
     wide, (owns, usuals) = image.shape[1] // BARS, levels(own, line)
     rows = np.arange(SIZE)[:, None]
     for track, (low, high, colour) in enumerate(_ROWS):
-        tops, usual_tops = (low + np.round(values[track] * (high - low)).astype(int) for values in (owns, usuals))
+        tops, usual_tops = (
+            low + np.round(values[track] * (high - low)).astype(int) for values in (owns, usuals)
+        )
         tops, usual_tops = np.repeat(tops, wide), np.repeat(usual_tops, wide)
         inside = (rows >= low) & (rows < tops)
         image[inside, :3] = np.float32(colour)
         if len(line) > 1:
             image[inside & (rows < usual_tops), :3] = np.float32(colour) * DIM
-            image[(rows == usual_tops - 1) & (usual_tops > tops) & (rows >= low), :3] = np.float32(colour) * DIM
+            image[(rows == usual_tops - 1) & (usual_tops > tops) & (rows >= low), :3] = (
+                np.float32(colour) * DIM
+            )
     return image
 
 
 def levels(own: np.ndarray, line: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Heights of a take's bars in their rows, and the average of its line's takes: [3, BARS] of 0 … 1 each."""
+    """Heights of a take's bars in their rows, and the average of its line's takes: [3, BARS] of 0 …
+    1 each."""
     takes = np.stack(line)
-    full = np.maximum([np.quantile(takes[:, track], share) for track, share in enumerate(_FULL)], _LEAST_FULL)[:, None]
+    full = np.maximum(
+        [np.quantile(takes[:, track], share) for track, share in enumerate(_FULL)], _LEAST_FULL
+    )[:, None]
     return (own / full).clip(0, 1), (takes.mean(axis=0) / full).clip(0, 1)

@@ -27,7 +27,8 @@ def curves(rig: head.Rig, entry) -> list:
 
 
 def values(rig: head.Rig, of_tracks: list, frames: np.ndarray) -> np.ndarray:
-    """Values of curves (one for each track, or None) at scene frames [S]: float64 [S, tracks]. A track without one rests."""
+    """Values of curves (one for each track, or None) at scene frames [S]: float64 [S, tracks]. A
+    track without one rests."""
     result = np.empty((len(frames), len(rig.driver.tracks)))
     for index, (track, curve) in enumerate(zip(rig.driver.tracks, of_tracks)):
         result[:, index] = track.rest if curve is None or curve.mute else at(curve, frames)
@@ -46,8 +47,11 @@ def at(curve, frames: np.ndarray) -> np.ndarray:
             return points[inside, 1]
         if np.ptp(points[:, 1]) == 0 and count <= 2:
             return np.full(len(frames), points[0, 1])
-        is_within = curve.extrapolation == "CONSTANT" or (frames.min() >= points[0, 0] - _NEAR and frames.max() <= points[-1, 0] + _NEAR)
-        if is_within and len(frames) > count:  # reading the keys is faster than evaluating many single frames
+        is_within = curve.extrapolation == "CONSTANT" or (
+            frames.min() >= points[0, 0] - _NEAR and frames.max() <= points[-1, 0] + _NEAR
+        )
+        # reading the keys is faster than evaluating many single frames
+        if is_within and len(frames) > count:
             values = keyframes.evaluate(fcurves.read(curve), frames)
             if values is not None:
                 return values
@@ -57,18 +61,31 @@ def at(curve, frames: np.ndarray) -> np.ndarray:
 def motion(rig: head.Rig, values: np.ndarray, fps: float) -> Generator[float, None, Motion]:
     """Returns the Motion, its columns head.channel_names(), of a rig's values [S, tracks]."""
     shown = np.stack(
-        [rna_paths.visible_values(rig.targets[track.block], values[:, index], track.path) for index, track in enumerate(rig.driver.tracks)],
+        [
+            rna_paths.visible_values(rig.targets[track.block], values[:, index], track.path)
+            for index, track in enumerate(rig.driver.tracks)
+        ],
         axis=1,
     )
-    return replace((yield from reading.motion_of(rig, shown, head.channel_names(), _size(rig))), fps=fps)
+    return replace(
+        (yield from reading.motion_of(rig, shown, head.channel_names(), _size(rig))), fps=fps
+    )
 
 
-def drive(rig: head.Rig, motion: Motion, channels: tuple[str, ...] | None = None) -> Generator[float, None, np.ndarray]:
-    """Returns a rig's values [S, tracks] of a motion. channels: of its columns, None for head.channel_names()."""
+def drive(
+    rig: head.Rig, motion: Motion, channels: tuple[str, ...] | None = None
+) -> Generator[float, None, np.ndarray]:
+    """Returns a rig's values [S, tracks] of a motion. channels: of its columns, None for
+    head.channel_names()."""
     parts = []
     size = _size(rig)
     for start in range(0, motion.frames, size):
-        parts.append(rig.driver.drive(motion.part(slice(start, start + size)), head.channel_names() if channels is None else channels))
+        parts.append(
+            rig.driver.drive(
+                motion.part(slice(start, start + size)),
+                head.channel_names() if channels is None else channels,
+            )
+        )
         yield min(1.0, (start + size) / motion.frames)
     return np.concatenate(parts)
 
@@ -82,20 +99,26 @@ def _size(rig: head.Rig) -> int:
 
 def is_on(keys: dict[str, np.ndarray], frames: np.ndarray) -> bool:
     """Whether keys sit on exactly these frames."""
-    return len(keys["co"]) == len(frames) and bool((np.abs(keys["co"][:, 0] - frames) < _NEAR).all())
+    return len(keys["co"]) == len(frames) and bool(
+        (np.abs(keys["co"][:, 0] - frames) < _NEAR).all()
+    )
 
 
-def shift_values(keys: dict[str, np.ndarray], frames: np.ndarray, values: np.ndarray, by: np.ndarray) -> dict[str, np.ndarray]:
+def shift_values(
+    keys: dict[str, np.ndarray], frames: np.ndarray, values: np.ndarray, by: np.ndarray
+) -> dict[str, np.ndarray]:
     """Keys of a curve with values [S] at frames [S], changed so that it has values + by.
 
-    Keys keep their frames and handles move along where that is exact; otherwise every frame gets a key. Keys outside the frames
-    stay.
+    Keys keep their frames and handles move along where that is exact; otherwise every frame gets a
+    key. Keys outside the frames stay.
     """
     if np.abs(by).max(initial=0.0) < _SAME:
         return keys
     times = keys["co"][:, 0].astype(np.float64)
     more = np.interp(times, frames, by)
-    enough = is_on(keys, frames) or (len(times) > 0 and np.abs(np.interp(frames, times, more) - by).max() < _SAME)
+    enough = is_on(keys, frames) or (
+        len(times) > 0 and np.abs(np.interp(frames, times, more) - by).max() < _SAME
+    )
     if enough:
         result = dict(keys)
         for part in ("co", "handle_left", "handle_right"):
@@ -104,7 +127,9 @@ def shift_values(keys: dict[str, np.ndarray], frames: np.ndarray, values: np.nda
             result[part][:, 1] = (keys[part][:, 1].astype(np.float64) + more).astype(np.float32)
         return result
     new = keyframes.on_every_frame(frames.astype(np.float64), values + by)
-    return keyframes.concatenate(keyframes.select(keys, times < frames[0]), new, keyframes.select(keys, times > frames[-1]))
+    return keyframes.concatenate(
+        keyframes.select(keys, times < frames[0]), new, keyframes.select(keys, times > frames[-1])
+    )
 
 
 _KINDS = ("interpolation", "handle_left_type", "handle_right_type")
@@ -113,20 +138,29 @@ _KINDS = ("interpolation", "handle_left_type", "handle_right_type")
 def glance(curve) -> dict[str, np.ndarray]:
     """Identifying data of a curve's keys: positions, types, and handles placed by hand."""
     keys = {part: fcurves.read_part(curve, part) for part in ("co", *_KINDS)}
-    if keyframes.is_manual(keys["handle_left_type"]).any() or keyframes.is_manual(keys["handle_right_type"]).any():
+    if (
+        keyframes.is_manual(keys["handle_left_type"]).any()
+        or keyframes.is_manual(keys["handle_right_type"]).any()
+    ):
         keys |= {part: fcurves.read_part(curve, part) for part in ("handle_left", "handle_right")}
     return keys
 
 
 def write(curve, keys: dict[str, np.ndarray], there: dict[str, np.ndarray]) -> None:
-    """Give a curve keys; `there` are those it has (a glance is enough): where only values differ, only those are written."""
-    if len(there["co"]) != len(keys["co"]) or any(not np.array_equal(there[part], keys[part]) for part in _KINDS):
+    """Give a curve keys; `there` are those it has (a glance is enough): where only values differ,
+    only those are written."""
+    if len(there["co"]) != len(keys["co"]) or any(
+        not np.array_equal(there[part], keys[part]) for part in _KINDS
+    ):
         fcurves.write(curve, keys)
         fcurves.restore_handles(curve, keys)
         return
     handles = "handle_left" in there
     if np.array_equal(there["co"], keys["co"]) and not (
-        handles and any(not np.array_equal(there[part], keys[part]) for part in ("handle_left", "handle_right"))
+        handles
+        and any(
+            not np.array_equal(there[part], keys[part]) for part in ("handle_left", "handle_right")
+        )
     ):
         return
     for part in ("co", "handle_left", "handle_right") if handles else ("co",):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Transcripts of voices: closes a take's lips on the m, b and p of the text, and opens them elsewhere."""
+"""Transcripts of voices: closes a take's lips on the m, b and p of the text, and opens them
+elsewhere."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -21,11 +22,14 @@ from .sampling import turns_of
 from .shape.applying import change
 
 _SURE = 0.3  # median confidence of a transcript's closures below which the voice does not match
-# Confidence below which a closure counts as not spoken. On 36 recordings 1 of 98 true closures is below it, and 20 of 22 false ones (made
-# by replacing half of the words).
+# Confidence below which a closure counts as not spoken. On 36 recordings 1 of 98 true closures is
+# below it, and 20 of 22 false ones (made by replacing half of the words).
 _SAID = 0.2
-_MOST_UNSAID = 0.25  # share of missing closures from which the transcript does not match (if at least two)
-_LEAST_SAID, _LEAST_PART = 3, 0.5  # a matching part has this many closures in a row and this share of all
+_MOST_UNSAID = (
+    0.25  # share of missing closures from which the transcript does not match (if at least two)
+)
+# a matching part has this many closures in a row and this share of all
+_LEAST_SAID, _LEAST_PART = 3, 0.5
 _BESIDE = 0.15  # seconds added on either side of such a part
 _FOR_EVER = 1e6  # seconds
 _MOST_WORDS, _MOST_PLACES = 3, 6  # words, and closures, that a message lists
@@ -35,7 +39,9 @@ class ThunderTranscript(bpy.types.PropertyGroup):
     """The words of a voice."""
 
     voice: StringProperty(description="Strip or file that says it")
-    text: StringProperty(name="Transcript", description="What the voice says, with numbers written out as words")
+    text: StringProperty(
+        name="Transcript", description="What the voice says, with numbers written out as words"
+    )
     spoken: StringProperty(description="Its words and sounds with their times in the recording")
     recording: StringProperty(description="The recording that these are of")
     version: StringProperty(description="Changes with these")
@@ -58,8 +64,9 @@ def ensure(scene, voice: str):
 
 @dataclass(frozen=True)
 class Corrections:
-    """The result of a correction. added, removed: the word ("" outside of words) and scene frame of each closure.
-    unspoken: words whose m, b or p the voice does not say.  part: first and last word of the corrected part, None for the whole text."""
+    """The result of a correction. added, removed: the word ("" outside of words) and scene frame of
+    each closure. unspoken: words whose m, b or p the voice does not say.  part: first and last word
+    of the corrected part, None for the whole text."""
 
     added: tuple[tuple[str, int], ...] = ()
     removed: tuple[tuple[str, int], ...] = ()
@@ -71,7 +78,10 @@ class Corrections:
         """The message for the animator."""
         if not self.added and not self.removed:
             return "The lip closures already match the transcript"
-        added = f"Added {len(self.added)} lip closure{'s' * (len(self.added) != 1)}{_placed(self.added)}"
+        added = (
+            f"Added {len(self.added)} lip "
+            f"closure{'s' * (len(self.added) != 1)}{_placed(self.added)}"
+        )
         return f"{added}; removed {len(self.removed)}{_placed(self.removed)}"
 
     @property
@@ -79,10 +89,16 @@ class Corrections:
         """A warning about parts of the transcript that do not match the voice, "" for none."""
         if self.part is not None:
             return (
-                f"The voice says the transcript from “{self.part[0]}” to “{self.part[1]}” only, the lips elsewhere stay as they were: "
+                f"The voice says the transcript from “{self.part[0]}” to “{self.part[1]}” only, "
+                f"the lips elsewhere stay as they were: "
                 f"check {_named(self.unspoken)}"
             )
-        return f"Not heard in the voice and left out: {_named(self.unspoken)}. Check the transcript there" if self.unspoken else ""
+        return (
+            f"Not heard in the voice and left out: {_named(self.unspoken)}. Check the transcript "
+            f"there"
+            if self.unspoken
+            else ""
+        )
 
 
 def _named(words: tuple[str, ...]) -> str:
@@ -94,27 +110,38 @@ def _named(words: tuple[str, ...]) -> str:
 
 def _placed(closures: tuple[tuple[str, int], ...]) -> str:
     """Words and frames of closures in a message."""
-    places = [f"“{word}” at frame {frame}" if word else f"frame {frame}" for word, frame in closures[:_MOST_PLACES]]
+    places = [
+        f"“{word}” at frame {frame}" if word else f"frame {frame}"
+        for word, frame in closures[:_MOST_PLACES]
+    ]
     more = f" and {len(closures) - _MOST_PLACES} more" if len(closures) > _MOST_PLACES else ""
     return f": {', '.join(places)}{more}" if places else ""
 
 
 def _matching(closed: list) -> slice:
-    """The closures of the part of a text that the voice says: all, or the longest part in which each is spoken. Raises BadRequest if too
-    few match."""
+    """The closures of the part of a text that the voice says: all, or the longest part in which
+    each is spoken. Raises BadRequest if too few match."""
     spoken = [sure >= _SAID for _, _, sure, _ in closed]
     unspoken = spoken.count(False)
-    if sorted(sure for _, _, sure, _ in closed)[len(closed) // 2] >= _SURE and unspoken < max(2, _MOST_UNSAID * len(closed)):
+    if sorted(sure for _, _, sure, _ in closed)[len(closed) // 2] >= _SURE and unspoken < max(
+        2, _MOST_UNSAID * len(closed)
+    ):
         return slice(0, len(closed))
     ends = [-1, *(index for index, is_spoken in enumerate(spoken) if not is_spoken), len(closed)]
     length, start = max((end - before - 1, -before - 1) for before, end in zip(ends, ends[1:]))
     part = slice(-start, -start + length)
     sure = sorted(each[2] for each in closed[part])
-    if unspoken and length >= max(_LEAST_SAID, _LEAST_PART * len(closed)) and sure[length // 2] >= _SURE:
+    if (
+        unspoken
+        and length >= max(_LEAST_SAID, _LEAST_PART * len(closed))
+        and sure[length // 2] >= _SURE
+    ):
         return part
     first = next((each[3] for each in closed if each[2] < _SAID), "")
     where = f" from “{first}” on" if first else ""
-    raise BadRequest(f"The transcript does not seem to match the voice: check its words{where}, and the strip")
+    raise BadRequest(
+        f"The transcript does not seem to match the voice: check its words{where}, and the strip"
+    )
 
 
 def is_wanted(scene, voice: str) -> bool:
@@ -123,11 +150,15 @@ def is_wanted(scene, voice: str) -> bool:
     return any(keying.record_of(entry.action).get("unclear") for entry in entries)
 
 
-def correct(client: Client, context, entry, voice: strip.Voice | None = None) -> Generator[Step, None, Corrections]:
-    """Steps that close the lips of a take on the m, b and p of its voice's transcript and open them elsewhere. If the voice says only a
-    part of the transcript, the lips outside of that part are left alone.
+def correct(
+    client: Client, context, entry, voice: strip.Voice | None = None
+) -> Generator[Step, None, Corrections]:
+    """Steps that close the lips of a take on the m, b and p of its voice's transcript and open them
+    elsewhere. If the voice says only a part of the transcript, the lips outside of that part are
+    left alone.
 
-    voice: that of the take, None to find it in the scene. Returns the corrections. Raises ThunderError; nothing changes before the end.
+    voice: that of the take, None to find it in the scene. Returns the corrections. Raises
+    ThunderError; nothing changes before the end.
     """
     scene = context.scene
     record = of(scene, entry.voice)
@@ -139,7 +170,9 @@ def correct(client: Client, context, entry, voice: strip.Voice | None = None) ->
     result = yield from mixdown.with_sound(
         client,
         voice,
-        lambda sound: generation.ask(client, "closures", (0.05, 0.6), "Analyzing the voice", sound=sound, text=text),
+        lambda sound: generation.ask(
+            client, "closures", (0.05, 0.6), "Analyzing the voice", sound=sound, text=text
+        ),
     )
     closed = result["closures"]
     if not closed:
@@ -152,13 +185,16 @@ def correct(client: Client, context, entry, voice: strip.Voice | None = None) ->
         left_alone.append((0.0, closed[part.start][1] - _BESIDE))
     if part.stop < len(closed):
         left_alone.append((closed[part.stop - 1][1] + _BESIDE, _FOR_EVER))
-    # The animator has continued working meanwhile, and undo may have invalidated earlier references.
+    # The animator has continued working meanwhile, and undo may have invalidated earlier
+    # references.
     scene = bpy.data.scenes.get(scene_name)
     entry = take_list.by_uid(scene, uid)
     if entry is None:
         raise BadRequest("The take was deleted: show another and try again")
     if spans := turns_of(keying.record_of(entry.action)):  # while others speak the face listens
-        spoken_closed = [each for each in spoken_closed if any(begin <= each[1] <= end for begin, end in spans)]
+        spoken_closed = [
+            each for each in spoken_closed if any(begin <= each[1] <= end for begin, end in spans)
+        ]
         edges = [0.0, *(seconds for span in spans for seconds in span), _FOR_EVER]
         left_alone += zip(edges[::2], edges[1::2])
     rig = take_list.rig_of(scene, entry)
@@ -182,10 +218,18 @@ def correct(client: Client, context, entry, voice: strip.Voice | None = None) ->
         return changed, done.rows or slice(0, 1)
 
     yield from stage(change(rig, entry, alter), "Closing lips", 0.6, 1.0)
-    added = tuple((word, round(float(clock.frame(seconds)) + offset)) for _, seconds, _, word in (spoken_closed[n] for n in done.made))
-    removed = tuple((_word_at(result["words"], float(clock.seconds(start - offset + row))), round(start + row)) for row in done.gone)
+    added = tuple(
+        (word, round(float(clock.frame(seconds)) + offset))
+        for _, seconds, _, word in (spoken_closed[n] for n in done.made)
+    )
+    removed = tuple(
+        (_word_at(result["words"], float(clock.seconds(start - offset + row))), round(start + row))
+        for row in done.gone
+    )
     unspoken = tuple(word for _, _, sure, word in closed if sure < _SAID)
-    return Corrections(added, removed, unspoken, None if is_all else (closed[part][0][3], closed[part][-1][3]))
+    return Corrections(
+        added, removed, unspoken, None if is_all else (closed[part][0][3], closed[part][-1][3])
+    )
 
 
 def _word_at(words: list, seconds: float) -> str:
@@ -194,5 +238,7 @@ def _word_at(words: list, seconds: float) -> str:
 
 
 register, unregister = handlers.registration(
-    properties=((bpy.types.Scene, "thunder_transcripts", CollectionProperty(type=ThunderTranscript)),)
+    properties=(
+        (bpy.types.Scene, "thunder_transcripts", CollectionProperty(type=ThunderTranscript)),
+    )
 )

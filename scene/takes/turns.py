@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who speaks when in a recording of several people: ranges that the animator marks, one head each.
 
-They are stored by the recording and its seconds, so they stay where they are heard when a strip is moved, trimmed, cut or renamed.
+They are stored by the recording and its seconds, so they stay where they are heard when a strip is
+moved, trimmed, cut or renamed.
 """
 
 from dataclasses import dataclass, replace
@@ -25,8 +26,8 @@ Spans = tuple[tuple[float, float], ...]  # parts of a sound, seconds from its fi
 
 @dataclass(frozen=True)
 class Turn:
-    """A range of a strip that somebody speaks. index: among the scene's.  head: None if it was deleted.  first, last: scene frames, the
-    latter the one after the end."""
+    """A range of a strip that somebody speaks. index: among the scene's.  head: None if it was
+    deleted.  first, last: scene frames, the latter the one after the end."""
 
     index: int
     head: bpy.types.Object | None
@@ -39,59 +40,115 @@ def of_strip(scene, one) -> list[Turn]:
     state = fingerprint.of_strip(scene, one)
     ranges = []
     for index, row in enumerate(scene.thunder.turns):
-        first, last = (round(state.origin + seconds * state.fps) for seconds in (row.begin, row.end))
-        if row.sound == one.sound and one.sound is not None and max(first, state.first) < min(last, state.last):
+        first, last = (
+            round(state.origin + seconds * state.fps) for seconds in (row.begin, row.end)
+        )
+        if (
+            row.sound == one.sound
+            and one.sound is not None
+            and max(first, state.first) < min(last, state.last)
+        ):
             speaker = row.head if row.head is not None and row.head.name in scene.objects else None
             ranges.append(Turn(index, speaker, max(first, state.first), min(last, state.last)))
     return sorted(ranges, key=lambda turn: turn.first)
 
 
 def mark(scene, one, speaker: bpy.types.Object, first: int, last: int) -> Turn:
-    """Let a head speak a strip from frame `first` up to `last`. Raises BadRequest or BadSound, and then nothing was changed."""
+    """Let a head speak a strip from frame `first` up to `last`. Raises BadRequest or BadSound, and
+    then nothing was changed."""
     state, voice = fingerprint.of_strip(scene, one), strip.of_strip(scene, one)
     if state.retiming:
-        raise BadRequest(f"“{one.name}” is retimed, so its frames are not those of its recording: remove the retiming first")
+        raise BadRequest(
+            f"“{one.name}” is retimed, so its frames are not those of its recording: remove the "
+            f"retiming first"
+        )
     if last <= state.first or first >= state.last:
-        raise BadRequest(f"“{one.name}” plays from frame {state.first} to {state.last - 1}: choose frames of it")
+        raise BadRequest(
+            f"“{one.name}” plays from frame {state.first} to {state.last - 1}: choose frames of it"
+        )
     ranges = of_strip(scene, one)
-    before = next((turn for turn in ranges if turn.head not in (None, speaker) and turn.first < first < turn.last <= last), None)
+    before = next(
+        (
+            turn
+            for turn in ranges
+            if turn.head not in (None, speaker) and turn.first < first < turn.last <= last
+        ),
+        None,
+    )
     if before is not None:  # who spoke until the end speaks until the next one begins
         scene.thunder.turns[before.index].end = (first - state.origin) / state.fps
         ranges = of_strip(scene, one)
-    if other := next((turn for turn in ranges if turn.head not in (None, speaker) and turn.first < last and first < turn.last), None):
-        raise BadRequest(f"“{other.head.name}” speaks frames {other.first} to {other.last - 1}: remove that range, or choose others")
-    same = [turn for turn in ranges if turn.head in (None, speaker) and turn.first <= last and first <= turn.last]
+    if other := next(
+        (
+            turn
+            for turn in ranges
+            if turn.head not in (None, speaker) and turn.first < last and first < turn.last
+        ),
+        None,
+    ):
+        raise BadRequest(
+            f"“{other.head.name}” speaks frames {other.first} to {other.last - 1}: remove that "
+            f"range, or choose others"
+        )
+    same = [
+        turn
+        for turn in ranges
+        if turn.head in (None, speaker) and turn.first <= last and first <= turn.last
+    ]
     joined = [turn for turn in same if turn.head is not None]
-    part = strip.part_of(voice, min([first, *(t.first for t in joined)]), max([last, *(t.last for t in joined)]))
+    part = strip.part_of(
+        voice, min([first, *(t.first for t in joined)]), max([last, *(t.last for t in joined)])
+    )
     for turn in sorted(same, key=lambda turn: -turn.index):
         scene.thunder.turns.remove(turn.index)
     row = scene.thunder.turns.add()
     row.sound, row.head = one.sound, speaker
-    row.begin, row.end = ((frame - state.origin) / state.fps for frame in (part.clock.start, part.last))
+    row.begin, row.end = (
+        (frame - state.origin) / state.fps for frame in (part.clock.start, part.last)
+    )
     return Turn(len(scene.thunder.turns) - 1, speaker, int(part.clock.start), int(part.last))
 
 
 def mark_all(scene, name: str, listed: list[tuple[str, str, str]]) -> None:
-    """Let heads speak the strip of that name as listed, (head, first frame, last frame), and nobody else. Raises ThunderError."""
+    """Let heads speak the strip of that name as listed, (head, first frame, last frame), and nobody
+    else. Raises ThunderError."""
     one = strip.by_name(scene, name)
     for index in sorted((turn.index for turn in of_strip(scene, one)), reverse=True):
         scene.thunder.turns.remove(index)
     for speaker, first, last in listed:
         if (obj := scene.objects.get(speaker)) is None or obj not in head.in_scene(scene):
             raise BadHead(
-                f"“{speaker}” is no head in the scene “{scene.name}”: the heads are {', '.join(o.name for o in head.in_scene(scene))}"
+                f"“{speaker}” is no head in the scene “{scene.name}”: the heads are "
+                f"{', '.join(o.name for o in head.in_scene(scene))}"
             )
         mark(scene, one, obj, int(first), int(last) + 1)
 
 
 def spans_of(scene, voice: strip.Voice, owner: bpy.types.Object) -> Spans:
-    """What the head that an object represents says in a voice; empty where no ranges are marked. Raises BadSound if all are of others."""
+    """What the head that an object represents says in a voice; empty where no ranges are marked.
+    Raises BadSound if all are of others."""
     one = strip.by_name(scene, voice.strip) if voice.strip else None
-    ranges = [] if one is None else [turn for turn in of_strip(scene, one) if turn.first < voice.last and turn.last > voice.clock.start]
-    spoken = [turn for turn in ranges if turn.head is not None and head.owner_of(turn.head) == owner]
-    spans = tuple((float(voice.clock.seconds(turn.first)), float(voice.clock.seconds(turn.last))) for turn in spoken)
+    ranges = (
+        []
+        if one is None
+        else [
+            turn
+            for turn in of_strip(scene, one)
+            if turn.first < voice.last and turn.last > voice.clock.start
+        ]
+    )
+    spoken = [
+        turn for turn in ranges if turn.head is not None and head.owner_of(turn.head) == owner
+    ]
+    spans = tuple(
+        (float(voice.clock.seconds(turn.first)), float(voice.clock.seconds(turn.last)))
+        for turn in spoken
+    )
     if ranges and not spans:
-        raise BadSound(f"“{owner.name}” speaks none of the ranges of “{voice.name}”: mark one in the Dialogue panel, or let it listen")
+        raise BadSound(
+            f"“{owner.name}” speaks none of the ranges of “{voice.name}”: mark one in the "
+            f"Dialogue panel, or let it listen"
+        )
     return spans
 
 
@@ -106,8 +163,14 @@ def fits_ranges(scene, entry) -> bool:
     return now is not None and len(now) == len(then) and bool(np.allclose(now, then, atol=_SAME))
 
 
-def join_takes(speaks: Performance, listens: Performance, spans: Spans, keep: tuple[np.ndarray, np.ndarray] | None) -> Performance:
-    """A take that speaks in some parts of a sound and listens in the others. keep: what it keeps, as in `generation.Kept`."""
+def join_takes(
+    speaks: Performance,
+    listens: Performance,
+    spans: Spans,
+    keep: tuple[np.ndarray, np.ndarray] | None,
+) -> Performance:
+    """A take that speaks in some parts of a sound and listens in the others. keep: what it keeps,
+    as in `generation.Kept`."""
     times = np.arange(speaks.motion.frames) / FPS
     far = np.min([np.maximum(begin - times, times - end) for begin, end in spans], axis=0)
     share = smoothstep(1.0 - (far / _FADE).clip(0.0, 1.0))[:, None]
@@ -115,4 +178,6 @@ def join_takes(speaks: Performance, listens: Performance, spans: Spans, keep: tu
     packed = packed if keep is None else np.where(keep[1], keep[0], packed)
     motion = unpack(packed.astype(np.float32), speaks.motion.expression.shape[1])
     about = speaks.provenance | {"turns": [seconds for span in spans for seconds in span]}
-    return replace(speaks, motion=motion, opening=opening_mm(motion), width=width_mm(motion), provenance=about)
+    return replace(
+        speaks, motion=motion, opening=opening_mm(motion), width=width_mm(motion), provenance=about
+    )

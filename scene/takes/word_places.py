@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The word at the current frame: where it plays, what the voice may say there, its marks, and the mouths of takes on it."""
+"""The word at the current frame: where it plays, what the voice may say there, its marks, and the
+mouths of takes on it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,7 +57,8 @@ class Place:
 class Line:
     """What the current voice says, and where its strip plays it.
 
-    voice: its name.  origin: scene frame at which its recording begins.  begin, end: the seconds of the recording that play.
+    voice: its name.  origin: scene frame at which its recording begins.  begin, end: the seconds of
+    the recording that play.
     """
 
     voice: str
@@ -72,11 +74,14 @@ class Line:
     @cached_property
     def words(self) -> list[Place]:
         """The words that play, in time; none without a text."""
-        inside = (word for word in self.spoken.words if word.end > self.begin and word.start < self.end)
+        inside = (
+            word for word in self.spoken.words if word.end > self.begin and word.start < self.end
+        )
         return [self._place(word.text, word.start, word.end) for word in inside]
 
     def at(self, frame: float) -> Place:
-        """The word at a frame, else the last before it, else the first; without a text what is said around the frame."""
+        """The word at a frame, else the last before it, else the first; without a text what is said
+        around the frame."""
         now = (frame - self.origin) / self.fps
         if not self.words:
             least = self.begin + ALONE / 2
@@ -90,9 +95,13 @@ class Line:
         return self.at(scene[LOOPED][2] if is_looped(scene) else scene.frame_current)
 
     def beside(self, place: Place, step: int) -> Place:
-        """The word so many words after another one, the first or last where there are no more. Raises BadRequest."""
+        """The word so many words after another one, the first or last where there are no more.
+        Raises BadRequest."""
         if not self.words:
-            raise BadRequest("Words are known only of a voice with a transcript: enter what it says and press Find Words")
+            raise BadRequest(
+                "Words are known only of a voice with a transcript: enter what it says and press "
+                "Find Words"
+            )
         return self.words[int(np.clip(self.words.index(place) + step, 0, len(self.words) - 1))]
 
     def phrase(self, place: Place) -> Place:
@@ -102,7 +111,9 @@ class Line:
         first = last = self.words.index(place)
         while first and self.words[first].start - self.words[first - 1].end < PAUSE:
             first -= 1
-        while last + 1 < len(self.words) and self.words[last + 1].start - self.words[last].end < PAUSE:
+        while (
+            last + 1 < len(self.words) and self.words[last + 1].start - self.words[last].end < PAUSE
+        ):
             last += 1
         text = " ".join(each.text for each in self.words[first : last + 1])
         return self._place(text, self.words[first].start, self.words[last].end)
@@ -125,10 +136,20 @@ def line(context) -> Line:
     voice = strip.find(context)
     state = fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
     record = transcript.of(context.scene, voice.name)
-    content = None if record is None or state is None or record.recording != state.recording else words.read(record)
+    content = (
+        None
+        if record is None or state is None or record.recording != state.recording
+        else words.read(record)
+    )
     if content is None:
         raise BadRequest("The words of this voice are not known yet: press Find Words")
-    return Line(voice.name, content, state.origin, state.fps, *(state.seconds if state.last else (0.0, float("inf"))))
+    return Line(
+        voice.name,
+        content,
+        state.origin,
+        state.fps,
+        *(state.seconds if state.last else (0.0, float("inf"))),
+    )
 
 
 def current(context) -> Place:
@@ -136,7 +157,9 @@ def current(context) -> Place:
     return line(context).current(context.scene)
 
 
-LOOPED = "thunder_looped"  # property of a scene: preview range of the looped word, and its first frame
+LOOPED = (
+    "thunder_looped"  # property of a scene: preview range of the looped word, and its first frame
+)
 
 
 def remember_loop(scene, place: Place) -> None:
@@ -147,7 +170,11 @@ def remember_loop(scene, place: Place) -> None:
 def is_looped(scene) -> bool:
     """Whether the preview range is that of a looped word."""
     record = list(scene.get(LOOPED, ()))
-    return scene.use_preview_range and len(record) == 3 and record[:2] == [scene.frame_preview_start, scene.frame_preview_end]
+    return (
+        scene.use_preview_range
+        and len(record) == 3
+        and record[:2] == [scene.frame_preview_start, scene.frame_preview_end]
+    )
 
 
 # ---- marks
@@ -157,11 +184,16 @@ def marks(context, place: Place) -> list:
     """The marks on a word and its sounds, and their places among the transcript's."""
     record = transcript.of(context.scene, place.voice)
     numbered = enumerate(record.marks if record is not None else ())
-    return [(index, mark) for index, mark in numbered if place.start - _NEAR < (mark.start + mark.end) / 2 < place.end + _NEAR]
+    return [
+        (index, mark)
+        for index, mark in numbered
+        if place.start - _NEAR < (mark.start + mark.end) / 2 < place.end + _NEAR
+    ]
 
 
 def toggle(context, place: Place, kind: str) -> bool:
-    """Mark a word, or take the mark off again; whether it is marked now. Of marks on the whole word only one holds."""
+    """Mark a word, or take the mark off again; whether it is marked now. Of marks on the whole word
+    only one holds."""
     record, numbered = transcript.ensure(context.scene, place.voice), marks(context, place)
     was = any(mark.kind == kind for _, mark in numbered)
     for index, mark in reversed(numbered):
@@ -180,11 +212,19 @@ def set_sound(context, place: Place, sound: str) -> None:
 
 def sound_at(context, place: Place) -> str:
     """The sound that lips make instead at a sound's place, "" for the one that was recognised."""
-    return next((mark.sound for _, mark in marks(context, place) if mark.kind == SOUND and _is_of(mark, place)), "")
+    return next(
+        (
+            mark.sound
+            for _, mark in marks(context, place)
+            if mark.kind == SOUND and _is_of(mark, place)
+        ),
+        "",
+    )
 
 
 def move(context, place: Place, start: float, end: float) -> None:
-    """Have lips say a word at another time, in seconds of the recording; at its own time again where that is given."""
+    """Have lips say a word at another time, in seconds of the recording; at its own time again
+    where that is given."""
     is_moved = abs(start - place.start) > _NEAR or abs(end - place.end) > _NEAR
     if end - start < 1 / FPS:
         raise BadRequest("A word needs a frame at least: move its edge less")
@@ -236,7 +276,8 @@ def _follow(context) -> None:
 
 
 class _Mouths(Previews):
-    """Drawn mouths. icons: (session id of a take's action, its score, start and end of a word) → icons."""
+    """Drawn mouths. icons: (session id of a take's action, its score, start and end of a word) →
+    icons."""
 
     def __init__(self):
         super().__init__()
@@ -252,8 +293,14 @@ _MOST = 200  # words of takes whose mouths are kept
 
 
 def icons(entry, place: Place) -> tuple[int, ...]:
-    """Icons of a take's mouth over a word from left to right; none of a take that does not store its performance."""
-    key = (entry.action.session_uid, round(entry.score, 3), round(place.start, 3), round(place.end, 3))
+    """Icons of a take's mouth over a word from left to right; none of a take that does not store
+    its performance."""
+    key = (
+        entry.action.session_uid,
+        round(entry.score, 3),
+        round(place.start, 3),
+        round(place.end, 3),
+    )
     if key not in _mouths.icons:
         performance, clock = provenance.load(entry.action), provenance.clock_of(entry.action)
         if performance is None or clock is None:
@@ -261,9 +308,18 @@ def icons(entry, place: Place) -> tuple[int, ...]:
         if len(_mouths.icons) > _MOST:
             _mouths.file_opened()
         first, last = (float(clock.seconds(frame)) * FPS for frame in place.frames)
-        rows = np.linspace(first, last, MOUTHS).round().astype(int).clip(0, len(performance.opening) - 1)
-        pictures = (mouth(float(performance.width[row]), float(performance.opening[row])) for row in rows)
-        _mouths.icons[key] = tuple(_mouths.icon(f"{key} {number}", image) for number, image in enumerate(pictures))
+        rows = (
+            np.linspace(first, last, MOUTHS)
+            .round()
+            .astype(int)
+            .clip(0, len(performance.opening) - 1)
+        )
+        pictures = (
+            mouth(float(performance.width[row]), float(performance.opening[row])) for row in rows
+        )
+        _mouths.icons[key] = tuple(
+            _mouths.icon(f"{key} {number}", image) for number, image in enumerate(pictures)
+        )
     return _mouths.icons[key]
 
 
@@ -271,7 +327,10 @@ def mouth(width: float, opening: float) -> np.ndarray:
     """A picture [SIZE, SIZE, 4] of lips so wide and so far apart, millimetres."""
     y, x = (np.mgrid[0:SIZE, 0:SIZE] - (SIZE - 1) / 2) / (SIZE / 2)
     wide, high = np.clip(width / _WIDE_MM, 0.35, 0.97), np.clip(opening, 0.0, _OPEN_MM) / _OPEN_MM
-    lips, inside = ((x / across) ** 2 + (y / up) ** 2 < 1 for across, up in ((wide, high + 0.2), (0.88 * wide, max(high, 0.04))))
+    lips, inside = (
+        (x / across) ** 2 + (y / up) ** 2 < 1
+        for across, up in ((wide, high + 0.2), (0.88 * wide, max(high, 0.04)))
+    )
     image = np.ones((SIZE, SIZE, 4), np.float32)
     for where, colour in ((np.ones_like(lips), _GROUND), (lips, _LIPS), (inside, _INSIDE)):
         image[where, :3] = colour

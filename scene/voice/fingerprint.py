@@ -21,18 +21,22 @@ from . import strip
 
 STATE = "thunder_strip"  # property of a take's first action: its voice when the take was made
 _SAME_FRAME = 1e-3  # frames
-_SAME_SECONDS = 0.02  # about half a frame: another scene rate rounds a strip's ends to its own frames
-_PIECE_BYTES = 1 << 16  # bytes hashed at the start, middle and end of a recording, enough to identify it
+_SAME_SECONDS = (
+    0.02  # about half a frame: another scene rate rounds a strip's ends to its own frames
+)
+# bytes hashed at the start, middle and end of a recording, enough to identify it
+_PIECE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
 class State:
     """Sound and position of a voice.
 
-    strip: its name, "" for a file.  path: the file, "" for a strip.  sound: fingerprint of the recording.
-    retiming: JSON of the strip's retiming keys, "" for none.
-    origin: scene frame at which the recording itself begins, trimmed or not.  first, last: first frame with sound, and the one after the
-    last; last is 0 for a file.  fps: of the scene.  limited: only a part of the voice was used.
+    strip: its name, "" for a file.  path: the file, "" for a strip.  sound: fingerprint of the
+    recording. retiming: JSON of the strip's retiming keys, "" for none. origin: scene frame at
+    which the recording itself begins, trimmed or not.  first, last: first frame with sound, and the
+    one after the last; last is 0 for a file.  fps: of the scene.  limited: only a part of the voice
+    was used.
     """
 
     strip: str
@@ -60,8 +64,9 @@ class State:
 class Change:
     """A change of a take's voice.
 
-    kind: MOVED, CUT, CHANGED (it has sound that was never sampled), RATE (the scene's frame rate) or GONE.
-    sentence: the same for an animator.  now: the current state of the voice, None if it is gone.
+    kind: MOVED, CUT, CHANGED (it has sound that was never sampled), RATE (the scene's frame rate)
+    or GONE. sentence: the same for an animator.  now: the current state of the voice, None if it is
+    gone.
     """
 
     kind: str
@@ -77,8 +82,19 @@ def of_voice(scene, voice: strip.Voice) -> State | None:
             return None
         state = of_strip(scene, strip_now)
         first, last = int(voice.clock.start), int(voice.last)
-        return dataclasses.replace(state, first=first, last=last, limited=(first, last) != (state.first, state.last))
-    return State("", voice.path, of_file(voice.path), "", voice.clock.start, math.floor(voice.clock.start), 0, voice.clock.fps)
+        return dataclasses.replace(
+            state, first=first, last=last, limited=(first, last) != (state.first, state.last)
+        )
+    return State(
+        "",
+        voice.path,
+        of_file(voice.path),
+        "",
+        voice.clock.start,
+        math.floor(voice.clock.start),
+        0,
+        voice.clock.fps,
+    )
 
 
 def voice_of(scene, now: State) -> strip.Voice:
@@ -87,7 +103,10 @@ def voice_of(scene, now: State) -> strip.Voice:
         return strip.of_file(scene, now.path)
     member = strip.by_name(scene, now.strip)
     if member is None:
-        raise BadSound(f"The strip “{now.strip}” is no longer in the sequencer: choose another voice and generate again")
+        raise BadSound(
+            f"The strip “{now.strip}” is no longer in the sequencer: choose another voice and "
+            f"generate again"
+        )
     return strip.part_of(strip.of_strip(scene, member), now.first, now.last)
 
 
@@ -98,7 +117,8 @@ def remember(action, state: State | None) -> None:
 
 
 def state_of(action) -> State | None:
-    """The voice of a take when it was made, None if its action has no record of it that can be read."""
+    """The voice of a take when it was made, None if its action has no record of it that can be
+    read."""
     try:
         record = json.loads(action[STATE])
         if not records.is_readable(record):
@@ -107,19 +127,32 @@ def state_of(action) -> State | None:
         state = State(**record)
     except records.UNREADABLE:
         return None
-    numbers, texts = (state.origin, state.first, state.last, state.fps), (state.strip, state.path, state.sound, state.retiming)
-    are_numbers = all(isinstance(each, (int, float)) and abs(each) <= records.LARGEST for each in numbers)
-    return state if are_numbers and state.fps > 0 and all(isinstance(each, str) for each in texts) else None
+    numbers, texts = (
+        (state.origin, state.first, state.last, state.fps),
+        (state.strip, state.path, state.sound, state.retiming),
+    )
+    are_numbers = all(
+        isinstance(each, (int, float)) and abs(each) <= records.LARGEST for each in numbers
+    )
+    return (
+        state
+        if are_numbers and state.fps > 0 and all(isinstance(each, str) for each in texts)
+        else None
+    )
 
 
 def of_take(entry) -> State | None:
-    """The same of a take in the list, under the present name of its strip, which the list follows and undo restores (takes/renames.py)."""
+    """The same of a take in the list, under the present name of its strip, which the list follows
+    and undo restores (takes/renames.py)."""
     state = state_of(entry.action)
-    return state if state is None or not state.strip else dataclasses.replace(state, strip=entry.voice)
+    return (
+        state if state is None or not state.strip else dataclasses.replace(state, strip=entry.voice)
+    )
 
 
 def stale_takes(scene) -> list[tuple]:
-    """(entry, change) of a scene's takes whose voice exists but has changed since they were made."""
+    """(entry, change) of a scene's takes whose voice exists but has changed since they were
+    made."""
     return [(entry, changed) for entry, changed in _changes(scene) if changed.kind != "GONE"]
 
 
@@ -160,10 +193,14 @@ def change(scene, entry) -> Change | None:
         if after[0] > before[0] + _SAME_SECONDS or after[1] < before[1] - _SAME_SECONDS:
             return Change("CUT", f"“{name}” was trimmed since its takes were made", now)
     if abs(now.fps - then.fps) > 1e-6:
-        return Change("RATE", f"The takes of “{name}” were made at {then.fps:.4g} frames per second", now)
+        return Change(
+            "RATE", f"The takes of “{name}” were made at {then.fps:.4g} frames per second", now
+        )
     shift = now.origin - then.origin
     if abs(shift) > _SAME_FRAME:
-        return Change("MOVED", f"“{name}” was moved by {shift:+.4g} frames since its takes were made", now)
+        return Change(
+            "MOVED", f"“{name}” was moved by {shift:+.4g} frames since its takes were made", now
+        )
     return None
 
 
@@ -174,26 +211,40 @@ def _state_now(scene, then: State) -> State | None:
         return dataclasses.replace(then, sound=sound, fps=Clock.of(scene, 0).fps) if sound else None
     strip_now = strip.by_name(scene, then.strip)
     if strip_now is None or strip_now.type != "SOUND":
-        return find_renamed(scene, then, {entry.voice for entry in scene.thunder.takes})  # what has takes of its own is another voice
+        # what has takes of its own is another voice
+        return find_renamed(scene, then, {entry.voice for entry in scene.thunder.takes})
     now = of_strip(scene, strip_now)
-    pieces = [of_strip(scene, each) for each in strip.sound_strips(scene) if each != strip_now and each.sound == strip_now.sound]
-    # A strip that was cut in two in place still sounds the same; sound that it never had does not count.
-    pieces = [each for each in pieces if each.retiming == now.retiming and abs(each.origin - now.origin) < _SAME_FRAME]
+    pieces = [
+        of_strip(scene, each)
+        for each in strip.sound_strips(scene)
+        if each != strip_now and each.sound == strip_now.sound
+    ]
+    # A strip that was cut in two in place still sounds the same; sound that it never had does not
+    # count.
+    pieces = [
+        each
+        for each in pieces
+        if each.retiming == now.retiming and abs(each.origin - now.origin) < _SAME_FRAME
+    ]
     first, last = (round(now.origin + seconds * now.fps) for seconds in then.seconds)
     begin, end = now.first, now.last
     for each in sorted(pieces, key=lambda piece: piece.first):
         end = each.last if each.first == end else end
     for each in sorted(pieces, key=lambda piece: piece.last, reverse=True):
         begin = each.first if each.last == begin else begin
-    now = dataclasses.replace(now, first=min(now.first, max(begin, first)), last=max(now.last, min(end, last)))
+    now = dataclasses.replace(
+        now, first=min(now.first, max(begin, first)), last=max(now.last, min(end, last))
+    )
     if then.limited:  # parts left out then do not count now
-        now = dataclasses.replace(now, first=max(now.first, first), last=min(now.last, last), limited=True)
+        now = dataclasses.replace(
+            now, first=max(now.first, first), last=min(now.last, last), limited=True
+        )
     return now
 
 
 def find_renamed(scene, then: State | None, taken: Container[str] = ()) -> State | None:
-    """The state of the strip that is what a strip was which is gone: the same under another name, else what was left of it where it was,
-    trimmed or cut; None if there is none.
+    """The state of the strip that is what a strip was which is gone: the same under another name,
+    else what was left of it where it was, trimmed or cut; None if there is none.
 
     taken: names of strips that it is not.
     """
@@ -206,7 +257,9 @@ def find_renamed(scene, then: State | None, taken: Container[str] = ()) -> State
         now = of_strip(scene, each)
         if then.limited and now.first <= then.first and then.last <= now.last:
             now = dataclasses.replace(now, first=then.first, last=then.last, limited=True)
-        same_but_for_span = dataclasses.replace(now, strip=then.strip, first=then.first, last=then.last) == then
+        same_but_for_span = (
+            dataclasses.replace(now, strip=then.strip, first=then.first, last=then.last) == then
+        )
         if same_but_for_span and (now.first, now.last) == (then.first, then.last):
             return now
         if same_but_for_span and then.first <= now.first and now.last <= then.last:
@@ -215,16 +268,22 @@ def find_renamed(scene, then: State | None, taken: Container[str] = ()) -> State
 
 
 def is_cut_off(scene, one, other) -> bool:
-    """Whether two sound strips are pieces of one recording that lie where they were cut from each other, or with a gap between them."""
+    """Whether two sound strips are pieces of one recording that lie where they were cut from each
+    other, or with a gap between them."""
     if one.sound is None or one.sound != other.sound:
         return False
     a, b = of_strip(scene, one), of_strip(scene, other)
-    return abs(a.origin - b.origin) < _SAME_FRAME and a.retiming == b.retiming and (a.last <= b.first or b.last <= a.first)
+    return (
+        abs(a.origin - b.origin) < _SAME_FRAME
+        and a.retiming == b.retiming
+        and (a.last <= b.first or b.last <= a.first)
+    )
 
 
 def part_of_take(scene, entry, one) -> str:
-    """Whether a take was made of a sound strip that was cut off its voice: PLAYED if the take still plays it, where it was or moved along;
-    CUT_AWAY if it was moved alone, so that Re-sync will trim the take; "" if the take is of another sound.
+    """Whether a take was made of a sound strip that was cut off its voice: PLAYED if the take still
+    plays it, where it was or moved along; CUT_AWAY if it was moved alone, so that Re-sync will trim
+    the take; "" if the take is of another sound.
 
     Fast for strips of other sounds or parts.
     """
@@ -232,26 +291,39 @@ def part_of_take(scene, entry, one) -> str:
     if then is None or not then.strip or then.strip == one.name or one.sound is None:
         return ""
     voice, piece = strip.by_name(scene, then.strip), of_strip(scene, one)
-    if voice is None or voice.type != "SOUND" or voice.sound != one.sound or piece.retiming != then.retiming or not _within(piece, then):
+    if (
+        voice is None
+        or voice.type != "SOUND"
+        or voice.sound != one.sound
+        or piece.retiming != then.retiming
+        or not _within(piece, then)
+    ):
         return ""
     changed = change(scene, entry)
     now = then if changed is None else changed.now
     if now is None or (changed is not None and changed.kind == "CHANGED"):
         return ""
     if _within(piece, now):
-        return "PLAYED" if abs(piece.origin - now.origin) < _SAME_FRAME else ""  # else it is played twice, here for the second time
+        # else it is played twice, here for the second time
+        return "PLAYED" if abs(piece.origin - now.origin) < _SAME_FRAME else ""
     (first, last), (begin, end) = piece.seconds, now.seconds
     apart = last <= begin + _SAME_SECONDS or first >= end - _SAME_SECONDS
     return "CUT_AWAY" if changed is not None and changed.kind == "CUT" and apart else ""
 
 
 def pieces_cut_away(scene, entry) -> list[State]:
-    """The present states of the strips that are CUT_AWAY (`part_of_take`) from a take's voice, in order of time."""
-    return [of_strip(scene, each) for each in strip.sound_strips(scene) if part_of_take(scene, entry, each) == "CUT_AWAY"]
+    """The present states of the strips that are CUT_AWAY (`part_of_take`) from a take's voice, in
+    order of time."""
+    return [
+        of_strip(scene, each)
+        for each in strip.sound_strips(scene)
+        if part_of_take(scene, entry, each) == "CUT_AWAY"
+    ]
 
 
 def _within(part: State, whole: State) -> bool:
-    """Whether the part of a recording that one state plays is in the other's; of a file it is not known."""
+    """Whether the part of a recording that one state plays is in the other's; of a file it is not
+    known."""
     (first, last), (begin, end) = part.seconds, whole.seconds
     return bool(whole.last) and begin - _SAME_SECONDS <= first and last <= end + _SAME_SECONDS
 
@@ -262,8 +334,20 @@ def of_strip(scene, speaking) -> State:
     start = compat.content_start(speaking)
     origin = start - compat.content_trim(speaking) + getattr(speaking, "sound_offset", 0.0) * fps
     first, last = compat.strip_span(speaking)
-    keys = [round(float(key.timeline_frame) - start, 2) for key in getattr(speaking, "retiming_keys", ())]
-    return State(speaking.name, "", _of_sound(speaking.sound), json.dumps(keys) if keys else "", float(origin), first, last, fps)
+    keys = [
+        round(float(key.timeline_frame) - start, 2)
+        for key in getattr(speaking, "retiming_keys", ())
+    ]
+    return State(
+        speaking.name,
+        "",
+        _of_sound(speaking.sound),
+        json.dumps(keys) if keys else "",
+        float(origin),
+        first,
+        last,
+        fps,
+    )
 
 
 def _of_sound(sound) -> str:
@@ -276,7 +360,9 @@ def _of_sound(sound) -> str:
 @lru_cache(maxsize=64)
 def _of_packed(session_uid: int, size: int) -> str:
     """Fingerprint of a packed sound, read once for each."""
-    data = next(sound.packed_file.data for sound in bpy.data.sounds if sound.session_uid == session_uid)
+    data = next(
+        sound.packed_file.data for sound in bpy.data.sounds if sound.session_uid == session_uid
+    )
     return _fingerprint(size, lambda place: data[place : place + _PIECE_BYTES])
 
 
@@ -284,7 +370,8 @@ def of_file(path: str) -> str:
     """Fingerprint of a sound file: of its contents, not of its name or time; "" for none."""
     try:
         about = os.stat(path)
-        if not stat.S_ISREG(about.st_mode) or not about.st_size:  # reading a pipe, or a file of the system, would never end
+        # reading a pipe, or a file of the system, would never end
+        if not stat.S_ISREG(about.st_mode) or not about.st_size:
             return ""
         return _of_contents(path, about.st_size, about.st_mtime_ns)
     except (OSError, ValueError):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sound of a voice's strip alone as a WAV file: read from the strip's file, or mixed down by Blender in short pieces."""
+"""The sound of a voice's strip alone as a WAV file: read from the strip's file, or mixed down by
+Blender in short pieces."""
 
 import contextlib
 import math
@@ -26,7 +27,8 @@ from . import strip_file
 from .strip import by_name, lineage, move, sound_name, Voice
 
 T = TypeVar("T")
-MIX_PATIENCE = 5.0  # seconds without a byte written: Blender 5.2 mixes down in the background and reports no failure
+# seconds without a byte written: Blender 5.2 mixes down in the background and reports no failure
+MIX_PATIENCE = 5.0
 PIECE_SECONDS = 2.0  # length mixed down at once
 _HEADER = 44  # bytes of the header that `wav_header` makes
 _BYTES = 4  # bytes per sample: the mix-down is 32-bit float
@@ -38,14 +40,18 @@ _ROUNDING = 4096  # bytes that a piece may be short, because Blender's buffers r
 def mix_down(voice: Voice, path: str) -> Generator[float, None, None]:
     """Write the sound of a voice's strip alone to a WAV file, as a generator to be run to its end.
 
-    The first sample is heard at voice.clock.start. Yields the fraction done; the caller must prevent undo meanwhile. Raises BadSound,
-    NoSpace or ThunderError, and then removes the file.
+    The first sample is heard at voice.clock.start. Yields the fraction done; the caller must
+    prevent undo meanwhile. Raises BadSound, NoSpace or ThunderError, and then removes the file.
     """
     scene = bpy.data.scenes.get(voice.scene)
     strip = by_name(scene, voice.strip)
     if strip is None:
-        raise BadSound(f"The strip “{voice.strip}” is no longer in the sequencer: choose another voice")
-    plan = strip_file.plan_of(scene, strip, int(voice.clock.start), int(voice.last), voice.clock.fps)
+        raise BadSound(
+            f"The strip “{voice.strip}” is no longer in the sequencer: choose another voice"
+        )
+    plan = strip_file.plan_of(
+        scene, strip, int(voice.clock.start), int(voice.last), voice.clock.fps
+    )
     if plan is None:
         yield from _mix_with_blender(voice, scene, strip, path)
     else:
@@ -53,7 +59,8 @@ def mix_down(voice: Voice, path: str) -> Generator[float, None, None]:
 
 
 def _write_in_thread(plan: strip_file.Plan, path: str) -> Generator[float, None, None]:
-    """As `write`, in a thread: a compressed file is decoded first, which takes seconds where the recording is long."""
+    """As `write`, in a thread: a compressed file is decoded first, which takes seconds where the
+    recording is long."""
     fraction, stopped = 0.0, False
 
     def progress(done: float) -> None:
@@ -74,8 +81,11 @@ def _write_in_thread(plan: strip_file.Plan, path: str) -> Generator[float, None,
     writing.result()
 
 
-def write(plan: strip_file.Plan, path: str, progress: Callable[[float], None] = no_progress) -> None:
-    """Write the sound of a strip's file to a mono WAV file. `progress` is called with 0 … 1 and may raise to stop.
+def write(
+    plan: strip_file.Plan, path: str, progress: Callable[[float], None] = no_progress
+) -> None:
+    """Write the sound of a strip's file to a mono WAV file. `progress` is called with 0 … 1 and may
+    raise to stop.
 
     Raises BadSound, NoSpace or ThunderError; whatever is raised, the file is then removed.
     """
@@ -84,13 +94,18 @@ def write(plan: strip_file.Plan, path: str, progress: Callable[[float], None] = 
         with plan.open(os.path.dirname(path)) as source:
             size = plan.count(source) * _BYTES
             if size > _LARGEST:
-                raise BadSound("The voice is too long for its sample rate and channels: cut its strip into shorter ones")
+                raise BadSound(
+                    "The voice is too long for its sample rate and channels: cut its strip into "
+                    "shorter ones"
+                )
             strip_file.check_space(path, size + (1 << 20))
             with open(path, "wb") as file:
                 file.write(wav_header(1, source.rate, size))
                 for block in plan.blocks(source):
                     before = (file.tell() - _HEADER) // _BYTES
-                    _check_numbers(plan.name, os.path.basename(plan.path), block[:, None], before, source.rate)
+                    _check_numbers(
+                        plan.name, os.path.basename(plan.path), block[:, None], before, source.rate
+                    )
                     file.write(block)
                     progress(min(1.0, (file.tell() - _HEADER) / max(1, size)))
         written = True
@@ -102,12 +117,14 @@ def write(plan: strip_file.Plan, path: str, progress: Callable[[float], None] = 
 
 
 def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float, None, None]:
-    """As `mix_down`, for a strip that only Blender can mix down: a copy of the scene with everything else muted, at the sound's own rate, a
-    few seconds at a time so that no step takes long."""
+    """As `mix_down`, for a strip that only Blender can mix down: a copy of the scene with
+    everything else muted, at the sound's own rate, a few seconds at a time so that no step takes
+    long."""
     if bpy.app.background and bpy.app.binary_path and (5, 2, 0) <= bpy.app.version < (5, 2, 3):
         # There a mix-down is a job that never ends, and every later one is ignored.
         raise BadSound(
-            f"The strip “{voice.strip}” is retimed or has modifiers, which Blender {bpy.app.version_string} "
+            f"The strip “{voice.strip}” is retimed or has modifiers, which Blender "
+            f"{bpy.app.version_string} "
             "cannot mix down without a window: open a window, or use 5.2.3"
         )
     first, last = int(voice.clock.start), int(voice.last)
@@ -133,7 +150,8 @@ def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float,
 
 @dataclass(frozen=True)
 class _Format:
-    """The WAV file of a mix-down: samples per second, channels, and frames of the scene per second."""
+    """The WAV file of a mix-down: samples per second, channels, and frames of the scene per
+    second."""
 
     rate: int
     channels: int
@@ -160,13 +178,17 @@ def _format_of(voice: Voice, strip, first: int, last: int) -> _Format:
 def _bounds(first: int, last: int, fps: float) -> list[int]:
     """Frames at which the pieces of a mix-down begin, and the frame after the last piece."""
     bounds = [*range(first, last, max(2, math.ceil(PIECE_SECONDS * fps))), last]
-    if len(bounds) > 2 and bounds[-1] - bounds[-2] < 2:  # Blender aborts when it mixes down a single frame
+    # Blender aborts when it mixes down a single frame
+    if len(bounds) > 2 and bounds[-1] - bounds[-2] < 2:
         del bounds[-2]
     return bounds
 
 
-def _mix_pieces(voice, alone, wave: _Format, bounds: list[int], piece_path: str, file) -> Generator[float, None, None]:
-    """Mix down a scene piece by piece into an open WAV file. Yields the fraction done; raises BadSound or ThunderError."""
+def _mix_pieces(
+    voice, alone, wave: _Format, bounds: list[int], piece_path: str, file
+) -> Generator[float, None, None]:
+    """Mix down a scene piece by piece into an open WAV file. Yields the fraction done; raises
+    BadSound or ThunderError."""
     first, last = bounds[0], bounds[-1]
     sequencer = {"sequencer_scene": alone} if hasattr(bpy.context, "sequencer_scene") else {}
     file.write(wav_header(wave.channels, wave.rate, wave.bytes_between(first, last)))
@@ -174,9 +196,12 @@ def _mix_pieces(voice, alone, wave: _Format, bounds: list[int], piece_path: str,
         alone.frame_start, alone.frame_end = start, end - 1
         size = wave.bytes_between(start, end)
         try:
-            with bpy.context.temp_override(scene=alone, view_layer=alone.view_layers[0], **sequencer):
-                # Esc, wherever it is pressed, sets a flag that ends Blender 5.2's mix-downs after their first block. This clears it, as
-                # rendering would; the copy has nothing to bake.
+            with bpy.context.temp_override(
+                scene=alone, view_layer=alone.view_layers[0], **sequencer
+            ):
+                # Esc, wherever it is pressed, sets a flag that ends Blender 5.2's mix-downs after
+                # their first block. This clears it, as rendering would; the copy has nothing to
+                # bake.
                 bpy.ops.ptcache.bake_all(bake=False)
                 bpy.ops.sound.mixdown(
                     filepath=piece_path,
@@ -190,17 +215,21 @@ def _mix_pieces(voice, alone, wave: _Format, bounds: list[int], piece_path: str,
         except RuntimeError as error:
             raise _mix_error(voice, reason_of(error)) from error
         yield from _wait_until_written(voice, piece_path, size, (start - first) / (last - first))
-        sound = Path(piece_path).read_bytes()[_data_of(piece_path)[0] :][:size].ljust(size, b"\0")  # silence where it is shorter
+        # silence where it is shorter
+        sound = Path(piece_path).read_bytes()[_data_of(piece_path)[0] :][:size].ljust(size, b"\0")
         samples = np.frombuffer(sound, "<f4").reshape(-1, wave.channels)
         before = (file.tell() - _HEADER) // samples.strides[0]
-        _check_numbers(voice.strip, sound_name(by_name(alone, voice.strip)), samples, before, wave.rate)
+        _check_numbers(
+            voice.strip, sound_name(by_name(alone, voice.strip)), samples, before, wave.rate
+        )
         file.write(sound)
         os.remove(piece_path)
         yield (end - first) / (last - first)
 
 
 def _copy_with_only(scene, strip, shift: int):
-    """A copy of a scene, `shift` frames later, in which only one strip plays and no object has to be evaluated."""
+    """A copy of a scene, `shift` frames later, in which only one strip plays and no object has to
+    be evaluated."""
     name, parents = strip.name, [meta.name for meta in lineage(scene, strip)[0]]
     copy = scene.copy()
     for member in list(copy.collection.objects):
@@ -230,11 +259,15 @@ def _remove_copy(copy, scene) -> None:
     """Remove a copy that `_copy_with_only` made, and the action it may have been given."""
     action = copy.animation_data.action if copy.animation_data else None
     bpy.data.scenes.remove(copy)
-    if action is not None and (scene.animation_data is None or action != scene.animation_data.action):
+    if action is not None and (
+        scene.animation_data is None or action != scene.animation_data.action
+    ):
         bpy.data.actions.remove(action)
 
 
-def _wait_until_written(voice: Voice, path: str, expected: int, fraction: float) -> Generator[float, None, None]:
+def _wait_until_written(
+    voice: Voice, path: str, expected: int, fraction: float
+) -> Generator[float, None, None]:
     """Wait until a WAV file of `expected` bytes of sound is complete."""
     size, grown = -1, time.monotonic()
     while True:
@@ -243,7 +276,8 @@ def _wait_until_written(voice: Voice, path: str, expected: int, fraction: float)
             if have >= expected - _ROUNDING:
                 return
             raise ThunderError(
-                f"Esc stopped Blender's mix-down of “{voice.strip}”: try again, after rendering a frame (F12) if that does not help"
+                f"Esc stopped Blender's mix-down of “{voice.strip}”: try again, after rendering a "
+                f"frame (F12) if that does not help"
             )
         now = os.path.getsize(path) if os.path.exists(path) else 0
         if now != size:
@@ -255,7 +289,8 @@ def _wait_until_written(voice: Voice, path: str, expected: int, fraction: float)
 
 
 def _data_of(path: str) -> tuple[int, int, int] | None:
-    """Of a WAV file: where its sound begins, how many bytes its header declares, how many there are."""
+    """Of a WAV file: where its sound begins, how many bytes its header declares, how many there
+    are."""
     try:
         with open(path, "rb") as file:
             head = file.read(4096)
@@ -269,7 +304,8 @@ def _data_of(path: str) -> tuple[int, int, int] | None:
 
 
 def _sound_bytes(path: str) -> int | None:
-    """Bytes of sound in a finished WAV file; None while its header does not agree with its length."""
+    """Bytes of sound in a finished WAV file; None while its header does not agree with its
+    length."""
     result = _data_of(path)
     return result[1] if result is not None and 0 < result[1] <= result[2] else None
 
@@ -286,32 +322,44 @@ def wav_header(channels: int, rate: int, size: int) -> bytes:
 
 def _mix_error(voice, detail: str) -> ThunderError:
     """The error for a strip that Blender could not mix down."""
-    return ThunderError(f"Blender could not mix down the strip “{voice.strip}” ({detail}): remove its retiming, modifiers and drivers")
+    return ThunderError(
+        f"Blender could not mix down the strip “{voice.strip}” ({detail}): remove its retiming, "
+        f"modifiers and drivers"
+    )
 
 
 def _check_numbers(name: str, file_name: str, samples: np.ndarray, before: int, rate: int) -> None:
-    """Raise BadSound if samples [n, channels] of a strip and its file are not all numbers. before: number of samples before them."""
+    """Raise BadSound if samples [n, channels] of a strip and its file are not all numbers. before:
+    number of samples before them."""
     good = np.isfinite(samples).all(axis=1)
     if not good.all():
         seconds = (before + int(np.argmin(good))) / rate
         raise BadSound(
-            f"The strip “{name}” holds values that are not numbers (first {seconds:.2f} s after its beginning): export its sound file "
+            f"The strip “{name}” holds values that are not numbers (first {seconds:.2f} s after "
+            f"its beginning): export its sound file "
             f"“{file_name}” again, and check the strip's volume and modifiers"
         )
 
 
-_names = session.add(Memory())  # name of a file that a voice was mixed down into → name of the voice
+# name of a file that a voice was mixed down into → name of the voice
+_names = session.add(Memory())
 
 
 def name_file(path: str, name: str) -> None:
-    """Let `with_names` call a temporary file by the name of the voice that was mixed down into it."""
+    """Let `with_names` call a temporary file by the name of the voice that was mixed down into
+    it."""
     _names.known[os.path.basename(path)] = name
 
 
 def with_names(error: ThunderError) -> ThunderError:
-    """An error of the engine that names a temporary file with the voice's name in its place; any other error as it is."""
+    """An error of the engine that names a temporary file with the voice's name in its place; any
+    other error as it is."""
     text = str(error)
-    file = next((file for file in _names.known if file in text), None) if isinstance(error, BadSound | NoVoice) else None
+    file = (
+        next((file for file in _names.known if file in text), None)
+        if isinstance(error, BadSound | NoVoice)
+        else None
+    )
     return error if file is None else type(error)(text.replace(file, _names.known[file]))
 
 
@@ -326,14 +374,21 @@ def sound_for_engine(client: Client, voice: Voice) -> Generator[Step, None, str]
 
 
 @contextlib.contextmanager
-def split_speakers(path: str, spans: tuple[tuple[float, float], ...], name: str) -> Iterator[tuple[str, str]]:
-    """Of the mix-down of a voice of that name a copy with these parts alone, seconds, and one with all others; removed afterwards."""
+def split_speakers(
+    path: str, spans: tuple[tuple[float, float], ...], name: str
+) -> Iterator[tuple[str, str]]:
+    """Of the mix-down of a voice of that name a copy with these parts alone, seconds, and one with
+    all others; removed afterwards."""
     data = Path(path).read_bytes()
     channels, rate = struct.unpack("<HI", data[22:28])
     samples = np.frombuffer(data, "<f4", offset=_HEADER).reshape(-1, channels)
     times = np.arange(len(samples)) / rate
-    heard = np.max([np.minimum(times - begin, end - times) / _EDGE + 1.0 for begin, end in spans], axis=0).clip(0.0, 1.0)[:, None]
-    copies = {f"{path}.{number}.wav": samples * share for number, share in enumerate((heard, 1.0 - heard))}
+    heard = np.max(
+        [np.minimum(times - begin, end - times) / _EDGE + 1.0 for begin, end in spans], axis=0
+    ).clip(0.0, 1.0)[:, None]
+    copies = {
+        f"{path}.{number}.wav": samples * share for number, share in enumerate((heard, 1.0 - heard))
+    }
     try:
         for copy, sound in copies.items():
             name_file(copy, name)
@@ -346,8 +401,11 @@ def split_speakers(path: str, spans: tuple[tuple[float, float], ...], name: str)
             Path(copy).unlink(missing_ok=True)
 
 
-def with_sound(client: Client, voice: Voice, work: Callable[[str], Generator[Step, None, T]]) -> Generator[Step, None, T]:
-    """Steps that do `work` with the path of a voice's sound, for the engine, and remove what was mixed down for it. Returns its value."""
+def with_sound(
+    client: Client, voice: Voice, work: Callable[[str], Generator[Step, None, T]]
+) -> Generator[Step, None, T]:
+    """Steps that do `work` with the path of a voice's sound, for the engine, and remove what was
+    mixed down for it. Returns its value."""
     sound = ""
     try:
         sound = yield from renew(lambda: sound_for_engine(client, voice))

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records the microphone while the scene plays, and lays what was spoken as a strip where it was spoken.
+"""Records the microphone while the scene plays, and lays what was spoken as a strip where it was
+spoken.
 
-The file has all that was heard from the countdown on; the strip shows the part that counts, and its handles reach the rest.
+The file has all that was heard from the countdown on; the strip shows the part that counts, and its
+handles reach the rest.
 """
 
 import itertools
@@ -57,18 +59,24 @@ def stop() -> None:
 def why_no_range(scene) -> str:
     """The reason why there is no range to record in, "" if there is one or none is wanted."""
     wanted = scene.thunder.recording.punch_in
-    return "Mark a preview range first (key P in the timeline), or switch Punch In off" if wanted and not scene.use_preview_range else ""
+    return (
+        "Mark a preview range first (key P in the timeline), or switch Punch In off"
+        if wanted and not scene.use_preview_range
+        else ""
+    )
 
 
 class Recording:
     """A recording of the microphone in a scene.
 
-    It counts from frame `first` on, until `last` is over or, where that is None, until it is stopped. The scene plays from frame `begin`
-    on, so that `first` comes when the countdown is over; where the scene has less before it, it waits `hold` seconds on `begin`.
+    It counts from frame `first` on, until `last` is over or, where that is None, until it is
+    stopped. The scene plays from frame `begin` on, so that `first` comes when the countdown is
+    over; where the scene has less before it, it waits `hold` seconds on `begin`.
 
-    client: whose worker records, and ends with the recording.  path: the file.
-    level: the latest event, None before the first.  heard_at: time.perf_counter() of it.  loudest: peak so far.
-    began: time.perf_counter() at which `first` played or will play, by the frames seen so far; infinite while nothing plays.
+    client: whose worker records, and ends with the recording.  path: the file. level: the latest
+    event, None before the first.  heard_at: time.perf_counter() of it.  loudest: peak so far.
+    began: time.perf_counter() at which `first` played or will play, by the frames seen so far;
+    infinite while nothing plays.
     """
 
     def __init__(self, client: Client, scene, microphone: str):
@@ -80,7 +88,9 @@ class Recording:
         self.first, self.last = scene.frame_current, None
         if settings.punch_in:
             self.first, self.last = scene.frame_preview_start, scene.frame_preview_end
-        before = min(self.first - min(scene.frame_start, self.first), int(self.countdown * self.fps))
+        before = min(
+            self.first - min(scene.frame_start, self.first), int(self.countdown * self.fps)
+        )
         self.begin, self.hold = self.first - before, self.countdown - before / self.fps
         self.path = new_path(scene)
         self.pending: Pending | None = None
@@ -91,15 +101,21 @@ class Recording:
         self.asked_to_stop = self.plays = self.ends = False
 
     def steps(self) -> Generator[Step, None, dict]:
-        """Steps that record. Returns the worker's result, `ended` being a sentence. Raises ThunderError; what was spoken stays on disk."""
+        """Steps that record. Returns the worker's result, `ended` being a sentence. Raises
+        ThunderError; what was spoken stays on disk."""
         try:
             _under_way.recording = self
             handlers.add(self.handlers)
-            pending = self.pending = self.client.request("record", microphone=self.microphone, path=self.path)
+            pending = self.pending = self.client.request(
+                "record", microphone=self.microphone, path=self.path
+            )
             while not pending.done:
                 now = time.perf_counter()
                 for self.level in (event for event in pending.poll() if event["event"] == LEVEL):
-                    self.heard_at, self.loudest = min(self.heard_at, now), max(self.loudest, self.level["peak"])
+                    self.heard_at, self.loudest = (
+                        min(self.heard_at, now),
+                        max(self.loudest, self.level["peak"]),
+                    )
                 if not pending.done:
                     self._advance(now)
                     yield self._step(now)
@@ -109,16 +125,24 @@ class Recording:
             playback.stop()
             if self.pending is not None:
                 self.pending.cancel()  # if it is not done
-            threading.Thread(target=self._close, name="thunder recording", daemon=True).start()  # may take a second
+            # may take a second
+            threading.Thread(target=self._close, name="thunder recording", daemon=True).start()
         error = pending.error
         if isinstance(error, WorkerDied):  # all but its last block is in the file
-            error = NoMicrophone("The microphone's driver failed: check that Blender may use it, or choose another microphone")
+            error = NoMicrophone(
+                "The microphone's driver failed: check that Blender may use it, or choose another "
+                "microphone"
+            )
         if not self.spoken:
             raise error or NoMicrophone("The microphone delivered no sound in time: record again")
         if self.is_silent:
             raise BadRequest(SILENT)
         if error is not None:
-            return {**self.level, "path": self.path, "ended": f"{error.reason}: what was recorded is kept"}
+            return {
+                **self.level,
+                "path": self.path,
+                "ended": f"{error.reason}: what was recorded is kept",
+            }
         return {**pending.result, "ended": _ENDINGS.get(pending.result["ended"], "")}
 
     @property
@@ -129,7 +153,11 @@ class Recording:
     @property
     def spoken(self) -> float:
         """Seconds recorded since then."""
-        return 0.0 if self.level is None else max(0.0, self.level["began"] + self.level["seconds"] - self.started)
+        return (
+            0.0
+            if self.level is None
+            else max(0.0, self.level["began"] + self.level["seconds"] - self.started)
+        )
 
     def _advance(self, now: float) -> None:
         """Start and stop what is due."""
@@ -138,7 +166,10 @@ class Recording:
         scene = bpy.data.scenes.get(self.scene)
         if scene is not None and now >= self.heard_at + self.hold:
             self._play(scene)
-        is_over = self.last is not None and now > self.started + (self.last + 1 - self.first) / self.fps + TAIL
+        is_over = (
+            self.last is not None
+            and now > self.started + (self.last + 1 - self.first) / self.fps + TAIL
+        )
         if (self.asked_to_stop or is_over) and not self.ends:
             self.ends = True
             self.client.request("finish")
@@ -146,7 +177,9 @@ class Recording:
     def _note_frame(self, scene, *_) -> None:
         """Handler: a frame of a scene plays, perhaps late, never early."""
         if scene.name == self.scene and scene.frame_current > self.begin and playback.is_on():
-            self.began = min(self.began, time.perf_counter() - (scene.frame_current - self.first) / self.fps)
+            self.began = min(
+                self.began, time.perf_counter() - (scene.frame_current - self.first) / self.fps
+            )
 
     def _play(self, scene) -> None:
         """Play the scene once, from the frame where it begins to its end."""
@@ -168,8 +201,17 @@ class Recording:
             return Step(0.0, "Opening microphone", begins=True)
         loud = max(0.0, 1 - 20 * math.log10(max(1e-6, self.level["peak"])) / FLOOR)
         left, spoken = self.started - now, int(self.spoken)
-        message = f"Recording in {math.ceil(left)}" if left > 0 else f"Recording {spoken // 60}:{spoken % 60:02d}"
-        return Step(loud, message, begins=True, note=SILENT if self.is_silent and self.level["seconds"] > LISTENED else "")
+        message = (
+            f"Recording in {math.ceil(left)}"
+            if left > 0
+            else f"Recording {spoken // 60}:{spoken % 60:02d}"
+        )
+        return Step(
+            loud,
+            message,
+            begins=True,
+            note=SILENT if self.is_silent and self.level["seconds"] > LISTENED else "",
+        )
 
     @property
     def is_silent(self) -> bool:
@@ -184,16 +226,27 @@ class Recording:
 
 
 def new_path(scene) -> str:
-    """A new empty file for a recording: in the chosen folder, or among the user's files while the .blend has none. Raises BadRequest."""
+    """A new empty file for a recording: in the chosen folder, or among the user's files while the
+    .blend has none. Raises BadRequest."""
     chosen, is_saved = scene.thunder.recording.folder or "//", bool(bpy.data.filepath)
-    folder = Path(bpy.path.abspath(chosen)) if is_saved or not chosen.startswith("//") else user_folder("recordings")
+    folder = (
+        Path(bpy.path.abspath(chosen))
+        if is_saved or not chosen.startswith("//")
+        else user_folder("recordings")
+    )
     stem = Path(bpy.data.filepath).stem if is_saved else "untitled"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path = next(path for number in itertools.count(1) if not (path := folder / f"{stem}_voice_{number:02d}.wav").exists())
+        path = next(
+            path
+            for number in itertools.count(1)
+            if not (path := folder / f"{stem}_voice_{number:02d}.wav").exists()
+        )
         path.touch(exist_ok=False)
     except OSError as error:
-        raise BadRequest(f"No recording can be written to “{folder}” ({error.strerror}): choose another folder") from error
+        raise BadRequest(
+            f"No recording can be written to “{folder}” ({error.strerror}): choose another folder"
+        ) from error
     return str(path)
 
 
@@ -204,7 +257,9 @@ def lay(scene, recording: Recording, result: dict):
     span = recording.first, end if recording.last is None else min(end, recording.last + 1)
     beneath = _playing(scene, *span)
     above = max((other.channel for other in beneath), default=0)
-    added = strip.add(scene, result["path"], Path(result["path"]).stem, math.floor(start), span, above)
+    added = strip.add(
+        scene, result["path"], Path(result["path"]).stem, math.floor(start), span, above
+    )
     added.sound_offset = (start - math.floor(start)) / recording.fps  # strips begin at whole frames
     if scene.thunder.recording.mute_beneath:
         for other in beneath:
@@ -219,4 +274,8 @@ def lay(scene, recording: Recording, result: dict):
 def _playing(scene, first: int, last: int) -> list:
     """The sound strips of a scene that play between two frames."""
     spans = [(other, compat.strip_span(other)) for other in strip.sound_strips(scene)]
-    return [other for other, (begin, end) in spans if begin < last and end > first and not other.mute and other.parent_meta() is None]
+    return [
+        other
+        for other, (begin, end) in spans
+        if begin < last and end > first and not other.mute and other.parent_meta() is None
+    ]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The voice in a scene: which sound strip it is, when it plays, why it cannot be used; and adding sound."""
+"""The voice in a scene: which sound strip it is, when it plays, why it cannot be used; and adding
+sound."""
 
 import os
 import time
@@ -18,10 +19,12 @@ from ..host import compat
 from ..host.session import Memory, session
 
 LISTEN_MARK = "Thunder Listen"  # name of the add-on's own strips, which are never used as a voice
-FLIPPED = "thunder_flipped"  # property of a strip that is muted only while generated speech is compared with it
+# property of a strip that is muted only while generated speech is compared with it
+FLIPPED = "thunder_flipped"
 SHORTEST_SECONDS = 0.3
 LOOK_SECONDS = 0.5  # time for which a sound's file that was found is taken to be there
-_seen = session.add(Memory(Recent(256)))  # path of a sound's file → time.monotonic() at which it was found
+# path of a sound's file → time.monotonic() at which it was found
+_seen = session.add(Memory(Recent(256)))
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,15 @@ class Voice:
 
 
 def sound_strips(scene) -> list:
-    """The sound strips of a scene that may be a voice, those in metas included, in order of time."""
+    """The sound strips of a scene that may be a voice, those in metas included, in order of
+    time."""
     if scene is None or scene.sequence_editor is None:
         return []
-    result = [s for s in compat.strips_all(scene.sequence_editor) if s.type == "SOUND" and not s.name.startswith(LISTEN_MARK)]
+    result = [
+        s
+        for s in compat.strips_all(scene.sequence_editor)
+        if s.type == "SOUND" and not s.name.startswith(LISTEN_MARK)
+    ]
     return sorted(result, key=lambda strip: (compat.strip_span(strip)[0], strip.channel))
 
 
@@ -73,18 +81,32 @@ def find(context) -> Voice:
     if chosen:
         strip = next((s for s in strips if s.name == chosen), None)
         if strip is None:
-            raise BadSound(f"The strip “{chosen}” is no longer in the sequencer: choose another voice")
+            raise BadSound(
+                f"The strip “{chosen}” is no longer in the sequencer: choose another voice"
+            )
         return voice_of(scene, strip)
     strips = own_strips or strips
     if not strips:
-        raise BadSound("There is no sound strip in the sequencer: add the dialogue there or choose a sound file")
+        raise BadSound(
+            "There is no sound strip in the sequencer: add the dialogue there or choose a sound "
+            "file"
+        )
     active = scene.sequence_editor.active_strip
     if active is not None and any(active == strip for strip in strips):
         return voice_of(scene, active)
-    if own_strips:  # of a head's several lines, the current or the next one; quick where there are hundreds
+    # of a head's several lines, the current or the next one; quick where there are hundreds
+    if own_strips:
         now = context.scene.frame_current
         ahead = (strip for strip in strips if compat.strip_span(strip)[1] > now)
-        spoken = next((strip for each in (ahead, reversed(strips)) for strip in each if not _silenced_by(scene, strip)), strips[0])
+        spoken = next(
+            (
+                strip
+                for each in (ahead, reversed(strips))
+                for strip in each
+                if not _silenced_by(scene, strip)
+            ),
+            strips[0],
+        )
         return voice_of(scene, spoken)
     audible = [strip for strip in strips if not _silenced_by(scene, strip)]
     if len(audible) > 1:
@@ -98,11 +120,14 @@ def current(context) -> Voice | None:
 
 
 def of_take(context, entry) -> Voice:
-    """The voice of a take, or the one of the settings if its strip is gone or there is no take (None).
+    """The voice of a take, or the one of the settings if its strip is gone or there is no take
+    (None).
 
     Raises BadSound.
     """
-    for scene in dict.fromkeys((context.scene, compat.sequencer_scene(context))) if entry is not None else ():
+    for scene in (
+        dict.fromkeys((context.scene, compat.sequencer_scene(context))) if entry is not None else ()
+    ):
         speaking = by_name(scene, entry.voice)
         if speaking is not None and speaking.type == "SOUND":
             return of_strip(scene, speaking)
@@ -110,8 +135,8 @@ def of_take(context, entry) -> Voice:
 
 
 def chosen_name(scene, mesh) -> str:
-    """Name of the strip that is chosen as the voice of a head, "" for none: the head's own choice, else the scene's unless the head has
-    strips to speak and that is none of them."""
+    """Name of the strip that is chosen as the voice of a head, "" for none: the head's own choice,
+    else the scene's unless the head has strips to speak and that is none of them."""
     settings = scene.thunder
     state = None if mesh is None else head_state.of(head.owner_of(mesh))
     if state is not None and state.is_property_set("voice"):
@@ -129,42 +154,68 @@ def role(scene, mesh) -> str:
 
 
 def spoken_by(scene, mesh, strips: list) -> list:
-    """The strips that a head speaks: those assigned to it; the scene's only head also speaks the unassigned ones."""
-    given = {part.strip: part for part in scene.thunder.cast if part.silent or part.head is not None}
-    own_names = {name for name, part in given.items() if part.head is not None and part.head == mesh}
-    sounds = {turn.sound for turn in scene.thunder.turns if turn.head is not None and turn.head == mesh}  # in which it speaks ranges
+    """The strips that a head speaks: those assigned to it; the scene's only head also speaks the
+    unassigned ones."""
+    given = {
+        part.strip: part for part in scene.thunder.cast if part.silent or part.head is not None
+    }
+    own_names = {
+        name for name, part in given.items() if part.head is not None and part.head == mesh
+    }
+    # in which it speaks ranges
+    sounds = {
+        turn.sound for turn in scene.thunder.turns if turn.head is not None and turn.head == mesh
+    }
     is_only = mesh is not None and len(head.in_scene(scene)) == 1
 
     def speaks(strip) -> bool:
         name = strip.name
-        return name in own_names or (is_only and name not in given) or (bool(sounds) and strip.sound in sounds)
+        return (
+            name in own_names
+            or (is_only and name not in given)
+            or (bool(sounds) and strip.sound in sounds)
+        )
 
     return [strip for strip in strips if speaks(strip)]
 
 
 def sound_name(strip) -> str:
-    """Name of a strip's sound file, which stays when the strip is renamed or cut; the strip's name if it has lost its sound."""
+    """Name of a strip's sound file, which stays when the strip is renamed or cut; the strip's name
+    if it has lost its sound."""
     sound = strip.sound
     return strip.name if sound is None else bpy.path.basename(sound.filepath) or sound.name
 
 
 def _to_listen_to(context, strips: list, chosen: str) -> list:
-    """The strips that the current head can listen to: those not assigned to it. Raises BadSound if there is none, or the chosen one is not
-    among them."""
+    """The strips that the current head can listen to: those not assigned to it. Raises BadSound if
+    there is none, or the chosen one is not among them."""
     mesh = head.current(context)
-    own_names = {part.strip for part in context.scene.thunder.cast if mesh is not None and part.head == mesh}
+    own_names = {
+        part.strip for part in context.scene.thunder.cast if mesh is not None and part.head == mesh
+    }
     if chosen in own_names:
-        raise BadSound(f"“{mesh.name}” speaks “{chosen}” and cannot listen to it: choose another voice or another head")
+        raise BadSound(
+            f"“{mesh.name}” speaks “{chosen}” and cannot listen to it: choose another voice or "
+            f"another head"
+        )
     others = [strip for strip in strips if strip.name not in own_names]
     if strips and not others:
-        raise BadSound(f"“{mesh.name}” speaks all sound strips: add the voice that it listens to, or choose another head")
+        raise BadSound(
+            f"“{mesh.name}” speaks all sound strips: add the voice that it listens to, or choose "
+            f"another head"
+        )
     return others
 
 
 def keep_speaker(scene, name: str, mesh) -> None:
     """Assign an unassigned strip to a head, so that it stays with it when others are added."""
-    if by_name(scene, name) is not None and not any(part.strip == name and (part.silent or part.head) for part in scene.thunder.cast):
-        part = next((part for part in scene.thunder.cast if part.strip == name), None) or scene.thunder.cast.add()
+    if by_name(scene, name) is not None and not any(
+        part.strip == name and (part.silent or part.head) for part in scene.thunder.cast
+    ):
+        part = (
+            next((part for part in scene.thunder.cast if part.strip == name), None)
+            or scene.thunder.cast.add()
+        )
         part.strip, part.head = name, mesh
 
 
@@ -184,34 +235,46 @@ def of_file(scene, path: str, start: float | None = None) -> Voice:
     if problem := not_a_file(absolute):
         raise BadSound(f"{problem}: choose another sound file")
     clock = _clock(scene, scene.frame_start if start is None else start)
-    return Voice(os.path.splitext(os.path.basename(absolute))[0], scene.name, "", absolute, clock, None)
+    return Voice(
+        os.path.splitext(os.path.basename(absolute))[0], scene.name, "", absolute, clock, None
+    )
 
 
 def of_strip(scene, strip) -> Voice:
-    """A strip as it plays: from its left to its right handle. Raises BadSound if it does not play at all."""
+    """A strip as it plays: from its left to its right handle. Raises BadSound if it does not play
+    at all."""
     reason = _silenced_by(scene, strip)
     if reason:
         raise BadSound(reason)
     sound = strip.sound
     if sound is None:
-        raise BadSound(f"The strip “{strip.name}” has lost its sound: choose its file again in the sequencer")
-    if sound.packed_file is None and not _is_there(bpy.path.abspath(sound.filepath, library=sound.library)):
+        raise BadSound(
+            f"The strip “{strip.name}” has lost its sound: choose its file again in the sequencer"
+        )
+    if sound.packed_file is None and not _is_there(
+        bpy.path.abspath(sound.filepath, library=sound.library)
+    ):
         raise BadSound(
             f"The file of the strip “{strip.name}” is missing ({sound.filepath}): "
             "find it with File › External Data, or choose another voice"
         )
     if sound.samplerate == 0:
-        raise BadSound(f"The file of the strip “{strip.name}” cannot be read as sound: choose another voice")
+        raise BadSound(
+            f"The file of the strip “{strip.name}” cannot be read as sound: choose another voice"
+        )
     first, last = compat.strip_span(strip)
     clock = _clock(scene, first)
     # Blender itself aborts when it mixes down a single frame.
     if last - first < 2 or (last - first) / clock.fps < SHORTEST_SECONDS:
-        raise BadSound(f"The strip “{strip.name}” is too short or empty: it needs {SHORTEST_SECONDS} s or more")
+        raise BadSound(
+            f"The strip “{strip.name}” is too short or empty: it needs {SHORTEST_SECONDS} s or more"
+        )
     return Voice(strip.name, scene.name, strip.name, "", clock, last)
 
 
 def _is_there(path: str) -> bool:
-    """Whether a file can be read. Panels ask at each redraw, so one that was there is not looked for again at once."""
+    """Whether a file can be read. Panels ask at each redraw, so one that was there is not looked
+    for again at once."""
     now = time.monotonic()
     if now - _seen.known.get(path, -LOOK_SECONDS) >= LOOK_SECONDS:
         _seen.known.pop(path, None)
@@ -221,35 +284,47 @@ def _is_there(path: str) -> bool:
 
 
 def _clock(scene, start: float) -> Clock:
-    """The clock of a sound at a frame. Raises BadSound at a rate at which a take would have no keys, or billions."""
+    """The clock of a sound at a frame. Raises BadSound at a rate at which a take would have no
+    keys, or billions."""
     clock = Clock.of(scene, start)
     if not 1.0 <= clock.fps <= MOST_FPS:
         raise BadSound(
-            f"The scene “{scene.name}” has {clock.fps:.3g} frames per second: set 1 to {MOST_FPS:g} in its Output properties, such as 24"
+            f"The scene “{scene.name}” has {clock.fps:.3g} frames per second: set 1 to "
+            f"{MOST_FPS:g} in its Output properties, such as 24"
         )
     return clock
 
 
 def file_of(voice: Voice) -> str:
-    """The sound file that a voice is read from; "" if there is none or it is packed into the .blend."""
+    """The sound file that a voice is read from; "" if there is none or it is packed into the
+    .blend."""
     if voice.path:
         return voice.path
     speaking = by_name(bpy.data.scenes.get(voice.scene), voice.strip)
     sound = None if speaking is None else speaking.sound
-    return "" if sound is None or sound.packed_file is not None else bpy.path.abspath(sound.filepath, library=sound.library)
+    return (
+        ""
+        if sound is None or sound.packed_file is not None
+        else bpy.path.abspath(sound.filepath, library=sound.library)
+    )
 
 
 def warning(voice: Voice) -> str:
-    """A sentence about the file of a voice that can be used but is shorter than it should be; "" for every other voice."""
+    """A sentence about the file of a voice that can be used but is shorter than it should be; ""
+    for every other voice."""
     path = file_of(voice)
     return missing_end(path) if path else ""
 
 
 def part_of(voice: Voice, first: int, last: int) -> Voice:
-    """The part of a strip's voice from frame `first` up to `last`. Raises BadSound if nothing is left."""
+    """The part of a strip's voice from frame `first` up to `last`. Raises BadSound if nothing is
+    left."""
     start, end = max(int(voice.clock.start), first), min(voice.last, last)
     if end - start < 2 or (end - start) / voice.clock.fps < SHORTEST_SECONDS:
-        raise BadSound(f"Too little of “{voice.name}” lies in the preview range: it needs {SHORTEST_SECONDS} s or more")
+        raise BadSound(
+            f"Too little of “{voice.name}” lies in the preview range: it needs {SHORTEST_SECONDS} "
+            f"s or more"
+        )
     return replace(voice, clock=replace(voice.clock, start=float(start)), last=end)
 
 
@@ -264,7 +339,10 @@ def _silenced_by(scene, strip) -> str:
     for holder, member in inside:
         channel = holder.channels[member.channel] if member.channel < len(holder.channels) else None
         if channel is not None and channel.mute:
-            return f"The channel of the strip “{strip.name}” is muted: unmute it or choose another voice"
+            return (
+                f"The channel of the strip “{strip.name}” is muted: unmute it or choose "
+                f"another voice"
+            )
     return ""
 
 
@@ -281,7 +359,8 @@ def flip_back(strip) -> None:
 
 
 def lineage(scene, strip):
-    """The meta strips that contain a strip, outermost first, and (what holds the channels, member) pairs."""
+    """The meta strips that contain a strip, outermost first, and (what holds the channels, member)
+    pairs."""
     parents, parent = [], strip.parent_meta()
     while parent is not None:
         parents.insert(0, parent)
@@ -301,8 +380,8 @@ def by_name(scene, name: str):
 
 
 def free_frame(scene) -> int:
-    """The scene frame for another sound: the first one of the scene if it is the first, else the playhead, or after the last if one plays
-    there."""
+    """The scene frame for another sound: the first one of the scene if it is the first, else the
+    playhead, or after the last if one plays there."""
     spans = [compat.strip_span(strip) for strip in sound_strips(scene)]
     if not spans:
         return scene.frame_start
@@ -310,8 +389,11 @@ def free_frame(scene) -> int:
     return max(end for _, end in spans) if any(first <= now < end for first, end in spans) else now
 
 
-def add(scene, path: str, name: str, start: int, span: tuple[int, int] | None = None, above: int = 0):
-    """A new sound strip in a scene whose content begins at frame `start`, on the lowest channel above `above` that is free for all of it.
+def add(
+    scene, path: str, name: str, start: int, span: tuple[int, int] | None = None, above: int = 0
+):
+    """A new sound strip in a scene whose content begins at frame `start`, on the lowest channel
+    above `above` that is free for all of it.
 
     span: the first frame that plays and the one after the last; None for all.
     """
@@ -331,7 +413,8 @@ def add(scene, path: str, name: str, start: int, span: tuple[int, int] | None = 
 
 
 def add_voice(scene, path: str, name: str, start: int):
-    """The same of a sound that can be a voice, and let the scene play all of it in time. Raises BadSound, and then nothing was added."""
+    """The same of a sound that can be a voice, and let the scene play all of it in time. Raises
+    BadSound, and then nothing was added."""
     added = None
     try:
         added = add(scene, path, name, start)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cache of the voice's sound while its strip is unchanged: a file for the engine, and its waveform."""
+"""A cache of the voice's sound while its strip is unchanged: a file for the engine, and its
+waveform."""
 
 import os
 import struct
@@ -27,8 +28,9 @@ MOST_VOICES = 4  # voices whose sound is cached in a session
 class CachedVoice:
     """Cached data of a voice's sound.
 
-    path: a file that the engine can read, "" if there is none yet.  peaks: float32 [n, 2], lowest and highest sample of each
-    hundredth of a second from the voice's beginning on, None until it is read.  failed: the reason why it could not be read.
+    path: a file that the engine can read, "" if there is none yet.  peaks: float32 [n, 2], lowest
+    and highest sample of each hundredth of a second from the voice's beginning on, None until it is
+    read.  failed: the reason why it could not be read.
     """
 
     path: str = ""
@@ -69,14 +71,17 @@ def _key(scene, voice: strip.Voice) -> tuple | None:
     speaking = strip.by_name(scene, voice.strip) if voice.strip else None
     if state is None:
         return None
-    begin, end = state.seconds if state.last else (0.0, 0.0)  # its position in the scene does not change its sound
+    # its position in the scene does not change its sound
+    begin, end = state.seconds if state.last else (0.0, 0.0)
     return (
         state.sound,
         state.retiming,
         round(begin, 4),
         round(end, 4),
         voice.path,
-        () if speaking is None else (speaking.name, round(speaking.volume, 4), len(speaking.modifiers)),
+        ()
+        if speaking is None
+        else (speaking.name, round(speaking.volume, 4), len(speaking.modifiers)),
     )
 
 
@@ -88,7 +93,9 @@ def of(scene, voice: strip.Voice) -> CachedVoice | None:
     cached = cache.voices.get(key)
     if cached is None:
         cached = cache.voices[key] = CachedVoice()
-        for old in [k for k, cached in cache.voices.items() if not cached.reading][: max(0, len(cache.voices) - MOST_VOICES)]:
+        for old in [k for k, cached in cache.voices.items() if not cached.reading][
+            : max(0, len(cache.voices) - MOST_VOICES)
+        ]:
             _remove(cache.voices.pop(old))
     cache.voices.move_to_end(key)
     if cached.path and not os.path.isfile(cached.path):  # the engine ended, and its folder with it
@@ -98,12 +105,17 @@ def of(scene, voice: strip.Voice) -> CachedVoice | None:
 
 def _remove(cached: CachedVoice) -> None:
     """Delete the file of a voice, if the cache made it."""
-    if cached.path and os.path.basename(cached.path).startswith("voice_cache_") and os.path.exists(cached.path):
+    if (
+        cached.path
+        and os.path.basename(cached.path).startswith("voice_cache_")
+        and os.path.exists(cached.path)
+    ):
         os.remove(cached.path)
 
 
 def sound(client: Client, scene, voice: strip.Voice) -> Generator[Step, None, str]:
-    """Steps that mix down a voice for the engine if it is not there yet. Returns the path; the caller must not delete the file."""
+    """Steps that mix down a voice for the engine if it is not there yet. Returns the path; the
+    caller must not delete the file."""
     if voice.path:
         return voice.path
     cached = of(scene, voice)
@@ -116,7 +128,8 @@ def sound(client: Client, scene, voice: strip.Voice) -> Generator[Step, None, st
 def keep(scene, voice: strip.Voice, path: str) -> str:
     """Cache a mix-down of a voice that was just made for the engine, which then recognises it.
 
-    Returns its path from now on, which is unchanged if the voice is gone or the file cannot be renamed.
+    Returns its path from now on, which is unchanged if the voice is gone or the file cannot be
+    renamed.
     """
     cached = of(scene, voice)
     if cached is None:
@@ -133,10 +146,11 @@ def keep(scene, voice: strip.Voice, path: str) -> str:
 
 
 def read(scene, voice: strip.Voice, folder: str = "") -> CachedVoice | None:
-    """The cached data of a voice; if it is not read yet, reading starts in a thread that does not use Blender's data.
+    """The cached data of a voice; if it is not read yet, reading starts in a thread that does not
+    use Blender's data.
 
-    With a folder, a file for the engine is written there too. None for a voice that is gone; `failed` is set for one that only Blender's
-    own mix-down can read.
+    With a folder, a file for the engine is written there too. None for a voice that is gone;
+    `failed` is set for one that only Blender's own mix-down can read.
     """
     cached = of(scene, voice)
     if cached is None or cached.reading or cached.failed:
@@ -146,15 +160,24 @@ def read(scene, voice: strip.Voice, folder: str = "") -> CachedVoice | None:
     if cached.path:
         reading = (peaks_of_file, cached.path)
     elif voice.path:
-        reading = (peaks_of_sound, strip_file.Plan(voice.name, voice.path, None, 0.0, 0.0, np.ones(2, np.float32)))
+        reading = (
+            peaks_of_sound,
+            strip_file.Plan(voice.name, voice.path, None, 0.0, 0.0, np.ones(2, np.float32)),
+        )
     else:
         speaking = strip.by_name(scene, voice.strip)
-        plan = strip_file.plan_of(scene, speaking, int(voice.clock.start), int(voice.last), voice.clock.fps)
+        plan = strip_file.plan_of(
+            scene, speaking, int(voice.clock.start), int(voice.last), voice.clock.fps
+        )
         if plan is None:
-            cached.failed = "This strip is retimed, driven or has modifiers: press Listen to score it"
+            cached.failed = (
+                "This strip is retimed, driven or has modifiers: press Listen to score it"
+            )
             return cached
         reading = (peaks_of_sound, plan)
-    cached.thread = threading.Thread(target=_read, args=(cached, folder, *reading), name="thunder voice", daemon=True)
+    cached.thread = threading.Thread(
+        target=_read, args=(cached, folder, *reading), name="thunder voice", daemon=True
+    )
     cached.thread.start()
     return cached
 
@@ -169,7 +192,8 @@ def _read(cached: CachedVoice, folder: str, how, what) -> None:
 
 
 def peaks_of_sound(plan: strip_file.Plan, folder: str):
-    """Peaks of a plan's sound, which is written to a file in a folder as well, if there is one; and that file's path."""
+    """Peaks of a plan's sound, which is written to a file in a folder as well, if there is one; and
+    that file's path."""
     if folder and plan.seconds:
         path = os.path.join(folder, f"voice_cache_{time.monotonic_ns()}.wav")
         mixdown.name_file(path, plan.name)
@@ -199,14 +223,19 @@ def peaks_of(samples: np.ndarray, rate: int) -> np.ndarray:
     Of blocks of whole seconds one after the other it is the same as of all of them together.
     """
     count = max(1, int(np.ceil(len(samples) / rate * PEAKS_PER_SECOND)))
-    starts = np.minimum((np.arange(count) * rate / PEAKS_PER_SECOND).astype(int), max(0, len(samples) - 1))
+    starts = np.minimum(
+        (np.arange(count) * rate / PEAKS_PER_SECOND).astype(int), max(0, len(samples) - 1)
+    )
     if not len(samples):
         return np.zeros((1, 2), np.float32)
-    return np.stack([np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)], 1).astype(np.float32)
+    return np.stack(
+        [np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)], 1
+    ).astype(np.float32)
 
 
 def loudness_of_take(scene, voice: strip.Voice, entry) -> Generator[Step, None, np.ndarray | None]:
-    """Steps that read a voice. Returns its loudness [T] at 25 fps from the first frame of a take of it on; None if it cannot be read.
+    """Steps that read a voice. Returns its loudness [T] at 25 fps from the first frame of a take of
+    it on; None if it cannot be read.
 
     The voice may have been moved or trimmed since the take was made.
     """
@@ -217,5 +246,9 @@ def loudness_of_take(scene, voice: strip.Voice, entry) -> Generator[Step, None, 
         return None
     levels = activity.loudness(cached.peaks, PEAKS_PER_SECOND)
     then, now = fingerprint.of_take(entry), fingerprint.of_voice(scene, voice)
-    late = round((then.seconds[0] - now.seconds[0]) * FPS) if then is not None and now is not None and then.last and now.last else 0
+    late = (
+        round((then.seconds[0] - now.seconds[0]) * FPS)
+        if then is not None and now is not None and then.last and now.last
+        else 0
+    )
     return np.concatenate([np.zeros(max(0, -late)), levels[max(0, late) :]])

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stages of a commit before anything is written: what they plan, sample, fit and draw for a rig of a few tracks."""
+"""The stages of a commit before anything is written: what they plan, sample, fit and draw for a rig
+of a few tracks."""
 
 import copy
 from dataclasses import fields, is_dataclass, replace
@@ -10,7 +11,16 @@ import pytest
 
 from thunder_core.animation import keyframes, posing
 from thunder_core.animation.commit import drawing, fitting, planning
-from thunder_core.animation.commit.before import Before, Block, Choice, Curve, Strip, StripCurve, Take, TakeCurve
+from thunder_core.animation.commit.before import (
+    Before,
+    Block,
+    Choice,
+    Curve,
+    Strip,
+    StripCurve,
+    Take,
+    TakeCurve,
+)
 from thunder_core.animation.commit.line_records import Line, Lines
 from thunder_core.animation.keyframes import Cycles
 from thunder_core.animation.keys import SAMPLES
@@ -22,11 +32,23 @@ from thunder_core.progress import result
 from thunder_core.rotation import matrix_to_rotvec, rotvec_to_matrix
 
 FIRST, LAST, LEAD = 21, 69, 8  # the take's frames
-FUNNEL, SMILE, BROW = (('key_blocks["%s"].value' % name, 0) for name in ("mouthFunnel", "mouthSmileLeft", "browInnerUp"))
+FUNNEL, SMILE, BROW = (
+    ('key_blocks["%s"].value' % name, 0)
+    for name in ("mouthFunnel", "mouthSmileLeft", "browInnerUp")
+)
 NECK = 'pose.bones["neck"].rotation_quaternion'
-TRACKS = [Track(0, *FUNNEL), Track(0, *SMILE), Track(0, *BROW), *(Track(1, NECK, index, rest=float(index == 0)) for index in range(4))]
+TRACKS = [
+    Track(0, *FUNNEL),
+    Track(0, *SMILE),
+    Track(0, *BROW),
+    *(Track(1, NECK, index, rest=float(index == 0)) for index in range(4)),
+]
 REGIONS = ("Mouth", "Mouth", "Brows", "Head", "Head", "Head", "Head")
-WAYS = [*((to, how) for to in ("COPY", "OWN") for how in ("REPLACE", "ADD", "INSERT")), ("NEW", "REPLACE"), ("STRIP", "ADD")]
+WAYS = [
+    *((to, how) for to in ("COPY", "OWN") for how in ("REPLACE", "ADD", "INSERT")),
+    ("NEW", "REPLACE"),
+    ("STRIP", "ADD"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +57,21 @@ def meter():
     with np.load(HEAD_FILE, allow_pickle=False) as archive:
         channels = tuple(map(str, archive["expression_names"]))
     parts = [("mouthFunnel", 0, 1.0), ("mouthSmileLeft", 1, 1.0), ("browInnerUp", 2, 1.0)]
-    turn = Turn(3, "QUATERNION", np.eye(3), tuple((f"neck.{axis}", place, 1.0) for place, axis in enumerate("xyz")))
+    turn = Turn(
+        3,
+        "QUATERNION",
+        np.eye(3),
+        tuple((f"neck.{axis}", place, 1.0) for place, axis in enumerate("xyz")),
+    )
     return RigMeter(Driver(TRACKS, parts, [turn]), channels, ((3, 4, 5, 6),))
 
 
 def keys_at(*points):
     """Keys at (frame, value), handles level."""
     points = np.array(points, float)
-    return keyframes.bezier_keys(points, points - [1.0, 0.0], points + [1.0, 0.0], keyframes.ALIGNED)
+    return keyframes.bezier_keys(
+        points, points - [1.0, 0.0], points + [1.0, 0.0], keyframes.ALIGNED
+    )
 
 
 def curve_of(*points, **more):
@@ -70,7 +99,9 @@ def take_curves(block):
         if track.block == block:
             keys = keyframes.on_every_frame(frames, performed(track)(frames))
             curve = Curve.of_keys(keys)
-            made[track.path, track.index] = TakeCurve(performed(track), curve.value_at, partial(copy.deepcopy, keys))
+            made[track.path, track.index] = TakeCurve(
+                performed(track), curve.value_at, partial(copy.deepcopy, keys)
+            )
     return made
 
 
@@ -78,19 +109,39 @@ def found(meter, faces=None, action="Acting", strips=(), lines=None, known=None,
     """What there is before a commit: the animator's curves of the face, and NLA strips."""
     faces = {} if faces is None else faces
     action = action if faces else None
-    blocks = Block(action, lines, faces, take_curves(0), tuple(strips)), Block(None, None, {}, take_curves(1))
+    blocks = (
+        Block(action, lines, faces, take_curves(0), tuple(strips)),
+        Block(None, None, {}, take_curves(1)),
+    )
     at_rest = still or tuple(track.rest for track in TRACKS)
     limits = ((0.0, 1.0),) * 3 + (None,) * 4
     keys = sum(len(curve.keys["co"]) for curve in faces.values())
     take = Take("line", FIRST, LAST, LEAD, LEAD, score=80.0)
-    return Before(take, blocks, meter, ("QUATERNION",), REGIONS, limits, at_rest, known or {}, keys, 1, 250, 24.0)
+    return Before(
+        take,
+        blocks,
+        meter,
+        ("QUATERNION",),
+        REGIONS,
+        limits,
+        at_rest,
+        known or {},
+        keys,
+        1,
+        250,
+        24.0,
+    )
 
 
 def drawn(before, choice):
     """(plan, sampled, drawing) of a commit."""
     plan = result(planning.plan(before, choice))
     sampled = result(fitting.sample(before, plan))
-    return plan, sampled, result(drawing.draw(before, plan, sampled, result(fitting.fit(before, plan, sampled))))
+    return (
+        plan,
+        sampled,
+        result(drawing.draw(before, plan, sampled, result(fitting.fit(before, plan, sampled)))),
+    )
 
 
 def choice(**how):
@@ -127,12 +178,22 @@ def arrays_in(value, path=""):
 
 @pytest.mark.parametrize("to, how", WAYS)
 def test_no_stage_changes_what_it_is_given(meter, to, how):
-    before = found(meter, acting() | {BROW: curve_of((1, 0.1), (30, 0.4), cycles=Cycles(("REPEAT", 0), ("MIRROR", 0)), is_plain=False)})
+    before = found(
+        meter,
+        acting()
+        | {
+            BROW: curve_of(
+                (1, 0.1), (30, 0.4), cycles=Cycles(("REPEAT", 0), ("MIRROR", 0)), is_plain=False
+            )
+        },
+    )
     asked = choice(to=to, how=how)
     plan = result(planning.plan(before, asked))
     sampled = result(fitting.sample(before, plan))
     fitted = result(fitting.fit(before, plan, sampled))
-    given = [(path, array, array.copy()) for path, array in arrays_in((before, plan, sampled, fitted))]
+    given = [
+        (path, array, array.copy()) for path, array in arrays_in((before, plan, sampled, fitted))
+    ]
     made = result(drawing.draw(before, plan, sampled, fitted))
     assert len(given) > 20
     for path, array, was in given:
@@ -150,17 +211,27 @@ def test_what_the_take_moves_is_as_the_take_has_it_and_the_rest_as_the_animator_
     assert np.abs(at(curves[SMILE].keys, inside) - performed(TRACKS[1])(inside)).max() < 0.05
     own = acting()[SMILE]
     around = [*range(-20, FIRST - 3), *range(LAST + 4, 150)]
-    assert np.abs(at(curves[SMILE].keys, around) - own.sampled(np.array(around, float))).max() < 1e-4
-    assert set(by_place(made.curves[1])) == {(NECK, index) for index in range(4) if plan.is_chosen[3 + index]}
+    assert (
+        np.abs(at(curves[SMILE].keys, around) - own.sampled(np.array(around, float))).max() < 1e-4
+    )
+    assert set(by_place(made.curves[1])) == {
+        (NECK, index) for index in range(4) if plan.is_chosen[3 + index]
+    }
 
 
 def test_a_key_of_the_animators_in_a_lead_costs_only_that_curve_its_lead(meter):
     near = {SMILE: curve_of((FIRST - 4, 0.5), (200, 0.5))}
     plan, _, made = drawn(found(meter, near), choice())
-    spans = {(track.path, track.index): (span.first, span.last) for track, span in zip(TRACKS, plan.spans)}
+    spans = {
+        (track.path, track.index): (span.first, span.last)
+        for track, span in zip(TRACKS, plan.spans)
+    }
     assert spans[SMILE] == (FIRST, LAST + LEAD)
     assert spans[FUNNEL] == spans[BROW] == (FIRST - LEAD, LAST + LEAD)
-    assert (plan.choice.first, plan.choice.last) == (FIRST - LEAD, LAST + LEAD) and (plan.line_first, plan.line_last) == (FIRST, LAST)
+    assert (plan.choice.first, plan.choice.last) == (FIRST - LEAD, LAST + LEAD) and (
+        plan.line_first,
+        plan.line_last,
+    ) == (FIRST, LAST)
     keys = by_place(made.curves[0])[SMILE].keys
     assert at(keys, [FIRST - 4])[0] == pytest.approx(0.5, abs=1e-4)
 
@@ -168,37 +239,65 @@ def test_a_key_of_the_animators_in_a_lead_costs_only_that_curve_its_lead(meter):
 def strip_of(lines=(), **more):
     """An NLA strip that plays a smile which moves on every frame of the scene."""
     strip = Strip(-50.0, 300.0, -50.0, 300.0, lines=tuple(lines), **more)
-    return strip, {SMILE: StripCurve(strip, np.arange(-50.0, 300.0, 10.0), lambda time: 0.3 + 0.1 * float(np.sin(time)))}
+    return strip, {
+        SMILE: StripCurve(
+            strip, np.arange(-50.0, 300.0, 10.0), lambda time: 0.3 + 0.1 * float(np.sin(time))
+        )
+    }
 
 
-@pytest.mark.parametrize("to, how, result_to", [("NEW", "REPLACE", "STRIP"), ("COPY", "ADD", "STRIP"), ("COPY", "REPLACE", "STRIP")])
-def test_a_take_over_strips_becomes_one_of_them_where_an_action_would_hide_them(meter, to, how, result_to):
+@pytest.mark.parametrize(
+    "to, how, result_to",
+    [("NEW", "REPLACE", "STRIP"), ("COPY", "ADD", "STRIP"), ("COPY", "REPLACE", "STRIP")],
+)
+def test_a_take_over_strips_becomes_one_of_them_where_an_action_would_hide_them(
+    meter, to, how, result_to
+):
     plan, _, _ = drawn(found(meter, strips=[strip_of()]), choice(to=to, how=how))
     assert plan.choice.to == result_to and plan.choice.how == how and not plan.takes_part
 
 
 def test_beside_an_action_only_what_strips_move_goes_above_them(meter):
     plan, _, made = drawn(found(meter, {BROW: acting()[SMILE]}, strips=[strip_of()]), choice())
-    assert plan.choice.to == "COPY" and [track.path for track, above in zip(TRACKS, plan.is_above) if above] == [SMILE[0]]
-    assert set(by_place(made.above[0])) == {SMILE} and set(by_place(made.curves[0])) == {FUNNEL, BROW}
+    assert plan.choice.to == "COPY" and [
+        track.path for track, above in zip(TRACKS, plan.is_above) if above
+    ] == [SMILE[0]]
+    assert set(by_place(made.above[0])) == {SMILE} and set(by_place(made.curves[0])) == {
+        FUNNEL,
+        BROW,
+    }
 
 
 def test_a_strip_of_the_same_line_alone_is_replaced(meter):
     regions = choice().regions
     lines = [Line("line", FIRST, LAST, FIRST - LEAD, LAST + LEAD, regions)]
-    for there, gone in ((lines, (0,)), ([*lines, Line("another", 90, 120, 90, 120, regions)], ()), ([], ())):
-        assert result(planning.plan(found(meter, strips=[strip_of(there)]), choice(to="STRIP"))).old_strips[0] == gone
+    for there, gone in (
+        (lines, (0,)),
+        ([*lines, Line("another", 90, 120, 90, 120, regions)], ()),
+        ([], ()),
+    ):
+        assert (
+            result(
+                planning.plan(found(meter, strips=[strip_of(there)]), choice(to="STRIP"))
+            ).old_strips[0]
+            == gone
+        )
 
 
 def test_without_an_action_it_goes_into_a_new_one(meter):
     plan, _, made = drawn(found(meter), choice(to="OWN", how="ADD"))
-    assert (plan.choice.to, plan.choice.how) == ("NEW", "REPLACE") and plan.names.lines.name == "line"
+    assert (plan.choice.to, plan.choice.how) == (
+        "NEW",
+        "REPLACE",
+    ) and plan.names.lines.name == "line"
     assert all(one.replaced == one.edited == 0 for one in made.curves[0])
 
 
 def committed(before, made, plan):
     """What there is after a commit into the animator's action."""
-    curves = dict(before.blocks[0].curves) | {place: Curve.of_keys(one.keys) for place, one in by_place(made.curves[0]).items()}
+    curves = dict(before.blocks[0].curves) | {
+        place: Curve.of_keys(one.keys) for place, one in by_place(made.curves[0]).items()
+    }
     other = {place: Curve.of_keys(one.keys) for place, one in by_place(made.curves[1]).items()}
     blocks = (
         replace(before.blocks[0], curves=curves, lines=plan.names.lines),
@@ -220,7 +319,12 @@ def test_a_line_that_is_committed_again_replaces_its_keys_and_counts_those_that_
     inside = np.flatnonzero((smile["co"][:, 0] > FIRST) & (smile["co"][:, 0] < LAST))[:2]
     moved = {part: values.copy() for part, values in smile.items()}
     moved["co"][inside, 1] += 0.2
-    blocks = replace(after.blocks[0], curves=dict(after.blocks[0].curves) | {SMILE: Curve.of_keys(moved)}), after.blocks[1]
+    blocks = (
+        replace(
+            after.blocks[0], curves=dict(after.blocks[0].curves) | {SMILE: Curve.of_keys(moved)}
+        ),
+        after.blocks[1],
+    )
     _, _, edited = drawn(replace(after, blocks=blocks), choice(to="OWN"))
     assert edited.edited == [2, 0]
 
@@ -228,13 +332,18 @@ def test_a_line_that_is_committed_again_replaces_its_keys_and_counts_those_that_
 def test_another_line_in_the_action_is_named_and_kept(meter):
     lines = Lines("Acting", (Line("before", -30, -10, -30, -10),))
     plan, _, made = drawn(found(meter, acting(), lines=lines), choice(to="COPY"))
-    assert [line.name for line in plan.names.lines.lines] == ["before", "line"] and plan.names.before is lines
+    assert [line.name for line in plan.names.lines.lines] == [
+        "before",
+        "line",
+    ] and plan.names.before is lines
     assert made.line_keys["line"].curves
 
 
 def test_an_insert_moves_what_is_there_behind_the_take(meter):
     own = acting()
-    plan, _, made = drawn(found(meter, own | {(FUNNEL[0] + "x", 0): own[SMILE]}), choice(how="INSERT"))
+    plan, _, made = drawn(
+        found(meter, own | {(FUNNEL[0] + "x", 0): own[SMILE]}), choice(how="INSERT")
+    )
     shift = plan.choice.span.end - FIRST
     for place in (SMILE, (FUNNEL[0] + "x", 0)):  # moved by the take, and not
         keys = by_place(made.curves[0])[place].keys
@@ -247,8 +356,13 @@ def test_added_turns_are_one_after_the_other(meter):
     _, sampled, _ = drawn(found(meter, acting(), still=(0.0, 0.0, 0.0, *turned)), choice(how="ADD"))
     row = 20 * SAMPLES
     take = np.array([performed(track)([sampled.frames[20]])[0] for track in TRACKS[3:]])
-    turns = [rotvec_to_matrix(mapping.rotation_vectors(each[None], "QUATERNION")) for each in (turned, take, sampled.values[row, 3:])]
-    assert np.abs(matrix_to_rotvec(turns[2])[0]).max() > 0.1 and np.allclose(turns[2], turns[0] @ turns[1], atol=1e-9)
+    turns = [
+        rotvec_to_matrix(mapping.rotation_vectors(each[None], "QUATERNION"))
+        for each in (turned, take, sampled.values[row, 3:])
+    ]
+    assert np.abs(matrix_to_rotvec(turns[2])[0]).max() > 0.1 and np.allclose(
+        turns[2], turns[0] @ turns[1], atol=1e-9
+    )
 
 
 def test_a_sum_stays_within_the_sliders_range(meter):
@@ -265,7 +379,13 @@ def test_without_an_error_every_key_of_the_take_is_kept(meter):
 @pytest.mark.parametrize("mode", ["REPEAT", "REPEAT_OFFSET", "MIRROR"])
 def test_cycles_become_the_keys_that_they_repeat(mode):
     keys, period = keys_at((0, 0.0), (4, 0.5), (10, 0.2)), 10.0
-    curve = Curve(keys, lambda frame: 0.0, lambda frames: frames, cycles=Cycles((mode, 0), (mode, 0)), is_plain=False)
+    curve = Curve(
+        keys,
+        lambda frame: 0.0,
+        lambda frames: frames,
+        cycles=Cycles((mode, 0), (mode, 0)),
+        is_plain=False,
+    )
     was = copy.deepcopy(keys)
     shape = curve.shape(-25.0, 45.0)
     frames = np.arange(-24.5, 45.0, 1.0)  # between the frames on which a cycle begins
@@ -286,7 +406,10 @@ def test_poses_share_frames_and_keep_what_the_animator_has_around_them(meter):
     before = found(meter, acting())
     _, _, made = drawn(before, choice(keys="POSES", error=0.6, markers=True))
     curves = by_place(made.curves[0])
-    on_line = {place: {round(t) for t in one.keys["co"][:, 0] if FIRST < t < LAST} for place, one in curves.items()}
+    on_line = {
+        place: {round(t) for t in one.keys["co"][:, 0] if FIRST < t < LAST}
+        for place, one in curves.items()
+    }
     assert len(on_line[FUNNEL] & on_line[SMILE]) > 0.5 * len(on_line[SMILE]) > 1
     assert len(on_line[FUNNEL] | on_line[SMILE]) < 0.6 * (LAST - FIRST)
     inside = np.arange(FIRST, LAST + 1)
@@ -302,5 +425,7 @@ def test_a_report_counts_what_is_new_and_what_stays(meter):
     plan, sampled, made = drawn(before, choice(to="COPY"))
     total = sum(len(one.keys["co"]) for curves in made.curves for one in curves)
     report = drawing.report(before, plan, sampled, None, made, ("Acting · line",), total, "")
-    assert report.total == total and report.keys == total - (5 - made.replaced) and made.replaced == 1
+    assert (
+        report.total == total and report.keys == total - (5 - made.replaced) and made.replaced == 1
+    )
     assert report.first == FIRST - LEAD and report.frames == LAST - FIRST + 2 * LEAD + 1

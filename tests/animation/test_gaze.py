@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Eyes look at a target wherever head and target go, and leave it when the take's own gaze shifts."""
+"""Eyes look at a target wherever head and target go, and leave it when the take's own gaze
+shifts."""
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ JOINT, EYES = np.array([0.0, -0.1, -0.02]), np.array([0.0, 0.05, 0.06])
 
 def aim(eyes, neck):
     """Where eyes at the head look, as unit vectors of the head at rest [T, 3]."""
-    return np.einsum("tij,tjk,k->ti", rotvec_to_matrix(neck), rotvec_to_matrix(eyes), [0.0, 0.0, 1.0])
+    return np.einsum(
+        "tij,tjk,k->ti", rotvec_to_matrix(neck), rotvec_to_matrix(eyes), [0.0, 0.0, 1.0]
+    )
 
 
 def wanted(points, neck):
@@ -44,17 +47,22 @@ def test_eyes_stay_on_a_point_while_head_and_point_move():
     assert degrees_off(look(own, neck, points), neck, points).max() < 0.5
 
 
-@pytest.mark.parametrize("leaves, least, most", [(0.0, 0.0, 0.0), (0.3, 0.15, 0.3), (1.0, 0.35, 0.7)])
+@pytest.mark.parametrize(
+    "leaves, least, most", [(0.0, 0.0, 0.0), (0.3, 0.15, 0.3), (1.0, 0.35, 0.7)]
+)
 def test_the_gaze_leaves_at_its_own_shifts_and_no_more_than_it_may(leaves, least, most):
     own = np.full((200, 3), np.float32(0.1))  # where it rests
-    for start, stop, by in ((30, 60, 0.2), (100, 130, -0.15), (160, 170, 0.3)):  # looks aside three times
+    # looks aside three times
+    for start, stop, by in ((30, 60, 0.2), (100, 130, -0.15), (160, 170, 0.3)):
         own[start:stop, 1] += by
     still = np.zeros((200, 3))
     points = np.repeat([[0.0, 0.05, 1.0]], 200, axis=0)
     eyes = look(own, still, points, leaves)
     away = np.abs(eyes[:, 1]) > 0.05
     assert least <= away.mean() <= most + 0.03
-    assert not away[:28].any() and not away[62:98].any(), "between its own shifts it stays on the target"
+    assert not away[:28].any() and not away[62:98].any(), (
+        "between its own shifts it stays on the target"
+    )
 
 
 def test_eyes_turn_no_further_than_eyes_can():
@@ -80,7 +88,11 @@ def test_a_head_follows_a_target_beyond_what_eyes_do_alone():
 def test_a_head_that_follows_a_little_turns_as_far_as_eyes_need(aside, up):
     own = np.radians(4.0) * np.sin(np.arange(100)[:, None] / 20 + np.arange(3))
     direction = np.radians([aside, up])
-    toward = [np.sin(direction[0]) * np.cos(direction[1]), np.sin(direction[1]), np.cos(direction[0]) * np.cos(direction[1])]
+    toward = [
+        np.sin(direction[0]) * np.cos(direction[1]),
+        np.sin(direction[1]),
+        np.cos(direction[0]) * np.cos(direction[1]),
+    ]
     points = always(*EYES + toward)
     neck = gaze.turn_head(points, own, JOINT, EYES, 0.33)
     off = degrees_off(look(-own, neck, points), neck, points)

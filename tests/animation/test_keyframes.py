@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys as arrays: cutting and joining leave the curve as it was, and new keys pass into old ones within their span."""
+"""Keys as arrays: cutting and joining leave the curve as it was, and new keys pass into old ones
+within their span."""
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ FRAMES = np.arange(1.0, 61.0)
 def curve(seed=3):
     """Keys, a few of them, of a curve on FRAMES that goes up and down."""
     rng = np.random.default_rng(seed)
-    values = sum(rng.uniform(-0.5, 0.5) * np.exp(-0.5 * ((FRAMES - at) / 4) ** 2) for at in (10, 22, 35, 50))
+    values = sum(
+        rng.uniform(-0.5, 0.5) * np.exp(-0.5 * ((FRAMES - at) / 4) ** 2) for at in (10, 22, 35, 50)
+    )
     return keyframes.from_reduced(reduce(FRAMES, values, 0.01), FRAMES)
 
 
@@ -92,7 +95,12 @@ def test_an_opened_curve_stands_still_in_the_gap_and_goes_on_after_it():
     gap = keyframes.evaluate(keys, np.linspace(span.first, span.end, 50))
     assert np.ptp(gap) < 1e-5 and gap[0] == pytest.approx(value_at(own)(20.0), abs=1e-5)
     later = np.linspace(20, 60, 100)
-    assert np.abs(keyframes.evaluate(keys, later + span.end - span.first) - keyframes.evaluate(own, later)).max() < 1e-4
+    assert (
+        np.abs(
+            keyframes.evaluate(keys, later + span.end - span.first) - keyframes.evaluate(own, later)
+        ).max()
+        < 1e-4
+    )
 
 
 def de_casteljau(points: np.ndarray, s: np.ndarray) -> np.ndarray:
@@ -105,21 +113,32 @@ def de_casteljau(points: np.ndarray, s: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("reach, halvings", [(2.0, 0), (7.0, 0), (10.0, 0), (14.0, 40)])
 def test_a_curve_is_that_of_de_casteljau(monkeypatch, reach, halvings):
-    """Newton's steps alone find it, but where handles are as long as the segment, which is vertical in its middle then."""
+    """Newton's steps alone find it, but where handles are as long as the segment, which is vertical
+    in its middle then."""
     monkeypatch.setattr(keyframes, "_HALVINGS", halvings)
     points, handle = np.array([[12.0, 0.2], [26.0, 0.9]]), np.array([reach, 0.3])
     keys = keyframes.bezier_keys(points, points - handle, points + handle, keyframes.FREE)
-    true = de_casteljau(np.array([points[0], points[0] + handle, points[1] - handle, points[1]]), np.linspace(0, 1, 101))
+    true = de_casteljau(
+        np.array([points[0], points[0] + handle, points[1] - handle, points[1]]),
+        np.linspace(0, 1, 101),
+    )
     off = np.abs(keyframes.evaluate(keys, true[:, 0]) - true[:, 1])
-    assert np.where(np.abs(true[:, 0] - 19) < 1e-3, 0, off).max() < 1e-5 and np.ptp(true[:, 1]) > 0.6
+    assert (
+        np.where(np.abs(true[:, 0] - 19) < 1e-3, 0, off).max() < 1e-5 and np.ptp(true[:, 1]) > 0.6
+    )
 
 
 def test_a_cut_in_an_easing_puts_keys_on_its_frames_and_on_no_others():
-    keys, place = keyframes.from_reduced(reduce(FRAMES, np.round(np.sin(FRAMES / 9), 6), 0.01), FRAMES), 2
+    keys, place = (
+        keyframes.from_reduced(reduce(FRAMES, np.round(np.sin(FRAMES / 9), 6), 0.01), FRAMES),
+        2,
+    )
     first, last = keys["co"][place : place + 2, 0]
     keys["interpolation"][place] = 12  # sine
     cut = keyframes.cut(keys, first + 1.5, lambda frame: 100 + frame)
     new = [*np.arange(first + 1, last), first + 1.5]
     assert sorted(cut["co"][:, 0]) == sorted([*keys["co"][:, 0], *new]) and len(new) > 2
     there = np.isin(cut["co"][:, 0], new)
-    assert (cut["co"][there, 1] == 100 + cut["co"][there, 0]).all() and (cut["interpolation"][there] == keyframes.LINEAR).all()
+    assert (cut["co"][there, 1] == 100 + cut["co"][there, 0]).all() and (
+        cut["interpolation"][there] == keyframes.LINEAR
+    ).all()

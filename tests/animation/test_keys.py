@@ -13,7 +13,10 @@ def speech_like(seed: int, frames: int = 250) -> np.ndarray:
     """A curve like a lip channel: bumps of a tenth to a third of a second, never below 0."""
     rng = np.random.default_rng(seed)
     t = np.arange(frames)
-    return sum(rng.uniform(0.1, 0.8) * np.exp(-0.5 * ((t - c) / rng.uniform(1.5, 4)) ** 2) for c in rng.uniform(0, frames, frames // 9))
+    return sum(
+        rng.uniform(0.1, 0.8) * np.exp(-0.5 * ((t - c) / rng.uniform(1.5, 4)) ** 2)
+        for c in rng.uniform(0, frames, frames // 9)
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -26,7 +29,9 @@ def test_the_reduced_curve_is_within_the_tolerance(seed, tolerance):
 
 
 def test_a_looser_tolerance_needs_fewer_keys():
-    counts = [len(reduce(TIMES, speech_like(1), tolerance).index) for tolerance in (0.003, 0.01, 0.05)]
+    counts = [
+        len(reduce(TIMES, speech_like(1), tolerance).index) for tolerance in (0.003, 0.01, 0.05)
+    ]
     assert counts[0] > counts[1] > counts[2]
     assert counts[1] < len(TIMES) / 2
 
@@ -48,7 +53,8 @@ def test_noise_is_followed_too():
 
 
 def test_handles_are_those_of_the_bezier_that_blender_evaluates():
-    """A Bézier segment evaluated by de Casteljau's construction at a third-spaced handle is the same polynomial."""
+    """A Bézier segment evaluated by de Casteljau's construction at a third-spaced handle is the
+    same polynomial."""
     curve = speech_like(3)
     keys = reduce(TIMES, curve, 0.01)
     left, right = handles(TIMES[keys.index], keys.value, keys.slope, keys.slope)
@@ -65,7 +71,9 @@ def test_handles_are_those_of_the_bezier_that_blender_evaluates():
 
 
 def test_turning_points_are_the_extremes():
-    curve = np.concatenate([np.linspace(0, 1, 20), np.linspace(1, 0.2, 20)[1:], np.linspace(0.2, 0.9, 20)[1:]])
+    curve = np.concatenate(
+        [np.linspace(0, 1, 20), np.linspace(1, 0.2, 20)[1:], np.linspace(0.2, 0.9, 20)[1:]]
+    )
     assert turning_points(curve, 0.05).tolist() == [0, 19, 38, 57]
 
 
@@ -74,19 +82,31 @@ def between(curve: np.ndarray, every: int = 4) -> tuple[np.ndarray, np.ndarray]:
     slope = np.gradient(curve)
     rise = np.diff(curve)
     slope[1:-1] = np.where(
-        rise[:-1] * rise[1:] > 0, np.sign(rise[1:]) * np.minimum(np.abs(slope[1:-1]), 2 * np.minimum(abs(rise[:-1]), abs(rise[1:]))), 0.0
+        rise[:-1] * rise[1:] > 0,
+        np.sign(rise[1:])
+        * np.minimum(np.abs(slope[1:-1]), 2 * np.minimum(abs(rise[:-1]), abs(rise[1:]))),
+        0.0,
     )
     times = np.arange((len(curve) - 1) * every + 1) / every
     k = np.minimum(times.astype(int), len(curve) - 2)
     x = times - k
     y = 1 - x
-    return times, (1 + 2 * x) * y * y * curve[k] + x * x * (3 - 2 * x) * curve[k + 1] + x * y * y * slope[k] - x * x * y * slope[k + 1]
+    return times, (1 + 2 * x) * y * y * curve[k] + x * x * (3 - 2 * x) * curve[
+        k + 1
+    ] + x * y * y * slope[k] - x * x * y * slope[k + 1]
 
 
 CLOSURE = np.array([0.31, 0.33, 0.3, 0.018, 0.0, 0.0, 0.02, 0.24, 0.3, 0.29])
 
 
-@pytest.mark.parametrize("curve", [CLOSURE, *(speech_like(seed) for seed in range(4)), np.random.default_rng(3).uniform(0, 1, 60)])
+@pytest.mark.parametrize(
+    "curve",
+    [
+        CLOSURE,
+        *(speech_like(seed) for seed in range(4)),
+        np.random.default_rng(3).uniform(0, 1, 60),
+    ],
+)
 @pytest.mark.parametrize("tolerance", [0.003, 0.03])
 def test_between_two_keys_the_curve_stays_between_their_values(curve, tolerance):
     keys = reduce(np.arange(len(curve)), curve, tolerance)
@@ -94,10 +114,14 @@ def test_between_two_keys_the_curve_stays_between_their_values(curve, tolerance)
     samples = np.unique(times)
     dense = Keys(np.searchsorted(samples, keys.index), keys.value, keys.slope).at(samples)
     spans = np.searchsorted(samples, times)
-    low, high = np.minimum(keys.value[:-1], keys.value[1:]), np.maximum(keys.value[:-1], keys.value[1:])
+    low, high = (
+        np.minimum(keys.value[:-1], keys.value[1:]),
+        np.maximum(keys.value[:-1], keys.value[1:]),
+    )
     values = dense[spans]
     assert np.maximum(low[:, None] - values, values - high[:, None]).max() <= 0.02 * np.ptp(curve)
-    assert dense.min() >= curve.min() - 1e-9 and dense.max() <= curve.max() + 1e-9  # a slider's range is never left
+    # a slider's range is never left
+    assert dense.min() >= curve.min() - 1e-9 and dense.max() <= curve.max() + 1e-9
 
 
 @pytest.mark.parametrize("seed", range(3))

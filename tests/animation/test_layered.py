@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys of a take under its shape: they come back from their packed form bit for bit, and edits from their distances."""
+"""Keys of a take under its shape: they come back from their packed form bit for bit, and edits from
+their distances."""
 
 import numpy as np
 import pytest
@@ -10,11 +11,15 @@ FRAMES = np.arange(5.0, 45.0)
 
 
 def keys(seed=1, frames=FRAMES):
-    return keyframes.on_every_frame(frames, np.random.default_rng(seed).normal(size=len(frames)).astype(np.float32))
+    return keyframes.on_every_frame(
+        frames, np.random.default_rng(seed).normal(size=len(frames)).astype(np.float32)
+    )
 
 
 def same(one, other):
-    return (one is None) == (other is None) and (one is None or all(np.array_equal(one[part], other[part]) for part in keyframes.PARTS))
+    return (one is None) == (other is None) and (
+        one is None or all(np.array_equal(one[part], other[part]) for part in keyframes.PARTS)
+    )
 
 
 def test_packed_keys_come_back_bit_for_bit():
@@ -22,7 +27,8 @@ def test_packed_keys_come_back_bit_for_bit():
     packed = layered.pack(tracks)
     back = layered.unpack(packed)
     assert len(back) == len(tracks) and all(same(one, other) for one, other in zip(tracks, back))
-    assert [len(packed[part]) for part in ("interpolation", "type", "easing")] == [1, 1, 1]  # what all share is stored once
+    # what all share is stored once
+    assert [len(packed[part]) for part in ("interpolation", "type", "easing")] == [1, 1, 1]
     assert not same(tracks[0], back[4])
 
 
@@ -51,14 +57,18 @@ def test_handles_count_only_where_somebody_placed_them():
 def test_an_edit_comes_back_bit_for_bit_on_the_curve_it_was_made_on(shift):
     edited = keys(7)
     under = np.sin(FRAMES)
-    on_curve = layered.to_relative(keyframes.move(edited, shift), FRAMES, under.astype(np.float32).astype(np.float64), shift)
+    on_curve = layered.to_relative(
+        keyframes.move(edited, shift), FRAMES, under.astype(np.float32).astype(np.float64), shift
+    )
     back = layered.to_absolute(on_curve, FRAMES, under, shift)
     assert same(back, keyframes.move(edited, shift))
 
 
 def test_an_edit_keeps_its_distance_from_a_curve_that_moves():
     edited, under = keys(7), np.sin(FRAMES)
-    back = layered.to_absolute(layered.to_relative(edited, FRAMES, under, 0), FRAMES, under + 2.0, 0)
+    back = layered.to_absolute(
+        layered.to_relative(edited, FRAMES, under, 0), FRAMES, under + 2.0, 0
+    )
     assert np.abs(back["co"][:, 1] - edited["co"][:, 1] - 2.0).max() < 1e-5
 
 
@@ -73,4 +83,5 @@ def test_new_values_within_rows_leave_the_other_frames_alone(dense):
     assert np.abs(values[rows] - said[rows] - 0.5).max() < 1e-6
     outside = np.ones(40, bool)
     outside[9:21] = False
-    assert np.abs(values[outside] - said[outside]).max() < 5e-3  # Blender places the handles of keys that got new neighbours
+    # Blender places the handles of keys that got new neighbours
+    assert np.abs(values[outside] - said[outside]).max() < 5e-3

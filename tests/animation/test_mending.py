@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys are mended by the smallest change: none passes another, and those elsewhere keep their bits."""
+"""Keys are mended by the smallest change: none passes another, and those elsewhere keep their
+bits."""
 
 import numpy as np
 import pytest
@@ -36,4 +37,8 @@ def test_a_dent_needs_five_keys_where_there_were_none():
 
 def test_keys_between_two_frames_are_deleted_but_for_those_on_them():
     left, count = mending.delete_keys(keys(), 10, 20)
-    assert count == 9 and {10.0, 20.0} <= set(left["co"][:, 0].tolist()) and not np.isin(left["co"][:, 0], np.arange(11, 20)).any()
+    assert (
+        count == 9
+        and {10.0, 20.0} <= set(left["co"][:, 0].tolist())
+        and not np.isin(left["co"][:, 0], np.arange(11, 20)).any()
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The measures of a direction's sliders answer to what they are named after, and to nothing that only looks like it."""
+"""The measures of a direction's sliders answer to what they are named after, and to nothing that
+only looks like it."""
 
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def motion(jaw=0.12, lips=0.3, smile=0.0, brow=0.0, nod=0.0, blinks=0) -> Motion
 
 
 @pytest.mark.parametrize("slider, change", [
-    ("energy", dict(jaw=0.24, lips=0.6)), ("jaw", dict(jaw=0.18, lips=0.1)), ("smile", dict(smile=0.4)), ("brows", dict(brow=0.4)),
+    ("energy", dict(jaw=0.24, lips=0.6)), ("jaw", dict(jaw=0.18, lips=0.1)),
+    ("smile", dict(smile=0.4)), ("brows", dict(brow=0.4)),
     ("head", dict(nod=0.03)), ("eyes", dict(blinks=5)),
 ])  # fmt: skip
 def test_a_measure_answers_to_its_slider(played, slider, change):
@@ -54,7 +56,10 @@ def test_a_measure_answers_to_its_slider(played, slider, change):
 def test_a_mouth_that_is_always_half_open_articulates_less(played):
     held = motion()
     held.jaw[:, 0] += 0.12
-    assert played.measure(held, SPEAKING)["articulation"] < played.measure(motion(), SPEAKING)["articulation"] - 0.5
+    assert (
+        played.measure(held, SPEAKING)["articulation"]
+        < played.measure(motion(), SPEAKING)["articulation"] - 0.5
+    )
 
 
 def test_agreement_is_read_within_voices():

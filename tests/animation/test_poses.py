@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Poses: keys on common frames that stay within the error, meet closures exactly, hold where nothing moves and never overshoot."""
+"""Poses: keys on common frames that stay within the error, meet closures exactly, hold where
+nothing moves and never overshoot."""
 
 import numpy as np
 import pytest
@@ -20,8 +21,9 @@ SECONDS, FPS = 5, 24
 
 
 def speech(seed=1, seconds=SECONDS):
-    """Curves [S, C] with the movements of speech: a syllable every fifth of a second, lips closed three times, a pause of a
-    second in which nothing moves; brows and head slower. And the gap [S] of the lips, mm."""
+    """Curves [S, C] with the movements of speech: a syllable every fifth of a second, lips closed
+    three times, a pause of a second in which nothing moves; brows and head slower. And the gap [S]
+    of the lips, mm."""
     rng = np.random.default_rng(seed)
     t = np.arange(seconds * FPS * SAMPLES + 1) / SAMPLES / FPS
     ends = seconds - 1.0  # then the pause
@@ -29,21 +31,28 @@ def speech(seed=1, seconds=SECONDS):
     def bumps(rate, width, size=1.0):
         at = np.arange(0.1, ends - 0.2, 1 / rate)
         at = at + rng.uniform(-0.2, 0.2, len(at)) / rate
-        return sum(size * rng.uniform(0.2, 0.8) * np.exp(-0.5 * ((t - one) / width) ** 2) for one in at)
+        return sum(
+            size * rng.uniform(0.2, 0.8) * np.exp(-0.5 * ((t - one) / width) ** 2) for one in at
+        )
 
     speaking = np.clip((ends - t) / 0.2, 0, 1)
     shut = np.zeros(len(t))
     for closed in (1.0, 1.75, 2.5):  # 2 to 3 frames each
         shut = np.maximum(shut, np.clip(2.0 - np.abs(t - closed - 0.02) / 0.045, 0, 1))
     mouth = ((1 - shut) * speaking)[:, None]
-    curves = np.stack([bumps(4.5, 0.06), bumps(4, 0.07), bumps(4, 0.07), bumps(2.5, 0.1)], 1) * mouth
-    slow = np.stack([bumps(0.8, 0.3), 0.1 * np.sin(2.2 * t) * speaking, bumps(4, 0.06) * speaking], 1)
+    curves = (
+        np.stack([bumps(4.5, 0.06), bumps(4, 0.07), bumps(4, 0.07), bumps(2.5, 0.1)], 1) * mouth
+    )
+    slow = np.stack(
+        [bumps(0.8, 0.3), 0.1 * np.sin(2.2 * t) * speaking, bumps(4, 0.06) * speaking], 1
+    )
     curves = np.concatenate([curves, np.full((len(t), 1), 0.3), slow], 1)
     return curves, curves @ measure().gap
 
 
 def measure(error=ERROR):
-    """What the channels move: the lips' middles, the corners, the brow, the head, the tongue; mm a unit."""
+    """What the channels move: the lips' middles, the corners, the brow, the head, the tongue; mm a
+    unit."""
     pull = np.zeros((len(CHANNELS), 6, 3))
     pull[0, 0, 1], pull[1, 0, 1], pull[2, 1, 1] = -9.0, -4.0, 3.0  # lower lip, upper lip
     pull[3, 2, 2], pull[3, 0, 2], pull[4, 1, 2] = 5.0, 3.0, 4.0
@@ -63,7 +72,10 @@ def frames_of(fitted):
 
 def is_held(keys, place):
     """Whether a curve is constant from a key to the next."""
-    return keys.value[place] == keys.value[place + 1] and keys.right[place] == keys.left[place + 1] == 0
+    return (
+        keys.value[place] == keys.value[place + 1]
+        and keys.right[place] == keys.left[place + 1] == 0
+    )
 
 
 def steps(curves, gap, error=ERROR, regions=REGIONS, shut=None):
@@ -76,7 +88,9 @@ def posed(*curves, **options):
 
 def millimetres(fitted, curves):
     """How far each point is off at eighths of frames, [S, P]."""
-    return np.linalg.norm(np.einsum("sc,cpi->spi", shown(fitted, curves) - curves, measure().pull), axis=2)
+    return np.linalg.norm(
+        np.einsum("sc,cpi->spi", shown(fitted, curves) - curves, measure().pull), axis=2
+    )
 
 
 def gap_of(fitted, curves):
@@ -106,7 +120,11 @@ def fitted(made):
 def shown(fitted, curves):
     times = np.arange(len(curves)) / SAMPLES
     return np.stack(
-        [one.at(times) if one is not None else np.full(len(times), curves[0, channel]) for channel, one in enumerate(fitted.curves)], 1
+        [
+            one.at(times) if one is not None else np.full(len(times), curves[0, channel])
+            for channel, one in enumerate(fitted.curves)
+        ],
+        1,
     )
 
 
@@ -126,10 +144,13 @@ def test_nothing_is_further_off_than_allowed_at_eighths_of_frames(curves, fitted
 
 
 def blinks(curves):
-    """Curves with three blinks on the brow's channel, which take three frames to shut and four to open, and their shut frames."""
+    """Curves with three blinks on the brow's channel, which take three frames to shut and four to
+    open, and their shut frames."""
     shut = np.array([20, 47, 71])
     t = np.arange(len(curves)) / SAMPLES
-    lids = sum(np.clip(np.minimum((t - frame + 3) / 3, (frame + 4 - t) / 4), 0, 1) for frame in shut)
+    lids = sum(
+        np.clip(np.minimum((t - frame + 3) / 3, (frame + 4 - t) / 4), 0, 1) for frame in shut
+    )
     result = curves.copy()
     result[:, CHANNELS.index("brow")] = 2.0 * lids
     return result, shut
@@ -138,7 +159,12 @@ def blinks(curves):
 def test_lids_shut_where_they_shut_and_may_be_early_or_late_before_and_after():
     curves, gap = speech(2, 4)
     curves, shut = blinks(curves)
-    fitted = posed(curves, gap, regions=["Eyes" if region == "Brows" else region for region in REGIONS], shut=shut)
+    fitted = posed(
+        curves,
+        gap,
+        regions=["Eyes" if region == "Brows" else region for region in REGIONS],
+        shut=shut,
+    )
     lids = CHANNELS.index("brow")
     off = 6.0 * np.abs(shown(fitted, curves) - curves)[:, lids]  # mm
     allowed = measure().allowed[3]
@@ -149,7 +175,8 @@ def test_lids_shut_where_they_shut_and_may_be_early_or_late_before_and_after():
 
 def test_half_a_frame_moves_a_point_by_what_it_moves_in_half_a_frame():
     steps = np.arange(41) / SAMPLES
-    places = np.stack([np.stack([3.0 * steps, 0 * steps, 0 * steps], 1), np.zeros((41, 3))], 1)  # 3 mm a frame, and still
+    # 3 mm a frame, and still
+    places = np.stack([np.stack([3.0 * steps, 0 * steps, 0 * steps], 1), np.zeros((41, 3))], 1)
     moved = moved_by_shift(places)
     assert moved.shape == (41, 2) and np.allclose(moved[:, 0], 1.5) and (moved[:, 1] == 0).all()
 
@@ -190,7 +217,9 @@ def test_lips_that_are_measured_apart_have_the_gap_they_are_to_have():
     assert (errors(fitted)[closed] < CLOSED_OFF * 1.001).all()
 
 
-@pytest.mark.parametrize("stay, left", [(set(), [0, 5, 12]), ({6}, [0, 6, 12]), ({5, 6}, [0, 5, 6, 12])])
+@pytest.mark.parametrize(
+    "stay, left", [(set(), [0, 5, 12]), ({6}, [0, 6, 12]), ({5, 6}, [0, 5, 6, 12])]
+)
 def test_of_two_keys_next_to_each_other_one_is_left_where_the_error_allows_it(stay, left):
     wave = np.sin(np.arange(12 * SAMPLES + 1) / SAMPLES / 4)[:, None]
     flat = np.array([[1.0, 0, 0, 0, 0, 0]], np.float32)  # one point, and no gap of the lips
@@ -210,14 +239,20 @@ def test_lips_that_meet_are_met_on_the_frame_and_between_frames(curves, gap, fit
     assert (now[between] < CLOSED_MM + CLOSED_OFF).all()
     runs = np.flatnonzero(np.diff(np.r_[False, closed, False].astype(int)))
     kinds = {column.index: column.kind for column in fitted.columns[0]}
-    assert {kinds[frame] for frame in runs[::2]} == {kinds[frame - 1] for frame in runs[1::2]} == {"CLOSURE"}
+    assert (
+        {kinds[frame] for frame in runs[::2]}
+        == {kinds[frame - 1] for frame in runs[1::2]}
+        == {"CLOSURE"}
+    )
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_lips_that_just_meet_still_meet(seed):
-    """A hundredth of a millimetre below where lips count as apart leaves no room for an error of three hundredths."""
+    """A hundredth of a millimetre below where lips count as apart leaves no room for an error of
+    three hundredths."""
     curves, gap = speech(seed)
-    drift = 0.2 * np.sin(np.arange(len(curves)) / 40 + seed)  # both lips move together: the gap stays
+    # both lips move together: the gap stays
+    drift = 0.2 * np.sin(np.arange(len(curves)) / 40 + seed)
     curves[:, CHANNELS.index("upper")] += 4 * drift
     curves[:, CHANNELS.index("lower")] -= 3 * drift
     gap = gap + CLOSED_MM - 0.01
@@ -229,7 +264,11 @@ def test_lips_that_just_meet_still_meet(seed):
 def test_keys_of_regions_that_go_together_share_their_frames(fitted):
     for together, columns in zip(TOGETHER, fitted.columns):
         frames = {column.index for column in columns}
-        used = [set(one.index.tolist()) for one, region in zip(fitted.curves, REGIONS) if region in together and one is not None]
+        used = [
+            set(one.index.tolist())
+            for one, region in zip(fitted.curves, REGIONS)
+            if region in together and one is not None
+        ]
         assert set().union(*used) == frames
     jaw = fitted.curves[0]
     assert len(jaw.index) > 0.4 * len(fitted.columns[0])
@@ -249,13 +288,20 @@ def test_no_curve_leaves_the_range_of_two_keys_nor_its_own(curves, fitted):
         span = np.ptp(curve)
         for a, b, v, w in zip(one.index[:-1], one.index[1:], one.value[:-1], one.value[1:]):
             inside = one.at(np.linspace(a, b, 60))
-            assert inside.min() >= min(v, w) - SLACK * span and inside.max() <= max(v, w) + SLACK * span
+            assert (
+                inside.min() >= min(v, w) - SLACK * span
+                and inside.max() <= max(v, w) + SLACK * span
+            )
             assert inside.min() >= curve.min() - 1e-9 and inside.max() <= curve.max() + 1e-9
 
 
 def test_a_pause_is_a_hold_of_two_keys(curves, fitted):
     rest = len(curves) // SAMPLES - FPS + 4  # well into the pause
-    for one in [one for one, region in zip(fitted.curves, REGIONS) if one is not None and region not in ("Brows", "Head", "Tongue")]:
+    for one in [
+        one
+        for one, region in zip(fitted.curves, REGIONS)
+        if one is not None and region not in ("Brows", "Head", "Tongue")
+    ]:
         assert (one.index > rest).sum() == 1  # the last frame
         assert is_held(one, -2) and np.ptp(one.at(np.arange(rest, len(curves) // SAMPLES))) < 1e-12
 
@@ -276,7 +322,14 @@ def test_handles_show_the_curve_that_was_fitted(curves, fitted):
     left, right = one.handles(frames)
     x = np.linspace(0, 1, 9)
     for k in range(len(one.index) - 1):
-        p = np.array([[frames[one.index[k]], one.value[k]], right[k], left[k + 1], [frames[one.index[k + 1]], one.value[k + 1]]])
+        p = np.array(
+            [
+                [frames[one.index[k]], one.value[k]],
+                right[k],
+                left[k + 1],
+                [frames[one.index[k + 1]], one.value[k + 1]],
+            ]
+        )
         bezier = (
             ((1 - x) ** 3)[:, None] * p[0]
             + (3 * x * (1 - x) ** 2)[:, None] * p[1]
@@ -290,9 +343,14 @@ def test_handles_show_the_curve_that_was_fitted(curves, fitted):
 @pytest.mark.parametrize("frames", [1, 2, 3])
 def test_a_take_of_few_frames(frames):
     curves, gap = speech(4, 2)
-    curves, gap = curves[60 : 60 + (frames - 1) * SAMPLES + 1], gap[60 : 60 + (frames - 1) * SAMPLES + 1]
+    curves, gap = (
+        curves[60 : 60 + (frames - 1) * SAMPLES + 1],
+        gap[60 : 60 + (frames - 1) * SAMPLES + 1],
+    )
     fitted = posed(curves, gap)
     if frames > 1:
-        assert millimetres(fitted, curves).max() <= 4 * ERROR and count(fitted) <= frames * len(CHANNELS)
+        assert millimetres(fitted, curves).max() <= 4 * ERROR and count(fitted) <= frames * len(
+            CHANNELS
+        )
     else:
         assert count(fitted) == 0

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A style is read off a motion alone: other rates and orders of channels are the same performance, silence has no style."""
+"""A style is read off a motion alone: other rates and orders of channels are the same performance,
+silence has no style."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from thunder_core.animation.style_of_motion import bundled_meter, readable_axes, Reader, shipped_reader, style_of
+from thunder_core.animation.style_of_motion import (
+    bundled_meter,
+    readable_axes,
+    Reader,
+    shipped_reader,
+    style_of,
+)
 from thunder_core.direction import AXES, SLIDERS
 from thunder_core.errors import BadRequest
 from thunder_core.types import Motion
@@ -19,7 +26,9 @@ def head():
     return bundled_meter().head
 
 
-def performance(head, opening=1.0, smile=0.1, left=1.0, nod=0.05, blinks=4, seconds=SECONDS, rate=25):
+def performance(
+    head, opening=1.0, smile=0.1, left=1.0, nod=0.05, blinks=4, seconds=SECONDS, rate=25
+):
     """Somebody who says ba ba ba with words between."""
     t = np.arange(seconds * rate) / rate
     wave = opening * (0.5 - 0.5 * np.cos(2 * np.pi * 3 * t)) * (0.6 + 0.4 * np.sin(1.7 * t))
@@ -35,11 +44,15 @@ def performance(head, opening=1.0, smile=0.1, left=1.0, nod=0.05, blinks=4, seco
 
 
 @pytest.mark.parametrize("axis, less, more", [
-    ("energy", dict(opening=0.7), dict(opening=1.4)), ("smile", dict(smile=0.0), dict(smile=0.5)), ("head", dict(nod=0.02), dict(nod=0.2)),
+    ("energy", dict(opening=0.7), dict(opening=1.4)), ("smile", dict(smile=0.0), dict(smile=0.5)),
+    ("head", dict(nod=0.02), dict(nod=0.2)),
     ("eyes", dict(blinks=1), dict(blinks=6)), ("asymmetry", dict(left=0.5), dict(left=1.6)),
 ])  # fmt: skip
 def test_what_is_done_more_is_read_as_more(head, axis, less, more):
-    low, high = (getattr(style_of(performance(head, **values), head.expression_names).style, axis) for values in (less, more))
+    low, high = (
+        getattr(style_of(performance(head, **values), head.expression_names).style, axis)
+        for values in (less, more)
+    )
     assert high > low * 1.1 if low > 0 else high > low + 0.05
 
 
@@ -51,7 +64,9 @@ def test_the_rate_and_the_order_of_channels_do_not_matter(head):
     other = style_of(replace(turned, expression=turned.expression[:, ::-1]), names[::-1])
     assert other == plain
     for axis in SLIDERS:
-        assert getattr(fast.style, axis) == pytest.approx(getattr(plain.style, axis), abs=0.12), axis
+        assert getattr(fast.style, axis) == pytest.approx(getattr(plain.style, axis), abs=0.12), (
+            axis
+        )
 
 
 def test_a_head_that_is_missing_is_still(head):
@@ -62,8 +77,11 @@ def test_a_head_that_is_missing_is_still(head):
 def test_the_styles_of_stretches_that_differ_spread_further(head):
     even = performance(head, seconds=24)
     parts = [performance(head, opening=o, smile=s, nod=n, left=a, seconds=8)
-             for o, s, n, a in ((0.6, 0.0, 0.01, 0.5), (1.0, 0.2, 0.05, 1.0), (1.6, 0.6, 0.25, 1.6))]  # fmt: skip
-    same, apart = (style_of(made, head.expression_names).spread for made in (even, Motion.joined(parts)))
+             for o, s, n, a in ((0.6, 0.0, 0.01, 0.5), (1.0, 0.2, 0.05, 1.0), (1.6, 0.6, 0.25,
+             1.6))]  # fmt: skip
+    same, apart = (
+        style_of(made, head.expression_names).spread for made in (even, Motion.joined(parts))
+    )
     assert 0 <= same < 0.5 < apart <= 1
     assert style_of(performance(head, seconds=6), head.expression_names).spread is None
 

@@ -24,7 +24,10 @@ def make_hero(bpy, *names):
 def grid_mesh(bpy, name, keys, at=(0.0, 0.0, 0.0), size=0.2):
     """A small sheet with shape keys; each key moves its own vertex by a centimetre. The object."""
     count = max(len(keys), 4)
-    points = [(at[0] + size * (i / count - 0.5), at[1], at[2] + size * ((i % 7) / 7 - 0.5)) for i in range(count)]
+    points = [
+        (at[0] + size * (i / count - 0.5), at[1], at[2] + size * ((i % 7) / 7 - 0.5))
+        for i in range(count)
+    ]
     obj = add_mesh(bpy, name, points, keys, [tuple(range(i, i + 3)) for i in range(count - 2)])
     for i, block in enumerate(obj.data.shape_keys.key_blocks[1:]):
         block.data[i].co.y -= 0.01

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A spoken take on a head with animation of its own, committed with given choices, and everything that must not be lost."""
+"""A spoken take on a head with animation of its own, committed with given choices, and everything
+that must not be lost."""
 
 import numpy as np
 import pytest
@@ -44,8 +45,11 @@ def stage(stage):
 
 
 def distances(first, second):
-    """Distances of two motions at the lips, elsewhere on the face, of the head and the eyes, [T] millimetres each."""
-    return displacement.group_distances(displacement.positions(first) - displacement.positions(second)).T
+    """Distances of two motions at the lips, elsewhere on the face, of the head and the eyes, [T]
+    millimetres each."""
+    return displacement.group_distances(
+        displacement.positions(first) - displacement.positions(second)
+    ).T
 
 
 def spoken(seconds=3.0, seed=5):
@@ -57,7 +61,10 @@ def spoken(seconds=3.0, seed=5):
 
     def bumps(rate):
         centres = rng.uniform(0, seconds, max(1, round(rate * seconds)))
-        return sum(rng.uniform(0.2, 0.7) * np.exp(-0.5 * ((t - c) / rng.uniform(0.06, 0.15)) ** 2) for c in centres)
+        return sum(
+            rng.uniform(0.2, 0.7) * np.exp(-0.5 * ((t - c) / rng.uniform(0.06, 0.15)) ** 2)
+            for c in centres
+        )
 
     for name in CHANNELS:
         expression[:, made.channels.index(name)] = np.clip(bumps(2.0), 0, 1)
@@ -68,15 +75,20 @@ def spoken(seconds=3.0, seed=5):
     mouth = [i for i, name in enumerate(made.channels) if name.startswith(("mouth", "jaw"))]
     expression[:, mouth] *= 1 - shut[:, None]
     jaw *= 1 - shut[:, None]
-    motion = types.Motion(expression.astype(np.float32), jaw.astype(np.float32), made.motion.head, made.motion.eyes)
+    motion = types.Motion(
+        expression.astype(np.float32), jaw.astype(np.float32), made.motion.head, made.motion.eyes
+    )
     opening = opening_mm(motion)
-    return keying.Performance(motion, made.channels, opening, made.width, seed, 80.0, made.provenance)
+    return keying.Performance(
+        motion, made.channels, opening, made.width, seed, 80.0, made.provenance
+    )
 
 
 def show(stage, start=21.0, voice="voice", **how):
     """Key a spoken performance, list it and show it; the entry."""
     scene = stage[0]
-    return show_take((scene, head_module.find(scene)), spoken(**how), start, voice)  # a rig is looked up again for every action
+    # a rig is looked up again for every action
+    return show_take((scene, head_module.find(scene)), spoken(**how), start, voice)
 
 
 def commit(entry, to="OWN", how="REPLACE", *, first=None, last=None, keys="DENSE", **choice):
@@ -85,7 +97,11 @@ def commit(entry, to="OWN", how="REPLACE", *, first=None, last=None, keys="DENSE
     display.show(rig, entry)
     first, last = entry.first if first is None else first, entry.last if last is None else last
     choice = {"error": 0.3 if keys == "DENSE" else 0.6} | choice
-    return progress.result(committing.commit(rig, entry, entry.voice, Choice(first, last, to, how, keys=keys, **choice)))
+    return progress.result(
+        committing.commit(
+            rig, entry, entry.voice, Choice(first, last, to, how, keys=keys, **choice)
+        )
+    )
 
 
 def path_of(channel):
@@ -94,7 +110,11 @@ def path_of(channel):
 
 def curves_of(rig):
     """The curves that a rig plays, {(path, index): curve}."""
-    return {(curve.data_path, curve.array_index): curve for target in rig.targets for curve in compat.curves_for(target)}
+    return {
+        (curve.data_path, curve.array_index): curve
+        for target in rig.targets
+        for curve in compat.curves_for(target)
+    }
 
 
 def curve_of(rig, channel):
@@ -108,7 +128,10 @@ def count_keys(rig):
 
 def values_of(rig, frames):
     """What each curve that a rig plays says at frames, {(path, index): [T]}."""
-    return {place: np.array([curve.evaluate(float(frame)) for frame in frames]) for place, curve in curves_of(rig).items()}
+    return {
+        place: np.array([curve.evaluate(float(frame)) for frame in frames])
+        for place, curve in curves_of(rig).items()
+    }
 
 
 def choose(scene, **how):
@@ -117,7 +140,8 @@ def choose(scene, **how):
 
 
 def animate(rig, mode="XYZ"):
-    """The animator's own work, before, within and after the take: keys of several kinds, and still values without keys."""
+    """The animator's own work, before, within and after the take: keys of several kinds, and still
+    values without keys."""
     jaw = rig.armature.pose.bones["jaw"]
     jaw.rotation_mode = mode
     for frame, angle in ((1, 0.0), (12, 0.1), (40, 0.15), (130, 0.02), (150, 0.08)):
@@ -136,8 +160,8 @@ def animate(rig, mode="XYZ"):
 
 
 def everything(bpy):
-    """All that an animator could lose of a file's animation, as plain values: every action, slot, curve, key and handle,
-    and what each data-block plays."""
+    """All that an animator could lose of a file's animation, as plain values: every action, slot,
+    curve, key and handle, and what each data-block plays."""
     parts = (
         "co",
         "handle_left",
@@ -214,13 +238,20 @@ def everything(bpy):
     return {
         "actions": sorted(action(a) for a in bpy.data.actions),
         "objects": {o.name: (animation(o), plain(o.location)) for o in bpy.data.objects},
-        "keys": {k.name: (animation(k), [block.value for block in k.key_blocks]) for k in bpy.data.shape_keys},
-        "takes": [(t.name, t.action and t.action.name, t.score, t.first, t.last) for t in bpy.context.scene.thunder.takes],
+        "keys": {
+            k.name: (animation(k), [block.value for block in k.key_blocks])
+            for k in bpy.data.shape_keys
+        },
+        "takes": [
+            (t.name, t.action and t.action.name, t.score, t.first, t.last)
+            for t in bpy.context.scene.thunder.takes
+        ],
     }
 
 
 def seen(bpy, scene, frames):
-    """Of the evaluated scene at frames: every shape key (a breath as 0, which no key moves), the jaw's turn, the height, [T, …]."""
+    """Of the evaluated scene at frames: every shape key (a breath as 0, which no key moves), the
+    jaw's turn, the height, [T, …]."""
     rows = []
     for frame in frames:
         scene.frame_set(frame)
@@ -229,18 +260,29 @@ def seen(bpy, scene, frames):
         mesh = next(o for o in scene.objects if o.type == "MESH" and o.data.shape_keys)
         done = armature.evaluated_get(graph)
         turn = done.pose.bones["jaw"].matrix_basis.to_quaternion()
-        keys = [0.0 if "breath" in block.name else block.value for block in mesh.data.shape_keys.key_blocks]
+        keys = [
+            0.0 if "breath" in block.name else block.value
+            for block in mesh.data.shape_keys.key_blocks
+        ]
         rows.append([*keys, 2 * np.arctan2(turn.x, turn.w), done.location[2]])
     return np.array(rows)
 
 
 def numbers(rig, frames):
-    """What the rig's tracks are by their curves, or stand at without one, [T, tracks], the motion and its lips' gap in mm."""
-    curves = [{(c.data_path, c.array_index): c for c in compat.curves_for(target)} for target in rig.targets]
+    """What the rig's tracks are by their curves, or stand at without one, [T, tracks], the motion
+    and its lips' gap in mm."""
+    curves = [
+        {(c.data_path, c.array_index): c for c in compat.curves_for(target)}
+        for target in rig.targets
+    ]
     values = np.empty((len(frames), len(rig.driver.tracks)))
     for place, track in enumerate(rig.driver.tracks):
         curve = curves[track.block].get((track.path, track.index))
-        stands = rna_paths.value(rig.targets[track.block], track.path, track.index) if curve is None else None
+        stands = (
+            rna_paths.value(rig.targets[track.block], track.path, track.index)
+            if curve is None
+            else None
+        )
         values[:, place] = stands if curve is None else [curve.evaluate(frame) for frame in frames]
     motion = rig.driver.read(values, head_module.channel_names())
     return values, motion, displacement.face_meter().gap(displacement.face_meter().points(motion))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The extension loaded from the working tree into the bpy module, as a user's Blender would load it."""
+"""The extension loaded from the working tree into the bpy module, as a user's Blender would load
+it."""
 
 import atexit
 import importlib
@@ -51,15 +52,18 @@ def pytest_sessionfinish(session, exitstatus):
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config):
-    """Ends here, with the tests' own status: Blender as a module frees itself while Python comes apart, and 4.2 has crashed
-    at that after its last test. What the extension itself leaves behind is seen before."""
+    """Ends here, with the tests' own status: Blender as a module frees itself while Python comes
+    apart, and 4.2 has crashed at that after its last test. What the extension itself leaves behind
+    is seen before."""
     import addon_utils
 
     addon_utils.disable(NAME)
     left = [thread.name for thread in threading.enumerate() if thread.name.startswith("thunder")]
     shutil.rmtree(_home, ignore_errors=True)  # nothing runs after this that would remove it
     private_folder = importlib.import_module(f"{NAME}.thunder_core.private_folder")
-    private_folder.remove_blender_session(bpy.app.tempdir, bpy.context.preferences.filepaths.temporary_directory)
+    private_folder.remove_blender_session(
+        bpy.app.tempdir, bpy.context.preferences.filepaths.temporary_directory
+    )
     status = config.stash.get(_STATUS, 3)
     if left:
         print(f"the extension left threads running: {left}")
@@ -71,7 +75,8 @@ def pytest_unconfigure(config):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of a few kilobytes for tests to fill: `small_disk(kilobytes)` gives its folder. Skips where none may be made.
+    """A disk of a few kilobytes for tests to fill: `small_disk(kilobytes)` gives its folder. Skips
+    where none may be made.
 
     inodes: how many files and folders it takes, its own folder included.
     """
@@ -80,9 +85,23 @@ def small_disk(tmp_path):
     def make(kilobytes, inodes=0):
         folder = tmp_path / "small_disk"
         folder.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,nr_inodes={inodes}", "tmpfs", str(folder)]
-        if sys.platform != "linux" or not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
-            pytest.skip("only root, on Linux and with mount, may make the small disk this test fills")
+        command = [
+            "mount",
+            "-t",
+            "tmpfs",
+            "-o",
+            f"size={kilobytes}k,nr_inodes={inodes}",
+            "tmpfs",
+            str(folder),
+        ]
+        if (
+            sys.platform != "linux"
+            or not shutil.which("mount")
+            or subprocess.run(command, capture_output=True).returncode
+        ):
+            pytest.skip(
+                "only root, on Linux and with mount, may make the small disk this test fills"
+            )
         mounted.append(folder)
         return folder
 
@@ -99,7 +118,12 @@ def tool(packaging):
 @pytest.fixture(scope="session")
 def package(packaging, tool, tmp_path_factory):
     """What an animator with this Blender installs."""
-    return packaging.build(tmp_path_factory.mktemp("package"), tool, packaging.this_platform(), "{}.{}".format(*sys.version_info))
+    return packaging.build(
+        tmp_path_factory.mktemp("package"),
+        tool,
+        packaging.this_platform(),
+        "{}.{}".format(*sys.version_info),
+    )
 
 
 @pytest.fixture
@@ -122,7 +146,9 @@ def open_saved(blender, tmp_path):
 
     def opened(name):
         path = tmp_path / "saved.blend"
-        path.write_bytes(lzma.decompress((ROOT / "tests" / "fixtures" / f"{name}.blend.xz").read_bytes()))
+        path.write_bytes(
+            lzma.decompress((ROOT / "tests" / "fixtures" / f"{name}.blend.xz").read_bytes())
+        )
         blender.ops.wm.open_mainfile(filepath=str(path))
         scene = blender.context.scene
         return scene, importlib.import_module("thunder.scene.heads.head").find(scene)
@@ -132,7 +158,8 @@ def open_saved(blender, tmp_path):
 
 @pytest.fixture(scope="session")
 def head_file(tmp_path_factory):
-    """A file with our head, at 24 fps: it is read in a tenth of the time that building a head takes."""
+    """A file with our head, at 24 fps: it is read in a tenth of the time that building a head
+    takes."""
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     bpy.ops.thunder.add_head()
     bpy.context.scene.render.fps = 24
@@ -180,7 +207,8 @@ def client(tmp_path, monkeypatch):
 
 
 def play_client(monkeypatch, client, knows_styles=None):
-    """Let a client answer instead of the engine; the client. knows_styles: whether weights take a direction."""
+    """Let a client answer instead of the engine; the client. knows_styles: whether weights take a
+    direction."""
     connection = importlib.import_module("thunder.scene.engine.connection")
     monkeypatch.setattr(connection, "client", lambda *_: client)
     if knows_styles is not None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Panels that are drawn without a window: a layout that notes what is drawn on it, and the context of a sidebar."""
+"""Panels that are drawn without a window: a layout that notes what is drawn on it, and the context
+of a sidebar."""
 
 from types import FunctionType, MethodType, SimpleNamespace
 
@@ -7,7 +8,8 @@ LAYOUTS = ("row", "column", "box", "split", "grid_flow", "column_flow", "menu_pi
 
 
 class Layout:
-    """Notes what is drawn on it and on layouts inside: `notes` holds (kind, words, options), words as (…) of the texts that were given."""
+    """Notes what is drawn on it and on layouts inside: `notes` holds (kind, words, options), words
+    as (…) of the texts that were given."""
 
     def __init__(self, notes=None):
         self.__dict__["notes"] = [] if notes is None else notes
@@ -31,7 +33,11 @@ class Layout:
 
     def of(self, kind):
         """The first words of what was drawn of a kind, or its text."""
-        return [words[0] if words else how.get("text", "") for drawn, words, how in self.notes if drawn == kind]
+        return [
+            words[0] if words else how.get("text", "")
+            for drawn, words, how in self.notes
+            if drawn == kind
+        ]
 
     def texts(self, kind="label"):
         return [how["text"] for drawn, _, how in self.notes if drawn == kind and how.get("text")]
@@ -44,7 +50,9 @@ class Context:
         self.__dict__.update(more)
         self.context, self.region = context, SimpleNamespace(width=width)
         self.preferences = SimpleNamespace(
-            system=SimpleNamespace(ui_scale=1.0), addons=context.preferences.addons, ui_styles=context.preferences.ui_styles
+            system=SimpleNamespace(ui_scale=1.0),
+            addons=context.preferences.addons,
+            ui_styles=context.preferences.ui_styles,
         )
 
     def __getattr__(self, name):

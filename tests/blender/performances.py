@@ -12,7 +12,8 @@ from thunder.thunder_core.animation import timing
 
 
 def performance(seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False, heard=float("nan")):
-    """An open mouth (0.2 rad) that closes for a single 25 fps frame at the given times, brows waving."""
+    """An open mouth (0.2 rad) that closes for a single 25 fps frame at the given times, brows
+    waving."""
     channels = head_module.channel_names()
     count = round(seconds * 25)
     expression = np.zeros((count, len(channels)), np.float32)
@@ -28,8 +29,24 @@ def performance(seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False, h
     eyes[:, 0] = 0.05
     motion = types.Motion(expression, jaw, head, eyes)
     opening = jaw[:, 0] / 0.3 * 30
-    provenance = {"engine": "thunder", "weights": "w", "audio": "a", "steps": 20, "guidance": 1.0, "head": "thunder"}
-    return keying.Performance(motion, channels, opening, np.full(count, 50, np.float32), seed, score, provenance, heard=heard)
+    provenance = {
+        "engine": "thunder",
+        "weights": "w",
+        "audio": "a",
+        "steps": 20,
+        "guidance": 1.0,
+        "head": "thunder",
+    }
+    return keying.Performance(
+        motion,
+        channels,
+        opening,
+        np.full(count, 50, np.float32),
+        seed,
+        score,
+        provenance,
+        heard=heard,
+    )
 
 
 def write_wav(path, samples, rate=16000):
@@ -45,7 +62,9 @@ def write_wav(path, samples, rate=16000):
 
 def noise(path, seconds=2.0, seed=0, rate=16000):
     """A sound file in which something is heard all the time; its path."""
-    return write_wav(path, 0.3 * np.random.default_rng(seed).standard_normal(int(rate * seconds)), rate)
+    return write_wav(
+        path, 0.3 * np.random.default_rng(seed).standard_normal(int(rate * seconds)), rate
+    )
 
 
 def clicks(path, times, seconds, rate=16000):
@@ -61,7 +80,9 @@ def read_wav(path):
     """Samples [n] (mean of the channels) and rate of a float or 16-bit WAV."""
     with open(path, "rb") as file:
         data = file.read()
-    kind, channels, rate, _, _, bits = np.frombuffer(data[20:36], np.dtype("<u2,<u2,<u4,<u4,<u2,<u2"))[0]
+    kind, channels, rate, _, _, bits = np.frombuffer(
+        data[20:36], np.dtype("<u2,<u2,<u4,<u4,<u2,<u2")
+    )[0]
     at = data.find(b"data")
     size = int.from_bytes(data[at + 4 : at + 8], "little")
     body = data[at + 8 : at + 8 + size]
@@ -79,10 +100,13 @@ def key(rig, made, clock, name="take"):
 
 
 def list_take(stage, made, start=1.0, voice="voice"):
-    """Key a performance from a frame of the scene on and list it: its entry. stage: (scene, rig)."""
+    """Key a performance from a frame of the scene on and list it: its entry. stage: (scene,
+    rig)."""
     scene, rig = stage
     clock = timing.Clock.of(scene, start)
-    return take_list.add_to_list(scene, rig, key(rig, made, clock, f"take {made.seed}"), made, voice, clock)
+    return take_list.add_to_list(
+        scene, rig, key(rig, made, clock, f"take {made.seed}"), made, voice, clock
+    )
 
 
 def show_take(stage, made, start=1.0, voice="voice"):
@@ -94,16 +118,25 @@ def show_take(stage, made, start=1.0, voice="voice"):
 
 def trim_start(strip, frames):
     """Cut the first frames of a strip's content off, the content staying where it is."""
-    setattr(strip, "left_handle_offset" if hasattr(strip, "left_handle_offset") else "frame_offset_start", frames)
+    setattr(
+        strip,
+        "left_handle_offset" if hasattr(strip, "left_handle_offset") else "frame_offset_start",
+        frames,
+    )
 
 
 def trim_end(strip, frames):
     """Cut the last frames of a strip's content off."""
-    setattr(strip, "right_handle_offset" if hasattr(strip, "right_handle_offset") else "frame_offset_end", frames)
+    setattr(
+        strip,
+        "right_handle_offset" if hasattr(strip, "right_handle_offset") else "frame_offset_end",
+        frames,
+    )
 
 
 def load_into_empty(bpy, folder, link=False, **names):
-    """Save the file and append or link what has these names, {"objects": ["face"]}, into an empty one."""
+    """Save the file and append or link what has these names, {"objects": ["face"]}, into an empty
+    one."""
     path = str(folder / "loaded.blend")
     bpy.ops.wm.save_as_mainfile(filepath=path)
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)

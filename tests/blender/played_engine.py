@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An engine without a process: answers requests with performances made here, one event at a time, as the real one tells them."""
+"""An engine without a process: answers requests with performances made here, one event at a time,
+as the real one tells them."""
 
 import wave
 from dataclasses import replace
@@ -24,10 +25,17 @@ def seconds_of(path):
 
 
 class Asked:
-    """A request under way: every poll brings its next event, and the last two at once, as a busy window sees them."""
+    """A request under way: every poll brings its next event, and the last two at once, as a busy
+    window sees them."""
 
     def __init__(self, events):
-        self.events, self.done, self.result, self.error, self.cancelled = list(events), False, None, None, False
+        self.events, self.done, self.result, self.error, self.cancelled = (
+            list(events),
+            False,
+            None,
+            None,
+            False,
+        )
 
     def poll(self):
         if self.done or not self.events:
@@ -46,18 +54,27 @@ class Asked:
 
 
 class PlayedClient:
-    """scores: of the takes of a request, in the order they arrive.  fails_after: takes that come before `error` does.
-    unspoken: whether the sound is silent, in which nobody speaks; None: somebody does.  unclear: whether it is hard to understand.
+    """scores: of the takes of a request, in the order they arrive.  fails_after: takes that come
+    before `error` does. unspoken: whether the sound is silent, in which nobody speaks; None:
+    somebody does.  unclear: whether it is hard to understand.
 
     The mouth of the take of a seed closes at a time of its own, so that takes can be distinguished.
     """
 
-    def __init__(self, folder, scores=(80.0, 90.0, 70.0, 85.0), error=None, fails_after=1, unspoken=None):
+    def __init__(
+        self, folder, scores=(80.0, 90.0, 70.0, 85.0), error=None, fails_after=1, unspoken=None
+    ):
         self.folder, self.scores = str(folder), scores
-        self.error, self.fails_after, self.unspoken, self.unclear = error, fails_after, unspoken, False
+        self.error, self.fails_after, self.unspoken, self.unclear = (
+            error,
+            fails_after,
+            unspoken,
+            False,
+        )
         self.origin, self.note = "shipped", ""  # of the weights
         self.place = {"seconds": 0.0, "sure": 2.0, "by": "mouth"}  # where it finds captures
-        self.closures, self.scored = [], 0  # what it hears of a text, and how many takes it has scored
+        # what it hears of a text, and how many takes it has scored
+        self.closures, self.scored = ([], 0)
         self.arrays, self.asked, self.requests, self.folders, self.forgotten = {}, [], [], [], []
 
     def start(self):
@@ -81,7 +98,14 @@ class PlayedClient:
 
     def request(self, verb, **args):
         if verb == "hello":
-            return Asked([{"event": "done", "result": {"weights_origin": self.origin, "weights_note": self.note}}])
+            return Asked(
+                [
+                    {
+                        "event": "done",
+                        "result": {"weights_origin": self.origin, "weights_note": self.note},
+                    }
+                ]
+            )
         self.asked.append((verb, args))
         verbs = ("generate", "closures", "spoken", "score", "align", "check")
         answers = {name: getattr(self, f"_{name}") for name in verbs}
@@ -92,20 +116,32 @@ class PlayedClient:
     def _closures(self, sound, text):
         """Closures as `closures` has them, of any text."""
         words = [[word, seconds - 0.2, seconds + 0.2] for _, seconds, _, word in self.closures]
-        return [{"event": "done", "result": {"closures": self.closures, "pauses": [], "words": words}}]
+        return [
+            {"event": "done", "result": {"closures": self.closures, "pauses": [], "words": words}}
+        ]
 
     def _align(self, sound, expression, jaw, recorded=None):
         """The place that `place` says, told by the recorded sound if there is one."""
         by = {"by": "sound"} if recorded is not None else {}
-        return [{"event": "done", "result": {**self.place, **by, "sound_seconds": seconds_of(sound)}}]
+        return [
+            {"event": "done", "result": {**self.place, **by, "sound_seconds": seconds_of(sound)}}
+        ]
 
     def _spoken(self, sound, text):
-        """An m and an a that may be an o; of any text each word within a tenth of a second, the last one doubtful."""
+        """An m and an a that may be an o; of any text each word within a tenth of a second, the
+        last one doubtful."""
         sounds = [["M", 0.2, 0.3, 0.9, []], ["AA", 0.3, 0.5, 0.5, [["AO", 0.1], ["OW", 0.3]]]]
         said = text.split()
-        words = [[word, 0.2 + 0.1 * n, 0.3 + 0.1 * n, 0.2 if n and n == len(said) - 1 else 0.9] for n, word in enumerate(said)]
+        words = [
+            [word, 0.2 + 0.1 * n, 0.3 + 0.1 * n, 0.2 if n and n == len(said) - 1 else 0.9]
+            for n, word in enumerate(said)
+        ]
         progress = {"event": "progress", "fraction": 0.5, "message": "Finding words and sounds"}
-        return [progress, dict(progress), {"event": "done", "result": {"sounds": sounds, "words": words, "matches": True}}]
+        return [
+            progress,
+            dict(progress),
+            {"event": "done", "result": {"sounds": sounds, "words": words, "matches": True}},
+        ]
 
     def _check(self, sound, expression, jaw, tolerance, text):
         """Lips that do not meet half a second in."""
@@ -118,29 +154,55 @@ class PlayedClient:
         path = f"{self.folder}/per_frame.npy"
         np.save(path, np.full(len(np.load(jaw)), 60.0, np.float32))
         self.scored += 1
-        return [{"event": "done", "result": {"total": 50.0 + self.scored, "heard": 40.0 + self.scored, "per_frame": path}}]
+        return [
+            {
+                "event": "done",
+                "result": {
+                    "total": 50.0 + self.scored,
+                    "heard": 40.0 + self.scored,
+                    "per_frame": path,
+                },
+            }
+        ]
 
     def take(self, seconds, seed, score=80.0):
-        made = performance(seconds=seconds, closed_at=(0.2 + 0.04 * (seed % 10),), seed=seed, score=score)
+        made = performance(
+            seconds=seconds, closed_at=(0.2 + 0.04 * (seed % 10),), seed=seed, score=score
+        )
         return made
 
     def _around(self, made, motion, mask):
         """A take that keeps of a motion what it is told to, as the engine does."""
-        kept = types.unpack(np.where(mask, motion, types.pack(made.motion)[: len(mask)]), len(made.channels))
+        kept = types.unpack(
+            np.where(mask, motion, types.pack(made.motion)[: len(mask)]), len(made.channels)
+        )
         return replace(made, motion=kept)
 
     def _generate(  # noqa: PLR0913 (what one request says)
-        self, sound, takes, seed, folder, quality="normal", steps=0, guidance=1.0, speech_guidance=0.0, keep_motion=None, keep_mask=None,
-        direction=None, spread=0.5, as_asked=True, original=None, like=(), as_heard=None, marks=(), listening=False, system="thunder",
+        self, sound, takes, seed, folder, quality="normal", steps=0, guidance=1.0,
+            speech_guidance=0.0, keep_motion=None, keep_mask=None,
+        direction=None, spread=0.5, as_asked=True, original=None, like=(), as_heard=None, marks=(),
+        listening=False, system="thunder",
         reference=None, picture=None,
     ):  # fmt: skip
         seconds = seconds_of(sound)
-        common = {"engine": "thunder", "fps": 25.0, "channels": list(head.channel_names()), "weights": "w", "audio": "a", "folder": folder}
+        common = {
+            "engine": "thunder",
+            "fps": 25.0,
+            "channels": list(head.channel_names()),
+            "weights": "w",
+            "audio": "a",
+            "folder": folder,
+        }
         events = [] if self.unspoken is None else [{"event": "unspoken", "silent": self.unspoken}]
         events += [{"event": "unclear"}] if self.unclear else []
         unclear = {"unclear": True} if self.unclear else {}
         for number in range(takes):
-            event = {"event": "progress", "fraction": number / takes, "message": f"Sampling {takes} takes"}
+            event = {
+                "event": "progress",
+                "fraction": number / takes,
+                "message": f"Sampling {takes} takes",
+            }
             events += [dict(event) for _ in range(2)]
             if self.error is not None and number == self.fails_after:
                 return [*events, {"event": "error", "error": self.error}]
@@ -149,13 +211,22 @@ class PlayedClient:
                 made = self._around(made, self.arrays[keep_motion], self.arrays[keep_mask] > 0.5)
             event = {"seed": made.seed, "provenance": dict(unclear)}
             is_silent = listening or self.unspoken is not None
-            event |= {"score": None if is_silent else made.score, "heard": None if is_silent else 0.5 * made.score}
+            event |= {
+                "score": None if is_silent else made.score,
+                "heard": None if is_silent else 0.5 * made.score,
+            }
             if direction is not None:
                 reading = [float(x) for x in self.arrays[direction].mean(0)]
-                event["provenance"] |= {"spread": spread, "as_asked": as_asked and number == 0, "reading": reading}
+                event["provenance"] |= {
+                    "spread": spread,
+                    "as_asked": as_asked and number == 0,
+                    "reading": reading,
+                }
             if picture is not None:
                 seen = self.arrays[picture]
-                event["provenance"]["picture"] = [float(x) for x in (seen if seen.ndim == 1 else np.full(11, 0.125))]
+                event["provenance"]["picture"] = [
+                    float(x) for x in (seen if seen.ndim == 1 else np.full(11, 0.125))
+                ]
             if listening:
                 event["provenance"]["role"] = "listens"
             elif self.unspoken is not None:
@@ -167,7 +238,10 @@ class PlayedClient:
                 ("eyes", made.motion.eyes),
                 ("opening", made.opening),
                 ("width", made.width),
-                ("drift", None if listening else np.full(len(made.opening), made.score, np.float32)),
+                (
+                    "drift",
+                    None if listening else np.full(len(made.opening), made.score, np.float32),
+                ),
             ):
                 if array is None:
                     continue

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A performance that moves everything, its way through a file and back, and how far vertices are from where they were."""
+"""A performance that moves everything, its way through a file and back, and how far vertices are
+from where they were."""
 
 import numpy as np
 from thunder.scene.animation import display, keying
@@ -10,29 +11,39 @@ from thunder.thunder_core.animation import timing
 
 FIRST, LAST = 11, 26
 FRAMES = (FIRST, 15, 20, LAST)  # that are looked at
-IDENTITY = "_ID"  # vertex attribute that tells who is who where an exporter splits or reorders vertices
+IDENTITY = (
+    "_ID"  # vertex attribute that tells who is who where an exporter splits or reorders vertices
+)
 
 
 def motion(channels, frames=LAST - FIRST + 1, beyond=False):
-    """Every channel, jaw, neck and eyes at work, within 0 … 1 unless `beyond`; a Motion at 25 fps."""
+    """Every channel, jaw, neck and eyes at work, within 0 … 1 unless `beyond`; a Motion at 25
+    fps."""
     t = np.arange(frames) / 25
-    expression = np.stack([0.25 + 0.25 * np.sin(2 * np.pi * (1.7 + 0.05 * i) * t + i) for i in range(len(channels))], axis=1)
+    expression = np.stack(
+        [0.25 + 0.25 * np.sin(2 * np.pi * (1.7 + 0.05 * i) * t + i) for i in range(len(channels))],
+        axis=1,
+    )
     if beyond:
         expression[:, channels.index("mouthSmileLeft")] = 1.4
         expression[:, channels.index("browInnerUp")] = -0.5
-    jaw = np.stack([0.1 + 0.08 * np.sin(t * 19), 0.04 * np.sin(t * 11), 0.02 * np.cos(t * 7)], axis=1)
+    jaw = np.stack(
+        [0.1 + 0.08 * np.sin(t * 19), 0.04 * np.sin(t * 11), 0.02 * np.cos(t * 7)], axis=1
+    )
     neck = np.stack([0.1 * np.sin(t * 8), 0.2 * np.sin(t * 5), 0.05 * np.cos(t * 6)], axis=1)
     eyes = np.stack([0.1 * np.cos(t * 9), 0.2 * np.sin(t * 12), 0 * t], axis=1)
     return types.Motion(*(part.astype(np.float32) for part in (expression, jaw, neck, eyes)))
 
 
 def show(rig, scene, beyond=False, name="dialogue"):
-    """Key the motion as a take of the scene from FIRST on and show it; returns its entry in the list."""
+    """Key the motion as a take of the scene from FIRST on and show it; returns its entry in the
+    list."""
     channels = head.channel_names()
     # As many frames at 25 fps as cover the scene's frames at the scene's own rate.
     clock = timing.Clock.of(scene, FIRST)
     made = motion(channels, round((LAST - FIRST) / clock.fps * 25) + 1, beyond)
-    still = np.full(made.frames, 5.0, np.float32)  # an open mouth: closures are not what is looked at
+    # an open mouth: closures are not what is looked at
+    still = np.full(made.frames, 5.0, np.float32)
     performance = keying.Performance(made, channels, still, still, 1, 50.0, {})
     actions = progress.result(keying.key(rig, performance, clock, name))
     entry = take_list.add_to_list(scene, rig, actions, performance, name, clock)
@@ -41,7 +52,8 @@ def show(rig, scene, beyond=False, name="dialogue"):
 
 
 def number_vertices(meshes):
-    """Give every vertex of some mesh objects a number of its own, that survives where vertices are split."""
+    """Give every vertex of some mesh objects a number of its own, that survives where vertices are
+    split."""
     start = 0
     for mesh in meshes:
         attribute = mesh.data.attributes.new(IDENTITY, "FLOAT", "POINT")
@@ -51,7 +63,8 @@ def number_vertices(meshes):
 
 
 def positions(bpy, scene, meshes, frames=FRAMES, stretch=1.0):
-    """World positions of the evaluated vertices of some mesh objects, {frame: [(numbers or None, [V, 3] metres)]}.
+    """World positions of the evaluated vertices of some mesh objects, {frame: [(numbers or None,
+    [V, 3] metres)]}.
 
     stretch: the scene is looked at at frame × stretch.
     """
@@ -105,7 +118,8 @@ def importers(bpy, key):
 
 
 def stretch(key, importer, rate):
-    """What an importer makes of the length of a frame: Blender's older one of FBX takes 29.97 frames a second for 30."""
+    """What an importer makes of the length of a frame: Blender's older one of FBX takes 29.97
+    frames a second for 30."""
     return rate[1] if (key, importer) == ("FBX", "") else 1.0
 
 
@@ -119,7 +133,9 @@ def bring_back(bpy, key, path, rate, importer=""):
     scene.render.fps, scene.render.fps_base = rate
     _, operator, settings = IMPORTS[key][importer]
     module, function = operator.split(".")
-    assert getattr(getattr(bpy.ops, module), function)(filepath=str(path), **settings) == {"FINISHED"}
+    assert getattr(getattr(bpy.ops, module), function)(filepath=str(path), **settings) == {
+        "FINISHED"
+    }
     scene.render.fps, scene.render.fps_base = rate  # importers of films may set their own
     for obj in scene.objects:
         if obj.type == "MESH" and obj.data.shape_keys:
@@ -131,8 +147,8 @@ def bring_back(bpy, key, path, rate, importer=""):
 def farthest_mm(before, after):
     """The largest distance, millimetres, of any vertex from where it was, over all frames.
 
-    Vertices are matched by their numbers, else by their order in the mesh with as many of them. Every vertex of
-    `before` must be found: infinite where one is missing.
+    Vertices are matched by their numbers, else by their order in the mesh with as many of them.
+    Every vertex of `before` must be found: infinite where one is missing.
     """
     worst = 0.0
     for frame, meshes in before.items():
@@ -143,7 +159,12 @@ def farthest_mm(before, after):
                 if numbers is not None:
                     own = (numbers >= start) & (numbers < start + len(points))
                     if len(np.unique(numbers[own])) == len(points):
-                        error = min(error, np.linalg.norm(positions[own] - points[numbers[own] - start], axis=1).max())
+                        error = min(
+                            error,
+                            np.linalg.norm(
+                                positions[own] - points[numbers[own] - start], axis=1
+                            ).max(),
+                        )
                 elif len(positions) == len(points):
                     error = min(error, np.linalg.norm(positions - points, axis=1).max())
             worst = max(worst, error)

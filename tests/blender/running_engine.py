@@ -43,7 +43,8 @@ def scene(stage, connection):
 
 
 def speak(scene, path=SAMPLE, start=1):
-    """Give the scene a voice: a strip where this Blender has sound, the file itself where it has none."""
+    """Give the scene a voice: a strip where this Blender has sound, the file itself where it has
+    none."""
     if strip_module.has_audio():
         return strip_module.add(scene, path, "line", start)
     scene.frame_start = start
@@ -53,7 +54,8 @@ def speak(scene, path=SAMPLE, start=1):
 
 @pytest.fixture(scope="module")
 def committed(stop_engine, tmp_path_factory):
-    """A file with the bundled head, the sample as its voice and a take of it, committed as Dense Curves: made once, its path."""
+    """A file with the bundled head, the sample as its voice and a take of it, committed as Dense
+    Curves: made once, its path."""
     find_or_skip()
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     bpy.ops.thunder.add_head()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Performances with speech in them, keyed, listed and shown, for tests that shape, mix and keep them."""
+"""Performances with speech in them, keyed, listed and shown, for tests that shape, mix and keep
+them."""
 
 import numpy as np
 from performances import show_take
@@ -24,7 +25,9 @@ def speak(seconds=4.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), rest=0.4):
 
     expression = np.zeros((count, len(names)), np.float32)
     for column, name in enumerate(names):
-        if name.startswith(("mouthSmile", "mouthFunnel", "mouthLowerDown", "mouthUpperUp", "mouthPucker")):
+        if name.startswith(
+            ("mouthSmile", "mouthFunnel", "mouthLowerDown", "mouthUpperUp", "mouthPucker")
+        ):
             expression[:, column] = 0.4 * wave(1, 4) * alive
         elif name.startswith(("brow", "nose")):
             expression[:, column] = 0.5 * wave(0.2, 1)
@@ -32,14 +35,31 @@ def speak(seconds=4.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), rest=0.4):
             expression[:, column] = np.maximum(0, 1 - np.abs(at - 1.0 - 0.1 * seed) / 0.1)
     jaw = np.zeros((count, 3), np.float32)
     jaw[:, 0] = (0.06 + 0.2 * wave(2, 4)) * alive
-    head, eyes = (0.1 * np.stack([wave(0.2, 0.6) for _ in range(3)], 1).astype(np.float32) - 0.05 for _ in range(2))
+    head, eyes = (
+        0.1 * np.stack([wave(0.2, 0.6) for _ in range(3)], 1).astype(np.float32) - 0.05
+        for _ in range(2)
+    )
     motion = types.Motion(expression, jaw, head, eyes)
     for time in closed:
         motion, _ = lip_closures.close(motion, names, time * 25)
-    motion = types.Motion(*(np.asarray(part, np.float32) for part in (motion.expression, motion.jaw, motion.head, motion.eyes)))
+    motion = types.Motion(
+        *(
+            np.asarray(part, np.float32)
+            for part in (motion.expression, motion.jaw, motion.head, motion.eyes)
+        )
+    )
     opening = bundled_lips().opening(motion, names)
-    about = {"engine": "thunder", "weights": "w", "audio": "a", "steps": 20, "guidance": 1.0, "head": "thunder"}
-    return keying.Performance(motion, names, opening, np.full(count, 50, np.float32), seed, 80.0, about)
+    about = {
+        "engine": "thunder",
+        "weights": "w",
+        "audio": "a",
+        "steps": 20,
+        "guidance": 1.0,
+        "head": "thunder",
+    }
+    return keying.Performance(
+        motion, names, opening, np.full(count, 50, np.float32), seed, 80.0, about
+    )
 
 
 def enter(stage, start=1.0, **how):
@@ -49,14 +69,20 @@ def enter(stage, start=1.0, **how):
 
 def keys_of(rig, entry):
     """Every key of every track, all its parts, as plain arrays."""
-    return [None if curve is None else fcurves.read(curve) for curve in track_values.curves(rig, entry)]
+    return [
+        None if curve is None else fcurves.read(curve) for curve in track_values.curves(rig, entry)
+    ]
 
 
 def same(one, other):
     """Whether two lists of keys are bit for bit the same."""
     return all(
         (a is None and b is None)
-        or (a is not None and b is not None and all(a[part].shape == b[part].shape and (a[part] == b[part]).all() for part in a))
+        or (
+            a is not None
+            and b is not None
+            and all(a[part].shape == b[part].shape and (a[part] == b[part]).all() for part in a)
+        )
         for a, b in zip(one, other)
     )
 
@@ -74,4 +100,8 @@ def opening_of(rig, entry, frames):
 
 def tracks(rig, *names):
     """Places of the tracks whose path has one of the names."""
-    return [place for place, track in enumerate(rig.driver.tracks) if any(name in track.path for name in names)]
+    return [
+        place
+        for place, track in enumerate(rig.driver.tracks)
+        if any(name in track.path for name in names)
+    ]

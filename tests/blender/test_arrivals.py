@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes are listed one by one while the rest is sampled; what has arrived survives a cancellation, a failure and an undo."""
+"""Takes are listed one by one while the rest is sampled; what has arrived survives a cancellation,
+a failure and an undo."""
 
 from contextlib import nullcontext
 
@@ -13,7 +14,9 @@ from thunder.thunder_core import errors
 
 def start(blender, scene, client, count=4, on_take=None):
     voice = strip.find(blender.context)
-    return generation.generate(client, voice, scene, head.find(scene), count, 11, sampling.Sampling(), on_take=on_take)
+    return generation.generate(
+        client, voice, scene, head.find(scene), count, 11, sampling.Sampling(), on_take=on_take
+    )
 
 
 def finish(steps):
@@ -23,7 +26,9 @@ def finish(steps):
 
 @pytest.fixture
 def client(client):
-    client.error_of = errors.WorkerDied("The engine was ended by signal 9 in the middle of its work: try again", "log")
+    client.error_of = errors.WorkerDied(
+        "The engine was ended by signal 9 in the middle of its work: try again", "log"
+    )
     return client
 
 
@@ -40,7 +45,9 @@ def test_each_take_is_listed_as_it_comes_and_all_are_ranked_at_the_end(blender, 
     assert voiced.thunder.active_take == 0
 
 
-def test_the_first_is_shown_when_it_comes_and_one_that_the_animator_chooses_stays(blender, voiced, client):
+def test_the_first_is_shown_when_it_comes_and_one_that_the_animator_chooses_stays(
+    blender, voiced, client
+):
     steps = start(blender, voiced, client)
     listed(voiced, 2, steps)
     assert voiced.thunder.active_take == 0 and voiced.thunder.takes[0].seed == 11
@@ -69,7 +76,12 @@ def test_a_cancellation_keeps_what_has_arrived_and_earlier_takes(blender, voiced
     assert client.requests[-1].cancelled and len(kept) >= 2
     assert all(entry.action is not None for entry in voiced.thunder.takes)
     assert earlier < {entry.action.name for entry in voiced.thunder.takes}
-    assert [entry.seed for entry in voiced.thunder.takes if entry.action.name not in earlier] == [12, 11, 13]  # in order of their scores
+    # in order of their scores
+    assert [entry.seed for entry in voiced.thunder.takes if entry.action.name not in earlier] == [
+        12,
+        11,
+        13,
+    ]
 
 
 def test_a_cancellation_in_the_middle_of_keying_leaves_no_debris(blender, voiced, client):
@@ -82,7 +94,9 @@ def test_a_cancellation_in_the_middle_of_keying_leaves_no_debris(blender, voiced
     assert len(blender.data.actions) == before and not voiced.thunder.takes
 
 
-def test_a_worker_that_dies_costs_only_the_takes_that_had_not_come_and_that_is_said(blender, voiced, client):
+def test_a_worker_that_dies_costs_only_the_takes_that_had_not_come_and_that_is_said(
+    blender, voiced, client
+):
     client.error, client.fails_after, voiced.thunder.count = client.error_of, 2, 4
     with pytest.raises(RuntimeError, match="signal 9.*2 of 4 takes"):
         blender.ops.thunder.generate()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mouths, moods and takes as assets: their pictures show what they do to a face, and catalogs keep what users wrote in them."""
+"""Mouths, moods and takes as assets: their pictures show what they do to a face, and catalogs keep
+what users wrote in them."""
 
 import os
 import shutil
@@ -53,15 +54,24 @@ def picture_of(action):
 
 
 def numbers(rig):
-    return [rna_paths.value(rig.targets[track.block], track.path, track.index) for track in rig.driver.tracks]
+    return [
+        rna_paths.value(rig.targets[track.block], track.path, track.index)
+        for track in rig.driver.tracks
+    ]
 
 
 def catalogs(path):
-    lines = [line for line in path.read_text().splitlines() if line and not line.startswith(("#", "VERSION"))]
+    lines = [
+        line
+        for line in path.read_text().splitlines()
+        if line and not line.startswith(("#", "VERSION"))
+    ]
     return {line.split(":")[0]: line.split(":")[1] for line in lines}
 
 
-def test_an_unsaved_file_is_asked_for_and_a_shelf_refers_to_this_file_and_to_libraries(stage, blender, tmp_path):
+def test_an_unsaved_file_is_asked_for_and_a_shelf_refers_to_this_file_and_to_libraries(
+    stage, blender, tmp_path
+):
     with pytest.raises(RuntimeError, match="not saved yet: save it first"):
         blender.ops.thunder.save_poses()
     assert len(blender.data.actions) == 0 and len(blender.data.scenes) == 1
@@ -74,7 +84,9 @@ def test_an_unsaved_file_is_asked_for_and_a_shelf_refers_to_this_file_and_to_lib
         assert name == "S/CH" and os.path.normpath(file) == str(tmp_path / "faces" / "a.blend")
         assert assets.place_of("Own", "faces\\a.blend\\Action\\AH")[0] == "AH"
         blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shots" / "a.blend"))
-        assert assets.library_folder() == tmp_path, "catalogs belong to the library that the file is in"
+        assert assets.library_folder() == tmp_path, (
+            "catalogs belong to the library that the file is in"
+        )
     finally:
         libraries.remove(library)
 
@@ -86,14 +98,20 @@ def test_ten_mouths_and_all_moods_become_assets_that_look_different(saved):
     assert len(mouths.MOUTHS) == 10 and len(mouths.MOOD_FACES) == 11
     there = catalogs(path)
     assert set(there.values()) == {"Thunder/Mouths", "Thunder/Moods", "Thunder/Takes"}
-    assert {there[action.asset_data.catalog_id] for action in made} == {"Thunder/Mouths", "Thunder/Moods"}
+    assert {there[action.asset_data.catalog_id] for action in made} == {
+        "Thunder/Mouths",
+        "Thunder/Moods",
+    }
     pictures = {action[assets.POSE]: picture_of(action) for action in made}
     names = sorted(pictures)
     assert len(names) == 21 and all(picture.std() > 0.05 for picture in pictures.values())
     for place, one in enumerate(names):
         for other in names[:place]:
             assert np.abs(pictures[one] - pictures[other]).max() > 0.1, (one, other)
-    assert len(blender.data.scenes) == 1 and [obj.name for obj in blender.data.objects if "thunder_stand_in" in obj] == []
+    assert (
+        len(blender.data.scenes) == 1
+        and [obj.name for obj in blender.data.objects if "thunder_stand_in" in obj] == []
+    )
 
 
 def test_a_second_save_makes_them_anew_and_keeps_what_the_user_arranged(posed, tmp_path):
@@ -102,13 +120,23 @@ def test_a_second_save_makes_them_anew_and_keeps_what_the_user_arranged(posed, t
     path.write_bytes(OTHER.replace("\n", "\r\n").encode())
     assets.add_catalogs()
     first, count = path.read_bytes(), len(blender.data.actions)
-    assert first.startswith(OTHER.replace("\n", "\r\n").encode()) and b"\n" not in first.replace(b"\r\n", b"")
+    assert first.startswith(OTHER.replace("\n", "\r\n").encode()) and b"\n" not in first.replace(
+        b"\r\n", b""
+    )
     moved = blender.data.actions["AH · Thunder Head"]
     moved.asset_data.catalog_id = other
-    curve = next(curve for curve in compat.all_curves(moved) if "mouthUpperUpLeft" in curve.data_path or "jaw" in curve.data_path)
+    curve = next(
+        curve
+        for curve in compat.all_curves(moved)
+        if "mouthUpperUpLeft" in curve.data_path or "jaw" in curve.data_path
+    )
     wanted = curve.evaluate(1.0)
     curve.keyframe_points[0].co.y = 9.0
-    path.write_text(path.read_text("utf-8").replace("Thunder/Moods:Thunder-Moods", "Faces/Moods:faces"), "utf-8", newline="")
+    path.write_text(
+        path.read_text("utf-8").replace("Thunder/Moods:Thunder-Moods", "Faces/Moods:faces"),
+        "utf-8",
+        newline="",
+    )
     before = path.read_bytes()
     blender.ops.thunder.save_poses()
     assert path.read_bytes() == before and len(blender.data.actions) == count
@@ -118,7 +146,11 @@ def test_a_second_save_makes_them_anew_and_keeps_what_the_user_arranged(posed, t
 def test_a_catalog_file_that_is_none_is_left_alone_with_a_sentence(saved):
     blender, _, path = saved
     version = "no catalog file of the version"
-    for content, said in ((b"VERSION 2\n", version), (b"hello", version), (b"VERSION 1\n\xff\xfe", "not text in UTF-8")):
+    for content, said in (
+        (b"VERSION 2\n", version),
+        (b"hello", version),
+        (b"VERSION 1\n\xff\xfe", "not text in UTF-8"),
+    ):
         path.write_bytes(content)
         with pytest.raises(errors.BadRequest, match=said):
             assets.add_catalogs()
@@ -142,7 +174,9 @@ def test_applying_a_pose_gives_the_face_of_its_picture(posed):
         with copy_scene.Portrait(blender.context.scene, rig) as portrait:
             portrait.pose(numbers(rig))
             seen = portrait.take(*(copy_scene.MOUTH if name in mouths.MOUTHS else copy_scene.FACE))
-        assert np.abs(seen - picture_of(blender.data.actions[f"{name} · Thunder Head"])).max() < 0.01, name
+        assert (
+            np.abs(seen - picture_of(blender.data.actions[f"{name} · Thunder Head"])).max() < 0.01
+        ), name
         moved = seen_points(blender, rig.mesh)
         motion = mouths.motion_of([{**mouths.MOUTHS, **mouths.MOOD_FACES}[name]], channels)
         for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, channels)[0]):
@@ -155,7 +189,10 @@ def test_a_pose_is_applied_by_half_keyed_where_auto_keying_is_on_and_on_any_head
     blender, rig = posed
     jaw = rig.armature.pose.bones["jaw"]
     blender.ops.thunder.apply_asset(action="AH · Thunder Head", strength=0.5)
-    assert jaw.rotation_euler[0] == pytest.approx(0.5 * mouths.MOUTHS["AH"]["jaw"]) and rig.keys.animation_data.action is None
+    assert (
+        jaw.rotation_euler[0] == pytest.approx(0.5 * mouths.MOUTHS["AH"]["jaw"])
+        and rig.keys.animation_data.action is None
+    )
     blender.context.scene.tool_settings.use_keyframe_insert_auto = True
     blender.context.scene.frame_set(7)
     blender.ops.thunder.apply_asset(action="AH · Thunder Head")
@@ -165,17 +202,26 @@ def test_a_pose_is_applied_by_half_keyed_where_auto_keying_is_on_and_on_any_head
     blender.ops.thunder.add_head(person="WOMAN")
     other = head.find(blender.context.scene)
     blender.ops.thunder.apply_asset(action="OO · Thunder Head")
-    assert other.mesh != rig.mesh and other.keys.key_blocks["mouthPucker"].value == pytest.approx(mouths.MOUTHS["OO"]["mouthPucker"])
+    assert other.mesh != rig.mesh and other.keys.key_blocks["mouthPucker"].value == pytest.approx(
+        mouths.MOUTHS["OO"]["mouthPucker"]
+    )
 
 
 def test_a_pose_of_another_file_is_used_and_not_left_behind(posed, tmp_path):
     blender, _ = posed
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     blender.ops.thunder.add_head()
-    blender.ops.thunder.apply_asset(action="AH · Thunder Head", library=str(tmp_path / "shot.blend"))
+    blender.ops.thunder.apply_asset(
+        action="AH · Thunder Head", library=str(tmp_path / "shot.blend")
+    )
     rig = head.find(blender.context.scene)
-    assert rig.armature.pose.bones["jaw"].rotation_euler[0] == pytest.approx(0.25) and not blender.data.actions
-    blender.context.scene.thunder.head = grid_mesh(blender, "Hero", ("jawOpen2", "jawOpen"), at=(2, 0, 0))
+    assert (
+        rig.armature.pose.bones["jaw"].rotation_euler[0] == pytest.approx(0.25)
+        and not blender.data.actions
+    )
+    blender.context.scene.thunder.head = grid_mesh(
+        blender, "Hero", ("jawOpen2", "jawOpen"), at=(2, 0, 0)
+    )
     other = blender.data.actions.new("Foreign")
     other.use_fake_user = True
     blender.data.libraries.write(str(tmp_path / "other.blend"), {other})
@@ -183,20 +229,33 @@ def test_a_pose_of_another_file_is_used_and_not_left_behind(posed, tmp_path):
     with pytest.raises(RuntimeError, match="moves nothing of"):
         blender.ops.thunder.apply_asset(action="Foreign", library=str(tmp_path / "other.blend"))
     assert not blender.data.actions
-    for name, library in (("None", str(tmp_path / "shot.blend")), ("AH", str(tmp_path / "gone.blend")), ("None", "")):
+    for name, library in (
+        ("None", str(tmp_path / "shot.blend")),
+        ("AH", str(tmp_path / "gone.blend")),
+        ("None", ""),
+    ):
         with pytest.raises(RuntimeError, match="cannot be read|No pose or take is chosen"):
             blender.ops.thunder.apply_asset(action=name, library=library)
 
 
 def test_poses_of_a_mapped_character_are_saved_for_its_own_keys(blender, tmp_path):
-    channels = ("jawOpen", "mouthPucker", "mouthFunnel", "mouthSmileLeft", "mouthSmileRight", "browInnerUp")
+    channels = (
+        "jawOpen",
+        "mouthPucker",
+        "mouthFunnel",
+        "mouthSmileLeft",
+        "mouthSmileRight",
+        "browInnerUp",
+    )
     face = grid_mesh(blender, "Hero", channels)
     blender.context.scene.thunder.head = face
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "hero.blend"))
     assert blender.ops.thunder.save_poses() == {"FINISHED"}
     blender.ops.thunder.apply_asset(action="OO · Hero")
     blocks = face.data.shape_keys.key_blocks
-    assert blocks["mouthPucker"].value == pytest.approx(1.0, abs=0.3) and blocks["jawOpen"].value > 0
+    assert (
+        blocks["mouthPucker"].value == pytest.approx(1.0, abs=0.3) and blocks["jawOpen"].value > 0
+    )
 
 
 def test_a_take_is_an_asset_that_stays_when_it_leaves_the_list(saved, stage):
@@ -208,7 +267,10 @@ def test_a_take_is_an_asset_that_stays_when_it_leaves_the_list(saved, stage):
     settings.active_take = 0
     assert blender.ops.thunder.save_take_asset() == {"FINISHED"}
     action = settings.takes[0].action
-    assert catalogs(path)[action.asset_data.catalog_id] == "Thunder/Takes" and picture_of(action).std() > 0.05
+    assert (
+        catalogs(path)[action.asset_data.catalog_id] == "Thunder/Takes"
+        and picture_of(action).std() > 0.05
+    )
     name = action.name
     blender.ops.thunder.delete_take()
     assert not settings.takes and name in blender.data.actions
@@ -232,7 +294,8 @@ def pose_asset(blender, name, targets):
 
 @pytest.fixture
 def puppet(blender):
-    """A character without known names: a jaw bone, a lip bone, keys K1 and K2; mouths posed as assets. (face, rig)."""
+    """A character without known names: a jaw bone, a lip bone, keys K1 and K2; mouths posed as
+    assets. (face, rig)."""
     bones = {
         "root": ((0, 0, 0), (0, 0, 0.1), ""),
         "hinge": ((0, 0, 0), (0, -0.1, 0), "root"),
@@ -242,12 +305,27 @@ def puppet(blender):
     face = grid_mesh(blender, "Hero", ("K1", "K2"))
     deform(face, rig)
     rig.pose.bones["hinge"].rotation_mode = "XYZ"
-    keys, turned, along = face.data.shape_keys, 'pose.bones["hinge"].rotation_euler', 'pose.bones["pull"].location'
+    keys, turned, along = (
+        face.data.shape_keys,
+        'pose.bones["hinge"].rotation_euler',
+        'pose.bones["pull"].location',
+    )
     pose_asset(blender, "AH", {rig: {(turned, 0): 0.4}, keys: {('key_blocks["K1"].value', 0): 0.2}})
-    pose_asset(blender, "OO", {rig: {(turned, 0): 0.1, (along, 1): -0.02}, keys: {('key_blocks["K2"].value', 0): 1.0}})
+    pose_asset(
+        blender,
+        "OO",
+        {rig: {(turned, 0): 0.1, (along, 1): -0.02}, keys: {('key_blocks["K2"].value', 0): 1.0}},
+    )
     pose_asset(blender, "EE", {keys: {('key_blocks["K2"].value', 0): -0.5}})
     pose_asset(
-        blender, "Smile", {rig: {('pose.bones["pull"].rotation_quaternion', 0): 0.98, ('pose.bones["pull"].rotation_quaternion', 2): 0.2}}
+        blender,
+        "Smile",
+        {
+            rig: {
+                ('pose.bones["pull"].rotation_quaternion', 0): 0.98,
+                ('pose.bones["pull"].rotation_quaternion', 2): 0.2,
+            }
+        },
     )
     return face, rig
 
@@ -260,7 +338,10 @@ def test_mouths_that_a_user_posed_are_driven_at_their_strength(blender, puppet):
 
     def shown(source, amount):
         values = channel_preview.pose(found, source, amount)
-        return {(found.targets[track.block].name, track.path, track.index): value for track, value in zip(found.driver.tracks, values)}
+        return {
+            (found.targets[track.block].name, track.path, track.index): value
+            for track, value in zip(found.driver.tracks, values)
+        }
 
     jaw = ("Rig", 'pose.bones["hinge"].rotation_euler', 0)
     half = shown("jawOpen", 0.5)
@@ -272,15 +353,22 @@ def test_mouths_that_a_user_posed_are_driven_at_their_strength(blender, puppet):
     assert rounded[jaw] == pytest.approx(0.0, abs=1e-6)  # the jaw has a channel of its own
     assert rounded["Rig", 'pose.bones["pull"].location', 1] == pytest.approx(-0.02)
     turned = shown("mouthSmileLeft", 1.0)
-    assert turned["Rig", 'pose.bones["pull"].rotation_quaternion', 2] == pytest.approx(0.1, abs=0.01)  # half of it for each side
+    # half of it for each side
+    assert turned["Rig", 'pose.bones["pull"].rotation_quaternion', 2] == pytest.approx(
+        0.1, abs=0.01
+    )
 
 
-def test_without_a_named_pose_of_the_user_a_sentence_says_what_names_are_known(blender, puppet, tmp_path):
+def test_without_a_named_pose_of_the_user_a_sentence_says_what_names_are_known(
+    blender, puppet, tmp_path
+):
     face, _ = puppet
     for action, name in zip(list(blender.data.actions), "PQVWXYZZZ"):
         action.name = f"pose {name}"
     blender.context.scene.thunder.head = face
-    with pytest.raises(RuntimeError, match="no pose asset.*pose.*that moves “Hero”.*name poses AH, EE"):
+    with pytest.raises(
+        RuntimeError, match="no pose asset.*pose.*that moves “Hero”.*name poses AH, EE"
+    ):
         blender.ops.thunder.map_by_poses()
     assert not face.thunder.mapping
 

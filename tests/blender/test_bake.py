@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Baking without a window: files that are the same on every run, an exit code and one sentence when it fails."""
+"""Baking without a window: files that are the same on every run, an exit code and one sentence when
+it fails."""
 
 import json
 import os
@@ -25,7 +26,9 @@ SAMPLE = ROOT / "assets" / "sample.wav"
 @pytest.fixture(scope="module")
 def short_voice(tmp_path_factory):
     samples, rate = read_wav(SAMPLE)
-    return write_wav(tmp_path_factory.mktemp("voice") / "short.wav", samples[: int(2.5 * rate)], rate)
+    return write_wav(
+        tmp_path_factory.mktemp("voice") / "short.wav", samples[: int(2.5 * rate)], rate
+    )
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,11 +52,30 @@ def bake(*arguments, timeout=150, **environment):
 @pytest.mark.slow
 def test_a_bake_gives_the_same_numbers_every_time(short_voice, tmp_path, blender):
     for name in ("one", "two"):
-        done = bake("--audio", short_voice, "--takes", 3, "--seed", 5, "--steps", 5, "--npz", "--out", tmp_path / name)
+        done = bake(
+            "--audio",
+            short_voice,
+            "--takes",
+            3,
+            "--seed",
+            5,
+            "--steps",
+            5,
+            "--npz",
+            "--out",
+            tmp_path / name,
+        )
         assert done.returncode == 0, done.stderr
         assert done.stderr.count("Traceback") == 0
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert files == ["report.json", "short.blend", "take_01.npz", "take_02.npz", "take_03.npz", "thunder-files.json"]
+    assert files == [
+        "report.json",
+        "short.blend",
+        "take_01.npz",
+        "take_02.npz",
+        "take_03.npz",
+        "thunder-files.json",
+    ]
     assert files == sorted(path.name for path in (tmp_path / "two").iterdir())
     for name in files[2:5]:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
@@ -61,15 +83,31 @@ def test_a_bake_gives_the_same_numbers_every_time(short_voice, tmp_path, blender
     scores = []
     for rank, entry in enumerate(report["takes"], start=1):
         with np.load(tmp_path / "one" / f"take_{rank:02d}.npz", allow_pickle=False) as take:
-            assert {"expression", "jaw", "head", "eyes", "channels", "fps", "opening", "width", "score", "seed"} <= set(take.files)
-            assert take["head"].shape == take["eyes"].shape == take["jaw"].shape and float(take["fps"]) == 25.0
+            assert {
+                "expression",
+                "jaw",
+                "head",
+                "eyes",
+                "channels",
+                "fps",
+                "opening",
+                "width",
+                "score",
+                "seed",
+            } <= set(take.files)
+            assert (
+                take["head"].shape == take["eyes"].shape == take["jaw"].shape
+                and float(take["fps"]) == 25.0
+            )
             assert len(take["channels"]) == 44 and "jawOpen" not in take["channels"][:1]
             count = len(take["jaw"])
             assert count == round(2.5 * 25) and take["jaw"].shape == (count, 3)
             assert take["expression"].shape == (count, 44)
             assert take["opening"].shape == take["width"].shape == (count,)
             assert entry["name"] == f"Take {rank}" and entry["action"].endswith(f" · Take {rank}")
-            assert int(take["seed"]) == entry["seed"] and float(take["score"]) == pytest.approx(entry["score"], abs=1e-2)
+            assert int(take["seed"]) == entry["seed"] and float(take["score"]) == pytest.approx(
+                entry["score"], abs=1e-2
+            )
             assert (take["opening"] >= 0).all() and 20 < take["width"].mean() < 80
             scores.append(float(take["score"]))
     assert scores == sorted(scores, reverse=True)
@@ -109,7 +147,9 @@ def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender,
     assert sorted(os.listdir(tmp_path / "o")) == ["report.json", "shot.blend", "thunder-files.json"]
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "o" / "shot.blend"))
     scene = blender.context.scene
-    assert [obj.name for obj in scene.objects if obj.type == "MESH" and obj.data.shape_keys] == ["Heroine"]
+    assert [obj.name for obj in scene.objects if obj.type == "MESH" and obj.data.shape_keys] == [
+        "Heroine"
+    ]
     assert scene.thunder.takes[0].first == 21 and scene.thunder.takes[0].last > 21 + 2.3 * 60
     strips = strip_module.sound_strips(scene)
     assert len(strips) == (1 if strip_module.has_audio() else 0)
@@ -119,25 +159,41 @@ def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender,
 
 def test_help_says_how_takes_can_be_played_and_wrong_use_ends_with_a_sentence(tmp_path):
     done = bake("--help")
-    assert done.returncode == 0 and "--style NAME" in done.stdout and "--mood MOOD=STRENGTH" in done.stdout
-    assert "how far and how fast the mouth opens: 0.35 to 2, 1 is usual" in " ".join(done.stdout.split())
+    assert (
+        done.returncode == 0
+        and "--style NAME" in done.stdout
+        and "--mood MOOD=STRENGTH" in done.stdout
+    )
+    assert "how far and how fast the mouth opens: 0.35 to 2, 1 is usual" in " ".join(
+        done.stdout.split()
+    )
     done = bake("--audio", SAMPLE, "--takes", "many", "--out", tmp_path / "out")
     assert done.returncode == 2 and "bake.py: error:" in done.stderr
-    done = bake("--audio", tmp_path / "none.wav", "--out", tmp_path / "out")  # tests/faults has many more of both
-    assert done.returncode == 1 and done.stderr.startswith("bake.py: There is no file") and done.stderr.count("\n") == 1
+    # tests/faults has many more of both
+    done = bake("--audio", tmp_path / "none.wav", "--out", tmp_path / "out")
+    assert (
+        done.returncode == 1
+        and done.stderr.startswith("bake.py: There is no file")
+        and done.stderr.count("\n") == 1
+    )
     assert not (tmp_path / "out").exists()
 
 
 def test_a_sound_shorter_than_its_header_says_is_baked_with_a_warning(short_voice, tmp_path):
     data = Path(short_voice).read_bytes()
     (tmp_path / "cut.wav").write_bytes(data[: 44 + (len(data) - 44) // 2])
-    done = bake("--audio", tmp_path / "cut.wav", "--takes", 1, "--steps", 5, "--out", tmp_path / "o")
+    done = bake(
+        "--audio", tmp_path / "cut.wav", "--takes", 1, "--steps", 5, "--out", tmp_path / "o"
+    )
     assert done.returncode == 0
     lines = [line for line in done.stderr.splitlines() if line]
     assert lines == [
-        "bake.py: “cut.wav” holds 1.25 s of the 2.50 s that its header promises: copy or export it again if its end is missing"
+        "bake.py: “cut.wav” holds 1.25 s of the 2.50 s that its header promises: copy or export it "
+        "again if its end is missing"
     ]
-    assert json.loads((tmp_path / "o" / "report.json").read_text())["warnings"] == [lines[0].removeprefix("bake.py: ")]
+    assert json.loads((tmp_path / "o" / "report.json").read_text())["warnings"] == [
+        lines[0].removeprefix("bake.py: ")
+    ]
     assert f"cut.blend and 1 take in {tmp_path / 'o'};" in done.stdout.splitlines()[-1]
     assert ".thunder_" not in done.stdout and "Saved copy" not in done.stdout
 
@@ -146,7 +202,12 @@ def test_a_sound_shorter_than_its_header_says_is_baked_with_a_warning(short_voic
 @pytest.mark.parametrize("closed", ["1>&-", "2>&-", "0<&- 1>&- 2>&-", "1>/dev/full"])
 def test_a_stream_that_is_closed_or_full_does_not_change_how_a_bake_ends(tmp_path, closed):
     command = f'"$0" "$1" --audio "{tmp_path}/none.wav" --out "{tmp_path}/o" {closed}'
-    done = subprocess.run(["/bin/sh", "-c", command, sys.executable, str(ROOT / "bake.py")], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable, str(ROOT / "bake.py")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "2>&-" in closed or done.stderr.startswith("bake.py: There is no file")
 
@@ -167,7 +228,10 @@ def workers_of(parent):
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == parent and b"thunder_core.engine.worker" in (stat.parent / "cmdline").read_bytes():
+            if (
+                int(fields[1]) == parent
+                and b"thunder_core.engine.worker" in (stat.parent / "cmdline").read_bytes()
+            ):
                 result.append(int(stat.parent.name))
         except OSError:
             continue
@@ -175,16 +239,28 @@ def workers_of(parent):
 
 
 def hears_ctrl_c():
-    """For a child: signals as in a terminal, even where these tests run in the background, where shells ignore them."""
+    """For a child: signals as in a terminal, even where these tests run in the background, where
+    shells ignore them."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX does it")
-@pytest.mark.parametrize("after, how, code", [(0.3, signal.SIGINT, 130), (1.3, signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    "after, how, code", [(0.3, signal.SIGINT, 130), (1.3, signal.SIGTERM, 143)]
+)
 def test_a_bake_that_is_stopped_while_it_starts_says_so(tmp_path, after, how, code):
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "bake.py"), "--audio", str(SAMPLE), "--steps", "1000", "--out", str(tmp_path / "out")],
+        [
+            sys.executable,
+            str(ROOT / "bake.py"),
+            "--audio",
+            str(SAMPLE),
+            "--steps",
+            "1000",
+            "--out",
+            str(tmp_path / "out"),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -218,17 +294,34 @@ def test_a_stop_in_a_function_that_blender_calls_is_not_dropped(blender, capfd):
         blender.app.handlers.frame_change_pre.remove(stopped)
         for number, handler in zip((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), before):
             signal.signal(number, handler)
-    assert called and caught.value.args == (signal.SIGINT,) and "Traceback" not in capfd.readouterr().err
+    assert (
+        called
+        and caught.value.args == (signal.SIGINT,)
+        and "Traceback" not in capfd.readouterr().err
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up as Linux lists them")
-@pytest.mark.parametrize("how, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
+@pytest.mark.parametrize(
+    "how, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
+)
 def test_a_bake_that_is_stopped_leaves_neither_process_nor_file(tmp_path, how, code):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "bake.py"), "--audio", str(SAMPLE), "--takes", "32", "--steps", "1000", "--out", str(tmp_path / "out")],
+        [
+            sys.executable,
+            str(ROOT / "bake.py"),
+            "--audio",
+            str(SAMPLE),
+            "--takes",
+            "32",
+            "--steps",
+            "1000",
+            "--out",
+            str(tmp_path / "out"),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -250,7 +343,9 @@ def test_a_bake_that_is_stopped_leaves_neither_process_nor_file(tmp_path, how, c
     assert process.returncode == code and "Traceback" not in said
     assert how == signal.SIGKILL or said.splitlines()[-1] == "bake.py: stopped"
     end = time.monotonic() + 20
-    while (Path(f"/proc/{workers[0]}").exists() or os.listdir(temporary)) and time.monotonic() < end:
+    while (
+        Path(f"/proc/{workers[0]}").exists() or os.listdir(temporary)
+    ) and time.monotonic() < end:
         time.sleep(0.1)
     assert not Path(f"/proc/{workers[0]}").exists()
     assert not (tmp_path / "out").exists()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A bake loses no file of the animator: what it replaces, what it refuses, and how it says so. The engine is a played one."""
+"""A bake loses no file of the animator: what it replaces, what it refuses, and how it says so. The
+engine is a played one."""
 
 import json
 import os
@@ -27,12 +28,15 @@ def client(client):
 
 @pytest.fixture
 def bake(blender, voice, monkeypatch, capfd):
-    """Run bake.py in this process, with the voice and two takes unless other options say so: (exit code, sentence)."""
+    """Run bake.py in this process, with the voice and two takes unless other options say so: (exit
+    code, sentence)."""
 
     def run(*arguments):
         blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
         given = ["--takes", "2", *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", ["bake.py", *([] if "--audio" in given else ["--audio", voice]), *given])
+        monkeypatch.setattr(
+            sys, "argv", ["bake.py", *([] if "--audio" in given else ["--audio", voice]), *given]
+        )
         capfd.readouterr()
         code = script.exit_code("bake.py", command.options, command.bake)
         output, complaints = capfd.readouterr()
@@ -70,8 +74,11 @@ def test_a_second_bake_replaces_the_first_and_nothing_else(bake, tmp_path):
     assert len(json.loads((out / "report.json").read_text())["takes"]) == 2
     listed = json.loads((out / "thunder-files.json").read_text())["written by THUNDER"]
     assert sorted(listed) == [name for name in BAKED if name != "thunder-files.json"]
-    assert bake("--out", out)[0] == 0  # without --npz: the takes of the bake before would be beside a report of others
-    assert sorted(os.listdir(out)) == sorted(["line.blend", "report.json", "thunder-files.json", "take_05.npz", "notes.txt"])
+    # without --npz: the takes of the bake before would be beside a report of others
+    assert bake("--out", out)[0] == 0
+    assert sorted(os.listdir(out)) == sorted(
+        ["line.blend", "report.json", "thunder-files.json", "take_05.npz", "notes.txt"]
+    )
 
 
 @pytest.mark.parametrize("name", ["report.json", "line.blend"])
@@ -84,7 +91,10 @@ def test_a_file_that_no_bake_wrote_is_refused_before_sampling(bake, client, tmp_
     assert content_of(out) == {name: b"mine"} and client.asked == []
     code, output = bake("--out", out, "--npz", "--force")
     assert code == 0 and f"“{name}” was there and is kept as “{name}1”" in output
-    assert sorted(os.listdir(out)) == sorted([*BAKED, f"{name}1"]) and (out / f"{name}1").read_bytes() == b"mine"
+    assert (
+        sorted(os.listdir(out)) == sorted([*BAKED, f"{name}1"])
+        and (out / f"{name}1").read_bytes() == b"mine"
+    )
 
 
 @pytest.mark.parametrize("kind", ["plain", "symbolic link"])  # more in test_files.py
@@ -105,7 +115,9 @@ def test_the_file_that_is_baked_is_not_replaced(bake, blender, shot, tmp_path, m
 
 
 @pytest.mark.parametrize("name", ["line.wav", "shot.blend", "hers.json"])
-def test_a_file_that_is_replaced_while_it_is_baked_does_not_pass_for_the_source(bake, client, shot, voice, tmp_path, monkeypatch, name):
+def test_a_file_that_is_replaced_while_it_is_baked_does_not_pass_for_the_source(
+    bake, client, shot, voice, tmp_path, monkeypatch, name
+):
     preset = tmp_path / "hers.json"
     preset.write_text(Preset("Hers").to_json())
     replaced = next(path for path in (Path(voice), shot, preset) if path.name == name)
@@ -118,8 +130,13 @@ def test_a_file_that_is_replaced_while_it_is_baked_does_not_pass_for_the_source(
 
     monkeypatch.setattr(client, "request", replace_meanwhile)
     monkeypatch.setattr(played_engine, "seconds_of", lambda path: 2.0)
-    code, sentence = bake("--out", tmp_path / "out", "--blend", shot, "--style", preset, "--takes", 1)
-    assert code == 1 and f"{name}” was changed, replaced or removed while it was baked: bake again" in sentence
+    code, sentence = bake(
+        "--out", tmp_path / "out", "--blend", shot, "--style", preset, "--takes", 1
+    )
+    assert (
+        code == 1
+        and f"{name}” was changed, replaced or removed while it was baked: bake again" in sentence
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -154,7 +171,11 @@ def test_a_file_that_the_scene_uses_is_not_replaced(bake, blender, shot, tmp_pat
     text.source, text.filepath, text.use_fake_user = "FILE", str(out / "report.json"), True
     blender.ops.wm.save_mainfile()
     code, sentence = bake("--blend", shot, "--out", out, "--force")
-    assert code == 1 and "report.json” is read for this" in sentence and content_of(out) == {"report.json": b"a caption"}
+    assert (
+        code == 1
+        and "report.json” is read for this" in sentence
+        and content_of(out) == {"report.json": b"a caption"}
+    )
 
 
 def test_a_missing_library_is_refused_before_sampling(bake, client, shot, library, tmp_path):
@@ -164,7 +185,9 @@ def test_a_missing_library_is_refused_before_sampling(bake, client, shot, librar
     assert client.asked == [] and not (tmp_path / "out").exists()
 
 
-def test_a_linked_object_that_its_library_no_longer_has_is_refused(bake, blender, client, shot, library, tmp_path):
+def test_a_linked_object_that_its_library_no_longer_has_is_refused(
+    bake, blender, client, shot, library, tmp_path
+):
     blender.ops.wm.open_mainfile(filepath=str(shot))
     name = next(obj.name for obj in blender.data.objects if obj.library)
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
@@ -187,15 +210,26 @@ def test_files_that_an_interrupted_bake_left_are_repaired_and_named(bake, tmp_pa
 
     monkeypatch.setattr(os, "replace", die)
     monkeypatch.setattr(files.Transaction, "_undo", lambda *_: None)
-    assert bake("--out", out, "--seed", 9)[0] == 1 and (out / "line.blend").read_bytes() != before["line.blend"]
+    assert (
+        bake("--out", out, "--seed", 9)[0] == 1
+        and (out / "line.blend").read_bytes() != before["line.blend"]
+    )
     monkeypatch.setattr(os, "replace", replace)
     monkeypatch.setattr(files.Transaction, "_undo", undo)
     code, output = bake("--out", out)
-    assert code == 0 and f"An earlier run was interrupted in “{out}”" in output and "before it: “line.blend”\n" in output
+    assert (
+        code == 0
+        and f"An earlier run was interrupted in “{out}”" in output
+        and "before it: “line.blend”\n" in output
+    )
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the largest size of a file is limited as POSIX does it")
-def test_a_scene_that_blender_saves_incompletely_without_a_word_does_not_replace_the_earlier_one(bake, blender, tmp_path, monkeypatch):
+@pytest.mark.skipif(
+    os.name == "nt", reason="the largest size of a file is limited as POSIX does it"
+)
+def test_a_scene_that_blender_saves_incompletely_without_a_word_does_not_replace_the_earlier_one(
+    bake, blender, tmp_path, monkeypatch
+):
     import resource
 
     out = tmp_path / "out"
@@ -217,13 +251,21 @@ def test_the_farthest_frames_of_a_scene_can_be_baked(bake, tmp_path, start):
     assert bake("--out", tmp_path / "out", f"--start={start}")[0] == 0
 
 
-def test_changed_weights_are_warned_of_and_own_ones_are_not(voice, client, tmp_path, monkeypatch, capfd):
+def test_changed_weights_are_warned_of_and_own_ones_are_not(
+    voice, client, tmp_path, monkeypatch, capfd
+):
     note = "The weights in “w” differ from the SHA256SUMS beside them"
     for origin, warnings in (("own", []), ("changed", [note])):
         client.origin, client.note = origin, note
-        monkeypatch.setattr(sys, "argv", ["bake.py", "--audio", str(voice), "--takes", "1", "--out", str(tmp_path / "out")])
+        monkeypatch.setattr(
+            sys,
+            "argv",
+            ["bake.py", "--audio", str(voice), "--takes", "1", "--out", str(tmp_path / "out")],
+        )
         assert script.exit_code("bake.py", command.options, command.bake) == 0
-        assert [line for line in capfd.readouterr().err.splitlines() if note in line] == [f"bake.py: {note}" for _ in warnings]
+        assert [line for line in capfd.readouterr().err.splitlines() if note in line] == [
+            f"bake.py: {note}" for _ in warnings
+        ]
         assert json.loads((tmp_path / "out" / "report.json").read_text())["warnings"] == warnings
 
 
@@ -237,15 +279,26 @@ def newer(data):
 def test_a_file_of_a_newer_blender_is_not_baked_in_without_a_word(bake, shot, tmp_path):
     shot.write_bytes(newer(shot.read_bytes()))
     code, sentence = bake("--blend", shot, "--out", tmp_path / "out")
-    assert code == 1 and "“shot.blend” was saved by a newer Blender (7.99" in sentence and "--allow-newer" in sentence
+    assert (
+        code == 1
+        and "“shot.blend” was saved by a newer Blender (7.99" in sentence
+        and "--allow-newer" in sentence
+    )
     assert not (tmp_path / "out").exists()
     assert bake("--blend", shot, "--out", tmp_path / "out", "--allow-newer")[0] == 0
 
 
 def test_a_file_of_a_newer_blender_that_this_one_cannot_open_is_said(bake, tmp_path):
-    (tmp_path / "far.blend").write_bytes(b"BLENDER19-02v0901")  # a header that no Blender of today reads
-    code, sentence = bake("--blend", tmp_path / "far.blend", "--out", tmp_path / "out", "--allow-newer")
-    assert code == 1 and "“far.blend” was saved by a newer Blender (9.1, this is " in sentence and "bake with Blender 9.1" in sentence
+    # a header that no Blender of today reads
+    (tmp_path / "far.blend").write_bytes(b"BLENDER19-02v0901")
+    code, sentence = bake(
+        "--blend", tmp_path / "far.blend", "--out", tmp_path / "out", "--allow-newer"
+    )
+    assert (
+        code == 1
+        and "“far.blend” was saved by a newer Blender (9.1, this is " in sentence
+        and "bake with Blender 9.1" in sentence
+    )
     assert "--allow-newer" not in sentence and not (tmp_path / "out").exists()
 
 
@@ -272,9 +325,20 @@ def test_files_with_such_names_in_the_folder_do_no_harm(bake, tmp_path):
 
 def test_a_terminal_of_another_encoding_is_no_reason_to_fail(tmp_path):
     done = subprocess.run(
-        [sys.executable, str(ROOT / "bake.py"), "--audio", str(tmp_path / "häßlich.wav"), "--out", str(tmp_path / "out")],
+        [
+            sys.executable,
+            str(ROOT / "bake.py"),
+            "--audio",
+            str(tmp_path / "häßlich.wav"),
+            "--out",
+            str(tmp_path / "out"),
+        ],
         capture_output=True,
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
         timeout=100,
     )
-    assert done.returncode == 1 and b"There is no file" in done.stderr and b"Traceback" not in done.stderr
+    assert (
+        done.returncode == 1
+        and b"There is no file" in done.stderr
+        and b"Traceback" not in done.stderr
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many bakes in one run: what is written for each job, which jobs are baked, how one goes on after it was killed."""
+"""Many bakes in one run: what is written for each job, which jobs are baked, how one goes on after
+it was killed."""
 
 import argparse
 import itertools
@@ -42,8 +43,20 @@ def bake(blender, client):
 
 
 def test_the_settings_of_a_job_are_options_of_the_command_with_the_same_bounds():
-    texts = {"style": "Whisper", "mood": "warm=.5", "outputs": "npz,csv", "head": "Head", "blend": "a.blend"}
-    texts |= {"quality": "draft", "system": "teacher", "picture": "face.png", "transcript": "hello", "commit": "twos"}
+    texts = {
+        "style": "Whisper",
+        "mood": "warm=.5",
+        "outputs": "npz,csv",
+        "head": "Head",
+        "blend": "a.blend",
+    }
+    texts |= {
+        "quality": "draft",
+        "system": "teacher",
+        "picture": "face.png",
+        "transcript": "hello",
+        "commit": "twos",
+    }
     texts |= {"speakers": "Anna 1-20"}
     for name, setting in settings.SETTINGS.items():
         if name in settings.VOICES:
@@ -54,7 +67,9 @@ def test_the_settings_of_a_job_are_options_of_the_command_with_the_same_bounds()
         elif value is None:  # a number
             value = next(x for x in (1, 0) if accepts(setting, x))
         of = "--strip=line" if name == "speakers" else "--audio=a.wav"
-        chosen = command.options([of, "--blend=a.blend", "--out=o", *setting.arguments(setting.read(value))])
+        chosen = command.options(
+            [of, "--blend=a.blend", "--out=o", *setting.arguments(setting.read(value))]
+        )
         assert isinstance(chosen, argparse.Namespace)
         for beyond in (-1e9, 1e9):
             if name not in texts and not setting.is_flag:
@@ -73,11 +88,22 @@ def accepts(setting, value):
 
 def test_the_options_of_the_command_hold_for_all_jobs(blender, tmp_path):
     chosen = command.options(
-        ["--jobs", "x", "--takes=3", "--mood=warm=.25", "--head-movement=.5", "--npz", "--fps=30", "--style=Whisper", "--no-as-asked"]
+        [
+            "--jobs",
+            "x",
+            "--takes=3",
+            "--mood=warm=.25",
+            "--head-movement=.5",
+            "--npz",
+            "--fps=30",
+            "--style=Whisper",
+            "--no-as-asked",
+        ]
     )
     got = batch.defaults_of(chosen)
     assert got == {
-        **settings.DEFAULTS, "takes": 3, "mood": "warm=0.25", "head-movement": 0.5, "outputs": ["blend", "npz"], "fps": 30.0,
+        **settings.DEFAULTS, "takes": 3, "mood": "warm=0.25", "head-movement": 0.5,
+        "outputs": ["blend", "npz"], "fps": 30.0,
         "style": "Whisper", "as-asked": False,
     }  # fmt: skip
     for option in ("--only=x", "--again", "--list"):
@@ -88,19 +114,50 @@ def test_the_options_of_the_command_hold_for_all_jobs(blender, tmp_path):
 def test_the_process_that_bakes_is_a_blender_like_this_one_without_its_file(tmp_path):
     shot = tmp_path / "shot.blend"
     shot.write_bytes(b"")
-    given = ["blender", "-b", str(shot), "--factory-startup", "--python", "bake.py", "--", "--jobs", "x"]
-    assert batch.command_like("/opt/b", given, str(shot)) == ["/opt/b", "-b", "--factory-startup", "--python", "bake.py", "--"]
+    given = [
+        "blender",
+        "-b",
+        str(shot),
+        "--factory-startup",
+        "--python",
+        "bake.py",
+        "--",
+        "--jobs",
+        "x",
+    ]
+    assert batch.command_like("/opt/b", given, str(shot)) == [
+        "/opt/b",
+        "-b",
+        "--factory-startup",
+        "--python",
+        "bake.py",
+        "--",
+    ]
     assert batch.command_like("/opt/b", given, "")[2] == str(shot)
 
 
 # ---- what a bake writes
 
 
-def test_a_bake_writes_curves_actions_and_a_contact_sheet_of_all_takes(bake, blender, voice, tmp_path):
+def test_a_bake_writes_curves_actions_and_a_contact_sheet_of_all_takes(
+    bake, blender, voice, tmp_path
+):
     out = tmp_path / "out"
-    report = bake("--audio", voice, "--takes", 2, "--fps", 25, "--outputs", "actions,npz,csv,sheet", "--out", out)
+    report = bake(
+        "--audio",
+        voice,
+        "--takes",
+        2,
+        "--fps",
+        25,
+        "--outputs",
+        "actions,npz,csv,sheet",
+        "--out",
+        out,
+    )
     assert sorted(os.listdir(out)) == sorted(
-        ["actions.blend", "report.json", "take_01.csv", "take_01.npz", "take_02.csv", "take_02.npz", "takes.png", "takes_small.jpg",
+        ["actions.blend", "report.json", "take_01.csv", "take_01.npz", "take_02.csv", "take_02.npz",
+        "takes.png", "takes_small.jpg",
          "thunder-files.json"]
     )  # fmt: skip
     for rank, entry in enumerate(report["takes"], start=1):
@@ -111,33 +168,67 @@ def test_a_bake_writes_curves_actions_and_a_contact_sheet_of_all_takes(bake, ble
     assert not any("ARKit has no name" in warning for warning in report["warnings"])
     assert (out / "takes_small.jpg").read_bytes()[:2] == b"\xff\xd8"
     with blender.data.libraries.load(str(out / "actions.blend"), assets_only=True) as (there, _):
-        assert {entry["action"] for entry in report["takes"]} <= set(there.actions) and not there.scenes
+        assert {entry["action"] for entry in report["takes"]} <= set(
+            there.actions
+        ) and not there.scenes
     assert blender.context.scene.render.fps == 25
     again = bake("--audio", voice, "--takes", 1, "--out", out)
-    assert sorted(os.listdir(out)) == ["line.blend", "report.json", "thunder-files.json"] and "csv" not in again["takes"][0]
+    assert (
+        sorted(os.listdir(out)) == ["line.blend", "report.json", "thunder-files.json"]
+        and "csv" not in again["takes"][0]
+    )
 
 
 def test_a_bake_says_all_the_time_what_it_does(client, voice, tmp_path):
     steps = []
-    arguments = ["--audio", voice, "--takes", 2, "--fps", 25, "--outputs", "blend,csv,sheet,video", "--out", tmp_path / "out"]
+    arguments = [
+        "--audio",
+        voice,
+        "--takes",
+        2,
+        "--fps",
+        25,
+        "--outputs",
+        "blend,csv,sheet,video",
+        "--out",
+        tmp_path / "out",
+    ]
     command.bake(command.options([str(each) for each in arguments]), steps.append)
     fractions = [step.fraction for step in steps]
-    assert fractions == sorted(fractions) and 0.0 <= fractions[0] < 0.1 and fractions[-1] <= 1.0 + 1e-9
-    assert max(after - before for before, after in itertools.pairwise(fractions)) < 0.5  # not from 0 to 99 at once
+    assert (
+        fractions == sorted(fractions) and 0.0 <= fractions[0] < 0.1 and fractions[-1] <= 1.0 + 1e-9
+    )
+    # not from 0 to 99 at once
+    assert max(after - before for before, after in itertools.pairwise(fractions)) < 0.5
     messages = list(dict.fromkeys(step.message for step in steps))
-    written = ["Writing the scene", "Writing take_01.csv (1 of 4)", "Writing take_02.csv (2 of 4)", "Drawing the contact sheet (3 of 4)"]
-    assert messages[-5:] == [*written, "Filming take_01.mp4 (4 of 4)"] and any("take" in words.lower() for words in messages[:-5])
+    written = [
+        "Writing the scene",
+        "Writing take_01.csv (1 of 4)",
+        "Writing take_02.csv (2 of 4)",
+        "Drawing the contact sheet (3 of 4)",
+    ]
+    assert messages[-5:] == [*written, "Filming take_01.mp4 (4 of 4)"] and any(
+        "take" in words.lower() for words in messages[:-5]
+    )
     assert sum(step.message.startswith("Filming") for step in steps) > 10  # of the film's frames
 
 
 def test_what_several_files_of_a_bake_lose_is_one_warning():
     baked = products.BakedTakes(None, None, None, [], [], {"warnings": ["earlier"], "notes": []})
-    baked.losses["Clipped"] = [("Clipped: “a”", "take_01.csv"), ("Clipped: “a”, “b”", "take_02.csv"), ("Clipped: “b”", "take_03.csv")]
+    baked.losses["Clipped"] = [
+        ("Clipped: “a”", "take_01.csv"),
+        ("Clipped: “a”, “b”", "take_02.csv"),
+        ("Clipped: “b”", "take_03.csv"),
+    ]
     baked.losses["Modifiers"] = [("Modifiers: “c”", "take_01.fbx")]
     unnamed = f"{export.WITHOUT_NAME}“d”"
     baked.losses[unnamed] = [(unnamed, "take_01.csv")] * 2
     products._note_losses(baked)
-    assert baked.report["warnings"] == ["earlier", "Clipped: “a” (take_01.csv and 2 more)", "Modifiers: “c” (take_01.fbx)"]
+    assert baked.report["warnings"] == [
+        "earlier",
+        "Clipped: “a” (take_01.csv and 2 more)",
+        "Modifiers: “c” (take_01.fbx)",
+    ]
     assert baked.report["notes"] == [unnamed]
 
 
@@ -145,8 +236,15 @@ def test_what_several_files_of_a_bake_lose_is_one_warning():
 def test_a_bake_exports_and_films_its_best_takes(bake, voice, tmp_path):
     out = tmp_path / "out"
     outputs = "glb,fbx,usd,video"
-    report = bake("--audio", voice, "--takes", 3, "--outputs", outputs, "--export-takes", 2, "--out", out)
-    for ending, start in (("glb", b"glTF"), ("fbx", b"Kaydara FBX"), ("usdc", b"PXR-USDC"), ("mp4", None)):
+    report = bake(
+        "--audio", voice, "--takes", 3, "--outputs", outputs, "--export-takes", 2, "--out", out
+    )
+    for ending, start in (
+        ("glb", b"glTF"),
+        ("fbx", b"Kaydara FBX"),
+        ("usdc", b"PXR-USDC"),
+        ("mp4", None),
+    ):
         for rank in (1, 2):
             data = (out / f"take_{rank:02d}.{ending}").read_bytes()
             assert data.startswith(start) if start else data[4:8] == b"ftyp"
@@ -154,7 +252,9 @@ def test_a_bake_exports_and_films_its_best_takes(bake, voice, tmp_path):
     assert report["takes"][1]["video"] == "take_02.mp4" and "glb" not in report["takes"][2]
 
 
-def test_the_sound_strips_of_a_file_are_known_without_opening_it(needs_sound, blender, scene_file, tmp_path):
+def test_the_sound_strips_of_a_file_are_known_without_opening_it(
+    needs_sound, blender, scene_file, tmp_path
+):
 
     def sound_strips(path):
         checks.sound_strips.cache_clear()
@@ -163,7 +263,11 @@ def test_the_sound_strips_of_a_file_are_known_without_opening_it(needs_sound, bl
     scene = blender.context.scene
     strip_module.add(scene, str(tmp_path / "line.wav"), "Bert “ü” 名", 90)
     length = {"length": 20} if blender.app.version >= (5, 0) else {"frame_end": 200}
-    strips = scene.sequence_editor.strips if hasattr(scene.sequence_editor, "strips") else scene.sequence_editor.sequences
+    strips = (
+        scene.sequence_editor.strips
+        if hasattr(scene.sequence_editor, "strips")
+        else scene.sequence_editor.sequences
+    )
     strips.new_effect(name="Colour", type="COLOR", channel=9, frame_start=120, **length)
     for compress in (False, True):
         path = str(tmp_path / f"{compress}.blend")
@@ -173,21 +277,34 @@ def test_the_sound_strips_of_a_file_are_known_without_opening_it(needs_sound, bl
         for length in (0, 5, 100, len(content) // 2, len(content) - 100):
             (tmp_path / "cut.blend").write_bytes(content[:length])
             assert sound_strips(str(tmp_path / "cut.blend")) is None
-    assert sound_strips(str(tmp_path / "line.wav")) is None and sound_strips(str(tmp_path / "none")) is None
+    assert (
+        sound_strips(str(tmp_path / "line.wav")) is None
+        and sound_strips(str(tmp_path / "none")) is None
+    )
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     with blender.data.libraries.load(str(tmp_path / "False.blend"), link=True) as (there, wanted):
         wanted.scenes = there.scenes[:1]
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "links.blend"))
-    assert sound_strips(str(tmp_path / "links.blend")) == []  # the strips of a linked scene are in another file
+    # the strips of a linked scene are in another file
+    assert sound_strips(str(tmp_path / "links.blend")) == []
     path = str(tmp_path / "True.blend")
     blender.ops.wm.open_mainfile(filepath=path)  # from which Blender cannot link
     assert sorted(sound_strips(path)) == ["Bert “ü” 名", "First: line", "Second"]
-    assert checks._problem_of_head(path, blender.data.objects[0].name) == "" != checks._problem_of_head(path, "no head")
+    assert (
+        checks._problem_of_head(path, blender.data.objects[0].name)
+        == ""
+        != checks._problem_of_head(path, "no head")
+    )
 
 
 def test_a_frame_rate_such_as_29_97_is_that_of_television(blender):
     scene = blender.context.scene
-    for fps, whole, base in ((29.97, 30, 1.001), (23.976, 24, 1.001), (25.0, 25, 1.0), (12.5, 12, 0.96)):
+    for fps, whole, base in (
+        (29.97, 30, 1.001),
+        (23.976, 24, 1.001),
+        (25.0, 25, 1.0),
+        (12.5, 12, 0.96),
+    ):
         command.set_rate(scene, fps)
         assert (scene.render.fps, scene.render.fps_base) == (whole, pytest.approx(base))
 
@@ -205,7 +322,11 @@ def test_each_dialogue_strip_of_a_scene_is_a_job(bake, blender, scene_file, tmp_
     listed = batch.read_jobs(command.options(["--jobs", str(scene_file), "--takes=1", "--fps=25"]))
     assert [job.name for job in listed.jobs] == ["First_ line", "Second"]
     job = listed.jobs[1]
-    assert job.settings["blend"] == str(scene_file) and job.settings["strip"] == "Second" and "fps" not in job.settings
+    assert (
+        job.settings["blend"] == str(scene_file)
+        and job.settings["strip"] == "Second"
+        and "fps" not in job.settings
+    )
     bake(*job.arguments(str(tmp_path / "out")), "--outputs=blend")
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "out" / "shot.blend"))
     takes = blender.context.scene.thunder.takes
@@ -216,9 +337,13 @@ def test_each_dialogue_strip_of_a_scene_is_a_job(bake, blender, scene_file, tmp_
         bake("--blend", scene_file, "--strip", "Second", "--fps", 25, "--out", tmp_path / "other")
 
 
-def test_the_takes_of_all_strips_of_a_scene_are_collected_in_one(bake, blender, scene_file, tmp_path, capsys):
+def test_the_takes_of_all_strips_of_a_scene_are_collected_in_one(
+    bake, blender, scene_file, tmp_path, capsys
+):
     out = tmp_path / "out"
-    chosen = command.options(["--jobs", str(scene_file), "--out", str(out), "--takes=11", "--outputs=blend"])
+    chosen = command.options(
+        ["--jobs", str(scene_file), "--out", str(out), "--takes=11", "--outputs=blend"]
+    )
     jobs = batch.read_jobs(chosen).jobs
     for job in jobs:
         bake(*job.arguments(str(out / job.name)))
@@ -231,14 +356,18 @@ def test_the_takes_of_all_strips_of_a_scene_are_collected_in_one(bake, blender, 
         return run, capsys.readouterr()
 
     run, said = collected()
-    assert "“shot_takes.blend” is “shot.blend” with all takes: 22 takes of 2 jobs\n" in said.out and run.end() == 0
+    assert (
+        "“shot_takes.blend” is “shot.blend” with all takes: 22 takes of 2 jobs\n" in said.out
+        and run.end() == 0
+    )
     before = (out / "shot_takes.blend").stat().st_mtime_ns
     listed = json.loads((out / "shot_takes.json").read_text())["takes"]
     assert [(row["strip"], row["name"]) for row in listed] == [
         (voice, f"Take {number}") for voice in ("First: line", "Second") for number in range(1, 12)
     ]
     _, said = collected()
-    assert "shot_takes" not in said.out and (out / "shot_takes.blend").stat().st_mtime_ns == before  # nothing has changed
+    # nothing has changed
+    assert "shot_takes" not in said.out and (out / "shot_takes.blend").stat().st_mtime_ns == before
     blender.ops.wm.open_mainfile(filepath=str(out / "shot_takes.blend"))
     scene = blender.context.scene
     report = json.loads((out / "Second" / "report.json").read_text())["takes"]
@@ -248,7 +377,9 @@ def test_the_takes_of_all_strips_of_a_scene_are_collected_in_one(bake, blender, 
     ]
     curves = products.hash_of_curves
     assert [curves(entry) for entry in takes] == [row["curves_sha256"] for row in report]
-    assert {(entry.head.name, entry.first) for entry in takes} == {(scene.objects["Thunder Head"].name, 60)}
+    assert {(entry.head.name, entry.first) for entry in takes} == {
+        (scene.objects["Thunder Head"].name, 60)
+    }
     assert [part.strip for part in scene.thunder.cast if part.head] == ["First: line", "Second"]
     shown = display.shown_action
     rig = head.resolve(takes[0].head)
@@ -259,19 +390,28 @@ def test_the_takes_of_all_strips_of_a_scene_are_collected_in_one(bake, blender, 
     (out / "shot_takes.blend").write_bytes(b"my work")
     bake(*jobs[1].arguments(str(out / "Second")), "--seed=600", "--takes=1")
     run, said = collected(["Second"])
-    assert "“shot_takes.blend” was not written: " in said.err and "is a file of yours" in said.err and run.end() == 3
+    assert (
+        "“shot_takes.blend” was not written: " in said.err
+        and "is a file of yours" in said.err
+        and run.end() == 3
+    )
     assert (out / "shot_takes.blend").read_bytes() == b"my work"
     assert "was not written" in (out / "batch.html").read_text()
 
 
 def test_takes_of_several_actions_are_collected_too(bake, blender, voice, tmp_path):
-    """Before Blender 4.4 a take has an action for each object that it moves. No strip is needed for that."""
+    """Before Blender 4.4 a take has an action for each object that it moves. No strip is needed for
+    that."""
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     head.build(blender.context.scene.collection, blender.context.view_layer)
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     out, curves = tmp_path / "out", products.hash_of_curves
-    report = bake("--blend", tmp_path / "shot.blend", "--audio", voice, "--takes", 2, "--out", out / "line")
-    job = job_file.Job("line", {"blend": str(tmp_path / "shot.blend"), "strip": "line", "outputs": ["blend"]})
+    report = bake(
+        "--blend", tmp_path / "shot.blend", "--audio", voice, "--takes", 2, "--out", out / "line"
+    )
+    job = job_file.Job(
+        "line", {"blend": str(tmp_path / "shot.blend"), "strip": "line", "outputs": ["blend"]}
+    )
     shared = manifest.SharedScene("shot_takes", str(tmp_path / "shot.blend"), (job,))
     assert collect.collect(shared, [job], str(out), False, False) == 2
     blender.ops.wm.open_mainfile(filepath=str(out / "shot_takes.blend"))
@@ -280,8 +420,12 @@ def test_takes_of_several_actions_are_collected_too(bake, blender, voice, tmp_pa
     assert all(len(entry.more) == (0 if blender.app.version >= (4, 4) else 1) for entry in takes)
 
 
-def test_strips_that_nobody_speaks_yet_fail_before_the_first_job(needs_sound, blender, scene_file, tmp_path, capsys):
-    dialogue.cast(blender.context.scene, "First: line", blender.context.scene.objects["Thunder Head"])
+def test_strips_that_nobody_speaks_yet_fail_before_the_first_job(
+    needs_sound, blender, scene_file, tmp_path, capsys
+):
+    dialogue.cast(
+        blender.context.scene, "First: line", blender.context.scene.objects["Thunder Head"]
+    )
     head.build(blender.context.scene.collection, blender.context.view_layer)
     blender.ops.wm.save_as_mainfile(filepath=str(scene_file))
     chosen = command.options(["--jobs", str(scene_file), "--out", str(tmp_path / "out")])
@@ -291,15 +435,33 @@ def test_strips_that_nobody_speaks_yet_fail_before_the_first_job(needs_sound, bl
     tasks = run.without_refused(run.tasks(listed.jobs), listed.refused, sys.executable)
     scene = blender.context.scene
     with pytest.raises(errors.BadHead, match="“Second” has no speaker and .* --head"):
-        command.choose_head(scene, None, "Second")  # a job file may name it: not on whichever head was chosen last
-    assert command.choose_head(scene, "Thunder Head", "Second").mesh.name == command.choose_head(scene, None, "First: line").mesh.name
-    assert [task.job for task in tasks] == ["First_ line"] and "[1/2] Second: failed: Choose who speaks “Second”" in capsys.readouterr().err
+        # a job file may name it: not on whichever head was chosen last
+        command.choose_head(scene, None, "Second")
+    assert (
+        command.choose_head(scene, "Thunder Head", "Second").mesh.name
+        == command.choose_head(scene, None, "First: line").mesh.name
+    )
+    assert [task.job for task in tasks] == [
+        "First_ line"
+    ] and "[1/2] Second: failed: Choose who speaks “Second”" in capsys.readouterr().err
 
 
-def test_files_in_the_way_of_a_job_are_noticed_before_the_first_job(blender, tmp_path, capsys, voice):
-    jobs = "".join(f"[jobs.{name}]\naudio = 'line.wav'\n" for name in "abc") + "[jobs.d]\nseconds = 2\n"
-    (tmp_path / "jobs.toml").write_text("out = 'out'\n[defaults]\ntakes = 2\noutputs = ['blend', 'csv']\n" + jobs)
-    for name, file in (("a", "line.blend"), ("b", "take_03.csv"), ("c", "take_02.csv"), ("d", "idle.blend")):
+def test_files_in_the_way_of_a_job_are_noticed_before_the_first_job(
+    blender, tmp_path, capsys, voice
+):
+    jobs = (
+        "".join(f"[jobs.{name}]\naudio = 'line.wav'\n" for name in "abc")
+        + "[jobs.d]\nseconds = 2\n"
+    )
+    (tmp_path / "jobs.toml").write_text(
+        "out = 'out'\n[defaults]\ntakes = 2\noutputs = ['blend', 'csv']\n" + jobs
+    )
+    for name, file in (
+        ("a", "line.blend"),
+        ("b", "take_03.csv"),
+        ("c", "take_02.csv"),
+        ("d", "idle.blend"),
+    ):
         (tmp_path / "out" / name).mkdir(parents=True)
         (tmp_path / "out" / name / file).write_bytes(b"my work")
 
@@ -307,19 +469,36 @@ def test_files_in_the_way_of_a_job_are_noticed_before_the_first_job(blender, tmp
         chosen = command.options(["--jobs", str(tmp_path / "jobs.toml"), *arguments])
         listed = batch.read_jobs(chosen)
         run = batch.Run(chosen, listed.out, listed.jobs)
-        return [task.job for task in run.without_refused(run.tasks(listed.jobs), {}, sys.executable)]
+        return [
+            task.job for task in run.without_refused(run.tasks(listed.jobs), {}, sys.executable)
+        ]
 
     assert left() == ["b"]  # writes take_01 and take_02 alone
     said = capsys.readouterr().err
-    assert all(name in said for name in ("line.blend1", "take_02.csv1", "idle.blend1")) and "take_03" not in said
+    assert (
+        all(name in said for name in ("line.blend1", "take_02.csv1", "idle.blend1"))
+        and "take_03" not in said
+    )
     assert left("--force") == ["a", "b", "c", "d"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not text")
 def test_the_fault_of_a_job_costs_no_other(blender, client, tmp_path, monkeypatch, capsys, voice):
-    """A folder of good voices and of bad ones, of reports that somebody edited, and of a failure's file that is somebody's."""
-    edits = [5, {"takes": 5}, {"made_from": {"used": {"\0": 1}, "settings": [1], "inputs": {"a": []}}}]
-    edits += [{"takes": [{"score": int("9" * 4000), "rank": "x", "seed": []}], "seconds": 3, "thumbnail": ["x"], "notes": 7}]
+    """A folder of good voices and of bad ones, of reports that somebody edited, and of a failure's
+    file that is somebody's."""
+    edits = [
+        5,
+        {"takes": 5},
+        {"made_from": {"used": {"\0": 1}, "settings": [1], "inputs": {"a": []}}},
+    ]
+    edits += [
+        {
+            "takes": [{"score": int("9" * 4000), "rank": "x", "seed": []}],
+            "seconds": 3,
+            "thumbnail": ["x"],
+            "notes": 7,
+        }
+    ]
     good = ["ümläut", "😀" * 49, *(f"edited {number}" for number in range(len(edits)))]
     folder, out = tmp_path / "voices", tmp_path / "out"
     folder.mkdir()
@@ -330,28 +509,52 @@ def test_the_fault_of_a_job_costs_no_other(blender, client, tmp_path, monkeypatc
         (out / f"edited {number}").mkdir(parents=True)
         (out / f"edited {number}" / "report.json").write_text(json.dumps(edited))
         listed = {"report.json": "0" * 64, "\ud800": "a", "x": [1]} if number % 2 else []
-        (out / f"edited {number}" / "thunder-files.json").write_text(json.dumps({"written by THUNDER": listed}))
+        (out / f"edited {number}" / "thunder-files.json").write_text(
+            json.dumps({"written by THUNDER": listed})
+        )
 
     def bake_here(_chosen, tasks, _maker):
         for task in tasks:
             events = type("Events", (), {"put": lambda *_, **__: None})
-            yield {"event": "done", "job": task.job, "report": baker._bake(task.request(), events, {})}
+            yield {
+                "event": "done",
+                "job": task.job,
+                "report": baker._bake(task.request(), events, {}),
+            }
 
     monkeypatch.setattr(batch, "events_of", bake_here)
     monkeypatch.setattr(batch, "engine_python", lambda _: sys.executable)
     monkeypatch.setattr(batch.inputs, "sound_problems", lambda *_: {})
-    given = ["--jobs", str(folder), "--out", str(out), "--takes", "1", "--outputs", "npz", "--force"]
+    given = [
+        "--jobs",
+        str(folder),
+        "--out",
+        str(out),
+        "--takes",
+        "1",
+        "--outputs",
+        "npz",
+        "--force",
+    ]
     assert batch.bake_all(command.options(given)) == batch.SOME_FAILED
-    states = {row["name"]: row["state"] for row in json.loads((out / "batch.json").read_text())["jobs"]}
+    states = {
+        row["name"]: row["state"] for row in json.loads((out / "batch.json").read_text())["jobs"]
+    }
     assert states == dict.fromkeys(good, "baked") | {"_xe9": "failed", "pipe": "failed"}
     said = capsys.readouterr().err
-    assert "[1/" in said and "is not valid UTF-8: rename the file" in said and "is a pipe or a device, not a file" in said
-    assert batch.bake_all(command.options(given)) == batch.SOME_FAILED  # and knows what it has baked
+    assert (
+        "[1/" in said
+        and "is not valid UTF-8: rename the file" in said
+        and "is a pipe or a device, not a file" in said
+    )
+    # and knows what it has baked
+    assert batch.bake_all(command.options(given)) == batch.SOME_FAILED
     assert f"{len(good)} up to date" in capsys.readouterr().out
 
 
 def test_what_blender_itself_prints_stays_off_a_log(capfd, monkeypatch):
-    """In a file or a pipe lines are held back for a while: the name of the temporary file came after the block that hid it."""
+    """In a file or a pipe lines are held back for a while: the name of the temporary file came
+    after the block that hid it."""
     with open(1, "w", closefd=False) as out:
         monkeypatch.setattr(sys, "stdout", out)
         for words in ("before", "after"):
@@ -368,14 +571,20 @@ def test_a_run_that_is_stopped_says_what_is_left(blender, tmp_path, monkeypatch,
         yield {"event": "done", "job": "a", "report": {"takes": [{"score": None}]}}
         raise KeyboardInterrupt(15)
 
-    (tmp_path / "jobs.toml").write_text("out = 'out'\n[jobs.a]\naudio = 'line.wav'\n[jobs.b]\naudio = 'line.wav'\n")
+    (tmp_path / "jobs.toml").write_text(
+        "out = 'out'\n[jobs.a]\naudio = 'line.wav'\n[jobs.b]\naudio = 'line.wav'\n"
+    )
     monkeypatch.setattr(batch, "events_of", events)
     monkeypatch.setattr(batch, "engine_python", lambda _: sys.executable)
     monkeypatch.setattr(batch.inputs, "sound_problems", lambda *_: {})
     with pytest.raises(KeyboardInterrupt):
         batch.bake_all(command.options(["--jobs", str(tmp_path / "jobs.toml")]))
     said = capsys.readouterr().out.splitlines()
-    assert said == ["2 jobs to bake", "[1/2] a: 1 take in 0 s", "1 baked, 1 not baked: the same command goes on from here"]
+    assert said == [
+        "2 jobs to bake",
+        "[1/2] a: 1 take in 0 s",
+        "1 baked, 1 not baked: the same command goes on from here",
+    ]
     rows = json.loads((tmp_path / "out" / "batch.json").read_text())["jobs"]
     assert [row["state"] for row in rows] == ["baked", "not baked"]
 
@@ -384,22 +593,36 @@ def test_a_run_that_is_stopped_says_what_is_left(blender, tmp_path, monkeypatch,
 
 
 def run(*arguments, **how):
-    return subprocess.run([sys.executable, str(ROOT / "bake.py"), *map(str, arguments)], capture_output=True, text=True, timeout=300, **how)
+    return subprocess.run(
+        [sys.executable, str(ROOT / "bake.py"), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        **how,
+    )
 
 
 def test_a_wrong_job_file_is_said_before_anything_is_started(blender, tmp_path, monkeypatch, capfd):
 
     def start(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bake.py", "--jobs", str(tmp_path / "jobs.toml"), *arguments])
+        monkeypatch.setattr(
+            sys, "argv", ["bake.py", "--jobs", str(tmp_path / "jobs.toml"), *arguments]
+        )
         return script.exit_code("bake.py", command.options, batch.bake_all), *capfd.readouterr()
 
     (tmp_path / "jobs.toml").write_text("[jobs.a]\naudio = 'a.wav'\ntake = 3\n[jobs.b]\nsed = 1\n")
     code, _, complaints = start("--out", str(tmp_path / "out"))
-    assert code == 1 and "Job “a” has an unknown key “take”: did you mean “takes”?" in complaints and "Job “b”" in complaints
+    assert (
+        code == 1
+        and "Job “a” has an unknown key “take”: did you mean “takes”?" in complaints
+        and "Job “b”" in complaints
+    )
     (tmp_path / "jobs.toml").write_text(
         "[defaults]\naudio = 'shott.blend'\n"
-        "[jobs.a]\naudio = 'nothere.wav'\n[jobs.b]\nstyle = 'Storytellr'\n[jobs.c]\nblend = 'no.blend'\n"
-        "[jobs.d]\nblend = 'shot.blend'\nhead = 'Thunder Hed'\n[jobs.e]\nhead = 'x'\n[jobs.f]\npicture = 'shot.blend'\n"
+        "[jobs.a]\naudio = 'nothere.wav'\n[jobs.b]\nstyle = 'Storytellr'\n[jobs.c]\nblend = "
+        "'no.blend'\n"
+        "[jobs.d]\nblend = 'shot.blend'\nhead = 'Thunder Hed'\n[jobs.e]\nhead = "
+        "'x'\n[jobs.f]\npicture = 'shot.blend'\n"
         "[jobs.g]\nblend = 'new.blend'\n[jobs.h]\nblend = 'shot.blend'\nstrip = 'Anna'\n"
     )
     add_head = head.build
@@ -410,26 +633,48 @@ def test_a_wrong_job_file_is_said_before_anything_is_started(blender, tmp_path, 
     code, _, complaints = start("--out", str(tmp_path / "out"))
     assert code == 1 and not (tmp_path / "out").exists()
     lines = complaints.removeprefix("bake.py: ").splitlines()
-    assert lines[0] == f"Job “a”: “audio”: there is no file “{tmp_path / 'nothere.wav'}”: name another"
-    assert lines[1].startswith("Jobs “b”, “c”, “d”, “e”, “f” and 1 more: “audio”: there") and lines[1].endswith(
-        "did you mean “shot.blend”?"
+    assert (
+        lines[0] == f"Job “a”: “audio”: there is no file “{tmp_path / 'nothere.wav'}”: name another"
     )
+    assert lines[1].startswith("Jobs “b”, “c”, “d”, “e”, “f” and 1 more: “audio”: there") and lines[
+        1
+    ].endswith("did you mean “shot.blend”?")
     assert lines[2] == 'Job “b”: “style” = "Storytellr" is no preset: did you mean “Storyteller”?'
     assert lines[3].startswith(f"Job “c”: “blend”: there is no file “{tmp_path / 'no.blend'}”")
-    assert lines[4] == 'Job “d”: “head” = "Thunder Hed" is no object of “shot.blend”: did you mean “Thunder Head”?'
+    assert (
+        lines[4]
+        == 'Job “d”: “head” = "Thunder Hed" is no object of “shot.blend”: did you mean “Thunder '
+        "Head”?"
+    )
     assert lines[5] == "Job “e”: “head” needs a scene that it is in: name it as “blend”"
     assert lines[6].startswith("Job “f”: “picture” needs “system” =")
-    assert lines[7].startswith("Job “g”: “blend”: “new.blend” was saved by a newer Blender (9.1, this is ")
-    assert lines[8] == 'Job “h”: “strip” = "Anna" is no sound strip of “shot.blend”, which has none' and len(lines) == 9
+    assert lines[7].startswith(
+        "Job “g”: “blend”: “new.blend” was saved by a newer Blender (9.1, this is "
+    )
+    assert (
+        lines[8] == 'Job “h”: “strip” = "Anna" is no sound strip of “shot.blend”, which has none'
+        and len(lines) == 9
+    )
     right = (tmp_path / "jobs.toml").read_text()
     wrong = "take = 3\n[jobs.i]\naudio = 'shot.blend'\nsystem = 'media'\npicture = 'no.png'\n"
-    (tmp_path / "jobs.toml").write_text(right + wrong)  # one message has what is wrong with settings and with what they name
+    # one message has what is wrong with settings and with what they name
+    (tmp_path / "jobs.toml").write_text(right + wrong)
     code, _, complaints = start("--out", str(tmp_path / "out"))
     key, system, *others = complaints.removeprefix("bake.py: ").splitlines()
-    assert code == 1 and "Job “h” has an unknown key “take”" in key and 'Job “i”: “system” = "media" is none of' in system
-    assert others[:9] == lines and others[9].startswith("Job “i”: “picture”: there is no file") and len(others) == 10
+    assert (
+        code == 1
+        and "Job “h” has an unknown key “take”" in key
+        and 'Job “i”: “system” = "media" is none of' in system
+    )
+    assert (
+        others[:9] == lines
+        and others[9].startswith("Job “i”: “picture”: there is no file")
+        and len(others) == 10
+    )
     (tmp_path / "jobs.toml").write_text(right)
-    code, said, complaints = start("--out", str(tmp_path / "out"), "--only", "e", "--style", "Nosuch")
+    code, said, complaints = start(
+        "--out", str(tmp_path / "out"), "--only", "e", "--style", "Nosuch"
+    )
     assert code == 1 and '--style = "Nosuch" is no preset: choose ' in complaints
     for name in ("shot.blend", "new.blend"):
         (tmp_path / name).unlink()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Going through takes: the list's order and filters, stepping, flipping, and what becomes of a take and of its keys."""
+"""Going through takes: the list's order and filters, stepping, flipping, and what becomes of a take
+and of its keys."""
 
 import importlib
 import time
@@ -11,7 +12,14 @@ from performances import list_take, load_into_empty, performance, reopen, write_
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle
-from thunder.scene.takes import browsing, dialogue, edit_watch, mix, provenance, take_list as takes_take_list
+from thunder.scene.takes import (
+    browsing,
+    dialogue,
+    edit_watch,
+    mix,
+    provenance,
+    take_list as takes_take_list,
+)
 from thunder.scene.voice import strip
 from timing import keeps
 
@@ -75,27 +83,49 @@ def test_the_list_is_sorted_by_score_by_difference_and_by_time(blender, stage):
     assert seeds(blender) == [2, 4, 1, 3]
     order = browsing.order(blender.context)
     apart = browsing.differences(settings.takes, order)
-    assert [apart.get(place) for place in order] == [None, *(pytest.approx(mm, abs=1e-4) for mm in (8.0, 1.0, 0.2))]
+    assert [apart.get(place) for place in order] == [
+        None,
+        *(pytest.approx(mm, abs=1e-4) for mm in (8.0, 1.0, 0.2)),
+    ]
 
 
-def test_the_list_is_sorted_by_what_is_heard_of_the_lips_and_earlier_takes_have_a_dash(blender, stage, tmp_path):
+def test_the_list_is_sorted_by_what_is_heard_of_the_lips_and_earlier_takes_have_a_dash(
+    blender, stage, tmp_path
+):
     settings = stage[0].thunder
-    for seed, (score, heard) in enumerate([(50, 40.4), (90, 30.0), (70, float("nan")), (60, 55.5)], start=1):
+    for seed, (score, heard) in enumerate(
+        [(50, 40.4), (90, 30.0), (70, float("nan")), (60, 55.5)], start=1
+    ):
         enter(stage, seed=seed, score=score, heard=heard)
-    assert [takes_take_list.heard_text(entry) for entry in settings.takes] == ["40", "30", "–", "56"]
-    assert "Heard 40 of 100" in settings.takes[0].tooltip and "Heard" not in settings.takes[2].tooltip
+    assert [takes_take_list.heard_text(entry) for entry in settings.takes] == [
+        "40",
+        "30",
+        "–",
+        "56",
+    ]
+    assert (
+        "Heard 40 of 100" in settings.takes[0].tooltip and "Heard" not in settings.takes[2].tooltip
+    )
     settings.takes[3].role = "LISTENS"
     assert takes_take_list.heard_text(settings.takes[3]) == "–"
     settings.takes[3].role = "SPEAKS"
     settings.sort = "HEARD"
     assert seeds(blender) == [4, 1, 2, 3]
-    for sort, number in (("SCORE", 0), ("DIVERSITY", 1), ("TIME", 2)):  # as files of earlier versions have them
+    # as files of earlier versions have them
+    for sort, number in (("SCORE", 0), ("DIVERSITY", 1), ("TIME", 2)):
         assert settings.bl_rna.properties["sort"].enum_items[sort].value == number
     settings = reopen(blender, tmp_path).thunder
-    assert [round(entry.heard) for entry in settings.takes] == [40, 30, -1, 56] and seeds(blender) == [4, 1, 2, 3]
+    assert [round(entry.heard) for entry in settings.takes] == [40, 30, -1, 56] and seeds(
+        blender
+    ) == [4, 1, 2, 3]
     settings.takes.clear()  # the actions know it, too
     blender.ops.thunder.adopt_takes()
-    assert {entry.seed: takes_take_list.heard_text(entry) for entry in settings.takes} == {1: "40", 2: "30", 3: "–", 4: "56"}
+    assert {entry.seed: takes_take_list.heard_text(entry) for entry in settings.takes} == {
+        1: "40",
+        2: "30",
+        3: "–",
+        4: "56",
+    }
 
 
 def test_mouths_of_takes_that_begin_elsewhere_are_compared_where_they_are_heard():
@@ -103,7 +133,11 @@ def test_mouths_of_takes_that_begin_elsewhere_are_compared_where_they_are_heard(
     bump = np.r_[np.zeros(25), np.full(25, 6.0), np.zeros(25)].astype(np.float32)
     order, apart = spread([(0.0, bump), (1.0, bump[25:]), None, (0.0, np.zeros(75, np.float32))])
     assert order == [0, 3, 1, 2]
-    assert apart[1] == pytest.approx(6.0 / np.sqrt(3)) and apart[2] == pytest.approx(0.0) and apart[0] == apart[3] == np.inf
+    assert (
+        apart[1] == pytest.approx(6.0 / np.sqrt(3))
+        and apart[2] == pytest.approx(0.0)
+        and apart[0] == apart[3] == np.inf
+    )
 
 
 def test_a_take_without_a_score_yet_comes_last_and_one_without_a_source_is_listed(blender, stage):
@@ -142,7 +176,11 @@ def test_the_list_is_of_the_chosen_head_and_voice(blender, stage, scene, rig, tm
     enter(other, seed=3)
     for index in (0, 2):
         blender.ops.thunder.select_take(index=index)
-    for mesh, listed, seed in ((rig.mesh, [1, 2], 1), (other[1].mesh, [3], 3), (rig.mesh, [1, 2], 1)):
+    for mesh, listed, seed in (
+        (rig.mesh, [1, 2], 1),
+        (other[1].mesh, [3], 3),
+        (rig.mesh, [1, 2], 1),
+    ):
         scene.thunder.head = mesh
         assert seeds(blender) == listed and shown(blender) == seed
 
@@ -197,7 +235,9 @@ def test_showing_a_take_is_undone_and_redone_with_its_keys(blender, stage):
         scene = blender.context.scene
         rig = head.find(scene)
         assert [keys(entry) for entry in scene.thunder.takes] == before
-        assert scene.thunder.active_take < 0 or display.is_shown(rig, scene.thunder.takes[scene.thunder.active_take])
+        assert scene.thunder.active_take < 0 or display.is_shown(
+            rig, scene.thunder.takes[scene.thunder.active_take]
+        )
         return shown(blender)
 
     blender.ops.ed.undo()
@@ -222,21 +262,42 @@ def test_a_duplicate_has_the_edits_and_leaves_the_original_alone(blender, stage,
     blender.ops.thunder.select_take(index=0)
     blender.ops.thunder.duplicate_take(index=0)
     original, copy, other = scene.thunder.takes
-    assert (original.seed, copy.seed, other.seed) == (7, 7, 8) and shown(blender) == 7 and scene.thunder.active_take == 1
-    assert copy.kind == "DUPLICATED" and copy.name == "Take 1b" and copy.note == "softer" and copy.action != original.action
+    assert (
+        (original.seed, copy.seed, other.seed) == (7, 7, 8)
+        and shown(blender) == 7
+        and scene.thunder.active_take == 1
+    )
+    assert (
+        copy.kind == "DUPLICATED"
+        and copy.name == "Take 1b"
+        and copy.note == "softer"
+        and copy.action != original.action
+    )
     assert keys(copy) == before and provenance.is_edited(copy)
-    assert (provenance.load(copy.action).motion.jaw == provenance.load(original.action).motion.jaw).all()
+    assert (
+        provenance.load(copy.action).motion.jaw == provenance.load(original.action).motion.jaw
+    ).all()
     curve = next(c for c in compat.all_curves(copy.action) if len(c.keyframe_points) > 5)
     curve.keyframe_points[9].co[1] = 0.111
     assert keys(original) == before
     blender.ops.thunder.duplicate_take(index=1)
-    assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 1b", "Take 1c", "Take 2"]
+    assert [entry.name for entry in scene.thunder.takes] == [
+        "Take 1",
+        "Take 1b",
+        "Take 1c",
+        "Take 2",
+    ]
     scene.thunder.takes[0].name = "Warm smile"
     blender.ops.thunder.duplicate_take(index=0)
     assert scene.thunder.takes[1].name == "Warm smile b"
     blender.ops.thunder.delete_take(index=1)
     scene.thunder.takes[0].name = ""
-    assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 1b", "Take 1c", "Take 2"]
+    assert [entry.name for entry in scene.thunder.takes] == [
+        "Take 1",
+        "Take 1b",
+        "Take 1c",
+        "Take 2",
+    ]
 
 
 def test_deleting_the_shown_take_shows_the_next_and_undo_brings_it_back(blender, stage, scene):
@@ -253,7 +314,11 @@ def test_deleting_the_shown_take_shows_the_next_and_undo_brings_it_back(blender,
     blender.ops.ed.undo()
     scene = blender.context.scene
     assert sorted(action.name for action in blender.data.actions) == actions
-    assert seeds(blender) == [1, 2, 3] and shown(blender) == 2 and keys(scene.thunder.takes[1]) == before
+    assert (
+        seeds(blender) == [1, 2, 3]
+        and shown(blender) == 2
+        and keys(scene.thunder.takes[1]) == before
+    )
     blender.ops.ed.redo()
     assert seeds(blender) == [1, 3] and shown(blender) == 3
 
@@ -312,7 +377,9 @@ def test_a_name_goes_to_the_action_and_back_to_the_number(blender, stage):
     assert entry.name == "Take 1" and entry.action.name == "voice · Take 1"
 
 
-def test_takes_are_numbered_for_each_head_and_voice_and_keep_their_numbers(blender, stage, scene, rig):
+def test_takes_are_numbered_for_each_head_and_voice_and_keep_their_numbers(
+    blender, stage, scene, rig
+):
     for seed, voice in ((7, "one"), (8, "one"), (9, "two")):
         enter(stage, seed=seed, voice=voice)
     enter(add_head(blender, scene), seed=7, voice="one")
@@ -330,10 +397,18 @@ def test_a_take_without_a_name_of_its_own_may_be_cleared(blender, stage, scene):
     for seed in range(1, 7):
         enter(stage, seed=seed)
     entries = scene.thunder.takes
-    for place, name in ((0, "1"), (1, "2.2"), (2, "Warm"), (3, "44")):  # as an earlier version has left them
+    # as an earlier version has left them
+    for place, name in ((0, "1"), (1, "2.2"), (2, "Warm"), (3, "44")):
         entries[place].number, entries[place].name = 0, name
     entries[4].name = "Take 4"
-    assert [not takes_take_list.why_kept(entry) for entry in entries] == [True, True, False, False, False, True]
+    assert [not takes_take_list.why_kept(entry) for entry in entries] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        True,
+    ]
     entries[2].name = ""
     assert entries[2].name == "Take 7" and not takes_take_list.why_kept(entries[2])
 
@@ -342,7 +417,11 @@ def test_the_tooltip_of_a_take_tells_its_seed_and_what_was_done_with_it(blender,
     entry = enter(stage, seed=7301, score=83.26)
     entry.note = "softer"
     first, score, note = entry.tooltip.splitlines()
-    assert first.startswith("Sampled from the voice, seed 7301") and score == "Lip-Sync 83 of 100" and note == "Note: softer"
+    assert (
+        first.startswith("Sampled from the voice, seed 7301")
+        and score == "Lip-Sync 83 of 100"
+        and note == "Note: softer"
+    )
     assert entry.action["thunder"]["seed"] == 7301
 
 
@@ -361,7 +440,9 @@ def test_takes_that_are_listed_again_keep_the_names_they_were_given(blender, sta
     assert all(names[seed].startswith("Take ") for seed in (2, 3))
 
 
-def test_takes_their_marks_and_the_animators_own_action_survive_saving_and_undo(blender, stage, scene, rig, tmp_path):
+def test_takes_their_marks_and_the_animators_own_action_survive_saving_and_undo(
+    blender, stage, scene, rig, tmp_path
+):
     rig.armature.pose.bones["jaw"].keyframe_insert("rotation_euler", frame=1)
     own = rig.armature.animation_data.action.name
     for seed in (1, 2):
@@ -380,8 +461,18 @@ def test_takes_their_marks_and_the_animators_own_action_survive_saving_and_undo(
     blender.ops.thunder.select_take(index=1)
     scene = reopen(blender, tmp_path)
     first, second = scene.thunder.takes
-    assert second.star and second.note == "louder at the end" and second.name == "B" and first.hidden and not first.star
-    assert [first.made, second.made] == made and scene.thunder.sort == "TIME" and scene.thunder.active_take == 1
+    assert (
+        second.star
+        and second.note == "louder at the end"
+        and second.name == "B"
+        and first.hidden
+        and not first.star
+    )
+    assert (
+        [first.made, second.made] == made
+        and scene.thunder.sort == "TIME"
+        and scene.thunder.active_take == 1
+    )
     blender.ops.thunder.select_take(index=-1)
     assert head.find(scene).armature.animation_data.action.name == own
 
@@ -394,16 +485,22 @@ def test_takes_come_along_with_an_appended_scene(blender, stage, scene, tmp_path
     blender.ops.thunder.select_take(index=1)
     load_into_empty(blender, tmp_path, scenes=["Scene"])
     appended = next(each for each in blender.data.scenes if each.thunder.takes)
-    assert [entry.seed for entry in appended.thunder.takes] == [1, 2] and appended.thunder.takes[1].star
+    assert [entry.seed for entry in appended.thunder.takes] == [1, 2] and appended.thunder.takes[
+        1
+    ].star
     assert keys(appended.thunder.takes[1]) == before
     assert provenance.load(appended.thunder.takes[0].action).motion.frames == 75
     blender.context.window_manager  # the file's only window keeps its own scene
     assert takes_take_list.shown_index(appended.thunder) == 1
-    display.show(takes_take_list.rig_of(appended, appended.thunder.takes[0]), appended.thunder.takes[0])
+    display.show(
+        takes_take_list.rig_of(appended, appended.thunder.takes[0]), appended.thunder.takes[0]
+    )
     assert takes_take_list.shown_index(appended.thunder) == 0
 
 
-def test_takes_appended_with_their_actions_are_listed_for_the_head_that_is_there(blender, stage, scene, rig, tmp_path):
+def test_takes_appended_with_their_actions_are_listed_for_the_head_that_is_there(
+    blender, stage, scene, rig, tmp_path
+):
     for seed in (1, 2):
         enter(stage, seed=seed, start=11.0)
     wanted = [action.name for entry in scene.thunder.takes for action in display.actions_of(entry)]
@@ -413,7 +510,9 @@ def test_takes_appended_with_their_actions_are_listed_for_the_head_that_is_there
     blender.ops.thunder.add_head()
     blender.ops.thunder.adopt_takes()
     entries = blender.context.scene.thunder.takes
-    assert sorted(entry.seed for entry in entries) == [1, 2] and {entry.voice for entry in entries} == {"voice"}
+    assert sorted(entry.seed for entry in entries) == [1, 2] and {
+        entry.voice for entry in entries
+    } == {"voice"}
     assert {(entry.first, entry.last) for entry in entries} == {(11, 85)}
     assert [keys(entry) for entry in sorted(entries, key=lambda entry: entry.seed)] == before
     blender.ops.thunder.select_take(index=0)
@@ -430,7 +529,9 @@ def test_switching_a_minute_takes_less_than_30_ms(blender, stage, scene):
     scene.render.fps = 30
     for seed in (1, 2):
         made = performance(seconds=60.0, seed=seed)
-        made.motion.expression[:] = np.random.default_rng(seed).random(made.motion.expression.shape) * 0.3
+        made.motion.expression[:] = (
+            np.random.default_rng(seed).random(made.motion.expression.shape) * 0.3
+        )
         list_take(stage, made)
     spent = []
     for turn in range(10):
@@ -455,13 +556,15 @@ def test_the_list_learns_of_an_edit_when_it_is_quiet_and_in_small_pieces(blender
         curve.update()
         entry.action.update_tag()
         blender.context.view_layer.update()
-        assert edit_watch.watch.waiting and 0.0 < idle.tick() <= edit_watch.QUIET_SECONDS  # seen, and left alone for now
+        # seen, and left alone for now
+        assert edit_watch.watch.waiting and 0.0 < idle.tick() <= edit_watch.QUIET_SECONDS
         keeps(0.05, settle(), "looking for edits")
         assert edit_watch.watch.is_known(entry) == edited
 
 
 def settle():
-    """Let the watch for edits come to an end, as the timer does when it is quiet; the longest processor time of a step."""
+    """Let the watch for edits come to an end, as the timer does when it is quiet; the longest
+    processor time of a step."""
     edit_watch.watch.task.stop()
     longest = 0.0
     for _ in range(1000):
@@ -498,16 +601,37 @@ def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, sta
     _, other = add_head(blender, scene)
     enter((scene, other), seed=2)
     scene.thunder.head = other.mesh
-    assert seeds(blender) == [2] and scene.thunder.active_take == -1 and takes_take_list.shown_take(scene.thunder) is None
+    assert (
+        seeds(blender) == [2]
+        and scene.thunder.active_take == -1
+        and takes_take_list.shown_take(scene.thunder) is None
+    )
     actions = {action.name for action in blender.data.actions}
-    for operator in ("commit_take", "reset_shape", "add_closure", "keep_frames", "resample_rest", "add_transcript", "add_cut"):
-        assert "No take is shown: choose one in the list first" in refused(blender, operator), operator
+    for operator in (
+        "commit_take",
+        "reset_shape",
+        "add_closure",
+        "keep_frames",
+        "resample_rest",
+        "add_transcript",
+        "add_cut",
+    ):
+        assert "No take is shown: choose one in the list first" in refused(blender, operator), (
+            operator
+        )
     for operator in ("delete_take", "star_take", "duplicate_take", "hide_take"):
         assert "No take is shown" in refused(blender, operator)
         assert not getattr(blender.ops.thunder, operator).poll()  # the buttons are grey
-    assert {action.name for action in blender.data.actions} == actions and [entry.seed for entry in scene.thunder.takes] == [1, 2]
-    assert takes_take_list.on_head(scene, rig.mesh).seed == 1 and takes_take_list.on_head(scene, other.mesh) is None
-    assert not importlib.import_module("thunder.panels.shown_take").THUNDER_PT_note.poll(blender.context)
+    assert {action.name for action in blender.data.actions} == actions and [
+        entry.seed for entry in scene.thunder.takes
+    ] == [1, 2]
+    assert (
+        takes_take_list.on_head(scene, rig.mesh).seed == 1
+        and takes_take_list.on_head(scene, other.mesh) is None
+    )
+    assert not importlib.import_module("thunder.panels.shown_take").THUNDER_PT_note.poll(
+        blender.context
+    )
     blender.ops.thunder.select_take(index=1)
     scene.thunder.head = None
     blender.context.view_layer.objects.active = None
@@ -528,10 +652,15 @@ def test_of_a_take_whose_strip_is_gone_that_is_said(blender, stage, scene, needs
     strips.remove(strips["first"])
     scene.thunder.strip = "second"
     assert shown(blender) is None
-    assert "of “first”, which is no strip in the sequencer any more: undo, or add the sound again" in refused(blender, "commit_take")
+    assert (
+        "of “first”, which is no strip in the sequencer any more: undo, or add the sound again"
+        in refused(blender, "commit_take")
+    )
 
 
-def test_a_take_that_the_list_leaves_out_is_not_acted_on_and_why_is_said(blender, stage, scene, rig, tmp_path):
+def test_a_take_that_the_list_leaves_out_is_not_acted_on_and_why_is_said(
+    blender, stage, scene, rig, tmp_path
+):
     for seed, voice in ((1, "first"), (2, "second"), (3, "second")):
         enter(stage, seed=seed, voice=voice)
         (tmp_path / f"{voice}.wav").write_bytes(b"RIFF")
@@ -550,12 +679,19 @@ def test_a_take_that_the_list_leaves_out_is_not_acted_on_and_why_is_said(blender
     assert "hidden, so it is not in the list" in why()
     entries[0].hidden = False
     settings.sound_file = str(tmp_path / "second.wav")
-    assert f"“{rig.mesh.name}” shows “{entries[0].name}” of “first”, which is not in the list" in why()
-    assert seeds(blender) == [2, 3] and [entry.seed for entry in mix.candidates(blender.context)] == [2, 3]
+    assert (
+        f"“{rig.mesh.name}” shows “{entries[0].name}” of “first”, which is not in the list" in why()
+    )
+    assert seeds(blender) == [2, 3] and [
+        entry.seed for entry in mix.candidates(blender.context)
+    ] == [2, 3]
     _, other = add_head(blender, scene)
     settings.head = rig.mesh
     dialogue.cast(scene, "first", other.mesh)
-    assert f"“{rig.mesh.name}” shows “{entries[0].name}” of “first”, which “{other.mesh.name}” speaks now" in why()
+    assert (
+        f"“{rig.mesh.name}” shows “{entries[0].name}” of “first”, which “{other.mesh.name}” "
+        f"speaks now" in why()
+    )
     blender.ops.thunder.select_take(step=1)
     assert shown(blender) == 2
 
@@ -573,5 +709,12 @@ def test_an_empty_list_says_why_and_what_to_do(blender, stage, scene):
 
 def test_scores_are_whole_numbers_rounded_the_same_way_everywhere():
     points = takes_take_list.points
-    assert [points(score) for score in (73.49, 73.5, 74.3, 74.5, 99.6, 0.2)] == ["73", "74", "74", "75", "100", "0"]
+    assert [points(score) for score in (73.49, 73.5, 74.3, 74.5, 99.6, 0.2)] == [
+        "73",
+        "74",
+        "74",
+        "75",
+        "100",
+        "0",
+    ]
     assert points(float("nan")) == "…"

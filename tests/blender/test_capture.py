@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A captured face becomes a take beside the sampled ones, where it belongs in the voice; bad files are refused with a sentence."""
+"""A captured face becomes a take beside the sampled ones, where it belongs in the voice; bad files
+are refused with a sentence."""
 
 import math
 
@@ -43,26 +44,44 @@ def captured_take(scene):
 
 
 def test_a_capture_is_a_take_beside_the_sampled_one(blender, line, scene, rig, tmp_path):
-    assert blender.ops.thunder.import_capture(filepath=write(tmp_path / "Slate_1.csv")) == {"FINISHED"}
+    assert blender.ops.thunder.import_capture(filepath=write(tmp_path / "Slate_1.csv")) == {
+        "FINISHED"
+    }
     entry = captured_take(scene)
-    assert (entry.name, entry.voice, entry.head, entry.role) == ("Slate_1", "line", rig.mesh, "SPEAKS")
-    assert entry.score == 51.0 and entry.heard == 41.0 and len(provenance.sync_of(entry.action)) == 75
-    assert take_list.shown_take(scene.thunder) == entry and len(take_list.visible_places(blender.context)) == 2
+    assert (entry.name, entry.voice, entry.head, entry.role) == (
+        "Slate_1",
+        "line",
+        rig.mesh,
+        "SPEAKS",
+    )
+    assert (
+        entry.score == 51.0 and entry.heard == 41.0 and len(provenance.sync_of(entry.action)) == 75
+    )
+    assert (
+        take_list.shown_take(scene.thunder) == entry
+        and len(take_list.visible_places(blender.context)) == 2
+    )
     assert (entry.first, entry.last) == (scene.thunder.takes[0].first, scene.thunder.takes[0].last)
     assert "Captured from a face, Slate_1.csv" in entry.tooltip
     made = provenance.load(entry.action).motion
     wanted = performance(seconds=SECONDS).motion
     for part in ("expression", "jaw", "head", "eyes"):
-        assert getattr(made, part)[1:-2] == pytest.approx(getattr(wanted, part)[1:-2], abs=0.1), part  # a frame's closure is softened
+        # a frame's closure is softened
+        assert getattr(made, part)[1:-2] == pytest.approx(getattr(wanted, part)[1:-2], abs=0.1), (
+            part
+        )
     assert np.abs(made.expression - wanted.expression)[:-2].max() < 5e-3
 
 
 def test_an_exported_take_comes_back_as_it_was(blender, line, scene, tmp_path):
     entry, path = scene.thunder.takes[0], str(tmp_path / "take.csv")
-    assert blender.ops.thunder.export_performance(filepath=path, form="ARKIT", frames="TAKE") == {"FINISHED"}
+    assert blender.ops.thunder.export_performance(filepath=path, form="ARKIT", frames="TAKE") == {
+        "FINISHED"
+    }
     assert blender.ops.thunder.import_capture(filepath=path) == {"FINISHED"}
     one, two = (provenance.load(each.action).motion for each in (entry, captured_take(scene)))
-    jumps = np.abs(np.diff(one.jaw, axis=0, prepend=one.jaw[:1])).max(1) > 0.02  # a closure of one frame, which no 24 a second keep
+    # a closure of one frame, which no 24 a second keep
+    jumps = np.abs(np.diff(one.jaw, axis=0, prepend=one.jaw[:1])).max(1) > 0.02
     calm = np.flatnonzero(np.convolve(jumps, np.ones(7), "same") == 0)[:-3]
     for part in ("expression", "jaw", "head", "eyes"):
         assert getattr(two, part)[calm] == pytest.approx(getattr(one, part)[calm], abs=0.02), part
@@ -71,9 +90,14 @@ def test_an_exported_take_comes_back_as_it_was(blender, line, scene, tmp_path):
 def test_a_take_of_ours_comes_back_exactly(blender, line, scene, tmp_path):
     motion = performance(seconds=SECONDS).motion
     np.savez(tmp_path / "take_01.npz", **motion_file.arrays(motion, head.channel_names()))
-    assert blender.ops.thunder.import_capture(filepath=str(tmp_path / "take_01.npz")) == {"FINISHED"}
+    assert blender.ops.thunder.import_capture(filepath=str(tmp_path / "take_01.npz")) == {
+        "FINISHED"
+    }
     made = provenance.load(captured_take(scene).action).motion
-    assert all(np.array_equal(getattr(made, part), getattr(motion, part)) for part in ("expression", "jaw", "head", "eyes"))
+    assert all(
+        np.array_equal(getattr(made, part), getattr(motion, part))
+        for part in ("expression", "jaw", "head", "eyes")
+    )
 
 
 @pytest.mark.parametrize("found, begins", [(0.8, 20), (-0.8, -20)])
@@ -81,18 +105,25 @@ def test_it_begins_where_it_fits_the_voice(blender, line, scene, client, tmp_pat
     client.place = {"seconds": found, "sure": 1.4, "by": "mouth"}
     blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
     brow = head.channel_names().index("browInnerUp")
-    made, wanted = (each.expression[:, brow] for each in (provenance.load(captured_take(scene).action).motion, performance(3.0).motion))
+    made, wanted = (
+        each.expression[:, brow]
+        for each in (provenance.load(captured_take(scene).action).motion, performance(3.0).motion)
+    )
     first, last = max(0, -begins), min(75, 75 - begins) - 2
     assert made[first + begins : last + begins] == pytest.approx(wanted[first:last], abs=5e-3)
     assert abs(made[-1 if begins < 0 else 0]) < 0.01  # at rest where it has nothing
 
 
-def test_what_is_typed_counts_and_the_sound_beside_it_is_asked(blender, line, scene, client, tmp_path):
+def test_what_is_typed_counts_and_the_sound_beside_it_is_asked(
+    blender, line, scene, client, tmp_path
+):
     client.place = {"seconds": 0.8, "sure": 1.4, "by": "mouth"}
     recorded = write_wav(tmp_path / "a.wav", np.zeros(8000))
     blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
     assert next(args for verb, args in client.asked if verb == "align")["recorded"] == recorded
-    blender.ops.thunder.import_capture(filepath=write(tmp_path / "b.csv"), begins="TYPED", offset=0.4)
+    blender.ops.thunder.import_capture(
+        filepath=write(tmp_path / "b.csv"), begins="TYPED", offset=0.4
+    )
     jaw = provenance.load(take_list.shown_take(scene.thunder).action).motion.jaw[:, 0]
     assert jaw[10 + 25] < 0.05 < jaw[10 + 22]  # the closure of 1.0 s
 
@@ -101,12 +132,20 @@ def test_an_unsure_place_is_the_beginning_and_said(blender, line, client, tmp_pa
     client.place = {"seconds": 0.8, "sure": 0.2, "by": "mouth"}
     steps = captured.list_capture(client, blender.context, write(tmp_path / "a.csv"), 60.0, None)
     entered = progress.result(steps)
-    assert entered.place.seconds == 0.0 and "neither its sound nor its mouth" in entered.place.sentence
+    assert (
+        entered.place.seconds == 0.0 and "neither its sound nor its mouth" in entered.place.sentence
+    )
 
 
 def test_the_words_say_how_sure_it_is():
-    assert captured.Place(0.5, 1.2, "sound").sentence == "begins 0.50 s into the voice, found by its sound, for certain"
-    assert "probably" in captured.Place(-0.5, 0.7, "mouth").sentence and "before" in captured.Place(-0.5, 0.7, "mouth").sentence
+    assert (
+        captured.Place(0.5, 1.2, "sound").sentence
+        == "begins 0.50 s into the voice, found by its sound, for certain"
+    )
+    assert (
+        "probably" in captured.Place(-0.5, 0.7, "mouth").sentence
+        and "before" in captured.Place(-0.5, 0.7, "mouth").sentence
+    )
     assert captured.Place().sentence == "begins with the voice"
 
 
@@ -127,24 +166,39 @@ def test_without_an_engine_it_begins_with_the_voice(blender, line, scene, tmp_pa
     assert captured_take(scene).first == 10 and math.isnan(captured_take(scene).score)
 
 
-def test_our_mouth_with_the_actors_brows_is_one_button_and_clearing_takes_keeps_the_capture(blender, line, scene, tmp_path):
+def test_our_mouth_with_the_actors_brows_is_one_button_and_clearing_takes_keeps_the_capture(
+    blender, line, scene, tmp_path
+):
     sampled = scene.thunder.takes[0].action
     blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
-    assert mix.chosen_take(blender.context, "mouth").action == sampled and take_list.why_kept(captured_take(scene)) == "captured"
+    assert (
+        mix.chosen_take(blender.context, "mouth").action == sampled
+        and take_list.why_kept(captured_take(scene)) == "captured"
+    )
     assert blender.ops.thunder.mix_takes() == {"FINISHED"}
     made = next(entry for entry in scene.thunder.takes if entry.kind == "MIXED")
-    assert dict(made.action["thunder"]["mixed"]) == {"mouth": "Take 1", "upper_face": "a", "eyes": "a", "head": "a"}
+    assert dict(made.action["thunder"]["mixed"]) == {
+        "mouth": "Take 1",
+        "upper_face": "a",
+        "eyes": "a",
+        "head": "a",
+    }
     assert take_list.shown_take(scene.thunder) == made
 
 
 def test_a_listeners_capture_has_no_score(blender, line, scene, client, tmp_path):
     blender.ops.thunder.add_head()
-    scene.thunder.head, scene.thunder.voice, scene.thunder.head_role = head.in_scene(scene)[1], "line", "LISTENS"
+    scene.thunder.head, scene.thunder.voice, scene.thunder.head_role = (
+        head.in_scene(scene)[1],
+        "line",
+        "LISTENS",
+    )
     client.place = {"seconds": 0.8, "sure": 1.4, "by": "mouth"}
     blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
     entry = captured_take(scene)
     assert entry.role == "LISTENS" and math.isnan(entry.score) and entry.first == 10
-    assert provenance.load(entry.action).motion.jaw[25, 0] < 0.1  # where it was: a mouth that listens tells no place
+    # where it was: a mouth that listens tells no place
+    assert provenance.load(entry.action).motion.jaw[25, 0] < 0.1
 
 
 @pytest.mark.parametrize("name, text, sentence", [

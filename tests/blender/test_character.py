@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An animator's own character is found under every naming convention, driven whole, and read back."""
+"""An animator's own character is found under every naming convention, driven whole, and read
+back."""
 
 import json
 import os
@@ -32,7 +33,13 @@ SPELLINGS = {
     "snake_case": lambda name: re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower(),
     "sides as letters": short,
     "sides after a dot": lambda name: short(name).replace("_", "."),
-    "sides in front": lambda name: "L_" + name[:-4] if name.endswith("Left") else "R_" + name[:-5] if name.endswith("Right") else name,
+    "sides in front": lambda name: (
+        "L_" + name[:-4]
+        if name.endswith("Left")
+        else "R_" + name[:-5]
+        if name.endswith("Right")
+        else name
+    ),
     "lower case": str.lower,
     "a node's prefix": lambda name: "blendShape1." + short(name),
     "numbered": lambda name: f"{len(name):02d}_{name}",
@@ -55,7 +62,11 @@ def test_every_convention_is_found_by_its_own_names(blender):
         "vrm",
     }
     for convention in conventions.conventions():
-        names = list(dict.fromkeys(name for alternatives in convention.keys.values() for name in alternatives[0]))
+        names = list(
+            dict.fromkeys(
+                name for alternatives in convention.keys.values() for name in alternatives[0]
+            )
+        )
         marks = tuple(mark.replace("*", "x") for mark in convention.marks)
         recognised = conventions.find(("Basis", *names), marks)
         assert recognised.convention.name == convention.name
@@ -99,8 +110,13 @@ def test_several_meshes_are_driven_together_and_read_back_as_one(blender):
     names = ["jawOpen", "mouthClose", "mouthPucker", "browInnerUp", "eyeBlinkLeft", "eyeBlinkRight"]
     face = grid_mesh(blender, "Face", names)
     teeth = grid_mesh(blender, "Teeth", ["jawOpen"], at=(0.0, 0.02, 0.0), size=0.05)
-    lashes = grid_mesh(blender, "Lashes", ["eyeBlink_L", "eyeBlink_R"], at=(0.02, 0.0, 0.03), size=0.05)
-    armature = rig_with(blender, {"Hips": ((0, 0, -1), (0, 0, -0.8), None), "Head": ((0, 0, -0.1), (0, 0, 0.1), "Hips")})
+    lashes = grid_mesh(
+        blender, "Lashes", ["eyeBlink_L", "eyeBlink_R"], at=(0.02, 0.0, 0.03), size=0.05
+    )
+    armature = rig_with(
+        blender,
+        {"Hips": ((0, 0, -1), (0, 0, -0.8), None), "Head": ((0, 0, -0.1), (0, 0, 0.1), "Hips")},
+    )
     for mesh in (face, teeth, lashes):
         deform(mesh, armature)
     scene = blender.context.scene
@@ -119,11 +135,19 @@ def test_several_meshes_are_driven_together_and_read_back_as_one(blender):
     opened = face.data.shape_keys.key_blocks["jawOpen"].value
     assert opened == pytest.approx(0.2 / 0.3, abs=1e-4)
     assert teeth.data.shape_keys.key_blocks["jawOpen"].value == pytest.approx(opened)
-    assert abs(armature.pose.bones["Head"].matrix_basis.to_euler().z) + abs(armature.pose.bones["Head"].matrix_basis.to_euler().y) > 0.01
+    assert (
+        abs(armature.pose.bones["Head"].matrix_basis.to_euler().z)
+        + abs(armature.pose.bones["Head"].matrix_basis.to_euler().y)
+        > 0.01
+    )
     motion = read(blender, rig)
-    assert np.abs(motion.jaw - made.motion.jaw).max() < 1e-4 and np.abs(motion.head - made.motion.head).max() < 1e-4
+    assert (
+        np.abs(motion.jaw - made.motion.jaw).max() < 1e-4
+        and np.abs(motion.head - made.motion.head).max() < 1e-4
+    )
     column = made.channels.index("browInnerUp")
-    assert np.abs(motion.expression[:, column] - made.motion.expression[:, column]).max() < 1.3e-4  # keys are rounded to 1/4096
+    # keys are rounded to 1/4096
+    assert np.abs(motion.expression[:, column] - made.motion.expression[:, column]).max() < 1.3e-4
     display.restore_own(rig)
     assert all(target.animation_data.action is None for target in rig.targets)
     assert teeth.data.shape_keys.key_blocks["jawOpen"].value == 0.0
@@ -165,22 +189,35 @@ def test_a_character_whose_head_keeps_still_is_named_and_says_so_first(blender):
     rig = head_module.find(blender.context.scene)
     assert "“Face” has no bone for its neck" in rig.warning
     resolved = character.resolve(face)
-    assert conventions.missing(character.used_sources(resolved.plan, resolved.bound), head_module.channel_names())[0][0] == "neck"
+    assert (
+        conventions.missing(
+            character.used_sources(resolved.plan, resolved.bound), head_module.channel_names()
+        )[0][0]
+        == "neck"
+    )
     deform(face, rig_with(blender, {"Head": ((0, 0, -0.1), (0, 0, 0.1), None)}))
     assert head_module.find(blender.context.scene).warning == ""
 
 
 def test_a_jaw_of_bone_closes_the_lips_where_no_shape_does(blender):
     face = grid_mesh(blender, "Face", ["mouthPucker", "browInnerUp"])
-    armature = rig_with(blender, {"Head": ((0, 0, -0.1), (0, 0, 0.1), None), "jaw": ((0, 0, 0), (0, -0.1, 0), "Head")})
+    armature = rig_with(
+        blender,
+        {"Head": ((0, 0, -0.1), (0, 0, 0.1), None), "jaw": ((0, 0, 0), (0, -0.1, 0), "Head")},
+    )
     deform(face, armature)
     rig = head_module.find(blender.context.scene)
     names = head_module.channel_names()
-    motion = types.Motion(np.zeros((2, len(names)), np.float32), np.array([[0.2, 0, 0]] * 2, np.float32))
+    motion = types.Motion(
+        np.zeros((2, len(names)), np.float32), np.array([[0.2, 0, 0]] * 2, np.float32)
+    )
     motion.expression[1, names.index("mouthClose")] = 0.2 / 0.3
     values = rig.driver.drive(motion, names)
     turn = next(turn for turn in rig.driver.turns if rig.driver.tracks[turn.first].group == "jaw")
-    angle = np.abs(values[:, turn.first : turn.first + turn.length] - np.array(mapping.rotation_rest(turn.mode))).max(axis=1)
+    angle = np.abs(
+        values[:, turn.first : turn.first + turn.length]
+        - np.array(mapping.rotation_rest(turn.mode))
+    ).max(axis=1)
     assert angle[0] > 0.05 and angle[1] < 1e-6
     back = rig.driver.read(values, names)
     assert back.jaw[0, 0] == pytest.approx(0.2, abs=1e-4) and abs(back.jaw[1, 0]) < 1e-4
@@ -211,9 +248,12 @@ def test_a_characters_facing_is_found_from_its_eyes(blender, forward, up):
 
 
 def control_rig(blender, face):
-    """A control rig: sliders as custom properties and as bones that slide, which drive the keys of a face."""
+    """A control rig: sliders as custom properties and as bones that slide, which drive the keys of
+    a face."""
     places = {"face": 0.0, "smile.L": 0.1, "corner.L": 0.2}
-    controls = rig_with(blender, {name: ((x, 0, 0), (x, 0, 0.1), None) for name, x in places.items()}, "Controls")
+    controls = rig_with(
+        blender, {name: ((x, 0, 0), (x, 0, 0.1), None) for name, x in places.items()}, "Controls"
+    )
     board = controls.pose.bones["face"]
     for name in ("jaw", "pucker"):
         board[name] = 0.0
@@ -237,15 +277,22 @@ def control_rig(blender, face):
 
 
 def test_driven_keys_are_moved_by_the_controls_that_drive_them(blender):
-    face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker", "mouthSmileLeft", "mouthFrownLeft", "mouthClose"])
+    face = grid_mesh(
+        blender,
+        "Face",
+        ["jawOpen", "mouthPucker", "mouthSmileLeft", "mouthFrownLeft", "mouthClose"],
+    )
     controls = control_rig(blender, face)
     scene = blender.context.scene
     scene.thunder.head = face
     rig = head_module.find(scene)
-    assert controls in rig.targets and face.data.shape_keys in rig.targets  # mouthClose moves freely
+    # mouthClose moves freely
+    assert controls in rig.targets and face.data.shape_keys in rig.targets
     head_module.check_animatable(rig)
     by_source = {rule.source: rule for rule in character.plan_of(face).rules}
-    assert by_source["jawOpen"].target.name == "jaw" and by_source["jawOpen"].weight == pytest.approx(10.0, rel=1e-3)
+    assert by_source["jawOpen"].target.name == "jaw" and by_source[
+        "jawOpen"
+    ].weight == pytest.approx(10.0, rel=1e-3)
     assert by_source["mouthSmileLeft"].weight == pytest.approx(0.02, rel=1e-3)
     assert by_source["mouthFrownLeft"].weight == pytest.approx(-0.02, rel=1e-3)
     made, _ = take(blender, rig, closed_at=())
@@ -279,7 +326,14 @@ def test_a_driver_that_cannot_be_followed_is_said_and_its_expression_never_runs_
     controls = rig_with(blender, {"face": ((0, 0, 0), (0, 0, 0.1), None)}, "Controls")
     controls["jaw"] = 0.0
     block = face.data.shape_keys.key_blocks["mouthPucker"]
-    for expression in ("__import__('os').getcwd() and v", "v.__class__", "(lambda: v)()", "[v][0]", "v ** 10 ** 10", "sin(frame)"):
+    for expression in (
+        "__import__('os').getcwd() and v",
+        "v.__class__",
+        "(lambda: v)()",
+        "[v][0]",
+        "v ** 10 ** 10",
+        "sin(frame)",
+    ):
         block.driver_remove("value")
         curve = block.driver_add("value")
         _, target = variable_of(curve, "v")
@@ -289,7 +343,10 @@ def test_a_driver_that_cannot_be_followed_is_said_and_its_expression_never_runs_
     blender.context.scene.thunder.head = face
     rig = head_module.find(blender.context.scene)
     assert "mouthPucker" not in rig.channels
-    assert "“oo”" in dict(conventions.missing(rig.driver.used, head_module.channel_names()))["mouthPucker"]
+    assert (
+        "“oo”"
+        in dict(conventions.missing(rig.driver.used, head_module.channel_names()))["mouthPucker"]
+    )
 
 
 # ---- the table, its preview, presets
@@ -298,7 +355,11 @@ def test_a_driver_that_cannot_be_followed_is_said_and_its_expression_never_runs_
 @pytest.fixture
 def hero(blender):
     """A character with a few ARKit keys, chosen, its mapping shown: (mesh, settings)."""
-    mesh = grid_mesh(blender, "Hero", ["jawOpen", "mouthPucker", "mouthClose", "eyeBlink_L", "eyeBlink_R", "Wave"])
+    mesh = grid_mesh(
+        blender,
+        "Hero",
+        ["jawOpen", "mouthPucker", "mouthClose", "eyeBlink_L", "eyeBlink_R", "Wave"],
+    )
     settings = blender.context.scene.thunder
     settings.head = mesh
     assert blender.ops.thunder.show_mapping() == {"FINISHED"}
@@ -363,11 +424,17 @@ def test_preview_over_an_animation_gives_the_frame_back(blender, hero):
     assert values(mesh) == before
 
 
-def test_a_target_is_added_and_taken_away_survives_the_file_and_is_found_again(blender, hero, tmp_path):
+def test_a_target_is_added_and_taken_away_survives_the_file_and_is_found_again(
+    blender, hero, tmp_path
+):
     mesh, settings = hero
 
     def targets(source):
-        return [(r.target.name, round(r.weight, 3)) for r in character.plan_of(blender.data.objects["Hero"]).rules if r.source == source]
+        return [
+            (r.target.name, round(r.weight, 3))
+            for r in character.plan_of(blender.data.objects["Hero"]).rules
+            if r.source == source
+        ]
 
     settings.table_index = row_of(settings, "jawOpen")
     blender.ops.thunder.add_rule()
@@ -388,13 +455,17 @@ def test_a_preset_fits_a_character_whose_objects_are_called_otherwise(blender, h
     mesh, settings = hero
     settings.table[row_of(settings, "mouthSmileLeft")].target = "Wave"
     assert blender.ops.thunder.save_mapping(name="Wave smile: 1/2") == {"FINISHED"}
-    (mapping_table.presets().folder / ".thunder_0-0-0.part.json").write_text("{")  # of a Blender that was killed
+    # of a Blender that was killed
+    (mapping_table.presets().folder / ".thunder_0-0-0.part.json").write_text("{")
     assert mapping_table.presets().names() == ["Wave smile: 1/2"]
     other = grid_mesh(blender, "Other", ["jawOpen", "Wave"], at=(5, 0, 0))
     settings.head = other
     blender.ops.thunder.load_mapping(name=mapping_table.presets().names()[0])
     rig = head_module.find(blender.context.scene)
-    by_the_jaw = {name + side for name in ("mouthLowerDown", "mouthUpperUp") for side in ("Left", "Right")}  # for want of keys
+    # for want of keys
+    by_the_jaw = {
+        name + side for name in ("mouthLowerDown", "mouthUpperUp") for side in ("Left", "Right")
+    }
     assert rig.mesh == other and set(rig.channels) == {"mouthSmileLeft"} | by_the_jaw
     path = mapping_table.presets().folder / "Wave smile%3A 1%2F2.json"
     path.write_text(path.read_text()[:-40])
@@ -405,12 +476,35 @@ def test_a_preset_fits_a_character_whose_objects_are_called_otherwise(blender, h
 
 def test_presets_of_different_names_have_different_files(tmp_path, monkeypatch):
     monkeypatch.setattr(mapping_table, "presets", lambda: NamedFiles(tmp_path))
-    names = ["a/b", "a_b", "a:b", "a\\b", "a%2Fb", "100%", "CON", "con.x", "nul", "COM1", "contour", "a.", ".a", "..a", "Größe", "a.b"]
+    names = [
+        "a/b",
+        "a_b",
+        "a:b",
+        "a\\b",
+        "a%2Fb",
+        "100%",
+        "CON",
+        "con.x",
+        "nul",
+        "COM1",
+        "contour",
+        "a.",
+        ".a",
+        "..a",
+        "Größe",
+        "a.b",
+    ]
     for name in names:
         path = mapping_table.presets().write(name, mapping.Mapping(name).to_json())
-        assert path.parent == tmp_path and not set(path.name) & set('<>:"/\\|?*') and path.stem[-1] not in ". "
+        assert (
+            path.parent == tmp_path
+            and not set(path.name) & set('<>:"/\\|?*')
+            and path.stem[-1] not in ". "
+        )
         assert path.name.split(".")[0].lower() not in ("", "con", "nul", "com1")
-    assert mapping_table.presets().names() == sorted(names, key=str.lower) and len(os.listdir(tmp_path)) == len(names)
+    assert mapping_table.presets().names() == sorted(names, key=str.lower) and len(
+        os.listdir(tmp_path)
+    ) == len(names)
     assert [mapping_table.preset(name).name for name in names] == names
 
 
@@ -422,32 +516,53 @@ def test_presets_of_an_older_version_are_still_read(tmp_path, monkeypatch):
     assert mapping_table.presets().names() == sorted(names, key=str.lower)
     assert [mapping_table.preset(name).name for name in names] == names
     mapping_table.presets().write("100%", mapping.Mapping("new").to_json())
-    assert mapping_table.preset("100%").name == "new" and mapping_table.presets().names() == sorted(names, key=str.lower)
+    assert mapping_table.preset("100%").name == "new" and mapping_table.presets().names() == sorted(
+        names, key=str.lower
+    )
     (tmp_path.parent / "outside.json").write_text(mapping.Mapping("outside").to_json())
     with pytest.raises(errors.BadHead, match="cannot be read"):
         mapping_table.preset("../outside")
 
 
 def test_the_balance_of_jaw_and_lips_is_kept_and_moves_the_keys(blender):
-    mesh = grid_mesh(blender, "Hero", ["jawOpen", "mouthClose", "mouthLowerDownLeft", "mouthLowerDownRight"])
+    mesh = grid_mesh(
+        blender, "Hero", ["jawOpen", "mouthClose", "mouthLowerDownLeft", "mouthLowerDownRight"]
+    )
     settings = blender.context.scene.thunder
     settings.head = mesh
     blender.ops.thunder.show_mapping()
     plain = [(row.source, row.target, row.weight) for row in settings.table]
     names = head_module.channel_names()
-    motion = types.Motion(np.zeros((1, len(names)), np.float32), np.array([[0.15, 0, 0]], np.float32))
+    motion = types.Motion(
+        np.zeros((1, len(names)), np.float32), np.array([[0.15, 0, 0]], np.float32)
+    )
 
     def driven():
         rig = head_module.find(blender.context.scene)
         values = rig.driver.drive(motion, names)[0]
-        return {track.path.split('"')[1]: value for track, value in zip(rig.driver.tracks, values) if '"' in track.path}
+        return {
+            track.path.split('"')[1]: value
+            for track, value in zip(rig.driver.tracks, values)
+            if '"' in track.path
+        }
 
     settings.balance = 1.0
-    assert driven() == pytest.approx({"jawOpen": 0.75, "mouthClose": 0.25, "mouthLowerDownLeft": 0, "mouthLowerDownRight": 0})
+    assert driven() == pytest.approx(
+        {"jawOpen": 0.75, "mouthClose": 0.25, "mouthLowerDownLeft": 0, "mouthLowerDownRight": 0}
+    )
     settings.balance = -0.5
     lower = 0.125 * character.plan_of(mesh).lower_per_jaw
-    assert driven() == pytest.approx({"jawOpen": 0.375, "mouthClose": 0, "mouthLowerDownLeft": lower, "mouthLowerDownRight": lower})
-    assert [(row.source, row.target, row.weight) for row in settings.table] == plain, "the table shows the rules as they are"
+    assert driven() == pytest.approx(
+        {
+            "jawOpen": 0.375,
+            "mouthClose": 0,
+            "mouthLowerDownLeft": lower,
+            "mouthLowerDownRight": lower,
+        }
+    )
+    assert [(row.source, row.target, row.weight) for row in settings.table] == plain, (
+        "the table shows the rules as they are"
+    )
     settings.balance = 0.5
     mapping_table.fill(blender.context.scene, mesh)
     assert settings.balance == 0.5 and character.plan_of(mesh).balance == 0.5
@@ -466,14 +581,26 @@ def test_lips_close_on_a_character_that_has_keys_for_vowels_alone(blender):
         for name, value in channels.items():
             expression[0, [i for i, full in enumerate(names) if full.startswith(name)]] = value
         rig = head_module.find(blender.context.scene)
-        values = rig.driver.drive(types.Motion(expression, np.array([[0.15, 0, 0]], np.float32)), names)[0]
-        return {track.path.split('"')[1]: value for track, value in zip(rig.driver.tracks, values) if "Fcl_MTH" in track.path}
+        values = rig.driver.drive(
+            types.Motion(expression, np.array([[0.15, 0, 0]], np.float32)), names
+        )[0]
+        return {
+            track.path.split('"')[1]: value
+            for track, value in zip(rig.driver.tracks, values)
+            if "Fcl_MTH" in track.path
+        }
 
     spread = driven(mouthStretch=0.4)
-    assert spread["Fcl_MTH_I"] == pytest.approx(0.4) and spread["Fcl_MTH_A"] == pytest.approx(0.5 - 0.3 * 0.4, abs=0.05)
+    assert spread["Fcl_MTH_I"] == pytest.approx(0.4) and spread["Fcl_MTH_A"] == pytest.approx(
+        0.5 - 0.3 * 0.4, abs=0.05
+    )
     shut = driven(mouthStretch=0.4, mouthClose=0.5)
-    assert max(shut["Fcl_MTH_A"], shut["Fcl_MTH_I"]) <= 0.0, "m, b and p: the vowel's key goes with the jaw"
-    assert driven(mouthPucker=0.4, mouthClose=0.5)["Fcl_MTH_U"] == pytest.approx(0.4), "a key that opens no jaw stays"
+    assert max(shut["Fcl_MTH_A"], shut["Fcl_MTH_I"]) <= 0.0, (
+        "m, b and p: the vowel's key goes with the jaw"
+    )
+    assert driven(mouthPucker=0.4, mouthClose=0.5)["Fcl_MTH_U"] == pytest.approx(0.4), (
+        "a key that opens no jaw stays"
+    )
 
 
 def test_the_engine_is_told_what_a_characters_keys_show_and_nothing_of_a_whole_head(blender):
@@ -550,7 +677,10 @@ def test_the_animators_choice_of_objects_is_kept(blender):
     near.select_set(False)
     blender.ops.thunder.use_objects()
     assert {obj.name for obj in head_module.find(scene).objects} == {"Face", "Puppet"}
-    assert {target.name for target in head_module.find(scene).targets} == {face.data.shape_keys.name, far.data.shape_keys.name}
+    assert {target.name for target in head_module.find(scene).targets} == {
+        face.data.shape_keys.name,
+        far.data.shape_keys.name,
+    }
     blender.ops.thunder.use_objects(by_place=True)
     assert {obj.name for obj in head_module.find(scene).objects} == {"Face", "Teeth"}
 
@@ -560,7 +690,8 @@ def test_the_animators_choice_of_objects_is_kept(blender):
 
 @pytest.fixture
 def library(blender, tmp_path):
-    """A file with a character of two meshes and a rig in a collection, mapped by hand there; its path."""
+    """A file with a character of two meshes and a rig in a collection, mapped by hand there; its
+    path."""
     collection = blender.data.collections.new("Hero")
     blender.context.scene.collection.children.link(collection)
     face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker", "Wave"])
@@ -632,7 +763,8 @@ def test_only_what_is_linked_is_made_editable(blender, library):
     with pytest.raises(RuntimeError, match="“Local” is not linked from another file"):
         make_editable()
     link(blender, library, True)
-    assert make_editable.poll() and make_editable() == {"FINISHED"}  # the instance, as the chosen head is not linked
+    # the instance, as the chosen head is not linked
+    assert make_editable.poll() and make_editable() == {"FINISHED"}
     face = scene.thunder.head
     assert face.name != "Local" and face.override_library is not None
     assert not make_editable.poll()
@@ -641,10 +773,13 @@ def test_only_what_is_linked_is_made_editable(blender, library):
 
 
 def test_an_overridden_control_rig_is_driven(blender, tmp_path):
-    """The usual way of a studio: Blender's own override of the collection, keys on the control rig alone."""
+    """The usual way of a studio: Blender's own override of the collection, keys on the control rig
+    alone."""
     collection = blender.data.collections.new("Hero")
     blender.context.scene.collection.children.link(collection)
-    face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker", "mouthSmileLeft", "mouthFrownLeft"])
+    face = grid_mesh(
+        blender, "Face", ["jawOpen", "mouthPucker", "mouthSmileLeft", "mouthFrownLeft"]
+    )
     controls = control_rig(blender, face)
     face.parent = controls
     for obj in (face, controls):
@@ -652,7 +787,9 @@ def test_an_overridden_control_rig_is_driven(blender, tmp_path):
         collection.objects.link(obj)
     load_into_empty(blender, tmp_path, link=True, collections=["Hero"])
     scene = blender.context.scene
-    blender.data.collections["Hero"].override_hierarchy_create(scene, blender.context.view_layer, do_fully_editable=True)
+    blender.data.collections["Hero"].override_hierarchy_create(
+        scene, blender.context.view_layer, do_fully_editable=True
+    )
     face = next(obj for obj in scene.objects if obj.type == "MESH")
     scene.thunder.head = face
     rig = head_module.find(scene)
@@ -666,7 +803,8 @@ def test_an_overridden_control_rig_is_driven(blender, tmp_path):
 
 
 def test_a_take_finds_its_targets_after_the_mapping_has_changed(blender):
-    """A mesh that was taken out of the character, or came in, leaves the others' curves where they belong."""
+    """A mesh that was taken out of the character, or came in, leaves the others' curves where they
+    belong."""
     face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
     teeth = grid_mesh(blender, "Teeth", ["jawOpen"], size=0.05)
     lashes = grid_mesh(blender, "Lashes", ["mouthPucker"], size=0.05)
@@ -694,11 +832,14 @@ def test_a_take_finds_its_targets_after_the_mapping_has_changed(blender):
 
 
 def ball(blender, names, mirrored=False, turned=0.0):
-    """A head-like ball that looks along −Y, with an eyelid key for each side on its front; turned about Z, radians."""
+    """A head-like ball that looks along −Y, with an eyelid key for each side on its front; turned
+    about Z, radians."""
     g = np.random.default_rng(3)
     points = g.normal(size=(400, 3))
     points = 0.1 * points / np.linalg.norm(points, axis=1, keepdims=True)
-    turn = np.array([[np.cos(turned), -np.sin(turned), 0], [np.sin(turned), np.cos(turned), 0], [0, 0, 1]])
+    turn = np.array(
+        [[np.cos(turned), -np.sin(turned), 0], [np.sin(turned), np.cos(turned), 0], [0, 0, 1]]
+    )
     obj = add_mesh(blender, "Ball", (points @ turn.T).tolist(), names)
     for name, block in obj.data.shape_keys.key_blocks.items()[1:]:
         side = {"L": 1, "R": -1}.get(name[-1], 0) * (-1 if mirrored else 1)

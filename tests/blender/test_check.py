@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check on a head's own animation and on takes: what it lists, and that Go, Fix, Show Take and Ignore do what they say."""
+"""Check on a head's own animation and on takes: what it lists, and that Go, Fix, Show Take and
+Ignore do what they say."""
 
 import numpy as np
 import pytest
@@ -28,11 +29,19 @@ def own(blender, committed):  # noqa: F811
 
 def own_curves(scene):
     rig = head.find(scene)
-    return {(curve.data_path, curve.array_index): curve for target in rig.targets for curve in compat.curves_for(target)}
+    return {
+        (curve.data_path, curve.array_index): curve
+        for target in rig.targets
+        for curve in compat.curves_for(target)
+    }
 
 
 def curve_of(scene, name, index=0):
-    return next(curve for (path, place), curve in own_curves(scene).items() if name in path and place == index)
+    return next(
+        curve
+        for (path, place), curve in own_curves(scene).items()
+        if name in path and place == index
+    )
 
 
 def edit(scene, change):
@@ -56,7 +65,9 @@ def sentences(scene):
 
 def test_animation_that_fits_its_voice_has_no_problem(blender, own):
     for name in ("go_to_finding", "fix_finding", "show_better_take", "ignore_finding"):
-        assert not getattr(blender.ops.thunder, name).poll(), "without a check there is nothing to do"
+        assert not getattr(blender.ops.thunder, name).poll(), (
+            "without a check there is nothing to do"
+        )
     assert blender.ops.thunder.check() == {"FINISHED"}
     assert sentences(own) == [] and checking.of_head(own, head.find(own)) is not None
 
@@ -70,7 +81,8 @@ def test_a_late_line_is_found_and_its_keys_are_moved_back(blender, own):
     assert blender.ops.thunder.fix_finding() == {"FINISHED"}
     middle = slice(len(jaw) // 3, len(jaw) // 2)
     assert np.allclose(fcurves.read(curve_of(own, "jaw"))["co"][middle], jaw[middle], atol=1e-3)
-    moved = fcurves.read(curve_of(own, "browInnerUp"))["co"]  # the brows are not what is late for the voice
+    # the brows are not what is late for the voice
+    moved = fcurves.read(curve_of(own, "browInnerUp"))["co"]
     assert np.allclose(moved[:, 0], brow[:, 0] + 5)
     blender.ops.thunder.check()
     assert not any("late" in sentence or "early" in sentence for sentence in sentences(own))
@@ -79,7 +91,11 @@ def test_a_late_line_is_found_and_its_keys_are_moved_back(blender, own):
 def test_a_late_stretch_is_found_and_its_keys_are_moved_back(blender, own):
     edit(own, lambda keys: core_mending.shift_keys(keys, 70, 130, 5)[0])
     blender.ops.thunder.check()
-    late = next(place for place, sentence in enumerate(sentences(own)) if sentence.startswith("Lips are late by "))
+    late = next(
+        place
+        for place, sentence in enumerate(sentences(own))
+        if sentence.startswith("Lips are late by ")
+    )
     assert 55 < own.thunder_check.findings[late].first < own.thunder_check.findings[late].last < 145
     own.thunder_check.index = late
     assert blender.ops.thunder.fix_finding() == {"FINISHED"}
@@ -100,7 +116,10 @@ def test_an_open_closure_is_found_gone_to_and_closed_with_few_keys(blender, own)
     assert own.frame_preview_start < row.first <= row.last < own.frame_preview_end
     before = {key: len(curve.keyframe_points) for key, curve in own_curves(own).items()}
     assert blender.ops.thunder.fix_finding() == {"FINISHED"}
-    assert all(len(curve.keyframe_points) <= before.get(key, 0) + 5 for key, curve in own_curves(own).items())
+    assert all(
+        len(curve.keyframe_points) <= before.get(key, 0) + 5
+        for key, curve in own_curves(own).items()
+    )
     assert sentences(own) == []
     blender.ops.thunder.check()
     assert sentences(own) == []
@@ -110,7 +129,11 @@ def closures_of(scene):
     """Scene frames on which the lips are pressed together."""
     curve = curve_of(scene, "mouthPressLeft")
     values = fcurves.read(curve)["co"]
-    peaks = [n for n in range(1, len(values) - 1) if values[n, 1] >= max(0.15, values[n - 1, 1], values[n + 1, 1])]
+    peaks = [
+        n
+        for n in range(1, len(values) - 1)
+        if values[n, 1] >= max(0.15, values[n - 1, 1], values[n + 1, 1])
+    ]
     return [round(values[n, 0]) for n in peaks if 12 < values[n, 0] < values[-1, 0] - 20]
 
 
@@ -134,7 +157,13 @@ def test_what_is_ignored_stays_out_of_the_list_in_the_file_too(blender, own, tmp
 def test_the_list_goes_on_round(blender, own):
     rig = head.find(own)
     clock = checking.Clock.of(own, 1)
-    checking.show(own, rig, "line", clock, [Finding(MOVES, start, start + 0.2, 0.2, 1.0) for start in (2.0, 1.0, 3.0)])
+    checking.show(
+        own,
+        rig,
+        "line",
+        clock,
+        [Finding(MOVES, start, start + 0.2, 0.2, 1.0) for start in (2.0, 1.0, 3.0)],
+    )
     own.frame_set(1)
     visited = []
     for to in ("NEXT", "NEXT", "NEXT", "NEXT", "PREVIOUS"):
@@ -160,7 +189,9 @@ def keyed_by_hand(blender):
 
 def gaps(rig, frames):
     clock = checking.Clock(float(frames[0]), 25.0)
-    motion = progress.result(reading.read(rig, head.channel_names(), clock, (frames[-1] - frames[0] + 1) / 25))
+    motion = progress.result(
+        reading.read(rig, head.channel_names(), clock, (frames[-1] - frames[0] + 1) / 25)
+    )
     return bundled_lips().beyond_rest(motion, head.channel_names())
 
 
@@ -180,7 +211,9 @@ def test_a_head_without_an_action_says_what_to_do(blender):
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     with pytest.raises(BadRequest, match="no action of its own that can be edited: commit a take"):
-        progress.result(mending.mend(scene, head.find(scene), Finding(OPEN, 1.0, 1.1, 5.0, 1.0, "m"), 1.0))
+        progress.result(
+            mending.mend(scene, head.find(scene), Finding(OPEN, 1.0, 1.1, 5.0, 1.0, "m"), 1.0)
+        )
 
 
 @pytest.mark.parametrize("kind, whole", [(STILL, False), (OPEN, True)])

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`bake.py check`: what it prints of files, with which code it ends, and the pictures of the worst."""
+"""`bake.py check`: what it prints of files, with which code it ends, and the pictures of the
+worst."""
 
 import json
 import shutil
@@ -23,7 +24,11 @@ def files(needs_sound, blender, committed, tmp_path):  # noqa: F811
     paths = str(tmp_path / "good.blend"), str(tmp_path / "bad.blend")
     shutil.copy(committed, paths[0])
     blender.ops.wm.open_mainfile(filepath=paths[0])
-    curves = [curve for target in head.find(blender.context.scene).targets for curve in compat.curves_for(target)]
+    curves = [
+        curve
+        for target in head.find(blender.context.scene).targets
+        for curve in compat.curves_for(target)
+    ]
     jaw = next(curve for curve in curves if "jaw" in curve.data_path and curve.array_index == 0)
     for point in jaw.keyframe_points:
         point.co[1] += 0.12 * (30 <= point.co[0] <= 60)
@@ -38,7 +43,9 @@ def run(capfd, *arguments):
     return code, capfd.readouterr().out
 
 
-def test_files_are_checked_as_text_json_and_junit_the_worst_are_drawn_and_all_stay_as_they_are(files, tmp_path, capfd):
+def test_files_are_checked_as_text_json_and_junit_the_worst_are_drawn_and_all_stay_as_they_are(
+    files, tmp_path, capfd
+):
     (good, bad), before = files, [Path(path).read_bytes() for path in files]
     code, said = run(capfd, good)
     assert (code, said.splitlines()[-1]) == (0, f"{good}: line: no problems")
@@ -60,9 +67,17 @@ def test_a_file_without_a_line_says_so(blender, connection, tmp_path, capfd):  #
     path = str(tmp_path / "empty.blend")
     blender.ops.wm.save_as_mainfile(filepath=path)
     code, said = run(capfd, path)
-    assert code == check.FAILED and "has no sound strip that somebody speaks: add the voice to its sequencer" in said
+    assert (
+        code == check.FAILED
+        and "has no sound strip that somebody speaks: add the voice to its sequencer" in said
+    )
 
 
 def test_bake_knows_the_command():
-    done = subprocess.run([sys.executable, str(ROOT / "bake.py"), "check", "--help"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "bake.py"), "check", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0 and "--tolerance {realistic,cartoony,snappy}" in done.stdout

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bakes on a Ray cluster: a machine that is lost costs no job, and the takes are those of a run on one machine.
+"""Bakes on a Ray cluster: a machine that is lost costs no job, and the takes are those of a run on
+one machine.
 
-Runs where a Python has Ray: the engine's (`make test-cluster`), or the one that THUNDER_RAY_PYTHON names.
+Runs where a Python has Ray: the engine's (`make test-cluster`), or the one that THUNDER_RAY_PYTHON
+names.
 """
 
 import importlib
@@ -15,7 +17,11 @@ from pathlib import Path
 import pytest
 from performances import read_wav, write_wav
 
-pytestmark = [pytest.mark.one_blender, pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="Ray's test cluster is for POSIX")]
+pytestmark = [
+    pytest.mark.one_blender,
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="Ray's test cluster is for POSIX"),
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -24,8 +30,12 @@ THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 @pytest.fixture(scope="module")
 def ray_python():
     try:
-        engine = importlib.import_module("bl_ext.user_default.thunder.thunder_core.engine_python").find_engine_python()
-    except importlib.import_module("bl_ext.user_default.thunder.thunder_core.errors").NoEngine as error:
+        engine = importlib.import_module(
+            "bl_ext.user_default.thunder.thunder_core.engine_python"
+        ).find_engine_python()
+    except importlib.import_module(
+        "bl_ext.user_default.thunder.thunder_core.errors"
+    ).NoEngine as error:
         pytest.skip(f"no engine to ask: {error}")
     python = os.environ.get("THUNDER_RAY_PYTHON") or engine
     if subprocess.run([python, "-c", "import ray"], capture_output=True).returncode:
@@ -35,9 +45,11 @@ def ray_python():
 
 @pytest.fixture(scope="module")
 def cluster(ray_python, tmp_path_factory):
-    """A cluster of two nodes with a processor each: (address, what ends a node by the beginning of its id).
+    """A cluster of two nodes with a processor each: (address, what ends a node by the beginning of
+    its id).
 
-    It and the bakes on it are started outside the repository, where Python does not find the add-on by itself.
+    It and the bakes on it are started outside the repository, where Python does not find the add-on
+    by itself.
     """
     process = subprocess.Popen(
         [ray_python, str(ROOT / "tests" / "blender" / "ray_cluster.py"), "2"],
@@ -87,11 +99,28 @@ def jobs(tmp_path):
     return tmp_path / "jobs.toml"
 
 
-def test_a_machine_that_is_lost_costs_no_job_and_changes_no_take(cluster, ray_python, jobs, tmp_path):
+def test_a_machine_that_is_lost_costs_no_job_and_changes_no_take(
+    cluster, ray_python, jobs, tmp_path
+):
     address, end_node = cluster
-    arguments = ["--cluster", address, "--cluster-python", ray_python, "--cluster-cpus", "1", "--log-every", "1"]
+    arguments = [
+        "--cluster",
+        address,
+        "--cluster-python",
+        ray_python,
+        "--cluster-cpus",
+        "1",
+        "--log-every",
+        "1",
+    ]
     arguments += ["--out", str(tmp_path / "many")]
-    process = subprocess.Popen(command(jobs, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    process = subprocess.Popen(
+        command(jobs, *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
     ended, own, said, shown = None, None, [], set()
     for line in process.stdout:
         said.append(line)
@@ -106,14 +135,31 @@ def test_a_machine_that_is_lost_costs_no_job_and_changes_no_take(cluster, ray_py
     complaints = process.stderr.read()
     process.stderr.close()
     assert process.wait() == 3, complaints
-    assert ended is not None and re.search(f"{ended} was lost while it baked “job.”: another one bakes it", "".join(said))
+    assert ended is not None and re.search(
+        f"{ended} was lost while it baked “job.”: another one bakes it", "".join(said)
+    )
     assert len(shown) == 2  # progress came from each machine
     assert complaints.count("] bad: failed: ") == 1 and "bad.wav" in complaints
-    done = {re.search(r"(job\d): 2 takes .*\(on \S* ?([0-9a-f]{6})\)", line).groups() for line in said if ": 2 takes" in line}
+    done = {
+        re.search(r"(job\d): 2 takes .*\(on \S* ?([0-9a-f]{6})\)", line).groups()
+        for line in said
+        if ": 2 takes" in line
+    }
     assert {job for job, _ in done} == {"job0", "job1", "job2", "job3"}
-    rows = {row["name"]: row for row in json.loads((tmp_path / "many" / "batch.json").read_text())["jobs"]}
-    assert all(rows[name]["state"] == "baked" and rows[name]["node"] for name, _ in done) and rows["bad"]["state"] == "failed"
-    alone = subprocess.run(command(jobs, "--out", str(tmp_path / "alone")), capture_output=True, text=True, env=os.environ | THREADS)
+    rows = {
+        row["name"]: row
+        for row in json.loads((tmp_path / "many" / "batch.json").read_text())["jobs"]
+    }
+    assert (
+        all(rows[name]["state"] == "baked" and rows[name]["node"] for name, _ in done)
+        and rows["bad"]["state"] == "failed"
+    )
+    alone = subprocess.run(
+        command(jobs, "--out", str(tmp_path / "alone")),
+        capture_output=True,
+        text=True,
+        env=os.environ | THREADS,
+    )
     assert alone.returncode == 3, alone.stderr
     for number in range(4):
         one, other = (tmp_path / place / f"job{number}" for place in ("many", "alone"))
@@ -121,8 +167,11 @@ def test_a_machine_that_is_lost_costs_no_job_and_changes_no_take(cluster, ray_py
         assert sorted(os.listdir(one)) == sorted(os.listdir(other))
         for name in [name for name in os.listdir(one) if name.endswith((".npz", ".csv"))]:
             assert (one / name).read_bytes() == (other / name).read_bytes()
-    again = subprocess.run(command(jobs, "--out", str(tmp_path / "many")), capture_output=True, text=True)
-    assert again.stdout.startswith("1 job to bake, 4 up to date\n")  # what machines baked is up to date here
+    again = subprocess.run(
+        command(jobs, "--out", str(tmp_path / "many")), capture_output=True, text=True
+    )
+    # what machines baked is up to date here
+    assert again.stdout.startswith("1 job to bake, 4 up to date\n")
 
 
 def test_machines_write_into_a_folder_that_all_of_them_have(cluster, ray_python, jobs, tmp_path):
@@ -139,18 +188,36 @@ def test_machines_write_into_a_folder_that_all_of_them_have(cluster, ray_python,
         "--only",
         "job0",
     ]
-    done = subprocess.run(command(jobs, *arguments, "--out", str(tmp_path / "out")), capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(
+        command(jobs, *arguments, "--out", str(tmp_path / "out")),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert sorted(os.listdir(tmp_path / "out" / "job0")) == [
-        "0.blend", "report.json", "take_01.csv", "take_01.npz", "take_02.csv", "take_02.npz", "thunder-files.json",
+        "0.blend", "report.json", "take_01.csv", "take_01.npz", "take_02.csv", "take_02.npz",
+        "thunder-files.json",
     ]  # fmt: skip
     assert not (tmp_path / "out" / "batch.json").exists()  # a run of some jobs reports nothing
 
 
 def test_a_cluster_that_does_not_answer_is_said(ray_python, jobs, tmp_path):
     done = subprocess.run(
-        command(jobs, "--cluster", "127.0.0.1:1", "--cluster-python", ray_python, "--out", str(tmp_path / "out")),
+        command(
+            jobs,
+            "--cluster",
+            "127.0.0.1:1",
+            "--cluster-python",
+            ray_python,
+            "--out",
+            str(tmp_path / "out"),
+        ),
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 1 and "No Ray cluster answers at “127.0.0.1:1”" in done.stderr and "--cluster" in done.stderr
+    assert (
+        done.returncode == 1
+        and "No Ray cluster answers at “127.0.0.1:1”" in done.stderr
+        and "--cluster" in done.stderr
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`blender -c thunder …`: the same bakes, options and exit codes as bake.py, and what `info` tells."""
+"""`blender -c thunder …`: the same bakes, options and exit codes as bake.py, and what `info`
+tells."""
 
 import json
 
@@ -19,38 +20,60 @@ def run(capfd, *words):
 
 
 def test_bake_bakes_as_bake_py_does(blender, voice, tmp_path, capfd):
-    code, said, complaints = run(capfd, "bake", "--audio", voice, "--takes", 2, "--out", tmp_path / "out")
+    code, said, complaints = run(
+        capfd, "bake", "--audio", voice, "--takes", 2, "--out", tmp_path / "out"
+    )
     assert (code, complaints) == (0, "") and "line.blend and 2 takes" in said
     assert len(json.loads((tmp_path / "out" / "report.json").read_text())["takes"]) == 2
 
 
-def test_the_first_word_of_jobs_and_explain_is_what_they_are_about(blender, voice, tmp_path, capfd, monkeypatch):
+def test_the_first_word_of_jobs_and_explain_is_what_they_are_about(
+    blender, voice, tmp_path, capfd, monkeypatch
+):
     assert run(capfd, "jobs", tmp_path, "--list") == (0, "line\n", "")
-    monkeypatch.setattr(batch, "start", lambda chosen: chosen.explain)  # the engine that is played here explains nothing
+    # the engine that is played here explains nothing
+    monkeypatch.setattr(batch, "start", lambda chosen: chosen.explain)
     assert run(capfd, "explain", 4, "--audio", voice, "--out", tmp_path / "out") == (4, "", "")
     code, _, complaints = run(capfd, "jobs")
     assert code == 2 and "--jobs: expected one argument" in complaints
 
 
 def test_a_failure_is_one_sentence_of_the_command(blender, tmp_path, capfd):
-    code, said, complaints = run(capfd, "bake", "--audio", tmp_path / "none.wav", "--out", tmp_path / "out")
-    assert code == 1 and complaints.startswith("blender -c thunder bake: There is no file “") and complaints.count("\n") == 1
+    code, said, complaints = run(
+        capfd, "bake", "--audio", tmp_path / "none.wav", "--out", tmp_path / "out"
+    )
+    assert (
+        code == 1
+        and complaints.startswith("blender -c thunder bake: There is no file “")
+        and complaints.count("\n") == 1
+    )
     code, _, complaints = run(capfd, "bake", "--audio", "a.wav", "--pitch", "3", "--out", "out")
-    assert code == 2 and "blender -c thunder bake: error: unrecognized arguments: --pitch 3" in complaints
+    assert (
+        code == 2
+        and "blender -c thunder bake: error: unrecognized arguments: --pitch 3" in complaints
+    )
     code, _, complaints = run(capfd, "dance")
-    assert code == 2 and complaints == "blender -c thunder: “dance” is no command: use bake, jobs, explain, check or info\n"
+    assert (
+        code == 2
+        and complaints
+        == "blender -c thunder: “dance” is no command: use bake, jobs, explain, check or info\n"
+    )
     assert not (tmp_path / "out").exists()
 
 
 def test_check_names_the_file_that_it_cannot_check(blender, tmp_path, capfd):
     code, said, _ = run(capfd, "check", tmp_path / "none.blend")
-    assert code == 1 and said.startswith(f"{tmp_path / 'none.blend'}: not checked. There is no file “")
+    assert code == 1 and said.startswith(
+        f"{tmp_path / 'none.blend'}: not checked. There is no file “"
+    )
     assert run(capfd, "check")[0] == 2
 
 
 def test_without_a_command_it_lists_them(capfd):
     code, said, _ = run(capfd)
-    assert code == 0 and all(f"\n{name} " in said for name in ("bake", "jobs", "explain", "check", "info"))
+    assert code == 0 and all(
+        f"\n{name} " in said for name in ("bake", "jobs", "explain", "check", "info")
+    )
     assert run(capfd, "info", "--help")[0] == run(capfd, "jobs", "--help")[0] == 0
 
 
@@ -58,6 +81,9 @@ def test_info_tells_versions_engine_heads_and_takes(blender, voice, tmp_path, ca
     run(capfd, "bake", "--audio", voice, "--takes", 2, "--out", tmp_path / "out")
     code, said, _ = run(capfd, "info", tmp_path / "out" / "line.blend")
     assert code == 0 and "Add-on: " in said and "Weights: bundled" in said
-    assert "Heads of “Scene” in line.blend\nThunder Head Rig: 44 of 44 channels, 2 takes, the best has lip-sync " in said
+    assert (
+        "Heads of “Scene” in line.blend\nThunder Head Rig: 44 of 44 channels, 2 takes, the best "
+        "has lip-sync " in said
+    )
     code, said, complaints = run(capfd, "info", tmp_path / "none.blend")
     assert code == 1 and "There is no file “" in complaints

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A commit is few keys that say the same, goes where the animator wants it, and costs nothing that was there."""
+"""A commit is few keys that say the same, goes where the animator wants it, and costs nothing that
+was there."""
 
 import time
 
@@ -33,17 +34,25 @@ from thunder.thunder_core.animation.commit import line_records
 from timing import keeps
 
 
-def test_without_an_error_every_key_of_the_take_is_kept_also_an_edited_one(blender, stage, scene, rig):
+def test_without_an_error_every_key_of_the_take_is_kept_also_an_edited_one(
+    blender, stage, scene, rig
+):
     entry = show(stage)
     curve_of(rig, "mouthFunnel").keyframe_points.insert(30.5, 0.9)
 
     def keys():
-        return [(tuple(k.co), tuple(k.handle_left), k.interpolation) for k in curve_of(rig, "mouthFunnel").keyframe_points]
+        return [
+            (tuple(k.co), tuple(k.handle_left), k.interpolation)
+            for k in curve_of(rig, "mouthFunnel").keyframe_points
+        ]
 
     wanted = keys()
     choose(scene, error=0.0)
     blender.ops.thunder.commit_take()
-    assert keys() == wanted and len(wanted) == entry.lead_in + entry.last - entry.first + 2 + entry.lead_out
+    assert (
+        keys() == wanted
+        and len(wanted) == entry.lead_in + entry.last - entry.first + 2 + entry.lead_out
+    )
 
 
 WAYS = [
@@ -60,9 +69,12 @@ WAYS = [
 
 
 @pytest.mark.parametrize("to, how", WAYS)
-def test_undo_brings_back_everything_and_what_was_there_stays_in_the_file(blender, stage, scene, rig, to, how, tmp_path):
+def test_undo_brings_back_everything_and_what_was_there_stays_in_the_file(
+    blender, stage, scene, rig, to, how, tmp_path
+):
     animate(rig)
-    of_take = {action.name for action in display.actions_of(show(stage))}  # with one for each target, before there were slots
+    # with one for each target, before there were slots
+    of_take = {action.name for action in display.actions_of(show(stage))}
     choose(scene, to=to, how=how)
     blender.ops.ed.undo_push(message="before")
     before = everything(blender)
@@ -78,7 +90,12 @@ def test_undo_brings_back_everything_and_what_was_there_stays_in_the_file(blende
     now = {action[0]: action[4] for action in everything(blender)["actions"]}
     for action, *_, curves in before["actions"]:
         if not action.startswith(display.STILL):  # of a take that is shown
-            assert curves == now[f"{action} · before Commit" if to == "OWN" and action not in of_take else action]
+            assert (
+                curves
+                == now[
+                    f"{action} · before Commit" if to == "OWN" and action not in of_take else action
+                ]
+            )
 
 
 @pytest.mark.parametrize("to", ["COPY", "STRIP"])
@@ -96,7 +113,8 @@ def test_a_take_is_added_on_top(blender, stage, scene, rig, to, mode):
     wanted[:, -1] = own[:, -1]  # the take does not lift the body
     smile = 1 + [b.name for b in rig.keys.key_blocks][1:].index("mouthSmileLeft")
     assert own[:, smile].max() > 0.3 and take[:, smile].max() > 0.3
-    driven = {driver.data_path.split('"')[1] for driver in rig.keys.animation_data.drivers}  # by two keys at once: they do not add up
+    # by two keys at once: they do not add up
+    driven = {driver.data_path.split('"')[1] for driver in rig.keys.animation_data.drivers}
     off = np.abs(np.clip(both, None, 1.0) - np.clip(wanted, None, 1.0))
     free = [i for i, block in enumerate(rig.keys.key_blocks) if block.name not in driven]
     assert off[:, [*free, -2, -1]].max() < 0.09  # what reducing leaves out of two together
@@ -137,7 +155,9 @@ def test_a_commit_that_is_broken_off_changes_nothing(blender, stage, to):
     entry = show(stage)
     before = everything(blender)
     for stage in ("Reading the take", "Reducing keys", "Drawing handles", "Writing keys"):
-        work = committing.commit(rig, entry, "broken", Choice(entry.first, entry.last, to, error=0.3, keys="DENSE"))
+        work = committing.commit(
+            rig, entry, "broken", Choice(entry.first, entry.last, to, error=0.3, keys="DENSE")
+        )
         while next(work).message != stage:
             pass
         next(work)
@@ -157,8 +177,17 @@ def test_a_line_of_eight_seconds_is_committed_in_a_moment(blender, stage):
 
 def test_a_character_by_its_own_names_is_committed_within_the_error(blender):
     """Keys and a property of another scale: tolerance follows from what each moves on the face."""
-    hero = make_hero(blender, "jawOpen", "mouthPucker", "mouthFunnel", "mouthSmileLeft", "browInnerUp", "eyeBlinkLeft")
-    hero.data.shape_keys.key_blocks["jawOpen"].slider_max = 2.0  # it opens the lips too, and a commit stays within sliders' ranges
+    hero = make_hero(
+        blender,
+        "jawOpen",
+        "mouthPucker",
+        "mouthFunnel",
+        "mouthSmileLeft",
+        "browInnerUp",
+        "eyeBlinkLeft",
+    )
+    # it opens the lips too, and a commit stays within sliders' ranges
+    hero.data.shape_keys.key_blocks["jawOpen"].slider_max = 2.0
     scene = blender.context.scene
     rig = head_module.find(scene)
     entry = show((scene, rig))
@@ -166,7 +195,12 @@ def test_a_character_by_its_own_names_is_committed_within_the_error(blender):
     def motion():
         curves = curves_of(rig)
         frames = range(entry.first, entry.last + 1)
-        values = np.array([[curves[track.path, track.index].evaluate(frame) for track in rig.driver.tracks] for frame in frames])
+        values = np.array(
+            [
+                [curves[track.path, track.index].evaluate(frame) for track in rig.driver.tracks]
+                for frame in frames
+            ]
+        )
         return rig.driver.read(values, head_module.channel_names())
 
     before, dense = motion(), count_keys(rig)
@@ -174,7 +208,10 @@ def test_a_character_by_its_own_names_is_committed_within_the_error(blender):
     blender.ops.thunder.commit_take()
     lips, *_ = distances(before, motion())
     assert lips.max() <= 0.301 and count_keys(rig) < 0.6 * dense
-    by_name = {track.path: mm for track, mm in zip(rig.driver.tracks, progress.result(rig.meter.pulls())[1])}
+    by_name = {
+        track.path: mm
+        for track, mm in zip(rig.driver.tracks, progress.result(rig.meter.pulls())[1])
+    }
     assert by_name[path_of("jawOpen")][0] > 15  # mm at the lips
     assert by_name[path_of("browInnerUp")][0] < 0.5 < by_name[path_of("browInnerUp")][1]
 
@@ -193,14 +230,25 @@ def test_a_committed_action_is_named_after_all_its_lines(blender, stage, scene, 
     assert names("over it", 1, how="ADD")[0] == "one again + over it + two"
     own = names("three", 200, to="OWN", how="REPLACE")
     assert own[0] == "one again + over it + two + three" and own[1].startswith(own[0])
-    assert names("first", 1, to="COPY", how="INSERT")[0].startswith("first + one again + over it + two")
+    assert names("first", 1, to="COPY", how="INSERT")[0].startswith(
+        "first + one again + over it + two"
+    )
     for number in range(8):
-        name, _ = names(f"a line with a long name, {number}", 300 + 40 * number, to="COPY", how="REPLACE")
+        name, _ = names(
+            f"a line with a long name, {number}", 300 + 40 * number, to="COPY", how="REPLACE"
+        )
     assert len(name.encode()) <= 60 and "more" in name and name.startswith("first + ")
 
 
 def test_a_line_that_is_committed_several_times_has_ordinary_numbers(blender, stage, scene, rig):
-    lines = (("line 1", "NEW"), ("line 1", "COPY"), ("line 1", "COPY"), ("line two", "COPY"), ("line 1", "NEW"), ("line 1", "OWN"))
+    lines = (
+        ("line 1", "NEW"),
+        ("line 1", "COPY"),
+        ("line 1", "COPY"),
+        ("line two", "COPY"),
+        ("line 1", "NEW"),
+        ("line 1", "OWN"),
+    )
     said = []
     for voice, to in lines:
         show(stage, start=100.0 if voice == "line two" else 1.0, voice=voice, seconds=1.0)
@@ -208,15 +256,24 @@ def test_a_line_that_is_committed_several_times_has_ordinary_numbers(blender, st
         blender.ops.thunder.commit_take()
         said.append(rig.armature.animation_data.action.name)
     assert said == ["line 1", "line 1 2", "line 1 3", "line 1 + line two", "line 1 4", "line 1 4"]
-    named = [action.name for action in blender.data.actions if line_records.lines_of(action) is not None or "before Commit" in action.name]
+    named = [
+        action.name
+        for action in blender.data.actions
+        if line_records.lines_of(action) is not None or "before Commit" in action.name
+    ]
     each = 1 if compat.HAS_SLOTS else len(rig.targets)  # actions of a commit
-    assert len(named) == 5 * each and not any(".0" in name for name in named)  # nobody edited “line 1 4”: no copy of it
+    # nobody edited “line 1 4”: no copy of it
+    assert len(named) == 5 * each and not any(".0" in name for name in named)
 
 
 def test_an_action_that_an_animator_named_keeps_its_name(blender, stage, scene, rig):
     animate(rig)
     rig.armature.animation_data.action.name = "Scene 12"
-    lines = (("one", 21, "OWN", "Scene 12"), ("two", 200, "COPY", "Scene 12 · one + two"), ("three", 300, "NEW", "three"))
+    lines = (
+        ("one", 21, "OWN", "Scene 12"),
+        ("two", 200, "COPY", "Scene 12 · one + two"),
+        ("three", 300, "NEW", "three"),
+    )
     for voice, start, to, expected in lines:
         show(stage, start=float(start), voice=voice, seconds=1.0)
         choose(scene, to=to)
@@ -229,22 +286,36 @@ def test_the_number_of_keys_in_the_message_is_that_in_the_file(blender, stage, r
     animate(rig)
 
     def keys():
-        actions = {target.animation_data.action for target in rig.targets if target.animation_data} - {None}
+        actions = {
+            target.animation_data.action for target in rig.targets if target.animation_data
+        } - {None}
         curves = [(action.name, curve) for action in actions for curve in compat.all_curves(action)]
-        return {(name, c.data_path, c.array_index, round(k.co[0], 2)) for name, c in curves for k in c.keyframe_points}
+        return {
+            (name, c.data_path, c.array_index, round(k.co[0], 2))
+            for name, c in curves
+            for k in c.keyframe_points
+        }
 
     before = keys()
-    entry = show(stage, start=160.0 if how == "INSERT" else 21.0, seconds=1.0)  # behind all keys none moves
+    # behind all keys none moves
+    entry = show(stage, start=160.0 if how == "INSERT" else 21.0, seconds=1.0)
     report = commit(entry, to, how)
     after = keys()
-    assert report.total == len(after) and f"{report.keys} " in report.sentence and f"{report.total} " in report.sentence
-    stayed = {key[1:] for key in before if key[1] == "location" or not entry.first <= key[3] <= entry.last}
+    assert (
+        report.total == len(after)
+        and f"{report.keys} " in report.sentence
+        and f"{report.total} " in report.sentence
+    )
+    stayed = {
+        key[1:] for key in before if key[1] == "location" or not entry.first <= key[3] <= entry.last
+    }
     assert report.keys == len(after) - (0 if to == "NEW" else len(stayed))
 
 
 @pytest.mark.parametrize("to", ["COPY", "NEW", "OWN"])
 def test_lines_cut_in_mid_word_are_committed_with_their_leads(blender, stage, scene, to):
-    """Two lines whose jaw is open from the first sample to the last: rest before, between and after them."""
+    """Two lines whose jaw is open from the first sample to the last: rest before, between and after
+    them."""
     choose(scene, to=to)
     for start in (101.0, 301.0)[: 1 if to == "NEW" else 2]:
         show_take(stage, performance(closed_at=()), start, f"line {start}")
@@ -261,15 +332,27 @@ def test_lines_cut_in_mid_word_are_committed_with_their_leads(blender, stage, sc
     assert moved[speaking].any() and not moved[~speaking].any()
 
 
-@pytest.mark.parametrize("regions", [None, ("mouth", "jaw")], ids=["another take", "the other regions"])
+@pytest.mark.parametrize(
+    "regions", [None, ("mouth", "jaw")], ids=["another take", "the other regions"]
+)
 def test_a_line_that_is_committed_again_brings_its_own_leads(blender, stage, scene, rig, regions):
     """The leads of the first commit are not the animator's keys: the second replaces them."""
     for number, seed in enumerate((7, 8)):
         entry = show(stage, start=101.0, voice="line", seed=seed)
-        choose(scene, **{name: regions is None or (name in regions) == (number == 0) for name in REGION_SETTINGS.values()})
+        choose(
+            scene,
+            **{
+                name: regions is None or (name in regions) == (number == 0)
+                for name in REGION_SETTINGS.values()
+            },
+        )
         blender.ops.thunder.commit_take()
     begin, end = entry.first - entry.lead_in, entry.last + entry.lead_out
-    neck = next(place for place, track in enumerate(rig.driver.tracks) if '"neck"' in track.path and track.index == 1)
+    neck = next(
+        place
+        for place, track in enumerate(rig.driver.tracks)
+        if '"neck"' in track.path and track.index == 1
+    )
     take, track = track_values.curves(rig, entry)[neck], rig.driver.tracks[neck]
     for frame in (begin, begin + 5, entry.first, entry.last, end - 6, end):
         turned = curves_of(rig)[track.path, track.index].evaluate(frame)
@@ -278,9 +361,11 @@ def test_a_line_that_is_committed_again_brings_its_own_leads(blender, stage, sce
 
 
 @pytest.mark.parametrize("to", ["COPY", "OWN"])
-def test_a_line_that_got_shorter_and_is_committed_again_leaves_nothing_behind(blender, stage, scene, rig, to):
-    """The keys that its first commit put behind its new end go, but for one that the animator edited, and the rest it returned to
-    after that one; the line is listed once."""
+def test_a_line_that_got_shorter_and_is_committed_again_leaves_nothing_behind(
+    blender, stage, scene, rig, to
+):
+    """The keys that its first commit put behind its new end go, but for one that the animator
+    edited, and the rest it returned to after that one; the line is listed once."""
     for seconds in (4.0, 2.0):
         entry = show(stage, seconds=seconds)
         choose(scene, to=to)
@@ -295,16 +380,24 @@ def test_a_line_that_got_shorter_and_is_committed_again_leaves_nothing_behind(bl
             rest = max(tuple(p.co) for p in edited.keyframe_points)
     assert end < kept
     for (path, _), curve in curves_of(rig).items():
-        assert path == path_of("mouthPucker") or max(p.co[0] for p in curve.keyframe_points) <= end + 0.5, path
+        assert (
+            path == path_of("mouthPucker")
+            or max(p.co[0] for p in curve.keyframe_points) <= end + 0.5
+        ), path
     late = [tuple(p.co) for p in curve_of(rig, "mouthPucker").keyframe_points if p.co[0] > end + 4]
     assert late == [(kept, pytest.approx(stays)), rest] and rest[1] == 0.0
     lines = line_records.lines_of(rig.keys.animation_data.action).lines
-    assert [(line.name, line.first, line.last) for line in lines] == [("voice", entry.first, entry.last)]
+    assert [(line.name, line.first, line.last) for line in lines] == [
+        ("voice", entry.first, entry.last)
+    ]
 
 
 @pytest.mark.parametrize("to", ["COPY", "OWN"])
-def test_edited_keys_that_a_commit_replaces_are_counted_and_stay_in_the_file(blender, stage, rig, to):
-    """Nothing that the animator moved or added goes without a word; what a commit put itself is not counted."""
+def test_edited_keys_that_a_commit_replaces_are_counted_and_stay_in_the_file(
+    blender, stage, rig, to
+):
+    """Nothing that the animator moved or added goes without a word; what a commit put itself is not
+    counted."""
     animate(rig)
     entry, others = show(stage), set()
     for number in range(3):
@@ -321,7 +414,10 @@ def test_edited_keys_that_a_commit_replaces_are_counted_and_stay_in_the_file(ble
             edited = [tuple(raised.co), tuple(moved.co)]
     assert len(others) == 1, "the fades' keys are the commit's, however often"
     assert report.edited == 2
-    assert report.warnings == [f"2 keys that you had set or edited were replaced; your action “{report.earlier}” still has them"]
+    assert report.warnings == [
+        f"2 keys that you had set or edited were replaced; your action “{report.earlier}” still "
+        f"has them"
+    ]
     earlier = blender.data.actions[report.earlier]
     there = next(c for c in compat.all_curves(earlier) if "mouthFunnel" in c.data_path)
     assert set(edited) <= {tuple(p.co) for p in there.keyframe_points}
@@ -329,8 +425,11 @@ def test_edited_keys_that_a_commit_replaces_are_counted_and_stay_in_the_file(ble
 
 
 @pytest.mark.parametrize("keys", ["POSES", "DENSE"])
-def test_an_edited_line_that_is_committed_again_leaves_the_face_around_it_at_rest(blender, stage, rig, keys):
-    """Keys that were edited on a line are no curve of the animator's own, which would go on beyond the line."""
+def test_an_edited_line_that_is_committed_again_leaves_the_face_around_it_at_rest(
+    blender, stage, rig, keys
+):
+    """Keys that were edited on a line are no curve of the animator's own, which would go on beyond
+    the line."""
     entry = show(stage, start=101.0, voice="line")
     assert commit(entry, "NEW", keys=keys).keys
     around = (1, 60, entry.first - entry.lead_in - 6, entry.last + entry.lead_out + 6, 300)
@@ -341,7 +440,10 @@ def test_an_edited_line_that_is_committed_again_leaves_the_face_around_it_at_res
     curve.update()
     assert commit(entry, keys=keys).edited == 3
     after = values_of(rig, around)
-    assert max(np.abs(after.get(place, values) - values).max() for place, values in before.items()) < 1e-3
+    assert (
+        max(np.abs(after.get(place, values) - values).max() for place, values in before.items())
+        < 1e-3
+    )
 
 
 def test_parts_of_a_line_are_committed_beside_each_other_and_are_no_edits(blender, stage, rig):

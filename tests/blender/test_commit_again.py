@@ -1,10 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A line that is committed again, from the same take or another, shorter or longer, leaves the curves around it as they were: keys
-of the animator's keep their value and how far they reach, whether they were set before the first commit or after it."""
+"""A line that is committed again, from the same take or another, shorter or longer, leaves the
+curves around it as they were: keys of the animator's keep their value and how far they reach,
+whether they were set before the first commit or after it."""
 
 import numpy as np
 import pytest
-from commit_stage import commit as commit_take, curve_of, curves_of, path_of, show, stage, values_of as values_at  # noqa: F401
+from commit_stage import (  # noqa: F401
+    commit as commit_take,
+    curve_of,
+    curves_of,
+    path_of,
+    show,
+    stage,
+    values_of as values_at,
+)
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -59,14 +68,18 @@ def outside(spans):
 
 
 def check_around(before, spans, rig):
-    """Outside of spans the curves are what they were, and keys of the animator's stand where they stood."""
+    """Outside of spans the curves are what they were, and keys of the animator's stand where they
+    stood."""
     after, around = values_of(rig), outside(spans)
     for key, values in before.items():
         off = np.abs(after[key] - values)[around]
         assert off.max() < 2e-3, (key, FRAMES[around][off.argmax()])
     curves = curves_of(rig)
     for channel, keys in KEYS.items():
-        there = {round(point.co[0], 2): point.co[1] for point in curves[path_of(channel), 0].keyframe_points}
+        there = {
+            round(point.co[0], 2): point.co[1]
+            for point in curves[path_of(channel), 0].keyframe_points
+        }
         for frame, value in keys.items():
             assert there[frame] == pytest.approx(value, abs=1e-6), (channel, frame)
 
@@ -74,18 +87,28 @@ def check_around(before, spans, rig):
 def times_outside(spans, rig):
     """Frames of the keys that lie outside of spans, {(path, index): [...]}."""
     return {
-        key: [point.co[0] for point in curve.keyframe_points if not any(first < point.co[0] < last for first, last in spans)]
+        key: [
+            point.co[0]
+            for point in curve.keyframe_points
+            if not any(first < point.co[0] < last for first, last in spans)
+        ]
         for key, curve in curves_of(rig).items()
     }
 
 
-WAYS = {"the same take": {}, "another take": {"seed": 2}, "shorter": {"seconds": 0.5}, "longer": {"seconds": 1.2}}
+WAYS = {
+    "the same take": {},
+    "another take": {"seed": 2},
+    "shorter": {"seconds": 0.5},
+    "longer": {"seconds": 1.2},
+}
 
 
 @pytest.mark.one_blender
 @pytest.mark.parametrize("how", WAYS)
 def test_keys_set_after_a_commit_keep_value_and_reach(blender, stage, scene, rig, how):
-    """Two lines, then own keys before, after and between them, then each line again, one of them twice."""
+    """Two lines, then own keys before, after and between them, then each line again, one of them
+    twice."""
     spans = [span(commit(stage, ONE, "COPY")), span(commit(stage, TWO))]
     rig = head.find(scene)
     set_keys(rig)
@@ -97,7 +120,8 @@ def test_keys_set_after_a_commit_keep_value_and_reach(blender, stage, scene, rig
 
 @pytest.mark.parametrize("to", ["COPY", "OWN"])
 def test_keys_set_before_a_commit_keep_value_and_reach(blender, stage, scene, rig, to):
-    """A commit leaves own keys as they were, and so do the next ones of the same line, of another take, shorter and longer."""
+    """A commit leaves own keys as they were, and so do the next ones of the same line, of another
+    take, shorter and longer."""
     set_keys(rig)
     before, spans = values_of(rig), []
     for how in ({}, {}, {"seed": 2}, {"seconds": 0.5}, {"seconds": 1.2, "seed": 3}):
@@ -118,14 +142,20 @@ def test_a_line_that_is_committed_again_and_again_gets_no_more_keys(blender, sta
 
 
 @pytest.mark.parametrize("how", [{"seconds": 0.5}, {"start": ONE + 12}])
-def test_a_line_that_is_shorter_or_has_moved_leaves_no_keys_of_its_fades_in_own_movements(blender, stage, scene, rig, how):
+def test_a_line_that_is_shorter_or_has_moved_leaves_no_keys_of_its_fades_in_own_movements(
+    blender, stage, scene, rig, how
+):
     set_keys(rig)
     before = values_of(rig)
     for more in ({}, how):
         first, last = span(commit(stage, **({"start": ONE, "voice": "line"} | more)))
     key = path_of("mouthRollLower"), 0  # from 40 to 190 in one movement
     rig = head.find(scene)
-    assert [point.co[0] for point in curves_of(rig)[key].keyframe_points if not first <= point.co[0] <= last] == [40, 190]
+    assert [
+        point.co[0]
+        for point in curves_of(rig)[key].keyframe_points
+        if not first <= point.co[0] <= last
+    ] == [40, 190]
     assert np.abs(values_of(rig)[key] - before[key])[outside([(first, last)])].max() < 2e-3
 
 
@@ -158,11 +188,17 @@ def test_strips_that_are_laid_again_leave_the_face_around_them(blender, stage, s
 
 
 def test_a_strip_that_is_laid_again_takes_the_place_of_the_earlier_one(blender, stage, rig):
-    """Another line's strip stays, and so do the actions, which hold what the animator may have edited."""
+    """Another line's strip stays, and so do the actions, which hold what the animator may have
+    edited."""
     for start, how in ((ONE, {}), (TWO, {}), (ONE, {"seed": 2}), (ONE, {"seconds": 0.5})):
         commit(stage, start, "STRIP", **how)
     for target in rig.targets:
-        strips = [strip for track in target.animation_data.nla_tracks for strip in track.strips if "Still Pose" not in strip.name]
+        strips = [
+            strip
+            for track in target.animation_data.nla_tracks
+            for strip in track.strips
+            if "Still Pose" not in strip.name
+        ]
         assert sorted(strip.name for strip in strips) == ["line 101", "line 301"]
         assert all(track.strips for track in target.animation_data.nla_tracks)
     kept = [action for action in blender.data.actions if action.name.startswith("line 101")]
@@ -172,11 +208,15 @@ def test_a_strip_that_is_laid_again_takes_the_place_of_the_earlier_one(blender, 
 def test_a_line_that_is_added_to_itself_is_said(blender, stage):
     set_keys(stage[1])
     first, again = (commit(stage, ONE, how="ADD", voice="line")[0].warnings for _ in range(2))
-    assert first == [] and again[0].startswith("“line” was committed here before and is added to itself")
+    assert first == [] and again[0].startswith(
+        "“line” was committed here before and is added to itself"
+    )
 
 
 @pytest.mark.parametrize("distance, has_leads", [(EASE, True), (2, True), (1, False)])
-def test_an_own_key_just_beside_a_lead_shortens_the_fade_and_no_more(blender, stage, scene, rig, distance, has_leads):
+def test_an_own_key_just_beside_a_lead_shortens_the_fade_and_no_more(
+    blender, stage, scene, rig, distance, has_leads
+):
     """But for a key that is so near that the curve would jump."""
     entry = show(stage, start=ONE, seconds=0.8)
     first, last = entry.first - entry.lead_in, entry.last + entry.lead_out
@@ -186,10 +226,17 @@ def test_an_own_key_just_beside_a_lead_shortens_the_fade_and_no_more(blender, st
         jaw.rotation_euler[0] = 0.1
         jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
     commit_take(entry, blend=EASE)
-    times = [point.co[0] for point in curves_of(head.find(scene))['pose.bones["jaw"].rotation_euler', 0].keyframe_points]
+    times = [
+        point.co[0]
+        for point in curves_of(head.find(scene))[
+            'pose.bones["jaw"].rotation_euler', 0
+        ].keyframe_points
+    ]
     inner = [time for time in times if first - distance < time < last + distance]
     assert {first - distance, last + distance} <= {*times}
-    assert (inner[0], inner[-1]) == ((first, last) if has_leads else (entry.first - EASE, entry.last + EASE)), times
+    assert (inner[0], inner[-1]) == (
+        (first, last) if has_leads else (entry.first - EASE, entry.last + EASE)
+    ), times
 
 
 def test_own_keys_that_a_moved_line_comes_to_lie_on_are_counted(blender, stage, scene, rig):
@@ -198,15 +245,20 @@ def test_own_keys_that_a_moved_line_comes_to_lie_on_are_counted(blender, stage, 
     assert report.warnings == []
     pucker = head.find(scene).keys.key_blocks["mouthPucker"]
     pucker.value = 0.4
-    pucker.keyframe_insert("value", frame=entry.last + 6)  # beyond the line, and on it once it has moved by 12 frames
+    # beyond the line, and on it once it has moved by 12 frames
+    pucker.keyframe_insert("value", frame=entry.last + 6)
     report, _ = commit(stage, ONE + 12, voice="line")
-    assert report.warnings == [f"1 key that you had set or edited was replaced; your action “{report.earlier}” still has it"]
+    assert report.warnings == [
+        f"1 key that you had set or edited was replaced; your action “{report.earlier}” still has "
+        f"it"
+    ]
 
 
 @pytest.mark.one_blender
 @pytest.mark.parametrize("between", [2, 9, 13])
 def test_lines_close_by_that_are_committed_again_change_nothing(blender, stage, scene, between):
-    """However their leads and fades overlap; and keys that the other line put are none that somebody edited."""
+    """However their leads and fades overlap; and keys that the other line put are none that
+    somebody edited."""
     _, entry = commit(stage, ONE, voice="one", keys="POSES")
     last = entry.last
     lines = (ONE, "one"), (last + between, "two")
@@ -216,22 +268,30 @@ def test_lines_close_by_that_are_committed_again_change_nothing(blender, stage, 
         reports += [commit(stage, start, voice=voice, keys="POSES")[0] for start, voice in lines]
         seen.append(values_of(head.find(scene)))
     assert [report.warnings for report in reports] == [[]] * 5
-    # Between lines whose leads overlap, that which was committed last has its own; after 12 frames the lead out has room.
+    # Between lines whose leads overlap, that which was committed last has its own; after 12 frames
+    # the lead out has room.
     calm = (FRAMES <= last - EASE) | (FRAMES >= last + between + EASE) | (between > 12)
     for now in seen:
         assert max(np.abs(now[key] - values)[calm].max() for key, values in before.items()) < 2e-3
 
 
 def of_strip(stage, start, to, limited=False):
-    """Commit a take of a strip, or of a part of it, that begins on a frame; the frames that it may change."""
+    """Commit a take of a strip, or of a part of it, that begins on a frame; the frames that it may
+    change."""
     entry = show(stage, start=start, voice="line", seconds=0.8, seed=1)
-    state = fingerprint.State("line", "", "sound", "", start, int(start), int(start) + 20, 25.0, limited)
+    state = fingerprint.State(
+        "line", "", "sound", "", start, int(start), int(start) + 20, 25.0, limited
+    )
     fingerprint.remember(display.actions_of(entry)[0], state)
     commit_take(entry, to, blend=EASE)
-    return (FRAMES > entry.first - entry.lead_in - EASE) & (FRAMES < entry.last + entry.lead_out + EASE)
+    return (FRAMES > entry.first - entry.lead_in - EASE) & (
+        FRAMES < entry.last + entry.lead_out + EASE
+    )
 
 
-def test_a_line_of_a_strip_that_moved_far_leaves_nothing_where_it_was_but_parts_lie_beside_each_other(blender, stage):
+def test_a_line_of_a_strip_that_moved_far_leaves_nothing_where_it_was_but_parts_lie_beside_each_other(
+    blender, stage
+):
     def moves(was):
         return max(np.ptp(values[was]) for values in values_of(head.find(stage[0])).values())
 
@@ -249,7 +309,12 @@ def test_a_strip_that_moved_far_has_one_strip_of_the_nla(blender, stage):
         of_strip(stage, start, "STRIP")
     rig = head.find(stage[0])
     for target in rig.targets:
-        ours = [s for t in target.animation_data.nla_tracks for s in t.strips if not s.name.startswith("Thunder: Still Pose")]
+        ours = [
+            s
+            for t in target.animation_data.nla_tracks
+            for s in t.strips
+            if not s.name.startswith("Thunder: Still Pose")
+        ]
         assert all(s.frame_start > TWO - 50 for s in ours) and len(ours) <= 1
 
 
@@ -260,12 +325,16 @@ def test_a_line_in_a_new_action_is_at_rest_around_it_however_often(blender, stag
         around = outside([span(commit(stage, ONE, "NEW", **how))])
         for key, values in values_of(head.find(scene)).items():
             assert np.ptp(values[around]) < 1e-4, key
-    kept = {curve.data_path: {round(point.co[0]) for point in curve.keyframe_points} for curve in compat.all_curves(own)}
+    kept = {
+        curve.data_path: {round(point.co[0]) for point in curve.keyframe_points}
+        for curve in compat.all_curves(own)
+    }
     assert kept == {path_of(channel): set(keys) for channel, keys in KEYS.items()}
 
 
 def test_a_line_that_was_shorter_for_a_while_gets_its_lead_out_back(blender, stage, scene):
-    """Also on curves with a key of the animator's behind it, on which the end of the longer line stayed."""
+    """Also on curves with a key of the animator's behind it, on which the end of the longer line
+    stayed."""
     commit(stage, ONE, "COPY", seconds=1.6)
     set_keys(head.find(scene))
     before = values_of(head.find(scene))
@@ -273,10 +342,13 @@ def test_a_line_that_was_shorter_for_a_while_gets_its_lead_out_back(blender, sta
         spans = [span(commit(stage, ONE, seconds=seconds))]
     for key, values in values_of(head.find(scene)).items():
         assert np.abs(values - before[key])[outside(spans)].max() < 2e-3, key
-        assert np.abs(values - before[key]).max() < 0.05, key  # the same take: what it says is the same, but for the error
+        # the same take: what it says is the same, but for the error
+        assert np.abs(values - before[key]).max() < 0.05, key
 
 
-def test_what_stood_without_keys_stands_around_a_line_that_is_committed_again(blender, stage, scene, rig):
+def test_what_stood_without_keys_stands_around_a_line_that_is_committed_again(
+    blender, stage, scene, rig
+):
     rig.keys.key_blocks["jawForward"].value = 0.4
     set_keys(rig)
     spans = []
@@ -287,11 +359,17 @@ def test_what_stood_without_keys_stands_around_a_line_that_is_committed_again(bl
 
 
 def as_it_was(action):
-    return {(c.data_path, c.array_index): [tuple(point.co) for point in c.keyframe_points] for c in compat.all_curves(action)}
+    return {
+        (c.data_path, c.array_index): [tuple(point.co) for point in c.keyframe_points]
+        for c in compat.all_curves(action)
+    }
 
 
-def test_copies_of_my_action_are_one_for_each_state_that_the_animator_made(blender, stage, scene, rig):
-    """Commits one after the other keep one copy; after an edit there is one more, and every state of the animator's is in one."""
+def test_copies_of_my_action_are_one_for_each_state_that_the_animator_made(
+    blender, stage, scene, rig
+):
+    """Commits one after the other keep one copy; after an edit there is one more, and every state
+    of the animator's is in one."""
     set_keys(rig)
     action = rig.keys.animation_data.action
     states = [as_it_was(action)]
@@ -304,7 +382,8 @@ def test_copies_of_my_action_are_one_for_each_state_that_the_animator_made(blend
             action.name = "Scene 12"
             point = curves_of(head.find(scene))[path_of("mouthPucker"), 0].keyframe_points[0]
             point.handle_right_type = point.handle_left_type = "FREE"
-            point.handle_right = (point.co[0] + 5, point.co[1] + 0.2)  # a handle alone is an edit too
+            # a handle alone is an edit too
+            point.handle_right = (point.co[0] + 5, point.co[1] + 0.2)
             states.append(as_it_was(action))
         commit(stage, start, "OWN", seed=number)
         assert len(copies()) == len(states)
@@ -313,7 +392,9 @@ def test_copies_of_my_action_are_one_for_each_state_that_the_animator_made(blend
 
 
 @pytest.mark.parametrize("to", ["NEW", "COPY"])
-def test_a_part_of_a_take_in_an_action_of_its_own_begins_and_ends_at_rest(blender, stage, scene, rig, to):
+def test_a_part_of_a_take_in_an_action_of_its_own_begins_and_ends_at_rest(
+    blender, stage, scene, rig, to
+):
     entry = show(stage, start=ONE, seconds=1.6)
     first, last = entry.first + 10, entry.last - 10
     rest = {(track.path, track.index): track.rest for track in rig.driver.tracks}
@@ -344,14 +425,32 @@ def test_labels_of_poses_are_replaced_with_them_and_a_sound_has_one(blender, sta
     for seed in (1, 2):
         action, labels = marks(seed)
         action.pose_markers.new("mine").frame = 130
-        twice = [one for one, after in zip(labels, labels[1:]) if one[1] == after[1] != "M B P" and after[0] - one[0] <= 4]
+        twice = [
+            one
+            for one, after in zip(labels, labels[1:])
+            if one[1] == after[1] != "M B P" and after[0] - one[0] <= 4
+        ]
         assert len(labels) > 5 and not twice
     assert (130, "mine") in labels
     _, alone = marks(2, "NEW")
-    assert alone == [label for label in labels if label[1] in posing.LABELS]  # nothing is left of the first take's
+    # nothing is left of the first take's
+    assert alone == [label for label in labels if label[1] in posing.LABELS]
 
 
 def test_of_neighbouring_poses_that_say_one_sound_the_clearest_is_labelled():
-    poses = [(10, "F V", 0.6), (12, "F V", 0.9), (13, "AH", 0.8), (14, "F V", 0.7), (30, "F V", 0.6)]
+    poses = [
+        (10, "F V", 0.6),
+        (12, "F V", 0.9),
+        (13, "AH", 0.8),
+        (14, "F V", 0.7),
+        (30, "F V", 0.6),
+    ]
     poses += [(31, "M B P", 1.0), (33, "M B P", 1.0)]
-    assert posing.without_repeats(poses, 5) == [(12, "F V"), (13, "AH"), (14, "F V"), (30, "F V"), (31, "M B P"), (33, "M B P")]
+    assert posing.without_repeats(poses, 5) == [
+        (12, "F V"),
+        (13, "AH"),
+        (14, "F V"),
+        (30, "F V"),
+        (31, "M B P"),
+        (33, "M B P"),
+    ]

@@ -1,10 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A committed line passes into what was there within half a second, and beyond that nothing moves that nobody keyed; between
-keys the lips are where the take has them."""
+"""A committed line passes into what was there within half a second, and beyond that nothing moves
+that nobody keyed; between keys the lips are where the take has them."""
 
 import numpy as np
 import pytest
-from commit_stage import choose, count_keys, curves_of, distances, numbers, path_of, seen, show, stage, values_of  # noqa: F401
+from commit_stage import (  # noqa: F401
+    choose,
+    count_keys,
+    curves_of,
+    distances,
+    numbers,
+    path_of,
+    seen,
+    show,
+    stage,
+    values_of,
+)
 from thunder.scene.animation import fcurves
 from thunder.scene.host import compat
 from thunder.scene.takes.commit import writing
@@ -16,7 +27,8 @@ WINDOW = 12  # half a second at 24 fps
 
 
 def commit(blender, stage, start, **how):
-    """Show a line of 1.6 s from a frame on and commit it; the first and last frame it may have keys on."""
+    """Show a line of 1.6 s from a frame on and commit it; the first and last frame it may have keys
+    on."""
     scene, _ = stage
     entry = show(stage, start=float(start), seconds=1.6, seed=abs(start))
     first, last = entry.first, entry.last
@@ -41,7 +53,9 @@ def test_the_face_holds_still_between_two_committed_lines(blender, stage, rig, s
     before = values_of(rig, range(-50, 400))
     first, last = commit(blender, stage, starts[1], to=to, how=how)
     early, late = sorted([one, (first, last)])
-    gap = np.arange(early[1] + 3, late[0] - 2 + (late == one and how == "INSERT") * (last - first + 3))
+    gap = np.arange(
+        early[1] + 3, late[0] - 2 + (late == one and how == "INSERT") * (last - first + 3)
+    )
     assert len(gap) > 100
     for key, values in values_of(rig, gap).items():
         assert np.ptp(values) < 1e-4, key
@@ -63,11 +77,14 @@ KINDS = {
     "EASED": "mouthUpperUpLeft",
     "OVERLAPPING": "mouthLowerDownLeft",
 }
-CLOSE = (1e-4, 3e-4)  # values that are one; where a cycle jumps it does so 0.02 frames late, Blender makes nearer keys one
+# values that are one; where a cycle jumps it does so 0.02 frames late, Blender makes nearer keys
+# one
+CLOSE = (1e-4, 3e-4)
 
 
 def own_work(rig):
-    """Curves of the animator's own, of every kind: a few keys, and whatever it does between and beyond them."""
+    """Curves of the animator's own, of every kind: a few keys, and whatever it does between and
+    beyond them."""
     for name in KINDS.values():
         for frame, value in ((1, 0.2), (13, 0.5), (29, 0.3)):
             rig.keys.key_blocks[name].value = value
@@ -99,11 +116,14 @@ def own_work(rig):
 
 
 def changed(before, after, frames, where):
-    """Kinds of curves that are not what they were at some of the frames, with how far off they are."""
+    """Kinds of curves that are not what they were at some of the frames, with how far off they
+    are."""
     kinds, off = {path_of(name): kind for kind, name in KINDS.items()}, {}
     for (path, index), values in before.items():
         kind = kinds.get(path, path)
-        apart = np.abs(values - after[path, index])[where(kind, frames)].max() / max(1.0, np.abs(values).max())
+        apart = np.abs(values - after[path, index])[where(kind, frames)].max() / max(
+            1.0, np.abs(values).max()
+        )
         if apart >= CLOSE[kind == "REPEAT"]:
             off[kind] = apart
     return off
@@ -128,7 +148,9 @@ def test_the_animators_curves_are_unchanged_around_the_take(blender, stage, rig,
 
     assert not changed(before, after, frames, where)
     for name in KINDS.values():
-        assert np.abs(after[path_of(name), 0] - before[path_of(name), 0])[~outside].max() > 0.1, name
+        assert np.abs(after[path_of(name), 0] - before[path_of(name), 0])[~outside].max() > 0.1, (
+            name
+        )
 
 
 @pytest.mark.parametrize("kind", ["GENERATOR", "FNGENERATOR", "ENVELOPE", "STEPPED", "LIMITS"])
@@ -142,7 +164,9 @@ def test_a_curve_with_any_modifier_is_committed_and_known_as_it_is(blender, stag
     if kind == "ENVELOPE":
         modifier.control_points.add(20.0)
     commit(blender, stage, 40, to="OWN")
-    (action,) = {target.animation_data.action for target in rig.targets if target.animation_data} - {None}
+    (action,) = {
+        target.animation_data.action for target in rig.targets if target.animation_data
+    } - {None}
     assert writing.is_as_committed(action)
     curves_of(rig)[place].modifiers[0].frame_start += 1
     assert not writing.is_as_committed(action)
@@ -160,15 +184,24 @@ def test_an_insert_moves_whatever_the_animators_curves_do(blender, stage, rig):
     shift = last + 3 - first
     assert not changed(before, values_of(rig, frames), frames, lambda kind, at: at <= first - 3)
     later = values_of(rig, frames + shift)
-    assert not changed(before, later, frames, lambda kind, at: at >= first + (3 if kind == "NOISE" else 0))  # noise has to pass in
-    assert np.ptp(values_of(rig, range(first + 3, last - 3))["location", 2]) < 1e-4, "the body waits"
+    # noise has to pass in
+    assert not changed(
+        before, later, frames, lambda kind, at: at >= first + (3 if kind == "NOISE" else 0)
+    )
+    assert np.ptp(values_of(rig, range(first + 3, last - 3))["location", 2]) < 1e-4, (
+        "the body waits"
+    )
 
 
 @pytest.mark.parametrize("fps, error", [(24, 0.1), (24, 0.3), (24, 1.0), (60, 0.3)])
-def test_few_smooth_keys_have_the_lips_where_the_take_has_them_also_between_frames(blender, stage, scene, rig, fps, error):
+def test_few_smooth_keys_have_the_lips_where_the_take_has_them_also_between_frames(
+    blender, stage, scene, rig, fps, error
+):
     scene.render.fps = fps
     entry = show(stage, seconds=2.4)
-    eighths = np.arange(8 * (entry.first - entry.lead_in), 8 * (entry.last + entry.lead_out) + 1) / 8
+    eighths = (
+        np.arange(8 * (entry.first - entry.lead_in), 8 * (entry.last + entry.lead_out) + 1) / 8
+    )
     wanted, before, gap = numbers(rig, eighths)
     dense = count_keys(rig)
     choose(scene, error=error)
@@ -177,23 +210,39 @@ def test_few_smooth_keys_have_the_lips_where_the_take_has_them_also_between_fram
     lips, face, *_ = distances(before, after)
     assert lips.max() <= error * 1.001 and face.max() <= 2 * error * 1.001
     closed = gap < 0.6
-    assert closed.sum() > 16 and (gap_now[gap < 0.5] < 0.6).all() and np.abs(gap_now - gap)[closed].max() < 0.15  # shut stays shut
+    # shut stays shut
+    assert (
+        closed.sum() > 16
+        and (gap_now[gap < 0.5] < 0.6).all()
+        and np.abs(gap_now - gap)[closed].max() < 0.15
+    )
     span = np.ptp(wanted, axis=0)
-    assert (now.min(0) >= wanted.min(0) - 1e-5).all() and (now.max(0) <= wanted.max(0) + 1e-5).all()  # no slider's range is left
+    # no slider's range is left
+    assert (now.min(0) >= wanted.min(0) - 1e-5).all() and (now.max(0) <= wanted.max(0) + 1e-5).all()
     curves = curves_of(rig)
     for place, track in enumerate(rig.driver.tracks):
         points = curves[track.path, track.index].keyframe_points
         times, values = np.array([p.co for p in points]).T
-        segment = np.clip(np.searchsorted(times, eighths, side="right") - 1, 0, max(len(times) - 2, 0))
-        low, high = (pick(values[segment], values[np.minimum(segment + 1, len(values) - 1)]) for pick in (np.minimum, np.maximum))
+        segment = np.clip(
+            np.searchsorted(times, eighths, side="right") - 1, 0, max(len(times) - 2, 0)
+        )
+        low, high = (
+            pick(values[segment], values[np.minimum(segment + 1, len(values) - 1)])
+            for pick in (np.minimum, np.maximum)
+        )
         beyond = np.maximum(low - now[:, place], now[:, place] - high).max()
         assert beyond <= 0.02 * span[place] + 1e-5, track.path
     assert count_keys(rig) < dense * (0.5 if fps == 24 else 0.3)
     points = curves[path_of("mouthFunnel"), 0].keyframe_points
-    exact = entry.first + reduction.closures(gap[8 * entry.lead_in :: 8][: entry.last - entry.first + 1])
-    assert len(exact) >= 3 and set(exact) <= {round(k.co[0]) for k in points}  # where lips meet there are keys
+    exact = entry.first + reduction.closures(
+        gap[8 * entry.lead_in :: 8][: entry.last - entry.first + 1]
+    )
+    # where lips meet there are keys
+    assert len(exact) >= 3 and set(exact) <= {round(k.co[0]) for k in points}
     assert {k.interpolation for k in points} == {"BEZIER"}
-    assert {k.handle_left_type for k in points} | {k.handle_right_type for k in points} == {"ALIGNED"}
+    assert {k.handle_left_type for k in points} | {k.handle_right_type for k in points} == {
+        "ALIGNED"
+    }
 
 
 def test_keys_are_evaluated_as_blender_does(blender):
@@ -230,7 +279,13 @@ def as_strip(target, name):
 
 @pytest.mark.parametrize(
     "own, to, how",
-    [(True, "COPY", "REPLACE"), (False, "COPY", "REPLACE"), (True, "OWN", "ADD"), (True, "NEW", "REPLACE"), (True, "STRIP", "REPLACE")],
+    [
+        (True, "COPY", "REPLACE"),
+        (False, "COPY", "REPLACE"),
+        (True, "OWN", "ADD"),
+        (True, "NEW", "REPLACE"),
+        (True, "STRIP", "REPLACE"),
+    ],
 )
 def test_the_animators_strips_go_on_around_the_take(blender, stage, scene, rig, own, to, how):
     keys = rig.keys.key_blocks
@@ -255,17 +310,26 @@ def test_the_animators_strips_go_on_around_the_take(blender, stage, scene, rig, 
     if own and to == "NEW":
         off[:, names.index("mouthPucker")] = 0.0  # its action was dropped on purpose
     held = off.max(0)
-    moved = [name for name in ("browInnerUp", "mouthSmileLeft", "mouthPucker") if held[names.index(name)] > 1e-4]
+    moved = [
+        name
+        for name in ("browInnerUp", "mouthSmileLeft", "mouthPucker")
+        if held[names.index(name)] > 1e-4
+    ]
     assert not moved
     if how == "REPLACE":
         assert np.abs(seen(blender, scene, inside) - take).max() < 0.09
 
 
 def test_a_strip_above_strips_that_only_hold_there_keeps_its_leads(blender, stage, scene, rig):
-    """Neither an earlier take of the line under the strip nor strips that have long ended are keys that it gives way to."""
+    """Neither an earlier take of the line under the strip nor strips that have long ended are keys
+    that it gives way to."""
 
     def frames_of_strips():
-        return [(strip.frame_start, strip.frame_end) for track in rig.keys.animation_data.nla_tracks for strip in track.strips]
+        return [
+            (strip.frame_start, strip.frame_end)
+            for track in rig.keys.animation_data.nla_tracks
+            for strip in track.strips
+        ]
 
     for start, to in ((101, "COPY"), (101, "STRIP"), (301, "COPY")):
         entry = show(stage, start=float(start), seconds=1.6)
@@ -281,7 +345,9 @@ def test_a_strip_above_strips_that_only_hold_there_keeps_its_leads(blender, stag
     assert len(frames_of_strips()) >= 3
 
 
-def test_a_strip_gives_way_to_keys_that_a_strip_below_plays_beside_the_line(blender, stage, scene, rig):
+def test_a_strip_gives_way_to_keys_that_a_strip_below_plays_beside_the_line(
+    blender, stage, scene, rig
+):
     smile = rig.keys.key_blocks["mouthSmileLeft"]
     for frame, value in ((1, 0.2), (15, 0.6)):
         smile.value = value

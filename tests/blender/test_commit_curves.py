@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a committed take's curves look like in the graph editor: exact ends, no keys for what nobody sees, short level handles."""
+"""What a committed take's curves look like in the graph editor: exact ends, no keys for what nobody
+sees, short level handles."""
 
 import time
 from dataclasses import replace
@@ -24,24 +25,32 @@ NOISE, DRIFT, TWITCH = "cheekPuff", "cheekSquintLeft", "noseSneerRight"
 
 
 def rough(seconds=2.0, seed=5):
-    """A spoken performance with what sampled takes have: a channel of noise, one that drifts by little, one that twitches."""
+    """A spoken performance with what sampled takes have: a channel of noise, one that drifts by
+    little, one that twitches."""
     made = spoken(seconds=seconds, seed=seed)
     expression = made.motion.expression.copy()
     rng, t = np.random.default_rng(seed), np.arange(len(expression)) / 25
     expression[:, made.channels.index(NOISE)] = 1e-4 + 1e-4 * rng.uniform(-1, 1, len(t))
     expression[:, made.channels.index(DRIFT)] = 0.004 + 0.003 * np.sin(t)
     expression[:, made.channels.index(TWITCH)] = 0.03 + 0.02 * np.sin(9 * t)
-    return replace(made, motion=types.Motion(expression, made.motion.jaw, made.motion.head, made.motion.eyes))
+    return replace(
+        made, motion=types.Motion(expression, made.motion.jaw, made.motion.head, made.motion.eyes)
+    )
 
 
 @pytest.fixture
 def committed(stage):
-    """Commits a rough take to an action of its own: (the report, its curves by path and index, what the take had at a frame)."""
+    """Commits a rough take to an action of its own: (the report, its curves by path and index, what
+    the take had at a frame)."""
 
     def done(way, error=0.6):
         scene, rig = stage
         entry = show_take(stage, rough(), 21.0)
-        had = {(c.data_path, c.array_index): c for part in display.actions_of(entry) for c in compat.all_curves(part)}
+        had = {
+            (c.data_path, c.array_index): c
+            for part in display.actions_of(entry)
+            for c in compat.all_curves(part)
+        }
         choose(scene, keys=way, error=error, to="NEW")
         report = progress.result(committing.commit(rig, entry, "line", choice_of(scene, entry)))
         return report, curves_of(rig), lambda path, frame: had[path].evaluate(frame)
@@ -51,7 +60,8 @@ def committed(stage):
 
 @WAYS
 def test_a_line_ends_exactly_as_the_take_does_whatever_action_is_left_behind(committed, way):
-    """At both ends of its leads the take is at rest; whatever the line ends with is held for ever after."""
+    """At both ends of its leads the take is at rest; whatever the line ends with is held for ever
+    after."""
     reports = []
     for _ in range(2):
         report, curves, take = committed(way)
@@ -71,7 +81,9 @@ def test_what_nobody_sees_move_has_no_keys_to_move_it(committed, way):
     if way == "POSES":
         assert noise is None
     else:
-        assert len(noise.keyframe_points) <= 2 and not any(noise.evaluate(frame) for frame in frames)
+        assert len(noise.keyframe_points) <= 2 and not any(
+            noise.evaluate(frame) for frame in frames
+        )
 
 
 @WAYS
@@ -92,8 +104,12 @@ def test_handles_are_short_and_level_where_they_shape_nothing(committed, way):
     _, curves, _ = committed(way)
     holds = 0
     for path, curve in curves.items():
-        keys = [[np.array(part) for part in (p.co, p.handle_left, p.handle_right)] for p in curve.keyframe_points]
-        ends = {0: 1, len(keys) - 1: 2}  # of the first key the left handle, of the last the right one
+        keys = [
+            [np.array(part) for part in (p.co, p.handle_left, p.handle_right)]
+            for p in curve.keyframe_points
+        ]
+        # of the first key the left handle, of the last the right one
+        ends = {0: 1, len(keys) - 1: 2}
         for place, side in ends.items():
             back = abs(keys[place][side] - keys[place][0])
             assert back[0] <= LONGEST + 1e-3 and back[1] < 1e-6, path
@@ -119,7 +135,8 @@ def test_a_minute_keeps_its_time_and_its_error(blender, stage, scene, rig, way):
         choose(scene, keys=way, error=error, to=to)
         work, report = committing.commit(rig, entry, "line", choice_of(scene, entry)), None
         while report is None:
-            start = time.thread_time()  # not the clock: on a busy machine that counts what others do
+            # not the clock: on a busy machine that counts what others do
+            start = time.thread_time()
             try:
                 next(work)
             except StopIteration as ended:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Poses: a committed line has keys on few frames that the curves of a region share, within the error; what is not chosen and
-what never moves stays as the animator has it; a whole dialogue is committed in one go."""
+"""Poses: a committed line has keys on few frames that the curves of a region share, within the
+error; what is not chosen and what never moves stays as the animator has it; a whole dialogue is
+committed in one go."""
 
 import numpy as np
 import pytest
@@ -79,20 +80,28 @@ def test_a_line_becomes_poses_within_the_error(blender, poses, scene, rig):
     # the report is what the file has
     assert report.keys == count_keys(rig) == report.total
     carrying = set().union(*(key_frames(curve) for curve in curves))
-    assert report.key_frames == len(carrying) and report.frames >= frames  # the take and how it begins and ends
+    # the take and how it begins and ends
+    assert report.key_frames == len(carrying) and report.frames >= frames
     assert str(report.keys) in report.sentence and str(report.key_frames) in report.sentence
     assert report.keys < dense
     assert len(carrying) < 0.5 * report.frames  # this made take moves faster than speech does
     # lips, face, head and eyes are where the take had them, at parts of frames too
     _, after, gap_now = numbers(rig, eighths)
     lips, _, head, eyes = distances(before, after)
-    early_or_late = moved_by_shift(displacement.positions(before))  # by half a frame: head and eyes do not speak
+    # by half a frame: head and eyes do not speak
+    early_or_late = moved_by_shift(displacement.positions(before))
     assert lips.max() <= ERROR * 1.001
-    assert (head <= (3 * ERROR + early_or_late[:, -2]) * 1.001).all() and (eyes <= (ERROR + early_or_late[:, -1]) * 1.001).all()
+    assert (head <= (3 * ERROR + early_or_late[:, -2]) * 1.001).all() and (
+        eyes <= (ERROR + early_or_late[:, -1]) * 1.001
+    ).all()
     assert lips.max() == pytest.approx(report.error, abs=0.03)
     # closures
     closed = gap[::8] < 0.6
-    assert closed.sum() >= 4 and (gap_now[::8][closed] < 0.6).all() and np.abs(gap_now - gap)[::8][closed].max() < 0.15
+    assert (
+        closed.sum() >= 4
+        and (gap_now[::8][closed] < 0.6).all()
+        and np.abs(gap_now - gap)[::8][closed].max() < 0.15
+    )
     between = np.append(np.repeat(closed[:-1] & closed[1:], 8), False)
     assert (gap_now[between] < 0.6 + 0.15).all()
     # readable: groups by region, keys of the mouth on common frames, nothing that never moves
@@ -104,8 +113,11 @@ def test_a_line_becomes_poses_within_the_error(blender, poses, scene, rig):
     mouth = [key_frames(curve) for curve in curves if curve.group.name in ("Mouth", "Jaw")]
     assert max(map(len, mouth)) > 0.5 * len(set().union(*mouth))
     kinds = {point.type for curve in curves for point in curve.keyframe_points}
-    assert {"EXTREME", "KEYFRAME"} <= kinds <= {"EXTREME", "KEYFRAME", "BREAKDOWN"}  # closures, poses, breakdowns
-    marks = {marker.frame: marker.name for marker in rig.targets[0].animation_data.action.pose_markers}
+    # closures, poses, breakdowns
+    assert {"EXTREME", "KEYFRAME"} <= kinds <= {"EXTREME", "KEYFRAME", "BREAKDOWN"}
+    marks = {
+        marker.frame: marker.name for marker in rig.targets[0].animation_data.action.pose_markers
+    }
     assert marks and set(marks) <= carrying and "M B P" in marks.values()
     for frame, name in marks.items():
         if name == "M B P" and first <= frame <= last:
@@ -119,11 +131,16 @@ def test_lips_that_merely_rest_are_not_labelled(blender, poses, scene, rig):
     *_, gap = numbers(rig, frames)
     choose(scene, to="NEW", markers=True)
     blender.ops.thunder.commit_take()
-    marks = [marker.frame for marker in rig.targets[0].animation_data.action.pose_markers if marker.name == "M B P"]
+    marks = [
+        marker.frame
+        for marker in rig.targets[0].animation_data.action.pose_markers
+        if marker.name == "M B P"
+    ]
     assert marks
     for frame in marks:
         assert entry.first <= frame <= entry.last
-        assert max(gap[max(frame - frames[0] - 6, 0) : frame - frames[0] + 1]) > 1.0, frame  # a quarter of a second
+        # a quarter of a second
+        assert max(gap[max(frame - frames[0] - 6, 0) : frame - frames[0] + 1]) > 1.0, frame
 
 
 def test_only_the_chosen_regions_are_committed(blender, poses, scene, rig):
@@ -138,14 +155,19 @@ def test_only_the_chosen_regions_are_committed(blender, poses, scene, rig):
         if region_of(curve) not in ("Mouth", "Jaw"):
             assert everything_of(curve) == own[curve.data_path, curve.array_index]
     paths = {curve.data_path for curve in curves_of(rig)}
-    assert any("mouthFunnel" in path for path in paths) and not any("eyeBlink" in path for path in paths)
+    assert any("mouthFunnel" in path for path in paths) and not any(
+        "eyeBlink" in path for path in paths
+    )
     scene.frame_set(40)
     for name in ("browInnerUp", "browOuterUpLeft", "eyeBlinkLeft", "tongueTipUp"):
         assert rig.keys.key_blocks[name].value == pytest.approx(stood[name]), name
 
 
 def everything_of(curve):
-    return [(tuple(p.co), tuple(p.handle_left), tuple(p.handle_right), p.interpolation) for p in curve.keyframe_points]
+    return [
+        (tuple(p.co), tuple(p.handle_left), tuple(p.handle_right), p.interpolation)
+        for p in curve.keyframe_points
+    ]
 
 
 def test_a_commit_of_no_region_is_refused(blender, poses, scene):
@@ -166,7 +188,12 @@ def test_a_still_channel_has_a_curve_only_where_it_would_stand_elsewhere(blender
     assert 'key_blocks["noseSneerRight"].value' not in curves
     for name, later in (("noseSneerLeft", 0.5), ("cheekPuff", 0.3)):
         curve = curves[f'key_blocks["{name}"].value']
-        assert curve.evaluate(first) == curve.evaluate((first + last) // 2) == curve.evaluate(last) == 0.0
+        assert (
+            curve.evaluate(first)
+            == curve.evaluate((first + last) // 2)
+            == curve.evaluate(last)
+            == 0.0
+        )
         assert curve.evaluate(last + 20) == pytest.approx(later)
     assert rig.keys.key_blocks["noseSneerRight"].value == 0.0
 
@@ -183,7 +210,9 @@ def heads(needs_sound, heads, scene, tmp_path):
         if name != "four":
             rig = head_module.resolve(heads[head])
             for take in range(2):
-                entry = list_take((scene, rig), spoken(seconds=1.0, seed=10 * number + take), float(start), name)
+                entry = list_take(
+                    (scene, rig), spoken(seconds=1.0, seed=10 * number + take), float(start), name
+                )
                 entry.score = 60.0 + 10 * take
     choose(scene, keys="DENSE", error=1.0)
     return heads
@@ -191,12 +220,15 @@ def heads(needs_sound, heads, scene, tmp_path):
 
 def test_all_dialogue_is_committed_in_one_step(blender, heads, scene):
     find = head_module.resolve
-    display.show(find(heads[0]), scene.thunder.takes[0])  # of line one the worse take is shown: that is the one
+    # of line one the worse take is shown: that is the one
+    display.show(find(heads[0]), scene.thunder.takes[0])
     wanted = {}
     for name, index in (("one", 0), ("two", 3), ("three", 5)):
         entry = scene.thunder.takes[index]
         curve = next(c for c in compat.all_curves(entry.action) if "mouthFunnel" in c.data_path)
-        wanted[name] = {frame: curve.evaluate(frame) for frame in range(entry.first, entry.last + 1)}
+        wanted[name] = {
+            frame: curve.evaluate(frame) for frame in range(entry.first, entry.last + 1)
+        }
     blender.ops.ed.undo_push(message="before")
     before = everything(blender)
     assert blender.ops.thunder.commit_all() == {"FINISHED"}
@@ -207,8 +239,13 @@ def test_all_dialogue_is_committed_in_one_step(blender, heads, scene):
         funnel = next(c for c in compat.curves_for(rig.keys) if "mouthFunnel" in c.data_path)
         for line in lines:
             assert max(abs(funnel.evaluate(f) - value) for f, value in wanted[line].items()) < 0.2
-    actions = [a for a in blender.data.actions if a.name not in {take.action.name for take in scene.thunder.takes}]
-    assert len(actions) == (2 if compat.HAS_SLOTS else 4)  # one for each head, both lines of the first in one
+    actions = [
+        a
+        for a in blender.data.actions
+        if a.name not in {take.action.name for take in scene.thunder.takes}
+    ]
+    # one for each head, both lines of the first in one
+    assert len(actions) == (2 if compat.HAS_SLOTS else 4)
     blender.ops.ed.undo()
     assert everything(blender) == before
 
@@ -217,8 +254,12 @@ def test_lines_that_cannot_be_committed_are_named_and_cost_only_themselves(blend
     done = committed_all(scene)
     assert len(done.reports) == 3 and len(done.heads) == 2
     assert done.left_out == ["“four” has no take that matches it: generate some first"]
-    assert done.sentence.startswith(f"3 lines committed on 2 heads: {key_count(heads)} keys in {2 if compat.HAS_SLOTS else 4} actions")
-    display.show(head_module.resolve(heads[0]), scene.thunder.takes[0])  # a committed line whose take is shown is committed again
+    assert done.sentence.startswith(
+        f"3 lines committed on 2 heads: {key_count(heads)} keys in {2 if compat.HAS_SLOTS else 4} "
+        f"actions"
+    )
+    # a committed line whose take is shown is committed again
+    display.show(head_module.resolve(heads[0]), scene.thunder.takes[0])
     done = committed_all(scene)
     assert len(done.reports) == 1 and sorted(done.already) == ["three", "two"]
 
@@ -235,7 +276,8 @@ def committed_all(scene, **how):
 
 
 def test_lines_that_are_committed_already_keep_their_edits(blender, heads, scene):
-    """Only the missing line is committed, unless all are asked for again; then the edited key is named."""
+    """Only the missing line is committed, unless all are asked for again; then the edited key is
+    named."""
 
     def funnel():
         return curve_of(head_module.resolve(heads[0]), "mouthFunnel")
@@ -251,16 +293,26 @@ def test_lines_that_are_committed_already_keep_their_edits(blender, heads, scene
 
     done = committed_all(scene)
     assert done.already == ["one"] and is_there() and not done.warnings
-    assert done.sentence.startswith(f"2 lines committed on 2 heads (“one” was committed before): {key_count(heads)} keys in ")
+    assert done.sentence.startswith(
+        f"2 lines committed on 2 heads (“one” was committed before): {key_count(heads)} keys in "
+    )
     nothing = committed_all(scene)
     assert not nothing.reports
-    assert nothing.sentence == "Nothing to commit: “one”, “two”, “three” were committed before. Choose Commit Again to replace the keys"
+    assert (
+        nothing.sentence
+        == "Nothing to commit: “one”, “two”, “three” were committed before. Choose Commit Again to "
+        "replace the keys"
+    )
     assert blender.ops.thunder.commit_all() == {"CANCELLED"}  # told as a note, and no step to undo
     before = head_module.resolve(heads[0]).keys.animation_data.action
     done = committed_all(scene, again=True)
     assert len(done.reports) == 3 and not done.already and not is_there()
-    assert done.warnings == [f"1 key that you had set or edited was replaced; your action “{before.name}” still has it"]
-    assert earlier.name in blender.data.actions and done.sentence.startswith(f"3 lines committed on 2 heads: {key_count(heads)} keys in ")
+    assert done.warnings == [
+        f"1 key that you had set or edited was replaced; your action “{before.name}” still has it"
+    ]
+    assert earlier.name in blender.data.actions and done.sentence.startswith(
+        f"3 lines committed on 2 heads: {key_count(heads)} keys in "
+    )
 
 
 def test_lines_that_were_committed_before_it_is_cancelled_stay(blender, heads, monkeypatch):
@@ -273,7 +325,11 @@ def test_lines_that_were_committed_before_it_is_cancelled_stay(blender, heads, m
 
     monkeypatch.setattr(committing, "commit", until_the_second)
     assert blender.ops.thunder.commit_all() == {"FINISHED"}  # an undo step
-    names = [{line.name for line in found.lines} for action in blender.data.actions if (found := line_records.lines_of(action))]
+    names = [
+        {line.name for line in found.lines}
+        for action in blender.data.actions
+        if (found := line_records.lines_of(action))
+    ]
     assert names and all(lines == {"one"} for lines in names)
     begun.pop()  # now it is cancelled in the first line
     assert blender.ops.thunder.commit_all(again=True) == {"CANCELLED"}

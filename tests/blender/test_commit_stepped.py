@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commits on twos and threes: constant keys on one grid of frames, no closure of the lips and no blink lost between them."""
+"""Commits on twos and threes: constant keys on one grid of frames, no closure of the lips and no
+blink lost between them."""
 
 import numpy as np
 import pytest
@@ -17,7 +18,11 @@ BLINK = 0.3
 def runs(mask):
     """First and last index of each run of True."""
     places = np.flatnonzero(mask)
-    return [(run[0], run[-1]) for run in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1) if len(run)]
+    return [
+        (run[0], run[-1])
+        for run in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+        if len(run)
+    ]
 
 
 def kept(before, after, spread):
@@ -27,20 +32,28 @@ def kept(before, after, spread):
 
 
 def lids(motion, channels):
-    return motion.expression[:, [channels.index(f"eyeBlink{side}") for side in ("Left", "Right")]].mean(1)
+    return motion.expression[
+        :, [channels.index(f"eyeBlink{side}") for side in ("Left", "Right")]
+    ].mean(1)
 
 
 def new_keys(rig, first, last):
     """(frame, interpolation) of the keys on a take's frames, of each curve that moves."""
     for curve in curves_of(rig).values():
-        keys = [(point.co[0], point.interpolation) for point in curve.keyframe_points if first <= point.co[0] <= last]
+        keys = [
+            (point.co[0], point.interpolation)
+            for point in curve.keyframe_points
+            if first <= point.co[0] <= last
+        ]
         if len(keys) > 1:
             yield keys
 
 
 @pytest.mark.parametrize("keys", ["POSES", "DENSE"])
 @pytest.mark.parametrize("name, step", STEPS)
-def test_poses_are_held_on_one_grid_and_keep_closures_and_blinks(blender, stage, scene, rig, name, step, keys):
+def test_poses_are_held_on_one_grid_and_keep_closures_and_blinks(
+    blender, stage, scene, rig, name, step, keys
+):
     entry = show(stage, seconds=6.0, start=22.0)
     times = entry.first + np.arange((entry.last - entry.first) * 8 + 1) / 8
     _, motion, gap = numbers(rig, times)
@@ -55,13 +68,22 @@ def test_poses_are_held_on_one_grid_and_keep_closures_and_blinks(blender, stage,
     _, after, gap_after = numbers(rig, times)
     count, still = kept(gap < CLOSED_MM, gap_after < CLOSED_MM, 8 * step)
     assert count == still >= 3
-    count, still = kept(lids(motion, head.channel_names()) >= BLINK, lids(after, head.channel_names()) >= BLINK, 8 * step)
+    count, still = kept(
+        lids(motion, head.channel_names()) >= BLINK,
+        lids(after, head.channel_names()) >= BLINK,
+        8 * step,
+    )
     assert count == still >= 1
-    held = [np.ptp(gap_after[8 * at : 8 * (at + step) - 1]) for at in range((1 - entry.first) % step, len(times) // 8 - step, step)]
+    held = [
+        np.ptp(gap_after[8 * at : 8 * (at + step) - 1])
+        for at in range((1 - entry.first) % step, len(times) // 8 - step, step)
+    ]
     assert max(held) < 1e-3
 
 
-@pytest.mark.parametrize("to, how", [("COPY", "REPLACE"), ("OWN", "ADD"), ("OWN", "INSERT"), ("STRIP", "REPLACE")])
+@pytest.mark.parametrize(
+    "to, how", [("COPY", "REPLACE"), ("OWN", "ADD"), ("OWN", "INSERT"), ("STRIP", "REPLACE")]
+)
 def test_what_the_animator_has_outside_stays(blender, stage, scene, rig, to, how):
     animate(rig)
     scene.frame_end = 250

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contact sheet shows every take at the same key moments, and leaves nothing behind but the picture."""
+"""The contact sheet shows every take at the same key moments, and leaves nothing behind but the
+picture."""
 
 import os
 from dataclasses import replace
@@ -35,7 +36,9 @@ def drawn(blender, name="sheet") -> np.ndarray:
 
 def make(stage, path, *more, entries=None):
     scene, rig = stage
-    progress.result(contact_sheet.make(scene, rig, entries or list(scene.thunder.takes), str(path), *more))
+    progress.result(
+        contact_sheet.make(scene, rig, entries or list(scene.thunder.takes), str(path), *more)
+    )
 
 
 def enter(stage, jaw, start=1.0, **how):
@@ -51,8 +54,23 @@ def syllables(phase=0.0, wide=0.3):
 
 
 def counts(bpy):
-    kinds = ("objects", "meshes", "armatures", "actions", "scenes", "worlds", "cameras", "materials", "curves", "fonts", "shape_keys")
-    return {name: len(getattr(bpy.data, name)) for name in (*kinds, "collections", "node_groups", "texts")}
+    kinds = (
+        "objects",
+        "meshes",
+        "armatures",
+        "actions",
+        "scenes",
+        "worlds",
+        "cameras",
+        "materials",
+        "curves",
+        "fonts",
+        "shape_keys",
+    )
+    return {
+        name: len(getattr(bpy.data, name))
+        for name in (*kinds, "collections", "node_groups", "texts")
+    }
 
 
 @pytest.mark.slow
@@ -67,7 +85,11 @@ def test_the_sheet_has_a_row_for_each_take_and_a_face_in_each_cell(blender, stag
     before = counts(blender)
     assert blender.ops.thunder.contact_sheet() == {"FINISHED"}
     assert counts(blender) == before
-    assert scene.frame_current == 7 and scene.thunder.active_take == 0 and blender.context.scene == scene
+    assert (
+        scene.frame_current == 7
+        and scene.thunder.active_take == 0
+        and blender.context.scene == scene
+    )
     assert os.path.exists(tmp_path / "voice_takes.png")
     pixels = drawn(blender, "voice_takes")
     head = round(contact_sheet.HEAD_CELLS * CELL)
@@ -75,21 +97,35 @@ def test_the_sheet_has_a_row_for_each_take_and_a_face_in_each_cell(blender, stag
     left = round((contact_sheet.LABEL_CELLS + contact_sheet.CURVE_CELLS) * CELL)
     cells = np.stack(
         [
-            [pixels[head + row * CELL : head + (row + 1) * CELL, left + column * CELL : left + (column + 1) * CELL] for column in range(6)]
+            [
+                pixels[
+                    head + row * CELL : head + (row + 1) * CELL,
+                    left + column * CELL : left + (column + 1) * CELL,
+                ]
+                for column in range(6)
+            ]
             for row in range(3)
         ]
     )
     assert (cells.std(axis=(2, 3, 4)) > 0.05).all()  # a face in each
-    # the heads are the same at a moment but for the mouth, and the take that stays shut looks the same all the time
-    shut, moving = np.abs(np.diff(cells[2], axis=0)).mean(axis=(1, 2, 3)), np.abs(np.diff(cells[0], axis=0)).mean(axis=(1, 2, 3))
+    # the heads are the same at a moment but for the mouth, and the take that stays shut looks the
+    # same all the time
+    shut, moving = (
+        np.abs(np.diff(cells[2], axis=0)).mean(axis=(1, 2, 3)),
+        np.abs(np.diff(cells[0], axis=0)).mean(axis=(1, 2, 3)),
+    )
     assert moving.max() > 0.01 and moving.max() > 5 * shut.max()
     faces = np.abs(cells - pixels[2, 2]).max(axis=-1) > 0.1
     for row in range(3):
         for column in range(6):
             rows, columns = np.nonzero(faces[row, column])
-            assert abs(columns.mean() - CELL / 2) < 12 and np.ptp(rows) > 0.9 * CELL  # in the middle, and close
-    # the takes' mouths reach as high as they open, and those of the take that stays shut do not rise
-    reach = [heights(pixels[head + row * CELL : head + (row + 1) * CELL], "mouth") for row in range(3)]
+            # in the middle, and close
+            assert abs(columns.mean() - CELL / 2) < 12 and np.ptp(rows) > 0.9 * CELL
+    # the takes' mouths reach as high as they open, and those of the take that stays shut do not
+    # rise
+    reach = [
+        heights(pixels[head + row * CELL : head + (row + 1) * CELL], "mouth") for row in range(3)
+    ]
     assert reach[0] > 0.95 and 0.1 < reach[1] < 0.8 * reach[0] and reach[2] < 0.05
 
 
@@ -98,14 +134,18 @@ def heights(row, track):
     low, high = contact_sheet.TRACKS[track]
     left = round((contact_sheet.LABEL_CELLS + contact_sheet.NAMES_CELLS) * CELL)
     part = row[
-        round(CELL * (1 - high)) : round(CELL * (1 - low)), left : round((contact_sheet.LABEL_CELLS + contact_sheet.CURVE_CELLS) * CELL)
+        round(CELL * (1 - high)) : round(CELL * (1 - low)),
+        left : round((contact_sheet.LABEL_CELLS + contact_sheet.CURVE_CELLS) * CELL),
     ]
-    drawn = np.flatnonzero((np.abs(part - np.float32(activity.COLOURS[track])).max(axis=-1) < 0.02).any(axis=1))
+    drawn = np.flatnonzero(
+        (np.abs(part - np.float32(activity.COLOURS[track])).max(axis=-1) < 0.02).any(axis=1)
+    )
     return 1 - drawn[0] / len(part)
 
 
 def test_a_row_shows_how_its_take_is_played(blender, stage, scene, tmp_path):
-    """Words of up to three lines, brows and head, each within its own space, beside a take that has nothing of it."""
+    """Words of up to three lines, brows and head, each within its own space, beside a take that has
+    nothing of it."""
     for seed in (1, 2):
         enter(stage, syllables(), seed=seed)
     lively, still = scene.thunder.takes
@@ -118,18 +158,27 @@ def test_a_row_shows_how_its_take_is_played(blender, stage, scene, tmp_path):
     make(stage, tmp_path / "sheet.png", loud, entries=[lively, still])
     pixels = drawn(blender)
     head = round(contact_sheet.HEAD_CELLS * CELL)
-    voice = np.nonzero((np.abs(pixels[:head] - np.float32(contact_sheet.SOUND)).max(axis=-1) < 0.02).any(axis=1))[0]
-    assert np.ptp(voice) > 0.9 * CELL * (contact_sheet.VOICE[1] - contact_sheet.VOICE[0]), "the voice is drawn in the title"
+    voice = np.nonzero(
+        (np.abs(pixels[:head] - np.float32(contact_sheet.SOUND)).max(axis=-1) < 0.02).any(axis=1)
+    )[0]
+    assert np.ptp(voice) > 0.9 * CELL * (contact_sheet.VOICE[1] - contact_sheet.VOICE[0]), (
+        "the voice is drawn in the title"
+    )
     rows = [pixels[head + row * CELL : head + (row + 1) * CELL] for row in range(2)]
     for track in ("brows", "head"):
         assert heights(rows[0], track) > 0.9 and heights(rows[1], track) < 0.2, track
-    written = [(row[round(0.58 * CELL) :, : round(contact_sheet.LABEL_CELLS * CELL)].max(axis=-1) > 0.3) for row in rows]
+    written = [
+        (row[round(0.58 * CELL) :, : round(contact_sheet.LABEL_CELLS * CELL)].max(axis=-1) > 0.3)
+        for row in rows
+    ]
     lines = np.diff(np.concatenate([[0], written[0].any(axis=1).astype(int)]))
     assert (lines == 1).sum() == 3 and not written[1].any()  # no line touches another
     assert not written[0][:, -8:].any()  # nor the curves
 
 
-def test_the_loudest_moment_stays_with_the_take_when_its_strip_is_moved_and_trimmed(blender, stage, scene, needs_sound, tmp_path):
+def test_the_loudest_moment_stays_with_the_take_when_its_strip_is_moved_and_trimmed(
+    blender, stage, scene, needs_sound, tmp_path
+):
     samples = 0.05 * np.random.default_rng(0).standard_normal(32000)
     samples[16000:17600] *= 10
     speaking = strip.add(scene, write_wav(tmp_path / "voice.wav", samples), "voice", 11)
@@ -138,7 +187,13 @@ def test_the_loudest_moment_stays_with_the_take_when_its_strip_is_moved_and_trim
     fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
 
     def loudest():
-        return int(np.argmax(progress.result(voice_cache.loudness_of_take(scene, strip.of_strip(scene, speaking), entry))))
+        return int(
+            np.argmax(
+                progress.result(
+                    voice_cache.loudness_of_take(scene, strip.of_strip(scene, speaking), entry)
+                )
+            )
+        )
 
     assert loudest() in (25, 26)
     strip.move(speaking, 40)
@@ -157,17 +212,23 @@ def test_a_sheet_that_cannot_be_written_says_so_and_leaves_nothing(blender, stag
 def test_links_that_somebody_laid_in_wait_are_not_followed(blender, stage, tmp_path):
     enter(stage, syllables(), seed=1)
     (tmp_path / "precious.txt").write_text("precious")
-    links = [os.path.join(blender.app.tempdir, f"thunder_sheet_{number}.png") for number in (0, 1)] + [str(tmp_path / "sheet.png.part")]
+    links = [
+        os.path.join(blender.app.tempdir, f"thunder_sheet_{number}.png") for number in (0, 1)
+    ] + [str(tmp_path / "sheet.png.part")]
     for link in links:
         os.symlink(tmp_path / "precious.txt", link)
     try:
         make(stage, tmp_path / "sheet.png")
-        assert (tmp_path / "precious.txt").read_text() == "precious" and (tmp_path / "sheet.png").stat().st_size > 1000
+        assert (tmp_path / "precious.txt").read_text() == "precious" and (
+            tmp_path / "sheet.png"
+        ).stat().st_size > 1000
         assert sorted(os.listdir(tmp_path)) == ["precious.txt", "sheet.png", "sheet.png.part"]
     finally:
         for link in links:
             os.remove(link)
-    assert not [name for name in os.listdir(blender.app.tempdir) if name.startswith("thunder_sheet")]
+    assert not [
+        name for name in os.listdir(blender.app.tempdir) if name.startswith("thunder_sheet")
+    ]
 
 
 def test_a_second_sheet_does_not_overwrite_the_first(blender, stage, tmp_path):
@@ -176,21 +237,28 @@ def test_a_second_sheet_does_not_overwrite_the_first(blender, stage, tmp_path):
     enter(stage, syllables(), seed=1)
     for _ in range(2):
         blender.ops.thunder.contact_sheet()
-    assert {name for name in os.listdir(tmp_path) if name.endswith(".png")} == {"voice_takes.png", "voice_takes_2.png"}
+    assert {name for name in os.listdir(tmp_path) if name.endswith(".png")} == {
+        "voice_takes.png",
+        "voice_takes_2.png",
+    }
 
 
 def test_a_sheet_that_is_broken_off_leaves_nothing(blender, stage, scene, rig):
     for seed in (1, 2):
         enter(stage, syllables(), seed=seed)
     before, images = counts(blender), len(blender.data.images)
-    steps = contact_sheet.make(scene, rig, list(scene.thunder.takes), str(blender.app.tempdir) + "broken.png")
+    steps = contact_sheet.make(
+        scene, rig, list(scene.thunder.takes), str(blender.app.tempdir) + "broken.png"
+    )
     for _ in range(4):
         next(steps)
     assert counts(blender) != before
     steps.close()
     assert counts(blender) == before and len(blender.data.images) == images
     assert not os.path.exists(str(blender.app.tempdir) + "broken.png")
-    assert not [name for name in os.listdir(blender.app.tempdir) if name.startswith("thunder_sheet")]
+    assert not [
+        name for name in os.listdir(blender.app.tempdir) if name.startswith("thunder_sheet")
+    ]
 
 
 def test_a_stand_in_moves_as_the_head_does_and_on_its_own(blender, stage, scene, rig):
@@ -215,7 +283,8 @@ def test_a_stand_in_moves_as_the_head_does_and_on_its_own(blender, stage, scene,
 
     mesh = next(obj for obj in copy.objects if obj.type == "MESH")
     apart = points(mesh) - points(rig.mesh) - np.array([0.5, 0.0, 0.0])
-    assert np.linalg.norm(apart, axis=1).max() > 0.01  # the copy's mouth is open, the head's is shut
+    # the copy's mouth is open, the head's is shut
+    assert np.linalg.norm(apart, axis=1).max() > 0.01
     display.show(rig, scene.thunder.takes[0])
     scene.frame_set(6)
     graph = blender.context.evaluated_depsgraph_get()
@@ -236,17 +305,28 @@ def test_a_sheet_of_listeners_shows_what_they_do_and_no_mouths(blender, stage, s
     made.motion.expression[60:70, made.channels.index("browInnerUp")] = 0.6
     for lid in ("eyeBlinkLeft", "eyeBlinkRight"):
         made.motion.expression[80:85, made.channels.index(lid)] = 1.0
-    provenance.store(entries[0].action, made, provenance.clock_of(entries[0].action), entries[0].voice)
+    provenance.store(
+        entries[0].action, made, provenance.clock_of(entries[0].action), entries[0].voice
+    )
     for entry in entries:
         entry.role = "LISTENS"
     rows = [contact_sheet._row(entry, False) for entry in entries]
     chosen = {contact_sheet.WORDS[why] for _, why in contact_sheet._moments(rows, np.ones(100))}
-    assert {"nod", "raised brows", "blink"} <= chosen and not {"lips shut", "loudest", "wide open"} & chosen
+    assert {"nod", "raised brows", "blink"} <= chosen and not {
+        "lips shut",
+        "loudest",
+        "wide open",
+    } & chosen
     make(stage, tmp_path / "sheet.png", np.zeros(100))
     pixels = drawn(blender)
     head = round(contact_sheet.HEAD_CELLS * CELL)
     for track in ("eyes", "mouth"):
-        there = (np.abs(pixels[head:] - np.float32(activity.COLOURS[track])).max(axis=-1) < 0.02).any()
+        there = (
+            np.abs(pixels[head:] - np.float32(activity.COLOURS[track])).max(axis=-1) < 0.02
+        ).any()
         assert there == (track == "eyes")
     entries[1].role = "SPEAKS"
-    assert "mouth" in contact_sheet._row(entries[1], any(take_list.speaks(entry) for entry in entries)).tracks
+    assert (
+        "mouth"
+        in contact_sheet._row(entries[1], any(take_list.speaks(entry) for entry in entries)).tracks
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shapes of two keys come in by themselves, whoever moves the keys: the animator's sliders, keyed values, a take."""
+"""Shapes of two keys come in by themselves, whoever moves the keys: the animator's sliders, keyed
+values, a take."""
 
 import bpy
 import numpy as np
@@ -19,13 +20,19 @@ def mesh(stage):
 
 def value(mesh, name):
     bpy.context.view_layer.update()
-    return mesh.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.shape_keys.key_blocks[name].value
+    return (
+        mesh.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        .data.shape_keys.key_blocks[name]
+        .value
+    )
 
 
 def test_an_animators_pose_and_keys_bring_it_in_and_no_script_is_run_for_it(mesh):
     blocks, jaw = mesh.data.shape_keys.key_blocks, mesh.parent.pose.bones["jaw"]
     drivers = [curve.driver for curve in mesh.data.shape_keys.animation_data.drivers]
-    assert len(drivers) == 13 and all(driver.is_valid and driver.is_simple_expression for driver in drivers)
+    assert len(drivers) == 13 and all(
+        driver.is_valid and driver.is_simple_expression for driver in drivers
+    )
     for pucker, turn, wanted in ((0.5, 0.0, 0.0), (0.5, 0.2, 0.5 * np.sin(0.2)), (-0.5, 0.2, 0.0)):
         blocks["mouthPucker"].value, jaw.rotation_euler.x = pucker, turn
         assert value(mesh, "corrective_jaw_mouthPucker") == pytest.approx(wanted, abs=1e-5)
@@ -33,11 +40,16 @@ def test_an_animators_pose_and_keys_bring_it_in_and_no_script_is_run_for_it(mesh
         blocks["mouthPucker"].value = pucker
         blocks["mouthPucker"].keyframe_insert("value", frame=frame)
     bpy.context.scene.frame_set(6)
-    assert value(mesh, "corrective_jaw_mouthPucker") == pytest.approx(blocks["mouthPucker"].value * np.sin(0.2), abs=1e-5) != 0
+    assert (
+        value(mesh, "corrective_jaw_mouthPucker")
+        == pytest.approx(blocks["mouthPucker"].value * np.sin(0.2), abs=1e-5)
+        != 0
+    )
 
 
 def test_points_of_a_head_and_the_meter_are_where_blender_puts_them(mesh):
-    """Positions that rules and measures work with are the evaluated mesh's, shapes of two keys among them."""
+    """Positions that rules and measures work with are the evaluated mesh's, shapes of two keys
+    among them."""
     head, pose = load_head(), {"mouthPucker": 0.6, "mouthSmileLeft": 0.5, "mouthSmileRight": 1.2}
     for name, value in pose.items():
         mesh.data.shape_keys.key_blocks[name].value = value

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the add-on stores in a .blend may be changed by anybody: panels and operators ignore it then, or say a sentence."""
+"""What the add-on stores in a .blend may be changed by anybody: panels and operators ignore it
+then, or say a sentence."""
 
 import json
 
@@ -19,20 +20,49 @@ from thunder.thunder_core.errors import ThunderError
 
 HUGE = "9" * 5000
 VALUES = [
-    "", "{", "[" * 5000, "\x01", "null", "[]", "5", f"[{HUGE}]", '{"version": 1}', 5, -1, 1.5, float("nan"), True,
+    "", "{", "[" * 5000, "\x01", "null", "[]", "5", f"[{HUGE}]", '{"version": 1}', 5, -1, 1.5,
+    float("nan"), True,
     [], [1, 2], [0.5] * 7, {}, {"version": 1}, {"checksum": [1]},
 ]  # fmt: skip
-OF_TAKES = ("thunder", "thunder_source", "thunder_drift", "thunder_look", "thunder_shaped", "thunder_strip", "thunder_live")
+OF_TAKES = (
+    "thunder",
+    "thunder_source",
+    "thunder_drift",
+    "thunder_look",
+    "thunder_shaped",
+    "thunder_strip",
+    "thunder_live",
+)
 OF_COMMITS = ("thunder_lines", "thunder_keys", "thunder_line_scores", "thunder_as_committed")
 OPERATORS = ("commit_take", "reset_shape", "adopt_takes")
 # Values for the parts of a record, one at a time.
-PARTS = [None, "", "x", "\x00", HUGE, -1, 2**31 - 1, 1e30, float("nan"), float("inf"), True, [], ["x"], [1] * 5, {}, {"a": 1}]
+PARTS = [
+    None,
+    "",
+    "x",
+    "\x00",
+    HUGE,
+    -1,
+    2**31 - 1,
+    1e30,
+    float("nan"),
+    float("inf"),
+    True,
+    [],
+    ["x"],
+    [1] * 5,
+    {},
+    {"a": 1},
+]
 
 
 def panels(blender):
     ours = [each for each in blender.types.Panel.__subclasses__() if ".thunder." in each.__module__]
     return [
-        each for each in ours if each.bl_space_type in ("VIEW_3D", "PROPERTIES") and getattr(each, "poll", lambda _: True)(blender.context)
+        each
+        for each in ours
+        if each.bl_space_type in ("VIEW_3D", "PROPERTIES")
+        and getattr(each, "poll", lambda _: True)(blender.context)
     ]
 
 
@@ -42,14 +72,17 @@ def use_all(blender, scene, rig, entry, operators=False):
     target = rig.targets[0].animation_data.action if rig.targets[0].animation_data else None
     uses = [
         *(lambda cls=cls: draw(cls, blender.context) for cls in panels(blender)),
-        lambda: (provenance.load(action), provenance.is_edited(entry), provenance.sync_of(action), provenance.of_mouth(action)),
+        lambda: (provenance.load(action), provenance.is_edited(entry), provenance.sync_of(action),
+        provenance.of_mouth(action)),
         lambda: list(provenance.read(rig, entry)),
-        lambda: (fingerprint.stale_takes(scene), fingerprint.change(scene, entry), resync.needs_engine(scene)),
+        lambda: (fingerprint.stale_takes(scene), fingerprint.change(scene, entry),
+        resync.needs_engine(scene)),
         lambda: sliders.follow(entry),
         lambda: Sampling.of_take(provenance.about_of(action), scene.thunder),
         lambda: words_of_take(provenance.about_of(action)),
         lambda: [
-            (line_records.lines_of(each), line_records.keys_of(each), line_records.score_of(each, "voice")) for each in (action, target)
+            (line_records.lines_of(each), line_records.keys_of(each),
+            line_records.score_of(each, "voice")) for each in (action, target)
         ],
         lambda: channel_preview.end_all(),
         lambda: (display.restore_own(rig), display.show(rig, entry)),
@@ -88,13 +121,21 @@ def put(action, name, value):
 @pytest.mark.parametrize("name", OF_TAKES)
 def test_a_damaged_record_of_a_take_is_ignored_or_said(blender, entry, scene, rig, name):
     whole = entry.action.get(name)
-    parts = whole.to_dict() if hasattr(whole, "to_dict") else json.loads(whole) if isinstance(whole, str) else {}
+    parts = (
+        whole.to_dict()
+        if hasattr(whole, "to_dict")
+        else json.loads(whole)
+        if isinstance(whole, str)
+        else {}
+    )
     damaged = list(VALUES)
     for number, part in enumerate(sorted(parts)):
         for value in PARTS[number % 4 :: 4]:
             changed = {**parts, part: value}
             damaged.append(
-                json.dumps(changed) if isinstance(whole, str) else {key: each for key, each in changed.items() if each is not None}
+                json.dumps(changed)
+                if isinstance(whole, str)
+                else {key: each for key, each in changed.items() if each is not None}
             )
     for value in damaged:
         if put(entry.action, name, value):
@@ -109,9 +150,14 @@ def test_a_damaged_record_of_a_commit_is_ignored(blender, entry, scene, rig, nam
     assert blender.ops.thunder.commit_take() == {"FINISHED"}
     action = rig.targets[0].animation_data.action
     records = [
-        {"version": 1, "base": 5, "lines": each} for each in (5, [[]], [["a", *[10**4000] * 4]], {"a": [10**400, {}]}, {"a": [0, {"x": 5}]})
+        {"version": 1, "base": 5, "lines": each}
+        for each in (5, [[]], [["a", *[10**4000] * 4]], {"a": [10**400, {}]}, {"a": [0, {"x": 5}]})
     ]
-    for value in [*VALUES, *map(json.dumps, records), {"version": 1, "lines": {"voice": {"take": "x", "share": [1]}}}]:
+    for value in [
+        *VALUES,
+        *map(json.dumps, records),
+        {"version": 1, "lines": {"voice": {"take": "x", "share": [1]}}},
+    ]:
         if put(action, name, value):
             use_all(blender, scene, rig, entry)
     action[name] = json.dumps(records[-1])
@@ -125,9 +171,25 @@ def test_a_damaged_record_of_a_head_is_ignored_or_said(blender, entry, scene, ri
     count = len(rig.targets)
     states = [
         {"targets": [state] * count}
-        for state in (5, {"slot": 5}, {"modes": 5}, {"values": [1]}, {"action_influence": HUGE, "values": [["x"] * 3]})
+        for state in (
+            5,
+            {"slot": 5},
+            {"modes": 5},
+            {"values": [1]},
+            {"action_influence": HUGE, "values": [["x"] * 3]},
+        )
     ]
-    for value in ["", "{", "[" * 5000, "5", "[]", f"[{HUGE}]", '{"head": "x"}', '{"head": [1], "values": 7}', *map(json.dumps, states)]:
+    for value in [
+        "",
+        "{",
+        "[" * 5000,
+        "5",
+        "[]",
+        f"[{HUGE}]",
+        '{"head": "x"}',
+        '{"head": [1], "values": 7}',
+        *map(json.dumps, states),
+    ]:
         setattr(holder, place, value)
         use_all(blender, scene, rig, entry)
     setattr(holder, place, json.dumps(states[-1]))
@@ -135,18 +197,28 @@ def test_a_damaged_record_of_a_head_is_ignored_or_said(blender, entry, scene, ri
 
 
 @pytest.mark.parametrize("value", ["{", "[" * 5000, 5, {"version": 1, "checksum": 5, "lines": "x"}])
-def test_where_all_records_are_damaged_everything_is_ignored_or_said(blender, entry, scene, rig, value):
+def test_where_all_records_are_damaged_everything_is_ignored_or_said(
+    blender, entry, scene, rig, value
+):
     assert blender.ops.thunder.commit_take() == {"FINISHED"}
     for name in OF_TAKES:
         entry.action[name] = value
     for name in OF_COMMITS:
         rig.targets[0].animation_data.action[name] = value
-    head_state.ensure(rig.owner).own_state = scene.thunder.preview_kept = value if isinstance(value, str) else json.dumps(value)
+    head_state.ensure(rig.owner).own_state = scene.thunder.preview_kept = (
+        value if isinstance(value, str) else json.dumps(value)
+    )
     use_all(blender, scene, rig, entry, operators=value == 5)
 
 
 def test_what_is_not_damaged_is_still_read(blender, entry, scene, rig):
     before = keys_of(rig, entry)
     use_all(blender, scene, rig, entry)
-    assert provenance.load(entry.action) is not None and fingerprint.state_of(entry.action) is not None
-    assert take_list.shown_take(scene.thunder) is not None and np.isfinite(entry.score) and same(before, keys_of(rig, entry)) is not None
+    assert (
+        provenance.load(entry.action) is not None and fingerprint.state_of(entry.action) is not None
+    )
+    assert (
+        take_list.shown_take(scene.thunder) is not None
+        and np.isfinite(entry.score)
+        and same(before, keys_of(rig, entry)) is not None
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The demonstration: everything it promises is there, opens, moves and sounds, and comes out the same again."""
+"""The demonstration: everything it promises is there, opens, moves and sounds, and comes out the
+same again."""
 
 import json
 import os
@@ -23,9 +24,16 @@ def test_a_demonstration_replaces_no_file_that_is_not_its_own(tmp_path):
     for name, content in mine.items():
         (tmp_path / name).write_bytes(content)
     done = subprocess.run(
-        [sys.executable, str(ROOT / "demo.py"), "--takes", "2", "--out", str(tmp_path)], capture_output=True, text=True, timeout=100
+        [sys.executable, str(ROOT / "demo.py"), "--takes", "2", "--out", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
-    assert done.returncode == 1 and "takes.png” is a file of yours" in done.stderr and "--force" in done.stderr, done.stderr
+    assert (
+        done.returncode == 1
+        and "takes.png” is a file of yours" in done.stderr
+        and "--force" in done.stderr
+    ), done.stderr
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == mine
 
 
@@ -40,7 +48,17 @@ def test_the_demonstration_keeps_its_promises(blender, tmp_path):
     demo, hashes = (sys.executable, str(ROOT / "demo.py"), "--"), []
     for _ in range(2):
         done = subprocess.run(
-            [*demo, "--audio", voice, "--takes", "2", "--quality", "draft", "--out", str(tmp_path / "out")],
+            [
+                *demo,
+                "--audio",
+                voice,
+                "--takes",
+                "2",
+                "--quality",
+                "draft",
+                "--out",
+                str(tmp_path / "out"),
+            ],
             capture_output=True,
             text=True,
             timeout=290,
@@ -49,15 +67,30 @@ def test_the_demonstration_keeps_its_promises(blender, tmp_path):
         hashes.append(json.loads((tmp_path / "out" / "report.json").read_text())["sha256"])
     assert hashes[0] == hashes[1] and set(hashes[0]) == {"says.wav", "take_01.npz", "take_02.npz"}
     assert sorted(os.listdir(tmp_path / "out")) == sorted(
-        ["best.mp4", "report.json", "says.wav", "scene.blend", "take_01.npz", "take_02.npz", "takes.png", "thunder-files.json"]
+        [
+            "best.mp4",
+            "report.json",
+            "says.wav",
+            "scene.blend",
+            "take_01.npz",
+            "take_02.npz",
+            "takes.png",
+            "thunder-files.json",
+        ]
     )
     assert (tmp_path / "out" / "best.mp4").stat().st_size > 10_000
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "out" / "scene.blend"))
     scene = blender.context.scene
-    assert len(scene.thunder.takes) == 2 and scene.thunder.active_take == 0 and scene.camera is not None
+    assert (
+        len(scene.thunder.takes) == 2
+        and scene.thunder.active_take == 0
+        and scene.camera is not None
+    )
     if strip_module.has_audio():
         strips = compat.strips(scene.sequence_editor)
-        assert {strip.mute for strip in strips} == {True, False} and all(s.sound.packed_file for s in strips)
+        assert {strip.mute for strip in strips} == {True, False} and all(
+            s.sound.packed_file for s in strips
+        )
     jaw = scene.thunder.head.parent.pose.bones["jaw"]
     poses = []
     for frame in range(1, scene.frame_end + 1):
@@ -68,4 +101,5 @@ def test_the_demonstration_keeps_its_promises(blender, tmp_path):
     assert image.size[0] >= 1200 and image.size[1] > 300
     pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
     image.pixels.foreach_get(pixels)
-    assert len(np.unique((pixels.reshape(-1, 4)[:, :3] * 255).astype(int), axis=0)) > 500  # pictures, not a blank page
+    # pictures, not a blank page
+    assert len(np.unique((pixels.reshape(-1, 4)[:, :3] * 255).astype(int), axis=0)) > 500

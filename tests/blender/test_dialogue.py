@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several heads with a voice each, all strips in one go; and first steps, units, rates and the preview range."""
+"""Several heads with a voice each, all strips in one go; and first steps, units, rates and the
+preview range."""
 
 import numpy as np
 import pytest
@@ -10,7 +11,12 @@ from thunder.panels import dialogue as panel, tab
 from thunder.scene.animation import display, reading
 from thunder.scene.heads import family, head
 from thunder.scene.host import compat
-from thunder.scene.takes import dialogue as takes_dialogue, first_seed, generation, sampling as sampling_module
+from thunder.scene.takes import (
+    dialogue as takes_dialogue,
+    first_seed,
+    generation,
+    sampling as sampling_module,
+)
 from thunder.scene.takes.commit import dialogue as commit_dialogue
 from thunder.scene.voice import fingerprint, mixdown, strip
 from thunder.thunder_core import errors, progress
@@ -26,7 +32,9 @@ def sound(tmp_path, name, seconds=2.0):
 def strips(needs_sound, scene, heads, tmp_path):
     """Beside two heads three strips, by name."""
     starts = {"one": 1, "two": 61, "music": 1}
-    return {name: strip.add(scene, sound(tmp_path, name), name, start) for name, start in starts.items()}
+    return {
+        name: strip.add(scene, sound(tmp_path, name), name, start) for name, start in starts.items()
+    }
 
 
 def test_each_head_finds_its_own_voice(blender, strips, scene, heads):
@@ -40,7 +48,9 @@ def test_each_head_finds_its_own_voice(blender, strips, scene, heads):
     assert [line.strip for line in takes_dialogue.lines(scene)] == ["one", "two"]
 
 
-def test_voice_and_role_that_are_shown_are_used_and_belong_to_the_head(blender, strips, scene, heads, client, tmp_path):
+def test_voice_and_role_that_are_shown_are_used_and_belong_to_the_head(
+    blender, strips, scene, heads, client, tmp_path
+):
     settings, settings.count = scene.thunder, 1
     takes_dialogue.cast(scene, "one", heads[0])
     takes_dialogue.cast(scene, "two", heads[1])
@@ -50,10 +60,17 @@ def test_voice_and_role_that_are_shown_are_used_and_belong_to_the_head(blender, 
     settings.head_role = "LISTENS"
     blender.ops.thunder.generate()
     settings.head = heads[1]
-    assert settings.head_role == "SPEAKS" and settings.voice == "" and strip.find(blender.context).name == "two"
+    assert (
+        settings.head_role == "SPEAKS"
+        and settings.voice == ""
+        and strip.find(blender.context).name == "two"
+    )
     blender.ops.thunder.generate()
     made = [(entry.head, entry.voice, entry.role) for entry in settings.takes]
-    assert sorted(made, key=lambda take: take[0].name) == [(heads[0], "two", "LISTENS"), (heads[1], "two", "SPEAKS")]
+    assert sorted(made, key=lambda take: take[0].name) == [
+        (heads[0], "two", "LISTENS"),
+        (heads[1], "two", "SPEAKS"),
+    ]
     settings.head = heads[0]
     assert (settings.voice, settings.head_role) == ("two", "LISTENS")
     settings.head_role, settings.voice = "SPEAKS", "one"
@@ -61,7 +78,9 @@ def test_voice_and_role_that_are_shown_are_used_and_belong_to_the_head(blender, 
     assert settings.voice != "one"
 
 
-def test_a_head_without_a_choice_has_the_one_of_a_file_of_an_earlier_version(blender, strips, scene, heads):
+def test_a_head_without_a_choice_has_the_one_of_a_file_of_an_earlier_version(
+    blender, strips, scene, heads
+):
     scene.thunder.strip, scene.thunder.role = "music", "LISTENS"
     scene.thunder.head = heads[0]
     assert (scene.thunder.voice, scene.thunder.head_role) == ("music", "LISTENS")
@@ -81,7 +100,9 @@ def test_a_heads_second_line_is_meant_when_the_first_is_over(blender, strips, sc
     assert strip.find(blender.context).name == "two"
 
 
-def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, strips, scene, heads, client, tmp_path):
+def test_all_strips_get_takes_on_the_heads_that_speak_them(
+    blender, strips, scene, heads, client, tmp_path
+):
     assert not blender.ops.thunder.generate_all.poll()  # nobody was chosen to speak anything
     blender.ops.thunder.cast_strip(strip="one", speaker=heads[0].name)
     blender.ops.thunder.cast_strip(strip="two", speaker=heads[1].name)
@@ -89,20 +110,31 @@ def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, strips, scen
     scene.thunder.count = 2
     assert blender.ops.thunder.generate_all() == {"FINISHED"}
     made = {(entry.voice, entry.head.name) for entry in scene.thunder.takes}
-    assert made == {("one", heads[0].name), ("two", heads[1].name)} and len(scene.thunder.takes) == 4
+    assert (
+        made == {("one", heads[0].name), ("two", heads[1].name)} and len(scene.thunder.takes) == 4
+    )
     firsts = {entry.voice: entry.first for entry in scene.thunder.takes}
     assert firsts == {"one": 1, "two": 61}
-    seeds = {name: sorted(entry.seed for entry in scene.thunder.takes if entry.voice == name) for name in ("one", "two")}
-    assert seeds == {name: [seed_of_voice(name), seed_of_voice(name) + 1] for name in ("one", "two")}  # other people on every head
+    seeds = {
+        name: sorted(entry.seed for entry in scene.thunder.takes if entry.voice == name)
+        for name in ("one", "two")
+    }
+    # other people on every head
+    assert seeds == {
+        name: [seed_of_voice(name), seed_of_voice(name) + 1] for name in ("one", "two")
+    }
     for mesh in heads:
         assert display.shown_action(head.resolve(mesh)) is not None
     assert not blender.ops.thunder.generate_all.poll()
-    assert takes_dialogue.lines_to_generate(scene) == [] and takes_dialogue.why_none(scene).endswith(
-        "press Generate Takes for more of the chosen one"
-    )
+    assert takes_dialogue.lines_to_generate(scene) == [] and takes_dialogue.why_none(
+        scene
+    ).endswith("press Generate Takes for more of the chosen one")
     for name in strips:
         takes_dialogue.cast(scene, name, None)
-    assert takes_dialogue.why_none(scene) == "All sound strips are set to No Speaker: choose a speaker for those with dialogue"
+    assert (
+        takes_dialogue.why_none(scene)
+        == "All sound strips are set to No Speaker: choose a speaker for those with dialogue"
+    )
 
 
 def test_a_strip_that_is_renamed_or_cut_keeps_its_seed(blender, strips, scene, heads):
@@ -115,10 +147,14 @@ def test_a_strip_that_is_renamed_or_cut_keeps_its_seed(blender, strips, scene, h
     later = strips["one"].split(frame=20, split_method="SOFT")
     takes_dialogue.cast(scene, later.name, heads[0])
     scene.thunder.strip = later.name
-    assert strip.find(blender.context).name == later.name and scene.thunder.first_seed == seed_of_voice("one")
+    assert strip.find(
+        blender.context
+    ).name == later.name and scene.thunder.first_seed == seed_of_voice("one")
 
 
-def test_all_lines_of_a_character_have_its_seed_whichever_is_generated_first(blender, strips, scene, heads, client, tmp_path):
+def test_all_lines_of_a_character_have_its_seed_whichever_is_generated_first(
+    blender, strips, scene, heads, client, tmp_path
+):
     for name in ("one", "two"):
         takes_dialogue.cast(scene, name, heads[0])
     scene.thunder.count = 1
@@ -126,14 +162,20 @@ def test_all_lines_of_a_character_have_its_seed_whichever_is_generated_first(ble
     assert blender.ops.thunder.generate() == {"FINISHED"}
     takes_dialogue.select(blender.context, "one")
     assert blender.ops.thunder.generate() == {"FINISHED"}
-    assert {(entry.voice, entry.seed) for entry in scene.thunder.takes} == {("one", seed_of_voice("one")), ("two", seed_of_voice("one"))}
-    strips["new"] = strip.add(scene, sound(tmp_path, "new"), "new", -80)  # now the first line of the character, which has its seed
+    assert {(entry.voice, entry.seed) for entry in scene.thunder.takes} == {
+        ("one", seed_of_voice("one")),
+        ("two", seed_of_voice("one")),
+    }
+    # now the first line of the character, which has its seed
+    strips["new"] = strip.add(scene, sound(tmp_path, "new"), "new", -80)
     takes_dialogue.cast(scene, "new", heads[0])
     takes_dialogue.select(blender.context, "new")
     assert scene.thunder.first_seed == seed_of_voice("one")
 
 
-def test_two_characters_in_one_recording_are_not_the_same_people(blender, needs_sound, client, tmp_path):
+def test_two_characters_in_one_recording_are_not_the_same_people(
+    blender, needs_sound, client, tmp_path
+):
     for _ in range(3):
         blender.ops.thunder.add_head()
     scene = blender.context.scene
@@ -148,7 +190,12 @@ def test_two_characters_in_one_recording_are_not_the_same_people(blender, needs_
         return first_seed.first_seed(scene, mesh, strip.of_strip(scene, strip.by_name(scene, name)))
 
     wanted = [seed_of_voice("both"), seed_of_voice("both", 1), seed_of_voice("both", 2)]
-    assert [seed_of(heads[0], names[0]), seed_of(heads[1], names[1]), seed_of(heads[2], names[0])] == wanted  # the third listens
+    # the third listens
+    assert [
+        seed_of(heads[0], names[0]),
+        seed_of(heads[1], names[1]),
+        seed_of(heads[2], names[0]),
+    ] == wanted
     scene.thunder.count = 1
     for mesh, name in ((heads[1], names[1]), (heads[0], names[0])):  # in any order
         takes_dialogue.select(blender.context, name)
@@ -156,13 +203,17 @@ def test_two_characters_in_one_recording_are_not_the_same_people(blender, needs_
     assert {entry.head: entry.seed for entry in scene.thunder.takes} == dict(zip(heads[:2], wanted))
 
 
-def test_a_bake_of_any_line_has_the_seed_of_the_panel(blender, strips, scene, heads, client, tmp_path):
+def test_a_bake_of_any_line_has_the_seed_of_the_panel(
+    blender, strips, scene, heads, client, tmp_path
+):
     for name in ("one", "two"):
         takes_dialogue.cast(scene, name, heads[1])
     takes_dialogue.cast(scene, "music", heads[0])
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     arguments = ["--blend", str(tmp_path / "shot.blend"), "--strip", "two", "--takes", "1"]
-    assert bake.bake(bake.options([*arguments, "--out", str(tmp_path / "out")]))["seed"] == seed_of_voice("one")
+    assert bake.bake(bake.options([*arguments, "--out", str(tmp_path / "out")]))[
+        "seed"
+    ] == seed_of_voice("one")
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
     blender.context.scene.thunder.first_seed = 5
     blender.ops.wm.save_mainfile()
@@ -176,7 +227,9 @@ def test_a_line_that_fails_costs_only_itself(blender, strips, scene, heads, clie
     todo = takes_dialogue.lines_to_generate(scene)
     strips["one"].mute = True
     kept = []
-    left_out = progress.result(takes_dialogue.generate(client, scene, todo, 2, sampling_module.Sampling(), kept.append))
+    left_out = progress.result(
+        takes_dialogue.generate(client, scene, todo, 2, sampling_module.Sampling(), kept.append)
+    )
     assert len(left_out) == 1 and "muted" in left_out[0]
     assert {entry.voice for entry in scene.thunder.takes} == {"two"} and len(kept) == 2
 
@@ -184,13 +237,19 @@ def test_a_line_that_fails_costs_only_itself(blender, strips, scene, heads, clie
 def test_the_only_head_speaks_what_nobody_was_chosen_for(blender, strips, scene, heads):
     for obj in (heads[1], heads[1].parent):
         blender.data.objects.remove(obj)
-    assert {line.strip for line in takes_dialogue.lines_to_generate(scene)} == {"one", "two", "music"}
+    assert {line.strip for line in takes_dialogue.lines_to_generate(scene)} == {
+        "one",
+        "two",
+        "music",
+    }
     takes_dialogue.cast(scene, "music", None)
     assert {line.strip for line in takes_dialogue.lines_to_generate(scene)} == {"one", "two"}
 
 
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (30, 1.0), (60, 1.0)])
-def test_only_the_preview_range_is_spoken_where_that_is_wanted(blender, strips, scene, heads, client, fps, base):
+def test_only_the_preview_range_is_spoken_where_that_is_wanted(
+    blender, strips, scene, heads, client, fps, base
+):
     scene.render.fps, scene.render.fps_base = fps, base
     takes_dialogue.cast(scene, "one", heads[0])
     scene.thunder.head = heads[0]
@@ -199,7 +258,11 @@ def test_only_the_preview_range_is_spoken_where_that_is_wanted(blender, strips, 
     scene.thunder.only_preview = True
     voice = strip.find(blender.context)
     assert (voice.clock.start, voice.last) == (11, 31)
-    progress.result(generation.generate(client, voice, scene, head.find(scene), 1, 1, sampling_module.Sampling()))
+    progress.result(
+        generation.generate(
+            client, voice, scene, head.find(scene), 1, 1, sampling_module.Sampling()
+        )
+    )
     entry = scene.thunder.takes[0]
     assert entry.first == 11 and 28 <= entry.last <= 31
     assert fingerprint.stale_takes(scene) == []  # what was left out is not missed
@@ -212,10 +275,16 @@ def test_only_the_preview_range_is_spoken_where_that_is_wanted(blender, strips, 
 
 @pytest.mark.parametrize("seconds", [0.0137, -0.021])
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (60, 1.0)])
-def test_a_sound_between_two_frames_is_spoken_where_it_is_heard(blender, strips, scene, tmp_path, fps, base, seconds):
-    """Blender keeps strips on whole frames; what a camera recorded beside its picture begins a fraction of one off."""
+def test_a_sound_between_two_frames_is_spoken_where_it_is_heard(
+    blender, strips, scene, tmp_path, fps, base, seconds
+):
+    """Blender keeps strips on whole frames; what a camera recorded beside its picture begins a
+    fraction of one off."""
     scene.render.fps, scene.render.fps_base = fps, base
-    if not hasattr(strips["one"], "sound_offset") or strips["one"].bl_rna.properties["sound_offset"].is_readonly:
+    if (
+        not hasattr(strips["one"], "sound_offset")
+        or strips["one"].bl_rna.properties["sound_offset"].is_readonly
+    ):
         pytest.skip("this Blender's strips have no offset of their sound")
     strips["one"].sound_offset = seconds
     voice = strip.of_strip(scene, strips["one"])
@@ -226,18 +295,25 @@ def test_a_sound_between_two_frames_is_spoken_where_it_is_heard(blender, strips,
     offsets = range(-rate // 20, rate // 20)
     fit = [float(np.dot(window, whole[rate // 2 - late : rate - late])) for late in offsets]
     assert offsets[int(np.argmax(fit))] / rate == pytest.approx(seconds, abs=1e-3)
-    assert fingerprint.of_voice(scene, voice).origin == pytest.approx(1 + seconds * fps / base, abs=1e-4)
+    assert fingerprint.of_voice(scene, voice).origin == pytest.approx(
+        1 + seconds * fps / base, abs=1e-4
+    )
 
 
 def test_takes_are_the_same_in_metres_and_in_centimetres(blender):
-    """A take turns bones and slides keys: what is keyed and what is heard of it does not depend on a head's size."""
+    """A take turns bones and slides keys: what is keyed and what is heard of it does not depend on
+    a head's size."""
     scene, read = blender.context.scene, []
     for unit in (1.0, 0.01):
         scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", unit
         blender.ops.thunder.add_head()
         rig = head.find(scene)
         show_take((scene, rig), performance(closed_at=()))
-        read.append(progress.result(reading.read(rig, head.channel_names(), timing.Clock.of(scene, 1.0), 2.0)))
+        read.append(
+            progress.result(
+                reading.read(rig, head.channel_names(), timing.Clock.of(scene, 1.0), 2.0)
+            )
+        )
     for part in ("expression", "jaw", "head", "eyes"):
         assert np.abs(getattr(read[0], part) - getattr(read[1], part)).max() < 1e-5
 
@@ -248,7 +324,9 @@ def test_three_clicks_make_a_face_move(blender, client):
     scene.thunder.count = 2
     assert blender.ops.thunder.first_head() == {"FINISHED"}
     assert blender.ops.thunder.sample_voice() == {"FINISHED"}
-    assert all(each.packed_file for each in blender.data.sounds), "the sample stays in the file when the add-on goes"
+    assert all(each.packed_file for each in blender.data.sounds), (
+        "the sample stays in the file when the add-on goes"
+    )
     assert blender.ops.thunder.generate() == {"FINISHED"}
     rig = head.find(scene)
     assert rig.owner.matrix_world.translation.z > 1.2  # not inside the cube
@@ -273,10 +351,14 @@ def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, scene,
             with pytest.raises(RuntimeError):
                 blender.ops.thunder.own_voice(filepath=str(tmp_path / name))
         assert scene.thunder.voice.startswith("mine")
-        assert [each.name for each in strip.sound_strips(scene)] == names and len(blender.data.sounds) == sounds
+        assert [each.name for each in strip.sound_strips(scene)] == names and len(
+            blender.data.sounds
+        ) == sounds
 
 
-def test_another_recording_goes_to_the_playhead_or_after_the_last(blender, scene, tmp_path, needs_sound):
+def test_another_recording_goes_to_the_playhead_or_after_the_last(
+    blender, scene, tmp_path, needs_sound
+):
     scene.render.fps = 25
     spans = []
     for name, frame in (("first", 520), ("second", 520), ("third", 530), ("fourth", 200)):
@@ -285,7 +367,9 @@ def test_another_recording_goes_to_the_playhead_or_after_the_last(blender, scene
         added = strip.by_name(scene, scene.thunder.voice)
         spans.append((*compat.strip_span(added), added.channel))
     length = spans[0][1] - spans[0][0]
-    assert [first for first, *_ in spans] == [1, 520, 520 + length, 200] and {channel for *_, channel in spans} == {1}
+    assert [first for first, *_ in spans] == [1, 520, 520 + length, 200] and {
+        channel for *_, channel in spans
+    } == {1}
     assert scene.frame_end == 520 + 2 * length
 
 
@@ -305,7 +389,9 @@ def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, stri
             assert strips[scene.thunder.dialogue_index].name == name
 
 
-def test_the_dialogue_highlights_the_line_of_the_strip_or_head_that_is_selected(blender, strips, scene, heads):
+def test_the_dialogue_highlights_the_line_of_the_strip_or_head_that_is_selected(
+    blender, strips, scene, heads
+):
     listed = compat.strips_all(scene.sequence_editor)
     for name, speaker in (("one", heads[0]), ("two", heads[1]), ("music", None)):
         takes_dialogue.cast(scene, name, speaker)
@@ -330,7 +416,17 @@ def first(needs_sound, blender, scene, tmp_path):
 
 def test_a_line_stays_with_its_head_when_a_second_is_added(blender, first, scene, client):
     voice = strip.of_strip(scene, strip.by_name(scene, "one"))
-    progress.result(generation.generate(client, voice, scene, head.resolve(first), 1, 1, sampling_module.Sampling.of(scene.thunder)))
+    progress.result(
+        generation.generate(
+            client,
+            voice,
+            scene,
+            head.resolve(first),
+            1,
+            1,
+            sampling_module.Sampling.of(scene.thunder),
+        )
+    )
     blender.ops.thunder.add_head()
     assert len(head.in_scene(scene)) == 2
     assert takes_dialogue.speaker_of(scene, "one") == first
@@ -356,14 +452,16 @@ def test_a_head_is_added_beside_those_that_are_there_in_the_scenes_units(blender
         blender.ops.thunder.add_head()
     blender.context.view_layer.update()
     extents = [family.extent(mesh) for mesh in head.in_scene(scene)]
-    assert all(0.2 < (high[2] - low[2]) * unit < 0.5 for low, high in extents)  # metres, whatever a unit is
+    # metres, whatever a unit is
+    assert all(0.2 < (high[2] - low[2]) * unit < 0.5 for low, high in extents)
     spans = sorted((low[0], high[0]) for low, high in extents)
     width = spans[0][1] - spans[0][0]
     gaps = [later[0] - earlier[1] for earlier, later in zip(spans[:-1], spans[1:])]
     assert len(gaps) == 2 and all(0.05 * width < gap < 0.3 * width for gap in gaps)
     scene.cursor.location = (0.0, 50.0 * width, 0.0)
     blender.ops.thunder.add_head()
-    assert head.owner_of(scene.thunder.head).location.x == 0.0  # there is room: it stands at the cursor
+    # there is room: it stands at the cursor
+    assert head.owner_of(scene.thunder.head).location.x == 0.0
 
 
 def test_commit_all_says_what_to_do_where_a_line_has_no_speaker(blender, first, scene, tmp_path):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes are sampled in a character's direction, tell how they are played, and the shown one follows the sliders."""
+"""Takes are sampled in a character's direction, tell how they are played, and the shown one follows
+the sliders."""
 
 import time
 from pathlib import Path
@@ -27,8 +28,9 @@ pytestmark = pytest.mark.one_blender
 
 
 class DirectedClient(PlayedClient):
-    """An engine whose jaws open as far as is asked, and a little less in a draft. What takes are read as is what is asked,
-    but for those that are not played just so: each by its seed more lively."""
+    """An engine whose jaws open as far as is asked, and a little less in a draft. What takes are
+    read as is what is asked, but for those that are not played just so: each by its seed more
+    lively."""
 
     running = True
 
@@ -39,10 +41,16 @@ class DirectedClient(PlayedClient):
             if event["event"] != "take":
                 continue
             take = event["take"]
-            by = 0.0 if take["provenance"]["as_asked"] else request["spread"] * (take["seed"] % 5 + 1)
+            by = (
+                0.0
+                if take["provenance"]["as_asked"]
+                else request["spread"] * (take["seed"] % 5 + 1)
+            )
             take["provenance"]["reading"][0] += by
             energy = np.exp((asked[:, 0].mean() + by) * core.AXES[0].speakers)
-            self.arrays[take["jaw"]] = self.arrays[take["jaw"]] * np.float32(energy * (0.9 if request["quality"] == DRAFT else 1.0))
+            self.arrays[take["jaw"]] = self.arrays[take["jaw"]] * np.float32(
+                energy * (0.9 if request["quality"] == DRAFT else 1.0)
+            )
         return events
 
 
@@ -104,17 +112,29 @@ def test_generate_asks_for_the_heads_direction_and_keeps_it(blender, scene, clie
     assert request["spread"] == pytest.approx(0.25) and request["as_asked"] is True
     for entry in scene.thunder.takes:
         kept = about(entry)
-        assert kept["spread"] == pytest.approx(0.25) and len(kept["reading"]) == len(wanted) and entry.asked
+        assert (
+            kept["spread"] == pytest.approx(0.25)
+            and len(kept["reading"]) == len(wanted)
+            and entry.asked
+        )
         assert np.allclose(kept["direction"], wanted, atol=1e-5)
     sliders.put(direction, core.Direction())
     direction.spread = 0.5
     scene.thunder.takes.clear()
     assert blender.ops.thunder.generate() == {"FINISHED"}  # each by its seed more lively
-    assert {entry.seed: entry.words for entry in scene.thunder.takes} == {1: "as asked", 2: "close to the direction", 3: "lively"}
-    assert "lively" in take_list.describe(next(entry for entry in scene.thunder.takes if entry.seed == 3))
+    assert {entry.seed: entry.words for entry in scene.thunder.takes} == {
+        1: "as asked",
+        2: "close to the direction",
+        3: "lively",
+    }
+    assert "lively" in take_list.describe(
+        next(entry for entry in scene.thunder.takes if entry.seed == 3)
+    )
 
 
-def test_weights_that_know_no_styles_are_asked_for_none(blender, scene, client, direction, monkeypatch):
+def test_weights_that_know_no_styles_are_asked_for_none(
+    blender, scene, client, direction, monkeypatch
+):
     monkeypatch.setattr(connection, "knows_styles", lambda: False)
     direction.energy = 1.5
     monkeypatch.setattr(DirectedClient, "_generate", PlayedClient._generate)
@@ -125,7 +145,12 @@ def test_weights_that_know_no_styles_are_asked_for_none(blender, scene, client, 
 
 def test_whether_weights_know_styles_is_read_from_their_files(blender, tmp_path, monkeypatch):
     assert connection._styles_in(tmp_path / "none.json", 0) == 0
-    for text, styles in (('{"config": {"style": 23}}', 23), ('{"config": {}}', 0), ("[]", 0), ("no", 0)):
+    for text, styles in (
+        ('{"config": {"style": 23}}', 23),
+        ('{"config": {}}', 0),
+        ("[]", 0),
+        ("no", 0),
+    ):
         path = tmp_path / f"{len(text)}.json"
         path.write_text(text)
         assert connection._styles_in(path, 0) == styles
@@ -145,22 +170,34 @@ def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene,
     assert np.allclose(client.arrays[request["original"]], asked_first), "they score as that take"
     assert request["like"] == [[3, asked(client)[0]["spread"]]], "and are like it"
     copies = [entry for entry in scene.thunder.takes if entry.seed > 3]
-    assert all(np.allclose(about(entry)["original"], asked_first.ravel(), atol=1e-5) for entry in copies)
+    assert all(
+        np.allclose(about(entry)["original"], asked_first.ravel(), atol=1e-5) for entry in copies
+    )
     assert before < {entry.action.name for entry in scene.thunder.takes}
     assert sorted(entry.seed for entry in scene.thunder.takes) == list(range(1, 4 + similar.COUNT))
-    assert {entry.words for entry in scene.thunder.takes if entry.seed > 3} == {"lively"}, "as the one they are like"
-    assert len(take_list.batches(blender.context)) == 1 and not any(entry.folded for entry in scene.thunder.takes)
+    assert {entry.words for entry in scene.thunder.takes if entry.seed > 3} == {"lively"}, (
+        "as the one they are like"
+    )
+    assert len(take_list.batches(blender.context)) == 1 and not any(
+        entry.folded for entry in scene.thunder.takes
+    )
 
 
-def test_more_like_a_take_as_heard_is_compared_with_what_was_heard(blender, scene, client, direction):
+def test_more_like_a_take_as_heard_is_compared_with_what_was_heard(
+    blender, scene, client, direction
+):
     direction.mood, direction.strength = core.AS_HEARD, 0.7
     blender.ops.thunder.generate()
     assert blender.ops.thunder.more_like_this() == {"FINISHED"}
     request = asked(client)[-1]
-    assert not client.arrays[request["original"]].any() and client.arrays[request["as_heard"]] == pytest.approx([0.7])
+    assert not client.arrays[request["original"]].any() and client.arrays[
+        request["as_heard"]
+    ] == pytest.approx([0.7])
 
 
-def test_the_panel_says_how_the_voice_of_the_shown_take_was_heard(blender, scene, client, direction):
+def test_the_panel_says_how_the_voice_of_the_shown_take_was_heard(
+    blender, scene, client, direction
+):
     blender.ops.thunder.generate()
     entry = take_list.shown_take(scene.thunder)
     entry.voice_sounds = "lively"
@@ -170,7 +207,9 @@ def test_the_panel_says_how_the_voice_of_the_shown_take_was_heard(blender, scene
         assert panel.layout.texts() == said
 
 
-def test_more_like_a_take_that_does_not_tell_is_refused_with_a_sentence(blender, scene, client, direction):
+def test_more_like_a_take_that_does_not_tell_is_refused_with_a_sentence(
+    blender, scene, client, direction
+):
     blender.ops.thunder.generate()
     entry = scene.thunder.takes[scene.thunder.active_take]
     del entry.action[keying.PROPERTY]["reading"]
@@ -186,23 +225,31 @@ def test_around_keeps_what_changes_over_a_line(blender):
     reading[0] += 0.5
     reading[12] *= 0.5
     around = similar.with_mean(asked, reading)
-    assert np.allclose(around[:, 0], asked[:, 0] + 0.5) and np.allclose(around[:, 12], asked[:, 12] * 0.5)
+    assert np.allclose(around[:, 0], asked[:, 0] + 0.5) and np.allclose(
+        around[:, 12], asked[:, 12] * 0.5
+    )
     assert np.allclose(around.mean(axis=0), reading, atol=1e-5)
     core.check(around)
 
 
-def test_the_rest_is_resampled_in_the_direction_of_its_take(blender, scene, client, direction, monkeypatch):
+def test_the_rest_is_resampled_in_the_direction_of_its_take(
+    blender, scene, client, direction, monkeypatch
+):
     direction.energy = 1.5
     blender.ops.thunder.generate()
     direction.energy = 0.5
     scene.thunder_keep.upper_face, scene.thunder_keep.count = True, 1
     assert blender.ops.thunder.resample_rest() == {"FINISHED"}
     request = asked(client)[-1]
-    assert np.exp(client.arrays[request["direction"]][0, 0] * core.AXES[0].speakers) == pytest.approx(1.5, abs=1e-3)
+    assert np.exp(
+        client.arrays[request["direction"]][0, 0] * core.AXES[0].speakers
+    ) == pytest.approx(1.5, abs=1e-3)
     assert request["as_asked"] is False and "keep_mask" in request
 
 
-def test_presets_move_the_sliders_and_own_ones_come_and_go(blender, scene, direction, tmp_path, monkeypatch):
+def test_presets_move_the_sliders_and_own_ones_come_and_go(
+    blender, scene, direction, tmp_path, monkeypatch
+):
     monkeypatch.setattr(presets, "user_folder", lambda name: tmp_path / name)
     shipped = presets.all_presets().names()
     assert len(shipped) >= 12 and blender.ops.thunder.use_direction(name=shipped[0]) == {"FINISHED"}
@@ -211,7 +258,10 @@ def test_presets_move_the_sliders_and_own_ones_come_and_go(blender, scene, direc
     direction.energy, direction.spread = 0.7, 0.1
     assert blender.ops.thunder.save_direction(name="My Own") == {"FINISHED"}
     assert blender.ops.thunder.reset_direction() == {"FINISHED"}
-    assert np.allclose(sliders.value(direction).vector(), core.Direction().vector(), atol=1e-6) and direction.spread == 0.5
+    assert (
+        np.allclose(sliders.value(direction).vector(), core.Direction().vector(), atol=1e-6)
+        and direction.spread == 0.5
+    )
     blender.ops.thunder.use_direction(name="My Own")
     assert direction.energy == pytest.approx(0.7) and direction.spread == pytest.approx(0.1)
     assert blender.ops.thunder.delete_direction(name="My Own") == {"FINISHED"}
@@ -234,26 +284,48 @@ def test_reset_removes_the_sliders_keys_and_no_others(blender, scene, direction)
 def shown(blender, scene, client, direction):
     """Three takes, one that is not played as asked shown; gives the take that is shown now."""
     blender.ops.thunder.generate()
-    scene.thunder.active_take = next(place for place, entry in enumerate(scene.thunder.takes) if entry.seed == 2)
+    scene.thunder.active_take = next(
+        place for place, entry in enumerate(scene.thunder.takes) if entry.seed == 2
+    )
     return lambda: take_list.shown_take(blender.context.scene.thunder)
 
 
-def test_a_copy_of_the_shown_take_follows_a_slider_with_its_own_seed(blender, scene, client, direction, shown, following):
-    rig, listed = head.find(scene), {entry.name: keys_of(head.find(scene), entry) for entry in scene.thunder.takes}
+def test_a_copy_of_the_shown_take_follows_a_slider_with_its_own_seed(
+    blender, scene, client, direction, shown, following
+):
+    rig, listed = (
+        head.find(scene),
+        {entry.name: keys_of(head.find(scene), entry) for entry in scene.thunder.takes},
+    )
     source, was = shown().name, jaw(shown())
     direction.spread = 0.1  # of takes to come: this one stays as far from what is asked as it is
     direction.energy = 1.5
     following()
-    assert all(same(keys, keys_of(rig, named(scene, name))) for name, keys in listed.items()), "the takes stay as they were"
+    assert all(same(keys, keys_of(rig, named(scene, name))) for name, keys in listed.items()), (
+        "the takes stay as they were"
+    )
     shown, before = shown(), listed[source]
-    assert (shown.name, shown.kind, shown.batch) == (f"{source}b", "SAMPLED", named(scene, source).batch)
+    assert (shown.name, shown.kind, shown.batch) == (
+        f"{source}b",
+        "SAMPLED",
+        named(scene, source).batch,
+    )
     requests = asked(client)[1:]
-    assert [(each["seed"], each["takes"], each["quality"]) for each in requests] == [(2, 1, DRAFT), (2, 1, NORMAL)]
+    assert [(each["seed"], each["takes"], each["quality"]) for each in requests] == [
+        (2, 1, DRAFT),
+        (2, 1, NORMAL),
+    ]
     assert all(each["as_asked"] is False and each["spread"] == 0.5 for each in requests)
-    assert jaw(shown) == pytest.approx(was * 1.5, rel=1e-4) and not same(before, keys_of(rig, shown))
-    assert about(shown)["quality"] == NORMAL and np.isclose(about(shown)["direction"][0], np.log(1.5) / core.AXES[0].speakers, atol=1e-4)
+    assert jaw(shown) == pytest.approx(was * 1.5, rel=1e-4) and not same(
+        before, keys_of(rig, shown)
+    )
+    assert about(shown)["quality"] == NORMAL and np.isclose(
+        about(shown)["direction"][0], np.log(1.5) / core.AXES[0].speakers, atol=1e-4
+    )
     assert not provenance.is_edited(shown) and PENDING not in shown.action and live.sentence == ""
-    assert len(scene.thunder.takes) == len(listed) + 1 and take_list.flip(scene, rig) == source, "A/B compares them"
+    assert len(scene.thunder.takes) == len(listed) + 1 and take_list.flip(scene, rig) == source, (
+        "A/B compares them"
+    )
 
 
 def test_the_face_follows_without_a_change_of_frame(blender, scene, client, direction, following):
@@ -262,7 +334,12 @@ def test_the_face_follows_without_a_change_of_frame(blender, scene, client, dire
     armature = head.find(scene).armature
 
     def opening():
-        return armature.evaluated_get(blender.context.evaluated_depsgraph_get()).pose.bones["jaw"].matrix_basis.to_euler().x
+        return (
+            armature.evaluated_get(blender.context.evaluated_depsgraph_get())
+            .pose.bones["jaw"]
+            .matrix_basis.to_euler()
+            .x
+        )
 
     for energy in (1.5, 0.6):  # the first makes a copy, which the second changes
         before = opening()
@@ -270,10 +347,14 @@ def test_the_face_follows_without_a_change_of_frame(blender, scene, client, dire
         following()
         now = opening()
         scene.frame_set(20)
-        assert (abs(now) > abs(before)) == (energy > 1) and now == pytest.approx(opening(), abs=1e-5)
+        assert (abs(now) > abs(before)) == (energy > 1) and now == pytest.approx(
+            opening(), abs=1e-5
+        )
 
 
-def test_further_drags_change_the_copy_until_it_is_marked(blender, scene, client, direction, shown, following):
+def test_further_drags_change_the_copy_until_it_is_marked(
+    blender, scene, client, direction, shown, following
+):
     for energy in (1.5, 1.2):
         direction.energy = energy
         following()
@@ -284,11 +365,15 @@ def test_further_drags_change_the_copy_until_it_is_marked(blender, scene, client
         marked, keys = shown().name, keys_of(head.find(scene), shown())
         direction.energy += 0.1
         following()
-        assert shown().name != marked and same(keys, keys_of(head.find(scene), named(scene, marked)))
+        assert shown().name != marked and same(
+            keys, keys_of(head.find(scene), named(scene, marked))
+        )
         assert not shown().star
 
 
-def test_a_drag_while_a_job_holds_the_list_or_without_live_makes_no_copy(blender, scene, client, direction, shown, following, monkeypatch):
+def test_a_drag_while_a_job_holds_the_list_or_without_live_makes_no_copy(
+    blender, scene, client, direction, shown, following, monkeypatch
+):
     scene.thunder.live_direction = False
     direction.energy = 1.4
     following()
@@ -299,17 +384,23 @@ def test_a_drag_while_a_job_holds_the_list_or_without_live_makes_no_copy(blender
     assert len(scene.thunder.takes) == 3 and "while other work runs" in live.sentence
 
 
-def test_drafts_come_one_at_a_time_and_the_last_wish_wins(blender, scene, client, direction, shown, following):
+def test_drafts_come_one_at_a_time_and_the_last_wish_wins(
+    blender, scene, client, direction, shown, following
+):
     for energy in (1.1, 1.2, 1.3, 1.4):
         direction.energy = energy
         idle.tick()
     following()
     requests = asked(client)[1:]
     assert len(requests) <= 3 and requests[-1]["quality"] == NORMAL
-    assert np.exp(client.arrays[requests[-1]["direction"]][0, 0] * core.AXES[0].speakers) == pytest.approx(1.4, abs=1e-3)
+    assert np.exp(
+        client.arrays[requests[-1]["direction"]][0, 0] * core.AXES[0].speakers
+    ) == pytest.approx(1.4, abs=1e-3)
 
 
-def test_a_slider_put_back_brings_the_very_keys_back(blender, scene, client, direction, shown, following):
+def test_a_slider_put_back_brings_the_very_keys_back(
+    blender, scene, client, direction, shown, following
+):
     rig, source = head.find(scene), shown().name
     before, kept, actions = keys_of(rig, shown()), about(shown()), len(bpy.data.actions)
     direction.energy = 1.5
@@ -317,19 +408,25 @@ def test_a_slider_put_back_brings_the_very_keys_back(blender, scene, client, dir
     direction.energy = 1.0  # Esc
     following()
     assert same(before, keys_of(rig, shown())) and about(shown()) == kept and shown().name == source
-    assert len(scene.thunder.takes) == 3 and len(bpy.data.actions) == actions, "no copy is left that is as the take"
+    assert len(scene.thunder.takes) == 3 and len(bpy.data.actions) == actions, (
+        "no copy is left that is as the take"
+    )
     assert len(asked(client)) == 2  # generated, and one draft
 
 
 @pytest.mark.parametrize("how", ["edited", "shaped", "mixed"])
-def test_what_is_the_animators_own_does_not_follow(blender, scene, client, direction, shown, following, how):
+def test_what_is_the_animators_own_does_not_follow(
+    blender, scene, client, direction, shown, following, how
+):
     rig, shown = head.find(scene), shown()
     if how == "mixed":
         shown.kind = "MIXED"
     elif how == "shaped":
         shown.action.thunder_shape.jaw = 0.5
     else:
-        curve = next(curve for curve in compat.all_curves(shown.action) if len(curve.keyframe_points) > 5)
+        curve = next(
+            curve for curve in compat.all_curves(shown.action) if len(curve.keyframe_points) > 5
+        )
         curve.keyframe_points[3].co[1] += 0.1
     before = keys_of(rig, shown)
     direction.energy = 1.5
@@ -338,19 +435,25 @@ def test_what_is_the_animators_own_does_not_follow(blender, scene, client, direc
     assert live.sentence.startswith(f"“{shown.name}”") and PENDING not in shown.action
 
 
-def test_a_take_that_is_edited_while_it_is_sampled_keeps_the_edit(blender, scene, client, direction, shown, following):
+def test_a_take_that_is_edited_while_it_is_sampled_keeps_the_edit(
+    blender, scene, client, direction, shown, following
+):
     rig = head.find(scene)
     direction.energy = 1.5
     idle.tick()
     shown = shown()
-    curve = next(curve for curve in compat.all_curves(shown.action) if len(curve.keyframe_points) > 5)
+    curve = next(
+        curve for curve in compat.all_curves(shown.action) if len(curve.keyframe_points) > 5
+    )
     curve.keyframe_points[3].co[1] += 0.1
     before = keys_of(rig, shown)
     following()
     assert same(before, keys_of(rig, shown)) and "was edited" in live.sentence
 
 
-def test_the_engine_is_sent_the_sound_it_knows(blender, scene, client, direction, following, needs_sound):
+def test_the_engine_is_sent_the_sound_it_knows(
+    blender, scene, client, direction, following, needs_sound
+):
     strip.add(scene, scene.thunder.sound_file, "line", 1)
     scene.thunder.source = "STRIP"
     blender.ops.thunder.generate()
@@ -362,8 +465,11 @@ def test_the_engine_is_sent_the_sound_it_knows(blender, scene, client, direction
     assert all(Path(each["sound"]).name.startswith("voice_cache_") for each in asked(client)[1:])
 
 
-def test_undo_of_sliders_is_undo_of_the_take_and_redo_finishes_it_again(blender, scene, client, direction, shown, following):
-    """Nothing but the slider makes an undo step: the keys that come later are part of it, also where the next came before they did."""
+def test_undo_of_sliders_is_undo_of_the_take_and_redo_finishes_it_again(
+    blender, scene, client, direction, shown, following
+):
+    """Nothing but the slider makes an undo step: the keys that come later are part of it, also
+    where the next came before they did."""
     name, was = shown().name, jaw(shown())
 
     def energy():
@@ -380,19 +486,27 @@ def test_undo_of_sliders_is_undo_of_the_take_and_redo_finishes_it_again(blender,
     assert live.task.due is None and not provenance.is_edited(shown())
     blender.ops.ed.redo()
     following()
-    assert energy() == 1.5 and jaw(shown()) == pytest.approx(was * 1.5, rel=1e-4) and not provenance.is_edited(shown())
+    assert (
+        energy() == 1.5
+        and jaw(shown()) == pytest.approx(was * 1.5, rel=1e-4)
+        and not provenance.is_edited(shown())
+    )
     for value in (1.2, 1.6):
         sliders.of(head.find(blender.context.scene).owner).energy = value
         blender.ops.ed.undo_push(message="Energy")
     following()
     for value in (1.6, 1.2, 1.5, 1.0):
-        assert energy() == pytest.approx(value) and jaw(shown()) == pytest.approx(was * value, rel=1e-4)
+        assert energy() == pytest.approx(value) and jaw(shown()) == pytest.approx(
+            was * value, rel=1e-4
+        )
         if value > 1.0:
             blender.ops.ed.undo()
             following()
 
 
-def test_a_step_of_following_does_not_hold_the_window(blender, scene, client, direction, shown, following):
+def test_a_step_of_following_does_not_hold_the_window(
+    blender, scene, client, direction, shown, following
+):
     took = []
     step = live.task.step
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A character is directed: its sliders are kept with it, keys of theirs become a direction for every frame of a line."""
+"""A character is directed: its sliders are kept with it, keys of theirs become a direction for
+every frame of a line."""
 
 import importlib
 
@@ -13,7 +14,10 @@ from thunder.thunder_core import direction as core
 from thunder.thunder_core.animation.timing import Clock
 
 FROWN = core.DIRECTION_NAMES.index("frown")
-MOOD = {name: len(core.AXES) + place for place, name in enumerate(name for name in core.MOODS if name != core.NEUTRAL)}
+MOOD = {
+    name: len(core.AXES) + place
+    for place, name in enumerate(name for name in core.MOODS if name != core.NEUTRAL)
+}
 
 
 def energy(vectors):
@@ -27,11 +31,16 @@ def test_every_axis_is_a_slider_with_the_axis_own_range(blender, stage):
     for axis in core.AXES:
         part = properties[axis.name]
         assert (part.name, part.default) == (axis.label, pytest.approx(axis.usual))
-        assert (part.hard_min, part.hard_max) == (pytest.approx(axis.least), pytest.approx(axis.most))
+        assert (part.hard_min, part.hard_max) == (
+            pytest.approx(axis.least),
+            pytest.approx(axis.most),
+        )
         assert part.is_animatable
     choices = properties["mood"].enum_items
     assert [item.identifier for item in choices] == list(core.CHOICES)
-    assert [choices[name].value for name in core.MOODS] == list(range(len(core.MOODS))), "the numbers that files and keys have"
+    assert [choices[name].value for name in core.MOODS] == list(range(len(core.MOODS))), (
+        "the numbers that files and keys have"
+    )
     assert np.allclose(sliders.value(direction).vector(), core.Direction().vector(), atol=1e-6)
 
 
@@ -53,12 +62,17 @@ def test_axes_without_a_slider_of_their_own_are_below_more_sliders(blender, scen
     direction.frown, direction.width, direction.tension = 0.8, 1.3, 0.2
     assert panel.poll(blender.context)
     drawn = draw(panel, blender.context).of("prop")
-    assert set(drawn) == {axis.name for axis in core.AXES if not axis.slider} and drawn[0] == "frown"
-    assert importlib.import_module("thunder.panels.direction")._changed_labels(direction) == "Frown, Tension…"
-    direction.keyframe_insert("frown", frame=1)
-    assert asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).vectors[0, FROWN] == pytest.approx(
-        core.Style(frown=0.8).vector()[FROWN]
+    assert (
+        set(drawn) == {axis.name for axis in core.AXES if not axis.slider} and drawn[0] == "frown"
     )
+    assert (
+        importlib.import_module("thunder.panels.direction")._changed_labels(direction)
+        == "Frown, Tension…"
+    )
+    direction.keyframe_insert("frown", frame=1)
+    assert asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).vectors[
+        0, FROWN
+    ] == pytest.approx(core.Style(frown=0.8).vector()[FROWN])
 
 
 def test_a_direction_without_keys_is_one_for_the_line(blender, scene, rig):
@@ -67,9 +81,15 @@ def test_a_direction_without_keys_is_one_for_the_line(blender, scene, rig):
     direction = sliders.ensure(rig.owner)
     direction.energy, direction.mood, direction.strength, direction.spread = 1.5, "warm", 0.7, 0.3
     asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
-    assert asked.vectors.shape == (1, len(core.DIRECTION_NAMES)) and asked.spread == pytest.approx(0.3) and asked.as_asked
+    assert (
+        asked.vectors.shape == (1, len(core.DIRECTION_NAMES))
+        and asked.spread == pytest.approx(0.3)
+        and asked.as_asked
+    )
     assert energy(asked.vectors)[0] == pytest.approx(1.5, abs=1e-5)
-    assert asked.vectors[0, MOOD["warm"]] == pytest.approx(0.7) and asked.vectors[0, len(core.AXES) :].sum() == pytest.approx(0.7)
+    assert asked.vectors[0, MOOD["warm"]] == pytest.approx(0.7) and asked.vectors[
+        0, len(core.AXES) :
+    ].sum() == pytest.approx(0.7)
 
 
 def test_keys_of_a_slider_are_read_on_every_frame_of_the_line_within_its_range(blender, scene, rig):
@@ -88,7 +108,8 @@ def test_keys_of_a_slider_are_read_on_every_frame_of_the_line_within_its_range(b
     for frame, value in ((201, 2.0), (220, 2.0), (224, 0.35), (260, 0.35)):
         direction.energy = value
         direction.keyframe_insert("energy", frame=frame)
-    core.check(asking.direction_over(rig.owner, Clock.of(scene, 201.0), 297.0).vectors)  # the curve overshoots
+    # the curve overshoots
+    core.check(asking.direction_over(rig.owner, Clock.of(scene, 201.0), 297.0).vectors)
 
 
 def test_a_mood_changes_within_a_line_and_flows(blender, scene, rig):
@@ -100,7 +121,9 @@ def test_a_mood_changes_within_a_line_and_flows(blender, scene, rig):
     vectors = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).vectors
     assert vectors[[0, 99]][:, [MOOD["warm"], MOOD["angry"]]].tolist() == [[1, 0], [0, 1]]
     moods = vectors[:, len(core.AXES) :]
-    assert np.allclose(moods.sum(axis=1), 1, atol=1e-5) and np.abs(np.diff(moods, axis=0)).max() < 0.15
+    assert (
+        np.allclose(moods.sum(axis=1), 1, atol=1e-5) and np.abs(np.diff(moods, axis=0)).max() < 0.15
+    )
     core.check(vectors)
 
 
@@ -114,7 +137,9 @@ def test_a_voice_is_followed_as_heard_in_a_part_of_a_line(blender, scene, rig):
         direction.keyframe_insert("mood", frame=frame)
     asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
     whole = asked.vectors[:, MOOD["warm"]] + asked.as_heard
-    assert np.allclose(whole, 0.7, atol=1e-5) and asked.as_heard[[0, 99]] == pytest.approx([0.0, 0.7])
+    assert np.allclose(whole, 0.7, atol=1e-5) and asked.as_heard[[0, 99]] == pytest.approx(
+        [0.0, 0.7]
+    )
     assert np.abs(np.diff(asked.as_heard)).max() < 0.15
     direction.mood = core.NEUTRAL
     asking.remove_keys(direction)
@@ -134,5 +159,10 @@ def test_keys_of_the_next_head_stay_with_it_when_one_is_deleted(blender, scene, 
     third = next(obj for obj in head.in_scene(scene) if obj != other.mesh)
     sliders.ensure(head.owner_of(third))
     clock = Clock.of(scene, 1.0)
-    assert energy(asking.direction_over(other.owner, clock, 50.0).vectors)[0] == pytest.approx(1.7, abs=1e-4)
-    assert (asking.direction_over(head.owner_of(third), clock, 50.0).vectors == core.Direction().vector()).all()
+    assert energy(asking.direction_over(other.owner, clock, 50.0).vectors)[0] == pytest.approx(
+        1.7, abs=1e-4
+    )
+    assert (
+        asking.direction_over(head.owner_of(third), clock, 50.0).vectors
+        == core.Direction().vector()
+    ).all()

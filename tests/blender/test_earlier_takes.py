@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Earlier takes stay: a new batch folds them, a click unfolds them, and Clear Earlier Takes spares what the animator touched."""
+"""Earlier takes stay: a new batch folds them, a click unfolds them, and Clear Earlier Takes spares
+what the animator touched."""
 
 import time
 from types import SimpleNamespace
@@ -42,12 +43,16 @@ def entry_of(blender, seed):
 
 def show(blender, seed):
     entries = blender.context.scene.thunder.takes
-    entries.id_data.thunder.active_take = next(place for place, entry in enumerate(entries) if entry.seed == seed)
+    entries.id_data.thunder.active_take = next(
+        place for place, entry in enumerate(entries) if entry.seed == seed
+    )
 
 
 def test_a_new_batch_folds_the_earlier_takes_and_deletes_none(blender, scene):
     generate(blender, 1, 11, 21)
-    assert len(scene.thunder.takes) == 9 and all(entry.action is not None for entry in scene.thunder.takes)
+    assert len(scene.thunder.takes) == 9 and all(
+        entry.action is not None for entry in scene.thunder.takes
+    )
     assert listed(blender) == [21, 22, 23]
     assert [len(batch) for batch in take_list.batches(blender.context)] == [3, 3, 3]
     names = [entry.name for entry in scene.thunder.takes]
@@ -63,7 +68,9 @@ def test_a_heading_unfolds_its_takes_and_undo_of_a_batch_that_of_the_one_before(
     assert listed(blender) == [1, 2, 3]
     blender.ops.ed.redo()
     assert listed(blender) == [11, 12, 13] and len(blender.context.scene.thunder.takes) == 6
-    assert blender.ops.thunder.fold_takes(batch=entry_of(blender, 2).batch) == {"FINISHED"} and listed(blender) == [1, 2, 3, 11, 12, 13]
+    assert blender.ops.thunder.fold_takes(batch=entry_of(blender, 2).batch) == {
+        "FINISHED"
+    } and listed(blender) == [1, 2, 3, 11, 12, 13]
     blender.ops.thunder.fold_takes(batch=entry_of(blender, 11).batch)
     shown = take_list.shown_take(blender.context.scene.thunder).seed
     assert shown > 10 and listed(blender) == [1, 2, 3, shown], "the shown take is listed"
@@ -86,7 +93,9 @@ def test_a_take_of_a_folded_batch_is_listed_while_it_is_shown_or_starred(blender
     scene.thunder.only_starred = True
     assert listed(blender) == [3, 12]
     blender.ops.thunder.delete_takes(which="UNSTARRED")
-    assert sorted(entry.seed for entry in scene.thunder.takes) == [1, 2, 3, 12], "what has no star, but for folded takes"
+    assert sorted(entry.seed for entry in scene.thunder.takes) == [1, 2, 3, 12], (
+        "what has no star, but for folded takes"
+    )
 
 
 def test_a_mix_is_of_unfolded_takes_and_those_chosen_before(blender, scene):
@@ -110,9 +119,23 @@ def test_clearing_spares_what_is_unfolded_newest_shown_or_touched(blender, scene
     display.show(head.find(scene), entry_of(blender, 13))
     doomed = entry_of(blender, 12).action.name
     assert blender.ops.thunder.delete_takes(which="EARLIER") == {"FINISHED"}
-    assert sorted(entry.seed for entry in scene.thunder.takes) == [1, 2, 11, 13, 21, 22, 23, 31, 32, 33]
+    assert sorted(entry.seed for entry in scene.thunder.takes) == [
+        1,
+        2,
+        11,
+        13,
+        21,
+        22,
+        23,
+        31,
+        32,
+        33,
+    ]
     assert doomed not in blender.data.actions
-    with pytest.raises(RuntimeError, match=r"can be deleted: Warm \(named\), Take 2 \(noted\) and Take 1 \(starred\) stay"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"can be deleted: Warm \(named\), Take 2 \(noted\) and Take 1 \(starred\) stay",
+    ):
         blender.ops.thunder.delete_takes(which="EARLIER")
 
 
@@ -125,11 +148,17 @@ def test_clearing_names_what_stays_and_why(blender, scene, capfd):
     entry_of(blender, 3).star = True
     generate(blender, 11)
     assert blender.ops.thunder.delete_takes(which="EARLIER") == {"FINISHED"}
-    assert f"2 takes deleted; {copy} (copy of Live) and Take 3 (starred) stay" in capfd.readouterr().out
+    assert (
+        f"2 takes deleted; {copy} (copy of Live) and Take 3 (starred) stay"
+        in capfd.readouterr().out
+    )
 
 
 def test_many_takes_that_stay_are_counted():
-    assert tidy_takes._stays([]) == "" and tidy_takes._stays([("Take 1", "starred")]) == "Take 1 (starred) stays"
+    assert (
+        tidy_takes._stays([]) == ""
+        and tidy_takes._stays([("Take 1", "starred")]) == "Take 1 (starred) stays"
+    )
     many = tidy_takes._stays([(f"Take {number}", "noted") for number in range(1, 10)])
     assert many.endswith("Take 6 (noted) and 3 more stay")
 
@@ -138,12 +167,16 @@ def test_clearing_asks_first_and_says_how_many(blender, scene):
     generate(blender, 1, 11)
     entry_of(blender, 1).star = True
     asked = {}
-    manager = SimpleNamespace(invoke_confirm=lambda *_, **how: asked.update(how) or {"RUNNING_MODAL"})
+    manager = SimpleNamespace(
+        invoke_confirm=lambda *_, **how: asked.update(how) or {"RUNNING_MODAL"}
+    )
     context = SimpleNamespace(scene=scene, window_manager=manager, object=None)
     operator = Shown(tidy_takes.THUNDER_OT_delete_takes)
     operator.which = "EARLIER"
     assert operator.invoke(context, None) == {"RUNNING_MODAL"} and len(scene.thunder.takes) == 6
-    assert asked["title"] == "Delete 2 Earlier Takes" and asked["message"].endswith("MB. Take 1 (starred) stays")
+    assert asked["title"] == "Delete 2 Earlier Takes" and asked["message"].endswith(
+        "MB. Take 1 (starred) stays"
+    )
 
 
 def test_takes_of_earlier_versions_are_one_batch_and_unfolded(blender, scene, tmp_path):
@@ -158,13 +191,24 @@ def test_takes_of_earlier_versions_are_one_batch_and_unfolded(blender, scene, tm
 
 
 def test_a_heading_says_when_and_what_was_asked(blender, scene):
-    entries = [SimpleNamespace(made=made, asked="warm, calm") for made in (time.time(), time.time() - 60)]
-    assert take_list.headings([entries])[0] == time.strftime("%H:%M, warm, calm", time.localtime(entries[1].made))
+    entries = [
+        SimpleNamespace(made=made, asked="warm, calm") for made in (time.time(), time.time() - 60)
+    ]
+    assert take_list.headings([entries])[0] == time.strftime(
+        "%H:%M, warm, calm", time.localtime(entries[1].made)
+    )
     entries[0].made = 1.7e9
-    assert take_list.headings([entries[:1]])[0] == time.strftime("%d %b %H:%M, warm, calm", time.localtime(1.7e9))
+    assert take_list.headings([entries[:1]])[0] == time.strftime(
+        "%d %b %H:%M, warm, calm", time.localtime(1.7e9)
+    )
     assert take_list.headings([[SimpleNamespace(made=0, asked="")]]) == ["Earlier"]
-    twice = [[SimpleNamespace(made=int(time.time()) // 60 * 60 + after, asked="sad")] for after in (1, 20)]
-    assert [text[5:] for text in take_list.headings(twice)] == [":01, sad", ":20, sad"], "two of one minute are told apart"
+    twice = [
+        [SimpleNamespace(made=int(time.time()) // 60 * 60 + after, asked="sad")]
+        for after in (1, 20)
+    ]
+    assert [text[5:] for text in take_list.headings(twice)] == [":01, sad", ":20, sad"], (
+        "two of one minute are told apart"
+    )
 
 
 def test_what_takes_weigh_is_about_what_they_add_to_the_file(blender, scene, tmp_path):

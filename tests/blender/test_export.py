@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is exported is what is seen: files read back hold the same vertices, curves the same motion, the scene stays as it was."""
+"""What is exported is what is seen: files read back hold the same vertices, curves the same motion,
+the scene stays as it was."""
 
 import csv
 import json
@@ -18,14 +19,16 @@ from thunder.thunder_core.direction import Direction, Style
 from thunder.thunder_core.face import mapping
 
 GEOMETRY = ("GLTF", "FBX", "USD", "USD_CACHE", "ALEMBIC")
-SLOW_GLTF = (pytest.param("GLTF", marks=pytest.mark.slow), *GEOMETRY[1:])  # Blender's glTF exporter takes many seconds
+# Blender's glTF exporter takes many seconds
+SLOW_GLTF = (pytest.param("GLTF", marks=pytest.mark.slow), *GEOMETRY[1:])
 TOLERANCE_MM = 0.1
 RATES = [(25, 1.0), (30, 1.001)]
 
 
 @pytest.fixture
 def shown(blender, head_file):
-    """The bundled head, turned and away from the origin, with one of two takes on it; (scene, rig, entry)."""
+    """The bundled head, turned and away from the origin, with one of two takes on it; (scene, rig,
+    entry)."""
 
     def make(rate=RATES[0], beyond=False):
         blender.ops.wm.read_homefile(filepath=head_file)
@@ -51,7 +54,8 @@ def export(blender, scene, rig, key, folder, **more):
 
 
 def there_and_back(blender, scene, rig, key, folder, importer=""):
-    """The largest error, mm, of the head's meshes after export and import; and how far anything moved meanwhile, mm."""
+    """The largest error, mm, of the head's meshes after export and import; and how far anything
+    moved meanwhile, mm."""
     meshes = [obj for obj in export_module.objects_of(scene, rig) if obj.type == "MESH"]
     round_trip.number_vertices(meshes)
     before = round_trip.positions(blender, scene, meshes)
@@ -60,7 +64,9 @@ def there_and_back(blender, scene, rig, key, folder, importer=""):
     rate = (scene.render.fps, scene.render.fps_base)
     scene = round_trip.bring_back(blender, key, path, rate, importer)
     meshes = [obj for obj in scene.objects if obj.type == "MESH"]
-    after = round_trip.positions(blender, scene, meshes, stretch=round_trip.stretch(key, importer, rate))
+    after = round_trip.positions(
+        blender, scene, meshes, stretch=round_trip.stretch(key, importer, rate)
+    )
     return round_trip.farthest_mm(before, after), moved
 
 
@@ -84,7 +90,9 @@ def test_values_beyond_the_usual_arrive_too_and_are_told_of(blender, shown, tmp_
 
 
 @pytest.mark.parametrize("key", SLOW_GLTF)
-def test_a_committed_performance_over_own_animation_is_exported_as_seen(blender, shown, tmp_path, key):
+def test_a_committed_performance_over_own_animation_is_exported_as_seen(
+    blender, shown, tmp_path, key
+):
     scene, rig, entry = shown()
     display.restore_own(rig)
     rig.owner.location = (0, 0, 0)
@@ -102,9 +110,12 @@ def test_a_committed_performance_over_own_animation_is_exported_as_seen(blender,
 @pytest.mark.parametrize("key", SLOW_GLTF)
 def test_all_meshes_of_a_character_travel_and_drivers_with_them(blender, shown, tmp_path, key):
     scene, rig, _ = shown()
-    # The head's hair and a hat hang on the same skeleton without keys; a corrective of the face is driven by the jaw.
+    # The head's hair and a hat hang on the same skeleton without keys; a corrective of the face is
+    # driven by the jaw.
     hat = blender.data.meshes.new("Hat")
-    hat.from_pydata([(0, 0, 0.1), (0.1, 0, 0.1), (0, 0.1, 0.1), (0.1, 0.1, 0.2)], [], [(0, 1, 2), (1, 3, 2)])
+    hat.from_pydata(
+        [(0, 0, 0.1), (0.1, 0, 0.1), (0, 0.1, 0.1), (0.1, 0.1, 0.2)], [], [(0, 1, 2), (1, 3, 2)]
+    )
     hat = blender.data.objects.new("Hat", hat)
     scene.collection.objects.link(hat)
     hat.parent = rig.armature
@@ -125,7 +136,10 @@ def test_all_meshes_of_a_character_travel_and_drivers_with_them(blender, shown, 
     scene.frame_set(15)
     assert corrective.value > 0.1
     meshes = [obj for obj in export_module.objects_of(scene, rig) if obj.type == "MESH"]
-    assert set(meshes) == {hat, *(obj for obj in rig.objects if obj.type == "MESH")} and len(meshes) == 3
+    assert (
+        set(meshes) == {hat, *(obj for obj in rig.objects if obj.type == "MESH")}
+        and len(meshes) == 3
+    )
     error, _ = there_and_back(blender, scene, rig, key, tmp_path)
     assert error < TOLERANCE_MM
 
@@ -155,21 +169,27 @@ def test_an_override_of_a_linked_head_is_exported(blender, tmp_path, key):
     scene = round_trip.bring_back(blender, key, path, RATES[0])
     meshes = [obj for obj in scene.objects if obj.type == "MESH" and len(obj.data.vertices) > 1000]
     after = round_trip.positions(blender, scene, meshes)
-    if key == "GLTF":  # which splits vertices where materials meet, and those of a linked mesh take no numbers
+    # which splits vertices where materials meet, and those of a linked mesh take no numbers
+    if key == "GLTF":
         assert nearest_mm(before, after) < TOLERANCE_MM
     else:
         assert round_trip.farthest_mm(before, after) < TOLERANCE_MM
 
 
 def nearest_mm(before, after):
-    """The largest distance, mm, from every twentieth vertex to the nearest one of the same frame after export and import, in the mesh that
-    is nearest (there is the hair, too)."""
+    """The largest distance, mm, from every twentieth vertex to the nearest one of the same frame
+    after export and import, in the mesh that is nearest (there is the hair, too)."""
 
     def farthest(points, positions):
         parts = np.array_split(points[::20], 10)
-        return max(np.sqrt(((part[:, None] - positions[None]) ** 2).sum(-1)).min(1).max() for part in parts)
+        return max(
+            np.sqrt(((part[:, None] - positions[None]) ** 2).sum(-1)).min(1).max() for part in parts
+        )
 
-    worst = (min(farthest(points, positions) for _, positions in after[frame]) for frame, ((_, points),) in before.items())
+    worst = (
+        min(farthest(points, positions) for _, positions in after[frame])
+        for frame, ((_, points),) in before.items()
+    )
     return max(worst) * 1e3
 
 
@@ -195,7 +215,10 @@ def test_a_performance_may_begin_at_time_zero(blender, shown, tmp_path):
     scene = round_trip.bring_back(blender, "GLTF", path, RATES[0])
     meshes = [obj for obj in scene.objects if obj.type == "MESH"]
     after = round_trip.positions(blender, scene, meshes, [frame - FIRST for frame in before])
-    assert round_trip.farthest_mm(before, {frame: after[frame - FIRST] for frame in before}) < TOLERANCE_MM
+    assert (
+        round_trip.farthest_mm(before, {frame: after[frame - FIRST] for frame in before})
+        < TOLERANCE_MM
+    )
 
 
 @pytest.mark.parametrize("key", SLOW_GLTF)
@@ -212,7 +235,10 @@ def test_the_scene_stays_as_it_was(blender, shown, tmp_path, key):
     scene.frame_preview_start, scene.frame_preview_end = 5, 6
     scene.frame_set(40, subframe=0.5)
     blender.ops.object.mode_set(mode="POSE")
-    blocks = {name: len(getattr(blender.data, name)) for name in ("actions", "objects", "meshes", "materials", "armatures")}
+    blocks = {
+        name: len(getattr(blender.data, name))
+        for name in ("actions", "objects", "meshes", "materials", "armatures")
+    }
 
     export(blender, scene, rig, key, tmp_path)
 
@@ -224,7 +250,9 @@ def test_the_scene_stays_as_it_was(blender, shown, tmp_path, key):
     assert scene.frame_current == 40 and scene.frame_subframe == pytest.approx(0.5)
     assert display.is_shown(rig, entry)
     assert blocks == {name: len(getattr(blender.data, name)) for name in blocks}
-    assert [path.name for path in tmp_path.iterdir()] == [f"performance{export_module.FORMATS[key].suffix}"]
+    assert [path.name for path in tmp_path.iterdir()] == [
+        f"performance{export_module.FORMATS[key].suffix}"
+    ]
 
 
 def test_a_head_in_a_hidden_collection_is_refused_with_a_sentence(blender, shown, tmp_path):
@@ -275,7 +303,8 @@ def test_a_full_disk_is_a_sentence_and_the_earlier_file_stays(blender, shown, sm
 
 
 def rows_of(path):
-    """Header and rows of a CSV, as an importer of Live Link Face recordings reads them: (names, seconds [T], values)."""
+    """Header and rows of a CSV, as an importer of Live Link Face recordings reads them: (names,
+    seconds [T], values)."""
     with open(path, newline="") as file:
         header, *rows = csv.reader(file)
     assert header[:2] == ["Timecode", "BlendShapeCount"]
@@ -291,7 +320,10 @@ def test_curves_have_live_links_columns(blender, shown, tmp_path):
     names, seconds, values = rows_of(path)
     assert names[:3] == ["EyeBlinkLeft", "EyeLookDownLeft", "EyeLookInLeft"]
     assert names[14:19] == ["JawForward", "JawRight", "JawLeft", "JawOpen", "MouthClose"]
-    assert names[51:55] == ["TongueOut", "HeadYaw", "HeadPitch", "HeadRoll"] and names[-1] == "RightEyeRoll"
+    assert (
+        names[51:55] == ["TongueOut", "HeadYaw", "HeadPitch", "HeadRoll"]
+        and names[-1] == "RightEyeRoll"
+    )
     assert len(set(names)) == 61
     assert seconds[0] == pytest.approx(FIRST / 25, abs=1e-4)
     assert np.allclose(np.diff(seconds), 1 / 60, atol=1e-4)
@@ -306,7 +338,12 @@ def test_curves_read_back_are_the_motion(blender, shown, tmp_path, rate):
     path, _ = export(blender, scene, rig, "ARKIT", tmp_path, rate=fps)
     with open(path, newline="") as file:
         header, *rows = csv.reader(file)
-    values = dict(zip([name[0].lower() + name[1:] for name in header[2:]], np.array(rows)[:, 2:].astype(float).T))
+    values = dict(
+        zip(
+            [name[0].lower() + name[1:] for name in header[2:]],
+            np.array(rows)[:, 2:].astype(float).T,
+        )
+    )
     channels = head.channel_names()
     back = mapping.motion_of(values, channels, len(rows))
     assert len(rows) == LAST - FIRST + 1
@@ -314,14 +351,19 @@ def test_curves_read_back_are_the_motion(blender, shown, tmp_path, rate):
         scene.frame_set(frame)
         for column, name in enumerate(channels):
             if name not in ("tongueTipUp", "tongueBladeUp", "tongueBack"):
-                assert back.expression[row, column] == pytest.approx(rig.keys.key_blocks[name].value, abs=2e-4), name
+                assert back.expression[row, column] == pytest.approx(
+                    rig.keys.key_blocks[name].value, abs=2e-4
+                ), name
         jaw = rig.armature.pose.bones["jaw"].matrix_basis.to_quaternion().to_exponential_map()
         assert back.jaw[row, :2] == pytest.approx(jaw[:2], abs=2e-4)
         eyes = rig.armature.pose.bones["eye_left"].matrix_basis.to_quaternion().to_exponential_map()
         assert back.eyes[row, :2] == pytest.approx(eyes[:2], abs=2e-4)
-        # The app counts the head's angles the other way round than a right-handed turn about up, left and out.
+        # The app counts the head's angles the other way round than a right-handed turn about up,
+        # left and out.
         turn = rig.armature.pose.bones["neck"].matrix_basis.to_3x3().to_euler("ZXY")
-        assert [values[f"head{angle}"][row] for angle in ("Yaw", "Pitch", "Roll")] == pytest.approx([-turn.y, -turn.x, -turn.z], abs=2e-4)
+        assert [values[f"head{angle}"][row] for angle in ("Yaw", "Pitch", "Roll")] == pytest.approx(
+            [-turn.y, -turn.x, -turn.z], abs=2e-4
+        )
 
 
 def test_what_arkit_has_no_place_for_is_told(blender, shown, tmp_path):
@@ -330,29 +372,44 @@ def test_what_arkit_has_no_place_for_is_told(blender, shown, tmp_path):
     assert any("MouthSmileLeft" in note and "BrowInnerUp" in note for note in notes)
     assert any("tongueTipUp" in note for note in notes)
     names, _, values = rows_of(path)
-    assert values[:, names.index("MouthSmileLeft")].min() == 1 and values[:, names.index("BrowInnerUp")].max() == 0
+    assert (
+        values[:, names.index("MouthSmileLeft")].min() == 1
+        and values[:, names.index("BrowInnerUp")].max() == 0
+    )
 
 
 # ---- the operator
 
 
-def test_the_operator_writes_the_frames_that_are_chosen_with_the_formats_ending(blender, shown, tmp_path):
+def test_the_operator_writes_the_frames_that_are_chosen_with_the_formats_ending(
+    blender, shown, tmp_path
+):
     scene, _, _ = shown()
     scene.frame_start, scene.frame_end = 12, 14
     for frames, count in (("TAKE", LAST - FIRST + 1), ("SCENE", 3)):
-        done = blender.ops.thunder.export_performance(filepath=str(tmp_path / "line.fbx"), form="ARKIT", frames=frames, rate=25.0)
+        done = blender.ops.thunder.export_performance(
+            filepath=str(tmp_path / "line.fbx"), form="ARKIT", frames=frames, rate=25.0
+        )
         assert done == {"FINISHED"} and [path.name for path in tmp_path.iterdir()] == ["line.csv"]
         assert len((tmp_path / "line.csv").read_text().splitlines()) == 1 + count
     with pytest.raises(RuntimeError, match="no preview range"):
-        blender.ops.thunder.export_performance(filepath=str(tmp_path / "no.csv"), form="ARKIT", frames="PREVIEW")
+        blender.ops.thunder.export_performance(
+            filepath=str(tmp_path / "no.csv"), form="ARKIT", frames="PREVIEW"
+        )
     assert not (tmp_path / "no.csv").exists()
 
 
 def test_a_blender_built_without_a_format_says_so(blender, shown, monkeypatch):
-    assert not blender.ops.thunder.export_performance.poll(), "without a head there is nothing to export"
+    assert not blender.ops.thunder.export_performance.poll(), (
+        "without a head there is nothing to export"
+    )
     _, rig, _ = shown()
-    lacking = {key: export_module.why_missing(form, rig) for key, form in export_module.FORMATS.items()}
-    assert [key for key in lacking if lacking[key]] == ["FLAME"] and "does not come from a FLAME file" in lacking["FLAME"]
+    lacking = {
+        key: export_module.why_missing(form, rig) for key, form in export_module.FORMATS.items()
+    }
+    assert [key for key in lacking if lacking[key]] == [
+        "FLAME"
+    ] and "does not come from a FLAME file" in lacking["FLAME"]
     monkeypatch.setattr(export_module, "_operator", lambda name: None)
     assert "built without USD" in export_module.why_missing(export_module.FORMATS["USD"], rig)
     assert not export_module.why_missing(export_module.FORMATS["ARKIT"], rig)
@@ -365,7 +422,10 @@ def test_channels_are_exported_with_all_that_is_known_of_them(blender, shown, tm
     seen = export_module.motion_of(shot(blender, scene, rig, rate=25.0))
     assert channels == head.channel_names() and read.fps == 25.0 and notes == []
     for name in ("expression", "jaw", "head", "eyes"):
-        assert getattr(read, name) == pytest.approx(getattr(seen, name), abs=1e-6) and np.ptp(getattr(read, name)) > 0, name
+        assert (
+            getattr(read, name) == pytest.approx(getattr(seen, name), abs=1e-6)
+            and np.ptp(getattr(read, name)) > 0
+        ), name
     assert not {"style", "mood"} & set(np.load(path).files), "the take was not directed"
     entry.action["thunder"]["reading"] = Direction(Style(energy=1.4), "sad", 0.5).vector().tolist()
     path, _ = export(blender, scene, rig, "CHANNELS", tmp_path, rate=25.0)

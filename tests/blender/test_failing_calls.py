@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whichever call fails during a bake, a commit or the saving of a preset: afterwards all of the old or all of the new is there.
+"""Whichever call fails during a bake, a commit or the saving of a preset: afterwards all of the old
+or all of the new is there.
 
-The performances of the bakes are real: the engine samples them once, and every bake gets them again. Blender's own saving is
-made to fail by the largest size of file that the system allows. THUNDER_ALL_CALLS=1 (`make faults`) lets every single call fail
-where a usual run tries a sample.
+The performances of the bakes are real: the engine samples them once, and every bake gets them
+again. Blender's own saving is made to fail by the largest size of file that the system allows.
+THUNDER_ALL_CALLS=1 (`make faults`) lets every single call fail where a usual run tries a sample.
 """
 
 import hashlib
@@ -15,7 +16,8 @@ from unittest import mock
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "faults")]  # bake.py; failing_calls.py
+# bake.py; failing_calls.py
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "faults")]
 
 from commit_stage import animate, everything
 from failing_calls import FailingCalls, sample
@@ -28,7 +30,13 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes.commit import committing as committing_module
 from thunder.scene.takes.commit.committing import Choice
-from thunder.thunder_core import client as client_module, engine_python, errors as errors_module, files, progress
+from thunder.thunder_core import (
+    client as client_module,
+    engine_python,
+    errors as errors_module,
+    files,
+    progress,
+)
 
 pytestmark = pytest.mark.one_blender
 
@@ -44,7 +52,8 @@ def contents(folder):
 
 
 class RecordedClient:
-    """Answers every request with what the real engine said once: who it is, and the takes that it sampled."""
+    """Answers every request with what the real engine said once: who it is, and the takes that it
+    sampled."""
 
     def __init__(self, folder, hello, events, arrays):
         self.folder, self.hello, self.events, self.arrays = str(folder), hello, events, arrays
@@ -66,7 +75,8 @@ class RecordedClient:
             return Asked([{"event": "done", "result": self.hello}])
         assert verb == "generate"
         return Asked(
-            [*(dict(event) for event in self.events if event["event"] == "take")][: args["takes"]] + [{"event": "done", "result": {}}]
+            [*(dict(event) for event in self.events if event["event"] == "take")][: args["takes"]]
+            + [{"event": "done", "result": {}}]
         )
 
 
@@ -83,7 +93,9 @@ def recorded(tmp_path_factory):
     events, arrays = [], {}
     with client_module.Client() as client:
         hello = client.request("hello").wait(timeout=300)
-        client.request("generate", sound=sound, takes=3, seed=1, steps=2).wait(on_event=events.append, timeout=300)
+        client.request("generate", sound=sound, takes=3, seed=1, steps=2).wait(
+            on_event=events.append, timeout=300
+        )
         for event in events:
             for name in event.get("take", {}).values():
                 if isinstance(name, str) and name.endswith(".npy"):
@@ -105,12 +117,19 @@ def baked(recorded, blender):
 
 
 def is_whole(folder, takes):
-    """Whether a folder holds a complete bake of so many takes: what its list of files says is what is there."""
+    """Whether a folder holds a complete bake of so many takes: what its list of files says is what
+    is there."""
     listed = json.loads((folder / files.MANIFEST).read_text(encoding="utf-8"))
     hashes = next(value for value in listed.values() if isinstance(value, dict))
-    there = {name: hashlib.sha256(data).hexdigest() for name, data in contents(folder).items() if name != files.MANIFEST}
+    there = {
+        name: hashlib.sha256(data).hexdigest()
+        for name, data in contents(folder).items()
+        if name != files.MANIFEST
+    }
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    return there == hashes and len(report["takes"]) == takes == len([name for name in there if name.endswith(".npz")])
+    return there == hashes and len(report["takes"]) == takes == len(
+        [name for name in there if name.endswith(".npz")]
+    )
 
 
 @pytest.mark.slow
@@ -156,7 +175,11 @@ def committing(stage, scene, rig):
     entry = show_take(stage, performance(seconds=1.0, closed_at=(0.4,)), 21.0)
 
     def commit(to):
-        progress.result(committing_module.commit(rig, entry, "Committed", Choice(entry.first, entry.last, to=to, error=0.0)))
+        progress.result(
+            committing_module.commit(
+                rig, entry, "Committed", Choice(entry.first, entry.last, to=to, error=0.0)
+            )
+        )
 
     return scene, rig, entry, commit
 
@@ -169,12 +192,19 @@ def animation(blender):
 
 
 class FailingWrites:
-    """Lets the k-th call fail with which a commit writes Blender's data: new actions, curves, their keys, who plays them."""
+    """Lets the k-th call fail with which a commit writes Blender's data: new actions, curves, their
+    keys, who plays them."""
 
     def __init__(self, k):
         self.k, self.count, self.patches = k, 0, []
-        for module, names in ((compat, ("new_action", "new_curve", "assign_action")), (fcurves, ("write",))):
-            self.patches += [mock.patch.object(module, name, self._failing(getattr(module, name))) for name in names]
+        for module, names in (
+            (compat, ("new_action", "new_curve", "assign_action")),
+            (fcurves, ("write",)),
+        ):
+            self.patches += [
+                mock.patch.object(module, name, self._failing(getattr(module, name)))
+                for name in names
+            ]
 
     def _failing(self, original):
         def call(*args, **options):
@@ -196,7 +226,8 @@ class FailingWrites:
 
 
 def strip_of_ones_own(blender, rig):
-    """An NLA strip of the animator's that moves a channel of the take: a commit lays a strip of its own above it."""
+    """An NLA strip of the animator's that moves a channel of the take: a commit lays a strip of its
+    own above it."""
     (action,), (curves,) = compat.new_action("Funnel", [rig.keys])
     curve = compat.new_curve(curves, 'key_blocks["mouthFunnel"].value', 0, "")
     for frame, value in ((1, 0.0), (30, 0.5), (60, 0.1)):
@@ -204,7 +235,9 @@ def strip_of_ones_own(blender, rig):
     rig.keys.animation_data.nla_tracks.new().strips.new("funnel", 1, action)
 
 
-@pytest.mark.parametrize("to, strips", [("COPY", False), ("NEW", False), ("STRIP", False), ("OWN", False), ("OWN", True)])
+@pytest.mark.parametrize(
+    "to, strips", [("COPY", False), ("NEW", False), ("STRIP", False), ("OWN", False), ("OWN", True)]
+)
 def test_whichever_write_of_a_commit_fails(committing, blender, tmp_path, to, strips):
     scene, rig, entry, commit = committing
     if strips:
@@ -223,5 +256,9 @@ def test_whichever_write_of_a_commit_fails(committing, blender, tmp_path, to, st
         rig = head.resolve(scene.objects[name])
         entry = scene.thunder.takes[0]
         with FailingWrites(k), pytest.raises(MemoryError):
-            progress.result(committing_module.commit(rig, entry, "Committed", Choice(entry.first, entry.last, to=to, error=0.0)))
+            progress.result(
+                committing_module.commit(
+                    rig, entry, "Committed", Choice(entry.first, entry.last, to=to, error=0.0)
+                )
+            )
         assert animation(blender) == before, f"call {k} of {writes.count}"

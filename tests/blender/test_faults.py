@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tries every row of the table of faults that needs Blender; tests/faults/test_faults.py tries the others."""
+"""Tries every row of the table of faults that needs Blender; tests/faults/test_faults.py tries the
+others."""
 
 import sys
 from pathlib import Path
@@ -19,7 +20,13 @@ def test_no_two_rows_have_the_same_name():
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("row", [pytest.param(row, id=row.name, marks=[pytest.mark.slow] * row.slow) for row in rows_blender.ROWS])
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, id=row.name, marks=[pytest.mark.slow] * row.slow)
+        for row in rows_blender.ROWS
+    ],
+)
 def test_fault(row, tmp_path, blender):
     outcome = harness.attempt(row, tmp_path, harness.Session())
     assert outcome.right, "; ".join(outcome.wrong)

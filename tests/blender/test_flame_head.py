@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A FLAME file becomes a rig that moves as FLAME's formula says, is driven by the default motion, read back and exported."""
+"""A FLAME file becomes a rig that moves as FLAME's formula says, is driven by the default motion,
+read back and exported."""
 
 import os
 import pickle
@@ -80,7 +81,9 @@ def pose(mesh, seed, spread=0.15, mode="XYZ"):
         if mode == "QUATERNION":
             pose_bone.rotation_quaternion = rotation_module.rotvec_to_quaternion(turn)
         else:
-            pose_bone.rotation_euler = rotation_module.matrix_to_euler(rotation_module.rotvec_to_matrix(turn), mode)
+            pose_bone.rotation_euler = rotation_module.matrix_to_euler(
+                rotation_module.rotvec_to_matrix(turn), mode
+            )
     return expression, jaw, neck, eyes
 
 
@@ -91,14 +94,21 @@ def test_a_flame_file_becomes_a_rig_within_a_second(blender, flame_rig, folder, 
     keeps(1.0, time.process_time() - start, f"a head from {name}")
     data = flame_rig.data
     keys = mesh.data.shape_keys.key_blocks
-    assert [k.name for k in keys][:101] == ["Basis", *(f"expression{i + 1:03d}" for i in range(100))]
-    assert all(k.slider_min == -10 and k.slider_max == 10 and k.value == 0 for k in list(keys)[1:101])
+    assert [k.name for k in keys][:101] == [
+        "Basis",
+        *(f"expression{i + 1:03d}" for i in range(100)),
+    ]
+    assert all(
+        k.slider_min == -10 and k.slider_max == 10 and k.value == 0 for k in list(keys)[1:101]
+    )
     assert sum(k.name.startswith("identity") for k in keys) == 10
     bones = mesh.parent.data.bones
     assert [bone.name for bone in bones] == ["root", "neck", "jaw", "eye_left", "eye_right"]
     joints = data["J_regressor"] @ data["v_template"]
     assert np.allclose([b.head_local for b in bones], build.flame_to_blender(joints), atol=1e-6)
-    assert len(mesh.data.vertices) == len(data["v_template"]) and len(mesh.data.polygons) == len(data["f"])
+    assert len(mesh.data.vertices) == len(data["v_template"]) and len(mesh.data.polygons) == len(
+        data["f"]
+    )
     assert np.abs(evaluated(blender, mesh) - data["v_template"]).max() < 1e-6
 
 
@@ -113,11 +123,17 @@ def test_the_rig_moves_as_flame_does(blender, flame_rig, folder, mode):
     bones_stay = flame_with_bones(still, *posed, rotation_module)
     assert np.abs(theirs - flame_rig.data["v_template"]).max() > 0.02
     assert np.abs(seen - bones_stay).max() < 5e-6, "FLAME's formula with its joints at rest"
-    assert np.abs(seen - theirs).max() < 1e-3, "FLAME moves the joints themselves a little with expression"
+    assert np.abs(seen - theirs).max() < 1e-3, (
+        "FLAME moves the joints themselves a little with expression"
+    )
     drivers = mesh.data.shape_keys.animation_data.drivers
     moving = (np.abs(flame_rig.data["posedirs"]).max((0, 1)) > 1e-6).sum()
-    assert len(drivers) == moving > 0 and all('"corrective_' in curve.data_path for curve in drivers)
-    assert all(curve.driver.is_simple_expression and curve.driver.is_valid for curve in drivers), "no script is run for them"
+    assert len(drivers) == moving > 0 and all(
+        '"corrective_' in curve.data_path for curve in drivers
+    )
+    assert all(curve.driver.is_simple_expression and curve.driver.is_valid for curve in drivers), (
+        "no script is run for them"
+    )
 
 
 def flame_with_bones(asset, expression, jaw, neck, eyes, rotation):
@@ -140,7 +156,9 @@ def test_identity_sliders_make_another_person_whose_bones_can_follow(blender, fl
         keys[f"identity{i + 1:03d}"].value = betas[i]
     posed = pose(mesh, 2)
     asset = parts(flame_rig.data)
-    person = asset | {"v_template": asset["v_template"] + flame_rig.data["shapedirs"][:, :, :300] @ betas}
+    person = asset | {
+        "v_template": asset["v_template"] + flame_rig.data["shapedirs"][:, :, :300] @ betas
+    }
     expected = flame_with_bones(person, *posed, rotation_module)
     before = np.abs(evaluated(blender, mesh) - expected).max()
     assert blender.ops.thunder.fit_flame_bones() == {"FINISHED"}
@@ -148,7 +166,10 @@ def test_identity_sliders_make_another_person_whose_bones_can_follow(blender, fl
     for i in (0, 3, 19):
         keys[f"identity{i + 1:03d}"].value = 0.0
     blender.ops.thunder.fit_flame_bones()
-    assert np.abs(evaluated(blender, mesh) - flame_with_bones(asset, *posed, rotation_module)).max() < 1e-5
+    assert (
+        np.abs(evaluated(blender, mesh) - flame_with_bones(asset, *posed, rotation_module)).max()
+        < 1e-5
+    )
 
 
 def opening(points, model):
@@ -159,7 +180,11 @@ def opening(points, model):
 def test_a_take_plays_on_it_and_is_read_back(blender, flame_rig, folder):
     mesh = add(blender, folder)
     rig = heads_head.find(blender.context.scene)
-    assert rig.mesh == mesh and len(rig.channels) == 40 and not any(name.startswith("tongue") for name in rig.channels)
+    assert (
+        rig.mesh == mesh
+        and len(rig.channels) == 40
+        and not any(name.startswith("tongue") for name in rig.channels)
+    )
     blender.context.scene.render.fps = 25  # so that every frame of the scene is one of the motion's
     done = performance(seconds=1.0, closed_at=(0.4,))
     clock = timing.Clock.of(blender.context.scene, 1)
@@ -170,14 +195,33 @@ def test_a_take_plays_on_it_and_is_read_back(blender, flame_rig, folder):
     wanted, seen = [], []
     rest = opening(flame_rig.data["v_template"], marked)
     scene = blender.context.scene
-    own = {name: getattr(ours, name) for name in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table")}
+    own = {
+        name: getattr(ours, name)
+        for name in (
+            "v_template",
+            "shapedirs",
+            "posedirs",
+            "J_regressor",
+            "weights",
+            "kintree_table",
+        )
+    }
     for frame in range(1, 26, 2):
         scene.frame_set(frame)
         seen.append(opening(evaluated(blender, mesh), marked) - rest)
-        moved = flame(own, done.motion.expression[frame - 1], done.motion.jaw[frame - 1], np.zeros(3), np.zeros(3), rotation_module)
+        moved = flame(
+            own,
+            done.motion.expression[frame - 1],
+            done.motion.jaw[frame - 1],
+            np.zeros(3),
+            np.zeros(3),
+            rotation_module,
+        )
         wanted.append(flame_rig.scale * opening(moved, ours))
     assert max(wanted) > 10 and min(wanted) < 0.5
-    assert np.abs(np.array(seen) - wanted).mean() < 0.5 and np.abs(np.array(seen) - wanted).max() < 1.0
+    assert (
+        np.abs(np.array(seen) - wanted).mean() < 0.5 and np.abs(np.array(seen) - wanted).max() < 1.0
+    )
     motion = progress.result(reading.read(rig, heads_head.channel_names(), clock, 1.0))
     assert motion.frames == 25 and motion.expression.shape == (25, 44)
     for name in ("jaw", "head", "eyes"):
@@ -185,7 +229,9 @@ def test_a_take_plays_on_it_and_is_read_back(blender, flame_rig, folder):
     brow = heads_head.channel_names().index("browInnerUp")
     assert np.corrcoef(motion.expression[:, brow], done.motion.expression[:, brow])[0, 1] > 0.95
     settings.active_take = -1
-    assert np.abs(evaluated(blender, mesh) - flame_rig.data["v_template"]).max() < 1e-6, "the head is given back as it was"
+    assert np.abs(evaluated(blender, mesh) - flame_rig.data["v_template"]).max() < 1e-6, (
+        "the head is given back as it was"
+    )
 
 
 @pytest.mark.slow
@@ -215,7 +261,9 @@ def test_a_channel_is_shown_and_put_back(blender, flame_rig, folder):
     keys["expression007"].value = 0.25
     for channel in ("jawOpen", "mouthSmileLeft", "eyeLookUpLeft"):
         assert blender.ops.thunder.preview_retarget(channel=channel, amount=1.0) == {"FINISHED"}
-        assert np.abs(evaluated(blender, mesh) - flame_rig.data["v_template"]).max() > 0.002, channel
+        assert np.abs(evaluated(blender, mesh) - flame_rig.data["v_template"]).max() > 0.002, (
+            channel
+        )
     assert abs(mesh.parent.pose.bones["eye_left"].rotation_euler[0]) > 0.3
     blender.ops.thunder.preview_retarget(channel="jawOpen", amount=0.0)
     values = {name: keys[f"expression{name:03d}"].value for name in range(1, 101)}
@@ -237,17 +285,38 @@ def test_parameters_are_exported_frame_by_frame(blender, folder, tmp_path):
         for point in curve.keyframe_points:
             point.interpolation = "LINEAR"
     bones = mesh.parent.pose.bones
-    turns = {"jaw": (0.2, 0.05, 0.01), "neck": (0.1, -0.2, 0.05), "eye_left": (0.0, 0.3, 0.0), "eye_right": (0.1, -0.3, 0.0)}
+    turns = {
+        "jaw": (0.2, 0.05, 0.01),
+        "neck": (0.1, -0.2, 0.05),
+        "eye_left": (0.0, 0.3, 0.0),
+        "eye_right": (0.1, -0.3, 0.0),
+    }
     for bone, turn in turns.items():
-        bones[bone].rotation_euler = rotation_module.matrix_to_euler(rotation_module.rotvec_to_matrix(np.array(turn)))
+        bones[bone].rotation_euler = rotation_module.matrix_to_euler(
+            rotation_module.rotvec_to_matrix(np.array(turn))
+        )
     path = tmp_path / "take.npz"
-    assert blender.ops.thunder.export_performance(filepath=str(path), form="FLAME", frames="SCENE") == {"FINISHED"}
+    assert blender.ops.thunder.export_performance(
+        filepath=str(path), form="FLAME", frames="SCENE"
+    ) == {"FINISHED"}
     with np.load(path) as file:
         data = {name: file[name] for name in file.files}
-    assert data["expression"].shape == (frames, 100) and data["betas"].shape == (frames, 300) and data["fps"] == 24
-    assert np.allclose(data["expression"][:, 2], np.linspace(0, 2, frames), atol=1e-4) and not np.delete(data["expression"], 2, 1).any()
+    assert (
+        data["expression"].shape == (frames, 100)
+        and data["betas"].shape == (frames, 300)
+        and data["fps"] == 24
+    )
+    assert (
+        np.allclose(data["expression"][:, 2], np.linspace(0, 2, frames), atol=1e-4)
+        and not np.delete(data["expression"], 2, 1).any()
+    )
     assert np.allclose(data["betas"][:, 1], 1.5) and not np.delete(data["betas"], 1, 1).any()
-    for name, bone in (("jaw_pose", "jaw"), ("neck_pose", "neck"), ("leye_pose", "eye_left"), ("reye_pose", "eye_right")):
+    for name, bone in (
+        ("jaw_pose", "jaw"),
+        ("neck_pose", "neck"),
+        ("leye_pose", "eye_left"),
+        ("reye_pose", "eye_right"),
+    ):
         assert np.allclose(data[name], turns[bone], atol=1e-5), name
     assert not data["global_orient"].any() and not data["transl"].any()
 
@@ -257,7 +326,9 @@ def checked(monkeypatch):
     """What *Check with smplx* measured, by calls of the returned function."""
     operator = flame_head.THUNDER_OT_check_with_smplx
     answers = []
-    monkeypatch.setattr(operator, "finish", lambda self, context, answer: answers.append(answer) or {"FINISHED"})
+    monkeypatch.setattr(
+        operator, "finish", lambda self, context, answer: answers.append(answer) or {"FINISHED"}
+    )
 
     def check(blender, path):
         assert blender.ops.thunder.check_with_smplx(filepath=str(path)) == {"FINISHED"}
@@ -268,13 +339,17 @@ def checked(monkeypatch):
     return check
 
 
-def test_a_head_is_checked_with_smplx_on_the_frame_that_is_seen(blender, flame_rig, folder, checked):
+def test_a_head_is_checked_with_smplx_on_the_frame_that_is_seen(
+    blender, flame_rig, folder, checked
+):
     mesh = add(blender, folder)
     assert checked(blender, folder / "flame2020.pkl")[0] < 1e-3, "at rest"
     posed = pose(mesh, 1)
     theirs = flame(parts(flame_rig.data), *posed, rotation_module)
     off = 1e3 * np.linalg.norm(evaluated(blender, mesh) - theirs, axis=1).max()
-    assert 0.01 < off < 1.0, "bones stay where they are, FLAME's joints move a little with expression"
+    assert 0.01 < off < 1.0, (
+        "bones stay where they are, FLAME's joints move a little with expression"
+    )
     rig, skinning = checked(blender, folder / "flame2020.pkl")
     assert abs(rig - off) < 2e-3 and skinning < 1e-3
     for point in mesh.data.shape_keys.key_blocks["expression001"].data:
@@ -326,17 +401,30 @@ def test_what_is_no_flame_file_is_refused_and_leaves_nothing(blender, tmp_path, 
     before = len(blender.data.objects), len(blender.data.meshes), len(blender.data.armatures)
     with pytest.raises(RuntimeError, match=said):
         blender.ops.thunder.add_flame_head(filepath=str(path))
-    assert (len(blender.data.objects), len(blender.data.meshes), len(blender.data.armatures)) == before
+    assert (
+        len(blender.data.objects),
+        len(blender.data.meshes),
+        len(blender.data.armatures),
+    ) == before
     assert not (tmp_path / "canary").exists()
 
 
 def test_it_is_found_beside_other_heads_and_says_what_is_lost(blender, folder):
     mesh = add(blender, folder)
-    assert blender.ops.thunder.measure_retarget() == {"FINISHED"} and "Lip opening off by" in mesh.parent["thunder_measured"]
+    assert (
+        blender.ops.thunder.measure_retarget() == {"FINISHED"}
+        and "Lip opening off by" in mesh.parent["thunder_measured"]
+    )
     measured = flame_module.measure(mesh, mesh.parent)
-    assert measured.opening < 0.5 and measured.closed < 0.3 and measured.lips < 0.2 * measured.travel
+    assert (
+        measured.opening < 0.5 and measured.closed < 0.3 and measured.lips < 0.2 * measured.travel
+    )
     scene = blender.context.scene
-    assert heads_head.in_scene(scene) == [mesh] and heads_head.is_any_in(scene) and heads_head.is_own(mesh)
+    assert (
+        heads_head.in_scene(scene) == [mesh]
+        and heads_head.is_any_in(scene)
+        and heads_head.is_own(mesh)
+    )
     scene.thunder.head = None
     assert heads_head.find(scene).mesh == mesh and heads_head.resolve(mesh.parent).mesh == mesh
     blender.ops.thunder.add_head()

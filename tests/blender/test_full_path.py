@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a voice to ranked takes and back to sound, with the real engine; what goes wrong costs nothing but the request."""
+"""From a voice to ranked takes and back to sound, with the real engine; what goes wrong costs
+nothing but the request."""
 
 import os
 import signal
@@ -25,8 +26,19 @@ from timing import keeps
 
 
 def contents(bpy):
-    """Names of everything in the file, and what is on the heads: what must not change when something fails."""
-    kinds = ("scenes", "objects", "meshes", "actions", "armatures", "materials", "sounds", "shape_keys", "worlds")
+    """Names of everything in the file, and what is on the heads: what must not change when
+    something fails."""
+    kinds = (
+        "scenes",
+        "objects",
+        "meshes",
+        "actions",
+        "armatures",
+        "materials",
+        "sounds",
+        "shape_keys",
+        "worlds",
+    )
     names = {kind: sorted(block.name for block in getattr(bpy.data, kind)) for kind in kinds}
     names["takes"] = [entry.name for entry in bpy.context.scene.thunder.takes]
     names["animated"] = sorted(
@@ -37,7 +49,9 @@ def contents(bpy):
     scene = bpy.context.scene
     names["frames"] = (scene.frame_current, scene.frame_start, scene.frame_end)
     editor = scene.sequence_editor
-    strips = [] if editor is None else (editor.strips if hasattr(editor, "strips") else editor.sequences)
+    strips = (
+        [] if editor is None else (editor.strips if hasattr(editor, "strips") else editor.sequences)
+    )
     names["strips"] = sorted((strip.name, strip.mute, strip.channel) for strip in strips)
     return names
 
@@ -48,7 +62,9 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, scene, connect
     assert blender.ops.thunder.generate() == {"FINISHED"}
     listed = list(scene.thunder.takes)
     assert len(listed) == 2 and {entry.seed for entry in listed} == {11, 12}
-    assert [entry.score for entry in listed] == sorted((entry.score for entry in listed), reverse=True)
+    assert [entry.score for entry in listed] == sorted(
+        (entry.score for entry in listed), reverse=True
+    )
     assert scene.thunder.active_take == 0 and all(0 <= entry.score <= 100 for entry in listed)
     with wave.open(SAMPLE) as file:
         seconds = file.getnframes() / file.getframerate()
@@ -60,16 +76,26 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, scene, connect
         angles.append(rig.armature.pose.bones["jaw"].rotation_euler[0])
     assert np.ptp(angles) > 0.01  # the mouth moves
     for entry in listed:
-        assert {"seed", "score", "weights", "audio", "quality"} <= set(entry.action["thunder"].keys())
+        assert {"seed", "score", "weights", "audio", "quality"} <= set(
+            entry.action["thunder"].keys()
+        )
     if strip_module.has_audio():
         assert blender.ops.thunder.listen() == {"FINISHED"}
-        spoken = next(s for s in compat.strips(scene.sequence_editor) if s.name.startswith("Thunder Listen"))
+        spoken = next(
+            s for s in compat.strips(scene.sequence_editor) if s.name.startswith("Thunder Listen")
+        )
         first, last = compat.strip_span(spoken)
-        assert spoken.mute and spoken.sound.packed_file and first == 41 and abs(last - listed[0].last) <= 2
+        assert (
+            spoken.mute
+            and spoken.sound.packed_file
+            and first == 41
+            and abs(last - listed[0].last) <= 2
+        )
         assert [s.name for s in strip_module.sound_strips(scene)] == ["line"]
     pid, folder = connection.client().pid, connection.client().folder
     kept = [name for name in os.listdir(folder) if name.endswith((".wav", ".npy"))]
-    assert len(kept) <= 1 and all(name.startswith("voice_cache_") for name in kept)  # the voice, kept for the next time
+    # the voice, kept for the next time
+    assert len(kept) <= 1 and all(name.startswith("voice_cache_") for name in kept)
     connection.stop()
     assert not os.path.exists(folder) and not is_alive(pid)
 
@@ -80,7 +106,11 @@ def test_the_same_seed_makes_the_same_keys(blender, scene, connection):
     blender.ops.thunder.generate()
     first = {entry.seed: entry.action["thunder"]["checksum"] for entry in scene.thunder.takes}
     blender.ops.thunder.generate()
-    again = {entry.seed: entry.action["thunder"]["checksum"] for entry in scene.thunder.takes if not entry.folded}
+    again = {
+        entry.seed: entry.action["thunder"]["checksum"]
+        for entry in scene.thunder.takes
+        if not entry.folded
+    }
     assert first == again and len(scene.thunder.takes) == 4
 
 
@@ -95,7 +125,10 @@ def test_why_a_take_does_what_it_does_at_a_frame(blender, scene, connection):
     assert blender.ops.thunder.explain_frame() == {"FINISHED"}
     scene.frame_set(1)
     assert contents(blender) == before
-    for frame, kind, said in ((entry.last + 9, "SAMPLED", "move the playhead"), (entry.first, "MIXED", "is mixed")):
+    for frame, kind, said in (
+        (entry.last + 9, "SAMPLED", "move the playhead"),
+        (entry.first, "MIXED", "is mixed"),
+    ):
         entry.kind = kind
         with pytest.raises(errors.BadRequest, match=said):
             jobs.run_through("Why", generation.explain(client, scene, entry, frame))
@@ -133,7 +166,9 @@ def empty_file(folder):
 
 @pytest.mark.parametrize("make", [text_file, empty_file])
 @pytest.mark.parametrize("source", ["STRIP", "FILE"])
-def test_a_bad_sound_is_said_and_changes_nothing(blender, scene, connection, tmp_path, request, make, source):
+def test_a_bad_sound_is_said_and_changes_nothing(
+    blender, scene, connection, tmp_path, request, make, source
+):
     said = {text_file: "sound|lost|read", empty_file: "at least|or more"}[make]
     path = make(tmp_path)
     if source == "STRIP":
@@ -150,16 +185,27 @@ def test_a_bad_sound_is_said_and_changes_nothing(blender, scene, connection, tmp
 
 
 def test_a_face_is_idle_where_its_voice_is_silent(blender, scene, connection, tmp_path):
-    scene.thunder.source, scene.thunder.sound_file = "FILE", write_wav(tmp_path / "voice.wav", np.zeros(32000))
+    scene.thunder.source, scene.thunder.sound_file = (
+        "FILE",
+        write_wav(tmp_path / "voice.wav", np.zeros(32000)),
+    )
     scene.thunder.count = 2
     assert blender.ops.thunder.generate() == {"FINISHED"}
-    assert [(entry.role, entry.seed) for entry in scene.thunder.takes] == [("IDLE", 11), ("IDLE", 12)]
+    assert [(entry.role, entry.seed) for entry in scene.thunder.takes] == [
+        ("IDLE", 11),
+        ("IDLE", 12),
+    ]
     assert all(not np.isfinite(entry.score) for entry in scene.thunder.takes)
 
 
 def one_sentence(caught):
     text = str(caught.value).strip()
-    assert text.startswith("Error: ") and "\n" not in text and "Traceback" not in text and len(text) < 320
+    assert (
+        text.startswith("Error: ")
+        and "\n" not in text
+        and "Traceback" not in text
+        and len(text) < 320
+    )
 
 
 def no_strip(bpy, scene):
@@ -221,7 +267,13 @@ def sound_files(connection):
 def half_way(scene, connection, context):
     """A generation that has begun to sample."""
     steps = generation.generate(
-        connection.client(), strip_module.find(context), scene, head.find(scene), 4, 1, sampling.Sampling(steps=100)
+        connection.client(),
+        strip_module.find(context),
+        scene,
+        head.find(scene),
+        4,
+        1,
+        sampling.Sampling(steps=100),
     )
     running = jobs.begin("Generating takes", steps)
     while running.step.fraction < 0.2:
@@ -260,12 +312,17 @@ def test_cancelling_is_quick_and_changes_nothing(blender, scene, connection):
     assert blender.ops.thunder.generate() == {"FINISHED"}
 
 
-def test_another_engine_performs_and_one_without_weights_says_what_to_do(blender, scene, connection):
+def test_another_engine_performs_and_one_without_weights_says_what_to_do(
+    blender, scene, connection
+):
     speak(scene)
     scene.thunder.system = "teacher"
     assert blender.ops.thunder.generate() == {"FINISHED"}
     [one, other] = scene.thunder.takes
-    assert sampling.Sampling.of_take(provenance.load(one.action).provenance, scene.thunder).system == "teacher"
+    assert (
+        sampling.Sampling.of_take(provenance.load(one.action).provenance, scene.thunder).system
+        == "teacher"
+    )
     opened = [np.ptp(provenance.opening_of(entry.action)) for entry in (one, other)]
     assert min(opened) > 4 and 0 < one.score <= 100, "the teacher speaks"
     before = contents(blender)
@@ -282,7 +339,9 @@ def test_no_slice_of_the_work_holds_the_window(blender, scene, connection):
     blender.ops.thunder.generate()  # the engine is awake, Blender's caches are warm
     start = time.thread_time()
     voice, rig = strip_module.find(blender.context), head.find(scene)
-    steps = generation.generate(connection.client(), voice, scene, rig, 8, 1, sampling.Sampling(steps=5))
+    steps = generation.generate(
+        connection.client(), voice, scene, rig, 8, 1, sampling.Sampling(steps=5)
+    )
     running = jobs.begin("Generating takes", steps)
     keeps(0.3, time.thread_time() - start, "beginning to generate")
     spent = []
@@ -296,7 +355,9 @@ def test_no_slice_of_the_work_holds_the_window(blender, scene, connection):
     keeps(0.05, spent, "steps of generating")
 
 
-def test_a_full_disk_is_said_and_changes_nothing(blender, scene, connection, small_disk, monkeypatch):
+def test_a_full_disk_is_said_and_changes_nothing(
+    blender, scene, connection, small_disk, monkeypatch
+):
     tiny = small_disk(40)  # not even one take fits
     connection.stop()
     try:
@@ -326,4 +387,5 @@ def test_disabling_the_add_on_stops_the_engine(blender, scene, connection):
         assert not hasattr(blender.types.Scene, "thunder")
     finally:
         addon_utils.enable(name)
-    assert blender.context.scene.thunder.takes[0].seed in (11, 12)  # what was made is kept with the file
+    # what was made is kept with the file
+    assert blender.context.scene.thunder.takes[0].seed in (11, 12)

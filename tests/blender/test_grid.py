@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Play All: a head for each take, side by side, each with its own take, and nothing of it left in the file."""
+"""Play All: a head for each take, side by side, each with its own take, and nothing of it left in
+the file."""
 
 from types import SimpleNamespace
 
@@ -42,7 +43,18 @@ def before(blender, stage):
 def everything(bpy):
     return {
         name: sorted(block.name for block in getattr(bpy.data, name))
-        for name in ("objects", "meshes", "armatures", "actions", "scenes", "materials", "curves", "fonts", "shape_keys", "collections")
+        for name in (
+            "objects",
+            "meshes",
+            "armatures",
+            "actions",
+            "scenes",
+            "materials",
+            "curves",
+            "fonts",
+            "shape_keys",
+            "collections",
+        )
     }
 
 
@@ -69,13 +81,18 @@ def test_every_take_has_a_head_of_its_own_that_plays_it(blender, stage, scene, r
     blender.ops.thunder.select_take(index=2)
     assert blender.ops.thunder.play_grid() == {"FINISHED"}
     scene.frame_set(20)
-    assert jaws(blender) == pytest.approx([0.1, 0.2, 0.3], abs=4e-5)  # keys are rounded to 1/4096 of 0.3
+    # keys are rounded to 1/4096 of 0.3
+    assert jaws(blender) == pytest.approx([0.1, 0.2, 0.3], abs=4e-5)
     assert scene.thunder.active_take == 2 and head.find(scene).mesh == rig.mesh
     words = [obj.data.body for obj in copies(blender) if obj.type == "FONT"]
-    assert words == ["99  Take 1", "98  Take 2", "97  Take 3"]  # these takes were not directed: nothing more is said
+    # these takes were not directed: nothing more is said
+    assert words == ["99  Take 1", "98  Take 2", "97  Take 3"]
     meshes = [obj for obj in copies(blender) if obj.type == "MESH" and obj.data.shape_keys]
     spans = sorted(
-        (min(corner), max(corner)) for corner in [[(mesh.matrix_world @ Vector(c)).x for c in mesh.bound_box] for mesh in meshes]
+        (min(corner), max(corner))
+        for corner in [
+            [(mesh.matrix_world @ Vector(c)).x for c in mesh.bound_box] for mesh in meshes
+        ]
     )
     assert all(left[1] < right[0] for left, right in zip(spans, spans[1:]))  # beside each other
     assert blender.ops.thunder.play_grid() == {"FINISHED"}  # leaves
@@ -92,20 +109,33 @@ def test_words_and_tracks_stand_under_each_head_and_nothing_overlaps(blender, st
     blender.context.view_layer.update()
     of_take = {}
     for obj in copies(blender):
-        if obj.type == "FONT" or (obj.type == "MESH" and not obj.data.shape_keys and obj.name.startswith(grid.NAME)):
+        if obj.type == "FONT" or (
+            obj.type == "MESH" and not obj.data.shape_keys and obj.name.startswith(grid.NAME)
+        ):
             of_take.setdefault(grid.state.grid.takes[obj.name], []).append(obj)
-    assert len(of_take) == 8 and all(len(objects) == 4 for objects in of_take.values())  # name, words, tracks, where it plays now
+    # name, words, tracks, where it plays now
+    assert len(of_take) == 8 and all(len(objects) == 4 for objects in of_take.values())
     boxes = []
     for objects in of_take.values():
         graph = blender.context.evaluated_depsgraph_get()
         for obj in objects:
             if obj.parent is None:
-                corners = [obj.matrix_world @ Vector(corner) for corner in obj.evaluated_get(graph).bound_box]
-                boxes.append(tuple(f(c[axis] for c in corners) for axis in (0, 2) for f in (min, max)))
+                corners = [
+                    obj.matrix_world @ Vector(corner)
+                    for corner in obj.evaluated_get(graph).bound_box
+                ]
+                boxes.append(
+                    tuple(f(c[axis] for c in corners) for axis in (0, 2) for f in (min, max))
+                )
     for number, (left, right, low, high) in enumerate(boxes):
         for other in boxes[:number]:
             assert right <= other[0] or other[1] <= left or high <= other[2] or other[3] <= low
-    tracks = next(obj for objects in of_take.values() for obj in objects if obj.type == "MESH" and obj.parent is None)
+    tracks = next(
+        obj
+        for objects in of_take.values()
+        for obj in objects
+        if obj.type == "MESH" and obj.parent is None
+    )
     now = next(obj for obj in tracks.children)
     places = []
     for frame in (scene.thunder.takes[0].first, scene.thunder.takes[0].last):
@@ -123,7 +153,12 @@ def test_a_film_of_all_takes_leaves_the_scene_as_it_was(blender, stage, scene, r
     scene.frame_set(5)
     before = everything(blender), scene.camera, scene.use_preview_range, rig.mesh.hide_render
     studio.render_grid(scene, rig, list(scene.thunder.takes), str(tmp_path / "takes.mp4"), 120)
-    assert (everything(blender), scene.camera, scene.use_preview_range, rig.mesh.hide_render) == before and scene.frame_current == 5
+    assert (
+        everything(blender),
+        scene.camera,
+        scene.use_preview_range,
+        rig.mesh.hide_render,
+    ) == before and scene.frame_current == 5
     assert (tmp_path / "takes.mp4").stat().st_size > 1000
     wide, high = scene.render.resolution_x, scene.render.resolution_y
     assert high == 120 and wide % 2 == 0 and wide > 60
@@ -136,10 +171,13 @@ def test_the_take_whose_head_is_selected_is_shown(blender, stage, scene):
     for seed in (1, 2, 3):
         enter(stage, 0.1 * seed, seed)
     blender.ops.thunder.play_grid()
-    chosen = from_left(obj for obj in copies(blender) if obj.type == "MESH" and obj.data.shape_keys)[1]
+    chosen = from_left(
+        obj for obj in copies(blender) if obj.type == "MESH" and obj.data.shape_keys
+    )[1]
     chosen.select_set(True)
     blender.context.view_layer.objects.active = chosen
-    if not len(blender.context.window_manager.windows):  # a module of Blender has no window to click in: what leave reads there
+    # a module of Blender has no window to click in: what leave reads there
+    if not len(blender.context.window_manager.windows):
         action = grid.state.grid.takes[chosen.name]
         assert action == scene.thunder.takes[1].action.name
         grid.leave()
@@ -149,12 +187,18 @@ def test_the_take_whose_head_is_selected_is_shown(blender, stage, scene):
 
 
 def test_it_goes_when_nothing_plays_whoever_stopped_it(before, blender):
-    """No handler of Blender's is relied on: one that was lost, or that came too early, would leave the grid for good."""
+    """No handler of Blender's is relied on: one that was lost, or that came too early, would leave
+    the grid for good."""
     if not len(blender.context.window_manager.windows):
-        assert grid.leave_when_stopped() == grid.LOOK_SECONDS and grid.is_running()  # it looks again
+        # it looks again
+        assert grid.leave_when_stopped() == grid.LOOK_SECONDS and grid.is_running()
         return
     assert grid.leave_when_stopped() is None
-    assert not grid.is_running() and everything(blender) == before and grid.leave_when_stopped() is None
+    assert (
+        not grid.is_running()
+        and everything(blender) == before
+        and grid.leave_when_stopped() is None
+    )
 
 
 def key_press(blender, watches, kind):
@@ -168,10 +212,13 @@ def test_escape_leaves_it_for_certain_and_other_keys_do_not(before, blender):
     assert key_press(blender, True, "A") == {"PASS_THROUGH"} and grid.is_running()
     assert key_press(blender, True, "ESC") == {"FINISHED"}
     assert not grid.is_running() and everything(blender) == before
-    assert key_press(blender, True, "MOUSEMOVE") == {"FINISHED"}  # left in another way: nothing is watched any more
+    # left in another way: nothing is watched any more
+    assert key_press(blender, True, "MOUSEMOVE") == {"FINISHED"}
 
 
-def test_escape_while_the_heads_are_set_up_stops_that_even_if_something_plays(blender, stage, scene, rig):
+def test_escape_while_the_heads_are_set_up_stops_that_even_if_something_plays(
+    blender, stage, scene, rig
+):
     enter(stage, 0.1, 1)
     before = everything(blender)
     running = jobs.begin("Play All", grid.build(scene, rig, list(scene.thunder.takes)))
@@ -226,14 +273,24 @@ def test_a_failure_half_way_leaves_nothing(blender, stage, scene, rig):
 
 
 def test_a_character_of_several_objects_with_drivers_is_copied_whole(blender):
-    """Meshes that share an armature by a modifier, an empty above all, a key that a bone drives, a constraint between them."""
+    """Meshes that share an armature by a modifier, an empty above all, a key that a bone drives, a
+    constraint between them."""
     scene = blender.context.scene
     scene.render.fps = 25
-    bones = rig_with(blender, {name: ((place, 0, 0), (place, 0, 0.1), None) for name, place in (("jaw", 0.0), ("aim", 0.2))}, "Bones")
+    bones = rig_with(
+        blender,
+        {
+            name: ((place, 0, 0), (place, 0, 0.1), None)
+            for name, place in (("jaw", 0.0), ("aim", 0.2))
+        },
+        "Bones",
+    )
     bones.parent = top = blender.data.objects.new("Top", None)
     scene.collection.objects.link(top)
     top.location = (0.0, 0.0, 1.5)
-    things = [grid_mesh(blender, name, ("jawOpen", "mouthPucker", "driven")) for name in ("Face", "Teeth")]
+    things = [
+        grid_mesh(blender, name, ("jawOpen", "mouthPucker", "driven")) for name in ("Face", "Teeth")
+    ]
     for obj in things:
         deform(obj, bones)
     curve = things[0].data.shape_keys.key_blocks["driven"].driver_add("value")
@@ -267,7 +324,9 @@ def test_a_character_of_several_objects_with_drivers_is_copied_whole(blender):
         assert rig_copy.pose.bones["aim"].constraints[0].target == rig_copy
     scene.frame_set(20)
     graph = blender.context.evaluated_depsgraph_get()
-    opened = sorted(face.evaluated_get(graph).data.shape_keys.key_blocks["jawOpen"].value for face in faces)
+    opened = sorted(
+        face.evaluated_get(graph).data.shape_keys.key_blocks["jawOpen"].value for face in faces
+    )
     assert opened == pytest.approx([0.5, 1.0], abs=1e-4) and np.ptp(opened) > 0.4
     blender.ops.thunder.play_grid()
     assert everything(blender) == before
@@ -283,8 +342,11 @@ def test_leaving_returns_the_playhead_to_where_it_was(blender, stage, scene):
 
 
 @pytest.mark.parametrize("used", [None, (20, 30), (400, 500)])
-def test_playing_repeats_the_frames_of_the_takes_and_gives_the_preview_range_back(blender, stage, scene, used):
-    """Takes are loops: the playhead must not run on to the end of a long scene, where every head is at rest."""
+def test_playing_repeats_the_frames_of_the_takes_and_gives_the_preview_range_back(
+    blender, stage, scene, used
+):
+    """Takes are loops: the playhead must not run on to the end of a long scene, where every head is
+    at rest."""
     scene.frame_end = 560
     enter(stage, 0.1, 1, start=11.0)
     if used:
@@ -300,10 +362,15 @@ def test_playing_repeats_the_frames_of_the_takes_and_gives_the_preview_range_bac
 
 
 def test_undo_into_the_grid_gives_the_preview_range_back(blender, stage, scene):
-    """What an undo step brings back of a grid that was left takes the scene's own range with it when it goes."""
+    """What an undo step brings back of a grid that was left takes the scene's own range with it
+    when it goes."""
     enter(stage, 0.1, 1, start=11.0)
     before = scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end
     blender.ops.thunder.play_grid()
     grid.state.grid = None  # as when a step of undo brings the collection back after it was left
     grid.leave_for_file()
-    assert (scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end) == before and not copies(blender)
+    assert (
+        scene.use_preview_range,
+        scene.frame_preview_start,
+        scene.frame_preview_end,
+    ) == before and not copies(blender)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bundled head as Blender's rig moves as FLAME's own formula says, and what is no head is refused with a reason."""
+"""The bundled head as Blender's rig moves as FLAME's own formula says, and what is no head is
+refused with a reason."""
 
 import time
 
@@ -12,12 +13,14 @@ from timing import keeps
 
 
 def flame(asset, expression, jaw, neck, eyes, rotation):
-    """FLAME's linear blend skinning (Li et al. 2017, eq. 2) in plain numpy, and the shapes of two keys; vertices [V, 3] in its axes."""
+    """FLAME's linear blend skinning (Li et al. 2017, eq. 2) in plain numpy, and the shapes of two
+    keys; vertices [V, 3] in its axes."""
     shaped = asset["v_template"] + asset["shapedirs"] @ expression
     joints = asset["J_regressor"] @ shaped
     turns = rotation.rotvec_to_matrix(np.array([np.zeros(3), neck, jaw, eyes, eyes]))
     shaped = shaped + asset["posedirs"] @ (turns[1:] - np.eye(3)).ravel()
-    names = asset["expression_names"].tolist() if "expression_names" in asset else []  # a FLAME file has neither names nor pairs
+    # a FLAME file has neither names nor pairs
+    names = asset["expression_names"].tolist() if "expression_names" in asset else []
     keys = dict(zip(names, np.clip(expression, 0, 1))) | dict(zip(build.JOINTS, turns[:, 2, 1]))
     for number, (one, other) in enumerate(asset["corrective_pairs"].tolist() if names else ()):
         shaped = shaped + keys[one] * keys[other] * asset["correctives"][:, :, number]
@@ -54,7 +57,9 @@ def test_the_skeleton_is_the_assets(blender, asset):
     joints = build.flame_to_blender(asset["J_regressor"].astype(float) @ asset["v_template"])
     assert [bone.name for bone in bones] == list(build.JOINTS)
     assert np.allclose([bone.head_local for bone in bones], joints, atol=1e-6)
-    parents = [-1 if bone.parent is None else list(build.JOINTS).index(bone.parent.name) for bone in bones]
+    parents = [
+        -1 if bone.parent is None else list(build.JOINTS).index(bone.parent.name) for bone in bones
+    ]
     assert parents == asset["kintree_table"][0].tolist()
 
 
@@ -70,7 +75,9 @@ def test_the_rig_moves_as_flame_does(blender, asset, seed):
     for name, value in zip(rig.channels, expression):
         rig.keys.key_blocks[name].value = value
     for bone, turn in (("jaw", jaw), ("neck", neck), ("eye_left", eyes), ("eye_right", eyes)):
-        rig.armature.pose.bones[bone].rotation_euler = rotation_module.matrix_to_euler(rotation_module.rotvec_to_matrix(turn))
+        rig.armature.pose.bones[bone].rotation_euler = rotation_module.matrix_to_euler(
+            rotation_module.rotvec_to_matrix(turn)
+        )
     expected = build.flame_to_blender(flame(asset, expression, jaw, neck, eyes, rotation_module))
     assert np.abs(expected - build.flame_to_blender(asset["v_template"])).max() > 0.005
     assert np.abs(seen_points(blender, rig.mesh) - expected).max() < 2e-6
@@ -120,7 +127,8 @@ def test_a_mesh_without_our_keys_is_refused(blender, names, said):
 
 
 def test_a_second_head_goes_beside_the_first_and_into_no_mesh(blender):
-    """The first was put on top of the cube that a new file begins with; at its height, a pillar is to its right."""
+    """The first was put on top of the cube that a new file begins with; at its height, a pillar is
+    to its right."""
     scene, layer = blender.context.scene, blender.context.view_layer
     blender.ops.mesh.primitive_cube_add(size=2.0)
     blender.ops.mesh.primitive_cube_add(size=0.3, location=(0.3, 0.0, 1.4))
@@ -137,12 +145,16 @@ def test_a_second_head_goes_beside_the_first_and_into_no_mesh(blender):
     assert 0.45 < left < 0.6  # right of the pillar, near it
     scene.cursor.location = (5.0, 0.0, 0.0)
     blender.ops.thunder.add_head()
-    assert tuple(head.owner_of(scene.thunder.head).location) == pytest.approx((5.0, 0.0, 0.0))  # a place that was chosen
+    # a place that was chosen
+    assert tuple(head.owner_of(scene.thunder.head).location) == pytest.approx((5.0, 0.0, 0.0))
 
 
 SPOILERS = [
     (lambda rig: rig.keys.key_blocks["mouthClose"].driver_add("value"), "has a driver"),
-    (lambda rig: setattr(rig.keys.animation_data_create().nla_tracks.new(), "is_solo", True), "soloed"),
+    (
+        lambda rig: setattr(rig.keys.animation_data_create().nla_tracks.new(), "is_solo", True),
+        "soloed",
+    ),
     (lambda rig: setattr(rig.armature.data, "pose_position", "REST"), "rest position"),
     (lambda rig: setattr(rig.keys, "use_relative", False), "absolute"),
     (lambda rig: setattr(rig.mesh, "show_only_shape_key", True), "Solo"),

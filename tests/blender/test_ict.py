@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real character, ICT-FaceKit's, under every naming convention, and a folder of its own OBJ files."""
+"""A real character, ICT-FaceKit's, under every naming convention, and a folder of its own OBJ
+files."""
 
 import os
 import time
@@ -18,7 +19,8 @@ from timing import keeps
 
 pytestmark = [pytest.mark.data, pytest.mark.one_blender]
 
-# Polygon ranges of the published mesh, as its README tells them, by the material that they have in the files.
+# Polygon ranges of the published mesh, as its README tells them, by the material that they have in
+# the files.
 MATERIALS = (
     (0, "M_Face"),
     (9230, "M_BackHead"),
@@ -33,8 +35,21 @@ MATERIALS = (
     (25048, "M_EyeOcclusion"),
     (25304, "M_EyeLashes"),
 )
-SHELLS, BALLS = slice(24591, 26719), {"eye_left": slice(21451, 23021), "eye_right": slice(23021, 24591)}
-SOME = ("jawOpen", "mouthClose", "mouthPucker", "eyeBlink_L", "eyeBlink_R", "eyeLookOut_L", "eyeLookIn_R", "browInnerUp_L", "browInnerUp_R")
+SHELLS, BALLS = (
+    slice(24591, 26719),
+    {"eye_left": slice(21451, 23021), "eye_right": slice(23021, 24591)},
+)
+SOME = (
+    "jawOpen",
+    "mouthClose",
+    "mouthPucker",
+    "eyeBlink_L",
+    "eyeBlink_R",
+    "eyeLookOut_L",
+    "eyeLookIn_R",
+    "browInnerUp_L",
+    "browInnerUp_R",
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +68,23 @@ def channel_offsets(shapes):
     """What each of our channels is on the measured head: {channel: offsets}."""
     result = conventions.find(tuple(shapes))
     assert result.convention.name == "ict_facekit"
-    return {channel: sum(weight * shapes[name] for name, weight in parts.items()) for channel, parts in result.shapes.items()}
+    return {
+        channel: sum(weight * shapes[name] for name, weight in parts.items())
+        for channel, parts in result.shapes.items()
+    }
 
 
 def renamed(convention, offsets):
-    """The head's shapes as a convention would have them: {name: offsets}, so that equal sides give equal movements."""
+    """The head's shapes as a convention would have them: {name: offsets}, so that equal sides give
+    equal movements."""
     parts = {}
     for channel, alternatives in convention.keys.items():
         for name, weight in alternatives[0].items() if channel in offsets else ():
             parts.setdefault(name, []).append((offsets[channel] / len(alternatives[0]), weight))
-    return {name: sum(offset for offset, _ in each) / sum(weight for _, weight in each) for name, each in parts.items()}
+    return {
+        name: sum(offset for offset, _ in each) / sum(weight for _, weight in each)
+        for name, each in parts.items()
+    }
 
 
 CONVENTIONS = (
@@ -82,7 +104,8 @@ PREFIXES = {"metahuman": "head_lod0_mesh__", "vrm": "Face.M_F00_000_00_", "arkit
 
 @pytest.mark.parametrize("name", CONVENTIONS)
 def test_a_real_face_moves_alike_under_every_convention(blender, ict, name):
-    """Keys, curves, evaluation: the same vertices as the sum of the measured shapes, under whatever names."""
+    """Keys, curves, evaluation: the same vertices as the sum of the measured shapes, under whatever
+    names."""
     points, shapes, _ = ict
     offsets = channel_offsets(shapes)
     convention = next(c for c in conventions.conventions() if c.name == name)
@@ -109,15 +132,26 @@ def test_a_real_face_moves_alike_under_every_convention(blender, ict, name):
         less = sum(
             rule.weight
             for rule in plan.rules
-            if rule.source == "mouthFunnel" and rule.target in [other.target for other in plan.rules if other.source == "mouthClose"]
+            if rule.source == "mouthFunnel"
+            and rule.target
+            in [other.target for other in plan.rules if other.source == "mouthClose"]
         ) / sum(named)
         assert 0.05 < less < 0.25, "its mouthFunnel parts the lips more than it rounds them"
         offsets["mouthFunnel"] = offsets["mouthFunnel"] + less * offsets["mouthClose"]
         offsets["mouthClose"] = close * offsets["mouthClose"]
     there = [channel for channel in convention.keys if channel in offsets and channel in names]
-    if "mouthRollLower" in there and "mouthUpperUpLeft" not in there:  # the jaw parts the lips in its place, and is taken back on f and v
-        back = sum(rule.weight for rule in plan.rules if rule.source == "mouthRollLower" and rule.weight < 0)
-        more = sum(rule.weight for rule in plan.rules if rule.source == "mouthRollLower" and rule.weight > 0)
+    # the jaw parts the lips in its place, and is taken back on f and v
+    if "mouthRollLower" in there and "mouthUpperUpLeft" not in there:
+        back = sum(
+            rule.weight
+            for rule in plan.rules
+            if rule.source == "mouthRollLower" and rule.weight < 0
+        )
+        more = sum(
+            rule.weight
+            for rule in plan.rules
+            if rule.source == "mouthRollLower" and rule.weight > 0
+        )
         assert -0.2 < back < -0.1 and 1.0 < more < 1.2
         offsets["mouthRollLower"] = more * offsets["mouthRollLower"] + back * offsets["jawOpen"]
     for channel in there:
@@ -127,7 +161,9 @@ def test_a_real_face_moves_alike_under_every_convention(blender, ict, name):
             if channel.endswith("Left") and other in names:
                 expression[:, names.index(other)] = expression[:, names.index(channel)]
     motion = types.Motion(expression, jaw)
-    made = keying.Performance(motion, names, jaw[:, 0] * 100, np.full(6, 50.0), 1, 80.0, {"seed": 1})
+    made = keying.Performance(
+        motion, names, jaw[:, 0] * 100, np.full(6, 50.0), 1, 80.0, {"seed": 1}
+    )
     scene.render.fps = 25
     clock = timing.Clock.of(scene, 1.0)
     show_take((scene, rig), made)
@@ -136,13 +172,19 @@ def test_a_real_face_moves_alike_under_every_convention(blender, ict, name):
         expected = points + jaw[frame, 0] / 0.3 * offsets["jawOpen"]
         for channel in there:
             expected = expected + expression[frame, names.index(channel)] * offsets[channel]
-        assert np.abs(seen_points(blender, face) - expected).max() < 1e-5  # metres; keys are rounded to 1/4096
+        # metres; keys are rounded to 1/4096
+        assert np.abs(seen_points(blender, face) - expected).max() < 1e-5
     back = progress.result(reading.read(rig, names, clock, 6 / 25))
     assert np.abs(back.jaw - jaw).max() < 1e-3
     driven = [channel for channel in there if channel in rig.channels]
     assert len(driven) == len(there)
     for channel in driven:
-        assert np.abs(back.expression[:, names.index(channel)] - expression[:, names.index(channel)]).max() < 0.02, channel
+        assert (
+            np.abs(
+                back.expression[:, names.index(channel)] - expression[:, names.index(channel)]
+            ).max()
+            < 0.02
+        ), channel
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +222,8 @@ def test_a_folder_of_obj_files_becomes_a_character(blender, ict, folder):
     keeps(1.0, time.thread_time() - start, "a head from a folder of ICT-FaceKit")
     scene = blender.context.scene
     rig = head.find(scene)
-    assert {block.name for block in rig.keys.key_blocks[1:]} == set(SOME)  # no identities among the expressions
+    # no identities among the expressions
+    assert {block.name for block in rig.keys.key_blocks[1:]} == set(SOME)
     kept = np.setdiff1d(np.arange(len(points)), np.arange(len(points))[SHELLS])
     assert len(rig.mesh.data.vertices) == len(kept)
     origin = np.mean([points[ball].mean(axis=0) for ball in BALLS.values()], axis=0)
@@ -193,7 +236,9 @@ def test_a_folder_of_obj_files_becomes_a_character(blender, ict, folder):
 
 
 @pytest.mark.parametrize("unit", [1.0, 0.01])
-def test_beside_another_head_and_in_centimetres_its_eyes_turn_about_their_middles(blender, folder, unit):
+def test_beside_another_head_and_in_centimetres_its_eyes_turn_about_their_middles(
+    blender, folder, unit
+):
     scene = blender.context.scene
     scene.unit_settings.scale_length = unit
     blender.ops.thunder.add_head()
@@ -202,7 +247,11 @@ def test_beside_another_head_and_in_centimetres_its_eyes_turn_about_their_middle
     armature = rig.mesh.parent
     assert armature.location.x != 0 and armature.scale.x == pytest.approx(1 / unit)
     group = rig.mesh.vertex_groups["eye_left"].index
-    eye = [v.index for v in rig.mesh.data.vertices if any(g.group == group and g.weight > 0.9 for g in v.groups)]
+    eye = [
+        v.index
+        for v in rig.mesh.data.vertices
+        if any(g.group == group and g.weight > 0.9 for g in v.groups)
+    ]
 
     def middle():
         return np.mean(seen_points(blender, rig.mesh)[eye], axis=0)
@@ -219,15 +268,22 @@ def test_its_eyes_turn_and_its_lids_follow(blender, ict, folder):
     rig = head.find(scene)
     names = head.channel_names()
     eyes = np.array([[0.0, 0.3, 0.0]] * 2, np.float32)  # to the head's left
-    motion = types.Motion(np.zeros((2, len(names)), np.float32), np.zeros((2, 3), np.float32), None, eyes)
+    motion = types.Motion(
+        np.zeros((2, len(names)), np.float32), np.zeros((2, 3), np.float32), None, eyes
+    )
     for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
         rna_paths.put(rig.targets[track.block], track.path, track.index, value)
     moved = seen_points(blender, rig.mesh)
-    rest = to_blender(points - np.mean([points[ball].mean(axis=0) for ball in BALLS.values()], axis=0))
+    rest = to_blender(
+        points - np.mean([points[ball].mean(axis=0) for ball in BALLS.values()], axis=0)
+    )
     for ball in BALLS.values():
         front = np.argmin(rest[ball, 1])
-        assert moved[ball][front, 0] - rest[ball][front, 0] == pytest.approx(0.3 * 0.012, abs=2e-3)  # an eye's radius
-    assert rig.keys.key_blocks["eyeLookOut_L"].value == pytest.approx(0.3 / mapping.EYE_SIDE_RADIANS, abs=1e-5)
+        # an eye's radius
+        assert moved[ball][front, 0] - rest[ball][front, 0] == pytest.approx(0.3 * 0.012, abs=2e-3)
+    assert rig.keys.key_blocks["eyeLookOut_L"].value == pytest.approx(
+        0.3 / mapping.EYE_SIDE_RADIANS, abs=1e-5
+    )
     back = rig.driver.read(rig.driver.drive(motion, names), names)
     assert np.abs(back.eyes - eyes).max() < 1e-5
 
@@ -237,7 +293,11 @@ def test_a_folder_that_is_none_is_refused_and_nothing_is_added(blender, ict, fol
         before = len(blender.data.objects), len(blender.data.meshes), len(blender.data.armatures)
         with pytest.raises(RuntimeError, match=said):
             blender.ops.thunder.add_ict_head(directory=str(path))
-        assert (len(blender.data.objects), len(blender.data.meshes), len(blender.data.armatures)) == before
+        assert (
+            len(blender.data.objects),
+            len(blender.data.meshes),
+            len(blender.data.armatures),
+        ) == before
 
     refused(tmp_path, "no generic_neutral_mesh.obj")
     neutral = tmp_path / "generic_neutral_mesh.obj"

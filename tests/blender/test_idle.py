@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small tasks share one timer: they wait until it is quiet, take turns, and never hold the window for longer than one step."""
+"""Small tasks share one timer: they wait until it is quiet, take turns, and never hold the window
+for longer than one step."""
 
 import time
 
@@ -129,7 +130,9 @@ def test_a_task_that_fails_ends_and_the_others_go_on(tasks, capsys):
     failed.start(0.0)
     tasks(lambda: steps.append("step")).start(0.0)
     ticks(3)
-    assert steps == ["step"] and failed.due is None and "as a test wants it" in capsys.readouterr().err
+    assert (
+        steps == ["step"] and failed.due is None and "as a test wants it" in capsys.readouterr().err
+    )
 
 
 def test_what_waits_for_the_file_is_dropped_with_it(tasks):

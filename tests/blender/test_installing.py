@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine installs beside Blender: from a folder or a server, resumable, repairable, removable, and nobody else notices."""
+"""The engine installs beside Blender: from a folder or a server, resumable, repairable, removable,
+and nobody else notices."""
 
 import http.server
 import importlib
@@ -37,7 +38,8 @@ def lock(wheels, tmp_path_factory):
 
 @pytest.fixture
 def installing(lock, monkeypatch):
-    """scene.engine.install that reckons with the small packages, and with no configuration of pip on this machine."""
+    """scene.engine.install that reckons with the small packages, and with no configuration of pip
+    on this machine."""
     monkeypatch.setattr(install_module, "LOCK", lock)
     install_module.lock_hash.cache_clear()
     install_module.versions_in.cache_clear()
@@ -58,7 +60,9 @@ def install(installing, place, lock, wheels=None, online=False, seconds=400):
 
 def answer(place, code):
     python = installer.python_in(str(place))
-    return subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    return subprocess.run(
+        [python, "-I", "-c", code], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.strip()
 
 
 @pytest.fixture
@@ -70,7 +74,8 @@ def wheels_in():
 
 @pytest.fixture(scope="module")
 def installed(wheels, lock, tmp_path_factory):
-    """An environment installed from the folder of wheels once for all tests that only look at it or mend it."""
+    """An environment installed from the folder of wheels once for all tests that only look at it or
+    mend it."""
     place = tmp_path_factory.mktemp("extension") / "engine"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("THUNDER_INSTALL_SCALE", "5e-4")
@@ -82,10 +87,18 @@ def installed(wheels, lock, tmp_path_factory):
 
 def test_a_folder_of_wheels_becomes_an_environment(installing, installed):
     state = installing.state(str(installed))
-    assert state.kind == "READY" and state.versions["torch"] == "1.0" and state.versions["python"].startswith("3.")
-    assert answer(installed, "import torch, diffusers, soundfile, sys; print(torch.__version__, sys.prefix)").startswith("1.0 ")
+    assert (
+        state.kind == "READY"
+        and state.versions["torch"] == "1.0"
+        and state.versions["python"].startswith("3.")
+    )
+    assert answer(
+        installed, "import torch, diffusers, soundfile, sys; print(torch.__version__, sys.prefix)"
+    ).startswith("1.0 ")
     assert not (installed / "thunder-downloads").exists()
-    assert "winonly" not in answer(installed, "import importlib.metadata as m; print([d.name for d in m.distributions()])")
+    assert "winonly" not in answer(
+        installed, "import importlib.metadata as m; print([d.name for d in m.distributions()])"
+    )
     assert not any("torch" in name for name in sys.modules)
 
 
@@ -95,10 +108,14 @@ def test_a_python_that_is_gone_is_seen_and_made_again(installing, installed, whe
         link.unlink()
     assert installing.state(str(installed)).kind == "BROKEN"
     begun = install(installing, installed, lock, wheels[0])
-    assert begun.error == "" and answer(installed, "import torch; print(torch.__version__)") == "1.0"
+    assert (
+        begun.error == "" and answer(installed, "import torch; print(torch.__version__)") == "1.0"
+    )
 
 
-def test_another_lock_makes_it_outdated_and_updates_it(installing, installed, wheels, tmp_path, monkeypatch):
+def test_another_lock_makes_it_outdated_and_updates_it(
+    installing, installed, wheels, tmp_path, monkeypatch
+):
     newer = make_wheel(tmp_path, "torch", "2.0")
     lock = make_lock(tmp_path / "engine.txt", newer, *wheels[1][1:])
     (tmp_path / wheels[1][1].name).write_bytes(wheels[1][1].read_bytes())
@@ -121,7 +138,11 @@ class Server:
             def do_GET(self):
                 name = self.path.rstrip("/").rpartition("/")[2]
                 if self.path.startswith("/simple/"):
-                    links = "".join(f'<a href="/files/{w.name}">{w.name}</a>' for w in wheels if w.name.startswith(name + "-"))
+                    links = "".join(
+                        f'<a href="/files/{w.name}">{w.name}</a>'
+                        for w in wheels
+                        if w.name.startswith(name + "-")
+                    )
                     self.reply(f"<html><body>{links}</body></html>".encode(), "text/html")
                     return
                 server.asked.append(name)
@@ -169,13 +190,16 @@ def server(wheels):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="processes are looked up as POSIX lists them")
-def test_a_download_is_cancelled_at_once_and_resumed_where_it_was(installing, installed, server, lock, monkeypatch):
+def test_a_download_is_cancelled_at_once_and_resumed_where_it_was(
+    installing, installed, server, lock, monkeypatch
+):
     site = Path(answer(installed, "import diffusers; print(diffusers.__path__[0])")).parent
     for name in NAMES:
         for damaged in site.glob(f"{name}/__init__.py"):
             damaged.unlink()
     monkeypatch.setenv("PIP_INDEX_URL", server.url)
-    monkeypatch.setenv("PIP_TRUSTED_HOST", "127.0.0.1")  # pip keeps only what it trusts, and this server speaks plain HTTP
+    # pip keeps only what it trusts, and this server speaks plain HTTP
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "127.0.0.1")
     begun = installing.Installation(str(installed), None, True, str(lock))
     until(lambda: len(server.asked) >= 2 or begun.over, 200.0)
     assert not begun.over, (begun.error, begun.log)
@@ -192,7 +216,8 @@ def test_a_download_is_cancelled_at_once_and_resumed_where_it_was(installing, in
     server.asked.clear()
     again = install(installing, installed, lock, online=True)
     assert again.error == "", (again.error, again.log)
-    assert first not in server.asked and len(server.asked) == 2  # what was there whole is not asked for again
+    # what was there whole is not asked for again
+    assert first not in server.asked and len(server.asked) == 2
     assert installing.state(str(installed)).kind == "READY"
 
 
@@ -202,29 +227,48 @@ def test_the_operators_say_why_they_cannot(blender, installing, wheels_in, monke
     assert not blender.ops.thunder.install_engine.poll()
     wheels_in(tmp_path)
     assert blender.ops.thunder.install_engine.poll()
-    for operator in ("remove_engine", "stop_installation", "install_flame_extra", "install_waveform_extra"):
+    for operator in (
+        "remove_engine",
+        "stop_installation",
+        "install_flame_extra",
+        "install_waveform_extra",
+    ):
         assert not getattr(blender.ops.thunder, operator).poll(), operator
 
 
-@pytest.mark.parametrize("overridden, advice", [(False, "Turn on Allow Online Access"), (True, "Start Blender without --offline-mode")])
-def test_who_is_offline_by_the_command_line_is_not_sent_to_the_preferences(installing, monkeypatch, overridden, advice):
-    monkeypatch.setattr(installing, "bpy", SimpleNamespace(app=SimpleNamespace(online_access_override=overridden)))
+@pytest.mark.parametrize(
+    "overridden, advice",
+    [(False, "Turn on Allow Online Access"), (True, "Start Blender without --offline-mode")],
+)
+def test_who_is_offline_by_the_command_line_is_not_sent_to_the_preferences(
+    installing, monkeypatch, overridden, advice
+):
+    monkeypatch.setattr(
+        installing, "bpy", SimpleNamespace(app=SimpleNamespace(online_access_override=overridden))
+    )
     assert installing.how_to_go_online().startswith(advice)
 
 
 @pytest.fixture
 def extra(installing, wheels_in, monkeypatch, tmp_path):
-    """`extra(package, lock)`: a small package in place of an extra's, whose wheel lies in the folder that the preferences name."""
+    """`extra(package, lock)`: a small package in place of an extra's, whose wheel lies in the
+    folder that the preferences name."""
 
     def make(package, lock):
         (tmp_path / "lock").mkdir()
-        monkeypatch.setattr(installing, lock, make_lock(tmp_path / "lock" / "engine.txt", make_wheel(tmp_path, package)))
+        monkeypatch.setattr(
+            installing,
+            lock,
+            make_lock(tmp_path / "lock" / "engine.txt", make_wheel(tmp_path, package)),
+        )
         wheels_in(tmp_path)
 
     return make
 
 
-def test_the_flame_extra_is_installed_after_its_licence_was_accepted(blender, installing, installed, wheels, lock, extra, monkeypatch):
+def test_the_flame_extra_is_installed_after_its_licence_was_accepted(
+    blender, installing, installed, wheels, lock, extra, monkeypatch
+):
     install(installing, installed, lock, wheels[0])
     extra("smplx", "FLAME_LOCK")
     monkeypatch.setattr(installing, "folder", lambda: str(installed))
@@ -234,7 +278,10 @@ def test_the_flame_extra_is_installed_after_its_licence_was_accepted(blender, in
     assert not installing.has("smplx") and not list(installed.rglob("smplx*"))
     assert blender.ops.thunder.install_flame_extra(accepted=True) == {"FINISHED"}
     assert installing.has("smplx") and installing.state().kind == "READY"
-    assert answer(installed, "import smplx, torch; print(smplx.__version__, torch.__version__)") == "1.0 1.0"
+    assert (
+        answer(installed, "import smplx, torch; print(smplx.__version__, torch.__version__)")
+        == "1.0 1.0"
+    )
 
 
 def test_the_waveform_extra_is_offered_for_weights_of_ones_own_and_installed(
@@ -251,28 +298,44 @@ def test_the_waveform_extra_is_offered_for_weights_of_ones_own_and_installed(
     assert offered("/my_weights") and not offered("")
     extra("transformers", "WAVEFORM_LOCK")
     assert blender.ops.thunder.install_waveform_extra() == {"FINISHED"}
-    assert installing.has("transformers") and installing.state().kind == "READY" and not offered("/my_weights")
+    assert (
+        installing.has("transformers")
+        and installing.state().kind == "READY"
+        and not offered("/my_weights")
+    )
 
 
 def test_the_licence_is_shown_before_anything_is_installed():
     text = " ".join(install_engine.FLAME_LICENCE)
-    assert "non-commercial scientific research" in text and "no commercial use" in text and "no training of networks" in text
+    assert (
+        "non-commercial scientific research" in text
+        and "no commercial use" in text
+        and "no training of networks" in text
+    )
     operator, asked = Shown(install_engine.THUNDER_OT_install_flame_extra), []
     operator.draw(None)
     assert " ".join(operator.layout.texts()) == text
-    manager = SimpleNamespace(invoke_props_dialog=lambda operator, **words: asked.append(words) or {"RUNNING_MODAL"})
+    manager = SimpleNamespace(
+        invoke_props_dialog=lambda operator, **words: asked.append(words) or {"RUNNING_MODAL"}
+    )
     operator.accepted = False
     assert operator.invoke(SimpleNamespace(window_manager=manager), None) == {"RUNNING_MODAL"}
-    assert asked[0]["title"] == "Licence of smplx" and asked[0]["confirm_text"] == "Accept and Install"
+    assert (
+        asked[0]["title"] == "Licence of smplx" and asked[0]["confirm_text"] == "Accept and Install"
+    )
 
 
-def test_install_and_remove_as_buttons_do(blender, installing, installed, wheels, wheels_in, monkeypatch):
+def test_install_and_remove_as_buttons_do(
+    blender, installing, installed, wheels, wheels_in, monkeypatch
+):
     monkeypatch.setattr(installing, "folder", lambda: str(installed))
     wheels_in(wheels[0])
     assert blender.ops.thunder.install_engine() == {"FINISHED"}
     assert installing.state().kind == "READY" and connection.venvs() == (str(installed),)
     assert blender.ops.thunder.remove_engine() == {"FINISHED"}
-    assert installing.state().kind == "ABSENT" and not installed.exists() and connection.venvs() == ()
+    assert (
+        installing.state().kind == "ABSENT" and not installed.exists() and connection.venvs() == ()
+    )
     until(lambda: not list(installed.parent.glob("engine.removed-*")), 200.0)
 
 
@@ -284,7 +347,9 @@ def made_environment(place):
     return place
 
 
-def test_removing_takes_the_environment_and_leaves_what_else_lies_there(blender, installing, monkeypatch, tmp_path):
+def test_removing_takes_the_environment_and_leaves_what_else_lies_there(
+    blender, installing, monkeypatch, tmp_path
+):
     place = made_environment(tmp_path / "engine")
     (place / "notes.txt").write_text("mine")
     monkeypatch.setattr(installing, "folder", lambda: str(place))
@@ -316,11 +381,15 @@ def test_clearing_up_touches_only_what_a_removal_left(installing, monkeypatch, t
     (tmp_path / "engine.removed-77").symlink_to(tmp_path / "engine.removed-old")
     installing.sweep()
     until(lambda: not left.exists(), 200.0)
-    assert (tmp_path / "engine.removed-old" / "bin").read_text() == "mine" and (tmp_path / "engine.removed-77").is_symlink()
+    assert (tmp_path / "engine.removed-old" / "bin").read_text() == "mine" and (
+        tmp_path / "engine.removed-77"
+    ).is_symlink()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in is a POSIX script")
-def test_lines_of_the_installer_that_make_no_sense_are_passed_over(installing, monkeypatch, tmp_path):
+def test_lines_of_the_installer_that_make_no_sense_are_passed_over(
+    installing, monkeypatch, tmp_path
+):
     program = tmp_path / "python"
     lines = [
         "[1]",
@@ -391,12 +460,18 @@ def test_an_add_on_beside_ours_that_uses_numpy_notices_nothing(blender, tmp_path
             return importlib.import_module(f"{name}.{each}")
 
         played = PlayedClient(tmp_path)
-        for _ in fresh("scene.takes.generation").generate(played, speaking, scene, rig, 1, 1, fresh("scene.takes.sampling").Sampling()):
+        for _ in fresh("scene.takes.generation").generate(
+            played, speaking, scene, rig, 1, 1, fresh("scene.takes.sampling").Sampling()
+        ):
             pass
         scene.frame_set(5)
         before, after = neighbour.seen[0], neighbour.seen[-1]
         assert before == after
-        foreign = {m.partition(".")[0] for m in set(sys.modules) - modules} - {"bl_ext"} - set(sys.stdlib_module_names)
+        foreign = (
+            {m.partition(".")[0] for m in set(sys.modules) - modules}
+            - {"bl_ext"}
+            - set(sys.stdlib_module_names)
+        )
         assert not foreign & {"torch", "transformers", "diffusers", "scipy", "soundfile"}
     finally:
         addon_utils.disable("neighbour")

@@ -17,7 +17,8 @@ def keep_of(stage, entry):
 
 
 def as_an_engine_would(entry, keep, seed=50):
-    """Another performance of the same length that keeps what it must and flows into it over six of its frames."""
+    """Another performance of the same length that keeps what it must and flows into it over six of
+    its frames."""
     old = provenance.load(entry.action)
     free = types.pack(speak(seed=seed, closed=(0.8, 2.0)).motion)
     kept, mask = types.pack(old.motion), keep.mask
@@ -26,14 +27,22 @@ def as_an_engine_would(entry, keep, seed=50):
         for at in np.flatnonzero(np.diff(mask[:, column].astype(int))):
             inside, step = (at, 1) if mask[at, column] else (at + 1, -1)
             off = kept[inside, column] - free[inside, column]
-            slope = (kept[inside, column] - kept[inside - step, column]) - (free[inside, column] - free[inside - step, column])
+            slope = (kept[inside, column] - kept[inside - step, column]) - (
+                free[inside, column] - free[inside - step, column]
+            )
             for away in range(1, 7):
                 row = inside + step * away
                 if 0 <= row < len(result) and not mask[row, column]:
                     x = away / 7
                     result[row, column] += (1 - x * x * (3 - 2 * x)) * (off + slope * away)
     motion = types.unpack(result, len(old.channels))
-    return replace(old, motion=motion, opening=bundled_lips().opening(motion, old.channels), seed=seed, score=77.0)
+    return replace(
+        old,
+        motion=motion,
+        opening=bundled_lips().opening(motion, old.channels),
+        seed=seed,
+        score=77.0,
+    )
 
 
 def put_in(stage, entry, keep, new):
@@ -43,11 +52,16 @@ def put_in(stage, entry, keep, new):
 
 
 def flows(values, was, kept, most=1.6):
-    """Whether numbers [S] go on across each border of what is kept without a step in place or in speed.
+    """Whether numbers [S] go on across each border of what is kept without a step in place or in
+    speed.
 
     A step is more than the fastest change of speed that either performance has inside itself.
     """
-    wild = max(np.abs(np.diff(was, 2)).max(), np.abs(np.diff(values[~kept], 2)).max() if (~kept).sum() > 2 else 0.0, 0.01)
+    wild = max(
+        np.abs(np.diff(was, 2)).max(),
+        np.abs(np.diff(values[~kept], 2)).max() if (~kept).sum() > 2 else 0.0,
+        0.01,
+    )
     for at in np.flatnonzero(np.diff(kept.astype(int))):
         near = values[max(at - 1, 0) : at + 3]
         if np.abs(np.diff(near, 2)).max(initial=0) > most * wild:
@@ -62,7 +76,11 @@ def test_kept_frames_are_bit_for_bit_the_takes_own(blender, stage, scene, rig):
     keep = keep_of(stage, entry)
     made = put_in(stage, entry, keep, as_an_engine_would(entry, keep))
     entry = scene.thunder.takes[0]
-    assert made.kind == "RESAMPLED" and made.score == pytest.approx(77.0) and len(scene.thunder.takes) == 2
+    assert (
+        made.kind == "RESAMPLED"
+        and made.score == pytest.approx(77.0)
+        and len(scene.thunder.takes) == 2
+    )
     now, frames = keys_of(rig, made), track_values.frames_of(entry)
     was, is_now = (values_of(rig, each, frames) for each in (entry, made))
     inside = (frames >= 30) & (frames <= 55)
@@ -85,7 +103,9 @@ def test_a_part_of_the_face_is_kept_all_along(blender, stage, scene, rig):
     now = keys_of(rig, made)
     for place in tracks(rig, "brow", "noseSneer", '"neck"'):
         assert same([before[place]], [now[place]]), rig.driver.tracks[place].path
-    assert not same([before[p] for p in tracks(rig, '"jaw"')], [now[p] for p in tracks(rig, '"jaw"')])
+    assert not same(
+        [before[p] for p in tracks(rig, '"jaw"')], [now[p] for p in tracks(rig, '"jaw"')]
+    )
 
 
 def test_selected_keys_are_kept_and_the_rest_flows_into_them(blender, stage, scene, rig):
@@ -99,13 +119,18 @@ def test_selected_keys_are_kept_and_the_rest_flows_into_them(blender, stage, sce
     point.co[1], point.select_control_point = 0.95, True  # an accent set by hand
     curves[brow].update()
     scene.thunder_keep.selected = True
-    assert {place: list(times) for place, times in keep_module.selected_keys(rig, entry).items()} == {brow: [45.0]}
+    assert {
+        place: list(times) for place, times in keep_module.selected_keys(rig, entry).items()
+    } == {brow: [45.0]}
     keep = keep_of(stage, entry)
-    assert keep.keys.sum() == 1 and keep.keys[44 + entry.lead_in, brow] and 2 <= keep.mask.sum() <= 3
+    assert (
+        keep.keys.sum() == 1 and keep.keys[44 + entry.lead_in, brow] and 2 <= keep.mask.sum() <= 3
+    )
     made = put_in(stage, entry, keep, as_an_engine_would(entry, keep))
     values = values_of(rig, made, np.arange(1, 98))[:, brow]
     assert values[44] == np.float32(0.95)
-    assert np.abs(np.diff(values[38:52])).max() < 0.3  # no spike of one frame: the curve comes and goes
+    # no spike of one frame: the curve comes and goes
+    assert np.abs(np.diff(values[38:52])).max() < 0.3
     blender.ops.thunder.keep_frames(which="SELECTED")
     assert [(each.first, each.last) for each in scene.thunder_keep.ranges] == [(45, 45)]
 
@@ -157,5 +182,10 @@ def test_the_engine_keeps_all_that_kept_keys_are_made_of(blender, stage, scene, 
     clock = provenance.clock_of(entry.action)
     rows = np.flatnonzero(keep.mask.any(axis=1))
     at = clock.seconds(np.array([first, last])) * 25
-    assert rows[0] <= at[0] + 1e-6 and rows[-1] >= at[1] - 1e-6 and rows[0] > at[0] - 1 and rows[-1] < at[1] + 1
+    assert (
+        rows[0] <= at[0] + 1e-6
+        and rows[-1] >= at[1] - 1e-6
+        and rows[0] > at[0] - 1
+        and rows[-1] < at[1] + 1
+    )
     assert (np.diff(rows) == 1).all() and keep.mask[rows].all()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real engine samples the rest of a take around what is kept of it, and hears where a text closes the lips."""
+"""The real engine samples the rest of a take around what is kept of it, and hears where a text
+closes the lips."""
 
 import numpy as np
 import pytest
@@ -8,7 +9,10 @@ from speaking import keys_of, tracks, values_of
 from thunder.scene.heads import head
 from thunder.scene.takes import keep
 
-SAID = "My brother moves both big blue boxes from the front room. Who can forgive such a foolish thief, and put up with his thunder?"
+SAID = (
+    "My brother moves both big blue boxes from the front room. Who can forgive such a foolish "
+    "thief, and put up with his thunder?"
+)
 
 
 @pytest.fixture
@@ -35,14 +39,19 @@ def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, take):
     for made in scene.thunder.takes:
         if made.kind != "RESAMPLED":
             continue
-        assert made.seed in (1001, 1002) and 0 <= made.score <= 100 and dict(made.action["thunder"])["kept"]
+        assert (
+            made.seed in (1001, 1002)
+            and 0 <= made.score <= 100
+            and dict(made.action["thunder"])["kept"]
+        )
         now = values_of(rig, made, frames)
         assert (now[inside] == was[inside]).all()
         keys = keys_of(rig, made)
         for place in tracks(rig, '"neck"'):
             assert (keys[place]["co"] == before[place]["co"]).all()
         assert np.abs(now - was)[~inside].max() > 0.05  # another performance
-        # No step in place or in speed where kept and new meet: no more than the take itself has at its fastest.
+        # No step in place or in speed where kept and new meet: no more than the take itself has at
+        # its fastest.
         bend, own = np.abs(np.diff(now, 2, axis=0)), np.abs(np.diff(was, 2, axis=0)).max(axis=0)
         for border in (70, 120):
             at = border - entry.first
@@ -51,7 +60,10 @@ def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, take):
             assert (near <= np.maximum(own[moving], free) + 0.02).all()
     assert all(
         (a["co"] == b["co"]).all()
-        for a, b in zip(before, keys_of(rig, next(each for each in scene.thunder.takes if each.action.name == action)))
+        for a, b in zip(
+            before,
+            keys_of(rig, next(each for each in scene.thunder.takes if each.action.name == action)),
+        )
     )
     assert scene.thunder_keep.seed == 1003
 
@@ -62,13 +74,18 @@ def test_the_engine_hears_where_a_text_closes_the_lips(blender, connection):
     client.start()
     answer = client.request("closures", sound=SAMPLE, text=SAID).wait(timeout=300)
     closures = answer["closures"]
-    times, sure = np.array([seconds for _, seconds, *_ in closures]), np.array([s for _, _, s, _ in closures])
+    times, sure = (
+        np.array([seconds for _, seconds, *_ in closures]),
+        np.array([s for _, _, s, _ in closures]),
+    )
     # My Brother Moves Both Big Blue Boxes froM … rooM … Put uP
     assert 10 <= len(closures) <= 12 and (np.diff(times) > 0.05).all()
     assert np.median(sure) > 0.6 and (sure > 0.2).sum() >= 10
     assert 0.35 < times[0] < 0.6 and times[-1] < 7.3  # the voice begins after 0.4 s
     assert any(start < 0.1 and end > 0.3 for start, end in answer["pauses"])
-    other = client.request("closures", sound=SAMPLE, text="mama bumps a pumpkin, maybe, but Pamela mumbles more").wait(timeout=300)
+    other = client.request(
+        "closures", sound=SAMPLE, text="mama bumps a pumpkin, maybe, but Pamela mumbles more"
+    ).wait(timeout=300)
     assert np.median([s for _, _, s, _ in other["closures"]]) < np.median(sure) - 0.25
 
 
@@ -77,10 +94,12 @@ def test_the_engine_says_when_each_word_is_said_and_doubts_another_line(blender,
     client = connection.client()
     client.start()
     answer = client.request("spoken", sound=SAMPLE, text=SAID).wait(timeout=300)
-    assert answer["matches"] and [word for word, *_ in answer["words"]] == [word.strip(".,?") for word in SAID.split()]
+    assert answer["matches"] and [word for word, *_ in answer["words"]] == [
+        word.strip(".,?") for word in SAID.split()
+    ]
     assert all(0.3 < start < end < 8.0 and sure > 0.4 for _, start, end, sure in answer["words"])
     assert [phone for phone, *_ in answer["sounds"]][:2] == ["M", "AY"]
-    assert not client.request("spoken", sound=SAMPLE, text="Photographs of the other evening showed nothing at all").wait(timeout=300)[
-        "matches"
-    ]
+    assert not client.request(
+        "spoken", sound=SAMPLE, text="Photographs of the other evening showed nothing at all"
+    ).wait(timeout=300)["matches"]
     assert client.request("spoken", sound=SAMPLE, text="").wait(timeout=300)["words"] == []

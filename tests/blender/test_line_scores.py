@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a committed line scores: as its take did, of the line that is meant, until somebody edits it."""
+"""What a committed line scores: as its take did, of the line that is meant, until somebody edits
+it."""
 
 import bpy
 import numpy as np
@@ -66,10 +67,16 @@ def test_an_untouched_commit_has_the_score_of_its_take(blender, entry, scene, ri
     engine.total = 60.0  # what the fewer keys are worth to mesh-to-speech
     commit(scene, rig, entry)
     measured = score(scene, rig)
-    assert measured.total == pytest.approx(80.0) and measured.per_frame[:75] == pytest.approx(80.0, abs=0.01) and measured.drifts() == []
+    assert (
+        measured.total == pytest.approx(80.0)
+        and measured.per_frame[:75] == pytest.approx(80.0, abs=0.01)
+        and measured.drifts() == []
+    )
 
 
-def test_an_edit_of_a_committed_line_moves_its_score_by_what_it_changes(blender, entry, scene, rig, engine, tmp_path):
+def test_an_edit_of_a_committed_line_moves_its_score_by_what_it_changes(
+    blender, entry, scene, rig, engine, tmp_path
+):
     engine.total = 60.0
     commit(scene, rig, entry)
     score(scene, rig)
@@ -95,25 +102,37 @@ def test_the_score_of_a_committed_line_is_against_its_own_voice(blender, entry, 
     commit(scene, rig, entry)
     dialogue.select(blender.context, "two")
     measured = score(scene, rig)
-    assert measured.clock.start == 1 and measured.total == pytest.approx(80.0)  # line two begins at 126, and is not committed
+    # line two begins at 126, and is not committed
+    assert measured.clock.start == 1 and measured.total == pytest.approx(80.0)
     assert live_score.committed_line(blender.context, rig) == "one"
     dialogue.select(blender.context, "one")
-    assert live_score.shown_score(scene, rig) is measured and live_score.committed_line(blender.context, rig) == ""
+    assert (
+        live_score.shown_score(scene, rig) is measured
+        and live_score.committed_line(blender.context, rig) == ""
+    )
 
 
 def test_each_of_two_committed_lines_has_its_score(blender, entry, scene, rig, engine):
     commit(scene, rig, entry)
-    commit(scene, rig, show_take((scene, rig), performance(seconds=SECONDS, score=66.0, seed=3), 126.0, "two"), to="COPY")
+    commit(
+        scene,
+        rig,
+        show_take((scene, rig), performance(seconds=SECONDS, score=66.0, seed=3), 126.0, "two"),
+        to="COPY",
+    )
     for name, total in (("two", 66.0), ("one", 80.0)):
         dialogue.select(blender.context, name)
         assert live_score.shown_score(scene, rig) is None
         assert score(scene, rig).total == pytest.approx(total)
     dialogue.select(blender.context, "two")
     assert live_score.shown_score(scene, rig).total == pytest.approx(66.0)
-    assert live_score.committed_line(blender.context, rig) == ""  # the name is said of another line than the chosen one only
+    # the name is said of another line than the chosen one only
+    assert live_score.committed_line(blender.context, rig) == ""
 
 
-def test_a_panel_asks_for_a_missing_score_once_and_why_there_is_none_is_told(blender, entry, scene, rig, engine):
+def test_a_panel_asks_for_a_missing_score_once_and_why_there_is_none_is_told(
+    blender, entry, scene, rig, engine
+):
     commit(scene, rig, entry)
     live_score.live.stop()
     live_score.request_score(scene, rig)
@@ -135,7 +154,10 @@ def test_listen_scores_what_only_the_scene_itself_tells(blender, entry, scene, r
     commit(scene, rig, entry)
     rig.armature.pose.bones["neck"].constraints.new("LIMIT_SCALE")
     voice = strip.find(blender.context)
-    assert jobs.run_through("Listening", live_score.listen(engine, scene, rig, voice, 1, 75)) == (1, 75)
+    assert jobs.run_through("Listening", live_score.listen(engine, scene, rig, voice, 1, 75)) == (
+        1,
+        75,
+    )
     assert [verb for verb, *_ in engine.asked] == ["listen", "score"]
     assert live_score.shown_score(scene, rig).total == pytest.approx(80.0)
     assert listening.listening_strip(blender.context)[1] is not None
@@ -169,13 +191,21 @@ def test_a_record_that_something_else_wrote_is_no_score(blender, entry, scene, r
         assert line_records.score_of(action, "one").take == pytest.approx(70.0)
 
 
-def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(blender, entry, scene, rig, engine):
+def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(
+    blender, entry, scene, rig, engine
+):
     assert committing.committed_to(rig.mesh) == set()  # it has takes, which is something else
     commit(scene, rig, entry, to="STRIP")
     assert committing.committed_to(rig.mesh) == {"one"}
-    assert live_score.own_action(rig) is None and live_score.why_none(rig) == "This animation is in NLA strips: press Listen to score it"
+    assert (
+        live_score.own_action(rig) is None
+        and live_score.why_none(rig) == "This animation is in NLA strips: press Listen to score it"
+    )
     progress.result(live_score.score_steps(engine, scene, rig, strip.find(blender.context)))
-    assert live_score.shown_score(scene, rig).total == pytest.approx(71.5) and live_score.why_none(rig) == ""
+    assert (
+        live_score.shown_score(scene, rig).total == pytest.approx(71.5)
+        and live_score.why_none(rig) == ""
+    )
     display.show(rig, entry)
     assert committing.committed_to(rig.mesh) == {"one"}  # also while a take is shown over it
     display.restore_own(rig)
@@ -186,9 +216,13 @@ def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(blen
     assert live_score.why_none(rig) == ""
 
 
-def test_only_a_line_that_was_listened_to_is_compared_with_the_original(blender, entry, scene, rig, engine, tmp_path):
+def test_only_a_line_that_was_listened_to_is_compared_with_the_original(
+    blender, entry, scene, rig, engine, tmp_path
+):
     assert not listening.can_compare(blender.context)
-    listening.place(scene, clicks(tmp_path / "said.wav", (0.5,), SECONDS), listening.name_of(rig.mesh), 1)
+    listening.place(
+        scene, clicks(tmp_path / "said.wav", (0.5,), SECONDS), listening.name_of(rig.mesh), 1
+    )
     assert listening.can_compare(blender.context)
     dialogue.select(blender.context, "two")
     assert not listening.can_compare(blender.context)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Heads that listen: takes for a stretch in which another speaks, without a lip-sync score, beside takes that speak."""
+"""Heads that listen: takes for a stretch in which another speaks, without a lip-sync score, beside
+takes that speak."""
 
 import math
 from types import SimpleNamespace
@@ -36,10 +37,18 @@ def test_a_head_listens_to_the_line_of_another(blender, heads, scene, client):
         (heads[1], "one", "LISTENS", 2),
     ]
     entry = scene.thunder.takes[0]
-    assert math.isnan(entry.score) and take_list.score_text(entry) == "Listener" and "no Lip-Sync" in entry.tooltip
-    assert display.shown_action(head.resolve(heads[1])) == entry.action and display.shown_action(head.resolve(heads[0])) is None
+    assert (
+        math.isnan(entry.score)
+        and take_list.score_text(entry) == "Listener"
+        and "no Lip-Sync" in entry.tooltip
+    )
+    assert (
+        display.shown_action(head.resolve(heads[1])) == entry.action
+        and display.shown_action(head.resolve(heads[0])) is None
+    )
     assert dialogue.speaker_of(scene, "one") == heads[0]  # who speaks it has not changed
-    assert [line.strip for line in dialogue.lines_to_generate(scene)] == ["one", "two"]  # nor do its own takes exist
+    # nor do its own takes exist
+    assert [line.strip for line in dialogue.lines_to_generate(scene)] == ["one", "two"]
     dialogue.select(blender.context, "two")
     assert scene.thunder.head_role == "SPEAKS" and strip.find(blender.context).name == "two"
 
@@ -63,13 +72,19 @@ def test_a_listener_is_sampled_again_as_one(blender, heads, scene, client):
     blender.ops.thunder.select_take(index=0)
     scene.thunder_keep.upper_face = True
     assert blender.ops.thunder.resample_rest() == {"FINISHED"}
-    assert all(request["listening"] is True for _, request in client.asked) and len(client.asked) == 2
+    assert (
+        all(request["listening"] is True for _, request in client.asked) and len(client.asked) == 2
+    )
     entry = scene.thunder.takes[0]
     made = provenance.load(entry.action)
-    assert math.isnan(made.score) and sampling.Sampling.of_take(made.provenance, scene.thunder).listening
+    assert (
+        math.isnan(made.score)
+        and sampling.Sampling.of_take(made.provenance, scene.thunder).listening
+    )
     assert all(entry.role == "LISTENS" for entry in scene.thunder.takes)
     roles = {entry.action.name: entry.role for entry in scene.thunder.takes}
-    scene.thunder.takes.clear()  # takes that were appended from another file are listed as what they are
+    # takes that were appended from another file are listed as what they are
+    scene.thunder.takes.clear()
     take_list.adopt(scene, head.resolve(heads[1]))
     assert {entry.action.name: entry.role for entry in scene.thunder.takes} == roles
 
@@ -78,7 +93,10 @@ def test_a_listener_is_committed_and_has_no_lip_sync_then_either(blender, heads,
     dialogue.let_listen(scene, "one", heads[1])
     blender.ops.thunder.generate()
     rig = head.resolve(heads[1])
-    assert "no Lip-Sync" in live_score.why_none(rig) and not live_score.shown_score(scene, rig).is_known
+    assert (
+        "no Lip-Sync" in live_score.why_none(rig)
+        and not live_score.shown_score(scene, rig).is_known
+    )
     assert blender.ops.thunder.commit_take() == {"FINISHED"}
     own = live_score.own_action(rig)
     assert own is not None and take_list.on_head(scene, heads[1]) is None
@@ -91,7 +109,12 @@ def test_a_listener_is_committed_and_has_no_lip_sync_then_either(blender, heads,
 
 
 def test_a_bake_needs_one_sound_and_says_who_is_silent(tmp_path, capsys):
-    for some in ([], ["--audio", "a.wav", "--seconds", "5"], ["--listen-to", "a.wav", "--audio", "b.wav"], ["--seconds", "0.1"]):
+    for some in (
+        [],
+        ["--audio", "a.wav", "--seconds", "5"],
+        ["--listen-to", "a.wav", "--audio", "b.wav"],
+        ["--seconds", "0.1"],
+    ):
         with pytest.raises(SystemExit):
             bake.options([*some, "--out", str(tmp_path)])
     assert bake.options(["--seconds", "5", "--out", str(tmp_path)]).listen_to is None

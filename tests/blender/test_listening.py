@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was edited is what Listen speaks and what is scored again, a moment later, a little at a time."""
+"""What was edited is what Listen speaks and what is scored again, a moment later, a little at a
+time."""
 
 import os
 import time
@@ -26,7 +27,10 @@ def stage(stage, tmp_path):
     """A scene at 25 fps with our head and a voice from a file: (scene, rig)."""
     scene, _ = stage
     scene.render.fps = 25
-    scene.thunder.source, scene.thunder.sound_file = "FILE", clicks(tmp_path / "voice.wav", (0.5, 1.5), SECONDS)
+    scene.thunder.source, scene.thunder.sound_file = (
+        "FILE",
+        clicks(tmp_path / "voice.wav", (0.5, 1.5), SECONDS),
+    )
     session.file_opened()
     return stage
 
@@ -45,7 +49,12 @@ def open_jaw(rig, *keys):
 
 def edit(entry, first, last, to=0.6, channel="mouthPucker"):
     """Put a channel elsewhere on frames first … last, as a hand in the graph editor would."""
-    curve = next(c for action in display.actions_of(entry) for c in compat.all_curves(action) if channel in c.data_path)
+    curve = next(
+        c
+        for action in display.actions_of(entry)
+        for c in compat.all_curves(action)
+        if channel in c.data_path
+    )
     for frame in range(first, last + 1):
         curve.keyframe_points.insert(frame, to)
     for frame in (first - 1, last + 1):
@@ -84,7 +93,11 @@ class Engine:
                     drift[20:28] = 30.0
                     np.save(f"{engine.folder}/per_frame.npy", drift)
                     self.done = True
-                    self.result = {"total": engine.total, "heard": 0.5 * engine.total, "per_frame": f"{engine.folder}/per_frame.npy"}
+                    self.result = {
+                        "total": engine.total,
+                        "heard": 0.5 * engine.total,
+                        "per_frame": f"{engine.folder}/per_frame.npy",
+                    }
                 return []
 
             def cancel(self):
@@ -136,17 +149,24 @@ def run_until_asked(engine, times):
 
 def heard_frames(stage, engine, tmp_path, first=1, last=75, edited=True):
     scene, rig = stage
-    steps = listening.speak(engine, scene, rig, None, first, last, str(tmp_path / "out.wav"), edited)
+    steps = listening.speak(
+        engine, scene, rig, None, first, last, str(tmp_path / "out.wav"), edited
+    )
     frames = jobs.run_through("Listening", steps)
     assert engine.asked[-1][0] == "listen"
     return frames, len(engine.asked[-1][2])
 
 
-def test_an_untouched_take_is_heard_whole_in_the_speakers_voice(blender, stage, scene, rig, engine, tmp_path):
+def test_an_untouched_take_is_heard_whole_in_the_speakers_voice(
+    blender, stage, scene, rig, engine, tmp_path
+):
     entry = show(stage)
     assert heard_frames(stage, engine, tmp_path) == ((1, 75), 75) and entry.last == 75
     for voice in (strip.find(blender.context), None):
-        jobs.run_through("Listening", listening.speak(engine, scene, rig, voice, 1, 75, str(tmp_path / "out.wav")))
+        jobs.run_through(
+            "Listening",
+            listening.speak(engine, scene, rig, voice, 1, 75, str(tmp_path / "out.wav")),
+        )
         given = engine.asked[-1][1]["voice"]
         assert given is None if voice is None else np.abs(read_wav(given)[0]).max() > 0.3
 
@@ -165,9 +185,12 @@ def test_the_edited_frames_are_heard_and_no_others(blender, stage, engine, tmp_p
     assert heard_frames(stage, engine, tmp_path, edited=False)[0] == (1, 75)
 
 
-def test_animation_of_the_animators_own_is_heard_where_it_was_edited(blender, stage, rig, engine, tmp_path):
+def test_animation_of_the_animators_own_is_heard_where_it_was_edited(
+    blender, stage, rig, engine, tmp_path
+):
     open_jaw(rig, (1, 0.0), (20, 0.2), (40, 0.05), (75, 0.1))
-    assert heard_frames(stage, engine, tmp_path)[0] == (1, 75)  # the first time nobody knows what is new
+    # the first time nobody knows what is new
+    assert heard_frames(stage, engine, tmp_path)[0] == (1, 75)
     curve = next(c for c in compat.curves_for(rig.armature))
     for point in curve.keyframe_points:
         point.interpolation = "LINEAR"
@@ -189,11 +212,14 @@ def sequence(needs_sound, blender, scene, tmp_path):
 def test_one_button_flips_between_the_original_and_what_was_heard(blender, rig, sequence, tmp_path):
     scene, voice = sequence
     assert not blender.ops.thunder.original.poll()
-    listened = listening.place(scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4)
+    listened = listening.place(
+        scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4
+    )
     assert (listened.mute, voice.mute) == (True, False)
     assert blender.ops.thunder.original() == {"FINISHED"}
     assert (listened.mute, voice.mute) == (False, True)
-    assert strip.find(blender.context).strip == "voice"  # it stays the voice: takes can be generated
+    # it stays the voice: takes can be generated
+    assert strip.find(blender.context).strip == "voice"
     progress.result(mixdown.mix_down(strip.find(blender.context), str(tmp_path / "mixed.wav")))
     assert np.abs(read_wav(tmp_path / "mixed.wav")[0]).max() > 0.3  # and is heard by the engine
     blender.ops.thunder.original()
@@ -201,13 +227,17 @@ def test_one_button_flips_between_the_original_and_what_was_heard(blender, rig, 
     blender.ops.thunder.original(to="HEARD")
     blender.ops.thunder.original(to="HEARD")
     assert (listened.mute, voice.mute) == (False, True)
-    listening.place(scene, clicks(tmp_path / "again.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 9)
+    listening.place(
+        scene, clicks(tmp_path / "again.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 9
+    )
     assert not voice.mute  # a new Listen begins with the original
 
 
 def test_a_voice_that_the_animator_muted_stays_muted(blender, rig, sequence, tmp_path):
     scene, voice = sequence
-    listened = listening.place(scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4)
+    listened = listening.place(
+        scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4
+    )
     voice.mute = True
     blender.ops.thunder.original()
     blender.ops.thunder.original()
@@ -216,7 +246,9 @@ def test_a_voice_that_the_animator_muted_stays_muted(blender, rig, sequence, tmp
         strip.find(blender.context)
 
 
-def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(blender, stage, sequence, tmp_path):
+def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(
+    blender, stage, sequence, tmp_path
+):
     scene, voice = sequence
     voice_cache.cache.file_opened()
 
@@ -224,7 +256,9 @@ def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(blender, st
         folder = str(tmp_path)
 
     def path():
-        return jobs.run_through("Mixing", voice_cache.sound(Client, scene, strip.find(blender.context)))
+        return jobs.run_through(
+            "Mixing", voice_cache.sound(Client, scene, strip.find(blender.context))
+        )
 
     first = path()
     assert path() == first
@@ -235,7 +269,9 @@ def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(blender, st
     assert second != first and len(read_wav(second)[0]) < len(read_wav(first)[0])
     cached = voice_cache.read(scene, strip.find(blender.context))
     cached.thread.join()
-    assert cached.failed == "" and len(cached.peaks) == pytest.approx((SECONDS - 20 / 25) * 100, abs=2)
+    assert cached.failed == "" and len(cached.peaks) == pytest.approx(
+        (SECONDS - 20 / 25) * 100, abs=2
+    )
     voice_cache.cache.file_opened()
 
 
@@ -247,15 +283,20 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
     edit(entry, 30, 34)
     before = live_score.live.version
     live_score.live.look()
-    assert 0 < idle.tick() <= live_score.QUIET_SECONDS and not engine.asked  # while a key is dragged nothing is scored
+    # while a key is dragged nothing is scored
+    assert 0 < idle.tick() <= live_score.QUIET_SECONDS and not engine.asked
     run()
-    assert live_score.live.version == before + 1 and [verb for verb, *_ in engine.asked] == ["score"]
+    assert live_score.live.version == before + 1 and [verb for verb, *_ in engine.asked] == [
+        "score"
+    ]
     assert entry.score == pytest.approx(71.5) and entry.heard == pytest.approx(35.75)
     drift = provenance.sync_of(entry.action)
     assert len(drift) == 75 and drift[22] == pytest.approx(30)
     scored = engine.asked[0][2]
     column = head.channel_names().index("mouthPucker")
-    assert scored[31, column] == pytest.approx(0.6, abs=0.01) and scored[10, column] == pytest.approx(0.3, abs=0.01)
+    assert scored[31, column] == pytest.approx(0.6, abs=0.01) and scored[
+        10, column
+    ] == pytest.approx(0.3, abs=0.01)
     assert live_score.opening(entry.action)[1].shape == (75,)
     assert provenance.is_edited(entry)  # the score is not an edit, and hides none
     assert [name for name in os.listdir(engine.folder) if name.startswith("array")] == []
@@ -272,7 +313,11 @@ def test_an_edited_take_is_scored_in_the_direction_that_it_was_sampled_in(blende
     score_now()
     sent = engine.asked[0][1]
     assert engine.arrays[sent["direction"]] == pytest.approx(requested)
-    assert sent["spread"] == pytest.approx(0.3) and sent["as_asked"] is False and sent["seed"] == entry.seed
+    assert (
+        sent["spread"] == pytest.approx(0.3)
+        and sent["as_asked"] is False
+        and sent["seed"] == entry.seed
+    )
     other = show(stage, score=80.0, seed=9)  # which does not say how it is played
     edit(other, 30, 34)
     score_now()
@@ -280,7 +325,8 @@ def test_an_edited_take_is_scored_in_the_direction_that_it_was_sampled_in(blende
 
 
 def test_a_take_that_nobody_edited_keeps_the_score_it_was_made_with(blender, stage, engine):
-    """Read back from its keys it would score a little less, and fall in the list because somebody looked at it."""
+    """Read back from its keys it would score a little less, and fall in the list because somebody
+    looked at it."""
     entry = show(stage, score=80.0)
     provenance.store_sync(entry.action, np.full(75, 80.0, np.float32))
     score_now()
@@ -298,10 +344,13 @@ def test_a_score_survives_saving_and_is_no_undo_step(blender, stage, engine, tmp
     score_now()
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scored.blend"), copy=True)
     blender.ops.ed.undo()
-    assert blender.context.scene.thunder.takes[0].score == pytest.approx(80.0)  # of the take before the edit
+    # of the take before the edit
+    assert blender.context.scene.thunder.takes[0].score == pytest.approx(80.0)
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "scored.blend"))
     entry = blender.context.scene.thunder.takes[0]
-    assert entry.score == pytest.approx(71.5) and provenance.sync_of(entry.action)[22] == pytest.approx(30)
+    assert entry.score == pytest.approx(71.5) and provenance.sync_of(entry.action)[
+        22
+    ] == pytest.approx(30)
 
 
 def test_an_undo_or_an_edit_breaks_the_scoring_off(blender, stage, engine):
@@ -311,7 +360,11 @@ def test_an_undo_or_an_edit_breaks_the_scoring_off(blender, stage, engine):
     run_until_asked(engine, 1)
     assert live_score.live.is_running
     live_score.live.stop()  # as before each undo
-    assert not live_score.live.is_running and engine.cancelled == 1 and entry.score == pytest.approx(80.0)
+    assert (
+        not live_score.live.is_running
+        and engine.cancelled == 1
+        and entry.score == pytest.approx(80.0)
+    )
     live_score.live.look()
     run_until_asked(engine, 2)
     live_score.live.look()  # a further edit
@@ -336,8 +389,11 @@ def test_the_animators_own_animation_has_a_score_too(blender, scene, rig, engine
     assert measured.total == pytest.approx(71.5) and measured.drifts() == [(21, 28, 21)]
 
 
-def test_nothing_is_scored_where_it_would_step_the_scene_wake_an_engine_or_is_switched_off(blender, stage, scene, rig, engine):
-    """With an NLA or constraints only the scene itself tells the pose: that is for Listen, on demand."""
+def test_nothing_is_scored_where_it_would_step_the_scene_wake_an_engine_or_is_switched_off(
+    blender, stage, scene, rig, engine
+):
+    """With an NLA or constraints only the scene itself tells the pose: that is for Listen, on
+    demand."""
     scene.frame_set(33)
     open_jaw(rig)
     engine.running = False
@@ -373,10 +429,18 @@ def test_a_take_is_graded_with_the_frame_that_is_worst(blender, stage):
     per_frame[40:50] = [20, 12, *[20] * 8]
     drifting(stage, per_frame)
     scene, entry = stage[0], stage[0].thunder.takes[0]
-    assert live_score.shown_score(scene).grade == grading.of_take(entry) == grading.Grade("ERROR", "poor", 52)
+    assert (
+        live_score.shown_score(scene).grade
+        == grading.of_take(entry)
+        == grading.Grade("ERROR", "poor", 52)
+    )
     assert "Lip-Sync poor · frame 52, 85 of 100" in entry.tooltip
     entry.of_whole = True  # of a longer line: nothing is known of this part
-    assert grading.of_take(entry) is None and live_score.shown_score(scene).grade is None and "Lip-Sync 85 of 100" in entry.tooltip
+    assert (
+        grading.of_take(entry) is None
+        and live_score.shown_score(scene).grade is None
+        and "Lip-Sync 85 of 100" in entry.tooltip
+    )
 
 
 def drifting(stage, per_frame, total=85.0, start=11.0):
@@ -392,7 +456,8 @@ PER_FRAME[10:14], PER_FRAME[17:19], PER_FRAME[50:52], PER_FRAME[65] = [60, 50, 4
 @pytest.mark.parametrize(
     "per_frame, total, drifts",
     [
-        (PER_FRAME, 85.0, [(21, 29, 23), (61, 62, 61)]),  # three good frames between: the same drift; one frame alone is none
+        # three good frames between: the same drift; one frame alone is none
+        (PER_FRAME, 85.0, [(21, 29, 23), (61, 62, 61)]),
         (np.full(75, 50.0) + np.arange(75) % 3, 51.0, []),
         (np.arange(75) % 3, 0.0, [(11, 85, 11)]),
     ],

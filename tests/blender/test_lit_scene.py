@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lit scene in one click: it frames the heads, is set up once, leaves what was there alone, and goes as a whole; and its playblasts."""
+"""A lit scene in one click: it frames the heads, is set up once, leaves what was there alone, and
+goes as a whole; and its playblasts."""
 
 import numpy as np
 import pytest
@@ -21,12 +22,18 @@ def counts(blender):
 def seen(scene, rig):
     """Where the top and the chin of a head are in the camera's picture, [2, 2] of 0 … 1."""
     low, high = (rig.mesh.matrix_world @ Vector((0.0, -0.07, height)) for height in (-0.1, 0.08))
-    return np.array([world_to_camera_view(scene, lit.camera_of(scene), place)[:2] for place in (low, high)])
+    return np.array(
+        [world_to_camera_view(scene, lit.camera_of(scene), place)[:2] for place in (low, high)]
+    )
 
 
 def test_one_click_frames_and_lights_the_head_and_a_second_only_fits_it_again(scene, rig, blender):
     assert blender.ops.thunder.light_scene() == {"FINISHED"}
-    assert scene.camera == lit.camera_of(scene) and len(blender.data.lights) == 3 and scene.world is not None
+    assert (
+        scene.camera == lit.camera_of(scene)
+        and len(blender.data.lights) == 3
+        and scene.world is not None
+    )
     places, brightest = seen(scene, rig), max(light.energy for light in blender.data.lights)
     assert ((places > 0.1) & (places < 0.9)).all() and np.ptp(places[:, 1]) > 0.3
     before = counts(blender)
@@ -35,7 +42,8 @@ def test_one_click_frames_and_lights_the_head_and_a_second_only_fits_it_again(sc
     blender.ops.thunder.light_scene()
     assert counts(blender) == before
     assert np.abs(seen(scene, rig) - places).max() < 0.15
-    assert max(light.energy for light in blender.data.lights) == pytest.approx(4 * brightest)  # twice as far away
+    # twice as far away
+    assert max(light.energy for light in blender.data.lights) == pytest.approx(4 * brightest)
 
 
 def test_all_heads_are_framed(scene, rig, blender):
@@ -87,13 +95,17 @@ def test_a_camera_lights_and_a_world_of_the_animators_stay(scene, blender):
     assert scene.camera == lit.camera_of(scene) and len(blender.data.lights) == 4
     camera.name = "Renamed"
     blender.ops.thunder.remove_stage()
-    assert scene.camera == camera and list(blender.data.lights) == [lamp.data] and scene.world == world
+    assert (
+        scene.camera == camera and list(blender.data.lights) == [lamp.data] and scene.world == world
+    )
 
 
 def test_without_a_head_or_a_camera_a_sentence_says_what_to_do(blender, tmp_path):
     with pytest.raises(RuntimeError, match="no head to light: add one first"):
         blender.ops.thunder.light_scene()
-    with pytest.raises(RuntimeError, match="no camera to film through: press Light the Scene first"):
+    with pytest.raises(
+        RuntimeError, match="no camera to film through: press Light the Scene first"
+    ):
         blender.ops.thunder.playblast(filepath=str(tmp_path / "a.mp4"))
     blender.ops.thunder.add_head()
     blender.ops.thunder.light_scene()
@@ -102,30 +114,39 @@ def test_without_a_head_or_a_camera_a_sentence_says_what_to_do(blender, tmp_path
     assert len(blender.data.scenes) == 1
 
 
-def test_a_playblast_has_the_scenes_frames_and_sound_and_leaves_the_scene_as_it_was(needs_sound, scene, blender, tmp_path):
+def test_a_playblast_has_the_scenes_frames_and_sound_and_leaves_the_scene_as_it_was(
+    needs_sound, scene, blender, tmp_path
+):
     scene.render.fps, scene.frame_start, scene.frame_end = 25, 3, 14
     strip.add(scene, str(shipped.SAMPLE), "voice", 1)
     blender.ops.thunder.light_scene()
     scene.render.resolution_x, scene.render.resolution_y, scene.render.engine = 322, 182, "CYCLES"
     scene.frame_set(5)
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    assert blender.ops.thunder.playblast() == {"FINISHED"} and blender.ops.thunder.playblast() == {"FINISHED"}
-    assert sorted(path.name for path in tmp_path.glob("*.mp4")) == ["shot_playblast.mp4", "shot_playblast_2.mp4"]
+    assert blender.ops.thunder.playblast() == {"FINISHED"} and blender.ops.thunder.playblast() == {
+        "FINISHED"
+    }
+    assert sorted(path.name for path in tmp_path.glob("*.mp4")) == [
+        "shot_playblast.mp4",
+        "shot_playblast_2.mp4",
+    ]
     clip = blender.data.movieclips.load(str(tmp_path / "shot_playblast.mp4"))
     assert (clip.frame_duration, tuple(clip.size)) == (12, (160, 92))
     assert clip.fps == 25 and len(blender.data.scenes) == 1
-    assert (scene.frame_current, scene.render.engine, scene.render.resolution_x, len(scene.sequence_editor.strips_all)) == (
-        5,
-        "CYCLES",
-        322,
-        1,
-    )
+    assert (
+        scene.frame_current,
+        scene.render.engine,
+        scene.render.resolution_x,
+        len(scene.sequence_editor.strips_all),
+    ) == (5, "CYCLES", 322, 1)
     import aud
 
     heard = aud.Sound.file(str(tmp_path / "shot_playblast.mp4")).data()
     wanted, rate = read_wav(shipped.SAMPLE)
     part = wanted[int(2 / 25 * rate) : int(14 / 25 * rate)]
-    assert np.abs(heard).max() == pytest.approx(np.abs(part).max(), rel=0.3) and len(heard) / 48000 == pytest.approx(12 / 25, abs=0.2)
+    assert np.abs(heard).max() == pytest.approx(np.abs(part).max(), rel=0.3) and len(
+        heard
+    ) / 48000 == pytest.approx(12 / 25, abs=0.2)
 
 
 def test_a_playblast_that_is_cancelled_leaves_nothing(scene, blender, tmp_path):

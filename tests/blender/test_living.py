@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shoulders, breath and wrinkles of a bundled head follow it by themselves, and takes know nothing of them."""
+"""Shoulders, breath and wrinkles of a bundled head follow it by themselves, and takes know nothing
+of them."""
 
 import bpy
 import numpy as np
@@ -23,12 +24,21 @@ def still(rig):
 def bust(rig):
     """Which vertices do not follow the neck at all."""
     neck = {group.name: group.index for group in rig.mesh.vertex_groups}["root"]
-    return np.array([any(g.group == neck and g.weight > 0.99999 for g in vertex.groups) for vertex in rig.mesh.data.vertices])
+    return np.array(
+        [
+            any(g.group == neck and g.weight > 0.99999 for g in vertex.groups)
+            for vertex in rig.mesh.data.vertices
+        ]
+    )
 
 
 def wrinkles(blender, rig, side):
     blender.context.view_layer.update()
-    return tuple(rig.mesh.evaluated_get(blender.context.evaluated_depsgraph_get())[f"Thunder Wrinkles {side}"])
+    return tuple(
+        rig.mesh.evaluated_get(blender.context.evaluated_depsgraph_get())[
+            f"Thunder Wrinkles {side}"
+        ]
+    )
 
 
 def test_shoulders_follow_a_turned_head_a_little(still, rig, blender):
@@ -65,7 +75,9 @@ def test_two_heads_do_not_breathe_together(scene, rig, blender):
     blender.ops.thunder.add_head(person="WOMAN")
     scene.frame_set(20)
     values = [
-        each.mesh.evaluated_get(blender.context.evaluated_depsgraph_get()).data.shape_keys.key_blocks["corrective_bust_breath"].value
+        each.mesh.evaluated_get(blender.context.evaluated_depsgraph_get())
+        .data.shape_keys.key_blocks["corrective_bust_breath"]
+        .value
         for each in (rig, head.find(scene))
     ]
     assert abs(values[0] - values[1]) > 0.1
@@ -80,7 +92,9 @@ def test_wrinkles_are_as_deep_as_the_key_that_makes_them(still, rig, blender, ke
     rig.keys.key_blocks[key].value = 0.5
     assert wrinkles(blender, rig, "Left")[place] == pytest.approx(0.5)
     assert sum(wrinkles(blender, rig, "Left")) == pytest.approx(0.5)
-    assert sum(wrinkles(blender, rig, "Right")) == pytest.approx(0.0 if key.endswith("Left") else 0.5)
+    assert sum(wrinkles(blender, rig, "Right")) == pytest.approx(
+        0.0 if key.endswith("Left") else 0.5
+    )
     rig.keys.key_blocks[key].value = 3.0
     assert wrinkles(blender, rig, "Left")[place] == 1.0
 
@@ -100,8 +114,14 @@ def test_an_older_face_is_lined_at_rest(blender):
 
 
 def test_lines_lie_where_the_skin_folds(still, rig):
-    """Forehead above the eyes in the middle and on both sides, crow's feet beside them, and none on the mouth."""
-    at = {name: np.array([row.vector for row in rig.mesh.data.attributes[f"Thunder Wrinkles {name}"].data]) for name in (*SIDES, "Eyes")}
+    """Forehead above the eyes in the middle and on both sides, crow's feet beside them, and none on
+    the mouth."""
+    at = {
+        name: np.array(
+            [row.vector for row in rig.mesh.data.attributes[f"Thunder Wrinkles {name}"].data]
+        )
+        for name in (*SIDES, "Eyes")
+    }
     place = np.array([vertex.co for vertex in rig.mesh.data.vertices])
     forehead = place[at["Left"][:, 0] > 0.5]
     assert len(forehead) > 20 and forehead[:, 2].min() > 0.025 and forehead[:, 0].max() > 0.02
@@ -111,13 +131,20 @@ def test_lines_lie_where_the_skin_folds(still, rig):
 
 
 def test_no_script_is_run_for_it(still, rig):
-    drivers = [curve.driver for block in (rig.mesh, rig.keys) for curve in block.animation_data.drivers]
-    assert len(drivers) == 8 + 13 and all(driver.is_valid and driver.is_simple_expression for driver in drivers)
+    drivers = [
+        curve.driver for block in (rig.mesh, rig.keys) for curve in block.animation_data.drivers
+    ]
+    assert len(drivers) == 8 + 13 and all(
+        driver.is_valid and driver.is_simple_expression for driver in drivers
+    )
 
 
 def test_takes_know_nothing_of_it(still, rig):
-    """No track of a take is one of ours, so what is keyed, committed and read back is the same as without it."""
-    assert not [track.path for track in rig.driver.tracks if "bust" in track.path or "Thunder" in track.path]
+    """No track of a take is one of ours, so what is keyed, committed and read back is the same as
+    without it."""
+    assert not [
+        track.path for track in rig.driver.tracks if "bust" in track.path or "Thunder" in track.path
+    ]
     head.check_animatable(rig)  # nor does a driver of ours stand in a take's way
 
 
@@ -151,4 +178,6 @@ def test_heads_of_earlier_files_have_no_switches(open_saved):
 def test_the_switches_are_in_the_data_of_the_head(stage, blender):
     panel = blender.types.THUNDER_PT_head
     assert panel.poll(blender.context)
-    assert draw(panel, blender.context).of("prop") == [rna_paths.slider_path(name) for name in living.SWITCHES]
+    assert draw(panel, blender.context).of("prop") == [
+        rna_paths.slider_path(name) for name in living.SWITCHES
+    ]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes of a long voice get few keys as they are keyed, so that an hour fits into memory, and move the face as others do."""
+"""Takes of a long voice get few keys as they are keyed, so that an hour fits into memory, and move
+the face as others do."""
 
 import numpy as np
 import pytest
@@ -30,7 +31,9 @@ def said(rig, action, frames):
         found.append({(c.data_path, c.array_index): c for c in compat.curves_of(part, slot)})
     curves = [found[track.block][track.path, track.index] for track in rig.driver.tracks]
     values = track_values.values(rig, curves, frames)
-    return progress.result(track_values.motion(rig, values, 24.0)), sum(len(curve.keyframe_points) for curve in curves)
+    return progress.result(track_values.motion(rig, values, 24.0)), sum(
+        len(curve.keyframe_points) for curve in curves
+    )
 
 
 def speaking(seconds):
@@ -40,12 +43,22 @@ def speaking(seconds):
 
     def wander(channels, period, most):
         places = np.arange(0, count + period, period)
-        curve = np.stack([np.interp(np.arange(count), places, rng.uniform(0, most, len(places))) for _ in range(channels)], 1)
+        curve = np.stack(
+            [
+                np.interp(np.arange(count), places, rng.uniform(0, most, len(places)))
+                for _ in range(channels)
+            ],
+            1,
+        )
         kernel = np.hanning(5) / np.hanning(5).sum()
-        return np.apply_along_axis(lambda x: np.convolve(np.pad(x, 2, mode="edge"), kernel, "valid"), 0, curve).astype(np.float32)
+        return np.apply_along_axis(
+            lambda x: np.convolve(np.pad(x, 2, mode="edge"), kernel, "valid"), 0, curve
+        ).astype(np.float32)
 
     motion = made.motion
-    motion.expression[:] = wander(motion.expression.shape[1], 10, 0.5) * np.arange(motion.expression.shape[1]) % 3 / 3
+    motion.expression[:] = (
+        wander(motion.expression.shape[1], 10, 0.5) * np.arange(motion.expression.shape[1]) % 3 / 3
+    )
     motion.jaw[:, 0] *= 0.3 + 3 * wander(1, 6, 0.3)[:, 0]
     motion.head[:], motion.eyes[:] = wander(3, 20, 0.2), wander(3, 9, 0.2)
     return made
@@ -74,12 +87,15 @@ def test_pieces_join_on_one_key_without_a_jump(rig, long):
         for curve in compat.all_curves(action):
             frames = np.array([point.co[0] for point in curve.keyframe_points])
             assert (np.diff(frames) > 0.5).all(), f"{curve.data_path} has two keys on a frame"
-            fine = np.array([curve.evaluate(f) for f in np.arange(45, 57, 0.1)])  # the first seam is on frame 51
+            # the first seam is on frame 51
+            fine = np.array([curve.evaluate(f) for f in np.arange(45, 57, 0.1)])
             step = np.abs(np.diff(fine))
             assert step.max() <= 10 * np.median(step) + 0.02
 
 
-def test_the_animator_can_work_while_long_takes_are_reduced(blender, scene, rig, long, client, voice):
+def test_the_animator_can_work_while_long_takes_are_reduced(
+    blender, scene, rig, long, client, voice
+):
     voice = strip.of_file(scene, noise(voice, 6.0))
     steps = generation.generate(client, voice, scene, rig, 2, 11, sampling.Sampling())
     free, busy = 0, 0
@@ -96,7 +112,9 @@ def test_the_animator_can_work_while_long_takes_are_reduced(blender, scene, rig,
         assert read.motion.frames == 150
 
 
-def test_a_take_is_worked_out_again_when_the_frame_rate_changed_meanwhile(blender, scene, rig, long, client, voice):
+def test_a_take_is_worked_out_again_when_the_frame_rate_changed_meanwhile(
+    blender, scene, rig, long, client, voice
+):
     voice = strip.of_file(scene, noise(voice, 6.0))
     steps = generation.generate(client, voice, scene, rig, 1, 11, sampling.Sampling())
     for step in steps:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A head's eyes look at a target, measured on its evaluated bones, and go their own way again when they are freed."""
+"""A head's eyes look at a target, measured on its evaluated bones, and go their own way again when
+they are freed."""
 
 import numpy as np
 import pytest
@@ -25,13 +26,19 @@ def add(blender, scene, name, place, data=None):
 
 
 def off_target(blender, scene, rig, target, frames=FRAMES):
-    """Degrees between where the eyes look, from the middle between them, and where a target is, at each frame."""
+    """Degrees between where the eyes look, from the middle between them, and where a target is, at
+    each frame."""
     angles = []
     for frame in frames:
         scene.frame_set(frame)
         armature = rig.armature.evaluated_get(blender.context.evaluated_depsgraph_get())
-        place = target.evaluated_get(blender.context.evaluated_depsgraph_get()).matrix_world.translation
-        bones = [armature.matrix_world @ armature.pose.bones[name].matrix for name in ("eye_left", "eye_right")]
+        place = target.evaluated_get(
+            blender.context.evaluated_depsgraph_get()
+        ).matrix_world.translation
+        bones = [
+            armature.matrix_world @ armature.pose.bones[name].matrix
+            for name in ("eye_left", "eye_right")
+        ]
         middle = (bones[0].translation + bones[1].translation) / 2
         for bone in bones:
             look = bone.to_3x3() @ Vector((0, 0, 1))
@@ -55,7 +62,8 @@ def test_eyes_aim_at_an_object_from_where_the_head_really_is(blender, stage, sce
         obj = target if moves == "target" else rig.armature
         for frame, x in ((1, -0.1), (97, 0.1)):
             obj.location.x += x
-            # The head shows a take, whose action is its own: what moves the head as a whole is its parent.
+            # The head shows a take, whose action is its own: what moves the head as a whole is its
+            # parent.
             if moves == "head":
                 break
             obj.keyframe_insert("location", frame=frame)
@@ -69,7 +77,9 @@ def test_eyes_aim_at_an_object_from_where_the_head_really_is(blender, stage, sce
     scene.frame_set(33)
     before = off_target(blender, scene, rig, target)
     scene.frame_set(33)
-    assert look(blender, scene, rig, entry, look_at="OBJECT", look_object=target, looks_away=0.0) == (1, 0)
+    assert look(
+        blender, scene, rig, entry, look_at="OBJECT", look_object=target, looks_away=0.0
+    ) == (1, 0)
     assert scene.frame_current == 33
     assert off_target(blender, scene, rig, target).max() < 2.0 < before.max()
     assert not provenance.is_edited(entry)
@@ -79,7 +89,16 @@ def test_eyes_that_are_freed_have_their_own_keys_again(blender, stage, scene, ri
     entry = enter(stage)
     own = keys_of(rig, entry)
     target = add(blender, scene, "target", (0.3, -1.0, 0.0))
-    look(blender, scene, rig, entry, look_at="OBJECT", look_object=target, looks_away=0.4, head_follows=0.0)
+    look(
+        blender,
+        scene,
+        rig,
+        entry,
+        look_at="OBJECT",
+        look_object=target,
+        looks_away=0.4,
+        head_follows=0.0,
+    )
     looks = keys_of(rig, entry)
     moved = [track.path for track, a, b in zip(rig.driver.tracks, own, looks) if not same([a], [b])]
     assert moved and all("eye" in path.lower() for path in moved), "the eyes alone"
@@ -92,15 +111,29 @@ def test_the_head_turns_part_of_the_way_and_eyes_still_meet_the_target(blender, 
     entry = enter(stage)
     own, head_before = keys_of(rig, entry), provenance.load(entry.action).motion.head
     target = add(blender, scene, "target", (1.0, -1.1, 0.0))  # 42° to its left
-    look(blender, scene, rig, entry, look_at="OBJECT", look_object=target, looks_away=0.0, head_follows=0.5)
+    look(
+        blender,
+        scene,
+        rig,
+        entry,
+        look_at="OBJECT",
+        look_object=target,
+        looks_away=0.0,
+        head_follows=0.5,
+    )
     made = provenance.load(entry.action)
     turned = np.degrees(made.motion.head[:, 1] - head_before[:, 1])
     assert 9 < turned.mean() < 18 and np.ptp(turned) < 4
     assert off_target(blender, scene, rig, target).max() < 2.0
-    look(blender, scene, rig, entry, head_follows=1.0)  # from the take's own head again, not from the turned one
-    assert np.degrees(provenance.load(entry.action).motion.head[:, 1] - head_before[:, 1]).mean() == pytest.approx(2 * turned.mean(), abs=1)
+    # from the take's own head again, not from the turned one
+    look(blender, scene, rig, entry, head_follows=1.0)
+    assert np.degrees(
+        provenance.load(entry.action).motion.head[:, 1] - head_before[:, 1]
+    ).mean() == pytest.approx(2 * turned.mean(), abs=1)
     look(blender, scene, rig, entry, look_at="NONE")
-    assert same(own, keys_of(rig, entry)) and np.array_equal(provenance.load(entry.action).motion.head, head_before)
+    assert same(own, keys_of(rig, entry)) and np.array_equal(
+        provenance.load(entry.action).motion.head, head_before
+    )
 
 
 def test_takes_that_were_edited_keep_their_eyes(blender, stage, scene, rig):
@@ -156,7 +189,9 @@ def test_a_missing_target_is_said_before_anything_is_sampled(blender, scene, cli
     assert not client.asked and not len(scene.thunder.takes)
 
 
-def test_generated_takes_look_at_the_camera_and_go_on_when_they_follow_a_slider(blender, scene, client, direction, following):  # noqa: F811
+def test_generated_takes_look_at_the_camera_and_go_on_when_they_follow_a_slider(
+    blender, scene, client, direction, following
+):  # noqa: F811
     camera = add(blender, scene, "camera", (0.3, -1.5, 0.2), blender.data.cameras.new("camera"))
     scene.camera, direction.look_at, direction.looks_away = camera, "CAMERA", 0.0
     blender.ops.thunder.generate()
@@ -174,13 +209,21 @@ def test_the_button_aims_the_takes_of_the_line_and_is_undone(blender, scene, cli
     blender.ops.thunder.generate()
     rig = head.find(scene)
     own = [keys_of(rig, entry) for entry in scene.thunder.takes]
-    direction.look_at, direction.look_object = "OBJECT", add(blender, scene, "target", (0.3, -1.0, 0.0))
+    direction.look_at, direction.look_object = (
+        "OBJECT",
+        add(blender, scene, "target", (0.3, -1.0, 0.0)),
+    )
     blender.context.preferences.edit.use_global_undo = True
     blender.ops.ed.undo_push(message="before")
     assert blender.ops.thunder.update_eyes() == {"FINISHED"}
-    assert all(looking.is_aimed(entry) and not provenance.is_edited(entry) for entry in scene.thunder.takes)
+    assert all(
+        looking.is_aimed(entry) and not provenance.is_edited(entry) for entry in scene.thunder.takes
+    )
     blender.ops.ed.undo_push(message="Update Eyes")
     blender.ops.ed.undo()
     scene = blender.context.scene
     assert not any(looking.is_aimed(entry) for entry in scene.thunder.takes)
-    assert all(same(before, keys_of(head.find(scene), entry)) for before, entry in zip(own, scene.thunder.takes))
+    assert all(
+        same(before, keys_of(head.find(scene), entry))
+        for before, entry in zip(own, scene.thunder.takes)
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Online Manual: every operator and property of ours has a section of a guide, which is there, in a package and in a checkout."""
+"""Online Manual: every operator and property of ours has a section of a guide, which is there, in a
+package and in a checkout."""
 
 import re
 import webbrowser
@@ -17,7 +18,8 @@ from thunder.scene.host import handlers
 pytestmark = pytest.mark.one_blender
 
 LARGEST = 2_000_000  # bytes of all pages and pictures
-ON_BLENDERS_TYPES = ["bpy.types.object.thunder_emotion", "bpy.types.key.thunder_emotion"]  # what the panels show of them
+# what the panels show of them
+ON_BLENDERS_TYPES = ["bpy.types.object.thunder_emotion", "bpy.types.key.thunder_emotion"]
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +34,20 @@ def pages(packaging, tmp_path_factory):
 
 
 def described():
-    """Blender's names, in the manual, of every operator of ours and of every property of our groups."""
+    """Blender's names, in the manual, of every operator of ours and of every property of our
+    groups."""
     names = list(ON_BLENDERS_TYPES)
     for cls in (each for module in thunder._modules() for each in handlers.classes_of(module)):
         if issubclass(cls, bpy.types.Operator):
-            names.append(f"bpy.ops.{cls.bl_idname}")  # its properties too: Blender asks for the operator
+            # its properties too: Blender asks for the operator
+            names.append(f"bpy.ops.{cls.bl_idname}")
         elif issubclass(cls, (bpy.types.PropertyGroup, bpy.types.AddonPreferences)):
-            own = {name for each in cls.__mro__ for name in vars(each).get("__annotations__", {}) if name in cls.bl_rna.properties}
+            own = {
+                name
+                for each in cls.__mro__
+                for name in vars(each).get("__annotations__", {})
+                if name in cls.bl_rna.properties
+            }
             names += [f"bpy.types.{cls.__name__}.{name}".lower() for name in sorted(own)]
     return names
 
@@ -53,7 +62,9 @@ def test_everything_has_a_page_in_a_package(blender, pages, monkeypatch):
     names = described()
     assert len(names) > 200
     found = {name: WM_OT_doc_view_manual._lookup_rna_url(name, verbose=False) for name in names}
-    assert [name for name, url in found.items() if url is None or not url.startswith(pages.as_uri())] == []
+    assert [
+        name for name, url in found.items() if url is None or not url.startswith(pages.as_uri())
+    ] == []
     for url in set(found.values()):
         text = file_of(url).read_text(encoding="utf-8")
         if leads := re.search(r'content="0; url=([^"#]+)#([^"]+)"', text):
@@ -65,7 +76,9 @@ def test_everything_has_a_page_in_a_package(blender, pages, monkeypatch):
 def test_everything_has_a_text_in_a_checkout(blender):
     for name in described():
         url = WM_OT_doc_view_manual._lookup_rna_url(name, verbose=False)
-        assert url is not None and file_of(url).is_file() and file_of(url).parent == manual.SOURCES, name
+        assert (
+            url is not None and file_of(url).is_file() and file_of(url).parent == manual.SOURCES
+        ), name
 
 
 @pytest.mark.parametrize(
@@ -99,12 +112,16 @@ def test_no_address_of_a_page_leads_nowhere(pages):
             name, _, anchor = found.partition("#")
             target = pages / name if name else page
             assert target.is_file(), f"{page.name}: {found}"
-            assert not anchor or f'id="{anchor}"' in target.read_text(encoding="utf-8"), f"{page.name}: {found}"
+            assert not anchor or f'id="{anchor}"' in target.read_text(encoding="utf-8"), (
+                f"{page.name}: {found}"
+            )
 
 
 def test_the_map_goes_with_the_add_on(blender):
     manual.unregister()
     try:
-        assert WM_OT_doc_view_manual._lookup_rna_url("bpy.ops.thunder.generate", verbose=False) is None
+        assert (
+            WM_OT_doc_view_manual._lookup_rna_url("bpy.ops.thunder.generate", verbose=False) is None
+        )
     finally:
         manual.register()

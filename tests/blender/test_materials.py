@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the default head looks: every part has its own material, wet eyes shine, and an animator's changes stay."""
+"""How the default head looks: every part has its own material, wet eyes shine, and an animator's
+changes stay."""
 
 import bpy
 import pytest
@@ -20,7 +21,9 @@ def test_every_part_is_painted_alike_for_the_viewport_and_for_renders(head):
     for material in head.data.materials:
         colour = principled(material).inputs["Base Color"].default_value
         assert tuple(material.diffuse_color) == pytest.approx(tuple(colour))
-        assert material.roughness == pytest.approx(principled(material).inputs["Roughness"].default_value)
+        assert material.roughness == pytest.approx(
+            principled(material).inputs["Roughness"].default_value
+        )
 
 
 def test_eyes_are_wet_and_skin_is_soft(head):
@@ -28,10 +31,18 @@ def test_eyes_are_wet_and_skin_is_soft(head):
     assert looks["Thunder Eye White"]["Coat Weight"].default_value > 0.9
     assert looks["Thunder Skin"]["Coat Weight"].default_value == 0
     assert 0 < looks["Thunder Skin"]["Subsurface Weight"].default_value < 0.5
-    assert looks["Thunder Skin"]["Subsurface Scale"].default_value < 0.01  # metres: light does not fill the whole head
-    assert looks["Thunder Lips"]["Roughness"].default_value < looks["Thunder Skin"]["Roughness"].default_value
-    assert looks["Thunder Lips"]["Coat Weight"].default_value == 0, "a line of light between lips that are shut"
-    assert not any(inputs["Emission Strength"].default_value for inputs in looks.values()), "nothing glows in a dark scene"
+    # metres: light does not fill the whole head
+    assert looks["Thunder Skin"]["Subsurface Scale"].default_value < 0.01
+    assert (
+        looks["Thunder Lips"]["Roughness"].default_value
+        < looks["Thunder Skin"]["Roughness"].default_value
+    )
+    assert looks["Thunder Lips"]["Coat Weight"].default_value == 0, (
+        "a line of light between lips that are shut"
+    )
+    assert not any(inputs["Emission Strength"].default_value for inputs in looks.values()), (
+        "nothing glows in a dark scene"
+    )
 
 
 def test_skin_has_a_relief_and_shines_unevenly_without_any_picture(head):
@@ -40,7 +51,11 @@ def test_skin_has_a_relief_and_shines_unevenly_without_any_picture(head):
     assert shader.inputs["Normal"].is_linked and shader.inputs["Roughness"].is_linked
     assert not [node for node in tree.nodes if node.type == "TEX_IMAGE"] and not bpy.data.images
     assert all(link.is_valid for link in tree.links)
-    read = {(node.attribute_type, node.attribute_name) for node in tree.nodes if node.type == "ATTRIBUTE"}
+    read = {
+        (node.attribute_type, node.attribute_name)
+        for node in tree.nodes
+        if node.type == "ATTRIBUTE"
+    }
     assert {name for kind, name in read if kind == "GEOMETRY"} <= set(head.data.attributes.keys())
     assert {name for kind, name in read if kind == "OBJECT"} <= set(head.keys())
     assert not principled(bpy.data.materials["Thunder Teeth"]).inputs["Normal"].is_linked

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes are mixed by parts of the face and by cuts over time; what is one take's alone is that take's own keys."""
+"""Takes are mixed by parts of the face and by cuts over time; what is one take's alone is that
+take's own keys."""
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from thunder.thunder_core.direction import Direction
 
 @pytest.fixture
 def entries(stage, scene, rig):
-    """A list of three takes, the first of them shown; the second is at another place in the list."""
+    """A list of three takes, the first of them shown; the second is at another place in the
+    list."""
     for seed in range(3):
         enter(stage, seed=seed, closed=((0.6, 1.3, 2.4), (0.9, 1.3, 2.9), (1.3, 2.0))[seed])
     scene.thunder.active_take = 0
@@ -32,8 +34,18 @@ def test_each_part_is_of_the_take_that_was_chosen(blender, entries, scene, rig):
     assert blender.ops.thunder.mix_takes() == {"FINISHED"}
     assert len(entries) == 4 and scene.thunder.active_take == 3
     made = entries[3]
-    assert made.kind == "MIXED" and made.name == "Mix" and made.head == rig.mesh and made.voice == "voice"
-    assert dict(made.action["thunder"]["mixed"]) == {"mouth": "Take 1", "upper_face": "Take 2", "eyes": "Take 3", "head": "Take 2"}
+    assert (
+        made.kind == "MIXED"
+        and made.name == "Mix"
+        and made.head == rig.mesh
+        and made.voice == "voice"
+    )
+    assert dict(made.action["thunder"]["mixed"]) == {
+        "mouth": "Take 1",
+        "upper_face": "Take 2",
+        "eyes": "Take 3",
+        "head": "Take 2",
+    }
     now = keys_of(rig, made)
     for names, of in (
         (("mouthSmile", "mouthClose", "mouthPucker", '"jaw"'), 0),
@@ -72,7 +84,9 @@ def test_a_cut_goes_from_take_to_take(blender, entries, scene, rig):
         for of, first, last in ((0, 1, 37), (1, 43, 67), (2, 73, 97)):
             inside = (now[place]["co"][:, 0] >= first) & (now[place]["co"][:, 0] <= last)
             was = before[of][place]["co"]
-            assert (now[place]["co"][inside] == was[(was[:, 0] >= first) & (was[:, 0] <= last)]).all()
+            assert (
+                now[place]["co"][inside] == was[(was[:, 0] >= first) & (was[:, 0] <= last)]
+            ).all()
     # Over the fade the curve goes from one to the other without a step.
     brow = tracks(rig, "browInnerUp")[0]
     frames = np.arange(36, 46)
@@ -111,7 +125,9 @@ def test_a_mix_is_scored_as_the_take_was_played_whose_mouth_it_has(blender, entr
     assert direction_of(entries[5]) == {}, "two mouths were not played in one way"
 
 
-def test_a_mix_of_one_take_is_none_and_cuts_stay_in_order_and_one_at_a_frame(blender, entries, scene):
+def test_a_mix_of_one_take_is_none_and_cuts_stay_in_order_and_one_at_a_frame(
+    blender, entries, scene
+):
     choose(blender, entries, mouth=1, upper_face=1, eyes=1, head=1)
     actions = len(blender.data.actions)
     with pytest.raises(RuntimeError, match="All parts use the same take"):
@@ -137,7 +153,9 @@ def test_a_shaped_and_edited_take_is_mixed_as_it_is_seen(blender, entries, scene
     mixed, seen = keys_of(rig, entries[3])[brow], keys_of(rig, entries[1])[brow]
     handles = ("handle_left", "handle_right")
     assert all(np.array_equal(mixed[part], seen[part]) for part in seen if part not in handles)
-    assert all(np.abs(mixed[part] - seen[part]).max() <= 2**-13 for part in handles), "rounded in takes, exact where they were edited"
+    assert all(np.abs(mixed[part] - seen[part]).max() <= 2**-13 for part in handles), (
+        "rounded in takes, exact where they were edited"
+    )
     assert not is_shaped(entries[3].action)
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sliders that add to the mouth of any mapped character, over its animation, and leave nothing behind when they are removed."""
+"""Sliders that add to the mouth of any mapped character, over its animation, and leave nothing
+behind when they are removed."""
 
 import bpy
 import numpy as np
@@ -25,24 +26,48 @@ def everything(bpy):
 
     def animation(block):
         data = block.animation_data
-        curves = [(c.data_path, c.array_index, [tuple(k.co) for k in c.keyframe_points]) for c in compat.curves_for(block)]
+        curves = [
+            (c.data_path, c.array_index, [tuple(k.co) for k in c.keyframe_points])
+            for c in compat.curves_for(block)
+        ]
         return (
             None
             if data is None
-            else (data.action and data.action.name, compat.slot_of(block), sorted(curves), list(map(driver, data.drivers)))
+            else (
+                data.action and data.action.name,
+                compat.slot_of(block),
+                sorted(curves),
+                list(map(driver, data.drivers)),
+            )
         )
 
     def bones(obj):
-        return [(b.name, [(c.name, c.type) for c in b.constraints]) for b in obj.pose.bones] if obj.pose else []
+        return (
+            [(b.name, [(c.name, c.type) for c in b.constraints]) for b in obj.pose.bones]
+            if obj.pose
+            else []
+        )
 
     return {
         "objects": {
-            o.name: (animation(o), sorted(o.keys()), bones(o), o.type == "MESH" and o.active_shape_key_index) for o in bpy.data.objects
+            o.name: (
+                animation(o),
+                sorted(o.keys()),
+                bones(o),
+                o.type == "MESH" and o.active_shape_key_index,
+            )
+            for o in bpy.data.objects
         },
         "keys": {
-            k.name: (animation(k), [(b.name, b.value, b.mute, b.relative_key.name) for b in k.key_blocks]) for k in bpy.data.shape_keys
+            k.name: (
+                animation(k),
+                [(b.name, b.value, b.mute, b.relative_key.name) for b in k.key_blocks],
+            )
+            for k in bpy.data.shape_keys
         },
-        "actions": sorted((a.name, [s.identifier for s in getattr(a, "slots", ())]) for a in bpy.data.actions),
+        "actions": sorted(
+            (a.name, [s.identifier for s in getattr(a, "slots", ())]) for a in bpy.data.actions
+        ),
     }
 
 
@@ -89,17 +114,24 @@ def test_sliders_move_the_mouth_and_go_without_a_trace(blender, committed):
 
 
 @pytest.mark.parametrize("mode", ["XYZ", "QUATERNION", "AXIS_ANGLE"])
-def test_open_adds_to_what_the_jaw_does_and_shuts_it_no_further_than_shut(blender, scene, rig, mode):
+def test_open_adds_to_what_the_jaw_does_and_shuts_it_no_further_than_shut(
+    blender, scene, rig, mode
+):
     jaw = rig.armature.pose.bones["jaw"]
     jaw.rotation_mode = mode
     controls.add(head.find(scene))
     rig = head.find(scene)
 
     def turn(keyed, slider):
-        jaw.rotation_euler, jaw.rotation_quaternion = (keyed, 0, 0), (np.cos(keyed / 2), np.sin(keyed / 2), 0, 0)
+        jaw.rotation_euler, jaw.rotation_quaternion = (
+            (keyed, 0, 0),
+            (np.cos(keyed / 2), np.sin(keyed / 2), 0, 0),
+        )
         jaw.rotation_axis_angle = (keyed, 1, 0, 0)
         slide(blender, rig, Open=slider)
-        done = rig.armature.evaluated_get(blender.context.evaluated_depsgraph_get()).pose.bones["jaw"]
+        done = rig.armature.evaluated_get(blender.context.evaluated_depsgraph_get()).pose.bones[
+            "jaw"
+        ]
         local = done.parent.matrix.inverted() @ done.matrix
         rest = done.parent.bone.matrix_local.inverted() @ done.bone.matrix_local
         return (rest.inverted() @ local).to_euler().x
@@ -125,16 +157,35 @@ def test_what_is_listened_to_has_the_sliders(blender, committed):
     slide(blender, rig, Open=1.0, Smile=0.5)
     after, opened = read()
     smile = head.channel_names().index("mouthSmileLeft")
-    assert (opened - gap).max() > 5 and np.all(after.jaw[:, 0] - before.jaw[:, 0] == pytest.approx(0.225, abs=3e-3))
-    assert (after.expression[:, smile] - before.expression[:, smile]).max() == pytest.approx(0.4, abs=0.02)
+    assert (opened - gap).max() > 5 and np.all(
+        after.jaw[:, 0] - before.jaw[:, 0] == pytest.approx(0.225, abs=3e-3)
+    )
+    assert (after.expression[:, smile] - before.expression[:, smile]).max() == pytest.approx(
+        0.4, abs=0.02
+    )
 
 
 def character(
-    bpy, names=("jawOpen", "mouthSmileLeft", "mouthSmileRight", "mouthPucker", "mouthStretchLeft", "mouthStretchRight", "eyeBlinkLeft")
+    bpy,
+    names=(
+        "jawOpen",
+        "mouthSmileLeft",
+        "mouthSmileRight",
+        "mouthPucker",
+        "mouthStretchLeft",
+        "mouthStretchRight",
+        "eyeBlinkLeft",
+    ),
 ):
     """A mesh with ARKit's names, and nothing else."""
     rng = np.random.default_rng(2)
-    obj = add_mesh(bpy, "face", rng.normal(size=(60, 3)).tolist(), names, [(i, i + 1, i + 2) for i in range(58)])
+    obj = add_mesh(
+        bpy,
+        "face",
+        rng.normal(size=(60, 3)).tolist(),
+        names,
+        [(i, i + 1, i + 2) for i in range(58)],
+    )
     for number, shape in enumerate(obj.data.shape_keys.key_blocks[1:]):
         for vertex in range(number * 8, number * 8 + 8):
             shape.data[vertex].co.z += 0.1
@@ -149,7 +200,8 @@ def test_a_character_with_shape_keys_alone_has_them_on_its_face(blender):
     plan, before, rest = rig.driver.parts, everything(blender), seen_points(blender, rig.mesh)
     assert blender.ops.thunder.add_mouth_sliders() == {"FINISHED"}
     rig = head.find(scene, obj)
-    assert rig.driver.parts == plan and controls.owner_of(rig) == obj  # twins are nothing that takes move
+    # twins are nothing that takes move
+    assert rig.driver.parts == plan and controls.owner_of(rig) == obj
     keys = obj.data.shape_keys.key_blocks
     keys["jawOpen"].value = 0.5
     slide(blender, rig, Open=1.0)
@@ -194,4 +246,8 @@ def test_sliders_of_a_linked_character_work_where_it_is_overridden(blender, tmp_
 def test_a_character_without_shapes_for_some_sliders_has_the_others(blender):
     obj = character(blender, ("jawOpen", "eyeBlinkLeft", "browInnerUp", "mouthSmileLeft"))
     blender.ops.thunder.add_mouth_sliders()
-    assert {name for name in obj.keys() if name.startswith("Thunder ")} == {"Thunder Open", "Thunder Wide", "Thunder Smile"}
+    assert {name for name in obj.keys() if name.startswith("Thunder ")} == {
+        "Thunder Open",
+        "Thunder Wide",
+        "Thunder Smile",
+    }

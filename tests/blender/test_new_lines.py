@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that are dropped or imported become lines of the heads; a strip that the animator adds is offered; bad files change nothing."""
+"""Files that are dropped or imported become lines of the heads; a strip that the animator adds is
+offered; bad files change nothing."""
 
 from types import SimpleNamespace
 
@@ -38,17 +39,28 @@ def spans(scene):
     return {each.name: compat.strip_span(each) for each in strip.sound_strips(scene)}
 
 
-def test_a_sound_becomes_the_line_of_the_chosen_head_at_the_playhead_in_a_free_channel(blender, scene, rig, sounds, client):
+def test_a_sound_becomes_the_line_of_the_chosen_head_at_the_playhead_in_a_free_channel(
+    blender, scene, rig, sounds, client
+):
     scene.frame_set(33)
     new_lines.newest_strip(blender.context)
     assert blender.ops.thunder.add_lines(**sounds("hello.wav")) == {"FINISHED"}
-    assert spans(scene) == {"hello": (33, 57)} and new_lines.newest_strip(blender.context) == "", "it is not offered again"
-    assert strip.find(blender.context).name == "hello" and dialogue.speaker_of(scene, "hello") == rig.mesh
+    assert spans(scene) == {"hello": (33, 57)} and new_lines.newest_strip(blender.context) == "", (
+        "it is not offered again"
+    )
+    assert (
+        strip.find(blender.context).name == "hello"
+        and dialogue.speaker_of(scene, "hello") == rig.mesh
+    )
     assert scene.sync_mode == "AUDIO_SYNC" and not scene.thunder.takes  # it never starts by itself
     scene.thunder.count = 1
-    assert blender.ops.thunder.generate() == {"FINISHED"} and scene.thunder.takes[0].voice == "hello"
+    assert (
+        blender.ops.thunder.generate() == {"FINISHED"} and scene.thunder.takes[0].voice == "hello"
+    )
     blender.ops.thunder.add_lines(**sounds("hello.wav"))
-    assert [each.channel for each in strip.sound_strips(scene)] == [1, 2] and set(spans(scene).values()) == {(33, 57)}
+    assert [each.channel for each in strip.sound_strips(scene)] == [1, 2] and set(
+        spans(scene).values()
+    ) == {(33, 57)}
 
 
 def test_several_sounds_become_a_dialogue_of_the_heads_in_turn(blender, scene, sounds):
@@ -58,7 +70,11 @@ def test_several_sounds_become_a_dialogue_of_the_heads_in_turn(blender, scene, s
     assert blender.ops.thunder.add_lines(**sounds("a.wav", "b.wav", "c.wav")) == {"FINISHED"}
     assert spans(scene) == {"a": (1, 25), "b": (25, 49), "c": (49, 73)}
     assert [dialogue.speaker_of(scene, name) for name in "abc"] == [two, one, two]
-    assert scene.thunder.head == two and scene.thunder.voice in ("", "a") and strip.find(blender.context).name == "a"
+    assert (
+        scene.thunder.head == two
+        and scene.thunder.voice in ("", "a")
+        and strip.find(blender.context).name == "a"
+    )
     assert [line.strip for line in dialogue.lines_to_generate(scene)] == ["a", "b", "c"]
 
 
@@ -72,12 +88,17 @@ def test_what_is_no_sound_is_left_out_and_said(blender, scene, sounds, tmp_path,
     assert "Left out: " in said and "bad" in said and "gone.wav" in said
 
 
-@pytest.mark.parametrize("names, sentence", [(("bad.wav",), "bad"), (("gone.wav",), "gone.wav"), ((), "No sound file was chosen")])
+@pytest.mark.parametrize(
+    "names, sentence",
+    [(("bad.wav",), "bad"), (("gone.wav",), "gone.wav"), ((), "No sound file was chosen")],
+)
 def test_nothing_changes_where_no_sound_can_be_used(blender, scene, tmp_path, names, sentence):
     (tmp_path / "bad.wav").write_text("no sound")
     sounds = len(blender.data.sounds)
     with pytest.raises(RuntimeError, match=sentence):
-        blender.ops.thunder.add_lines(directory=str(tmp_path), files=[{"name": name} for name in names])
+        blender.ops.thunder.add_lines(
+            directory=str(tmp_path), files=[{"name": name} for name in names]
+        )
     assert not spans(scene) and len(blender.data.sounds) == sounds and not scene.thunder.cast
 
 
@@ -85,7 +106,10 @@ def test_without_a_head_the_sound_waits_for_one(blender, sounds):
     scene = blender.context.scene
     assert blender.ops.thunder.add_lines(**sounds("a.wav")) == {"FINISHED"}
     blender.ops.thunder.add_head()
-    assert strip.find(blender.context).name == "a" and dialogue.speaker_of(scene, "a") == head.in_scene(scene)[0]
+    assert (
+        strip.find(blender.context).name == "a"
+        and dialogue.speaker_of(scene, "a") == head.in_scene(scene)[0]
+    )
 
 
 # ---- jobs
@@ -101,7 +125,10 @@ def test_jobs_become_lines_of_the_heads_that_they_name(blender, scene, sounds, t
     one, two = head.in_scene(scene)
     scene.thunder.head = one
     sounds("a.wav", "b.wav")
-    jobs = f'[jobs.first]\naudio = "a.wav"\nhead = "{two.name}"\n[jobs.second]\naudio = "b.wav"\n[jobs.idle]\nseconds = 4\n'
+    jobs = (
+        f'[jobs.first]\naudio = "a.wav"\nhead = "{two.name}"\n[jobs.second]\naudio = '
+        f'"b.wav"\n[jobs.idle]\nseconds = 4\n'
+    )
     assert blender.ops.thunder.open_jobs(filepath=write_jobs(tmp_path, jobs)) == {"FINISHED"}
     assert spans(scene) == {"first": (1, 25), "second": (25, 49)}
     assert [dialogue.speaker_of(scene, name) for name in ("first", "second")] == [two, one]
@@ -125,12 +152,16 @@ def test_a_file_of_jobs_that_gives_no_line_is_refused(blender, stage, tmp_path, 
 # ---- a strip that the animator adds
 
 
-def test_a_strip_that_comes_into_the_sequencer_is_offered_until_it_is_spoken_or_refused(blender, scene, rig, sounds, client, tmp_path):
+def test_a_strip_that_comes_into_the_sequencer_is_offered_until_it_is_spoken_or_refused(
+    blender, scene, rig, sounds, client, tmp_path
+):
     sounds("old.wav", "new.wav")
     strip.add(scene, str(tmp_path / "old.wav"), "old", 1)
     assert new_lines.newest_strip(blender.context) == ""  # it was there before
     strip.add(scene, str(tmp_path / "new.wav"), "new", 40)
-    assert new_lines.newest_strip(blender.context) == "new" == new_lines.newest_strip(blender.context)
+    assert (
+        new_lines.newest_strip(blender.context) == "new" == new_lines.newest_strip(blender.context)
+    )
     scene.thunder.count = 1
     assert blender.ops.thunder.generate(strip="new") == {"FINISHED"}
     assert [(entry.voice, entry.head) for entry in scene.thunder.takes] == [("new", rig.mesh)]
@@ -171,19 +202,29 @@ def test_the_header_has_the_offer(blender, stage, sounds, tmp_path):
     def offered():
         shown = Shown(None)
         sequencer.draw_offer(shown, blender.context)
-        return [(words[0], vars(how["set"])) for kind, words, how in shown.layout.notes if kind == "operator"]
+        return [
+            (words[0], vars(how["set"]))
+            for kind, words, how in shown.layout.notes
+            if kind == "operator"
+        ]
 
     sounds("a.wav")
     assert offered() == []
     strip.add(stage[0], str(tmp_path / "a.wav"), "a", 1)
-    assert offered() == [("thunder.generate", {"strip": "a"}), ("thunder.cast_strip", {"strip": "a", "speaker": "NO_SPEAKER"})]
+    assert offered() == [
+        ("thunder.generate", {"strip": "a"}),
+        ("thunder.cast_strip", {"strip": "a", "speaker": "NO_SPEAKER"}),
+    ]
 
 
 # ---- what Blender calls when files are held over an editor
 
 
 def test_files_are_taken_over_the_viewport_alone(blender):
-    handlers = [getattr(bpy.types, name) for name in ("THUNDER_FH_lines", "THUNDER_FH_captures", "THUNDER_FH_jobs")]
+    handlers = [
+        getattr(bpy.types, name)
+        for name in ("THUNDER_FH_lines", "THUNDER_FH_captures", "THUNDER_FH_jobs")
+    ]
     for handler in handlers:
         assert handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="VIEW_3D")))
         assert not handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="SEQUENCE_EDITOR")))
@@ -191,4 +232,6 @@ def test_files_are_taken_over_the_viewport_alone(blender):
         assert handler.bl_import_operator.partition(".")[2] in dir(bpy.ops.thunder)
     assert not add_lines.DropsInViewport.poll_drop(blender.context)
     endings = ";".join(handler.bl_file_extensions for handler in handlers).split(";")
-    assert {".wav", ".mp3", ".flac", ".csv", ".npz", ".toml"} <= set(endings) and len(endings) == len(set(endings))
+    assert {".wav", ".mp3", ".flac", ".csv", ".npz", ".toml"} <= set(endings) and len(
+        endings
+    ) == len(set(endings))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Python or an environment that the preferences name is accepted, and it is the one that runs the engine."""
+"""A Python or an environment that the preferences name is accepted, and it is the one that runs the
+engine."""
 
 import os
 
@@ -12,7 +13,8 @@ pytestmark = pytest.mark.one_blender
 
 @pytest.fixture
 def environment(connection, tmp_path):
-    """The folder of an environment whose Python is the engine's and leaves a mark when it is run."""
+    """The folder of an environment whose Python is the engine's and leaves a mark when it is
+    run."""
     python = tmp_path / "env" / "bin" / "python"
     python.parent.mkdir(parents=True)
     real = engine_python.find_engine_python()
@@ -25,7 +27,9 @@ def environment(connection, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script stands for the Python")
-@pytest.mark.parametrize("named", ["{}", "{}/bin/python", "//env"], ids=["environment", "executable", "beside the file"])
+@pytest.mark.parametrize(
+    "named", ["{}", "{}/bin/python", "//env"], ids=["environment", "executable", "beside the file"]
+)
 def test_the_python_that_is_named_runs_the_engine(blender, connection, environment, named):
     if named.startswith("//") and blender.app.version >= (5, 0):
         pytest.skip("from 5.0 on Blender offers no path beside the file here")

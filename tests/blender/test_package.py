@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The package an animator installs: built by this Blender's own tool, small, complete, and it works unpacked."""
+"""The package an animator installs: built by this Blender's own tool, small, complete, and it works
+unpacked."""
 
 import json
 import os
@@ -51,11 +52,24 @@ NEEDED = {
     "guide/panel.webp",
     "assets/sample.wav",
 }
-UNWANTED = {"tests", "research", "docs", "setup", "out", "cache", "runs", "Makefile", "pyproject.toml", "demo.py"}
+UNWANTED = {
+    "tests",
+    "research",
+    "docs",
+    "setup",
+    "out",
+    "cache",
+    "runs",
+    "Makefile",
+    "pyproject.toml",
+    "demo.py",
+}
 
 
 def test_the_manifest_is_valid_for_this_blender(tool):
-    done = subprocess.run([*tool, "validate", str(ROOT)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [*tool, "validate", str(ROOT)], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0 and "Success" in done.stdout, done.stdout + done.stderr
 
 
@@ -64,10 +78,22 @@ def test_the_package_holds_what_is_needed_and_nothing_else(package):
     assert NEEDED <= names, NEEDED - names
     tops = {name.split("/")[0] for name in names}
     assert not tops & UNWANTED, tops & UNWANTED
-    assert not [name for name in names if name.split("/")[0].startswith(".") or "__pycache__" in name]
-    assert not [name for name in names if name.startswith("requirements/") and name not in NEEDED | {"requirements/"}]
-    assert {name for name in names if name.startswith("assets/") and not name.endswith("/")} == {"assets/sample.wav"}
-    assert not [name for name in names - {"assets/sample.wav"} if name.endswith((".wav", ".mp3", ".flac", ".pt", ".ckpt", ".pkl"))]
+    assert not [
+        name for name in names if name.split("/")[0].startswith(".") or "__pycache__" in name
+    ]
+    assert not [
+        name
+        for name in names
+        if name.startswith("requirements/") and name not in NEEDED | {"requirements/"}
+    ]
+    assert {name for name in names if name.startswith("assets/") and not name.endswith("/")} == {
+        "assets/sample.wav"
+    }
+    assert not [
+        name
+        for name in names - {"assets/sample.wav"}
+        if name.endswith((".wav", ".mp3", ".flac", ".pt", ".ckpt", ".pkl"))
+    ]
 
 
 def test_the_package_is_small(package):
@@ -76,7 +102,10 @@ def test_the_package_is_small(package):
 
 def test_it_names_its_platform_and_the_blenders_of_its_python(package):
     with zipfile.ZipFile(package) as archive:
-        manifest, about = archive.read("blender_manifest.toml").decode(), json.loads(archive.read("vendor/made_for.json"))
+        manifest, about = (
+            archive.read("blender_manifest.toml").decode(),
+            json.loads(archive.read("vendor/made_for.json")),
+        )
     assert f'platforms = ["{about["platform"]}"]' in manifest and "wheels" not in manifest
     assert package.stem.endswith(f"{about['platform']}-py{about['python'].replace('.', '')}")
 
@@ -104,8 +133,15 @@ assert sys.path == before and not {{"onnxruntime", "safetensors", "soxr"}} & set
 
 def test_dragged_in_it_performs_without_anything_installed(package, tmp_path):
     """No network is in reach, and no engine but that of the package."""
-    offline = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "THUNDER_PYTHON")}
+    offline = {
+        name: "http://127.0.0.1:9"
+        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    }
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONPATH", "THUNDER_PYTHON")
+    }
     done = subprocess.run(
         [sys.executable, "-c", DRAGGED_IN.format(user=str(tmp_path), package=str(package))],
         cwd=tmp_path,
@@ -115,8 +151,14 @@ def test_dragged_in_it_performs_without_anything_installed(package, tmp_path):
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "keys 58" in done.stdout  # 44 channels, the basis, correctives: three of joints, seven of two keys each, three of the bust
-    assert "takes 8 on cpu" in done.stdout and "onnxruntime" in done.stdout and "torch" not in done.stdout, done.stdout
+    # 44 channels, the basis, correctives: three of joints, seven of two keys each, three of the
+    # bust
+    assert "keys 58" in done.stdout
+    assert (
+        "takes 8 on cpu" in done.stdout
+        and "onnxruntime" in done.stdout
+        and "torch" not in done.stdout
+    ), done.stdout
 
 
 @pytest.mark.slow
@@ -129,7 +171,9 @@ def test_every_package_holds_binaries_of_its_platform_alone(packaging, tmp_path)
             vendor.fetch(platform, python, folder)
         except packaging.Missing as error:
             pytest.skip(str(error)[:300])
-        assert vendor.check_binaries(folder, platform, python) == (5 if platform in vendor.WITHOUT else 6), platform
+        assert vendor.check_binaries(folder, platform, python) == (
+            5 if platform in vendor.WITHOUT else 6
+        ), platform
         others = [each for each in vendor.PLATFORMS if each != platform]
         for other in others:
             with pytest.raises(packaging.Missing, match=f"is for {platform}, not for {other}"):
@@ -159,12 +203,16 @@ def test_a_package_for_another_python_says_which_one_to_install(blender, monkeyp
     made_for.write_text('{"python": "3.99"}')
     monkeypatch.setattr(engine_python, "MADE_FOR", made_for)
     monkeypatch.delenv("THUNDER_PYTHON", raising=False)
-    wanted = f"install the package whose name ends with py{sys.version_info[0]}{sys.version_info[1]}"
+    wanted = (
+        f"install the package whose name ends with py{sys.version_info[0]}{sys.version_info[1]}"
+    )
     assert connection.current_python() == (
         None,
         f"This package of Thunder is for Python 3.99 and this Blender has Python {PYTHON}: {wanted}",
     )
     layout, preferences = MagicMock(), SimpleNamespace(system=SimpleNamespace(ui_scale=1))
-    context = SimpleNamespace(scene=blender.context.scene, preferences=preferences, region=SimpleNamespace(width=10_000))
+    context = SimpleNamespace(
+        scene=blender.context.scene, preferences=preferences, region=SimpleNamespace(width=10_000)
+    )
     sidebar.draw_missing_engine(layout, context)
     assert wanted in layout.column().label.call_args.kwargs["text"]

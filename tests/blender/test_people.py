@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Add Head offers people: each comes with all channels, its own look and a place beside the others."""
+"""Add Head offers people: each comes with all channels, its own look and a place beside the
+others."""
 
 import bpy
 import numpy as np
@@ -18,7 +19,11 @@ def test_each_person_can_take_a_performance_and_all_stand_side_by_side_with_thei
         assert rig.mesh.name == name and rig.channels == head.channel_names()
         head.check_animatable(rig)
     found = head.in_scene(scene)
-    assert len(found) == len(head.PEOPLE) == len({round(head.owner_of(mesh).location.x, 3) for mesh in found})
+    assert (
+        len(found)
+        == len(head.PEOPLE)
+        == len({round(head.owner_of(mesh).location.x, 3) for mesh in found})
+    )
     assert len({mesh.data.materials[0].name for mesh in found}) == len(found)
     assert len({mesh.data.materials["Thunder Teeth"].name for mesh in found}) == 1
 
@@ -47,7 +52,8 @@ def test_hair_is_an_object_that_follows_the_neck_and_may_be_hidden(blender, pers
     rig.armature.pose.bones["jaw"].rotation_euler.x = 0.3
     assert np.allclose(seen_points(bpy, hair), still)
     rig.armature.pose.bones["neck"].rotation_euler.x = 0.3
-    moved = np.linalg.norm(seen_points(bpy, hair) - still, axis=1)  # less beside the joint, where long hair ends
+    # less beside the joint, where long hair ends
+    moved = np.linalg.norm(seen_points(bpy, hair) - still, axis=1)
     assert moved.min() > 0.0001 and np.median(moved) > 0.01
     bpy.context.view_layer.objects.active = hair  # what is clicked on
     assert head.guess(scene, hair) == rig.mesh

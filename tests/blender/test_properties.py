@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must hold for any scene, tried on many: frames and seconds, resampling, strips, and a commit that is undone."""
+"""What must hold for any scene, tried on many: frames and seconds, resampling, strips, and a commit
+that is undone."""
 
 import numpy as np
 import pytest
@@ -12,15 +13,27 @@ from thunder.scene.voice import strip
 from thunder.thunder_core import errors
 from thunder.thunder_core.animation import timing
 
-many = settings(derandomize=True, database=None, deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
-in_blender = settings(many, phases=(Phase.explicit, Phase.generate))  # to shrink what fails there takes minutes
-RATES = st.tuples(st.sampled_from((12, 24, 25, 30, 48, 60, 120)), st.sampled_from((1.0, 1.001, 0.5, 1.25)))  # fps, fps_base
+many = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=list(HealthCheck),
+)
+# to shrink what fails there takes minutes
+in_blender = settings(many, phases=(Phase.explicit, Phase.generate))
+# fps, fps_base
+RATES = st.tuples(
+    st.sampled_from((12, 24, 25, 30, 48, 60, 120)), st.sampled_from((1.0, 1.001, 0.5, 1.25))
+)
 
 
 @pytest.fixture
 def sequencer(needs_sound, blender, tmp_path):
     """A scene and the file of four seconds of sound."""
-    return blender.context.scene, write_wav(tmp_path / "voice.wav", 0.3 * np.sin(np.arange(64_000) * 0.05))
+    return blender.context.scene, write_wav(
+        tmp_path / "voice.wav", 0.3 * np.sin(np.arange(64_000) * 0.05)
+    )
 
 
 @settings(in_blender, max_examples=10)
@@ -31,7 +44,9 @@ def sequencer(needs_sound, blender, tmp_path):
     right=st.integers(0, 60),
     preview=st.tuples(st.integers(-300, 5100), st.integers(0, 400)),
 )
-def test_a_strips_voice_is_what_lies_between_its_handles(sequencer, rate, start, left, right, preview):
+def test_a_strips_voice_is_what_lies_between_its_handles(
+    sequencer, rate, start, left, right, preview
+):
     scene, path = sequencer
     scene.render.fps, scene.render.fps_base = rate
     for old in strip.sound_strips(scene):
@@ -61,15 +76,35 @@ def test_a_strips_voice_is_what_lies_between_its_handles(sequencer, rate, start,
 
 
 ODD = st.sampled_from(
-    (None, 0, -1, 10**6, 1.5, float("nan"), float("inf"), "", "a\nb", "x" * 300, [1.0], [], [1, 2, 3], [0.5] * 60, {"a": 1}, True)
+    (
+        None,
+        0,
+        -1,
+        10**6,
+        1.5,
+        float("nan"),
+        float("inf"),
+        "",
+        "a\nb",
+        "x" * 300,
+        [1.0],
+        [],
+        [1, 2, 3],
+        [0.5] * 60,
+        {"a": 1},
+        True,
+    )
 )
 
 
 @settings(in_blender, max_examples=60)
 @given(changes=st.dictionaries(st.sampled_from(
-    ("version", "channels", "motion_fps", "start", "fps", "frames", "voice", "expression", "opening", "width", "jaw", "head", "eyes")), ODD, min_size=1, max_size=3),  # noqa: E501
+    ("version", "channels", "motion_fps", "start", "fps", "frames", "voice", "expression",
+    "opening", "width", "jaw", "head", "eyes")), ODD, min_size=1, max_size=3),  # noqa: E501
     about=ODD, sync=ODD)  # fmt: skip
-def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(blender, changes, about, sync):
+def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(
+    blender, changes, about, sync
+):
     action = blender.data.actions.get("damaged") or blender.data.actions.new("damaged")
     made = performance(seconds=0.4, closed_at=())
     provenance.store(action, made, timing.Clock(1.0, 24.0), "line")
@@ -79,13 +114,28 @@ def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(blender, c
             action[provenance.SOURCE].pop(name)
         else:
             action[provenance.SOURCE][name] = value
-    for name, value in ((keying.PROPERTY, {"seed": about, "score": about} if about is not None else None), (provenance.SYNC, sync)):
+    for name, value in (
+        (keying.PROPERTY, {"seed": about, "score": about} if about is not None else None),
+        (provenance.SYNC, sync),
+    ):
         if value is not None:
             action[name] = value
-    loaded, clock, opening = provenance.load(action), provenance.clock_of(action), provenance.opening_of(action)
+    loaded, clock, opening = (
+        provenance.load(action),
+        provenance.clock_of(action),
+        provenance.opening_of(action),
+    )
     assert (clock is None) == (opening is None) == (provenance.source_of(action) is None)
-    assert loaded is None or (clock is not None and loaded.motion.expression.shape == (len(opening), len(loaded.channels)))
+    assert loaded is None or (
+        clock is not None and loaded.motion.expression.shape == (len(opening), len(loaded.channels))
+    )
     if loaded is not None:
-        assert np.isfinite(loaded.motion.expression).all() and clock.fps > 0 and loaded.score == loaded.score
+        assert (
+            np.isfinite(loaded.motion.expression).all()
+            and clock.fps > 0
+            and loaded.score == loaded.score
+        )
         assert len(clock.scene_frames(loaded.motion.frames)) >= 1
-    assert take_list.unlisted_actions(blender.context.scene) == ([action] if clock is not None else [])
+    assert take_list.unlisted_actions(blender.context.scene) == (
+        [action] if clock is not None else []
+    )

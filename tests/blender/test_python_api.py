@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Python API makes what the panel makes, bit for bit: the same sound, seed and settings give the same files."""
+"""The Python API makes what the panel makes, bit for bit: the same sound, seed and settings give
+the same files."""
 
 import importlib
 import json
@@ -40,7 +41,8 @@ def voice(tmp_path):
 
 
 def performed(voice, folder, **settings):
-    """Save takes of the Python API, made by the engine's Python, as api_01.npz …; their seeds, best take first."""
+    """Save takes of the Python API, made by the engine's Python, as api_01.npz …; their seeds, best
+    take first."""
     python = importlib.import_module("thunder.thunder_core.engine_python").find_engine_python()
     done = subprocess.run(
         [python, "-c", PERFORM, str(voice), str(folder), json.dumps(settings)],
@@ -65,16 +67,35 @@ def test_the_api_makes_the_takes_of_the_panel_bit_for_bit(blender, scene, voice,
     assert performed(voice, tmp_path, takes=2, **settings) == [entry.seed for entry in entries]
     for rank, entry in enumerate(entries, start=1):
         products.write_npz(str(tmp_path / "panel.npz"), provenance.load(entry.action))
-        assert (tmp_path / "panel.npz").read_bytes() == (tmp_path / f"api_{rank:02d}.npz").read_bytes()
+        assert (tmp_path / "panel.npz").read_bytes() == (
+            tmp_path / f"api_{rank:02d}.npz"
+        ).read_bytes()
     with np.load(tmp_path / "panel.npz") as take:
         assert np.ptp(take["jaw"][:, 0]) > 0.02
 
 
 @pytest.mark.slow
 def test_the_api_saves_the_files_of_a_bake(voice, tmp_path, blender):
-    settings = ["--takes", 2, "--seed", 5, "--mood", "sad=.8", "--energy", 1.4, "--npz", "--outputs", "csv", "--fps", 60]
+    settings = [
+        "--takes",
+        2,
+        "--seed",
+        5,
+        "--mood",
+        "sad=.8",
+        "--energy",
+        1.4,
+        "--npz",
+        "--outputs",
+        "csv",
+        "--fps",
+        60,
+    ]
     done = subprocess.run(
-        [sys.executable, *map(str, [ROOT / "bake.py", "--audio", voice, *settings, "--out", tmp_path / "o"])],
+        [
+            sys.executable,
+            *map(str, [ROOT / "bake.py", "--audio", voice, *settings, "--out", tmp_path / "o"]),
+        ],
         capture_output=True,
         text=True,
         timeout=150,
@@ -82,7 +103,10 @@ def test_the_api_saves_the_files_of_a_bake(voice, tmp_path, blender):
     assert done.returncode == 0, done.stderr
     performed(voice, tmp_path, takes=2, seed=5, mood="sad", strength=0.8, energy=1.4)
     for rank in (1, 2):
-        baked, own = (folder / f"{name}_{rank:02d}" for folder, name in ((tmp_path / "o", "take"), (tmp_path, "api")))
+        baked, own = (
+            folder / f"{name}_{rank:02d}"
+            for folder, name in ((tmp_path / "o", "take"), (tmp_path, "api"))
+        )
         assert baked.with_suffix(".npz").read_bytes() == own.with_suffix(".npz").read_bytes()
         rows = [path.with_suffix(".csv").read_text().splitlines() for path in (baked, own)]
         assert rows[0][0] == rows[1][0] and abs(len(rows[0]) - len(rows[1])) <= 2

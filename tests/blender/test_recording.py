@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines spoken into a microphone, which plays a file: where their strips lie, what is kept, what is said when it cannot be."""
+"""Lines spoken into a microphone, which plays a file: where their strips lie, what is kept, what is
+said when it cannot be."""
 
 import importlib
 import os
@@ -17,15 +18,20 @@ from thunder.thunder_core import engine_python, errors, progress
 from thunder.thunder_core.client import Client
 from timing import until
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the engine's Python is a shell script here")
+pytestmark = pytest.mark.skipif(
+    os.name == "nt", reason="the engine's Python is a shell script here"
+)
 operators = importlib.import_module("thunder.operators.record")
 
 
 @pytest.fixture
 def booth(needs_sound, blender, tmp_path, monkeypatch):
-    """Makes a recording of a scene at 25 fps, whose microphone has a fault: booth(fault, **settings)."""
+    """Makes a recording of a scene at 25 fps, whose microphone has a fault: booth(fault,
+    **settings)."""
     monkeypatch.setenv("THUNDER_PYTHON", engine_python.find_engine_python())
-    sound = write_wav(tmp_path / "spoken.wav", 0.3 * np.random.default_rng(3).standard_normal(4 * 48000), 48000)
+    sound = write_wav(
+        tmp_path / "spoken.wav", 0.3 * np.random.default_rng(3).standard_normal(4 * 48000), 48000
+    )
     scene = blender.context.scene
     scene.render.fps, scene.frame_end = 25, 200
     monkeypatch.setattr(recording, "user_folder", lambda name: tmp_path / name)
@@ -61,7 +67,10 @@ def heard(scene, added, folder):
 
 def test_without_a_window_the_button_says_why(blender):
     assert not blender.ops.thunder.record.poll()
-    assert operators.THUNDER_OT_record.why_not(blender.context) == "Recording needs a window: open the file in Blender"
+    assert (
+        operators.THUNDER_OT_record.why_not(blender.context)
+        == "Recording needs a window: open the file in Blender"
+    )
     assert not blender.ops.thunder.stop_recording.poll()
 
 
@@ -72,11 +81,16 @@ def test_a_line_begins_at_the_playhead_and_is_packed_into_a_file_without_a_name(
     added = recording.lay(scene, taken, result)
     first, last = compat.strip_span(added)
     assert first == 31 and 31 + 0.6 * 25 <= last <= 31 + 1.5 * 25 and added.channel == 1
-    assert Path(result["path"]) == tmp_path / "recordings" / "untitled_voice_01.wav" and added.sound.packed_file is not None
+    assert (
+        Path(result["path"]) == tmp_path / "recordings" / "untitled_voice_01.wav"
+        and added.sound.packed_file is not None
+    )
     assert heard(scene, added, tmp_path).std() > 0.2
 
 
-def test_a_marked_range_is_filled_above_the_old_line_and_its_handles_reach_the_rest(booth, tmp_path, blender):
+def test_a_marked_range_is_filled_above_the_old_line_and_its_handles_reach_the_rest(
+    booth, tmp_path, blender
+):
     scene, _ = booth()
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot 3.blend"))
     scene = blender.context.scene
@@ -86,19 +100,31 @@ def test_a_marked_range_is_filled_above_the_old_line_and_its_handles_reach_the_r
     assert (taken.first, taken.last, taken.begin, taken.hold) == (40, 59, 15, 0)
     result = speak(taken, seconds=9)
     added = recording.lay(scene, taken, result)
-    assert compat.strip_span(added) == (40, 60) and added.channel == old.channel + 1 and not old.mute
-    assert compat.content_start(added) == pytest.approx(40 - 25, abs=2) and result["seconds"] > 1 + 20 / 25
+    assert (
+        compat.strip_span(added) == (40, 60) and added.channel == old.channel + 1 and not old.mute
+    )
+    assert (
+        compat.content_start(added) == pytest.approx(40 - 25, abs=2)
+        and result["seconds"] > 1 + 20 / 25
+    )
     assert added.sound.filepath == "//shot 3_voice_01.wav" and added.sound.packed_file is None
     said = np.frombuffer((tmp_path / "spoken.wav").read_bytes()[44:], "<i2") / 32768
-    piece, begin = heard(scene, added, tmp_path)[:4800], round((taken.started - result["began"]) * 48000)
+    piece, begin = (
+        heard(scene, added, tmp_path)[:4800],
+        round((taken.started - result["began"]) * 48000),
+    )
     found = int(np.argmax(np.correlate(said, piece)))
-    assert abs(found - begin) <= 48, "what plays on the first frame was not said at its time, to a millisecond"
+    assert abs(found - begin) <= 48, (
+        "what plays on the first frame was not said at its time, to a millisecond"
+    )
     assert old.mute is False
 
 
 def test_what_plays_beneath_is_muted_if_the_animator_wants(booth, tmp_path):
     scene, taken = booth(mute_beneath=True)
-    old, other = (strip.add(scene, str(tmp_path / "spoken.wav"), "old", start) for start in (1, 150))
+    old, other = (
+        strip.add(scene, str(tmp_path / "spoken.wav"), "old", start) for start in (1, 150)
+    )
     recording.lay(scene, taken, speak(taken))
     assert old.mute and not other.mute
 
@@ -168,10 +194,16 @@ def test_what_was_spoken_before_a_fault_becomes_a_strip(booth, fault):
     "fault, error, sentence",
     [
         *((fault, errors.NoMicrophone, "") for fault in ("none", "busy", "crash:0")),
-        ("silent", errors.BadRequest, "Only silence arrives: check that Blender may use the microphone"),
+        (
+            "silent",
+            errors.BadRequest,
+            "Only silence arrives: check that Blender may use the microphone",
+        ),
     ],
 )
-def test_without_a_microphone_or_with_silence_there_is_a_sentence_and_no_file(booth, fault, error, sentence):
+def test_without_a_microphone_or_with_silence_there_is_a_sentence_and_no_file(
+    booth, fault, error, sentence
+):
     _, taken = booth(fault)
     with pytest.raises(error, match=sentence):
         speak(taken, seconds=0.4)
@@ -181,7 +213,9 @@ def test_without_a_microphone_or_with_silence_there_is_a_sentence_and_no_file(bo
 def test_a_range_that_is_not_marked_and_a_folder_that_is_none_are_told(booth, tmp_path):
     with pytest.raises(errors.BadRequest, match="Mark a preview range first"):
         booth(punch_in=True)
-    with pytest.raises(errors.BadRequest, match="No recording can be written to .*: choose another folder"):
+    with pytest.raises(
+        errors.BadRequest, match="No recording can be written to .*: choose another folder"
+    ):
         booth(punch_in=False, folder=str(tmp_path / "spoken.wav"))
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on comes and goes: what it added to Blender is gone when it is disabled, and there again when it is enabled."""
+"""The add-on comes and goes: what it added to Blender is gone when it is disabled, and there again
+when it is enabled."""
 
 import sys
 import threading
@@ -13,7 +14,8 @@ from thunder.scene.takes.shape import strength
 
 NAME = "bl_ext.user_default.thunder"
 MENUS = (
-    "TOPBAR_MT_file_export", "TOPBAR_MT_file_import", "DOPESHEET_HT_header", "SEQUENCER_HT_header", "VIEW3D_MT_armature_add",
+    "TOPBAR_MT_file_export", "TOPBAR_MT_file_import", "DOPESHEET_HT_header", "SEQUENCER_HT_header",
+    "VIEW3D_MT_armature_add",
     "ASSETBROWSER_MT_context_menu", "VIEW3D_MT_light_add",
 )  # fmt: skip
 PROPERTIES = (
@@ -35,13 +37,29 @@ def is_ours(function):
 def left_of_ours(blender):
     """What of the add-on's Blender would call or show, in words."""
     handlers = blender.app.handlers
-    lists = {name: getattr(handlers, name) for name in dir(handlers) if isinstance(getattr(handlers, name), list)}
+    lists = {
+        name: getattr(handlers, name)
+        for name in dir(handlers)
+        if isinstance(getattr(handlers, name), list)
+    }
     assert len(lists) > 20
-    result = [f"handler {name}: {each.__module__}.{each.__name__}" for name, there in lists.items() for each in there if is_ours(each)]
-    result += [
-        f"menu {name}: {each.__module__}" for name in MENUS for each in getattr(blender.types, name).draw._draw_funcs if is_ours(each)
+    result = [
+        f"handler {name}: {each.__module__}.{each.__name__}"
+        for name, there in lists.items()
+        for each in there
+        if is_ours(each)
     ]
-    result += [f"property {owner}.{name}" for owner, name in PROPERTIES if hasattr(getattr(blender.types, owner), name)]
+    result += [
+        f"menu {name}: {each.__module__}"
+        for name in MENUS
+        for each in getattr(blender.types, name).draw._draw_funcs
+        if is_ours(each)
+    ]
+    result += [
+        f"property {owner}.{name}"
+        for owner, name in PROPERTIES
+        if hasattr(getattr(blender.types, owner), name)
+    ]
     result += [f"manual {each.__module__}" for each in blender.utils._manual_map if is_ours(each)]
     result += [f"command {each.__module__}" for each in (command.main,) if command._registered]
     result += [f"class {name}" for name in dir(blender.types) if "THUNDER_" in name]
@@ -52,7 +70,11 @@ def left_of_ours(blender):
         for name, each in vars(module).items()
         if callable(each) and is_ours(each) and blender.app.timers.is_registered(each)
     ]
-    return result + [f"thread {thread.name}" for thread in threading.enumerate() if thread.name.startswith("thunder")]
+    return result + [
+        f"thread {thread.name}"
+        for thread in threading.enumerate()
+        if thread.name.startswith("thunder")
+    ]
 
 
 def is_ours_module(module):
@@ -61,7 +83,8 @@ def is_ours_module(module):
 
 @pytest.fixture
 def disabled(blender):
-    """The add-on disabled in the middle of things: a head, and timers that wait for their moment."""
+    """The add-on disabled in the middle of things: a head, and timers that wait for their
+    moment."""
     blender.ops.thunder.add_head()
     edit_watch.watch.look_at([1])
     live_score.live.look()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Report a Problem: what it collects, and that nothing private is in it unless the animator ticks that."""
+"""Report a Problem: what it collects, and that nothing private is in it unless the animator ticks
+that."""
 
 import getpass
 import os
@@ -15,7 +16,16 @@ from thunder.thunder_core.animation import timing
 
 pytestmark = pytest.mark.one_blender
 
-PRIVATE = ("SecretHero", "Zorbax", "confidential", "UnreleasedFilm", "annabel", "whispered", "murdermystery", "quokka")
+PRIVATE = (
+    "SecretHero",
+    "Zorbax",
+    "confidential",
+    "UnreleasedFilm",
+    "annabel",
+    "whispered",
+    "murdermystery",
+    "quokka",
+)
 
 
 @pytest.fixture
@@ -44,7 +54,8 @@ def report_of(blender, **how):
 
 LEAKS = (  # tests/core/test_redaction.py has many more
     "The strip “confidential line” is muted: unmute it or choose another voice",
-    "object SecretHero Face, of Zorbax, in murdermystery: [Errno 2] No such file or directory: '{folder}/other whispered thing.wav'",
+    "object SecretHero Face, of Zorbax, in murdermystery: [Errno 2] No such file or directory: "
+    "'{folder}/other whispered thing.wav'",
     'File "{folder}/annabel tools/quokka.py", line 3, in load',
 )
 
@@ -53,33 +64,63 @@ LEAKS = (  # tests/core/test_redaction.py has many more
 def test_nothing_private_is_told(blender, private_file, monkeypatch, leak):
     scene, folder = private_file
     problem_report.note("Generate Takes", RuntimeError(leak.format(folder=folder)))
-    monkeypatch.setattr(connection, "log", lambda: f"reading {folder}/confidential line.wav by {getpass.getuser()}x\n" * 50)
+    monkeypatch.setattr(
+        connection,
+        "log",
+        lambda: f"reading {folder}/confidential line.wav by {getpass.getuser()}x\n" * 50,
+    )
     words = report_of(blender)
     assert "Generate Takes" in words and "RuntimeError" in words
-    for name in (*PRIVATE, str(folder), os.path.expanduser("~"), socket.gethostname(), getpass.getuser() + "x"):
-        assert not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", words, re.I), f"{name} in:\n{words}"  # as a word: a host may be “vm”
+    for name in (
+        *PRIVATE,
+        str(folder),
+        os.path.expanduser("~"),
+        socket.gethostname(),
+        getpass.getuser() + "x",
+    ):
+        # as a word: a host may be “vm”
+        assert not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", words, re.I), (
+            f"{name} in:\n{words}"
+        )
 
 
 def test_what_helps_of_the_engines_log_is_told(blender, private_file, monkeypatch):
     monkeypatch.setattr(
-        connection, "log", lambda: "by annabel\ntorch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB\n" * 50
+        connection,
+        "log",
+        lambda: (
+            "by annabel\ntorch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB\n"
+            * 50
+        ),
     )
     words = section(report_of(blender), "Engine Log")
-    assert words[-1] == "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB" and len(words) <= problem_report.LOG_LINES
+    assert (
+        words[-1] == "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"
+        and len(words) <= problem_report.LOG_LINES
+    )
 
 
 def test_names_are_told_where_they_are_ticked(blender, private_file):
     scene, folder = private_file
     problem_report.note("Generate Takes", ValueError(f"cannot read {folder}/confidential line.wav"))
     words = report_of(blender, names=True)
-    assert f"ValueError: cannot read {folder}/confidential line.wav" in words and "with names and paths" in words
-    assert words == blender.data.texts["Thunder Report"].as_string() and "confidential" not in report_of(blender)
+    assert (
+        f"ValueError: cannot read {folder}/confidential line.wav" in words
+        and "with names and paths" in words
+    )
+    assert words == blender.data.texts[
+        "Thunder Report"
+    ].as_string() and "confidential" not in report_of(blender)
 
 
 def test_it_tells_versions_settings_and_where_our_own_code_failed(blender, stage):
     problem_report.last_error.close()
     words = report_of(blender)
-    assert "Add-on: 0." in words and f"Blender: {blender.app.version_string}" in words and "System: " in words
+    assert (
+        "Add-on: 0." in words
+        and f"Blender: {blender.app.version_string}" in words
+        and "System: " in words
+    )
     assert "none in this session" in words and "Head: bundled, 44 channels" in words
     try:
         timing.Clock.of(None, 1)
@@ -101,12 +142,22 @@ def test_it_lists_what_matters_and_in_words(blender, scene):
     words = report_of(blender)
     assert section(words, "Settings Changed From Their Defaults") == ["none"]
     engine = section(words, "Engine")
-    assert engine[0] in ("State: The engine is not installed", "State: A custom Python environment", "State: The engine is installed")
+    assert engine[0] in (
+        "State: The engine is not installed",
+        "State: A custom Python environment",
+        "State: The engine is installed",
+    )
     packages = next(line for line in engine if line.startswith("Packages: "))
     assert packages.count(",") < 4 and len(words.splitlines()) < 45 + problem_report.LOG_LINES
-    ours = words.split("\nSettings Changed", 1)[1].split("Engine Log")[0]  # what stands before is how others call system and graphics
+    # what stands before is how others call system and graphics
+    ours = words.split("\nSettings Changed", 1)[1].split("Engine Log")[0]
     assert not re.search(r"\b[A-Z]{4,}\b", ours.replace("THUNDER", ""))  # no names of the code's
-    scene.thunder.quality, scene.thunder.commit.keys, scene.thunder.commit.tongue, scene.thunder.guidance = "FINAL", "DENSE", False, 1.5
+    (
+        scene.thunder.quality,
+        scene.thunder.commit.keys,
+        scene.thunder.commit.tongue,
+        scene.thunder.guidance,
+    ) = "FINAL", "DENSE", False, 1.5
     assert section(report_of(blender), "Settings Changed From Their Defaults") == [
         "Quality: Final",
         "Voice Guidance: 1.5",

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes sampled around what is kept are listed one by one; those that have come survive a cancellation and a failure."""
+"""Takes sampled around what is kept are listed one by one; those that have come survive a
+cancellation and a failure."""
 
 import pytest
 from performances import noise, show_take
@@ -15,7 +16,8 @@ VOICE_SECONDS = 4.0
 
 @pytest.fixture
 def stage(stage, voice):
-    """A scene with the bundled head, a voice of four seconds and a take of it that is shown, some frames of it kept."""
+    """A scene with the bundled head, a voice of four seconds and a take of it that is shown, some
+    frames of it kept."""
     scene, rig = stage
     scene.thunder.source, scene.thunder.sound_file = "FILE", noise(voice, VOICE_SECONDS)
     speaking = strip.of_file(scene, voice)
@@ -32,8 +34,17 @@ def start(blender, stage, client):
 
 def debris(blender):
     """Actions that no list knows."""
-    known = [action for scene in blender.data.scenes for entry in scene.thunder.takes for action in display.actions_of(entry)]
-    return [action.name for action in blender.data.actions if action not in known and "thunder" in action]
+    known = [
+        action
+        for scene in blender.data.scenes
+        for entry in scene.thunder.takes
+        for action in display.actions_of(entry)
+    ]
+    return [
+        action.name
+        for action in blender.data.actions
+        if action not in known and "thunder" in action
+    ]
 
 
 def test_each_is_listed_as_it_comes_and_all_are_ranked_at_the_end(stage, start):
@@ -47,7 +58,14 @@ def test_each_is_listed_as_it_comes_and_all_are_ranked_at_the_end(stage, start):
 
     takes = progress.result(progress.mapped(steps, note))
     seen.append(seeds(stage))
-    assert seen == [[0], [1001, 0], [1001, 1002, 0], [1001, 1002, 1003, 0], [1001, 1002, 1003, 1004, 0], [1002, 1004, 1001, 1003, 0]]
+    assert seen == [
+        [0],
+        [1001, 0],
+        [1001, 1002, 0],
+        [1001, 1002, 1003, 0],
+        [1001, 1002, 1003, 1004, 0],
+        [1002, 1004, 1001, 1003, 0],
+    ]
     assert fractions == sorted(fractions)
     assert stage.thunder.active_take == 0 and stage.thunder_keep.seed == 1005
     assert [take.seed for take in takes] == [1002, 1004, 1001, 1003]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A voice that moves, is trimmed, replaced or retimed marks its takes, and Re-sync makes them fit it again."""
+"""A voice that moves, is trimmed, replaced or retimed marks its takes, and Re-sync makes them fit
+it again."""
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ LEAD_IN, LEAD_OUT = 10, 13  # frames of a take before and after its sound, at 25
 
 @pytest.fixture
 def speaking(needs_sound, scene, rig, client, voice, tmp_path):
-    """A scene at 25 fps with our head, a strip of four seconds at frame 11 and two takes of it: the strip."""
+    """A scene at 25 fps with our head, a strip of four seconds at frame 11 and two takes of it: the
+    strip."""
     scene.render.fps = 25
     result = strip.add(scene, noise(voice, SECONDS), "line", 11)
     for seed in (1, 2):
@@ -32,14 +34,21 @@ def speaking(needs_sound, scene, rig, client, voice, tmp_path):
 
 def enter(scene, rig, speaking, seed, seconds=SECONDS, closed_at=(1.0, 2.0)):
     voice = strip.of_strip(scene, speaking)
-    entry = list_take((scene, rig), performance(seconds=seconds, closed_at=closed_at, seed=seed), voice.clock.start, speaking.name)
+    entry = list_take(
+        (scene, rig),
+        performance(seconds=seconds, closed_at=closed_at, seed=seed),
+        voice.clock.start,
+        speaking.name,
+    )
     fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
     return entry
 
 
 def second_strip(scene, voice):
     """The same recording a second time, at the same place."""
-    result = compat.strips(scene.sequence_editor).new_sound("line.001", voice.sound.filepath, voice.channel + 1, 11)
+    result = compat.strips(scene.sequence_editor).new_sound(
+        "line.001", voice.sound.filepath, voice.channel + 1, 11
+    )
     if result.sound != voice.sound:
         result.sound = voice.sound
     return result
@@ -47,7 +56,9 @@ def second_strip(scene, voice):
 
 def edit_jaw(entry, value=0.33):
     """Put a key of a take's jaw elsewhere, by hand."""
-    curve = next(c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
+    curve = next(
+        c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0
+    )
     curve.keyframe_points[40].co[1] = value
     curve.update()
 
@@ -62,27 +73,37 @@ def resync(scene, client):
 
 def jaw(entry):
     """(frames, radians) of the jaw's keys of a take."""
-    curve = next(c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
+    curve = next(
+        c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0
+    )
     return np.array([tuple(key.co) for key in curve.keyframe_points]).T
 
 
-def test_a_take_that_is_longer_than_its_trimmed_strip_is_not_committed_without_a_word(speaking, scene, rig, client):
+def test_a_take_that_is_longer_than_its_trimmed_strip_is_not_committed_without_a_word(
+    speaking, scene, rig, client
+):
     entry = scene.thunder.takes[0]
 
     def warnings():
         display.show(rig, entry)
-        return progress.result(committing.commit(rig, entry, entry.voice, Choice(entry.first, entry.last, "NEW", keys="DENSE"))).warnings
+        return progress.result(
+            committing.commit(
+                rig, entry, entry.voice, Choice(entry.first, entry.last, "NEW", keys="DENSE")
+            )
+        ).warnings
 
     assert warnings() == []
     trim_end(speaking, 40)
     assert warnings() == [
-        "“line” was trimmed since its takes were made; the take was committed as it was made: undo and press Re-sync to fit it"
+        "“line” was trimmed since its takes were made; the take was committed as it was made: undo "
+        "and press Re-sync to fit it"
     ]
     assert resync(scene, client) and warnings() == []
 
 
 def test_a_voice_as_it_was_leaves_its_takes_alone(speaking, scene, client):
-    speaking.volume, speaking.channel = 0.5, 3  # where it lies and how loud it is does not move a lip
+    # where it lies and how loud it is does not move a lip
+    speaking.volume, speaking.channel = 0.5, 3
     assert kinds(scene) == [] and resync(scene, client) == []
 
 
@@ -138,8 +159,12 @@ def test_a_trimmed_strip_cuts_its_takes(speaking, scene, rig, client):
     cut = jaw(entry)
     assert (entry.first, entry.last) == (31, 100)
     assert cut[0][0] == 31 - LEAD_IN and cut[0][-1] == 100 + LEAD_OUT
-    assert np.abs(whole[1][np.isin(whole[0], np.arange(31, 101))] - cut[1][LEAD_IN:-LEAD_OUT]).max() < 1e-6
-    assert cut[1][0] == cut[1][-1] == 0.0  # it was cut in the middle of a word: the mouth comes from rest and returns
+    assert (
+        np.abs(whole[1][np.isin(whole[0], np.arange(31, 101))] - cut[1][LEAD_IN:-LEAD_OUT]).max()
+        < 1e-6
+    )
+    # it was cut in the middle of a word: the mouth comes from rest and returns
+    assert cut[1][0] == cut[1][-1] == 0.0
     assert kinds(scene) == [] and scene.thunder.active_take == 1 and len(scene.thunder.takes) == 2
     assert not live_score._is_as_made(scene, entry), "its score is still the whole line's"
     live_score._store(entry.action.session_uid, 60.0, np.full(70, 60.0), 30.0)
@@ -148,7 +173,9 @@ def test_a_trimmed_strip_cuts_its_takes(speaking, scene, rig, client):
     assert len([a for a in compat.bpy.data.actions if a.name.startswith("line · ")]) == 2
 
 
-def test_a_strip_that_was_cut_in_two_is_one_voice_until_its_pieces_have_takes_of_their_own(blender, speaking, scene, rig):
+def test_a_strip_that_was_cut_in_two_is_one_voice_until_its_pieces_have_takes_of_their_own(
+    blender, speaking, scene, rig
+):
     half = second_strip(scene, speaking)
     trim_start(half, 50)
     trim_end(speaking, compat.strip_span(speaking)[1] - 61)
@@ -179,11 +206,14 @@ def test_what_is_heard_in_addition_alone_is_sampled(speaking, scene, rig, client
     assert np.array_equal(after[1][:kept], before[1][:kept])  # bit for bit
     brow = next(c for c in compat.all_curves(entry.action) if "browInnerUp" in c.data_path)
     values = np.array([k.co[1] for k in brow.keyframe_points])
-    assert np.abs(np.diff(values))[LEAD_IN + 45 : LEAD_IN + 60].max() < 0.15  # no jump where the new part begins
+    # no jump where the new part begins
+    assert np.abs(np.diff(values))[LEAD_IN + 45 : LEAD_IN + 60].max() < 0.15
     assert kinds(scene) == []
 
 
-def test_another_recording_is_sampled_anew_with_the_same_seed_and_a_mixed_take_is_kept(speaking, scene, client, voice):
+def test_another_recording_is_sampled_anew_with_the_same_seed_and_a_mixed_take_is_kept(
+    speaking, scene, client, voice
+):
     scene.thunder.takes[0].kind = "MIXED"
     mixed = scene.thunder.takes[0].action
     noise(voice, SECONDS, seed=5)
@@ -191,7 +221,11 @@ def test_another_recording_is_sampled_anew_with_the_same_seed_and_a_mixed_take_i
     assert resync(scene, client) == ["CHANGED", "CHANGED"]
     assert [args["seed"] for _, args in client.asked] == [1, 2]
     assert all("keep_mask" not in args for _, args in client.asked)
-    assert kinds(scene) == [] and [entry.kind for entry in scene.thunder.takes] == ["SAMPLED", "MIXED", "SAMPLED"]
+    assert kinds(scene) == [] and [entry.kind for entry in scene.thunder.takes] == [
+        "SAMPLED",
+        "MIXED",
+        "SAMPLED",
+    ]
     assert scene.thunder.takes[1].action == mixed
 
 
@@ -234,7 +268,9 @@ def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(speaking, scene,
     renames.follow_soon(scene)
     while idle.tick() is not None and scene.thunder.takes[0].voice == "line":
         pass
-    assert [entry.voice for entry in scene.thunder.takes] == ["Anna 1"] * 2 and scene.thunder.strip == "Anna 1"
+    assert [entry.voice for entry in scene.thunder.takes] == [
+        "Anna 1"
+    ] * 2 and scene.thunder.strip == "Anna 1"
     assert [(part.strip, part.head) for part in scene.thunder.cast] == [("Anna 1", rig.mesh)]
     assert kinds(scene) == []
     trim_start(speaking, 10)  # what happens to the strip under its new name is seen
@@ -271,7 +307,9 @@ def test_actions_follow_a_renamed_strip_unless_the_animator_named_them(speaking,
     assert [first.name, second.name] == ["for the trailer", "line · Warm"]
     speaking.name = "x" * 60  # a name that Blender may cut off
     renames.follow(scene)
-    assert not any(map(take_list.is_misnamed, scene.thunder.takes)) and first.name == "for the trailer"
+    assert (
+        not any(map(take_list.is_misnamed, scene.thunder.takes)) and first.name == "for the trailer"
+    )
 
 
 def cut(speaking, frame):
@@ -284,7 +322,10 @@ def test_takes_stay_with_what_is_left_of_a_strip_that_was_cut(speaking, scene, r
     scene.thunder.takes[0].star = True
     left, right = cut(speaking, 15)
     assert renames.follow(scene) == {} and kinds(scene) == [], "cut in place it sounds the same"
-    assert [(part.strip, part.head) for part in scene.thunder.cast] == [("line", rig.mesh), (right.name, rig.mesh)]
+    assert [(part.strip, part.head) for part in scene.thunder.cast] == [
+        ("line", rig.mesh),
+        (right.name, rig.mesh),
+    ]
     left.name = "Anna 1"
     assert renames.follow(scene) == {"line": "Anna 1"} and kinds(scene) == []
     compat.strips(scene.sequence_editor).remove(left)
@@ -308,7 +349,9 @@ def test_a_piece_of_a_cut_strip_is_not_sampled_again(blender, speaking, scene, r
     ]
     for each in (left, right, last):
         strip.move(each, compat.content_start(each) + 200)
-    assert kinds(scene) == ["MOVED", "MOVED"] and all(piece.played for piece in dialogue.pieces(scene)), "moved together"
+    assert kinds(scene) == ["MOVED", "MOVED"] and all(
+        piece.played for piece in dialogue.pieces(scene)
+    ), "moved together"
     resync(scene, client)
     assert len(scene.thunder.takes) == 2 and all(piece.played for piece in dialogue.pieces(scene))
 
@@ -325,34 +368,55 @@ def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(speaking, sce
     renames.follow(scene)
     assert dialogue.lines_to_generate(scene) == [] and kinds(scene) == ["CUT", "CUT"]
     (piece,) = dialogue.pieces(scene)
-    assert (piece.strip, piece.whole, piece.played) == (right.name, "line", False) and "Re-sync" in piece.sentence
+    assert (piece.strip, piece.whole, piece.played) == (
+        right.name,
+        "line",
+        False,
+    ) and "Re-sync" in piece.sentence
     assert sorted(resync(scene, None)) == ["CUT", "CUT", "PIECE", "PIECE"]  # without the engine
     assert kinds(scene) == [] and dialogue.lines_to_generate(scene) == [] == dialogue.pieces(scene)
     of_piece = [entry for entry in scene.thunder.takes if entry.voice == right.name]
-    assert [(entry.seed, entry.star, entry.first) for entry in of_piece] == [(1, True, 110), (2, False, 110)]
-    assert [entry.voice for entry in scene.thunder.takes].count("line") == 2 and dialogue.has_takes(scene, right.name, rig.mesh)
+    assert [(entry.seed, entry.star, entry.first) for entry in of_piece] == [
+        (1, True, 110),
+        (2, False, 110),
+    ]
+    assert [entry.voice for entry in scene.thunder.takes].count("line") == 2 and dialogue.has_takes(
+        scene, right.name, rig.mesh
+    )
     assert of_piece[0].action.name.startswith(f"{right.name} · Take 3")
     named = [(entry.name, entry.number, entry.hidden) for entry in of_piece]
-    assert named == [("Take 3", 3, False), ("Fav brows", 1, True)], "the same take has the same name in both pieces"
-    assert all(entry.of_whole and take_list.score_text(entry).startswith("~") for entry in scene.thunder.takes)
-    assert "of the whole line" in of_piece[0].tooltip and live_score.score_of_take(scene, of_piece[0]).text.endswith("Whole Line")
-    assert [(entry.name, entry.hidden) for entry in scene.thunder.takes if entry.voice == "line"] == [
-        ("Take 3", False),
-        ("Fav brows", True),
-    ]
+    assert named == [("Take 3", 3, False), ("Fav brows", 1, True)], (
+        "the same take has the same name in both pieces"
+    )
+    assert all(
+        entry.of_whole and take_list.score_text(entry).startswith("~")
+        for entry in scene.thunder.takes
+    )
+    assert "of the whole line" in of_piece[0].tooltip and live_score.score_of_take(
+        scene, of_piece[0]
+    ).text.endswith("Whole Line")
+    assert [
+        (entry.name, entry.hidden) for entry in scene.thunder.takes if entry.voice == "line"
+    ] == [("Take 3", False), ("Fav brows", True)]
     moved = jaw(of_piece[0])
     inside = (moved[0] >= 110) & (moved[0] < 160)
     whole = np.isin(before[0], moved[0][inside] - 50)
-    assert inside.sum() == 50 and np.abs(moved[1][inside] - before[1][whole]).max() < 1e-6, "it plays what it played before"
+    assert inside.sum() == 50 and np.abs(moved[1][inside] - before[1][whole]).max() < 1e-6, (
+        "it plays what it played before"
+    )
 
 
 def test_the_same_recording_a_second_time_is_a_line_of_its_own(speaking, scene, rig):
     strip.keep_speaker(scene, "line", rig.mesh)
     again = second_strip(scene, speaking)
-    assert renames.cut_pieces(scene) == {}, "they lie over each other: the speaker is not given to it"
+    assert renames.cut_pieces(scene) == {}, (
+        "they lie over each other: the speaker is not given to it"
+    )
     strip.move(again, 200)
     again.name = "again"
-    assert [each.strip for each in dialogue.lines_to_generate(scene)] == ["again"] and dialogue.pieces(scene) == []
+    assert [each.strip for each in dialogue.lines_to_generate(scene)] == [
+        "again"
+    ] and dialogue.pieces(scene) == []
     trim_start(again, 30)
     assert [each.strip for each in dialogue.lines_to_generate(scene)] == ["again"]
 
@@ -367,14 +431,19 @@ def test_a_piece_made_longer_is_sampled(speaking, scene, rig):
     renames.follow(scene)
     assert [piece.strip for piece in dialogue.pieces(scene)] == [right.name]
     trim_end(right, 10)
-    assert dialogue.pieces(scene) == [] and [each.strip for each in dialogue.lines_to_generate(scene)] == [right.name]
+    assert dialogue.pieces(scene) == [] and [
+        each.strip for each in dialogue.lines_to_generate(scene)
+    ] == [right.name]
 
 
 def test_a_piece_with_takes_of_its_own_is_another_voice(speaking, scene):
     left, right = cut(speaking, 15)
     scene.thunder.takes[1].voice = right.name
     compat.strips(scene.sequence_editor).remove(left)
-    assert renames.follow(scene) == {} and fingerprint.change(scene, scene.thunder.takes[0]).kind == "GONE"
+    assert (
+        renames.follow(scene) == {}
+        and fingerprint.change(scene, scene.thunder.takes[0]).kind == "GONE"
+    )
 
 
 def test_takes_whose_strip_is_gone_are_not_said_to_match(blender, speaking, scene):
@@ -388,16 +457,23 @@ def test_work_on_a_renamed_strip_follows_it_before_the_panel_is_drawn(blender, s
     scene.thunder.takes[0].star = True
     speaking.name = "Anna 1"
     assert blender.ops.thunder.generate() == {"FINISHED"}
-    assert {entry.voice for entry in scene.thunder.takes} == {"Anna 1"} and any(entry.star for entry in scene.thunder.takes)
+    assert {entry.voice for entry in scene.thunder.takes} == {"Anna 1"} and any(
+        entry.star for entry in scene.thunder.takes
+    )
 
 
 def test_the_takes_of_two_voices_are_not_joined_by_a_name(speaking, scene):
     speaking.name = "other"
     scene.thunder.takes[1].voice = "other"
-    assert renames.follow(scene) == {} and [entry.voice for entry in scene.thunder.takes] == ["line", "other"]
+    assert renames.follow(scene) == {} and [entry.voice for entry in scene.thunder.takes] == [
+        "line",
+        "other",
+    ]
 
 
-def test_a_renamed_strip_is_still_the_same_voice_and_a_deleted_one_is_only_said(speaking, scene, client):
+def test_a_renamed_strip_is_still_the_same_voice_and_a_deleted_one_is_only_said(
+    speaking, scene, client
+):
     speaking.name = "dialogue of the heroine"
     assert kinds(scene) == []
     compat.strips(scene.sequence_editor).remove(speaking)
@@ -431,7 +507,9 @@ def test_the_operator_asks_the_engine_only_where_it_must(blender, speaking, scen
     assert kinds(scene) == []
 
 
-def test_an_engine_that_cannot_start_is_one_sentence(blender, speaking, scene, monkeypatch, tmp_path):
+def test_an_engine_that_cannot_start_is_one_sentence(
+    blender, speaking, scene, monkeypatch, tmp_path
+):
     speaking.sound = blender.data.sounds.load(noise(tmp_path / "other.wav", SECONDS, seed=9))
     assert kinds(scene) == ["CHANGED", "CHANGED"]
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How takes are sampled reaches the engine from every button and from the command line; a seed made again goes by its own take."""
+"""How takes are sampled reaches the engine from every button and from the command line; a seed made
+again goes by its own take."""
 
 import json
 from dataclasses import replace
@@ -16,7 +17,15 @@ from thunder.scene.takes import generation, picture, provenance, sampling
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
-from thunder.thunder_core.direction import AS_HEARD, AXES, Brief, Direction, DIRECTION_NAMES, STRENGTH, Style
+from thunder.thunder_core.direction import (
+    AS_HEARD,
+    AXES,
+    Brief,
+    Direction,
+    DIRECTION_NAMES,
+    STRENGTH,
+    Style,
+)
 from thunder.thunder_core.direction_presets import Preset, SHIPPED
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.request import seed_of_voice
@@ -30,7 +39,8 @@ CHOSEN = {"quality": "final", "guidance": 1.5, "speech_guidance": 0.75}
 
 @pytest.fixture
 def scene(voiced, client):
-    """A scene with a voice, settings that are nobody's defaults, and an engine that every button asks."""
+    """A scene with a voice, settings that are nobody's defaults, and an engine that every button
+    asks."""
     voiced.thunder.count = 2
     for name, value in CHOSEN.items():
         setattr(voiced.thunder, name, value.upper() if name == "quality" else value)
@@ -58,17 +68,25 @@ def run_bake(blender, client, voice, tmp_path):
 
     def run(*words, out="out", audio=("--audio",)):
         voiced = [*audio, voice] if audio else []
-        return bake.bake(bake.options([*voiced, "--out", str(tmp_path / out), "--takes", "1", *map(str, words)]))
+        return bake.bake(
+            bake.options([*voiced, "--out", str(tmp_path / out), "--takes", "1", *map(str, words)])
+        )
 
     return run
 
 
 def asked(client):
     """What the engine was told of sampling, of each request."""
-    return [{name: args[name] for name in ("steps", *CHOSEN) if name in args} for verb, args in client.asked if verb == "generate"]
+    return [
+        {name: args[name] for name in ("steps", *CHOSEN) if name in args}
+        for verb, args in client.asked
+        if verb == "generate"
+    ]
 
 
-def test_every_button_and_a_bake_sample_as_the_settings_say(blender, scene, client, voice, run_bake):
+def test_every_button_and_a_bake_sample_as_the_settings_say(
+    blender, scene, client, voice, run_bake
+):
     assert blender.ops.thunder.generate() == {"FINISHED"}
     for entry in scene.thunder.takes:
         about = entry.action["thunder"].to_dict()
@@ -88,10 +106,14 @@ def test_every_button_and_a_bake_sample_as_the_settings_say(blender, scene, clie
 
 
 def test_the_settings_leave_a_new_file_as_it_was_sampled_before(blender):
-    assert sampling.Sampling.of(blender.context.scene.thunder) == sampling.Sampling("normal", 1.0, 0.0)
+    assert sampling.Sampling.of(blender.context.scene.thunder) == sampling.Sampling(
+        "normal", 1.0, 0.0
+    )
 
 
-def test_a_character_has_a_seed_of_its_own_for_all_recordings_until_one_is_set(blender, scene, client, tmp_path):
+def test_a_character_has_a_seed_of_its_own_for_all_recordings_until_one_is_set(
+    blender, scene, client, tmp_path
+):
     settings, own, line = scene.thunder, seed_of_voice("line"), scene.thunder.sound_file
     assert settings.first_seed == own and not settings.keep_seed
     settings.keep_seed = True
@@ -100,7 +122,8 @@ def test_a_character_has_a_seed_of_its_own_for_all_recordings_until_one_is_set(b
     assert settings.keep_seed and settings.first_seed == 7
     blender.ops.thunder.generate()
     assert {entry.seed for entry in settings.takes} == {7, 8}
-    settings.keep_seed, settings.sound_file = False, ""  # a seed that was chosen is not kept as the character's
+    # a seed that was chosen is not kept as the character's
+    settings.keep_seed, settings.sound_file = False, ""
     assert settings.first_seed == seed_of_voice("")
     settings.takes.clear()
     settings.sound_file = line
@@ -108,12 +131,16 @@ def test_a_character_has_a_seed_of_its_own_for_all_recordings_until_one_is_set(b
     settings.sound_file = noise(tmp_path / "another.wav", 1.0)
     assert settings.first_seed == own
     blender.ops.thunder.generate()
-    assert {(entry.voice, entry.seed) for entry in settings.takes} == {(name, own + n) for name in ("line", "another") for n in (0, 1)}
+    assert {(entry.voice, entry.seed) for entry in settings.takes} == {
+        (name, own + n) for name in ("line", "another") for n in (0, 1)
+    }
     settings.seed = 5  # as an earlier version sets it
     assert settings.keep_seed and settings.first_seed == 5
 
 
-def test_generate_again_takes_the_next_seeds_unless_something_changed_or_the_seed_was_chosen(blender, scene, client):
+def test_generate_again_takes_the_next_seeds_unless_something_changed_or_the_seed_was_chosen(
+    blender, scene, client
+):
     settings, own = scene.thunder, seed_of_voice("line")
 
     for _ in range(3):
@@ -124,7 +151,9 @@ def test_generate_again_takes_the_next_seeds_unless_something_changed_or_the_see
     assert sorted(entry.seed for entry in settings.takes)[:4] == [own, own, own + 1, own + 1]
     sliders.ensure(head.find(scene).owner).energy = 1.5
     blender.ops.thunder.generate()
-    assert [entry.seed for entry in settings.takes].count(own) == 3, "another direction, the same people"
+    assert [entry.seed for entry in settings.takes].count(own) == 3, (
+        "another direction, the same people"
+    )
     settings.first_seed = own
     blender.ops.thunder.generate()
     assert [entry.seed for entry in settings.takes].count(own) == 4
@@ -140,7 +169,9 @@ def test_generate_says_that_the_same_takes_were_made_again(blender, scene, clien
         assert sentence in capsys.readouterr().out
 
 
-def test_generate_says_if_its_strip_went_while_takes_arrived(blender, scene, client, voice, needs_sound, capsys):
+def test_generate_says_if_its_strip_went_while_takes_arrived(
+    blender, scene, client, voice, needs_sound, capsys
+):
     def undo_its_adding(_):
         strips = compat.strips(scene.sequence_editor)
         for each in list(strips):
@@ -150,23 +181,38 @@ def test_generate_says_if_its_strip_went_while_takes_arrived(blender, scene, cli
     assert blender.ops.thunder.own_voice(filepath=voice) == {"FINISHED"}
     client.forget = undo_its_adding
     blender.ops.thunder.generate()
-    assert len(scene.thunder.takes) == 2 and "is gone: it was deleted, or its adding undone" in capsys.readouterr().out
+    assert (
+        len(scene.thunder.takes) == 2
+        and "is gone: it was deleted, or its adding undone" in capsys.readouterr().out
+    )
 
 
-@pytest.mark.parametrize("is_silent, sentence", [(True, "“line” is silent, so"), (False, "Nobody speaks in “line”, so")])
-def test_a_voice_in_which_nobody_speaks_is_named_before_the_first_take(blender, scene, client, is_silent, sentence):
+@pytest.mark.parametrize(
+    "is_silent, sentence", [(True, "“line” is silent, so"), (False, "Nobody speaks in “line”, so")]
+)
+def test_a_voice_in_which_nobody_speaks_is_named_before_the_first_take(
+    blender, scene, client, is_silent, sentence
+):
     client.unspoken, notes = is_silent, []
     voice, rig = strip.find(blender.context), head.find(scene)
-    job = jobs.Job("Generating", generation.generate(client, voice, scene, rig, 2, 1, sampling.Sampling()))
+    job = jobs.Job(
+        "Generating", generation.generate(client, voice, scene, rig, 2, 1, sampling.Sampling())
+    )
     while not job.note:
         assert not job.advance(0.0) and not len(scene.thunder.takes)
-    assert job.note.startswith(sentence) and "if somebody should speak, " in job.note and "cancel" not in job.note
+    assert (
+        job.note.startswith(sentence)
+        and "if somebody should speak, " in job.note
+        and "cancel" not in job.note
+    )
     while not job.advance():
         notes.append(job.note)
     assert len(set(notes)) == 1 and {entry.role for entry in scene.thunder.takes} == {"IDLE"}
 
 
-def test_a_bake_warns_of_a_voice_in_which_nobody_speaks_or_that_is_hard_to_understand(run_bake, client, capsys):
+def test_a_bake_warns_of_a_voice_in_which_nobody_speaks_or_that_is_hard_to_understand(
+    run_bake, client, capsys
+):
     client.unspoken = True
     assert (
         run_bake()["warnings"] == [generation.say_unspoken("line", True)]
@@ -174,7 +220,10 @@ def test_a_bake_warns_of_a_voice_in_which_nobody_speaks_or_that_is_hard_to_under
     )
     assert run_bake("--seconds", 2, out="idle", audio=())["warnings"] == []
     client.unspoken, client.unclear = None, True
-    assert run_bake()["warnings"] == [generation.say_unclear("line")] and "press Correct Closures" in capsys.readouterr().err
+    assert (
+        run_bake()["warnings"] == [generation.say_unclear("line")]
+        and "press Correct Closures" in capsys.readouterr().err
+    )
 
 
 def test_the_settings_leave_a_new_file_as_it_was_sampled_before(blender):
@@ -185,14 +234,23 @@ def test_the_settings_leave_a_new_file_as_it_was_sampled_before(blender):
 @pytest.mark.parametrize(
     "about, wanted",
     [
-        ({"steps": 11, "guidance": 2.0, "speech_guidance": 0.5}, {"steps": 11, "guidance": 2.0, "speech_guidance": 0.5}),
-        ({"steps": 11, "guidance": 1.0}, {"steps": 11, "guidance": 1.0, "speech_guidance": 0.0}),  # before there was a pull
-        ({"quality": "draft", "guidance": 1.0}, {"quality": "draft", "guidance": 1.0, "speech_guidance": 0.0}),
+        (
+            {"steps": 11, "guidance": 2.0, "speech_guidance": 0.5},
+            {"steps": 11, "guidance": 2.0, "speech_guidance": 0.5},
+        ),
+        # before there was a pull
+        ({"steps": 11, "guidance": 1.0}, {"steps": 11, "guidance": 1.0, "speech_guidance": 0.0}),
+        (
+            {"quality": "draft", "guidance": 1.0},
+            {"quality": "draft", "guidance": 1.0, "speech_guidance": 0.0},
+        ),
         ({"engine": "thunder"}, CHOSEN),
         ({"engine": "thunder", "quality": "lavish"}, CHOSEN),
     ],
 )
-def test_a_seed_is_made_again_as_its_take_was_sampled(blender, scene, client, tmp_path, about, wanted):
+def test_a_seed_is_made_again_as_its_take_was_sampled(
+    blender, scene, client, tmp_path, about, wanted
+):
     enter(blender, scene, **about)
     noise(tmp_path / "line.wav", seed=2)
     assert blender.ops.thunder.resync() == {"FINISHED"}
@@ -202,8 +260,13 @@ def test_a_seed_is_made_again_as_its_take_was_sampled(blender, scene, client, tm
 DIRECTION = Direction(Style(energy=1.3), "warm", 0.6)
 
 
-@pytest.mark.parametrize("engine, follows", [("thunder", True), ("flameformer", False), ("media2face", "mood"), ("teacher", True)])
-def test_the_chosen_engine_is_asked_for_what_it_does_and_its_takes_remember_it(blender, scene, client, monkeypatch, engine, follows):
+@pytest.mark.parametrize(
+    "engine, follows",
+    [("thunder", True), ("flameformer", False), ("media2face", "mood"), ("teacher", True)],
+)
+def test_the_chosen_engine_is_asked_for_what_it_does_and_its_takes_remember_it(
+    blender, scene, client, monkeypatch, engine, follows
+):
     monkeypatch.setattr(connection, "knows_styles", lambda: True)
     scene.thunder.system = engine
     direction = sliders.ensure(head.find(scene).owner)
@@ -229,7 +292,9 @@ def test_a_take_gives_diffposetalk_its_style(blender, scene, client):
     assert scene.thunder.style_action == action  # new takes replace it in the list, not in the file
     made = next(entry for entry in scene.thunder.takes if entry.action != action)
     assert provenance.load(made.action).provenance["style_from"] == action.name
-    scene.thunder.system = "flameformer"  # knows no style: the take chosen for another engine is not sent
+    scene.thunder.system = (
+        "flameformer"  # knows no style: the take chosen for another engine is not sent
+    )
     assert not sampling.Sampling.of(scene.thunder).style_from
     lost = sampling.Sampling(system="diffposetalk", style_from="gone")
     with pytest.raises(BadRequest, match="“gone”.*Style From"):
@@ -252,14 +317,22 @@ def test_engines_are_offered_where_their_weights_are(blender, tmp_path, monkeypa
         (tmp_path / "systems" / f"media2face{ending}").touch()
     assert [system.name for system in connection.systems()] == ["thunder", "media2face", "teacher"]
     menu = draw_on(blender.types.THUNDER_MT_engines, blender.context)
-    assert [words[-1] for kind, words, _ in menu.notes if kind == "prop_enum"] == ["thunder", "media2face", "teacher"]
+    assert [words[-1] for kind, words, _ in menu.notes if kind == "prop_enum"] == [
+        "thunder",
+        "media2face",
+        "teacher",
+    ]
 
 
-def test_a_direction_reaches_the_engine_and_its_takes_say_how_they_are_played(blender, scene, client, tmp_path):
+def test_a_direction_reaches_the_engine_and_its_takes_say_how_they_are_played(
+    blender, scene, client, tmp_path
+):
     wanted = Brief(np.stack([DIRECTION.vector()] * 3), 0.25)
     voice = strip.find(blender.context)
     made = progress.result(
-        generation.generate(client, voice, scene, head.find(scene), 2, 5, sampling.Sampling(steps=10, asked=wanted)),
+        generation.generate(
+            client, voice, scene, head.find(scene), 2, 5, sampling.Sampling(steps=10, asked=wanted)
+        )
     )
     ((_, request),) = client.asked
     assert np.array_equal(client.arrays[request["direction"]], wanted.vectors)
@@ -271,7 +344,11 @@ def test_a_direction_reaches_the_engine_and_its_takes_say_how_they_are_played(bl
     entry = scene.thunder.takes[0]
     about = provenance.load(entry.action).provenance
     again = sampling.Sampling.of_take(about, scene.thunder)
-    assert again.steps == 10 and again.asked.spread == 0.25 and again.asked.as_asked == about["as_asked"]
+    assert (
+        again.steps == 10
+        and again.asked.spread == 0.25
+        and again.asked.as_asked == about["as_asked"]
+    )
     assert again.asked.vectors == pytest.approx(wanted.vectors)
 
 
@@ -283,9 +360,14 @@ def test_a_request_as_heard_is_kept_with_its_takes(blender, scene, client, run_b
     about = provenance.load(scene.thunder.takes[0].action).provenance
     again = of_take(scene.thunder.takes[0], scene)
     assert again.asked.as_heard == pytest.approx([STRENGTH]) and again.is_of(about)
-    assert not replace(again, asked=replace(again.asked, as_heard=np.zeros(1, np.float32))).is_of(about), "another request than neutral"
+    assert not replace(again, asked=replace(again.asked, as_heard=np.zeros(1, np.float32))).is_of(
+        about
+    ), "another request than neutral"
     said = run_bake("--mood", "as heard=.5")["direction"]
-    assert client.arrays[client.asked[-1][1]["as_heard"]].tolist() == [0.5] and (said["mood"], said["strength"]) == (AS_HEARD, 0.5)
+    assert client.arrays[client.asked[-1][1]["as_heard"]].tolist() == [0.5] and (
+        said["mood"],
+        said["strength"],
+    ) == (AS_HEARD, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -300,26 +382,45 @@ def test_a_direction_that_does_not_hold_together_is_left_out(blender, damaged):
     about = {"steps": 5, "direction": DIRECTION.vector().tolist(), "spread": 0.5, "as_asked": True}
     assert sampling.Sampling.of_take(about, None).asked is not None
     assert sampling.Sampling.of_take(about | damaged, None) == sampling.Sampling(steps=5)
-    assert sampling.Sampling.of_take({"steps": 5, "system": "faceformer"}, None).system == "thunder", "of a later version"
+    assert (
+        sampling.Sampling.of_take({"steps": 5, "system": "faceformer"}, None).system == "thunder"
+    ), "of a later version"
 
 
 def test_a_bake_is_directed_by_preset_mood_and_sliders(run_bake, client, tmp_path):
-    (tmp_path / "hers.json").write_text(json.dumps({"thunder_direction": 1, "style": {"energy": 0.7, "jaw": 0.9}, "spread": 0.3}))
-    report = run_bake(*f"--takes 2 --seed 5 --npz --style {tmp_path / 'hers.json'} --mood warm=.6 --energy 1.2".split())
+    (tmp_path / "hers.json").write_text(
+        json.dumps({"thunder_direction": 1, "style": {"energy": 0.7, "jaw": 0.9}, "spread": 0.3})
+    )
+    report = run_bake(
+        *f"--takes 2 --seed 5 --npz --style {tmp_path / 'hers.json'} --mood warm=.6 --energy 1.2".split()
+    )
     ((_, request),) = client.asked
     wanted = Direction(Style(energy=1.2, jaw=0.9), "warm", 0.6)
     assert client.arrays[request["direction"]] == pytest.approx(wanted.vector()[None])
     assert request["spread"] == 0.3 and request["as_asked"] is True
-    said = {"thunder_direction": 1, "name": "", "about": "", "style": {"energy": 1.2, "jaw": 0.9}, "mood": "warm", "strength": 0.6}
+    said = {
+        "thunder_direction": 1,
+        "name": "",
+        "about": "",
+        "style": {"energy": 1.2, "jaw": 0.9},
+        "mood": "warm",
+        "strength": 0.6,
+    }
     assert report["direction"] == said | {"spread": 0.3}
-    assert [take["words"] for take in report["takes"]] == ["as asked"] * 2 and report["takes"][0]["played"] == said
+    assert [take["words"] for take in report["takes"]] == ["as asked"] * 2 and report["takes"][0][
+        "played"
+    ] == said
     with np.load(tmp_path / "out" / "take_01.npz", allow_pickle=False) as take:
-        assert dict(zip(take["style_names"].tolist(), take["style"].tolist()))["energy"] == pytest.approx(1.2)
+        assert dict(zip(take["style_names"].tolist(), take["style"].tolist()))[
+            "energy"
+        ] == pytest.approx(1.2)
         assert str(take["mood"]) == "warm" and float(take["mood_strength"]) == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("name", ["Newsreader", "newsreader"])
-def test_a_bake_finds_a_preset_by_its_name_and_may_leave_the_first_take_free(run_bake, client, name):
+def test_a_bake_finds_a_preset_by_its_name_and_may_leave_the_first_take_free(
+    run_bake, client, name
+):
     run_bake("--style", name, "--no-as-asked")
     ((_, request),) = client.asked
     preset = Preset.read(SHIPPED / "Newsreader.json")
@@ -332,7 +433,11 @@ def test_a_bake_finds_a_preset_by_its_name_and_may_leave_the_first_take_free(run
     [
         ("thunder", "THUNDER", ""),
         ("diffposetalk", "DiffPoseTalk", "The weights in use have no DiffPoseTalk"),
-        ("teacher", "Teacher", "Teacher ignores Quality, Voice Guidance, Lip-Sync Guidance, kept parts"),
+        (
+            "teacher",
+            "Teacher",
+            "Teacher ignores Quality, Voice Guidance, Lip-Sync Guidance, kept parts",
+        ),
     ],
 )
 def test_the_panel_shows_all_of_it(blender, scene, engine, label, sentence):
@@ -358,14 +463,20 @@ def portrait(height=60, width=80):
     return pixels
 
 
-def test_a_picture_gives_media2face_its_mood_and_its_takes_are_made_again_without_it(blender, scene, client, tmp_path):
+def test_a_picture_gives_media2face_its_mood_and_its_takes_are_made_again_without_it(
+    blender, scene, client, tmp_path
+):
     image = draw(blender, "face", portrait())
     scene.thunder.system, scene.thunder.picture_image = "media2face", image
     assert blender.ops.thunder.generate() == {"FINISHED"}
     ((_, request),) = client.asked
     seen = client.arrays[request["picture"]]
     assert seen.shape == (60, 60)  # the middle, upright
-    assert np.allclose(seen[:5], 0, atol=0.01) and np.allclose(seen[5:, :30], 1, atol=0.01) and np.allclose(seen[5:, 30:], 0.4, atol=0.01)
+    assert (
+        np.allclose(seen[:5], 0, atol=0.01)
+        and np.allclose(seen[5:, :30], 1, atol=0.01)
+        and np.allclose(seen[5:, 30:], 0.4, atol=0.01)
+    )
     about = provenance.load(scene.thunder.takes[0].action).provenance
     again = sampling.Sampling.of_take(about, scene.thunder)
     assert about["picture"] == "face" and again.moods == (0.125,) * 11
@@ -377,9 +488,14 @@ def test_a_picture_gives_media2face_its_mood_and_its_takes_are_made_again_withou
     assert not sampling.Sampling.of(scene.thunder).picture
 
 
-def test_a_mood_with_keys_reaches_media2face_frame_by_frame_beside_its_picture(blender, scene, client, monkeypatch):
+def test_a_mood_with_keys_reaches_media2face_frame_by_frame_beside_its_picture(
+    blender, scene, client, monkeypatch
+):
     monkeypatch.setattr(connection, "knows_styles", lambda: True)
-    scene.thunder.system, scene.thunder.picture_image = "media2face", draw(blender, "face", portrait())
+    scene.thunder.system, scene.thunder.picture_image = (
+        "media2face",
+        draw(blender, "face", portrait()),
+    )
     direction = sliders.ensure(head.find(scene).owner)
     direction.strength = 1.0
     for frame, mood in ((1, "sad"), (26, "amused"), (41, "amused")):
@@ -390,7 +506,10 @@ def test_a_mood_with_keys_reaches_media2face_frame_by_frame_beside_its_picture(b
     asked = client.arrays[request["direction"]]
     moods = [name.removeprefix("mood.") for name in DIRECTION_NAMES[len(AXES) :]]
     assert asked.shape == (41, len(DIRECTION_NAMES)) and not asked[:, : len(AXES)].any()
-    assert asked[5, len(AXES) + moods.index("sad")] == 1 and asked[35, len(AXES) + moods.index("amused")] == 1
+    assert (
+        asked[5, len(AXES) + moods.index("sad")] == 1
+        and asked[35, len(AXES) + moods.index("amused")] == 1
+    )
     assert 0 < asked[25, len(AXES) + moods.index("sad")] < 1 and "picture" in request
 
 
@@ -399,24 +518,40 @@ def test_of_a_wide_picture_the_middle_is_taken_and_what_is_transparent_is_black(
     pixels[40:140, 180:250, 3] = 0
     draw(blender, "render", pixels)
     seen = picture.read_brightness("render")
-    assert seen.shape == (200, 200) and not seen[40:140, 130:].any() and np.allclose(np.delete(seen, np.s_[130:], 1), 1)
+    assert (
+        seen.shape == (200, 200)
+        and not seen[40:140, 130:].any()
+        and np.allclose(np.delete(seen, np.s_[130:], 1), 1)
+    )
     draw(blender, "large", np.ones((1000, 2000, 4)))
     assert picture.read_brightness("large").shape == (333, 333)
 
 
 @pytest.mark.parametrize(
     "wrong, sentence",
-    [("small", "“small” has 20 × 30 pixels and needs 48 × 48"), ("lost", "“lost” cannot be read"), ("gone", "“gone” is no longer in")],
+    [
+        ("small", "“small” has 20 × 30 pixels and needs 48 × 48"),
+        ("lost", "“lost” cannot be read"),
+        ("gone", "“gone” is no longer in"),
+    ],
 )
-def test_a_picture_that_cannot_be_used_ends_in_a_sentence(blender, scene, client, tmp_path, wrong, sentence):
+def test_a_picture_that_cannot_be_used_ends_in_a_sentence(
+    blender, scene, client, tmp_path, wrong, sentence
+):
     draw(blender, "small", np.ones((30, 20, 4)))
     lost = blender.data.images.new("lost", 60, 60)
     lost.source, lost.filepath = "FILE", str(tmp_path / "lost.png")
     with pytest.raises(BadRequest, match=sentence):
-        progress.result(generation.sample_ranked(client, "line.wav", 1, 1, sampling.Sampling(system="media2face", picture=wrong)))
+        progress.result(
+            generation.sample_ranked(
+                client, "line.wav", 1, 1, sampling.Sampling(system="media2face", picture=wrong)
+            )
+        )
 
 
-@pytest.mark.parametrize("damaged", [{"picture_moods": [0.5]}, {"picture_moods": "sad"}, {"picture_moods": [2.0] * 11}])
+@pytest.mark.parametrize(
+    "damaged", [{"picture_moods": [0.5]}, {"picture_moods": "sad"}, {"picture_moods": [2.0] * 11}]
+)
 def test_moods_of_a_picture_that_do_not_hold_together_are_left_out(blender, damaged):
     about = {"steps": 5, "system": "media2face", "picture": "face", "picture_moods": [0.25] * 11}
     assert sampling.Sampling.of_take(about, None).moods == (0.25,) * 11
@@ -429,7 +564,9 @@ def test_a_bake_takes_the_mood_of_a_picture(blender, run_bake, client, tmp_path)
     image.save()
     report = run_bake("--picture", path, "--system", "media2face")
     ((_, request),) = client.asked
-    assert request["system"] == "media2face" and np.allclose(client.arrays[request["picture"]][5:, 30:], 0.4, atol=0.01)
+    assert request["system"] == "media2face" and np.allclose(
+        client.arrays[request["picture"]][5:, 30:], 0.4, atol=0.01
+    )
     assert report["picture"] == str(path) and report["picture_moods"]["sad"] == 0.125
     for more in ((), ("--system", "teacher")):
         with pytest.raises(BadRequest, match="--picture is of the engine media2face"):

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file saved by version 0.1.0 opens with all that it stores: takes, a shape, a committed line, a mapping.
+"""A file saved by version 0.1.0 opens with all that it stores: takes, a shape, a committed line, a
+mapping.
 
-The fixture is a Blender 4.2 file, compressed, with a character of its own (a sheet whose shape keys have ARKit's names, its
-mapping stored, and a neck bone) at 24 fps. It has keys of the animator's on jawOpen from frame 80 to 90, 0.4 at 85, and two
-takes of 2 s that begin on frame 1: take 1 (seed 1, star, note, sync from 50 to 90 over its frames) is committed as the line
-“voice”, take 2 (seed 2, Jaw at 1.5 and Mouth at 0.5) is shown. No record in it has a version. Before 4.4 a take is one action
-per data-block, and actions have no slots.
+The fixture is a Blender 4.2 file, compressed, with a character of its own (a sheet whose shape keys
+have ARKit's names, its mapping stored, and a neck bone) at 24 fps. It has keys of the animator's on
+jawOpen from frame 80 to 90, 0.4 at 85, and two takes of 2 s that begin on frame 1: take 1 (seed 1,
+star, note, sync from 50 to 90 over its frames) is committed as the line “voice”, take 2 (seed 2,
+Jaw at 1.5 and Mouth at 0.5) is shown. No record in it has a version. Before 4.4 a take is one
+action per data-block, and actions have no slots.
 """
 
 import json
@@ -94,11 +96,17 @@ def test_a_take_knows_what_it_was_made_from(scene):
     performance = provenance.load(one.action)
     assert (performance.seed, performance.score, performance.motion.frames) == (1, 80.0, 50)
     assert performance.provenance["steps"] == 20
-    assert take_list.heard_text(one) == "–" and "Heard" not in one.tooltip  # nobody measured it then
+    # nobody measured it then
+    assert take_list.heard_text(one) == "–" and "Heard" not in one.tooltip
     assert np.allclose(provenance.sync_of(one.action), np.linspace(50, 90, 50))
-    assert provenance.clock_of(one.action).start == 1.0 and provenance.clock_of(one.action).fps == 24.0
+    assert (
+        provenance.clock_of(one.action).start == 1.0 and provenance.clock_of(one.action).fps == 24.0
+    )
     assert not provenance.is_edited(one)
-    assert fingerprint.state_of(one.action).strip == "voice" and fingerprint.change(scene, one).kind == "GONE"
+    assert (
+        fingerprint.state_of(one.action).strip == "voice"
+        and fingerprint.change(scene, one).kind == "GONE"
+    )
 
 
 def test_the_shape_comes_off_a_take_and_back_on(blender, scene, rig):
@@ -111,13 +119,18 @@ def test_the_shape_comes_off_a_take_and_back_on(blender, scene, rig):
     assert not provenance.is_edited(two)  # the base is bit for bit what was sampled
     two.action.thunder_shape.jaw, two.action.thunder_shape.mouth = 1.5, 0.5
     again = keys_of(rig, two)
-    # Not bit for bit: where lips close is measured on the bundled head, and that of 0.1.0 was another.
-    assert max(np.abs(a["co"] - b["co"]).max() for a, b in zip(again, shaped) if a is not None) < 0.01
+    # Not bit for bit: where lips close is measured on the bundled head, and that of 0.1.0 was
+    # another.
+    assert (
+        max(np.abs(a["co"] - b["co"]).max() for a, b in zip(again, shaped) if a is not None) < 0.01
+    )
 
 
 def test_an_edit_on_the_shaped_take_survives_its_sliders(scene, rig):
     two = scene.thunder.takes[1]
-    curve = next(c for c in track_values.curves(rig, two) if c is not None and "browInnerUp" in c.data_path)
+    curve = next(
+        c for c in track_values.curves(rig, two) if c is not None and "browInnerUp" in c.data_path
+    )
     point = curve.keyframe_points[20]
     before = point.co[1]
     point.co[1] = before + 0.2
@@ -143,7 +156,8 @@ def test_the_committed_line_is_known_and_another_take_replaces_it(blender, stage
     assert lines(rig.keys.animation_data.action) == [("voice", 1, 49)]
     played = compat.curves_for(rig.keys)
     assert np.abs(jaw(played, range(1, 49)) - before).max() > 0.05
-    assert np.abs(jaw(played, (80, 85, 90)) - (0.0, 0.4, 0.0)).max() < 1e-4  # the animator's own keys beside it
+    # the animator's own keys beside it
+    assert np.abs(jaw(played, (80, 85, 90)) - (0.0, 0.4, 0.0)).max() < 1e-4
 
 
 # ---- what is stored today
@@ -171,12 +185,14 @@ def own(stage):
 
 def test_every_record_carries_the_version(blender, own):
     scene, rig, entry = own
-    assert {name: record.get("version") for name, record in stored(rig, entry.action).items()} == dict.fromkeys(
-        ("provenance", "source", "shape", "voice", "own"), records.VERSION
-    )
+    assert {
+        name: record.get("version") for name, record in stored(rig, entry.action).items()
+    } == dict.fromkeys(("provenance", "source", "shape", "voice", "own"), records.VERSION)
     assert blender.ops.thunder.commit_take() == {"FINISHED"}
     committed = [action for action in blender.data.actions if "thunder_lines" in action]
-    assert committed and all(json.loads(action["thunder_lines"])["version"] == records.VERSION for action in committed)
+    assert committed and all(
+        json.loads(action["thunder_lines"])["version"] == records.VERSION for action in committed
+    )
     assert "version" not in provenance.load(entry.action).provenance
 
 
@@ -185,7 +201,9 @@ def test_records_of_a_later_version_are_left_alone(own):
     later, action = records.VERSION + 1, entry.action
     keys = keys_of(rig, entry)
     action["thunder_shaped"]["version"] = action["thunder_source"]["version"] = later
-    action["thunder_strip"] = json.dumps({**json.loads(action["thunder_strip"]), "version": later, "more": "unknown"})
+    action["thunder_strip"] = json.dumps(
+        {**json.loads(action["thunder_strip"]), "version": later, "more": "unknown"}
+    )
     assert provenance.load(action) is None and provenance.clock_of(action) is None
     assert fingerprint.state_of(action) is None and fingerprint.stale_takes(scene) == []
     with pytest.raises(BadRequest, match="later version of Thunder"):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Thunder where Blender has such things: a strip of the sequencer and its takes, Add › Armature, the keys and the pie menu."""
+"""Thunder where Blender has such things: a strip of the sequencer and its takes, Add › Armature,
+the keys and the pie menu."""
 
 import os
 
@@ -14,7 +15,8 @@ from thunder.scene.voice import strip
 
 @pytest.fixture
 def heads(needs_sound, heads, scene, client, tmp_path):
-    """Two heads, two strips of which each speaks one, the first head chosen, an engine that answers: the heads."""
+    """Two heads, two strips of which each speaks one, the first head chosen, an engine that
+    answers: the heads."""
     scene.thunder.count = 2
     for name, start, speaker in (("one", 1, heads[0]), ("second", 61, heads[1])):
         strip.add(scene, noise(tmp_path / f"{name}.wav"), name, start)
@@ -33,17 +35,31 @@ def test_a_strip_gets_takes_of_its_own_speaker_whatever_is_chosen(blender, heads
 
 def test_go_to_chooses_voice_and_head_and_moves_the_playhead(blender, heads, scene):
     assert blender.ops.thunder.go_to_strip(strip="second") == {"FINISHED"}
-    assert (scene.frame_current, scene.thunder.head, strip.find(blender.context).name) == (61, heads[1], "second")
+    assert (scene.frame_current, scene.thunder.head, strip.find(blender.context).name) == (
+        61,
+        heads[1],
+        "second",
+    )
 
 
-@pytest.mark.parametrize("name, sentence", [("second", "Nobody speaks “second”"), ("third", "“third” is no longer in the sequencer")])
+@pytest.mark.parametrize(
+    "name, sentence",
+    [("second", "Nobody speaks “second”"), ("third", "“third” is no longer in the sequencer")],
+)
 def test_a_strip_that_nobody_can_speak_changes_nothing(blender, heads, scene, name, sentence):
     dialogue.cast(scene, "second", None)
     scene.thunder.source = "FILE"
-    for operator in (lambda: blender.ops.thunder.generate(strip=name), lambda: blender.ops.thunder.go_to_strip(strip=name)):
+    for operator in (
+        lambda: blender.ops.thunder.generate(strip=name),
+        lambda: blender.ops.thunder.go_to_strip(strip=name),
+    ):
         with pytest.raises(RuntimeError, match=sentence):
             operator()
-    assert scene.thunder.source == "FILE" and scene.thunder.head == heads[0] and not scene.thunder.takes
+    assert (
+        scene.thunder.source == "FILE"
+        and scene.thunder.head == heads[0]
+        and not scene.thunder.takes
+    )
 
 
 def test_only_a_sound_of_the_animators_is_shown(blender, heads, scene):
@@ -56,15 +72,24 @@ def test_only_a_sound_of_the_animators_is_shown(blender, heads, scene):
     assert sequencer.active_sound(blender.data.scenes.new("Empty")) is None
 
 
-@pytest.mark.skipif("sequencer_scene" not in bpy.types.WorkSpace.bl_rna.properties, reason="the sequencer shows the active scene")
-def test_the_heads_of_a_silent_scene_speak_the_sequencers(blender, needs_sound, client, voice, capsys):
+@pytest.mark.skipif(
+    "sequencer_scene" not in bpy.types.WorkSpace.bl_rna.properties,
+    reason="the sequencer shows the active scene",
+)
+def test_the_heads_of_a_silent_scene_speak_the_sequencers(
+    blender, needs_sound, client, voice, capsys
+):
     blender.ops.thunder.add_head()
     edit = blender.data.scenes.new("Edit")
     strip.add(edit, voice, "line", 11)
     scene = blender.context.scene
     scene.thunder.count = 1
     with blender.context.temp_override(sequencer_scene=edit):
-        assert compat.sequencer_scene(blender.context) == strip.scene_of_strips(blender.context) == edit
+        assert (
+            compat.sequencer_scene(blender.context)
+            == strip.scene_of_strips(blender.context)
+            == edit
+        )
         assert blender.ops.thunder.generate(strip="line") == {"FINISHED"}
         assert blender.ops.thunder.go_to_strip(strip="line") == {"FINISHED"}
     assert [entry.voice for entry in scene.thunder.takes] == ["line"] and scene.frame_current == 11
@@ -77,10 +102,21 @@ def test_add_armature_has_our_heads(blender):
 
 
 def test_no_letter_of_ours_is_a_key_of_blenders(blender):
-    """In no editor, so that none takes it from us; arrows with Alt are used where text is edited."""
-    folder = os.path.join(bpy.utils.system_resource("SCRIPTS"), "presets", "keyconfig", "keymap_data")
+    """In no editor, so that none takes it from us; arrows with Alt are used where text is
+    edited."""
+    folder = os.path.join(
+        bpy.utils.system_resource("SCRIPTS"), "presets", "keyconfig", "keymap_data"
+    )
     data = bpy.utils.execfile(os.path.join(folder, "blender_default.py"))
-    events = [(name, item[1]) for name, _, content in data.generate_keymaps(data.Params()) for item in content["items"]]
+    events = [
+        (name, item[1])
+        for name, _, content in data.generate_keymaps(data.Params())
+        for item in content["items"]
+    ]
     for _, key, _, title in preferences.KEYS:
-        taken = {name for name, event in events if event["type"] == key and event.get("alt") and not set(event) & {"ctrl", "shift"}}
+        taken = {
+            name
+            for name, event in events
+            if event["type"] == key and event.get("alt") and not set(event) & {"ctrl", "shift"}
+        }
         assert not taken or len(key) > 1, (title, taken)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A take is shaped by sliders, edited by hand and shaped again: nothing of the edits is lost, closed lips stay closed."""
+"""A take is shaped by sliders, edited by hand and shaped again: nothing of the edits is lost,
+closed lips stay closed."""
 
 import time
 
@@ -20,18 +21,25 @@ SLIDERS = ("mouth", "jaw", "upper_face", "head", "blinks")
 
 
 def gap_on_the_mesh(bpy, scene, rig, frame):
-    """Height of the gap between the inner lips' middles on the evaluated mesh, as the head stands, millimetres."""
+    """Height of the gap between the inner lips' middles on the evaluated mesh, as the head stands,
+    millimetres."""
     head = face_head.load_head()
     scene.frame_set(int(frame))
     mesh = rig.mesh.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
-    up, low = (np.array(mesh.vertices[i].co) for i in (head.inner_lip_upper_mid, head.inner_lip_lower_mid))
+    up, low = (
+        np.array(mesh.vertices[i].co) for i in (head.inner_lip_upper_mid, head.inner_lip_lower_mid)
+    )
     neck = rig.armature.pose.bones["neck"]
     turned = np.array((neck.matrix @ neck.bone.matrix_local.inverted()).to_3x3())
     return 1e3 * abs(float((turned.T @ (up - low))[2]))
 
 
 def curve_of(rig, entry, path, index=0):
-    return next(c for c in track_values.curves(rig, entry) if c is not None and c.data_path == path and c.array_index == index)
+    return next(
+        c
+        for c in track_values.curves(rig, entry)
+        if c is not None and c.data_path == path and c.array_index == index
+    )
 
 
 @pytest.mark.parametrize("name", SLIDERS)
@@ -48,7 +56,8 @@ def test_a_slider_to_zero_and_back_restores_every_key(blender, stage, name):
 
 
 def test_hand_edited_keys_survive_all_sliders(blender, stage):
-    """Keys moved, added, removed, handles pulled: before the take is shaped, they are of the base."""
+    """Keys moved, added, removed, handles pulled: before the take is shaped, they are of the
+    base."""
     entry = enter(stage)
     rig, shape = stage[1], entry.action.thunder_shape
     jaw = curve_of(rig, entry, 'pose.bones["jaw"].rotation_euler')
@@ -64,7 +73,14 @@ def test_hand_edited_keys_survive_all_sliders(blender, stage):
     for curve in (jaw, smile):
         curve.update()
     before = keys_of(rig, entry)
-    for step in ({"jaw": 0.0}, {"mouth": 0.0}, {"smoothing": 5}, {"offset": 3.4}, {"emotion": "JOY"}, {"jaw": 1.7, "mouth": 0.2}):
+    for step in (
+        {"jaw": 0.0},
+        {"mouth": 0.0},
+        {"smoothing": 5},
+        {"offset": 3.4},
+        {"emotion": "JOY"},
+        {"jaw": 1.7, "mouth": 0.2},
+    ):
         for name, value in step.items():
             setattr(shape, name, value)
     blender.ops.thunder.reset_shape()
@@ -96,7 +112,11 @@ def test_keys_edited_on_a_shaped_take_come_back_exactly(blender, stage):
     places = [i for i, (a, b) in enumerate(zip(plain, now)) if not same([a], [b])]
     assert len(places) == 2
     jaw = curve_of(rig, entry, 'pose.bones["jaw"].rotation_euler')
-    track = next(i for i, t in enumerate(rig.driver.tracks) if t.path.endswith('"jaw"].rotation_euler') and t.index == 0)
+    track = next(
+        i
+        for i, t in enumerate(rig.driver.tracks)
+        if t.path.endswith('"jaw"].rotation_euler') and t.index == 0
+    )
     was = plain[track]["co"][:, 1].astype(float)
     moved = now[track]["co"][:, 1].astype(float) - was
     assert moved[30] == pytest.approx(0.1, abs=1e-6) and np.abs(np.delete(moved, 30)).max() < 1e-6
@@ -112,7 +132,9 @@ def test_an_edit_where_the_slider_is_at_zero_is_not_lost(blender, stage):
     brow.update()
     shape.upper_face = 1.0
     shape.upper_face = 0.0
-    assert brow.evaluate(40) == pytest.approx(0.25, abs=1e-6) and brow.evaluate(50) == pytest.approx(0.0, abs=1e-6)
+    assert brow.evaluate(40) == pytest.approx(0.25, abs=1e-6) and brow.evaluate(
+        50
+    ) == pytest.approx(0.0, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +170,10 @@ def test_closed_lips_stay_closed_on_the_mesh(blender, stage, scene, rig, values)
         return
     # Later by a fraction: every closure is shut on the frame next to it.
     for frame in closed:
-        assert min(gap_on_the_mesh(blender, scene, rig, f(frame + later)) for f in (np.floor, np.ceil)) <= 0.3
+        assert (
+            min(gap_on_the_mesh(blender, scene, rig, f(frame + later)) for f in (np.floor, np.ceil))
+            <= 0.3
+        )
 
 
 def test_intensity_scales_what_is_seen(blender, stage, scene, rig):
@@ -213,7 +238,10 @@ def test_an_emotions_strength_is_a_curve_of_the_take(blender, stage, scene, rig)
     entry.action.thunder_shape.emotion = "ANGER"
     blender.ops.thunder.animate_emotion()
     curve = strength.strength_curve(rig, entry)
-    assert [point.co[1] for point in curve.keyframe_points] == [0.0, pytest.approx(entry.action.thunder_shape.strength)]
+    assert [point.co[1] for point in curve.keyframe_points] == [
+        0.0,
+        pytest.approx(entry.action.thunder_shape.strength),
+    ]
     # As an animator keys it: on the property itself.
     for frame, value in ((1, 0.0), (48, 0.0), (72, 1.0), (97, 1.0)):
         rig.targets[0].thunder_emotion = value
@@ -233,7 +261,8 @@ def test_an_emotions_strength_is_a_curve_of_the_take(blender, stage, scene, rig)
     assert len(strength.strength_curve(rig, scene.thunder.takes[0]).keyframe_points) == 4
     entry.action.thunder_shape.emotion = "NONE"
     assert same(plain, keys_of(rig, entry))
-    assert len(strength.strength_curve(rig, entry).keyframe_points) == 4  # it survives, for another emotion
+    # it survives, for another emotion
+    assert len(strength.strength_curve(rig, entry).keyframe_points) == 4
     entry.action.thunder_shape.emotion = "ANGER"
     blender.ops.thunder.still_emotion()
     assert strength.strength_curve(rig, entry) is None
@@ -244,7 +273,9 @@ def test_an_emotions_strength_is_a_curve_of_the_take(blender, stage, scene, rig)
 # ---- closures by hand
 
 
-@pytest.mark.parametrize("shape", [{}, {"jaw": 1.6, "mouth": 1.4}, {"jaw": 0.5, "offset": 3.0}], ids=str)
+@pytest.mark.parametrize(
+    "shape", [{}, {"jaw": 1.6, "mouth": 1.4}, {"jaw": 0.5, "offset": 3.0}], ids=str
+)
 def test_a_closure_is_added_and_taken_away_at_a_frame(blender, stage, scene, rig, shape):
     entry = enter(stage, closed=(1.5,))
     before = keys_of(rig, entry)
@@ -255,7 +286,8 @@ def test_a_closure_is_added_and_taken_away_at_a_frame(blender, stage, scene, rig
     assert blender.ops.thunder.add_closure() == {"FINISHED"}
     assert gap_on_the_mesh(blender, scene, rig, frame) <= 0.3
     entry.action.thunder_shape.jaw = 2.0
-    assert gap_on_the_mesh(blender, scene, rig, frame) <= 0.3  # it is of the take: no slider opens it
+    # it is of the take: no slider opens it
+    assert gap_on_the_mesh(blender, scene, rig, frame) <= 0.3
     entry.action.thunder_shape.jaw = shape.get("jaw", 1.0)
     assert blender.ops.thunder.remove_closure() == {"FINISHED"}
     assert gap_on_the_mesh(blender, scene, rig, frame) > 1.0

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is done with takes of our head works on an animator's own character and on a FLAME file's head too."""
+"""What is done with takes of our head works on an animator's own character and on a FLAME file's
+head too."""
 
 from pathlib import Path
 
@@ -15,19 +16,26 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def own_character(blender, folder):
-    """A face of shape keys with ARKit's names that stop at 1, as most do; the jaw and the eyes are keys too."""
-    hero = grid_mesh(blender, "Hero", [name for name in own_channels() if not name.startswith("tongue")])
+    """A face of shape keys with ARKit's names that stop at 1, as most do; the jaw and the eyes are
+    keys too."""
+    hero = grid_mesh(
+        blender, "Hero", [name for name in own_channels() if not name.startswith("tongue")]
+    )
     for block in hero.data.shape_keys.key_blocks:
         block.slider_min, block.slider_max = 0.0, 1.0
 
 
 def flame_head(blender, folder):
     with np.load(ROOT / "weights" / "head.npz") as asset:
-        made_flame({name: asset[name] for name in asset.files}, seed=11, own=0.0004).write(folder / "flame.npz")
+        made_flame({name: asset[name] for name in asset.files}, seed=11, own=0.0004).write(
+            folder / "flame.npz"
+        )
     blender.ops.thunder.add_flame_head(filepath=str(folder / "flame.npz"))
 
 
-@pytest.fixture(params=[own_character, pytest.param(flame_head, marks=pytest.mark.slow)], ids=["own", "flame"])
+@pytest.fixture(
+    params=[own_character, pytest.param(flame_head, marks=pytest.mark.slow)], ids=["own", "flame"]
+)
 def stage(request, blender, tmp_path):
     request.param(blender, tmp_path)
     scene = blender.context.scene
@@ -64,7 +72,8 @@ def test_keys_of_a_character_stay_within_its_sliders_at_closures(blender, stage,
     _, closed = closed_and_open(rig, entry)
     entry.action.thunder_shape.jaw = 2.0
     close = keys_of(rig, entry)[tracks(rig, "mouthClose")[0]]["co"][entry.lead_in :, 1]
-    assert close[: len(closed)][closed].max() <= 1.0 + 1e-5  # a slider that stops at 1 would leave the lips open
+    # a slider that stops at 1 would leave the lips open
+    assert close[: len(closed)][closed].max() <= 1.0 + 1e-5
 
 
 def test_closures_by_hand(blender, stage, scene, rig):
@@ -86,6 +95,11 @@ def test_a_part_is_kept(blender, stage, scene, rig):
     columns = keep_module.part_columns()["upper_face"]
     assert keep.mask[:, columns].all() and not keep.mask[:, ~columns].any()
     if rig.mesh.name == "Hero":
-        assert keep.keys[:, tracks(rig, "browInnerUp")].all() and not keep.keys[:, tracks(rig, "mouthSmileLeft")].any()
-    else:  # every key of a FLAME head moves all of the face: a part is kept in its performance, no key of it by itself
+        assert (
+            keep.keys[:, tracks(rig, "browInnerUp")].all()
+            and not keep.keys[:, tracks(rig, "mouthSmileLeft")].any()
+        )
+    # every key of a FLAME head moves all of the face: a part is kept in its performance, no key of
+    # it by itself
+    else:
         assert not keep.keys.any()

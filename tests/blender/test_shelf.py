@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Blender gets its own package from a repository, updates it without loss, and is as before when it has removed it."""
+"""A Blender gets its own package from a repository, updates it without loss, and is as before when
+it has removed it."""
 
 import json
 import shutil
@@ -36,10 +37,15 @@ def stand_ins(packaging, tmp_path):
     return folder
 
 
-def test_a_blender_gets_the_package_of_its_platform_and_python(packaging, tool, stand_ins, tmp_path):
+def test_a_blender_gets_the_package_of_its_platform_and_python(
+    packaging, tool, stand_ins, tmp_path
+):
     index = packaging.make_index(stand_ins, tool)
     seen = act("choose", tmp_path, index.as_uri())
-    assert seen["made_for"] == {"platform": packaging.this_platform(), "python": PYTHON} and seen["enabled"], seen
+    assert (
+        seen["made_for"] == {"platform": packaging.this_platform(), "python": PYTHON}
+        and seen["enabled"]
+    ), seen
 
 
 def test_pythons_are_told_apart_in_any_order_of_the_list(packaging, tool, stand_ins, tmp_path):
@@ -60,14 +66,22 @@ def test_the_index_lists_the_newest_of_each_target_alone(packaging, tool, stand_
     listed = json.loads(packaging.make_index(stand_ins, tool).read_text())["data"]
     assert len(listed) == len(packaging.vendor.TARGETS)
     versions = {(*item["platforms"], *item["python_versions"]): item["version"] for item in listed}
-    assert versions.pop((here, "3.11")) == "10.0.0" and set(versions.values()) == {packaging.field("version")}
+    assert versions.pop((here, "3.11")) == "10.0.0" and set(versions.values()) == {
+        packaging.field("version")
+    }
 
 
 @pytest.mark.one_blender
-def test_a_blender_that_does_not_look_at_the_python_takes_that_of_the_first_blenders(packaging, tool, stand_ins):
+def test_a_blender_that_does_not_look_at_the_python_takes_that_of_the_first_blenders(
+    packaging, tool, stand_ins
+):
     listed = json.loads(packaging.make_index(stand_ins, tool).read_text())["data"]
     for platform in packaging.vendor.PLATFORMS:
-        fitting = [item for item in listed if item["platforms"] == [platform] and item["blender_version_min"] == "4.2.0"]
+        fitting = [
+            item
+            for item in listed
+            if item["platforms"] == [platform] and item["blender_version_min"] == "4.2.0"
+        ]
         assert len(fitting) > 1 and fitting[-1]["python_versions"] == ["3.11"]
 
 
@@ -84,7 +98,9 @@ def life(packaging, tool, package, tmp_path_factory):
     folder = tmp_path_factory.mktemp("life")
     shelf.fill(packaging, tool, folder, package)
     with shelf.served(folder / "shelf") as url:
-        return {part: act(part, folder, url) for part in ("update", "reopen", "is_gone")}, packaging.field("version")
+        return {
+            part: act(part, folder, url) for part in ("update", "reopen", "is_gone")
+        }, packaging.field("version")
 
 
 @pytest.mark.slow
@@ -112,17 +128,31 @@ OTHER_RUNTIME = "1.24.1"
 
 @pytest.mark.slow
 def test_another_extension_keeps_its_own_onnx_runtime(packaging, tool, package, tmp_path):
-    """Blender puts wheels of manifests into one folder for all extensions; ours does not look there."""
-    command = [packaging.vendor.python_with_pip(), "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    """Blender puts wheels of manifests into one folder for all extensions; ours does not look
+    there."""
+    command = [
+        packaging.vendor.python_with_pip(),
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+    ]
     command += ["--python-version", PYTHON, "--dest", tmp_path, f"onnxruntime=={OTHER_RUNTIME}"]
     fetched = subprocess.run(command, capture_output=True, text=True, timeout=300)
     if fetched.returncode:
-        pytest.skip(f"onnxruntime {OTHER_RUNTIME} cannot be fetched here: {fetched.stderr.strip()[-200:]}")
+        pytest.skip(
+            f"onnxruntime {OTHER_RUNTIME} cannot be fetched here: {fetched.stderr.strip()[-200:]}"
+        )
     shelf.neighbour(next(tmp_path.glob("onnxruntime-*.whl")), tmp_path)
     (tmp_path / "shelf").mkdir()
     shutil.copy(package, tmp_path / "shelf")
     seen = act("beside", tmp_path, packaging.make_index(tmp_path / "shelf", tool).as_uri())
-    ours = json.loads(zipfile.ZipFile(package).read("vendor/made_for.json"))["packages"]["onnxruntime"]
+    ours = json.loads(zipfile.ZipFile(package).read("vendor/made_for.json"))["packages"][
+        "onnxruntime"
+    ]
     assert seen["theirs"] == [-2.0, -3.0, -4.0] and seen["their_version"] == OTHER_RUNTIME != ours
     assert seen["ours"] == ours and seen["takes"] == 1
     assert "/.local/" in seen["their_file"], seen["their_file"]

@@ -31,11 +31,27 @@ def same(a, b, tolerance=0.0):
 def test_a_take_gives_back_what_was_sampled(blender, stage):
     made, entry = enter(stage, start=3.25)
     loaded = provenance.load(entry.action)
-    assert same(loaded.motion, made.motion) and loaded.channels == made.channels and loaded.motion.fps == 25
-    assert (loaded.opening == made.opening).all() and (loaded.width == made.width).all() and loaded.sync_per_frame is None
-    assert (loaded.seed, loaded.score, loaded.provenance) == (made.seed, made.score, made.provenance)
+    assert (
+        same(loaded.motion, made.motion)
+        and loaded.channels == made.channels
+        and loaded.motion.fps == 25
+    )
+    assert (
+        (loaded.opening == made.opening).all()
+        and (loaded.width == made.width).all()
+        and loaded.sync_per_frame is None
+    )
+    assert (loaded.seed, loaded.score, loaded.provenance) == (
+        made.seed,
+        made.score,
+        made.provenance,
+    )
     assert provenance.clock_of(entry.action) == timing.Clock(3.25, 24.0)
-    assert entry.kind == "SAMPLED" and abs(entry.made - time.time()) < 60 and not provenance.is_edited(entry)
+    assert (
+        entry.kind == "SAMPLED"
+        and abs(entry.made - time.time()) < 60
+        and not provenance.is_edited(entry)
+    )
 
 
 def test_what_a_take_was_made_from_survives_saving_and_appending(blender, stage, tmp_path):
@@ -73,7 +89,8 @@ def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, stage
     assert np.abs(now.motion.expression - made.motion.expression)[2:-2, others].max() < 5e-3
     assert now.motion.frames == made.motion.frames and now.sync_per_frame is None
     assert now.opening == pytest.approx(opening_mm(now.motion))
-    assert len(pieces) > 40 and scene.thunder.active_take == -1  # in pieces; the head was left alone
+    # in pieces; the head was left alone
+    assert len(pieces) > 40 and scene.thunder.active_take == -1
 
 
 def test_a_take_without_a_source_is_read_from_its_keys(blender, stage, rig):
@@ -98,5 +115,9 @@ def test_the_source_of_a_minute_costs_milliseconds(blender, stage):
         action()
         return time.perf_counter() - began
 
-    keeps(0.02, least(lambda: provenance.store(entry.action, made, clock, entry.voice)), "storing the source of a minute")
+    keeps(
+        0.02,
+        least(lambda: provenance.store(entry.action, made, clock, entry.voice)),
+        "storing the source of a minute",
+    )
     keeps(0.02, least(lambda: provenance.load(entry.action)), "loading the source of a minute")

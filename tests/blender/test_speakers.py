@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One recording with several speakers: ranges that stay where they are heard, and heads that speak theirs and listen to the others'."""
+"""One recording with several speakers: ranges that stay where they are heard, and heads that speak
+theirs and listen to the others'."""
 
 import numpy as np
 import pytest
@@ -35,7 +36,8 @@ class HearingClient(PlayedClient):
 
 @pytest.fixture
 def talk(needs_sound, blender, tmp_path, play):
-    """Two heads and a recording of four seconds from frame 11 on, at 25 fps: (scene, heads, strip, client)."""
+    """Two heads and a recording of four seconds from frame 11 on, at 25 fps: (scene, heads, strip,
+    client)."""
     client = play(HearingClient(tmp_path))
     for _ in range(2):
         blender.ops.thunder.add_head()
@@ -53,7 +55,10 @@ def mark(bpy, speaker, first, last):
 
 
 def ranges(scene, one):
-    return [(turn.head and turn.head.name, turn.first, turn.last - 1) for turn in turns.of_strip(scene, one)]
+    return [
+        (turn.head and turn.head.name, turn.first, turn.last - 1)
+        for turn in turns.of_strip(scene, one)
+    ]
 
 
 @pytest.fixture
@@ -77,7 +82,10 @@ def test_ranges_follow_their_strip(blender, marked):
     trim_end(one, 30)
     assert ranges(scene, one) == [(names[0], 41, 80), (names[1], 81, 100)]
     later = one.split(frame=60, split_method="SOFT")
-    assert [ranges(scene, part) for part in (one, later)] == [[(names[0], 41, 59)], [(names[0], 60, 80), (names[1], 81, 100)]]
+    assert [ranges(scene, part) for part in (one, later)] == [
+        [(names[0], 41, 59)],
+        [(names[0], 60, 80), (names[1], 81, 100)],
+    ]
 
 
 def test_ranges_survive_saving_and_undo(blender, marked, tmp_path):
@@ -113,7 +121,10 @@ def test_speakers_can_be_marked_in_the_order_in_which_they_speak(blender, marked
     mark(blender, heads[0], 11, 110)
     mark(blender, heads[1], 60, 110)
     first, second = turns.of_strip(scene, one)
-    assert (first.head, first.first, first.last) == (heads[0], 11, 60) and (second.head, second.first) == (heads[1], 60)
+    assert (first.head, first.first, first.last) == (heads[0], 11, 60) and (
+        second.head,
+        second.first,
+    ) == (heads[1], 60)
 
 
 def test_what_cannot_be_marked_says_why_and_changes_nothing(blender, marked):
@@ -125,7 +136,8 @@ def test_what_cannot_be_marked_says_why_and_changes_nothing(blender, marked):
         (heads[0], 1, 12, None),
     ):
         if sentence is None:
-            mark(blender, speaker, first, last)  # cut to the strip, and one with the range beside it
+            # cut to the strip, and one with the range beside it
+            mark(blender, speaker, first, last)
         else:
             with pytest.raises(RuntimeError, match=sentence):
                 mark(blender, speaker, first, last)
@@ -138,9 +150,14 @@ def test_what_cannot_be_marked_says_why_and_changes_nothing(blender, marked):
 def test_each_head_speaks_its_ranges_and_listens_to_the_others(blender, marked):
     scene, heads, one, client = marked
     scene.thunder.count = 2
-    assert [(line.strip, line.speaker) for line in dialogue.lines(scene)] == [("talk", heads[0]), ("talk", heads[1])]
+    assert [(line.strip, line.speaker) for line in dialogue.lines(scene)] == [
+        ("talk", heads[0]),
+        ("talk", heads[1]),
+    ]
     assert blender.ops.thunder.generate_all() == {"FINISHED"}
-    assert sorted((entry.head.name, entry.role) for entry in scene.thunder.takes) == sorted((mesh.name, "SPEAKS") for mesh in heads * 2)
+    assert sorted((entry.head.name, entry.role) for entry in scene.thunder.takes) == sorted(
+        (mesh.name, "SPEAKS") for mesh in heads * 2
+    )
     first, second = np.arange(20) < 10, np.arange(20) >= 10
     for (listening, loud), (wanted, listens) in zip(
         client.heard, ((second, True), (first, False), (first, True), (second, False)), strict=True
@@ -155,7 +172,8 @@ def test_each_head_speaks_its_ranges_and_listens_to_the_others(blender, marked):
     blender.ops.thunder.remove_speaker(index=1)
     assert [line.speaker for line in dialogue.lines(scene)] == [heads[0]]
     mark(blender, heads[1], 81, 110)
-    assert [line.speaker for line in dialogue.lines_to_generate(scene)] == [heads[1]]  # its takes speak another range
+    # its takes speak another range
+    assert [line.speaker for line in dialogue.lines_to_generate(scene)] == [heads[1]]
 
 
 def test_a_head_without_a_range_and_a_deleted_one_say_what_to_do(blender, marked):
@@ -163,14 +181,21 @@ def test_a_head_without_a_range_and_a_deleted_one_say_what_to_do(blender, marked
     blender.ops.thunder.add_head()
     third = next(mesh for mesh in head.in_scene(scene) if mesh not in heads)
     scene.thunder.head, scene.thunder.voice = third, "talk"
-    with pytest.raises(RuntimeError, match="speaks none of the ranges of “talk”: mark one in the Dialogue panel, or let it listen"):
+    with pytest.raises(
+        RuntimeError,
+        match="speaks none of the ranges of “talk”: mark one in the Dialogue panel, or let it "
+        "listen",
+    ):
         blender.ops.thunder.generate()
     scene.thunder.head_role = "LISTENS"
     assert blender.ops.thunder.generate() == {"FINISHED"}
     for obj in (heads[1], heads[1].parent):
         blender.data.objects.remove(obj)
     lines = dialogue.lines(scene)
-    assert [line.speaker for line in lines] == [heads[0], None] and "mark its frames for another head" in lines[1].why_not
+    assert [line.speaker for line in lines] == [
+        heads[0],
+        None,
+    ] and "mark its frames for another head" in lines[1].why_not
     mark(blender, third, 61, 110)  # takes the place of the deleted one
     assert ranges(scene, one) == [(heads[0].name, 11, 60), (third.name, 61, 110)]
 
@@ -179,14 +204,33 @@ def test_a_bake_of_a_strip_with_speakers_bakes_the_one_that_is_named(blender, ta
     scene, heads, one, client = talk
     names = [mesh.name for mesh in heads]
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "talk.blend"))
-    arguments = ["--blend", str(tmp_path / "talk.blend"), "--strip", "talk", "--takes", "1", "--commit", "twos"]
+    arguments = [
+        "--blend",
+        str(tmp_path / "talk.blend"),
+        "--strip",
+        "talk",
+        "--takes",
+        "1",
+        "--commit",
+        "twos",
+    ]
     arguments += ["--speakers", f"{names[0]} 11-60, {names[1]} 61-110"]
-    report = bake.bake(bake.options([*arguments, "--out", str(tmp_path / "out"), "--head", names[1]]))
+    report = bake.bake(
+        bake.options([*arguments, "--out", str(tmp_path / "out"), "--head", names[1]])
+    )
     scene = blender.context.scene
     entry, rig = scene.thunder.takes[0], head.resolve(scene.objects[names[1]])
-    assert entry.head.name == names[1] and [listening for listening, _ in client.heard] == [True, False]
+    assert entry.head.name == names[1] and [listening for listening, _ in client.heard] == [
+        True,
+        False,
+    ]
     assert report["committed"] == [rig.targets[0].animation_data.action.name]
-    kinds = {point.interpolation for curve in compat.curves_for(rig.keys) for point in curve.keyframe_points if 20 < point.co[0] < 100}
+    kinds = {
+        point.interpolation
+        for curve in compat.curves_for(rig.keys)
+        for point in curve.keyframe_points
+        if 20 < point.co[0] < 100
+    }
     assert kinds == {"CONSTANT"}
     with pytest.raises(errors.BadHead, match="“Nobody” is no head in the scene"):
         bake.bake(bake.options([*arguments[:-1], "Nobody 1-2", "--out", str(tmp_path / "none")]))
@@ -203,8 +247,13 @@ def test_a_scene_with_ranges_is_a_job_for_each_of_its_speakers(blender, marked, 
 
 
 def test_a_take_listens_outside_its_ranges_and_flows_between():
-    speaks, listens = performance(seconds=4.0, closed_at=()), performance(seconds=4.0, closed_at=(), shut=True)
+    speaks, listens = (
+        performance(seconds=4.0, closed_at=()),
+        performance(seconds=4.0, closed_at=(), shut=True),
+    )
     take = turns.join_takes(speaks, listens, ((1.0, 2.0),), None)
     jaw = take.motion.jaw[:, 0]
-    assert np.allclose(jaw[25:51], 0.2) and np.allclose(jaw[:15], 0.0) and np.allclose(jaw[61:], 0.0)
+    assert (
+        np.allclose(jaw[25:51], 0.2) and np.allclose(jaw[:15], 0.0) and np.allclose(jaw[61:], 0.0)
+    )
     assert np.abs(np.diff(jaw)).max() < 0.05 and take.opening[30] > take.opening[0] + 5

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words and sounds of a voice are found by the engine, kept with it, and follow its strip; a text that does not fit is told of."""
+"""The words and sounds of a voice are found by the engine, kept with it, and follow its strip; a
+text that does not fit is told of."""
 
 import pytest
 from performances import clicks, reopen
@@ -15,9 +16,12 @@ pytestmark = pytest.mark.one_blender
 
 @pytest.fixture
 def stage(blender, client, tmp_path):
-    """A scene with a strip of four seconds from frame 25 on, and an engine that hears an m and an a in it."""
+    """A scene with a strip of four seconds from frame 25 on, and an engine that hears an m and an a
+    in it."""
     scene = blender.context.scene
-    compat.strips(scene.sequence_editor_create()).new_sound("line", clicks(tmp_path / "voice.wav", (1.0,), 4.0), 1, 25)
+    compat.strips(scene.sequence_editor_create()).new_sound(
+        "line", clicks(tmp_path / "voice.wav", (1.0,), 4.0), 1, 25
+    )
     return scene
 
 
@@ -34,7 +38,9 @@ def test_words_and_sounds_lie_where_the_strip_plays_them(blender, stage):
     assert blender.ops.thunder.find_words() == {"FINISHED"}
     track = track_of(stage)
     assert track.texts == ("a", "bump")
-    assert track.words[:, 0] == pytest.approx([25 + 0.2 * 24, 25 + 0.3 * 24]) and track.sounds[0, 0] == pytest.approx(25 + 0.2 * 24)
+    assert track.words[:, 0] == pytest.approx([25 + 0.2 * 24, 25 + 0.3 * 24]) and track.sounds[
+        0, 0
+    ] == pytest.approx(25 + 0.2 * 24)
     assert track.at(25 + 0.25 * 24) == ("a", [("M B P", 0.9)])
     assert track.at(25 + 0.35 * 24) == ("bump", [("AH", 0.6), ("OO", 0.3)])  # a and o are one mouth
     assert track.at(90) == ("", [])
@@ -47,7 +53,10 @@ def test_they_follow_a_strip_that_is_moved_trimmed_cut_and_renamed(blender, stag
     speaking.frame_start += 10
     assert track_of(stage).words[0, 0] == pytest.approx(35 + 0.2 * 24)
     speaking.frame_final_start = round(35 + 0.31 * 24)
-    assert track_of(stage).texts == ("bump",) and not (track_of(stage).sounds[:, 0] < speaking.frame_final_start).any()
+    assert (
+        track_of(stage).texts == ("bump",)
+        and not (track_of(stage).sounds[:, 0] < speaking.frame_final_start).any()
+    )
     speaking.frame_final_start = 35
     speaking.name = "renamed"
     assert track_of(stage).texts == ("a", "bump")
@@ -70,7 +79,11 @@ def test_a_pasted_text_and_subtitles_become_the_transcript(blender, stage, tmp_p
         blender.ops.thunder.paste_transcript()
         assert transcript.of(stage, "line").text == "a bump"
     file = tmp_path / "line.srt"
-    file.write_text("1\n00:00:00,100 --> 00:00:01,000\n<i>a lump</i>\n\n2\n00:01:00,100 --> 00:01:01,000\nelsewhere\n", encoding="utf-8")
+    file.write_text(
+        "1\n00:00:00,100 --> 00:00:01,000\n<i>a lump</i>\n\n2\n00:01:00,100 --> "
+        "00:01:01,000\nelsewhere\n",
+        encoding="utf-8",
+    )
     assert blender.ops.thunder.read_transcript(filepath=str(file)) == {"FINISHED"}
     assert transcript.of(stage, "line").text == "a lump"
     (tmp_path / "empty.txt").write_text(" \n")
@@ -84,7 +97,11 @@ def test_what_is_not_heard_is_named_word_by_word(blender, stage, client):
     found = progress.result(words.find(client, strip.find(blender.context)))
     assert found.lost == (("1984", round(25 + 0.4 * 24)),)
     assert found.sentence == "Found 2 of 3 words and 2 sounds"
-    assert found.warning == "Not heard in the voice: “1984” near frame 35. Check the transcript there, and write numbers as words"
+    assert (
+        found.warning
+        == "Not heard in the voice: “1984” near frame 35. Check the transcript there, and write "
+        "numbers as words"
+    )
     other = words.FoundWords(spoken.Spoken([], found.spoken.words, "a bump", False), ())
     assert other.warning.startswith("The voice does not seem to say this transcript")
 
@@ -92,7 +109,13 @@ def test_what_is_not_heard_is_named_word_by_word(blender, stage, client):
 def test_what_somebody_has_changed_is_not_shown(blender, stage):
     blender.ops.thunder.find_words()
     record = transcript.of(stage, "line")
-    for kept in ("", "[]", '{"sounds": [["M", 1]], "words": [], "text": "", "matches": true}', '{"version": 99}', "{"):
+    for kept in (
+        "",
+        "[]",
+        '{"sounds": [["M", 1]], "words": [], "text": "", "matches": true}',
+        '{"version": 99}',
+        "{",
+    ):
         record.spoken, record.version = kept, kept
         assert not len(track_of(stage).sounds)
 
@@ -105,7 +128,9 @@ def test_a_voice_that_is_removed_meanwhile_ends_with_a_sentence(blender, stage, 
         progress.result(steps)
 
 
-def test_after_takes_they_are_found_once_blender_is_idle_and_again_after_an_undo(blender, stage, client):
+def test_after_takes_they_are_found_once_blender_is_idle_and_again_after_an_undo(
+    blender, stage, client
+):
     words.find_soon(stage, strip.find(blender.context))
     assert idle_step() is not None
     session.release("a step was undone", may_go_on=True)

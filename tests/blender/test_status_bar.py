@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the status bar says while Thunder works: what it does, how far it is, how long it will take, and how to stop it."""
+"""What the status bar says while Thunder works: what it does, how far it is, how long it will take,
+and how to stop it."""
 
 from types import SimpleNamespace
 
@@ -11,12 +12,16 @@ from thunder.thunder_core import errors
 
 pytestmark = pytest.mark.one_blender
 
-TICK, ESC = SimpleNamespace(type="TIMER", value="NOTHING"), SimpleNamespace(type="ESC", value="PRESS")
+TICK, ESC = (
+    SimpleNamespace(type="TIMER", value="NOTHING"),
+    SimpleNamespace(type="ESC", value="PRESS"),
+)
 
 
 @pytest.fixture
 def window():
-    """A window as long work sees it; `window.texts` is what its status bar has shown, None for Blender's own."""
+    """A window as long work sees it; `window.texts` is what its status bar has shown, None for
+    Blender's own."""
     texts = []
     return SimpleNamespace(
         texts=texts,
@@ -28,7 +33,8 @@ def window():
 
 @pytest.fixture
 def begin(blender, monkeypatch):
-    """Begins work of the given steps; gives the operator that advances it, a step a tick, each shown."""
+    """Begins work of the given steps; gives the operator that advances it, a step a tick, each
+    shown."""
     monkeypatch.setattr(slices_module, "SHOW_SECONDS", 0.0)
 
     class Operator(slices_module.SlicedWork):
@@ -48,11 +54,18 @@ def begin(blender, monkeypatch):
 
 def test_it_says_what_is_done_and_how_far_it_is(window, begin):
     step = jobs.Step
-    operator = begin([step(0.25, "Sampling 8 takes"), step(0.25, "Sampling 8 takes"), step(0.5, "4 of 8 takes sampled")])
+    operator = begin(
+        [
+            step(0.25, "Sampling 8 takes"),
+            step(0.25, "Sampling 8 takes"),
+            step(0.5, "4 of 8 takes sampled"),
+        ]
+    )
     for _ in range(3):
         assert operator.modal(window, TICK) == {"PASS_THROUGH"}
     assert window.texts == [
-        "Generating takes: Sampling 8 takes (25%) · Esc cancels",  # drawn once: nothing is new at the second tick
+        # drawn once: nothing is new at the second tick
+        "Generating takes: Sampling 8 takes (25%) · Esc cancels",
         "Generating takes: 4 of 8 takes sampled (50%) · Esc cancels",
     ]
 
@@ -72,7 +85,17 @@ def test_it_says_how_long_it_will_take_as_soon_as_that_is_known(window, begin, m
 
 @pytest.mark.parametrize(
     "seconds, said",
-    [(0.2, "1 s"), (9.4, "9 s"), (41, "45 s"), (81, "80 s"), (97, "100 s"), (104, "2 min"), (140, "2 min"), (200, "3 min"), (7000, "2 h")],
+    [
+        (0.2, "1 s"),
+        (9.4, "9 s"),
+        (41, "45 s"),
+        (81, "80 s"),
+        (97, "100 s"),
+        (104, "2 min"),
+        (140, "2 min"),
+        (200, "3 min"),
+        (7000, "2 h"),
+    ],
 )
 def test_the_time_that_is_left_is_rounded_as_one_would_say_it(monkeypatch, seconds, said):
     monkeypatch.setattr(jobs.Pace, "seconds_left", lambda self, fraction: seconds)
@@ -124,23 +147,29 @@ def test_it_is_blenders_own_again_when_the_work_is_over(window, begin, how, resu
 
 
 def test_numbers_alone_are_drawn_a_few_times_a_second(window, begin, monkeypatch):
-    """Each text redraws the window: of a commit's hundred fractions that took longer than the commit."""
+    """Each text redraws the window: of a commit's hundred fractions that took longer than the
+    commit."""
     monkeypatch.setattr(slices_module, "SHOW_SECONDS", 0.25)
     clock = [0.0]
     monkeypatch.setattr(slices_module.time, "monotonic", lambda: clock[0])
     operator = begin(
-        [*(jobs.Step(number / 40, "Finding poses", busy=True) for number in range(40)), jobs.Step(1.0, "Writing keys", busy=True)]
+        [
+            *(jobs.Step(number / 40, "Finding poses", busy=True) for number in range(40)),
+            jobs.Step(1.0, "Writing keys", busy=True),
+        ]
     )
     operator.timer = None
     for _ in range(41):
         operator.modal(window, TICK)
         clock[0] += slices_module.TICK_SECONDS
     assert len(window.texts) <= 41 * 0.05 / 0.25 + 2
-    assert window.texts[-1].startswith("Generating takes: Writing keys")  # what is new in words comes at once
+    # what is new in words comes at once
+    assert window.texts[-1].startswith("Generating takes: Writing keys")
 
 
 def test_a_slice_of_busy_work_uses_the_time_that_the_window_may_be_held(monkeypatch):
-    """Short steps fill 40 ms; after a step of 30 ms they no longer do, or another such step would make it 70."""
+    """Short steps fill 40 ms; after a step of 30 ms they no longer do, or another such step would
+    make it 70."""
     clock = [0.0]
     monkeypatch.setattr(jobs.time, "monotonic", lambda: clock[0])
 

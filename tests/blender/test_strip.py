@@ -1,11 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is heard of a strip, alone and exactly, is what the engine gets; what is not heard is refused with a reason."""
+"""What is heard of a strip, alone and exactly, is what the engine gets; what is not heard is
+refused with a reason."""
 
 import os
 
 import numpy as np
 import pytest
-from performances import clicks, performance, read_wav, reopen, show_take, trim_end, trim_start, write_wav
+from performances import (
+    clicks,
+    performance,
+    read_wav,
+    reopen,
+    show_take,
+    trim_end,
+    trim_start,
+    write_wav,
+)
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import listening
@@ -24,7 +34,9 @@ def scene(needs_sound, blender):
 
 def place(scene, path, start=1, channel=1):
     """A strip called “line”."""
-    return compat.strips(scene.sequence_editor or scene.sequence_editor_create()).new_sound("line", path, channel, start)
+    return compat.strips(scene.sequence_editor or scene.sequence_editor_create()).new_sound(
+        "line", path, channel, start
+    )
 
 
 def mixed(voice, tmp_path):
@@ -46,7 +58,9 @@ def onsets(samples, rate):
 
 @pytest.mark.parametrize("fps, base", RATES)
 @pytest.mark.parametrize("rate", [16000, 48000])
-def test_a_trimmed_offset_strip_and_its_keys_land_on_the_same_frame(blender, scene, tmp_path, fps, base, rate):
+def test_a_trimmed_offset_strip_and_its_keys_land_on_the_same_frame(
+    blender, scene, tmp_path, fps, base, rate
+):
     scene.render.fps, scene.render.fps_base = fps, base
     line = place(scene, clicks(tmp_path / "c.wav", (0.4, 1.3, 2.2), 3.5, rate), start=37)
     trim_start(line, round(0.8 * fps))
@@ -62,7 +76,9 @@ def test_a_trimmed_offset_strip_and_its_keys_land_on_the_same_frame(blender, sce
     # Lips that close where the clicks are heard close on the scene frame nearest to them.
     blender.ops.thunder.add_head()
     rig = head.find(scene)
-    show_take((scene, rig), performance(seconds=len(samples) / rate, closed_at=times), voice.clock.start)
+    show_take(
+        (scene, rig), performance(seconds=len(samples) / rate, closed_at=times), voice.clock.start
+    )
     for exact, time in zip(expected, times):
         angles = {}
         for frame in range(int(exact) - 3, int(exact) + 5):
@@ -70,7 +86,9 @@ def test_a_trimmed_offset_strip_and_its_keys_land_on_the_same_frame(blender, sce
             angles[frame] = rig.armature.pose.bones["jaw"].rotation_euler[0]
         closed = min(angles, key=angles.get)
         snapped = voice.clock.frame(round(time * 25) / 25)  # the motion's own grain is 40 ms
-        assert abs(closed - snapped) <= 0.5 + 1e-6 and abs(closed - exact) <= 0.5 + 0.02 * fps + 1e-6
+        assert (
+            abs(closed - snapped) <= 0.5 + 1e-6 and abs(closed - exact) <= 0.5 + 0.02 * fps + 1e-6
+        )
         assert angles[closed] == pytest.approx(0.0, abs=1e-4)
 
 
@@ -116,14 +134,31 @@ def into_short_meta(line):
         lambda line: setattr(line.id_data, "audio_volume", 0.3),
         lambda line: setattr(line.id_data.sequence_editor.channels[5], "mute", True),
     ],
-    ids=["plain", "packed", "mono, panned", "softer", "faded", "offset", "trimmed for good", "in a meta", "master", "another channel"],
+    ids=[
+        "plain",
+        "packed",
+        "mono, panned",
+        "softer",
+        "faded",
+        "offset",
+        "trimmed for good",
+        "in a meta",
+        "master",
+        "another channel",
+    ],
 )
 def test_what_is_read_from_the_file_is_what_blender_mixes(blender, scene, tmp_path, change):
     """The same sound, but for Blender's rounding of the places where its pieces begin."""
     scene.render.fps, scene.render.fps_base = 24, 1.001
     time = np.arange(16000 * 4) / 16000
     swell = 1 + 0.5 * np.sin(2 * np.pi * 0.7 * time)
-    tone = np.stack([0.2 * swell * np.sin(2 * np.pi * 110 * time), 0.1 * np.sin(2 * np.pi * (60 + 30 * time) * time)], axis=1)
+    tone = np.stack(
+        [
+            0.2 * swell * np.sin(2 * np.pi * 110 * time),
+            0.1 * np.sin(2 * np.pi * (60 + 30 * time) * time),
+        ],
+        axis=1,
+    )
     line = place(scene, write_wav(tmp_path / "n.wav", tone, 16000), start=11)
     place(scene, clicks(tmp_path / "other.wav", (0.5,), 2.0), start=11, channel=5)
     trim_start(line, 7)
@@ -138,8 +173,13 @@ def test_what_is_read_from_the_file_is_what_blender_mixes(blender, scene, tmp_pa
     alike = [np.corrcoef(mix[16:count], read[16 + lag : count + lag])[0, 1] for lag in range(-2, 3)]
     assert max(alike) > 0.995
     if change is not mono:  # a pan makes the mix up to √2 louder
-        assert mix.std() / read.std() == pytest.approx(1.0, rel=0.05 if change is animate_volume else 0.01)
-    assert sorted(os.listdir(tmp_path)) == ["by_blender.wav", "mixed.wav", "n.wav", "other.wav"] and len(blender.data.scenes) == 1
+        assert mix.std() / read.std() == pytest.approx(
+            1.0, rel=0.05 if change is animate_volume else 0.01
+        )
+    assert (
+        sorted(os.listdir(tmp_path)) == ["by_blender.wav", "mixed.wav", "n.wav", "other.wav"]
+        and len(blender.data.scenes) == 1
+    )
 
 
 def drive_volume(line):
@@ -155,12 +195,16 @@ def animate_volume_in_the_nla(line):
 
 
 @pytest.mark.parametrize("change", [drive_volume, animate_volume_in_the_nla])
-def test_what_the_file_does_not_tell_is_mixed_by_blender(blender, scene, tmp_path, monkeypatch, change):
+def test_what_the_file_does_not_tell_is_mixed_by_blender(
+    blender, scene, tmp_path, monkeypatch, change
+):
     line = place(scene, clicks(tmp_path / "a.wav", (0.5,), 3.0))
     change(line)
     asked = []
     by_blender = mixdown._mix_with_blender
-    monkeypatch.setattr(mixdown, "_mix_with_blender", lambda *given: asked.append(given) or by_blender(*given))
+    monkeypatch.setattr(
+        mixdown, "_mix_with_blender", lambda *given: asked.append(given) or by_blender(*given)
+    )
     samples, _ = heard(line, tmp_path)
     assert asked and np.abs(samples).max() > 0.1
 
@@ -175,9 +219,13 @@ def test_a_mix_down_that_esc_cut_short_is_said_to_be_that(blender, scene, tmp_pa
         return 8192
 
     monkeypatch.setattr(mixdown, "_sound_bytes", sound_bytes)
-    with pytest.raises(errors.ThunderError, match=r"Esc stopped Blender's mix-down of “line”: try again") as caught:
+    with pytest.raises(
+        errors.ThunderError, match=r"Esc stopped Blender's mix-down of “line”: try again"
+    ) as caught:
         mixed(voice, tmp_path)
-    assert not isinstance(caught.value, errors.BadSound) and sorted(os.listdir(tmp_path)) == ["a.wav"]
+    assert not isinstance(caught.value, errors.BadSound) and sorted(os.listdir(tmp_path)) == [
+        "a.wav"
+    ]
 
 
 @pytest.mark.parametrize("kind", ["mp3", "ogg"])
@@ -185,15 +233,27 @@ def test_the_end_of_a_compressed_file_lands_where_it_is_heard(blender, scene, tm
     import aud
 
     scene.render.fps = 25
-    sound = aud.Sound(write_wav(tmp_path / "n.wav", np.sin(np.arange(44100 * 12) * 0.05) * (np.arange(44100 * 12) > 44100 * 9.5), 44100))
+    sound = aud.Sound(
+        write_wav(
+            tmp_path / "n.wav",
+            np.sin(np.arange(44100 * 12) * 0.05) * (np.arange(44100 * 12) > 44100 * 9.5),
+            44100,
+        )
+    )
     path = str(tmp_path / f"n.{kind}")
-    container, codec = (aud.CONTAINER_MP3, aud.CODEC_MP3) if kind == "mp3" else (aud.CONTAINER_OGG, aud.CODEC_VORBIS)
+    container, codec = (
+        (aud.CONTAINER_MP3, aud.CODEC_MP3)
+        if kind == "mp3"
+        else (aud.CONTAINER_OGG, aud.CODEC_VORBIS)
+    )
     sound.write(path, 44100, 1, aud.FORMAT_FLOAT32, container, codec, 128000, 4096)
     line = place(scene, path)
     trim_start(line, 8 * 25)
     samples, rate = heard(line, tmp_path)
     first = np.flatnonzero(np.abs(samples) > 0.5)[0] / rate
-    assert first == pytest.approx(1.5, abs=0.002) and sorted(os.listdir(tmp_path)) == sorted(["mixed.wav", "n.wav", f"n.{kind}"])
+    assert first == pytest.approx(1.5, abs=0.002) and sorted(os.listdir(tmp_path)) == sorted(
+        ["mixed.wav", "n.wav", f"n.{kind}"]
+    )
 
 
 def test_stereo_is_heard_from_both_sides(blender, scene, tmp_path):
@@ -211,24 +271,34 @@ def by_blender(monkeypatch):
 
 
 @pytest.mark.parametrize("start", [-60, -10, 0])
-def test_a_strip_before_the_first_frame_is_heard_where_it_lies(blender, scene, tmp_path, by_blender, start):
+def test_a_strip_before_the_first_frame_is_heard_where_it_lies(
+    blender, scene, tmp_path, by_blender, start
+):
     scene.render.fps = 25
     line = place(scene, clicks(tmp_path / "c.wav", (0.5, 3.5), 4.0), start=start)
     voice = strip.of_strip(scene, line)
     samples, rate = mixed(voice, tmp_path)
-    assert voice.clock.frame(onsets(samples, rate)) == pytest.approx([start + 12.5, start + 87.5], abs=0.05)
+    assert voice.clock.frame(onsets(samples, rate)) == pytest.approx(
+        [start + 12.5, start + 87.5], abs=0.05
+    )
     for frame, volume in ((start + 80, 1.0), (start + 81, 0.0)):
         line.volume = volume
         line.keyframe_insert("volume", frame=frame)
     samples, rate = mixed(voice, tmp_path)
     assert voice.clock.frame(onsets(samples, rate)) == pytest.approx([start + 12.5], abs=0.05)
     assert len(blender.data.actions) == 1 and len(blender.data.scenes) == 1
-    keys = [key.co[0] for curve in compat.all_curves(blender.data.actions[0]) for key in curve.keyframe_points]
+    keys = [
+        key.co[0]
+        for curve in compat.all_curves(blender.data.actions[0])
+        for key in curve.keyframe_points
+    ]
     assert keys == [start + 80, start + 81]
 
 
 @pytest.mark.parametrize("reader", ["strip_file", "by_blender"])
-def test_a_strip_with_values_that_are_not_numbers_is_named(blender, scene, tmp_path, request, reader):
+def test_a_strip_with_values_that_are_not_numbers_is_named(
+    blender, scene, tmp_path, request, reader
+):
     samples = np.zeros(48000, "<f4")
     samples[40000] = np.nan
     path = tmp_path / "take_7.wav"
@@ -237,7 +307,10 @@ def test_a_strip_with_values_that_are_not_numbers_is_named(blender, scene, tmp_p
     trim_start(line, 12)
     if reader == "by_blender":
         request.getfixturevalue(reader)
-    with pytest.raises(errors.BadSound, match=r"“line” holds values that are not numbers \(first 2\.0.*“take_7\.wav” again") as caught:
+    with pytest.raises(
+        errors.BadSound,
+        match=r"“line” holds values that are not numbers \(first 2\.0.*“take_7\.wav” again",
+    ) as caught:
         heard(line, tmp_path)
     assert "mixed.wav" not in str(caught.value) and not (tmp_path / "mixed.wav").exists()
 
@@ -252,7 +325,9 @@ def test_an_error_of_the_engine_names_the_strip_and_no_temporary_file(blender, s
     name = os.path.basename(path)
     assert name.startswith("voice_cache_")
     error = mixdown.with_names(errors.NoVoice(f"“{name}” is silent: turn up its volume"))
-    assert isinstance(error, errors.NoVoice) and str(error) == "“line” is silent: turn up its volume"
+    assert (
+        isinstance(error, errors.NoVoice) and str(error) == "“line” is silent: turn up its volume"
+    )
     other = errors.BadRequest("Nothing to do with it")
     assert mixdown.with_names(other) is other
 
@@ -268,7 +343,8 @@ def test_no_room_for_the_sound_is_said_and_leaves_nothing(blender, scene, tmp_pa
 
 
 def test_a_voice_that_is_not_heard_is_said(blender, scene, tmp_path, monkeypatch):
-    monkeypatch.setattr(strip, "LOOK_SECONDS", 0)  # else a file that is lost is missed half a second later
+    # else a file that is lost is missed half a second later
+    monkeypatch.setattr(strip, "LOOK_SECONDS", 0)
     line = place(scene, clicks(tmp_path / "a.wav", (0.5,), 2.0))
 
     def refused(said):
@@ -304,7 +380,9 @@ def test_a_sound_file_is_a_voice_from_the_first_frame_and_what_is_none_is_named(
     refusals += [(str(tmp_path), "is a folder, not a file: choose another sound file")]
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        refusals.append((str(tmp_path / "pipe"), "is a pipe or a device, not a file: choose another sound file"))
+        refusals.append(
+            (str(tmp_path / "pipe"), "is a pipe or a device, not a file: choose another sound file")
+        )
     for path, said in refusals:
         scene.thunder.sound_file = path
         with pytest.raises(errors.BadSound, match=said):
@@ -326,7 +404,9 @@ def test_a_voice_whose_file_was_cut_is_warned_about(blender, scene, tmp_path):
     line = place(scene, str(cut))
     voice = strip.of_strip(scene, line)
     assert strip.warning(voice).startswith(says)
-    assert dialogue.warnings(scene, [dialogue.Line(line.name, None, "")] * 2) == [strip.warning(voice)]
+    assert dialogue.warnings(scene, [dialogue.Line(line.name, None, "")] * 2) == [
+        strip.warning(voice)
+    ]
     line.sound.pack()
     assert strip.warning(voice) == ""
 
@@ -339,10 +419,17 @@ def test_the_spoken_strip_is_muted_packed_and_replaced(blender, scene, tmp_path)
         os.remove(path)
     ours = [s for s in compat.strips(scene.sequence_editor) if s.name.startswith("Thunder Listen")]
     assert len(ours) == 1 and len(blender.data.sounds) == 2
-    assert ours[0].mute and ours[0].sound.packed_file and compat.content_start(ours[0]) == 9 and ours[0].channel == 2
+    assert (
+        ours[0].mute
+        and ours[0].sound.packed_file
+        and compat.content_start(ours[0]) == 9
+        and ours[0].channel == 2
+    )
     assert [s.name for s in strip.sound_strips(scene)] == ["line"]
     scene = reopen(blender, tmp_path)
-    spoken = next(s for s in compat.strips(scene.sequence_editor) if s.name.startswith("Thunder Listen"))
+    spoken = next(
+        s for s in compat.strips(scene.sequence_editor) if s.name.startswith("Thunder Listen")
+    )
     spoken.mute = False
     samples, rate = heard(spoken, tmp_path)
     assert onsets(samples, rate) == pytest.approx([0.25], abs=0.01)
@@ -357,7 +444,9 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(strip_file, "BLOCK", 1)
 
 
-def test_a_packed_sound_is_not_unpacked_into_the_current_folder(small_blocks, tmp_path, monkeypatch):
+def test_a_packed_sound_is_not_unpacked_into_the_current_folder(
+    small_blocks, tmp_path, monkeypatch
+):
     path = write_wav(tmp_path / "noise.wav", np.full((11025, 1), 0.1), 11025)
     packed = open(path, "rb").read()
     (tmp_path / "empty").mkdir()
@@ -372,7 +461,9 @@ def test_a_packed_sound_is_not_unpacked_into_the_current_folder(small_blocks, tm
 def test_blocks_of_a_sound_join_to_all_of_it(small_blocks, tmp_path, begin):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (4 * 11025 + 17, 2))
     path = write_wav(tmp_path / "noise.wav", samples, 11025)
-    whole = np.concatenate([np.zeros((11025, 2)), np.round(samples * 32767) / 32768, np.zeros((5 * 11025, 2))])
+    whole = np.concatenate(
+        [np.zeros((11025, 2)), np.round(samples * 32767) / 32768, np.zeros((5 * 11025, 2))]
+    )
     plan = strip_file.Plan("noise", path, None, begin, 3.5, np.array([1.0, 0.5], np.float32))
     with plan.open(str(tmp_path)) as source:
         blocks = list(plan.blocks(source))
@@ -393,7 +484,9 @@ def test_peaks_of_blocks_are_those_of_all_of_it(small_blocks, tmp_path):
 
 
 @pytest.mark.parametrize("fps, base", [(30000, 1e-4), (1, 100.0)])
-def test_at_an_absurd_frame_rate_no_voice_is_taken_and_why_is_said(blender, scene, tmp_path, fps, base):
+def test_at_an_absurd_frame_rate_no_voice_is_taken_and_why_is_said(
+    blender, scene, tmp_path, fps, base
+):
     path, scene = clicks(tmp_path / "c.wav", (0.4,), 1.0), blender.context.scene
     voice = place(scene, path)
     scene.render.fps, scene.render.fps_base = fps, base

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Blender stays usable beside an engine that hangs or sends what makes no sense, and names what does not exist at once."""
+"""Blender stays usable beside an engine that hangs or sends what makes no sense, and names what
+does not exist at once."""
 
 import os
 import sys
@@ -15,7 +16,10 @@ from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import errors, protocol, worker_process
 from timing import keeps, until
 
-pytestmark = [pytest.mark.one_blender, pytest.mark.skipif(os.name == "nt", reason="the engines are POSIX scripts")]
+pytestmark = [
+    pytest.mark.one_blender,
+    pytest.mark.skipif(os.name == "nt", reason="the engines are POSIX scripts"),
+]
 
 ENGINE = """#!{python}
 import json, os, sys, time
@@ -35,13 +39,16 @@ def connection():
 
 @pytest.fixture
 def begin(voiced, connection, tmp_path, monkeypatch):
-    """Starts generating with an engine that does what a piece of Python says; gives the client and the operators' work."""
+    """Starts generating with an engine that does what a piece of Python says; gives the client and
+    the operators' work."""
     monkeypatch.setattr(worker_process, "STOP_PATIENCE", 0.2)
     scene = voiced
 
     def start(code):
         program = tmp_path / "python"
-        program.write_text(ENGINE.format(python=sys.executable, protocol=protocol.PROTOCOL, code=code))
+        program.write_text(
+            ENGINE.format(python=sys.executable, protocol=protocol.PROTOCOL, code=code)
+        )
         program.chmod(0o755)
         client = connection.client(str(program))
         rig, strip = head.find(scene), strip_module.find(bpy.context)
@@ -54,7 +61,9 @@ def begin(voiced, connection, tmp_path, monkeypatch):
 
 
 def test_cancel_frees_the_window_at_once_and_the_stuck_engine_is_replaced(blender, begin):
-    client, work = begin("say(id=work['id'], event='progress', fraction=0.3, message='At work')\ntime.sleep(600)\n")
+    client, work = begin(
+        "say(id=work['id'], event='progress', fraction=0.3, message='At work')\ntime.sleep(600)\n"
+    )
     until(lambda: work.advance() or work.step.message == "At work")
     stuck = client.pid
     work.asked_to_stop = True
@@ -78,7 +87,10 @@ def test_cancel_frees_the_window_at_once_and_the_stuck_engine_is_replaced(blende
     ],
 )
 def test_an_answer_that_makes_no_sense_is_a_sentence_in_the_window(blender, begin, event):
-    _, work = begin(f"say(id=work['id'], event='progress', fraction='x', message=3)\nsay(id=work['id'], **{event!r})\ntime.sleep(600)")
+    _, work = begin(
+        f"say(id=work['id'], event='progress', fraction='x', message=3)\nsay(id=work['id'], "
+        f"**{event!r})\ntime.sleep(600)"
+    )
     with pytest.raises(errors.ThunderError, match="cannot be read"):
         until(work.advance)
     assert not len(blender.context.scene.thunder.takes)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Style From: an animation and a recording of it move the sliders alike; what cannot be read changes nothing."""
+"""Style From: an animation and a recording of it move the sliders alike; what cannot be read
+changes nothing."""
 
 import numpy as np
 import pytest
@@ -38,7 +39,12 @@ def direction(blender, stage):
 
 def enter(stage, motion):
     opening = np.zeros(motion.frames, np.float32)
-    return show_take(stage, keying.Performance(motion, head.channel_names(), opening, opening + 50, 1, 80.0, {"seed": 1}))
+    return show_take(
+        stage,
+        keying.Performance(
+            motion, head.channel_names(), opening, opening + 50, 1, 80.0, {"seed": 1}
+        ),
+    )
 
 
 def values(direction):
@@ -69,11 +75,15 @@ def test_a_recording_says_the_same_as_the_animation(blender, stage, direction, t
 
 
 @pytest.mark.parametrize("name, sentence", [
-    ("gone.csv", "cannot be read"), ("notes.txt", "is no recording: choose"), ("short.npz", "too few to read a style from"),
+    ("gone.csv", "cannot be read"), ("notes.txt", "is no recording: choose"),
+    ("short.npz", "too few to read a style from"),
 ])  # fmt: skip
 def test_what_cannot_be_read_changes_nothing(blender, stage, direction, tmp_path, name, sentence):
     (tmp_path / "notes.txt").write_text("notes")
-    np.savez(tmp_path / "short.npz", **motion_file.arrays(speaking().part(slice(0, 50)), head.channel_names()))
+    np.savez(
+        tmp_path / "short.npz",
+        **motion_file.arrays(speaking().part(slice(0, 50)), head.channel_names()),
+    )
     direction.energy = 1.5
     before = values(direction)
     with pytest.raises(RuntimeError, match=sentence):
@@ -81,7 +91,9 @@ def test_what_cannot_be_read_changes_nothing(blender, stage, direction, tmp_path
     assert values(direction) == before
 
 
-def test_a_head_without_animation_and_a_range_that_goes_backwards_are_refused(blender, stage, direction):
+def test_a_head_without_animation_and_a_range_that_goes_backwards_are_refused(
+    blender, stage, direction
+):
     with pytest.raises(RuntimeError, match="no animation yet: |preview range: "):
         blender.ops.thunder.style_from_animation(frames="TAKE")
     with pytest.raises(Exception, match="not a range"):

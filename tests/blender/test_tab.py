@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Thunder tab shows little: few panels, few controls before the first take, and what it does not show is in popovers and menus."""
+"""The Thunder tab shows little: few panels, few controls before the first take, and what it does
+not show is in popovers and menus."""
 
 from types import SimpleNamespace
 
@@ -10,32 +11,53 @@ from speaking import enter
 
 pytestmark = pytest.mark.one_blender
 
-CONTROLS = ("prop", "operator", "menu", "popover", "prop_enum", "operator_menu_enum", "prop_search", "template_ID")
+CONTROLS = (
+    "prop",
+    "operator",
+    "menu",
+    "popover",
+    "prop_enum",
+    "operator_menu_enum",
+    "prop_search",
+    "template_ID",
+)
 MOST_PANELS, MOST_CONTROLS = 8, 12
 
 
 def in_tab(blender):
-    ours = [each for each in blender.types.Panel.__subclasses__() if each.__module__.startswith(NAME)]
-    return [each for each in ours if (each.bl_space_type, getattr(each, "bl_category", "")) == ("VIEW_3D", "Thunder")]
+    ours = [
+        each for each in blender.types.Panel.__subclasses__() if each.__module__.startswith(NAME)
+    ]
+    return [
+        each
+        for each in ours
+        if (each.bl_space_type, getattr(each, "bl_category", "")) == ("VIEW_3D", "Thunder")
+    ]
 
 
 def visible(blender):
     """The controls of all panels of the tab that are open by themselves."""
     controls = []
     for each in in_tab(blender):
-        if getattr(each, "poll", lambda _: True)(blender.context) and "DEFAULT_CLOSED" not in getattr(each, "bl_options", ()):
+        if getattr(each, "poll", lambda _: True)(
+            blender.context
+        ) and "DEFAULT_CLOSED" not in getattr(each, "bl_options", ()):
             panel = Shown(each)
             for draw in ("draw_header_preset", "draw"):
                 if hasattr(each, draw):
                     getattr(panel, draw)(Context(blender.context))
-            controls += [" ".join(words) for kind, words, _ in panel.layout.notes if kind in CONTROLS]
+            controls += [
+                " ".join(words) for kind, words, _ in panel.layout.notes if kind in CONTROLS
+            ]
     return controls
 
 
 def test_few_panels_and_controls_are_shown_before_the_first_take(blender, tmp_path):
     assert 4 <= len(in_tab(blender)) <= MOST_PANELS
     empty = visible(blender)
-    assert {"thunder.first_head", "thunder.sample_voice", "thunder.generate"} <= set(empty) and len(empty) <= MOST_CONTROLS, empty
+    assert {"thunder.first_head", "thunder.sample_voice", "thunder.generate"} <= set(empty) and len(
+        empty
+    ) <= MOST_CONTROLS, empty
     blender.ops.thunder.first_head()
     assert len(visible(blender)) <= MOST_CONTROLS
     if blender.ops.thunder.sample_voice.poll():
@@ -54,7 +76,9 @@ def test_the_accuracy_of_a_commit_is_a_word_or_a_number(blender):
     chosen.accuracy = "EXACT"
     assert chosen.error == pytest.approx(0.3) and not chosen.is_custom
     chosen.accuracy = "CUSTOM"
-    assert chosen.accuracy == "CUSTOM" and chosen.error == pytest.approx(0.3), "the number stays until another is entered"
+    assert chosen.accuracy == "CUSTOM" and chosen.error == pytest.approx(0.3), (
+        "the number stays until another is entered"
+    )
 
 
 def test_the_time_of_looking_away_is_a_percentage(blender, stage):
@@ -70,7 +94,10 @@ def test_a_character_is_mapped_in_the_data_of_its_own_objects(blender, stage):
     panel = blender.types.THUNDER_PT_character
     assert (panel.bl_space_type, panel.bl_context) == ("PROPERTIES", "data")
     mesh = blender.data.meshes.new("face")
-    face, other = blender.data.objects.new("face", mesh), blender.data.objects.new("other", mesh.copy())
+    face, other = (
+        blender.data.objects.new("face", mesh),
+        blender.data.objects.new("other", mesh.copy()),
+    )
     for obj in (face, other):
         blender.context.scene.collection.objects.link(obj)
         obj.location.x = 50 if obj == other else 0

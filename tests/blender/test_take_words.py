@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words of takes in the list: the same at every width, as much as there is room for, and all of them below it."""
+"""Words of takes in the list: the same at every width, as much as there is room for, and all of
+them below it."""
 
 from types import SimpleNamespace
 
@@ -33,18 +34,37 @@ def drawn(blender, monkeypatch):
 
     def draw(words, mark="BLANK1"):
         monkeypatch.setattr(take_list, "mark_of", lambda item: mark)
-        about = {"star": False, "action": 1, "hidden": False, "of_whole": True, "role": "SPEAKS", "heard": 82.0}
+        about = {
+            "star": False,
+            "action": 1,
+            "hidden": False,
+            "of_whole": True,
+            "role": "SPEAKS",
+            "heard": 82.0,
+        }
         item, labels = SimpleNamespace(**about, name="Take 1", words=words), []
         take_list.THUNDER_UL_takes.draw_item(
-            SimpleNamespace(_measure=lambda *_: "82"), bpy.context, Layout(labels), None, item, 0, None, "", 0
+            SimpleNamespace(_measure=lambda *_: "82"),
+            bpy.context,
+            Layout(labels),
+            None,
+            item,
+            0,
+            None,
+            "",
+            0,
         )
         return [(text, room) for text, room in labels if text and text != "82"]
 
     return draw
 
 
-@pytest.mark.parametrize("said", ["lively head, calm, left-sided", "less contemptuous", "close to the direction"])
-def test_a_list_says_the_same_words_at_every_width_shortened_by_an_ellipsis_alone(blender, drawn, monkeypatch, said):
+@pytest.mark.parametrize(
+    "said", ["lively head, calm, left-sided", "less contemptuous", "close to the direction"]
+)
+def test_a_list_says_the_same_words_at_every_width_shortened_by_an_ellipsis_alone(
+    blender, drawn, monkeypatch, said
+):
     for units in (40.0, 16.0, 14.0, 12.0):
         monkeypatch.setattr(take_list, "width", lambda context, units=units: units)
         for text, _ in drawn(said) + drawn(said, mark="TEXT"):
@@ -53,8 +73,12 @@ def test_a_list_says_the_same_words_at_every_width_shortened_by_an_ellipsis_alon
     assert [text for text, _ in drawn(said)] == [said]
 
 
-@pytest.mark.parametrize("word", [word for pair in (*AXIS_WORDS.values(), *CARRIED_WORDS.values()) for word in pair])
-def test_enough_of_a_word_is_seen_in_a_list_of_the_usual_width_to_tell_it_from_others(blender, drawn, word):
+@pytest.mark.parametrize(
+    "word", [word for pair in (*AXIS_WORDS.values(), *CARRIED_WORDS.values()) for word in pair]
+)
+def test_enough_of_a_word_is_seen_in_a_list_of_the_usual_width_to_tell_it_from_others(
+    blender, drawn, word
+):
     [(text, _)] = drawn(word)
     assert text == word or len(text) >= 9
 
@@ -67,21 +91,39 @@ def test_all_words_of_the_shown_take_are_below_the_list(blender):
     assert first == "calm, left-sided, busy eyes" and second.startswith("turned right, more conte")
 
 
-def test_heard_has_a_column_where_there_is_room_and_else_the_scores_while_it_sorts(blender, monkeypatch):
+def test_heard_has_a_column_where_there_is_room_and_else_the_scores_while_it_sorts(
+    blender, monkeypatch
+):
     monkeypatch.setattr(take_list.thumbnails, "icons", lambda item: ())
     monkeypatch.setattr(take_list, "mark_of", lambda item: "BLANK1")
     monkeypatch.setattr(take_list.grading, "of_take", lambda item: None)
-    about = {"star": False, "action": 1, "hidden": False, "of_whole": False, "role": "SPEAKS", "score": 82.0, "name": "Take 1", "words": ""}
+    about = {
+        "star": False,
+        "action": 1,
+        "hidden": False,
+        "of_whole": False,
+        "role": "SPEAKS",
+        "score": 82.0,
+        "name": "Take 1",
+        "words": "",
+    }
 
     def drawn(units, sort, heard=57.2):
         monkeypatch.setattr(take_list, "width", lambda context: units)
-        monkeypatch.setattr(take_list, "_drawn", {"sort": sort, "two_numbers": units >= take_list.TWO_NUMBERS})
+        monkeypatch.setattr(
+            take_list, "_drawn", {"sort": sort, "two_numbers": units >= take_list.TWO_NUMBERS}
+        )
         header, row, item = [], [], SimpleNamespace(heard=heard, **about)
         take_list.draw_header(Layout(header), SimpleNamespace(sort=sort), bpy.context)
         rows = SimpleNamespace(_measure=lambda *of: take_list.THUNDER_UL_takes._measure(None, *of))
-        take_list.THUNDER_UL_takes.draw_item(rows, bpy.context, Layout(row), None, item, 0, None, "", 0)
+        take_list.THUNDER_UL_takes.draw_item(
+            rows, bpy.context, Layout(row), None, item, 0, None, "", 0
+        )
         return header[-1][0], [text for text, _ in row if text]
 
     assert drawn(18.0, "SCORE") == ("Lip-Sync · Heard", ["82", "57"])
     assert drawn(18.0, "HEARD", heard=-1.0) == ("Lip-Sync · Heard", ["82", "–"])
-    assert drawn(14.0, "SCORE") == ("Lip-Sync", ["82"]) and drawn(14.0, "HEARD") == ("Heard", ["57"])
+    assert drawn(14.0, "SCORE") == ("Lip-Sync", ["82"]) and drawn(14.0, "HEARD") == (
+        "Heard",
+        ["57"],
+    )

@@ -22,11 +22,14 @@ RATES = [(24, 1.0), (30, 1.001), (60, 1.0)]
 
 def enter(stage, start=1.0, **how):
     """Key a performance and list it; the entry."""
-    return list_take((stage[0], head.find(stage[0])), performance(**how), start)  # a rig is looked up again for every action
+    # a rig is looked up again for every action
+    return list_take((stage[0], head.find(stage[0])), performance(**how), start)
 
 
 def read(scene, rig, start, seconds):
-    return progress.result(reading.read(rig, head.channel_names(), timing.Clock.of(scene, start), seconds))
+    return progress.result(
+        reading.read(rig, head.channel_names(), timing.Clock.of(scene, start), seconds)
+    )
 
 
 def animate(rig):
@@ -55,14 +58,20 @@ def test_a_closure_lands_on_the_frame_of_its_sound(blender, stage, scene, rig, f
             angle[frame] = rig.armature.pose.bones["jaw"].rotation_euler[0]
         closed = min(angle, key=angle.get)
         assert abs(closed - exact) <= 0.5 + 1e-6
-        assert angle[closed] == pytest.approx(0.0, abs=1e-5) and max(angle.values()) == pytest.approx(0.2, abs=1e-4)
+        assert angle[closed] == pytest.approx(0.0, abs=1e-5) and max(
+            angle.values()
+        ) == pytest.approx(0.2, abs=1e-4)
 
 
 @pytest.mark.parametrize("fps, base", RATES)
 def test_keys_are_on_whole_frames_and_cover_the_motion(blender, stage, scene, rig, fps, base):
     scene.render.fps, scene.render.fps_base = fps, base
     entry = enter(stage, start=10.4)
-    curves = {(c.data_path, c.array_index): c for a in display.actions_of(entry) for c in compat.all_curves(a)}
+    curves = {
+        (c.data_path, c.array_index): c
+        for a in display.actions_of(entry)
+        for c in compat.all_curves(a)
+    }
     brow = [key.co[0] for key in curves['key_blocks["browInnerUp"].value', 0].keyframe_points]
     last = int(np.ceil(10.4 + 74 / 25 * fps / base))
     lead_in, lead_out = int(np.ceil(0.4 * fps / base)), int(np.ceil(0.5 * fps / base))
@@ -72,30 +81,45 @@ def test_keys_are_on_whole_frames_and_cover_the_motion(blender, stage, scene, ri
 
 
 @pytest.mark.parametrize("fps, base", RATES)
-def test_a_take_cut_in_mid_word_comes_from_rest_and_returns_to_it(blender, stage, scene, rig, fps, base):
+def test_a_take_cut_in_mid_word_comes_from_rest_and_returns_to_it(
+    blender, stage, scene, rig, fps, base
+):
     scene.render.fps, scene.render.fps_base = fps, base
-    entry = enter(stage, start=172.0, closed_at=())  # its jaw is at 0.2 from the first sample to the last
+    # its jaw is at 0.2 from the first sample to the last
+    entry = enter(stage, start=172.0, closed_at=())
     display.show(rig, entry)
     first, last = entry.first, entry.last
     begin, end = first - entry.lead_in, last + entry.lead_out
     assert first == 172 and begin < first and last < end
-    track = next(place for place, track in enumerate(rig.driver.tracks) if '"jaw"' in track.path and track.index == 0)
+    track = next(
+        place
+        for place, track in enumerate(rig.driver.tracks)
+        if '"jaw"' in track.path and track.index == 0
+    )
     frames = np.arange(1, end + 100)
     values = track_values.values(rig, track_values.curves(rig, entry), frames)
-    assert np.abs(values[(frames <= begin) | (frames >= end)]).max() < 1e-6  # rest, from the scene's first frame on
+    # rest, from the scene's first frame on
+    assert np.abs(values[(frames <= begin) | (frames >= end)]).max() < 1e-6
     jaw = values[:, track]
     assert jaw[(frames >= first) & (frames < last)] == pytest.approx(0.2, abs=2e-5)
     assert (np.diff(jaw[frames <= first]) >= 0).all() and (np.diff(jaw[frames >= last]) <= 0).all()
     neck = [place for place, track in enumerate(rig.driver.tracks) if '"neck"' in track.path]
     steps = np.abs(np.diff(values[:, neck], axis=0))[(frames[1:] <= first) | (frames[:-1] >= last)]
-    assert np.degrees(steps.max()) * fps / base < 30  # from 5.7° to the side: the head does not jerk
+    # from 5.7° to the side: the head does not jerk
+    assert np.degrees(steps.max()) * fps / base < 30
 
 
 @pytest.mark.parametrize("fps, base", RATES)
-def test_what_is_keyed_is_read_back_from_curves_and_from_the_evaluated_scene(blender, stage, scene, rig, fps, base):
+def test_what_is_keyed_is_read_back_from_curves_and_from_the_evaluated_scene(
+    blender, stage, scene, rig, fps, base
+):
     scene.render.fps, scene.render.fps_base = fps, base
     display.show(rig, enter(stage, start=5.0, closed_at=()))
-    made, motion, inside = performance(closed_at=()).motion, read(scene, rig, 5.0, 3.0), slice(2, -2)
+    made, motion, inside = (
+        performance(closed_at=()).motion,
+        read(scene, rig, 5.0, 3.0),
+        slice(2, -2),
+    )
     assert motion.frames == made.frames
     assert np.abs(motion.expression - made.expression)[inside].max() < 5e-3
     for part in ("jaw", "head", "eyes"):
@@ -114,9 +138,13 @@ def test_the_animators_rotation_mode_is_kept(blender, stage, scene, rig, mode):
     for bone in rig.armature.pose.bones:
         bone.rotation_mode = mode
     entry, rig = enter(stage), head.find(scene)
-    kind = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(mode, "rotation_euler")
+    kind = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(
+        mode, "rotation_euler"
+    )
     curves = [c for a in display.actions_of(entry) for c in compat.all_curves(a)]
-    assert {c.data_path.rpartition(".")[2] for c in curves if c.data_path.startswith("pose.")} == {kind}
+    assert {c.data_path.rpartition(".")[2] for c in curves if c.data_path.startswith("pose.")} == {
+        kind
+    }
     display.show(rig, entry)
     assert {bone.rotation_mode for bone in rig.armature.pose.bones} == {mode}
     motion = read(scene, rig, 1.0, 3.0)
@@ -128,14 +156,23 @@ def test_an_nla_strip_and_an_edited_key_are_heard(blender, stage, scene, rig):
     scene.render.fps = 25
     entry = enter(stage, start=1.0, closed_at=())
     display.show(rig, entry)
-    curve = next(c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
+    curve = next(
+        c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0
+    )
     whole = [key.co[1] for key in curve.keyframe_points]
     curve.keyframe_points.insert(26, 0.05)
     assert read(scene, rig, 1.0, 2.0).jaw[25, 0] == pytest.approx(0.05, abs=1e-5)
-    assert [key.co[1] for key in curve.keyframe_points] == pytest.approx([*whole[:35], 0.05, *whole[36:]], abs=1e-6)
-    track, funnel = rig.keys.animation_data.nla_tracks.new(), head.channel_names().index("mouthFunnel")
+    assert [key.co[1] for key in curve.keyframe_points] == pytest.approx(
+        [*whole[:35], 0.05, *whole[36:]], abs=1e-6
+    )
+    track, funnel = (
+        rig.keys.animation_data.nla_tracks.new(),
+        head.channel_names().index("mouthFunnel"),
+    )
     _, (curves,) = compat.new_action("over", [rig.keys])
-    compat.new_curve(curves, 'key_blocks["mouthFunnel"].value', 0, "").keyframe_points.insert(1, 0.6)
+    compat.new_curve(curves, 'key_blocks["mouthFunnel"].value', 0, "").keyframe_points.insert(
+        1, 0.6
+    )
     strip = track.strips.new("over", 1, blender.data.actions["over"])
     if compat.HAS_SLOTS and strip.action_slot is None:
         strip.action_slot = strip.action.slots[0]
@@ -155,13 +192,17 @@ def test_showing_takes_leaves_the_animators_own_animation_untouched(blender, sta
     enter(stage, seed=2)
     for index in (0, 1):
         display.show(rig, scene.thunder.takes[index])
-        assert display.is_shown(rig, scene.thunder.takes[index]) and scene.thunder.active_take == index
+        assert (
+            display.is_shown(rig, scene.thunder.takes[index]) and scene.thunder.active_take == index
+        )
     assert rig.keys.key_blocks["browInnerUp"].value != pytest.approx(0.7)
     display.restore_own(rig)
     assert scene.thunder.active_take == -1
     now = everything(blender)
     own = {action[0] for action in before["actions"]}
-    assert [(a[0], a[4]) for a in now["actions"] if a[0] in own] == [(a[0], a[4]) for a in before["actions"]]
+    assert [(a[0], a[4]) for a in now["actions"] if a[0] in own] == [
+        (a[0], a[4]) for a in before["actions"]
+    ]
     assert now["objects"] == before["objects"]
     assert pose_at(scene, rig, 20) == pytest.approx(pose)
 
@@ -221,7 +262,9 @@ def test_an_action_assigned_by_hand_over_a_take_counts_as_the_animators(blender,
 
 def test_provenance_is_enough_to_make_a_take_again(blender, stage):
     for action in display.actions_of(enter(stage, seed=31, score=66.5)):
-        assert {"seed", "score", "engine", "weights", "audio", "steps", "guidance"} <= set(action["thunder"].keys())
+        assert {"seed", "score", "engine", "weights", "audio", "steps", "guidance"} <= set(
+            action["thunder"].keys()
+        )
         assert action["thunder"]["seed"] == 31 and action.use_fake_user
 
 
@@ -243,9 +286,16 @@ def test_takes_of_a_bake_are_numbered_in_their_order(blender, stage, scene, rig)
     entries.move(2, 0)
     before = [entry.action for entry in entries]
     take_list.number_in_order(entries)
-    assert [entry.action for entry in entries] == before and [entry.number for entry in entries] == [1, 2, 3]
-    assert [entry.action.name for entry in entries] == [f"{entries[0].voice} · Take {number}" for number in (1, 2, 3)]
-    assert not any(take_list.has_own_name(entry) for entry in entries) and take_list.next_number(scene, rig.mesh, entries[0].voice) == 4
+    assert [entry.action for entry in entries] == before and [
+        entry.number for entry in entries
+    ] == [1, 2, 3]
+    assert [entry.action.name for entry in entries] == [
+        f"{entries[0].voice} · Take {number}" for number in (1, 2, 3)
+    ]
+    assert (
+        not any(take_list.has_own_name(entry) for entry in entries)
+        and take_list.next_number(scene, rig.mesh, entries[0].voice) == 4
+    )
 
 
 def test_a_deleted_action_is_said(blender, stage):
@@ -267,10 +317,15 @@ def test_the_animators_animation_goes_on_around_a_take(blender, stage, scene, ri
     scene.render.fps = 25
     animate(rig)
     rig.keys.animation_data.action_influence = 1.0
-    for frame, height in ((1, 0.0), (25, 1.0)):  # the body's work on the same action: the head rises for ever
+    # the body's work on the same action: the head rises for ever
+    for frame, height in ((1, 0.0), (25, 1.0)):
         rig.armature.location[2] = height
         rig.armature.keyframe_insert("location", index=2, frame=frame)
-    height = next(c for c in compat.curves_for(rig.armature) if c.data_path == "location" and c.array_index == 2)
+    height = next(
+        c
+        for c in compat.curves_for(rig.armature)
+        if c.data_path == "location" and c.array_index == 2
+    )
     height.modifiers.new("CYCLES").mode_after = "REPEAT_OFFSET"
     frames = [-20, 5, 13, 39, 40, 500]
     before = {frame: pose_at(scene, rig, frame) for frame in frames}
@@ -278,7 +333,11 @@ def test_the_animators_animation_goes_on_around_a_take(blender, stage, scene, ri
     for frame in frames:  # before and after the take: as it was
         assert pose_at(scene, rig, frame) == pytest.approx(before[frame], abs=1e-4)
     jaw, smile, risen, brow = pose_at(scene, rig, 130)
-    assert jaw == pytest.approx(0.2, abs=1e-4) and smile == pytest.approx(0.0, abs=1e-5) and brow != pytest.approx(0.7, abs=0.05)
+    assert (
+        jaw == pytest.approx(0.2, abs=1e-4)
+        and smile == pytest.approx(0.0, abs=1e-5)
+        and brow != pytest.approx(0.7, abs=0.05)
+    )
     assert risen == pytest.approx(129 / 24, abs=1e-3)  # the take does not move the body
     display.restore_own(rig)
     assert not any(len(block.animation_data.nla_tracks) for block in rig.targets)
@@ -287,7 +346,8 @@ def test_the_animators_animation_goes_on_around_a_take(blender, stage, scene, ri
 
 
 def test_keys_are_the_same_whether_all_their_parts_are_set_or_only_those_that_differ(rig):
-    """Blender places automatic handles itself, and gives new keys the rest: what is left out for speed changes no bit."""
+    """Blender places automatic handles itself, and gives new keys the rest: what is left out for
+    speed changes no bit."""
     rng = np.random.default_rng(5)
     every = keyframes.on_every_frame(np.arange(200.0), rng.normal(size=200))
     mixed = {part: values.copy() for part, values in every.items()}
@@ -295,7 +355,9 @@ def test_keys_are_the_same_whether_all_their_parts_are_set_or_only_those_that_di
     mixed["handle_right"][50:60] += 0.2
     mixed["interpolation"][70:80] = keyframes.LINEAR
     _, curves = compat.new_action("plain", rig.targets)
-    for number, keys in enumerate((every, mixed, keyframes.select(every, slice(0, 1)), keyframes.select(every, slice(0, 0)))):
+    for number, keys in enumerate(
+        (every, mixed, keyframes.select(every, slice(0, 1)), keyframes.select(every, slice(0, 0)))
+    ):
         curve = compat.new_curve(curves[0], "pass_index", number, "")
         curve.keyframe_points.add(len(keys["co"]))
         for part, values in keys.items():
@@ -303,16 +365,23 @@ def test_keys_are_the_same_whether_all_their_parts_are_set_or_only_those_that_di
         curve.update()
         plain = fcurves.read(curve)
         fcurves.write(curve, keys)
-        assert all(np.array_equal(plain[part], values) for part, values in fcurves.read(curve).items())
+        assert all(
+            np.array_equal(plain[part], values) for part, values in fcurves.read(curve).items()
+        )
 
 
-def test_keys_are_rounded_far_below_what_is_seen_and_stay_so_in_a_file(blender, scene, rig, tmp_path):
+def test_keys_are_rounded_far_below_what_is_seen_and_stay_so_in_a_file(
+    blender, scene, rig, tmp_path
+):
     made, clock, steps = performance(), timing.Clock.of(scene, 1.0), keying.steps_of(rig)
     (action, *_) = key(rig, made, clock, "rounded")
     frames = clock.take_frames(made.motion.frames)
     motion = keying.on_scene_frames(made, clock, frames)
     exact = rig.driver.drive(motion, made.channels)
-    curves = {(curve.data_path, curve.array_index): fcurves.read(curve) for curve in compat.all_curves(action)}
+    curves = {
+        (curve.data_path, curve.array_index): fcurves.read(curve)
+        for curve in compat.all_curves(action)
+    }
     now, moving = exact.copy(), 0
     for place, track in enumerate(rig.driver.tracks):
         keys = curves.get((track.path, track.index))
@@ -332,7 +401,9 @@ def test_keys_are_rounded_far_below_what_is_seen_and_stay_so_in_a_file(blender, 
     blender.ops.wm.open_mainfile(filepath=path)
     for curve in compat.all_curves(blender.data.actions[name]):
         kept = curves[curve.data_path, curve.array_index]
-        assert all(np.array_equal(values, kept[part]) for part, values in fcurves.read(curve).items()), "Blender leaves handles alone"
+        assert all(
+            np.array_equal(values, kept[part]) for part, values in fcurves.read(curve).items()
+        ), "Blender leaves handles alone"
 
 
 def test_handles_that_blender_places_again_are_no_edit_and_those_moved_by_hand_are(stage):
@@ -341,7 +412,9 @@ def test_handles_that_blender_places_again_are_no_edit_and_those_moved_by_hand_a
     curve = max(compat.all_curves(action), key=lambda curve: len(curve.keyframe_points))
     rounded = fcurves.read(curve)
     curve.update()
-    assert np.abs(fcurves.read(curve)["handle_left"] - rounded["handle_left"]).max() > 0, "exact now"
+    assert np.abs(fcurves.read(curve)["handle_left"] - rounded["handle_left"]).max() > 0, (
+        "exact now"
+    )
     assert not provenance.is_edited(entry)
     action[keying.PROPERTY]["checksum"] = keying.checksum(action, "as earlier versions wrote them")
     assert not provenance.is_edited(entry)
@@ -357,10 +430,13 @@ def test_handles_that_blender_places_again_are_no_edit_and_those_moved_by_hand_a
 
 
 def test_a_minute_is_keyed_in_a_sixteenth_of_a_second(scene, rig):
-    """Eight takes of a minute, every channel moving, in half a second; the processor's time, which neighbours change little."""
+    """Eight takes of a minute, every channel moving, in half a second; the processor's time, which
+    neighbours change little."""
     rng, count = np.random.default_rng(6), 60 * 25
     names = head.channel_names()
-    parts = [rng.uniform(0, 0.5, (count, size)).astype(np.float32) for size in (len(names), 3, 3, 3)]
+    parts = [
+        rng.uniform(0, 0.5, (count, size)).astype(np.float32) for size in (len(names), 3, 3, 3)
+    ]
     still = np.full(count, 5.0, np.float32)
     made = keying.Performance(Motion(*parts), names, still, still, 1, 50.0, {})
     clock = timing.Clock.of(scene, 1.0)
@@ -369,5 +445,9 @@ def test_a_minute_is_keyed_in_a_sixteenth_of_a_second(scene, rig):
         began = time.process_time()
         actions = progress.result(keying.key(rig, made, clock, f"take {number}"))
         spent.append(time.process_time() - began)
-    assert all(len(curve.keyframe_points) > 1400 for curve in compat.all_curves(actions[-1]) if curve.data_path.startswith("key_blocks"))
+    assert all(
+        len(curve.keyframe_points) > 1400
+        for curve in compat.all_curves(actions[-1])
+        if curve.data_path.startswith("key_blocks")
+    )
     keeps(0.5 / 8, min(spent), "Keying a take of a minute, all channels")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The small pictures of the list of takes: what brows, mouth and head do, each at its place and as high as it should be."""
+"""The small pictures of the list of takes: what brows, mouth and head do, each at its place and as
+high as it should be."""
 
 import numpy as np
 from performances import list_take, performance
@@ -28,9 +29,14 @@ def test_a_picture_shows_brows_mouth_and_head_where_they_move(stage):
     made.opening[-5:] = 30.0
     does = thumbnails.activity(made)
     image = thumbnails.picture(does, [does])
-    assert image.shape == (thumbnails.SIZE, thumbnails.TILES * thumbnails.SIZE, 4) and (image[:, :, 3] == 1.0).all()
+    assert (
+        image.shape == (thumbnails.SIZE, thumbnails.TILES * thumbnails.SIZE, 4)
+        and (image[:, :, 3] == 1.0).all()
+    )
     width = image.shape[1]
-    brows, mouth, head = (of_colour(image, colour) for colour in (thumbnails.BROWS, thumbnails.MOUTH, thumbnails.HEAD))
+    brows, mouth, head = (
+        of_colour(image, colour) for colour in (thumbnails.BROWS, thumbnails.MOUTH, thumbnails.HEAD)
+    )
     assert (brows[width // 2 + 2 :] == 7).all() and not brows[: width // 2 - 2].any()
     assert mouth[-4:].min() == 16 and not mouth[:-16].any()
     assert (head[: width // 4 - 4] == 7).all() and not head[width // 4 + 4 :].any()
@@ -40,20 +46,36 @@ def test_every_take_has_tiles_of_its_own_that_stay(blender, stage):
     entries = [enter(stage, seed=seed)[0] for seed in (1, 2)]
     entries = list(stage[0].thunder.takes)
     one, other = (thumbnails.icons(entry) for entry in entries)
-    assert len(one) == len(other) == thumbnails.TILES  # numbers that are all 0 where there is no window to draw them in
-    assert thumbnails.icons(entries[0]) == one and len(thumbnails.thumbnails.collection) == 2 * thumbnails.TILES
-    tiles = [thumbnails.thumbnails.collection[f"{entries[0].action.session_uid}.{tile}"] for tile in range(thumbnails.TILES)]
-    whole = np.concatenate([np.reshape(tile.icon_pixels_float[:], (thumbnails.SIZE, thumbnails.SIZE, 4)) for tile in tiles], axis=1)
+    # numbers that are all 0 where there is no window to draw them in
+    assert len(one) == len(other) == thumbnails.TILES
+    assert (
+        thumbnails.icons(entries[0]) == one
+        and len(thumbnails.thumbnails.collection) == 2 * thumbnails.TILES
+    )
+    tiles = [
+        thumbnails.thumbnails.collection[f"{entries[0].action.session_uid}.{tile}"]
+        for tile in range(thumbnails.TILES)
+    ]
+    whole = np.concatenate(
+        [
+            np.reshape(tile.icon_pixels_float[:], (thumbnails.SIZE, thumbnails.SIZE, 4))
+            for tile in tiles
+        ],
+        axis=1,
+    )
     does = [thumbnails.activity(provenance.load(entry.action)) for entry in entries]
     wanted = thumbnails.picture(does[0], does)
     assert np.abs(whole - wanted).max() < 0.01
     provenance.forget(entries[1].action)
     thumbnails.thumbnails.file_opened()
-    assert len(thumbnails.icons(entries[0])) == thumbnails.TILES and thumbnails.icons(entries[1]) == ()
+    assert (
+        len(thumbnails.icons(entries[0])) == thumbnails.TILES and thumbnails.icons(entries[1]) == ()
+    )
 
 
 def test_a_take_is_drawn_against_the_others_of_its_line():
-    """Takes that do nearly the same have pictures that distinguish them; where one does more than usual it is bright."""
+    """Takes that do nearly the same have pictures that distinguish them; where one does more than
+    usual it is bright."""
     usual = np.full((3, thumbnails.BARS), 0.5) * thumbnails._LEAST_FULL[:, None]
     livelier = usual.copy()
     livelier[1, 10:20] *= 1.3  # the mouth opens wider for a moment
@@ -65,7 +87,8 @@ def test_a_take_is_drawn_against_the_others_of_its_line():
     assert bright[1][20:40].all() and not bright[1][:20].any() and not bright[1][40:].any()
     assert not bright[0].any() and not bright[2].any()
     dim = [of_colour(image, np.array(thumbnails.BROWS) * thumbnails.DIM) for image in pictures]
-    assert dim[2][80:100].max() == 1 < dim[0][80:100].min()  # a line where the others are, and nothing under it
+    # a line where the others are, and nothing under it
+    assert dim[2][80:100].max() == 1 < dim[0][80:100].min()
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert (np.abs(pictures[one] - pictures[other]).max(axis=2) > 0.1).sum() >= 20
 
@@ -74,7 +97,11 @@ def test_pictures_are_drawn_again_when_takes_of_the_line_come_and_go(blender, st
     for seed in (1, 2):
         enter(stage, seed=seed)
     entries, drawn = stage[0].thunder.takes, []
-    for change in (None, lambda: enter(stage, seed=3), lambda: setattr(entries[2], "voice", "another")):
+    for change in (
+        None,
+        lambda: enter(stage, seed=3),
+        lambda: setattr(entries[2], "voice", "another"),
+    ):
         if change is not None:
             change()
         thumbnails.icons(entries[0])

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Undo and redo between any two slices of long work: it goes on or is cancelled with a sentence, and nothing of the animator's is lost.
+"""Undo and redo between any two slices of long work: it goes on or is cancelled with a sentence,
+and nothing of the animator's is lost.
 
-Every place at which a job waits between two slices is visited, so whoever holds data of Blender's there sees it fail, or Blender crash.
+Every place at which a job waits between two slices is visited, so whoever holds data of Blender's
+there sees it fail, or Blender crash.
 """
 
 import inspect
@@ -17,7 +19,18 @@ from thunder.scene.host import compat, jobs
 from thunder.scene.host.session import session
 from thunder.scene.media import assets, grid, studio
 from thunder.scene.review import checking, mending
-from thunder.scene.takes import captured, dialogue, generation, keep, mix, provenance, resync, take_list, turns, words
+from thunder.scene.takes import (
+    captured,
+    dialogue,
+    generation,
+    keep,
+    mix,
+    provenance,
+    resync,
+    take_list,
+    turns,
+    words,
+)
 from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
 from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.takes.direction import looking
@@ -33,7 +46,8 @@ pytestmark = pytest.mark.one_blender
 
 @pytest.fixture
 def shot(needs_sound, scene, client, play, tmp_path):
-    """A head with two lines of a second, two takes of each, the last one shown, and two undo steps: (bpy, client)."""
+    """A head with two lines of a second, two takes of each, the last one shown, and two undo steps:
+    (bpy, client)."""
     import bpy
 
     play(client, knows_styles=False)
@@ -41,11 +55,15 @@ def shot(needs_sound, scene, client, play, tmp_path):
     for number, name in enumerate(("one", "two")):
         strip.add(scene, noise(tmp_path / f"{name}.wav", 1.0, seed=number), name, 1 + 40 * number)
     scene.thunder.commit.keys, scene.thunder.strip = "DENSE", "two"
-    progress.result(dialogue.generate(client, scene, dialogue.lines_to_generate(scene), 2, Sampling()))
+    progress.result(
+        dialogue.generate(client, scene, dialogue.lines_to_generate(scene), 2, Sampling())
+    )
     scene.thunder.active_take = 2
     keep.add_range(scene, 44, 52)
     scene.thunder_keep.count = 2
-    scene.thunder_mix.mouth, scene.thunder_mix.eyes = (entry.action for entry in list(scene.thunder.takes)[2:])
+    scene.thunder_mix.mouth, scene.thunder_mix.eyes = (
+        entry.action for entry in list(scene.thunder.takes)[2:]
+    )
     trim_end(strip.by_name(scene, "one"), 5)
     scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     scene.collection.objects.link(scene.camera)
@@ -87,12 +105,17 @@ def check(blender, client):
 
 def fix(blender, client):
     scene, rig, entry = shown(blender)
-    return jobs.stage(mending.mend(scene, rig, Finding(OPEN, 0.3, 0.4, 4.0, 1.0, "m"), entry.first), "Fixing")
+    return jobs.stage(
+        mending.mend(scene, rig, Finding(OPEN, 0.3, 0.4, 4.0, 1.0, "m"), entry.first), "Fixing"
+    )
 
 
 def update_eyes(blender, client):
     scene, rig, entry = shown(blender)
-    return jobs.stage(looking.update(scene, rig, looking.entries_of(scene, entry.head, entry.voice)), "Aiming the eyes")
+    return jobs.stage(
+        looking.update(scene, rig, looking.entries_of(scene, entry.head, entry.voice)),
+        "Aiming the eyes",
+    )
 
 
 def play_all(blender, client):
@@ -107,7 +130,9 @@ def save_poses(blender, client):
 def playblast(blender, client):
     scene = blender.context.scene
     scene.frame_start, scene.frame_end = 1, 2
-    return studio.playblast(scene, os.path.join(client.folder, "playblast.mp4"), 5, "BLENDER_WORKBENCH")
+    return studio.playblast(
+        scene, os.path.join(client.folder, "playblast.mp4"), 5, "BLENDER_WORKBENCH"
+    )
 
 
 def generate(blender, client):
@@ -117,20 +142,31 @@ def generate(blender, client):
 
 
 def find_words(blender, client):
-    return words.find(client, strip.voice_of(blender.context.scene, strip.by_name(blender.context.scene, "two")), "a bump")
+    return words.find(
+        client,
+        strip.voice_of(blender.context.scene, strip.by_name(blender.context.scene, "two")),
+        "a bump",
+    )
 
 
 def capture(blender, client):
     """The take that is shown, as a capture."""
     path = f"{client.folder}/capture.npz"
-    np.savez(path, **motion_file.arrays(provenance.load(shown(blender)[2].action).motion, head.channel_names()))
+    np.savez(
+        path,
+        **motion_file.arrays(
+            provenance.load(shown(blender)[2].action).motion, head.channel_names()
+        ),
+    )
     return captured.list_capture(client, blender.context, path, 60.0, None)
 
 
 def generate_a_range(blender, client):
     scene, rig, _ = shown(blender)
     turns.mark(scene, strip.by_name(scene, "two"), rig.mesh, 45, 55)
-    return generation.generate(client, strip.voice_of(scene, strip.by_name(scene, "two")), scene, rig, 2, 50, Sampling())
+    return generation.generate(
+        client, strip.voice_of(scene, strip.by_name(scene, "two")), scene, rig, 2, 50, Sampling()
+    )
 
 
 GO_ON = {
@@ -142,7 +178,9 @@ GO_ON = {
 ARE_CANCELLED = {
     "mix": lambda blender, client: jobs.stage(mix.mix(blender.context), "Mixing"),
     "commit": commit,
-    "commit all": lambda blender, client: commit_dialogue.commit_all(blender.context.scene, commit_dialogue.CommitLog()),
+    "commit all": lambda blender, client: commit_dialogue.commit_all(
+        blender.context.scene, commit_dialogue.CommitLog()
+    ),
     "re-sync": lambda blender, client: resync.resync(client, blender.context.scene),
     "close lips": close_lips,
     "check": check,
@@ -162,7 +200,11 @@ def place_of(work):
     while inspect.isgenerator(work) and work.gi_frame is not None:
         found.append((work.gi_code.co_name, work.gi_frame.f_lineno))
         inner, names = work.gi_yieldfrom, work.gi_frame.f_locals
-        work = inner if inspect.isgenerator(inner) else next((names[name] for name in ("work", "steps") if name in names), None)
+        work = (
+            inner
+            if inspect.isgenerator(inner)
+            else next((names[name] for name in ("work", "steps") if name in names), None)
+        )
     return tuple(found)
 
 
@@ -183,9 +225,15 @@ def state(blender):
     """The takes, every action's keys and what the head plays."""
     scene = blender.context.scene
     return (
-        [(entry.name, entry.voice, entry.seed, entry.first, entry.action.name, entry.head.name) for entry in scene.thunder.takes],
+        [
+            (entry.name, entry.voice, entry.seed, entry.first, entry.action.name, entry.head.name)
+            for entry in scene.thunder.takes
+        ],
         {action.name: (keying.checksum(action), action.users) for action in blender.data.actions},
-        [target.animation_data and target.animation_data.action.name for target in head.find(scene).targets],
+        [
+            target.animation_data and target.animation_data.action.name
+            for target in head.find(scene).targets
+        ],
         sorted(obj.name for obj in blender.data.objects),
         len(blender.data.scenes),
         [(record.voice, record.text, record.spoken) for record in scene.thunder_transcripts],
@@ -193,24 +241,31 @@ def state(blender):
 
 
 def undo_and_redo(blender, redo):
-    """Undo the animator's step, or do it again; it has happened, and nothing refers to an action that is gone."""
+    """Undo the animator's step, or do it again; it has happened, and nothing refers to an action
+    that is gone."""
     (blender.ops.ed.redo if redo else blender.ops.ed.undo)()
     scene = blender.context.scene
     assert scene.frame_step == (3 if redo else 2)
     there = {action.as_pointer() for action in blender.data.actions}
-    used = [target.animation_data.action for target in head.find(scene).targets] + [entry.action for entry in scene.thunder.takes]
+    used = [target.animation_data.action for target in head.find(scene).targets] + [
+        entry.action for entry in scene.thunder.takes
+    ]
     assert {action.as_pointer() for action in used if action is not None} <= there
 
 
 @pytest.mark.parametrize("name", ARE_CANCELLED)
-def test_an_undo_between_any_two_slices_cancels_the_work_and_nothing_is_lost(shot, blender, client, name):
+def test_an_undo_between_any_two_slices_cancels_the_work_and_nothing_is_lost(
+    shot, blender, client, name
+):
     before, seen = state(blender), set()
     while True:
         job = jobs.begin(name, ARE_CANCELLED[name](blender, client))
         if not to_new_place(job, seen):
             break
         undo_and_redo(blender, redo=False)
-        with pytest.raises(errors.Undone, match=f"{name} was cancelled, because a step was undone: start it again"):
+        with pytest.raises(
+            errors.Undone, match=f"{name} was cancelled, because a step was undone: start it again"
+        ):
             job.advance()
         jobs.end()
         assert state(blender) == before
@@ -230,11 +285,20 @@ def test_takes_go_on_arriving_whatever_is_undone_and_redone(shot, blender, clien
         assert job.undone is None
     jobs.end()
     scene = blender.context.scene
-    wanted = {"generate": [("two", 2)], "generate a range": [("two", 2)], "generate all": [("one", 2), ("two", 2)], "keep": [("two", 2)]}[
-        name
+    wanted = {
+        "generate": [("two", 2)],
+        "generate a range": [("two", 2)],
+        "generate all": [("one", 2), ("two", 2)],
+        "keep": [("two", 2)],
+    }[name]
+    made = [
+        entry
+        for entry in scene.thunder.takes
+        if (entry.name, entry.voice) not in {(each[0], each[1]) for each in before}
     ]
-    made = [entry for entry in scene.thunder.takes if (entry.name, entry.voice) not in {(each[0], each[1]) for each in before}]
-    assert [(voice, sum(entry.voice == voice for entry in made)) for voice, _ in wanted] == wanted, state(blender)[0]
+    assert [
+        (voice, sum(entry.voice == voice for entry in made)) for voice, _ in wanted
+    ] == wanted, state(blender)[0]
     assert all(len(compat.all_curves(entry.action)) > 10 for entry in scene.thunder.takes)
     assert len(seen) > 10
 
@@ -251,7 +315,11 @@ def test_an_edit_meanwhile_survives_the_undo_of_a_later_step(shot, blender, clie
     blender.ops.ed.undo_push(message="another")
     blender.ops.ed.undo()
     scene = blender.context.scene
-    assert scene.frame_step == 3 and scene.thunder.takes[0].star and scene.thunder.takes[0].seed == seed
+    assert (
+        scene.frame_step == 3
+        and scene.thunder.takes[0].star
+        and scene.thunder.takes[0].seed == seed
+    )
     while not job.advance(1.0):
         pass
     assert sum(entry.star for entry in blender.context.scene.thunder.takes) == 1

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The word at the current frame: found, stepped through, looped, marked, moved, retaken, and said by another take's mouth."""
+"""The word at the current frame: found, stepped through, looped, marked, moved, retaken, and said
+by another take's mouth."""
 
 import bpy
 import numpy as np
@@ -23,7 +24,9 @@ START = 25
 def stage(stage, client, tmp_path):
     """A head, a strip of four seconds from frame 25 on, whose words “a bump” are known."""
     scene = stage[0]
-    compat.strips(scene.sequence_editor_create()).new_sound("line", clicks(tmp_path / "voice.wav", (1.0,), 4.0), 1, START)
+    compat.strips(scene.sequence_editor_create()).new_sound(
+        "line", clicks(tmp_path / "voice.wav", (1.0,), 4.0), 1, START
+    )
     transcript.ensure(scene, "line").text = "a bump"
     bpy.ops.thunder.find_words()
     scene.frame_set(START + 5)
@@ -49,7 +52,10 @@ def test_the_word_is_the_one_at_the_current_frame_or_before_it(blender, stage):
     assert word_places.current(blender.context).text == "bump" and stage.frame_current == START + 7
     blender.ops.thunder.step_word(step=1)
     assert word_places.current(blender.context).text == "bump"
-    assert word_places.line(blender.context).phrase(word_places.current(blender.context)).text == "a bump"
+    assert (
+        word_places.line(blender.context).phrase(word_places.current(blender.context)).text
+        == "a bump"
+    )
 
 
 def test_without_a_text_it_is_what_is_said_around_the_frame(blender, stage):
@@ -70,14 +76,20 @@ def test_a_voice_whose_words_are_unknown_says_so(blender, stage):
 
 def test_looping_sets_the_preview_range_and_gives_it_back(blender, stage):
     blender.ops.thunder.loop_word()
-    assert stage.use_preview_range and stage.frame_preview_start < word_places.current(blender.context).frames[0]
+    assert (
+        stage.use_preview_range
+        and stage.frame_preview_start < word_places.current(blender.context).frames[0]
+    )
     for go in (
         lambda: blender.ops.thunder.step_word(step=1),
         lambda: word_tools.go_to(blender.context, word_places.line(blender.context).words[1]),
     ):
         go()
         assert word_places.current(blender.context).text == "bump"
-        assert stage.use_preview_range and stage.frame_preview_end > word_places.current(blender.context).frames[1]
+        assert (
+            stage.use_preview_range
+            and stage.frame_preview_end > word_places.current(blender.context).frames[1]
+        )
         stage.frame_set(START + 5)
     blender.ops.thunder.loop_word()
     assert not stage.use_preview_range
@@ -121,7 +133,9 @@ def test_a_sound_is_corrected_and_a_word_moved(blender, stage):
     assert not marks_of(stage)
 
 
-def test_takes_are_made_with_the_marks_and_remember_them_and_the_file_too(blender, stage, client, tmp_path):
+def test_takes_are_made_with_the_marks_and_remember_them_and_the_file_too(
+    blender, stage, client, tmp_path
+):
     blender.ops.thunder.mark_word(kind=STRESSED)
     assert word_track.Track.of(tuple(words.spans(stage, stage))).texts == ("a ▲", "bump")
     blender.ops.thunder.generate()
@@ -145,7 +159,9 @@ def test_a_word_is_retaken_and_all_else_stays(blender, stage, client):
     free = np.flatnonzero(~mask.all(axis=1))
     assert 3 <= len(free) <= 6 and free[0] in (4, 5)
     after = provenance.load(made[0].action).motion
-    assert np.array_equal(after.head, before.head) and not mask[:, -6:].all(axis=1).sum() < len(mask)
+    assert np.array_equal(after.head, before.head) and not mask[:, -6:].all(axis=1).sum() < len(
+        mask
+    )
 
 
 def test_another_takes_mouth_is_used_on_the_word_alone(blender, stage):
@@ -157,11 +173,15 @@ def test_another_takes_mouth_is_used_on_the_word_alone(blender, stage):
     stage.frame_set(START + 8)
     assert blender.ops.thunder.use_mouth(take=other.action.name) == {"FINISHED"}
     mixed = take_list.shown_take(stage.thunder)
-    was, there, now = (provenance.load(action) for action in (lead_action, other_action, mixed.action))
+    was, there, now = (
+        provenance.load(action) for action in (lead_action, other_action, mixed.action)
+    )
     place = word_places.current(blender.context)
     middle = round((place.start + place.end) / 2 * 25)
     mouths = [each.motion.jaw for each in (was, there, now)]
-    assert np.allclose(mouths[2][middle], mouths[1][middle], atol=1e-3) and not np.allclose(mouths[0][middle], mouths[1][middle], atol=0.05)
+    assert np.allclose(mouths[2][middle], mouths[1][middle], atol=1e-3) and not np.allclose(
+        mouths[0][middle], mouths[1][middle], atol=0.05
+    )
     assert np.allclose(mouths[2][30:], mouths[0][30:], atol=1e-3)
     with pytest.raises(RuntimeError, match="was deleted"):
         blender.ops.thunder.use_mouth(take="nothing")
@@ -173,5 +193,7 @@ def test_the_mouths_of_takes_are_drawn_as_they_open(blender, stage):
     assert closed.shape == (word_places.SIZE, word_places.SIZE, 4) and dark[1] > dark[0]
     stage.thunder.count = 1
     blender.ops.thunder.generate()
-    icons = word_places.icons(take_list.shown_take(stage.thunder), word_places.current(blender.context))
+    icons = word_places.icons(
+        take_list.shown_take(stage.thunder), word_places.current(blender.context)
+    )
     assert len(icons) == word_places.MOUTHS and words.is_known(stage, strip.find(blender.context))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files with values that nobody means: each is read, or refused in one short sentence at once, in little memory."""
+"""Files with values that nobody means: each is read, or refused in one short sentence at once, in
+little memory."""
 
 import threading
 import time
@@ -16,7 +17,8 @@ from thunder_core.face import livelink
 from thunder_core.face.mapping import Mapping
 
 ABSURD = (
-    "9" * 5000, "-" + "9" * 4000, "9" * 400, "3e8", "1e400", "NaN", "-Infinity", '"a\\u0000b"', '"\\u001b[31m"', '"a\\nb"', '"\\ud800"',
+    "9" * 5000, "-" + "9" * 4000, "9" * 400, "3e8", "1e400", "NaN", "-Infinity", '"a\\u0000b"',
+    '"\\u001b[31m"', '"a\\nb"', '"\\ud800"',
     '"' + "é" * 5000 + '"', "[" * 3000 + "]" * 3000, "{}", "[]", "true", "null", '""',
 )  # fmt: skip
 
@@ -25,11 +27,18 @@ def with_each(fields):
     """JSON texts in which one of the fields has an absurd value."""
     for field in fields:
         for value in ABSURD:
-            yield field, value, "{" + ",".join(f'"{name}":{usual}' for name, usual in (fields | {field: value}).items()) + "}"
+            yield (
+                field,
+                value,
+                "{"
+                + ",".join(f'"{name}":{usual}' for name, usual in (fields | {field: value}).items())
+                + "}",
+            )
 
 
 def refusal(read, *given):
-    """The sentence with which something is refused; nothing if it is read. Any error but a sentence is a fault."""
+    """The sentence with which something is refused; nothing if it is read. Any error but a sentence
+    is a fault."""
     try:
         read(*given)
     except ThunderError as error:
@@ -50,18 +59,35 @@ def test_presets():
     }
     for field, value, text in with_each(usual):
         said = refusal(Preset.from_json, text, "mine")
-        assert said or value in {"name": ('""',), "about": ('""',), "style": ("{}",), "spread": ("null",)}.get(field, ()), (field, value)
+        assert said or value in {
+            "name": ('""',),
+            "about": ('""',),
+            "style": ("{}",),
+            "spread": ("null",),
+        }.get(field, ()), (field, value)
     for value in ABSURD:
-        assert refusal(Preset.from_json, f'{{"thunder_direction": 1, "style": {{"jaw": {value}}}}}', "mine"), value
+        assert refusal(
+            Preset.from_json, f'{{"thunder_direction": 1, "style": {{"jaw": {value}}}}}', "mine"
+        ), value
         if value.startswith('"'):
-            assert refusal(Preset.from_json, f'{{"thunder_direction": 1, "style": {{{value}: 1}}}}', "mine"), value
+            assert refusal(
+                Preset.from_json, f'{{"thunder_direction": 1, "style": {{{value}: 1}}}}', "mine"
+            ), value
 
 
 def test_mappings():
     target = '{"kind": "KEY", "name": "x"}'
     rule = f'[{{"source": "jawOpen", "target": {target}}}]'
-    usual = {name: '"x"' for name in ("name", "convention")} | {name: "[]" for name in ("parts", "joints")}
-    usual |= {"thunder_mapping": "1", "rules": rule, "forward": '""', "balance": "0", "lower_per_jaw": "0.3"}
+    usual = {name: '"x"' for name in ("name", "convention")} | {
+        name: "[]" for name in ("parts", "joints")
+    }
+    usual |= {
+        "thunder_mapping": "1",
+        "rules": rule,
+        "forward": '""',
+        "balance": "0",
+        "lower_per_jaw": "0.3",
+    }
     fine = {'""', "[]"}
     for field, value, text in with_each(usual):
         assert refusal(Mapping.from_json, text) or value in fine, (field, value)
@@ -108,7 +134,10 @@ def test_recordings(tmp_path, monkeypatch, name):
 
 @pytest.mark.parametrize("fps", [3e8, 0.0, -25.0, np.nan, np.inf])
 def test_takes_of_an_absurd_frame_rate(tmp_path, fps):
-    parts = {name: np.zeros((5, width), np.float32) for name, width in (("expression", 1), ("jaw", 3), ("head", 3), ("eyes", 3))}
+    parts = {
+        name: np.zeros((5, width), np.float32)
+        for name, width in (("expression", 1), ("jaw", 3), ("head", 3), ("eyes", 3))
+    }
     np.savez(tmp_path / "take.npz", channels=np.array(["jawOpen"]), fps=np.array(fps), **parts)
     assert refusal(motion_file.read, tmp_path / "take.npz")
 

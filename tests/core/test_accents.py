@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Accents: peaks of loudness in speech, about those that the teacher of the training motion moves on."""
+"""Accents: peaks of loudness in speech, about those that the teacher of the training motion moves
+on."""
 
 import numpy as np
 import pytest
@@ -14,13 +15,17 @@ def voice(peaks, frames=250):
     t = np.arange(frames)
     loud = -0.2 + 0.02 * np.sin(t / 3) + sum(0.8 * np.exp(-0.5 * ((t - p) / 3) ** 2) for p in peaks)
     speaking = (t > 15) & (t < frames - 15)
-    return np.stack([np.where(speaking, loud, -1), np.where(speaking, 0.5, -2)], 1).astype(np.float32), speaking.astype(float)
+    return np.stack([np.where(speaking, loud, -1), np.where(speaking, 0.5, -2)], 1).astype(
+        np.float32
+    ), speaking.astype(float)
 
 
 def test_accents_are_where_the_voice_is_loud():
     loud, speaking = voice([40, 90, 160])
     frames, weights = accents(loud[:, 0], speaking)
-    assert frames == pytest.approx([40, 90, 160], abs=2) and ((weights > 0.2) & (weights <= 1)).all()
+    assert (
+        frames == pytest.approx([40, 90, 160], abs=2) and ((weights > 0.2) & (weights <= 1)).all()
+    )
 
 
 def test_and_where_it_is_high():
@@ -43,7 +48,10 @@ def test_they_are_those_of_the_prosody_that_the_teacher_plays(pitch):
 def test_silence_and_an_even_voice_have_none():
     loud, speaking = voice([])
     assert not len(accents(loud[:, 0], 0 * speaking)[0])
-    assert not len(accents(np.zeros(100), np.ones(100))[0]) and not accent_curve(np.zeros(0, int), 100).any()
+    assert (
+        not len(accents(np.zeros(100), np.ones(100))[0])
+        and not accent_curve(np.zeros(0, int), 100).any()
+    )
 
 
 def test_the_curve_is_high_at_accents_and_low_between():
@@ -60,8 +68,12 @@ def test_an_accent_at_the_very_end_is_kept_within_the_line():
 def test_the_pitch_of_a_gliding_tone_is_followed_and_silence_has_none():
     t = np.arange(3 * 16000) / 16000
     hertz = 150 * 2 ** (0.5 * np.sin(2 * np.pi * t))  # six semitones up and down
-    sound = np.sin(2 * np.pi * np.cumsum(hertz) / 16000) + 0.5 * np.sin(4 * np.pi * np.cumsum(hertz) / 16000)
+    sound = np.sin(2 * np.pi * np.cumsum(hertz) / 16000) + 0.5 * np.sin(
+        4 * np.pi * np.cumsum(hertz) / 16000
+    )
     got = semitones(0.3 * sound.astype(np.float32), 75)
     wanted = 6 * np.sin(2 * np.pi * (np.arange(75) + 0.5) / 25)
     assert got.shape == (75,) and np.abs(got - wanted)[3:-3].max() < 1.5
-    assert not semitones(np.zeros(16000, np.float32), 25).any() and semitones(np.zeros(100, np.float32), 1).shape == (1,)
+    assert not semitones(np.zeros(16000, np.float32), 25).any() and semitones(
+        np.zeros(100, np.float32), 1
+    ).shape == (1,)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A capture is found in its voice by its mouth, or by the sound that was recorded with it; one of another line is not."""
+"""A capture is found in its voice by its mouth, or by the sound that was recorded with it; one of
+another line is not."""
 
 from pathlib import Path
 
@@ -32,16 +33,26 @@ def performed(engine, voice):
 
 
 def captured(rng, x, lead, first, last):
-    """Frames of a take as another camera sees them: after so many frames of rest, larger or smaller, and noisy."""
+    """Frames of a take as another camera sees them: after so many frames of rest, larger or
+    smaller, and noisy."""
     y = np.concatenate([np.zeros((lead, x.shape[1])), x[first:last]]) * rng.uniform(0.6, 1.4)
-    return unpack((y + rng.normal(0, 0.05, y.shape) * np.r_[np.ones(x.shape[1] - 9), np.full(9, 0.1)]).astype(np.float32), x.shape[1] - 9)
+    return unpack(
+        (y + rng.normal(0, 0.05, y.shape) * np.r_[np.ones(x.shape[1] - 9), np.full(9, 0.1)]).astype(
+            np.float32
+        ),
+        x.shape[1] - 9,
+    )
 
 
 def test_a_mouth_is_found_within_a_frame(engine, voice, performed):
     rng, off = np.random.default_rng(3), []
     for x in performed:
         for _ in range(5):
-            lead, first, last = int(rng.integers(0, 40)), int(rng.integers(0, 60)), len(x) - int(rng.integers(0, 40))
+            lead, first, last = (
+                int(rng.integers(0, 40)),
+                int(rng.integers(0, 60)),
+                len(x) - int(rng.integers(0, 40)),
+            )
             match, by = engine.align(voice, captured(rng, x, lead, first, last))
             assert by == "mouth"
             off.append(round(match.seconds * FPS) - (first - lead))
@@ -55,12 +66,16 @@ def test_a_mouth_that_says_something_else_is_not_sure(engine, voice, performed):
     assert all(engine.align(voice, motion)[0].sure < 1 for motion in backwards)
 
 
-def test_the_sound_of_another_microphone_is_found_within_a_frame_and_asked_first(engine, voice, performed):
+def test_the_sound_of_another_microphone_is_found_within_a_frame_and_asked_first(
+    engine, voice, performed
+):
     rng = np.random.default_rng(2)
     room = np.r_[1, rng.normal(0, 0.3, 800) * np.exp(-np.arange(800) / 200)]
     heard = np.convolve(voice.samples, room)[: len(voice.samples)][RATE:]
     heard = 0.1 * heard / heard.std()
-    heard = np.concatenate([np.zeros(RATE // 4), heard]) + rng.normal(0, 0.05, len(heard) + RATE // 4)
+    heard = np.concatenate([np.zeros(RATE // 4), heard]) + rng.normal(
+        0, 0.05, len(heard) + RATE // 4
+    )
     still = unpack(np.zeros_like(performed[0]), performed[0].shape[1] - 9)
     match, by = engine.align(voice, still, Speech(heard.astype(np.float32)))
     assert by == "sound" and match.sure >= 1 and match.seconds == pytest.approx(0.75, abs=0.02)
@@ -75,7 +90,12 @@ def test_a_sound_of_something_else_leaves_it_to_the_mouth(engine, voice, perform
 
 
 @pytest.mark.parametrize(
-    "a, b", [(np.zeros((1, 2)), np.zeros((1, 2))), (np.zeros((50, 2)), np.zeros((9, 2))), (np.ones((3, 1)), np.eye(40, 1))]
+    "a, b",
+    [
+        (np.zeros((1, 2)), np.zeros((1, 2))),
+        (np.zeros((50, 2)), np.zeros((9, 2))),
+        (np.ones((3, 1)), np.eye(40, 1)),
+    ],
 )
 def test_what_stands_still_fits_nowhere(a, b):
     seconds, margin = best_shift(a, b, 25.0)

@@ -22,8 +22,22 @@ from thunder_core.request import seed_of_voice
 from thunder_core.shipped import SAMPLE
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = [example for example in doctest.DocTestFinder(exclude_empty=True).find(api, "api") if example.examples]
-PERFORMING = ("api", "api.perform", "api.explain", "api.score", "api.speak", "api.Take", "api.Take.save", "api.Takes")  # each needs takes
+EXAMPLES = [
+    example
+    for example in doctest.DocTestFinder(exclude_empty=True).find(api, "api")
+    if example.examples
+]
+# each needs takes
+PERFORMING = (
+    "api",
+    "api.perform",
+    "api.explain",
+    "api.score",
+    "api.speak",
+    "api.Take",
+    "api.Take.save",
+    "api.Takes",
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +79,20 @@ def test_the_examples_in_docstrings_do_what_they_say(example, folder, request, m
 
 
 def test_every_function_has_an_example():
-    public = {f"api.{name}" for name in thunder.__all__ if inspect.isfunction(getattr(thunder, name))}
+    public = {
+        f"api.{name}" for name in thunder.__all__ if inspect.isfunction(getattr(thunder, name))
+    }
     assert len(public) == 6 and public | set(PERFORMING) <= {example.name for example in EXAMPLES}
 
 
 def test_importing_the_package_loads_neither_numpy_nor_torch():
-    code = "import sys, thunder_core; print([*filter(sys.modules.get, ('numpy', 'torch', 'thunder_core.api'))]); thunder_core.no"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    code = (
+        "import sys, thunder_core; print([*filter(sys.modules.get, ('numpy', 'torch', "
+        "'thunder_core.api'))]); thunder_core.no"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert done.stdout == "[]\n" and "has no attribute 'no'" in done.stderr
     assert set(thunder.__all__) <= set(dir(thunder))
 
@@ -135,7 +156,9 @@ def test_samples_are_the_sound_that_a_file_of_them_is(tmp_path):
     soundfile.write(tmp_path / "x.wav", stereo, 44100, subtype="PCM_16")
     whole, rate = soundfile.read(tmp_path / "x.wav", dtype="int16")
     expected = read_sound(tmp_path / "x.wav").samples
-    assert np.abs(expected).max() > 0.1 and np.array_equal(thunder.load(whole, rate).samples, expected)
+    assert np.abs(expected).max() > 0.1 and np.array_equal(
+        thunder.load(whole, rate).samples, expected
+    )
     assert np.array_equal(thunder.load(whole / 2**15, rate).samples, expected)
     quiet = thunder.load(np.full(16000, 128, np.uint8), 16000)
     assert not quiet.samples.any() and quiet.name == "voice"
@@ -143,7 +166,11 @@ def test_samples_are_the_sound_that_a_file_of_them_is(tmp_path):
 
 def test_without_a_seed_takes_begin_where_the_panels_do(voice):
     (take,) = thunder.perform(voice, takes=1, quality="draft")
-    assert take.seed == seed_of_voice("line.wav") and take.provenance["as_asked"] and take.provenance["spread"] == 0.5
+    assert (
+        take.seed == seed_of_voice("line.wav")
+        and take.provenance["as_asked"]
+        and take.provenance["spread"] == 0.5
+    )
 
 
 def test_a_mood_a_preset_and_sliders_reach_the_takes(voice):
@@ -152,36 +179,57 @@ def test_a_mood_a_preset_and_sliders_reach_the_takes(voice):
 
     warm, preset = direction(mood="warm"), direction(preset="newsreader", energy=1.5)
     names = list(MOODS)[1:]
-    assert warm.vectors[0, len(api.AXES) + names.index("warm")] == pytest.approx(0.6), "the panel's strength"
-    shipped = api.Preset.read(ROOT / "thunder_core" / "directions" / "Newsreader.json").direction.vector()
-    assert preset.vectors[0, 0] == pytest.approx(api.AXES[0].deviations(1.5)) and preset.vectors[0, 1:] == pytest.approx(shipped[1:])
+    assert warm.vectors[0, len(api.AXES) + names.index("warm")] == pytest.approx(0.6), (
+        "the panel's strength"
+    )
+    shipped = api.Preset.read(
+        ROOT / "thunder_core" / "directions" / "Newsreader.json"
+    ).direction.vector()
+    assert preset.vectors[0, 0] == pytest.approx(api.AXES[0].deviations(1.5)) and preset.vectors[
+        0, 1:
+    ] == pytest.approx(shipped[1:])
     assert direction(spread=0.2, as_asked=False).spread == 0.2
 
 
 def test_nobody_speaking_is_a_warning_and_gives_idle_takes_without_a_score():
     silence = thunder.load(np.zeros(32000), 16000)
-    with pytest.warns(UserWarning, match="Nobody speaks in “voice”, so its takes show an idle face") as seen:
+    with pytest.warns(
+        UserWarning, match="Nobody speaks in “voice”, so its takes show an idle face"
+    ) as seen:
         takes = thunder.perform(silence, takes=1, seed=1)
-    assert seen[0].filename == __file__ and takes.best.score is None and takes.best.curves["jawOpen"].max() < 0.02
+    assert (
+        seen[0].filename == __file__
+        and takes.best.score is None
+        and takes.best.curves["jawOpen"].max() < 0.02
+    )
     assert "idle" in repr(takes.best)
 
 
 def test_curves_are_the_motions_values_by_name(takes):
     take = takes.best
     assert np.allclose(take.curves["jawOpen"], take.motion.jaw[:, 0] / JAW_OPEN_RADIANS)
-    assert np.array_equal(take.curves["mouthPucker"], take.motion.expression[:, take.channels.index("mouthPucker")])
+    assert np.array_equal(
+        take.curves["mouthPucker"], take.motion.expression[:, take.channels.index("mouthPucker")]
+    )
     assert set(livelink.NAMES) | set(take.channels) == set(take.curves)
-    assert np.ptp(take.curves["headPitch"]) > 0.001 and all(x.dtype == np.float32 and x.shape == (50,) for x in take.curves.values())
+    assert np.ptp(take.curves["headPitch"]) > 0.001 and all(
+        x.dtype == np.float32 and x.shape == (50,) for x in take.curves.values()
+    )
 
 
 def test_saved_files_are_read_as_the_take(takes, tmp_path):
     take = takes.best
     take.save(tmp_path / "take.npz")
     motion, channels = motion_file.read(tmp_path / "take.npz")
-    assert channels == take.channels and np.array_equal(motion.jaw, take.motion.jaw) and np.array_equal(motion.head, take.motion.head)
+    assert (
+        channels == take.channels
+        and np.array_equal(motion.jaw, take.motion.jaw)
+        and np.array_equal(motion.head, take.motion.head)
+    )
     take.save(tmp_path / "take.CSV")
     rows = (tmp_path / "take.CSV").read_text().splitlines()
-    assert len(rows) == 1 + 118 and rows[1].startswith("00:00:00:00.000,61,")  # 49 of 1/25 s, at 60 a second
+    # 49 of 1/25 s, at 60 a second
+    assert len(rows) == 1 + 118 and rows[1].startswith("00:00:00:00.000,61,")
     again = livelink.read(tmp_path / "take.CSV", take.channels)
     apart = np.abs(again.jaw[:, 0] - take.motion.jaw[:, 0])
     assert again.frames == 50 and np.median(apart) < 1e-3 and apart.max() < 0.02

@@ -22,16 +22,24 @@ def request(tmp_path, values, **more):
 def test_a_direction_is_read_with_its_spread(tmp_path):
     vector = Direction(Style(energy=1.2), "warm", 0.4).vector()
     read = asked(request(tmp_path, vector[None], spread=0.3, as_asked=False))
-    assert np.array_equal(read.vectors, vector[None]) and read.spread == pytest.approx(0.3) and not read.as_asked
+    assert (
+        np.array_equal(read.vectors, vector[None])
+        and read.spread == pytest.approx(0.3)
+        and not read.as_asked
+    )
     assert read.original is None and np.array_equal(read.requested, vector[None])
     np.save(tmp_path / "original.npy", Direction().vector()[None])
-    around = asked(request(tmp_path, vector[None], original=str(tmp_path / "original.npy"), like=[[3, 0.5]]))
+    around = asked(
+        request(tmp_path, vector[None], original=str(tmp_path / "original.npy"), like=[[3, 0.5]])
+    )
     assert around.like == ((3, 0.5),) and read.like == ()
     assert np.array_equal(around.requested, Direction().vector()[None])
     assert asked({}) is None and asked({"direction": None}) is None
 
 
-@pytest.mark.parametrize("like", [3, [3, 0.5], [[3]], [[3, 2.0]], [[-1, 0.5]], [["a", 0.5]], [[3, None]]])
+@pytest.mark.parametrize(
+    "like", [3, [3, 0.5], [[3]], [[3, 2.0]], [[-1, 0.5]], [["a", 0.5]], [[3, None]]]
+)
 def test_takes_to_be_like_that_are_no_pairs_are_refused(tmp_path, like):
     with pytest.raises(BadRequest, match="must be"):
         asked(request(tmp_path, Direction().vector()[None], like=like))
@@ -46,24 +54,42 @@ def test_a_request_is_the_same_after_its_way_over_the_protocol(tmp_path):
     motion = unpack(np.arange(4 * 53, dtype=np.float32).reshape(4, 53), 44)
     usual = Direction().vector()[None]
     whole = Request(
-        3, 2**40, "draft", 0, 1.5, 0.25, Brief(usual, 0.25, False, usual * 0.5, ((3, 0.5),)), Keep(motion, pack(motion) % 2 > 0.5), True,
-        "media2face", np.ones((30, 53), np.float32), np.full((48, 48), 0.5, np.float32), [[["jawOpen", 1.0]]],
+        3, 2**40, "draft", 0, 1.5, 0.25, Brief(usual, 0.25, False, usual * 0.5, ((3, 0.5),)),
+        Keep(motion, pack(motion) % 2 > 0.5), True,
+        "media2face", np.ones((30, 53), np.float32), np.full((48, 48), 0.5, np.float32),
+        [[["jawOpen", 1.0]]],
     )  # fmt: skip
     for sent in (whole, Request(), Request(steps=7, direction=Brief())):
         read = request_of(json.loads(json.dumps(sent.arguments(put_array))))
-        for name in ("takes", "seed", "quality", "steps", "guidance", "speech_guidance", "listening", "system", "sums"):
+        for name in (
+            "takes",
+            "seed",
+            "quality",
+            "steps",
+            "guidance",
+            "speech_guidance",
+            "listening",
+            "system",
+            "sums",
+        ):
             assert getattr(read, name) == getattr(sent, name), name
         for name in ("reference", "picture"):
             assert np.array_equal(getattr(read, name), getattr(sent, name)), name
-        one, other = (None if each.direction is None else asdict(each.direction) for each in (read, sent))
+        one, other = (
+            None if each.direction is None else asdict(each.direction) for each in (read, sent)
+        )
         assert str(one) == str(other)
         assert (read.keep is None) == (sent.keep is None)
-    assert np.array_equal(pack(request_of(json.loads(json.dumps(whole.arguments(put_array)))).keep.motion), pack(motion))
+    assert np.array_equal(
+        pack(request_of(json.loads(json.dumps(whole.arguments(put_array)))).keep.motion),
+        pack(motion),
+    )
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"takes": 257}, {"takes": True}, {"seed": -1}, {"quality": []}, {"steps": 0}, {"guidance": "1"}, {"speech_guidance": 6},
+    [{"takes": 257}, {"takes": True}, {"seed": -1}, {"quality": []}, {"steps": 0},
+    {"guidance": "1"}, {"speech_guidance": 6},
      {"listening": 1}, {"system": []}, {"system": ""}, {"sums": 3}],
 )  # fmt: skip
 def test_a_value_out_of_range_is_refused(arguments):

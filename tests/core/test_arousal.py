@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""*As Heard*: what is heard follows the voice and not its gain, and takes follow what is heard where they are asked to, or are free to."""
+"""*As Heard*: what is heard follows the voice and not its gain, and takes follow what is heard
+where they are asked to, or are free to."""
 
 import numpy as np
 import pytest
@@ -46,7 +47,9 @@ def voice():
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_of_the_voice_moves_its_own_value_the_right_way(name, hear, voice):
     how, field, side = CHANGES[name]
-    before, after = (getattr(hear(samples), field) for samples in (voice.samples, changed(voice.samples, **how)))
+    before, after = (
+        getattr(hear(samples), field) for samples in (voice.samples, changed(voice.samples, **how))
+    )
     assert side * (after - before) > 0.1
 
 
@@ -77,7 +80,13 @@ def test_what_is_usual_stays_usual_and_nothing_goes_far():
 
 
 def test_more_in_the_voice_is_never_less_on_the_face():
-    values = np.array([[axis_deviations(Heard(x, y, z)) for x in (-2.5, -1, 0, 1, 2.5)] for y in (-2, 0, 2) for z in (-2, 0, 2)])
+    values = np.array(
+        [
+            [axis_deviations(Heard(x, y, z)) for x in (-2.5, -1, 0, 1, 2.5)]
+            for y in (-2, 0, 2)
+            for z in (-2, 0, 2)
+        ]
+    )
     assert (np.diff(values, axis=1) >= 0).all()
 
 
@@ -92,7 +101,9 @@ def test_a_direction_as_heard_moves_three_sliders_by_its_strength():
 
 
 def test_a_direction_as_heard_stays_within_the_sliders():
-    style = follow_voice(Brief.of(Direction(Style(energy=1.95, head=2.5), AS_HEARD, 1.0)), LIVELY, 50).vectors[0]
+    style = follow_voice(
+        Brief.of(Direction(Style(energy=1.95, head=2.5), AS_HEARD, 1.0)), LIVELY, 50
+    ).vectors[0]
     assert all(by <= axis.deviations(axis.most) + 1e-4 for axis, by in zip(AXES, style))
 
 
@@ -107,7 +118,9 @@ def test_a_direction_may_follow_the_voice_in_a_part_of_its_line():
 def test_takes_around_a_take_as_heard_are_compared_with_what_was_heard():
     asked = Brief(USUAL + 0.3, 0.2, False, USUAL, ((3, 0.5),), np.ones(1, np.float32))
     moved = follow_voice(asked, LIVELY, 50)
-    assert np.array_equal(moved.vectors, asked.vectors) and np.allclose(moved.requested[0, : len(AXES)], LIVELY)
+    assert np.array_equal(moved.vectors, asked.vectors) and np.allclose(
+        moved.requested[0, : len(AXES)], LIVELY
+    )
 
 
 def test_without_as_heard_a_request_is_itself():
@@ -133,17 +146,29 @@ def test_a_request_as_heard_travels_to_the_engine(tmp_path):
 
 
 def test_every_other_reading_of_no_mood_follows_the_voice_by_half_at_the_usual_spread():
-    free, led = (np.concatenate([reading(USUAL, seed, 0.5, heard) for seed in range(64)]) for heard in (None, 0.5 * LIVELY))
+    free, led = (
+        np.concatenate([reading(USUAL, seed, 0.5, heard) for seed in range(64)])
+        for heard in (None, 0.5 * LIVELY)
+    )
     by, in_a_mood = led - free, (free[:, len(AXES) :] > 0).any(1)
-    assert 0.4 < in_a_mood.mean() < 0.6 and not by[in_a_mood].any(), "no take is given a mood and the voice"
+    assert 0.4 < in_a_mood.mean() < 0.6 and not by[in_a_mood].any(), (
+        "no take is given a mood and the voice"
+    )
     within = np.abs(free[~in_a_mood][:, SLIDERS]) < 1
-    assert np.allclose(by[~in_a_mood][:, SLIDERS][within], np.broadcast_to(0.25 * LIVELY[SLIDERS], within.shape)[within], atol=1e-5)
+    assert np.allclose(
+        by[~in_a_mood][:, SLIDERS][within],
+        np.broadcast_to(0.25 * LIVELY[SLIDERS], within.shape)[within],
+        atol=1e-5,
+    )
     assert not by[:, OTHERS].any()
 
 
 def test_no_reading_of_a_mood_and_none_without_spread_follows_the_voice():
     warm = Direction(mood="warm", strength=0.6).vector()[None]
-    assert all(np.array_equal(reading(warm, seed, 0.5, LIVELY), reading(warm, seed, 0.5)) for seed in range(16))
+    assert all(
+        np.array_equal(reading(warm, seed, 0.5, LIVELY), reading(warm, seed, 0.5))
+        for seed in range(16)
+    )
     assert all(np.array_equal(reading(USUAL, seed, 0.0, LIVELY), USUAL) for seed in range(16))
 
 
@@ -157,27 +182,56 @@ def raised(voice):
 
 
 def test_the_first_take_of_a_neutral_request_is_not_led_and_others_are(engine, raised):
-    running = engine.begin(raised, Request(8, 0, DRAFT, direction=Brief()), lambda *_: None, lambda _: None)
+    running = engine.begin(
+        raised, Request(8, 0, DRAFT, direction=Brief()), lambda *_: None, lambda _: None
+    )
     assert axis_deviations(running.voice.heard).max() > 0.2, "the voice asks for something"
-    led = [seed for seed in range(8) if not np.array_equal(running.readings[seed], reading(USUAL, seed, 0.5))]
+    led = [
+        seed
+        for seed in range(8)
+        if not np.array_equal(running.readings[seed], reading(USUAL, seed, 0.5))
+    ]
     assert np.array_equal(running.readings[0], USUAL) and 2 <= len(led) <= 6
-    exact = engine.begin(raised, Request(8, 0, DRAFT, direction=Brief(USUAL, 0.0)), lambda *_: None, lambda _: None)
+    exact = engine.begin(
+        raised, Request(8, 0, DRAFT, direction=Brief(USUAL, 0.0)), lambda *_: None, lambda _: None
+    )
     assert all(np.array_equal(style, USUAL) for style in exact.readings.values())
-    listening = engine.begin(raised, Request(8, 0, DRAFT, direction=Brief(), listening=True), lambda *_: None, lambda _: None)
-    assert all(np.array_equal(listening.readings[seed], reading(USUAL, seed, 0.5)) for seed in range(1, 8))
+    listening = engine.begin(
+        raised,
+        Request(8, 0, DRAFT, direction=Brief(), listening=True),
+        lambda *_: None,
+        lambda _: None,
+    )
+    assert all(
+        np.array_equal(listening.readings[seed], reading(USUAL, seed, 0.5)) for seed in range(1, 8)
+    )
 
 
 def test_a_take_as_heard_moves_more_for_a_lively_voice_and_says_what_was_heard(engine, raised):
     asked = Brief.of(Direction(mood=AS_HEARD, strength=1.0), 0.0)
-    (take,), (plain,) = (engine.generate(raised, Request(1, 3, DRAFT, direction=each)) for each in (asked, Brief(USUAL, 0.0)))
-    assert take.provenance["voice_sounds"] == plain.provenance["voice_sounds"] == pytest.approx(engine.analyse(raised).heard, abs=1e-3)
+    (take,), (plain,) = (
+        engine.generate(raised, Request(1, 3, DRAFT, direction=each))
+        for each in (asked, Brief(USUAL, 0.0))
+    )
+    assert (
+        take.provenance["voice_sounds"]
+        == plain.provenance["voice_sounds"]
+        == pytest.approx(engine.analyse(raised).heard, abs=1e-3)
+    )
     by = np.subtract(take.provenance["reading"], plain.provenance["reading"])[: len(AXES)]
     assert by == pytest.approx(axis_deviations(engine.analyse(raised).heard), abs=1e-3)
-    assert take.provenance["requested"] == take.provenance["reading"] and "requested" not in plain.provenance
+    assert (
+        take.provenance["requested"] == take.provenance["reading"]
+        and "requested" not in plain.provenance
+    )
     assert take.opening.mean() > plain.opening.mean()
-    assert engine.score(raised, take.motion, asked, 3).total == pytest.approx(take.score.total, abs=0.05)
+    assert engine.score(raised, take.motion, asked, 3).total == pytest.approx(
+        take.score.total, abs=0.05
+    )
 
 
 def test_engines_that_follow_no_sliders_refuse_to_follow_the_voice(engine, raised):
     with pytest.raises(BadRequest, match="another mood than As Heard"):
-        engine.generate(raised, Request(1, system="media2face", direction=Brief.of(Direction(mood=AS_HEARD))))
+        engine.generate(
+            raised, Request(1, system="media2face", direction=Brief.of(Direction(mood=AS_HEARD)))
+        )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the encoder hears of m, b and p decides when lips meet, and no frame opens, shuts or rolls a lip by a jump."""
+"""What the encoder hears of m, b and p decides when lips meet, and no frame opens, shuts or rolls a
+lip by a jump."""
 
 import numpy as np
 import pytest
@@ -35,20 +36,31 @@ def test_lips_that_all_but_meet_on_a_bilabial_meet_and_others_stay_as_the_model_
     for jaw_mm, meets in ((0.8, True), (6.0, False)):
         model, made = openings(np.full(FRAMES, jaw_mm), shut)
         assert made[:15] == pytest.approx(model[:15], abs=0.05)
-        assert (made[21:23].max() < 0.05) == meets and (meets or made[21:23] == pytest.approx(model[21:23], abs=0.05))
+        assert (made[21:23].max() < 0.05) == meets and (
+            meets or made[21:23] == pytest.approx(model[21:23], abs=0.05)
+        )
 
 
 def test_a_curve_is_left_by_small_steps_and_lowered_nowhere():
     values = np.array([0.0, 0, 0, 1.1, 0.1, 0, 0, 0.3, 0])
     gone = limit_release(values, 0.45)
-    assert gone == pytest.approx([0, 0.2, 0.65, 1.1, 0.65, 0.2, 0, 0.3, 0]) and (gone >= values).all()
-    assert limit_release(values[:0], 0.45).shape == (0,) and (limit_release(np.zeros(4), 0.45) == 0).all()
+    assert (
+        gone == pytest.approx([0, 0.2, 0.65, 1.1, 0.65, 0.2, 0, 0.3, 0]) and (gone >= values).all()
+    )
+    assert (
+        limit_release(values[:0], 0.45).shape == (0,)
+        and (limit_release(np.zeros(4), 0.45) == 0).all()
+    )
 
 
 def test_the_lower_lip_comes_to_the_teeth_and_leaves_them_in_more_than_a_frame():
     articulators = bundled_articulators()
     pipeline, nothing = Pipeline(articulators.names, articulators), np.zeros(FRAMES)
-    expression, jaw, f = np.zeros((FRAMES, len(articulators.names))), np.zeros((FRAMES, 3)), np.zeros(FRAMES)
+    expression, jaw, f = (
+        np.zeros((FRAMES, len(articulators.names))),
+        np.zeros((FRAMES, 3)),
+        np.zeros(FRAMES),
+    )
     jaw[:, 0], f[24:26] = 0.12, 1.0
     sounds = Sounds(np.ones(FRAMES), nothing, f, nothing)
     before = pipeline.mechanics.speak(expression, jaw, sounds)[0][:, pipeline.roll]
@@ -59,31 +71,47 @@ def test_the_lower_lip_comes_to_the_teeth_and_leaves_them_in_more_than_a_frame()
 
 def test_a_curve_rises_in_time_and_comes_down_in_time_where_it_must_be_low():
     values, low = np.array([0.0, 0, 0, 0.9, 0, 0, 0.8, 0.8, 0.1, 0, 0]), np.zeros(11, bool)
-    assert limit_rate(values, 0.35, low) == pytest.approx([0, 0.2, 0.55, 0.9, 0.55, 0.45, 0.8, 0.8, 0.45, 0.1, 0])
+    assert limit_rate(values, 0.35, low) == pytest.approx(
+        [0, 0.2, 0.55, 0.9, 0.55, 0.45, 0.8, 0.8, 0.45, 0.1, 0]
+    )
     low[8] = True
-    assert limit_rate(values, 0.35, low) == pytest.approx([0, 0.2, 0.55, 0.9, 0.55, 0.45, 0.8, 0.45, 0.1, 0.1, 0])
+    assert limit_rate(values, 0.35, low) == pytest.approx(
+        [0, 0.2, 0.55, 0.9, 0.55, 0.45, 0.8, 0.45, 0.1, 0.1, 0]
+    )
     assert limit_rate(values[:0], 0.35, low[:0]).shape == (0,)
 
 
 def test_the_tongue_reaches_the_palate_and_leaves_it_in_two_frames_or_more():
     articulators = bundled_articulators()
     pipeline, nothing = Pipeline(articulators.names, articulators), np.zeros(FRAMES)
-    expression, jaw, th = np.zeros((FRAMES, len(articulators.names))), np.zeros((FRAMES, 3)), np.zeros(FRAMES)
+    expression, jaw, th = (
+        np.zeros((FRAMES, len(articulators.names))),
+        np.zeros((FRAMES, 3)),
+        np.zeros(FRAMES),
+    )
     tip, jaw[:, 0], th[34:36] = articulators.names.index("tongueTipUp"), 0.1, 1.0
     expression[20:22, tip] = expression[31:34, tip] = 0.9
     sounds = Sounds(np.ones(FRAMES), nothing, nothing, th)
     before = pipeline.mechanics.speak(expression, jaw, sounds)[0]
     made = pipeline.articulate(expression, jaw, made_voice(sounds))[0]
-    assert np.abs(np.diff(before[:, tip])).max() > 0.8 and np.abs(np.diff(made[:, tip])).max() <= 0.35 + 1e-6
+    assert (
+        np.abs(np.diff(before[:, tip])).max() > 0.8
+        and np.abs(np.diff(made[:, tip])).max() <= 0.35 + 1e-6
+    )
     assert made[20:22, tip] == pytest.approx(0.9) and made[17:19, tip] == pytest.approx([0, 0.2])
     assert made[34:36] == pytest.approx(before[34:36], abs=1e-6)
 
 
 def openings(jaw_mm, shut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Opening [T] in mm of a jaw that opens by some millimetres [T] as the model has it, and as it is articulated with closures [T]."""
+    """Opening [T] in mm of a jaw that opens by some millimetres [T] as the model has it, and as it
+    is articulated with closures [T]."""
     articulators = bundled_articulators()
     pipeline, nothing = Pipeline(articulators.names, articulators), np.zeros(FRAMES)
     expression, jaw = np.zeros((FRAMES, len(articulators.names))), np.zeros((FRAMES, 3))
     jaw[:, 0] = 0.01 * np.asarray(jaw_mm)
-    made = Motion(*pipeline.articulate(expression, jaw, made_voice(Sounds(np.ones(FRAMES), nothing, nothing, nothing), shut)))
+    made = Motion(
+        *pipeline.articulate(
+            expression, jaw, made_voice(Sounds(np.ones(FRAMES), nothing, nothing, nothing), shut)
+        )
+    )
     return bundled_lips().opening(Motion(expression, jaw)), bundled_lips().opening(made)

@@ -26,7 +26,9 @@ SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "sample.wav"
 
 
 def tone(seconds=1.0, rate=16000, hertz=440.0, peak=0.5):
-    return (peak * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
+    return (peak * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(
+        np.float32
+    )
 
 
 def as_heard(speech):
@@ -57,8 +59,12 @@ def resampled(samples, rate, block=70_000):
 
 @pytest.mark.parametrize("rate", RATES)
 def test_resampling_moves_no_sound_and_keeps_all_that_both_rates_hold(rate):
-    """A click stays where it is, a sweep up to five sixths of the highest frequency stays as it was, and the length is rounded up."""
-    t, out = np.arange(round(1.2345 * rate)) / rate, np.arange(math.ceil(round(1.2345 * rate) * 16000 / rate)) / 16000
+    """A click stays where it is, a sweep up to five sixths of the highest frequency stays as it
+    was, and the length is rounded up."""
+    t, out = (
+        np.arange(round(1.2345 * rate)) / rate,
+        np.arange(math.ceil(round(1.2345 * rate) * 16000 / rate)) / 16000,
+    )
     least, seconds = min(rate, 16000), 1.2345
 
     def click(t):
@@ -78,14 +84,20 @@ def test_resampling_moves_no_sound_and_keeps_all_that_both_rates_hold(rate):
 @pytest.mark.parametrize("rate", [rate for rate in RATES if rate > 20_000])
 def test_what_16_khz_cannot_hold_is_not_folded_into_speech(rate):
     assert np.abs(resampled(tone(rate=rate, hertz=9000.0), rate))[400:-400].max() < 1e-6
-    assert np.std(resampled(tone(rate=rate, hertz=7300.0), rate)[400:-400]) == pytest.approx(0.5 / np.sqrt(2), rel=0.005)
+    assert np.std(resampled(tone(rate=rate, hertz=7300.0), rate)[400:-400]) == pytest.approx(
+        0.5 / np.sqrt(2), rel=0.005
+    )
 
 
 @pytest.mark.parametrize("rate", [8000, 44099, 44100, 48000])
 def test_resampling_is_scipys_within_the_band_of_speech(rate):
     noise = np.random.default_rng(0).standard_normal(rate).astype(np.float32)
-    low = sosfiltfilt(butter(8, 0.35 * min(rate, 16000), fs=rate, output="sos"), noise).astype(np.float32)
-    expected = resample_poly(low, 16000 // math.gcd(rate, 16000), rate // math.gcd(rate, 16000), window=("kaiser", 10.0))
+    low = sosfiltfilt(butter(8, 0.35 * min(rate, 16000), fs=rate, output="sos"), noise).astype(
+        np.float32
+    )
+    expected = resample_poly(
+        low, 16000 // math.gcd(rate, 16000), rate // math.gcd(rate, 16000), window=("kaiser", 10.0)
+    )
     made = resampled(low, rate)
     assert len(made) == len(expected) and np.std(made - expected) < 2e-3 * np.std(expected)
 
@@ -98,8 +110,14 @@ def test_16_khz_is_not_touched():
 @pytest.mark.parametrize(
     "rate, subtype",
     [
-        *((rate, "PCM_16") for rate in (4001, 8000, 11025, 16000, 22050, 44099, 44100, 48000, 96000)),
-        *((16000, subtype) for subtype in ("PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "IMA_ADPCM")),
+        *(
+            (rate, "PCM_16")
+            for rate in (4001, 8000, 11025, 16000, 22050, 44099, 44100, 48000, 96000)
+        ),
+        *(
+            (16000, subtype)
+            for subtype in ("PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "IMA_ADPCM")
+        ),
     ],
 )
 def test_every_rate_and_sample_format_keeps_pitch_and_length(tmp_path, rate, subtype):
@@ -117,7 +135,12 @@ def test_compressed_files_are_read(tmp_path, kind):
         pytest.skip("no ffmpeg on PATH")
     else:
         soundfile.write(tmp_path / "tone.wav", np.stack([tone(3.0, rate=48000)] * 2, axis=1), 48000)
-        subprocess.run(["ffmpeg", "-v", "error", "-i", "tone.wav", "-b:a", "192k", name], cwd=tmp_path, timeout=60, check=True)
+        subprocess.run(
+            ["ffmpeg", "-v", "error", "-i", "tone.wav", "-b:a", "192k", name],
+            cwd=tmp_path,
+            timeout=60,
+            check=True,
+        )
     hertz, rms = as_heard(read_sound(tmp_path / name))
     assert abs(hertz - 440) < 3 and abs(rms - 0.5 / np.sqrt(2)) < 0.03
 
@@ -199,7 +222,8 @@ def test_many_channels_cost_no_more_memory_than_their_mean(tmp_path):
     with open(tmp_path / "wide.wav", "r+b") as file:
         file.seek(44 + channels * 100)
         file.write(b"\xff" * channels)
-    with held_at_most(20e6), pytest.raises(BadSound):  # a quarter of a second: 49 MB as floating point
+    # a quarter of a second: 49 MB as floating point
+    with held_at_most(20e6), pytest.raises(BadSound):
         read_sound(tmp_path / "wide.wav")
 
 
@@ -218,12 +242,16 @@ def test_progress_is_told_and_may_stop_the_reading(tmp_path):
 
 @pytest.fixture
 def stalled(tmp_path, monkeypatch):
-    """An ffmpeg that never says anything, and a file that only ffmpeg might read: (sound, function giving its process id)."""
+    """An ffmpeg that never says anything, and a file that only ffmpeg might read: (sound, function
+    giving its process id)."""
     if os.name == "nt":
         pytest.skip("the ffmpeg of this test is a shell script")
     folder = tmp_path / "bin"
     folder.mkdir()
-    (folder / "ffmpeg").write_text(f'#!/bin/sh\necho $$ > "{tmp_path}/pid.new"\nmv "{tmp_path}/pid.new" "{tmp_path}/pid"\nsleep 600\n')
+    (folder / "ffmpeg").write_text(
+        f'#!/bin/sh\necho $$ > "{tmp_path}/pid.new"\nmv "{tmp_path}/pid.new" '
+        f'"{tmp_path}/pid"\nsleep 600\n'
+    )
     (folder / "ffmpeg").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     sound = tmp_path / "voice.xyz"
@@ -251,7 +279,13 @@ def test_a_stalled_ffmpeg_ends_with_the_request(stalled, tmp_path):
 def test_a_stalled_ffmpeg_ends_when_this_process_is_killed(stalled):
     sound, pid = stalled
     reading = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from thunder_core.engine.speech.audio import read_sound; read_sound(sys.argv[1])", str(sound)],
+        [
+            sys.executable,
+            "-c",
+            "import sys; from thunder_core.engine.speech.audio import read_sound; "
+            "read_sound(sys.argv[1])",
+            str(sound),
+        ],
         cwd=SAMPLE.parents[1],
     )
     try:

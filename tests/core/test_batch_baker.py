@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process that bakes may die: that costs one job. Blender is played by a script that speaks its protocol."""
+"""The process that bakes may die: that costs one job. Blender is played by a script that speaks its
+protocol."""
 
 import os
 import sys
@@ -55,13 +56,20 @@ def test_a_process_that_dies_costs_its_job_alone(command, tmp_path):
     events = list(bake_here(command, [Task(name, {}, "") for name in ("a", "crash", "b")]))
     assert ends(events) == [("a", "done"), ("crash", "failed"), ("b", "done")]
     failed = next(event for event in events if event["event"] == "failed")
-    assert "while it baked this" in failed["sentence"] and "--only" in failed["sentence"] and "the last words" in failed["log"]
+    assert (
+        "while it baked this" in failed["sentence"]
+        and "--only" in failed["sentence"]
+        and "the last words" in failed["log"]
+    )
     assert (tmp_path / "starts").read_text() == "xx"
 
 
 def test_a_process_that_cannot_start_is_said_once(tmp_path):
     (tmp_path / "none.py").write_text("raise SystemExit('no bpy here')")
-    for command, words in (([sys.executable, str(tmp_path / "none.py")], "no bpy here"), ([str(tmp_path / "none")], "cannot be run")):
+    for command, words in (
+        ([sys.executable, str(tmp_path / "none.py")], "no bpy here"),
+        ([str(tmp_path / "none")], "cannot be run"),
+    ):
         with pytest.raises(NoEngine, match=words):
             list(bake_here(command, [Task("a", {}, ""), Task("b", {}, "")]))
 
@@ -77,19 +85,25 @@ def test_a_process_that_is_never_ready_is_given_up_with_what_it_printed_last(tmp
     with pytest.raises(NoEngine) as refusal:
         list(bake_here([sys.executable, str(script)], [Task("a", {}, "")]))
     assert time.monotonic() - begun < 20
-    assert "not ready to bake after 1 s" in str(refusal.value) and "waiting for a licence server" in str(refusal.value)
+    assert "not ready to bake after 1 s" in str(
+        refusal.value
+    ) and "waiting for a licence server" in str(refusal.value)
     if os.name != "nt":
         with pytest.raises(ProcessLookupError):
             os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_a_job_that_does_not_go_on_is_ended_and_the_next_one_is_baked(command, tmp_path, monkeypatch):
+def test_a_job_that_does_not_go_on_is_ended_and_the_next_one_is_baked(
+    command, tmp_path, monkeypatch
+):
     monkeypatch.setattr(baker, "STALL_SECONDS", 1.0)
     begun = time.monotonic()
     events = list(bake_here(command, [Task(name, {}, "") for name in ("a", "slow", "wait", "b")]))
     assert ends(events) == [("a", "done"), ("slow", "done"), ("wait", "failed"), ("b", "done")]
     failed = next(event for event in events if event["event"] == "failed")
-    assert failed["sentence"].startswith("Blender did not go on for 1 s and was ended (the last: Baking)")
+    assert failed["sentence"].startswith(
+        "Blender did not go on for 1 s and was ended (the last: Baking)"
+    )
     assert time.monotonic() - begun < 20 and (tmp_path / "starts").read_text() == "xx"
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Job files: what they say arrives, and everything wrong with them is said at once, with the job, the key and what is allowed."""
+"""Job files: what they say arrives, and everything wrong with them is said at once, with the job,
+the key and what is allowed."""
 
 import os
 import sys
@@ -50,20 +51,35 @@ def complaints(read):
     return run
 
 
-def test_a_job_has_its_own_settings_then_those_of_the_file_then_those_of_the_command(read, tmp_path):
+def test_a_job_has_its_own_settings_then_those_of_the_file_then_those_of_the_command(
+    read, tmp_path
+):
     listed = read(GOOD, seed=7, takes=6)
-    assert listed.out == str(tmp_path / "baked") and [job.name for job in listed.jobs] == ["intro", "scene 2"]
+    assert listed.out == str(tmp_path / "baked") and [job.name for job in listed.jobs] == [
+        "intro",
+        "scene 2",
+    ]
     intro, scene = (job.settings for job in listed.jobs)
     assert (intro["takes"], intro["seed"], intro["quality"], intro["fps"]) == (4, 7, "normal", 25.0)
-    assert intro["audio"] == str(tmp_path / "voices" / "intro.wav") and intro["outputs"] == ["npz", "csv"]
-    assert (scene["takes"], scene["blend"], scene["strip"]) == (2, str(tmp_path / "shot.blend"), "Line 1")
+    assert intro["audio"] == str(tmp_path / "voices" / "intro.wav") and intro["outputs"] == [
+        "npz",
+        "csv",
+    ]
+    assert (scene["takes"], scene["blend"], scene["strip"]) == (
+        2,
+        str(tmp_path / "shot.blend"),
+        "Line 1",
+    )
     assert "fps" not in scene  # its scene has a rate of its own
 
 
 def test_a_job_may_listen_or_be_idle(read):
     text = "[jobs.a]\nlisten-to = 'his.wav'\n[jobs.b]\nseconds = 5\n[defaults]\naudio = 'a.wav'\n"
     heard, idle = (job.arguments("o") for job in read(text).jobs)
-    assert any(each.startswith("--listen-to=") and each.endswith("his.wav") for each in heard) and "--seconds=5.0" in idle
+    assert (
+        any(each.startswith("--listen-to=") and each.endswith("his.wav") for each in heard)
+        and "--seconds=5.0" in idle
+    )
     assert not any(each.startswith("--audio") for each in heard + idle)
 
 
@@ -72,36 +88,57 @@ def test_several_heads_may_speak_a_strip_and_the_best_take_be_committed(read, co
     for listed in ("['Anna 1-120', 'Ben B 121-200']", "'Anna 1-120, Ben B 121-200'"):
         (job,) = read(text.format(listed)).jobs
         assert {"--speakers=Anna 1-120,Ben B 121-200", "--commit=twos"} <= set(job.arguments("o"))
-    assert "is not a list of heads with the frames that they speak" in complaints(text.format("['Anna']"))[0]
-    assert "has “speakers” but no “strip”" in complaints("[jobs.a]\naudio = 'a.wav'\nspeakers = ['Anna 1-2']\n")[0]
-    assert "is none of ones, twos, threes" in complaints("[jobs.a]\naudio = 'a.wav'\ncommit = 'fours'\n")[0]
+    assert (
+        "is not a list of heads with the frames that they speak"
+        in complaints(text.format("['Anna']"))[0]
+    )
+    assert (
+        "has “speakers” but no “strip”"
+        in complaints("[jobs.a]\naudio = 'a.wav'\nspeakers = ['Anna 1-2']\n")[0]
+    )
+    assert (
+        "is none of ones, twos, threes"
+        in complaints("[jobs.a]\naudio = 'a.wav'\ncommit = 'fours'\n")[0]
+    )
 
 
 def test_jobs_may_share_a_voice(read):
-    listed = read("[defaults]\naudio = 'a.wav'\n[jobs.calm]\nenergy = 0.5\n[jobs.wild]\nenergy = 2\n")
-    assert [job.settings["energy"] for job in listed.jobs] == [0.5, 2.0] and listed.jobs[0].settings["audio"].endswith("a.wav")
+    listed = read(
+        "[defaults]\naudio = 'a.wav'\n[jobs.calm]\nenergy = 0.5\n[jobs.wild]\nenergy = 2\n"
+    )
+    assert [job.settings["energy"] for job in listed.jobs] == [0.5, 2.0] and listed.jobs[
+        0
+    ].settings["audio"].endswith("a.wav")
 
 
 def test_the_arguments_of_a_job_are_options_of_the_command(read):
     intro, scene = (job.arguments("there") for job in read(GOOD).jobs)
-    assert intro[0] == "--out=there" and {"--takes=4", "--outputs=npz,csv", "--mood=warm=.6", "--head-movement=0.5", "--as-asked"} <= set(
-        intro
-    )
+    assert intro[0] == "--out=there" and {
+        "--takes=4",
+        "--outputs=npz,csv",
+        "--mood=warm=.6",
+        "--head-movement=0.5",
+        "--as-asked",
+    } <= set(intro)
     assert "--no-as-asked" in scene and "--strip=Line 1" in scene
 
 
 def test_everything_wrong_is_said_at_once(complaints):
     lines = complaints(
         'outt = "x"\n[jobs.a]\naudio = "a.wav"\ntake = 3\nseed = -1\n'
-        '[jobs.b]\nmood = "hungry"\noutputs = ["npz", "gif"]\n[jobs.c]\nstrip = "x"\nspeech_guidance = 1\nas-asked = "no"\n'
+        '[jobs.b]\nmood = "hungry"\noutputs = ["npz", "gif"]\n[jobs.c]\nstrip = '
+        '"x"\nspeech_guidance = 1\nas-asked = "no"\n'
     )
     assert lines == [
         "“jobs.toml” has an unknown key “outt”: did you mean “out”?",
         "Job “a” has an unknown key “take”: did you mean “takes”?",
         "Job “a”: “seed” = -1 is not a whole number from 0 to 2147483647",
-        f"Job “b”: “mood” = \"hungry\" is no mood that is known: choose {', '.join(settings.CHOICES)}",
-        f"Job “b”: “outputs” = [\"npz\", \"gif\"] holds “gif”, which is none of {', '.join(settings.OUTPUTS)}",
-        "Job “b” has no voice: name a sound file as “audio”, or a scene as “blend” and one of its strips as “strip”",
+        f"Job “b”: “mood” = \"hungry\" is no mood that is known: choose "
+        f"{', '.join(settings.CHOICES)}",
+        f"Job “b”: “outputs” = [\"npz\", \"gif\"] holds “gif”, which is none of "
+        f"{', '.join(settings.OUTPUTS)}",
+        "Job “b” has no voice: name a sound file as “audio”, or a scene as “blend” and one of its "
+        "strips as “strip”",
         "Job “c” has an unknown key “speech_guidance”: did you mean “speech-guidance”?",
         "Job “c”: “as-asked” = \"no\" is neither true nor false",
         "Job “c” has a “strip” but no scene that it lies in: name it as “blend”",
@@ -111,13 +148,21 @@ def test_everything_wrong_is_said_at_once(complaints):
 def test_of_many_mistakes_of_a_kind_the_first_ten_are_said_and_how_many_more(complaints):
     jobs = "".join(f"[jobs.j{number}]\naudio = 'a.wav'\nseed = -1\n" for number in range(2000))
     *seeds, more, take = complaints(jobs + "take = 3\n")
-    assert seeds == [f"Job “j{number}”: “seed” = -1 is not a whole number from 0 to 2147483647" for number in range(10)]
-    assert more == "… and 1990 more like this" and take.startswith("Job “j1999” has an unknown key “take”")
+    assert seeds == [
+        f"Job “j{number}”: “seed” = -1 is not a whole number from 0 to 2147483647"
+        for number in range(10)
+    ]
+    assert more == "… and 1990 more like this" and take.startswith(
+        "Job “j1999” has an unknown key “take”"
+    )
 
 
 def test_what_else_is_wrong_is_looked_for_in_what_can_be_read(tmp_path):
     path, seen = tmp_path / "jobs.toml", []
-    path.write_text("[defaults]\nfps = 0\ntakes = 3\n[jobs.a]\naudio = 'a.wav'\ntakes = 0\nstyle = 'Whisper'\nsed = 1\n")
+    path.write_text(
+        "[defaults]\nfps = 0\ntakes = 3\n[jobs.a]\naudio = 'a.wav'\ntakes = 0\nstyle = "
+        "'Whisper'\nsed = 1\n"
+    )
 
     def look(jobs):
         seen.extend(jobs)
@@ -126,7 +171,13 @@ def test_what_else_is_wrong_is_looked_for_in_what_can_be_read(tmp_path):
     with pytest.raises(BadRequest) as error:
         job_file.read_file(str(path), settings.DEFAULTS, look)
     lines = str(error.value).splitlines()
-    assert len(lines) == 4 and "“fps” = 0" in lines[0] and "“takes” = 0" in lines[1] and "“sed”" in lines[2] and lines[3] == "It is missing"
+    assert (
+        len(lines) == 4
+        and "“fps” = 0" in lines[0]
+        and "“takes” = 0" in lines[1]
+        and "“sed”" in lines[2]
+        and lines[3] == "It is missing"
+    )
     (job,) = seen
     assert job.unread == {"fps", "takes"} and not job.unread & job.settings.keys()
     assert job.settings["style"] == "Whisper" and job.settings["audio"] == str(tmp_path / "a.wav")
@@ -159,16 +210,29 @@ def test_a_wrong_value_is_said_with_what_is_allowed(complaints, line, words):
     "text, words",
     [
         ("\n# x\njobs = [1\n", "“jobs.toml”, line 3, “jobs = [1”: a list must end"),
-        ("[jobs.x]\naudio = voices/a.wav\n", "line 2, “audio = voices/a.wav”: after “=” write a text in quotes"),
+        (
+            "[jobs.x]\naudio = voices/a.wav\n",
+            "line 2, “audio = voices/a.wav”: after “=” write a text in quotes",
+        ),
         ('[jobs.x]\naudio = "C:\\voices\\a.wav"\n', "in double quotes “\\” must be doubled"),
         ('[jobs.x]\naudio = "C:\\users\\a.wav"\n', "in double quotes “\\” must be doubled"),
-        ('[jobs.x]\naudio = "a.wav\ntakes = 2\n', 'line 2, “audio = "a.wav”: a text must end on its line'),
+        (
+            '[jobs.x]\naudio = "a.wav\ntakes = 2\n',
+            'line 2, “audio = "a.wav”: a text must end on its line',
+        ),
         ("[jobs.x]\naudio = 'a.wav", "line 2, “audio = 'a.wav”: a text must end"),
-        ("[jobs.shot 12]\n", "line 1, “[jobs.shot 12]”: write a job as [jobs.NAME], and a name of several words in quotes"),
+        (
+            "[jobs.shot 12]\n",
+            "line 1, “[jobs.shot 12]”: write a job as [jobs.NAME], and a name of several words in "
+            "quotes",
+        ),
         ("[jobs.x]\n[jobs.x]\n", "line 2, “[jobs.x]”: this heading is there twice"),
         ("[jobs.x]\ntakes = 1\ntakes = 2\n", "line 3, “takes = 2”: this key has a value already"),
         ("a = {x = 1\n", "line 1, “a = {x = 1”: TOML does not allow this (Unclosed inline table)"),
-        ("[defaults]\noutput = 1\n[jobs.x]\naudio = 'a'", "“jobs.toml”: [defaults] has an unknown key “output”: did you mean “outputs”?"),
+        (
+            "[defaults]\noutput = 1\n[jobs.x]\naudio = 'a'",
+            "“jobs.toml”: [defaults] has an unknown key “output”: did you mean “outputs”?",
+        ),
         ("", "is empty: name another with --jobs"),
         ("jobs = 3", "“jobs” is no table: write [jobs.NAME]"),
         ("[jobs]\na = 3", "job “a” is no table: write [jobs.a]"),
@@ -177,7 +241,10 @@ def test_a_wrong_value_is_said_with_what_is_allowed(complaints, line, words):
         ("[jobs.a]\naudio = 'a'\ntakes = " + "9" * 5000, "a number in it has too many digits"),
         ('[jobs."a/b"]\naudio = "a"', "which cannot have this name: “a_b” can be one"),
         ('[jobs.".."]\naudio = "a"', "which cannot have this name"),
-        ("[jobs.Intro]\naudio = 'a'\n[jobs.intro]\naudio = 'a'", "“Intro” and “intro”: some disks take their folders for one"),
+        (
+            "[jobs.Intro]\naudio = 'a'\n[jobs.intro]\naudio = 'a'",
+            "“Intro” and “intro”: some disks take their folders for one",
+        ),
     ],
 )
 def test_a_wrong_file_is_said(complaints, text, words):
@@ -202,7 +269,10 @@ def test_a_folder_gives_a_job_for_each_sound(tmp_path):
         (tmp_path / name).write_bytes(b"")
     jobs = job_file.read_folder(str(tmp_path), {"takes": 3}).jobs
     assert [job.name for job in jobs] == ["a.WAV", "a.flac", "b"]
-    assert all(job.settings["takes"] == 3 and os.path.dirname(job.settings["audio"]) == str(tmp_path) for job in jobs)
+    assert all(
+        job.settings["takes"] == 3 and os.path.dirname(job.settings["audio"]) == str(tmp_path)
+        for job in jobs
+    )
     (tmp_path / "empty").mkdir()
     for place, words in (("empty", "holds no sound files"), ("none", "cannot be read")):
         with pytest.raises(BadRequest, match=words):
@@ -218,7 +288,8 @@ def test_a_file_of_a_folder_that_cannot_be_baked_is_refused_alone(tmp_path):
     (tmp_path / "gone.wav").symlink_to(tmp_path / "nowhere")
     (tmp_path / "loop.wav").symlink_to("loop.wav")
     read = job_file.read_folder(str(tmp_path))
-    assert {name: reason.partition(":")[0].partition(" “")[0] for name, reason in read.refused.items()} == {
+    assert {name: reason.partition(":")[0].partition(" “")[0] for name,
+        reason in read.refused.items()} == {
         "_xe9": "The name", "gone": "There is no file", "loop": "There is no file",
         "pipe": f"“{tmp_path}/pipe.wav” is a pipe or a device, not a file",
     }  # fmt: skip
@@ -226,9 +297,12 @@ def test_a_file_of_a_folder_that_cannot_be_baked_is_refused_alone(tmp_path):
 
 
 def test_names_that_come_from_a_scene_become_names_of_folders():
-    jobs = job_file.name_jobs([("Line: 1", {}, "Line: 1"), ("Line? 1", {}, "Line? 1"), ("..", {}, "..")], {})
+    jobs = job_file.name_jobs(
+        [("Line: 1", {}, "Line: 1"), ("Line? 1", {}, "Line? 1"), ("..", {}, "..")], {}
+    )
     assert [job.name for job in jobs] == ["Line_ 1", "Line_ 1 2", "job"]
-    assert [job_file.folder_name(name) for name in ("Con.wav", "batch.html", "a.failed.json", "concert")] == [
+    assert [job_file.folder_name(name) for name in ("Con.wav", "batch.html", "a.failed.json",
+        "concert")] == [
         "Con.wav_", "batch.html_", "a.failed.json_", "concert",
     ]  # fmt: skip
 
@@ -243,6 +317,12 @@ def test_jobs_are_chosen_by_name():
 def test_what_an_option_is_called_in_a_job_file():
     names = ("head", "head-movement", "strip", "fps")
     said = settings.keys_for_options(
-        "There is none: name another with --head, or leave --fps and --head-movement out, or use --force", names
+        "There is none: name another with --head, or leave --fps and --head-movement out, or use "
+        "--force",
+        names,
     )
-    assert said == "There is none: name another as “head”, or leave “fps” and “head-movement” out, or use --force"
+    assert (
+        said
+        == "There is none: name another as “head”, or leave “fps” and “head-movement” out, or use "
+        "--force"
+    )

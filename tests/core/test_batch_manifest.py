@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run bakes what has changed, collects shared scenes again where it must; its report is made from what lies in the folder."""
+"""A run bakes what has changed, collects shared scenes again where it must; its report is made from
+what lies in the folder."""
 
 import dataclasses
 import json
@@ -22,7 +23,15 @@ JPEG = b"\xff\xd8\xff\xe0 a picture"
 def job(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"voice")
     (tmp_path / "hers.json").write_text("{}")
-    return Job("intro", {"audio": str(tmp_path / "a.wav"), "style": str(tmp_path / "hers.json"), "takes": 2, "guidance": 1.0})
+    return Job(
+        "intro",
+        {
+            "audio": str(tmp_path / "a.wav"),
+            "style": str(tmp_path / "hers.json"),
+            "takes": 2,
+            "guidance": 1.0,
+        },
+    )
 
 
 @pytest.fixture
@@ -33,10 +42,19 @@ def folder(tmp_path, job):
     with Transaction(str(folder)) as out:
         out.write("take_01.npz", b"values")
         out.write("takes_small.jpg", JPEG)
-        made = manifest.made_from(job.settings, MAKER, {}, [str(tmp_path / "skin.png"), job.settings["audio"], "gone.png"])
+        made = manifest.made_from(
+            job.settings, MAKER, {}, [str(tmp_path / "skin.png"), job.settings["audio"], "gone.png"]
+        )
         baked = {
             "takes": [
-                {"rank": 1, "name": "Take 1", "score": 81.4, "heard": 55.5, "seed": 3, "words": "warm <b>"},
+                {
+                    "rank": 1,
+                    "name": "Take 1",
+                    "score": 81.4,
+                    "heard": 55.5,
+                    "seed": 3,
+                    "words": "warm <b>",
+                },
                 {"rank": 2, "name": "Take 7", "score": 80.0, "seed": 4},
             ],
             "seconds": {"all": 2.0},
@@ -50,7 +68,9 @@ def folder(tmp_path, job):
 @pytest.fixture
 def why(job, folder):
     def run(settings=None, maker=MAKER, styles=None):
-        return manifest.what_changed(Job(job.name, {**job.settings, **(settings or {})}), str(folder), maker, styles or {})
+        return manifest.what_changed(
+            Job(job.name, {**job.settings, **(settings or {})}), str(folder), maker, styles or {}
+        )
 
     return run
 
@@ -69,11 +89,17 @@ REPORT_CHANGED = "its report was changed or is damaged"
         ("a.wav", None, "“a.wav” cannot be read"),
         ("hers.json", b"another", "the file of “style” changed"),
         ("skin.png", b"another", "“skin.png” changed"),
-        ("FOLDER/thunder-files.json", bytes(200), "“thunder-files.json” is damaged"),  # as after a power cut
-        *(("FOLDER/report.json", left, REPORT_CHANGED) for left in (b"", bytes(500), b'{"made_from": {"us')),
+        # as after a power cut
+        ("FOLDER/thunder-files.json", bytes(200), "“thunder-files.json” is damaged"),
+        *(
+            ("FOLDER/report.json", left, REPORT_CHANGED)
+            for left in (b"", bytes(500), b'{"made_from": {"us')
+        ),
     ],
 )
-def test_a_file_that_changed_is_missing_or_damaged_is_named(why, tmp_path, folder, name, content, words):
+def test_a_file_that_changed_is_missing_or_damaged_is_named(
+    why, tmp_path, folder, name, content, words
+):
     path = tmp_path / name.replace("FOLDER", str(folder))
     path.unlink() if content is None else path.write_bytes(content)
     assert why() == words
@@ -89,7 +115,10 @@ def test_a_changed_setting_is_noticed(why):
     assert why({"mood": "warm=.5"}) == "“mood” changed"
 
 
-@pytest.mark.parametrize("part, words", [("weights", "other weights"), ("thunder", "another version"), ("blender", "another Blender")])
+@pytest.mark.parametrize(
+    "part, words",
+    [("weights", "other weights"), ("thunder", "another version"), ("blender", "another Blender")],
+)
 def test_another_maker_is_noticed(why, part, words):
     assert why(maker=dataclasses.replace(MAKER, **{part: "another"})) == words
 
@@ -100,7 +129,10 @@ def test_a_preset_that_is_named_counts_by_its_content(tmp_path, job, folder):
     with Transaction(str(folder)) as out:
         out.write("report.json", json.dumps({"made_from": made}))
     assert manifest.what_changed(named, str(folder), MAKER, {"style": "{}"}) == ""
-    assert manifest.what_changed(named, str(folder), MAKER, {"style": "{1}"}) == "the file of “style” changed"
+    assert (
+        manifest.what_changed(named, str(folder), MAKER, {"style": "{1}"})
+        == "the file of “style” changed"
+    )
 
 
 @pytest.mark.parametrize("name", ["take_01.npz", "report.json", "thunder-files.json"])
@@ -115,7 +147,10 @@ def test_a_bake_that_was_killed_while_it_replaced_files_is_not_up_to_date(why, f
     assert why() == "not baked yet"
 
 
-@pytest.mark.parametrize("damaged", ['{"made_from": {"used": 3, "settings": 4, "inputs": []}}', "[]", "{", '{"made_from": []}'])
+@pytest.mark.parametrize(
+    "damaged",
+    ['{"made_from": {"used": 3, "settings": 4, "inputs": []}}', "[]", "{", '{"made_from": []}'],
+)
 def test_a_damaged_report_means_that_the_job_is_baked_again(why, folder, damaged):
     with Transaction(str(folder)) as out:
         out.write("report.json", damaged)
@@ -124,7 +159,8 @@ def test_a_damaged_report_means_that_the_job_is_baked_again(why, folder, damaged
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_a_report_with_a_number_that_json_has_not_is_damaged(why, folder, job, number):
-    """Also one whose hash is in the list: what it says would make batch.json a file that no other program can read."""
+    """Also one whose hash is in the list: what it says would make batch.json a file that no other
+    program can read."""
     report_file = folder / "report.json"
     forged = report_file.read_text().replace("81.4", number)
     assert number in forged
@@ -150,7 +186,9 @@ def test_a_failure_is_kept_until_the_job_is_baked(tmp_path):
     manifest.note_failure(str(tmp_path / "out"), "intro", "There is no file", "a log")
     assert manifest.failure_of(str(tmp_path / "out"), "intro") == "There is no file"
     manifest.forget_failure(str(tmp_path / "out"), "intro")
-    assert manifest.failure_of(str(tmp_path / "out"), "intro") == "" and os.listdir(tmp_path / "out") == [MANIFEST]
+    assert manifest.failure_of(str(tmp_path / "out"), "intro") == "" and os.listdir(
+        tmp_path / "out"
+    ) == [MANIFEST]
 
 
 def test_a_file_of_somebody_else_is_no_failure_and_stays(tmp_path):
@@ -169,21 +207,37 @@ def test_a_report_of_the_users_own_stays(tmp_path, job, folder, name):
     data = report.collect_report(str(out), [job], {job.name: report.BAKED}, MAKER)
     with pytest.raises(BadRequest, match=f"{name}” is a file of yours .* --force"):
         report.write(str(out), data)
-    assert sorted(os.listdir(out)) == sorted([job.name, name]) and (out / name).read_text() == "mine"
-    assert report.write(str(out), data, force=True).kept == {name: f"{name}1"} and (out / f"{name}1").read_text() == "mine"
+    assert (
+        sorted(os.listdir(out)) == sorted([job.name, name]) and (out / name).read_text() == "mine"
+    )
+    assert (
+        report.write(str(out), data, force=True).kept == {name: f"{name}1"}
+        and (out / f"{name}1").read_text() == "mine"
+    )
     report.write(str(out), data)  # now it is ours
 
 
-def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(tmp_path, job, folder):
+def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(
+    tmp_path, job, folder
+):
     out = str(tmp_path / "out")
     other = Job("a & b", {"audio": "/none.wav"})
     manifest.note_failure(out, other.name, "There is no file “<none>”")
-    data = report.collect_report(out, [job, other], {job.name: report.BAKED, other.name: report.FAILED}, MAKER, {job.name: {"node": "n1"}})
+    data = report.collect_report(
+        out,
+        [job, other],
+        {job.name: report.BAKED, other.name: report.FAILED},
+        MAKER,
+        {job.name: {"node": "n1"}},
+    )
     report.write(out, data)
     read = json.loads((tmp_path / "out" / "batch.json").read_text())
     assert read["counts"] == {"baked": 1, "up to date": 0, "failed": 1, "not baked": 0}
     assert set(read["jobs"][0]["files"]) == {"take_01.npz", "takes_small.jpg", "report.json"}
-    assert read["jobs"][0]["made_from"]["inputs"].keys() == {"audio", "style"} and read["jobs"][0]["node"] == "n1"
+    assert (
+        read["jobs"][0]["made_from"]["inputs"].keys() == {"audio", "style"}
+        and read["jobs"][0]["node"] == "n1"
+    )
     page = (tmp_path / "out" / "batch.html").read_text()
     assert page.index("a &amp; b") < page.index("intro")  # what failed comes first
     for words in (
@@ -197,22 +251,47 @@ def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(t
     ):
         assert words in page
     twice = report.page(out, {**data, "jobs": data["jobs"] * 2})
-    assert twice.count("ARKit has no name for tongueTipUp") == 1  # it says nothing about a single job
-    assert "<none>" not in page and "<script" not in page and "http" not in page.replace("http-equiv", "")
+    # it says nothing about a single job
+    assert twice.count("ARKit has no name for tongueTipUp") == 1
+    assert (
+        "<none>" not in page
+        and "<script" not in page
+        and "http" not in page.replace("http-equiv", "")
+    )
 
 
 def test_the_page_of_a_run_that_goes_on_says_what_it_does_and_is_read_again(tmp_path, job, folder):
     out, other = str(tmp_path / "out"), Job("next", {"audio": "/none.wav"})
     data = report.collect_report(out, [job, other], {job.name: report.BAKED}, MAKER)
-    page = report.page(out, report.while_running(data, {"next": "38%, 6 of <8> sampled"}, "1 of 2 done, 3 h left"))
-    assert page.index("next") < page.index("intro") and "being baked" in page and "38%, 6 of &lt;8&gt; sampled" in page
+    page = report.page(
+        out, report.while_running(data, {"next": "38%, 6 of <8> sampled"}, "1 of 2 done, 3 h left")
+    )
+    assert (
+        page.index("next") < page.index("intro")
+        and "being baked" in page
+        and "38%, 6 of &lt;8&gt; sampled" in page
+    )
     assert "1 of 2 done, 3 h left at " in page and 'http-equiv="refresh"' in page
     assert "refresh" not in report.page(out, data) and "being baked" not in report.page(out, data)
     assert data["jobs"][1]["state"] == "not baked"  # the data are as they were
 
 
-SCRIPT = "\"'></td><script>document.title='ran'</script><img src=x onerror=\"document.title='ran'\"><a href='javascript:document.title=1'>"
-EVIL = [SCRIPT, "\x1b[2J", {"a": SCRIPT}, [SCRIPT], 10**400, "\ud800\0", float("nan"), -1e300, None, True]
+SCRIPT = (
+    "\"'></td><script>document.title='ran'</script><img src=x "
+    "onerror=\"document.title='ran'\"><a href='javascript:document.title=1'>"
+)
+EVIL = [
+    SCRIPT,
+    "\x1b[2J",
+    {"a": SCRIPT},
+    [SCRIPT],
+    10**400,
+    "\ud800\0",
+    float("nan"),
+    -1e300,
+    None,
+    True,
+]
 
 
 class Page(HTMLParser):
@@ -232,7 +311,8 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def hostile(tmp_path, job):
-    """A folder that somebody else baked, whose report holds scripts and values of the wrong kind in every place."""
+    """A folder that somebody else baked, whose report holds scripts and values of the wrong kind in
+    every place."""
     (tmp_path / "private.jpg").write_bytes(JPEG + b" of somebody")
 
     def make(evil):
@@ -241,9 +321,16 @@ def hostile(tmp_path, job):
         takes = [{name: evil} for name in names] + [dict.fromkeys(names, evil), evil]
         with Transaction(str(tmp_path / "out" / job.name), force=True) as out:
             out.write("\"><script>'.npz", b"values")
-            report_of = dict.fromkeys(places, evil) | {"takes": takes, "seconds": {"all": evil}, "made_from": {}}
+            report_of = dict.fromkeys(places, evil) | {
+                "takes": takes,
+                "seconds": {"all": evil},
+                "made_from": {},
+            }
             out.write("report.json", json.dumps(report_of | {"thumbnail": "../../private.jpg"}))
-        report.write(str(tmp_path / "out"), report.collect_report(str(tmp_path / "out"), [job], {job.name: report.BAKED}, MAKER))
+        report.write(
+            str(tmp_path / "out"),
+            report.collect_report(str(tmp_path / "out"), [job], {job.name: report.BAKED}, MAKER),
+        )
         return tmp_path / "out" / "batch.html"
 
     return make
@@ -252,13 +339,42 @@ def hostile(tmp_path, job):
 @pytest.mark.parametrize("evil", EVIL, ids=lambda value: repr(value)[:12])
 def test_nothing_that_a_folder_says_becomes_a_part_of_the_page(hostile, evil):
     page = Page(hostile(evil).read_text())
-    kinds = {"html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "span", "section", "table", "tr", "th", "td", "a", "img"}
-    assert {kind for kind, _ in page.elements} <= kinds - {"img"}, "no picture from elsewhere either"
+    kinds = {
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "h1",
+        "h2",
+        "p",
+        "span",
+        "section",
+        "table",
+        "tr",
+        "th",
+        "td",
+        "a",
+        "img",
+    }
+    assert {kind for kind, _ in page.elements} <= kinds - {"img"}, (
+        "no picture from elsewhere either"
+    )
     known = {"lang", "charset", "content", "name", "http-equiv", "class", "href", "src", "alt"}
     assert {name for _, attributes in page.elements for name in attributes} <= known
-    assert all(attributes["href"].startswith("intro/") for kind, attributes in page.elements if kind == "a")
-    policy = next(attributes["content"] for _, attributes in page.elements if attributes.get("http-equiv") == "Content-Security-Policy")
-    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-") and "unsafe" not in policy
+    assert all(
+        attributes["href"].startswith("intro/") for kind, attributes in page.elements if kind == "a"
+    )
+    policy = next(
+        attributes["content"]
+        for _, attributes in page.elements
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert (
+        policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+        and "unsafe" not in policy
+    )
     assert "\x1b" not in page.text
     assert evil != SCRIPT or page.text.count("<script>document") > 5, "it is shown as text"
 
@@ -275,11 +391,17 @@ def test_no_script_of_a_folder_runs_in_a_browser_and_the_page_keeps_its_style(ho
         path.write_text(path.read_text().replace("</section>", f"{SCRIPT}</section>"))
         page.open("about:blank#")
         page.open(path.as_uri())
-        assert page.run("document.title") == "Baked takes" and "Content Security Policy" in str(page.problems)
+        assert page.run("document.title") == "Baked takes" and "Content Security Policy" in str(
+            page.problems
+        )
 
 
 def shot(name, blend, strip="A", outputs=("blend", "npz")):
-    return Job(name, {"blend": blend, "outputs": list(outputs)} | ({"strip": strip} if strip else {"audio": "a.wav"}))
+    return Job(
+        name,
+        {"blend": blend, "outputs": list(outputs)}
+        | ({"strip": strip} if strip else {"audio": "a.wav"}),
+    )
 
 
 def test_scenes_with_strips_of_several_jobs_are_collected_those_of_one_job_are_not():
@@ -291,7 +413,8 @@ def test_scenes_with_strips_of_several_jobs_are_collected_those_of_one_job_are_n
         shot("e", "/y/s.blend", "B"),
     ]
     jobs += [shot("f", "/z/t.blend", None), shot("g", "/z/t.blend", outputs=["npz"])]
-    assert [(scene.name, [each.name for each in scene.jobs]) for scene in manifest.shared_scenes(jobs)] == [
+    assert [(scene.name,
+        [each.name for each in scene.jobs]) for scene in manifest.shared_scenes(jobs)] == [
         ("s_takes", ["a", "c"]), ("s_takes 2", ["b", "e"]),
     ]  # fmt: skip
 
@@ -316,6 +439,8 @@ def test_a_collected_scene_is_made_again_when_a_job_has_other_files_or_it_is_gon
     (tmp_path / "s_takes.json").write_text(json.dumps({"made_from": made_from}))
     assert manifest.is_scene_up_to_date(str(tmp_path), scene, made_from)
     baked("b", "3")
-    assert not manifest.is_scene_up_to_date(str(tmp_path), scene, manifest.sources_of_scene(str(tmp_path), jobs))
+    assert not manifest.is_scene_up_to_date(
+        str(tmp_path), scene, manifest.sources_of_scene(str(tmp_path), jobs)
+    )
     (tmp_path / "s_takes.blend").unlink()
     assert not manifest.is_scene_up_to_date(str(tmp_path), scene, made_from)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Portions of takes: the same takes by any number of threads, and where a graphics card's memory does not hold as many at once."""
+"""Portions of takes: the same takes by any number of threads, and where a graphics card's memory
+does not hold as many at once."""
 
 import contextlib
 import os
@@ -53,18 +54,26 @@ def test_takes_are_the_same_bit_for_bit_by_any_number_of_threads(engine, speech,
                 progress=lambda fraction, message: seen.append((number, fraction)),
             )
             made.append(arrived)
-    assert all([take.seed for take in some] == list(range(3, 3 + takes)) for some in made), "takes arrive in the order of their seeds"
+    assert all([take.seed for take in some] == list(range(3, 3 + takes)) for some in made), (
+        "takes arrive in the order of their seeds"
+    )
     for one, other in zip(*made):
         for part in ("expression", "jaw", "head", "eyes"):
             assert np.array_equal(getattr(one.motion, part), getattr(other.motion, part)), part
-        assert one.score.total == other.score.total and np.array_equal(one.score.per_frame, other.score.per_frame)
+        assert one.score.total == other.score.total and np.array_equal(
+            one.score.per_frame, other.score.per_frame
+        )
         assert one.provenance == other.provenance
-    assert seen == sorted(seen) and all(0 <= fraction <= 1 for _, fraction in seen), "progress never goes back"
+    assert seen == sorted(seen) and all(0 <= fraction <= 1 for _, fraction in seen), (
+        "progress never goes back"
+    )
 
 
 def test_what_is_kept_of_a_take_that_arrived_stands_for_it_in_the_result(engine, speech):
     takes = engine.generate(speech, Request(3, 3))
-    assert engine.generate(speech, Request(3, 3), arrived=lambda take: f"take {take.seed}") == [f"take {take.seed}" for take in takes]
+    assert engine.generate(speech, Request(3, 3), arrived=lambda take: f"take {take.seed}") == [
+        f"take {take.seed}" for take in takes
+    ]
 
 
 SMALL_COMPUTER = """
@@ -80,12 +89,18 @@ np.save(sys.argv[1], [take.motion.expression for take in takes])
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores and memory can be limited on Linux alone")
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="cores and memory can be limited on Linux alone"
+)
 def test_one_core_and_two_gigabytes_are_enough_for_the_same_takes(engine, speech, tmp_path):
     file = tmp_path / "sound.npy"
     np.save(file, speech.samples)
     done = subprocess.run(
-        [sys.executable, "-c", SMALL_COMPUTER, str(file)], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", SMALL_COMPUTER, str(file)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     here = engine.generate(speech, Request(8, 3))
@@ -108,7 +123,8 @@ def test_takes_of_an_hour_are_worked_on_one_after_the_other(engine, speech, monk
 
     with threads(2):
         usual = engine.generate(speech, Request(3, 3, direction=asked))
-        monkeypatch.setattr("thunder_core.engine.request._FRAMES_AT_WORK", speech.frames)  # as an hour: two do not fit
+        # as an hour: two do not fit
+        monkeypatch.setattr("thunder_core.engine.request._FRAMES_AT_WORK", speech.frames)
         monkeypatch.setattr(engine.thunder, "_motion", counted(engine.thunder._motion))
         monkeypatch.setattr(engine.scorer, "grade", counted(engine.scorer.grade))
         takes = engine.generate(speech, Request(3, 3, direction=asked))
@@ -134,7 +150,9 @@ def test_a_request_that_is_cancelled_ends_in_every_thread(engine, speech, monkey
     monkeypatch.setattr(engine.thunder, "perform", lambda *given: noted(at_work, perform, *given))
     monkeypatch.setattr(engine.thunder, "expected", lambda *given: noted(at_work, expected, *given))
     with threads(2), pytest.raises(Cancelled, match="stop"):
-        engine.generate(speech, Request(6, 1, direction=Brief(Direction().vector()[None])), progress=cancel)
+        engine.generate(
+            speech, Request(6, 1, direction=Brief(Direction().vector()[None])), progress=cancel
+        )
     assert at_work and not sum(at_work), "nothing is at work any more"
 
 
@@ -170,11 +188,15 @@ def work_with_space_for(most, tried):
     return work
 
 
-@pytest.mark.parametrize("most, tried", [(16, [16, 16]), (8, [16, 8, 8, 8, 8]), (3, [16, 8, 4, *[2] * 16])])
+@pytest.mark.parametrize(
+    "most, tried", [(16, [16, 16]), (8, [16, 8, 8, 8, 8]), (3, [16, 8, 4, *[2] * 16])]
+)
 def test_portions_are_halved_until_they_fit_and_stay_so(most, tried):
     seen, given_back, done = [], [], []
     portions = [list(range(16)), list(range(16, 32))]
-    in_portions(portions, work_with_space_for(most, seen), done.extend, lambda: given_back.append(1))
+    in_portions(
+        portions, work_with_space_for(most, seen), done.extend, lambda: given_back.append(1)
+    )
     assert seen == tried and len(given_back) == len([count for count in tried if count > most])
     assert done == [10 * seed for seed in range(32)]
 
@@ -188,10 +210,14 @@ def test_a_take_that_does_not_fit_alone_and_other_errors_are_raised():
 
     with pytest.raises(RuntimeError, match="shapes"):
         in_portions([[1, 2]], broken, [].extend, lambda: None)
-    assert is_out_of_device_memory(torch.OutOfMemoryError("x")) and not is_out_of_device_memory(RuntimeError("shapes differ"))
+    assert is_out_of_device_memory(torch.OutOfMemoryError("x")) and not is_out_of_device_memory(
+        RuntimeError("shapes differ")
+    )
 
 
-def test_memory_that_ends_while_takes_are_scored_halves_their_portion_too(engine, speech, monkeypatch):
+def test_memory_that_ends_while_takes_are_scored_halves_their_portion_too(
+    engine, speech, monkeypatch
+):
     asked = Brief(Direction().vector()[None])
     with threads(1):
         usual = engine.generate(speech, Request(4, 1, direction=asked, steps=2))
@@ -205,7 +231,11 @@ def test_memory_that_ends_while_takes_are_scored_halves_their_portion_too(engine
 
         monkeypatch.setattr(engine.thunder, "expected", fail_once)
         arrived = []
-        takes = engine.generate(speech, Request(4, 1, direction=asked, steps=2), arrived=lambda take: arrived.append(take.seed))
+        takes = engine.generate(
+            speech,
+            Request(4, 1, direction=asked, steps=2),
+            arrived=lambda take: arrived.append(take.seed),
+        )
     assert sizes == [4, 2, 1, 2] and arrived == [1, 2, 3, 4]
     assert [take.score.total for take in takes] == [take.score.total for take in usual]
 
@@ -228,7 +258,13 @@ def test_an_engine_whose_denoiser_runs_out_of_memory_once_gives_the_same_takes(e
 
         monkeypatch.setattr(engine.thunder.denoiser, "estimate", fail_once)
         arrived = []
-        takes = engine.generate(speech, Request(4, 1, steps=2), arrived=lambda take: arrived.append(take.seed))
+        takes = engine.generate(
+            speech, Request(4, 1, steps=2), arrived=lambda take: arrived.append(take.seed)
+        )
     assert sizes[0] == 4 and set(sizes[1:]) <= {1, 2} and 2 in sizes
-    assert arrived == [1, 2, 3, 4] and [take.seed for take in takes] == [take.seed for take in usual]
-    assert all(np.array_equal(a.motion.expression, b.motion.expression) for a, b in zip(takes, usual))
+    assert arrived == [1, 2, 3, 4] and [take.seed for take in takes] == [
+        take.seed for take in usual
+    ]
+    assert all(
+        np.array_equal(a.motion.expression, b.motion.expression) for a, b in zip(takes, usual)
+    )

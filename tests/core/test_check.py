@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check finds what is planted in a mouth, says it by word, and keeps quiet about a mouth that follows its voice."""
+"""Check finds what is planted in a mouth, says it by word, and keeps quiet about a mouth that
+follows its voice."""
 
 import numpy as np
 import pytest
@@ -9,7 +10,17 @@ from thunder_core.engine.check import MouthCurves, Tolerance, TOLERANCE_OF
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadRequest
-from thunder_core.findings import CARTOONY, Finding, MOVES, OPEN, OTHER, REALISTIC, SHIFTED, SNAPPY, STILL
+from thunder_core.findings import (
+    CARTOONY,
+    Finding,
+    MOVES,
+    OPEN,
+    OTHER,
+    REALISTIC,
+    SHIFTED,
+    SNAPPY,
+    STILL,
+)
 from thunder_core.request import Request
 from thunder_core.shipped import SAMPLE
 from thunder_core.types import FPS, Motion
@@ -49,7 +60,10 @@ def test_a_take_that_follows_its_voice_has_no_problem(engine, voice, motion):
 def test_a_line_that_is_late_or_early_is_one_finding(engine, voice, motion, frames):
     first = engine.check(voice, late(motion, frames))[0]
     assert (first.kind, first.whole, round(first.size * FPS)) == (SHIFTED, True, frames)
-    assert first.sentence(25) == f"The whole line is {'late' if frames > 0 else 'early'} by {abs(frames)} frames"
+    assert (
+        first.sentence(25)
+        == f"The whole line is {'late' if frames > 0 else 'early'} by {abs(frames)} frames"
+    )
     assert str(2 * abs(frames)) in first.sentence(50)  # frames are the scene's
 
 
@@ -89,7 +103,10 @@ def test_a_mouth_that_moves_in_silence_is_found():
 def test_a_held_pose_is_allowed_when_snappy_and_when_cartoony():
     mouth = MouthCurves(np.full(10, 4.0), np.full(10, 50.0))
     speaking = np.ones(10, bool)
-    found = {name: kinds(check.find_still(mouth, speaking, TOLERANCE_OF[name])) for name in (REALISTIC, CARTOONY, SNAPPY)}
+    found = {
+        name: kinds(check.find_still(mouth, speaking, TOLERANCE_OF[name]))
+        for name in (REALISTIC, CARTOONY, SNAPPY)
+    }
     assert found == {REALISTIC: [STILL], CARTOONY: [], SNAPPY: []}
 
 
@@ -111,12 +128,20 @@ def test_words_of_a_text_name_the_places():
     words = [("and", 0.0, 0.4), ("then", 0.4, 0.9), ("but", 1.0, 1.3)]
     found = check._with_words(Finding(SHIFTED, 0.1, 0.8, 0.12, 1.0), words)
     assert found.sentence(25) == "Lips are late by 3 frames from “and” to “then”"
-    assert Finding(OPEN, 1.0, 1.1, 1.84, 1.0, "b", "but").sentence(25) == "Lips do not meet on “but” (b): 1.8 mm apart"
-    assert Finding(MOVES, 2.0, 3.0, 1.0, 1.0).sentence(25, "240–262") == "The mouth moves in silence, 240–262: 1.0 s"
+    assert (
+        Finding(OPEN, 1.0, 1.1, 1.84, 1.0, "b", "but").sentence(25)
+        == "Lips do not meet on “but” (b): 1.8 mm apart"
+    )
+    assert (
+        Finding(MOVES, 2.0, 3.0, 1.0, 1.0).sentence(25, "240–262")
+        == "The mouth moves in silence, 240–262: 1.0 s"
+    )
 
 
 def test_an_unknown_tolerance_is_told(engine, voice, motion):
-    with pytest.raises(BadRequest, match="no tolerance “strict”: choose realistic, cartoony, snappy"):
+    with pytest.raises(
+        BadRequest, match="no tolerance “strict”: choose realistic, cartoony, snappy"
+    ):
         engine.check(voice, motion, "strict")
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The client against engines that hang, babble, lie about their version or send what makes no sense."""
+"""The client against engines that hang, babble, lie about their version or send what makes no
+sense."""
 
 import json
 import os
@@ -21,7 +22,9 @@ from thunder_core.engine import worker
 from thunder_core.engine_python import ROOT
 from thunder_core.private_folder import is_orphaned
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the engines are POSIX scripts, and are stopped by signals")
+pytestmark = pytest.mark.skipif(
+    os.name == "nt", reason="the engines are POSIX scripts, and are stopped by signals"
+)
 
 PLAYED = f"""#!{sys.executable}
 import json, os, sys, time
@@ -88,7 +91,8 @@ def test_a_private_folder_that_was_cleaned_away_is_made_again(real):
     assert not os.path.exists(lost)
 
 
-# -- an engine that hangs ----------------------------------------------------------------------------------------------
+# -- an engine that hangs
+# ----------------------------------------------------------------------------------------------
 
 
 def test_cancel_ends_a_stopped_worker_and_the_next_request_starts_another(real):
@@ -135,7 +139,9 @@ def test_a_stopped_worker_is_ended_with_the_client(real):
     assert not is_alive(pid) and not os.listdir(tempfile.gettempdir())
 
 
-def test_a_request_to_a_worker_that_was_stopped_while_idle_is_answered_by_another(real, monkeypatch):
+def test_a_request_to_a_worker_that_was_stopped_while_idle_is_answered_by_another(
+    real, monkeypatch
+):
     first = real.pid
     monkeypatch.setattr(worker_process, "SILENCE_SHOWN", 0.3)
     os.kill(first, signal.SIGSTOP)
@@ -156,7 +162,12 @@ def test_a_stopped_worker_ends_when_its_client_is_killed(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, cwd=ROOT)
     worker = int(process.stdout.readline())
     os.kill(worker, signal.SIGSTOP)
-    until(lambda: all(b") T " in stat.read_bytes() for stat in Path(f"/proc/{worker}/task").glob("*/stat")))  # all its threads
+    # all its threads
+    until(
+        lambda: all(
+            b") T " in stat.read_bytes() for stat in Path(f"/proc/{worker}/task").glob("*/stat")
+        )
+    )
     process.kill()
     process.wait()
     process.stdout.close()
@@ -257,7 +268,11 @@ def test_silence_is_told_and_ends_at_last(play, monkeypatch):
     seen = []
     with pytest.raises(errors.WorkerDied, match="did not respond for"):
         client.request("work").wait(on_event=seen.append, timeout=60)
-    assert any("has not answered" in event.get("message", "") for event in seen if event["event"] == "progress")
+    assert any(
+        "has not answered" in event.get("message", "")
+        for event in seen
+        if event["event"] == "progress"
+    )
     assert not client.running
 
 
@@ -294,10 +309,14 @@ worker.main()
     assert {"id": None, "event": "alive", "working": pending.number} in seen
 
 
-# -- an engine that is none --------------------------------------------------------------------------------------------
+# -- an engine that is none
+# --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code", ["time.sleep(600)", "while True:\n    print('still here', flush=True)\n    time.sleep(0.02)\n"])
+@pytest.mark.parametrize(
+    "code",
+    ["time.sleep(600)", "while True:\n    print('still here', flush=True)\n    time.sleep(0.02)\n"],
+)
 def test_an_engine_that_is_never_ready_is_a_sentence(play, monkeypatch, code):
     monkeypatch.setattr(worker_process, "READY_DEADLINE", 0.5)
     client = play(code)
@@ -306,18 +325,29 @@ def test_an_engine_that_is_never_ready_is_a_sentence(play, monkeypatch, code):
     assert not client.running
 
 
-@pytest.mark.parametrize("said", [{"protocol": 1}, {"protocol": str(protocol.PROTOCOL)}, {"protocol": [2] * 999}, {}])
+@pytest.mark.parametrize(
+    "said", [{"protocol": 1}, {"protocol": str(protocol.PROTOCOL)}, {"protocol": [2] * 999}, {}]
+)
 def test_another_protocol_is_refused(play, said):
     client = play(f"say(id=None, event='ready', **{said!r})\ntime.sleep(600)\n")
     with pytest.raises(errors.NoEngine, match="another version .*: reinstall"):
         client.request("hello").wait(timeout=60)
 
 
-# -- an engine that makes no sense -------------------------------------------------------------------------------------
+# -- an engine that makes no sense
+# -------------------------------------------------------------------------------------
 
 
 TAKE = {"seed": 1, "score": 50.0, "provenance": {}, "expression": "a.npy", "jaw": "b.npy"}
-ABOUT = {"engine": "thunder", "fps": 25, "channels": ["jawOpen"], "audio": "x", "weights": "y", "device": "cpu", "folder": "/tmp"}
+ABOUT = {
+    "engine": "thunder",
+    "fps": 25,
+    "channels": ["jawOpen"],
+    "audio": "x",
+    "weights": "y",
+    "device": "cpu",
+    "folder": "/tmp",
+}
 
 
 @pytest.mark.parametrize(
@@ -325,13 +355,30 @@ ABOUT = {"engine": "thunder", "fps": 25, "channels": ["jawOpen"], "audio": "x", 
     [
         ("generate", {"event": "done", "result": [1]}),
         ("generate", {"event": "done"}),
-        ("generate", {"event": "done", "result": {**ABOUT, "sound_seconds": 1, "seconds": 1, "takes": [{**TAKE, "score": "high"}]}}),
+        (
+            "generate",
+            {
+                "event": "done",
+                "result": {
+                    **ABOUT,
+                    "sound_seconds": 1,
+                    "seconds": 1,
+                    "takes": [{**TAKE, "score": "high"}],
+                },
+            },
+        ),
         ("generate", {"event": "take", "take": TAKE, **ABOUT, "fps": None}),
         ("generate", {"event": "take", "take": {**TAKE, "seed": None}, **ABOUT}),
         ("generate", {"event": "take", "take": [TAKE], **ABOUT}),
         ("generate", {"event": "take", "take": TAKE, **ABOUT, "channels": "jawOpen"}),
         ("hello", {"event": "done", "result": {"protocol": protocol.PROTOCOL}}),
-        ("score", {"event": "done", "result": {"total": float("nan"), "heard": 50.0, "per_frame": "p.npy"}}),
+        (
+            "score",
+            {
+                "event": "done",
+                "result": {"total": float("nan"), "heard": 50.0, "per_frame": "p.npy"},
+            },
+        ),
         ("listen", {"event": "done", "result": {"sound": 3, "rate": 16000, "seconds": 1.0}}),
         ("closures", {"event": "done", "result": {"closures": [["m", 1.0]], "pauses": []}}),
         ("score", {"event": "error", "kind": ["BadSound"], "message": "no"}),
@@ -362,14 +409,23 @@ say(id=number, event="done", result={})
 """)
     seen = []
     client.request("release").wait(on_event=seen.append, timeout=60)
-    assert [(e["fraction"], e["message"]) for e in seen if e["event"] == "progress"] == [(1.0, "e"), (0.0, "f")]
+    assert [(e["fraction"], e["message"]) for e in seen if e["event"] == "progress"] == [
+        (1.0, "e"),
+        (0.0, "f"),
+    ]
 
 
-# -- too little memory -------------------------------------------------------------------------------------------------
+# -- too little memory
+# -------------------------------------------------------------------------------------------------
 
 
 def test_a_crash_is_not_blamed_on_memory_that_ran_out_for_an_earlier_request(tmp_path):
-    answer = {"id": 1, "event": "error", "kind": "OutOfMemory", "message": "There is too little memory for this: ask for fewer takes"}
+    answer = {
+        "id": 1,
+        "event": "error",
+        "kind": "OutOfMemory",
+        "message": "There is too little memory for this: ask for fewer takes",
+    }
     engine = tmp_path / "python"
     ready = {"id": None, "event": "ready", "protocol": protocol.PROTOCOL}
     engine.write_text(
@@ -393,10 +449,15 @@ def test_a_crash_is_not_blamed_on_memory_that_ran_out_for_an_earlier_request(tmp
     "error",
     [
         ImportError("libtorch_cpu.so: failed to map segment from shared object"),
-        ImportError("DLL load failed while importing _C: The paging file is too small for this operation to complete."),
+        ImportError(
+            "DLL load failed while importing _C: The paging file is too small for this operation "
+            "to complete."
+        ),
         OSError(12, "Cannot allocate memory"),
         RuntimeError("std::bad_alloc"),
-        RuntimeError("unable to mmap 4096 bytes from file <m2s.safetensors>: Cannot allocate memory (12)"),
+        RuntimeError(
+            "unable to mmap 4096 bytes from file <m2s.safetensors>: Cannot allocate memory (12)"
+        ),
         MemoryError(),
     ],
 )

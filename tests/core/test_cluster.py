@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where jobs are baked on a cluster, and what happens where none can be; Ray itself is in tests/blender/test_cluster.py."""
+"""Where jobs are baked on a cluster, and what happens where none can be; Ray itself is in
+tests/blender/test_cluster.py."""
 
 import dis
 import hashlib
@@ -21,18 +22,26 @@ MAKER = Maker("0.1.0", "5.0.1", "f" * 64)
 
 
 def node(name, cpus, gpus=0, alive=True):
-    return {"NodeID": name, "Alive": alive, "NodeManagerHostname": name, "Resources": {"CPU": cpus, **({"GPU": gpus} if gpus else {})}}
+    return {
+        "NodeID": name,
+        "Alive": alive,
+        "NodeManagerHostname": name,
+        "Resources": {"CPU": cpus, **({"GPU": gpus} if gpus else {})},
+    }
 
 
 @pytest.mark.parametrize(
     "nodes, slots",
     [
         ([node("a", 9), node("b", 4)], [("a", 4, 0), ("b", 4, 0), ("a", 4, 0)]),
-        ([node("a", 2), node("b", 0), node("c", 8, alive=False), {"NodeID": "d", "Alive": True, "Resources": {}}], [("a", 2, 0)]),
-        ([node("a", 64), node("b", 16, gpus=2), node("c", 1, gpus=4)], [("b", 4, 1), ("c", 1, 1), ("b", 4, 1)]),
+        ([node("a", 2), node("b", 0), node("c", 8, alive=False),
+        {"NodeID": "d", "Alive": True, "Resources": {}}], [("a", 2, 0)]),
+        ([node("a", 64), node("b", 16, gpus=2), node("c", 1, gpus=4)],
+        [("b", 4, 1), ("c", 1, 1), ("b", 4, 1)]),
     ],
     ids=[
-        "a job for each share of the processors, first one each", "one on a small machine, none without processors or power",
+        "a job for each share of the processors, first one each", "one on a small machine, none "
+                                                                  "without processors or power",
         "on graphics cards alone where there are any",
     ],
 )  # fmt: skip
@@ -43,12 +52,21 @@ def test_jobs_are_placed(nodes, slots):
 def test_files_of_a_job_are_brought_where_they_are_not_there(tmp_path):
     (tmp_path / "here.wav").write_bytes(b"voice")
     other = {"audio": (hashlib.sha256(b"other").hexdigest(), b"other")}
-    settings, brought = cluster.with_inputs({"audio": str(tmp_path / "here.wav"), "takes": 2}, other, str(tmp_path))
+    settings, brought = cluster.with_inputs(
+        {"audio": str(tmp_path / "here.wav"), "takes": 2}, other, str(tmp_path)
+    )
     assert brought == ["audio"] and settings["takes"] == 2
-    assert settings["audio"] == str(tmp_path / "audio" / "here.wav") and (tmp_path / "audio" / "here.wav").read_bytes() == b"other"
+    assert (
+        settings["audio"] == str(tmp_path / "audio" / "here.wav")
+        and (tmp_path / "audio" / "here.wav").read_bytes() == b"other"
+    )
     same = {"audio": (hashlib.sha256(b"voice").hexdigest(), b"voice")}
-    settings, brought = cluster.with_inputs({"audio": str(tmp_path / "here.wav")}, same, str(tmp_path / "unused"))
-    assert (settings, brought) == ({"audio": str(tmp_path / "here.wav")}, []) and not (tmp_path / "unused").exists()
+    settings, brought = cluster.with_inputs(
+        {"audio": str(tmp_path / "here.wav")}, same, str(tmp_path / "unused")
+    )
+    assert (settings, brought) == ({"audio": str(tmp_path / "here.wav")}, []) and not (
+        tmp_path / "unused"
+    ).exists()
 
 
 def test_files_that_come_back_replace_those_of_the_job_and_nothing_of_yours(tmp_path):
@@ -56,11 +74,19 @@ def test_files_that_come_back_replace_those_of_the_job_and_nothing_of_yours(tmp_
     takes = re.compile(r"take_\d+\.npz")
 
     def written(content):
-        return cluster._written(request, {"event": "done", "job": "a", "report": {}}, content, takes)
+        return cluster._written(
+            request, {"event": "done", "job": "a", "report": {}}, content, takes
+        )
 
-    assert written({"take_01.npz": b"1", "take_02.npz": b"2", "report.json": b"{}"})["event"] == "done"
+    assert (
+        written({"take_01.npz": b"1", "take_02.npz": b"2", "report.json": b"{}"})["event"] == "done"
+    )
     assert written({"take_01.npz": b"3", "report.json": b"{}"})["event"] == "done"
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["report.json", "take_01.npz", "thunder-files.json"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "report.json",
+        "take_01.npz",
+        "thunder-files.json",
+    ]
     (tmp_path / "a" / "take_01.npz").write_bytes(b"mine")
     refused = written({"take_01.npz": b"4", "report.json": b"{}"})
     assert refused["event"] == "failed" and "has changed since" in refused["sentence"]
@@ -69,13 +95,20 @@ def test_files_that_come_back_replace_those_of_the_job_and_nothing_of_yours(tmp_
 
 def test_a_python_without_ray_is_said(tmp_path):
     without = tmp_path / "python"
-    without.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; sys.exit(\'this Python has no Ray\')"\n')
+    without.write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; sys.exit(\'this Python has no '
+        f"Ray')\"\n"
+    )
     without.chmod(0o755)
     tasks = [Task("a", {}, str(tmp_path))]
     with pytest.raises(NoEngine, match="this Python has no Ray"):
         list(client.bake_on(client.Cluster("auto"), str(without), ["blender"], tasks, MAKER))
     with pytest.raises(NoEngine, match="cannot be run"):
-        list(client.bake_on(client.Cluster("auto"), str(tmp_path / "none"), ["blender"], tasks, MAKER))
+        list(
+            client.bake_on(
+                client.Cluster("auto"), str(tmp_path / "none"), ["blender"], tasks, MAKER
+            )
+        )
 
 
 DRIVER = """
@@ -90,7 +123,8 @@ os._exit(1)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a script that stands for a Python")
 def test_a_connection_that_is_lost_is_made_again_for_the_jobs_that_are_left(tmp_path):
-    """Ray ends the process that speaks to it with the machine that it is connected by; here a script does that after each job."""
+    """Ray ends the process that speaks to it with the machine that it is connected by; here a
+    script does that after each job."""
     (tmp_path / "driver.py").write_text(DRIVER)
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/driver.py"\n')
@@ -105,9 +139,18 @@ def test_a_connection_that_is_lost_is_made_again_for_the_jobs_that_are_left(tmp_
 
 def test_what_is_sent_to_a_machine_names_nothing_that_it_may_not_have():
     """Ray unpacks the class before any of its methods can say where the add-on is."""
-    methods = [value for value in vars(cluster.NodeBaker).values() if isinstance(value, types.FunctionType)]
-    named = {each.argval for method in methods for each in dis.get_instructions(method) if each.opname == "LOAD_GLOBAL"}
-    assert {"sys", "importlib"} <= named and all(name in sys.stdlib_module_names for name in named & vars(cluster).keys())
+    methods = [
+        value for value in vars(cluster.NodeBaker).values() if isinstance(value, types.FunctionType)
+    ]
+    named = {
+        each.argval
+        for method in methods
+        for each in dis.get_instructions(method)
+        if each.opname == "LOAD_GLOBAL"
+    }
+    assert {"sys", "importlib"} <= named and all(
+        name in sys.stdlib_module_names for name in named & vars(cluster).keys()
+    )
 
 
 def test_a_machine_without_the_add_on_says_so(monkeypatch, tmp_path):
@@ -117,12 +160,20 @@ def test_a_machine_without_the_add_on_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(cluster.importlib, "import_module", absent)
     monkeypatch.setattr(sys, "path", list(sys.path))
     maker, why = cluster.NodeBaker(str(tmp_path), ["blender"], 1).ready()
-    assert maker == {} and f"“{tmp_path}”" in why and "No module named 'thunder_core.batch.baker'" in why and "install it" in why
+    assert (
+        maker == {}
+        and f"“{tmp_path}”" in why
+        and "No module named 'thunder_core.batch.baker'" in why
+        and "install it" in why
+    )
 
 
 RAY_ERROR = (
-    "The actor died because of an error raised in its creation task, \x1b[36mray::NodeBaker.__init__()\x1b[39m (pid=1, repr=<cluster>)\n"
-    "  File \"x.py\", line 3\nModuleNotFoundError: No module named 'pickled'" + " of a long name" * 30 + "\n"
+    "The actor died because of an error raised in its creation task, "
+    "\x1b[36mray::NodeBaker.__init__()\x1b[39m (pid=1, repr=<cluster>)\n"
+    "  File \"x.py\", line 3\nModuleNotFoundError: No module named 'pickled'"
+    + " of a long name" * 30
+    + "\n"
 )
 
 
@@ -131,12 +182,19 @@ class RayError(Exception):
 
 
 class FailingRay:
-    """Ray where machines of some names cannot start anything; the others have a description that differs, unless it is `maker`."""
+    """Ray where machines of some names cannot start anything; the others have a description that
+    differs, unless it is `maker`."""
 
     exceptions = types.SimpleNamespace(RayError=RayError)
 
     def __init__(self, nodes, failing, maker=None):
-        self.listed, self.failing, self.maker, self.started, self.killed = nodes, failing, maker, [], 0
+        self.listed, self.failing, self.maker, self.started, self.killed = (
+            nodes,
+            failing,
+            maker,
+            [],
+            0,
+        )
         self.util = None
 
     def nodes(self):
@@ -148,7 +206,11 @@ class FailingRay:
 
             def begin(*_):
                 self.started.append(node)
-                ready = types.SimpleNamespace(options=lambda **_: types.SimpleNamespace(remote=lambda: (node, len(self.started))))
+                ready = types.SimpleNamespace(
+                    options=lambda **_: types.SimpleNamespace(
+                        remote=lambda: (node, len(self.started))
+                    )
+                )
                 return types.SimpleNamespace(ready=ready)
 
             return types.SimpleNamespace(remote=begin)
@@ -171,18 +233,35 @@ class FailingRay:
 def spread(monkeypatch):
     """Run a request of two jobs on a Ray that fails; its events."""
     strategies = types.ModuleType("ray.util.scheduling_strategies")
-    strategies.NodeAffinitySchedulingStrategy = lambda node_id, soft: types.SimpleNamespace(node_id=node_id)
-    for name, module in (("ray", types.ModuleType("ray")), ("ray.util", types.ModuleType("ray.util")), (strategies.__name__, strategies)):
+    strategies.NodeAffinitySchedulingStrategy = lambda node_id, soft: types.SimpleNamespace(
+        node_id=node_id
+    )
+    for name, module in (
+        ("ray", types.ModuleType("ray")),
+        ("ray.util", types.ModuleType("ray.util")),
+        (strategies.__name__, strategies),
+    ):
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(cluster, "NEW_MACHINES", 0.0)
     monkeypatch.setattr(cluster, "TURN", 0.0)
 
     def run(ray):
         maker = {"thunder": "1", "blender": "5.0.1", "weights": "f"}
-        tasks = [{"job": name, "settings": {}, "out": "", "options": [], "files": []} for name in "ab"]
-        request = {"tasks": tasks, "cpus": 4, "root": "", "command": [], "maker": maker, "results": "back", "of_takes": ""}
+        tasks = [
+            {"job": name, "settings": {}, "out": "", "options": [], "files": []} for name in "ab"
+        ]
+        request = {
+            "tasks": tasks,
+            "cpus": 4,
+            "root": "",
+            "command": [],
+            "maker": maker,
+            "results": "back",
+            "of_takes": "",
+        }
         events, stopped = [], threading.Event()
-        guard = threading.Timer(20.0, stopped.set)  # a run that retries for ever fails instead of hanging
+        # a run that retries for ever fails instead of hanging
+        guard = threading.Timer(20.0, stopped.set)
         guard.start()
         cluster.Spread(ray, request, events.append, stopped).run()
         guard.cancel()
@@ -197,36 +276,61 @@ def test_machines_that_cannot_start_are_given_up_with_the_cause(spread):
     events = spread(ray)
     failed = [event for event in events if event["event"] == "failed"]
     assert [event["job"] for event in failed] == ["a", "b"]
-    assert len(ray.started) <= 3 * cluster.STARTS and {ray.started.count(each) >= cluster.STARTS for each in ("one", "two")} == {True}
+    assert len(ray.started) <= 3 * cluster.STARTS and {
+        ray.started.count(each) >= cluster.STARTS for each in ("one", "two")
+    } == {True}
     sentence = failed[0]["sentence"]
-    assert "one one: ModuleNotFoundError: No module named 'pickled' of a long name" in sentence and "two two: Module" in sentence
-    assert sentence.count("of a long name") == 60 and "\x1b" not in sentence and "bake again" in sentence
+    assert (
+        "one one: ModuleNotFoundError: No module named 'pickled' of a long name" in sentence
+        and "two two: Module" in sentence
+    )
+    assert (
+        sentence.count("of a long name") == 60
+        and "\x1b" not in sentence
+        and "bake again" in sentence
+    )
     notes = [event["sentence"] for event in events if event["event"] == "note"]
-    assert len(notes) == 2 * cluster.STARTS and sum("trying again" in words for words in notes) == 2 * (cluster.STARTS - 1)
+    assert len(notes) == 2 * cluster.STARTS and sum(
+        "trying again" in words for words in notes
+    ) == 2 * (cluster.STARTS - 1)
 
 
 def test_a_machine_that_fails_to_start_is_tried_again_where_another_is_refused(spread):
-    ray = FailingRay([node("one", 4), node("two", 4)], {"one"}, {"thunder": "2", "blender": "5.0.1", "weights": "f"})
+    ray = FailingRay(
+        [node("one", 4), node("two", 4)],
+        {"one"},
+        {"thunder": "2", "blender": "5.0.1", "weights": "f"},
+    )
     (failed, _) = [event["sentence"] for event in spread(ray) if event["event"] == "failed"]
     assert ray.started.count("one") == cluster.STARTS and ray.killed == 1
-    assert "it has THUNDER 2 where this machine has 1" in failed and "No module named 'pickled'" in failed
+    assert (
+        "it has THUNDER 2 where this machine has 1" in failed
+        and "No module named 'pickled'" in failed
+    )
 
 
 class HangingRay(FailingRay):
     """Ray where a machine of the name “stuck” never answers, and the others bake at once."""
 
     def remote(self, kind):
-        return types.SimpleNamespace(options=lambda **chosen: types.SimpleNamespace(remote=lambda *_: self.actor(chosen)))
+        return types.SimpleNamespace(
+            options=lambda **chosen: types.SimpleNamespace(remote=lambda *_: self.actor(chosen))
+        )
 
     def actor(self, chosen):
         node = chosen["scheduling_strategy"].node_id
         self.started.append(node)
-        ready = types.SimpleNamespace(options=lambda **_: types.SimpleNamespace(remote=lambda: (node, len(self.started))))
+        ready = types.SimpleNamespace(
+            options=lambda **_: types.SimpleNamespace(remote=lambda: (node, len(self.started)))
+        )
 
         def bake(request, *_):
             return iter([{"event": "done", "job": request["job"], "report": {}}])
 
-        return types.SimpleNamespace(ready=ready, bake=types.SimpleNamespace(options=lambda **_: types.SimpleNamespace(remote=bake)))
+        return types.SimpleNamespace(
+            ready=ready,
+            bake=types.SimpleNamespace(options=lambda **_: types.SimpleNamespace(remote=bake)),
+        )
 
     def wait(self, awaited, **_):
         time.sleep(0.01)
@@ -245,13 +349,26 @@ def test_a_machine_whose_start_hangs_is_given_up_after_a_time_and_keeps_no_job(s
     ray = HangingRay([node("stuck", 4)], set(), maker)
     events = spread(ray)
     failed = [event for event in events if event["event"] == "failed"]
-    assert [event["job"] for event in failed] == ["a", "b"] and ray.started == ["stuck"] * cluster.STARTS == ["stuck"] * ray.killed
-    assert "Ray started no process in" in failed[0]["sentence"] and "ray status" in failed[0]["sentence"]
+    assert [event["job"] for event in failed] == ["a", "b"] and ray.started == [
+        "stuck"
+    ] * cluster.STARTS == ["stuck"] * ray.killed
+    assert (
+        "Ray started no process in" in failed[0]["sentence"]
+        and "ray status" in failed[0]["sentence"]
+    )
 
 
 def test_a_machine_whose_blender_hangs_says_what_it_printed_last(monkeypatch, tmp_path):
     script = tmp_path / "hangs.py"
-    script.write_text("import sys, time\nprint('waiting for a licence', file=sys.stderr, flush=True)\ntime.sleep(60)\n")
+    script.write_text(
+        "import sys, time\nprint('waiting for a licence', file=sys.stderr, "
+        "flush=True)\ntime.sleep(60)\n"
+    )
     monkeypatch.setattr("thunder_core.batch.baker.START_SECONDS", 1.0)
     maker, why = cluster.NodeBaker(str(tmp_path), [sys.executable, str(script)], 1).ready()
-    assert maker == {} and "not ready to bake after 1 s" in why and "waiting for a licence" in why and "in a terminal" in why
+    assert (
+        maker == {}
+        and "not ready to bake after 1 s" in why
+        and "waiting for a licence" in why
+        and "in a terminal" in why
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The encoder's conformer computes what transformers' Wav2Vec2BertModel does, with the same weights; in bfloat16 nearly."""
+"""The encoder's conformer computes what transformers' Wav2Vec2BertModel does, with the same
+weights; in bfloat16 nearly."""
 
 import pytest
 import torch
@@ -18,8 +19,10 @@ def reference(inputs, width, layers, heads, kernel):
 
     return Wav2Vec2BertModel(
         Wav2Vec2BertConfig(
-            hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=4 * width,
-            feature_projection_input_dim=inputs, conv_depthwise_kernel_size=kernel, position_embeddings_type="rotary",
+            hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads,
+            intermediate_size=4 * width,
+            feature_projection_input_dim=inputs, conv_depthwise_kernel_size=kernel,
+            position_embeddings_type="rotary",
         )
     ).eval()  # fmt: skip
 
@@ -53,7 +56,9 @@ def test_the_shipped_encoder_agrees_and_its_gradients_do():
 def test_outputs_of_inner_layers_are_those_that_the_next_layer_gets():
     network, x, given = SpeechEncoder.load(SHIPPED).body, torch.randn(1, 50, 320), []
     for layer in network.encoder.layers:
-        layer.final_layer_norm.register_forward_hook(lambda module, inputs, output: given.append(output))
+        layer.final_layer_norm.register_forward_hook(
+            lambda module, inputs, output: given.append(output)
+        )
     with torch.no_grad():
         outputs = network(x)
     assert len(outputs) == 5 and all(map(torch.equal, outputs, given))
@@ -61,11 +66,16 @@ def test_outputs_of_inner_layers_are_those_that_the_next_layer_gets():
 
 def test_training_begins_with_weights_of_the_same_spread():
     torch.manual_seed(0)
-    ours, theirs = Conformer(80, 64, 2, 4, 15).state_dict(), reference(80, 64, 2, 4, 15).state_dict()
+    ours, theirs = (
+        Conformer(80, 64, 2, 4, 15).state_dict(),
+        reference(80, 64, 2, 4, 15).state_dict(),
+    )
     assert ours.keys() == theirs.keys()
     for name, value in theirs.items():
         if name != "masked_spec_embed":
-            assert float(ours[name].std()) == pytest.approx(float(value.std()), rel=0.2, abs=1e-6), name
+            assert float(ours[name].std()) == pytest.approx(
+                float(value.std()), rel=0.2, abs=1e-6
+            ), name
             assert float(ours[name].mean()) == pytest.approx(float(value.mean()), abs=0.05), name
 
 
@@ -73,10 +83,17 @@ def test_training_begins_with_weights_of_the_same_spread():
 def test_in_half_precision_attention_and_its_gradients_are_near_the_exact_ones(bias, monkeypatch):
     torch.manual_seed(0)
     drawn = [torch.randn(3, 4, 21, 8) for _ in range(3)]
-    added = {"alibi": alibi_bias(21, alibi_slopes(4)), "causal": causal_bias(21, alibi_slopes(4), 5)}.get(bias)
+    added = {
+        "alibi": alibi_bias(21, alibi_slopes(4)),
+        "causal": causal_bias(21, alibi_slopes(4), 5),
+    }.get(bias)
     fused, results = [], []
     original = F.scaled_dot_product_attention
-    monkeypatch.setattr(F, "scaled_dot_product_attention", lambda *args, **kw: fused.append(args[0].dtype) or original(*args, **kw))
+    monkeypatch.setattr(
+        F,
+        "scaled_dot_product_attention",
+        lambda *args, **kw: fused.append(args[0].dtype) or original(*args, **kw),
+    )
     for kind in (torch.float32, torch.bfloat16):
         q, k, v = (x.to(kind).requires_grad_() for x in drawn)
         result = attention(q, k, v, added)
@@ -84,4 +101,7 @@ def test_in_half_precision_attention_and_its_gradients_are_near_the_exact_ones(b
         results.append([result, *torch.autograd.grad((result * weights).sum(), (q, k, v))])
     assert fused == [torch.float32], "bfloat16 does without the fused attention"
     for exact, half in zip(*results):
-        assert half.dtype == torch.bfloat16 and (half.float() - exact).abs().mean() < 0.02 * exact.abs().mean()
+        assert (
+            half.dtype == torch.bfloat16
+            and (half.float() - exact).abs().mean() < 0.02 * exact.abs().mean()
+        )

@@ -6,17 +6,29 @@ import math
 import pytest
 import torch
 
-from thunder_core.networks.denoiser import alibi_bias, alibi_slopes, Denoiser, DenoiserConfig, DiagonalCrossAttention
+from thunder_core.networks.denoiser import (
+    alibi_bias,
+    alibi_slopes,
+    Denoiser,
+    DenoiserConfig,
+    DiagonalCrossAttention,
+)
 
 
 def masked_cross_attention(layer, x, audio, step):
-    """The paper's form: T × (T + 1) attention over all audio frames and the step token, masked to a diagonal and a column."""
+    """The paper's form: T × (T + 1) attention over all audio frames and the step token, masked to a
+    diagonal and a column."""
     batch, frames, width = x.shape
     memory = torch.cat([audio.expand(batch, -1, -1), step[:, None]], 1)
     q = layer.q(x).view(batch, frames, layer.heads, -1).transpose(1, 2)
-    k, v = (y.view(batch, frames + 1, layer.heads, -1).transpose(1, 2) for y in layer.kv(memory).chunk(2, -1))
+    k, v = (
+        y.view(batch, frames + 1, layer.heads, -1).transpose(1, 2)
+        for y in layer.kv(memory).chunk(2, -1)
+    )
     logits = q @ k.transpose(-1, -2) / math.sqrt(width // layer.heads)
-    visible = torch.cat([torch.eye(frames, dtype=torch.bool), torch.ones(frames, 1, dtype=torch.bool)], 1)
+    visible = torch.cat(
+        [torch.eye(frames, dtype=torch.bool), torch.ones(frames, 1, dtype=torch.bool)], 1
+    )
     weights = logits.masked_fill(~visible, -torch.inf).softmax(-1)
     return layer.out((weights @ v).transpose(1, 2).flatten(2))
 
@@ -27,7 +39,9 @@ def test_diagonal_cross_attention_equals_masked_attention(audio_batch):
     layer = DiagonalCrossAttention(24, 4).double()
     x, step = torch.randn(3, 11, 24).double() * 3, torch.randn(3, 24).double() * 3
     audio = torch.randn(audio_batch, 11, 24).double() * 3
-    assert torch.allclose(layer(x, audio, step), masked_cross_attention(layer, x, audio, step), atol=1e-12)
+    assert torch.allclose(
+        layer(x, audio, step), masked_cross_attention(layer, x, audio, step), atol=1e-12
+    )
 
 
 def test_alibi_is_symmetric_and_falls_with_distance():
@@ -39,13 +53,17 @@ def test_alibi_is_symmetric_and_falls_with_distance():
 
 def small() -> Denoiser:
     torch.manual_seed(1)
-    return Denoiser(DenoiserConfig(motion=6, audio=5, width=32, layers=2, heads=4, feedforward=64)).eval()
+    return Denoiser(
+        DenoiserConfig(motion=6, audio=5, width=32, layers=2, heads=4, feedforward=64)
+    ).eval()
 
 
 def test_frame_sees_its_own_audio_only_through_its_neighbours_attention():
     """With one layer, changing the audio of one frame changes that frame's output alone."""
     torch.manual_seed(1)
-    model = Denoiser(DenoiserConfig(motion=6, audio=5, width=32, layers=1, heads=4, feedforward=64)).eval()
+    model = Denoiser(
+        DenoiserConfig(motion=6, audio=5, width=32, layers=1, heads=4, feedforward=64)
+    ).eval()
     x, step, audio = torch.randn(1, 9, 6), torch.tensor([500]), torch.randn(1, 9, 5)
     changed = audio.clone()
     changed[0, 4] += 1
@@ -56,7 +74,11 @@ def test_frame_sees_its_own_audio_only_through_its_neighbours_attention():
 
 def test_step_reaches_every_frame():
     model, x, audio = small(), torch.randn(1, 9, 6), torch.randn(1, 9, 5)
-    moved = (model(x, torch.tensor([10]), audio) - model(x, torch.tensor([900]), audio)).abs().amax(-1)[0]
+    moved = (
+        (model(x, torch.tensor([10]), audio) - model(x, torch.tensor([900]), audio))
+        .abs()
+        .amax(-1)[0]
+    )
     assert moved.min() > 1e-5
 
 
@@ -86,7 +108,9 @@ def test_standardisation_is_undone():
 
 def styled() -> Denoiser:
     torch.manual_seed(2)
-    return Denoiser(DenoiserConfig(motion=6, audio=5, style=3, width=32, layers=2, heads=4, feedforward=64)).eval()
+    return Denoiser(
+        DenoiserConfig(motion=6, audio=5, style=3, width=32, layers=2, heads=4, feedforward=64)
+    ).eval()
 
 
 def test_a_model_that_learns_styles_starts_as_the_one_that_knew_none():
@@ -106,7 +130,12 @@ def taught() -> Denoiser:
 
 
 def test_free_rows_have_any_style_and_the_others_their_own():
-    model, x, step, audio = taught(), torch.randn(2, 9, 6), torch.tensor([10, 700]), torch.randn(2, 9, 5)
+    model, x, step, audio = (
+        taught(),
+        torch.randn(2, 9, 6),
+        torch.tensor([10, 700]),
+        torch.randn(2, 9, 5),
+    )
     style, free = torch.randn(2, 1, 3), torch.tensor([True, False])
     y = model(x, step, audio, style=style, free=free)
     assert torch.allclose(y[0], model(x, step, audio)[0], atol=1e-6)
@@ -116,17 +145,31 @@ def test_free_rows_have_any_style_and_the_others_their_own():
 
 def test_a_style_may_change_within_a_line():
     """What changes late in a line moves the frames before it less."""
-    model, x, step, audio = taught(), torch.randn(1, 9, 6), torch.tensor([500]), torch.randn(1, 9, 5)
+    model, x, step, audio = (
+        taught(),
+        torch.randn(1, 9, 6),
+        torch.tensor([500]),
+        torch.randn(1, 9, 5),
+    )
     held = torch.zeros(1, 9, 3)
-    assert torch.allclose(model(x, step, audio, style=held), model(x, step, audio, style=held[:, :1]), atol=1e-6)
+    assert torch.allclose(
+        model(x, step, audio, style=held), model(x, step, audio, style=held[:, :1]), atol=1e-6
+    )
     changed = held.clone()
     changed[0, 6:] += 1
-    moved = (model(x, step, audio, style=held) - model(x, step, audio, style=changed)).abs().amax(-1)[0]
+    moved = (
+        (model(x, step, audio, style=held) - model(x, step, audio, style=changed)).abs().amax(-1)[0]
+    )
     assert moved[6:].min() > moved[:3].max() > 0
 
 
 def test_takes_of_several_styles_do_not_see_each_other():
-    model, x, audio, style = taught(), torch.randn(5, 9, 6), torch.randn(1, 9, 5), torch.randn(5, 1, 3)
+    model, x, audio, style = (
+        taught(),
+        torch.randn(5, 9, 6),
+        torch.randn(1, 9, 5),
+        torch.randn(5, 1, 3),
+    )
     step = torch.full((1,), 300)
     together = model(x, step, audio, style=style)
     alone = torch.cat([model(x[i : i + 1], step, audio, style=style[i : i + 1]) for i in range(5)])
@@ -135,7 +178,13 @@ def test_takes_of_several_styles_do_not_see_each_other():
 
 @pytest.mark.parametrize("gradients", [True, False])
 def test_half_precision_is_near(gradients):
-    model, x, audio, style, step = taught(), torch.randn(3, 9, 6), torch.randn(1, 9, 5), torch.randn(3, 1, 3), torch.tensor([300])
+    model, x, audio, style, step = (
+        taught(),
+        torch.randn(3, 9, 6),
+        torch.randn(1, 9, 5),
+        torch.randn(3, 1, 3),
+        torch.tensor([300]),
+    )
     with torch.set_grad_enabled(gradients):
         exact = model(x, step, audio, style=style)
         with torch.autocast("cpu", torch.bfloat16):

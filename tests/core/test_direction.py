@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Directions: speakers are themselves on any machine, readings differ less than speakers do, vectors lead back."""
+"""Directions: speakers are themselves on any machine, readings differ less than speakers do,
+vectors lead back."""
 
 import numpy as np
 import pytest
@@ -21,7 +22,9 @@ def test_the_usual_style_is_the_origin():
 
 def test_a_speaker_is_known_by_name_alone():
     assert Style.of_speaker("3331") == Style.of_speaker("3331") != Style.of_speaker("3332")
-    assert Style.of_speaker("3331").energy == pytest.approx(1.132, abs=1e-3), "corpora made before have other speakers"
+    assert Style.of_speaker("3331").energy == pytest.approx(1.132, abs=1e-3), (
+        "corpora made before have other speakers"
+    )
 
 
 def test_speakers_differ_by_what_the_axes_say_and_stay_within_them():
@@ -30,7 +33,9 @@ def test_speakers_differ_by_what_the_axes_say_and_stay_within_them():
     for axis in AXES:
         values = [getattr(style, axis.name) for style in SPEAKERS]
         assert axis.least <= min(values) and max(values) <= axis.most
-    assert np.abs(np.corrcoef(vectors.T) - np.eye(len(AXES))).max() < 0.2, "one axis tells nothing of another"
+    assert np.abs(np.corrcoef(vectors.T) - np.eye(len(AXES))).max() < 0.2, (
+        "one axis tells nothing of another"
+    )
 
 
 def test_readings_of_a_speaker_are_more_alike_than_speakers():

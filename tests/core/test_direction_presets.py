@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Presets of directions: what is saved is read again, the shipped ones are sound, damaged ones are named in a sentence."""
+"""Presets of directions: what is saved is read again, the shipped ones are sound, damaged ones are
+named in a sentence."""
 
 import json
 
@@ -11,7 +12,9 @@ from thunder_core.direction_words import words
 from thunder_core.errors import BadRequest, NoSpace
 from thunder_core.named_files import NamedFiles
 
-MINE = Preset("Calm: 1/2", Direction(Style(energy=0.7, smile=0.2), "warm", 0.4), "How she reads", 0.3)
+MINE = Preset(
+    "Calm: 1/2", Direction(Style(energy=0.7, smile=0.2), "warm", 0.4), "How she reads", 0.3
+)
 
 
 @pytest.fixture
@@ -25,13 +28,19 @@ def test_what_is_saved_is_read_again(presets):
     assert list(path.parent.iterdir()) == [path], "nothing else is left in the folder"
     assert set(json.loads(path.read_text())["style"]) == {"energy", "smile"}  # the rest is usual
     presets.save(Preset(MINE.name, Direction(Style(head=2.0))))
-    assert presets.load(MINE.name).direction == Direction(Style(head=2.0)) and presets.load(MINE.name).spread is None
+    assert (
+        presets.load(MINE.name).direction == Direction(Style(head=2.0))
+        and presets.load(MINE.name).spread is None
+    )
 
 
 def test_ones_own_preset_goes_before_a_shipped_one_of_its_name(presets):
     shipped = presets.load("Newsreader")
     presets.save(Preset("Newsreader", Direction(Style(energy=1.5))))
-    assert presets.load("Newsreader").direction.style.energy == 1.5 and presets.names().count("Newsreader") == 1
+    assert (
+        presets.load("Newsreader").direction.style.energy == 1.5
+        and presets.names().count("Newsreader") == 1
+    )
     presets.delete("Newsreader")
     assert presets.load("Newsreader") == shipped
     with pytest.raises(BadRequest, match="shipped ones stay"):
@@ -43,7 +52,9 @@ SHIPPED_NAMES = NamedFiles(SHIPPED).names()
 
 def test_a_dozen_are_shipped(presets):
     assert presets.names() == SHIPPED_NAMES and len(SHIPPED_NAMES) >= 12
-    assert {"Newsreader", "Whisper", "Shout", "Nervous", "Bored", "Storyteller"} <= set(SHIPPED_NAMES)
+    assert {"Newsreader", "Whisper", "Shout", "Nervous", "Bored", "Storyteller"} <= set(
+        SHIPPED_NAMES
+    )
     played = [presets.load(name).direction.vector().tolist() for name in SHIPPED_NAMES]
     assert len({tuple(vector) for vector in played}) == len(played)
 
@@ -51,14 +62,27 @@ def test_a_dozen_are_shipped(presets):
 @pytest.mark.parametrize("name", SHIPPED_NAMES)
 def test_a_shipped_preset_says_what_it_is_and_asks_for_something(presets, name):
     preset = presets.load(name)
-    assert preset == Preset.read(SHIPPED / f"{name}.json") and preset.about and 0 < preset.spread <= 1
+    assert (
+        preset == Preset.read(SHIPPED / f"{name}.json") and preset.about and 0 < preset.spread <= 1
+    )
     assert words(preset.direction.vector()) != "usual"
     played = preset.direction.style_in_mood
-    at_the_end = [axis.name for axis in AXES if getattr(played, axis.name) in (axis.least, axis.most)]
-    assert len(at_the_end) <= 1, "a direction at the ends of its ranges leaves takes no space on that side"
+    at_the_end = [
+        axis.name for axis in AXES if getattr(played, axis.name) in (axis.least, axis.most)
+    ]
+    assert len(at_the_end) <= 1, (
+        "a direction at the ends of its ranges leaves takes no space on that side"
+    )
 
 
-GOOD = {"thunder_direction": 1, "name": "Mine", "style": {"energy": 1.2}, "mood": "warm", "strength": 0.5, "spread": 0.5}
+GOOD = {
+    "thunder_direction": 1,
+    "name": "Mine",
+    "style": {"energy": 1.2},
+    "mood": "warm",
+    "strength": 0.5,
+    "spread": 0.5,
+}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +110,9 @@ GOOD = {"thunder_direction": 1, "name": "Mine", "style": {"energy": 1.2}, "mood"
 )
 def test_a_damaged_preset_is_named_in_a_sentence(presets, damaged, said):
     presets.folder.mkdir()
-    (presets.folder / "Mine.json").write_text(damaged if isinstance(damaged, str) else json.dumps(damaged))
+    (presets.folder / "Mine.json").write_text(
+        damaged if isinstance(damaged, str) else json.dumps(damaged)
+    )
     with pytest.raises(BadRequest, match="“Mine”") as error:
         presets.load("Mine")
     assert said in str(error.value) and ": " in str(error.value)

@@ -1,12 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A reading in words: the most remarkable first, what a whole batch shares left out, damaged records without a word."""
+"""A reading in words: the most remarkable first, what a whole batch shares left out, damaged
+records without a word."""
 
 import numpy as np
 import pytest
 
 from thunder_core import direction_words
-from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, MOOD_NAMES, MOODS, NEUTRAL, Style
-from thunder_core.direction_words import AS_ASKED, AXIS_WORDS, CARRIED_WORDS, NEARLY, word_of_voice, words, words_of_request, words_of_take
+from thunder_core.direction import (
+    AXES,
+    Direction,
+    DIRECTION_NAMES,
+    MOOD_NAMES,
+    MOODS,
+    NEUTRAL,
+    Style,
+)
+from thunder_core.direction_words import (
+    AS_ASKED,
+    AXIS_WORDS,
+    CARRIED_WORDS,
+    NEARLY,
+    word_of_voice,
+    words,
+    words_of_request,
+    words_of_take,
+)
 
 USUAL = Direction().vector()
 ENERGY = 2.0 * (np.array(DIRECTION_NAMES) == "energy")  # so many deviations
@@ -20,7 +38,8 @@ def of(mood=NEUTRAL, strength=0.6, **style):
     "played, asked, shows, said",
     [
         (of(), None, {}, "usual"),
-        (of("sad", 0.8, energy=0.6, brows=2.2), of("sad", energy=0.6), {}, "lively brows, more sad"),
+        (of("sad", 0.8, energy=0.6, brows=2.2), of("sad", energy=0.6), {},
+        "lively brows, more sad"),
         (of("sad", energy=0.6), of("sad", energy=0.6), {}, "usual"),
         (of(eyes=0.5), of(), {"eyes": -2.0, "gaze": -1.0}, "still eyes"),
         (of(eyes=0.5), of(), {"eyes": -2.0, "gaze": 0.2}, "usual"),
@@ -28,8 +47,10 @@ def of(mood=NEUTRAL, strength=0.6, **style):
         (of("sad", energy=1.6) - ENERGY, of("sad", energy=1.6), {"energy": 0.5}, "usual"),
     ],
     ids=[
-        "what is usual", "beyond what was asked of all takes", "as was asked of all takes", "eyes that are still",
-        "eyes that look away, however seldom they blink", "what shows in speech is known beyond any request", "and what does not show",
+        "what is usual", "beyond what was asked of all takes", "as was asked of all takes",
+        "eyes that are still",
+        "eyes that look away, however seldom they blink", "what shows in speech is known beyond "
+                                                          "any request", "and what does not show",
     ],
 )  # fmt: skip
 def test_words(played, asked, shows, said):
@@ -71,18 +92,32 @@ def test_a_take_says_how_it_was_played():
 @pytest.mark.parametrize("role", ["listens", "idle"])
 def test_of_a_face_that_does_not_speak_nothing_is_said_of_its_speech(role):
     played = Style(width=1.6, energy=0.5, jaw=0.8, rounding=1.5, tension=0.8, head=1.5)
-    about = {"direction": USUAL.tolist(), "reading": Direction(played, "warm", 0.5).vector().tolist(), "as_asked": False}
+    about = {
+        "direction": USUAL.tolist(),
+        "reading": Direction(played, "warm", 0.5).vector().tolist(),
+        "as_asked": False,
+    }
     assert words_of_take(about | {"role": role}) == "warm, lively head"
     only = Direction(Style(width=1.6)).vector().tolist()
     assert words_of_take(about | {"role": role, "reading": only}) == "close to the direction"
 
 
 @pytest.mark.parametrize(
-    "damaged", [{"reading": [1.0]}, {"reading": "calm"}, {"reading": [float("nan")] * len(DIRECTION_NAMES)}, {"direction": None}]
+    "damaged",
+    [
+        {"reading": [1.0]},
+        {"reading": "calm"},
+        {"reading": [float("nan")] * len(DIRECTION_NAMES)},
+        {"direction": None},
+    ],
 )
 def test_a_take_that_does_not_tell_has_no_words(damaged):
     about = {"direction": USUAL.tolist(), "reading": USUAL.tolist(), "as_asked": False}
-    assert words_of_take(about | damaged) == "" and words_of_take({}) == "" and words_of_take({"steps": 20}) == ""
+    assert (
+        words_of_take(about | damaged) == ""
+        and words_of_take({}) == ""
+        and words_of_take({"steps": 20}) == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,28 +146,47 @@ def test_a_word_is_said_as_far_as_it_shows(axis, value, measures, word):
         return words_of_take(about | {"shown": {name: by * side for name in measures}})
 
     assert word in words_of_take(about), "of a take that nobody measured it is said as it was asked"
-    assert shows(4.0) == f"{word}, tense" and shows(0.8) == f"tense, {word}", "the strongest comes first"
-    assert shows(0.3) == shows(-0.3) == shows(-4.0) == "tense", "what hardly shows, or its opposite, is not said"
-    assert words_of_take(about | {"reading": USUAL.tolist(), "shown": {name: 4.0 for name in measures}}) == "as asked"
+    assert shows(4.0) == f"{word}, tense" and shows(0.8) == f"tense, {word}", (
+        "the strongest comes first"
+    )
+    assert shows(0.3) == shows(-0.3) == shows(-4.0) == "tense", (
+        "what hardly shows, or its opposite, is not said"
+    )
+    assert (
+        words_of_take(
+            about | {"reading": USUAL.tolist(), "shown": {name: 4.0 for name in measures}}
+        )
+        == "as asked"
+    )
 
 
 def test_what_shows_in_pauses_is_compared_with_usual_takes_near_the_usual_direction_alone():
     asked = Direction(Style(head=1.3)).vector()
-    played = Direction(Style(head=0.95)).vector()  # less than asked, and shown so, though more than takes without a request
+    # less than asked, and shown so, though more than takes without a request
+    played = Direction(Style(head=0.95)).vector()
     own = asked[DIRECTION_NAMES.index("head")]
     assert (
-        words(played, asked, visible={"head": own - 0.8}) == "still head" and words(played, asked, visible={"head": own + 0.2}) == "usual"
+        words(played, asked, visible={"head": own - 0.8}) == "still head"
+        and words(played, asked, visible={"head": own + 0.2}) == "usual"
     )
     for far in (Direction(Style(head=2.0)), Direction(mood="sad")):
         less = far.vector().copy()
         less[DIRECTION_NAMES.index("head")] -= 1
-        assert words(less, far.vector(), visible={"head": -0.1}) == "still head", "there is no scale for it"
-        assert words(less, far.vector(), visible={"head": 0.1}) == "usual", "a head that moves more than usual is not still"
+        assert words(less, far.vector(), visible={"head": -0.1}) == "still head", (
+            "there is no scale for it"
+        )
+        assert words(less, far.vector(), visible={"head": 0.1}) == "usual", (
+            "a head that moves more than usual is not still"
+        )
 
 
 @pytest.mark.parametrize("damaged", ["much", {"head": "much"}, {"head": float("nan")}, 3])
 def test_a_damaged_measurement_does_not_change_the_words(damaged):
-    about = {"direction": USUAL.tolist(), "reading": Direction(Style(head=0.5)).vector().tolist(), "as_asked": False}
+    about = {
+        "direction": USUAL.tolist(),
+        "reading": Direction(Style(head=0.5)).vector().tolist(),
+        "as_asked": False,
+    }
     assert words_of_take(about | {"shown": damaged}) == words_of_take(about) == "still head"
 
 
@@ -143,7 +197,10 @@ def batch(*styles, **shows):
 
 
 def test_a_word_is_on_a_third_of_a_batch_at_most_and_on_those_that_deserve_it():
-    takes = [each | {"shown": {"jaw": by}} for each, by in zip(batch(*[Style(jaw=1.3)] * 6), (1.0, 3.0, 1.5, 2.0, 0.9, 1.1))]
+    takes = [
+        each | {"shown": {"jaw": by}}
+        for each, by in zip(batch(*[Style(jaw=1.3)] * 6), (1.0, 3.0, 1.5, 2.0, 0.9, 1.1))
+    ]
     said = direction_words.words_of_takes(takes)
     assert said == [NEARLY, "wide jaw", NEARLY, "wide jaw", NEARLY, NEARLY]
     assert direction_words.words_of_takes(takes[:1]) == ["wide jaw"]
@@ -163,13 +220,19 @@ def test_a_take_of_a_batch_that_is_as_asked_or_damaged_says_so_still():
 
 @pytest.mark.parametrize("measure, pair", direction_words.CARRIED_WORDS.items())
 def test_brows_and_head_that_are_carried_otherwise_throughout_have_a_word(measure, pair):
-    assert [words(USUAL, USUAL, visible={measure: by}) for by in (-2.0, 1.0, 2.0)] == [pair[0], "usual", pair[1]]
+    assert [words(USUAL, USUAL, visible={measure: by}) for by in (-2.0, 1.0, 2.0)] == [
+        pair[0],
+        "usual",
+        pair[1],
+    ]
     sad = Direction(mood="sad").vector()
     assert words(sad, sad, visible={measure: 2.0}) == "usual", "a mood places them in all takes"
     frowning = Direction(Style(frown=0.8)).vector()
     assert (words(frowning, frowning, visible={measure: -2.0}) == "usual") == (measure == "height")
     frowns = words(frowning, USUAL, visible={"frown": 2.0, measure: -2.5})
-    assert ("frowning" in frowns) and (pair[0] in frowns) == (measure != "height"), "brows are named once"
+    assert ("frowning" in frowns) and (pair[0] in frowns) == (measure != "height"), (
+        "brows are named once"
+    )
 
 
 def test_a_word_on_frowning_is_not_said_against_brows_that_are_held_otherwise():
@@ -180,19 +243,32 @@ def test_a_word_on_frowning_is_not_said_against_brows_that_are_held_otherwise():
 
 
 @pytest.mark.parametrize(
-    "mood, part, side", [("warm", "smile", 1), ("sad", "smile", -1), ("angry", "frown", 1), ("surprised", "frown", -1)]
+    "mood, part, side",
+    [("warm", "smile", 1), ("sad", "smile", -1), ("angry", "frown", 1), ("surprised", "frown", -1)],
 )
-def test_a_mood_that_nobody_requested_is_not_said_of_a_face_that_shows_its_opposite(mood, part, side):
+def test_a_mood_that_nobody_requested_is_not_said_of_a_face_that_shows_its_opposite(
+    mood, part, side
+):
     played = Direction(mood=mood, strength=0.3).vector()
-    assert words(played, USUAL, visible={part: 0.5 * side}) == mood and words(played, USUAL, visible={part: -0.5 * side}) == "usual"
+    assert (
+        words(played, USUAL, visible={part: 0.5 * side}) == mood
+        and words(played, USUAL, visible={part: -0.5 * side}) == "usual"
+    )
     asked = Direction(mood=mood, strength=0.1).vector()
-    assert words(played, asked, visible={part: -0.5 * side}) == f"more {mood}", "of the requested mood it is how much"
+    assert words(played, asked, visible={part: -0.5 * side}) == f"more {mood}", (
+        "of the requested mood it is how much"
+    )
 
 
 @pytest.mark.parametrize("role", ["listens", "idle"])
 def test_a_face_that_does_not_speak_is_not_said_to_be_uneven(role):
     played = Direction(Style(asymmetry=0.6, head=1.5)).vector()
-    about = {"direction": USUAL.tolist(), "reading": played.tolist(), "as_asked": False, "role": role}
+    about = {
+        "direction": USUAL.tolist(),
+        "reading": played.tolist(),
+        "as_asked": False,
+        "role": role,
+    }
     assert words_of_take(about) == "lively head"
 
 
@@ -201,39 +277,62 @@ def test_the_first_words_of_a_batch_differ_as_far_as_traits_allow():
     takes[0]["shown"], takes[1]["shown"] = {"height": 4.5}, {"height": 4.0, "jaw": 3.0}
     assert direction_words.words_of_takes(takes)[:2] == ["raised brows", "wide jaw, raised brows"]
     takes[0]["shown"] = {"height": 3.5}
-    assert direction_words.words_of_takes(takes)[:2] == ["raised brows", "raised brows, wide jaw"], "all traits of one are the other's"
+    assert direction_words.words_of_takes(takes)[:2] == [
+        "raised brows",
+        "raised brows, wide jaw",
+    ], "all traits of one are the other's"
 
 
 def test_of_brows_and_of_the_head_one_thing_is_said():
     still = Direction(Style(brows=0.4, head=0.4, smile=0.5)).vector()
     about = {"direction": USUAL.tolist(), "reading": still.tolist(), "as_asked": False}
-    said = words_of_take(about | {"shown": {"height": 5.0, "brows": -3.0, "turn": 2.0, "head": -4.0, "smile": 1.0}})
+    said = words_of_take(
+        about | {"shown": {"height": 5.0, "brows": -3.0, "turn": 2.0, "head": -4.0, "smile": 1.0}}
+    )
     assert said == "raised brows, still head, smiling"
     assert (
-        words(still, visible={"height": 2.0, "brows": -3.0, "turn": 5.0, "head": -4.0, "smile": 1.0}) == "turned left, still brows, smiling"
+        words(
+            still, visible={"height": 2.0, "brows": -3.0, "turn": 5.0, "head": -4.0, "smile": 1.0}
+        )
+        == "turned left, still brows, smiling"
     )
 
 
 def test_all_words_begin_differently():
     moods = [mood.label.lower() for name, mood in MOODS.items() if name != NEUTRAL]
-    some = [AS_ASKED, NEARLY, *moods, *(word for pair in (*AXIS_WORDS.values(), *CARRIED_WORDS.values()) for word in pair)]
+    some = [
+        AS_ASKED,
+        NEARLY,
+        *moods,
+        *(word for pair in (*AXIS_WORDS.values(), *CARRIED_WORDS.values()) for word in pair),
+    ]
     assert len({word[:9] for word in some}) == len(some), "a narrow list shows no more of them"
 
 
-@pytest.mark.parametrize("damaged", [{"direction": "calm"}, {"direction": [1.0]}, {"direction": None}, {}])
+@pytest.mark.parametrize(
+    "damaged", [{"direction": "calm"}, {"direction": [1.0]}, {"direction": None}, {}]
+)
 def test_what_was_asked_is_said_where_it_is_known(damaged):
     asked = Direction(Style(energy=0.6), "warm", 0.5).vector()
     assert words_of_request({"direction": asked.tolist()}) == "calm, warm"
-    assert words_of_request({"direction": np.stack([asked, asked]).ravel().tolist()}) == "calm, warm", "on every frame"
-    assert words_of_request({"direction": USUAL.tolist(), "original": asked.tolist()}) == "calm, warm", "that of the take that it is like"
+    assert (
+        words_of_request({"direction": np.stack([asked, asked]).ravel().tolist()}) == "calm, warm"
+    ), "on every frame"
+    assert (
+        words_of_request({"direction": USUAL.tolist(), "original": asked.tolist()}) == "calm, warm"
+    ), "that of the take that it is like"
     assert words_of_request({"direction": USUAL.tolist()}) == "" == words_of_request(damaged)
     about = {"as_heard": [0.6], "voice_sounds": [1.0, 0.8, 0.5]}
     assert words_of_request(about | {"direction": USUAL.tolist()}) == "as heard (lively)"
-    assert words_of_request(about | {"direction": Direction(Style(smile=1.0)).vector().tolist()}) == "as heard (lively), smiling"
+    assert (
+        words_of_request(about | {"direction": Direction(Style(smile=1.0)).vector().tolist()})
+        == "as heard (lively), smiling"
+    )
 
 
 @pytest.mark.parametrize("heard, word", [
-    ([1.0, 1.0, 0.0], "lively"), ([-0.5, -1.0, -0.5], "calm"), ([1.5, -1.0, 0.0], "tense"), ([0.5, -0.2, 0.3], "usual"),
+    ([1.0, 1.0, 0.0], "lively"), ([-0.5, -1.0, -0.5], "calm"), ([1.5, -1.0, 0.0], "tense"),
+    ([0.5, -0.2, 0.3], "usual"),
     (None, ""), ("loud", ""), ([1.0], ""), ([float("nan")] * 3, "usual"),
 ])  # fmt: skip
 def test_a_voice_has_a_word_and_no_emotion(heard, word):
@@ -245,4 +344,7 @@ def test_what_was_heard_tells_no_take_from_another():
     requested, moved = USUAL.copy(), USUAL.copy()
     requested[0], moved[0] = 1.5, 1.5
     about = {"direction": USUAL.tolist(), "reading": moved.tolist(), "as_asked": False}
-    assert words_of_take(about) == "lively" and words_of_take(about | {"requested": requested.tolist()}) == AS_ASKED
+    assert (
+        words_of_take(about) == "lively"
+        and words_of_take(about | {"requested": requested.tolist()}) == AS_ASKED
+    )

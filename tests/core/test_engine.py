@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The embedded engine's promises: same seed same take, rest in silence, a score that prefers the right motion."""
+"""The embedded engine's promises: same seed same take, rest in silence, a score that prefers the
+right motion."""
 
 import time
 from dataclasses import replace
@@ -47,7 +48,10 @@ def takes(engine, speech):
 
 
 def same(a: Motion, b: Motion, tolerance: float) -> bool:
-    return all(np.abs(getattr(a, k) - getattr(b, k)).max() <= tolerance for k in ("expression", "jaw", "head", "eyes"))
+    return all(
+        np.abs(getattr(a, k) - getattr(b, k)).max() <= tolerance
+        for k in ("expression", "jaw", "head", "eyes")
+    )
 
 
 def rolled(motion: Motion, frames: int) -> Motion:
@@ -69,12 +73,18 @@ def test_heard_is_the_share_of_a_voices_surprise_that_a_mouth_takes_away():
     units, prior = np.array([0, 1, 2, 2]), np.log(np.array([0.5, 0.25, 0.25], np.float32))
     everywhere = np.array([True, True])
     certain = np.where(np.arange(3) == units[:, None], 0.0, -60.0)
-    assert heard_share(evidence(certain, units, prior), units, prior, everywhere) == pytest.approx(100)
+    assert heard_share(evidence(certain, units, prior), units, prior, everywhere) == pytest.approx(
+        100
+    )
     usual = np.repeat(prior[None], 4, 0)
-    assert heard_share(evidence(usual, units, prior), units, prior, everywhere) == pytest.approx(0, abs=1e-4)
+    assert heard_share(evidence(usual, units, prior), units, prior, everywhere) == pytest.approx(
+        0, abs=1e-4
+    )
     assert heard_share(evidence(certain[::-1], units, prior), units, prior, everywhere) == 0
     half = np.concatenate([certain[:2], usual[:2]])
-    assert heard_share(evidence(half, units, prior), units, prior, np.array([True, False])) == pytest.approx(100)
+    assert heard_share(
+        evidence(half, units, prior), units, prior, np.array([True, False])
+    ) == pytest.approx(100)
     assert heard_share(evidence(half, units, prior), units, prior, ~everywhere) == 0
 
 
@@ -91,7 +101,9 @@ def test_an_explanation_leads_from_the_model_to_the_take(engine, speech, takes):
     values = dict(zip(names, np.zeros(len(names)))) | said["sampled"]
     for step in said["steps"]:
         values |= {name: after for name, (_, after) in step["changes"].items()}
-    assert np.array([values[name] for name in names]) == pytest.approx(take.motion.expression[frame], abs=0.06)
+    assert np.array([values[name] for name in names]) == pytest.approx(
+        take.motion.expression[frame], abs=0.06
+    )
     assert said["seconds"] == pytest.approx(1.2) and len(said["steps"]) >= 3
     with pytest.raises(BadRequest, match="frames 0 to"):
         engine.explain(speech, Request(1, 101), speech.frames)
@@ -101,9 +113,14 @@ def test_the_jaw_of_a_take_speaks(engine, takes):
     """The bars of research/articulation.py, on the shipped sample."""
     own = engine.thunder.pipeline.mechanics.articulators
     shapes = [own.shape(take.motion.expression, take.motion.jaw) for take in takes]
-    gap, incisors, rise = (np.concatenate([getattr(shape, name) for shape in shapes]) for name in ("gap", "incisors", "rise"))
+    gap, incisors, rise = (
+        np.concatenate([getattr(shape, name) for shape in shapes])
+        for name in ("gap", "incisors", "rise")
+    )
     bare = gap - incisors - rise
-    assert (incisors[gap > 3] / gap[gap > 3]).mean() >= 0.5 and (incisors[gap > 10] / gap[gap > 10]).mean() >= 0.6
+    assert (incisors[gap > 3] / gap[gap > 3]).mean() >= 0.5 and (
+        incisors[gap > 10] / gap[gap > 10]
+    ).mean() >= 0.6
     assert (rise[gap > 3] / gap[gap > 3]).mean() <= 0.25 and rise.max() <= 3 and bare.max() <= 3
     assert incisors.min() >= -0.01
 
@@ -113,19 +130,31 @@ def test_one_who_listens_is_silent_and_moves_less_than_a_speaker(engine, speech)
     listens = engine.thunder.overhear(speaks)
     assert np.array_equal(listens.features[:, -2:], speaks.features[:, -2:]), "the other's loudness"
     assert np.ptp(listens.features[:, :-2], axis=0).max() == 0, "over one's own silence"
-    assert not listens.presence.any() and not listens.shut.any() and len(listens.units) == len(speaks.units)
+    assert (
+        not listens.presence.any()
+        and not listens.shut.any()
+        and len(listens.units) == len(speaks.units)
+    )
     moving = []
     for voice in (speaks, listens):
-        motions = engine.thunder.perform(voice, [Performance(1), Performance(2)], 6, 1.0, lambda fraction: None)
-        moving.append([np.linalg.norm(np.diff(motion.head, axis=0), axis=1).mean() for motion in motions])
+        motions = engine.thunder.perform(
+            voice, [Performance(1), Performance(2)], 6, 1.0, lambda fraction: None
+        )
+        moving.append(
+            [np.linalg.norm(np.diff(motion.head, axis=0), axis=1).mean() for motion in motions]
+        )
         if voice is listens:
             assert all(opening_mm(motion, engine.head).max() <= 0.05 for motion in motions)
-    assert np.all(0.1 * np.array(moving[0]) < moving[1]) and np.all(moving[1] < 0.7 * np.array(moving[0]))
+    assert np.all(0.1 * np.array(moving[0]) < moving[1]) and np.all(
+        moving[1] < 0.7 * np.array(moving[0])
+    )
     part = listens.part(5, 20)
     assert part.listens and part.frames == 15
 
 
-@pytest.mark.parametrize("direction", [Direction(mood="warm"), Direction(Style(smile=0.8))], ids=["warm", "smile"])
+@pytest.mark.parametrize(
+    "direction", [Direction(mood="warm"), Direction(Style(smile=0.8))], ids=["warm", "smile"]
+)
 def test_a_face_that_smiles_goes_on_smiling_where_nobody_speaks(engine, speech, direction):
     second, asked = np.zeros(RATE, np.float32), Brief(direction.vector()[None], 0.0)
     line = Speech(np.concatenate([second, speech.samples[: 4 * RATE], second]), RATE)
@@ -138,8 +167,12 @@ def test_a_face_that_smiles_goes_on_smiling_where_nobody_speaks(engine, speech, 
     for take in engine.generate(line, Request(2, 1, direction=asked)):
         speaking, quiet = smile(take, present > 0.9), smile(take, present < 0.1)
         assert speaking > 0.3 and 0.7 * speaking < quiet < 1.1 * speaking
-        assert opening_mm(take.motion, engine.head)[present < 0.05].max() < 0.1, "the lips stay shut"
-        assert take.score.total > (65 if take.provenance["as_asked"] else 55), "good; the other take draws what it hears"
+        assert opening_mm(take.motion, engine.head)[present < 0.05].max() < 0.1, (
+            "the lips stay shut"
+        )
+        assert take.score.total > (65 if take.provenance["as_asked"] else 55), (
+            "good; the other take draws what it hears"
+        )
     [listener] = engine.generate(line, Request(1, 1, direction=asked, listening=True))
     assert smile(listener, present >= 0) > 0.3
 
@@ -148,7 +181,9 @@ def test_a_take_does_not_depend_on_how_many_were_asked_for(engine, speech, takes
     (alone,) = engine.generate(speech, Request(1, 102, direction=AROUND))
     together = next(t for t in takes if t.seed == 102)
     assert same(alone.motion, together.motion, 0.0)
-    assert alone.score.total == together.score.total and np.array_equal(alone.opening, together.opening)
+    assert alone.score.total == together.score.total and np.array_equal(
+        alone.opening, together.opening
+    )
 
 
 @pytest.mark.parametrize("seconds, guidance", [(1.0, 1.0), (2.03, 1.5)])
@@ -157,7 +192,13 @@ def test_a_take_is_the_same_bit_for_bit_in_a_batch_of_any_size(engine, speech, s
     voice = engine.thunder.analyse(part.samples, part.frames)
 
     def perform(takes):
-        return engine.thunder.perform(voice, [Performance(seed) for seed in range(1, takes + 1)], 2, guidance, lambda fraction: None)
+        return engine.thunder.perform(
+            voice,
+            [Performance(seed) for seed in range(1, takes + 1)],
+            2,
+            guidance,
+            lambda fraction: None,
+        )
 
     together = perform(8)
     for takes in (1, 2, 3, 5, 6, 7):
@@ -165,61 +206,95 @@ def test_a_take_is_the_same_bit_for_bit_in_a_batch_of_any_size(engine, speech, s
 
 
 def test_guidance_goes_on_from_no_sound_past_the_sound(engine, speech, monkeypatch):
-    """§4.2: x̂(silent) + s (x̂(sound) − x̂(silent)); in one step what is sampled is this estimate."""
+    """§4.2: x̂(silent) + s (x̂(sound) − x̂(silent)); in one step what is sampled is this
+    estimate."""
     monkeypatch.setattr(engine.thunder, "_motion", lambda x, *rest: x)
-    monkeypatch.setattr(engine.thunder, "_events", lambda *given: None)  # plans follow the sound too
+    # plans follow the sound too
+    monkeypatch.setattr(engine.thunder, "_events", lambda *given: None)
     first, second = (Speech(speech.samples[at : at + RATE], RATE) for at in (0, 3 * RATE))
     first, second = (engine.thunder.analyse(part.samples, part.frames) for part in (first, second))
 
     def sampled(voice, guidance):
-        return engine.thunder.perform(voice, [Performance(1)], 1, guidance, lambda fraction: None)[0]
+        return engine.thunder.perform(voice, [Performance(1)], 1, guidance, lambda fraction: None)[
+            0
+        ]
 
     none, plain, further = (sampled(first, guidance) for guidance in (0.0, 1.0, 2.5))
-    assert np.allclose(further - none, 2.5 * (plain - none), atol=1e-4) and np.abs(plain - none).max() > 0.01
-    assert np.allclose(none, sampled(second, 0.0), atol=1e-5), "without guidance the sound is not heard"
+    assert (
+        np.allclose(further - none, 2.5 * (plain - none), atol=1e-4)
+        and np.abs(plain - none).max() > 0.01
+    )
+    assert np.allclose(none, sampled(second, 0.0), atol=1e-5), (
+        "without guidance the sound is not heard"
+    )
 
 
 @pytest.fixture(scope="module")
 def directed(tmp_path_factory):
-    """An engine with a denoiser that takes styles; what they do to a motion is random, nobody trained it. It has no graph."""
+    """An engine with a denoiser that takes styles; what they do to a motion is random, nobody
+    trained it. It has no graph."""
     return Engine.load(weights_with_styles(tmp_path_factory.mktemp("styled")), device="cpu")
 
 
 def test_a_directed_take_depends_on_its_seed_and_the_direction_alone(directed, speech):
     part = Speech(speech.samples[: 2 * RATE], RATE)
     asked = Brief(Direction(Style(energy=1.3)).vector()[None], 0.5)
-    first, *_ = takes = sorted(directed.generate(part, Request(3, 7, steps=4, direction=asked)), key=lambda take: take.seed)
-    (alone,) = directed.generate(part, Request(1, 8, steps=4, direction=replace(asked, as_asked=False)))
-    assert same(alone.motion, takes[1].motion, 0.0) and alone.provenance["reading"] == takes[1].provenance["reading"]
-    assert first.provenance["as_asked"] and first.provenance["reading"] == pytest.approx(asked.vectors[0].tolist(), abs=1e-4)
-    (calm,) = directed.generate(part, Request(1, 7, steps=4, direction=Brief(Direction(Style(energy=0.7)).vector()[None])))
+    first, *_ = takes = sorted(
+        directed.generate(part, Request(3, 7, steps=4, direction=asked)), key=lambda take: take.seed
+    )
+    (alone,) = directed.generate(
+        part, Request(1, 8, steps=4, direction=replace(asked, as_asked=False))
+    )
+    assert (
+        same(alone.motion, takes[1].motion, 0.0)
+        and alone.provenance["reading"] == takes[1].provenance["reading"]
+    )
+    assert first.provenance["as_asked"] and first.provenance["reading"] == pytest.approx(
+        asked.vectors[0].tolist(), abs=1e-4
+    )
+    (calm,) = directed.generate(
+        part, Request(1, 7, steps=4, direction=Brief(Direction(Style(energy=0.7)).vector()[None]))
+    )
     assert not same(calm.motion, first.motion, 1e-3)
 
 
 def test_a_take_says_what_it_shows_whichever_takes_come_with_it(engine, speech):
-    """Against what is expected of the line as requested, so that it is the same alone, in a batch, and measured again."""
+    """Against what is expected of the line as requested, so that it is the same alone, in a batch,
+    and measured again."""
     part = Speech(speech.samples[: 3 * RATE], RATE)
     asked = Brief(Direction(Style(energy=1.3), "sad", 0.5).vector()[None], 0.5)
-    first, *rest = sorted(engine.generate(part, Request(3, 7, steps=1, direction=asked)), key=lambda take: take.seed)
-    (alone,) = engine.generate(part, Request(1, 8, steps=1, direction=replace(asked, as_asked=False)))
+    first, *rest = sorted(
+        engine.generate(part, Request(3, 7, steps=1, direction=asked)), key=lambda take: take.seed
+    )
+    (alone,) = engine.generate(
+        part, Request(1, 8, steps=1, direction=replace(asked, as_asked=False))
+    )
     assert "shown" not in first.provenance, "it is as asked"
     assert set(rest[0].provenance["shown"]) == set(USUAL) | set(BEYOND_EXPECTED) | set(CARRIED)
     assert alone.provenance["shown"] == rest[0].provenance["shown"] != rest[1].provenance["shown"]
     voice, measures = engine.analyse(part), Measures(engine.head)
     line = Line.of(alone.motion.frames / alone.motion.fps, voice.phrasing.weights)
-    again = deviations(measures.of_style(alone.motion, voice), measures.of_style(engine.scorer.requested(voice, asked), voice), line)
+    again = deviations(
+        measures.of_style(alone.motion, voice),
+        measures.of_style(engine.scorer.requested(voice, asked), voice),
+        line,
+    )
     assert again == alone.provenance["shown"]
 
 
 def test_a_direction_held_for_every_frame_is_the_same_as_one_for_the_line(directed, speech):
     part = Speech(speech.samples[: 2 * RATE], RATE)
     line = Direction(Style(jaw=1.2), "sad", 0.5).vector()[None]
-    one, every = (directed.generate(part, Request(1, 7, steps=4, direction=Brief(v)))[0] for v in (line, line.repeat(part.frames, 0)))
+    one, every = (
+        directed.generate(part, Request(1, 7, steps=4, direction=Brief(v)))[0]
+        for v in (line, line.repeat(part.frames, 0))
+    )
     assert same(one.motion, every.motion, 1e-4)
 
 
 def test_a_draft_in_a_direction_comes_while_a_slider_is_dragged(engine, speech):
-    """Processor time of one take of ten seconds, whose sound is known; what a promise of half a second on an idle machine leaves."""
+    """Processor time of one take of ten seconds, whose sound is known; what a promise of half a
+    second on an idle machine leaves."""
     line = Speech(np.tile(speech.samples, 2)[: 10 * RATE].copy(), RATE)
     asked = Brief(Direction(Style(energy=1.2), "warm", 0.5).vector()[None])
     spent = {4: [], 20: []}
@@ -237,8 +312,12 @@ def test_a_take_pulled_by_mesh_to_speech_is_the_same_but_for_rounding(engine, sp
     part = Speech(speech.samples[:RATE], RATE)
     voice = engine.thunder.analyse(part.samples, part.frames)
     pull, some = engine._speech_guidance(voice, 1.0), [Performance(seed) for seed in (1, 2, 3)]
-    alone, together = (engine.thunder.perform(voice, takes, 4, 1.0, lambda fraction: None, None, pull) for takes in (some[:1], some))
-    assert same(alone[0], together[0], 0.02)  # bfloat16 rounds logits, so that the last bit of an input may count
+    alone, together = (
+        engine.thunder.perform(voice, takes, 4, 1.0, lambda fraction: None, None, pull)
+        for takes in (some[:1], some)
+    )
+    # bfloat16 rounds logits, so that the last bit of an input may count
+    assert same(alone[0], together[0], 0.02)
 
 
 def test_takes_differ_and_come_best_first(takes):
@@ -247,7 +326,10 @@ def test_takes_differ_and_come_best_first(takes):
 
 
 def test_takes_cover_the_sound_at_25_fps(takes, speech):
-    assert all(t.motion.frames == speech.frames == len(t.opening) == len(t.width) == len(t.score.per_frame) for t in takes)
+    assert all(
+        t.motion.frames == speech.frames == len(t.opening) == len(t.width) == len(t.score.per_frame)
+        for t in takes
+    )
 
 
 def test_lips_move_in_speech(takes):
@@ -270,12 +352,17 @@ def test_the_mouth_rests_when_nobody_speaks(engine, sound):
         assert take.opening.mean() < 0.5
 
 
-@pytest.mark.parametrize("decibels, spike", [(-60, 0), pytest.param(-60, 5000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "decibels, spike", [(-60, 0), pytest.param(-60, 5000, marks=pytest.mark.slow)]
+)
 def test_a_quiet_voice_moves_the_lips_as_far(engine, speech, tmp_path, decibels, spike):
     samples = speech.samples * np.float32(10 ** (decibels / 20))
     samples[60_000] += spike
     soundfile.write(tmp_path / "quiet.wav", samples, RATE, subtype="FLOAT")
-    usual, quiet = (engine.generate(sound, Request(1, 100, steps=4))[0] for sound in (speech, read_sound(tmp_path / "quiet.wav")))
+    usual, quiet = (
+        engine.generate(sound, Request(1, 100, steps=4))[0]
+        for sound in (speech, read_sound(tmp_path / "quiet.wav"))
+    )
     for measure in (np.mean, np.std, np.max):
         assert measure(quiet.opening) == pytest.approx(measure(usual.opening), rel=0.03)
     assert quiet.score.total == pytest.approx(usual.score.total, abs=2)
@@ -283,10 +370,19 @@ def test_a_quiet_voice_moves_the_lips_as_far(engine, speech, tmp_path, decibels,
 
 def test_a_direction_with_keys_is_scored_alike_with_the_take_and_afterwards(engine, speech):
     frames = speech.frames
-    asked = np.stack([Direction(Style(energy=0.5 + frame / frames), "sad", frame / frames).vector() for frame in range(frames)])
+    asked = np.stack(
+        [
+            Direction(Style(energy=0.5 + frame / frames), "sad", frame / frames).vector()
+            for frame in range(frames)
+        ]
+    )
     take = engine.generate(speech, Request(1, 3, direction=Brief(asked, 0.0)))[0]
-    assert engine.score(speech, take.motion, Brief(asked, 0.0), 3).total == pytest.approx(take.score.total, abs=0.05)
-    assert engine.score(speech, take.motion, Brief(asked.mean(0)[None], 0.0)).total != pytest.approx(take.score.total, abs=0.05)
+    assert engine.score(speech, take.motion, Brief(asked, 0.0), 3).total == pytest.approx(
+        take.score.total, abs=0.05
+    )
+    assert engine.score(
+        speech, take.motion, Brief(asked.mean(0)[None], 0.0)
+    ).total != pytest.approx(take.score.total, abs=0.05)
 
 
 def test_the_score_prefers_the_motion_of_this_sound(engine, speech, takes):
@@ -299,7 +395,9 @@ def test_the_score_prefers_the_motion_of_this_sound(engine, speech, takes):
 
 
 def test_generate_and_score_agree(engine, speech, takes):
-    assert engine.score(speech, takes[0].motion, AROUND, takes[0].seed).total == pytest.approx(takes[0].score.total, abs=0.05)
+    assert engine.score(speech, takes[0].motion, AROUND, takes[0].seed).total == pytest.approx(
+        takes[0].score.total, abs=0.05
+    )
 
 
 def test_drift_shows_where_the_lips_are_wrong(engine, speech, takes):
@@ -310,7 +408,8 @@ def test_drift_shows_where_the_lips_are_wrong(engine, speech, takes):
     jaw[third : 2 * third] = 0
     after = engine.score(speech, Motion(expression, jaw))
     fall = takes[0].score.per_frame - after.per_frame
-    fall = np.where(after.per_frame == np.float32(after.total), np.nan, fall)  # frames without speech have the score of the line
+    # frames without speech have the score of the line
+    fall = np.where(after.per_frame == np.float32(after.total), np.nan, fall)
     assert np.nanmean(fall[third + 8 : 2 * third - 8]) > 5 + abs(np.nanmean(fall[: third - 8]))
 
 
@@ -330,10 +429,14 @@ def test_listening_gives_sound_of_the_same_length_that_follows_the_motion(engine
 
 
 def test_listening_is_in_the_voice_that_is_given(engine, speech, takes):
-    """Of a voice and the same voice lowered by a third, each is the nearer one to what is heard in it."""
+    """Of a voice and the same voice lowered by a third, each is the nearer one to what is heard in
+    it."""
     motion = Motion(takes[0].motion.expression[:80], takes[0].motion.jaw[:80])
     high = Speech(speech.samples[: 2 * RATE], RATE)
-    low = Speech(np.interp(np.arange(2 * RATE) * 0.7, np.arange(2 * RATE), high.samples).astype(np.float32), RATE)
+    low = Speech(
+        np.interp(np.arange(2 * RATE) * 0.7, np.arange(2 * RATE), high.samples).astype(np.float32),
+        RATE,
+    )
     given, heard = (
         np.stack([engine.speaker.embed(voice.samples, 4) for voice in voices])
         for voices in ((high, low), [engine.listen(motion, voice) for voice in (high, low)])
@@ -358,12 +461,18 @@ def test_a_listener_keeps_the_mouth_shut_and_has_no_score(engine, speech):
     listeners = engine.generate(speech, Request(3, 100, steps=5, direction=AROUND, listening=True))
     assert [take.seed for take in listeners] == [100, 101, 102]  # nothing ranks them
     for take in listeners:
-        assert take.score is None and take.provenance["role"] == "listens" and "score" not in take.provenance
+        assert (
+            take.score is None
+            and take.provenance["role"] == "listens"
+            and "score" not in take.provenance
+        )
         assert take.opening.max() < 0.05 and not take.motion.jaw.any()
     again = engine.generate(speech, Request(1, 101, steps=5, direction=AROUND, listening=True))[0]
     assert same(again.motion, listeners[1].motion, 0.0)
     # the face follows the voice it listens to: the same seed does other things without it
-    idle = engine.generate(Speech(np.zeros_like(speech.samples)), Request(1, 101, steps=5, direction=AROUND))[0]
+    idle = engine.generate(
+        Speech(np.zeros_like(speech.samples)), Request(1, 101, steps=5, direction=AROUND)
+    )[0]
     assert not same(idle.motion, listeners[1].motion, 1e-3)
 
 
@@ -374,10 +483,14 @@ def test_words_of_a_face_that_does_not_speak_say_what_it_shows(engine, speech, l
     takes = engine.generate(sound, Request(8, 1, direction=usual, listening=listening))
     lowered = [engine.head.channel(f"browDown{side}") for side in ("Left", "Right")]
     frowns = np.array([take.motion.expression[:, lowered].mean() for take in takes])
-    said = [words_of_take(take.provenance | {"direction": usual.vectors.tolist()}) for take in takes]
+    said = [
+        words_of_take(take.provenance | {"direction": usual.vectors.tolist()}) for take in takes
+    ]
     assert any("frowning" in each or "relaxed brows" in each for each in said)
     for each, frown in zip(said, frowns):
-        assert not ("relaxed brows" in each and frown > np.median(frowns)) and not ("frowning" in each and frown < np.median(frowns))
+        assert not ("relaxed brows" in each and frown > np.median(frowns)) and not (
+            "frowning" in each and frown < np.median(frowns)
+        )
     middle = np.median([list(take.provenance["shown"].values()) for take in takes], axis=0)
     assert np.abs(middle).max() < 1.2, "eight takes lie about usual ones of such a face"
 
@@ -385,7 +498,11 @@ def test_words_of_a_face_that_does_not_speak_say_what_it_shows(engine, speech, l
 def test_a_voice_among_others_is_named_as_unclear_and_a_clean_one_is_not(engine, speech):
     others = sum(np.roll(speech.samples, shift)[::-1] for shift in (20000, 50000, 90000))
     noisy = Speech((speech.samples + 0.7 * others).astype(np.float32))
-    for sound, wanted in ((speech, []), (noisy, ["unclear"]), (Speech(np.zeros(RATE, np.float32)), ["unspoken"])):
+    for sound, wanted in (
+        (speech, []),
+        (noisy, ["unclear"]),
+        (Speech(np.zeros(RATE, np.float32)), ["unspoken"]),
+    ):
         noticed = []
         (take,) = engine.generate(sound, Request(1, 1, steps=2), noticed=noticed.append)
         assert noticed == wanted and ("unclear" in take.provenance) == (wanted == ["unclear"])
@@ -401,7 +518,9 @@ def test_a_face_is_idle_where_nobody_speaks(engine, speech):
 
 
 def test_a_still_face_is_nearly_silent(engine, speech, takes):
-    still = Motion(np.zeros((100, engine.head.channels), np.float32), np.zeros((100, 3), np.float32))
+    still = Motion(
+        np.zeros((100, engine.head.channels), np.float32), np.zeros((100, 3), np.float32)
+    )
     loud = np.abs(engine.listen(takes[0].motion, speech).samples).std()
     assert np.abs(engine.listen(still, speech).samples).std() < 0.25 * loud
 
@@ -425,15 +544,23 @@ def test_long_sounds_have_no_seams(engine, speech):
         near[end - 2 : end + 2] = True
     usual = np.percentile(speed[:, ~near], 95)
     for end in ends:
-        assert speed[:, end - 2 : end + 2].mean() <= usual, f"at frame {end}: {speed[:, end - 2 : end + 2]}"
+        assert speed[:, end - 2 : end + 2].mean() <= usual, (
+            f"at frame {end}: {speed[:, end - 2 : end + 2]}"
+        )
 
 
 @pytest.mark.slow
 def test_a_long_sound_can_be_cancelled_inside_a_step(engine, speech):
     long = Speech(np.tile(speech.samples, 3))
     seen = []
-    engine.generate(long, Request(1, 1, steps=1), progress=lambda fraction, message: seen.append((fraction, message)))
-    assert len({fraction for fraction, message in seen if message.startswith("Sampling")}) >= len(windows(long.frames))
+    engine.generate(
+        long,
+        Request(1, 1, steps=1),
+        progress=lambda fraction, message: seen.append((fraction, message)),
+    )
+    assert len({fraction for fraction, message in seen if message.startswith("Sampling")}) >= len(
+        windows(long.frames)
+    )
     assert len({fraction for fraction, message in seen if message.startswith("Analyzing")}) >= 2
     assert seen == sorted(seen, key=lambda each: each[0])
 
@@ -443,7 +570,10 @@ def test_features_of_long_sounds_do_not_pile_up(engine, speech, monkeypatch):
     monkeypatch.setattr(engine_module, "_REMEMBERED_FRAMES", speech.frames)
     engine._known.clear()
     for shift in range(2):
-        engine.score(Speech(np.roll(speech.samples, 1000 * shift)), Motion(np.zeros((5, 44), np.float32), np.zeros((5, 3), np.float32)))
+        engine.score(
+            Speech(np.roll(speech.samples, 1000 * shift)),
+            Motion(np.zeros((5, 44), np.float32), np.zeros((5, 3), np.float32)),
+        )
         assert sum(voice.frames for voice in engine._known.values()) <= speech.frames
 
 
@@ -461,12 +591,15 @@ def test_what_is_kept_stays_bit_for_bit_and_the_rest_is_new(engine, speech, take
         steps = np.abs(np.diff(take.opening))
         seams = np.zeros(len(steps), bool)
         seams[37:42] = seams[87:92] = True
-        assert steps[seams].max() <= max(1.2 * steps[~seams].max(), 1.0)  # mm a frame: no jump where the kept part begins and ends
+        # mm a frame: no jump where the kept part begins and ends
+        assert steps[seams].max() <= max(1.2 * steps[~seams].max(), 1.0)
 
 
 def test_heads_in_a_mood_tilt_to_both_sides_and_go_on_to_that_of_what_is_kept(engine, speech):
     warm = Brief(Direction(mood="warm").vector()[None], 0.0)
-    takes = sorted(engine.generate(speech, Request(8, 300, direction=warm)), key=lambda take: take.seed)
+    takes = sorted(
+        engine.generate(speech, Request(8, 300, direction=warm)), key=lambda take: take.seed
+    )
     tilts = np.degrees([take.motion.head[:, 2].mean() for take in takes])
     assert 2 <= (tilts > 0.5).sum() <= 6 and 2 <= (tilts < -0.5).sum() <= 6
     went = []
@@ -476,23 +609,39 @@ def test_heads_in_a_mood_tilt_to_both_sides_and_go_on_to_that_of_what_is_kept(en
         mask[:40] = True
         on = engine.generate(speech, Request(3, 900, keep=Keep(liked, mask), direction=warm))
         went.append(np.mean([take.motion.head[60:, 2].mean() for take in on]))
-        assert max(np.degrees(np.abs(np.diff(take.motion.head[34:52], axis=0))).max() for take in on) < 3
+        assert (
+            max(np.degrees(np.abs(np.diff(take.motion.head[34:52], axis=0))).max() for take in on)
+            < 3
+        )
     assert went[0] < went[1]
 
 
 def test_where_what_is_kept_shows_no_side_each_take_has_its_own(engine, speech, takes):
     liked, told = takes[0].motion, []
     mask = np.zeros((liked.frames, engine.head.channels + 9), bool)
-    mask[:, [i for i, name in enumerate(engine.head.expression_names) if name.startswith("mouth")]] = True
+    mask[
+        :, [i for i, name in enumerate(engine.head.expression_names) if name.startswith("mouth")]
+    ] = True
     warm = Brief(Direction(mood="warm").vector()[None], 0.0, as_asked=False)
     on = engine.generate(
-        speech, Request(8, 900, keep=Keep(liked, mask), direction=warm), progress=lambda fraction, _: told.append(fraction)
+        speech,
+        Request(8, 900, keep=Keep(liked, mask), direction=warm),
+        progress=lambda fraction, _: told.append(fraction),
     )
     tilts = np.array([take.motion.head[:, 2].mean() for take in on])
-    assert (tilts > 0).any() and (tilts < 0).any() and all(np.array_equal(pack(take.motion)[mask], pack(liked)[mask]) for take in on)
+    assert (
+        (tilts > 0).any()
+        and (tilts < 0).any()
+        and all(np.array_equal(pack(take.motion)[mask], pack(liked)[mask]) for take in on)
+    )
     assert told == sorted(told)
-    alone = {seed: engine.generate(speech, Request(1, seed, keep=Keep(liked, mask), direction=warm))[0] for seed in (901, 902)}
-    assert all(same(take.motion, alone[take.seed].motion, 1e-4) for take in on if take.seed in alone)
+    alone = {
+        seed: engine.generate(speech, Request(1, seed, keep=Keep(liked, mask), direction=warm))[0]
+        for seed in (901, 902)
+    }
+    assert all(
+        same(take.motion, alone[take.seed].motion, 1e-4) for take in on if take.seed in alone
+    )
 
 
 @pytest.mark.slow
@@ -515,12 +664,23 @@ def test_the_score_hears_size_and_closures(engine, speech, takes, change):
         x = pack(take.motion)
         n = engine.head.channels
         mouth = np.append(in_group(engine.head.expression_names, SPEECH), [True] * 3 + [False] * 6)
-        bad = np.where(mouth, DAMPED * x if change == "damped" else without_closures(x, take.opening), x).astype(np.float32)
-        assert engine.score(speech, unpack(bad, n)).total < take.score.total - (1 if change == "damped" else 3)
+        bad = np.where(
+            mouth, DAMPED * x if change == "damped" else without_closures(x, take.opening), x
+        ).astype(np.float32)
+        assert engine.score(speech, unpack(bad, n)).total < take.score.total - (
+            1 if change == "damped" else 3
+        )
 
 
 def test_takes_of_an_hour_are_not_worked_on_beside_each_other():
-    assert [threads_for(minutes * 60 * 25, 8) for minutes in (0, 1, 10, 30, 60, 600)] == [8, 8, 6, 2, 1, 1]
+    assert [threads_for(minutes * 60 * 25, 8) for minutes in (0, 1, 10, 30, 60, 600)] == [
+        8,
+        8,
+        6,
+        2,
+        1,
+        1,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -534,7 +694,9 @@ def test_takes_of_an_hour_are_not_worked_on_beside_each_other():
         (20, 1500, "cuda:0", 1, [10, 10]),
     ],
 )
-def test_takes_are_sampled_in_portions_that_let_the_first_come_early(takes, frames, device, threads, sizes):
+def test_takes_are_sampled_in_portions_that_let_the_first_come_early(
+    takes, frames, device, threads, sizes
+):
     seeds = list(range(7, 7 + takes))
     parts = portions(seeds, frames, device, threads)
     assert [len(some) for some in parts] == sizes and sum(parts, []) == seeds
@@ -545,7 +707,9 @@ def test_a_line_whose_direction_changes_is_scored_in_the_direction_of_each_frame
     late = np.clip((np.arange(speech.frames) - speech.frames / 2) / 10 + 0.5, 0, 1)[:, None]
 
     def score(asked):
-        return engine.generate(speech, Request(1, 41, direction=Brief(asked.astype(np.float32), 0.0)))[0].score.total
+        return engine.generate(
+            speech, Request(1, 41, direction=Brief(asked.astype(np.float32), 0.0))
+        )[0].score.total
 
     constant = [score(vector[None]) for vector in (sad, amused)]
     assert score((1 - late) * sad + late * amused) > min(constant) - 8

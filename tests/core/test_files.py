@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that people keep are written completely or not at all, whichever call of the system fails."""
+"""Files that people keep are written completely or not at all, whichever call of the system
+fails."""
 
 import builtins
 import contextlib
@@ -15,9 +16,33 @@ import pytest
 from thunder_core import files
 from thunder_core.errors import BadRequest, NoSpace
 
-CALLS = [(os, name) for name in ("open", "replace", "rename", "link", "remove", "fsync", "mkdir", "rmdir", "chmod", "listdir")]
-OLD = {"shot.blend": b"old scene", "report.json": b"old report", "take_01.npz": b"1", "take_02.npz": b"2"}
-NEW = {"shot.blend": b"new scene", "report.json": b"new report", "take_01.npz": b"one", "extra.txt": b"more"}
+CALLS = [
+    (os, name)
+    for name in (
+        "open",
+        "replace",
+        "rename",
+        "link",
+        "remove",
+        "fsync",
+        "mkdir",
+        "rmdir",
+        "chmod",
+        "listdir",
+    )
+]
+OLD = {
+    "shot.blend": b"old scene",
+    "report.json": b"old report",
+    "take_01.npz": b"1",
+    "take_02.npz": b"2",
+}
+NEW = {
+    "shot.blend": b"new scene",
+    "report.json": b"new report",
+    "take_01.npz": b"one",
+    "extra.txt": b"more",
+}
 TAKES = re.compile(r"take_\d+\.npz")
 
 
@@ -27,7 +52,8 @@ def no_waiting_for_the_disk(monkeypatch):
 
 
 class Killed(BaseException):
-    """What a process that is killed looks like from inside: no call of the system succeeds any more."""
+    """What a process that is killed looks like from inside: no call of the system succeeds any
+    more."""
 
 
 def write(folder, contents, **options):
@@ -41,12 +67,16 @@ def write(folder, contents, **options):
 
 
 def content_of(folder):
-    """Names and contents of the files in a folder, but for the manifest; what is hidden is listed too."""
-    return {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.name != files.MANIFEST}
+    """Names and contents of the files in a folder, but for the manifest; what is hidden is listed
+    too."""
+    return {
+        entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.name != files.MANIFEST
+    }
 
 
 def failing(patch, number, error, until_end):
-    """Let the number-th call of the system fail (from 1), or all calls from it on; returns the list of the calls."""
+    """Let the number-th call of the system fail (from 1), or all calls from it on; returns the list
+    of the calls."""
     calls = []
 
     def wrapped(function, name):
@@ -80,7 +110,9 @@ def count(tmp_path, monkeypatch):
     return number
 
 
-def test_when_any_call_fails_all_of_the_old_or_all_of_the_new_is_there(tmp_path, monkeypatch, count):
+def test_when_any_call_fails_all_of_the_old_or_all_of_the_new_is_there(
+    tmp_path, monkeypatch, count
+):
     outcomes = set()
     for number in range(1, count + 1):
         folder = tmp_path / str(number)
@@ -96,7 +128,9 @@ def test_when_any_call_fails_all_of_the_old_or_all_of_the_new_is_there(tmp_path,
         left = content_of(folder)
         parts = [name for name in left if files.is_part(name)]
         assert len(parts) <= 1, number  # one whose own removal failed
-        assert {name: left[name] for name in left if name not in parts} == (OLD if failed else NEW), number
+        assert {name: left[name] for name in left if name not in parts} == (
+            OLD if failed else NEW
+        ), number
         outcomes.add(failed)
         write(folder, NEW)
         assert content_of(folder).items() >= NEW.items()
@@ -120,7 +154,9 @@ def test_after_a_death_at_any_call_the_next_run_restores_one_state(tmp_path, act
         left = content_of(folder)
         assert left in (OLD, NEW), (number, left)
         changed = {name for name in {**OLD, **NEW} if contents.get(name) != left.get(name)}
-        assert set(transaction.repaired) - {files.MANIFEST} == changed, "the files that were restored are named"
+        assert set(transaction.repaired) - {files.MANIFEST} == changed, (
+            "the files that were restored are named"
+        )
         repaired |= changed
         states.append(left == NEW)
         write(folder, NEW)
@@ -139,7 +175,8 @@ def dead_process():
 
 @pytest.fixture
 def act_as_dead(monkeypatch, dead_process):
-    """Let files be written as by a process that is dead afterwards: `with act_as_dead() as patch`."""
+    """Let files be written as by a process that is dead afterwards: `with act_as_dead() as
+    patch`."""
 
     @contextlib.contextmanager
     def context():
@@ -152,7 +189,10 @@ def act_as_dead(monkeypatch, dead_process):
 
 
 def test_a_new_folder_that_cannot_be_filled_is_removed_again(tmp_path):
-    with pytest.raises(NoSpace, match="disk is full"), files.Transaction(str(tmp_path / "a" / "b")) as transaction:
+    with (
+        pytest.raises(NoSpace, match="disk is full"),
+        files.Transaction(str(tmp_path / "a" / "b")) as transaction,
+    ):
         transaction.write("one.txt", "1")
         raise OSError(28, "the disk is full")
     assert list(tmp_path.iterdir()) == []
@@ -186,7 +226,9 @@ def test_a_file_of_the_animator_is_refused_and_with_force_kept(tmp_path, name):
     with pytest.raises(BadRequest, match="has changed since"):
         write(tmp_path, NEW)
     write(tmp_path, NEW, force=True)
-    assert b"worked on" in content_of(tmp_path).values() and b"mine" in content_of(tmp_path).values()
+    assert (
+        b"worked on" in content_of(tmp_path).values() and b"mine" in content_of(tmp_path).values()
+    )
 
 
 @pytest.mark.parametrize("blank", [b"", bytes(3 << 20)])
@@ -194,14 +236,19 @@ def test_a_blank_file_as_a_power_cut_leaves_it_is_replaced(tmp_path, blank):
     write(tmp_path, OLD)
     for name in ("report.json", "take_01.npz"):
         (tmp_path / name).write_bytes(blank)
-    assert write(tmp_path, NEW).kept == {} and (tmp_path / "report.json").read_bytes() == NEW["report.json"]
+    assert (
+        write(tmp_path, NEW).kept == {}
+        and (tmp_path / "report.json").read_bytes() == NEW["report.json"]
+    )
     (tmp_path / "report.json").write_bytes(blank + b"\0work")
     with pytest.raises(BadRequest, match="report.json” is a file of yours"):
         write(tmp_path, NEW)
 
 
 @pytest.mark.parametrize("left", [0, 5, 30, 100, None])
-def test_a_list_that_a_power_cut_damaged_makes_the_folder_unknown_and_deletes_nothing(tmp_path, left):
+def test_a_list_that_a_power_cut_damaged_makes_the_folder_unknown_and_deletes_nothing(
+    tmp_path, left
+):
     write(tmp_path, OLD)
     path = tmp_path / files.MANIFEST
     whole = path.read_bytes()
@@ -210,15 +257,24 @@ def test_a_list_that_a_power_cut_damaged_makes_the_folder_unknown_and_deletes_no
     assert files.is_damaged(str(tmp_path)) and files.files_written(str(tmp_path)) == {}
     with pytest.raises(BadRequest) as refusal:
         write(tmp_path, NEW)
-    assert "is damaged, as a power cut" in str(refusal.value) and "move “" in str(refusal.value) and "\n" not in str(refusal.value)
+    assert (
+        "is damaged, as a power cut" in str(refusal.value)
+        and "move “" in str(refusal.value)
+        and "\n" not in str(refusal.value)
+    )
     assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
-    with files.Transaction(str(tmp_path)) as transaction:  # other names are free, and the list is written anew
+    # other names are free, and the list is written anew
+    with files.Transaction(str(tmp_path)) as transaction:
         transaction.write("other.txt", "1")
         transaction.remove(re.compile(".*"))
-    assert {**before, "other.txt": b"1"}.items() - {(files.MANIFEST, before[files.MANIFEST])} <= content_of(tmp_path).items()
+    assert {**before, "other.txt": b"1"}.items() - {
+        (files.MANIFEST, before[files.MANIFEST])
+    } <= content_of(tmp_path).items()
     assert files.files_written(str(tmp_path)).keys() == {"other.txt"} and transaction.kept == {}
     kept = write(tmp_path, NEW, force=True).kept
-    assert kept == {name: f"{name}1" for name in OLD if name in NEW} and not files.is_damaged(str(tmp_path))
+    assert kept == {name: f"{name}1" for name in OLD if name in NEW} and not files.is_damaged(
+        str(tmp_path)
+    )
 
 
 def test_files_that_appear_while_work_is_done_are_not_replaced(tmp_path):
@@ -251,7 +307,10 @@ def test_only_unchanged_files_of_an_earlier_run_are_removed(tmp_path):
 def test_an_input_is_not_replaced_however_it_is_named(tmp_path, monkeypatch, kind):
     monkeypatch.chdir(tmp_path)
     write(tmp_path, {"shot.blend": b"scene"})  # ours and unchanged, and yet an input
-    given = {"itself": str(tmp_path / "shot.blend"), "relative": "../" + tmp_path.name + "/./shot.blend"}.get(kind, "link.blend")
+    given = {
+        "itself": str(tmp_path / "shot.blend"),
+        "relative": "../" + tmp_path.name + "/./shot.blend",
+    }.get(kind, "link.blend")
     if kind == "symbolic link":
         os.symlink("shot.blend", "link.blend")
     elif kind == "hard link":
@@ -261,7 +320,9 @@ def test_an_input_is_not_replaced_however_it_is_named(tmp_path, monkeypatch, kin
     assert (tmp_path / "shot.blend").read_bytes() == b"scene"
     with pytest.raises(BadRequest, match="is read for this.*choose another folder$"):
         write(tmp_path, {"shot.blend": b"new"}, inputs=[given], force=True)
-    assert (tmp_path / "shot.blend").read_bytes() == b"scene" and not (tmp_path / "shot.blend1").exists()
+    assert (tmp_path / "shot.blend").read_bytes() == b"scene" and not (
+        tmp_path / "shot.blend1"
+    ).exists()
 
 
 def test_links_in_the_folder_are_not_followed(tmp_path):
@@ -272,7 +333,10 @@ def test_links_in_the_folder_are_not_followed(tmp_path):
         write(tmp_path / "out", NEW)
     write(tmp_path / "out", NEW, force=True)
     assert (tmp_path / "precious.txt").read_text() == "precious"
-    assert not (tmp_path / "out" / "report.json").is_symlink() and (tmp_path / "out" / "report.json1").is_symlink()
+    assert (
+        not (tmp_path / "out" / "report.json").is_symlink()
+        and (tmp_path / "out" / "report.json1").is_symlink()
+    )
 
 
 def test_a_journal_that_somebody_made_up_reaches_no_other_file(tmp_path):
@@ -298,7 +362,13 @@ def test_leftovers_of_dead_processes_are_removed_and_nothing_else(tmp_path, dead
     def part(process, machine=files._MACHINE):
         return f".thunder_{machine}-{process}-{'0' * 16}.part.json"
 
-    names = [part(dead_process), part(os.getpid()), part(dead_process, "00000000"), ".thunder_notes.part", ".thunder.txt"]
+    names = [
+        part(dead_process),
+        part(os.getpid()),
+        part(dead_process, "00000000"),
+        ".thunder_notes.part",
+        ".thunder.txt",
+    ]
     for name in names:
         (tmp_path / name).write_text("")
     files.write_file(tmp_path / "preset.json", "{}")
@@ -340,13 +410,22 @@ def test_two_processes_do_not_write_into_one_folder_at_once(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     "error, advice",
     [
-        (OSError(errno.ENOSPC, "No space left on device"), "(No space left on device): free some space or choose another"),
-        (RuntimeError("Error: Cannot open file."), "(Cannot open file): free some space or choose another"),  # Blender, which says no more
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "(No space left on device): free some space or choose another",
+        ),
+        # Blender, which says no more
+        (
+            RuntimeError("Error: Cannot open file."),
+            "(Cannot open file): free some space or choose another",
+        ),
         (PermissionError(errno.EACCES, "Permission denied"), "(Permission denied): choose another"),
     ],
 )
 def test_space_is_to_be_freed_where_that_may_help(error, advice):
-    assert str(files.write_error("/shots", error)) == f"The folder “/shots” cannot be written {advice}"
+    assert (
+        str(files.write_error("/shots", error)) == f"The folder “/shots” cannot be written {advice}"
+    )
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
@@ -360,7 +439,9 @@ def test_a_new_file_gets_the_permissions_of_any_new_file(tmp_path, umask):
     assert (tmp_path / "ours.json").stat().st_mode == (tmp_path / "any.json").stat().st_mode
 
 
-def test_content_is_on_the_disk_before_it_gets_its_name_and_the_name_after_that(tmp_path, monkeypatch):
+def test_content_is_on_the_disk_before_it_gets_its_name_and_the_name_after_that(
+    tmp_path, monkeypatch
+):
     done, replace = [], os.replace
     monkeypatch.setattr(os, "fsync", lambda handle: done.append(os.fstat(handle).st_ino))
     monkeypatch.setattr(os, "replace", lambda *paths: replace(*paths) or done.append("named"))
@@ -381,7 +462,10 @@ def test_a_journal_in_the_form_of_ours_reaches_no_other_folder(tmp_path):
     precious, part = tmp_path / f"precious{files.PART_END}", files._part_name()
     precious.write_text("precious")
     new = {"part": part, "old": None, "sha256": files.hash_of(precious)}
-    made_up = [{"name": f"../{precious.name}", **new}, {"name": "x", **new, "part": f"{files.PART}x/../../{precious.name}"}]
+    made_up = [
+        {"name": f"../{precious.name}", **new},
+        {"name": "x", **new, "part": f"{files.PART}x/../../{precious.name}"},
+    ]
     (tmp_path / "out" / files.JOURNAL).write_text(json.dumps(made_up))
     files.Transaction(str(tmp_path / "out")).check(["one.txt"])
     assert precious.read_text() == "precious"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The FLAME extra: smplx poses a model from arrays, and the distance to others who pose it is measured."""
+"""The FLAME extra: smplx poses a model from arrays, and the distance to others who pose it is
+measured."""
 
 import sys
 
@@ -25,10 +26,23 @@ def model(tmp_path_factory):
 def request_arrays(model):
     """A request whose `seen` is what our layer makes of the pose."""
     rng = np.random.default_rng(3)
-    expression, jaw, neck, eyes = rng.normal(0, 0.7, model.channels), *rng.normal(0, 0.2, (2, 3)), rng.normal(0, 0.2, (2, 3))
-    seen = FlameLayer(model, dtype=torch.float64)(*(torch.tensor(value)[None] for value in (expression, jaw, neck, eyes)))
+    expression, jaw, neck, eyes = (
+        rng.normal(0, 0.7, model.channels),
+        *rng.normal(0, 0.2, (2, 3)),
+        rng.normal(0, 0.2, (2, 3)),
+    )
+    seen = FlameLayer(model, dtype=torch.float64)(
+        *(torch.tensor(value)[None] for value in (expression, jaw, neck, eyes))
+    )
     arrays = {name: getattr(model, name) for name in flame.MODEL}
-    return arrays | {"expression": expression, "betas": np.zeros(300), "jaw": jaw, "neck": neck, "eyes": eyes, "seen": seen[0].numpy()}
+    return arrays | {
+        "expression": expression,
+        "betas": np.zeros(300),
+        "jaw": jaw,
+        "neck": neck,
+        "eyes": eyes,
+        "seen": seen[0].numpy(),
+    }
 
 
 def test_a_rig_that_moves_as_flame_does_is_off_by_less_than_a_micrometre(request_arrays):
@@ -37,7 +51,8 @@ def test_a_rig_that_moves_as_flame_does_is_off_by_less_than_a_micrometre(request
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "millimetres"), [("seen", 0.002, (1.999, 3.5)), ("jaw", 0.05, (1.0, 20.0)), ("betas", 1.0, (1.0, 200.0))]
+    ("name", "change", "millimetres"),
+    [("seen", 0.002, (1.999, 3.5)), ("jaw", 0.05, (1.0, 20.0)), ("betas", 1.0, (1.0, 200.0))],
 )
 def test_a_rig_that_moves_otherwise_is_measured(request_arrays, name, change, millimetres):
     answer = flame.check(request_arrays | {name: request_arrays[name] + change})

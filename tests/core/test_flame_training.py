@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training in a FLAME file's own expression space, with a file made in FLAME's layout: its vertices, its motions, its networks."""
+"""Training in a FLAME file's own expression space, with a file made in FLAME's layout: its
+vertices, its motions, its networks."""
 
 import argparse
 import json
@@ -52,7 +53,8 @@ def test_a_flame_file_s_coefficients_are_the_channels_and_its_lips_are_seen(basi
     head = basis.head
     assert head.channels == 100 and head.expression_names[0] == "expression001"
     points, front = head.v_template[head.mouth_vertices], head.v_template[head.inner_lip_upper_mid]
-    assert len(points) > 60 and np.linalg.norm(points - front, axis=1).max() < 0.08  # metres: mouth, not eyes or crown
+    # metres: mouth, not eyes or crown
+    assert len(points) > 60 and np.linalg.norm(points - front, axis=1).max() < 0.08
     assert {head.inner_lip_lower_mid, head.mouth_corner_left} <= set(head.mouth_vertices.tolist())
     assert FlameBasis(basis.path, 12).head.shapedirs.shape[2] == 12
     with pytest.raises(BadHead, match="no FLAME file"):
@@ -68,7 +70,9 @@ def test_smplx_s_own_flame_places_vertices_where_ours_does(basis, monkeypatch):
     theirs, ours = vertex_layer(head, head.mouth_vertices), FlameLayer(head, head.mouth_vertices)
     assert isinstance(theirs, SmplxLayer)
     for turned in ((), (neck, eyes)):
-        assert (theirs(expression, jaw, *turned) - ours(expression, jaw, *turned)).abs().max() < 1e-6
+        assert (
+            theirs(expression, jaw, *turned) - ours(expression, jaw, *turned)
+        ).abs().max() < 1e-6
     whole = SmplxLayer(head)(expression, jaw, neck, eyes[:, 0])
     assert (whole - FlameLayer(head)(expression, jaw, neck, eyes[:, 0])).abs().max() < 1e-6
     monkeypatch.setattr(flame, "find_spec", lambda name: None)
@@ -88,7 +92,9 @@ def test_tracked_flame_sequences_are_taken_as_they_are_and_others_are_retargeted
     for name in "ab":
         soundfile.write(tmp_path / f"{name}.wav", np.zeros(frames * 640), RATE)
     own, retargeted = (motion for _, _, _, motion in tracked_clips(tmp_path, channels, basis=basis))
-    assert own.expression.shape == (frames, 100) and np.array_equal(own.expression[:, :50], coefficients)
+    assert own.expression.shape == (frames, 100) and np.array_equal(
+        own.expression[:, :50], coefficients
+    )
     assert not own.expression[:, 50:].any() and np.array_equal(own.jaw, jaw)
     gaps = [opening_mm(motion, of) for motion, of in ((named, head), (retargeted, basis.head))]
     ratio = gaps[1][-1] / gaps[0][-1]
@@ -116,24 +122,49 @@ def test_four_tracked_sequences_become_a_network_that_performs(file, basis, tmp_
         level = np.sin(np.arange(frames) * 0.5) ** 2
         jaw = np.stack([0.2 * level, 0 * level, 0 * level], 1)
         expression = rng.normal(0, 1, (1, 50)) * level[:, None]
-        np.savez(tmp_path / "tracked" / f"{name}.npz", expression=expression, jaw=jaw, fps=25.0, speaker=speaker)
+        np.savez(
+            tmp_path / "tracked" / f"{name}.npz",
+            expression=expression,
+            jaw=jaw,
+            fps=25.0,
+            speaker=speaker,
+        )
         hum = 0.2 * np.repeat(level, 640) * np.sin(np.arange(frames * 640) * 0.05)
         soundfile.write(tmp_path / "tracked" / f"{name}.wav", hum, RATE)
     shutil.copytree(SHIPPED, tmp_path / "weights")
-    places = {"--flame": file, "--cache": tmp_path / "cache", "--runs": tmp_path / "runs", "--weights": tmp_path / "weights"}
-    common = [*(str(word) for pair in places.items() for word in pair), "--threads", "1", "--device", "cpu"]
+    places = {
+        "--flame": file,
+        "--cache": tmp_path / "cache",
+        "--runs": tmp_path / "runs",
+        "--weights": tmp_path / "weights",
+    }
+    common = [
+        *(str(word) for pair in places.items() for word in pair),
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+    ]
     for stage in (
-        ["corpus", str(tmp_path / "tracked"), "--synthetic-minutes", "0"], ["hear", "--quiet-clips", "2"], ["animate", "--workers", "1"],
-        ["m2s", "--steps", "2"], ["paper", "--steps", "2", "--together-steps", "2", "--batch", "2", "--only", "thunder*", "diffposetalk*"],
+        ["corpus", str(tmp_path / "tracked"), "--synthetic-minutes", "0"],
+        ["hear", "--quiet-clips", "2"], ["animate", "--workers", "1"],
+        ["m2s", "--steps", "2"], ["paper", "--steps", "2", "--together-steps", "2", "--batch", "2",
+        "--only", "thunder*", "diffposetalk*"],
     ):  # fmt: skip
-        train.main([*common, *stage]) if stage[0] != "paper" else research.main(["train", *common, *stage])
+        train.main([*common, *stage]) if stage[0] != "paper" else research.main(
+            ["train", *common, *stage]
+        )
     for row in ("thunder", "thunder+mouth2s", "thunder-t", "diffposetalk"):
         system = row.partition("+")[0].partition("-")[0]
         network = load_system(system, folder_of(tmp_path / "runs", 1, row), paper.NETWORK)
         assert network.config.motion == 109
-    take = load_system("thunder", folder_of(tmp_path / "runs", 1, "thunder"), paper.NETWORK).sample(torch.randn(1, 50, 234), [1], steps=2)
+    take = load_system("thunder", folder_of(tmp_path / "runs", 1, "thunder"), paper.NETWORK).sample(
+        torch.randn(1, 50, 234), [1], steps=2
+    )
     assert take.shape == (1, 50, 109) and take.isfinite().all() and take[..., :50].std(1).max() > 0
-    card = json.loads((folder_of(tmp_path / "runs", 1, "thunder") / "network.json").read_text())["card"]
+    card = json.loads((folder_of(tmp_path / "runs", 1, "thunder") / "network.json").read_text())[
+        "card"
+    ]
     assert card["voices"]["train"] == 1 and len(card["voices"]["test"]) == 1
 
 
@@ -147,8 +178,12 @@ def test_what_a_sequence_in_the_file_s_coefficients_captured_is_kept_and_the_res
 def test_systems_and_mesh_to_speech_train_in_it(basis, tmp_path):
     motions = made_motions(tmp_path / "set", basis.head, frames=130)
     m2s, figures = train_m2s(motions, basis.head, tmp_path / "m2s", Schedule(1, 1e-3, warmup=1))
-    assert m2s.config.inputs == 3 * len(basis.head.mouth_vertices) and np.isfinite(figures["test_mel"])
-    chain = Chain(motions, basis.head, SHIPPED, tmp_path, Budget(steps=1, together=1, batch=2), seed=1)
+    assert m2s.config.inputs == 3 * len(basis.head.mouth_vertices) and np.isfinite(
+        figures["test_mel"]
+    )
+    chain = Chain(
+        motions, basis.head, SHIPPED, tmp_path, Budget(steps=1, together=1, batch=2), seed=1
+    )
     lines = train_chain(chain, chosen(["thunder", "thunder+mouth2s"]))
     said = dict(line.split(": ", 1) for line in lines if ": " in line)
     assert "validation_worst_vertex_mm" in said["thunder"]
@@ -159,7 +194,11 @@ def test_systems_and_mesh_to_speech_train_in_it(basis, tmp_path):
     clip = figures_of(Measured(basis.head), again, Clip.of(motions, 4))
     assert again.shape[2] == 109 and np.isfinite([clip["lve"], clip["sdiv_u"], clip["dtw"]]).all()
     network = load_system("thunder", folder_of(tmp_path, 1, "thunder"), paper.NETWORK)
-    assert network.sample(torch.randn(1, 8, motions.features.shape[1]), [1], steps=2).shape == (1, 8, 109)
+    assert network.sample(torch.randn(1, 8, motions.features.shape[1]), [1], steps=2).shape == (
+        1,
+        8,
+        109,
+    )
 
 
 def test_the_command_knows_the_file(file):

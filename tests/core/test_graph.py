@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Networks computed by ONNX Runtime are those of torch, for any number of takes and frames, and the engine needs torch for nothing else;
-hostile graphs are refused in a sentence."""
+"""Networks computed by ONNX Runtime are those of torch, for any number of takes and frames, and the
+engine needs torch for nothing else; hostile graphs are refused in a sentence."""
 
 import contextlib
 import json
@@ -43,9 +43,14 @@ def config(name):
 
 
 def denoised(takes, frames):
-    """Inputs of a denoiser but for silent, style and free; every other curve of events is not planned."""
+    """Inputs of a denoiser but for silent, style and free; every other curve of events is not
+    planned."""
     normal, known = drawn(), config("denoiser")
-    x, audio, style = normal(takes, frames, known["motion"]), normal(1, frames, known["audio"]), normal(takes, frames, known["style"])
+    x, audio, style = (
+        normal(takes, frames, known["motion"]),
+        normal(1, frames, known["audio"]),
+        normal(takes, frames, known["style"]),
+    )
     events = normal(takes, frames, known["events"])
     events[..., ::2] = np.nan
     return {"x": x, "step": np.array([700]), "audio": audio, "events": events}, style
@@ -57,7 +62,9 @@ def judged(frames):
     speech = normal(1, frames, known["speech"])
     phones = np.exp(3 * speech[..., -42:-2])
     speech[..., -42:-2] = phones / phones.sum(-1, keepdims=True)
-    lips = {name: normal(1, frames, 4, 3, scale=3e-3) for name in ("lips", "expected", "asked", "plain")}
+    lips = {
+        name: normal(1, frames, 4, 3, scale=3e-3) for name in ("lips", "expected", "asked", "plain")
+    }
     return {"speech": speech, **lips, "opening": normal(1, frames)}
 
 
@@ -66,15 +73,23 @@ def said(frames):
     normal = drawn(2)
     speaker = normal(1, 256)
     units = np.random.default_rng(2).integers(0, 200, (1, max(1, frames // 2)))
-    return {"mel": normal(1, frames, 80, scale=2.0) - 4, "units": units, "speaker": speaker / np.linalg.norm(speaker)}
+    return {
+        "mel": normal(1, frames, 80, scale=2.0) - 4,
+        "units": units,
+        "speaker": speaker / np.linalg.norm(speaker),
+    }
 
 
 def mouths(frames, speakers=1):
-    return {"mouths": drawn(3)(1, frames, config("m2s")["inputs"], scale=2e-3), "speakers": drawn(3)(speakers, 256) / 16}
+    return {
+        "mouths": drawn(3)(1, frames, config("m2s")["inputs"], scale=2e-3),
+        "speakers": drawn(3)(speakers, 256) / 16,
+    }
 
 
-# Name → (inputs of so many frames, largest difference from torch in each output): ten times what was measured on one processor. A matrix
-# product of ONNX Runtime adds in another order than torch's, so last digits differ, most in outputs that are large.
+# Name → (inputs of so many frames, largest difference from torch in each output): ten times what
+# was measured on one processor. A matrix product of ONNX Runtime adds in another order than
+# torch's, so last digits differ, most in outputs that are large.
 CASES = {
     "judge": (judged, (1e-5, 1e-5, 1e-5)),
     "m2s": (mouths, (5e-5, 1e-4, 1e-4)),
@@ -89,7 +104,9 @@ CASES = {
 def test_every_graph_is_its_network_of_torch_at_any_length(name, frames):
     inputs, within = CASES[name]
     given = inputs(frames)
-    made, true = (network(**given) for network in (Graph(SHIPPED / name), TorchNetwork(SHIPPED / name, "cpu")))
+    made, true = (
+        network(**given) for network in (Graph(SHIPPED / name), TorchNetwork(SHIPPED / name, "cpu"))
+    )
     assert len(made) == len(true) == len(within)
     for ours, theirs, most in zip(made, true, within):
         assert ours.dtype == theirs.dtype == np.float32 and ours.shape == theirs.shape
@@ -98,16 +115,24 @@ def test_every_graph_is_its_network_of_torch_at_any_length(name, frames):
 
 @pytest.mark.parametrize("takes, frames", [(1, 1), (3, 57), (2, 500)])
 @pytest.mark.parametrize("name", ["denoiser", "distilled"])
-def test_the_denoisers_estimates_are_those_of_torch_whatever_takes_are_beside_them(name, takes, frames):
+def test_the_denoisers_estimates_are_those_of_torch_whatever_takes_are_beside_them(
+    name, takes, frames
+):
     graph, network = Graph(SHIPPED / name), TorchNetwork(SHIPPED / name, "cpu")
     given, directed = denoised(takes, frames)
     anyhow = np.zeros((1, 1, directed.shape[2]), np.float32)
     for style, free in ((directed, False), (directed[:, :1], False), (anyhow, True)):
         for silent in (False, True):
             more = {"silent": np.array([silent]), "free": np.array([free])}
-            [estimate], [expected] = (each(**given, **more, style=style) for each in (graph, network))
+            [estimate], [expected] = (
+                each(**given, **more, style=style) for each in (graph, network)
+            )
             assert estimate.dtype == np.float32 and np.allclose(estimate, expected, atol=3e-4)
-            [alone] = graph(**given | {name: given[name][:1] for name in ("x", "events")}, **more, style=style[:1])
+            [alone] = graph(
+                **given | {name: given[name][:1] for name in ("x", "events")},
+                **more,
+                style=style[:1],
+            )
             assert np.array_equal(estimate[:1], alone)
 
 
@@ -141,10 +166,18 @@ def test_the_graphs_of_the_shipped_weights_are_up_to_date(tmp_path):
         if path.suffix in (".json", ".safetensors"):
             shutil.copy(path, tmp_path)
     names = {path.name for path in write_graphs(tmp_path)}
-    assert names == {path.name for path in SHIPPED.glob("*.onnx")} and {name.split(".")[0] for name in names} <= TRACED.keys()
+    assert (
+        names == {path.name for path in SHIPPED.glob("*.onnx")}
+        and {name.split(".")[0] for name in names} <= TRACED.keys()
+    )
     for name in names:
-        nodes = [onnx.load_from_string((folder / name).read_bytes()).graph.node for folder in (tmp_path, SHIPPED)]
-        assert [node.op_type for node in nodes[0]] == [node.op_type for node in nodes[1]], f"{name}: run the stage graphs"
+        nodes = [
+            onnx.load_from_string((folder / name).read_bytes()).graph.node
+            for folder in (tmp_path, SHIPPED)
+        ]
+        assert [node.op_type for node in nodes[0]] == [node.op_type for node in nodes[1]], (
+            f"{name}: run the stage graphs"
+        )
 
 
 def opened(network):
@@ -183,14 +216,22 @@ def test_the_first_call_opens_a_network_and_what_is_damaged_is_said_then(tmp_pat
             thunder.analyse(np.zeros(8000, np.float32), 12)
     shutil.copy(SHIPPED / "encoder.onnx", tmp_path)
     voice = thunder.analyse(np.zeros(8000, np.float32), 12)
-    assert voice.frames == 12 and [isinstance(opened(network), Graph) for network in networks] == [True, False, False]
+    assert voice.frames == 12 and [isinstance(opened(network), Graph) for network in networks] == [
+        True,
+        False,
+        False,
+    ]
     thunder.perform(voice, [Performance(1)], 1, 1.0, lambda fraction: None)
     assert [isinstance(opened(network), Graph) for network in networks] == [True, False, True]
 
 
 def check_takes_are_alike(engines, speech, quality):
-    """Both engines' takes of two seeds: lips within a hundredth of a millimetre, scores within .2."""
-    takes = [sorted(engine.generate(speech, Request(2, 1, quality=quality)), key=lambda take: take.seed) for engine in engines]
+    """Both engines' takes of two seeds: lips within a hundredth of a millimetre, scores within
+    .2."""
+    takes = [
+        sorted(engine.generate(speech, Request(2, 1, quality=quality)), key=lambda take: take.seed)
+        for engine in engines
+    ]
     for one, other in zip(*takes):
         lips = [engines[0].scorer.lips(take.motion) for take in (one, other)]
         assert one.seed == other.seed and np.linalg.norm(lips[0] - lips[1], axis=-1).max() < 1e-5
@@ -221,8 +262,12 @@ def test_weights_without_graphs_say_the_same_with_a_mouth(without_graphs):
     speech = read_sound(SAMPLE)
     engines = [Engine.load(folder, "cpu") for folder in (SHIPPED, without_graphs)]
     [take] = engines[0].generate(speech, Request(1, 1))
-    spectra = [np.abs(np.fft.rfft(engine.listen(take.motion, speech).samples.reshape(-1, 640), axis=1)) for engine in engines]
-    # The phase of the pitch is summed up over time, so that single samples differ more than what is heard.
+    spectra = [
+        np.abs(np.fft.rfft(engine.listen(take.motion, speech).samples.reshape(-1, 640), axis=1))
+        for engine in engines
+    ]
+    # The phase of the pitch is summed up over time, so that single samples differ more than what is
+    # heard.
     assert np.abs(spectra[0] - spectra[1]).mean() < 0.01 * spectra[0].mean()
 
 
@@ -237,7 +282,8 @@ sys.modules["torch"] = sys.modules["torchaudio"] = None  # as where they are not
 def sentences(code, *arguments, before=WITHOUT):
     """What code prints in a Python of its own, by lines of JSON."""
     run = subprocess.run(
-        [sys.executable, "-c", before + code, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", before + code, *map(str, arguments)], cwd=ROOT, capture_output=True,
+        text=True, timeout=300
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     return [json.loads(line) for line in run.stdout.splitlines()]
@@ -270,10 +316,18 @@ print(json.dumps([engine.device, engine.info()["versions"], sorted(name for name
 
 @pytest.mark.parametrize("before", [WITHOUT, ""], ids=["not installed", "installed"])
 def test_usual_requests_need_no_torch_and_never_import_it(before):
-    scores, (again, measures), (samples, loudest), (closures, words), (device, versions, imported) = sentences(USUAL, before=before)
+    (
+        scores,
+        (again, measures),
+        (samples, loudest),
+        (closures, words),
+        (device, versions, imported),
+    ) = sentences(USUAL, before=before)
     assert len(scores) == 4 and all(0 < score < 100 for score in scores[:3]) and scores[3] is None
     assert 0 < again < 100 and measures
-    assert samples == pytest.approx(len(read_sound(SAMPLE).samples), abs=640) and 0.01 < loudest <= 0.9
+    assert (
+        samples == pytest.approx(len(read_sound(SAMPLE).samples), abs=640) and 0.01 < loudest <= 0.9
+    )
     assert closures > 0 and words > 0
     if before:
         assert device == "cpu" and imported == ["torch"], "the none that stands for it"
@@ -310,13 +364,24 @@ except Exception as error:
 
 def test_what_needs_torch_says_so_where_it_is_not_installed(without_graphs):
     pull, *systems, graphless = sentences(REFUSED, without_graphs)
-    assert pull[0] == "BadRequest" and "Lip-Sync Guidance needs the engine for graphics cards: install it" in pull[1]
+    assert (
+        pull[0] == "BadRequest"
+        and "Lip-Sync Guidance needs the engine for graphics cards: install it" in pull[1]
+    )
     for system, said_of_it in zip(SYSTEMS.values(), systems):
         if system.trained and system.name != "thunder":
-            assert said_of_it[0] == "BadRequest" and f"{system.label} needs the engine for graphics cards: install it" in said_of_it[1]
+            assert (
+                said_of_it[0] == "BadRequest"
+                and f"{system.label} needs the engine for graphics cards: install it"
+                in said_of_it[1]
+            )
         else:
             assert said_of_it == "takes", system.name
-    assert graphless[0] == "BadWeights" and str(without_graphs) in graphless[1] and "have no graph of “" in graphless[1]
+    assert (
+        graphless[0] == "BadWeights"
+        and str(without_graphs) in graphless[1]
+        and "have no graph of “" in graphless[1]
+    )
     assert "install the engine for graphics cards, or choose another weights folder" in graphless[1]
 
 
@@ -350,6 +415,14 @@ def test_files_that_a_graph_names_elsewhere_are_not_read(folder):
             entry.value = "/etc/passwd"
     (folder / "distilled.onnx").write_bytes(model.SerializeToString())
     x, audio = np.ones((1, 4, 53)), np.ones((1, 4, 234))
-    inputs = {"x": x, "step": [500], "audio": audio, "silent": [False], "style": np.zeros((1, 1, 23)), "free": [True]}
+    inputs = {
+        "x": x,
+        "step": [500],
+        "audio": audio,
+        "silent": [False],
+        "style": np.zeros((1, 1, 23)),
+        "free": [True],
+    }
     inputs["events"] = np.zeros((1, 4, 14))
-    assert np.array_equal(*(Graph(place / "distilled")(**inputs)[0] for place in (folder, SHIPPED)))  # what it says of files is not read
+    # what it says of files is not read
+    assert np.array_equal(*(Graph(place / "distilled")(**inputs)[0] for place in (folder, SHIPPED)))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The installer as a process of its own: whose folder it writes to, how it ends, and that nothing outlives it."""
+"""The installer as a process of its own: whose folder it writes to, how it ends, and that nothing
+outlives it."""
 
 import ensurepip
 import json
@@ -19,7 +20,9 @@ from timing import until
 from thunder_core import installer
 
 SCRIPT = installer.__file__
-LINUX = pytest.mark.skipif(not os.path.isdir("/proc"), reason="processes are looked up as Linux lists them")
+LINUX = pytest.mark.skipif(
+    not os.path.isdir("/proc"), reason="processes are looked up as Linux lists them"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +44,16 @@ def lock(wheel, tmp_path_factory):
 
 
 def begin(folder, lock, wheels=None, extra=False, **options):
-    command = [sys.executable, "-I", SCRIPT, "--folder", str(folder), "--lock", str(lock), *["--extra"] * extra]
+    command = [
+        sys.executable,
+        "-I",
+        SCRIPT,
+        "--folder",
+        str(folder),
+        "--lock",
+        str(lock),
+        *["--extra"] * extra,
+    ]
     return subprocess.Popen(
         command + (["--wheels", str(wheels)] if wheels else []),
         stdin=subprocess.PIPE,
@@ -67,11 +79,16 @@ def install(folder, lock, wheels=None, **options):
 
 @pytest.fixture(scope="module")
 def installed(wheel, lock, tmp_path_factory):
-    """An environment that the tests below may damage; with a pip that is unpacked here, which is quicker than ensurepip."""
+    """An environment that the tests below may damage; with a pip that is unpacked here, which is
+    quicker than ensurepip."""
     folder = tmp_path_factory.mktemp("extension") / "engine"
     venv.EnvBuilder(symlinks=os.name != "nt").create(folder)
     site = subprocess.run(
-        [installer.python_in(str(folder)), "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"],
+        [
+            installer.python_in(str(folder)),
+            "-c",
+            "import sysconfig; print(sysconfig.get_paths()['purelib'])",
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -88,17 +105,24 @@ def installed(wheel, lock, tmp_path_factory):
 
 
 def contents(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in Path(folder).rglob("*")}
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in Path(folder).rglob("*")
+    }
 
 
-# -- whose folder it is ------------------------------------------------------------------------------------------------
+# -- whose folder it is
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "folder", [os.path.abspath(os.sep), os.path.expanduser("~"), str(Path(__file__).parent)], ids=["root", "home", "not empty"]
+    "folder",
+    [os.path.abspath(os.sep), os.path.expanduser("~"), str(Path(__file__).parent)],
+    ids=["root", "home", "not empty"],
 )
 def test_folders_that_must_never_be_emptied_are_not_claimed(folder):
-    """Asked of the function that only looks: no test may start an installer on such a folder, in case it is at fault."""
+    """Asked of the function that only looks: no test may start an installer on such a folder, in
+    case it is at fault."""
     with pytest.raises(installer.Failed, match="choose a new or an empty folder"):
         installer.claim(folder)
 
@@ -108,7 +132,11 @@ def test_a_folder_below_home_may_be_named_with_a_tilde(tmp_path, lock, monkeypat
     (tmp_path / "home" / "project").mkdir(parents=True)
     (tmp_path / "home" / "project" / "a.blend").touch()
     code, last = install("~/project", lock, tmp_path, cwd=tmp_path)
-    assert code == 1 and str(tmp_path / "home" / "project") in last["message"] and not (tmp_path / "~").exists()
+    assert (
+        code == 1
+        and str(tmp_path / "home" / "project") in last["message"]
+        and not (tmp_path / "~").exists()
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,7 +152,9 @@ def test_a_folder_below_home_may_be_named_with_a_tilde(tmp_path, lock, monkeypat
         None,
     ],
 )
-def test_a_damaged_list_of_packages_takes_nothing_from_a_good_environment(installed, tmp_path, wheel, lock, damage):
+def test_a_damaged_list_of_packages_takes_nothing_from_a_good_environment(
+    installed, tmp_path, wheel, lock, damage
+):
     damaged = tmp_path / "engine.txt"
     if damage is not None:
         damaged.write_bytes(damage)
@@ -132,7 +162,11 @@ def test_a_damaged_list_of_packages_takes_nothing_from_a_good_environment(instal
     code, last = install(installed, damaged, wheel.parent)
     assert code == 1 and "reinstall the extension" in last["message"]
     after = contents(installed)
-    assert {name for name in before if after.get(name, b"") != before[name] and "__pycache__" not in name} == set()
+    assert {
+        name
+        for name in before
+        if after.get(name, b"") != before[name] and "__pycache__" not in name
+    } == set()
 
 
 @pytest.mark.slow
@@ -145,7 +179,9 @@ def test_mending_a_broken_environment_leaves_foreign_files_in_it_alone(installed
     assert (installed / "my notes" / "a.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("lost", [["RECORD"], ["RECORD", "METADATA", "INSTALLER", "WHEEL", "REQUESTED"]])
+@pytest.mark.parametrize(
+    "lost", [["RECORD"], ["RECORD", "METADATA", "INSTALLER", "WHEEL", "REQUESTED"]]
+)
 def test_a_package_that_pip_has_lost_track_of_is_installed_again(installed, lock, wheel, lost):
     assert install(installed, lock, wheel.parent) == (0, {"event": "done"})
     (known,) = installed.rglob("torch-1.0.dist-info")
@@ -166,17 +202,28 @@ def test_an_extra_is_added_to_a_complete_engine_which_stays_as_it_is(installed, 
     assert install(installed, lock, wheel.parent) == (0, {"event": "done"})
     stamp, before = (installed / installer.STAMP).read_bytes(), contents(installed)
     assert install(installed, extra[0], extra[1], extra=True) == (0, {"event": "done"})
-    assert (installed / installer.STAMP).read_bytes() == stamp and not (installed / installer.DOWNLOADS).exists()
-    added = {name for name in contents(installed).keys() - before.keys() if "__pycache__" not in name}
+    assert (installed / installer.STAMP).read_bytes() == stamp and not (
+        installed / installer.DOWNLOADS
+    ).exists()
+    added = {
+        name for name in contents(installed).keys() - before.keys() if "__pycache__" not in name
+    }
     assert added and all("site-packages/smplx" in name for name in added)
     (package,) = installed.rglob("site-packages/smplx/__init__.py")
     package.unlink()
-    assert install(installed, extra[0], extra[1], extra=True) == (0, {"event": "done"}) and package.is_file()
+    assert (
+        install(installed, extra[0], extra[1], extra=True) == (0, {"event": "done"})
+        and package.is_file()
+    )
 
 
 def test_an_extra_needs_an_engine(tmp_path, extra):
     code, last = install(tmp_path / "engine", extra[0], extra[1], extra=True)
-    assert code == 1 and "install it first, then the extra" in last["message"] and not (tmp_path / "engine").exists()
+    assert (
+        code == 1
+        and "install it first, then the extra" in last["message"]
+        and not (tmp_path / "engine").exists()
+    )
 
 
 def test_an_extra_that_fails_leaves_the_engine_complete(installed, lock, wheel, extra, tmp_path):
@@ -188,7 +235,8 @@ def test_an_extra_that_fails_leaves_the_engine_complete(installed, lock, wheel, 
     assert (installed / installer.STAMP).is_file()
 
 
-# -- what it says ------------------------------------------------------------------------------------------------------
+# -- what it says
+# ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -204,19 +252,28 @@ def test_an_extra_that_fails_leaves_the_engine_complete(installed, lock, wheel, 
             "The folder “/w” has no wheel of “torch”",
         ),
         (
-            ["WARNING: Retrying after connection broken by NewConnectionError", "ERROR: No matching distribution found for torch==1.0"],
+            [
+                "WARNING: Retrying after connection broken by NewConnectionError",
+                "ERROR: No matching distribution found for torch==1.0",
+            ],
             None,
             True,
             "check the connection",
         ),
-        (["ERROR: No matching distribution found for torch==1.0"], None, True, "no wheel of “torch” for this system"),
+        (
+            ["ERROR: No matching distribution found for torch==1.0"],
+            None,
+            True,
+            "no wheel of “torch” for this system",
+        ),
     ],
 )
 def test_pips_words_become_the_right_sentence(said, wheels, online, sentence):
     assert sentence in installer.why_failed(said, wheels, online)
 
 
-# -- how it ends -------------------------------------------------------------------------------------------------------
+# -- how it ends
+# -------------------------------------------------------------------------------------------------------
 
 
 def below(folder):
@@ -232,14 +289,20 @@ def below(folder):
 
 
 @LINUX
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None], ids=["kill", "term", "int", "stdin"])
+@pytest.mark.parametrize(
+    "end",
+    [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None],
+    ids=["kill", "term", "int", "stdin"],
+)
 def test_what_it_started_ends_with_it(tmp_path, lock, wheel, end):
     """Ended while ensurepip runs, which starts pip in a further process."""
     if end == signal.SIGINT and signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         pytest.skip("a shell that runs these tests in the background has SIGINT ignored")
     folder = tmp_path / "engine"
     process = begin(folder, lock, wheel.parent)
-    until(lambda: sum(b"ensurepip" in b" ".join(command) for command in below(folder).values()) >= 2)
+    until(
+        lambda: sum(b"ensurepip" in b" ".join(command) for command in below(folder).values()) >= 2
+    )
     process.stdin.close() if end is None else process.send_signal(end)
     code = process.wait(20)
     assert code == {None: 3, signal.SIGINT: 130}.get(end, -(end or 0))

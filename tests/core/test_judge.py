@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the judge of lip-sync learns from: takes beside the teacher in their own direction, and spoiled ones; and its score is absolute."""
+"""What the judge of lip-sync learns from: takes beside the teacher in their own direction, and
+spoiled ones; and its score is absolute."""
 
 import json
 from dataclasses import replace
@@ -76,7 +77,8 @@ from thunder_core.types import LipSyncScore, pack, Speech, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = ROOT / "weights"
-USUAL = Brief(spread=0.0, as_asked=False)  # every take hears doubtful sounds in its own way, also the first
+# every take hears doubtful sounds in its own way, also the first
+USUAL = Brief(spread=0.0, as_asked=False)
 
 
 @pytest.fixture(scope="module")
@@ -103,13 +105,22 @@ def takes(engine, speech):
 @pytest.fixture(scope="module")
 def clip(engine, speech, takes):
     """The takes as a clip that they were sampled for, whose teacher does the very same."""
-    voice, x = engine.thunder.analyse(speech.samples, speech.frames), np.stack([pack(take.motion) for take in takes])
+    voice, x = (
+        engine.thunder.analyse(speech.samples, speech.frames),
+        np.stack([pack(take.motion) for take in takes]),
+    )
     readings = np.tile(Direction().vector(), (2, 1))
     expected = np.stack(
-        [pack(motion) for motion in engine.thunder.expected(voice, [Performance(0, reading[None]) for reading in readings])]
+        [
+            pack(motion)
+            for motion in engine.thunder.expected(
+                voice, [Performance(0, reading[None]) for reading in readings]
+            )
+        ]
     )
     return SampledClip(
-        takes=x, teacher=x, plain=x, expected=expected, asked=expected, readings=readings, steps=np.full(2, 5), guidance=np.ones(2),
+        takes=x, teacher=x, plain=x, expected=expected, asked=expected, readings=readings,
+        steps=np.full(2, 5), guidance=np.ones(2),
         features=voice.features, units=voice.units.astype(np.uint8), opening=voice.opening,
     )  # fmt: skip
 
@@ -141,9 +152,13 @@ WAVE = 5 * np.sin(np.arange(100) / 4)
 def test_lips_that_are_right_have_no_error_and_late_ones_about_that_of_late_ones():
     truth, late = moving(WAVE), moving(shift_frames(WAVE[:, None], OFF_FRAMES)[:, 0])
     assert lip_error(truth, truth, late).abs().max() < 1e-6
-    assert lip_error(late, truth, late).mean() == pytest.approx(1, abs=0.05), "the unit is the error of late, early and other lips"
+    assert lip_error(late, truth, late).mean() == pytest.approx(1, abs=0.05), (
+        "the unit is the error of late, early and other lips"
+    )
     assert lip_error(3 * truth, 3 * truth, 3 * late).abs().max() < 1e-6
-    assert lip_error(3 * late, 3 * truth, 3 * late).mean() == pytest.approx(1, abs=0.05), "of a large performance as of a small one"
+    assert lip_error(3 * late, 3 * truth, 3 * late).mean() == pytest.approx(1, abs=0.05), (
+        "of a large performance as of a small one"
+    )
 
 
 def test_the_error_is_the_worst_vertex_over_the_unit():
@@ -152,18 +167,27 @@ def test_the_error_is_the_worst_vertex_over_the_unit():
     lips[0, :, 1, 0] += 2e-3  # one of the two is 2 mm aside
     late, early = (moving(shift_frames(WAVE[:, None], s)[:, 0]) for s in (OFF_FRAMES, -OFF_FRAMES))
     unit = np.mean([float((x - truth)[..., 1].abs().mean()) * 1e3 for x in (late, early, late)])
-    assert lip_error(lips, truth, late).numpy() == pytest.approx(np.full((1, 100), 2 / unit), rel=1e-4)
+    assert lip_error(lips, truth, late).numpy() == pytest.approx(
+        np.full((1, 100), 2 / unit), rel=1e-4
+    )
 
 
 def test_a_smile_that_is_expected_where_nobody_speaks_is_taken_off_and_what_differs_from_it_stays():
-    expected, quiet = torch.zeros(1, 50, 4, 3), torch.from_numpy(np.repeat([0.0, 1.0], 25)).float()[None]
+    expected, quiet = (
+        torch.zeros(1, 50, 4, 3),
+        torch.from_numpy(np.repeat([0.0, 1.0], 25)).float()[None],
+    )
     expected[:, :, 2:, 1], expected[:, :, 0, 1] = 4e-3, 2e-3  # corners up, and the lips parted
     lips = expected.clone()
     lips[:, :, 2, 1] += 3e-3
     held = held_smile(expected, quiet)
     without, reference = lips - held, expected - held
-    assert torch.allclose(without - reference, lips - expected) and torch.equal(reference[:, :25], expected[:, :25])
-    assert reference[:, 25:, 2:].abs().max() <= 1e-3 + 1e-6 and torch.equal(reference[:, :, :2], expected[:, :, :2])
+    assert torch.allclose(without - reference, lips - expected) and torch.equal(
+        reference[:, :25], expected[:, :25]
+    )
+    assert reference[:, 25:, 2:].abs().max() <= 1e-3 + 1e-6 and torch.equal(
+        reference[:, :, :2], expected[:, :, :2]
+    )
     usual = 0.2 * expected
     assert not held_smile(usual, quiet).any(), "corners near rest are left as they are"
 
@@ -173,29 +197,53 @@ def test_pauses_are_quiet_and_stops_are_not():
     for start, end in ((0, 10), (20, 23), (35, 41)):
         speech[0, start:end, SILENCE] = 1.0
     result = quiet(speech)[0]
-    assert result.shape == (60,) and result[[0, 5, 35, 38, 40]].min() > 0.99 and result[16:30].max() < 0.01
+    assert (
+        result.shape == (60,)
+        and result[[0, 5, 35, 38, 40]].min() > 0.99
+        and result[16:30].max() < 0.01
+    )
     assert 0.1 < result[10:16].mean() < 0.9 and result.diff().abs().max() < 0.5
 
 
 @pytest.mark.parametrize(
     ("factor", "energy", "size"),
-    [(0.6, 1.0, 0.6), (1.5, 1.0, 1.5), (DAMPED, 1.0, 0.35), (3.0, 1.0, 2.0), (0.5, 0.5, 0.7), (1.0, 2.5, 1.0), (0.0, 1.0, 0.35)],
+    [
+        (0.6, 1.0, 0.6),
+        (1.5, 1.0, 1.5),
+        (DAMPED, 1.0, 0.35),
+        (3.0, 1.0, 2.0),
+        (0.5, 0.5, 0.7),
+        (1.0, 2.5, 1.0),
+        (0.0, 1.0, 0.35),
+    ],
 )
 def test_a_size_that_energy_can_ask_for_is_no_fault(factor, energy, size):
     assert allowed(np.array([factor]), energy) == pytest.approx([size])
 
 
-def test_a_take_as_the_teacher_does_it_is_right_damped_a_little_too_and_damped_too_far_or_late_is_not(lessons, clip):
+def test_a_take_as_the_teacher_does_it_is_right_damped_a_little_too_and_damped_too_far_or_late_is_not(
+    lessons, clip
+):
     kinds = [["off", "damped", "still"], []]
     lesson = lessons.of(clip, clip, kinds, np.random.default_rng(0))
-    assert torch.equal(lesson.target[..., STRESSED], lesson.target[..., PLAIN]), "the teacher stresses nothing"
+    assert torch.equal(lesson.target[..., STRESSED], lesson.target[..., PLAIN]), (
+        "the teacher stresses nothing"
+    )
     error = (lesson.target[..., PLAIN].exp() - FLOOR).mean(1).numpy()
     assert lesson.as_sampled.tolist() == [True, False, False, False, True]
     assert error[[0, 4]] == pytest.approx([0, 0], abs=0.03)
     right, off, damped, still = error[:4]
     assert right + 0.2 < damped < still and off > 0.5
     seen = lessons._see(clip.takes[:1])[:, :, lessons.lip]
-    assert lip_error(0.6 * seen, seen, seen.flip(1), torch.from_numpy(allowed(np.full(clip.takes.shape[1], 0.6), 1.0)).float()).max() < 1e-3
+    assert (
+        lip_error(
+            0.6 * seen,
+            seen,
+            seen.flip(1),
+            torch.from_numpy(allowed(np.full(clip.takes.shape[1], 0.6), 1.0)).float(),
+        ).max()
+        < 1e-3
+    )
 
 
 def test_spoils_are_what_they_say():
@@ -214,7 +262,9 @@ def test_spoils_are_what_they_say():
     assert opened[8:-8].min() > gap[8:-8].min()
 
 
-def test_a_word_that_only_the_take_stresses_is_no_error_of_the_first_target_and_one_of_the_second(lessons, clip):
+def test_a_word_that_only_the_take_stresses_is_no_error_of_the_first_target_and_one_of_the_second(
+    lessons, clip
+):
     played = replace(clip, plain=0.6 * clip.plain)
     lesson = lessons.of(played, played, [[], []], np.random.default_rng(0))
     stressed, plain = (lesson.target[..., which].mean() for which in (STRESSED, PLAIN))
@@ -225,7 +275,9 @@ def test_lips_smaller_than_energy_can_ask_for_count_and_others_do_not():
     asked = torch.zeros(1, 50, 4, 3)
     asked[:, :, 0, 1] = 8e-3 * torch.sin(torch.arange(50) / 4).abs()
     there = torch.ones(1, 50)
-    by = [float(too_small(size * asked, asked, there)) for size in (2.0, 1.0, 0.5, 0.37, DAMPED, 0.0)]
+    by = [
+        float(too_small(size * asked, asked, there)) for size in (2.0, 1.0, 0.5, 0.37, DAMPED, 0.0)
+    ]
     assert by[:4] == [0.0] * 4 and 0.2 < by[4] < by[5]
 
 
@@ -233,7 +285,8 @@ def test_lips_smaller_than_energy_can_ask_for_count_and_others_do_not():
 
 
 def test_the_prediction_is_the_calibrated_one(engine):
-    """The same curves that the teacher's lips follow, of phones as the encoder believes them, from constants in the weights."""
+    """The same curves that the teacher's lips follow, of phones as the encoder believes them, from
+    constants in the weights."""
     rng = np.random.default_rng(0)
     features = rng.standard_normal((60, 234))
     features[:, -42:-2] = rng.dirichlet(np.ones(40), 60)
@@ -251,30 +304,51 @@ def test_the_prediction_is_the_calibrated_one(engine):
     features[:, :100] += 1  # what only the map reads
     phones_alone = judge.predicted(torch.from_numpy(features).float()[None])[0, 0].numpy()
     features[:, :100] -= 1
-    assert judge.predicted(torch.from_numpy(features).float()[None])[0, 0].numpy() == pytest.approx(phones_alone, abs=1e-4)
+    assert judge.predicted(torch.from_numpy(features).float()[None])[0, 0].numpy() == pytest.approx(
+        phones_alone, abs=1e-4
+    )
 
 
-def test_what_a_judge_reads_of_a_take_is_what_it_was_trained_on(engine, judge, lessons, clip, takes, speech):
+def test_what_a_judge_reads_of_a_take_is_what_it_was_trained_on(
+    engine, judge, lessons, clip, takes, speech
+):
     lesson = lessons.of(clip, clip, [[], []], np.random.default_rng(0))
     voice = engine.analyse(speech)
     with torch.no_grad():
         trained_on = opinion(judge, collate([lesson])).numpy()
-    expected = engine.scorer.expect(voice, [Performance(0, reading[None]) for reading in clip.readings])
-    scored = [engine.scorer.opinion(take.motion, voice, each).frames for take, each in zip(takes, expected)]
-    assert np.stack(scored) == pytest.approx(trained_on, abs=5e-3)  # mesh-to-speech's features are kept in half precision
+    expected = engine.scorer.expect(
+        voice, [Performance(0, reading[None]) for reading in clip.readings]
+    )
+    scored = [
+        engine.scorer.opinion(take.motion, voice, each).frames
+        for take, each in zip(takes, expected)
+    ]
+    # mesh-to-speech's features are kept in half precision
+    assert np.stack(scored) == pytest.approx(trained_on, abs=5e-3)
 
 
 def test_a_clip_in_a_batch_with_a_longer_one_is_judged_as_alone(judge, lessons, clip):
     lesson = lessons.of(clip, clip, [["off"], []], np.random.default_rng(0))
-    motions = {name: getattr(clip, name)[:, :60] for name in ("takes", "teacher", "plain", "expected", "asked")}
-    short = replace(clip, **motions, features=clip.features[:60], units=clip.units[:120], opening=clip.opening[:60])
+    motions = {
+        name: getattr(clip, name)[:, :60]
+        for name in ("takes", "teacher", "plain", "expected", "asked")
+    }
+    short = replace(
+        clip,
+        **motions,
+        features=clip.features[:60],
+        units=clip.units[:120],
+        opening=clip.opening[:60],
+    )
     cut = lessons.of(short, short, [[], []], np.random.default_rng(0))
     with torch.no_grad():
         alone, together = opinion(judge, collate([cut])), opinion(judge, collate([lesson, cut]))
     assert together[3:, :60].numpy() == pytest.approx(alone.numpy(), abs=1e-3)
 
 
-def test_a_judge_minimises_errors_and_twice_what_is_wrong_about_differences_between_takes(lessons, clip, tmp_path, monkeypatch):
+def test_a_judge_minimises_errors_and_twice_what_is_wrong_about_differences_between_takes(
+    lessons, clip, tmp_path, monkeypatch
+):
     lesson, seen = lessons.of(clip, clip, [["off"], []], np.random.default_rng(0)), []
     four = [replace(lesson, opening=lesson.opening + number) for number in range(4)]
 
@@ -287,14 +361,31 @@ def test_a_judge_minimises_errors_and_twice_what_is_wrong_about_differences_betw
     monkeypatch.setattr(judging, "fit", fit)
     with pytest.raises(InterruptedError):
         judging.train_judge(four, [], 0, tmp_path, Schedule(steps=1), aligned=False)
-    terms, guess, item = {name: term.detach() for name, term in seen[0].items()}, seen[1].detach(), seen[2]
+    terms, guess, item = (
+        {name: term.detach() for name, term in seen[0].items()},
+        seen[1].detach(),
+        seen[2],
+    )
     true, own, of_clip = item["target"], item["as_sampled"], item["clip"]
-    assert set(of_clip.tolist()) == {0, 1, 2, 3} and len({float(x) for x in item["opening"][:, 0]}) == 4, "each clip once"
-    apart, truly = (torch.cat([x[own & (of_clip == i)] - x[own & (of_clip == i)].mean(0) for i in range(4)]) for x in (guess, true))
-    assert float(terms["frames"]) == pytest.approx(float(smooth_l1_loss(guess, true, beta=0.3)), rel=1e-4)
-    assert float(terms["moments"]) == pytest.approx(float(smooth_l1_loss(apart, truly, beta=0.1)), rel=1e-4)
+    assert (
+        set(of_clip.tolist()) == {0, 1, 2, 3}
+        and len({float(x) for x in item["opening"][:, 0]}) == 4
+    ), "each clip once"
+    apart, truly = (
+        torch.cat([x[own & (of_clip == i)] - x[own & (of_clip == i)].mean(0) for i in range(4)])
+        for x in (guess, true)
+    )
+    assert float(terms["frames"]) == pytest.approx(
+        float(smooth_l1_loss(guess, true, beta=0.3)), rel=1e-4
+    )
+    assert float(terms["moments"]) == pytest.approx(
+        float(smooth_l1_loss(apart, truly, beta=0.1)), rel=1e-4
+    )
     expected = terms["frames"] + 2 * terms["moments"] + 2 * terms["rank"] + terms["hard"]
-    assert float(terms["total"]) == pytest.approx(float(expected), rel=1e-5) and min(map(float, terms.values())) > 0
+    assert (
+        float(terms["total"]) == pytest.approx(float(expected), rel=1e-5)
+        and min(map(float, terms.values())) > 0
+    )
 
 
 # ---- what the engine asks it
@@ -303,12 +394,16 @@ VOICED = [0.0, -2.0]  # loudness of a frame that sounds, and of one that does no
 
 
 def heard_sound(frames, seed=0):
-    """Speech features [T, d], of which every fifth frame is silent, opening [T], and four lips [T, 4, 3]."""
+    """Speech features [T, d], of which every fifth frame is silent, opening [T], and four lips [T,
+    4, 3]."""
     rng = np.random.default_rng(seed)
     speech = rng.standard_normal((frames, JudgeConfig().speech)).astype(np.float32)
     speech[:, -42:-2] = rng.dirichlet(np.full(len(PHONES), 0.1), frames)
     speech[:, -1] = np.where(np.arange(frames) % 5, *VOICED)
-    lips = {name: (3e-3 * rng.standard_normal((frames, 4, 3))).astype(np.float32) for name in ("lips", "expected", "asked", "plain")}
+    lips = {
+        name: (3e-3 * rng.standard_normal((frames, 4, 3))).astype(np.float32)
+        for name in ("lips", "expected", "asked", "plain")
+    }
     return speech, rng.standard_normal(frames).astype(np.float32), lips
 
 
@@ -317,19 +412,27 @@ def batch_of_one(*arrays):
 
 
 def test_doubt_and_the_frames_that_count_are_those_of_training():
-    for speech in (heard_sound(80)[0], np.tile(heard_sound(1)[0], (9, 1)), heard_sound(1)[0] - np.float32(3)):
+    for speech in (
+        heard_sound(80)[0],
+        np.tile(heard_sound(1)[0], (9, 1)),
+        heard_sound(1)[0] - np.float32(3),
+    ):
         (sound,) = batch_of_one(speech)
         weight = scorer_module.voiced_weight(speech[:, -LOUDNESS:])
         of_training = counted(sound, torch.ones(sound.shape[:2], dtype=torch.bool))
         assert weight.dtype == np.float32 and np.array_equal(weight, of_training[0].numpy())
-        assert scorer_module.doubt(speech, weight) == pytest.approx(float(doubt(sound, of_training)), rel=1e-5)
+        assert scorer_module.doubt(speech, weight) == pytest.approx(
+            float(doubt(sound, of_training)), rel=1e-5
+        )
 
 
 def test_opening_and_width_are_the_same_of_arrays_and_tensors():
     _, _, lips = heard_sound(30)
     theirs = opening_and_width(torch.from_numpy(lips["lips"]))
     for ours, other in zip(opening_and_width(lips["lips"]), theirs):
-        assert ours.dtype == np.float32 and ours.shape == (30,) and np.array_equal(ours, other.numpy())
+        assert (
+            ours.dtype == np.float32 and ours.shape == (30,) and np.array_equal(ours, other.numpy())
+        )
     assert ours == pytest.approx(1e3 * (lips["lips"][:, 2, 0] - lips["lips"][:, 3, 0]), abs=1e-5)
 
 
@@ -338,8 +441,14 @@ def test_evidence_is_that_of_training_however_large_the_logits():
     logits = (rng.standard_normal((40, 7)) * np.repeat([1, 100], 20)[:, None]).astype(np.float32)
     units, prior = rng.integers(0, 7, 40), np.log(rng.dirichlet(np.ones(7))).astype(np.float32)
     ours = scorer_module.evidence(logits, units, prior)
-    theirs = network.evidence(torch.from_numpy(logits)[None], torch.from_numpy(units), torch.from_numpy(prior))[0].numpy()
-    assert ours.dtype == np.float32 and ours.shape == (20,) and np.allclose(ours, theirs, rtol=1e-5, atol=1e-4)
+    theirs = network.evidence(
+        torch.from_numpy(logits)[None], torch.from_numpy(units), torch.from_numpy(prior)
+    )[0].numpy()
+    assert (
+        ours.dtype == np.float32
+        and ours.shape == (20,)
+        and np.allclose(ours, theirs, rtol=1e-5, atol=1e-4)
+    )
 
 
 @pytest.mark.parametrize("frames", [1, 3, 90])
@@ -349,7 +458,10 @@ def test_an_opinion_is_that_of_the_network(judge, frames):
     lips = heard_sound(frames, 1)[2]
     sound, seen, expected, asked, plain, curve = batch_of_one(speech, *lips.values(), opening)
     with torch.no_grad():
-        of_frames, hard = judge(sound, seen, expected, asked)[0].numpy(), judge.hard(sound, expected)[0].numpy()
+        of_frames, hard = (
+            judge(sound, seen, expected, asked)[0].numpy(),
+            judge.hard(sound, expected)[0].numpy(),
+        )
         in_all = float(judge.in_all(sound, seen, plain, curve))
     assert ours.frames.shape == (frames, 2) and np.allclose(ours.frames, of_frames, atol=1e-5)
     assert ours.hard.shape == (frames,) and np.allclose(ours.hard, hard, atol=1e-5)
@@ -357,7 +469,9 @@ def test_an_opinion_is_that_of_the_network(judge, frames):
 
 
 @pytest.mark.parametrize("graph", [True, False])
-def test_a_judge_that_mesh_to_speech_tells_of_the_lips_hears_it_by_a_graph_and_by_torch(tmp_path, graph):
+def test_a_judge_that_mesh_to_speech_tells_of_the_lips_hears_it_by_a_graph_and_by_torch(
+    tmp_path, graph
+):
     torch.manual_seed(0)
     made = Judge(JudgeConfig(heard=6, width=16)).eval()
     save_weights(tmp_path / "judge", made.state_dict(), made.settings(), {})
@@ -366,15 +480,22 @@ def test_a_judge_that_mesh_to_speech_tells_of_the_lips_hears_it_by_a_graph_and_b
         write_graphs(tmp_path)
     speech, opening, lips = heard_sound(50, 2)
     rng = np.random.default_rng(3)
-    more = {"features": rng.standard_normal((50, 6)).astype(np.float32), "evidence": rng.standard_normal(50).astype(np.float32)}
+    more = {
+        "features": rng.standard_normal((50, 6)).astype(np.float32),
+        "evidence": rng.standard_normal(50).astype(np.float32),
+    }
     asking = scorer_module.Judge(tmp_path, "cpu")
     seen = lips.pop("lips")
     ours = asking.opinion(speech, seen, opening, **lips, **more)
     with torch.no_grad():
-        theirs = made(*batch_of_one(speech, seen, lips["expected"], lips["asked"], *more.values()))[0].numpy()
+        theirs = made(*batch_of_one(speech, seen, lips["expected"], lips["asked"], *more.values()))[
+            0
+        ].numpy()
     assert type(asking.network._run).__name__ == ("Graph" if graph else "TorchNetwork")
     assert np.allclose(ours.frames, theirs, atol=1e-5)
-    deaf = asking.opinion(speech, seen, opening, **lips, **{name: 0 * x for name, x in more.items()})
+    deaf = asking.opinion(
+        speech, seen, opening, **lips, **{name: 0 * x for name, x in more.items()}
+    )
     assert np.abs(deaf.frames - ours.frames).max() > 0.01
 
 
@@ -403,28 +524,53 @@ def test_a_take_scores_the_same_alone_as_among_others(engine, speech, takes):
 def test_a_take_in_a_style_of_its_own_scores_as_where_this_style_is_requested(engine, speech):
     """Words that a take stresses of its own would otherwise count as errors in every frame."""
     usual = Direction().vector()[None]
-    own = sorted(engine.generate(speech, Request(6, 20, direction=Brief(usual, 0.5, as_asked=False))), key=lambda take: take.seed)
+    own = sorted(
+        engine.generate(speech, Request(6, 20, direction=Brief(usual, 0.5, as_asked=False))),
+        key=lambda take: take.seed,
+    )
     voice = engine.analyse(speech)
     for take in own:
-        style = add_stresses(reading(usual, take.seed, 0.5, axis_deviations(voice.heard)), take.seed, 0.5, voice.accents)
+        style = add_stresses(
+            reading(usual, take.seed, 0.5, axis_deviations(voice.heard)),
+            take.seed,
+            0.5,
+            voice.accents,
+        )
         same = engine.score(speech, take.motion, Brief(style, 0.0, as_asked=False), take.seed)
-        speaks = np.convolve(voice.features[:, -1] > -1, np.ones(13), "same") > 6.5  # other frames have the score of the line
+        # other frames have the score of the line
+        speaks = np.convolve(voice.features[:, -1] > -1, np.ones(13), "same") > 6.5
         speaks[:15] = False  # where the breath of the take's own fades, which a style does not tell
-        apart = take.score.per_frame[speaks] - same.per_frame[speaks]  # the network knows what was requested, for the total
+        # the network knows what was requested, for the total
+        apart = take.score.per_frame[speaks] - same.per_frame[speaks]
         assert np.abs(apart).mean() < 7 and abs(apart.mean()) < 7 and np.abs(apart).max() < 20
     requested = [
         engine.generate(
             speech,
-            Request(1, take.seed, direction=Brief(reading(usual, take.seed, 0.5, axis_deviations(voice.heard)), 0.0, as_asked=False)),
+            Request(
+                1,
+                take.seed,
+                direction=Brief(
+                    reading(usual, take.seed, 0.5, axis_deviations(voice.heard)),
+                    0.0,
+                    as_asked=False,
+                ),
+            ),
         )[0]
         for take in own
     ]
-    of_frames = np.array([one.score.per_frame.mean() - other.score.per_frame.mean() for one, other in zip(own, requested)])
-    assert abs(of_frames.mean()) < 9 and abs(of_frames).max() < 14  # what a take opens more or less by itself costs points
+    of_frames = np.array(
+        [
+            one.score.per_frame.mean() - other.score.per_frame.mean()
+            for one, other in zip(own, requested)
+        ]
+    )
+    # what a take opens more or less by itself costs points
+    assert abs(of_frames.mean()) < 9 and abs(of_frames).max() < 14
 
 
 def test_a_take_is_scored_again_in_the_direction_that_it_was_sampled_in(engine, speech):
-    """With keys on its sliders and stresses of its own; without either the score would be another."""
+    """With keys on its sliders and stresses of its own; without either the score would be
+    another."""
     keyed = np.repeat([Direction(Style(energy=by)).vector() for by in (0.6, 1.5)], [50, 50], axis=0)
     asked = Brief(keyed, 0.5, as_asked=False)
     [take] = engine.generate(speech, Request(1, 33, direction=asked))
@@ -436,56 +582,96 @@ def test_a_take_is_scored_again_in_the_direction_that_it_was_sampled_in(engine, 
 
 def test_a_take_is_scored_and_described_as_the_face_that_plays_it_shows_it(engine, speech):
     """One whose only key opens the jaw halfway, beside one that has everything."""
-    names, asked = engine.head.expression_names, Brief(Direction().vector()[None], 0.5, as_asked=False)
+    names, asked = (
+        engine.head.expression_names,
+        Brief(Direction().vector()[None], 0.5, as_asked=False),
+    )
     jaw = [[["jawOpen", 0.5]]]
-    of = {name: engine.generate(speech, Request(2, 40, direction=asked, sums=sums)) for name, sums in (("all", None), ("jaw", jaw))}
+    of = {
+        name: engine.generate(speech, Request(2, 40, direction=asked, sums=sums))
+        for name, sums in (("all", None), ("jaw", jaw))
+    }
     for whole, part in zip(*(sorted(takes, key=lambda take: take.seed) for takes in of.values())):
         assert (pack(part.motion) == pack(whole.motion)).all()  # the take is the same
-        assert engine.score(speech, visible_motion(whole.motion, names, jaw), asked, whole.seed).total == pytest.approx(
-            part.score.total, abs=0.05
-        )
+        assert engine.score(
+            speech, visible_motion(whole.motion, names, jaw), asked, whole.seed
+        ).total == pytest.approx(part.score.total, abs=0.05)
         assert part.provenance["score"] == part.score.total < whole.score.total - 5
         made, seen = whole.provenance["shown"], part.provenance["shown"]
-        assert all(abs(seen[name]) <= abs(made[name]) and seen[name] * made[name] >= 0 for name in made if name in seen)
+        assert all(
+            abs(seen[name]) <= abs(made[name]) and seen[name] * made[name] >= 0
+            for name in made
+            if name in seen
+        )
         assert max(seen["brows"], seen["height"], seen["smile"]) <= 0
 
 
 def test_takes_around_a_take_stress_its_words_and_score_as_it_does(engine, speech):
-    """Not as if its reading had been requested: then every copy would be better than the take that it is like."""
+    """Not as if its reading had been requested: then every copy would be better than the take that
+    it is like."""
     usual = Direction().vector()[None]
     sources = engine.generate(speech, Request(4, 20, direction=Brief(usual, 0.5, as_asked=False)))
     alike, apart = np.zeros((2, 3, len(sources)))
     for number, source in enumerate(sources):
-        around = Brief(reading(usual, source.seed, 0.5), 0.2, as_asked=False, original=usual, like=((source.seed, 0.5),))
-        for row, each in enumerate((around, replace(around, like=()), replace(around, original=None, like=()))):
+        around = Brief(
+            reading(usual, source.seed, 0.5),
+            0.2,
+            as_asked=False,
+            original=usual,
+            like=((source.seed, 0.5),),
+        )
+        for row, each in enumerate(
+            (around, replace(around, like=()), replace(around, original=None, like=()))
+        ):
             copies = engine.generate(speech, Request(2, 60, direction=each))
-            alike[row, number] = np.mean([np.corrcoef(take.opening, source.opening)[0, 1] for take in copies])
-            apart[row, number] = abs(np.mean([take.score.total for take in copies]) - source.score.total)
+            alike[row, number] = np.mean(
+                [np.corrcoef(take.opening, source.opening)[0, 1] for take in copies]
+            )
+            apart[row, number] = abs(
+                np.mean([take.score.total for take in copies]) - source.score.total
+            )
             if each is around:
                 again = engine.score(speech, copies[0].motion, around, copies[0].seed)
                 assert again.total == pytest.approx(copies[0].score.total, abs=0.05)
-                heads = [np.linalg.norm(other.motion.head - source.motion.head, axis=1).mean() for other in (*copies, *sources)]
-                assert max(heads[:2]) < 0.6 * np.mean(sorted(heads[2:])[1:]), "they carry their heads like it, unlike its siblings"
+                heads = [
+                    np.linalg.norm(other.motion.head - source.motion.head, axis=1).mean()
+                    for other in (*copies, *sources)
+                ]
+                assert max(heads[:2]) < 0.6 * np.mean(sorted(heads[2:])[1:]), (
+                    "they carry their heads like it, unlike its siblings"
+                )
     assert alike[0].mean() > 0.95 and (alike[0] > alike[1]).all()
     assert apart[0].mean() < apart[2].mean() and apart[0].mean() < 4
 
 
 def test_stresses_are_read_off_a_motion_whose_direction_is_not_known(engine, speech, monkeypatch):
-    """As of mixed takes, which would seem to drift where they stress words of their own. These hear what is likeliest."""
+    """As of mixed takes, which would seem to drift where they stress words of their own. These hear
+    what is likeliest."""
     monkeypatch.setattr(thunder_module, "hear_phones", lambda logits, seed, **_: logits)
-    takes = engine.generate(speech, Request(4, 20, direction=Brief(Direction().vector()[None], 0.5, as_asked=False)))
+    takes = engine.generate(
+        speech, Request(4, 20, direction=Brief(Direction().vector()[None], 0.5, as_asked=False))
+    )
     read = [engine.score(speech, take.motion).per_frame.mean() for take in takes]
-    monkeypatch.setattr(scorer_module, "read_stresses", lambda opening, expected, loud: np.zeros(len(opening)))
+    monkeypatch.setattr(
+        scorer_module, "read_stresses", lambda opening, expected, loud: np.zeros(len(opening))
+    )
     without = [engine.score(speech, take.motion).per_frame.mean() for take in takes]
     assert np.mean(read) > np.mean(without)
 
 
-def test_what_a_requested_mood_costs_is_allowed_for_and_the_order_of_its_takes_stays(engine, speech, monkeypatch, tmp_path):
+def test_what_a_requested_mood_costs_is_allowed_for_and_the_order_of_its_takes_stays(
+    engine, speech, monkeypatch, tmp_path
+):
     warm = Direction(mood="warm", strength=0.5).vector()[None]
     of_moods = tuple(0.4 if name == "mood.warm" else 0.0 for name in DIRECTION_NAMES[len(AXES) :])
 
     def scores(asked: Brief) -> list[LipSyncScore]:
-        return [take.score for take in sorted(engine.generate(speech, Request(3, 20, direction=asked)), key=lambda take: take.seed)]
+        return [
+            take.score
+            for take in sorted(
+                engine.generate(speech, Request(3, 20, direction=asked)), key=lambda take: take.seed
+            )
+        ]
 
     def judged_with(**moods: tuple[float, ...]) -> tuple[list[LipSyncScore], ...]:
         monkeypatch.setattr(engine.judge, "config", replace(engine.judge.config, **moods))
@@ -493,9 +679,17 @@ def test_what_a_requested_mood_costs_is_allowed_for_and_the_order_of_its_takes_s
 
     before, neutral = judged_with(moods=(), moods_near=())
     after, neutral_after = judged_with(moods=of_moods, moods_near=of_moods)
-    assert all(new.total > old.total + 2 and new.per_frame.mean() > old.per_frame.mean() for old, new in zip(before, after))
-    assert np.argsort([s.total for s in before]).tolist() == np.argsort([s.total for s in after]).tolist()
-    assert [s.total for s in neutral] == [s.total for s in neutral_after], "unless it was requested, a mood is not allowed for"
+    assert all(
+        new.total > old.total + 2 and new.per_frame.mean() > old.per_frame.mean()
+        for old, new in zip(before, after)
+    )
+    assert (
+        np.argsort([s.total for s in before]).tolist()
+        == np.argsort([s.total for s in after]).tolist()
+    )
+    assert [s.total for s in neutral] == [s.total for s in neutral_after], (
+        "unless it was requested, a mood is not allowed for"
+    )
     [take] = engine.generate(speech, Request(1, 21, direction=Brief(warm, 0.5, as_asked=False)))
     again = engine.score(speech, take.motion, Brief(warm, 0.5, as_asked=False), 21)
     assert again.total == pytest.approx(take.score.total, abs=0.05)
@@ -513,10 +707,16 @@ def test_a_louder_word_is_a_stress_and_a_louder_line_is_not():
     louder = np.where(np.arange(100) < 50, 1.0, 1.6)
     assert np.ptp(read_stresses(1.5 * expected, expected, loud)) < 0.1
     by = read_stresses(louder * expected, expected, loud)
-    assert by[70:].mean() - by[:30].mean() == pytest.approx(1.4 * np.log(1.6), abs=0.15) and abs(by.mean()) < 1e-6
+    assert (
+        by[70:].mean() - by[:30].mean() == pytest.approx(1.4 * np.log(1.6), abs=0.15)
+        and abs(by.mean()) < 1e-6
+    )
     usual = Direction().vector()
     played = add_energy(usual, by)
-    assert np.array_equal(np.flatnonzero(np.ptp(played, axis=0)), [DIRECTION_NAMES.index(n) for n in ("energy", "articulation")])
+    assert np.array_equal(
+        np.flatnonzero(np.ptp(played, axis=0)),
+        [DIRECTION_NAMES.index(n) for n in ("energy", "articulation")],
+    )
     check(played)
     assert not read_stresses(expected, expected, np.zeros(100, bool)).any()
 
@@ -531,10 +731,20 @@ def corpus(tmp_path_factory):
     voices = read_sound(ROOT / "assets" / "sample.wav").samples
     rows = ["file\tspeaker\ttext"]
     for number, speaker in enumerate(("alice", "alice", "bob", "367")):
-        soundfile.write(folder / "voices" / f"{number}.wav", voices[number * 8000 : number * 8000 + 52000], 16000)
+        soundfile.write(
+            folder / "voices" / f"{number}.wav",
+            voices[number * 8000 : number * 8000 + 52000],
+            16000,
+        )
         rows.append(f"{number}.wav\t{speaker}\tba")
     (folder / "voices" / "transcripts.tsv").write_text("\n".join(rows) + "\n")
-    made = build(folder / "corpus", [folder / "voices"], 0, label=lambda samples, text: [("AA", 0.2, 1.8), ("B", 1.8, 2.0)], split=False)
+    made = build(
+        folder / "corpus",
+        [folder / "voices"],
+        0,
+        label=lambda samples, text: [("AA", 0.2, 1.8), ("B", 1.8, 2.0)],
+        split=False,
+    )
     made.clips = [replace(clip, split=split_of(clip.speaker)) for clip in made.clips]
     return made
 
@@ -552,7 +762,9 @@ def test_every_voice_is_sampled_once_before_any_twice(corpus: Corpus):
     assert [corpus.clips[number].speaker for number in clips_of(corpus, "test", 10, 1)] == ["367"]
 
 
-def test_sampling_that_was_stopped_ends_where_an_uninterrupted_one_does(corpus, engine, few, tmp_path):
+def test_sampling_that_was_stopped_ends_where_an_uninterrupted_one_does(
+    corpus, engine, few, tmp_path
+):
     channels = list(engine.head.expression_names)
     whole = tmp_path / "whole" / "same"
     sample_takes(corpus, engine.thunder, channels, whole, {"test": 1, "train": 2})
@@ -562,7 +774,9 @@ def test_sampling_that_was_stopped_ends_where_an_uninterrupted_one_does(corpus, 
     sample_takes(corpus, engine.thunder, channels, resumed, {"test": 1})
     before = {path: path.stat().st_mtime_ns for path in resumed.iterdir()}
     sample_takes(corpus, engine.thunder, channels, resumed, {"test": 1, "train": 2})
-    assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items()), "what was sampled is not sampled again"
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items()), (
+        "what was sampled is not sampled again"
+    )
     assert sorted(path.name for path in resumed.iterdir()) == files
     for name in files:
         one, other = SampledClip.load(whole / name), SampledClip.load(resumed / name)
@@ -570,30 +784,47 @@ def test_sampling_that_was_stopped_ends_where_an_uninterrupted_one_does(corpus, 
         assert len(one.takes) == len(one.teacher) == len(one.readings) == 2
 
 
-def test_moods_are_laid_so_that_they_cost_what_they_add_to_the_error(corpus, engine, tmp_path, monkeypatch):
+def test_moods_are_laid_so_that_they_cost_what_they_add_to_the_error(
+    corpus, engine, tmp_path, monkeypatch
+):
     channels = list(engine.head.expression_names)
     sample_takes(corpus, engine.thunder, channels, tmp_path / "some", {MOODS_SPLIT: 1})
     clips = load_clips([tmp_path / "some"], MOODS_SPLIT)
     assert len(clips) == 1 and len(clips[0].takes) == 2 * len(MOODS)
     lessons = Lessons(mouth(engine), None, channels)
-    judge, points = fit_mood_costs(Judge.load(WEIGHTS).requires_grad_(), lessons, clips)  # as it is after training
+    # as it is after training
+    judge, points = fit_mood_costs(Judge.load(WEIGHTS).requires_grad_(), lessons, clips)
     assert len(judge.config.moods) == len(judge.config.moods_near) == len(MOODS) - 1
     _, again = fit_mood_costs(judge, lessons, clips)
     assert again == points, "what was laid before does not count"
     made = lessons.of
     monkeypatch.setattr(
-        lessons, "of", lambda *a, **k: replace(made(*a, **k), target=torch.zeros(len(clips[0].takes), clips[0].takes.shape[1], 2))
+        lessons,
+        "of",
+        lambda *a, **k: replace(
+            made(*a, **k), target=torch.zeros(len(clips[0].takes), clips[0].takes.shape[1], 2)
+        ),
     )
     _, points = fit_mood_costs(judge, lessons, clips)
-    assert abs(points["usual_mood"]) < 0.1 and abs(points["worst_mood"]) < 0.1 < points["worst_mood_before"]
+    assert (
+        abs(points["usual_mood"]) < 0.1
+        and abs(points["worst_mood"]) < 0.1 < points["worst_mood_before"]
+    )
 
 
-def test_a_pose_that_lips_hold_is_left_out_of_the_error_where_it_is_asked_for(engine, lessons, clip):
+def test_a_pose_that_lips_hold_is_left_out_of_the_error_where_it_is_asked_for(
+    engine, lessons, clip
+):
     higher = clip.takes.copy()
-    smile = [i for i, name in enumerate(engine.head.expression_names) if name.startswith("mouthSmile")]
+    smile = [
+        i for i, name in enumerate(engine.head.expression_names) if name.startswith("mouthSmile")
+    ]
     higher[:, :, smile] += 0.3
     posed = replace(clip, takes=higher)
-    with_poses, without = (lessons.of(posed, posed, [[], []], np.random.default_rng(0), poses=by).target for by in (True, False))
+    with_poses, without = (
+        lessons.of(posed, posed, [[], []], np.random.default_rng(0), poses=by).target
+        for by in (True, False)
+    )
     assert without.mean() < with_poses.mean() - 0.5
 
 
@@ -602,13 +833,22 @@ def test_the_teacher_plays_the_direction_that_a_take_is_compared_in(engine, spee
     phones = np.repeat(voice.features[:, -42:-2].argmax(1), 4).astype(np.uint8)
     names = list(engine.head.expression_names)
     both = [Direction(Style(energy=by)).vector() for by in (0.5, 1.6)]
-    calm, wild = (sampled.teacher_mean(phones, speech.samples, voice, names, one[None]) for one in both)
+    calm, wild = (
+        sampled.teacher_mean(phones, speech.samples, voice, names, one[None]) for one in both
+    )
     mouth = np.append(in_group(names, SPEECH), [True] * 3 + [False] * 6)
     assert calm.shape == wild.shape == (speech.frames, len(names) + 9)
-    assert calm[:, len(names)].mean() < 0.6 * wild[:, len(names)].mean() and np.abs(calm[:, mouth]).mean() < np.abs(wild[:, mouth]).mean()
+    assert (
+        calm[:, len(names)].mean() < 0.6 * wild[:, len(names)].mean()
+        and np.abs(calm[:, mouth]).mean() < np.abs(wild[:, mouth]).mean()
+    )
     half = speech.frames // 2
-    stressed = sampled.teacher_mean(phones, speech.samples, voice, names, np.repeat(both, [half, speech.frames - half], axis=0))
-    assert stressed[:half] == pytest.approx(calm[:half], abs=0.05) and stressed[half:] == pytest.approx(wild[half:], abs=0.05)
+    stressed = sampled.teacher_mean(
+        phones, speech.samples, voice, names, np.repeat(both, [half, speech.frames - half], axis=0)
+    )
+    assert stressed[:half] == pytest.approx(calm[:half], abs=0.05) and stressed[
+        half:
+    ] == pytest.approx(wild[half:], abs=0.05)
 
 
 # ---- lips that stay open
@@ -635,7 +875,10 @@ def test_open_lips_count_on_closing_sounds_and_there_alone():
     shut[32] = 0.2  # two frames late
     assert left_open(said("M"), lips_of_gap(wide))[0, 30] > 0.5
     assert left_open(said("M"), lips_of_gap(wide))[0, :20].abs().max() < 1e-6
-    assert left_open(said("M"), lips_of_gap(shut))[0].max() < 0.5 * left_open(said("M"), lips_of_gap(wide))[0].max()
+    assert (
+        left_open(said("M"), lips_of_gap(shut))[0].max()
+        < 0.5 * left_open(said("M"), lips_of_gap(wide))[0].max()
+    )
     assert left_open(said("S"), lips_of_gap(wide)).abs().max() < 1e-6
 
 
@@ -646,7 +889,8 @@ def test_a_smile_beyond_the_expected_one_is_no_fault_but_a_corner_that_moves_by_
     t = torch.arange(100)
     lips = torch.zeros(1, 100, 4, 3)
     lips[0, :, 1, 1] = -5e-3 * (1 - torch.cos(t / 4))  # the lower lip opens
-    lips[0, :, 2:, 0] = 2e-3 * torch.sin(t / 7)[:, None] * torch.tensor([1.0, -1.0])  # corners in and out
+    # corners in and out
+    lips[0, :, 2:, 0] = 2e-3 * torch.sin(t / 7)[:, None] * torch.tensor([1.0, -1.0])
     judge = Judge()
     known = judge.reference(torch.zeros(1, 100, judge.config.speech), lips, lips)
 
@@ -673,8 +917,12 @@ def test_an_opening_that_goes_with_an_expectation_is_expected_and_its_opposite_i
     assert [*by_model.tolist(), *by_layers.tolist()] == pytest.approx([0.0, 2.0] * 2, abs=1e-3)
     aside = torch.roll(curve, 5)
     by_model, by_layers = Judge.unexpected(lips, expected, aside.expand(2, -1), there).T
-    assert by_model.tolist() == pytest.approx([0.0, 2.0], abs=1e-3) and by_layers[0] == pytest.approx(0, abs=1e-3)
-    assert Judge.unexpected(lips, expected, torch.zeros(2, frames), there)[:, 1].tolist() == pytest.approx([0.0, 0.0], abs=1e-6)
+    assert by_model.tolist() == pytest.approx([0.0, 2.0], abs=1e-3) and by_layers[
+        0
+    ] == pytest.approx(0, abs=1e-3)
+    assert Judge.unexpected(lips, expected, torch.zeros(2, frames), there)[
+        :, 1
+    ].tolist() == pytest.approx([0.0, 0.0], abs=1e-6)
 
 
 def test_correlations_with_all_guesses_and_delays_at_once_are_those_one_by_one():
@@ -683,15 +931,22 @@ def test_correlations_with_all_guesses_and_delays_at_once_are_those_one_by_one()
     known = Guesses.of(guesses, weight)
     near, agreements = known.near_correlations(own), known.clip_agreements(own)
     for clip, curve, guess in np.ndindex(2, 2, 3):
-        a, b, w = (x.double().numpy() for x in (own[clip, curve], guesses[clip, curve, guess], weight[clip]))
+        a, b, w = (
+            x.double().numpy()
+            for x in (own[clip, curve], guesses[clip, curve, guess], weight[clip])
+        )
         for number, lag in enumerate(LAGS):
             both = [(t - lag, t) for t in range(60) if 0 <= t - lag < 60]
-            wanted = sum(a[i] * b[t] * w[i] * w[t] for i, t in both) / sum(w[i] * w[t] for i, t in both)
+            wanted = sum(a[i] * b[t] * w[i] * w[t] for i, t in both) / sum(
+                w[i] * w[t] for i, t in both
+            )
             assert float(agreements[clip, curve, guess, number]) == pytest.approx(wanted, abs=1e-5)
         window = np.hanning(27)[1:-1] * w[18:43]  # around frame 30
         x, y = a[18:43], b[18:43]
         means = [(window * z).sum() / window.sum() for z in (x, y, x * y, x * x, y * y)]
-        wanted = (means[2] - means[0] * means[1]) / np.sqrt((means[3] - means[0] ** 2) * (means[4] - means[1] ** 2) + 0.01)
+        wanted = (means[2] - means[0] * means[1]) / np.sqrt(
+            (means[3] - means[0] ** 2) * (means[4] - means[1] ** 2) + 0.01
+        )
         assert float(near[clip, curve, guess, 30]) == pytest.approx(wanted, abs=1e-4)
 
 
@@ -699,9 +954,14 @@ def test_a_mean_over_half_a_second_holds_the_ends_and_a_standard_curve_counts_wh
     rng = np.random.default_rng(0)
     x, weight = rng.standard_normal(40), (rng.random(40) > 0.3).astype(float)
     window = np.hanning(scorer_module.SMOOTH + 2)[1:-1]
-    wanted = np.convolve(np.pad(x, scorer_module.SMOOTH // 2, "edge"), window / window.sum(), "valid")
+    wanted = np.convolve(
+        np.pad(x, scorer_module.SMOOTH // 2, "edge"), window / window.sum(), "valid"
+    )
     assert network.smoothed(torch.from_numpy(x)[None])[0].numpy() == pytest.approx(wanted, abs=1e-6)
-    made, middle, deviation = (each[0].numpy() for each in network.standard(torch.from_numpy(x)[None], torch.from_numpy(weight)[None]))
+    made, middle, deviation = (
+        each[0].numpy()
+        for each in network.standard(torch.from_numpy(x)[None], torch.from_numpy(weight)[None])
+    )
     heard = x[weight > 0]
     assert middle == pytest.approx(heard.mean()) and deviation == pytest.approx(heard.std())
     assert made == pytest.approx((x - heard.mean()) / heard.std())

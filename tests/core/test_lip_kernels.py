@@ -17,8 +17,12 @@ def features(frames=90, seed=0):
 
 def test_a_kernel_is_applied_as_a_product_with_all_frames_around_each_would():
     x, kernel = features(), kernels()["opening"].map
-    assert np.allclose(apply_kernel(x, kernel), around(x, len(kernel) // 2) @ kernel.ravel(), atol=1e-4)
-    assert np.allclose(apply_kernel(x[:1], kernel), around(x[:1], len(kernel) // 2) @ kernel.ravel(), atol=1e-4)
+    assert np.allclose(
+        apply_kernel(x, kernel), around(x, len(kernel) // 2) @ kernel.ravel(), atol=1e-4
+    )
+    assert np.allclose(
+        apply_kernel(x[:1], kernel), around(x[:1], len(kernel) // 2) @ kernel.ravel(), atol=1e-4
+    )
 
 
 def test_lips_rest_where_nobody_speaks_and_follow_what_is_heard_elsewhere():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Marks on words: rows of them, what they do to a voice and a direction before sampling, and what takes then show."""
+"""Marks on words: rows of them, what they do to a voice and a direction before sampling, and what
+takes then show."""
 
 from dataclasses import replace
 
@@ -14,7 +15,18 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.phones import BILABIALS, PHONES, SILENCE
 from thunder_core.errors import BadRequest
-from thunder_core.marks import CLOSED, HELD, Mark, MOVED, OPEN, read_mark, read_marks, SOUND, STRESSED, THROWN_AWAY
+from thunder_core.marks import (
+    CLOSED,
+    HELD,
+    Mark,
+    MOVED,
+    OPEN,
+    read_mark,
+    read_marks,
+    SOUND,
+    STRESSED,
+    THROWN_AWAY,
+)
 from thunder_core.request import direction_arguments, Request
 from thunder_core.shipped import SAMPLE
 from thunder_core.types import FPS
@@ -38,7 +50,8 @@ def voice(engine, speech):
 
 
 def vowels(voice, seconds=0.4):
-    """(start, end) of a stretch of the voice without silence, m, b and p that has a vowel to hold."""
+    """(start, end) of a stretch of the voice without silence, m, b and p that has a vowel to
+    hold."""
     phones, length = voice.logits.argmax(1), round(50 * seconds)
     for start in range(0, len(phones) - length, 5):
         if not np.isin(phones[start : start + length], (SILENCE, *BILABIALS)).any():
@@ -55,7 +68,8 @@ def test_rows_hold_all_of_a_mark():
 
 @pytest.mark.parametrize(
     "row",
-    [None, [], "stressed", ["loud", 0, 1], ["held", 0], ["held", 1, 1], ["held", 0, float("nan")], ["sound", 0, 1], ["sound", 0, 1, ""],
+    [None, [], "stressed", ["loud", 0, 1], ["held", 0], ["held", 1, 1], ["held", 0, float("nan")],
+    ["sound", 0, 1], ["sound", 0, 1, ""],
      ["moved", 0, 1], ["moved", 0, 1, 2, 2], ["stressed", 0, 1, "B"], ["held", "0", 1]],
 )  # fmt: skip
 def test_what_is_no_mark_is_refused(row):
@@ -77,7 +91,9 @@ def test_marks_travel_to_the_engine_with_the_direction(tmp_path):
 
 def test_a_line_that_begins_later_has_its_marks_earlier():
     moved = Brief(marks=tuple(MARKS)).from_frame(10).marks
-    assert [mark.start for mark in moved] == pytest.approx([mark.start - 10 / FPS for mark in MARKS])
+    assert [mark.start for mark in moved] == pytest.approx(
+        [mark.start - 10 / FPS for mark in MARKS]
+    )
     assert moved[2].to == pytest.approx((1.7, 2.1))
 
 
@@ -103,7 +119,9 @@ def test_a_corrected_sound_is_sure_and_all_else_is_as_it_was(voice):
     assert marked.shut[round(25 * start) + 1 : round(25 * end) - 1].min() > 0.9
     others = np.r_[0 : rows.start, rows.stop : len(voice.logits)]
     assert np.array_equal(marked.logits[others], voice.logits[others])
-    assert np.allclose(marked.features[: round(25 * start) - 1], voice.features[: round(25 * start) - 1], atol=1e-5)
+    assert np.allclose(
+        marked.features[: round(25 * start) - 1], voice.features[: round(25 * start) - 1], atol=1e-5
+    )
     with pytest.raises(BadRequest, match="is no sound"):
         mark_voice(voice, [Mark(SOUND, start, end, "QQ")])
 
@@ -121,10 +139,14 @@ def test_a_moved_word_is_said_later_and_the_line_around_it_as_before(voice):
 def test_stressed_words_get_an_accent_and_thrown_away_ones_lose_theirs(voice):
     start, end = vowels(voice)
     inside = slice(round(25 * start), round(25 * end))
-    stressed, thrown = (mark_voice(voice, [Mark(kind, start, end)]).phrasing for kind in (STRESSED, THROWN_AWAY))
+    stressed, thrown = (
+        mark_voice(voice, [Mark(kind, start, end)]).phrasing for kind in (STRESSED, THROWN_AWAY)
+    )
 
     def within(phrasing):
-        return phrasing.weights[(phrasing.accents >= inside.start) & (phrasing.accents < inside.stop)]
+        return phrasing.weights[
+            (phrasing.accents >= inside.start) & (phrasing.accents < inside.stop)
+        ]
 
     assert within(stressed).max() == 1.0 and not len(within(thrown))
 
@@ -143,11 +165,17 @@ def test_takes_do_what_marks_ask_for(engine, speech, voice):
     assert opening(Mark(THROWN_AWAY, start, end)).mean() < 0.9 * usual.mean()
     assert opening(Mark(OPEN, start, end)).mean() > 1.1 * usual.mean()
     assert (opening(Mark(CLOSED, start, end)) < 0.6).mean() > 0.8
-    assert (opening(Mark(SOUND, start + 0.15, start + 0.25, "B")) < 0.6).any() and not (usual < 0.6).any()
+    assert (opening(Mark(SOUND, start + 0.15, start + 0.25, "B")) < 0.6).any() and not (
+        usual < 0.6
+    ).any()
 
 
 def test_a_marked_take_is_scored_with_its_marks(engine, speech, voice):
     asked = replace(Brief(spread=0.0), marks=(Mark(CLOSED, *vowels(voice)),))
     [take] = engine.generate(speech, Request(1, 1, direction=asked))
-    assert engine.score(speech, take.motion, asked, 1).total == pytest.approx(take.score.total, abs=0.5)
-    assert engine.score(speech, take.motion, replace(asked, marks=()), 1).total < take.score.total - 2
+    assert engine.score(speech, take.motion, asked, 1).total == pytest.approx(
+        take.score.total, abs=0.5
+    )
+    assert (
+        engine.score(speech, take.motion, replace(asked, marks=()), 1).total < take.score.total - 2
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A recording by the real worker from a file played as the device: what was spoken is in the file, whatever ends it."""
+"""A recording by the real worker from a file played as the device: what was spoken is in the file,
+whatever ends it."""
 
 import os
 import shutil
@@ -15,7 +16,9 @@ from thunder_core import errors
 from thunder_core.client import Client
 from thunder_core.engine import microphone, worker
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the engine's Python is a shell script here")
+pytestmark = pytest.mark.skipif(
+    os.name == "nt", reason="the engine's Python is a shell script here"
+)
 RATE = microphone.RATE
 
 
@@ -67,11 +70,18 @@ def test_what_is_spoken_is_in_the_file_sample_for_sample(listen, spoken, tmp_pat
     pending = client.request("record", path=str(path), microphone="Desk")
     events = levels(pending, 1.0)
     assert abs(time.perf_counter() - events[-1]["seconds"] - events[-1]["began"]) < 0.5
-    assert all(0 <= event["peak"] <= 1 for event in events) and max(event["peak"] for event in events) > 0.2
+    assert (
+        all(0 <= event["peak"] <= 1 for event in events)
+        and max(event["peak"] for event in events) > 0.2
+    )
     client.request("finish").wait(timeout=5)
     result = pending.wait(timeout=5)
     kept = read(path)
-    assert result["path"] == str(path) and result["ended"] == "" and len(kept) == round(result["seconds"] * RATE)
+    assert (
+        result["path"] == str(path)
+        and result["ended"] == ""
+        and len(kept) == round(result["seconds"] * RATE)
+    )
     assert (kept == read(spoken)[: len(kept)]).all() and len(kept) >= RATE
 
 
@@ -105,13 +115,18 @@ def test_an_unplugged_microphone_keeps_what_it_recorded(listen, tmp_path):
     ("fault", "sentence"),
     [
         ("none", "No microphone was found: connect one, and check that the system lists it"),
-        ("busy", "The microphone “Booth” cannot be opened (failed to init device): close other programs that record, and check that "
+        ("busy", "The microphone “Booth” cannot be opened (failed to init device): close other "
+                 "programs that record, and check that "
                  "Blender may use the microphone"),
-        ("hang", "The microphone “Booth” does not respond: reconnect it, or choose another microphone"),
-        ("mute", "The microphone “Booth” delivers no sound: reconnect it, or choose another microphone"),
+        ("hang", "The microphone “Booth” does not respond: reconnect it, or choose another "
+                 "microphone"),
+        ("mute", "The microphone “Booth” delivers no sound: reconnect it, or choose another "
+                 "microphone"),
     ],
 )  # fmt: skip
-def test_a_microphone_that_cannot_record_says_why_and_leaves_no_file(listen, tmp_path, fault, sentence):
+def test_a_microphone_that_cannot_record_says_why_and_leaves_no_file(
+    listen, tmp_path, fault, sentence
+):
     path = tmp_path / "out.wav"
     with pytest.raises(errors.NoMicrophone) as caught:
         listen(fault).request("record", path=str(path), microphone="Booth").wait(timeout=15)
@@ -133,8 +148,12 @@ def test_the_microphones_have_names(listen):
 
 
 def test_a_microphone_that_is_gone_is_named(listen, tmp_path):
-    with pytest.raises(errors.NoMicrophone, match="“Attic” is not connected: connect it, or choose another"):
-        listen().request("record", path=str(tmp_path / "out.wav"), microphone="Attic").wait(timeout=10)
+    with pytest.raises(
+        errors.NoMicrophone, match="“Attic” is not connected: connect it, or choose another"
+    ):
+        listen().request("record", path=str(tmp_path / "out.wav"), microphone="Attic").wait(
+            timeout=10
+        )
 
 
 def test_a_disk_that_fills_up_ends_the_recording_and_keeps_it(listen, tmp_path, monkeypatch):
@@ -143,30 +162,44 @@ def test_a_disk_that_fills_up_ends_the_recording_and_keeps_it(listen, tmp_path, 
         blocks.put((0.0, b"\1\0" * 960))
     spaces = iter([10**9] * 5)
     usage = shutil._ntuple_diskusage
-    monkeypatch.setattr(microphone.shutil, "disk_usage", lambda folder: usage(0, 0, next(spaces, 0)))
+    monkeypatch.setattr(
+        microphone.shutil, "disk_usage", lambda folder: usage(0, 0, next(spaces, 0))
+    )
     seen = []
     about = microphone._write(str(tmp_path / "out.wav"), blocks, microphone.Event(), seen.append)
-    assert about["ended"] == "full" and len(read(tmp_path / "out.wav")) == 6 * 960 and len(seen) == 6
+    assert (
+        about["ended"] == "full" and len(read(tmp_path / "out.wav")) == 6 * 960 and len(seen) == 6
+    )
 
 
 def test_a_full_disk_is_refused_before_anybody_speaks(tmp_path, monkeypatch):
-    monkeypatch.setattr(microphone.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(0, 0, 0))
-    with pytest.raises(errors.NoSpace, match="No space is left in .* free some, or choose another folder"):
+    monkeypatch.setattr(
+        microphone.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(0, 0, 0)
+    )
+    with pytest.raises(
+        errors.NoSpace, match="No space is left in .* free some, or choose another folder"
+    ):
         microphone.record("", str(tmp_path / "out.wav"), microphone.Event(), print)
 
 
 def test_a_system_without_wheels_says_so(monkeypatch):
     lacks = ModuleNotFoundError("No module named 'miniaudio'", name="miniaudio")
     monkeypatch.setattr(worker.platform, "machine", lambda: "aarch64")
-    assert str(worker.explain(lacks, "record")).startswith("On this kind of processor Thunder cannot record")
+    assert str(worker.explain(lacks, "record")).startswith(
+        "On this kind of processor Thunder cannot record"
+    )
     monkeypatch.setattr(worker.platform, "machine", lambda: "x86_64")
     assert "has no “miniaudio”" in str(worker.explain(lacks, "record"))
 
 
-PULSE = shutil.which("pactl") and subprocess.run(["pactl", "info"], capture_output=True).returncode == 0
+PULSE = (
+    shutil.which("pactl") and subprocess.run(["pactl", "info"], capture_output=True).returncode == 0
+)
 
 
-@pytest.mark.skipif(not PULSE, reason="needs a PulseAudio server, for a microphone that its driver provides")
+@pytest.mark.skipif(
+    not PULSE, reason="needs a PulseAudio server, for a microphone that its driver provides"
+)
 def test_a_microphone_of_a_real_driver_records(tmp_path, spoken):
     pipe = tmp_path / "pipe"
     load = [
@@ -179,12 +212,19 @@ def test_a_microphone_of_a_real_driver_records(tmp_path, spoken):
         f"rate={RATE}",
         "channels=1",
     ]
-    loaded = subprocess.run([*load, "source_properties=device.description=ThunderTest"], capture_output=True, text=True, check=True).stdout
+    loaded = subprocess.run(
+        [*load, "source_properties=device.description=ThunderTest"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     feed = subprocess.Popen(["sh", "-c", f'while :; do tail -c +45 "{spoken}"; done > "{pipe}"'])
     try:
         with Client() as client:
             assert "ThunderTest" in client.request("microphones").wait(timeout=20)["names"]
-            pending = client.request("record", path=str(tmp_path / "out.wav"), microphone="ThunderTest")
+            pending = client.request(
+                "record", path=str(tmp_path / "out.wav"), microphone="ThunderTest"
+            )
             levels(pending, 1.0)
             client.request("finish").wait(timeout=5)
             result = pending.wait(timeout=10)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A take as a file: all that is known of it comes back, and what is no take is refused with a sentence."""
+"""A take as a file: all that is known of it comes back, and what is no take is refused with a
+sentence."""
 
 import numpy as np
 import pytest
@@ -15,11 +16,24 @@ CHANNELS = ("jawForward", "mouthSmileLeft", "browInnerUp")
 def motion(head=True):
     rng = np.random.default_rng(3)
     turns = [rng.standard_normal((9, 3)).astype(np.float32) for _ in range(3)]
-    return Motion(rng.random((9, 3)).astype(np.float32), turns[0], turns[1] if head else None, turns[2], fps=25.0)
+    return Motion(
+        rng.random((9, 3)).astype(np.float32),
+        turns[0],
+        turns[1] if head else None,
+        turns[2],
+        fps=25.0,
+    )
 
 
 def saved(tmp_path, **changes):
-    np.savez(tmp_path / "take.npz", **{name: x for name, x in (motion_file.arrays(motion(), CHANNELS) | changes).items() if x is not None})
+    np.savez(
+        tmp_path / "take.npz",
+        **{
+            name: x
+            for name, x in (motion_file.arrays(motion(), CHANNELS) | changes).items()
+            if x is not None
+        },
+    )
     return tmp_path / "take.npz"
 
 
@@ -49,7 +63,13 @@ def test_how_it_was_played_is_in_the_file_where_it_was_directed():
 def test_what_a_take_says_of_its_reading_is_believed_where_it_holds_together():
     vector = Direction(Style(head=2.0)).vector()
     assert motion_file.reading_of({"reading": vector.tolist()}) == pytest.approx(vector)
-    for damaged in ({}, {"reading": [1.0]}, {"reading": "calm"}, {"reading": [float("inf")] * 23}, {"reading": None}):
+    for damaged in (
+        {},
+        {"reading": [1.0]},
+        {"reading": "calm"},
+        {"reading": [float("inf")] * 23},
+        {"reading": None},
+    ):
         assert motion_file.reading_of(damaged) is None
 
 

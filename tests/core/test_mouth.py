@@ -25,7 +25,10 @@ def head(request):
 def motion(head):
     """Everything moves at once, the jaw in all directions, so that shapes of two keys do too."""
     rng = np.random.default_rng(0)
-    expression, jaw = rng.uniform(-0.3, 1.2, (FRAMES, head.channels)), rng.normal(0, 0.15, (FRAMES, 3))
+    expression, jaw = (
+        rng.uniform(-0.3, 1.2, (FRAMES, head.channels)),
+        rng.normal(0, 0.15, (FRAMES, 3)),
+    )
     jaw[0] = expression[0] = 0.0
     return Motion(expression.astype(np.float32), jaw.astype(np.float32))
 
@@ -33,7 +36,9 @@ def motion(head):
 def test_vertices_are_those_of_training(head, motion):
     ours, theirs = Mouth(head), networks.Mouth(head)
     with torch.no_grad():
-        expected = theirs(torch.from_numpy(motion.expression)[None], torch.from_numpy(motion.jaw)[None])[0].numpy()
+        expected = theirs(
+            torch.from_numpy(motion.expression)[None], torch.from_numpy(motion.jaw)[None]
+        )[0].numpy()
     made = ours.vertices(motion.expression, motion.jaw)
     assert made.dtype == np.float32 and made[0].size == ours.size == theirs.size
     assert np.abs(made - expected).max() < 1e-6 and np.abs(expected).max() > 0.01
@@ -44,14 +49,18 @@ def test_lip_points_are_four_of_the_vertices(head, motion):
     mouth = Mouth(head)
     points = mouth.lip_points(motion.expression, motion.jaw)
     assert points.shape == (FRAMES, 4, 3) and points.dtype == np.float32
-    assert np.abs(points - mouth.vertices(motion.expression, motion.jaw)[:, mouth.lips]).max() < 1e-7
+    assert (
+        np.abs(points - mouth.vertices(motion.expression, motion.jaw)[:, mouth.lips]).max() < 1e-7
+    )
     upper, lower, left, right = head.v_template[head.mouth_vertices[mouth.lips]]
     assert upper[1] >= lower[1] and left[0] > right[0]
 
 
 def test_shapes_of_two_keys_move_the_mouth(head, motion):
     mouth, without = Mouth(head), Mouth(replace(head, corrective_pairs=()))
-    apart = mouth.vertices(motion.expression, motion.jaw) - without.vertices(motion.expression, motion.jaw)
+    apart = mouth.vertices(motion.expression, motion.jaw) - without.vertices(
+        motion.expression, motion.jaw
+    )
     assert np.abs(apart).max() > 1e-4
 
 
@@ -64,4 +73,6 @@ def test_windows_cover_a_motion_once_with_context_on_either_side(head, frames):
     kept = [(seen[keep], len(seen), keep) for seen, keep in mouth.windows(motion)]
     whole = mouth.vertices(motion.expression, motion.jaw)
     assert np.allclose(np.concatenate([seen for seen, _, _ in kept]), whole, atol=1e-7)
-    assert all(keep.start == MARGIN for _, _, keep in kept[1:]) and all(length - keep.stop <= MARGIN for _, length, keep in kept)
+    assert all(keep.start == MARGIN for _, _, keep in kept[1:]) and all(
+        length - keep.stop <= MARGIN for _, length, keep in kept
+    )

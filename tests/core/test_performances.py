@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The performed corpus: labels kept with the motion, the same on any number of processes, resumed where it was stopped."""
+"""The performed corpus: labels kept with the motion, the same on any number of processes, resumed
+where it was stopped."""
 
 import json
 from dataclasses import asdict
@@ -32,7 +33,11 @@ def corpus(tmp_path):
     rows = [f"{name}\t{speaker}\thello" for name, speaker in zip(names, ("Ada", "Ada", "Bob"))]
     (source / "transcripts.tsv").write_text("\n".join(["file\tspeaker\ttext", *rows]) + "\n")
     return build(
-        tmp_path / "corpus", [source], 0, label=lambda samples, text: [("AA", 0.2, 0.5), ("M", 0.5, 0.6), ("IY", 0.6, 0.9)], split=False
+        tmp_path / "corpus",
+        [source],
+        0,
+        label=lambda samples, text: [("AA", 0.2, 0.5), ("M", 0.5, 0.6), ("IY", 0.6, 0.9)],
+        split=False,
     )
 
 
@@ -41,9 +46,15 @@ def heard(corpus, folder, encoder=""):
     folder.mkdir()
     rows = [Row(25 * i, 25, "train", clip.speaker, i) for i, clip in enumerate(corpus.clips)]
     rows.append(Row(25 * len(rows), 25, "train", "quiet", -1))
-    np.random.default_rng(1).standard_normal((25 * len(rows), WIDTH)).astype(np.float16).tofile(folder / "features.f16")
-    np.random.default_rng(2).standard_normal((2 * 25 * len(rows), 40)).astype(np.float16).tofile(folder / "logits.f16")
-    (folder / "rows.json").write_text(json.dumps({"width": WIDTH, "encoder": encoder, "rows": [asdict(row) for row in rows]}))
+    np.random.default_rng(1).standard_normal((25 * len(rows), WIDTH)).astype(np.float16).tofile(
+        folder / "features.f16"
+    )
+    np.random.default_rng(2).standard_normal((2 * 25 * len(rows), 40)).astype(np.float16).tofile(
+        folder / "logits.f16"
+    )
+    (folder / "rows.json").write_text(
+        json.dumps({"width": WIDTH, "encoder": encoder, "rows": [asdict(row) for row in rows]})
+    )
     return folder
 
 
@@ -57,7 +68,9 @@ def test_a_face_that_listens_keeps_its_mouth_shut_and_is_not_the_speaker_s(corpu
     motions = motions.reshape(VARIANTS, 100, -1).astype(np.float32)
     columns = Columns(len(CHANNELS))
     jaw, head = motions[..., columns.jaw], motions[..., columns.head]
-    assert jaw[:, :25].max() > 0.03 > 0.001 > np.abs(jaw[:, 25:50]).max() and head[:, 25:50].std() > 0
+    assert (
+        jaw[:, :25].max() > 0.03 > 0.001 > np.abs(jaw[:, 25:50]).max() and head[:, 25:50].std() > 0
+    )
     width = len(Style().vector())
     assert np.abs(directions[:, 1, :width] - Style.of_speaker("Ada").vector()).mean() > 0.5
     (folder / "units.u8").write_bytes(bytes(200))
@@ -81,10 +94,14 @@ def test_labels_are_kept_with_every_performance_and_speakers_are_themselves(corp
     width = len(Style().vector())
     for clip, speaker in enumerate(("Ada", "Ada", "Bob")):
         usual = Style.of_speaker(speaker).vector()
-        assert np.abs(directions[:, clip, :width] - usual).mean() < 0.6, "a reading is near what its speaker does"
+        assert np.abs(directions[:, clip, :width] - usual).mean() < 0.6, (
+            "a reading is near what its speaker does"
+        )
 
 
-def test_a_stopped_run_goes_on_where_it_was_and_ends_as_an_uninterrupted_one(corpus, tmp_path, monkeypatch):
+def test_a_stopped_run_goes_on_where_it_was_and_ends_as_an_uninterrupted_one(
+    corpus, tmp_path, monkeypatch
+):
     whole = heard(corpus, tmp_path / "whole")
     animate(corpus, CHANNELS, whole)
     part = heard(corpus, tmp_path / "part")
@@ -102,7 +119,9 @@ def test_a_stopped_run_goes_on_where_it_was_and_ends_as_an_uninterrupted_one(cor
         animate(corpus, CHANNELS, part)
     assert json.loads((part / STATE).read_text())["clips"] == 2
     asked.clear()
-    monkeypatch.setattr(stage, "perform_planned", lambda *given, **more: asked.append(1) or perform(*given, **more))
+    monkeypatch.setattr(
+        stage, "perform_planned", lambda *given, **more: asked.append(1) or perform(*given, **more)
+    )
     animate(corpus, CHANNELS, part)
     assert len(asked) == 2 * VARIANTS, "what was done is not done again"
     for one, other in zip(read(whole), read(part)):
@@ -127,7 +146,10 @@ def test_several_processes_write_what_one_does(corpus, tmp_path):
 
 
 def test_features_are_read_only_of_the_encoder_that_lips_were_calibrated_with(corpus, tmp_path):
-    calibrated, another = heard(corpus, tmp_path / "calibrated", fitted_to()), heard(corpus, tmp_path / "another", "another encoder")
+    calibrated, another = (
+        heard(corpus, tmp_path / "calibrated", fitted_to()),
+        heard(corpus, tmp_path / "another", "another encoder"),
+    )
     bare = heard(corpus, tmp_path / "bare")
     for folder in (calibrated, another, bare):
         animate(corpus, CHANNELS, folder)

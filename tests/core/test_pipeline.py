@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps after sampling: their order, what no face does whatever was sampled, and what is said of a frame."""
+"""The steps after sampling: their order, what no face does whatever was sampled, and what is said
+of a frame."""
 
 from types import SimpleNamespace
 
@@ -39,7 +40,13 @@ def voice_of(shut, s, f, th, present, listens=False):
     sounds = Sounds(present.astype(float), s * only, f * only, th * only * (1 - s * only))
     voice = made_voice(sounds, shut=shut)
     nothing = np.zeros(FRAMES)
-    more = SimpleNamespace(presence=present.astype(np.float32), quiet=1 - present, accents=nothing, listens=listens, phrasing=phrased())
+    more = SimpleNamespace(
+        presence=present.astype(np.float32),
+        quiet=1 - present,
+        accents=nothing,
+        listens=listens,
+        phrasing=phrased(),
+    )
     voice.__dict__.update(more.__dict__)
     return voice
 
@@ -66,7 +73,9 @@ def made(seed: int, listens: bool = False):
     noise = rng.standard_normal((FRAMES, PIPELINE.columns.count))
     sampled = (0.2 + 0.35 * noise).astype(np.float32)
     # Jaw, head and eyes of up to some 15 degrees that shake from frame to frame.
-    sampled[:, len(NAMES) :] = 0.1 * np.sin(np.cumsum(noise[:, len(NAMES) :], axis=0)) + 0.03 * noise[:, len(NAMES) :].clip(-2, 2)
+    sampled[:, len(NAMES) :] = 0.1 * np.sin(
+        np.cumsum(noise[:, len(NAMES) :], axis=0)
+    ) + 0.03 * noise[:, len(NAMES) :].clip(-2, 2)
     style = style_of(rng)
     heard = prosody_of(phrased(), np.zeros(FRAMES), np.zeros(2 * FRAMES, int))
     return sampled, voice, Part(style, plan_take(heard, phrased(), seed, 1.0, style, listens))
@@ -78,8 +87,12 @@ def test_a_take_passes_through_all_steps_in_this_order():
     with open_trace() as trace:
         PIPELINE.finish(sampled, voice, Part(part.style, part.plan, kept))
     ran = [change.step.name for change in trace.changes]
-    assert [name for i, name in enumerate(ran) if i == 0 or ran[i - 1] != name] == ORDER.replace("\n", " ").split(", ")
-    assert {each.name for each in STEPS.values()} == set(ran) and {each.reason for each in STEPS.values()} == set(REASONS)
+    assert [name for i, name in enumerate(ran) if i == 0 or ran[i - 1] != name] == ORDER.replace(
+        "\n", " "
+    ).split(", ")
+    assert {each.name for each in STEPS.values()} == set(ran) and {
+        each.reason for each in STEPS.values()
+    } == set(REASONS)
 
 
 def test_nothing_is_recorded_and_nothing_changes_without_a_trace():
@@ -88,7 +101,11 @@ def test_nothing_is_recorded_and_nothing_changes_without_a_trace():
     plain = PIPELINE.finish(sampled, voice, made(2)[2])
     with open_trace() as trace:
         recorded = PIPELINE.finish(sampled, voice, part)
-    assert np.array_equal(plain, recorded) and np.array_equal(sampled, before) and plain.dtype == np.float32
+    assert (
+        np.array_equal(plain, recorded)
+        and np.array_equal(sampled, before)
+        and plain.dtype == np.float32
+    )
     with open_trace() as empty:
         pass
     assert trace.changes and not empty.changes
@@ -101,9 +118,16 @@ def test_constraints_hold_whatever_was_sampled_and_directed(seed, listens):
     result = PIPELINE.finish(sampled, voice, part)
     x, columns = result[:, : len(NAMES)], PIPELINE.columns
     jaw = result[:, columns.jaw]
-    assert np.isfinite(result).all() and x.min() >= 0 and x.max() <= LARGEST_VALUE + 1e-6 and jaw[:, 0].min() >= 0
+    assert (
+        np.isfinite(result).all()
+        and x.min() >= 0
+        and x.max() <= LARGEST_VALUE + 1e-6
+        and jaw[:, 0].min() >= 0
+    )
     roll, out = x[:, COLUMN["mouthRollLower"]], x[:, COLUMN["tongueOut"]]
-    assert np.abs(out[roll > 0.45]).max(initial=0) < 0.01, "a tongue does not come through a rolled lip"
+    assert np.abs(out[roll > 0.45]).max(initial=0) < 0.01, (
+        "a tongue does not come through a rolled lip"
+    )
     assert np.abs(np.diff(x[:, COLUMN["tongueTipUp"]])).max() <= 0.35 + 1e-5
     assert np.abs(result[:, columns.eyes]).max() <= np.radians(24) + 1e-6
 
@@ -123,7 +147,9 @@ def test_what_is_kept_stays_to_the_bit():
     mask[40:60] = True
     values = np.random.default_rng(0).random(sampled.shape).astype(np.float32)
     result = PIPELINE.finish(sampled, voice, Part(part.style, part.plan, Inpainting(mask, values)))
-    assert np.array_equal(result[40:60], values[40:60]) and not np.array_equal(result[:40], values[:40])
+    assert np.array_equal(result[40:60], values[40:60]) and not np.array_equal(
+        result[:40], values[:40]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -141,10 +167,14 @@ def test_a_frame_is_explained_by_the_steps_that_changed_it(trace):
     names = [each["step"] for each in said["steps"]]
     assert said["seconds"] == frame / 25 and {"tuck lip", "apply moods"} <= set(names)
     tucking, moods = (said["steps"][names.index(name)] for name in ("tuck lip", "apply moods"))
-    assert ["f or v", 1.0] in tucking["causes"] and tucking["reason"] == CONSTRAINT != moods["reason"]
+    assert ["f or v", 1.0] in tucking["causes"] and tucking["reason"] == CONSTRAINT != moods[
+        "reason"
+    ]
     strongest = max((i for i, name in enumerate(NAMES)), key=lambda i: abs(sampled[frame, i]))
     assert next(iter(said["sampled"])) == NAMES[strongest]
-    assert said["sampled"][NAMES[strongest]] == pytest.approx(float(sampled[frame, strongest]), abs=1e-3)
+    assert said["sampled"][NAMES[strongest]] == pytest.approx(
+        float(sampled[frame, strongest]), abs=1e-3
+    )
 
 
 def test_the_steps_of_a_channel_lead_from_what_was_sampled_to_the_take(trace):
@@ -155,7 +185,8 @@ def test_the_steps_of_a_channel_lead_from_what_was_sampled_to_the_take(trace):
         for each in explain(made_trace, NAMES, frame)["steps"]:
             if name in each["changes"]:
                 before, after = each["changes"][name]
-                assert before == pytest.approx(value, abs=0.06), each["step"]  # smaller changes are not told
+                # smaller changes are not told
+                assert before == pytest.approx(value, abs=0.06), each["step"]
                 value = after
         assert value == pytest.approx(float(result[frame, column]), abs=0.06)
 
@@ -163,5 +194,9 @@ def test_the_steps_of_a_channel_lead_from_what_was_sampled_to_the_take(trace):
 def test_an_explanation_reads_as_lines(trace):
     lines = in_words(explain(trace[3], NAMES, 30))
     assert lines[0].startswith("The model sampled ") and len(lines) > 5
-    assert all("→" in line and line.endswith(tuple(REASONS.values())) for line in lines[1:] if "planned here" not in line)
+    assert all(
+        "→" in line and line.endswith(tuple(REASONS.values()))
+        for line in lines[1:]
+        if "planned here" not in line
+    )
     assert any(line.startswith("Apply moods") for line in lines)

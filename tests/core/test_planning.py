@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What takes plan: a function of the seed, on the voice's accents and phrase ends and off them, as large as is asked, to both sides."""
+"""What takes plan: a function of the seed, on the voice's accents and phrase ends and off them, as
+large as is asked, to both sides."""
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from thunder_core.events import BLINK, BREATH, BROWS, EVENTS, HEAD, LOOK, SIDE
 from thunder_core.types import FPS
 
 ACCENTS = np.array([20, 45, 70, 95, 150, 175, 200, 225, 330, 360, 390, 420])
-VOICE = Phrasing(500, ACCENTS, np.tile([0.3, 0.9, 0.6], 4), np.array([[10, 110], [135, 240], [290, 440]]))
+VOICE = Phrasing(
+    500, ACCENTS, np.tile([0.3, 0.9, 0.6], 4), np.array([[10, 110], [135, 240], [290, 440]])
+)
 SEEDS = range(16)
 
 
@@ -25,7 +28,9 @@ def heard(marks):
     return prosody_of(marks, loud, np.zeros(2 * marks.frames, int))
 
 
-def plans(marks=VOICE, spread=0.5, style=None, listens=False, seeds=SEEDS, mood=NEUTRAL, strength=1.0):
+def plans(
+    marks=VOICE, spread=0.5, style=None, listens=False, seeds=SEEDS, mood=NEUTRAL, strength=1.0
+):
     asked = Direction(style or Style(), mood, strength).vector()[None]
     return [plan_take(heard(marks), marks, seed, spread, asked, listens) for seed in seeds]
 
@@ -38,18 +43,32 @@ def blinks(some):
     return [[at for at, _ in each.plan.blinks] for each in some]
 
 
-@pytest.mark.parametrize("voice, listens", [(VOICE, False), (VOICE, True), (silent_phrasing(500), False)])
+@pytest.mark.parametrize(
+    "voice, listens", [(VOICE, False), (VOICE, True), (silent_phrasing(500), False)]
+)
 def test_plans_depend_on_the_seed_alone_and_differ_between_seeds(voice, listens):
     one, again = (plans(voice, listens=listens, seeds=[5])[0] for _ in range(2))
     assert np.array_equal(one.events, again.events) and np.array_equal(one.felt, again.felt)
     events = curves(plans(voice, listens=listens))
-    assert events.shape[2] == len(EVENTS) and np.isfinite(events).all() and events[..., HEAD].std(0).mean() > 0.4
+    assert (
+        events.shape[2] == len(EVENTS)
+        and np.isfinite(events).all()
+        and events[..., HEAD].std(0).mean() > 0.4
+    )
 
 
 def test_speakers_move_on_accents_more_than_elsewhere_but_not_only_there():
-    peaks = np.concatenate([[nod.at * FPS for nod in each.plan.nods] for each in plans(seeds=range(64))])
+    peaks = np.concatenate(
+        [[nod.at * FPS for nod in each.plan.nods] for each in plans(seeds=range(64))]
+    )
     near = np.abs(peaks[:, None] - ACCENTS).min(1) <= 5
-    by_chance = np.mean([np.abs(frame - ACCENTS).min() <= 5 for start, end in VOICE.phrases for frame in range(start, end)])
+    by_chance = np.mean(
+        [
+            np.abs(frame - ACCENTS).min() <= 5
+            for start, end in VOICE.phrases
+            for frame in range(start, end)
+        ]
+    )
     assert 1.15 * by_chance < near.mean() < 0.95
 
 
@@ -71,16 +90,27 @@ def test_listeners_nod_after_phrases_and_not_before_the_first_accent():
 def test_sliders_scale_gestures_and_move_none():
     usual, more = (plans(style=Style(head=by), seeds=[3])[0].plan for by in (1.0, 1.01))
     assert [nod.at for nod in usual.nods] == [nod.at for nod in more.nods]
-    assert all(np.linalg.norm(b.degrees) >= np.linalg.norm(a.degrees) for a, b in zip(usual.nods, more.nods))
-    size = {by: curves(plans(style=Style(head=by)))[..., HEAD].std(1).mean() for by in (0.5, 1.0, 1.8)}
+    assert all(
+        np.linalg.norm(b.degrees) >= np.linalg.norm(a.degrees)
+        for a, b in zip(usual.nods, more.nods)
+    )
+    size = {
+        by: curves(plans(style=Style(head=by)))[..., HEAD].std(1).mean() for by in (0.5, 1.0, 1.8)
+    }
     assert size[0.5] < 0.75 * size[1.0] < size[1.0] < 0.75 * size[1.8]
     raised = {by: curves(plans(style=Style(brows=by)))[..., BROWS].mean() for by in (0.4, 1.0, 1.8)}
     assert raised[0.4] < 0.6 * raised[1.0] and raised[1.8] > 1.4 * raised[1.0]
 
 
 def test_moods_have_habits_of_their_own():
-    assert curves(plans(mood="bored"))[..., HEAD].std(1).mean() < 0.6 * curves(plans(mood="amused"))[..., HEAD].std(1).mean()
-    rates = {mood: np.mean([len(each) for each in blinks(plans(mood=mood))]) for mood in ("afraid", "angry")}
+    assert (
+        curves(plans(mood="bored"))[..., HEAD].std(1).mean()
+        < 0.6 * curves(plans(mood="amused"))[..., HEAD].std(1).mean()
+    )
+    rates = {
+        mood: np.mean([len(each) for each in blinks(plans(mood=mood))])
+        for mood in ("afraid", "angry")
+    }
     assert rates["afraid"] > 1.3 * rates["angry"]
 
 
@@ -88,8 +118,13 @@ def test_a_mood_that_comes_within_a_line_changes_what_is_planned_from_there_on()
     vectors = np.repeat([Direction().vector()], VOICE.frames, 0)
     vectors[250:] = Direction(mood="amused").vector()
     how = Manners.of_styles(vectors)
-    assert how.at(2.0) == Manners.of(Direction()).at(0) and how.at(18.0) == Manners.of(Direction(mood="amused")).at(0)
-    before, after = (plan_take(heard(VOICE), VOICE, 4, 0.5, style) for style in (Direction().vector()[None], vectors))
+    assert how.at(2.0) == Manners.of(Direction()).at(0) and how.at(18.0) == Manners.of(
+        Direction(mood="amused")
+    ).at(0)
+    before, after = (
+        plan_take(heard(VOICE), VOICE, 4, 0.5, style)
+        for style in (Direction().vector()[None], vectors)
+    )
     early = round(8 * FPS)
     assert np.array_equal(before.events[:early, HEAD], after.events[:early, HEAD])
     assert not np.array_equal(before.events, after.events)
@@ -97,11 +132,19 @@ def test_a_mood_that_comes_within_a_line_changes_what_is_planned_from_there_on()
 
 def test_half_of_takes_incline_to_each_side_but_contempt_to_that_of_its_smile():
     for mood in (NEUTRAL, "warm", "doubtful"):
-        assert 0.3 < np.mean([each.events[0, SIDE] > 0 for each in plans(mood=mood, seeds=range(64))]) < 0.7
+        assert (
+            0.3
+            < np.mean([each.events[0, SIDE] > 0 for each in plans(mood=mood, seeds=range(64))])
+            < 0.7
+        )
     assert all(each.events[0, SIDE] == 1 for each in plans(mood="contemptuous"))
-    assert {each.events[0, SIDE] for each in plans(mood="contemptuous", strength=0.3)} == {-1, 1}, "a slight one hardly smiles"
+    assert {each.events[0, SIDE] for each in plans(mood="contemptuous", strength=0.3)} == {-1, 1}, (
+        "a slight one hardly smiles"
+    )
     left, right = (plans(mood="doubtful", style=Style(asymmetry=by)) for by in (0.7, -0.7))
-    assert {each.events[0, SIDE] for each in left} == {-1.0} and {each.events[0, SIDE] for each in right} == {1.0}
+    assert {each.events[0, SIDE] for each in left} == {-1.0} and {
+        each.events[0, SIDE] for each in right
+    } == {1.0}
 
 
 def test_eyes_blink_as_often_as_peoples_and_not_at_the_ends():
@@ -115,7 +158,10 @@ def test_eyes_blink_as_often_as_peoples_and_not_at_the_ends():
 
 
 def test_blinks_avoid_the_loudest_word_of_a_phrase():
-    loudest = [max((w, at) for w, at in zip(VOICE.weights, VOICE.accents) if a <= at < b)[1] for a, b in VOICE.phrases]
+    loudest = [
+        max((w, at) for w, at in zip(VOICE.weights, VOICE.accents) if a <= at < b)[1]
+        for a, b in VOICE.phrases
+    ]
     starts = np.concatenate(blinks(plans(seeds=range(128)))) * FPS
     on = np.mean([(np.abs(starts - at) < 3).sum() for at in loudest])
     assert on < 0.5 * len(starts) / VOICE.frames * 5
@@ -144,7 +190,10 @@ def test_each_take_carries_its_brows_at_a_height_of_its_own_that_spread_scales()
     raised = np.array([brow_height(seed, 0.5) for seed in range(64)])
     for some in (raised[:4], raised[8:16], raised):
         assert some.min() < 0 < some.max()
-    assert np.allclose([brow_height(seed, 1.0) for seed in range(64)], 2 * raised) and brow_height(3, 0.0) == 0
+    assert (
+        np.allclose([brow_height(seed, 1.0) for seed in range(64)], 2 * raised)
+        and brow_height(3, 0.0) == 0
+    )
     assert np.abs(raised).max() <= 0.5 * 0.22 * 3**0.5
 
 
@@ -179,10 +228,18 @@ def test_phrases_are_what_lies_between_silences():
     loud = np.sin(np.arange(200) / 4)
     marks = phrasing(loud, np.ones(200), belief)
     assert np.abs(marks.phrases - [[25, 100], [125, 175]]).max() <= 3  # a short stop parts nothing
-    assert len(marks.accents) == len(marks.weights) and marks.weights.min() >= 0 and marks.weights.max() <= 1
+    assert (
+        len(marks.accents) == len(marks.weights)
+        and marks.weights.min() >= 0
+        and marks.weights.max() <= 1
+    )
     assert marks.silences.shape == (3, 2) and not len(phrasing(loud, np.zeros(200), belief).phrases)
     part = marks.part(110, 200)
-    assert part.frames == 90 and len(part.phrases) == 1 and ((part.accents >= 0) & (part.accents < 90)).all()
+    assert (
+        part.frames == 90
+        and len(part.phrases) == 1
+        and ((part.accents >= 0) & (part.accents < 90)).all()
+    )
 
 
 def test_takes_open_their_lips_differently_where_somebody_speaks_and_as_the_voice_says_without_a_spread():

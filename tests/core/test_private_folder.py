@@ -6,7 +6,12 @@ import tempfile
 
 import pytest
 
-from thunder_core.private_folder import LOCK, PrivateFolder, remove_blender_session, remove_if_orphaned
+from thunder_core.private_folder import (
+    LOCK,
+    PrivateFolder,
+    remove_blender_session,
+    remove_if_orphaned,
+)
 
 
 @pytest.fixture
@@ -38,7 +43,10 @@ def test_what_cannot_be_removed_stays_without_an_error(temporary, monkeypatch):
     assert not remove_blender_session(str(folder)) and folder.is_dir() and os.path.isdir(own.path)
 
 
-@pytest.mark.parametrize("name, mode", [("blender_", 0o700), ("blender_projects", 0o700), ("shots", 0o700), ("blender_aB3dEf", 0o755)])
+@pytest.mark.parametrize(
+    "name, mode",
+    [("blender_", 0o700), ("blender_projects", 0o700), ("shots", 0o700), ("blender_aB3dEf", 0o755)],
+)
 def test_a_folder_that_is_not_of_that_name_and_mode_is_left_alone(temporary, name, mode):
     folder = session(temporary, name, mode)
     assert not remove_blender_session(str(folder)) and (folder / "quit.blend").is_file()
@@ -47,18 +55,26 @@ def test_a_folder_that_is_not_of_that_name_and_mode_is_left_alone(temporary, nam
 def test_a_link_is_left_alone(temporary):
     session(temporary, "shots")
     (temporary / "blender_aB3dEf").symlink_to("shots")
-    assert not remove_blender_session(f"{temporary}/blender_aB3dEf/") and (temporary / "shots" / "quit.blend").is_file()
+    assert (
+        not remove_blender_session(f"{temporary}/blender_aB3dEf/")
+        and (temporary / "shots" / "quit.blend").is_file()
+    )
 
 
 @pytest.mark.parametrize("role", ["TMPDIR", "preferences", "current folder"])
-def test_a_folder_for_everybodys_files_is_left_alone_whatever_its_name(temporary, monkeypatch, role):
-    """Blender names the temporary folder itself where it cannot make a folder in it; and that can be another Blender's."""
+def test_a_folder_for_everybodys_files_is_left_alone_whatever_its_name(
+    temporary, monkeypatch, role
+):
+    """Blender names the temporary folder itself where it cannot make a folder in it; and that can
+    be another Blender's."""
     folder = session(temporary)
     if role == "TMPDIR":  # full: tempfile.gettempdir() has gone on to another
         monkeypatch.setenv("TMPDIR", f"{folder}/")
     elif role == "current folder":
         monkeypatch.chdir(folder)
-    assert not remove_blender_session(f"{folder}/", *([str(folder)] if role == "preferences" else [""]))
+    assert not remove_blender_session(
+        f"{folder}/", *([str(folder)] if role == "preferences" else [""])
+    )
     assert (folder / "quit.blend").is_file()
 
 
@@ -70,9 +86,16 @@ def test_a_folder_of_another_person_is_left_alone(temporary, monkeypatch):
 
 @pytest.mark.parametrize(
     "name, mode, removed",
-    [("thunder-a1b2c3d4", 0o700, True), ("thunder-a1b2c3d4", 0o755, False), ("thunder-shots", 0o700, False), ("shots", 0o700, False)],
+    [
+        ("thunder-a1b2c3d4", 0o700, True),
+        ("thunder-a1b2c3d4", 0o755, False),
+        ("thunder-shots", 0o700, False),
+        ("shots", 0o700, False),
+    ],
 )
-def test_a_worker_removes_the_folder_of_a_dead_client_and_no_other(tmp_path, monkeypatch, name, mode, removed):
+def test_a_worker_removes_the_folder_of_a_dead_client_and_no_other(
+    tmp_path, monkeypatch, name, mode, removed
+):
     monkeypatch.chdir(tmp_path)
     folder = session(tmp_path, name, mode)
     (folder / LOCK).write_text("")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generators of progress: parts are scaled into the whole, values come through, and closing reaches the innermost."""
+"""Generators of progress: parts are scaled into the whole, values come through, and closing reaches
+the innermost."""
 
 import pytest
 
@@ -36,11 +37,17 @@ def test_parts_nest():
         two = yield from scaled(work(), 0.5, 1.0)
         return one, two
 
-    assert collected(scaled(whole(), 0.0, 10.0)) == ([0.0, 2.5, 5.0, 5.0, 7.5, 10.0], ("value", "value"))
+    assert collected(scaled(whole(), 0.0, 10.0)) == (
+        [0.0, 2.5, 5.0, 5.0, 7.5, 10.0],
+        ("value", "value"),
+    )
 
 
 def test_works_in_turn_share_the_progress_and_give_their_values():
-    assert collected(in_turn([work(), work()], 1.0, 3.0)) == ([1.0, 1.5, 2.0, 2.0, 2.5, 3.0], ["value", "value"])
+    assert collected(in_turn([work(), work()], 1.0, 3.0)) == (
+        [1.0, 1.5, 2.0, 2.0, 2.5, 3.0],
+        ["value", "value"],
+    )
     assert collected(in_turn([], 0.0, 1.0)) == ([], [])
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`pip install .` in a new environment makes the package thunder_takes: all of thunder_core with weights, found from anywhere, no torch."""
+"""`pip install .` in a new environment makes the package thunder_takes: all of thunder_core with
+weights, found from anywhere, no torch."""
 
 import os
 import re
@@ -26,7 +27,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The packages' folder of a new virtual environment, into which pip installed this one from a copy of what it is made of."""
+    """The packages' folder of a new virtual environment, into which pip installed this one from a
+    copy of what it is made of."""
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in ("thunder_core", "weights", "assets", "setup"):
@@ -35,7 +37,12 @@ def installed(tmp_path_factory):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, source / name)
     subprocess.run([sys.executable, "-m", "venv", target], check=True, timeout=120)
-    done = subprocess.run([python_of(target), "-m", "pip", "install", "--quiet", source], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [python_of(target), "-m", "pip", "install", "--quiet", source],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     (packages,) = target.glob("lib/python*/site-packages")
     return packages
@@ -48,7 +55,13 @@ def python_of(environment):
 def run(installed, folder, code):
     """Run code with the installed package in a folder outside the repository."""
     done = subprocess.run(
-        [python_of(installed.parents[2]), "-W", "error::UserWarning", "-c", "import thunder_takes as thunder\n" + code],
+        [
+            python_of(installed.parents[2]),
+            "-W",
+            "error::UserWarning",
+            "-c",
+            "import thunder_takes as thunder\n" + code,
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONSAFEPATH": "1"},
         capture_output=True,
@@ -65,15 +78,32 @@ def test_the_lines_of_the_pages_run_outside_the_repository(installed, tmp_path):
     samples, rate = soundfile.read(ROOT / "assets" / "sample.wav")
     soundfile.write(tmp_path / "line.wav", samples[8000 : 8000 + 2 * rate], rate)
     for page in ("README.md", "docs/reference/python.md"):
-        block = (ROOT / page).read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+        block = (
+            (ROOT / page)
+            .read_text(encoding="utf-8")
+            .partition("```python\n")[2]
+            .partition("```")[0]
+        )
         lines = [line.partition("#")[0].strip() for line in block.splitlines()]
-        assert [line for line in lines if line] == ["import thunder_takes as thunder", *FIVE.strip().splitlines()], page
+        assert [line for line in lines if line] == [
+            "import thunder_takes as thunder",
+            *FIVE.strip().splitlines(),
+        ], page
     told = run(
-        installed, tmp_path, FIVE + "print(thunder.__file__, [take.seed for take in takes], takes.best.provenance['weights_origin'])"
+        installed,
+        tmp_path,
+        FIVE + "print(thunder.__file__, [take.seed for take in takes], "
+        "takes.best.provenance['weights_origin'])",
     )
-    assert str(installed) in told and "shipped" in told and set(re.findall(r"\d+", told.partition("[")[2])) == set("12345678")
+    assert (
+        str(installed) in told
+        and "shipped" in told
+        and set(re.findall(r"\d+", told.partition("[")[2])) == set("12345678")
+    )
     with np.load(tmp_path / "line.npz") as saved:
-        assert {"expression", "jaw", "head", "eyes", "channels", "score", "seed", "mood"} <= set(saved)
+        assert {"expression", "jaw", "head", "eyes", "channels", "score", "seed", "mood"} <= set(
+            saved
+        )
         assert saved["jaw"].shape == (50, 3) and str(saved["mood"]) == "warm"
 
 
@@ -81,9 +111,15 @@ def test_every_file_of_the_core_and_of_the_weights_is_in_the_package(installed):
     package = installed / "thunder_takes"
 
     def files(folder):
-        return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+        return {
+            path.relative_to(folder).as_posix()
+            for path in folder.rglob("*")
+            if path.is_file() and path.suffix != ".pyc"
+        }
 
-    wanted = files(ROOT / "thunder_core") | {f"{name}/{file}" for name in ("weights", "assets") for file in files(ROOT / name)}
+    wanted = files(ROOT / "thunder_core") | {
+        f"{name}/{file}" for name in ("weights", "assets") for file in files(ROOT / name)
+    }
     assert files(package) == wanted
     ours = {path.name for path in installed.iterdir() if path.name.startswith("thunder")}
     assert ours == {"thunder_takes", f"thunder_takes-{PROJECT['project']['version']}.dist-info"}
@@ -97,16 +133,26 @@ def test_it_performs_without_torch(installed, tmp_path):
 
 
 def test_the_shipped_files_are_found_in_every_place(installed, tmp_path):
-    code = "from thunder_takes import shipped; print(shipped.WEIGHTS, shipped.SAMPLE, shipped.SAMPLE.is_file())"
+    code = (
+        "from thunder_takes import shipped; print(shipped.WEIGHTS, shipped.SAMPLE, "
+        "shipped.SAMPLE.is_file())"
+    )
     package = installed / "thunder_takes"
-    assert run(installed, tmp_path, code) == f"{package / 'weights'} {package / 'assets' / 'sample.wav'} True\n"
+    assert (
+        run(installed, tmp_path, code)
+        == f"{package / 'weights'} {package / 'assets' / 'sample.wav'} True\n"
+    )
     code = "from thunder_core import shipped; print(shipped.WEIGHTS)"
-    here = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    here = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert here == f"{ROOT / 'weights'}\n"
 
 
 def test_the_worker_runs_from_the_installed_package(installed, tmp_path):
-    told = run(installed, tmp_path, "import sys\nfrom thunder_takes.client import Client\nwith Client(sys.executable) as client:\n"
+    told = run(installed, tmp_path,
+        "import sys\nfrom thunder_takes.client import Client\nwith Client(sys.executable) as "
+        "client:\n"
                "    print(client.request('hello').wait(timeout=120)['weights_origin'])")  # fmt: skip
     assert told == "shipped\n"
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draft, normal and final: which model samples, that the same seed stays the same take, and distilled weights that do not fit."""
+"""Draft, normal and final: which model samples, that the same seed stays the same take, and
+distilled weights that do not fit."""
 
 import json
 import shutil
@@ -31,7 +32,10 @@ def takes(engine):
     speech = read_sound(ROOT / "assets" / "sample.wav")
     asked = Brief(Direction().vector()[None], 0.5)
     return {
-        q: sorted(engine.generate(speech, Request(8, 1, quality=q, direction=asked)), key=lambda t: t.seed) for q in (DRAFT, NORMAL, FINAL)
+        q: sorted(
+            engine.generate(speech, Request(8, 1, quality=q, direction=asked)), key=lambda t: t.seed
+        )
+        for q in (DRAFT, NORMAL, FINAL)
     }
 
 
@@ -39,17 +43,26 @@ def test_plain_sampling_below_final_quality_uses_the_distilled_model(engine):
     thunder = engine.thunder
     few = thunder.distilled.config.steps
     for effort, is_plain, is_distilled, count in (
-        (DRAFT, True, True, 2), (NORMAL, True, True, few), (FINAL, True, False, 20), (few, True, False, few),
+        (DRAFT, True, True, 2), (NORMAL, True, True, few), (FINAL, True, False, 20),
+        (few, True, False, few),
         (DRAFT, False, False, 3), (NORMAL, False, False, 10),
     ):  # fmt: skip
         model, steps = thunder.select_sampler(effort, is_plain)
-        assert model is (thunder.distilled if is_distilled else thunder.denoiser) and len(steps.times) == count
+        assert (
+            model is (thunder.distilled if is_distilled else thunder.denoiser)
+            and len(steps.times) == count
+        )
 
 
 def test_the_same_seed_gives_about_the_same_take_at_each_quality(takes):
     curves = {q: np.stack([take.opening for take in takes[q]]) for q in takes}
-    alike = {q: np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(curves[q], curves[FINAL])]) for q in (DRAFT, NORMAL)}
-    others = np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(np.roll(curves[FINAL], 1, 0), curves[FINAL])])
+    alike = {
+        q: np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(curves[q], curves[FINAL])])
+        for q in (DRAFT, NORMAL)
+    }
+    others = np.mean(
+        [np.corrcoef(a, b)[0, 1] for a, b in zip(np.roll(curves[FINAL], 1, 0), curves[FINAL])]
+    )
     assert 1 - alike[NORMAL] < 1 - alike[DRAFT] < 0.6 * (1 - others)
 
 
@@ -57,11 +70,17 @@ def test_takes_differ_as_much_at_normal_quality_as_at_final(takes):
     def spread(quality, what):
         return np.stack([what(take) for take in takes[quality]]).std(0).mean()
 
-    for what in (lambda take: take.opening, lambda take: take.motion.head, lambda take: take.motion.expression):
+    for what in (
+        lambda take: take.opening,
+        lambda take: take.motion.head,
+        lambda take: take.motion.expression,
+    ):
         assert spread(NORMAL, what) == pytest.approx(spread(FINAL, what), rel=0.15)
 
 
-def test_takes_without_a_requested_direction_are_of_the_model_that_directed_ones_are_of(engine, monkeypatch):
+def test_takes_without_a_requested_direction_are_of_the_model_that_directed_ones_are_of(
+    engine, monkeypatch
+):
     asked = []
 
     def select(_, is_plain):
@@ -76,7 +95,11 @@ def test_takes_without_a_requested_direction_are_of_the_model_that_directed_ones
 
 
 def test_a_take_says_at_which_quality_it_was_sampled(engine, takes):
-    assert all(take.provenance["quality"] == q and "steps" not in take.provenance for q in takes for take in takes[q])
+    assert all(
+        take.provenance["quality"] == q and "steps" not in take.provenance
+        for q in takes
+        for take in takes[q]
+    )
     speech = read_sound(ROOT / "assets" / "sample.wav")
     (take,) = engine.generate(speech, Request(1, 1, steps=2))
     assert take.provenance["steps"] == 2 and "quality" not in take.provenance
@@ -102,7 +125,9 @@ def test_what_was_distilled_from_another_model_is_left_aside(engine, folder):
 
 
 @pytest.mark.parametrize("changed", [{"steps": 0}, {"events": 0}])
-def test_distilled_weights_with_a_configuration_that_does_not_fit_are_refused(engine, folder, changed):
+def test_distilled_weights_with_a_configuration_that_does_not_fit_are_refused(
+    engine, folder, changed
+):
     card = json.loads((folder / "distilled.json").read_text())
     card["config"] |= changed
     (folder / "distilled.json").write_text(json.dumps(card))

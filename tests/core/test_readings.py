@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Readings: a function of the seed, spread evenly around what is asked, never beyond what a style may be."""
+"""Readings: a function of the seed, spread evenly around what is asked, never beyond what a style
+may be."""
 
 import numpy as np
 import pytest
@@ -26,7 +27,11 @@ def test_eight_takes_differ_as_speakers_do_at_the_usual_spread():
     assert takes.shape == (64, len(DIRECTION_NAMES))
     assert 0.8 < takes[:, : len(AXES)].std(0).mean() < 1.1  # in deviations between speakers
     moods = takes[:, len(AXES) :]
-    assert ((moods > 0).sum(1) <= 1).all() and 0.3 < (moods > 0.05).any(1).mean() < 0.7 and moods.max() <= 0.41
+    assert (
+        ((moods > 0).sum(1) <= 1).all()
+        and 0.3 < (moods > 0.05).any(1).mean() < 0.7
+        and moods.max() <= 0.41
+    )
 
 
 def test_a_mood_that_is_asked_for_stays_and_only_varies_in_strength():
@@ -50,13 +55,25 @@ def test_no_reading_takes_back_the_mood_that_was_asked_for(mood):
 
 
 @pytest.mark.parametrize(
-    "mood, axis", [("warm", "smile"), ("amused", "smile"), ("sad", "smile"), ("angry", "frown"), ("surprised", "frown")]
+    "mood, axis",
+    [
+        ("warm", "smile"),
+        ("amused", "smile"),
+        ("sad", "smile"),
+        ("angry", "frown"),
+        ("surprised", "frown"),
+    ],
 )
 @pytest.mark.parametrize("spread", [0.5, 1.0])
 def test_a_mood_is_told_from_the_face_of_every_reading(mood, axis, spread):
-    takes = np.concatenate([reading(Direction(mood=mood).vector()[None], seed, spread) for seed in range(64)])
+    takes = np.concatenate(
+        [reading(Direction(mood=mood).vector()[None], seed, spread) for seed in range(64)]
+    )
     does = MOODS[mood].changes[axis]
-    shows = takes[:, DIRECTION_NAMES.index(axis)] / does + takes[:, DIRECTION_NAMES.index(f"mood.{mood}")]
+    shows = (
+        takes[:, DIRECTION_NAMES.index(axis)] / does
+        + takes[:, DIRECTION_NAMES.index(f"mood.{mood}")]
+    )
     assert 0.85 - 1e-5 <= shows.min() < 0.86, "of strength and axis together"
     assert shows.std() > 0.2, "takes differ in it nevertheless"
 
@@ -69,8 +86,13 @@ def test_no_reading_takes_back_what_is_asked_of_a_slider_by_much():
         return np.array([reading(vector, seed, 1.0)[0, AXES.index(axis)] for seed in range(64)])
 
     loud, quiet, little = energies(2.0), energies(0.5), energies(1.02)
-    assert loud.min() >= 0.4 * axis.deviations(2.0) - 1e-5 and quiet.max() <= 0.4 * axis.deviations(0.5) + 1e-5
-    assert np.abs(little - energies(1.0) - axis.deviations(1.02)).max() < 0.5, "a little is no demand"
+    assert (
+        loud.min() >= 0.4 * axis.deviations(2.0) - 1e-5
+        and quiet.max() <= 0.4 * axis.deviations(0.5) + 1e-5
+    )
+    assert np.abs(little - energies(1.0) - axis.deviations(1.02)).max() < 0.5, (
+        "a little is no demand"
+    )
 
 
 def test_a_direction_that_changes_within_a_line_is_followed_by_every_take():
@@ -85,7 +107,10 @@ def test_no_reading_and_no_emphasis_leaves_the_range_of_a_style():
     stressed = add_stresses(Direction(Style(energy=2.0, brows=0.1)).vector()[None], 1, 1.0, ACCENTS)
     for column, axis in enumerate(AXES):
         values = np.concatenate([takes[:, column], stressed[:, column]])
-        assert axis.deviations(axis.least) - 1e-4 <= values.min() and values.max() <= axis.deviations(axis.most) + 1e-4
+        assert (
+            axis.deviations(axis.least) - 1e-4 <= values.min()
+            and values.max() <= axis.deviations(axis.most) + 1e-4
+        )
 
 
 # ---- stressed words
@@ -112,7 +137,9 @@ ACCENTS = np.exp(-0.5 * ((np.arange(200)[:, None] - [30, 80, 150]) / 2.5) ** 2).
 def test_a_take_without_spread_has_the_voice_s_accents_and_none_of_its_own():
     asked = Direction(Style(energy=1.3)).vector()[None]
     assert np.array_equal(add_stresses(asked, 3, 0.0, SILENT), np.repeat(asked, 200, 0))
-    assert np.array_equal(add_stresses(asked, 3, 0.0, ACCENTS), add_stresses(asked, 8, 0.0, ACCENTS))
+    assert np.array_equal(
+        add_stresses(asked, 3, 0.0, ACCENTS), add_stresses(asked, 8, 0.0, ACCENTS)
+    )
 
 
 def test_stressed_words_are_louder_and_clearer_and_nothing_else_changes():

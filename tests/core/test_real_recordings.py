@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real voices: every format is read, and the lips of a take follow real lips better than loudness does."""
+"""Real voices: every format is read, and the lips of a take follow real lips better than loudness
+does."""
 
 import json
 import os
@@ -63,7 +64,11 @@ def test_lips_follow_real_lips_better_than_loudness_does(data, tmp_path):
     seconds = {clip: len(np.load(lips / f"{clip}.npz")["opening"]) for clip in scores["system"]}
 
     def weighted(system):
-        return sum(seconds[clip] * scores[system][clip]["r"] for clip in seconds) / sum(seconds.values())
+        return sum(seconds[clip] * scores[system][clip]["r"] for clip in seconds) / sum(
+            seconds.values()
+        )
 
     assert len(seconds) == 7
-    assert weighted("system") > weighted("rms"), f"take {weighted('system'):.2f}, loudness {weighted('rms'):.2f}"
+    assert weighted("system") > weighted("rms"), (
+        f"take {weighted('system'):.2f}, loudness {weighted('rms'):.2f}"
+    )

@@ -142,8 +142,13 @@ def test_a_traceback_of_our_code_comes_through_with_its_lines():
         timing.Clock.of(None, 1)
     except AttributeError as error:
         words = redaction.redact("".join(traceback.format_exception(error)), PLACES).splitlines()
-    assert words[1].startswith('  File "<removed>", line ')  # this test is none of the extension's files
-    at = next(i for i, line in enumerate(words) if line.startswith('  File "<add-on>/thunder_core/animation/timing.py", line '))
+    # this test is none of the extension's files
+    assert words[1].startswith('  File "<removed>", line ')
+    at = next(
+        i
+        for i, line in enumerate(words)
+        if line.startswith('  File "<add-on>/thunder_core/animation/timing.py", line ')
+    )
     assert words[at].endswith(", in of") and "scene.render" in words[at + 1]
     assert words[-1] == "AttributeError: 'NoneType' object has no attribute 'render'"
 
@@ -162,10 +167,15 @@ def test_a_traceback_through_a_package_comes_through():
 
 
 def test_the_class_of_somebody_elses_error_is_not_told():
-    assert redaction.error_class(BadSound("x")) == "BadSound" and redaction.error_class(OSError()) == "OSError"
+    assert (
+        redaction.error_class(BadSound("x")) == "BadSound"
+        and redaction.error_class(OSError()) == "OSError"
+    )
     assert redaction.error_class(type("QuokkaError", (Exception,), {})()) == redaction.REMOVED
 
 
 def test_a_long_log_takes_no_long_time(monkeypatch):
-    words = redaction.redact("\n".join([f"{'annabel (“' * 5000} is {n}" for n in range(60)]), PLACES)
+    words = redaction.redact(
+        "\n".join([f"{'annabel (“' * 5000} is {n}" for n in range(60)]), PLACES
+    )
     assert words == redaction.REMOVED and sys.getsizeof(words) < 100

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lower face in long silence: it presses its lips, swallows and stirs, keeps them shut, and leaves speech and short pauses alone."""
+"""The lower face in long silence: it presses its lips, swallows and stirs, keeps them shut, and
+leaves speech and short pauses alone."""
 
 import numpy as np
 import pytest
@@ -19,8 +20,10 @@ NAMES = HEAD.expression_names
 PIPELINE = Pipeline(NAMES, bundled_articulators())
 SEEDS = range(16)
 IDLE = silent_phrasing(500)
-SHORT = Phrasing(500, np.array([30]), np.array([0.5]), np.array([[10, 150], [224, 440]]))  # pauses just below 3 s
-LONG = Phrasing(600, np.array([30]), np.array([0.5]), np.array([[80, 150], [300, 440]]))  # 3.2 s, 6 s and 6.4 s of silence
+# pauses just below 3 s
+SHORT = Phrasing(500, np.array([30]), np.array([0.5]), np.array([[10, 150], [224, 440]]))
+# 3.2 s, 6 s and 6.4 s of silence
+LONG = Phrasing(600, np.array([30]), np.array([0.5]), np.array([[80, 150], [300, 440]]))
 
 
 def rests(voice, listens=False, direction=Direction(), seeds=SEEDS):
@@ -53,7 +56,9 @@ def test_an_idle_face_presses_its_lips_swallows_and_stirs_in_every_take():
     presses, swallows = [], 0
     for resting in rests(IDLE):
         face = played(resting)
-        left, right, chin = (of(face, name) for name in ("mouthPressLeft", "mouthPressRight", "mouthShrugLower"))
+        left, right, chin = (
+            of(face, name) for name in ("mouthPressLeft", "mouthPressRight", "mouthShrugLower")
+        )
         at = times(left, 0.1)
         presses.append(len(at))
         assert 0.12 < left.max() < 0.36 and 0.12 < right.max() < 0.36, "neither faint nor clenched"
@@ -61,11 +66,21 @@ def test_an_idle_face_presses_its_lips_swallows_and_stirs_in_every_take():
         swallows += len(times(chin, 0.08))
         assert len(resting.dips) == len(times(chin, 0.08)), "the head dips in a swallow"
         moved = np.ptp(face, axis=0)
-        assert sum(moved[NAMES.index(name)] > 0.02 for name in NAMES if name.startswith(("mouthSmile", "mouthFrown", "mouthDimple"))) >= 3
+        assert (
+            sum(
+                moved[NAMES.index(name)] > 0.02
+                for name in NAMES
+                if name.startswith(("mouthSmile", "mouthFrown", "mouthDimple"))
+            )
+            >= 3
+        )
         assert 0.015 < np.ptp(of(face, "noseSneerLeft")) <= 0.04
     assert min(presses) >= 1 and 2 <= np.mean(presses) <= 4.5
     assert len(SEEDS) / 3 < swallows < 1.5 * len(SEEDS)
-    uneven = [abs(each.channels["mouthPressLeft"].max() - each.channels["mouthPressRight"].max()) for each in rests(IDLE)]
+    uneven = [
+        abs(each.channels["mouthPressLeft"].max() - each.channels["mouthPressRight"].max())
+        for each in rests(IDLE)
+    ]
     assert np.median(uneven) > 0.005
 
 
@@ -73,10 +88,19 @@ def test_it_moves_slowly():
     for resting in rests(IDLE):
         fastest = np.abs(np.diff(all_of(resting), axis=0)).max(0)
         for name, by in zip(LOWER_FACE, fastest):
-            assert by < (0.16 if "Press" in name or "Roll" in name or "Shrug" in name else 0.01), name
+            assert by < (0.16 if "Press" in name or "Roll" in name or "Shrug" in name else 0.01), (
+                name
+            )
 
 
-@pytest.mark.parametrize("held", [{}, {"mouthSmileLeft": 0.5, "mouthSmileRight": 0.5}, {"mouthFrownLeft": 0.4, "mouthFrownRight": 0.4}])
+@pytest.mark.parametrize(
+    "held",
+    [
+        {},
+        {"mouthSmileLeft": 0.5, "mouthSmileRight": 0.5},
+        {"mouthFrownLeft": 0.4, "mouthFrownRight": 0.4},
+    ],
+)
 @pytest.mark.parametrize("listens", [False, True])
 def test_its_lips_stay_shut(held, listens):
     rest, lips = np.zeros((1, 3)), bundled_lips()
@@ -85,13 +109,18 @@ def test_its_lips_stay_shut(held, listens):
         before = np.zeros((1, len(NAMES)))
         for name, value in held.items():
             before[:, NAMES.index(name)] = value
-        assert (lips.gap(Motion(face, turn, turn), NAMES) <= lips.gap(Motion(before, rest, rest), NAMES) + 0.1).all()
+        assert (
+            lips.gap(Motion(face, turn, turn), NAMES)
+            <= lips.gap(Motion(before, rest, rest), NAMES) + 0.1
+        ).all()
 
 
 def test_a_smile_is_not_lowered():
     for resting in rests(IDLE):
         face = played(resting, mouthSmileLeft=0.3, mouthSmileRight=0.3)
-        assert of(face, "mouthSmileLeft").min() >= 0.3 - 1e-6 and not of(face, "mouthFrownLeft").any()
+        assert (
+            of(face, "mouthSmileLeft").min() >= 0.3 - 1e-6 and not of(face, "mouthFrownLeft").any()
+        )
 
 
 def test_speech_and_shorter_pauses_are_left_alone():
@@ -106,7 +135,12 @@ def test_speech_and_shorter_pauses_are_left_alone():
 
 
 def test_in_long_pauses_most_takes_press_or_swallow_and_some_do_not():
-    did = np.mean([(each.channels["mouthPressLeft"][150:300] > 0.1).any() for each in rests(LONG, seeds=range(64))])
+    did = np.mean(
+        [
+            (each.channels["mouthPressLeft"][150:300] > 0.1).any()
+            for each in rests(LONG, seeds=range(64))
+        ]
+    )
     assert 0.4 < did < 0.95
 
 
@@ -132,7 +166,12 @@ def test_a_longer_take_begins_as_a_shorter_one_does():
 
 def test_the_hasty_do_it_more_often_than_the_slow():
     slow, quick = (
-        np.mean([len(times(each.channels["mouthPressLeft"], 0.1)) for each in rests(silent_phrasing(2000), direction=Direction(mood=mood))])
+        np.mean(
+            [
+                len(times(each.channels["mouthPressLeft"], 0.1))
+                for each in rests(silent_phrasing(2000), direction=Direction(mood=mood))
+            ]
+        )
         for mood in ("bored", "angry")
     )
     assert quick > slow

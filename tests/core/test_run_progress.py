@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a run of many bakes shows its progress: in place on a terminal, as few lines in a log file."""
+"""How a run of many bakes shows its progress: in place on a terminal, as few lines in a log
+file."""
 
 import io
 import itertools
@@ -27,7 +28,8 @@ def made(count, on_terminal):
 
 
 def shown(text):
-    """The lines that a terminal shows after it got this text: it knows line feed, carriage return, up, and erase to the end."""
+    """The lines that a terminal shows after it got this text: it knows line feed, carriage return,
+    up, and erase to the end."""
     lines, row, rest = [""], 0, text
     while rest:
         if rest.startswith("\x1b["):
@@ -58,9 +60,12 @@ def test_a_log_file_gets_a_line_now_and_then_and_no_control_characters(clock):
             progress.update("shot 13", 0.5, "Writing the scene", "bert")
             clock[0] += 1.0
     lines = out.getvalue().splitlines()
-    assert len(lines) == 120 // run_progress.LOG_EVERY - 1 and all(line.isprintable() for line in lines)
+    assert len(lines) == 120 // run_progress.LOG_EVERY - 1 and all(
+        line.isprintable() for line in lines
+    )
     assert lines[0].strip() == (
-        "0 of 140 done, 93 min left; now shot 12: 25%, sampled 30, for 30 s (on anna); shot 13: 50%, writing the scene, for 30 s (on bert)"
+        "0 of 140 done, 93 min left; now shot 12: 25%, sampled 30, for 30 s (on anna); shot 13: "
+        "50%, writing the scene, for 30 s (on bert)"
     )
 
 
@@ -71,11 +76,19 @@ def test_a_terminal_shows_what_each_machine_does_below_the_lines_that_stay(clock
         for name, fraction in (("a", 0.1), ("b", 0.2), ("a", 0.5)):
             progress.update(name, fraction, "Sampling 8")
             clock[0] += 1.0
-        assert shown(out.getvalue())[:2] == ["      a: 50%, sampling 8, for 2 s", "      b: 20%, sampling 8, for 1 s"]
+        assert shown(out.getvalue())[:2] == [
+            "      a: 50%, sampling 8, for 2 s",
+            "      b: 20%, sampling 8, for 1 s",
+        ]
         assert progress.end("a", True) == 3.0
         progress.say("[1/3] a: 8 takes")
         progress.say("a warning")
-        assert shown(out.getvalue()) == ["[1/3] a: 8 takes", "a warning", "      b: 20%, sampling 8, for 2 s", "      1 of 3 done"]
+        assert shown(out.getvalue()) == [
+            "[1/3] a: 8 takes",
+            "a warning",
+            "      b: 20%, sampling 8, for 2 s",
+            "      1 of 3 done",
+        ]
     assert shown(out.getvalue()) == ["[1/3] a: 8 takes", "a warning", ""]
 
 
@@ -84,7 +97,10 @@ def test_jobs_that_fail_before_blender_has_started_do_not_hide_that_it_starts(cl
     with progress:
         progress.end("damaged", False)
         progress.say("[1/2] damaged: failed")
-        assert shown(out.getvalue()) == ["[1/2] damaged: failed", "      1 of 2 done; starting Blender"]
+        assert shown(out.getvalue()) == [
+            "[1/2] damaged: failed",
+            "      1 of 2 done; starting Blender",
+        ]
 
 
 def test_lines_on_a_terminal_never_wrap_and_are_few(clock, monkeypatch):
@@ -92,7 +108,11 @@ def test_lines_on_a_terminal_never_wrap_and_are_few(clock, monkeypatch):
     progress, out = made(99, True)
     with progress:
         for number in range(20):
-            progress.update(f"日本語の名前 {number}", 0.1, "A message that is far longer than the terminal is wide")
+            progress.update(
+                f"日本語の名前 {number}",
+                0.1,
+                "A message that is far longer than the terminal is wide",
+            )
             clock[0] += 1.0
         lines = shown(out.getvalue())
     assert len(lines) == run_progress.LISTED + 2 and lines[-2].strip() == "and 12 more"
@@ -164,4 +184,8 @@ def test_what_counts_as_a_terminal(monkeypatch, term, expected):
     monkeypatch.setattr(run_progress.sys, "platform", "linux")
     tty = io.StringIO()
     tty.isatty = lambda: True
-    assert run_progress.is_terminal(tty) is expected and not run_progress.is_terminal(io.StringIO()) and not run_progress.is_terminal(None)
+    assert (
+        run_progress.is_terminal(tty) is expected
+        and not run_progress.is_terminal(io.StringIO())
+        and not run_progress.is_terminal(None)
+    )

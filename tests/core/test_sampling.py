@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Both samplers on distributions whose denoiser is known in closed form: the solver, and the 1000 steps of the paper."""
+"""Both samplers on distributions whose denoiser is known in closed form: the solver, and the 1000
+steps of the paper."""
 
 import numpy as np
 import pytest
@@ -23,7 +24,10 @@ from thunder_core.engine.diffusion import (
 )
 from thunder_core.networks.denoiser import noisy
 
-MEAN, DEVIATION = np.array([1.5, -0.7, 0.0, 0.4], np.float32), np.array([0.8, 0.2, 1.4, 0.0], np.float32)
+MEAN, DEVIATION = (
+    np.array([1.5, -0.7, 0.0, 0.4], np.float32),
+    np.array([0.8, 0.2, 1.4, 0.0], np.float32),
+)
 
 
 def gaussian_denoiser(x, step):
@@ -42,7 +46,8 @@ def test_a_gaussian_is_sampled_with_its_mean_and_spread(steps):
 
 
 def test_the_ode_maps_each_noise_to_its_own_quantile():
-    """For a Gaussian the probability-flow solution is x_0 = mean + deviation · ε, point by point."""
+    """For a Gaussian the probability-flow solution is x_0 = mean + deviation · ε, point by
+    point."""
     noise = Normal(1).draw(1, 200, 4)
     x = sample(gaussian_denoiser, noise, 50)
     assert np.abs(x - (MEAN + DEVIATION * noise)).max() < 0.12
@@ -51,12 +56,16 @@ def test_the_ode_maps_each_noise_to_its_own_quantile():
 @pytest.mark.parametrize("steps", [1, 2, 4, 10, 20, 50])
 def test_the_solver_is_that_of_diffusers(steps):
     reference = DPMSolverMultistepScheduler(
-        num_train_timesteps=STEPS, beta_start=BETA[0], beta_end=BETA[1], beta_schedule="linear", algorithm_type="dpmsolver++",
+        num_train_timesteps=STEPS, beta_start=BETA[0], beta_end=BETA[1], beta_schedule="linear",
+        algorithm_type="dpmsolver++",
         solver_order=2, prediction_type="sample", lower_order_final=True, use_lu_lambdas=True,
     )  # fmt: skip
     reference.set_timesteps(steps)
     generator = torch.Generator().manual_seed(2)
-    mixing, noise = torch.randn(3, 3, generator=generator), torch.randn(2, 30, 3, generator=generator)
+    mixing, noise = (
+        torch.randn(3, 3, generator=generator),
+        torch.randn(2, 30, 3, generator=generator),
+    )
     asked = []
 
     def denoise(x, step):
@@ -67,16 +76,25 @@ def test_the_solver_is_that_of_diffusers(steps):
     for step in reference.timesteps:
         expected = reference.step(denoise(expected, step), step, expected).prev_sample
     wanted, asked[:] = asked[:], []
-    assert (sample(denoise, noise, steps) - expected).abs().max() < 1e-5, "of tensors, which training samples"
+    assert (sample(denoise, noise, steps) - expected).abs().max() < 1e-5, (
+        "of tensors, which training samples"
+    )
     assert asked == wanted
-    of_arrays = sample(lambda x, step: denoise(torch.from_numpy(x), step).numpy(), noise.numpy(), steps)
+    of_arrays = sample(
+        lambda x, step: denoise(torch.from_numpy(x), step).numpy(), noise.numpy(), steps
+    )
     assert of_arrays.dtype == np.float32 and np.abs(of_arrays - expected.numpy()).max() < 1e-5
 
 
 def test_forward_process_has_unit_variance_at_its_end():
     a = alpha_bar()
     assert a[0] > 0.999 and a[-1] < 1e-4
-    x = noisy(torch.full((1, 1000, 1), 5.0), torch.randn(1, 1000, 1), torch.tensor([999]), torch.from_numpy(a))
+    x = noisy(
+        torch.full((1, 1000, 1), 5.0),
+        torch.randn(1, 1000, 1),
+        torch.tensor([999]),
+        torch.from_numpy(a),
+    )
     assert abs(x.mean()) < 0.2 and abs(x.std() - 1) < 0.1
 
 
@@ -103,9 +121,12 @@ def test_windows_that_agree_change_nothing():
 
 
 def test_windows_that_disagree_are_cross_faded():
-    """A denoiser whose answer is the window's own start must ramp, not jump, from one window to the next."""
+    """A denoiser whose answer is the window's own start must ramp, not jump, from one window to the
+    next."""
     frames = 900
-    x0 = in_windows(lambda x, step, a, b: np.full_like(x, a), frames)(np.zeros((1, frames, 1), np.float32), 0)[0, :, 0]
+    x0 = in_windows(lambda x, step, a, b: np.full_like(x, a), frames)(
+        np.zeros((1, frames, 1), np.float32), 0
+    )[0, :, 0]
     assert x0[0] == 0 and x0[-1] == frames - WINDOW
     assert np.abs(np.diff(x0)).max() < 1.5 * (frames - WINDOW) / OVERLAP
 
@@ -123,7 +144,9 @@ def test_progress_can_stop_the_sampler():
 
 
 FRAMES = 80
-COVARIANCE = np.exp(-0.5 * ((np.arange(FRAMES)[:, None] - np.arange(FRAMES)) / 4.0) ** 2) + 1e-5 * np.eye(FRAMES)
+COVARIANCE = np.exp(
+    -0.5 * ((np.arange(FRAMES)[:, None] - np.arange(FRAMES)) / 4.0) ** 2
+) + 1e-5 * np.eye(FRAMES)
 
 
 def smooth_denoiser(x, step):
@@ -155,16 +178,21 @@ def test_what_is_missed_at_a_border_is_carried_on_alike_to_both_sides_and_fades(
     """An estimate of nothing beside kept values that rise outwards."""
     t = np.arange(60, dtype=np.float32)[:, None]
     kept = Inpainting((t >= 20) & (t < 40), np.abs(t - 29.5) / 10)
-    x = inpaint(lambda x, step: np.zeros_like(x), kept)(np.zeros((1, 60, 1), np.float32), 500)[0, :, 0]
+    x = inpaint(lambda x, step: np.zeros_like(x), kept)(np.zeros((1, 60, 1), np.float32), 500)[
+        0, :, 0
+    ]
     assert np.allclose(x, x[::-1]) and np.array_equal(x[20:40], kept.values[20:40, 0])
-    assert x[19] > x[20] and (np.diff(x[14:20]) > 0).all() and np.abs(x[:15]).max() < 1e-6  # value and slope; gone within EASE frames
+    # value and slope; gone within EASE frames
+    assert x[19] > x[20] and (np.diff(x[14:20]) > 0).all() and np.abs(x[:15]).max() < 1e-6
 
 
 def test_in_a_short_gap_each_side_fades_over_half_of_it():
     """Between 1 before frame 16 and 3 from frame 24 on, of an estimate of nothing."""
     t = np.arange(40)[:, None]
     kept = Inpainting((t < 16) | (t >= 24), np.where(t < 20, np.float32(1), np.float32(3)))
-    x = inpaint(lambda x, step: np.zeros_like(x), kept)(np.zeros((1, 40, 1), np.float32), 500)[0, :, 0]
+    x = inpaint(lambda x, step: np.zeros_like(x), kept)(np.zeros((1, 40, 1), np.float32), 500)[
+        0, :, 0
+    ]
     share = np.arange(1, 5) / 4.5  # the kept frames are 9 apart
     fading = 1 - share * share * (3 - 2 * share)
     assert np.allclose(x[16:20], fading) and np.allclose(x[20:24], 3 * fading[::-1])
@@ -179,7 +207,9 @@ def test_far_from_what_is_kept_samples_keep_their_spread():
 def test_keeping_nothing_changes_nothing():
     noise = seeded_noise([1], FRAMES, 2)
     nothing = Inpainting(np.zeros((FRAMES, 2), bool), np.zeros((FRAMES, 2), np.float32))
-    assert np.array_equal(sample(smooth_denoiser, noise, 8), sample(inpaint(smooth_denoiser, nothing), noise, 8))
+    assert np.array_equal(
+        sample(smooth_denoiser, noise, 8), sample(inpaint(smooth_denoiser, nothing), noise, 8)
+    )
 
 
 def test_normal_data_comes_out_with_its_mean_and_deviation():
@@ -188,11 +218,14 @@ def test_normal_data_comes_out_with_its_mean_and_deviation():
     assert np.allclose(x.mean(0), MEAN, atol=0.03)
     assert np.allclose(x.std(0), DEVIATION, rtol=0.03, atol=0.005)
     correlation = np.corrcoef(x[:, 0], noise.reshape(-1, 4)[:, 0])[0, 1]
-    assert abs(correlation) < 0.05, "unlike the solver's, these draws do not depend on where they started"
+    assert abs(correlation) < 0.05, (
+        "unlike the solver's, these draws do not depend on where they started"
+    )
 
 
 def test_one_step_is_a_draw_from_the_posterior_by_bayes():
-    """x̃_d → x̃_{d−1} for known x_0, against the product of the two normal densities that defines it."""
+    """x̃_d → x̃_{d−1} for known x_0, against the product of the two normal densities that defines
+    it."""
     d, x0 = 700, 0.3
     a, b = (float(alpha_bar()[i]) for i in (d - 1, d))
     drawn = {}
@@ -203,7 +236,8 @@ def test_one_step_is_a_draw_from_the_posterior_by_bayes():
         return np.full_like(x, x0)
 
     ancestral_sample(denoise, Normal(2).draw(1, 40000, 1), Normal(3))
-    forward = b / a  # x̃_d = √forward · x̃_{d−1} + √(1 − forward) ε, and x̃_{d−1} ~ N(√a x_0, 1 − a)
+    # x̃_d = √forward · x̃_{d−1} + √(1 − forward) ε, and x̃_{d−1} ~ N(√a x_0, 1 − a)
+    forward = b / a
     precision = forward / (1 - forward) + 1 / (1 - a)
     expected = (forward**0.5 * drawn[d] / (1 - forward) + a**0.5 * x0 / (1 - a)) / precision
     missed = drawn[d - 1] - expected
@@ -219,4 +253,6 @@ def test_every_step_is_asked_once_from_most_noise_to_least():
         return x
 
     ancestral_sample(denoise, np.zeros((1, 16, 1), np.float32), Normal(0), counted.append)
-    assert asked == list(range(STEPS - 1, -1, -1)) and counted == [done / STEPS for done in range(STEPS)]
+    assert asked == list(range(STEPS - 1, -1, -1)) and counted == [
+        done / STEPS for done in range(STEPS)
+    ]

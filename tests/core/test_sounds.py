@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which sound files are refused before jobs are baked: those that the engine would refuse when it bakes them, and no others."""
+"""Which sound files are refused before jobs are baked: those that the engine would refuse when it
+bakes them, and no others."""
 
 import json
 import sys
@@ -23,7 +24,9 @@ def files(tmp_path):
     soundfile.write(tmp_path / "half a second.wav", noise[:8000, 0], 16000)
     soundfile.write(tmp_path / "short.wav", noise[:1600, 0], 16000)
     soundfile.write(tmp_path / "silent.wav", 0 * noise, 48000)
-    soundfile.write(tmp_path / "nan.wav", np.where(np.arange(48000) == 700, np.nan, 0.1), 16000, subtype="FLOAT")
+    soundfile.write(
+        tmp_path / "nan.wav", np.where(np.arange(48000) == 700, np.nan, 0.1), 16000, subtype="FLOAT"
+    )
     (tmp_path / "text.wav").write_text("no sound")
     (tmp_path / "empty.wav").write_bytes(b"")
     (tmp_path / "header.wav").write_bytes((tmp_path / "stereo.wav").read_bytes()[:44])
@@ -39,21 +42,36 @@ def test_the_check_says_what_the_engine_says(files):
         except BadSound as error:
             refused[name] = str(error)
     assert set(refused) == {"short.wav", "nan.wav", "text.wav", "empty.wav", "header.wav"}
-    assert {name: reason for name, path in files.items() if (reason := audio.problem(path))} == refused
-    assert inputs.sound_problems(sys.executable, files.values()) == {files[name]: reason for name, reason in refused.items()}
+    assert {
+        name: reason for name, path in files.items() if (reason := audio.problem(path))
+    } == refused
+    assert inputs.sound_problems(sys.executable, files.values()) == {
+        files[name]: reason for name, reason in refused.items()
+    }
 
 
 def test_usual_sounds_are_judged_without_reading_them_to_the_end(files, monkeypatch):
     monkeypatch.delattr(audio, "read_sound")  # a call of it fails
-    assert [audio.problem(files[name]) for name in ("stereo.wav", "fine.flac", "silent.wav")] == ["", "", ""]
+    assert [audio.problem(files[name]) for name in ("stereo.wav", "fine.flac", "silent.wav")] == [
+        "",
+        "",
+        "",
+    ]
     with pytest.raises(NameError):
         audio.problem(files["text.wav"])
 
 
 def test_a_check_that_fails_or_takes_too_long_refuses_nothing(files, tmp_path, monkeypatch):
-    assert inputs.sound_problems(str(tmp_path / "no python"), files.values()) == {} == inputs.sound_problems(sys.executable, [])
+    assert (
+        inputs.sound_problems(str(tmp_path / "no python"), files.values())
+        == {}
+        == inputs.sound_problems(sys.executable, [])
+    )
     slow = tmp_path / "slow.py"
-    slow.write_text(f"import time\nprint('noise')\nprint({json.dumps([files['text.wav'], 'no'])!r}, flush=True)\ntime.sleep(60)\n")
+    slow.write_text(
+        f"import time\nprint('noise')\nprint({json.dumps([files['text.wav'], 'no'])!r}, "
+        f"flush=True)\ntime.sleep(60)\n"
+    )
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{slow}"\n')
     python.chmod(0o755)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who speaks: a unit vector of a sound, as Resemblyzer's network has it of torchaudio's spectrogram."""
+"""Who speaks: a unit vector of a sound, as Resemblyzer's network has it of torchaudio's
+spectrogram."""
 
 import numpy as np
 import pytest
@@ -28,20 +29,34 @@ def encoder(network):
 
 def voice(seconds: float) -> np.ndarray:
     """A tone that wavers, in the range of voices."""
-    return (0.1 * np.sin(np.cumsum(0.05 + 0.01 * np.sin(np.arange(int(seconds * RATE)) * 1e-3)))).astype(np.float32)
+    return (
+        0.1 * np.sin(np.cumsum(0.05 + 0.01 * np.sin(np.arange(int(seconds * RATE)) * 1e-3)))
+    ).astype(np.float32)
 
 
 def test_a_voice_is_a_unit_vector_whatever_the_length_and_level(encoder):
     for samples in (voice(3), voice(3)[:2000], 0.2 * voice(3)):
         vector = encoder.embed(samples)
-        assert vector.shape == (256,) and vector.dtype == np.float32 and np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+        assert (
+            vector.shape == (256,)
+            and vector.dtype == np.float32
+            and np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+        )
     assert encoder.embed(voice(3)) @ encoder.embed(0.2 * voice(3)) > 0.999
 
 
 def test_partials_are_torchaudio_s_spectra_at_one_loudness(encoder, network):
     samples = voice(1.6)
     mel = torchaudio.transforms.MelSpectrogram(
-        RATE, n_fft=400, hop_length=160, n_mels=40, f_min=0.0, f_max=RATE / 2, power=2.0, norm="slaney", mel_scale="slaney"
+        RATE,
+        n_fft=400,
+        hop_length=160,
+        n_mels=40,
+        f_min=0.0,
+        f_max=RATE / 2,
+        power=2.0,
+        norm="slaney",
+        mel_scale="slaney",
     )
     levelled = torch.from_numpy(samples * (10 ** (-30 / 20) / np.sqrt(np.square(samples).mean())))
     with torch.no_grad():
@@ -68,4 +83,6 @@ def test_silence_has_a_vector_too(encoder):
 
 
 def test_a_folder_s_network_is_read_when_it_is_asked(encoder):
-    assert np.abs(SpeakerEncoder.load(SHIPPED).embed(voice(2)) - encoder.embed(voice(2))).max() < 1e-4
+    assert (
+        np.abs(SpeakerEncoder.load(SHIPPED).embed(voice(2)) - encoder.embed(voice(2))).max() < 1e-4
+    )

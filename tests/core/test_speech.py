@@ -27,7 +27,14 @@ from thunder_core.types import Motion, RATE
 
 
 def test_phone_symbols_of_any_dialect_find_their_place():
-    assert [PHONES[phone_index(s)] for s in ("AA1", "pau", "ax", "b", "<s>", "ZH")] == ["AA", "SIL", "AH", "B", "SIL", "ZH"]
+    assert [PHONES[phone_index(s)] for s in ("AA1", "pau", "ax", "b", "<s>", "ZH")] == [
+        "AA",
+        "SIL",
+        "AH",
+        "B",
+        "SIL",
+        "ZH",
+    ]
 
 
 def test_loudness_does_not_depend_on_the_recording_level():
@@ -42,13 +49,17 @@ def noise(seconds):
 
 def voice(seconds, level=0.1):
     """Noise that comes and goes three times a second, as syllables do; float32 [samples]."""
-    syllables = np.abs(np.sin(np.arange(round(seconds * RATE)) / RATE * 3 * np.pi)).astype(np.float32)
+    syllables = np.abs(np.sin(np.arange(round(seconds * RATE)) / RATE * 3 * np.pi)).astype(
+        np.float32
+    )
     return np.float32(level) * syllables * noise(seconds)
 
 
 @pytest.mark.parametrize("decibels", [-20, -40, -60, -75])
 def test_a_voice_of_any_level_is_brought_to_the_same(decibels):
-    assert np.allclose(level(10 ** (decibels / 20) * voice(3)), level(voice(3)), rtol=1e-3, atol=1e-5)
+    assert np.allclose(
+        level(10 ** (decibels / 20) * voice(3)), level(voice(3)), rtol=1e-3, atol=1e-5
+    )
 
 
 def test_a_click_does_not_hide_a_quiet_voice():
@@ -77,7 +88,9 @@ def test_spectra_of_long_sounds_are_the_same_in_pieces(monkeypatch):
 @pytest.fixture(scope="module")
 def small_encoder():
     torch.manual_seed(0)
-    return SpeechEncoder(EncoderConfig(width=16, layers=3, heads=2, kernel=5, ahead=2)).eval().reader()
+    return (
+        SpeechEncoder(EncoderConfig(width=16, layers=3, heads=2, kernel=5, ahead=2)).eval().reader()
+    )
 
 
 def test_long_sounds_are_encoded_in_pieces_that_join(small_encoder, monkeypatch):
@@ -87,7 +100,8 @@ def test_long_sounds_are_encoded_in_pieces_that_join(small_encoder, monkeypatch)
     monkeypatch.setattr(encoder_module, "_CHUNK", 200)
     pieces, _ = small_encoder.analyse(samples)
     assert pieces.shape == whole.shape
-    # Attention reaches past the margin, but hardly: what differs is far below the features' own spread.
+    # Attention reaches past the margin, but hardly: what differs is far below the features' own
+    # spread.
     assert np.abs(pieces - whole).mean() < 0.1 * whole.std()
 
 
@@ -114,27 +128,38 @@ def test_a_stop_during_a_sound_ends_its_analysis(small_encoder, monkeypatch):
 
 def test_units_find_clusters():
     centres = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]], np.float32)
-    points = np.tile(centres, (50, 1)) + 0.1 * np.random.default_rng(0).standard_normal((150, 2)).astype(np.float32)
+    points = np.tile(centres, (50, 1)) + 0.1 * np.random.default_rng(0).standard_normal(
+        (150, 2)
+    ).astype(np.float32)
     units = fit_units(points, 12, seed=1)
     assert len(set(units(centres).tolist())) == 3
     assert np.linalg.norm(units.centroids[:, None] - centres, axis=-1).min(0).max() < 0.15
-    assert np.isfinite(fit_units(points[:5], 12, seed=1).centroids).all(), "a few seconds of speech have fewer frames than units"
+    assert np.isfinite(fit_units(points[:5], 12, seed=1).centroids).all(), (
+        "a few seconds of speech have fewer frames than units"
+    )
 
 
 def test_units_are_the_nearest_centroid_and_the_last_is_held(monkeypatch):
     rng = np.random.default_rng(0)
-    units, x = Units(rng.standard_normal((20, 5)).astype(np.float32)), rng.standard_normal((30, 5)).astype(np.float32)
+    units, x = (
+        Units(rng.standard_normal((20, 5)).astype(np.float32)),
+        rng.standard_normal((30, 5)).astype(np.float32),
+    )
     monkeypatch.setattr(encoder_module, "_PIECE", 7)
     brute = np.square(x[:, None] - units.centroids).sum(-1).argmin(1)
     assert np.array_equal(units(x), brute) and units(x).dtype == np.int64 and units.count == 20
-    assert np.array_equal(units.over(x, 17), np.append(brute, [brute[-1]] * 4)) and np.array_equal(units.over(x, 3), brute[:6])
+    assert np.array_equal(units.over(x, 17), np.append(brute, [brute[-1]] * 4)) and np.array_equal(
+        units.over(x, 3), brute[:6]
+    )
 
 
 def test_evidence_is_the_log_ratio_to_the_prior():
     prior = torch.log(torch.tensor([0.5, 0.25, 0.25]))
     logits = torch.log(torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]]))
     units = torch.tensor([0, 1])
-    assert evidence(logits, units, prior)[0].item() == pytest.approx(np.log(0.8 / 0.25) / 2, abs=1e-6)
+    assert evidence(logits, units, prior)[0].item() == pytest.approx(
+        np.log(0.8 / 0.25) / 2, abs=1e-6
+    )
 
 
 SCALE = Scale((0.1, 0.9, 1.7))
@@ -146,15 +171,21 @@ def test_scores_are_points_on_the_scale_and_ignore_silence():
     opinion = np.repeat(-np.array([[0.1], [0.5], [0.9], [1.7], [-3.0]], np.float32), 50, 1)
     opinion[:, 25:] = 5.0
     points = [grade(each, loud, SCALE).total for each in opinion]
-    assert points[:3] == pytest.approx([8, 26.5, 45], abs=0.01) and 74 < points[3] < 76 and points[4] == 0
+    assert (
+        points[:3] == pytest.approx([8, 26.5, 45], abs=0.01)
+        and 74 < points[3] < 76
+        and points[4] == 0
+    )
     drift = grade(opinion[2], loud, SCALE).per_frame
     assert drift.dtype == np.float32
     assert drift[:25] == pytest.approx(np.full(25, 45), abs=0.01)
-    assert drift[35:] == pytest.approx(np.full(15, 45), abs=0.01)  # nothing drifts where nobody speaks
+    # nothing drifts where nobody speaks
+    assert drift[35:] == pytest.approx(np.full(15, 45), abs=0.01)
 
 
 def test_frames_before_the_first_word_and_after_the_last_are_never_wrong():
-    """Though they sound, as a breath does, though the mean around them reaches into the word, and where the whole take is wrong."""
+    """Though they sound, as a breath does, though the mean around them reaches into the word, and
+    where the whole take is wrong."""
     loud, speaking = np.zeros((60, 2), np.float32), np.zeros(60, bool)
     loud[:8] = loud[52:] = -2.0
     speaking[15:45] = True
@@ -168,7 +199,8 @@ def test_frames_before_the_first_word_and_after_the_last_are_never_wrong():
 def test_lips_that_stop_while_somebody_speaks_are_seen():
     lips, speaking = np.random.default_rng(0).normal(size=(80, 4, 3)) * 1e-3, np.zeros(80, bool)
     speaking[10:40] = speaking[50:60] = True
-    lips[:12], lips[20:30], lips[38:52] = lips[0], lips[20], lips[38]  # before the first word, in a word, between two words
+    # before the first word, in a word, between two words
+    lips[:12], lips[20:30], lips[38:52] = (lips[0], lips[20], lips[38])
     assert (np.flatnonzero(stands_still(lips, speaking)) == np.arange(21, 30)).all()
     assert not stands_still(lips, np.zeros(80, bool)).any()
 
@@ -180,7 +212,15 @@ def test_lips_that_never_move_stand_still_from_the_first_word_to_the_last():
 
 
 @pytest.mark.parametrize(
-    ("total", "wrong", "name"), [(80.0, 0, GOOD), (80.0, 1, GOOD), (80.0, 4, CHECK), (50.0, 0, CHECK), (80.0, 8, POOR), (20.0, 30, POOR)]
+    ("total", "wrong", "name"),
+    [
+        (80.0, 0, GOOD),
+        (80.0, 1, GOOD),
+        (80.0, 4, CHECK),
+        (50.0, 0, CHECK),
+        (80.0, 8, POOR),
+        (20.0, 30, POOR),
+    ],
 )
 def test_a_grade_says_how_long_lips_are_wrong_and_where(total, wrong, name):
     per_frame = np.full(100, 75.0)
@@ -203,49 +243,67 @@ def test_a_scale_whose_merits_coincide_still_orders():
 
 def test_late_and_early_hold_the_ends():
     x = np.arange(5.0)[:, None]
-    assert shift_frames(x, 2)[:, 0].tolist() == [0, 0, 0, 1, 2] and shift_frames(x, -2)[:, 0].tolist() == [2, 3, 4, 4, 4]
+    assert shift_frames(x, 2)[:, 0].tolist() == [0, 0, 0, 1, 2] and shift_frames(x, -2)[
+        :, 0
+    ].tolist() == [2, 3, 4, 4, 4]
 
 
 def test_mouth2s_listens_to_the_mouth_it_learned(tmp_path):
-    """Moved by the same channels, whatever has become of the head since; the embedded one fits the embedded network."""
+    """Moved by the same channels, whatever has become of the head since; the embedded one fits the
+    embedded network."""
     head = load_head()
     save_trained_mouth(tmp_path, head)
     own, kept = Mouth(head), Mouth(trained_mouth(tmp_path))
     expression, jaw = torch.rand(2, 3, head.channels), 0.2 * torch.rand(2, 3, 3)
     assert torch.equal(own(expression, jaw), kept(expression, jaw))
-    assert torch.equal(own.shape(own(expression, jaw)), kept.shape(kept(expression, jaw))) and torch.equal(own.inner, kept.inner)
+    assert torch.equal(
+        own.shape(own(expression, jaw)), kept.shape(kept(expression, jaw))
+    ) and torch.equal(own.inner, kept.inner)
     assert trained_mouth(tmp_path / "nowhere") is None
     embedded = MeshToSpeech.load(SHIPPED)
-    assert embedded.mouth.expression_names == head.expression_names and Mouth(embedded.mouth).size == embedded.config.inputs
+    assert (
+        embedded.mouth.expression_names == head.expression_names
+        and Mouth(embedded.mouth).size == embedded.config.inputs
+    )
 
 
 def test_gap_and_width_are_those_of_the_lips_and_can_be_learned_from():
     head = load_head()
     mouth, frames = Mouth(head), 6
-    motion = Motion(np.zeros((frames, head.channels), np.float32), np.zeros((frames, 3), np.float32))
+    motion = Motion(
+        np.zeros((frames, head.channels), np.float32), np.zeros((frames, 3), np.float32)
+    )
     motion.jaw[:, 0] = np.linspace(0, 0.2, frames)  # from lips that touch
     motion.expression[:, head.channel("mouthPucker")] = np.linspace(0.8, 0, frames)
     expression = torch.from_numpy(motion.expression).requires_grad_()
     gap, width = mouth.shape(mouth(expression[None], torch.from_numpy(motion.jaw)[None]))[0].T
     assert np.allclose(width.detach().numpy() * 1e3, width_mm(motion, head), atol=1e-3)
-    assert np.corrcoef(gap.detach().numpy(), opening_mm(motion, head))[0, 1] > 0.99 and float(gap[0].detach()) < 2e-3
+    assert (
+        np.corrcoef(gap.detach().numpy(), opening_mm(motion, head))[0, 1] > 0.99
+        and float(gap[0].detach()) < 2e-3
+    )
     (gap.square().sum() + width.square().sum()).backward()
     assert torch.isfinite(expression.grad).all() and expression.grad.abs().max() > 0
 
 
 def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkeypatch):
-    """A Wav2Vec2 and a HuBERT of the usual layout, made small, saved as transformers saves them and adopted from the folder."""
+    """A Wav2Vec2 and a HuBERT of the usual layout, made small, saved as transformers saves them and
+    adopted from the folder."""
     from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
 
     from thunder_core.errors import BadWeights
     from thunder_core.networks.weights import save_weights
 
     small = dict(
-        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, conv_dim=(8,) * 7,
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        conv_dim=(8,) * 7,
         num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2,
     )  # fmt: skip
     sound = 0.1 * noise(5)
-    for name, made in (("wav2vec2", Wav2Vec2Model(Wav2Vec2Config(**small))), ("hubert", HubertModel(HubertConfig(**small)))):
+    for name, made in (
+        ("wav2vec2", Wav2Vec2Model(Wav2Vec2Config(**small))),
+        ("hubert", HubertModel(HubertConfig(**small))),
+    ):
         made.save_pretrained(tmp_path / name)
         encoder = adopted(tmp_path / name).eval()
         hidden, logits = encoder.reader().analyse(sound)
@@ -260,11 +318,15 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkey
             {},
         )
         assert np.array_equal(SpeechEncoder.load(tmp_path / "w").reader().analyse(sound)[0], hidden)
-        assert np.allclose(encoder_module.SpeechEncoder.load(tmp_path / "w").analyse(sound)[0], hidden, atol=1e-5)
+        assert np.allclose(
+            encoder_module.SpeechEncoder.load(tmp_path / "w").analyse(sound)[0], hidden, atol=1e-5
+        )
     with pytest.raises(BadWeights, match="choose its folder"):
         adopted(tmp_path)
     monkeypatch.setitem(sys.modules, "transformers", None)  # as users have it
-    with pytest.raises(BadWeights, match="transformers, which is not installed: install the waveform extra"):
+    with pytest.raises(
+        BadWeights, match="transformers, which is not installed: install the waveform extra"
+    ):
         SpeechEncoder.load(tmp_path / "w")
 
 
@@ -274,9 +336,13 @@ def test_a_sound_that_is_hard_to_read_off_any_lips_is_no_drift():
     opinions = hard.copy(), hard.copy()
     opinions[1][35:45] += 1.2  # where this one alone is
     loud = np.zeros((50, 2), np.float32)
-    with_hard, without = ([grade(opinion, loud, SCALE, known) for opinion in opinions] for known in (hard, None))
+    with_hard, without = (
+        [grade(opinion, loud, SCALE, known) for opinion in opinions] for known in (hard, None)
+    )
     usually, drifting = (score.per_frame for score in with_hard)
     assert usually == pytest.approx(np.full(50, usually[0]), abs=0.01)
     assert drifting[35:45].max() < 30 < drifting[20:30].min()
     assert without[0].per_frame[20:30].max() < 30
-    assert [score.total for score in with_hard] == [score.total for score in without], "a hard sound's score is no better for it"
+    assert [score.total for score in with_hard] == [score.total for score in without], (
+        "a hard sound's score is no better for it"
+    )

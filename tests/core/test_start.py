@@ -19,11 +19,27 @@ from thunder_core.request import Request
 engine.generate(read_sound("assets/sample.wav"), Request(1, 1, system="teacher"))
 print(json.dumps([before, after, sorted({name.partition(".")[0] for name in sys.modules}), steps]))
 """
-NOT_INSTALLED = {"torch", "torchaudio", "transformers", "scipy", "sklearn", "matplotlib", "diffusers"}  # by users
+# by users
+NOT_INSTALLED = {
+    "torch",
+    "torchaudio",
+    "transformers",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "diffusers",
+}
 
 
 def test_starting_imports_only_what_the_networks_need_and_preparing_the_rest():
-    run = subprocess.run([sys.executable, "-c", LOADING], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    run = subprocess.run(
+        [sys.executable, "-c", LOADING],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     before, after, taught, steps = json.loads(run.stdout)
     assert "onnxruntime" not in before and "soundfile" not in before
     assert {"onnxruntime", "soundfile"} <= set(after) and steps > 1

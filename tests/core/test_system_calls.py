@@ -21,9 +21,13 @@ print(before - memory_used(), len(kept))
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only the C library of Linux has the call")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="only the C library of Linux has the call"
+)
 def test_freed_memory_between_what_is_in_use_goes_back_to_the_system():
-    done = subprocess.run([sys.executable, "-c", _HOLES], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", _HOLES], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     released, kept = map(int, done.stdout.split())
     assert kept == 100 and released > 150e6, f"{released} of 240 MB"
 
@@ -32,7 +36,8 @@ def test_the_runtime_beside_blender_is_found_from_its_python(monkeypatch, tmp_pa
     searched = []
     monkeypatch.setattr(system_calls, "WINDOWS", True)
     monkeypatch.setattr(system_calls.os, "add_dll_directory", searched.append, raising=False)
-    monkeypatch.setattr(system_calls.sys, "prefix", str(tmp_path / "5.0" / "python"))  # as in Blender's folder
+    # as in Blender's folder
+    monkeypatch.setattr(system_calls.sys, "prefix", str(tmp_path / "5.0" / "python"))
     system_calls.find_runtime()
     assert searched == []
     (tmp_path / "blender.crt").mkdir()

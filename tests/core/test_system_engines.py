@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every system performs behind the engine's one interface, of its seed, and refuses with a sentence what it does not do."""
+"""Every system performs behind the engine's one interface, of its seed, and refuses with a sentence
+what it does not do."""
 
 import shutil
 from dataclasses import replace
@@ -49,18 +50,32 @@ def engine(tmp_path_factory):
 def a_voice(seconds=1.2):
     """A hum with syllables."""
     t = np.arange(int(seconds * 16000)) / 16000
-    return Speech((0.2 * np.sin(2 * np.pi * 130 * t) * (np.sin(2 * np.pi * 3 * t) > 0)).astype(np.float32))
+    return Speech(
+        (0.2 * np.sin(2 * np.pi * 130 * t) * (np.sin(2 * np.pi * 3 * t) > 0)).astype(np.float32)
+    )
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_system_performs_and_its_seed_makes_its_take_again(engine, name):
     three = engine.generate(a_voice(), Request(3, 5, steps=2, system=name))
-    assert sorted(take.seed for take in three) == [5, 6, 7] and all(take.provenance["engine"] == name for take in three)
-    assert all(bool(take.provenance.get("system_weights")) is SYSTEMS[name].trained for take in three)
-    again = next(take for take in engine.generate(a_voice(), Request(2, 5, steps=2, system=name)) if take.seed == 6)
+    assert sorted(take.seed for take in three) == [5, 6, 7] and all(
+        take.provenance["engine"] == name for take in three
+    )
+    assert all(
+        bool(take.provenance.get("system_weights")) is SYSTEMS[name].trained for take in three
+    )
+    again = next(
+        take
+        for take in engine.generate(a_voice(), Request(2, 5, steps=2, system=name))
+        if take.seed == 6
+    )
     one = next(take for take in three if take.seed == 6)
     assert one.motion.frames == 30 and np.allclose(pack(one.motion), pack(again.motion), atol=1e-4)
-    assert np.isfinite(pack(one.motion)).all() and one.motion.expression.min() >= 0 and one.motion.jaw[:, 0].min() >= 0
+    assert (
+        np.isfinite(pack(one.motion)).all()
+        and one.motion.expression.min() >= 0
+        and one.motion.jaw[:, 0].min() >= 0
+    )
     other = next(take for take in three if take.seed == 7)
     assert np.abs(pack(one.motion) - pack(other.motion)).max() > 1e-4
 
@@ -75,7 +90,11 @@ def test_what_a_system_does_not_do_is_refused(engine):
         ("flameselftalk", dict(guidance=2.0), "has no Voice Guidance"),
         ("flameselftalk", dict(direction=asked), "cannot be directed"),
         ("media2face", dict(direction=asked), "follows only the mood"),
-        ("thunder", dict(reference=np.zeros((40, 53))), "takes no style from a motion: choose DiffPoseTalk"),
+        (
+            "thunder",
+            dict(reference=np.zeros((40, 53))),
+            "takes no style from a motion: choose DiffPoseTalk",
+        ),
         ("diffposetalk", dict(reference=np.zeros((4, 53))), "shorter than a second"),
         ("faceformer", {}, "no engine “faceformer”"),
     ):
@@ -86,15 +105,25 @@ def test_what_a_system_does_not_do_is_refused(engine):
 def test_a_mood_a_reference_and_a_direction_change_what_is_performed(engine):
     voice, plain = a_voice(), {}
     sad = replace(Brief(Direction(mood="sad").vector()[None]), spread=0.0)
-    reference = np.random.default_rng(0).standard_normal((60, engine.thunder.columns.count)).astype(np.float32)
-    for name, wish in (("media2face", dict(direction=sad)), ("diffposetalk", dict(reference=reference)), ("teacher", dict(direction=sad))):
+    reference = (
+        np.random.default_rng(0)
+        .standard_normal((60, engine.thunder.columns.count))
+        .astype(np.float32)
+    )
+    for name, wish in (
+        ("media2face", dict(direction=sad)),
+        ("diffposetalk", dict(reference=reference)),
+        ("teacher", dict(direction=sad)),
+    ):
         plain = engine.generate(voice, Request(1, 1, steps=2, system=name))[0]
         told = engine.generate(voice, Request(1, 1, steps=2, system=name, **wish))[0]
         assert np.abs(pack(told.motion) - pack(plain.motion)).max() > 1e-4, name
 
 
 def test_the_teacher_opens_the_mouth_where_there_is_a_voice_and_rests_in_silence(engine):
-    silence = engine.generate(Speech(np.zeros(16000, np.float32)), Request(1, 1, system="teacher"))[0]
+    silence = engine.generate(Speech(np.zeros(16000, np.float32)), Request(1, 1, system="teacher"))[
+        0
+    ]
     assert silence.score is None and silence.opening.std() < 0.3
 
 
@@ -110,7 +139,9 @@ def test_weights_of_another_encoder_are_refused(engine, tmp_path):
             shutil.copy(path, tmp_path)
     kind = network_class("flameselftalk")
     network = kind(kind.Config(motion=engine.thunder.columns.count, audio=7, speakers=2, **SMALL))
-    save_weights(tmp_path / "systems" / "flameselftalk", network.state_dict(), network.settings(), {})
+    save_weights(
+        tmp_path / "systems" / "flameselftalk", network.state_dict(), network.settings(), {}
+    )
     loaded = Engine.load(tmp_path, device="cpu")
     with pytest.raises(BadWeights, match="another speech encoder"):
         loaded.generate(a_voice(), Request(1, 1, system="flameselftalk"))
@@ -125,19 +156,33 @@ def test_denoisers_of_the_comparison_and_of_blender_are_one_kind(engine):
 def a_face(size=64):
     """A grey disc with darker eyes on black, [size, size]."""
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
-    return np.where(x**2 + y**2 > 0.8, 0, np.where((np.abs(x) - 0.3) ** 2 + (y + 0.2) ** 2 < 0.02, 0.2, 0.7)).astype(np.float32)
+    return np.where(
+        x**2 + y**2 > 0.8, 0, np.where((np.abs(x) - 0.3) ** 2 + (y + 0.2) ** 2 < 0.02, 0.2, 0.7)
+    ).astype(np.float32)
 
 
 def test_a_picture_changes_what_media2face_performs_and_its_moods_make_the_take_again(engine):
     voice = a_voice()
     plain = engine.generate(
-        voice, Request(1, 1, steps=2, system="media2face", direction=replace(Brief(Direction().vector()[None]), spread=0.0))
+        voice,
+        Request(
+            1,
+            1,
+            steps=2,
+            system="media2face",
+            direction=replace(Brief(Direction().vector()[None]), spread=0.0),
+        ),
     )[0]
     take = engine.generate(voice, Request(1, 1, steps=2, system="media2face", picture=a_face()))[0]
     moods = take.provenance["picture"]
     assert len(moods) == len(MOODS) - 1 and any(moods) and moods == [round(x, 3) for x in moods]
-    again = engine.generate(voice, Request(1, 1, steps=2, system="media2face", picture=np.array(moods, np.float32)))[0]
-    assert np.array_equal(pack(take.motion), pack(again.motion)) and again.provenance["picture"] == moods
+    again = engine.generate(
+        voice, Request(1, 1, steps=2, system="media2face", picture=np.array(moods, np.float32))
+    )[0]
+    assert (
+        np.array_equal(pack(take.motion), pack(again.motion))
+        and again.provenance["picture"] == moods
+    )
     assert np.abs(pack(take.motion) - pack(plain.motion)).max() > 1e-4
 
 
@@ -147,11 +192,15 @@ def test_a_mood_that_is_asked_for_goes_over_the_picture_by_its_strength():
     sad = Direction(mood="sad", strength=0.75).vector()
     vectors = np.stack([Direction(Style(energy=1.2)).vector(), sad])
     moods = apply_picture(Brief(vectors, 0.25), shown)
-    assert moods.spread == 0.25 and np.array_equal(moods.vectors[:, : len(AXES)], vectors[:, : len(AXES)])
+    assert moods.spread == 0.25 and np.array_equal(
+        moods.vectors[:, : len(AXES)], vectors[:, : len(AXES)]
+    )
     assert moods.vectors[0, len(AXES) :] == pytest.approx(shown)
     assert moods.vectors[1, len(AXES) :] == pytest.approx(sad[len(AXES) :] + 0.25 * shown)
     alone = apply_picture(None, shown)
-    assert alone.spread == 0 and alone.vectors[0] == pytest.approx(np.concatenate([np.zeros(len(AXES)), shown]))
+    assert alone.spread == 0 and alone.vectors[0] == pytest.approx(
+        np.concatenate([np.zeros(len(AXES)), shown])
+    )
 
 
 @pytest.mark.parametrize(
@@ -178,11 +227,24 @@ def test_weights_that_see_through_clip_ask_for_its_folder(engine, tmp_path):
     network = kind(kind.Config(motion=config.motion, audio=config.audio, clip=16, **SMALL))
     save_weights(tmp_path / "systems" / "media2face", network.state_dict(), network.settings(), {})
     loaded = Engine.load(tmp_path, device="cpu")
-    with pytest.raises(BadRequest, match="through a CLIP network: put its folder at .*systems.*clip"):
+    with pytest.raises(
+        BadRequest, match="through a CLIP network: put its folder at .*systems.*clip"
+    ):
         loaded.generate(a_voice(), Request(1, 1, steps=2, system="media2face", picture=a_face()))
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-    sizes = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=16)
-    CLIPVisionModelWithProjection(CLIPVisionConfig(projection_dim=16, **sizes)).save_pretrained(tmp_path / "systems" / "clip")
-    take = loaded.generate(a_voice(), Request(1, 1, steps=2, system="media2face", picture=a_face()))[0]
+    sizes = dict(
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=16,
+    )
+    CLIPVisionModelWithProjection(CLIPVisionConfig(projection_dim=16, **sizes)).save_pretrained(
+        tmp_path / "systems" / "clip"
+    )
+    take = loaded.generate(
+        a_voice(), Request(1, 1, steps=2, system="media2face", picture=a_face())
+    )[0]
     assert any(take.provenance["picture"])

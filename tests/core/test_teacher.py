@@ -24,10 +24,15 @@ CHANNELS = list(HEAD.expression_names)
 
 
 def say(*phones, each=8):
-    """10 ms labels of phones, `each` · 10 ms long, between half seconds of silence; loudness as of an even voice."""
-    labels = np.concatenate([np.zeros(50)] + [np.full(each, phone_index(p)) for p in phones] + [np.zeros(50)]).astype(np.uint8)
+    """10 ms labels of phones, `each` · 10 ms long, between half seconds of silence; loudness as of
+    an even voice."""
+    labels = np.concatenate(
+        [np.zeros(50)] + [np.full(each, phone_index(p)) for p in phones] + [np.zeros(50)]
+    ).astype(np.uint8)
     frames = len(labels) // 4
-    loud = np.where(occupancy(labels, frames)[:, :1] < 0.5, 0.6, -1.0).repeat(2, 1).astype(np.float32)
+    loud = (
+        np.where(occupancy(labels, frames)[:, :1] < 0.5, 0.6, -1.0).repeat(2, 1).astype(np.float32)
+    )
     return labels, loud
 
 
@@ -77,7 +82,13 @@ def test_silence_is_rest():
 
 
 def test_eyes_are_alive_in_silence():
-    motion = perform(np.zeros(4000, np.uint8), np.full((1000, 2), -1, np.float32), CHANNELS, np.random.default_rng(0), Direction())
+    motion = perform(
+        np.zeros(4000, np.uint8),
+        np.full((1000, 2), -1, np.float32),
+        CHANNELS,
+        np.random.default_rng(0),
+        Direction(),
+    )
     blink = motion.expression[:, HEAD.channel("eyeBlinkLeft")]
     blinks = ((blink[1:] > 0.5) & (blink[:-1] <= 0.5)).sum()
     assert 5 <= blinks <= 30  # in 40 s
@@ -85,7 +96,9 @@ def test_eyes_are_alive_in_silence():
 
 
 def test_the_same_generator_gives_the_same_performance_and_another_does_not():
-    first, again, other = (play("HH", "EH", "L", "OW", seed=s, direction=None)[1] for s in (5, 5, 6))
+    first, again, other = (
+        play("HH", "EH", "L", "OW", seed=s, direction=None)[1] for s in (5, 5, 6)
+    )
     assert np.array_equal(pack(first), pack(again))
     assert not np.array_equal(pack(first), pack(other))
 
@@ -104,9 +117,12 @@ def test_nothing_jerks():
     assert np.abs(np.diff(opening_mm(motion, HEAD))).max() < 12
 
 
-# ---- jaw, lips and teeth as in people: the bars of research/articulation.py, on sounds that are certainly said
+# ---- jaw, lips and teeth as in people: the bars of research/articulation.py, on sounds that are
+# certainly said
 
-SENTENCE = "DH AH S EY F T IY AE P AA M OW V ER TH IH NG K SH UH B AW Z W IY L F AY N D JH UW".split()
+SENTENCE = (
+    "DH AH S EY F T IY AE P AA M OW V ER TH IH NG K SH UH B AW Z W IY L F AY N D JH UW".split()
+)
 
 
 @pytest.fixture(scope="module")
@@ -115,14 +131,18 @@ def performed():
     own = bundled_articulators()
     result = []
     for seed in range(4):
-        labels, motion = play(*SENTENCE, seed=seed, direction=Direction(Style.of_speaker(str(seed))), each=9)
+        labels, motion = play(
+            *SENTENCE, seed=seed, direction=Direction(Style.of_speaker(str(seed))), each=9
+        )
         result.append((labels, motion, own.shape(motion.expression, motion.jaw), own))
     return result
 
 
 def frames_of(labels, symbols, frames):
     """bool [T]: frames in the middle of one of these sounds."""
-    return np.isin(labels[(np.arange(frames) * 4).clip(0, len(labels) - 1)], [PHONES.index(s) for s in symbols])
+    return np.isin(
+        labels[(np.arange(frames) * 4).clip(0, len(labels) - 1)], [PHONES.index(s) for s in symbols]
+    )
 
 
 def made_on(performed, symbols, value, best):
@@ -136,19 +156,32 @@ def made_on(performed, symbols, value, best):
 
 
 def test_the_jaw_makes_half_of_an_opening_and_more_of_a_wide_one(performed):
-    gap, incisors, rise = (np.concatenate([getattr(shape, name) for _, _, shape, _ in performed]) for name in ("gap", "incisors", "rise"))
+    gap, incisors, rise = (
+        np.concatenate([getattr(shape, name) for _, _, shape, _ in performed])
+        for name in ("gap", "incisors", "rise")
+    )
     bare = gap - incisors - rise
     open_, wide = gap > 3, gap > 10
-    assert (incisors[open_] / gap[open_]).mean() >= 0.5 and (incisors[wide] / gap[wide]).mean() >= 0.6
+    assert (incisors[open_] / gap[open_]).mean() >= 0.5 and (
+        incisors[wide] / gap[wide]
+    ).mean() >= 0.6
     assert (rise[open_] / gap[open_]).mean() <= 0.25 and rise.max() <= 3
     assert bare.max() <= 3
 
 
 def test_sibilants_bring_the_incisors_together_and_other_sounds_apart(performed):
-    edges = made_on(performed, "S Z SH ZH CH JH".split(), lambda motion, shape, own: np.abs(shape.incisors - own.overlap), np.min)
-    assert edges.max() <= 3.5 and np.mean(edges <= 2) > 0.75  # lips that are far apart bring the jaw with them
+    edges = made_on(
+        performed,
+        "S Z SH ZH CH JH".split(),
+        lambda motion, shape, own: np.abs(shape.incisors - own.overlap),
+        np.min,
+    )
+    # lips that are far apart bring the jaw with them
+    assert edges.max() <= 3.5 and np.mean(edges <= 2) > 0.75
     for labels, motion, shape, _ in performed:
-        speech = ~frames_of(labels, ["SIL"], motion.frames) & ~frames_of(labels, "S Z SH ZH CH JH".split(), motion.frames)
+        speech = ~frames_of(labels, ["SIL"], motion.frames) & ~frames_of(
+            labels, "S Z SH ZH CH JH".split(), motion.frames
+        )
         assert (shape.incisors[speech] >= 1).mean() >= 0.95
         assert shape.incisors.min() >= -0.01, "never through each other"
 
@@ -157,19 +190,30 @@ def test_f_and_v_touch_the_teeth_and_look_unlike_s(performed):
     def lip(motion, shape, own):
         return own.apart(own.lip_surface(motion.expression, motion.jaw))
 
-    touched, apart = made_on(performed, ["F", "V"], lip, np.min), made_on(performed, ["S", "Z"], lip, np.median)
+    touched, apart = (
+        made_on(performed, ["F", "V"], lip, np.min),
+        made_on(performed, ["S", "Z"], lip, np.median),
+    )
     assert touched.max() <= 0.5 and touched.min() >= -0.5 and np.median(apart) >= 1.5
 
 
 def test_th_shows_the_tongue(performed):
-    out = made_on(performed, ["TH", "DH"], lambda motion, shape, own: tongue_between_teeth(own, motion.expression, motion.jaw), np.max)
+    out = made_on(
+        performed,
+        ["TH", "DH"],
+        lambda motion, shape, own: tongue_between_teeth(own, motion.expression, motion.jaw),
+        np.max,
+    )
     assert (out > 0).mean() >= 0.8
 
 
 def test_bilabials_press_over_a_jaw_that_stays_half_open(performed):
     behind = []
     for labels, motion, shape, _ in performed:
-        shut = closure(np.isin(labels, [PHONES.index(s) for s in "M B P".split()]), motion.frames) > 0.99
+        shut = (
+            closure(np.isin(labels, [PHONES.index(s) for s in "M B P".split()]), motion.frames)
+            > 0.99
+        )
         assert shape.gap[shut].max() < 0.3
         pressed = motion.expression[:, HEAD.channel("mouthPressLeft")]
         assert pressed[shut].min() > 0.3
@@ -203,16 +247,23 @@ def test_articulation_sets_sounds_apart_at_the_same_mean():
 
 def test_a_jaw_that_does_more_leaves_the_lips_as_far_apart():
     own = bundled_articulators()
-    little, much = (own.shape(m.expression, m.jaw) for m in (played(jaw=jaw) for jaw in (0.8, 1.25)))
+    little, much = (
+        own.shape(m.expression, m.jaw) for m in (played(jaw=jaw) for jaw in (0.8, 1.25))
+    )
     open_ = (little.gap > 3) & (much.gap > 3)
-    assert (much.incisors[open_] / much.gap[open_]).mean() > 1.2 * (little.incisors[open_] / little.gap[open_]).mean()
+    assert (much.incisors[open_] / much.gap[open_]).mean() > 1.2 * (
+        little.incisors[open_] / little.gap[open_]
+    ).mean()
     assert np.abs(much.gap - little.gap)[open_].mean() < 1.0
 
 
 def test_smiles_lift_the_corners_and_the_opposite_lowers_them():
     smile, frown = HEAD.channel("mouthSmileLeft"), HEAD.channel("mouthFrownLeft")
     up, usual, down = (played(smile=by).expression for by in (0.8, 0.0, -0.8))
-    assert up[:, smile].mean() > usual[:, smile].mean() + 0.3 and down[:, frown].mean() > usual[:, frown].mean() + 0.3
+    assert (
+        up[:, smile].mean() > usual[:, smile].mean() + 0.3
+        and down[:, frown].mean() > usual[:, frown].mean() + 0.3
+    )
 
 
 def test_the_side_that_is_asked_for_moves_more():
@@ -222,18 +273,25 @@ def test_the_side_that_is_asked_for_moves_more():
 
 
 @pytest.mark.parametrize("mood, channel", [
-    ("warm", "mouthSmileLeft"), ("amused", "cheekSquintLeft"), ("sad", "mouthFrownLeft"), ("tense", "mouthPressLeft"),
-    ("angry", "noseSneerLeft"), ("afraid", "mouthStretchLeft"), ("disgusted", "noseSneerLeft"), ("contemptuous", "mouthDimpleLeft"),
+    ("warm", "mouthSmileLeft"), ("amused", "cheekSquintLeft"), ("sad", "mouthFrownLeft"),
+    ("tense", "mouthPressLeft"),
+    ("angry", "noseSneerLeft"), ("afraid", "mouthStretchLeft"), ("disgusted", "noseSneerLeft"),
+    ("contemptuous", "mouthDimpleLeft"),
     ("doubtful", "mouthShrugLower"),
 ])  # fmt: skip
 def test_a_mood_moves_the_mouth_while_it_speaks(mood, channel):
     """Not a pose on top: with its mean taken away there is more movement than without the mood."""
     column = HEAD.channel(channel)
-    moods, usual = (np.mean([played(seed, which).expression[:, column].std() for seed in range(6)]) for which in (mood, "neutral"))
+    moods, usual = (
+        np.mean([played(seed, which).expression[:, column].std() for seed in range(6)])
+        for which in (mood, "neutral")
+    )
     assert moods > 1.25 * usual
 
 
-@pytest.mark.parametrize("mood", ("amused", "tense", "angry", "afraid", "surprised", "disgusted", "doubtful", "bored"))
+@pytest.mark.parametrize(
+    "mood", ("amused", "tense", "angry", "afraid", "surprised", "disgusted", "doubtful", "bored")
+)
 def test_closures_and_silence_stay_shut_in_a_mood(mood):
     labels, motion = play("AA", "M", "AE", "P", "IY", direction=Direction(mood=mood))
     gap = opening_mm(motion, HEAD)
@@ -244,7 +302,12 @@ def test_closures_and_silence_stay_shut_in_a_mood(mood):
 
 def test_lips_are_no_faster_than_lips_can_be():
     for seed in range(3):
-        _, motion = play(*"P AA B AE M AA P AE B AA".split(), seed=seed, direction=Direction(Style(energy=2.0, articulation=1.6)), each=6)
+        _, motion = play(
+            *"P AA B AE M AA P AE B AA".split(),
+            seed=seed,
+            direction=Direction(Style(energy=2.0, articulation=1.6)),
+            each=6,
+        )
         assert np.abs(np.diff(opening_mm(motion, HEAD))).max() < 12
 
 
@@ -258,7 +321,12 @@ def test_what_the_encoder_cannot_hear_is_not_performed_and_what_it_is_sure_of_is
     heard[middle - 1 : middle + 2, 192 + PHONES.index("M")] = 1.0
 
     def gap(features):
-        return opening_mm(perform(labels, loud, CHANNELS, np.random.default_rng(0), Direction(), features=features), HEAD)
+        return opening_mm(
+            perform(
+                labels, loud, CHANNELS, np.random.default_rng(0), Direction(), features=features
+            ),
+            HEAD,
+        )
 
     lips = round((0.5 + 0.12 * 1.5) * 25)
     assert gap(None)[lips - 1 : lips + 2].min() < 0.3 < gap(features)[lips - 1 : lips + 2].min()
@@ -269,19 +337,33 @@ def test_lips_are_shut_in_the_middle_of_a_long_sound():
     demanded = np.zeros(100, bool)
     demanded[10:14] = demanded[40:70] = True
     shorter = np.flatnonzero(middles(demanded))
-    assert shorter[:4].tolist() == [10, 11, 12, 13] and len(shorter) == 4 + MOST_SHUT and abs(shorter[4:].mean() - 54.5) <= 1
+    assert (
+        shorter[:4].tolist() == [10, 11, 12, 13]
+        and len(shorter) == 4 + MOST_SHUT
+        and abs(shorter[4:].mean() - 54.5) <= 1
+    )
 
 
 def test_lips_part_on_s_and_th_as_far_as_the_sound_is_heard_to_open_them():
     z, none = np.full(40, 0.3), np.zeros(40)
-    s, th = (Sounds(np.ones(40), some, none, other) for some, other in ((np.ones(40), none), (none, np.ones(40))))
+    s, th = (
+        Sounds(np.ones(40), some, none, other)
+        for some, other in ((np.ones(40), none), (none, np.ones(40)))
+    )
     usual = opening_steps(z - 1, np.ones(40), none, none, s, Style())["not too fast"]
-    assert np.allclose(usual, opening_steps(z - 1, np.ones(40), none, none, th, Style())["softplus"])
-    assert opening_steps(z, np.ones(40), none, none, s, Style())["not too fast"].max() <= SIBILANT_MOST_MM
+    assert np.allclose(
+        usual, opening_steps(z - 1, np.ones(40), none, none, th, Style())["softplus"]
+    )
+    assert (
+        opening_steps(z, np.ones(40), none, none, s, Style())["not too fast"].max()
+        <= SIBILANT_MOST_MM
+    )
 
 
 def test_in_a_short_pause_lips_do_not_come_to_rest():
-    pause = np.concatenate([np.full(40, 1), np.zeros(PAUSE - 20), np.full(40, 1), np.zeros(PAUSE + 60), np.full(40, 1)]).astype(np.uint8)
+    pause = np.concatenate(
+        [np.full(40, 1), np.zeros(PAUSE - 20), np.full(40, 1), np.zeros(PAUSE + 60), np.full(40, 1)]
+    ).astype(np.uint8)
     alive = presence(pause, len(pause) // 4)
     assert alive[5:30].min() > 0.9 and alive[38:].min() == 0
 
@@ -289,7 +371,11 @@ def test_in_a_short_pause_lips_do_not_come_to_rest():
 def test_an_m_that_is_unlikely_is_heard_as_something_else():
     logits = np.full((30, len(PHONES)), -9.0)
     logits[:10, phone_index("AA")] = logits[20:, phone_index("AA")] = 0
-    logits[10:20, [phone_index("M"), phone_index("N"), phone_index("D")]] = np.log([0.4, 0.35, 0.25])
-    assert (best_path(logits)[10:20] == phone_index("M")).all() and (likeliest(logits)[10:20] == phone_index("N")).all()
+    logits[10:20, [phone_index("M"), phone_index("N"), phone_index("D")]] = np.log(
+        [0.4, 0.35, 0.25]
+    )
+    assert (best_path(logits)[10:20] == phone_index("M")).all() and (
+        likeliest(logits)[10:20] == phone_index("N")
+    ).all()
     logits[10:20, phone_index("M")] = 1.0
     assert (likeliest(logits) == best_path(logits)).all()

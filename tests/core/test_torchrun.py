@@ -40,13 +40,16 @@ def trained(folder: Path, together: bool) -> None:
     def draw(rng):
         x = rng.standard_normal((BATCH, 4)).astype(np.float32)
         return torch.from_numpy(x), torch.from_numpy(
-            np.sin(x.sum(1, keepdims=True)) + 0.3 * rng.standard_normal((BATCH, 1)).astype(np.float32)
+            np.sin(x.sum(1, keepdims=True))
+            + 0.3 * rng.standard_normal((BATCH, 1)).astype(np.float32)
         )
 
     def batch(rng):
         if not together:
             return draw(rng)
-        parts = [draw(np.random.default_rng(seeds)) for seeds in ([SEED, step[0]], [SEED, step[0], 1])]
+        parts = [
+            draw(np.random.default_rng(seeds)) for seeds in ([SEED, step[0]], [SEED, step[0], 1])
+        ]
         step[0] += 1
         return tuple(torch.cat(part) for part in zip(*parts))
 
@@ -54,7 +57,9 @@ def trained(folder: Path, together: bool) -> None:
         """Batches of `batch`; as a part, it writes down which rows of the data it has."""
 
         def part(self, number, count):
-            (folder / f"rows_{number}.json").write_text(json.dumps(own_part(list(range(ROWS)), number, count)))
+            (folder / f"rows_{number}.json").write_text(
+                json.dumps(own_part(list(range(ROWS)), number, count))
+            )
             return self
 
         def __call__(self, rng):
@@ -77,18 +82,33 @@ def curve(folder: Path) -> list[tuple[float, float]]:
 @pytest.mark.slow
 def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):
     script = tmp_path / "train.py"
-    script.write_text(SCRIPT.format(root=str(ROOT), tests=str(ROOT / "tests"), here=str(Path(__file__).parent)))
-    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script), str(tmp_path / "two")]
+    script.write_text(
+        SCRIPT.format(root=str(ROOT), tests=str(ROOT / "tests"), here=str(Path(__file__).parent))
+    )
+    run = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        str(script),
+        str(tmp_path / "two"),
+    ]
     done = subprocess.run(run, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     trained(tmp_path / "one", together=True)
     one, two = curve(tmp_path / "one"), curve(tmp_path / "two")
     assert len(one) == 3 and one[0][0] > 1.1 * one[-1][0], "it learned something"
     assert np.array(two) == pytest.approx(np.array(one), abs=2e-4)
-    weights = [torch.load(tmp_path / which / "model.pt", weights_only=True) for which in ("one", "two")]
+    weights = [
+        torch.load(tmp_path / which / "model.pt", weights_only=True) for which in ("one", "two")
+    ]
     assert all(torch.allclose(weights[0][name], weights[1][name], atol=1e-4) for name in weights[0])
     parts = [json.loads((tmp_path / "two" / f"rows_{rank}.json").read_text()) for rank in (0, 1)]
-    assert parts[0] + parts[1] == list(range(ROWS)) and all(parts), "each process reads rows of its own"
+    assert parts[0] + parts[1] == list(range(ROWS)) and all(parts), (
+        "each process reads rows of its own"
+    )
     assert not list((tmp_path / "one").glob("rows_*")), "one process reads all"
 
 
@@ -96,6 +116,11 @@ def test_batches_of_two_parts_come_from_different_rows_and_together_from_all(tmp
     motions = made_motions(tmp_path, load_head())
     numbers = motions.of("train")
     whole = SpeechBatches(motions, numbers, 20, 40, mel=False)
-    drawn = [set(part(np.random.default_rng(1))["crop"][:, 0].tolist()) for part in (whole.part(0, 2), whole.part(1, 2))]
+    drawn = [
+        set(part(np.random.default_rng(1))["crop"][:, 0].tolist())
+        for part in (whole.part(0, 2), whole.part(1, 2))
+    ]
     assert not drawn[0] & drawn[1] and sorted(drawn[0] | drawn[1]) == sorted(numbers)
-    assert whole.numbers == numbers and [set(own_part([1, 2], i, 3)) for i in range(3)] == [{1, 2}] * 3, "too few to part"
+    assert (
+        whole.numbers == numbers and [set(own_part([1, 2], i, 3)) for i in range(3)] == [{1, 2}] * 3
+    ), "too few to part"

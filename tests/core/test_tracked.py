@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tracked sequences: any rate and order of channels is read, what cannot be used is said in a sentence."""
+"""Tracked sequences: any rate and order of channels is read, what cannot be used is said in a
+sentence."""
 
 import os
 from pathlib import Path
@@ -16,8 +17,11 @@ from thunder_core.types import Motion
 CHANNELS = list(load_head().expression_names)
 
 
-def capture(folder, name="line", frames=120, fps=60.0, seconds=None, rate=16000, says_fps=..., **changes):
-    """A made capture: a sine on two named channels, a nodding head; `changes` (and `says_fps`) replace arrays, None drops them."""
+def capture(
+    folder, name="line", frames=120, fps=60.0, seconds=None, rate=16000, says_fps=..., **changes
+):
+    """A made capture: a sine on two named channels, a nodding head; `changes` (and `says_fps`)
+    replace arrays, None drops them."""
     t = np.arange(frames) / fps
     arrays = (
         dict(
@@ -50,7 +54,13 @@ def test_any_rate_becomes_25_frames_per_second(tmp_path, fps):
 def test_channels_are_found_by_name_and_the_rest_stay_at_rest(tmp_path):
     frames = 50
     names = ["somethingElse", "mouthClose", "jawOpen"]
-    path = capture(tmp_path, frames=frames, fps=25.0, expression=np.tile([0.9, 0.4, 0.7], (frames, 1)), channels=np.array(names))
+    path = capture(
+        tmp_path,
+        frames=frames,
+        fps=25.0,
+        expression=np.tile([0.9, 0.4, 0.7], (frames, 1)),
+        channels=np.array(names),
+    )
     motion, speaker, _ = read_tracked(path, CHANNELS)
     rest = np.delete(motion.expression, CHANNELS.index("mouthClose"), 1)
     assert np.allclose(motion.expression[:, CHANNELS.index("mouthClose")], 0.4) and not rest.any()
@@ -102,12 +112,21 @@ def test_a_folder_gives_sound_and_motion_of_one_length(tmp_path):
     assert [c[1] for c in clips] == ["a", "Ada"]
     for _, _, samples, motion in clips:
         assert len(samples) == motion.frames * 640 and samples.dtype == np.float32
-        assert motion.expression.shape == (motion.frames, len(CHANNELS)) and motion.head.shape == motion.jaw.shape
+        assert (
+            motion.expression.shape == (motion.frames, len(CHANNELS))
+            and motion.head.shape == motion.jaw.shape
+        )
     assert [c[3].frames for c in clips] == [70, 50]
 
 
 def test_coefficients_of_another_basis_are_refused(tmp_path):
-    path = capture(tmp_path, frames=50, fps=25.0, expression=np.random.default_rng(1).normal(size=(50, 20)), channels=None)
+    path = capture(
+        tmp_path,
+        frames=50,
+        fps=25.0,
+        expression=np.random.default_rng(1).normal(size=(50, 20)),
+        channels=None,
+    )
     with pytest.raises(BadTracking, match="another head's basis.*--flame"):
         read_tracked(path, CHANNELS)
 
@@ -137,7 +156,9 @@ def test_what_is_no_archive_gets_a_sentence(tmp_path):
     (tmp_path / "line.npz").write_bytes(b"not an archive")
     with pytest.raises(BadTracking, match="cannot be read"):
         read_tracked(tmp_path / "line.npz", CHANNELS)
-    np.savez(tmp_path / "code.npz", expression=np.array([{}], dtype=object), jaw=np.zeros((1, 3)), fps=25)
+    np.savez(
+        tmp_path / "code.npz", expression=np.array([{}], dtype=object), jaw=np.zeros((1, 3)), fps=25
+    )
     with pytest.raises(BadTracking, match="plain arrays"):
         read_tracked(tmp_path / "code.npz", CHANNELS)
 
@@ -163,12 +184,22 @@ def test_faces_to_measure_against_are_not_trained_on(tmp_path):
 
 
 def test_facegood_channels_reach_their_counterparts(tmp_path):
-    names = ["mouth_stretch_c", "mouth_press_l", "mouth_press_r", "mouth_pucker_l", "mouth_pucker_r", "jaw_sideways_r", "tooth_d_d"]
+    names = [
+        "mouth_stretch_c",
+        "mouth_press_l",
+        "mouth_press_r",
+        "mouth_pucker_l",
+        "mouth_pucker_r",
+        "jaw_sideways_r",
+        "tooth_d_d",
+    ]
     weights = np.tile([0.5, 0.3, 0.1, 0.8, 0.8, 0.5, 1.0], (60, 1)).astype(np.float16)
     motion = facegood_motion(weights, names, CHANNELS, 30.0)
     x = dict(zip(CHANNELS, motion.expression[0]))
     assert motion.jaw[0] == pytest.approx([0.16, -0.06, 0], abs=1e-3)
-    assert (x["mouthPressLeft"], x["mouthPressRight"], x["mouthPucker"]) == pytest.approx((0.3, 0.1, 0.8), abs=1e-3)
+    assert (x["mouthPressLeft"], x["mouthPressRight"], x["mouthPucker"]) == pytest.approx(
+        (0.3, 0.1, 0.8), abs=1e-3
+    )
     assert sum(motion.expression[0]) == pytest.approx(1.2, abs=1e-2)
 
     source = tmp_path / "rig"

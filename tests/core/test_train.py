@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every stage of training runs end to end on a corpus made here, resumes, and gives weights an engine loads."""
+"""Every stage of training runs end to end on a corpus made here, resumes, and gives weights an
+engine loads."""
 
 import contextlib
 import io
@@ -26,7 +27,15 @@ from thunder_core.request import Request
 from thunder_core.train import __main__ as train
 from thunder_core.train.adapt import pieces
 from thunder_core.train.card import write_card
-from thunder_core.train.corpus import BadCorpus, build, Clip, Corpus, split_of, splits_of, TEST_SPEAKERS
+from thunder_core.train.corpus import (
+    BadCorpus,
+    build,
+    Clip,
+    Corpus,
+    split_of,
+    splits_of,
+    TEST_SPEAKERS,
+)
 from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.loop import _Log, fit, half_precision, learning_rate, Schedule
 from thunder_core.train.motions import animate, VARIANTS
@@ -41,33 +50,44 @@ def test_own_estimates_take_the_truths_place_where_asked_and_only_under_noise():
     own = torch.tensor([True, False])[:, None, None] & torch.tensor([True, True, False, False])
     alpha = torch.from_numpy(alpha_bar())
     mixed = as_sampled(truth, guess, torch.tensor([STEPS - 1, STEPS - 1]), alpha, own)
-    assert mixed[0, :, :2].min() > 0.99  # where nothing is left of the truth it is all the model's own
+    # where nothing is left of the truth it is all the model's own
+    assert mixed[0, :, :2].min() > 0.99
     assert mixed[0, :, 2:].abs().max() == 0 and mixed[1].abs().max() == 0
     least = as_sampled(truth, guess, torch.tensor([0, 0]), alpha, own)
     assert 0 < least[0, :, :2].max() < 0.1
 
 
 def test_voices_are_split_by_speaker_and_the_ten_are_never_trained_on():
-    assert {split_of(s) for s in "533 367 3331 3080 3005 2609 2414 2033 1998 1688".split()} == {"test"}
+    assert {split_of(s) for s in "533 367 3331 3080 3005 2609 2414 2033 1998 1688".split()} == {
+        "test"
+    }
     assert {split_of(f"voice {i}") for i in range(300)} == {"train", "validation"}
 
 
 def test_a_corpus_with_somebody_in_every_split_is_split_by_names_alone():
-    longest = dict.fromkeys((*TEST_SPEAKERS, *(f"voice {i}" for i in range(300))), 6.0) | {"short": 1.0}
+    longest = dict.fromkeys((*TEST_SPEAKERS, *(f"voice {i}" for i in range(300))), 6.0) | {
+        "short": 1.0
+    }
     assert splits_of(longest) == {speaker: split_of(speaker) for speaker in longest}
 
 
 @pytest.mark.parametrize(
     "speakers, there",
     [
-        ("Ada Bob", [1, 0, 1]), ("Ada 367", [1, 0, 1]), ("Ada Bob Eve", [1, 1, 1]), ("Ada Bob 367 533", [1, 1, 2]),
+        ("Ada Bob", [1, 0, 1]), ("Ada 367", [1, 0, 1]), ("Ada Bob Eve", [1, 1, 1]), ("Ada Bob 367 "
+                                                                                     "533",
+                                                                                         [1, 1, 2]),
         (" ".join(map(str, range(100))), [92, 4, 4]), ("367 533", [0, 0, 2]),
     ],
 )  # fmt: skip
 def test_where_names_leave_a_split_empty_somebody_of_the_data_fills_it(speakers, there):
     splits = splits_of(dict.fromkeys(speakers.split(), 5.0) | {"short": 4.9})
-    assert splits.pop("short") == "train", "nobody is measured by a recording that is shorter than the longest crop"
-    assert [list(splits.values()).count(split) for split in ("train", "validation", "test")] == there
+    assert splits.pop("short") == "train", (
+        "nobody is measured by a recording that is shorter than the longest crop"
+    )
+    assert [
+        list(splits.values()).count(split) for split in ("train", "validation", "test")
+    ] == there
     assert all(splits[speaker] == "test" for speaker in TEST_SPEAKERS & set(splits))
 
 
@@ -84,12 +104,21 @@ def test_where_names_leave_a_split_empty_somebody_of_the_data_fills_it(speakers,
 def test_a_corpus_that_is_too_small_is_refused_in_a_sentence(tmp_path, speakers, seconds, said):
     folder, labelled = tmp_path / "voices", []
     folder.mkdir()
-    (folder / "transcripts.tsv").write_text("file\tspeaker\ttext\n" + "".join(f"{i}.wav\t{s}\ta\n" for i, s in enumerate(speakers)))
+    (folder / "transcripts.tsv").write_text(
+        "file\tspeaker\ttext\n" + "".join(f"{i}.wav\t{s}\ta\n" for i, s in enumerate(speakers))
+    )
     for i in range(len(speakers)):
         soundfile.write(folder / f"{i}.wav", np.zeros(seconds * 16000), 16000)
     with pytest.raises(BadCorpus, match=said):
-        build(tmp_path / "corpus", [folder], 0, label=lambda samples, text: labelled.append(text) or [])
-    assert not (tmp_path / "corpus" / "clips.json").exists() and (len(labelled) == 0) == (len(set(speakers)) < 2)
+        build(
+            tmp_path / "corpus",
+            [folder],
+            0,
+            label=lambda samples, text: labelled.append(text) or [],
+        )
+    assert not (tmp_path / "corpus" / "clips.json").exists() and (len(labelled) == 0) == (
+        len(set(speakers)) < 2
+    )
 
 
 def test_learning_rate_warms_up_and_falls():
@@ -103,7 +132,9 @@ def test_half_precision_is_used_only_where_it_is_faster(monkeypatch, supported):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     with half_precision("cpu"):
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == (torch.bfloat16 if supported else torch.float32)
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == (
+            torch.bfloat16 if supported else torch.float32
+        )
     with half_precision("cpu", wanted=False):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
@@ -119,7 +150,9 @@ def small_fit(folder, steps, checkpoint_every=5):
     def loss(model, x, rng):
         return {"total": (model(x) - x @ target.T).square().mean()}
 
-    schedule = Schedule(steps=steps, rate=0.05, warmup=2, half=False, average=0.9, checkpoint_every=checkpoint_every)
+    schedule = Schedule(
+        steps=steps, rate=0.05, warmup=2, half=False, average=0.9, checkpoint_every=checkpoint_every
+    )
     return fit(model, batch, loss, schedule, folder)
 
 
@@ -157,7 +190,9 @@ def test_what_is_exported_is_the_moving_average_of_the_weights(tmp_path):
         seen.append(model.weight.detach().clone())
         return {"total": (model.weight - 5).square().sum()}
 
-    average = fit(model, lambda rng: None, loss, Schedule(steps=12, rate=0.1, warmup=1, average=0.5), tmp_path).weight
+    average = fit(
+        model, lambda rng: None, loss, Schedule(steps=12, rate=0.1, warmup=1, average=0.5), tmp_path
+    ).weight
     last = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"]["weight"]
     expected = seen[0]
     for step, weight in enumerate([*seen[1:], last]):
@@ -170,11 +205,16 @@ def test_a_line_of_the_log_is_seen_at_once_also_in_a_file(tmp_path, monkeypatch)
     with open(tmp_path / "shown.txt", "w") as shown:
         monkeypatch.setattr(sys, "stdout", shown)
         _Log(tmp_path / "log.jsonl", 0).write({"step": 50})
-        assert (tmp_path / "shown.txt").read_text() == (tmp_path / "log.jsonl").read_text() == '{"step": 50}\n'
+        assert (
+            (tmp_path / "shown.txt").read_text()
+            == (tmp_path / "log.jsonl").read_text()
+            == '{"step": 50}\n'
+        )
 
 
 def test_the_log_of_a_resumed_run_has_each_step_once(tmp_path, monkeypatch):
-    """A run that is killed after a line of the log and before the next checkpoint does these steps, and writes the line, again."""
+    """A run that is killed after a line of the log and before the next checkpoint does these steps,
+    and writes the line, again."""
 
     class Stopped(Exception):
         pass
@@ -194,7 +234,9 @@ def test_the_log_of_a_resumed_run_has_each_step_once(tmp_path, monkeypatch):
     log.write_text(log.read_text()[:-9])  # the last line was cut off as it was written
     steps.clear()
     small_fit(tmp_path, 200, checkpoint_every=80)
-    assert len(steps) == 120 and [json.loads(line)["step"] for line in log.read_text().splitlines()] == [50, 100, 150, 200]
+    assert len(steps) == 120 and [
+        json.loads(line)["step"] for line in log.read_text().splitlines()
+    ] == [50, 100, 150, 200]
 
 
 def begun_by(stage):
@@ -216,7 +258,10 @@ def test_a_stage_without_what_it_needs_says_which_stage_makes_it(tmp_path, stage
     corpus, motions = tmp_path / "corpus", tmp_path / "motions"
     if "corpus" in there:
         corpus.mkdir()
-        clips = [dict(name="a", corpus="", speaker=split, split=split, start=0, length=0) for split in ("train", "test")]
+        clips = [
+            dict(name="a", corpus="", speaker=split, split=split, start=0, length=0)
+            for split in ("train", "test")
+        ]
         (corpus / "clips.json").write_text(json.dumps(clips))
         for name in ("samples.i16", "phones.u8"):
             (corpus / name).write_bytes(b"00")
@@ -229,14 +274,19 @@ def test_a_stage_without_what_it_needs_says_which_stage_makes_it(tmp_path, stage
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Weights of all stages after two steps each, on four recordings of hummed syllables by two speakers."""
+    """Weights of all stages after two steps each, on four recordings of hummed syllables by two
+    speakers."""
     folder = tmp_path_factory.mktemp("training")
     voices, rng = folder / "recordings", np.random.default_rng(0)
     voices.mkdir()
     transcripts, alignments = ["file\tspeaker\ttext"], ["file\tphone\tstart_s\tend_s"]
-    for number, (name, speaker) in enumerate([("a", "alice"), ("b", "alice"), ("c", "bob"), ("d", "bob")]):
+    for number, (name, speaker) in enumerate(
+        [("a", "alice"), ("b", "alice"), ("c", "bob"), ("d", "bob")]
+    ):
         t = np.arange(int(6.5 * 16000)) / 16000
-        hum = 0.2 * np.sin(2 * np.pi * (110 + 20 * number) * t) * (np.sin(2 * np.pi * 2 * t) > 0) + 0.01 * rng.standard_normal(len(t))
+        hum = 0.2 * np.sin(2 * np.pi * (110 + 20 * number) * t) * (
+            np.sin(2 * np.pi * 2 * t) > 0
+        ) + 0.01 * rng.standard_normal(len(t))
         soundfile.write(voices / f"{name}.wav", hum.astype(np.float32), 16000)
         transcripts.append(f"{name}.wav\t{speaker}\tba ba ba")
         for beat in range(13):
@@ -251,7 +301,18 @@ def trained(tmp_path_factory):
     for name in ("head.npz", "speaker.safetensors", "speaker.json"):
         shutil.copy(ROOT / "weights" / name, weights / name)
 
-    places = ["--cache", folder / "cache", "--runs", folder / "runs", "--weights", weights, "--threads", "1", "--device", "cpu"]
+    places = [
+        "--cache",
+        folder / "cache",
+        "--runs",
+        folder / "runs",
+        "--weights",
+        weights,
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+    ]
 
     def stage(*words):
         said, threads = io.StringIO(), torch.get_num_threads()
@@ -289,7 +350,9 @@ def test_every_stage_runs_and_the_engine_loads_what_it_made(trained):
     corpus = Corpus(folder / "cache" / "corpus")
     assert [len(corpus.of(s)) for s in ("train", "validation", "test")] == [2, 0, 2]
     rows = json.loads((folder / "cache" / "motions" / "rows.json").read_text())["rows"]
-    assert [row["split"] for row in rows if row["listens"]] == ["train"] * 2, "every voice is listened to, but no unseen one"
+    assert [row["split"] for row in rows if row["listens"]] == ["train"] * 2, (
+        "every voice is listened to, but no unseen one"
+    )
     engine = Engine.load(folder / "weights", device="cpu")
     speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
     assert engine.thunder.distilled is not None
@@ -299,30 +362,46 @@ def test_every_stage_runs_and_the_engine_loads_what_it_made(trained):
     assert np.isfinite(one).all() and np.ptp(one) > 0 and not np.array_equal(one, other)
 
 
-def test_a_captured_performance_is_what_is_learned_and_the_teacher_fills_in_what_was_not_captured(tmp_path):
+def test_a_captured_performance_is_what_is_learned_and_the_teacher_fills_in_what_was_not_captured(
+    tmp_path,
+):
     names = list(load_head(ROOT / "weights" / "head.npz").expression_names)
     pucker, n = names.index("mouthPucker"), len(names)
     motion = Motion(np.zeros((50, n), np.float32), np.zeros((50, 3), np.float32))
     motion.expression[:, pucker] = np.linspace(0, 1, 50)
     write_tracked(tmp_path / "captures" / "line.npz", motion, names, speaker="Ada")
-    soundfile.write(tmp_path / "captures" / "line.wav", 0.1 * np.sin(np.arange(32000) * 0.05), 16000)
+    soundfile.write(
+        tmp_path / "captures" / "line.wav", 0.1 * np.sin(np.arange(32000) * 0.05), 16000
+    )
     corpus = build(
-        tmp_path / "corpus", [tmp_path / "captures"], 0, label=lambda samples, text: [("AA", 0.2, 1.8)], channels=names, split=False
+        tmp_path / "corpus",
+        [tmp_path / "captures"],
+        0,
+        label=lambda samples, text: [("AA", 0.2, 1.8)],
+        channels=names,
+        split=False,
     )
     [clip] = corpus.clips
     assert clip.speaker == "Ada" and (corpus.phones(clip)[50:150] == corpus.phones(clip)[100]).all()
-    assert np.allclose(corpus.tracked(clip, n + 9)[:, pucker], motion.expression[:, pucker], atol=1e-3)
+    assert np.allclose(
+        corpus.tracked(clip, n + 9)[:, pucker], motion.expression[:, pucker], atol=1e-3
+    )
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "rows.json").write_text(
-        json.dumps({"width": 42, "rows": [dict(start=0, frames=50, split="train", speaker="Ada", clip=0)]})
+        json.dumps(
+            {"width": 42, "rows": [dict(start=0, frames=50, split="train", speaker="Ada", clip=0)]}
+        )
     )
     (tmp_path / "set" / "features.f16").write_bytes(bytes(2 * 42 * 50))
     (tmp_path / "set" / "logits.f16").write_bytes(bytes(2 * 2 * 40 * 50))
     animate(corpus, names, tmp_path / "set")
-    learned = np.memmap(tmp_path / "set" / "motions.f16", np.float16, "r").reshape(VARIANTS, 50, n + 9)
+    learned = np.memmap(tmp_path / "set" / "motions.f16", np.float16, "r").reshape(
+        VARIANTS, 50, n + 9
+    )
     assert np.allclose(learned[:, :, pucker], motion.expression[:, pucker], atol=1e-3)
     assert not learned[:, :, n : n + 3].any()  # the captured jaw rests, the teacher's would speak
-    assert learned[:, :, n + 3 : n + 6].std(1).max() > 0  # nobody captured the head: the teacher moves it
+    # nobody captured the head: the teacher moves it
+    assert learned[:, :, n + 3 : n + 6].std(1).max() > 0
 
 
 @pytest.mark.slow
@@ -331,7 +410,9 @@ def test_cards_say_what_made_the_weights(trained):
     for name in ("encoder", "m2s", "m2s-lips", "sv2s", "judge", "denoiser", "distilled"):
         card = json.loads((folder / "weights" / f"{name}.json").read_text())["card"]
         assert {"what", "data", "commit", "steps", "seed", "figures"} <= set(card)
-        assert ("start" in card) == (name in ("m2s-lips", "sv2s")), "cards name the weights that training went on from"
+        assert ("start" in card) == (name in ("m2s-lips", "sv2s")), (
+            "cards name the weights that training went on from"
+        )
         assert card["voices"] == {"train": 1, "validation": [], "test": ["bob"]}
     page = write_card(folder / "weights").read_text()
     assert "Speakers that train: 1; validation and test: bob" in page and "LibriSpeech" not in page
@@ -364,12 +445,19 @@ def test_long_recordings_are_cut_where_it_is_quiet():
     clip = Clip("long", "mine", "Ada", "train", 6400, len(samples), tracked=100)
     parts = list(pieces(clip, samples))
     starts = [(p.start - 6400) // 640 for p in parts]
-    assert starts[0] == 0 and all(min(abs(s - q) for q in (262, 490, 755)) <= 3 for s in starts[1:]) and len(parts) == 4
-    assert sum(p.length for p in parts) == clip.length and [p.tracked - 100 for p in parts] == starts
+    assert (
+        starts[0] == 0
+        and all(min(abs(s - q) for q in (262, 490, 755)) <= 3 for s in starts[1:])
+        and len(parts) == 4
+    )
+    assert (
+        sum(p.length for p in parts) == clip.length and [p.tracked - 100 for p in parts] == starts
+    )
 
 
 def test_a_card_names_the_commit_or_the_code_where_there_is_none(tmp_path):
-    """A copy without git, a checkout, a checkout that was changed, and a copy in somebody else's checkout."""
+    """A copy without git, a checkout, a checkout that was changed, and a copy in somebody else's
+    checkout."""
     package = tmp_path / "thunder_core"
     (package / "train").mkdir(parents=True)
     (package / "__init__.py").write_text("one")
@@ -393,4 +481,6 @@ def test_a_card_names_the_commit_or_the_code_where_there_is_none(tmp_path):
     assert re.fullmatch("[0-9a-f]{10}", version(tmp_path))  # none of the code
     (package / "train" / "kernels.json").write_text("{1}")
     changed = version(tmp_path)
-    assert re.fullmatch("[0-9a-f]{10}, changed: code [0-9a-f]{10}", changed) and not changed.endswith(bare)
+    assert re.fullmatch(
+        "[0-9a-f]{10}, changed: code [0-9a-f]{10}", changed
+    ) and not changed.endswith(bare)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What training draws: lines, stretches and crops are of whom they should be, and labels are where their sound is."""
+"""What training draws: lines, stretches and crops are of whom they should be, and labels are where
+their sound is."""
 
 from types import SimpleNamespace
 
@@ -26,20 +27,32 @@ def test_a_line_is_of_one_voice_and_of_no_more_pieces_than_it_takes():
     rows = [SimpleNamespace(start=110 * i, frames=110) for i in range(4)]
     features = np.stack([np.arange(440), np.repeat(np.arange(4), 110)], 1)
     for seed in range(40):
-        set_ = SimpleNamespace(rows=rows, features_of=lambda at, variant: features[at], events=np.zeros((3, 440, 14), np.float16))
+        set_ = SimpleNamespace(
+            rows=rows,
+            features_of=lambda at, variant: features[at],
+            events=np.zeros((3, 440, 14), np.float16),
+        )
         line, events = _line(set_, {"ada": [0, 2], "bob": [1, 3]}, np.random.default_rng(seed))
         line = line.astype(int)
         assert events.shape == (FRAMES, 14)
         assert len(line) == FRAMES and len(set(line[:, 1] % 2)) == 1
-        assert line[0, 0] % 110 == 0 and (np.diff(line[:, 0]) != 1).sum() <= 1, "two clips of 110 frames are enough for 200"
+        assert line[0, 0] % 110 == 0 and (np.diff(line[:, 0]) != 1).sum() <= 1, (
+            "two clips of 110 frames are enough for 200"
+        )
 
 
 def test_a_pair_is_of_one_performance_and_shares_no_frame(motions):
     variants, total, _ = motions.motions.shape
-    counted = SimpleNamespace(rows=motions.rows, draw=motions.draw, motions=np.tile(np.arange(total)[:, None], (variants, 1, 1)))
+    counted = SimpleNamespace(
+        rows=motions.rows,
+        draw=motions.draw,
+        motions=np.tile(np.arange(total)[:, None], (variants, 1, 1)),
+    )
     starts = [(row.start, row.start + row.frames) for row in motions.rows]
     for seed in range(3):
-        for first, second in _pairs(counted, [0, 1, 2], np.random.default_rng(seed)).numpy()[..., 0].astype(int):
+        for first, second in (
+            _pairs(counted, [0, 1, 2], np.random.default_rng(seed)).numpy()[..., 0].astype(int)
+        ):
             assert len(first) == len(second) == REFERENCE and second[0] > first[-1]
             assert any(start <= first[0] and second[-1] < end for start, end in starts[:3])
 
@@ -56,8 +69,13 @@ def test_labels_are_where_their_sound_is_at_any_speed(monkeypatch):
     lengths = set()
     for wave, row in zip(waves.abs(), labels):
         loud = wave.unfold(0, 2 * LABEL_HOP, 2 * LABEL_HOP).mean(1)  # of each frame
-        spoken, louder = (loud > 0.01 * loud.max()) & (loud > 0), (loud > 0.75 * loud.max()) & (loud > 0)
-        assert ((row != SILENCE) == spoken).sum() >= CROP - 1 and ((row == SILENCE + 2) == louder).sum() >= CROP - 2
+        spoken, louder = (
+            (loud > 0.01 * loud.max()) & (loud > 0),
+            (loud > 0.75 * loud.max()) & (loud > 0),
+        )
+        assert ((row != SILENCE) == spoken).sum() >= CROP - 1 and (
+            (row == SILENCE + 2) == louder
+        ).sum() >= CROP - 2
         lengths.add(int(spoken.sum()))
     assert min(lengths) < 58 and max(lengths) > 62
 
@@ -65,10 +83,17 @@ def test_labels_are_where_their_sound_is_at_any_speed(monkeypatch):
 def test_flameformer_goes_on_from_slightly_noisy_frames_true_ones_in_half_of_the_rows():
     torch.manual_seed(0)
     given, truth = [], torch.zeros(200, 21, 6)
-    learner = SimpleNamespace(network=lambda x, *_: given.append(x) or torch.full_like(x, 5.0), features=lambda item: item["features"])
-    FlameFormerLearner.estimate(learner, {"features": truth, "speaker": truth}, truth, np.random.default_rng(0))
+    learner = SimpleNamespace(
+        network=lambda x, *_: given.append(x) or torch.full_like(x, 5.0),
+        features=lambda item: item["features"],
+    )
+    FlameFormerLearner.estimate(
+        learner, {"features": truth, "speaker": truth}, truth, np.random.default_rng(0)
+    )
     first, known = given[-1][:, 0], given[-1][:, 1:]
     own = known.mean((1, 2)) > 2.5
     noise = known - torch.where(own, 5.0, 0.0)[:, None, None]
     assert not first.any() and 0.4 < own.float().mean() < 0.6
-    assert 0.05 < noise.std() < 0.5 and noise.abs().max() < 3, "less than the frames themselves differ"
+    assert 0.05 < noise.std() < 0.5 and noise.abs().max() < 3, (
+        "less than the frames themselves differ"
+    )

@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a take shows of each trait of a direction, in deviations from usual takes or from what was requested."""
+"""What a take shows of each trait of a direction, in deviations from usual takes or from what was
+requested."""
 
 import numpy as np
 import pytest
 
 from thunder_core.animation.performance_meter import PerformanceMeter
-from thunder_core.animation.traits import BEYOND_EXPECTED, CARRIED, deviations, Line, measure, scale, USUAL
+from thunder_core.animation.traits import (
+    BEYOND_EXPECTED,
+    CARRIED,
+    deviations,
+    Line,
+    measure,
+    scale,
+    USUAL,
+)
 from thunder_core.direction_words import CARRIED_WORDS, MEASURES
 from thunder_core.face.head import load_head
 from thunder_core.types import FPS, Motion
@@ -19,9 +28,11 @@ def played():
 
 
 def motion(played, degrees=0.0, looks=0, smile=0.0, size=1.0, jaw=1.0, lips=0.0, **channels):
-    """A face that nods by so many degrees once a second, shifts its gaze so many times and smiles, while it speaks.
+    """A face that nods by so many degrees once a second, shifts its gaze so many times and smiles,
+    while it speaks.
 
-    size: of the mouth's openings.  jaw, lips: their parts in these.  channels: further ones, of both sides.
+    size: of the mouth's openings.  jaw, lips: their parts in these.  channels: further ones, of
+    both sides.
     """
     t = np.arange(FRAMES)
     expression, turns = np.zeros((FRAMES, played.head.channels)), np.zeros((3, FRAMES, 3))
@@ -48,12 +59,18 @@ SPEAKS = np.ones(FRAMES, bool)
 
 def of(played, **how):
     """`deviations` of a motion beyond the plain one."""
-    return deviations(measure(played, motion(played, **how), SPEAKS), measure(played, motion(played), SPEAKS))
+    return deviations(
+        measure(played, motion(played, **how), SPEAKS), measure(played, motion(played), SPEAKS)
+    )
 
 
 def test_every_measure_that_words_are_compared_with_is_measured(played):
     measures = {name for names in MEASURES.values() for name in names}
-    assert set(of(played)) == set(USUAL) | set(BEYOND_EXPECTED) | set(CARRIED) == measures | set(CARRIED_WORDS)
+    assert (
+        set(of(played))
+        == set(USUAL) | set(BEYOND_EXPECTED) | set(CARRIED)
+        == measures | set(CARRIED_WORDS)
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,19 +100,32 @@ def test_a_mouth_shows_on_which_side_it_moves_more(played):
     mirrored = Motion(drawn.expression.copy(), drawn.jaw, drawn.head, drawn.eyes)
     mirrored.expression[:, [left, right]] = mirrored.expression[:, [right, left]]
     plain = measure(played, motion(played), SPEAKS)
-    more_left, more_right = (deviations(measure(played, each, SPEAKS), plain)["asymmetry"] for each in (drawn, mirrored))
+    more_left, more_right = (
+        deviations(measure(played, each, SPEAKS), plain)["asymmetry"] for each in (drawn, mirrored)
+    )
     assert more_left > 1 and more_right < -1
 
 
 def test_what_the_voice_decides_counts_only_beyond_what_is_expected_of_it(played):
     loud = measure(played, motion(played, size=1.6), SPEAKS)
-    assert deviations(loud, measure(played, motion(played), SPEAKS))["energy"] > 1 > 0.6 > abs(deviations(loud, loud)["energy"])
-    assert set(deviations(loud, {})) == set(USUAL) | set(CARRIED), "without an expectation nothing is known of it"
+    assert (
+        deviations(loud, measure(played, motion(played), SPEAKS))["energy"]
+        > 1
+        > 0.6
+        > abs(deviations(loud, loud)["energy"])
+    )
+    assert set(deviations(loud, {})) == set(USUAL) | set(CARRIED), (
+        "without an expectation nothing is known of it"
+    )
 
 
 def test_nothing_is_known_of_a_face_that_hardly_speaks(played):
     word = np.arange(FRAMES) < FPS // 2
-    assert measure(played, motion(played), word) == {} == deviations({}, measure(played, motion(played), SPEAKS))
+    assert (
+        measure(played, motion(played), word)
+        == {}
+        == deviations({}, measure(played, motion(played), SPEAKS))
+    )
 
 
 def test_of_a_mouth_that_never_opens_far_the_jaw_is_not_known(played):
@@ -104,20 +134,31 @@ def test_of_a_mouth_that_never_opens_far_the_jaw_is_not_known(played):
 
 def test_a_line_is_compared_with_such_lines(played):
     values = measure(played, motion(played, degrees=2.0), SPEAKS)
-    usual, short, even = (deviations(values, {}, line)["head"] for line in (Line(), Line(seconds=2.0), Line(accents=0.4)))
+    usual, short, even = (
+        deviations(values, {}, line)["head"]
+        for line in (Line(), Line(seconds=2.0), Line(accents=0.4))
+    )
     assert usual < short < 0, "in two seconds chance does more"
     assert usual + 0.4 < even < 0, "with few stressed syllables a head turns less"
     assert scale(Line(seconds=30.0)) == scale(Line()) == USUAL | BEYOND_EXPECTED | CARRIED
     assert Line.of(2.0, np.array([0.5, 0.3])) == Line(2.0, 1.0, 0.4)
 
 
-@pytest.mark.parametrize("name, how, side", [("height", {"browInnerUp": 1.0, "browOuterUp": 1.0}, 1), ("height", {"browDown": 1.0}, -1)])
+@pytest.mark.parametrize(
+    "name, how, side",
+    [("height", {"browInnerUp": 1.0, "browOuterUp": 1.0}, 1), ("height", {"browDown": 1.0}, -1)],
+)
 def test_brows_that_are_carried_high_or_low_are_seen(played, name, how, side):
     assert side * of(played, **how)[name] > 1.5 > abs(of(played)[name])
 
 
-@pytest.mark.parametrize("axis, name, word", [(0, "nod", "head down"), (1, "turn", "turned left"), (2, "tilt", "tilted right")])
-def test_a_head_that_is_held_aside_throughout_is_seen_and_one_that_turns_now_and_then_is_not(played, axis, name, word):
+@pytest.mark.parametrize(
+    "axis, name, word",
+    [(0, "nod", "head down"), (1, "turn", "turned left"), (2, "tilt", "tilted right")],
+)
+def test_a_head_that_is_held_aside_throughout_is_seen_and_one_that_turns_now_and_then_is_not(
+    played, axis, name, word
+):
     held, turns = motion(played), motion(played)
     held.head[:, axis] += np.radians(9.0)
     turns.head[40:100, axis] += np.radians(9.0)

@@ -1,24 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words of a text and their m, b and p are found in the voice, in order and in time, through an ear that mishears."""
+"""The words of a text and their m, b and p are found in the voice, in order and in time, through an
+ear that mishears."""
 
 import numpy as np
 import pytest
 from memory import held_at_most
 
 from thunder_core.engine.speech.phones import PHONES
-from thunder_core.engine.speech.transcript import _BAND, align, closures_and_words, letters, recognise, split, words
+from thunder_core.engine.speech.transcript import (
+    _BAND,
+    align,
+    closures_and_words,
+    letters,
+    recognise,
+    split,
+    words,
+)
 from thunder_core.spoken import SAID
 
 # (text, phones with their lengths in rows of 20 ms): as pocketsphinx' dictionary has them.
 LINES = {
-    "Mary bought a lamp, maybe a map.": "SIL10 M5 EH6 R4 IY5 B4 AO6 T3 AH3 L4 AE6 M4 P4 SIL8 M5 EY6 B4 IY5 AH3 M5 AE7 P5 SIL12",
-    "I doubt the climber's thumb hurts": "SIL5 AY7 D4 AW7 T4 DH3 AH3 K4 L4 AY7 M5 ER6 Z4 TH5 AH6 M5 HH4 ER6 T4 S5 SIL9",
-    "Photographs of a happy puppy": "SIL6 F5 OW6 T3 AH3 G3 R3 AE6 F4 S4 AH3 V3 AH3 HH4 AE6 P5 IY5 P4 AH6 P4 IY6 SIL8",
+    "Mary bought a lamp, maybe a map.": "SIL10 M5 EH6 R4 IY5 B4 AO6 T3 AH3 L4 AE6 M4 P4 SIL8 M5 "
+    "EY6 B4 IY5 AH3 M5 AE7 P5 SIL12",
+    "I doubt the climber's thumb hurts": "SIL5 AY7 D4 AW7 T4 DH3 AH3 K4 L4 AY7 M5 ER6 Z4 TH5 AH6 "
+    "M5 HH4 ER6 T4 S5 SIL9",
+    "Photographs of a happy puppy": "SIL6 F5 OW6 T3 AH3 G3 R3 AE6 F4 S4 AH3 V3 AH3 HH4 AE6 P5 IY5 "
+    "P4 AH6 P4 IY6 SIL8",
 }
 
 
 def belief_of(line, noise=0.0, seed=0, missed=()):
-    """Phone probabilities [N, 40] of a line, and the times of its phones [(phone, seconds)]. missed: phones heard as another."""
+    """Phone probabilities [N, 40] of a line, and the times of its phones [(phone, seconds)].
+    missed: phones heard as another."""
     rng = np.random.default_rng(seed)
     rows, times = [], []
     for number, token in enumerate(line.split()):
@@ -51,7 +64,8 @@ def test_every_bilabial_is_found_in_time(text, noise):
     wanted = bilabials(times)
     assert len(placed) == len(wanted), placed
     late = np.array([c.seconds for c in placed]) - wanted
-    assert np.abs(late).max() < 0.06 and late.mean() < -0.015  # lips are shut furthest early in the sound
+    # lips are shut furthest early in the sound
+    assert np.abs(late).max() < 0.06 and late.mean() < -0.015
     assert min(c.sure for c in placed) > 0.4
 
 
@@ -60,7 +74,9 @@ def test_every_word_has_its_time():
     belief, times = belief_of(LINES[text])
     _, words = closures_and_words(belief, text)
     assert [word for word, *_ in words] == "mary bought a lamp maybe a map".split()
-    assert all(start < end for _, start, end in words) and all(a[2] <= b[1] + 0.03 for a, b in zip(words, words[1:]))
+    assert all(start < end for _, start, end in words) and all(
+        a[2] <= b[1] + 0.03 for a, b in zip(words, words[1:])
+    )
     b = next(seconds for phone, seconds in times if phone == "B")
     assert words[1][1] <= b <= words[1][2]
 
@@ -79,7 +95,9 @@ def test_a_bilabial_that_the_ear_missed_is_still_placed():
 
 def test_letters_that_are_silent_or_another_sound_close_no_lips():
     said = "".join(
-        letter.text for letter in letters("A psychic's debt, a phone & a tomb — Émile!") if letter.closes and not letter.may_be_silent
+        letter.text
+        for letter in letters("A psychic's debt, a phone & a tomb — Émile!")
+        if letter.closes and not letter.may_be_silent
     )
     assert said == "mm"  # of “tomb” and of “Émile”
     assert [letter.text for letter in letters("puppy")] == [" ", "p", "u", "p", "y", " "]
@@ -101,7 +119,9 @@ def test_a_closure_knows_the_word_that_it_is_in():
 
 def test_what_is_aligned_is_in_order_and_covers_the_sound():
     belief, _ = belief_of(LINES["Photographs of a happy puppy"], 0.3, seed=3)
-    spans = [span for span in align(belief, letters("Photographs of a happy puppy")) if span[0] >= 0]
+    spans = [
+        span for span in align(belief, letters("Photographs of a happy puppy")) if span[0] >= 0
+    ]
     assert spans[0][0] == 0 and spans[-1][1] == len(belief)
     assert all(a[1] == b[0] for a, b in zip(spans, spans[1:]))
 
@@ -114,7 +134,8 @@ def test_a_text_that_is_not_said_is_not_sure():
 
 
 def test_a_long_text_is_found_in_little_memory():
-    """Two minutes: more letters than are followed at once, of which each has a byte for every row."""
+    """Two minutes: more letters than are followed at once, of which each has a byte for every
+    row."""
     text, times = "Mary bought a lamp, maybe a map.", 50
     belief, said = belief_of(" ".join([LINES[text]] * times), 0.3)
     with held_at_most(1.3 * len(belief) * _BAND + 3_000_000):
@@ -122,8 +143,11 @@ def test_a_long_text_is_found_in_little_memory():
     assert len(places) > _BAND
     found, matches = words(belief, " ".join([text] * times))
     sevenths = [word.start for word in found[::7]]
-    assert matches and np.abs(np.diff(sevenths) - np.diff(sevenths).mean()).max() < 0.08  # every line as long as the others
-    assert [seconds for phone, seconds in said if phone == "M"][0] == pytest.approx(found[0].start, abs=0.08)
+    # every line as long as the others
+    assert matches and np.abs(np.diff(sevenths) - np.diff(sevenths).mean()).max() < 0.08
+    assert [seconds for phone, seconds in said if phone == "M"][0] == pytest.approx(
+        found[0].start, abs=0.08
+    )
 
 
 def test_a_text_far_too_long_for_its_sound_ends_all_the_same():
@@ -135,9 +159,14 @@ def test_a_text_far_too_long_for_its_sound_ends_all_the_same():
 @pytest.mark.parametrize("text", LINES)
 def test_each_word_is_found_as_it_is_written(text):
     found, matches = words(belief_of(LINES[text], 0.3)[0], text)
-    assert [word.text for word in found] == text.replace(",", "").replace(".", "").split() and matches
+    assert [word.text for word in found] == text.replace(",", "").replace(
+        ".", ""
+    ).split() and matches
     assert all(word.sure > SAID for word in found)
-    assert all(before.end <= word.start + 0.03 and word.start < word.end for before, word in zip(found, found[1:]))
+    assert all(
+        before.end <= word.start + 0.03 and word.start < word.end
+        for before, word in zip(found, found[1:])
+    )
 
 
 def test_a_word_that_is_not_said_is_doubted_and_another_line_does_not_match():
@@ -148,10 +177,15 @@ def test_a_word_that_is_not_said_is_doubted_and_another_line_does_not_match():
     assert words(belief, "") == ([], False) and words(belief, "… !") == ([], False)
 
 
-@pytest.mark.parametrize("text, words_of", [("Мама мыла раму", 3), ("μαμά", 1), ("你好吗", 3), ("मामा", 1), ("l'été, c’est-à-dire", 4)])
+@pytest.mark.parametrize(
+    "text, words_of",
+    [("Мама мыла раму", 3), ("μαμά", 1), ("你好吗", 3), ("मामा", 1), ("l'été, c’est-à-dire", 4)],
+)
 def test_other_scripts_are_split_into_words_and_find_their_place(text, words_of):
     assert len(split(text)) == words_of
-    found, _ = words(belief_of("SIL9 M5 AA6 M5 AA6 SIL12 M5 IY6 L4 AA6 SIL9 R4 AA5 M5 UW7 SIL9")[0], text)
+    found, _ = words(
+        belief_of("SIL9 M5 AA6 M5 AA6 SIL12 M5 IY6 L4 AA6 SIL9 R4 AA5 M5 UW7 SIL9")[0], text
+    )
     assert len(found) == words_of and all(0.1 < word.start <= word.end < 1.95 for word in found)
 
 
@@ -162,8 +196,13 @@ def test_letters_of_other_alphabets_close_lips():
 
 def test_sounds_are_recognised_with_what_they_may_be_instead():
     belief, _ = belief_of(LINES["Mary bought a lamp, maybe a map."], 0.2)
-    belief[10:15] = 0.6 * belief[10:15] + 0.4 * np.eye(40)[PHONES.index("N")]  # the first m sounds like an n
+    # the first m sounds like an n
+    belief[10:15] = 0.6 * belief[10:15] + 0.4 * np.eye(40)[PHONES.index("N")]
     found = recognise(belief)
-    assert [sound.phone for sound in found][:6] == "M EH R IY B AO".split() and "SIL" not in {sound.phone for sound in found}
+    assert [sound.phone for sound in found][:6] == "M EH R IY B AO".split() and "SIL" not in {
+        sound.phone for sound in found
+    }
     assert [name for name, _ in found[0].others] == ["N"] and found[0].sure < 0.65 < found[1].sure
-    assert found[0].start == pytest.approx(0.2, abs=0.03) and found[0].end == pytest.approx(found[1].start)
+    assert found[0].start == pytest.approx(0.2, abs=0.03) and found[0].end == pytest.approx(
+        found[1].start
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The vocoder sings the pitch it is given, is silent on silence, and nothing that goes in makes it click or scream."""
+"""The vocoder sings the pitch it is given, is silent on silence, and nothing that goes in makes it
+click or scream."""
 
 import copy
 import math
@@ -19,7 +20,17 @@ from research.train.vocoder import (
     tracked,
     view_distance,
 )
-from thunder_core.engine.speech.acoustics import CLASSES, classes, FLOOR, hertz_along, HIGHEST, log_mel, LOWEST, smooth_path, track
+from thunder_core.engine.speech.acoustics import (
+    CLASSES,
+    classes,
+    FLOOR,
+    hertz_along,
+    HIGHEST,
+    log_mel,
+    LOWEST,
+    smooth_path,
+    track,
+)
 from thunder_core.engine.vocoder import (
     bands_to_bins,
     limit_mel,
@@ -45,7 +56,10 @@ def speaking(network: networks.Vocoder) -> Vocoder:
 
     @torch.no_grad()
     def shape(**inputs: np.ndarray) -> list[np.ndarray]:
-        return [made.numpy() for made in network(**{name: torch.from_numpy(value) for name, value in inputs.items()})]
+        return [
+            made.numpy()
+            for made in network(**{name: torch.from_numpy(value) for name, value in inputs.items()})
+        ]
 
     return Vocoder(network.config, shape)
 
@@ -90,7 +104,9 @@ def test_log_floor_is_the_mels_own():
 
 def test_as_many_samples_as_the_mel_has_hops(vocoder, speaker, units):
     for frames in (1, 2, 3, 7, 50, 199):
-        sound = vocoder.speak(np.full((frames, 80), -5.0, np.float32), units[: max(1, frames // 2)], speaker)
+        sound = vocoder.speak(
+            np.full((frames, 80), -5.0, np.float32), units[: max(1, frames // 2)], speaker
+        )
         assert sound.shape == (160 * frames,) and sound.dtype == np.float32
     assert len(vocoder.speak(np.zeros((0, 80), np.float32), units, speaker)) == 0
     assert len(vocoder.speak(np.zeros((10, 80), np.float32), units[:0], speaker)) == 1600
@@ -101,7 +117,9 @@ def test_silence_stays_silent(vocoder, speaker, units):
         assert not vocoder.speak(np.full((200, 80), level, np.float32), units, speaker).any()
 
 
-@pytest.mark.parametrize("odd", ["random", "huge", "not numbers", "checkers", "one frame", "one band", "minus infinity"])
+@pytest.mark.parametrize(
+    "odd", ["random", "huge", "not numbers", "checkers", "one frame", "one band", "minus infinity"]
+)
 def test_no_input_makes_it_click_or_scream(vocoder, speaker, units, odd):
     rng, mel = np.random.default_rng(1), np.full((200, 80), LOG_FLOOR)
     if odd == "random":
@@ -122,7 +140,12 @@ def test_no_input_makes_it_click_or_scream(vocoder, speaker, units, odd):
     assert np.isfinite(sound).all()
     assert np.abs(sound).max() <= 0.9 + 1e-6
     # No 40 ms are louder than a shout at speech level, whatever the mel asks for.
-    assert np.sqrt(np.square(np.lib.stride_tricks.sliding_window_view(sound, 640)[::160]).mean(-1)).max() < 0.5
+    assert (
+        np.sqrt(
+            np.square(np.lib.stride_tricks.sliding_window_view(sound, 640)[::160]).mean(-1)
+        ).max()
+        < 0.5
+    )
 
 
 def test_what_is_louder_than_speech_is_turned_down_to_it():
@@ -143,12 +166,20 @@ def test_the_engine_s_sound_is_the_one_that_training_heard(network, speaker, uni
     rng = np.random.default_rng(0)
     mel = torch.from_numpy(log_mel(voice(), 640)[None, :200])
     with torch.no_grad():
-        score, amplitude = network(mel, torch.from_numpy(units)[None], torch.from_numpy(speaker)[None])
+        score, amplitude = network(
+            mel, torch.from_numpy(units)[None], torch.from_numpy(speaker)[None]
+        )
     hertz, noise = pitch_of(score[0].numpy()), unit_noise()[: 160 * 200]
     turned = shaped.turns(torch.from_numpy(hertz)[None])
     assert np.array_equal(phase_in_turns(hertz), turned[0])
-    assert np.allclose(pulse_train(hertz, phase_in_turns(hertz)), shaped.pulse_train(torch.from_numpy(hertz)[None], turned)[0], atol=1e-6)
-    expected = shaped.ShapedSound()(amplitude, torch.from_numpy(hertz)[None], turned, torch.from_numpy(noise)[None])[0]
+    assert np.allclose(
+        pulse_train(hertz, phase_in_turns(hertz)),
+        shaped.pulse_train(torch.from_numpy(hertz)[None], turned)[0],
+        atol=1e-6,
+    )
+    expected = shaped.ShapedSound()(
+        amplitude, torch.from_numpy(hertz)[None], turned, torch.from_numpy(noise)[None]
+    )[0]
     made = shape_sound(amplitude[0].numpy(), hertz, phase_in_turns(hertz), noise)
     assert np.allclose(made, expected, atol=2e-6) and np.abs(made).max() > 0.05
     wild = rng.normal(-4, 8, (50, 80)).astype(np.float32)
@@ -157,7 +188,9 @@ def test_the_engine_s_sound_is_the_one_that_training_heard(network, speaker, uni
 
 
 def test_noise_is_torch_s():
-    assert np.allclose(unit_noise(), torch.randn(1 << 17, generator=torch.Generator().manual_seed(1)), atol=2e-6)
+    assert np.allclose(
+        unit_noise(), torch.randn(1 << 17, generator=torch.Generator().manual_seed(1)), atol=2e-6
+    )
 
 
 def test_pulses_have_the_pitch_asked_for_and_one_loudness_at_every_pitch():
@@ -166,8 +199,14 @@ def test_pulses_have_the_pitch_asked_for_and_one_loudness_at_every_pitch():
         pitch = np.full(100, hertz, np.float32)
         pulses = pulse_train(pitch, phase_in_turns(pitch))
         assert np.isfinite(pulses).all()
-        assert np.abs(np.fft.rfft(pulses))[: int(1.5 * hertz)].argmax() == pytest.approx(hertz, abs=1)
-        mean = torch.stft(torch.from_numpy(pulses), 640, 160, 640, window, return_complex=True).abs()[10:290, 20:80].mean()
+        assert np.abs(np.fft.rfft(pulses))[: int(1.5 * hertz)].argmax() == pytest.approx(
+            hertz, abs=1
+        )
+        mean = (
+            torch.stft(torch.from_numpy(pulses), 640, 160, 640, window, return_complex=True)
+            .abs()[10:290, 20:80]
+            .mean()
+        )
         assert mean.item() == pytest.approx(1.0, abs=0.1)
 
 
@@ -176,7 +215,9 @@ def test_a_gliding_pitch_keeps_its_phase_from_frame_to_frame():
     pulses = pulse_train(pitch, phase_in_turns(pitch))
     # One pulse per period: the number of peaks is the number of turns.
     high = pulses > 0.5 * np.median(np.lib.stride_tricks.sliding_window_view(pulses, 400).max(-1))
-    assert np.count_nonzero(high[1:] & ~high[:-1]) == pytest.approx(phase_in_turns(pitch)[-1] + 300 * 160 / RATE, abs=1)
+    assert np.count_nonzero(high[1:] & ~high[:-1]) == pytest.approx(
+        phase_in_turns(pitch)[-1] + 300 * 160 / RATE, abs=1
+    )
 
 
 def test_pulses_are_all_harmonics_of_a_gliding_pitch_added_one_by_one():
@@ -204,13 +245,17 @@ def test_the_smoothest_path_is_the_best_of_all_paths():
     paths = [(a, b, c, d) for a in few for b in few for c in few for d in few]
 
     def total(path):
-        return sum(score[i, p] for i, p in enumerate(path)) - leap * sum(abs(a - b) for a, b in zip(path, path[1:]))
+        return sum(score[i, p] for i, p in enumerate(path)) - leap * sum(
+            abs(a - b) for a, b in zip(path, path[1:])
+        )
 
     assert tuple(smooth_path(score, leap).tolist()) == max(paths, key=total)
 
 
 def test_pitch_classes_and_their_numbers_agree():
-    assert classes()[0] == pytest.approx(LOWEST) and classes()[-1] == pytest.approx(HIGHEST, rel=1e-4)
+    assert classes()[0] == pytest.approx(LOWEST) and classes()[-1] == pytest.approx(
+        HIGHEST, rel=1e-4
+    )
     assert np.allclose(class_of(classes()), np.arange(CLASSES), atol=1e-3)
     score = -((np.arange(CLASSES) - class_of(np.array(200.0))) ** 2)[None]
     assert hertz_along(score, score.argmax(-1))[0] == pytest.approx(200, rel=0.005)
@@ -236,7 +281,8 @@ def test_spectra_at_the_first_step_have_the_mels_own_level(speaker, units):
 
 
 def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, speaker, units):
-    """A few steps on one sound bring its spectra nearer, in all the loss hears, and find its pitch."""
+    """A few steps on one sound bring its spectra nearer, in all the loss hears, and find its
+    pitch."""
     torch.manual_seed(0)
     speaker, units = map(torch.from_numpy, (speaker, units))
     sound, views = torch.from_numpy(voice(0.8)), SpectralViews()
@@ -247,11 +293,20 @@ def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, speaker, units):
     def loss(model, item, rng):
         score, amplitude = model.vocoder(mel, units[None], speaker[None])
         made = model.sound(amplitude, hertz, shaped.turns(hertz), torch.randn(1, len(sound)))
-        terms = {"near": view_distance(views(made), views(sound[None])), "pitch": pitch_loss(score, hertz, voiced)}
+        terms = {
+            "near": view_distance(views(made), views(sound[None])),
+            "pitch": pitch_loss(score, hertz, voiced),
+        }
         log.append({k: v.item() for k, v in terms.items()})
         return terms | {"total": terms["near"] + terms["pitch"]}
 
-    fit(model, lambda rng: None, loss, Schedule(steps=30, rate=5e-3, warmup=5, average=0.5, half=False), tmp_path)
+    fit(
+        model,
+        lambda rng: None,
+        loss,
+        Schedule(steps=30, rate=5e-3, warmup=5, average=0.5, half=False),
+        tmp_path,
+    )
     assert log[-1]["near"] < 0.8 * log[0]["near"] and log[-1]["pitch"] < 0.6 * log[0]["pitch"]
 
 
@@ -262,7 +317,10 @@ def test_a_mel_is_read_in_units_of_the_spread_that_training_measured(network, sp
     trained = copy.deepcopy(network)
     trained.mel_mean.copy_(mean)
     trained.mel_std.copy_(std)
-    score, again = (each(x, units[None], speaker[None])[0] for each, x in ((network, mel), (trained, mel * std + mean)))
+    score, again = (
+        each(x, units[None], speaker[None])[0]
+        for each, x in ((network, mel), (trained, mel * std + mean))
+    )
     assert torch.allclose(score, again, atol=1e-4) and score.std() > 0.1
 
 
@@ -277,18 +335,26 @@ def test_blurred_mels_are_further_from_the_truth_but_not_lost():
 
 def test_some_units_are_replaced_and_most_are_not():
     units = torch.zeros(16, 200, dtype=torch.long)
-    shares = [float((corrupt_units(units, 200, np.random.default_rng(i)) != 0).float().mean()) for i in range(20)]
+    shares = [
+        float((corrupt_units(units, 200, np.random.default_rng(i)) != 0).float().mean())
+        for i in range(20)
+    ]
     assert max(shares) < 0.45 and max(shares) > 0.1 and min(shares) < 0.1
 
 
 def test_weights_come_back_and_a_wrong_configuration_is_refused(tmp_path, network, speaker, units):
     save_weights(tmp_path / "vocoder", network.state_dict(), network.settings(), {})
     mel = np.full((50, 80), -4.0, np.float32)
-    assert np.array_equal(Vocoder.load(tmp_path).speak(mel, units, speaker), speaking(network).speak(mel, units, speaker))
+    assert np.array_equal(
+        Vocoder.load(tmp_path).speak(mel, units, speaker),
+        speaking(network).speak(mel, units, speaker),
+    )
     save_weights(tmp_path / "vocoder", network.state_dict(), network.settings() | {"width": 64}, {})
     with pytest.raises(BadWeights, match="vocoder"):
         Vocoder.load(tmp_path).speak(mel, units, speaker)
-    save_weights(tmp_path / "vocoder", network.state_dict(), network.settings() | {"width": "wide"}, {})
+    save_weights(
+        tmp_path / "vocoder", network.state_dict(), network.settings() | {"width": "wide"}, {}
+    )
     with pytest.raises(BadWeights, match="wrong kind of “width”"):
         Vocoder.load(tmp_path)
 
@@ -296,4 +362,7 @@ def test_weights_come_back_and_a_wrong_configuration_is_refused(tmp_path, networ
 def test_the_shipped_voice_is_the_network_s(speaker, units):
     mel = log_mel(voice(), 640)[:200]
     expected = speaking(networks.Vocoder.load(SHIPPED)).speak(mel, units, speaker)
-    assert np.abs(Vocoder.load(SHIPPED).speak(mel, units, speaker) - expected).max() < 2e-3 and np.abs(expected).max() > 0.05
+    assert (
+        np.abs(Vocoder.load(SHIPPED).speak(mel, units, speaker) - expected).max() < 2e-3
+        and np.abs(expected).max() > 0.05
+    )

@@ -23,10 +23,18 @@ def says(folder, data, name="line.wav"):
 
 
 def test_a_file_cut_in_the_middle_is_reported_with_both_lengths(tmp_path):
-    sentence = "“line.wav” holds 0.60 s of the 1.00 s that its header promises: copy or export it again if its end is missing"
+    sentence = (
+        "“line.wav” holds 0.60 s of the 1.00 s that its header promises: copy or export "
+        "it again if its end is missing"
+    )
     assert says(tmp_path, wav(SOUND)[: 44 + 2 * 9600]) == sentence
     assert says(tmp_path, wav(SOUND[: 2 * 9600], claimed=32000)) == sentence
-    assert says(tmp_path, wav(SOUND, before=b"LIST" + struct.pack("<I", 3) + b"abc\0")[: 56 + 2 * 9600]) == sentence
+    assert (
+        says(
+            tmp_path, wav(SOUND, before=b"LIST" + struct.pack("<I", 3) + b"abc\0")[: 56 + 2 * 9600]
+        )
+        == sentence
+    )
     stereo = np.repeat(np.frombuffer(SOUND, "<i2"), 2).tobytes()
     assert "0.60 s of the 1.00 s" in says(tmp_path, wav(stereo, channels=2)[: 44 + 4 * 9600])
 

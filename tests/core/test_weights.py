@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weights files: anything but a whole, real, finite network of the right shape is refused when it is loaded."""
+"""Weights files: anything but a whole, real, finite network of the right shape is refused when it
+is loaded."""
 
 import copy
 import json
@@ -26,11 +27,18 @@ from thunder_core.networks.vocoder import Vocoder
 from thunder_core.networks.weights import load_weights, save_weights
 
 LOADERS = {
-    "encoder": SpeechEncoder.load, "units": Units.load, "speaker": SpeakerEncoder.load, "m2s": MeshToSpeech.load, "judge": Judge.load,
+    "encoder": SpeechEncoder.load, "units": Units.load, "speaker": SpeakerEncoder.load,
+    "m2s": MeshToSpeech.load, "judge": Judge.load,
     "vocoder": Vocoder.load,
     "denoiser": Denoiser.load,
 }  # fmt: skip
-FILES = {name: (load_file(SHIPPED / f"{name}.safetensors"), json.loads((SHIPPED / f"{name}.json").read_text())) for name in LOADERS}
+FILES = {
+    name: (
+        load_file(SHIPPED / f"{name}.safetensors"),
+        json.loads((SHIPPED / f"{name}.json").read_text()),
+    )
+    for name in LOADERS
+}
 
 
 def write(folder, name, tensors=None, config=None):
@@ -47,7 +55,9 @@ def refused(folder, name, says):
     with pytest.raises(BadWeights, match=says) as caught:
         LOADERS[name](folder)
     assert f"The weights file {name}." in str(caught.value)
-    assert str(caught.value).endswith(": choose another weights folder") and str(folder) in str(caught.value)
+    assert str(caught.value).endswith(": choose another weights folder") and str(folder) in str(
+        caught.value
+    )
 
 
 def largest(name):
@@ -58,16 +68,24 @@ def largest(name):
 @pytest.mark.parametrize("name", LOADERS)
 def test_every_network_refuses_whole_numbers_other_precision_and_other_shapes(tmp_path, name):
     key, tensor = largest(name)
-    refused(write(tmp_path, name, {key: tensor.round().to(torch.int32)}), name, "int32.* where fractions belong")
+    refused(
+        write(tmp_path, name, {key: tensor.round().to(torch.int32)}),
+        name,
+        "int32.* where fractions belong",
+    )
     refused(write(tmp_path, name, {key: tensor.half()}), name, "does not fit")
     refused(write(tmp_path, name, {key: tensor[:-1].clone()}), name, "does not fit")
     refused(write(tmp_path, name, {key: tensor * 1e9}), name, "far beyond")
 
 
-@pytest.mark.parametrize(("name", "key"), [("denoiser", "motion_std"), ("encoder", "mel_std"), ("m2s", "scale")])
+@pytest.mark.parametrize(
+    ("name", "key"), [("denoiser", "motion_std"), ("encoder", "mel_std"), ("m2s", "scale")]
+)
 def test_a_spread_of_zero_or_less_is_refused(tmp_path, name, key):
     tensor = FILES[name][0][key]
-    refused(write(tmp_path, name, {key: torch.zeros_like(tensor)}), name, "spread that is not positive")
+    refused(
+        write(tmp_path, name, {key: torch.zeros_like(tensor)}), name, "spread that is not positive"
+    )
     refused(write(tmp_path, name, {key: -tensor}), name, "spread that is not positive")
 
 
@@ -95,12 +113,22 @@ def test_a_spread_of_zero_or_less_is_refused(tmp_path, name, key):
         ("judge", {"dilations": 3}, "wrong kind of “dilations”"),
         ("vocoder", {"kernel": 65_536}, "larger network than the file|does not fit"),
         ("encoder", {"body": {"model_type": "bert"}}, "does not fit"),
-        ("encoder", {"body": {"model_type": "wav2vec2", "hidden_size": 192, "num_hidden_layers": 5000}}, "“num_hidden_layers”"),
-        ("encoder", {"body": {"model_type": "wav2vec2", "hidden_size": 65_000}}, "larger network than the file"),
+        (
+            "encoder",
+            {"body": {"model_type": "wav2vec2", "hidden_size": 192, "num_hidden_layers": 5000}},
+            "“num_hidden_layers”",
+        ),
+        (
+            "encoder",
+            {"body": {"model_type": "wav2vec2", "hidden_size": 65_000}},
+            "larger network than the file",
+        ),
         ("encoder", {"body": {"a": {"b": {"c": {"d": {"e": 1}}}}}}, "makes no sense"),
     ],
 )
-def test_a_configuration_that_cannot_be_meant_is_refused_before_it_costs_memory(tmp_path, name, config, says):
+def test_a_configuration_that_cannot_be_meant_is_refused_before_it_costs_memory(
+    tmp_path, name, config, says
+):
     refused(write(tmp_path, name, config=config), name, says)
 
 
@@ -121,10 +149,15 @@ def test_only_the_weights_of_the_extension_are_to_be_reinstalled(tmp_path, monke
 
 
 @pytest.mark.parametrize(("content", "says"), [(None, "is missing"), (b"PK", "is damaged")])
-def test_a_head_that_cannot_be_used_is_named_as_a_file_of_the_weights(tmp_path, monkeypatch, content, says):
+def test_a_head_that_cannot_be_used_is_named_as_a_file_of_the_weights(
+    tmp_path, monkeypatch, content, says
+):
     if content is not None:
         (tmp_path / "head.npz").write_bytes(content)
-    with pytest.raises(BadWeights, match=f"^The weights file head.npz in “[^”]+” {says}.*: choose another weights folder$"):
+    with pytest.raises(
+        BadWeights,
+        match=f"^The weights file head.npz in “[^”]+” {says}.*: choose another weights folder$",
+    ):
         Engine.load(tmp_path, device="cpu")
     monkeypatch.setattr(weights, "SHIPPED", tmp_path.resolve())
     with pytest.raises(BadWeights, match=": reinstall the extension$"):
@@ -141,13 +174,23 @@ def test_a_damaged_card_is_reported_before_the_engine_is_imported(tmp_path, monk
         "import pathlib, sys, thunder_core.engine.weights as weights\n"
         f"weights.check_cards(pathlib.Path({str(SHIPPED)!r}))\nprint('torch' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], cwd=SHIPPED.parent, capture_output=True, text=True).stdout == "False\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=SHIPPED.parent, capture_output=True, text=True
+        ).stdout
+        == "False\n"
+    )
 
 
 def test_networks_of_two_trainings_are_not_put_together(tmp_path):
     for path in SHIPPED.iterdir():
         shutil.copy(path, tmp_path / path.name)
-    save_weights(tmp_path / "units", {"centroids": FILES["units"][0]["centroids"][:100]}, {"count": 100, "width": 192}, {})
+    save_weights(
+        tmp_path / "units",
+        {"centroids": FILES["units"][0]["centroids"][:100]},
+        {"count": 100, "width": 192},
+        {},
+    )
     with pytest.raises(BadWeights, match="m2s and units were not trained together"):
         Engine.load(tmp_path, device="cpu")
 
@@ -159,7 +202,9 @@ def test_what_is_saved_comes_back_and_a_failed_save_changes_nothing(tmp_path):
     assert tensors["a"].tolist() == [0, 1, 2] and config == {"n": 3}
     with pytest.raises(TypeError):
         save_weights(tmp_path / "w", {"a": torch.arange(4.0)}, {"n": 4}, {"what": object()})
-    assert before["w.json"] == (tmp_path / "w.json").read_bytes() and set(before) == {path.name for path in tmp_path.iterdir()}
+    assert before["w.json"] == (tmp_path / "w.json").read_bytes() and set(before) == {
+        path.name for path in tmp_path.iterdir()
+    }
 
 
 # ---- which weights these are
@@ -178,8 +223,14 @@ def test_weights_of_ones_own_are_said_to_be_no_more_than_that(tmp_path, capfd):
             shutil.copy(path, tmp_path / path.name)
     write(tmp_path, "units", {"centroids": FILES["units"][0]["centroids"].flip(0)})
     own = Engine.load(tmp_path, device="cpu")
-    assert own.identity.origin == "own" and own.identity.different == ("units.json", "units.safetensors")
-    assert own.info()["weights_origin"] == "own" and own.info()["weights_note"] == "These are not the shipped weights"
+    assert own.identity.origin == "own" and own.identity.different == (
+        "units.json",
+        "units.safetensors",
+    )
+    assert (
+        own.info()["weights_origin"] == "own"
+        and own.info()["weights_note"] == "These are not the shipped weights"
+    )
     assert "These are not the shipped weights" in capfd.readouterr().err
 
 
@@ -190,9 +241,13 @@ def test_weights_that_differ_from_the_list_beside_them_are_said_by_name(tmp_path
     assert identify(tmp_path).origin == "own" and identify(tmp_path).unlike == ()
     write(tmp_path, "units")
     (tmp_path / "speaker.json").unlink()
-    assert identify(tmp_path).origin == "changed" and identify(tmp_path).unlike == ("speaker.json", "units.safetensors")
+    assert identify(tmp_path).origin == "changed" and identify(tmp_path).unlike == (
+        "speaker.json",
+        "units.safetensors",
+    )
     assert identify(tmp_path).sentence == (
-        f"The weights in “{tmp_path}” differ from the SHA256SUMS beside them (speaker.json, units.safetensors): copy them again, "
+        f"The weights in “{tmp_path}” differ from the SHA256SUMS beside them (speaker.json, "
+        f"units.safetensors): copy them again, "
         "or list them anew"
     )
     for damage in (b"", b"\xff\xfe", b"one\n", b"x" * 2**21):
@@ -210,7 +265,9 @@ def test_weights_that_differ_from_the_list_beside_them_are_said_by_name(tmp_path
         (lambda path: os.symlink("/dev/zero", path), "is a pipe or a device"),
     ],
 )
-def test_a_pipe_or_folder_among_the_weights_is_refused_before_it_is_opened(tmp_path, monkeypatch, name, make, says):
+def test_a_pipe_or_folder_among_the_weights_is_refused_before_it_is_opened(
+    tmp_path, monkeypatch, name, make, says
+):
     write(tmp_path, "units")
     (tmp_path / name).unlink(missing_ok=True)
     make(tmp_path / name)
@@ -233,7 +290,9 @@ def test_a_changed_file_in_the_shipped_folder_is_said_by_name(tmp_path, monkeypa
     tensors = {"centroids": FILES["units"][0]["centroids"].flip(0)}
     write(tmp_path, "units", tensors)
     shutil.copy(SHIPPED / "units.json", tmp_path / "units.json")
-    assert identify(tmp_path).origin == "changed" and identify(tmp_path).different == ("units.safetensors",)
+    assert identify(tmp_path).origin == "changed" and identify(tmp_path).different == (
+        "units.safetensors",
+    )
     assert "were changed (units.safetensors): install it again" in identify(tmp_path).sentence
     assert identify(tmp_path).fingerprint != whole
     copied = tmp_path / "copied"
@@ -241,6 +300,7 @@ def test_a_changed_file_in_the_shipped_folder_is_said_by_name(tmp_path, monkeypa
     for name in ("units.json", "speaker.json"):
         shutil.copy(SHIPPED / name, copied / name)
     shutil.copy(SHIPPED / "units.safetensors", copied / "units.safetensors")
-    assert identify(copied).origin == "shipped"  # the same files in another folder are the same weights
+    # the same files in another folder are the same weights
+    assert identify(copied).origin == "shipped"
     (tmp_path / SUMS).write_text("no list\n")
     assert identify(tmp_path).origin == "changed"

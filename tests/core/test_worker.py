@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real worker in a real process: it answers, can be cancelled, dies cleanly, and leaves nothing behind."""
+"""The real worker in a real process: it answers, can be cancelled, dies cleanly, and leaves nothing
+behind."""
 
 import glob
 import json
@@ -28,7 +29,8 @@ from thunder_core.private_folder import PrivateFolder, sweep, YOUNG
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = str(ROOT / "assets" / "sample.wav")
 POSIX = pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
-LONG = {"sound": SAMPLE, "takes": 64, "seed": 1, "steps": 1000}  # minutes of work, to be interrupted
+# minutes of work, to be interrupted
+LONG = {"sound": SAMPLE, "takes": 64, "seed": 1, "steps": 1000}
 
 
 @pytest.fixture(autouse=True)
@@ -69,14 +71,18 @@ def bare_worker(*arguments, **environment):
 
 
 def converse(process, lines, last):
-    """The answers to lines of requests up to the one that ends request `last`, and the log; the worker ends after it."""
+    """The answers to lines of requests up to the one that ends request `last`, and the log; the
+    worker ends after it."""
     process.stdin.write(b"\n".join(lines) + b"\n")
     process.stdin.flush()
     answers = []
     while not (answers and answers[-1]["id"] == last and answers[-1]["event"] in ("done", "error")):
         answers.append(json.loads(process.stdout.readline()))
     rest, log = process.communicate(timeout=60)
-    assert all(json.loads(line)["event"] == "alive" for line in rest.splitlines()) and process.returncode == 0
+    assert (
+        all(json.loads(line)["event"] == "alive" for line in rest.splitlines())
+        and process.returncode == 0
+    )
     return answers, log
 
 
@@ -87,7 +93,8 @@ def wait_for_sampling(pending):
     assert not pending.done, pending.error
 
 
-# -- what it answers ---------------------------------------------------------------------------------------------------
+# -- what it answers
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_hello_tells_what_answers(warm):
@@ -105,14 +112,20 @@ def test_hello_tells_what_answers(warm):
 def test_takes_come_best_first_with_their_arrays(warm):
     fractions = []
     result = warm.request("generate", sound=SAMPLE, takes=3, seed=7, steps=5).wait(
-        on_event=lambda event: fractions.extend(event[name] for name in ("fraction",) if name in event), timeout=120
+        on_event=lambda event: fractions.extend(
+            event[name] for name in ("fraction",) if name in event
+        ),
+        timeout=120,
     )
     frames = round(result["sound_seconds"] * 25)
     scores = [take["score"] for take in result["takes"]]
     assert len(scores) == 3 and scores == sorted(scores, reverse=True)
     assert fractions == sorted(fractions) and len(fractions) > 3
     for take in result["takes"]:
-        shapes = {name: warm.get_array(result, take[name]).shape for name in ("expression", "jaw", "opening", "width", "drift")}
+        shapes = {
+            name: warm.get_array(result, take[name]).shape
+            for name in ("expression", "jaw", "opening", "width", "drift")
+        }
         assert shapes == {
             "expression": (frames, 44),
             "jaw": (frames, 3),
@@ -130,18 +143,23 @@ def test_takes_come_best_first_with_their_arrays(warm):
 def test_takes_arrive_before_the_last_is_done(warm):
     seen = []
     # More takes than are worked on at once.
-    result = warm.request("generate", sound=SAMPLE, takes=16, seed=20, steps=5).wait(on_event=seen.append, timeout=240)
+    result = warm.request("generate", sound=SAMPLE, takes=16, seed=20, steps=5).wait(
+        on_event=seen.append, timeout=240
+    )
     arrived = [event for event in seen if event["event"] == "take"]
     assert [event["take"]["seed"] for event in arrived] == list(range(20, 36))
     by_seed = {take["seed"]: take for take in result["takes"]}
     for event in arrived:
         assert by_seed[event["take"]["seed"]] == event["take"]
-        assert {name: event[name] for name in ("fps", "channels", "folder", "weights", "audio")} == {
-            name: result[name] for name in ("fps", "channels", "folder", "weights", "audio")
-        }
+        assert {
+            name: event[name] for name in ("fps", "channels", "folder", "weights", "audio")
+        } == {name: result[name] for name in ("fps", "channels", "folder", "weights", "audio")}
     first, last = seen.index(arrived[0]), seen.index(arrived[-1])
     assert any(
-        event["event"] == "progress" and "Sampl" in event["message"] or "sampled" in event.get("message", "") for event in seen[first:last]
+        event["event"] == "progress"
+        and "Sampl" in event["message"]
+        or "sampled" in event.get("message", "")
+        for event in seen[first:last]
     )
     warm.forget(result["folder"])
 
@@ -149,7 +167,10 @@ def test_takes_arrive_before_the_last_is_done(warm):
 def test_what_arrived_before_a_cancellation_can_be_read(warm):
     pending = warm.request("generate", sound=SAMPLE, takes=64, seed=1, steps=10)
     events = []
-    until(lambda: events.extend(pending.poll()) or any(event["event"] == "take" for event in events), 120)
+    until(
+        lambda: events.extend(pending.poll()) or any(event["event"] == "take" for event in events),
+        120,
+    )
     pending.cancel()
     with pytest.raises(errors.Cancelled):
         pending.wait(timeout=60)
@@ -160,7 +181,9 @@ def test_what_arrived_before_a_cancellation_can_be_read(warm):
 
 
 def test_a_folder_that_goes_with_a_cancellation_is_no_fault(warm):
-    pending = warm.request("generate", sound=SAMPLE, takes=64, seed=1, steps=5, folder=(folder := warm.new_folder()))
+    pending = warm.request(
+        "generate", sound=SAMPLE, takes=64, seed=1, steps=5, folder=(folder := warm.new_folder())
+    )
     until(lambda: any(event["event"] == "take" for event in pending.poll()), 120)
     log = warm.log
     pending.cancel()
@@ -176,12 +199,21 @@ def test_the_score_of_a_take_is_the_one_it_came_with(warm):
     take = result["takes"][0]
     files = {name: os.path.join(result["folder"], take[name]) for name in ("expression", "jaw")}
     score = warm.request("score", sound=SAMPLE, **files).wait(timeout=120)
-    assert abs(score["total"] - take["score"]) < 1 and abs(score["heard"] - take["heard"]) < 0.5 < take["heard"]
-    assert warm.get_array(score, score["per_frame"]).shape == warm.get_array(result, take["drift"]).shape
+    assert (
+        abs(score["total"] - take["score"]) < 1
+        and abs(score["heard"] - take["heard"]) < 0.5 < take["heard"]
+    )
+    assert (
+        warm.get_array(score, score["per_frame"]).shape
+        == warm.get_array(result, take["drift"]).shape
+    )
 
 
 def test_a_face_is_heard_for_as_long_as_it_moves(warm, tmp_path):
-    still = {"expression": warm.put_array(np.zeros((50, 44))), "jaw": warm.put_array(np.zeros((50, 3)))}
+    still = {
+        "expression": warm.put_array(np.zeros((50, 44))),
+        "jaw": warm.put_array(np.zeros((50, 3))),
+    }
     out = str(tmp_path / "says.wav")
     heard = warm.request("listen", voice=None, out=out, **still).wait(timeout=120)
     assert heard["sound"] == out and heard["rate"] == 16000 and abs(heard["seconds"] - 2.0) < 0.1
@@ -193,14 +225,16 @@ def test_a_face_is_heard_for_as_long_as_it_moves(warm, tmp_path):
         assert file.read() != average, "the speaker's voice is not the average one"
 
 
-# -- in a direction ----------------------------------------------------------------------------------------------------
+# -- in a direction
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_a_direction_is_played_and_takes_say_their_reading(warm):
     assert warm.request("hello").wait(timeout=120)["knows_styles"] is True
     wanted = Direction(Style(energy=1.3), "warm", 0.6).vector()[None]
     result = warm.request(
-        "generate", sound=SAMPLE, takes=3, seed=7, steps=2, direction=warm.put_array(wanted), spread=0.5
+        "generate", sound=SAMPLE, takes=3, seed=7, steps=2, direction=warm.put_array(wanted),
+        spread=0.5
     ).wait(timeout=120)  # fmt: skip
     by_seed = {take["seed"]: take for take in result["takes"]}
     abouts = {seed: take["provenance"] for seed, take in by_seed.items()}
@@ -209,9 +243,13 @@ def test_a_direction_is_played_and_takes_say_their_reading(warm):
     assert abouts[7]["reading"] == pytest.approx(wanted[0].tolist(), abs=1e-4)
     assert abs(np.array(abouts[8]["reading"]) - abouts[7]["reading"])[:12].max() > 0.2
     alone = warm.request(
-        "generate", sound=SAMPLE, takes=1, seed=8, steps=2, direction=warm.put_array(wanted), as_asked=False
+        "generate", sound=SAMPLE, takes=1, seed=8, steps=2, direction=warm.put_array(wanted),
+        as_asked=False
     ).wait(timeout=120)  # fmt: skip
-    jaw = [warm.get_array(where, take["jaw"]) for where, take in ((result, by_seed[8]), (alone, alone["takes"][0]))]
+    jaw = [
+        warm.get_array(where, take["jaw"])
+        for where, take in ((result, by_seed[8]), (alone, alone["takes"][0]))
+    ]
     assert np.array_equal(*jaw), "the same seed and direction are the same take"
     assert alone["takes"][0]["provenance"]["reading"] == abouts[8]["reading"]
     for answer in (result, alone):
@@ -224,11 +262,14 @@ def test_a_direction_that_ends_before_the_sound_is_held_and_one_that_goes_on_is_
     jaws = {}
     for name, vectors in rows.items():
         result = warm.request(
-            "generate", sound=SAMPLE, takes=1, seed=7, steps=2, direction=warm.put_array(np.stack(vectors))
+            "generate", sound=SAMPLE, takes=1, seed=7, steps=2,
+            direction=warm.put_array(np.stack(vectors))
         ).wait(timeout=120)  # fmt: skip
         jaws[name] = warm.get_array(result, result["takes"][0]["jaw"])
         warm.forget(result["folder"])
-    assert np.array_equal(jaws["short"], jaws["exact"]) and not np.array_equal(jaws["short"], jaws["one"])
+    assert np.array_equal(jaws["short"], jaws["exact"]) and not np.array_equal(
+        jaws["short"], jaws["one"]
+    )
 
 
 def test_weights_without_styles_say_that_they_take_no_direction(temporary_folder, tmp_path):
@@ -237,7 +278,9 @@ def test_weights_without_styles_say_that_they_take_no_direction(temporary_folder
         assert client.request("hello").wait(timeout=120)["knows_styles"] is False
         direction = client.put_array(np.zeros((1, len(DIRECTION_NAMES))))
         with pytest.raises(errors.BadRequest, match="without styles"):
-            client.request("generate", sound=SAMPLE, takes=1, steps=2, direction=direction).wait(timeout=120)
+            client.request("generate", sound=SAMPLE, takes=1, steps=2, direction=direction).wait(
+                timeout=120
+            )
         assert client.request("generate", sound=SAMPLE, takes=1, steps=2).wait(timeout=120)["takes"]
 
 
@@ -247,7 +290,8 @@ def test_weights_of_other_styles_are_refused(temporary_folder, tmp_path):
             client.request("hello").wait(timeout=120)
 
 
-# -- what it refuses ---------------------------------------------------------------------------------------------------
+# -- what it refuses
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_a_face_without_a_voice_is_idle_and_one_that_listens_has_no_score(warm, tmp_path):
@@ -255,10 +299,17 @@ def test_a_face_without_a_voice_is_idle_and_one_that_listens_has_no_score(warm, 
 
     soundfile.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
     asked = {"takes": 1, "steps": 3, "seed": 2}
-    for role, sound, more in (("idle", str(tmp_path / "silent.wav"), {}), ("listens", SAMPLE, {"listening": True})):
-        result = warm.request("generate", sound=sound, folder=str(tmp_path), **asked, **more).wait(timeout=120)
+    for role, sound, more in (
+        ("idle", str(tmp_path / "silent.wav"), {}),
+        ("listens", SAMPLE, {"listening": True}),
+    ):
+        result = warm.request("generate", sound=sound, folder=str(tmp_path), **asked, **more).wait(
+            timeout=120
+        )
         (take,) = result["takes"]
-        assert take["score"] is None and take["drift"] is None and take["provenance"]["role"] == role
+        assert (
+            take["score"] is None and take["drift"] is None and take["provenance"]["role"] == role
+        )
         assert np.load(tmp_path / take["opening"]).max() < 0.1
     with pytest.raises(errors.BadRequest, match="listening"):
         warm.request("generate", sound=SAMPLE, folder=str(tmp_path), listening=1).wait(timeout=60)
@@ -268,16 +319,21 @@ def test_that_nobody_speaks_is_said_before_anything_is_sampled(warm, tmp_path):
     import soundfile
 
     soundfile.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
-    soundfile.write(tmp_path / "noise.wav", 0.01 * np.random.default_rng(0).standard_normal(16000), 16000)
+    soundfile.write(
+        tmp_path / "noise.wav", 0.01 * np.random.default_rng(0).standard_normal(16000), 16000
+    )
     quiet, rate = soundfile.read(SAMPLE)
-    soundfile.write(tmp_path / "quiet.wav", 3e-4 * quiet / np.abs(quiet).max(), rate, "FLOAT")  # −70 dB
+    # −70 dB
+    soundfile.write(tmp_path / "quiet.wav", 3e-4 * quiet / np.abs(quiet).max(), rate, "FLOAT")
     for name, more, wanted in (
         ("silent.wav", {}, [{"silent": True}]),
         ("noise.wav", {}, [{"silent": False}]),
         ("quiet.wav", {}, []),
         ("noise.wav", {"listening": True}, []),
     ):
-        pending = warm.request("generate", sound=str(tmp_path / name), folder=str(tmp_path), takes=1, steps=1, **more)
+        pending = warm.request(
+            "generate", sound=str(tmp_path / name), folder=str(tmp_path), takes=1, steps=1, **more
+        )
         events = []
         while not pending.done:
             events += pending.poll()
@@ -286,9 +342,13 @@ def test_that_nobody_speaks_is_said_before_anything_is_sampled(warm, tmp_path):
         said = [place for place, event in enumerate(events) if event["event"] == "unspoken"]
         assert [{"silent": events[place]["silent"]} for place in said] == wanted, name
         if said:
-            before = [event["message"] for event in events[: said[0]] if event["event"] == "progress"]
+            before = [
+                event["message"] for event in events[: said[0]] if event["event"] == "progress"
+            ]
             assert not any("ampling" in message for message in before)
-            assert said[0] < next(place for place, event in enumerate(events) if event["event"] == "take")
+            assert said[0] < next(
+                place for place, event in enumerate(events) if event["event"] == "take"
+            )
 
 
 def test_text_and_silence_are_refused_across_the_boundary(warm, tmp_path):
@@ -299,7 +359,9 @@ def test_text_and_silence_are_refused_across_the_boundary(warm, tmp_path):
     with pytest.raises(errors.BadSound, match="notes.wav"):
         warm.request("generate", sound=str(tmp_path / "notes.wav")).wait(timeout=60)
     with pytest.raises(errors.NoVoice, match="silent.wav"):
-        warm.request("generate", sound=str(tmp_path / "silent.wav"), listening=True).wait(timeout=60)
+        warm.request("generate", sound=str(tmp_path / "silent.wav"), listening=True).wait(
+            timeout=60
+        )
 
 
 def test_what_a_library_prints_never_reaches_the_answers(tmp_path):
@@ -315,7 +377,8 @@ def test_what_a_library_prints_never_reaches_the_answers(tmp_path):
     assert {b"printed", b"written", b"child"} <= {line.strip() for line in log.splitlines()}
 
 
-# -- what it does while nobody asks --------------------------------------------------------------------------------------
+# -- what it does while nobody asks
+# --------------------------------------------------------------------------------------
 
 
 def test_what_the_first_takes_need_is_loaded_while_no_request_waits():
@@ -330,7 +393,9 @@ def test_what_the_first_takes_need_is_loaded_while_no_request_waits():
 
     prepared = worker.Worker(None, None, None, None, "cpu")
     prepared.preparation = steps(prepared)
-    assert prepared._next_request() == "request" and done == [0, 1], "a request waits for one step at most"
+    assert prepared._next_request() == "request" and done == [0, 1], (
+        "a request waits for one step at most"
+    )
     prepared.waiting.put(None)
     assert prepared._next_request() is None and done == [0, 1]
 
@@ -347,7 +412,8 @@ def test_a_preparation_that_fails_is_logged_and_the_worker_goes_on(capsys):
     assert "soundfile" in capsys.readouterr().err and next(prepared.preparation, "over") == "over"
 
 
-# -- an engine that is not there ---------------------------------------------------------------------------------------
+# -- an engine that is not there
+# ---------------------------------------------------------------------------------------
 
 
 def test_a_python_without_torch_says_what_it_lacks(tmp_path):
@@ -359,16 +425,23 @@ def test_a_python_without_torch_says_what_it_lacks(tmp_path):
 
 
 def test_a_library_of_the_package_that_may_not_be_loaded_points_at_antivirus_programs(monkeypatch):
-    blocked = ImportError("DLL load failed while importing onnxruntime_pybind11_state: Access is denied.")
+    blocked = ImportError(
+        "DLL load failed while importing onnxruntime_pybind11_state: Access is denied."
+    )
     monkeypatch.setattr(sys, "path", [str(worker.VENDOR), *sys.path])
     assert str(worker.explain(blocked, "generate")) == (
-        "Blender's Python cannot load the engine (ImportError: DLL load failed while importing onnxruntime_pybind11_state: Access is "
-        "denied.), which came with the extension: let no antivirus program remove it, and reinstall the extension"
+        "Blender's Python cannot load the engine (ImportError: DLL load failed while importing "
+        "onnxruntime_pybind11_state: Access is "
+        "denied.), which came with the extension: let no antivirus program remove it, and "
+        "reinstall the extension"
     )
 
 
 def test_a_python_that_is_not_there_is_named(tmp_path, monkeypatch):
-    with Client(str(tmp_path / "python")) as client, pytest.raises(errors.NoEngine, match="in the preferences"):
+    with (
+        Client(str(tmp_path / "python")) as client,
+        pytest.raises(errors.NoEngine, match="in the preferences"),
+    ):
         client.request("hello")
     monkeypatch.setenv("THUNDER_PYTHON", str(tmp_path / "python"))
     with pytest.raises(errors.NoEngine, match="in THUNDER_PYTHON"):
@@ -383,7 +456,10 @@ def test_who_named_a_python_that_is_none_is_asked_for_another(tmp_path, monkeypa
     python.chmod(0o755)
 
     def says(advice, **named):
-        with Client(**named) as client, pytest.raises(errors.NoEngine, match=f"python” cannot .*: {advice}$"):
+        with (
+            Client(**named) as client,
+            pytest.raises(errors.NoEngine, match=f"python” cannot .*: {advice}$"),
+        ):
             client.request("hello").wait(timeout=60)
 
     says("choose another Python in the preferences", python=str(python))
@@ -403,7 +479,9 @@ def test_the_engine_is_looked_for_in_the_promised_order(tmp_path, monkeypatch):
         python.touch()
         return str(tmp_path / name), str(python)
 
-    (chosen, chosen_python), (installed, installed_python), (named, named_python) = map(venv, ("a", "b", "c"))
+    (chosen, chosen_python), (installed, installed_python), (named, named_python) = map(
+        venv, ("a", "b", "c")
+    )
     monkeypatch.delenv("THUNDER_PYTHON", raising=False)
     assert find_engine_python(venvs=[str(tmp_path / "absent"), installed]) == installed_python
     monkeypatch.setenv("THUNDER_PYTHON", named_python)
@@ -412,7 +490,11 @@ def test_the_engine_is_looked_for_in_the_promised_order(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", ["denoiser.safetensors", *(pytest.param(name, marks=pytest.mark.slow) for name in ("m2s.safetensors", "head.npz"))]
+    "name",
+    [
+        "denoiser.safetensors",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("m2s.safetensors", "head.npz")),
+    ],
 )
 def test_truncated_weights_are_refused(tmp_path, name):
     for file in (ROOT / "weights").iterdir():
@@ -425,7 +507,8 @@ def test_truncated_weights_are_refused(tmp_path, name):
             client.request("hello").wait(timeout=120)
 
 
-# -- cancelling --------------------------------------------------------------------------------------------------------
+# -- cancelling
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_cancel_is_answered_within_half_a_second_and_the_worker_stays(warm):
@@ -447,7 +530,11 @@ def test_cancel_is_answered_while_the_models_load(client):
     pending.cancel()
     with pytest.raises(errors.Cancelled):
         pending.wait(timeout=60)
-    keeps(1.0, time.monotonic() - asked, "an answer to Cancel while torch is imported, which holds Python's lock")
+    keeps(
+        1.0,
+        time.monotonic() - asked,
+        "an answer to Cancel while torch is imported, which holds Python's lock",
+    )
 
 
 def test_a_request_can_be_cancelled_before_its_turn(warm):
@@ -483,7 +570,8 @@ def test_poll_never_blocks(warm):
         pending.wait(timeout=60)
 
 
-# -- dying -------------------------------------------------------------------------------------------------------------
+# -- dying
+# -------------------------------------------------------------------------------------------------------------
 
 
 @POSIX
@@ -544,7 +632,8 @@ def test_nothing_outlives_a_killed_client(temporary_folder):
 def test_a_client_that_only_ends_takes_its_worker_along(temporary_folder):
     code = (
         "import sys; from thunder_core.client import Client\n"
-        "c = Client(sys.executable); c.request('release').wait(timeout=60); print(c.pid, flush=True)\n"
+        "c = Client(sys.executable); c.request('release').wait(timeout=60); print(c.pid, "
+        "flush=True)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -570,7 +659,8 @@ def test_stop_is_quick_even_in_the_middle_of_work(temporary_folder):
     client.stop()
 
 
-# -- files -------------------------------------------------------------------------------------------------------------
+# -- files
+# -------------------------------------------------------------------------------------------------------------
 
 
 def test_what_a_crash_left_is_swept_and_what_lives_is_not(temporary_folder):
@@ -590,15 +680,22 @@ def test_what_a_crash_left_is_swept_and_what_lives_is_not(temporary_folder):
 def test_a_full_disk_is_a_sentence(warm, tmp_path):
     (tmp_path / "take_01_expression.npy").symlink_to("/dev/full")
     with pytest.raises(errors.NoSpace, match="No space"):
-        warm.request("generate", sound=SAMPLE, takes=1, seed=1, steps=2, folder=str(tmp_path)).wait(timeout=120)
+        warm.request("generate", sound=SAMPLE, takes=1, seed=1, steps=2, folder=str(tmp_path)).wait(
+            timeout=120
+        )
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full to fill")
 def test_a_full_disk_is_a_sentence_for_what_the_face_says_too(warm, tmp_path):
     (tmp_path / "says.wav").symlink_to("/dev/full")
-    files = {"expression": warm.put_array(np.zeros((25, 44))), "jaw": warm.put_array(np.zeros((25, 3)))}
+    files = {
+        "expression": warm.put_array(np.zeros((25, 44))),
+        "jaw": warm.put_array(np.zeros((25, 3))),
+    }
     with pytest.raises(errors.NoSpace, match="No space"):
-        warm.request("listen", voice=None, out=str(tmp_path / "says.wav"), **files).wait(timeout=120)
+        warm.request("listen", voice=None, out=str(tmp_path / "says.wav"), **files).wait(
+            timeout=120
+        )
 
 
 def test_a_full_graphics_card_hands_over_to_the_processor(temporary_folder):
@@ -607,7 +704,9 @@ def test_a_full_graphics_card_hands_over_to_the_processor(temporary_folder):
         pytest.skip("no graphics card here")
     hog = torch.empty(torch.cuda.mem_get_info()[0] - 700 * 2**20, dtype=torch.uint8, device="cuda")
     with Client(sys.executable, device="cuda:0") as client:
-        result = client.request("generate", sound=SAMPLE, takes=32, seed=1, steps=2).wait(timeout=170)
+        result = client.request("generate", sound=SAMPLE, takes=32, seed=1, steps=2).wait(
+            timeout=170
+        )
     assert result["device"] == "cpu" and len(result["takes"]) == 32
     del hog
 

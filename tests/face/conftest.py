@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random models in FLAME's own file layout, for tests that need a FLAME file without having FLAME."""
+"""Random models in FLAME's own file layout, for tests that need a FLAME file without having
+FLAME."""
 
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ JOINTS = [[0, -0.17, -0.03], [0, -0.1, -0.03], [0, -0.02, 0], [0.032, 0, 0.06], 
 
 
 def random_flame(seed=0, vertices=60, expression=12, identity=300):
-    """The dictionary a FLAME .pkl holds: every array random, skinning and regressor rows summing to 1."""
+    """The dictionary a FLAME .pkl holds: every array random, skinning and regressor rows summing to
+    1."""
     rng = np.random.default_rng(seed)
     regressor = rng.random((5, vertices)) * (rng.random((5, vertices)) < 0.3)
     regressor[:, :1] += 0.1

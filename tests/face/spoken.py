@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A made-up performance that speaks: every channel moves, lips close at known frames over an open jaw."""
+"""A made-up performance that speaks: every channel moves, lips close at known frames over an open
+jaw."""
 
 import numpy as np
 
@@ -14,7 +15,8 @@ def channels():
 
 
 def spoken(seconds=4.0, fps=25.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), rest=0.4):
-    """A motion of the bundled head, its mouth at rest for `rest` seconds at either end, and its closures' frames."""
+    """A motion of the bundled head, its mouth at rest for `rest` seconds at either end, and its
+    closures' frames."""
     rng = np.random.default_rng(seed)
     names, count = channels(), round(seconds * fps)
     time = np.arange(count) / fps

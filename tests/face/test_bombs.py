@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small files that claim gigabytes are refused before the memory is taken, and those that claim hours before the time is."""
+"""Small files that claim gigabytes are refused before the memory is taken, and those that claim
+hours before the time is."""
 
 import pickle
 import struct
@@ -20,7 +21,8 @@ MEGABYTE = 2**20
 
 
 def refused(path, content, says, most_bytes=40 * MEGABYTE):
-    """That the file is refused with a sentence, and how many bytes were in use at most meanwhile."""
+    """That the file is refused with a sentence, and how many bytes were in use at most
+    meanwhile."""
     path.write_bytes(content)
     with held_at_most(len(content) + most_bytes), pytest.raises(BadHead, match=says) as caught:
         load_head(path)
@@ -43,7 +45,8 @@ def test_four_megabytes_of_npz_that_claim_five_gigabytes_are_refused(tmp_path):
 def test_arrays_that_share_their_bytes_are_refused(tmp_path):
     content = made_zip([(b"a.npy", *zeros(8)), (b"b.npy", *zeros(1))])
     end, at = content.index(b"PK\x01\x02"), content.rindex(b"PK\x01\x02")
-    shared = content[: at + 42] + struct.pack("<I", 0) + content[at + 46 :]  # the second entry lies where the first does
+    # the second entry lies where the first does
+    shared = content[: at + 42] + struct.pack("<I", 0) + content[at + 46 :]
     assert end < at
     refused(tmp_path / "shared.npz", shared, "share the same bytes")
     refused(tmp_path / "twice.npz", made_zip([(b"a.npy", *zeros(1))], [0, 0]), "twice")
@@ -61,9 +64,21 @@ def test_a_member_that_unpacks_to_more_than_it_says_costs_no_more_than_it_says(t
 @pytest.mark.parametrize(
     ("name", "says", "members"),
     [
-        ("header", "length and shape disagree", lambda: [(b"a.npy", 0, npy((2**20,)), len(npy((2**20,))), zlib.crc32(npy((2**20,))))]),
-        ("dimensions", "not an array of numbers", lambda: [(b"a.npy", 0, npy((2**90,)), len(npy((2**90,))), zlib.crc32(npy((2**90,))))]),
-        ("denser", "claims more for “a” than it holds", lambda: [(b"a.npy", 8, packed(npy((9,))), 2**31, 0)]),
+        (
+            "header",
+            "length and shape disagree",
+            lambda: [(b"a.npy", 0, npy((2**20,)), len(npy((2**20,))), zlib.crc32(npy((2**20,))))],
+        ),
+        (
+            "dimensions",
+            "not an array of numbers",
+            lambda: [(b"a.npy", 0, npy((2**90,)), len(npy((2**90,))), zlib.crc32(npy((2**90,))))],
+        ),
+        (
+            "denser",
+            "claims more for “a” than it holds",
+            lambda: [(b"a.npy", 8, packed(npy((9,))), 2**31, 0)],
+        ),
         ("packing", "a way that numpy does not use", lambda: [(b"a.npy", 14, b"x" * 20, 20, 0)]),
         ("empty", "lacks v_template", lambda: []),
     ],
@@ -91,7 +106,12 @@ def test_a_kilobyte_of_pickle_with_sparse_matrices_is_refused(tmp_path):
     refused(tmp_path / "bomb.pkl", content, "claims more than 256 MB of arrays", 320 * MEGABYTE)
     one = scipy.sparse.csc_matrix((1, 1))
     one._shape = (2**26, 1)
-    refused(tmp_path / "one.pkl", pickle.dumps({"m": one}, 2), "claims more than 256 MB of arrays", MEGABYTE)
+    refused(
+        tmp_path / "one.pkl",
+        pickle.dumps({"m": one}, 2),
+        "claims more than 256 MB of arrays",
+        MEGABYTE,
+    )
 
 
 def test_one_long_text_behind_a_thousand_arrays_is_counted_each_time(tmp_path):
@@ -102,28 +122,53 @@ def test_one_long_text_behind_a_thousand_arrays_is_counted_each_time(tmp_path):
         + b"\x85cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R\x89h\x00tb"
     )
     named = b"".join(b"U\x04%04d" % i + array for i in range(1000))
-    content = b"\x80\x02X" + struct.pack("<I", len(text)) + text.encode() + b"q\x000}(" + named + b"u."
+    content = (
+        b"\x80\x02X" + struct.pack("<I", len(text)) + text.encode() + b"q\x000}(" + named + b"u."
+    )
     refused(tmp_path / "arrays.pkl", content, "claims more than 256 MB of arrays", 400 * MEGABYTE)
     encoded = b"c_codecs\nencode\nh\x00U\x06latin1\x86R"
-    content = b"\x80\x02X" + struct.pack("<I", len(text)) + text.encode() + b"q\x000](" + 1000 * encoded + b"e."
+    content = (
+        b"\x80\x02X"
+        + struct.pack("<I", len(text))
+        + text.encode()
+        + b"q\x000]("
+        + 1000 * encoded
+        + b"e."
+    )
     refused(tmp_path / "texts.pkl", content, "claims more than 256 MB of arrays", 400 * MEGABYTE)
 
 
 def test_bytes_that_are_not_there_are_not_reserved(tmp_path):
-    for content in (b"\x80\x05\x96" + struct.pack("<Q", 2**30) + b"abc.", b"\x80\x04\x8e" + struct.pack("<Q", 2**31) + b"abc."):
+    for content in (
+        b"\x80\x05\x96" + struct.pack("<Q", 2**30) + b"abc.",
+        b"\x80\x04\x8e" + struct.pack("<Q", 2**31) + b"abc.",
+    ):
         refused(tmp_path / "claims.pkl", content, "nothing in it was run", MEGABYTE)
 
 
 def test_a_million_empty_lists_are_refused(tmp_path):
-    refused(tmp_path / "lists.pkl", b"\x80\x02" + b"]" * 1_000_000 + b".", "more parts than a FLAME model")
+    refused(
+        tmp_path / "lists.pkl",
+        b"\x80\x02" + b"]" * 1_000_000 + b".",
+        "more parts than a FLAME model",
+    )
 
 
 def test_a_key_that_takes_for_ever_to_hash_is_refused(tmp_path):
-    doubled = b"\x80\x02}N" + b"2\x86" * 60 + b"Ns."  # a pair of pairs of pairs …: 2 to the 60 of them
+    # a pair of pairs of pairs …: 2 to the 60 of them
+    doubled = b"\x80\x02}N" + b"2\x86" * 60 + b"Ns."
     refused(tmp_path / "pairs.pkl", doubled, "neither text nor number")
-    refused(tmp_path / "pairs.pkl", doubled.replace(b"Ns.", b"N\x94(h\x00Nu."), "nothing in it was run")
-    refused(tmp_path / "deep.pkl", b"\x80\x02}N" + b"\x85" * 90_000 + b"Ns.", "neither text nor number")
-    refused(tmp_path / "set.pkl", b"\x80\x04\x8f(N" + b"2\x86" * 60 + b"\x90.", "neither text nor number")
+    refused(
+        tmp_path / "pairs.pkl", doubled.replace(b"Ns.", b"N\x94(h\x00Nu."), "nothing in it was run"
+    )
+    refused(
+        tmp_path / "deep.pkl", b"\x80\x02}N" + b"\x85" * 90_000 + b"Ns.", "neither text nor number"
+    )
+    refused(
+        tmp_path / "set.pkl",
+        b"\x80\x04\x8f(N" + b"2\x86" * 60 + b"\x90.",
+        "neither text nor number",
+    )
 
 
 def test_lists_in_lists_are_not_unfolded(tmp_path):

@@ -37,13 +37,21 @@ def random_pose(channels, scale=0.6, seed=3):
     def draw(*shape):
         return torch.randn(*shape, dtype=torch.float64)
 
-    return draw(BATCH, channels), scale * draw(BATCH, 3), scale * draw(BATCH, 3), scale * draw(BATCH, 2, 3)
+    return (
+        draw(BATCH, channels),
+        scale * draw(BATCH, 3),
+        scale * draw(BATCH, 3),
+        scale * draw(BATCH, 2, 3),
+    )
 
 
 def test_agrees_with_smplx_to_a_micrometre(head):
     expression, jaw, neck, eyes = random_pose(head.channels)
     ours = FlameLayer(head, dtype=torch.float64)(expression, jaw, neck, eyes).numpy()
-    assert np.abs(ours - smplx_vertices(head, expression, jaw, neck, eyes.reshape(BATCH, 6))).max() < 1e-6
+    assert (
+        np.abs(ours - smplx_vertices(head, expression, jaw, neck, eyes.reshape(BATCH, 6))).max()
+        < 1e-6
+    )
 
 
 def test_absent_head_and_eyes_mean_no_rotation(head):
@@ -82,7 +90,10 @@ def test_a_long_motion_evaluated_in_blocks_is_the_same(head):
     layer = FlameLayer(head, dtype=torch.float64)
     torch.manual_seed(1)
     frames = BLOCK // len(head.v_template) + 3
-    expression, jaw = torch.randn(frames, head.channels).double(), 0.3 * torch.randn(frames, 3).double()
+    expression, jaw = (
+        torch.randn(frames, head.channels).double(),
+        0.3 * torch.randn(frames, 3).double(),
+    )
     whole = layer(expression, jaw, jaw, jaw)
     with torch.no_grad():
         assert (layer(expression, jaw, jaw, jaw) - whole).abs().max() < 1e-12
@@ -93,7 +104,10 @@ def test_the_mouths_of_eight_takes_are_evaluated_within_ten_milliseconds_on_one_
     head = load_head()
     layer = FlameLayer(head, head.mouth_vertices)
     expression, jaw = torch.rand(8 * 250, head.channels), 0.2 * torch.rand(8 * 250, 3)
-    inputs, directions = torch.rand(8 * 250, head.channels + 9), torch.rand(head.channels + 9, 3 * len(head.mouth_vertices))
+    inputs, directions = (
+        torch.rand(8 * 250, head.channels + 9),
+        torch.rand(head.channels + 9, 3 * len(head.mouth_vertices)),
+    )
 
     def spent(work):
         began = time.thread_time()  # not the clock: on a busy machine that counts what others do
@@ -109,7 +123,8 @@ def test_the_mouths_of_eight_takes_are_evaluated_within_ten_milliseconds_on_one_
                 products.append(spent(lambda: inputs @ directions))
     finally:
         torch.set_num_threads(threads)
-    # The bare product of that size takes 4 ms on an idle core; where others fill its caches, it tells how much slower all is.
+    # The bare product of that size takes 4 ms on an idle core; where others fill its caches, it
+    # tells how much slower all is.
     keeps(0.010 * max(1.0, min(products) / 0.004), min(layers), "the mouths of eight takes")
 
 
@@ -117,7 +132,9 @@ def test_gradients_are_right_also_at_rest(head):
     layer = FlameLayer(head, np.arange(4), torch.float64)
     still = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
     expression = torch.zeros(1, head.channels, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda e, j: layer(e, j), (expression, still), eps=1e-6, atol=1e-6)
+    assert torch.autograd.gradcheck(
+        lambda e, j: layer(e, j), (expression, still), eps=1e-6, atol=1e-6
+    )
 
 
 def test_rotation_matrices_are_rotations_for_tiny_and_large_angles():
@@ -138,7 +155,15 @@ def test_the_same_model_as_pickle_and_as_npz_is_the_same_head(tmp_path, data, he
     path.write_bytes(pickle.dumps(data, protocol=2))
     again = load_head(path)
     assert again.expression_names == head.expression_names and again.channels == 12
-    for name in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "f", "kintree_table"):
+    for name in (
+        "v_template",
+        "shapedirs",
+        "posedirs",
+        "J_regressor",
+        "weights",
+        "f",
+        "kintree_table",
+    ):
         assert np.array_equal(getattr(again, name), getattr(head, name)), name
 
 
@@ -152,9 +177,16 @@ def test_a_file_in_centimetres_or_millimetres_becomes_metres(tmp_path, data, hea
 
 
 def test_joint_names_of_flames_are_welcome_and_identity_is_kept(tmp_path, data, head):
-    np.savez(tmp_path / "flame.npz", **data, joint_names=np.array(["global", "neck", "jaw", "left_eyeball", "right_eyeball"]))
+    np.savez(
+        tmp_path / "flame.npz",
+        **data,
+        joint_names=np.array(["global", "neck", "jaw", "left_eyeball", "right_eyeball"]),
+    )
     again = load_head(tmp_path / "flame.npz")
-    assert np.array_equal(again.identity, data["shapedirs"][:, :, :300].astype(np.float32)) and again.identity.shape[2] == 300
+    assert (
+        np.array_equal(again.identity, data["shapedirs"][:, :, :300].astype(np.float32))
+        and again.identity.shape[2] == 300
+    )
     assert np.array_equal(again.shapedirs, head.shapedirs)
 
 
@@ -168,7 +200,11 @@ def test_eyeballs_get_an_iris_that_looks_ahead(bundled, tmp_path):
         own = (head.weights[head.f, joint] > 0.5).all(1)
         for part, farthest in (("Iris", 0.0075), ("Pupil", 0.003)):
             across = head.v_template[head.f[own & (names == part)]].mean(1) - head.joints[joint]
-            assert len(across) > 3 and (across[:, 2] > 0).all() and np.hypot(*across[:, :2].T).max() < farthest
+            assert (
+                len(across) > 3
+                and (across[:, 2] > 0).all()
+                and np.hypot(*across[:, :2].T).max() < farthest
+            )
 
 
 def test_measuring_a_mouth_nobody_has_marked_is_refused(head):
@@ -179,4 +215,10 @@ def test_measuring_a_mouth_nobody_has_marked_is_refused(head):
 
 
 JOINTS_TURNED = np.zeros((60, 3))  # a head that lies on its back
-JOINTS_TURNED[:5] = [[0, 0.03, -0.17], [0, 0.03, -0.1], [0, 0, 0.1], [0.032, -0.06, 0], [-0.032, -0.06, 0]]
+JOINTS_TURNED[:5] = [
+    [0, 0.03, -0.17],
+    [0, 0.03, -0.1],
+    [0, 0, 0.1],
+    [0.032, -0.06, 0],
+    [-0.032, -0.06, 0],
+]

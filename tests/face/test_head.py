@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the bundled head promises to animators, teacher and mesh-to-speech, measured on the asset itself."""
+"""What the bundled head promises to animators, teacher and mesh-to-speech, measured on the asset
+itself."""
 
 from types import SimpleNamespace
 
@@ -15,7 +16,8 @@ from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.networks.flame import FlameLayer
 
-RINGS, AROUND = 7, 40  # the lips among mouth_vertices: rings from outside in, each from the left corner over the top
+# the lips among mouth_vertices: rings from outside in, each from the left corner over the top
+RINGS, AROUND = 7, 40
 UPPER, LOWER = np.arange(1, 20), np.arange(39, 20, -1)  # opposite each other
 CONTACT, INNER = 5, 6  # rings on which the lips touch at rest
 
@@ -58,8 +60,8 @@ def lips(head):
 
 
 def test_every_array_of_all_people_regenerates_bit_for_bit(tmp_path):
-    """The arrays, not the file: how a zip's headers are written differs from one Python to the next, and the sign of a zero from one
-    processor to the next."""
+    """The arrays, not the file: how a zip's headers are written differs from one Python to the
+    next, and the sign of a zero from one processor to the next."""
     sculptor.main(tmp_path)
     files = sorted(path.name for path in tmp_path.iterdir())
     assert HEAD_FILE.name in files and len(files) >= 3
@@ -67,20 +69,32 @@ def test_every_array_of_all_people_regenerates_bit_for_bit(tmp_path):
         with np.load(tmp_path / file) as new, np.load(HEAD_FILE.with_name(file)) as shipped:
             assert new.files == shipped.files
             for name in new.files:
-                arrays = [array[name] + 0.0 if array[name].dtype.kind == "f" else array[name] for array in (new, shipped)]
-                assert new[name].dtype == shipped[name].dtype and arrays[0].tobytes() == arrays[1].tobytes(), (file, name)
+                arrays = [
+                    array[name] + 0.0 if array[name].dtype.kind == "f" else array[name]
+                    for array in (new, shipped)
+                ]
+                assert (
+                    new[name].dtype == shipped[name].dtype
+                    and arrays[0].tobytes() == arrays[1].tobytes()
+                ), (file, name)
 
 
 def test_is_complete_and_of_sane_size(head):
     assert 6000 <= len(head.v_template) <= 12000
     assert head.channels == 44 and len(set(head.expression_names)) == 44
-    assert not any(n.startswith(("jawOpen", "jawLeft", "jawRight", "eyeLook")) for n in head.expression_names)
+    assert not any(
+        n.startswith(("jawOpen", "jawLeft", "jawRight", "eyeLook")) for n in head.expression_names
+    )
     assert 220 <= (head.mouth_parts == 0).sum() <= 280 and len(head.mouth_vertices) <= 330
-    assert set(head.mouth_parts) == {0, 1, 2, 3} and len(set(head.mouth_vertices)) == len(head.mouth_vertices)
+    assert set(head.mouth_parts) == {0, 1, 2, 3} and len(set(head.mouth_vertices)) == len(
+        head.mouth_vertices
+    )
     for name in ("v_template", "shapedirs", "weights", "J_regressor", "regions"):
         assert np.isfinite(getattr(head, name)).all(), name
     used = np.unique(head.polygons)
-    assert set(used[used >= 0]) == set(range(len(head.v_template))), "a vertex belongs to no polygon"
+    assert set(used[used >= 0]) == set(range(len(head.v_template))), (
+        "a vertex belongs to no polygon"
+    )
 
 
 def test_every_channel_moves_something_and_by_a_facial_amount(head):
@@ -100,7 +114,9 @@ def test_every_edge_joins_at_most_two_polygons_that_agree_on_the_outside(head):
     for polygon in head.polygons.tolist():
         ids = [i for i in polygon if i >= 0]
         for edge in zip(ids, ids[1:] + ids[:1]):
-            assert edge not in seen, "two neighbours face opposite ways, or three polygons share an edge"
+            assert edge not in seen, (
+                "two neighbours face opposite ways, or three polygons share an edge"
+            )
             seen.add(edge)
 
 
@@ -109,7 +125,12 @@ def test_polygons_face_outwards(head):
     a, b, c = (v[head.polygons[:, i]] for i in range(3))
     normal, middle = np.cross(b - a, c - a), (a + b + c) / 3
     names = np.array(head.material_names)[head.polygon_material]
-    face = (names == "Skin") & (middle[:, 2] > 0.05) & (np.abs(middle[:, 0]) < 0.02) & (middle[:, 1] > 0.03)
+    face = (
+        (names == "Skin")
+        & (middle[:, 2] > 0.05)
+        & (np.abs(middle[:, 0]) < 0.02)
+        & (middle[:, 1] > 0.03)
+    )
     assert face.sum() > 20 and (normal[face, 2] > 0).all()
     for side in (1, -1):
         ball = np.isin(names, ("Eye White", "Iris", "Pupil")) & (side * middle[:, 0] > 0)
@@ -133,8 +154,8 @@ def test_is_symmetric(head):
 
 
 def mirror(v, regions):
-    """The vertex on the other side of each; where lips touch, two lie at one place and regions do not tell
-    them apart, so order within the mesh decides."""
+    """The vertex on the other side of each; where lips touch, two lie at one place and regions do
+    not tell them apart, so order within the mesh decides."""
     order = np.lexsort(np.round(v * 1e6).T)
     flipped = np.round(v * [-1, 1, 1] * 1e6)
     table = {}
@@ -241,7 +262,9 @@ def test_pucker_and_funnel_protrude_and_smile_lifts_the_corners(head, layer):
     assert 4 < (posed(head, layer, mouthSmile=1) - rest)[corner, 1] < 10
     assert (posed(head, layer, mouthFrown=1) - rest)[corner, 1] < -4
     assert (posed(head, layer, mouthSmileLeft=1) - rest)[corner, 0] > 4
-    assert np.abs((posed(head, layer, mouthSmileLeft=1) - rest)[head.mouth_corner_right]).max() < 0.2
+    assert (
+        np.abs((posed(head, layer, mouthSmileLeft=1) - rest)[head.mouth_corner_right]).max() < 0.2
+    )
 
 
 def test_f_and_v_bring_the_lower_lip_to_the_upper_teeth(head, layer):
@@ -285,7 +308,9 @@ def test_blink_covers_the_eye_and_lids_clear_the_ball(head, layer, side):
         return hits / len(spots)
 
     assert (materials == "Pupil").any()
-    assert 0.7 < seen(posed(head, layer)) < 0.8, "an upper lid at rest lies over the top of the iris: one that bares all of it startles"
+    assert 0.7 < seen(posed(head, layer)) < 0.8, (
+        "an upper lid at rest lies over the top of the iris: one that bares all of it startles"
+    )
     assert seen(posed(head, layer, **{"eyeBlink" + tag: 1})) == 0
     rest = np.linalg.norm(posed(head, layer) - centre, axis=1)
     lid = np.abs(head.shapedirs[:, :, head.channel("eyeBlink" + tag)]).max(1) > 0
@@ -306,7 +331,9 @@ def _first(tri, spot):
     inside = (np.minimum(np.minimum(wa, wb), wc) >= 0) | (np.maximum(np.maximum(wa, wb), wc) <= 0)
     inside &= np.abs(total) > 1e-9
     total = np.where(inside, total, 1)
-    depth = np.where(inside, (wa * tri[:, 0, 2] + wb * tri[:, 1, 2] + wc * tri[:, 2, 2]) / total, -1e9)
+    depth = np.where(
+        inside, (wa * tri[:, 0, 2] + wb * tri[:, 1, 2] + wc * tri[:, 2, 2]) / total, -1e9
+    )
     return depth.max(), depth.argmax()
 
 
@@ -347,20 +374,50 @@ def _normals(v, quads):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda a: {"polygons": np.concatenate([a["polygons"], [[1, 2, -1, -1]]])[-len(a["polygons"]) :]}, "polygons .* fewer than three"),
-        (lambda a: {"polygons": np.concatenate([a["polygons"], [[1, 2, 3, 3]]])[-len(a["polygons"]) :]}, "polygons .* fewer than three"),
+        (
+            lambda a: {
+                "polygons": np.concatenate([a["polygons"], [[1, 2, -1, -1]]])[-len(a["polygons"]) :]
+            },
+            "polygons .* fewer than three",
+        ),
+        (
+            lambda a: {
+                "polygons": np.concatenate([a["polygons"], [[1, 2, 3, 3]]])[-len(a["polygons"]) :]
+            },
+            "polygons .* fewer than three",
+        ),
         (lambda a: {"polygons": a["polygons"] + 0.5}, "polygons .* fractions"),
         (lambda a: {"polygons": a["polygons"].astype(np.int64) + 2**32}, "polygons .* too large"),
         (lambda a: {"mouth_vertices": a["mouth_vertices"] + 0.25}, "mouth_vertices .* fractions"),
         (lambda a: {"mouth_parts": a["mouth_parts"] + 4}, "mouth_parts .* 0 to 3"),
-        (lambda a: {"polygon_material": a["polygon_material"] + 2.0**40}, "polygon_material .* too large"),
+        (
+            lambda a: {"polygon_material": a["polygon_material"] + 2.0**40},
+            "polygon_material .* too large",
+        ),
         (lambda a: {"inner_lip_upper_mid": np.float64(3.5)}, "inner_lip_upper_mid .* fractions"),
-        (lambda a: {"expression_names": np.append(a["expression_names"][1:], a["expression_names"][-1:])}, "repeated names"),
-        (lambda a: {"corrective_pairs": np.array([["jaw", "nobody"]])}, "corrective_pairs .* channels or joints"),
+        (
+            lambda a: {
+                "expression_names": np.append(a["expression_names"][1:], a["expression_names"][-1:])
+            },
+            "repeated names",
+        ),
+        (
+            lambda a: {"corrective_pairs": np.array([["jaw", "nobody"]])},
+            "corrective_pairs .* channels or joints",
+        ),
         (lambda a: {"correctives": a["correctives"][:, :, :1]}, "correctives .* has shape"),
-        (lambda a: {"corrective_pairs": a["corrective_pairs"][:, 0]}, "corrective_pairs .* channels or joints"),
-        (lambda a: {"hair_polygons": a["hair_polygons"] + len(a["hair_vertices"])}, "hair .* do not exist"),
-        (lambda a: {"hair_polygon_material": a["hair_polygon_material"] + 9}, "hair .* do not exist"),
+        (
+            lambda a: {"corrective_pairs": a["corrective_pairs"][:, 0]},
+            "corrective_pairs .* channels or joints",
+        ),
+        (
+            lambda a: {"hair_polygons": a["hair_polygons"] + len(a["hair_vertices"])},
+            "hair .* do not exist",
+        ),
+        (
+            lambda a: {"hair_polygon_material": a["hair_polygon_material"] + 9},
+            "hair .* do not exist",
+        ),
         (lambda a: {"hair_tints": a["hair_tints"][1:]}, "hair .* do not fit"),
         (lambda a: {"material_names": np.array(["a\nb", *a["material_names"][1:]])}, "unreadable"),
     ],

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jaw against lips on a character: the opening stays, closed lips stay closed, and what was written can be read back."""
+"""Jaw against lips on a character: the opening stays, closed lips stay closed, and what was written
+can be read back."""
 
 import numpy as np
 import pytest
 
-from thunder_core.face.jaw_balance import apply_balance, fit_to_keys, jaw_share, measure_response, Response
+from thunder_core.face.jaw_balance import (
+    apply_balance,
+    fit_to_keys,
+    jaw_share,
+    measure_response,
+    Response,
+)
 from thunder_core.face.mapping import Driver, JointRule, LOWER_PER_JAW, Mapping, Rule, Target, Track
 from thunder_core.types import Motion
 
@@ -12,14 +19,21 @@ CHANNELS = ["mouthClose", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpp
 KEYS = ["jawOpen", *CHANNELS]
 # Millimetres by which each key opens a mouth; mouthClose takes the jaw back.
 OPENS = dict(
-    jawOpen=26.0, mouthClose=-26.0, mouthUpperUpLeft=3.0, mouthLowerDownLeft=13 / LOWER_PER_JAW, mouthLowerDownRight=13 / LOWER_PER_JAW
+    jawOpen=26.0,
+    mouthClose=-26.0,
+    mouthUpperUpLeft=3.0,
+    mouthLowerDownLeft=13 / LOWER_PER_JAW,
+    mouthLowerDownRight=13 / LOWER_PER_JAW,
 )
 PLAN = Mapping("Hero", tuple(Rule(name, Target("KEY", name)) for name in KEYS))
 
 
 def driver(plan):
     plan = apply_balance(plan)
-    return Driver([Track(0, name) for name in KEYS], [(rule.source, KEYS.index(rule.target.name), rule.weight) for rule in plan.rules])
+    return Driver(
+        [Track(0, name) for name in KEYS],
+        [(rule.source, KEYS.index(rule.target.name), rule.weight) for rule in plan.rules],
+    )
 
 
 def motion():
@@ -30,7 +44,10 @@ def motion():
 
 @pytest.mark.parametrize("balance", [-1.0, -0.4, 0.3, 1.0])
 def test_the_lips_open_as_far_and_the_jaw_more_or_less(balance):
-    plain, other = (driver(Mapping("Hero", PLAN.rules, balance=b)).drive(motion(), CHANNELS) for b in (0.0, balance))
+    plain, other = (
+        driver(Mapping("Hero", PLAN.rules, balance=b)).drive(motion(), CHANNELS)
+        for b in (0.0, balance)
+    )
     opens = np.array([OPENS[name] for name in KEYS])
     assert np.allclose(plain @ opens, other @ opens, atol=1e-6)
     assert np.allclose(other[:, 0], plain[:, 0] * (1 + balance / 2))
@@ -47,13 +64,19 @@ def test_shut_lips_are_shut_by_mouth_close_alone(balance):
 def test_a_balanced_animation_is_read_back(balance):
     rig = driver(Mapping("Hero", PLAN.rules, balance=balance))
     back = rig.read(rig.drive(motion(), CHANNELS), CHANNELS)
-    assert np.abs(back.expression - motion().expression).max() < 0.01 and np.abs(back.jaw - motion().jaw).max() < 0.003
+    assert (
+        np.abs(back.expression - motion().expression).max() < 0.01
+        and np.abs(back.jaw - motion().jaw).max() < 0.003
+    )
 
 
 def test_a_jaw_of_bone_is_balanced_too():
     plan = Mapping("Hero", PLAN.rules[1:], (JointRule("jaw", "Jaw"),), balance=1.0)
     made = apply_balance(plan)
-    assert made.joints[0].scale == 1.5 and Rule("jawOpen", Target("KEY", "mouthClose"), 0.5) in made.rules
+    assert (
+        made.joints[0].scale == 1.5
+        and Rule("jawOpen", Target("KEY", "mouthClose"), 0.5) in made.rules
+    )
 
 
 def test_no_balance_changes_nothing_and_it_is_saved():
@@ -77,7 +100,9 @@ def test_what_a_characters_keys_do_is_measured():
     funnel[lower, 1], funnel[upper, 1] = -6.0, 6.0
     measured = measure_response(jaw, close, down, funnel)
     assert measured.close == pytest.approx(30 / 36) and measured.lower == pytest.approx(5.0)
-    assert measured.funnel == pytest.approx(12 / 30 - 0.23), "it parts the lips further than it should"
+    assert measured.funnel == pytest.approx(12 / 30 - 0.23), (
+        "it parts the lips further than it should"
+    )
     assert measure_response(jaw) == Response()
     vowel = 0.45 * jaw
     vowel[upper, 2] = 5.0
@@ -88,19 +113,40 @@ def test_what_a_characters_keys_do_is_measured():
 def test_f_shuts_a_jaw_that_stands_in_for_the_upper_lip(raises):
     rest, upper, lower, chin = face()
     moved = {name: rest.copy() for name in ("viseme_aa", "viseme_FF", "viseme_TH", "lip")}
-    moved["viseme_aa"][lower, 1], moved["viseme_aa"][chin, 1], moved["viseme_aa"][upper, 1] = -32.0, -34.0, -2.0
+    moved["viseme_aa"][lower, 1], moved["viseme_aa"][chin, 1], moved["viseme_aa"][upper, 1] = (
+        -32.0,
+        -34.0,
+        -2.0,
+    )
     moved["viseme_FF"][lower, 2] = -6.0
     moved["viseme_TH"][lower, 1], moved["viseme_TH"][chin, 1] = -10.0, -8.0
     moved["lip"][upper, 1] = 5.0
     moved = {Target("KEY", name): offset for name, offset in moved.items()}
     jaw, roll, tongue, lip = moved
-    raised = [(f"mouthUpperUp{side}", lip if raises else jaw, 0.5 if raises else 0.13) for side in ("Left", "Right")]
-    rules = [("jawOpen", jaw, 1.0), ("mouthRollLower", roll, 1.0), ("tongueOut", tongue, 2.0), *raised]
+    raised = [
+        (f"mouthUpperUp{side}", lip if raises else jaw, 0.5 if raises else 0.13)
+        for side in ("Left", "Right")
+    ]
+    rules = [
+        ("jawOpen", jaw, 1.0),
+        ("mouthRollLower", roll, 1.0),
+        ("tongueOut", tongue, 2.0),
+        *raised,
+    ]
     plan = fit_to_keys(Mapping("Hero", tuple(Rule(*rule) for rule in rules)), moved)
     shuts = [rule for rule in plan.rules if rule.source == "mouthRollLower" and rule.target == jaw]
     assert len(shuts) == (not raises) and all(rule.weight < 0 for rule in shuts)
-    assert next(rule.weight for rule in plan.rules if rule.target == roll) == (1.0 if raises else pytest.approx(1.15))
-    opens = sum(rule.weight * moved[rule.target][chin, 1].mean() for rule in plan.rules if rule.source == "tongueOut")
-    assert abs(opens) < 4.0, "most of the 16 mm by which the key for th drops the chin is left to the jaw"
-    driven = 0.85 * shuts[0].weight + 0.05 + 2 * 0.13 * 0.23 if shuts else 0.0  # as takes drive the jaw's key on f
+    assert next(rule.weight for rule in plan.rules if rule.target == roll) == (
+        1.0 if raises else pytest.approx(1.15)
+    )
+    opens = sum(
+        rule.weight * moved[rule.target][chin, 1].mean()
+        for rule in plan.rules
+        if rule.source == "tongueOut"
+    )
+    assert abs(opens) < 4.0, (
+        "most of the 16 mm by which the key for th drops the chin is left to the jaw"
+    )
+    # as takes drive the jaw's key on f
+    driven = 0.85 * shuts[0].weight + 0.05 + 2 * 0.13 * 0.23 if shuts else 0.0
     assert driven <= 0.0

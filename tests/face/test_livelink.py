@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recordings of Live Link Face are read as they are written, whatever their rate, and damaged ones refused with a sentence."""
+"""Recordings of Live Link Face are read as they are written, whatever their rate, and damaged ones
+refused with a sentence."""
 
 import numpy as np
 import pytest
@@ -16,7 +17,11 @@ def motion(frames=50):
     t = np.arange(frames) / 25
     wave = np.sin(3 * t)[:, None]
     expression = np.abs(wave) * [0.5, 0.3, 0.8, 0.0]
-    jaw, head, eyes = (0.2 * np.abs(wave) * [1, 0, 0], wave * [0.1, 0.2, -0.05], wave * [0.1, 0.3, 0.0])
+    jaw, head, eyes = (
+        0.2 * np.abs(wave) * [1, 0, 0],
+        wave * [0.1, 0.2, -0.05],
+        wave * [0.1, 0.3, 0.0],
+    )
     return Motion(*(x.astype(np.float32) for x in (expression, jaw, head, eyes)))
 
 
@@ -35,7 +40,8 @@ def write(path, rate=25.0, start=0.0, what=None, drop=()):
 @pytest.mark.parametrize("rate, start", [(25.0, 0.0), (60.0, 0.0), (30.0, 12.5), (60.0, 86399.0)])
 def test_a_recording_comes_back_as_the_motion_it_was(tmp_path, rate, start):
     read = livelink.read(write(tmp_path / "a.csv", rate, start), CHANNELS)
-    assert read.frames in (49, 50) and read.fps == 25.0  # the last row may lie before the last frame
+    # the last row may lie before the last frame
+    assert read.frames in (49, 50) and read.fps == 25.0
     for name in ("expression", "jaw", "head", "eyes"):
         there, wanted = getattr(read, name)[:48], getattr(motion(), name)[:48]
         assert there == pytest.approx(wanted, abs=2e-3 if rate == 25 else 4e-2), name
@@ -53,39 +59,56 @@ def test_rows_that_were_dropped_are_filled_in(tmp_path):
 
 
 def test_names_are_read_in_any_case_and_what_is_missing_is_still(tmp_path):
-    (tmp_path / "a.csv").write_text("timecode,blendshapecount,JAWOPEN\n00:00:00:00.0,1,0\n00:00:01:00.0,1,1\n")
+    (tmp_path / "a.csv").write_text(
+        "timecode,blendshapecount,JAWOPEN\n00:00:00:00.0,1,0\n00:00:01:00.0,1,1\n"
+    )
     read = livelink.read(tmp_path / "a.csv", CHANNELS)
-    assert read.head is None and not read.expression.any() and read.jaw[-1, 0] == pytest.approx(0.30)
+    assert (
+        read.head is None and not read.expression.any() and read.jaw[-1, 0] == pytest.approx(0.30)
+    )
 
 
 def test_tables_of_other_programs_are_read(tmp_path):
-    """Their clocks: numbers of frames, seconds, none; their names: eyeBlink_L; their angles: degrees."""
+    """Their clocks: numbers of frames, seconds, none; their names: eyeBlink_L; their angles:
+    degrees."""
     rows = ((0, 0.0), (1, 0.5), (2, 1.0))
     for clock, scale in (("frame", 1), ("Frame_Number", 1), ("seconds", 0.5), ("", 0)):
-        lines = [f"{clock},jaw_open,Brow_Inner_Up,MouthSmile_L,headyaw,headpitch,headroll" if clock else "jawOpen,browInnerUp,mouthSmile_L"]
+        lines = [
+            f"{clock},jaw_open,Brow_Inner_Up,MouthSmile_L,headyaw,headpitch,headroll"
+            if clock
+            else "jawOpen,browInnerUp,mouthSmile_L"
+        ]
         for frame, value in rows:
             shapes = f"{value},{value / 2},{value / 4}"
             lines.append(f"{frame * scale},{shapes},{20 * value},0,0" if clock else shapes)
         (tmp_path / "a.csv").write_text("\n".join(lines))
         read = livelink.read(tmp_path / "a.csv", CHANNELS, 2.0)
         assert read.frames == 26, clock
-        assert read.jaw[-1, 0] == pytest.approx(0.30) and read.expression[-1] == pytest.approx([0.5, 0.25, 0.0, 0.0])
+        assert read.jaw[-1, 0] == pytest.approx(0.30) and read.expression[-1] == pytest.approx(
+            [0.5, 0.25, 0.0, 0.0]
+        )
         assert (read.head is None) == (not clock)
         assert not clock or read.head[-1] == pytest.approx([0, -np.radians(20), 0], abs=1e-5)
 
 
 @pytest.mark.parametrize(
-    "column, axis, what", [("HeadYaw", 1, "to its right"), ("HeadPitch", 0, "up"), ("HeadRoll", 2, "its left ear down")]
+    "column, axis, what",
+    [("HeadYaw", 1, "to its right"), ("HeadPitch", 0, "up"), ("HeadRoll", 2, "its left ear down")],
 )
 def test_an_angle_of_the_head_is_in_radians_and_turns_it(tmp_path, column, axis, what):
-    """Positive angles turn the head so: our axes are x to its left, y up, z out of the face, so every one of them is a negative turn."""
+    """Positive angles turn the head so: our axes are x to its left, y up, z out of the face, so
+    every one of them is a negative turn."""
     names = ("HeadYaw", "HeadPitch", "HeadRoll")
     values = ",".join("0.25" if name == column else "0" for name in names)
-    (tmp_path / "a.csv").write_text(f"Timecode,JawOpen,{','.join(names)}\n00:00:00:00.0,0,{values}\n")
+    (tmp_path / "a.csv").write_text(
+        f"Timecode,JawOpen,{','.join(names)}\n00:00:00:00.0,0,{values}\n"
+    )
     turn = livelink.read(tmp_path / "a.csv", CHANNELS).head[0]
     assert turn == pytest.approx(-0.25 * np.eye(3)[axis], abs=1e-6), what
     nose, crown = (rotvec_to_matrix(turn) @ point for point in ((0, 0, 1), (0, 1, 0)))
-    assert {"HeadYaw": nose[0] < 0, "HeadPitch": nose[1] > 0, "HeadRoll": crown[0] > 0}[column], what
+    assert {"HeadYaw": nose[0] < 0, "HeadPitch": nose[1] > 0, "HeadRoll": crown[0] > 0}[column], (
+        what
+    )
 
 
 @pytest.mark.parametrize(

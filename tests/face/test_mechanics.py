@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The jaw's share of speech: the same opening of the lips, made by jaw and lips as people do, on whatever head it is."""
+"""The jaw's share of speech: the same opening of the lips, made by jaw and lips as people do, on
+whatever head it is."""
 
 from dataclasses import replace
 
@@ -34,12 +35,15 @@ def stronger(head, **by):
     """The head with some channels that move more, or less, than they do."""
     directions = head.shapedirs.copy()
     for i, name in enumerate(head.expression_names):
-        directions[:, :, i] *= next((factor for stem, factor in by.items() if name.startswith(stem)), 1.0)
+        directions[:, :, i] *= next(
+            (factor for stem, factor in by.items() if name.startswith(stem)), 1.0
+        )
     return replace(head, shapedirs=directions)
 
 
 def long_chinned(head):
-    """The head with a jaw that turns about a point 15 mm further back: the same angle opens it more."""
+    """The head with a jaw that turns about a point 15 mm further back: the same angle opens it
+    more."""
     still = ~np.any(head.shapedirs != 0, axis=(1, 2)) & (head.J_regressor[2] > 0)
     points = head.v_template.copy()
     points[still, 2] -= 0.015
@@ -56,7 +60,8 @@ HEADS = {
 
 @pytest.fixture(autouse=True)
 def usual_opening(monkeypatch):
-    """Lines of these tests count as opened as usual, however much their few sounds open the mouth."""
+    """Lines of these tests count as opened as usual, however much their few sounds open the
+    mouth."""
     monkeypatch.setattr(mechanics_module, "_SIZES", (1.0, 1.0))
 
 
@@ -73,15 +78,22 @@ def sounds(**at):
     """Somebody speaks from frame 10 to 90; a sound is said around the frame given for it."""
     frames = np.arange(FRAMES)
     made = {name: ease(1.6 - np.abs(frames - frame) / 2.5) for name, frame in at.items()}
-    return Sounds(ease((40.5 - np.abs(frames - 50)) / 4), *(made.get(name, 0.0 * frames) for name in ("sibilant", "labiodental", "dental")))
+    return Sounds(
+        ease((40.5 - np.abs(frames - 50)) / 4),
+        *(made.get(name, 0.0 * frames) for name in ("sibilant", "labiodental", "dental")),
+    )
 
 
 def talking(mechanics, sounds, hushed=None):
-    """A mouth that opens and shuts with its lips, two fifths by the jaw, and rests at both ends; hushed: (frame, reach, share) around which
-    it opens by a share."""
+    """A mouth that opens and shuts with its lips, two fifths by the jaw, and rests at both ends;
+    hushed: (frame, reach, share) around which it opens by a share."""
     names = list(mechanics.articulators.names)
     x, jaw = np.zeros((FRAMES, len(names))), np.zeros((FRAMES, 3))
-    open_ = np.clip(0.65 * np.sin(np.arange(FRAMES) / 2.5) + 0.35, 0, None) * sounds.speech * (1 - 0.7 * sounds.sibilant)
+    open_ = (
+        np.clip(0.65 * np.sin(np.arange(FRAMES) / 2.5) + 0.35, 0, None)
+        * sounds.speech
+        * (1 - 0.7 * sounds.sibilant)
+    )
     if hushed is not None:
         frame, reach, share = hushed
         open_[frame - reach : frame + reach + 1] *= share
@@ -111,7 +123,10 @@ def test_the_lips_are_as_far_apart_as_before(mechanics):
 def test_lips_that_touch_go_on_touching_all_along():
     mechanics, lips = Mechanics(Articulators.of(load_head())), bundled_lips()
     before = talking(mechanics, sounds())
-    was, now = (lips.gap(Motion(*motion), lips.names) for motion in (before, mechanics.speak(*before, sounds())))
+    was, now = (
+        lips.gap(Motion(*motion), lips.names)
+        for motion in (before, mechanics.speak(*before, sounds()))
+    )
     shut = was.max(1) <= 0.1
     assert shut.sum() > 15 and now[shut].max() <= TOUCH_MM and now.min() > -0.5
 
@@ -133,7 +148,9 @@ def test_the_teeth_stay_apart_while_somebody_speaks_and_behind_shut_lips(mechani
     speaking = said.speech > 0.99
     assert made.incisors[speaking].min() >= 1
     shut = speaking & (made.gap < 0.1)
-    assert shut.any() and np.median(made.incisors[shut]) > 2, "the jaw stays half open behind m, b and p"
+    assert shut.any() and np.median(made.incisors[shut]) > 2, (
+        "the jaw stays half open behind m, b and p"
+    )
 
 
 def test_silence_stays_as_it_is(mechanics):
@@ -144,20 +161,29 @@ def test_silence_stays_as_it_is(mechanics):
 
 def test_sibilants_bring_the_teeth_edge_to_edge_and_not_through(mechanics):
     _, _, made = spoken(mechanics, sounds(sibilant=56))
-    assert abs(made.incisors[56] - mechanics.articulators.overlap) < 2 and made.incisors.min() > -0.01
+    assert (
+        abs(made.incisors[56] - mechanics.articulators.overlap) < 2 and made.incisors.min() > -0.01
+    )
 
 
 def test_s_parts_nearly_shut_lips_so_that_both_rows_of_teeth_are_seen(mechanics):
     said = sounds(sibilant=51)
     hushed = talking(mechanics, said, (51, 5, 0.1))
     without, made = (spoken(mechanics, some, hushed)[2] for some in (sounds(), said))
-    assert without.gap[51] < 2.0 and made.gap[51] >= 3.3 and made.rise[51] > 1.0 and bared(made)[51] > 1.0
+    assert (
+        without.gap[51] < 2.0
+        and made.gap[51] >= 3.3
+        and made.rise[51] > 1.0
+        and bared(made)[51] > 1.0
+    )
     assert made.rise.max() <= 3.0 and bared(made).max() <= 3.0
 
 
 def test_f_and_v_put_the_lower_lip_to_the_upper_teeth_and_s_does_not(mechanics):
     labiodental, sibilant = (
-        lip_to_teeth(mechanics, spoken(mechanics, said, talking(mechanics, said, (51, 3, 0.15)))[0])[51]
+        lip_to_teeth(
+            mechanics, spoken(mechanics, said, talking(mechanics, said, (51, 3, 0.15)))[0]
+        )[51]
         for said in (sounds(labiodental=51), sounds(sibilant=51))
     )
     assert -0.3 < labiodental <= 0.5 and sibilant > 1.5
@@ -166,16 +192,24 @@ def test_f_and_v_put_the_lower_lip_to_the_upper_teeth_and_s_does_not(mechanics):
 def test_f_and_v_show_the_upper_teeth_over_the_lower_lip(mechanics):
     said = sounds(labiodental=51)
     hushed = talking(mechanics, said, (51, 5, 0.1))
-    (_, _, closed), (made, _, bitten) = (spoken(mechanics, some, hushed) for some in (sounds(), said))
+    (_, _, closed), (made, _, bitten) = (
+        spoken(mechanics, some, hushed) for some in (sounds(), said)
+    )
     assert closed.gap[51] < 1.8 and 2.2 <= bitten.gap[51] <= 3.1 and bitten.rise[51] > 1.0
     assert lip_to_teeth(mechanics, made)[48:55].min() > -0.2
     assert np.abs(bitten.gap - closed.gap)[said.labiodental == 0].max() < 0.1
-    assert np.abs(np.diff(bitten.gap - closed.gap)).max() < 1.6, "it comes and goes over several frames"
+    assert np.abs(np.diff(bitten.gap - closed.gap)).max() < 1.6, (
+        "it comes and goes over several frames"
+    )
 
 
 def test_f_between_wide_vowels_still_reaches_the_teeth(mechanics):
     made, before, after = spoken(mechanics, sounds(labiodental=51))  # where the mouth is widest
-    assert before.gap[51] > 6 and after.gap[51] < 3.3 and -0.2 < lip_to_teeth(mechanics, made)[51] <= 0.5
+    assert (
+        before.gap[51] > 6
+        and after.gap[51] < 3.3
+        and -0.2 < lip_to_teeth(mechanics, made)[51] <= 0.5
+    )
 
 
 def test_th_shows_the_tongue_between_the_teeth(mechanics):
@@ -189,24 +223,38 @@ def test_doing_it_again_changes_little(mechanics):
     # On the way to a sound that must be seen the second time goes on from the first.
     settled = np.isin(ALL.labiodental + ALL.dental + ALL.sibilant, (0, 1))
     assert np.abs(one.gap - other.gap)[settled].max() < 0.01
-    assert np.abs(one.incisors - other.incisors).mean() < 0.15 and np.abs(one.rise - other.rise).mean() < 0.1
+    assert (
+        np.abs(one.incisors - other.incisors).mean() < 0.15
+        and np.abs(one.rise - other.rise).mean() < 0.1
+    )
 
 
 def test_one_side_of_the_mouth_leads_as_before(mechanics):
     (x, _), *_ = spoken(mechanics, sounds())
-    left, right = (x[:, mechanics.articulators.names.index("mouthLowerDown" + side)] for side in ("Left", "Right"))
+    left, right = (
+        x[:, mechanics.articulators.names.index("mouthLowerDown" + side)]
+        for side in ("Left", "Right")
+    )
     used = right > 0.05
     assert used.any() and np.abs(left[used] / right[used] - 1.1 / 0.9).max() < 0.02
 
 
 def test_what_is_measured_on_a_few_points_is_what_all_of_them_say(mechanics):
-    """The measures are asked for dozens of times for a take, and therefore made of the means of points that move alike."""
+    """The measures are asked for dozens of times for a take, and therefore made of the means of
+    points that move alike."""
     articulators, rng = mechanics.articulators, np.random.default_rng(3)
     x, jaw = rng.uniform(0, 1, (40, len(articulators.names))), rng.uniform(-0.1, 0.4, (40, 3))
-    height = (1e3 * articulators.points.place(x, rotvec_to_matrix(jaw)) - 1e3 * articulators.points.rest)[..., 1]
+    height = (
+        1e3 * articulators.points.place(x, rotvec_to_matrix(jaw)) - 1e3 * articulators.points.rest
+    )[..., 1]
     shape = articulators.shape(x, jaw)
-    between = height[:, articulators.upper_edge].mean(1) - height[:, articulators.lower_edge].mean(1)
-    assert np.allclose([shape.gap, shape.rise, shape.incisors], [height[:, 0] - height[:, 1], height[:, 0], between])
+    between = height[:, articulators.upper_edge].mean(1) - height[:, articulators.lower_edge].mean(
+        1
+    )
+    assert np.allclose(
+        [shape.gap, shape.rise, shape.incisors],
+        [height[:, 0] - height[:, 1], height[:, 0], between],
+    )
     assert shape.gap.std() > 1 and shape.incisors.std() > 1
 
 
@@ -220,7 +268,8 @@ def test_f_and_s_leave_their_neighbours_alone_sooner_than_th():
     frames, said, nothing = 50, np.zeros(200, bool), np.zeros(200, bool)
     said[100:106] = True  # 60 ms from 1 s on
     s, f, th = (getattr(sounds_of(np.ones(frames), *kinds, nothing), name) for name, kinds in (
-        ("sibilant", (said, nothing, nothing)), ("labiodental", (nothing, said, nothing)), ("dental", (nothing, nothing, said))
+        ("sibilant", (said, nothing, nothing)), ("labiodental", (nothing, said, nothing)),
+        ("dental", (nothing, nothing, said))
     ))  # fmt: skip
     assert s.max() == f.max() == th.max() == 1.0 and np.array_equal(s, f)
     near = np.flatnonzero(th > 0)
@@ -238,14 +287,18 @@ def expression(mechanics, **channels):
 
 def test_a_tongue_is_in_and_corners_are_soft_behind_a_rolled_lip(mechanics):
     roll = np.repeat([0.0, 0.3, 0.8], 20)
-    x, columns = expression(mechanics, tongueOut=0.9, mouthSmileLeft=0.9, mouthDimpleLeft=0.9, mouthRollLower=roll)
+    x, columns = expression(
+        mechanics, tongueOut=0.9, mouthSmileLeft=0.9, mouthDimpleLeft=0.9, mouthRollLower=roll
+    )
     made = mechanics.make_room_for_rolled_lip(x)
     assert np.array_equal(made[:10], x[:10]) and (made[30, columns[:3]] <= 0.9).all()
     assert made[50, columns] == pytest.approx([0, 0.7, 0.1, 0.8])
 
 
 def test_corners_give_way_to_a_short_roll_over_some_frames(mechanics):
-    x, columns = expression(mechanics, mouthDimpleLeft=0.6, mouthRollLower=0.8 * (np.arange(40) == 20))
+    x, columns = expression(
+        mechanics, mouthDimpleLeft=0.6, mouthRollLower=0.8 * (np.arange(40) == 20)
+    )
     corner = mechanics.make_room_for_rolled_lip(x)[:, columns[0]]
     assert corner[20] == pytest.approx(0.1) and np.abs(np.diff(corner)).max() < 0.3
     assert corner[0] == corner[-1] == pytest.approx(0.6)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a mood adds to a sampled motion: it shows at rest and in speech, grows with its strength, and leaves closures and blinks."""
+"""What a mood adds to a sampled motion: it shows at rest and in speech, grows with its strength,
+and leaves closures and blinks."""
 
 import numpy as np
 import pytest
@@ -32,7 +33,8 @@ def style(mood="neutral", strength=1.0, **axes):
 
 @pytest.fixture
 def talking(poses):
-    """A face at rest, then one that speaks, with lips that meet over a half-open jaw once, and a blink; some brow and some frown."""
+    """A face at rest, then one that speaks, with lips that meet over a half-open jaw once, and a
+    blink; some brow and some frown."""
     x, jaw = np.zeros((FRAMES, len(poses.channels)), np.float32), np.zeros((FRAMES, 3), np.float32)
     jaw[FRAMES // 2 :, 0] = 0.1
     x[SHUT, poses.channels.index("mouthClose")] = 0.1 / 0.3
@@ -46,26 +48,46 @@ def talking(poses):
 def test_a_mood_grows_with_its_strength_at_rest_and_in_speech(poses, talking, mood):
     for nothing in (style(mood, 0.0), style()):
         assert np.array_equal(poses.apply_moods(*talking, nothing, SPEECH), talking[0])
-    half, full = (np.abs(poses.apply_moods(*talking, style(mood, strength), SPEECH) - talking[0]) for strength in (0.5, 1.0))
+    half, full = (
+        np.abs(poses.apply_moods(*talking, style(mood, strength), SPEECH) - talking[0])
+        for strength in (0.5, 1.0)
+    )
     for frame in (5, OPEN):
-        assert full[frame].sum() > (0.15 if mood == "bored" else 0.5) and np.allclose(half[frame], full[frame] / 2, atol=0.1)
+        assert full[frame].sum() > (0.15 if mood == "bored" else 0.5) and np.allclose(
+            half[frame], full[frame] / 2, atol=0.1
+        )
 
 
 @pytest.mark.parametrize("mood", MOODS)
-def test_lips_that_meet_go_on_meeting_lips_stay_shut_where_nobody_speaks_and_blinks_shut(poses, talking, mood):
+def test_lips_that_meet_go_on_meeting_lips_stay_shut_where_nobody_speaks_and_blinks_shut(
+    poses, talking, mood
+):
     made = poses.apply_moods(*talking, style(mood), SPEECH)
-    gap, pairs = poses.articulators.shape(made, talking[1]).gap, bundled_lips().gap(Motion(made, talking[1]))
-    assert max(gap[SHUT], gap[:20].max(), pairs[:20].max()) < TOUCH_MM and made.min() >= 0.0 and made.max() <= 1.2
+    gap, pairs = (
+        poses.articulators.shape(made, talking[1]).gap,
+        bundled_lips().gap(Motion(made, talking[1])),
+    )
+    assert (
+        max(gap[SHUT], gap[:20].max(), pairs[:20].max()) < TOUCH_MM
+        and made.min() >= 0.0
+        and made.max() <= 1.2
+    )
     assert made[BLINK, both(poses, "eyeBlink")].min() == pytest.approx(1.0)
 
 
 def test_disgust_bares_the_upper_teeth_tension_shuts_the_lips_and_opens_the_lids(poses, talking):
     before, disgusted, tense = (
-        poses.articulators.shape(poses.apply_moods(*talking, style(mood), SPEECH), talking[1]) for mood in ("neutral", "disgusted", "tense")
+        poses.articulators.shape(poses.apply_moods(*talking, style(mood), SPEECH), talking[1])
+        for mood in ("neutral", "disgusted", "tense")
     )
-    assert disgusted.rise[OPEN] - before.rise[OPEN] > 2.0 and disgusted.gap[OPEN] - before.gap[OPEN] > 1.5
+    assert (
+        disgusted.rise[OPEN] - before.rise[OPEN] > 2.0
+        and disgusted.gap[OPEN] - before.gap[OPEN] > 1.5
+    )
     assert tense.gap[5] < TOUCH_MM
-    assert poses.apply_moods(*talking, style("tense"), SPEECH)[5, both(poses, "eyeBlink")].max() < 0.05
+    assert (
+        poses.apply_moods(*talking, style("tense"), SPEECH)[5, both(poses, "eyeBlink")].max() < 0.05
+    )
 
 
 def test_lips_that_hang_open_in_a_short_pause_are_parted_no_further(poses, talking):
@@ -73,14 +95,22 @@ def test_lips_that_hang_open_in_a_short_pause_are_parted_no_further(poses, talki
     quiet[46:56] = 1  # a pause between words, in which `speech` does not fall
     before, spoken, paused = (
         poses.articulators.shape(x, talking[1]).gap[OPEN]
-        for x in (talking[0], *(poses.apply_moods(*talking, style("disgusted"), SPEECH, None, by) for by in (None, quiet)))
+        for x in (
+            talking[0],
+            *(
+                poses.apply_moods(*talking, style("disgusted"), SPEECH, None, by)
+                for by in (None, quiet)
+            ),
+        )
     )
     assert paused < before + 0.1 and spoken > before + 1.5
 
 
 def test_a_rounded_mouth_keeps_its_corners(poses, talking):
     talking[0][OPEN, poses.channels.index("mouthPucker")] = 0.6
-    smile = poses.apply_moods(*talking, style("amused"), SPEECH)[:, poses.channels.index("mouthSmileLeft")]
+    smile = poses.apply_moods(*talking, style("amused"), SPEECH)[
+        :, poses.channels.index("mouthSmileLeft")
+    ]
     assert smile[OPEN] < 0.01 and smile[OPEN - 5] > 0.85
 
 
@@ -91,12 +121,18 @@ def test_a_pose_raises_a_channel_and_leaves_how_it_moves(poses, talking):
     assert made.mean() > 0.6 and made.std() > 0.9 * talking[0][35:, nose].std()
 
 
-@pytest.mark.parametrize(("mood", "channel"), [("sad", "mouthFrown"), ("afraid", "mouthStretch"), ("amused", "mouthSmile")])
+@pytest.mark.parametrize(
+    ("mood", "channel"),
+    [("sad", "mouthFrown"), ("afraid", "mouthStretch"), ("amused", "mouthSmile")],
+)
 def test_a_pose_makes_room_for_the_movement_of_its_channel(poses, talking, mood, channel):
-    """Peaks lie below the ceiling as high above their surroundings as they were, so that corners do not stand still there."""
+    """Peaks lie below the ceiling as high above their surroundings as they were, so that corners do
+    not stand still there."""
     moved = 0.35 * np.sin(np.arange(FRAMES) / 1.5)
     talking[0][:, both(poses, channel)] = (0.6 + moved)[:, None]
-    made = poses.apply_moods(*talking, style(mood), np.ones(FRAMES))[20:-20, both(poses, channel)[0]]
+    made = poses.apply_moods(*talking, style(mood), np.ones(FRAMES))[
+        20:-20, both(poses, channel)[0]
+    ]
     assert made.max() < 1.199 and made.mean() > 0.75
     assert made.std() > 0.75 * moved.std(), "its own movement is cut off"
 
@@ -107,12 +143,16 @@ def test_a_pose_near_the_ceiling_moves_below_it_and_lowers_nothing_that_is_highe
     made = poses.apply_moods(x, jaw, style("disgusted"), speaking)[10:-10, sneer[0]]
     assert 0.95 < made.mean() and made.max() < 1.195 and np.ptp(made) > 0.2
     x[:, sneer] = 1.2
-    assert (poses.apply_moods(x, jaw, style("disgusted"), speaking)[:, sneer] == np.float32(1.2)).all()
+    assert (
+        poses.apply_moods(x, jaw, style("disgusted"), speaking)[:, sneer] == np.float32(1.2)
+    ).all()
 
 
 def test_a_mood_that_comes_and_goes_shows_so(poses, talking):
     felt = np.linspace(0.8, 1.2, FRAMES)
-    down = poses.apply_moods(*talking, style("angry"), SPEECH, felt)[:, poses.channels.index("browDownLeft")]
+    down = poses.apply_moods(*talking, style("angry"), SPEECH, felt)[
+        :, poses.channels.index("browDownLeft")
+    ]
     assert down[0] == pytest.approx(0.64) and down[-1] == pytest.approx(0.96)
     assert np.array_equal(poses.apply_moods(*talking, style(), SPEECH, felt), talking[0])
     half = np.repeat(np.concatenate([style("amused"), style()]), FRAMES // 2, 0)
@@ -122,37 +162,54 @@ def test_a_mood_that_comes_and_goes_shows_so(poses, talking):
 
 @pytest.mark.parametrize("asymmetry, side", [(0.3, 0), (-0.9, 1)])
 def test_contempt_tightens_the_corner_of_the_side_that_moves_more(poses, talking, asymmetry, side):
-    corners = poses.apply_moods(*talking, style("contemptuous", asymmetry=asymmetry), SPEECH)[:, both(poses, "mouthDimple")]
+    corners = poses.apply_moods(*talking, style("contemptuous", asymmetry=asymmetry), SPEECH)[
+        :, both(poses, "mouthDimple")
+    ]
     assert corners[5, side] > 0.5 and corners[OPEN, side] > 0.4 and corners[:, 1 - side].max() < 0.1
 
 
-@pytest.mark.parametrize("mood, channel", [("disgusted", "mouthUpperUp"), ("afraid", "mouthLowerDown"), ("amused", "mouthSmile")])
+@pytest.mark.parametrize(
+    "mood, channel",
+    [("disgusted", "mouthUpperUp"), ("afraid", "mouthLowerDown"), ("amused", "mouthSmile")],
+)
 def test_a_mood_makes_way_for_closures_without_a_jump(poses, talking, mood, channel):
     added = poses.apply_moods(*talking, style(mood), SPEECH) - talking[0]
     assert np.abs(np.diff(added[:, both(poses, channel)[0]])).max() < 0.4
 
 
-SIDES = (0.18, 0.12)  # left and right of what a sampled face keeps of its expression at rest; in speech it is three times that
+# left and right of what a sampled face keeps of its expression at rest; in speech it is three times
+# that
+SIDES = (0.18, 0.12)
 
 
 def fading(poses, channel):
-    """A face that lets go of an expression for 20 frames, speaks with it for 40 and lets go again, and whether it speaks."""
+    """A face that lets go of an expression for 20 frames, speaks with it for 40 and lets go again,
+    and whether it speaks."""
     speech = np.repeat([0.0, 1.0, 0.0], (20, 40, 40))
     x = np.zeros((100, len(poses.channels)), np.float32)
-    x[:, both(poses, channel)] = np.outer(1 + 2 * np.convolve(np.pad(speech, 2, mode="edge"), np.full(5, 0.2), "valid"), SIDES)
+    x[:, both(poses, channel)] = np.outer(
+        1 + 2 * np.convolve(np.pad(speech, 2, mode="edge"), np.full(5, 0.2), "valid"), SIDES
+    )
     return x, np.zeros((100, 3), np.float32), speech
 
 
 @pytest.mark.parametrize(
     "wanted, channel",
-    [(style("warm"), "mouthSmile"), (style(smile=0.8), "mouthSmile"), (style(smile=-0.8), "mouthFrown")],
+    [
+        (style("warm"), "mouthSmile"),
+        (style(smile=0.8), "mouthSmile"),
+        (style(smile=-0.8), "mouthFrown"),
+    ],
     ids=["warm", "smile", "frown"],
 )
 def test_what_a_face_smiles_in_speech_stays_where_nobody_speaks(poses, wanted, channel):
     (x, jaw, speech), columns = fading(poses, channel), both(poses, channel)
     made = poses.apply_moods(x, jaw, wanted, speech)
     level = made[:, columns].mean(1)
-    assert min(level[:15].mean(), level[65:].mean()) > 0.75 * level[30:50].mean() and np.abs(made[30:50] - x[30:50]).max() < 0.01
+    assert (
+        min(level[:15].mean(), level[65:].mean()) > 0.75 * level[30:50].mean()
+        and np.abs(made[30:50] - x[30:50]).max() < 0.01
+    )
     assert level[15:65].min() > 0.7 * level[30:50].mean(), "it sags where speech begins or ends"
     assert np.abs(np.diff(level)).max() <= np.abs(np.diff(x[:, columns].mean(1))).max()
     assert made[5, columns[0]] / made[5, columns[1]] == pytest.approx(SIDES[0] / SIDES[1], rel=0.1)
@@ -167,7 +224,9 @@ def test_a_smile_is_held_as_far_as_it_is_asked_for_at_each_frame(poses):
     assert made[5] == pytest.approx(x[5, smile]) and made[95] > made[70] > 0.3
     assert np.array_equal(poses.apply_moods(x, jaw, style(), speech), x)
     against = poses.apply_moods(x, jaw, style("warm", smile=-0.8), speech)
-    assert against[80, smile] < x[80, smile] + 0.05, "warmth smiles where the slider asks for corners that are down"
+    assert against[80, smile] < x[80, smile] + 0.05, (
+        "warmth smiles where the slider asks for corners that are down"
+    )
 
 
 def test_a_held_smile_makes_way_for_a_rounded_mouth_and_fills_short_pauses(poses):
@@ -178,7 +237,10 @@ def test_a_held_smile_makes_way_for_a_rounded_mouth_and_fills_short_pauses(poses
     x[36:44, smile] = 0.1  # a pause between words, in which `speech` does not fall
     quiet = 1 - speech
     quiet[36:44] = 1
-    filled, left = (poses.apply_moods(x, jaw, style("warm"), speech, None, by)[40, smile] for by in (quiet, None))
+    filled, left = (
+        poses.apply_moods(x, jaw, style("warm"), speech, None, by)[40, smile]
+        for by in (quiet, None)
+    )
     assert filled > 0.27 > left
 
 
@@ -187,6 +249,7 @@ def test_a_smile_does_not_collapse_within_a_frame_or_two(poses):
     x[:, sides] = 0.3
     x[60:66, sides] = [[0.5], [0.65], [0.7], [0.68], [0.45], [0.3]]
     held, free = (
-        np.abs(np.diff(poses.apply_moods(x, jaw, style(mood), speech)[55:72, sides], axis=0)).max() for mood in ("warm", "neutral")
+        np.abs(np.diff(poses.apply_moods(x, jaw, style(mood), speech)[55:72, sides], axis=0)).max()
+        for mood in ("warm", "neutral")
     )
     assert held < 0.13 < 0.2 < free

@@ -17,7 +17,9 @@ def shapes():
     motion = mouths.motion_of(list(mouths.MOUTHS.values()), articulators.names)
     widths = bundled_lips().width(motion, articulators.names)
     gaps = articulators.shape(motion.expression, motion.jaw).gap
-    return {name: (float(gap), float(width)) for name, gap, width in zip(mouths.MOUTHS, gaps, widths)}
+    return {
+        name: (float(gap), float(width)) for name, gap, width in zip(mouths.MOUTHS, gaps, widths)
+    }
 
 
 def test_lips_are_shut_where_they_must_be_and_open_in_the_order_of_the_chart(shapes):
@@ -38,5 +40,8 @@ def test_every_mood_but_neutral_has_a_face_of_its_own():
     faces = mouths.motion_of(list(mouths.MOOD_FACES.values()), channels).expression
     apart = np.abs(faces[:, None] - faces[None]).max(axis=2) + np.eye(len(faces))
     assert apart.min() > 0.15
-    sides = [mouths.motion_of([pose], channels).expression[0] for pose in ({"mouthSmile": 1.0}, {"mouthSmileLeft": 1.0})]
+    sides = [
+        mouths.motion_of([pose], channels).expression[0]
+        for pose in ({"mouthSmile": 1.0}, {"mouthSmileLeft": 1.0})
+    ]
     assert [int(side.sum()) for side in sides] == [2, 1]

@@ -48,19 +48,29 @@ def test_a_broken_obj_file_is_refused_with_a_sentence(tmp_path, text, says):
 
 
 def test_coordinates_of_25_digits_are_read(tmp_path):
-    mesh = read(tmp_path, "v 1000000000000000000000001.5 -0.25 0.5\nv 1.0 0.0 0.0\nv 0.0 1.0 0.0\nf 1 2 3\n")
+    mesh = read(
+        tmp_path, "v 1000000000000000000000001.5 -0.25 0.5\nv 1.0 0.0 0.0\nv 0.0 1.0 0.0\nf 1 2 3\n"
+    )
     assert mesh.vertices[0].tolist() == [1e24, -0.25, 0.5]
-    mesh = read(tmp_path, "v 0.1234567890123456789012345 -0.25 0.5\nv 1.0 0.0 0.0\nv 0.0 1.0 0.0\nf 1 2 3\n")
+    mesh = read(
+        tmp_path, "v 0.1234567890123456789012345 -0.25 0.5\nv 1.0 0.0 0.0\nv 0.0 1.0 0.0\nf 1 2 3\n"
+    )
     assert np.allclose(mesh.vertices[0], [0.123456, -0.25, 0.5], atol=1e-6)
 
 
 def test_a_material_without_a_name_is_one_of_that_name(tmp_path):
-    mesh = read(tmp_path, QUAD + "usemtl \nf 1 2 3\nusemtl\nf 1 3 4\nusemtl Skin\nf 1 2 4\nusemtl \nf 2 3 4\n")
+    mesh = read(
+        tmp_path,
+        QUAD + "usemtl \nf 1 2 3\nusemtl\nf 1 3 4\nusemtl Skin\nf 1 2 4\nusemtl \nf 2 3 4\n",
+    )
     assert mesh.material_names == ("", "Skin") and mesh.material.tolist() == [0, 0, 1, 0]
 
 
 def test_polygons_materials_and_negative_corners_are_read(tmp_path):
-    mesh = read(tmp_path, QUAD + "vt 0 0\nf 1/1 2/1 3/1\nusemtl Lips and Gums\nf -4 -2 -1\nf 1//1 2//1 3//1 4//1")
+    mesh = read(
+        tmp_path,
+        QUAD + "vt 0 0\nf 1/1 2/1 3/1\nusemtl Lips and Gums\nf -4 -2 -1\nf 1//1 2//1 3//1 4//1",
+    )
     assert mesh.polygons == ((0, 1, 2), (0, 2, 3), (0, 1, 2, 3))
     assert mesh.material.tolist() == [-1, 0, 0] and mesh.material_names == ("Lips and Gums",)
 

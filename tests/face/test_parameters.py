@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FLAME parameters written to a file are what smplx's own FLAME model takes, and move it as our formula says."""
+"""FLAME parameters written to a file are what smplx's own FLAME model takes, and move it as our
+formula says."""
 
 import pickle
 
@@ -35,13 +36,24 @@ def test_smplx_takes_the_file_as_it_is(made, tmp_path):
 
     with open(tmp_path / "FLAME_NEUTRAL.pkl", "wb") as file:
         pickle.dump(made.data, file, protocol=2)
-    with open(tmp_path / "flame_static_embedding.pkl", "wb") as file:  # smplx asks for landmarks: any three corners
-        pickle.dump({"lmk_face_idx": np.array([0]), "lmk_b_coords": np.array([[1.0, 0, 0]])}, file, protocol=2)
+    # smplx asks for landmarks: any three corners
+    with open(tmp_path / "flame_static_embedding.pkl", "wb") as file:
+        pickle.dump(
+            {"lmk_face_idx": np.array([0]), "lmk_b_coords": np.array([[1.0, 0, 0]])},
+            file,
+            protocol=2,
+        )
     motion_file.write_parameters(str(tmp_path / "take.npz"), some(np.random.default_rng(0)))
     with np.load(tmp_path / "take.npz") as file:
         assert file["fps"] == 24.0
         arrays = {name: torch.tensor(file[name]) for name in file.files if name != "fps"}
-    model = smplx.FLAME(str(tmp_path), num_betas=300, num_expression_coeffs=100, batch_size=FRAMES, use_face_contour=False)
+    model = smplx.FLAME(
+        str(tmp_path),
+        num_betas=300,
+        num_expression_coeffs=100,
+        batch_size=FRAMES,
+        use_face_contour=False,
+    )
     with torch.no_grad():
         theirs = model(**arrays).vertices.numpy()
     head = load_head(tmp_path / "FLAME_NEUTRAL.pkl")
@@ -51,7 +63,10 @@ def test_smplx_takes_the_file_as_it_is(made, tmp_path):
     with torch.no_grad():
         eyes = torch.stack([arrays["leye_pose"], arrays["reye_pose"]], 1).double()
         ours = FlameLayer(person, dtype=torch.float64)(
-            arrays["expression"].double(), arrays["jaw_pose"].double(), arrays["neck_pose"].double(), eyes
+            arrays["expression"].double(),
+            arrays["jaw_pose"].double(),
+            arrays["neck_pose"].double(),
+            eyes,
         ).numpy()
     assert np.abs(theirs - made.data["v_template"]).max() > 0.01
     assert np.abs(theirs - ours).max() < 5e-6
@@ -69,4 +84,7 @@ def test_a_failure_leaves_the_file_that_was_there(tmp_path):
     blocked.write_text("no folder")
     with pytest.raises(NoSpace, match="another folder"):
         motion_file.write_parameters(str(blocked / "take.npz"), some(np.random.default_rng(3)))
-    assert path.read_bytes() == before and sorted(p.name for p in tmp_path.iterdir()) == ["file", "take.npz"]
+    assert path.read_bytes() == before and sorted(p.name for p in tmp_path.iterdir()) == [
+        "file",
+        "take.npz",
+    ]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A FLAME-format head of another topology, size and basis is understood and driven: lips found, openings kept, closures closed."""
+"""A FLAME-format head of another topology, size and basis is understood and driven: lips found,
+openings kept, closures closed."""
 
 from dataclasses import replace
 
@@ -17,32 +18,46 @@ from thunder_core.face.regions import find_seam
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.types import Motion
 
-# What the made files have in common with FLAME's that they were not made from: other people, other bases, correctives.
+# What the made files have in common with FLAME's that they were not made from: other people, other
+# bases, correctives.
 CASES = {
     "another topology and basis": {"seed": 10},
     "with the mouth's inside": {"seed": 2, "inner_mouth": True, "scale": 1.0},
     "another person": {"seed": 33, "scale": 0.93, "other_face": 0.004},
     "a basis with motion of its own": {"seed": 4, "own": 0.0006},
-    "all at once, strong correctives": {"seed": 5, "own": 0.0006, "other_face": 0.003, "correctives": 0.004},
+    "all at once, strong correctives": {
+        "seed": 5,
+        "own": 0.0006,
+        "other_face": 0.003,
+        "correctives": 0.004,
+    },
 }
 QUICK = ("another topology and basis",)  # the others are slow tests
 
 
 def performance(names, frames=75, seed=0):
-    """Talking with a lively face: jaw, lips, brows, lids; the lips close every second for three frames."""
+    """Talking with a lively face: jaw, lips, brows, lids; the lips close every second for three
+    frames."""
     rng = np.random.default_rng(seed)
     time = np.arange(frames) / 25
     expression = np.zeros((frames, len(names)), np.float32)
     jaw = np.zeros((frames, 3), np.float32)
     for column, name in enumerate(names):
         if not name.startswith("tongue") and rng.random() >= 0.4:
-            expression[:, column] = 0.5 * np.clip(0.5 + 0.7 * np.sin(2 * np.pi * rng.uniform(0.5, 3) * time + rng.uniform(0, 6)), 0, 1)
+            expression[:, column] = 0.5 * np.clip(
+                0.5 + 0.7 * np.sin(2 * np.pi * rng.uniform(0.5, 3) * time + rng.uniform(0, 6)), 0, 1
+            )
     jaw[:, 0] = 0.12 * (1 + np.sin(2 * np.pi * 2.2 * time))
     jaw[:, 1] = 0.02 * np.sin(3 * time)
     closed = (np.arange(frames) % 25 >= 10) & (np.arange(frames) % 25 < 13)
     jaw[closed] = [0.08, 0, 0]
     expression[closed] = 0
-    for name, value in (("mouthClose", 0.08 / 0.3), ("mouthPressLeft", 0.3), ("mouthPressRight", 0.3), ("browInnerUp", 0.4)):
+    for name, value in (
+        ("mouthClose", 0.08 / 0.3),
+        ("mouthPressLeft", 0.3),
+        ("mouthPressRight", 0.3),
+        ("browInnerUp", 0.4),
+    ):
         expression[closed, names.index(name)] = value
     close = names.index("mouthClose")
     expression[:, close] = np.minimum(expression[:, close], jaw[:, 0] / 0.3)
@@ -53,7 +68,10 @@ def vertices(head, motion):
     """[T, V, 3] metres by FLAME's formula."""
     with torch.no_grad():
         layer = FlameLayer(head, dtype=torch.float64)
-        return layer(torch.tensor(motion.expression, dtype=torch.float64), torch.tensor(motion.jaw, dtype=torch.float64)).numpy()
+        return layer(
+            torch.tensor(motion.expression, dtype=torch.float64),
+            torch.tensor(motion.jaw, dtype=torch.float64),
+        ).numpy()
 
 
 def load(made, path):
@@ -67,10 +85,15 @@ def ours():
 
 
 @pytest.fixture(
-    scope="module", params=[pytest.param(made, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, made in CASES.items()]
+    scope="module",
+    params=[
+        pytest.param(made, id=name, marks=() if name in QUICK else pytest.mark.slow)
+        for name, made in CASES.items()
+    ],
 )
 def case(request, bundled, ours, tmp_path_factory):
-    """A made file, its head, the retarget to it, a performance, what becomes of it, and the vertices then."""
+    """A made file, its head, the retarget to it, a performance, what becomes of it, and the
+    vertices then."""
     made = made_flame(bundled, **request.param)
     head = load(made, tmp_path_factory.mktemp("made") / "flame.npz")
     result = retarget.between(head)
@@ -84,7 +107,11 @@ def test_the_seam_of_the_lips_is_found(case, ours):
     seam = find_seam(head)
     lips = ours.mouth_vertices[:280].reshape(7, 40)
     front = made.resample(ours.v_template.astype(float))
-    for corner, vertex in ((seam.left, lips[5, 0]), (seam.right, lips[5, 20]), (seam.along(np.zeros(1))[0], lips[5, 10])):
+    for corner, vertex in (
+        (seam.left, lips[5, 0]),
+        (seam.right, lips[5, 20]),
+        (seam.along(np.zeros(1))[0], lips[5, 10]),
+    ):
         # the made vertices nearest to the true place tell where it went, as the front shows it
         near = np.argsort(((front - ours.v_template[vertex]) ** 2).sum(1))[:4]
         assert np.linalg.norm((head.v_template[near].mean(0) - corner)[:2]) < 0.0022
@@ -100,7 +127,11 @@ def test_lips_correspond(case, ours):
     assert away[:280].mean() < 0.0025 and away.max() < 0.014
     rings = regions.LIP_AROUND * np.arange(regions.LIP_RINGS)[:, None]
     pull = head.weights[:, 2].astype(float)
-    assert match.spots.of(pull)[rings + regions.UPPER[2:-2]].max() < 0.5 < match.spots.of(pull)[rings + regions.LOWER[2:-2]].min()
+    assert (
+        match.spots.of(pull)[rings + regions.UPPER[2:-2]].max()
+        < 0.5
+        < match.spots.of(pull)[rings + regions.LOWER[2:-2]].min()
+    )
 
 
 def test_landmarks_and_regions_are_carried_over(case, ours):
@@ -118,7 +149,8 @@ def test_landmarks_and_regions_are_carried_over(case, ours):
 
 
 def openings(made, head, ours, motion, theirs, spoke):
-    """Gap between the lips at a spoke over time, millimetres: as it should be, and as it is; by construction of the file."""
+    """Gap between the lips at a spoke over time, millimetres: as it should be, and as it is; by
+    construction of the file."""
     lips = ours.mouth_vertices[:280].reshape(7, 40)
     plain, pull = made.resample(ours.v_template.astype(float)), made.resample(ours.weights)[:, 2]
 
@@ -130,7 +162,9 @@ def openings(made, head, ours, motion, theirs, spoke):
     own = vertices(ours, motion)
     own = np.stack([made.resample(frame)[[up, low], 1] for frame in own])
     wanted = made.scale * ((own[:, 0] - own[:, 1]) - (plain[up] - plain[low])[1])
-    result = (theirs[:, up, 1] - theirs[:, low, 1]) - (head.v_template[up] - head.v_template[low])[1].astype(float)
+    result = (theirs[:, up, 1] - theirs[:, low, 1]) - (head.v_template[up] - head.v_template[low])[
+        1
+    ].astype(float)
     return 1e3 * wanted, 1e3 * result
 
 
@@ -142,10 +176,14 @@ def test_the_mouth_opens_as_it_did(case, ours):
 
 
 def test_closed_lips_stay_closed(case):
-    """At every place along the lips, measured where the made head's own lips meet, in FLAME's own formula."""
+    """At every place along the lips, measured where the made head's own lips meet, in FLAME's own
+    formula."""
     _, head, carrier, motion, closed, out, everywhere = case
     placed = carrier.other.points.of_motion(out)
-    gap, own = 1e3 * carrier.other.opening(placed), 1e3 * carrier.other.opening(carrier.target_points(motion))
+    gap, own = (
+        1e3 * carrier.other.opening(placed),
+        1e3 * carrier.other.opening(carrier.target_points(motion)),
+    )
     assert gap.shape[1] >= 15
     assert np.abs(own[closed]).max() < 0.6 and own[~closed].max() > 10
     assert np.abs(gap - own)[closed, carrier.other.middle].max() < 1e-3, "in the middle exactly"
@@ -155,7 +193,8 @@ def test_closed_lips_stay_closed(case):
 
 
 def openings_seen(head, carrier, everywhere):
-    """Gaps between the lips [T, P] of a head's vertices over time [T, V, 3], millimetres over rest."""
+    """Gaps between the lips [T, P] of a head's vertices over time [T, V, 3], millimetres over
+    rest."""
     spots = regions.match(regions.bundled_face(), regions.study(head)).spots
     ring = regions.CONTACT_RING * regions.LIP_AROUND
     ends = []
@@ -198,7 +237,11 @@ def test_rest_stays_rest_and_rotations_pass_through(case):
     still = np.zeros((3, 3), np.float32)
     turns = np.full((3, 3), 0.1, np.float32)
     out = carrier.to(Motion(np.zeros((3, 44), np.float32), still, turns, 2 * turns))
-    assert np.abs(out.expression).max() < 1e-6 and np.array_equal(out.head, turns) and np.array_equal(out.eyes, 2 * turns)
+    assert (
+        np.abs(out.expression).max() < 1e-6
+        and np.array_equal(out.head, turns)
+        and np.array_equal(out.eyes, 2 * turns)
+    )
 
 
 def test_the_answer_does_not_depend_on_the_frames_around(case):
@@ -208,7 +251,8 @@ def test_the_answer_does_not_depend_on_the_frames_around(case):
 
 
 def test_smplx_opens_the_mouth_alike(bundled, ours, tmp_path):
-    """The same coefficients in smplx's own FLAME formula, joints regressed from the moved face and all."""
+    """The same coefficients in smplx's own FLAME formula, joints regressed from the moved face and
+    all."""
     head = load(made_flame(bundled, seed=6, own=0.0004), tmp_path / "flame.npz")
     motion, _ = performance(ours.expression_names, 50)
     out = retarget.between(head).to(motion)
@@ -216,7 +260,8 @@ def test_smplx_opens_the_mouth_alike(bundled, ours, tmp_path):
 
 
 def test_a_rig_whose_bones_stay_is_met_as_well(bundled, ours, tmp_path):
-    """In Blender expression moves no bone: the retarget for a rig says where the lips of that rig go."""
+    """In Blender expression moves no bone: the retarget for a rig says where the lips of that rig
+    go."""
     head = load(made_flame(bundled, seed=7, own=0.001), tmp_path / "flame.npz")
     motion, closed = performance(ours.expression_names, 40)
     rig = retarget.between(head, joints_move=False)
@@ -231,20 +276,34 @@ def test_a_rig_whose_bones_stay_is_met_as_well(bundled, ours, tmp_path):
 def test_the_driver_speaks_for_a_rig(case):
     _, head, carrier, motion, _, out, _ = case
     names = head.expression_names
-    tracks = [Track(0, f'key_blocks["{name}"].value') for name in names] + [Track(1, "jaw", index) for index in range(3)]
-    rig = Driver(tracks, [(name, i, 1.0) for i, name in enumerate(names)] + [(f"jaw.{axis}", 100 + i, 1.0) for i, axis in enumerate("xyz")])
+    tracks = [Track(0, f'key_blocks["{name}"].value') for name in names] + [
+        Track(1, "jaw", index) for index in range(3)
+    ]
+    rig = Driver(
+        tracks,
+        [(name, i, 1.0) for i, name in enumerate(names)]
+        + [(f"jaw.{axis}", 100 + i, 1.0) for i, axis in enumerate("xyz")],
+    )
     made = []
     driver = retarget.RetargetDriver(lambda: made.append(1) or carrier, rig, names)
     assert driver.tracks == rig.tracks and not made, "a rig that is only looked at costs nothing"
     channels = carrier.bundled_channels[::-1]
     mirrored = replace(motion, expression=motion.expression[:, ::-1])
     values = driver.drive(mirrored, channels)
-    assert np.abs(values[:, :100] - out.expression).max() < 1e-5 and np.allclose(values[:, 100:], out.jaw)
+    assert np.abs(values[:, :100] - out.expression).max() < 1e-5 and np.allclose(
+        values[:, 100:], out.jaw
+    )
     again = driver.read(values, ("browInnerUp", "nothing", "mouthClose"))
     straight = carrier.back(out)
     assert again.expression.shape == (motion.frames, 3) and (again.expression[:, 1] == 0).all()
     for column, name in ((0, "browInnerUp"), (2, "mouthClose")):
-        assert np.abs(again.expression[:, column] - straight.expression[:, carrier.bundled_channels.index(name)]).max() < 2e-3
+        assert (
+            np.abs(
+                again.expression[:, column]
+                - straight.expression[:, carrier.bundled_channels.index(name)]
+            ).max()
+            < 2e-3
+        )
 
 
 def test_the_bundled_head_is_its_own_best_likeness(ours):

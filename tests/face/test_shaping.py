@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A performance is made stronger, weaker, smoother or sadder, and lips that touch go on touching."""
+"""A performance is made stronger, weaker, smoother or sadder, and lips that touch go on
+touching."""
 
 import time
 from dataclasses import replace
@@ -50,12 +51,14 @@ def lip_vertices():
     rings = head.mouth_vertices[head.mouth_parts == 0].reshape(7, 40)
     ids = np.concatenate([rings[5, 1:20], rings[5, 39:20:-1]])
     return [
-        part[ids].astype(float) for part in (head.v_template, head.shapedirs, head.posedirs[:, :, 9:18], head.weights[:, 2])
+        part[ids].astype(float)
+        for part in (head.v_template, head.shapedirs, head.posedirs[:, :, 9:18], head.weights[:, 2])
     ], head.joints[2]
 
 
 def vertices_gap(motion):
-    """Gap of the inner lips [T, P] in millimetres, from the head's skinned vertices by FLAME's formula rather than ours."""
+    """Gap of the inner lips [T, P] in millimetres, from the head's skinned vertices by FLAME's
+    formula rather than ours."""
     (rest, directions, correctives, weights), place = lip_vertices()
     expression = np.asarray(motion.expression, float)
     turn = rotvec_to_matrix(np.asarray(motion.jaw, float))
@@ -90,11 +93,15 @@ def test_closed_lips_stay_closed_whatever_the_shape(performance, shape):
 
 def test_intensity_scales_what_it_says_and_nothing_else(performance):
     motion, _ = performance
-    brow, smile, blink, jaw = (NAMES.index(n) for n in ("browInnerUp", "mouthSmileLeft", "eyeBlinkLeft", "mouthClose"))
+    brow, smile, blink, jaw = (
+        NAMES.index(n) for n in ("browInnerUp", "mouthSmileLeft", "eyeBlinkLeft", "mouthClose")
+    )
     half = shape_motion(motion, NAMES, Shape(upper_face=0.5))
     assert np.abs(half.expression[:, brow] - 0.5 * motion.expression[:, brow]).max() < 1e-9
     assert np.abs(half.expression[:, smile] - motion.expression[:, smile]).max() < 1e-9
-    assert np.abs(half.jaw - motion.jaw).max() < 1e-9 and np.abs(half.head - motion.head).max() < 1e-9
+    assert (
+        np.abs(half.jaw - motion.jaw).max() < 1e-9 and np.abs(half.head - motion.head).max() < 1e-9
+    )
     none = shape_motion(motion, NAMES, Shape(blinks=0.0, head=0.0))
     assert not none.expression[:, blink].any() and not none.head.any()
     assert np.abs(none.eyes - motion.eyes).max() == 0
@@ -111,7 +118,9 @@ def test_a_stronger_mouth_opens_further_and_never_breaks(performance):
         assert (now[wide] > was[wide]).all() if more else (now[wide] < was[wide]).all()
     strong = shape_motion(motion, NAMES, Shape(mouth=2.0, jaw=2.0))
     speech = [i for i, n in enumerate(NAMES) if n.startswith("mouth")]
-    assert strong.expression[:, speech].max() <= 1.2 + 1e-9 and strong.jaw[:, 0].max() <= 0.40 + 1e-9
+    assert (
+        strong.expression[:, speech].max() <= 1.2 + 1e-9 and strong.jaw[:, 0].max() <= 0.40 + 1e-9
+    )
 
 
 def test_a_neutral_shape_is_the_motion_itself(performance):
@@ -131,7 +140,10 @@ def test_smoothing_smooths_and_has_no_jumps_at_closures(performance):
         smooth = shape_motion(motion, NAMES, Shape(smoothing=radius))
         assert jerk(smooth) < 0.7 * jerk(motion)
         # The lips close no faster than they did.
-        assert np.abs(np.diff(lips.gap(smooth, NAMES)[:, 9])).max() < 1.1 * np.abs(np.diff(lips.gap(motion, NAMES)[:, 9])).max()
+        assert (
+            np.abs(np.diff(lips.gap(smooth, NAMES)[:, 9])).max()
+            < 1.1 * np.abs(np.diff(lips.gap(motion, NAMES)[:, 9])).max()
+        )
 
 
 def test_an_emotion_follows_its_strength_over_time(performance):
@@ -177,10 +189,16 @@ def test_a_closure_made_by_hand_is_shut_all_along(fps):
             assert gap[round(at)].max() <= 0.3 and gap[round(at)].min() > -0.3
             assert rows.stop - rows.start <= 0.32 * fps + 2
             outside = np.r_[0 : rows.start, rows.stop : motion.frames]
-            assert (changed.expression[outside] == motion.expression[outside]).all() and (changed.jaw[outside] == motion.jaw[outside]).all()
-            # Natural: lips fall together within a tenth of a second, not from one frame to the next.
+            assert (changed.expression[outside] == motion.expression[outside]).all() and (
+                changed.jaw[outside] == motion.jaw[outside]
+            ).all()
+            # Natural: lips fall together within a tenth of a second, not from one frame to the
+            # next.
             was = vertices_gap(motion)[:, 9]
-            assert np.abs(np.diff(gap[:, 9])).max() * fps < 1.5 * was.max() / lip_closures.ONSET + np.abs(np.diff(was)).max() * fps
+            assert (
+                np.abs(np.diff(gap[:, 9])).max() * fps
+                < 1.5 * was.max() / lip_closures.ONSET + np.abs(np.diff(was)).max() * fps
+            )
             brow = NAMES.index("browInnerUp")
             assert (changed.expression[:, brow] == motion.expression[:, brow]).all()
 
@@ -219,7 +237,8 @@ def test_closures_are_corrected_to_those_that_are_wanted(seed):
     changed, done = lip_closures.correct(motion, NAMES, wanted)
     now = vertices_gap(changed)[:, 9]
     assert done.made == (1,) and all(any(abs(at - f) <= 2 for at in done.gone) for f in too_many)
-    assert now[[35, 75]].max() <= 0.3 and all(1 < now[f] < 2.5 for f in too_many)  # parted, not torn open
+    # parted, not torn open
+    assert now[[35, 75]].max() <= 0.3 and all(1 < now[f] < 2.5 for f in too_many)
     rest = np.r_[0:8, 92:100]  # a mouth that rests goes on resting
     assert (changed.jaw[rest] == motion.jaw[rest]).all()
     again, done = lip_closures.correct(changed, NAMES, wanted)
@@ -248,10 +267,14 @@ def test_every_part_has_its_say_and_lips_are_the_mouths_alone():
     for row, name in enumerate(NAMES):
         if name.startswith(("mouth", "tongue")):
             assert share[row, 0] == 1.0, name
-    assert share[NAMES.index("browInnerUp"), 1] > 0.95 and share[NAMES.index("eyeBlinkLeft"), 2] == 1.0
+    assert (
+        share[NAMES.index("browInnerUp"), 1] > 0.95 and share[NAMES.index("eyeBlinkLeft"), 2] == 1.0
+    )
     sneer = share[NAMES.index("noseSneerLeft")]
     assert sneer[0] > 0.3 and sneer[1] > 0.2  # between mouth and brows: some of both
-    gap = vertices_gap(replace(spoken()[0], expression=np.eye(len(NAMES)), jaw=np.zeros((len(NAMES), 3))))
+    gap = vertices_gap(
+        replace(spoken()[0], expression=np.eye(len(NAMES)), jaw=np.zeros((len(NAMES), 3)))
+    )
     shared = share[:, 0] < 1
     assert np.abs(gap[shared]).max() < 0.2  # what another take may move does not part the lips
 
@@ -261,19 +284,32 @@ def test_parts_of_three_takes_make_a_fourth():
     weights = np.zeros((takes[0].frames, 3, 4))
     weights[:, 0, 0] = weights[:, 2, 1] = weights[:, 1, 2] = weights[:, 0, 3] = 1
     changed = mixing.mix(takes, NAMES, weights)
-    for name, take in (("mouthSmileLeft", 0), ("mouthClose", 0), ("tongueOut", 0), ("eyeBlinkLeft", 1)):
+    for name, take in (
+        ("mouthSmileLeft", 0),
+        ("mouthClose", 0),
+        ("tongueOut", 0),
+        ("eyeBlinkLeft", 1),
+    ):
         column = NAMES.index(name)
         assert (changed.expression[:, column] == takes[take].expression[:, column]).all(), name
     brow = NAMES.index("browInnerUp")
     assert np.abs(changed.expression[:, brow] - takes[2].expression[:, brow]).max() < 0.02
-    assert (changed.jaw == takes[0].jaw).all() and (changed.head == takes[0].head).all() and (changed.eyes == takes[1].eyes).all()
+    assert (
+        (changed.jaw == takes[0].jaw).all()
+        and (changed.head == takes[0].head).all()
+        and (changed.eyes == takes[1].eyes).all()
+    )
 
 
 def test_a_cut_is_a_cross_fade_of_its_length():
     frames = np.arange(100)
     weights = mixing.take_weights(frames, 0, [(40, 1), (70, 2)], 3, 4)
     assert np.abs(weights.sum(1) - 1).max() < 1e-12
-    assert (weights[:38, 0] == 1).all() and (weights[42:68, 1] == 1).all() and (weights[72:, 2] == 1).all()
+    assert (
+        (weights[:38, 0] == 1).all()
+        and (weights[42:68, 1] == 1).all()
+        and (weights[72:, 2] == 1).all()
+    )
     assert weights[40, 0] == pytest.approx(0.5) and 0 < weights[39, 1] < 0.5
     assert (np.diff(weights[:50, 1]) >= 0).all()
 
@@ -292,7 +328,8 @@ def test_of_two_cuts_at_one_frame_the_later_counts():
 
 @pytest.mark.parametrize("fade", [2, 4, 12])
 def test_a_cross_fade_keeps_closed_lips_closed(fade):
-    """Closed over a jaw that hangs in one take and over a shut one in the other: the mean of the two poses would be ajar."""
+    """Closed over a jaw that hangs in one take and over a shut one in the other: the mean of the
+    two poses would be ajar."""
     for seed in range(4):
         takes = [spoken(seed=2 * seed + i)[0] for i in range(2)]
         for cut in (15, 32, 33, 37, 60, 83):
@@ -300,7 +337,10 @@ def test_a_cross_fade_keeps_closed_lips_closed(fade):
             changed = mixing.mix(takes, NAMES, np.repeat(weights[:, :, None], 4, axis=2))
             gaps, now = [vertices_gap(take) for take in takes], vertices_gap(changed)
             both = (gaps[0][:, 9] <= 0.3) & (gaps[1][:, 9] <= 0.3)
-            assert now[both][(gaps[0][both] <= 0.3) & (gaps[1][both] <= 0.3)].max(initial=0) <= 0.3 + 1e-6
+            assert (
+                now[both][(gaps[0][both] <= 0.3) & (gaps[1][both] <= 0.3)].max(initial=0)
+                <= 0.3 + 1e-6
+            )
             assert now[:, 9].min() > min(gaps[0].min(), gaps[1].min(), 0) - 0.3
             alone = weights[:, 0] == 1
             assert (changed.expression[alone] == takes[0].expression[alone]).all()

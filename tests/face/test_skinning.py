@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our skinning in numpy, and the lips measured with it, are FLAME's: checked against smplx in double precision."""
+"""Our skinning in numpy, and the lips measured with it, are FLAME's: checked against smplx in
+double precision."""
 
 from dataclasses import replace
 
@@ -21,15 +22,21 @@ FRAMES = 30
 
 def performance(head, largest):
     rng = np.random.default_rng(4)
-    jaw = np.stack([rng.uniform(-0.02, 0.35, FRAMES), rng.uniform(-0.1, 0.1, FRAMES), np.zeros(FRAMES)], 1)
+    jaw = np.stack(
+        [rng.uniform(-0.02, 0.35, FRAMES), rng.uniform(-0.1, 0.1, FRAMES), np.zeros(FRAMES)], 1
+    )
     return Motion(rng.uniform(0, largest, (FRAMES, head.channels)), jaw)
 
 
 @pytest.fixture(scope="module", params=["bundled", "random"])
 def case(request, tmp_path_factory, flame_file):
-    """(head, motion, smplx's vertices) of the bundled head, and of a FLAME file with random numbers in every part."""
+    """(head, motion, smplx's vertices) of the bundled head, and of a FLAME file with random numbers
+    in every part."""
     if request.param == "bundled":
-        head = replace(load_head(), corrective_pairs=(), correctives=np.zeros((0, 3, 0), np.float32))  # which smplx does not know
+        # which smplx does not know
+        head = replace(
+            load_head(), corrective_pairs=(), correctives=np.zeros((0, 3, 0), np.float32)
+        )
     else:
         path = tmp_path_factory.mktemp("flame") / "flame.npz"
         np.savez(path, **flame_file(0))
@@ -43,7 +50,8 @@ def test_points_are_where_smplx_has_them(case):
     ids = np.arange(0, len(head.v_template), 7)
     points = SkinnedPoints.of(head, lambda values: values[ids])
     placed = points.of_motion(motion)
-    assert np.abs(placed - vertices[:, ids]).max() < 1e-6  # weights in single precision do not add up to 1 exactly
+    # weights in single precision do not add up to 1 exactly
+    assert np.abs(placed - vertices[:, ids]).max() < 1e-6
     turn = rotvec_to_matrix(motion.jaw)
     assert np.abs(points.heights(motion.expression, turn) - vertices[:, ids, 1]).max() < 1e-6
     assert np.array_equal(points.part(slice(2, 5)).of_motion(motion), placed[:, 2:5])
@@ -52,11 +60,15 @@ def test_points_are_where_smplx_has_them(case):
 def test_shapes_of_two_keys_come_in_as_the_engines_layer_has_them():
     head = load_head()
     motion = performance(head, 1.3)
-    motion = Motion(motion.expression - 0.2, motion.jaw)  # also below 0 and beyond 1, where a key counts as 0 and 1
+    # also below 0 and beyond 1, where a key counts as 0 and 1
+    motion = Motion(motion.expression - 0.2, motion.jaw)
     ids = np.flatnonzero(np.abs(head.correctives).max(axis=(1, 2)) > 1e-3)[::5]
     placed = SkinnedPoints.of(head, lambda values: values[ids]).of_motion(motion)
     layer = FlameLayer(head, dtype=torch.float64)
-    expected = layer(torch.tensor(motion.expression, dtype=torch.float64), torch.tensor(motion.jaw, dtype=torch.float64)).numpy()
+    expected = layer(
+        torch.tensor(motion.expression, dtype=torch.float64),
+        torch.tensor(motion.jaw, dtype=torch.float64),
+    ).numpy()
     assert np.abs(placed - expected[:, ids]).max() < 1e-6
     plain = replace(head, corrective_pairs=(), correctives=np.zeros((0, 3, 0), np.float32))
     without = SkinnedPoints.of(plain, lambda values: values[ids]).of_motion(motion)
@@ -69,7 +81,8 @@ def test_slopes_are_differences_of_positions(case):
     points, turn = SkinnedPoints.of(head, lambda values: values[:40]), rotvec_to_matrix(motion.jaw)
     for channel in range(0, head.channels, 9):
         further = motion.expression + np.eye(head.channels)[channel]
-        moved = points.place(further, turn) - points.place(motion.expression, turn)  # linear in the channels: exact
+        # linear in the channels: exact
+        moved = points.place(further, turn) - points.place(motion.expression, turn)
         assert np.abs(points.height_slope(channel, turn) - moved[..., 1]).max() < 1e-9
         assert np.abs(points.slope(turn[3])[channel] - moved[3]).max() < 1e-9
 
@@ -79,4 +92,6 @@ def test_the_gap_along_the_lips_is_that_of_their_middle_there():
     assert lips.middle_gap(motion) == pytest.approx(lips.gap(motion)[:, lips.middle], abs=1e-9)
     shuffled = np.random.default_rng(1).permutation(len(lips.names))
     names = [lips.names[i] for i in shuffled]
-    assert lips.gap(Motion(motion.expression[:, shuffled], motion.jaw), names) == pytest.approx(lips.gap(motion), abs=1e-9)
+    assert lips.gap(Motion(motion.expression[:, shuffled], motion.jaw), names) == pytest.approx(
+        lips.gap(motion), abs=1e-9
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A pickle can give us arrays and nothing else: hostile and damaged files are refused and nothing in them runs."""
+"""A pickle can give us arrays and nothing else: hostile and damaged files are refused and nothing
+in them runs."""
 
 import builtins
 import os
@@ -55,7 +56,11 @@ def test_calls_are_refused_in_every_protocol(tmp_path, canary, protocol):
         Runs(np.fromfile, str(canary)),
         Runs(np.testing.assert_equal, 1, 2),
     ):
-        refuse(tmp_path, pickle.dumps({"v_template": call}, protocol), "asks for .*never needs.*nothing in it was run")
+        refuse(
+            tmp_path,
+            pickle.dumps({"v_template": call}, protocol),
+            "asks for .*never needs.*nothing in it was run",
+        )
 
 
 def test_numpys_own_runners_are_refused(tmp_path, canary):
@@ -75,7 +80,11 @@ def test_numpys_own_runners_are_refused(tmp_path, canary):
 
 
 def test_the_rebuilding_functions_rebuild_nothing_but_arrays(tmp_path, canary):
-    refuse(tmp_path, b"ccopy_reg\n_reconstructor\n(cos\nsystem\nc__builtin__\nobject\nNtR.", "os.system")
+    refuse(
+        tmp_path,
+        b"ccopy_reg\n_reconstructor\n(cos\nsystem\nc__builtin__\nobject\nNtR.",
+        "os.system",
+    )
     refuse(tmp_path, b"cnumpy.core.multiarray\n_reconstruct\n(Vposix.system\ntR.", "not an array")
     refuse(tmp_path, b"c_codecs\nencode\n(Vaa\nVrot13\ntR.", "encoding")
 
@@ -83,7 +92,11 @@ def test_the_rebuilding_functions_rebuild_nothing_but_arrays(tmp_path, canary):
 def test_objects_hidden_in_an_object_array_are_refused(tmp_path, canary):
     array = np.array([Runs(os.system, f"touch {canary}"), 1], dtype=object)
     refuse(tmp_path, pickle.dumps({"v_template": array}, 2))
-    refuse(tmp_path, pickle.dumps({"v_template": np.array([None, {}], dtype=object)}, 2), "numbers belong")
+    refuse(
+        tmp_path,
+        pickle.dumps({"v_template": np.array([None, {}], dtype=object)}, 2),
+        "numbers belong",
+    )
     refuse(tmp_path, pickle.dumps({"v_template": np.zeros(2, [("a", "f8")])}, 2), "numbers belong")
 
 
@@ -102,14 +115,20 @@ def test_arrays_that_claim_more_than_they_hold_are_refused(tmp_path):
     sound = pickle.dumps({"v_template": np.zeros((2, 3), np.uint8)}, 2)
     assert sound.count(b"K\x02K\x03\x86") == 1
     refuse(tmp_path, sound.replace(b"K\x02K\x03\x86", b"K\xffK\x03\x86"), "disagree")
-    refuse(tmp_path, sound.replace(b"K\x02K\x03\x86", b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86"), "impossible size")
+    refuse(
+        tmp_path,
+        sound.replace(b"K\x02K\x03\x86", b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86"),
+        "impossible size",
+    )
     matrix = scipy.sparse.csc_matrix(np.eye(3))
     matrix.indices = np.array([0, 1, 99], np.int32)
     refuse(tmp_path, pickle.dumps({"J_regressor": matrix}, 2), "damaged sparse matrix")
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_all_that_a_flame_file_holds_comes_out_as_plain_numbers(tmp_path, protocol, monkeypatch, flame_file):
+def test_all_that_a_flame_file_holds_comes_out_as_plain_numbers(
+    tmp_path, protocol, monkeypatch, flame_file
+):
     chumpy, ch = types.ModuleType("chumpy"), types.ModuleType("chumpy.ch")
 
     class Ch:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lets the k-th call that touches a file fail: of all opens, writes, flushes, renames, new folders and new processes.
+"""Lets the k-th call that touches a file fail: of all opens, writes, flushes, renames, new folders
+and new processes.
 
-In a test: `with FailingCalls(k, folder) as calls: …; calls.failed` tells whether there was a k-th call. In a program that is
-not changed for it: `python failing_calls.py K FOLDER script.py arguments …` runs the script with the k-th call failing; on
-stderr it says at the end how many calls there were.
+In a test: `with FailingCalls(k, folder) as calls: …; calls.failed` tells whether there was a k-th
+call. In a program that is not changed for it: `python failing_calls.py K FOLDER script.py arguments
+…` runs the script with the k-th call failing; on stderr it says at the end how many calls there
+were.
 """
 
 from __future__ import annotations
@@ -28,9 +30,11 @@ ERRORS = {
 
 
 class FailingCalls:
-    """While it is entered, the k-th call fails that concerns a file below `folder`, or starts a process.
+    """While it is entered, the k-th call fails that concerns a file below `folder`, or starts a
+    process.
 
-    k counts from 1; 0 only counts.  calls: what was called so far, (kind, name of the file).  failed: the k-th, once it came.
+    k counts from 1; 0 only counts.  calls: what was called so far, (kind, name of the file).
+     failed: the k-th, once it came.
     """
 
     def __init__(self, k: int, folder: str | os.PathLike):
@@ -46,7 +50,10 @@ class FailingCalls:
             (os, "open", self._counted("open", os.open)),
             (os, "write", self._by_handle("write", os.write)),
             (os, "fsync", self._by_handle("flush", os.fsync)),
-            *((os, name, self._counted("rename", getattr(os, name))) for name in ("replace", "rename", "link", "symlink")),
+            *(
+                (os, name, self._counted("rename", getattr(os, name)))
+                for name in ("replace", "rename", "link", "symlink")
+            ),
             (os, "mkdir", self._counted("folder", os.mkdir)),
             (subprocess, "Popen", self._popen()),
         ):
@@ -68,7 +75,10 @@ class FailingCalls:
             raise OSError(ERRORS[kind], os.strerror(ERRORS[kind]), os.fspath(path))
 
     def _is_inside(self, path) -> bool:
-        whole = os.path.join(os.path.realpath(os.path.dirname(os.fsdecode(path)) or "."), os.path.basename(os.fsdecode(path)))
+        whole = os.path.join(
+            os.path.realpath(os.path.dirname(os.fsdecode(path)) or "."),
+            os.path.basename(os.fsdecode(path)),
+        )
         return whole == self.folder or whole.startswith(self.folder + os.sep)
 
     def _counted(self, kind, original):
@@ -92,7 +102,9 @@ class FailingCalls:
     @staticmethod
     def _path_of(handle) -> str:
         try:
-            return os.readlink(f"/proc/self/fd/{handle if isinstance(handle, int) else handle.fileno()}")
+            return os.readlink(
+                f"/proc/self/fd/{handle if isinstance(handle, int) else handle.fileno()}"
+            )
         except OSError:
             return ""
 
@@ -106,7 +118,17 @@ class FailingCalls:
 
         return Popen
 
-    def _open(self, file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True, opener=None):
+    def _open(
+        self,
+        file,
+        mode="r",
+        buffering=-1,
+        encoding=None,
+        errors=None,
+        newline=None,
+        closefd=True,
+        opener=None,
+    ):
         """As the builtin, but what is written to the file's handle is counted."""
         path = self._path_of(file) if isinstance(file, int) else file
         if not path or not self._is_inside(path) or opener is not None:
@@ -136,7 +158,8 @@ class _CountedFile(io.FileIO):
 
 
 def sample(count: int, wanted: int | None) -> list[int]:
-    """Which of `count` calls are to fail: all of them, or so many evenly, the first and the last among them."""
+    """Which of `count` calls are to fail: all of them, or so many evenly, the first and the last
+    among them."""
     if wanted is None or wanted >= count:
         return list(range(1, count + 1))
     return sorted({1 + round(i * (count - 1) / (wanted - 1)) for i in range(wanted)})

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fuzzes every parser for some minutes: `make fuzz MINUTES=30`. Rounds of test_fuzzing.py, each with another seed and more input.
+"""Fuzzes every parser for some minutes: `make fuzz MINUTES=30`. Rounds of test_fuzzing.py, each
+with another seed and more input.
 
-What goes wrong is written to out/fuzz/, smallest input first, and the exit code is 1; it then becomes an @example of its test.
+What goes wrong is written to out/fuzz/, smallest input first, and the exit code is 1; it then
+becomes an @example of its test.
 """
 
 import os
@@ -15,7 +17,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "out" / "fuzz"
 EXAMPLES = 300  # inputs for each parser in a round
-TARGETS = re.findall(r"^def (test_\w+)", (Path(__file__).parent / "test_fuzzing.py").read_text(encoding="utf-8"), re.M)
+TARGETS = re.findall(
+    r"^def (test_\w+)",
+    (Path(__file__).parent / "test_fuzzing.py").read_text(encoding="utf-8"),
+    re.M,
+)
 
 
 def main(minutes: float) -> int:
@@ -27,10 +33,18 @@ def main(minutes: float) -> int:
             if left <= 0:
                 break
             seed = random.SystemRandom().randrange(2**32)
-            command = [sys.executable, "-m", "pytest", f"tests/faults/test_fuzzing.py::{target}", "-q", f"--hypothesis-seed={seed}"]
+            command = [
+                sys.executable,
+                "-m",
+                "pytest",
+                f"tests/faults/test_fuzzing.py::{target}",
+                "-q",
+                f"--hypothesis-seed={seed}",
+            ]
             try:
                 done = subprocess.run(
-                    command, cwd=ROOT, env=os.environ | {"FUZZ_EXAMPLES": str(EXAMPLES)}, stdin=subprocess.DEVNULL, capture_output=True,
+                    command, cwd=ROOT, env=os.environ | {"FUZZ_EXAMPLES": str(EXAMPLES)},
+                    stdin=subprocess.DEVNULL, capture_output=True,
                     text=True, timeout=max(left, 60),
                 )  # fmt: skip
             except subprocess.TimeoutExpired:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One row of the table of faults, and the one function that tries a row and says whether everything went as promised.
+"""One row of the table of faults, and the one function that tries a row and says whether everything
+went as promised.
 
-A row names something broken (a file, an option, a disk, a process …), how it is met, and what must happen: which error with
-which words, which exit code, which files are left, that no process is left, and how much memory it may cost. The rows are in
-the modules rows_*.py beside this one; docs/guide/safety.md describes them for readers.
+A row names something broken (a file, an option, a disk, a process …), how it is met, and what must
+happen: which error with which words, which exit code, which files are left, that no process is
+left, and how much memory it may cost. The rows are in the modules rows_*.py beside this one;
+docs/guide/safety.md describes them for readers.
 """
 
 from __future__ import annotations
@@ -28,26 +30,29 @@ from processes import is_alive
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "assets" / "sample.wav"
-MEGABYTES = 250.0  # of memory that a row may cost if it says nothing else: a head, or half an hour of sound
+MEGABYTES = (
+    250.0  # of memory that a row may cost if it says nothing else: a head, or half an hour of sound
+)
 LONGEST = 400  # characters of a sentence
 ENDING = 5.0  # seconds that a process has to be gone after the call that ended it
-RESULTS = "THUNDER_FAULT_RESULTS"  # environment variable: file that gets a line of JSON for every row tried
+# environment variable: file that gets a line of JSON for every row tried
+RESULTS = "THUNDER_FAULT_RESULTS"
 
 
 @dataclass(frozen=True)
 class Fault:
     """One row.
 
-    group, broken: together the name of the row; `broken` says in plain words what is wrong.
-    make: puts the fault into the folder of the case and returns what `act` needs.
-    act: meets it, in the way a user would; gets the case, returns a result.
-    kind: name of the error's class (thunder_core/errors.py) that must come, "" if the fault must be survived.
-    says: regular expression that the sentence must contain (for a row with `code`: what is written on stderr).
+    group, broken: together the name of the row; `broken` says in plain words what is wrong. make:
+    puts the fault into the folder of the case and returns what `act` needs. act: meets it, in the
+    way a user would; gets the case, returns a result. kind: name of the error's class
+    (thunder_core/errors.py) that must come, "" if the fault must be survived. says: regular
+    expression that the sentence must contain (for a row with `code`: what is written on stderr).
     check: called with the case and the result if no error came; returns what is wrong, or nothing.
-    code: exit code, for rows that run a command; `act` returns (code, stderr) then.
-    leaves: patterns of files that may be new or changed afterwards; every other file must be as it was.
-    megabytes: memory that the row may cost at its peak, above what was in use before.
-    slow: takes more than some seconds; left out of `make test`.
+    code: exit code, for rows that run a command; `act` returns (code, stderr) then. leaves:
+    patterns of files that may be new or changed afterwards; every other file must be as it was.
+    megabytes: memory that the row may cost at its peak, above what was in use before. slow: takes
+    more than some seconds; left out of `make test`.
     """
 
     group: str
@@ -69,7 +74,8 @@ class Fault:
 
 @dataclass
 class Case:
-    """A row that is being tried: its own empty folder, what `make` returned, and what all rows of a run share."""
+    """A row that is being tried: its own empty folder, what `make` returned, and what all rows of a
+    run share."""
 
     folder: Path
     given: object
@@ -82,7 +88,8 @@ def maker(make):
 
 
 class Session:
-    """What the rows of a run share, each made when it is first needed: a worker with its models loaded, one without."""
+    """What the rows of a run share, each made when it is first needed: a worker with its models
+    loaded, one without."""
 
     @cached_property
     def client(self):
@@ -99,7 +106,11 @@ class Session:
 
     def processes(self) -> set[int]:
         """Of the workers that go on from row to row."""
-        return {made.pid for made in (self.__dict__.get("client"), self.__dict__.get("line")) if made is not None and made.pid}
+        return {
+            made.pid
+            for made in (self.__dict__.get("client"), self.__dict__.get("line"))
+            if made is not None and made.pid
+        }
 
     def close(self):
         for name, end in (("client", "stop"), ("line", "close")):
@@ -124,11 +135,18 @@ class Line:
         self._until(lambda answer: answer.get("event") == "ready")
 
     def say(self, line: bytes) -> list[dict]:
-        """The answers to a raw line, up to the one to a request that is sent after it; EOFError when the worker ended."""
+        """The answers to a raw line, up to the one to a request that is sent after it; EOFError
+        when the worker ended."""
         self.number += 1
-        self.process.stdin.write(line + b"\n" + json.dumps({"id": self.number, "verb": "release"}).encode() + b"\n")
+        self.process.stdin.write(
+            line + b"\n" + json.dumps({"id": self.number, "verb": "release"}).encode() + b"\n"
+        )
         self.process.stdin.flush()
-        return self._until(lambda answer: answer.get("id") == self.number and answer.get("event") in ("done", "error"))
+        return self._until(
+            lambda answer: (
+                answer.get("id") == self.number and answer.get("event") in ("done", "error")
+            )
+        )
 
     def _until(self, last) -> list[dict]:
         answers = []
@@ -195,7 +213,9 @@ def attempt(fault: Fault, folder: Path, session: Session) -> Outcome:
     if left:
         outcome.wrong.append(f"processes are left: {left}")
     if outcome.megabytes > fault.megabytes:
-        outcome.wrong.append(f"it took {outcome.megabytes:.0f} MB where {fault.megabytes:.0f} are allowed")
+        outcome.wrong.append(
+            f"it took {outcome.megabytes:.0f} MB where {fault.megabytes:.0f} are allowed"
+        )
     outcomes.append(outcome)
     if os.environ.get(RESULTS):
         with open(os.environ[RESULTS], "a", encoding="utf-8") as file:
@@ -210,7 +230,11 @@ def _wrong_words(fault, case, result, error, outcome) -> list[str]:
         code, said = result
         lines = [line for line in said.splitlines() if line.strip()]
         outcome.sentence = lines[-1] if lines else ""
-        wrong = [] if code == fault.code else [f"it ended with code {code}, not {fault.code}: {said[-400:]}"]
+        wrong = (
+            []
+            if code == fault.code
+            else [f"it ended with code {code}, not {fault.code}: {said[-400:]}"]
+        )
         if "Traceback" in said:
             wrong.append(f"a traceback was shown: {said[-1200:]}")
         if not re.search(fault.says, said):
@@ -263,7 +287,11 @@ def snapshot(folder: Path) -> dict[str, tuple]:
                 elif stat.S_ISDIR(status.st_mode):
                     result[relative] = ("folder",)
                 elif stat.S_ISREG(status.st_mode):
-                    result[relative] = ("file", status.st_size, _hash(path) if status.st_size < 1 << 26 else status.st_mtime_ns)
+                    result[relative] = (
+                        "file",
+                        status.st_size,
+                        _hash(path) if status.st_size < 1 << 26 else status.st_mtime_ns,
+                    )
                 else:
                     result[relative] = ("special",)
     return result
@@ -275,14 +303,21 @@ def _hash(path) -> str:
 
 
 def changes(before: dict, after: dict, allowed: tuple[str, ...] = ()) -> list[str]:
-    """What became of files, in words; those that match an allowed pattern may be new or changed, but not gone."""
+    """What became of files, in words; those that match an allowed pattern may be new or changed,
+    but not gone."""
 
     def free(name):
         return any(Path(name).match(pattern) for pattern in allowed)
 
     wrong = [f"“{name}” is gone" for name in before.keys() - after.keys()]
-    wrong += [f"“{name}” was left behind" for name in after.keys() - before.keys() if not free(name)]
-    wrong += [f"“{name}” was changed" for name in before.keys() & after.keys() if before[name] != after[name] and not free(name)]
+    wrong += [
+        f"“{name}” was left behind" for name in after.keys() - before.keys() if not free(name)
+    ]
+    wrong += [
+        f"“{name}” was changed"
+        for name in before.keys() & after.keys()
+        if before[name] != after[name] and not free(name)
+    ]
     return sorted(wrong)
 
 
@@ -291,7 +326,10 @@ def children_of(parent: int) -> set[int]:
     parents = {}
     for entry in os.scandir("/proc") if os.path.isdir("/proc") else ():
         if entry.name.isdigit():
-            with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{entry.name}/stat", "rb") as file:
+            with (
+                contextlib.suppress(OSError, ValueError, IndexError),
+                open(f"/proc/{entry.name}/stat", "rb") as file,
+            ):
                 fields = file.read().rpartition(b")")[2].split()
                 if fields[0] != b"Z":
                     parents[int(entry.name)] = int(fields[1])
@@ -309,12 +347,18 @@ def _living(pids: set[int]) -> list[str]:
     commands = []
     for pid in left:
         with contextlib.suppress(OSError):
-            commands.append(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")[:120])
+            commands.append(
+                Path(f"/proc/{pid}/cmdline")
+                .read_bytes()
+                .replace(b"\0", b" ")
+                .decode("utf-8", "replace")[:120]
+            )
     return commands
 
 
 def _reset_peak() -> float:
-    """Forget the peak of this process's memory; megabytes in use now, 0 where the system does not tell."""
+    """Forget the peak of this process's memory; megabytes in use now, 0 where the system does not
+    tell."""
     with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
         file.write("5")
     return _status("VmRSS")
@@ -337,7 +381,10 @@ def _status(name: str) -> float:
 
 def summary(tried: list[dict]) -> list[str]:
     """A table of the groups: rows tried and right, and below it every row that went wrong."""
-    groups, right = Counter(row["group"] for row in tried), Counter(row["group"] for row in tried if row["right"])
+    groups, right = (
+        Counter(row["group"] for row in tried),
+        Counter(row["group"] for row in tried if row["right"]),
+    )
     width = max([len(group) for group in groups] + [5])
     lines = [f"{'faults':{width}}  tried  right"]
     lines += [f"{group:{width}}  {groups[group]:5d}  {right[group]:5d}" for group in groups]

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kills the engine's process, a bake, a run of many, an installation and Blender at random moments, and looks at what they leave.
+"""Kills the engine's process, a bake, a run of many, an installation and Blender at random moments,
+and looks at what they leave.
 
-    python tests/faults/kills.py [--kills 200] [--seed 1] [--of worker,bake,batch,installer,blender] [--results FOLDER]
+    python tests/faults/kills.py [--kills 200] [--seed 1] [--of worker,bake,batch,installer,blender]
+    [--results FOLDER]
 
-Runs in the engine's environment and needs one of Blender as a Python module (.venv/bpy-*, or BPY_PYTHON); with BLENDER naming a
-real one, half of Blender's own kills are of that. Every kill is SIGKILL, its moment drawn from the whole run of the victim, so
-that a seed gives the same moments. After each one the next start must work, the files must be all old or all new, and no process,
-private folder or temporary file of ours may be left. Prints a table; `make faults` keeps it in research/results/kills.txt.
+Runs in the engine's environment and needs one of Blender as a Python module (.venv/bpy-*, or
+BPY_PYTHON); with BLENDER naming a real one, half of Blender's own kills are of that. Every kill is
+SIGKILL, its moment drawn from the whole run of the victim, so that a seed gives the same moments.
+After each one the next start must work, the files must be all old or all new, and no process,
+private folder or temporary file of ours may be left. Prints a table; `make faults` keeps it in
+research/results/kills.txt.
 """
 
 from __future__ import annotations
@@ -26,7 +30,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1]), str(Path(__file__).parent)]
+sys.path[:0] = [
+    str(Path(__file__).resolve().parents[2]),
+    str(Path(__file__).resolve().parents[1]),
+    str(Path(__file__).parent),
+]
 
 from harness import children_of, ROOT, SAMPLE
 from processes import is_alive
@@ -45,7 +53,8 @@ class Tally:
     """Of one kind of victim: kills, and what was found after them."""
 
     kills: int = 0
-    moments: Counter = field(default_factory=Counter)  # what the victim was doing, or what was there afterwards
+    # what the victim was doing, or what was there afterwards
+    moments: Counter = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
     def fault(self, text: str) -> None:
@@ -73,12 +82,17 @@ def kill_at(process, seconds: float) -> bool:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Private folders that the next client does not clear up, and files of ours in a temporary folder."""
+    """Private folders that the next client does not clear up, and files of ours in a temporary
+    folder."""
     old = time.time() - 10 * private_folder.YOUNG
     for path in folder.iterdir():
         os.utime(path, (old, old))
     private_folder.sweep()
-    return sorted(path.name for path in folder.iterdir() if path.name.startswith("thunder") or files.is_part(path.name))
+    return sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.name.startswith("thunder") or files.is_part(path.name)
+    )
 
 
 def short_sound(folder: Path) -> Path:
@@ -94,7 +108,8 @@ def short_sound(folder: Path) -> Path:
 
 
 def kill_workers(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
-    """One client whose worker is killed again and again: each costs one request, and the next one is answered."""
+    """One client whose worker is killed again and again: each costs one request, and the next one
+    is answered."""
     sound = str(short_sound(place))
     with Client(sys.executable) as client:
         start = time.monotonic()
@@ -110,8 +125,15 @@ def kill_workers(count: int, draw: random.Random, place: Path, tally: Tally) -> 
                 time.sleep(0.002)
             os.kill(pid, signal.SIGKILL)
             tally.kills += 1
-            tally.moments[next((event["message"] for event in reversed(seen) if event.get("message")), "starting")] += 1
-            lost = 0  # requests that the kill has cost: the one it met, or the next one if that had just been answered
+            tally.moments[
+                next(
+                    (event["message"] for event in reversed(seen) if event.get("message")),
+                    "starting",
+                )
+            ] += 1
+            # requests that the kill has cost: the one it met, or the next one if that had just been
+            # answered
+            lost = 0
             for request in (lambda: pending, *[lambda: client.request("release")] * 2):
                 try:
                     request().wait(timeout=120)
@@ -131,9 +153,23 @@ def kill_workers(count: int, draw: random.Random, place: Path, tally: Tally) -> 
 
 
 def bake(python: str, sound: Path, out: Path, takes: int, temporary: Path):
-    command = [python, str(ROOT / "bake.py"), "--audio", str(sound), "--takes", str(takes), "--steps", "2", "--npz", "--out", str(out)]
+    command = [
+        python,
+        str(ROOT / "bake.py"),
+        "--audio",
+        str(sound),
+        "--takes",
+        str(takes),
+        "--steps",
+        "2",
+        "--npz",
+        "--out",
+        str(out),
+    ]
     environment = os.environ | {"TMPDIR": str(temporary), "THUNDER_PYTHON": sys.executable}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
 
 
 def is_whole(folder: Path, takes: int) -> bool:
@@ -144,12 +180,19 @@ def is_whole(folder: Path, takes: int) -> bool:
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, StopIteration):
         return False
-    there = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.name != files.MANIFEST}
-    return there == hashes and len(report["takes"]) == takes == sum(name.endswith(".npz") for name in there)
+    there = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.iterdir()
+        if path.name != files.MANIFEST
+    }
+    return there == hashes and len(report["takes"]) == takes == sum(
+        name.endswith(".npz") for name in there
+    )
 
 
 def kill_bakes(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
-    """A bake of two takes over one of three: afterwards the three are there or the two, and the next bake works."""
+    """A bake of two takes over one of three: afterwards the three are there or the two, and the
+    next bake works."""
     python, temporary, sound = blender_python(), place / "tmp", short_sound(place)
     temporary.mkdir()
     earlier = place / "earlier"
@@ -168,7 +211,9 @@ def kill_bakes(count: int, draw: random.Random, place: Path, tally: Tally) -> No
         shutil.copytree(earlier, out)
         process = bake(python, sound, out, 2, temporary)
         # A third before it says anything, a third at some percentage, a third while it writes.
-        percent, longest = ((-1, ends[1]), (draw.randrange(1, 95), 0.2), (95, ends[-1] - ends[-3]))[number % 3]
+        percent, longest = ((-1, ends[1]), (draw.randrange(1, 95), 0.2), (95, ends[-1] - ends[-3]))[
+            number % 3
+        ]
         for line in process.stdout if percent >= 0 else ():
             if line[:4].strip(" %\n").isdigit() and int(line[:4].strip(" %\n")) >= percent:
                 break
@@ -185,7 +230,10 @@ def kill_bakes(count: int, draw: random.Random, place: Path, tally: Tally) -> No
         elif is_whole(out, 2):
             tally.moments["all of the new"] += 1
         else:
-            tally.fault(f"bake {number}: neither all of the old nor all of the new: {sorted(os.listdir(out))}")
+            tally.fault(
+                f"bake {number}: neither all of the old nor all of the new: "
+                f"{sorted(os.listdir(out))}"
+            )
         if number % 10 == 0:
             said_next = bake(python, sound, out, 2, temporary).communicate(timeout=600)[0]
             if not is_whole(out, 2):
@@ -213,7 +261,9 @@ def run_jobs(python: str, jobs: Path, out: Path, takes: int, temporary: Path):
         str(out),
     ]
     environment = os.environ | {"TMPDIR": str(temporary), "THUNDER_PYTHON": sys.executable}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
 
 
 def command_of(pid: int | str) -> bytes:
@@ -230,8 +280,8 @@ def bakers(parent: int) -> set[int]:
 
 
 def kill_batches(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
-    """A run of two jobs of two takes over one of three takes: afterwards each job's three are there or its two, and the next run
-    bakes what is left and nothing else."""
+    """A run of two jobs of two takes over one of three takes: afterwards each job's three are there
+    or its two, and the next run bakes what is left and nothing else."""
     python, temporary, jobs = blender_python(), place / "tmp", place / "sounds"
     temporary.mkdir()
     jobs.mkdir()
@@ -248,7 +298,8 @@ def kill_batches(count: int, draw: random.Random, place: Path, tally: Tally) -> 
         shutil.rmtree(out, ignore_errors=True)
         shutil.copytree(earlier, out)
         process = run_jobs(python, jobs, out, 2, temporary)
-        # A half at any moment, a half after the first job has ended: while the second one is baked, and its files get their names.
+        # A half at any moment, a half after the first job has ended: while the second one is baked,
+        # and its files get their names.
         awaited = (None, "a: 2 takes")[number % 2]
         for line in process.stdout if awaited else ():
             if awaited in line:
@@ -270,13 +321,18 @@ def kill_batches(count: int, draw: random.Random, place: Path, tally: Tally) -> 
             if is_whole(out / name, 2):
                 finished.add(name)
             elif not is_whole(out / name, 3):
-                tally.fault(f"batch {number}: {name}: neither all of the old nor all of the new: {sorted(os.listdir(out / name))}")
+                tally.fault(
+                    f"batch {number}: {name}: neither all of the old nor all of the new: "
+                    f"{sorted(os.listdir(out / name))}"
+                )
         tally.moments[f"{len(finished)} of 2 jobs baked"] += 1
         said = run_jobs(python, jobs, out, 2, temporary).communicate(timeout=600)[0]
         rows = json.loads((out / "batch.json").read_text(encoding="utf-8"))["jobs"]
         again = {row["name"] for row in rows if row["state"] == "up to date"}
         if again != finished or not all(is_whole(out / name, 2) for name in "ab"):
-            tally.fault(f"batch {number}: {sorted(finished)} were baked, and the next run: {said[-300:]}")
+            tally.fault(
+                f"batch {number}: {sorted(finished)} were baked, and the next run: {said[-300:]}"
+            )
         if left := with_temporary(temporary, leftovers):
             tally.fault(f"batch {number}: left behind: {left}")
 
@@ -304,15 +360,22 @@ def with_temporary(folder: Path, action):
 
 
 def kill_installers(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
-    """One environment is installed; each kill leaves it to the next start, until one start comes to its end."""
+    """One environment is installed; each kill leaves it to the next start, until one start comes to
+    its end."""
     from made_wheel import make_lock, make_wheel
 
     wheels = place / "wheels"
     lock = make_lock(wheels / "engine.txt", make_wheel(wheels, "alpha"), make_wheel(wheels, "beta"))
 
     def start(folder):
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
-        environment |= {"PIP_CONFIG_FILE": os.devnull, "THUNDER_INSTALL_SCALE": "1e-4", "TMPDIR": tempfile.gettempdir()}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("PIP_")
+        }
+        environment |= {
+            "PIP_CONFIG_FILE": os.devnull,
+            "THUNDER_INSTALL_SCALE": "1e-4",
+            "TMPDIR": tempfile.gettempdir(),
+        }
         return subprocess.Popen(
             [
                 sys.executable,
@@ -337,7 +400,11 @@ def kill_installers(count: int, draw: random.Random, place: Path, tally: Tally) 
         said = process.stdout.read()
         ended = process.wait()
         process.stdin.close()
-        left = [name for name in os.listdir(folder) if name.endswith(".part") or name == "thunder-downloads"]
+        left = [
+            name
+            for name in os.listdir(folder)
+            if name.endswith(".part") or name == "thunder-downloads"
+        ]
         if ended or '"done"' not in said or left:
             tally.fault(f"installer: the last start ended with {ended}, left {left}: {said[-300:]}")
 
@@ -363,7 +430,10 @@ def kill_installers(count: int, draw: random.Random, place: Path, tally: Tally) 
         else:
             complete = process.returncode == 0
             if not complete:
-                tally.fault(f"installer: a start after a kill ended with {process.returncode}: {process.stdout.read()[-300:]}")
+                tally.fault(
+                    f"installer: a start after a kill ended with {process.returncode}: "
+                    f"{process.stdout.read()[-300:]}"
+                )
         process.stdin.close()
         process.stdout.close()
         process.wait()
@@ -414,14 +484,21 @@ for path in sys.stdin:
 
 
 def kill_blenders(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
-    """A Blender that saves the same scene without end: afterwards the file opens and holds what it held."""
+    """A Blender that saves the same scene without end: afterwards the file opens and holds what it
+    held."""
     python, real = blender_python(), os.environ.get("BLENDER")
     temporary, sound = place / "tmp", short_sound(place)
     temporary.mkdir()
     bake(python, sound, place / "out", 3, temporary).communicate(timeout=600)
     scene = place / "scene.blend"
     shutil.copy(place / "out" / "short.blend", scene)
-    opener = subprocess.Popen([python, "-c", OPENS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    opener = subprocess.Popen(
+        [python, "-c", OPENS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
 
     def opened() -> str:
         opener.stdin.write(f"{scene}\n")
@@ -464,9 +541,12 @@ def kill_blenders(count: int, draw: random.Random, place: Path, tally: Tally) ->
         tally.kills += 1
         tally.moments[f"{what}, {'by way of a temporary file' if own else 'as Blender saves'}"] += 1
         if not own and not scene.exists():
-            # Blender's own save renames the file to .blend1 before the new one gets its name: killed in between, the scene is
-            # there under that name alone. The animator renames it back, as here.
-            tally.moments[f"{what}, left as .blend1 in the middle of Blender's own two renames"] += 1
+            # Blender's own save renames the file to .blend1 before the new one gets its name:
+            # killed in between, the scene is there under that name alone. The animator renames it
+            # back, as here.
+            tally.moments[
+                f"{what}, left as .blend1 in the middle of Blender's own two renames"
+            ] += 1
             os.replace(f"{scene}1", scene)
         if (now := opened()) != expected:
             tally.fault(f"blender {number}: {now} where {expected} was expected")
@@ -480,15 +560,28 @@ def kill_blenders(count: int, draw: random.Random, place: Path, tally: Tally) ->
 def blender_python() -> str:
     """The Python of an environment that holds Blender as a module."""
     result = os.environ.get("BPY_PYTHON") or next(
-        (str(path) for version in ("5.0", "5.2", "4.5", "4.2") if (path := ROOT / ".venv" / f"bpy-{version}" / "bin" / "python").exists()),
+        (
+            str(path)
+            for version in ("5.0", "5.2", "4.5", "4.2")
+            if (path := ROOT / ".venv" / f"bpy-{version}" / "bin" / "python").exists()
+        ),
         None,
     )
     if result is None:
-        raise SystemExit("kills.py: there is no Blender as a module: run setup/environment.py blender, or set BPY_PYTHON")
+        raise SystemExit(
+            "kills.py: there is no Blender as a module: run setup/environment.py blender, or set "
+            "BPY_PYTHON"
+        )
     return result
 
 
-VICTIMS = {"worker": kill_workers, "bake": kill_bakes, "batch": kill_batches, "installer": kill_installers, "blender": kill_blenders}
+VICTIMS = {
+    "worker": kill_workers,
+    "bake": kill_bakes,
+    "batch": kill_batches,
+    "installer": kill_installers,
+    "blender": kill_blenders,
+}
 
 
 def campaign(kills: int, seed: int, of: list[str]) -> dict[str, Tally]:
@@ -501,17 +594,31 @@ def campaign(kills: int, seed: int, of: list[str]) -> dict[str, Tally]:
             (place / "private").mkdir()
             tempfile.tempdir = str(place / "private")
             tallies[name] = Tally()
-            VICTIMS[name](max(1, round(kills * SHARES[name] / whole)), random.Random(f"{seed} {name}"), place, tallies[name])
+            VICTIMS[name](
+                max(1, round(kills * SHARES[name] / whole)),
+                random.Random(f"{seed} {name}"),
+                place,
+                tallies[name],
+            )
         finally:
             tempfile.tempdir = kept
             shutil.rmtree(place, ignore_errors=True)
-        print(f"{name}: {tallies[name].kills} kills, {len(tallies[name].wrong)} wrong", file=sys.stderr, flush=True)
+        print(
+            f"{name}: {tallies[name].kills} kills, {len(tallies[name].wrong)} wrong",
+            file=sys.stderr,
+            flush=True,
+        )
     return tallies
 
 
 def counted(tallies: dict[str, Tally], seed: int) -> dict[str, dict]:
     return {
-        name: {"seed": seed, "kills": tally.kills, "moments": dict(tally.moments.most_common()), "wrong": tally.wrong}
+        name: {
+            "seed": seed,
+            "kills": tally.kills,
+            "moments": dict(tally.moments.most_common()),
+            "wrong": tally.wrong,
+        }
         for name, tally in tallies.items()
     }
 
@@ -519,10 +626,13 @@ def counted(tallies: dict[str, Tally], seed: int) -> dict[str, dict]:
 def table(counts: dict[str, dict]) -> list[str]:
     lines = ["killed with SIGKILL at random moments", f"{'':10}  kills  wrong"]
     for name, result in counts.items():
-        lines.append(f"{name:10}  {result['kills']:5d}  {len(result['wrong']):5d}   seed {result['seed']}")
+        lines.append(
+            f"{name:10}  {result['kills']:5d}  {len(result['wrong']):5d}   seed {result['seed']}"
+        )
         lines += [f"{'':12}{count:4d}  {moment}" for moment, count in result["moments"].items()]
     lines.append(
-        f"{'all':10}  {sum(result['kills'] for result in counts.values()):5d}  {sum(len(result['wrong']) for result in counts.values()):5d}"
+        f"{'all':10}  {sum(result['kills'] for result in counts.values()):5d}  "
+        f"{sum(len(result['wrong']) for result in counts.values()):5d}"
     )
     return lines + [f"wrong: {text}" for result in counts.values() for text in result["wrong"]]
 
@@ -531,9 +641,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=200, help="how many in all (200)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--of", default=",".join(VICTIMS), help="which victims, with commas between them")
     parser.add_argument(
-        "--results", help="folder for kills.txt and kills.json; victims of an earlier run that this one leaves out stay in them"
+        "--of", default=",".join(VICTIMS), help="which victims, with commas between them"
+    )
+    parser.add_argument(
+        "--results",
+        help="folder for kills.txt and kills.json; victims of an earlier run that this one leaves "
+        "out stay in them",
     )
     options = parser.parse_args()
     counts = counted(campaign(options.kills, options.seed, options.of.split(",")), options.seed)

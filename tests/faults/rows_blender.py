@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows of the table of faults that need Blender: the arguments of bake.py, .blend files and what is in them, presets.
+"""Rows of the table of faults that need Blender: the arguments of bake.py, .blend files and what is
+in them, presets.
 
-The whole command bake.py runs inside the process of the tests, with its exit code and what it writes on stderr. Only rows marked
-slow load the engine's models.
+The whole command bake.py runs inside the process of the tests, with its exit code and what it
+writes on stderr. Only rows marked slow load the engine's models.
 """
 
 from __future__ import annotations
@@ -40,7 +41,11 @@ def run(case: Case):
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.chdir(case.folder),
     ):
-        code = script.exit_code("bake.py", bake.options, lambda chosen: batch.bake_all(chosen) if chosen.jobs else bake.bake(chosen))
+        code = script.exit_code(
+            "bake.py",
+            bake.options,
+            lambda chosen: batch.bake_all(chosen) if chosen.jobs else bake.bake(chosen),
+        )
     return code, said.getvalue()
 
 
@@ -50,7 +55,9 @@ def arguments(folder, *more: str, files=None, audio=str(SAMPLE), out=HERE + "/ou
     for name, content in (files or {}).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    given = (["--audio", audio] if audio is not None else []) + (["--out", out] if out is not None else [])
+    given = (["--audio", audio] if audio is not None else []) + (
+        ["--out", out] if out is not None else []
+    )
     return [*given, *more]
 
 
@@ -98,7 +105,8 @@ _OWN = {"out/report.json": b"mine", "out/take_01.npz": b"mine", "out/notes.txt":
 
 @maker
 def _blend(folder, *change, more=(), name="shot.blend", out=HERE + "/out"):
-    """Makes a scene with our head, changed by functions of (bpy, folder), saved beside the output; bakes in it."""
+    """Makes a scene with our head, changed by functions of (bpy, folder), saved beside the output;
+    bakes in it."""
     import bpy
 
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
@@ -141,7 +149,9 @@ def _driver(bpy, folder):
 
 
 def _camera(bpy, folder):
-    bpy.context.collection.objects.link(bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera")))
+    bpy.context.collection.objects.link(
+        bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    )
 
 
 def _plain_mesh(bpy, folder):
@@ -179,18 +189,35 @@ def _part_link(folder):
 def _pipe(folder, option, *more):
     os.mkfifo(folder / "pipe.json")
     sound = HERE + "/pipe.json" if option == "--audio" else str(SAMPLE)
-    return ["--audio", sound, "--out", HERE + "/out", *([option, HERE + "/pipe.json"] if option != "--audio" else []), *more]
+    return [
+        "--audio",
+        sound,
+        "--out",
+        HERE + "/out",
+        *([option, HERE + "/pipe.json"] if option != "--audio" else []),
+        *more,
+    ]
 
 
 def a_png(width: int, height: int) -> bytes:
     """A grey picture, packed as tightly as can be."""
 
     def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     packer = zlib.compressobj(9)
-    rows = packer.compress(bytes(width + 1)) + b"".join(packer.compress(bytes(width + 1)) for _ in range(height // 100)) + packer.flush()
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) + chunk(b"IDAT", rows)
+    rows = (
+        packer.compress(bytes(width + 1))
+        + b"".join(packer.compress(bytes(width + 1)) for _ in range(height // 100))
+        + packer.flush()
+    )
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+        + chunk(b"IDAT", rows)
+    )
 
 
 _OF_PICTURE = ("--system", "media2face")
@@ -224,17 +251,41 @@ def _fast(bpy, folder):
 
 _REFUSED = [
     ("a sound that is not there", arguments(audio=HERE + "/none.wav"), "There is no"),
-    ("a sound's name that would command a terminal", arguments(audio=HERE + "/\x1b[2J.wav"), r"\\x1b\[2J"),
-    ("a folder for a sound", arguments(audio=HERE), "is a folder, not a file: choose another sound"),
-    ("a file of a bake before ours in the output", arguments("--npz", "--takes", "1", files=_OWN), "file of yours|force"),
-    ("an output below a file", arguments(files={"a": b"mine"}, out=HERE + "/a/out"), "cannot be written"),
+    (
+        "a sound's name that would command a terminal",
+        arguments(audio=HERE + "/\x1b[2J.wav"),
+        r"\\x1b\[2J",
+    ),
+    (
+        "a folder for a sound",
+        arguments(audio=HERE),
+        "is a folder, not a file: choose another sound",
+    ),
+    (
+        "a file of a bake before ours in the output",
+        arguments("--npz", "--takes", "1", files=_OWN),
+        "file of yours|force",
+    ),
+    (
+        "an output below a file",
+        arguments(files={"a": b"mine"}, out=HERE + "/a/out"),
+        "cannot be written",
+    ),
     ("a file in place of the output", arguments(files={"out": b"mine"}), "cannot be written"),
     ("an output on no disk", arguments(out="/proc/out"), "cannot be written"),
-    ("an output name too long for any disk", arguments(out=HERE + "/" + "o" * 300), "cannot be written"),
+    (
+        "an output name too long for any disk",
+        arguments(out=HERE + "/" + "o" * 300),
+        "cannot be written",
+    ),
     ("an output that is a link to somebody's files", _link_out, "file of yours|force"),
     ("links in the output to somebody's file", _part_link, "file of yours|force"),
     ("a folder of links that leads nowhere as output", _dangling_out, "."),
-    ("an engine that is not there", arguments("--engine", HERE + "/python"), "no Python at.*--engine"),
+    (
+        "an engine that is not there",
+        arguments("--engine", HERE + "/python"),
+        "no Python at.*--engine",
+    ),
     ("a folder that is no engine", arguments("--engine", HERE), "no Python at.*--engine"),
     (
         "text for an engine",
@@ -247,30 +298,78 @@ _REFUSED = [
         "false” cannot run the engine: name another with --engine$",
     ),
     ("weights that are not there", arguments("--weights", HERE + "/none"), "--weights"),
-    ("a file in place of weights", arguments("--weights", HERE + "/w", files={"w": b"x"}), "--weights"),
+    (
+        "a file in place of weights",
+        arguments("--weights", HERE + "/w", files={"w": b"x"}),
+        "--weights",
+    ),
     ("a .blend that is not there", arguments("--blend", HERE + "/none.blend"), "There is no file"),
-    ("a folder for a .blend", arguments("--blend", HERE), "is a folder, not a file: name another with --blend"),
-    ("a named pipe for a sound", _pipe("--audio"), "is a pipe or a device, not a file: choose another sound"),
-    ("a named pipe for a .blend", _pipe("--blend"), "is a pipe or a device, not a file: name another with --blend"),
-    ("a named pipe for a picture", _pipe("--picture", *_OF_PICTURE), "is a pipe or a device, not a file: choose another picture"),
+    (
+        "a folder for a .blend",
+        arguments("--blend", HERE),
+        "is a folder, not a file: name another with --blend",
+    ),
+    (
+        "a named pipe for a sound",
+        _pipe("--audio"),
+        "is a pipe or a device, not a file: choose another sound",
+    ),
+    (
+        "a named pipe for a .blend",
+        _pipe("--blend"),
+        "is a pipe or a device, not a file: name another with --blend",
+    ),
+    (
+        "a named pipe for a picture",
+        _pipe("--picture", *_OF_PICTURE),
+        "is a pipe or a device, not a file: choose another picture",
+    ),
     ("a named pipe for a style", _pipe("--style"), "it is a pipe or a device"),
-    ("a device without end for a picture", arguments("--picture", "/dev/zero", *_OF_PICTURE), "is a pipe or a device"),
+    (
+        "a device without end for a picture",
+        arguments("--picture", "/dev/zero", *_OF_PICTURE),
+        "is a pipe or a device",
+    ),
     ("a device without end for a style", arguments("--style", "/dev/zero"), "."),
-    ("a file of the system that never ends for a sound", arguments(audio="/proc/kmsg"), "kmsg” (is empty|may not be read|There is no)"),
+    (
+        "a file of the system that never ends for a sound",
+        arguments(audio="/proc/kmsg"),
+        "kmsg” (is empty|may not be read|There is no)",
+    ),
     (
         "a picture of 400 kB that would take 15 GB",
-        arguments("--picture", HERE + "/face.png", *_OF_PICTURE, files={"face.png": a_png(30000, 30000)}),
+        arguments(
+            "--picture", HERE + "/face.png", *_OF_PICTURE, files={"face.png": a_png(30000, 30000)}
+        ),
         "“face.png” has 30,000 × 30,000 pixels, more than 8,192 × 8,192: save it",
     ),
     (
         "a picture in a format that we do not know",
-        arguments("--picture", HERE + "/face.bmp", *_OF_PICTURE, files={"face.bmp": b"BM" + bytes(99)}),
+        arguments(
+            "--picture", HERE + "/face.bmp", *_OF_PICTURE, files={"face.bmp": b"BM" + bytes(99)}
+        ),
         "“face.bmp” is no PNG, JPEG, WebP, TIFF or EXR file: save it",
     ),
-    ("a .blend of no bytes", arguments("--blend", HERE + "/a.blend", files={"a.blend": b""}), "is empty: name another with --blend"),
-    ("a .blend of text", arguments("--blend", HERE + "/a.blend", files={"a.blend": b"text " * 500}), "cannot be opened"),
-    ("a .blend of random bytes", arguments("--blend", HERE + "/a.blend", files={"a.blend": os.urandom(9000)}), "cannot be opened"),
-    ("a .blend that is a header alone", arguments("--blend", HERE + "/a.blend", files={"a.blend": b"BLENDER-v402"}), "cannot be opened"),
+    (
+        "a .blend of no bytes",
+        arguments("--blend", HERE + "/a.blend", files={"a.blend": b""}),
+        "is empty: name another with --blend",
+    ),
+    (
+        "a .blend of text",
+        arguments("--blend", HERE + "/a.blend", files={"a.blend": b"text " * 500}),
+        "cannot be opened",
+    ),
+    (
+        "a .blend of random bytes",
+        arguments("--blend", HERE + "/a.blend", files={"a.blend": os.urandom(9000)}),
+        "cannot be opened",
+    ),
+    (
+        "a .blend that is a header alone",
+        arguments("--blend", HERE + "/a.blend", files={"a.blend": b"BLENDER-v402"}),
+        "cannot be opened",
+    ),
     (
         "a .blend of compressed rubbish",
         arguments("--blend", HERE + "/a.blend", files={"a.blend": gzip.compress(b"text " * 500)}),
@@ -278,12 +377,16 @@ _REFUSED = [
     ),
     (
         "a .blend of Blender 9.9",
-        arguments("--blend", HERE + "/a.blend", files={"a.blend": b"BLENDER17-01v0909" + b"\0" * 999}),
+        arguments(
+            "--blend", HERE + "/a.blend", files={"a.blend": b"BLENDER17-01v0909" + b"\0" * 999}
+        ),
         "cannot be opened|newer",
     ),
     (
         "a picture called .blend",
-        arguments("--blend", HERE + "/a.blend", files={"a.blend": b"\x89PNG\r\n\x1a\n" + b"\0" * 999}),
+        arguments(
+            "--blend", HERE + "/a.blend", files={"a.blend": b"\x89PNG\r\n\x1a\n" + b"\0" * 999}
+        ),
         "cannot be opened",
     ),
     ("a .blend whose header is damaged", _flip_header, "cannot be opened"),
@@ -296,19 +399,51 @@ _REFUSED = [
     ("a camera for a head", _blend(_camera, more=("--head", "Camera")), "Camera"),
     ("a cube for a head", _blend(_plain_mesh, more=("--head", "Cube")), "Cube"),
     ("a head that lost its shape keys", _blend(_no_keys, more=("--head", "Bald")), "Bald|keys"),
-    ("a script that starts with the file", _blend(_script, more=("--head", "Nobody")), "no object “Nobody”"),
+    (
+        "a script that starts with the file",
+        _blend(_script, more=("--head", "Nobody")),
+        "no object “Nobody”",
+    ),
     ("a frame rate of 3·10⁸", _blend(_fast), "has 3e.08 frames per second: set 1 to 1000"),
-    ("a job file with a number of 5000 digits", _jobs("[jobs.a]\naudio = 'a.wav'\ntakes = " + "9" * 5000), "too many digits"),
-    ("a job file with a rate of 4000 digits", _jobs("[jobs.a]\naudio = 'a.wav'\nfps = " + "9" * 4000), "is not a number from 1 to 240"),
-    ("a job file with U+0000 in a path", _jobs('[jobs.a]\naudio = "a\\u0000/b.wav"'), "U\\+0000, which no name can have"),
-    ("a job file with a name of 5000 letters", _jobs(f"[jobs.{'a' * 5000}]\naudio = 'a.wav'"), "which cannot have this name"),
-    ("jobs whose folders are one by a link", _linked_jobs, "is the same folder as that of job “a”, through a link"),
-    ("a page of the user's own where the report belongs", _own_page, "batch.html” is a file of yours"),
-    ("a driver that writes a file", _blend(_driver, more=("--head", "Nobody")), "no object “Nobody”"),
+    (
+        "a job file with a number of 5000 digits",
+        _jobs("[jobs.a]\naudio = 'a.wav'\ntakes = " + "9" * 5000),
+        "too many digits",
+    ),
+    (
+        "a job file with a rate of 4000 digits",
+        _jobs("[jobs.a]\naudio = 'a.wav'\nfps = " + "9" * 4000),
+        "is not a number from 1 to 240",
+    ),
+    (
+        "a job file with U+0000 in a path",
+        _jobs('[jobs.a]\naudio = "a\\u0000/b.wav"'),
+        "U\\+0000, which no name can have",
+    ),
+    (
+        "a job file with a name of 5000 letters",
+        _jobs(f"[jobs.{'a' * 5000}]\naudio = 'a.wav'"),
+        "which cannot have this name",
+    ),
+    (
+        "jobs whose folders are one by a link",
+        _linked_jobs,
+        "is the same folder as that of job “a”, through a link",
+    ),
+    (
+        "a page of the user's own where the report belongs",
+        _own_page,
+        "batch.html” is a file of yours",
+    ),
+    (
+        "a driver that writes a file",
+        _blend(_driver, more=("--head", "Nobody")),
+        "no object “Nobody”",
+    ),
 ]
 
 _SOUNDS = [
-    ("text for a sound", arguments(audio=HERE + "/a.wav", files={"a.wav": b"text " * 99}), "sound"),
+    ("text for a sound", arguments(audio=HERE + "/a.wav", files={"a.wav": b"text " * 99}), "sound")
 ]
 
 
@@ -349,8 +484,20 @@ _PRESETS = [
     ("a preset cut in half", preset(b'{"thunder_mapping": 1, "na'), load_preset, "BadHead", "JSON"),
     ("a preset of something else", preset(b"[]"), load_preset, "BadHead", "mapping"),
     ("a preset without a name", lambda folder: "  .. ", save_preset, "BadRequest", "no name"),
-    ("a preset name too long for any disk", lambda folder: "m" * 300, save_preset, "NoSpace", "cannot be written"),
-    ("a file in place of the folder of presets", _in_the_way, save_preset, "NoSpace", "cannot be written"),
+    (
+        "a preset name too long for any disk",
+        lambda folder: "m" * 300,
+        save_preset,
+        "NoSpace",
+        "cannot be written",
+    ),
+    (
+        "a file in place of the folder of presets",
+        _in_the_way,
+        save_preset,
+        "NoSpace",
+        "cannot be written",
+    ),
     ("a folder in place of a preset", _folder_preset, save_preset, "NoSpace", "cannot be written"),
 ]
 _NAMES = ["../../outside", "C:\\windows", "a\nb", "con/../x", "Größe", "a:b*c?"]
@@ -358,7 +505,11 @@ _NAMES = ["../../outside", "C:\\windows", "a\nb", "con/../x", "Größe", "a:b*c?
 
 def stays_inside(case: Case, path) -> str | None:
     inside = (case.folder / "mappings").resolve()
-    return None if path.resolve().parent == inside and path.is_file() else f"the preset was written to {path}"
+    return (
+        None
+        if path.resolve().parent == inside and path.is_file()
+        else f"the preset was written to {path}"
+    )
 
 
 def look(case: Case):
@@ -375,7 +526,9 @@ def environment(folder, stamp):
 
 
 def is_known(case: Case, state) -> str | None:
-    return None if state.kind in ("UNFINISHED", "BROKEN") and state.text else f"the state is {state}"
+    return (
+        None if state.kind in ("UNFINISHED", "BROKEN") and state.text else f"the state is {state}"
+    )
 
 
 _STAMPS = [
@@ -390,10 +543,22 @@ _STAMPS = [
 ]
 
 ROWS = [
-    *(Fault("arguments", broken, make, run, code=2, says=_ERROR) for broken, make in _WRONG_OPTIONS),
-    *(Fault("bake.py", broken, make, run, code=1, says=f"bake.py: .*({says})") for broken, make, says in _REFUSED),
-    *(Fault("bake.py", broken, make, run, code=1, says=f"bake.py: .*({says})", slow=True) for broken, make, says in _SOUNDS),
-    *(Fault("presets", broken, make, act, kind, says, leaves=("mappings",)) for broken, make, act, kind, says in _PRESETS),
+    *(
+        Fault("arguments", broken, make, run, code=2, says=_ERROR)
+        for broken, make in _WRONG_OPTIONS
+    ),
+    *(
+        Fault("bake.py", broken, make, run, code=1, says=f"bake.py: .*({says})")
+        for broken, make, says in _REFUSED
+    ),
+    *(
+        Fault("bake.py", broken, make, run, code=1, says=f"bake.py: .*({says})", slow=True)
+        for broken, make, says in _SOUNDS
+    ),
+    *(
+        Fault("presets", broken, make, act, kind, says, leaves=("mappings",))
+        for broken, make, act, kind, says in _PRESETS
+    ),
     *(
         Fault(
             "presets",
@@ -405,5 +570,8 @@ ROWS = [
         )
         for name in _NAMES
     ),
-    *(Fault("installation seen by Blender", broken, environment(stamp), look, check=is_known) for broken, stamp in _STAMPS),
+    *(
+        Fault("installation seen by Blender", broken, environment(stamp), look, check=is_known)
+        for broken, stamp in _STAMPS
+    ),
 ]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows of the table of faults: disks that are full, that take no more files, or may not be written."""
+"""Rows of the table of faults: disks that are full, that take no more files, or may not be
+written."""
 
 from __future__ import annotations
 
@@ -14,11 +15,16 @@ from harness import Case, Fault, maker, SAMPLE
 
 
 @maker
-def disk(folder, kilobytes: int = 512, inodes: int = 0, fill: bool = False, read_only: bool = False):
-    """Makes a disk of its own below the case's folder, with a file of the animator's on it; skips where none may be made."""
+def disk(
+    folder, kilobytes: int = 512, inodes: int = 0, fill: bool = False, read_only: bool = False
+):
+    """Makes a disk of its own below the case's folder, with a file of the animator's on it; skips
+    where none may be made."""
     place = folder / "disk"
     place.mkdir()
-    if _run("mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,nr_inodes={inodes}", "tmpfs", str(place)):
+    if _run(
+        "mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,nr_inodes={inodes}", "tmpfs", str(place)
+    ):
         pytest.skip("only root, on Linux and with mount, may make the small disk this row fills")
     (place / "shot.txt").write_text("work of months")
     if fill:
@@ -80,7 +86,9 @@ def array(case: Case):
 
 
 def takes(case: Case):
-    return case.session.client.request("generate", sound=str(SAMPLE), takes=1, seed=1, steps=1, folder=str(case.given)).wait(timeout=120)
+    return case.session.client.request(
+        "generate", sound=str(SAMPLE), takes=1, seed=1, steps=1, folder=str(case.given)
+    ).wait(timeout=120)
 
 
 _DISKS = {
@@ -95,11 +103,42 @@ _DOORS = [
 ]
 
 ROWS = [
-    Fault("disk", f"{what} on a disk {kind}", make, act, error, says) for kind, make in _DISKS.items() for what, act, error, says in _DOORS
+    Fault("disk", f"{what} on a disk {kind}", make, act, error, says)
+    for kind, make in _DISKS.items()
+    for what, act, error, says in _DOORS
 ]
 ROWS += [
-    Fault("disk", "a file replaced on a disk too small for both", disk(), replaced, "NoSpace", "cannot be written"),
-    Fault("disk", "a disk that may not be written, before any work", disk(read_only=True), checked, "NoSpace", "cannot be written"),
-    Fault("disk", "a disk without room for more files, before any work", disk(inodes=2), checked, "NoSpace", "cannot be written"),
-    Fault("disk", "takes on a full disk", disk(fill=True), takes, "NoSpace", "space", leaves=("*.npy",)),
+    Fault(
+        "disk",
+        "a file replaced on a disk too small for both",
+        disk(),
+        replaced,
+        "NoSpace",
+        "cannot be written",
+    ),
+    Fault(
+        "disk",
+        "a disk that may not be written, before any work",
+        disk(read_only=True),
+        checked,
+        "NoSpace",
+        "cannot be written",
+    ),
+    Fault(
+        "disk",
+        "a disk without room for more files, before any work",
+        disk(inodes=2),
+        checked,
+        "NoSpace",
+        "cannot be written",
+    ),
+    Fault(
+        "disk",
+        "takes on a full disk",
+        disk(fill=True),
+        takes,
+        "NoSpace",
+        "space",
+        leaves=("*.npy",),
+    ),
 ]

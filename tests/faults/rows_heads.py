@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows of the table of faults: heads (FLAME pickles, npz archives, OBJ files) and mappings in JSON."""
+"""Rows of the table of faults: heads (FLAME pickles, npz archives, OBJ files) and mappings in
+JSON."""
 
 from __future__ import annotations
 
@@ -37,8 +38,11 @@ def flame(folder, change=None, form: str = "pkl", **values):
     if form == "npz":
         np.savez(path, **{name: value for name, value in data.items() if value is not None})
     else:
-        # Protocol 4: FLAME files have 2, which writes these arrays ten times as slowly; test_flame.py reads that.
-        path.write_bytes(pickle.dumps({name: value for name, value in data.items() if value is not None}, 4))
+        # Protocol 4: FLAME files have 2, which writes these arrays ten times as slowly;
+        # test_flame.py reads that.
+        path.write_bytes(
+            pickle.dumps({name: value for name, value in data.items() if value is not None}, 4)
+        )
     return path
 
 
@@ -87,10 +91,13 @@ def _sparse_bomb() -> bytes:
 
 
 def _bomb(megabytes: int = 3000) -> bytes:
-    """An npz of one array of zeros, deflated to a thousandth: its blocks repeat one that was compressed."""
+    """An npz of one array of zeros, deflated to a thousandth: its blocks repeat one that was
+    compressed."""
 
     def header(file):
-        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": (megabytes * 2**17,)})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f8", "fortran_order": False, "shape": (megabytes * 2**17,)}
+        )
 
     start = io.BytesIO()
     header(start)
@@ -101,7 +108,9 @@ def _bomb(megabytes: int = 3000) -> bytes:
     name, size = b"v_template.npy", len(start.getvalue()) + megabytes * 2**20
     about = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, 0, len(packed), size, len(name), 0)
     local = b"PK\3\4" + about + name
-    central = b"PK\1\2" + struct.pack("<H", 20) + about + struct.pack("<HHHII", 0, 0, 0, 0, 0) + name
+    central = (
+        b"PK\1\2" + struct.pack("<H", 20) + about + struct.pack("<HHHII", 0, 0, 0, 0, 0) + name
+    )
     end = b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(central), len(local) + len(packed), 0)
     return local + packed + central + end
 
@@ -111,7 +120,9 @@ def _claims(shape) -> bytes:
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w") as archive:
         header = io.BytesIO()
-        np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": shape})
+        np.lib.format.write_array_header_1_0(
+            header, {"descr": "<f8", "fortran_order": False, "shape": shape}
+        )
         archive.writestr("v_template.npy", header.getvalue() + b"\0" * 64)
     return memory.getvalue()
 
@@ -129,40 +140,112 @@ _HEADS = [
     ("a folder in its place", lambda folder: folder, "is a folder, not a file: choose"),
     ("no bytes", raw(b""), "is empty: choose a file that is a head"),
     ("text", raw(b"not a pickle"), "damaged or not a pickle"),
-    ("a pickle cut in half", raw(lambda: pickle.dumps({"v_template": np.zeros(999)}, 2)[:-400]), "damaged"),
+    (
+        "a pickle cut in half",
+        raw(lambda: pickle.dumps({"v_template": np.zeros(999)}, 2)[:-400]),
+        "damaged",
+    ),
     ("a pickle of a list", raw(pickle.dumps([1, 2])), "not a FLAME model"),
     ("100000 marks", raw(b"(" * 100_000 + b"."), "."),
     ("a memo index of 2³¹", raw(b"\x80\x02N" + b"r" + struct.pack("<I", 2**31 - 1) + b"."), "."),
-    ("a text that claims 2⁶² bytes", raw(b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"abc."), "."),
-    ("a call of os.system", raw(_hostile("os", "system", _CANARY)), "asks for os.system.*nothing in it was run"),
+    (
+        "a text that claims 2⁶² bytes",
+        raw(b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"abc."),
+        ".",
+    ),
+    (
+        "a call of os.system",
+        raw(_hostile("os", "system", _CANARY)),
+        "asks for os.system.*nothing in it was run",
+    ),
     ("a call of eval", raw(_hostile("builtins", "eval", "1/0")), "asks for builtins.eval"),
-    ("a call of a runner in numpy", raw(_hostile("numpy.testing._private.utils", "runstring", "1")), "asks for"),
-    ("a call hidden in an array of objects", raw(lambda: pickle.dumps({"v_template": np.array([_Call(print, "run"), 1], object)}, 2)), "."),
+    (
+        "a call of a runner in numpy",
+        raw(_hostile("numpy.testing._private.utils", "runstring", "1")),
+        "asks for",
+    ),
+    (
+        "a call hidden in an array of objects",
+        raw(lambda: pickle.dumps({"v_template": np.array([_Call(print, "run"), 1], object)}, 2)),
+        ".",
+    ),
     ("an object kept elsewhere", raw(b"Pnose\n."), "outside the file"),
     ("an extension code", raw(b"\x80\x02\x82\x01."), "extension"),
     ("a sparse matrix of 16 GB in a kilobyte", raw(_sparse_bomb), "."),
-    ("an array of text", flame(v_template=np.array([["a", "b", "c"]] * 9)), "not an array of numbers|numbers belong"),
+    (
+        "an array of text",
+        flame(v_template=np.array([["a", "b", "c"]] * 9)),
+        "not an array of numbers|numbers belong",
+    ),
     ("an array of complex numbers", flame(v_template=np.zeros((9, 3), complex)), "."),
     ("no template", flame(v_template=None), "lacks v_template"),
     ("no faces", flame(f=None), "lacks f"),
-    ("a template of two numbers a vertex", flame(lambda d: d | {"v_template": d["v_template"][:, :2]}), "v_template|shape"),
+    (
+        "a template of two numbers a vertex",
+        flame(lambda d: d | {"v_template": d["v_template"][:, :2]}),
+        "v_template|shape",
+    ),
     ("a vertex that is not a number", flame(_set("v_template", (5, 1), np.nan)), "v_template.*NaN"),
     ("a weight that is infinite", flame(_set("weights", (5, 1), np.inf)), "weights"),
     ("weights that do not sum to 1", flame(_set("weights", (5, 1), 7.0)), "weights.*sum to 1"),
-    ("faces of vertices that do not exist", flame(_set("f", (0, 0), 999_999)), "vertices that do not exist"),
-    ("a face index beyond 32 bits", flame(_set("f", (0, 0), 2**32)), "vertices that do not exist|too large to name anything"),
+    (
+        "faces of vertices that do not exist",
+        flame(_set("f", (0, 0), 999_999)),
+        "vertices that do not exist",
+    ),
+    (
+        "a face index beyond 32 bits",
+        flame(_set("f", (0, 0), 2**32)),
+        "vertices that do not exist|too large to name anything",
+    ),
     ("a negative face index", flame(_set("f", (0, 0), -3)), "vertices that do not exist|whole"),
-    ("face indices that are fractions", flame(lambda d: d | {"f": d["f"].astype(float) + 0.5}), "."),
+    (
+        "face indices that are fractions",
+        flame(lambda d: d | {"f": d["f"].astype(float) + 0.5}),
+        ".",
+    ),
     ("faces of two corners", flame(lambda d: d | {"f": d["f"][:, :2]}), "triangles|shape"),
-    ("no expressions", flame(lambda d: d | {"shapedirs": d["shapedirs"][:, :, :300]}), "no expression directions"),
-    ("four joints", flame(lambda d: d | {"J_regressor": d["J_regressor"][:4]}), "J_regressor|five joints"),
-    ("joints in another order", flame(kintree_table=np.array([[-1, 0, 0, 0, 0], range(5)])), "joints.*not FLAME's"),
-    ("eyes at one place", flame(lambda d: d | {"J_regressor": np.repeat(d["J_regressor"][:1], 5, 0)}), "eyes.*apart"),
-    ("a head the size of a house", flame(lambda d: d | {"v_template": d["v_template"] * 40}), "apart"),
-    ("a head upside down", flame(lambda d: d | {"v_template": d["v_template"] * [1, -1, -1]}), "do not lie as FLAME's"),
+    (
+        "no expressions",
+        flame(lambda d: d | {"shapedirs": d["shapedirs"][:, :, :300]}),
+        "no expression directions",
+    ),
+    (
+        "four joints",
+        flame(lambda d: d | {"J_regressor": d["J_regressor"][:4]}),
+        "J_regressor|five joints",
+    ),
+    (
+        "joints in another order",
+        flame(kintree_table=np.array([[-1, 0, 0, 0, 0], range(5)])),
+        "joints.*not FLAME's",
+    ),
+    (
+        "eyes at one place",
+        flame(lambda d: d | {"J_regressor": np.repeat(d["J_regressor"][:1], 5, 0)}),
+        "eyes.*apart",
+    ),
+    (
+        "a head the size of a house",
+        flame(lambda d: d | {"v_template": d["v_template"] * 40}),
+        "apart",
+    ),
+    (
+        "a head upside down",
+        flame(lambda d: d | {"v_template": d["v_template"] * [1, -1, -1]}),
+        "do not lie as FLAME's",
+    ),
     ("an npz that is no archive", raw(b"not a zip", "head.npz"), "is not read as a head"),
-    ("an npz cut in half", raw(lambda: _npz(v_template=np.zeros((99, 3)))[:300], "head.npz"), "is not read as a head"),
-    ("an npz of objects", raw(lambda: _npz(v_template=np.array([{}], object)), "head.npz"), "is not read as a head"),
+    (
+        "an npz cut in half",
+        raw(lambda: _npz(v_template=np.zeros((99, 3)))[:300], "head.npz"),
+        "is not read as a head",
+    ),
+    (
+        "an npz of objects",
+        raw(lambda: _npz(v_template=np.array([{}], object)), "head.npz"),
+        "is not read as a head",
+    ),
     ("an npz of nothing", raw(lambda: _npz(), "head.npz"), "lacks|cannot be read"),
     ("an npz whose array claims a terabyte", raw(lambda: _claims((2**37,)), "head.npz"), "."),
     ("an npz of 3 MB that becomes 3 GB", raw(_bomb, "head.npz"), "."),
@@ -186,8 +269,16 @@ _OBJS = [
     ("no faces", _CUBE, "no faces"),
     ("random bytes", np.random.default_rng(1).integers(0, 256, 5000, np.uint8).tobytes(), "."),
     ("a vertex of words", b"v a b c\nf 1 1 1\n", "."),
-    ("a vertex of two numbers", b"v 0 0\nv 1 0\nv 1 1\nf 1 2 3\n", "vertices that are not three numbers"),
-    ("a vertex that is not a number", b"v nan 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n", "not three numbers|not a number"),
+    (
+        "a vertex of two numbers",
+        b"v 0 0\nv 1 0\nv 1 1\nf 1 2 3\n",
+        "vertices that are not three numbers",
+    ),
+    (
+        "a vertex that is not a number",
+        b"v nan 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n",
+        "not three numbers|not a number",
+    ),
     ("coordinates beyond any number", b"v 1e999 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n", "."),
     ("a face without corners", _CUBE + b"f \n", "face"),
     ("a face of one corner", _CUBE + b"f 1\n", "face"),
@@ -202,14 +293,19 @@ _OBJS = [
 _OBJS_READ = [
     ("a material without a name", _CUBE + b"usemtl \nf 1 2 3\n"),
     ("a material name that is not UTF-8", _CUBE + b"usemtl \xff\xfe\nf 1 2 3\n"),
-    ("coordinates of 25 digits", b"v " + b"1" * 25 + b".5 0.5 0.5\nv 1.0 0.0 0.0\nv 1.0 1.0 0.0\nf 1 2 3\n"),
+    (
+        "coordinates of 25 digits",
+        b"v " + b"1" * 25 + b".5 0.5 0.5\nv 1.0 0.0 0.0\nv 1.0 1.0 0.0\nf 1 2 3\n",
+    ),
     ("lines that end as on Windows", _CUBE.replace(b"\n", b"\r\n") + b"f 1 2 3\r\n"),
     ("corners counted from the end", _CUBE + b"f -1 -2 -3\n"),
 ]
 
 
 def is_mesh(case: Case, mesh) -> str | None:
-    if not np.isfinite(mesh.vertices).all() or not all(0 <= i < len(mesh.vertices) for face in mesh.polygons for i in face):
+    if not np.isfinite(mesh.vertices).all() or not all(
+        0 <= i < len(mesh.vertices) for face in mesh.polygons for i in face
+    ):
         return "the mesh has vertices that do not exist or are not numbers"
     return None if mesh.polygons else "the mesh has no faces"
 
@@ -237,10 +333,18 @@ def _plan(**changes) -> str:
 
 
 def _rule(**changes) -> str:
-    return _plan(rules=[{"source": "jawOpen", "weight": 1.0, "target": {"kind": "KEY", "name": "A"}} | changes])
+    return _plan(
+        rules=[
+            {"source": "jawOpen", "weight": 1.0, "target": {"kind": "KEY", "name": "A"}} | changes
+        ]
+    )
 
 
-_HUGE = '{"thunder_mapping": 1, "joints": [{"joint": "jaw", "bone": "Jaw", "scale": 1' + "0" * 400 + "}]}"
+_HUGE = (
+    '{"thunder_mapping": 1, "joints": [{"joint": "jaw", "bone": "Jaw", "scale": 1'
+    + "0" * 400
+    + "}]}"
+)
 
 _MAPPINGS = [
     ("no text", "", "not readable as JSON"),
@@ -259,7 +363,11 @@ _MAPPINGS = [
     ("a rule without a target", _rule(target=None), "[Rr]ule 1.*no target"),
     ("a target of an unknown kind", _rule(target={"kind": "MAGIC", "name": "A"}), "MAGIC"),
     ("a target without a name", _rule(target={"kind": "KEY"}), "does not name what it moves"),
-    ("a bone's channel that does not exist", _rule(target={"kind": "BONE", "bone": "Jaw", "path": "colour"}), "no channel of a bone"),
+    (
+        "a bone's channel that does not exist",
+        _rule(target={"kind": "BONE", "bone": "Jaw", "path": "colour"}),
+        "no channel of a bone",
+    ),
     ("an index of 7", _rule(target={"kind": "KEY", "name": "A", "index": 7}), "“index”"),
     ("an index that is true", _rule(target={"kind": "KEY", "name": "A", "index": True}), "“index”"),
     ("no source", _rule(source=""), "no source"),
@@ -281,7 +389,9 @@ _MAPPINGS = [
 
 def _obj_rows():
     for broken, content, says in _OBJS:
-        yield Fault("OBJ files", broken, raw(content, "head.obj"), read_obj, "BadHead", says, megabytes=120)
+        yield Fault(
+            "OBJ files", broken, raw(content, "head.obj"), read_obj, "BadHead", says, megabytes=120
+        )
     for broken, content in _OBJS_READ:
         yield Fault("OBJ files", broken, raw(content, "head.obj"), read_obj, check=is_mesh)
 
@@ -289,5 +399,8 @@ def _obj_rows():
 ROWS = [
     *(Fault("head files", broken, make, load, "BadHead", says) for broken, make, says in _HEADS),
     *_obj_rows(),
-    *(Fault("mappings", broken, lambda folder, text=text: text, mapping, "BadHead", says) for broken, text, says in _MAPPINGS),
+    *(
+        Fault("mappings", broken, lambda folder, text=text: text, mapping, "BadHead", says)
+        for broken, text, says in _MAPPINGS
+    ),
 ]

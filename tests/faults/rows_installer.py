@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows of the table of faults: the installer's folder, list of packages and wheels, and the environment a process finds itself in."""
+"""Rows of the table of faults: the installer's folder, list of packages and wheels, and the
+environment a process finds itself in."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ LOCK = f"alpha==1.0 \\\n    --hash=sha256:{HASH}\n"
 
 
 def setting(lock=LOCK, folder="engine", wheels="wheels", files=(), lock_name="engine.txt", more=()):
-    """Makes what the installer is given: a list of packages, a folder of wheels, and files that are there already."""
+    """Makes what the installer is given: a list of packages, a folder of wheels, and files that are
+    there already."""
 
     def make(place):
         (place / "wheels").mkdir()
@@ -24,8 +26,14 @@ def setting(lock=LOCK, folder="engine", wheels="wheels", files=(), lock_name="en
         for name in files:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).write_text("work of months")
-        where = folder if folder is None or os.path.isabs(folder) or not folder.strip() else str(place / folder)
-        command = ["--folder", where, "--lock", str(place / lock_name)] + (["--wheels", str(place / wheels)] if wheels else [])
+        where = (
+            folder
+            if folder is None or os.path.isabs(folder) or not folder.strip()
+            else str(place / folder)
+        )
+        command = ["--folder", where, "--lock", str(place / lock_name)] + (
+            ["--wheels", str(place / wheels)] if wheels else []
+        )
         return command + list(more)
 
     return make
@@ -84,13 +92,21 @@ _INSTALLATIONS = [
     ("a folder of blanks", setting(folder="   "), "No folder was named"),
     ("a file in place of the folder", setting(files=["engine"]), "not a folder"),
     ("a folder below a file", setting(folder="a/engine", files=["a"]), "."),
-    ("a folder that holds somebody's work", setting(files=["engine/shots/sq010.blend"]), "holds files that are not the engine's"),
+    (
+        "a folder that holds somebody's work",
+        setting(files=["engine/shots/sq010.blend"]),
+        "holds files that are not the engine's",
+    ),
     (
         "somebody's own virtual environment",
         setting(files=["engine/pyvenv.cfg", "engine/bin/tool"]),
         "holds files that are not the engine's",
     ),
-    ("a stamp of ours beside somebody's work", setting(files=["engine/thunder-engine.json", "engine/shot.blend"]), "not the engine's"),
+    (
+        "a stamp of ours beside somebody's work",
+        setting(files=["engine/thunder-engine.json", "engine/shot.blend"]),
+        "not the engine's",
+    ),
     ("a link to somebody's work", _link, "not the engine's"),
     ("a link in place of our mark", _damaged_mark, "not the engine's|cannot be written"),
     ("a folder on no disk", setting(folder="/proc/engine"), "."),
@@ -115,7 +131,9 @@ def start(case: Case):
 
 
 def _poisoned(place):
-    (place / "json.py").write_text("open('canary', 'w'); raise SystemExit('a module of somebody else was imported')\n")
+    (place / "json.py").write_text(
+        "open('canary', 'w'); raise SystemExit('a module of somebody else was imported')\n"
+    )
     return {"PYTHONPATH": str(place)}
 
 
@@ -140,7 +158,10 @@ _ENVIRONMENTS = [
     ("a graphics card that does not exist", lambda place: {"CUDA_VISIBLE_DEVICES": "99"}),
     ("a variable of 100 KB", lambda place: {"THUNDER_NOISE": "x" * 100_000}),
     ("a variable that is not UTF-8", lambda place: {"THUNDER_NOISE": "\udcff\udcfe"}),
-    ("a cache folder that cannot be written", lambda place: {"HF_HOME": "/proc/nowhere", "XDG_CACHE_HOME": "/proc/nowhere"}),
+    (
+        "a cache folder that cannot be written",
+        lambda place: {"HF_HOME": "/proc/nowhere", "XDG_CACHE_HOME": "/proc/nowhere"},
+    ),
 ]
 
 
@@ -196,12 +217,28 @@ def hello(case: Case):
 
 ROWS = [
     *(
-        Fault("installer", broken, make, install, code=1, says=says, leaves=("engine", "engine/thunder-installing"))
+        Fault(
+            "installer",
+            broken,
+            make,
+            install,
+            code=1,
+            says=says,
+            leaves=("engine", "engine/thunder-installing"),
+        )
         for broken, make, says in _INSTALLATIONS
     ),
     *(Fault("environment", broken, make, start) for broken, make in _ENVIRONMENTS),
     *(
-        Fault("environment", broken, lambda place: place, temporary(change), "NoSpace", "temporary folder", leaves=("tmp",))
+        Fault(
+            "environment",
+            broken,
+            lambda place: place,
+            temporary(change),
+            "NoSpace",
+            "temporary folder",
+            leaves=("tmp",),
+        )
         for broken, change in _TEMPORARY
     ),
     *(
@@ -212,7 +249,8 @@ ROWS = [
             hello,
             "OutOfMemory",
             "memory",
-            slow=megabytes == 150,  # where Python itself may fail with an error that names no memory
+            slow=megabytes
+            == 150,  # where Python itself may fail with an error that names no memory
         )
         for megabytes in (20, 150, 300, 400)
     ),

@@ -20,7 +20,11 @@ def load(case: Case):
     """Load the network of the files in the case's folder as torch computes it."""
     if case.given == "units":
         return import_module("thunder_core.engine.speech.encoder").Units.load(case.folder)
-    return import_module("thunder_core.networks.running").KINDS[case.given].load(case.folder, case.given)
+    return (
+        import_module("thunder_core.networks.running")
+        .KINDS[case.given]
+        .load(case.folder, case.given)
+    )
 
 
 def open_judge(case: Case):
@@ -69,7 +73,9 @@ def graph(folder, change):
     """Makes the files of the distilled model, the bytes of its graph changed."""
     for suffix in ("json", "safetensors", "onnx"):
         content = (ROOT / "weights" / f"distilled.{suffix}").read_bytes()
-        (folder / f"distilled.{suffix}").write_bytes(change(content) if suffix == "onnx" else content)
+        (folder / f"distilled.{suffix}").write_bytes(
+            change(content) if suffix == "onnx" else content
+        )
     return "distilled"
 
 
@@ -83,7 +89,9 @@ def _node(**change):
         node = next(node for node in model.graph.node if node.op_type == "Add")
         for name, value in change.items():
             if name == "branch":
-                node.attribute.append(onnx.helper.make_attribute(name, onnx.helper.make_graph([], value, [], [])))
+                node.attribute.append(
+                    onnx.helper.make_attribute(name, onnx.helper.make_graph([], value, [], []))
+                )
             else:
                 setattr(node, name, value)
         return model.SerializeToString()
@@ -96,7 +104,14 @@ def _function(content):
     import onnx
 
     model, helper = onnx.load_from_string(content), onnx.helper
-    twice = helper.make_function("own", "Twice", ["x"], ["y"], [helper.make_node("Add", ["x", "x"], ["y"])], [helper.make_opsetid("", 17)])
+    twice = helper.make_function(
+        "own",
+        "Twice",
+        ["x"],
+        ["y"],
+        [helper.make_node("Add", ["x", "x"], ["y"])],
+        [helper.make_opsetid("", 17)],
+    )
     model.functions.append(twice)
     return model.SerializeToString()
 
@@ -107,12 +122,17 @@ def _enormous(content):
 
     model, helper = onnx.load_from_string(content), onnx.helper
     size = helper.make_tensor("size", onnx.TensorProto.INT64, [1], [2**40])
-    more = [helper.make_node("ConstantOfShape", ["size"], ["bomb"]), helper.make_node("Add", ["bomb", "x"], ["more"])]
+    more = [
+        helper.make_node("ConstantOfShape", ["size"], ["bomb"]),
+        helper.make_node("Add", ["bomb", "x"], ["more"]),
+    ]
     model.graph.initializer.append(size)
     nodes = [*more, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, None))
+    model.graph.output[0].CopyFrom(
+        helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, None)
+    )
     return model.SerializeToString()
 
 
@@ -121,7 +141,10 @@ def _encoders(content):
 
 
 def _largest(tensors):
-    return max((key for key in tensors if tensors[key].is_floating_point()), key=lambda key: tensors[key].numel())
+    return max(
+        (key for key in tensors if tensors[key].is_floating_point()),
+        key=lambda key: tensors[key].numel(),
+    )
 
 
 def _nan(tensors, config):
@@ -168,13 +191,24 @@ def _configured(**values):
 
 
 def _named(file, says=""):
-    """The pattern of a sentence that names the damaged file and its folder, and what to do about a folder of one's own."""
-    return rf"^The weights file {re.escape(file)}[a-z]* in “/[^”]+” .*{says}.*: choose another weights folder$"
+    """The pattern of a sentence that names the damaged file and its folder, and what to do about a
+    folder of one's own."""
+    return (
+        rf"^The weights file {re.escape(file)}[a-z]* in “/[^”]+” .*{says}.*: choose another "
+        rf"weights folder$"
+    )
 
 
 def _rows():
     for name in NETWORKS:
-        yield Fault("weights", f"{name}: a number that is not one", changed(name, _nan), load, "BadWeights", name)
+        yield Fault(
+            "weights",
+            f"{name}: a number that is not one",
+            changed(name, _nan),
+            load,
+            "BadWeights",
+            name,
+        )
     for name in ("units", "judge"):  # the smallest, for what every network's files go through
         for what, make in (
             ("an infinite number", changed(name, _infinite)),
@@ -184,8 +218,22 @@ def _rows():
             ("a tensor nobody knows", changed(name, _more)),
             ("half of the file", written(name, weights=_cut)),
         ):
-            yield Fault("weights", f"{name}: {what}", make, load, "BadWeights", _named(f"{name}.safetensors"))
-        yield Fault("weights", f"{name}: no card", written(name, card=lambda text: None), load, "BadWeights", _named(f"{name}.json"))
+            yield Fault(
+                "weights",
+                f"{name}: {what}",
+                make,
+                load,
+                "BadWeights",
+                _named(f"{name}.safetensors"),
+            )
+        yield Fault(
+            "weights",
+            f"{name}: no card",
+            written(name, card=lambda text: None),
+            load,
+            "BadWeights",
+            _named(f"{name}.json"),
+        )
     yield Fault(
         "weights",
         "units: no file",
@@ -194,8 +242,22 @@ def _rows():
         "BadWeights",
         _named("units.safetensors", "is missing"),
     )
-    yield Fault("weights", "units: no bytes", written("units", weights=lambda data: b""), load, "BadWeights", "units")
-    yield Fault("weights", "units: a header of 2⁶³ bytes", written("units", weights=_header(2**63)), load, "BadWeights", "units")
+    yield Fault(
+        "weights",
+        "units: no bytes",
+        written("units", weights=lambda data: b""),
+        load,
+        "BadWeights",
+        "units",
+    )
+    yield Fault(
+        "weights",
+        "units: a header of 2⁶³ bytes",
+        written("units", weights=_header(2**63)),
+        load,
+        "BadWeights",
+        "units",
+    )
     yield Fault(
         "weights",
         "units: a pickle in its place",
@@ -217,7 +279,14 @@ def _rows():
         ("has a width of a terabyte", _configured(width=2**40)),
         ("has a width for a larger network", _configured(width=60_000)),
     ):
-        yield Fault("weights", f"judge: a card that {what}", written("judge", card=card), load, "BadWeights", _named("judge.json"))
+        yield Fault(
+            "weights",
+            f"judge: a card that {what}",
+            written("judge", card=card),
+            load,
+            "BadWeights",
+            _named("judge.json"),
+        )
 
     for what, make in (
         ("a number that is not one", changed("judge", _nan)),
@@ -230,22 +299,44 @@ def _rows():
         ("a card that is a list", written("judge", card=lambda text: b"[]")),
         ("a card that has a width of text", written("judge", card=_configured(width="wide"))),
     ):
-        yield Fault("weights", f"judge by its graph: {what}", make, open_judge, "BadWeights", _named("judge.", ""))
+        yield Fault(
+            "weights",
+            f"judge by its graph: {what}",
+            make,
+            open_judge,
+            "BadWeights",
+            _named("judge.", ""),
+        )
 
     for what, change, says in (
         ("that is empty", lambda data: b"", "is no graph"),
         ("that is cut off", _cut, "(is damaged|is cut off)"),
         ("of 3 MB", lambda data: data + bytes(3 << 20), "is larger than 2 MB"),
-        ("that is a pickle", lambda data: b"\x80\x04cos\nsystem\n(S'exit 3'\ntR.", "(is damaged|is cut off|is no graph)"),
+        (
+            "that is a pickle",
+            lambda data: b"\x80\x04cos\nsystem\n(S'exit 3'\ntR.",
+            "(is damaged|is cut off|is no graph)",
+        ),
         ("of another network", _encoders, "does not fit the weights"),
-        ("with an operator nobody knows", _node(op_type="Shell"), "an operator that no network here has"),
+        (
+            "with an operator nobody knows",
+            _node(op_type="Shell"),
+            "an operator that no network here has",
+        ),
         ("with a loop", _node(op_type="Loop"), "an operator that no network here has"),
         ("with another domain's operator", _node(domain="com.example"), "not ONNX's own"),
         ("with a branch", _node(branch="inner"), "loops or branches"),
         ("with a function", _function, "operators of its own"),
         ("that asks for four terabytes", _enormous, "is no graph"),
     ):
-        yield Fault("weights", f"distilled: a graph {what}", graph(change), load_graph, "BadWeights", _named("distilled.onnx", says))
+        yield Fault(
+            "weights",
+            f"distilled: a graph {what}",
+            graph(change),
+            load_graph,
+            "BadWeights",
+            _named("distilled.onnx", says),
+        )
 
 
 ROWS = list(_rows())

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows of the table of faults: requests that make no sense, raw lines, and programs that only pretend to be an engine."""
+"""Rows of the table of faults: requests that make no sense, raw lines, and programs that only
+pretend to be an engine."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ def request(verb: str, **args):
     """Sends a request; a value that is a function gets the case's folder first."""
 
     def act(case: Case):
-        filled = {name: value(case.folder) if callable(value) else value for name, value in args.items()}
+        filled = {
+            name: value(case.folder) if callable(value) else value for name, value in args.items()
+        }
         return case.session.client.request(verb, **filled).wait(timeout=WAIT)
 
     return act
@@ -54,7 +57,9 @@ def place(name=""):
 
 def _header(shape) -> bytes:
     memory = io.BytesIO()
-    np.lib.format.write_array_header_1_0(memory, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(
+        memory, {"descr": "<f4", "fortran_order": False, "shape": shape}
+    )
     return memory.getvalue() + b"\0" * 64
 
 
@@ -72,7 +77,10 @@ def _hostile(folder):
 
 
 S = str(SAMPLE)
-_STILL = {"expression": array(np.zeros((25, 44)), "e.npy"), "jaw": array(np.zeros((25, 3)), "j.npy")}
+_STILL = {
+    "expression": array(np.zeros((25, 44)), "e.npy"),
+    "jaw": array(np.zeros((25, 3)), "j.npy"),
+}
 _WRITES = ("*.npy", "*.wav")
 _INSIDE = {"folder": place()}
 
@@ -84,25 +92,127 @@ _REQUESTS = [
     ("sing", "a verb of another version", {}, "BadRequest", "“sing”"),
     ("", "no verb", {}, "BadRequest", "“”"),
     ("generate", "no sound", _INSIDE, "BadSound", "No sound was given"),
-    ("generate", "a sound that is a number", {"sound": 5, **_INSIDE}, "BadSound", "No sound was given"),
-    ("generate", "a sound that is a list", {"sound": [S], **_INSIDE}, "BadSound", "No sound was given"),
-    ("generate", "a sound that is not there", {"sound": "/none.wav", **_INSIDE}, "BadSound", "no sound file"),
+    (
+        "generate",
+        "a sound that is a number",
+        {"sound": 5, **_INSIDE},
+        "BadSound",
+        "No sound was given",
+    ),
+    (
+        "generate",
+        "a sound that is a list",
+        {"sound": [S], **_INSIDE},
+        "BadSound",
+        "No sound was given",
+    ),
+    (
+        "generate",
+        "a sound that is not there",
+        {"sound": "/none.wav", **_INSIDE},
+        "BadSound",
+        "no sound file",
+    ),
     ("generate", "no takes", {"sound": S, "takes": 0, **_INSIDE}, "BadRequest", "“takes” is 0"),
-    ("generate", "257 takes", {"sound": S, "takes": 257, **_INSIDE}, "BadRequest", "“takes” is 257"),
-    ("generate", "takes that are true", {"sound": S, "takes": True, **_INSIDE}, "BadRequest", "“takes” is True"),
-    ("generate", "one and a half takes", {"sound": S, "takes": 1.5, **_INSIDE}, "BadRequest", "“takes” is 1.5"),
-    ("generate", "takes in words", {"sound": S, "takes": "two", **_INSIDE}, "BadRequest", "“takes” is 'two'"),
-    ("generate", "a negative seed", {"sound": S, "seed": -1, **_INSIDE}, "BadRequest", "“seed” is -1"),
-    ("generate", "a seed of 64 bits", {"sound": S, "seed": 2**63, **_INSIDE}, "BadRequest", "“seed”"),
+    (
+        "generate",
+        "257 takes",
+        {"sound": S, "takes": 257, **_INSIDE},
+        "BadRequest",
+        "“takes” is 257",
+    ),
+    (
+        "generate",
+        "takes that are true",
+        {"sound": S, "takes": True, **_INSIDE},
+        "BadRequest",
+        "“takes” is True",
+    ),
+    (
+        "generate",
+        "one and a half takes",
+        {"sound": S, "takes": 1.5, **_INSIDE},
+        "BadRequest",
+        "“takes” is 1.5",
+    ),
+    (
+        "generate",
+        "takes in words",
+        {"sound": S, "takes": "two", **_INSIDE},
+        "BadRequest",
+        "“takes” is 'two'",
+    ),
+    (
+        "generate",
+        "a negative seed",
+        {"sound": S, "seed": -1, **_INSIDE},
+        "BadRequest",
+        "“seed” is -1",
+    ),
+    (
+        "generate",
+        "a seed of 64 bits",
+        {"sound": S, "seed": 2**63, **_INSIDE},
+        "BadRequest",
+        "“seed”",
+    ),
     ("generate", "no steps", {"sound": S, "steps": 0, **_INSIDE}, "BadRequest", "“steps” is 0"),
-    ("generate", "1001 steps", {"sound": S, "steps": 1001, **_INSIDE}, "BadRequest", "“steps” is 1001"),
-    ("generate", "a guidance that is not a number", {"sound": S, "guidance": float("nan"), **_INSIDE}, "BadRequest", "“guidance” is nan"),
-    ("generate", "an infinite guidance", {"sound": S, "guidance": float("inf"), **_INSIDE}, "BadRequest", "“guidance” is inf"),
-    ("generate", "a guidance of 10⁹", {"sound": S, "guidance": 1e9, **_INSIDE}, "BadRequest", "“guidance”"),
-    ("generate", "a guidance of text", {"sound": S, "guidance": "much", **_INSIDE}, "BadRequest", "“guidance”"),
-    ("generate", "a negative pull", {"sound": S, "speech_guidance": -1, **_INSIDE}, "BadRequest", "“speech_guidance”"),
-    ("generate", "a folder that is gone", {"sound": S, "folder": place("gone")}, "BadRequest", "is missing"),
-    ("generate", "a file in place of the folder", {"sound": S, "folder": array([1.0], "file.npy")}, "BadRequest", "is missing"),
+    (
+        "generate",
+        "1001 steps",
+        {"sound": S, "steps": 1001, **_INSIDE},
+        "BadRequest",
+        "“steps” is 1001",
+    ),
+    (
+        "generate",
+        "a guidance that is not a number",
+        {"sound": S, "guidance": float("nan"), **_INSIDE},
+        "BadRequest",
+        "“guidance” is nan",
+    ),
+    (
+        "generate",
+        "an infinite guidance",
+        {"sound": S, "guidance": float("inf"), **_INSIDE},
+        "BadRequest",
+        "“guidance” is inf",
+    ),
+    (
+        "generate",
+        "a guidance of 10⁹",
+        {"sound": S, "guidance": 1e9, **_INSIDE},
+        "BadRequest",
+        "“guidance”",
+    ),
+    (
+        "generate",
+        "a guidance of text",
+        {"sound": S, "guidance": "much", **_INSIDE},
+        "BadRequest",
+        "“guidance”",
+    ),
+    (
+        "generate",
+        "a negative pull",
+        {"sound": S, "speech_guidance": -1, **_INSIDE},
+        "BadRequest",
+        "“speech_guidance”",
+    ),
+    (
+        "generate",
+        "a folder that is gone",
+        {"sound": S, "folder": place("gone")},
+        "BadRequest",
+        "is missing",
+    ),
+    (
+        "generate",
+        "a file in place of the folder",
+        {"sound": S, "folder": array([1.0], "file.npy")},
+        "BadRequest",
+        "is missing",
+    ),
     (
         "generate",
         "a kept motion without a mask",
@@ -113,33 +223,103 @@ _REQUESTS = [
     (
         "generate",
         "a mask of another shape",
-        {"sound": S, "keep_motion": array(np.zeros((9, 53))), "keep_mask": array(np.zeros((8, 53)), "m.npy"), **_INSIDE},
+        {
+            "sound": S,
+            "keep_motion": array(np.zeros((9, 53))),
+            "keep_mask": array(np.zeros((8, 53)), "m.npy"),
+            **_INSIDE,
+        },
         "BadRequest",
         "shapes",
     ),
     (
         "generate",
         "a kept motion of another length",
-        {"sound": S, "takes": 1, "keep_motion": array(np.zeros((9, 53))), "keep_mask": array(np.ones((9, 53)), "m.npy"), **_INSIDE},
+        {
+            "sound": S,
+            "takes": 1,
+            "keep_motion": array(np.zeros((9, 53))),
+            "keep_mask": array(np.ones((9, 53)), "m.npy"),
+            **_INSIDE,
+        },
         "BadRequest",
         "has 9 frames",
     ),
     (
         "generate",
         "a kept motion that is not a number",
-        {"sound": S, "keep_motion": array(np.full((9, 53), np.nan)), "keep_mask": array(np.ones((9, 53)), "m.npy"), **_INSIDE},
+        {
+            "sound": S,
+            "keep_motion": array(np.full((9, 53), np.nan)),
+            "keep_mask": array(np.ones((9, 53)), "m.npy"),
+            **_INSIDE,
+        },
         "BadRequest",
         "not numbers",
     ),
-    ("generate", "a direction that is gone", {"sound": S, "direction": place("gone.npy"), **_INSIDE}, "BadRequest", "cannot be read"),
-    ("generate", "a direction that is a number", {"sound": S, "direction": 3, **_INSIDE}, "BadRequest", "“direction”"),
-    ("generate", "a direction of three numbers", {"sound": S, "direction": array(np.zeros((1, 3))), **_INSIDE}, "BadRequest", "shape"),
-    ("generate", "a direction of no frames", {"sound": S, "direction": array(np.zeros((0, 23))), **_INSIDE}, "BadRequest", "shape"),
-    ("generate", "a direction of no rows", {"sound": S, "direction": array(np.zeros(23)), **_INSIDE}, "BadRequest", "shape"),
-    ("generate", "a direction that is not a number", {"sound": S, "direction": array(_UNSURE), **_INSIDE}, "BadRequest", "not numbers"),
-    ("generate", "a direction out of range", {"sound": S, "direction": array(np.full((1, 23), 50.0)), **_INSIDE}, "BadRequest", "Energy"),
-    ("generate", "a mood stronger than it can be", {"sound": S, "direction": array(_TOO_WARM), **_INSIDE}, "BadRequest", "mood"),
-    ("generate", "a spread of 2", {"sound": S, "direction": array(np.zeros((1, 23))), "spread": 2, **_INSIDE}, "BadRequest", "“spread”"),
+    (
+        "generate",
+        "a direction that is gone",
+        {"sound": S, "direction": place("gone.npy"), **_INSIDE},
+        "BadRequest",
+        "cannot be read",
+    ),
+    (
+        "generate",
+        "a direction that is a number",
+        {"sound": S, "direction": 3, **_INSIDE},
+        "BadRequest",
+        "“direction”",
+    ),
+    (
+        "generate",
+        "a direction of three numbers",
+        {"sound": S, "direction": array(np.zeros((1, 3))), **_INSIDE},
+        "BadRequest",
+        "shape",
+    ),
+    (
+        "generate",
+        "a direction of no frames",
+        {"sound": S, "direction": array(np.zeros((0, 23))), **_INSIDE},
+        "BadRequest",
+        "shape",
+    ),
+    (
+        "generate",
+        "a direction of no rows",
+        {"sound": S, "direction": array(np.zeros(23)), **_INSIDE},
+        "BadRequest",
+        "shape",
+    ),
+    (
+        "generate",
+        "a direction that is not a number",
+        {"sound": S, "direction": array(_UNSURE), **_INSIDE},
+        "BadRequest",
+        "not numbers",
+    ),
+    (
+        "generate",
+        "a direction out of range",
+        {"sound": S, "direction": array(np.full((1, 23), 50.0)), **_INSIDE},
+        "BadRequest",
+        "Energy",
+    ),
+    (
+        "generate",
+        "a mood stronger than it can be",
+        {"sound": S, "direction": array(_TOO_WARM), **_INSIDE},
+        "BadRequest",
+        "mood",
+    ),
+    (
+        "generate",
+        "a spread of 2",
+        {"sound": S, "direction": array(np.zeros((1, 23))), "spread": 2, **_INSIDE},
+        "BadRequest",
+        "“spread”",
+    ),
     (
         "generate",
         "as asked, in words",
@@ -147,10 +327,34 @@ _REQUESTS = [
         "BadRequest",
         "“as_asked” is 'yes'",
     ),
-    ("generate", "a spread around nothing", {"sound": S, "spread": 0.5, **_INSIDE}, "BadRequest", "no “direction”"),
-    ("generate", "first as asked, of nothing", {"sound": S, "as_asked": True, **_INSIDE}, "BadRequest", "no “direction”"),
-    ("generate", "keys that hold names alone", {"sound": S, "sums": [["jawOpen"]], **_INSIDE}, "BadRequest", "names and weights"),
-    ("generate", "a key that holds too much", {"sound": S, "sums": [[["jawOpen", 10**400]]], **_INSIDE}, "BadRequest", "names and weights"),
+    (
+        "generate",
+        "a spread around nothing",
+        {"sound": S, "spread": 0.5, **_INSIDE},
+        "BadRequest",
+        "no “direction”",
+    ),
+    (
+        "generate",
+        "first as asked, of nothing",
+        {"sound": S, "as_asked": True, **_INSIDE},
+        "BadRequest",
+        "no “direction”",
+    ),
+    (
+        "generate",
+        "keys that hold names alone",
+        {"sound": S, "sums": [["jawOpen"]], **_INSIDE},
+        "BadRequest",
+        "names and weights",
+    ),
+    (
+        "generate",
+        "a key that holds too much",
+        {"sound": S, "sums": [[["jawOpen", 10**400]]], **_INSIDE},
+        "BadRequest",
+        "names and weights",
+    ),
     ("score", "no motion", {"sound": S, **_INSIDE}, "BadRequest", "“expression”"),
     (
         "score",
@@ -159,8 +363,20 @@ _REQUESTS = [
         "BadRequest",
         "cannot be read",
     ),
-    ("score", "an array of no bytes", {"sound": S, **_STILL, "jaw": content(b""), **_INSIDE}, "BadRequest", "cannot be read"),
-    ("score", "an array that is text", {"sound": S, **_STILL, "jaw": content(b"text"), **_INSIDE}, "BadRequest", "cannot be read"),
+    (
+        "score",
+        "an array of no bytes",
+        {"sound": S, **_STILL, "jaw": content(b""), **_INSIDE},
+        "BadRequest",
+        "cannot be read",
+    ),
+    (
+        "score",
+        "an array that is text",
+        {"sound": S, **_STILL, "jaw": content(b"text"), **_INSIDE},
+        "BadRequest",
+        "cannot be read",
+    ),
     (
         "score",
         "an array cut in half",
@@ -175,16 +391,39 @@ _REQUESTS = [
         "BadRequest|OutOfMemory",
         ".",
     ),
-    ("score", "an array of objects with a call", {"sound": S, **_STILL, "jaw": _hostile, **_INSIDE}, "BadRequest", "cannot be read"),
+    (
+        "score",
+        "an array of objects with a call",
+        {"sound": S, **_STILL, "jaw": _hostile, **_INSIDE},
+        "BadRequest",
+        "cannot be read",
+    ),
     (
         "score",
         "no frames",
-        {"sound": S, "expression": array(np.zeros((0, 44)), "e.npy"), "jaw": array(np.zeros((0, 3))), **_INSIDE},
+        {
+            "sound": S,
+            "expression": array(np.zeros((0, 44)), "e.npy"),
+            "jaw": array(np.zeros((0, 3))),
+            **_INSIDE,
+        },
         "BadRequest",
         "at least one frame",
     ),
-    ("score", "jaws of four numbers", {"sound": S, **_STILL, "jaw": array(np.zeros((25, 4))), **_INSIDE}, "BadRequest", "shapes"),
-    ("score", "fewer jaws than mouths", {"sound": S, **_STILL, "jaw": array(np.zeros((24, 3))), **_INSIDE}, "BadRequest", "shapes"),
+    (
+        "score",
+        "jaws of four numbers",
+        {"sound": S, **_STILL, "jaw": array(np.zeros((25, 4))), **_INSIDE},
+        "BadRequest",
+        "shapes",
+    ),
+    (
+        "score",
+        "fewer jaws than mouths",
+        {"sound": S, **_STILL, "jaw": array(np.zeros((24, 3))), **_INSIDE},
+        "BadRequest",
+        "shapes",
+    ),
     (
         "score",
         "channels of another head",
@@ -206,8 +445,20 @@ _REQUESTS = [
         "BadRequest",
         "not numbers",
     ),
-    ("align", "channels of another head", {"sound": S, **_STILL, "expression": array(np.zeros((25, 52)))}, "BadRequest", "44 channels"),
-    ("align", "a sound that is gone", {"sound": "/none.wav", **_STILL}, "BadSound", "no sound file"),
+    (
+        "align",
+        "channels of another head",
+        {"sound": S, **_STILL, "expression": array(np.zeros((25, 52)))},
+        "BadRequest",
+        "44 channels",
+    ),
+    (
+        "align",
+        "a sound that is gone",
+        {"sound": "/none.wav", **_STILL},
+        "BadSound",
+        "no sound file",
+    ),
     ("closures", "no text", {"sound": S}, "BadRequest", "No transcript"),
     ("closures", "a text that is a number", {"sound": S, "text": 5}, "BadRequest", "No transcript"),
     ("listen", "nowhere to write to", {**_STILL}, "BadRequest", "“out”"),
@@ -218,25 +469,67 @@ _REQUESTS = [
         "ThunderError|BadRequest|NoSpace",
         ".",
     ),
-    ("listen", "a folder in place of the file to write", {**_STILL, "voice": None, "out": place()}, "ThunderError|BadRequest|NoSpace", "."),
-    ("listen", "a voice that is gone", {**_STILL, "voice": "/none.wav", "out": place("says.wav")}, "BadSound", "no sound file"),
+    (
+        "listen",
+        "a folder in place of the file to write",
+        {**_STILL, "voice": None, "out": place()},
+        "ThunderError|BadRequest|NoSpace",
+        ".",
+    ),
+    (
+        "listen",
+        "a voice that is gone",
+        {**_STILL, "voice": "/none.wav", "out": place("says.wav")},
+        "BadSound",
+        "no sound file",
+    ),
 ]
 
 _ASKED = [
-    ("generate", "one frame of sound more than none", {"takes": 1, "steps": 1, "sound": lambda folder: _short(folder), **_INSIDE}),
+    (
+        "generate",
+        "one frame of sound more than none",
+        {"takes": 1, "steps": 1, "sound": lambda folder: _short(folder), **_INSIDE},
+    ),
     (
         "score",
         "a motion longer than its sound",
-        {"sound": S, "expression": array(np.zeros((900, 44)), "e.npy"), "jaw": array(np.zeros((900, 3)), "j.npy"), **_INSIDE},
+        {
+            "sound": S,
+            "expression": array(np.zeros((900, 44)), "e.npy"),
+            "jaw": array(np.zeros((900, 3)), "j.npy"),
+            **_INSIDE,
+        },
     ),
-    ("score", "an expression of 10⁶", {"sound": S, **_STILL, "expression": array(np.full((25, 44), 1e6), "e.npy"), **_INSIDE}),
+    (
+        "score",
+        "an expression of 10⁶",
+        {"sound": S, **_STILL, "expression": array(np.full((25, 44), 1e6), "e.npy"), **_INSIDE},
+    ),
     (
         "listen",
         "a jaw that turns a hundred times",
-        {**_STILL, "jaw": array(np.full((25, 3), 628.0), "j.npy"), "voice": None, "out": place("says.wav")},
+        {
+            **_STILL,
+            "jaw": array(np.full((25, 3), 628.0), "j.npy"),
+            "voice": None,
+            "out": place("says.wav"),
+        },
     ),
-    ("align", "a face that stands still, and a film beside it that is gone", {"sound": S, **_STILL, "recorded": "/none.mov"}),
-    ("align", "one frame", {"sound": S, "expression": array(np.zeros((1, 44)), "e.npy"), "jaw": array(np.zeros((1, 3)), "j.npy")}),
+    (
+        "align",
+        "a face that stands still, and a film beside it that is gone",
+        {"sound": S, **_STILL, "recorded": "/none.mov"},
+    ),
+    (
+        "align",
+        "one frame",
+        {
+            "sound": S,
+            "expression": array(np.zeros((1, 44)), "e.npy"),
+            "jaw": array(np.zeros((1, 3)), "j.npy"),
+        },
+    ),
     ("closures", "a text of 1000 words for a short sound", {"sound": S, "text": "mamba " * 1000}),
     ("closures", "a text of nothing", {"sound": S, "text": ""}),
     ("closures", "a text of signs", {"sound": S, "text": "\0 \ud83d\ude00 <?php ?> \u202e"}),
@@ -255,12 +548,16 @@ def after_cleaning(case: Case):
     """A score of a motion whose arrays are written after somebody emptied the temporary folder."""
     client = case.session.client
     shutil.rmtree(client.folder)
-    arrays = {"expression": client.put_array(np.zeros((25, 44))), "jaw": client.put_array(np.zeros((25, 3)))}
+    arrays = {
+        "expression": client.put_array(np.zeros((25, 44))),
+        "jaw": client.put_array(np.zeros((25, 3))),
+    }
     return client.request("score", sound=S, **arrays).wait(timeout=WAIT)
 
 
 def answered(case: Case, result) -> str | None:
-    """Whether an answer holds plain numbers only, and the worker is still the one that was asked before."""
+    """Whether an answer holds plain numbers only, and the worker is still the one that was asked
+    before."""
     try:
         json.dumps(result, allow_nan=False)
     except ValueError as error:
@@ -352,10 +649,25 @@ _PROGRAMS = [
     ("a folder without a Python", lambda folder: folder, "NoEngine", "no Python at"),
     ("a program that may not be run", lambda folder: _plain(folder), "NoEngine", "cannot be run"),
     ("a program that ends at once", program("#!/bin/sh\nexit 3\n"), "NoEngine", "cannot"),
-    ("a program that says why and ends", program("#!/bin/sh\necho no such interpreter >&2\nexit 1\n"), "NoEngine", "no such interpreter"),
+    (
+        "a program that says why and ends",
+        program("#!/bin/sh\necho no such interpreter >&2\nexit 1\n"),
+        "NoEngine",
+        "no such interpreter",
+    ),
     ("random bytes for a program", lambda folder: _bytes(folder), "NoEngine", "cannot"),
-    ("a program of which the interpreter is gone", program("#!/nowhere/python\n"), "NoEngine", "cannot be run"),
-    ("a program killed at its start", program("#!/bin/sh\nkill -9 $$\n"), "NoEngine|WorkerDied", "."),
+    (
+        "a program of which the interpreter is gone",
+        program("#!/nowhere/python\n"),
+        "NoEngine",
+        "cannot be run",
+    ),
+    (
+        "a program killed at its start",
+        program("#!/bin/sh\nkill -9 $$\n"),
+        "NoEngine|WorkerDied",
+        ".",
+    ),
 ]
 
 _SURVIVED = [
@@ -367,19 +679,42 @@ _SURVIVED = [
     ("an event without a name", talks(_READY, '{"id": 1}', _DONE)),
     ("an event whose id is a list", talks(_READY, '{"id": [1], "event": "progress"}', _DONE)),
     ("a line of ten megabytes", talks(_READY, "x" * 10**5, _DONE)),
-    ("a flood of a log", talks(_READY, _DONE, then="sys.stderr.write(('x' * 200 + chr(10)) * 20000); sys.stdin.read()")),
+    (
+        "a flood of a log",
+        talks(
+            _READY, _DONE, then="sys.stderr.write(('x' * 200 + chr(10)) * 20000); sys.stdin.read()"
+        ),
+    ),
 ]
 
 _ANSWERS = [
-    ("an answer without a result", talks(_READY, '{"id": 1, "event": "done"}'), "WorkerDied|BadRequest|NoEngine|ThunderError", "."),
+    (
+        "an answer without a result",
+        talks(_READY, '{"id": 1, "event": "done"}'),
+        "WorkerDied|BadRequest|NoEngine|ThunderError",
+        ".",
+    ),
     (
         "an error of a kind nobody knows",
-        talks(_READY, '{"id": 1, "event": "error", "kind": "Strange", "message": "It broke: ask again"}'),
+        talks(
+            _READY,
+            '{"id": 1, "event": "error", "kind": "Strange", "message": "It broke: ask again"}',
+        ),
         "ThunderError",
         "It broke",
     ),
-    ("an error without a message", talks(_READY, '{"id": 1, "event": "error"}'), "WorkerDied|BadRequest|NoEngine|ThunderError", "."),
-    ("an engine of another protocol", talks('{"id": null, "event": "ready", "protocol": 99}'), "NoEngine|BadRequest", "version|protocol"),
+    (
+        "an error without a message",
+        talks(_READY, '{"id": 1, "event": "error"}'),
+        "WorkerDied|BadRequest|NoEngine|ThunderError",
+        ".",
+    ),
+    (
+        "an engine of another protocol",
+        talks('{"id": null, "event": "ready", "protocol": 99}'),
+        "NoEngine|BadRequest",
+        "version|protocol",
+    ),
     (
         "an engine that stops in the middle of a line",
         talks(_READY, then='sys.stdout.write(\'{"id": 1, "ev\'); sys.stdout.flush()'),
@@ -400,7 +735,11 @@ _ANSWERS = [
     ),
     (
         "an engine that crashes for lack of memory and writes its stack",
-        _ends("terminate called after throwing an instance of 'std::bad_alloc'", "Fatal Python error: Aborted", 'File "worker.py", line 1'),
+        _ends(
+            "terminate called after throwing an instance of 'std::bad_alloc'",
+            "Fatal Python error: Aborted",
+            'File "worker.py", line 1',
+        ),
         "OutOfMemory",
         "memory ran out: close other programs",
     ),
@@ -435,15 +774,42 @@ def _bytes(folder):
 
 ROWS = [
     *(
-        Fault("requests", f"{verb or 'nothing'}: {broken}", nothing, request(verb, **args), kind, says, leaves=_WRITES)
+        Fault(
+            "requests",
+            f"{verb or 'nothing'}: {broken}",
+            nothing,
+            request(verb, **args),
+            kind,
+            says,
+            leaves=_WRITES,
+        )
         for verb, broken, args, kind, says in _REQUESTS
     ),
     *(
-        Fault("requests", f"{verb}: {broken}", nothing, request(verb, **args), check=answered, leaves=_WRITES)
+        Fault(
+            "requests",
+            f"{verb}: {broken}",
+            nothing,
+            request(verb, **args),
+            check=answered,
+            leaves=_WRITES,
+        )
         for verb, broken, args in _ASKED
     ),
-    Fault("requests", "score: the private folder was cleaned away", nothing, after_cleaning, check=answered),
-    *(Fault("lines to the worker", broken, nothing, say(line), check=check) for broken, line, check in _LINES),
-    *(Fault("engines that are none", broken, make, ask, kind, says) for broken, make, kind, says in _PROGRAMS + _ANSWERS),
+    Fault(
+        "requests",
+        "score: the private folder was cleaned away",
+        nothing,
+        after_cleaning,
+        check=answered,
+    ),
+    *(
+        Fault("lines to the worker", broken, nothing, say(line), check=check)
+        for broken, line, check in _LINES
+    ),
+    *(
+        Fault("engines that are none", broken, make, ask, kind, says)
+        for broken, make, kind, says in _PROGRAMS + _ANSWERS
+    ),
     *(Fault("engines that are none", broken, make, ask) for broken, make in _SURVIVED),
 ]

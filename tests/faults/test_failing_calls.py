@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whichever call fails while files are written, afterwards all of the old or all of the new is there, and nothing else.
+"""Whichever call fails while files are written, afterwards all of the old or all of the new is
+there, and nothing else.
 
-tests/blender/test_failing_calls.py does the same to a bake, a commit and a preset. THUNDER_ALL_CALLS=1 (`make faults`) lets
-every single call fail where a usual run tries a sample.
+tests/blender/test_failing_calls.py does the same to a bake, a commit and a preset.
+THUNDER_ALL_CALLS=1 (`make faults`) lets every single call fail where a usual run tries a sample.
 """
 
 import json
@@ -32,7 +33,11 @@ def contents(folder):
 def test_the_shim_counts_what_it_lets_fail(tmp_path):
     with FailingCalls(0, tmp_path) as calls:
         files.write_file(tmp_path / "a", b"1")
-    assert [kind for kind, _ in calls.calls].count("rename") == 1 and {"open", "write", "flush"} <= {kind for kind, _ in calls.calls}
+    assert [kind for kind, _ in calls.calls].count("rename") == 1 and {
+        "open",
+        "write",
+        "flush",
+    } <= {kind for kind, _ in calls.calls}
     assert (tmp_path / "a").read_bytes() == b"1"
     with FailingCalls(1, tmp_path) as calls, pytest.raises(OSError):
         open(tmp_path / "b", "w")
@@ -67,11 +72,14 @@ def test_a_file_is_written_completely_or_not_at_all(tmp_path, there):
 def packages(tmp_path_factory):
     """(folder of wheels, lock) of two small packages in place of the engine's."""
     folder = tmp_path_factory.mktemp("wheels")
-    return folder, make_lock(folder / "engine.txt", make_wheel(folder, "alpha"), make_wheel(folder, "beta"))
+    return folder, make_lock(
+        folder / "engine.txt", make_wheel(folder, "alpha"), make_wheel(folder, "beta")
+    )
 
 
 def install(folder, packages, k=0, **more):
-    """The installer in a process of its own, in which the k-th call fails: (exit code, its last event, calls, stderr)."""
+    """The installer in a process of its own, in which the k-th call fails: (exit code, its last
+    event, calls, stderr)."""
     command = [
         sys.executable,
         str(ROOT / "tests" / "faults" / "failing_calls.py"),
@@ -101,7 +109,12 @@ def install(folder, packages, k=0, **more):
         os.close(held)
     events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     calls = [line for line in done.stderr.splitlines() if line.startswith("calls: ")]
-    return done.returncode, events[-1] if events else {}, int(calls[-1].split()[1].strip(",")) if calls else 0, done.stderr
+    return (
+        done.returncode,
+        events[-1] if events else {},
+        int(calls[-1].split()[1].strip(",")) if calls else 0,
+        done.stderr,
+    )
 
 
 @pytest.mark.slow
@@ -119,5 +132,9 @@ def test_an_installation_is_complete_or_says_so_and_goes_on(packages, tmp_path):
             assert not harness.wrong_sentence(last["message"]), (k, last)
             code, last, _, said = install(folder, packages)
         assert code == 0 and last["event"] == "done", (k, last, said)
-        left = sorted(name for name in os.listdir(folder) if name.endswith(".part") or name == installer.DOWNLOADS)
+        left = sorted(
+            name
+            for name in os.listdir(folder)
+            if name.endswith(".part") or name == installer.DOWNLOADS
+        )
         assert left == [], k

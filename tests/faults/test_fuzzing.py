@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every parser, fed with damaged and made-up input: a valid result or a ThunderError, in bounded time and memory, nothing else.
+"""Every parser, fed with damaged and made-up input: a valid result or a ThunderError, in bounded
+time and memory, nothing else.
 
-The ordinary run is short and always the same. `make fuzz MINUTES=30` (fuzz.py beside this file) goes on with new input each
-time; what it finds becomes an @example here.
+The ordinary run is short and always the same. `make fuzz MINUTES=30` (fuzz.py beside this file)
+goes on with new input each time; what it finds becomes an @example here.
 """
 
 import contextlib
@@ -42,15 +43,21 @@ from thunder_core.types import LipSyncScore, Motion, Speech, Take
 
 MEGABYTE = 2**20
 SECONDS = 10  # of processor time that one input may cost
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 0))  # inputs for each parser, set by fuzz.py; 0: the ordinary run
+# inputs for each parser, set by fuzz.py; 0: the ordinary run
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 0))
 ordinary = settings(
-    derandomize=not EXAMPLES, database=None, deadline=None, max_examples=EXAMPLES or 40, suppress_health_check=list(HealthCheck)
+    derandomize=not EXAMPLES,
+    database=None,
+    deadline=None,
+    max_examples=EXAMPLES or 40,
+    suppress_health_check=list(HealthCheck),
 )
 
 
 @contextlib.contextmanager
 def bounded(megabytes=64, may_be_any=False):
-    """Nothing but ThunderErrors comes out; each is one sentence that says what to do; memory and time stay within bounds.
+    """Nothing but ThunderErrors comes out; each is one sentence that says what to do; memory and
+    time stay within bounds.
 
     may_be_any: the base class too, which says what nobody could foresee.
     """
@@ -59,7 +66,9 @@ def bounded(megabytes=64, may_be_any=False):
         try:
             yield
         except ThunderError as error:
-            assert type(error) in KINDS.values() and (may_be_any or type(error) is not ThunderError), repr(error)[:600]
+            assert type(error) in KINDS.values() and (
+                may_be_any or type(error) is not ThunderError
+            ), repr(error)[:600]
             assert ": " in str(error) and len(str(error)) < 600, str(error)[:600]
     spent = time.process_time() - began
     assert spent < SECONDS, f"{spent:.0f} s"
@@ -67,7 +76,10 @@ def bounded(megabytes=64, may_be_any=False):
 
 # ---- damage
 
-TELLING = sorted({n + d for n in (0, 2**7, 2**8, 2**15, 2**16, 2**31, 2**32, 2**63) for d in (-1, 0, 1)} | {300, 4096})
+TELLING = sorted(
+    {n + d for n in (0, 2**7, 2**8, 2**15, 2**16, 2**31, 2**32, 2**63) for d in (-1, 0, 1)}
+    | {300, 4096}
+)
 _NUMBERS = st.builds(
     lambda n, size, order: (n % 2 ** (8 * size)).to_bytes(size, order),
     st.sampled_from(TELLING), st.sampled_from((1, 2, 4, 8)), st.sampled_from(("little", "big")),
@@ -76,14 +88,19 @@ _NUMBERS = st.builds(
 
 @st.composite
 def damaged(draw, content: bytes, places=(), words=(), most=6):
-    """`content` with bytes changed, inserted, removed, repeated or cut off, more often near `places`; `words` fit its format."""
+    """`content` with bytes changed, inserted, removed, repeated or cut off, more often near
+    `places`; `words` fit its format."""
     data = bytearray(content)
-    pieces = st.one_of(_NUMBERS, st.binary(min_size=1, max_size=8), *([st.sampled_from(words)] if words else []))
+    pieces = st.one_of(
+        _NUMBERS, st.binary(min_size=1, max_size=8), *([st.sampled_from(words)] if words else [])
+    )
     for _ in range(draw(st.integers(1, most))):
         at = draw(st.integers(0, len(data)))
         if places and draw(st.integers(0, 3)):
             at = min(draw(st.sampled_from(places)) + draw(st.integers(0, 24)), len(data))
-        what = draw(st.sampled_from(("overwrite", "overwrite", "insert", "remove", "flip", "repeat", "cut")))
+        what = draw(
+            st.sampled_from(("overwrite", "overwrite", "insert", "remove", "flip", "repeat", "cut"))
+        )
         if what == "cut":
             del data[at:]
         elif what == "flip" and at < len(data):
@@ -99,7 +116,8 @@ def damaged(draw, content: bytes, places=(), words=(), most=6):
 
 
 ODD = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 70_000), st.floats(), st.sampled_from((10**400, -(10**400), 2**63, 1e308, -0.0, 5e-324)),
+    st.none(), st.booleans(), st.integers(-3, 70_000), st.floats(),
+    st.sampled_from((10**400, -(10**400), 2**63, 1e308, -0.0, 5e-324)),
     st.text(max_size=8), st.sampled_from(("\ud800", "\0", "x" * 5000, "../../x", "/", "")),
     st.sampled_from(([], {}, [[]], [None], {"": None}, [[[[1]]]], {"a": {"b": [1]}})),
 )  # fmt: skip
@@ -112,7 +130,14 @@ def changed(draw, value, most=3):
     for _ in range(draw(st.integers(1, most))):
         holder, key, inner = None, None, value
         while isinstance(inner, (dict, list)) and inner and (holder is None or draw(st.booleans())):
-            holder, key = inner, draw(st.sampled_from(sorted(inner)) if isinstance(inner, dict) else st.integers(0, len(inner) - 1))
+            holder, key = (
+                inner,
+                draw(
+                    st.sampled_from(sorted(inner))
+                    if isinstance(inner, dict)
+                    else st.integers(0, len(inner) - 1)
+                ),
+            )
             inner = holder[key]
         if holder is None:
             return draw(ODD)
@@ -144,9 +169,16 @@ def saved(folder, name, content) -> Path:
 
 def small_flame() -> dict:
     """A FLAME model of eight vertices."""
-    joints = [[0, -0.17, -0.03], [0, -0.1, -0.03], [0, -0.02, 0], [0.032, 0, 0.06], [-0.032, 0, 0.06]]
+    joints = [
+        [0, -0.17, -0.03],
+        [0, -0.1, -0.03],
+        [0, -0.02, 0],
+        [0.032, 0, 0.06],
+        [-0.032, 0, 0.06],
+    ]
     return {
-        "f": np.array([[0, 1, 2], [3, 4, 5], [5, 6, 7]], np.uint32), "v_template": np.array([*joints, [0, 0, 0.1], [0, 0.1, 0], [0.1, 0, 0]]),  # noqa: E501
+        "f": np.array([[0, 1, 2], [3, 4, 5], [5, 6, 7]], np.uint32),
+        "v_template": np.array([*joints, [0, 0, 0.1], [0, 0.1, 0], [0.1, 0, 0]]),  # noqa: E501
         "J_regressor": np.eye(5, 8), "weights": np.full((8, 5), 0.2), "bs_type": "lrotmin",
         "kintree_table": np.array([[2**32 - 1, 0, 1, 1, 1], [0, 1, 2, 3, 4]], np.uint32),
         "posedirs": np.zeros((8, 3, 36)), "shapedirs": np.zeros((8, 3, 302)),
@@ -158,7 +190,10 @@ def check_head(head):
     assert isinstance(head, Head) and head.f.dtype == np.int32 and len(head.f)
     count = len(head.v_template)
     assert head.f.min() >= 0 and head.f.max() < count and head.polygons.max() < count
-    assert all(np.isfinite(part).all() for part in (head.v_template, head.shapedirs, head.posedirs, head.weights, head.J_regressor))
+    assert all(
+        np.isfinite(part).all()
+        for part in (head.v_template, head.shapedirs, head.posedirs, head.weights, head.J_regressor)
+    )
 
 
 def pickled(data, protocol):
@@ -169,10 +204,15 @@ def pickled(data, protocol):
 
 PICKLES = [pickled(small_flame(), protocol) for protocol in (2, 4)]
 PICKLE_WORDS = (
-    b"cnumpy\nndarray\n", b"cnumpy\ndtype\n", b"ccopy_reg\n_reconstructor\n", b"c_codecs\nencode\n", b"c__builtin__\nset\n", b"cscipy.sparse\ncsc_matrix\n",  # noqa: E501
-    b"cchumpy\nCh\n", b"cnumpy.core.multiarray\n_reconstruct\n", b"cnumpy.core.multiarray\nscalar\n", b"c__builtin__\nbytes\n", b"(", b")", b"]", b"}",  # noqa: E501
-    b"N", b"0", b"1", b"2", b"t", b"\x85", b"\x86", b"\x87", b"R", b"b", b"s", b"u", b"a", b"e", b"q\0", b"h\0", b"\x8f", b"\x90", b"\x91", b"\x81",  # noqa: E501
-    b"\x92", b"d", b"l", b"o", b".", b"\x94", b"K\x02", b"U\x01b", b"U\x02f8", b"X\1\0\0\0x", b"\x8a\x01\x7f", b"\x96" + b"\xff" * 8,
+    b"cnumpy\nndarray\n", b"cnumpy\ndtype\n", b"ccopy_reg\n_reconstructor\n", b"c_codecs\nencode\n",
+    b"c__builtin__\nset\n", b"cscipy.sparse\ncsc_matrix\n",  # noqa: E501
+    b"cchumpy\nCh\n", b"cnumpy.core.multiarray\n_reconstruct\n",
+    b"cnumpy.core.multiarray\nscalar\n", b"c__builtin__\nbytes\n", b"(", b")", b"]", b"}",
+    # noqa: E501
+    b"N", b"0", b"1", b"2", b"t", b"\x85", b"\x86", b"\x87", b"R", b"b", b"s", b"u", b"a", b"e",
+    b"q\0", b"h\0", b"\x8f", b"\x90", b"\x91", b"\x81",  # noqa: E501
+    b"\x92", b"d", b"l", b"o", b".", b"\x94", b"K\x02", b"U\x01b", b"U\x02f8", b"X\1\0\0\0x",
+    b"\x8a\x01\x7f", b"\x96" + b"\xff" * 8,
     b"\x8e" + b"\xff" * 7 + b"\0", b"\x95\x10" + b"\0" * 7, b"I01\n", b"F1e9\n",
 )  # fmt: skip
 
@@ -180,7 +220,8 @@ PICKLE_WORDS = (
 @ordinary
 @given(content=st.one_of(
     st.sampled_from(PICKLES).flatmap(lambda made: damaged(made[0], made[1], PICKLE_WORDS)),
-    st.lists(st.sampled_from(PICKLE_WORDS), max_size=40).map(lambda words: b"\x80\x04" + b"".join(words) + b"."),
+    st.lists(st.sampled_from(PICKLE_WORDS), max_size=40).map(lambda words: b"\x80\x04"
+    + b"".join(words) + b"."),
 ))  # fmt: skip
 @example(content=b"\x80\x05\x96" + struct.pack("<Q", 2**33) + b"abc.")  # reserved 8 GB
 @example(content=b"\x80\x02}N" + b"2\x86" * 60 + b"Ns.")  # was hashed for ever
@@ -200,14 +241,20 @@ def _npz() -> bytes:
 
 NPZ = _npz()
 NPZ_PLACES = sorted(
-    at for mark in (b"PK\1\2", b"PK\3\4", b"PK\5\6", b"\x93NUMPY", b"'shape'") for at in range(len(NPZ)) if NPZ.startswith(mark, at)
+    at
+    for mark in (b"PK\1\2", b"PK\3\4", b"PK\5\6", b"\x93NUMPY", b"'shape'")
+    for at in range(len(NPZ))
+    if NPZ.startswith(mark, at)
 )
 HEADERS = st.builds(
-    lambda descr, order, shape: f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}",
-    st.sampled_from(("'<f8'", "'<f4'", "'|O'", "'<U9'", "'<U100000000'", "'|S0'", "'|V8'", "[('a', '<f8')]", "'f8,f8'", "'<M8[s]'", "1", "'<c16'")),  # noqa: E501
+    lambda descr, order,
+    shape: f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}",
+    st.sampled_from(("'<f8'", "'<f4'", "'|O'", "'<U9'", "'<U100000000'", "'|S0'", "'|V8'",
+    "[('a', '<f8')]", "'f8,f8'", "'<M8[s]'", "1", "'<c16'")),  # noqa: E501
     st.sampled_from(("False", "True", "1", "None")),
     st.one_of(st.tuples(st.sampled_from(TELLING), st.integers(-1, 9)).map(str),
-              st.sampled_from(("()", "(8, 3)", "[8, 3]", "8", "(True, 3)", "(1,) * 9", "(1,1,1,1,1,1,1,1,1)", "(" * 90 + ")" * 90))),
+              st.sampled_from(("()", "(8, 3)", "[8, 3]", "8", "(True, 3)", "(1,) * 9",
+              "(1,1,1,1,1,1,1,1,1)", "(" * 90 + ")" * 90))),
 )  # fmt: skip
 
 
@@ -215,19 +262,35 @@ HEADERS = st.builds(
 def lying_npz(draw):
     """A zip of arrays whose headers, sizes and checksums do not agree with what there is."""
     members = []
-    for name in draw(st.lists(st.sampled_from((b"v_template.npy", b"f.npy", b"weights.npy", b"x", b"\xff.npy", b"")), max_size=4)):
+    for name in draw(
+        st.lists(
+            st.sampled_from((b"v_template.npy", b"f.npy", b"weights.npy", b"x", b"\xff.npy", b"")),
+            max_size=4,
+        )
+    ):
         header = draw(HEADERS).encode()
-        content = b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + bytes(draw(st.sampled_from((0, 8, 192, 5000))))
+        content = (
+            b"\x93NUMPY\1\0"
+            + struct.pack("<H", len(header))
+            + header
+            + bytes(draw(st.sampled_from((0, 8, 192, 5000))))
+        )
         method = draw(st.sampled_from((0, 8, 8, 12, 14)))
         raw = packed(content + bytes(draw(st.sampled_from((0, 2**22))))) if method == 8 else content
         size = draw(st.sampled_from((len(content), len(content), 2**31, 0)))
         members.append((name, method, raw, size, zlib.crc32(content)))
-    entries = draw(st.none() | st.lists(st.integers(0, len(members) - 1), max_size=5)) if members else None
+    entries = (
+        draw(st.none() | st.lists(st.integers(0, len(members) - 1), max_size=5))
+        if members
+        else None
+    )
     return made_zip(members, entries)
 
 
 @ordinary
-@given(content=st.one_of(damaged(NPZ, NPZ_PLACES, (b"PK\5\6", b"PK\6\7", b"<f8", b"|O")), lying_npz()))
+@given(
+    content=st.one_of(damaged(NPZ, NPZ_PLACES, (b"PK\5\6", b"PK\6\7", b"<f8", b"|O")), lying_npz())
+)
 def test_npz_files(folder, content):
     path = saved(folder, "head.npz", content)
     with bounded():
@@ -252,8 +315,10 @@ KINDS_OF_ARRAY = ("f8", "f4", "f2", "i4", "u4", "u8", "i8", "?", "U2", "S2", "c8
 
 @ordinary
 @given(name=st.sampled_from(sorted(small_flame())), value=st.one_of(
-    st.builds(_array, st.lists(st.integers(0, 8), max_size=4).map(tuple), st.sampled_from(KINDS_OF_ARRAY), st.integers(0, 9)),
-    st.builds(_with_one, st.sampled_from(sorted(small_flame())), st.sampled_from((np.nan, np.inf, 1e300, -1, 0.5, 2.0**31, 2.0**32, 2.0**64))),  # noqa: E501
+    st.builds(_array, st.lists(st.integers(0, 8), max_size=4).map(tuple),
+    st.sampled_from(KINDS_OF_ARRAY), st.integers(0, 9)),
+    st.builds(_with_one, st.sampled_from(sorted(small_flame())),
+    st.sampled_from((np.nan, np.inf, 1e300, -1, 0.5, 2.0**31, 2.0**32, 2.0**64))),  # noqa: E501
 ))  # fmt: skip
 @example(name="v_template", value=np.zeros((8, 2)))
 @example(name="f", value=np.array([[0, 1, 2**32]]))  # was vertex 0
@@ -266,8 +331,10 @@ def test_arrays_of_a_flame_file(folder, name, value):
 
 OBJ = b"mtllib x.mtl\nv 0.0 0.0 0.0\nv 1.5 0.0 0.0\nv 1.0 1.0 -2.25\nv 0.0 1.0 0.5\nvt 0 0\nusemtl Skin\nf 1/1 2/1 3/1\nusemtl Teeth\nf -1 -2 -4 2\n"  # noqa: E501
 OBJ_WORDS = (
-    b"f \n", b"f", b"\nusemtl \n", b"\nusemtl\n", b"v ", b"\nv 1 2 3\n", b"nan", b"inf", b"1e999", b"-", b".", b"\r\n", b"\r", b"\0", b"/", b"//", b"1_0",  # noqa: E501
-    b"1234567890123456789012345.0", b"0x1", b"+1", b"\xc2\xb2", b"\n# \n", b" " * 40, b"\nvn 0 0 1\n", b"999999999999999999999999",
+    b"f \n", b"f", b"\nusemtl \n", b"\nusemtl\n", b"v ", b"\nv 1 2 3\n", b"nan", b"inf", b"1e999",
+    b"-", b".", b"\r\n", b"\r", b"\0", b"/", b"//", b"1_0",  # noqa: E501
+    b"1234567890123456789012345.0", b"0x1", b"+1", b"\xc2\xb2", b"\n# \n", b" " * 40,
+    b"\nvn 0 0 1\n", b"999999999999999999999999",
 )  # fmt: skip
 
 
@@ -281,8 +348,14 @@ def test_obj_files(folder, content):
     with bounded():
         mesh = obj_mesh.read(path)
         count = len(mesh.vertices)
-        assert mesh.vertices.shape == (count, 3) and np.isfinite(mesh.vertices).all() and len(mesh.material) == len(mesh.polygons) > 0
-        assert all(len(set(p)) == len(p) >= 3 and 0 <= min(p) <= max(p) < count for p in mesh.polygons)
+        assert (
+            mesh.vertices.shape == (count, 3)
+            and np.isfinite(mesh.vertices).all()
+            and len(mesh.material) == len(mesh.polygons) > 0
+        )
+        assert all(
+            len(set(p)) == len(p) >= 3 and 0 <= min(p) <= max(p) < count for p in mesh.polygons
+        )
         assert mesh.material.max() < len(mesh.material_names) or not mesh.material_names
     with bounded():
         assert obj_mesh.read_vertices(path).shape[1] == 3
@@ -290,14 +363,29 @@ def test_obj_files(folder, content):
 
 # ---- JSON
 
-PLAN = Mapping("Hero", (Rule("jawOpen", Target("KEY", "jawOpen"), 0.5), Rule("tongueOut", Target("BONE", "", "Rig", "lip", "location", 2), -0.1)),  # noqa: E501
+PLAN = Mapping("Hero", (Rule("jawOpen", Target("KEY", "jawOpen"), 0.5), Rule("tongueOut",
+    Target("BONE", "", "Rig", "lip", "location", 2), -0.1)),  # noqa: E501
                (JointRule("neck", "Head", "Rig", 0.5),), "arkit", ("Face",), "-Y", "Z")  # fmt: skip
-JSON_WORDS = (b"{", b"[", b'"', b"NaN", b"1e999", b"\\ud800", b"9" * 400, b"-", b"null", b"true", b",")
+JSON_WORDS = (
+    b"{",
+    b"[",
+    b'"',
+    b"NaN",
+    b"1e999",
+    b"\\ud800",
+    b"9" * 400,
+    b"-",
+    b"null",
+    b"true",
+    b",",
+)
 
 
 @ordinary
 @given(text=st.one_of(
-    changed(json.loads(PLAN.to_json())).map(json.dumps), damaged(PLAN.to_json().encode(), (), JSON_WORDS).map(lambda raw: raw.decode("utf-8", "replace")),  # noqa: E501
+    changed(json.loads(PLAN.to_json())).map(json.dumps),
+    damaged(PLAN.to_json().encode(), (), JSON_WORDS).map(lambda raw: raw.decode("utf-8",
+    "replace")),  # noqa: E501
 ))  # fmt: skip
 @example(text=PLAN.to_json().replace("0.5", "1" + "0" * 400))
 def test_mappings_and_presets(text):
@@ -305,10 +393,15 @@ def test_mappings_and_presets(text):
         plan = Mapping.from_json(text)
         assert Mapping.from_json(plan.to_json()) == plan
         plan.to_json().encode("utf-8")
-        assert all(np.isfinite(np.float32(rule.weight)) for rule in plan.rules) and isinstance(plan.used, frozenset)
+        assert all(np.isfinite(np.float32(rule.weight)) for rule in plan.rules) and isinstance(
+            plan.used, frozenset
+        )
 
 
-UNITS_FILE, UNITS_CARD = save({"centroids": torch.zeros(4, 3)}), {"config": {"count": 4, "width": 3}, "card": {"what": "units"}}
+UNITS_FILE, UNITS_CARD = (
+    save({"centroids": torch.zeros(4, 3)}),
+    {"config": {"count": 4, "width": 3}, "card": {"what": "units"}},
+)
 
 
 @st.composite
@@ -317,13 +410,37 @@ def units_files(draw):
     tensors, card = UNITS_FILE, json.dumps(UNITS_CARD)
     what = draw(st.sampled_from(("file", "card", "kind")))
     if what == "file":
-        return draw(damaged(tensors, (0, 8, 20, 40, 60), (b'"F32"', b'"I64"', b'"BF16"', b"[4,3]", b"[0,48]", b"}", b"\0\0\xc0\x7f"))), card
+        return draw(
+            damaged(
+                tensors,
+                (0, 8, 20, 40, 60),
+                (b'"F32"', b'"I64"', b'"BF16"', b"[4,3]", b"[0,48]", b"}", b"\0\0\xc0\x7f"),
+            )
+        ), card
     if what == "card":
         return tensors, draw(
-            st.one_of(changed(UNITS_CARD).map(json.dumps), damaged(card.encode(), (), JSON_WORDS).map(lambda raw: raw.decode("latin1")))
+            st.one_of(
+                changed(UNITS_CARD).map(json.dumps),
+                damaged(card.encode(), (), JSON_WORDS).map(lambda raw: raw.decode("latin1")),
+            )
         )
-    kind = draw(st.sampled_from((torch.float16, torch.bfloat16, torch.float64, torch.int8, torch.int64, torch.bool, torch.uint8)))
-    name, shape = draw(st.sampled_from(("centroids", "other", ""))), draw(st.lists(st.integers(0, 5), max_size=3))
+    kind = draw(
+        st.sampled_from(
+            (
+                torch.float16,
+                torch.bfloat16,
+                torch.float64,
+                torch.int8,
+                torch.int64,
+                torch.bool,
+                torch.uint8,
+            )
+        )
+    )
+    name, shape = (
+        draw(st.sampled_from(("centroids", "other", ""))),
+        draw(st.lists(st.integers(0, 5), max_size=3)),
+    )
     return save({name: torch.zeros(shape, dtype=kind)}), card
 
 
@@ -336,22 +453,39 @@ def test_weights_and_their_cards(folder, made):
     (Path(folder) / "units.json").write_text(made[1], encoding="latin1", errors="replace")
     with bounded():
         units = Units.load(Path(folder))
-        assert units.centroids.shape == (4, 3) and units.centroids.dtype == np.float32 and np.isfinite(units.centroids).all()
+        assert (
+            units.centroids.shape == (4, 3)
+            and units.centroids.dtype == np.float32
+            and np.isfinite(units.centroids).all()
+        )
 
 
 # ---- the line between Blender and the engine
 
 
 class Engine:
-    """Stands where the engine is and answers at once, so that what is tried is how requests are read."""
+    """Stands where the engine is and answers at once, so that what is tried is how requests are
+    read."""
 
     def info(self):
-        return {"engine": "thunder", "channels": ["jawOpen"], "weights": "w", "device": "cpu", "versions": {}, "knows_styles": False}
+        return {
+            "engine": "thunder",
+            "channels": ["jawOpen"],
+            "weights": "w",
+            "device": "cpu",
+            "versions": {},
+            "knows_styles": False,
+        }
 
     def begin(self, speech, request, progress, noticed):
         flat = np.zeros(speech.frames, np.float32)
         take = Take(
-            Motion(flat[:, None], np.zeros((speech.frames, 3), np.float32)), request.seed, LipSyncScore(50.0, flat, 50.0), flat, flat, {}
+            Motion(flat[:, None], np.zeros((speech.frames, 3), np.float32)),
+            request.seed,
+            LipSyncScore(50.0, flat, 50.0),
+            flat,
+            flat,
+            {},
         )
         return SimpleNamespace(about={"audio": "0" * 16}, run=lambda arrived: [arrived(take)])
 
@@ -369,7 +503,8 @@ class Engine:
 
 
 def answers(line, folder):
-    """What a worker answers to a line of bytes, read in this process, and what it writes to its log."""
+    """What a worker answers to a line of bytes, read in this process, and what it writes to its
+    log."""
     replies = io.BytesIO()
     one = worker.Worker(io.BytesIO(), replies, str(folder), str(folder), "cpu")
     one.engine = Engine()
@@ -387,7 +522,13 @@ def files(folder):
     """A folder with a sound and arrays that requests may name."""
     tone = 0.3 * np.sin(np.arange(16000) * 0.05)
     audio.write_sound(Path(folder) / "voice.wav", Speech(tone.astype(np.float32)))
-    for name, shape in (("expression", (25, 1)), ("jaw", (25, 3)), ("keep", (25, 10)), ("empty", (0, 3)), ("flat", (25,))):
+    for name, shape in (
+        ("expression", (25, 1)),
+        ("jaw", (25, 3)),
+        ("keep", (25, 10)),
+        ("empty", (0, 3)),
+        ("flat", (25,)),
+    ):
         np.save(Path(folder) / f"{name}.npy", np.zeros(shape, np.float32))
     (Path(folder) / "text.npy").write_bytes(b"no array")
     np.save(Path(folder) / "names.npy", np.array(["a", "b"]))
@@ -396,14 +537,28 @@ def files(folder):
 
 REQUESTS = (
     ("hello", {}), ("release", {}), ("cancel", {"request": 1}),
-    ("generate", {"sound": "voice.wav", "takes": 1, "seed": 1, "steps": 2, "guidance": 1.0, "speech_guidance": 0.0,
+    ("generate", {"sound": "voice.wav", "takes": 1, "seed": 1, "steps": 2, "guidance": 1.0,
+    "speech_guidance": 0.0,
                   "keep_motion": "keep.npy", "keep_mask": "keep.npy"}),
     ("score", {"sound": "voice.wav", "expression": "expression.npy", "jaw": "jaw.npy"}),
-    ("align", {"sound": "voice.wav", "expression": "expression.npy", "jaw": "jaw.npy", "recorded": "voice.wav"}),
+    ("align", {"sound": "voice.wav", "expression": "expression.npy", "jaw": "jaw.npy",
+    "recorded": "voice.wav"}),
     ("closures", {"sound": "voice.wav", "text": "mama"}),
-    ("listen", {"expression": "expression.npy", "jaw": "jaw.npy", "voice": "voice.wav", "out": "out.wav"}),
+    ("listen", {"expression": "expression.npy", "jaw": "jaw.npy", "voice": "voice.wav",
+    "out": "out.wav"}),
 )  # fmt: skip
-NAMES = ("voice.wav", "expression.npy", "jaw.npy", "keep.npy", "empty.npy", "flat.npy", "text.npy", "names.npy", "none.npy", "none.wav")
+NAMES = (
+    "voice.wav",
+    "expression.npy",
+    "jaw.npy",
+    "keep.npy",
+    "empty.npy",
+    "flat.npy",
+    "text.npy",
+    "names.npy",
+    "none.npy",
+    "none.wav",
+)
 
 
 @st.composite
@@ -411,9 +566,13 @@ def requests(draw):
     """(line without its paths made whole, whether it is still JSON)."""
     verb, args = draw(st.sampled_from(REQUESTS))
     args = dict(args)
-    for name in draw(st.lists(st.sampled_from(sorted(args)), max_size=2, unique=True)) if args else ():
+    for name in (
+        draw(st.lists(st.sampled_from(sorted(args)), max_size=2, unique=True)) if args else ()
+    ):
         args[name] = draw(
-            ODD if name in ("out", "text", "takes", "seed", "steps") else st.one_of(ODD, st.sampled_from(NAMES), st.sampled_from(NAMES))
+            ODD
+            if name in ("out", "text", "takes", "seed", "steps")
+            else st.one_of(ODD, st.sampled_from(NAMES), st.sampled_from(NAMES))
         )
     request = {"id": 5, "verb": verb, "args": args}
     return draw(st.one_of(st.just(request), st.just(request), changed(request, 1)))
@@ -424,7 +583,13 @@ def requests(draw):
 @example(request=[])
 @example(request={"id": 10**400, "verb": "hello", "args": {}})
 @example(request={"id": 5, "verb": "generate", "args": {"sound": "voice.wav", "guidance": 10**400}})
-@example(request={"id": 5, "verb": "listen", "args": {"expression": "names.npy", "jaw": "jaw.npy", "out": "out.wav"}})
+@example(
+    request={
+        "id": 5,
+        "verb": "listen",
+        "args": {"expression": "names.npy", "jaw": "jaw.npy", "out": "out.wav"},
+    }
+)
 def test_requests_to_the_engine(files, request):
     args = request.get("args") if isinstance(request, dict) else None
     if isinstance(args, dict):
@@ -432,19 +597,33 @@ def test_requests_to_the_engine(files, request):
             if isinstance(value, str) and value.endswith((".npy", ".wav")):
                 args[name] = os.path.join(str(files), os.path.basename(value))
         for name in ("out", "folder"):  # this test writes in its own folder alone
-            assume(not isinstance(args.get(name), str) or not args[name] or args[name].startswith(str(files)))
+            assume(
+                not isinstance(args.get(name), str)
+                or not args[name]
+                or args[name].startswith(str(files))
+            )
     with bounded():
         events, log = answers(json.dumps(request).encode() + b"\n", files)
         for answer in events:
-            assert set(answer) >= {"id", "event"} and answer["event"] in ("done", "error", "progress", "take")
+            assert set(answer) >= {"id", "event"} and answer["event"] in (
+                "done",
+                "error",
+                "progress",
+                "take",
+            )
             if answer["event"] == "error":  # of the base class are those that nobody foresaw
-                assert answer["kind"] in KINDS and answer["kind"] != "ThunderError" and len(answer["message"]) < 600, (request, answer, log)
+                assert (
+                    answer["kind"] in KINDS
+                    and answer["kind"] != "ThunderError"
+                    and len(answer["message"]) < 600
+                ), (request, answer, log)
         assert events
 
 
 @ordinary
 @given(line=st.sampled_from(REQUESTS).flatmap(
-    lambda request: damaged(json.dumps({"id": 5, "verb": request[0], "args": {}}).encode(), (), JSON_WORDS)))  # fmt: skip
+    lambda request: damaged(json.dumps({"id": 5, "verb": request[0], "args": {}}).encode(), (),
+    JSON_WORDS)))  # fmt: skip
 @example(line=b"[" * 100_000)
 @example(line=b'{"id": 1' + b"0" * 5000 + b', "verb": "hello"}')
 def test_damaged_lines_to_the_engine(files, line):
@@ -454,8 +633,10 @@ def test_damaged_lines_to_the_engine(files, line):
 
 
 EVENTS = (
-    {"id": None, "event": "ready", "protocol": 1}, {"id": 1, "event": "progress", "fraction": 0.5, "message": "Sampling"},
-    {"id": 1, "event": "done", "result": {"takes": []}}, {"id": 1, "event": "error", "kind": "BadSound", "message": "No: choose another"},
+    {"id": None, "event": "ready", "protocol": 1}, {"id": 1, "event": "progress", "fraction": 0.5,
+    "message": "Sampling"},
+    {"id": 1, "event": "done", "result": {"takes": []}}, {"id": 1, "event": "error",
+    "kind": "BadSound", "message": "No: choose another"},
     {"id": 1, "event": "take", "take": {"seed": 1}},
 )  # fmt: skip
 
@@ -493,7 +674,11 @@ class Ended:
 
     def __init__(self, lines):
         self.asked = threading.Event()
-        self.stdout, self.stderr, self.stdin = Answer(lines, self.asked), io.BytesIO(), Question(self.asked)
+        self.stdout, self.stderr, self.stdin = (
+            Answer(lines, self.asked),
+            io.BytesIO(),
+            Question(self.asked),
+        )
         self.pid, self.returncode = 2**22 + 1, None
 
     def poll(self):
@@ -508,9 +693,11 @@ class Ended:
 
 @ordinary
 @given(lines=st.lists(st.one_of(
-    st.sampled_from(EVENTS).flatmap(lambda event: changed(event, 2)).map(lambda event: json.dumps(event).encode() + b"\n"),
+    st.sampled_from(EVENTS).flatmap(lambda event: changed(event,
+    2)).map(lambda event: json.dumps(event).encode() + b"\n"),
     st.sampled_from(EVENTS).map(lambda event: json.dumps(event).encode() + b"\n"),
-    st.sampled_from(EVENTS).flatmap(lambda event: damaged(json.dumps(event).encode(), most=2)).map(lambda raw: raw.replace(b"\n", b"") + b"\n"),  # noqa: E501
+    st.sampled_from(EVENTS).flatmap(lambda event: damaged(json.dumps(event).encode(),
+    most=2)).map(lambda raw: raw.replace(b"\n", b"") + b"\n"),  # noqa: E501
 ), max_size=5))  # fmt: skip
 @example(lines=[b"[]\n"])
 @example(lines=[b'{"event": "ready", "protocol": 1}\n', b'{"id": 1, "event": "done"}\n'])
@@ -518,7 +705,8 @@ class Ended:
 @example(lines=[b'{"id": [1], "event": "done"}\n'])
 @example(lines=[b"[" * 100_000 + b"\n"])
 def test_answers_of_the_engine(folder, lines, monkeypatch):
-    """Whatever an engine writes before it ends, its client gets an answer or an error and does not wait for ever."""
+    """Whatever an engine writes before it ends, its client gets an answer or an error and does not
+    wait for ever."""
     with monkeypatch.context() as patched:
         patched.setattr(worker_process.subprocess, "Popen", lambda *args, **rest: Ended(lines))
         patched.setattr(client.Client, "folder", str(folder))
@@ -532,8 +720,18 @@ def test_answers_of_the_engine(folder, lines, monkeypatch):
 
 
 def wav(rate=16000, channels=1, bits=16, kind=1, seconds=0.5):
-    tone = (9000 * np.sin(np.arange(int(min(rate, 48000) * seconds)) * 0.05)).astype("<i2").tobytes()
-    form = struct.pack("<HHIIHH", kind, channels, rate, rate * channels * bits // 8 % 2**32, channels * bits // 8 % 2**16, bits)
+    tone = (
+        (9000 * np.sin(np.arange(int(min(rate, 48000) * seconds)) * 0.05)).astype("<i2").tobytes()
+    )
+    form = struct.pack(
+        "<HHIIHH",
+        kind,
+        channels,
+        rate,
+        rate * channels * bits // 8 % 2**32,
+        channels * bits // 8 % 2**16,
+        bits,
+    )
     return (
         b"RIFF"
         + struct.pack("<I", 36 + len(tone))
@@ -548,17 +746,25 @@ def wav(rate=16000, channels=1, bits=16, kind=1, seconds=0.5):
 
 @ordinary
 @given(content=st.one_of(
-    damaged(wav(), (0, 4, 12, 16, 20, 22, 24, 28, 32, 34, 36, 40), (b"LIST", b"fact", b"RF64", b"RIFX", b"data", b"fmt ", b"\0\0\xc0\x7f")),
-    st.builds(wav, st.sampled_from((1, 3999, 4000, 8000, 44100, 192000, 768000, 768001, 2**31, 2**32 - 1)), st.sampled_from((0, 1, 2, 3, 255, 1024, 65535)),  # noqa: E501
-              st.sampled_from((0, 1, 8, 12, 16, 24, 32, 64, 65535)), st.sampled_from((0, 1, 2, 3, 6, 7, 0x11, 0x31, 0x55, 0xFFFE))),
+    damaged(wav(), (0, 4, 12, 16, 20, 22, 24, 28, 32, 34, 36, 40),
+    (b"LIST", b"fact", b"RF64", b"RIFX", b"data", b"fmt ", b"\0\0\xc0\x7f")),
+    st.builds(wav, st.sampled_from((1, 3999, 4000, 8000, 44100, 192000, 768000, 768001, 2**31,
+    2**32 - 1)), st.sampled_from((0, 1, 2, 3, 255, 1024, 65535)),  # noqa: E501
+              st.sampled_from((0, 1, 8, 12, 16, 24, 32, 64, 65535)),
+                  st.sampled_from((0, 1, 2, 3, 6, 7, 0x11, 0x31, 0x55, 0xFFFE))),
 ))  # fmt: skip
 def test_headers_of_sounds(folder, content, monkeypatch):
     path = saved(folder, "sound.wav", content)
     with monkeypatch.context() as patched:
-        patched.setattr(audio.shutil, "which", lambda *_: None)  # libsndfile alone: a process of ffmpeg for each would take minutes
+        # libsndfile alone: a process of ffmpeg for each would take minutes
+        patched.setattr(audio.shutil, "which", lambda *_: None)
         with bounded():
             speech = audio.read_sound(path)
-            assert speech.rate == 16000 and np.isfinite(speech.samples).all() and np.abs(speech.samples).max() <= 1
+            assert (
+                speech.rate == 16000
+                and np.isfinite(speech.samples).all()
+                and np.abs(speech.samples).max() <= 1
+            )
 
 
 BELIEF = np.random.default_rng(0).dirichlet(np.full(len(PHONES), 0.1), 60)
@@ -573,5 +779,7 @@ def test_texts(text):
     with bounded():
         for closure in transcript.closures_and_words(BELIEF, text)[0]:
             assert (
-                0 <= closure.seconds <= len(BELIEF) / 50 + 0.1 and 0 <= closure.sure <= 1 and set(closure.text) <= set(transcript.BILABIALS)
+                0 <= closure.seconds <= len(BELIEF) / 50 + 0.1
+                and 0 <= closure.sure <= 1
+                and set(closure.text) <= set(transcript.BILABIALS)
             )

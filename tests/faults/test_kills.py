@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A few of the kills that `make faults` does by the hundred: what a killed process leaves behind."""
+"""A few of the kills that `make faults` does by the hundred: what a killed process leaves
+behind."""
 
 import sys
 from pathlib import Path
@@ -13,8 +14,12 @@ import kills
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked up as Linux lists them")
-@pytest.mark.parametrize("of, count", [("worker", 4), ("bake", 3), ("batch", 2), ("installer", 3), ("blender", 4)])
+@pytest.mark.skipif(
+    not Path("/proc").is_dir(), reason="processes are looked up as Linux lists them"
+)
+@pytest.mark.parametrize(
+    "of, count", [("worker", 4), ("bake", 3), ("batch", 2), ("installer", 3), ("blender", 4)]
+)
 def test_killed_at_random_moments(of, count):
     if of in ("bake", "batch", "blender"):
         try:

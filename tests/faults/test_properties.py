@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must hold for any input, tried on many: conversions come back, mixtures of one take are it, files are old or new."""
+"""What must hold for any input, tried on many: conversions come back, mixtures of one take are it,
+files are old or new."""
 
 import os
 
@@ -36,7 +37,13 @@ from thunder_core.face.mapping import (
 from thunder_core.files import is_part, part_of, write_file
 from thunder_core.types import Motion, pack, unpack
 
-many = settings(derandomize=True, database=None, deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+many = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=list(HealthCheck),
+)
 few = settings(many, max_examples=6)
 ORDERS = ("XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX")
 CHANNELS = load_head().expression_names
@@ -55,7 +62,10 @@ def test_a_rotation_comes_back_through_matrices_quaternions_and_angles(turn):
     matrix = rotation.rotvec_to_matrix(turn)
     assert np.abs(matrix @ matrix.swapaxes(1, 2) - np.eye(3)).max() < 1e-12
     assert np.abs(rotation.matrix_to_rotvec(matrix) - turn).max() < 1e-6
-    assert np.abs(rotation.quaternion_to_rotvec(rotation.rotvec_to_quaternion(turn)) - turn).max() < 1e-9
+    assert (
+        np.abs(rotation.quaternion_to_rotvec(rotation.rotvec_to_quaternion(turn)) - turn).max()
+        < 1e-9
+    )
     for order in ORDERS:
         back = rotation.euler_to_rotvec(rotation.matrix_to_euler(matrix, order), order)
         assert np.abs(rotation.rotvec_to_matrix(back) - matrix).max() < 1e-7
@@ -66,7 +76,10 @@ def test_a_rotation_comes_back_through_matrices_quaternions_and_angles(turn):
 def test_a_rotation_comes_back_from_every_rotation_mode_of_blender(turn, mode):
     values = rotation_values(turn, mode)
     assert values.shape == (5, rotation_length(mode))
-    there, back = rotation.rotvec_to_matrix(turn), rotation.rotvec_to_matrix(rotation_vectors(values, mode))
+    there, back = (
+        rotation.rotvec_to_matrix(turn),
+        rotation.rotvec_to_matrix(rotation_vectors(values, mode)),
+    )
     assert np.abs(there - back).max() < 1e-7
 
 
@@ -82,7 +95,9 @@ def motions(frames=12, channels=len(CHANNELS)):
 
 def _motion(seed, frames, channels, open_jaw, amount):
     g = np.random.default_rng(seed)
-    expression = (amount * g.random((frames, channels)) * (g.random(channels) < 0.4)).astype(np.float32)
+    expression = (amount * g.random((frames, channels)) * (g.random(channels) < 0.4)).astype(
+        np.float32
+    )
     turns = [(0.1 * g.standard_normal((frames, 3))).astype(np.float32) for _ in range(2)]
     jaw = (0.02 * g.standard_normal((frames, 3))).astype(np.float32)
     jaw[:, 0] = open_jaw * g.random(frames)
@@ -98,11 +113,17 @@ def test_a_packed_motion_comes_back_bit_for_bit(motion):
 
 
 @many
-@given(cuts=st.lists(st.tuples(st.floats(-5, 60), st.integers(0, 3)), max_size=8), first=st.integers(0, 3), fade=st.floats(0, 20))
+@given(
+    cuts=st.lists(st.tuples(st.floats(-5, 60), st.integers(0, 3)), max_size=8),
+    first=st.integers(0, 3),
+    fade=st.floats(0, 20),
+)
 def test_at_every_frame_the_takes_of_a_mix_add_up_to_one(cuts, first, fade):
     frames = np.arange(50.0)
     share = mixing.take_weights(frames, first, cuts, 4, fade)
-    assert share.shape == (50, 4) and share.min() >= 0 and np.abs(share.sum(axis=1) - 1).max() < 1e-9
+    assert (
+        share.shape == (50, 4) and share.min() >= 0 and np.abs(share.sum(axis=1) - 1).max() < 1e-9
+    )
     at = {}
     for frame, take in sorted(cuts, key=lambda cut: cut[0]):
         at[frame] = take
@@ -112,11 +133,18 @@ def test_at_every_frame_the_takes_of_a_mix_add_up_to_one(cuts, first, fade):
 
 
 @settings(many, max_examples=25)
-@given(motion=motions(), cuts=st.lists(st.tuples(st.floats(0, 12), st.integers(0, 2)), max_size=4), fade=st.floats(0, 6))
+@given(
+    motion=motions(),
+    cuts=st.lists(st.tuples(st.floats(0, 12), st.integers(0, 2)), max_size=4),
+    fade=st.floats(0, 6),
+)
 def test_a_mix_of_one_take_is_the_take(motion, cuts, fade):
     alone = mixing.mix([motion], CHANNELS, np.ones((motion.frames, 1, len(mixing.PARTS))))
-    share = mixing.take_weights(np.arange(float(motion.frames)), 0, cuts, 3, fade)[:, :, None].repeat(len(mixing.PARTS), axis=2)
-    thrice = mixing.mix([motion] * 3, CHANNELS, share)  # the same take under three names, cut and cross-faded
+    share = mixing.take_weights(np.arange(float(motion.frames)), 0, cuts, 3, fade)[
+        :, :, None
+    ].repeat(len(mixing.PARTS), axis=2)
+    # the same take under three names, cut and cross-faded
+    thrice = mixing.mix([motion] * 3, CHANNELS, share)
     for made in (alone, thrice):
         for name in ("expression", "jaw", "head", "eyes"):
             assert np.abs(getattr(made, name) - getattr(motion, name)).max() < 2e-6, name
@@ -133,8 +161,15 @@ def test_a_mix_of_one_take_is_the_take(motion, cuts, fade):
 def test_what_a_rig_is_driven_with_is_read_from_it(motion, weights, rest, joint, mode):
     names = CHANNELS[:6]
     tracks = [Track(0, f"key {i}", rest=rest[i]) for i in range(6)]
-    tracks += [Track(1, rotation_path(mode), i, rest=value) for i, value in enumerate(rotation_rest(mode))]
-    turn = Turn(6, mode, np.eye(3), tuple((f"{joint}.{axis}", place, 1.0) for place, axis in enumerate("xyz")))
+    tracks += [
+        Track(1, rotation_path(mode), i, rest=value) for i, value in enumerate(rotation_rest(mode))
+    ]
+    turn = Turn(
+        6,
+        mode,
+        np.eye(3),
+        tuple((f"{joint}.{axis}", place, 1.0) for place, axis in enumerate("xyz")),
+    )
     rig = Driver(tracks, [(name, i, weights[i]) for i, name in enumerate(names)], [turn])
     read = rig.read(rig.drive(motion, names), names)
     assert np.abs(read.expression - motion.expression).max() < 1e-5
@@ -154,25 +189,37 @@ def other_head(tmp_path_factory):
 @few
 @given(motion=motions(frames=8))
 def test_a_motion_comes_back_from_another_head(other_head, motion):
-    """The same jaw, and the face within a millimetre at most, a tenth of one on average: another basis cannot do all of it."""
+    """The same jaw, and the face within a millimetre at most, a tenth of one on average: another
+    basis cannot do all of it."""
     back = other_head.back(other_head.to(motion))
     assert np.abs(back.jaw - motion.jaw).max() < 1e-6
-    points, turn = other_head.bundled.points, rotation.rotvec_to_matrix(motion.jaw.astype(np.float64))
-    apart = np.linalg.norm(points.place(back.expression.astype(float), turn) - points.place(motion.expression.astype(float), turn), axis=2)
+    points, turn = (
+        other_head.bundled.points,
+        rotation.rotvec_to_matrix(motion.jaw.astype(np.float64)),
+    )
+    apart = np.linalg.norm(
+        points.place(back.expression.astype(float), turn)
+        - points.place(motion.expression.astype(float), turn),
+        axis=2,
+    )
     assert apart.max() < 1e-3 and apart.mean() < 1e-4
 
 
 # ---- what is written
 
 
-TEXTS = st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=12)  # names without control characters, which are refused
+# names without control characters, which are refused
+TEXTS = st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=12)
 TARGETS = st.builds(
-    Target, st.sampled_from(KINDS), TEXTS.filter(bool), TEXTS, TEXTS.filter(bool), st.sampled_from(PATHS), st.integers(0, 2),
+    Target, st.sampled_from(KINDS), TEXTS.filter(bool), TEXTS, TEXTS.filter(bool),
+    st.sampled_from(PATHS), st.integers(0, 2),
 )  # fmt: skip
 WEIGHTS = st.floats(-1e6, 1e6)
 PLANS = st.builds(
-    Mapping, TEXTS.filter(bool), st.lists(st.builds(Rule, st.sampled_from((*CHANNELS, *DERIVED, *COMPONENTS)), TARGETS, WEIGHTS), max_size=5).map(tuple),  # noqa: E501
-    st.lists(st.builds(JointRule, st.sampled_from(JOINTS), TEXTS.filter(bool), TEXTS, WEIGHTS), max_size=4).map(tuple), TEXTS,
+    Mapping, TEXTS.filter(bool), st.lists(st.builds(Rule, st.sampled_from((*CHANNELS, *DERIVED,
+    *COMPONENTS)), TARGETS, WEIGHTS), max_size=5).map(tuple),  # noqa: E501
+    st.lists(st.builds(JointRule, st.sampled_from(JOINTS), TEXTS.filter(bool), TEXTS, WEIGHTS),
+    max_size=4).map(tuple), TEXTS,
     st.lists(TEXTS, max_size=3).map(tuple), *[st.sampled_from(FACINGS)] * 2,
 ).filter(lambda plan: not plan.forward or plan.forward[-1:] != plan.up[-1:])  # fmt: skip
 
@@ -186,7 +233,9 @@ def test_every_mapping_comes_back_from_its_json(plan):
 @many
 @given(held=st.dictionaries(
     st.text("abcdefgh_123", min_size=1, max_size=8),
-    st.sampled_from(("f8", "f4", "i4", "u1", "?", "U5", ">f4")).flatmap(lambda kind: arrays.arrays(kind, arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))),  # noqa: E501
+    st.sampled_from(("f8", "f4", "i4", "u1", "?", "U5",
+    ">f4")).flatmap(lambda kind: arrays.arrays(kind,
+    arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))),  # noqa: E501
     max_size=4), packed=st.booleans())  # fmt: skip
 def test_every_array_comes_back_from_an_npz(tmp_path_factory, held, packed):
     path = tmp_path_factory.getbasetemp() / "arrays.npz"
@@ -194,7 +243,9 @@ def test_every_array_comes_back_from_an_npz(tmp_path_factory, held, packed):
     read = read_npz(path)
     assert read.keys() == held.keys()
     for name, array in held.items():
-        assert read[name].dtype == array.dtype and np.array_equal(read[name], array, equal_nan=array.dtype.kind == "f")
+        assert read[name].dtype == array.dtype and np.array_equal(
+            read[name], array, equal_nan=array.dtype.kind == "f"
+        )
 
 
 class Broke(Exception):
@@ -204,7 +255,11 @@ class Broke(Exception):
 @many
 @given(
     steps=st.lists(
-        st.tuples(st.sampled_from(("bytes", "text", "writer", "fails", "part", "part fails")), st.binary(max_size=40)), max_size=8
+        st.tuples(
+            st.sampled_from(("bytes", "text", "writer", "fails", "part", "part fails")),
+            st.binary(max_size=40),
+        ),
+        max_size=8,
     )
 )
 def test_a_file_is_what_was_last_written_in_full(tmp_path_factory, steps):
@@ -245,5 +300,9 @@ def test_a_file_is_what_was_last_written_in_full(tmp_path_factory, steps):
 def test_a_timecode_says_its_time_to_a_thousandth_of_a_frame(seconds, rate):
     hours, minutes, whole, frames = livelink.timecode(seconds, rate).split(":")
     assert int(minutes) < 60 and int(whole) < 60 and float(frames) < rate
-    if rate == round(rate):  # with a fraction, timecode's second is as many frames as it says, not a second
-        assert abs(3600 * int(hours) + 60 * int(minutes) + int(whole) + float(frames) / rate - seconds) <= 0.5001e-3 / rate + 1e-9
+    # with a fraction, timecode's second is as many frames as it says, not a second
+    if rate == round(rate):
+        assert (
+            abs(3600 * int(hours) + 60 * int(minutes) + int(whole) + float(frames) / rate - seconds)
+            <= 0.5001e-3 / rate + 1e-9
+        )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Poses in the asset shelf of the viewport, the lit scene and its playblast, as an animator clicks them."""
+"""Poses in the asset shelf of the viewport, the lit scene and its playblast, as an animator clicks
+them."""
 
 import os
 
@@ -10,7 +11,8 @@ from thunder.scene.media import stage
 
 
 def poses_and_stage(hand):
-    """A head is lit, its poses saved; a click in the shelf puts one on it; its playblast is filmed while the window lives."""
+    """A head is lit, its poses saved; a click in the shelf puts one on it; its playblast is filmed
+    while the window lives."""
     hand.call(bpy.ops.thunder.first_head)
     hand.window.workspace.status_text_set(None)
     bpy.data.objects.remove(bpy.data.objects["Cube"])
@@ -38,7 +40,11 @@ def poses_and_stage(hand):
     yield from hand.click(region.x + 190, region.y + region.height - 70)
     yield 1.0
     hand.photograph("applied")
-    hand.seen["moved"] = [key.name for key in rig.keys.key_blocks[1:] if abs(key.value) > 0.01 and not key.name.startswith("corrective")]
+    hand.seen["moved"] = [
+        key.name
+        for key in rig.keys.key_blocks[1:]
+        if abs(key.value) > 0.01 and not key.name.startswith("corrective")
+    ]
     hand.viewport.spaces.active.show_region_asset_shelf = False
     hand.scene.frame_start, hand.scene.frame_end = 1, 12
     hand.seen["filming"] = list(hand.call(bpy.ops.thunder.playblast, "INVOKE_DEFAULT", percent=25))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an animator does at the end of the day: edits a key, listens, sees where the lips drift, commits."""
+"""What an animator does at the end of the day: edits a key, listens, sees where the lips drift,
+commits."""
 
 import time
 
@@ -39,7 +40,8 @@ def choices(hand, takes=list_takes):
     hand.seen["held"] = held
     hand.seen["made"] = sorted({action.name for action in bpy.data.actions} - set(before))
     hand.seen["curves"] = {
-        curve.data_path: len(curve.keyframe_points) for curve in compat.all_curves(bpy.data.actions[hand.seen["made"][0]])
+        curve.data_path: len(curve.keyframe_points)
+        for curve in compat.all_curves(bpy.data.actions[hand.seen["made"][0]])
     }
     hand.photograph("committed")
     hand.press("Z", ctrl=True)
@@ -49,7 +51,8 @@ def choices(hand, takes=list_takes):
 
 
 def graphs(hand):
-    """The mouth of one take in the Graph Editor: as a take, committed as Dense Curves, and committed as Poses."""
+    """The mouth of one take in the Graph Editor: as a take, committed as Dense Curves, and
+    committed as Poses."""
     only_open("takes")
     yield from scene_with_voice_and_head(hand)
     hand.scene.render.fps, hand.scene.thunder.count = 24, 1
@@ -74,7 +77,10 @@ def graphs(hand):
         rig.mesh.select_set(True)
         hand.window.view_layer.objects.active = rig.mesh
         for curve in curves:  # of both ways the same few
-            curve.hide = not any(f'"{name}"' in curve.data_path for name in ("mouthFunnel", "mouthLowerDownLeft", "mouthRollLower"))
+            curve.hide = not any(
+                f'"{name}"' in curve.data_path
+                for name in ("mouthFunnel", "mouthLowerDownLeft", "mouthRollLower")
+            )
         area.type = "GRAPH_EDITOR"
         area.spaces.active.show_region_ui = False
         yield 1.0
@@ -107,7 +113,8 @@ def lay(hand, area, kind):
 
 
 def draws_curves(hand, takes=list_takes):
-    """The overlay over timeline, dope sheet and sequencer; how long a redraw takes; it goes with its switch and the add-on."""
+    """The overlay over timeline, dope sheet and sequencer; how long a redraw takes; it goes with
+    its switch and the add-on."""
     only_open("listen")
     yield from scene_with_voice_and_head(hand)
     hand.scene.thunder.live_score = False
@@ -119,7 +126,9 @@ def draws_curves(hand, takes=list_takes):
     yield from lay(hand, area, "DOPESHEET_EDITOR")
     hand.photograph("curves_dope_sheet")
     yield from lay(hand, area, "SEQUENCE_EDITOR")
-    area.spaces.active.timeline_overlay.show_strip_source = False  # where the sample lies does not matter
+    area.spaces.active.timeline_overlay.show_strip_source = (
+        False  # where the sample lies does not matter
+    )
     yield 0.5
     hand.seen["plain"] = count_red(hand.photograph("curves_sequencer"))
     spent, draw = [], overlay.draw
@@ -166,7 +175,8 @@ def count_red(pixels):
 
 
 def rescores(hand):
-    """A key is edited by hand: the score follows by itself and nothing holds the window; Listen speaks the edited frames."""
+    """A key is edited by hand: the score follows by itself and nothing holds the window; Listen
+    speaks the edited frames."""
     only_open("listen")
     yield from scene_with_voice_and_head(hand)
     yield from list_takes(hand, count=1)
@@ -193,7 +203,10 @@ def rescores(hand):
             hand.seen["running"] = True
         yield 0.1
     yield 1.0
-    hand.seen["after"], hand.seen["drifts"] = entry.score, len(live_score.shown_score(hand.scene).drifts())
+    hand.seen["after"], hand.seen["drifts"] = (
+        entry.score,
+        len(live_score.shown_score(hand.scene).drifts()),
+    )
     hand.seen["held"] = held
     hand.photograph("scored")
     # a second edit with the engine awake: a moment
@@ -208,7 +221,12 @@ def rescores(hand):
     with hand.context():
         _, listened = listening.listening_strip(bpy.context)
         voice = hand.scene.sequence_editor.strips_all["dialogue"]
-        hand.seen["heard"] = [int(listened.left_handle), int(listened.right_handle), bool(listened.mute), bool(voice.mute)]
+        hand.seen["heard"] = [
+            int(listened.left_handle),
+            int(listened.right_handle),
+            bool(listened.mute),
+            bool(voice.mute),
+        ]
         bpy.ops.thunder.original("INVOKE_DEFAULT", True)
         hand.seen["flipped"] = [bool(listened.mute), bool(voice.mute)]
     yield 0.8
@@ -222,7 +240,9 @@ def rescores(hand):
 
 def edit(entry):
     """Open the jaw wide over half a second of a take, as a hand in the graph editor would."""
-    curve = next(c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
+    curve = next(
+        c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0
+    )
     for point in curve.keyframe_points:
         if 60 <= point.co[0] <= 72:
             point.co[1] = 0.35 + 0.05 * (point.co[0] % 2)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real Blender, named by BLENDER, that the tests of this folder run in a window or ask on the command line."""
+"""A real Blender, named by BLENDER, that the tests of this folder run in a window or ask on the
+command line."""
 
 import json
 import os
@@ -16,10 +17,12 @@ PICTURES = ROOT / "out" / "window"
 
 
 class RealBlender:
-    """An installed Blender. `wrapped`: BLENDER is a script that runs things beside the system, with --exec anything.
+    """An installed Blender. `wrapped`: BLENDER is a script that runs things beside the system, with
+    --exec anything.
 
-    shaders: a folder in which Mesa keeps the shaders it has compiled, for other Blenders of a session; None for one of its own.
-    smooth: whether edges in the viewport are smoothed, a third of a scenario's processor time on software OpenGL.
+    shaders: a folder in which Mesa keeps the shaders it has compiled, for other Blenders of a
+    session; None for one of its own. smooth: whether edges in the viewport are smoothed, a third of
+    a scenario's processor time on software OpenGL.
     """
 
     def __init__(self, path, scratch, shaders=None, smooth=True):
@@ -32,8 +35,15 @@ class RealBlender:
         self.wrapped = start.startswith(b"#!") and b"--exec" in start
 
     def environment(self):
-        # What a wrapped Blender must see of this system: the extension, the engine's Python, these tests' files.
-        visible = [ROOT, sys.base_prefix, sys.prefix, self.scratch, *([self.shaders] if self.shaders else [])]
+        # What a wrapped Blender must see of this system: the extension, the engine's Python, these
+        # tests' files.
+        visible = [
+            ROOT,
+            sys.base_prefix,
+            sys.prefix,
+            self.scratch,
+            *([self.shaders] if self.shaders else []),
+        ]
         return {
             **os.environ,
             **({"MESA_SHADER_CACHE_DIR": str(self.shaders)} if self.shaders else {}),
@@ -69,7 +79,8 @@ class RealBlender:
         )
 
     def start(self, *arguments):
-        """Blender without a window, in a process group of its own; its output can be read as text while it runs."""
+        """Blender without a window, in a process group of its own; its output can be read as text
+        while it runs."""
         return subprocess.Popen(
             [self.path, "-b", "--factory-startup", *map(str, arguments)],
             cwd=ROOT,
@@ -83,22 +94,29 @@ class RealBlender:
 
     def python(self):
         """The version of its Python: "3.14"."""
-        said = self.run("--python-expr", "import sys; print('PYTHON', '{}.{}'.format(*sys.version_info))").stdout
+        said = self.run(
+            "--python-expr", "import sys; print('PYTHON', '{}.{}'.format(*sys.version_info))"
+        ).stdout
         return said.split("PYTHON ")[1].split()[0]
 
     def act(self, scenario, timeout=400, simulated=True, package=None, size=(1400, 900)):
-        """Acts out a scenario in a window; returns what was seen. Pictures are kept in out/window/SCENARIO.
+        """Acts out a scenario in a window; returns what was seen. Pictures are kept in
+        out/window/SCENARIO.
 
-        simulated: whether events come from the scenario; Blender then ignores those of the screen (`Hand.press_escape_on_screen`).
-        size: of the window and its screen, pixels.
-        package: what the scenario itself installs, in a Blender that nobody has used; else the extension is there and enabled.
+        simulated: whether events come from the scenario; Blender then ignores those of the screen
+        (`Hand.press_escape_on_screen`). size: of the window and its screen, pixels. package: what
+        the scenario itself installs, in a Blender that nobody has used; else the extension is there
+        and enabled.
         """
         environment = self.environment() | {"SCREEN_SIZE": "x".join(map(str, size))}
         if package is None:
             self.link_extension()
         else:
             del environment["THUNDER_PYTHON"]  # the package brings its own engine
-            environment |= {"THUNDER_PACKAGE": str(package), "BLENDER_USER_RESOURCES": str(self.scratch / f"new_{scenario}")}
+            environment |= {
+                "THUNDER_PACKAGE": str(package),
+                "BLENDER_USER_RESOURCES": str(self.scratch / f"new_{scenario}"),
+            }
             shutil.rmtree(environment["BLENDER_USER_RESOURCES"], ignore_errors=True)
             Path(environment["BLENDER_USER_RESOURCES"]).mkdir()
         folder = self.scratch / scenario
@@ -144,7 +162,9 @@ class RealBlender:
             shutil.copy(picture, kept)
         (kept / "log.txt").write_text(done.stdout)
         result = folder / "result.json"
-        assert result.is_file(), f"Blender ended with {done.returncode} and no result:\n{done.stdout[-3000:]}"
+        assert result.is_file(), (
+            f"Blender ended with {done.returncode} and no result:\n{done.stdout[-3000:]}"
+        )
         shutil.copy(result, kept)
         answer = json.loads(result.read_text())
         assert answer["error"] is None, f"{answer['error']}\n{done.stdout[-2000:]}"
@@ -172,8 +192,11 @@ def real_blender(tmp_path_factory, shaders):
 @pytest.fixture(scope="module")
 def package(real_blender, packaging):
     """What an animator with this Blender installs, built by its own tool."""
-    out = PICTURES.parent / "window_package"  # below out/, as a Blender in a root of its own may see no other folder
-    return packaging.build(out, packaging.extension_tool(), packaging.this_platform(), real_blender.python())
+    # below out/, as a Blender in a root of its own may see no other folder
+    out = PICTURES.parent / "window_package"
+    return packaging.build(
+        out, packaging.extension_tool(), packaging.this_platform(), real_blender.python()
+    )
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A newcomer's first day, in one go: from the file that Blender opens with to a committed line that is listened to."""
+"""A newcomer's first day, in one go: from the file that Blender opens with to a committed line that
+is listened to."""
 
 import time
 
@@ -12,7 +13,8 @@ from thunder.scene.review import listening, live_score
 
 
 def a_day(hand):
-    """Head, voice, takes, a star, a mix, kept frames, a slider, commit, listen; then all of it undone again."""
+    """Head, voice, takes, a star, a mix, kept frames, a slider, commit, listen; then all of it
+    undone again."""
     only_open("main", "takes", "commit", "listen")
     yield from hand.open_tab("Thunder")
     held = time_slices()
@@ -66,11 +68,14 @@ def choose(hand):
 
 
 def rework(hand):
-    """The mouth of one take with the head of another, the middle of it kept, the rest sampled again, more jaw."""
+    """The mouth of one take with the head of another, the middle of it kept, the rest sampled
+    again, more jaw."""
     actions = [entry.action.name for entry in hand.scene.thunder.takes]
     with hand.context():
         for part, index in (("mouth", 0), ("upper_face", 1), ("eyes", 1), ("head", 2)):
-            assert hand.button(bpy.ops.thunder.choose_part, part=part, take=actions[index]) == ["FINISHED"]
+            assert hand.button(bpy.ops.thunder.choose_part, part=part, take=actions[index]) == [
+                "FINISHED"
+            ]
         hand.button(bpy.ops.thunder.mix_takes)
     yield from done()
     hand.scene.frame_set(60)
@@ -79,7 +84,10 @@ def rework(hand):
         assert hand.button(bpy.ops.thunder.keep_frames, which="AROUND") == ["FINISHED"]
         hand.button(bpy.ops.thunder.resample_rest)
     yield from done()
-    hand.seen["kinds"], hand.seen["shown"] = [entry.kind for entry in hand.scene.thunder.takes], hand.scene.thunder.active_take
+    hand.seen["kinds"], hand.seen["shown"] = (
+        [entry.kind for entry in hand.scene.thunder.takes],
+        hand.scene.thunder.active_take,
+    )
     began = time.process_time()
     hand.scene.thunder.takes[hand.scene.thunder.active_take].action.thunder_shape.jaw = 1.4
     hand.seen["slider"] = time.process_time() - began

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An animator directs a head, generates, lets the shown take follow a slider, samples more like it, and undoes it all."""
+"""An animator directs a head, generates, lets the shown take follow a slider, samples more like it,
+and undoes it all."""
 
 import os
 import time
@@ -32,7 +33,9 @@ def jaw(entry):
 
 def asked_energy(hand):
     """The energy that the shown take was asked for."""
-    return round(float(np.exp(shown(hand).action[keying.PROPERTY]["direction"][0] * AXES[0].speakers)), 3)
+    return round(
+        float(np.exp(shown(hand).action[keying.PROPERTY]["direction"][0] * AXES[0].speakers)), 3
+    )
 
 
 def processor_seconds(pid):
@@ -52,7 +55,9 @@ def directs(hand):
     yield from hand.settle()  # panels slide to their places
     yield from generate(hand)
     hand.seen["takes"] = [(entry.seed, entry.words) for entry in hand.scene.thunder.takes]
-    hand.seen["asked"] = [list(entry.action[keying.PROPERTY]["direction"])[0] for entry in hand.scene.thunder.takes]
+    hand.seen["asked"] = [
+        list(entry.action[keying.PROPERTY]["direction"])[0] for entry in hand.scene.thunder.takes
+    ]
     yield from hand.settle()
     hand.photograph("generated")
 
@@ -68,12 +73,16 @@ def directs(hand):
 
     live.task.step = timed
     hand.seen["seed"], source = shown(hand).seed, shown(hand).name
-    # One movement: what a draft costs the processor, engine and window. The clock would count what others do.
+    # One movement: what a draft costs the processor, engine and window. The clock would count what
+    # others do.
     pid, before, direction = connection.client().pid, len(steps), sliders.of(owner)
     began = processor_seconds(pid)
     direction.energy = 1.3
     yield from until(lambda: asked_energy(hand) == 1.3)
-    hand.seen["draft_seconds"] = [processor_seconds(pid) - began, sum(spent for spent, _ in steps[before:])]
+    hand.seen["draft_seconds"] = [
+        processor_seconds(pid) - began,
+        sum(spent for spent, _ in steps[before:]),
+    ]
     yield from until(lambda: live.task.due is None)
 
     hand.seen["before"], hand.seen["names"] = jaw(shown(hand)), [source, shown(hand).name]
@@ -87,7 +96,11 @@ def directs(hand):
     hand.seen["draft"] = jaw(shown(hand))
     yield from until(lambda: live.task.due is None)
     hand.seen["final"] = jaw(shown(hand))
-    hand.seen["edited"], hand.seen["sentence"], hand.seen["held"] = provenance.is_edited(shown(hand)), live.sentence, steps
+    hand.seen["edited"], hand.seen["sentence"], hand.seen["held"] = (
+        provenance.is_edited(shown(hand)),
+        live.sentence,
+        steps,
+    )
     yield 1.0
     hand.photograph("followed")
     hand.press("Z", ctrl=True)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files dropped in a window: a sound on a head, a capture, several sounds, jobs; and a strip that comes into the sequencer."""
+"""Files dropped in a window: a sound on a head, a capture, several sounds, jobs; and a strip that
+comes into the sequencer."""
 
 import os
 
@@ -15,17 +16,27 @@ from thunder.scene.voice import strip
 def place_of(hand, mesh):
     """Where a head's face is in the window, pixels."""
     region = next(region for region in hand.viewport.regions if region.type == "WINDOW")
-    middle = sum((mesh.matrix_world @ vertex.co for vertex in mesh.data.vertices), start=mesh.location * 0) / len(mesh.data.vertices)
-    point = view3d_utils.location_3d_to_region_2d(region, hand.viewport.spaces.active.region_3d, middle)
+    middle = sum(
+        (mesh.matrix_world @ vertex.co for vertex in mesh.data.vertices), start=mesh.location * 0
+    ) / len(mesh.data.vertices)
+    point = view3d_utils.location_3d_to_region_2d(
+        region, hand.viewport.spaces.active.region_3d, middle
+    )
     return region.x + round(point.x), region.y + round(point.y)
 
 
 def drop(hand, x, y, *paths):
-    """Steps that drop files at a place of the viewport, as Blender does when it is given them by the desktop."""
+    """Steps that drop files at a place of the viewport, as Blender does when it is given them by
+    the desktop."""
     hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
     yield 0.3
     files = [{"name": os.path.basename(path)} for path in paths]
-    hand.call(bpy.ops.wm.drop_import_file, "INVOKE_DEFAULT", directory=os.path.dirname(paths[0]), files=files)
+    hand.call(
+        bpy.ops.wm.drop_import_file,
+        "INVOKE_DEFAULT",
+        directory=os.path.dirname(paths[0]),
+        files=files,
+    )
     yield 1.5
 
 
@@ -47,18 +58,27 @@ def two_heads(hand):
 
 
 def drops(hand):
-    """A sound is dropped on the second head, takes are generated from the menu that opens, a capture is dropped on the same head."""
+    """A sound is dropped on the second head, takes are generated from the menu that opens, a
+    capture is dropped on the same head."""
     only_open("takes")
     one, two = yield from two_heads(hand)
     hand.scene.thunder.head = one
     x, y = place_of(hand, two)
     yield from drop(hand, x, y, SAMPLE)
     hand.photograph("dropped")
-    hand.seen["line"] = [(each.name, dialogue.speaker_of(hand.scene, each.name) == two) for each in strip.sound_strips(hand.scene)]
-    hand.seen["started"], hand.seen["chosen"] = session.job is not None, hand.scene.thunder.head == two
+    hand.seen["line"] = [
+        (each.name, dialogue.speaker_of(hand.scene, each.name) == two)
+        for each in strip.sound_strips(hand.scene)
+    ]
+    hand.seen["started"], hand.seen["chosen"] = (
+        session.job is not None,
+        hand.scene.thunder.head == two,
+    )
     hand.window.event_simulate(type="RET", value="PRESS", x=x, y=y)
     hand.window.event_simulate(type="RET", value="RELEASE", x=x, y=y)
-    yield from until(lambda: session.job is not None or hand.scene.thunder.takes, "the menu started nothing")
+    yield from until(
+        lambda: session.job is not None or hand.scene.thunder.takes, "the menu started nothing"
+    )
     yield from done()
     path = os.path.join(hand.folder, "Slate_4.csv")
     hand.call(bpy.ops.thunder.export_performance, filepath=path, form="ARKIT", frames="TAKE")
@@ -73,9 +93,13 @@ def drops(hand):
     yield from hand.settle()
     hand.photograph("captured")
     yield from choose_in_browser(hand, path)
-    hand.seen["chosen_in_browser"] = [entry.name for entry in hand.scene.thunder.takes if entry.kind == "CAPTURED"]
+    hand.seen["chosen_in_browser"] = [
+        entry.name for entry in hand.scene.thunder.takes if entry.kind == "CAPTURED"
+    ]
     hand.call(bpy.ops.ed.undo)
-    hand.seen["undone"] = [entry.name for entry in hand.scene.thunder.takes if entry.kind == "CAPTURED"]
+    hand.seen["undone"] = [
+        entry.name for entry in hand.scene.thunder.takes if entry.kind == "CAPTURED"
+    ]
 
 
 def choose_in_browser(hand, path):
@@ -83,10 +107,18 @@ def choose_in_browser(hand, path):
     hand.call(bpy.ops.thunder.import_capture, "INVOKE_DEFAULT")
     yield 1.5
     windows = bpy.context.window_manager.windows
-    window, area = next((window, area) for window in windows for area in window.screen.areas if area.type == "FILE_BROWSER")
+    window, area = next(
+        (window, area)
+        for window in windows
+        for area in window.screen.areas
+        if area.type == "FILE_BROWSER"
+    )
     hand.photograph("browser")
     parameters = area.spaces.active.params
-    parameters.directory, parameters.filename = os.path.dirname(path).encode(), os.path.basename(path)
+    parameters.directory, parameters.filename = (
+        os.path.dirname(path).encode(),
+        os.path.basename(path),
+    )
     region = next(region for region in area.regions if region.type == "WINDOW")
     x, y = region.x + region.width // 2, region.y + region.height // 4
     yield 0.5

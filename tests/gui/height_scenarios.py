@@ -33,7 +33,8 @@ def together(hand):
 
 
 def measure(hand):
-    """Steps that show several lines, takes, a score with drifts, and note how tall the sidebar is."""
+    """Steps that show several lines, takes, a score with drifts, and note how tall the sidebar
+    is."""
     yield from scene_with_voice_and_head(hand)
     for number in (2, 3):
         strip.add(hand.scene, SAMPLE, f"line {number}", 1 + 250 * (number - 1))

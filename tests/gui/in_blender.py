@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs inside a windowed Blender: acts out a scenario of scenarios.py (or FILE.SCENARIO) in steps of a timer, as a hand at the mouse would.
+"""Runs inside a windowed Blender: acts out a scenario of scenarios.py (or FILE.SCENARIO) in steps
+of a timer, as a hand at the mouse would.
 
     blender --enable-event-simulate --python in_blender.py -- SCENARIO FOLDER smooth|jagged
 
-Writes FOLDER/result.json: {"error": str | null, "seen": {…}}. Pictures go to FOLDER/NAME.png. The last word says whether the edges
-in the viewport are smooth.
+Writes FOLDER/result.json: {"error": str | null, "seen": {…}}. Pictures go to FOLDER/NAME.png. The
+last word says whether the edges in the viewport are smooth.
 """
 
 import ctypes
@@ -23,7 +24,9 @@ import bpy
 HERE = Path(__file__).resolve().parent
 SCENARIO, FOLDER, EDGES = sys.argv[sys.argv.index("--") + 1 :][:3]
 
-bpy.context.preferences.view.show_splash = False  # before it opens: it would swallow the first clicks
+bpy.context.preferences.view.show_splash = (
+    False  # before it opens: it would swallow the first clicks
+)
 if EDGES == "jagged":
     bpy.context.preferences.system.viewport_aa = "OFF"
 
@@ -32,8 +35,22 @@ class KeyEvent(ctypes.Structure):
     """X11's XKeyEvent, padded to the size of an XEvent."""
 
     _fields_ = [
-        *(("type", c_int), ("serial", c_ulong), ("sent", c_int), ("display", c_void_p), ("window", c_ulong), ("root", c_ulong)),
-        *(("subwindow", c_ulong), ("time", c_ulong), ("x", c_int), ("y", c_int), ("x_root", c_int), ("y_root", c_int)),
+        *(
+            ("type", c_int),
+            ("serial", c_ulong),
+            ("sent", c_int),
+            ("display", c_void_p),
+            ("window", c_ulong),
+            ("root", c_ulong),
+        ),
+        *(
+            ("subwindow", c_ulong),
+            ("time", c_ulong),
+            ("x", c_int),
+            ("y", c_int),
+            ("x_root", c_int),
+            ("y_root", c_int),
+        ),
         *(("state", c_uint), ("keycode", c_uint), ("same_screen", c_int), ("padding", c_long * 24)),
     ]
 
@@ -83,7 +100,8 @@ class Hand:
         yield 0.7
 
     def photograph(self, name):
-        """A picture of the whole screen as its viewer sees it; [height, width, 3] of 0..1, first row on top."""
+        """A picture of the whole screen as its viewer sees it; [height, width, 3] of 0..1, first
+        row on top."""
         import numpy as np
 
         path = os.path.join(FOLDER, f"{name}.png")
@@ -96,7 +114,8 @@ class Hand:
         return pixels
 
     def settle(self, seconds=30):
-        """Steps that wait until two pictures in a row are the same: panels slide to their places, slowly on a busy machine."""
+        """Steps that wait until two pictures in a row are the same: panels slide to their places,
+        slowly on a busy machine."""
         before, end = None, time.monotonic() + seconds
         while time.monotonic() < end:
             now = self.photograph("settling")
@@ -106,15 +125,18 @@ class Hand:
             yield 0.7
 
     def main_button(self, pixels):
-        """Centre of the tallest button of the sidebar in a picture, in the window's pixels (origin bottom left).
+        """Centre of the tallest button of the sidebar in a picture, in the window's pixels (origin
+        bottom left).
 
-        No call of Blender's tells where a button is, but the one that matters is drawn half as tall again.
+        No call of Blender's tells where a button is, but the one that matters is drawn half as tall
+        again.
         """
         region, height = self.sidebar, self.window.height
         left = region.x + region.width // 5
         rows = slice(height - region.y - region.height, height - region.y)
         column = pixels[rows, left].sum(axis=1)
-        # A run of one brightness is the inside of a button; panels are taller than any button and darker.
+        # A run of one brightness is the inside of a button; panels are taller than any button and
+        # darker.
         runs, start = [], 0
         for row in range(1, len(column) + 1):
             if row == len(column) or abs(column[row] - column[row - 1]) > 0.02:
@@ -144,17 +166,29 @@ class Hand:
         self.window.event_simulate(type=key, value="RELEASE", x=x, y=y, **modifiers)
 
     def press_escape_on_screen(self):
-        """Press Esc as a keyboard does, in a Blender whose events are not simulated: only then does it set Blender's break flag."""
+        """Press Esc as a keyboard does, in a Blender whose events are not simulated: only then does
+        it set Blender's break flag."""
         x11 = ctypes.CDLL("libX11.so.6")
-        for name, result in (("XOpenDisplay", c_void_p), ("XDefaultRootWindow", c_ulong), ("XKeysymToKeycode", ctypes.c_ubyte)):
+        for name, result in (
+            ("XOpenDisplay", c_void_p),
+            ("XDefaultRootWindow", c_ulong),
+            ("XKeysymToKeycode", ctypes.c_ubyte),
+        ):
             getattr(x11, name).restype = result
         screen = c_void_p(x11.XOpenDisplay(None))
-        root, parent, count, windows = c_ulong(x11.XDefaultRootWindow(screen)), c_ulong(), c_uint(), ctypes.POINTER(c_ulong)()
+        root, parent, count, windows = (
+            c_ulong(x11.XDefaultRootWindow(screen)),
+            c_ulong(),
+            c_uint(),
+            ctypes.POINTER(c_ulong)(),
+        )
         x11.XQueryTree(screen, root, byref(c_ulong()), byref(parent), byref(windows), byref(count))
         escape = x11.XKeysymToKeycode(screen, c_ulong(0xFF1B))
         for window in windows[: count.value]:
             for kind, mask in ((2, 1), (3, 2)):  # KeyPress, KeyRelease
-                event = KeyEvent(kind, 0, 1, screen, window, root, 0, 0, 300, 300, 300, 300, 0, escape, 1)
+                event = KeyEvent(
+                    kind, 0, 1, screen, window, root, 0, 0, 300, 300, 300, 300, 0, escape, 1
+                )
                 x11.XSendEvent(screen, c_ulong(window), 1, c_long(mask), byref(event))
         x11.XCloseDisplay(screen)
 
@@ -178,7 +212,8 @@ def main():
     if "THUNDER_PACKAGE" not in os.environ:  # which a scenario installs itself
         addon_utils.enable(NAME, default_set=True)
     install_alias()  # scenarios import the extension's modules by name
-    module, _, name = SCENARIO.rpartition(".")  # of scenarios.py, or of another file named before a dot
+    # of scenarios.py, or of another file named before a dot
+    module, _, name = SCENARIO.rpartition(".")
     hand = Hand()
     steps = getattr(importlib.import_module(module or "scenarios"), name)(hand)
 

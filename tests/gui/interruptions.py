@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Building blocks for scenarios that press keys in the middle of long work: an engine at a pace, the work's end, what may not be lost."""
+"""Building blocks for scenarios that press keys in the middle of long work: an engine at a pace,
+the work's end, what may not be lost."""
 
 import sys
 import time
@@ -18,12 +19,17 @@ from thunder.thunder_core.errors import BadRequest, ThunderError
 sys.path.append(str(ROOT / "tests" / "blender"))
 from played_engine import Asked, PlayedClient  # noqa: E402 (beside the tests that run without a window)
 
-KEYS = {"undo": {"key": "Z", "ctrl": True}, "redo": {"key": "Z", "ctrl": True, "shift": True}, "escape": {"key": "ESC"}}
+KEYS = {
+    "undo": {"key": "Z", "ctrl": True},
+    "redo": {"key": "Z", "ctrl": True, "shift": True},
+    "escape": {"key": "ESC"},
+}
 _EVENT_SECONDS = 0.03  # between two events of the engine
 
 
 class PacedClient(PlayedClient):
-    """An engine without a process whose events come one by one, so that a window is drawn and keys are pressed between them."""
+    """An engine without a process whose events come one by one, so that a window is drawn and keys
+    are pressed between them."""
 
     running, pid = True, 0
 
@@ -46,7 +52,8 @@ class PacedClient(PlayedClient):
 
 
 def play_engine(hand):
-    """Answer all requests without an engine's process, and advance work in small slices, so that keys come between them."""
+    """Answer all requests without an engine's process, and advance work in small slices, so that
+    keys come between them."""
     client = PacedClient(hand.folder)
     connection.client, connection.knows_styles = (lambda *_: client), (lambda: True)
     jobs.SLICE_SECONDS = jobs.BUSY_SECONDS = 0.008
@@ -83,7 +90,8 @@ def watch_ends():
 
 
 def step_of_their_own(hand):
-    """The animator's own undo step, which the keys undo and redo; gives what `their_step` is before and after it."""
+    """The animator's own undo step, which the keys undo and redo; gives what `their_step` is before
+    and after it."""
     scene = hand.scene
     before = scene.frame_step
     scene.frame_step = before % 90 + 1
@@ -97,8 +105,8 @@ def their_step(hand):
 
 
 def press_and_see(hand, key, value, too_late=lambda: False):
-    """Steps that press a key and wait until the animator's step is undone or redone by it. too_late: whether the work was complete, and a
-    step of its own, before the key came."""
+    """Steps that press a key and wait until the animator's step is undone or redone by it.
+    too_late: whether the work was complete, and a step of its own, before the key came."""
     if not too_late():
         hand.press(**KEYS[key])
     yield from until(lambda: their_step(hand) == value or too_late(), f"{key} by the key", 20)
@@ -114,18 +122,34 @@ def start_and_wait(hand, start, progress):
     before = session.job
     start(hand)
     yield 0.01
-    yield from until(lambda: session.job is None or session.job is not before and session.job.step.fraction >= progress, "progress")
+    yield from until(
+        lambda: (
+            session.job is None
+            or session.job is not before
+            and session.job.step.fraction >= progress
+        ),
+        "progress",
+    )
 
 
 def treasure(hand):
     """What may not be lost: of each take and each other action the name and the keys, by id."""
     scene = hand.scene
     takes = {
-        entry.action.session_uid: (entry.name, entry.voice, entry.star, keying.checksum(entry.action))
+        entry.action.session_uid: (
+            entry.name,
+            entry.voice,
+            entry.star,
+            keying.checksum(entry.action),
+        )
         for entry in scene.thunder.takes
         if entry.action is not None
     }
-    others = (action for action in bpy.data.actions if action.session_uid not in takes and not action.name.startswith(display.STILL))
+    others = (
+        action
+        for action in bpy.data.actions
+        if action.session_uid not in takes and not action.name.startswith(display.STILL)
+    )
     return {
         "takes": takes,
         "named": {take[:3]: take[:3] for take in takes.values()},
@@ -135,4 +159,9 @@ def treasure(hand):
 
 def lost(before, after, of=("takes", "own")):
     """What of a treasure is not as it was."""
-    return [f"{kind}: {value}" for kind in of for uid, value in before[kind].items() if after[kind].get(uid) != value]
+    return [
+        f"{kind}: {value}"
+        for kind in of
+        for uid, value in before[kind].items()
+        if after[kind].get(uid) != value
+    ]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an animator does with Thunder in Blender's own places: the sequencer's sidebar, Add › Armature, the pie menu."""
+"""What an animator does with Thunder in Blender's own places: the sequencer's sidebar, Add ›
+Armature, the pie menu."""
 
 import webbrowser
 
@@ -33,10 +34,15 @@ def asks_for_the_manual(hand):
     yield from scene_with_voice_and_head(hand)
     yield from hand.open_tab("Thunder")
     x, y = hand.main_button(hand.photograph("button"))
-    for kind, value in (("MOUSEMOVE", "NOTHING"), ("RIGHTMOUSE", "PRESS"), ("RIGHTMOUSE", "RELEASE")):
+    for kind, value in (
+        ("MOUSEMOVE", "NOTHING"),
+        ("RIGHTMOUSE", "PRESS"),
+        ("RIGHTMOUSE", "RELEASE"),
+    ):
         hand.window.event_simulate(type=kind, value=value, x=x, y=y)
         yield 0.4
     yield 1.0
     hand.photograph("right_click")
-    hand.window.event_simulate(type="O", value="PRESS", unicode="o", x=x, y=y)  # the letter that the menu underlines
+    # the letter that the menu underlines
+    hand.window.event_simulate(type="O", value="PRESS", unicode="o", x=x, y=y)
     yield 1.0

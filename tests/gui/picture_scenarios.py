@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the docs show: scenarios of this folder with takes of the shipped weights instead of made ones, and a film of the window."""
+"""What the docs show: scenarios of this folder with takes of the shipped weights instead of made
+ones, and a film of the window."""
 
 import time
 
@@ -17,9 +18,17 @@ FILM_STEP = 2  # scene frames between two pictures of the film
 def sampled(hand, count=6):
     """Steps that have the engine generate takes and wait for them; in place of `list_takes`."""
     hand.scene.thunder.count = count
-    bpy.context.preferences.view.show_playback_fps = False  # in red where the window is drawn without a graphics card
-    assert hand.call(bpy.ops.thunder.generate, "INVOKE_DEFAULT", True) <= {"FINISHED", "RUNNING_MODAL"}
-    yield from until(lambda: session.job is None and len(hand.scene.thunder.takes) >= count, "the takes do not come")
+    bpy.context.preferences.view.show_playback_fps = (
+        False  # in red where the window is drawn without a graphics card
+    )
+    assert hand.call(bpy.ops.thunder.generate, "INVOKE_DEFAULT", True) <= {
+        "FINISHED",
+        "RUNNING_MODAL",
+    }
+    yield from until(
+        lambda: session.job is None and len(hand.scene.thunder.takes) >= count,
+        "the takes do not come",
+    )
     yield 1.0
 
 
@@ -56,15 +65,19 @@ def moves_a_voice(hand):
 
 
 def film(hand):
-    """Generate is clicked, takes arrive, the best one plays, then the last one; a picture of the window at every step.
+    """Generate is clicked, takes arrive, the best one plays, then the last one; a picture of the
+    window at every step.
 
-    Pictures are film_NNN.png in order; `hand.seen["film"]` has how long each is to be seen, milliseconds.
+    Pictures are film_NNN.png in order; `hand.seen["film"]` has how long each is to be seen,
+    milliseconds.
     """
     only_open("main", "takes")
     yield from scene_with_voice_and_head(hand)
     scene = hand.scene
     view = hand.viewport.spaces.active
-    view.overlay.show_floor = view.overlay.show_axis_x = view.overlay.show_axis_y = view.overlay.show_text = False
+    view.overlay.show_floor = view.overlay.show_axis_x = view.overlay.show_axis_y = (
+        view.overlay.show_text
+    ) = False
     view.shading.color_type = "MATERIAL"
     view.show_gizmo = False
     durations = hand.seen["film"] = []
@@ -87,7 +100,10 @@ def film(hand):
     yield 1.5
     shot(600)
     middle = (scene.frame_start + scene.frame_end) // 2
-    for index, frames in ((None, range(scene.frame_start, middle)), (-1, range(middle, scene.frame_end + 1))):
+    for index, frames in (
+        (None, range(scene.frame_start, middle)),
+        (-1, range(middle, scene.frame_end + 1)),
+    ):
         if index is not None:
             scene.thunder.active_take = len(scene.thunder.takes) + index
         for frame in frames[::FILM_STEP]:

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the pictures of docs/pictures: acts out scenarios in a real window and crops what the window showed.
+"""Makes the pictures of docs/pictures: acts out scenarios in a real window and crops what the
+window showed.
 
     BLENDER=/path/to/blender python tests/gui/pictures.py [NAME…]      (make docs-pictures)
 
-Without names all of PICTURES, the film of the window, that from the dragged package to the first take, that of a line mended by words,
-the film and the sheet of the sample's eight takes, and the film of a minute of eight takes, whose voice is flite's (Debian's package
-flite; the voice's licence is in assets/README.md). What they show was made by the shipped weights; tests/test_repository.py checks that
-no scenario of a picture uses made takes. Nothing is written where a scenario fails.
+Without names all of PICTURES, the film of the window, that from the dragged package to the first
+take, that of a line mended by words, the film and the sheet of the sample's eight takes, and the
+film of a minute of eight takes, whose voice is flite's (Debian's package flite; the voice's licence
+is in assets/README.md). What they show was made by the shipped weights; tests/test_repository.py
+checks that no scenario of a picture uses made takes. Nothing is written where a scenario fails.
 """
 
 import os
@@ -21,11 +23,7 @@ import soundfile
 from PIL import Image, ImageDraw, ImageFont
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
-from conftest import (
-    PICTURES as TAKEN,
-    RealBlender,
-    ROOT,
-)
+from conftest import PICTURES as TAKEN, RealBlender, ROOT
 
 from thunder_core.train.voices import speak_flite
 from thunder_core.types import RATE
@@ -38,7 +36,8 @@ WINDOW = (0, 0, 1400, 900)
 VIEWPORT = (0, 26, 1151, 818)
 SIDEBAR = (864, 80, 1122, 812)
 PREFERENCES = (278, 188, 972, 536)
-CHECKED = (288, 282, 962, 378)  # what the engine said of itself; the path of its Python does not matter
+# what the engine said of itself; the path of its Python does not matter
+CHECKED = (288, 282, 962, 378)
 SEQUENCER = (60, 668, 1151, 778)
 TRACK = (210, 656, 858, 776)
 FILMED = (340, 80, 1124, 700)  # the face and the panel beside it
@@ -51,13 +50,31 @@ TAKES_FILM, MINUTE_FILM, TAKES_FILM_BYTES = "eight_takes", "a_minute", 6_000_000
 FILMS = (FILM, FIRST_FILM, WORDS_FILM, SPOKEN_FILM, TAKES_FILM, MINUTE_FILM)
 MINUTE = (  # what the voice of the minute says, with the pause after each part, s
     ("Good evening. My name is Ruth, and I have worked at this lighthouse for forty years.", 0.7),
-    ("People ask me what I did all winter. Well, I watched the water, and I talked to the birds.", 0.9),
+    (
+        "People ask me what I did all winter. Well, I watched the water, and I talked to the birds.",
+        0.9,
+    ),
     ("Most of the time nothing happens. Nothing at all.", 1.2),
-    ("But one night, in a February storm, the lamp went out, and I heard a voice calling from the rocks.", 0.8),
+    (
+        "But one night, in a February storm, the lamp went out, and I heard a voice calling from "
+        "the rocks.",
+        0.8,
+    ),
     ("I was afraid. I do not mind telling you that. I was very much afraid.", 1.0),
-    ("So I took the old brass bell, and I rang it, and rang it, until my arms would not move any more.", 0.8),
-    ("In the morning there were five men in my kitchen, wet to the bone, and every one of them was laughing.", 0.9),
-    ("You never forget a thing like that. What a wonderful, foolish, beautiful morning it was!", 1.0),
+    (
+        "So I took the old brass bell, and I rang it, and rang it, until my arms would not move "
+        "any more.",
+        0.8,
+    ),
+    (
+        "In the morning there were five men in my kitchen, wet to the bone, and every one of them "
+        "was laughing.",
+        0.9,
+    ),
+    (
+        "You never forget a thing like that. What a wonderful, foolish, beautiful morning it was!",
+        1.0,
+    ),
     ("They still write to me, you know. Each of them, each year, before the first snow.", 0.6),
     ("And I still ring the bell, just to be sure that it works.", 0.6),
 )
@@ -90,22 +107,38 @@ PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut ou
 
 
 def cut(path: Path, box: tuple | None, out: Path) -> None:
-    """Cut a box out of a PNG, or take all of it, as one of few colours; what lies under a sidebar's last panel is cut off too."""
+    """Cut a box out of a PNG, or take all of it, as one of few colours; what lies under a sidebar's
+    last panel is cut off too."""
     picture = Image.open(path).convert("RGB").crop(box)
     if box == SIDEBAR:
-        # Where no panel is, a row is of one colour but for the lines of the viewport's floor, which are hardly brighter.
-        busy = np.flatnonzero(np.ptp(np.asarray(picture)[:, 12:-12].sum(axis=2, dtype=int), axis=1) > 150)
+        # Where no panel is, a row is of one colour but for the lines of the viewport's floor, which
+        # are hardly brighter.
+        busy = np.flatnonzero(
+            np.ptp(np.asarray(picture)[:, 12:-12].sum(axis=2, dtype=int), axis=1) > 150
+        )
         picture = picture.crop((0, 0, picture.width, min(picture.height, busy[-1] + 12)))
-    # A palette by number alone would be all greys: a colour counts by less than how often it is there.
+    # A palette by number alone would be all greys: a colour counts by less than how often it is
+    # there.
     colours, counts = np.unique(np.asarray(picture).reshape(-1, 3), axis=0, return_counts=True)
     weighed = np.repeat(colours, np.ceil(counts**0.65).astype(int), axis=0)
     palette = Image.fromarray(weighed[None]).quantize(COLOURS, Image.Quantize.MEDIANCUT)
     picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(out, optimize=True)
 
 
-def join(frames: list[Image.Image], durations: list[int], out: Path, quality: int, most_bytes: int) -> None:
+def join(
+    frames: list[Image.Image], durations: list[int], out: Path, quality: int, most_bytes: int
+) -> None:
     """Join pictures to an animated WebP; durations in milliseconds."""
-    frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=quality, method=6)
+    frames[0].save(
+        out,
+        "WEBP",
+        save_all=True,
+        append_images=frames[1:],
+        duration=durations,
+        loop=0,
+        quality=quality,
+        method=6,
+    )
     assert out.stat().st_size <= most_bytes, f"the film is {out.stat().st_size / 1e6:.1f} MB"
 
 
@@ -114,7 +147,10 @@ def film(folder: Path, seen: dict, out: Path) -> None:
     durations = seen["film"]
     height = round(FILM_WIDTH * (FILMED[3] - FILMED[1]) / (FILMED[2] - FILMED[0]))
     frames = [
-        Image.open(folder / f"film_{number:03d}.png").convert("RGB").crop(FILMED).resize((FILM_WIDTH, height), Image.Resampling.LANCZOS)
+        Image.open(folder / f"film_{number:03d}.png")
+        .convert("RGB")
+        .crop(FILMED)
+        .resize((FILM_WIDTH, height), Image.Resampling.LANCZOS)
         for number in range(len(durations))
     ]
     join(frames, durations, out, FILM_QUALITY, FILM_BYTES)
@@ -127,14 +163,23 @@ def film_words(folder: Path, seen: dict, out: Path, box: tuple = MENDED) -> None
         picture = Image.open(folder / f"film_{number:03d}.png").convert("RGB").crop(box)
         draw = ImageDraw.Draw(picture)
         left, top, right, bottom = draw.textbbox((22, 16), caption, font=font)
-        draw.rounded_rectangle((left - 10, top - 8, right + 10, bottom + 8), 8, fill=(20, 20, 20), outline=(230, 150, 40), width=2)
+        draw.rounded_rectangle(
+            (left - 10, top - 8, right + 10, bottom + 8),
+            8,
+            fill=(20, 20, 20),
+            outline=(230, 150, 40),
+            width=2,
+        )
         draw.text((22, 16), caption, font=font, fill=(255, 255, 255))
         frames.append(picture)
-    join(frames, [milliseconds for milliseconds, _ in seen["film"]], out, WORDS_QUALITY, WORDS_BYTES)
+    join(
+        frames, [milliseconds for milliseconds, _ in seen["film"]], out, WORDS_QUALITY, WORDS_BYTES
+    )
 
 
 def film_first_take(folder: Path, seen: dict, out: Path) -> None:
-    """Join the pictures of a screen that was filmed to an animated WebP with a clock in it, which runs from the drag on."""
+    """Join the pictures of a screen that was filmed to an animated WebP with a clock in it, which
+    runs from the drag on."""
     scale = FIRST_WIDTH / (WINDOW[2] - WINDOW[0])
     big, small = (ImageFont.load_default(size) for size in (34, 20))
     frames, durations, times = [], [], seen["pictures"]
@@ -143,10 +188,24 @@ def film_first_take(folder: Path, seen: dict, out: Path) -> None:
         done = [text for began, text in seen["labels"] if began <= max(0.0, second)]
         draw = ImageDraw.Draw(picture)
         draw.rounded_rectangle(CLOCK, 8, fill=(20, 20, 20), outline=(230, 150, 40), width=2)
-        draw.text((CLOCK[0] + 14, CLOCK[1] + 8), f"{max(0.0, second):.1f} s", font=big, fill=(255, 255, 255))
-        draw.text((CLOCK[0] + 14, CLOCK[1] + 54), done[-1] if done else "An empty Blender", font=small, fill=(255, 200, 120))
-        frames.append(picture.resize((FIRST_WIDTH, round(scale * picture.height)), Image.Resampling.LANCZOS))
-        durations.append(max(40, round(1000 * (times[number + 1] - second))) if number + 1 < len(times) else 1500)
+        draw.text(
+            (CLOCK[0] + 14, CLOCK[1] + 8),
+            f"{max(0.0, second):.1f} s",
+            font=big,
+            fill=(255, 255, 255),
+        )
+        draw.text(
+            (CLOCK[0] + 14, CLOCK[1] + 54),
+            done[-1] if done else "An empty Blender",
+            font=small,
+            fill=(255, 200, 120),
+        )
+        frames.append(
+            picture.resize((FIRST_WIDTH, round(scale * picture.height)), Image.Resampling.LANCZOS)
+        )
+        durations.append(
+            max(40, round(1000 * (times[number + 1] - second))) if number + 1 < len(times) else 1500
+        )
     join(frames, durations, out, FIRST_QUALITY, FIRST_BYTES)
 
 
@@ -155,7 +214,12 @@ def make_package(blender: RealBlender) -> Path:
     sys.path.insert(0, str(ROOT / "setup"))
     import package
 
-    return package.build(TAKEN.parent / "window_package", package.extension_tool(), package.this_platform(), blender.python())
+    return package.build(
+        TAKEN.parent / "window_package",
+        package.extension_tool(),
+        package.this_platform(),
+        blender.python(),
+    )
 
 
 def film_takes(blender: RealBlender, folder: Path, wanted: dict[str, str], *options) -> None:
@@ -163,10 +227,23 @@ def film_takes(blender: RealBlender, folder: Path, wanted: dict[str, str], *opti
 
     wanted: which of its files become which of docs/pictures.  options: further ones of demo.py.
     """
-    demo = ("--python-exit-code", 1, "--python", ROOT / "demo.py", "--", "--film", "takes", "--out", folder, *options)
+    demo = (
+        "--python-exit-code",
+        1,
+        "--python",
+        ROOT / "demo.py",
+        "--",
+        "--film",
+        "takes",
+        "--out",
+        folder,
+        *options,
+    )
     made = blender.run(*demo, timeout=6000)
     assert made.returncode == 0, made.stdout[-2000:]
-    assert (folder / "takes.mp4").stat().st_size <= TAKES_FILM_BYTES, f"the film is {(folder / 'takes.mp4').stat().st_size / 1e6:.1f} MB"
+    assert (folder / "takes.mp4").stat().st_size <= TAKES_FILM_BYTES, (
+        f"the film is {(folder / 'takes.mp4').stat().st_size / 1e6:.1f} MB"
+    )
     for name, out in wanted.items():
         part = OUT / f"part.{out}"
         if out.endswith(".png"):
@@ -191,7 +268,11 @@ def speak_minute(out: Path) -> None:
 OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pictures)
     FILM: ("picture_scenarios.film", film, "film.webp"),
     WORDS_FILM: ("word_tool_scenarios.films_mending", film_words, "words.webp"),
-    SPOKEN_FILM: ("record_scenarios.films_speaking", partial(film_words, box=SPOKEN), "spoken.webp"),
+    SPOKEN_FILM: (
+        "record_scenarios.films_speaking",
+        partial(film_words, box=SPOKEN),
+        "spoken.webp",
+    ),
     FIRST_FILM: ("shelf_scenarios.filmed", film_first_take, "first_take.webp"),
 }
 
@@ -208,13 +289,24 @@ def make(blender: RealBlender, names: list[str]) -> None:
     for name in names:
         if name == TAKES_FILM:
             print("· demo.py --film takes", flush=True)
-            film_takes(blender, blender.scratch / TAKES_FILM, {"takes.mp4": f"{TAKES_FILM}.mp4", "takes.png": f"{TAKES_FILM}_sheet.png"})
+            film_takes(
+                blender,
+                blender.scratch / TAKES_FILM,
+                {"takes.mp4": f"{TAKES_FILM}.mp4", "takes.png": f"{TAKES_FILM}_sheet.png"},
+            )
             continue
         if name == MINUTE_FILM:
             print("· demo.py --film takes --small", flush=True)
             voice = blender.scratch / "minute.wav"
             speak_minute(voice)
-            film_takes(blender, blender.scratch / MINUTE_FILM, {"takes.mp4": f"{MINUTE_FILM}.mp4"}, "--small", "--audio", voice)
+            film_takes(
+                blender,
+                blender.scratch / MINUTE_FILM,
+                {"takes.mp4": f"{MINUTE_FILM}.mp4"},
+                "--small",
+                "--audio",
+                voice,
+            )
             continue
         if name in OF_SCENARIOS:
             scenario, join_pictures, out = OF_SCENARIOS[name]
@@ -236,7 +328,8 @@ def main() -> int:
     unknown = set(sys.argv[1:]) - {*PICTURES, *FILMS}
     if unknown:
         print(
-            f"There is no picture {', '.join(sorted(unknown))}: choose of {', '.join((*PICTURES, *FILMS))}",
+            f"There is no picture {', '.join(sorted(unknown))}: choose of "
+            f"{', '.join((*PICTURES, *FILMS))}",
             file=sys.stderr,
         )
         return 2

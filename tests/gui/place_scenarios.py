@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether what is in the sidebar stays in its place while its state changes, seen in pictures of it."""
+"""Whether what is in the sidebar stays in its place while its state changes, seen in pictures of
+it."""
 
 import bpy
 import numpy as np
@@ -8,13 +9,19 @@ from take_scenarios import list_takes
 from thunder.scene.host.session import session
 from thunder.scene.media import grid
 
-BAND, FAR = 18, 70  # pixels: height of a row of the sidebar, and how far a row is looked for above and below its place
-ABOVE_EARLIER = 0.66  # share of the sidebar's height that lies above the headings of earlier takes; they push what is below them
-SAME, PLAIN = 0.9, 0.02  # correlation of a row that is the same, and deviation of brightness of one that has nothing to recognise
+# pixels: height of a row of the sidebar, and how far a row is looked for above and below its place
+BAND, FAR = 18, 70
+# share of the sidebar's height that lies above the headings of earlier takes; they push what is
+# below them
+ABOVE_EARLIER = 0.66
+# correlation of a row that is the same, and deviation of brightness of one that has nothing to
+# recognise
+SAME, PLAIN = 0.9, 0.02
 
 
 def photograph_sidebar(hand, name):
-    """Steps that wait until nothing slides any more; the brightness of the sidebar [height, width], without icons, which change."""
+    """Steps that wait until nothing slides any more; the brightness of the sidebar [height, width],
+    without icons, which change."""
     yield from hand.settle()
     return sidebar(hand, name)
 
@@ -22,19 +29,29 @@ def photograph_sidebar(hand, name):
 def sidebar(hand, name):
     """The same at once."""
     region, height = hand.sidebar, hand.window.height
-    pixels = hand.photograph(name)[height - region.y - region.height : height - region.y, region.x + 40 : region.x + region.width - 60]
+    pixels = hand.photograph(name)[
+        height - region.y - region.height : height - region.y,
+        region.x + 40 : region.x + region.width - 60,
+    ]
     return pixels.mean(axis=2)
 
 
 def moved(before, after):
-    """Rows of a picture that another has elsewhere but not in their place: (row, by how many pixels)."""
+    """Rows of a picture that another has elsewhere but not in their place: (row, by how many
+    pixels)."""
     result = []
     for top in range(0, len(before) - BAND, BAND // 2):
         band = before[top : top + BAND]
         if band.std() < PLAIN:
             continue
         places = range(max(0, top - FAR), min(len(after) - BAND, top + FAR))
-        like = np.nan_to_num([np.corrcoef(band.ravel(), after[place : place + BAND].ravel())[0, 1] for place in places], nan=-1.0)
+        like = np.nan_to_num(
+            [
+                np.corrcoef(band.ravel(), after[place : place + BAND].ravel())[0, 1]
+                for place in places
+            ],
+            nan=-1.0,
+        )
         best = places[int(np.argmax(like))]
         if like.max() > SAME and abs(best - top) > 2 and like[top - places[0]] < SAME:
             result.append([top, best - top])
@@ -45,11 +62,16 @@ def first_steps(hand):
     """The panel before and after each of the first steps, while takes come, and in the grid."""
     only_open("main", "takes")
     overlay = hand.viewport.spaces.active.overlay
-    overlay.show_floor = overlay.show_ortho_grid = False  # lines that are seen through the sidebar where it has no panel
+    overlay.show_floor = overlay.show_ortho_grid = (
+        False  # lines that are seen through the sidebar where it has no panel
+    )
     yield from hand.open_tab("Thunder")
     pictures = {}
     pictures["start"] = yield from photograph_sidebar(hand, "start")
-    for name, operator in (("head", bpy.ops.thunder.first_head), ("voice", bpy.ops.thunder.sample_voice)):
+    for name, operator in (
+        ("head", bpy.ops.thunder.first_head),
+        ("voice", bpy.ops.thunder.sample_voice),
+    ):
         assert hand.button(operator) == ["FINISHED"]
         yield 1.5
         pictures[name] = yield from photograph_sidebar(hand, name)
@@ -63,7 +85,9 @@ def first_steps(hand):
     yield 1.0
     pictures["takes"] = yield from photograph_sidebar(hand, "takes")
     names = list(pictures)
-    hand.seen["moved"] = {after: moved(pictures[before], pictures[after]) for before, after in zip(names, names[1:])}
+    hand.seen["moved"] = {
+        after: moved(pictures[before], pictures[after]) for before, after in zip(names, names[1:])
+    }
 
 
 def grid_and_back(hand):
@@ -86,11 +110,20 @@ def grid_and_back(hand):
     yield 1.0
     pictures["own"] = yield from photograph_sidebar(hand, "own")
     for entry in hand.scene.thunder.takes[2:]:
-        entry.batch, entry.folded, entry.asked, entry.made = 1, True, "warm, lively head", entry.made - 600
+        entry.batch, entry.folded, entry.asked, entry.made = (
+            1,
+            True,
+            "warm, lively head",
+            entry.made - 600,
+        )
     pictures["batches"] = yield from photograph_sidebar(hand, "batches")
     assert hand.button(bpy.ops.thunder.fold_takes, batch=1) == ["FINISHED"]
     pictures["unfolded"] = yield from photograph_sidebar(hand, "unfolded")
     names = list(pictures)
-    hand.seen["moved"] = {after: moved(pictures[before], pictures[after]) for before, after in zip(names, names[1:]) if after != "batches"}
+    hand.seen["moved"] = {
+        after: moved(pictures[before], pictures[after])
+        for before, after in zip(names, names[1:])
+        if after != "batches"
+    }
     end = int(ABOVE_EARLIER * len(pictures["own"]))
     hand.seen["moved"]["batches"] = moved(pictures["own"][:end], pictures["batches"][:end])

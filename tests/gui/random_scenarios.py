@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A seeded session of random legal actions in a real window, with undo, redo, Esc, saving and reloading at any moment.
+"""A seeded session of random legal actions in a real window, with undo, redo, Esc, saving and
+reloading at any moment.
 
-THUNDER_RANDOM = "SEED ACTIONS" chooses the session. After each action the file is compared with how it was before: a take, a key or a
-strip that the action had no right to touch must be there unchanged, and undo followed by redo must change nothing. Each action is written
-to FOLDER/actions.log before it runs, so that the last line tells what a crash was caused by.
+THUNDER_RANDOM = "SEED ACTIONS" chooses the session. After each action the file is compared with how
+it was before: a take, a key or a strip that the action had no right to touch must be there
+unchanged, and undo followed by redo must change nothing. Each action is written to
+FOLDER/actions.log before it runs, so that the last line tells what a crash was caused by.
 """
 
 import os
@@ -21,7 +23,8 @@ from thunder.scene.takes import mix, take_list
 from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import live
 
-OURS = "Thunder: My Animation"  # how we name what holds the still values of the animator's own animation
+# how we name what holds the still values of the animator's own animation
+OURS = "Thunder: My Animation"
 
 
 turns: list[str] = []  # each undo and redo that Blender has done
@@ -74,7 +77,8 @@ def animate_own(hand):
 def state_of(scene, objects: frozenset[str]) -> dict:
     """Takes and everything else in the file.
 
-    {"takes": action → (list's name, star, keys), "own": every other action → keys, "strips", "objects": names of those among `objects`}."""
+    {"takes": action → (list's name, star, keys), "own": every other action → keys, "strips",
+    "objects": names of those among `objects`}."""
     takes, actions = {}, set()
     for entry in scene.thunder.takes:
         if entry.action is None:
@@ -88,19 +92,28 @@ def state_of(scene, objects: frozenset[str]) -> dict:
         if action.name not in actions and not action.name.startswith(OURS)
     }
     strips = sorted(strip.name for strip in compat.strips_all(scene.sequence_editor))
-    return {"takes": takes, "own": own, "strips": strips, "objects": sorted(objects & set(scene.objects.keys()))}
+    return {
+        "takes": takes,
+        "own": own,
+        "strips": strips,
+        "objects": sorted(objects & set(scene.objects.keys())),
+    }
 
 
 def compare(before: dict, after: dict, what: str, may_change=(), may_go=()) -> None:
-    """Raise Lost where something of `before` is gone or differs. may_change, may_go: names of actions that may."""
+    """Raise Lost where something of `before` is gone or differs. may_change, may_go: names of
+    actions that may."""
     for part in ("takes", "own"):
         for name, value in before[part].items():
             if name in may_go:
                 continue
-            now = after[part].get(name, after["own"].get(name))  # a take of the list that became the animator's own is not lost
+            # a take of the list that became the animator's own is not lost
+            now = after[part].get(name, after["own"].get(name))
             if now is None:
                 raise Lost(f"{what}: “{name}” of {part} is gone")
-            if name not in may_change and (now[-1] if isinstance(now, tuple) else now) != (value[-1] if part == "takes" else value):
+            if name not in may_change and (now[-1] if isinstance(now, tuple) else now) != (
+                value[-1] if part == "takes" else value
+            ):
                 raise Lost(f"{what}: the keys of “{name}” of {part} changed")
     for part in ("strips", "objects"):
         if missing := set(before[part]) - set(after[part]):
@@ -113,14 +126,18 @@ class Player:
     def __init__(self, hand, dice: random.Random):
         self.hand, self.dice, self.counts = hand, dice, {}
         self.objects = frozenset(hand.scene.objects.keys())
-        self.copies: set[str] = set()  # actions of takes that were made to follow the sliders of the direction
+        # actions of takes that were made to follow the sliders of the direction
+        self.copies: set[str] = set()
         self.file = os.path.join(hand.folder, "session.blend")
         self.log = open(os.path.join(hand.folder, "actions.log"), "w", buffering=1)
         # Action → how often it is chosen relative to the others.
         self.weights = {
-            "generate": 4, "more_like_this": 3, "resample_rest": 3, "mix_takes": 3, "commit_take": 4, "commit_all": 1, "resync": 2,
-            "play_grid": 2, "listen": 1, "show_next": 6, "flip_take": 4, "star_take": 3, "duplicate_take": 2, "delete_take": 1,
-            "own_animation": 3, "direct": 6, "shape": 4, "key_marker": 4, "move_strip": 2, "undo": 8, "undo_redo": 8, "escape": 4,
+            "generate": 4, "more_like_this": 3, "resample_rest": 3, "mix_takes": 3,
+            "commit_take": 4, "commit_all": 1, "resync": 2,
+            "play_grid": 2, "listen": 1, "show_next": 6, "flip_take": 4, "star_take": 3,
+            "duplicate_take": 2, "delete_take": 1,
+            "own_animation": 3, "direct": 6, "shape": 4, "key_marker": 4, "move_strip": 2,
+            "undo": 8, "undo_redo": 8, "escape": 4,
             "play_back": 3, "save": 2, "reload": 2, "change_role": 1,
         }  # fmt: skip
 
@@ -143,10 +160,21 @@ class Player:
                 name = ""
         self.counts[name] = self.counts.get(name, 0) + 1
         self.log.write(f"{sum(self.counts.values())} {name}\n")
-        yield from getattr(self, name, self.press_button)(**({} if hasattr(self, name) else {"name": name}))
+        yield from getattr(self, name, self.press_button)(
+            **({} if hasattr(self, name) else {"name": name})
+        )
 
     def is_possible(self, name: str) -> bool:
-        if name in ("undo", "undo_redo", "escape", "play_back", "key_marker", "save", "move_strip", "change_role"):
+        if name in (
+            "undo",
+            "undo_redo",
+            "escape",
+            "play_back",
+            "key_marker",
+            "save",
+            "move_strip",
+            "change_role",
+        ):
             return True
         if name == "reload":
             return os.path.exists(self.file)
@@ -163,13 +191,27 @@ class Player:
     def press_button(self, name: str):
         """Press an operator's button and let it run, or interrupt it."""
         self.prepare(name)
-        how = self.dice.choice(("wait", "wait", "escape", "undo", "undo_redo", "undo_by_script", "show", "frame", "reload"))
+        how = self.dice.choice(
+            (
+                "wait",
+                "wait",
+                "escape",
+                "undo",
+                "undo_redo",
+                "undo_by_script",
+                "show",
+                "frame",
+                "reload",
+            )
+        )
         if how.startswith("undo"):
-            yield from self.key_marker()  # the animator's own last step, which is the one to be undone
+            # the animator's own last step, which is the one to be undone
+            yield from self.key_marker()
         before, undone = self.state(), False
         try:
             result = self.hand.button(getattr(bpy.ops.thunder, name), **self.arguments(name))
-        except RuntimeError as error:  # an error that an operator reports is an exception for a script
+        # an error that an operator reports is an exception for a script
+        except RuntimeError as error:
             self.log.write(f"  said: {error}\n")
             return
         self.log.write(f"  {result}\n")
@@ -178,7 +220,13 @@ class Player:
             yield from self.finish_work()
         yield 0.2
         if not undone:
-            compare(before, self.state(), name, may_change=self.may_change(name), may_go=self.may_go(name, before))
+            compare(
+                before,
+                self.state(),
+                name,
+                may_change=self.may_change(name),
+                may_go=self.may_go(name, before),
+            )
 
     def prepare(self, name: str) -> None:
         if name == "generate":
@@ -193,10 +241,13 @@ class Player:
                 self.log.write(f"  said: {error}\n")
         if name == "mix_takes":
             with self.hand.context():
-                for part in ("mouth", "upper_face", "head"):  # an earlier take is one to choose only while a part is of it
+                # an earlier take is one to choose only while a part is of it
+                for part in ("mouth", "upper_face", "head"):
                     actions = [candidate.action.name for candidate in mix.candidates(bpy.context)]
                     try:
-                        self.hand.button(bpy.ops.thunder.choose_part, part=part, take=self.dice.choice(actions))
+                        self.hand.button(
+                            bpy.ops.thunder.choose_part, part=part, take=self.dice.choice(actions)
+                        )
                     except RuntimeError as error:
                         self.log.write(f"  said: {error}\n")
 
@@ -212,7 +263,8 @@ class Player:
         return set()
 
     def interrupt(self, how: str):
-        """Steps that do something while the job runs. Returns whether the animator's own steps were undone."""
+        """Steps that do something while the job runs. Returns whether the animator's own steps were
+        undone."""
         yield self.dice.uniform(0.0, 2.5)
         if session.job is None:
             return False
@@ -227,7 +279,9 @@ class Player:
                 if bpy.ops.ed.undo.poll():
                     bpy.ops.ed.undo()
         elif how == "show" and len(self.settings.takes):
-            self.hand.button(bpy.ops.thunder.select_take, index=self.dice.randrange(len(self.settings.takes)))
+            self.hand.button(
+                bpy.ops.thunder.select_take, index=self.dice.randrange(len(self.settings.takes))
+            )
         elif how == "reload" and os.path.exists(self.file):
             yield from self.open_saved()
         elif how == "frame":
@@ -240,7 +294,10 @@ class Player:
         end = time.monotonic() + PATIENCE
         while session.job is not None or live.task.due is not None:
             if time.monotonic() > end:
-                raise Lost(f"work does not end: {session.job.step if session.job else 'the take that follows'}")
+                raise Lost(
+                    f"work does not end: "
+                    f"{session.job.step if session.job else 'the take that follows'}"
+                )
             yield 0.1
         yield 0.2
 
@@ -268,7 +325,9 @@ class Player:
     def direct(self):
         """Drag a slider of the direction; the shown take may follow, or a copy of it."""
         before, shown = self.state(), take_list.shown_take(self.settings)
-        may_change = {action.name for action in display.actions_of(shown)} if shown is not None else set()
+        may_change = (
+            {action.name for action in display.actions_of(shown)} if shown is not None else set()
+        )
         may_change &= self.copies  # any other take stays, and a copy of it follows
         direction = sliders.of(head.find(self.scene).owner)
         for _ in range(3):
@@ -314,7 +373,11 @@ class Player:
 
     def change_role(self):
         before = self.state()
-        self.settings.head_role = "LISTENS" if self.settings.head_role == "SPEAKS" and self.dice.random() < 0.3 else "SPEAKS"
+        self.settings.head_role = (
+            "LISTENS"
+            if self.settings.head_role == "SPEAKS" and self.dice.random() < 0.3
+            else "SPEAKS"
+        )
         self.hand.call(bpy.ops.ed.undo_push, message="Role")
         yield 0.1
         compare(before, self.state(), "choosing a role")
@@ -343,7 +406,8 @@ class Player:
         self.state()
 
     def turn(self, key: str):
-        """Steps that undo or redo by the keys, and wait until Blender has done so, or has nothing to do."""
+        """Steps that undo or redo by the keys, and wait until Blender has done so, or has nothing
+        to do."""
         before, end = len(turns), time.monotonic() + 2.0
         self.hand.press(**KEYS[key])
         while len(turns) == before and time.monotonic() < end:
@@ -351,7 +415,8 @@ class Player:
         yield 0.1
 
     def step_back(self):
-        """Steps that press Ctrl-Z. A step before the session's first is done again. Returns whether it was one of the session's."""
+        """Steps that press Ctrl-Z. A step before the session's first is done again. Returns whether
+        it was one of the session's."""
         yield from self.turn("undo")
         if "Marker" in self.scene.objects and bpy.data.objects["Marker"].animation_data is not None:
             return True

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An animator speaks lines into a microphone, which plays a file: what is laid where, and how soon takes follow."""
+"""An animator speaks lines into a microphone, which plays a file: what is laid where, and how soon
+takes follow."""
 
 import os
 import time
@@ -37,7 +38,14 @@ def shot(hand, saved=True):
 def strips(scene):
     """What plays: name, channel, span, file, whether it is muted and packed."""
     return [
-        [each.name, each.channel, *compat.strip_span(each), each.sound.filepath, each.mute, each.sound.packed_file is not None]
+        [
+            each.name,
+            each.channel,
+            *compat.strip_span(each),
+            each.sound.filepath,
+            each.mute,
+            each.sound.packed_file is not None,
+        ]
         for each in strip.sound_strips(scene)
     ]
 
@@ -47,7 +55,8 @@ def press_record(hand):
 
 
 def speaks(hand, seconds, picture=""):
-    """Steps that press Record, speak for so long and press Space. Notes by how many frames the picture is behind, where it is least."""
+    """Steps that press Record, speak for so long and press Space. Notes by how many frames the
+    picture is behind, where it is least."""
     scene, spoken = hand.scene, []
     press_record(hand)
     took = recording._under_way.recording
@@ -85,7 +94,11 @@ def records(hand):
     yield from until(lambda: len(scene.thunder.takes) > 0)
     hand.seen["first_take"] = time.perf_counter() - released
     yield from done()
-    hand.seen["strips"], hand.seen["chosen"], hand.seen["frame"] = strips(scene), scene.thunder.voice, scene.frame_current
+    hand.seen["strips"], hand.seen["chosen"], hand.seen["frame"] = (
+        strips(scene),
+        scene.thunder.voice,
+        scene.frame_current,
+    )
     hand.seen["takes"] = [[take.voice, take.first, take.last] for take in scene.thunder.takes]
     yield 0.5
     hand.photograph("takes")
@@ -95,7 +108,10 @@ def records(hand):
     hand.press("ESC")
     yield from until(lambda: session.job is None)
     yield 0.5
-    hand.seen["after_esc"] = [len(strips(scene)), sorted(each for each in os.listdir(hand.folder) if each.endswith(".wav"))]
+    hand.seen["after_esc"] = [
+        len(strips(scene)),
+        sorted(each for each in os.listdir(hand.folder) if each.endswith(".wav")),
+    ]
 
     scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 60, 99
     scene.thunder.recording.punch_in = scene.thunder.recording.mute_beneath = True
@@ -112,12 +128,15 @@ def records(hand):
 
 
 def films_speaking(hand):
-    """A line is spoken and committed: pictures film_NNN.png, and in `hand.seen["film"]` milliseconds and a caption of each."""
+    """A line is spoken and committed: pictures film_NNN.png, and in `hand.seen["film"]`
+    milliseconds and a caption of each."""
     only_open("main", "takes", "commit")
     booth(hand)
     yield from shot(hand)
     scene, shots = hand.scene, hand.seen.setdefault("film", [])
-    next(area for area in hand.window.screen.areas if area.type == "DOPESHEET_EDITOR").type = "SEQUENCE_EDITOR"
+    next(
+        area for area in hand.window.screen.areas if area.type == "DOPESHEET_EDITOR"
+    ).type = "SEQUENCE_EDITOR"
     scene.thunder.recording.countdown, scene.thunder.count = 1, 4
 
     def photograph(milliseconds, caption):
@@ -152,7 +171,8 @@ def films_speaking(hand):
 
 
 def loses_the_microphone(hand):
-    """It is unplugged, gives only zeros, or its process dies, in a file that was never saved; and Ctrl-Z comes while it records."""
+    """It is unplugged, gives only zeros, or its process dies, in a file that was never saved; and
+    Ctrl-Z comes while it records."""
     yield from shot(hand, saved=False)
     hand.scene.thunder.recording.countdown = 0
     for fault in ("lost:6", "crash:6", "silent"):

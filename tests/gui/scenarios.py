@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an animator does in a window, step by step: each yields the seconds to wait, and notes in `hand.seen` what it saw."""
+"""What an animator does in a window, step by step: each yields the seconds to wait, and notes in
+`hand.seen` what it saw."""
 
 import time
 from pathlib import Path
@@ -23,25 +24,39 @@ TAKES, SEED = 8, 11
 
 
 def only_open(*names):
-    """Leave the panels of these names open, and those they stand in, and fold the others, as clicks on their headers would."""
-    # All are registered again, parents first: a panel whose parent goes stands beside it from then on.
+    """Leave the panels of these names open, and those they stand in, and fold the others, as clicks
+    on their headers would."""
+    # All are registered again, parents first: a panel whose parent goes stands beside it from then
+    # on.
     panels = sorted(
-        (each for module in panel_modules() for each in handlers.classes_of(module) if issubclass(each, bpy.types.Panel)),
+        (
+            each
+            for module in panel_modules()
+            for each in handlers.classes_of(module)
+            if issubclass(each, bpy.types.Panel)
+        ),
         key=lambda panel: hasattr(panel, "bl_parent_id"),
     )
     wanted = {f"THUNDER_PT_{name}" for name in names}
-    wanted |= {panel.bl_parent_id for panel in panels if panel.__name__ in wanted and hasattr(panel, "bl_parent_id")}
+    wanted |= {
+        panel.bl_parent_id
+        for panel in panels
+        if panel.__name__ in wanted and hasattr(panel, "bl_parent_id")
+    }
     for panel in reversed(panels):
         bpy.utils.unregister_class(panel)
     for panel in panels:
         options = set(getattr(panel, "bl_options", set()))
         if "HIDE_HEADER" not in options:
-            panel.bl_options = options - {"DEFAULT_CLOSED"} | (set() if panel.__name__ in wanted else {"DEFAULT_CLOSED"})
+            panel.bl_options = options - {"DEFAULT_CLOSED"} | (
+                set() if panel.__name__ in wanted else {"DEFAULT_CLOSED"}
+            )
         bpy.utils.register_class(panel)
 
 
 def scene_with_voice_and_head(hand):
-    """An empty shot with the sample in the sequencer and the bundled head, looked at from the front."""
+    """An empty shot with the sample in the sequencer and the bundled head, looked at from the
+    front."""
     with hand.context():
         bpy.ops.object.select_all(action="SELECT")
         bpy.ops.object.delete()
@@ -67,7 +82,9 @@ def until(condition, what="this", patience=PATIENCE):
     """Steps that wait until something is so."""
     end = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < end, f"{what}: waited {patience} seconds, at {session.job and session.job.step}"
+        assert time.monotonic() < end, (
+            f"{what}: waited {patience} seconds, at {session.job and session.job.step}"
+        )
         yield 0.005
 
 
@@ -80,13 +97,19 @@ def done(patience=PATIENCE):
 
 def takes_of(scene):
     return [
-        {"score": take.score, "seed": take.seed, "action": take.action.name if take.action else None, "curve": take.curve}
+        {
+            "score": take.score,
+            "seed": take.seed,
+            "action": take.action.name if take.action else None,
+            "curve": take.curve,
+        }
         for take in scene.thunder.takes
     ]
 
 
 def generate(hand):
-    """Steps that click the main button and wait until nothing runs any more, noting how long the window was held."""
+    """Steps that click the main button and wait until nothing runs any more, noting how long the
+    window was held."""
     held = time_slices()
     x, y = hand.main_button(hand.photograph("ready"))
     yield from hand.click(x, y)
@@ -156,24 +179,33 @@ def generates_takes(hand):
 
 def cancels_with_escape(hand):
     yield from scene_with_voice_and_head(hand)
-    before = {name: len(getattr(bpy.data, name)) for name in ("actions", "objects", "sounds", "scenes")}
-    hand.scene.thunder.count, hand.scene.thunder.quality = 64, "FINAL"  # minutes, if nobody stopped it
+    before = {
+        name: len(getattr(bpy.data, name)) for name in ("actions", "objects", "sounds", "scenes")
+    }
+    # minutes, if nobody stopped it
+    hand.scene.thunder.count, hand.scene.thunder.quality = 64, "FINAL"
     x, y = hand.main_button(hand.photograph("ready"))
     yield from hand.click(x, y)
-    yield from until(lambda: session.job is not None and session.job.step.fraction >= 0.06, "the click started nothing")
+    yield from until(
+        lambda: session.job is not None and session.job.step.fraction >= 0.06,
+        "the click started nothing",
+    )
     hand.seen["pid"] = connection.client().pid
     pressed = time.monotonic()
     hand.press("ESC")
     yield from until(lambda: session.job is None, "Esc", 20)
     hand.seen["seconds_to_stop"] = time.monotonic() - pressed
     hand.seen["takes"] = takes_of(hand.scene)
-    hand.seen["left"] = {name: len(getattr(bpy.data, name)) - count for name, count in before.items()}
+    hand.seen["left"] = {
+        name: len(getattr(bpy.data, name)) - count for name, count in before.items()
+    }
     yield 0.5
     hand.photograph("cancelled")
 
 
 def generates_after_escape(hand):
-    """Esc, then Generate: with the strip as its file sounds, softer, and driven so that only Blender can mix it down."""
+    """Esc, then Generate: with the strip as its file sounds, softer, and driven so that only
+    Blender can mix it down."""
     yield from scene_with_voice_and_head(hand)
     hand.scene.thunder.count, hand.scene.thunder.quality = 1, "DRAFT"
     line = strip_module.by_name(hand.scene, "dialogue")
@@ -192,8 +224,14 @@ def generates_after_escape(hand):
     hand.seen["lengths"] = [len(read), len(mixed)]
     hand.seen["alike"] = float(np.corrcoef(read[:count], mixed[:count])[0, 1])
     hand.seen["takes"], by_blender = [], mixdown._mix_with_blender
-    mixdown._mix_with_blender = lambda *given: hand.seen.update(by_blender=len(hand.seen["takes"])) or by_blender(*given)
-    for change in (lambda: None, lambda: setattr(line, "volume", 0.5), lambda: line.driver_add("volume")):
+    mixdown._mix_with_blender = lambda *given: (
+        hand.seen.update(by_blender=len(hand.seen["takes"])) or by_blender(*given)
+    )
+    for change in (
+        lambda: None,
+        lambda: setattr(line, "volume", 0.5),
+        lambda: line.driver_add("volume"),
+    ):
         change()
         hand.scene.thunder.takes.clear()
         hand.press_escape_on_screen()
@@ -204,7 +242,8 @@ def generates_after_escape(hand):
 
 
 def head_with_a_take(hand):
-    """An empty shot with the bundled head and a take on it that was made here; gives the scene and the rig at the end."""
+    """An empty shot with the bundled head and a take on it that was made here; gives the scene and
+    the rig at the end."""
     import sys
 
     sys.path.append(str(ROOT / "tests" / "blender"))
@@ -218,13 +257,21 @@ def head_with_a_take(hand):
 
 
 def exports(hand):
-    """Export Performance as an animator does it: a file browser with the choices, another format, the file."""
+    """Export Performance as an animator does it: a file browser with the choices, another format,
+    the file."""
     scene, rig = yield from head_with_a_take(hand)
     folder = Path(hand.folder)
-    hand.call(bpy.ops.thunder.export_performance, "INVOKE_DEFAULT", filepath=str(folder / "line"), form="GLTF")
+    hand.call(
+        bpy.ops.thunder.export_performance,
+        "INVOKE_DEFAULT",
+        filepath=str(folder / "line"),
+        form="GLTF",
+    )
     yield 2.0
     window = next(
-        window for window in bpy.context.window_manager.windows if any(area.type == "FILE_BROWSER" for area in window.screen.areas)
+        window
+        for window in bpy.context.window_manager.windows
+        if any(area.type == "FILE_BROWSER" for area in window.screen.areas)
     )
     area = next(area for area in window.screen.areas if area.type == "FILE_BROWSER")
     hand.seen["offered"] = area.spaces.active.params.filename
@@ -238,20 +285,32 @@ def exports(hand):
     with bpy.context.temp_override(window=window, area=area):
         bpy.ops.file.execute()
     yield 1.5
-    hand.seen["files"] = sorted(path.name for path in folder.iterdir() if path.name.startswith("line"))
-    hand.seen["missing"] = [form for form in export.FORMATS if export.why_missing(export.FORMATS[form], rig)]
+    hand.seen["files"] = sorted(
+        path.name for path in folder.iterdir() if path.name.startswith("line")
+    )
+    hand.seen["missing"] = [
+        form for form in export.FORMATS if export.why_missing(export.FORMATS[form], rig)
+    ]
     for form in ("GLTF", "FBX", "USD", "USD_CACHE", "ALEMBIC"):
         if form in hand.seen["missing"]:  # Debian builds Blender without USD and Alembic
             continue
         done = hand.call(bpy.ops.thunder.export_performance, filepath=str(folder / form), form=form)
         assert done == {"FINISHED"}, form
         yield 0.3
-    hand.seen["sizes"] = {path.name: path.stat().st_size for path in folder.iterdir() if path.suffix in (".glb", ".fbx", ".usdc", ".abc")}
+    hand.seen["sizes"] = {
+        path.name: path.stat().st_size
+        for path in folder.iterdir()
+        if path.suffix in (".glb", ".fbx", ".usdc", ".abc")
+    }
 
 
 def plays(hand):
-    """How many frames a second the window plays, as fast as it can: with nothing in it, with the head, with its materials."""
-    hand.seen["version"], hand.seen["size"] = bpy.app.version_string, [hand.window.width, hand.window.height]
+    """How many frames a second the window plays, as fast as it can: with nothing in it, with the
+    head, with its materials."""
+    hand.seen["version"], hand.seen["size"] = (
+        bpy.app.version_string,
+        [hand.window.width, hand.window.height],
+    )
     import gpu
 
     hand.seen["renderer"] = gpu.platform.renderer_get()
@@ -268,7 +327,8 @@ def plays(hand):
 
 
 def frame_rate(hand, frames=16, most_seconds=25.0):
-    """Steps that play the scene as fast as the window can; gives frames a second and processor milliseconds a frame."""
+    """Steps that play the scene as fast as the window can; gives frames a second and processor
+    milliseconds a frame."""
     scene, shown, spent = hand.scene, [], []
 
     def count(*_):
@@ -291,13 +351,18 @@ def frame_rate(hand, frames=16, most_seconds=25.0):
     scene.render.fps = 25
     yield 0.5
     steps = len(shown) - 1
-    return {"fps": steps / (shown[-1] - shown[0]), "processor_ms": 1e3 * (spent[-1] - spent[0]) / steps}
+    return {
+        "fps": steps / (shown[-1] - shown[0]),
+        "processor_ms": 1e3 * (spent[-1] - spent[0]) / steps,
+    }
 
 
 def mara(hand):
-    """Steps that make a character of several meshes with another program's names out of the bundled head; gives its face.
+    """Steps that make a character of several meshes with another program's names out of the bundled
+    head; gives its face.
 
-    Four bones and most shapes as Character Creator 4 calls them; noses that do not sneer and tongues without tips.
+    Four bones and most shapes as Character Creator 4 calls them; noses that do not sneer and
+    tongues without tips.
     """
     with hand.context():
         bpy.ops.object.select_all(action="SELECT")
@@ -329,7 +394,9 @@ def mara(hand):
     faces = [part for part in rig.children if part.data.shape_keys]
     for part in rig.children:
         part.name = "Mara " + part.material_slots[0].material.name.removeprefix("Thunder ").title()
-        part.name = "Mara" if part == max(faces, key=lambda other: len(other.data.vertices)) else part.name
+        part.name = (
+            "Mara" if part == max(faces, key=lambda other: len(other.data.vertices)) else part.name
+        )
     hand.scene.thunder.head = bpy.data.objects["Mara"]
     rig.hide_set(True)
     with hand.context():
@@ -341,13 +408,16 @@ def mara(hand):
         bpy.ops.object.select_all(action="DESELECT")
     hand.viewport.spaces.active.shading.color_type = "MATERIAL"
     overlay = hand.viewport.spaces.active.overlay
-    overlay.show_cursor = overlay.show_object_origins = overlay.show_floor = overlay.show_axis_x = overlay.show_axis_y = False
+    overlay.show_cursor = overlay.show_object_origins = overlay.show_floor = overlay.show_axis_x = (
+        overlay.show_axis_y
+    ) = False
     yield 0.5
     return bpy.data.objects["Mara"]
 
 
 def maps_a_character(hand):
-    """A character is found, its table shown, a row previewed, changed by hand, and its pose comes back."""
+    """A character is found, its table shown, a row previewed, changed by hand, and its pose comes
+    back."""
     only_open("main", "character")
     face = yield from mara(hand)
     scene = hand.scene
@@ -356,9 +426,15 @@ def maps_a_character(hand):
     rig = head.find(scene)
     hand.seen["channels"] = len(rig.channels)
     hand.seen["plan"] = character.plan_of(face).name
-    hand.seen["meshes"] = sorted(obj.name for obj in scene.objects if obj.type == "MESH" and obj.data.shape_keys in rig.targets)
+    hand.seen["meshes"] = sorted(
+        obj.name
+        for obj in scene.objects
+        if obj.type == "MESH" and obj.data.shape_keys in rig.targets
+    )
     assert hand.call(bpy.ops.thunder.show_mapping) == {"FINISHED"}
-    hand.seen["rows"] = [[row.source, row.kind, row.target or row.bone] for row in scene.thunder.table]
+    hand.seen["rows"] = [
+        [row.source, row.kind, row.target or row.bone] for row in scene.thunder.table
+    ]
     rest = lips(face)
     index = next(i for i, row in enumerate(scene.thunder.table) if row.source == "mouthFunnel")
     scene.thunder.table_index = index
@@ -376,7 +452,9 @@ def maps_a_character(hand):
     scene.thunder.preview = False
     yield 0.5
     hand.seen["rest_mm"] = moved(face, rest)
-    hand.seen["kept"] = [rule.weight for rule in character.plan_of(face).rules if rule.source == "mouthFunnel"]
+    hand.seen["kept"] = [
+        rule.weight for rule in character.plan_of(face).rules if rule.source == "mouthFunnel"
+    ]
 
 
 def open_popover(hand, name):

@@ -38,7 +38,8 @@ def long_voice(hand, seconds):
 
 
 def gaps_of(log):
-    """Of (clock, processor seconds of this thread) at each tick of a timer: how long it had to wait for the window."""
+    """Of (clock, processor seconds of this thread) at each tick of a timer: how long it had to wait
+    for the window."""
     gaps, spent = (np.diff(column) for column in np.transpose(log))
     return {
         "count": len(gaps),
@@ -62,7 +63,8 @@ def works_a_while(hand):
 
 
 def works_on(hand, count, seconds):
-    """Takes while the animator scrubs; a timer that asks for the window every 10 ms notes when it gets it."""
+    """Takes while the animator scrubs; a timer that asks for the window every 10 ms notes when it
+    gets it."""
     empty(hand)
     hand.scene.render.fps = 25
     with hand.context():
@@ -104,7 +106,10 @@ def works_on(hand, count, seconds):
             hand.press("RIGHT_ARROW")  # the animator goes on working
         frames.add(hand.scene.frame_current)
         yield 0.25
-    arrivals += [round(time.monotonic() - started, 2)] * (len(hand.scene.thunder.takes) - len(arrivals))  # with the end
+    # with the end
+    arrivals += [round(time.monotonic() - started, 2)] * (
+        len(hand.scene.thunder.takes) - len(arrivals)
+    )
     hand.seen |= {
         "arrivals": arrivals,
         "left": left,
@@ -170,7 +175,9 @@ def casts_dialogue(hand):
     hand.photograph("all_working")
     yield from done()
     yield 1.0
-    hand.seen["takes"] = sorted((entry.voice, entry.head.name) for entry in hand.scene.thunder.takes)
+    hand.seen["takes"] = sorted(
+        (entry.voice, entry.head.name) for entry in hand.scene.thunder.takes
+    )
     hand.photograph("all_done")
 
 
@@ -180,14 +187,18 @@ def moves_a_voice(hand, takes=list_takes):
     yield from takes(hand, count=3)
     voice = strip.by_name(hand.scene, "dialogue")
     for entry in hand.scene.thunder.takes:
-        fingerprint.remember(entry.action, fingerprint.of_voice(hand.scene, strip.of_strip(hand.scene, voice)))
+        fingerprint.remember(
+            entry.action, fingerprint.of_voice(hand.scene, strip.of_strip(hand.scene, voice))
+        )
     hand.scene.thunder.active_take = 0
     only_open("main", "takes")
     strip.move(voice, 13)
     hand.call(bpy.ops.ed.undo_push, message="The animator moves the strip")
     yield 2.0  # until the panels have slid to their places
     hand.photograph("moved")
-    hand.seen["before"] = [(changed.kind, entry.first) for entry, changed in fingerprint.stale_takes(hand.scene)]
+    hand.seen["before"] = [
+        (changed.kind, entry.first) for entry, changed in fingerprint.stale_takes(hand.scene)
+    ]
     hand.button(bpy.ops.thunder.resync)
     yield 0.5
     yield from done(60)
@@ -203,7 +214,13 @@ def moves_a_voice(hand, takes=list_takes):
 class _Pretended:
     """An installation that stands still, for its picture."""
 
-    fraction, message, time_left, over, error = 0.42, "Downloading torch · 1.01 of about 2.4 GB", "3 min left", False, ""
+    fraction, message, time_left, over, error = (
+        0.42,
+        "Downloading torch · 1.01 of about 2.4 GB",
+        "3 min left",
+        False,
+        "",
+    )
 
     def stop(self):
         pass
@@ -225,7 +242,11 @@ def sets_up_the_engine(hand):
     hand.photograph("sidebar_without_engine")
     assert hand.call(bpy.ops.thunder.open_preferences, "INVOKE_DEFAULT") == {"FINISHED"}
     yield 1.5
-    window = next(w for w in bpy.context.window_manager.windows if any(a.type == "PREFERENCES" for a in w.screen.areas))
+    window = next(
+        w
+        for w in bpy.context.window_manager.windows
+        if any(a.type == "PREFERENCES" for a in w.screen.areas)
+    )
     area = next(a for a in window.screen.areas if a.type == "PREFERENCES")
     preferences = connection.preferences()
 
@@ -245,12 +266,17 @@ def sets_up_the_engine(hand):
     install.installing.running = None
     place = Path(install.folder())
     (place / "bin").mkdir(parents=True)
-    (place / installer.LOCK).write_bytes(installer.MARK)  # as the installer marks a folder of its own
-    install.installing.error = "The packages cannot be reached: check the connection and install again, downloads are kept"
+    # as the installer marks a folder of its own
+    (place / installer.LOCK).write_bytes(installer.MARK)
+    install.installing.error = (
+        "The packages cannot be reached: check the connection and install again, downloads are kept"
+    )
     yield from picture("unfinished")
     install.installing.error = ""
     (place / "bin" / "python").write_text("")
-    (place / "thunder-engine.json").write_text(f'{{"lock": "{install.lock_hash(install.LOCK, 0)}", "python": "3.13.2"}}')
+    (place / "thunder-engine.json").write_text(
+        f'{{"lock": "{install.lock_hash(install.LOCK, 0)}", "python": "3.13.2"}}'
+    )
     info = place / "lib" / "python3.13" / "site-packages" / "torch-2.11.0.dist-info"
     info.mkdir(parents=True)
     install.versions_in.cache_clear()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an animator does with the take that is shown: sliders, emotion over time, closures, a mix with cuts, frames that are kept."""
+"""What an animator does with the take that is shown: sliders, emotion over time, closures, a mix
+with cuts, frames that are kept."""
 
 import time
 
@@ -15,14 +16,18 @@ from thunder.thunder_core.face.lips import bundled_lips
 
 
 def lips(scene, frame):
-    """How far the lips of the shown take are apart at a frame, millimetres, and how far its brows are down."""
+    """How far the lips of the shown take are apart at a frame, millimetres, and how far its brows
+    are down."""
     settings = scene.thunder
     entry = settings.takes[settings.active_take]
     rig = take_list.rig_of(scene, entry)
     values = track_values.values(rig, track_values.curves(rig, entry), np.array([frame]))
     motion = progress.result(track_values.motion(rig, values, 25.0))
     names = head.channel_names()
-    return [float(bundled_lips().opening(motion, names)[0]), float(motion.expression[0, names.index("browDownLeft")])]
+    return [
+        float(bundled_lips().opening(motion, names)[0]),
+        float(motion.expression[0, names.index("browDownLeft")]),
+    ]
 
 
 def shapes(hand, takes=list_takes):
@@ -89,7 +94,9 @@ def mixes(hand, takes=list_takes):
     actions = [entry.action.name for entry in hand.scene.thunder.takes]
     with hand.context():
         for part, index in (("mouth", 0), ("upper_face", 1), ("eyes", 2), ("head", 1)):
-            assert hand.button(bpy.ops.thunder.choose_part, part=part, take=actions[index]) == ["FINISHED"]
+            assert hand.button(bpy.ops.thunder.choose_part, part=part, take=actions[index]) == [
+                "FINISHED"
+            ]
         for frame, index, part in ((60, 2, "ALL"), (100, 3, "mouth")):
             hand.scene.thunder.active_take = index
             hand.scene.frame_set(frame)

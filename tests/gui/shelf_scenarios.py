@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Blender that nobody has used: the package is dragged into its window, three buttons are pressed, and the first take plays."""
+"""A Blender that nobody has used: the package is dragged into its window, three buttons are
+pressed, and the first take plays."""
 
 import glob
 import os
@@ -22,10 +23,23 @@ def from_zip_to_take(hand):
 
 
 def filmed(hand):
-    """The same while the screen is filmed: pictures film_NNN.png, and `hand.seen["pictures"]`, the second of the clock of each."""
+    """The same while the screen is filmed: pictures film_NNN.png, and `hand.seen["pictures"]`, the
+    second of the clock of each."""
     pattern = os.path.join(hand.folder, "film_%03d.png")
-    screen = ["-f", "x11grab", "-framerate", str(PER_SECOND), "-draw_mouse", "0", "-i", os.environ["DISPLAY"]]
-    camera = subprocess.Popen(["ffmpeg", "-v", "error", *screen, "-compression_level", "1", pattern], stdin=subprocess.DEVNULL)
+    screen = [
+        "-f",
+        "x11grab",
+        "-framerate",
+        str(PER_SECOND),
+        "-draw_mouse",
+        "0",
+        "-i",
+        os.environ["DISPLAY"],
+    ]
+    camera = subprocess.Popen(
+        ["ffmpeg", "-v", "error", *screen, "-compression_level", "1", pattern],
+        stdin=subprocess.DEVNULL,
+    )
     try:
         yield from waiting(lambda: os.path.exists(pattern % 3), "no picture of the screen")
         yield from steps(hand)
@@ -33,7 +47,9 @@ def filmed(hand):
         camera.send_signal(signal.SIGINT)
         camera.wait(30)
     pictures = sorted(glob.glob(pattern.replace("%03d", "*")))
-    hand.seen["pictures"] = [round(os.stat(path).st_mtime - hand.seen["began"], 2) for path in pictures]
+    hand.seen["pictures"] = [
+        round(os.stat(path).st_mtime - hand.seen["began"], 2) for path in pictures
+    ]
 
 
 def waiting(over, what):
@@ -44,8 +60,11 @@ def waiting(over, what):
 
 
 def steps(hand):
-    """Notes in `hand.seen["steps"]` how many seconds each step took: from the press of a button until its effect is there."""
-    bpy.context.preferences.view.show_playback_fps = False  # in red where the window is drawn without a graphics card
+    """Notes in `hand.seen["steps"]` how many seconds each step took: from the press of a button
+    until its effect is there."""
+    bpy.context.preferences.view.show_playback_fps = (
+        False  # in red where the window is drawn without a graphics card
+    )
     taken = hand.seen["steps"] = {}
     labels = hand.seen["labels"] = []
 
@@ -58,12 +77,18 @@ def steps(hand):
     began = time.monotonic()
     label("The package is dragged into Blender")
     # What Blender does with a file that is dropped into the window: it asks whether to install it.
-    hand.call(bpy.ops.extensions.package_install_files, "INVOKE_DEFAULT", url=os.environ["THUNDER_PACKAGE"])
+    hand.call(
+        bpy.ops.extensions.package_install_files,
+        "INVOKE_DEFAULT",
+        url=os.environ["THUNDER_PACKAGE"],
+    )
     yield 1.0
     began += 1.0  # a person's, to read the question
     hand.press("RET")
     label("OK")
-    yield from waiting(lambda: hasattr(bpy.types, "THUNDER_PT_main"), "the package is not installed")
+    yield from waiting(
+        lambda: hasattr(bpy.types, "THUNDER_PT_main"), "the package is not installed"
+    )
     taken["install"] = time.monotonic() - began
     label("Installed")
     assert NAME in bpy.context.preferences.addons
@@ -71,7 +96,10 @@ def steps(hand):
 
     from thunder.scene.host.session import session
 
-    buttons = (("head", bpy.ops.thunder.first_head, "Add a Head"), ("voice", bpy.ops.thunder.sample_voice, "Use a Sample Voice"))
+    buttons = (
+        ("head", bpy.ops.thunder.first_head, "Add a Head"),
+        ("voice", bpy.ops.thunder.sample_voice, "Use a Sample Voice"),
+    )
     for name, operator, text in buttons:
         began = time.monotonic()
         label(text)
@@ -90,7 +118,10 @@ def steps(hand):
         hand.call(bpy.ops.screen.animation_play, sync=True)
     jaw = next(each for each in hand.scene.objects if each.type == "ARMATURE").pose.bones["jaw"]
     closed = jaw.matrix_basis.to_quaternion().angle
-    yield from waiting(lambda: abs(jaw.matrix_basis.to_quaternion().angle - closed) > MOVED, "the face does not move")
+    yield from waiting(
+        lambda: abs(jaw.matrix_basis.to_quaternion().angle - closed) > MOVED,
+        "the face does not move",
+    )
     label("The first take plays")
     taken["playing"] = time.monotonic() - began
     yield from waiting(lambda: session.job is None, "the other takes do not arrive")
@@ -98,6 +129,10 @@ def steps(hand):
     label("All takes are there")
     yield PLAYED
     hand.photograph("playing")
-    hand.seen |= {"takes": len(hand.scene.thunder.takes), "clock": time.time() - hand.seen["began"], "frame": hand.scene.frame_current}
+    hand.seen |= {
+        "takes": len(hand.scene.thunder.takes),
+        "clock": time.time() - hand.seen["began"],
+        "frame": hand.scene.frame_current,
+    }
     hand.seen["playing"] = hand.window.screen.is_animation_playing
     bpy.ops.screen.animation_cancel(restore_frame=False)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What needs an open graph editor to be measured: our reduction of keys beside Blender's own decimate operator."""
+"""What needs an open graph editor to be measured: our reduction of keys beside Blender's own
+decimate operator."""
 
 import time
 
@@ -17,10 +18,14 @@ ERROR = 0.01  # that a curve may be off: a hundredth of a shape key, about half 
 
 
 def lively(count):
-    """A motion of `count` frames in which every channel moves as faces do: some slowly, some at the rate of syllables."""
+    """A motion of `count` frames in which every channel moves as faces do: some slowly, some at the
+    rate of syllables."""
     rng, names = np.random.default_rng(0), head.channel_names()
     at = np.arange(count)[:, None] / 25
-    rates, phases = rng.uniform(0.3, 4.0, (1, len(names) + 9)), rng.uniform(0, 6.28, (1, len(names) + 9))
+    rates, phases = (
+        rng.uniform(0.3, 4.0, (1, len(names) + 9)),
+        rng.uniform(0, 6.28, (1, len(names) + 9)),
+    )
     x = 0.25 + 0.2 * np.sin(6.28 * rates * at + phases) + 0.05 * np.sin(6.28 * 1.7 * rates * at)
     x[:, len(names) :] *= 0.3
     parts = np.split(x.astype(np.float32), [len(names), len(names) + 3, len(names) + 6], axis=1)
@@ -36,7 +41,9 @@ def curves_of(rig):
 def off(curves, frames, wanted):
     """The farthest that curves are from values [T, curves] at whole frames."""
     return max(
-        abs(curve.evaluate(float(frame)) - value) for curve, of_curve in zip(curves, wanted.T) for frame, value in zip(frames, of_curve)
+        abs(curve.evaluate(float(frame)) - value)
+        for curve, of_curve in zip(curves, wanted.T)
+        for frame, value in zip(frames, of_curve)
     )
 
 
@@ -79,13 +86,21 @@ def _reduced(hand, seconds, runs):
             answer = bpy.ops.graph.decimate(mode="ERROR", factor=1.0, remove_error_margin=ERROR)
             blenders = time.perf_counter() - began
         seen["answer"] = sorted(answer)
-        seen["blender_keys"], seen["blender_off"] = sum(len(c.keyframe_points) for c in curves), off(curves, frames, wanted)
+        seen["blender_keys"], seen["blender_off"] = (
+            sum(len(c.keyframe_points) for c in curves),
+            off(curves, frames, wanted),
+        )
         yield 0.1
         began = time.perf_counter()
         for place, curve in enumerate(curves):
-            fcurves.write(curve, keyframes.from_reduced(reduce(frames, wanted[:, place], ERROR), frames))
+            fcurves.write(
+                curve, keyframes.from_reduced(reduce(frames, wanted[:, place], ERROR), frames)
+            )
         ours = time.perf_counter() - began
-        seen["our_keys"], seen["our_off"] = sum(len(c.keyframe_points) for c in curves), off(curves, frames, wanted)
+        seen["our_keys"], seen["our_off"] = (
+            sum(len(c.keyframe_points) for c in curves),
+            off(curves, frames, wanted),
+        )
         pairs.append((blenders, ours))
         yield 0.1
     hand.seen |= seen | {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an animator does with takes that are there: goes through them, marks them, compares them, sees them side by side."""
+"""What an animator does with takes that are there: goes through them, marks them, compares them,
+sees them side by side."""
 
 import sys
 import time
@@ -19,7 +20,8 @@ from thunder.thunder_core.face.lips import opening_mm, width_mm
 
 
 def performance(seconds, seed, score):
-    """A made performance that babbles: syllables of the jaw, lips that round and close, brows, a moving head."""
+    """A made performance that babbles: syllables of the jaw, lips that round and close, brows, a
+    moving head."""
     sys.path.append(str(ROOT / "tests" / "blender"))
     import performances
 
@@ -62,7 +64,9 @@ def list_takes(hand, count=6, seconds=None):
     seconds = seconds or (hand.scene.frame_end - 1) / 25
     for number in range(count):
         made = performance(seconds, 7301 + number, 92.4 - 3.7 * number)
-        keying = keying_module.key(rig, made, clock, f"dialogue · take {number + 1} · seed {made.seed}")
+        keying = keying_module.key(
+            rig, made, clock, f"dialogue · take {number + 1} · seed {made.seed}"
+        )
         actions = None
         while actions is None:
             try:
@@ -76,9 +80,17 @@ def list_takes(hand, count=6, seconds=None):
 
 
 def under_the_shown_row(hand, pixels):
-    """Middle of the row under the highlighted one of the list, in the window's pixels (origin bottom left)."""
-    region, height, scale = hand.sidebar, hand.window.height, bpy.context.preferences.system.ui_scale
-    column = pixels[height - region.y - region.height : height - region.y, region.x + round(200 * scale)]  # right of the names
+    """Middle of the row under the highlighted one of the list, in the window's pixels (origin
+    bottom left)."""
+    region, height, scale = (
+        hand.sidebar,
+        hand.window.height,
+        bpy.context.preferences.system.ui_scale,
+    )
+    # right of the names
+    column = pixels[
+        height - region.y - region.height : height - region.y, region.x + round(200 * scale)
+    ]
     blue = np.flatnonzero((column[:, 2] > 0.55) & (column[:, 0] < 0.4))
     runs = np.split(blue, np.flatnonzero(np.diff(blue) > 1) + 1)
     tall = [run for run in runs if len(run) > 10 * scale]
@@ -113,7 +125,10 @@ def browses(hand):
         hand.press(key, alt=True)
         yield 0.6
         visited.append(shown(hand.scene))
-    hand.seen["visited"], hand.seen["starred"] = visited, [entry.seed for entry in hand.scene.thunder.takes if entry.star]
+    hand.seen["visited"], hand.seen["starred"] = (
+        visited,
+        [entry.seed for entry in hand.scene.thunder.takes if entry.star],
+    )
     hand.press("Z", ctrl=True)
     yield 1.5
     hand.seen["star_undone"] = [entry.seed for entry in hand.scene.thunder.takes if entry.star]
@@ -123,18 +138,28 @@ def browses(hand):
     entries[2].name = "Warm"
     entries[4].hidden = True
     hand.button(bpy.ops.thunder.duplicate_take, index=0)
-    curve = next(c for c in compat.all_curves(hand.scene.thunder.takes[1].action) if len(c.keyframe_points) > 20)
+    curve = next(
+        c
+        for c in compat.all_curves(hand.scene.thunder.takes[1].action)
+        if len(c.keyframe_points) > 20
+    )
     curve.keyframe_points[20].co[1] += 0.2
     curve.update()
     hand.scene.thunder.takes[1].action.update_tag()
     hand.scene.thunder.sort, hand.scene.thunder.show_hidden = "DIVERSITY", True
     began = time.monotonic()
-    while not edit_watch.watch.is_known(hand.scene.thunder.takes[1]) and time.monotonic() - began < 60:
+    while (
+        not edit_watch.watch.is_known(hand.scene.thunder.takes[1]) and time.monotonic() - began < 60
+    ):
         yield 0.2
     hand.seen["edit_noticed"] = edit_watch.watch.is_known(hand.scene.thunder.takes[1])
     yield 1.0
     hand.photograph("marked")
-    hand.scene.thunder.show_hidden, hand.scene.thunder.only_starred, hand.scene.thunder.sort = False, True, "SCORE"
+    hand.scene.thunder.show_hidden, hand.scene.thunder.only_starred, hand.scene.thunder.sort = (
+        False,
+        True,
+        "SCORE",
+    )
     yield 0.8
     hand.photograph("starred")
     hand.button(bpy.ops.thunder.select_take, index=-1)
@@ -166,24 +191,33 @@ def debris(scene):
 
 
 def plays_all(hand, takes=list_takes):
-    """Play All: the heads beside each other, playing; one is clicked; Esc ends it. Then again, and an undo ends it."""
+    """Play All: the heads beside each other, playing; one is clicked; Esc ends it. Then again, and
+    an undo ends it."""
     only_open("takes")
     yield from scene_with_voice_and_head(hand)
     yield from takes(hand)
     hand.scene.thunder.active_take = 0
     hand.scene.thunder.takes[1].star = True
-    hand.scene.frame_end = max(entry.last for entry in hand.scene.thunder.takes) + 1000  # a line is a small part of a scene
+    # a line is a small part of a scene
+    hand.scene.frame_end = max(entry.last for entry in hand.scene.thunder.takes) + 1000
     yield 0.5
     view = hand.viewport.spaces.active.region_3d
     before = [*view.view_location, view.view_distance, *view.view_rotation]
     held = time_slices()
     for turn in ("chosen", "undone"):
         hand.call(bpy.ops.thunder.play_grid, "INVOKE_DEFAULT")
-        yield from until(lambda: grid.is_running() and hand.window.screen.is_animation_playing, "the grid does not come", patience=240)
+        yield from until(
+            lambda: grid.is_running() and hand.window.screen.is_animation_playing,
+            "the grid does not come",
+            patience=240,
+        )
         yield 4.0
         if turn == "chosen":
             entries = hand.scene.thunder.takes
-            hand.seen["line"] = min(entry.first for entry in entries), max(entry.last for entry in entries)
+            hand.seen["line"] = (
+                min(entry.first for entry in entries),
+                max(entry.last for entry in entries),
+            )
             hand.scene.frame_current = hand.seen["line"][1] - 3
             hand.seen["frames"] = []
             for _ in range(30):
@@ -194,7 +228,11 @@ def plays_all(hand, takes=list_takes):
             hand.photograph("grid")
             hand.seen["heads"] = sum(obj.type == "ARMATURE" for obj in bpy.data.objects) - 1
             third = hand.scene.thunder.takes[2].action.name
-            mesh = next(obj for obj in bpy.data.objects if grid.state.grid.takes.get(obj.name) == third and obj.type == "MESH")
+            mesh = next(
+                obj
+                for obj in bpy.data.objects
+                if grid.state.grid.takes.get(obj.name) == third and obj.type == "MESH"
+            )
             x, y = on_screen(hand, mesh)
             yield from hand.click(x, y)
             yield 1.0
@@ -206,7 +244,10 @@ def plays_all(hand, takes=list_takes):
         while grid.is_running() and time.monotonic() < end:
             yield 0.3
         yield 1.5
-        hand.seen[f"shown_{turn}"], hand.seen[f"debris_{turn}"] = shown(hand.scene), debris(hand.scene)
+        hand.seen[f"shown_{turn}"], hand.seen[f"debris_{turn}"] = (
+            shown(hand.scene),
+            debris(hand.scene),
+        )
         hand.seen[f"preview_{turn}"] = hand.scene.use_preview_range
         hand.seen[f"local_{turn}"] = hand.viewport.spaces.active.local_view is not None
         with hand.context():
@@ -233,14 +274,23 @@ def leaves_the_grid(hand):
     hand.seen["ended"] = {}
     for turn in ("at_once", "after_a_stop_that_nobody_told", "over_another_editor"):
         hand.call(bpy.ops.thunder.play_grid, "INVOKE_DEFAULT")
-        yield from until(lambda: grid.is_running() and hand.window.screen.is_animation_playing, "the grid does not come", patience=240)
+        yield from until(
+            lambda: grid.is_running() and hand.window.screen.is_animation_playing,
+            "the grid does not come",
+            patience=240,
+        )
         lost = []
         if turn == "after_a_stop_that_nobody_told":
             lost = list(bpy.app.handlers.animation_playback_post)
             bpy.app.handlers.animation_playback_post.clear()
         if turn == "over_another_editor":
             area = next(area for area in hand.window.screen.areas if area.type == "PROPERTIES")
-            hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=area.x + area.width // 2, y=area.y + area.height // 2)
+            hand.window.event_simulate(
+                type="MOUSEMOVE",
+                value="NOTHING",
+                x=area.x + area.width // 2,
+                y=area.y + area.height // 2,
+            )
             yield 0.5
             hand.window.event_simulate(type="ESC", value="PRESS")
             hand.window.event_simulate(type="ESC", value="RELEASE")
@@ -253,7 +303,11 @@ def leaves_the_grid(hand):
         bpy.app.handlers.animation_playback_post.extend(lost)
         yield 1.0
         hand.seen[f"debris_{turn}"] = debris(hand.scene)
-        hand.seen[f"modal_{turn}"] = [operator.bl_idname for operator in hand.window.modal_operators if "grid" in operator.bl_idname]
+        hand.seen[f"modal_{turn}"] = [
+            operator.bl_idname
+            for operator in hand.window.modal_operators
+            if "grid" in operator.bl_idname
+        ]
 
 
 def on_screen(hand, obj):
@@ -289,7 +343,9 @@ def draws_a_sheet(hand, takes=list_takes):
     yield 2.0
     hand.seen["held"], hand.seen["debris"] = held, debris(hand.scene)
     hand.seen["frame"], hand.seen["shown"] = hand.scene.frame_current, shown(hand.scene)
-    hand.seen["files"] = sorted(path.name for path in Path(hand.folder).iterdir() if "takes" in path.name)
+    hand.seen["files"] = sorted(
+        path.name for path in Path(hand.folder).iterdir() if "takes" in path.name
+    )
     hand.seen["editors"] = [
         area.spaces.active.image.name
         for window in bpy.context.window_manager.windows

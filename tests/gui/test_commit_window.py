@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An animator at a real window edits a key, sees the score follow, listens, and commits with a click."""
+"""An animator at a real window edits a key, sees the score follow, listens, and commits with a
+click."""
 
 import pytest
 from timing import keeps
@@ -25,7 +26,8 @@ def test_commit_is_one_undo_step_in_small_slices(windowed):
 
 
 def test_the_curves_are_drawn_and_go_with_their_switch_and_the_add_on(windowed, drawn):
-    assert drawn["plain"] - drawn["off"] > 500 and drawn["on"] - drawn["off"] > 500  # pixels of the mouth's line
+    # pixels of the mouth's line
+    assert drawn["plain"] - drawn["off"] > 500 and drawn["on"] - drawn["off"] > 500
     assert drawn["gone"] == drawn["off"]
 
 

@@ -13,7 +13,8 @@ def day(real_blender):
 
 
 def test_three_clicks_from_nothing_to_a_moving_face(windowed, day):
-    assert day["started"] and len(day["generated"]) == 4 and day["moved"] > 0.03  # radians of the jaw
+    # radians of the jaw
+    assert day["started"] and len(day["generated"]) == 4 and day["moved"] > 0.03
 
 
 def test_takes_are_starred_mixed_resampled_and_shaped(windowed, day):

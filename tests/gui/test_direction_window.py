@@ -30,7 +30,9 @@ def test_a_copy_of_the_shown_take_follows_a_slider(windowed, seen):
     assert not seen["edited"] and seen["sentence"] == ""
     keeps(0.05, seen["held"], "steps of a take that follows, in the window")
     engine, window = seen["draft_seconds"]
-    keeps(0.5, engine / CORES + window, "from a slider to keys, seconds of the processor on two cores")
+    keeps(
+        0.5, engine / CORES + window, "from a slider to keys, seconds of the processor on two cores"
+    )
 
 
 def test_undo_takes_back_the_slider_and_the_take_in_one_step(windowed, seen):
@@ -41,5 +43,8 @@ def test_undo_takes_back_the_slider_and_the_take_in_one_step(windowed, seen):
 def test_more_like_this_is_one_undo_step(windowed, seen):
     before = sorted([seen["seed"], *(seed for seed, _ in seen["takes"])])  # with the copy
     assert seen["more"] == ["RUNNING_MODAL"]
-    assert sorted(seed for seed, _ in seen["with_more"]) == [*before, *range(max(before) + 1, max(before) + 5)]
+    assert sorted(seed for seed, _ in seen["with_more"]) == [
+        *before,
+        *range(max(before) + 1, max(before) + 5),
+    ]
     assert sorted(seen["without_more"]) == before

@@ -6,5 +6,8 @@ def test_a_sound_dropped_on_a_head_becomes_its_line_and_a_capture_its_take(windo
     seen = windowed.act("drop_scenarios.drops")
     assert seen["line"] == [["sample", True]] and seen["chosen"] and not seen["started"]
     name, kind, score, is_its_own = seen["capture"]
-    assert (name, kind, is_its_own) == ("Slate_4", "CAPTURED", True) and score > 60  # it was cut half a second: out of sync it has 8
-    assert sorted(seen["chosen_in_browser"]) == ["Slate_4", "Slate_4.2"] and seen["undone"] == ["Slate_4"]
+    # it was cut half a second: out of sync it has 8
+    assert (name, kind, is_its_own) == ("Slate_4", "CAPTURED", True) and score > 60
+    assert sorted(seen["chosen_in_browser"]) == ["Slate_4", "Slate_4.2"] and seen["undone"] == [
+        "Slate_4"
+    ]

@@ -7,10 +7,14 @@ pytestmark = pytest.mark.window
 
 
 def test_the_package_installs_enables_and_draws(real_blender, package):
-    done = real_blender.run("--command", "extension", "install-file", "--repo", "user_default", "--enable", package)
+    done = real_blender.run(
+        "--command", "extension", "install-file", "--repo", "user_default", "--enable", package
+    )
     installed = real_blender.resources / "extensions" / "user_default" / "thunder"
     # Blender ends with 0 even when it did not install, so the disk is asked.
-    assert (installed / "blender_manifest.toml").is_file() and not installed.is_symlink(), done.stdout
+    assert (installed / "blender_manifest.toml").is_file() and not installed.is_symlink(), (
+        done.stdout
+    )
     code = (
         "import bpy, addon_utils\n"
         "module = addon_utils.enable('bl_ext.user_default.thunder', default_set=True)\n"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real Blender without a window: bake.py bakes or ends with a sentence, and a strip is spoken as in the window."""
+"""The real Blender without a window: bake.py bakes or ends with a sentence, and a strip is spoken
+as in the window."""
 
 import json
 import os
@@ -22,13 +23,17 @@ def test_bake_py_bakes(real_blender):
     assert done.returncode == 0, done.stdout
     first, second = json.loads((out / "report.json").read_text())["takes"]
     assert first["score"] >= second["score"]
-    assert {int(np.load(path)["seed"]) for path in out.glob("take_*.npz")} == {5, 6} and list(out.glob("*.blend"))
+    assert {int(np.load(path)["seed"]) for path in out.glob("take_*.npz")} == {5, 6} and list(
+        out.glob("*.blend")
+    )
     assert real_blender.left_behind() == []
 
 
 def test_ctrl_c_stops_a_bake(real_blender):
     out = real_blender.scratch / "stopped"
-    bake = real_blender.start("--python", "bake.py", "--", "--audio", SAMPLE, "--takes", 32, "--steps", 1000, "--out", out)
+    bake = real_blender.start(
+        "--python", "bake.py", "--", "--audio", SAMPLE, "--takes", 32, "--steps", 1000, "--out", out
+    )
     try:
         assert any("Sampling" in line for line in bake.stdout)
         os.killpg(bake.pid, signal.SIGINT)
@@ -52,9 +57,33 @@ def test_commands_of_blender_bake_and_inform_with_exit_codes(real_blender):
     done = command("bake", "--audio", SAMPLE, "--takes", 1, "--steps", 5, "--out", out)
     assert done.returncode == 0 and "1 take in" in done.stdout, done.stdout
     told = command("info", out / "sample.blend")
-    assert told.returncode == 0 and "44 of 44 channels, 1 take" in told.stdout and "Running: yes, on cpu" in told.stdout, told.stdout
-    options = ("--strip", "sample", "--takes", 1, "--steps", 5, "--outputs", "blend,glb", "--out", out / "again")
-    opened = real_blender.run(out / "sample.blend", "--python-expr", enable, "-c", "thunder", "bake", *options, timeout=300)
+    assert (
+        told.returncode == 0
+        and "44 of 44 channels, 1 take" in told.stdout
+        and "Running: yes, on cpu" in told.stdout
+    ), told.stdout
+    options = (
+        "--strip",
+        "sample",
+        "--takes",
+        1,
+        "--steps",
+        5,
+        "--outputs",
+        "blend,glb",
+        "--out",
+        out / "again",
+    )
+    opened = real_blender.run(
+        out / "sample.blend",
+        "--python-expr",
+        enable,
+        "-c",
+        "thunder",
+        "bake",
+        *options,
+        timeout=300,
+    )
     assert opened.returncode == 0 and (out / "again" / "take_01.glb").is_file(), opened.stdout
     assert command("bake", "--audio", out / "none.wav", "--out", out).returncode == 1
     assert command("bake", "--pitch", 3).returncode == 2

@@ -5,7 +5,9 @@ import pytest
 
 pytestmark = [pytest.mark.window, pytest.mark.timeout(600)]
 
-SCREEN = 909  # pixels that the sidebar has in a window of 1920 × 1080, of Blender's default layout at interface scale 1
+# pixels that the sidebar has in a window of 1920 × 1080, of Blender's default layout at interface
+# scale 1
+SCREEN = 909
 CLOSED = 2 * 28  # pixels of the headers of two closed panels below Commit, Listen and Words
 
 
@@ -15,8 +17,12 @@ def test_sliders_takes_and_commit_are_visible_together(windowed):
 
 
 def test_what_is_open_by_itself_needs_little_more_than_one_screen(windowed):
-    assert 300 < windowed.act("height_scenarios.open_by_itself", timeout=250)["height"] < 1.2 * SCREEN
+    assert (
+        300 < windowed.act("height_scenarios.open_by_itself", timeout=250)["height"] < 1.2 * SCREEN
+    )
 
 
 def test_everything_that_a_day_needs_fits_two_screens(windowed):
-    assert 1.1 * SCREEN < windowed.act("height_scenarios.of_a_day", timeout=250)["height"] < 2 * SCREEN
+    assert (
+        1.1 * SCREEN < windowed.act("height_scenarios.of_a_day", timeout=250)["height"] < 2 * SCREEN
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""At a real window: Thunder where Blender has such things, in the sequencer's sidebar, Add › Armature and a pie menu."""
+"""At a real window: Thunder where Blender has such things, in the sequencer's sidebar, Add ›
+Armature and a pie menu."""
 
 import pytest
 

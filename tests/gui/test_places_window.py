@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""At a real window: what is in the sidebar stays where it is while steps are taken, takes come and play."""
+"""At a real window: what is in the sidebar stays where it is while steps are taken, takes come and
+play."""
 
 import pytest
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random use: whatever an animator presses, and whenever, Blender lives and nothing of theirs is lost."""
+"""Random use: whatever an animator presses, and whenever, Blender lives and nothing of theirs is
+lost."""
 
 import os
 

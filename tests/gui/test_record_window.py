@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""At a real window somebody speaks into a microphone: strips lie where it was spoken, and takes follow at once."""
+"""At a real window somebody speaks into a microphone: strips lie where it was spoken, and takes
+follow at once."""
 
 from pathlib import Path
 
@@ -16,7 +17,14 @@ def spoken(real_blender):
 
 def test_a_line_lies_where_it_was_spoken_and_is_the_voice(windowed, spoken):
     name, channel, first, last, path, muted, packed = spoken["strips"][0]
-    assert (name, channel, first, path, muted, packed) == ("shot_voice_01", 1, 40, "//shot_voice_01.wav", False, False)
+    assert (name, channel, first, path, muted, packed) == (
+        "shot_voice_01",
+        1,
+        40,
+        "//shot_voice_01.wav",
+        False,
+        False,
+    )
     assert 40 + 4 * 25 <= last <= 200 and spoken["chosen"] == name and spoken["frame"] == 40
     assert -1 <= spoken["behind"][0] <= 2, "the sound is a frame or more off the picture"
 
@@ -35,7 +43,10 @@ def test_esc_in_the_countdown_leaves_nothing(windowed, spoken):
 
 
 def test_a_punch_in_lies_in_its_range_above_what_it_mutes_and_undo_takes_it_away(windowed, spoken):
-    assert [each[:4] for each in spoken["punched"]] == [[*spoken["strips"][0][:4]], ["shot_voice_02", 2, 60, 100]]
+    assert [each[:4] for each in spoken["punched"]] == [
+        [*spoken["strips"][0][:4]],
+        ["shot_voice_02", 2, 60, 100],
+    ]
     assert [each[5] for each in spoken["punched"]] == [True, False]
     assert spoken["undone"] == spoken["strips"] and "shot_voice_02.wav" in spoken["wavs"]
 
@@ -44,7 +55,18 @@ def test_what_was_spoken_before_a_fault_is_kept(windowed):
     seen = windowed.act("record_scenarios.loses_the_microphone", timeout=800)
     for number, fault in enumerate(("lost:6", "crash:6"), 1):
         rows, there, path = seen[fault]
-        assert there and len(rows) == number and rows[-1][6] and Path(path).name.startswith("untitled_voice_")
+        assert (
+            there
+            and len(rows) == number
+            and rows[-1][6]
+            and Path(path).name.startswith("untitled_voice_")
+        )
         assert 10 < rows[-1][3] - rows[-1][2] <= 152
     rows, there, _ = seen["silent"]
-    assert len(rows) == 2 and not there and seen["note"].startswith("Only silence arrives: check that Blender may use the microphone")
+    assert (
+        len(rows) == 2
+        and not there
+        and seen["note"].startswith(
+            "Only silence arrives: check that Blender may use the microphone"
+        )
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Around takes in a real window: long work that never holds it, dialogue, a voice that moves, the engine's setup."""
+"""Around takes in a real window: long work that never holds it, dialogue, a voice that moves, the
+engine's setup."""
 
 import pytest
 from timing import keeps
@@ -18,14 +19,19 @@ def test_takes_of_a_long_voice_leave_the_window_to_the_animator(windowed, scenar
     seen = windowed.act(f"scene_scenarios.{scenario}", timeout=2000)
     keeps(0.05, seen["held"], f"slices of {name}")
     assert len(seen["arrivals"]) == count
-    assert len(set(seen["arrivals"])) >= 3, seen["arrivals"]  # one after the other, not all at the end
+    # one after the other, not all at the end
+    assert len(set(seen["arrivals"])) >= 3, seen["arrivals"]
     assert seen["scores"] == sorted(seen["scores"], reverse=True)
     assert seen["scrubbed"] > 5
     assert seen["left"] and all(text.endswith("left") for text in seen["left"])
     keeps(0.5, seen["seconds_to_stop"], "Cancel")
     assert seen["kept"] >= 2
-    # The window's own drawing lies between two ticks as well: while takes are made it may not take much longer than without.
-    assert seen["gaps"]["processor_median"] < 1.5 * seen["idle_gaps"]["processor_median"] + 0.05, (seen["idle_gaps"], seen["gaps"])
+    # The window's own drawing lies between two ticks as well: while takes are made it may not take
+    # much longer than without.
+    assert seen["gaps"]["processor_median"] < 1.5 * seen["idle_gaps"]["processor_median"] + 0.05, (
+        seen["idle_gaps"],
+        seen["gaps"],
+    )
 
 
 def test_the_dialogue_of_two_heads_is_generated_in_one_go(windowed):

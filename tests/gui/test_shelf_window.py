@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real Blender gets its package from a repository, updates it and removes it; and in a window, from the dragged file to the take."""
+"""The real Blender gets its package from a repository, updates it and removes it; and in a window,
+from the dragged file to the take."""
 
 import subprocess
 
@@ -13,10 +14,24 @@ pytestmark = [pytest.mark.window, pytest.mark.timeout(900)]
 def act(real_blender, part, folder, url):
     """A session without a window, with the preferences of the sessions before it; what it saw."""
     own = shelf.session_environment(folder)
-    environment = {**real_blender.environment(), **{name: own[name] for name in ("BLENDER_USER_RESOURCES", "TMPDIR")}}
+    environment = {
+        **real_blender.environment(),
+        **{name: own[name] for name in ("BLENDER_USER_RESOURCES", "TMPDIR")},
+    }
     del environment["THUNDER_PYTHON"]
     done = subprocess.run(
-        [real_blender.path, "-b", "--python-exit-code", "9", "--python", shelf.SESSION, "--", part, folder, url],
+        [
+            real_blender.path,
+            "-b",
+            "--python-exit-code",
+            "9",
+            "--python",
+            shelf.SESSION,
+            "--",
+            part,
+            folder,
+            url,
+        ],
         cwd=shelf.SESSION.parents[1],
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -36,7 +51,10 @@ def test_it_takes_the_package_of_its_python(real_blender, packaging):
         shelf.stand_in(packaging, folder / "shelf", platform, python)
     index = packaging.make_index(folder / "shelf", packaging.extension_tool())
     seen = act(real_blender, "choose", folder, index.as_uri())
-    assert seen["made_for"] == {"platform": packaging.this_platform(), "python": real_blender.python()} and seen["enabled"]
+    assert (
+        seen["made_for"] == {"platform": packaging.this_platform(), "python": real_blender.python()}
+        and seen["enabled"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +63,9 @@ def life(real_blender, packaging, package):
     folder.mkdir()
     shelf.fill(packaging, packaging.extension_tool(), folder, package)
     with shelf.served(folder / "shelf") as url:
-        return {part: act(real_blender, part, folder, url) for part in ("update", "reopen", "is_gone")}, packaging.field("version")
+        return {
+            part: act(real_blender, part, folder, url) for part in ("update", "reopen", "is_gone")
+        }, packaging.field("version")
 
 
 @pytest.mark.slow
@@ -75,4 +95,8 @@ def test_the_dragged_package_leads_to_a_playing_take(windowed, first_take):
 @pytest.mark.slow
 def test_the_first_take_comes_soon_after_the_drag(windowed, first_take):
     seconds = first_take["steps"]
-    keeps(20, seconds["install"] + seconds["head"] + seconds["voice"] + seconds["playing"], "from the drag to the playing take")
+    keeps(
+        20,
+        seconds["install"] + seconds["head"] + seconds["voice"] + seconds["playing"],
+        "from the drag to the playing take",
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An animator at a real window goes through takes: by keys, marks them, compares them side by side."""
+"""An animator at a real window goes through takes: by keys, marks them, compares them side by
+side."""
 
 import pytest
 from timing import keeps
@@ -33,7 +34,10 @@ def test_a_take_plays_when_it_is_shown_if_the_animator_wants(windowed, browsed):
 
 
 def test_deleting_what_has_no_star_spares_what_was_touched_and_is_one_undo_step(windowed, browsed):
-    assert browsed["spared"] == ["Take 1", "Take 1b", "Take 2", "Warm", "Take 4"] and browsed["brought_back"] == 7
+    assert (
+        browsed["spared"] == ["Take 1", "Take 1b", "Take 2", "Warm", "Take 4"]
+        and browsed["brought_back"] == 7
+    )
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +64,10 @@ def test_play_all_ends_for_certain(windowed):
 
 def test_play_all_repeats_the_line_and_gives_the_preview_range_back(windowed, played):
     first, last = played["line"]
-    assert all(first <= frame <= last for frame in played["frames"]) and min(played["frames"]) < last - 3, played["frames"]
+    assert (
+        all(first <= frame <= last for frame in played["frames"])
+        and min(played["frames"]) < last - 3
+    ), played["frames"]
     assert not played["preview_chosen"] and not played["preview_undone"]
 
 
@@ -72,7 +79,8 @@ def test_the_sheet_opens_and_nothing_else_has_changed(windowed):
     seen = windowed.act("take_scenarios.draws_a_sheet", timeout=800)
     assert seen["files"] == ["dialogue_takes.png"] and seen["editors"] == ["dialogue_takes"]
     assert seen["debris"] == [] and seen["frame"] == 33 and seen["shown"] == 7302
-    # a row is rendered in one go: with a graphics card in some ten milliseconds, without one in less than an operator's time
+    # a row is rendered in one go: with a graphics card in some ten milliseconds, without one in
+    # less than an operator's time
     keeps(0.3, max(seen["held"])[0], "a row of the contact sheet")
 
 

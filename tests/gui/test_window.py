@@ -18,10 +18,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def answer():
-    """What the engine itself answers for the sound, count and seed of the scenario, where nobody asks for a direction."""
+    """What the engine itself answers for the sound, count and seed of the scenario, where nobody
+    asks for a direction."""
     with Client() as client:
         asked = {"direction": client.put_array(Direction().vector()[None]), "spread": 0.5}
-        yield client.request("generate", sound=str(ROOT / "assets" / "sample.wav"), takes=8, seed=11, **asked).wait(timeout=400)
+        yield client.request(
+            "generate", sound=str(ROOT / "assets" / "sample.wav"), takes=8, seed=11, **asked
+        ).wait(timeout=400)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,8 @@ def test_the_panel_lists_the_engines_answer(windowed, seen, answer):
     by_seed = {take["seed"]: take["score"] for take in answer["takes"]}
     assert {take["seed"] for take in listed} == set(by_seed) == set(range(11, 19))
     for take in listed:
-        # The strip is mixed down by Blender, the file is read by the engine: the same sound but for the last bit.
+        # The strip is mixed down by Blender, the file is read by the engine: the same sound but for
+        # the last bit.
         assert take["score"] == pytest.approx(by_seed[take["seed"]], abs=1.0)
 
 
@@ -58,11 +62,16 @@ def test_the_best_take_moves_the_head_and_another_moves_it_otherwise(windowed, s
 
 
 def test_progress_was_told(windowed, seen):
-    # What is soon over may be so before anybody looks: each part of the engine's work, and on a fast machine one take's keying.
+    # What is soon over may be so before anybody looks: each part of the engine's work, and on a
+    # fast machine one take's keying.
     assert "Loading the engine" in seen["messages"], seen["messages"]
     parts = ("Analyzing the voice", "Sampling 8 takes", "Ranking by lip-sync")
-    assert any(message in parts or message.endswith("of 8 takes sampled") for message in seen["messages"]), seen["messages"]
-    assert any(message.startswith(("Writing keys", "Keyed")) for _, message in seen["held"]), seen["held"]
+    assert any(
+        message in parts or message.endswith("of 8 takes sampled") for message in seen["messages"]
+    ), seen["messages"]
+    assert any(message.startswith(("Writing keys", "Keyed")) for _, message in seen["held"]), seen[
+        "held"
+    ]
 
 
 def test_no_slice_of_ours_holds_the_window(windowed, seen):

@@ -14,7 +14,9 @@ def shown(real_blender):
 
 def test_words_are_shown_and_the_mouse_tells_what_a_sound_may_be(windowed, shown):
     found = json.loads(shown["found"])
-    assert [word[0] for word in found["words"]][:3] == ["My", "brother", "moves"] and found["matches"]
+    assert [word[0] for word in found["words"]][:3] == ["My", "brother", "moves"] and found[
+        "matches"
+    ]
     assert shown["hint"] and "%" in shown["hint"]
 
 

@@ -59,15 +59,19 @@ WORK = {
 
 
 def shot(hand):
-    """Steps that make a head with two lines, takes of both that are worth keeping, a curve of the animator's own and a mix."""
+    """Steps that make a head with two lines, takes of both that are worth keeping, a curve of the
+    animator's own and a mix."""
     only_open("takes", "direction")
     yield from scene_with_voice_and_head(hand)
     play_engine(hand)
     strips = compat.strips(hand.scene.sequence_editor)
     strips.remove(strips["dialogue"])
-    noise = np.random.default_rng(0).standard_normal(32000)  # two seconds: what is long is not the test
+    # two seconds: what is long is not the test
+    noise = np.random.default_rng(0).standard_normal(32000)
     for name, start in (("reply", 71), ("dialogue", 1)):
-        strip.add(hand.scene, write_wav(Path(hand.folder) / f"{name}.wav", 0.3 * noise), name, start)
+        strip.add(
+            hand.scene, write_wav(Path(hand.folder) / f"{name}.wav", 0.3 * noise), name, start
+        )
     mesh, hand.scene.thunder.count = hand.scene.thunder.head, 2
     hand.call(bpy.ops.mesh.primitive_cube_add, "EXEC_DEFAULT", True)
     bpy.context.view_layer.objects.active.keyframe_insert("location", frame=5)
@@ -88,7 +92,9 @@ def keep_what_is_there(hand):
     hand.scene.thunder_mix.mouth, hand.scene.thunder_mix.eyes = actions[:2]
     for entry in hand.scene.thunder.takes:
         entry.star = True
-    hand.scene.thunder.active_take = next(i for i, entry in enumerate(hand.scene.thunder.takes) if entry.voice == "dialogue")
+    hand.scene.thunder.active_take = next(
+        i for i, entry in enumerate(hand.scene.thunder.takes) if entry.voice == "dialogue"
+    )
     hand.call(bpy.ops.ed.undo_push, message="Stars")
 
 
@@ -120,7 +126,11 @@ def interrupt(hand, ends, name, key, progress):
     if len(ends.all) == count:
         wrong.append("neither complete nor cancelled with a sentence")
     # Re-sync keys takes again, and those that it had keyed stay after Esc.
-    of = ("named", "own") if name == "Re-sync" and (key == "escape" or ends.all[-1] == "done") else ("takes", "own")
+    of = (
+        ("named", "own")
+        if name == "Re-sync" and (key == "escape" or ends.all[-1] == "done")
+        else ("takes", "own")
+    )
     wrong += [f"lost {what}" for what in lost(there, treasure(hand), of)]
     if key == "undo":
         yield from press_and_see(hand, "redo", after) if ends.all[-1] != "done" else iter(())
@@ -130,7 +140,8 @@ def interrupt(hand, ends, name, key, progress):
 
 
 def session_ends(hand, key):
-    """Whether the work is over; a grid that plays although the key came too late for its making is left by Esc."""
+    """Whether the work is over; a grid that plays although the key came too late for its making is
+    left by Esc."""
     if is_over():
         return True
     if hand.window.screen.is_animation_playing:
@@ -141,9 +152,14 @@ def session_ends(hand, key):
 def drag_slider(hand, key, number):
     """Steps that press a key while the shown take follows a slider, and say what went wrong."""
     if any(fingerprint.change(hand.scene, entry) for entry in hand.scene.thunder.takes):
-        of_operator("resync")(hand)  # Esc in an earlier one has left takes behind their voice, which follow no slider
+        # Esc in an earlier one has left takes behind their voice, which follow no slider
+        of_operator("resync")(hand)
         yield from done()
-    entry = next(entry for entry in hand.scene.thunder.takes if entry.voice == "dialogue" and entry.kind == "SAMPLED")
+    entry = next(
+        entry
+        for entry in hand.scene.thunder.takes
+        if entry.voice == "dialogue" and entry.kind == "SAMPLED"
+    )
     hand.scene.thunder.active_take = list(hand.scene.thunder.takes).index(entry)
     entry.star, uid = False, entry.action.session_uid  # a take with a star does not follow
     direction = sliders.of(head.find(hand.scene).owner)
@@ -170,7 +186,9 @@ def drag_slider(hand, key, number):
     yield from until(lambda: live.task.due is None, "the take that follows")
     now = treasure(hand)
     del there["takes"][uid]
-    wrong += [f"lost {what}" for what in lost(there, now)] + ([] if uid in now["takes"] else ["lost the take that follows"])
+    wrong += [f"lost {what}" for what in lost(there, now)] + (
+        [] if uid in now["takes"] else ["lost the take that follows"]
+    )
     if live.sentence:
         wrong.append(live.sentence)
     next(each for each in hand.scene.thunder.takes if each.action.session_uid == uid).star = True
@@ -179,14 +197,16 @@ def drag_slider(hand, key, number):
 
 
 def presses_keys(hand, rounds=1, seed=1):
-    """Every key in the middle of every work, at places that a seed chooses; afterwards Generate still works. At last the window closes in
-    the middle of it."""
+    """Every key in the middle of every work, at places that a seed chooses; afterwards Generate
+    still works. At last the window closes in the middle of it."""
     yield from shot(hand)
     ends, wrong, places = watch_ends(), [], random.Random(seed)
     for number in range(rounds):
         for name in WORK:
             for key in KEYS:
-                wrong += yield from interrupt(hand, ends, name, key, places.choice((0.0, places.random())))
+                wrong += yield from interrupt(
+                    hand, ends, name, key, places.choice((0.0, places.random()))
+                )
                 keep_what_is_there(hand)
             tidy(hand)
         for key in KEYS:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The track of words and sounds in a real window: at every zoom, under the mouse, and over an hour of dialogue."""
+"""The track of words and sounds in a real window: at every zoom, under the mouse, and over an hour
+of dialogue."""
 
 import time
 
@@ -10,7 +11,10 @@ from thunder.scene.host.session import session
 from thunder.scene.review import overlay, word_track
 from thunder.scene.takes import transcript
 
-SAID = "My brother moves both big blue boxes from the front room. Who can forgive such a foolish thief, and put up with his thunder?"
+SAID = (
+    "My brother moves both big blue boxes from the front room. Who can forgive such a foolish "
+    "thief, and put up with his thunder?"
+)
 ZOOMS = {"1_s": 1.0, "4_s": 4.0, "line": 12.0, "minute": 60.0, "ten_minutes": 600.0, "hour": 3600.0}
 LINES = 300
 
@@ -27,15 +31,27 @@ def found(hand):
 def look_at(area, first, last):
     """Show a range of frames in a dope sheet or sequencer."""
     region = next(each for each in area.regions if each.type == "WINDOW")
-    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area, region=region):
+    with bpy.context.temp_override(
+        window=bpy.context.window_manager.windows[0], area=area, region=region
+    ):
         for _ in range(3):
-            left, right = (region.view2d.view_to_region(frame, 0, clip=False)[0] for frame in (first, last))
-            bpy.ops.view2d.zoom_border(xmin=left, xmax=right, ymin=0, ymax=region.height, wait_for_input=False, zoom_out=False)
+            left, right = (
+                region.view2d.view_to_region(frame, 0, clip=False)[0] for frame in (first, last)
+            )
+            bpy.ops.view2d.zoom_border(
+                xmin=left,
+                xmax=right,
+                ymin=0,
+                ymax=region.height,
+                wait_for_input=False,
+                zoom_out=False,
+            )
     return region
 
 
 def shows_words(hand):
-    """Words and sounds of a line from near and far, in both editors; a hint beside the mouse; the track goes with its switch."""
+    """Words and sounds of a line from near and far, in both editors; a hint beside the mouse; the
+    track goes with its switch."""
     only_open("listen", "overlay")
     yield from scene_with_voice_and_head(hand)
     yield from found(hand)
@@ -48,7 +64,10 @@ def shows_words(hand):
             hand.photograph(f"{editor.lower()}_{name}")
     region = look_at(area, 20, 120)
     yield 0.7
-    x, y = region.x + region.width // 2, region.y + round(word_track.tracks.pictures[region.as_pointer()][1].bottom) + 8
+    x, y = (
+        region.x + region.width // 2,
+        region.y + round(word_track.tracks.pictures[region.as_pointer()][1].bottom) + 8,
+    )
     hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
     yield 0.5
     hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x + 2, y=y)
@@ -67,8 +86,16 @@ def draws_an_hour(hand):
     """How long a redraw takes over an hour of dialogue, at each zoom, while it is moved along."""
     yield from scene_with_voice_and_head(hand)
     yield from found(hand)
-    first = hand.scene.sequence_editor.strips_all["dialogue"] if hasattr(hand.scene.sequence_editor, "strips_all") else None
-    strips = hand.scene.sequence_editor.strips if first is not None else hand.scene.sequence_editor.sequences
+    first = (
+        hand.scene.sequence_editor.strips_all["dialogue"]
+        if hasattr(hand.scene.sequence_editor, "strips_all")
+        else None
+    )
+    strips = (
+        hand.scene.sequence_editor.strips
+        if first is not None
+        else hand.scene.sequence_editor.sequences
+    )
     every = 300
     for number in range(1, LINES):
         strips.new_sound(f"line {number}", SAMPLE, 1, 1 + every * number)
@@ -88,7 +115,9 @@ def draws_an_hour(hand):
     overlay.register()
     hand.seen["spent"] = {}
     for name, seconds in ZOOMS.items():
-        region = look_at(area, 30000, 30000 + min(hand.scene.render.fps * seconds, hand.scene.frame_end - 30000))
+        region = look_at(
+            area, 30000, 30000 + min(hand.scene.render.fps * seconds, hand.scene.frame_end - 30000)
+        )
         yield 1.5
         spent.clear()
         for _ in range(12):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A line mended by its words in a real window: a word is clicked, marked, retaken, heard, and said by another take's mouth."""
+"""A line mended by its words in a real window: a word is clicked, marked, retaken, heard, and said
+by another take's mouth."""
 
 import time
 
@@ -22,7 +23,8 @@ def call(hand, operator, **arguments):
 
 
 def mends_a_line(hand):
-    """The panel of words, a click on the track, marks, readings of a word, another take's mouth, and what the lips say."""
+    """The panel of words, a click on the track, marks, readings of a word, another take's mouth,
+    and what the lips say."""
     only_open("words")
     yield from scene_with_voice_and_head(hand)
     scene = hand.scene
@@ -39,7 +41,11 @@ def mends_a_line(hand):
     yield 2.0
     yield from call(hand, bpy.ops.thunder.retake, what="WORD")
     hand.seen["readings"] = sum(entry.kind == "RESAMPLED" for entry in scene.thunder.takes)
-    other = next(entry for entry in scene.thunder.takes if entry.kind == "SAMPLED" and entry != take_list.shown_take(scene.thunder))
+    other = next(
+        entry
+        for entry in scene.thunder.takes
+        if entry.kind == "SAMPLED" and entry != take_list.shown_take(scene.thunder)
+    )
     yield from call(hand, bpy.ops.thunder.use_mouth, take=other.action.name)
     hand.seen["mixed"] = take_list.shown_take(scene.thunder).name
     yield from call(hand, bpy.ops.thunder.hear_word)
@@ -53,11 +59,22 @@ def mends_a_line(hand):
     hand.photograph("track")
     _, band = word_track.tracks.pictures[region.as_pointer()]
     middle = sum(there[3].frames) / 2
-    x, y = region.x + round((middle - band.start) * band.per_frame), region.y + round(band.bottom) + 6
+    x, y = (
+        region.x + round((middle - band.start) * band.per_frame),
+        region.y + round(band.bottom) + 6,
+    )
     yield from hand.click(x, y)
     yield 1.0
-    looped, (first, last) = range(scene.frame_preview_start, scene.frame_preview_end + 1), there[3].frames
-    hand.seen["looped"] = scene.use_preview_range and first in looped and last in looped and len(looped) < last - first + 20
+    looped, (first, last) = (
+        range(scene.frame_preview_start, scene.frame_preview_end + 1),
+        there[3].frames,
+    )
+    hand.seen["looped"] = (
+        scene.use_preview_range
+        and first in looped
+        and last in looped
+        and len(looped) < last - first + 20
+    )
     hand.photograph("clicked")
     area.type = "VIEW_3D"
     yield 0.5
@@ -79,7 +96,9 @@ def click_word(hand, area, place):
     region = next(each for each in area.regions if each.type == "WINDOW")
     band = word_track.tracks.pictures[region.as_pointer()][1]
     middle = sum(place.frames) / 2
-    yield from hand.click(region.x + round((middle - band.start) * band.per_frame), region.y + round(band.bottom) + 6)
+    yield from hand.click(
+        region.x + round((middle - band.start) * band.per_frame), region.y + round(band.bottom) + 6
+    )
     yield 1.0
 
 
@@ -90,12 +109,15 @@ def opening_at(entry, frame):
 
 
 def films_mending(hand):
-    """A line is mended by its words alone; pictures film_NNN.png, and `hand.seen["film"]`, milliseconds and a caption of each."""
+    """A line is mended by its words alone; pictures film_NNN.png, and `hand.seen["film"]`,
+    milliseconds and a caption of each."""
     only_open("words")
     yield from scene_with_voice_and_head(hand)
     scene, shots = hand.scene, hand.seen.setdefault("film", [])
     view = hand.viewport.spaces.active
-    view.overlay.show_floor = view.overlay.show_axis_x = view.overlay.show_axis_y = view.overlay.show_text = False
+    view.overlay.show_floor = view.overlay.show_axis_x = view.overlay.show_axis_y = (
+        view.overlay.show_text
+    ) = False
     view.shading.color_type = "MATERIAL"
     view.show_gizmo = False
     yield from found(hand)
@@ -125,7 +147,10 @@ def films_mending(hand):
     shot(1500, "The track of words, over the curves")
     yield from click_word(hand, area, place)
     hand.call(bpy.ops.screen.animation_cancel, restore_frame=False)
-    for x, y in ((area.x + area.width // 2, area.y + area.height - 40), (hand.viewport.x + 300, hand.viewport.y + 300)):
+    for x, y in (
+        (area.x + area.width // 2, area.y + area.height - 40),
+        (hand.viewport.x + 300, hand.viewport.y + 300),
+    ):
         hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
         yield 0.5
     yield from played("A click on “thunder” loops it: its th was heard as p")
@@ -138,7 +163,11 @@ def films_mending(hand):
         yield 2.5
         yield from until(lambda: session.job is None, caption)
         yield from played(caption)
-    readings = [entry for entry in scene.thunder.takes if entry.kind == "RESAMPLED" and entry != take_list.shown_take(scene.thunder)]
+    readings = [
+        entry
+        for entry in scene.thunder.takes
+        if entry.kind == "RESAMPLED" and entry != take_list.shown_take(scene.thunder)
+    ]
     other = max(readings, key=lambda entry: opening_at(entry, held))
     yield from call(hand, bpy.ops.thunder.use_mouth, take=other.action.name)
     yield from played("A click on a mouth: the word is said by that take")

@@ -45,20 +45,29 @@ def test_a_bench_ends_with_a_sentence_where_its_data_is_missing(results, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_table_of_the_shipped_sample_is_printed_and_not_kept(results, tmp_path, monkeypatch, capsys):
+def test_a_table_of_the_shipped_sample_is_printed_and_not_kept(
+    results, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(bench("ranking"), "DATA", None)
     main(["ranking", "--cache", str(tmp_path / "missing"), "--takes", "1", "--steps", "3"])
     printed = capsys.readouterr().out
-    assert "the shipped sample, a synthetic voice" in printed and "Not written to research/results" in printed
+    assert (
+        "the shipped sample, a synthetic voice" in printed
+        and "Not written to research/results" in printed
+    )
 
 
-@pytest.mark.parametrize("asked, measured, kept", [(None, True, RESULTS / "x.txt"), (None, False, None), (Path("y"), False, Path("y"))])
+@pytest.mark.parametrize(
+    "asked, measured, kept",
+    [(None, True, RESULTS / "x.txt"), (None, False, None), (Path("y"), False, Path("y"))],
+)
 def test_only_real_data_replaces_a_result_unasked(asked, measured, kept):
     assert results_file(asked, "x.txt", measured) == kept
 
 
 def test_sliders_that_were_asked_to_rise_together_do_not_count_as_crosstalk():
-    """Jaw and eyes rise together by chance, and each does what it is asked to; then eyes move the jaw too."""
+    """Jaw and eyes rise together by chance, and each does what it is asked to; then eyes move the
+    jaw too."""
     rng = np.random.default_rng(0)
     asked, voices = rng.standard_normal((80, 7)), np.repeat(np.arange(10), 8)
     asked[:, 6] += asked[:, 1]
@@ -70,7 +79,8 @@ def test_sliders_that_were_asked_to_rise_together_do_not_count_as_crosstalk():
 
 
 def test_a_lip_on_the_middle_of_a_tooth_touches_it():
-    """Teeth have a vertex every three millimetres: distances to these alone would be to nothing that a lip touches."""
+    """Teeth have a vertex every three millimetres: distances to these alone would be to nothing
+    that a lip touches."""
     tooth = np.array([[[0.0, 0, 0], [4, 0, 0], [4, 3, 0], [0, 3, 0]]])
     filled = bench("articulation")._filled(tooth)
     assert np.linalg.norm(filled - [2.1, 1.4, 0.2], axis=1).min() < 0.3
@@ -78,9 +88,22 @@ def test_a_lip_on_the_middle_of_a_tooth_touches_it():
 
 
 def test_the_table_says_what_was_not_measured_and_what_misses_its_bar():
-    lines = speed.table({"machine": "a machine", "one_take_over_torch": 1.5, "takes8_over_torch": 1.25, "keying_seconds": 0.4})
+    lines = speed.table(
+        {
+            "machine": "a machine",
+            "one_take_over_torch": 1.5,
+            "takes8_over_torch": 1.25,
+            "keying_seconds": 0.4,
+        }
+    )
     label = "the same, over the engine in torch"
-    assert lines[0].startswith("a machine") and "\n".join(lines).count("not measured") == len(speed.BARS) - 3
-    assert f"| {label} | 1.5 × | ≤ 1.15 ×: missed |" in lines and f"| {label} | 1.25 × | ≤ 1.3 × |" in lines
+    assert (
+        lines[0].startswith("a machine")
+        and "\n".join(lines).count("not measured") == len(speed.BARS) - 3
+    )
+    assert (
+        f"| {label} | 1.5 × | ≤ 1.15 ×: missed |" in lines
+        and f"| {label} | 1.25 × | ≤ 1.3 × |" in lines
+    )
     assert "| keying eight takes of a minute | 0.4 s | ≤ 0.5 s |" in lines
     assert "<!-- figures -->" in speed.PAGE.read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calibration: what a made face does is recovered from its sound, and what ships is within the limits of its data."""
+"""Calibration: what a made face does is recovered from its sound, and what ships is within the
+limits of its data."""
 
 import json
 from pathlib import Path
@@ -31,13 +32,28 @@ def made_clip(folder: Path, name: str, seed: int) -> list[str]:
     loud = np.convolve(np.repeat(open_, 640), np.ones(640) / 640, "same")
     t = np.arange(frames * 640) / 16000
     voice = sum(np.sin(2 * np.pi * 140 * h * t) / h for h in range(1, 20))
-    soundfile.write(folder / f"{name}.wav", 0.1 * loud * voice + 1e-4 * rng.standard_normal(len(t)), 16000)
-    opening = 0.03 + 0.05 * np.convolve(open_, [0.25, 0.5, 0.25], "same") + 0.002 * rng.standard_normal(frames)
+    soundfile.write(
+        folder / f"{name}.wav", 0.1 * loud * voice + 1e-4 * rng.standard_normal(len(t)), 16000
+    )
+    opening = (
+        0.03
+        + 0.05 * np.convolve(open_, [0.25, 0.5, 0.25], "same")
+        + 0.002 * rng.standard_normal(frames)
+    )
     opening[[3, 40]] = np.nan
     about = {"bilabials": np.zeros((0, 2)), "lang": "en", "tier": "C" if seed == 0 else "A"}
-    np.savez(folder / f"{name}.npz", opening=opening, width=0.6 - opening, width_reliable=seed % 2 == 0, **about)
+    np.savez(
+        folder / f"{name}.npz",
+        opening=opening,
+        width=0.6 - opening,
+        width_reliable=seed % 2 == 0,
+        **about,
+    )
     phones = np.where(open_, "AA", "M")[::5]
-    return [f"{name}\t{i}\t{phone}\t{i * 0.2:.2f}\t{(i + 1) * 0.2:.2f}" for i, phone in enumerate(phones)]
+    return [
+        f"{name}\t{i}\t{phone}\t{i * 0.2:.2f}\t{(i + 1) * 0.2:.2f}"
+        for i, phone in enumerate(phones)
+    ]
 
 
 def made_folder(data: Path, clips: int) -> None:
@@ -51,7 +67,9 @@ def made_folder(data: Path, clips: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_made_face_is_calibrated_from_its_sound_and_clips_that_were_left_out_say_how_well(tmp_path, encoder):
+def test_a_made_face_is_calibrated_from_its_sound_and_clips_that_were_left_out_say_how_well(
+    tmp_path, encoder
+):
     made_folder(tmp_path, 4)
     out = tmp_path / "kernels.json"
     figures = calibrate(tmp_path, encoder, out=out)
@@ -69,14 +87,20 @@ def test_a_clip_without_aligned_phones_has_those_that_the_encoder_hears(tmp_path
     phones.write_text("\n".join([*rows, "clip1\tnone\t\t\t"]) + "\n")
     clips = hear_clips(read_clips(tmp_path), encoder, ["clip0"])
     assert not np.array_equal(*clips["clip0"].shares) and np.array_equal(*clips["clip1"].shares)
-    assert len(clips["clip0"].versions) > len(clips["clip1"].versions) == 1, "only what is fitted has copies"
-    assert clips["clip0"].lips.weight < clips["clip1"].lips.weight, "lips that were shifted by many frames count less"
+    assert len(clips["clip0"].versions) > len(clips["clip1"].versions) == 1, (
+        "only what is fitted has copies"
+    )
+    assert clips["clip0"].lips.weight < clips["clip1"].lips.weight, (
+        "lips that were shifted by many frames count less"
+    )
 
 
 def test_the_shipped_constants_are_those_of_the_shipped_encoder_and_few_enough(encoder):
     assert fitted_to() == identity(encoder)
     assert count() <= MOST_NUMBERS
     figures = json.loads(KERNELS.read_text())["figures"]
-    assert figures["opening_r_left_out"] > figures["opening_r_left_out_phones_alone"] + 0.05, "the map is worth its numbers"
+    assert figures["opening_r_left_out"] > figures["opening_r_left_out_phones_alone"] + 0.05, (
+        "the map is worth its numbers"
+    )
     assert figures["width_r_left_out"] > figures["width_r_left_out_phones_alone"]
     assert kernels()["opening"].share == 1, "kernels know the phones of English alone"

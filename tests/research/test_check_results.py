@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every result says which commit it is of, and those that are older than the code they measure are listed."""
+"""Every result says which commit it is of, and those that are older than the code they measure are
+listed."""
 
 import json
 import subprocess
@@ -20,7 +21,16 @@ class Clone:
         self.commit("thunder_core/engine/sampling.py", "1\n" * 20)
 
     def git(self, *words):
-        command = ["git", "-C", str(self.folder), "-c", "user.name=a", "-c", "user.email=a@b", *words]
+        command = [
+            "git",
+            "-C",
+            str(self.folder),
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b",
+            *words,
+        ]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     def commit(self, name, text):
@@ -59,7 +69,8 @@ def test_the_commit_that_a_result_names_counts_more_than_the_one_that_wrote_it(c
     first = clone.git("rev-parse", "--short=10", "HEAD")
     second = clone.commit("thunder_core/engine/sampling.py", "2\n" * 20)
     clone.commit("research/results/lips.txt", f"r 0.58\ncommit {first}, 2026-11-23\n")
-    clone.commit("research/results/habits.txt", f"r 0.58\ncommit {first}-dirty, 2026-11-23\n")  # with changes that came with it
+    # with changes that came with it
+    clone.commit("research/results/habits.txt", f"r 0.58\ncommit {first}-dirty, 2026-11-23\n")
     clone.commit("research/results/events.json", json.dumps({"commit": first}))
     clone.commit("research/results/listeners.json", json.dumps([{"commit": second[:10], "r": 0.9}]))
     assert clone.older() == ["events.json", "lips.txt"]
@@ -70,7 +81,9 @@ def test_every_result_has_code_that_it_measures_and_all_of_that_is_there():
         assert measured_by(path.stem), path.name
     for name, places in MEASURES.items():
         for place in places:
-            assert (ROOT / place).is_dir() if place.endswith("/") else list(ROOT.glob(place)), f"{name}: {place}"
+            assert (ROOT / place).is_dir() if place.endswith("/") else list(ROOT.glob(place)), (
+                f"{name}: {place}"
+            )
     with pytest.raises(SystemExit, match="nobody has no row in MEASURES"):
         measured_by("nobody")
 

@@ -17,11 +17,27 @@ from thunder_core.engine.speech.audio import read_sound
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = os.environ.get("THUNDER_DATA", "")
-CLIPS = {"fit": ["grid_bbaf2n", "grid_brbk7n", "vox_796100172"], "check": ["grid_lbbc2a", "grid_lrwp9a"]}
+CLIPS = {
+    "fit": ["grid_bbaf2n", "grid_brbk7n", "vox_796100172"],
+    "check": ["grid_lbbc2a", "grid_lrwp9a"],
+}
 RESEARCH = ("research", "train")
-CHAIN = ["paper", "--steps", "2", "--together-steps", "2", "--batch", "2", "--only", "thunder", "thunder+mouth2s*", "media2face"]
+CHAIN = [
+    "paper",
+    "--steps",
+    "2",
+    "--together-steps",
+    "2",
+    "--batch",
+    "2",
+    "--only",
+    "thunder",
+    "thunder+mouth2s*",
+    "media2face",
+]
 
-# {cache}, {runs}: of a training of seconds.  {heads}: the same with other heads.  {data}: a few of THUNDER_DATA's clips, {source}: all.
+# {cache}, {runs}: of a training of seconds.  {heads}: the same with other heads.  {data}: a few of
+# THUNDER_DATA's clips, {source}: all.
 OF_CORPUS = "--cache {cache} --voices 1 --results {out}/x.txt"
 BENCHES = {
     "anthropometry": "",
@@ -33,7 +49,8 @@ BENCHES = {
     "direction": f"{OF_CORPUS} --readings 4 --repeats 1",
     "events": "--data {data} --takes 1 --results {out}/x.txt",
     "faults": "--kills 1 --skip table,calls --results {out}",
-    "habits": "--data {data} --solved {solved} --kept {out} --takes 2 --readings 2 --results {out}/x.txt",
+    "habits": "--data {data} --solved {solved} --kept {out} --takes 2 --readings 2 --results "
+    "{out}/x.txt",
     "head_keys": "--data {data} --results {out}/x.txt",
     "words_aligned": "--data {source} --lines 2 --results {out}/x.txt",
     "heard_arousal": "--data {source} --voices 1 --results {out}/x.txt",
@@ -44,19 +61,22 @@ BENCHES = {
     "marks": "--data {source} --voices 1 --takes 2 --results {out}/x.txt",
     "moods": f"{OF_CORPUS} --learn 2",
     "offsets": "--data {data} --cuts 1 --results {out}/x.txt",
-    "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results {out} --docs {out}/x.md",
+    "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results "
+    "{out} --docs {out}/x.md",
     "ranking": "--cache {cache} --data {data} --voices 1 --takes 1 --results {out}/x.txt",
     "reduction": "--results {out}/x.txt",
     "retakes": "--data {source} --voices 1 --results {out}/x.txt",
     "speed": "--quick",
     "style_from": "--cache {cache} --results {out}/x.txt",
-    "table1": "--cache {cache} --data {data} --clips 1 --kept {out}/kept.json --results {out}/x.json",
+    "table1": "--cache {cache} --data {data} --clips 1 --kept {out}/kept.json --results "
+    "{out}/x.json",
     "unclear": "--data {source} --voices 2 --results {out}/x.txt",
     "words": f"{OF_CORPUS} --takes 2",
 }
 IN_BLENDER = {"head_sheet": "{out}/x.png --workbench --size 30 --samples 1 --poses jawOpen"}
 OF_WINDOW = {"reduction"}
-LIBRARIES = {"harness", "corpus_lines", "paper_rows", "lines_run", "viseme_tool"}  # others import them
+# others import them
+LIBRARIES = {"harness", "corpus_lines", "paper_rows", "lines_run", "viseme_tool"}
 CALLED = {"heads_in_blender", "takes_in_blender", "takes_of_tree"}  # by commit, heads, speed
 DOWNLOADS = {"install"}
 ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
@@ -64,21 +84,24 @@ ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
 # Targets: the rest is the tests themselves, what CI runs, or needs the network.
 TARGETS = {
     "demo": ["TAKES=1"],
-    "retrain": ["SPEECH={voices}", "TRAINED={out}/trained"] + [f"{name}_STEPS=2" for name in "DENOISER M2S TOGETHER DISTIL JUDGE".split()],
+    "retrain": ["SPEECH={voices}",
+    "TRAINED={out}/trained"] + [f"{name}_STEPS=2" for name in "DENOISER M2S TOGETHER DISTIL JUDGE".split()],
     "engine": [], "develop": [], "package": [], "check-results": [], "fuzz": ["MINUTES=0.05"],
 }  # fmt: skip
 ELSEWHERE = set(
-    "test test-all test-core test-core-all test-core-slow test-blender test-blender-slow test-blenders test-blender-oldest test-window "
-    "test-window-slow test-cluster docs-pictures train-smoke bench bench-speed faults mutations lint licences locks "
+    "test test-all test-core test-core-all test-core-slow test-blender test-blender-slow "
+    "test-blenders test-blender-oldest test-window "
+    "test-window-slow test-cluster docs-pictures train-smoke bench bench-speed faults mutations "
+    "lint licences locks "
     "platforms clean weight packages repository".split()
 )
 
 
 def test_the_makefile_names_benches_that_are_there():
     makefile = (ROOT / "Makefile").read_text()
-    names = " ".join(re.findall(r"for name in ([a-z_ ]+); do .*-m research", makefile)).split() + re.findall(
-        r"-m research ([a-z_]+)", makefile
-    )
+    names = " ".join(
+        re.findall(r"for name in ([a-z_ ]+); do .*-m research", makefile)
+    ).split() + re.findall(r"-m research ([a-z_]+)", makefile)
     assert names and set(names) <= {name for name, _ in parts()}
 
 
@@ -92,7 +115,13 @@ def test_every_bench_and_every_target_has_a_run_or_a_reason():
 
 
 def ran(command, **environment):
-    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, env=os.environ | environment)
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return done.stdout
 
@@ -107,7 +136,10 @@ def voices(tmp_path_factory):
     folder = tmp_path_factory.mktemp("voices")
     samples, rows = read_sound(ROOT / "assets" / "sample.wav").samples, ["file\tspeaker\ttext"]
     for number, speaker in enumerate(("ada", "bob", "eve", "367")):
-        for name, start in ((f"{number}a.wav", 14000 * number), (f"{number}b.wav", 44000 - 14000 * number)):
+        for name, start in (
+            (f"{number}a.wav", 14000 * number),
+            (f"{number}b.wav", 44000 - 14000 * number),
+        ):
             soundfile.write(folder / name, samples[start : start + 84000], 16000)
             rows.append(f"{name}\t{speaker}\t")
     (folder / "transcripts.tsv").write_text("\n".join(rows) + "\n")
@@ -136,15 +168,26 @@ def data(tmp_path_factory):
     for place in ("lips", "lips/landmarks", "lips/baseline_ridge"):
         (folder / place).mkdir()
         for path in (source / place).iterdir():
-            if path.is_file() and (path.suffix not in (".npz", ".wav") or path.stem in sum(CLIPS.values(), [])):
+            if path.is_file() and (
+                path.suffix not in (".npz", ".wav") or path.stem in sum(CLIPS.values(), [])
+            ):
                 (folder / place / path.name).symlink_to(path)
     (folder / "lips" / "split.toml").unlink()
-    (folder / "lips" / "split.toml").write_text("".join(f"{name} = {clips}\n" for name, clips in CLIPS.items()))
+    (folder / "lips" / "split.toml").write_text(
+        "".join(f"{name} = {clips}\n" for name, clips in CLIPS.items())
+    )
     rows = (source / "lips" / "phones.tsv").read_text().splitlines(keepends=True)
     (folder / "lips" / "phones.tsv").unlink()
-    (folder / "lips" / "phones.tsv").write_text("".join(row for row in rows if row.split("\t")[0] in ("clip", *sum(CLIPS.values(), []))))
+    (folder / "lips" / "phones.tsv").write_text(
+        "".join(row for row in rows if row.split("\t")[0] in ("clip", *sum(CLIPS.values(), [])))
+    )
     (folder / "speech").mkdir()
-    for name in ("heads", "channel_spread.tsv", "speech/librivox_pocketsphinx", "speech/librispeech_train5"):
+    for name in (
+        "heads",
+        "channel_spread.tsv",
+        "speech/librivox_pocketsphinx",
+        "speech/librispeech_train5",
+    ):
         (folder / name).symlink_to(source / name)
     return {"source": source, "data": folder, "solved": tmp_path_factory.mktemp("solved")}
 
@@ -160,8 +203,12 @@ def unchanged():
 
 def blender():
     """The Python of the newest Blender that is there as a module."""
-    pythons = sorted(Path(installer.python_in(str(folder))) for folder in (ROOT / ".venv").glob("bpy-*"))
-    return pythons[-1] if pythons else pytest.skip("no Blender is among the environments (make test)")
+    pythons = sorted(
+        Path(installer.python_in(str(folder))) for folder in (ROOT / ".venv").glob("bpy-*")
+    )
+    return (
+        pythons[-1] if pythons else pytest.skip("no Blender is among the environments (make test)")
+    )
 
 
 @pytest.mark.slow
@@ -173,7 +220,10 @@ def test_a_bench_runs(name, request, tmp_path, unchanged):
     if name == "table1":
         pytest.importorskip("pesq")
     known = {"out": tmp_path}
-    for fixture, places in (("data", ("{data}", "{solved}", "{source}")), ("trained", ("{cache}", "{runs}", "{heads}"))):
+    for fixture, places in (
+        ("data", ("{data}", "{solved}", "{source}")),
+        ("trained", ("{cache}", "{runs}", "{heads}")),
+    ):
         if any(place in words for place in places):
             known |= request.getfixturevalue(fixture)
     if "{bpy}" in words:
@@ -190,5 +240,8 @@ def test_a_bench_runs(name, request, tmp_path, unchanged):
 def test_a_target_runs(name, request, tmp_path, unchanged):
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
-    words = [word.format(out=tmp_path, voices=request.getfixturevalue("voices")) for word in TARGETS[name]]
+    words = [
+        word.format(out=tmp_path, voices=request.getfixturevalue("voices"))
+        for word in TARGETS[name]
+    ]
     ran(["make", name, *words], BLENDER="")

@@ -21,13 +21,18 @@ CHANNELS = list(HEAD.expression_names)
 
 
 def speech(seed=0, seconds=24.0):
-    """(10 ms labels, loudness [T, 2]) of a voice with an accent a second, in phrases of 1 to 4 s with pauses between."""
+    """(10 ms labels, loudness [T, 2]) of a voice with an accent a second, in phrases of 1 to 4 s
+    with pauses between."""
     rng = np.random.default_rng(seed)
     labels, at, pause = np.full(int(seconds * 100), SILENCE, np.uint8), 0.6, []
     while at < seconds - 1.5:
         end = min(seconds - 0.8, at + rng.uniform(1.0, 4.0))
-        sounds = rng.choice([phone_index(p) for p in "AA T IY S M EH N OW D L".split()], int((end - at) * 12) + 1)
-        labels[int(at * 100) : int(end * 100)] = np.repeat(sounds, 9)[: int(end * 100) - int(at * 100)]
+        sounds = rng.choice(
+            [phone_index(p) for p in "AA T IY S M EH N OW D L".split()], int((end - at) * 12) + 1
+        )
+        labels[int(at * 100) : int(end * 100)] = np.repeat(sounds, 9)[
+            : int(end * 100) - int(at * 100)
+        ]
         pause.append(rng.uniform(0.4, 1.2))
         at = end + pause[-1]
     t = np.arange(int(seconds * FPS)) / FPS
@@ -48,7 +53,9 @@ def still(frames, **parts):
     x = np.zeros((frames, len(CHANNELS)), np.float32)
     for name, values in parts.items():
         if name not in ("head", "eyes"):
-            x[:, [i for i, n in enumerate(CHANNELS) if n.startswith(name)]] = np.asarray(values)[:, None]
+            x[:, [i for i, n in enumerate(CHANNELS) if n.startswith(name)]] = np.asarray(values)[
+                :, None
+            ]
     nothing = np.zeros((frames, 3), np.float32)
     return Motion(x, nothing, parts.get("head", nothing), parts.get("eyes", nothing))
 
@@ -67,7 +74,9 @@ def test_accents_are_where_a_voice_stands_out():
     loud = np.repeat((-0.2 + 1.2 * bumps(250, [1.5, 4.0, 7.2]))[:, None], 2, 1)
     assert prosody(labels, loud).accents == pytest.approx([1.5, 4.0, 7.2], abs=0.05)
     pitch = 5 * np.exp(-0.5 * ((t - 5.6) / 0.1) ** 2)
-    assert 5.6 in np.round(prosody(labels, loud, pitch).accents, 1), "a rise of pitch is an accent too"
+    assert 5.6 in np.round(prosody(labels, loud, pitch).accents, 1), (
+        "a rise of pitch is an accent too"
+    )
 
 
 # ---- measures
@@ -77,8 +86,13 @@ def test_a_nod_on_every_accent_is_coherent_and_shuffled_nods_are_not():
     voice = VOICES[0]
     there, anywhere = Coherence(), Coherence()
     for seed in range(30):
-        times = np.random.default_rng(seed).choice(np.flatnonzero(voice.spoken), len(voice.accents)) / FPS
-        anywhere += coherence(np.round(times * FPS), voice.accents, voice.spoken, measures.ACCENT_REACH)
+        times = (
+            np.random.default_rng(seed).choice(np.flatnonzero(voice.spoken), len(voice.accents))
+            / FPS
+        )
+        anywhere += coherence(
+            np.round(times * FPS), voice.accents, voice.spoken, measures.ACCENT_REACH
+        )
     head = np.zeros((voice.frames, 3), np.float32)
     head[:, 0] = np.radians(4 * bumps(voice.frames, voice.accents + 0.1))
     there += measures.timing(HEAD, still(voice.frames, head=head), voice)["nods with accents"]
@@ -93,7 +107,8 @@ def test_a_nod_on_every_accent_is_coherent_and_shuffled_nods_are_not():
 def played(direction=Direction(), seeds=4, **more):
     """[(voice, motion)] of the teacher."""
     return [(voice, perform(*spoken, CHANNELS, np.random.default_rng([seed, i]), direction, **more))
-            for i, (spoken, voice) in enumerate(zip(SPEECH, VOICES)) for seed in range(seeds)]  # fmt: skip
+            for i, (spoken, voice) in enumerate(zip(SPEECH,
+            VOICES)) for seed in range(seeds)]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -121,14 +136,22 @@ def test_the_teacher_blinks_nods_and_raises_brows_as_often_and_far_as_people(eit
     assert 0.2 <= mean(either, "brow_raise_height") <= 0.32
 
 
-@pytest.mark.parametrize("what", ["nods with accents", "brows with accents", "gaze with boundaries"])
+@pytest.mark.parametrize(
+    "what", ["nods with accents", "brows with accents", "gaze with boundaries"]
+)
 def test_the_teacher_moves_with_what_is_said(either, what):
-    assert sum((measures.timing(HEAD, motion, voice)[what] for voice, motion in either), Coherence()).ratio >= 2
+    assert (
+        sum(
+            (measures.timing(HEAD, motion, voice)[what] for voice, motion in either), Coherence()
+        ).ratio
+        >= 2
+    )
 
 
 def test_the_teacher_s_head_moves_in_pauses_as_people_s_do(either):
     pauses = [pause for voice, motion in either for pause in measures.pauses(HEAD, motion, voice)]
-    assert 0.05 < np.mean([pause.turned <= measures.REST_DEGREES for pause in pauses]) < 0.5  # of people's .24
+    # of people's .24
+    assert 0.05 < np.mean([pause.turned <= measures.REST_DEGREES for pause in pauses]) < 0.5
     assert np.mean([pause.fastest <= measures.FASTEST for pause in pauses]) >= 0.98
     assert min(pause.moved for pause in pauses) > 0.15, "never quite still"
     assert sum(pause.blinks for pause in pauses) > 0.2 * len(pauses)
@@ -137,7 +160,10 @@ def test_the_teacher_s_head_moves_in_pauses_as_people_s_do(either):
 def test_lips_part_for_breath_and_stay_shut_in_silence_else(either):
     taken, phrases = np.sum([measures.breaths(HEAD, motion, voice) for voice, motion in either], 0)
     assert taken > 0.7 * phrases
-    assert max(measures.silent_opening(HEAD, motion, voice).max(initial=0) for voice, motion in either) < 0.3
+    assert (
+        max(measures.silent_opening(HEAD, motion, voice).max(initial=0) for voice, motion in either)
+        < 0.3
+    )
 
 
 # ---- moods, listening, idling
@@ -145,10 +171,18 @@ def test_lips_part_for_breath_and_stay_shut_in_silence_else(either):
 
 def test_an_idle_face_lives():
     for seed in range(3):
-        motion = perform(np.zeros(3000, np.uint8), np.full((750, 2), -1, np.float32), CHANNELS, np.random.default_rng(seed), Direction())
+        motion = perform(
+            np.zeros(3000, np.uint8),
+            np.full((750, 2), -1, np.float32),
+            CHANNELS,
+            np.random.default_rng(seed),
+            Direction(),
+        )
         figures = measures.habits(HEAD, motion)
         assert 8 <= figures["blinks_per_minute"] <= 40 and figures["gaze_shifts_per_minute"] > 8
-        assert 0.3 < figures["head_degrees_per_second"] < 8 and motion.head.std(0).max() > np.radians(0.4)
+        assert 0.3 < figures["head_degrees_per_second"] < 8 and motion.head.std(
+            0
+        ).max() > np.radians(0.4)
         assert opening_mm(motion, HEAD).max() < 0.05
 
 
@@ -157,4 +191,6 @@ def test_movements_are_shared_that_most_performances_make_at_one_moment():
     value = measures.shared(together, 200)
     assert (value.hits, value.expected) == (4, 7), "around frame 20"
     apart = measures.shared([np.array([20]), np.array([60]), np.array([90]), np.zeros(0, int)], 200)
-    assert (apart.hits, apart.expected) == (0, 3) and np.isnan(measures.shared([np.zeros(0, int)] * 2, 200).ratio)
+    assert (apart.hits, apart.expected) == (0, 3) and np.isnan(
+        measures.shared([np.zeros(0, int)] * 2, 200).ratio
+    )

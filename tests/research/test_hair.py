@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hair of the bundled people: it lies on the head, leaves the face free, and ends in locks instead of an edge."""
+"""Hair of the bundled people: it lies on the head, leaves the face free, and ends in locks instead
+of an edge."""
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from research.sculpt.form import distance
 from research.sculpt.people import PEOPLE
 from thunder_core.face.head import HEAD_FILE, load_head
 
-LOCKS_FROM = 0.5  # share of a hair's vertices that are locks at least: the rest is the shell under them
+LOCKS_FROM = (
+    0.5  # share of a hair's vertices that are locks at least: the rest is the shell under them
+)
 
 
 @pytest.fixture(scope="module", params=[person.name for person in PEOPLE])
@@ -35,7 +38,8 @@ def test_no_lock_goes_through_the_head_and_none_stands_off(person):
 
 
 def test_its_edge_is_made_of_locks(person):
-    """Of the polygons nearest to the face and the neck, more are tips of locks than quads of the shell."""
+    """Of the polygons nearest to the face and the neck, more are tips of locks than quads of the
+    shell."""
     hair = person[1].hair
     tips = (hair.polygons[:, 3] < 0).sum()
     shell = np.unique(hair.polygons[: np.flatnonzero(hair.polygons[:, 3] < 0)[0]])

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one door of the laboratory: it lists what there is without importing it, and gives every bench the same options."""
+"""The one door of the laboratory: it lists what there is without importing it, and gives every
+bench the same options."""
 
 import ast
 import subprocess
@@ -18,7 +19,10 @@ BENCHES = [name for name, _ in parts() if name not in IN_BLENDER]
 
 
 def test_the_list_names_everything_with_a_sentence_and_imports_nothing_heavy():
-    code = "import sys; from research.__main__ import main; main([]); sys.exit(bool({'torch', 'numpy', 'thunder_core'} & set(sys.modules)))"
+    code = (
+        "import sys; from research.__main__ import main; main([]); sys.exit(bool({'torch', "
+        "'numpy', 'thunder_core'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     listed = [line.split(maxsplit=1) for line in done.stdout.splitlines() if line.startswith("  ")]
@@ -58,13 +62,24 @@ def test_recordings_that_nobody_named_are_asked_for(capsys):
 
 
 def test_no_bench_sets_up_its_own_path_or_shared_option():
-    """Benches find the repository because they are modules of it, and take shared options from the harness."""
+    """Benches find the repository because they are modules of it, and take shared options from the
+    harness."""
     for path in sorted((ROOT / "research").rglob("*.py")):
-        if path.stem in ("harness", "takes_of_tree", "mutations") or path.stem.endswith("_in_blender"):
+        if path.stem in ("harness", "takes_of_tree", "mutations") or path.stem.endswith(
+            "_in_blender"
+        ):
             continue  # these import from other trees, or are no benches
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             words = ast.unparse(node) if isinstance(node, (ast.Call, ast.Assign)) else ""
-            assert not words.startswith(("sys.path.insert", "sys.path[:0]")), f"{path.name}:{node.lineno}"
-            if isinstance(node, ast.Call) and words.partition("(")[0].endswith("add_argument") and path.parent.name == "research":
+            assert not words.startswith(("sys.path.insert", "sys.path[:0]")), (
+                f"{path.name}:{node.lineno}"
+            )
+            if (
+                isinstance(node, ast.Call)
+                and words.partition("(")[0].endswith("add_argument")
+                and path.parent.name == "research"
+            ):
                 option = str(getattr(node.args[0], "value", "")).removeprefix("--")
-                assert option not in {*SHARED} - {"steps"}, f"{path.name}:{node.lineno}: --{option} is shared"
+                assert option not in {*SHARED} - {"steps"}, (
+                    f"{path.name}:{node.lineno}: --{option} is shared"
+                )

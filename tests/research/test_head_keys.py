@@ -6,7 +6,8 @@ import pytest
 
 from research import head_keys
 
-# Key → least share of the face's area that moves more than 1 mm at 1: 0.6 of what it is on a scanned face (research/head_keys.py).
+# Key → least share of the face's area that moves more than 1 mm at 1: 0.6 of what it is on a
+# scanned face (research/head_keys.py).
 REACH = {
     "mouthPucker": 0.31,
     "mouthFunnel": 0.30,
@@ -33,7 +34,8 @@ REACH = {
     "eyeSquint": 0.06,
     "jawForward": 0.24,
 }
-APEX = {"mouthSmileLeft": 11, "browDownLeft": 4, "noseSneerLeft": 6, "mouthUpperUpLeft": 6}  # mm, where a key moves the face most
+# mm, where a key moves the face most
+APEX = {"mouthSmileLeft": 11, "browDownLeft": 4, "noseSneerLeft": 6, "mouthUpperUpLeft": 6}
 TINY = 0.02  # mm
 
 
@@ -60,7 +62,8 @@ def test_the_corners_ride_along_with_the_upper_lip(face, key):
 
 @pytest.mark.parametrize("key", APEX)
 def test_a_key_fades_out_and_has_no_edge(face, key):
-    """Along no edge of the skin but the upper lid's crease, which closes over it, does a movement change by 0.45 of its largest."""
+    """Along no edge of the skin but the upper lid's crease, which closes over it, does a movement
+    change by 0.45 of its largest."""
     moved = np.linalg.norm(face.key(key), axis=1)
     assert moved.max() > APEX[key] * 0.9
     head = head_keys.load_head()
@@ -68,7 +71,9 @@ def test_a_key_fades_out_and_has_no_edge(face, key):
     quads = head.polygons[(names == "Skin") & (head.polygons[:, 3] >= 0)]
     crease = (np.abs(np.abs(face.points[:, 0]) - 31) < 20) & (np.abs(face.points[:, 1] - 10) < 10)
     quads = quads[~crease[quads].any(1)]
-    steps = np.concatenate([np.abs(moved[quads[:, i]] - moved[quads[:, (i + 1) % 4]]) for i in range(4)])
+    steps = np.concatenate(
+        [np.abs(moved[quads[:, i]] - moved[quads[:, (i + 1) % 4]]) for i in range(4)]
+    )
     assert steps.max() < 0.45 * moved.max()
 
 
@@ -76,8 +81,18 @@ def test_a_key_fades_out_and_has_no_edge(face, key):
 def test_teeth_tongue_and_eyes_stay(key):
     head = head_keys.load_head()
     names = np.array(head.material_names)[head.polygon_material]
-    inner = np.unique(head.polygons[np.isin(names, ("Teeth", "Back Teeth", "Gums", "Tongue", "Eye White", "Iris", "Pupil", "Limbus"))])
+    inner = np.unique(
+        head.polygons[
+            np.isin(
+                names,
+                ("Teeth", "Back Teeth", "Gums", "Tongue", "Eye White", "Iris", "Pupil", "Limbus"),
+            )
+        ]
+    )
     inner = inner[inner >= 0]
     for name, shape in zip(head.expression_names, np.moveaxis(head.shapedirs, 2, 0)):
-        if name.removesuffix("Left").removesuffix("Right") == key.removesuffix("Left") and key != "jawForward":
+        if (
+            name.removesuffix("Left").removesuffix("Right") == key.removesuffix("Left")
+            and key != "jawForward"
+        ):
             assert 1e3 * np.abs(shape[inner]).max() < TINY, name

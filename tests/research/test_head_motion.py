@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Statistics of how heads turn: what is measured is what is drawn, and the second data set differs from the first in heads alone."""
+"""Statistics of how heads turn: what is measured is what is drawn, and the second data set differs
+from the first in heads alone."""
 
 from dataclasses import replace
 
@@ -20,13 +21,18 @@ def people() -> HeadStatistics:
 
 
 def test_drawn_heads_have_the_spectrum_that_was_measured(people):
-    """On all axes and across them, but for what windows blur; a larger person's are as many times larger."""
+    """On all axes and across them, but for what windows blur; a larger person's are as many times
+    larger."""
     silent = replace(people, kernel=np.zeros_like(people.kernel))
     drawn = silent.drawn(np.zeros(60000), 1.0, np.random.default_rng(0))
     spectrum = spectrum_of(drawn.astype(float))
     apart = np.abs(spectrum - people.spectrum).max((1, 2)) / people.spectrum.trace(axis1=1, axis2=2)
-    assert np.median(apart) < 0.12 and spectrum.sum(0) == pytest.approx(people.spectrum.sum(0), abs=0.15 * people.spectrum.sum(0).trace())
-    larger = silent.drawn(np.zeros(500), 2.0, np.random.default_rng(1)) / silent.drawn(np.zeros(500), 1.0, np.random.default_rng(1))
+    assert np.median(apart) < 0.12 and spectrum.sum(0) == pytest.approx(
+        people.spectrum.sum(0), abs=0.15 * people.spectrum.sum(0).trace()
+    )
+    larger = silent.drawn(np.zeros(500), 2.0, np.random.default_rng(1)) / silent.drawn(
+        np.zeros(500), 1.0, np.random.default_rng(1)
+    )
     assert np.allclose(larger, 2)
 
 
@@ -41,14 +47,25 @@ def test_the_second_data_set_has_other_heads_and_all_else_as_it_was(tmp_path, pe
     columns = Columns(head.channels)
     others = np.ones(columns.count, bool)
     others[columns.head] = False
-    assert np.array_equal(made.motions, before) and np.array_equal(second.motions[..., others], before[..., others])
+    assert np.array_equal(made.motions, before) and np.array_equal(
+        second.motions[..., others], before[..., others]
+    )
     turned = second.motions[..., columns.head].astype(float)
     assert np.array_equal(second.features, made.features) and second.rows == made.rows
     frames = second.rows[0].frames
-    assert all(np.abs(turned[0, :frames] - turned[v, :frames]).max() > 1e-3 for v in (1, 2))  # every performance has its own
+    # every performance has its own
+    assert all(np.abs(turned[0, :frames] - turned[v, :frames]).max() > 1e-3 for v in (1, 2))
     main(["train", *words, "--to", str(tmp_path / "second")])
-    assert np.array_equal(MotionSet(made.corpus, tmp_path / "second" / "motions").motions[..., columns.head], turned)
+    assert np.array_equal(
+        MotionSet(made.corpus, tmp_path / "second" / "motions").motions[..., columns.head], turned
+    )
     with pytest.raises(SystemExit, match="another folder"):
-        with_heads(made, tmp_path / "cache" / "motions", tmp_path / "cache" / "motions", columns.head, people)
+        with_heads(
+            made,
+            tmp_path / "cache" / "motions",
+            tmp_path / "cache" / "motions",
+            columns.head,
+            people,
+        )
     with pytest.raises(SystemExit, match="Nothing to do"):
         main(["train", *words])

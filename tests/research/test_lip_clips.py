@@ -15,13 +15,19 @@ def made_clip(name="en", seconds=4, seed=0, bilabials=(), **other):
     opening = 4 + np.convolve(rng.standard_normal(25 * seconds), [1, 2, 1], "same")
     opening[[3, 40]] = np.nan
     values = {"width": 50 - opening, "language": "en", "tier": "A"} | other
-    return LipClip(Path("lips"), name, opening, bilabials=np.array(bilabials).reshape(-1, 2), **values)
+    return LipClip(
+        Path("lips"), name, opening, bilabials=np.array(bilabials).reshape(-1, 2), **values
+    )
 
 
 def test_a_curve_of_the_same_shape_follows_at_any_amplitude():
     clip = made_clip()
     assert follows(7 * np.nan_to_num(clip.opening) + 3, clip.opening) == pytest.approx(1)
-    assert closes(np.nan_to_num(clip.opening, nan=9.0), clip.opening) == 1 > closes(-np.nan_to_num(clip.opening), clip.opening)
+    assert (
+        closes(np.nan_to_num(clip.opening, nan=9.0), clip.opening)
+        == 1
+        > closes(-np.nan_to_num(clip.opening), clip.opening)
+    )
 
 
 def test_lips_shut_on_a_sound_from_the_frame_before_it():
@@ -33,23 +39,44 @@ def test_lips_shut_on_a_sound_from_the_frame_before_it():
 
 
 def test_the_bar_is_fitted_to_some_clips_and_predicts_another():
-    rng, clips, features = np.random.default_rng(2), [made_clip(str(seed), 40, seed) for seed in range(4)], {}
+    rng, clips, features = (
+        np.random.default_rng(2),
+        [made_clip(str(seed), 40, seed) for seed in range(4)],
+        {},
+    )
     for clip in clips:
         features[clip.name] = rng.standard_normal((clip.frames, 6))
         features[clip.name][:, 2] = np.nan_to_num(clip.opening, nan=4.0)
     bar = fit_bar(clips[:3], features)
-    assert follows(bar(features["3"], "opening"), clips[3].opening) > 0.9 and follows(bar(features["3"], "width"), clips[3].width) > 0.9
+    assert (
+        follows(bar(features["3"], "opening"), clips[3].opening) > 0.9
+        and follows(bar(features["3"], "width"), clips[3].width) > 0.9
+    )
 
 
 def test_figures_are_means_over_takes_and_the_table_weighs_clips_by_seconds():
-    short, long = made_clip("short", 4, 1, language="de", width=None), made_clip("long", 12, 2, bilabials=[(1.0, 1.1)])
+    short, long = (
+        made_clip("short", 4, 1, language="de", width=None),
+        made_clip("long", 12, 2, bilabials=[(1.0, 1.1)]),
+    )
     row = {}
     for clip, sign in ((short, -1), (long, 1)):
         curve = sign * np.nan_to_num(clip.opening, nan=4.0)
         row[clip.name] = figures(clip, np.array([curve, curve]), np.array([-curve, -curve]))
-    assert row["short"]["opening"] == pytest.approx(-1) and np.isnan(row["short"]["width"]) and np.isnan(row["short"]["PBM"])
-    line = next(line for line in compared({"takes": row}, [short, long]) if line.startswith("takes"))
-    assert line.split()[1] == "0.500" and "-1.00/" in line and "1.000 [1.00, 1.00]" in line and "nan" not in line
+    assert (
+        row["short"]["opening"] == pytest.approx(-1)
+        and np.isnan(row["short"]["width"])
+        and np.isnan(row["short"]["PBM"])
+    )
+    line = next(
+        line for line in compared({"takes": row}, [short, long]) if line.startswith("takes")
+    )
+    assert (
+        line.split()[1] == "0.500"
+        and "-1.00/" in line
+        and "1.000 [1.00, 1.00]" in line
+        and "nan" not in line
+    )
 
 
 def test_what_takes_shut_is_counted_where_real_lips_shut_and_where_they_do_not():
@@ -58,8 +85,14 @@ def test_what_takes_shut_is_counted_where_real_lips_shut_and_where_they_do_not()
     gaps = np.full((2, 100), 5.0)
     gaps[1, 11] = 0.0
     met = shut_where(gaps, 0, clip)
-    assert met["each"].tolist() == [False, True] and met["any"].tolist() == [True] and not met["any, shifted"].any()
-    assert met["the likeliest"].tolist() == [False] and met["any other where that misses"].tolist() == [True]
+    assert (
+        met["each"].tolist() == [False, True]
+        and met["any"].tolist() == [True]
+        and not met["any, shifted"].any()
+    )
+    assert met["the likeliest"].tolist() == [False] and met[
+        "any other where that misses"
+    ].tolist() == [True]
     assert len(shut_where(gaps, 1, clip)["any other where that misses"]) == 0
     real = np.full(100, 5.0)
     gaps[1, 60:64] = 0.3

@@ -49,7 +49,8 @@ def test_dynamics_deviation_compares_spreads_alone():
 def test_diversities_are_deviations_over_samples_and_over_time():
     true = np.zeros((2, 1, 3))
     samples = np.zeros((2, 2, 1, 3))
-    samples[:, :, 0, 0] = [[0.01, 0.01], [0.03, 0.03]]  # samples differ by 2 cm, time changes nothing
+    # samples differ by 2 cm, time changes nothing
+    samples[:, :, 0, 0] = [[0.01, 0.01], [0.03, 0.03]]
     d = metrics.distances(samples, true)
     assert d.shape == (2, 2, 1)
     assert metrics.sample_diversity([d, d]) == pytest.approx(1)
@@ -63,7 +64,9 @@ def turned(strokes, frames=125, degrees=6.0):
     """A head [T, 3] that nods down and up again in turn, fastest at given times."""
     at, pose = np.arange(frames)[:, None], np.zeros((frames, 3))
     signs = (-1.0) ** np.arange(len(strokes))
-    pose[:, 0] = np.radians(degrees) * (signs / (1 + np.exp(-(at - np.asarray(strokes)) / 1.2))).sum(1)
+    pose[:, 0] = np.radians(degrees) * (
+        signs / (1 + np.exp(-(at - np.asarray(strokes)) / 1.2))
+    ).sum(1)
     return pose
 
 
@@ -71,7 +74,9 @@ def test_beats_are_where_a_head_moves_fastest_and_a_tracker_trembles_without_any
     strokes = np.array([12.5, 24.5, 41.5, 60.5])
     assert metrics.kinematic_beats(turned(strokes)) == pytest.approx(strokes)
     trembling = np.radians(0.05) * np.random.default_rng(0).standard_normal((125, 3))
-    assert not len(metrics.kinematic_beats(trembling)) and not len(metrics.kinematic_beats(np.zeros((2, 3))))
+    assert not len(metrics.kinematic_beats(trembling)) and not len(
+        metrics.kinematic_beats(np.zeros((2, 3)))
+    )
 
 
 def test_pose_diversity_is_the_mean_distance_of_pairs_in_degrees():
@@ -86,7 +91,8 @@ def test_onsets_are_where_the_sound_sets_in():
     x = 0.001 * rng.standard_normal(32000)
     for start in (0.4, 1.0, 1.5):
         a = int(start * 16000)
-        fade = np.minimum(1, np.arange(3200)[::-1] / 800)  # voices stop less abruptly than they start
+        # voices stop less abruptly than they start
+        fade = np.minimum(1, np.arange(3200)[::-1] / 800)
         x[a : a + 3200] += 0.3 * fade * np.sin(np.arange(3200) * 0.3)
     onsets = metrics.sound_onsets(x)
     assert len(onsets) == 3

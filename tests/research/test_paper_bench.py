@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paper's tables: their statistics on closed cases, their Markdown, and the whole command on a chain of seconds."""
+"""The paper's tables: their statistics on closed cases, their Markdown, and the whole command on a
+chain of seconds."""
 
 import json
 
@@ -19,23 +20,39 @@ from thunder_core.face.head import load_head
 def of_clips(**columns):
     """Figures of clips 0, 1 … from lists."""
     count = len(next(iter(columns.values())))
-    return {str(i): {name: columns.get(name, [0.5] * count)[i] for name in FIGURES} for i in range(count)}
+    return {
+        str(i): {name: columns.get(name, [0.5] * count)[i] for name in FIGURES}
+        for i in range(count)
+    }
 
 
 def test_the_paper_s_figures_are_whole_and_changes_are_those_it_states():
-    assert set(paper_rows.TABLE2) <= set(paper_rows.TABLE2_ROWS) and set(paper_rows.TABLE2_ROWS[:-1]) == set(ROWS)
+    assert set(paper_rows.TABLE2) <= set(paper_rows.TABLE2_ROWS) and set(
+        paper_rows.TABLE2_ROWS[:-1]
+    ) == set(ROWS)
     assert all(len(row) == len(paper_rows.TABLE2_COLUMNS) for row in paper_rows.TABLE2.values())
     assert all(len(row) == len(paper_rows.TABLE3_COLUMNS) for row in paper_rows.TABLE3.values())
-    rows = paper.claims({name: {1: of_clips(lve=[1.0, 1.0])} for name in ("thunder", "thunder+mouth2s", "thunder+face2s")})
-    stated = {row["system"]: (round(row["lve_paper"], 1), round(row["dtw_paper"], 1)) for row in rows if row["against"] == "thunder"}
+    rows = paper.claims(
+        {
+            name: {1: of_clips(lve=[1.0, 1.0])}
+            for name in ("thunder", "thunder+mouth2s", "thunder+face2s")
+        }
+    )
+    stated = {
+        row["system"]: (round(row["lve_paper"], 1), round(row["dtw_paper"], 1))
+        for row in rows
+        if row["against"] == "thunder"
+    }
     assert stated == {"thunder+mouth2s": (-8.8, -11.9), "thunder+face2s": (-8.5, -13.4)}
 
 
 def test_a_row_is_the_mean_over_clips_and_seeds_with_both_spreads():
     seeds = {1: of_clips(lve=[1.0, 3.0]), 2: of_clips(lve=[2.0, 4.0])}
     [row] = paper.table({"thunder": seeds}, ("lve", "dtw"), paper_rows.TABLE2_ROWS)
-    assert row["lve"] == 2.5 and row["lve_sd"] == pytest.approx(2**-0.5, rel=1e-3)  # seeds' means 2 and 3
-    assert row["lve_ci"] == [1.5, 3.5] and row["dtw_ci"] == [0.5, 0.5]  # of two clips' means, 1.5 and 3.5, all draws lie between
+    # seeds' means 2 and 3
+    assert row["lve"] == 2.5 and row["lve_sd"] == pytest.approx(2**-0.5, rel=1e-3)
+    # of two clips' means, 1.5 and 3.5, all draws lie between
+    assert row["lve_ci"] == [1.5, 3.5] and row["dtw_ci"] == [0.5, 0.5]
     assert (row["seeds"], row["clips"]) == (2, 2)
     [alone] = paper.table({"thunder": {1: seeds[1]}}, ("lve",), paper_rows.TABLE2_ROWS)
     assert alone["lve_sd"] is None
@@ -44,42 +61,74 @@ def test_a_row_is_the_mean_over_clips_and_seeds_with_both_spreads():
 def test_a_claim_is_reproduced_where_its_whole_interval_is_on_its_side():
     rng = np.random.default_rng(0)
     base = 1 + rng.random(40)
-    better, same = of_clips(lve=list(0.9 * base), l_ccc=list(0.8 * base)), of_clips(lve=list(base * (1 + 0.2 * rng.standard_normal(40))))
-    rows = {"thunder": {1: of_clips(lve=list(base), l_ccc=list(base))}, "thunder+mouth2s": {1: better}, "thunder+exp2s": {1: same}}
+    better, same = (
+        of_clips(lve=list(0.9 * base), l_ccc=list(0.8 * base)),
+        of_clips(lve=list(base * (1 + 0.2 * rng.standard_normal(40)))),
+    )
+    rows = {
+        "thunder": {1: of_clips(lve=list(base), l_ccc=list(base))},
+        "thunder+mouth2s": {1: better},
+        "thunder+exp2s": {1: same},
+    }
     made = {(row["against"], row["system"]): row for row in paper.claims(rows)}
     row = made["thunder", "thunder+mouth2s"]
-    assert row["lve_verdict"] == "reproduced" and row["lve"] == pytest.approx(-10) and row["lve_paper"] == pytest.approx(-8.76, abs=0.01)
-    assert made["thunder", "thunder+exp2s"]["lve_verdict"] == "open" and row["l_ccc_verdict"] == "contradicted"
+    assert (
+        row["lve_verdict"] == "reproduced"
+        and row["lve"] == pytest.approx(-10)
+        and row["lve_paper"] == pytest.approx(-8.76, abs=0.01)
+    )
+    assert (
+        made["thunder", "thunder+exp2s"]["lve_verdict"] == "open"
+        and row["l_ccc_verdict"] == "contradicted"
+    )
     assert made["thunder+exp2s", "thunder+mouth2s"]["lve_verdict"] == "reproduced"
-    few = paper.claims({name: {1: dict(list(seeds[1].items())[:9])} for name, seeds in rows.items()})
+    few = paper.claims(
+        {name: {1: dict(list(seeds[1].items())[:9])} for name, seeds in rows.items()}
+    )
     assert {row["lve_verdict"] for row in few} == {paper.TOO_FEW}
 
 
 def test_a_change_is_of_the_seeds_that_both_rows_have_and_its_interval_knows_how_they_differ():
-    """Of two seeds that gain 10 and 2 % on every clip the interval spans both; a third that only one row has counts for nothing."""
+    """Of two seeds that gain 10 and 2 % on every clip the interval spans both; a third that only
+    one row has counts for nothing."""
     base = [1.0, 2.0, 4.0, 1.0, 2.0, 4.0, 1.0, 2.0, 4.0, 3.0]
     rows = {
         "thunder": {1: of_clips(lve=base), 2: of_clips(lve=base), 3: of_clips(lve=[9.0] * 10)},
-        "thunder+mouth2s": {1: of_clips(lve=[0.9 * v for v in base]), 2: of_clips(lve=[0.98 * v for v in base])},
+        "thunder+mouth2s": {
+            1: of_clips(lve=[0.9 * v for v in base]),
+            2: of_clips(lve=[0.98 * v for v in base]),
+        },
     }
     [row] = paper.claims(rows)
-    assert row["seeds"] == [1, 2] and row["lve"] == pytest.approx(-6) and row["lve_seeds"] == pytest.approx([-10, -2])
+    assert (
+        row["seeds"] == [1, 2]
+        and row["lve"] == pytest.approx(-6)
+        and row["lve_seeds"] == pytest.approx([-10, -2])
+    )
     assert row["lve_ci"] == pytest.approx([-10, -2])
     assert row["lve_verdict"] == "reproduced" and not row["lve_seeds_agree"]
     lines = paper.markdown(paper.table(rows, ("lve",), ()), ("lve",), ("thunder",), {})
     assert lines[2].startswith("| thunder, 3 |")
-    assert paper.claims({"thunder": rows["thunder"], "thunder+mouth2s": {4: of_clips(lve=base)}}) == []
+    assert (
+        paper.claims({"thunder": rows["thunder"], "thunder+mouth2s": {4: of_clips(lve=base)}}) == []
+    )
 
 
 def test_what_masking_changes_is_said_beside_the_claims_and_is_none_of_them():
     plain, all_rows, masked = (of_clips(dtw=[value] * 10) for value in (1.0, 1.1, 0.99))
-    rows = {"thunder": {1: plain}, "thunder+mouth2s": {1: all_rows}, "thunder+mouth2s-masked": {1: masked}}
+    rows = {
+        "thunder": {1: plain},
+        "thunder+mouth2s": {1: all_rows},
+        "thunder+mouth2s-masked": {1: masked},
+    }
     made = paper.claims(rows)
     assert [(r["against"], r["system"], round(r["dtw"])) for r in made] == [
-        ("thunder", "thunder+mouth2s", 10), ("thunder", "thunder+mouth2s-masked", -1), ("thunder+mouth2s", "thunder+mouth2s-masked", -10),
+        ("thunder", "thunder+mouth2s", 10), ("thunder", "thunder+mouth2s-masked", -1),
+        ("thunder+mouth2s", "thunder+mouth2s-masked", -10),
     ]  # fmt: skip
     assert [row["dtw_verdict"] for row in made[:2]] == ["contradicted", "reproduced"]
-    assert [round(row["dtw_paper"], 1) for row in made[:2]] == [-11.9, -11.9]  # the paper does not say which of the two it did
+    # the paper does not say which of the two it did
+    assert [round(row["dtw_paper"], 1) for row in made[:2]] == [-11.9, -11.9]
 
 
 def test_the_page_says_what_is_missing_and_only_its_tables_change(tmp_path):
@@ -89,11 +138,20 @@ def test_the_page_says_what_is_missing_and_only_its_tables_change(tmp_path):
     for _ in range(2):  # again: nothing is added twice
         paper.write(tmp_path, page, rows, {"clips": 2})
     text = page.read_text()
-    assert text.startswith("# Title\n\n<!-- table 2 -->\n| system") and "old" not in text and "\nAfter.\n" in text
+    assert (
+        text.startswith("# Title\n\n<!-- table 2 -->\n| system")
+        and "old" not in text
+        and "\nAfter.\n" in text
+    )
     assert text.count("<!-- table 2 -->") == 1 and "table 3" not in text
-    assert "| thunder, 1 | 1.5 (0.879) |" in text and "| media2face, not trained | – (0.96) |" in text
+    assert (
+        "| thunder, 1 | 1.5 (0.879) |" in text and "| media2face, not trained | – (0.96) |" in text
+    )
     second = json.loads((tmp_path / "table2.json").read_text())
-    assert [row["system"] for row in second["rows"]] == ["thunder", "teacher"] and "media2face" in second["missing"]
+    assert [row["system"] for row in second["rows"]] == [
+        "thunder",
+        "teacher",
+    ] and "media2face" in second["missing"]
 
 
 @pytest.fixture(scope="module")
@@ -108,18 +166,40 @@ def test_figures_of_the_truth_itself_are_perfect(motions):
     clip, measured = Clip.of(made, 4), Measured(load_head())
     assert clips_of(made, "test", 40) == [4, 5, 6] and clips_of(made, "test", 2) == [4, 6]
     result = figures(measured, np.stack([clip.truth] * 2), clip)
-    assert result["lve"] == result["dtw"] == result["fdd_l"] == result["sdiv_l"] == result["tdiv_u"] == result["div"] == 0
+    assert (
+        result["lve"]
+        == result["dtw"]
+        == result["fdd_l"]
+        == result["sdiv_l"]
+        == result["tdiv_u"]
+        == result["div"]
+        == 0
+    )
     assert result["l_ccc"] == pytest.approx(1) and result["l_pcc"] == pytest.approx(1)
     moved = figures(measured, np.stack([clip.truth, clip.truth * 0.5]), clip)
     assert moved["lve"] > 0 and moved["sdiv_l"] > 0 and moved["l_pcc"] > moved["l_ccc"]
 
 
 @pytest.mark.slow
-def test_the_command_measures_once_and_again_only_what_is_new(motions, tmp_path, monkeypatch, capsys):
+def test_the_command_measures_once_and_again_only_what_is_new(
+    motions, tmp_path, monkeypatch, capsys
+):
     folder, made = motions
     runs, results = tmp_path / "runs", tmp_path / "results"
-    train_chain(Chain(made, load_head(), SHIPPED, runs, Budget(1, 1, 2), seed=1), chosen(["flameformer"])[:2])
-    words = ["--cache", str(tmp_path / "cache"), "--runs", str(runs), "--samples", "2", "--clips", "2"]
+    train_chain(
+        Chain(made, load_head(), SHIPPED, runs, Budget(1, 1, 2), seed=1),
+        chosen(["flameformer"])[:2],
+    )
+    words = [
+        "--cache",
+        str(tmp_path / "cache"),
+        "--runs",
+        str(runs),
+        "--samples",
+        "2",
+        "--clips",
+        "2",
+    ]
     (tmp_path / "cache").mkdir()
     for name in ("corpus", "motions"):
         (tmp_path / "cache" / name).symlink_to(folder / name)
@@ -130,21 +210,43 @@ def test_the_command_measures_once_and_again_only_what_is_new(motions, tmp_path,
     main(["paper", *words, "--results", str(results), "--docs", str(tmp_path / "page.md")])
     assert not measured
     rows = json.loads((results / "table2.json").read_text())["rows"]
-    assert [row["system"] for row in rows] == ["flameformer", "teacher"] and all(row["clips"] == 2 for row in rows)
+    assert [row["system"] for row in rows] == ["flameformer", "teacher"] and all(
+        row["clips"] == 2 for row in rows
+    )
     kept = json.loads((results / "paper_clips.json").read_text())
-    assert set(kept["flameformer"]["1"]) == {"4", "6"} and set(kept["flameformer"]["1"]["4"]) == set(FIGURES)
+    assert set(kept["flameformer"]["1"]) == {"4", "6"} and set(
+        kept["flameformer"]["1"]["4"]
+    ) == set(FIGURES)
     main(["paper", *words[:-1], "3", "--only", "flameformer", "--results", str(results)])
     assert len(measured) == 1  # the third clip
-    few = [*words[:4], "--clips", "1", "--samples", "1", "--only", "flameformer", "--steps", "2", "3"]
+    few = [
+        *words[:4],
+        "--clips",
+        "1",
+        "--samples",
+        "1",
+        "--only",
+        "flameformer",
+        "--steps",
+        "2",
+        "3",
+    ]
     main(["paper", *few, "--results", str(results)])
     apart = json.loads((results / "table2_steps.json").read_text())
-    assert [row["system"] for row in apart["rows"]] == ["flameformer, 2 steps", "flameformer, 3 steps"] and apart["steps"] == [2, 3]
+    assert [row["system"] for row in apart["rows"]] == [
+        "flameformer, 2 steps",
+        "flameformer, 3 steps",
+    ] and apart["steps"] == [2, 3]
     assert json.loads((results / "table2.json").read_text())["clips"] == 3  # as it was
 
     heads = [*words[:4], "--clips", "2", "--samples", "2", "--only", "flameformer", "--heads"]
     main(["paper", *heads, "--results", str(results), "--docs", str(tmp_path / "page.md")])
     apart = json.loads((results / "table3.json").read_text())
-    assert apart["data"]["div"] > 0 and [row["system"] for row in apart["rows"]] == ["flameformer"] and "ba" in apart["rows"][0]
+    assert (
+        apart["data"]["div"] > 0
+        and [row["system"] for row in apart["rows"]] == ["flameformer"]
+        and "ba" in apart["rows"][0]
+    )
     assert "<!-- table 3 -->" in (tmp_path / "page.md").read_text()
 
 

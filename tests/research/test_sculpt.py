@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an animator would see at once if it were wrong: lips through teeth, lids that miss the eye, torn corners, messy loops."""
+"""What an animator would see at once if it were wrong: lips through teeth, lids that miss the eye,
+torn corners, messy loops."""
 
 from dataclasses import replace
 
@@ -52,16 +53,21 @@ def pose(head):
     def posed(jaw=0.0, **channels):
         expression = torch.zeros(1, head.channels, dtype=torch.float64)
         for name, value in channels.items():
-            for full in [name] if name in head.expression_names else [name + "Left", name + "Right"]:
+            for full in (
+                [name] if name in head.expression_names else [name + "Left", name + "Right"]
+            ):
                 expression[0, head.channel(full)] = value
-        return 1e3 * layer(expression, torch.tensor([[jaw, 0.0, 0.0]], dtype=torch.float64))[0].numpy()
+        return (
+            1e3 * layer(expression, torch.tensor([[jaw, 0.0, 0.0]], dtype=torch.float64))[0].numpy()
+        )
 
     return posed
 
 
 @pytest.fixture(scope="module")
 def teeth(head):
-    """Every crown's outside as planes [m, 4] at rest, its box, and whether it moves with the jaw."""
+    """Every crown's outside as planes [m, 4] at rest, its box, and whether it moves with the
+    jaw."""
     v = head.v_template.astype(float) * 1e3
     left = {i for polygon in faces(head, *TEETH) for i in polygon}
     neighbours = {i: set() for i in left}
@@ -76,21 +82,37 @@ def teeth(head):
             edge = {j for i in edge for j in neighbours[i]} - crown
         left -= crown
         ids = sorted(crown)
-        crowns.append((ConvexHull(v[ids]).equations, v[ids].min(0) - 2, v[ids].max(0) + 2, head.weights[ids[0], JAW] == 1))
+        crowns.append(
+            (
+                ConvexHull(v[ids]).equations,
+                v[ids].min(0) - 2,
+                v[ids].max(0) + 2,
+                head.weights[ids[0], JAW] == 1,
+            )
+        )
     assert len(crowns) == 28
     return crowns
 
 
 def faces(head, *materials):
     names = np.array(head.material_names)[head.polygon_material]
-    return [[i for i in polygon if i >= 0] for polygon in head.polygons[np.isin(names, materials)].tolist()]
+    return [
+        [i for i in polygon if i >= 0]
+        for polygon in head.polygons[np.isin(names, materials)].tolist()
+    ]
 
 
 def surface(v, polygons):
     """Corners, edge middles and centres of polygons, [n, 3]."""
     quads = np.array([p if len(p) == 4 else [*p, p[2]] for p in polygons])
     corners = v[quads]
-    return np.concatenate([corners.reshape(-1, 3), 0.5 * (corners + np.roll(corners, 1, 1)).reshape(-1, 3), corners.mean(1)])
+    return np.concatenate(
+        [
+            corners.reshape(-1, 3),
+            0.5 * (corners + np.roll(corners, 1, 1)).reshape(-1, 3),
+            corners.mean(1),
+        ]
+    )
 
 
 def beyond(points, jaw, teeth, head, lower=None):
@@ -104,21 +126,27 @@ def beyond(points, jaw, teeth, head, lower=None):
             q = with_jaw if moves else points
             near = ((q > low) & (q < high)).all(1)
             if near.any():
-                nearest[near] = np.minimum(nearest[near], (q[near] @ planes[:, :3].T + planes[:, 3]).max(1))
+                nearest[near] = np.minimum(
+                    nearest[near], (q[near] @ planes[:, :3].T + planes[:, 3]).max(1)
+                )
     return nearest
 
 
 @pytest.mark.parametrize("name", SPEECH)
 def test_lips_stay_out_of_the_teeth(head, pose, teeth, name):
     rest = head.v_template.astype(float) * 1e3
-    lips = faces(head, "Lips") + [p for p in faces(head, "Mouth", "Mouth Lining") if rest[p, 2].min() > 80]
+    lips = faces(head, "Lips") + [
+        p for p in faces(head, "Mouth", "Mouth Lining") if rest[p, 2].min() > 80
+    ]
     for jaw in JAWS:
         for closed in {0.0, jaw / 0.30}:
             points = surface(pose(jaw, mouthClose=closed, **SPEECH[name]), lips)
             assert beyond(points, jaw, teeth, head).min() > -TOUCH, (jaw, closed)
 
 
-@pytest.mark.parametrize("name", [n for n in SPEECH if n not in ("upper", "lower", "teeth", "grin", "funnel", "oo")])
+@pytest.mark.parametrize(
+    "name", [n for n in SPEECH if n not in ("upper", "lower", "teeth", "grin", "funnel", "oo")]
+)
 def test_lips_stay_out_of_each_other(head, pose, name):
     """Seen across the mouth, no ring of one lip lies within the closed outline of the other."""
     ids = head.mouth_vertices[head.mouth_parts == 0].reshape(RINGS, AROUND)[1:]
@@ -136,14 +164,18 @@ def sunk(outline, points):
     span = np.where(b[:, 1] == a[:, 1], 1e-12, b[:, 1] - a[:, 1])
     at = a[:, 0] + (points[:, None, 1] - a[:, 1]) / span * (b[:, 0] - a[:, 0])
     inside = (crosses & (points[:, None, 0] < at)).sum(1) % 2 == 1
-    t = np.clip(((points[:, None] - a) * (b - a)).sum(2) / np.maximum(((b - a) ** 2).sum(1), 1e-12), 0, 1)
+    t = np.clip(
+        ((points[:, None] - a) * (b - a)).sum(2) / np.maximum(((b - a) ** 2).sum(1), 1e-12), 0, 1
+    )
     apart = np.linalg.norm(points[:, None] - (a + t[..., None] * (b - a)), axis=2).min(1)
     return np.where(inside, apart, 0).max()
 
 
 @pytest.mark.parametrize("jaw", [0.015, 0.02, 0.025, 0.03])
 def test_f_and_v_touch_the_upper_teeth(head, pose, teeth, jaw):
-    lower_lip = [p for p in faces(head, "Lips", "Mouth", "Mouth Lining") if head.weights[p, JAW].min() > 0.9]
+    lower_lip = [
+        p for p in faces(head, "Lips", "Mouth", "Mouth Lining") if head.weights[p, JAW].min() > 0.9
+    ]
     points = surface(pose(jaw, **SPEECH["f"]), lower_lip)
     assert -TOUCH < beyond(points, jaw, teeth, head, lower=False).min() < 0.5
 
@@ -154,7 +186,14 @@ def test_the_mouths_lining_stays_behind_the_skin_of_a_lip_that_rolls_in(head, po
     ids = np.unique([i for p in faces(head, "Mouth", "Mouth Lining") for i in p])
     rest = head.v_template.astype(float) * 1e3
     ids = ids[(np.abs(rest[ids, 0]) < 9) & (rest[ids, 1] < -76) & (rest[ids, 2] > 75)]
-    skin = surface(v, [p for p in faces(head, "Skin") if np.abs(rest[p, 0]).max() < 20 and rest[p, 1].max() < -70])
+    skin = surface(
+        v,
+        [
+            p
+            for p in faces(head, "Skin")
+            if np.abs(rest[p, 0]).max() < 20 and rest[p, 1].max() < -70
+        ],
+    )
     near = np.linalg.norm(skin[None, :, :2] - v[ids, None, :2], axis=2) < 1.5
     covered = near.any(1)
     assert covered.sum() > 3
@@ -164,7 +203,9 @@ def test_the_mouths_lining_stays_behind_the_skin_of_a_lip_that_rolls_in(head, po
 @pytest.mark.parametrize("channel", ["none", "tongueTipUp", "tongueBladeUp", "tongueBack"])
 def test_the_tongue_stays_within_the_teeth(head, pose, teeth, channel):
     for jaw in JAWS:
-        points = surface(pose(jaw, **({} if channel == "none" else {channel: 1.0})), faces(head, "Tongue"))
+        points = surface(
+            pose(jaw, **({} if channel == "none" else {channel: 1.0})), faces(head, "Tongue")
+        )
         assert beyond(points, jaw, teeth, head).min() > -0.2, jaw
 
 
@@ -174,12 +215,17 @@ def test_th_passes_between_the_teeth(head, pose, teeth, out):
         v = pose(jaw, tongueOut=out, tongueTipUp=0.1)
         points = surface(v, faces(head, "Tongue"))
         assert beyond(points, jaw, teeth, head).min() > -TOUCH, jaw
-        assert points[:, 2].max() > v[head.mouth_vertices[head.mouth_parts == 2], 2].max() + 2, "it does not reach past the lower teeth"
+        assert points[:, 2].max() > v[head.mouth_vertices[head.mouth_parts == 2], 2].max() + 2, (
+            "it does not reach past the lower teeth"
+        )
 
 
-@pytest.mark.parametrize(("jaw", "out"), [(0.032, 0.19), (0.036, 0.28), (0.034, 0.44), (0.062, 0.46)])
+@pytest.mark.parametrize(
+    ("jaw", "out"), [(0.032, 0.19), (0.036, 0.28), (0.034, 0.44), (0.062, 0.46)]
+)
 def test_th_as_takes_say_it_presses_on_the_teeth_a_little(head, pose, teeth, jaw, out):
-    """Incisors 3 to 6 mm apart and the tip in front of them: the flesh that lies within a tooth is what the tooth would press in."""
+    """Incisors 3 to 6 mm apart and the tip in front of them: the flesh that lies within a tooth is
+    what the tooth would press in."""
     points = surface(pose(jaw, tongueOut=out), faces(head, "Tongue"))
     assert beyond(points, jaw, teeth, head).min() > -1.5
 
@@ -192,12 +238,16 @@ def test_a_tongue_is_round_in_front_and_has_a_groove(head):
     assert widths[0] < 8 and np.all(np.diff(widths) > 4), "its tip is cut off"
     for z in (70, 62, 54, 46):
         slice_ = points[np.abs(points[:, 2] - z) < 2.5]
-        middle, beside = (slice_[(np.abs(slice_[:, 0]) > a) & (np.abs(slice_[:, 0]) < b), 1].max() for a, b in ((-1, 1), (4, 9)))
+        middle, beside = (
+            slice_[(np.abs(slice_[:, 0]) > a) & (np.abs(slice_[:, 0]) < b), 1].max()
+            for a, b in ((-1, 1), (4, 9))
+        )
         assert 0.5 < beside - middle < 3.5, z
         assert slice_[:, 1].max() - slice_[:, 1].min() > 4, "it is a sheet"
 
 
-# Vertex by what it is read for → rest, then its displacement by the channel that it is read for, millimetres.
+# Vertex by what it is read for → rest, then its displacement by the channel that it is read for,
+# millimetres.
 MEASURED_ON_THE_TONGUE = {
     "tip": ("tongueOut", (0, -74.25, 78.2), (0, 6.3, 29.0)),
     "tongueOut": ("tongueOut", (0, -73.0, 77.6), (0, 8.55, 34.625)),
@@ -209,7 +259,8 @@ MEASURED_ON_THE_TONGUE = {
 
 @pytest.mark.parametrize("name", MEASURED_ON_THE_TONGUE)
 def test_what_takes_and_keys_measure_on_the_tongue_stays_where_it_was(head, name):
-    """Its tip places th in takes, and keys are reduced by what each channel moves most: another shape would make other takes."""
+    """Its tip places th in takes, and keys are reduced by what each channel moves most: another
+    shape would make other takes."""
     channel, rest, moved = MEASURED_ON_THE_TONGUE[name]
     of_mouth = head.mouth_vertices[head.mouth_parts == 3]
     if name == "tip":
@@ -223,7 +274,8 @@ def test_what_takes_and_keys_measure_on_the_tongue_stays_where_it_was(head, name
 
 
 def test_corners_stay_attached_in_a_pucker(head, pose):
-    """The rings meet in the corners as they did at rest: nothing tears or folds there, and the lips stay shut up to them."""
+    """The rings meet in the corners as they did at rest: nothing tears or folds there, and the lips
+    stay shut up to them."""
     rest, now = pose(), pose(mouthPucker=1.0)
     ids = head.mouth_vertices[head.mouth_parts == 0].reshape(RINGS, AROUND)
     for k in (0, 20):
@@ -239,10 +291,26 @@ def test_no_part_of_the_eyeball_shows_in_a_blink(head, pose, side):
     """From the front, every point of the eyeball lies behind skin."""
     v = pose(eyeBlink=1.0)
     ball = np.flatnonzero(head.weights[:, 3 if side > 0 else 4] == 1)
-    points = surface(v, [p for p in faces(head, "Eye White", "Iris", "Limbus", "Pupil") if p[0] in set(ball.tolist())])
+    points = surface(
+        v,
+        [
+            p
+            for p in faces(head, "Eye White", "Iris", "Limbus", "Pupil")
+            if p[0] in set(ball.tolist())
+        ],
+    )
     points = points[points[:, 2] > EYE[2]]
-    skin = v[[t for p in faces(head, "Skin") for t in ([p[:3], [p[0], p[2], p[3]]] if len(p) == 4 else [p])]]
-    skin = skin[(np.abs(skin[:, :, :2] - EYE[:2] * [side, 1]).max(2).min(1) < 22) & (skin[:, :, 2].min(1) > 40)]
+    skin = v[
+        [
+            t
+            for p in faces(head, "Skin")
+            for t in ([p[:3], [p[0], p[2], p[3]]] if len(p) == 4 else [p])
+        ]
+    ]
+    skin = skin[
+        (np.abs(skin[:, :, :2] - EYE[:2] * [side, 1]).max(2).min(1) < 22)
+        & (skin[:, :, 2].min(1) > 40)
+    ]
     a, b, c = (skin[:, i, :2] for i in range(3))
     shown = 0
     for point in points:
@@ -260,8 +328,10 @@ def _cross(p, q):
 
 
 def test_loops_are_clean(head):
-    """Quads but for a handful, no vertex where too many edges meet, and every lip ring is one closed loop of edges."""
-    of_hairs = head.polygon_material == head.material_names.index("Brows")  # whose tips are triangles
+    """Quads but for a handful, no vertex where too many edges meet, and every lip ring is one
+    closed loop of edges."""
+    # whose tips are triangles
+    of_hairs = head.polygon_material == head.material_names.index("Brows")
     assert (head.polygons[~of_hairs, 3] < 0).mean() < 0.03
     skin = faces(head, "Skin", "Lips", "Mouth", "Mouth Lining")
     edges = {frozenset(e) for p in skin for e in zip(p, p[1:] + p[:1])}
@@ -276,7 +346,9 @@ def test_lids_follow_a_look_down_and_a_blink_on_top_of_it_only_shuts_them(head, 
     layer = FlameLayer(head, dtype=torch.float64)
     rest = head.v_template.astype(float) * 1e3
     ball = EYE + 0.0
-    lid = (np.abs(head.shapedirs[:, :, head.channel("eyeBlinkLeft")]).max(1) > 0) & (np.linalg.norm(rest - ball, axis=1) > EYE_RADIUS + 1)
+    lid = (np.abs(head.shapedirs[:, :, head.channel("eyeBlinkLeft")]).max(1) > 0) & (
+        np.linalg.norm(rest - ball, axis=1) > EYE_RADIUS + 1
+    )
 
     def seen(blink, angle):
         expression = torch.zeros(1, head.channels, dtype=torch.float64)
@@ -293,7 +365,11 @@ def test_lids_follow_a_look_down_and_a_blink_on_top_of_it_only_shuts_them(head, 
 
 
 def test_correctives_move_nothing_where_the_lips_meet_or_in_the_mouth(head):
-    still = {i for p in faces(head, *TEETH, "Gums", "Tongue", "Mouth", "Mouth Lining", "Eye White") for i in p}
+    still = {
+        i
+        for p in faces(head, *TEETH, "Gums", "Tongue", "Mouth", "Mouth Lining", "Eye White")
+        for i in p
+    }
     contact = head.mouth_vertices[head.mouth_parts == 0].reshape(RINGS, AROUND)[5:].ravel()
     assert len(head.corrective_pairs) >= 5 and np.abs(head.correctives).max() > 1e-3
     assert not head.correctives[contact].any() and not head.correctives[sorted(still)].any()
@@ -305,8 +381,15 @@ def test_correctives_come_in_with_the_product_of_both_keys(head):
     expression = torch.zeros(1, head.channels, dtype=torch.float64)
     expression[0, head.channel("eyeBlinkLeft")] = blink
     seen = []
-    for model in (head, replace(head, corrective_pairs=(), correctives=np.zeros((0, 3, 0), np.float32))):
+    for model in (
+        head,
+        replace(head, corrective_pairs=(), correctives=np.zeros((0, 3, 0), np.float32)),
+    ):
         layer = FlameLayer(model, dtype=torch.float64)
         eyes = torch.tensor([[look, 0.0, 0.0]], dtype=torch.float64)
-        seen.append(1e3 * layer(expression, torch.zeros(1, 3, dtype=torch.float64), eyes=eyes)[0].numpy())
-    assert np.allclose(seen[0] - seen[1], blink * np.sin(look) * 1e3 * head.correctives[:, :, place], atol=1e-4)
+        seen.append(
+            1e3 * layer(expression, torch.zeros(1, 3, dtype=torch.float64), eyes=eyes)[0].numpy()
+        )
+    assert np.allclose(
+        seen[0] - seen[1], blink * np.sin(look) * 1e3 * head.correctives[:, :, place], atol=1e-4
+    )

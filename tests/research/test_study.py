@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The perceptual study: pairs are balanced and blind, votes are safe at once, the page works in a browser, the count is right."""
+"""The perceptual study: pairs are balanced and blind, votes are safe at once, the page works in a
+browser, the count is right."""
 
 import json
 import shutil
@@ -63,7 +64,9 @@ def get(url, **headers):
 def post(url, value, kind="application/json"):
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, {"Content-Type": kind}), timeout=10) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, data, {"Content-Type": kind}), timeout=10
+        ) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -84,18 +87,35 @@ def test_every_two_systems_meet_on_every_clip_and_sides_are_balanced(tmp_path):
     for first in NAMES:
         for second in NAMES:
             if first != second:
-                assert sum(pair["systems"] == [first, second] for pair in plan["pairs"].values()) == 2
+                assert (
+                    sum(pair["systems"] == [first, second] for pair in plan["pairs"].values()) == 2
+                )
     for pair in plan["pairs"].values():
         for side, system in zip(("left", "right"), pair["systems"]):
             film = plan["films"][pair[side]]
-            assert (film["system"], film["clip"], film["of"]) == (system, pair["clip"], pair["clip"])
+            assert (film["system"], film["clip"], film["of"]) == (
+                system,
+                pair["clip"],
+                pair["clip"],
+            )
 
 
 def test_what_is_served_does_not_say_which_system_is_where(study, address):
-    shown = (study / "public" / "pairs.json").read_text() + get(f"{address}/pairs?rater=ada")[2].decode() + get(address)[2].decode()
+    shown = (
+        (study / "public" / "pairs.json").read_text()
+        + get(f"{address}/pairs?rater=ada")[2].decode()
+        + get(address)[2].decode()
+    )
     shown += " ".join(path.name for path in (study / "public").iterdir())
     assert not any(name in shown for name in (*NAMES, "line0", '"check"'))
-    for path in ("/key.json", "/../key.json", "/films/../../key.json", "/films/..%2f..%2fkey.json", "/films/key.json", "/votes/ada.jsonl"):
+    for path in (
+        "/key.json",
+        "/../key.json",
+        "/films/../../key.json",
+        "/films/..%2f..%2fkey.json",
+        "/films/key.json",
+        "/votes/ada.jsonl",
+    ):
         with pytest.raises(urllib.error.HTTPError, match="404"):
             get(address + path)
 
@@ -105,22 +125,39 @@ def test_what_is_served_does_not_say_which_system_is_where(study, address):
     [
         (["--clip", "{clip}", "--system", "a={a}"], "at least two"),
         (["--clip", "{clip}", "--system", "a={a}", "--system", "a={a}"], "two systems called “a”"),
-        (["--clip", "{clip}", "--system", "a={a}", "--system", "b={missing}"], "There is no folder"),
+        (
+            ["--clip", "{clip}", "--system", "a={a}", "--system", "b={missing}"],
+            "There is no folder",
+        ),
         (["--clip", "{missing}.wav", "--system", "a={a}", "--system", "b={a}"], "no sound file"),
         (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a},stepps=3"], "no setting"),
         (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a},steps=none"], "is no steps"),
-        (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a},quality=best"], "is no quality"),
+        (
+            ["--clip", "{clip}", "--system", "a={a}", "--system", "b={a},quality=best"],
+            "is no quality",
+        ),
         (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a},take=3"], "not among 1"),
-        (["--clip", "{clip}", "--system", "a={a}", "--system", "b={empty}"], "neither weights nor line0.npz"),
-        (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a}", "--size", "63"], "even number"),
-        (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a}", "--checks", "1"], "at least two clips"),
+        (
+            ["--clip", "{clip}", "--system", "a={a}", "--system", "b={empty}"],
+            "neither weights nor line0.npz",
+        ),
+        (
+            ["--clip", "{clip}", "--system", "a={a}", "--system", "b={a}", "--size", "63"],
+            "even number",
+        ),
+        (
+            ["--clip", "{clip}", "--system", "a={a}", "--system", "b={a}", "--checks", "1"],
+            "at least two clips",
+        ),
     ],
 )
 def test_what_cannot_become_a_study_is_refused_with_a_sentence(tmp_path, words, sentence):
     sounds = clips(tmp_path, 1)
     systems(tmp_path, sounds, ["a"])
     (tmp_path / "empty").mkdir()
-    given = dict(clip=sounds[0], a=tmp_path / "a", missing=tmp_path / "missing", empty=tmp_path / "empty")
+    given = dict(
+        clip=sounds[0], a=tmp_path / "a", missing=tmp_path / "missing", empty=tmp_path / "empty"
+    )
     with pytest.raises(SystemExit, match=sentence):
         main(["study", "make", str(tmp_path / "study"), *(word.format(**given) for word in words)])
     assert not (tmp_path / "study").exists()
@@ -132,10 +169,16 @@ def test_what_cannot_become_a_study_is_refused_with_a_sentence(tmp_path, words, 
 def test_a_vote_is_on_the_disk_before_the_answer_and_the_rater_goes_on_after_it(study, address):
     first = json.loads(get(f"{address}/pairs?rater=ada")[2])
     assert len(first["pairs"]) == 4 and first["votes"] == {}
-    assert post(f"{address}/vote", {"rater": "ada", "pair": first["pairs"][0]["id"], "answers": answers(2)}) == (200, {"saved": True})
-    assert [vote["answers"] for vote in server.read_votes(study / "votes" / "ada.jsonl")] == [answers(2)]
+    assert post(
+        f"{address}/vote", {"rater": "ada", "pair": first["pairs"][0]["id"], "answers": answers(2)}
+    ) == (200, {"saved": True})
+    assert [vote["answers"] for vote in server.read_votes(study / "votes" / "ada.jsonl")] == [
+        answers(2)
+    ]
     again = json.loads(get(f"{address}/pairs?rater=ada")[2])
-    assert again["pairs"] == first["pairs"] and again["votes"] == {first["pairs"][0]["id"]: answers(2)}
+    assert again["pairs"] == first["pairs"] and again["votes"] == {
+        first["pairs"][0]["id"]: answers(2)
+    }
     assert json.loads(get(f"{address}/pairs?rater=bob")[2])["votes"] == {}
 
 
@@ -157,31 +200,48 @@ def test_a_vote_is_on_the_disk_before_the_answer_and_the_rater_goes_on_after_it(
 )
 def test_what_is_no_vote_is_refused_and_leaves_nothing(study, address, change, sentence):
     pair = json.loads(get(f"{address}/pairs?rater=ada")[2])["pairs"][0]["id"]
-    vote = change if isinstance(change, bytes) else {"rater": "ada", "pair": pair, "answers": answers()} | change
+    vote = (
+        change
+        if isinstance(change, bytes)
+        else {"rater": "ada", "pair": pair, "answers": answers()} | change
+    )
     code, answer = post(f"{address}/vote", vote)
     assert code == 400 and (sentence or "reload") in answer["error"]
-    assert post(f"{address}/vote", {"rater": "ada", "pair": pair, "answers": answers()}, "text/plain")[0] == 415  # another site's form
+    # another site's form
+    assert (
+        post(f"{address}/vote", {"rater": "ada", "pair": pair, "answers": answers()}, "text/plain")[
+            0
+        ]
+        == 415
+    )
     assert not any((study / "votes").iterdir())
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        b"nothing", b"[" * 100_000, b'{"pair": 5000}', b'{"pair": "p", "answers": [["lip-sync"]]}', b"\xff\0", b'{"pair": ' + b"9" * 5000,
+        b"nothing", b"[" * 100_000, b'{"pair": 5000}', b'{"pair": "p", "answers": [["lip-sync"]]}',
+        b"\xff\0", b'{"pair": ' + b"9" * 5000,
         json.dumps({"pair": "PAIR", "answers": dict.fromkeys(pairs.QUESTIONS, 99)}).encode(),
-        json.dumps({"pair": "PAIR", "answers": dict.fromkeys(pairs.QUESTIONS, float("inf"))}).encode(),
+        json.dumps({"pair": "PAIR", "answers": dict.fromkeys(pairs.QUESTIONS,
+        float("inf"))}).encode(),
         json.dumps({"pair": "PAIR", "answers": {"lip-sync": 1}}).encode(),
     ],
     ids=lambda line: repr(line[:24]),
 )  # fmt: skip
 def test_a_bad_line_costs_no_other_vote_and_is_named(study, line):
     open_study = server.Study(study)
-    good, bad = [name for name, pair in pairs.key_of(study)["pairs"].items() if not pair["check"]][:2]
+    good, bad = [name for name, pair in pairs.key_of(study)["pairs"].items() if not pair["check"]][
+        :2
+    ]
     open_study.save({"rater": "ada", "pair": good, "answers": answers(1)})
     with (study / "votes" / "ada.jsonl").open("ab") as file:
         file.write(line.replace(b"PAIR", bad.encode()) + b"\n")
     text = "\n".join(votes.report(study))
-    assert text.startswith("1 votes of 1 raters") and "no votes, and left out: ada.jsonl, line 2" in text
+    assert (
+        text.startswith("1 votes of 1 raters")
+        and "no votes, and left out: ada.jsonl, line 2" in text
+    )
     assert open_study.for_rater("ada")["votes"] == {good: answers(1)}
 
 
@@ -190,20 +250,39 @@ def test_a_bad_line_costs_no_other_vote_and_is_named(study, line):
 
 def said(address, request: bytes, seconds=10.0) -> bytes:
     """All that the server answers to some bytes before it closes the connection."""
-    with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), seconds) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", int(address.rpartition(":")[2])), seconds
+    ) as connection:
         connection.sendall(request)
         return b"".join(iter(lambda: connection.recv(4096), b""))
 
 
-@pytest.mark.parametrize("host", [b"evil.example", b"evil.example:80", b"127.0.0.1.evil.example", b"10.0.0.1", b"[::1", b"", b"a b", None])
+@pytest.mark.parametrize(
+    "host",
+    [
+        b"evil.example",
+        b"evil.example:80",
+        b"127.0.0.1.evil.example",
+        b"10.0.0.1",
+        b"[::1",
+        b"",
+        b"a b",
+        None,
+    ],
+)
 def test_a_site_that_leads_a_browser_here_learns_and_changes_nothing(study, address, host):
     pair = next(iter(server.Study(study).pairs))
     vote = json.dumps({"rater": "ada", "pair": pair, "answers": answers(1)}).encode()
     named = b"" if host is None else b"Host: " + host + b"\r\n"
-    for request in (b"GET / HTTP/1.1\r\n" + named + b"\r\n", b"GET /pairs?rater=ada HTTP/1.1\r\n" + named + b"\r\n"):
+    for request in (
+        b"GET / HTTP/1.1\r\n" + named + b"\r\n",
+        b"GET /pairs?rater=ada HTTP/1.1\r\n" + named + b"\r\n",
+    ):
         assert said(address, request).startswith(b"HTTP/1.1 421")
     kind = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(vote)
-    assert said(address, b"POST /vote HTTP/1.1\r\n" + named + kind + vote).startswith(b"HTTP/1.1 421")
+    assert said(address, b"POST /vote HTTP/1.1\r\n" + named + kind + vote).startswith(
+        b"HTTP/1.1 421"
+    )
     assert not any((study / "votes").iterdir())
 
 
@@ -216,10 +295,18 @@ def test_a_request_that_is_not_finished_is_not_waited_for(address, monkeypatch):
 def test_a_part_of_a_film_can_be_asked_for(study, address):
     film = next(iter(server.Study(study).films))
     status, headers, body = get(f"{address}/films/{film}.mp4", Range="bytes=10-19")
-    assert (status, headers["Content-Range"], body) == (206, "bytes 10-19/256", bytes(range(10, 20)))
+    assert (status, headers["Content-Range"], body) == (
+        206,
+        "bytes 10-19/256",
+        bytes(range(10, 20)),
+    )
     assert get(f"{address}/films/{film}.mp4", Range="bytes=250-")[2] == bytes(range(250, 256))
     assert get(f"{address}/films/{film}.mp4", Range="bytes=-4")[2] == bytes(range(252, 256))
-    assert len(get(f"{address}/films/{film}.mp4")[2]) == len(get(f"{address}/films/{film}.mp4", Range="bytes=-")[2]) == 256
+    assert (
+        len(get(f"{address}/films/{film}.mp4")[2])
+        == len(get(f"{address}/films/{film}.mp4", Range="bytes=-")[2])
+        == 256
+    )
     with pytest.raises(urllib.error.HTTPError, match="416"):
         get(f"{address}/films/{film}.mp4", Range="bytes=300-400")
 
@@ -228,20 +315,36 @@ def test_a_part_of_a_film_can_be_asked_for(study, address):
 
 
 @pytest.mark.skipif(not browser.path(), reason="no Chromium is installed")
-@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="no ffmpeg is installed, which makes the films")
+@pytest.mark.skipif(
+    not shutil.which("ffmpeg"), reason="no ffmpeg is installed, which makes the films"
+)
 def test_in_a_browser_a_rater_votes_stops_and_goes_on(study, address, tmp_path):
     film = tmp_path / "film.mp4"
-    source = ["-f", "lavfi", "-i", "testsrc=duration=0.4:size=64x64:rate=25", "-f", "lavfi", "-i", "sine=duration=0.4"]
+    source = [
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc=duration=0.4:size=64x64:rate=25",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=duration=0.4",
+    ]
     subprocess.run(["ffmpeg", "-v", "error", *source, "-pix_fmt", "yuv420p", film], check=True)
     for path in (study / "public").glob("*.mp4"):
         shutil.copy(film, path)
     with browser.Browser(tmp_path / "profile") as page:
         page.open(f"{address}/")
         page.wait("!document.getElementById('start').hidden")
-        page.run("document.getElementById('rater').value = 'ada'; document.querySelector('#start button').click()")
+        page.run(
+            "document.getElementById('rater').value = 'ada'; document.querySelector('#start "
+            "button').click()"
+        )
         page.wait("!document.getElementById('pair').hidden")
         assert page.run("document.querySelectorAll('fieldset').length") == len(pairs.QUESTIONS)
-        choose = "[...document.querySelectorAll('input[value=\"2\"]')].forEach(input => input.click())"
+        choose = (
+            "[...document.querySelectorAll('input[value=\"2\"]')].forEach(input => input.click())"
+        )
         page.run(choose)
         assert page.run("document.getElementById('next').disabled"), "both films must be seen first"
         for side in ("left", "right"):
@@ -250,8 +353,12 @@ def test_in_a_browser_a_rater_votes_stops_and_goes_on(study, address, tmp_path):
         page.wait("!document.getElementById('next').disabled")
         page.run("document.getElementById('next').click()")
         page.wait("document.getElementById('progress').textContent.startsWith('Pair 2 of 4')")
-        assert [vote["answers"] for vote in server.read_votes(study / "votes" / "ada.jsonl")] == [answers(2)]
-        assert page.run("document.querySelectorAll('input:checked').length") == 0, "the next pair begins without answers"
+        assert [vote["answers"] for vote in server.read_votes(study / "votes" / "ada.jsonl")] == [
+            answers(2)
+        ]
+        assert page.run("document.querySelectorAll('input:checked').length") == 0, (
+            "the next pair begins without answers"
+        )
         # Where a vote cannot be saved the page says so and stays.
         (study / "votes" / "ada.jsonl").rename(study / "kept")
         (study / "votes" / "ada.jsonl").mkdir()
@@ -262,7 +369,9 @@ def test_in_a_browser_a_rater_votes_stops_and_goes_on(study, address, tmp_path):
         (study / "kept").rename(study / "votes" / "ada.jsonl")
         page.run("document.getElementById('next').click()")
         for number in (2, 3, 4):
-            page.wait(f"document.getElementById('progress').textContent.startsWith('Pair {number} of 4')")
+            page.wait(
+                f"document.getElementById('progress').textContent.startsWith('Pair {number} of 4')"
+            )
             for side in ("left", "right"):
                 page.run(f"document.getElementById('{side}').play()")
                 page.wait(f"document.getElementById('{side}').ended")
@@ -271,9 +380,20 @@ def test_in_a_browser_a_rater_votes_stops_and_goes_on(study, address, tmp_path):
         page.wait("!document.getElementById('end').hidden")
         outside = [url for url in page.requests if not url.startswith((address, "about:", "data:"))]
         assert not outside, "the page asks for nothing from outside"
-        assert not [problem for problem in page.problems if "500" not in problem and "favicon" not in problem]
-    given = {vote["pair"]: vote["answers"] for vote in server.read_votes(study / "votes" / "ada.jsonl")}
-    assert len(given) == 4 and sorted(value["lip-sync"] for value in given.values()) == [-1, -1, -1, 2]
+        assert not [
+            problem
+            for problem in page.problems
+            if "500" not in problem and "favicon" not in problem
+        ]
+    given = {
+        vote["pair"]: vote["answers"] for vote in server.read_votes(study / "votes" / "ada.jsonl")
+    }
+    assert len(given) == 4 and sorted(value["lip-sync"] for value in given.values()) == [
+        -1,
+        -1,
+        -1,
+        2,
+    ]
 
 
 # ---- the count
@@ -298,14 +418,21 @@ def test_sides_are_told_apart_by_the_key(study):
     for name, pair in key["pairs"].items():
         liked = NAMES[0] if pair["check"] else NAMES[1]
         value = 2 if pair["systems"][1] == liked else -2
-        open_study.save({"rater": "ada", "pair": name, "answers": answers(-value)})  # the last vote counts
+        # the last vote counts
+        open_study.save({"rater": "ada", "pair": name, "answers": answers(-value)})
         open_study.save({"rater": "ada", "pair": name, "answers": answers(value)})
     counted = votes.collected(study)
     assert [v.answers["preference"] for v in counted if not v.check] == [2, 2, 2]
     assert votes.attention(counted) == {"ada": (1, 1)}
     text = "\n".join(votes.report(study))
-    assert f"{NAMES[0]} (first) or {NAMES[1]} (second)" in text and "3 votes of 1 raters on 3 clips" in text
-    assert "preference          0      0      3   1.00 [0.44, 1.00]" in text and "+2.00 [+2.00, +2.00]" in text
+    assert (
+        f"{NAMES[0]} (first) or {NAMES[1]} (second)" in text
+        and "3 votes of 1 raters on 3 clips" in text
+    )
+    assert (
+        "preference          0      0      3   1.00 [0.44, 1.00]" in text
+        and "+2.00 [+2.00, +2.00]" in text
+    )
 
 
 def test_raters_who_miss_the_checks_can_be_left_out(study):
@@ -313,7 +440,17 @@ def test_raters_who_miss_the_checks_can_be_left_out(study):
     for rater, sees in (("good", True), ("bad", False)):
         for name, pair in key["pairs"].items():
             right = (NAMES[0] if sees else "") if pair["check"] else NAMES[1]
-            open_study.save({"rater": rater, "pair": name, "answers": answers(1 if pair["systems"][1] == right else -1)})
+            open_study.save(
+                {
+                    "rater": rater,
+                    "pair": name,
+                    "answers": answers(1 if pair["systems"][1] == right else -1),
+                }
+            )
     assert "6 votes of 2 raters" in "\n".join(votes.report(study))
     text = "\n".join(votes.report(study, 0.5))
-    assert "3 votes of 1 raters" in text and "left out" in text and "right lips were preferred in 1 of 2" in text
+    assert (
+        "3 votes of 1 raters" in text
+        and "left out" in text
+        and "right lips were preferred in 1 of 2" in text
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Silent video to speech: the rasteriser draws what a slow one draws, lips, teeth and tongue can be told apart, and it trains."""
+"""Silent video to speech: the rasteriser draws what a slow one draws, lips, teeth and tongue can be
+told apart, and it trains."""
 
 import json
 from dataclasses import asdict
@@ -27,7 +28,9 @@ def head():
 
 def test_of_triangles_that_lie_over_each_other_the_nearest_is_shown_in_any_order():
     corners = torch.tensor([[0.0, 0], [0, 9], [9, 0]])
-    points = torch.cat([torch.cat([corners, torch.full((3, 1), z)], 1) for z in (0.1, 0.3, 0.2)])[None]
+    points = torch.cat([torch.cat([corners, torch.full((3, 1), z)], 1) for z in (0.1, 0.3, 0.2)])[
+        None
+    ]
     triangles = torch.arange(9).view(3, 3)
     assert set(nearest_triangles(points, triangles, 4, 4).flatten().tolist()) == {1}
     assert set(nearest_triangles(points, triangles.flip(0), 4, 4).flatten().tolist()) == {1}
@@ -77,7 +80,9 @@ def motions(tmp_path, head):
     np.zeros((VARIANTS, 6 * frames, len(EVENTS)), np.float16).tofile(folder / "events.f16")
     np.zeros((VARIANTS - TRUE_TO_SOUND, 6 * frames, 40), np.float16).tofile(folder / "heard.f16")
     rng.integers(0, 200, (6 * frames, 2)).astype(np.uint8).tofile(folder / "units.u8")
-    (0.3 * rng.random((VARIANTS, 6 * frames, columns))).astype(np.float16).tofile(folder / "motions.f16")
+    (0.3 * rng.random((VARIANTS, 6 * frames, columns))).astype(np.float16).tofile(
+        folder / "motions.f16"
+    )
     np.save(folder / "directions.npy", np.zeros((VARIANTS, 6, 21), np.float32))
     np.save(folder / "voices.npy", rng.standard_normal((6, 256)).astype(np.float32))
     (folder / "quiet.i16").write_bytes(b"")
@@ -99,18 +104,28 @@ def test_filming_goes_on_where_it_was_stopped(motions, head, tmp_path):
         and films.rows([0, 1, 3]) == [0, 3]
     )
     # Another choice begins again.
-    assert np.array_equal(film(motions, head, pairs[::-1], tmp_path / "part").pictures[: FRAMES + 5], whole[FRAMES + 5 :])
+    assert np.array_equal(
+        film(motions, head, pairs[::-1], tmp_path / "part").pictures[: FRAMES + 5],
+        whole[FRAMES + 5 :],
+    )
 
 
-def test_it_trains_a_few_steps_from_mesh_to_speech_resumes_and_loads(motions, head, tmp_path, monkeypatch):
+def test_it_trains_a_few_steps_from_mesh_to_speech_resumes_and_loads(
+    motions, head, tmp_path, monkeypatch
+):
     for name, value in (("FRAMES", FRAMES), ("BATCH", 2), ("HELD_OUT", 4)):
         monkeypatch.setattr(sv2s, name, value)
     films = film(motions, head, [(row, 0) for row in range(6)], tmp_path / "films")
     start = MeshToSpeech(MeshToSpeechConfig(inputs=9, space="exp")).state_dict()
     schedule = Schedule(steps=2, rate=1e-3, warmup=1, checkpoint_every=1)
     network, figures = sv2s.train_sv2s(motions, films, tmp_path / "run", schedule, start=start)
-    assert all(np.isfinite(value) for value in figures.values()) and {"test_mel", "test_units"} <= set(figures)
-    again, same = sv2s.train_sv2s(motions, LipFilms(tmp_path / "films"), tmp_path / "run", schedule, start=start)
+    assert all(np.isfinite(value) for value in figures.values()) and {
+        "test_mel",
+        "test_units",
+    } <= set(figures)
+    again, same = sv2s.train_sv2s(
+        motions, LipFilms(tmp_path / "films"), tmp_path / "run", schedule, start=start
+    )
     assert same == figures and torch.equal(again.unit_head.weight, network.unit_head.weight)
     moved = (network.unit_head.weight - start["unit_head.weight"]).abs().max()
     assert 0 < moved < 0.01, "its heads go on from those of mesh-to-speech"

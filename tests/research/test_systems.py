@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paper's systems: masks, codes and losses against their plain, slow form; each trains and samples; the chain goes on where it was."""
+"""The paper's systems: masks, codes and losses against their plain, slow form; each trains and
+samples; the chain goes on where it was."""
 
 import itertools
 import json
@@ -15,7 +16,14 @@ from made_motions import FEATURES, made_motions
 from research.__main__ import main
 from research.train import paper
 from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
-from research.train.systems import before, build_learner, LabelledBatches, Labels, LEARNERS, REFERENCE
+from research.train.systems import (
+    before,
+    build_learner,
+    LabelledBatches,
+    Labels,
+    LEARNERS,
+    REFERENCE,
+)
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
 from thunder_core.face.head import load_head
@@ -29,11 +37,7 @@ from thunder_core.networks.systems.denoisers import (
     LABELS,
     TokenCrossAttention,
 )
-from thunder_core.networks.systems.regressors import (
-    causal_bias,
-    FlameFormer,
-    FlameFormerConfig,
-)
+from thunder_core.networks.systems.regressors import causal_bias, FlameFormer, FlameFormerConfig
 from thunder_core.systems import available, SYSTEMS
 from thunder_core.train.denoiser import FRAMES
 
@@ -55,7 +59,8 @@ def test_token_cross_attention_equals_masked_attention_over_all_keys(per_frame):
     x, audio = torch.randn(3, 11, 24).double(), torch.randn(1, 11, 24).double()
     step, told = torch.randn(1, 1, 24).double(), torch.randn(3, 11 if per_frame else 1, 24).double()
     tokens = told.expand(-1, 11, -1)
-    memory = torch.cat([audio.expand(3, -1, -1), step.expand(3, 1, -1), tokens], 1)  # T audio frames, a step, T conditions
+    # T audio frames, a step, T conditions
+    memory = torch.cat([audio.expand(3, -1, -1), step.expand(3, 1, -1), tokens], 1)
     q, (k, v) = layer.q(x), layer.kv(memory).chunk(2, -1)
     q, k, v = (y.unflatten(-1, (4, -1)).transpose(1, 2) for y in (q, k, v))
     eye = torch.eye(11, dtype=torch.bool)
@@ -70,7 +75,11 @@ def test_token_cross_attention_equals_masked_attention_over_all_keys(per_frame):
 
 def small_former() -> FlameFormer:
     torch.manual_seed(1)
-    model = FlameFormer(FlameFormerConfig(motion=6, audio=5, speakers=3, width=32, layers=2, heads=4, feedforward=64, period=4)).eval()
+    model = FlameFormer(
+        FlameFormerConfig(
+            motion=6, audio=5, speakers=3, width=32, layers=2, heads=4, feedforward=64, period=4
+        )
+    ).eval()
     model.motion_mean.normal_()
     model.motion_std.uniform_(0.5, 2)
     return model
@@ -105,11 +114,20 @@ def test_running_free_frame_by_frame_is_what_all_frames_at_once_give(monkeypatch
 
 def conditioned() -> ConditionedDenoiser:
     torch.manual_seed(2)
-    return ConditionedDenoiser(ConditionedConfig(motion=6, audio=5, condition=4, width=32, layers=2, heads=4, feedforward=64)).eval()
+    return ConditionedDenoiser(
+        ConditionedConfig(
+            motion=6, audio=5, condition=4, width=32, layers=2, heads=4, feedforward=64
+        )
+    ).eval()
 
 
 def test_free_rows_are_told_nothing_and_the_others_their_own():
-    model, x, step, audio = conditioned(), torch.randn(2, 9, 6), torch.tensor([10, 700]), torch.randn(2, 9, 5)
+    model, x, step, audio = (
+        conditioned(),
+        torch.randn(2, 9, 6),
+        torch.tensor([10, 700]),
+        torch.randn(2, 9, 5),
+    )
     model.no_condition.data.normal_()
     told = torch.randn(2, 1, 4)
     y = model(x, step, audio, style=told, free=torch.tensor([True, False]))
@@ -117,7 +135,9 @@ def test_free_rows_are_told_nothing_and_the_others_their_own():
     assert torch.allclose(y[1], model(x, step, audio, style=told)[1], atol=1e-6)
     assert (y[1] - model(x, step, audio)[1]).abs().max() > 1e-4
     hide = torch.ones(2, dtype=torch.bool)
-    assert torch.equal(model(x, step, audio, hide, told), model(x, step, torch.randn(2, 9, 5), hide, told))
+    assert torch.equal(
+        model(x, step, audio, hide, told), model(x, step, torch.randn(2, 9, 5), hide, told)
+    )
 
 
 # ---- names
@@ -148,15 +168,24 @@ def motions(tmp_path_factory):
 
 def test_labels_are_of_the_speaker_the_phones_and_another_stretch(motions):
     labels, rng = Labels.of(motions), np.random.default_rng(0)
-    assert labels.speakers == ("ada", "bob") and labels.speaker(1, rng) == 1 and labels.speaker(2, rng) == 0
-    assert Labels.of(SimpleNamespace(rows=motions.rows, of=lambda split: [0])).speakers == ("ada",)  # also of the first clip alone
+    assert (
+        labels.speakers == ("ada", "bob")
+        and labels.speaker(1, rng) == 1
+        and labels.speaker(2, rng) == 0
+    )
+    # also of the first clip alone
+    assert Labels.of(SimpleNamespace(rows=motions.rows, of=lambda split: [0])).speakers == ("ada",)
     assert {labels.speaker(4, rng) for _ in range(40)} == {0, 1}  # an unseen voice is anybody
     phones = motions.corpus.phones(motions.corpus.clips[1])
     assert np.array_equal(labels.phones(1, 10, 70), phones[40:320])
     stretch = labels.reference(1, 0, 50, 0, rng)
     row = motions.rows[1]
     whole = motions.motions[0, row.start : row.start + row.frames].astype(np.float32)
-    at = next(a for a in range(row.frames - REFERENCE + 1) if np.array_equal(whole[a : a + REFERENCE], stretch))
+    at = next(
+        a
+        for a in range(row.frames - REFERENCE + 1)
+        if np.array_equal(whole[a : a + REFERENCE], stretch)
+    )
     assert at >= 50  # not the frames that are to be made
 
 
@@ -166,34 +195,64 @@ def chain(motions, runs, budget, weights=SHIPPED):
 
 @pytest.mark.parametrize("system", sorted(LEARNERS))
 def test_a_system_trains_and_samples(motions, tmp_path, system):
-    stages = [s for s in chosen([system]) if s.system == system and not s.space and not s.trained_encoder]
+    stages = [
+        s for s in chosen([system]) if s.system == system and not s.space and not s.trained_encoder
+    ]
     budget = Budget(steps=2, together=1, batch=2)
     lines = train_chain(chain(motions, tmp_path, budget), stages)
     assert len(lines) == 2 and all("validation_worst_vertex_mm" in line for line in lines)
     network = load_system(system, folder_of(tmp_path, 1, system), paper.NETWORK)
     start = build_learner(system, motions, Labels.of(motions), load_head()).network
-    assert torch.equal(network.motion_mean, start.motion_mean) and not network.motion_mean.eq(0).all()
+    assert (
+        torch.equal(network.motion_mean, start.motion_mean) and not network.motion_mean.eq(0).all()
+    )
     made = network.sample(torch.randn(1, 12, FEATURES), [1, 2], steps=2)
     assert made.shape == (2, 12, motions.motions.shape[2]) and made.isfinite().all()
 
 
-def test_the_command_trains_what_it_is_asked_for_and_the_loss_of_mesh_to_speech_reaches_a_regressor(motions, tmp_path, capsys):
+def test_the_command_trains_what_it_is_asked_for_and_the_loss_of_mesh_to_speech_reaches_a_regressor(
+    motions, tmp_path, capsys
+):
     cache, runs = motions.corpus.folder.parent, tmp_path / "runs"
-    places = ["--cache", str(cache), "--runs", str(runs), "--weights", str(SHIPPED), "--threads", "1", "--device", "cpu"]
+    places = [
+        "--cache",
+        str(cache),
+        "--runs",
+        str(runs),
+        "--weights",
+        str(SHIPPED),
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+    ]
     words = "paper --steps 1 --together-steps 1 --batch 2 --seeds 3 --only flameselftalk+mouth2s".split()
     main(["train", *places, *words])
-    assert sorted(path.name for path in (runs / "paper" / "seed3").iterdir()) == ["flameselftalk+mouth2s", "flameselftalk.base"]
+    assert sorted(path.name for path in (runs / "paper" / "seed3").iterdir()) == [
+        "flameselftalk+mouth2s",
+        "flameselftalk.base",
+    ]
     log = (folder_of(runs, 3, "flameselftalk+mouth2s") / "log.jsonl").read_text()
     assert all(f'"{term}"' in log for term in ("rec", "vel", "text", "latent", "m2s"))
-    card = json.loads((folder_of(runs, 3, "flameselftalk+mouth2s") / "network.json").read_text())["card"]
-    assert (card["base"], card["base_steps"], card["seed"], card["m2s_weight"]) == ("flameselftalk.base", 1, 3, 0.5)
+    card = json.loads((folder_of(runs, 3, "flameselftalk+mouth2s") / "network.json").read_text())[
+        "card"
+    ]
+    assert (card["base"], card["base_steps"], card["seed"], card["m2s_weight"]) == (
+        "flameselftalk.base",
+        1,
+        3,
+        0.5,
+    )
     capsys.readouterr()
     main(["train", *places, *words])
     assert capsys.readouterr().out.count("was done") >= 2
 
 
-def test_masked_the_loss_of_mesh_to_speech_asks_nothing_of_rows_whose_sound_is_hidden(motions, monkeypatch):
-    """A row that has its sound weighs the same with the mask as without; one that has not weighs nothing."""
+def test_masked_the_loss_of_mesh_to_speech_asks_nothing_of_rows_whose_sound_is_hidden(
+    motions, monkeypatch
+):
+    """A row that has its sound weighs the same with the mask as without; one that has not weighs
+    nothing."""
     learner = build_learner("thunder", motions, Labels.of(motions), load_head()).eval()
     batches = LabelledBatches(Labels.of(motions), motions.of("train", FRAMES), 3)
     item, m2s = batches(np.random.default_rng(0)), MeshToSpeech.load(SHIPPED)
@@ -201,7 +260,8 @@ def test_masked_the_loss_of_mesh_to_speech_asks_nothing_of_rows_whose_sound_is_h
     truth = learner.network.standardise(item["motion"])
 
     def asked(masked, hidden):
-        """Gradient of L_m2s alone with respect to the estimate [B, T, C], of rows of which `hidden` have no sound."""
+        """Gradient of L_m2s alone with respect to the estimate [B, T, C], of rows of which `hidden`
+        have no sound."""
         loss = learner.loss(load_head(), batches, m2s, 0.5, "cpu", masked)
         seen = {}
         compare = loss.compare
@@ -209,33 +269,54 @@ def test_masked_the_loss_of_mesh_to_speech_asks_nothing_of_rows_whose_sound_is_h
         def spy(network, x0, *rest, **options):
             x0 = (truth + 0.3).requires_grad_()
             parts = compare(network, x0, *rest, **options)
-            [seen["of"]] = torch.autograd.grad(parts["total"] - parts["rec"] - 0.5 * parts["vel"], x0)
+            [seen["of"]] = torch.autograd.grad(
+                parts["total"] - parts["rec"] - 0.5 * parts["vel"], x0
+            )
             return parts
 
         monkeypatch.setattr(loss, "compare", spy)
-        draws = iter([np.where(hidden, 0.0, 1.0)])  # the first that the loss draws says whose sound is hidden
+        # the first that the loss draws says whose sound is hidden
+        draws = iter([np.where(hidden, 0.0, 1.0)])
         rng = np.random.default_rng(0)
-        loss(learner, item, SimpleNamespace(integers=rng.integers, random=lambda n: next(draws, np.ones(n))))
+        loss(
+            learner,
+            item,
+            SimpleNamespace(integers=rng.integers, random=lambda n: next(draws, np.ones(n))),
+        )
         return seen["of"]
 
     everywhere = asked(False, [False, True, False])
     part = asked(True, [False, True, False])
     assert everywhere[1].abs().max() > 0 and part[1].abs().max() == 0
-    assert torch.allclose(part[[0, 2]], everywhere[[0, 2]], atol=1e-6 * float(everywhere.abs().max()))
-    assert asked(True, [True] * 3).abs().max() == 0 and torch.equal(asked(True, [False] * 3), everywhere)
+    assert torch.allclose(
+        part[[0, 2]], everywhere[[0, 2]], atol=1e-6 * float(everywhere.abs().max())
+    )
+    assert asked(True, [True] * 3).abs().max() == 0 and torch.equal(
+        asked(True, [False] * 3), everywhere
+    )
 
 
 def test_a_row_that_cannot_be_trained_is_refused_before_its_base_is_trained(motions, tmp_path):
-    """Where it was named; of all that “thunder+*” stands for the others are trained, and no base that only it needs."""
+    """Where it was named; of all that “thunder+*” stands for the others are trained, and no base
+    that only it needs."""
     bare = chain(motions, tmp_path / "runs", Budget(1, 1, 2), tmp_path)
-    with pytest.raises(SystemExit, match="thunder[+]face2s cannot be trained: face2s is not trained .python -m"):
-        train_chain(bare, chosen(["thunder+face2s", "flameformer"]), ["thunder+face2s", "flameformer"])
+    with pytest.raises(
+        SystemExit, match="thunder[+]face2s cannot be trained: face2s is not trained .python -m"
+    ):
+        train_chain(
+            bare, chosen(["thunder+face2s", "flameformer"]), ["thunder+face2s", "flameformer"]
+        )
     lines = train_chain(bare, chosen(["thunder+f*"]), ["thunder+f*"])
-    assert [line.split(":")[0] for line in lines] == ["thunder+face2s", "thunder+face2s-masked"] and "left out" in lines[0]
+    assert [line.split(":")[0] for line in lines] == [
+        "thunder+face2s",
+        "thunder+face2s-masked",
+    ] and "left out" in lines[0]
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_chain_that_was_stopped_goes_on_and_ends_as_one_that_was_not(motions, tmp_path, monkeypatch):
+def test_a_chain_that_was_stopped_goes_on_and_ends_as_one_that_was_not(
+    motions, tmp_path, monkeypatch
+):
     budget, stages = Budget(steps=3, together=3, batch=2), chosen(["flameformer"])[:2]
     whole, part = (chain(motions, tmp_path / name, budget) for name in ("whole", "part"))
     for each in (whole, part):  # a checkpoint after every step
@@ -262,7 +343,10 @@ def test_a_chain_that_was_stopped_goes_on_and_ends_as_one_that_was_not(motions, 
     steps.clear()
     lines = train_chain(part, stages)
     assert len(steps) == 1 and "was done" in lines[0] and base.stat().st_mtime_ns == written
-    one, other = (load_system("flameformer", each.folder("flameformer"), paper.NETWORK).state_dict() for each in (whole, part))
+    one, other = (
+        load_system("flameformer", each.folder("flameformer"), paper.NETWORK).state_dict()
+        for each in (whole, part)
+    )
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
@@ -275,15 +359,32 @@ def test_a_local_clip_network_sees_the_pictures_and_is_not_saved(motions, tmp_pa
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
     torch.manual_seed(0)
-    sizes = dict(hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8)
-    CLIPVisionModelWithProjection(CLIPVisionConfig(projection_dim=12, **sizes)).save_pretrained(tmp_path / "clip")
+    sizes = dict(
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=8,
+    )
+    CLIPVisionModelWithProjection(CLIPVisionConfig(projection_dim=12, **sizes)).save_pretrained(
+        tmp_path / "clip"
+    )
     clip = ClipImages(tmp_path / "clip")
     seen = clip(torch.rand(2, 96, 96))
     assert seen.shape == (2, 12) and torch.allclose(seen.norm(dim=1), torch.ones(2), atol=1e-5)
     with pytest.raises(BadRequest, match="holds no CLIP"):
         ClipImages(tmp_path)
 
-    chain = Chain(motions, load_head(), SHIPPED, tmp_path, Budget(steps=1, together=1, batch=2), seed=1, clip=clip)
+    chain = Chain(
+        motions,
+        load_head(),
+        SHIPPED,
+        tmp_path,
+        Budget(steps=1, together=1, batch=2),
+        seed=1,
+        clip=clip,
+    )
     train_chain(chain, [s for s in chosen(["media2face"]) if not s.space])
     network = load_system("media2face", folder_of(tmp_path, 1, "media2face"), paper.NETWORK)
     assert network.config.clip == 12 and not any("vision" in name for name in network.state_dict())

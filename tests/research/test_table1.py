@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Table 1's bench: figures and intervals are right, and each row of the paper's is there or says how it is trained."""
+"""Table 1's bench: figures and intervals are right, and each row of the paper's is there or says
+how it is trained."""
 
 import argparse
 import json
@@ -22,38 +23,62 @@ def line(**figures):
 
 def test_rows_are_means_over_lines_and_errors_of_all_words_together():
     pytest.importorskip("jiwer")
-    figures = {"natural": [line(stoi=1.0), line(stoi=1.0)], "mouth2s": [line(stoi=0.4), line(stoi=0.8, pesq_wb=math.nan)]}
-    made = {row["system"]: row for row in table1.rows(figures, ["a b", "a c c d"], {"sv2s": "not trained: how"})}
+    figures = {
+        "natural": [line(stoi=1.0), line(stoi=1.0)],
+        "mouth2s": [line(stoi=0.4), line(stoi=0.8, pesq_wb=math.nan)],
+    }
+    made = {
+        row["system"]: row
+        for row in table1.rows(figures, ["a b", "a c c d"], {"sv2s": "not trained: how"})
+    }
     assert list(made) == list(table1.SYSTEMS)
     assert made["natural"]["stoi"] == 1.0 and made["natural"]["stoi_ci"] == [1.0, 1.0]
     mouth = made["mouth2s"]
     assert mouth["stoi"] == pytest.approx(0.6) and mouth["stoi_ci"] == [0.4, 0.8]
     assert mouth["pesq_wb"] == 1.0, "a line in which PESQ finds no voice is left out"
-    assert mouth["wer"] == pytest.approx(3 / 6) and mouth["wer_ci"] == [0.0, 0.75], "of six words three are wrong, not the mean of 0 and ¾"
+    assert mouth["wer"] == pytest.approx(3 / 6) and mouth["wer_ci"] == [0.0, 0.75], (
+        "of six words three are wrong, not the mean of 0 and ¾"
+    )
     assert made["sv2s"]["stoi"] is None and made["sv2s"]["stoi_ci"] is None
     json.dumps(list(made.values()), allow_nan=False)
     lines = table1.markdown(list(made.values()))
     assert len({line.count("|") for line in lines}) == 1, "every line has a cell for every column"
-    assert "| mouth2s | 0.600 (0.506) | 0.250 (0.272) | 0.500 (0.678) |" in lines and "| sv2s | – | – | – |" in lines
+    assert (
+        "| mouth2s | 0.600 (0.506) | 0.250 (0.272) | 0.500 (0.678) |" in lines
+        and "| sv2s | – | – | – |" in lines
+    )
 
 
 def test_networks_are_compared_with_mouth2s_line_by_line():
     pytest.importorskip("jiwer")
     mouth = [line(stoi=0.2), line(stoi=0.8)]
-    figures = {"natural": mouth, "mouth2s": mouth, "exp2s": [line(stoi=0.3), line(stoi=0.9, wer="a x")]}
+    figures = {
+        "natural": mouth,
+        "mouth2s": mouth,
+        "exp2s": [line(stoi=0.3), line(stoi=0.9, wer="a x")],
+    }
     (row,) = table1.differences(figures, ["a b", "a b"])
     assert row["system"] == "exp2s" and row["against"] == "mouth2s"
-    assert row["stoi"] == pytest.approx(0.1) and row["stoi_ci"] == [0.1, 0.1], "lines differ by more, pairs do not"
+    assert row["stoi"] == pytest.approx(0.1) and row["stoi_ci"] == [0.1, 0.1], (
+        "lines differ by more, pairs do not"
+    )
     assert row["wer"] == pytest.approx(0.25) and row["wer_ci"] == [0.0, 0.5]
 
 
 def test_natural_speech_is_like_itself_and_noise_is_not():
     pytest.importorskip("pystoi"), pytest.importorskip("pesq")
-    natural = level(read_sound(table1.RESULTS.parents[1] / "assets" / "sample.wav").samples[: 4 * 16000])
-    itself, noise = table1.likeness(natural, natural), 0.1 * np.random.default_rng(0).standard_normal(len(natural)).astype(np.float32)
+    natural = level(
+        read_sound(table1.RESULTS.parents[1] / "assets" / "sample.wav").samples[: 4 * 16000]
+    )
+    itself, noise = (
+        table1.likeness(natural, natural),
+        0.1 * np.random.default_rng(0).standard_normal(len(natural)).astype(np.float32),
+    )
     noisy, other = table1.likeness(natural, natural + 0.1 * noise), table1.likeness(natural, noise)
     assert itself["stoi"] == pytest.approx(1, abs=1e-3)
-    assert all(itself[name] > noisy[name] > other[name] or math.isnan(other[name]) for name in itself)
+    assert all(
+        itself[name] > noisy[name] > other[name] or math.isnan(other[name]) for name in itself
+    )
     assert math.isnan(table1.likeness(natural, np.zeros_like(natural))["pesq_wb"])
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures the activity of brows, mouth or eyes, and head of a take over time, as shown in all pictures of takes, and chooses moments of a
-line for a contact sheet; numpy only.
+"""Measures the activity of brows, mouth or eyes, and head of a take over time, as shown in all
+pictures of takes, and chooses moments of a line for a contact sheet; numpy only.
 
-Moments: lips that close, the loudest moment, the widest mouths, and where takes differ most; of faces that do not speak nods, raised brows,
-smiles, looks away and a blink."""
+Moments: lips that close, the loudest moment, the widest mouths, and where takes differ most; of
+faces that do not speak nods, raised brows, smiles, looks away and a blink."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -16,22 +16,30 @@ from ..types import Motion
 
 TRACKS = ("brows", "mouth", "head")
 # Display colour of each track.
-COLOURS = {"brows": (0.80, 0.64, 1.0), "mouth": (1.0, 0.72, 0.30), "eyes": (0.95, 0.60, 0.62), "head": (0.45, 0.80, 0.45)}
-# Full height of a track: a quantile over the frames of all takes of a line, and at least the second number (brows 0 … 1, mouth mm,
-# eyes and head degrees), so that small movement looks small.
+COLOURS = {
+    "brows": (0.80, 0.64, 1.0),
+    "mouth": (1.0, 0.72, 0.30),
+    "eyes": (0.95, 0.60, 0.62),
+    "head": (0.45, 0.80, 0.45),
+}
+# Full height of a track: a quantile over the frames of all takes of a line, and at least the second
+# number (brows 0 … 1, mouth mm, eyes and head degrees), so that small movement looks small.
 _FULL = {"brows": (0.995, 0.15), "mouth": (1.0, 5.0), "eyes": (0.995, 6.0), "head": (0.995, 2.0)}
 _SMILE = "mouthSmile"
-_NOD_FRAMES = 10.0  # standard deviation of the average that a nod stands out of: a head that sinks slowly does not nod
+# standard deviation of the average that a nod stands out of: a head that sinks slowly does not nod
+_NOD_FRAMES = 10.0
 
 CLOSED, WIDE, LOUD, DIFFER, OTHER = "closed", "wide", "loud", "differ", "other"
-NOD, RAISED, SMILE, AWAY, BLINK = "nod", "raised", "smile", "away", "blink"  # the first four as `gestures` names them
+# the first four as `gestures` names them
+NOD, RAISED, SMILE, AWAY, BLINK = "nod", "raised", "smile", "away", "blink"
 _SEEN = {NOD: 1.5, RAISED: 0.06, SMILE: 0.06, AWAY: 3.0}  # least that is seen of each
 APART = 8  # least distance between two chosen frames at 25 fps, in lines long enough
 _AROUND = 6  # frames on either side of a closure in which mouths open
 _OPENED_MM = 3.0  # mean opening on either side of a closure
 _SHUT = 0.5  # least share of the takes whose lips are shut at a closure
 _WIDE_MM, _WIDE_SHARE = 1.0, 0.3  # least mean opening of a wide mouth, and as a share of the widest
-_BESIDE_LOUD = 3  # frames by which the loudest moment's picture may be off, for the mouth that is open farthest
+# frames by which the loudest moment's picture may be off, for the mouth that is open farthest
+_BESIDE_LOUD = 3
 _SHUT_EYES = 0.5  # closing of the lids from which on a face blinks
 _BESIDE_BLINKS = 2  # frames by which a moment may be moved to where fewer faces blink
 _BLINKING = 0.12  # share of faces that may blink at a moment if there are other such moments
@@ -56,28 +64,43 @@ def head(motion: Motion) -> np.ndarray:
 
 
 def eyes(motion: Motion) -> np.ndarray:
-    """Angle of a motion's gaze from where it usually rests, [T] degrees; eyes that make up for a turn of the head stay where they are."""
+    """Angle of a motion's gaze from where it usually rests, [T] degrees; eyes that make up for a
+    turn of the head stay where they are."""
     head, eyes = motion.turns
     gaze = (eyes.astype(float) + head)[:, :2]
     return np.degrees(np.linalg.norm(gaze - np.median(gaze, axis=0), axis=1))
 
 
 def gestures(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
-    """What a face does that does not speak, [T] each, 0 as usual: a nod, degrees, raised brows and a smile, channel values, a look away,
-    degrees."""
+    """What a face does that does not speak, [T] each, 0 as usual: a nod, degrees, raised brows and
+    a smile, channel values, a look away, degrees."""
     raised, smiles = (
-        motion.expression[:, [column for column, name in enumerate(channels) if name.startswith(group)]].sum(axis=1) / most
+        motion.expression[
+            :, [column for column, name in enumerate(channels) if name.startswith(group)]
+        ].sum(axis=1)
+        / most
         for group, most in ((("browInnerUp", "browOuterUp"), 3), ((_SMILE,), 2))
     )
     pitch = np.degrees(motion.turns[0][:, 0])
-    usual = {"nod": gaussian(pitch, _NOD_FRAMES, "nearest"), "raised": np.median(raised), "smile": np.median(smiles)}
-    above = {name: np.maximum(values - usual[name], 0.0) for name, values in (("nod", pitch), ("raised", raised), ("smile", smiles))}
+    usual = {
+        "nod": gaussian(pitch, _NOD_FRAMES, "nearest"),
+        "raised": np.median(raised),
+        "smile": np.median(smiles),
+    }
+    above = {
+        name: np.maximum(values - usual[name], 0.0)
+        for name, values in (("nod", pitch), ("raised", raised), ("smile", smiles))
+    }
     return above | {"away": eyes(motion)}
 
 
 def tracks(motion: Motion, channels: Sequence[str], opening: np.ndarray) -> dict[str, np.ndarray]:
     """Activity of a take by TRACKS, [T] each. opening: of its mouth, mm."""
-    return {"brows": brows(motion, channels), "mouth": np.asarray(opening, np.float64), "head": head(motion)}
+    return {
+        "brows": brows(motion, channels),
+        "mouth": np.asarray(opening, np.float64),
+        "head": head(motion),
+    }
 
 
 def quiet_tracks(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
@@ -90,7 +113,9 @@ def full_heights(takes: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
     result = {}
     for name in takes[0]:
         share, least = _FULL[name]
-        result[name] = max(least, float(np.quantile(np.concatenate([take[name] for take in takes]), share)))
+        result[name] = max(
+            least, float(np.quantile(np.concatenate([take[name] for take in takes]), share))
+        )
     return result
 
 
@@ -98,24 +123,31 @@ def full_heights(takes: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
 
 
 def choose_moments(
-    openings: np.ndarray, loudness: np.ndarray | None, count: int, differences: np.ndarray | None = None, lids: np.ndarray | None = None
+    openings: np.ndarray, loudness: np.ndarray | None, count: int,
+    differences: np.ndarray | None = None, lids: np.ndarray | None = None
 ) -> list[tuple[int, str]]:  # fmt: skip
     """(frame, reason) of at most `count` moments, in order of time.
 
-    openings: [takes, T], mm at 25 fps.  loudness: [T] of any scale, or None if it is unknown.  differences: [T], how much takes differ in
-    all that they do, of any scale, or None.  lids: [takes, T] 0 … 1, how far their eyes are shut, or None.
-    One is the loudest, with the mouth as it is open farthest beside it; of the others a third are closures if there are any, one is the
-    widest mouth, two the largest differences, and the rest are wide mouths or, where there are too few, any moments. Moments at which many
-    faces blink are moved by a frame or two, and come last.
+    openings: [takes, T], mm at 25 fps.  loudness: [T] of any scale, or None if it is unknown.
+     differences: [T], how much takes differ in all that they do, of any scale, or None.  lids:
+    [takes, T] 0 … 1, how far their eyes are shut, or None. One is the loudest, with the mouth as it
+    is open farthest beside it; of the others a third are closures if there are any, one is the
+    widest mouth, two the largest differences, and the rest are wide mouths or, where there are too
+    few, any moments. Moments at which many faces blink are moved by a frame or two, and come last.
     """
     mean = np.asarray(openings, np.float64).mean(axis=0)
     frames = len(mean)
     shut = (np.asarray(openings) <= CLOSED_MM).mean(axis=0)
-    blinks = np.zeros(frames) if lids is None else (np.asarray(lids)[:, :frames] > _SHUT_EYES).mean(axis=0)
+    blinks = (
+        np.zeros(frames)
+        if lids is None
+        else (np.asarray(lids)[:, :frames] > _SHUT_EYES).mean(axis=0)
+    )
     chosen = _Chosen(frames, count)
 
     def moved(frame: int, why: str) -> int:
-        """The frame nearest to one at which fewest faces blink and the mouths are as they are there."""
+        """The frame nearest to one at which fewest faces blink and the mouths are as they are
+        there."""
         beside = range(max(0, frame - _BESIDE_BLINKS), min(frames, frame + _BESIDE_BLINKS + 1))
         if why == CLOSED:
             alike = [i for i in beside if shut[i] >= shut[frame]]
@@ -138,20 +170,25 @@ def choose_moments(
     if differences is not None and len(openings) > 1 and np.max(differences) > 0:
         take(sorted(_peaks(differences), key=lambda i: -differences[i]), DIFFER, 2)
     take(widest, WIDE, count)
-    take(np.linspace(0, frames - 1, 2 * count + 1).round().astype(int), OTHER, count)  # for lines with little movement
+    # for lines with little movement
+    take(np.linspace(0, frames - 1, 2 * count + 1).round().astype(int), OTHER, count)
     return sorted(chosen.moments)
 
 
 def choose_quiet_moments(
-    gestures: Mapping[str, np.ndarray], count: int, differences: np.ndarray | None = None, lids: np.ndarray | None = None
+    gestures: Mapping[str, np.ndarray], count: int, differences: np.ndarray | None = None,
+    lids: np.ndarray | None = None
 ) -> list[tuple[int, str]]:  # fmt: skip
     """The same for faces that do not speak, whose mouths and whose voice tell nothing.
 
-    gestures: [takes, T] of each that `gestures` measures.  differences, lids: as of `choose_moments`.
-    One is each gesture's clearest moment, in the most takes, and one a blink, if there are any; then one where takes differ, further
-    gestures, and any moments. Of moments that are alike those with open eyes come first.
+    gestures: [takes, T] of each that `gestures` measures.  differences, lids: as of
+    `choose_moments`. One is each gesture's clearest moment, in the most takes, and one a blink, if
+    there are any; then one where takes differ, further gestures, and any moments. Of moments that
+    are alike those with open eyes come first.
     """
-    clear = {name: np.asarray(values, np.float64) / _SEEN[name] for name, values in gestures.items()}
+    clear = {
+        name: np.asarray(values, np.float64) / _SEEN[name] for name, values in gestures.items()
+    }
     frames = next(iter(clear.values())).shape[1]
     shut = np.zeros((1, frames)) if lids is None else np.asarray(lids, np.float64)[:, :frames]
     blinks = (shut > _SHUT_EYES).mean(axis=0)
@@ -163,17 +200,31 @@ def choose_quiet_moments(
     for name, places in ranked.items():
         chosen.take(places, name, 1)
     if blinks.any():
-        chosen.take(sorted(np.flatnonzero(blinks), key=lambda i: (-blinks[i], -shut[:, i].mean())), BLINK, 1)
+        chosen.take(
+            sorted(np.flatnonzero(blinks), key=lambda i: (-blinks[i], -shut[:, i].mean())), BLINK, 1
+        )
     if differences is not None and len(shut) > 1 and np.max(differences) > 0:
-        chosen.take(sorted(_peaks(differences), key=lambda i: (blinks[i] > _BLINKING, -differences[i])), DIFFER, 1)
+        chosen.take(
+            sorted(_peaks(differences), key=lambda i: (blinks[i] > _BLINKING, -differences[i])),
+            DIFFER,
+            1,
+        )
     for name, places in ranked.items():
         chosen.take(places, name, 1)
-    chosen.take(sorted(np.linspace(0, frames - 1, 4 * count + 1).round().astype(int), key=lambda i: blinks[i] > _BLINKING), OTHER, count)
+    chosen.take(
+        sorted(
+            np.linspace(0, frames - 1, 4 * count + 1).round().astype(int),
+            key=lambda i: blinks[i] > _BLINKING,
+        ),
+        OTHER,
+        count,
+    )
     return sorted(chosen.moments)
 
 
 class _Chosen:
-    """Moments (frame, reason) that were chosen so far, at most `count`, each far enough from the others."""
+    """Moments (frame, reason) that were chosen so far, at most `count`, each far enough from the
+    others."""
 
     def __init__(self, frames: int, count: int):
         self.moments: list[tuple[int, str]] = []
@@ -192,12 +243,16 @@ class _Chosen:
 def _peaks(values: np.ndarray) -> list[int]:
     """Frames at which values [T] are above 0 and no lower than beside them."""
     last = len(values) - 1
-    return [i for i, x in enumerate(values) if x > 0 and x >= values[max(0, i - 1)] and x >= values[min(last, i + 1)]]
+    return [
+        i
+        for i, x in enumerate(values)
+        if x > 0 and x >= values[max(0, i - 1)] and x >= values[min(last, i + 1)]
+    ]
 
 
 def _closures(openings: np.ndarray) -> list[int]:
-    """Frames at which most takes' lips are shut between opened ones, those with most shut lips and widest surroundings first; if there is
-    none, one at which all are shut."""
+    """Frames at which most takes' lips are shut between opened ones, those with most shut lips and
+    widest surroundings first; if there is none, one at which all are shut."""
     mean, shut = openings.mean(axis=0), (openings <= CLOSED_MM).mean(axis=0)
     result = []
     for i in range(1, len(mean) - 1):
@@ -210,9 +265,13 @@ def _closures(openings: np.ndarray) -> list[int]:
 
 
 def loudness(peaks: np.ndarray, per_second: int, fps: float = 25.0) -> np.ndarray:
-    """Loudness of a sound around each frame, [T], from the lowest and highest sample [n, 2] of each part of a second."""
+    """Loudness of a sound around each frame, [T], from the lowest and highest sample [n, 2] of each
+    part of a second."""
     height = (np.asarray(peaks, np.float64)[:, 1] - peaks[:, 0]) ** 2
     times = np.arange(int(np.ceil(len(height) / per_second * fps))) / fps
-    first, last = ((per_second * (times + side * _HEARD)).round().astype(int).clip(0, len(height)) for side in (-1, 1))
+    first, last = (
+        (per_second * (times + side * _HEARD)).round().astype(int).clip(0, len(height))
+        for side in (-1, 1)
+    )
     total = np.r_[0.0, np.cumsum(height)]
     return np.sqrt((total[last] - total[first]) / np.maximum(1, last - first))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Directs a take's eyes at a target, with the take's own glances away from it, and lets the head follow a target far to one side."""
+"""Directs a take's eyes at a target, with the take's own glances away from it, and lets the head
+follow a target far to one side."""
 
 from dataclasses import dataclass
 
@@ -7,44 +8,69 @@ import numpy as np
 
 from ..rotation import matrix_to_rotvec, rotvec_to_matrix
 
-FURTHEST = np.radians([25.0, 35.0])  # largest turn of the eyes, vertical and horizontal; farther targets are looked at as far as possible
+# largest turn of the eyes, vertical and horizontal; farther targets are looked at as far as
+# possible
+FURTHEST = np.radians([25.0, 35.0])
 _SHIFT = np.radians(2.0)  # least turn from frame to frame that counts as a gaze shift
 _AWAY = np.radians(3.0)  # least distance from the resting gaze at which a gaze leaves its target
 _SHARE = 0.25  # share of its own small movement that a gaze keeps while on a target
-_ROUND = np.array([0.25, 0.5, 0.25])  # smoothing kernel: a shift extends over a frame before and after
+# smoothing kernel: a shift extends over a frame before and after
+_ROUND = np.array([0.25, 0.5, 0.25])
 EASY = np.radians(15.0)  # turn of the eyes alone; for targets beyond it the head turns too
-_FURTHEST_HEAD = np.radians([20.0, 50.0])  # largest turn of the head towards a target, vertical and horizontal
-_CORRECTIONS = 3  # steps in which a head that turns finds where eyes reach the target: it moves them too
+# largest turn of the head towards a target, vertical and horizontal
+_FURTHEST_HEAD = np.radians([20.0, 50.0])
+_CORRECTIONS = (
+    3  # steps in which a head that turns finds where eyes reach the target: it moves them too
+)
 _FOLLOWS = 19  # length of the head's smoothing, frames
 
 
-def directions(points: np.ndarray, neck: np.ndarray, joint: np.ndarray, eyes: np.ndarray) -> np.ndarray:
-    """Rotations of eyes that look at points, radians [T, 2]: down (about X) and to the head's left (about Y).
+def directions(
+    points: np.ndarray, neck: np.ndarray, joint: np.ndarray, eyes: np.ndarray
+) -> np.ndarray:
+    """Rotations of eyes that look at points, radians [T, 2]: down (about X) and to the head's left
+    (about Y).
 
-    points: [T, 3] in the axes of the head at rest (X to its left, Y up, Z out of the face).  neck: rotation vectors [T, 3] of its
-    joint.  joint, eyes: positions at rest of the neck's joint and of the middle between the eyes [3], in the same units.
+    points: [T, 3] in the axes of the head at rest (X to its left, Y up, Z out of the face).  neck:
+    rotation vectors [T, 3] of its joint.  joint, eyes: positions at rest of the neck's joint and of
+    the middle between the eyes [3], in the same units.
     """
     turn = rotvec_to_matrix(neck)
     view = np.einsum("tji,tj->ti", turn, points - joint) + joint - eyes
-    return np.stack([-np.arctan2(view[:, 1], np.hypot(view[:, 0], view[:, 2])), np.arctan2(view[:, 0], view[:, 2])], axis=1)
+    return np.stack(
+        [
+            -np.arctan2(view[:, 1], np.hypot(view[:, 0], view[:, 2])),
+            np.arctan2(view[:, 0], view[:, 2]),
+        ],
+        axis=1,
+    )
 
 
-def turn_head(points: np.ndarray, sampled: np.ndarray, joint: np.ndarray, eyes: np.ndarray, share: float) -> np.ndarray:
-    """Rotation vectors [T, 3] of a neck that turns by a share (0 … 1) of a target's angle beyond EASY, and farther where eyes would not
-    reach the target, added to its own movement `sampled` [T, 3]. If the target moves or jumps, the head follows smoothly.
+def turn_head(
+    points: np.ndarray, sampled: np.ndarray, joint: np.ndarray, eyes: np.ndarray, share: float
+) -> np.ndarray:
+    """Rotation vectors [T, 3] of a neck that turns by a share (0 … 1) of a target's angle beyond
+    EASY, and farther where eyes would not reach the target, added to its own movement `sampled` [T,
+    3]. If the target moves or jumps, the head follows smoothly.
 
     points, joint, eyes: as for `directions`.
     """
     if share <= 0:
         return np.asarray(sampled)
     movement = rotvec_to_matrix(sampled)
-    angles = np.clip(share * _beyond(directions(points, np.zeros_like(sampled), joint, eyes), EASY), -_FURTHEST_HEAD, _FURTHEST_HEAD)
+    angles = np.clip(
+        share * _beyond(directions(points, np.zeros_like(sampled), joint, eyes), EASY),
+        -_FURTHEST_HEAD,
+        _FURTHEST_HEAD,
+    )
     for _ in range(_CORRECTIONS):
         left = directions(points, matrix_to_rotvec(_turn(angles) @ movement), joint, eyes)
         angles = np.clip(angles + _beyond(left, FURTHEST), -_FURTHEST_HEAD, _FURTHEST_HEAD)
     kernel = np.hanning(_FOLLOWS + 2)[1:-1]
     padded = np.pad(angles, ((_FOLLOWS // 2, _FOLLOWS // 2), (0, 0)), mode="edge")
-    angles = np.stack([np.convolve(column, kernel / kernel.sum(), mode="valid") for column in padded.T], axis=1)
+    angles = np.stack(
+        [np.convolve(column, kernel / kernel.sum(), mode="valid") for column in padded.T], axis=1
+    )
     return matrix_to_rotvec(_turn(angles) @ movement).astype(np.float32)
 
 
@@ -62,12 +88,15 @@ def _turn(angles: np.ndarray) -> np.ndarray:
 
 
 def look_at(sampled: np.ndarray, neck: np.ndarray, wanted: np.ndarray, leaves: float) -> np.ndarray:
-    """Rotation vectors [T, 3] of eyes that look at a target, and away from it where their own gaze goes furthest.
+    """Rotation vectors [T, 3] of eyes that look at a target, and away from it where their own gaze
+    goes furthest.
 
-    sampled, neck: the take's eyes and head, rotation vectors [T, 3].  wanted: as `directions` returns.  leaves: 0 … 1, the largest share of
-    the time that they look elsewhere; the eyes leave and return with the take's own shifts.
+    sampled, neck: the take's eyes and head, rotation vectors [T, 3].  wanted: as `directions`
+    returns.  leaves: 0 … 1, the largest share of the time that they look elsewhere; the eyes leave
+    and return with the take's own shifts.
     """
-    gaze = (np.asarray(sampled, np.float64) + neck)[:, :2]  # in the world, where eyes that compensate for the head's rotation do not shift
+    # in the world, where eyes that compensate for the head's rotation do not shift
+    gaze = (np.asarray(sampled, np.float64) + neck)[:, :2]
     away, offset, left = gaze - np.median(gaze, axis=0), np.empty_like(gaze), leaves * len(gaze)
     starts = np.flatnonzero(np.linalg.norm(np.diff(gaze, axis=0), axis=1) > _SHIFT) + 1
     bounds = [0, *starts, len(gaze)]
@@ -80,7 +109,9 @@ def look_at(sampled: np.ndarray, neck: np.ndarray, wanted: np.ndarray, leaves: f
         else:
             offset[part] = _SHARE * (gaze[part] - gaze[part].mean(axis=0))
     padded = np.pad(offset, ((1, 1), (0, 0)), mode="edge")
-    offset = sum(weight * padded[shift : shift + len(offset)] for shift, weight in enumerate(_ROUND))
+    offset = sum(
+        weight * padded[shift : shift + len(offset)] for shift, weight in enumerate(_ROUND)
+    )
     angles = np.clip(np.clip(wanted, -FURTHEST, FURTHEST) + offset, -FURTHEST, FURTHEST)
     return matrix_to_rotvec(_turn(angles)).astype(np.float32)
 
@@ -89,9 +120,10 @@ def look_at(sampled: np.ndarray, neck: np.ndarray, wanted: np.ndarray, leaves: f
 class Look:
     """The target of a performance's eyes, and how far its head turns towards it.
 
-    points: float32 [T, 3], the target in the axes of the head at rest.  joint, eyes: [3], as for `directions`.
-    leaves: as for `look_at`.  own: float32 [T, 3], the eyes as they were sampled.  follows: share as for `turn_head`.  own_head: float32
-    [T, 3], the head as it was sampled; None: as the performance has it, and it does not follow.
+    points: float32 [T, 3], the target in the axes of the head at rest.  joint, eyes: [3], as for
+    `directions`. leaves: as for `look_at`.  own: float32 [T, 3], the eyes as they were sampled.
+     follows: share as for `turn_head`.  own_head: float32 [T, 3], the head as it was sampled; None:
+    as the performance has it, and it does not follow.
     """
 
     points: np.ndarray
@@ -104,9 +136,16 @@ class Look:
 
     def turn_head(self) -> np.ndarray | None:
         """The head as it follows the target, rotation vectors [T, 3]; None if it does not."""
-        return None if self.own_head is None else turn_head(self.points, self.own_head, self.joint, self.eyes, self.follows)
+        return (
+            None
+            if self.own_head is None
+            else turn_head(self.points, self.own_head, self.joint, self.eyes, self.follows)
+        )
 
     def turn_eyes(self, neck: np.ndarray | None) -> np.ndarray:
-        """The eyes as they look, rotation vectors [T, 3]. neck: of the performance, None for a still head."""
+        """The eyes as they look, rotation vectors [T, 3]. neck: of the performance, None for a
+        still head."""
         neck = np.zeros_like(self.own) if neck is None else neck
-        return look_at(self.own, neck, directions(self.points, neck, self.joint, self.eyes), self.leaves)
+        return look_at(
+            self.own, neck, directions(self.points, neck, self.joint, self.eyes), self.leaves
+        )

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The keys of a curve as arrays, [count, length] for each of PARTS: made, cut without a change of shape, moved, joined, repeated,
-evaluated."""
+"""The keys of a curve as arrays, [count, length] for each of PARTS: made, cut without a change of
+shape, moved, joined, repeated, evaluated."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,14 +33,19 @@ _BACK = 1.70158  # overshoot of Blender's own new keys with the Back interpolati
 _IN_LINE = 3e-5  # distance from a common line below which handles are aligned
 _NEAR = 1e-3  # frames: closer keys count as one
 _NEWTON, _HALVINGS = 8, 40  # most steps for finding a Bézier segment's value at a frame
-_SAMPLES, _SAME_SHAPE = 9, 1e-4  # samples compared per piece of a curve, and the distance below which two curves look the same
+# samples compared per piece of a curve, and the distance below which two curves look the same
+_SAMPLES, _SAME_SHAPE = 9, 1e-4
 _ON_TIME = 1e-7  # frames: tolerance of that search
 _SAME = 1e-5  # difference below which values are equal
-_APART = 0.02  # frames between the last key of a cycle and the first of the next if they differ; at 0.01 they merge
+# frames between the last key of a cycle and the first of the next if they differ; at 0.01 they
+# merge
+_APART = 0.02
 _MOST_CYCLES = 10_000
 
 
-def bezier_keys(points: np.ndarray, left: np.ndarray, right: np.ndarray, handles: int) -> dict[str, np.ndarray]:
+def bezier_keys(
+    points: np.ndarray, left: np.ndarray, right: np.ndarray, handles: int
+) -> dict[str, np.ndarray]:
     """Bézier keys at points [K, 2] (frame, value) with handles [K, 2] of one type."""
     count = len(points)
     keys = {part: np.zeros((count, length), kind) for part, (kind, length) in PARTS.items()}
@@ -52,8 +57,9 @@ def bezier_keys(points: np.ndarray, left: np.ndarray, right: np.ndarray, handles
 
 
 def from_poses(posed: PoseKeys, frames: np.ndarray, kinds: dict[int, str]) -> dict[str, np.ndarray]:
-    """Keys of poses on scene frames [T]: handles aligned but for kinks, and for ends that are not level. kinds: index of a frame → kind of
-    its pose (`poses.KINDS`); closures and breakdowns are drawn as such."""
+    """Keys of poses on scene frames [T]: handles aligned but for kinks, and for ends that are not
+    level. kinds: index of a frame → kind of its pose (`poses.KINDS`); closures and breakdowns are
+    drawn as such."""
     left, right = posed.handles(frames)
     keys = bezier_keys(np.stack([frames[posed.index], posed.value], 1), left, right, ALIGNED)
     for side in ("handle_left_type", "handle_right_type"):
@@ -61,13 +67,18 @@ def from_poses(posed: PoseKeys, frames: np.ndarray, kinds: dict[int, str]) -> di
     for end in (0, -1):
         fix_handles(keys, end)
     drawn = {"CLOSURE": EXTREME, "BREAKDOWN": BREAKDOWN}
-    keys["type"][:, 0] = [drawn.get(kinds.get(index, ""), KEYFRAME) for index in posed.index.tolist()]
+    keys["type"][:, 0] = [
+        drawn.get(kinds.get(index, ""), KEYFRAME) for index in posed.index.tolist()
+    ]
     return keys
 
 
 def from_reduced(reduced: Keys, frames: np.ndarray) -> dict[str, np.ndarray]:
-    """Reduced keys of samples at frames [T], with aligned handles but for ends that are not level."""
-    return from_poses(PoseKeys(reduced.index, reduced.value, reduced.slope, reduced.slope), frames, {})
+    """Reduced keys of samples at frames [T], with aligned handles but for ends that are not
+    level."""
+    return from_poses(
+        PoseKeys(reduced.index, reduced.value, reduced.slope, reduced.slope), frames, {}
+    )
 
 
 def on_every_frame(frames: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
@@ -102,13 +113,20 @@ def concatenate(*pieces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {part: np.concatenate([piece[part] for piece in pieces]) for part in PARTS}
 
 
-def join_at_key(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Two pieces of which the last key of one and the first of the other are the same key; neither changes its shape."""
+def join_at_key(
+    first: dict[str, np.ndarray], second: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Two pieces of which the last key of one and the first of the other are the same key; neither
+    changes its shape."""
     seam = select(second, np.arange(1))
     for part in ("co", "handle_left", "type"):
         seam[part] = first[part][-1:].copy()
     fix_handles(seam, 0)
-    return concatenate(select(first, np.arange(len(first["co"]) - 1)), seam, select(second, np.arange(1, len(second["co"]))))
+    return concatenate(
+        select(first, np.arange(len(first["co"]) - 1)),
+        seam,
+        select(second, np.arange(1, len(second["co"]))),
+    )
 
 
 def is_manual(types: np.ndarray) -> np.ndarray:
@@ -117,16 +135,27 @@ def is_manual(types: np.ndarray) -> np.ndarray:
 
 
 def are_automatic(keys: dict[str, np.ndarray]) -> bool:
-    """Whether Blender places both handles of every key by the keys beside it, whatever they are set to."""
-    return all(((keys[side] == AUTO) | (keys[side] == AUTO_CLAMPED)).all() for side in ("handle_left_type", "handle_right_type"))
+    """Whether Blender places both handles of every key by the keys beside it, whatever they are set
+    to."""
+    return all(
+        ((keys[side] == AUTO) | (keys[side] == AUTO_CLAMPED)).all()
+        for side in ("handle_left_type", "handle_right_type")
+    )
 
 
 def fix_handles(keys, place: int) -> None:
-    """Fix a key's handles, so that changes of neighbours do not move them: aligned if they lie on one line, else free."""
+    """Fix a key's handles, so that changes of neighbours do not move them: aligned if they lie on
+    one line, else free."""
     if keys["handle_left_type"][place] == keys["handle_right_type"][place] == FREE:
         return
-    left, right = ((keys[side][place] - keys["co"][place]).astype(float) for side in ("handle_left", "handle_right"))
-    in_line = left[0] < 0 < right[0] and abs(left[1] / left[0] - right[1] / right[0]) * max(-left[0], right[0]) < _IN_LINE
+    left, right = (
+        (keys[side][place] - keys["co"][place]).astype(float)
+        for side in ("handle_left", "handle_right")
+    )
+    in_line = (
+        left[0] < 0 < right[0]
+        and abs(left[1] / left[0] - right[1] / right[0]) * max(-left[0], right[0]) < _IN_LINE
+    )
     kind = ALIGNED if in_line else FREE
     keys["handle_left_type"][place] = keys["handle_right_type"][place] = kind
 
@@ -134,40 +163,53 @@ def fix_handles(keys, place: int) -> None:
 def cut(keys: dict[str, np.ndarray], frame: float, value_at) -> dict[str, np.ndarray]:
     """The keys with one more at a frame between the outer ones, the curve's shape unchanged.
 
-    value_at(frame) is the curve. Beyond the outer keys, or where there is a key already, nothing is added.
+    value_at(frame) is the curve. Beyond the outer keys, or where there is a key already, nothing is
+    added.
     """
     times = keys["co"][:, 0]
     place = int(np.searchsorted(times, frame, side="right")) - 1
-    if place < 0 or place >= len(times) - 1 or min(abs(times[place] - frame), abs(times[place + 1] - frame)) < _NEAR:
+    if (
+        place < 0
+        or place >= len(times) - 1
+        or min(abs(times[place] - frame), abs(times[place + 1] - frame)) < _NEAR
+    ):
         return keys
     keys = {part: values.copy() for part, values in keys.items()}
     kind = int(keys["interpolation"][place, 0])
     if kind == BEZIER:
         return _cut_bezier(keys, place, frame)
     frames = np.array([frame])
-    if kind not in (CONSTANT, LINEAR):  # an easing cannot be split; a key on every frame looks the same
+    # an easing cannot be split; a key on every frame looks the same
+    if kind not in (CONSTANT, LINEAR):
         inner = np.arange(np.floor(times[place]) + 1, np.ceil(times[place + 1]))
         frames = np.union1d(inner, frames)
         keys["interpolation"][place] = LINEAR
     new = on_every_frame(frames, np.array([value_at(float(f)) for f in frames]))
     new["interpolation"][:] = keys["interpolation"][place]
-    return concatenate(select(keys, np.arange(place + 1)), new, select(keys, np.arange(place + 1, len(times))))
+    return concatenate(
+        select(keys, np.arange(place + 1)), new, select(keys, np.arange(place + 1, len(times)))
+    )
 
 
-def keys_between(keys: dict[str, np.ndarray], first: float, last: float, value_at) -> dict[str, np.ndarray]:
+def keys_between(
+    keys: dict[str, np.ndarray], first: float, last: float, value_at
+) -> dict[str, np.ndarray]:
     """The keys from a frame to another, cut there. value_at(frame) is the curve."""
     return keys_from(keys_until(cut(cut(keys, first, value_at), last, value_at), last), first)
 
 
 def evaluate(keys: dict[str, np.ndarray], frames: np.ndarray) -> np.ndarray | None:
-    """The curve through keys at frames [S] between the outer ones, held beyond them, as Blender evaluates it.
+    """The curve through keys at frames [S] between the outer ones, held beyond them, as Blender
+    evaluates it.
 
     None if an interpolation is neither constant, linear nor Bézier.
     """
     points, kind = keys["co"].astype(float), keys["interpolation"][:, 0]
     if not len(points):
         return None
-    segment = np.clip(np.searchsorted(points[:, 0], frames, side="right") - 1, 0, max(len(points) - 2, 0))
+    segment = np.clip(
+        np.searchsorted(points[:, 0], frames, side="right") - 1, 0, max(len(points) - 2, 0)
+    )
     if len(points) == 1:
         return np.full(len(frames), points[0, 1])
     if not np.isin(kind[:-1], (CONSTANT, LINEAR, BEZIER)).all():
@@ -176,29 +218,39 @@ def evaluate(keys: dict[str, np.ndarray], frames: np.ndarray) -> np.ndarray | No
     whole = np.maximum(last[:, 0] - first[:, 0], 1e-9)
     part = np.clip((frames - first[:, 0]) / whole, 0.0, 1.0)
     kind = kind[segment]
-    values = first[:, 1] + np.where(kind == CONSTANT, part >= 1.0, part) * (last[:, 1] - first[:, 1])
+    values = first[:, 1] + np.where(kind == CONSTANT, part >= 1.0, part) * (
+        last[:, 1] - first[:, 1]
+    )
     curved = np.flatnonzero((kind == BEZIER) & (part > 0.0) & (part < 1.0))
     if len(curved):
         at = segment[curved]
-        corners = np.stack([points[at], keys["handle_right"][at], keys["handle_left"][at + 1], points[at + 1]]).astype(float)
+        corners = np.stack(
+            [points[at], keys["handle_right"][at], keys["handle_left"][at + 1], points[at + 1]]
+        ).astype(float)
         values[curved] = _on_bezier(_shorten_handles(corners), frames[curved])
     return values
 
 
 def _shorten_handles(corners: np.ndarray) -> np.ndarray:
-    """Corners [4, …, 2] of Bézier segments; a handle that reaches past the other key in time is shortened to it, as Blender
-    does when it evaluates the curve."""
+    """Corners [4, …, 2] of Bézier segments; a handle that reaches past the other key in time is
+    shortened to it, as Blender does when it evaluates the curve."""
     first, right, left, last = corners
     whole = np.abs(last[..., :1] - first[..., :1])
     out, back = right - first, left - last
-    scale_out, scale_back = (np.minimum(1.0, whole / np.maximum(np.abs(side[..., :1]), 1e-9)) for side in (out, back))
+    scale_out, scale_back = (
+        np.minimum(1.0, whole / np.maximum(np.abs(side[..., :1]), 1e-9)) for side in (out, back)
+    )
     return np.stack([first, first + out * scale_out, last + back * scale_back, last])
 
 
 def _on_bezier(corners: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Values [S] of Bézier segments, their corners [4, S, 2] in order of time, each at a frame within it."""
+    """Values [S] of Bézier segments, their corners [4, S, 2] in order of time, each at a frame
+    within it."""
     a, b, c, d = corners
-    time, value = (np.array([d - 3 * c + 3 * b - a, 3 * (c - 2 * b + a), 3 * (b - a), a])[..., axis] for axis in (0, 1))
+    time, value = (
+        np.array([d - 3 * c + 3 * b - a, 3 * (c - 2 * b + a), 3 * (b - a), a])[..., axis]
+        for axis in (0, 1)
+    )
     time[3] -= frames
     s = -time[3] / (d[:, 0] - a[:, 0])
     for _ in range(_NEWTON):
@@ -212,21 +264,28 @@ def _on_bezier(corners: np.ndarray, frames: np.ndarray) -> np.ndarray:
         low, high = np.zeros(len(late)), np.ones(len(late))
         for _ in range(_HALVINGS):
             s[late] = (low + high) / 2
-            before = ((time[0, late] * s[late] + time[1, late]) * s[late] + time[2, late]) * s[late] + time[3, late] < 0
+            before = ((time[0, late] * s[late] + time[1, late]) * s[late] + time[2, late]) * s[
+                late
+            ] + time[3, late] < 0
             low, high = np.where(before, s[late], low), np.where(before, high, s[late])
     return ((value[0] * s + value[1]) * s + value[2]) * s + value[3]
 
 
 def rejoin(keys: dict[str, np.ndarray], before: int, after: int) -> dict[str, np.ndarray] | None:
-    """The keys with new handles at `before` and `after`, so that one segment between them replaces the pieces next to them; None if these
-    are not pieces of one Bézier segment."""
+    """The keys with new handles at `before` and `after`, so that one segment between them replaces
+    the pieces next to them; None if these are not pieces of one Bézier segment."""
     if not (keys["interpolation"][[before, after - 1]] == BEZIER).all() or after - before < 2:
         return None
     first, last = (
-        np.array([keys["co"][a], keys["handle_right"][a], keys["handle_left"][a + 1], keys["co"][a + 1]], float)
+        np.array(
+            [keys["co"][a], keys["handle_right"][a], keys["handle_left"][a + 1], keys["co"][a + 1]],
+            float,
+        )
         for a in (before, after - 1)
     )
-    frames = np.concatenate([np.linspace(piece[0, 0], piece[3, 0], _SAMPLES) for piece in (first, last)])
+    frames = np.concatenate(
+        [np.linspace(piece[0, 0], piece[3, 0], _SAMPLES) for piece in (first, last)]
+    )
     wanted = evaluate(keys, frames)
     if wanted is None:
         return None
@@ -245,7 +304,8 @@ def rejoin(keys: dict[str, np.ndarray], before: int, after: int) -> dict[str, np
 
 
 def _prolong(piece: np.ndarray, end: np.ndarray) -> np.ndarray | None:
-    """Control points [4, 2] of the Bézier segment that begins with a piece [4, 2] and ends at `end` [2]; None if there is none."""
+    """Control points [4, 2] of the Bézier segment that begins with a piece [4, 2] and ends at `end`
+    [2]; None if there is none."""
     a, b, c, d = piece
     cubic = np.array([d - 3 * c + 3 * b - a, 3 * (c - 2 * b + a), 3 * (b - a), a])
     roots = np.roots(cubic[:, 0] - [0, 0, 0, end[0]])
@@ -258,8 +318,17 @@ def _prolong(piece: np.ndarray, end: np.ndarray) -> np.ndarray | None:
 
 
 def _cut_bezier(keys, place: int, frame: float) -> dict[str, np.ndarray]:
-    """The keys with an additional one at a frame within the Bézier segment that starts at key `place`."""
-    p = np.array([keys["co"][place], keys["handle_right"][place], keys["handle_left"][place + 1], keys["co"][place + 1]], float)
+    """The keys with an additional one at a frame within the Bézier segment that starts at key
+    `place`."""
+    p = np.array(
+        [
+            keys["co"][place],
+            keys["handle_right"][place],
+            keys["handle_left"][place + 1],
+            keys["co"][place + 1],
+        ],
+        float,
+    )
     p = _shorten_handles(p)
     low, high = 0.0, 1.0
     for _ in range(50):
@@ -273,7 +342,9 @@ def _cut_bezier(keys, place: int, frame: float) -> dict[str, np.ndarray]:
         fix_handles(keys, neighbour)
     new = bezier_keys(np.array([[frame, middle[1]]]), d[None], e[None], ALIGNED)
     count = len(keys["co"])
-    return concatenate(select(keys, np.arange(place + 1)), new, select(keys, np.arange(place + 1, count)))
+    return concatenate(
+        select(keys, np.arange(place + 1)), new, select(keys, np.arange(place + 1, count))
+    )
 
 
 # ---- cycles
@@ -281,16 +352,19 @@ def _cut_bezier(keys, place: int, frame: float) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Cycles:
-    """A Cycles modifier. before, after: Blender's mode, and the number of cycles, 0 for any.  is_whole: whether it repeats whole cycles
-    everywhere, with all its influence."""
+    """A Cycles modifier. before, after: Blender's mode, and the number of cycles, 0 for any.
+    is_whole: whether it repeats whole cycles everywhere, with all its influence."""
 
     before: tuple[str, int]
     after: tuple[str, int]
     is_whole: bool = True
 
 
-def repeat(keys: dict, cycles: Cycles, low: float, high: float, value_at: Callable[[float], float]) -> dict:
-    """Keys with those that a Cycles modifier adds, from frame `low` to `high` at least. value_at: the curve with its cycles."""
+def repeat(
+    keys: dict, cycles: Cycles, low: float, high: float, value_at: Callable[[float], float]
+) -> dict:
+    """Keys with those that a Cycles modifier adds, from frame `low` to `high` at least. value_at:
+    the curve with its cycles."""
     times = keys["co"][:, 0].astype(float)
     period = times[-1] - times[0]
     if not cycles.is_whole or period < 1.0:
@@ -303,10 +377,18 @@ def repeat(keys: dict, cycles: Cycles, low: float, high: float, value_at: Callab
         (-1, *cycles.before, times[0] - low),
         (1, *cycles.after, high - times[-1]),
     ):
-        count = min(int(np.ceil(max(reach, 0.0) / period)) + 1, most or _MOST_CYCLES) if mode != "NONE" else 0
+        count = (
+            min(int(np.ceil(max(reach, 0.0) / period)) + 1, most or _MOST_CYCLES)
+            if mode != "NONE"
+            else 0
+        )
         for number in range(1, count + 1):
             copy = _mirror(keys) if mode == "MIRROR" and number % 2 else keys
-            rise = side * number * float(keys["co"][-1, 1] - keys["co"][0, 1]) if mode == "REPEAT_OFFSET" else 0.0
+            rise = (
+                side * number * float(keys["co"][-1, 1] - keys["co"][0, 1])
+                if mode == "REPEAT_OFFSET"
+                else 0.0
+            )
             copy = move(copy, side * number * period, rise)
             whole = _join_cycles(whole, copy, 1) if side > 0 else _join_cycles(copy, whole, 0)
     return whole
@@ -328,19 +410,29 @@ def _mirror(keys: dict) -> dict:
     mirrored = {part: keys[other.get(part, part)][::-1].copy() for part in keys}
     for part in ("co", "handle_left", "handle_right"):
         mirrored[part] = (middle + mirrored[part] * np.array([-1.0, 1.0])).astype(np.float32)
-    for part in ("interpolation", "easing", "amplitude", "back", "period"):  # of the segment after a key
+    # of the segment after a key
+    for part in ("interpolation", "easing", "amplitude", "back", "period"):
         mirrored[part][:-1] = keys[part][:-1][::-1]
     return mirrored
 
 
 def _join_cycles(first: dict, second: dict, late: int) -> dict:
-    """Two cycles joined at one frame, the last key of the first and the first key of the second: one key if they agree. Otherwise the frame
-    belongs to the first (late 1) or to the second (late 0)."""
+    """Two cycles joined at one frame, the last key of the first and the first key of the second:
+    one key if they agree. Otherwise the frame belongs to the first (late 1) or to the second (late
+    0)."""
     if abs(first["co"][-1, 1] - second["co"][0, 1]) > _SAME:
         last, start = select(first, np.array([-1])), select(second, np.arange(1))
         last["interpolation"][:] = CONSTANT
-        for key, by, side in ((last, -_APART * (1 - late), "handle_right"), (start, _APART * late, "handle_left")):
+        for key, by, side in (
+            (last, -_APART * (1 - late), "handle_right"),
+            (start, _APART * late, "handle_left"),
+        ):
             for part in ("co", side):
                 key[part] = key[part] + np.array([by, 0.0], np.float32)
-        return concatenate(select(first, np.arange(len(first["co"]) - 1)), last, start, select(second, np.arange(1, len(second["co"]))))
+        return concatenate(
+            select(first, np.arange(len(first["co"]) - 1)),
+            last,
+            start,
+            select(second, np.arange(1, len(second["co"]))),
+        )
     return join_at_key(first, second)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reduces a curve with a value on every frame to the few keys, with handles, that an animator would set; numpy only.
+"""Reduces a curve with a value on every frame to the few keys, with handles, that an animator would
+set; numpy only.
 
-Between keys the curve is a cubic Hermite polynomial: a Bézier segment with handles at a third of its length, which Blender evaluates
-identically. Slopes are one per key (handles stay aligned) and solved by least squares for the whole curve at once, within limits around
-those that keep every segment monotone (Fritsch and Carlson 1980): between two keys the curve exceeds their values by at most 2 % of its
-range, and never exceeds its range. Keys are added until the error is within the limit everywhere.
+Between keys the curve is a cubic Hermite polynomial: a Bézier segment with handles at a third of
+its length, which Blender evaluates identically. Slopes are one per key (handles stay aligned) and
+solved by least squares for the whole curve at once, within limits around those that keep every
+segment monotone (Fritsch and Carlson 1980): between two keys the curve exceeds their values by at
+most 2 % of its range, and never exceeds its range. Keys are added until the error is within the
+limit everywhere.
 """
 
 from dataclasses import dataclass
@@ -13,14 +16,20 @@ import numpy as np
 
 from ..filters import hermite
 
-SAMPLES = 8  # samples per frame at which a take is read and its error measured, for motion blur and retiming
-LONGEST_HANDLE = 3.0  # length of a handle without effect, frames: beyond the outer keys and on holds
+# samples per frame at which a take is read and its error measured, for motion blur and retiming
+SAMPLES = 8
+LONGEST_HANDLE = (
+    3.0  # length of a handle without effect, frames: beyond the outer keys and on holds
+)
 _ROUNDS = 24  # most rounds of adding keys where the curve is off
 _RIDGE = 1e-9
-_STEEPEST = 3.0  # factor of a segment's own slope; with both end slopes between 0 and it the segment is monotone
-_BEYOND = 0.01  # share of a curve's range by which slopes may carry it past the values of the neighbouring keys
+# factor of a segment's own slope; with both end slopes between 0 and it the segment is monotone
+_STEEPEST = 3.0
+# share of a curve's range by which slopes may carry it past the values of the neighbouring keys
+_BEYOND = 0.01
 _BULGE = 4 / 27  # largest bulge of an otherwise level segment, as a share of length times slope
-_BEGINS_LEVEL = 0.25  # share of the tolerance: a curve that moves less in its first or last frame is level there
+# share of the tolerance: a curve that moves less in its first or last frame is level there
+_BEGINS_LEVEL = 0.25
 _SWEEPS = 8  # sweeps that solve for slopes within their limits, after the unlimited solution
 
 
@@ -31,7 +40,8 @@ def times_of(frames: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Keys:
-    """Keys of one curve: indices [K] of the samples they sit on, values [K], slopes [K] per frame of the time axis."""
+    """Keys of one curve: indices [K] of the samples they sit on, values [K], slopes [K] per frame
+    of the time axis."""
 
     index: np.ndarray
     value: np.ndarray
@@ -45,11 +55,15 @@ class Keys:
         return a * self.value[k] + b * self.value[k + 1] + c * self.slope[k] + d * self.slope[k + 1]
 
 
-def handles(times: np.ndarray, value: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Left and right handles [K, 2] (time, value) of keys at times [K] with slopes left and right [K] of each.
+def handles(
+    times: np.ndarray, value: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Left and right handles [K, 2] (time, value) of keys at times [K] with slopes left and right
+    [K] of each.
 
-    Between keys they are a third of the way long, which makes the curve a Hermite polynomial; no longer than LONGEST_HANDLE
-    where the curve holds and beyond the outer keys, where they are level.
+    Between keys they are a third of the way long, which makes the curve a Hermite polynomial; no
+    longer than LONGEST_HANDLE where the curve holds and beyond the outer keys, where they are
+    level.
     """
     gap = np.diff(times) / 3
     holds = (np.diff(value) == 0) & (right[:-1] == 0) & (left[1:] == 0)
@@ -57,18 +71,21 @@ def handles(times: np.ndarray, value: np.ndarray, left: np.ndarray, right: np.nd
     outer = np.minimum(gap[[0, -1]], LONGEST_HANDLE) if len(gap) else np.full(2, 1 / 3)
     before, after = np.append(outer[0], gap), np.append(gap, outer[1])
     left, right = np.append(0.0, left[1:]), np.append(right[:-1], 0.0)
-    return np.stack([times - before, value - left * before], 1), np.stack([times + after, value + right * after], 1)
+    return np.stack([times - before, value - left * before], 1), np.stack(
+        [times + after, value + right * after], 1
+    )
 
 
 def steepest(rise: np.ndarray | float, run: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-    """The least and the greatest slope at either end of segments with which they stay between the values of their keys."""
+    """The least and the greatest slope at either end of segments with which they stay between the
+    values of their keys."""
     limit = _STEEPEST * np.asarray(rise, float) / run
     return np.minimum(limit, 0.0), np.maximum(limit, 0.0)
 
 
 def _basis(times: np.ndarray, index: np.ndarray):
-    """Segment k [T] of every sample, and the weights [T] of the values and slopes of keys k and k + 1 in it; flat beyond the outer keys.
-    Needs at least two keys."""
+    """Segment k [T] of every sample, and the weights [T] of the values and slopes of keys k and k +
+    1 in it; flat beyond the outer keys. Needs at least two keys."""
     t = times.astype(float)
     knots = t[index]
     lengths = np.diff(index)
@@ -81,8 +98,15 @@ def _basis(times: np.ndarray, index: np.ndarray):
     return k, before, after, h * slope_before, h * slope_after
 
 
-def _fit(times: np.ndarray, curve: np.ndarray, index: np.ndarray, weight: np.ndarray, level: tuple[bool, bool]) -> tuple[Keys, np.ndarray]:
-    """Keys on the samples `index` with the monotone slopes that come nearest to the curve [T], and the error [T].
+def _fit(
+    times: np.ndarray,
+    curve: np.ndarray,
+    index: np.ndarray,
+    weight: np.ndarray,
+    level: tuple[bool, bool],
+) -> tuple[Keys, np.ndarray]:
+    """Keys on the samples `index` with the monotone slopes that come nearest to the curve [T], and
+    the error [T].
 
     level: whether it begins and ends level.
     """
@@ -98,7 +122,8 @@ def _fit(times: np.ndarray, curve: np.ndarray, index: np.ndarray, weight: np.nda
     beside = np.bincount(k, wc * d, count)[:-1]
     right = np.bincount(k, wc * left, count) + np.bincount(k + 1, wd * left, count)
     least, most = float(curve.min()), float(curve.max())
-    beyond = _BEYOND * float(np.ptp(value)) / max(most - least, _RIDGE)  # as a share of the range of the keys
+    # as a share of the range of the keys
+    beyond = _BEYOND * float(np.ptp(value)) / max(most - least, _RIDGE)
     limits = _slope_limits(times[index], value, least, most, beyond)
     for end, is_level in zip((0, -1), level):
         if is_level:
@@ -110,14 +135,17 @@ def _fit(times: np.ndarray, curve: np.ndarray, index: np.ndarray, weight: np.nda
 def _slope_limits(
     times: np.ndarray, value: np.ndarray, least: float, most: float, beyond: float = _BEYOND
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The least and greatest slope [K] at keys with which both segments beside each stay between the values of their keys,
-    but for that part of the range least … most of the whole curve, and within that range."""
+    """The least and greatest slope [K] at keys with which both segments beside each stay between
+    the values of their keys, but for that part of the range least … most of the whole curve, and
+    within that range."""
     run, beyond = np.diff(times), beyond * (most - least)
     low, high = steepest(np.diff(value), run)
-    # Each end of a segment may use half of the distance between its keys and the limits of the range.
+    # Each end of a segment may use half of the distance between its keys and the limits of the
+    # range.
     below = np.minimum(beyond, (np.minimum(value[:-1], value[1:]) - least) / 2) / (_BULGE * run)
     above = np.minimum(beyond, (most - np.maximum(value[:-1], value[1:])) / 2) / (_BULGE * run)
-    # A segment dips below its keys where it leaves too steeply downward or arrives too steeply upward, and the reverse.
+    # A segment dips below its keys where it leaves too steeply downward or arrives too steeply
+    # upward, and the reverse.
     starts, ends = (low - below, high + above), (low - above, high + below)
     least_slope, most_slope = np.full(len(value), -np.inf), np.full(len(value), np.inf)
     least_slope[1:], most_slope[1:] = ends
@@ -126,9 +154,12 @@ def _slope_limits(
     return least_slope, most_slope
 
 
-def _within(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Least-squares solution of a symmetric tridiagonal system with low ≤ x ≤ high: the free one, and where it leaves the
-    limits, each unknown in turn at its best within them (even and odd ones by turns)."""
+def _within(
+    diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """Least-squares solution of a symmetric tridiagonal system with low ≤ x ≤ high: the free one,
+    and where it leaves the limits, each unknown in turn at its best within them (even and odd ones
+    by turns)."""
     x = _tridiagonal(diagonal, beside, right)
     if ((x >= low) & (x <= high)).all():
         return x
@@ -138,7 +169,13 @@ def _within(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray, low: np
     before, after = np.zeros(len(x)), np.zeros(len(x))
     before[1:] = after[:-1] = beside
     # Views of every other unknown, of what is known of it, and of its neighbours.
-    halves = [[view[first::2] for view in (right, before, padded[:-2], after, padded[2:], diagonal, low, high, inner)] for first in (0, 1)]
+    halves = [
+        [
+            view[first::2]
+            for view in (right, before, padded[:-2], after, padded[2:], diagonal, low, high, inner)
+        ]
+        for first in (0, 1)
+    ]
     for _ in range(_SWEEPS):
         for goal, pull_before, x_before, pull_after, x_after, weight, least, most, result in halves:
             free = goal - pull_before * x_before
@@ -165,8 +202,8 @@ def _tridiagonal(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray) ->
 
 
 def turning_points(curve: np.ndarray, least: float | np.ndarray) -> np.ndarray:
-    """Samples where a curve [T] turns by more than `least` (one for all, or of each): the extremes an animator would key,
-    both ends included."""
+    """Samples where a curve [T] turns by more than `least` (one for all, or of each): the extremes
+    an animator would key, both ends included."""
     curve = np.asarray(curve, float)
     limits = np.broadcast_to(np.asarray(least, float), curve.shape).tolist()
     result, high, low, rising = [0], 0, 0, None
@@ -195,23 +232,33 @@ def turning_points(curve: np.ndarray, least: float | np.ndarray) -> np.ndarray:
 
 
 def through(values: np.ndarray, every: int) -> np.ndarray:
-    """The smooth curve through values [T] that stays between neighbours, at `every` parts of each frame:
-    [(T - 1) · every + 1]."""
+    """The smooth curve through values [T] that stays between neighbours, at `every` parts of each
+    frame: [(T - 1) · every + 1]."""
     values = np.asarray(values, float)
     if len(values) < 2:
         return values.copy()
-    low, high = _slope_limits(np.arange(len(values)), values, values.min(), values.max(), beyond=0.0)
+    low, high = _slope_limits(
+        np.arange(len(values)), values, values.min(), values.max(), beyond=0.0
+    )
     index = every * np.arange(len(values))
     keys = Keys(index, values, np.clip(np.gradient(values), low, high))
     return keys.at(np.arange(index[-1] + 1) / every)
 
 
-def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float | np.ndarray, exact: np.ndarray | None = None, every: int = 1) -> Keys:
-    """The few keys whose curve stays within `tolerance` of curve [T] at all of times [T] (frames, ascending).
+def reduce(
+    times: np.ndarray,
+    curve: np.ndarray,
+    tolerance: float | np.ndarray,
+    exact: np.ndarray | None = None,
+    every: int = 1,
+) -> Keys:
+    """The few keys whose curve stays within `tolerance` of curve [T] at all of times [T] (frames,
+    ascending).
 
-    tolerance: one for all samples, or of each [T]. exact: indices of samples that must be keys, such as the frames on
-    which lips touch. every: keys are placed only on every `every`-th sample, including the first and the last; the others are subframes. A
-    curve that stays within the tolerance is a line from its first value to its last: one key if they are equal.
+    tolerance: one for all samples, or of each [T]. exact: indices of samples that must be keys,
+    such as the frames on which lips touch. every: keys are placed only on every `every`-th sample,
+    including the first and the last; the others are subframes. A curve that stays within the
+    tolerance is a line from its first value to its last: one key if they are equal.
     """
     curve = np.asarray(curve, float)
     allowed = np.broadcast_to(np.asarray(tolerance, float), curve.shape)
@@ -222,7 +269,9 @@ def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float | np.ndarray, 
         rise = (curve[-1] - curve[0]) / max(float(times[-1] - times[0]), 1e-9)
         return Keys(ends, curve[ends], np.full(len(ends), rise))
     weight = (least / allowed) ** 2
-    index = np.union1d(every * turning_points(curve[::every], 2 * allowed[::every]), exact).astype(int)
+    index = np.union1d(every * turning_points(curve[::every], 2 * allowed[::every]), exact).astype(
+        int
+    )
     level = (
         abs(curve[min(every, len(curve) - 1)] - curve[0]) <= _BEGINS_LEVEL * allowed[0],
         abs(curve[-1 - min(every, len(curve) - 1)] - curve[-1]) <= _BEGINS_LEVEL * allowed[-1],
@@ -245,11 +294,15 @@ def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float | np.ndarray, 
     return keys
 
 
-def _more_keys(index: np.ndarray, wrong: np.ndarray, off: np.ndarray, every: int, count: int) -> np.ndarray:
-    """Samples for new keys in addition to `index` of `count`: near the worst sample of every segment.
+def _more_keys(
+    index: np.ndarray, wrong: np.ndarray, off: np.ndarray, every: int, count: int
+) -> np.ndarray:
+    """Samples for new keys in addition to `index` of `count`: near the worst sample of every
+    segment.
 
-    wrong: samples whose error is too large, ascending; off: their errors. Between adjacent keys there is no room: the neighbouring segments
-    get a key, so that long segments no longer determine the slopes.
+    wrong: samples whose error is too large, ascending; off: their errors. Between adjacent keys
+    there is no room: the neighbouring segments get a key, so that long segments no longer determine
+    the slopes.
     """
     segment = np.searchsorted(index, wrong, side="right") - 1
     order = np.lexsort((-off, segment))
@@ -260,6 +313,8 @@ def _more_keys(index: np.ndarray, wrong: np.ndarray, off: np.ndarray, every: int
     segment, sample = segment[worst], wrong[worst]
     start, end = index[segment], index[np.minimum(segment + 1, len(index) - 1)]
     has_space = end - start > every
-    inside = np.clip(np.rint(sample / every).astype(int) * every, start + every, end - every)[has_space]
+    inside = np.clip(np.rint(sample / every).astype(int) * every, start + every, end - every)[
+        has_space
+    ]
     beside = np.concatenate([start[~has_space] - every, end[~has_space] + every])
     return np.concatenate([inside, beside[(beside >= 0) & (beside < count)]])

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys of many tracks: packed into flat arrays, compared by fingerprints, and edits stored as distances from a curve."""
+"""Keys of many tracks: packed into flat arrays, compared by fingerprints, and edits stored as
+distances from a curve."""
 
 import zlib
 
@@ -16,7 +17,9 @@ def pack(keys: list) -> dict:
     for part in PARTS:
         kind, length = PARTS[part]
         kind = there[0][part].dtype if there else kind  # edits are in double precision
-        whole = np.concatenate([each[part].ravel() for each in there]) if there else np.zeros(0, kind)
+        whole = (
+            np.concatenate([each[part].ravel() for each in there]) if there else np.zeros(0, kind)
+        )
         if len(whole) > 1 and (whole == whole[0]).all():
             whole = whole[:1]
         packed[part] = np.ascontiguousarray(whole)
@@ -33,12 +36,18 @@ def unpack(packed) -> list:
     parts = {}
     for part in PARTS:
         length, whole = PARTS[part][1], np.array(packed[part])
-        parts[part] = (np.full(total * length, whole[0]) if len(whole) == 1 else whole).reshape(total, length)
-    return [None if count < 0 else {part: parts[part][end - count : end] for part in PARTS} for count, end in zip(counts, ends)]
+        parts[part] = (np.full(total * length, whole[0]) if len(whole) == 1 else whole).reshape(
+            total, length
+        )
+    return [
+        None if count < 0 else {part: parts[part][end - count : end] for part in PARTS}
+        for count, end in zip(counts, ends)
+    ]
 
 
 def fingerprints_of(keys: list) -> np.ndarray:
-    """A fingerprint of the keys of each track, int32 [tracks]; handles that Blender places itself do not count."""
+    """A fingerprint of the keys of each track, int32 [tracks]; handles that Blender places itself
+    do not count."""
     prints = np.zeros(len(keys), np.uint32)
     for place, each in enumerate(keys):
         if each is not None:
@@ -59,7 +68,8 @@ def fingerprint_of(keys: list) -> int:
 
 
 def to_relative(keys: dict, times: np.ndarray, base: np.ndarray, shift: int) -> dict:
-    """Keys relative to a curve `base` [T] at times [T]: values and handles as distances from it, double precision, unshifted."""
+    """Keys relative to a curve `base` [T] at times [T]: values and handles as distances from it,
+    double precision, unshifted."""
     result = {part: values.astype(np.float64) for part, values in keys.items()}
     under = np.interp(result["co"][:, 0] - shift, times, base)
     for part in ("co", "handle_left", "handle_right"):
@@ -83,10 +93,19 @@ def to_absolute(edit: dict, times: np.ndarray, base: np.ndarray, shift: int) -> 
 
 def is_placed(keys: dict) -> bool:
     """Whether Blender places all handles itself."""
-    return not any(is_manual(keys[side]).any() for side in ("handle_left_type", "handle_right_type"))
+    return not any(
+        is_manual(keys[side]).any() for side in ("handle_left_type", "handle_right_type")
+    )
 
 
-def set_values(keys: dict, inside: np.ndarray, frames: np.ndarray, base: np.ndarray, by: np.ndarray, rows: slice) -> dict:
+def set_values(
+    keys: dict,
+    inside: np.ndarray,
+    frames: np.ndarray,
+    base: np.ndarray,
+    by: np.ndarray,
+    rows: slice,
+) -> dict:
     """Keys with the values base + by at the frames `inside`, unchanged elsewhere.
 
     frames, base [T]: the curve; rows: indices of `inside` among the frames.
@@ -99,7 +118,8 @@ def set_values(keys: dict, inside: np.ndarray, frames: np.ndarray, base: np.ndar
             result[part][place, 1] += (wanted - keys["co"][place, 1]).astype(np.float32)
         result["co"][place, 1] = wanted.astype(np.float32)
         return result
-    # Between sparse keys: a key on every frame of the change and of its neighbours, whose values are kept.
+    # Between sparse keys: a key on every frame of the change and of its neighbours, whose values
+    # are kept.
     start = max(rows.start - 1, 0)
     guard, values = frames[start : rows.stop + 1], base[start : rows.stop + 1].copy()
     values[rows.start - start : rows.start - start + len(inside)] = wanted

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A performance as an .npz with everything that is known of it: motion, channel names, rate, and how it was played; or as FLAME parameters,
-which smplx and other FLAME programs read as they are. numpy only."""
+"""A performance as an .npz with everything that is known of it: motion, channel names, rate, and
+how it was played; or as FLAME parameters, which smplx and other FLAME programs read as they are.
+numpy only."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -17,11 +18,14 @@ from ..types import MOST_FPS, Motion
 SHAPE = 300  # identity coefficients of a FLAME model
 
 
-def arrays(motion: Motion, channels: Sequence[str], reading: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """The arrays of a motion by name, as docs/guide/batch.md lists them; a head or eyes that are missing are still.
+def arrays(
+    motion: Motion, channels: Sequence[str], reading: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """The arrays of a motion by name, as docs/guide/batch.md lists them; a head or eyes that are
+    missing are still.
 
-    channels: names of the expression's columns.  reading: the direction vector [DIRECTION_NAMES] of the motion, None without a direction;
-    then style and mood are left out.
+    channels: names of the expression's columns.  reading: the direction vector [DIRECTION_NAMES] of
+    the motion, None without a direction; then style and mood are left out.
     """
     head, eyes = motion.turns
     result: dict[str, np.ndarray] = {
@@ -39,22 +43,26 @@ def arrays(motion: Motion, channels: Sequence[str], reading: np.ndarray | None =
             "style": np.array([getattr(direction.style, axis.name) for axis in AXES], np.float32),
             "style_names": np.array([axis.name for axis in AXES]),
             "mood": np.array(direction.mood),
-            "mood_strength": np.array(0.0 if direction.mood == NEUTRAL else direction.strength, np.float32),
+            "mood_strength": np.array(
+                0.0 if direction.mood == NEUTRAL else direction.strength, np.float32
+            ),
         }
     return result
 
 
 def write_take(
-    path: str | os.PathLike, motion: Motion, channels: Sequence[str], provenance: Mapping, opening: np.ndarray, width: np.ndarray,
-    score: float, seed: int,
+    path: str | os.PathLike, motion: Motion, channels: Sequence[str], provenance: Mapping,
+    opening: np.ndarray, width: np.ndarray, score: float, seed: int,
 ) -> None:  # fmt: skip
-    """Write a take as .npz: `arrays`, and what is measured of it; the same take gives the same bytes.
+    """Write a take as .npz: `arrays`, and what is measured of it; the same take gives the same
+    bytes.
 
     opening, width: float32 [T], millimetres.  score: not a number where the face does not speak.
     """
     with open(path, "wb") as file:
         np.savez(
-            file, **arrays(motion, channels, reading_of(provenance)), opening=opening, width=width, score=np.float32(score),  # type: ignore[arg-type]
+            file, **arrays(motion, channels, reading_of(provenance)),  # type: ignore[arg-type]
+            opening=opening, width=width, score=np.float32(score),
             seed=np.int64(seed),
         )  # fmt: skip
 
@@ -69,22 +77,42 @@ def reading_of(provenance: Mapping) -> np.ndarray | None:
 
 
 def read(path: str | os.PathLike) -> tuple[Motion, tuple[str, ...]]:
-    """The motion in a file that was written from `arrays`, and its channels. Raises BadRequest with a sentence."""
+    """The motion in a file that was written from `arrays`, and its channels. Raises BadRequest with
+    a sentence."""
     name = os.path.basename(path)
     try:
         data = read_npz(path)
     except OSError as error:
-        raise BadRequest(f"“{name}” cannot be read ({error.strerror}): choose another file") from error
+        raise BadRequest(
+            f"“{name}” cannot be read ({error.strerror}): choose another file"
+        ) from error
     except (Unreadable, MemoryError) as error:
         raise BadRequest(f"“{name}” {error}: choose a file that was written as a take") from error
-    lacks = [each for each in ("expression", "jaw", "head", "eyes", "channels", "fps") if each not in data]
+    lacks = [
+        each
+        for each in ("expression", "jaw", "head", "eyes", "channels", "fps")
+        if each not in data
+    ]
     if lacks:
-        raise BadRequest(f"“{name}” lacks “{lacks[0]}”: choose a file that was written as a take, by this version")
+        raise BadRequest(
+            f"“{name}” lacks “{lacks[0]}”: choose a file that was written as a take, by this "
+            f"version"
+        )
     channels, fps = tuple(map(str, data["channels"].ravel())), data["fps"]
     parts = [data[each] for each in ("expression", "jaw", "head", "eyes")]
-    fits = fps.size == 1 and fps.dtype.kind in "fiu" and all(x.ndim == 2 and x.dtype.kind == "f" for x in parts) and len(parts[0])
-    if not fits or any(x.shape != (len(parts[0]), width) for x, width in zip(parts, (len(channels), 3, 3, 3))):
-        raise BadRequest(f"“{name}” has arrays of shapes that do not belong together: choose a file that was written as a take")
+    fits = (
+        fps.size == 1
+        and fps.dtype.kind in "fiu"
+        and all(x.ndim == 2 and x.dtype.kind == "f" for x in parts)
+        and len(parts[0])
+    )
+    if not fits or any(
+        x.shape != (len(parts[0]), width) for x, width in zip(parts, (len(channels), 3, 3, 3))
+    ):
+        raise BadRequest(
+            f"“{name}” has arrays of shapes that do not belong together: choose a file that was "
+            f"written as a take"
+        )
     if not (0 < float(fps) <= MOST_FPS and all(np.isfinite(x).all() for x in parts)):
         raise BadRequest(f"“{name}” holds values that are not numbers: choose another file")
     expression, jaw, head, eyes = (x.astype(np.float32) for x in parts)
@@ -98,8 +126,9 @@ def read(path: str | os.PathLike) -> tuple[Motion, tuple[str, ...]]:
 class Parameters:
     """Parameters that move a FLAME model, one row per frame.
 
-    expression [T, n] and betas [T, 300]: coefficients, in the standard deviations of the model's file.
-    jaw_pose, neck_pose, leye_pose, reye_pose [T, 3]: rotation vectors in radians.  fps: rows per second.
+    expression [T, n] and betas [T, 300]: coefficients, in the standard deviations of the model's
+    file. jaw_pose, neck_pose, leye_pose, reye_pose [T, 3]: rotation vectors in radians.  fps: rows
+    per second.
     """
 
     expression: np.ndarray
@@ -114,17 +143,26 @@ class Parameters:
         """All arguments of smplx's FLAME model by their names, float32 [T, …], and fps."""
         still = np.zeros((len(self.expression), 3))
         named = vars(self) | {"global_orient": still, "transl": still}
-        return {name: np.ascontiguousarray(value, np.float32) for name, value in named.items()} | {"fps": np.array(self.fps, np.float64)}
+        return {name: np.ascontiguousarray(value, np.float32) for name, value in named.items()} | {
+            "fps": np.array(self.fps, np.float64)
+        }
 
 
 def write_parameters(path: str, values: Parameters) -> None:
-    """Write parameters to an .npz; a failure leaves a file that was there as it was. Raises NoSpace or BadRequest."""
+    """Write parameters to an .npz; a failure leaves a file that was there as it was. Raises NoSpace
+    or BadRequest."""
     arrays = values.arrays()
     if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise BadRequest("The animation holds numbers that are not finite: look for a broken driver or key and export again")
+        raise BadRequest(
+            "The animation holds numbers that are not finite: look for a broken driver or key and "
+            "export again"
+        )
     folder, name = os.path.split(os.path.abspath(path))
     try:
         os.makedirs(folder, exist_ok=True)
         write_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
     except OSError as error:
-        raise NoSpace(f"“{name}” could not be written ({error.strerror}): free some space or choose another folder") from error
+        raise NoSpace(
+            f"“{name}” could not be written ({error.strerror}): free some space or choose another "
+            f"folder"
+        ) from error

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Inserts new keys among a curve's old ones, and takes keys out again: the curve blends into them and out within a few frames, and keeps
-its shape elsewhere."""
+"""Inserts new keys among a curve's old ones, and takes keys out again: the curve blends into them
+and out within a few frames, and keeps its shape elsewhere."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ from . import keyframes
 from .keys import steepest
 
 _NEAR = 1e-4  # difference below which two values look equal
-_FURTHER = 1000.0  # frames over which the slope beyond the keys is measured: it is a line, in single precision
+# frames over which the slope beyond the keys is measured: it is a line, in single precision
+_FURTHER = 1000.0
 _SAME_FRAME = 1e-3  # frames: closer keys are on the same frame
 _ASIDE = 0.01  # distance from a key at which the slope there is measured, frames
 _SAMPLES = 9  # samples of a segment at which two curves are compared
@@ -19,7 +20,8 @@ _SAMPLES = 9  # samples of a segment at which two curves are compared
 
 @dataclass(frozen=True)
 class Span:
-    """Scene frames of the new keys, and how many frames before and after them the curve has to pass into them."""
+    """Scene frames of the new keys, and how many frames before and after them the curve has to pass
+    into them."""
 
     first: int
     last: int
@@ -38,7 +40,8 @@ class Span:
 
 @dataclass(frozen=True)
 class Shape:
-    """A curve as it was: its keys (one at least), and its value at any frame, beyond its keys too."""
+    """A curve as it was: its keys (one at least), and its value at any frame, beyond its keys
+    too."""
 
     keys: dict
     value_at: Callable[[float], float]
@@ -53,21 +56,35 @@ class Shape:
         return (self.value_at(frame + side * _ASIDE) - self.value_at(frame)) / (side * _ASIDE)
 
     def is_level(self, frame: float, value: float) -> bool:
-        """Whether it keeps one value from its last key before a frame to its next after it; without one of them, for good."""
+        """Whether it keeps one value from its last key before a frame to its next after it; without
+        one of them, for good."""
         place = int(np.searchsorted(self.times, frame, side="right")) - 1
         if 0 <= place < len(self.times) - 1:
-            if self.keys["interpolation"][place, 0] not in (keyframes.CONSTANT, keyframes.LINEAR, keyframes.BEZIER):
+            if self.keys["interpolation"][place, 0] not in (
+                keyframes.CONSTANT,
+                keyframes.LINEAR,
+                keyframes.BEZIER,
+            ):
                 return False
-            points, right, left = self.keys["co"], self.keys["handle_right"], self.keys["handle_left"]
+            points, right, left = (
+                self.keys["co"],
+                self.keys["handle_right"],
+                self.keys["handle_left"],
+            )
             heights = [points[place, 1], right[place, 1], left[place + 1, 1], points[place + 1, 1]]
         else:
-            heights = [self.value_at(frame), self.value_at(frame + (-_FURTHER if place < 0 else _FURTHER))]
+            heights = [
+                self.value_at(frame),
+                self.value_at(frame + (-_FURTHER if place < 0 else _FURTHER)),
+            ]
         return bool(np.abs(np.array(heights) - value).max() < _NEAR)
 
     def has_key(self, frame: float, point: np.ndarray) -> bool:
         """Whether it has a key on a frame, at the time and the value of a point [2]."""
         near = np.abs(self.times - frame) < _SAME_FRAME
-        return bool(near.any() and (np.abs(self.keys["co"][near][0] - point) < (_SAME_FRAME, _NEAR)).all())
+        return bool(
+            near.any() and (np.abs(self.keys["co"][near][0] - point) < (_SAME_FRAME, _NEAR)).all()
+        )
 
     def until(self, frame: float) -> dict:
         """Its keys up to a frame, with one on that frame; before it the curve is unchanged."""
@@ -84,22 +101,33 @@ class Shape:
         return start if frame > self.times[-1] else _connect_straight(start, self.keys)
 
     def _lone(self, frame: float) -> dict:
-        """One key on a frame beyond its own keys, with handles along the line in which it runs on there."""
+        """One key on a frame beyond its own keys, with handles along the line in which it runs on
+        there."""
         further = _FURTHER if frame > self.times[-1] else -_FURTHER
         value = self.value_at(frame)
-        point, step = np.array([[frame, value]]), np.array([[1.0, (self.value_at(frame + further) - value) / further]])
-        # free: however little Blender turned aligned ones, the line would be far off in the distance
-        return keyframes.bezier_keys(point, point - step, point + step, keyframes.FREE if step[0, 1] else keyframes.ALIGNED)
+        point, step = (
+            np.array([[frame, value]]),
+            np.array([[1.0, (self.value_at(frame + further) - value) / further]]),
+        )
+        # free: however little Blender turned aligned ones, the line would be far off in the
+        # distance
+        return keyframes.bezier_keys(
+            point, point - step, point + step, keyframes.FREE if step[0, 1] else keyframes.ALIGNED
+        )
 
 
 def place_keys(span: Span, inner: dict, curve: Shape, insert: bool = False) -> dict:
     """Keys `inner` from span.first to span.last among the keys of a curve.
 
-    Outside span.start … span.end the curve is unchanged; its keys inside are kept, and the blend gets shorter. Where the curve is level at
-    the value of the new keys, or has a key of that value on their outermost frame, no key is needed for the blend. insert: the curve
-    from span.first on is moved to span.end.
+    Outside span.start … span.end the curve is unchanged; its keys inside are kept, and the blend
+    gets shorter. Where the curve is level at the value of the new keys, or has a key of that value
+    on their outermost frame, no key is needed for the blend. insert: the curve from span.first on
+    is moved to span.end.
     """
-    earlier, later = curve.times[curve.times < span.first - 0.5], curve.times[curve.times > span.last + 0.5]
+    earlier, later = (
+        curve.times[curve.times < span.first - 0.5],
+        curve.times[curve.times > span.last + 0.5],
+    )
     replaces_all = not insert and not len(earlier) and not len(later) and _covers(span, curve.times)
     keys = inner
     if not replaces_all:
@@ -111,7 +139,12 @@ def place_keys(span: Span, inner: dict, curve: Shape, insert: bool = False) -> d
         else:
             keys = connect(curve.until(start), keys, curve.slope_at(start, -1), None)
     if insert:
-        return connect(keys, keyframes.move(curve.since(span.first), span.end - span.first), None, curve.slope_at(span.first, 1))
+        return connect(
+            keys,
+            keyframes.move(curve.since(span.first), span.end - span.first),
+            None,
+            curve.slope_at(span.first, 1),
+        )
     if not replaces_all:
         end = min(span.end, float(later.min(initial=np.inf)))
         if curve.is_level(end, keys["co"][-1, 1]):
@@ -124,19 +157,28 @@ def place_keys(span: Span, inner: dict, curve: Shape, insert: bool = False) -> d
 
 
 def _covers(span: Span, times: np.ndarray) -> bool:
-    """Whether keys reach from a span's first frame to its last, as those of a line that was committed there do."""
+    """Whether keys reach from a span's first frame to its last, as those of a line that was
+    committed there do."""
     return abs(times[0] - span.first) < 0.5 and abs(times[-1] - span.last) < 0.5
 
 
 def hold_around(span: Span, inner: dict, value: float) -> dict:
     """Keys `inner` between level keys of a value before and after them."""
-    keys = inner if abs(inner["co"][0, 1] - value) < _NEAR else connect(level_key(span.start, value), inner, 0.0, None)
-    return keys if abs(inner["co"][-1, 1] - value) < _NEAR else connect(keys, level_key(span.end, value), None, 0.0)
+    keys = (
+        inner
+        if abs(inner["co"][0, 1] - value) < _NEAR
+        else connect(level_key(span.start, value), inner, 0.0, None)
+    )
+    return (
+        keys
+        if abs(inner["co"][-1, 1] - value) < _NEAR
+        else connect(keys, level_key(span.end, value), None, 0.0)
+    )
 
 
 def open_gap(span: Span, curve: Shape) -> dict:
-    """The keys of a curve with a gap for others from span.first on, in which it holds; the curve from there on is moved
-    to span.end."""
+    """The keys of a curve with a gap for others from span.first on, in which it holds; the curve
+    from there on is moved to span.end."""
     later = keyframes.move(curve.since(span.first), span.end - span.first)
     return connect(curve.until(span.first), later, 0.0, 0.0)
 
@@ -144,15 +186,20 @@ def open_gap(span: Span, curve: Shape) -> dict:
 def level_key(frame: float, value: float) -> dict:
     """One key with level handles."""
     return keyframes.bezier_keys(
-        np.array([[frame, value]]), np.array([[frame - 1, value]]), np.array([[frame + 1, value]]), keyframes.ALIGNED
+        np.array([[frame, value]]),
+        np.array([[frame - 1, value]]),
+        np.array([[frame + 1, value]]),
+        keyframes.ALIGNED,
     )
 
 
 def connect(first: dict, second: dict, slope_out: float | None, slope_in: float | None) -> dict:
-    """Two pieces connected by one Bézier segment from the last key of one to the first of the other; it stays between their values.
+    """Two pieces connected by one Bézier segment from the last key of one to the first of the
+    other; it stays between their values.
 
-    It leaves with slope_out and arrives with slope_in, per frame, as far as that allows; None continues in the direction of the handle on
-    the other side of that key. Neither piece changes its shape.
+    It leaves with slope_out and arrives with slope_in, per frame, as far as that allows; None
+    continues in the direction of the handle on the other side of that key. Neither piece changes
+    its shape.
     """
     keys = keyframes.concatenate(first, second)
     a = len(first["co"]) - 1
@@ -170,11 +217,16 @@ def connect(first: dict, second: dict, slope_out: float | None, slope_in: float 
 
 
 def _connect_level(first: dict, second: dict) -> dict:
-    """Two pieces that end and begin at one value, level between them; without one of them the other is level on that side."""
+    """Two pieces that end and begin at one value, level between them; without one of them the other
+    is level on that side."""
     if len(first["co"]) and len(second["co"]):
         return connect(first, second, 0.0, 0.0)
-    side, place = ("handle_left", 0) if len(second["co"]) else ("handle_right", len(first["co"]) - 1)
-    keys = {part: values.copy() for part, values in (second if len(second["co"]) else first).items()}
+    side, place = (
+        ("handle_left", 0) if len(second["co"]) else ("handle_right", len(first["co"]) - 1)
+    )
+    keys = {
+        part: values.copy() for part, values in (second if len(second["co"]) else first).items()
+    }
     keys[side][place, 1] = keys["co"][place, 1]
     keyframes.fix_handles(keys, place)
     return keys
@@ -197,8 +249,8 @@ def _slope(keys: dict, place: int, handle: str) -> float:
 
 @dataclass(frozen=True)
 class Remaining:
-    """The rest of a curve: its keys [R]; ends [R]: True for the outermost of the removed keys; gaps: parts of the time that nobody
-    animated."""
+    """The rest of a curve: its keys [R]; ends [R]: True for the outermost of the removed keys;
+    gaps: parts of the time that nobody animated."""
 
     keys: dict
     ends: np.ndarray
@@ -206,40 +258,63 @@ class Remaining:
 
 
 def remove_keys(
-    keys: dict, gone: np.ndarray, put: np.ndarray, ends_before: np.ndarray, spans: Sequence[tuple[float, float]], blend: float
+    keys: dict,
+    gone: np.ndarray,
+    put: np.ndarray,
+    ends_before: np.ndarray,
+    spans: Sequence[tuple[float, float]],
+    blend: float,
 ) -> Remaining:
     """A curve without some of its keys.
 
-    keys: of the curve, without easing.  gone [K]: True for removed keys.  put [K]: True for keys written by a commit, not the animator.
-    ends_before [K]: True for those kept as outermost keys in earlier removals.  spans: first and last frame of the replaced parts.
-    blend: frames over which the curve blends into a replaced part.
+    keys: of the curve, without easing.  gone [K]: True for removed keys.  put [K]: True for keys
+    written by a commit, not the animator. ends_before [K]: True for those kept as outermost keys in
+    earlier removals.  spans: first and last frame of the replaced parts. blend: frames over which
+    the curve blends into a replaced part.
 
-    A key set next to a committed line begins or ends a movement at the line's last or first key, and before the line the curve holds the
-    value of its first key. So the outermost removed keys are kept if the adjacent curve would change, unless they cut one movement in two,
-    which is then rejoined.
-    A gap extends to the next key if the movement to it exists only because of the line.
+    A key set next to a committed line begins or ends a movement at the line's last or first key,
+    and before the line the curve holds the value of its first key. So the outermost removed keys
+    are kept if the adjacent curve would change, unless they cut one movement in two, which is then
+    rejoined. A gap extends to the next key if the movement to it exists only because of the line.
     """
     times, gone = keys["co"][:, 0].astype(float), gone.copy()
     gaps, ends_now = [], ends_before.copy()
     for first, last in list(_runs(gone)):
-        sides = [_side(times, put, end, beside, blend) for end, beside in ((first, first - 1), (last, last + 1))]
+        sides = [
+            _side(times, put, end, beside, blend)
+            for end, beside in ((first, first - 1), (last, last + 1))
+        ]
         ends = _ends_that_stay(keys, gone, put, (first, last), sides)
-        if len(ends) == 2 and 0 < first and last < len(times) - 1 and not put[first - 1] and not put[last + 1]:
+        if (
+            len(ends) == 2
+            and 0 < first
+            and last < len(times) - 1
+            and not put[first - 1]
+            and not put[last + 1]
+        ):
             joined = keyframes.rejoin(keys, first - 1, last + 1)
-            if joined is not None:  # the line was inside one movement of the animator, which is restored
+            # the line was inside one movement of the animator, which is restored
+            if joined is not None:
                 keys = joined
                 continue
         gone[list(ends)] = False
-        for end, of_spans in ((first, [start for start, _ in spans]), (last, [end for _, end in spans])):
-            # else the adjacent movement existed when the line was committed, and the key leads into it
-            ends_now[end] |= end in ends and any(abs(times[end] - frame) < 0.5 for frame in of_spans)
+        for end, of_spans in (
+            (first, [start for start, _ in spans]),
+            (last, [end for _, end in spans]),
+        ):
+            # else the adjacent movement existed when the line was committed, and the key leads into
+            # it
+            ends_now[end] |= end in ends and any(
+                abs(times[end] - frame) < 0.5 for frame in of_spans
+            )
         gaps.append(
             (
                 _gap_end(times, first, first - 1, sides[0], bool(ends_now[first])),
                 _gap_end(times, last, last + 1, sides[1], bool(ends_now[last])),
             )
         )
-    for end in np.flatnonzero(ends_before & ~gone).tolist():  # movements to the animator's keys next to ends of earlier, longer lines
+    # movements to the animator's keys next to ends of earlier, longer lines
+    for end in np.flatnonzero(ends_before & ~gone).tolist():
         gaps.append((float(times[max(end - 1, 0)]), float(times[min(end + 1, len(times) - 1)])))
     return Remaining(keyframes.select(keys, ~gone), ends_now[~gone], tuple(gaps))
 
@@ -250,9 +325,12 @@ def _runs(gone: np.ndarray) -> Iterator[tuple[int, int]]:
     return zip(edges[::2].tolist(), (edges[1::2] - 1).tolist())
 
 
-def _side(times: np.ndarray, put: np.ndarray, end: int, beside: int, blend: float) -> np.ndarray | None:
-    """Frames beside the outermost key of a stretch at which the curve has to stay what it is. None if it may change: it only blends into
-    the line there, or the key was edited and is removed with its effect."""
+def _side(
+    times: np.ndarray, put: np.ndarray, end: int, beside: int, blend: float
+) -> np.ndarray | None:
+    """Frames beside the outermost key of a stretch at which the curve has to stay what it is. None
+    if it may change: it only blends into the line there, or the key was edited and is removed with
+    its effect."""
     if not put[end]:
         return None
     if not 0 <= beside < len(times):
@@ -262,7 +340,9 @@ def _side(times: np.ndarray, put: np.ndarray, end: int, beside: int, blend: floa
     return np.linspace(times[beside], times[end], _SAMPLES)[1:-1]
 
 
-def _ends_that_stay(keys: dict, gone: np.ndarray, put: np.ndarray, ends: tuple[int, int], sides: list) -> tuple[int, ...]:
+def _ends_that_stay(
+    keys: dict, gone: np.ndarray, put: np.ndarray, ends: tuple[int, int], sides: list
+) -> tuple[int, ...]:
     """The outermost keys of a stretch that have to stay: as few as possible."""
     frames = np.concatenate([np.zeros(0), *(side for side in sides if side is not None)])
     wanted = keyframes.evaluate(keys, frames)
@@ -279,6 +359,10 @@ def _ends_that_stay(keys: dict, gone: np.ndarray, put: np.ndarray, ends: tuple[i
     return tuple(end for end in ends if put[end])
 
 
-def _gap_end(times: np.ndarray, end: int, beside: int, side: np.ndarray | None, is_end: bool) -> float:
+def _gap_end(
+    times: np.ndarray, end: int, beside: int, side: np.ndarray | None, is_end: bool
+) -> float:
     """End of a run's gap on one side."""
-    return float(times[beside] if 0 <= beside < len(times) and (is_end or side is None) else times[end])
+    return float(
+        times[beside] if 0 <= beside < len(times) and (is_end or side is None) else times[end]
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The key frames of a region: values and slopes on them that come nearest to its curves; as few frames as the error allows."""
+"""The key frames of a region: values and slopes on them that come nearest to its curves; as few
+frames as the error allows."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -12,27 +13,40 @@ from ..progress import scaled
 from .pose_frames import cheapest_path
 from .pose_keys import BULGE, LEAST, ROWS, SAMPLES, share_off
 
-_REWEIGHTED, _ITERATIONS, _PENALTY = 10, 15, 0.3  # rounds of reweighting, solver iterations in each, and the solver's penalty
-_BETTERED = (2.0, 1.8, 1.6, 1.4, 1.3, 1.2, 1.15, 1.1, 1.05, 0.0)  # times the allowed error from which on no further round helps a fit
+# rounds of reweighting, solver iterations in each, and the solver's penalty
+_REWEIGHTED, _ITERATIONS, _PENALTY = 10, 15, 0.3
+# times the allowed error from which on no further round helps a fit
+_BETTERED = (2.0, 1.8, 1.6, 1.4, 1.3, 1.2, 1.15, 1.1, 1.05, 0.0)
 _GOOD = 0.9  # share of the allowed error at which a fit is good enough
 _SETTLED = 1e-3  # share of a curve's range: a fit has settled once values and slopes change by less
 _ALIGNED = 0.02  # penalty for a kink at a key
-_MOST_KEYS = 16  # most keys fitted at once; a longer curve is split at a middle key that keeps its value
-_FIRST_TOLERANCE = 1.3  # factor of the allowed error before values are fitted, since fitting reduces the error
-_ADDING, _REMOVING, _SPARING = 10, 2, 3  # rounds: of adding keys to a piece, of removing some, and of removing key frames of a region
-_HOPELESS, _SPARE_HOPELESS = 1.5, 2.0  # factors of the allowed error above which no fit can help: of a piece, and of a few keys around one
+_MOST_KEYS = (
+    16  # most keys fitted at once; a longer curve is split at a middle key that keeps its value
+)
+_FIRST_TOLERANCE = (
+    1.3  # factor of the allowed error before values are fitted, since fitting reduces the error
+)
+# rounds: of adding keys to a piece, of removing some, and of removing key frames of a region
+_ADDING, _REMOVING, _SPARING = 10, 2, 3
+# factors of the allowed error above which no fit can help: of a piece, and of a few keys around one
+_HOPELESS, _SPARE_HOPELESS = 1.5, 2.0
 _BEGINS_LEVEL = 0.25  # share of the allowed error per frame: slower curves start or end level
 _AROUND = 3  # keys on either side of a removed one whose values are refitted
 _SNAP = 3  # distance that a key may move to a frame already in use, frames
-_MOVES = ((0, 0), (1, 0), (0, 1), (1, 1))  # shifts of the keys before and after towards the gap, frames
+# shifts of the keys before and after towards the gap, frames
+_MOVES = ((0, 0), (1, 0), (0, 1), (1, 1))
 
 
 def _within(wanted: np.ndarray, slack: np.ndarray) -> np.ndarray:
-    """The nearest segments (change of value, slopes at both ends in units of a third, [3, …]) that keep within their ends' range."""
+    """The nearest segments (change of value, slopes at both ends in units of a third, [3, …]) that
+    keep within their ends' range."""
     both = np.stack([wanted, -wanted])  # as they rise and as they fall
     d, slopes = both[:, 0], both[:, 1:]
-    twice = d + slopes.max(1) - slack  # twice the nearest change if only the steeper slope limits it
-    near = np.maximum(np.maximum(d, twice / 2), np.maximum((twice + slopes.min(1) - slack) / 3, 0.0))
+    # twice the nearest change if only the steeper slope limits it
+    twice = d + slopes.max(1) - slack
+    near = np.maximum(
+        np.maximum(d, twice / 2), np.maximum((twice + slopes.min(1) - slack) / 3, 0.0)
+    )
     bounded = np.minimum(np.maximum(slopes, -slack), (near + slack)[:, None])
     far = np.square(near - d) + np.square(bounded - slopes).sum(1)
     rises, falls = (np.concatenate([change[None], steep]) for change, steep in zip(near, bounded))
@@ -41,7 +55,8 @@ def _within(wanted: np.ndarray, slack: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Values [n, C] on n frames, slopes out of and into each segment [n − 1, C] in units of a third of it, how far off [N]."""
+    """Values [n, C] on n frames, slopes out of and into each segment [n − 1, C] in units of a third
+    of it, how far off [N]."""
 
     value: np.ndarray
     out: np.ndarray
@@ -50,7 +65,8 @@ class Fitted:
 
 
 def bounded_slopes(value, out, into, slack, low, high):
-    """Slopes so that no curve leaves the range of its segments' ends by more than slack, nor low … high."""
+    """Slopes so that no curve leaves the range of its segments' ends by more than slack, nor low …
+    high."""
     change = np.diff(value, axis=0)
     up = change >= 0
     sign = np.where(up, 1.0, -1.0)
@@ -58,12 +74,15 @@ def bounded_slopes(value, out, into, slack, low, high):
     ahead = np.where(up, high - value[1:], value[1:] - low) / BULGE
     behind, ahead = (np.minimum(slack, np.maximum(distance, 0.0)) for distance in (behind, ahead))
     size = np.abs(change)
-    return sign * np.clip(sign * out, -behind, size + ahead), sign * np.clip(sign * into, -ahead, size + behind)
+    return sign * np.clip(sign * out, -behind, size + ahead), sign * np.clip(
+        sign * into, -ahead, size + behind
+    )
 
 
 def _matrices(samples: int, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Matrices from values at keys [n], and slopes out of and into the segments between them, to the curve: basis [samples, 3n − 2];
-    of each segment's change of value and slopes: limits [3n − 3, 3n − 2]; of the kinks at inner keys: [n − 2, 3n − 2]."""
+    """Matrices from values at keys [n], and slopes out of and into the segments between them, to
+    the curve: basis [samples, 3n − 2]; of each segment's change of value and slopes: limits [3n −
+    3, 3n − 2]; of the kinks at inner keys: [n − 2, 3n − 2]."""
     count, parts = len(keys), len(keys) - 1
     time = np.arange(samples) / SAMPLES
     k = np.clip(np.searchsorted(keys, time, side="right") - 1, 0, parts - 1)
@@ -95,12 +114,14 @@ def fit_values(
     last_try: bool = False,
     ends: np.ndarray | None = None,
 ) -> Generator[float, None, Fitted]:
-    """Values and slopes on keys [n] (frames of this piece) nearest to curves [N, C] at their worst sample.
+    """Values and slopes on keys [n] (frames of this piece) nearest to curves [N, C] at their worst
+    sample.
 
-    level: whether the curves leave the first key and reach the last level.  weight: see share_off.  bounds: slack [n − 1, C] in
-    units of a third, lowest and highest value [C].  last_try: only whether it meets the allowed error matters.
-    ends [2, C]: values of the outer keys, the curves' own if none are given.  Alternating direction method of multipliers (Boyd et
-    al. 2011), least squares reweighted towards the worst sample (Lawson 1961).
+    level: whether the curves leave the first key and reach the last level.  weight: see share_off.
+     bounds: slack [n − 1, C] in units of a third, lowest and highest value [C].  last_try: only
+    whether it meets the allowed error matters. ends [2, C]: values of the outer keys, the curves'
+    own if none are given.  Alternating direction method of multipliers (Boyd et al. 2011), least
+    squares reweighted towards the worst sample (Lawson 1961).
     """
     count, parts, (slack, low, high) = len(keys), len(keys) - 1, bounds
     ends = curves[[0, -1]] if ends is None else ends
@@ -137,7 +158,14 @@ def fit_values(
         whole[free] += x
         value = np.clip(whole[:count] * scale, low, high)
         value[[0, -1]] = ends
-        out, into = bounded_slopes(value, whole[count : count + parts] * scale, whole[count + parts :] * scale, slack, low, high)
+        out, into = bounded_slopes(
+            value,
+            whole[count : count + parts] * scale,
+            whole[count + parts :] * scale,
+            slack,
+            low,
+            high,
+        )
         yield turn / _REWEIGHTED
         error = (basis @ np.concatenate([value, out, into]) - curves).astype(np.float32)
         off = np.empty(len(error))
@@ -155,14 +183,16 @@ def fit_values(
     return best
 
 
-_TOO_FAR = Fitted(*[np.zeros(0)] * 3, np.array([np.inf]))  # placeholder for a fit that missed the allowed error
+# placeholder for a fit that missed the allowed error
+_TOO_FAR = Fitted(*[np.zeros(0)] * 3, np.array([np.inf]))
 
 
 @dataclass(frozen=True)
 class Region:
     """The curves of regions that are keyed together, and their limits.
 
-    curves [S, C] of their channels that move; flat [C, 3 (P + 1)]; weight: see share_off; slack, low, high [C].
+    curves [S, C] of their channels that move; flat [C, 3 (P + 1)]; weight: see share_off; slack,
+    low, high [C].
     """
 
     curves: np.ndarray
@@ -180,16 +210,25 @@ class Region:
     @cached_property
     def level_ends(self) -> tuple[bool, bool]:
         """Whether the curves begin and end level."""
-        rises = np.stack([self.curves[1] - self.curves[0], self.curves[-1] - self.curves[-2]]) * SAMPLES
-        begins, ends = (share_off(rises @ self.flat, np.array([[1.0, 0.0]] * 2)) < _BEGINS_LEVEL).tolist()
+        rises = (
+            np.stack([self.curves[1] - self.curves[0], self.curves[-1] - self.curves[-2]]) * SAMPLES
+        )
+        begins, ends = (
+            share_off(rises @ self.flat, np.array([[1.0, 0.0]] * 2)) < _BEGINS_LEVEL
+        ).tolist()
         return begins, ends
 
     def fit(
-        self, keys: list[int], level: set[int], last_try: bool = False, ends: np.ndarray | None = None
+        self,
+        keys: list[int],
+        level: set[int],
+        last_try: bool = False,
+        ends: np.ndarray | None = None,
     ) -> Generator[float, None, Fitted]:
         """The best values and slopes on frames `keys`, of which the outer ones keep their values.
 
-        level: closed frames, beside which no curve may leave the range of its keys.  last_try, ends: see fit_values.
+        level: closed frames, beside which no curve may leave the range of its keys.  last_try,
+        ends: see fit_values.
         """
         first, last = keys[0], keys[-1]
         rows = slice(first * SAMPLES, last * SAMPLES + 1)
@@ -202,7 +241,16 @@ class Region:
         tried = hash((tuple(keys), last_try, None if ends is None else ends.tobytes()))
         if tried in self._fits:
             return self._fits[tried]
-        fitted = yield from fit_values(self.curves[rows], np.array(keys) - first, flat_ends, self.flat, weight, bounds, last_try, ends)
+        fitted = yield from fit_values(
+            self.curves[rows],
+            np.array(keys) - first,
+            flat_ends,
+            self.flat,
+            weight,
+            bounds,
+            last_try,
+            ends,
+        )
         self._fits[tried] = fitted if not last_try or fitted.off.max() <= 1.0 else _TOO_FAR
         return fitted
 
@@ -210,13 +258,17 @@ class Region:
 def _more(keys: list[int], off: np.ndarray) -> set[int]:
     """Further frames for keys between which samples are too far off, one for each stretch."""
     local = np.array(keys) - keys[0]
-    segment = np.clip(np.searchsorted(local, np.arange(len(off)) / SAMPLES, side="right") - 1, 0, len(keys) - 2)
+    segment = np.clip(
+        np.searchsorted(local, np.arange(len(off)) / SAMPLES, side="right") - 1, 0, len(keys) - 2
+    )
     added = set()
     for wrong in np.unique(segment[off > 1.0]):
         worst = np.where(segment == wrong, off, 0.0).argmax() / SAMPLES
         for beside in (wrong, wrong - 1, wrong + 1):
             if 0 <= beside < len(local) - 1 and local[beside + 1] - local[beside] > 1:
-                added.add(int(np.clip(round(worst), local[beside] + 1, local[beside + 1] - 1)) + keys[0])
+                added.add(
+                    int(np.clip(round(worst), local[beside] + 1, local[beside + 1] - 1)) + keys[0]
+                )
                 break
     return added
 
@@ -224,7 +276,8 @@ def _more(keys: list[int], off: np.ndarray) -> set[int]:
 def fit_piece(
     region: Region, cost: np.ndarray, price: np.ndarray, first: int, last: int, level: set[int]
 ) -> Generator[float, None, tuple[list[int], Fitted]]:
-    """Returns keys from frame first to last, whose values are kept, and their fit: as few keys as the error allows."""
+    """Returns keys from frame first to last, whose values are kept, and their fit: as few keys as
+    the error allows."""
     keys = yield from cheapest_path(cost, price, first, last, _FIRST_TOLERANCE)
     if len(keys) > _MOST_KEYS:
         middle = keys[len(keys) // 2]
@@ -258,7 +311,11 @@ def fit_piece(
             fewer = [frame for frame in keys if frame != key]
             tries = [fewer]
             if turn:  # also with the adjacent keys moved towards the gap
-                tries += [sorted({*fewer, to} - {frame}) for frame, to in ((a, a + 1), (b, b - 1)) if frame not in (first, last)]
+                tries += [
+                    sorted({*fewer, to} - {frame})
+                    for frame, to in ((a, a + 1), (b, b - 1))
+                    if frame not in (first, last)
+                ]
             for wanted in tries:
                 if len(wanted) != len(fewer):
                     continue
@@ -274,7 +331,8 @@ def fit_piece(
 class Columns:
     """Key frames of a region, and the values and slopes of its curves there.
 
-    keys: n frames.  value: n rows [C].  out, into: n − 1 rows [C], slopes out of and into each segment in thirds.
+    keys: n frames.  value: n rows [C].  out, into: n − 1 rows [C], slopes out of and into each
+    segment in thirds.
     """
 
     def __init__(self, keys: list[int], value: np.ndarray, out: np.ndarray, into: np.ndarray):
@@ -283,9 +341,11 @@ class Columns:
     def remove_spare(
         self, region: Region, cost: np.ndarray, price: np.ndarray, level: set[int], stay: set[int]
     ) -> Generator[float, None, None]:
-        """Remove as many key frames as the allowed error lets go, the dearest first. Yields progress.
+        """Remove as many key frames as the allowed error lets go, the dearest first. Yields
+        progress.
 
-        cost: see find_segments.  price [T] of a key on each frame.  level: closed frames.  stay: frames that keep their keys.
+        cost: see find_segments.  price [T] of a key on each frame.  level: closed frames.  stay:
+        frames that keep their keys.
         """
         for turn in range(_SPARING):
             before = len(self.keys)
@@ -293,28 +353,44 @@ class Columns:
             for number, frame in enumerate(order):
                 yield (done := (turn + number / len(order)) / _SPARING)
                 if frame in self.keys:
-                    yield from scaled(self._remove(region, cost, level, stay, frame, _MOVES if turn else _MOVES[:1]), done, done)
+                    yield from scaled(
+                        self._remove(
+                            region, cost, level, stay, frame, _MOVES if turn else _MOVES[:1]
+                        ),
+                        done,
+                        done,
+                    )
             if turn and len(self.keys) == before:
                 return
 
-    def snap(self, region: Region, used: set[int], level: set[int], stay: set[int]) -> Generator[float, None, None]:
-        """Move key frames to frames near by that are used already, where the allowed error lets them. Yields progress."""
+    def snap(
+        self, region: Region, used: set[int], level: set[int], stay: set[int]
+    ) -> Generator[float, None, None]:
+        """Move key frames to frames near by that are used already, where the allowed error lets
+        them. Yields progress."""
         unused = sorted(set(self.keys) - used - stay)
         for number, frame in enumerate(unused):
             yield (done := number / len(unused))
             place = self.keys.index(frame)
-            for target in sorted(used.intersection(range(frame - _SNAP, frame + _SNAP + 1)), key=lambda to: abs(to - frame)):
+            for target in sorted(
+                used.intersection(range(frame - _SNAP, frame + _SNAP + 1)),
+                key=lambda to: abs(to - frame),
+            ):
                 if self.keys[place - 1] < target < self.keys[place + 1]:
                     part = slice(max(place - _AROUND, 0), place + _AROUND + 1)
                     moved = [target if key == frame else key for key in self.keys[part]]
                     if (yield from scaled(self._replace(region, level, part, moved), done, done)):
                         break
 
-    def _replace(self, region: Region, level: set[int], part: slice, frames: list[int]) -> Generator[float, None, bool]:
-        """Replace the frames of a part of the keys, whose outer values stay, if the curves then meet the allowed error.
-        Returns whether they did."""
+    def _replace(
+        self, region: Region, level: set[int], part: slice, frames: list[int]
+    ) -> Generator[float, None, bool]:
+        """Replace the frames of a part of the keys, whose outer values stay, if the curves then
+        meet the allowed error. Returns whether they did."""
         first, last = part.start, min(part.stop, len(self.keys)) - 1
-        fitted = yield from region.fit(frames, level, True, np.stack([self.value[first], self.value[last]]))
+        fitted = yield from region.fit(
+            frames, level, True, np.stack([self.value[first], self.value[last]])
+        )
         if fitted.off.max() > 1.0:
             return False
         self.keys[first : last + 1], self.value[first : last + 1] = frames, list(fitted.value)
@@ -322,9 +398,16 @@ class Columns:
         return True
 
     def _remove(
-        self, region: Region, cost: np.ndarray, level: set[int], stay: set[int], frame: int, moves: tuple
+        self,
+        region: Region,
+        cost: np.ndarray,
+        level: set[int],
+        stay: set[int],
+        frame: int,
+        moves: tuple,
     ) -> Generator[float, None, None]:
-        """Remove a key frame if the curves around it come within the allowed error without it. Yields progress."""
+        """Remove a key frame if the curves around it come within the allowed error without it.
+        Yields progress."""
         place = self.keys.index(frame)
         before, after = self.keys[place - 1], self.keys[place + 1]
         part = slice(max(place - _AROUND, 0), place + _AROUND + 1)
@@ -337,5 +420,9 @@ class Columns:
             if b - a >= len(cost) or cost[b - a, a] > _SPARE_HOPELESS:
                 continue
             moved = {before: a, after: b}
-            if (yield from self._replace(region, level, part, [moved.get(key, key) for key in keys if key != frame])):
+            if (
+                yield from self._replace(
+                    region, level, part, [moved.get(key, key) for key in keys if key != frame]
+                )
+            ):
                 return

@@ -17,10 +17,11 @@ _EXTREME_MOVE = 2.0  # movement, in allowed errors, after which a turning point 
 def find_segments(
     curves: np.ndarray, flat: np.ndarray, weight: np.ndarray, slack: np.ndarray, longest: int
 ) -> Generator[float, None, np.ndarray]:
-    """Returns the least error of a segment between any two frames with fixed ends: [longest + 1, T].
+    """Returns the least error of a segment between any two frames with fixed ends: [longest + 1,
+    T].
 
-    Row l, column i: of the segment from frame i to frame i + l. Slopes at both ends are the best that keep every curve
-    within its ends' range.
+    Row l, column i: of the segment from frame i to frame i + l. Slopes at both ends are the best
+    that keep every curve within its ends' range.
     """
     step = SAMPLES // 2  # two samples per frame suffice, also in single precision
     curves, weight = curves[::step].astype(np.float32), weight[::step]
@@ -31,10 +32,13 @@ def find_segments(
         count = 2 * length
         a, b, c, d = hermite(np.arange(1, count) / count)
         a, b = a.astype(np.float32), b.astype(np.float32)
-        slopes = 3 * np.stack([c, d], 1).astype(np.float32)  # for slopes in units of a third of the segment
+        # for slopes in units of a third of the segment
+        slopes = 3 * np.stack([c, d], 1).astype(np.float32)
         gram = slopes.T @ slopes
-        windows = np.lib.stride_tricks.sliding_window_view(curves, count + 1, axis=0)[::2]  # [T - l, C, samples]
-        weights = np.lib.stride_tricks.sliding_window_view(weight, count + 1, axis=0)[::2]  # [T - l, P + 1 or 2, samples]
+        # [T - l, C, samples]
+        windows = np.lib.stride_tricks.sliding_window_view(curves, count + 1, axis=0)[::2]
+        # [T - l, P + 1 or 2, samples]
+        weights = np.lib.stride_tricks.sliding_window_view(weight, count + 1, axis=0)[::2]
         rows = max(1, 400_000 // (count * flat.shape[1]))
         for start in range(0, len(windows), rows):
             part = windows[start : start + rows]
@@ -48,14 +52,22 @@ def find_segments(
                 into = np.clip((q - gram[0, 1] * out) / gram[1, 1], low, high)
             left -= out[..., None] * slopes[:, 0] + into[..., None] * slopes[:, 1]
             off = np.moveaxis(left, 1, 2).reshape(-1, left.shape[1]) @ flat
-            off = share_off(off, np.moveaxis(weights[start : start + rows, :, 1:-1], 1, 2).reshape(-1, weight.shape[1]))
+            off = share_off(
+                off,
+                np.moveaxis(weights[start : start + rows, :, 1:-1], 1, 2).reshape(
+                    -1, weight.shape[1]
+                ),
+            )
             cost[length, start : start + len(part)] = off.reshape(len(part), -1).max(1)
             yield length / longest
     return cost
 
 
-def cheapest_path(cost: np.ndarray, price: np.ndarray, first: int, last: int, tolerance: float) -> Generator[float, None, list[int]]:
-    """Returns the cheapest frames from first to last (both among them) between which no segment is off by more than the tolerance."""
+def cheapest_path(
+    cost: np.ndarray, price: np.ndarray, first: int, last: int, tolerance: float
+) -> Generator[float, None, list[int]]:
+    """Returns the cheapest frames from first to last (both among them) between which no segment is
+    off by more than the tolerance."""
     longest = len(cost) - 1
     best, back = {first: 0.0}, {}
     for end in range(first + 1, last + 1):
@@ -65,7 +77,8 @@ def cheapest_path(cost: np.ndarray, price: np.ndarray, first: int, last: int, to
         for start in range(max(first, end - longest), end):
             off = cost[end - start, start]
             if off <= tolerance or end - start == 1:
-                total = best[start] + price[end] + 0.02 * off  # of two paths with the same cost the nearer one
+                # of two paths with the same cost the nearer one
+                total = best[start] + price[end] + 0.02 * off
                 if total < least:
                     least, source = total, start
         best[end], back[end] = least, source
@@ -75,8 +88,11 @@ def cheapest_path(cost: np.ndarray, price: np.ndarray, first: int, last: int, to
     return frames[::-1]
 
 
-def find_holds(curves: np.ndarray, flat: np.ndarray) -> Generator[float, None, list[tuple[int, int]]]:
-    """Returns the stretches of frames (first, last) in which nothing of a region moves by more than `STILL`."""
+def find_holds(
+    curves: np.ndarray, flat: np.ndarray
+) -> Generator[float, None, list[tuple[int, int]]]:
+    """Returns the stretches of frames (first, last) in which nothing of a region moves by more than
+    `STILL`."""
     places = (curves[::SAMPLES] @ flat.astype(float))[:, :-3].reshape(len(curves[::SAMPLES]), -1, 3)
     holds, first = [], 0
     low = high = places[0]
@@ -95,7 +111,10 @@ def find_holds(curves: np.ndarray, flat: np.ndarray) -> Generator[float, None, l
             first = frame
             low = high = places[frame]
             while first > (holds[-1][1] + 1 if holds else 0):
-                lower, higher = np.minimum(low, places[first - 1]), np.maximum(high, places[first - 1])
+                lower, higher = (
+                    np.minimum(low, places[first - 1]),
+                    np.maximum(high, places[first - 1]),
+                )
                 if np.linalg.norm(higher - lower, axis=1).max() > STILL:
                     break
                 first, low, high = first - 1, lower, higher
@@ -103,10 +122,16 @@ def find_holds(curves: np.ndarray, flat: np.ndarray) -> Generator[float, None, l
 
 
 def snap_to_used(hold: tuple[int, int], used: set[int]) -> tuple[int, int]:
-    """A hold that begins and ends on frames that have keys already, if it gets shorter by a few frames only."""
+    """A hold that begins and ends on frames that have keys already, if it gets shorter by a few
+    frames only."""
     first, last = hold
-    later = next((frame for frame in range(first, min(first + _SNAP, last - 1) + 1) if frame in used), first)
-    earlier = next((frame for frame in range(last, max(last - _SNAP, later + 1) - 1, -1) if frame in used), last)
+    later = next(
+        (frame for frame in range(first, min(first + _SNAP, last - 1) + 1) if frame in used), first
+    )
+    earlier = next(
+        (frame for frame in range(last, max(last - _SNAP, later + 1) - 1, -1) if frame in used),
+        last,
+    )
     return later, earlier
 
 
@@ -120,7 +145,8 @@ def find_extremes(curves: np.ndarray, flat: np.ndarray) -> np.ndarray:
     _, axes = np.linalg.eigh(root @ (values.T @ values) @ root)
     frames = [np.array([0, len(values) - 1])]
     for axis in axes.T[:-4:-1]:
-        shape = np.linalg.lstsq(root, axis, rcond=1e-6)[0] @ moved  # the axis as displacements of points
+        # the axis as displacements of points
+        shape = np.linalg.lstsq(root, axis, rcond=1e-6)[0] @ moved
         most = np.linalg.norm(shape.reshape(-1, 3), axis=1).max()
         frames.append(turning_points(values @ root @ axis * most, _EXTREME_MOVE))
     return np.unique(np.concatenate(frames))

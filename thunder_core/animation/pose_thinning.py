@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The keys of each curve of a region, of those on its key frames: thinned out, evened and aligned."""
+"""The keys of each curve of a region, of those on its key frames: thinned out, evened and
+aligned."""
 
 from bisect import bisect_left
 from collections.abc import Generator
@@ -17,40 +18,63 @@ _LEVEL = 0.05  # share of the allowed error: neighbouring keys that differ by le
 
 
 class Curve:
-    """Keys of one channel of a region while some are taken away: frames, values, slopes out of and into segments (thirds)."""
+    """Keys of one channel of a region while some are taken away: frames, values, slopes out of and
+    into segments (thirds)."""
 
     def __init__(self, frames: list[int], value: np.ndarray, out: np.ndarray, into: np.ndarray):
-        self.frames, self.value, self.out, self.into = list(frames), list(value), list(out), list(into)
+        self.frames, self.value, self.out, self.into = (
+            list(frames),
+            list(value),
+            list(out),
+            list(into),
+        )
 
     def segment(self, place: int) -> np.ndarray:
         """Samples of the curve from key `place` to the next, both included."""
         a, b, slopes, _ = _of_length((self.frames[place + 1] - self.frames[place]) * SAMPLES + 1)
-        return a * self.value[place] + b * self.value[place + 1] + slopes @ (self.out[place], self.into[place])
+        return (
+            a * self.value[place]
+            + b * self.value[place + 1]
+            + slopes @ (self.out[place], self.into[place])
+        )
 
     def samples(self) -> np.ndarray:
         """The whole curve."""
-        return np.concatenate([*(self.segment(place)[:-1] for place in range(len(self.frames) - 1)), self.value[-1:]])
+        return np.concatenate(
+            [*(self.segment(place)[:-1] for place in range(len(self.frames) - 1)), self.value[-1:]]
+        )
 
     def keys(self) -> PoseKeys:
         """As a curve's keys, level at both ends."""
         gaps = np.diff(self.frames) / 3
-        right, left = np.append(np.array(self.out) / gaps, 0.0), np.append(0.0, np.array(self.into) / gaps)
+        right, left = (
+            np.append(np.array(self.out) / gaps, 0.0),
+            np.append(0.0, np.array(self.into) / gaps),
+        )
         return PoseKeys(np.array(self.frames), np.array(self.value, float), left, right)
 
 
 @lru_cache(maxsize=256)
 def _of_length(count: int):
-    """For a segment of `count` samples: the basis of its end values, the basis of its slopes (in thirds), their normal matrix."""
+    """For a segment of `count` samples: the basis of its end values, the basis of its slopes (in
+    thirds), their normal matrix."""
     a, b, c, d = hermite(np.arange(count) / (count - 1))
     slopes = 3 * np.stack([c, d], 1)
     return a, b, slopes, (slopes.T @ slopes).tolist()
 
 
 def _slopes(
-    wanted: np.ndarray, start: float, end: float, slack: float, low: float, high: float, level: tuple[bool, bool]
+    wanted: np.ndarray,
+    start: float,
+    end: float,
+    slack: float,
+    low: float,
+    high: float,
+    level: tuple[bool, bool],
 ) -> tuple[float, float]:
-    """Slopes, in thirds, of the segment from start to end nearest to samples wanted [N] that keeps within its range. It holds if both ends
-    are equal. level: whether it leaves and arrives level."""
+    """Slopes, in thirds, of the segment from start to end nearest to samples wanted [N] that keeps
+    within its range. It holds if both ends are equal. level: whether it leaves and arrives
+    level."""
     if start == end:
         return 0.0, 0.0
     a, b, slopes, ((g, e), (_, f)) = _of_length(len(wanted))
@@ -74,7 +98,11 @@ def _slope_limits(start: float, end: float, slack: float, low: float, high: floa
     behind, ahead = (start - low, high - end) if up else (high - start, end - low)
     behind, ahead = (min(slack, max(distance, 0.0) / BULGE) for distance in (behind, ahead))
     size = abs(end - start)
-    return ((-behind, size + ahead), (-ahead, size + behind)) if up else ((-size - ahead, behind), (-size - behind, ahead))
+    return (
+        ((-behind, size + ahead), (-ahead, size + behind))
+        if up
+        else ((-size - ahead, behind), (-size - behind, ahead))
+    )
 
 
 class Thinning:
@@ -85,7 +113,9 @@ class Thinning:
         closed = np.zeros(len(region.curves) // SAMPLES + 1, int)
         closed[list(level)] = 1
         self.closed_before = np.append(0, np.cumsum(closed)).tolist()
-        self.strength = np.linalg.norm(region.flat.reshape(len(region.flat), -1, 3)[:, :-1], axis=2).max(1)
+        self.strength = np.linalg.norm(
+            region.flat.reshape(len(region.flat), -1, 3)[:, :-1], axis=2
+        ).max(1)
         self.error = np.empty((len(region.curves), region.flat.shape[1]), np.float32)
         self.off = np.empty(len(region.curves))
         self.shown = np.empty(region.curves.shape)
@@ -97,7 +127,9 @@ class Thinning:
             yield 0.5 * (channel + 1) / len(self.curves)
         for start in range(0, len(self.shown), ROWS):
             rows = slice(start, start + ROWS)
-            self.error[rows] = (self.shown[rows] - self.region.curves[rows]).astype(np.float32) @ self.region.flat
+            self.error[rows] = (self.shown[rows] - self.region.curves[rows]).astype(
+                np.float32
+            ) @ self.region.flat
             self.off[rows] = share_off(self.error[rows], self.region.weight[rows])
             yield 0.5 + 0.5 * min(1.0, (start + ROWS) / len(self.shown))
 
@@ -116,7 +148,8 @@ class Thinning:
         worth: float | None,
         slopes: tuple[list[float], list[float]] | None = None,
     ) -> bool:
-        """Replace the keys from index start to end, if no error grows by more than `worth`; None: any growth.
+        """Replace the keys from index start to end, if no error grows by more than `worth`; None:
+        any growth.
 
         slopes: out of and into each segment, in thirds; None: the best ones.
         """
@@ -143,11 +176,14 @@ class Thinning:
         samples = new.samples()
         change = (samples - self.shown[rows, channel]).astype(np.float32)
         worst = int(np.abs(change).argmax())
-        for some in (slice(first * SAMPLES + worst, first * SAMPLES + worst + 1), rows):  # the point of largest change usually suffices
+        # the point of largest change usually suffices
+        for some in (slice(first * SAMPLES + worst, first * SAMPLES + worst + 1), rows):
             here = change[worst : worst + 1] if some is not rows else change
             error = self.error[some] + here[:, None] * region.flat[channel]
             off, before = share_off(error, region.weight[some]), self.off[some]
-            if worth is not None and ((off > np.maximum(1.0, before)).any() or (off - before).max() > worth):
+            if worth is not None and (
+                (off > np.maximum(1.0, before)).any() or (off - before).max() > worth
+            ):
                 return False
         self.error[rows], self.off[rows], self.shown[rows, channel] = error, off, samples
         curve.frames[start : end + 1], curve.value[start : end + 1] = new.frames, new.value
@@ -155,12 +191,14 @@ class Thinning:
         return True
 
     def even_out(self, channel: int, holds: list[tuple[int, int]]) -> Generator[float, None, None]:
-        """Give neighbouring keys that hardly differ one value: the curve holds there. The outer keys keep theirs. Within holds of
-        the region they may differ by more. Yields progress."""
+        """Give neighbouring keys that hardly differ one value: the curve holds there. The outer
+        keys keep theirs. Within holds of the region they may differ by more. Yields progress."""
         curve, near = self.curves[channel], _LEVEL / max(self.strength[channel], LEAST)
         start, final = 0, len(curve.frames) - 1
         while start < final:
-            hold = next((hold for hold in holds if hold[0] <= curve.frames[start] < hold[1]), (0, -1))
+            hold = next(
+                (hold for hold in holds if hold[0] <= curve.frames[start] < hold[1]), (0, -1)
+            )
             end = start
             while end < final and (one := abs(curve.value[end + 1] - curve.value[start])) < near * (
                 1 if curve.frames[end + 1] > hold[1] else STILL / _LEVEL
@@ -169,18 +207,30 @@ class Thinning:
             if end > start and (start > 0 or end < final or one == 0.0):
                 a, b = max(start - 1, 0), min(end + 1, final)
                 same = curve.value[end if end == final else start]
-                value = curve.value[a:start] + [same] * (end - start + 1) + curve.value[end + 1 : b + 1]
+                value = (
+                    curve.value[a:start] + [same] * (end - start + 1) + curve.value[end + 1 : b + 1]
+                )
                 self.try_keys(channel, a, b, curve.frames[a : b + 1], value, np.inf)
                 yield end / final
             start = end + 1 if end > start else start + 1
 
     def _settle(self, channel: int) -> None:
-        """Bound slopes by the range the curve moves through now: fewer keys may have made that smaller."""
+        """Bound slopes by the range the curve moves through now: fewer keys may have made that
+        smaller."""
         curve, before = self.curves[channel], self.region.slack[channel]
-        slack = before * np.ptp(curve.value) / max(self.region.high[channel] - self.region.low[channel], LEAST)
+        slack = (
+            before
+            * np.ptp(curve.value)
+            / max(self.region.high[channel] - self.region.low[channel], LEAST)
+        )
         for place in range(len(curve.frames) - 1):
             slack_here = min(slack, self.slack(channel, *curve.frames[place : place + 2]))
-            out, into = _slope_limits(*curve.value[place : place + 2], slack_here, self.region.low[channel], self.region.high[channel])
+            out, into = _slope_limits(
+                *curve.value[place : place + 2],
+                slack_here,
+                self.region.low[channel],
+                self.region.high[channel],
+            )
             curve.out[place] = min(max(curve.out[place], out[0]), out[1])
             curve.into[place] = min(max(curve.into[place], into[0]), into[1])
 
@@ -189,21 +239,31 @@ class Thinning:
         return np.abs(self.shown[frame * SAMPLES] - self.region.curves[frame * SAMPLES])
 
     def set_keys(self, frame: int) -> Generator[float, None, None]:
-        """Put all curves on a frame between the outer ones to the values that they are to have. Yields progress."""
+        """Put all curves on a frame between the outer ones to the values that they are to have.
+        Yields progress."""
         for channel in np.flatnonzero(self.errors_on(frame) > 0.0):
             curve = self.curves[channel]
             before = bisect_left(curve.frames, frame) - 1
             after = before + 1 + (curve.frames[before + 1] == frame)
             frames = [curve.frames[before], frame, curve.frames[after]]
-            value = [curve.value[before], float(self.region.curves[frame * SAMPLES, channel]), curve.value[after]]
+            value = [
+                curve.value[before],
+                float(self.region.curves[frame * SAMPLES, channel]),
+                curve.value[after],
+            ]
             self.try_keys(channel, before, after, frames, value, None)
             yield 0.0
 
-    def thin(self, channel: int, worth: float, only: np.ndarray | None = None) -> Generator[float, None, None]:
-        """Remove the keys a curve can do without, of those on the frames `only` [T] if given. Yields progress."""
+    def thin(
+        self, channel: int, worth: float, only: np.ndarray | None = None
+    ) -> Generator[float, None, None]:
+        """Remove the keys a curve can do without, of those on the frames `only` [T] if given.
+        Yields progress."""
         curve, place = self.curves[channel], 1
         while place < len(curve.frames) - 1:
-            frames, value = [[part[place - 1], part[place + 1]] for part in (curve.frames, curve.value)]
+            frames, value = [
+                [part[place - 1], part[place + 1]] for part in (curve.frames, curve.value)
+            ]
             if only is not None and not only[curve.frames[place]]:
                 place += 1
                 continue
@@ -211,9 +271,11 @@ class Thinning:
                 place += 1
             yield min(1.0, place / len(curve.frames))
 
-    def join(self, channel: int, stay: set[int], only: np.ndarray | None = None) -> Generator[float, None, None]:
-        """Replace two keys on adjacent frames by one where the error allows it; only on the frames `only` [T] if given. stay: frames that
-        keep their keys. Yields progress."""
+    def join(
+        self, channel: int, stay: set[int], only: np.ndarray | None = None
+    ) -> Generator[float, None, None]:
+        """Replace two keys on adjacent frames by one where the error allows it; only on the frames
+        `only` [T] if given. stay: frames that keep their keys. Yields progress."""
         curve, place = self.curves[channel], 1
         while place < len(curve.frames) - 2:
             four = slice(place - 1, place + 3)
@@ -223,14 +285,16 @@ class Thinning:
                 middle = sum(values) / 2
                 for frame, value in zip((*pair, *pair), (*values, middle, middle)):
                     keys = [first, frame, last], [start, value, end]
-                    if (not fixed or frame in fixed) and self.try_keys(channel, place - 1, place + 2, *keys, _JOINED_WORTH):
+                    if (not fixed or frame in fixed) and self.try_keys(
+                        channel, place - 1, place + 2, *keys, _JOINED_WORTH
+                    ):
                         break
                 yield place / len(curve.frames)
             place += 1
 
     def align(self, channel: int, only: np.ndarray | None = None) -> Generator[float, None, None]:
-        """Remove kinks at keys, of those on the frames `only` [T] if given, where the error allows it, and bound the slopes of all.
-        Yields progress."""
+        """Remove kinks at keys, of those on the frames `only` [T] if given, where the error allows
+        it, and bound the slopes of all. Yields progress."""
         curve, region = self.curves[channel], self.region
         for place in range(1, len(curve.frames) - 1):
             if only is not None and not only[curve.frames[place]]:
@@ -242,9 +306,12 @@ class Thinning:
             three = slice(place - 1, place + 2)
             frames, value = curve.frames[three], curve.value[three]
             holds = curve.value[place] in (curve.value[place - 1], curve.value[place + 1])
-            slope = 0.0 if holds else (left * after + right * before) / (before + after)  # the shorter side counts more
+            # the shorter side counts more
+            slope = 0.0 if holds else (left * after + right * before) / (before + after)
             bounds = (region.low[channel], region.high[channel])
-            _, (least_before, most_before) = _slope_limits(*value[:2], self.slack(channel, *frames[:2]), *bounds)
+            _, (least_before, most_before) = _slope_limits(
+                *value[:2], self.slack(channel, *frames[:2]), *bounds
+            )
             slope = min(max(slope, least_before / before), most_before / before)
             (least, most), _ = _slope_limits(*value[1:], self.slack(channel, *frames[1:]), *bounds)
             slope = min(max(slope, least / after), most / after)

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turns dense curves of a face into poses: keys on frames that all curves of a region share, as an animator sets them; numpy only.
+"""Turns dense curves of a face into poses: keys on frames that all curves of a region share, as an
+animator sets them; numpy only.
 
-The mouth (lips, jaw, cheeks, tongue) is keyed on the sounds: where lips close and open again, at extremes, at both ends of
-holds, and on as many breakdowns between them as the allowed error needs. Brows, eyes and head have separate frames, shared with the mouth
-or each other where the error allows it; since they do not speak, they may be half a frame early or late.
-Frames are chosen by dynamic programming over the longest segments that stay within the error, in millimetres of displacement; frames that
-are not needed are then removed. Values and slopes are fitted together, so that no curve leaves the range of two neighbouring keys by more
-than `SLACK` of the range it moves through. A curve has no key on a frame where it needs none.
+The mouth (lips, jaw, cheeks, tongue) is keyed on the sounds: where lips close and open again, at
+extremes, at both ends of holds, and on as many breakdowns between them as the allowed error needs.
+Brows, eyes and head have separate frames, shared with the mouth or each other where the error
+allows it; since they do not speak, they may be half a frame early or late. Frames are chosen by
+dynamic programming over the longest segments that stay within the error, in millimetres of
+displacement; frames that are not needed are then removed. Values and slopes are fitted together, so
+that no curve leaves the range of two neighbouring keys by more than `SLACK` of the range it moves
+through. A curve has no key on a frame where it needs none.
 """
 
 from __future__ import annotations
@@ -25,19 +28,26 @@ from .pose_keys import BULGE, Measure, moved_by_shift, PoseKeys, SAMPLES, STILL
 from .pose_thinning import Curve, Thinning
 
 REGIONS = ("Brows", "Eyes", "Cheeks & Nose", "Mouth", "Jaw", "Tongue", "Head")
-# Regions that are keyed on the same frames, the most important first: later ones prefer frames of earlier ones.
+# Regions that are keyed on the same frames, the most important first: later ones prefer frames of
+# earlier ones.
 TOGETHER = (("Mouth", "Jaw", "Cheeks & Nose", "Tongue"), ("Head",), ("Eyes",), ("Brows",))
 KINDS = ("CLOSURE", "HOLD", "EXTREME", "BREAKDOWN")
 SLACK = 0.02  # share of a curve's range by which it may leave the range of two neighbouring keys
 _LONGEST = 24  # frames of the longest segment that is not a hold
 _ONE_POSE = 2  # frames within which turning points of several curves form one pose
-_USED, _EXTREME = 0.05, 0.8  # costs of a frame used by another region and of an extreme; any other frame costs 1
-_THINNED = (0.02, 0.1)  # shares of the allowed error below which a curve gives up a key, one for each round
+# costs of a frame used by another region and of an extreme; any other frame costs 1
+_USED, _EXTREME = 0.05, 0.8
+# shares of the allowed error below which a curve gives up a key, one for each round
+_THINNED = (0.02, 0.1)
 _SHUT = 5.0  # weight of errors on frames with shut lids
-_SPARE, _STEEP = 1.05, 3  # weight of a frame whose error was too large: factor, and power of the error
-_BESIDE, _NEAR = 2, 3  # frames around such errors that get more weight, and whose keys are thinned again
-_EXACT = 0.01  # summed error at a frame, relative to the allowed one, above which the frame gets exact keys
-_ELSEWHERE = 0.75  # frames by which a frame without keys of the region must be nearer than one with keys to be chosen
+# weight of a frame whose error was too large: factor, and power of the error
+_SPARE, _STEEP = 1.05, 3
+# frames around such errors that get more weight, and whose keys are thinned again
+_BESIDE, _NEAR = 2, 3
+# summed error at a frame, relative to the allowed one, above which the frame gets exact keys
+_EXACT = 0.01
+# frames by which a frame without keys of the region must be nearer than one with keys to be chosen
+_ELSEWHERE = 0.75
 _GAP_SHARE = 0.8  # share of the remaining distance to the gap at which lips count as apart
 
 
@@ -45,8 +55,8 @@ _GAP_SHARE = 0.8  # share of the remaining distance to the gap at which lips cou
 class Column:
     """A frame on which the curves of some regions have keys.
 
-    kind: one of KINDS, the purpose of the pose.  pose: its number; both ends of a closure or a hold are one pose, and a
-    breakdown between poses is none (−1).
+    kind: one of KINDS, the purpose of the pose.  pose: its number; both ends of a closure or a hold
+    are one pose, and a breakdown between poses is none (−1).
     """
 
     index: int
@@ -63,9 +73,10 @@ def poses_in(columns: Sequence[Column]) -> int:
 class Poses:
     """A motion as poses.
 
-    curves: keys of each channel, None if it never moves.  columns: for each entry of TOGETHER its frames, ascending.
-    off: largest error of any point, in allowed errors, summed over channels.  parts: for each entry of TOGETHER the channels that move,
-    how they are keyed and their thinning; None if none moves.
+    curves: keys of each channel, None if it never moves.  columns: for each entry of TOGETHER its
+    frames, ascending. off: largest error of any point, in allowed errors, summed over channels.
+     parts: for each entry of TOGETHER the channels that move, how they are keyed and their
+    thinning; None if none moves.
     """
 
     curves: tuple[PoseKeys | None, ...]
@@ -73,18 +84,31 @@ class Poses:
     off: float
     parts: list[tuple[np.ndarray, _Plan, Thinning] | None] = field(compare=False, repr=False)
 
-    def mend(self, off: np.ndarray, apart: Sequence[int] | np.ndarray = ()) -> Generator[float, None, Poses]:
-        """Poses with smaller errors where these exceed the limit. Returns the new poses; do not mend the old ones again.
+    def mend(
+        self, off: np.ndarray, apart: Sequence[int] | np.ndarray = ()
+    ) -> Generator[float, None, Poses]:
+        """Poses with smaller errors where these exceed the limit. Returns the new poses; do not
+        mend the old ones again.
 
-        The regions that are furthest off there get more keys, and errors count more; and the mouth where lips are apart.
-        off [S]: error at each sample, in allowed errors; apart: frames on which lips should meet but do not; both measured by the caller.
+        The regions that are furthest off there get more keys, and errors count more; and the mouth
+        where lips are apart. off [S]: error at each sample, in allowed errors; apart: frames on
+        which lips should meet but do not; both measured by the caller.
         """
-        of_part: dict[int, list[np.ndarray]] = {0: []} if len(apart) and self.parts[0] is not None else {}
+        of_part: dict[int, list[np.ndarray]] = (
+            {0: []} if len(apart) and self.parts[0] is not None else {}
+        )
         for stretch in runs(np.flatnonzero(off > 1.0), SAMPLES):
             worst = stretch[off[stretch].argmax()]
-            far = {place: part[2].off[worst] for place, part in enumerate(self.parts) if part is not None}
+            far = {
+                place: part[2].off[worst]
+                for place, part in enumerate(self.parts)
+                if part is not None
+            }
             of_part.setdefault(max(far, key=far.get), []).append(stretch)
-        mends = [_mend(*self.parts[place][1:], off, some, apart if place == 0 else ()) for place, some in of_part.items()]
+        mends = [
+            _mend(*self.parts[place][1:], off, some, apart if place == 0 else ())
+            for place, some in of_part.items()
+        ]
         yield from in_turn(mends, 0.0, 1.0)
         return _as_they_are(len(self.curves), self.parts)
 
@@ -93,8 +117,9 @@ class Poses:
 class _Plan:
     """The key frames of regions that are keyed together, while they are chosen.
 
-    columns: frames with values and slopes.  level: closed frames.  ends: frames that keep a key; stay: these, and the ends of holds.
-    closures, holds: their first and last frames.  extremes: frames on which the largest movements turn.
+    columns: frames with values and slopes.  level: closed frames.  ends: frames that keep a key;
+    stay: these, and the ends of holds. closures, holds: their first and last frames.  extremes:
+    frames on which the largest movements turn.
     """
 
     region: Region
@@ -112,14 +137,20 @@ class _Plan:
 
 
 def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float, None, _Plan]:
-    """Choose the key frames of a region, preferring those that are used already. Returns the plan."""
+    """Choose the key frames of a region, preferring those that are used already. Returns the
+    plan."""
     frames = (len(region.curves) - 1) // SAMPLES + 1
-    cost = yield from scaled(find_segments(region.curves, region.flat, region.weight, region.slack, _LONGEST), 0.0, 0.4)
+    cost = yield from scaled(
+        find_segments(region.curves, region.flat, region.weight, region.slack, _LONGEST), 0.0, 0.4
+    )
     extremes = set(find_extremes(region.curves, region.flat).tolist())
     holds = yield from scaled(find_holds(region.curves, region.flat), 0.4, 0.4)
     holds = [snap_to_used(hold, used) for hold in holds]
     closures = [(int(run[0]), int(run[-1])) for run in runs(closed)]
-    level, ends = set(closed.tolist()), {0, frames - 1, *(frame for closure in closures for frame in closure)}
+    level, ends = (
+        set(closed.tolist()),
+        {0, frames - 1, *(frame for closure in closures for frame in closure)},
+    )
     price = np.ones(frames)
     price[sorted(extremes)] = _EXTREME
     price[sorted(used)] *= _USED
@@ -128,7 +159,9 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
     keys, value, out, into = [0], [region.curves[0]], [], []
     for first, last in zip(pins[:-1], pins[1:]):
         done = 0.4 + 0.2 * first / frames
-        more, fitted = yield from scaled(fit_piece(region, cost, price, first, last, level), done, done)
+        more, fitted = yield from scaled(
+            fit_piece(region, cost, price, first, last, level), done, done
+        )
         keys += more[1:]
         value += list(fitted.value[1:])
         out += list(fitted.out)
@@ -160,10 +193,14 @@ def _as_they_are(count: int, parts: list[tuple[np.ndarray, _Plan, Thinning] | No
 
 
 def _mend(
-    plan: _Plan, thinning: Thinning, off: np.ndarray, stretches: list[np.ndarray], apart: Sequence[int]
+    plan: _Plan,
+    thinning: Thinning,
+    off: np.ndarray,
+    stretches: list[np.ndarray],
+    apart: Sequence[int],
 ) -> Generator[float, None, None]:
-    """Give the curves of a region exact keys on one more frame of each stretch of samples, and thin them again around it; and exact
-    keys that stay on the frames `apart`. Yields progress."""
+    """Give the curves of a region exact keys on one more frame of each stretch of samples, and thin
+    them again around it; and exact keys that stay on the frames `apart`. Yields progress."""
     region, curves = thinning.region, thinning.curves
     frames = (len(off) - 1) // SAMPLES + 1
     more, near = np.ones(len(off)), np.zeros(frames, bool)
@@ -188,8 +225,14 @@ def _mend(
     region.weight[:, :-1] *= more[:, None]
     yield from scaled(thinning.measure(), 0.2, 0.3)
     order = _least_seen_first(thinning)
-    yield from in_turn([thinning.thin(channel, worth, near) for channel in order for worth in _THINNED], 0.3, 0.8)
-    ends = [step for channel in order for step in (thinning.join(channel, plan.stay, near), thinning.align(channel, near))]
+    yield from in_turn(
+        [thinning.thin(channel, worth, near) for channel in order for worth in _THINNED], 0.3, 0.8
+    )
+    ends = [
+        step
+        for channel in order
+        for step in (thinning.join(channel, plan.stay, near), thinning.align(channel, near))
+    ]
     yield from in_turn(ends, 0.8, 0.9)
     yield from scaled(thinning.measure(), 0.9, 1.0)
 
@@ -202,22 +245,35 @@ def _least_seen_first(thinning: Thinning) -> np.ndarray:
 def _keyed(plan: _Plan) -> Generator[float, None, Thinning]:
     """Give each curve the keys it needs of those that are planned. Returns the thinning."""
     region, columns = plan.region, plan.columns
-    value, out, into = (np.array(part).reshape(-1, region.curves.shape[1]) for part in (columns.value, columns.out, columns.into))
-    curves = [Curve(columns.keys, value[:, c].tolist(), out[:, c].tolist(), into[:, c].tolist()) for c in range(value.shape[1])]
+    value, out, into = (
+        np.array(part).reshape(-1, region.curves.shape[1])
+        for part in (columns.value, columns.out, columns.into)
+    )
+    curves = [
+        Curve(columns.keys, value[:, c].tolist(), out[:, c].tolist(), into[:, c].tolist())
+        for c in range(value.shape[1])
+    ]
     thinning = Thinning(region, curves, plan.level)
     yield from scaled(thinning.measure(), 0.0, 0.0)
     order = _least_seen_first(thinning)
     yield from in_turn([thinning.even_out(channel, plan.holds) for channel in order], 0.0, 0.25)
-    yield from in_turn([thinning.thin(channel, worth) for worth in _THINNED for channel in order], 0.25, 0.75)
+    yield from in_turn(
+        [thinning.thin(channel, worth) for worth in _THINNED for channel in order], 0.25, 0.75
+    )
     yield from in_turn([thinning.join(channel, plan.stay) for channel in order], 0.75, 0.75)
     yield from in_turn([thinning.align(channel) for channel in order], 0.75, 1.0)
     yield from scaled(thinning.measure(), 1.0, 1.0)
     return thinning
 
 
-def _kinds(frames: np.ndarray, closures: list[tuple[int, int]], holds: list[tuple[int, int]], extremes: list[int]) -> tuple[Column, ...]:
-    """The purpose of each key frame. Extremes that follow each other within `_ONE_POSE` frames are one pose, on the key frame
-    nearest to the middle one of them, if that is near."""
+def _kinds(
+    frames: np.ndarray,
+    closures: list[tuple[int, int]],
+    holds: list[tuple[int, int]],
+    extremes: list[int],
+) -> tuple[Column, ...]:
+    """The purpose of each key frame. Extremes that follow each other within `_ONE_POSE` frames are
+    one pose, on the key frame nearest to the middle one of them, if that is near."""
     kind = {frame: ("BREAKDOWN", -1) for frame in frames.tolist()}
     together: list[list[int]] = []
     for extreme in extremes:
@@ -248,8 +304,8 @@ def _met(gap: np.ndarray, closed_mm: float) -> np.ndarray:
 
 
 def _weight(curves: np.ndarray, flat: np.ndarray, shut: np.ndarray) -> np.ndarray:
-    """Weight of errors of points that do not speak, [S, P + 1]: less where they move, so that they may be slightly early or late, and more
-    on the frames `shut`."""
+    """Weight of errors of points that do not speak, [S, P + 1]: less where they move, so that they
+    may be slightly early or late, and more on the frames `shut`."""
     places = (curves @ flat.astype(float)).reshape(len(curves), -1, 3)
     weight = 1.0 / (1.0 + moved_by_shift(places))
     weight[shut * SAMPLES] = _SHUT
@@ -268,24 +324,36 @@ def fit(
 ) -> Generator[float, None, Poses]:
     """Turn curves [S, C] into poses. Returns the Poses.
 
-    S = (T − 1) · SAMPLES + 1 samples of T frames.  regions [C]: one of REGIONS for each channel.  gap [S]: the lips' gap in
-    mm; lips nearer than closed_mm meet, and there the gap's error is at most closed_off mm.  shut: frames on which lids are shut furthest,
-    where only a part of the usual error is allowed.
+    S = (T − 1) · SAMPLES + 1 samples of T frames.  regions [C]: one of REGIONS for each channel.
+     gap [S]: the lips' gap in mm; lips nearer than closed_mm meet, and there the gap's error is at
+    most closed_off mm.  shut: frames on which lids are shut furthest, where only a part of the
+    usual error is allowed.
     """
     curves = np.asarray(curves, float)
     frames = (len(curves) - 1) // SAMPLES + 1
     low, high = curves.min(0), curves.max(0)
-    # On a frame where lips just meet, hardly any error is allowed; part of it is reserved for the error of summing channels linearly.
-    strict = np.where(_met(gap, closed_mm), 1.0 / np.clip(_GAP_SHARE * (closed_mm - gap), 0.03 * closed_off, closed_off), 0.0)
+    # On a frame where lips just meet, hardly any error is allowed; part of it is reserved for the
+    # error of summing channels linearly.
+    strict = np.where(
+        _met(gap, closed_mm),
+        1.0 / np.clip(_GAP_SHARE * (closed_mm - gap), 0.03 * closed_off, closed_off),
+        0.0,
+    )
     strength = np.linalg.norm(measure.pull / measure.allowed[:, None], axis=2).max(1)
     most = np.linalg.norm(measure.pull, axis=2).max(1)
     moves = ((high - low) * strength > STILL / 4) & ((high - low) * most > UNSEEN_MM)
     plans: list[tuple[np.ndarray, _Plan] | None] = []
     used: set[int] = set()
-    # Progress at which the key frames of each entry are chosen, and at which its curves have their keys: most of it is the mouth's.
-    planned, keyed = [0.0, *np.linspace(0.5, 0.6, len(TOGETHER))], [0.8, *np.linspace(0.95, 1.0, len(TOGETHER))]
+    # Progress at which the key frames of each entry are chosen, and at which its curves have their
+    # keys: most of it is the mouth's.
+    planned, keyed = (
+        [0.0, *np.linspace(0.5, 0.6, len(TOGETHER))],
+        [0.8, *np.linspace(0.95, 1.0, len(TOGETHER))],
+    )
     for number, together in enumerate(TOGETHER):
-        chosen = np.flatnonzero([moving and region in together for moving, region in zip(moves, regions)])
+        chosen = np.flatnonzero(
+            [moving and region in together for moving, region in zip(moves, regions)]
+        )
         if not len(chosen) or frames < 2:
             plans.append(None)
             continue
@@ -294,17 +362,38 @@ def fit(
         if mouth:
             weight = np.stack([np.ones(len(curves)), strict], 1)
         else:
-            weight = _weight(curves[:, chosen], flat, shut if shut is not None and "Eyes" in together else np.zeros(0, int))
-        region = Region(curves[:, chosen], flat, weight, SLACK * (high - low)[chosen] / BULGE, low[chosen], high[chosen])
+            weight = _weight(
+                curves[:, chosen],
+                flat,
+                shut if shut is not None and "Eyes" in together else np.zeros(0, int),
+            )
+        region = Region(
+            curves[:, chosen],
+            flat,
+            weight,
+            SLACK * (high - low)[chosen] / BULGE,
+            low[chosen],
+            high[chosen],
+        )
         closed = np.flatnonzero(gap[::SAMPLES] < closed_mm) if mouth else np.zeros(0, int)
-        plans.append((chosen, (yield from scaled(_plan(region, closed, used), *planned[number : number + 2]))))
+        plans.append(
+            (
+                chosen,
+                (yield from scaled(_plan(region, closed, used), *planned[number : number + 2])),
+            )
+        )
         used |= set(plans[-1][1].columns.keys)
     for place, entry in enumerate(plans):  # now that all frames are known
-        others = set().union(*(other[1].columns.keys for other in plans if other is not None and other is not entry))
+        others = set().union(
+            *(other[1].columns.keys for other in plans if other is not None and other is not entry)
+        )
         if entry is not None:
             yield from scaled(entry[1].snap(others), 0.6 + 0.05 * place, 0.6 + 0.05 * (place + 1))
     parts: list[tuple[np.ndarray, _Plan, Thinning] | None] = [None] * len(plans)
     for number, entry in enumerate(plans):
         if entry is not None:
-            parts[number] = (*entry, (yield from scaled(_keyed(entry[1]), *keyed[number : number + 2])))
+            parts[number] = (
+                *entry,
+                (yield from scaled(_keyed(entry[1]), *keyed[number : number + 2])),
+            )
     return _as_they_are(curves.shape[1], parts)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turns a rig's values into poses: keys on frames that the curves of a region of the face share, for any character."""
+"""Turns a rig's values into poses: keys on frames that the curves of a region of the face share,
+for any character."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,9 @@ _TONGUE = 4.0  # allowed error of the tongue relative to the lips'; it is hardly
 _LINEAR = 0.98  # share of the allowed error while errors are summed linearly over tracks
 _TRIES = 8  # attempts to mend poses that are too far off
 _BLINK = 0.3  # mean eyeBlink below which there is no blink
-_LOOK = 0.6  # share of the allowed error above which the linear sum is replaced by measuring the face
+_LOOK = (
+    0.6  # share of the allowed error above which the linear sum is replaced by measuring the face
+)
 _UNSEEN = 0.05  # share of the allowed error below which a track needs no curve
 
 # Labels of poses: sounds of a mouth of that shape.
@@ -43,18 +46,21 @@ _SHAPES = (
 )
 _OPEN_MM = 5.0
 _REST_SECONDS = 0.17  # a longer closure is a rest, not a sound: an m lasts 0.1 s
-_PARTED_MM, _PARTED_SECONDS = 1.5, 0.25  # a closure is labelled only if the lips were this far apart this shortly before
+# a closure is labelled only if the lips were this far apart this shortly before
+_PARTED_MM, _PARTED_SECONDS = 1.5, 0.25
 _SAME_SOUND_SECONDS = 0.2  # equal labels closer than this are one sound
-_CLEAR = 0.55  # share of a take's strongest instance of a shape from which it is labelled (set on voices not used in the bench)
+# share of a take's strongest instance of a shape from which it is labelled (set on voices not used
+# in the bench)
+_CLEAR = 0.55
 
 
 @dataclass(frozen=True)
 class PoseFit:
     """Poses of a rig's tracks.
 
-    curves: keys of each track, None if it needs none (left out, or it never moves).  columns: see Poses.  error:
-    millimetres at the lips, the most at any part of a frame; None for held poses.  reach [tracks, 4]: millimetres that a unit of each
-    track moves lips, face, head and eyes.
+    curves: keys of each track, None if it needs none (left out, or it never moves).  columns: see
+    Poses.  error: millimetres at the lips, the most at any part of a frame; None for held poses.
+     reach [tracks, 4]: millimetres that a unit of each track moves lips, face, head and eyes.
     """
 
     curves: tuple[PoseKeys | None, ...]
@@ -74,19 +80,24 @@ def region_of(source: str) -> str:
 
 
 def regions(meter: RigMeter) -> Generator[float, None, list[str]]:
-    """Returns the region of each of a rig's tracks: that of the channel or joint which moves it most, in millimetres on the
-    bundled head."""
+    """Returns the region of each of a rig's tracks: that of the channel or joint which moves it
+    most, in millimetres on the bundled head."""
     yield from scaled(meter.prepare(), 0.0, 0.0)
     return [region_of(source) for source in (yield from meter.sources())]
 
 
 def fit(
-    rig: RigMeter, frames: np.ndarray, values: np.ndarray, chosen: np.ndarray, of_tracks: list[str], error: float
+    rig: RigMeter,
+    frames: np.ndarray,
+    values: np.ndarray,
+    chosen: np.ndarray,
+    of_tracks: list[str],
+    error: float,
 ) -> Generator[float, None, PoseFit]:
     """Turn a rig's values [S, tracks] at keys.times_of(frames) into poses. Returns the PoseFit.
 
-    chosen [tracks]: the tracks that get keys.  of_tracks: the regions of all.  error: millimetres that the lips may be off at
-    any of these times.
+    chosen [tracks]: the tracks that get keys.  of_tracks: the regions of all.  error: millimetres
+    that the lips may be off at any of these times.
     """
     slow = rig.driver.is_slow  # lips are then measured on whole frames only
     gap = yield from scaled(rig.lip_gap(values[::SAMPLES] if slow else values), 0.0, 0.05)
@@ -98,11 +109,23 @@ def fit(
     places = np.flatnonzero(chosen)
     allowed = _allowed(error, rig.channels, any(of_tracks[place] == "Tongue" for place in places))
     at_closed_lips = error * share_at_closed_lips(error)
-    measure = Measure(pull[places], _LINEAR * allowed, pull[places, meter.upper, 1] - pull[places, meter.lower, 1])
+    measure = Measure(
+        pull[places], _LINEAR * allowed, pull[places, meter.upper, 1] - pull[places, meter.lower, 1]
+    )
     shut = yield from scaled(_shut(rig, values[::SAMPLES]), 0.1, 0.1)
-    steps = poses.fit(values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM, at_closed_lips, shut)
+    steps = poses.fit(
+        values[:, places],
+        [of_tracks[place] for place in places],
+        measure,
+        gap,
+        CLOSED_MM,
+        at_closed_lips,
+        shut,
+    )
     result = yield from scaled(steps, 0.1, 0.8)
-    errors = _ErrorMeter(rig, values, places, pull, allowed, np.flatnonzero(gap[::SAMPLES] < CLOSED_MM))
+    errors = _ErrorMeter(
+        rig, values, places, pull, allowed, np.flatnonzero(gap[::SAMPLES] < CLOSED_MM)
+    )
     off, lips, apart = yield from scaled(errors.measure(result), 0.8, 0.9)
     for attempt in range(0 if slow else _TRIES):
         if off.max() <= 1.0 and not len(apart):
@@ -117,8 +140,8 @@ def fit(
 
 
 def _with_all(pull: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
-    """Pulls [tracks, places, 3] in which every used track has an effect: the w of a quaternion and tracks derived from others have
-    none of their own and get `per_unit`."""
+    """Pulls [tracks, places, 3] in which every used track has an effect: the w of a quaternion and
+    tracks derived from others have none of their own and get `per_unit`."""
     silent = ~pull.any((1, 2)) & per_unit.any(1)
     pull = pull.copy()
     for group, place in enumerate((0, displacement.face_meter().lips, -2, -1)):
@@ -127,7 +150,8 @@ def _with_all(pull: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
 
 
 def _allowed(error: float, channels: Sequence[str], tongue: bool) -> np.ndarray:
-    """Millimetres that each of displacement.positions may be off. Without the tongue's curves it may be anywhere."""
+    """Millimetres that each of displacement.positions may be off. Without the tongue's curves it
+    may be anywhere."""
     meter = displacement.face_meter()
     allowed = np.full(len(meter.skinned.rest) + 2, displacement.ALLOWED[1])
     allowed[: meter.lips], allowed[-2:] = displacement.ALLOWED[0], displacement.ALLOWED[2:]
@@ -138,22 +162,32 @@ def _allowed(error: float, channels: Sequence[str], tongue: bool) -> np.ndarray:
 
 
 class _ErrorMeter:
-    """Measures the error of poses against values [S, tracks]. Errors are summed linearly over tracks; samples near the worst are
-    measured on the face, unless that is slow. Movement that is not speech may also be slightly early or late.
+    """Measures the error of poses against values [S, tracks]. Errors are summed linearly over
+    tracks; samples near the worst are measured on the face, unless that is slow. Movement that is
+    not speech may also be slightly early or late.
 
     places: indices of the tracks with keys.  closed: frames on which lips meet.
     """
 
     def __init__(self, rig: RigMeter, values, places, pull, allowed, closed: np.ndarray):
-        self.rig, self.values, self.places, self.pull, self.closed = rig, values, places, pull, closed
+        self.rig, self.values, self.places, self.pull, self.closed = (
+            rig,
+            values,
+            places,
+            pull,
+            closed,
+        )
         self.flat, self.lips = pull.reshape(len(pull), -1), displacement.face_meter().lips
         self.allowed = allowed
         self.limits: np.ndarray | None = None
         self.off, self.shares = np.full_like(values, np.inf), np.zeros((len(values), 2))
 
-    def measure(self, fitted: poses.Poses) -> Generator[float, None, tuple[np.ndarray, float, np.ndarray]]:
-        """Measure poses; samples that did not change are not measured again. Returns the error per sample relative to the allowed
-        one [S], the largest lip error in mm, and the frames on which lips are apart that should meet."""
+    def measure(
+        self, fitted: poses.Poses
+    ) -> Generator[float, None, tuple[np.ndarray, float, np.ndarray]]:
+        """Measure poses; samples that did not change are not measured again. Returns the error per
+        sample relative to the allowed one [S], the largest lip error in mm, and the frames on which
+        lips are apart that should meet."""
         if self.limits is None:
             self.limits = self.allowed + (yield from in_pieces(len(self.values), self._moved))
         limits = self.limits
@@ -167,7 +201,9 @@ class _ErrorMeter:
 
         def added(rows: slice) -> np.ndarray:
             some = changed[rows]
-            return self._parts((off[some] @ self.flat).reshape(-1, self.pull.shape[1], 3), limits[some])
+            return self._parts(
+                (off[some] @ self.flat).reshape(-1, self.pull.shape[1], 3), limits[some]
+            )
 
         def on_the_face(rows: slice) -> np.ndarray:
             some = look[rows]
@@ -182,12 +218,16 @@ class _ErrorMeter:
         apart = np.zeros(0, int)
         if not self.rig.driver.is_slow and len(self.closed):
             samples = self.closed * SAMPLES
-            apart = self.closed[(yield from self.rig.lip_gap(self.values[samples] + off[samples])) >= CLOSED_MM]
+            apart = self.closed[
+                (yield from self.rig.lip_gap(self.values[samples] + off[samples])) >= CLOSED_MM
+            ]
         return self.shares[:, 0], float(self.shares[:, 1].max()), apart
 
     def _moved(self, rows: slice) -> np.ndarray:
         first = max(rows.start - SAMPLES, 0)
-        some = (self.values[first : rows.stop + SAMPLES] @ self.flat).reshape(-1, self.pull.shape[1], 3)
+        some = (self.values[first : rows.stop + SAMPLES] @ self.flat).reshape(
+            -1, self.pull.shape[1], 3
+        )
         far = moved_by_shift(some)[rows.start - first :][: len(self.values[rows])]
         far[:, : self.lips] = 0.0
         return far
@@ -198,33 +238,50 @@ class _ErrorMeter:
 
 
 def _shut(rig: RigMeter, values: np.ndarray) -> Generator[float, None, np.ndarray]:
-    """Returns the frames, of a rig's values on frames [T, tracks], on which lids are shut furthest: one or more for each blink."""
+    """Returns the frames, of a rig's values on frames [T, tracks], on which lids are shut furthest:
+    one or more for each blink."""
     lids = in_group(rig.channels, BLINKS)
-    shut = yield from in_pieces(len(values), lambda rows: rig.read(values[rows]).expression[:, lids].mean(1, keepdims=True))
+    shut = yield from in_pieces(
+        len(values), lambda rows: rig.read(values[rows]).expression[:, lids].mean(1, keepdims=True)
+    )
     closed = np.pad(shut[:, 0], 1, mode="edge")
-    return np.flatnonzero((closed[1:-1] >= _BLINK) & (closed[1:-1] >= closed[:-2]) & (closed[1:-1] >= closed[2:]))
+    return np.flatnonzero(
+        (closed[1:-1] >= _BLINK) & (closed[1:-1] >= closed[:-2]) & (closed[1:-1] >= closed[2:])
+    )
 
 
 def is_seen(posed: PoseFit, place: int, difference: np.ndarray, error: float) -> bool:
     """Whether an error of a track this large (any of these) would be visible."""
-    return bool((np.abs(difference).max() * posed.reach[place] / (displacement.ALLOWED * error)).max() > _UNSEEN)
+    return bool(
+        (np.abs(difference).max() * posed.reach[place] / (displacement.ALLOWED * error)).max()
+        > _UNSEEN
+    )
 
 
 def labels(
-    rig: RigMeter, frames: np.ndarray, values: np.ndarray, columns: tuple[Column, ...], fps: float, line: tuple[int, int]
+    rig: RigMeter,
+    frames: np.ndarray,
+    values: np.ndarray,
+    columns: tuple[Column, ...],
+    fps: float,
+    line: tuple[int, int],
 ) -> list[tuple[int, str]]:
-    """Labels (scene frame, text) of the mouth's poses. Unclear poses have none; of neighbours with the same label only the clearest
-    keeps it.
+    """Labels (scene frame, text) of the mouth's poses. Unclear poses have none; of neighbours with
+    the same label only the clearest keeps it.
 
-    values [S, tracks] at keys.times_of(frames).  line: first and last scene frame of the line without leads.  A closure is
-    labelled at its first frame, if it lies in the line and the mouth was open shortly before; a long closure is a rest.
+    values [S, tracks] at keys.times_of(frames).  line: first and last scene frame of the line
+    without leads.  A closure is labelled at its first frame, if it lies in the line and the mouth
+    was open shortly before; a long closure is a rest.
     """
     if not columns:
         return []
     ends = {column.pose: column.index for column in columns}
     rows = {column.index: row for row, column in enumerate(columns)}
     motion = rig.read(values[[column.index * SAMPLES for column in columns]])
-    shape = {name: motion.expression[:, [rig.channels.index(channel) for channel in wanted]].mean(1) for name, wanted, _ in _SHAPES}
+    shape = {
+        name: motion.expression[:, [rig.channels.index(channel) for channel in wanted]].mean(1)
+        for name, wanted, _ in _SHAPES
+    }
     gap, named = displacement.face_meter().gap(displacement.face_meter().points(motion)), set()
     result: list[tuple[int, str, float]] = []
     every_gap = value_of(rig.lip_gap(values[::SAMPLES]))
@@ -233,9 +290,15 @@ def labels(
             continue
         named.add(column.pose)
         if column.kind == "CLOSURE":
-            before = every_gap[max(column.index - round(_PARTED_SECONDS * fps), 0) : column.index + 1]
+            before = every_gap[
+                max(column.index - round(_PARTED_SECONDS * fps), 0) : column.index + 1
+            ]
             in_line = line[0] <= frames[column.index] <= line[1]
-            if in_line and before.max() > _PARTED_MM and ends[column.pose] - column.index < _REST_SECONDS * fps:
+            if (
+                in_line
+                and before.max() > _PARTED_MM
+                and ends[column.pose] - column.index < _REST_SECONDS * fps
+            ):
                 result.append((int(frames[column.index]), CLOSED, 1.0))
             continue
         strength = {
@@ -251,8 +314,9 @@ def labels(
 
 
 def without_repeats(labelled: list[tuple[int, str, float]], within: float) -> list[tuple[int, str]]:
-    """Labels (frame, text) of poses (frame, text, how clear it is) in order of time; of successive ones with the same text `within` that
-    many frames only the clearest. Each closure of the lips keeps its label."""
+    """Labels (frame, text) of poses (frame, text, how clear it is) in order of time; of successive
+    ones with the same text `within` that many frames only the clearest. Each closure of the lips
+    keeps its label."""
     result: list[tuple[int, str, float]] = []
     for one in labelled:
         if result and one[1] == result[-1][1] != CLOSED and one[0] - result[-1][0] <= within:

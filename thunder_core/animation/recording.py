@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the files that a performance of somebody else comes in: curves of Live Link Face or ARKit, and takes of ours."""
+"""Reads the files that a performance of somebody else comes in: curves of Live Link Face or ARKit,
+and takes of ours."""
 
 import os
 from dataclasses import replace
@@ -19,20 +20,32 @@ _EASE_SECONDS = 0.5  # from the ends of a recording to rest
 
 
 def read(path: str, channels: tuple[str, ...], rate: float = livelink.RATE) -> Motion:
-    """The motion of a recording at 25 fps, its expression columns `channels`.  rate: as of `livelink.read`. Raises BadRequest."""
+    """The motion of a recording at 25 fps, its expression columns `channels`.  rate: as of
+    `livelink.read`. Raises BadRequest."""
     ending = os.path.splitext(path)[1].lower()
     if ending not in ENDINGS:
-        raise BadRequest(f"“{os.path.basename(path)}” is no recording: choose a .csv of Live Link Face or an .npz of bake.py or Export")
+        raise BadRequest(
+            f"“{os.path.basename(path)}” is no recording: choose a .csv of Live Link Face or an "
+            f".npz of bake.py or Export"
+        )
     if ending == ".csv":
         return livelink.read(path, channels, rate)
     motion, names = motion_file.read(path)
-    motion = replace(motion, expression=reordered(motion.expression, names, channels).astype(np.float32))
+    motion = replace(
+        motion, expression=reordered(motion.expression, names, channels).astype(np.float32)
+    )
     count = max(1, round((motion.frames - 1) / motion.fps * FPS) + 1)
-    return unpack(monotone_cubic(pack(motion), np.clip(np.arange(count) * motion.fps / FPS, 0, motion.frames - 1)), len(channels))
+    return unpack(
+        monotone_cubic(
+            pack(motion), np.clip(np.arange(count) * motion.fps / FPS, 0, motion.frames - 1)
+        ),
+        len(channels),
+    )
 
 
 def place_in_voice(motion: Motion, seconds: float, frames: int) -> Motion:
-    """So many frames of a motion from `seconds` on (below 0: before its beginning). Beyond its ends the face eases to rest."""
+    """So many frames of a motion from `seconds` on (below 0: before its beginning). Beyond its ends
+    the face eases to rest."""
     position, last = np.arange(frames) + seconds * FPS, motion.frames - 1
     beyond = np.maximum(-position, position - last) / (_EASE_SECONDS * FPS)
     there = 1.0 - smoothstep(beyond.clip(0.0, 1.0))

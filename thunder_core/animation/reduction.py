@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reduces a rig's values on every frame to few keys, with an error that the animator chooses, in millimetres at the lips."""
+"""Reduces a rig's values on every frame to few keys, with an error that the animator chooses, in
+millimetres at the lips."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from .keys import Keys, reduce, SAMPLES, times_of
 
 _STRIDE = 2  # step through the samples while keys are chosen; the final check uses every sample
 _LOOK = 0.5  # share of the worst linear error above which the face itself is measured
-# On closed lips, where little errors are visible: share of the allowed error, and its maximum in mm (half of TOUCH_MM).
+# On closed lips, where little errors are visible: share of the allowed error, and its maximum in mm
+# (half of TOUCH_MM).
 _CLOSED_SHARE, _CLOSED_MM = 1 / 3, 0.15
 _SHARE = 0.7  # share of the error that one track alone may use; the sum is measured
 _SHRINK = 0.6
@@ -29,22 +31,26 @@ _MOST_BLAMED = 5  # tracks that get another key where the summed error is too la
 class Fit:
     """Reduced keys of every track of a rig, on whole frames.
 
-    keys: one Keys for each track, its index counted in whole frames.  error: millimetres at the lips, the most at any part
-    of a frame.
+    keys: one Keys for each track, its index counted in whole frames.  error: millimetres at the
+    lips, the most at any part of a frame.
     """
 
     keys: tuple[Keys, ...]
     error: float
 
 
-def fit(meter: RigMeter, frames: np.ndarray, values: np.ndarray, error: float) -> Generator[float, None, Fit]:
-    """Reduce a rig's values [S, tracks] at times_of(frames) to keys on whole scene frames [T]. Returns the Fit.
+def fit(
+    meter: RigMeter, frames: np.ndarray, values: np.ndarray, error: float
+) -> Generator[float, None, Fit]:
+    """Reduce a rig's values [S, tracks] at times_of(frames) to keys on whole scene frames [T].
+    Returns the Fit.
 
     error: millimetres that the lips may be off at any of these times.
     """
     yield from scaled(meter.prepare(), 0.0, 0.0)
     slow = meter.driver.is_slow  # lips are then measured on whole frames only
-    every = SAMPLES // _STRIDE  # samples per frame while keys are chosen; the final check uses all samples
+    # samples per frame while keys are chosen; the final check uses all samples
+    every = SAMPLES // _STRIDE
     coarse, times = values[::_STRIDE], times_of(frames)
     gap = yield from scaled(meter.lip_gap(coarse[::every] if slow else coarse), 0.0, 0.15)
     if slow:
@@ -60,7 +66,8 @@ def fit(meter: RigMeter, frames: np.ndarray, values: np.ndarray, error: float) -
     count_of_tracks = values.shape[1]
     curves: dict[int, Keys] = {}
     reduced = np.empty(coarse.shape)
-    share = np.full(len(coarse), _SHARE)  # share of the limits that a single track may use at each sample
+    # share of the limits that a single track may use at each sample
+    share = np.full(len(coarse), _SHARE)
     exact = [set((meeting * every).tolist()) if on_lips else set() for on_lips in lips]
     for attempt in range(_TRIES):
         waiting, count = set(range(count_of_tracks)), 0
@@ -68,15 +75,26 @@ def fit(meter: RigMeter, frames: np.ndarray, values: np.ndarray, error: float) -
             for place in sorted(waiting):
                 still = 1e-3 * float(np.ptp(values[:, place])) + 1e-6
                 allowed = share / needs[place] if needs[place] > 0 else np.full(len(coarse), still)
-                tolerance = np.where(closed, allowed * share_at_closed_lips(error), allowed) if lips[place] else allowed
-                curves[place] = reduce(times[::_STRIDE], coarse[:, place], tolerance, np.array(sorted(exact[place]), int), every)
+                tolerance = (
+                    np.where(closed, allowed * share_at_closed_lips(error), allowed)
+                    if lips[place]
+                    else allowed
+                )
+                curves[place] = reduce(
+                    times[::_STRIDE],
+                    coarse[:, place],
+                    tolerance,
+                    np.array(sorted(exact[place]), int),
+                    every,
+                )
                 reduced[:, place] = curves[place].at(times[::_STRIDE])
                 yield 0.25 + 0.5 * (attempt + (turn + place / count_of_tracks) / _ROUNDS) / _TRIES
             done = 0.3 + 0.5 * (attempt + turn / _ROUNDS) / _TRIES
             added = yield from scaled(_sum_of_errors(reduced - coarse, pull), done, done)
             wrong = (added / (limit * _LINEAR)).max(1)
             before, count = count, sum(len(keys.index) for keys in curves.values())
-            if wrong.max() <= 1.0 or (turn > _ROUNDS // 2 and count == before):  # no more keys to be had
+            # no more keys to be had
+            if wrong.max() <= 1.0 or (turn > _ROUNDS // 2 and count == before):
                 break
             waiting = _blame(wrong, np.abs(reduced - coarse) * needs, exact, every)
             if turn >= _ROUNDS // 2 or not waiting:
@@ -84,15 +102,20 @@ def fit(meter: RigMeter, frames: np.ndarray, values: np.ndarray, error: float) -
                 waiting = set(range(count_of_tracks))
         whole = [Keys(keys.index // every, keys.value, keys.slope) for keys in curves.values()]
         measuring = _measure(meter, values, whole, pull, _limits(error, _beside(closed)))
-        off, beyond = yield from scaled(measuring, 0.8 + 0.2 * attempt / _TRIES, 0.8 + 0.2 * (attempt + 1) / _TRIES)
+        off, beyond = yield from scaled(
+            measuring, 0.8 + 0.2 * attempt / _TRIES, 0.8 + 0.2 * (attempt + 1) / _TRIES
+        )
         if slow or not len(beyond):
             break
-        share[_around(beyond // _STRIDE, every, len(share))] *= _SHRINK  # its error measured on the face is too large
+        share[_around(beyond // _STRIDE, every, len(share))] *= (
+            _SHRINK  # its error measured on the face is too large
+        )
     return Fit(tuple(whole), off)
 
 
 def without_noise(values: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
-    """Values [S, tracks]; tracks whose movement is too small to be seen go straight from the first to the last.
+    """Values [S, tracks]; tracks whose movement is too small to be seen go straight from the first
+    to the last.
 
     per_unit [tracks, 4]: millimetres that a unit of each moves.
     """
@@ -102,7 +125,8 @@ def without_noise(values: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
 
 
 def _beside(closed: np.ndarray) -> np.ndarray:
-    """Expand a mask of every _STRIDE-th sample to all samples; samples in between are closed if either neighbour is."""
+    """Expand a mask of every _STRIDE-th sample to all samples; samples in between are closed if
+    either neighbour is."""
     fine = np.repeat(closed, _STRIDE)[: (len(closed) - 1) * _STRIDE + 1]
     fine[:-1] |= np.repeat(closed[1:], _STRIDE)
     return fine
@@ -111,16 +135,27 @@ def _beside(closed: np.ndarray) -> np.ndarray:
 def _measure(
     meter: RigMeter, values: np.ndarray, whole: list[Keys], pull: np.ndarray, limit: np.ndarray
 ) -> Generator[float, None, tuple[float, np.ndarray]]:
-    """Error of keys on whole frames against values [S, tracks]. Returns (largest lip error in mm, mask [S, 4] of samples beyond the
-    limits). Errors are summed linearly over tracks; samples near the worst are measured on the face, unless that is slow."""
+    """Error of keys on whole frames against values [S, tracks]. Returns (largest lip error in mm,
+    mask [S, 4] of samples beyond the limits). Errors are summed linearly over tracks; samples near
+    the worst are measured on the face, unless that is slow."""
     samples = np.arange(len(values)) / SAMPLES
-    off = np.stack([Keys(keys.index * SAMPLES, keys.value, keys.slope).at(samples) for keys in whole], 1) - values
+    off = (
+        np.stack(
+            [Keys(keys.index * SAMPLES, keys.value, keys.slope).at(samples) for keys in whole], 1
+        )
+        - values
+    )
     yield 0.0
     added = yield from scaled(_sum_of_errors(off, pull), 0.0, 0.5)
     parts = (added / limit).max(1)
     look = np.flatnonzero(parts >= _LOOK * parts.max())
     if not meter.driver.is_slow:
-        measuring = in_pieces(len(look), lambda rows: displacement.group_distances(meter.displaced(values[look[rows]], off[look[rows]])))
+        measuring = in_pieces(
+            len(look),
+            lambda rows: displacement.group_distances(
+                meter.displaced(values[look[rows]], off[look[rows]])
+            ),
+        )
         added[look] = yield from scaled(measuring, 0.5, 1.0)
     return float(added[look, 0].max()), look[(added[look] > limit[look]).any(1)]
 
@@ -131,9 +166,14 @@ def _around(samples: np.ndarray, every: int, count: int) -> np.ndarray:
 
 
 def closures(gap: np.ndarray) -> np.ndarray:
-    """Of a gap [T] in mm, the frames that make its closures: the first and last that are closed, and the closest one."""
+    """Of a gap [T] in mm, the frames that make its closures: the first and last that are closed,
+    and the closest one."""
     closed = runs(np.flatnonzero(gap < CLOSED_MM))
-    return np.unique(np.array([frame for run in closed for frame in (run[0], run[-1], run[gap[run].argmin()])], int))
+    return np.unique(
+        np.array(
+            [frame for run in closed for frame in (run[0], run[-1], run[gap[run].argmin()])], int
+        )
+    )
 
 
 def _sum_of_errors(off: np.ndarray, pull: np.ndarray) -> Generator[float, None, np.ndarray]:
@@ -159,11 +199,11 @@ def share_at_closed_lips(error: float) -> float:
 
 
 def _blame(wrong: np.ndarray, parts: np.ndarray, exact: list[set], every: int) -> set[int]:
-    """Give keys, on the frame nearest to the worst sample of every stretch that is too far off, to the tracks that are most
-    to blame.
+    """Give keys, on the frame nearest to the worst sample of every stretch that is too far off, to
+    the tracks that are most to blame.
 
-    wrong [S]: over 1 where too far off.  parts [S, tracks]: each track's share.  exact: samples on which each track has
-    keys.  every: samples in a frame.  Returns the tracks that got some.
+    wrong [S]: over 1 where too far off.  parts [S, tracks]: each track's share.  exact: samples on
+    which each track has keys.  every: samples in a frame.  Returns the tracks that got some.
     """
     blamed = set()
     for run in runs(np.flatnonzero(wrong > 1.0)):

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the style of a take, an action or a capture from the motion alone, to direct other takes with it.
+"""Reads the style of a take, an action or a capture from the motion alone, to direct other takes
+with it.
 
-A ridge regression from measures of the motion to the style, fitted to the teacher's performances, whose style is known
-(`research/measures/style_reader.py`). Axes that cannot be read stay at the usual value. numpy only.
+A ridge regression from measures of the motion to the style, fitted to the teacher's performances,
+whose style is known (`research/measures/style_reader.py`). Axes that cannot be read stay at the
+usual value. numpy only.
 """
 
 from __future__ import annotations
@@ -25,12 +27,24 @@ from .performance_meter import gaze_shifts, lid_closure, PerformanceMeter, run_s
 CONSTANTS = Path(__file__).with_suffix(".json")
 LEAST_SECONDS = 4.0  # shortest speech that a style can be read from
 PIECE_SECONDS = 4.0  # speech in each piece; the spread is measured between the pieces' styles
-READABLE = 0.4  # least correlation with the requested style, on held-out voices, at which an axis is used
+READABLE = (
+    0.4  # least correlation with the requested style, on held-out voices, at which an axis is used
+)
 _READINGS = 2.0  # deviations between readings at a spread of 1 (engine/readings.py)
-_SAME, _GAIN = 0.12, 1.73  # spread between teacher lines of one reading; factor that corrects for pieces varying less than lines
+# spread between teacher lines of one reading; factor that corrects for pieces varying less than
+# lines
+_SAME, _GAIN = 0.12, 1.73
 _MOVING = 5.0  # least speed of opening at which the mouth counts as speaking, mm/s
 _AROUND = 6  # frames before and after such movement that are included
-_PAIRS = ("mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch", "mouthLowerDown", "mouthUpperUp", "mouthPress")
+_PAIRS = (
+    "mouthSmile",
+    "mouthFrown",
+    "mouthDimple",
+    "mouthStretch",
+    "mouthLowerDown",
+    "mouthUpperUp",
+    "mouthPress",
+)
 _GROUPS = {  # channels whose means over speech are measures
     "smiling": ("mouthSmileLeft", "mouthSmileRight"),
     "drooping": ("mouthFrownLeft", "mouthFrownRight"),
@@ -43,15 +57,16 @@ _GROUPS = {  # channels whose means over speech are measures
     "narrow lids": ("eyeSquintLeft", "eyeSquintRight"),
     "wide lids": ("eyeWideLeft", "eyeWideRight"),
 }
-_OF_HEAD_AND_EYES = [SLIDERS.index("head"), SLIDERS.index("eyes"), -3, -2]  # measures of head and eyes
+# measures of head and eyes
+_OF_HEAD_AND_EYES = [SLIDERS.index("head"), SLIDERS.index("eyes"), -3, -2]
 
 
 @dataclass(frozen=True)
 class StyleOfMotion:
     """A style read from a motion; axes that cannot be read are usual.
 
-    spread: 0 … 1, difference between parts of the motion, in units of *Variety*; None if the motion is too short.
-    seconds: of speech that it was read from.
+    spread: 0 … 1, difference between parts of the motion, in units of *Variety*; None if the motion
+    is too short. seconds: of speech that it was read from.
     """
 
     style: Style
@@ -61,10 +76,11 @@ class StyleOfMotion:
 
 @dataclass(frozen=True)
 class Reader:
-    """The regression: style deviations = (measures − mean) / deviation @ weights + usual, for every axis.
+    """The regression: style deviations = (measures − mean) / deviation @ weights + usual, for every
+    axis.
 
-    r [axes]: correlation with the requested style, on held-out voices.  noise [axes]: standard deviation between readings of pieces of
-    PIECE_SECONDS performed in the same style.
+    r [axes]: correlation with the requested style, on held-out voices.  noise [axes]: standard
+    deviation between readings of pieces of PIECE_SECONDS performed in the same style.
     """
 
     mean: np.ndarray
@@ -110,51 +126,66 @@ def readable_axes(reader: Reader) -> np.ndarray:
 
 
 def find_speech(gap: np.ndarray) -> np.ndarray:
-    """In which frames a mouth of this opening [T], mm, speaks: where it moves, and shortly around; bool [T]."""
+    """In which frames a mouth of this opening [T], mm, speaks: where it moves, and shortly around;
+    bool [T]."""
     moves = np.abs(np.gradient(gap)) * FPS > _MOVING if len(gap) > 1 else np.zeros(len(gap), bool)
     return np.convolve(moves, np.ones(2 * _AROUND + 1), "same") > 0.5
 
 
 def measures(played: PerformanceMeter, motion: Motion, frames: np.ndarray) -> np.ndarray:
-    """Numbers [k] that a style shows in. motion: of the head's channels at 25 fps.  frames: bool [T], where somebody speaks."""
+    """Numbers [k] that a style shows in. motion: of the head's channels at 25 fps.  frames: bool
+    [T], where somebody speaks."""
     head, x = played.head, motion.expression
     of_sliders = played.measure(motion, frames)
     corners = 1e3 * played.skin.part(slice(0, 2)).of_motion(motion)
     width = np.abs(corners[frames, 0, 0] - corners[frames, 1, 0])
     low, middle, high = np.quantile(width, [0.1, 0.5, 0.9])
     columns = {name: [head.channel(each) for each in group] for name, group in _GROUPS.items()}
-    sides = [x[frames][:, [head.channel(name + side) for name in _PAIRS]].mean(0) for side in ("Left", "Right")]
+    sides = [
+        x[frames][:, [head.channel(name + side) for name in _PAIRS]].mean(0)
+        for side in ("Left", "Right")
+    ]
     seconds = motion.frames / FPS
     return np.array([
         *of_sliders.values(),
         np.log(max(0.05, high - middle)), np.log(max(0.05, middle - low)), middle,
         *(np.sqrt(max(0.0, float(x[frames][:, some].mean()))) for some in columns.values()),
         float((sides[0] - sides[1]).sum() / max(0.02, (sides[0] + sides[1]).sum())),
-        np.sqrt(len(run_starts(lid_closure(head, motion) > 0.5)) / seconds), np.sqrt(len(gaze_shifts(motion)) / seconds),
+        np.sqrt(len(run_starts(lid_closure(head, motion) > 0.5)) / seconds),
+        np.sqrt(len(gaze_shifts(motion)) / seconds),
         np.log(max(1e-3, of_sliders["head"])), np.log(max(1e-3, of_sliders["brows"])),
     ])  # fmt: skip
 
 
 def style_of(motion: Motion, channels: Sequence[str]) -> StyleOfMotion:
-    """Read the style of a motion whose expression columns are `channels`. Raises BadRequest if it hardly speaks."""
+    """Read the style of a motion whose expression columns are `channels`. Raises BadRequest if it
+    hardly speaks."""
     played, reader = bundled_meter(), shipped_reader()
     motion = at_model_rate(motion, channels, played.head)
     frames = find_speech(gap_of(played, motion))
     seconds = float(frames.sum() / FPS)
     if seconds < LEAST_SECONDS:
         raise BadRequest(
-            f"The mouth speaks for {seconds:.1f} seconds, too few to read a style from: choose at least {LEAST_SECONDS:g} seconds of it"
+            f"The mouth speaks for {seconds:.1f} seconds, too few to read a style from: choose at "
+            f"least {LEAST_SECONDS:g} seconds of it"
         )
-    return StyleOfMotion(reader.style(measures(played, motion, frames)), _spread(played, reader, motion, frames), seconds)
+    return StyleOfMotion(
+        reader.style(measures(played, motion, frames)),
+        _spread(played, reader, motion, frames),
+        seconds,
+    )
 
 
 def style_of_mouth(motion: Motion, channels: Sequence[str]) -> Style:
-    """Read the style of a motion from expression and jaw only, so that head and eyes do not affect it.
+    """Read the style of a motion from expression and jaw only, so that head and eyes do not affect
+    it.
 
     The usual style if the mouth speaks too briefly.
     """
     played, reader = bundled_meter(), shipped_reader()
-    motion = at_model_rate(Motion(motion.expression, motion.jaw, fps=motion.fps), channels, played.head)
+    motion = at_model_rate(
+        Motion(motion.expression, motion.jaw, fps=motion.fps), channels, played.head
+    )
     frames = find_speech(gap_of(played, motion))
     if frames.sum() < LEAST_SECONDS * FPS:
         return Style()
@@ -163,9 +194,15 @@ def style_of_mouth(motion: Motion, channels: Sequence[str]) -> Style:
     return reader.style(measured)
 
 
-def _spread(played: PerformanceMeter, reader: Reader, motion: Motion, frames: np.ndarray) -> float | None:
-    """Difference between pieces of a motion beyond the noise of reading them; None for fewer than three."""
-    read = [reader.read(measures(played, part, speaking_frames)) for part, speaking_frames in pieces(motion, frames)]
+def _spread(
+    played: PerformanceMeter, reader: Reader, motion: Motion, frames: np.ndarray
+) -> float | None:
+    """Difference between pieces of a motion beyond the noise of reading them; None for fewer than
+    three."""
+    read = [
+        reader.read(measures(played, part, speaking_frames))
+        for part, speaking_frames in pieces(motion, frames)
+    ]
     if len(read) < 3:
         return None
     some = readable_axes(reader)
@@ -174,10 +211,14 @@ def _spread(played: PerformanceMeter, reader: Reader, motion: Motion, frames: np
 
 
 def pieces(motion: Motion, frames: np.ndarray) -> list[tuple[Motion, np.ndarray]]:
-    """Parts of a motion with PIECE_SECONDS of speech each, in order, and where they speak; the remainder at the end is left out."""
+    """Parts of a motion with PIECE_SECONDS of speech each, in order, and where they speak; the
+    remainder at the end is left out."""
     spoken, whole = np.cumsum(frames), round(PIECE_SECONDS * FPS)
     ends = np.searchsorted(spoken, np.arange(0, spoken[-1] + 1, whole))
-    parts = [slice(0 if i == 0 else int(a) + 1, int(b) + 1) for i, (a, b) in enumerate(zip(ends, ends[1:]))]
+    parts = [
+        slice(0 if i == 0 else int(a) + 1, int(b) + 1)
+        for i, (a, b) in enumerate(zip(ends, ends[1:]))
+    ]
     return [(motion.part(part), frames[part]) for part in parts]
 
 
@@ -187,8 +228,11 @@ def gap_of(played: PerformanceMeter, motion: Motion) -> np.ndarray:
 
 
 def at_model_rate(motion: Motion, channels: Sequence[str], head: Head) -> Motion:
-    """A motion at 25 fps with the head's channels; those it lacks are 0, a head or eyes that it lacks are still."""
-    x = pack(replace(motion, expression=reordered(motion.expression, channels, head.expression_names)))
+    """A motion at 25 fps with the head's channels; those it lacks are 0, a head or eyes that it
+    lacks are still."""
+    x = pack(
+        replace(motion, expression=reordered(motion.expression, channels, head.expression_names))
+    )
     if motion.fps != FPS:
         there = np.arange(motion.frames) / motion.fps
         wanted = np.arange(max(1, round(motion.frames / motion.fps * FPS))) / FPS

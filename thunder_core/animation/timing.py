@@ -18,8 +18,8 @@ LEAD_IN, LEAD_OUT = 0.4, 0.5  # seconds from rest before the sound and back to r
 
 @dataclass(frozen=True)
 class Clock:
-    """Position of a sound in a scene: its first sample plays at `start` (frames, with fraction), at `fps` frames per second of real time
-    (fps / fps_base)."""
+    """Position of a sound in a scene: its first sample plays at `start` (frames, with fraction), at
+    `fps` frames per second of real time (fps / fps_base)."""
 
     start: float
     fps: float
@@ -44,7 +44,8 @@ class Clock:
         return np.arange(first, max(first, last) + 1)
 
     def take_frames(self, motion_frames: int) -> np.ndarray:
-        """The whole scene frames with keys of a take of `motion_frames` frames: its sound's, lead-in and lead-out, int [S]."""
+        """The whole scene frames with keys of a take of `motion_frames` frames: its sound's,
+        lead-in and lead-out, int [S]."""
         sound, (lead_in, lead_out) = self.scene_frames(motion_frames), self.leads()
         return np.arange(sound[0] - lead_in, sound[-1] + lead_out + 1)
 
@@ -53,9 +54,11 @@ class Clock:
         return math.ceil(LEAD_IN * self.fps), math.ceil(LEAD_OUT * self.fps)
 
     def presence(self, frames: np.ndarray, motion_frames: int) -> np.ndarray:
-        """Weight of a motion of `motion_frames` frames at scene frames [S]: 1 during its sound, eased to 0 over the leads.
+        """Weight of a motion of `motion_frames` frames at scene frames [S]: 1 during its sound,
+        eased to 0 over the leads.
 
-        A strip may be cut in the middle of a word; its mouth opens before the cut and closes after it.
+        A strip may be cut in the middle of a word; its mouth opens before the cut and closes after
+        it.
         """
         seconds = self.seconds(frames)
         before, after = -seconds / LEAD_IN, (seconds - (motion_frames - 1) / FPS) / LEAD_OUT
@@ -63,13 +66,16 @@ class Clock:
         return smoothstep(x)
 
 
-def at_scene_frames(clock: Clock, values: np.ndarray, frames: np.ndarray, opening: np.ndarray | None = None) -> np.ndarray:
+def at_scene_frames(
+    clock: Clock, values: np.ndarray, frames: np.ndarray, opening: np.ndarray | None = None
+) -> np.ndarray:
     """Curves at 25 fps (values [T, c]) at scene frames (frames [S]); returns float64 [S, c].
 
-    Monotone cubics between the model's frames: no overshoot, so lips that meet do not pass through each
-    other. With `opening` [T] in mm, a scene frame that has a closure within half its length takes the closed
-    pose itself; at 24 fps a closure one frame long would otherwise be averaged away. Only the part of the curves that
-    the frames need is worked on, so a long take can be resampled in pieces.
+    Monotone cubics between the model's frames: no overshoot, so lips that meet do not pass through
+    each other. With `opening` [T] in mm, a scene frame that has a closure within half its length
+    takes the closed pose itself; at 24 fps a closure one frame long would otherwise be averaged
+    away. Only the part of the curves that the frames need is worked on, so a long take can be
+    resampled in pieces.
     """
     position, step = clock.seconds(frames) * FPS, FPS / clock.fps
     around = math.ceil(step) + 3
@@ -82,7 +88,8 @@ def at_scene_frames(clock: Clock, values: np.ndarray, frames: np.ndarray, openin
 
 
 def snap_to_closures(position: np.ndarray, opening: np.ndarray, step: float) -> np.ndarray:
-    """Fractional indices [S], ascending and `step` apart, of which those next to a closure of opening [T] (mm) are at it."""
+    """Fractional indices [S], ascending and `step` apart, of which those next to a closure of
+    opening [T] (mm) are at it."""
     lower = np.r_[np.inf, opening[:-1]]
     upper = np.r_[opening[1:], np.inf]
     closures = np.flatnonzero((opening < CLOSED_MM) & (opening <= lower) & (opening <= upper))
@@ -97,7 +104,8 @@ def snap_to_closures(position: np.ndarray, opening: np.ndarray, step: float) -> 
 
 
 def monotone_cubic(values: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """Fritsch–Carlson interpolation of evenly spaced samples (values [T, c]) at fractional indices [S]."""
+    """Fritsch–Carlson interpolation of evenly spaced samples (values [T, c]) at fractional indices
+    [S]."""
     count = len(values)
     if count == 1:
         return np.repeat(values, len(position), axis=0)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures how far a finished take shows each trait of a direction, so that its words say what is seen."""
+"""Measures how far a finished take shows each trait of a direction, so that its words say what is
+seen."""
 
 from __future__ import annotations
 
@@ -11,37 +12,59 @@ import numpy as np
 from ..types import FPS, IDLE, LISTENS, Motion
 from .performance_meter import gaze_shifts, LEAST_SHARE, PerformanceMeter
 
-# Measure → (value of the middle take without a request, how much takes differ in it per deviation that they differ in what is asked of
-# them): `python -m research words --cache CACHE`, on voices of `validation` at *Variety* 0.5. Units as in `Played.measure` and
-# `measure_fine`; gaze: root of gaze shifts a second.
+# Measure → (value of the middle take without a request, how much takes differ in it per deviation
+# that they differ in what is asked of them): `python -m research words --cache CACHE`, on voices of
+# `validation` at *Variety* 0.5. Units as in `Played.measure` and `measure_fine`; gaze: root of gaze
+# shifts a second.
 USUAL: Mapping[str, tuple[float, float]] = {
-    "smile": (0.071, 1.176), "brows": (1.841, 1.150), "head": (13.974, 5.159), "eyes": (0.894, 0.226), "gaze": (0.630, 0.237),
+    "smile": (0.071, 1.176), "brows": (1.841, 1.150), "head": (13.974, 5.159),
+    "eyes": (0.894, 0.226), "gaze": (0.630, 0.237),
     "asymmetry": (-0.009, 0.044), "frown": (0.087, 0.112),
 }  # fmt: skip
-# The same of what the voice itself decides for the most part: a loud one opens any mouth far. The first number is by how much the middle
-# take is above what the model expects of the line as it was requested.
+# The same of what the voice itself decides for the most part: a loud one opens any mouth far. The
+# first number is by how much the middle take is above what the model expects of the line as it was
+# requested.
 BEYOND_EXPECTED: Mapping[str, tuple[float, float]] = {
-    "energy": (0.098, 0.173), "jaw": (-0.007, 0.064), "articulation": (0.080, 0.099), "width": (0.604, 1.512), "rounding": (-0.575, 1.679),
+    "energy": (0.098, 0.173), "jaw": (-0.007, 0.064), "articulation": (0.080, 0.099),
+    "width": (0.604, 1.512), "rounding": (-0.575, 1.679),
     "tension": (0.002, 0.012),
 }  # fmt: skip
-# How a take carries brows and head throughout: (median of the middle take, deviation between takes of a line). height: of raised over
-# lowered brows, channel values.  nod, turn, tilt: down, to the head's left, to its right; degrees.
-CARRIED: Mapping[str, tuple[float, float]] = {"height": (0.0, 0.135), "nod": (2.4, 2.7), "turn": (0.0, 3.4), "tilt": (0.0, 2.4)}
-# What the line does to a usual take: heads and brows mark its stressed syllables. Measure → what one more of these a second adds, and of
-# their weight; found where lines differ (`python -m research words --seconds 2`, 3 and 5 on `validation`), as is IN_SHORT.
+# How a take carries brows and head throughout: (median of the middle take, deviation between takes
+# of a line). height: of raised over lowered brows, channel values.  nod, turn, tilt: down, to the
+# head's left, to its right; degrees.
+CARRIED: Mapping[str, tuple[float, float]] = {
+    "height": (0.0, 0.135),
+    "nod": (2.4, 2.7),
+    "turn": (0.0, 3.4),
+    "tilt": (0.0, 2.4),
+}
+# What the line does to a usual take: heads and brows mark its stressed syllables. Measure → what
+# one more of these a second adds, and of their weight; found where lines differ (`python -m
+# research words --seconds 2`, 3 and 5 on `validation`), as is IN_SHORT.
 ON_ACCENTS: Mapping[str, tuple[float, float]] = {"head": (5.0, 0.0), "brows": (0.0, 4.3)}
-# Measure → what a shorter line adds to the variance by which takes differ, for each 1 / s: in a few words chance does more.
-IN_SHORT: Mapping[str, float] = {"head": 18.0, "brows": 1.0, "eyes": 0.22, "gaze": 0.14, "articulation": 0.017}
-# The same for faces that do not speak (`python -m research words --role idle`, `listens`); how brows and head are carried is seen there
-# from the same deviation on.
+# Measure → what a shorter line adds to the variance by which takes differ, for each 1 / s: in a few
+# words chance does more.
+IN_SHORT: Mapping[str, float] = {
+    "head": 18.0,
+    "brows": 1.0,
+    "eyes": 0.22,
+    "gaze": 0.14,
+    "articulation": 0.017,
+}
+# The same for faces that do not speak (`python -m research words --role idle`, `listens`); how
+# brows and head are carried is seen there from the same deviation on.
 QUIET: Mapping[str, Mapping[str, tuple[float, float]]] = {
     IDLE: {
-        "smile": (0.098, 1.204), "brows": (0.393, 0.359), "head": (2.594, 0.800), "eyes": (0.935, 0.183), "gaze": (0.707, 0.138),
-        "frown": (0.075, 0.099), "height": (0.0, 0.135), "nod": (0.5, 2.7), "turn": (0.0, 3.4), "tilt": (0.0, 2.4),
+        "smile": (0.098, 1.204), "brows": (0.393, 0.359), "head": (2.594, 0.800),
+        "eyes": (0.935, 0.183), "gaze": (0.707, 0.138),
+        "frown": (0.075, 0.099), "height": (0.0, 0.135), "nod": (0.5, 2.7), "turn": (0.0, 3.4),
+        "tilt": (0.0, 2.4),
     },
     LISTENS: {
-        "smile": (0.068, 1.202), "brows": (1.398, 1.300), "head": (2.716, 1.699), "eyes": (0.772, 0.214), "gaze": (0.463, 0.219),
-        "frown": (0.069, 0.101), "height": (0.0, 0.135), "nod": (0.2, 2.7), "turn": (0.0, 3.4), "tilt": (0.0, 2.4),
+        "smile": (0.068, 1.202), "brows": (1.398, 1.300), "head": (2.716, 1.699),
+        "eyes": (0.772, 0.214), "gaze": (0.463, 0.219),
+        "frown": (0.069, 0.101), "height": (0.0, 0.135), "nod": (0.2, 2.7), "turn": (0.0, 3.4),
+        "tilt": (0.0, 2.4),
     },
 }  # fmt: skip
 # The same as IN_SHORT: idle takes of 3 s beside some of 8 s.
@@ -52,10 +75,11 @@ _LEAST_SPOKEN = FPS  # frames with speech in a take, below which nothing is know
 
 
 def measure(played: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
-    """{measure of USUAL, BEYOND_EXPECTED and CARRIED: value} of a motion [T] of the head's channels; speaking: bool [T], where somebody
-    speaks.
+    """{measure of USUAL, BEYOND_EXPECTED and CARRIED: value} of a motion [T] of the head's
+    channels; speaking: bool [T], where somebody speaks.
 
-    {} if hardly anybody speaks. The jaw's is left out where the mouth never opens far enough to see it.
+    {} if hardly anybody speaks. The jaw's is left out where the mouth never opens far enough to see
+    it.
     """
     part = slice(0, round(_MOST_FRAMES))
     motion, speaking = motion.part(part), speaking[part]
@@ -74,14 +98,17 @@ def measure_quiet(played: PerformanceMeter, motion: Motion) -> dict[str, float]:
     return {name: values[name] for name in QUIET[IDLE] if name in values}
 
 
-def _measure_all(played: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
+def _measure_all(
+    played: PerformanceMeter, motion: Motion, speaking: np.ndarray
+) -> dict[str, float]:
     """All measures of a motion that counts as speech on the frames `speaking`."""
     names = played.head.expression_names
     raised, lowered = (
         motion.expression[:, [i for i, name in enumerate(names) if name.startswith(stems)]].mean(1)
         for stems in (("browInnerUp", "browOuterUp"), ("browDown",))
     )
-    gaze = np.sqrt(len(gaze_shifts(motion)) / (motion.frames / FPS))  # whose noise is the same at any rate
+    # whose noise is the same at any rate
+    gaze = np.sqrt(len(gaze_shifts(motion)) / (motion.frames / FPS))
     values = {"height": np.median(raised - lowered), "gaze": gaze}
     if motion.head is not None:
         values |= dict(zip(("nod", "turn", "tilt"), np.degrees(np.median(motion.head, axis=0))))
@@ -93,8 +120,8 @@ def _measure_all(played: PerformanceMeter, motion: Motion, speaking: np.ndarray)
 class Line:
     """What is known of a line.
 
-    seconds: its length.  accents, weight: its stressed syllables and the sum of their weights, per second. By default those of the lines
-    of USUAL.
+    seconds: its length.  accents, weight: its stressed syllables and the sum of their weights, per
+    second. By default those of the lines of USUAL.
     """
 
     seconds: float = 7.5
@@ -116,7 +143,9 @@ def scale(line: Line) -> dict[str, tuple[float, float]]:
     result = {}
     for name, (middle, step) in {**USUAL, **BEYOND_EXPECTED, **CARRIED}.items():
         by_count, by_weight = ON_ACCENTS.get(name, (0.0, 0.0))
-        middle += by_count * (line.accents - USUAL_LINE.accents) + by_weight * (line.weight - USUAL_LINE.weight)
+        middle += by_count * (line.accents - USUAL_LINE.accents) + by_weight * (
+            line.weight - USUAL_LINE.weight
+        )
         result[name] = middle, float(np.sqrt(step**2 + shorter * IN_SHORT.get(name, 0.0)))
     return result
 
@@ -126,20 +155,29 @@ def _shorter(seconds: float) -> float:
     return max(0.0, 1 / max(seconds, _LEAST_SECONDS) - 1 / USUAL_LINE.seconds)
 
 
-def deviations(values: Mapping[str, float], expected: Mapping[str, float], line: Line = USUAL_LINE) -> dict[str, float]:
-    """How far a take goes, in deviations of the slider or axis: {measure of USUAL and CARRIED: above usual takes, of BEYOND_EXPECTED: above
-    what was requested}.
+def deviations(
+    values: Mapping[str, float], expected: Mapping[str, float], line: Line = USUAL_LINE
+) -> dict[str, float]:
+    """How far a take goes, in deviations of the slider or axis: {measure of USUAL and CARRIED:
+    above usual takes, of BEYOND_EXPECTED: above what was requested}.
 
-    values: as `measure` of the take.  expected: as `measure` of what the model expects of the line in the requested direction.
-    line: which they are of.
+    values: as `measure` of the take.  expected: as `measure` of what the model expects of the line
+    in the requested direction. line: which they are of.
     """
-    levels = {name: 0.0 for name in (*USUAL, *CARRIED)} | {name: expected[name] for name in BEYOND_EXPECTED if name in expected}
+    levels = {name: 0.0 for name in (*USUAL, *CARRIED)} | {
+        name: expected[name] for name in BEYOND_EXPECTED if name in expected
+    }
     steps = scale(line)
-    return {name: round((values[name] - level - steps[name][0]) / steps[name][1], 2) for name, level in levels.items() if name in values}
+    return {
+        name: round((values[name] - level - steps[name][0]) / steps[name][1], 2)
+        for name, level in levels.items()
+        if name in values
+    }
 
 
 def deviations_quiet(values: Mapping[str, float], role: str, seconds: float) -> dict[str, float]:
-    """The same of a face that is idle or listens (`role`), for so long: {measure of QUIET: deviations above usual takes of such faces}.
+    """The same of a face that is idle or listens (`role`), for so long: {measure of QUIET:
+    deviations above usual takes of such faces}.
 
     values: as of `measure_quiet`.
     """
@@ -151,13 +189,18 @@ def deviations_quiet(values: Mapping[str, float], role: str, seconds: float) -> 
     return result
 
 
-def visible_deviations(made: Mapping[str, float], seen: Mapping[str, float] | None = None) -> dict[str, float]:
-    """What a take does and a face shows of it, each as of `deviations`: the smaller of both, 0 where they differ in sign. seen: None if the
-    face shows everything.
+def visible_deviations(
+    made: Mapping[str, float], seen: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """What a take does and a face shows of it, each as of `deviations`: the smaller of both, 0
+    where they differ in sign. seen: None if the face shows everything.
 
-    A face without a neck is still in every take, and one without brows never raises them: neither tells takes apart.
+    A face without a neck is still in every take, and one without brows never raises them: neither
+    tells takes apart.
     """
     if seen is None:
         return dict(made)
     both = {name: (value, seen[name]) for name, value in made.items() if name in seen}
-    return {name: min(pair, key=abs) if pair[0] * pair[1] > 0 else 0.0 for name, pair in both.items()}
+    return {
+        name: min(pair, key=abs) if pair[0] * pair[1] > 0 else 0.0 for name, pair in both.items()
+    }

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Client of the baking process: starts it, sends requests over pipes, watches and ends it.
 
-It is a separate Blender (`bake.py --baker`, cli/baker.py), so that a crash costs one job, and it bakes one job after the other, so that its
-engine starts once. Requests and events are lines of JSON. Standard library only.
+It is a separate Blender (`bake.py --baker`, cli/baker.py), so that a crash costs one job, and it
+bakes one job after the other, so that its engine starts once. Requests and events are lines of
+JSON. Standard library only.
 
-request: {"job": name, "settings": {…}, "out": folder, "options": […]}
-events:  ready (maker: versions and the weights' hash), progress (job, fraction, message), done (job, report),
-         failed (job, sentence, log).  From a cluster also note (sentence, and job if that waits again), and refused (sentence) if it
-         cannot be used at all.
+request: {"job": name, "settings": {…}, "out": folder, "options": […]} events:  ready (maker:
+versions and the weights' hash), progress (job, fraction, message), done (job, report),
+         failed (job, sentence, log).  From a cluster also note (sentence, and job if that waits
+         again), and refused (sentence) if it cannot be used at all.
 """
 
 import contextlib
@@ -24,9 +25,13 @@ from ..worker_process import PipedProcess
 from .run_progress import duration
 
 PATIENCE = 10.0  # seconds that a process has to stop: its engine stops, files are restored
-START_SECONDS = 300.0  # longest start of the process: Blender with all its add-ons, from a slow disk
-STALL_SECONDS = 1800.0  # longest time without a sign of a job: a step such as opening a scene or exporting one take
-ADVICE = "start one with “ray start --head”, or name another with --cluster"  # advice if no cluster answers
+START_SECONDS = (
+    300.0  # longest start of the process: Blender with all its add-ons, from a slow disk
+)
+# longest time without a sign of a job: a step such as opening a scene or exporting one take
+STALL_SECONDS = 1800.0
+# advice if no cluster answers
+ADVICE = "start one with “ray start --head”, or name another with --cluster"
 EVENTS = ("ready", "progress", "done", "failed", "note", "refused")
 
 
@@ -41,7 +46,12 @@ class Task:
 
     def request(self) -> dict:
         """The request for one job."""
-        return {"job": self.job, "settings": dict(self.settings), "out": self.out, "options": list(self.options)}
+        return {
+            "job": self.job,
+            "settings": dict(self.settings),
+            "out": self.out,
+            "options": list(self.options),
+        }
 
 
 class BakerDied(ThunderError):
@@ -58,19 +68,27 @@ def failed(job: str, sentence: str, log: str = "") -> dict:
 
 
 class LineProcess(PipedProcess):
-    """A process that reads JSON lines from its stdin and answers by events on its stdout, started at once."""
+    """A process that reads JSON lines from its stdin and answers by events on its stdout, started
+    at once."""
 
     log_lines = 60
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
-        super().__init__(command, None if environment is None else {**os.environ, **environment}, "check the path")
+        super().__init__(
+            command,
+            None if environment is None else {**os.environ, **environment},
+            "check the path",
+        )
         self._events: queue.SimpleQueue[dict | None] = queue.SimpleQueue()
         self._start_threads(log=self._read_log, events=self._read_events)
 
     @property
     def last_line(self) -> str:
         """The last of the lines of its log that is not empty."""
-        return next((line.strip()[:300] for line in reversed(list(self.lines)) if line.strip()), "no reason was given")
+        return next(
+            (line.strip()[:300] for line in reversed(list(self.lines)) if line.strip()),
+            "no reason was given",
+        )
 
     def send(self, request: Mapping) -> None:
         """Send a request; if the process has ended, reading reports it."""
@@ -79,7 +97,8 @@ class LineProcess(PipedProcess):
             self.popen.stdin.flush()
 
     def next(self, seconds: float | None = None) -> dict | None:
-        """The next event; None when the process has ended. Raises TimeoutError if none comes in so many seconds, and then ends it."""
+        """The next event; None when the process has ended. Raises TimeoutError if none comes in so
+        many seconds, and then ends it."""
         try:
             return self._events.get(timeout=seconds)
         except queue.Empty:
@@ -103,7 +122,8 @@ class LineProcess(PipedProcess):
             thread.join(PATIENCE)
 
     def _read_events(self) -> None:
-        """Thread: queue the events, then None. What else is printed on its stdout (Blender's greeting) is skipped."""
+        """Thread: queue the events, then None. What else is printed on its stdout (Blender's
+        greeting) is skipped."""
         for line in self.popen.stdout:
             with contextlib.suppress(ValueError):
                 event = json.loads(line)
@@ -116,28 +136,39 @@ class LineProcess(PipedProcess):
 
 
 class Baker:
-    """A process that bakes, started at once. `maker`: its versions and weights, known once it is ready."""
+    """A process that bakes, started at once. `maker`: its versions and weights, known once it is
+    ready."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
         self.maker: dict | None = None
         self._process = LineProcess([*command, "--baker"], environment)
 
     def wait(self) -> dict:
-        """Wait until it is ready; returns `maker`. Raises NoEngine if it cannot bake at all, or is not ready after START_SECONDS."""
+        """Wait until it is ready; returns `maker`. Raises NoEngine if it cannot bake at all, or is
+        not ready after START_SECONDS."""
         if self.maker is None:
             try:
                 event = self._process.next(START_SECONDS)
             except TimeoutError:
-                what = f"not ready to bake after {duration(START_SECONDS)} (its last line: {self._process.last_line})"
-                raise NoEngine(f"Blender was {what}: start it in a terminal to see what it waits for, and bake again") from None
+                what = (
+                    f"not ready to bake after {duration(START_SECONDS)} (its last line: "
+                    f"{self._process.last_line})"
+                )
+                raise NoEngine(
+                    f"Blender was {what}: start it in a terminal to see what it waits for, and "
+                    f"bake again"
+                ) from None
             if event is None:
-                raise NoEngine(f"No Blender could be started to bake in ({self._process.last_line}): correct that and bake again")
+                raise NoEngine(
+                    f"No Blender could be started to bake in ({self._process.last_line}): correct "
+                    f"that and bake again"
+                )
             self.maker = event["maker"]
         return self.maker
 
     def bake(self, task: Task) -> Iterator[dict]:
-        """The events of a job, the last of them “done” or “failed”. Raises NoEngine, or BakerDied if the process ends or, for
-        STALL_SECONDS, does nothing."""
+        """The events of a job, the last of them “done” or “failed”. Raises NoEngine, or BakerDied
+        if the process ends or, for STALL_SECONDS, does nothing."""
         self.wait()
         self._process.send(task.request())
         doing = "nothing yet"
@@ -147,9 +178,13 @@ class Baker:
                 why = f"{system_calls.how_it_ended(self._process.popen)} while it baked this"
             except TimeoutError:
                 event = None
-                why = f"did not go on for {duration(STALL_SECONDS)} and was ended (the last: {doing})"
+                why = (
+                    f"did not go on for {duration(STALL_SECONDS)} and was ended (the last: {doing})"
+                )
             if event is None:
-                raise BakerDied(f"Blender {why}: bake it alone, with --only, to see why", self._process.log)
+                raise BakerDied(
+                    f"Blender {why}: bake it alone, with --only, to see why", self._process.log
+                )
             doing = event.get("message", doing)
             yield event
             if event["event"] in ("done", "failed"):
@@ -161,8 +196,9 @@ class Baker:
 
 
 def bake_here(command: Sequence[str], tasks: Sequence[Task]) -> Generator[dict, None, None]:
-    """Bake tasks one after the other in one process on this machine; yields their events. A task at which the process dies
-    fails, and the next one gets a new process. Raises NoEngine if none can be started."""
+    """Bake tasks one after the other in one process on this machine; yields their events. A task at
+    which the process dies fails, and the next one gets a new process. Raises NoEngine if none can
+    be started."""
     baker: Baker | None = None
     try:
         for task in tasks:

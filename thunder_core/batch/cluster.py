@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Client for bakes on a Ray cluster: sends the request to a Python with Ray (thunder_core/engine/cluster.py), and reads its events."""
+"""Client for bakes on a Ray cluster: sends the request to a Python with Ray
+(thunder_core/engine/cluster.py), and reads its events."""
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -19,40 +20,53 @@ CPUS = 4  # processors per job; the engine of a bake uses as many threads
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster for bakes.  address: of a Ray cluster, “auto” for the one that runs here.  cpus: of each job.  results: BACK or SHARED."""
+    """A cluster for bakes.  address: of a Ray cluster, “auto” for the one that runs here.  cpus: of
+    each job.  results: BACK or SHARED."""
 
     address: str
     cpus: int = CPUS
     results: str = BACK
 
 
-def bake_on(cluster: Cluster, python: str, command: Sequence[str], tasks: Sequence[Task], maker: Maker) -> Generator[dict, None, None]:
-    """Bake tasks on the machines of a cluster; yields their events, each with the “node” that it comes from, and “note” with a sentence if
-    a machine cannot be used or is lost.
+def bake_on(
+    cluster: Cluster, python: str, command: Sequence[str], tasks: Sequence[Task], maker: Maker
+) -> Generator[dict, None, None]:
+    """Bake tasks on the machines of a cluster; yields their events, each with the “node” that it
+    comes from, and “note” with a sentence if a machine cannot be used or is lost.
 
-    python: a Python that has Ray.  command: starts a baking Blender there.  maker: versions and weights that the machines must have.
-    Raises NoEngine if nothing can be baked.
+    python: a Python that has Ray.  command: starts a baking Blender there.  maker: versions and
+    weights that the machines must have. Raises NoEngine if nothing can be baked.
     """
     waiting = {task.job: task for task in tasks}
     lost = 0
     while waiting:
         process = LineProcess([python, "-m", _DRIVER], _ENVIRONMENT)
         try:
-            yield from _answers(process, _request(cluster, command, list(waiting.values()), maker), waiting)
+            yield from _answers(
+                process, _request(cluster, command, list(waiting.values()), maker), waiting
+            )
             if not waiting:
                 return
             lost += 1
             if lost == ATTEMPTS:
                 for job in waiting:
-                    yield failed(job, f"The connection to the cluster was lost {lost} times: bake again", process.log)
+                    yield failed(
+                        job,
+                        f"The connection to the cluster was lost {lost} times: bake again",
+                        process.log,
+                    )
                 return
-            yield {"event": "note", "sentence": "The connection to the cluster was lost: connecting again"}
+            yield {
+                "event": "note",
+                "sentence": "The connection to the cluster was lost: connecting again",
+            }
         finally:
             process.close()
 
 
 def _answers(process: LineProcess, request: dict, waiting: dict[str, Task]) -> Iterator[dict]:
-    """The events of one connection, until all jobs have ended or it is lost; jobs that ended leave `waiting`."""
+    """The events of one connection, until all jobs have ended or it is lost; jobs that ended leave
+    `waiting`."""
     process.send(request)
     connected = False
     while waiting and (event := process.next()) is not None:
@@ -63,8 +77,11 @@ def _answers(process: LineProcess, request: dict, waiting: dict[str, Task]) -> I
             waiting.pop(event["job"], None)
         if event["event"] != "ready":
             yield event
-    if not connected:  # Ray ends a process that finds no cluster without an error that could be caught
-        raise NoEngine(f"No Ray cluster answers at “{request['address']}” ({process.last_line}): {ADVICE}")
+    # Ray ends a process that finds no cluster without an error that could be caught
+    if not connected:
+        raise NoEngine(
+            f"No Ray cluster answers at “{request['address']}” ({process.last_line}): {ADVICE}"
+        )
 
 
 def _request(cluster: Cluster, command: Sequence[str], tasks: Sequence[Task], maker: Maker) -> dict:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Records the inputs and outputs of a bake, so that the next run bakes only what has changed.
 
-The manifest of a job is the part MADE_FROM of `report.json` in its folder, with the hashes of the files that it read, and
-thunder-files.json next to it, with those of the files that it wrote. Both are renamed together with all other files of the job
-(`files.Transaction`), so an interrupted job has the previous manifest, or none. A job that failed leaves its sentence in NAME.failed.json
-beside its folder; that and the run's report are listed in a thunder-files.json of their own there, so that files of the user's stay.
+The manifest of a job is the part MADE_FROM of `report.json` in its folder, with the hashes of the
+files that it read, and thunder-files.json next to it, with those of the files that it wrote. Both
+are renamed together with all other files of the job (`files.Transaction`), so an interrupted job
+has the previous manifest, or none. A job that failed leaves its sentence in NAME.failed.json beside
+its folder; that and the run's report are listed in a thunder-files.json of their own there, so that
+files of the user's stay.
 """
 
 import contextlib
@@ -41,7 +43,8 @@ def version() -> str:
 
 
 def hash_of_weights(folder: str | None) -> str:
-    """SHA-256 over the model files of a folder, None for the one that comes with the add-on. Raises OSError."""
+    """SHA-256 over the model files of a folder, None for the one that comes with the add-on. Raises
+    OSError."""
     folder = folder or str(WEIGHTS)
     digest = hashlib.sha256()
     for name in sorted(os.listdir(folder)):
@@ -60,19 +63,35 @@ class Maker:
 
 
 def made_from(
-    job_settings: Mapping[str, object], maker: Maker, styles: Mapping[str, str], used: list[str], hashes: Mapping[str, str] | None = None
+    job_settings: Mapping[str, object],
+    maker: Maker,
+    styles: Mapping[str, str],
+    used: list[str],
+    hashes: Mapping[str, str] | None = None,
 ) -> dict:
     """The inputs of a job, as in its report. styles: the text of a named preset, under “style”.
 
-    used: other files that the scene uses.  hashes: of files by their paths, where they were known when the files were read. Raises OSError.
+    used: other files that the scene uses.  hashes: of files by their paths, where they were known
+    when the files were read. Raises OSError.
     """
     paths, known = path_names(job_settings), hashes or {}
-    inputs = {name: known.get(path) or hash_of(path) for name in paths if (path := str(job_settings[name]))}
-    inputs |= {name: hashlib.sha256(text.encode("utf-8")).hexdigest() for name, text in styles.items() if name not in paths}
+    inputs = {
+        name: known.get(path) or hash_of(path)
+        for name in paths
+        if (path := str(job_settings[name]))
+    }
+    inputs |= {
+        name: hashlib.sha256(text.encode("utf-8")).hexdigest()
+        for name, text in styles.items()
+        if name not in paths
+    }
     own = {os.path.realpath(str(job_settings[name])) for name in paths}
-    others = sorted({path for path in used if os.path.isfile(path) and os.path.realpath(path) not in own})
+    others = sorted(
+        {path for path in used if os.path.isfile(path) and os.path.realpath(path) not in own}
+    )
     return {
-        "settings": {name: value for name, value in job_settings.items() if name not in paths},  # of files the content counts
+        # of files the content counts
+        "settings": {name: value for name, value in job_settings.items() if name not in paths},
         "inputs": inputs,
         "used": {path: known.get(path) or hash_of(path) for path in others},
         "weights": maker.weights,
@@ -82,7 +101,8 @@ def made_from(
 
 
 def read_report(folder: str) -> dict:
-    """The report in the folder of a job; empty if there is none, it cannot be read, or it is not as a bake wrote it.
+    """The report in the folder of a job; empty if there is none, it cannot be read, or it is not as
+    a bake wrote it.
 
     So nothing else has to expect what somebody's hand or a damaged disk may have put there.
     """
@@ -94,7 +114,8 @@ def read_report(folder: str) -> dict:
 
 
 def read_json(path: str) -> dict:
-    """The dictionary in a file; empty if there is none, it cannot be read, or holds what JSON has no number for, such as NaN."""
+    """The dictionary in a file; empty if there is none, it cannot be read, or holds what JSON has
+    no number for, such as NaN."""
     try:
         with open(path, "rb") as file:
             content = json.loads(file.read(_LONGEST), parse_float=_finite, parse_constant=_finite)
@@ -104,7 +125,8 @@ def read_json(path: str) -> dict:
 
 
 def _finite(written: str) -> float:
-    """A number of a JSON file. Raises ValueError for NaN, Infinity and 1e999, which could not be written to one again."""
+    """A number of a JSON file. Raises ValueError for NaN, Infinity and 1e999, which could not be
+    written to one again."""
     if not math.isfinite(value := float(written)):
         raise ValueError(f"{written} is no number of JSON")
     return value
@@ -134,11 +156,19 @@ def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str])
 def _changed_input(job: Job, before: dict, maker: Maker, styles: Mapping[str, str]) -> str:
     now = made_from(job.settings, maker, styles, list(before.get("used", ())))
     now = json.loads(json.dumps(now))  # as it is read from a file
-    for part, words in (("settings", "“{}” changed"), ("inputs", "the file of “{}” changed"), ("used", "“{}” changed")):
+    for part, words in (
+        ("settings", "“{}” changed"),
+        ("inputs", "the file of “{}” changed"),
+        ("used", "“{}” changed"),
+    ):
         for name in sorted({*now[part], *before.get(part, {})}):
             if now[part].get(name) != before.get(part, {}).get(name):
                 return words.format(os.path.basename(name))
-    for part, words in (("weights", "other weights"), ("thunder", "another version"), ("blender", "another Blender")):
+    for part, words in (
+        ("weights", "other weights"),
+        ("thunder", "another version"),
+        ("blender", "another Blender"),
+    ):
         if now[part] != before.get(part):
             return words
     return ""
@@ -156,17 +186,20 @@ def _changed_output(folder: str) -> str:
 
 
 def _damage_of_list(folder: str) -> str:
-    """What is wrong with the list of the files in a job's folder, in a word; "" if it names the report."""
+    """What is wrong with the list of the files in a job's folder, in a word; "" if it names the
+    report."""
     return "" if REPORT in files_written(folder) else "damaged" if is_damaged(folder) else "missing"
 
 
-# ---- scenes of which several jobs bake strips: their takes are collected in one besides those of the jobs (cli/collect.py)
-# It is NAME_takes.blend in the folder of all jobs, beside NAME_takes.json, which lists its takes and the jobs' files that they come from.
+# ---- scenes of which several jobs bake strips: their takes are collected in one besides those of
+# the jobs (cli/collect.py) It is NAME_takes.blend in the folder of all jobs, beside
+# NAME_takes.json, which lists its takes and the jobs' files that they come from.
 
 
 @dataclass(frozen=True)
 class SharedScene:
-    """name: of the collected scene, without an ending.  blend: the file that the jobs bake in.  jobs: those that bake its strips."""
+    """name: of the collected scene, without an ending.  blend: the file that the jobs bake in.
+    jobs: those that bake its strips."""
 
     name: str
     blend: str
@@ -177,7 +210,11 @@ def shared_scenes(jobs: Iterable[Job]) -> list[SharedScene]:
     """The scenes of which at least two jobs bake strips into a .blend, in the order of the jobs."""
     by_scene: dict[str, list[Job]] = {}
     for job in jobs:
-        if "strip" in job.settings and "blend" in job.settings and "blend" in cast(list, job.settings.get("outputs", [])):
+        if (
+            "strip" in job.settings
+            and "blend" in job.settings
+            and "blend" in cast(list, job.settings.get("outputs", []))
+        ):
             by_scene.setdefault(os.path.realpath(str(job.settings["blend"])), []).append(job)
     taken: set[str] = set()
     scenes = [
@@ -194,13 +231,23 @@ def blend_of_job(out: str, job: Job) -> str:
 
 
 def sources_of_scene(out: str, jobs: Iterable[Job]) -> dict[str, str]:
-    """Hash of the scene that each job has written, by the job's name; without jobs that have written none."""
-    listed = ((job.name, files_written(os.path.join(out, job.name)).get(os.path.basename(blend_of_job(out, job)))) for job in jobs)
+    """Hash of the scene that each job has written, by the job's name; without jobs that have
+    written none."""
+    listed = (
+        (
+            job.name,
+            files_written(os.path.join(out, job.name)).get(
+                os.path.basename(blend_of_job(out, job))
+            ),
+        )
+        for job in jobs
+    )
     return {name: digest for name, digest in listed if digest}
 
 
 def is_scene_up_to_date(out: str, scene: SharedScene, made_from: dict[str, str]) -> bool:
-    """Whether the collected scene is there and was made from these files. One that somebody has changed since is left alone."""
+    """Whether the collected scene is there and was made from these files. One that somebody has
+    changed since is left alone."""
     if not os.path.isfile(os.path.join(out, f"{scene.name}.blend")):
         return False
     return read_json(os.path.join(out, f"{scene.name}.json")).get(MADE_FROM) == made_from
@@ -209,8 +256,11 @@ def is_scene_up_to_date(out: str, scene: SharedScene, made_from: dict[str, str])
 # ---- jobs that failed
 
 
-def note_failure(out: str, job: str, sentence: str, log: str = "", force: bool = False) -> Transaction:
-    """Write why a job failed; returns how that was written. Raises ThunderError, also where a file of the user's has its name."""
+def note_failure(
+    out: str, job: str, sentence: str, log: str = "", force: bool = False
+) -> Transaction:
+    """Write why a job failed; returns how that was written. Raises ThunderError, also where a file
+    of the user's has its name."""
     content = {"job": job, "sentence": sentence} | ({"log": log} if log else {})
     with Transaction(out, force) as written:
         written.write(job + FAILED, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

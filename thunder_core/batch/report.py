@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of many bakes: batch.json for programs, batch.html for people, which is self-contained.
+"""The report of many bakes: batch.json for programs, batch.html for people, which is
+self-contained.
 
-Both are made from the files in the folder, so that a final run can report many runs of one job each, as on a farm.
+Both are made from the files in the folder, so that a final run can report many runs of one job
+each, as on a farm.
 """
 
 import json
@@ -43,24 +45,39 @@ def collect_report(
     notes: Mapping[str, Mapping] | None = None,
     scenes: Iterable[Mapping] = (),
 ) -> dict:
-    """The content of the report. states: of each job, by name.  notes: further data of this run's jobs (sentence, node).
-    scenes: with the takes of several jobs: file, blend, jobs, and sentence if it was not written."""
-    rows = [_row(out, job, states.get(job.name, NOT_BAKED), dict((notes or {}).get(job.name, {}))) for job in jobs]
+    """The content of the report. states: of each job, by name.  notes: further data of this run's
+    jobs (sentence, node). scenes: with the takes of several jobs: file, blend, jobs, and sentence
+    if it was not written."""
+    rows = [
+        _row(out, job, states.get(job.name, NOT_BAKED), dict((notes or {}).get(job.name, {})))
+        for job in jobs
+    ]
     counts = {state: sum(row["state"] == state for row in rows) for state in STATES}
-    return {**asdict(maker), "counts": counts, "scenes": [dict(scene) for scene in scenes], "jobs": rows}
+    return {
+        **asdict(maker),
+        "counts": counts,
+        "scenes": [dict(scene) for scene in scenes],
+        "jobs": rows,
+    }
 
 
 def while_running(report: dict, running: Mapping[str, str], summary: str) -> dict:
-    """The report of a run that goes on. running: what each job does that is being baked.  summary: of the run."""
-    rows = [row | ({"state": BAKING, "doing": running[row["name"]]} if row["name"] in running else {}) for row in report["jobs"]]
+    """The report of a run that goes on. running: what each job does that is being baked.  summary:
+    of the run."""
+    rows = [
+        row | ({"state": BAKING, "doing": running[row["name"]]} if row["name"] in running else {})
+        for row in report["jobs"]
+    ]
     return report | {"running": f"{summary} at {time.strftime('%H:%M:%S')}", "jobs": rows}
 
 
 def write(out: str, report: dict, force: bool = False) -> Transaction:
-    """Write the report as JSON and as a page; returns how they were written. Raises ThunderError, also for files of the user's."""
+    """Write the report as JSON and as a page; returns how they were written. Raises ThunderError,
+    also for files of the user's."""
     text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
     with Transaction(out, force) as written:
-        written.write(JSON_NAME, text.encode("utf-8", "replace"))  # a hostile file holds halves of letters
+        # a hostile file holds halves of letters
+        written.write(JSON_NAME, text.encode("utf-8", "replace"))
         written.write(HTML_NAME, page(out, report))
     return written
 
@@ -83,11 +100,17 @@ def _row(out: str, job: Job, state: str, notes: dict) -> dict:
 
 
 def page(out: str, report: dict) -> str:
-    """The report as a page of HTML. What the files of a job's folder say may be of any kind: the folder may be somebody else's."""
+    """The report as a page of HTML. What the files of a job's folder say may be of any kind: the
+    folder may be somebody else's."""
     counts = ", ".join(f"{count} {state}" for state, count in report["counts"].items() if count)
-    rows = sorted(report["jobs"], key=lambda row: (row["state"] != FAILED, row["state"] != BAKING))  # problems come first
-    notes = dict.fromkeys(str(note) for row in rows for note in _of(row, "notes", list))  # each once
-    about = f"THUNDER {report['thunder']}, Blender {report['blender']}, folder of weights {report['weights'][:12]}"
+    # problems come first
+    rows = sorted(report["jobs"], key=lambda row: (row["state"] != FAILED, row["state"] != BAKING))
+    # each once
+    notes = dict.fromkeys(str(note) for row in rows for note in _of(row, "notes", list))
+    about = (
+        f"THUNDER {report['thunder']}, Blender {report['blender']}, folder of weights "
+        f"{report['weights'][:12]}"
+    )
     return html.page(
         "Baked takes",
         _STYLE,
@@ -106,7 +129,11 @@ def _scene(row: Mapping) -> Html:
     """A paragraph about a scene with the takes of several jobs."""
     if row.get("sentence"):
         return element("p", row["file"], " was not written: ", row["sentence"], class_="sentence")
-    return element("p", element("a", row["file"], href=link(row["file"])), f": the takes of {len(row['jobs'])} jobs in one scene")
+    return element(
+        "p",
+        element("a", row["file"], href=link(row["file"])),
+        f": the takes of {len(row['jobs'])} jobs in one scene",
+    )
 
 
 def _section(out: str, row: dict) -> Html:
@@ -130,14 +157,20 @@ def _section(out: str, row: dict) -> Html:
         about.append(f"on {row['node']}")
     parts.append(element("p", " · ".join(filter(None, about)), class_="quiet"))
     if row.get("files"):
-        links = [part for name in row["files"] for part in (", ", element("a", name, href=link(row["name"], name)))]
+        links = [
+            part
+            for name in row["files"]
+            for part in (", ", element("a", name, href=link(row["name"], name)))
+        ]
         parts.append(element("p", *links[1:], class_="quiet"))
     return element("section", *parts, class_=row["state"].replace(" ", "-"))
 
 
 def _table(takes: list[dict]) -> Html:
     """Name, score, Heard, seed and words of each take, best first."""
-    heading = element("tr", *(element("th", name) for name in ("Take", "Lip-sync", "Heard", "Seed", "Played")))
+    heading = element(
+        "tr", *(element("th", name) for name in ("Take", "Lip-sync", "Heard", "Seed", "Played"))
+    )
     rows = [
         element(
             "tr",
@@ -153,7 +186,8 @@ def _table(takes: list[dict]) -> Html:
 
 
 def _name(take: dict) -> str:
-    """The name of a take, with that of its files where it has another number: the head had takes of that voice before."""
+    """The name of a take, with that of its files where it has another number: the head had takes of
+    that voice before."""
     name, rank = _of(take, "name", str), _of(take, "rank", int)
     return name if name == f"Take {rank}" else " · ".join(filter(None, (name, f"take_{rank:02d}")))
 
@@ -179,7 +213,8 @@ def _voice(settings: Mapping[str, object]) -> str:
 
 
 def _picture(folder: str, name: str) -> bytes:
-    """A JPEG in a job's folder, nothing if there is none: the name is from a file, and must not lead to a picture of somebody's."""
+    """A JPEG in a job's folder, nothing if there is none: the name is from a file, and must not
+    lead to a picture of somebody's."""
     path = os.path.join(folder, name)
     if os.path.basename(name) != name or os.path.islink(path) or not_a_file(path):
         return b""

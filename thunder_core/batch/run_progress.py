@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows how far a run of many bakes is: in place on a terminal, elsewhere (a log file, a pipe) as a line every now and then."""
+"""Shows how far a run of many bakes is: in place on a terminal, elsewhere (a log file, a pipe) as a
+line every now and then."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ _INDENT = "      "
 
 @dataclass
 class _Baking:
-    """A job that is being baked.  begun: time of its first event.  node: its machine, "" for this one."""
+    """A job that is being baked.  begun: time of its first event.  node: its machine, "" for this
+    one."""
 
     begun: float
     node: str
@@ -36,10 +38,11 @@ class _Baking:
 
 
 class RunProgress:
-    """Progress of a run of `count` jobs. Everything that the run prints meanwhile goes through `say`.
+    """Progress of a run of `count` jobs. Everything that the run prints meanwhile goes through
+    `say`.
 
-    print_line: prints a line on a stream.  stream: of the progress.  on_terminal: None to see whether `stream` is one.
-    log_every: least seconds between two lines where it is none.
+    print_line: prints a line on a stream.  stream: of the progress.  on_terminal: None to see
+    whether `stream` is one. log_every: least seconds between two lines where it is none.
     """
 
     def __init__(
@@ -87,7 +90,8 @@ class RunProgress:
             self._show_now_and_then(now)
 
     def end(self, job: str, is_baked: bool) -> float:
-        """Note that a job has ended; returns the seconds that it took. A failed one says nothing about the pace."""
+        """Note that a job has ended; returns the seconds that it took. A failed one says nothing
+        about the pace."""
         with self._mutex:
             now = time.monotonic()
             row = self._baking.pop(job, None)
@@ -110,7 +114,9 @@ class RunProgress:
 
     def summary(self) -> str:
         """Jobs that have ended, and a guess of the time left: “12 of 140 done, 3 h left”."""
-        left = self._pace.seconds_left(time.monotonic(), self._done, self.count - self.ended - self._running)
+        left = self._pace.seconds_left(
+            time.monotonic(), self._done, self.count - self.ended - self._running
+        )
         return f"{self.ended} of {self.count} done" + (f", {time_in_words(left)}" if left else "")
 
     def running(self) -> dict[str, str]:
@@ -129,7 +135,8 @@ class RunProgress:
         return self._pace.baked + self._running
 
     def _tick(self) -> None:
-        """Thread: refresh the picture, also while no event comes, so that a long film is no silence."""
+        """Thread: refresh the picture, also while no event comes, so that a long film is no
+        silence."""
         while not self._closed.wait(1.0 if self.on_terminal else self._every / 4):
             with self._mutex:
                 if not self._closed.is_set():
@@ -158,7 +165,10 @@ class RunProgress:
         lines = [f"{_INDENT}{job}: {_about(row, now)}" for job, row in rows[:LISTED]]
         if len(rows) > LISTED:
             lines.append(f"{_INDENT}and {len(rows) - LISTED} more")
-        return [*lines, f"{_INDENT}{self.summary()}" + ("" if self._has_begun else "; starting Blender")]
+        return [
+            *lines,
+            f"{_INDENT}{self.summary()}" + ("" if self._has_begun else "; starting Blender"),
+        ]
 
     def _draw(self) -> None:
         if not self.on_terminal or self._closed.is_set() or self.ended == self.count:
@@ -210,7 +220,9 @@ class _Pace:
 def _about(row: _Baking, now: float) -> str:
     """What a job does: “45 %, 2 of 4 sampled, for 2 min (on anna)”."""
     what = f"{row.message[:1].lower()}{row.message[1:]}"
-    return f"{row.fraction:.0%}, {what}, for {duration(now - row.begun)}" + (f" (on {row.node})" if row.node else "")
+    return f"{row.fraction:.0%}, {what}, for {duration(now - row.begun)}" + (
+        f" (on {row.node})" if row.node else ""
+    )
 
 
 def duration(seconds: float) -> str:
@@ -222,7 +234,9 @@ def duration(seconds: float) -> str:
 
 def is_terminal(stream: TextIO) -> bool:
     """Whether lines can be rewritten in place on a stream."""
-    if os.environ.get("TERM") == "dumb" or (sys.platform == "win32" and "WT_SESSION" not in os.environ):
+    if os.environ.get("TERM") == "dumb" or (
+        sys.platform == "win32" and "WT_SESSION" not in os.environ
+    ):
         return False  # an old console of Windows shows the codes
     try:
         return stream.isatty()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The settings of a job: names, allowed values and defaults.
 
-A setting is called like the option of `bake.py` that does the same, without its dashes: `speech-guidance` is `--speech-guidance`.
+A setting is called like the option of `bake.py` that does the same, without its dashes:
+`speech-guidance` is `--speech-guidance`.
 """
 
 import json
@@ -23,7 +24,8 @@ LAST_FRAME = 1_048_574  # Blender's largest frame number
 LARGEST_SEED = 2**31 - 1  # maximum of Blender's integers
 MOST_TAKES = 64
 COMMITS = ("ones", "twos", "threes")  # frames for which a committed pose is held
-SPEAKS = re.compile(r"(\S.*?) +(-?\d{1,7})-(-?\d{1,7})")  # a head, and the first and last frame that it speaks
+# a head, and the first and last frame that it speaks
+SPEAKS = re.compile(r"(\S.*?) +(-?\d{1,7})-(-?\d{1,7})")
 LONGEST_TEXT = 4096  # letters of a name or path
 
 
@@ -31,9 +33,9 @@ LONGEST_TEXT = 4096  # letters of a name or path
 class Output:
     """An output of a bake.
 
-    ending: of the file of each take, "" for outputs that are not one file per take.  best: only the best
-    takes get one.  exporter: the format of scene/media/export.py that writes it, "" for none.  names: of its other files, which are
-    made of all takes.
+    ending: of the file of each take, "" for outputs that are not one file per take.  best: only the
+    best takes get one.  exporter: the format of scene/media/export.py that writes it, "" for none.
+     names: of its other files, which are made of all takes.
     """
 
     ending: str = ""
@@ -45,7 +47,8 @@ class Output:
 OUTPUTS: Mapping[str, Output] = MappingProxyType(
     {
         "blend": Output(),  # the scene with the sound, the head and its takes
-        "actions": Output(names=("actions.blend",)),  # a library of the takes as actions, marked as assets
+        # a library of the takes as actions, marked as assets
+        "actions": Output(names=("actions.blend",)),
         "npz": Output(".npz"),  # the values of every take as arrays
         "csv": Output(".csv", exporter="ARKIT"),  # ARKit curves of every take
         "glb": Output(".glb", best=True, exporter="GLTF"),
@@ -62,15 +65,18 @@ def file_of_take(output: str, rank: int) -> str:
     return f"take_{rank + 1:02d}{OUTPUTS[output].ending}"
 
 
-# Files made of the takes of one bake: the next one into the same folder removes those that it does not write itself.
+# Files made of the takes of one bake: the next one into the same folder removes those that it does
+# not write itself.
+_ENDINGS = "|".join(re.escape(output.ending) for output in OUTPUTS.values() if output.ending)
 OF_TAKES = re.compile(
-    rf"take_\d{{2,}}({'|'.join(re.escape(output.ending) for output in OUTPUTS.values() if output.ending)})"
+    rf"take_\d{{2,}}({_ENDINGS})"
     + "".join(f"|{re.escape(name)}" for output in OUTPUTS.values() for name in output.names)
 )
 
 
 def option_of(axis: str) -> str:
-    """The name of the setting, and of the option, of an axis of a style: “head” means another one."""
+    """The name of the setting, and of the option, of an axis of a style: “head” means another
+    one."""
     return "head-movement" if axis == "head" else axis
 
 
@@ -82,8 +88,8 @@ class Wrong(ValueError):
 class Setting:
     """A setting of a job.
 
-    read: makes the value, or raises Wrong.  is_path: whether it names a file, relative to the job file.
-    is_flag: whether its option is given as --NAME or --no-NAME.
+    read: makes the value, or raises Wrong.  is_path: whether it names a file, relative to the job
+    file. is_flag: whether its option is given as --NAME or --no-NAME.
     """
 
     name: str
@@ -104,7 +110,11 @@ def number(least: float, most: float, whole: bool = False) -> Callable[[object],
     def read(value):
         right = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
         if not right or not least <= value <= most:
-            raise Wrong(f"is not a whole number from {least} to {most}" if whole else f"is not a number from {least:.7g} to {most:.7g}")
+            raise Wrong(
+                f"is not a whole number from {least} to {most}"
+                if whole
+                else f"is not a number from {least:.7g} to {most:.7g}"
+            )
         return value if whole else float(value)
 
     return read
@@ -128,7 +138,10 @@ def transcript(value) -> str:
     if not is_utf8(value) or "\0" in value:
         raise Wrong("has letters that no text can have")
     if len(value) > LONGEST_TEXT:
-        raise Wrong(f"has {len(value)} letters: write more than {LONGEST_TEXT} into a .txt file and name that")
+        raise Wrong(
+            f"has {len(value)} letters: write more than {LONGEST_TEXT} into a .txt file and name "
+            f"that"
+        )
     return value
 
 
@@ -151,7 +164,8 @@ def mood(value) -> str:
 
 
 def read_mood(given: str) -> tuple[str, float]:
-    """Name and strength, 0 to 1, of a mood such as “warm=.6”; strength is 1 where none is given. Raises Wrong."""
+    """Name and strength, 0 to 1, of a mood such as “warm=.6”; strength is 1 where none is given.
+    Raises Wrong."""
     name, _, strength = given.partition("=")
     name = name.strip().lower()
     if name not in CHOICES:
@@ -177,7 +191,8 @@ def one_of(names: Iterable[str]) -> Callable[[object], str]:
 
 
 def outputs(value) -> list[str]:
-    """Reads names of OUTPUTS, a list or a text with commas; they come in the order of OUTPUTS, each once."""
+    """Reads names of OUTPUTS, a list or a text with commas; they come in the order of OUTPUTS, each
+    once."""
     names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise Wrong(f"is not a list of some of {', '.join(OUTPUTS)}")
@@ -188,9 +203,14 @@ def outputs(value) -> list[str]:
 
 
 def speakers(value) -> list[str]:
-    """Reads who speaks which frames, a list or a text with commas, such as “Anna 1-120, Ben 121-200”."""
+    """Reads who speaks which frames, a list or a text with commas, such as “Anna 1-120, Ben
+    121-200”."""
     listed = value.split(",") if isinstance(value, str) else value
-    if not isinstance(listed, list) or not listed or not all(isinstance(each, str) and SPEAKS.fullmatch(each.strip()) for each in listed):
+    if (
+        not isinstance(listed, list)
+        or not listed
+        or not all(isinstance(each, str) and SPEAKS.fullmatch(each.strip()) for each in listed)
+    ):
         raise Wrong("is not a list of heads with the frames that they speak, such as “Anna 1-120”")
     return [each.strip() for each in listed]
 
@@ -224,7 +244,8 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("export-takes", number(1, MOST_TAKES, whole=True)),
 )})  # fmt: skip
 
-VOICES = ("audio", "listen-to", "seconds", "strip")  # settings for the sound, of which a job has exactly one
+# settings for the sound, of which a job has exactly one
+VOICES = ("audio", "listen-to", "seconds", "strip")
 
 # Defaults of a job if neither it, nor the job file, nor the command sets a value.
 DEFAULTS: Mapping[str, object] = MappingProxyType(
@@ -243,17 +264,25 @@ DEFAULTS: Mapping[str, object] = MappingProxyType(
 def path_names(settings: Mapping[str, object]) -> list[str]:
     """Those of the settings that name a file."""
     is_file = {"style": is_preset_file, "transcript": is_text_file}
-    return [name for name, value in settings.items() if SETTINGS[name].is_path or (name in is_file and is_file[name](str(value)))]
+    return [
+        name
+        for name, value in settings.items()
+        if SETTINGS[name].is_path or (name in is_file and is_file[name](str(value)))
+    ]
 
 
 def make_absolute(settings: Mapping[str, object], folder: str) -> dict[str, object]:
     """The settings with their paths made absolute, from a folder."""
-    paths = {name: os.path.normpath(os.path.join(folder, os.path.expanduser(str(settings[name])))) for name in path_names(settings)}
+    paths = {
+        name: os.path.normpath(os.path.join(folder, os.path.expanduser(str(settings[name]))))
+        for name in path_names(settings)
+    }
     return dict(settings) | paths
 
 
 def keys_for_options(sentence: str, names: Iterable[str]) -> str:
-    """A sentence with the keys of a job file instead of the options of these names: “another with --head” → “another as “head””."""
+    """A sentence with the keys of a job file instead of the options of these names: “another with
+    --head” → “another as “head””."""
     listed = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     sentence = re.sub(rf"\bwith --({listed})(?![\w-])", r"as “\1”", sentence)
     return re.sub(rf"(?<![\w-])--({listed})(?![\w-])", r"“\1”", sentence)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds where a captured face, or the sound recorded with it, plays in a voice: the shift at which their curves agree best."""
+"""Finds where a captured face, or the sound recorded with it, plays in a voice: the shift at which
+their curves agree best."""
 
 from __future__ import annotations
 
@@ -12,12 +13,16 @@ from .speech.acoustics import HOP, log_mel
 
 LIKELY = 0.55  # certainty from which on a place is more likely right than not
 BESIDE_SECONDS = 0.5  # shifts this near to the best one count as the same place
-# Margins that 99 % of pairs that do not belong together stay below: mouths with voices of other people, and recordings of other lines.
+# Margins that 99 % of pairs that do not belong together stay below: mouths with voices of other
+# people, and recordings of other lines.
 _SURE_MOUTH, _SURE_SOUND = 4.5, 20.0
-_LEAST_SECONDS, _LEAST_SHARE = 1.0, 0.5  # shortest overlap: so long, and this share of the shorter of the two
+# shortest overlap: so long, and this share of the shorter of the two
+_LEAST_SECONDS, _LEAST_SHARE = 1.0, 0.5
 _WINDOW = 400  # samples of a spectrum
 _BANDS = 10  # bands that a spectrum is summed to
-_ACROSS = 5  # spectra, 50 ms, between two that are compared: what a microphone adds to all of them does not count
+# spectra, 50 ms, between two that are compared: what a microphone adds to all of them does not
+# count
+_ACROSS = 5
 
 
 @dataclass(frozen=True)
@@ -32,22 +37,25 @@ class Match:
 
 
 def match_mouth(seen: np.ndarray, expected: np.ndarray) -> Match:
-    """Where curves of a mouth [n, c] fit those that are expected of a voice [m, c], both at 25 fps."""
+    """Where curves of a mouth [n, c] fit those that are expected of a voice [m, c], both at 25
+    fps."""
     seconds, margin = best_shift(seen, expected, FPS)
     return Match(seconds, margin / _SURE_MOUTH)
 
 
 def match_sound(recorded: np.ndarray, voice: np.ndarray) -> Match:
-    """Where a recording [n] fits a voice [m], samples at 16 kHz; microphones, rooms and levels may differ."""
+    """Where a recording [n] fits a voice [m], samples at 16 kHz; microphones, rooms and levels may
+    differ."""
     seconds, margin = best_shift(_changes(recorded), _changes(voice), RATE / HOP)
     return Match(seconds, margin / _SURE_SOUND)
 
 
 def best_shift(a: np.ndarray, b: np.ndarray, rate: float) -> tuple[float, float]:
-    """Seconds by which curves `a` [n, c] agree best with `b` [m, c], `rate` rows a second, and the margin to the best place elsewhere.
+    """Seconds by which curves `a` [n, c] agree best with `b` [m, c], `rate` rows a second, and the
+    margin to the best place elsewhere.
 
-    They agree by the sum of their correlations, each times the root of the rows that overlap: in deviations of what chance makes of it, so
-    that a short overlap that agrees by chance loses.
+    They agree by the sum of their correlations, each times the root of the rows that overlap: in
+    deviations of what chance makes of it, so that a short overlap that agrees by chance loses.
     """
     shorter = min(len(a), len(b))
     least = min(shorter, max(_LEAST_SECONDS * rate, _LEAST_SHARE * shorter))
@@ -59,22 +67,31 @@ def best_shift(a: np.ndarray, b: np.ndarray, rate: float) -> tuple[float, float]
 
 
 def _correlations(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every shift of a [n, c] along b [m, c] at which they overlap, [S]; the rows of the overlap [S]; correlations over it [S, c]."""
+    """Every shift of a [n, c] along b [m, c] at which they overlap, [S]; the rows of the overlap
+    [S]; correlations over it [S, c]."""
     n, m = len(a), len(b)
     size = 1 << (n + m - 1).bit_length()
 
     def products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """The sum of x[i] · y[i + shift] for each shift."""
-        whole = np.fft.irfft(np.conj(np.fft.rfft(x, size, axis=0)) * np.fft.rfft(y, size, axis=0), size, axis=0)
+        whole = np.fft.irfft(
+            np.conj(np.fft.rfft(x, size, axis=0)) * np.fft.rfft(y, size, axis=0), size, axis=0
+        )
         return np.concatenate([whole[size - n + 1 :], whole[:m]])
 
     a, b = (np.asarray(x, np.float64) - x.mean(0) for x in (a, b))
     ones_a, ones_b = np.ones((n, 1)), np.ones((m, 1))
     rows = np.maximum(products(ones_a, ones_b).round(), 1)
     sum_a, sum_b = products(a, ones_b), products(ones_a, b)
-    spread = (products(a * a, ones_b) - sum_a**2 / rows) * (products(ones_a, b * b) - sum_b**2 / rows)
+    spread = (products(a * a, ones_b) - sum_a**2 / rows) * (
+        products(ones_a, b * b) - sum_b**2 / rows
+    )
     least = 1e-9 * a.var(0) * b.var(0) * n * m + 1e-12  # where a curve stands still nothing agrees
-    r = np.where(spread > least, (products(a, b) - sum_a * sum_b / rows) / np.sqrt(np.maximum(spread, least)), 0.0)
+    r = np.where(
+        spread > least,
+        (products(a, b) - sum_a * sum_b / rows) / np.sqrt(np.maximum(spread, least)),
+        0.0,
+    )
     return np.arange(1 - n, m), rows[:, 0], r
 
 

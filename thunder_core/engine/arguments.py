@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks the arguments of a request: of the right kind and within bounds, or refused with a sentence."""
+"""Checks the arguments of a request: of the right kind and within bounds, or refused with a
+sentence."""
 
 import os
 
@@ -14,7 +15,9 @@ def array(args, name):
     try:
         return np.load(path, allow_pickle=False).astype(np.float32)
     except (OSError, ValueError, EOFError) as error:
-        raise BadRequest(f"The file “{os.path.basename(path)}” cannot be read: try again") from error
+        raise BadRequest(
+            f"The file “{os.path.basename(path)}” cannot be read: try again"
+        ) from error
 
 
 def text(args, name):
@@ -23,7 +26,9 @@ def text(args, name):
     if not isinstance(value, str) or not value:
         if name in ("sound", "voice"):
             raise BadSound("No sound was given: choose a strip or a sound file")
-        raise BadRequest(f"The request lacks “{name}”: the extension and its engine differ in version")
+        raise BadRequest(
+            f"The request lacks “{name}”: the extension and its engine differ in version"
+        )
     return value
 
 
@@ -31,11 +36,19 @@ def request(args):
     """The Request for takes of a request's arguments. Raises BadRequest."""
     from ..request import check_whole, MOST_STEPS, Request
 
-    values = {name: args[name] for name in ("takes", "quality", "guidance", "speech_guidance", "listening", "system") if name in args}
+    values = {
+        name: args[name]
+        for name in ("takes", "quality", "guidance", "speech_guidance", "listening", "system")
+        if name in args
+    }
     if "steps" in args:
         values["steps"] = check_whole("steps", args["steps"], 1, MOST_STEPS)
-    arrays = {name: array(args, name) for name in ("reference", "picture") if args.get(name) is not None}
-    return Request(**values, seed=seed(args), direction=asked(args), keep=keep(args), sums=sums(args), **arrays)
+    arrays = {
+        name: array(args, name) for name in ("reference", "picture") if args.get(name) is not None
+    }
+    return Request(
+        **values, seed=seed(args), direction=asked(args), keep=keep(args), sums=sums(args), **arrays
+    )
 
 
 def seed(args):
@@ -46,7 +59,8 @@ def seed(args):
 
 
 def keep(args):
-    """The part that a request keeps while the rest is sampled again, or None. Raises BadRequest if its files do not fit."""
+    """The part that a request keeps while the rest is sampled again, or None. Raises BadRequest if
+    its files do not fit."""
     import numpy as np
 
     from ..types import Keep, unpack
@@ -55,14 +69,21 @@ def keep(args):
         return None
     motion, mask = (array(args, name) for name in ("keep_motion", "keep_mask"))
     if motion.ndim != 2 or motion.shape != mask.shape or motion.shape[1] < 10:
-        raise BadRequest(f"The kept part has the shapes {list(motion.shape)} and {list(mask.shape)}: choose the frames again")
+        raise BadRequest(
+            f"The kept part has the shapes {list(motion.shape)} and {list(mask.shape)}: choose "
+            f"the frames again"
+        )
     if not np.isfinite(motion).all():
-        raise BadRequest("The kept part holds values that are not numbers: look at the keys and drivers of the head")
+        raise BadRequest(
+            "The kept part holds values that are not numbers: look at the keys and drivers of the "
+            "head"
+        )
     return Keep(unpack(motion, motion.shape[1] - 9), mask > 0.5)
 
 
 def asked(args):
-    """The Brief of a request: its “direction” and what belongs to it; None if it has no direction. Raises BadRequest."""
+    """The Brief of a request: its “direction” and what belongs to it; None if it has no direction.
+    Raises BadRequest."""
     from ..direction import Brief, check, SPREAD
     from ..marks import read_marks
     from ..request import check_flag, check_number
@@ -70,7 +91,10 @@ def asked(args):
     if args.get("direction") is None:
         for name in ("spread", "as_asked", "original", "like", "as_heard", "marks"):
             if args.get(name) is not None:
-                raise BadRequest(f"The request has “{name}” but no “direction” that it belongs to: give a direction too, or neither")
+                raise BadRequest(
+                    f"The request has “{name}” but no “direction” that it belongs to: give a "
+                    f"direction too, or neither"
+                )
         return None
     vectors = array(args, "direction")
     check(vectors)
@@ -80,13 +104,23 @@ def asked(args):
     spread = check_number("spread", args.get("spread", SPREAD), 0.0, 1.0)
     more = {} if args.get("as_heard") is None else {"as_heard": _strengths(array(args, "as_heard"))}
     more["marks"] = read_marks(args.get("marks", []))
-    return Brief(vectors, spread, check_flag("as_asked", args.get("as_asked", True)), original, _like(args), **more)
+    return Brief(
+        vectors,
+        spread,
+        check_flag("as_asked", args.get("as_asked", True)),
+        original,
+        _like(args),
+        **more,
+    )
 
 
 def _strengths(values):
     """Strengths [1 or T], 0 … 1. Raises BadRequest."""
     if values.ndim != 1 or not len(values) or not ((values >= 0) & (values <= 1)).all():
-        raise BadRequest("“as_heard” must be a list of strengths from 0 to 1: move the slider of the mood's strength back")
+        raise BadRequest(
+            "“as_heard” must be a list of strengths from 0 to 1: move the slider of the mood's "
+            "strength back"
+        )
     return values
 
 
@@ -97,12 +131,24 @@ def sums(args):
     value = args.get("sums")
 
     def is_part(part):
-        is_number = isinstance(part, list) and len(part) == 2 and isinstance(part[1], (int, float)) and not isinstance(part[1], bool)
+        is_number = (
+            isinstance(part, list)
+            and len(part) == 2
+            and isinstance(part[1], (int, float))
+            and not isinstance(part[1], bool)
+        )
         return is_number and isinstance(part[0], str) and abs(part[1]) <= LARGEST
 
-    if value is None or isinstance(value, list) and all(isinstance(added, list) and all(map(is_part, added)) for added in value):
+    if (
+        value is None
+        or isinstance(value, list)
+        and all(isinstance(added, list) and all(map(is_part, added)) for added in value)
+    ):
         return value
-    raise BadRequest(f"“sums” is {repr(value)[:40]} but must be lists of names and weights: look at the character's mapping")
+    raise BadRequest(
+        f"“sums” is {repr(value)[:40]} but must be lists of names and weights: look at the "
+        f"character's mapping"
+    )
 
 
 def _like(args):
@@ -110,6 +156,11 @@ def _like(args):
     from ..request import check_number, check_whole, LAST_SEED
 
     value = args.get("like", [])
-    if not isinstance(value, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
+    if not isinstance(value, list) or not all(
+        isinstance(pair, list) and len(pair) == 2 for pair in value
+    ):
         raise BadRequest(f"“like” is {repr(value)[:40]} but must be pairs of a seed and a spread")
-    return tuple((check_whole("seed", seed, 0, LAST_SEED), check_number("spread", spread, 0.0, 1.0)) for seed, spread in value)
+    return tuple(
+        (check_whole("seed", seed, 0, LAST_SEED), check_number("spread", spread, 0.0, 1.0))
+        for seed, spread in value
+    )

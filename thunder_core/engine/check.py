@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks any animation of a mouth against its voice: where lips are late, apart on m, b and p, still while somebody speaks, or moving in
-silence.
+"""Checks any animation of a mouth against its voice: where lips are late, apart on m, b and p,
+still while somebody speaks, or moving in silence.
 
-Lateness is the shift at which the opening and the width of the mouth agree best with what the model expects of the voice, and the opening
-with what the encoder's inner layers tell of it: the mean of three correlations. Around each frame the same is done within two seconds.
-Thresholds were set on the split `fit` of measured lips by `python -m research check_animation`.
+Lateness is the shift at which the opening and the width of the mouth agree best with what the model
+expects of the voice, and the opening with what the encoder's inner layers tell of it: the mean of
+three correlations. Around each frame the same is done within two seconds. Thresholds were set on
+the split `fit` of measured lips by `python -m research check_animation`.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ _LEAST_SPEECH = 25  # frames of speech in which a shift can be told
 _UNLIKE = 0.2  # agreement below which the mouth is of another line
 _GAIN = 0.2  # by how much a stretch must agree better when it is shifted
 _SHORTEST = 10  # frames of the shortest stretch that is late
-# What is taken from the probability of an m, b or p for each deviation by which the encoder's inner layers tell more open lips than one
-# below the mean: on `fit` a third of the alarms on people for the same share of faults that are found.
+# What is taken from the probability of an m, b or p for each deviation by which the encoder's inner
+# layers tell more open lips than one below the mean: on `fit` a third of the alarms on people for
+# the same share of faults that are found.
 _OPENS = 0.1
-_NEVER, _MANY = 0.5, 4  # share of this many sounds on which lips stay apart, from which on they do so in the whole line
+# share of this many sounds on which lips stay apart, from which on they do so in the whole line
+_NEVER, _MANY = 0.5, 4
 _SAID = 0.2  # how sure a closure of a text must be
 _SAME = 0.12  # seconds between a closure of the text and the sound heard for it
 _BEFORE = 1  # frames by which lips meet ahead of the sound
@@ -41,15 +44,17 @@ _STILL_MM = 0.4  # millimetres within which a mouth stands still
 _STILL_SPEECH = 7  # frames of speech during which it does
 _SWINGS = 3  # openings and closings of a mouth that speaks where nobody does
 _SHORTEST_SILENCE = 8  # frames
-_LATE_NOTICED, _EARLY_NOTICED = 0.045, 0.125  # seconds from which on viewers notice sound ahead of and behind the picture (ITU-R BT.1359)
+# seconds from which on viewers notice sound ahead of and behind the picture (ITU-R BT.1359)
+_LATE_NOTICED, _EARLY_NOTICED = 0.045, 0.125
 
 
 @dataclass(frozen=True)
 class Tolerance:
     """What is allowed.
 
-    apart: millimetres between lips that should meet.  late: frames by which lips may be late or early.  still: frames for which a mouth
-    may stand still in speech.  swing: millimetres that a mouth may open and close in silence.
+    apart: millimetres between lips that should meet.  late: frames by which lips may be late or
+    early.  still: frames for which a mouth may stand still in speech.  swing: millimetres that a
+    mouth may open and close in silence.
     """
 
     apart: float = 2.0
@@ -67,7 +72,8 @@ TOLERANCE_OF = {
 
 @dataclass(frozen=True)
 class MouthCurves:
-    """gap: millimetres between the inner lips beyond rest, float [T].  width: of the mouth, float [T]."""
+    """gap: millimetres between the inner lips beyond rest, float [T].  width: of the mouth, float
+    [T]."""
 
     gap: np.ndarray
     width: np.ndarray
@@ -75,12 +81,15 @@ class MouthCurves:
     def shifted(self, frames: float) -> MouthCurves:
         """The same so many frames later, its ends held."""
         time = np.arange(len(self.gap)) - frames
-        return MouthCurves(*(np.interp(time, np.arange(len(curve)), curve) for curve in (self.gap, self.width)))
+        return MouthCurves(
+            *(np.interp(time, np.arange(len(curve)), curve) for curve in (self.gap, self.width))
+        )
 
 
 @dataclass(frozen=True)
 class Demand:
-    """A sound that demands closed lips: its time in seconds, its letter, and its word if that is known."""
+    """A sound that demands closed lips: its time in seconds, its letter, and its word if that is
+    known."""
 
     start: float
     end: float
@@ -92,11 +101,14 @@ Words = Sequence[tuple[str, float, float]]  # word, and the seconds of its begin
 
 
 def find(
-    mouth: MouthCurves, expected: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance, text: str = ""
+    mouth: MouthCurves, expected: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance,
+    text: str = ""
 ) -> list[Finding]:  # fmt: skip
-    """What a viewer would notice of a mouth that speaks with a voice, of as many frames, most noticeable first.
+    """What a viewer would notice of a mouth that speaks with a voice, of as many frames, most
+    noticeable first.
 
-    expected: what the model expects of the voice.  text: what the voice says, "" if it is not known.
+    expected: what the model expects of the voice.  text: what the voice says, "" if it is not
+    known.
     """
     demands, words = demanded(voice, text)
     whole, late = find_shift(mouth, expected, voice, tolerance)
@@ -114,14 +126,24 @@ def find(
 # ---- late and early
 
 
-def agreement(mouth: MouthCurves, expected: MouthCurves, voice: VoiceFeatures, total: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """How well a mouth agrees with a voice if it is late by −REACH … REACH frames: [1 or T, 2 · REACH + 1], −1 … 1.
+def agreement(
+    mouth: MouthCurves,
+    expected: MouthCurves,
+    voice: VoiceFeatures,
+    total: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """How well a mouth agrees with a voice if it is late by −REACH … REACH frames: [1 or T, 2 ·
+    REACH + 1], −1 … 1.
 
     total: sums a curve [T] over the line, or around each frame.
     """
     frames, spoken = len(mouth.gap), (voice.presence > 0.5).astype(float)
     loudest = voice.opening.std() or 1.0
-    pairs = ((mouth.gap, voice.opening / loudest), (mouth.gap, expected.gap), (mouth.width, expected.width))
+    pairs = (
+        (mouth.gap, voice.opening / loudest),
+        (mouth.gap, expected.gap),
+        (mouth.width, expected.width),
+    )
     result = []
     for late in range(-REACH, REACH + 1):
         at = np.arange(frames) + late
@@ -132,8 +154,13 @@ def agreement(mouth: MouthCurves, expected: MouthCurves, voice: VoiceFeatures, t
             x, y = real[at], aim.astype(float)
             mean_x, mean_y = total(weight * x) / count, total(weight * y) / count
             both = total(weight * x * y) / count - mean_x * mean_y
-            spread_x, spread_y = total(weight * x * x) / count - mean_x**2, total(weight * y * y) / count - mean_y**2
-            each = each + both / np.sqrt(np.maximum(spread_x, _LEAST_VARIANCE) * np.maximum(spread_y, _LEAST_VARIANCE))
+            spread_x, spread_y = (
+                total(weight * x * x) / count - mean_x**2,
+                total(weight * y * y) / count - mean_y**2,
+            )
+            each = each + both / np.sqrt(
+                np.maximum(spread_x, _LEAST_VARIANCE) * np.maximum(spread_y, _LEAST_VARIANCE)
+            )
         result.append(each / len(pairs))
     return np.stack(result, -1).reshape(-1, 2 * REACH + 1)
 
@@ -141,7 +168,8 @@ def agreement(mouth: MouthCurves, expected: MouthCurves, voice: VoiceFeatures, t
 def find_shift(
     mouth: MouthCurves, expected: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance
 ) -> tuple[Finding | None, float]:  # fmt: skip
-    """(what is wrong with the whole line: SHIFTED or OTHER, frames by which it is late: 0 if that is allowed)."""
+    """(what is wrong with the whole line: SHIFTED or OTHER, frames by which it is late: 0 if that
+    is allowed)."""
     spoken = voice.presence > 0.5
     if spoken.sum() < _LEAST_SPEECH:
         return None, 0.0
@@ -150,7 +178,9 @@ def find_shift(
     start, end = (float(edge) / FPS for edge in np.flatnonzero(spoken)[[0, -1]])
     if agrees[best] < _UNLIKE:
         return (
-            (Finding(OTHER, start, end, float(agrees[best]), 20.0, whole=True), 0.0) if np.ptp(mouth.gap) > tolerance.swing else (None, 0.0)
+            (Finding(OTHER, start, end, float(agrees[best]), 20.0, whole=True), 0.0)
+            if np.ptp(mouth.gap) > tolerance.swing
+            else (None, 0.0)
         )
     late = best - REACH + _peak(agrees, best)
     if abs(late) < tolerance.late:
@@ -159,14 +189,17 @@ def find_shift(
 
 
 def _peak(curve: np.ndarray, best: int) -> float:
-    """Where a parabola through the highest value and its neighbours is highest, −.5 … .5 beside it."""
+    """Where a parabola through the highest value and its neighbours is highest, −.5 … .5 beside
+    it."""
     if not 0 < best < len(curve) - 1:
         return 0.0
     before, at, after = curve[best - 1 : best + 2]
     return float(np.clip(0.5 * (after - before) / max(2 * at - before - after, 1e-9), -0.5, 0.5))
 
 
-def find_late_stretches(mouth: MouthCurves, expected: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance) -> list[Finding]:
+def find_late_stretches(
+    mouth: MouthCurves, expected: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance
+) -> list[Finding]:
     """Stretches that are late or early although the line is not."""
     window = np.hanning(2 * _AROUND + 3)[1:-1]
     agrees = agreement(mouth, expected, voice, lambda curve: np.convolve(curve, window, "same"))
@@ -177,7 +210,9 @@ def find_late_stretches(mouth: MouthCurves, expected: MouthCurves, voice: VoiceF
         is_off = (sign * late > tolerance.late) & (gain > _GAIN) & (voice.presence > 0.5)
         for start, end in runs(is_off):
             if end - start >= _SHORTEST:
-                found.append(_shifted(float(np.median(late[start:end])) / FPS, start / FPS, end / FPS))
+                found.append(
+                    _shifted(float(np.median(late[start:end])) / FPS, start / FPS, end / FPS)
+                )
     return found
 
 
@@ -195,7 +230,8 @@ def _lasting(noticed: float, seconds: float) -> float:
 
 
 def _opening_told(voice: VoiceFeatures, rows: int) -> np.ndarray:
-    """The opening that the encoder's inner layers tell, in deviations within speech, at 50 Hz [rows]."""
+    """The opening that the encoder's inner layers tell, in deviations within speech, at 50 Hz
+    [rows]."""
     spoken = voice.opening[voice.presence > 0.5] if (voice.presence > 0.5).any() else voice.opening
     at_frames = (voice.opening - spoken.mean()) / (spoken.std() or 1.0)
     return np.interp(np.arange(rows) / ENCODER_RATE * FPS, np.arange(voice.frames), at_frames)
@@ -209,7 +245,11 @@ def demanded(voice: VoiceFeatures, text: str = "") -> tuple[list[Demand], Words]
     belief = softmax(voice.logits)
     lips = belief[:, list(BILABIALS)]
     heard = [
-        Demand(start / ENCODER_RATE, end / ENCODER_RATE, PHONES[BILABIALS[int(lips[start:end].sum(0).argmax())]].lower())
+        Demand(
+            start / ENCODER_RATE,
+            end / ENCODER_RATE,
+            PHONES[BILABIALS[int(lips[start:end].sum(0).argmax())]].lower(),
+        )
         for start, end in runs(lips.sum(1) - _OPENS * (1 + _opening_told(voice, len(lips))) > SURE)
     ]
     if not text.strip():
@@ -237,9 +277,20 @@ def find_open(gap: np.ndarray, demands: Sequence[Demand], tolerance: Tolerance) 
             found.append(Finding(OPEN, each.start, each.end, apart, weight, each.sound, each.word))
     if len(demands) < _MANY or len(found) <= _NEVER * len(demands):
         return found
-    apart = float(np.median([each.size for each in found]))  # one finding: the lips of this line or head do not shut
+    # one finding: the lips of this line or head do not shut
+    apart = float(np.median([each.size for each in found]))
     weight = _lasting(apart / tolerance.apart, sum(each.end - each.start for each in demands))
-    return [Finding(OPEN, found[0].start, found[-1].end, apart, weight, f"{len(found)} of {len(demands)} m, b and p", whole=True)]
+    return [
+        Finding(
+            OPEN,
+            found[0].start,
+            found[-1].end,
+            apart,
+            weight,
+            f"{len(found)} of {len(demands)} m, b and p",
+            whole=True,
+        )
+    ]
 
 
 # ---- still while somebody speaks, moving while nobody does
@@ -250,7 +301,10 @@ def find_still(mouth: MouthCurves, speaking: np.ndarray, tolerance: Tolerance) -
     count = tolerance.still
     if len(mouth.gap) < count:
         return []
-    spreads = [np.ptp(np.lib.stride_tricks.sliding_window_view(curve, count), axis=1) for curve in (mouth.gap, mouth.width)]
+    spreads = [
+        np.ptp(np.lib.stride_tricks.sliding_window_view(curve, count), axis=1)
+        for curve in (mouth.gap, mouth.width)
+    ]
     is_still = np.zeros(len(mouth.gap), bool)
     for start in np.flatnonzero(np.max(spreads, axis=0) < _STILL_MM):
         is_still[start : start + count] = True
@@ -260,7 +314,9 @@ def find_still(mouth: MouthCurves, speaking: np.ndarray, tolerance: Tolerance) -
         if said >= max(_STILL_SPEECH, count):
             inside = start + np.flatnonzero(speaking[start:end])
             first, last = inside[0] / FPS, (inside[-1] + 1) / FPS
-            found.append(Finding(STILL, first, last, said / FPS, _lasting(said / count, last - first)))
+            found.append(
+                Finding(STILL, first, last, said / FPS, _lasting(said / count, last - first))
+            )
     return found
 
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Spreads bakes over the machines of a Ray cluster: `python -m thunder_core.engine.cluster`, in a Python that has Ray.
+"""Spreads bakes over the machines of a Ray cluster: `python -m thunder_core.engine.cluster`, in a
+Python that has Ray.
 
-thunder_core/batch/cluster.py starts it, sends one request and reads events. Each machine runs processes that bake
-(thunder_core/batch/baker.py), one after the other job, so that an engine starts once. Machines with graphics cards get a job per card; if
-there are such machines, the others get none, because takes are identical only on one kind of device. A job whose machine is lost is baked
+thunder_core/batch/cluster.py starts it, sends one request and reads events. Each machine runs
+processes that bake (thunder_core/batch/baker.py), one after the other job, so that an engine starts
+once. Machines with graphics cards get a job per card; if there are such machines, the others get
+none, because takes are identical only on one kind of device. A job whose machine is lost is baked
 by another one.
 """
 
@@ -33,16 +35,19 @@ from ..files import hash_of, Transaction
 
 ATTEMPTS = 3  # machines that a job may lose
 STARTS = 3  # attempts to start a baking process on a machine
-RAY_SECONDS = START_SECONDS + 60.0  # longest start of it by Ray; the process itself says after START_SECONDS what its Blender waits for
+# longest start of it by Ray; the process itself says after START_SECONDS what its Blender waits for
+RAY_SECONDS = START_SECONDS + 60.0
 NEW_MACHINES = 10.0  # seconds between two checks for machines that joined
 PATIENCE = 300.0  # seconds to wait for a machine if there is none
 TURN = 0.5  # seconds between two checks for cancellation
-_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # codes that colour a terminal, which Ray's errors contain
+# codes that colour a terminal, which Ray's errors contain
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A slot that bakes one job after another.  node: id of the machine.  number: index of the slot on the machine."""
+    """A slot that bakes one job after another.  node: id of the machine.  number: index of the slot
+    on the machine."""
 
     node: str
     host: str
@@ -52,7 +57,8 @@ class Slot:
 
 
 def slots(nodes: list[dict], cpus: int) -> list[Slot]:
-    """The slots of a cluster. nodes: of ray.nodes(). cpus: of a job; a smaller machine still gets one slot."""
+    """The slots of a cluster. nodes: of ray.nodes(). cpus: of a job; a smaller machine still gets
+    one slot."""
     alive = [node for node in nodes if node.get("Alive") and node["Resources"].get("CPU", 0) > 0]
     with_gpus = [node for node in alive if node["Resources"].get("GPU", 0) >= 1]
     places = []
@@ -61,19 +67,29 @@ def slots(nodes: list[dict], cpus: int) -> list[Slot]:
         count = max(1, min(gpus, int(has)) if gpus else int(has // cpus))
         each = min(float(cpus), has / count)
         each = float(int(each)) if each >= 1 else each  # Ray takes fractions below 1 only
-        places += [Slot(node["NodeID"], node.get("NodeManagerHostname", ""), number, each, float(bool(gpus))) for number in range(count)]
-    return sorted(places, key=lambda slot: (slot.number, slot.node))  # the first job of each machine before the second of any
+        places += [
+            Slot(
+                node["NodeID"], node.get("NodeManagerHostname", ""), number, each, float(bool(gpus))
+            )
+            for number in range(count)
+        ]
+    # the first job of each machine before the second of any
+    return sorted(places, key=lambda slot: (slot.number, slot.node))
 
 
 class NodeBaker:
     """A process that bakes on one machine. Ray sends its code there and runs it as an actor.
 
-    What its methods name has to be in Python's standard library: a machine knows the add-on only once `ready` has said where it is.
+    What its methods name has to be in Python's standard library: a machine knows the add-on only
+    once `ready` has said where it is.
     """
 
     def __init__(self, root: str, command: list[str], threads: int):
         self.root, self.module, self.transfer = root, None, None
-        self.command, self.environment = command, {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        self.command, self.environment = (
+            command,
+            {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)},
+        )
         self.baker = None
 
     def ready(self) -> tuple[dict, str]:
@@ -86,7 +102,8 @@ class NodeBaker:
         except Exception as error:
             return (
                 {},
-                f"the add-on cannot be loaded from “{self.root}” there ({type(error).__name__}: {error}): install it at the same path",
+                f"the add-on cannot be loaded from “{self.root}” there ({type(error).__name__}: "
+                f"{error}): install it at the same path",
             )
         try:
             self.baker = self.baker or self.module.Baker(self.command, self.environment)
@@ -98,12 +115,16 @@ class NodeBaker:
             return {}, str(error)
 
     def bake(self, request: dict, inputs: dict, shared: bool) -> Iterator[dict]:
-        """The events of a job. inputs: setting → (hash, content) of the files that it names; shared: whether its folder is that of
-        the process that asks; else the last event holds its files."""
+        """The events of a job. inputs: setting → (hash, content) of the files that it names;
+        shared: whether its folder is that of the process that asks; else the last event holds its
+        files."""
         folder = tempfile.mkdtemp(prefix="thunder_job_")
         try:
             settings, brought = self.transfer.with_inputs(request["settings"], inputs, folder)
-            options = [*request["options"], *(["--pack"] if {"audio", "listen-to"} & set(brought) else [])]
+            options = [
+                *request["options"],
+                *(["--pack"] if {"audio", "listen-to"} & set(brought) else []),
+            ]
             out = request["out"] if shared else os.path.join(folder, "out")
             self.baker = self.baker or self.module.Baker(self.command, self.environment)
             for event in self.baker.bake(self.module.Task(request["job"], settings, out, options)):
@@ -115,13 +136,17 @@ class NodeBaker:
             self.baker = None
             yield self.module.failed(request["job"], str(error), error.log)
         except Exception as error:
-            yield self.module.failed(request["job"], f"The machine could not bake this ({type(error).__name__}: {error}): bake it again")
+            yield self.module.failed(
+                request["job"],
+                f"The machine could not bake this ({type(error).__name__}: {error}): bake it again",
+            )
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def with_inputs(settings: dict, inputs: dict, folder: str) -> tuple[dict, list[str]]:
-    """Settings with the paths of this machine, and the files that had to be copied because they are not at the same path already."""
+    """Settings with the paths of this machine, and the files that had to be copied because they are
+    not at the same path already."""
     changed, brought = dict(settings), []
     for name, (digest, content) in inputs.items():
         path = settings[name]
@@ -139,7 +164,11 @@ def with_inputs(settings: dict, inputs: dict, folder: str) -> tuple[dict, list[s
 
 def content_of(folder: str) -> dict[str, bytes]:
     """The files of a folder except their list, which the receiver writes anew."""
-    return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir()) if path.name != "thunder-files.json"}
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(Path(folder).iterdir())
+        if path.name != "thunder-files.json"
+    }
 
 
 @dataclass
@@ -153,10 +182,14 @@ class Spread:
     waiting: collections.deque = field(default_factory=collections.deque)
     attempts: collections.Counter = field(default_factory=collections.Counter)
     free: dict = field(default_factory=dict)  # slot → actor
-    starting: dict = field(default_factory=dict)  # reference that `ready` resolves → (slot, actor, time of the start)
-    running: dict = field(default_factory=dict)  # a job's events, as Ray gives them → (request, slot, actor)
-    refused: dict = field(default_factory=dict)  # id of a machine that cannot bake → its name and the reason
-    failed_starts: collections.Counter = field(default_factory=collections.Counter)  # slot → attempts in a row
+    # reference that `ready` resolves → (slot, actor, time of the start)
+    starting: dict = field(default_factory=dict)
+    # a job's events, as Ray gives them → (request, slot, actor)
+    running: dict = field(default_factory=dict)
+    # id of a machine that cannot bake → its name and the reason
+    refused: dict = field(default_factory=dict)
+    # slot → attempts in a row
+    failed_starts: collections.Counter = field(default_factory=collections.Counter)
 
     def run(self) -> None:
         """Bake all requested jobs, or report for each job why it was not baked."""
@@ -177,26 +210,44 @@ class Spread:
 
     def _none_can_bake(self) -> bool:
         """Whether there are machines, and none of them can bake."""
-        return bool(self.refused) and all(slot.node in self.refused for slot in slots(self.ray.nodes(), self.request["cpus"]))
+        return bool(self.refused) and all(
+            slot.node in self.refused for slot in slots(self.ray.nodes(), self.request["cpus"])
+        )
 
     def _look_for_machines(self) -> None:
         """Start a baking process in each empty slot, at most one per waiting job."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        used = {*self.free, *(slot for slot, _, _ in self.starting.values()), *(slot for _, slot, _ in self.running.values())}
+        used = {
+            *self.free,
+            *(slot for slot, _, _ in self.starting.values()),
+            *(slot for _, slot, _ in self.running.values()),
+        }
         for slot in slots(self.ray.nodes(), self.request["cpus"]):
-            if slot in used or slot.node in self.refused or len(self.free) + len(self.starting) >= len(self.waiting):
+            if (
+                slot in used
+                or slot.node in self.refused
+                or len(self.free) + len(self.starting) >= len(self.waiting)
+            ):
                 continue
             options = {
                 "num_cpus": slot.cpus,
                 "num_gpus": slot.gpus,
                 "max_restarts": 0,
-                "scheduling_strategy": NodeAffinitySchedulingStrategy(node_id=slot.node, soft=False),
+                "scheduling_strategy": NodeAffinitySchedulingStrategy(
+                    node_id=slot.node, soft=False
+                ),
             }
             actor = (
-                self.ray.remote(NodeBaker).options(**options).remote(self.request["root"], self.request["command"], self.request["cpus"])
+                self.ray.remote(NodeBaker)
+                .options(**options)
+                .remote(self.request["root"], self.request["command"], self.request["cpus"])
             )
-            self.starting[actor.ready.options(num_returns=1).remote()] = (slot, actor, time.monotonic())
+            self.starting[actor.ready.options(num_returns=1).remote()] = (
+                slot,
+                actor,
+                time.monotonic(),
+            )
 
     def _begin(self, slot: Slot, actor) -> None:
         """Start the next job in a slot."""
@@ -206,13 +257,22 @@ class Spread:
         except OSError as error:
             self.free[slot] = actor
             name = os.path.basename(error.filename or "")
-            self.put({"event": "failed", "job": request["job"], "sentence": f"“{name}” cannot be read ({error.strerror}): name another"})
+            self.put(
+                {
+                    "event": "failed",
+                    "job": request["job"],
+                    "sentence": f"“{name}” cannot be read ({error.strerror}): name another",
+                }
+            )
             return
-        stream = actor.bake.options(num_returns="streaming").remote(request, inputs, self.request["results"] == "shared")
+        stream = actor.bake.options(num_returns="streaming").remote(
+            request, inputs, self.request["results"] == "shared"
+        )
         self.running[stream] = (request, slot, actor)
 
     def _turn(self) -> None:
-        """Wait briefly for results of the machines, and handle them; give up starts that take too long."""
+        """Wait briefly for results of the machines, and handle them; give up starts that take too
+        long."""
         awaited = [*self.starting, *self.running]
         if not awaited:
             time.sleep(TURN)
@@ -228,7 +288,11 @@ class Spread:
                 del self.starting[one]
                 self.ray.kill(actor)
                 advice = "look with “ray status”, free its processors or restart Ray there"
-                self._not_started(slot, f"Ray started no process in {RAY_SECONDS / 60:.0f} min, other work or a fault keeps it: {advice}")
+                self._not_started(
+                    slot,
+                    f"Ray started no process in {RAY_SECONDS / 60:.0f} min, other work or a fault "
+                    f"keeps it: {advice}",
+                )
 
     def _started(self, answer) -> None:
         """Handle that a slot is ready or cannot bake."""
@@ -242,7 +306,10 @@ class Spread:
         for part, words in (("thunder", "THUNDER"), ("blender", "Blender"), ("weights", "weights")):
             if not why and maker[part] != self.request["maker"][part]:
                 theirs, ours = maker[part][:12], self.request["maker"][part][:12]
-                why = f"it has {words} {theirs} where this machine has {ours}: install the same on both"
+                why = (
+                    f"it has {words} {theirs} where this machine has {ours}: install the same "
+                    f"on both"
+                )
         if why:
             self._refuse(slot, why)
             self.ray.kill(actor)
@@ -251,19 +318,32 @@ class Spread:
 
     def _not_started(self, slot: Slot, why: str) -> None:
         """Handle that Ray could not start a baking process: it is tried again, a few times."""
-        before = max((count for other, count in self.failed_starts.items() if other.node == slot.node), default=0)
+        before = max(
+            (count for other, count in self.failed_starts.items() if other.node == slot.node),
+            default=0,
+        )
         self.failed_starts[slot] += 1
         count = self.failed_starts[slot]
         if count >= STARTS:
             self._refuse(slot, why)
-        elif count > before:  # the machine's first slot to fail so often: the others have the same reason
-            sentence = f"On the machine {_called(slot)} no baking process could be started ({why}): trying again"
+        # the machine's first slot to fail so often: the others have the same reason
+        elif count > before:
+            sentence = (
+                f"On the machine {_called(slot)} no baking process could be started "
+                f"({why}): trying again"
+            )
             self.put({"event": "note", "sentence": sentence, "node": _called(slot)})
 
     def _refuse(self, slot: Slot, why: str) -> None:
         """Use a machine no more."""
         if slot.node not in self.refused:
-            self.put({"event": "note", "sentence": f"The machine {_called(slot)} cannot bake: {why}", "node": _called(slot)})
+            self.put(
+                {
+                    "event": "note",
+                    "sentence": f"The machine {_called(slot)} cannot bake: {why}",
+                    "node": _called(slot),
+                }
+            )
         self.refused[slot.node] = f"{_called(slot)}: {why}"
 
     def _event_of(self, stream) -> None:
@@ -272,7 +352,11 @@ class Spread:
         try:
             event = self.ray.get(next(stream))
         except StopIteration:
-            event = {"event": "failed", "job": request["job"], "sentence": "The machine gave no answer: bake again"}
+            event = {
+                "event": "failed",
+                "job": request["job"],
+                "sentence": "The machine gave no answer: bake again",
+            }
         except self.ray.exceptions.RayError as error:
             self._lost(stream, error)
             return
@@ -292,8 +376,19 @@ class Spread:
         job, node = request["job"], _called(slot)
         self.attempts[job] += 1
         if self.attempts[job] >= ATTEMPTS:
-            sentence = f"{ATTEMPTS} machines were lost while they baked this, the last one {node}: bake it alone, with --only, to see why"
-            self.put({"event": "failed", "job": job, "sentence": sentence, "log": _COLOUR.sub("", str(error)), "node": node})
+            sentence = (
+                f"{ATTEMPTS} machines were lost while they baked this, the last one "
+                f"{node}: bake it alone, with --only, to see why"
+            )
+            self.put(
+                {
+                    "event": "failed",
+                    "job": job,
+                    "sentence": sentence,
+                    "log": _COLOUR.sub("", str(error)),
+                    "node": node,
+                }
+            )
             return
         sentence = f"The machine {node} was lost while it baked “{job}”: another one bakes it"
         self.put({"event": "note", "sentence": sentence, "node": node, "job": job})
@@ -302,7 +397,10 @@ class Spread:
     def _give_up(self) -> None:
         """Report for all waiting jobs that there is no machine for them."""
         why = "; ".join(sorted(self.refused.values()))
-        sentence = f"No machine of the cluster can bake ({why or 'it has none with a processor'}): correct that and bake again"
+        sentence = (
+            f"No machine of the cluster can bake "
+            f"({why or 'it has none with a processor'}): correct that and bake again"
+        )
         for request in self.waiting:
             self.put({"event": "failed", "job": request["job"], "sentence": sentence})
         self.waiting.clear()
@@ -317,7 +415,11 @@ def _inputs_of(request: dict) -> dict[str, tuple[str, bytes]]:
 def _written(request: dict, event: dict, content: dict[str, bytes], of_takes: re.Pattern) -> dict:
     """Write the files of a job into its folder; returns the event with the result."""
     try:
-        out = Transaction(request["out"], "--force" in request["options"], [request["settings"][name] for name in request["files"]])
+        out = Transaction(
+            request["out"],
+            "--force" in request["options"],
+            [request["settings"][name] for name in request["files"]],
+        )
         out.check(content)
         with out:
             for name, data in content.items():
@@ -329,19 +431,22 @@ def _written(request: dict, event: dict, content: dict[str, bytes], of_takes: re
 
 
 def _called(slot: Slot) -> str:
-    """A readable name of a machine: its name and the beginning of its id, since a test's machines share their name."""
+    """A readable name of a machine: its name and the beginning of its id, since a test's machines
+    share their name."""
     return f"{slot.host} {slot.node[:6]}".strip()
 
 
 def _check_address(address: str) -> None:
-    """Raise OSError if nothing answers at HOST:PORT, because Ray would wait a minute and then end the process."""
+    """Raise OSError if nothing answers at HOST:PORT, because Ray would wait a minute and then end
+    the process."""
     host, _, port = address.rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), 5.0).close()
 
 
 def cause(error: Exception) -> str:
-    """The last line of an error, which in Ray's errors is the true cause; without colours and a full stop."""
+    """The last line of an error, which in Ray's errors is the true cause; without colours and a
+    full stop."""
     lines = [line.strip() for line in _COLOUR.sub("", str(error)).splitlines() if line.strip()]
     return (lines or [type(error).__name__])[-1].rstrip(".")
 
@@ -369,14 +474,25 @@ def main() -> int:
     try:
         import ray
     except ImportError:
-        sentence = f"“{sys.executable}” has no Ray: install requirements/cluster.txt into it, or name another with --cluster-python"
+        sentence = (
+            f"“{sys.executable}” has no Ray: install requirements/cluster.txt into it, or "
+            f"name another with --cluster-python"
+        )
         put({"event": "refused", "sentence": sentence})
         return 1
     try:
         _check_address(request["address"])
-        ray.init(address=request["address"], log_to_driver=False, logging_level="ERROR", namespace="thunder", configure_logging=False)
+        ray.init(
+            address=request["address"],
+            log_to_driver=False,
+            logging_level="ERROR",
+            namespace="thunder",
+            configure_logging=False,
+        )
     except (OSError, RuntimeError, ValueError) as error:
-        sentence = f"No Ray cluster answers at “{request['address']}” ({_first_line(error)}): {ADVICE}"
+        sentence = (
+            f"No Ray cluster answers at “{request['address']}” ({_first_line(error)}): {ADVICE}"
+        )
         put({"event": "refused", "sentence": sentence})
         return 1
     threading.Thread(target=watch, name="thunder stop", daemon=True).start()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The diffusion model as the engine samples motion with it, in arrays: the network (`networks.denoiser` says what it computes), seeded
-noise, and the samplers of §4.2, DPM-Solver++ and the paper's own, with windows over long clips and inpainting."""
+"""The diffusion model as the engine samples motion with it, in arrays: the network
+(`networks.denoiser` says what it computes), seeded noise, and the samplers of §4.2, DPM-Solver++
+and the paper's own, with windows over long clips and inpainting."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ from .weights import check_shapes, read_some, sizes_of
 STEPS = 1000  # D of the paper
 BETA = (1e-4, 0.02)  # linear schedule of the paper
 
-Values = Any  # arrays of numpy; for `sample` also tensors of torch, which training takes gradients of
+Values = (
+    Any  # arrays of numpy; for `sample` also tensors of torch, which training takes gradients of
+)
 Denoise = Callable[[Values, int], Values]  # (noisy x [B, T, C], step) → x̂_0 [B, T, C]
 
 WINDOW = 500  # frames denoised at once; longer clips are covered by overlapping windows
@@ -39,7 +42,8 @@ def alpha_bar() -> np.ndarray:
 class Steps:
     """The noise levels that a sampler goes through, most noise first.
 
-    times: int64 [n], diffusion steps at which the network is evaluated.  noise: float64 [n + 1], σ/α of each and, 0, of the result.
+    times: int64 [n], diffusion steps at which the network is evaluated.  noise: float64 [n + 1],
+    σ/α of each and, 0, of the result.
     """
 
     times: np.ndarray
@@ -47,15 +51,18 @@ class Steps:
 
 
 def solver_steps(count: int, least_noise: float = 0.0) -> Steps:
-    """`count` evaluations evenly spaced in log-SNR, each at the nearest diffusion step; the last at a σ/α of `least_noise` or, without
-    one, at the least noise there is.
+    """`count` evaluations evenly spaced in log-SNR, each at the nearest diffusion step; the last at
+    a σ/α of `least_noise` or, without one, at the least noise there is.
 
-    Even spacing in time leaves so few steps at low noise that narrow distributions come out narrower still (a Gaussian
-    of deviation 0.1 keeps half its spread at 20 steps); even spacing in log-SNR keeps it within 2 %.
+    Even spacing in time leaves so few steps at low noise that narrow distributions come out
+    narrower still (a Gaussian of deviation 0.1 keeps half its spread at 20 steps); even spacing in
+    log-SNR keeps it within 2 %.
     """
     alpha = alpha_bar().astype(np.float64)
     known = np.log((1 - alpha) / alpha) / 2  # of all diffusion steps, ascending
-    wanted = np.linspace(known[-1], max(known[0], math.log(least_noise)) if least_noise else known[0], count)
+    wanted = np.linspace(
+        known[-1], max(known[0], math.log(least_noise)) if least_noise else known[0], count
+    )
     times = np.interp(wanted, known, np.arange(STEPS)).round().astype(np.int64)
     return Steps(times, np.append(np.exp(wanted), 0.0))
 
@@ -65,8 +72,9 @@ def sample(
 ) -> Values:  # fmt: skip
     """Integrate from ε [B, T, C] to x_0 [B, T, C]. `progress` is called before each evaluation.
 
-    DPM-Solver++ (2M) for a network that predicts x_0 (Lu et al. 2022, algorithm 2): its estimate is extrapolated in log-SNR from the last
-    two evaluations; at the first step and towards the last noise level from one.
+    DPM-Solver++ (2M) for a network that predicts x_0 (Lu et al. 2022, algorithm 2): its estimate is
+    extrapolated in log-SNR from the last two evaluations; at the first step and towards the last
+    noise level from one.
     """
     levels = solver_steps(steps) if isinstance(steps, int) else steps
     count, noise_level = len(levels.times), levels.noise.tolist()
@@ -100,15 +108,20 @@ class Inpainting:
 
     @cached_property
     def free(self) -> np.ndarray:
-        """How far each frame [T, C] is from what is kept, float32 0 … 1, eased: 0 there, 1 from `EASE` frames on."""
+        """How far each frame [T, C] is from what is kept, float32 0 … 1, eased: 0 there, 1 from
+        `EASE` frames on."""
         before, after = _nearest_kept(self.mask)
         t = np.arange(len(self.mask))[:, None]
-        distance = np.minimum(np.where(before >= 0, t - before, EASE), np.where(after < len(self.mask), after - t, EASE))
+        distance = np.minimum(
+            np.where(before >= 0, t - before, EASE),
+            np.where(after < len(self.mask), after - t, EASE),
+        )
         return smoothstep((distance / EASE).clip(0, 1)).astype(np.float32)
 
 
 def _nearest_kept(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Index of the last kept frame at or before each frame of [T, C], −1 for none; and of the first at or after, T for none."""
+    """Index of the last kept frame at or before each frame of [T, C], −1 for none; and of the first
+    at or after, T for none."""
     frames = len(mask)
     t = np.arange(frames)[:, None]
     before = np.maximum.accumulate(np.where(mask, t, -1), 0)
@@ -117,16 +130,20 @@ def _nearest_kept(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def inpaint(denoise: Denoise, kept: Inpainting) -> Denoise:
-    """Denoise with part of x_0 known: known values replace the estimate at every step, so that the network makes the rest fit.
+    """Denoise with part of x_0 known: known values replace the estimate at every step, so that the
+    network makes the rest fit.
 
-    The remaining error of the estimate at a border, value and slope, fades over `EASE` frames of the free part, so that position and
-    velocity are continuous. In a gap shorter than two eases each side fades over half of it.
+    The remaining error of the estimate at a border, value and slope, fades over `EASE` frames of
+    the free part, so that position and velocity are continuous. In a gap shorter than two eases
+    each side fades over half of it.
     """
     mask, values = kept.mask, kept.values
     frames = len(mask)
     before, after = _nearest_kept(mask)
     t = np.arange(frames)[:, None]
-    span = np.minimum(np.where((before >= 0) & (after < frames), (after - before) / 2.0, EASE), EASE)
+    span = np.minimum(
+        np.where((before >= 0) & (after < frames), (after - before) / 2.0, EASE), EASE
+    )
 
     def fade(distance: np.ndarray, there: np.ndarray) -> np.ndarray:
         x = (distance / np.maximum(span, 1e-6)).clip(0, 1)
@@ -149,14 +166,17 @@ def inpaint(denoise: Denoise, kept: Inpainting) -> Denoise:
 
         slope_left = np.where(sloped_left, at(left) - at(further_left), np.float32(0))
         slope_right = np.where(sloped_right, at(right) - at(further_right), np.float32(0))
-        carried = from_left * (at(left) + slope_left * to_left) + from_right * (at(right) + slope_right * to_right)
+        carried = from_left * (at(left) + slope_left * to_left) + from_right * (
+            at(right) + slope_right * to_right
+        )
         return np.where(mask, values, guess + carried)
 
     return fitted
 
 
 def windows(frames: int) -> list[tuple[int, int]]:
-    """(start, end) of the windows that cover `frames`; each but the first shares OVERLAP frames with the one before."""
+    """(start, end) of the windows that cover `frames`; each but the first shares OVERLAP frames
+    with the one before."""
     if frames <= WINDOW:
         return [(0, frames)]
     starts = list(range(0, frames - WINDOW, WINDOW - OVERLAP)) + [frames - WINDOW]
@@ -166,8 +186,9 @@ def windows(frames: int) -> list[tuple[int, int]]:
 def in_windows(denoise: Callable[[np.ndarray, int, int, int], np.ndarray], frames: int) -> Denoise:
     """Denoise long clips window by window, cross-fading x̂_0 where they overlap, at every step.
 
-    Because all windows see the same noisy x and agree on their overlap at each step, no seam can form, and memory grows
-    with the window, not with the clip. `denoise` gets (x[:, a:b], step, a, b).
+    Because all windows see the same noisy x and agree on their overlap at each step, no seam can
+    form, and memory grows with the window, not with the clip. `denoise` gets (x[:, a:b], step, a,
+    b).
     """
     spans = windows(frames)
     if len(spans) == 1:
@@ -196,13 +217,16 @@ _APART = 0.5  # weight of its own noise in that of a take that is sampled around
 
 
 class Normal:
-    """A stream of normal numbers of mean 0 and deviation 1: `torch.randn` of a generator on the processor, to 5e-7."""
+    """A stream of normal numbers of mean 0 and deviation 1: `torch.randn` of a generator on the
+    processor, to 5e-7."""
 
     def __init__(self, seed: int):
-        self._bits = np.random.RandomState(seed % 2**32)  # the Mersenne Twister, of which torch too uses 32 bits of a seed
+        # the Mersenne Twister, of which torch too uses 32 bits of a seed
+        self._bits = np.random.RandomState(seed % 2**32)
 
     def draw(self, *shape: int) -> np.ndarray:
-        """The next numbers, float32 [*shape]. Raises ValueError for fewer than 16, which torch draws in another way."""
+        """The next numbers, float32 [*shape]. Raises ValueError for fewer than 16, which torch
+        draws in another way."""
         count = math.prod(shape)
         if count < _AT_ONCE:
             raise ValueError(f"At least {_AT_ONCE} numbers are drawn at once, not {count}")
@@ -221,25 +245,30 @@ class Normal:
 
 
 def _normal(x: np.ndarray) -> np.ndarray:
-    """Normal numbers of uniform ones [16 n] by Box and Muller's formula: eight radii and eight angles make eight cosines and sines."""
+    """Normal numbers of uniform ones [16 n] by Box and Muller's formula: eight radii and eight
+    angles make eight cosines and sines."""
     radius, angle = x.reshape(-1, 2, _AT_ONCE // 2).transpose(1, 0, 2)
     radius = np.sqrt(-2 * np.log(1 - radius))
     angle = np.float32(2 * math.pi) * angle
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], 1).ravel()
 
 
-def seeded_noise(seeds: Sequence[int], frames: int, channels: int, like: Sequence[int] = ()) -> np.ndarray:
-    """ε float32 [takes, frames, channels], drawn from each take's own seed: the same take on every device, whatever its neighbours are.
+def seeded_noise(
+    seeds: Sequence[int], frames: int, channels: int, like: Sequence[int] = ()
+) -> np.ndarray:
+    """ε float32 [takes, frames, channels], drawn from each take's own seed: the same take on every
+    device, whatever its neighbours are.
 
-    like: seeds of takes, each sampled around the one before, around the last of which these are. Raises ValueError for fewer than 16
-    values of a take.
+    like: seeds of takes, each sampled around the one before, around the last of which these are.
+    Raises ValueError for fewer than 16 values of a take.
     """
 
     def around(near: np.ndarray | None, seed: int) -> np.ndarray:
         own = Normal(seed).draw(frames, channels)
         if near is None:
             return own
-        return np.float32(math.sqrt(1 - _APART**2)) * near + np.float32(_APART) * own  # of deviation 1 again
+        # of deviation 1 again
+        return np.float32(math.sqrt(1 - _APART**2)) * near + np.float32(_APART) * own
 
     near = None
     for seed in like:
@@ -253,11 +282,12 @@ def seeded_noise(seeds: Sequence[int], frames: int, channels: int, like: Sequenc
 def ancestral_sample(
     denoise: Denoise, noise: np.ndarray, normal: Normal, progress: Progress = no_progress
 ) -> np.ndarray:  # fmt: skip
-    """From ε [B, T, C] to x_0 [B, T, C] in STEPS draws from q(x̃_{d−1} | x̃_d, x̂_0), noise from `normal`.
+    """From ε [B, T, C] to x_0 [B, T, C] in STEPS draws from q(x̃_{d−1} | x̃_d, x̂_0), noise from
+    `normal`.
 
-    With β_d, α_d = 1 − β_d and ᾱ_d = Π α the draw is normal, of variance β̃_d = β_d (1 − ᾱ_{d−1}) / (1 − ᾱ_d) and mean
-    √ᾱ_{d−1} β_d / (1 − ᾱ_d) · x̂_0 + √α_d (1 − ᾱ_{d−1}) / (1 − ᾱ_d) · x̃_d. The last one has no noise.
-    `progress` is called before each evaluation.
+    With β_d, α_d = 1 − β_d and ᾱ_d = Π α the draw is normal, of variance β̃_d = β_d (1 − ᾱ_{d−1}) /
+    (1 − ᾱ_d) and mean √ᾱ_{d−1} β_d / (1 − ᾱ_d) · x̂_0 + √α_d (1 − ᾱ_{d−1}) / (1 − ᾱ_d) · x̃_d. The
+    last one has no noise. `progress` is called before each evaluation.
     """
     beta = np.linspace(*BETA, STEPS)
     after = np.cumprod(1 - beta)  # ᾱ_d
@@ -308,13 +338,16 @@ class Denoiser:
         self.network = Network(path, device)
 
     def estimate(
-        self, x: np.ndarray, step: int, audio: np.ndarray, silent: bool = False, style: np.ndarray | None = None,
+        self, x: np.ndarray, step: int, audio: np.ndarray, silent: bool = False,
+        style: np.ndarray | None = None,
         events: np.ndarray | None = None,
     ) -> np.ndarray:  # fmt: skip
-        """x̂_0 [B, T, motion] of noisy standardised motions x at a diffusion step, of speech features [T, audio] or [B, T, audio].
+        """x̂_0 [B, T, motion] of noisy standardised motions x at a diffusion step, of speech
+        features [T, audio] or [B, T, audio].
 
-        silent: without the sound (classifier-free guidance).  style [B, T or 1, style]: None is any style.
-        events [B, T, EVENTS]: what the takes plan (`thunder_core.events`), NaN where they plan nothing; None: nothing at all.
+        silent: without the sound (classifier-free guidance).  style [B, T or 1, style]: None is any
+        style. events [B, T, EVENTS]: what the takes plan (`thunder_core.events`), NaN where they
+        plan nothing; None: nothing at all.
         """
         known = np.zeros((1, 1, self.config.style), np.float32) if style is None else style
         audio = audio if audio.ndim == 3 else audio[None]
@@ -323,11 +356,18 @@ class Denoiser:
             nothing = np.full((1, x.shape[1], self.config.events), np.nan, np.float32)
             planned = {"events": nothing if events is None else events}
         return self.network(
-            x=x, step=np.array([step]), audio=audio, silent=np.array([silent]), style=known, free=np.array([style is None]), **planned
+            x=x,
+            step=np.array([step]),
+            audio=audio,
+            silent=np.array([silent]),
+            style=known,
+            free=np.array([style is None]),
+            **planned,
         )[0]
 
     def standardise(self, motion: np.ndarray) -> np.ndarray:
-        """Packed motion [..., motion] in the units of the network: mean 0, deviation 1 over the training set."""
+        """Packed motion [..., motion] in the units of the network: mean 0, deviation 1 over the
+        training set."""
         return (motion - self.mean) / self.deviation
 
     def restore(self, x: np.ndarray) -> np.ndarray:

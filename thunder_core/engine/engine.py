@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's three operations: generate takes from a sound by any system, score a motion, generate speech from a motion."""
+"""The engine's three operations: generate takes from a sound by any system, score a motion,
+generate speech from a motion."""
 
 from __future__ import annotations
 
@@ -21,7 +22,16 @@ from ..progress import no_progress, Progress, share
 from ..protocol import UNCLEAR, UNSPOKEN
 from ..request import DRAFT, FINAL, NORMAL, Request
 from ..steps import explain, open_trace
-from ..systems import available, DEFAULT, DIRECTION, FROM_MOTION, FROM_PICTURE, MOOD, NOTHING, SYSTEMS
+from ..systems import (
+    available,
+    DEFAULT,
+    DIRECTION,
+    FROM_MOTION,
+    FROM_PICTURE,
+    MOOD,
+    NOTHING,
+    SYSTEMS,
+)
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .alignment import LIKELY, Match, match_mouth, match_sound
 from .check import find, MouthCurves, TOLERANCE_OF
@@ -40,9 +50,12 @@ from .systems.thunder import Performance, Thunder, VoiceFeatures
 from .vocoder import SpeakerEncoder, Vocoder, WIDTH as SPEAKER
 from .weights import advice, check_regular, identify, Identity, SHIPPED, unusable
 
-_REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # cached sounds, and their total frames (one hour, 90 MB)
-NEUTRAL_TAKE = Performance(0, Direction().vector()[None])  # of which the model expects what a sound lets expect
-STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}  # diffusion steps at each quality; these systems are not distilled
+# cached sounds, and their total frames (one hour, 90 MB)
+_REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000
+# of which the model expects what a sound lets expect
+NEUTRAL_TAKE = Performance(0, Direction().vector()[None])
+# diffusion steps at each quality; these systems are not distilled
+STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}
 
 
 # ---- systems besides THUNDER
@@ -54,14 +67,17 @@ class Performer(Protocol):
     fingerprint: str
 
     def perform(
-        self, voice: VoiceFeatures, takes: Sequence[Performance], steps: int, guidance: float, progress: Progress,
+        self, voice: VoiceFeatures, takes: Sequence[Performance], steps: int, guidance: float,
+        progress: Progress,
         reference: np.ndarray | None = None,
     ) -> list[Motion]:  # fmt: skip
-        """One motion per take, by its seed and style.  reference: a packed motion [N, C] whose style is taken, None for none."""
+        """One motion per take, by its seed and style.  reference: a packed motion [N, C] whose
+        style is taken, None for none."""
         ...
 
     def moods_of(self, picture: np.ndarray) -> np.ndarray:
-        """Of Media2Face alone: the strength of every mood but neutral, 0 … 1, that a grey picture of a face [h, w], 0 … 1, shows.
+        """Of Media2Face alone: the strength of every mood but neutral, 0 … 1, that a grey picture
+        of a face [h, w], 0 … 1, shows.
 
         Raises BadRequest.
         """
@@ -69,30 +85,50 @@ class Performer(Protocol):
 
 
 def open_performer(name: str, folder: Path, thunder: Thunder) -> Performer:
-    """A system of SYSTEMS besides the default, with the weights of a folder. Raises BadRequest, BadWeights."""
+    """A system of SYSTEMS besides the default, with the weights of a folder. Raises BadRequest,
+    BadWeights."""
     if SYSTEMS[name] not in available(folder):
-        raise BadRequest(f"The weights in use have no {SYSTEMS[name].label}: choose another engine, or weights that hold it")
+        raise BadRequest(
+            f"The weights in use have no {SYSTEMS[name].label}: choose another engine, or weights "
+            f"that hold it"
+        )
     if SYSTEMS[name].trained:
         if not find_spec("torch"):
             raise BadRequest(
-                f"{SYSTEMS[name].label} needs the engine for graphics cards: install it in the preferences, or choose THUNDER as the engine"
+                f"{SYSTEMS[name].label} needs the engine for graphics cards: install it in the "
+                f"preferences, or choose THUNDER as the engine"
             )
         from ..networks.systems.performing import NetworkPerformer
 
         return NetworkPerformer(name, folder, thunder)
-    from ..train.teacher import TeacherPerformer  # the teacher stays with training; no other request needs that code
+    # the teacher stays with training; no other request needs that code
+    from ..train.teacher import TeacherPerformer
 
     return TeacherPerformer(thunder)
 
 
 def check_request(request: Request) -> None:
-    """Raise BadRequest if a request's system does not support part of it: no option is ignored silently."""
+    """Raise BadRequest if a request's system does not support part of it: no option is ignored
+    silently."""
     system = SYSTEMS[request.system]
-    sliders = 0.0 if request.direction is None else float(np.abs(request.direction.vectors[:, : len(AXES)]).max())
+    sliders = (
+        0.0
+        if request.direction is None
+        else float(np.abs(request.direction.vectors[:, : len(AXES)]).max())
+    )
     for is_unsupported, sentence in (
-        (request.keep is not None and not system.keeps, "cannot keep parts of a take: choose THUNDER as the engine"),
-        (request.speech_guidance > 0 and not system.keeps, "has no Lip-Sync Guidance: set it to 0, or choose THUNDER as the engine"),
-        (request.guidance != 1.0 and not system.diffuses, "has no Voice Guidance: set it to 1, or choose THUNDER as the engine"),
+        (
+            request.keep is not None and not system.keeps,
+            "cannot keep parts of a take: choose THUNDER as the engine",
+        ),
+        (
+            request.speech_guidance > 0 and not system.keeps,
+            "has no Lip-Sync Guidance: set it to 0, or choose THUNDER as the engine",
+        ),
+        (
+            request.guidance != 1.0 and not system.diffuses,
+            "has no Voice Guidance: set it to 1, or choose THUNDER as the engine",
+        ),
         (
             request.direction is not None and system.follows == NOTHING,
             "cannot be directed: generate without a direction, or choose THUNDER as the engine",
@@ -102,29 +138,42 @@ def check_request(request: Request) -> None:
             "follows only the mood: reset the other sliders of the direction, or choose THUNDER",
         ),
         (
-            request.direction is not None and request.direction.as_heard.any() and system.follows != DIRECTION,
-            "does not follow how a voice sounds: choose another mood than As Heard, or THUNDER as the engine",
+            request.direction is not None
+            and request.direction.as_heard.any()
+            and system.follows != DIRECTION,
+            "does not follow how a voice sounds: choose another mood than As Heard, or THUNDER as "
+            "the engine",
         ),
         (
             request.reference is not None and system.name != FROM_MOTION,
             "takes no style from a motion: choose DiffPoseTalk as the engine",
         ),
-        (request.picture is not None and system.name != FROM_PICTURE, "takes no mood from a picture: choose Media2Face as the engine"),
+        (
+            request.picture is not None and system.name != FROM_PICTURE,
+            "takes no mood from a picture: choose Media2Face as the engine",
+        ),
     ):
         if is_unsupported:
             raise BadRequest(f"{system.label} {sentence}")
 
 
 def apply_picture(asked: Brief | None, moods: np.ndarray) -> Brief:
-    """The direction in which a picture's moods [MOODS but neutral] are played wherever none is asked for.
+    """The direction in which a picture's moods [MOODS but neutral] are played wherever none is
+    asked for.
 
-    A mood that is asked for takes the picture's place by its own strength. Without a direction the picture alone counts.
+    A mood that is asked for takes the picture's place by its own strength. Without a direction the
+    picture alone counts.
     """
     if asked is None:
         asked = Brief(Direction().vector()[None], 0.0)
     own = asked.vectors[:, len(AXES) :]
     free = 1 - own.sum(1, keepdims=True).clip(0, 1)
-    return replace(asked, vectors=np.concatenate([asked.vectors[:, : len(AXES)], own + free * moods], 1).astype(np.float32))
+    return replace(
+        asked,
+        vectors=np.concatenate([asked.vectors[:, : len(AXES)], own + free * moods], 1).astype(
+            np.float32
+        ),
+    )
 
 
 # ---- the engine
@@ -143,12 +192,14 @@ def _ignore(what: object) -> None:
 
 
 class Engine:
-    """Everything that is loaded: head, encoder, diffusion model, mesh-to-speech with its judge and vocoder, speaker network."""
+    """Everything that is loaded: head, encoder, diffusion model, mesh-to-speech with its judge and
+    vocoder, speaker network."""
 
     def __init__(self, folder: Path, device: str):
         self.folder, self.device = folder, device
         check_regular(folder)
-        # Files are read for their checksums in parallel to loading; access to the identity waits for the result.
+        # Files are read for their checksums in parallel to loading; access to the identity waits
+        # for the result.
         self._identity = ThreadPoolExecutor(1, "identity").submit(_identify, folder)
         if not (folder / "head.npz").is_file():
             raise unusable(folder / "head.npz", "is missing")
@@ -159,7 +210,10 @@ class Engine:
         self.judge = Judge(folder, device)
         self.vocoder = Vocoder.load(folder, device)
         self.speaker = SpeakerEncoder.load(folder, device)
-        self.scorer, self._measures = Scorer(self.head, self.thunder, self.m2s, self.mouth, self.judge), Measures(self.head)
+        self.scorer, self._measures = (
+            Scorer(self.head, self.thunder, self.m2s, self.mouth, self.judge),
+            Measures(self.head),
+        )
         self._check_that_all_fit()
         self._known: dict[str, VoiceFeatures] = {}
         self._performers: dict[str, Performer] = {}  # systems besides THUNDER, loaded on first use
@@ -176,7 +230,8 @@ class Engine:
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str | None = None) -> Engine:
-        """Load the weights in a folder (default: the embedded ones) on "cpu", "cuda:0" … (default: GPU if there is one).
+        """Load the weights in a folder (default: the embedded ones) on "cpu", "cuda:0" … (default:
+        GPU if there is one).
 
         Raises BadWeights.
         """
@@ -185,7 +240,9 @@ class Engine:
     def _check_that_all_fit(self) -> None:
         """Raise BadWeights if networks of one folder were not trained for each other."""
         thunder, m2s = self.thunder, self.m2s.config
-        features = (thunder.feature_encoder or thunder.encoder).config.width + len(PHONES) + LOUDNESS
+        features = (
+            (thunder.feature_encoder or thunder.encoder).config.width + len(PHONES) + LOUDNESS
+        )
         for what, one, other in (
             ("encoder and units", thunder.encoder.config.width, thunder.units.centroids.shape[1]),
             ("encoder and denoiser", features, thunder.denoiser.config.audio),
@@ -199,12 +256,14 @@ class Engine:
         ):
             if one != other:
                 raise BadWeights(
-                    f"In the weights in “{self.folder}”, {what} were not trained together: take all files from one "
+                    f"In the weights in “{self.folder}”, {what} were not trained together: take "
+                    f"all files from one "
                     f"training, or {advice(self.folder)}"
                 )
 
     def prepare(self) -> Iterator[None]:
-        """Load what only the first takes need, one part per `yield`. Does nothing once there were takes.
+        """Load what only the first takes need, one part per `yield`. Does nothing once there were
+        takes.
 
         Each network runs once on a short noise, because memory is allocated at the first call.
         """
@@ -216,17 +275,27 @@ class Engine:
         frames = 2 * MARGIN
         voice = self.thunder.analyse(0.1 * Normal(0).draw(int(frames / FPS * RATE)), frames)
         yield
-        self.scorer.grade(self.thunder.perform(voice, [Performance(0)], 1, 1.0, no_progress), voice, None)
+        self.scorer.grade(
+            self.thunder.perform(voice, [Performance(0)], 1, 1.0, no_progress), voice, None
+        )
 
     def _open_networks(self) -> None:
-        """Begin to open the networks that usual takes are made and scored with, beside each other."""
-        networks: list = [self.thunder.encoder.network, self.thunder.denoiser.network, self.judge.network, self.m2s.network]
-        for network in networks + ([] if self.thunder.distilled is None else [self.thunder.distilled.network]):
+        """Begin to open the networks that usual takes are made and scored with, beside each
+        other."""
+        networks: list = [
+            self.thunder.encoder.network,
+            self.thunder.denoiser.network,
+            self.judge.network,
+            self.m2s.network,
+        ]
+        for network in networks + (
+            [] if self.thunder.distilled is None else [self.thunder.distilled.network]
+        ):
             network.begin()
 
     def info(self) -> dict:
-        """The answer to hello: engine, device, fingerprint and origin of the weights and whether they can be directed, channel
-        names, library versions."""
+        """The answer to hello: engine, device, fingerprint and origin of the weights and whether
+        they can be directed, channel names, library versions."""
         return {
             "engine": self.thunder.name,
             "device": self.device,
@@ -235,27 +304,35 @@ class Engine:
             "weights_note": self.identity.sentence,
             "channels": list(self.head.expression_names),
             "knows_styles": self.thunder.knows_styles,
-            "versions": {name: importlib.metadata.version(name) for name in ("onnxruntime", "torch", "torchaudio") if find_spec(name)},
+            "versions": {
+                name: importlib.metadata.version(name)
+                for name in ("onnxruntime", "torch", "torchaudio")
+                if find_spec(name)
+            },
         }
 
     def generate(
-        self, speech: Speech, request: Request, progress: Progress = no_progress, arrived: Callable[[Take], object] = _ignore,
+        self, speech: Speech, request: Request, progress: Progress = no_progress,
+        arrived: Callable[[Take], object] = _ignore,
         noticed: Callable[[str], None] = _ignore,
     ) -> list[Any]:  # fmt: skip
         """Sample the takes that a request asks for, best lip-sync first.
 
-        Takes of a listener, and those of a sound without speech, have no score, come in the order of their seeds and have the role in
-        their provenance ("role"); those of a picture have its moods under "picture"; those of a voice that is hard to understand say so
-        ("unclear").  `progress` is called with (0 … 1, message) before each step and may raise to cancel.  `arrived` gets every take as
-        soon as it is sampled and scored, in the order of the seeds; what it returns, unless None, takes the take's place in the result:
-        eight of an hour would need .4 GB.
-        noticed: is called before takes are sampled with UNSPOKEN if the sound has no speech, so that they will be idle, and with UNCLEAR
-        if its phones are hard to recognise. Raises BadRequest.
+        Takes of a listener, and those of a sound without speech, have no score, come in the order
+        of their seeds and have the role in their provenance ("role"); those of a picture have its
+        moods under "picture"; those of a voice that is hard to understand say so ("unclear").
+         `progress` is called with (0 … 1, message) before each step and may raise to cancel.
+         `arrived` gets every take as soon as it is sampled and scored, in the order of the seeds;
+        what it returns, unless None, takes the take's place in the result: eight of an hour would
+        need .4 GB. noticed: is called before takes are sampled with UNSPOKEN if the sound has no
+        speech, so that they will be idle, and with UNCLEAR if its phones are hard to recognise.
+        Raises BadRequest.
         """
         return self.begin(speech, request, progress, noticed).run(arrived)
 
     def explain(self, speech: Speech, request: Request, frame: int) -> dict:
-        """What happened at a frame of the take of a request's first seed, which is sampled again for it: `explain.explain`.
+        """What happened at a frame of the take of a request's first seed, which is sampled again
+        for it: `explain.explain`.
 
         Raises BadRequest.
         """
@@ -265,25 +342,41 @@ class Engine:
         with open_trace() as trace:
             running.sample([request.seed])
         if not trace.changes:
-            raise BadRequest(f"Takes by {SYSTEMS[request.system].label} are not sampled, so no step explains them: choose THUNDER")
+            raise BadRequest(
+                f"Takes by {SYSTEMS[request.system].label} are not sampled, so no step explains "
+                f"them: choose THUNDER"
+            )
         return explain(trace, self.head.expression_names, frame)
 
-    def begin(self, speech: Speech, request: Request, progress: Progress, noticed: Callable[[str], None]) -> RunningRequest:
-        """A request with all that its takes are made of: the sound itself is needed no more. Arguments as of `generate`."""
+    def begin(
+        self, speech: Speech, request: Request, progress: Progress, noticed: Callable[[str], None]
+    ) -> RunningRequest:
+        """A request with all that its takes are made of: the sound itself is needed no more.
+        Arguments as of `generate`."""
         asked, other, shown = self._direction(request), self._other_system(request), None
         if request.picture is not None:
-            shown = other.moods_of(request.picture)  # `check_request` accepts a picture for Media2Face alone
+            # `check_request` accepts a picture for Media2Face alone
+            shown = other.moods_of(request.picture)
             asked = apply_picture(asked, shown)
-        seeds, follows = list(range(request.seed, request.seed + request.takes)), SYSTEMS[request.system].follows
+        seeds, follows = (
+            list(range(request.seed, request.seed + request.takes)),
+            SYSTEMS[request.system].follows,
+        )
         if asked is not None:
             self._check(asked)
         self._open_networks()
         sound = speech.fingerprint
-        voice, role = self._voice_and_role(speech, sound, request.listening, share(progress, 0.02, 0.08, "Analyzing the voice"))
+        voice, role = self._voice_and_role(
+            speech, sound, request.listening, share(progress, 0.02, 0.08, "Analyzing the voice")
+        )
         if asked is not None:
             asked = follow_voice(asked, axis_deviations(voice.heard), speech.frames)
             voice = mark_voice(voice, asked.marks)
-        readings = {} if asked is None else self._readings(asked, seeds, speech.frames, voice if role == SPEAKS else None)
+        readings = (
+            {}
+            if asked is None
+            else self._readings(asked, seeds, speech.frames, voice if role == SPEAKS else None)
+        )
         if follows == MOOD:
             for style in readings.values():
                 style[:, : len(AXES)] = 0.0
@@ -292,7 +385,8 @@ class Engine:
         guide = self._speech_guidance(voice, pull) if pull and role == SPEAKS else None
         guidance = float(request.guidance)
         about = {
-            "engine": self.thunder.name, "weights": self.weights, "weights_origin": self.identity.origin, "audio": sound,
+            "engine": self.thunder.name, "weights": self.weights,
+            "weights_origin": self.identity.origin, "audio": sound,
             "guidance": guidance, "speech_guidance": pull,
             **({"steps": request.steps} if request.steps else {"quality": request.quality}),
         }  # fmt: skip
@@ -304,7 +398,9 @@ class Engine:
         if role != SPEAKS:
             about["role"] = role
         if other is not None:
-            about |= {"engine": request.system} | ({"system_weights": other.fingerprint} if other.fingerprint else {})
+            about |= {"engine": request.system} | (
+                {"system_weights": other.fingerprint} if other.fingerprint else {}
+            )
         if asked is not None and role == SPEAKS and follows == DIRECTION:
             about["voice_sounds"] = [round(each, 3) for each in voice.heard]
             about |= {"marks": [mark.row() for mark in asked.marks]} if asked.marks else {}
@@ -315,8 +411,17 @@ class Engine:
 
         def draw(takes: list[Performance], tell: Progress) -> list[Motion]:
             if other is None:
-                return self.thunder.perform(voice, takes, request.steps or request.quality, guidance, tell, kept, guide)
-            return other.perform(voice, takes, request.steps or STEPS_OF[request.quality], guidance, tell, request.reference)
+                return self.thunder.perform(
+                    voice, takes, request.steps or request.quality, guidance, tell, kept, guide
+                )
+            return other.perform(
+                voice,
+                takes,
+                request.steps or STEPS_OF[request.quality],
+                guidance,
+                tell,
+                request.reference,
+            )
 
         return RunningRequest(
             self.scorer, self._measures, voice, seeds, asked, readings, draw, about,
@@ -326,28 +431,42 @@ class Engine:
             None if kept is None else np.repeat(~kept.mask[:, self.thunder.columns.jaw].all(1), 2),
         )  # fmt: skip
 
-    def _speech_guidance(self, voice: VoiceFeatures, strength: float) -> Callable[[np.ndarray, int, int], np.ndarray]:
-        """The pull of mesh-to-speech for `Thunder.perform`. Raises BadRequest without torch, which takes its gradients."""
+    def _speech_guidance(
+        self, voice: VoiceFeatures, strength: float
+    ) -> Callable[[np.ndarray, int, int], np.ndarray]:
+        """The pull of mesh-to-speech for `Thunder.perform`. Raises BadRequest without torch, which
+        takes its gradients."""
         if not find_spec("torch"):
-            raise BadRequest("Lip-Sync Guidance needs the engine for graphics cards: install it in the preferences, or set it to 0")
+            raise BadRequest(
+                "Lip-Sync Guidance needs the engine for graphics cards: install it in the "
+                "preferences, or set it to 0"
+            )
         from ..networks.m2s import SpeechGuidance
 
         known = self.thunder.denoiser
         return SpeechGuidance(
-            self.folder, self.head, voice.units, voice.presence, known.mean, known.deviation, strength, self.device
+            self.folder, self.head, voice.units, voice.presence, known.mean, known.deviation,
+            strength, self.device
         )  # fmt: skip
 
     def _direction(self, request: Request) -> Brief | None:
-        """The direction of a request, the neutral one where it has none; None if weights or system cannot be directed.
+        """The direction of a request, the neutral one where it has none; None if weights or system
+        cannot be directed.
 
-        Never none without need: undirected takes are of another model (`Thunder.way`) than those that the panel shows.
+        Never none without need: undirected takes are of another model (`Thunder.way`) than those
+        that the panel shows.
         """
-        if request.direction is None and self.thunder.knows_styles and SYSTEMS[request.system].follows != NOTHING:
+        if (
+            request.direction is None
+            and self.thunder.knows_styles
+            and SYSTEMS[request.system].follows != NOTHING
+        ):
             return Brief()
         return request.direction
 
     def _other_system(self, request: Request) -> Performer | None:
-        """The requested system, None for THUNDER. Raises BadRequest if it does not support the request, BadWeights."""
+        """The requested system, None for THUNDER. Raises BadRequest if it does not support the
+        request, BadWeights."""
         check_request(request)
         name = request.system
         if name == DEFAULT:
@@ -362,17 +481,24 @@ class Engine:
         check(asked.vectors)
 
     @staticmethod
-    def _readings(asked: Brief, seeds: Sequence[int], frames: int, voice: VoiceFeatures | None) -> dict[int, np.ndarray]:
-        """The direction of each seed's take, the first seed first.  voice: that the face speaks with, None for none."""
+    def _readings(
+        asked: Brief, seeds: Sequence[int], frames: int, voice: VoiceFeatures | None
+    ) -> dict[int, np.ndarray]:
+        """The direction of each seed's take, the first seed first.  voice: that the face speaks
+        with, None for none."""
         vectors = over_frames(asked.vectors, frames)
         heard = None if voice is None or asked.as_heard.any() else axis_deviations(voice.heard)
-        return {seed: reading(vectors, seed, asked.spread_of(seed, seeds[0]), heard) for seed in seeds}
+        return {
+            seed: reading(vectors, seed, asked.spread_of(seed, seeds[0]), heard) for seed in seeds
+        }
 
-    def score(self, speech: Speech, motion: Motion, asked: Brief | None = None, seed: int = 0) -> LipSyncScore:
+    def score(
+        self, speech: Speech, motion: Motion, asked: Brief | None = None, seed: int = 0
+    ) -> LipSyncScore:
         """Lip-sync score of a motion with a sound. Both start together and are cut to the shorter.
 
-        asked, seed: the motion is that of the take of this seed, sampled in this direction: exactly so if `as_asked`. Without a direction
-        one is estimated from the motion. Raises BadRequest.
+        asked, seed: the motion is that of the take of this seed, sampled in this direction: exactly
+        so if `as_asked`. Without a direction one is estimated from the motion. Raises BadRequest.
         """
         motion = self._checked(motion)
         frames = min(motion.frames, speech.frames)
@@ -382,34 +508,66 @@ class Engine:
             asked = follow_voice(asked, axis_deviations(voice.heard), speech.frames)
             voice = mark_voice(voice, asked.marks)
             # Stresses depend on the length of the sound, which a motion may not have.
-            style = style_of_take(asked, self._readings(asked, [seed], speech.frames, voice)[seed], seed, seed, voice.accents)[:frames]
+            style = style_of_take(
+                asked,
+                self._readings(asked, [seed], speech.frames, voice)[seed],
+                seed,
+                seed,
+                voice.accents,
+            )[:frames]
             start = voice.part(0, frames)
             heard = self.thunder.hear(start, asked.hearing_seed(seed, seed))
-            take = Performance(seed, style, asked.gestures_of(seed, seed), heard, (), asked.is_variation(seed, seed))
-            expectations = self.scorer.expect(start, [take], lambda: self.scorer.lips(self.scorer.requested(start, asked)), breathe=True)
+            take = Performance(
+                seed,
+                style,
+                asked.gestures_of(seed, seed),
+                heard,
+                (),
+                asked.is_variation(seed, seed),
+            )
+            expectations = self.scorer.expect(
+                start,
+                [take],
+                lambda: self.scorer.lips(self.scorer.requested(start, asked)),
+                breathe=True,
+            )
         return self.scorer.grade([motion.part(slice(0, frames))], voice, expectations, asked)[0]
 
-    def check(self, speech: Speech, motion: Motion, tolerance: str = REALISTIC, text: str = "") -> list[Finding]:
-        """What a viewer would notice of a motion's lips with a sound, most noticeable first. Both start together.
+    def check(
+        self, speech: Speech, motion: Motion, tolerance: str = REALISTIC, text: str = ""
+    ) -> list[Finding]:
+        """What a viewer would notice of a motion's lips with a sound, most noticeable first. Both
+        start together.
 
-        tolerance: one of TOLERANCES.  text: what the voice says, "" if it is not known. Raises BadRequest.
+        tolerance: one of TOLERANCES.  text: what the voice says, "" if it is not known. Raises
+        BadRequest.
         """
         if tolerance not in TOLERANCE_OF:
-            raise BadRequest(f"There is no tolerance “{tolerance}”: choose {', '.join(TOLERANCE_OF)}")
+            raise BadRequest(
+                f"There is no tolerance “{tolerance}”: choose {', '.join(TOLERANCE_OF)}"
+            )
         motion = self._checked(motion)
         frames = min(motion.frames, speech.frames)
         voice = self.analyse(speech).part(0, frames)
         expected = self.thunder.expected(voice, [NEUTRAL_TAKE])[0]
-        curves = [MouthCurves(*self._measures.gap_and_width(each)) for each in (motion.part(slice(0, frames)), expected)]
+        curves = [
+            MouthCurves(*self._measures.gap_and_width(each))
+            for each in (motion.part(slice(0, frames)), expected)
+        ]
         return find(curves[0], curves[1], voice, TOLERANCE_OF[tolerance], text)
 
-    def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]], list[tuple[str, float, float]]]:
-        """Times of lip closures for the m, b and p of a text in a sound, the sound's silent parts, and its words, in seconds."""
+    def closures(
+        self, speech: Speech, text: str
+    ) -> tuple[list[Closure], list[tuple[float, float]], list[tuple[str, float, float]]]:
+        """Times of lip closures for the m, b and p of a text in a sound, the sound's silent parts,
+        and its words, in seconds."""
         belief = softmax(self.analyse(speech).logits)
         closures, words = transcript.closures_and_words(belief, text)
         return closures, transcript.pauses(belief), words
 
-    def align(self, speech: Speech, motion: Motion, recorded: Speech | None = None) -> tuple[Match, str]:
+    def align(
+        self, speech: Speech, motion: Motion, recorded: Speech | None = None
+    ) -> tuple[Match, str]:
         """Where a captured motion plays in a sound; and what tells it: "sound" or "mouth".
 
         recorded: the sound of the capture itself, which is asked first. Raises BadRequest.
@@ -423,25 +581,32 @@ class Engine:
         return match_mouth(seen, self.expected_mouth(speech)), "mouth"
 
     def expected_mouth(self, speech: Speech) -> np.ndarray:
-        """Opening and width [T, 2] of the mouth that a sound lets expect; only their courses count."""
+        """Opening and width [T, 2] of the mouth that a sound lets expect; only their courses
+        count."""
         voice = self.analyse(speech)
         opening, width = opening_and_width(self.scorer.expected_lips(voice, [NEUTRAL_TAKE])[0])
-        opening, by_map = ((curve - curve.mean()) / (curve.std() + 1e-6) for curve in (opening, voice.opening))
+        opening, by_map = (
+            (curve - curve.mean()) / (curve.std() + 1e-6) for curve in (opening, voice.opening)
+        )
         return np.stack([opening + by_map, width], 1)
 
     def spoken(self, speech: Speech, text: str) -> tuple[list[Sound], list[Word], bool]:
-        """The sounds that are recognised in a voice, the words of a text in it, and whether the voice seems to say the text."""
+        """The sounds that are recognised in a voice, the words of a text in it, and whether the
+        voice seems to say the text."""
         belief = softmax(self.analyse(speech).logits)
         return recognise(belief), *transcript.words(belief, text)
 
     def listen(self, motion: Motion, voice: Speech | None = None) -> Speech:
-        """The speech of a motion, in the voice of `voice` (None: an average one), as sound of the same length."""
+        """The speech of a motion, in the voice of `voice` (None: an average one), as sound of the
+        same length."""
         motion = self._checked(motion)
         if voice is None:
             speaker = np.full(SPEAKER, SPEAKER**-0.5, np.float32)
         else:
             speaker = self.speaker.embed(self._samples(voice))
-        sound = self.vocoder.speak(*self._draw(motion, speaker), speaker)[: round(motion.frames / FPS * RATE)]
+        sound = self.vocoder.speak(*self._draw(motion, speaker), speaker)[
+            : round(motion.frames / FPS * RATE)
+        ]
         return Speech(sound, RATE)
 
     def _draw(self, motion: Motion, speaker: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -453,42 +618,67 @@ class Engine:
             units.append(logits[2 * keep.start : 2 * keep.stop].argmax(-1))
         return np.concatenate(mels), np.concatenate(units)
 
-    def analyse(self, speech: Speech, sound: str = "", progress: Progress = no_progress) -> VoiceFeatures:
-        """The features of a sound; the last few are cached, of long sounds fewer.  sound: its `fingerprint`, if it is known."""
+    def analyse(
+        self, speech: Speech, sound: str = "", progress: Progress = no_progress
+    ) -> VoiceFeatures:
+        """The features of a sound; the last few are cached, of long sounds fewer.  sound: its
+        `fingerprint`, if it is known."""
         progress(0.0)
         key = sound or speech.fingerprint
         if key not in self._known:
             while self._known and (
-                len(self._known) >= _REMEMBERED or sum(voice.frames for voice in self._known.values()) + speech.frames > _REMEMBERED_FRAMES
+                len(self._known) >= _REMEMBERED
+                or sum(voice.frames for voice in self._known.values()) + speech.frames
+                > _REMEMBERED_FRAMES
             ):
                 self._known.pop(next(iter(self._known)))
             self._known[key] = self.thunder.analyse(self._samples(speech), speech.frames, progress)
             release_memory(speech.frames)
         return self._known[key]
 
-    def _voice_and_role(self, speech: Speech, sound: str, listening: bool, progress: Progress) -> tuple[VoiceFeatures, str]:
-        """(features of a sound with this `fingerprint`, role of the face): LISTENS if requested, IDLE without speech, else SPEAKS."""
+    def _voice_and_role(
+        self, speech: Speech, sound: str, listening: bool, progress: Progress
+    ) -> tuple[VoiceFeatures, str]:
+        """(features of a sound with this `fingerprint`, role of the face): LISTENS if requested,
+        IDLE without speech, else SPEAKS."""
         voice = self.analyse(speech, sound, progress)
         if listening:
             return self.thunder.overhear(voice), LISTENS
-        return (voice, SPEAKS) if float(voice.presence.max()) >= SPOKEN else (voice.unspoken(), IDLE)
+        return (
+            (voice, SPEAKS) if float(voice.presence.max()) >= SPOKEN else (voice.unspoken(), IDLE)
+        )
 
     def _kept(self, keep: Keep, frames: int) -> Inpainting:
         x, mask = pack(self._checked(keep.motion)), np.asarray(keep.mask, bool)
         if mask.shape != x.shape or len(x) != frames:
-            raise BadRequest(f"The kept part has {len(x)} frames, the sound {frames}: choose the take of this sound")
+            raise BadRequest(
+                f"The kept part has {len(x)} frames, the sound {frames}: choose the take of this "
+                f"sound"
+            )
         return Inpainting(mask, x)
 
     @staticmethod
     def _samples(speech: Speech) -> np.ndarray:
         if speech.rate != RATE:
-            raise BadRequest(f"The engine hears sound at {RATE} Hz, this one has {speech.rate}: read it with read_sound")
+            raise BadRequest(
+                f"The engine hears sound at {RATE} Hz, this one has {speech.rate}: read it with "
+                f"read_sound"
+            )
         return np.ascontiguousarray(speech.samples, np.float32)
 
     def _checked(self, motion: Motion) -> Motion:
         n = self.head.channels
-        if motion.frames < 1 or motion.expression.shape != (motion.frames, n) or motion.jaw.shape != (motion.frames, 3):
-            raise BadRequest(f"The motion does not have this head's {n} channels and a jaw: take it from a head that THUNDER made")
+        if (
+            motion.frames < 1
+            or motion.expression.shape != (motion.frames, n)
+            or motion.jaw.shape != (motion.frames, 3)
+        ):
+            raise BadRequest(
+                f"The motion does not have this head's {n} channels and a jaw: take it from a "
+                f"head that THUNDER made"
+            )
         if not (np.isfinite(motion.expression).all() and np.isfinite(motion.jaw).all()):
-            raise BadRequest("The motion holds values that are not numbers: look for broken keys on the head")
+            raise BadRequest(
+                "The motion holds values that are not numbers: look for broken keys on the head"
+            )
         return motion

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mesh-to-speech as the engine asks it, in arrays (`networks.m2s` says what it computes), and the mouth that it reads (§4.1): the vertices,
-and the lip points that the judge sees, of a motion's expression and jaw."""
+"""Mesh-to-speech as the engine asks it, in arrays (`networks.m2s` says what it computes), and the
+mouth that it reads (§4.1): the vertices, and the lip points that the judge sees, of a motion's
+expression and jaw."""
 
 from __future__ import annotations
 
@@ -19,14 +20,21 @@ from ..types import Motion
 from .network import Network
 from .weights import check_shapes, read_some, sizes_of, unusable
 
-_WINDOW, MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
+# frames that mesh-to-speech reads at once, and the context on either side
+_WINDOW, MARGIN = 500, 50
 LIPS, UPPER_TEETH, LOWER_TEETH, TONGUE = range(4)  # values of Head.mouth_parts
 TRAINED_MOUTH = "m2s_mouth.npz"  # file next to mouth2s' weights: the mouth that it was trained on
-_LANDMARKS = ("inner_lip_upper_mid", "inner_lip_lower_mid", "mouth_corner_left", "mouth_corner_right")
+_LANDMARKS = (
+    "inner_lip_upper_mid",
+    "inner_lip_lower_mid",
+    "mouth_corner_left",
+    "mouth_corner_right",
+)
 
 
 class Mouth:
-    """Mouth vertices of a head that expression and jaw move; the head's rotation is left out, as it does not change what a mouth says.
+    """Mouth vertices of a head that expression and jaw move; the head's rotation is left out, as it
+    does not change what a mouth says.
 
     lips: indices [4], as `lip_places`.
     """
@@ -43,15 +51,18 @@ class Mouth:
         return self._points.rest.size
 
     def vertices(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
-        """Offsets float32 [T, n_m, 3] of the vertices from rest, metres; expression [T, n], jaw [T, 3] rotation vectors in radians."""
+        """Offsets float32 [T, n_m, 3] of the vertices from rest, metres; expression [T, n], jaw [T,
+        3] rotation vectors in radians."""
         return _offsets(self._points, expression, jaw)
 
     def lip_points(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
-        """Those of the four lip points alone, float32 [T, 4, 3], in less time; arguments as for `vertices`."""
+        """Those of the four lip points alone, float32 [T, 4, 3], in less time; arguments as for
+        `vertices`."""
         return _offsets(self._lip_points, expression, jaw)
 
     def windows(self, motion: Motion) -> Iterator[tuple[np.ndarray, slice]]:
-        """Vertices [t, n_m, 3] of a motion window by window, so that length costs no memory, and the frames to keep of each."""
+        """Vertices [t, n_m, 3] of a motion window by window, so that length costs no memory, and
+        the frames to keep of each."""
         for start in range(0, motion.frames, _WINDOW):
             end = min(start + _WINDOW, motion.frames)
             a, b = max(0, start - MARGIN), min(motion.frames, end + MARGIN)
@@ -59,20 +70,26 @@ class Mouth:
 
 
 def lip_places(head: Head) -> np.ndarray:
-    """Indices [4] among a head's mouth vertices of the inner lips' middles, upper and lower, and of the corners, left and right."""
-    return np.array([np.flatnonzero(head.mouth_vertices == getattr(head, name))[0] for name in _LANDMARKS])
+    """Indices [4] among a head's mouth vertices of the inner lips' middles, upper and lower, and of
+    the corners, left and right."""
+    return np.array(
+        [np.flatnonzero(head.mouth_vertices == getattr(head, name))[0] for name in _LANDMARKS]
+    )
 
 
 def _offsets(points: SkinnedPoints, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
     """Offsets of points from rest, float32 [T, K, 3]."""
-    return (points.place(np.asarray(expression, np.float64), rotvec_to_matrix(jaw)) - points.rest).astype(np.float32)
+    return (
+        points.place(np.asarray(expression, np.float64), rotvec_to_matrix(jaw)) - points.rest
+    ).astype(np.float32)
 
 
 def trained_mouth(folder: Path) -> Head | None:
-    """The mouth that the mouth2s in a folder was trained on; None if it is that of the folder's head. Raises BadWeights.
+    """The mouth that the mouth2s in a folder was trained on; None if it is that of the folder's
+    head. Raises BadWeights.
 
-    A head sculpted anew moves its lips slightly differently. A network keeps reading the mouth it was trained on,
-    moved by the same channels, until it is trained again.
+    A head sculpted anew moves its lips slightly differently. A network keeps reading the mouth it
+    was trained on, moved by the same channels, until it is trained again.
     """
     path = folder / TRAINED_MOUTH
     return stored_head(path) if path.is_file() else None
@@ -87,7 +104,8 @@ def stored_head(path: Path) -> Head:
 
 
 def save_trained_mouth(folder: Path, head: Head) -> None:
-    """Write the mouth of a head, as a head of its mouth's vertices [n_m] and one vertex for each of the five joints."""
+    """Write the mouth of a head, as a head of its mouth's vertices [n_m] and one vertex for each of
+    the five joints."""
     ids, joints = head.mouth_vertices, len(head.joints)
     count = len(ids)
     place = {int(vertex): number for number, vertex in enumerate(ids)}
@@ -120,7 +138,10 @@ def save_trained_mouth(folder: Path, head: Head) -> None:
             region_names=np.array(["mouth"]),
             regions=np.ones((1, count + joints), np.float32),
             **(
-                {"corrective_pairs": np.array(head.corrective_pairs), "correctives": padded(head.correctives)}
+                {
+                    "corrective_pairs": np.array(head.corrective_pairs),
+                    "correctives": padded(head.correctives),
+                }
                 if head.corrective_pairs
                 else {}
             ),
@@ -156,7 +177,8 @@ class MeshToSpeech:
         arrays, config = read_some(path, ["unit_log_prior"])
         self.config: MeshToSpeechConfig = sizes_of(path, config, MeshToSpeechConfig)
         check_shapes(path, arrays, unit_log_prior=(self.config.units,))
-        self.log_prior = arrays["unit_log_prior"]  # how often each unit is said, the logarithm [units]
+        # how often each unit is said, the logarithm [units]
+        self.log_prior = arrays["unit_log_prior"]
         self.network = Network(path, device)
 
     def read(self, mouths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -165,10 +187,15 @@ class MeshToSpeech:
         return features, logits
 
     def speak(self, mouths: np.ndarray, speaker: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mouths [T, n, 3], metres from rest, and a speaker [256] → unit logits [2T, units], log-mel [4T, 80]."""
+        """Mouths [T, n, 3], metres from rest, and a speaker [256] → unit logits [2T, units],
+        log-mel [4T, 80]."""
         _, logits, pairs = self._run(mouths, speaker[None])
         return logits, pairs[0].reshape(4 * len(mouths), -1)
 
-    def _run(self, mouths: np.ndarray, speakers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        features, logits, mels = self.network(mouths=mouths.reshape(1, len(mouths), -1), speakers=speakers)
+    def _run(
+        self, mouths: np.ndarray, speakers: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        features, logits, mels = self.network(
+            mouths=mouths.reshape(1, len(mouths), -1), speakers=speakers
+        )
         return features[0], logits[0], mels

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The microphone: its names, and a recording whose file is complete after every block, so that whatever ends it loses nothing.
+"""The microphone: its names, and a recording whose file is complete after every block, so that
+whatever ends it loses nothing.
 
 A driver may hang, so it is called in a thread that nobody waits for longer than PATIENCE.
 """
@@ -24,12 +25,15 @@ from ..protocol import FULL, LOST
 
 RATE = 48_000  # samples per second; the system's own converter changes what the device gives
 BLOCK_MS = 20  # milliseconds of sound that arrive at once
-PATIENCE = 5.0  # seconds that a driver has to list or open a microphone, and then until the first block
+PATIENCE = (
+    5.0  # seconds that a driver has to list or open a microphone, and then until the first block
+)
 CLOSING = 0.5  # seconds that it has to close it; the process that records ends soon anyway
 SILENCE = 2.0  # seconds without a block after which a microphone counts as unplugged
 SPARE = 8_000_000  # bytes left free on a disk, so that the .blend can still be saved
 LOUDEST = 32767  # of 16 bits
-BACKENDS = [each for each in miniaudio.Backend if each.name not in ("NULL", "CUSTOM")]  # all but those that only pretend
+# all but those that only pretend
+BACKENDS = [each for each in miniaudio.Backend if each.name not in ("NULL", "CUSTOM")]
 
 Block = tuple[float, bytes]  # time.perf_counter() at which samples arrived, and the samples
 
@@ -40,11 +44,13 @@ def names() -> list[str]:
 
 
 def record(name: str, path: str, enough: Event, on_level: Callable[[dict], None]) -> dict:
-    """Record a microphone ("" for the system's own choice) to a WAV file, 16 bits, mono, until `enough` is set.
+    """Record a microphone ("" for the system's own choice) to a WAV file, 16 bits, mono, until
+    `enough` is set.
 
-    on_level gets {"peak": 0 … 1 of the last block, "seconds": recorded so far, "began": time.perf_counter() of the first sample}; it may
-    raise to stop, and the file stays. Returns the same, the peak of all, with `ended`: "", LOST (no sound arrives any more) or FULL (the
-    disk). Raises NoMicrophone or NoSpace if nothing can be recorded.
+    on_level gets {"peak": 0 … 1 of the last block, "seconds": recorded so far, "began":
+    time.perf_counter() of the first sample}; it may raise to stop, and the file stays. Returns the
+    same, the peak of all, with `ended`: "", LOST (no sound arrives any more) or FULL (the disk).
+    Raises NoMicrophone or NoSpace if nothing can be recorded.
     """
     blocks: queue.SimpleQueue[Block] = queue.SimpleQueue()
     _check_space(path)
@@ -56,11 +62,15 @@ def record(name: str, path: str, enough: Event, on_level: Callable[[dict], None]
             _within(CLOSING, name, device.close)
     if not about["seconds"]:
         Path(path).unlink()
-        raise NoMicrophone(f"{_called(name)} delivers no sound: reconnect it, or choose another microphone")
+        raise NoMicrophone(
+            f"{_called(name)} delivers no sound: reconnect it, or choose another microphone"
+        )
     return about
 
 
-def _write(path: str, blocks: "queue.SimpleQueue[Block]", enough: Event, on_level: Callable[[dict], None]) -> dict:
+def _write(
+    path: str, blocks: "queue.SimpleQueue[Block]", enough: Event, on_level: Callable[[dict], None]
+) -> dict:
     """Write blocks as they arrive. Returns what `record` does."""
     count, began, loudest, ended, last = 0, math.inf, 0.0, "", False
     file = wave.open(path, "wb")
@@ -84,13 +94,21 @@ def _write(path: str, blocks: "queue.SimpleQueue[Block]", enough: Event, on_leve
     finally:
         with contextlib.suppress(OSError):
             file.close()
-    return {"path": path, "peak": loudest, "seconds": count / RATE, "began": began if count else 0.0, "ended": ended}
+    return {
+        "path": path,
+        "peak": loudest,
+        "seconds": count / RATE,
+        "began": began if count else 0.0,
+        "ended": ended,
+    }
 
 
 def _check_space(path: str) -> None:
     folder = os.path.dirname(path)
     if shutil.disk_usage(folder).free < SPARE:
-        raise NoSpace(f"No space is left in “{folder}” for a recording: free some, or choose another folder")
+        raise NoSpace(
+            f"No space is left in “{folder}” for a recording: free some, or choose another folder"
+        )
 
 
 def _found() -> list[dict]:
@@ -105,10 +123,14 @@ def _opened(name: str, blocks: "queue.SimpleQueue[Block]"):
     """The microphone of that name, which has begun to record. Raises NoMicrophone."""
     found = _found()
     if not found:
-        raise NoMicrophone("No microphone was found: connect one, and check that the system lists it")
+        raise NoMicrophone(
+            "No microphone was found: connect one, and check that the system lists it"
+        )
     chosen = next((each for each in found if each["name"] == name), None)
     if name and chosen is None:
-        raise NoMicrophone(f"{_called(name)} is not connected: connect it, or choose another microphone")
+        raise NoMicrophone(
+            f"{_called(name)} is not connected: connect it, or choose another microphone"
+        )
     try:
         device = miniaudio.CaptureDevice(
             nchannels=1,
@@ -123,7 +145,8 @@ def _opened(name: str, blocks: "queue.SimpleQueue[Block]"):
         device.start(listener)
     except miniaudio.MiniaudioError as error:
         raise NoMicrophone(
-            f"{_called(name)} cannot be opened ({error.args[0]}): close other programs that record, "
+            f"{_called(name)} cannot be opened ({error.args[0]}): close other programs that "
+            f"record, "
             "and check that Blender may use the microphone"
         ) from error
     return device
@@ -137,12 +160,15 @@ def _listener(blocks: "queue.SimpleQueue[Block]") -> Generator[None, bytearray, 
 
 
 def _within(seconds: float, name: str, call: Callable, *args):
-    """What a call of the driver of a microphone returns. Raises NoMicrophone, also if it takes longer."""
+    """What a call of the driver of a microphone returns. Raises NoMicrophone, also if it takes
+    longer."""
     pool = ThreadPoolExecutor(1)
     try:
         return pool.submit(call, *args).result(seconds)
     except TimeoutError as error:
-        raise NoMicrophone(f"{_called(name)} does not respond: reconnect it, or choose another microphone") from error
+        raise NoMicrophone(
+            f"{_called(name)} does not respond: reconnect it, or choose another microphone"
+        ) from error
     finally:
         pool.shutdown(wait=False)
 

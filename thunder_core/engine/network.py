@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A network of a folder of weights, arrays in and out: ONNX Runtime computes its graph, torch what has none or runs on a graphics card.
+"""A network of a folder of weights, arrays in and out: ONNX Runtime computes its graph, torch what
+has none or runs on a graphics card.
 
-A graph is NAME.onnx beside the weights NAME.safetensors, which it holds no copy of; `train.graphs` writes it. What it holds is read before
-ONNX Runtime is given it: only known operators, and no data but small constants. The format is protocol buffers: fields of a number and a
-kind, one after the other. Numbers of fields are those of onnx.proto3.
+A graph is NAME.onnx beside the weights NAME.safetensors, which it holds no copy of; `train.graphs`
+writes it. What it holds is read before ONNX Runtime is given it: only known operators, and no data
+but small constants. The format is protocol buffers: fields of a number and a kind, one after the
+other. Numbers of fields are those of onnx.proto3.
 """
 
 from __future__ import annotations
@@ -28,13 +30,15 @@ class Network:
     """One network, opened at its first call, or before. Threads may call it beside each other."""
 
     def __init__(self, path: Path, device: str, threads: int = 1):
-        """path: of NAME.safetensors, without the ending.  threads: that share one call on a processor."""
+        """path: of NAME.safetensors, without the ending.  threads: that share one call on a
+        processor."""
         self.path, self.device, self._threads = path, device, threads
         self._run: Callable[..., list[np.ndarray]] | None = None
         self._opening = threading.Lock()
 
     def open(self) -> None:
-        """Load it, which takes tenths of a second, and nothing when called again. Raises BadWeights."""
+        """Load it, which takes tenths of a second, and nothing when called again. Raises
+        BadWeights."""
         with self._opening:
             if self._run is None:
                 self._run = self._opened()
@@ -54,15 +58,18 @@ class Network:
             return Graph(self.path, self._threads)
         if not find_spec("torch"):
             raise BadWeights(
-                f"The weights in “{self.path.parent}” have no graph of “{self.path.name}”, so they perform with torch alone: install the "
+                f"The weights in “{self.path.parent}” have no graph of “{self.path.name}”, so "
+                f"they perform with torch alone: install the "
                 f"engine for graphics cards, or {advice(self.path.parent)}"
             )
-        from ..networks.running import TorchNetwork  # what a graph needs loads in a tenth of the time
+        # what a graph needs loads in a tenth of the time
+        from ..networks.running import TorchNetwork
 
         return TorchNetwork(self.path, self.device)
 
     def __call__(self, **inputs: np.ndarray) -> list[np.ndarray]:
-        """Outputs for inputs by name; those that the network does not have are ignored. Raises BadWeights."""
+        """Outputs for inputs by name; those that the network does not have are ignored. Raises
+        BadWeights."""
         if self._run is None:
             self.open()
         assert self._run is not None
@@ -72,7 +79,11 @@ class Network:
 def best_device() -> str:
     """ "cuda:0" if torch is installed and finds a graphics card, else "cpu"."""
     # torch takes seconds to import, so it is asked only where a card's driver is.
-    if find_spec("torch") and (ctypes.util.find_library("cuda") or ctypes.util.find_library("nvcuda") or os.path.exists("/dev/kfd")):
+    if find_spec("torch") and (
+        ctypes.util.find_library("cuda")
+        or ctypes.util.find_library("nvcuda")
+        or os.path.exists("/dev/kfd")
+    ):
         import torch
 
         if torch.cuda.is_available():
@@ -81,8 +92,11 @@ def best_device() -> str:
 
 
 def processors() -> int:
-    """Number of threads that compute beside each other at full speed: cores that this process may use, not what one core does at once."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    """Number of threads that compute beside each other at full speed: cores that this process may
+    use, not what one core does at once."""
+    allowed = (
+        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
     if isinstance(allowed, range):
         return len(allowed)
     return max(1, len({_core_of(number) for number in allowed}))
@@ -91,7 +105,9 @@ def processors() -> int:
 def _core_of(number: int) -> str:
     """The core that a processor of Linux is part of, by the list of processors that share it."""
     try:
-        return Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list").read_text()
+        return Path(
+            f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list"
+        ).read_text()
     except OSError:
         return str(number)
 
@@ -104,19 +120,24 @@ _KINDS = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(bool)"
 
 
 class Graph:
-    """A network on the processor: float32 arrays in and out. Threads may call it beside each other."""
+    """A network on the processor: float32 arrays in and out. Threads may call it beside each
+    other."""
 
     def __init__(self, path: Path, threads: int = 1):
-        """path: of NAME.onnx and NAME.safetensors, without the ending.  threads: that share one call. Raises BadWeights."""
-        import onnxruntime  # takes tenths of a second, beside other work: networks are opened by threads
+        """path: of NAME.onnx and NAME.safetensors, without the ending.  threads: that share one
+        call. Raises BadWeights."""
+        # takes tenths of a second, beside other work: networks are opened by threads
+        import onnxruntime
 
         onnxruntime.disable_telemetry_events()  # Windows' own records of events
         file = self._file = path.with_suffix(GRAPH)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other programs, and other threads of ours, have work
+        # other programs, and other threads of ours, have work
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4  # what is wrong is said in the error
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # done when the graph was written
+        # done when the graph was written
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.enable_mem_pattern = False  # sounds have all lengths
         try:
             if file.stat().st_size > _LARGEST:
@@ -124,12 +145,20 @@ class Graph:
             content, (stored, _) = file.read_bytes(), read_weights(path)
             wanted = weights_of(content)
             stored |= {name + TRANSPOSED: weight.T for name, weight in stored.items()}
-            if any(name not in stored or stored[name].shape != shape for name, shape in wanted.items()):
+            if any(
+                name not in stored or stored[name].shape != shape for name, shape in wanted.items()
+            ):
                 raise BadGraph("does not fit the weights beside it")
-            self._weights = [np.asarray(stored[name], np.float32, "C") for name in wanted]  # which the session does not copy
-            options.add_external_initializers(list(wanted), [onnxruntime.OrtValue.ortvalue_from_numpy(each) for each in self._weights])
+            # which the session does not copy
+            self._weights = [np.asarray(stored[name], np.float32, "C") for name in wanted]
+            options.add_external_initializers(
+                list(wanted),
+                [onnxruntime.OrtValue.ortvalue_from_numpy(each) for each in self._weights],
+            )
             # From memory: what a graph says of files beside it is never read.
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
         except BadGraph as reason:
             raise unusable(file, str(reason)) from None
         except BadWeights:
@@ -141,10 +170,16 @@ class Graph:
         self._inputs = {node.name: _KINDS[node.type] for node in self._session.get_inputs()}
 
     def __call__(self, **inputs: np.ndarray) -> list[np.ndarray]:
-        """Outputs for inputs by name; those that the network does not have are ignored. Raises BadWeights."""
+        """Outputs for inputs by name; those that the network does not have are ignored. Raises
+        BadWeights."""
         if not self._inputs.keys() <= inputs.keys():
-            raise unusable(self._file, "was written for another version: write it again with the stage “graphs”")
-        given: dict[str, np.ndarray] = {name: np.ascontiguousarray(inputs[name], kind) for name, kind in self._inputs.items()}
+            raise unusable(
+                self._file,
+                "was written for another version: write it again with the stage “graphs”",
+            )
+        given: dict[str, np.ndarray] = {
+            name: np.ascontiguousarray(inputs[name], kind) for name, kind in self._inputs.items()
+        }
         return self._session.run(None, given)
 
 
@@ -152,9 +187,12 @@ class Graph:
 
 OPERATORS = frozenset(
     (
-        "Abs Add And AveragePool Cast Clip Concat Constant ConstantOfShape Conv Cos Div Equal Erf Exp Expand Gather Gelu Gemm Greater "
-        "GreaterOrEqual InstanceNormalization IsNaN LSTM LayerNormalization Less LessOrEqual Log MatMul MaxPool Min Mod Mul Neg Not Or Pad "
-        "Pow Range ReduceL2 ReduceMax ReduceMean ReduceSum Relu Reshape Shape Sigmoid Sin Slice Softmax Split Sqrt Squeeze Sub Tile "
+        "Abs Add And AveragePool Cast Clip Concat Constant ConstantOfShape Conv Cos Div Equal Erf "
+        "Exp Expand Gather Gelu Gemm Greater "
+        "GreaterOrEqual InstanceNormalization IsNaN LSTM LayerNormalization Less LessOrEqual Log "
+        "MatMul MaxPool Min Mod Mul Neg Not Or Pad "
+        "Pow Range ReduceL2 ReduceMax ReduceMean ReduceSum Relu Reshape Shape Sigmoid Sin Slice "
+        "Softmax Split Sqrt Squeeze Sub Tile "
         "Transpose Unsqueeze Where"
     ).split()
 )
@@ -197,7 +235,9 @@ def _check_node(node: memoryview) -> None:
             raise BadGraph(f"has an operator that no network here has ({name[:40]})")
         if number == _DOMAIN and len(_bytes(value)):
             raise BadGraph("has operators that are not ONNX's own")
-        if number == _ATTRIBUTE and any(inner in (_SUBGRAPH, _SUBGRAPHS) for inner, _ in _fields(_bytes(value))):
+        if number == _ATTRIBUTE and any(
+            inner in (_SUBGRAPH, _SUBGRAPHS) for inner, _ in _fields(_bytes(value))
+        ):
             raise BadGraph("has loops or branches")
 
 

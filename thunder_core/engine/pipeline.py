@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps after sampling, in their order: from the motion that a diffusion model has sampled to one that a face performs; numpy only.
+"""The steps after sampling, in their order: from the motion that a diffusion model has sampled to
+one that a face performs; numpy only.
 
-`Pipeline.finish` is the list. A step marked *constraint* is there because no face does otherwise, *added* because it adds behaviour to the
-model's (`steps`). `explain` says what each did to one frame, and why."""
+`Pipeline.finish` is the list. A step marked *constraint* is there because no face does otherwise,
+*added* because it adds behaviour to the model's (`steps`). `explain` says what each did to one
+frame, and why."""
 
 from __future__ import annotations
 
@@ -27,21 +29,28 @@ if TYPE_CHECKING:
 
 _FURTHEST_LOOK = np.float32(np.radians(24.0))  # largest turn of an eye in its socket
 _FELT_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
-_UNROLLED = 0.45  # most by which the lower lip rolls in or out from frame to frame on its way to and from the teeth
-_TONGUE_STEP = 0.35  # most by which a channel that raises the tongue changes from frame to frame: tip and palate meet in two frames or more
+# most by which the lower lip rolls in or out from frame to frame on its way to and from the teeth
+_UNROLLED = 0.45
+# most by which a channel that raises the tongue changes from frame to frame: tip and palate meet in
+# two frames or more
+_TONGUE_STEP = 0.35
 _OUT = 0.02  # tongueOut above which a tongue that is raised would come through the upper teeth
 _SPEAKS = 3.0  # times the presence of speech above which lips are as the model has them
-_MEET = (1.0, 2.0)  # gaps of lips, mm, below which they meet on m, b and p, and above which they stay as they are
-_TONGUE_FITS = (0.02, 0.06)  # jaw angles (radians) at which the tongue begins to fit and fully fits between the teeth
-_MOUTH_AND_MOODS = [i for i, name in enumerate(DIRECTION_NAMES) if name == "jaw" or name.startswith("mood.")]
+# gaps of lips, mm, below which they meet on m, b and p, and above which they stay as they are
+_MEET = (1.0, 2.0)
+# jaw angles (radians) at which the tongue begins to fit and fully fits between the teeth
+_TONGUE_FITS = (0.02, 0.06)
+_MOUTH_AND_MOODS = [
+    i for i, name in enumerate(DIRECTION_NAMES) if name == "jaw" or name.startswith("mood.")
+]
 
 
 @dataclass(frozen=True)
 class Part:
     """What a take performs besides the voice.
 
-    style: [1 or T, DIRECTION_NAMES] that it was sampled in; None: any.  plan: that it was sampled for.  acts: whether brows and a resting
-    face are performed too; else only the mouth is of use.
+    style: [1 or T, DIRECTION_NAMES] that it was sampled in; None: any.  plan: that it was sampled
+    for.  acts: whether brows and a resting face are performed too; else only the mouth is of use.
     """
 
     style: np.ndarray | None = None
@@ -57,10 +66,13 @@ class Pipeline:
         """channels: names of the expression's columns."""
         self.channels, self.columns = tuple(channels), Columns(len(channels))
         self.mechanics, self.moods = Mechanics(articulators), MoodPoses(channels, articulators)
-        # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may stay.
+        # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may
+        # stay.
         self.speaking = in_group(channels, SPEECH, but=MOODS)
         self.columns_of = {name: i for i, name in enumerate(channels)}
-        self.close, self.tongue_out, self.roll = (self.columns_of[name] for name in (LIP_CLOSE, "tongueOut", "mouthRollLower"))
+        self.close, self.tongue_out, self.roll = (
+            self.columns_of[name] for name in (LIP_CLOSE, "tongueOut", "mouthRollLower")
+        )
 
     def finish(self, sampled: np.ndarray, voice: VoiceFeatures, part: Part = Part()) -> np.ndarray:
         """A sampled motion [T, C] (`types.pack`) as a face performs it, float32."""
@@ -72,8 +84,14 @@ class Pipeline:
         expression, jaw = self.articulate(expression, jaw, voice, style)
         jaw = jaw.astype(np.float32)
         if style is not None:
-            felt = None if plan is None else plan.felt + _FELT_ON_ACCENTS * (voice.accents - voice.accents.mean())
-            expression = self.moods.apply_moods(expression, jaw, style, voice.presence, felt, voice.quiet)
+            felt = (
+                None
+                if plan is None
+                else plan.felt + _FELT_ON_ACCENTS * (voice.accents - voice.accents.mean())
+            )
+            expression = self.moods.apply_moods(
+                expression, jaw, style, voice.presence, felt, voice.quiet
+            )
             expression = self.mechanics.make_room_for_rolled_lip(expression)
         turns = jaw, x[:, columns.head], self.keep_eyes_in_sockets(x[:, columns.eyes])
         spoken = np.concatenate([expression.astype(np.float32), *turns], 1)
@@ -85,9 +103,11 @@ class Pipeline:
         return acted if part.kept is None else self.keep_fixed_part(acted, spoken, part.kept)
 
     def articulate(
-        self, expression: np.ndarray, jaw: np.ndarray, voice: VoiceFeatures, style: np.ndarray | None = None
+        self, expression: np.ndarray, jaw: np.ndarray, voice: VoiceFeatures,
+        style: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-        """Expression [T, n] and jaw [T, 3] of a speaking face: lips, teeth and tongue where the sounds have them."""
+        """Expression [T, n] and jaw [T, 3] of a speaking face: lips, teeth and tongue where the
+        sounds have them."""
         sounds, lips = voice.sounds, 1.0 if style is None else _lips_of(style)
         x = self.hold_tongue(expression, jaw)
         aim = self.mechanics.articulators.shape(x.astype(np.float64), jaw.astype(np.float64))
@@ -100,7 +120,9 @@ class Pipeline:
     # ---- steps
 
     @step(CONSTRAINT, "expression jaw")
-    def keep_in_bounds(self, expression: np.ndarray, jaw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def keep_in_bounds(
+        self, expression: np.ndarray, jaw: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Channels are muscles: they pull or rest. A jaw does not close past its teeth."""
         turn = jaw.copy()
         turn[:, 0] = np.maximum(turn[:, 0], 0.0)
@@ -112,8 +134,11 @@ class Pipeline:
         return np.clip(eyes, -_FURTHEST_LOOK, _FURTHEST_LOOK)
 
     @step(CONSTRAINT, "expression jaw", {"alive": "speech"})
-    def rest_without_speech(self, expression: np.ndarray, jaw: np.ndarray, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Lips, jaw and tongue rest where nobody speaks, and come to rest as the model has them; alive: [T] 0 … 1."""
+    def rest_without_speech(
+        self, expression: np.ndarray, jaw: np.ndarray, alive: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Lips, jaw and tongue rest where nobody speaks, and come to rest as the model has them;
+        alive: [T] 0 … 1."""
         spoken = np.minimum(_SPEAKS * alive, 1)[:, None]
         return expression * np.where(self.speaking, spoken, 1.0).astype(np.float32), jaw * spoken
 
@@ -155,51 +180,66 @@ class Pipeline:
         return result
 
     @step(ADDED, "expression")
-    def carry_brows(self, expression: np.ndarray, height: np.ndarray, knit: np.ndarray) -> np.ndarray:
-        """Expression [T, n] whose brows are carried higher or lower, [T, 3] of the inner and both outer ones, and drawn down by `knit` [T].
+    def carry_brows(
+        self, expression: np.ndarray, height: np.ndarray, knit: np.ndarray
+    ) -> np.ndarray:
+        """Expression [T, n] whose brows are carried higher or lower, [T, 3] of the inner and both
+        outer ones, and drawn down by `knit` [T].
 
         Brows that are at rest already are lowered by the muscles that draw them down."""
         x, both = expression.copy(), knit.copy()
         for part, name in enumerate(("browInnerUp", "browOuterUpLeft", "browOuterUpRight")):
             both += np.maximum(0, -x[:, self.columns_of[name]] - height[:, part]) / 3
-            x[:, self.columns_of[name]] = add_with_room(x[:, self.columns_of[name]], height[:, part])
+            x[:, self.columns_of[name]] = add_with_room(
+                x[:, self.columns_of[name]], height[:, part]
+            )
         for name in ("browDownLeft", "browDownRight"):
             x[:, self.columns_of[name]] = add_with_room(x[:, self.columns_of[name]], both)
         return x
 
     @step(ADDED, "expression")
-    def rest_lower_face(self, expression: np.ndarray, resting: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Expression [T, n] whose lower face moves in long silence, as `planning.take_plan` says of each channel [T]."""
+    def rest_lower_face(
+        self, expression: np.ndarray, resting: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Expression [T, n] whose lower face moves in long silence, as `planning.take_plan` says of
+        each channel [T]."""
         x = expression.copy()
         for name, by in resting.items():
             if by.any():
                 if name in _OPPOSITES:  # corners that a mood raises are not lowered
-                    by = by * np.clip(1 - _AGAINST * expression[:, self.columns_of[_OPPOSITES[name]]], 0, 1)
+                    by = by * np.clip(
+                        1 - _AGAINST * expression[:, self.columns_of[_OPPOSITES[name]]], 0, 1
+                    )
                 x[:, self.columns_of[name]] = add_with_room(x[:, self.columns_of[name]], by)
         return x
 
     @step(ADDED, "acted")
-    def keep_fixed_part(self, acted: np.ndarray, spoken: np.ndarray, kept: Inpainting) -> np.ndarray:
-        """A packed motion [T, C] with what is kept of another, to the bit. What is free has flowed into it: nothing is added to it there;
-        spoken: the motion without what was added."""
+    def keep_fixed_part(
+        self, acted: np.ndarray, spoken: np.ndarray, kept: Inpainting
+    ) -> np.ndarray:
+        """A packed motion [T, C] with what is kept of another, to the bit. What is free has flowed
+        into it: nothing is added to it there; spoken: the motion without what was added."""
         flowed = spoken + (acted - spoken) * kept.free
         return np.where(kept.mask, kept.values, flowed)
 
 
 _MOST = 0.95  # largest value that an addition leads to
-_AGAINST = 4.0  # by how much corners that a mood raises or lowers keep from drifting the other way, per unit
+# by how much corners that a mood raises or lowers keep from drifting the other way, per unit
+_AGAINST = 4.0
 _OPPOSITES = {f"mouth{one}{side}": f"mouth{other}{side}" for side in ("Left", "Right")
               for one, other in (("Smile", "Frown"), ("Frown", "Smile"))}  # fmt: skip
 
 
 def add_with_room(values: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """A channel [T] with an addition [T], which is the smaller the higher the channel is, so that no movement is clipped; never below 0."""
+    """A channel [T] with an addition [T], which is the smaller the higher the channel is, so that
+    no movement is clipped; never below 0."""
     room = np.clip(1 - values / _MOST, 0, 1)
     return np.maximum(0, values + np.where(by > 0, _MOST * room * np.tanh(by / _MOST), by))
 
 
 def _lips_of(style: np.ndarray) -> float:
-    """How much the lips move (`face.mechanics.lips_of`) in a style [n, DIRECTION_NAMES], on average."""
+    """How much the lips move (`face.mechanics.lips_of`) in a style [n, DIRECTION_NAMES], on
+    average."""
     some = style[:, _MOUTH_AND_MOODS]  # frames that are equal in these are evaluated once
     first, count = [0], None
     if not (some == some[0]).all():

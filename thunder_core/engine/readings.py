@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Directions of the takes of a batch: variations around the requested direction, as wide as *Variety* allows, and marks on words (`marks`).
+"""Directions of the takes of a batch: variations around the requested direction, as wide as
+*Variety* allows, and marks on words (`marks`).
 
-Each take has a style for the whole line (`reading`) and its own stressed words (`add_stresses`). Marks are carried out before sampling: the
-model performs a voice that says its words so, in a direction that stresses them so. Nothing is changed after sampling; the score compares
-takes with the marked voice.
+Each take has a style for the whole line (`reading`) and its own stressed words (`add_stresses`).
+Marks are carried out before sampling: the model performs a voice that says its words so, in a
+direction that stresses them so. Nothing is changed after sampling; the score compares takes with
+the marked voice.
 """
 
 from __future__ import annotations
@@ -30,17 +32,24 @@ _ENERGY_SPREAD = 2.95  # the same for energy; more, because word emphasis averag
 _FURTHEST = 2.2  # largest deviation from the request, in units of _AXIS_SPREAD times *Variety*
 _MOOD_SPREAD = 0.8  # strongest mood added at *Variety* 1 where none is requested
 _STRENGTH_SPREAD = 0.5  # change of a requested mood's strength at *Variety* 1
-_LEAST_STRENGTH = 0.85  # share of a requested mood's strength that every reading keeps: the score knows lips alone, so any take may lead
-# Share of what a requested mood does to an axis that a reading may take back, with what its strength takes back: a warm take smiles.
+# share of a requested mood's strength that every reading keeps: the score knows lips alone, so any
+# take may lead
+_LEAST_STRENGTH = 0.85
+# Share of what a requested mood does to an axis that a reading may take back, with what its
+# strength takes back: a warm take smiles.
 _AGAINST_MOOD = np.array([0.15 if axis.name in ("smile", "frown") else 0.4 for axis in AXES])
-_AGAINST_SLIDER = 0.6  # the same of much that is asked of the axis itself; of little, more: a take of high energy is not quiet
+# the same of much that is asked of the axis itself; of little, more: a take of high energy is not
+# quiet
+_AGAINST_SLIDER = 0.6
 _EMPHASIS = 0.6  # standard deviation of log energy between the words of a line at *Variety* 1
 _WORD_FRAMES = 15  # approximate length of an emphasis, frames
 _SMOOTHED = 1.45  # restores the deviation that smoothing removes
 CLEARER = 0.6  # deviations of articulation per deviation of energy
 _ACCENTED = {"brows": 0.8, "head": 1.0}  # deviations added on accents
 # What each mood at full strength adds to each axis, in deviations.
-_MOOD_CHANGES = np.array([[MOODS[name].changes.get(axis.name, 0.0) for axis in AXES] for name in MOOD_NAMES], np.float32)
+_MOOD_CHANGES = np.array(
+    [[MOODS[name].changes.get(axis.name, 0.0) for axis in AXES] for name in MOOD_NAMES], np.float32
+)
 _ENERGY = next(axis for axis in AXES if axis.name == "energy")
 _SPREADS = np.array([_ENERGY_SPREAD if axis is _ENERGY else _AXIS_SPREAD for axis in AXES])
 # Ranges of a style, in deviations.
@@ -49,9 +58,11 @@ _MOST = np.array([axis.deviations(axis.most) for axis in AXES])
 
 
 def follow_voice(asked: Brief, heard: np.ndarray, frames: int) -> Brief:
-    """A request over so many frames whose direction follows the voice wherever that is asked for (`Brief.as_heard`).
+    """A request over so many frames whose direction follows the voice wherever that is asked for
+    (`Brief.as_heard`).
 
-    heard: deviations of a style [len(AXES)] that the voice asks for (`speech.cues.axis_deviations`).
+    heard: deviations of a style [len(AXES)] that the voice asks for
+    (`speech.cues.axis_deviations`).
     """
     if not asked.as_heard.any():
         return asked
@@ -63,20 +74,24 @@ def follow_voice(asked: Brief, heard: np.ndarray, frames: int) -> Brief:
     return replace(asked, vectors=both) if asked.original is None else replace(asked, original=both)
 
 
-def reading(asked: np.ndarray, seed: int, spread: float, heard: np.ndarray | None = None) -> np.ndarray:
+def reading(
+    asked: np.ndarray, seed: int, spread: float, heard: np.ndarray | None = None
+) -> np.ndarray:
     """The direction of a seed's take: float32 [n, DIRECTION_NAMES].
 
-    asked: direction vectors [n, DIRECTION_NAMES], one for the line or one for every frame.  spread: 0 (exactly as requested) … 1 (as
-    different as people are). If no mood is requested, every other reading has a slight one; if one is, no reading takes it back. Nor does
-    one take back what is asked of a slider by much.
-    heard: deviations [len(AXES)] that the voice asks for: where no mood is requested, readings without a slight one follow them, by half at
-    *Variety* .5.
+    asked: direction vectors [n, DIRECTION_NAMES], one for the line or one for every frame.  spread:
+    0 (exactly as requested) … 1 (as different as people are). If no mood is requested, every other
+    reading has a slight one; if one is, no reading takes it back. Nor does one take back what is
+    asked of a slider by much. heard: deviations [len(AXES)] that the voice asks for: where no mood
+    is requested, readings without a slight one follow them, by half at *Variety* .5.
     """
     asked = np.array(asked, np.float32)
     if spread <= 0:
         return asked
     x = sobol_point(seed)  # those of consecutive seeds fill space evenly; axes, a mood, a strength
-    normal = np.array([NormalDist().inv_cdf(share) for share in x[: len(AXES)]]).clip(-_FURTHEST, _FURTHEST)
+    normal = np.array([NormalDist().inv_cdf(share) for share in x[: len(AXES)]]).clip(
+        -_FURTHEST, _FURTHEST
+    )
     style, moods = asked[:, : len(AXES)], asked[:, len(AXES) :]
     by, asked_by = spread * _SPREADS * normal, np.abs(style)
     slight = 0.0 if moods.any() else spread * _MOOD_SPREAD * max(0.0, 2 * x[-1] - 1)
@@ -97,7 +112,8 @@ def reading(asked: np.ndarray, seed: int, spread: float, heard: np.ndarray | Non
 
 
 def emphases(seed: int, frames: int) -> np.ndarray:
-    """Additional emphasis of each frame [frames] of a line in a seed's take: mean 0, deviation about 1."""
+    """Additional emphasis of each frame [frames] of a line in a seed's take: mean 0, deviation
+    about 1."""
     rng = np.random.default_rng([_WORDS, seed % (1 << 32)])
     count = frames // _WORD_FRAMES + 4
     at = (np.arange(count) - 1.5 + rng.random() + rng.uniform(-0.3, 0.3, count)) * _WORD_FRAMES
@@ -109,12 +125,15 @@ def emphases(seed: int, frames: int) -> np.ndarray:
 
 
 def add_stresses(
-    played: np.ndarray, seed: int, spread: float, accents: np.ndarray, others: Sequence[tuple[int, float]] = ()
+    played: np.ndarray, seed: int, spread: float, accents: np.ndarray,
+    others: Sequence[tuple[int, float]] = ()
 ) -> np.ndarray:  # fmt: skip
-    """A reading [1 or T, DIRECTION_NAMES] as the take of a seed plays it over a line: float32 [T, DIRECTION_NAMES].
+    """A reading [1 or T, DIRECTION_NAMES] as the take of a seed plays it over a line: float32 [T,
+    DIRECTION_NAMES].
 
-    accents: [T] 0 … 1, where the voice stresses a syllable (`speech.cues.accents`): brows and head do more there and less elsewhere.
-    others: (seed, spread) of takes whose stressed words are added to its own.
+    accents: [T] 0 … 1, where the voice stresses a syllable (`speech.cues.accents`): brows and head
+    do more there and less elsewhere. others: (seed, spread) of takes whose stressed words are added
+    to its own.
     """
     played = np.array(np.broadcast_to(played, (len(accents), played.shape[1])), np.float32)
     words = sum(by * emphases(whose, len(accents)) for whose, by in ((seed, spread), *others))
@@ -124,25 +143,33 @@ def add_stresses(
     return move_axes(played, more)
 
 
-def style_of_take(asked: Brief, reading: np.ndarray, seed: int, first: int, accents: np.ndarray) -> np.ndarray:
-    """A seed's reading [1 or T, DIRECTION_NAMES] as its take plays it: float32 [T, DIRECTION_NAMES], with its stressed words and the marks
-    of all.  first: first seed of the batch.  accents: as of `add_stresses`."""
-    return mark_direction(add_stresses(reading, seed, asked.spread_of(seed, first), accents, asked.like), asked.marks)
+def style_of_take(
+    asked: Brief, reading: np.ndarray, seed: int, first: int, accents: np.ndarray
+) -> np.ndarray:
+    """A seed's reading [1 or T, DIRECTION_NAMES] as its take plays it: float32 [T,
+    DIRECTION_NAMES], with its stressed words and the marks of all.  first: first seed of the batch.
+     accents: as of `add_stresses`."""
+    return mark_direction(
+        add_stresses(reading, seed, asked.spread_of(seed, first), accents, asked.like), asked.marks
+    )
 
 
 def move_axes(played: np.ndarray, more: Mapping[str, np.ndarray]) -> np.ndarray:
-    """A direction float32 [T, DIRECTION_NAMES], changed in place by deviations [T] of axes, within the range of each."""
+    """A direction float32 [T, DIRECTION_NAMES], changed in place by deviations [T] of axes, within
+    the range of each."""
     for name, by in more.items():
         column = DIRECTION_NAMES.index(name)
         own = played[:, column]
-        played[:, column] = np.clip(own + by, np.minimum(_LEAST[column], own), np.maximum(_MOST[column], own))
+        played[:, column] = np.clip(
+            own + by, np.minimum(_LEAST[column], own), np.maximum(_MOST[column], own)
+        )
     return played
 
 
 # ---- marks on words
 
-# What a mark adds to the direction over its word, in deviations of energy, and of brows and head: about what the most and the least
-# stressed words of takes get at the largest *Variety*.
+# What a mark adds to the direction over its word, in deviations of energy, and of brows and head:
+# about what the most and the least stressed words of takes get at the largest *Variety*.
 _MARK_ENERGY = {STRESSED: 2.0, THROWN_AWAY: -2.4, OPEN: 2.0, CLOSED: -2.4}
 _MARK_ACCENT = {STRESSED: 1.0, THROWN_AWAY: -1.0}
 _EASE = 3  # frames in which it sets in, before the word, and ends
@@ -160,11 +187,15 @@ def mark_direction(played: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
         accent += _MARK_ACCENT.get(mark.kind, 0.0) * shape
     if not (energy.any() or accent.any()):
         return played
-    return move_axes(played, {"energy": energy, "articulation": CLEARER * energy, "brows": accent, "head": accent})
+    return move_axes(
+        played,
+        {"energy": energy, "articulation": CLEARER * energy, "brows": accent, "head": accent},
+    )
 
 
 def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
-    """A voice as it would say its words with their marks. Raises BadRequest for a sound that is none."""
+    """A voice as it would say its words with their marks. Raises BadRequest for a sound that is
+    none."""
     if not marks or not voice.presence.any():
         return voice
     logits = voice.logits.copy()
@@ -176,7 +207,11 @@ def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
     times = _sound_times(logits, marks, len(voice.units))
     rows, frames = times.round().astype(int), (times[::2] / 2).round().astype(int)
     logits, features = logits[rows[:count].clip(0, count - 1)], features[frames]
-    belief, presence, accented = softmax(logits), voice.presence[frames], _mark_accents(voice.phrasing, voice.features[:, -LOUDNESS], marks)
+    belief, presence, accented = (
+        softmax(logits),
+        voice.presence[frames],
+        _mark_accents(voice.phrasing, voice.features[:, -LOUDNESS], marks),
+    )
     return replace(
         voice, features=features, units=voice.units[rows], presence=presence, logits=logits,
         shut=demanded_closures(belief, voice.frames), sounds=confident_sounds(belief, presence),
@@ -212,15 +247,22 @@ def _mark_phones(logits: np.ndarray, mark: Mark) -> None:
 
 
 def _sound_times(logits: np.ndarray, marks: Sequence[Mark], count: int) -> np.ndarray:
-    """For each of so many rows of 20 ms the row whose sound is performed then, float [count], never going back."""
-    points: list[tuple[float, float]] = []  # (time at which it is performed, time of the sound), in rows
+    """For each of so many rows of 20 ms the row whose sound is performed then, float [count], never
+    going back."""
+    # (time at which it is performed, time of the sound), in rows
+    points: list[tuple[float, float]] = []
     for mark in marks:
         if mark.kind == HELD:
             points += held_points(logits, mark)
         elif mark.kind == MOVED and mark.to is not None:
             (start, end), (new_start, new_end) = (mark.start, mark.end), mark.to
             beside = (min(start, new_start) - _BACK, max(end, new_end) + _BACK)
-            seconds = [(beside[0], beside[0]), (new_start, start), (new_end, end), (beside[1], beside[1])]
+            seconds = [
+                (beside[0], beside[0]),
+                (new_start, start),
+                (new_end, end),
+                (beside[1], beside[1]),
+            ]
             points += [(ENCODER_RATE * at, ENCODER_RATE * of) for at, of in seconds]
     rows = np.arange(count, dtype=float)
     if not points:
@@ -230,13 +272,16 @@ def _sound_times(logits: np.ndarray, marks: Sequence[Mark], count: int) -> np.nd
 
 
 def held_points(logits: np.ndarray, mark: Mark) -> list[tuple[float, float]]:
-    """A held word: the mouth stays in the middle of its longest vowel until shortly before the word's end."""
+    """A held word: the mouth stays in the middle of its longest vowel until shortly before the
+    word's end."""
     rows = _rows(mark, len(logits))
     likeliest = logits[rows].argmax(1)
     vowel = np.isin(likeliest, VOWELS)
     if not vowel.any():
         return []
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], vowel, [False]]).astype(int))).reshape(-1, 2)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], vowel, [False]]).astype(int))).reshape(
+        -1, 2
+    )
     first, last = edges[np.argmax(np.diff(edges, axis=1))]
     middle = rows.start + (first + last - 1) / 2
     until = rows.stop - _CODA * ENCODER_RATE
@@ -246,7 +291,8 @@ def held_points(logits: np.ndarray, mark: Mark) -> list[tuple[float, float]]:
 
 
 def _mark_accents(phrasing: Phrasing, loudness: np.ndarray, marks: Sequence[Mark]) -> Phrasing:
-    """A voice's phrasing with an accent on every stressed word, and none on words that are thrown away."""
+    """A voice's phrasing with an accent on every stressed word, and none on words that are thrown
+    away."""
     weights = dict(zip(phrasing.accents.tolist(), phrasing.weights.tolist()))
     for mark in marks:
         start = int(np.clip(round(mark.start * FPS), 0, phrasing.frames - 1))
@@ -256,7 +302,11 @@ def _mark_accents(phrasing: Phrasing, loudness: np.ndarray, marks: Sequence[Mark
             for frame in inside:
                 del weights[frame]
         elif mark.kind == STRESSED:
-            loudest = max(inside, key=weights.__getitem__, default=start + int(loudness[start:end].argmax()))
+            loudest = max(
+                inside, key=weights.__getitem__, default=start + int(loudness[start:end].argmax())
+            )
             weights[loudest] = 1.0
     at = np.array(sorted(weights), int)
-    return replace(phrasing, accents=at, weights=np.array([weights[frame] for frame in at.tolist()]))
+    return replace(
+        phrasing, accents=at, weights=np.array([weights[frame] for frame in at.tolist()])
+    )

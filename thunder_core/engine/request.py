@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One request for takes: portions of it are sampled, scored and described, in parallel on a CPU where memory allows,
-halved on a GPU that runs out of memory."""
+"""One request for takes: portions of it are sampled, scored and described, in parallel on a CPU
+where memory allows, halved on a GPU that runs out of memory."""
 
 from __future__ import annotations
 
@@ -32,9 +32,13 @@ from .readings import style_of_take
 from .scorer import Expectation, Measures, Scorer
 from .systems.thunder import Performance, VoiceFeatures
 
-_PORTION_FRAMES = 1000  # frames denoised together: fewer is less efficient, more delays the first take
+_PORTION_FRAMES = (
+    1000  # frames denoised together: fewer is less efficient, more delays the first take
+)
 _FRAMES_AT_WORK = 100_000  # of takes that are worked on in parallel: two of an hour need 1.8 GB
-_LONG = 15_000  # frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour needs a fifth less
+# frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour
+# needs a fifth less
+_LONG = 15_000
 
 
 def threads_for(frames: int, threads: int) -> int:
@@ -45,16 +49,18 @@ def threads_for(frames: int, threads: int) -> int:
 def portions(seeds: list[int], frames: int, device: str, threads: int = 1) -> list[list[int]]:
     """Split seeds into portions that are sampled together, as few as keep the device busy.
 
-    On a CPU each of `threads` threads works on one portion at a time. On a GPU 16 takes cost little more than one, so a
-    portion has up to 16.
+    On a CPU each of `threads` threads works on one portion at a time. On a GPU 16 takes cost little
+    more than one, so a portion has up to 16.
     """
-    if device == CPU and threads > 1 and len(seeds) > threads:  # the animator waits for the first take, so it is sampled alone
+    # the animator waits for the first take, so it is sampled alone
+    if device == CPU and threads > 1 and len(seeds) > threads:
         return [seeds[:1], *_split_evenly(seeds[1:], frames, device, threads)]
     return _split_evenly(seeds, frames, device, threads)
 
 
 def _split_evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[list[int]]:
-    """Seeds in portions of nearly equal size, larger ones first, so that threads finish at about the same time."""
+    """Seeds in portions of nearly equal size, larger ones first, so that threads finish at about
+    the same time."""
     most = 16
     if device == CPU:
         # Parallel portions, and those of long takes, keep all frames of their takes in memory.
@@ -69,7 +75,8 @@ def _split_evenly(seeds: list[int], frames: int, device: str, threads: int) -> l
 class Requested:
     """What the model expects of a line in the requested direction.
 
-    lips: as `Expectation`'s.  measures: as `animation.traits.measure`.  seen: the same of what the face shows of it.
+    lips: as `Expectation`'s.  measures: as `animation.traits.measure`.  seen: the same of what the
+    face shows of it.
     """
 
     lips: np.ndarray
@@ -81,11 +88,13 @@ class Requested:
 class RunningRequest:
     """A request for takes at work; samples and scores portions of it on any thread.
 
-    draw: (performances, progress) → a motion for each.  about: provenance shared by all takes.  scored: whether takes get a score (somebody
-    speaks).  follows: whether takes are sampled in directions that are known before.  threads: at most so many work on takes of their own.
-    sums: of the face that plays the takes, as `Request`'s.  again: bool [2T], rows whose mouth is sampled again for other readings.
-    arrived: number of finished takes.  requested: of `_requested`, once it is known; requesting: held while it is worked out.
-    performances: of takes at work, by seed; preparing: held while one is worked out.
+    draw: (performances, progress) → a motion for each.  about: provenance shared by all takes.
+     scored: whether takes get a score (somebody speaks).  follows: whether takes are sampled in
+    directions that are known before.  threads: at most so many work on takes of their own. sums: of
+    the face that plays the takes, as `Request`'s.  again: bool [2T], rows whose mouth is sampled
+    again for other readings. arrived: number of finished takes.  requested: of `_requested`, once
+    it is known; requesting: held while it is worked out. performances: of takes at work, by seed;
+    preparing: held while one is worked out.
     """
 
     scorer: Scorer
@@ -109,7 +118,8 @@ class RunningRequest:
     preparing: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, arrived: Callable[[Take], object]) -> list[Any]:
-        """Sample all takes; returns them, best lip-sync first, each as `arrived` has it (`Engine.generate`)."""
+        """Sample all takes; returns them, best lip-sync first, each as `arrived` has it
+        (`Engine.generate`)."""
         result = []
 
         def deliver(takes: list[Take]) -> None:
@@ -121,7 +131,12 @@ class RunningRequest:
         device, beside = self.scorer.thunder.device, threads_for(self.voice.frames, self.threads)
         together = portions(self.seeds, self.voice.frames, device, beside)
         if beside > 1:
-            side_by_side([task for seeds in together for task in self._tasks(seeds)], beside, deliver, self.report.stop)
+            side_by_side(
+                [task for seeds in together for task in self._tasks(seeds)],
+                beside,
+                deliver,
+                self.report.stop,
+            )
         else:
             in_portions(together, self._whole, deliver, lambda: _give_memory_back(device))
         return [kept for _, kept in sorted(result, key=lambda each: each[0])]
@@ -136,7 +151,8 @@ class RunningRequest:
         return takes
 
     def _tasks(self, seeds: list[int]) -> list[Callable[[], list[Take]]]:
-        """Two tasks for a portion, run in parallel: one computes the expectation, the other samples and then waits for it."""
+        """Two tasks for a portion, run in parallel: one computes the expectation, the other samples
+        and then waits for it."""
         expectations: Future[list[Expectation] | None] = Future()
 
         def expect() -> list[Take]:
@@ -162,7 +178,11 @@ class RunningRequest:
         on = "" if self.scorer.thunder.device == CPU else " on the graphics card"
 
         def tell(fraction: float, _: str = "") -> None:
-            self.report(seeds, 0.9 * fraction, f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}{on}")
+            self.report(
+                seeds,
+                0.9 * fraction,
+                f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}{on}",
+            )
 
         return self.draw(self._performances(seeds), tell)
 
@@ -183,14 +203,24 @@ class RunningRequest:
             voice = hear(voice, seed, self.again)
         style = style_of_take(asked, self.readings[seed], seed, first, self.voice.accents)
         around = tuple(whose for whose, _ in asked.like)
-        return Performance(seed, style, asked.gestures_of(seed, first), voice, around, asked.is_variation(seed, first))
+        return Performance(
+            seed,
+            style,
+            asked.gestures_of(seed, first),
+            voice,
+            around,
+            asked.is_variation(seed, first),
+        )
 
     def _expected(self, seeds: list[int]) -> list[Expectation] | None:
-        """The model's expectation for takes before they are sampled; None if their directions are not known yet."""
+        """The model's expectation for takes before they are sampled; None if their directions are
+        not known yet."""
         if not (self.scored and self.follows):
             return None
         # With each take's own stresses, breaths and sounds, which would otherwise count as errors.
-        return self.scorer.expect(self.voice, self._performances(seeds), lambda: self._requested().lips, breathe=True)
+        return self.scorer.expect(
+            self.voice, self._performances(seeds), lambda: self._requested().lips, breathe=True
+        )
 
     def _requested(self) -> Requested:
         """What the model expects in the requested direction."""
@@ -203,41 +233,71 @@ class RunningRequest:
 
     def _seen(self, motion: Motion) -> Motion:
         """What the face shows of a motion."""
-        return motion if self.sums is None else visible_motion(motion, self.scorer.head.expression_names, self.sums)
+        return (
+            motion
+            if self.sums is None
+            else visible_motion(motion, self.scorer.head.expression_names, self.sums)
+        )
 
     def _both(self, motion: Motion) -> list[Motion]:
         """A motion and, if that is another, what the face shows of it."""
         return [motion] if self.sums is None else [motion, self._seen(motion)]
 
-    def _finished(self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None) -> list[Take]:
+    def _finished(
+        self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None
+    ) -> list[Take]:
         """Takes with their scores and what is told of them."""
         scores: list[LipSyncScore | None] = [None] * len(motions)
         if self.scored:
             seen = [self._seen(motion) for motion in motions]
-            scores = [*self.scorer.grade(seen, self.voice, expectations, self.asked, lambda *how_far: self.report(seeds, *how_far))]
+            scores = [
+                *self.scorer.grade(
+                    seen,
+                    self.voice,
+                    expectations,
+                    self.asked,
+                    lambda *how_far: self.report(seeds, *how_far),
+                )
+            ]
         takes = []
         for motion, seed, score in zip(motions, seeds, scores):
             opening, width, more = self._described(seed, motion)
             about = self.about | {"seed": seed} | ({} if score is None else {"score": score.total})
             if self.asked is not None:
                 played_so = self.asked.is_as_asked(seed, self.seeds[0])
-                about |= {"spread": self.asked.spread, "as_asked": played_so, "reading": _mean_style(self.readings[seed])}
+                about |= {
+                    "spread": self.asked.spread,
+                    "as_asked": played_so,
+                    "reading": _mean_style(self.readings[seed]),
+                }
             takes.append(Take(motion, seed, score, opening, width, about | more))
             self.performances.pop(seed, None)
         return takes
 
     def _described(self, seed: int, motion: Motion) -> tuple[np.ndarray, np.ndarray, dict]:
-        """(opening [T], width [T], provenance) of a take's motion: of one that varies a direction, how much it shows."""
+        """(opening [T], width [T], provenance) of a take's motion: of one that varies a direction,
+        how much it shows."""
         more = {}
         varies = self.follows and self.performances[seed].is_variation
         if varies and not self.scored:
-            both = (deviations_quiet(self.measures.of_quiet(each), self.about["role"], each.frames / FPS) for each in self._both(motion))
+            both = (
+                deviations_quiet(
+                    self.measures.of_quiet(each), self.about["role"], each.frames / FPS
+                )
+                for each in self._both(motion)
+            )
             more["shown"] = visible_deviations(*both)
         elif varies:
-            line, requested = Line.of(motion.frames / FPS, self.voice.phrasing.weights), self._requested()
+            line, requested = (
+                Line.of(motion.frames / FPS, self.voice.phrasing.weights),
+                self._requested(),
+            )
             pairs = zip(self._both(motion), (requested.measures, requested.seen))
             more["shown"] = visible_deviations(
-                *(deviations(self.measures.of_style(each, self.voice), asked, line) for each, asked in pairs)
+                *(
+                    deviations(self.measures.of_style(each, self.voice), asked, line)
+                    for each, asked in pairs
+                )
             )
         return *self.measures.opening_and_width(motion), more
 
@@ -248,8 +308,12 @@ def _mean_style(styles: np.ndarray) -> list[float]:
 
 
 def memory_of_portion(takes: int, frames: int, most: float) -> str:
-    """A sentence on the memory, MB, that takes of `frames` frames needed at most together, weights included."""
-    return f"{takes} take{'s' if takes > 1 else ''} of {frames / FPS:.0f} s: at most {most:.0f} MB, {most / takes:.0f} MB each"
+    """A sentence on the memory, MB, that takes of `frames` frames needed at most together, weights
+    included."""
+    return (
+        f"{takes} take{'s' if takes > 1 else ''} of {frames / FPS:.0f} s: at most {most:.0f} "
+        f"MB, {most / takes:.0f} MB each"
+    )
 
 
 def _give_memory_back(device: str) -> None:
@@ -265,7 +329,8 @@ def _torch() -> ModuleType:
 
 
 def _report_memory(device: str, seeds: list[int], frames: int) -> None:
-    """Write to the log how much of a card's memory a portion of takes needed at most, and forget it."""
+    """Write to the log how much of a card's memory a portion of takes needed at most, and forget
+    it."""
     if device.startswith("cuda"):
         torch = _torch()
         most = torch.cuda.max_memory_allocated(device) / 1e6
@@ -282,7 +347,9 @@ def release_memory(frames: int) -> None:
 # ---- portions side by side
 
 T = TypeVar("T")
-_SWITCH_SECONDS = 1e-4  # after which Python's lock is handed on: at the usual 5 ms one thread's numpy holds up the other's network
+# after which Python's lock is handed on: at the usual 5 ms one thread's numpy holds up the other's
+# network
+_SWITCH_SECONDS = 1e-4
 
 
 class SharedProgress:
@@ -291,7 +358,8 @@ class SharedProgress:
     def __init__(self, takes: int, report: Progress):
         """report: gets the progress of all takes, one call at a time."""
         self._takes, self._report = takes, report
-        self._done: dict[int, float] = {}  # first seed of a portion → number of its takes times their progress
+        # first seed of a portion → number of its takes times their progress
+        self._done: dict[int, float] = {}
         self._lock = threading.Lock()
         self._stopped = False
 
@@ -308,10 +376,16 @@ class SharedProgress:
         self._stopped = True
 
 
-def side_by_side(tasks: Sequence[Callable[[], T]], threads: int, deliver: Callable[[T], None], stop: Callable[[], None]) -> None:
+def side_by_side(
+    tasks: Sequence[Callable[[], T]],
+    threads: int,
+    deliver: Callable[[T], None],
+    stop: Callable[[], None],
+) -> None:
     """Run tasks on `threads` threads and `deliver` their results in the order of `tasks`.
 
-    If a task or `deliver` raises, `stop` is called, tasks not started are dropped and running ones are awaited.
+    If a task or `deliver` raises, `stop` is called, tasks not started are dropped and running ones
+    are awaited.
     """
     with _lock_handed_on_soon():
         begun = [_threads(threads).submit(task) for task in tasks]
@@ -345,12 +419,13 @@ def _lock_handed_on_soon() -> Iterator[None]:
 
 
 def in_portions(
-    portions: list[list[int]], work: Callable[[list[int]], T], deliver: Callable[[T], None], give_back: Callable[[], None]
+    portions: list[list[int]], work: Callable[[list[int]], T], deliver: Callable[[T], None],
+    give_back: Callable[[], None]
 ) -> None:  # fmt: skip
     """`deliver` the result of `work` for the seeds of each portion, in order.
 
-    When GPU memory runs out, `give_back` is called and the remaining portions are halved, down to one take. Raises RuntimeError
-    when a single take does not fit, and whatever else `work` raises.
+    When GPU memory runs out, `give_back` is called and the remaining portions are halved, down to
+    one take. Raises RuntimeError when a single take does not fit, and whatever else `work` raises.
     """
     waiting = deque(portions)
     while waiting:
@@ -365,4 +440,6 @@ def in_portions(
             continue
         give_back()  # here the error, and the memory that it referenced, are released
         most = len(seeds) // 2
-        waiting = deque(each[at : at + most] for each in (seeds, *waiting) for at in range(0, len(each), most))
+        waiting = deque(
+            each[at : at + most] for each in (seeds, *waiting) for at in range(0, len(each), most)
+        )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lip-sync score: the diffusion model says what it expects of a sound, the judge how far a motion's lips are from it, and `Scale` maps
-that to points. Also measures what motions show. `networks.judge` says what the judge estimates and how it was trained.
+"""The lip-sync score: the diffusion model says what it expects of a sound, the judge how far a
+motion's lips are from it, and `Scale` maps that to points. Also measures what motions show.
+`networks.judge` says what the judge estimates and how it was trained.
 """
 
 from __future__ import annotations
@@ -34,11 +35,14 @@ from .weights import misfit, read_sizes
 
 Array = Any  # of numpy, or a tensor of torch
 
-STRESSED, PLAIN = 0, 1  # the opinions: where a take's own stresses are no errors, and where they are
-SAID = len(PHONES) + LOUDNESS  # last columns of the speech features: phone probabilities and loudness
+# the opinions: where a take's own stresses are no errors, and where they are
+STRESSED, PLAIN = 0, 1
+# last columns of the speech features: phone probabilities and loudness
+SAID = len(PHONES) + LOUDNESS
 SILENT = 0.5  # probability of silence from which on nobody speaks
-# Doubt above which phones are hard to recognise: of 40 validation voices 3 are so as they are, 14 with noise 5 dB below, 36 with four other
-# voices. `python -m research unclear --data DATA` measures it, and says what another encoder needs.
+# Doubt above which phones are hard to recognise: of 40 validation voices 3 are so as they are, 14
+# with noise 5 dB below, 36 with four other voices. `python -m research unclear --data DATA`
+# measures it, and says what another encoder needs.
 UNCLEAR = 1.4
 
 
@@ -51,8 +55,8 @@ class JudgeConfig:
     width: int = 64
     kernel: int = 5
     dilations: tuple[int, ...] = (1, 2, 4, 1)
-    # Anchors of the score (`Scale`): merits of takes of unseen voices 120 ms off, damped to 15 %, and unchanged.
-    # Set by `train.judge.train_judge`.
+    # Anchors of the score (`Scale`): merits of takes of unseen voices 120 ms off, damped to 15 %,
+    # and unchanged. Set by `train.judge.train_judge`.
     off: float = 0.0
     damped: float = 1.0
     right: float = 2.0
@@ -60,8 +64,9 @@ class JudgeConfig:
     off_near: float = 0.0
     damped_near: float = 1.0
     right_near: float = 2.0
-    # By how much the opinions of takes in each mood at full strength are higher than their errors, in the order of `DIRECTION_NAMES`: of
-    # the total, and of the curve (`Judge.allowance`). Set by `train.judge.fit_mood_costs`; empty: nothing.
+    # By how much the opinions of takes in each mood at full strength are higher than their errors,
+    # in the order of `DIRECTION_NAMES`: of the total, and of the curve (`Judge.allowance`). Set by
+    # `train.judge.fit_mood_costs`; empty: nothing.
     moods: tuple[float, ...] = ()
     moods_near: tuple[float, ...] = ()
 
@@ -78,7 +83,8 @@ def opening_and_width(lips: Array) -> tuple[Array, Array]:
 
 
 def doubt(speech: np.ndarray, weight: np.ndarray) -> float:
-    """Mean entropy of the phone probabilities in speech features [T, d] over frames of weight [T], nats."""
+    """Mean entropy of the phone probabilities in speech features [T, d] over frames of weight [T],
+    nats."""
     phones = np.maximum(speech[:, -SAID:-LOUDNESS], 1e-6)
     phones = phones / phones.sum(-1, keepdims=True)
     return float((-(phones * np.log(phones)).sum(-1) * weight).sum() / max(weight.sum(), 1.0))
@@ -88,8 +94,9 @@ def doubt(speech: np.ndarray, weight: np.ndarray) -> float:
 class Opinion:
     """What the judge thinks of the lips of one take.
 
-    frames [T, 2]: log(FLOOR + relative lip error), STRESSED and PLAIN.  in_all: the term of the whole clip, added to their mean.
-    hard [T]: the opinion that usual takes of the sound get at each frame.
+    frames [T, 2]: log(FLOOR + relative lip error), STRESSED and PLAIN.  in_all: the term of the
+    whole clip, added to their mean. hard [T]: the opinion that usual takes of the sound get at each
+    frame.
     """
 
     frames: np.ndarray
@@ -103,15 +110,22 @@ class Judge:
     def __init__(self, folder: Path, device: str):
         """Raises BadWeights."""
         self.config = read_sizes(folder / "judge", JudgeConfig)
-        if any(len(each) not in (0, len(DIRECTION_NAMES) - len(AXES)) for each in (self.config.moods, self.config.moods_near)):
+        if any(
+            len(each) not in (0, len(DIRECTION_NAMES) - len(AXES))
+            for each in (self.config.moods, self.config.moods_near)
+        ):
             raise misfit(folder / "judge")
         self.network = Network(folder / "judge", device)
 
-    def opinion(self, speech: np.ndarray, lips: np.ndarray, opening: np.ndarray, **others: np.ndarray) -> Opinion:
-        """Of lips [T, 4, 3], offsets from rest in metres, of a sound with features [T, d] and predicted opening [T].
+    def opinion(
+        self, speech: np.ndarray, lips: np.ndarray, opening: np.ndarray, **others: np.ndarray
+    ) -> Opinion:
+        """Of lips [T, 4, 3], offsets from rest in metres, of a sound with features [T, d] and
+        predicted opening [T].
 
-        others: what the model expects of the sound, [T, 4, 3] each: `expected` in the motion's own direction, `asked` in the requested one,
-        `plain` as asked or in the own one without stresses; and of a judge that mesh-to-speech tells of the lips, its `features` [T, heard]
+        others: what the model expects of the sound, [T, 4, 3] each: `expected` in the motion's own
+        direction, `asked` in the requested one, `plain` as asked or in the own one without
+        stresses; and of a judge that mesh-to-speech tells of the lips, its `features` [T, heard]
         and `evidence` [T].
         """
         given = {"speech": speech, "lips": lips, "opening": opening, **others}
@@ -119,10 +133,12 @@ class Judge:
         return Opinion(frames[0], float(in_all[0]), hard[0])
 
     def allowance(self, direction: np.ndarray) -> np.ndarray:
-        """What is subtracted from the opinions, float32 [n, 2], for the moods of a direction [n, DIRECTION_NAMES].
+        """What is subtracted from the opinions, float32 [n, 2], for the moods of a direction [n,
+        DIRECTION_NAMES].
 
-        The network takes the smile of a mood in part for an error, because its teacher smiles less. For the total this is allowed for in
-        the requested direction alone, so that the order of a batch is as it was; for the curve over time in a take's own.
+        The network takes the smile of a mood in part for an error, because its teacher smiles less.
+        For the total this is allowed for in the requested direction alone, so that the order of a
+        batch is as it was; for the curve over time in a take's own.
         """
         result = np.zeros((len(direction), 2), np.float32)
         for opinion, costs in ((STRESSED, self.config.moods_near), (PLAIN, self.config.moods)):
@@ -135,32 +151,43 @@ class Judge:
 
 SMOOTH = 13  # animation frames (half a second) averaged in one value of the drift curve
 OFF_FRAMES = 3  # 120 ms
-DAMPED = 0.15  # the middle anchor of the scale: takes damped to 15 %, further than *Energy* can ask for (35 %)
+# the middle anchor of the scale: takes damped to 15 %, further than *Energy* can ask for (35 %)
+DAMPED = 0.15
 _LEAST_GAP = 0.1  # minimum distance between two anchors' merits
-# Lips stand still that move less in a frame, millimetres, in a stretch with so many frames of speech: in 320 takes of validation voices, as
-# they are and damped to 60 %, there is none.
+# Lips stand still that move less in a frame, millimetres, in a stretch with so many frames of
+# speech: in 320 takes of validation voices, as they are and damped to 60 %, there is none.
 _STILL_MM, _STILL_FRAMES = 0.05, 4
 VOICED = -1.0  # loudness channel 1 below this (40 dB under the voice) is silence
 
 
 def evidence(logits: np.ndarray, units: np.ndarray, log_prior: np.ndarray) -> np.ndarray:
-    """Log-odds, in nats, that the mouth gives for the spoken units: log p(u | V_m) − log p(u), [T] from [2T, n], [2T].
+    """Log-odds, in nats, that the mouth gives for the spoken units: log p(u | V_m) − log p(u), [T]
+    from [2T, n], [2T].
 
-    The prior is taken off so that a clip full of common sounds does not score better than one of rare ones.
+    The prior is taken off so that a clip full of common sounds does not score better than one of
+    rare ones.
     """
     highest = logits.max(-1)
-    log_p = logits[np.arange(len(units)), units] - highest - np.log(np.exp(logits - highest[:, None]).sum(-1))
+    log_p = (
+        logits[np.arange(len(units)), units]
+        - highest
+        - np.log(np.exp(logits - highest[:, None]).sum(-1))
+    )
     return (log_p - log_prior[units]).reshape(-1, 2).mean(-1)
 
 
-def heard_share(log_odds: np.ndarray, units: np.ndarray, log_prior: np.ndarray, speaking: np.ndarray) -> float:
+def heard_share(
+    log_odds: np.ndarray, units: np.ndarray, log_prior: np.ndarray, speaking: np.ndarray
+) -> float:
     """How much of a voice mesh-to-speech reads off a mouth, 0 … 100: *Heard*.
 
-    Of the surprise that the voice's speech units are to somebody who knows only how often each is said, −log p(u), this is the share that
-    the mouth takes away, log p(u | V_m) − log p(u), both over the frames with speech. 0: the mouth tells no more than the usual frequencies
-    do, as if it said something else; 100: it tells every unit for certain. So there is no scale to be set when a network is trained anew,
-    lines full of rare sounds score no higher, and short lines work. A mouth that is confident of wrong sounds would get less than 0, which
-    counts as 0: so do lips of another line, and those that are three frames late.
+    Of the surprise that the voice's speech units are to somebody who knows only how often each is
+    said, −log p(u), this is the share that the mouth takes away, log p(u | V_m) − log p(u), both
+    over the frames with speech. 0: the mouth tells no more than the usual frequencies do, as if it
+    said something else; 100: it tells every unit for certain. So there is no scale to be set when a
+    network is trained anew, lines full of rare sounds score no higher, and short lines work. A
+    mouth that is confident of wrong sounds would get less than 0, which counts as 0: so do lips of
+    another line, and those that are three frames late.
 
     log_odds: [T], of `evidence`.  units: [2T].  speaking: bool [T].
     """
@@ -177,8 +204,9 @@ def shift_frames(x: np.ndarray, frames: int) -> np.ndarray:
 class Scale:
     """Maps merits (see `merits`) to points 0 … 100, by three anchors.
 
-    merits: mean merit of takes 120 ms off, damped to 15 %, and unchanged. `train.judge.measure` measures them on validation
-    voices; they are stored in the judge's card.  points: of these anchors. The same scale holds for every sound.
+    merits: mean merit of takes 120 ms off, damped to 15 %, and unchanged. `train.judge.measure`
+    measures them on validation voices; they are stored in the judge's card.  points: of these
+    anchors. The same scale holds for every sound.
     """
 
     merits: tuple[float, float, float]
@@ -193,51 +221,62 @@ class Scale:
         below = p[0] + (merit - low) * ((p[1] - p[0]) / (middle - low))
         above = p[1] + (merit - middle) * ((p[2] - p[1]) / (high - middle))
         x = np.maximum(np.where(merit < middle, below, above), 0) / 100
-        # Bends towards 100 from 70 on: a hard limit there would make all very good takes equal, and lose their order.
+        # Bends towards 100 from 70 on: a hard limit there would make all very good takes equal, and
+        # lose their order.
         return 100 * np.where(x < 0.7, x, 0.7 + 0.3 * np.tanh((x - 0.7) / 0.3))
 
 
 def voiced_weight(loudness: np.ndarray) -> np.ndarray:
-    """Weight [T] 0 or 1 of frames in a score, from loudness [T, 2]: those that sound, all if none does."""
+    """Weight [T] 0 or 1 of frames in a score, from loudness [T, 2]: those that sound, all if none
+    does."""
     weight = (loudness[:, 1] > VOICED).astype(np.float32)
     return weight if weight.any() else np.ones_like(weight)
 
 
 def stands_still(lips: np.ndarray, speaking: np.ndarray) -> np.ndarray:
     """Where lips [T, n, 3], metres, stand still though somebody speaks (bool [T]), bool [T]."""
-    still = 1 + np.flatnonzero(1e3 * np.abs(np.diff(lips, axis=0)).max((1, 2), initial=0.0) < _STILL_MM)
+    still = 1 + np.flatnonzero(
+        1e3 * np.abs(np.diff(lips, axis=0)).max((1, 2), initial=0.0) < _STILL_MM
+    )
     result = np.zeros(len(lips), bool)
     for run in np.split(still, np.flatnonzero(np.diff(still) > 1) + 1):
         result[run] = speaking[run].sum() >= _STILL_FRAMES
     said = np.flatnonzero(speaking)
-    return result & (np.arange(len(lips)) >= said[0]) & (np.arange(len(lips)) <= said[-1]) if len(said) else result
+    return (
+        result & (np.arange(len(lips)) >= said[0]) & (np.arange(len(lips)) <= said[-1])
+        if len(said)
+        else result
+    )
 
 
 def merit_of(opinion: np.ndarray, loudness: np.ndarray) -> float:
-    """Merit of opinions [T]: minus the mean log relative lip error over the voiced frames. Higher is better."""
+    """Merit of opinions [T]: minus the mean log relative lip error over the voiced frames. Higher
+    is better."""
     weight = voiced_weight(loudness)
     return -float((opinion * weight).sum() / weight.sum())
 
 
 def grade(
-    opinion: np.ndarray, loudness: np.ndarray, scale: Scale, hard: np.ndarray | None = None, near_scale: Scale | None = None,
+    opinion: np.ndarray, loudness: np.ndarray, scale: Scale, hard: np.ndarray | None = None,
+    near_scale: Scale | None = None,
     in_all: float = 0.0, near_opinion: np.ndarray | None = None, speaking: np.ndarray | None = None,
 ) -> LipSyncScore:  # fmt: skip
     """Score of a motion, from the judge's opinions [T] and the sound's loudness [T, 2].
 
-    scale: for totals, from which `in_all` is subtracted first.  near_scale, near_opinion [T]: for the curve over time (None: `scale`
-    and `opinion`).
-    hard [T]: the opinion that usual takes of this sound get at each frame. It is subtracted from the curve, so that frames on
-    which every mouth scores low do not count as drift. The total does not change.
-    speaking: bool [T], where somebody speaks (None: where it sounds).
+    scale: for totals, from which `in_all` is subtracted first.  near_scale, near_opinion [T]: for
+    the curve over time (None: `scale` and `opinion`). hard [T]: the opinion that usual takes of
+    this sound get at each frame. It is subtracted from the curve, so that frames on which every
+    mouth scores low do not count as drift. The total does not change. speaking: bool [T], where
+    somebody speaks (None: where it sounds).
     """
     near_opinion = opinion if near_opinion is None else near_opinion
     weight = voiced_weight(loudness)
     near = np.convolve(np.pad(weight, SMOOTH // 2), np.hanning(SMOOTH + 2)[1:-1], "valid")
     total = float(scale(np.float64(merit_of(opinion, loudness) - in_all)))
     expected = 0.0 if hard is None else hard - (hard * weight).sum() / weight.sum()
-    # Without speech nothing can drift: those frames get the clip's own score, and none is wrong. The half second that a value is a mean of
-    # would reach before the first word and behind the last one.
+    # Without speech nothing can drift: those frames get the clip's own score, and none is wrong.
+    # The half second that a value is a mean of would reach before the first word and behind the
+    # last one.
     said = np.flatnonzero((weight > 0) & (True if speaking is None else speaking))
     if len(said):
         near[: said[0]] = near[said[-1] + 1 :] = 0.0
@@ -250,12 +289,16 @@ def grade(
 _NEAR = 31  # frames (1.2 s) over which the opening is compared with the expected one
 _LEAST_MM = 1.0  # added to both, so that a nearly shut mouth stresses nothing
 _MOST = 0.5  # largest estimate of a log energy, before _SCALE
-_SCALE = 1.4  # slope of a line through the stresses of takes of validation voices at *Variety* .5 against their estimates (r .75)
-_SPEAKERS = AXES[DIRECTION_NAMES.index("energy")].speakers  # standard deviation of log energy between speakers
+# slope of a line through the stresses of takes of validation voices at *Variety* .5 against their
+# estimates (r .75)
+_SCALE = 1.4
+# standard deviation of log energy between speakers
+_SPEAKERS = AXES[DIRECTION_NAMES.index("energy")].speakers
 
 
 def read_stresses(opening: np.ndarray, expected: np.ndarray, loud: np.ndarray) -> np.ndarray:
-    """Log energy [T] of the stresses of a mouth opening [T] mm against the opening expected without any.
+    """Log energy [T] of the stresses of a mouth opening [T] mm against the opening expected without
+    any.
 
     loud: bool [T], frames that sound: others do not count, and over them the mean is 0.
     """
@@ -263,18 +306,26 @@ def read_stresses(opening: np.ndarray, expected: np.ndarray, loud: np.ndarray) -
 
     def size(curve: np.ndarray) -> np.ndarray:
         near = [
-            np.convolve(np.pad(x, _NEAR // 2, mode="edge"), window, "valid") for x in (loud * np.maximum(curve, 0) ** 2, loud.astype(float))
+            np.convolve(np.pad(x, _NEAR // 2, mode="edge"), window, "valid")
+            for x in (loud * np.maximum(curve, 0) ** 2, loud.astype(float))
         ]
         return np.sqrt(near[0] / np.maximum(near[1], 1e-3)) + _LEAST_MM
 
     by = np.log(size(opening) / size(expected))
-    return _SCALE * np.clip(by - by[loud].mean(), -_MOST, _MOST) if loud.any() else np.zeros(len(opening))
+    return (
+        _SCALE * np.clip(by - by[loud].mean(), -_MOST, _MOST)
+        if loud.any()
+        else np.zeros(len(opening))
+    )
 
 
 def add_energy(direction: np.ndarray, energy: np.ndarray) -> np.ndarray:
-    """A direction [DIRECTION_NAMES] with a log energy [T] added, as takes stress words: float32 [T, DIRECTION_NAMES]."""
+    """A direction [DIRECTION_NAMES] with a log energy [T] added, as takes stress words: float32 [T,
+    DIRECTION_NAMES]."""
     played = np.repeat(direction[None], len(energy), axis=0).astype(np.float32)
-    return move_axes(played, {"energy": energy / _SPEAKERS, "articulation": CLEARER * energy / _SPEAKERS})
+    return move_axes(
+        played, {"energy": energy / _SPEAKERS, "articulation": CLEARER * energy / _SPEAKERS}
+    )
 
 
 # ---- scores and measures
@@ -286,9 +337,9 @@ SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing spee
 class Expectation:
     """References of the judge for a take.
 
-    lips, asked: in its own direction and in the one that was requested (its own, if that is not known), [T, 4, 3] as `Scorer.lips`.
-    plain: as `asked`, or in its own direction without its stresses.
-    allowed: [1 or T], of `Judge.allowance` for the curve over time, in its own direction.
+    lips, asked: in its own direction and in the one that was requested (its own, if that is not
+    known), [T, 4, 3] as `Scorer.lips`. plain: as `asked`, or in its own direction without its
+    stresses. allowed: [1 or T], of `Judge.allowance` for the curve over time, in its own direction.
     """
 
     lips: np.ndarray
@@ -298,66 +349,99 @@ class Expectation:
 
 
 class Scorer:
-    """The judge with what it asks: the diffusion model, whose expectations it compares lips with, and mesh-to-speech."""
+    """The judge with what it asks: the diffusion model, whose expectations it compares lips with,
+    and mesh-to-speech."""
 
     def __init__(self, head: Head, thunder: Thunder, m2s: MeshToSpeech, mouth: Mouth, judge: Judge):
         self.head, self.thunder, self.m2s, self.mouth, self.judge = head, thunder, m2s, mouth, judge
 
     @staticmethod
     def is_unclear(voice: VoiceFeatures) -> bool:
-        """Whether the phones of a voice are so hard to recognise that takes may miss closures; False of less than a second of speech."""
+        """Whether the phones of a voice are so hard to recognise that takes may miss closures;
+        False of less than a second of speech."""
         weight = voiced_weight(voice.features[:, -LOUDNESS:])
         return bool(weight.sum() >= FPS and doubt(voice.features, weight) > UNCLEAR)
 
     def grade(
-        self, motions: list[Motion], voice: VoiceFeatures, expectations: Sequence[Expectation] | None, asked: Brief | None = None,
+        self, motions: list[Motion], voice: VoiceFeatures,
+        expectations: Sequence[Expectation] | None, asked: Brief | None = None,
         progress: Progress = no_progress,
     ) -> list[LipSyncScore]:  # fmt: skip
         """Scores of motions of one length against the start of a sound that was analysed before.
 
-        expectations: the model's expectation in the direction of each, None if the directions are to be estimated from the motions.
-        asked: the requested direction, if it is known.
+        expectations: the model's expectation in the direction of each, None if the directions are
+        to be estimated from the motions. asked: the requested direction, if it is known.
         """
         known, frames, scores = self.judge.config, motions[0].frames, []
         voice, scale = voice.part(0, frames), Scale((known.off, known.damped, known.right))
         near_scale = Scale((known.off_near, known.damped_near, known.right_near))
         progress(0.9, "Ranking by lip-sync")
-        allowed = 0.0 if asked is None else self.judge.allowance(over_frames(asked.requested, frames))[:, PLAIN]
+        allowed = (
+            0.0
+            if asked is None
+            else self.judge.allowance(over_frames(asked.requested, frames))[:, PLAIN]
+        )
         if expectations is None:
             expectations = self._expect_of(motions, voice)
         for i, (motion, expectation) in enumerate(zip(motions, expectations)):
             progress(0.95 + 0.05 * i / len(motions), "Ranking by lip-sync")
             opinion = self.opinion(motion, voice, expectation)
-            near, total = opinion.frames[:, STRESSED] - expectation.allowed, opinion.frames[:, PLAIN] - allowed
+            near, total = (
+                opinion.frames[:, STRESSED] - expectation.allowed,
+                opinion.frames[:, PLAIN] - allowed,
+            )
             speaking = silence(voice.features) < SILENT
-            score = grade(total, voice.features[:, -LOUDNESS:], scale, opinion.hard, near_scale, opinion.in_all, near, speaking)
+            score = grade(
+                total,
+                voice.features[:, -LOUDNESS:],
+                scale,
+                opinion.hard,
+                near_scale,
+                opinion.in_all,
+                near,
+                speaking,
+            )
             still = stands_still(self.lips(motion), speaking)
-            heard = heard_share(self.heard(motion, voice)[1], voice.units, self.m2s.log_prior, speaking)
-            scores.append(replace(score, per_frame=np.where(still, np.float32(0), score.per_frame), heard=heard))
+            heard = heard_share(
+                self.heard(motion, voice)[1], voice.units, self.m2s.log_prior, speaking
+            )
+            scores.append(
+                replace(
+                    score, per_frame=np.where(still, np.float32(0), score.per_frame), heard=heard
+                )
+            )
         return scores
 
     def expect(
-        self, voice: VoiceFeatures, takes: Sequence[Performance], requested: Callable[[], np.ndarray] | None = None, breathe: bool = False
+        self, voice: VoiceFeatures, takes: Sequence[Performance],
+        requested: Callable[[], np.ndarray] | None = None, breathe: bool = False
     ) -> list[Expectation]:  # fmt: skip
         """What the judge compares takes of a sound with.
 
-        requested: gives the lips that the model expects in the requested direction, which variations are compared with too.  breathe: see
-        `Thunder.expected`.
+        requested: gives the lips that the model expects in the requested direction, which
+        variations are compared with too.  breathe: see `Thunder.expected`.
         """
         result = []
         for take, lips in zip(takes, self.expected_lips(voice, takes, breathe)):
             asked = requested() if requested is not None and take.is_variation else lips
-            result.append(Expectation(lips, asked, asked, self.judge.allowance(take.style)[:, STRESSED]))
+            result.append(
+                Expectation(lips, asked, asked, self.judge.allowance(take.style)[:, STRESSED])
+            )
         return result
 
     def requested(self, voice: VoiceFeatures, asked: Brief) -> Motion:
         """What the model expects in the direction that was requested."""
         wanted = over_frames(asked.requested, voice.frames)
         if asked.marks:
-            wanted = mark_direction(np.repeat(wanted, voice.frames, 0) if len(wanted) == 1 else wanted.copy(), asked.marks)
+            wanted = mark_direction(
+                np.repeat(wanted, voice.frames, 0) if len(wanted) == 1 else wanted.copy(),
+                asked.marks,
+            )
         return self.thunder.expected(voice, [Performance(0, wanted)])[0]
 
-    def expected_lips(self, voice: VoiceFeatures, takes: Sequence[Performance], breathe: bool = False) -> list[np.ndarray]:
+    def expected_lips(
+        self, voice: VoiceFeatures, takes: Sequence[Performance], breathe: bool = False
+    ) -> list[np.ndarray]:
         """The lips that the model expects for a sound in the style of each take, each as `lips`."""
         return [self.lips(motion) for motion in self.thunder.expected(voice, takes, breathe)]
 
@@ -377,17 +461,26 @@ class Scorer:
         return self.mouth.lip_points(motion.expression, motion.jaw)
 
     def _expect_of(self, motions: list[Motion], voice: VoiceFeatures) -> list[Expectation]:
-        """As `expect` of motions whose direction is not known: style and stressed words are read off the motions."""
-        directions = [Direction(style_of_mouth(motion, self.head.expression_names)).vector() for motion in motions]
-        plain = self.expected_lips(voice, [Performance(0, direction[None]) for direction in directions])
+        """As `expect` of motions whose direction is not known: style and stressed words are read
+        off the motions."""
+        directions = [
+            Direction(style_of_mouth(motion, self.head.expression_names)).vector()
+            for motion in motions
+        ]
+        plain = self.expected_lips(
+            voice, [Performance(0, direction[None]) for direction in directions]
+        )
         loud, takes = voiced_weight(voice.features[:, -LOUDNESS:]) > 0, []
         for direction, motion, lips in zip(directions, motions, plain):
             opening, expected = (opening_and_width(each)[0] for each in (self.lips(motion), lips))
-            takes.append(Performance(0, add_energy(direction, read_stresses(opening, expected, loud))))
+            takes.append(
+                Performance(0, add_energy(direction, read_stresses(opening, expected, loud)))
+            )
         return [replace(each, plain=lips) for each, lips in zip(self.expect(voice, takes), plain)]
 
     def heard(self, motion: Motion, voice: VoiceFeatures) -> tuple[np.ndarray, np.ndarray]:
-        """Mesh-to-speech's features [T, w] of a motion, and nats per frame [T] that its mouth gives for the speech units of a sound."""
+        """Mesh-to-speech's features [T, w] of a motion, and nats per frame [T] that its mouth gives
+        for the speech units of a sound."""
         features, log_odds, at = [], [], 0
         for seen, keep in self.mouth.windows(motion):
             once, said = self.m2s.read(seen)
@@ -415,7 +508,9 @@ class Measures:
 
     def opening_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
         """As `face.lips.opening_mm` and `width_mm` measure a motion, each float32 [T]."""
-        return self._margins.opening(motion).astype(np.float32), self._margins.width(motion).astype(np.float32)
+        return self._margins.opening(motion).astype(np.float32), self._margins.width(motion).astype(
+            np.float32
+        )
 
     def gap_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
         """The same; the gap is below zero where lips are pressed together."""
@@ -426,5 +521,6 @@ class Measures:
         return measure(self._played, motion, voice.presence > SPOKEN)
 
     def of_quiet(self, motion: Motion) -> dict[str, float]:
-        """What a motion of a face that does not speak shows, as `animation.traits.measure_quiet`."""
+        """What a motion of a face that does not speak shows, as
+        `animation.traits.measure_quiet`."""
         return measure_quiet(self._played, motion)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Points of a scrambled Sobol sequence, which fill space evenly however many are taken (Joe and Kuo 2008; Owen 1998).
+"""Points of a scrambled Sobol sequence, which fill space evenly however many are taken (Joe and Kuo
+2008; Owen 1998).
 
 The tables are torch's own for a seed of 7: `sobolstate` (its first 16 columns) and `shift` of
-`torch.quasirandom.SobolEngine(14, scramble=True, seed=7)`, eight hexadecimal digits a number; tests/core/test_noise.py makes them again.
-Other tables would change the readings of all seeds.
+`torch.quasirandom.SobolEngine(14, scramble=True, seed=7)`, eight hexadecimal digits a number;
+tests/core/test_noise.py makes them again. Other tables would change the readings of all seeds.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ _DIRECTIONS = np.array([_numbers(row) for row in (
     "29ddd34e3a361e061ced4fe32e5afbf00a48580d3bcf1b511324bc35267220dc32f936cc24c04c9a31bd82b52844423b353253ad146f47f416a4cdaf15975ff2",
 )])  # fmt: skip
 _SHIFT = np.array(
-    _numbers("0cc42af50af08d992ff576c60bcbcbfb233bc274310039ba1735f13c3ee5d69e3b1fca3409c4b20930f437841f39de420d098c241e101be5")
+    _numbers(
+        "0cc42af50af08d992ff576c60bcbcbfb233bc274310039ba1735f13c3ee5d69e3b1fca3409c4b20930f437841f39de420d098c241e101be5"
+    )
 )
 
 
@@ -47,4 +50,5 @@ def sobol_point(number: int) -> np.ndarray:
     gray = number ^ (number >> 1)
     chosen = _DIRECTIONS[:, [bit for bit in range(len(_DIRECTIONS[0])) if gray >> bit & 1]]
     point = np.bitwise_xor.reduce(chosen, axis=1, initial=0) ^ _SHIFT
-    return (point / (1 << _BITS)).astype(np.float64 if number else np.float32).astype(np.float64)  # torch rounds the first
+    # torch rounds the first
+    return (point / (1 << _BITS)).astype(np.float64 if number else np.float32).astype(np.float64)

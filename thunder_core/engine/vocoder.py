@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The vocoder: sound from a mel spectrogram, speech units and a speaker, by shaping a pulse train and noise in the Fourier domain.
+"""The vocoder: sound from a mel spectrogram, speech units and a speaker, by shaping a pulse train
+and noise in the Fourier domain.
 
-A network (`networks.vocoder`) predicts the pitch and how loud pulses and noise sound in every band of every frame of 10 ms. Here the
-phase of the pitch is summed up over time, and the products of both spectra come back by one inverse transform. The mel itself sets the
-level and the network can add at most 13 dB to it, so no input makes the sound dangerously loud.
+A network (`networks.vocoder`) predicts the pitch and how loud pulses and noise sound in every band
+of every frame of 10 ms. Here the phase of the pitch is summed up over time, and the products of
+both spectra come back by one inverse transform. The mel itself sets the level and the network can
+add at most 13 dB to it, so no input makes the sound dangerously loud.
 
-`SpeakerEncoder` says whose voice a sound is: the embedding 𝒮(w) by Resemblyzer's GE2E network (`networks.encoder`), the very one the paper
-names."""
+`SpeakerEncoder` says whose voice a sound is: the embedding 𝒮(w) by Resemblyzer's GE2E network
+(`networks.encoder`), the very one the paper names."""
 
 from __future__ import annotations
 
@@ -21,13 +23,26 @@ import numpy as np
 from ..types import RATE
 from .diffusion import Normal
 from .network import Network
-from .speech.acoustics import active_level, BINS, FLOOR, frame_rms, hann, hertz_along, HOP, mel_filters, smooth_path, transform
+from .speech.acoustics import (
+    active_level,
+    BINS,
+    FLOOR,
+    frame_rms,
+    hann,
+    hertz_along,
+    HOP,
+    mel_filters,
+    smooth_path,
+    transform,
+)
 from .weights import read_sizes
 
 WINDOW = 640  # samples, 40 ms: window of mesh-to-speech's spectrogram
 LOG_FLOOR = math.log(FLOOR)
 TOP = 7600.0  # Hz: the highest harmonic; the next one fades in below it to avoid clicks
-LOUDEST = 2.1  # logsumexp of twice a frame's log-mel, for the loudest of 12 800 frames of levelled speech
+LOUDEST = (
+    2.1  # logsumexp of twice a frame's log-mel, for the loudest of 12 800 frames of levelled speech
+)
 BREATH = 0.886 * 240**0.5  # mean magnitude of unit noise under this window
 TO_BINS = 3.219  # ln 25: from the mel filters' area to one bin
 DEEPEST = -9.0  # log magnitude below which no filter's phase follows
@@ -35,7 +50,8 @@ NOISE_SEAM = 1 << 17  # samples after which the noise repeats (8 s)
 _LEAP = 0.35  # path cost in nats per pitch class and frame
 _SPECTRUM = WINDOW // 2 + 1
 _SILENT = -200.0  # log amplitude of a band at the floor: digital silence
-_CHUNK, _MARGIN = 3000, 40  # mel frames synthesised at once, and the context on either side (more than the network's reach)
+# mel frames synthesised at once, and the context on either side (more than the network's reach)
+_CHUNK, _MARGIN = 3000, 40
 
 
 @dataclass(frozen=True)
@@ -53,8 +69,8 @@ class VocoderConfig:
 class Vocoder:
     """The vocoder of a folder of weights.
 
-    network: from mel [1, N, 80], units [1, M] and speaker [1, 256] to pitch scores [1, N, 96] and log amplitudes [1, N, 2, 80] of pulses
-    and noise.
+    network: from mel [1, N, 80], units [1, M] and speaker [1, 256] to pitch scores [1, N, 96] and
+    log amplitudes [1, N, 2, 80] of pulses and noise.
     """
 
     def __init__(self, config: VocoderConfig, network: Callable[..., list[np.ndarray]]):
@@ -63,23 +79,34 @@ class Vocoder:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Vocoder:
         """Raises BadWeights, and `speak` does where the card alone is good."""
-        return cls(read_sizes(folder / "vocoder", VocoderConfig), Network(folder / "vocoder", device))
+        return cls(
+            read_sizes(folder / "vocoder", VocoderConfig), Network(folder / "vocoder", device)
+        )
 
     def speak(self, mel: np.ndarray, units: np.ndarray, speaker: np.ndarray) -> np.ndarray:
-        """Log-mel [N, 80], units [N / 2] and speaker [256] → waveform float32 [160 N] at 16 kHz, peak at most 0.9. Deterministic.
+        """Log-mel [N, 80], units [N / 2] and speaker [256] → waveform float32 [160 N] at 16 kHz,
+        peak at most 0.9. Deterministic.
 
-        Any values are accepted: NaN becomes silence, and levels above speech are reduced. Raises BadWeights.
+        Any values are accepted: NaN becomes silence, and levels above speech are reduced. Raises
+        BadWeights.
         """
         count = len(mel)
         if not count:
             return np.zeros(0, np.float32)
         mel = limit_mel(mel)
-        speaker = np.nan_to_num(np.asarray(speaker, np.float32), nan=0.0, posinf=0.0, neginf=0.0)[None]
-        units = np.asarray(units, np.int64).clip(0, self.config.units - 1) if len(units) else np.zeros(1, np.int64)
+        speaker = np.nan_to_num(np.asarray(speaker, np.float32), nan=0.0, posinf=0.0, neginf=0.0)[
+            None
+        ]
+        units = (
+            np.asarray(units, np.int64).clip(0, self.config.units - 1)
+            if len(units)
+            else np.zeros(1, np.int64)
+        )
         spans = []
         for start in range(0, count, _CHUNK):
             end = min(start + _CHUNK, count)
-            spans.append((start, end, max(0, start - _MARGIN), min(count, end + _MARGIN)))  # even, as units are two frames long
+            # even, as units are two frames long
+            spans.append((start, end, max(0, start - _MARGIN), min(count, end + _MARGIN)))
         scores, amplitudes = [], []
         for start, end, a, b in spans:
             some = units[min(a // 2, len(units) - 1) : -(-b // 2)]
@@ -87,7 +114,9 @@ class Vocoder:
             scores.append(score[0, start - a : end - a])
             amplitudes.append(amplitude[0, start - a : end - a])
         hertz = pitch_of(np.concatenate(scores))
-        amplitude = np.where(mel[:, None] <= LOG_FLOOR + 0.4, np.float32(_SILENT), np.concatenate(amplitudes))
+        amplitude = np.where(
+            mel[:, None] <= LOG_FLOOR + 0.4, np.float32(_SILENT), np.concatenate(amplitudes)
+        )
         turned, noise = phase_in_turns(hertz), unit_noise()
         pieces = []
         for start, end, a, b in spans:
@@ -99,8 +128,11 @@ class Vocoder:
 
 
 def limit_mel(mel: np.ndarray) -> np.ndarray:
-    """Log-mel float32 [N, 80] in the range of voices: no missing numbers, nothing under the floor, no frame louder than speech."""
-    mel = np.nan_to_num(np.asarray(mel, np.float32), nan=LOG_FLOOR, posinf=20.0, neginf=LOG_FLOOR).clip(LOG_FLOOR, 20.0)
+    """Log-mel float32 [N, 80] in the range of voices: no missing numbers, nothing under the floor,
+    no frame louder than speech."""
+    mel = np.nan_to_num(
+        np.asarray(mel, np.float32), nan=LOG_FLOOR, posinf=20.0, neginf=LOG_FLOOR
+    ).clip(LOG_FLOOR, 20.0)
     return np.maximum(mel - np.maximum(_log_sum_exp(2 * mel) - LOUDEST, 0) / 2, LOG_FLOOR)
 
 
@@ -116,15 +148,17 @@ def pitch_of(score: np.ndarray) -> np.ndarray:
 
 
 def phase_in_turns(hertz: np.ndarray) -> np.ndarray:
-    """Phase [N] in whole turns, float64, at every frame of a pitch [N] in Hz that is linear between frames."""
+    """Phase [N] in whole turns, float64, at every frame of a pitch [N] in Hz that is linear between
+    frames."""
     pitch = np.asarray(hertz, np.float64)
     step = (HOP * pitch[:-1] + (HOP - 1) / 2 * np.diff(pitch)) / RATE
     return np.append(0.0, np.cumsum(step))
 
 
 def pulse_train(hertz: np.ndarray, turned: np.ndarray) -> np.ndarray:
-    """Pulses float32 [160 N] at a pitch [N] in Hz whose phase at every frame is `turned` [N]: all its harmonics up to 7.6 kHz at one
-    amplitude, such that the mean magnitude of their short-time spectrum is 1 whatever the pitch.
+    """Pulses float32 [160 N] at a pitch [N] in Hz whose phase at every frame is `turned` [N]: all
+    its harmonics up to 7.6 kHz at one amplitude, such that the mean magnitude of their short-time
+    spectrum is 1 whatever the pitch.
 
     Closed form (Dirichlet's kernel), so that cost does not grow with the number of harmonics.
     """
@@ -137,15 +171,23 @@ def pulse_train(hertz: np.ndarray, turned: np.ndarray) -> np.ndarray:
     count = np.floor(TOP / pitch)
     half = np.sin(angle / 2)
     near = np.abs(half) < 1e-4
-    kernel = np.where(near, count, np.sin((count + 0.5) * angle) / np.where(near, 1, 2 * half) - 0.5)
+    kernel = np.where(
+        near, count, np.sin((count + 0.5) * angle) / np.where(near, 1, 2 * half) - 0.5
+    )
     last = (TOP / pitch - count) * np.cos((count + 1) * angle)
     return (kernel + last) * (pitch / (RATE / 2))
 
 
-def shape_sound(amplitude: np.ndarray, hertz: np.ndarray, turned: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Waveform float32 [160 N] of log amplitudes [N, 2, 80] of pulses and noise, a pitch [N] in Hz whose phase at every frame is `turned`
-    [N] (float64, whole turns), and noise [160 N] of unit variance."""
-    pulses, hiss = (transform(sound, WINDOW, WINDOW, "constant") for sound in (pulse_train(hertz, turned), noise))
+def shape_sound(
+    amplitude: np.ndarray, hertz: np.ndarray, turned: np.ndarray, noise: np.ndarray
+) -> np.ndarray:
+    """Waveform float32 [160 N] of log amplitudes [N, 2, 80] of pulses and noise, a pitch [N] in Hz
+    whose phase at every frame is `turned` [N] (float64, whole turns), and noise [160 N] of unit
+    variance."""
+    pulses, hiss = (
+        transform(sound, WINDOW, WINDOW, "constant")
+        for sound in (pulse_train(hertz, turned), noise)
+    )
     log = np.concatenate([amplitude, amplitude[-1:]]) + np.float32(TO_BINS)
     voiced, breath = (log[:, kind] @ bands_to_bins() for kind in (0, 1))
     loud, phase = np.exp(voiced), _minimum_phase(voiced)
@@ -155,7 +197,8 @@ def shape_sound(amplitude: np.ndarray, hertz: np.ndarray, turned: np.ndarray, no
 
 
 def _minimum_phase(log: np.ndarray) -> np.ndarray:
-    """Phase float32 [N, 321] of the minimum-phase filters with log magnitudes [N, 321]: a pulse rings after it, not before."""
+    """Phase float32 [N, 321] of the minimum-phase filters with log magnitudes [N, 321]: a pulse
+    rings after it, not before."""
     cepstrum = np.fft.irfft(np.maximum(log, DEEPEST), WINDOW)
     cepstrum[:, 1 : WINDOW // 2] *= 2
     cepstrum[:, WINDOW // 2 + 1 :] = 0
@@ -163,22 +206,29 @@ def _minimum_phase(log: np.ndarray) -> np.ndarray:
 
 
 def _inverse_transform(spectrum: np.ndarray) -> np.ndarray:
-    """The sound float32 [160 N] whose short-time transform (`mel.transform`) is nearest to [N + 1, 321]."""
+    """The sound float32 [160 N] whose short-time transform (`mel.transform`) is nearest to [N + 1,
+    321]."""
     window, parts = hann(WINDOW), WINDOW // HOP
-    frames = (np.fft.irfft(spectrum, WINDOW) * window).reshape(-1, parts, HOP).astype(np.float32, copy=False)
+    frames = (
+        (np.fft.irfft(spectrum, WINDOW) * window)
+        .reshape(-1, parts, HOP)
+        .astype(np.float32, copy=False)
+    )
     square = np.square(window).reshape(parts, HOP)
     total = np.zeros((len(frames) + parts - 1, HOP), np.float32)
     weight = np.zeros_like(total)
     for part in range(parts):
         total[part : part + len(frames)] += frames[:, part]
         weight[part : part + len(frames)] += square[part]
-    inner = slice(parts // 2, parts // 2 + len(frames) - 1)  # from the middle of the first frame to that of the last
+    # from the middle of the first frame to that of the last
+    inner = slice(parts // 2, parts // 2 + len(frames) - 1)
     return (total[inner] / weight[inner]).ravel()
 
 
 @lru_cache
 def bands_to_bins() -> np.ndarray:
-    """Float32 [80, 321]: linear interpolation between the mel bands' middles at the frequencies of the spectrum's bins."""
+    """Float32 [80, 321]: linear interpolation between the mel bands' middles at the frequencies of
+    the spectrum's bins."""
     middles = mel_filters(RATE // 2 + 1, BINS).argmax(0)  # Hz, on a grid of 1 Hz
     bins = np.arange(_SPECTRUM) * (RATE / WINDOW)
     return np.stack([np.interp(bins, middles, band) for band in np.eye(BINS)]).astype(np.float32)
@@ -203,8 +253,9 @@ _VOICED = 0.2  # of the level of speech: a partial below it holds no voice
 class SpeakerEncoder:
     """The speaker network of a folder of weights.
 
-    network: from power mels [B, 160, 40] to unit vectors [B, 256]. Resemblyzer trims silence with a compiled voice detector before
-    embedding; here partials without voice are left out by their level, which needs nothing compiled.
+    network: from power mels [B, 160, 40] to unit vectors [B, 256]. Resemblyzer trims silence with a
+    compiled voice detector before embedding; here partials without voice are left out by their
+    level, which needs nothing compiled.
     """
 
     def __init__(self, network: Callable[..., list[np.ndarray]]):
@@ -218,7 +269,8 @@ class SpeakerEncoder:
     def embed(self, samples: np.ndarray, most_partials: int = 40) -> np.ndarray:
         """Sound [n] at 16 kHz → unit vector float32 [256], the mean over partials.
 
-        Sounds shorter than 1.6 s are repeated; long ones are embedded at `most_partials` places. Raises BadWeights.
+        Sounds shorter than 1.6 s are repeated; long ones are embedded at `most_partials` places.
+        Raises BadWeights.
         """
         samples, least = np.asarray(samples, np.float32), _PARTIAL * HOP
         if len(samples) < least:
@@ -228,7 +280,12 @@ class SpeakerEncoder:
         partials = np.lib.stride_tricks.sliding_window_view(samples, least)[::apart]
         loud = frame_rms(partials) > _VOICED * active_level(samples)
         filters = mel_filters(_WINDOW // 2 + 1, _MELS)
-        spectra = [transform(partial, _WINDOW, _WINDOW)[:_PARTIAL] for partial in (partials[loud] if loud.any() else partials)]
-        (vectors,) = self.network(mels=np.stack([np.square(np.abs(spectrum)) @ filters for spectrum in spectra]))
+        spectra = [
+            transform(partial, _WINDOW, _WINDOW)[:_PARTIAL]
+            for partial in (partials[loud] if loud.any() else partials)
+        ]
+        (vectors,) = self.network(
+            mels=np.stack([np.square(np.abs(spectrum)) @ filters for spectrum in spectra])
+        )
         mean = vectors.mean(0)
         return mean / max(1e-12, float(np.linalg.norm(mean)))

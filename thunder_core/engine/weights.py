@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weight files: safetensors beside a JSON card, read without running code, checked number by number, refused with a sentence."""
+"""Weight files: safetensors beside a JSON card, read without running code, checked number by
+number, refused with a sentence."""
 
 from __future__ import annotations
 
@@ -32,12 +33,18 @@ _LONGEST_REASON = 120  # letters quoted of a library's error message
 
 def advice(folder: Path) -> str:
     """Advice about a folder whose weights cannot be used, as the end of a sentence."""
-    return "reinstall the extension" if folder.resolve() == SHIPPED else "choose another weights folder"
+    return (
+        "reinstall the extension"
+        if folder.resolve() == SHIPPED
+        else "choose another weights folder"
+    )
 
 
 def unusable(path: Path, reason: str) -> BadWeights:
     """The error for a file of weights; `reason` follows the file's name in its sentence."""
-    return BadWeights(f"The weights file {path.name} in “{path.parent}” {reason}: {advice(path.parent)}")
+    return BadWeights(
+        f"The weights file {path.name} in “{path.parent}” {reason}: {advice(path.parent)}"
+    )
 
 
 def damaged(path: Path, error: Exception) -> BadWeights:
@@ -51,21 +58,24 @@ def damaged(path: Path, error: Exception) -> BadWeights:
 
 
 def check_regular(folder: Path) -> None:
-    """Raise BadWeights if a weight file is a folder, a pipe or a device: opening a pipe would wait for ever."""
+    """Raise BadWeights if a weight file is a folder, a pipe or a device: opening a pipe would wait
+    for ever."""
     for name in sorted(os.listdir(folder)) if folder.is_dir() else []:
         if (name.endswith(ENDINGS) or name == SUMS) and (problem := not_a_file(folder / name)):
             raise BadWeights(f"{problem}: {advice(folder)}")
 
 
 def check_cards(folder: Path) -> None:
-    """Read the JSON of every network in a folder. Raises BadWeights for the first that is missing or damaged."""
+    """Read the JSON of every network in a folder. Raises BadWeights for the first that is missing
+    or damaged."""
     check_regular(folder)
     for weights in sorted(folder.glob("*.safetensors")):
         read_config(weights.with_suffix(".json"))
 
 
 def read_config(path: Path) -> dict:
-    """The configuration in a network's JSON: a dictionary of permitted values. Raises BadWeights."""
+    """The configuration in a network's JSON: a dictionary of permitted values. Raises
+    BadWeights."""
     try:
         if path.stat().st_size > _LONGEST_CARD:
             raise unusable(path, f"is larger than {_LONGEST_CARD >> 20} MB")
@@ -80,7 +90,8 @@ def read_config(path: Path) -> dict:
 
 
 def _check_values(value, path: Path, depth: int = 0, name: str = "") -> None:
-    """Refuse a configuration with implausible numbers, texts or nesting, before anything is built from it."""
+    """Refuse a configuration with implausible numbers, texts or nesting, before anything is built
+    from it."""
     if isinstance(value, dict) and depth < 4 and len(value) <= 500:
         for key, inner in value.items():
             _check_values(inner, path, depth + 1, str(key))
@@ -90,8 +101,14 @@ def _check_values(value, path: Path, depth: int = 0, name: str = "") -> None:
             _check_values(inner, path, depth + 1, name)
         return
     most = _DEEPEST if "layers" in name else _WIDEST
-    possible = value is None or isinstance(value, bool) or (isinstance(value, str) and len(value) <= 200)
-    possible = possible or (isinstance(value, int) and abs(value) <= most) or (isinstance(value, float) and math.isfinite(value))
+    possible = (
+        value is None or isinstance(value, bool) or (isinstance(value, str) and len(value) <= 200)
+    )
+    possible = (
+        possible
+        or (isinstance(value, int) and abs(value) <= most)
+        or (isinstance(value, float) and math.isfinite(value))
+    )
     if not possible:
         raise unusable(path, f"has a “{name[:40]}” that makes no sense")
 
@@ -99,7 +116,9 @@ def _check_values(value, path: Path, depth: int = 0, name: str = "") -> None:
 # ---- arrays
 
 _LONGEST_SUMS = 2**20  # bytes
-_LARGEST = 1e6  # largest weight accepted; the shipped ones stay below 100, and far larger ones overflow
+_LARGEST = (
+    1e6  # largest weight accepted; the shipped ones stay below 100, and far larger ones overflow
+)
 
 
 class Unusable(ValueError):
@@ -107,7 +126,8 @@ class Unusable(ValueError):
 
 
 def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict]:
-    """(arrays, config) of `path` without suffix: every array real and finite, the config a dictionary of JSON values.
+    """(arrays, config) of `path` without suffix: every array real and finite, the config a
+    dictionary of JSON values.
 
     Raises BadWeights.
     """
@@ -124,7 +144,9 @@ def read_some(path: Path, names: Sequence[str]) -> tuple[dict[str, np.ndarray], 
     return _read(path, some)
 
 
-def _read(path: Path, load: Callable[[Path], dict[str, np.ndarray]]) -> tuple[dict[str, np.ndarray], dict]:
+def _read(
+    path: Path, load: Callable[[Path], dict[str, np.ndarray]]
+) -> tuple[dict[str, np.ndarray], dict]:
     config, arrays_path = read_config(path.with_suffix(".json")), path.with_suffix(".safetensors")
     try:
         arrays = load(arrays_path)
@@ -167,7 +189,9 @@ def _check_array(name: str, array: np.ndarray) -> None:
     """Raise Unusable where an array holds what no trained network does."""
     if array.dtype.kind != "f":
         if not name.endswith("num_batches_tracked"):  # a count that some networks keep
-            raise Unusable(f"holds whole numbers or others ({array.dtype}) for {name} where fractions belong")
+            raise Unusable(
+                f"holds whole numbers or others ({array.dtype}) for {name} where fractions belong"
+            )
         return
     if not array.size:
         return
@@ -193,7 +217,12 @@ def typed(kind: Callable, config: dict, **given: type):
             raise Unusable(f"has the wrong kind of “{name}” in its configuration")
         if isinstance(value, int) and value < 0:
             raise Unusable(f"has a negative “{name}” in its configuration")
-    made = kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in config.items()})
+    made = kind(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in config.items()
+        }
+    )
     width, heads = getattr(made, "width", 1), getattr(made, "heads", 1)
     if not heads or width % heads:
         raise Unusable(f"has a width of {width} for {heads} heads in its configuration")
@@ -208,7 +237,9 @@ def _has_type(value, kind) -> bool:
         return isinstance(value, int) and not isinstance(value, bool)
     if typing.get_origin(kind) is tuple:
         of = typing.get_args(kind)[0]  # whole numbers are sizes, which are positive
-        return isinstance(value, (list, tuple)) and all(_has_type(item, of) and (item > 0 or of is float) for item in value)
+        return isinstance(value, (list, tuple)) and all(
+            _has_type(item, of) and (item > 0 or of is float) for item in value
+        )
     return isinstance(value, kind)
 
 
@@ -219,11 +250,12 @@ def _has_type(value, kind) -> bool:
 class Identity:
     """Identity of the weights in a folder.
 
-    fingerprint: first 16 hexadecimal digits of the SHA-256 over every weights file but the graphs, in name order.
-    origin: "shipped" (all files as released), "own" (another folder with other weights, which is fine) or "changed" (the folder differs
-    from its own SHA256SUMS, or the extension's folder from the release).
-    different: names of the files that are missing or differ from the release.
-    folder: the folder.  unlike: names of the files that are missing or differ from its own SHA256SUMS.
+    fingerprint: first 16 hexadecimal digits of the SHA-256 over every weights file but the graphs,
+    in name order. origin: "shipped" (all files as released), "own" (another folder with other
+    weights, which is fine) or "changed" (the folder differs from its own SHA256SUMS, or the
+    extension's folder from the release). different: names of the files that are missing or differ
+    from the release. folder: the folder.  unlike: names of the files that are missing or differ
+    from its own SHA256SUMS.
     """
 
     fingerprint: str
@@ -237,9 +269,14 @@ class Identity:
         """A sentence for the log, "" for shipped weights."""
         if self.unlike:
             names = ", ".join(self.unlike[:3]) + (" …" if len(self.unlike) > 3 else "")
-            return f"The weights in “{self.folder}” differ from the {SUMS} beside them ({names}): copy them again, or list them anew"
+            return (
+                f"The weights in “{self.folder}” differ from the {SUMS} beside them "
+                f"({names}): copy them again, or list them anew"
+            )
         if self.origin == "changed":
-            return f"The bundled weights were changed ({', '.join(self.different)}): install it again"
+            return (
+                f"The bundled weights were changed ({', '.join(self.different)}): install it again"
+            )
         return "These are not the shipped weights" if self.origin == "own" else ""
 
 
@@ -253,28 +290,40 @@ def identify(folder: Path) -> Identity:
             whole.update(content)
         sums[path.name] = hashlib.sha256(content).hexdigest()
     released = _sums_in(SHIPPED)
-    different = tuple(sorted(name for name in sums.keys() | released.keys() if sums.get(name) != released.get(name)))
+    different = tuple(
+        sorted(
+            name for name in sums.keys() | released.keys() if sums.get(name) != released.get(name)
+        )
+    )
     is_custom = folder.resolve() != SHIPPED  # another folder than the extension's
-    unlike = tuple(sorted(name for name, digest in _sums_in(folder).items() if sums.get(name) != digest)) if is_custom else ()
+    unlike = (
+        tuple(sorted(name for name, digest in _sums_in(folder).items() if sums.get(name) != digest))
+        if is_custom
+        else ()
+    )
     origin = ("changed" if unlike or not is_custom else "own") if different or unlike else "shipped"
     return Identity(whole.hexdigest()[:16], origin, different, str(folder), unlike)
 
 
 def _sums_in(folder: Path) -> dict[str, str]:
-    """Name → SHA-256 of each file of weights that a folder's SHA256SUMS lists; empty where the list is missing or damaged."""
+    """Name → SHA-256 of each file of weights that a folder's SHA256SUMS lists; empty where the list
+    is missing or damaged."""
     try:
         path = folder / SUMS
         if not path.is_file() or path.stat().st_size > _LONGEST_SUMS:
             return {}
         rows = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines()]
-        sums = {name.strip().lstrip("*").removeprefix("./"): digest.lower() for digest, name in rows}
+        sums = {
+            name.strip().lstrip("*").removeprefix("./"): digest.lower() for digest, name in rows
+        }
         return {name: digest for name, digest in sums.items() if name.endswith(ENDINGS)}
     except (OSError, ValueError):
         return {}
 
 
 def write_sums(folder: Path) -> Path:
-    """Write the SHA-256 of every weights file of a folder, in the format that `sha256sum --check` reads."""
+    """Write the SHA-256 of every weights file of a folder, in the format that `sha256sum --check`
+    reads."""
     rows = [f"{hash_of(path)}  {path.name}\n" for path in _files(folder)]
     write_file(folder / SUMS, "".join(rows))
     return folder / SUMS

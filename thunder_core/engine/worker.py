@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's process: reads requests as JSON lines from stdin, answers on stdout, and ends with its client.
+"""The engine's process: reads requests as JSON lines from stdin, answers on stdout, and ends with
+its client.
 
-Started by thunder_core/client.py; docs/reference/protocol.md documents the lines. Only the standard library is imported before the
-first request, so that a Python without the engine's libraries can still report what is missing.
+Started by thunder_core/client.py; docs/reference/protocol.md documents the lines. Only the standard
+library is imported before the first request, so that a Python without the engine's libraries can
+still report what is missing.
 """
 
 from __future__ import annotations
@@ -46,21 +48,28 @@ from ..system_calls import find_runtime, memory_used
 from . import arguments
 
 OLDEST_PYTHON = (3, 11)
-CANCEL_PATIENCE = 0.3  # seconds a running request has to notice its cancellation before it is answered for
+CANCEL_PATIENCE = (
+    0.3  # seconds a running request has to notice its cancellation before it is answered for
+)
 GRACE = 1.0  # seconds a running request has to end when the client is gone
 LONGEST_TRANSCRIPT = 200_000  # letters; nobody says more in an hour
 LAST_FRAME = 10_000_000  # of a take, at 25 a second
 LONGEST_MESSAGE = 500  # letters; a request may name a path or value of any length
-PROGRESS_EVERY = 0.05  # seconds between progress events; Blender's timer does not read them more often
+PROGRESS_EVERY = (
+    0.05  # seconds between progress events; Blender's timer does not read them more often
+)
 
 
 class Worker:
-    """One client, one engine, one request at a time; a thread listens for cancellation meanwhile."""
+    """One client, one engine, one request at a time; a thread listens for cancellation
+    meanwhile."""
 
     def __init__(self, requests, replies, folder, weights, device):
         self.requests = requests  # binary file of JSON lines
         self.replies = replies  # binary file, unbuffered lines
-        self.folder = folder  # the client's private folder; removed here when the client is found dead
+        self.folder = (
+            folder  # the client's private folder; removed here when the client is found dead
+        )
         self.weights = weights
         self.device = device  # None: the best there is
         self.engine = None
@@ -88,12 +97,14 @@ class Worker:
             self._answer(request)
             self.working = None
             if flag is not None and flag.is_set():
-                self._say_what_runs()  # the client may wait for the end of the request that it cancelled
+                # the client may wait for the end of the request that it cancelled
+                self._say_what_runs()
         self.finished.set()
         self.leave()
 
     def _next_request(self):
-        """The next request, None for the end. While idle, parts needed by the first takes are loaded."""
+        """The next request, None for the end. While idle, parts needed by the first takes are
+        loaded."""
         while True:
             try:
                 return self.waiting.get_nowait()
@@ -108,7 +119,8 @@ class Worker:
                 traceback.print_exception(type(error), error, error.__traceback__)
 
     def leave(self):
-        """Ends the process, with the client's private folder if the client is dead and can no longer remove it."""
+        """Ends the process, with the client's private folder if the client is dead and can no
+        longer remove it."""
         remove_if_orphaned(self.folder, patience=0.0 if self.told_to_quit else GRACE)
         os._exit(0)  # not sys.exit: the other thread may sit in a read or a computation without end
 
@@ -121,7 +133,8 @@ class Worker:
     def _say_what_runs(self):
         self._send({"id": None, "event": "alive", "working": self.working})
 
-    # -- the listening thread ------------------------------------------------------------------------------------
+    # -- the listening thread
+    # ------------------------------------------------------------------------------------
 
     def _listen_to_client(self):
         try:
@@ -136,10 +149,19 @@ class Worker:
         try:
             request = json.loads(line)
             number, verb, args = request["id"], request["verb"], request.get("args") or {}
-            if not isinstance(number, int) or not isinstance(verb, str) or not isinstance(args, dict):
+            if (
+                not isinstance(number, int)
+                or not isinstance(verb, str)
+                or not isinstance(args, dict)
+            ):
                 raise TypeError
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            self._fail(None, BadRequest("A request was not a JSON line with an id, a verb and args: it was ignored"))
+            self._fail(
+                None,
+                BadRequest(
+                    "A request was not a JSON line with an id, a verb and args: it was ignored"
+                ),
+            )
             return
         if verb == "cancel":
             self._cancel(number, args.get("request"))
@@ -160,8 +182,9 @@ class Worker:
             flag = self.cancelled.get(target) if isinstance(target, int) else None
         if flag is not None:
             flag.set()
-            # The work checks the flag at each progress report. If that takes longer than an animator waits, the answer is sent from here,
-            # and later results of the work are dropped.
+            # The work checks the flag at each progress report. If that takes longer than an
+            # animator waits, the answer is sent from here, and later results of the work are
+            # dropped.
             threading.Timer(CANCEL_PATIENCE, self._fail, (target, _cancelled())).start()
         self._done(number, {"found": flag is not None})
 
@@ -171,12 +194,16 @@ class Worker:
                 flag.set()
         self.waiting.put(None)
         if not self.finished.wait(GRACE):
-            self.leave()  # a long computation in the main thread must not keep an orphaned process alive
+            # a long computation in the main thread must not keep an orphaned process alive
+            self.leave()
 
-    # -- replies ---------------------------------------------------------------------------------------------------
+    # -- replies
+    # ------------------------------------------------------------------------------------
 
     def _send(self, message, last=False):
-        line = json.dumps(message, ensure_ascii=True, allow_nan=False, default=_plain).encode() + b"\n"
+        line = (
+            json.dumps(message, ensure_ascii=True, allow_nan=False, default=_plain).encode() + b"\n"
+        )
         with self.lock:
             number = message["id"]
             if number is not None:
@@ -195,9 +222,18 @@ class Worker:
         self._send({"id": number, "event": "done", "result": result}, last=True)
 
     def _fail(self, number, error):
-        self._send({"id": number, "event": "error", "kind": error.kind, "message": str(error)[:LONGEST_MESSAGE]}, last=True)
+        self._send(
+            {
+                "id": number,
+                "event": "error",
+                "kind": error.kind,
+                "message": str(error)[:LONGEST_MESSAGE],
+            },
+            last=True,
+        )
 
-    # -- the work --------------------------------------------------------------------------------------------------
+    # -- the work
+    # ------------------------------------------------------------------------------------
 
     def _answer(self, request):
         number, verb, args = request
@@ -207,14 +243,17 @@ class Worker:
             return  # cancelled and answered while it waited
         progress = _Progress(self, number, flag)
         if self.folder:
-            with contextlib.suppress(OSError):  # the current folder is gone if somebody cleaned it away; the client has made it again
+            # the current folder is gone if somebody cleaned it away; the client has made it again
+            with contextlib.suppress(OSError):
                 os.chdir(self.folder)
         try:
             if flag.is_set():
                 raise _cancelled()
             action = self.VERBS.get(verb)
             if action is None:
-                raise BadRequest(f"The engine knows no “{verb}”: the extension and its engine differ in version")
+                raise BadRequest(
+                    f"The engine knows no “{verb}”: the extension and its engine differ in version"
+                )
             try:
                 result = action(self, args, progress)
             except BaseException as error:
@@ -222,7 +261,9 @@ class Worker:
                     raise
                 # The failed attempt must not stay referenced, or its memory is not released.
                 error.__traceback__ = None
-                progress(0.0, "The graphics card has too little memory: using the processor instead")
+                progress(
+                    0.0, "The graphics card has too little memory: using the processor instead"
+                )
                 self.device = "cpu"
                 self._release({}, progress)
                 result = action(self, args, progress)
@@ -242,7 +283,9 @@ class Worker:
     def _loaded(self, progress):
         if self.engine is None:
             progress(0.02, "Loading the engine")  # after the sound is read
-            gc.disable()  # importing makes millions of objects and drops few: looking for these takes a tenth of it
+            # importing makes millions of objects and drops few: looking for these takes a tenth of
+            # it
+            gc.disable()
             try:
                 from .weights import advice, check_cards
 
@@ -253,11 +296,15 @@ class Worker:
                 raise
             except Exception as error:
                 if is_out_of_memory(error):
-                    raise OutOfMemory("There is too little memory to load the engine: close other programs and try again") from error
+                    raise OutOfMemory(
+                        "There is too little memory to load the engine: close other programs and "
+                        "try again"
+                    ) from error
                 if isinstance(error, ImportError):
                     raise
                 raise BadWeights(
-                    f"The weights in “{self.weights}” cannot be loaded ({_brief(error)}): {advice(Path(self.weights))}"
+                    f"The weights in “{self.weights}” cannot be loaded ({_brief(error)}): "
+                    f"{advice(Path(self.weights))}"
                 ) from error
             finally:
                 gc.enable()
@@ -265,13 +312,19 @@ class Worker:
         return self.engine
 
     def _engine_is_on_gpu(self):
-        return (self.device if self.engine is None else self.engine.device) != "cpu"  # None while loading: the memory may end there
+        return (
+            self.device if self.engine is None else self.engine.device
+        ) != "cpu"  # None while loading: the memory may end there
 
     def _hello(self, args, progress):
         from importlib.metadata import version
 
         info = self._loaded(progress).info()
-        versions = {"python": ".".join(map(str, sys.version_info[:3])), "numpy": version("numpy"), **info["versions"]}
+        versions = {
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "numpy": version("numpy"),
+            **info["versions"],
+        }
         return {"protocol": PROTOCOL, **info, "versions": versions, "memory": memory_used()}
 
     def _generate(self, args, progress):
@@ -287,7 +340,8 @@ class Worker:
 
         @functools.cache
         def about():
-            """Provenance shared by all takes; what the weights are is known once they have been read, beside the work for the first."""
+            """Provenance shared by all takes; what the weights are is known once they have been
+            read, beside the work for the first."""
             from ..types import FPS
 
             info = engine.info()
@@ -307,7 +361,12 @@ class Worker:
 
         running, sound_seconds = engine.begin(speech, request, progress, noticed), speech.seconds
         del speech  # of an hour it has .23 GB, and takes need only its features
-        return {"takes": running.run(arrived), **about(), "sound_seconds": sound_seconds, "seconds": time.monotonic() - started}
+        return {
+            "takes": running.run(arrived),
+            **about(),
+            "sound_seconds": sound_seconds,
+            "seconds": time.monotonic() - started,
+        }
 
     def _explain(self, args, progress):
         from ..request import check_whole
@@ -333,19 +392,30 @@ class Worker:
         motion, recorded = self._motion(args), None
         speech = self._sound(args, progress, may_be_silent=True)
         if args.get("recorded") is not None:
-            with contextlib.suppress(BadSound):  # a film without sound, or in a format that nothing here reads: the mouth tells it
+            # a film without sound, or in a format that nothing here reads: the mouth tells it
+            with contextlib.suppress(BadSound):
                 recorded = self._sound(args, progress, "recorded", may_be_silent=True)
         engine = self._loaded(progress)
         progress(0.3, "Finding the offset")
         match, by = engine.align(speech, motion, recorded)
-        return {"seconds": match.seconds, "sure": match.sure, "by": by, "sound_seconds": speech.seconds}
+        return {
+            "seconds": match.seconds,
+            "sure": match.sure,
+            "by": by,
+            "sound_seconds": speech.seconds,
+        }
 
     def _check(self, args, progress):
         motion, text = self._motion(args), _transcript({"text": "", **args})
         speech = self._sound(args, progress)
         engine = self._loaded(progress)
         progress(0.2, "Checking the lips")
-        return {"findings": [each.values() for each in engine.check(speech, motion, args.get("tolerance", "realistic"), text)]}
+        return {
+            "findings": [
+                each.values()
+                for each in engine.check(speech, motion, args.get("tolerance", "realistic"), text)
+            ]
+        }
 
     def _closures(self, args, progress):
         text = _transcript(args)
@@ -354,7 +424,11 @@ class Worker:
         progress(0.2, "Analyzing the voice")
         closures, pauses, words = engine.closures(speech, text)
         answer = [[each.text, each.seconds, each.sure, each.word] for each in closures]
-        return {"closures": answer, "pauses": [list(each) for each in pauses], "words": [list(each) for each in words]}
+        return {
+            "closures": answer,
+            "pauses": [list(each) for each in pauses],
+            "words": [list(each) for each in words],
+        }
 
     def _spoken(self, args, progress):
         text = _transcript(args)
@@ -362,7 +436,11 @@ class Worker:
         engine = self._loaded(progress)
         progress(0.2, "Finding words and sounds")
         sounds, words, matches = engine.spoken(speech, text)
-        return {"sounds": [astuple(each) for each in sounds], "words": [astuple(each) for each in words], "matches": matches}
+        return {
+            "sounds": [astuple(each) for each in sounds],
+            "words": [astuple(each) for each in words],
+            "matches": matches,
+        }
 
     def _listen(self, args, progress):
         from .speech.audio import write_sound
@@ -386,12 +464,16 @@ class Worker:
 
         self.enough.clear()
         name, path = args.get("microphone") or "", arguments.text(args, "path")
-        return microphone.record(name, path, self.enough, lambda level: progress.give({"event": LEVEL, **level}))
+        return microphone.record(
+            name, path, self.enough, lambda level: progress.give({"event": LEVEL, **level})
+        )
 
     def _check_flame(self, args, progress):
         files = args.get("arrays")
         if not isinstance(files, dict):
-            raise BadRequest("The request lacks “arrays”: the extension and its engine differ in version")
+            raise BadRequest(
+                "The request lacks “arrays”: the extension and its engine differ in version"
+            )
         arrays = {name: arguments.array(files, name) for name in files}
         progress(0.1, "Loading smplx")
         from ..networks.flame import check
@@ -432,33 +514,49 @@ class Worker:
         from .speech.audio import read_sound
 
         path = arguments.text(args, name)
-        return read_sound(path, lambda fraction: progress(0.02 * fraction, "Reading the sound"), may_be_silent)
+        return read_sound(
+            path, lambda fraction: progress(0.02 * fraction, "Reading the sound"), may_be_silent
+        )
 
     def _folder_for_arrays(self, args):
         folder = args.get("folder") or self.folder
         if not folder or not os.path.isdir(folder):
-            raise BadRequest(f"The folder for the results, “{folder}”, is missing: start the engine again")
+            raise BadRequest(
+                f"The folder for the results, “{folder}”, is missing: start the engine again"
+            )
         return folder
 
     def _motion(self, args):
-        """Motion of the request's expression [T, n] and jaw [T, 3] files, 25 fps; BadRequest when they do not fit."""
+        """Motion of the request's expression [T, n] and jaw [T, 3] files, 25 fps; BadRequest when
+        they do not fit."""
         import numpy as np
 
         from ..types import Motion
 
         expression, jaw = (arguments.array(args, name) for name in ("expression", "jaw"))
-        if expression.ndim != 2 or jaw.ndim != 2 or jaw.shape[1:] != (3,) or len(expression) != len(jaw) or not len(jaw):
+        if (
+            expression.ndim != 2
+            or jaw.ndim != 2
+            or jaw.shape[1:] != (3,)
+            or len(expression) != len(jaw)
+            or not len(jaw)
+        ):
             raise BadRequest(
-                f"The animation has the shapes {list(expression.shape)} and {list(jaw.shape)}, not [T, channels] and "
+                f"The animation has the shapes {list(expression.shape)} and {list(jaw.shape)}, "
+                f"not [T, channels] and "
                 "[T, 3]: choose a frame range with at least one frame"
             )
         if not (np.isfinite(expression).all() and np.isfinite(jaw).all()):
-            raise BadRequest("The animation holds values that are not numbers: look at the keys and drivers of the head")
+            raise BadRequest(
+                "The animation holds values that are not numbers: look at the keys and drivers of "
+                "the head"
+            )
         return Motion(expression=expression, jaw=jaw)
 
 
 class _Progress:
-    """Progress callback (fraction 0 … 1, message): informs the client, and raises Cancelled on request."""
+    """Progress callback (fraction 0 … 1, message): informs the client, and raises Cancelled on
+    request."""
 
     def __init__(self, worker, number, flag):
         self.worker, self.number, self.flag, self.last = worker, number, flag, (-1.0, "")
@@ -492,19 +590,31 @@ def _transcript(args) -> str:
     if not isinstance(text, str):
         raise BadRequest("No transcript was given: enter what the voice says")
     if len(text) > LONGEST_TRANSCRIPT:
-        raise BadRequest(f"The transcript has {len(text):,} letters: enter only what the voice says")
+        raise BadRequest(
+            f"The transcript has {len(text):,} letters: enter only what the voice says"
+        )
     return text
 
 
 def _save_take(take, folder, number):
     """Write a take's arrays to files; returns the take's entry for the client."""
     arrays = {name: getattr(take.motion, name) for name in ("expression", "jaw", "head", "eyes")}
-    arrays |= {"opening": take.opening, "width": take.width, "drift": take.score and take.score.per_frame}
-    files = {name: None if array is None else f"take_{number:02d}_{name}.npy" for name, array in arrays.items()}
+    arrays |= {
+        "opening": take.opening,
+        "width": take.width,
+        "drift": take.score and take.score.per_frame,
+    }
+    files = {
+        name: None if array is None else f"take_{number:02d}_{name}.npy"
+        for name, array in arrays.items()
+    }
     for name, file in files.items():
         if file is not None:
             save_array(os.path.join(folder, file), arrays[name])
-    score = {"score": take.score and float(take.score.total), "heard": take.score and float(take.score.heard)}
+    score = {
+        "score": take.score and float(take.score.total),
+        "heard": take.score and float(take.score.heard),
+    }
     return {"seed": int(take.seed), **score, "provenance": take.provenance, **files}
 
 
@@ -512,7 +622,8 @@ def import_engine():
     """The Engine class; NoEngine in a Python that is too old."""
     if sys.version_info < OLDEST_PYTHON:
         raise NoEngine(
-            f"“{sys.executable}” is Python {sys.version_info[0]}.{sys.version_info[1]} and the engine needs "
+            f"“{sys.executable}” is Python {sys.version_info[0]}.{sys.version_info[1]} and the "
+            f"engine needs "
             f"{OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer: choose another Python"
         )
     from .engine import Engine
@@ -525,9 +636,16 @@ def explain(error, verb):
     if isinstance(error, ThunderError):
         return error
     if is_out_of_memory(error):
-        return OutOfMemory("There is too little memory for this: ask for fewer takes or use a shorter piece of sound")
-    if isinstance(error, KeyboardInterrupt):  # no Ctrl-C reaches this process; numpy's OpenBLAS sends it when it can start no thread
-        return OutOfMemory("The engine was interrupted, most often for lack of memory: close other programs and try again")
+        return OutOfMemory(
+            "There is too little memory for this: ask for fewer takes or use a shorter piece of "
+            "sound"
+        )
+    # no Ctrl-C reaches this process; numpy's OpenBLAS sends it when it can start no thread
+    if isinstance(error, KeyboardInterrupt):
+        return OutOfMemory(
+            "The engine was interrupted, most often for lack of memory: close other programs and "
+            "try again"
+        )
     if is_full_disk(error):
         return NoSpace("No space is left on the disk for temporary files: free some and try again")
     if isinstance(error, ImportError):
@@ -536,7 +654,8 @@ def explain(error, verb):
 
 
 def save_array(path, array):
-    """Write `array` as float32 .npy. Unlike numpy's function, it raises a clear OSError when the disk is full."""
+    """Write `array` as float32 .npy. Unlike numpy's function, it raises a clear OSError when the
+    disk is full."""
     import numpy as np
 
     memory = io.BytesIO()
@@ -548,16 +667,27 @@ def save_array(path, array):
 def _lacks(error):
     module = getattr(error, "name", None)
     if module == "miniaudio" and platform.machine() in ("aarch64", "ARM64"):
-        return NoMicrophone("On this kind of processor Thunder cannot record: record elsewhere and choose the sound file")
-    if isinstance(error, ModuleNotFoundError) and module and not module.startswith(__package__.partition(".")[0]):
+        return NoMicrophone(
+            "On this kind of processor Thunder cannot record: record elsewhere and choose the "
+            "sound file"
+        )
+    if (
+        isinstance(error, ModuleNotFoundError)
+        and module
+        and not module.startswith(__package__.partition(".")[0])
+    ):
         what = f"has no “{module.split('.')[0]}”"
     else:
         what = f"cannot load the engine ({_brief(error)})"
     if str(VENDOR) in sys.path:
         return NoEngine(
-            f"Blender's Python {what}, which came with the extension: let no antivirus program remove it, and reinstall the extension"
+            f"Blender's Python {what}, which came with the extension: let no antivirus program "
+            f"remove it, and reinstall the extension"
         )
-    return NoEngine(f"The Python at “{sys.executable}” {what}: install the engine into it, or choose another Python")
+    return NoEngine(
+        f"The Python at “{sys.executable}” {what}: install the engine into it, or choose another "
+        f"Python"
+    )
 
 
 def _cancelled():
@@ -577,17 +707,21 @@ def _plain(value):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="thunder_core.engine.worker", description="The engine's process; its client starts it.")
+    parser = argparse.ArgumentParser(
+        prog="thunder_core.engine.worker", description="The engine's process; its client starts it."
+    )
     parser.add_argument("--folder", help="the client's private folder for arrays")
     parser.add_argument("--weights", default=str(WEIGHTS), help="folder of the model files")
     parser.add_argument(
         "--device",
         default=None,
-        help="cpu, cuda:0 (NVIDIA, or AMD by ROCm) or mps (Apple; not tested); default: cuda:0 if there is one, else cpu",
+        help="cpu, cuda:0 (NVIDIA, or AMD by ROCm) or mps (Apple; not tested); default: cuda:0 if "
+        "there is one, else cpu",
     )
     options = parser.parse_args()
 
-    # Takes are worked on beside each other, and results must not depend on the number of cores. numpy reads these when it is loaded.
+    # Takes are worked on beside each other, and results must not depend on the number of cores.
+    # numpy reads these when it is loaded.
     for limit in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
         os.environ.setdefault(limit, "1")
 
@@ -604,12 +738,15 @@ def main():
     import faulthandler
 
     faulthandler.enable()
-    if hasattr(signal, "SIGHUP"):  # not on Windows; the system sends it to a stopped worker whose client is gone: the end of stdin ends it
+    # not on Windows; the system sends it to a stopped worker whose client is gone: the end of stdin
+    # ends it
+    if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if options.folder:
         import tempfile
 
-        tempfile.tempdir = options.folder  # files left by libraries are removed with the client's folder
+        # files left by libraries are removed with the client's folder
+        tempfile.tempdir = options.folder
     Worker(requests, replies, options.folder, options.weights, options.device).run()
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Naming conventions of characters' shapes as data, recognised in any spelling, and descriptions of what is lost without a channel."""
+"""Naming conventions of characters' shapes as data, recognised in any spelling, and descriptions of
+what is lost without a channel."""
 
 import json
 import re
@@ -15,8 +16,9 @@ from .mapping import DERIVED, JOINTS
 FOLDER = Path(__file__).with_name("conventions")
 VERSION = 1  # version of the convention format
 
-# For a channel without a shape: the nearest other one that has part of its effect, with a weight. A closing jaw closes the lips as well as
-# mouthClose does, but moves the chin too; it also replaces lip shapes that open the mouth.
+# For a channel without a shape: the nearest other one that has part of its effect, with a weight. A
+# closing jaw closes the lips as well as mouthClose does, but moves the chin too; it also replaces
+# lip shapes that open the mouth.
 FALLBACKS = {
     "mouthClose": ("jawOpen", -1.0),
     "mouthFunnel": ("mouthPucker", 0.6),
@@ -28,7 +30,8 @@ FALLBACKS = {
     },
 }
 
-# The vowels of some conventions have single-letter names, which are ambiguous alone: this many of them must exist.
+# The vowels of some conventions have single-letter names, which are ambiguous alone: this many of
+# them must exist.
 _SHORT_LETTERS, _SHORT_ENOUGH = 2, 3
 
 _LOST = {
@@ -36,7 +39,8 @@ _LOST = {
     "jawLeft": "the jaw does not swing to the side",
     "jawRight": "the jaw does not swing to the side",
     "jawForward": "the chin does not come forward on “sh” and in anger",
-    "mouthClose": "the lips do not meet while the jaw is open: P, B and M are said with the whole jaw",
+    "mouthClose": "the lips do not meet while the jaw is open: P, B and M are said with the whole "
+    "jaw",
     "mouthFunnel": "the lips do not funnel: “sh”, “ch” and an open “o” look flat",
     "mouthPucker": "the lips do not come together in front: “oo” and “w” look like “ah”",
     "mouthRollLower": "the lower lip does not go under the teeth: F and V are not seen",
@@ -77,9 +81,10 @@ _LOST = {
 class Convention:
     """A naming convention.
 
-    keys: channel → alternatives, best first; each is {name: weight} of shapes that make the channel together.
-    bones: joint → names of bones, best first (of the neck all that are there share the turn).
-    marks: names that distinguish it from another convention with the same shapes; a name that ends in * is a prefix.
+    keys: channel → alternatives, best first; each is {name: weight} of shapes that make the channel
+    together. bones: joint → names of bones, best first (of the neck all that are there share the
+    turn). marks: names that distinguish it from another convention with the same shapes; a name
+    that ends in * is a prefix.
     """
 
     name: str
@@ -93,7 +98,8 @@ class Convention:
 
 @dataclass(frozen=True)
 class Recognised:
-    """A convention's matches among names: channel → {the character's name: weight}; channels that use another's shapes.
+    """A convention's matches among names: channel → {the character's name: weight}; channels that
+    use another's shapes.
 
     proper: number of channels matched by the convention's preferred names.
     """
@@ -106,7 +112,8 @@ class Recognised:
 
 @lru_cache(maxsize=1)
 def conventions() -> tuple[Convention, ...]:
-    """All known conventions in the order they are preferred. Raises BadHead if a file of ours is damaged."""
+    """All known conventions in the order they are preferred. Raises BadHead if a file of ours is
+    damaged."""
     result = [_load(path) for path in sorted(FOLDER.glob("*.json"))]
     return tuple(sorted(result, key=lambda convention: (convention.order, convention.name)))
 
@@ -117,17 +124,35 @@ def _load(path: Path) -> Convention:
         if data["thunder_convention"] != VERSION:
             raise ValueError(f"version {data['thunder_convention']}")
         keys = {
-            channel: tuple(_alternative(item) for item in (value if isinstance(value, list) else [value]))
+            channel: tuple(
+                _alternative(item) for item in (value if isinstance(value, list) else [value])
+            )
             for channel, value in data["keys"].items()
         }
-        bones = {joint: tuple(names) for joint, names in data.get("bones", {}).items() if joint in JOINTS}
-        return Convention(data["name"], data["title"], data["about"], int(data["order"]), keys, bones, tuple(data.get("marks", ())))
+        bones = {
+            joint: tuple(names) for joint, names in data.get("bones", {}).items() if joint in JOINTS
+        }
+        return Convention(
+            data["name"],
+            data["title"],
+            data["about"],
+            int(data["order"]),
+            keys,
+            bones,
+            tuple(data.get("marks", ())),
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadHead(f"The naming convention {path.name} cannot be read ({error}): reinstall the add-on") from error
+        raise BadHead(
+            f"The naming convention {path.name} cannot be read ({error}): reinstall the add-on"
+        ) from error
 
 
 def _alternative(item) -> dict[str, float]:
-    return {item: 1.0} if isinstance(item, str) else {str(name): float(weight) for name, weight in item.items()}
+    return (
+        {item: 1.0}
+        if isinstance(item, str)
+        else {str(name): float(weight) for name, weight in item.items()}
+    )
 
 
 # ---- spelling
@@ -139,7 +164,8 @@ _SIDES = {"l": "left", "r": "right", "lf": "left", "rt": "right"}
 
 @lru_cache(maxsize=8192)
 def words(name: str) -> tuple[str, ...]:
-    """The words of a name in lower case, sides written out: “browDown_L”, “Brow_Down_Left” → brow down left."""
+    """The words of a name in lower case, sides written out: “browDown_L”, “Brow_Down_Left” → brow
+    down left."""
     return tuple(_SIDES.get(word, word) for word in (part.lower() for part in _WORDS.findall(name)))
 
 
@@ -158,9 +184,12 @@ def _forms(name: str):
 
 
 def _frame(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, str]:
-    """The text before and after a shape's own name, numbers replaced by #: the names of one character share it."""
+    """The text before and after a shape's own name, numbers replaced by #: the names of one
+    character share it."""
     before_text = re.sub(r"\d+", "#", " ".join(before))
-    return re.sub(r"^.* ?lod #? ?mesh$", "* lod # mesh", before_text), re.sub(r"\d+", "#", " ".join(after))
+    return re.sub(r"^.* ?lod #? ?mesh$", "* lod # mesh", before_text), re.sub(
+        r"\d+", "#", " ".join(after)
+    )
 
 
 @lru_cache(maxsize=8192)
@@ -178,7 +207,8 @@ def _readings(name: str) -> tuple[tuple[str, tuple[str, str] | None], ...]:
 
 
 def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
-    """Find the wanted names among others, in any spelling and behind the prefix that most of them share.
+    """Find the wanted names among others, in any spelling and behind the prefix that most of them
+    share.
 
     Returns {wanted: [matching names]}; wanted names without a match are left out.
     """
@@ -198,7 +228,8 @@ def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
     best = max(framed, key=lambda frame: len(framed[frame]), default=None)
     if best is not None and (len(framed[best]) >= 3 or not result):
         for shape, matches in framed[best].items():
-            result.setdefault(shape, matches)  # if a plain and a prefixed name exist, the plain one is the shape
+            # if a plain and a prefixed name exist, the plain one is the shape
+            result.setdefault(shape, matches)
     return result
 
 
@@ -211,23 +242,38 @@ def find(names: tuple[str, ...], others: tuple[str, ...] = ()) -> Recognised | N
 
     others: names of the character's objects and bones, in which some conventions leave their mark.
     """
-    marks = {spelling(name) for name in (*names, *others)} | {name.lower() for name in (*names, *others)}
+    marks = {spelling(name) for name in (*names, *others)} | {
+        name.lower() for name in (*names, *others)
+    }
 
     def rank(recognised: Recognised) -> tuple[int, int, int, int]:
         marked = sum(_is_marked(mark, marks) for mark in recognised.convention.marks)
-        return len(recognised.shapes) - len(recognised.fallbacks), marked, recognised.proper, -recognised.convention.order
+        return (
+            len(recognised.shapes) - len(recognised.fallbacks),
+            marked,
+            recognised.proper,
+            -recognised.convention.order,
+        )
 
     explained = [explain(convention, names) for convention in conventions()]
-    return max((recognised for recognised in explained if recognised.shapes), key=rank, default=None)
+    return max(
+        (recognised for recognised in explained if recognised.shapes), key=rank, default=None
+    )
 
 
 def _is_marked(mark: str, names: set[str]) -> bool:
-    return any(name.startswith(mark[:-1].lower()) for name in names) if mark.endswith("*") else spelling(mark) in names
+    return (
+        any(name.startswith(mark[:-1].lower()) for name in names)
+        if mark.endswith("*")
+        else spelling(mark) in names
+    )
 
 
 def explain(convention: Convention, names: Sequence[str]) -> Recognised:
     """The matches of one convention among shape names."""
-    wanted = [name for alternatives in convention.keys.values() for each in alternatives for name in each]
+    wanted = [
+        name for alternatives in convention.keys.values() for each in alternatives for name in each
+    ]
     matches = match(wanted, names)
     spelt = {spelling(name): original for name, original in matches.items()}
     if sum(len(form) <= _SHORT_LETTERS for form in spelt) < _SHORT_ENOUGH:
@@ -235,14 +281,34 @@ def explain(convention: Convention, names: Sequence[str]) -> Recognised:
     shapes: dict[str, dict[str, float]] = {}
     proper = 0
     for channel, alternatives in convention.keys.items():
-        chosen = next((each for each in alternatives if all(spelling(name) in spelt for name in each)), None)
+        chosen = next(
+            (each for each in alternatives if all(spelling(name) in spelt for name in each)), None
+        )
         if chosen is None:  # one half of a split shape is better than none
-            chosen = next((each for each in alternatives if 2 * sum(spelling(name) in spelt for name in each) >= len(each)), None)
+            chosen = next(
+                (
+                    each
+                    for each in alternatives
+                    if 2 * sum(spelling(name) in spelt for name in each) >= len(each)
+                ),
+                None,
+            )
         proper += chosen is alternatives[0]
         if chosen is not None:
-            shapes[channel] = {actual: weight for name, weight in chosen.items() for actual in spelt.get(spelling(name), ())}
-    used = {channel: other for channel, (other, _) in FALLBACKS.items() if channel not in shapes and other in shapes}
-    made = {channel: {name: FALLBACKS[channel][1] * weight for name, weight in shapes[other].items()} for channel, other in used.items()}
+            shapes[channel] = {
+                actual: weight
+                for name, weight in chosen.items()
+                for actual in spelt.get(spelling(name), ())
+            }
+    used = {
+        channel: other
+        for channel, (other, _) in FALLBACKS.items()
+        if channel not in shapes and other in shapes
+    }
+    made = {
+        channel: {name: FALLBACKS[channel][1] * weight for name, weight in shapes[other].items()}
+        for channel, other in used.items()
+    }
     return Recognised(convention, shapes | made, used, proper)
 
 
@@ -256,9 +322,11 @@ def loss(channel: str) -> str:
 
 
 def missing(used, channels: Sequence[str]) -> list[tuple[str, str]]:
-    """Sources without a target: [(channel, loss)], most important first. used: names of channels, keys and joints.
+    """Sources without a target: [(channel, loss)], most important first. used: names of channels,
+    keys and joints.
 
-    A rotation counts as there by its joint or by its keys; a head that keeps still is seen at once, and comes right after a jaw that does.
+    A rotation counts as there by its joint or by its keys; a head that keeps still is seen at once,
+    and comes right after a jaw that does.
     """
     rows = []
     if "jaw" not in used and "jawOpen" not in used:
@@ -270,7 +338,11 @@ def missing(used, channels: Sequence[str]) -> list[tuple[str, str]]:
     if "jaw" not in used and not {"jawLeft", "jawRight"} <= set(used):
         rows.append(("jawLeft", loss("jawLeft")))
     eyes = any(name.startswith(GAZE) for name in used)
-    rows += [(joint, loss(joint)) for joint in ("eye_left", "eye_right") if joint not in used and not eyes]
+    rows += [
+        (joint, loss(joint))
+        for joint in ("eye_left", "eye_right")
+        if joint not in used and not eyes
+    ]
     return rows
 
 
@@ -293,7 +365,14 @@ _IMPORTANT = (
 
 
 def all_sources(channels: Sequence[str]) -> tuple[str, ...]:
-    """All that a mapping may take from, in the order a table shows it: jaw first, then mouth, eyes, brows, head."""
-    names = ("jawOpen", "jawLeft", "jawRight", *channels, *(name for name in DERIVED if name.startswith(GAZE)))
+    """All that a mapping may take from, in the order a table shows it: jaw first, then mouth, eyes,
+    brows, head."""
+    names = (
+        "jawOpen",
+        "jawLeft",
+        "jawRight",
+        *channels,
+        *(name for name in DERIVED if name.startswith(GAZE)),
+    )
     order = {"jaw": 0, "mouth": 1, "eyes": 2, "upper_face": 3, "head": 4}
     return tuple(sorted(dict.fromkeys(names), key=lambda name: order[region_of(name)]))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The head that the whole add-on uses: a FLAME-format asset, ours or the user's own FLAME file; numpy only."""
+"""The head that the whole add-on uses: a FLAME-format asset, ours or the user's own FLAME file;
+numpy only."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +17,10 @@ HEAD_FILE = WEIGHTS / "head.npz"
 JOINT_NAMES = ("root", "neck", "jaw", "eye_left", "eye_right")
 NECK, JAW, EYE_LEFT, EYE_RIGHT = 1, 2, 3, 4
 FLAME_SHAPE_DIRECTIONS = 300  # FLAME files keep identity directions first, then expression
-_EYES_APART = (0.035, 0.12)  # plausible distance between the eyes, metres, from a newborn to a troll
-# Parts of a FLAME file and their linear colours; an iris is 11.7 mm wide on a ball of 24, a pupil 4.
+# plausible distance between the eyes, metres, from a newborn to a troll
+_EYES_APART = (0.035, 0.12)
+# Parts of a FLAME file and their linear colours; an iris is 11.7 mm wide on a ball of 24, a pupil
+# 4.
 _FLAME_LOOK = {
     "Skin": (0.72, 0.5, 0.4, 1.0),
     "Eye White": (0.7, 0.68, 0.65, 1.0),
@@ -26,15 +29,21 @@ _FLAME_LOOK = {
 }
 _IRIS_COSINE, _PUPIL_COSINE = 0.873, 0.986
 
-_LANDMARKS = ("inner_lip_upper_mid", "inner_lip_lower_mid", "mouth_corner_left", "mouth_corner_right")
+_LANDMARKS = (
+    "inner_lip_upper_mid",
+    "inner_lip_lower_mid",
+    "mouth_corner_left",
+    "mouth_corner_right",
+)
 
 
 @dataclass(frozen=True)
 class Hair:
     """Hair of a head, a mesh of its own that follows the neck's joint and has no keys.
 
-    vertices [H, 3] f32 metres in the head's axes · polygons [P, 4], −1 pads a triangle · polygon_material [P] · material_names,
-    material_colors [M, 4] linear RGBA · tints [H, 3] f32: factors of the material's colour.
+    vertices [H, 3] f32 metres in the head's axes · polygons [P, 4], −1 pads a triangle ·
+    polygon_material [P] · material_names, material_colors [M, 4] linear RGBA · tints [H, 3] f32:
+    factors of the material's colour.
     """
 
     vertices: np.ndarray
@@ -47,20 +56,23 @@ class Hair:
 
 @dataclass(frozen=True)
 class Head:
-    """A head in FLAME's layout; metres; x to the head's left, y up, z out of the face; mouth closed at rest.
+    """A head in FLAME's layout; metres; x to the head's left, y up, z out of the face; mouth closed
+    at rest.
 
-    v_template [V, 3] f32 · shapedirs [V, 3, n] f32, the expression directions · posedirs [V, 3, 36] f32, pose
-    correctives · J_regressor [5, V] f32 · weights [V, 5] f32, skinning, rows sum to 1 · kintree_table [2, 5]
-    (row 0: parents; −1 for the root) · f [F, 3] triangles · polygons [P, 4] quads, −1 pads a triangle ·
-    polygon_material [P] · material_names, material_colors [M, 4] linear RGBA · expression_names [n].
-    mouth_vertices [n_m] ids that mesh-to-speech reads, mouth_parts [n_m] (0 lips and skin, 1 upper teeth,
-    2 lower teeth, 3 tongue) · inner_lip_upper_mid, inner_lip_lower_mid, mouth_corner_left, mouth_corner_right:
-    vertex ids, −1 where unknown · region_names, regions [R, V] f32, sum 1 per vertex; R = 0 where unknown
-    (`regions.mark_regions` finds both on a FLAME head) · identity [V, 3, m] f32, the directions in which people differ ·
-    corrective_pairs, correctives [V, 3, c] f32: shapes that come in with the product of two keys' weights. A channel's weight is
-    its value within 0 … 1, a joint's the sine of its turn about x. They move nothing where the lips meet · tints [V, 3] f32: factors
-    of the material's colour; no rows where it is even · hair: None if there is none, as in a FLAME file.
-    Joints in FLAME's order: root, neck, jaw, left eye, right eye.
+    v_template [V, 3] f32 · shapedirs [V, 3, n] f32, the expression directions · posedirs [V, 3, 36]
+    f32, pose correctives · J_regressor [5, V] f32 · weights [V, 5] f32, skinning, rows sum to 1 ·
+    kintree_table [2, 5] (row 0: parents; −1 for the root) · f [F, 3] triangles · polygons [P, 4]
+    quads, −1 pads a triangle · polygon_material [P] · material_names, material_colors [M, 4] linear
+    RGBA · expression_names [n]. mouth_vertices [n_m] ids that mesh-to-speech reads, mouth_parts
+    [n_m] (0 lips and skin, 1 upper teeth, 2 lower teeth, 3 tongue) · inner_lip_upper_mid,
+    inner_lip_lower_mid, mouth_corner_left, mouth_corner_right: vertex ids, −1 where unknown ·
+    region_names, regions [R, V] f32, sum 1 per vertex; R = 0 where unknown (`regions.mark_regions`
+    finds both on a FLAME head) · identity [V, 3, m] f32, the directions in which people differ ·
+    corrective_pairs, correctives [V, 3, c] f32: shapes that come in with the product of two keys'
+    weights. A channel's weight is its value within 0 … 1, a joint's the sine of its turn about x.
+    They move nothing where the lips meet · tints [V, 3] f32: factors of the material's colour; no
+    rows where it is even · hair: None if there is none, as in a FLAME file. Joints in FLAME's
+    order: root, neck, jaw, left eye, right eye.
     """
 
     v_template: np.ndarray
@@ -120,11 +132,14 @@ def load_head(path: str | Path | None = None) -> Head:
     except BadHead as error:
         if path.resolve() != HEAD_FILE:
             raise
-        raise BadHead(f"The extension's own head cannot be used ({error.reason}): reinstall the extension") from error
+        raise BadHead(
+            f"The extension's own head cannot be used ({error.reason}): reinstall the extension"
+        ) from error
 
 
 def read_head(path: Path) -> Head:
-    """The head in a file; its errors advise choosing another file, even for the bundled head. Raises BadHead."""
+    """The head in a file; its errors advise choosing another file, even for the bundled head.
+    Raises BadHead."""
     if path.exists() and (problem := not_a_file(path)):
         raise BadHead(f"{problem}: choose a file that is a head")
     if not path.is_file():
@@ -140,15 +155,22 @@ def _read_npz(path):
     try:
         return read_npz(path)
     except Unreadable as reason:
-        raise BadHead(f"{path.name} {reason}, so it is not read as a head: choose an .npz of plain arrays or a FLAME .pkl") from None
+        raise BadHead(
+            f"{path.name} {reason}, so it is not read as a head: choose an .npz of plain arrays "
+            f"or a FLAME .pkl"
+        ) from None
     except OSError as problem:
-        raise BadHead(f"{path.name} cannot be opened ({problem.strerror}): choose a file you may read") from None
+        raise BadHead(
+            f"{path.name} cannot be opened ({problem.strerror}): choose a file you may read"
+        ) from None
 
 
 def _required(path, data, name):
     """An array of numbers that a file must have."""
     if name not in data:
-        raise BadHead(f"{path.name} lacks {name}, which every FLAME-format head has: choose another file")
+        raise BadHead(
+            f"{path.name} lacks {name}, which every FLAME-format head has: choose another file"
+        )
     try:
         value = np.asarray(data[name])
     except (TypeError, ValueError, OverflowError):
@@ -163,31 +185,47 @@ def _array(path, data, name):
     with np.errstate(over="ignore"):  # too large values become infinite and are refused
         value = np.ascontiguousarray(_required(path, data, name), dtype=np.float32)
     if not np.isfinite(value).all():
-        raise BadHead(f"{name} in {path.name} contains NaN or infinite numbers: choose another file")
+        raise BadHead(
+            f"{name} in {path.name} contains NaN or infinite numbers: choose another file"
+        )
     return value
 
 
 def _whole(path, data, name):
-    """Whole numbers of a file, such as the vertices of a face, as int32. Numbers beyond it would wrap round to others."""
+    """Whole numbers of a file, such as the vertices of a face, as int32. Numbers beyond it would
+    wrap round to others."""
     value = _required(path, data, name)
     limits = np.iinfo(np.int32)
     if value.size:
-        if value.dtype.kind == "f" and not (np.isfinite(value).all() and (value == np.trunc(value)).all()):
-            raise BadHead(f"{name} in {path.name} holds fractions where it must name vertices by whole numbers: download the file again")
+        if value.dtype.kind == "f" and not (
+            np.isfinite(value).all() and (value == np.trunc(value)).all()
+        ):
+            raise BadHead(
+                f"{name} in {path.name} holds fractions where it must name vertices by whole "
+                f"numbers: download the file again"
+            )
         if value.min() < limits.min or value.max() > limits.max:
-            raise BadHead(f"{name} in {path.name} holds numbers too large to name anything in it: download the file again")
+            raise BadHead(
+                f"{name} in {path.name} holds numbers too large to name anything in it: download "
+                f"the file again"
+            )
     return np.ascontiguousarray(value, dtype=np.int32)
 
 
 def _rig(path, data):
     """Fields of `Head` that every FLAME-format file has."""
-    kintree = _required(path, {"kintree_table": [[-1, 0, 1, 1, 1], range(5)]} | data, "kintree_table")
+    kintree = _required(
+        path, {"kintree_table": [[-1, 0, 1, 1, 1], range(5)]} | data, "kintree_table"
+    )
     # FLAME files store the root's missing parent as an unsigned −1
     kintree = np.where((kintree >= 0) & (kintree <= 4), kintree, 5).astype(np.int64)
     kintree[kintree == 5] = -1
     template = _array(path, data, "v_template")
     if template.ndim != 2 or template.shape[1] != 3:
-        raise BadHead(f"v_template in {path.name} has shape {template.shape} where three numbers a vertex are needed: choose another file")
+        raise BadHead(
+            f"v_template in {path.name} has shape {template.shape} where three numbers a vertex "
+            f"are needed: choose another file"
+        )
     return {
         "v_template": template,
         "J_regressor": _array(path, data, "J_regressor"),
@@ -204,26 +242,49 @@ def _names(path, data, name):
     if value.dtype.kind != "U" and value.size:
         raise BadHead(f"{name} in {path.name} is not a list of names: choose another file")
     names = tuple(str(v) for v in value.ravel())
-    if len(set(names)) < len(names) or not all(each.isprintable() and each.strip() for each in names):
-        raise BadHead(f"{name} in {path.name} holds empty, unreadable or repeated names: choose another file")
+    if len(set(names)) < len(names) or not all(
+        each.isprintable() and each.strip() for each in names
+    ):
+        raise BadHead(
+            f"{name} in {path.name} holds empty, unreadable or repeated names: choose another file"
+        )
     return names
 
 
 def _ours(path, data):
     """A head from a file of ours."""
     fields = _rig(path, data)
-    fields |= {name: _array(path, data, name) for name in ("shapedirs", "material_colors", "regions")}
-    fields |= {name: _whole(path, data, name) for name in ("polygons", "polygon_material", "mouth_vertices", "mouth_parts")}
-    fields |= {name: _names(path, data, name) for name in ("expression_names", "material_names", "region_names")}
+    fields |= {
+        name: _array(path, data, name) for name in ("shapedirs", "material_colors", "regions")
+    }
+    fields |= {
+        name: _whole(path, data, name)
+        for name in ("polygons", "polygon_material", "mouth_vertices", "mouth_parts")
+    }
+    fields |= {
+        name: _names(path, data, name)
+        for name in ("expression_names", "material_names", "region_names")
+    }
     for name in _LANDMARKS:
         value = _whole(path, data, name)
         if value.size != 1:
             raise BadHead(f"{name} in {path.name} is not one vertex number: choose another file")
         fields[name] = int(value.ravel()[0])
     if "corrective_pairs" in data:
-        pairs, names = np.asarray(data["corrective_pairs"]), {*fields["expression_names"], *JOINT_NAMES}
-        if pairs.dtype.kind != "U" or pairs.ndim != 2 or pairs.shape[1] != 2 or not set(pairs.ravel().tolist()) <= names:
-            raise BadHead(f"corrective_pairs in {path.name} are not pairs of its channels or joints: choose another file")
+        pairs, names = (
+            np.asarray(data["corrective_pairs"]),
+            {*fields["expression_names"], *JOINT_NAMES},
+        )
+        if (
+            pairs.dtype.kind != "U"
+            or pairs.ndim != 2
+            or pairs.shape[1] != 2
+            or not set(pairs.ravel().tolist()) <= names
+        ):
+            raise BadHead(
+                f"corrective_pairs in {path.name} are not pairs of its channels or joints: choose "
+                f"another file"
+            )
         fields["corrective_pairs"] = tuple((str(a), str(b)) for a, b in pairs)
         fields["correctives"] = _array(path, data, "correctives")
     if "tints" in data:
@@ -243,16 +304,34 @@ def _hair(path, data):
         tints=_array(path, data, "hair_tints"),
     )
     count, faces, kinds = len(hair.vertices), len(hair.polygons), len(hair.material_names)
-    shapes = [value.shape for value in (hair.vertices, hair.polygons, hair.polygon_material, hair.material_colors, hair.tints)]
+    shapes = [
+        value.shape
+        for value in (
+            hair.vertices,
+            hair.polygons,
+            hair.polygon_material,
+            hair.material_colors,
+            hair.tints,
+        )
+    ]
     if shapes != [(count, 3), (faces, 4), (faces,), (kinds, 4), (count, 3)]:
-        raise BadHead(f"The arrays of the hair in {path.name} do not fit each other: download the file again")
+        raise BadHead(
+            f"The arrays of the hair in {path.name} do not fit each other: download the file again"
+        )
     if (
         faces
-        and not (-1 <= hair.polygons.min() and hair.polygons.max() < count and 0 <= hair.polygon_material.min())
+        and not (
+            -1 <= hair.polygons.min()
+            and hair.polygons.max() < count
+            and 0 <= hair.polygon_material.min()
+        )
         or hair.polygon_material.max(initial=-1) >= kinds
         or _has_repeated_corners(hair.polygons)
     ):
-        raise BadHead(f"The hair in {path.name} names vertices or materials that do not exist: download the file again")
+        raise BadHead(
+            f"The hair in {path.name} names vertices or materials that do not exist: download the "
+            f"file again"
+        )
     return hair
 
 
@@ -263,7 +342,8 @@ def _flame(path, data):
     shapedirs = _array(path, data, "shapedirs")
     if shapedirs.ndim != 3 or shapedirs.shape[2] <= FLAME_SHAPE_DIRECTIONS:
         raise BadHead(
-            f"{path.name} has no expression directions: FLAME keeps them after {FLAME_SHAPE_DIRECTIONS} identity "
+            f"{path.name} has no expression directions: FLAME keeps them after "
+            f"{FLAME_SHAPE_DIRECTIONS} identity "
             "directions: choose the full FLAME model"
         )
     identity = np.ascontiguousarray(shapedirs[:, :, :FLAME_SHAPE_DIRECTIONS])
@@ -289,7 +369,8 @@ def _flame(path, data):
 
 
 def _eyes_of_flame(head):
-    """Material of every triangle of a FLAME head: skin, and on the eyeballs white, iris and pupil by the angle from ahead."""
+    """Material of every triangle of a FLAME head: skin, and on the eyeballs white, iris and pupil
+    by the angle from ahead."""
     result = np.zeros(len(head.f), np.int32)
     middles, joints = head.v_template.astype(np.float64)[head.f].mean(1), head.joints
     for joint in (EYE_LEFT, EYE_RIGHT):
@@ -309,33 +390,55 @@ def _check_joint_names(path, data):
         if not isinstance(names, (list, tuple)) or not names:
             continue
         plain = ["".join(c for c in str(n).lower() if c.isalpha()) for n in names]
-        wanted = (("root", "global", "head"), ("neck",), ("jaw",), ("lefteye", "eyeleft", "leye"), ("righteye", "eyeright", "reye"))
-        if len(plain) != 5 or any(not any(w in n for w in words) for n, words in zip(plain, wanted)):
+        wanted = (
+            ("root", "global", "head"),
+            ("neck",),
+            ("jaw",),
+            ("lefteye", "eyeleft", "leye"),
+            ("righteye", "eyeright", "reye"),
+        )
+        if len(plain) != 5 or any(
+            not any(w in n for w in words) for n, words in zip(plain, wanted)
+        ):
             raise BadHead(
-                f"The joints of {path.name} are called {', '.join(map(str, names))[:80]} where FLAME has root, neck, jaw, "
+                f"The joints of {path.name} are called {', '.join(map(str, names))[:80]} where "
+                f"FLAME has root, neck, jaw, "
                 "left eye and right eye: choose a FLAME model"
             )
 
 
 def _in_metres(path, head):
-    """A FLAME head in metres, whatever unit its file is in; raise BadHead if its joints are not where a face has them."""
+    """A FLAME head in metres, whatever unit its file is in; raise BadHead if its joints are not
+    where a face has them."""
     joints = head.joints
     left, right = joints[EYE_LEFT], joints[EYE_RIGHT]
     apart = float(np.linalg.norm(left - right))
-    unit = next((unit for unit in (1.0, 0.01, 0.001) if _EYES_APART[0] <= apart * unit <= _EYES_APART[1]), None)
+    unit = next(
+        (unit for unit in (1.0, 0.01, 0.001) if _EYES_APART[0] <= apart * unit <= _EYES_APART[1]),
+        None,
+    )
     if unit is None:
         raise BadHead(
-            f"The eyes of {path.name} are {apart:.3g} apart, which fits no person in metres, centimetres or millimetres: "
+            f"The eyes of {path.name} are {apart:.3g} apart, which fits no person in metres, "
+            f"centimetres or millimetres: "
             "choose a FLAME model, unchanged"
         )
-    if left[0] - right[0] < 0.8 * apart or min(left[1], right[1]) < joints[JAW, 1] or min(left[2], right[2]) < joints[JAW, 2]:
+    if (
+        left[0] - right[0] < 0.8 * apart
+        or min(left[1], right[1]) < joints[JAW, 1]
+        or min(left[2], right[2]) < joints[JAW, 2]
+    ):
         raise BadHead(
-            f"The joints of {path.name} do not lie as FLAME's do (left eye towards +x, eyes above and before the jaw's hinge): "
+            f"The joints of {path.name} do not lie as FLAME's do (left eye towards +x, eyes above "
+            f"and before the jaw's hinge): "
             "choose a FLAME model that was not rotated"
         )
     if unit == 1.0:
         return head
-    scaled = {name: getattr(head, name) * np.float32(unit) for name in ("v_template", "shapedirs", "posedirs", "identity")}
+    scaled = {
+        name: getattr(head, name) * np.float32(unit)
+        for name in ("v_template", "shapedirs", "posedirs", "identity")
+    }
     return replace(head, **scaled)
 
 
@@ -376,25 +479,43 @@ def _check(path, head):
     ):
         lowest = -1 if name in ("polygons", "landmarks") else 0
         if ids.size and (ids.min() < lowest or ids.max() >= count):
-            raise BadHead(f"{name} in {path.name} names vertices that do not exist: download the file again")
+            raise BadHead(
+                f"{name} in {path.name} names vertices that do not exist: download the file again"
+            )
     if not np.isin(head.mouth_parts, range(4)).all():
-        raise BadHead(f"mouth_parts in {path.name} holds other numbers than 0 to 3: download the file again")
+        raise BadHead(
+            f"mouth_parts in {path.name} holds other numbers than 0 to 3: download the file again"
+        )
     for name, corners in (("f", head.f), ("polygons", head.polygons)):
         if _has_repeated_corners(corners):
-            raise BadHead(f"{name} in {path.name} has faces with fewer than three different corners: download the file again")
+            raise BadHead(
+                f"{name} in {path.name} has faces with fewer than three different corners: "
+                f"download the file again"
+            )
     if count == 0 or len(head.f) == 0:
         raise BadHead(f"{path.name} has no mesh: choose another file")
-    if len(head.polygon_material) and (head.polygon_material.min() < 0 or head.polygon_material.max() >= len(head.material_names)):
-        raise BadHead(f"polygon_material in {path.name} names materials that do not exist: download the file again")
+    if len(head.polygon_material) and (
+        head.polygon_material.min() < 0 or head.polygon_material.max() >= len(head.material_names)
+    ):
+        raise BadHead(
+            f"polygon_material in {path.name} names materials that do not exist: download the "
+            f"file again"
+        )
     if list(head.parents) != [-1, 0, 1, 1, 1]:
-        raise BadHead(f"The joints of {path.name} are not FLAME's (root, neck, jaw, two eyes): choose a FLAME model")
+        raise BadHead(
+            f"The joints of {path.name} are not FLAME's (root, neck, jaw, two eyes): choose a "
+            f"FLAME model"
+        )
     if np.abs(head.weights.sum(1) - 1).max() > 1e-3:
-        raise BadHead(f"The skinning weights of {path.name} do not sum to 1: download the file again")
+        raise BadHead(
+            f"The skinning weights of {path.name} do not sum to 1: download the file again"
+        )
     return head
 
 
 def _has_repeated_corners(corners):
-    """Whether some face [P, 3 or 4] names a vertex twice or has only two; −1 in the fourth column pads a triangle."""
+    """Whether some face [P, 3 or 4] names a vertex twice or has only two; −1 in the fourth column
+    pads a triangle."""
     if (corners[:, :3] < 0).any():
         return True
     ordered = np.sort(corners, axis=1)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gives a character's jaw and lips the weights that its own keys need, and moves an opening between them; numpy only."""
+"""Gives a character's jaw and lips the weights that its own keys need, and moves an opening between
+them; numpy only."""
 
 from collections.abc import Mapping as Values
 from dataclasses import dataclass, replace
@@ -9,11 +10,15 @@ import numpy as np
 from .mapping import LOWER_PER_JAW, Mapping, Rule, Target
 
 MOST = 0.5  # share of the jaw's own movement that the balance gives or takes at 1 or −1
-_LIP = 0.93  # share of a key's largest movement above which a vertex belongs to the lip that the key is named after
+# share of a key's largest movement above which a vertex belongs to the lip that the key is named
+# after
+_LIP = 0.93
 _FOLLOWS = 0.6  # share of the jaw's largest movement above which a vertex lies below the mouth
 _FUNNEL_OPENS = 0.23  # opening by mouthFunnel relative to jawOpen's, on the bundled head
-_CLOSE_RANGE, _LOWER_RANGE = (0.4, 2.5), (1.0, 12.0)  # plausible ranges; a key outside them probably means something else
-# Channels of lips and tongue without jaw movement; a key that also opens the jaw, as keys for vowels do, would open the mouth too far.
+# plausible ranges; a key outside them probably means something else
+_CLOSE_RANGE, _LOWER_RANGE = ((0.4, 2.5), (1.0, 12.0))
+# Channels of lips and tongue without jaw movement; a key that also opens the jaw, as keys for
+# vowels do, would open the mouth too far.
 LEAVES_JAW = (
     "mouthFunnel",
     "mouthPucker",
@@ -28,31 +33,48 @@ LEAVES_JAW = (
     "tongueOut",
 )
 _JAW_TOO = 0.1  # share of jawOpen above which a key for lips or tongue is taken for a vowel
-_AS_NAMED = 0.03  # deviation of mouthClose from 1, or of the funnel from 0, below which no correction is made
-# On f and v the lips part by the upper lip and a little jaw. If the jaw does all of it, the lower lip leaves the teeth: this share of
-# mouthRollLower, which measures how far the lower lip must go in, compensates the jaw's part, and the lip's part for keys that stop short.
+# deviation of mouthClose from 1, or of the funnel from 0, below which no correction is made
+_AS_NAMED = 0.03
+# On f and v the lips part by the upper lip and a little jaw. If the jaw does all of it, the lower
+# lip leaves the teeth: this share of mouthRollLower, which measures how far the lower lip must go
+# in, compensates the jaw's part, and the lip's part for keys that stop short.
 _BITE_JAW, _BITE_ROLL = 0.16, 1.15
-_JAW, _CLOSE, _LOWER, _RAISE, _ROLL = "jawOpen", "mouthClose", "mouthLowerDown", "mouthUpperUp", "mouthRollLower"
+_JAW, _CLOSE, _LOWER, _RAISE, _ROLL = (
+    "jawOpen",
+    "mouthClose",
+    "mouthLowerDown",
+    "mouthUpperUp",
+    "mouthRollLower",
+)
 
 
 def apply_balance(plan: Mapping) -> Mapping:
     """A mapping with its balance worked into its rules, and a balance of 0.
 
-    A jaw that opens further is taken back by mouthClose, one that opens less is made up for by mouthLowerDown; what
-    mouthClose closes is closed by as much, so that lips that touch do so all along. The rules stay weighted sums of
-    sources, and can be read back.
+    A jaw that opens further is taken back by mouthClose, one that opens less is made up for by
+    mouthLowerDown; what mouthClose closes is closed by as much, so that lips that touch do so all
+    along. The rules stay weighted sums of sources, and can be read back.
     """
     if not plan.balance:
         return plan
     by = MOST * plan.balance
     jaws = (_JAW, "jaw.x")
-    rules = [replace(rule, weight=rule.weight * (1 + by)) if rule.source in jaws else rule for rule in plan.rules]
-    joints = tuple(replace(rule, scale=rule.scale * (1 + by)) if rule.joint == "jaw" else rule for rule in plan.joints)
+    rules = [
+        replace(rule, weight=rule.weight * (1 + by)) if rule.source in jaws else rule
+        for rule in plan.rules
+    ]
+    joints = tuple(
+        replace(rule, scale=rule.scale * (1 + by)) if rule.joint == "jaw" else rule
+        for rule in plan.joints
+    )
     closing = [rule for rule in plan.rules if rule.source == _CLOSE]
     if by > 0:
         rules += [Rule(_JAW, rule.target, by * rule.weight) for rule in closing]
     else:
-        rules = [replace(rule, weight=rule.weight * (1 + by)) if rule.source == _CLOSE else rule for rule in rules]
+        rules = [
+            replace(rule, weight=rule.weight * (1 + by)) if rule.source == _CLOSE else rule
+            for rule in rules
+        ]
         for rule in plan.rules:
             if rule.source.startswith(_LOWER):
                 more = -by * plan.lower_per_jaw * rule.weight
@@ -61,12 +83,15 @@ def apply_balance(plan: Mapping) -> Mapping:
 
 
 def fit_to_keys(plan: Mapping, moved: Values[Target, np.ndarray]) -> Mapping:
-    """A mapping as a character's own keys need it, by what they do to its vertices; moved: offsets [V, 3] at 1 of every key.
+    """A mapping as a character's own keys need it, by what they do to its vertices; moved: offsets
+    [V, 3] at 1 of every key.
 
-    mouthClose brings the lips together over the jaw, and no further: its key is given the weight that does. A mouthFunnel that
-    parts the lips further than most has that taken back by mouthClose. Keys that shape lips or tongue and open the jaw too, as those
-    for vowels do, give the jaw's part back; if there is no key to close the lips, mouthClose takes such keys back as well as the
-    jaw, which alone leaves them parted. Where the jaw raises the upper lip for want of a key, f and v shut it.
+    mouthClose brings the lips together over the jaw, and no further: its key is given the weight
+    that does. A mouthFunnel that parts the lips further than most has that taken back by
+    mouthClose. Keys that shape lips or tongue and open the jaw too, as those for vowels do, give
+    the jaw's part back; if there is no key to close the lips, mouthClose takes such keys back as
+    well as the jaw, which alone leaves them parted. Where the jaw raises the upper lip for want of
+    a key, f and v shut it.
     """
     keyed = [rule for rule in plan.rules if rule.target in moved]
     jaws = [rule for rule in keyed if rule.source == _JAW]
@@ -84,23 +109,44 @@ def fit_to_keys(plan: Mapping, moved: Values[Target, np.ndarray]) -> Mapping:
         return sum(offsets) if offsets else None
 
     opened, closes = does(_JAW), does(_CLOSE)
-    result = measure_response(opened, closes, does(_LOWER + "Left", _LOWER + "Right"), does("mouthFunnel"))
+    result = measure_response(
+        opened, closes, does(_LOWER + "Left", _LOWER + "Right"), does("mouthFunnel")
+    )
     close = result.close if closes is not None and abs(result.close - 1.0) >= _AS_NAMED else 1.0
-    rules = [replace(rule, weight=round(close * rule.weight, 3)) if rule.source == _CLOSE and close != 1.0 else rule for rule in plan.rules]
-    if closes is not None and result.funnel >= _AS_NAMED:  # it still rounds the lips, but parts them no further than usual
+    rules = [
+        replace(rule, weight=round(close * rule.weight, 3))
+        if rule.source == _CLOSE and close != 1.0
+        else rule
+        for rule in plan.rules
+    ]
+    # it still rounds the lips, but parts them no further than usual
+    if closes is not None and result.funnel >= _AS_NAMED:
         back = result.funnel * close
-        rules += [Rule("mouthFunnel", rule.target, round(back * rule.weight, 3)) for rule in keyed if rule.source == _CLOSE]
+        rules += [
+            Rule("mouthFunnel", rule.target, round(back * rule.weight, 3))
+            for rule in keyed
+            if rule.source == _CLOSE
+        ]
     vowels: dict[Target, None] = {}
     for source in {rule.source: None for rule in keyed if rule.source.startswith(LEAVES_JAW)}:
         shaped = does(source)
         share = 0.0 if shaped is None else jaw_share(shaped, opened)
         if share >= _JAW_TOO:
             rules += [Rule(source, rule.target, round(-share * rule.weight, 3)) for rule in jaws]
-            vowels |= {rule.target: None for rule in keyed if rule.source == source and rule.target not in targets}
+            vowels |= {
+                rule.target: None
+                for rule in keyed
+                if rule.source == source and rule.target not in targets
+            }
     if closes is None and any(rule.source == _CLOSE for rule in keyed):
         rules += [Rule(_CLOSE, target, -1.0) for target in vowels]
     if does(_RAISE + "Left", _RAISE + "Right") is None and does(_ROLL) is not None:
-        rules = [replace(rule, weight=round(_BITE_ROLL * rule.weight, 3)) if rule.source == _ROLL else rule for rule in rules]
+        rules = [
+            replace(rule, weight=round(_BITE_ROLL * rule.weight, 3))
+            if rule.source == _ROLL
+            else rule
+            for rule in rules
+        ]
         rules += [Rule(_ROLL, rule.target, round(-_BITE_JAW * rule.weight, 3)) for rule in jaws]
     return replace(plan, rules=tuple(rules), lower_per_jaw=round(result.lower, 3))
 
@@ -109,8 +155,9 @@ def fit_to_keys(plan: Mapping, moved: Values[Target, np.ndarray]) -> Mapping:
 class Response:
     """The effect of a character's keys relative to its jaw.
 
-    close: value of mouthClose that cancels jawOpen = 1.  lower: value of mouthLowerDown that opens as far.  funnel: by
-    how much of jawOpen mouthFunnel parts the lips more than it does on most heads, 0 for no more.
+    close: value of mouthClose that cancels jawOpen = 1.  lower: value of mouthLowerDown that opens
+    as far.  funnel: by how much of jawOpen mouthFunnel parts the lips more than it does on most
+    heads, 0 for no more.
     """
 
     close: float = 1.0
@@ -119,11 +166,16 @@ class Response:
 
 
 def measure_response(
-    jaw: np.ndarray, close: np.ndarray | None = None, lower: np.ndarray | None = None, funnel: np.ndarray | None = None
+    jaw: np.ndarray,
+    close: np.ndarray | None = None,
+    lower: np.ndarray | None = None,
+    funnel: np.ndarray | None = None,
 ) -> Response:
-    """The response of a character's keys, measured on its lips: offsets [V, 3] at 1, both sides together, None for no key.
+    """The response of a character's keys, measured on its lips: offsets [V, 3] at 1, both sides
+    together, None for no key.
 
-    Down is the axis along which the jaw goes most. A key that does not do what its name says gives the usual value.
+    Down is the axis along which the jaw goes most. A key that does not do what its name says gives
+    the usual value.
     """
     reach = np.linalg.norm(jaw, axis=1)
     if reach.max(initial=0.0) <= 0:
@@ -142,15 +194,24 @@ def measure_response(
         least = down[upper].mean() if upper.any() else 0.0
         result = replace(result, close=float(np.clip(opens(down) / opens(rises), *_CLOSE_RANGE)))
         if funnel is not None:
-            result = replace(result, funnel=float(np.clip(opens(sign * funnel[:, axis]) / opens(down) - _FUNNEL_OPENS, 0.0, 1.0)))
+            result = replace(
+                result,
+                funnel=float(
+                    np.clip(opens(sign * funnel[:, axis]) / opens(down) - _FUNNEL_OPENS, 0.0, 1.0)
+                ),
+            )
     if lower is not None and (sinks := sign * lower[:, axis])[below].max() > 0:
         lip = below & (sinks > _LIP * sinks[below].max())
-        result = replace(result, lower=float(np.clip((down[lip].mean() - least) / sinks[lip].mean(), *_LOWER_RANGE)))
+        result = replace(
+            result,
+            lower=float(np.clip((down[lip].mean() - least) / sinks[lip].mean(), *_LOWER_RANGE)),
+        )
     return result
 
 
 def jaw_share(key: np.ndarray, jaw: np.ndarray) -> float:
-    """Share of jawOpen in another key, such as a vowel's, from the chin's movement by both; offsets [V, 3]."""
+    """Share of jawOpen in another key, such as a vowel's, from the chin's movement by both; offsets
+    [V, 3]."""
     reach = np.linalg.norm(jaw, axis=1)
     chin = reach > _FOLLOWS * max(reach.max(initial=0.0), 1e-12)
     force = float((jaw[chin] ** 2).sum())

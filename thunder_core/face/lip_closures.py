@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lip contacts: preserved through any change, added and removed by hand or from a text; numpy only."""
+"""Lip contacts: preserved through any change, added and removed by hand or from a text; numpy
+only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,29 +17,38 @@ PARTED_MM = 3.0  # wider gaps are not constrained
 _ROUNDS = 6  # Newton steps for the jaw's angle: the gap is almost linear in it
 _HALVINGS = 10
 
-# A bilabial as speakers make it: lips fall together faster than they part (Löfqvist and Gracco 1997), seconds.
+# A bilabial as speakers make it: lips fall together faster than they part (Löfqvist and Gracco
+# 1997), seconds.
 ONSET, SHUT, RELEASE = 0.10, 0.05, 0.13
-_JAW_RISES = 0.45  # share of its opening that the jaw gives up for a bilabial; the lower lip does the rest
+_JAW_RISES = (
+    0.45  # share of its opening that the jaw gives up for a bilabial; the lower lip does the rest
+)
 _OPEN_MM = 4.0  # opening at which a mouth has left a closure
 _FURTHEST = 0.24  # seconds to either side of a removed closure in which an open mouth is looked for
 _LEAST_MM = 1.5  # least opening where a closure was removed
-_SHUT_NEAR = 0.04  # seconds by which shut lips may miss a wanted closure: 409 of 410 in takes do not miss it by more
-_UNSEALED_SECONDS = 0.1  # time to either side of a closure in which an almost closed mouth differs from a closed one
+# seconds by which shut lips may miss a wanted closure: 409 of 410 in takes do not miss it by more
+_SHUT_NEAR = 0.04
+# time to either side of a closure in which an almost closed mouth differs from a closed one
+_UNSEALED_SECONDS = 0.1
 
 
 def contact_weight(gap: np.ndarray) -> np.ndarray:
-    """Weight of a gap in millimetres as a closure: 1 where lips touch, eased to 0 where they are well apart."""
+    """Weight of a gap in millimetres as a closure: 1 where lips touch, eased to 0 where they are
+    well apart."""
     x = np.clip((gap - TOUCH_MM) / (PARTED_MM - TOUCH_MM), 0.0, 1.0)
     return 1 - smoothstep(x)
 
 
-def preserve_contacts(before: Motion, after: Motion, channels: Sequence[str], gap: np.ndarray | None = None) -> Motion:
-    """A changed motion whose lips touch wherever they did, all along, and go no further through each other.
+def preserve_contacts(
+    before: Motion, after: Motion, channels: Sequence[str], gap: np.ndarray | None = None
+) -> Motion:
+    """A changed motion whose lips touch wherever they did, all along, and go no further through
+    each other.
 
-    before, after: motions [T] of one length and the same channels.  gap: [T, P] millimetres that count as before's, if
-    before has others.  Lip openers are reduced, mouthClose brings the middle to the gap it had, the jaw follows where
-    that is not enough; where a gap remains, the mouth is as before. Frames whose lips are
-    3 mm apart or more are left alone.
+    before, after: motions [T] of one length and the same channels.  gap: [T, P] millimetres that
+    count as before's, if before has others.  Lip openers are reduced, mouthClose brings the middle
+    to the gap it had, the jaw follows where that is not enough; where a gap remains, the mouth is
+    as before. Frames whose lips are 3 mm apart or more are left alone.
     """
     lips, names = bundled_lips(), list(channels)
     was = lips.gap(before, channels) if gap is None else gap
@@ -56,14 +66,23 @@ def preserve_contacts(before: Motion, after: Motion, channels: Sequence[str], ga
     return _restore_contacts(lips, before, met, names, was, share)
 
 
-def set_gap(lips: Lips, motion: Motion, names: Sequence[str], wanted: np.ndarray, before: Motion | None = None) -> Motion:
-    """The motion with a gap [T] in millimetres at the lips' middle; frames that already have it are unchanged."""
+def set_gap(
+    lips: Lips,
+    motion: Motion,
+    names: Sequence[str],
+    wanted: np.ndarray,
+    before: Motion | None = None,
+) -> Motion:
+    """The motion with a gap [T] in millimetres at the lips' middle; frames that already have it are
+    unchanged."""
     names = list(names)
     expression, jaw = motion.expression.astype(np.float64), motion.jaw.astype(np.float64)
     off = wanted - lips.middle_gap(motion, names)
     if LIP_CLOSE in names:
         column = names.index(LIP_CLOSE)
-        most = np.maximum(1.0, expression[:, column] if before is None else before.expression[:, column])
+        most = np.maximum(
+            1.0, expression[:, column] if before is None else before.expression[:, column]
+        )
         needed = expression[:, column] + off / lips.slope(LIP_CLOSE, jaw)
         needed = np.clip(needed, np.minimum(expression[:, column], 0.0), np.maximum(most, 0.0))
         expression[:, column] = np.where(np.abs(off) > 1e-6, needed, expression[:, column])
@@ -84,12 +103,17 @@ def set_gap(lips: Lips, motion: Motion, names: Sequence[str], wanted: np.ndarray
     return replace(motion, expression=expression, jaw=jaw)
 
 
-def _restore_contacts(lips: Lips, before: Motion, after: Motion, names: list[str], was: np.ndarray, share: np.ndarray) -> Motion:
-    """After, its mouth moved back towards before as far as needed on frames whose lips would part somewhere."""
+def _restore_contacts(
+    lips: Lips, before: Motion, after: Motion, names: list[str], was: np.ndarray, share: np.ndarray
+) -> Motion:
+    """After, its mouth moved back towards before as far as needed on frames whose lips would part
+    somewhere."""
     touched = (was <= TOUCH_MM) & (share >= 1.0)[:, None]
 
     def parted(motion, rows):
-        return (touched[rows] & (lips.gap(motion, names) > np.maximum(TOUCH_MM, was[rows]))).any(axis=1)
+        return (touched[rows] & (lips.gap(motion, names) > np.maximum(TOUCH_MM, was[rows]))).any(
+            axis=1
+        )
 
     everything = np.arange(after.frames)
     rows = np.flatnonzero(parted(after, everything))
@@ -103,17 +127,22 @@ def _restore_contacts(lips: Lips, before: Motion, after: Motion, names: list[str
         open_still = parted(_blend_back(before, after, mouth, between, rows), rows)
         low, high = np.where(open_still, low, between), np.where(open_still, between, high)
     steps[rows] = low
-    # Neighbours are also moved slightly, so that no single frame jumps; each gets at least its required amount.
+    # Neighbours are also moved slightly, so that no single frame jumps; each gets at least its
+    # required amount.
     padded = np.pad(steps, 2, mode="edge")
     least = np.min([padded[i : i + len(steps) + 2] for i in range(3)], axis=0)
     eased = np.mean([least[i : i + len(steps)] for i in range(3)], axis=0)
     return _blend_back(before, after, mouth, np.minimum(eased, steps), everything)
 
 
-def _blend_back(before: Motion, after: Motion, mouth: np.ndarray, share: np.ndarray, rows: np.ndarray) -> Motion:
+def _blend_back(
+    before: Motion, after: Motion, mouth: np.ndarray, share: np.ndarray, rows: np.ndarray
+) -> Motion:
     """Frames `rows` of after, their mouth moved towards before's: share 1 is after, 0 before."""
     expression, jaw = after.expression[rows].astype(np.float64), after.jaw[rows].astype(np.float64)
-    expression[:, mouth] += (1 - share)[:, None] * (before.expression[rows][:, mouth] - expression[:, mouth])
+    expression[:, mouth] += (1 - share)[:, None] * (
+        before.expression[rows][:, mouth] - expression[:, mouth]
+    )
     jaw += (1 - share)[:, None] * (before.jaw[rows] - jaw)
     head, eyes = (None if part is None else part[rows] for part in (after.head, after.eyes))
     return Motion(expression, jaw, head, eyes, after.fps)
@@ -123,9 +152,11 @@ def _blend_back(before: Motion, after: Motion, mouth: np.ndarray, share: np.ndar
 
 
 def close(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, slice]:
-    """The motion with the lips closed at frame `at` (an index, with fraction) as for m, b or p, and the frames it touches.
+    """The motion with the lips closed at frame `at` (an index, with fraction) as for m, b or p, and
+    the frames it touches.
 
-    The frame nearest to `at` is always shut, even at low frame rates. Frames outside the slice are bit-identical.
+    The frame nearest to `at` is always shut, even at low frame rates. Frames outside the slice are
+    bit-identical.
     """
     lips, names = bundled_lips(), list(channels)
     times = np.arange(motion.frames)
@@ -148,10 +179,11 @@ def close(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, s
 
 
 def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, slice]:
-    """The motion without the closure at frame `at` or next to it: the mouth stays open, as around it.
+    """The motion without the closure at frame `at` or next to it: the mouth stays open, as around
+    it.
 
-    Returns it with the frames it touches; the others are bit for bit what they were. Raises BadRequest if no lips
-    close, or if they stay closed too long for a speech sound.
+    Returns it with the frames it touches; the others are bit for bit what they were. Raises
+    BadRequest if no lips close, or if they stay closed too long for a speech sound.
     """
     lips, names = bundled_lips(), list(channels)
     gap = lips.middle_gap(motion, channels)
@@ -170,7 +202,8 @@ def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motio
 
 
 def _closure_at(gap: np.ndarray, at: float, fps: float) -> tuple[int, int]:
-    """Frames on either side of the closure at frame `at` of a gap [T] in mm on which the mouth is open again.
+    """Frames on either side of the closure at frame `at` of a gap [T] in mm on which the mouth is
+    open again.
 
     Raises BadRequest if no lips close, or if they stay closed too long for a speech sound.
     """
@@ -178,7 +211,10 @@ def _closure_at(gap: np.ndarray, at: float, fps: float) -> tuple[int, int]:
     around = np.arange(max(0, int(round(at)) - reach), min(len(gap), int(round(at)) + reach + 1))
     closed = around[gap[around] < PARTED_MM / 2] if len(around) else around
     if not len(closed):
-        raise BadRequest("The lips do not close at this frame: go to the frame of the closure that should not be there")
+        raise BadRequest(
+            "The lips do not close at this frame: go to the frame of the closure that should not "
+            "be there"
+        )
     first = last = int(closed[np.argmin(np.abs(closed - at))])
     while first > 0 and gap[first - 1] < PARTED_MM / 2:
         first -= 1
@@ -187,15 +223,20 @@ def _closure_at(gap: np.ndarray, at: float, fps: float) -> tuple[int, int]:
     furthest = max(2, round(_FURTHEST * fps))
     left, right = _opened_frame(gap, first, -1, furthest), _opened_frame(gap, last, 1, furthest)
     if min(gap[left], gap[right]) < PARTED_MM / 2 or (last - first + 1) / fps > 0.5:
-        raise BadRequest("The lips rest together around this frame, they do not close for a sound: there is nothing to open")
+        raise BadRequest(
+            "The lips rest together around this frame, they do not close for a sound: there is "
+            "nothing to open"
+        )
     return left, right
 
 
 def unseal(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, slice]:
-    """The motion whose lips come close but do not touch at frame `at`, where they did, and the frames it touches.
+    """The motion whose lips come close but do not touch at frame `at`, where they did, and the
+    frames it touches.
 
-    The mouth keeps its shape around it: a W or an N may be said through lips a millimetre or two apart, and an opening as
-    wide as its neighbours' would be heard as another sound. Raises BadRequest as `part_lips` does.
+    The mouth keeps its shape around it: a W or an N may be said through lips a millimetre or two
+    apart, and an opening as wide as its neighbours' would be heard as another sound. Raises
+    BadRequest as `part_lips` does.
     """
     lips, names = bundled_lips(), list(channels)
     gap = lips.middle_gap(motion, channels)
@@ -212,8 +253,8 @@ def unseal(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, 
 
 @dataclass(frozen=True)
 class Correction:
-    """What `correct` did. made: numbers of the wanted closures that it made.  gone: frames of the closures that it took away.
-    rows: the frames that it touched, None for none."""
+    """What `correct` did. made: numbers of the wanted closures that it made.  gone: frames of the
+    closures that it took away. rows: the frames that it touched, None for none."""
 
     made: tuple[int, ...] = ()
     gone: tuple[float, ...] = ()
@@ -221,12 +262,16 @@ class Correction:
 
 
 def correct(
-    motion: Motion, channels: Sequence[str], wanted: Sequence[float], pauses: Sequence[tuple[float, float]] = ()
+    motion: Motion,
+    channels: Sequence[str],
+    wanted: Sequence[float],
+    pauses: Sequence[tuple[float, float]] = (),
 ) -> tuple[Motion, Correction]:
-    """The motion whose lips close for speech at the wanted frames (indices, with fractions) and nowhere else, and what was done.
+    """The motion whose lips close for speech at the wanted frames (indices, with fractions) and
+    nowhere else, and what was done.
 
-    pauses: frame ranges without speech, in which the lips are unchanged, as is a resting mouth. Frames far from the changes are bit for
-    bit the same.
+    pauses: frame ranges without speech, in which the lips are unchanged, as is a resting mouth.
+    Frames far from the changes are bit for bit the same.
     """
     lips = bundled_lips()
     near_by, touched = 0.1 * motion.fps, []
@@ -234,7 +279,9 @@ def correct(
     for run in _closed_runs(lips.middle_gap(motion, channels)):
         first, last = run[0], run[-1]
         is_wanted = any(first - near_by <= at <= last + near_by for at in wanted)
-        is_resting = any(start - near_by <= last and first <= end + near_by for start, end in pauses)
+        is_resting = any(
+            start - near_by <= last and first <= end + near_by for start, end in pauses
+        )
         if is_wanted or is_resting:
             continue
         try:
@@ -246,13 +293,21 @@ def correct(
     for number, at in enumerate(wanted):
         if not 0 <= at <= motion.frames - 1:
             continue
-        # Lips that are shut for the closure before or after do not count, nor what is left at the side of one that was opened.
-        away = [max(run[0] - at, at - run[-1]) for run in _closed_runs(lips.middle_gap(motion, channels))]
+        # Lips that are shut for the closure before or after do not count, nor what is left at the
+        # side of one that was opened.
+        away = [
+            max(run[0] - at, at - run[-1])
+            for run in _closed_runs(lips.middle_gap(motion, channels))
+        ]
         if min(away, default=np.inf) > _SHUT_NEAR * motion.fps:
             motion, rows = close(motion, channels, at)
             made.append(number)
             touched.append(rows)
-    rows = slice(min(part.start for part in touched), max(part.stop for part in touched)) if touched else None
+    rows = (
+        slice(min(part.start for part in touched), max(part.stop for part in touched))
+        if touched
+        else None
+    )
     return motion, Correction(tuple(made), tuple(gone), rows)
 
 
@@ -262,7 +317,8 @@ def _closed_runs(gap: np.ndarray) -> list[np.ndarray]:
 
 
 def _opened_frame(gap: np.ndarray, start: int, step: int, furthest: int) -> int:
-    """The frame beside a closure at which the mouth is open again: well open, or as open as it gets."""
+    """The frame beside a closure at which the mouth is open again: well open, or as open as it
+    gets."""
     result = start
     for frame in range(start + step, start + step * (furthest + 1), step):
         if not 0 <= frame < len(gap):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures the lips' opening and the mouth's width over a motion, and defines closures; numpy only."""
+"""Measures the lips' opening and the mouth's width over a motion, and defines closures; numpy
+only."""
 
 from __future__ import annotations
 
@@ -17,27 +18,30 @@ from . import regions
 from .head import Head, load_head
 from .skinning import SkinnedPoints
 
-# Two thresholds for the inner lips' gap. TOUCH_MM is for exact motions. CLOSED_MM is for motions sampled at 25 fps or converted to scene
-# frames, where the smallest gap may be between two frames.
+# Two thresholds for the inner lips' gap. TOUCH_MM is for exact motions. CLOSED_MM is for motions
+# sampled at 25 fps or converted to scene frames, where the smallest gap may be between two frames.
 TOUCH_MM = 0.3  # gap below which inner lips touch visibly
 CLOSED_MM = 0.6  # gap below which lips form a closure, which must survive at any scene rate
 _PRESSED = 0.3  # value of mouthPress on shut lips
 
 
 def height_gap(upper, lower):
-    """Height of the upper point over the lower one [...], of positions [..., 3] in the head's axes: arrays or tensors.
+    """Height of the upper point over the lower one [...], of positions [..., 3] in the head's axes:
+    arrays or tensors.
 
-    Measured along the face's height, as it is seen from the front: a lip rolled in over the teeth is not an open mouth.
+    Measured along the face's height, as it is seen from the front: a lip rolled in over the teeth
+    is not an open mouth.
     """
     return upper[..., 1] - lower[..., 1]
 
 
 @dataclass(frozen=True)
 class Lips:
-    """The margins of a head's lips: P pairs of points that face each other, from its left corner to its right.
+    """The margins of a head's lips: P pairs of points that face each other, from its left corner to
+    its right.
 
-    points: 2P of them, upper before lower, then the left and the right corner of the mouth.  names: the head's channels.
-    middle: which pair is in the middle.
+    points: 2P of them, upper before lower, then the left and the right corner of the mouth.  names:
+    the head's channels. middle: which pair is in the middle.
     """
 
     points: SkinnedPoints
@@ -46,20 +50,28 @@ class Lips:
 
     @classmethod
     def of(cls, head: Head) -> Lips:
-        """Those of a head: all along where its lips are known as rings (ours), else only the middle pair.
+        """Those of a head: all along where its lips are known as rings (ours), else only the middle
+        pair.
 
         Raises BadHead if the position of the lips is not known.
         """
         corners = [head.mouth_corner_left, head.mouth_corner_right]
         upper, lower = np.array([head.inner_lip_upper_mid]), np.array([head.inner_lip_lower_mid])
         if min(*upper, *lower, *corners) < 0:
-            raise BadHead("The position of this head's lips is not known: use the bundled head to measure a mouth")
+            raise BadHead(
+                "The position of this head's lips is not known: use the bundled head to measure a "
+                "mouth"
+            )
         skin = head.mouth_vertices[head.mouth_parts == 0]
         if len(skin) == regions.LIP_RINGS * regions.LIP_AROUND:
             ring = skin.reshape(regions.LIP_RINGS, regions.LIP_AROUND)[regions.CONTACT_RING]
             upper, lower = ring[regions.UPPER], ring[regions.LOWER]
         vertices = np.concatenate([upper, lower, corners])
-        return cls(SkinnedPoints.of(head, lambda values: values[vertices]), head.expression_names, len(upper) // 2)
+        return cls(
+            SkinnedPoints.of(head, lambda values: values[vertices]),
+            head.expression_names,
+            len(upper) // 2,
+        )
 
     @cached_property
     def _along(self) -> SkinnedPoints:
@@ -77,7 +89,8 @@ class Lips:
         return self.points.part(slice(-2, None))
 
     def coefficients(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
-        """Expression [T, n] in the head's own order of channels, double precision. channels: the motion's (None: the head's own)."""
+        """Expression [T, n] in the head's own order of channels, double precision. channels: the
+        motion's (None: the head's own)."""
         if not channels:
             return np.asarray(motion.expression, np.float64)
         return reordered(motion.expression, channels, self.names)
@@ -90,8 +103,14 @@ class Lips:
         """The same in their middle alone, [T], in a fraction of the time."""
         return self._gap(self._middle, motion, channels)[:, 0]
 
-    def _gap(self, points: SkinnedPoints, motion: Motion, channels: Sequence[str] | None) -> np.ndarray:
-        upper, lower = np.split(points.heights(self.coefficients(motion, channels), rotvec_to_matrix(motion.jaw)), 2, axis=1)
+    def _gap(
+        self, points: SkinnedPoints, motion: Motion, channels: Sequence[str] | None
+    ) -> np.ndarray:
+        upper, lower = np.split(
+            points.heights(self.coefficients(motion, channels), rotvec_to_matrix(motion.jaw)),
+            2,
+            axis=1,
+        )
         return 1e3 * (upper - lower)
 
     def opening(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
@@ -105,21 +124,30 @@ class Lips:
 
     def width(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
         """Distance of the mouth's corners, float64 [T] millimetres."""
-        left, right = np.moveaxis(self._corners.place(self.coefficients(motion, channels), rotvec_to_matrix(motion.jaw)), 1, 0)
+        left, right = np.moveaxis(
+            self._corners.place(self.coefficients(motion, channels), rotvec_to_matrix(motion.jaw)),
+            1,
+            0,
+        )
         return 1e3 * np.linalg.norm(left - right, axis=1)
 
     def slope(self, name: str, jaw: np.ndarray) -> np.ndarray:
-        """Millimetres by which one channel parts the lips' middle per unit, [T], at jaw rotation vectors [T, 3]."""
+        """Millimetres by which one channel parts the lips' middle per unit, [T], at jaw rotation
+        vectors [T, 3]."""
         upper, lower = self._middle.height_slope(self.names.index(name), rotvec_to_matrix(jaw)).T
         return 1e3 * (upper - lower)
 
 
 def press_together(expression: np.ndarray, channels: Sequence[str], shut: np.ndarray) -> None:
-    """Reduce lip openers in place, and press the lips, on shut frames: expression [T, n], shut [T] 0 … 1.
+    """Reduce lip openers in place, and press the lips, on shut frames: expression [T, n], shut [T]
+    0 … 1.
 
-    This alone does not make the lips meet over an open jaw: mouthClose does (`lip_closures.set_gap`, or its share of the jaw's angle).
+    This alone does not make the lips meet over an open jaw: mouthClose does
+    (`lip_closures.set_gap`, or its share of the jaw's angle).
     """
-    expression[:, [column for column, name in enumerate(channels) if name.startswith(LIP_OPENERS)]] *= 1 - shut[:, None]
+    expression[
+        :, [column for column, name in enumerate(channels) if name.startswith(LIP_OPENERS)]
+    ] *= 1 - shut[:, None]
     for column in (column for column, name in enumerate(channels) if name.startswith(LIP_PRESS)):
         expression[:, column] = np.maximum(expression[:, column], _PRESSED * shut)
 
@@ -133,8 +161,8 @@ def bundled_lips() -> Lips:
 def opening_mm(motion: Motion, head: Head | None = None) -> np.ndarray:
     """Gap of the inner lips, float32 [T], millimetres above its value at rest, never negative.
 
-    The motion's expression columns are the head's channels, in their order; None: the bundled head's. Raises BadHead if the
-    head's lips are unknown.
+    The motion's expression columns are the head's channels, in their order; None: the bundled
+    head's. Raises BadHead if the head's lips are unknown.
     """
     return (bundled_lips() if head is None else Lips.of(head)).opening(motion).astype(np.float32)
 

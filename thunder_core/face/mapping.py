@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Converts a Motion to values on any rig and back: sources, rules from sources to targets, and the driver interface."""
+"""Converts a Motion to values on any rig and back: sources, rules from sources to targets, and the
+driver interface."""
 
 from __future__ import annotations
 
@@ -10,10 +11,23 @@ from functools import cached_property
 
 import numpy as np
 
-from ..channels import EYE_DOWN_RADIANS, EYE_SIDE_RADIANS, EYE_UP_RADIANS, GAZE, JAW_OPEN_RADIANS, JAW_SIDE_RADIANS
+from ..channels import (
+    EYE_DOWN_RADIANS,
+    EYE_SIDE_RADIANS,
+    EYE_UP_RADIANS,
+    GAZE,
+    JAW_OPEN_RADIANS,
+    JAW_SIDE_RADIANS,
+)
 from ..errors import BadHead
 from ..named_files import is_text
-from ..rotation import euler_to_rotvec, matrix_to_euler, quaternion_to_rotvec, rotvec_to_matrix, rotvec_to_quaternion
+from ..rotation import (
+    euler_to_rotvec,
+    matrix_to_euler,
+    quaternion_to_rotvec,
+    rotvec_to_matrix,
+    rotvec_to_quaternion,
+)
 from ..types import Motion, pack
 
 VERSION = 1  # version of the mapping format
@@ -27,7 +41,8 @@ JOINTS = ("neck", "jaw", "eye_left", "eye_right")
 _AXES = "xyz"  # axes of the head: x to its left, y up, z out of the face
 COMPONENTS = tuple(f"{joint}.{axis}" for joint in JOINTS for axis in _AXES)
 
-# Derived key → (rotation, axis, sign, radians at 1). A key holds the part of its own sign; its opposite the other.
+# Derived key → (rotation, axis, sign, radians at 1). A key holds the part of its own sign; its
+# opposite the other.
 _DERIVED = {
     "jawLeft": ("jaw", 1, 1, JAW_SIDE_RADIANS),
     "jawRight": ("jaw", 1, -1, JAW_SIDE_RADIANS),
@@ -45,14 +60,16 @@ DERIVED = ("jawOpen", *_DERIVED)
 _MOST = 2.0  # upper limit of a channel read back from a rig on which several channels share targets
 _SWEEPS = 60  # sweeps of coordinate descent; such groups have a handful of channels
 _STILL = 1e-9
-_PROBED, _SAME = 0.1, 1e-5  # a turn by which a rig is tried, radians, and by how much what it shows may differ from it
+# a turn by which a rig is tried, radians, and by how much what it shows may differ from it
+_PROBED, _SAME = 0.1, 1e-5
 
 
 # ---- sources
 
 
 def derived_keys(motion: Motion) -> dict[str, np.ndarray]:
-    """ARKit's keys for what our heads do with joints, {name: [T]}: jawOpen (of any sign), jawLeft, jawRight, eyeLook…
+    """ARKit's keys for what our heads do with joints, {name: [T]}: jawOpen (of any sign), jawLeft,
+    jawRight, eyeLook…
 
     Keys that come in opposites are never negative.
     """
@@ -63,8 +80,11 @@ def derived_keys(motion: Motion) -> dict[str, np.ndarray]:
     return values
 
 
-def joint_rotations(values: dict[str, np.ndarray], frames: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """The inverse of `derived_keys`: jaw and eyes [T, 3] in radians; eyes is None if no eyeLook… key is given."""
+def joint_rotations(
+    values: dict[str, np.ndarray], frames: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The inverse of `derived_keys`: jaw and eyes [T, 3] in radians; eyes is None if no eyeLook…
+    key is given."""
     result = {"jaw": np.zeros((frames, 3)), "eyes": np.zeros((frames, 3))}
     if "jawOpen" in values:
         result["jaw"][:, 0] = values["jawOpen"] * JAW_OPEN_RADIANS
@@ -85,18 +105,27 @@ def joint_rotations(values: dict[str, np.ndarray], frames: int) -> tuple[np.ndar
 def sources(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
     """All that a rule may take from a motion whose expression columns are `channels`, {name: [T]}.
 
-    Channels, the derived keys, and the components of the joints' rotation vectors (“jaw.x” …, radians).
+    Channels, the derived keys, and the components of the joints' rotation vectors (“jaw.x” …,
+    radians).
     """
-    values = {name: motion.expression[:, column] for column, name in enumerate(channels)} | derived_keys(motion)
+    values = {
+        name: motion.expression[:, column] for column, name in enumerate(channels)
+    } | derived_keys(motion)
     head, eyes = motion.turns
-    for joint, turn in (("neck", head), ("jaw", motion.jaw), ("eye_left", eyes), ("eye_right", eyes)):
+    for joint, turn in (
+        ("neck", head),
+        ("jaw", motion.jaw),
+        ("eye_left", eyes),
+        ("eye_right", eyes),
+    ):
         for axis, letter in enumerate(_AXES):
             values[f"{joint}.{letter}"] = turn[:, axis]
     return values
 
 
 def motion_of(values: dict[str, np.ndarray], channels: Sequence[str], frames: int) -> Motion:
-    """The motion of given sources {name: [T]}; parts that no source moves are still (head and eyes: None)."""
+    """The motion of given sources {name: [T]}; parts that no source moves are still (head and eyes:
+    None)."""
     expression = np.zeros((frames, len(channels)), np.float32)
     for column, name in enumerate(channels):
         if name in values:
@@ -105,11 +134,15 @@ def motion_of(values: dict[str, np.ndarray], channels: Sequence[str], frames: in
     jaw = _joint(values, ("jaw",), jaw)
     eyes = _joint(values, ("eye_left", "eye_right"), eyes)
     head = _joint(values, ("neck",), None)
-    return Motion(expression, *(None if part is None else part.astype(np.float32) for part in (jaw, head, eyes)))
+    return Motion(
+        expression,
+        *(None if part is None else part.astype(np.float32) for part in (jaw, head, eyes)),
+    )
 
 
 def _joint(values, joints, default):
-    """Mean rotation vector of joints from their components, [T, 3]; an axis that none of them has is that of `default` [T, 3] or None."""
+    """Mean rotation vector of joints from their components, [T, 3]; an axis that none of them has
+    is that of `default` [T, 3] or None."""
     result = default
     for axis, letter in enumerate(_AXES):
         parts = [values[name] for joint in joints if (name := f"{joint}.{letter}") in values]
@@ -121,15 +154,16 @@ def _joint(values, joints, default):
 
 # ---- driving
 
-Sums = Sequence[Sequence[tuple[str, float]]]  # of each number that a rig holds: the sources that it adds up, and their weights
+# of each number that a rig holds: the sources that it adds up, and their weights
+Sums = Sequence[Sequence[tuple[str, float]]]
 
 
 @dataclass(frozen=True)
 class Track:
     """One animated number of a rig.
 
-    block: index of its data-block in the rig's targets.  path, index: the f-curve's data path and array index.
-    group: name of its channel group.  rest: the number when the face is at rest.
+    block: index of its data-block in the rig's targets.  path, index: the f-curve's data path and
+    array index. group: name of its channel group.  rest: the number when the face is at rest.
     """
 
     block: int
@@ -143,8 +177,9 @@ class Track:
 class Turn:
     """A bone that turns: its rotation vector is the sum of sources, in the head's axes.
 
-    first: index of its first track; the tracks of all components follow each other.  mode: Blender's rotation mode.
-    basis: [3, 3], from the head's axes to the bone's own at rest.  parts: (source, axis of the head 0–2, weight).
+    first: index of its first track; the tracks of all components follow each other.  mode:
+    Blender's rotation mode. basis: [3, 3], from the head's axes to the bone's own at rest.  parts:
+    (source, axis of the head 0–2, weight).
     """
 
     first: int
@@ -159,38 +194,57 @@ class Turn:
 
     @property
     def added(self) -> dict[int, list[tuple[str, float]]]:
-        """The sources that each axis of the head adds up, with their weights; axes that do not turn are left out."""
-        every = {axis: [(source, weight) for source, a, weight in self.parts if a == axis] for axis in range(3)}
+        """The sources that each axis of the head adds up, with their weights; axes that do not turn
+        are left out."""
+        every = {
+            axis: [(source, weight) for source, a, weight in self.parts if a == axis]
+            for axis in range(3)
+        }
         return {axis: added for axis, added in every.items() if added}
 
 
 class Driver:
-    """Converts a motion into the values of a rig's tracks and back: every track is its rest value plus a weighted sum of sources, or
-    part of such a turn.
+    """Converts a motion into the values of a rig's tracks and back: every track is its rest value
+    plus a weighted sum of sources, or part of such a turn.
 
-    tracks: the animated properties, in the order of the values.  parts: (source, track, weight).  is_slow: whether a frame takes
-    milliseconds, so that work with it needs small slices.  Reading is least squares over the parts, exact where one source has its
-    tracks to itself; sources that share tracks are kept within 0 … 2.
+    tracks: the animated properties, in the order of the values.  parts: (source, track, weight).
+     is_slow: whether a frame takes milliseconds, so that work with it needs small slices.  Reading
+    is least squares over the parts, exact where one source has its tracks to itself; sources that
+    share tracks are kept within 0 … 2.
     """
 
     is_slow = False
 
-    def __init__(self, tracks: Iterable[Track], parts: Iterable[tuple[str, int, float]], turns: Iterable[Turn] = ()):
+    def __init__(
+        self,
+        tracks: Iterable[Track],
+        parts: Iterable[tuple[str, int, float]],
+        turns: Iterable[Turn] = (),
+    ):
         self.tracks, self.parts, self.turns = tuple(tracks), tuple(parts), tuple(turns)
 
     @property
     def used(self) -> set[str]:
         """The sources that move something."""
-        return {source for parts in (self.parts, *(turn.parts for turn in self.turns)) for source, _, weight in parts if weight}
+        return {
+            source
+            for parts in (self.parts, *(turn.parts for turn in self.turns))
+            for source, _, weight in parts
+            if weight
+        }
 
     def prepare(self) -> Generator[float, None, None]:
-        """Load what `drive` and `read` need, in steps; without it they load it themselves when they are first called."""
+        """Load what `drive` and `read` need, in steps; without it they load it themselves when they
+        are first called."""
         yield from ()
 
     def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
-        """Values [T, tracks], float64, of a motion (any rate) whose expression columns are `channels`."""
+        """Values [T, tracks], float64, of a motion (any rate) whose expression columns are
+        `channels`."""
         given = sources(motion, channels)
-        values = np.tile(np.array([track.rest for track in self.tracks], np.float64), (motion.frames, 1))
+        values = np.tile(
+            np.array([track.rest for track in self.tracks], np.float64), (motion.frames, 1)
+        )
         for source, track, weight in self.parts:
             if source in given:
                 values[:, track] += weight * given[source]
@@ -223,34 +277,46 @@ class Driver:
 
     @property
     def sums(self) -> Sums | None:
-        """The sums that can be read off the rig, for `visible_motion`: those of its tracks, and of the axes of its turns. None if that is
-        the whole motion, carried over to another basis."""
+        """The sums that can be read off the rig, for `visible_motion`: those of its tracks, and of
+        the axes of its turns. None if that is the whole motion, carried over to another basis."""
         return self._sums
 
     @property
     def _sums(self) -> Sums:
-        return [*self._added.values(), *(added for turn in self.turns for added in turn.added.values())]
+        return [
+            *self._added.values(),
+            *(added for turn in self.turns for added in turn.added.values()),
+        ]
 
 
 def visible_motion(motion: Motion, channels: Sequence[str], sums: Sums) -> Motion:
-    """What a rig with these sums (`Driver.sums`) shows of a motion whose expression columns are `channels`: what it is read as after its
-    tracks are filled. Parts that no track moves are at rest."""
+    """What a rig with these sums (`Driver.sums`) shows of a motion whose expression columns are
+    `channels`: what it is read as after its tracks are filled. Parts that no track moves are at
+    rest."""
     given, still = sources(motion, channels), np.zeros(motion.frames)
-    columns = [sum((weight * given[source] for source, weight in added if source in given), still) for added in sums]
+    columns = [
+        sum((weight * given[source] for source, weight in added if source in given), still)
+        for added in sums
+    ]
     seen = motion_of(_solve(columns, sums, motion.frames), channels, motion.frames)
     rest = np.zeros((motion.frames, 3), np.float32)
     head, eyes = (
-        None if was is None else rest if part is None else part for was, part in ((motion.head, seen.head), (motion.eyes, seen.eyes))
+        None if was is None else rest if part is None else part
+        for was, part in ((motion.head, seen.head), (motion.eyes, seen.eyes))
     )
     return replace(seen, head=head, eyes=eyes, fps=motion.fps)
 
 
 def shows_all(channels: Sequence[str], sums: Sums) -> bool:
-    """Whether a rig with these sums shows every motion whose expression columns are `channels` as it is."""
+    """Whether a rig with these sums shows every motion whose expression columns are `channels` as
+    it is."""
     turns = _PROBED * np.concatenate([np.eye(3), -np.eye(3)])  # each joint to either side
     count, still = len(channels), np.zeros((len(turns), 3))
     expression = np.concatenate([np.eye(count), np.zeros((3 * len(turns), count))])
-    joints = [np.concatenate([np.zeros((count, 3)), *(turns if i == k else still for i in range(3))]) for k in range(3)]
+    joints = [
+        np.concatenate([np.zeros((count, 3)), *(turns if i == k else still for i in range(3))])
+        for k in range(3)
+    ]
     probe = Motion(*(part.astype(np.float32) for part in (expression, *joints)))
     return bool(np.abs(pack(visible_motion(probe, channels, sums)) - pack(probe)).max() < _SAME)
 
@@ -291,11 +357,13 @@ def _groups(parts):
 
 
 def _solve_bounded(matrix: np.ndarray, wanted: np.ndarray, names: list[str]) -> np.ndarray:
-    """Least squares of the smallest length within bounds, [T, sources]; joint components are free of bounds."""
+    """Least squares of the smallest length within bounds, [T, sources]; joint components are free
+    of bounds."""
     scale = np.array([JAW_OPEN_RADIANS if name in COMPONENTS else 1.0 for name in names])
     free = np.array([name in COMPONENTS for name in names])
     a = matrix * scale
-    # The source that moves a track most is assumed to have moved it: fallbacks for other channels are read last.
+    # The source that moves a track most is assumed to have moved it: fallbacks for other channels
+    # are read last.
     strongest = np.abs(a).max(axis=1, keepdims=True)
     leads = ((np.abs(a) >= 0.999 * strongest) & (strongest > 0)).any(axis=0)
     scale = np.where(leads, scale, 0.01 * scale)
@@ -306,11 +374,16 @@ def _solve_bounded(matrix: np.ndarray, wanted: np.ndarray, names: list[str]) -> 
     if out.any():
         y = wanted[out]
         s = np.clip(solution[out], low, high)
-        normal = a.T @ a + 1e-6 * np.eye(len(names))  # a little weight on staying small picks one of many answers
+        # a little weight on staying small picks one of many answers
+        normal = a.T @ a + 1e-6 * np.eye(len(names))
         right = y @ a
         for _ in range(_SWEEPS):
             for i in range(len(names)):
-                s[:, i] = np.clip((right[:, i] - s @ normal[:, i] + s[:, i] * normal[i, i]) / normal[i, i], low[i], high[i])
+                s[:, i] = np.clip(
+                    (right[:, i] - s @ normal[:, i] + s[:, i] * normal[i, i]) / normal[i, i],
+                    low[i],
+                    high[i],
+                )
         solution[out] = s
     return solution * scale
 
@@ -325,12 +398,16 @@ def rotation_length(mode: str) -> int:
 
 def rotation_path(mode: str) -> str:
     """Name of the property that holds a rotation in one of Blender's modes."""
-    return {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(mode, "rotation_euler")
+    return {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(
+        mode, "rotation_euler"
+    )
 
 
 def rotation_rest(mode: str) -> tuple[float, ...]:
     """The numbers of no rotation."""
-    return {"QUATERNION": (1.0, 0.0, 0.0, 0.0), "AXIS_ANGLE": (0.0, 0.0, 1.0, 0.0)}.get(mode, (0.0, 0.0, 0.0))
+    return {"QUATERNION": (1.0, 0.0, 0.0, 0.0), "AXIS_ANGLE": (0.0, 0.0, 1.0, 0.0)}.get(
+        mode, (0.0, 0.0, 0.0)
+    )
 
 
 def rotation_values(rotvec: np.ndarray, mode: str) -> np.ndarray:
@@ -361,10 +438,11 @@ def rotation_vectors(values: np.ndarray, mode: str) -> np.ndarray:
 class Target:
     """Something on a rig that a rule adds to.
 
-    kind: KEY (a shape key, `name`) · BONE (a channel of a bone, `path` and `index`) · PROPERTY (a custom property,
-    `name`, of a bone, or of the object itself where `bone` is empty).
-    object: which object of the character; empty means every one of its objects that has it.
-    path: location, scale, rotation_euler, or rotation, the rotation vector in the head's axes, for any rotation mode.
+    kind: KEY (a shape key, `name`) · BONE (a channel of a bone, `path` and `index`) · PROPERTY (a
+    custom property, `name`, of a bone, or of the object itself where `bone` is empty). object:
+    which object of the character; empty means every one of its objects that has it. path: location,
+    scale, rotation_euler, or rotation, the rotation vector in the head's axes, for any rotation
+    mode.
     """
 
     kind: str
@@ -386,7 +464,8 @@ class Rule:
 
 @dataclass(frozen=True)
 class JointRule:
-    """A joint turns a bone by `scale` times its own rotation; several bones of one joint add up (neck and head)."""
+    """A joint turns a bone by `scale` times its own rotation; several bones of one joint add up
+    (neck and head)."""
 
     joint: str
     bone: str
@@ -401,13 +480,15 @@ FACINGS = ("", "-Y", "Y", "X", "-X", "Z", "-Z")
 
 @dataclass(frozen=True)
 class Mapping:
-    """The mapping of a character: rules from sources to targets, and joints to bones; saved as JSON.
+    """The mapping of a character: rules from sources to targets, and joints to bones; saved as
+    JSON.
 
-    name: given by the animator.  convention: the detected naming convention, "" for a mapping made by hand.
-    parts: names of the character's objects; empty: detected by parent, armature and position.
-    forward, up: the character's facing and up axes in its armature; empty: detected.
-    balance: share of an opening made by the jaw, −1 more lips … 1 more jaw; 0 as in the performance.
-    lower_per_jaw: value of mouthLowerDown that opens the lips as far as jawOpen = 1, measured on the character.
+    name: given by the animator.  convention: the detected naming convention, "" for a mapping made
+    by hand. parts: names of the character's objects; empty: detected by parent, armature and
+    position. forward, up: the character's facing and up axes in its armature; empty: detected.
+    balance: share of an opening made by the jaw, −1 more lips … 1 more jaw; 0 as in the
+    performance. lower_per_jaw: value of mouthLowerDown that opens the lips as far as jawOpen = 1,
+    measured on the character.
     """
 
     name: str
@@ -423,7 +504,10 @@ class Mapping:
     @cached_property
     def used(self) -> frozenset[str]:
         """Names of the channels, derived keys and joints that have a target."""
-        return frozenset({rule.source for rule in self.rules if rule.weight} | {rule.joint for rule in self.joints if rule.scale})
+        return frozenset(
+            {rule.source for rule in self.rules if rule.weight}
+            | {rule.joint for rule in self.joints if rule.scale}
+        )
 
     def to_json(self) -> str:
         """The mapping as JSON text with a version number."""
@@ -437,7 +521,10 @@ class Mapping:
             "up": self.up,
             "balance": self.balance,
             "lower_per_jaw": self.lower_per_jaw,
-            "rules": [{"source": rule.source, "weight": rule.weight, "target": short(rule.target)} for rule in self.rules],
+            "rules": [
+                {"source": rule.source, "weight": rule.weight, "target": short(rule.target)}
+                for rule in self.rules
+            ],
             "joints": [short(rule) for rule in self.joints],
         }
         return json.dumps(data, ensure_ascii=False, indent=1)
@@ -446,28 +533,47 @@ class Mapping:
     def from_json(cls, text: str) -> Mapping:
         """The mapping of a JSON text. Raises BadHead with a sentence if it is not one."""
         if len(text) > _LONGEST:
-            raise BadHead(f"The mapping has more than {_LONGEST >> 20} million letters: choose a file that Save Mapping wrote")
+            raise BadHead(
+                f"The mapping has more than {_LONGEST >> 20} million letters: choose a file that "
+                f"Save Mapping wrote"
+            )
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise BadHead(f"The mapping is not readable as JSON ({str(error)[:100]}): choose another file or map again") from None
+            raise BadHead(
+                f"The mapping is not readable as JSON ({str(error)[:100]}): choose another file "
+                f"or map again"
+            ) from None
         if not isinstance(data, dict) or "thunder_mapping" not in data:
-            raise BadHead("The JSON is not a Thunder mapping: choose a file that Save Mapping wrote")
+            raise BadHead(
+                "The JSON is not a Thunder mapping: choose a file that Save Mapping wrote"
+            )
         version = data["thunder_mapping"]
         if isinstance(version, bool) or version != VERSION:
-            raise BadHead(f"The mapping is of version {json.dumps(version)[:20]} where {VERSION} is known: update Thunder or map again")
+            raise BadHead(
+                f"The mapping is of version {json.dumps(version)[:20]} where {VERSION} is known: "
+                f"update Thunder or map again"
+            )
         rules = tuple(_rule(item, i) for i, item in enumerate(_list(data, "rules")))
         joints = tuple(_joint_rule(item, i) for i, item in enumerate(_list(data, "joints")))
         parts = _list(data, "parts")
         if not all(is_text(part) for part in parts):
-            raise BadHead("“parts” of the mapping holds something that is no object's name: map again")
+            raise BadHead(
+                "“parts” of the mapping holds something that is no object's name: map again"
+            )
         forward, up = _text(data, "forward", "the mapping"), _text(data, "up", "the mapping")
         if forward not in FACINGS or up not in FACINGS or (forward and forward[-1:] == up[-1:]):
-            raise BadHead("“forward” and “up” of the mapping must be different axes such as “-Y” and “Z”: map again")
+            raise BadHead(
+                "“forward” and “up” of the mapping must be different axes such as “-Y” and “Z”: "
+                "map again"
+            )
         balance = _number(data, "balance", "the mapping", 0.0)
         lower_per_jaw = _number(data, "lower_per_jaw", "the mapping", LOWER_PER_JAW)
         if abs(balance) > 1 or not 0 <= lower_per_jaw <= _MOST_PER_JAW:
-            raise BadHead("“balance” of the mapping is not between −1 and 1, or its “lower_per_jaw” is out of range: map again")
+            raise BadHead(
+                "“balance” of the mapping is not between −1 and 1, or its “lower_per_jaw” is out "
+                "of range: map again"
+            )
         return cls(
             _text(data, "name", "the mapping") or "Mapping",
             rules,
@@ -501,7 +607,11 @@ def _number(data: dict, name: str, where: str, default: float = 1.0) -> float:
     """A number in the JSON of a mapping; `where` names the place in the error. Raises BadHead."""
     value = data.get(name, default)
     # The comparison is false for NaN, and right for whole numbers that no float can hold.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -LARGEST <= value <= LARGEST:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not -LARGEST <= value <= LARGEST
+    ):
         raise BadHead(f"“{name}” of {where} is not a number: choose another file or map again")
     return float(value)
 
@@ -513,12 +623,17 @@ def _rule(item, place: int) -> Rule:
     target = item["target"]
     kind, index = _text(target, "kind", where), target.get("index", 0)
     if kind not in KINDS:
-        raise BadHead(f"{where.capitalize()} has the target {json.dumps(kind)[:40]}, which is none of {', '.join(KINDS)}: map again")
+        raise BadHead(
+            f"{where.capitalize()} has the target {json.dumps(kind)[:40]}, which is none of "
+            f"{', '.join(KINDS)}: map again"
+        )
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index <= 2:
         raise BadHead(f"“index” of {where} is not 0, 1 or 2: choose another file or map again")
     texts = {name: _text(target, name, where) for name in ("name", "object", "bone", "path")}
     if kind == "BONE" and (texts["path"] not in PATHS or not texts["bone"]):
-        raise BadHead(f"{where.capitalize()} names no channel of a bone ({', '.join(PATHS)}): map again")
+        raise BadHead(
+            f"{where.capitalize()} names no channel of a bone ({', '.join(PATHS)}): map again"
+        )
     if kind != "BONE" and not texts["name"]:
         raise BadHead(f"{where.capitalize()} does not name what it moves: map again")
     source = _text(item, "source", where)
@@ -530,7 +645,11 @@ def _rule(item, place: int) -> Rule:
 def _joint_rule(item, place: int) -> JointRule:
     where = f"joint {place + 1} of the mapping"
     if not isinstance(item, dict) or item.get("joint") not in JOINTS:
-        raise BadHead(f"{where.capitalize()} is none of {', '.join(JOINTS)}: choose another file or map again")
+        raise BadHead(
+            f"{where.capitalize()} is none of {', '.join(JOINTS)}: choose another file or map again"
+        )
     if not _text(item, "bone", where):
         raise BadHead(f"{where.capitalize()} has no bone: choose another file or map again")
-    return JointRule(item["joint"], item["bone"], _text(item, "object", where), _number(item, "scale", where))
+    return JointRule(
+        item["joint"], item["bone"], _text(item, "object", where), _number(item, "scale", where)
+    )

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Distributes a mouth opening over jaw and lips as people do; numpy only.
 
-In 4D scans the jaw makes about .55 of an opening, more of a wide one; the upper lip about .2 and never more than 3 mm. Jaws are
-slow: between two vowels they stay half open and the lips close over them (Löfqvist and Gracco 1997). On sibilants the incisors
-meet edge to edge. Channel values are solved from what each channel does to the head's own points.
+In 4D scans the jaw makes about .55 of an opening, more of a wide one; the upper lip about .2 and
+never more than 3 mm. Jaws are slow: between two vowels they stay half open and the lips close over
+them (Löfqvist and Gracco 1997). On sibilants the incisors meet edge to edge. Channel values are
+solved from what each channel does to the head's own points.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from ..rotation import rotvec_to_matrix
 from ..steps import CONSTRAINT, step
 from .articulators import Articulators, Shape
 
-# Shares of an opening (mm) made by raising the upper lip and by baring the lower teeth: MOST · tanh(SHARE · opening / MOST).
+# Shares of an opening (mm) made by raising the upper lip and by baring the lower teeth: MOST ·
+# tanh(SHARE · opening / MOST).
 RISE_SHARE, RISE_MOST = 0.20, 2.5
 BARE_SHARE, BARE_MOST = 0.24, 2.6
-_JAW_SHARE, _LIP_SHARE = 0.6, 0.44  # shares of an opening made by jaw and lips of an average speaker
+# shares of an opening made by jaw and lips of an average speaker
+_JAW_SHARE, _LIP_SHARE = 0.6, 0.44
 _BARE_LIMIT = 2.85  # mm: most of the lower teeth that smoothing of the jaw may bare
 SPEAKING_MM = 1.35  # incisors apart, beyond rest, as soon as somebody speaks
 SIBILANT_MM = 0.5  # incisors apart on s, sh, z …: edge to edge
@@ -32,13 +35,18 @@ DENTAL_GAP_MM = 4.8  # least lip gap on th, so that the tongue is visible
 _APART_MM = (0.1, 0.35)  # lip gaps below which lips are shut, and above which they are apart
 USUAL_GAP_MM = 5.0  # mean opening in speech of usual takes, for which these gaps are set
 _SIZES = (0.6, 1.15)  # least and largest factor of them for a performance that opens less or more
-TIP_MM, TIP_BELOW_MM = 4.0, 1.9  # tongue tip on th: in front of the upper edges, and its middle below them
+# tongue tip on th: in front of the upper edges, and its middle below them
+TIP_MM, TIP_BELOW_MM = 4.0, 1.9
 _TONGUE_MOST = 0.7
 CONTACT_MM = 0.15  # lower lip to upper teeth on f and v
-BITE_GAP_MM = (2.4, 3.0)  # lip gap on f and v (least, most): the lower lip touches the upper teeth and the teeth are visible
-BITE_RISE_MM, BITE_JAW_MM = 1.6, 1.35  # parts of that gap: rise of the upper lip, and most opening of the jaw
-_HOLD, _HOLD_MOST = 0.5, 4.0  # share of the neighbouring openings that the jaw keeps during a closure, and its maximum in mm
-_HOLD_FRAMES, _EASE_FRAMES = 4, 2.0  # reach to either side, and the smoothing's standard deviation; frames of 40 ms
+# lip gap on f and v (least, most): the lower lip touches the upper teeth and the teeth are visible
+BITE_GAP_MM = (2.4, 3.0)
+# parts of that gap: rise of the upper lip, and most opening of the jaw
+BITE_RISE_MM, BITE_JAW_MM = 1.6, 1.35
+# share of the neighbouring openings that the jaw keeps during a closure, and its maximum in mm
+_HOLD, _HOLD_MOST = 0.5, 4.0
+# reach to either side, and the smoothing's standard deviation; frames of 40 ms
+_HOLD_FRAMES, _EASE_FRAMES = 4, 2.0
 _JAW_EASE = 0.8  # standard deviation of the jaw's smoothing, frames
 _STEP = 1e-3
 _ROUNDS = 3
@@ -49,8 +57,10 @@ _LEANING = 0.01  # channel value above which left and right are distinguished
 _HARDLY = 0.02  # weight of a sound below which it is ignored
 
 _ROLLS = (0.15, 0.45)  # roll of the lower lip between which tongue and corners give way to it
-_CORNERS_MOST = {"mouthSmile": 0.7, "mouthDimple": 0.1, "mouthStretch": 0.1}  # most of the corners' channels over a rolled lip
-_CORNER_FRAMES, _CORNER_EASE = 2, 1.5  # how much earlier and later corners give way, and the standard deviation of its smoothing; frames
+# most of the corners' channels over a rolled lip
+_CORNERS_MOST = {"mouthSmile": 0.7, "mouthDimple": 0.1, "mouthStretch": 0.1}
+# how much earlier and later corners give way, and the standard deviation of its smoothing; frames
+_CORNER_FRAMES, _CORNER_EASE = 2, 1.5
 
 _CLOSE, _ROLL, _TONGUE, _TIP_UP = "mouthClose", "mouthRollLower", "tongueOut", "tongueTipUp"
 
@@ -59,7 +69,8 @@ _CLOSE, _ROLL, _TONGUE, _TIP_UP = "mouthClose", "mouthRollLower", "tongueOut", "
 class Sounds:
     """Sounds that matter for jaw, lips and tongue: weights [T], 0 … 1, eased over time.
 
-    speech: whether somebody speaks.  sibilant: s, z, sh, zh, ch, jh.  labiodental: f, v.  dental: th, dh.
+    speech: whether somebody speaks.  sibilant: s, z, sh, zh, ch, jh.  labiodental: f, v.  dental:
+    th, dh.
     """
 
     speech: np.ndarray
@@ -69,11 +80,14 @@ class Sounds:
 
     def at(self, rows) -> Sounds:
         """Some of the frames."""
-        return Sounds(self.speech[rows], self.sibilant[rows], self.labiodental[rows], self.dental[rows])
+        return Sounds(
+            self.speech[rows], self.sibilant[rows], self.labiodental[rows], self.dental[rows]
+        )
 
 
 def rise_of(gap: np.ndarray, lips: float = 1.0) -> np.ndarray:
-    """Rise of the upper lip at an opening, millimetres; lips: a person's use of the lips, 1 as most do."""
+    """Rise of the upper lip at an opening, millimetres; lips: a person's use of the lips, 1 as most
+    do."""
     return RISE_MOST * np.tanh(lips * RISE_SHARE / RISE_MOST * np.maximum(gap, 0.0))
 
 
@@ -84,14 +98,18 @@ def jaw_of(gap: np.ndarray, lips: float = 1.0) -> np.ndarray:
 
 
 def lips_of(jaw: float) -> float:
-    """Use of the lips (see `rise_of`) of a person whose jaw makes `jaw` times its usual part of an opening."""
+    """Use of the lips (see `rise_of`) of a person whose jaw makes `jaw` times its usual part of an
+    opening."""
     return float(np.clip((1 - _JAW_SHARE * jaw) / _LIP_SHARE, 0.4, 1.15))
 
 
 def _size(gap: np.ndarray, speech: np.ndarray) -> float:
-    """Mean opening of a performance's speech relative to a usual one: who hardly opens the mouth shows teeth and tongue less."""
+    """Mean opening of a performance's speech relative to a usual one: who hardly opens the mouth
+    shows teeth and tongue less."""
     spoken = speech.sum()
-    return float(np.clip((gap * speech).sum() / spoken / USUAL_GAP_MM, *_SIZES)) if spoken > 0 else 1.0
+    return (
+        float(np.clip((gap * speech).sum() / spoken / USUAL_GAP_MM, *_SIZES)) if spoken > 0 else 1.0
+    )
 
 
 _TEETH = {"sounds.sibilant": "s, z or sh", "sounds.labiodental": "f or v", "sounds.dental": "th"}
@@ -99,13 +117,20 @@ _TEETH = {"sounds.sibilant": "s, z or sh", "sounds.labiodental": "f or v", "soun
 
 @step(CONSTRAINT, "aim", _TEETH)
 def show_teeth_and_tongue(aim: Shape, sounds: Sounds) -> Shape:
-    """The target opening, widened where teeth or tongue must be visible: to BITE_GAP_MM on f and v, to DENTAL_GAP_MM on th,
-    to SIBILANT_GAP_MM on s, z, sh …; less on f, v and sibilants in a performance that opens less. Lips that are shut stay shut."""
+    """The target opening, widened where teeth or tongue must be visible: to BITE_GAP_MM on f and v,
+    to DENTAL_GAP_MM on th, to SIBILANT_GAP_MM on s, z, sh …; less on f, v and sibilants in a
+    performance that opens less. Lips that are shut stay shut."""
     size = _size(aim.gap, sounds.speech)
-    apart = sounds.speech * smoothstep(((aim.gap - _APART_MM[0]) / (_APART_MM[1] - _APART_MM[0])).clip(0, 1))
+    apart = sounds.speech * smoothstep(
+        ((aim.gap - _APART_MM[0]) / (_APART_MM[1] - _APART_MM[0])).clip(0, 1)
+    )
     gap = aim.gap + sounds.sibilant * apart * np.maximum(size * SIBILANT_GAP_MM - aim.gap, 0.0)
     gap += sounds.dental * apart * np.maximum(DENTAL_GAP_MM - gap, 0.0)
-    gap += sounds.labiodental * apart * (np.clip(gap, size * BITE_GAP_MM[0], size * BITE_GAP_MM[1]) - gap)
+    gap += (
+        sounds.labiodental
+        * apart
+        * (np.clip(gap, size * BITE_GAP_MM[0], size * BITE_GAP_MM[1]) - gap)
+    )
     return Shape(gap, aim.rise, aim.incisors)
 
 
@@ -117,26 +142,36 @@ class Mechanics:
         names = list(articulators.names)
 
         def sides(stem):
-            return [names.index(name) for name in (stem, stem + "Left", stem + "Right") if name in names]
+            return [
+                names.index(name) for name in (stem, stem + "Left", stem + "Right") if name in names
+            ]
 
         self.upper, self.lower = sides("mouthUpperUp"), sides("mouthLowerDown")
-        self.close, self.roll, self.tongue, self.tip_up = (names.index(name) for name in (_CLOSE, _ROLL, _TONGUE, _TIP_UP))
+        self.close, self.roll, self.tongue, self.tip_up = (
+            names.index(name) for name in (_CLOSE, _ROLL, _TONGUE, _TIP_UP)
+        )
         self.corners = [(sides(stem), most) for stem, most in _CORNERS_MOST.items()]
         self.raised = [names.index(name) for name in (_TIP_UP, "tongueBladeUp", "tongueBack")]
 
     def speak(
-        self, expression: np.ndarray, jaw: np.ndarray, sounds: Sounds, aim: Shape | None = None, lips: float = 1.0
+        self,
+        expression: np.ndarray,
+        jaw: np.ndarray,
+        sounds: Sounds,
+        aim: Shape | None = None,
+        lips: float = 1.0,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns expression [T, n] and jaw [T, 3] with the same lip gap and a natural jaw opening.
 
-        Closed lips stay closed except on f, v, th and sibilants, where teeth or tongue must be visible. Frames without speech are
-        unchanged.
-        aim: opening, upper limit of the upper lip's part and lower limit of the jaw's, in mm; default: as in the motion, with
-        teeth and tongue shown.
-        lips: how much the person uses the lips, see `rise_of`.
+        Closed lips stay closed except on f, v, th and sibilants, where teeth or tongue must be
+        visible. Frames without speech are unchanged. aim: opening, upper limit of the upper lip's
+        part and lower limit of the jaw's, in mm; default: as in the motion, with teeth and tongue
+        shown. lips: how much the person uses the lips, see `rise_of`.
         """
         x, turn = np.array(expression, np.float64), np.array(jaw, np.float64)
-        aim = show_teeth_and_tongue(self.articulators.shape(x, turn), sounds) if aim is None else aim
+        aim = (
+            show_teeth_and_tongue(self.articulators.shape(x, turn), sounds) if aim is None else aim
+        )
         turn = self.turn_jaw(turn, x, aim, sounds, lips)
         x = self.tuck_lip(x, turn, aim, sounds, lips)
         x = self.unroll_lip_for_tongue(x, sounds)
@@ -146,17 +181,22 @@ class Mechanics:
 
     @step(CONSTRAINT, "expression")
     def make_room_for_rolled_lip(self, expression: np.ndarray) -> np.ndarray:
-        """Expression [T, n] without what no mouth does while its lower lip is rolled in: a tongue that is out, corners pulled far.
+        """Expression [T, n] without what no mouth does while its lower lip is rolled in: a tongue
+        that is out, corners pulled far.
 
         The tongue would come through the lip, and the mouth's lining through the chin.
         """
         x = np.array(expression)
-        rolled = smoothstep(np.clip((x[:, self.roll] - _ROLLS[0]) / (_ROLLS[1] - _ROLLS[0]), 0.0, 1.0))
+        rolled = smoothstep(
+            np.clip((x[:, self.roll] - _ROLLS[0]) / (_ROLLS[1] - _ROLLS[0]), 0.0, 1.0)
+        )
         x[:, self.tongue] *= 1 - rolled
         # A smile that gives way in one frame flickers.
         soft = np.maximum(rolled, smooth(highest(rolled, 2 * _CORNER_FRAMES + 1), _CORNER_EASE))
         for columns, most in self.corners:
-            x[:, columns] = np.minimum(x[:, columns], (LARGEST_VALUE + soft * (most - LARGEST_VALUE))[:, None])
+            x[:, columns] = np.minimum(
+                x[:, columns], (LARGEST_VALUE + soft * (most - LARGEST_VALUE))[:, None]
+            )
         return x
 
     def _jaw(self, aim: Shape, sounds: Sounds, lips: float) -> np.ndarray:
@@ -170,16 +210,23 @@ class Mechanics:
         wanted -= sounds.labiodental * np.maximum(wanted - BITE_JAW_MM, 0.0)
         wanted -= sounds.sibilant * np.maximum(wanted - SIBILANT_MM - overlap, 0.0)
         wanted = smooth(wanted, _JAW_EASE)
-        wanted = np.maximum(wanted, aim.gap - np.minimum(aim.rise, rise_of(aim.gap, lips)) - _BARE_LIMIT)
+        wanted = np.maximum(
+            wanted, aim.gap - np.minimum(aim.rise, rise_of(aim.gap, lips)) - _BARE_LIMIT
+        )
         return aim.incisors + sounds.speech * (wanted - aim.incisors)
 
     @step(CONSTRAINT, "jaw", {"sounds.speech": "speech", **_TEETH})
-    def turn_jaw(self, jaw: np.ndarray, expression: np.ndarray, aim: Shape, sounds: Sounds, lips: float) -> np.ndarray:
-        """Jaw [T, 3] turned until the incisors have the distance that people's have at the target opening."""
+    def turn_jaw(
+        self, jaw: np.ndarray, expression: np.ndarray, aim: Shape, sounds: Sounds, lips: float
+    ) -> np.ndarray:
+        """Jaw [T, 3] turned until the incisors have the distance that people's have at the target
+        opening."""
         turn, wanted = jaw.copy(), self._jaw(aim, sounds, lips)
         for _ in range(_ROUNDS):
             now = self.articulators.shape(expression, turn).incisors
-            slope = (self.articulators.shape(expression, turn + [_STEP, 0, 0]).incisors - now) / _STEP
+            slope = (
+                self.articulators.shape(expression, turn + [_STEP, 0, 0]).incisors - now
+            ) / _STEP
             turn[:, 0] = np.maximum(turn[:, 0] + (wanted - now) / slope, 0.0)
         return turn
 
@@ -191,15 +238,19 @@ class Mechanics:
         return x
 
     @step(CONSTRAINT, "expression", {"sounds.speech": "speech", **_TEETH})
-    def set_lips(self, expression: np.ndarray, jaw: np.ndarray, aim: Shape, sounds: Sounds, lips: float) -> np.ndarray:
-        """Expression [T, n] with the lips at their gap: the upper lip by its part, the lower lip or mouthClose by the rest."""
+    def set_lips(
+        self, expression: np.ndarray, jaw: np.ndarray, aim: Shape, sounds: Sounds, lips: float
+    ) -> np.ndarray:
+        """Expression [T, n] with the lips at their gap: the upper lip by its part, the lower lip or
+        mouthClose by the rest."""
         x = expression.copy()
         self._lips(x, jaw, aim, sounds, lips)
         return x
 
     def _lips(self, x, turn, aim: Shape, sounds: Sounds, lips: float) -> None:
         """The same in place."""
-        teeth = np.maximum(sounds.labiodental * BITE_RISE_MM, sounds.sibilant * SIBILANT_RISE_MM)  # which are shown by the upper lip
+        # which are shown by the upper lip
+        teeth = np.maximum(sounds.labiodental * BITE_RISE_MM, sounds.sibilant * SIBILANT_RISE_MM)
         teeth = np.minimum(teeth, np.maximum(aim.gap, 0.0))
         rise = np.maximum(np.minimum(aim.rise, rise_of(aim.gap, lips) + teeth), teeth)
         rise = aim.rise + sounds.speech * (rise - aim.rise)
@@ -209,29 +260,44 @@ class Mechanics:
         self._amount(x, rotation, self.upper, leans[0], "rise", rise)
         self._amount(x, rotation, self.lower, leans[1], "gap", aim.gap)
         over = self.articulators.shape_at(x, rotation).gap - aim.gap > _TINY
-        self._amount(x, rotation, [self.close], np.ones((len(x), 1)), "gap", np.where(over, aim.gap, np.inf))
+        self._amount(
+            x, rotation, [self.close], np.ones((len(x), 1)), "gap", np.where(over, aim.gap, np.inf)
+        )
 
     def _lean(self, x, columns) -> np.ndarray:
-        """Ratio of a channel's sides to their mean, [T, c]; 1 where the mean is too small to tell."""
+        """Ratio of a channel's sides to their mean, [T, c]; 1 where the mean is too small to
+        tell."""
         mean = x[:, columns].mean(1, keepdims=True)
         return np.where(mean > _LEANING, x[:, columns] / np.maximum(mean, _LEANING), 1.0)
 
     def _amount(self, x, rotation, columns, lean, measure: str, wanted) -> None:
-        """Set channels in place, scaled by their lean [T, c], so that `measure` reaches `wanted` [T] mm within the range 0 … 1.2.
+        """Set channels in place, scaled by their lean [T, c], so that `measure` reaches `wanted`
+        [T] mm within the range 0 … 1.2.
 
         rotation: the jaw's rotation matrices [T, 3, 3]."""
         amount = x[:, columns].mean(1)
         x[:, columns] = amount[:, None] * lean
         now = getattr(self.articulators.shape_at(x, rotation), measure)
-        of_one = np.stack([self.articulators.gap_and_rise_slopes(column, rotation)[measure == "rise"] for column in columns], 1)
+        of_one = np.stack(
+            [
+                self.articulators.gap_and_rise_slopes(column, rotation)[measure == "rise"]
+                for column in columns
+            ],
+            1,
+        )
         slope = (of_one * lean).sum(1)
         step = np.where(np.isfinite(wanted), wanted, now) - now
-        amount = np.clip(amount + step / np.where(np.abs(slope) > _TINY, slope, np.inf), 0.0, LARGEST_VALUE)
+        amount = np.clip(
+            amount + step / np.where(np.abs(slope) > _TINY, slope, np.inf), 0.0, LARGEST_VALUE
+        )
         x[:, columns] = np.clip(amount[:, None] * lean, 0.0, LARGEST_VALUE)
 
     @step(CONSTRAINT, "expression", {"sounds.labiodental": "f or v"})
-    def tuck_lip(self, expression: np.ndarray, jaw: np.ndarray, aim: Shape, sounds: Sounds, lips: float) -> np.ndarray:
-        """Expression [T, n] whose lower lip rolls in until it touches the upper teeth on f and v."""
+    def tuck_lip(
+        self, expression: np.ndarray, jaw: np.ndarray, aim: Shape, sounds: Sounds, lips: float
+    ) -> np.ndarray:
+        """Expression [T, n] whose lower lip rolls in until it touches the upper teeth on f and
+        v."""
         x = expression.copy()
         rows = np.flatnonzero(sounds.labiodental * sounds.speech > _HARDLY)
         if not len(rows):
@@ -245,14 +311,16 @@ class Mechanics:
         return x
 
     def _roll_to_teeth(self, x, turn) -> np.ndarray:
-        """Roll of the lower lip, [T], at which it touches the upper teeth; overwrites the roll of x."""
+        """Roll of the lower lip, [T], at which it touches the upper teeth; overwrites the roll of
+        x."""
         parts = (slice(start, start + _FRAMES_ROLLED) for start in range(0, len(x), _FRAMES_ROLLED))
         return np.concatenate([self._roll_of_part(x[part], turn[part]) for part in parts])
 
     def _roll_of_part(self, x, turn) -> np.ndarray:
         """As `_roll_to_teeth`, all in memory."""
         straight = self.articulators.moves_lip_straight(self.roll)
-        rolls = (0.0, LARGEST_VALUE) if straight else (0.0, 1.0, LARGEST_VALUE)  # between these the lip moves straight
+        # between these the lip moves straight
+        rolls = (0.0, LARGEST_VALUE) if straight else (0.0, 1.0, LARGEST_VALUE)
         surfaces = []
         for roll in rolls:
             x[:, self.roll] = roll
@@ -262,14 +330,17 @@ class Mechanics:
             roll = (low + high) / 2
             lip = surfaces[0]
             for start, end, before, after in zip(rolls, rolls[1:], surfaces, surfaces[1:]):
-                lip = lip + ((roll - start) / (end - start)).clip(0.0, 1.0)[:, None, None] * (after - before)
+                lip = lip + ((roll - start) / (end - start)).clip(0.0, 1.0)[:, None, None] * (
+                    after - before
+                )
             apart = self.articulators.apart(lip) > CONTACT_MM
             low, high = np.where(apart, roll, low), np.where(apart, high, roll)
         return low
 
     @step(CONSTRAINT, "expression", {"sounds.dental": "th"})
     def put_tongue_out(self, expression: np.ndarray, jaw: np.ndarray, sounds: Sounds) -> np.ndarray:
-        """Expression [T, n] whose tongue's tip is between the teeth on th, as high as the upper edges allow."""
+        """Expression [T, n] whose tongue's tip is between the teeth on th, as high as the upper
+        edges allow."""
         x = expression.copy()
         share = sounds.dental * sounds.speech
         rows = np.flatnonzero(share > _HARDLY)
@@ -284,7 +355,9 @@ class Mechanics:
         some[:, self.raised] = 0.0
         for _ in range(2):
             near, far = tip(self.tongue, 0.2)[:, 1], tip(self.tongue, 0.5)[:, 1]
-            some[:, self.tongue] = np.clip(0.2 + 0.3 * (TIP_MM - near) / (far - near), 0.0, _TONGUE_MOST)
+            some[:, self.tongue] = np.clip(
+                0.2 + 0.3 * (TIP_MM - near) / (far - near), 0.0, _TONGUE_MOST
+            )
             low, high = tip(self.tip_up, 0.0)[:, 0], tip(self.tip_up, 0.3)[:, 0]
             some[:, self.tip_up] = np.clip(0.3 * (-TIP_BELOW_MM - low) / (high - low), 0.0, 1.0)
         moved = [self.tongue, *self.raised]

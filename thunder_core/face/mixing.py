@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mixes performances: a take for each part of the face, with cuts that are cross-faded; numpy only."""
+"""Mixes performances: a take for each part of the face, with cuts that are cross-faded; numpy
+only."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,10 +14,18 @@ from . import lip_closures
 from .head import load_head
 from .lips import bundled_lips
 
-# Parts of the face that a take is chosen for; lips and jaw belong together, because they speak together.
+# Parts of the face that a take is chosen for; lips and jaw belong together, because they speak
+# together.
 PARTS = ("mouth", "upper_face", "eyes", "head")
-PART_OF = {"mouth": "mouth", "jaw": "mouth", "upper_face": "upper_face", "eyes": "eyes", "head": "head"}
-# Never blended: half a blink of each of two takes would leave the eyes half closed, and half a gaze has no target.
+PART_OF = {
+    "mouth": "mouth",
+    "jaw": "mouth",
+    "upper_face": "upper_face",
+    "eyes": "eyes",
+    "head": "head",
+}
+# Never blended: half a blink of each of two takes would leave the eyes half closed, and half a gaze
+# has no target.
 _WHOLE = (*BLINKS, *GAZE, *SPEECH)
 _AROUND = 3  # frames around a fade in which its closures are checked
 _FAINT = 0.12  # share of a channel's movement below which a part is ignored
@@ -26,7 +35,8 @@ _FAINT = 0.12  # share of a channel's movement below which a part is ignored
 def channel_shares(channels: tuple[str, ...]) -> np.ndarray:
     """Share of each part of the face in each channel: [n, 4], rows sum to 1.
 
-    Proportional to the squared movement of the part by the channel; lips, gaze and blinks belong to one part only.
+    Proportional to the squared movement of the part by the channel; lips, gaze and blinks belong to
+    one part only.
     """
     head = load_head()
     result = np.zeros((len(channels), len(PARTS)))
@@ -43,18 +53,22 @@ def channel_shares(channels: tuple[str, ...]) -> np.ndarray:
         if not column.sum():
             continue
         weights = of_parts @ column / column.sum()
-        weights[PARTS.index("head")] = 0.0  # the skin between the parts turns with the head and is in none of them
+        weights[PARTS.index("head")] = (
+            0.0  # the skin between the parts turns with the head and is in none of them
+        )
         weights[weights < _FAINT] = 0.0
         result[row] = weights / weights.sum()
     return result
 
 
-def take_weights(frames: np.ndarray, first: int, cuts: Sequence[tuple[float, int]], takes: int, fade: float) -> np.ndarray:
+def take_weights(
+    frames: np.ndarray, first: int, cuts: Sequence[tuple[float, int]], takes: int, fade: float
+) -> np.ndarray:
     """The weight of each take at each of the frames [T]: [T, takes], rows sum to 1.
 
-    first: the take before the first cut.  cuts: (frame, take from there on), in any order; of two at one frame the
-    later counts.  fade: length in frames of a cross-fade, centred on its cut; beside a near cut it is shorter, so that
-    no two overlap.
+    first: the take before the first cut.  cuts: (frame, take from there on), in any order; of two
+    at one frame the later counts.  fade: length in frames of a cross-fade, centred on its cut;
+    beside a near cut it is shorter, so that no two overlap.
     """
     at: dict[float, int] = {}
     for frame, take in sorted(cuts, key=lambda cut: cut[0]):
@@ -63,9 +77,16 @@ def take_weights(frames: np.ndarray, first: int, cuts: Sequence[tuple[float, int
     result[:, first] = 1.0
     places = list(at)
     for number, (frame, take) in enumerate(at.items()):
-        around = [abs(frame - other) for other in (places[number - 1 : number] + places[number + 1 : number + 2])]
+        around = [
+            abs(frame - other)
+            for other in (places[number - 1 : number] + places[number + 1 : number + 2])
+        ]
         width = min([fade, *around])
-        x = np.clip((frames - frame) / width + 0.5, 0.0, 1.0) if width > 0 else (frames >= frame).astype(float)
+        x = (
+            np.clip((frames - frame) / width + 0.5, 0.0, 1.0)
+            if width > 0
+            else (frames >= frame).astype(float)
+        )
         x = smoothstep(x)
         result *= (1 - x)[:, None]
         result[:, take] += x
@@ -73,13 +94,18 @@ def take_weights(frames: np.ndarray, first: int, cuts: Sequence[tuple[float, int
 
 
 def mix(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarray) -> Motion:
-    """A motion whose parts are of several motions [T]: weights [T, takes, 4], summing to 1 over the takes.
+    """A motion whose parts are of several motions [T]: weights [T, takes, 4], summing to 1 over the
+    takes.
 
-    Where all the mouths mixed in a frame are closed the result is closed; where one fades in, its gap does too.
+    Where all the mouths mixed in a frame are closed the result is closed; where one fades in, its
+    gap does too.
     """
     of = channel_shares(tuple(channels))
     # rounded, so that values from a single take are bit-identical to it
-    expression = sum(motion.expression * np.round(weights[:, take] @ of.T, 12) for take, motion in enumerate(motions))
+    expression = sum(
+        motion.expression * np.round(weights[:, take] @ of.T, 12)
+        for take, motion in enumerate(motions)
+    )
     mouth, _, gaze, head = (weights[:, :, part] for part in range(len(PARTS)))
 
     def turned(name, share):
@@ -87,7 +113,10 @@ def mix(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarray)
         parts = [getattr(motion, name) for motion in motions]
         if all(part is None for part in parts):
             return None
-        return sum((still if part is None else part) * share[:, take, None] for take, part in enumerate(parts))
+        return sum(
+            (still if part is None else part) * share[:, take, None]
+            for take, part in enumerate(parts)
+        )
 
     result = Motion(
         np.asarray(expression, np.float64),
@@ -96,19 +125,43 @@ def mix(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarray)
         turned("eyes", gaze),
         motions[0].fps,
     )
-    fading = np.flatnonzero((mouth > 0).sum(axis=1) > 1)  # elsewhere the mouth is one take's: its lips are unchanged
+    # elsewhere the mouth is one take's: its lips are unchanged
+    fading = np.flatnonzero((mouth > 0).sum(axis=1) > 1)
     for run in runs(fading, 2 * _AROUND):
-        _preserve_closures(result, motions, channels, mouth, slice(max(run[0] - _AROUND, 0), run[-1] + _AROUND + 1), run)
+        _preserve_closures(
+            result,
+            motions,
+            channels,
+            mouth,
+            slice(max(run[0] - _AROUND, 0), run[-1] + _AROUND + 1),
+            run,
+        )
     return result
 
 
 def _preserve_closures(
-    result: Motion, motions: Sequence[Motion], channels: Sequence[str], mouth: np.ndarray, rows: slice, fading: np.ndarray
+    result: Motion,
+    motions: Sequence[Motion],
+    channels: Sequence[str],
+    mouth: np.ndarray,
+    rows: slice,
+    fading: np.ndarray,
 ) -> None:
-    """Keep lips closed, in place, on the fading frames of a range of rows where all takes close them."""
+    """Keep lips closed, in place, on the fading frames of a range of rows where all takes close
+    them."""
     parts, share, lips = [motion.part(rows) for motion in motions], mouth[rows], bundled_lips()
     gaps = np.stack([lips.gap(part, channels) for part in parts], axis=1)  # [T, takes, P]
     leading, places = share.argmax(axis=1), np.arange(len(share))
-    before = Motion(*(np.stack([getattr(part, name) for part in parts])[leading, places] for name in ("expression", "jaw")))
-    held = lip_closures.preserve_contacts(before, result.part(rows), channels, (gaps * share[:, :, None]).sum(1))
-    result.expression[fading], result.jaw[fading] = held.expression[fading - rows.start], held.jaw[fading - rows.start]
+    before = Motion(
+        *(
+            np.stack([getattr(part, name) for part in parts])[leading, places]
+            for name in ("expression", "jaw")
+        )
+    )
+    held = lip_closures.preserve_contacts(
+        before, result.part(rows), channels, (gaps * share[:, :, None]).sum(1)
+    )
+    result.expression[fading], result.jaw[fading] = (
+        held.expression[fading - rows.start],
+        held.jaw[fading - rows.start],
+    )

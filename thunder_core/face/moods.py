@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Least poses of a face in a mood, at rest and while it speaks: added to sampled motions, which show moods too faintly; numpy only.
+"""Least poses of a face in a mood, at rest and while it speaks: added to sampled motions, which
+show moods too faintly; numpy only.
 
-Brows, lids, nose and corners carry a mood through pauses and vowels alike. A curled upper lip and a drawn lower lip part the lips further
-only where they are already parted; closed lips stay closed.
+Brows, lids, nose and corners carry a mood through pauses and vowels alike. A curled upper lip and a
+drawn lower lip part the lips further only where they are already parted; closed lips stay closed.
 
-Sampled motions also let go of a smile in every pause, to a third of what it is in speech. People who are warm go on smiling while they
-pause, listen or search for a word: such a face keeps four fifths of it where nobody speaks (`HELD`, and the slider *Smile*).
+Sampled motions also let go of a smile in every pause, to a third of what it is in speech. People
+who are warm go on smiling while they pause, listen or search for a word: such a face keeps four
+fifths of it where nobody speaks (`HELD`, and the slider *Smile*).
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,11 +24,18 @@ from .articulators import Articulators
 from .lips import press_together
 
 _PARTED_MM = (0.6, 2.5)  # gaps between which what parts the lips further comes in
-_AHEAD_FRAMES, _EASE_FRAMES = 3, 1.2  # reach and deviation by which a mood makes way before closures, rounded sounds and speech
-_LEVEL_FRAMES = 20  # standard deviation of the average that a pose raises or lowers: what is quicker than that stays as it was
-_KNEE, _EASES = 1.0, 0.92  # a pose's level above which a channel is compressed, from this value on: clipped, it would stand still
-_CEILING = 0.99 * LARGEST_VALUE  # lower poses are as high as a channel's own movement fits in below this
-_PEAK_FRAMES, _PEAK_EASE = 5, 2.0  # reach of a peak that needs this, and deviation by which it comes in, frames
+# reach and deviation by which a mood makes way before closures, rounded sounds and speech
+_AHEAD_FRAMES, _EASE_FRAMES = 3, 1.2
+# standard deviation of the average that a pose raises or lowers: what is quicker than that stays as
+# it was
+_LEVEL_FRAMES = 20
+# a pose's level above which a channel is compressed, from this value on: clipped, it would stand
+# still
+_KNEE, _EASES = 1.0, 0.92
+# lower poses are as high as a channel's own movement fits in below this
+_CEILING = 0.99 * LARGEST_VALUE
+# reach of a peak that needs this, and deviation by which it comes in, frames
+_PEAK_FRAMES, _PEAK_EASE = 5, 2.0
 _HARDLY = 0.01  # least weight of an average
 _FELT = (0.5, 1.4)  # least and largest factor of a mood's strength
 _ROUND = 0.35  # sum of pucker and funnel above which the corners follow the sound only
@@ -34,25 +43,30 @@ _ROUND = 0.35  # sum of pucker and funnel above which the corners follow the sou
 _SHOWING = (*BROWS, "eyeSquint", "eyeWide", "noseSneer", "cheekSquint")
 # Channels that are smoothed in the slowest moods: no sound needs them.
 _CALM = ("noseSneer", "cheekSquint", "mouthFrown", "mouthDimple", "mouthSmile")
-_SLOW_FRAMES, _SLOW_TEMPO = 1.5, 0.75  # standard deviation of that smoothing, and tempo of a mood below which it is done
+# standard deviation of that smoothing, and tempo of a mood below which it is done
+_SLOW_FRAMES, _SLOW_TEMPO = 1.5, 0.75
 _CORNERS = ("mouthSmile", "mouthStretch", "mouthDimple")
-# Corners that a *Smile* holds where nobody speaks, up or down: HELD_CORNERS · tanh(value / SMILED), about four fifths of what takes show
-# in speech; and the cheeks over a raised corner, as a share of it.
+# Corners that a *Smile* holds where nobody speaks, up or down: HELD_CORNERS · tanh(value / SMILED),
+# about four fifths of what takes show in speech; and the cheeks over a raised corner, as a share of
+# it.
 _HELD_CORNERS, _SMILED, _CHEEKS = 0.47, 0.5, 0.35
 _LIVES = 0.2  # share of its own movement that a channel keeps below what is held
-_CORNER_CHANGES, _CORNER_NEAR, _CORNER_SLOWS = (0.06, 0.14), 3, 2.0  # of `slow_changes`, for the corners of a face that smiles
+# of `slow_changes`, for the corners of a face that smiles
+_CORNER_CHANGES, _CORNER_NEAR, _CORNER_SLOWS = ((0.06, 0.14), 3, 2.0)
 _HELD_EASE = 1.5  # standard deviation of the smoothing of what is added, frames
-_SIDES, _FAINT = (0.5, 1.5), 0.02  # least and largest share of a side in what is added, and a level too faint to tell the sides by
+# least and largest share of a side in what is added, and a level too faint to tell the sides by
+_SIDES, _FAINT = ((0.5, 1.5), 0.02)
 
 
 @dataclass(frozen=True)
 class Pose:
     """A mood at full strength: {channel: value}, a name without Left or Right means both sides.
 
-    least: what a channel does at least, on average over a second or two: it goes on moving about that.  most: at most, likewise.
-    leaning: as least, of the side of the face that moves more.  opened: added where the lips are parted for a sound.
-    lids: of eyeBlink, by how much lids that are open are raised, or lowered where it is negative; a blink still shuts them.
-    shut: how firmly lips are shut.
+    least: what a channel does at least, on average over a second or two: it goes on moving about
+    that.  most: at most, likewise. leaning: as least, of the side of the face that moves more.
+     opened: added where the lips are parted for a sound. lids: of eyeBlink, by how much lids that
+    are open are raised, or lowered where it is negative; a blink still shuts them. shut: how firmly
+    lips are shut.
     """
 
     least: Mapping[str, float] = field(default_factory=dict)
@@ -72,24 +86,30 @@ POSES: Mapping[str, tuple[Pose, Pose]] = MappingProxyType({
              most=dict(mouthFrown=0.0, browDown=0.0), lids=0.12),
     ),
     "sad": (
-        Pose(least=dict(mouthFrown=0.8, mouthShrugLower=0.4, browInnerUp=0.85), most=dict(mouthStretch=0.0), shut=0.9),
-        Pose(least=dict(mouthFrown=1.0, mouthShrugLower=0.4, browInnerUp=0.9), most=dict(mouthStretch=0.1, mouthSmile=0.0)),
+        Pose(least=dict(mouthFrown=0.8, mouthShrugLower=0.4, browInnerUp=0.85),
+        most=dict(mouthStretch=0.0), shut=0.9),
+        Pose(least=dict(mouthFrown=1.0, mouthShrugLower=0.4, browInnerUp=0.9),
+        most=dict(mouthStretch=0.1, mouthSmile=0.0)),
     ),
     "tense": (
-        Pose(least=dict(browDown=0.6, eyeSquint=0.5, eyeWide=0.35, mouthPress=0.8, mouthRollLower=0.25, mouthRollUpper=0.25,
+        Pose(least=dict(browDown=0.6, eyeSquint=0.5, eyeWide=0.35, mouthPress=0.8,
+        mouthRollLower=0.25, mouthRollUpper=0.25,
                         mouthShrugLower=0.3, mouthDimple=0.25), lids=0.2, shut=1.0),
         Pose(least=dict(browDown=0.65, eyeSquint=0.5, eyeWide=0.25, mouthStretch=0.5), lids=0.15),
     ),
     "afraid": (
         Pose(least=dict(browInnerUp=0.8, eyeWide=0.7, mouthStretch=0.8, mouthFrown=0.4), lids=0.2),
-        Pose(least=dict(browInnerUp=0.9, browDown=0.35, eyeWide=0.85, mouthStretch=1.0, mouthFrown=0.55), most=dict(mouthSmile=0.0),
+        Pose(least=dict(browInnerUp=0.9, browDown=0.35, eyeWide=0.85, mouthStretch=1.0,
+        mouthFrown=0.55), most=dict(mouthSmile=0.0),
              opened=dict(mouthLowerDown=0.3), lids=0.15),
     ),
     "disgusted": (
         # The lower lip pushes the upper one up: at rest lips stay shut.
-        Pose(least=dict(noseSneer=1.0, mouthShrugLower=0.9, mouthShrugUpper=0.6, cheekSquint=0.5, eyeSquint=0.6, mouthFrown=0.45),
+        Pose(least=dict(noseSneer=1.0, mouthShrugLower=0.9, mouthShrugUpper=0.6, cheekSquint=0.5,
+        eyeSquint=0.6, mouthFrown=0.45),
              most=dict(browDown=0.45)),
-        Pose(least=dict(noseSneer=1.15, cheekSquint=0.6, eyeSquint=0.65, mouthFrown=0.35), most=dict(browDown=0.45),
+        Pose(least=dict(noseSneer=1.15, cheekSquint=0.6, eyeSquint=0.65, mouthFrown=0.35),
+        most=dict(browDown=0.45),
              opened=dict(mouthUpperUp=0.75)),
     ),
     "contemptuous": (
@@ -99,12 +119,13 @@ POSES: Mapping[str, tuple[Pose, Pose]] = MappingProxyType({
              leaning=dict(mouthDimple=0.55, mouthSmile=0.3, cheekSquint=0.25, noseSneer=0.15)),
     ),
     "bored": (
-        Pose(least=dict(mouthShrugLower=0.3, mouthFrown=0.15, cheekPuff=0.1), leaning=dict(mouth=0.3), lids=-0.05),
+        Pose(least=dict(mouthShrugLower=0.3, mouthFrown=0.15, cheekPuff=0.1),
+        leaning=dict(mouth=0.3), lids=-0.05),
         Pose(leaning=dict(mouth=0.12), lids=-0.05),
     ),
 })  # fmt: skip
-# Mood → what a face at full strength holds where nobody speaks, {channel: least value}: about four fifths of the mean in speech of
-# moods that takes show well there and lose in pauses.
+# Mood → what a face at full strength holds where nobody speaks, {channel: least value}: about four
+# fifths of the mean in speech of moods that takes show well there and lose in pauses.
 HELD: Mapping[str, Mapping[str, float]] = MappingProxyType({
     "warm": dict(mouthSmile=0.45, cheekSquint=0.3),
 })  # fmt: skip
@@ -112,33 +133,44 @@ _ASYMMETRY, _SMILE = DIRECTION_NAMES.index("asymmetry"), DIRECTION_NAMES.index("
 
 
 # How far each mood's pose at rest raises the corners, below 0 lowers them.
-_AT_REST: list[Mapping[str, float]] = [POSES[mood][0].least if mood in POSES else {} for mood in MOOD_NAMES]
-_CORNERS_OF_MOODS = np.array([rest.get("mouthSmile", 0.0) - rest.get("mouthFrown", 0.0) for rest in _AT_REST])
+_AT_REST: list[Mapping[str, float]] = [
+    POSES[mood][0].least if mood in POSES else {} for mood in MOOD_NAMES
+]
+_CORNERS_OF_MOODS = np.array(
+    [rest.get("mouthSmile", 0.0) - rest.get("mouthFrown", 0.0) for rest in _AT_REST]
+)
 
 
 def _ahead(values: np.ndarray) -> np.ndarray:
-    """Values [T] 0 … 1 that rise a little before and fall a little after they do, without a jump from frame to frame."""
+    """Values [T] 0 … 1 that rise a little before and fall a little after they do, without a jump
+    from frame to frame."""
     return smooth(highest(values, 2 * _AHEAD_FRAMES + 1), _EASE_FRAMES)
 
 
 def _compress(values: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """Channel values [T] changed by an amount [T] and compressed towards the ceiling, below which they go on moving."""
+    """Channel values [T] changed by an amount [T] and compressed towards the ceiling, below which
+    they go on moving."""
     changed, room = values + by, LARGEST_VALUE - _EASES
     eased = np.minimum(changed, _EASES) + room * np.tanh(np.maximum(changed - _EASES, 0.0) / room)
-    return np.clip(np.maximum(eased, np.minimum(values, changed)), 0.0, LARGEST_VALUE)  # what is higher already is not lowered
+    # what is higher already is not lowered
+    return np.clip(np.maximum(eased, np.minimum(values, changed)), 0.0, LARGEST_VALUE)
 
 
 def _raise(values: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """Channel values [T] changed by an amount [T], by less where their own movement would go beyond the ceiling and be cut off."""
-    beyond = smooth(np.maximum(highest(values + by, 2 * _PEAK_FRAMES + 1) - _CEILING, 0.0), _PEAK_EASE)
+    """Channel values [T] changed by an amount [T], by less where their own movement would go beyond
+    the ceiling and be cut off."""
+    beyond = smooth(
+        np.maximum(highest(values + by, 2 * _PEAK_FRAMES + 1) - _CEILING, 0.0), _PEAK_EASE
+    )
     return np.clip(values + np.maximum(by - beyond, np.minimum(by, 0.0)), 0.0, LARGEST_VALUE)
 
 
 def _held_levels(style: np.ndarray, strengths: np.ndarray) -> dict[str, np.ndarray]:
-    """{channel: least value [T or 1]} that a style [T or 1, DIRECTION_NAMES] holds where nobody speaks, its moods at these strengths
-    [T or 1, moods].
+    """{channel: least value [T or 1]} that a style [T or 1, DIRECTION_NAMES] holds where nobody
+    speaks, its moods at these strengths [T or 1, moods].
 
-    Moods whose poses pull the corners the other way take from what *Smile* and warmth hold, and it from warmth.
+    Moods whose poses pull the corners the other way take from what *Smile* and warmth hold, and it
+    from warmth.
     """
     levels: dict[str, np.ndarray] = {}
     for mood, channels in HELD.items():
@@ -148,9 +180,15 @@ def _held_levels(style: np.ndarray, strengths: np.ndarray) -> dict[str, np.ndarr
     smile = AXES[_SMILE].speakers * style[:, _SMILE].astype(float)
     slider = _HELD_CORNERS * np.tanh(smile / _SMILED)
     corners, others = levels["mouthSmile"] + slider, strengths @ _CORNERS_OF_MOODS
-    corners = np.where(corners * others < 0, np.sign(corners) * np.maximum(np.abs(corners) - np.abs(others), 0.0), corners)
+    corners = np.where(
+        corners * others < 0,
+        np.sign(corners) * np.maximum(np.abs(corners) - np.abs(others), 0.0),
+        corners,
+    )
     levels |= {"mouthSmile": np.maximum(corners, 0.0), "mouthFrown": np.maximum(-corners, 0.0)}
-    levels["cheekSquint"] = np.where(corners > 0, np.maximum(levels["cheekSquint"] + _CHEEKS * slider, 0.0), 0.0)
+    levels["cheekSquint"] = np.where(
+        corners > 0, np.maximum(levels["cheekSquint"] + _CHEEKS * slider, 0.0), 0.0
+    )
     return {name: level for name, level in levels.items() if level.any()}
 
 
@@ -168,13 +206,16 @@ class MoodPoses:
 
     @step(ADDED, "expression", {"quiet": "a pause"})
     def apply_moods(
-        self, expression: np.ndarray, jaw: np.ndarray, style: np.ndarray, speech: np.ndarray, variation: np.ndarray | None = None,
+        self, expression: np.ndarray, jaw: np.ndarray, style: np.ndarray, speech: np.ndarray,
+        variation: np.ndarray | None = None,
         quiet: np.ndarray | None = None,
     ) -> np.ndarray:  # fmt: skip
-        """Expression [T, n] in the moods of a style [T or 1, DIRECTION_NAMES]; jaw [T, 3], speech [T] 0 … 1.
+        """Expression [T, n] in the moods of a style [T or 1, DIRECTION_NAMES]; jaw [T, 3], speech
+        [T] 0 … 1.
 
-        variation: [T] factors of the moods' strength, as it varies over a line; None: 1.
-        quiet: [T] 0 … 1, where nobody speaks, also in pauses too short for `speech` to end; None: where that is 0.
+        variation: [T] factors of the moods' strength, as it varies over a line; None: 1. quiet: [T]
+        0 … 1, where nobody speaks, also in pauses too short for `speech` to end; None: where that
+        is 0.
         """
         x, parted, speaks = np.array(expression), None, _ahead(speech)
         where_quiet = _ahead(1 - speech) if quiet is None else quiet
@@ -193,19 +234,35 @@ class MoodPoses:
             if poses := POSES.get(name):
                 if parted is None:
                     gap = self.articulators.shape(expression, jaw).gap
-                    parted = 1 - _ahead(1 - smoothstep(np.clip((gap - _PARTED_MM[0]) / (_PARTED_MM[1] - _PARTED_MM[0]), 0.0, 1.0)))
-                leans = "Left" if style[:, _ASYMMETRY].mean() + MOODS[name].changes.get("asymmetry", 0.0) >= 0 else "Right"
+                    parted = 1 - _ahead(
+                        1
+                        - smoothstep(
+                            np.clip(
+                                (gap - _PARTED_MM[0]) / (_PARTED_MM[1] - _PARTED_MM[0]), 0.0, 1.0
+                            )
+                        )
+                    )
+                leans = (
+                    "Left"
+                    if style[:, _ASYMMETRY].mean() + MOODS[name].changes.get("asymmetry", 0.0) >= 0
+                    else "Right"
+                )
                 for pose, where in zip(poses, (1 - speaks, speaks)):
                     self._put_on(x, jaw, pose, strength, where, parted * (1 - where_quiet), leans)
-        for name, least in _held_levels(style, np.clip(strengths, 0.0, 1.0) * np.reshape(varied, (-1, 1))).items():
+        for name, least in _held_levels(
+            style, np.clip(strengths, 0.0, 1.0) * np.reshape(varied, (-1, 1))
+        ).items():
             self._hold(x, name, least * where_quiet)
             if name == "mouthSmile":  # sampled smiles collapse within two or three frames
                 columns = self._columns(name)
-                x[:, columns] = slow_changes(x[:, columns], _CORNER_CHANGES, _CORNER_NEAR, _CORNER_SLOWS)
+                x[:, columns] = slow_changes(
+                    x[:, columns], _CORNER_CHANGES, _CORNER_NEAR, _CORNER_SLOWS
+                )
         return x
 
     def _hold(self, x: np.ndarray, name: str, least: np.ndarray) -> None:
-        """Raise a channel of x [T, n] in place to about `least` [T] wherever it is lower, each side by its share of the movement.
+        """Raise a channel of x [T, n] in place to about `least` [T] wherever it is lower, each side
+        by its share of the movement.
 
         Corners follow rounded sounds as they did.
         """
@@ -214,32 +271,49 @@ class MoodPoses:
         free = self._unrounded(x) if name.startswith((*_CORNERS, "mouthFrown")) else 1.0
         lacks = smooth((1 - _LIVES) * np.maximum(least * free - level, 0.0), _HELD_EASE)
         sides = x[:, columns].mean(0)
-        shares = np.clip(sides / sides.mean(), *_SIDES) if sides.mean() > _FAINT else np.ones(len(columns))
-        x[:, columns] = np.clip(x[:, columns] + lacks[:, None] * shares / shares.mean(), 0.0, LARGEST_VALUE)
+        shares = (
+            np.clip(sides / sides.mean(), *_SIDES)
+            if sides.mean() > _FAINT
+            else np.ones(len(columns))
+        )
+        x[:, columns] = np.clip(
+            x[:, columns] + lacks[:, None] * shares / shares.mean(), 0.0, LARGEST_VALUE
+        )
 
     def _unrounded(self, x: np.ndarray) -> np.ndarray:
         """Where corners are free of a rounded sound [T], 0 … 1, in x [T, n]."""
         return 1 - _ahead(np.clip(x[:, self.round].sum(1) / _ROUND, 0.0, 1.0))
 
     def _put_on(
-        self, x: np.ndarray, jaw: np.ndarray, pose: Pose, strength: np.ndarray, where: np.ndarray, parted: np.ndarray, leans: str
+        self, x: np.ndarray, jaw: np.ndarray, pose: Pose, strength: np.ndarray, where: np.ndarray,
+        parted: np.ndarray, leans: str
     ) -> None:  # fmt: skip
-        """Bring x [T, n] in place to a pose by a strength [T], on the frames `where` [T] 0 … 1 it is meant for.
+        """Bring x [T, n] in place to a pose by a strength [T], on the frames `where` [T] 0 … 1 it
+        is meant for.
 
-        parted: [T] 0 … 1, whether the lips are, for a sound.  leans: Left or Right, the side that does more.
+        parted: [T] 0 … 1, whether the lips are, for a sound.  leans: Left or Right, the side that
+        does more.
         """
         share = strength * where
         if pose.shut:
             shut = np.minimum(pose.shut * share, 1.0)
             press_together(x, self.channels, shut)
-            x[:, self.close] += shut * (np.clip(jaw[:, 0] / JAW_OPEN_RADIANS, 0, 1) - x[:, self.close])
+            x[:, self.close] += shut * (
+                np.clip(jaw[:, 0] / JAW_OPEN_RADIANS, 0, 1) - x[:, self.close]
+            )
         unrounded = self._unrounded(x)
         leaning = {name + leans: value for name, value in pose.leaning.items()}
-        for names, bound in ((pose.least, np.maximum), (leaning, np.maximum), (pose.most, np.minimum)):
+        for names, bound in (
+            (pose.least, np.maximum),
+            (leaning, np.maximum),
+            (pose.most, np.minimum),
+        ):
             for name, value in names.items():
                 meant = where * unrounded if name.startswith(_CORNERS) else where
                 for i in self._columns(name):
-                    level = smooth(x[:, i] * meant, _LEVEL_FRAMES) / np.maximum(smooth(meant, _LEVEL_FRAMES), _HARDLY)
+                    level = smooth(x[:, i] * meant, _LEVEL_FRAMES) / np.maximum(
+                        smooth(meant, _LEVEL_FRAMES), _HARDLY
+                    )
                     by = strength * meant * (bound(level, value) - level)
                     x[:, i] = (_compress if value > _KNEE else _raise)(x[:, i], by)
         if pose.lids:
@@ -251,4 +325,8 @@ class MoodPoses:
                 x[:, i] = np.minimum(x[:, i] + share * parted * value, LARGEST_VALUE)
 
     def _columns(self, name: str) -> list[int]:
-        return [i for i, channel in enumerate(self.channels) if channel in (name, name + "Left", name + "Right")]
+        return [
+            i
+            for i, channel in enumerate(self.channels)
+            if channel in (name, name + "Left", name + "Right")
+        ]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Poses that an animator keeps at hand: ten mouths of speech, and a face for each mood; numpy only."""
+"""Poses that an animator keeps at hand: ten mouths of speech, and a face for each mood; numpy
+only."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -11,7 +12,8 @@ from ..types import Motion
 from .moods import HELD, Pose as RestPose, POSES
 from .shaping import EMOTIONS
 
-Pose = Mapping[str, float]  # channel → value, a name without Left or Right means both sides; "jaw": radians
+# channel → value, a name without Left or Right means both sides; "jaw": radians
+Pose = Mapping[str, float]
 
 # The mouths of the usual charts for animators, under the sounds that they stand for.
 MOUTHS: Mapping[str, Pose] = MappingProxyType({
@@ -19,31 +21,46 @@ MOUTHS: Mapping[str, Pose] = MappingProxyType({
     "M B P": dict(mouthPress=0.7, mouthRollUpper=0.35, mouthRollLower=0.35),
     "F V": dict(jaw=0.03, mouthRollLower=0.8, mouthUpperUp=0.3),
     "AH": dict(jaw=0.25, mouthLowerDown=0.2, mouthUpperUp=0.15),
-    "EE": dict(jaw=0.04, mouthStretch=0.55, mouthSmile=0.35, mouthLowerDown=0.45, mouthUpperUp=0.3, tongueBladeUp=0.6),
+    "EE": dict(jaw=0.04, mouthStretch=0.55, mouthSmile=0.35, mouthLowerDown=0.45, mouthUpperUp=0.3,
+    tongueBladeUp=0.6),
     "OH": dict(jaw=0.17, mouthFunnel=0.65, mouthPucker=0.35),
     "OO": dict(jaw=0.02, mouthPucker=1.0, mouthFunnel=0.3),
     "L": dict(jaw=0.13, tongueTipUp=1.0, mouthLowerDown=0.3, mouthUpperUp=0.2),
     "TH": dict(jaw=0.09, tongueOut=0.75, tongueTipUp=0.1, mouthLowerDown=0.25, mouthUpperUp=0.15),
-    "S CH": dict(jaw=0.01, mouthFunnel=0.45, mouthLowerDown=0.4, mouthUpperUp=0.3, tongueBladeUp=0.7),
+    "S CH": dict(jaw=0.01, mouthFunnel=0.45, mouthLowerDown=0.4, mouthUpperUp=0.3,
+    tongueBladeUp=0.7),
 })  # fmt: skip
-_LIKE = {"angry": "ANGER", "surprised": "SURPRISE", "doubtful": "DOUBT"}  # moods without a pose of their own at rest
+# moods without a pose of their own at rest
+_LIKE = {"angry": "ANGER", "surprised": "SURPRISE", "doubtful": "DOUBT"}
 
 
 def _mood_face(mood: str) -> Pose:
     """The face of a mood at full strength, at rest."""
     rest = POSES[mood][0] if mood in POSES else RestPose()
     leaning = {f"{name}Left": value for name, value in rest.leaning.items()}
-    like = {name: value for name, value in EMOTIONS.get(_LIKE.get(mood, ""), {}).items() if not name.startswith("head")}
+    like = {
+        name: value
+        for name, value in EMOTIONS.get(_LIKE.get(mood, ""), {}).items()
+        if not name.startswith("head")
+    }
     return {**like, **HELD.get(mood, {}), **rest.least, **leaning, "eyeBlink": max(0.0, -rest.lids)}
 
 
-MOOD_FACES: Mapping[str, Pose] = MappingProxyType({MOODS[mood].label: _mood_face(mood) for mood in MOODS if mood != NEUTRAL})
+MOOD_FACES: Mapping[str, Pose] = MappingProxyType(
+    {MOODS[mood].label: _mood_face(mood) for mood in MOODS if mood != NEUTRAL}
+)
 
 
 def motion_of(poses: Sequence[Pose], channels: Sequence[str]) -> Motion:
     """A motion with a frame for each pose, its expression columns `channels`."""
-    expression, jaw = np.zeros((len(poses), len(channels)), np.float32), np.zeros((len(poses), 3), np.float32)
+    expression, jaw = (
+        np.zeros((len(poses), len(channels)), np.float32),
+        np.zeros((len(poses), 3), np.float32),
+    )
     for frame, pose in enumerate(poses):
         jaw[frame, 0] = pose.get("jaw", 0.0)
-        expression[frame] = [pose.get(name, pose.get(name.removesuffix("Left").removesuffix("Right"), 0.0)) for name in channels]
+        expression[frame] = [
+            pose.get(name, pose.get(name.removesuffix("Left").removesuffix("Right"), 0.0))
+            for name in channels
+        ]
     return Motion(expression, jaw, np.zeros_like(jaw), np.zeros_like(jaw))

@@ -20,8 +20,8 @@ _MOST_WORDS = 8  # words in a vertex line: v x y z, w, and a colour
 class ObjMesh:
     """The mesh of an OBJ file.
 
-    vertices [V, 3] f64 in the file's own unit and axes · polygons: vertex ids of each · material [P] into
-    material_names, −1 where the file names none.
+    vertices [V, 3] f64 in the file's own unit and axes · polygons: vertex ids of each · material
+    [P] into material_names, −1 where the file names none.
     """
 
     vertices: np.ndarray
@@ -42,31 +42,45 @@ def read(path: Path) -> ObjMesh:
     polygons, material, current = [], [], -1
     names: dict[str, int] = {}
     if data.count(b"\nf ") > _MOST_FACES:
-        raise BadHead(f"{path.name} has more than {_MOST_FACES:,} faces: choose a mesh made for animation")
+        raise BadHead(
+            f"{path.name} has more than {_MOST_FACES:,} faces: choose a mesh made for animation"
+        )
     for line in io.BytesIO(data):
         if line.startswith(b"f "):
             polygons.append(_corners(path, line, len(vertices)))
             material.append(current)
         elif line.startswith(b"usemtl"):
-            current = names.setdefault(line[len(b"usemtl") :].decode("utf-8", "replace").strip(), len(names))
+            current = names.setdefault(
+                line[len(b"usemtl") :].decode("utf-8", "replace").strip(), len(names)
+            )
     if not polygons:
         raise BadHead(f"{path.name} has no faces: choose the folder with the whole mesh")
     return ObjMesh(vertices, tuple(polygons), np.array(material, np.int32), tuple(names))
 
 
 def _corners(path: Path, line: bytes, count: int) -> tuple[int, ...]:
-    """Vertex ids of the face in a line such as “f 1/1 2/2 3/3”; negative numbers count from the end of `count` vertices."""
+    """Vertex ids of the face in a line such as “f 1/1 2/2 3/3”; negative numbers count from the end
+    of `count` vertices."""
     if len(line) > _LONGEST_FACE:
-        raise BadHead(f"{path.name} has a face of thousands of corners: choose a mesh made for animation")
+        raise BadHead(
+            f"{path.name} has a face of thousands of corners: choose a mesh made for animation"
+        )
     try:
         numbers = [int(corner.partition(b"/")[0]) for corner in line.split()[1:]]
     except ValueError:
-        raise BadHead(f"{path.name} has a face that is not a list of vertices: download the file again") from None
+        raise BadHead(
+            f"{path.name} has a face that is not a list of vertices: download the file again"
+        ) from None
     corners = tuple(i - 1 if i > 0 else count + i for i in numbers)
     if not all(0 <= i < count for i in corners):
-        raise BadHead(f"{path.name} has faces of vertices that do not exist: download the file again")
+        raise BadHead(
+            f"{path.name} has faces of vertices that do not exist: download the file again"
+        )
     if len(set(corners)) < max(3, len(corners)):
-        raise BadHead(f"{path.name} has a face with fewer than three different corners, or one corner twice: download the file again")
+        raise BadHead(
+            f"{path.name} has a face with fewer than three different corners, or one corner "
+            f"twice: download the file again"
+        )
     return corners
 
 
@@ -76,12 +90,17 @@ def _bytes(path: Path) -> bytes:
     """
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise BadHead(f"{path.name} is larger than {_MOST_BYTES >> 20} MB: choose a mesh made for animation")
+            raise BadHead(
+                f"{path.name} is larger than {_MOST_BYTES >> 20} MB: choose a mesh made for "
+                f"animation"
+            )
         with open_input(path) as file:
             data = file.read()
         return data.replace(b"\r\n", b"\n") if b"\r" in data else data
     except OSError as error:
-        raise BadHead(f"{path.name} cannot be read ({error.strerror}): choose another folder") from error
+        raise BadHead(
+            f"{path.name} cannot be read ({error.strerror}): choose another folder"
+        ) from error
 
 
 def _vertices(path: Path, data: bytes) -> np.ndarray:
@@ -91,20 +110,31 @@ def _vertices(path: Path, data: bytes) -> np.ndarray:
         raise BadHead(f"{path.name} has no vertices: choose the folder of OBJ files")
     # Vertices are contiguous; the line after them begins with another letter, or is vt or vn.
     ends = [
-        at for letter in (b"\nvt", b"\nvn", b"\nf ", b"\ng ", b"\no ", b"\ns ", b"\nu", b"\n#") if (at := data.find(letter, start)) >= 0
+        at
+        for letter in (b"\nvt", b"\nvn", b"\nf ", b"\ng ", b"\no ", b"\ns ", b"\nu", b"\n#")
+        if (at := data.find(letter, start)) >= 0
     ]
     block = data[start : min(ends, default=len(data))]
     lines = block.count(b"\nv ") + 1
     if lines > _MOST_VERTICES:
-        raise BadHead(f"{path.name} has more than {_MOST_VERTICES:,} vertices: choose a mesh made for animation")
+        raise BadHead(
+            f"{path.name} has more than {_MOST_VERTICES:,} vertices: choose a mesh made for "
+            f"animation"
+        )
     try:
         if block.count(b" ") > lines * _MOST_WORDS:
             raise ValueError
-        numbers = np.loadtxt(io.BytesIO(block.replace(b"v ", b" ")), comments=None, encoding="latin1", ndmin=2)
+        numbers = np.loadtxt(
+            io.BytesIO(block.replace(b"v ", b" ")), comments=None, encoding="latin1", ndmin=2
+        )
     except ValueError:
-        raise BadHead(f"{path.name} has a vertex that is not a number: download the file again") from None
+        raise BadHead(
+            f"{path.name} has a vertex that is not a number: download the file again"
+        ) from None
     with np.errstate(over="ignore"):  # Blender uses 32 bits: larger values become infinite there
         finite = np.isfinite(numbers.astype(np.float32)).all()
     if not finite or numbers.shape[1] < 3:
-        raise BadHead(f"{path.name} has vertices that are not three numbers each: download the file again")
+        raise BadHead(
+            f"{path.name} has vertices that are not three numbers each: download the file again"
+        )
     return numbers[:, :3]  # colours may follow the coordinates

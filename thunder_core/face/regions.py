@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds lips, eyes and other parts on a FLAME-format head, numpy only: where its lips meet by geometry, as the seam where the jaw's
-influence jumps, and the rest by carrying the bundled head's marks over."""
+"""Finds lips, eyes and other parts on a FLAME-format head, numpy only: where its lips meet by
+geometry, as the seam where the jaw's influence jumps, and the rest by carrying the bundled head's
+marks over."""
 
 from __future__ import annotations
 
@@ -14,19 +15,24 @@ from ..filters import runs
 from . import surface
 from .head import EYE_LEFT, EYE_RIGHT, Head, JAW, load_head
 
-# Mouth vertices of the bundled head: the lips come first, as rings from the skin inwards, each starting at the left corner along the upper
-# lip.
+# Mouth vertices of the bundled head: the lips come first, as rings from the skin inwards, each
+# starting at the left corner along the upper lip.
 LIP_RINGS, LIP_AROUND, CONTACT_RING = 7, 40, 5
-UPPER, LOWER = np.arange(1, 20), np.arange(39, 20, -1)  # opposite vertices of a ring, from corner to corner
+# opposite vertices of a ring, from corner to corner
+UPPER, LOWER = (np.arange(1, 20), np.arange(39, 20, -1))
 
 _FACE_POINTS = 420  # skin points, besides the lips, that describe a face's movement
 _FITTING_POINTS = 260  # skin points used to fit one head to another
 _RIGID_ROUNDS = 3
-_ROUNDS = ((0.3, 0.25), (0.08, 0.15))  # stiffness and farthest match of each round, in distances between the eyes
-_PLACES_STIFF = 0.01  # stiffness at the known places, in the same unit: they are accurate to half a millimetre
+# stiffness and farthest match of each round, in distances between the eyes
+_ROUNDS = ((0.3, 0.25), (0.08, 0.15))
+_PLACES_STIFF = (
+    0.01  # stiffness at the known places, in the same unit: they are accurate to half a millimetre
+)
 _FACING = 0.5  # least cosine between the normals of two points that match
 
-# In distances between the eyes (62 mm in an adult): the window in which a mouth is searched, and its pixels.
+# In distances between the eyes (62 mm in an adult): the window in which a mouth is searched, and
+# its pixels.
 _WIDE, _BELOW, _ABOVE = 0.75, 1.75, -0.6
 _PIXEL = 1 / 192
 _MERGE = 0.1  # distance below which breaks in one column belong to one mouth
@@ -42,8 +48,8 @@ _NARROWEST, _WIDEST = 0.35, 1.3
 class Seam:
     """The line on which closed lips meet, from the head's right to its left corner.
 
-    upper, lower: the lips' margins [M] that meet.  x: [M] metres.  left, right: [3], the mouth's corners.
-    upper_pull, lower_pull: [M], how much the margins follow the jaw.
+    upper, lower: the lips' margins [M] that meet.  x: [M] metres.  left, right: [3], the mouth's
+    corners. upper_pull, lower_pull: [M], how much the margins follow the jaw.
     """
 
     upper: surface.Spots
@@ -64,14 +70,16 @@ class Seam:
 
 
 def find_seam(head: Head) -> Seam:
-    """The seam of a head at rest. Raises BadHead if its front shows no mouth with an upper and a lower lip."""
+    """The seam of a head at rest. Raises BadHead if its front shows no mouth with an upper and a
+    lower lip."""
     points, joints = head.v_template.astype(np.float64), head.joints
     eyes = joints[[EYE_LEFT, EYE_RIGHT]]
     eye_distance = float(np.linalg.norm(eyes[0] - eyes[1]))
     middle = eyes.mean(0)
     low = middle[:2] + eye_distance * np.array([-_WIDE, -_BELOW])
     high = middle[:2] + eye_distance * np.array([_WIDE, _ABOVE])
-    triangles = head.f[(head.f != np.roll(head.f, 1, axis=1)).all(1)]  # those that have three different corners
+    # those that have three different corners
+    triangles = head.f[(head.f != np.roll(head.f, 1, axis=1)).all(1)]
     try:
         view = surface.front_view(points, triangles, low, high, eye_distance * _PIXEL)
     except ValueError:
@@ -84,21 +92,27 @@ def find_seam(head: Head) -> Seam:
     columns = _extend_to_corners(columns, above, below, view, triangles)
     rows_above, rows_below = above[columns], below[columns]
     x = view.x[columns]
-    upper = surface.spots_seen(points, triangles, view.triangle[rows_above, columns], x, view.y[rows_above])
-    lower = surface.spots_seen(points, triangles, view.triangle[rows_below, columns], x, view.y[rows_below])
+    upper = surface.spots_seen(
+        points, triangles, view.triangle[rows_above, columns], x, view.y[rows_above]
+    )
+    lower = surface.spots_seen(
+        points, triangles, view.triangle[rows_below, columns], x, view.y[rows_below]
+    )
     line = (upper.of(points) + lower.of(points)) / 2
     right, left = (_corner(points, view, triangles, columns, above, below, end) for end in (0, -1))
     return Seam(upper, lower, x, line, left, right, upper.of(pull), lower.of(pull))
 
 
 _LOST = (
-    "No lips were found on this head (seen from the front, nothing below its eyes parts when the jaw opens): "
+    "No lips were found on this head (seen from the front, nothing below its eyes parts when the "
+    "jaw opens): "
     "choose a FLAME model, unchanged and with a closed mouth"
 )
 
 
 def _breaks(view, points, triangles, pull):
-    """Per column the row above and the row below the break with the largest jump of the jaw's pull; −1 for none."""
+    """Per column the row above and the row below the break with the largest jump of the jaw's pull;
+    −1 for none."""
     tri = view.triangle
     parted = tri[:-1] != tri[1:]
     rows, columns = np.nonzero(parted)
@@ -129,7 +143,9 @@ def _breaks(view, points, triangles, pull):
 
 def _are_adjacent(triangles, count, a, b):
     """Whether the triangles a and b [K] share a vertex or have vertices that an edge joins."""
-    edges = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1).astype(np.int64)
+    edges = np.sort(
+        np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1
+    ).astype(np.int64)
     keys = np.unique(edges[:, 0] * count + edges[:, 1])  # each with the lower vertex first
     one, other = triangles[a].astype(np.int64), triangles[b].astype(np.int64)  # [K, 3]
     p, q = np.repeat(one, 3, axis=1), np.tile(other, (1, 3))
@@ -139,7 +155,8 @@ def _are_adjacent(triangles, count, a, b):
 
 
 def _longest_run(above, view, middle):
-    """The columns of the run that has a break and is nearest the middle; short losses inside are bridged."""
+    """The columns of the run that has a break and is nearest the middle; short losses inside are
+    bridged."""
     have = np.flatnonzero(above >= 0)
     if not len(have):
         return None
@@ -152,15 +169,20 @@ def _longest_run(above, view, middle):
 
 
 def _extend_to_corners(columns, above, below, view, triangles):
-    """The columns with those beyond their ends where the margins come close, but share no vertex yet; fills above and below."""
+    """The columns with those beyond their ends where the margins come close, but share no vertex
+    yet; fills above and below."""
     tri, result = view.triangle, list(columns)
     for end, step in ((0, -1), (-1, 1)):
         while 0 < result[end] + step < tri.shape[1] - 1:
             last, column = result[end], result[end] + step
-            rows = np.arange(max(above[last] - _REACH, 0), min(below[last] + _REACH, tri.shape[0] - 1))
+            rows = np.arange(
+                max(above[last] - _REACH, 0), min(below[last] + _REACH, tri.shape[0] - 1)
+            )
             a, b = tri[rows, column], tri[rows + 1, column]
             is_break = (a != b) & (a >= 0) & (b >= 0)
-            is_break[is_break] = ~(triangles[a[is_break]][:, :, None] == triangles[b[is_break]][:, None, :]).any((1, 2))
+            is_break[is_break] = ~(
+                triangles[a[is_break]][:, :, None] == triangles[b[is_break]][:, None, :]
+            ).any((1, 2))
             if not is_break.any():
                 break
             row = rows[is_break][np.abs(rows[is_break] - above[last]).argmin()]
@@ -170,11 +192,15 @@ def _extend_to_corners(columns, above, below, view, triangles):
 
 
 def _corner(points, view, triangles, columns, above, below, end):
-    """Corner of the mouth: the vertex near the line's end that the triangles beyond it share; [3]."""
+    """Corner of the mouth: the vertex near the line's end that the triangles beyond it share;
+    [3]."""
     last = columns[end]
     step = -1 if end == 0 else 1
     at_end = np.unique(triangles[view.triangle[[above[last], below[last]], last]])
-    beyond = view.triangle[max(above[last] - _REACH, 0) : below[last] + _REACH, min(max(last + step, 0), len(view.x) - 1)]
+    beyond = view.triangle[
+        max(above[last] - _REACH, 0) : below[last] + _REACH,
+        min(max(last + step, 0), len(view.x) - 1),
+    ]
     shared = np.intersect1d(np.unique(triangles[np.unique(beyond[beyond >= 0])]), at_end)
     x, y = view.x[last], (view.y[above[last]] + view.y[below[last]]) / 2
     outward = shared[(points[shared, 0] - x) * step > -1e-9]
@@ -187,7 +213,8 @@ def _corner(points, view, triangles, columns, above, below, end):
 
 @dataclass(frozen=True)
 class Warp:
-    """A smooth map of space that maps points onto others: a similarity, and a biharmonic spline for the residual."""
+    """A smooth map of space that maps points onto others: a similarity, and a biharmonic spline for
+    the residual."""
 
     turn: np.ndarray
     shift: np.ndarray
@@ -204,7 +231,8 @@ class Warp:
         return cls(turn, target.mean(0) - source.mean(0) @ turn, np.zeros((0, 3)), np.zeros((0, 3)))
 
     def bend(self, source: np.ndarray, target: np.ndarray, stiffness: np.ndarray) -> Warp:
-        """This map's similarity, bent to take source [K, 3] to target; a point of stiffness 0 [K] is met exactly."""
+        """This map's similarity, bent to take source [K, 3] to target; a point of stiffness 0 [K]
+        is met exactly."""
         count = len(source)
         system = np.zeros((count + 1, count + 1))
         system[:count, :count] = np.diag(np.maximum(stiffness, 1e-6)) - _distances(source, source)
@@ -249,15 +277,22 @@ def study(head: Head) -> Face:
     middle = seam.along(np.zeros(1))[0]
     ids = np.unique(skin)
     band = ids[np.abs(points[ids, 0] - middle[0]) < 0.12 * unit]
-    nose = band[(points[band, 1] > middle[1] + 0.15 * unit) & (points[band, 1] < joints[EYE_LEFT, 1])]
+    nose = band[
+        (points[band, 1] > middle[1] + 0.15 * unit) & (points[band, 1] < joints[EYE_LEFT, 1])
+    ]
     chin = band[head.weights[band, JAW] > 0.8 * seam.lower_pull.max()]
     if not len(nose) or not len(chin):
-        raise BadHead("No nose or chin was found on this head where a face has them: choose a FLAME model, unchanged")
+        raise BadHead(
+            "No nose or chin was found on this head where a face has them: choose a FLAME model, "
+            "unchanged"
+        )
     places = np.concatenate(
         [
             joints[[EYE_LEFT, EYE_RIGHT]],
             seam.along(np.linspace(-1, 1, 17)),
-            points[[nose[points[nose, 2].argmax()], chin[(points[chin, 2] - points[chin, 1]).argmax()]]],
+            points[
+                [nose[points[nose, 2].argmax()], chin[(points[chin, 2] - points[chin, 1]).argmax()]]
+            ],
         ]
     )
     return Face(head, seam, points, skin, places, unit)
@@ -270,7 +305,8 @@ def bundled_face() -> Face:
 
 
 def lay_over(source: Face, target: Face) -> Warp:
-    """The map that lays one head over another: eyes, lips, nose and chin on each other, the skin close to the skin."""
+    """The map that lays one head over another: eyes, lips, nose and chin on each other, the skin
+    close to the skin."""
     chosen = _spread_vertices(source, _front(source), _FITTING_POINTS)
     line = source.seam.along(np.linspace(-1, 1, 33))
     chosen = chosen[_distances(source.points[chosen], line).min(1) > 0.12 * source.unit]
@@ -283,7 +319,9 @@ def lay_over(source: Face, target: Face) -> Warp:
         spots, distance = surface.nearest_spots(warp(skin), target.points, target.skin, tries=8)
         facing = (spots.of(target_normals) * source_normals).sum(1) > _FACING
         good = facing & (distance < farthest * target.unit)
-        return np.concatenate([source.places, skin[good]]), np.concatenate([target.places, spots.at(good).of(target.points)])
+        return np.concatenate([source.places, skin[good]]), np.concatenate(
+            [target.places, spots.at(good).of(target.points)]
+        )
 
     warp = Warp.rigid(source.places, target.places)
     for _ in range(_RIGID_ROUNDS):
@@ -316,7 +354,10 @@ def _front(face: Face) -> np.ndarray:
 def _spread_vertices(face: Face, ids: np.ndarray, count: int) -> np.ndarray:
     """count of the vertices, evenly spread: each the farthest from those before."""
     points = face.points[ids]
-    chosen, distance = [int(np.abs(points - points.mean(0)).sum(1).argmin())], np.full(len(points), np.inf)
+    chosen, distance = (
+        [int(np.abs(points - points.mean(0)).sum(1).argmin())],
+        np.full(len(points), np.inf),
+    )
     for _ in range(min(count, len(ids)) - 1):
         distance = np.minimum(distance, ((points - points[chosen[-1]]) ** 2).sum(1))
         chosen.append(int(distance.argmax()))
@@ -327,8 +368,9 @@ def _spread_vertices(face: Face, ids: np.ndarray, count: int) -> np.ndarray:
 class Match:
     """Points of the bundled head and the same places on another.
 
-    vertices: [K] ids on the bundled head: its 280 lip vertices first, in their order, then the skin's.
-    spots: [K] places on the other head.  weight: [K], how much each counts.  scale: the other head's size over ours.
+    vertices: [K] ids on the bundled head: its 280 lip vertices first, in their order, then the
+    skin's. spots: [K] places on the other head.  weight: [K], how much each counts.  scale: the
+    other head's size over ours.
     """
 
     vertices: np.ndarray
@@ -355,11 +397,15 @@ def match(source: Face, target: Face) -> Match:
         spots_on_lip, _ = surface.nearest_spots(carried[place], target.points, target.skin[side])
         vertices[place], shares[place] = spots_on_lip.vertices, spots_on_lip.shares
     middle = source.seam.along(np.zeros(1))[0]
-    near = np.exp(-0.5 * (np.linalg.norm(source.points[face] - middle, axis=1) / (0.6 * source.unit)) ** 2)
+    near = np.exp(
+        -0.5 * (np.linalg.norm(source.points[face] - middle, axis=1) / (0.6 * source.unit)) ** 2
+    )
     eyes = _distances(source.points[face], source.places[:2]).min(1)
     near = np.maximum(near, np.exp(-0.5 * (eyes / (0.35 * source.unit)) ** 2))
     weight = np.concatenate([np.ones(rings.size), 0.08 + 0.35 * near])
-    return Match(ids, surface.Spots(vertices, shares), weight, float(np.cbrt(np.linalg.det(warp.turn))))
+    return Match(
+        ids, surface.Spots(vertices, shares), weight, float(np.cbrt(np.linalg.det(warp.turn)))
+    )
 
 
 def mark_regions(head: Head) -> Head:
@@ -392,7 +438,8 @@ def mark_regions(head: Head) -> Head:
 
 
 def _regions(model: Face, face: Face, warp: Warp) -> np.ndarray:
-    """Region weights [R, V] of a head: those of the nearest places of the bundled head's skin; eyeballs are the eyes'."""
+    """Region weights [R, V] of a head: those of the nearest places of the bundled head's skin;
+    eyeballs are the eyes'."""
     skin = np.unique(model.skin)
     known = model.head.regions[:, skin].astype(np.float64)
     places = model.points[skin]

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Retargets a performance between the bundled head and one with another expression basis, lips closed alike; numpy only.
+"""Retargets a performance between the bundled head and one with another expression basis, lips
+closed alike; numpy only.
 
-Corresponding points of lips and face are moved alike: per frame the coefficients are the most likely ones (least
-squares with a prior), then changed as little as possible so that the gap between the lips is exact. With the
-jaw's angle given, both are linear in the coefficients.
+Corresponding points of lips and face are moved alike: per frame the coefficients are the most
+likely ones (least squares with a prior), then changed as little as possible so that the gap between
+the lips is exact. With the jaw's angle given, both are linear in the coefficients.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -24,13 +25,19 @@ from .skinning import SkinnedPoints
 
 MOST = 10.0  # largest coefficient, the end of a shape key's slider
 
-# Standard deviations of the points' positions, mm, relative to coefficients of size 1 (as FLAME's basis is scaled).
+# Standard deviations of the points' positions, mm, relative to coefficients of size 1 (as FLAME's
+# basis is scaled).
 _POINT_MM, _GAP_MM = 0.25, 0.15
-_STRENGTH = 40  # number of independent measurements that all points together count as, since neighbours move alike
-_PARTED = 0.6  # share of the jaw's pull on the bundled lips; where another head has less, its corner is nearer: no gap there
-_TOUCH_MM, _SHARE = 0.02, 5.0  # tolerance of the lips' gap at contact, and its growth per millimetre of opening
+# number of independent measurements that all points together count as, since neighbours move alike
+_STRENGTH = 40
+# share of the jaw's pull on the bundled lips; where another head has less, its corner is nearer: no
+# gap there
+_PARTED = 0.6
+# tolerance of the lips' gap at contact, and its growth per millimetre of opening
+_TOUCH_MM, _SHARE = 0.02, 5.0
 _MEETINGS = 3  # correction rounds for the gap; each leaves a part of the tolerance
-_BIN = 0.04  # step of the jaw's angle between two factorisations, radians; in between the solution is refined
+# step of the jaw's angle between two factorisations, radians; in between the solution is refined
+_BIN = 0.04
 _REFINE = 3
 _FRAMES = 512  # frames solved at once
 _BUNDLED_RANGE = (0.0, 1.4)  # range of the bundled head's channels when a motion is read back
@@ -45,9 +52,9 @@ _TURN_RANGE = (0.6, 1.6)
 class Fit:
     """Finds the coefficients of a head's basis that bring its points to given positions.
 
-    points: K of them.  weight: [K].  upper, lower: [P, 3] numbers of the points whose averages with the shares [P, 3]
-    face each other across the lips.  middle: which of these pairs is in their middle.  size: [n], expected size of each coefficient.  low,
-    high: its bounds.
+    points: K of them.  weight: [K].  upper, lower: [P, 3] numbers of the points whose averages with
+    the shares [P, 3] face each other across the lips.  middle: which of these pairs is in their
+    middle.  size: [n], expected size of each coefficient.  low, high: its bounds.
     """
 
     points: SkinnedPoints
@@ -65,12 +72,14 @@ class Fit:
         object.__setattr__(self, "_factors", {})
 
     def gap(self, values: np.ndarray) -> np.ndarray:
-        """Values [..., K, 3] of the points at the upper lip less those at the lower, [..., P, 3]."""
+        """Values [..., K, 3] of the points at the upper lip less those at the lower, [..., P,
+        3]."""
         upper = (values[..., self.upper, :] * self.upper_shares[..., None]).sum(-2)
         return upper - (values[..., self.lower, :] * self.lower_shares[..., None]).sum(-2)
 
     def opening(self, values: np.ndarray) -> np.ndarray:
-        """Height of the gap between the lips along them over its height at rest, [T, P], metres; values [T, K, 3]."""
+        """Height of the gap between the lips along them over its height at rest, [T, P], metres;
+        values [T, K, 3]."""
         return (self.gap(values) - self.gap(self.points.rest))[..., 1]
 
     @cached_property
@@ -96,19 +105,24 @@ class Fit:
         return self._factors[step]
 
     def solve(self, wanted: np.ndarray, jaw: np.ndarray) -> np.ndarray:
-        """Coefficients [T, n] that bring the points to wanted [T, K, 3] at jaw rotation vectors [T, 3].
+        """Coefficients [T, n] that bring the points to wanted [T, K, 3] at jaw rotation vectors [T,
+        3].
 
-        The height of the gap between the lips is met exactly in their middle, and along them as far as the basis can.
+        The height of the gap between the lips is met exactly in their middle, and along them as far
+        as the basis can.
         """
         result = np.zeros((len(wanted), len(self.points.directions)))
         steps = np.round(jaw[:, 0] / _BIN).astype(int)
         for step in np.unique(steps):
             rows = np.flatnonzero(steps == step)
-            result[rows] = self._solve(wanted[rows], rotvec_to_matrix(jaw[rows]), *self._factor(int(step)))
+            result[rows] = self._solve(
+                wanted[rows], rotvec_to_matrix(jaw[rows]), *self._factor(int(step))
+            )
         return result
 
     def _solve(self, wanted, turn, normal, inverse):
-        """`solve` for frames whose jaw is near one angle; turn [T, 3, 3], normal matrix and its inverse."""
+        """`solve` for frames whose jaw is near one angle; turn [T, 3, 3], normal matrix and its
+        inverse."""
         result = np.zeros((len(wanted), len(normal)))
         for _ in range(_REFINE):
             right = self._downhill(result, wanted, turn)
@@ -137,7 +151,9 @@ class Fit:
             for i in range(len(normal)):
                 new = np.clip(result[:, i] + left[:, i] / normal[i, i], self.low, self.high)
                 step = new - result[:, i]
-                step[np.abs(step) <= _STILL] = 0.0  # each frame for itself: its answer depends on no other's
+                step[np.abs(step) <= _STILL] = (
+                    0.0  # each frame for itself: its answer depends on no other's
+                )
                 if step.any():
                     left -= step[:, None] * normal[i]
                     result[:, i] += step
@@ -147,9 +163,11 @@ class Fit:
         return result
 
     def _meet(self, coefficients, wanted, turn, inverse):
-        """The smallest change, by the misfit, that gives the gaps between the lips the wanted height.
+        """The smallest change, by the misfit, that gives the gaps between the lips the wanted
+        height.
 
-        All along the lips to a tolerance that vanishes where they touch; in the middle exactly, whatever the basis.
+        All along the lips to a tolerance that vanishes where they touch; in the middle exactly,
+        whatever the basis.
         """
         rest, goal = self.gap(self.points.rest)[:, 1], self.gap(wanted)[..., 1]
         short = goal - self.gap(self.points.place(coefficients, turn))[..., 1]  # [T, P]
@@ -168,13 +186,19 @@ class Fit:
 
     @cached_property
     def _lift(self):
-        """Derivative of the gaps' height by the coefficients: at rest [n, P], and per element of the rotation's middle row [3, n·P]."""
+        """Derivative of the gaps' height by the coefficients: at rest [n, P], and per element of
+        the rotation's middle row [3, n·P]."""
         points = self.points
-        still, per_rotation = self.gap(points.directions)[..., 1], self.gap(points.jaw_weight[:, None] * points.lever)  # [n, P], [n, P, 3]
+        # [n, P], [n, P, 3]
+        still, per_rotation = (
+            self.gap(points.directions)[..., 1],
+            self.gap(points.jaw_weight[:, None] * points.lever),
+        )
         return still, np.moveaxis(per_rotation, 2, 0).reshape(3, -1)
 
     def _slope(self, turn):
-        """Derivative of the gaps' height by the coefficients at each frame's rotation, [T, n, P]."""
+        """Derivative of the gaps' height by the coefficients at each frame's rotation, [T, n,
+        P]."""
         still, per_rotation = self._lift
         row = turn[:, 1] - np.eye(3)[1]
         return still + (row @ per_rotation).reshape(len(turn), *still.shape)
@@ -184,7 +208,8 @@ class Fit:
 class Retarget:
     """Carries motions between the bundled head and another: `to` and `back`.
 
-    bundled, other: the points of both heads.  scale: the other head's size over ours.  turn: its jaw's angle over ours.
+    bundled, other: the points of both heads.  scale: the other head's size over ours.  turn: its
+    jaw's angle over ours.
     """
 
     bundled: Fit
@@ -194,39 +219,54 @@ class Retarget:
     turn: float
 
     def target_points(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
-        """Target positions of the other head's points, [T, K, 3] metres, for a motion of the bundled head."""
+        """Target positions of the other head's points, [T, K, 3] metres, for a motion of the
+        bundled head."""
         bundled = self.bundled.points
-        expression = reordered(motion.expression, channels or self.bundled_channels, self.bundled_channels)
+        expression = reordered(
+            motion.expression, channels or self.bundled_channels, self.bundled_channels
+        )
         placed = bundled.place(expression, rotvec_to_matrix(motion.jaw))
         return self.other.points.rest + self.scale * (placed - bundled.rest)
 
     def to(self, motion: Motion, channels: Sequence[str] | None = None) -> Motion:
-        """The motion of the other head, in its own basis; channels: names of the motion's columns, ours by default."""
-        return _solve_motion(self.other, motion, self.turn, lambda part: self.target_points(part, channels))
+        """The motion of the other head, in its own basis; channels: names of the motion's columns,
+        ours by default."""
+        return _solve_motion(
+            self.other, motion, self.turn, lambda part: self.target_points(part, channels)
+        )
 
     def back(self, motion: Motion) -> Motion:
-        """The motion of the bundled head that looks like a motion of the other. Its tongue, if it has none, stays at rest."""
+        """The motion of the bundled head that looks like a motion of the other. Its tongue, if it
+        has none, stays at rest."""
         bundled, other = self.bundled.points, self.other.points
         return _solve_motion(
-            self.bundled, motion, 1 / self.turn, lambda part: bundled.rest + (other.of_motion(part) - other.rest) / self.scale
+            self.bundled,
+            motion,
+            1 / self.turn,
+            lambda part: bundled.rest + (other.of_motion(part) - other.rest) / self.scale,
         )
 
 
-def _solve_motion(fit: Fit, motion: Motion, turn: float, wanted: Callable[[Motion], np.ndarray]) -> Motion:
-    """The motion in the basis of a fit, its jaw turned `turn` times as far; wanted: gives the places of the fit's points in a part."""
+def _solve_motion(
+    fit: Fit, motion: Motion, turn: float, wanted: Callable[[Motion], np.ndarray]
+) -> Motion:
+    """The motion in the basis of a fit, its jaw turned `turn` times as far; wanted: gives the
+    places of the fit's points in a part."""
     jaw = motion.jaw.astype(np.float64) * turn
     parts = [np.zeros((0, len(fit.points.directions)))]
     for start in range(0, motion.frames, _FRAMES):
         rows = slice(start, start + _FRAMES)
         parts.append(fit.solve(wanted(motion.part(rows)), jaw[rows]))
-    return replace(motion, expression=np.concatenate(parts).astype(np.float32), jaw=jaw.astype(np.float32))
+    return replace(
+        motion, expression=np.concatenate(parts).astype(np.float32), jaw=jaw.astype(np.float32)
+    )
 
 
 def between(head: Head, joints_move: bool = True) -> Retarget:
     """The retarget from the bundled head to another FLAME-format head, about half a second to make.
 
-    joints_move: whether expression moves the other head's jaw joint (FLAME's own formula) or not (a rig of bones).
-    Raises BadHead if the head shows no lips.
+    joints_move: whether expression moves the other head's jaw joint (FLAME's own formula) or not (a
+    rig of bones). Raises BadHead if the head shows no lips.
     """
     ours = regions.bundled_face()
     result = regions.match(ours, regions.study(head))
@@ -237,11 +277,19 @@ def between(head: Head, joints_move: bool = True) -> Retarget:
     middle = len(upper) // 2
     parted[middle] = True
     upper, lower, middle = upper[parted], lower[parted], int(parted[:middle].sum())
-    # Lips meet as the mesh has them: an edge's middle is the average of its ends where they are, not a skinned point.
+    # Lips meet as the mesh has them: an edge's middle is the average of its ends where they are,
+    # not a skinned point.
     ends = np.concatenate([upper, lower])
-    bundled = SkinnedPoints.of(ours.head, lambda values: values[np.concatenate([result.vertices, np.repeat(result.vertices[ends], 3)])])
+    bundled = SkinnedPoints.of(
+        ours.head,
+        lambda values: values[
+            np.concatenate([result.vertices, np.repeat(result.vertices[ends], 3)])
+        ],
+    )
     corners = result.spots.vertices[ends].ravel()
-    other = SkinnedPoints.of(head, lambda values: np.concatenate([result.spots.of(values), values[corners]]), joints_move)
+    other = SkinnedPoints.of(
+        head, lambda values: np.concatenate([result.spots.of(values), values[corners]]), joints_move
+    )
     weight = np.concatenate([result.weight, np.zeros(len(corners))])
     numbers = len(result.vertices) + np.arange(len(corners)).reshape(-1, 3)
     shares = result.spots.shares[ends]
@@ -259,8 +307,9 @@ def between(head: Head, joints_move: bool = True) -> Retarget:
 class Measure:
     """Quality of a retarget over the movements of speech, millimetres on the other head.
 
-    opening, worst: error of the gap between the lips, mean and largest.  closed: the widest gap where lips should touch.
-    lips, face: mean distance of points from their targets.  travel: mean movement of the lips.
+    opening, worst: error of the gap between the lips, mean and largest.  closed: the widest gap
+    where lips should touch. lips, face: mean distance of points from their targets.  travel: mean
+    movement of the lips.
     """
 
     opening: float
@@ -272,11 +321,14 @@ class Measure:
 
 
 def measure(retarget: Retarget) -> Measure:
-    """Measure a retarget on every single channel of the mouth at three jaw angles, also with the lips closed."""
+    """Measure a retarget on every single channel of the mouth at three jaw angles, also with the
+    lips closed."""
     names = retarget.bundled_channels
     mouth = [i for i, name in enumerate(names) if name.startswith("mouth") and name != "mouthClose"]
     faces = list(product((0.0, 0.1, 0.2), (False, True), (None, *mouth)))
-    motion = Motion(np.zeros((len(faces), len(names)), np.float32), np.zeros((len(faces), 3), np.float32))
+    motion = Motion(
+        np.zeros((len(faces), len(names)), np.float32), np.zeros((len(faces), 3), np.float32)
+    )
     motion.jaw[:, 0] = [angle for angle, _, _ in faces]
     for row, (angle, closed, channel) in zip(motion.expression, faces):
         if channel is not None:
@@ -300,22 +352,29 @@ def measure(retarget: Retarget) -> Measure:
     )
 
 
-def _turn_ratio(bundled: SkinnedPoints, other: SkinnedPoints, weight: np.ndarray, scale: float) -> float:
-    """By how much more the other jaw has to turn for the same opening, least squares over what follows the jaw."""
+def _turn_ratio(
+    bundled: SkinnedPoints, other: SkinnedPoints, weight: np.ndarray, scale: float
+) -> float:
+    """By how much more the other jaw has to turn for the same opening, least squares over what
+    follows the jaw."""
     turn = rotvec_to_matrix(np.array([[0.15, 0.0, 0.0]]))
     ours = scale * (bundled.place(np.zeros((1, len(bundled.directions))), turn)[0] - bundled.rest)
     plain = replace(other, correctives=np.zeros_like(other.correctives))
     theirs = plain.place(np.zeros((1, len(other.directions))), turn)[0] - other.rest
     weight = weight * (bundled.jaw_weight > 0.5)
-    ratio = (weight[:, None] * ours * theirs).sum() / max((weight[:, None] * theirs**2).sum(), 1e-12)
+    ratio = (weight[:, None] * ours * theirs).sum() / max(
+        (weight[:, None] * theirs**2).sum(), 1e-12
+    )
     return float(np.clip(ratio, *_TURN_RANGE))
 
 
 class RetargetDriver(Driver):
-    """Drives a rig that has another head's basis: keys named after its directions, bones for its joints.
+    """Drives a rig that has another head's basis: keys named after its directions, bones for its
+    joints.
 
-    rig: the driver of the rig's own coefficients and joints; its sources are the other head's direction names.  names: these.
-    make: creates the retarget on first use, since rigs are often inspected without being moved.
+    rig: the driver of the rig's own coefficients and joints; its sources are the other head's
+    direction names.  names: these. make: creates the retarget on first use, since rigs are often
+    inspected without being moved.
     """
 
     sums = None  # type: ignore[assignment]  # the whole motion is shown
@@ -332,7 +391,8 @@ class RetargetDriver(Driver):
         return self._make()
 
     def prepare(self) -> Generator[float, None, None]:
-        """Make the retarget in two steps of a few tenths of a second, so that a window can stay alive in between."""
+        """Make the retarget in two steps of a few tenths of a second, so that a window can stay
+        alive in between."""
         regions.bundled_face()
         yield 0.5
         self.retarget
@@ -340,16 +400,26 @@ class RetargetDriver(Driver):
 
     @property
     def used(self) -> set[str]:
-        """The channels of the bundled head that move something: its basis is carried over as a whole."""
+        """The channels of the bundled head that move something: its basis is carried over as a
+        whole."""
         return set(regions.bundled_face().head.expression_names)
 
     def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
-        """Values [T, tracks] of a motion of the bundled head whose expression columns are `channels`."""
+        """Values [T, tracks] of a motion of the bundled head whose expression columns are
+        `channels`."""
         return super().drive(self.retarget.to(motion, channels), self.names)
 
     def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
-        """The motion of the bundled head, with expression columns `channels`, of values [T, tracks]."""
+        """The motion of the bundled head, with expression columns `channels`, of values [T,
+        tracks]."""
         motion = self.retarget.back(super().read(values, self.names))
-        columns = [self.retarget.bundled_channels.index(name) if name in self.retarget.bundled_channels else -1 for name in channels]
-        expression = np.where(np.array(columns) >= 0, motion.expression[:, columns], 0).astype(np.float32)
+        columns = [
+            self.retarget.bundled_channels.index(name)
+            if name in self.retarget.bundled_channels
+            else -1
+            for name in channels
+        ]
+        expression = np.where(np.array(columns) >= 0, motion.expression[:, columns], 0).astype(
+            np.float32
+        )
         return replace(motion, expression=expression)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shapes a performance: strength by region, smoothness, an emotion on top; closed lips stay closed; numpy only."""
+"""Shapes a performance: strength by region, smoothness, an emotion on top; closed lips stay closed;
+numpy only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,15 +12,18 @@ from ..types import Motion
 from . import lip_closures
 
 MOST = 2.0  # largest intensity
-_KNEE, _LIMIT = 0.9, 1.2  # value at which a strengthened channel is compressed, and its limit, that of real faces
+# value at which a strengthened channel is compressed, and its limit, that of real faces
+_KNEE, _LIMIT = 0.9, 1.2
 _JAW_KNEE, _JAW_LIMIT = 0.30, 0.40  # radians
 
-_SPREADING = ("mouthSmile", "mouthStretch", "mouthDimple", "mouthFrown")  # channels that a rounded mouth suppresses
+# channels that a rounded mouth suppresses
+_SPREADING = ("mouthSmile", "mouthStretch", "mouthDimple", "mouthFrown")
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Changes to a performance. Intensities 0 … 2, 1 leaves it unchanged; smoothing: radius in frames of the motion given.
+    """Changes to a performance. Intensities 0 … 2, 1 leaves it unchanged; smoothing: radius in
+    frames of the motion given.
 
     emotion: a name of EMOTIONS, "" for none.  strength: of the emotion, 0 … 1.
     """
@@ -36,11 +40,15 @@ class Shape:
     @property
     def is_neutral(self) -> bool:
         """Whether it changes nothing."""
-        same = all(value == 1.0 for value in (self.mouth, self.jaw, self.upper_face, self.head, self.blinks))
+        same = all(
+            value == 1.0
+            for value in (self.mouth, self.jaw, self.upper_face, self.head, self.blinks)
+        )
         return same and not self.smoothing and (not self.emotion or self.strength == 0.0)
 
 
-# Offsets of channels at full strength, after the action units of each (Ekman and Friesen 1978); jaw in radians, head too.
+# Offsets of channels at full strength, after the action units of each (Ekman and Friesen 1978); jaw
+# in radians, head too.
 EMOTIONS: dict[str, dict[str, float]] = {
     "JOY": {
         "mouthSmile": 0.62,
@@ -72,7 +80,13 @@ EMOTIONS: dict[str, dict[str, float]] = {
         "jawForward": 0.2,
         "head.x": 0.03,
     },
-    "SURPRISE": {"browInnerUp": 0.8, "browOuterUp": 0.8, "eyeWide": 0.75, "jaw": 0.07, "head.x": -0.04},
+    "SURPRISE": {
+        "browInnerUp": 0.8,
+        "browOuterUp": 0.8,
+        "eyeWide": 0.75,
+        "jaw": 0.07,
+        "head.x": -0.04,
+    },
     "FEAR": {
         "browInnerUp": 0.85,
         "browOuterUp": 0.35,
@@ -113,51 +127,75 @@ EMOTIONS: dict[str, dict[str, float]] = {
 }
 
 
-# Channels → the field of Shape that strengthens them, if it is not that of their region: lids narrow and widen with the brows, gaze stays
-# on its target, and mouthClose keeps lips together over an open jaw: half the jaw needs half of it.
+# Channels → the field of Shape that strengthens them, if it is not that of their region: lids
+# narrow and widen with the brows, gaze stays on its target, and mouthClose keeps lips together over
+# an open jaw: half the jaw needs half of it.
 _SLIDERS = ((BLINKS, "blinks"), (LIDS, "upper_face"), (GAZE, ""), (LIP_CLOSE, "jaw"))
 
 
 def slider_of(channel: str) -> str:
     """The field of Shape that strengthens a channel, "" if none does."""
-    slider = next((slider for group, slider in _SLIDERS if channel.startswith(group)), region_of(channel))
+    slider = next(
+        (slider for group, slider in _SLIDERS if channel.startswith(group)), region_of(channel)
+    )
     return slider if slider in ("blinks", "mouth", "jaw", "upper_face") else ""
 
 
 def shape_motion(
-    motion: Motion, channels: Sequence[str], shape: Shape, strength: np.ndarray | None = None, gap: np.ndarray | None = None
+    motion: Motion,
+    channels: Sequence[str],
+    shape: Shape,
+    strength: np.ndarray | None = None,
+    gap: np.ndarray | None = None,
 ) -> Motion:
-    """A performance with a shape: motion [T] at any rate, expression columns `channels`; double precision.
+    """A performance with a shape: motion [T] at any rate, expression columns `channels`; double
+    precision.
 
-    strength: [T] of the emotion over time, in place of shape.strength.  gap: [T, P] of the motion's lips, if known. Lips that touch keep
-    touching; a neutral shape returns the motion unchanged.
+    strength: [T] of the emotion over time, in place of shape.strength.  gap: [T, P] of the motion's
+    lips, if known. Lips that touch keep touching; a neutral shape returns the motion unchanged.
     """
-    if (shape if strength is None else replace(shape, strength=float(np.abs(strength).max()))).is_neutral:
+    if (
+        shape if strength is None else replace(shape, strength=float(np.abs(strength).max()))
+    ).is_neutral:
         return motion
     expression, jaw, head, eyes = (
-        None if part is None else np.array(part, np.float64) for part in (motion.expression, motion.jaw, motion.head, motion.eyes)
+        None if part is None else np.array(part, np.float64)
+        for part in (motion.expression, motion.jaw, motion.head, motion.eyes)
     )
-    head = np.zeros_like(jaw) if head is None and "head.x" in EMOTIONS.get(shape.emotion, {}) else head
+    head = (
+        np.zeros_like(jaw) if head is None and "head.x" in EMOTIONS.get(shape.emotion, {}) else head
+    )
     steady = [i for i, name in enumerate(channels) if not name.startswith(BLINKS)]
     expression[:, steady] = smooth(expression[:, steady], shape.smoothing)
-    jaw, head, eyes = (None if part is None else smooth(part, shape.smoothing) for part in (jaw, head, eyes))
+    jaw, head, eyes = (
+        None if part is None else smooth(part, shape.smoothing) for part in (jaw, head, eyes)
+    )
     for column, name in enumerate(channels):
         slider = slider_of(name)
         if slider:
             most = 1.0 if name.startswith(BLINKS) else _LIMIT
-            expression[:, column] = _strengthen(expression[:, column], getattr(shape, slider), min(_KNEE, most), most)
+            expression[:, column] = _strengthen(
+                expression[:, column], getattr(shape, slider), min(_KNEE, most), most
+            )
     jaw[:, 1:] *= shape.jaw
     jaw[:, 0] = _strengthen(jaw[:, 0], shape.jaw, _JAW_KNEE, _JAW_LIMIT)
     if head is not None:
         head *= shape.head
     if shape.emotion:
-        share = np.full(motion.frames, shape.strength) if strength is None else np.asarray(strength, np.float64)
+        share = (
+            np.full(motion.frames, shape.strength)
+            if strength is None
+            else np.asarray(strength, np.float64)
+        )
         _add_emotion(expression, jaw, head, list(channels), EMOTIONS[shape.emotion], share)
-    return lip_closures.preserve_contacts(motion, replace(motion, expression=expression, jaw=jaw, head=head, eyes=eyes), channels, gap)
+    return lip_closures.preserve_contacts(
+        motion, replace(motion, expression=expression, jaw=jaw, head=head, eyes=eyes), channels, gap
+    )
 
 
 def smooth(values: np.ndarray, radius: int) -> np.ndarray:
-    """Values [T, c] smoothed by a raised cosine that reaches `radius` frames to either side; ends are held."""
+    """Values [T, c] smoothed by a raised cosine that reaches `radius` frames to either side; ends
+    are held."""
     radius = min(int(radius), max(0, len(values) - 1))
     if radius < 1 or not values.shape[1]:
         return values
@@ -171,7 +209,8 @@ def smooth(values: np.ndarray, radius: int) -> np.ndarray:
 
 
 def _strengthen(values: np.ndarray, by: float, knee: float, limit: float) -> np.ndarray:
-    """Values times an intensity; what goes up bends at the knee and stays below the limit, or below where it was."""
+    """Values times an intensity; what goes up bends at the knee and stays below the limit, or below
+    where it was."""
     result = values * by
     if by <= 1.0:
         return result
@@ -180,7 +219,9 @@ def _strengthen(values: np.ndarray, by: float, knee: float, limit: float) -> np.
     return np.where(values > 0, np.maximum(bent, values), result)
 
 
-def _add_emotion(expression, jaw, head, channels: list[str], offsets: dict[str, float], share: np.ndarray) -> None:
+def _add_emotion(
+    expression, jaw, head, channels: list[str], offsets: dict[str, float], share: np.ndarray
+) -> None:
     """Add an emotion in place; a rounded mouth smiles and stretches less."""
 
     def of(name):
@@ -193,7 +234,11 @@ def _add_emotion(expression, jaw, head, channels: list[str], offsets: dict[str, 
         elif name == "head.x":
             head[:, 0] += share * amount
         else:
-            sides = [name] if name in channels else [side for side in (name + "Left", name + "Right") if side in channels]
+            sides = (
+                [name]
+                if name in channels
+                else [side for side in (name + "Left", name + "Right") if side in channels]
+            )
             for each in sides:
                 column = channels.index(each)
                 more = share * amount * (free if each.startswith(_SPREADING) else 1.0)

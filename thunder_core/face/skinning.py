@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """FLAME's skinning in numpy, for a few points of a head that expression and jaw move, neck still.
 
-The engine's own, in torch, for all joints, is `engine/flame.py`. Both are tested against smplx. Positions have the shapes that the
-bundled head adds where two keys meet (`Head.correctives`); slopes leave them out. They move nothing where the lips meet.
+The engine's own, in torch, for all joints, is `engine/flame.py`. Both are tested against smplx.
+Positions have the shapes that the bundled head adds where two keys meet (`Head.correctives`);
+slopes leave them out. They move nothing where the lips meet.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from .head import Head, JAW, JOINT_NAMES
 class SkinnedPoints:
     """Points of a head that expression and jaw move; metres.
 
-    rest [K, 3] · directions [n, K, 3], offsets of each channel · jaw_weight [K], skinning weight of the jaw · joint [3] of
-    the jaw, and joint_directions [n, 3], its movement by expression · correctives [9, K, 3], per element of the jaw's rotation ·
-    pairs [c, 2] and pair_shapes [c, K, 3]: shapes of key pairs, each a channel's index or −1 for the jaw.
+    rest [K, 3] · directions [n, K, 3], offsets of each channel · jaw_weight [K], skinning weight of
+    the jaw · joint [3] of the jaw, and joint_directions [n, 3], its movement by expression ·
+    correctives [9, K, 3], per element of the jaw's rotation · pairs [c, 2] and pair_shapes [c, K,
+    3]: shapes of key pairs, each a channel's index or −1 for the jaw.
     """
 
     rest: np.ndarray
@@ -37,11 +39,14 @@ class SkinnedPoints:
     pair_shapes: np.ndarray | None = None
 
     @classmethod
-    def of(cls, head: Head, take: Callable[[np.ndarray], np.ndarray], joints_move: bool = True) -> SkinnedPoints:
+    def of(
+        cls, head: Head, take: Callable[[np.ndarray], np.ndarray], joints_move: bool = True
+    ) -> SkinnedPoints:
         """Points of a head; take: from values [V, …] of its vertices to the points', [K, …].
 
-        joints_move: expression moves the jaw's joint, as FLAME's formula has it; a rig's bones stay. Of `head` only
-        v_template, shapedirs, posedirs, weights, J_regressor, expression_names, corrective_pairs and correctives are read.
+        joints_move: expression moves the jaw's joint, as FLAME's formula has it; a rig's bones
+        stay. Of `head` only v_template, shapedirs, posedirs, weights, J_regressor,
+        expression_names, corrective_pairs and correctives are read.
         """
         regressor = head.J_regressor.astype(np.float64)
         moved = np.einsum("v,vcn->nc", regressor[JAW], head.shapedirs, optimize=True)
@@ -51,7 +56,9 @@ class SkinnedPoints:
             take(head.weights[:, JAW].astype(np.float64)),
             (regressor @ head.v_template.astype(np.float64))[JAW],
             moved * joints_move,
-            np.ascontiguousarray(np.moveaxis(take(head.posedirs[:, :, 9 * (JAW - 1) : 9 * JAW]), 2, 0), np.float64),
+            np.ascontiguousarray(
+                np.moveaxis(take(head.posedirs[:, :, 9 * (JAW - 1) : 9 * JAW]), 2, 0), np.float64
+            ),
             *_pairs(head, take),
         )
 
@@ -60,7 +67,10 @@ class SkinnedPoints:
         pairs, shapes = self.pairs, None if self.pair_shapes is None else self.pair_shapes[:, ids]
         if shapes is not None:
             moving = shapes.any(axis=(1, 2))
-            pairs, shapes = pairs[moving], np.ascontiguousarray(shapes[moving]) if moving.any() else None
+            pairs, shapes = (
+                pairs[moving],
+                np.ascontiguousarray(shapes[moving]) if moving.any() else None,
+            )
         return replace(
             self,
             rest=self.rest[ids],
@@ -72,7 +82,8 @@ class SkinnedPoints:
         )
 
     def combined(self, shares: np.ndarray) -> SkinnedPoints:
-        """Points that are always means of these: shares [M, K], how much of each point is in each of them, rows that add up to 1.
+        """Points that are always means of these: shares [M, K], how much of each point is in each
+        of them, rows that add up to 1.
 
         Raises ValueError if one would be of points that do not follow the jaw alike.
         """
@@ -85,7 +96,9 @@ class SkinnedPoints:
             directions=np.ascontiguousarray(shares @ self.directions),
             jaw_weight=np.array([weights[0] for weights in follow]),
             correctives=np.ascontiguousarray(shares @ self.correctives),
-            pair_shapes=None if self.pair_shapes is None else np.ascontiguousarray(shares @ self.pair_shapes),
+            pair_shapes=None
+            if self.pair_shapes is None
+            else np.ascontiguousarray(shares @ self.pair_shapes),
         ).part(slice(None))
 
     @cached_property
@@ -94,18 +107,21 @@ class SkinnedPoints:
         return self.directions - self.joint_directions[:, None]
 
     def _shaped(self, coefficients: np.ndarray, more: np.ndarray) -> np.ndarray:
-        """Positions [T, K, 3] before the jaw turns; more [T, 3, 3]: its rotation matrix less the identity."""
+        """Positions [T, K, 3] before the jaw turns; more [T, 3, 3]: its rotation matrix less the
+        identity."""
         frames, n = coefficients.shape
         moved = (coefficients @ self.directions.reshape(n, -1)).reshape(frames, -1, 3)
         moved += (more.reshape(frames, 9) @ self.correctives.reshape(9, -1)).reshape(moved.shape)
         if self.pair_shapes is not None:
-            factors = np.c_[np.clip(coefficients, 0.0, 1.0), more[:, 2, 1]]  # the last is the jaw's, at place −1
+            # the last is the jaw's, at place −1
+            factors = np.c_[np.clip(coefficients, 0.0, 1.0), more[:, 2, 1]]
             both = factors[:, self.pairs[:, 0]] * factors[:, self.pairs[:, 1]]
             moved += (both @ self.pair_shapes.reshape(len(self.pairs), -1)).reshape(moved.shape)
         return self.rest + moved
 
     def place(self, coefficients: np.ndarray, turn: np.ndarray) -> np.ndarray:
-        """Positions [T, K, 3] at coefficients [T, n] and jaw rotation matrices [T, 3, 3], neck still."""
+        """Positions [T, K, 3] at coefficients [T, n] and jaw rotation matrices [T, 3, 3], neck
+        still."""
         more = turn - np.eye(3)
         shaped = self._shaped(coefficients, more)
         arm = shaped - self.joint - (coefficients @ self.joint_directions)[:, None]
@@ -120,33 +136,52 @@ class SkinnedPoints:
         return shaped[..., 1] + self.jaw_weight * lift
 
     def of_motion(self, motion: Motion) -> np.ndarray:
-        """Positions [T, K, 3] over a motion whose expression columns are the head's channels, in their order."""
+        """Positions [T, K, 3] over a motion whose expression columns are the head's channels, in
+        their order."""
         return self.place(np.asarray(motion.expression, np.float64), rotvec_to_matrix(motion.jaw))
 
     def slope(self, turn: np.ndarray) -> np.ndarray:
-        """Derivative of the points by the coefficients at one jaw rotation [3, 3], without the shapes of key pairs: [n, K, 3]."""
+        """Derivative of the points by the coefficients at one jaw rotation [3, 3], without the
+        shapes of key pairs: [n, K, 3]."""
         return self.directions + self.jaw_weight[:, None] * (self.lever @ (turn - np.eye(3)).T)
 
     def height_slope(self, channel: int, turn: np.ndarray) -> np.ndarray:
-        """Derivative of the points' heights by one channel at each frame's rotation [T, 3, 3]: [T, K]."""
+        """Derivative of the points' heights by one channel at each frame's rotation [T, 3, 3]: [T,
+        K]."""
         more = turn[:, 1] - np.eye(3)[1]  # the row that makes heights
         return self.directions[channel, :, 1] + self.jaw_weight * (more @ self.lever[channel].T)
 
     def transposed(self, force: np.ndarray, turn: np.ndarray) -> np.ndarray:
-        """The slope's transpose at each frame's turn [T, 3, 3] applied to forces [T, K, 3]: [T, n]."""
+        """The slope's transpose at each frame's turn [T, 3, 3] applied to forces [T, K, 3]: [T,
+        n]."""
         n = len(self.directions)
         by_jaw = self.jaw_weight[:, None] * (force @ (turn - np.eye(3)))
         both = (force + by_jaw).reshape(len(force), -1) @ self.directions.reshape(n, -1).T
         return both - by_jaw.sum(1) @ self.joint_directions.T
 
 
-def _pairs(head: Head, take: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-    """(pairs [c, 2], shapes [c, K, 3]) of those shapes of two keys that move the points with neck and eyes still; None without one."""
-    places = {str(name): place for place, name in enumerate(head.expression_names)} | {JOINT_NAMES[JAW]: -1}
-    used = [number for number, pair in enumerate(head.corrective_pairs) if all(str(key) in places for key in pair)]
-    shapes = np.moveaxis(take(head.correctives[:, :, used]), 2, 0).astype(np.float64) if used else np.zeros((0, 1, 3))
+def _pairs(
+    head: Head, take: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """(pairs [c, 2], shapes [c, K, 3]) of those shapes of two keys that move the points with neck
+    and eyes still; None without one."""
+    places = {str(name): place for place, name in enumerate(head.expression_names)} | {
+        JOINT_NAMES[JAW]: -1
+    }
+    used = [
+        number
+        for number, pair in enumerate(head.corrective_pairs)
+        if all(str(key) in places for key in pair)
+    ]
+    shapes = (
+        np.moveaxis(take(head.correctives[:, :, used]), 2, 0).astype(np.float64)
+        if used
+        else np.zeros((0, 1, 3))
+    )
     moving = shapes.any(axis=(1, 2))
     if not moving.any():
         return np.zeros((0, 2), int), None
-    pairs = np.array([[places[str(key)] for key in head.corrective_pairs[number]] for number in used])
+    pairs = np.array(
+        [[places[str(key)] for key in head.corrective_pairs[number]] for number in used]
+    )
     return pairs[moving], np.ascontiguousarray(shapes[moving])

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Triangle meshes as surfaces: what is visible from the front, nearest points, connected parts; numpy only."""
+"""Triangle meshes as surfaces: what is visible from the front, nearest points, connected parts;
+numpy only."""
 
 from __future__ import annotations
 
@@ -7,12 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_MOST_CANDIDATES = 6_000_000  # pixel and triangle pairs of a front view; a face at a third of a millimetre has a tenth
+# pixel and triangle pairs of a front view; a face at a third of a millimetre has a tenth
+_MOST_CANDIDATES = 6_000_000
 
 
 @dataclass(frozen=True)
 class Spots:
-    """Points on a mesh: vertices [K, 3] of their triangles and barycentric shares [K, 3], rows sum to 1."""
+    """Points on a mesh: vertices [K, 3] of their triangles and barycentric shares [K, 3], rows sum
+    to 1."""
 
     vertices: np.ndarray
     shares: np.ndarray
@@ -31,7 +34,8 @@ class Spots:
 class FrontView:
     """The surface visible from the front (along −z), on a grid; rows from top to bottom.
 
-    triangle: [H, W] number of the triangle, −1 for none.  x: [W], y: [H] of the pixels' middles, metres.
+    triangle: [H, W] number of the triangle, −1 for none.  x: [W], y: [H] of the pixels' middles,
+    metres.
     """
 
     triangle: np.ndarray
@@ -39,8 +43,11 @@ class FrontView:
     y: np.ndarray
 
 
-def front_view(points: np.ndarray, triangles: np.ndarray, low: np.ndarray, high: np.ndarray, step: float) -> FrontView:
-    """The front of a mesh between the corners low and high ([2], x and y in metres) with pixels of a step.
+def front_view(
+    points: np.ndarray, triangles: np.ndarray, low: np.ndarray, high: np.ndarray, step: float
+) -> FrontView:
+    """The front of a mesh between the corners low and high ([2], x and y in metres) with pixels of
+    a step.
 
     points [V, 3] · triangles [F, 3]. Raises ValueError if the window is far too fine for the mesh.
     """
@@ -82,11 +89,15 @@ def _overlaps(points, triangles, low, high):
         return np.ones(len(triangles), bool)
     out = np.zeros(len(triangles), bool)
     for axis in range(points.shape[1]):  # outside if all corners lie beyond one side
-        out |= (points[:, axis] < low[axis])[triangles].all(1) | (points[:, axis] > high[axis])[triangles].all(1)
+        out |= (points[:, axis] < low[axis])[triangles].all(1) | (points[:, axis] > high[axis])[
+            triangles
+        ].all(1)
     return ~out
 
 
-def spots_seen(points: np.ndarray, triangles: np.ndarray, which: np.ndarray, x: np.ndarray, y: np.ndarray) -> Spots:
+def spots_seen(
+    points: np.ndarray, triangles: np.ndarray, which: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> Spots:
     """The points of the triangles `which` [K] that lie at x, y [K] in the front view."""
     a, b, c = (points[triangles[which, i], :2] for i in range(3))
     area = (b - a)[:, 0] * (c - a)[:, 1] - (c - a)[:, 0] * (b - a)[:, 1]
@@ -97,7 +108,9 @@ def spots_seen(points: np.ndarray, triangles: np.ndarray, which: np.ndarray, x: 
     return Spots(triangles[which], shares / shares.sum(1, keepdims=True))
 
 
-def nearest_spots(queries: np.ndarray, points: np.ndarray, triangles: np.ndarray, tries: int = 24) -> tuple[Spots, np.ndarray]:
+def nearest_spots(
+    queries: np.ndarray, points: np.ndarray, triangles: np.ndarray, tries: int = 24
+) -> tuple[Spots, np.ndarray]:
     """The nearest point of a mesh to each of the queries [K, 3], and its distance [K] in metres.
 
     Exact among the `tries` triangles whose middles are nearest.
@@ -131,7 +144,8 @@ def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _nearest_shares(query, corners):
-    """Barycentric shares of the points of triangles [..., 3, 3] that are nearest to queries [..., 3]."""
+    """Barycentric shares of the points of triangles [..., 3, 3] that are nearest to queries [...,
+    3]."""
     a, b, c = (corners[..., i, :] for i in range(3))
     ab, ac, aq = b - a, c - a, query - a
     d00, d01, d11 = (ab * ab).sum(-1), (ab * ac).sum(-1), (ac * ac).sum(-1)
@@ -142,7 +156,9 @@ def _nearest_shares(query, corners):
     v, w = (d11 * d20 - d01 * d21) / det, (d00 * d21 - d01 * d20) / det
     inside = sound & (v >= 0) & (w >= 0) & (v + w <= 1)
     best = np.stack([1 - v - w, v, w], -1)
-    least = np.where(inside, ((best[..., None] * corners).sum(-2) - query).__pow__(2).sum(-1), np.inf)
+    least = np.where(
+        inside, ((best[..., None] * corners).sum(-2) - query).__pow__(2).sum(-1), np.inf
+    )
     for i, j in ((0, 1), (1, 2), (2, 0)):
         start, side = corners[..., i, :], corners[..., j, :] - corners[..., i, :]
         length = (side * side).sum(-1)

@@ -13,7 +13,9 @@ import numpy as np
 from ..arrays import MOST_BYTES
 from ..errors import BadHead
 
-_MOST_STEPS = 100_000  # most pickle instructions; a FLAME file has some thousands, and each can create an object of 200 bytes
+# most pickle instructions; a FLAME file has some thousands, and each can create an object of 200
+# bytes
+_MOST_STEPS = 100_000
 _KEYS = (str, bytes, int, float, type(None))  # types allowed as dictionary keys and set members
 _NUMBER = re.compile(r"[<>=|]?([biuf])([1248])")
 
@@ -25,27 +27,39 @@ class _Refused(Exception):
 def unpickle(path: str | Path) -> dict:
     """The top dictionary of a FLAME .pkl: names to numpy arrays, numbers and strings.
 
-    numpy arrays, scipy sparse matrices (returned dense) and chumpy arrays are understood without numpy's,
-    scipy's or chumpy's own unpickling code. Raises BadHead if the file is no such pickle, is damaged, names
-    anything else, such as a function to call, or claims more than MOST_BYTES of arrays and texts in all.
+    numpy arrays, scipy sparse matrices (returned dense) and chumpy arrays are understood without
+    numpy's, scipy's or chumpy's own unpickling code. Raises BadHead if the file is no such pickle,
+    is damaged, names anything else, such as a function to call, or claims more than MOST_BYTES of
+    arrays and texts in all.
     """
     path = Path(path)
     try:
         if path.stat().st_size > MOST_BYTES:
             raise _Refused(f"is larger than {MOST_BYTES >> 20} MB")
         budget = _Budget()
-        # From memory: a file of the system reserves what is asked of it before it looks how much it has.
+        # From memory: a file of the system reserves what is asked of it before it looks how much it
+        # has.
         data = _FlameUnpickler(io.BytesIO(path.read_bytes()), budget).load()
         if not isinstance(data, dict):
             raise _Refused("has no dictionary of arrays, so it is not a FLAME model")
-        return {_text(key, budget): _plain(value, budget) for key, value in data.items() if isinstance(key, (str, bytes))}
+        return {
+            _text(key, budget): _plain(value, budget)
+            for key, value in data.items()
+            if isinstance(key, (str, bytes))
+        }
     except _Refused as reason:
-        raise BadHead(f"{path.name} {reason}, and nothing in it was run: choose the .pkl file of a FLAME download") from None
+        raise BadHead(
+            f"{path.name} {reason}, and nothing in it was run: choose the .pkl file of a FLAME "
+            f"download"
+        ) from None
     except OSError as problem:
-        raise BadHead(f"{path.name} cannot be opened ({problem.strerror}): choose a file you may read") from None
+        raise BadHead(
+            f"{path.name} cannot be opened ({problem.strerror}): choose a file you may read"
+        ) from None
     except Exception as problem:  # a damaged pickle can fail in any way while it is parsed
         raise BadHead(
-            f"{path.name} is damaged or not a pickle ({type(problem).__name__}), and nothing in it was run: download the file again"
+            f"{path.name} is damaged or not a pickle ({type(problem).__name__}), and nothing in "
+            f"it was run: download the file again"
         ) from None
 
 
@@ -64,7 +78,8 @@ class _Budget:
             raise _Refused(f"claims more than {MOST_BYTES >> 20} MB of arrays")
 
 
-# Where the stack holds the keys of a dictionary or the members of a set before an instruction makes it.
+# Where the stack holds the keys of a dictionary or the members of a set before an instruction makes
+# it.
 _HASHED = {
     pickle.SETITEM[0]: slice(-2, -1),
     pickle.SETITEMS[0]: slice(None, None, 2),
@@ -75,7 +90,8 @@ _HASHED = {
 
 
 def _limited(step, hashed=slice(0)):
-    """An instruction of the unpickler that is counted, after a look at what it will hash (a part of the stack)."""
+    """An instruction of the unpickler that is counted, after a look at what it will hash (a part of
+    the stack)."""
 
     def counted(self):
         self.steps += 1
@@ -90,13 +106,18 @@ def _limited(step, hashed=slice(0)):
 
 
 class _FlameUnpickler(pickle._Unpickler):
-    """Python's own pure-Python unpickler, with every global replaced by a placeholder that only stores data.
+    """Python's own pure-Python unpickler, with every global replaced by a placeholder that only
+    stores data.
 
-    The pure-Python one because the C one reserves memory for whatever memo index a file names. The placeholders are
-    made again for every file, so a pickle that writes on them changes nothing for the next.
+    The pure-Python one because the C one reserves memory for whatever memo index a file names. The
+    placeholders are made again for every file, so a pickle that writes on them changes nothing for
+    the next.
     """
 
-    dispatch = {code: _limited(step, _HASHED.get(code, slice(0))) for code, step in pickle._Unpickler.dispatch.items()}
+    dispatch = {
+        code: _limited(step, _HASHED.get(code, slice(0)))
+        for code, step in pickle._Unpickler.dispatch.items()
+    }
 
     def __init__(self, file: io.BytesIO, budget: _Budget):
         super().__init__(file, encoding="latin1")
@@ -109,7 +130,9 @@ class _FlameUnpickler(pickle._Unpickler):
         package = str(module).split(".")[0]
         holder = self._allowed.get((package, name))
         if holder is None:
-            raise _Refused(f"asks for {str(module)[:60]}.{str(name)[:60]}, which a head never needs")
+            raise _Refused(
+                f"asks for {str(module)[:60]}.{str(name)[:60]}, which a head never needs"
+            )
         return holder
 
     def load_bytearray8(self):
@@ -126,9 +149,11 @@ class _FlameUnpickler(pickle._Unpickler):
 
 
 class _Placeholder:
-    """Base of all placeholders: stores the arguments and state in the pickle, and does nothing with them.
+    """Base of all placeholders: stores the arguments and state in the pickle, and does nothing with
+    them.
 
-    kind: what it stands for: array, dtype, scalar, chumpy (an array that wraps another), csc or csr (a sparse matrix), or other.
+    kind: what it stands for: array, dtype, scalar, chumpy (an array that wraps another), csc or csr
+    (a sparse matrix), or other.
     """
 
     kind = "other"
@@ -146,12 +171,15 @@ def _kind(value) -> str:
 
 
 def _holders(budget):
-    """(package, name) → placeholder for everything a FLAME pickle may name; fresh subclasses on every call."""
+    """(package, name) → placeholder for everything a FLAME pickle may name; fresh subclasses on
+    every call."""
     array, dtype, scalar, chumpy, csc, csr, other = (
-        type(kind, (_Placeholder,), {"kind": kind}) for kind in ("array", "dtype", "scalar", "chumpy", "csc", "csr", "other")
+        type(kind, (_Placeholder,), {"kind": kind})
+        for kind in ("array", "dtype", "scalar", "chumpy", "csc", "csr", "other")
     )
 
-    def reconstruct(kind, *_):  # numpy's _reconstruct and copyreg's _reconstructor both begin with the class
+    # numpy's _reconstruct and copyreg's _reconstructor both begin with the class
+    def reconstruct(kind, *_):
         if not (isinstance(kind, type) and issubclass(kind, _Placeholder)):
             raise _Refused("rebuilds an object that is not an array")
         return kind()
@@ -189,7 +217,10 @@ def _holders(budget):
         ("scipy", "csc_array"): csc,
         ("scipy", "csr_array"): csr,
     }
-    bookkeeping = [(module, name) for module in ("__builtin__", "builtins") for name in ("object", "set")]  # chumpy's, which is ignored
+    # chumpy's, which is ignored
+    bookkeeping = [
+        (module, name) for module in ("__builtin__", "builtins") for name in ("object", "set")
+    ]
     return table | dict.fromkeys(bookkeeping, other)
 
 
@@ -202,7 +233,8 @@ def _text(value, budget):
 
 
 def _plain(value, budget):
-    """A held value as numpy array, number or string; a list of numbers and strings; None for anything else."""
+    """A held value as numpy array, number or string; a list of numbers and strings; None for
+    anything else."""
     for _ in range(4):  # a chumpy array may wrap another
         if _kind(value) != "chumpy":
             break
@@ -251,7 +283,11 @@ def _dtype(held, budget):
 
 def _shape(shape):
     """A shape whose size is possible."""
-    sound = isinstance(shape, tuple) and len(shape) <= 8 and all(isinstance(n, int) and 0 <= n <= MOST_BYTES for n in shape)
+    sound = (
+        isinstance(shape, tuple)
+        and len(shape) <= 8
+        and all(isinstance(n, int) and 0 <= n <= MOST_BYTES for n in shape)
+    )
     if not sound or math.prod(shape) > MOST_BYTES:
         raise _Refused("holds an array of impossible size")
     return shape
@@ -272,16 +308,31 @@ def _dense(held, budget):
     """A compressed sparse matrix as a dense array, without scipy."""
     state = held.state if isinstance(held.state, dict) else {}
     shape = _shape(state.get("_shape", state.get("shape")))
-    data, indices, start = (_plain(state.get(name), budget) for name in ("data", "indices", "indptr"))
-    if len(shape) != 2 or not all(isinstance(part, np.ndarray) and part.ndim == 1 for part in (data, indices, start)):
+    data, indices, start = (
+        _plain(state.get(name), budget) for name in ("data", "indices", "indptr")
+    )
+    if len(shape) != 2 or not all(
+        isinstance(part, np.ndarray) and part.ndim == 1 for part in (data, indices, start)
+    ):
         raise _Refused("holds a damaged sparse matrix")
     rows, columns = shape if held.kind == "csr" else shape[::-1]
-    sound = data.shape == indices.shape and start.shape == (rows + 1,) and indices.dtype.kind in "iu" and start.dtype.kind in "iu"
+    sound = (
+        data.shape == indices.shape
+        and start.shape == (rows + 1,)
+        and indices.dtype.kind in "iu"
+        and start.dtype.kind in "iu"
+    )
     # compared, not subtracted: differences of unsigned numbers are never negative
-    sound = sound and (start[0], start[-1]) == (0, len(data)) and bool((start[1:] >= start[:-1]).all())
+    sound = (
+        sound and (start[0], start[-1]) == (0, len(data)) and bool((start[1:] >= start[:-1]).all())
+    )
     if not sound or (len(data) and not 0 <= indices.min() <= indices.max() < columns):
         raise _Refused("holds a damaged sparse matrix")
     budget.charge(rows * columns * data.dtype.itemsize + 16 * (rows + len(data)))
     dense = np.zeros((rows, columns), data.dtype)
-    np.add.at(dense, (np.repeat(np.arange(rows), np.diff(start.astype(np.int64))), indices.astype(np.int64)), data)
+    np.add.at(
+        dense,
+        (np.repeat(np.arange(rows), np.diff(start.astype(np.int64))), indices.astype(np.int64)),
+        data,
+    )
     return dense if held.kind == "csr" else dense.T

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The conformer of the speech encoder: Wav2Vec2-BERT's (Barrault et al. 2023) with rotary positions and no dropout.
+"""The conformer of the speech encoder: Wav2Vec2-BERT's (Barrault et al. 2023) with rotary positions
+and no dropout.
 
-Its parameters have the names that transformers' `Wav2Vec2BertModel` gives them, and it computes the same. Written out here because
-importing transformers takes longer than starting everything else in the engine. `attention` is that of all networks here.
+Its parameters have the names that transformers' `Wav2Vec2BertModel` gives them, and it computes the
+same. Written out here because importing transformers takes longer than starting everything else in
+the engine. `attention` is that of all networks here.
 """
 
 from __future__ import annotations
@@ -20,11 +22,16 @@ def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Te
 
     bias [heads, t, T] is added to the logits.
     """
-    # A processor's fused attention takes ten times as long for gradients in bfloat16; a graph has no fused one.
-    if torch.jit.is_tracing() or (q.dtype == torch.bfloat16 and q.device.type == "cpu" and q.requires_grad):
+    # A processor's fused attention takes ten times as long for gradients in bfloat16; a graph has
+    # no fused one.
+    if torch.jit.is_tracing() or (
+        q.dtype == torch.bfloat16 and q.device.type == "cpu" and q.requires_grad
+    ):
         logits = ((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)).float()
         return (logits if bias is None else logits + bias).softmax(-1).to(v.dtype) @ v
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=None if bias is None else bias.to(q.dtype)[None])
+    return F.scaled_dot_product_attention(
+        q, k, v, attn_mask=None if bias is None else bias.to(q.dtype)[None]
+    )
 
 
 _ROTARY_BASE = 10000.0
@@ -32,14 +39,20 @@ _INITIAL_DEVIATION = 0.02  # standard deviation of the initial weights of linear
 
 
 def rotary_angles(frames: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine [frames, 1, width] of rotary positions (Su et al. 2021) for heads of `width` channels."""
-    frequency = 1.0 / _ROTARY_BASE ** (torch.arange(0, width, 2, device=like.device).float() / width)
-    angle = (torch.arange(frames, device=like.device).float()[:, None] * frequency).repeat(1, 2)[:, None]
+    """Cosine and sine [frames, 1, width] of rotary positions (Su et al. 2021) for heads of `width`
+    channels."""
+    frequency = 1.0 / _ROTARY_BASE ** (
+        torch.arange(0, width, 2, device=like.device).float() / width
+    )
+    angle = (torch.arange(frames, device=like.device).float()[:, None] * frequency).repeat(1, 2)[
+        :, None
+    ]
     return angle.cos().to(like), angle.sin().to(like)
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turn x [B, N, heads, width] by the angles of its frames; the halves of a head's channels are the two coordinates."""
+    """Turn x [B, N, heads, width] by the angles of its frames; the halves of a head's channels are
+    the two coordinates."""
     first, second = x.chunk(2, -1)
     return x * cosine + torch.cat([-second, first], -1) * sine
 
@@ -47,7 +60,13 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
 def feed_forward(width: int) -> nn.Sequential:
     """Two-layer perceptron of every frame, [B, N, width] → the same."""
     wide = 4 * width
-    return nn.Sequential(OrderedDict(intermediate_dense=nn.Linear(width, wide), activation=nn.SiLU(), output_dense=nn.Linear(wide, width)))
+    return nn.Sequential(
+        OrderedDict(
+            intermediate_dense=nn.Linear(width, wide),
+            activation=nn.SiLU(),
+            output_dense=nn.Linear(wide, width),
+        )
+    )
 
 
 class SelfAttention(nn.Module):
@@ -63,8 +82,11 @@ class SelfAttention(nn.Module):
         self.linear_v = nn.Linear(width, width)
         self.linear_out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor | None = None) -> Tensor:
-        """x [B, N, width] → [B, N, width]. cosine, sine: of its positions, as `rotate` takes them.  mask [1, N, N]: added to logits."""
+    def forward(
+        self, x: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        """x [B, N, width] → [B, N, width]. cosine, sine: of its positions, as `rotate` takes them.
+        mask [1, N, N]: added to logits."""
         turned = rotate(x.unflatten(-1, (self.heads, -1)), cosine, sine).flatten(2)
         q, k, v = (
             layer(y).unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -74,7 +96,8 @@ class SelfAttention(nn.Module):
 
 
 class Pointwise(nn.Conv1d):
-    """A convolution of one frame, computed as the linear layer that it is. Its weights have the shape of a convolution's."""
+    """A convolution of one frame, computed as the linear layer that it is. Its weights have the
+    shape of a convolution's."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__(inputs, outputs, 1, bias=False)
@@ -98,12 +121,15 @@ class Convolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x [B, N, width] → [B, N, width]."""
         x = F.glu(self.pointwise_conv1(self.layer_norm(x)), -1).transpose(1, 2)
-        x = self.depthwise_conv(F.pad(x, (self.depthwise_conv.kernel_size[0] - 1, 0))).transpose(1, 2)
+        x = self.depthwise_conv(F.pad(x, (self.depthwise_conv.kernel_size[0] - 1, 0))).transpose(
+            1, 2
+        )
         return self.pointwise_conv2(F.silu(self.depthwise_layer_norm(x)))
 
 
 class Layer(nn.Module):
-    """Half a perceptron, attention, convolution, half a perceptron (Gulati et al. 2020), [B, N, width] → the same."""
+    """Half a perceptron, attention, convolution, half a perceptron (Gulati et al. 2020), [B, N,
+    width] → the same."""
 
     def __init__(self, width: int, heads: int, kernel: int):
         super().__init__()
@@ -116,7 +142,9 @@ class Layer(nn.Module):
         self.ffn2 = feed_forward(width)
         self.final_layer_norm = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """x [B, N, width] → [B, N, width]. cosine, sine, mask: as `SelfAttention` takes them."""
         x = x + 0.5 * self.ffn1(self.ffn1_layer_norm(x))
         x = x + self.self_attn(self.self_attn_layer_norm(x), cosine, sine, mask)
@@ -132,8 +160,11 @@ class Conformer(nn.Module):
         if kernel % 2 == 0:
             raise ValueError(f"a kernel of {kernel} frames, which is not odd")
         self.head_width = width // heads
-        self.masked_spec_embed = nn.Parameter(torch.zeros(width))  # without effect, but present in weight files
-        self.feature_projection = nn.Sequential(OrderedDict(layer_norm=nn.LayerNorm(inputs), projection=nn.Linear(inputs, width)))
+        # without effect, but present in weight files
+        self.masked_spec_embed = nn.Parameter(torch.zeros(width))
+        self.feature_projection = nn.Sequential(
+            OrderedDict(layer_norm=nn.LayerNorm(inputs), projection=nn.Linear(inputs, width))
+        )
         self.encoder = nn.Module()
         self.encoder.layers = nn.ModuleList(Layer(width, heads, kernel) for _ in range(layers))
         self.apply(_initialise)
@@ -142,15 +173,22 @@ class Conformer(nn.Module):
         nn.init.uniform_(self.feature_projection.projection.bias, -bound, bound)
 
     def forward(self, x: Tensor, chunk: int | None = None) -> list[Tensor]:
-        """Output [B, N, width] of every layer, of stacked spectra [B, N, inputs]; the last one's are the features.
+        """Output [B, N, width] of every layer, of stacked spectra [B, N, inputs]; the last one's
+        are the features.
 
-        chunk: frames attend to those before them and to others of their own chunk of so many (Zhang et al. 2020, U2), so that sound is
-        heard with little delay; None: to all.
+        chunk: frames attend to those before them and to others of their own chunk of so many (Zhang
+        et al. 2020, U2), so that sound is heard with little delay; None: to all.
         """
-        angles, outputs, mask = rotary_angles(x.shape[1], self.head_width, x), [self.feature_projection(x)], None
+        angles, outputs, mask = (
+            rotary_angles(x.shape[1], self.head_width, x),
+            [self.feature_projection(x)],
+            None,
+        )
         if chunk is not None:
             number = torch.arange(x.shape[1], device=x.device) // chunk
-            mask = torch.zeros(1, len(number), len(number), device=x.device).masked_fill(number[None, :, None] < number, -math.inf)
+            mask = torch.zeros(1, len(number), len(number), device=x.device).masked_fill(
+                number[None, :, None] < number, -math.inf
+            )
         for layer in self.encoder.layers:
             outputs.append(layer(outputs[-1], *angles, mask))
         return outputs[1:]

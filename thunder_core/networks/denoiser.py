@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The denoiser 𝒟(x̃_d, d, a) → x̂_0 of THUNDER (§4.2): a transformer decoder over animation frames.
 
-Queries are the noisy motion; keys and values are the speech features and one token of the diffusion step. Self-attention
-is biased by symmetric ALiBi (no other positional code, so any length can be sampled); cross-attention sees, from frame t,
-only the speech of frame t and the step token.
+Queries are the noisy motion; keys and values are the speech features and one token of the diffusion
+step. Self-attention is biased by symmetric ALiBi (no other positional code, so any length can be
+sampled); cross-attention sees, from frame t, only the speech of frame t and the step token.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from ..events import SIZES
 from .conformer import attention
 from .weights import Network
 
-_LEAST_BIAS = -40.0  # e^−40 is nothing in float32; the exponential of less may be denormal, which processors multiply very slowly
+# e^−40 is nothing in float32; the exponential of less may be denormal, which processors multiply
+# very slowly
+_LEAST_BIAS = -40.0
 
 
 def alibi_slopes(heads: int) -> Tensor:
@@ -27,14 +29,17 @@ def alibi_slopes(heads: int) -> Tensor:
 
 
 def alibi_bias(frames: int, slopes: Tensor) -> Tensor:
-    """[heads, frames, frames]: −slope · |i − j|, symmetric because animation may look ahead; no less than `_LEAST_BIAS`."""
+    """[heads, frames, frames]: −slope · |i − j|, symmetric because animation may look ahead; no
+    less than `_LEAST_BIAS`."""
     t = torch.arange(frames, device=slopes.device)
     return (-slopes[:, None, None] * (t[:, None] - t[None]).abs()).clamp(min=_LEAST_BIAS)
 
 
 def step_embedding(step: Tensor, width: int) -> Tensor:
     """Sinusoidal code [B, width] of diffusion steps [B]."""
-    frequency = torch.exp(-math.log(10000.0) * torch.arange(width // 2, device=step.device) / (width // 2))
+    frequency = torch.exp(
+        -math.log(10000.0) * torch.arange(width // 2, device=step.device) / (width // 2)
+    )
     angle = step.float()[:, None] * frequency
     return torch.cat([angle.sin(), angle.cos()], -1)
 
@@ -61,10 +66,12 @@ class SelfAttention(nn.Module):
 
 
 class DiagonalCrossAttention(nn.Module):
-    """Attention of frame t to exactly two keys, its own audio frame and the step token, in closed form.
+    """Attention of frame t to exactly two keys, its own audio frame and the step token, in closed
+    form.
 
-    The paper masks a T × (T + 1) attention down to a diagonal and one column. A softmax over two logits is a sigmoid of
-    their difference, so no T × T matrix is needed: out_t = v_step + σ((q_t·k_t − q_t·k_step)/√d) (v_t − v_step).
+    The paper masks a T × (T + 1) attention down to a diagonal and one column. A softmax over two
+    logits is a sigmoid of their difference, so no T × T matrix is needed: out_t = v_step +
+    σ((q_t·k_t − q_t·k_step)/√d) (v_t − v_step).
     """
 
     def __init__(self, width: int, heads: int):
@@ -87,7 +94,8 @@ class DiagonalCrossAttention(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention over frames, cross-attention to speech and step, and a perceptron; each normalised first and added."""
+    """Self-attention over frames, cross-attention to speech and step, and a perceptron; each
+    normalised first and added."""
 
     def __init__(self, config, cross_attention: type[nn.Module], dropout: float = 0.0):
         """config: with width, heads and feedforward."""
@@ -96,18 +104,25 @@ class DecoderLayer(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(w) for _ in range(3))
         self.self_attention = SelfAttention(w, config.heads)
         self.cross_attention = cross_attention(w, config.heads)
-        self.feedforward = nn.Sequential(nn.Linear(w, config.feedforward), nn.GELU(), nn.Dropout(dropout), nn.Linear(config.feedforward, w))
+        self.feedforward = nn.Sequential(
+            nn.Linear(w, config.feedforward),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(config.feedforward, w),
+        )
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, bias: Tensor, *sources: Tensor) -> Tensor:
-        """x [B, T, width], bias [heads, T, T], and what the cross-attention takes besides → [B, T, width]."""
+        """x [B, T, width], bias [heads, T, T], and what the cross-attention takes besides → [B, T,
+        width]."""
         x = x + self.dropout(self.self_attention(self.norms[0](x), bias))
         x = x + self.dropout(self.cross_attention(self.norms[1](x), *sources))
         return x + self.dropout(self.feedforward(self.norms[2](x)))
 
 
 class Standardised(Network):
-    """A network with mean and deviation of motion [C] and speech features [d] over its training set."""
+    """A network with mean and deviation of motion [C] and speech features [d] over its training
+    set."""
 
     def __init__(self, config):
         super().__init__(config)
@@ -117,7 +132,8 @@ class Standardised(Network):
         self.register_buffer("audio_std", torch.ones(config.audio))
 
     def standardise(self, motion: Tensor) -> Tensor:
-        """Packed motion [B, T, C] in the units of the network: mean 0, deviation 1 over the training set."""
+        """Packed motion [B, T, C] in the units of the network: mean 0, deviation 1 over the
+        training set."""
         return (motion - self.motion_mean) / self.motion_std
 
     def restore(self, x: Tensor) -> Tensor:
@@ -130,7 +146,8 @@ class Standardised(Network):
 
 
 class Denoiser(Standardised):
-    """Noisy standardised motion [B, T, motion], step [B], speech features [B, T, audio] → x̂_0 [B, T, motion]."""
+    """Noisy standardised motion [B, T, motion], step [B], speech features [B, T, audio] → x̂_0 [B,
+    T, motion]."""
 
     Config, file = DenoiserConfig, "denoiser"
 
@@ -138,20 +155,34 @@ class Denoiser(Standardised):
         super().__init__(config)
         self.motion_in = nn.Linear(config.motion, config.width)
         self.audio_in = nn.Linear(config.audio, config.width)
-        self.step_in = nn.Sequential(nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, config.width))
-        self.no_audio = nn.Parameter(torch.zeros(config.audio))  # the input where guidance hides the sound
+        self.step_in = nn.Sequential(
+            nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, config.width)
+        )
+        # the input where guidance hides the sound
+        self.no_audio = nn.Parameter(torch.zeros(config.audio))
         if config.style:
-            self.no_style = nn.Parameter(torch.zeros(config.style))  # "any style", for performances without a direction
-            self.style_in = nn.Sequential(nn.Linear(config.style, config.width), nn.SiLU(), nn.Linear(config.width, 3 * config.width))
-            nn.init.zeros_(self.style_in[-1].weight)  # a new model with styles behaves like one without
+            # "any style", for performances without a direction
+            self.no_style = nn.Parameter(torch.zeros(config.style))
+            self.style_in = nn.Sequential(
+                nn.Linear(config.style, config.width),
+                nn.SiLU(),
+                nn.Linear(config.width, 3 * config.width),
+            )
+            # a new model with styles behaves like one without
+            nn.init.zeros_(self.style_in[-1].weight)
             nn.init.zeros_(self.style_in[-1].bias)
         if config.events:
-            self.no_events = nn.Parameter(torch.zeros(config.events))  # "any event", where nothing is planned
+            # "any event", where nothing is planned
+            self.no_events = nn.Parameter(torch.zeros(config.events))
             self.events_in = nn.Linear(config.events, config.width)
-            nn.init.zeros_(self.events_in.weight)  # a new model with events behaves like one without
+            # a new model with events behaves like one without
+            nn.init.zeros_(self.events_in.weight)
             nn.init.zeros_(self.events_in.bias)
             self.register_buffer("event_sizes", torch.from_numpy(SIZES.copy()), persistent=False)
-        self.layers = nn.ModuleList(DecoderLayer(config, DiagonalCrossAttention, config.dropout) for _ in range(config.layers))
+        self.layers = nn.ModuleList(
+            DecoderLayer(config, DiagonalCrossAttention, config.dropout)
+            for _ in range(config.layers)
+        )
         self.norm = nn.LayerNorm(config.width)
         self.motion_out = nn.Linear(config.width, config.motion)
         self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
@@ -160,23 +191,27 @@ class Denoiser(Standardised):
             self.register_buffer("style_std", torch.ones(config.style))
 
     def forward(
-        self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None, style: Tensor | None = None,
+        self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None,
+        style: Tensor | None = None,
         free: Tensor | None = None, events: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Estimate x̂_0 [B, T, motion] of a noisy motion x [B, T, motion] at a step [B or 1].
 
-        audio: [B or 1, T, audio].  silent: bool [B or 1], rows whose audio is replaced by the learned vector ∅ (classifier-free guidance).
-        style: [B, T, style], or of length 1 where it is broadcast; None: any style, like the rows where `free` [B] is true.
-        events: [B, T, EVENTS], curves of what the take plans (`thunder_core.events`), NaN where it plans nothing; None: nothing at all.
+        audio: [B or 1, T, audio].  silent: bool [B or 1], rows whose audio is replaced by the
+        learned vector ∅ (classifier-free guidance). style: [B, T, style], or of length 1 where it
+        is broadcast; None: any style, like the rows where `free` [B] is true. events: [B, T,
+        EVENTS], curves of what the take plans (`thunder_core.events`), NaN where it plans nothing;
+        None: nothing at all.
         """
         audio = self.heard(audio)
         if silent is not None:
             audio = torch.where(silent[:, None, None], self.no_audio, audio)
         features, y = self.audio_in(audio), self.motion_in(x)
         if self.config.style:  # else a style has no effect
-            # The style scales and shifts the speech features (FiLM, Perez et al. 2018), and is added to the motion's own features.
-            # Per frame even where it is the same for all: a matrix of one row is rounded differently from one of several, and a take
-            # would depend on how many takes are sampled with it.
+            # The style scales and shifts the speech features (FiLM, Perez et al. 2018), and is
+            # added to the motion's own features. Per frame even where it is the same for all: a
+            # matrix of one row is rounded differently from one of several, and a take would depend
+            # on how many takes are sampled with it.
             known = self._standard_style(style, free)
             scale, shift, offset = self.style_in(known.expand(-1, x.shape[1], -1)).chunk(3, -1)
             features, y = features * (1 + scale) + shift, y + offset
@@ -185,13 +220,17 @@ class Denoiser(Standardised):
             if events is not None:
                 planned = torch.where(events.isnan(), planned, events / self.event_sizes)
             y = y + self.events_in(planned.expand(-1, x.shape[1], -1))
-        token, bias = self.step_in(step_embedding(step, self.config.width)), alibi_bias(x.shape[1], self.slopes)
+        token, bias = (
+            self.step_in(step_embedding(step, self.config.width)),
+            alibi_bias(x.shape[1], self.slopes),
+        )
         for layer in self.layers:
             y = layer(y, bias, features, token)
         return self.motion_out(self.norm(y))
 
     def _standard_style(self, style: Tensor | None, free: Tensor | None) -> Tensor:
-        """The style in units of its spread over the training set; the learned "any style" for rows that are free."""
+        """The style in units of its spread over the training set; the learned "any style" for rows
+        that are free."""
         if style is None:
             return self.no_style[None, None]
         style = (style - self.style_mean) / self.style_std

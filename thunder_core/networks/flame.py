@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FLAME's skinning in torch, for selected vertices: expression and joint rotations to positions; ours, and smplx's, which agree. `check`
-compares both, and a rig in Blender, for a FLAME file.
+"""FLAME's skinning in torch, for selected vertices: expression and joint rotations to positions;
+ours, and smplx's, which agree. `check` compares both, and a rig in Blender, for a FLAME file.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from ..errors import BadRequest, NoEngine
 from ..face.head import EYE_LEFT, EYE_RIGHT, Head, JAW, JOINT_NAMES, load_head, NECK
 
 PARENTS = (-1, 0, 1, 1, 1)  # of FLAME's joints: root, neck, jaw, left eye, right eye
-BLOCK = 120_000  # vertices processed at once: they fit a core's cache (measured: three times as fast as all at once)
+# vertices processed at once: they fit a core's cache (measured: three times as fast as all at once)
+BLOCK = 120_000
 
 
 def rotation_matrix(vector: torch.Tensor) -> torch.Tensor:
     """Rodrigues' formula: rotation vectors [..., 3] in radians to matrices [..., 3, 3].
 
-    Smooth at zero, gradient included: the series replaces sin(a)/a and (1 − cos a)/a² for small angles.
+    Smooth at zero, gradient included: the series replaces sin(a)/a and (1 − cos a)/a² for small
+    angles.
     """
     square = (vector * vector).sum(-1)[..., None, None]
     small = square < 1e-8
@@ -33,13 +35,16 @@ def rotation_matrix(vector: torch.Tensor) -> torch.Tensor:
     cosine = torch.where(small, 0.5 - square / 24, (1 - torch.cos(angle)) / safe)
     x, y, z = vector.unbind(-1)
     zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*vector.shape[:-1], 3, 3)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(
+        *vector.shape[:-1], 3, 3
+    )
     eye = torch.eye(3, dtype=vector.dtype, device=vector.device)
     return eye + sine * cross + cosine * (cross @ cross)
 
 
 class _Layer(nn.Module):
-    """What places vertices by buffers of one type, which are not stored with a network's weights."""
+    """What places vertices by buffers of one type, which are not stored with a network's
+    weights."""
 
     def __init__(self, dtype: torch.dtype):
         super().__init__()
@@ -47,19 +52,25 @@ class _Layer(nn.Module):
 
     def add_buffer(self, name: str, array: np.ndarray) -> None:
         """Register an array as a buffer."""
-        self.register_buffer(name, torch.tensor(np.ascontiguousarray(array), dtype=self.dtype), persistent=False)
+        self.register_buffer(
+            name, torch.tensor(np.ascontiguousarray(array), dtype=self.dtype), persistent=False
+        )
 
 
 class FlameLayer(_Layer):
-    """FLAME (Li et al. 2017): blend shapes, pose correctives, linear blend skinning over five joints.
+    """FLAME (Li et al. 2017): blend shapes, pose correctives, linear blend skinning over five
+    joints.
 
-    head: the asset.  vertices: ids [m] to evaluate (None: all V).  dtype: of the buffers; float32 or float64.
-    Joints are regressed from the shaped template, as FLAME does; J_regressor @ template and @ shapedirs are
-    computed once, so the cost per frame depends on the m selected vertices only. Inside, coordinates lie in planes
-    [B, 3, m]: rows of m numbers multiply several times faster than m triples.
+    head: the asset.  vertices: ids [m] to evaluate (None: all V).  dtype: of the buffers; float32
+    or float64. Joints are regressed from the shaped template, as FLAME does; J_regressor @ template
+    and @ shapedirs are computed once, so the cost per frame depends on the m selected vertices
+    only. Inside, coordinates lie in planes [B, 3, m]: rows of m numbers multiply several times
+    faster than m triples.
     """
 
-    def __init__(self, head: Head, vertices: np.ndarray | None = None, dtype: torch.dtype = torch.float32):
+    def __init__(
+        self, head: Head, vertices: np.ndarray | None = None, dtype: torch.dtype = torch.float32
+    ):
         super().__init__(dtype)
         ids = slice(None) if vertices is None else np.asarray(vertices, dtype=np.int64)
 
@@ -67,23 +78,39 @@ class FlameLayer(_Layer):
         shapedirs = head.shapedirs.astype(np.float64)
         weights = head.weights[ids]
         directions = np.moveaxis(head.shapedirs[ids], (0, 1, 2), (2, 1, 0))  # [n, 3, m]
-        correctives = np.moveaxis(head.posedirs[ids], (0, 1, 2), (2, 1, 0))  # [36, 3, m], nine of each joint but the root
+        # [36, 3, m], nine of each joint but the root
+        correctives = np.moveaxis(head.posedirs[ids], (0, 1, 2), (2, 1, 0))
         used = np.flatnonzero(correctives.any(axis=(1, 2)))
         of_jaw = used // 9 == JAW - 1
-        self.jaw_features, self.features = (used[of_jaw] - 9 * (JAW - 1)).tolist(), used[~of_jaw].tolist()
+        self.jaw_features, self.features = (
+            (used[of_jaw] - 9 * (JAW - 1)).tolist(),
+            used[~of_jaw].tolist(),
+        )
         self.moving = [joint for joint in range(1, 5) if np.any(weights[:, joint])]
         self.add_buffer("template", head.v_template[ids].T.reshape(-1))  # [3·m]
         # the jaw's correctives are directions like the channels', so that speech costs one product
-        self.add_buffer("directions", np.concatenate([directions, correctives[used[of_jaw]]]).reshape(-1, 3 * len(weights)))
+        self.add_buffer(
+            "directions",
+            np.concatenate([directions, correctives[used[of_jaw]]]).reshape(-1, 3 * len(weights)),
+        )
         self.add_buffer("joints", regressor @ head.v_template.astype(np.float64))  # [5, 3]
-        self.add_buffer("joint_directions", np.einsum("jv,vcn->njc", regressor, shapedirs).reshape(head.channels, -1))
+        self.add_buffer(
+            "joint_directions",
+            np.einsum("jv,vcn->njc", regressor, shapedirs).reshape(head.channels, -1),
+        )
         self.add_buffer("correctives", correctives[used[~of_jaw]].reshape(-1, 3 * len(weights)))
         self.add_buffer("weights", weights.T)  # [5, m]
-        pairs = np.moveaxis(head.correctives[ids], (0, 1, 2), (2, 1, 0)) if head.corrective_pairs else np.zeros((0, 3, len(weights)))
+        pairs = (
+            np.moveaxis(head.correctives[ids], (0, 1, 2), (2, 1, 0))
+            if head.corrective_pairs
+            else np.zeros((0, 3, len(weights)))
+        )
         moving = np.flatnonzero(pairs.any(axis=(1, 2)))
         # index of each product's factor among the channels followed by the joints
         places = [*head.expression_names, *JOINT_NAMES]
-        self.pairs = [tuple(places.index(name) for name in head.corrective_pairs[number]) for number in moving]
+        self.pairs = [
+            tuple(places.index(name) for name in head.corrective_pairs[number]) for number in moving
+        ]
         self.add_buffer("products", pairs[moving].reshape(-1, 3 * len(weights)))
 
     def forward(
@@ -95,8 +122,9 @@ class FlameLayer(_Layer):
     ) -> torch.Tensor:
         """Positions [B, m, 3] in metres.
 
-        expression [B, n] · jaw [B, 3] · head [B, 3] (neck joint) or None · eyes [B, 3] (both eyes alike),
-        [B, 2, 3] (left, right) or None; rotation vectors in radians. Differentiable in all of them.
+        expression [B, n] · jaw [B, 3] · head [B, 3] (neck joint) or None · eyes [B, 3] (both eyes
+        alike), [B, 2, 3] (left, right) or None; rotation vectors in radians. Differentiable in all
+        of them.
         """
         batch, block = len(expression), max(1, BLOCK // self.weights.shape[1])
         if batch <= block or torch.is_grad_enabled():
@@ -104,7 +132,9 @@ class FlameLayer(_Layer):
         planes = self.template.new_empty(batch, 3, self.weights.shape[1])
         for start in range(0, batch, block):
             part = slice(start, start + block)
-            planes[part] = self._planes(*(None if given is None else given[part] for given in (expression, jaw, head, eyes)))
+            planes[part] = self._planes(
+                *(None if given is None else given[part] for given in (expression, jaw, head, eyes))
+            )
         return planes.transpose(1, 2)
 
     def _planes(self, expression, jaw, head, eyes) -> torch.Tensor:
@@ -120,7 +150,8 @@ class FlameLayer(_Layer):
             shaped = torch.addmm(shaped, self._products(expression, turn, eyes), self.products)
         joints = self.joints + (expression @ self.joint_directions).reshape(batch, 5, 3)
         if head is None and eyes is None:
-            # only the jaw turns: the other joints' matrices are the identity and the weights sum to 1
+            # only the jaw turns: the other joints' matrices are the identity and the weights sum to
+            # 1
             shaped = shaped.view(batch, 3, -1)
             swing = torch.baddbmm(-(turn @ joints[:, JAW, :, None]), turn, shaped)
             return torch.addcmul(shaped, self.weights[JAW], swing)
@@ -145,15 +176,22 @@ class FlameLayer(_Layer):
             else:
                 spin = neck @ turns[:, joint]
                 shift = _turn(neck, joints[:, joint]) + neck_shift - _turn(spin, joints[:, joint])
-            moved = torch.addcmul(moved, self.weights[joint], torch.baddbmm(shift[..., None], spin, shaped))
+            moved = torch.addcmul(
+                moved, self.weights[joint], torch.baddbmm(shift[..., None], spin, shaped)
+            )
         return moved
 
     def _products(self, expression, turn, eyes) -> torch.Tensor:
-        """Weights [B, c] of the shapes of two keys. turn: the jaw's matrix less the identity [B, 3, 3]."""
-        sines = torch.zeros(len(expression), len(JOINT_NAMES), dtype=expression.dtype, device=expression.device)
+        """Weights [B, c] of the shapes of two keys. turn: the jaw's matrix less the identity [B, 3,
+        3]."""
+        sines = torch.zeros(
+            len(expression), len(JOINT_NAMES), dtype=expression.dtype, device=expression.device
+        )
         sines[:, JAW] = turn[:, 2, 1]
         if eyes is not None:
-            pair = rotation_matrix(eyes if eyes.dim() == 3 else eyes[:, None].expand(-1, 2, 3))[:, :, 2, 1]
+            pair = rotation_matrix(eyes if eyes.dim() == 3 else eyes[:, None].expand(-1, 2, 3))[
+                :, :, 2, 1
+            ]
             sines[:, EYE_LEFT], sines[:, EYE_RIGHT] = pair.unbind(1)
         factors = torch.cat([expression.clamp(0.0, 1.0), sines], 1)
         first, second = (list(side) for side in zip(*self.pairs))
@@ -166,27 +204,42 @@ def _turn(matrix, point):
 
 
 class SmplxLayer(_Layer):
-    """FLAME by smplx's linear blend skinning, for selected vertices; arguments and result as `FlameLayer`.
+    """FLAME by smplx's linear blend skinning, for selected vertices; arguments and result as
+    `FlameLayer`.
 
-    smplx is the FLAME extra (requirements/flame.txt); its licence allows non-commercial research only. It is given arrays and never a path:
-    of a file it would run whatever the pickle asks for.
-    head: of a FLAME file.  vertices: ids [m] to evaluate (None: all V). The joints, which smplx regresses from all vertices, are included
-    as five more vertices.
+    smplx is the FLAME extra (requirements/flame.txt); its licence allows non-commercial research
+    only. It is given arrays and never a path: of a file it would run whatever the pickle asks for.
+    head: of a FLAME file.  vertices: ids [m] to evaluate (None: all V). The joints, which smplx
+    regresses from all vertices, are included as five more vertices.
     """
 
-    def __init__(self, head: Head, vertices: np.ndarray | None = None, dtype: torch.dtype = torch.float32):
+    def __init__(
+        self, head: Head, vertices: np.ndarray | None = None, dtype: torch.dtype = torch.float32
+    ):
         super().__init__(dtype)
-        ids = np.arange(len(head.v_template)) if vertices is None else np.asarray(vertices, np.int64)
+        ids = (
+            np.arange(len(head.v_template)) if vertices is None else np.asarray(vertices, np.int64)
+        )
         joints, regressor = len(head.J_regressor), head.J_regressor.astype(np.float64)
 
         def with_joints(values: np.ndarray, of_joints: np.ndarray) -> np.ndarray:
             return np.concatenate([values[ids].astype(np.float64), of_joints])
 
         self.add_buffer("template", with_joints(head.v_template, head.joints))
-        self.add_buffer("directions", with_joints(head.shapedirs, np.einsum("jv,vcn->jcn", regressor, head.shapedirs.astype(np.float64))))
-        self.add_buffer("correctives", with_joints(head.posedirs, np.zeros((joints, 3, 36))).reshape(-1, 36).T)
+        self.add_buffer(
+            "directions",
+            with_joints(
+                head.shapedirs,
+                np.einsum("jv,vcn->jcn", regressor, head.shapedirs.astype(np.float64)),
+            ),
+        )
+        self.add_buffer(
+            "correctives", with_joints(head.posedirs, np.zeros((joints, 3, 36))).reshape(-1, 36).T
+        )
         self.add_buffer("weights", with_joints(head.weights, np.eye(joints)[np.zeros(joints, int)]))
-        self.add_buffer("regressor", np.concatenate([np.zeros((joints, len(ids))), np.eye(joints)], 1))
+        self.add_buffer(
+            "regressor", np.concatenate([np.zeros((joints, len(ids))), np.eye(joints)], 1)
+        )
         self.count = len(ids)
 
     def forward(
@@ -200,34 +253,52 @@ class SmplxLayer(_Layer):
         from smplx.lbs import lbs
 
         still = torch.zeros_like(jaw)
-        left, right = (still, still) if eyes is None else (eyes, eyes) if eyes.dim() == 2 else eyes.unbind(1)
+        left, right = (
+            (still, still) if eyes is None else (eyes, eyes) if eyes.dim() == 2 else eyes.unbind(1)
+        )
         pose = torch.cat([still, still if head is None else head, jaw, left, right], 1)
         template = self.template.expand(len(jaw), -1, -1)
         parents = torch.tensor(PARENTS, device=jaw.device)
-        placed, _ = lbs(expression, pose, template, self.directions, self.correctives, self.regressor, parents, self.weights)
+        placed, _ = lbs(
+            expression,
+            pose,
+            template,
+            self.directions,
+            self.correctives,
+            self.regressor,
+            parents,
+            self.weights,
+        )
         return placed[:, : self.count]
 
 
 def vertex_layer(head: Head, vertices: np.ndarray | None = None) -> nn.Module:
-    """The layer that places a head's vertices: smplx's for a FLAME file where smplx is installed, else ours."""
-    return (SmplxLayer if head.identity.shape[2] and find_spec("smplx") else FlameLayer)(head, vertices)
+    """The layer that places a head's vertices: smplx's for a FLAME file where smplx is installed,
+    else ours."""
+    return (SmplxLayer if head.identity.shape[2] and find_spec("smplx") else FlameLayer)(
+        head, vertices
+    )
 
 
 # ---- compared with smplx
 
-MODEL = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "identity")  # arrays of face.head.Head
+# arrays of face.head.Head
+MODEL = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "identity")
 POSE = ("expression", "betas", "jaw", "neck", "eyes")
 RANDOM_POSES, SEED = 8, 0
-EXPRESSION_SPREAD, ROTATION_SPREAD = 1.0, 0.3  # spread of the random poses: standard deviations of the model, radians
+# spread of the random poses: standard deviations of the model, radians
+EXPRESSION_SPREAD, ROTATION_SPREAD = 1.0, 0.3
 
 
 def check(arrays: dict[str, np.ndarray]) -> dict:
-    """Pose a model with smplx and measure the distance to others who pose it, mm at the worst vertex.
+    """Pose a model with smplx and measure the distance to others who pose it, mm at the worst
+    vertex.
 
-    arrays: the model (MODEL, shapes as in face.head.Head), one pose (expression [n], betas [m], jaw, neck [3], eyes [2, 3];
-    rotation vectors in radians) and `seen` [V, 3], metres: the vertices that Blender shows in this pose.
-    Returns {"rig": mm by which `seen` is off, "skinning": the same of our FLAME layer in random poses, "smplx": version}.
-    Raises BadRequest when the arrays do not fit together, NoEngine when smplx is not installed.
+    arrays: the model (MODEL, shapes as in face.head.Head), one pose (expression [n], betas [m],
+    jaw, neck [3], eyes [2, 3]; rotation vectors in radians) and `seen` [V, 3], metres: the vertices
+    that Blender shows in this pose. Returns {"rig": mm by which `seen` is off, "skinning": the same
+    of our FLAME layer in random poses, "smplx": version}. Raises BadRequest when the arrays do not
+    fit together, NoEngine when smplx is not installed.
     """
     head = _head(arrays)
     person = replace(head, v_template=head.v_template + head.identity @ arrays["betas"])
@@ -236,17 +307,27 @@ def check(arrays: dict[str, np.ndarray]) -> dict:
     try:
         with torch.no_grad():
             rig = SmplxLayer(person, dtype=torch.float64)(*pose)[0] - _tensor(arrays["seen"])
-            skinning = FlameLayer(head, dtype=torch.float64)(*poses) - SmplxLayer(head, dtype=torch.float64)(*poses)
+            skinning = FlameLayer(head, dtype=torch.float64)(*poses) - SmplxLayer(
+                head, dtype=torch.float64
+            )(*poses)
     except ImportError as error:
-        raise NoEngine("smplx is not installed: install the FLAME extra in the preferences") from error
-    return {"rig": _millimetres(rig), "skinning": _millimetres(skinning), "smplx": metadata.version("smplx")}
+        raise NoEngine(
+            "smplx is not installed: install the FLAME extra in the preferences"
+        ) from error
+    return {
+        "rig": _millimetres(rig),
+        "skinning": _millimetres(skinning),
+        "smplx": metadata.version("smplx"),
+    }
 
 
 def _head(arrays: dict[str, np.ndarray]) -> Head:
     """The model as a head, its arrays and the pose checked. Raises BadRequest."""
     missing = [name for name in (*MODEL, *POSE, "seen") if name not in arrays]
     if missing:
-        raise BadRequest(f"The request lacks “{missing[0]}”: the extension and its engine differ in version")
+        raise BadRequest(
+            f"The request lacks “{missing[0]}”: the extension and its engine differ in version"
+        )
     vertices, expression = len(arrays["v_template"]), arrays["shapedirs"].shape[-1]
     identity = arrays["identity"].shape[-1]
     shapes = {
@@ -264,19 +345,27 @@ def _head(arrays: dict[str, np.ndarray]) -> Head:
     }
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
-            raise BadRequest(f"“{name}” has the shape {list(arrays[name].shape)}, not {list(shape)}: choose the FLAME file again")
+            raise BadRequest(
+                f"“{name}” has the shape {list(arrays[name].shape)}, not {list(shape)}: choose "
+                f"the FLAME file again"
+            )
     if arrays["seen"].shape != (vertices, 3):
         raise BadRequest(
-            f"The head in the scene has {len(arrays['seen'])} vertices and the file {vertices}: choose the FLAME file that it was made from"
+            f"The head in the scene has {len(arrays['seen'])} vertices and the file {vertices}: "
+            f"choose the FLAME file that it was made from"
         )
     if not all(np.isfinite(arrays[name]).all() for name in (*shapes, "seen")):
         raise BadRequest("The head's pose is not finite: look for a broken driver or key")
     model = {name: np.asarray(arrays[name], np.float32) for name in MODEL}
-    return replace(load_head(), corrective_pairs=(), correctives=np.zeros((0, 3, 0), np.float32), **model)  # FLAME has none of ours
+    # FLAME has none of ours
+    return replace(
+        load_head(), corrective_pairs=(), correctives=np.zeros((0, 3, 0), np.float32), **model
+    )
 
 
 def _random_poses(head: Head) -> tuple[torch.Tensor, ...]:
-    """Expression [B, n], jaw and neck [B, 3] and eyes [B, 2, 3] of RANDOM_POSES poses, always the same."""
+    """Expression [B, n], jaw and neck [B, 3] and eyes [B, 2, 3] of RANDOM_POSES poses, always the
+    same."""
     draw = np.random.default_rng(SEED).normal
     expression = draw(0, EXPRESSION_SPREAD, (RANDOM_POSES, head.channels))
     jaw, neck = (draw(0, ROTATION_SPREAD, (RANDOM_POSES, 3)) for _ in range(2))

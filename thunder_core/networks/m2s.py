@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mesh-to-speech (§4.1): speech units and a mel spectrogram from the mouth, frame by frame; and guidance by it, which moves each estimate
-during sampling towards mouths that say the spoken units.
+"""Mesh-to-speech (§4.1): speech units and a mel spectrogram from the mouth, frame by frame; and
+guidance by it, which moves each estimate during sampling towards mouths that say the spoken units.
 
-Its input is one of SPACES: the mouth's vertices, its lips alone, the whole face's, or the coefficients themselves.
+Its input is one of SPACES: the mouth's vertices, its lips alone, the whole face's, or the
+coefficients themselves.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from .weights import Network
 
 
 class _Space(nn.Module):
-    """An input of mesh-to-speech: a function of expression and jaw. channels: n of the expression basis."""
+    """An input of mesh-to-speech: a function of expression and jaw. channels: n of the expression
+    basis."""
 
     channels: int
 
@@ -39,7 +41,8 @@ class _Space(nn.Module):
 
 
 class _Vertices(_Space):
-    """Expression [B, T, n] and jaw [B, T, 3] → offsets of some vertices [B, T, m, 3], metres from the rest pose.
+    """Expression [B, T, n] and jaw [B, T, 3] → offsets of some vertices [B, T, m, 3], metres from
+    the rest pose.
 
     The head's rotation is left out, because it does not change what a mouth says.
     """
@@ -50,7 +53,9 @@ class _Vertices(_Space):
         super().__init__()
         self.channels = head.channels
         self.layer = vertex_layer(head, ids)
-        self.register_buffer("rest", torch.from_numpy(head.v_template[ids].astype(np.float32)), persistent=False)
+        self.register_buffer(
+            "rest", torch.from_numpy(head.v_template[ids].astype(np.float32)), persistent=False
+        )
 
     @property
     def size(self) -> int:
@@ -59,13 +64,16 @@ class _Vertices(_Space):
 
     def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
         """Expression [B, T, n] and jaw [B, T, 3] → offsets [B, T, m, 3], metres."""
-        return (self.layer(expression.flatten(0, 1), jaw.flatten(0, 1)) - self.rest).unflatten(0, jaw.shape[:2])
+        return (self.layer(expression.flatten(0, 1), jaw.flatten(0, 1)) - self.rest).unflatten(
+            0, jaw.shape[:2]
+        )
 
 
 class Mouth(_Vertices):
     """`mouth2s`: V_m [B, T, n_m, 3], the mouth that listening and scoring use.
 
-    inner: bool [n_m], teeth and tongue.  lips: indices [4] of the inner lips' middles, upper and lower, and of the corners.
+    inner: bool [n_m], teeth and tongue.  lips: indices [4] of the inner lips' middles, upper and
+    lower, and of the corners.
     """
 
     def __init__(self, head: Head):
@@ -74,7 +82,8 @@ class Mouth(_Vertices):
         self.register_buffer("inner", torch.from_numpy(head.mouth_parts != LIPS), persistent=False)
 
     def shape(self, moved: Tensor) -> Tensor:
-        """Gap of the inner lips and distance of the corners [B, T, 2], metres, of offsets [B, T, n_m, 3]."""
+        """Gap of the inner lips and distance of the corners [B, T, 2], metres, of offsets [B, T,
+        n_m, 3]."""
         upper, lower, left, right = (moved[:, :, self.lips] + self.rest[self.lips]).unbind(2)
         return torch.stack([(upper - lower).norm(dim=-1), (left - right).norm(dim=-1)], -1)
 
@@ -102,7 +111,11 @@ class Coefficients(_Space):
     def __init__(self, head: Head):
         super().__init__()
         self.channels = head.channels
-        self.register_buffer("unit", torch.cat([torch.full((head.channels,), 0.15), torch.full((3,), 0.05)]), persistent=False)
+        self.register_buffer(
+            "unit",
+            torch.cat([torch.full((head.channels,), 0.15), torch.full((3,), 0.05)]),
+            persistent=False,
+        )
 
     @property
     def size(self) -> int:
@@ -114,17 +127,25 @@ class Coefficients(_Space):
         return torch.cat([expression, jaw], -1) / self.unit
 
 
-SPACES: dict[str, Callable[[Head], _Space]] = {"mouth": Mouth, "face": Face, "exp": Coefficients, "lips": Lips}
+SPACES: dict[str, Callable[[Head], _Space]] = {
+    "mouth": Mouth,
+    "face": Face,
+    "exp": Coefficients,
+    "lips": Lips,
+}
 
 
 def weights_name(space: str) -> str:
-    """File name, without ending, of the mesh-to-speech for a space; mouth2s is the one that ships."""
+    """File name, without ending, of the mesh-to-speech for a space; mouth2s is the one that
+    ships."""
     return "m2s" if space == "mouth" else f"m2s-{space}"
 
 
 # ---- the network
 
-STEP = 0.03  # standard deviations that an average channel moves per sampling step at strength 1; .1 already says less, not more
+# standard deviations that an average channel moves per sampling step at strength 1; .1 already says
+# less, not more
+STEP = 0.03
 
 
 class MeshToSpeech(Network):
@@ -137,14 +158,23 @@ class MeshToSpeech(Network):
         super().__init__(config)
         self.mouth: Head | None = None  # whose movements it learned, if not the current head's
         w = config.width
-        # Inputs are brought to unit spread by one number, so that directions keep their relative size.
+        # Inputs are brought to unit spread by one number, so that directions keep their relative
+        # size.
         self.register_buffer("scale", torch.tensor(0.003))
         self.register_buffer("mel_mean", torch.zeros(BINS))
         self.register_buffer("mel_std", torch.ones(BINS))
         self.register_buffer("unit_log_prior", torch.zeros(config.units))
-        self.mesh_in = nn.Sequential(nn.Linear(config.inputs, 2 * w), nn.GELU(), nn.Linear(2 * w, w), nn.LayerNorm(w))
+        self.mesh_in = nn.Sequential(
+            nn.Linear(config.inputs, 2 * w), nn.GELU(), nn.Linear(2 * w, w), nn.LayerNorm(w)
+        )
         self.body = torchaudio.models.Conformer(
-            w, config.heads, config.feedforward, config.layers, config.kernel, config.dropout, use_group_norm=True
+            w,
+            config.heads,
+            config.feedforward,
+            config.layers,
+            config.kernel,
+            config.dropout,
+            use_group_norm=True,
         )
         self.between = nn.Conv1d(w, w, 3, padding=1)  # 25 → 50 Hz: repetition, then this
         self.unit_head = nn.Linear(w, config.units)
@@ -156,7 +186,8 @@ class MeshToSpeech(Network):
 
     @classmethod
     def load(cls, folder: Path, name: str = "") -> Self:
-        """A network among the weights of a folder, the embedded mouth2s unless another is named. Raises BadWeights."""
+        """A network among the weights of a folder, the embedded mouth2s unless another is named.
+        Raises BadWeights."""
         network = super().load(folder, name)
         network.mouth = trained_mouth(folder) if network.config.space == "mouth" else None
         return network
@@ -169,42 +200,50 @@ class MeshToSpeech(Network):
         """Features of the mouth's speech: [B, T, width] at 25 fps, and [B, 2T, width] at 50 Hz."""
         x = self.look(mouths)
         x = x.transpose(0, 1)
-        for layer in self.body.conformer_layers:  # as the conformer itself, which would mask frames beyond a batch's shorter ones
+        # as the conformer itself, which would mask frames beyond a batch's shorter ones
+        for layer in self.body.conformer_layers:
             x = layer(x, None)
         x = x.transpose(0, 1)
         twice = torch.stack([x, x], 2).reshape(len(x), -1, x.shape[2])
         return x, twice + F.gelu(self.between(twice.transpose(1, 2)).transpose(1, 2))
 
     def forward(self, mouths: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
-        """Unit logits [B, 2T, units] and log-mel [B, 4T, 80] of inputs [B, T, …] and a speaker [B, 256]."""
+        """Unit logits [B, 2T, units] and log-mel [B, 4T, 80] of inputs [B, T, …] and a speaker [B,
+        256]."""
         _, twice = self.encode(mouths)
         return self.unit_head(twice), self.mel_of(twice, speaker)
 
     def mel_of(self, twice: Tensor, speaker: Tensor) -> Tensor:
-        """Log-mel [B, 4T, 80] of features at 50 Hz [B, 2T, width], in the voice of a speaker [B, 256]."""
+        """Log-mel [B, 4T, 80] of features at 50 Hz [B, 2T, width], in the voice of a speaker [B,
+        256]."""
         return self.pairs_of(twice, speaker).reshape(len(twice), -1, BINS)
 
     def pairs_of(self, twice: Tensor, speaker: Tensor) -> Tensor:
         """As `mel_of`, two 10 ms frames of it beside each other: [B, 2T, 2 · 80]."""
         voiced = torch.cat([twice, speaker[:, None].expand(-1, twice.shape[1], -1)], -1)
-        return self.mel_head(voiced.transpose(1, 2)).transpose(1, 2) * self.mel_std.repeat(2) + self.mel_mean.repeat(2)
+        return self.mel_head(voiced.transpose(1, 2)).transpose(1, 2) * self.mel_std.repeat(
+            2
+        ) + self.mel_mean.repeat(2)
 
 
 class SpeechGuidance:
-    """Gradient of the evidence for the spoken units [2T] with respect to x̂_0, in steps of known size.
+    """Gradient of the evidence for the spoken units [2T] with respect to x̂_0, in steps of known
+    size.
 
     weight [T]: 0 where nobody speaks.  mean, std [C]: standardisation of x̂_0.
     """
 
     def __init__(
-        self, folder: Path, head: Head, units: np.ndarray, weight: np.ndarray, mean: np.ndarray, std: np.ndarray, strength: float,
+        self, folder: Path, head: Head, units: np.ndarray, weight: np.ndarray, mean: np.ndarray,
+        std: np.ndarray, strength: float,
         device: str,
     ):  # fmt: skip
         """By the mesh-to-speech in a folder of weights. Raises BadWeights."""
         self.m2s, self.strength = MeshToSpeech.load(folder).to(device), strength
         self.mouth = Mouth(self.m2s.mouth or head).to(device)
         self.units, self.weight, self.mean, self.std = (
-            torch.from_numpy(np.ascontiguousarray(each)).to(device) for each in (units, weight, mean, std)
+            torch.from_numpy(np.ascontiguousarray(each)).to(device)
+            for each in (units, weight, mean, std)
         )
 
     def __call__(self, x0: np.ndarray, a: int, b: int) -> np.ndarray:
@@ -215,7 +254,9 @@ class SpeechGuidance:
             motion = x * self.std + self.mean
             _, twice = self.m2s.encode(self.mouth.of_packed(motion))
             units = self.units[2 * a : 2 * b].expand(len(x), -1)
-            miss = F.cross_entropy(self.m2s.unit_head(twice).float().transpose(1, 2), units, reduction="none")
+            miss = F.cross_entropy(
+                self.m2s.unit_head(twice).float().transpose(1, 2), units, reduction="none"
+            )
             weight = self.weight[a:b].repeat_interleave(2)
             (gradient,) = torch.autograd.grad((miss * weight).sum(), x)
         size = gradient.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-8)

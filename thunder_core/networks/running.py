@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Networks as the engine calls them, computed by torch: arrays in and out, by the names that their graphs have."""
+"""Networks as the engine calls them, computed by torch: arrays in and out, by the names that their
+graphs have."""
 
 from __future__ import annotations
 
@@ -23,25 +24,38 @@ class JudgeOfLips(Judge):
     """A judge that gives all that the engine asks of it at once."""
 
     def forward(  # type: ignore[override]
-        self, speech: Tensor, lips: Tensor, expected: Tensor, asked: Tensor, plain: Tensor, opening: Tensor,
+        self, speech: Tensor, lips: Tensor, expected: Tensor, asked: Tensor, plain: Tensor,
+            opening: Tensor,
         features: Tensor | None = None, evidence: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        """Arguments as `scorer.Judge.opinion`, with a batch's dimension → opinions [B, T, 2], in_all [B], hard [B, T]."""
+        """Arguments as `scorer.Judge.opinion`, with a batch's dimension → opinions [B, T, 2],
+        in_all [B], hard [B, T]."""
         known = self.reference(speech, expected, asked)
-        return self.opinion(lips, known, features, evidence), self.in_all(speech, lips, plain, opening), self.hard(speech, expected)
+        return (
+            self.opinion(lips, known, features, evidence),
+            self.in_all(speech, lips, plain, opening),
+            self.hard(speech, expected),
+        )
 
 
 class SeenMouth(MeshToSpeech):
-    """Mesh-to-speech that gives its features too, and sound for as many speakers as are asked for: without one it costs two thirds."""
+    """Mesh-to-speech that gives its features too, and sound for as many speakers as are asked for:
+    without one it costs two thirds."""
 
     def forward(self, mouths: Tensor, speakers: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
-        """Mouths [1, T, …] and speakers [S, 256] → features [1, T, width], unit logits [1, 2T, units], pairs of log-mels [S, 2T, 160]."""
+        """Mouths [1, T, …] and speakers [S, 256] → features [1, T, width], unit logits [1, 2T,
+        units], pairs of log-mels [S, 2T, 160]."""
         once, twice = self.encode(mouths)
-        return once, self.unit_head(twice), self.pairs_of(twice.expand(speakers.shape[0], -1, -1), speakers)
+        return (
+            once,
+            self.unit_head(twice),
+            self.pairs_of(twice.expand(speakers.shape[0], -1, -1), speakers),
+        )
 
 
 KINDS = {
-    "denoiser": Denoiser, "distilled": Denoiser, "encoder": SpeechEncoder, "encoder-t": SpeechEncoder,
+    "denoiser": Denoiser, "distilled": Denoiser, "encoder": SpeechEncoder,
+    "encoder-t": SpeechEncoder,
     "judge": JudgeOfLips, "m2s": SeenMouth, "vocoder": Vocoder, "speaker": SpeakerEncoder,
 }  # fmt: skip
 
@@ -51,17 +65,27 @@ class TorchNetwork:
 
     def __init__(self, path: Path, device: str):
         """path: of NAME.safetensors, without the ending. Raises BadWeights."""
-        self._network, self._device = KINDS[path.name].load(path.parent, path.name).to(device), device
+        self._network, self._device = (
+            KINDS[path.name].load(path.parent, path.name).to(device),
+            device,
+        )
         self._inputs = inspect.signature(self._network.forward).parameters
 
     @torch.no_grad()
     def __call__(self, **inputs: np.ndarray) -> list[np.ndarray]:
         """Outputs for inputs by name; those that the network does not have are ignored."""
-        given = {name: torch.from_numpy(np.require(value, None, "CW")) for name, value in inputs.items() if name in self._inputs}
-        # Of one thread, so that the result does not depend on how many there are; takes are sampled beside each other.
+        given = {
+            name: torch.from_numpy(np.require(value, None, "CW"))
+            for name, value in inputs.items()
+            if name in self._inputs
+        }
+        # Of one thread, so that the result does not depend on how many there are; takes are sampled
+        # beside each other.
         with one_torch_thread() if self._device == "cpu" else contextlib.nullcontext():
             made = self._network(**{name: value.to(self._device) for name, value in given.items()})
-        return [each.cpu().numpy() for each in (made if isinstance(made, (tuple, list)) else [made])]
+        return [
+            each.cpu().numpy() for each in (made if isinstance(made, (tuple, list)) else [made])
+        ]
 
 
 @contextlib.contextmanager

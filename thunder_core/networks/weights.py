@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weight files for torch: what training writes, and networks filled from what `engine.weights` reads."""
+"""Weight files for torch: what training writes, and networks filled from what `engine.weights`
+reads."""
 
 from __future__ import annotations
 
@@ -23,15 +24,19 @@ _SPARE = 2**26  # bytes that a network may allocate beyond its file (filter bank
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], config: dict, card: dict) -> None:
-    """Write `path`.safetensors (float tensors as given, contiguous copies) and `path`.json with config and card.
+    """Write `path`.safetensors (float tensors as given, contiguous copies) and `path`.json with
+    config and card.
 
-    A graph beside it is removed, because it may be of a network of other sizes: `train.graphs` writes one of this.
+    A graph beside it is removed, because it may be of a network of other sizes: `train.graphs`
+    writes one of this.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(GRAPH).unlink(missing_ok=True)
     with part_of(path.with_suffix(".safetensors")) as part:
         save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, part)
-    write_file(path.with_suffix(".json"), json.dumps({"config": config, "card": card}, indent=1) + "\n")
+    write_file(
+        path.with_suffix(".json"), json.dumps({"config": config, "card": card}, indent=1) + "\n"
+    )
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
@@ -40,13 +45,15 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, config
 
 
-_DRAWN = {getattr(torch.nn.init, name) for name in ("uniform_", "normal_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_",
-                                                    "xavier_uniform_", "xavier_normal_", "orthogonal_")}  # fmt: skip
+_DRAWN = {getattr(torch.nn.init, name) for name in ("uniform_", "normal_", "trunc_normal_",
+    "kaiming_uniform_", "kaiming_normal_",
+                                                    "xavier_uniform_", "xavier_normal_",
+                                                    "orthogonal_")}  # fmt: skip
 
 
 class _Bounded(TorchFunctionMode):
-    """Context in which tensors of a limited total size can be made, and a network's initial weights are not drawn, since those of a file
-    replace them."""
+    """Context in which tensors of a limited total size can be made, and a network's initial weights
+    are not drawn, since those of a file replace them."""
 
     def __init__(self, most_bytes: int):
         super().__init__()
@@ -56,18 +63,24 @@ class _Bounded(TorchFunctionMode):
         if function in _DRAWN:
             return (kwargs or {}).get("tensor", args[0] if args else None)
         if function in (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn):
-            size = (kwargs or {}).get("size", args[0] if args and isinstance(args[0], (tuple, list)) else args)
+            size = (kwargs or {}).get(
+                "size", args[0] if args and isinstance(args[0], (tuple, list)) else args
+            )
             self.left -= 4 * math.prod(int(n) for n in size)
             if self.left < 0:
-                raise Unusable("has a configuration for a larger network than the file of weights holds")
+                raise Unusable(
+                    "has a configuration for a larger network than the file of weights holds"
+                )
         return function(*args, **(kwargs or {}))
 
 
 def load_network(path: Path, make: Callable[[dict], nn.Module]) -> nn.Module:
-    """The network that `make` builds from the configuration of `path`, filled, frozen and in eval mode.
+    """The network that `make` builds from the configuration of `path`, filled, frozen and in eval
+    mode.
 
-    Every tensor of the network's state must be in the file with exactly its shape and kind of number, and nothing else may be.
-    Raises BadWeights when the file is missing, damaged or made for another shape.
+    Every tensor of the network's state must be in the file with exactly its shape and kind of
+    number, and nothing else may be. Raises BadWeights when the file is missing, damaged or made for
+    another shape.
     """
     tensors, config = load_weights(path)
     try:
@@ -75,7 +88,8 @@ def load_network(path: Path, make: Callable[[dict], nn.Module]) -> nn.Module:
             network = make(config)
         wanted = network.state_dict()
         if wanted.keys() != tensors.keys() or any(
-            wanted[name].shape != tensor.shape or wanted[name].dtype != tensor.dtype for name, tensor in tensors.items()
+            wanted[name].shape != tensor.shape or wanted[name].dtype != tensor.dtype
+            for name, tensor in tensors.items()
         ):
             raise misfit(path)
         network.load_state_dict(tensors)
@@ -89,7 +103,8 @@ def load_network(path: Path, make: Callable[[dict], nn.Module]) -> nn.Module:
 
 
 class Network(nn.Module):
-    """A network that a configuration describes. Config: its class.  file: the network's usual name among weights, without ending."""
+    """A network that a configuration describes. Config: its class.  file: the network's usual name
+    among weights, without ending."""
 
     Config: ClassVar[type]
     file: ClassVar[str]
@@ -100,13 +115,21 @@ class Network(nn.Module):
 
     @classmethod
     def load(cls, folder: Path, name: str = "") -> Self:
-        """The network among the weights of a folder, under its usual name or another, frozen. Raises BadWeights."""
-        return load_network(folder / (name or cls.file), lambda config: cls(typed(cls.Config, config)))
+        """The network among the weights of a folder, under its usual name or another, frozen.
+        Raises BadWeights."""
+        return load_network(
+            folder / (name or cls.file), lambda config: cls(typed(cls.Config, config))
+        )
 
     def start_from(self, start: dict[str, Tensor]) -> bool:
-        """Take over another network's weights where names and shapes are the same; returns whether all of them are."""
+        """Take over another network's weights where names and shapes are the same; returns whether
+        all of them are."""
         own = self.state_dict()
-        fitting = {name: start[name] for name, value in own.items() if name in start and start[name].shape == value.shape}
+        fitting = {
+            name: start[name]
+            for name, value in own.items()
+            if name in start and start[name].shape == value.shape
+        }
         self.load_state_dict(own | fitting)
         return len(fitting) == len(own)
 

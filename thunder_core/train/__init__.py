@@ -3,6 +3,7 @@
 
 import os
 
-# Threads wait for each other without spinning: on a machine with other work, training is several times faster.
+# Threads wait for each other without spinning: on a machine with other work, training is several
+# times faster.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m thunder_core.train STAGE`: all stages of training, resumable, seeded, in this order:
 
-corpus → hear → animate → m2s → denoiser → denoiser --m2s → distil → takes → judge;
-each exports what the next one needs. Encoder, vocoder and speaker network are trained by `python -m research train`.
+corpus → hear → animate → m2s → denoiser → denoiser --m2s → distil → takes → judge; each exports
+what the next one needs. Encoder, vocoder and speaker network are trained by `python -m research
+train`.
 """
 
 from __future__ import annotations
@@ -21,13 +22,35 @@ from .workspace import ROOT, Workspace
 
 def add_arguments(p: argparse.ArgumentParser, these: dict[str, Stage]) -> None:
     """Add what all stages share, and a subcommand for each of these stages."""
-    p.add_argument("--cache", type=Path, default=ROOT / "cache", help="corpus and features (not for version control)")
-    p.add_argument("--runs", type=Path, default=ROOT / "runs", help="checkpoints and logs; a stage found there is resumed")
-    p.add_argument("--weights", type=Path, default=WEIGHTS, help="where stages read and export weights")
-    p.add_argument("--seed", type=int, default=1, help="of every draw: the same seed trains the same network")
-    p.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu", help="cpu, or cuda:0 where torch finds it")
+    p.add_argument(
+        "--cache",
+        type=Path,
+        default=ROOT / "cache",
+        help="corpus and features (not for version control)",
+    )
+    p.add_argument(
+        "--runs",
+        type=Path,
+        default=ROOT / "runs",
+        help="checkpoints and logs; a stage found there is resumed",
+    )
+    p.add_argument(
+        "--weights", type=Path, default=WEIGHTS, help="where stages read and export weights"
+    )
+    p.add_argument(
+        "--seed", type=int, default=1, help="of every draw: the same seed trains the same network"
+    )
+    p.add_argument(
+        "--device",
+        default="cuda:0" if torch.cuda.is_available() else "cpu",
+        help="cpu, or cuda:0 where torch finds it",
+    )
     p.add_argument("--threads", type=int, default=os.cpu_count(), help="of torch; 1 under torchrun")
-    p.add_argument("--flame", type=Path, help="a FLAME file: train in its own expression space (docs/training.md)")
+    p.add_argument(
+        "--flame",
+        type=Path,
+        help="a FLAME file: train in its own expression space (docs/training.md)",
+    )
     stages = p.add_subparsers(dest="stage", required=True)
     for name, stage in these.items():
         parser = stages.add_parser(name, help=stage.help)
@@ -36,10 +59,16 @@ def add_arguments(p: argparse.ArgumentParser, these: dict[str, Stage]) -> None:
 
 
 def run(args: argparse.Namespace, these: dict[str, Stage]) -> None:
-    """Run the stage of these that the command line asks for. Raises SystemExit with a sentence where it cannot."""
+    """Run the stage of these that the command line asks for. Raises SystemExit with a sentence
+    where it cannot."""
     torch.set_num_threads(args.threads)
     try:
-        print(these[args.stage].run(Workspace(args.cache, args.runs, args.weights, args.seed, args.device, args.flame), args))
+        print(
+            these[args.stage].run(
+                Workspace(args.cache, args.runs, args.weights, args.seed, args.device, args.flame),
+                args,
+            )
+        )
     except ThunderError as error:
         raise SystemExit(str(error)) from None
 
@@ -47,7 +76,9 @@ def run(args: argparse.Namespace, these: dict[str, Stage]) -> None:
 def main(words: list[str] | None = None) -> None:
     """Run the stage that `words`, or else the command line, ask for."""
     p = argparse.ArgumentParser(
-        prog="python -m thunder_core.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m thunder_core.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_arguments(p, STAGES)
     run(p.parse_args(words), STAGES)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The weights' card: weights/README.md, written from the JSON beside each file so that it cannot disagree with them."""
+"""The weights' card: weights/README.md, written from the JSON beside each file so that it cannot
+disagree with them."""
 
 from __future__ import annotations
 
@@ -85,13 +86,20 @@ def write_card(weights: Path) -> Path:
             own.append(path.stem)
         figures = ", ".join(f"{k} {v}" for k, v in list(card["figures"].items())[:SHOWN])
         made = f"{card.get('steps', '')} | {card.get('commit', '')}"
-        lines.append(f"| `{path.name}` | {card['what']}; {card['data']} | {path.stat().st_size / 1e6:.1f} | {made} | {figures} |")
+        lines.append(
+            f"| `{path.name}` | {card['what']}; {card['data']} | {path.stat().st_size / 1e6:.1f} "
+            f"| {made} | {figures} |"
+        )
     kernels = json.loads(KERNELS.read_text())
     left_out = {name: kernels["figures"][f"{name}_r_left_out"] for name in ("opening", "width")}
-    of_stages = {k: steps.get(k, "") for k in ("encoder", "m2s", "judge", "vocoder", "denoiser", "distilled")}
+    of_stages = {
+        k: steps.get(k, "") for k in ("encoder", "m2s", "judge", "vocoder", "denoiser", "distilled")
+    }
     tail = TAIL.format(count=count(), fitted_on=kernels["fitted_on"], **left_out, **of_stages)
     if voices and set(voices["test"]) != TEST_SPEAKERS:  # not the data that the tail describes
         tail = OWN_TAIL.format(files=", ".join(own), voices=voices_in_words(voices))
     out = weights / "README.md"
-    out.write_text(HEAD + "\n".join(lines) + HEADS.format(hash_of(weights / "head.npz")[:16]) + tail)
+    out.write_text(
+        HEAD + "\n".join(lines) + HEADS.format(hash_of(weights / "head.npz")[:16]) + tail
+    )
     return out

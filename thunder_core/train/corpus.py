@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The training corpus: recordings with phone times, and synthetic voices with exact ones, in one memory-mapped file.
+"""The training corpus: recordings with phone times, and synthetic voices with exact ones, in one
+memory-mapped file.
 
-A folder of recordings holds the sounds and, if there are any, `transcripts.tsv` (file, speaker, text) and `alignments.tsv`
-(file, phone, start_s, end_s; header line). Without alignments the texts are aligned by pocketsphinx; without texts the
-shipped encoder recognises the phones. A folder of tracked performances (docs/reference/tracked.md) adds real motion. The
-corpus is written once and then only read: `samples.i16` (all clips one after another, 16 kHz), `phones.u8` (one label per
-10 ms), `tracked.f16` (captured motion at 25 fps) and `clips.json`.
+A folder of recordings holds the sounds and, if there are any, `transcripts.tsv` (file, speaker,
+text) and `alignments.tsv` (file, phone, start_s, end_s; header line). Without alignments the texts
+are aligned by pocketsphinx; without texts the shipped encoder recognises the phones. A folder of
+tracked performances (docs/reference/tracked.md) adds real motion. The corpus is written once and
+then only read: `samples.i16` (all clips one after another, 16 kHz), `phones.u8` (one label per 10
+ms), `tracked.f16` (captured motion at 25 fps) and `clips.json`.
 """
 
 from __future__ import annotations
@@ -49,18 +51,23 @@ def split_of(speaker: str) -> str:
 
 
 def splits_of(longest: Mapping[str, float]) -> dict[str, str]:
-    """The split of every speaker, each in one alone. longest: seconds of each one's longest recording.
+    """The split of every speaker, each in one alone. longest: seconds of each one's longest
+    recording.
 
-    They go by their names (`split_of`) where that gives every split somebody to be measured by, in a recording of LONGEST_CROP. Where it
-    does not, those next in an order of the names' checksums test (unless TEST_SPEAKERS are there) and validate; of two speakers nobody
-    validates: training is watched on whom it is tested on.
+    They go by their names (`split_of`) where that gives every split somebody to be measured by, in
+    a recording of LONGEST_CROP. Where it does not, those next in an order of the names' checksums
+    test (unless TEST_SPEAKERS are there) and validate; of two speakers nobody validates: training
+    is watched on whom it is tested on.
     """
     splits = {speaker: split_of(speaker) for speaker in longest}
     measurable = [speaker for speaker, seconds in longest.items() if seconds >= LONGEST_CROP]
     if len({splits[speaker] for speaker in measurable}) == 3:
         return splits
     splits = {speaker: split if split == "test" else "train" for speaker, split in splits.items()}
-    others = sorted((s for s in measurable if splits[s] == "train"), key=lambda s: (zlib.crc32(s.encode()) % _ONE_IN, s))
+    others = sorted(
+        (s for s in measurable if splits[s] == "train"),
+        key=lambda s: (zlib.crc32(s.encode()) % _ONE_IN, s),
+    )
     few = max(1, len(others) // _ONE_IN)
     tests = 0 if len(others) < len(measurable) else few
     splits |= dict.fromkeys(others[:tests], "test")
@@ -94,12 +101,20 @@ class Corpus:
         self._samples = np.memmap(self.folder / "samples.i16", dtype="<i2", mode="r")
         self._phones = np.memmap(self.folder / "phones.u8", dtype=np.uint8, mode="r")
         motion = self.folder / "tracked.f16"
-        self._tracked = np.memmap(motion, np.float16, "r") if motion.exists() and motion.stat().st_size else None
+        self._tracked = (
+            np.memmap(motion, np.float16, "r")
+            if motion.exists() and motion.stat().st_size
+            else None
+        )
 
     def samples(self, clip: Clip, start: int = 0, length: int | None = None) -> np.ndarray:
-        """A clip's samples, float32 [length], −1..1: all, or `length` of them from sample `start`."""
+        """A clip's samples, float32 [length], −1..1: all, or `length` of them from sample
+        `start`."""
         a = clip.start + start
-        return self._samples[a : a + (clip.length if length is None else length)].astype(np.float32) / 32768
+        return (
+            self._samples[a : a + (clip.length if length is None else length)].astype(np.float32)
+            / 32768
+        )
 
     def phones(self, clip: Clip) -> np.ndarray:
         """uint8 [length / 160], one phone index per 10 ms."""
@@ -107,18 +122,25 @@ class Corpus:
         return np.asarray(self._phones[a : a + clip.length // LABEL_HOP])
 
     def tracked(self, clip: Clip, columns: int) -> np.ndarray | None:
-        """float32 [length / 640, columns] of a clip's captured motion, as `types.pack` orders it, or None."""
+        """float32 [length / 640, columns] of a clip's captured motion, as `types.pack` orders it,
+        or None."""
         if clip.tracked < 0:
             return None
-        return self._tracked.reshape(-1, columns)[clip.tracked : clip.tracked + clip.length // 640].astype(np.float32)
+        return self._tracked.reshape(-1, columns)[
+            clip.tracked : clip.tracked + clip.length // 640
+        ].astype(np.float32)
 
     def of(self, *splits: str) -> list[Clip]:
         """Clips of these splits, in the corpus' order."""
         return [c for c in self.clips if c.split in splits]
 
     def voices(self) -> dict:
-        """Who is in which split: the number of speakers that train, and the names of those in `validation` and `test`."""
-        speakers = {split: sorted({c.speaker for c in self.of(split)}) for split in ("train", "validation", "test")}
+        """Who is in which split: the number of speakers that train, and the names of those in
+        `validation` and `test`."""
+        speakers = {
+            split: sorted({c.speaker for c in self.of(split)})
+            for split in ("train", "validation", "test")
+        }
         return speakers | {"train": len(speakers["train"])}
 
 
@@ -128,12 +150,15 @@ def voices_in_words(voices: dict) -> str:
         f"{', '.join(names[:10])}{f' and {len(names) - 10} more' if len(names) > 10 else ''}"
         for names in (voices["validation"], voices["test"])
     )
-    watched = f"validation: {validation}; test: {test}" if validation else f"validation and test: {test}"
+    watched = (
+        f"validation: {validation}; test: {test}" if validation else f"validation and test: {test}"
+    )
     return f"Speakers that train: {voices['train']}; {watched}"
 
 
 def labels(phones: list[tuple[str, float, float]], n: int) -> np.ndarray:
-    """uint8 [n], one phone index per 10 ms, of [(phone, start s, end s)]; what none covers is silence."""
+    """uint8 [n], one phone index per 10 ms, of [(phone, start s, end s)]; what none covers is
+    silence."""
     result = np.full(n, SILENCE, np.uint8)
     for symbol, start, end in phones:
         result[round(start * 100) : round(end * 100)] = phone_index(symbol)
@@ -147,8 +172,11 @@ def _rows(path: Path) -> list[list[str]]:
         return list(csv.reader(f, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
 
 
-def _recordings(folder: Path, least_score: float) -> Iterator[tuple[str, str, Path, list | None, str]]:
-    """(name, speaker, path, phones or None, text) of every recording of a folder, doubtful alignments left out.
+def _recordings(
+    folder: Path, least_score: float
+) -> Iterator[tuple[str, str, Path, list | None, str]]:
+    """(name, speaker, path, phones or None, text) of every recording of a folder, doubtful
+    alignments left out.
 
     Each file without a speaker counts as a separate speaker.
     """
@@ -159,7 +187,11 @@ def _recordings(folder: Path, least_score: float) -> Iterator[tuple[str, str, Pa
     for r in _rows(folder / "alignments.tsv"):
         if len(r) >= 4:
             phones.setdefault(r[0], []).append((r[1], float(r[2]), float(r[3])))
-    quality = {r[0]: float(r[3]) if r[1] == "ok" else -np.inf for r in _rows(folder / "align_quality.tsv") if len(r) > 3}
+    quality = {
+        r[0]: float(r[3]) if r[1] == "ok" else -np.inf
+        for r in _rows(folder / "align_quality.tsv")
+        if len(r) > 3
+    }
     if phones:
         for name, times in sorted(phones.items()):
             path = folder / name
@@ -177,26 +209,36 @@ def can_synthesise() -> bool:
 
 
 def build(
-    folder: Path, sources: list[Path], synthetic_minutes: float = SYNTHETIC_MINUTES, least_score: float = -24.0, label=None,
+    folder: Path, sources: list[Path], synthetic_minutes: float = SYNTHETIC_MINUTES,
+    least_score: float = -24.0, label=None,
     channels: list[str] = (), basis: FlameBasis | None = None, split: bool = True,
 ) -> Corpus:  # fmt: skip
-    """Write the corpus of all recordings in `sources` and of synthetic voices reading their sentences.
+    """Write the corpus of all recordings in `sources` and of synthetic voices reading their
+    sentences.
 
-    A source with `.npz` files is one of tracked performances, read onto the head's `channels`, or in a FLAME file's `basis`.
-    label(samples, text) → [(phone, start s, end s)] writes down recordings that come without phone times (`label.Labeller`).
-    split: whether speakers are split, for which there must be enough of them; else all train.  Raises BadTracking, BadCorpus.
+    A source with `.npz` files is one of tracked performances, read onto the head's `channels`, or
+    in a FLAME file's `basis`. label(samples, text) → [(phone, start s, end s)] writes down
+    recordings that come without phone times (`label.Labeller`). split: whether speakers are split,
+    for which there must be enough of them; else all train.  Raises BadTracking, BadCorpus.
     """
     listed, speakers = [], set()
     for source in sources:
         tracked, recordings = sorted(source.rglob("*.npz")), []
         if not tracked and not (recordings := list(_recordings(source, least_score))):
-            raise BadCorpus(f"There are no recordings in {source}. Name a folder with WAV, FLAC, OGG or MP3 files.")
+            raise BadCorpus(
+                f"There are no recordings in {source}. Name a folder with WAV, FLAC, OGG or MP3 "
+                f"files."
+            )
         listed.append(recordings)
-        speakers |= {speaker_of(path) for path in tracked} | {speaker for _, speaker, *_ in recordings}
+        speakers |= {speaker_of(path) for path in tracked} | {
+            speaker for _, speaker, *_ in recordings
+        }
     if split and len(speakers) < 2:
         raise BadCorpus(
-            f"All recordings are of one speaker, {', '.join(speakers)}. Training needs a second one to be measured by: add recordings of "
-            "somebody else, say in transcripts.tsv who speaks, or adapt what ships with the stage adapt, to which one speaker is enough."
+            f"All recordings are of one speaker, {', '.join(speakers)}. Training needs a second "
+            f"one to be measured by: add recordings of "
+            "somebody else, say in transcripts.tsv who speaks, or adapt what ships with the stage "
+            "adapt, to which one speaker is enough."
         )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "clips.json").unlink(missing_ok=True)  # until the rest is written
@@ -222,26 +264,50 @@ def build(
                 frames = n // 640
                 tracked_file.write(pack(motion)[:frames].astype(np.float16).tobytes())
                 at, tracked_frames = tracked_frames, tracked_frames + frames
-            clips.append(dict(name=name, corpus=corpus, speaker=speaker, split="", start=cursor, length=n, tracked=at))
+            clips.append(
+                dict(
+                    name=name,
+                    corpus=corpus,
+                    speaker=speaker,
+                    split="",
+                    start=cursor,
+                    length=n,
+                    tracked=at,
+                )
+            )
             longest[speaker] = max(longest.get(speaker, 0.0), n / RATE)
             cursor += n
 
         for source, recordings in zip(sources, listed):
             if not recordings:
-                for name, speaker, samples, motion in tqdm(tracked_clips(source, list(channels), basis=basis), desc=source.name):
+                for name, speaker, samples, motion in tqdm(
+                    tracked_clips(source, list(channels), basis=basis), desc=source.name
+                ):
                     add(name, source.name, speaker, samples, label(samples, ""), motion)
                 continue
             for name, speaker, path, phones, text in tqdm(recordings, desc=source.name):
                 samples = _read(path)
-                add(name, source.name, speaker, samples, label(samples, text) if phones is None else phones)
+                add(
+                    name,
+                    source.name,
+                    speaker,
+                    samples,
+                    label(samples, text) if phones is None else phones,
+                )
                 said.append((speaker, text))
         splits = splits_of(longest) if split else dict.fromkeys(longest, "train")
-        if split and not {"train", "test"} <= {splits[speaker] for speaker, seconds in longest.items() if seconds >= LONGEST_CROP}:
+        if split and not {"train", "test"} <= {
+            splits[speaker] for speaker, seconds in longest.items() if seconds >= LONGEST_CROP
+        }:
             raise BadCorpus(
-                f"Too few speakers have a recording of {LONGEST_CROP:g} seconds or more: two are needed at least, one to train on "
-                "and one to be measured by (LibriSpeech's ten test-other speakers never train). Add longer recordings."
+                f"Too few speakers have a recording of {LONGEST_CROP:g} seconds or more: two are "
+                f"needed at least, one to train on "
+                "and one to be measured by (LibriSpeech's ten test-other speakers never train). "
+                "Add longer recordings."
             )
-        texts = [text for speaker, text in said if splits[speaker] == "train" and 20 < len(text) < 160]
+        texts = [
+            text for speaker, text in said if splits[speaker] == "train" and 20 < len(text) < 160
+        ]
         rng, seconds = np.random.default_rng(1), 0.0
         bar = tqdm(total=synthetic_minutes, desc="synthetic voices", unit="min")
         while texts and seconds < synthetic_minutes * 60:
@@ -250,7 +316,9 @@ def build(
             seconds += len(samples) / RATE
             bar.update(len(samples) / RATE / 60)
         bar.close()
-    clips = [clip | {"split": splits.get(clip["speaker"]) or split_of(clip["speaker"])} for clip in clips]
+    clips = [
+        clip | {"split": splits.get(clip["speaker"]) or split_of(clip["speaker"])} for clip in clips
+    ]
     (folder / "clips.json").write_text(json.dumps(clips))
     return Corpus(folder)
 
@@ -260,4 +328,7 @@ def _read(path: Path) -> np.ndarray:
     try:
         return read_recording(path)
     except (soundfile.LibsndfileError, OSError) as error:
-        raise BadCorpus(f"{path} cannot be read as sound ({error}). Save it as WAV, or take it out of the folder.") from None
+        raise BadCorpus(
+            f"{path} cannot be read as sound ({error}). Save it as WAV, or take it out of the "
+            f"folder."
+        ) from None

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the diffusion model (§4.2): L = L_rec + L_vel, and L_m2s through the frozen mesh-to-speech.
+"""Training of the diffusion model (§4.2): L = L_rec + L_vel, and L_m2s through the frozen
+mesh-to-speech.
 
-Beyond the paper, reconstruction and velocity also count the two numbers that people read from a mouth, how far its lips are
-apart and how far its corners; and the model learns from its own estimates of the mouth (`as_sampled`).
+Beyond the paper, reconstruction and velocity also count the two numbers that people read from a
+mouth, how far its lips are apart and how far its corners; and the model learns from its own
+estimates of the mouth (`as_sampled`).
 """
 
 from __future__ import annotations
@@ -33,10 +35,15 @@ BATCH = 48
 ESTIMATED = 0.5  # share of a batch in which the mouth is the model's own estimate
 HIDE_AUDIO = 0.2  # dropout probability of classifier-free guidance, as in the paper
 HIDE_STYLE = 0.2  # the same for the style, so that the model also samples without a direction
-HIDE_EVENTS = (0.1, 0.1, 0.1)  # the same for everything that is planned, for all but the lips, and for the lips
+# the same for everything that is planned, for all but the lips, and for the lips
+HIDE_EVENTS = (0.1, 0.1, 0.1)
 LEAST_STYLE_SPREAD = 0.1  # lower bound when standardising styles: a rare mood is not amplified
-M2S_WEIGHT = 0.5  # default weight of L_m2s; of 0.05, 0.5 and 1.5 the one with the smallest lip error
-LEAST_SPREAD = 0.02  # lower bound when standardising channels: those that hardly move are not amplified
+M2S_WEIGHT = (
+    0.5  # default weight of L_m2s; of 0.05, 0.5 and 1.5 the one with the smallest lip error
+)
+LEAST_SPREAD = (
+    0.02  # lower bound when standardising channels: those that hardly move are not amplified
+)
 
 
 def standardise(denoiser: nn.Module, batches: SpeechBatches) -> None:
@@ -58,7 +65,8 @@ def standardise(denoiser: nn.Module, batches: SpeechBatches) -> None:
 
 
 class Performer(nn.Module):
-    """The denoiser and, for THUNDER-T, the encoder that is trained with it (`-F`: features are precomputed)."""
+    """The denoiser and, for THUNDER-T, the encoder that is trained with it (`-F`: features are
+    precomputed)."""
 
     def __init__(self, denoiser: Denoiser, encoder: SpeechEncoder | None = None):
         super().__init__()
@@ -71,18 +79,21 @@ class Performer(nn.Module):
         with torch.no_grad(), torch.autocast(item["waves"].device.type, enabled=False):
             prepared = self.encoder.prepare(item["waves"])
         frames = item["features"].shape[1]
-        return torch.cat([phonetic(*self.encoder(prepared), frames), item["features"][..., -LOUDNESS:]], -1)
+        return torch.cat(
+            [phonetic(*self.encoder(prepared), frames), item["features"][..., -LOUDNESS:]], -1
+        )
 
     def style(self, item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The denoiser's condition besides the sound, [B, 1 or T, style], and of which rows it is not known, bool [B]."""
+        """The denoiser's condition besides the sound, [B, 1 or T, style], and of which rows it is
+        not known, bool [B]."""
         return item["direction"].nan_to_num(), item["direction"].isnan().any(2)[:, 0]
 
 
 class SpeechTerm(NamedTuple):
     """L_m2s: a frozen mesh-to-speech and the weight of its loss.
 
-    masked: rows whose sound is hidden for classifier-free guidance are left out, since their words are unknown to the model. Rows that
-    perform other phones than the likeliest always are.
+    masked: rows whose sound is hidden for classifier-free guidance are left out, since their words
+    are unknown to the model. Rows that perform other phones than the likeliest always are.
     """
 
     m2s: MeshToSpeech
@@ -93,23 +104,42 @@ class SpeechTerm(NamedTuple):
 class DenoiserLoss:
     """The loss of a batch: L_rec + 0.5 · L_vel, and L_m2s where a frozen mesh-to-speech is given.
 
-    Every quantity is in units of its own spread over the training set: channels, jaw, mouth vertices, gap and width.
+    Every quantity is in units of its own spread over the training set: channels, jaw, mouth
+    vertices, gap and width.
     """
 
-    def __init__(self, head: Head, denoiser: Denoiser, batches: SpeechBatches, speech: SpeechTerm | None, device: str):
-        self.device, self.alpha, self.masked = device, torch.from_numpy(alpha_bar()), speech is not None and speech.masked
+    def __init__(
+        self,
+        head: Head,
+        denoiser: Denoiser,
+        batches: SpeechBatches,
+        speech: SpeechTerm | None,
+        device: str,
+    ):
+        self.device, self.alpha, self.masked = (
+            device,
+            torch.from_numpy(alpha_bar()),
+            speech is not None and speech.masked,
+        )
         self.columns, self.mouth = Columns(head.channels), Mouth(head).to(device)
-        # For brows, eyes and head, which the voice does not determine, variety matters more than fidelity.
+        # For brows, eyes and head, which the voice does not determine, variety matters more than
+        # fidelity.
         names = [*head.expression_names, *["jaw"] * 3, *[""] * 6]
         self.speaking = torch.tensor(in_group(names, (*MOUTH, *COEFFICIENTS)), device=device)
         self.spread = _spreads(batches, self.mouth, denoiser.to(device))
         self.m2s, self.m2s_weight, self.m2s_view = None, 0.0, self.mouth
         if speech is not None:
-            self.m2s, self.m2s_weight = speech.m2s.to(device).eval().requires_grad_(False), speech.weight
+            self.m2s, self.m2s_weight = (
+                speech.m2s.to(device).eval().requires_grad_(False),
+                speech.weight,
+            )
             self.m2s_view = SPACES[speech.m2s.config.space](speech.m2s.mouth or head).to(device)
 
-    def __call__(self, model: Performer, item: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-        """Terms "total", which is minimised, "rec", "vel" and "m2s" of a batch that `SpeechBatches` drew."""
+    def __call__(
+        self, model: Performer, item: dict[str, Tensor], rng: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """Terms "total", which is minimised, "rec", "vel" and "m2s" of a batch that `SpeechBatches`
+        drew."""
         item = {k: v.to(self.device) for k, v in item.items()}
         denoiser = model.denoiser
         truth = denoiser.standardise(item["motion"])
@@ -127,16 +157,25 @@ class DenoiserLoss:
         clean = self._with_estimates(denoiser, truth, noise, step, conditions, estimated)
         x0 = denoiser(noisy(clean, noise, step, self.alpha), step, *conditions)
         true_to_sound = item["crop"][:, 2] < TRUE_TO_SOUND
-        return self.compare(denoiser, x0, truth, item, supervised=true_to_sound & ~silent if self.masked else true_to_sound)
+        return self.compare(
+            denoiser,
+            x0,
+            truth,
+            item,
+            supervised=true_to_sound & ~silent if self.masked else true_to_sound,
+        )
 
     def compare(
         self, network: nn.Module, x0: Tensor, truth: Tensor, item: dict[str, Tensor],
-        more: Callable[[Tensor, Tensor], dict[str, Tensor]] | None = None, supervised: Tensor | None = None,
+        more: Callable[[Tensor, Tensor], dict[str, Tensor]] | None = None,
+        supervised: Tensor | None = None,
     ) -> dict[str, Tensor]:  # fmt: skip
-        """Terms "total", "rec", "vel" and "m2s" of any network's estimate x0 [B, T, C] of standardised motions `truth`.
+        """Terms "total", "rec", "vel" and "m2s" of any network's estimate x0 [B, T, C] of
+        standardised motions `truth`.
 
-        more: further terms of the total, from the mouth's vertices [B, T, V, 3] of the estimate and of the truth.  supervised: rows that
-        L_m2s counts, bool [B], None for all. Each keeps the weight in the total that it has where all count.
+        more: further terms of the total, from the mouth's vertices [B, T, V, 3] of the estimate and
+        of the truth.  supervised: rows that L_m2s counts, bool [B], None for all. Each keeps the
+        weight in the total that it has where all count.
         """
         x0 = x0.float()
         with torch.autocast(torch.device(self.device).type, enabled=False):
@@ -157,19 +196,26 @@ class DenoiserLoss:
         return {"total": total} | parts
 
     @staticmethod
-    def _speech(m2s: MeshToSpeech, view: Tensor, item: dict[str, Tensor], rows: Tensor | None) -> tuple[Tensor, float]:
-        """L_m2s of a mesh-to-speech's input `view` [B, T, …] in `rows` (bool [B], None for all), and their share."""
+    def _speech(
+        m2s: MeshToSpeech, view: Tensor, item: dict[str, Tensor], rows: Tensor | None
+    ) -> tuple[Tensor, float]:
+        """L_m2s of a mesh-to-speech's input `view` [B, T, …] in `rows` (bool [B], None for all),
+        and their share."""
         if rows is None:
             rows = torch.ones(len(view), dtype=torch.bool, device=view.device)
         if not rows.any():
             return view.new_zeros(()), 0.0
         true = {name: item[name][rows] for name in ("mel", "units")}
-        return speech_loss(*m2s(view[rows], item["voices"][rows]), true)["total"], float(rows.float().mean())
+        return speech_loss(*m2s(view[rows], item["voices"][rows]), true)["total"], float(
+            rows.float().mean()
+        )
 
     def _with_estimates(
-        self, denoiser: Denoiser, truth: Tensor, noise: Tensor, step: Tensor, conditions: tuple[Tensor, ...], rows: Tensor
+        self, denoiser: Denoiser, truth: Tensor, noise: Tensor, step: Tensor,
+        conditions: tuple[Tensor, ...], rows: Tensor
     ) -> Tensor:  # fmt: skip
-        """Motions [B, T, C] to be noised: in `rows` (bool [B]) the mouth is the model's own estimate of it (`as_sampled`)."""
+        """Motions [B, T, C] to be noised: in `rows` (bool [B]) the mouth is the model's own
+        estimate of it (`as_sampled`)."""
         if not rows.any():
             return truth
         clean = truth.clone()
@@ -179,70 +225,122 @@ class DenoiserLoss:
         clean[rows] = as_sampled(truth[rows], guess, step[rows], self.alpha, self.speaking)
         return clean
 
-    def reconstruction(self, error: Tensor, vertices: Tensor, true_vertices: Tensor) -> dict[str, Tensor]:
-        """L_rec and L_vel of the error [B, T, C] of standardised motions and of their mouth vertices [B, T, V, 3]."""
+    def reconstruction(
+        self, error: Tensor, vertices: Tensor, true_vertices: Tensor
+    ) -> dict[str, Tensor]:
+        """L_rec and L_vel of the error [B, T, C] of standardised motions and of their mouth
+        vertices [B, T, V, 3]."""
         columns, parts = self.columns, {}
-        mesh, shape = (vertices - true_vertices).flatten(2), self.mouth.shape(vertices) - self.mouth.shape(true_vertices)
-        for kind, e, m, g in (("rec", error, mesh, shape), ("vel", error.diff(dim=1), mesh.diff(dim=1), shape.diff(dim=1))):
+        mesh, shape = (
+            (vertices - true_vertices).flatten(2),
+            self.mouth.shape(vertices) - self.mouth.shape(true_vertices),
+        )
+        for kind, e, m, g in (
+            ("rec", error, mesh, shape),
+            ("vel", error.diff(dim=1), mesh.diff(dim=1), shape.diff(dim=1)),
+        ):
             channels, points, openings = self.spread[kind]
             e = e.square() / channels
-            total = e[..., columns.expression].mean() + e[..., columns.jaw].mean() + e[..., columns.jaw.stop :].mean()
+            total = (
+                e[..., columns.expression].mean()
+                + e[..., columns.jaw].mean()
+                + e[..., columns.jaw.stop :].mean()
+            )
             parts[kind] = total + m.square().mean() / points + (g.square() / openings).mean()
         return parts
 
     def figures(self, model: Performer, held_out: SpeechBatches) -> dict[str, float]:
-        """Error of a reconstruction from pure noise in one step, which measures how much the sound and the direction determine.
+        """Error of a reconstruction from pure noise in one step, which measures how much the sound
+        and the direction determine.
 
-        Mean over frames of the worst mouth vertex, in mm, and the mean correlation of the jaw's first angle.
+        Mean over frames of the worst mouth vertex, in mm, and the mean correlation of the jaw's
+        first angle.
         """
         item = {k: v.to(self.device) for k, v in held_out(np.random.default_rng(0)).items()}
         step = torch.full((len(item["motion"]),), STEPS - 1, device=self.device)
-        noise = torch.randn(item["motion"].shape, generator=torch.Generator().manual_seed(0)).to(self.device)
+        noise = torch.randn(item["motion"].shape, generator=torch.Generator().manual_seed(0)).to(
+            self.device
+        )
         style, free = model.style(item)
         planned = {"events": item["events"]} if getattr(model.denoiser.config, "events", 0) else {}
         x0 = model.denoiser(noise, step, model.features(item), style=style, free=free, **planned)
         return self.errors(model.denoiser.restore(x0), item["motion"])
 
     def errors(self, guess: Tensor, truth: Tensor) -> dict[str, float]:
-        """Mean over frames of the worst mouth vertex, mm, and the mean correlation of the jaw's first angle, of motions [B, T, C]."""
-        worst = (self.mouth.of_packed(guess) - self.mouth.of_packed(truth)).norm(dim=-1).amax(-1).mean() * 1e3
+        """Mean over frames of the worst mouth vertex, mm, and the mean correlation of the jaw's
+        first angle, of motions [B, T, C]."""
+        worst = (self.mouth.of_packed(guess) - self.mouth.of_packed(truth)).norm(dim=-1).amax(
+            -1
+        ).mean() * 1e3
         jaw = self.columns.jaw.start
-        correlations = torch.stack([torch.corrcoef(torch.stack([g[:, jaw], t[:, jaw]]))[0, 1] for g, t in zip(guess, truth)])
+        correlations = torch.stack(
+            [
+                torch.corrcoef(torch.stack([g[:, jaw], t[:, jaw]]))[0, 1]
+                for g, t in zip(guess, truth)
+            ]
+        )
         return {"worst_vertex_mm": float(worst), "jaw_r": float(correlations.nanmean())}
 
 
 def draw_hidden_events(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Which curves of `count` rows are hidden in training, so that the model also samples without them: bool [count, 1, EVENTS]."""
+    """Which curves of `count` rows are hidden in training, so that the model also samples without
+    them: bool [count, 1, EVENTS]."""
     all_of_them, all_but_lips, lips = (rng.random((count, 3)) < HIDE_EVENTS).T[:, :, None]
     of_lips = np.isin(np.arange(len(EVENTS)), np.r_[LIPS])
     return (all_of_them | np.where(of_lips, lips, all_but_lips))[:, None]
 
 
-def build_denoiser(motions: MotionSet, seed: int, start: dict[str, Tensor] | None = None, directed: bool = True) -> Denoiser:
-    """A denoiser for these motions, with `start` weights where their shapes fit; standardised by the motions unless all of them do.
+def build_denoiser(
+    motions: MotionSet, seed: int, start: dict[str, Tensor] | None = None, directed: bool = True
+) -> Denoiser:
+    """A denoiser for these motions, with `start` weights where their shapes fit; standardised by
+    the motions unless all of them do.
 
     Unless `directed`, styles are learned only if `start` knows them.
     """
     torch.manual_seed(seed)
-    # Weights that know no styles may be adapted as they are; with styles to learn they would be standardised again.
+    # Weights that know no styles may be adapted as they are; with styles to learn they would be
+    # standardised again.
     style = len(DIRECTION_NAMES) if directed or start is None or "no_style" in start else 0
     events = len(EVENTS) if directed or start is None or "no_events" in start else 0
-    denoiser = Denoiser(DenoiserConfig(motion=motions.motions.shape[2], audio=motions.features.shape[1], style=style, events=events))
+    denoiser = Denoiser(
+        DenoiserConfig(
+            motion=motions.motions.shape[2],
+            audio=motions.features.shape[1],
+            style=style,
+            events=events,
+        )
+    )
     if not denoiser.start_from(start or {}):  # from nothing, or with another encoder's features
-        standardise(denoiser, SpeechBatches(motions, motions.of("train", FRAMES, listening=True), FRAMES, BATCH, mel=False))
+        standardise(
+            denoiser,
+            SpeechBatches(
+                motions, motions.of("train", FRAMES, listening=True), FRAMES, BATCH, mel=False
+            ),
+        )
     return denoiser
 
 
 def train_denoiser(
-    motions: MotionSet, head: Head, folder: Path, schedule: Schedule, denoiser: Denoiser, speech: SpeechTerm | None = None,
+    motions: MotionSet, head: Head, folder: Path, schedule: Schedule, denoiser: Denoiser,
+    speech: SpeechTerm | None = None,
     encoder: SpeechEncoder | None = None, device: str = "cpu",
 ) -> tuple[Performer, dict[str, float]]:  # fmt: skip
-    """Train a denoiser of `build_denoiser` on the teacher's motions, with L_m2s if there is a `speech` term.
+    """Train a denoiser of `build_denoiser` on the teacher's motions, with L_m2s if there is a
+    `speech` term.
 
-    With an `encoder` that is trained too (THUNDER-T). Returns (performer, figures on the unseen test voices).
+    With an `encoder` that is trained too (THUNDER-T). Returns (performer, figures on the unseen
+    test voices).
     """
     waves = encoder is not None
-    batches = SpeechBatches(motions, motions.of("train", FRAMES, listening=True), FRAMES, BATCH, mel=speech is not None, waves=waves)
+    batches = SpeechBatches(
+        motions,
+        motions.of("train", FRAMES, listening=True),
+        FRAMES,
+        BATCH,
+        mel=speech is not None,
+        waves=waves,
+    )
     if encoder is not None:
         encoder = encoder.requires_grad_(True)
         encoder.ctc_head.requires_grad_(False)
@@ -252,25 +350,42 @@ def train_denoiser(
         SpeechBatches(motions, rows, FRAMES, BATCH, mel=False, waves=waves)
         for rows in (motions.watched(FRAMES), motions.of("test", FRAMES))
     )
-    fit(performer, batches, loss, schedule, folder, lambda model: loss.figures(model, watched), device=device)
+    fit(
+        performer,
+        batches,
+        loss,
+        schedule,
+        folder,
+        lambda model: loss.figures(model, watched),
+        device=device,
+    )
     with torch.no_grad():
-        return performer, {f"test_{k}": round(v, 4) for k, v in loss.figures(performer, test).items()}
+        return performer, {
+            f"test_{k}": round(v, 4) for k, v in loss.figures(performer, test).items()
+        }
 
 
-def as_sampled(truth: Tensor, guess: Tensor, step: Tensor, alpha: Tensor, replaced: Tensor) -> Tensor:
-    """Training input x_0 [B, T, C]: in `replaced` channels the truth is blended with the model's own `guess`, more at high noise.
+def as_sampled(
+    truth: Tensor, guess: Tensor, step: Tensor, alpha: Tensor, replaced: Tensor
+) -> Tensor:
+    """Training input x_0 [B, T, C]: in `replaced` channels the truth is blended with the model's
+    own `guess`, more at high noise.
 
     step: [B]; alpha: ᾱ of every step; replaced: bool, broadcast over the motion.
 
-    In sampling the model sees its earlier estimate, which is slightly weaker than the truth. Trained on the truth alone it takes
-    that for a calm style and weakens the motion at every step. After DREAM (Zhou et al., CVPR 2024).
+    In sampling the model sees its earlier estimate, which is slightly weaker than the truth.
+    Trained on the truth alone it takes that for a calm style and weakens the motion at every step.
+    After DREAM (Zhou et al., CVPR 2024).
     """
     share = (1 - alpha.to(truth.device)[step]).sqrt()[:, None, None]
     return truth + share * replaced * (guess - truth)
 
 
-def _spreads(batches: SpeechBatches, mouth: Mouth, denoiser: Denoiser) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
-    """Variances of standardised motion [C], of mouth vertices (one number), of gap and width [2], and of their frame differences."""
+def _spreads(
+    batches: SpeechBatches, mouth: Mouth, denoiser: Denoiser
+) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    """Variances of standardised motion [C], of mouth vertices (one number), of gap and width [2],
+    and of their frame differences."""
     rng = np.random.default_rng(2)
     x = torch.cat([batches(rng)["motion"] for _ in range(12)])
     device = denoiser.motion_mean.device
@@ -280,4 +395,11 @@ def _spreads(batches: SpeechBatches, mouth: Mouth, denoiser: Denoiser) -> dict[s
     shape = mouth.shape(vertices)
     rec = (torch.ones(x.shape[-1], device=device), vertices.flatten(2).var(), shape.var((0, 1)))
     change = truth.diff(dim=1).square().mean((0, 1)).clamp_min(1e-2)
-    return {"rec": rec, "vel": (change, vertices.diff(dim=1).square().mean(), shape.diff(dim=1).square().mean((0, 1)))}
+    return {
+        "rec": rec,
+        "vel": (
+            change,
+            vertices.diff(dim=1).square().mean(),
+            shape.diff(dim=1).square().mean((0, 1)),
+        ),
+    }

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Distils the diffusion model: a copy that reaches in four steps what the whole model reaches in twenty.
+"""Distils the diffusion model: a copy that reaches in four steps what the whole model reaches in
+twenty.
 
-Without guidance a take is a smooth function of noise, sound and direction. So the few steps are trained end to end as one network:
-from noise to the take that the whole model makes of the same noise (Luhman and Luhman 2021, with intermediate steps). Every
-intermediate estimate is trained towards that take too (consistency models, Song et al. 2023), so the same seed gives about the
-same take at any quality.
+Without guidance a take is a smooth function of noise, sound and direction. So the few steps are
+trained end to end as one network: from noise to the take that the whole model makes of the same
+noise (Luhman and Luhman 2021, with intermediate steps). Every intermediate estimate is trained
+towards that take too (consistency models, Song et al. 2023), so the same seed gives about the same
+take at any quality.
 """
 
 from __future__ import annotations
@@ -42,8 +44,8 @@ WATCHED = 64  # validation lines
 class Lines:
     """Lines with the whole model's takes of them.
 
-    features: float16 [N, T, d].  events: float16 [N, T, EVENTS], NaN where they are not known.  style: float16 [N, direction].
-    free: bool [N], in any style.  seed: int64 [N], of the noise.
+    features: float16 [N, T, d].  events: float16 [N, T, EVENTS], NaN where they are not known.
+     style: float16 [N, direction]. free: bool [N], in any style.  seed: int64 [N], of the noise.
     takes: float16 [N, T, C], standardised.
     """
 
@@ -56,29 +58,51 @@ class Lines:
 
     def part(self, at) -> dict[str, Tensor]:
         """The lines `at` as tensors of a batch, with their noise."""
-        item = {name: torch.from_numpy(getattr(self, name)[at]) for name in ("features", "events", "style", "free", "takes")}
-        item = {name: value.float() if value.is_floating_point() else value for name, value in item.items()}
+        item = {
+            name: torch.from_numpy(getattr(self, name)[at])
+            for name in ("features", "events", "style", "free", "takes")
+        }
+        item = {
+            name: value.float() if value.is_floating_point() else value
+            for name, value in item.items()
+        }
         item["style"] = item["style"][:, None]
-        return item | {"noise": torch.from_numpy(seeded_noise(self.seed[at].tolist(), *self.takes.shape[1:]))}
+        return item | {
+            "noise": torch.from_numpy(seeded_noise(self.seed[at].tolist(), *self.takes.shape[1:]))
+        }
 
 
-def _line(motions: MotionSet, by_voice: dict[str, list[int]], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Speech features [FRAMES, d] and events [FRAMES, EVENTS] of one voice, of as many clips as that takes."""
+def _line(
+    motions: MotionSet, by_voice: dict[str, list[int]], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Speech features [FRAMES, d] and events [FRAMES, EVENTS] of one voice, of as many clips as
+    that takes."""
     rows, variant = by_voice[rng.choice(list(by_voice))], int(rng.integers(VARIANTS))
     parts, left = [], FRAMES
     while left > 0:
         row = motions.rows[rng.choice(rows)]
         start = int(rng.integers(0, max(1, row.frames - left + 1)))
         at = slice(row.start + start, row.start + min(row.frames, start + left))
-        parts.append((motions.features_of(at, variant).astype(np.float16), motions.events[variant, at]))
+        parts.append(
+            (motions.features_of(at, variant).astype(np.float16), motions.events[variant, at])
+        )
         left -= at.stop - at.start
     features, events = map(np.concatenate, zip(*parts))
     return features, events
 
 
 @torch.no_grad()
-def _sampled(denoiser: Denoiser, motions: MotionSet, rows: list[int], count: int, seed: int, path: Path, device: str) -> Lines:
-    """`count` lines of the voices of `rows` with the whole model's takes, from `path` if they were sampled before."""
+def _sampled(
+    denoiser: Denoiser,
+    motions: MotionSet,
+    rows: list[int],
+    count: int,
+    seed: int,
+    path: Path,
+    device: str,
+) -> Lines:
+    """`count` lines of the voices of `rows` with the whole model's takes, from `path` if they were
+    sampled before."""
     if path.exists():
         with np.load(path, allow_pickle=False) as file:
             return Lines(**file)
@@ -88,8 +112,15 @@ def _sampled(denoiser: Denoiser, motions: MotionSet, rows: list[int], count: int
         by_voice.setdefault(motions.rows[i].speaker, []).append(i)
     for start in tqdm(range(0, count, BATCH), desc="sampling lines", mininterval=10):
         seeds = rng.integers(1 << 30, size=min(BATCH, count - start))
-        asked = [Direction() if rng.random() < 0.5 else Direction.of_clip(str(s), rng) for s in seeds]
-        style = np.concatenate([reading(d.vector()[None], int(s), float(rng.choice(SPREADS))) for d, s in zip(asked, seeds)])
+        asked = [
+            Direction() if rng.random() < 0.5 else Direction.of_clip(str(s), rng) for s in seeds
+        ]
+        style = np.concatenate(
+            [
+                reading(d.vector()[None], int(s), float(rng.choice(SPREADS)))
+                for d, s in zip(asked, seeds)
+            ]
+        )
         features, events = map(np.stack, zip(*(_line(motions, by_voice, rng) for _ in seeds)))
         events = np.where(draw_hidden_events(len(events), rng), np.float16(np.nan), events)
         lines = Lines(
@@ -104,15 +135,22 @@ def _sampled(denoiser: Denoiser, motions: MotionSet, rows: list[int], count: int
     return lines
 
 
-def from_noise(denoiser: Denoiser, item: dict[str, Tensor], steps: int, least_noise: float = 0.0) -> list[Tensor]:
-    """All estimates of the take during sampling from the noise of a batch, standardised [B, T, C]; the last is the result."""
+def from_noise(
+    denoiser: Denoiser, item: dict[str, Tensor], steps: int, least_noise: float = 0.0
+) -> list[Tensor]:
+    """All estimates of the take during sampling from the noise of a batch, standardised [B, T, C];
+    the last is the result."""
     styled = denoiser.config.style > 0
     style, free = (item["style"], item["free"]) if styled else (None, None)
     conditions = {"style": style, "free": free, "events": item["events"]}
     estimates: list[Tensor] = []
 
     def denoise(x: Tensor, step: int) -> Tensor:
-        estimates.append(denoiser(x, torch.full((len(x),), step, device=x.device), item["features"], **conditions))
+        estimates.append(
+            denoiser(
+                x, torch.full((len(x),), step, device=x.device), item["features"], **conditions
+            )
+        )
         return estimates[-1]
 
     sample(denoise, item["noise"], solver_steps(steps, least_noise))
@@ -120,18 +158,30 @@ def from_noise(denoiser: Denoiser, item: dict[str, Tensor], steps: int, least_no
 
 
 def distil(
-    motions: MotionSet, head: Head, whole: Denoiser, folder: Path, schedule: Schedule, lines: int = 960, device: str = "cpu"
+    motions: MotionSet, head: Head, whole: Denoiser, folder: Path, schedule: Schedule,
+    lines: int = 960, device: str = "cpu"
 ) -> tuple[Denoiser, dict[str, float]]:  # fmt: skip
-    """Train a copy of the model `whole` to reproduce in STEPS its result of WHOLE_STEPS, on `lines` lines of the training voices.
+    """Train a copy of the model `whole` to reproduce in STEPS its result of WHOLE_STEPS, on `lines`
+    lines of the training voices.
 
-    Returns (model, figures on lines of the validation voices: distance of lips and channels from the whole model's take of the same noise,
-    and the spread of its takes).
+    Returns (model, figures on lines of the validation voices: distance of lips and channels from
+    the whole model's take of the same noise, and the spread of its takes).
     """
     folder.mkdir(parents=True, exist_ok=True)
     lines = min(lines, BATCH * schedule.steps)  # no more than are looked at
     whole = whole.to(device)
-    taught = _sampled(whole, motions, motions.of("train", listening=True), lines, schedule.seed, folder / "lines.npz", device)
-    watched = _sampled(whole, motions, motions.watched(), min(WATCHED, lines), 0, folder / "watched.npz", device)
+    taught = _sampled(
+        whole,
+        motions,
+        motions.of("train", listening=True),
+        lines,
+        schedule.seed,
+        folder / "lines.npz",
+        device,
+    )
+    watched = _sampled(
+        whole, motions, motions.watched(), min(WATCHED, lines), 0, folder / "watched.npz", device
+    )
     model = Denoiser(replace(whole.config, steps=STEPS, least_noise=LEAST_NOISE))
     model.load_state_dict(whole.state_dict())
     model = model.requires_grad_(True).to(device)
@@ -139,25 +189,41 @@ def distil(
     measure = DenoiserLoss(head, model, spreads, None, device)
 
     def batch(rng: np.random.Generator) -> dict[str, Tensor]:
-        return taught.part(np.sort(rng.choice(len(taught.seed), min(BATCH, len(taught.seed)), replace=False)))
+        return taught.part(
+            np.sort(rng.choice(len(taught.seed), min(BATCH, len(taught.seed)), replace=False))
+        )
 
-    def loss(model: nn.Module, item: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+    def loss(
+        model: nn.Module, item: dict[str, Tensor], rng: np.random.Generator
+    ) -> dict[str, Tensor]:
         item = {name: value.to(device) for name, value in item.items()}
         estimates = [x.float() for x in from_noise(model, item, STEPS, LEAST_NOISE)]
         with torch.autocast(torch.device(device).type, enabled=False):
-            vertices, wanted = (measure.mouth.of_packed(model.restore(x)) for x in (estimates[-1], item["takes"]))
+            vertices, wanted = (
+                measure.mouth.of_packed(model.restore(x)) for x in (estimates[-1], item["takes"])
+            )
             parts = measure.reconstruction(estimates[-1] - item["takes"], vertices, wanted)
             way = torch.stack([(x - item["takes"]).square().mean() for x in estimates[:-1]]).mean()
         return {"total": parts["rec"] + 0.5 * parts["vel"] + ON_THE_WAY * way, "way": way} | parts
 
     def figures(model: Denoiser) -> dict[str, float]:
         item = {name: value.to(device) for name, value in watched.part(slice(None)).items()}
-        takes, wanted = (model.restore(x) for x in (from_noise(model, item, STEPS, LEAST_NOISE)[-1], item["takes"]))
-        apart = (measure.mouth.of_packed(takes) - measure.mouth.of_packed(wanted)).norm(dim=-1).mean() * 1e3
+        takes, wanted = (
+            model.restore(x)
+            for x in (from_noise(model, item, STEPS, LEAST_NOISE)[-1], item["takes"])
+        )
+        apart = (measure.mouth.of_packed(takes) - measure.mouth.of_packed(wanted)).norm(
+            dim=-1
+        ).mean() * 1e3
         off = ((takes - wanted) / model.motion_std).square().mean().sqrt()
         channels, neck = measure.columns.expression, measure.columns.head
-        spread = {name: float(takes[..., c].std() / wanted[..., c].std()) for name, c in (("spread", channels), ("head_spread", neck))}
-        speed = float(takes.diff(dim=1)[..., channels].std() / wanted.diff(dim=1)[..., channels].std())
+        spread = {
+            name: float(takes[..., c].std() / wanted[..., c].std())
+            for name, c in (("spread", channels), ("head_spread", neck))
+        }
+        speed = float(
+            takes.diff(dim=1)[..., channels].std() / wanted.diff(dim=1)[..., channels].std()
+        )
         return {"mouth_mm": float(apart), "off": float(off), "speed": speed} | spread
 
     fit(model, batch, loss, schedule, folder, figures, validate_every=100, device=device)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training in a FLAME file's own expression space: `--flame FILE` makes its coefficients the channels of all motions.
+"""Training in a FLAME file's own expression space: `--flame FILE` makes its coefficients the
+channels of all motions.
 
-The teacher's performances, and captures on the bundled head's channels, are retargeted when they are read; tracked FLAME sequences
-are taken as they are.
+The teacher's performances, and captures on the bundled head's channels, are retargeted when they
+are read; tracked FLAME sequences are taken as they are.
 """
 
 from __future__ import annotations
@@ -27,18 +28,27 @@ _OF_THE_MOUTH = 0.5  # share of the mouth's region from which a vertex is an inp
 class FlameBasis:
     """A FLAME file's expression space.
 
-    path: of the file.  head: with `coefficients` expression directions, its lips marked.  digest: of the file, in short.
-    Raises BadHead if the file is not a FLAME model, or has no recognisable mouth.
+    path: of the file.  head: with `coefficients` expression directions, its lips marked.  digest:
+    of the file, in short. Raises BadHead if the file is not a FLAME model, or has no recognisable
+    mouth.
     """
 
     def __init__(self, path: Path, coefficients: int = COEFFICIENTS):
         self.path = Path(path)
         head = load_head(self.path)
         if not head.identity.shape[2]:
-            raise BadHead(f"{self.path.name} is no FLAME file: choose one, or leave out --flame to train on the bundled head")
+            raise BadHead(
+                f"{self.path.name} is no FLAME file: choose one, or leave out --flame to train on "
+                f"the bundled head"
+            )
         # Its first directions move it most.
-        directions, names = np.ascontiguousarray(head.shapedirs[:, :, :coefficients]), head.expression_names[:coefficients]
-        self.head = _with_mouth(regions.mark_regions(replace(head, shapedirs=directions, expression_names=names)))
+        directions, names = (
+            np.ascontiguousarray(head.shapedirs[:, :, :coefficients]),
+            head.expression_names[:coefficients],
+        )
+        self.head = _with_mouth(
+            regions.mark_regions(replace(head, shapedirs=directions, expression_names=names))
+        )
         self.digest = hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
 
     @cached_property
@@ -51,7 +61,8 @@ class FlameBasis:
         return self.retarget.to(motion, channels)
 
     def own(self, coefficients: np.ndarray) -> np.ndarray:
-        """Coefficients [T, b] of a tracked sequence of this file as channels [T, n], padded with 0 or cut."""
+        """Coefficients [T, b] of a tracked sequence of this file as channels [T, n], padded with 0
+        or cut."""
         result = np.zeros((len(coefficients), self.head.channels))
         count = min(coefficients.shape[1], self.head.channels)
         result[:, :count] = np.clip(coefficients[:, :count], -MOST, MOST)
@@ -59,8 +70,14 @@ class FlameBasis:
 
 
 def _with_mouth(head: Head) -> Head:
-    """A head with the vertices that mesh-to-speech reads: those of the mouth's region, and the lips' landmarks."""
+    """A head with the vertices that mesh-to-speech reads: those of the mouth's region, and the
+    lips' landmarks."""
     of_mouth = head.regions[head.region_names.index("mouth")] > _OF_THE_MOUTH
-    landmarks = [head.inner_lip_upper_mid, head.inner_lip_lower_mid, head.mouth_corner_left, head.mouth_corner_right]
+    landmarks = [
+        head.inner_lip_upper_mid,
+        head.inner_lip_lower_mid,
+        head.mouth_corner_left,
+        head.mouth_corner_right,
+    ]
     ids = np.union1d(np.flatnonzero(of_mouth), landmarks).astype(np.int32)
     return replace(head, mouth_vertices=ids, mouth_parts=np.zeros(len(ids), np.int32))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the graphs of networks that ONNX Runtime computes (`engine.network`), without their weights. Needs the package onnx."""
+"""Writes the graphs of networks that ONNX Runtime computes (`engine.network`), without their
+weights. Needs the package onnx."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ Axes = dict[str, dict[int, str]]
 
 @dataclass(frozen=True)
 class _Traced:
-    """What a network is traced with: inputs by name, names of its outputs, and which axes of both have any length.
+    """What a network is traced with: inputs by name, names of its outputs, and which axes of both
+    have any length.
 
     paced: the input [B, T, …] as long as everything that layers normalise, if there is one.
     """
@@ -46,12 +48,20 @@ class _Traced:
 def _denoiser(network: Denoiser) -> _Traced:
     known = network.config
     inputs = {
-        "x": torch.randn(_TAKES, _FRAMES, known.motion), "step": torch.tensor([500]), "audio": torch.randn(1, _FRAMES, known.audio),
+        "x": torch.randn(_TAKES, _FRAMES, known.motion), "step": torch.tensor([500]),
+        "audio": torch.randn(1, _FRAMES, known.audio),
         "silent": torch.zeros(1, dtype=torch.bool),
     }  # fmt: skip
-    axes: Axes = {"x": {0: "takes", 1: "frames"}, "audio": {0: "sounds", 1: "frames"}, "estimate": {0: "takes", 1: "frames"}}
+    axes: Axes = {
+        "x": {0: "takes", 1: "frames"},
+        "audio": {0: "sounds", 1: "frames"},
+        "estimate": {0: "takes", 1: "frames"},
+    }
     if known.style:
-        inputs |= {"style": torch.randn(_TAKES, _FRAMES, known.style), "free": torch.zeros(1, dtype=torch.bool)}
+        inputs |= {
+            "style": torch.randn(_TAKES, _FRAMES, known.style),
+            "free": torch.zeros(1, dtype=torch.bool),
+        }
         axes["style"] = {0: "styles", 1: "frames or one"}
     if known.events:
         inputs |= {"events": torch.randn(_TAKES, _FRAMES, known.events)}
@@ -68,17 +78,30 @@ def _encoder(network: SpeechEncoder) -> _Traced | None:
 
 def _judge(network: JudgeOfLips) -> _Traced:
     known = network.config
-    lips = {name: 1e-3 * torch.randn(1, _FRAMES, 4, 3) for name in ("lips", "expected", "asked", "plain")}
-    inputs = {"speech": torch.rand(1, _FRAMES, known.speech), **lips, "opening": torch.randn(1, _FRAMES)}
+    lips = {
+        name: 1e-3 * torch.randn(1, _FRAMES, 4, 3)
+        for name in ("lips", "expected", "asked", "plain")
+    }
+    inputs = {
+        "speech": torch.rand(1, _FRAMES, known.speech),
+        **lips,
+        "opening": torch.randn(1, _FRAMES),
+    }
     if known.heard:
-        inputs |= {"features": torch.randn(1, _FRAMES, known.heard), "evidence": torch.randn(1, _FRAMES)}
+        inputs |= {
+            "features": torch.randn(1, _FRAMES, known.heard),
+            "evidence": torch.randn(1, _FRAMES),
+        }
     outputs = ["opinions", "in_all", "hard"]
     return _Traced(inputs, outputs, {name: {1: "frames"} for name in (*inputs, "opinions", "hard")})
 
 
 def _m2s(network: SeenMouth) -> _Traced:
     known = network.config
-    inputs = {"mouths": 1e-3 * torch.randn(1, _FRAMES, known.inputs), "speakers": torch.randn(1, known.speaker)}
+    inputs = {
+        "mouths": 1e-3 * torch.randn(1, _FRAMES, known.inputs),
+        "speakers": torch.randn(1, known.speaker),
+    }
     axes: Axes = {"mouths": {1: "frames"}, "features": {1: "frames"}, "units": {1: "half frames"}}
     axes |= {"speakers": {0: "speakers"}, "mels": {0: "speakers", 1: "half frames"}}
     return _Traced(inputs, ["features", "units", "mels"], axes)
@@ -87,14 +110,23 @@ def _m2s(network: SeenMouth) -> _Traced:
 def _vocoder(network: Vocoder) -> _Traced:
     known = network.config
     inputs = {
-        "mel": torch.randn(1, 2 * _FRAMES, BINS), "units": torch.zeros(1, _FRAMES, dtype=torch.int64),
+        "mel": torch.randn(1, 2 * _FRAMES, BINS), "units": torch.zeros(1, _FRAMES,
+        dtype=torch.int64),
         "speaker": torch.randn(1, known.speaker),
     }  # fmt: skip
-    return _Traced(inputs, ["scores", "amplitudes"], {name: {1: name} for name in ("mel", "units", "scores", "amplitudes")})
+    return _Traced(
+        inputs,
+        ["scores", "amplitudes"],
+        {name: {1: name} for name in ("mel", "units", "scores", "amplitudes")},
+    )
 
 
 def _speaker(network: SpeakerEncoder) -> _Traced:
-    return _Traced({"mels": torch.rand(_TAKES, 160, 40)}, ["speakers"], {"mels": {0: "parts"}, "speakers": {0: "parts"}})
+    return _Traced(
+        {"mels": torch.rand(_TAKES, 160, 40)},
+        ["speakers"],
+        {"mels": {0: "parts"}, "speakers": {0: "parts"}},
+    )
 
 
 TRACED: dict[str, Callable[..., _Traced | None]] = {
@@ -121,10 +153,14 @@ def _reshape(graph, x, shape: list[int]):
 
 
 def _unflatten(graph, x, axis, sizes):
-    """An axis of x as several, behind which there is at most one: torch would compute all lengths again at every call."""
+    """An axis of x as several, behind which there is at most one: torch would compute all lengths
+    again at every call."""
     rank, axis = symbolic_helper._get_tensor_rank(x), symbolic_helper._parse_arg(axis, "i")
     if symbolic_helper._is_packed_list(sizes):
-        sizes = [symbolic_helper._maybe_get_const(size, "i") for size in symbolic_helper._unpack_list(sizes)]
+        sizes = [
+            symbolic_helper._maybe_get_const(size, "i")
+            for size in symbolic_helper._unpack_list(sizes)
+        ]
     else:
         sizes = symbolic_helper._parse_arg(sizes, "is")
     sizes = [size if isinstance(size, int) else -1 for size in sizes]  # one may be computed
@@ -144,10 +180,20 @@ def _flatten(graph, x, first: int, last: int):
 
 
 def _transpose_weights(graph, stored: Collection[str]) -> None:
-    """Have matrices that linear layers multiply with handed over transposed, instead of transposing them at every call."""
-    matrices = {tensor.name: tensor for tensor in graph.initializer if tensor.name in stored and len(tensor.dims) == 2}
-    transposes = {node.output[0]: node for node in graph.node if node.op_type == "Transpose" and node.input[0] in matrices}
-    for name in {node.input[0] for node in transposes.values()}:  # nothing else reads them, or the graph would not be whole any more
+    """Have matrices that linear layers multiply with handed over transposed, instead of transposing
+    them at every call."""
+    matrices = {
+        tensor.name: tensor
+        for tensor in graph.initializer
+        if tensor.name in stored and len(tensor.dims) == 2
+    }
+    transposes = {
+        node.output[0]: node
+        for node in graph.node
+        if node.op_type == "Transpose" and node.input[0] in matrices
+    }
+    # nothing else reads them, or the graph would not be whole any more
+    for name in {node.input[0] for node in transposes.values()}:
         matrices[name].dims[:] = matrices[name].dims[::-1]
         matrices[name].name += TRANSPOSED
     for node in transposes.values():
@@ -159,7 +205,8 @@ def _transpose_weights(graph, stored: Collection[str]) -> None:
 
 
 def _normalise_rows(graph, paced: str) -> None:
-    """Have layers normalise [B, T, width] as instances: ONNX Runtime needs a fifth of the time for it.
+    """Have layers normalise [B, T, width] as instances: ONNX Runtime needs a fifth of the time for
+    it.
 
     paced: input [B, T, …].
     """
@@ -172,7 +219,10 @@ def _normalise_rows(graph, paced: str) -> None:
         return onnx.numpy_helper.from_array(np.array(values), name)
 
     graph.initializer.extend([constant("first axis", [1]), constant("second axis", [2])])
-    nodes = [node("Shape", [paced], "shape of all"), node("Slice", ["shape of all", "first axis", "second axis"], "frames of all")]
+    nodes = [
+        node("Shape", [paced], "shape of all"),
+        node("Slice", ["shape of all", "first axis", "second axis"], "frames of all"),
+    ]
     for name, value in (("ones", 1), ("zeros", 0)):
         of_one = onnx.numpy_helper.from_array(np.array([value], np.float32))
         nodes.append(node("ConstantOfShape", ["frames of all"], name, value=of_one))
@@ -183,7 +233,9 @@ def _normalise_rows(graph, paced: str) -> None:
         (x, weight, bias), result = old.input, old.output[0]
         epsilon = next(each.f for each in old.attribute if each.name == "epsilon")
         nodes += [
-            node("InstanceNormalization", [x, "ones", "zeros"], f"{result} normal", epsilon=epsilon),
+            node(
+                "InstanceNormalization", [x, "ones", "zeros"], f"{result} normal", epsilon=epsilon
+            ),
             node("Mul", [f"{result} normal", weight], f"{result} scaled"),
             node("Add", [f"{result} scaled", bias], result),
         ]
@@ -206,14 +258,20 @@ def graph_of(network: nn.Module, traced: _Traced) -> bytes:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            network, tuple(traced.inputs.values()), made, input_names=list(traced.inputs), output_names=traced.outputs,
-            dynamic_axes=traced.axes, opset_version=_OPERATORS, do_constant_folding=False, dynamo=False,
+            network, tuple(traced.inputs.values()), made, input_names=list(traced.inputs),
+            output_names=traced.outputs,
+            dynamic_axes=traced.axes, opset_version=_OPERATORS, do_constant_folding=False,
+            dynamo=False,
         )  # fmt: skip
     model = onnx.load_from_string(made.getvalue())
     _transpose_weights(model.graph, stored)
     if traced.paced:
         _normalise_rows(model.graph, traced.paced)
-    weights = [tensor for tensor in model.graph.initializer if tensor.name.removesuffix(TRANSPOSED) in stored]
+    weights = [
+        tensor
+        for tensor in model.graph.initializer
+        if tensor.name.removesuffix(TRANSPOSED) in stored
+    ]
     model = _simplified(model, weights)
     for tensor in weights:
         tensor.ClearField("raw_data")
@@ -229,18 +287,24 @@ def graph_of(network: nn.Module, traced: _Traced) -> bytes:
 
 
 def _simplified(model, weights: list):
-    """A model without these weights, in which what follows from its own constants is worked out: once, and not whenever it is opened."""
+    """A model without these weights, in which what follows from its own constants is worked out:
+    once, and not whenever it is opened."""
     import onnx
     import onnxruntime
 
     for tensor in weights:
         model.graph.initializer.remove(tensor)
-        model.graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
+        model.graph.input.append(
+            onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+        )
     options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # for any processor
+    # for any processor
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     with tempfile.TemporaryDirectory() as folder:
         options.optimized_model_filepath = f"{folder}/simple{GRAPH}"
-        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
         simple = onnx.load(options.optimized_model_filepath)
     names = {tensor.name for tensor in weights}
     inputs = [value for value in simple.graph.input if value.name not in names]

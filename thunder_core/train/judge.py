@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the judge: the model's own takes and spoiled ones, and how far their lips are from the teacher's in their direction.
+"""Training of the judge: the model's own takes and spoiled ones, and how far their lips are from
+the teacher's in their direction.
 
-A calm reading is no error: each take is compared with the teacher performing the same sound in the take's direction. Size within
-the range of *Energy* is no error either: the teacher's lips are scaled to the take's, within that range.
+A calm reading is no error: each take is compared with the teacher performing the same sound in the
+take's direction. Size within the range of *Energy* is no error either: the teacher's lips are
+scaled to the take's, within that range.
 """
 
 from __future__ import annotations
@@ -22,11 +24,31 @@ from tqdm import tqdm
 from ..channels import in_group, SPEECH
 from ..direction import AXES, Direction, MOODS, NEUTRAL
 from ..engine.planning.lip_kernels import Kernels, kernels, MAP_REACH, REACH
-from ..engine.scorer import DAMPED, JudgeConfig, OFF_FRAMES, opening_and_width, PLAIN, Scale, shift_frames, STRESSED, voiced_weight
+from ..engine.scorer import (
+    DAMPED,
+    JudgeConfig,
+    OFF_FRAMES,
+    opening_and_width,
+    PLAIN,
+    Scale,
+    shift_frames,
+    STRESSED,
+    voiced_weight,
+)
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
 from ..face.lips import CLOSED_MM, height_gap
-from ..networks.judge import astray, counted, evidence, FLOOR, Judge, left_open, mean, smoothed, TAPS
+from ..networks.judge import (
+    astray,
+    counted,
+    evidence,
+    FLOOR,
+    Judge,
+    left_open,
+    mean,
+    smoothed,
+    TAPS,
+)
 from ..networks.m2s import MeshToSpeech, Mouth
 from .loop import fit, Schedule
 from .sampled import SampledClip
@@ -37,10 +59,13 @@ LEAST_MM = 1.0  # lower bound of the lips' movement in a relative error
 SPOILS = ("shift", "size", "other", "smooth", "open", "shake")
 ODDS = (0.27, 0.22, 0.16, 0.13, 0.13, 0.09)
 SPOILED = 2  # spoiled versions of each take
-OF_TEACHER = 0.25  # share of the spoiled training versions that use the teacher's motion instead of the take's
-APART_WEIGHT, RANK_WEIGHT = 2.0, 2.0  # loss weights for differences between takes of a clip: per frame, and overall
-# Weights of the plain correlations of the opening, with the model's expectation in the requested direction and with what inner layers
-# predict. More of them would order takes better by real lips and worse by the lip error, and take more from takes in styles of their own.
+# share of the spoiled training versions that use the teacher's motion instead of the take's
+OF_TEACHER = 0.25
+# loss weights for differences between takes of a clip: per frame, and overall
+APART_WEIGHT, RANK_WEIGHT = 2.0, 2.0
+# Weights of the plain correlations of the opening, with the model's expectation in the requested
+# direction and with what inner layers predict. More of them would order takes better by real lips
+# and worse by the lip error, and take more from takes in styles of their own.
 CORRELATIONS = (2.0, 2.0)
 _ENERGY = next(axis for axis in AXES if axis.name == "energy")
 
@@ -62,8 +87,11 @@ def without_closures(x: np.ndarray, opening: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(at, keep, x[keep, c]) for c in range(x.shape[1])], 1)
 
 
-def corrupt(x: np.ndarray, other: np.ndarray, opening: np.ndarray, kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A motion's mouth channels [T, m], corrupted, and how many times as large as they were they are at each frame [T].
+def corrupt(
+    x: np.ndarray, other: np.ndarray, opening: np.ndarray, kind: str, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """A motion's mouth channels [T, m], corrupted, and how many times as large as they were they
+    are at each frame [T].
 
     `other` is another sentence's, `opening` [T] its lip gap in millimetres.
     """
@@ -107,27 +135,39 @@ def energy_of(direction: np.ndarray) -> float:
 
 
 def allowed(factor: np.ndarray, energy: float) -> np.ndarray:
-    """Scale [T] of the reference for a motion whose lips are `factor` [T] times the reference's: clipped to what *Energy* can
-    request, relative to the performance's own energy."""
+    """Scale [T] of the reference for a motion whose lips are `factor` [T] times the reference's:
+    clipped to what *Energy* can request, relative to the performance's own energy."""
     least, most = min(_ENERGY.least, energy), max(_ENERGY.most, energy)
     return np.clip(energy * factor, least, most) / energy
 
 
 def size_of(lips: Tensor, truth: Tensor, loud: Tensor) -> Tensor:
-    """Mean opening of lips [B, T, 4, 3] relative to the true ones over loud frames (bool [T]), [B]."""
+    """Mean opening of lips [B, T, 4, 3] relative to the true ones over loud frames (bool [T]),
+    [B]."""
     own, true = (opening_and_width(x)[0][:, loud].clamp_min(0).mean(1) for x in (lips, truth))
     return own.clamp_min(1e-3) / true.clamp_min(0.1)
 
 
 def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float = 1.0) -> Tensor:
-    """Largest distance of a lip vertex, divided by that of true lips that are late, early or of another sentence, [B, T].
+    """Largest distance of a lip vertex, divided by that of true lips that are late, early or of
+    another sentence, [B, T].
 
-    lips, truth, other: offsets [B, T, n, 3], metres; `other` is another sentence's truth.  size [B, T]: of the truth that counts.
+    lips, truth, other: offsets [B, T, n, 3], metres; `other` is another sentence's truth.  size [B,
+    T]: of the truth that counts.
     """
-    late, early = (truth[:, np.clip(np.arange(truth.shape[1]) - s, 0, truth.shape[1] - 1)] for s in (-OFF_FRAMES, OFF_FRAMES))
-    unit = torch.stack([astray(each, truth) for each in (late, early, other)]).mean((0, 2))[:, None].clamp_min(LEAST_MM)
+    late, early = (
+        truth[:, np.clip(np.arange(truth.shape[1]) - s, 0, truth.shape[1] - 1)]
+        for s in (-OFF_FRAMES, OFF_FRAMES)
+    )
+    unit = (
+        torch.stack([astray(each, truth) for each in (late, early, other)])
+        .mean((0, 2))[:, None]
+        .clamp_min(LEAST_MM)
+    )
     size = torch.as_tensor(size, dtype=lips.dtype, device=lips.device).expand(lips.shape[:2])
-    return smoothed(astray(lips, size[..., None, None] * truth)) / (size.mean(1, keepdim=True) * unit)
+    return smoothed(astray(lips, size[..., None, None] * truth)) / (
+        size.mean(1, keepdim=True) * unit
+    )
 
 
 def without_pose(lips: Tensor, loud: Tensor) -> Tensor:
@@ -139,10 +179,10 @@ def without_pose(lips: Tensor, loud: Tensor) -> Tensor:
 class Lesson:
     """Motions of one sound of T frames, and the judge's targets for them.
 
-    speech [T, d].  opening [T]: that the voice asks for.
-    expected, asked [V, T, 4, 3]: the model's expected lips in the direction of each motion, and in the requested one.
-    lips [V, T, 4, 3], features [V, T, heard], evidence [V, T]: of each motion.  target [V, T, 2]: as `Judge.forward` estimates them.
-    as_sampled: bool [V], takes as they are.
+    speech [T, d].  opening [T]: that the voice asks for. expected, asked [V, T, 4, 3]: the model's
+    expected lips in the direction of each motion, and in the requested one. lips [V, T, 4, 3],
+    features [V, T, heard], evidence [V, T]: of each motion.  target [V, T, 2]: as `Judge.forward`
+    estimates them. as_sampled: bool [V], takes as they are.
     """
 
     speech: Tensor
@@ -157,51 +197,83 @@ class Lesson:
 
     def some(self, rows: np.ndarray) -> Lesson:
         """Of some of the motions."""
-        return Lesson(self.speech, self.opening, *(getattr(self, field.name)[rows] for field in fields(Lesson)[2:]))
+        return Lesson(
+            self.speech,
+            self.opening,
+            *(getattr(self, field.name)[rows] for field in fields(Lesson)[2:]),
+        )
 
 
 class Lessons:
-    """Makes lessons of sampled clips.  mouth: whose vertices are compared.  m2s: None if the judge does not ask it."""
+    """Makes lessons of sampled clips.  mouth: whose vertices are compared.  m2s: None if the judge
+    does not ask it."""
 
-    def __init__(self, mouth: Mouth, m2s: MeshToSpeech | None, channel_names: list[str], device: str = "cpu"):
+    def __init__(
+        self, mouth: Mouth, m2s: MeshToSpeech | None, channel_names: list[str], device: str = "cpu"
+    ):
         self.mouth, self.m2s, self.device = mouth.to(device), m2s, device
         self.speaking = np.flatnonzero(np.append(in_group(channel_names, SPEECH), [True] * 3))
         self.lip = ~self.mouth.inner
 
     def _see(self, motions: np.ndarray) -> Tensor:
-        return self.mouth.of_packed(torch.from_numpy(np.ascontiguousarray(motions, np.float32)).to(self.device))
+        return self.mouth.of_packed(
+            torch.from_numpy(np.ascontiguousarray(motions, np.float32)).to(self.device)
+        )
 
     @torch.no_grad()
     def of(
-        self, clip: SampledClip, other: SampledClip, kinds: list[list[str]], rng: np.random.Generator, of_teacher: float = 0.0,
+        self, clip: SampledClip, other: SampledClip, kinds: list[list[str]],
+        rng: np.random.Generator, of_teacher: float = 0.0,
         poses: bool = True,
     ) -> Lesson:  # fmt: skip
-        """A lesson of every correct take, and of versions of it spoiled by the `kinds` of each take.
+        """A lesson of every correct take, and of versions of it spoiled by the `kinds` of each
+        take.
 
-        other: another sentence.  of_teacher: share of the spoiled versions that are the teacher's own motion, not the take's.
-        poses: whether it is an error to hold another pose than the teacher throughout the clip.
+        other: another sentence.  of_teacher: share of the spoiled versions that are the teacher's
+        own motion, not the take's. poses: whether it is an error to hold another pose than the
+        teacher throughout the clip.
         """
         frames = clip.takes.shape[1]
         wrong = np.resize(other.teacher[0].astype(np.float32), clip.teacher[0].shape)
         elsewhere = self._see(wrong[None])[:, :, self.lip]
         taught, plain, taken = map(self._see, (clip.teacher, clip.plain, clip.takes))
-        sounds = torch.from_numpy(voiced_weight(clip.features[:, -LOUDNESS:].astype(np.float32))) > 0
-        usual = size_of(taken[:, :, self.mouth.lips], taught[:, :, self.mouth.lips], sounds).cpu().numpy()
+        sounds = (
+            torch.from_numpy(voiced_weight(clip.features[:, -LOUDNESS:].astype(np.float32))) > 0
+        )
+        usual = (
+            size_of(taken[:, :, self.mouth.lips], taught[:, :, self.mouth.lips], sounds)
+            .cpu()
+            .numpy()
+        )
         motions, whose, sizes = [], [], []
         for number, of_take in enumerate(kinds):
             energy = energy_of(clip.readings[number])
             for kind in ("nothing", *of_take):
-                by_teacher = kind not in ("nothing", "off", "damped", "still") and rng.random() < of_teacher
+                by_teacher = (
+                    kind not in ("nothing", "off", "damped", "still") and rng.random() < of_teacher
+                )
                 x = (clip.teacher if by_teacher else clip.takes)[number].astype(np.float32)
                 seen = self._see(x[None])[0]
-                gap = (height_gap(seen[:, self.mouth.lips[0]], seen[:, self.mouth.lips[1]]) * 1e3).cpu().numpy()
+                gap = (
+                    (height_gap(seen[:, self.mouth.lips[0]], seen[:, self.mouth.lips[1]]) * 1e3)
+                    .cpu()
+                    .numpy()
+                )
                 y = x.copy()
-                y[:, self.speaking], factor = corrupt(x[:, self.speaking], wrong[:, self.speaking], gap, kind, rng)
+                y[:, self.speaking], factor = corrupt(
+                    x[:, self.speaking], wrong[:, self.speaking], gap, kind, rng
+                )
                 motions.append(y)
                 whose.append(number)
                 sizes.append(allowed(factor if by_teacher else usual[number] * factor, energy))
-        seen, size = self._see(np.stack(motions)), torch.from_numpy(np.stack(sizes)).float().to(self.device)
-        moved, truths = seen[:, :, self.lip], (truth[whose][:, :, self.lip] for truth in (taught, plain))
+        seen, size = (
+            self._see(np.stack(motions)),
+            torch.from_numpy(np.stack(sizes)).float().to(self.device),
+        )
+        moved, truths = (
+            seen[:, :, self.lip],
+            (truth[whose][:, :, self.lip] for truth in (taught, plain)),
+        )
         compared = [(moved, truth, elsewhere) for truth in truths]
         if not poses:
             compared = [tuple(without_pose(lips, sounds) for lips in each) for each in compared]
@@ -215,16 +287,22 @@ class Lessons:
             said = evidence(self.m2s.unit_head(twice), units, self.m2s.unit_log_prior)
         first = torch.tensor([i == 0 for of_take in kinds for i in range(1 + len(of_take))])
         return Lesson(
-            sound, torch.from_numpy(clip.opening), *(self._see(x)[whose][:, :, self.mouth.lips].cpu() for x in (clip.expected, clip.asked)),
+            sound, torch.from_numpy(clip.opening), *(self._see(x)[whose][:, :,
+            self.mouth.lips].cpu() for x in (clip.expected, clip.asked)),
             lips, features.half().cpu(), said.cpu(),
-            torch.log(FLOOR + error).cpu() + left_open(sound[None].expand(len(lips), -1, -1), lips)[..., None],
+            torch.log(FLOOR + error).cpu() + left_open(sound[None].expand(len(lips), -1, -1),
+            lips)[..., None],
             first,
         )  # fmt: skip
 
 
 def load_clips(folders: list[Path], split: str) -> list[SampledClip]:
     """The sampled clips of a split in some folders, in the order of their files."""
-    return [SampledClip.load(path) for folder in folders for path in sorted(folder.glob(f"{split}-*.npz"))]
+    return [
+        SampledClip.load(path)
+        for folder in folders
+        for path in sorted(folder.glob(f"{split}-*.npz"))
+    ]
 
 
 def draw_lessons(lessons: Lessons, clips: list[SampledClip], seed: int) -> Iterator[Lesson]:
@@ -240,30 +318,47 @@ WATCHED_KINDS = ("off", "damped", "still", "other", "smooth", "open")
 
 
 def watched_lessons(lessons: Lessons, clips: list[SampledClip]) -> Iterator[Lesson]:
-    """Lessons to measure the judge by: every take as it is and, of the first ones, a version spoiled in each way."""
+    """Lessons to measure the judge by: every take as it is and, of the first ones, a version
+    spoiled in each way."""
     for number, clip in enumerate(clips):
         kinds = [list(WATCHED_KINDS) if i < WATCHED_SPOILED else [] for i in range(len(clip.takes))]
-        yield lessons.of(clip, clips[(number + 1) % len(clips)], kinds, np.random.default_rng([3, number]))
+        yield lessons.of(
+            clip, clips[(number + 1) % len(clips)], kinds, np.random.default_rng([3, number])
+        )
 
 
 def collate(some: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
-    """A batch of lessons [B, T, ·], the shorter ones held at their end; `there` [B, T]: valid frames, `clip` [B]: index of the clip."""
+    """A batch of lessons [B, T, ·], the shorter ones held at their end; `there` [B, T]: valid
+    frames, `clip` [B]: index of the clip."""
     frames = max(len(lesson.speech) for lesson in some)
 
     def held(x: Tensor) -> Tensor:
         """[V, t, ·] → [V, T, ·]."""
-        return torch.cat([x, x[:, -1:].expand(-1, frames - x.shape[1], *x.shape[2:])], 1) if x.shape[1] < frames else x
+        return (
+            torch.cat([x, x[:, -1:].expand(-1, frames - x.shape[1], *x.shape[2:])], 1)
+            if x.shape[1] < frames
+            else x
+        )
 
     batch = {
-        "speech": torch.cat([held(lesson.speech[None]).expand(len(lesson.lips), -1, -1) for lesson in some]),
-        "opening": torch.cat([held(lesson.opening[None]).expand(len(lesson.lips), -1) for lesson in some]),
+        "speech": torch.cat(
+            [held(lesson.speech[None]).expand(len(lesson.lips), -1, -1) for lesson in some]
+        ),
+        "opening": torch.cat(
+            [held(lesson.opening[None]).expand(len(lesson.lips), -1) for lesson in some]
+        ),
         "expected": torch.cat([held(lesson.expected) for lesson in some]),
         "asked": torch.cat([held(lesson.asked) for lesson in some]),
         "lips": torch.cat([held(lesson.lips) for lesson in some]),
         "features": torch.cat([held(lesson.features) for lesson in some]).float(),
         "evidence": torch.cat([held(lesson.evidence) for lesson in some]),
         "target": torch.cat([held(lesson.target) for lesson in some]),
-        "there": torch.cat([(torch.arange(frames) < len(lesson.speech)).expand(len(lesson.lips), -1) for lesson in some]),
+        "there": torch.cat(
+            [
+                (torch.arange(frames) < len(lesson.speech)).expand(len(lesson.lips), -1)
+                for lesson in some
+            ]
+        ),
         "as_sampled": torch.cat([lesson.as_sampled for lesson in some]),
         "clip": torch.cat([torch.full((len(lesson.lips),), i) for i, lesson in enumerate(some)]),
     }
@@ -272,7 +367,12 @@ def collate(some: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
 
 def opinion(judge: Judge, batch: dict[str, Tensor]) -> Tensor:
     """The judge's opinions of a batch [B, T, 2]."""
-    return judge(*(batch[name] for name in ("speech", "lips", "expected", "asked", "features", "evidence", "there"))).float()
+    return judge(
+        *(
+            batch[name]
+            for name in ("speech", "lips", "expected", "asked", "features", "evidence", "there")
+        )
+    ).float()
 
 
 def in_all(judge: Judge, batch: dict[str, Tensor]) -> Tensor:
@@ -286,34 +386,43 @@ def clip_means(values: Tensor, batch: dict[str, Tensor]) -> Tensor:
 
 
 def set_map(judge: Judge, of: dict[str, Kernels], aligned: bool) -> None:
-    """Give a judge the constants that predict opening and width.  aligned: whether their map reads this encoder's features."""
+    """Give a judge the constants that predict opening and width.  aligned: whether their map reads
+    this encoder's features."""
     width, phones = judge.config.speech, slice(-LOUDNESS - len(PHONES), -LOUDNESS)
     assert TAPS == 2 * REACH + 1
     for row, what in enumerate(("opening", "width")):
         one = of[what]
         share = one.share if aligned and one.map is not None else 0.0
         kernel = np.zeros((TAPS, width))
-        kernel[:, phones], kernel[:, -LOUDNESS:] = (1 - share) * one.phones, (1 - share) * one.loudness
+        kernel[:, phones], kernel[:, -LOUDNESS:] = (
+            (1 - share) * one.phones,
+            (1 - share) * one.loudness,
+        )
         if share:
             kernel[REACH - MAP_REACH : REACH + MAP_REACH + 1] += share * one.map
         judge.map[row] = torch.from_numpy(kernel.T / one.deviation_both).float()
         judge.map_offset[row] = -one.mean_both / one.deviation_both
 
 
-def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu", by: int = PLAIN) -> dict[str, float]:
-    """Figures of a judge: how well it orders the takes of each clip and recognises spoiled ones, and the merits that define its scale.
+def measure(
+    judge: Judge, lessons: list[Lesson], device: str = "cpu", by: int = PLAIN
+) -> dict[str, float]:
+    """Figures of a judge: how well it orders the takes of each clip and recognises spoiled ones,
+    and the merits that define its scale.
 
-    by: the opinion that counts, and the lip error that it estimates.
-    rank: Spearman of merit and lip error within a clip, mean over clips; yardstick, by_model: the same of the correlation of a
-    take's opening with that which the map predicts, and which the model expects in the requested direction.  gain: how much less
-    error the best by merit has than the average take, as a share of what the best choice would.  lines: Spearman of the clips' mean
-    merits and errors.  auc_…: share of pairs in which a take has more merit than a spoiled one.
+    by: the opinion that counts, and the lip error that it estimates. rank: Spearman of merit and
+    lip error within a clip, mean over clips; yardstick, by_model: the same of the correlation of a
+    take's opening with that which the map predicts, and which the model expects in the requested
+    direction.  gain: how much less error the best by merit has than the average take, as a share of
+    what the best choice would.  lines: Spearman of the clips' mean merits and errors.  auc_…: share
+    of pairs in which a take has more merit than a spoiled one.
     """
     ranks, yardsticks, by_model, gained, possible, of_clips = [], [], [], 0.0, 0.0, []
     kinds: dict[str, list[float]] = {name: [] for name in ("right", *WATCHED_KINDS)}
     for lesson in lessons:
         batch = collate([lesson], device)
-        of_clip = in_all(judge, batch) if by == PLAIN else 0.0  # the curve over time has no whole-clip term
+        # the curve over time has no whole-clip term
+        of_clip = in_all(judge, batch) if by == PLAIN else 0.0
         merit = -(clip_means(opinion(judge, batch), batch)[:, by] + of_clip).cpu()
         error = clip_means(batch["target"].exp() - FLOOR, batch)[:, by].cpu()
         own = lesson.as_sampled
@@ -322,8 +431,15 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu", by: int = 
         loud = voiced_weight(lesson.speech[:, -LOUDNESS:].numpy()) > 0
         openings = opening_and_width(lesson.lips[own])[0][:, loud]
         predicted = judge.predicted(batch["speech"][:1])[0, :1, loud].cpu().expand_as(openings)
-        for ranks_of, expected in ((yardsticks, predicted), (by_model, opening_and_width(lesson.asked[own])[0][:, loud])):
-            ranks_of.append(spearmanr([np.corrcoef(o, e)[0, 1] for o, e in zip(openings, expected)], -error[own]).statistic)
+        for ranks_of, expected in (
+            (yardsticks, predicted),
+            (by_model, opening_and_width(lesson.asked[own])[0][:, loud]),
+        ):
+            ranks_of.append(
+                spearmanr(
+                    [np.corrcoef(o, e)[0, 1] for o, e in zip(openings, expected)], -error[own]
+                ).statistic
+            )
         gained += float(error[own].mean() - error[own][merit[own].argmax()])
         possible += float(error[own].mean() - error[own].min())
         kinds["right"] += merit[own].tolist()
@@ -331,21 +447,32 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu", by: int = 
         for i, name in enumerate(WATCHED_KINDS):
             spoiled = [(s, s + 1 + i) for s in starts if s + 1 + i < len(merit)]
             # Some faults need something to spoil: a take without closures, say, cannot lose one.
-            kinds[name] += [float(merit[now]) for was, now in spoiled if not torch.equal(lesson.lips[now], lesson.lips[was])]
+            kinds[name] += [
+                float(merit[now])
+                for was, now in spoiled
+                if not torch.equal(lesson.lips[now], lesson.lips[was])
+            ]
     right = np.array(kinds["right"])
     means = {name: float(np.mean(values)) for name, values in kinds.items()}
     # Lips that keep still have no correlation, and no order.
     figures = {
-        name: float(np.nan_to_num(values).mean()) for name, values in (("rank", ranks), ("yardstick", yardsticks), ("by_model", by_model))
+        name: float(np.nan_to_num(values).mean())
+        for name, values in (("rank", ranks), ("yardstick", yardsticks), ("by_model", by_model))
     }
     figures["gain"] = gained / max(possible, 1e-6)
     figures["lines"] = float(np.nan_to_num(spearmanr(*zip(*of_clips)).statistic))
-    figures |= {f"auc_{name}": float(np.mean(right[:, None] > np.array(kinds[name])[None])) for name in WATCHED_KINDS}
+    figures |= {
+        f"auc_{name}": float(np.mean(right[:, None] > np.array(kinds[name])[None]))
+        for name in WATCHED_KINDS
+    }
     return figures | {name: means[name] for name in ("right", "off", "damped")}
 
 
-def finish(judge: Judge, held_out: list[Lesson], device: str = "cpu") -> tuple[Judge, dict[str, float]]:
-    """Weigh the plain correlations and lay the scale on held-out lessons; returns (judge, figures of these)."""
+def finish(
+    judge: Judge, held_out: list[Lesson], device: str = "cpu"
+) -> tuple[Judge, dict[str, float]]:
+    """Weigh the plain correlations and lay the scale on held-out lessons; returns (judge, figures
+    of these)."""
     with torch.no_grad():
         judge.by_correlation.copy_(torch.tensor(CORRELATIONS))
         figures, learned = (measure(judge, held_out, device, by) for by in (PLAIN, STRESSED))
@@ -358,16 +485,26 @@ def finish(judge: Judge, held_out: list[Lesson], device: str = "cpu") -> tuple[J
 
 
 @torch.no_grad()
-def fit_mood_costs(judge: Judge, lessons: Lessons, clips: list[SampledClip], device: str = "cpu") -> tuple[Judge, dict[str, float]]:
-    """Have requested moods cost no more points than what they add to a lip error that leaves held poses out.
+def fit_mood_costs(
+    judge: Judge, lessons: Lessons, clips: list[SampledClip], device: str = "cpu"
+) -> tuple[Judge, dict[str, float]]:
+    """Have requested moods cost no more points than what they add to a lip error that leaves held
+    poses out.
 
-    clips: of `sampled.MOODS_SPLIT`.  Returns (judge, points that the usual and the worst mood cost before and cost now).
+    clips: of `sampled.MOODS_SPLIT`.  Returns (judge, points that the usual and the worst mood cost
+    before and cost now).
     """
     names = list(MOODS)
     excess, opinions = np.zeros((2, len(clips), len(names), 2))
     for number, clip in enumerate(clips):
         takes = len(clip.takes)
-        lesson = lessons.of(clip, clips[(number + 1) % len(clips)], [[]] * takes, np.random.default_rng(0), poses=False)
+        lesson = lessons.of(
+            clip,
+            clips[(number + 1) % len(clips)],
+            [[]] * takes,
+            np.random.default_rng(0),
+            poses=False,
+        )
         batch = collate([lesson], device)
         of_clip = clip_means(opinion(judge, batch), batch)
         of_clip[:, PLAIN] += in_all(judge, batch)
@@ -376,11 +513,15 @@ def fit_mood_costs(judge: Judge, lessons: Lessons, clips: list[SampledClip], dev
     neutral = names.index(NEUTRAL)
     costs = np.delete((excess - excess[:, neutral, None]).mean(0), neutral, 0)
     judge.config = replace(
-        judge.config, moods=tuple(float(x) for x in costs[:, PLAIN]), moods_near=tuple(float(x) for x in costs[:, STRESSED])
+        judge.config,
+        moods=tuple(float(x) for x in costs[:, PLAIN]),
+        moods_near=tuple(float(x) for x in costs[:, STRESSED]),
     )
     points = Scale((judge.config.off, judge.config.damped, judge.config.right))
     merit, allowed = -opinions[..., PLAIN], np.insert(costs[:, PLAIN], neutral, 0.0)
-    before, now = ((each[:, neutral, None] - each).mean(0) for each in (points(merit), points(merit + allowed)))
+    before, now = (
+        (each[:, neutral, None] - each).mean(0) for each in (points(merit), points(merit + allowed))
+    )
     moods = np.arange(len(names)) != neutral
     return judge, {
         f"{which}_mood{when}": round(float(value), 1)
@@ -390,9 +531,16 @@ def fit_mood_costs(judge: Judge, lessons: Lessons, clips: list[SampledClip], dev
 
 
 def train_judge(
-    train: list[Lesson], held_out: list[Lesson], heard: int, folder: Path, schedule: Schedule, aligned: bool, device: str = "cpu"
+    train: list[Lesson],
+    held_out: list[Lesson],
+    heard: int,
+    folder: Path,
+    schedule: Schedule,
+    aligned: bool,
+    device: str = "cpu",
 ):
-    """Train on lessons; returns (judge with its scale set on the held-out ones, figures of these).  heard: width of mesh-to-speech."""
+    """Train on lessons; returns (judge with its scale set on the held-out ones, figures of these).
+    heard: width of mesh-to-speech."""
     torch.manual_seed(schedule.seed)
     judge = Judge(JudgeConfig(heard=heard, speech=train[0].speech.shape[1]))
     set_map(judge, kernels(), aligned)
@@ -401,7 +549,9 @@ def train_judge(
         picked = []
         for number in rng.choice(len(train), min(TOGETHER, len(train)), replace=False):
             lesson = train[number]
-            own, spoiled = (np.flatnonzero(lesson.as_sampled.numpy() == kind) for kind in (True, False))
+            own, spoiled = (
+                np.flatnonzero(lesson.as_sampled.numpy() == kind) for kind in (True, False)
+            )
             rows = [rng.permutation(own)[:OWN], rng.permutation(spoiled)[:WRONG]]
             picked.append(lesson.some(np.concatenate(rows)))
         return collate(picked, device)
@@ -414,13 +564,17 @@ def train_judge(
         def apart(x: Tensor) -> Tensor:
             """Difference of each take [n, …] from the mean of its clip's takes."""
             flat = x.flatten(1)
-            return (flat - whose @ ((whose.T @ flat) / whose.sum(0).clamp_min(1)[:, None])).view_as(x)
+            return (flat - whose @ ((whose.T @ flat) / whose.sum(0).clamp_min(1)[:, None])).view_as(
+                x
+            )
 
         both = guess, item["target"]
         moments = F.smooth_l1_loss(*(apart(x[own])[there[own]] for x in both), beta=0.1)
         rank = F.smooth_l1_loss(*(apart(clip_means(x, item)[own]) for x in both), beta=0.1)
         usual = model.hard(*(item[name][own] for name in ("speech", "expected", "there"))).float()
-        hard = F.smooth_l1_loss(usual[there[own]], item["target"][own][there[own]][:, STRESSED], beta=0.3)
+        hard = F.smooth_l1_loss(
+            usual[there[own]], item["target"][own][there[own]][:, STRESSED], beta=0.3
+        )
         return {
             "total": frames + APART_WEIGHT * moments + RANK_WEIGHT * rank + hard,
             "frames": frames,
@@ -429,5 +583,14 @@ def train_judge(
             "hard": hard,
         }
 
-    fit(judge, batch, loss, schedule, folder, lambda model: measure(model, held_out, device), validate_every=100, device=device)
+    fit(
+        judge,
+        batch,
+        loss,
+        schedule,
+        folder,
+        lambda model: measure(model, held_out, device),
+        validate_every=100,
+        device=device,
+    )
     return finish(judge, held_out, device)

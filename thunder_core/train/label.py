@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Phone times for recordings without any: texts are aligned by pocketsphinx; without a text the encoder recognises the phones."""
+"""Phone times for recordings without any: texts are aligned by pocketsphinx; without a text the
+encoder recognises the phones."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ _CHANGE = 4.0  # cost of a change of phone in the Viterbi path, nats
 
 
 def align(samples: np.ndarray, text: str) -> list[tuple[str, float, float]] | None:
-    """Phones of a known text in float32 samples at 16 kHz, or None if pocketsphinx is not installed or cannot align it."""
+    """Phones of a known text in float32 samples at 16 kHz, or None if pocketsphinx is not installed
+    or cannot align it."""
     try:
         from pocketsphinx import Decoder
     except ImportError:
@@ -38,11 +40,16 @@ def align(samples: np.ndarray, text: str) -> list[tuple[str, float, float]] | No
         alignment = decoder.get_alignment()
     except RuntimeError:
         return None
-    return [(p.name, p.start / 100, (p.start + p.duration) / 100) for word in alignment for p in word] if alignment else None
+    return (
+        [(p.name, p.start / 100, (p.start + p.duration) / 100) for word in alignment for p in word]
+        if alignment
+        else None
+    )
 
 
 def best_path(logits: np.ndarray, change: float = _CHANGE) -> np.ndarray:
-    """Viterbi through phone log-probabilities of [N, 40] logits where every change of phone costs `change` nats: [N]."""
+    """Viterbi through phone log-probabilities of [N, 40] logits where every change of phone costs
+    `change` nats: [N]."""
     score = np.log(softmax(logits).clip(1e-30, None))
     came = np.zeros(score.shape, np.int16)
     total = score[0].copy()
@@ -60,12 +67,15 @@ def best_path(logits: np.ndarray, change: float = _CHANGE) -> np.ndarray:
 
 
 def likeliest(logits: np.ndarray, change: float = _CHANGE) -> np.ndarray:
-    """`best_path` whose m, b and p are likelier than not: lips that shut on another sound are seen at once."""
+    """`best_path` whose m, b and p are likelier than not: lips that shut on another sound are seen
+    at once."""
     path, probability, lips = best_path(logits, change), softmax(logits), list(BILABIALS)
     edges = np.flatnonzero(np.diff(np.isin(path, lips).astype(int), prepend=0, append=0))
     for a, b in zip(edges[::2], edges[1::2]):
         if probability[a:b, lips].sum(1).max() < _LIKELY:
-            path[a:b] = np.delete(np.arange(len(PHONES)), lips)[np.delete(probability[a:b], lips, 1).argmax(1)]
+            path[a:b] = np.delete(np.arange(len(PHONES)), lips)[
+                np.delete(probability[a:b], lips, 1).argmax(1)
+            ]
     return path
 
 
@@ -76,7 +86,8 @@ def segments(path: np.ndarray) -> list[tuple[str, float, float]]:
 
 
 class Labeller:
-    """label(samples, text) → [(phone, start s, end s)]; loads the encoder of a weights folder when it is first needed."""
+    """label(samples, text) → [(phone, start s, end s)]; loads the encoder of a weights folder when
+    it is first needed."""
 
     def __init__(self, weights: Path):
         self.weights = weights

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One training loop for every network: seeded per step, checkpointed, resumed bit for bit where the arithmetic allows.
+"""One training loop for every network: seeded per step, checkpointed, resumed bit for bit where the
+arithmetic allows.
 
-Under `torchrun --nproc-per-node N` every process draws its own batch, from its own part of the rows where the data can be parted
-(`own_part`), and gradients are averaged, as with a batch N times as large; the log has the means. On a CPU that is shared with other
-programs, two processes of one thread are almost twice as fast as one process of two threads.
+Under `torchrun --nproc-per-node N` every process draws its own batch, from its own part of the rows
+where the data can be parted (`own_part`), and gradients are averaged, as with a batch N times as
+large; the log has the means. On a CPU that is shared with other programs, two processes of one
+thread are almost twice as fast as one process of two threads.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Schedule:
-    """Optimisation of one run. `average` is the decay of the weights' moving average (0: none); it is what is exported."""
+    """Optimisation of one run. `average` is the decay of the weights' moving average (0: none); it
+    is what is exported."""
 
     steps: int
     rate: float = 1e-3
@@ -44,9 +47,11 @@ class Schedule:
 
 
 def learning_rate(schedule: Schedule, step: int) -> float:
-    """Linear warm-up, a plateau, and over the last `cooling` of the steps a cosine to 1 % of the peak.
+    """Linear warm-up, a plateau, and over the last `cooling` of the steps a cosine to 1 % of the
+    peak.
 
-    Because the plateau does not know when it ends, a run that is extended continues as if it had been planned so.
+    Because the plateau does not know when it ends, a run that is extended continues as if it had
+    been planned so.
     """
     if step < schedule.warmup:
         return schedule.rate * (step + 1) / schedule.warmup
@@ -56,14 +61,18 @@ def learning_rate(schedule: Schedule, step: int) -> float:
 
 
 def half_precision(device: str, wanted: bool = True) -> torch.autocast:
-    """Autocast to bfloat16 on a graphics card and on a processor with instructions for it; elsewhere it takes twice the time."""
+    """Autocast to bfloat16 on a graphics card and on a processor with instructions for it;
+    elsewhere it takes twice the time."""
     kind = torch.device(device).type
-    fast = kind != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    fast = (
+        kind != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    )
     return torch.autocast(kind, torch.bfloat16, enabled=wanted and fast)
 
 
 def own_part(rows: Sequence[T], number: int, count: int) -> Sequence[T]:
-    """Part `number` of `count` of rows, in their order, so that a process reads one stretch of each file; all where they are too few."""
+    """Part `number` of `count` of rows, in their order, so that a process reads one stretch of each
+    file; all where they are too few."""
     first, last = (len(rows) * i // count for i in (number, number + 1))
     return rows[first:last] if len(rows) >= count else rows
 
@@ -78,12 +87,15 @@ def _average(gradients: list[Tensor], processes: int) -> None:
 
 
 class _Training:
-    """The content of a checkpoint: the model, its optimiser, the moving average of its weights, the number of steps done."""
+    """The content of a checkpoint: the model, its optimiser, the moving average of its weights, the
+    number of steps done."""
 
     def __init__(self, model: nn.Module, schedule: Schedule, path: Path, device: str):
         self.model, self.path, self.step = model, path, 0
         self.trainable = [p for p in model.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.AdamW(self.trainable, lr=schedule.rate, weight_decay=schedule.weight_decay, betas=(0.9, 0.98))
+        self.optimiser = torch.optim.AdamW(
+            self.trainable, lr=schedule.rate, weight_decay=schedule.weight_decay, betas=(0.9, 0.98)
+        )
         self.averaged = self._weights()
         if path.exists():
             saved = torch.load(path, map_location=device, weights_only=True)
@@ -97,12 +109,18 @@ class _Training:
 
     def save(self) -> None:
         """Write the checkpoint; a run that is killed while writing keeps the previous one."""
-        state = dict(model=self.model.state_dict(), optimiser=self.optimiser.state_dict(), averaged=self.averaged, step=self.step)
+        state = dict(
+            model=self.model.state_dict(),
+            optimiser=self.optimiser.state_dict(),
+            averaged=self.averaged,
+            step=self.step,
+        )
         with part_of(self.path) as part:
             torch.save(state, part)
 
     def optimise(self, loss: Tensor, clip: float, processes: int) -> None:
-        """One step of the optimiser down the gradient of `loss`, whose norm is limited to `clip`."""
+        """One step of the optimiser down the gradient of `loss`, whose norm is limited to
+        `clip`."""
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if processes > 1:
@@ -112,7 +130,8 @@ class _Training:
             self.optimiser.step()
 
     def update_average(self, most_decay: float) -> None:
-        """Move the averaged weights towards the current ones and count the step; early averages are short."""
+        """Move the averaged weights towards the current ones and count the step; early averages are
+        short."""
         decay = min(most_decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for k, v in self.model.state_dict().items():
@@ -137,7 +156,8 @@ class _Training:
 class _Log:
     """Lines of log.jsonl, also printed: the mean of every term of the loss since the last line.
 
-    writes: whether this process keeps the file; then lines of steps after `first_step`, which are done again, are taken out of it.
+    writes: whether this process keeps the file; then lines of steps after `first_step`, which are
+    done again, are taken out of it.
     """
 
     def __init__(self, path: Path, first_step: int, writes: bool = True):
@@ -145,7 +165,11 @@ class _Log:
         self.sums: dict[str, float] = {}
         self.count = 0
         if writes and path.is_file():
-            kept = [line + "\n" for line in path.read_text().splitlines() if 0 < _step_of(line) <= first_step]
+            kept = [
+                line + "\n"
+                for line in path.read_text().splitlines()
+                if 0 < _step_of(line) <= first_step
+            ]
             write_file(path, "".join(kept))
 
     def add(self, terms: dict[str, Tensor]) -> None:
@@ -155,13 +179,16 @@ class _Log:
         self.count += 1
 
     def next_line(self, step: int, processes: int) -> dict[str, float]:
-        """Step, seconds per step and the means, over all processes; the next line starts from nothing."""
+        """Step, seconds per step and the means, over all processes; the next line starts from
+        nothing."""
         if processes > 1:
             sums = torch.tensor(list(self.sums.values()), dtype=torch.float64)
             dist.all_reduce(sums)
             self.sums = dict(zip(self.sums, (sums / processes).tolist()))
         speed = (time.time() - self.began) / max(1, step - self.first_step)
-        line = {"step": step, "seconds_per_step": round(speed, 3)} | {k: round(v / self.count, 4) for k, v in self.sums.items()}
+        line = {"step": step, "seconds_per_step": round(speed, 3)} | {
+            k: round(v / self.count, 4) for k, v in self.sums.items()
+        }
         self.sums, self.count = {}, 0
         return line
 
@@ -190,12 +217,14 @@ def fit(
     validate_every: int = 500,
     device: str = "cpu",
 ) -> nn.Module:
-    """Train `model` in place and return it with its averaged weights, in evaluation mode, ready to export.
+    """Train `model` in place and return it with its averaged weights, in evaluation mode, ready to
+    export.
 
-    `batch` draws from a generator seeded by (seed, step), so a resumed run draws the same batches as an uninterrupted one. With more
-    than one process it draws from this one's part of the data, if it has a method `part(number, count)`, which limits it to that part.
-    `loss` returns named terms, the same at every step; "total" is minimised. State lies in `folder`/checkpoint.pt, the log in log.jsonl.
-    Under torchrun only the first process returns; the others end with SystemExit.
+    `batch` draws from a generator seeded by (seed, step), so a resumed run draws the same batches
+    as an uninterrupted one. With more than one process it draws from this one's part of the data,
+    if it has a method `part(number, count)`, which limits it to that part. `loss` returns named
+    terms, the same at every step; "total" is minimised. State lies in `folder`/checkpoint.pt, the
+    log in log.jsonl. Under torchrun only the first process returns; the others end with SystemExit.
     """
     rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if processes > 1 and not dist.is_initialized():

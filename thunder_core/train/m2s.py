@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of mesh-to-speech (§4.1): L = 10 · L1(mel) + 1 · CE(units), and the scale of the lip-sync score."""
+"""Training of mesh-to-speech (§4.1): L = 10 · L1(mel) + 1 · CE(units), and the scale of the
+lip-sync score."""
 
 from __future__ import annotations
 
@@ -25,25 +26,37 @@ from .motions import MotionSet, TRUE_TO_SOUND, UNITS, VARIANTS
 
 FRAMES = round(LONGEST_CROP * FPS)  # 5 s, as in the paper
 BATCH = 16
-HIDE_INNER = 0.5  # share of crops without movement of teeth and tongue, so that lips alone must suffice
+HIDE_INNER = (
+    0.5  # share of crops without movement of teeth and tongue, so that lips alone must suffice
+)
 
 
 class SpeechBatches:
-    """Draws crops: motion [B, T, C], its direction [B, 1, DIRECTION_NAMES] and events [B, T, EVENTS] (NaN if unknown), log-mel [B, 4T, 80],
-    units [B, 2T], voices [B, 256], speech features [B, T, d], origin of each ("crop", int64 [B, 3]: row number, first frame, variant); with
-    `waves` also the sound [B, 640·T]. variants: number of those that are drawn; `TRUE_TO_SOUND` of them say what is heard."""
+    """Draws crops: motion [B, T, C], its direction [B, 1, DIRECTION_NAMES] and events [B, T,
+    EVENTS] (NaN if unknown), log-mel [B, 4T, 80], units [B, 2T], voices [B, 256], speech features
+    [B, T, d], origin of each ("crop", int64 [B, 3]: row number, first frame, variant); with `waves`
+    also the sound [B, 640·T]. variants: number of those that are drawn; `TRUE_TO_SOUND` of them say
+    what is heard."""
 
     def __init__(
-        self, motions: MotionSet, numbers: list[int], frames: int, batch: int, mel: bool = True, waves: bool = False,
+        self, motions: MotionSet, numbers: list[int], frames: int, batch: int, mel: bool = True,
+        waves: bool = False,
         variants: int = VARIANTS,
     ):  # fmt: skip
-        self.motions, self.numbers, self.frames, self.batch, self.waves = motions, numbers, frames, batch, waves
+        self.motions, self.numbers, self.frames, self.batch, self.waves = (
+            motions,
+            numbers,
+            frames,
+            batch,
+            waves,
+        )
         self.variants = variants
         self.log_mel = LogMel(640) if mel else None
         self._gain: dict[int, float] = {}
 
     def part(self, number: int, count: int) -> Self:
-        """The same from part `number` of `count` of the rows, one after the other in the files (`loop.own_part`)."""
+        """The same from part `number` of `count` of the rows, one after the other in the files
+        (`loop.own_part`)."""
         own = copy.copy(self)
         own.numbers = list(own_part(self.numbers, number, count))
         return own
@@ -56,23 +69,37 @@ class SpeechBatches:
         return self._gain[number]
 
     def __call__(self, rng: np.random.Generator) -> dict[str, Tensor]:
-        return self.item(self.motions.draw(self.numbers, self.frames, self.batch, rng, self.variants))
+        return self.item(
+            self.motions.draw(self.numbers, self.frames, self.batch, rng, self.variants)
+        )
 
     def item(self, crops: list[tuple[int, int, int]]) -> dict[str, Tensor]:
         """The batch of crops (row number, first frame, variant)."""
         set_, frames = self.motions, self.frames
         at = [slice(set_.rows[i].start + a, set_.rows[i].start + a + frames) for i, a, _ in crops]
         item = {
-            "motion": torch.from_numpy(np.stack([set_.motions[v, s] for s, (_, _, v) in zip(at, crops)]).astype(np.float32)),
-            "direction": torch.from_numpy(np.stack([set_.directions[v, i] for i, _, v in crops]))[:, None],
-            "events": torch.from_numpy(np.stack([set_.events[v, s] for s, (_, _, v) in zip(at, crops)]).astype(np.float32)),
-            "features": torch.from_numpy(np.stack([set_.features_of(s, v) for s, (_, _, v) in zip(at, crops)])),
-            "units": torch.from_numpy(np.stack([set_.units[s] for s in at]).astype(np.int64)).flatten(1),
+            "motion": torch.from_numpy(
+                np.stack([set_.motions[v, s] for s, (_, _, v) in zip(at, crops)]).astype(np.float32)
+            ),
+            "direction": torch.from_numpy(np.stack([set_.directions[v, i] for i, _, v in crops]))[
+                :, None
+            ],
+            "events": torch.from_numpy(
+                np.stack([set_.events[v, s] for s, (_, _, v) in zip(at, crops)]).astype(np.float32)
+            ),
+            "features": torch.from_numpy(
+                np.stack([set_.features_of(s, v) for s, (_, _, v) in zip(at, crops)])
+            ),
+            "units": torch.from_numpy(
+                np.stack([set_.units[s] for s in at]).astype(np.int64)
+            ).flatten(1),
             "voices": torch.from_numpy(np.stack([set_.voices[i] for i, _, _ in crops])),
             "crop": torch.tensor(crops),
         }
         if self.log_mel or self.waves:
-            waves = torch.from_numpy(np.stack([set_.samples(i, a, frames) * self.gain(i) for i, a, _ in crops]))
+            waves = torch.from_numpy(
+                np.stack([set_.samples(i, a, frames) * self.gain(i) for i, a, _ in crops])
+            )
             if self.log_mel:
                 item["mel"] = self.log_mel(waves)[:, : 4 * frames]
             if self.waves:
@@ -88,11 +115,14 @@ def speech_loss(logits: Tensor, mel: Tensor, item: dict[str, Tensor]) -> dict[st
 
 
 def speech_figures(model: MeshToSpeech, seen: Tensor, item: dict[str, Tensor]) -> dict[str, float]:
-    """Figures of a network with input `seen` [B, T, …] on a batch: the terms of its loss, the evidence in nats for the spoken units and for
-    those of another clip, and how often its own clip has more."""
+    """Figures of a network with input `seen` [B, T, …] on a batch: the terms of its loss, the
+    evidence in nats for the spoken units and for those of another clip, and how often its own clip
+    has more."""
     logits, mel = model(seen, item["voices"])
     true, other = (
-        torch.stack([evidence(g[None], u, model.unit_log_prior).mean() for g, u in zip(logits, units)])
+        torch.stack(
+            [evidence(g[None], u, model.unit_log_prior).mean() for g, u in zip(logits, units)]
+        )
         for units in (item["units"], item["units"].roll(1, 0))
     )
     terms = speech_loss(logits, mel, item)
@@ -104,10 +134,12 @@ def speech_figures(model: MeshToSpeech, seen: Tensor, item: dict[str, Tensor]) -
 
 
 def train_m2s(
-    motions: MotionSet, head: Head, folder: Path, schedule: Schedule, space: str = "mouth", device: str = "cpu",
+    motions: MotionSet, head: Head, folder: Path, schedule: Schedule, space: str = "mouth",
+    device: str = "cpu",
     start: dict[str, Tensor] | None = None,
 ):  # fmt: skip
-    """Train one of `mouth.SPACES` on the teacher's motions, from `start` weights where their shapes fit.
+    """Train one of `mouth.SPACES` on the teacher's motions, from `start` weights where their shapes
+    fit.
 
     Returns (model, figures on the unseen test voices).
     """
@@ -116,7 +148,9 @@ def train_m2s(
     model = MeshToSpeech(MeshToSpeechConfig(inputs=view.size, space=space, units=UNITS))
     if start:
         model.start_from(start)
-    batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, BATCH, variants=TRUE_TO_SOUND)
+    batches = SpeechBatches(
+        motions, motions.of("train", FRAMES), FRAMES, BATCH, variants=TRUE_TO_SOUND
+    )
     calibrate(model, lambda item: view.of_packed(item["motion"]), batches, motions)
     view = view.to(device)
 
@@ -134,19 +168,21 @@ def train_m2s(
         return speech_loss(*model(seen, item["voices"]), item)
 
     held_out = (
-        SpeechBatches(motions, rows, FRAMES, 32, variants=TRUE_TO_SOUND) for rows in (motions.watched(FRAMES), motions.of("test", FRAMES))
+        SpeechBatches(motions, rows, FRAMES, 32, variants=TRUE_TO_SOUND)
+        for rows in (motions.watched(FRAMES), motions.of("test", FRAMES))
     )
     return model, fit_and_measure(model, see, loss, (batches, *held_out), schedule, folder, device)
 
 
 def fit_and_measure(
-    model: MeshToSpeech, see: Callable[[dict[str, Tensor]], Tensor], loss, data: tuple[SpeechBatches, SpeechBatches, SpeechBatches],
+    model: MeshToSpeech, see: Callable[[dict[str, Tensor]], Tensor], loss,
+    data: tuple[SpeechBatches, SpeechBatches, SpeechBatches],
     schedule: Schedule, folder: Path, device: str,
 ) -> dict[str, float]:  # fmt: skip
     """Train a network from mouths to speech; returns its figures on the held-out test voices.
 
-    see: batch → the network's input.  loss: as `loop.fit` takes it.  data: of training, of the voices watched meanwhile, of the test
-    voices.
+    see: batch → the network's input.  loss: as `loop.fit` takes it.  data: of training, of the
+    voices watched meanwhile, of the test voices.
     """
     batches, watched, test = data
 
@@ -161,7 +197,8 @@ def fit_and_measure(
 
 
 def calibrate(
-    model: MeshToSpeech, see: Callable[[dict[str, Tensor]], Tensor], batches: SpeechBatches, motions: MotionSet
+    model: MeshToSpeech, see: Callable[[dict[str, Tensor]], Tensor], batches: SpeechBatches,
+    motions: MotionSet
 ) -> None:  # fmt: skip
     """Set the fixed scales of the network's input and output, and how often each unit occurs."""
     rng = np.random.default_rng(0)

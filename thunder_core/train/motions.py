@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The data that the other models learn from: for every clip, speech features, units, voice and performances of the teacher.
+"""The data that the other models learn from: for every clip, speech features, units, voice and
+performances of the teacher.
 
-Computed once per encoder (`extract_features`) and teacher (`animate`) and memory-mapped; one row per 25 fps animation frame, units two per
-row. The teacher performs on several processes, and is resumed where it was stopped.
+Computed once per encoder (`extract_features`) and teacher (`animate`) and memory-mapped; one row
+per 25 fps animation frame, units two per row. The teacher performs on several processes, and is
+resumed where it was stopped.
 """
 
 from __future__ import annotations
@@ -25,9 +27,24 @@ from tqdm import tqdm
 from ..channels import COEFFICIENTS, Columns, in_group, MOUTH, TONGUE
 from ..direction import Direction, DIRECTION_NAMES
 from ..engine.network import processors
-from ..engine.planning.lip_kernels import believed, fitted_to, identity, KERNELS, plan_lips, presence_in
+from ..engine.planning.lip_kernels import (
+    believed,
+    fitted_to,
+    identity,
+    KERNELS,
+    plan_lips,
+    presence_in,
+)
 from ..engine.speech.cues import hear_phones
-from ..engine.speech.encoder import at_frames, LOUDNESS, loudness, softmax, speech_features, SpeechEncoder, Units
+from ..engine.speech.encoder import (
+    at_frames,
+    LOUDNESS,
+    loudness,
+    softmax,
+    speech_features,
+    SpeechEncoder,
+    Units,
+)
 from ..engine.speech.phones import PHONES, SILENCE
 from ..engine.vocoder import SpeakerEncoder
 from ..events import EVENTS, LIPS
@@ -40,7 +57,9 @@ from .teacher_timing import semitones
 # ---- features of the corpus
 
 VARIANTS = 3  # performances per clip
-TRUE_TO_SOUND = 2  # of them, the first ones, perform what the encoder hears; the others what another take may hear (`speech.cues`)
+# of them, the first ones, perform what the encoder hears; the others what another take may hear
+# (`speech.cues`)
+TRUE_TO_SOUND = 2
 LISTENED = 240  # clips used a second time as another person's voice that the face listens to
 QUIET_CLIPS = 160  # clips of silence, hum and noise, with the mouth at rest
 UNITS = 200
@@ -50,9 +69,11 @@ SAMPLES_PER_FRAME = int(RATE / FPS)
 
 @dataclass(frozen=True)
 class Row:
-    """One clip: its animation frames start … start + frames, and its corpus index (−1: quiet, no recording).
+    """One clip: its animation frames start … start + frames, and its corpus index (−1: quiet, no
+    recording).
 
-    listens: the recording is another's voice, to which this face listens: features are of silence, with the loudness of the voice.
+    listens: the recording is another's voice, to which this face listens: features are of silence,
+    with the loudness of the voice.
     """
 
     start: int
@@ -66,8 +87,8 @@ class Row:
 class Extent(NamedTuple):
     """What of a corpus is used.
 
-    quiet_clips: clips of silence and noise added.  share: of the training clips.  listened: training clips that count once more, as
-    another's voice to which a face listens.
+    quiet_clips: clips of silence and noise added.  share: of the training clips.  listened:
+    training clips that count once more, as another's voice to which a face listens.
     """
 
     quiet_clips: int = QUIET_CLIPS
@@ -76,10 +97,12 @@ class Extent(NamedTuple):
 
 
 def fit_units(features: np.ndarray, count: int, seed: int) -> Units:
-    """Speech units by Lloyd's algorithm on float32 features [M, width]; empty classes restart on random points."""
+    """Speech units by Lloyd's algorithm on float32 features [M, width]; empty classes restart on
+    random points."""
     generator = torch.Generator().manual_seed(seed)
     points = torch.from_numpy(np.ascontiguousarray(features, np.float32))
-    first = torch.randperm(len(points), generator=generator)[torch.arange(count) % len(points)]  # a few seconds have fewer
+    # a few seconds have fewer
+    first = torch.randperm(len(points), generator=generator)[torch.arange(count) % len(points)]
     centroids = points[first]
     for _ in range(_ROUNDS):
         labels = torch.from_numpy(Units(centroids.numpy())(points.numpy()))
@@ -91,7 +114,8 @@ def fit_units(features: np.ndarray, count: int, seed: int) -> Units:
 
 
 def noise(n: int, rng: np.random.Generator) -> np.ndarray:
-    """[n] of unit-RMS noise with a random spectral slope, white to brown, as rooms and microphones have."""
+    """[n] of unit-RMS noise with a random spectral slope, white to brown, as rooms and microphones
+    have."""
     white = np.fft.rfft(rng.standard_normal(n))
     slope = rng.uniform(0.0, 1.0)
     colour = white / np.maximum(np.fft.rfftfreq(n, 1 / RATE), 40.0) ** slope
@@ -100,9 +124,11 @@ def noise(n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def extract_features(
-    corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder: Path, seed: int, extent: Extent, units: Units | None = None
+    corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder: Path, seed: int,
+    extent: Extent, units: Units | None = None
 ) -> Units:  # fmt: skip
-    """Write `features.f16` [F, d], `logits.f16` [2F, 40], `units.u8` [2F], `quiet.i16`, `voices.npy` [clips, 256] and `rows.json`.
+    """Write `features.f16` [F, d], `logits.f16` [2F, 40], `units.u8` [2F], `quiet.i16`,
+    `voices.npy` [clips, 256] and `rows.json`.
 
     Fits the speech units on the training voices first, unless `units` are given, and returns them.
     """
@@ -111,25 +137,41 @@ def extract_features(
     if units is None:  # of at most 200 training clips
         clips = corpus.of("train")
         clips = [clips[i] for i in rng.choice(len(clips), min(200, len(clips)), replace=False)]
-        units = fit_units(np.concatenate([encoder.analyse(corpus.samples(c))[0] for c in clips])[::2], UNITS, seed)
+        units = fit_units(
+            np.concatenate([encoder.analyse(corpus.samples(c))[0] for c in clips])[::2], UNITS, seed
+        )
 
     def analyse(sound: tuple[np.ndarray, bool]) -> tuple[int, bytes, bytes, bytes, np.ndarray]:
-        """(frames, features [frames, d], logits [2 · frames, 40], units [2 · frames], voice [256]) of (samples, whether it listens)."""
+        """(frames, features [frames, d], logits [2 · frames, 40], units [2 · frames], voice [256])
+        of (samples, whether it listens)."""
         samples, listens = sound
         frames = len(samples) // SAMPLES_PER_FRAME
         hidden, logits = encoder.analyse(np.zeros_like(samples) if listens else samples)
         features = speech_features(hidden, logits, samples, frames).astype(np.float16)
         every = logits[np.minimum(np.arange(2 * frames), len(logits) - 1)].astype(np.float16)
-        heard = features.tobytes(), every.tobytes(), units.over(hidden, frames).astype(np.uint8).tobytes()
+        heard = (
+            features.tobytes(),
+            every.tobytes(),
+            units.over(hidden, frames).astype(np.uint8).tobytes(),
+        )
         return frames, *heard, speaker.embed(samples, most_partials=2)
 
-    chosen = [i for i, c in enumerate(corpus.clips) if c.split != "train" or rng.random() < extent.share]
+    chosen = [
+        i for i, c in enumerate(corpus.clips) if c.split != "train" or rng.random() < extent.share
+    ]
     # Sounds of noise without a voice, 3 … 8 s long, at any level.
-    quiet = [noise(int(rng.integers(3, 9)) * RATE, rng) * float(10 ** rng.uniform(-5, -1.3)) for _ in range(extent.quiet_clips)]
-    (folder / "quiet.i16").write_bytes((np.concatenate(quiet).clip(-1, 1) * 32767).astype(np.int16).tobytes() if quiet else b"")
+    quiet = [
+        noise(int(rng.integers(3, 9)) * RATE, rng) * float(10 ** rng.uniform(-5, -1.3))
+        for _ in range(extent.quiet_clips)
+    ]
+    (folder / "quiet.i16").write_bytes(
+        (np.concatenate(quiet).clip(-1, 1) * 32767).astype(np.int16).tobytes() if quiet else b""
+    )
 
     train = [i for i in chosen if corpus.clips[i].split == "train"]
-    others = [int(i) for i in np.random.default_rng([seed, 1]).permutation(train)[: extent.listened]]
+    others = [
+        int(i) for i in np.random.default_rng([seed, 1]).permutation(train)[: extent.listened]
+    ]
 
     def sounds() -> Iterator[tuple[np.ndarray, bool]]:
         for i, listens in [*((i, False) for i in chosen), *((i, True) for i in others)]:
@@ -137,7 +179,9 @@ def extract_features(
         yield from ((x, False) for x in quiet)
 
     names = [(corpus.clips[i].split, corpus.clips[i].speaker, i, False) for i in chosen]
-    names += [("train", "listener", i, True) for i in others] + [("train", "quiet", -1, False)] * len(quiet)
+    names += [("train", "listener", i, True) for i in others] + [
+        ("train", "quiet", -1, False)
+    ] * len(quiet)
     rows, voices, start = [], [], 0
     with (
         (folder / "features.f16").open("wb") as features_file,
@@ -145,8 +189,15 @@ def extract_features(
         (folder / "units.u8").open("wb") as units_file,
         ThreadPool(processors()) as pool,
     ):
-        analysed = tqdm(pool.imap(analyse, sounds()), total=len(names), desc="analysing the corpus", mininterval=10)
-        for (split, name, clip, listens), (frames, features, logits, clip_units, voice) in zip(names, analysed):
+        analysed = tqdm(
+            pool.imap(analyse, sounds()),
+            total=len(names),
+            desc="analysing the corpus",
+            mininterval=10,
+        )
+        for (split, name, clip, listens), (frames, features, logits, clip_units, voice) in zip(
+            names, analysed
+        ):
             features_file.write(features)
             logits_file.write(logits)
             units_file.write(clip_units)
@@ -160,10 +211,13 @@ def extract_features(
 
 
 def open_features(folder: Path) -> tuple[list[Row], np.ndarray, str]:
-    """Rows, features float16 [F, d], and `lip_kernels.identity` of the encoder whose features they are."""
+    """Rows, features float16 [F, d], and `lip_kernels.identity` of the encoder whose features they
+    are."""
     about = json.loads((folder / "rows.json").read_text())
     rows = [Row(**row) for row in about["rows"]]
-    features = np.memmap(folder / "features.f16", np.float16, "r").reshape(rows[-1].start + rows[-1].frames, about["width"])
+    features = np.memmap(folder / "features.f16", np.float16, "r").reshape(
+        rows[-1].start + rows[-1].frames, about["width"]
+    )
     return rows, features, about.get("encoder", "")
 
 
@@ -175,31 +229,46 @@ class MotionSet:
         self.rows, self.features, self.encoder = open_features(folder)
         total = len(self.features)
         self.units = np.memmap(folder / "units.u8", np.uint8, "r").reshape(total, 2)
-        self.motions = np.memmap(folder / "motions.f16", np.float16, "r").reshape(VARIANTS, total, -1)
-        self.events = np.memmap(folder / "events.f16", np.float16, "r").reshape(VARIANTS, total, len(EVENTS))
-        self.heard = np.memmap(folder / "heard.f16", np.float16, "r").reshape(VARIANTS - TRUE_TO_SOUND, total, len(PHONES))
+        self.motions = np.memmap(folder / "motions.f16", np.float16, "r").reshape(
+            VARIANTS, total, -1
+        )
+        self.events = np.memmap(folder / "events.f16", np.float16, "r").reshape(
+            VARIANTS, total, len(EVENTS)
+        )
+        self.heard = np.memmap(folder / "heard.f16", np.float16, "r").reshape(
+            VARIANTS - TRUE_TO_SOUND, total, len(PHONES)
+        )
         self.directions = np.load(folder / "directions.npy")
         self.voices = np.load(folder / "voices.npy")
         quiet = folder / "quiet.i16"
-        self._quiet = np.memmap(quiet, "<i2", "r") if quiet.stat().st_size else np.empty(0, "<i2")  # no map of an empty file
+        # no map of an empty file
+        self._quiet = np.memmap(quiet, "<i2", "r") if quiet.stat().st_size else np.empty(0, "<i2")
         self._quiet_from = next((r.start for r in self.rows if r.clip < 0), total)
 
     def of(self, split: str, least_frames: int = 1, listening: bool = False) -> list[int]:
-        """Row numbers of a split, quiet clips included in training, that have at least `least_frames`.
+        """Row numbers of a split, quiet clips included in training, that have at least
+        `least_frames`.
 
-        listening: with those in which a face listens to another's voice, of which only the diffusion model learns.
+        listening: with those in which a face listens to another's voice, of which only the
+        diffusion model learns.
         """
-        return [i for i, r in enumerate(self.rows) if r.split == split and r.frames >= least_frames and (listening or not r.listens)]
+        return [
+            i
+            for i, r in enumerate(self.rows)
+            if r.split == split and r.frames >= least_frames and (listening or not r.listens)
+        ]
 
     def watched(self, least_frames: int = 1) -> list[int]:
-        """Row numbers that a training run is judged on while decisions are still made: the validation speakers.
+        """Row numbers that a training run is judged on while decisions are still made: the
+        validation speakers.
 
         Where a set has none (a small folder of the user's own), the test rows.
         """
         return self.of("validation", least_frames) or self.of("test", least_frames)
 
     def samples(self, number: int, start: int, frames: int) -> np.ndarray:
-        """float32 [frames · 640] of a row's sound from its animation frame `start`: of its own speech, not of the voice it listens to."""
+        """float32 [frames · 640] of a row's sound from its animation frame `start`: of its own
+        speech, not of the voice it listens to."""
         row, n = self.rows[number], frames * SAMPLES_PER_FRAME
         if row.listens:
             return np.zeros(n, np.float32)
@@ -209,19 +278,31 @@ class MotionSet:
         return self.corpus.samples(self.corpus.clips[row.clip], start * SAMPLES_PER_FRAME, n)
 
     def features_of(self, at: slice, variant: int) -> np.ndarray:
-        """Speech features float32 [n, d] of frames of the set, with the phones that a variant performs."""
+        """Speech features float32 [n, d] of frames of the set, with the phones that a variant
+        performs."""
         features = self.features[at].astype(np.float32)
         if variant >= TRUE_TO_SOUND:
-            features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] = self.heard[variant - TRUE_TO_SOUND, at]
+            features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] = self.heard[
+                variant - TRUE_TO_SOUND, at
+            ]
         return features
 
     def draw(
-        self, numbers: list[int], frames: int, batch: int, rng: np.random.Generator, variants: int = VARIANTS
+        self, numbers: list[int], frames: int, batch: int, rng: np.random.Generator,
+        variants: int = VARIANTS
     ) -> list[tuple[int, int, int]]:  # fmt: skip
-        """`batch` random crops: (row number, first frame, variant), rows in proportion to their length, of the first `variants`."""
+        """`batch` random crops: (row number, first frame, variant), rows in proportion to their
+        length, of the first `variants`."""
         odds = np.array([self.rows[i].frames for i in numbers], float)
         picks = rng.choice(numbers, batch, p=odds / odds.sum())
-        return [(int(i), int(rng.integers(0, self.rows[i].frames - frames + 1)), int(rng.integers(variants))) for i in picks]
+        return [
+            (
+                int(i),
+                int(rng.integers(0, self.rows[i].frames - frames + 1)),
+                int(rng.integers(variants)),
+            )
+            for i in picks
+        ]
 
 
 # ---- the teacher performs it
@@ -229,18 +310,20 @@ class MotionSet:
 STATE, DIRECTIONS = "performed.json", "directions.npy"
 MOTIONS, CURVES, HEARD = "motions.f16", "events.f16", "heard.f16"
 _TOGETHER_SAVED = 100  # clips between two savings of the progress
+# what it needs besides its own modules
 _TEACHER = (
     "direction.py",
     "events.py",
     "engine/speech/cues.py",
     "face/mechanics.py",
     *(f"engine/planning/{name}.py" for name in ("lip_kernels", "plan", "take_plan")),
-)  # what it needs besides its own modules
+)
 
 
 @dataclass(frozen=True)
 class Job:
-    """The inputs of a process that performs clips of a set; paths only, so that they can be pickled."""
+    """The inputs of a process that performs clips of a set; paths only, so that they can be
+    pickled."""
 
     corpus: Path
     folder: Path
@@ -251,41 +334,60 @@ class Job:
 
 
 def teacher_code(*more: str) -> bytes:
-    """The teacher's sources and constants, and `more` modules of thunder_core, for checksums of what depends on them."""
+    """The teacher's sources and constants, and `more` modules of thunder_core, for checksums of
+    what depends on them."""
     core = Path(__file__).resolve().parents[1]
-    paths = (*sorted(Path(__file__).parent.glob("teacher*.py")), *(core / name for name in (*_TEACHER, *more)), KERNELS)
+    paths = (
+        *sorted(Path(__file__).parent.glob("teacher*.py")),
+        *(core / name for name in (*_TEACHER, *more)),
+        KERNELS,
+    )
     return b"".join(path.read_bytes() for path in paths)
 
 
 def animate(
-    corpus: Corpus, channels: list[str], folder: Path, seed: int = 1, workers: int = 1, basis: FlameBasis | None = None
+    corpus: Corpus, channels: list[str], folder: Path, seed: int = 1, workers: int = 1,
+    basis: FlameBasis | None = None
 ) -> None:  # fmt: skip
-    """Write `motions.f16` [VARIANTS, F, channels + 9], performances of every clip of the stage `hear`, `events.f16` [VARIANTS, F, EVENTS],
-    the curves of their events, `directions.npy` [VARIANTS, clips, DIRECTION_NAMES], their directions, and `heard.f16`
-    [VARIANTS − TRUE_TO_SOUND, F, 40], the phones' probabilities that the last variants perform.
+    """Write `motions.f16` [VARIANTS, F, channels + 9], performances of every clip of the stage
+    `hear`, `events.f16` [VARIANTS, F, EVENTS], the curves of their events, `directions.npy`
+    [VARIANTS, clips, DIRECTION_NAMES], their directions, and `heard.f16` [VARIANTS − TRUE_TO_SOUND,
+    F, 40], the phones' probabilities that the last variants perform.
 
-    They are the teacher's; for a captured clip the captured motion, completed by the teacher's. Its direction and events but for the lips
-    are unknown: NaN. `performed.json` records the number of finished clips and the teacher, and the next call continues there; another
-    teacher, seed or set starts over. The result does not depend on `workers`.
+    They are the teacher's; for a captured clip the captured motion, completed by the teacher's. Its
+    direction and events but for the lips are unknown: NaN. `performed.json` records the number of
+    finished clips and the teacher, and the next call continues there; another teacher, seed or set
+    starts over. The result does not depend on `workers`.
 
-    channels: of the bundled head.  basis: the FLAME file whose coefficients the motions are written in instead.
+    channels: of the bundled head.  basis: the FLAME file whose coefficients the motions are written
+    in instead.
     """
     flame = () if basis is None else (basis.path, basis.head.channels)
     job = Job(corpus.folder, Path(folder), tuple(channels), seed, *flame)
     _open.cache_clear()
     _, rows, *_ = _open(job)
-    shape = (VARIANTS, rows[-1].start + rows[-1].frames, Columns(job.coefficients or len(channels)).count)
+    shape = (
+        VARIANTS,
+        rows[-1].start + rows[-1].frames,
+        Columns(job.coefficients or len(channels)).count,
+    )
     made_by, done = _made_by(job), _done(job)
     fresh = not done
     if fresh:
         (folder / STATE).unlink(missing_ok=True)
     motions, events, heard = (
-        np.memmap(folder / name, np.float16, "w+" if fresh else "r+", shape=(variants, shape[1], width))
+        np.memmap(folder / name, np.float16, "w+" if fresh else "r+",
+        shape=(variants, shape[1], width))
         for name, variants, width in (
-            (MOTIONS, VARIANTS, shape[2]), (CURVES, VARIANTS, len(EVENTS)), (HEARD, VARIANTS - TRUE_TO_SOUND, len(PHONES)),
+            (MOTIONS, VARIANTS, shape[2]), (CURVES, VARIANTS, len(EVENTS)),
+            (HEARD, VARIANTS - TRUE_TO_SOUND, len(PHONES)),
         )
     )  # fmt: skip
-    directions = np.full((VARIANTS, len(rows), len(DIRECTION_NAMES)), np.nan, np.float32) if fresh else np.load(folder / DIRECTIONS)
+    directions = (
+        np.full((VARIANTS, len(rows), len(DIRECTION_NAMES)), np.nan, np.float32)
+        if fresh
+        else np.load(folder / DIRECTIONS)
+    )
 
     def save(count: int) -> None:
         for each in (motions, events, heard):
@@ -294,7 +396,9 @@ def animate(
         (folder / STATE).write_text(json.dumps({"made_by": made_by, "clips": count}))
 
     bar = tqdm(total=len(rows), initial=done, desc="animating the corpus", mininterval=10)
-    for number, performed in zip(range(done, len(rows)), _performed(job, range(done, len(rows)), workers)):
+    for number, performed in zip(
+        range(done, len(rows)), _performed(job, range(done, len(rows)), workers)
+    ):
         row = rows[number]
         at = slice(row.start, row.start + row.frames)
         motions[:, at], events[:, at], heard[:, at], directions[:, number] = performed
@@ -306,7 +410,8 @@ def animate(
 
 
 def _made_by(job: Job) -> str:
-    """Checksum of what the performances depend on: set, seed, and the teacher's sources and constants."""
+    """Checksum of what the performances depend on: set, seed, and the teacher's sources and
+    constants."""
     digest = hashlib.sha256(repr((job.channels, job.seed, VARIANTS)).encode())
     digest.update((job.folder / "rows.json").read_bytes())
     if job.flame is not None:
@@ -318,7 +423,9 @@ def _made_by(job: Job) -> str:
 def _done(job: Job) -> int:
     """Number of clips already performed by this teacher."""
     state = job.folder / STATE
-    if not all((job.folder / name).exists() for name in (STATE, MOTIONS, CURVES, HEARD, DIRECTIONS)):
+    if not all(
+        (job.folder / name).exists() for name in (STATE, MOTIONS, CURVES, HEARD, DIRECTIONS)
+    ):
         return 0
     about = json.loads(state.read_text())
     return about["clips"] if about["made_by"] == _made_by(job) else 0
@@ -326,8 +433,8 @@ def _done(job: Job) -> int:
 
 @lru_cache(1)
 def _open(job: Job) -> tuple[Corpus, list[Row], np.ndarray, np.ndarray, bool, FlameBasis | None]:
-    """The corpus, its rows, features [F, d], phone logits [2F, 40], whether the teacher can read the features, and the basis of the
-    motions; once in a process."""
+    """The corpus, its rows, features [F, d], phone logits [2F, 40], whether the teacher can read
+    the features, and the basis of the motions; once in a process."""
     rows, features, encoder = open_features(job.folder)
     return (
         Corpus(job.corpus),
@@ -345,9 +452,12 @@ def _performed(job: Job, numbers: range, workers: int) -> Iterator[tuple[np.ndar
         yield from map(partial(_perform, job), numbers)
         return
     kept = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    os.environ.update(dict.fromkeys(kept, "1"))  # what a process inherits: its libraries start no threads of their own
+    # what a process inherits: its libraries start no threads of their own
+    os.environ.update(dict.fromkeys(kept, "1"))
     try:
-        with multiprocessing.get_context("spawn").Pool(min(workers, len(numbers)), torch.set_num_threads, (1,)) as pool:
+        with multiprocessing.get_context("spawn").Pool(
+            min(workers, len(numbers)), torch.set_num_threads, (1,)
+        ) as pool:
             yield from pool.imap(partial(_perform, job), numbers, chunksize=4)
     finally:
         for name, value in kept.items():
@@ -355,8 +465,9 @@ def _performed(job: Job, numbers: range, workers: int) -> Iterator[tuple[np.ndar
 
 
 def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
-    """(motions float16 [VARIANTS, frames, channels + 9], events float16 [VARIANTS, frames, EVENTS], what is heard float16
-    [VARIANTS − TRUE_TO_SOUND, frames, 40], directions [VARIANTS, DIRECTION_NAMES]) of a clip."""
+    """(motions float16 [VARIANTS, frames, channels + 9], events float16 [VARIANTS, frames, EVENTS],
+    what is heard float16 [VARIANTS − TRUE_TO_SOUND, frames, 40], directions [VARIANTS,
+    DIRECTION_NAMES]) of a clip."""
     corpus, rows, all_features, all_logits, fits, basis = _open(job)
     row, channels = rows[number], list(job.channels)
     names = channels if basis is None else list(basis.head.expression_names)
@@ -365,8 +476,13 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
     features = all_features[at].astype(np.float32)
     logits = all_logits[2 * at.start : 2 * at.stop].astype(np.float32)
     if row.clip < 0:
-        phones, heard = np.full(4 * row.frames, SILENCE, np.uint8), np.full((row.frames, 2), -1.0, np.float32)
-        speaker = f"{speaker} {number}"  # nobody speaks: a face at rest, of another person every time
+        phones, heard = (
+            np.full(4 * row.frames, SILENCE, np.uint8),
+            np.full((row.frames, 2), -1.0, np.float32),
+        )
+        speaker = (
+            f"{speaker} {number}"  # nobody speaks: a face at rest, of another person every time
+        )
     else:
         clip = corpus.clips[row.clip]
         phones, samples = corpus.phones(clip), corpus.samples(clip)
@@ -385,19 +501,28 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
                 hears = redraw_phones(features, logits, int(rng.integers(1 << 32)))
             heard_phones.append(believed(hears).astype(np.float16))
         read = hears if fits and speaks else None
-        motion, planned = perform_planned(phones, heard, channels, rng, direction, pitch, row.listens, read)
+        motion, planned = perform_planned(
+            phones, heard, channels, rng, direction, pitch, row.listens, read
+        )
         if captured is not None:
             planned[:] = np.nan
             planned[:, LIPS] = plan_lips(features, presence_in(features), fits)
         events.append(planned.astype(np.float16))
         x = pack(motion if basis is None else basis.of_bundled(motion, channels))
-        motions.append((x if captured is None else complete_capture(captured, x, names)).astype(np.float16))
-        directions.append(direction.vector() if captured is None else np.full(len(DIRECTION_NAMES), np.nan, np.float32))
+        motions.append(
+            (x if captured is None else complete_capture(captured, x, names)).astype(np.float16)
+        )
+        directions.append(
+            direction.vector()
+            if captured is None
+            else np.full(len(DIRECTION_NAMES), np.nan, np.float32)
+        )
     return np.stack(motions), np.stack(events), np.stack(heard_phones), np.stack(directions)
 
 
 def redraw_phones(features: np.ndarray, logits: np.ndarray, seed: int) -> np.ndarray:
-    """Speech features [T, d] with the phones that a take hears of logits [2T, 40] where they are doubtful, as `Thunder.hear` draws them."""
+    """Speech features [T, d] with the phones that a take hears of logits [2T, 40] where they are
+    doubtful, as `Thunder.hear` draws them."""
     result, drawn = features.copy(), softmax(hear_phones(logits, seed)) - softmax(logits)
     believed(result)[:] = np.clip(believed(result) + at_frames(drawn, len(features)), 0, 1)
     return result
@@ -407,10 +532,16 @@ def redraw_phones(features: np.ndarray, logits: np.ndarray, seed: int) -> np.nda
 _TOGETHER = ((*MOUTH, *COEFFICIENTS), TONGUE, ("brow", "nose", "cheekSquint"), ("eye",))
 
 
-def complete_capture(captured: np.ndarray, performed: np.ndarray, channels: list[str]) -> np.ndarray:
-    """A captured motion [T, C] with a `performed` one's [T, C] parts where it holds still from beginning to end."""
+def complete_capture(
+    captured: np.ndarray, performed: np.ndarray, channels: list[str]
+) -> np.ndarray:
+    """A captured motion [T, C] with a `performed` one's [T, C] parts where it holds still from
+    beginning to end."""
     names = [*channels, *["jaw"] * 3]  # the jaw's rotation belongs to the mouth
-    groups = [np.flatnonzero(in_group(names, group, but=TONGUE if group is _TOGETHER[0] else ())) for group in _TOGETHER]
+    groups = [
+        np.flatnonzero(in_group(names, group, but=TONGUE if group is _TOGETHER[0] else ()))
+        for group in _TOGETHER
+    ]
     x, columns = performed.copy(), Columns(len(channels))
     for group in (*groups, columns.head, columns.eyes):
         if captured[:, group].any():  # FLAME's coefficients have no groups but one

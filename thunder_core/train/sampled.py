@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes of the corpus for the judge: the model's samples, and the teacher's performances of the same sound in the same direction,
-with the same words stressed.
+"""Takes of the corpus for the judge: the model's samples, and the teacher's performances of the
+same sound in the same direction, with the same words stressed.
 
-Each set of weights has its own folder, with one file per clip, so that the judge can be trained on samples of several of them, and
-interrupted sampling can be resumed.
+Each set of weights has its own folder, with one file per clip, so that the judge can be trained on
+samples of several of them, and interrupted sampling can be resumed.
 """
 
 from __future__ import annotations
@@ -33,14 +33,18 @@ TRAINING_TAKES, WATCHED_TAKES = 8, 16  # takes per clip
 MOODS_SPLIT = "moods"  # name of files of watched voices in every mood
 LEAST_FRAMES, MOST_FRAMES = 75, 125  # shortest clip (3 s), and most frames used of a longer one
 REFERENCES = 2  # teacher performances averaged into a take's reference, since the teacher varies
-SPREAD, GUIDANCE = 0.5, 1.0  # the user's defaults, at normal quality: for the clips the judge is validated on
+# the user's defaults, at normal quality: for the clips the judge is validated on
+SPREAD, GUIDANCE = 0.5, 1.0
 # Drawn per training clip; 0 steps: normal quality.
 _SPREADS, _STEPS, _GUIDANCES = (0.0, 0.2, 0.5, 1.0), (0, 5, 8, 12, 20), (1.0, 1.0, 1.5, 2.0)
 _ENERGY_COLUMN = DIRECTION_NAMES.index("energy")
 _ENERGY = AXES[_ENERGY_COLUMN]
-_STRESSED = np.array([name in ("energy", "articulation") for name in DIRECTION_NAMES])  # what differs on a stressed word's lips
+# what differs on a stressed word's lips
+_STRESSED = np.array([name in ("energy", "articulation") for name in DIRECTION_NAMES])
 _SAME_ENERGY = 1e-3  # difference of energies that is none
-_CONTENT = "with stresses and without"  # what a file's references are: another text where that changes
+_CONTENT = (
+    "with stresses and without"  # what a file's references are: another text where that changes
+)
 _WEIGHTS = ("denoiser", "distilled", "encoder", "units")
 
 
@@ -48,12 +52,13 @@ _WEIGHTS = ("denoiser", "distilled", "encoder", "units")
 class SampledClip:
     """One sound of T frames, K takes of it, and the teacher's performance in the direction of each.
 
-    takes, teacher, plain, expected, asked: float16 [K, T, channels + 9] as `types.pack` orders them; teacher: in the direction of each
-    take with the take's own stresses (`readings.add_stresses`), plain: without these; expected: what the model expects where the teacher
-    plays `teacher` (`Thunder.expected`), asked: in the direction that was requested.  readings: float32 [K, DIRECTION_NAMES], without
-    stresses.
-    steps [K], guidance [K]: settings of each take; 0 steps: at normal quality.  features: float16 [T, d].  units: uint8 [2T].
-    opening: float32 [T], that the voice asks for.
+    takes, teacher, plain, expected, asked: float16 [K, T, channels + 9] as `types.pack` orders
+    them; teacher: in the direction of each take with the take's own stresses
+    (`readings.add_stresses`), plain: without these; expected: what the model expects where the
+    teacher plays `teacher` (`Thunder.expected`), asked: in the direction that was requested.
+     readings: float32 [K, DIRECTION_NAMES], without stresses. steps [K], guidance [K]: settings of
+    each take; 0 steps: at normal quality.  features: float16 [T, d].  units: uint8 [2T]. opening:
+    float32 [T], that the voice asks for.
     """
 
     takes: np.ndarray
@@ -81,7 +86,11 @@ class SampledClip:
 
 def folder_of(cache: Path, weights: Path, seed: int) -> Path:
     """The folder for samples of a folder of weights; it depends on model, teacher and seed."""
-    digest = hashlib.sha256(repr((_CONTENT, seed, REFERENCES, _SPREADS, _STEPS, _GUIDANCES, LEAST_FRAMES, MOST_FRAMES)).encode())
+    digest = hashlib.sha256(
+        repr(
+            (_CONTENT, seed, REFERENCES, _SPREADS, _STEPS, _GUIDANCES, LEAST_FRAMES, MOST_FRAMES)
+        ).encode()
+    )
     for path in (weights / f"{name}.safetensors" for name in _WEIGHTS):
         digest.update(path.read_bytes() if path.exists() else b"")
     digest.update(teacher_code("engine/readings.py"))
@@ -89,12 +98,14 @@ def folder_of(cache: Path, weights: Path, seed: int) -> Path:
 
 
 def watched_split(corpus: Corpus) -> str:
-    """The voices on which training is watched: of validation, where a small corpus has none of test."""
+    """The voices on which training is watched: of validation, where a small corpus has none of
+    test."""
     return "validation" if clips_of(corpus, "validation", 1, 0) else "test"
 
 
 def clips_of(corpus: Corpus, split: str, count: int, seed: int) -> list[int]:
-    """Numbers of up to `count` clips of a split that are long enough, in an order of the seed's: every voice once before any twice."""
+    """Numbers of up to `count` clips of a split that are long enough, in an order of the seed's:
+    every voice once before any twice."""
     turns: dict[str, int] = {}
     ranked = []
     for number in np.random.default_rng(seed).permutation(len(corpus.clips)):
@@ -105,25 +116,53 @@ def clips_of(corpus: Corpus, split: str, count: int, seed: int) -> list[int]:
     return [number for _, number in sorted(ranked, key=lambda entry: entry[0])[:count]]
 
 
-def sample_takes(corpus: Corpus, thunder: Thunder, channels: list[str], folder: Path, clips: dict[str, int], seed: int = 1) -> None:
-    """Write `SPLIT-NUMBER.npz` (`SampledClip`) of `clips` clips of each split. Existing files are kept.
+def sample_takes(
+    corpus: Corpus,
+    thunder: Thunder,
+    channels: list[str],
+    folder: Path,
+    clips: dict[str, int],
+    seed: int = 1,
+) -> None:
+    """Write `SPLIT-NUMBER.npz` (`SampledClip`) of `clips` clips of each split. Existing files are
+    kept.
 
-    Training clips are sampled in many directions, numbers of steps and strengths of guidance; others as users do by default; those of
-    MOODS_SPLIT, which are of the watched split, in every mood at full strength.
+    Training clips are sampled in many directions, numbers of steps and strengths of guidance;
+    others as users do by default; those of MOODS_SPLIT, which are of the watched split, in every
+    mood at full strength.
     """
     folder.mkdir(parents=True, exist_ok=True)
     own = zlib.crc32(folder.name.encode())  # every model performs other clips
     voices = {MOODS_SPLIT: watched_split(corpus)}
-    wanted = [(split, number) for split, count in clips.items() for number in clips_of(corpus, voices.get(split, split), count, own)]
-    left = [(split, number, path) for split, number in wanted if not (path := folder / f"{split}-{number:05d}.npz").exists()]
-    for split, number, path in tqdm(left, desc="sampling takes", total=len(wanted), initial=len(wanted) - len(left), mininterval=10):
-        plans = _training_plans(number, seed) if split == "train" else [_mood_plan(number) if split == MOODS_SPLIT else _usual_plan(number)]
+    wanted = [
+        (split, number)
+        for split, count in clips.items()
+        for number in clips_of(corpus, voices.get(split, split), count, own)
+    ]
+    left = [
+        (split, number, path)
+        for split, number in wanted
+        if not (path := folder / f"{split}-{number:05d}.npz").exists()
+    ]
+    for split, number, path in tqdm(
+        left,
+        desc="sampling takes",
+        total=len(wanted),
+        initial=len(wanted) - len(left),
+        mininterval=10,
+    ):
+        plans = (
+            _training_plans(number, seed)
+            if split == "train"
+            else [_mood_plan(number) if split == MOODS_SPLIT else _usual_plan(number)]
+        )
         sample_clip(corpus, corpus.clips[number], thunder, channels, plans).save(path)
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Takes that are sampled together. asked: float32 [k, DIRECTION_NAMES], requested directions.  spreads [k]: of their readings."""
+    """Takes that are sampled together. asked: float32 [k, DIRECTION_NAMES], requested directions.
+    spreads [k]: of their readings."""
 
     seeds: list[int]
     asked: np.ndarray
@@ -134,7 +173,12 @@ class _Plan:
     @property
     def directions(self) -> np.ndarray:
         """The readings of the requested directions, float32 [k, DIRECTION_NAMES]."""
-        return np.concatenate([reading(one[None], s, spread) for one, s, spread in zip(self.asked, self.seeds, self.spreads)])
+        return np.concatenate(
+            [
+                reading(one[None], s, spread)
+                for one, s, spread in zip(self.asked, self.seeds, self.spreads)
+            ]
+        )
 
 
 def _usual_plan(number: int) -> _Plan:
@@ -146,7 +190,9 @@ def _mood_plan(number: int) -> _Plan:
     """In every mood, and in none: exactly as requested, and around that."""
     spreads = [0.0, SPREAD] * len(MOODS)
     seeds = [number * len(spreads) + i for i in range(len(spreads))]
-    return _Plan(seeds, np.repeat([Direction(mood=mood).vector() for mood in MOODS], 2, axis=0), spreads)
+    return _Plan(
+        seeds, np.repeat([Direction(mood=mood).vector() for mood in MOODS], 2, axis=0), spreads
+    )
 
 
 def _training_plans(number: int, seed: int) -> Iterator[_Plan]:
@@ -154,12 +200,23 @@ def _training_plans(number: int, seed: int) -> Iterator[_Plan]:
     half = TRAINING_TAKES // 2
     for _ in range(2):
         seeds = [int(s) for s in rng.integers(1 << 30, size=half)]
-        asked = [(Direction() if rng.random() < 0.5 else Direction.of_clip(str(rng.integers(1 << 32)), rng)).vector() for _ in seeds]
+        asked = [
+            (
+                Direction()
+                if rng.random() < 0.5
+                else Direction.of_clip(str(rng.integers(1 << 32)), rng)
+            ).vector()
+            for _ in seeds
+        ]
         spreads = [float(x) for x in rng.choice(_SPREADS, half)]
-        yield _Plan(seeds, np.stack(asked), spreads, int(rng.choice(_STEPS)), float(rng.choice(_GUIDANCES)))
+        yield _Plan(
+            seeds, np.stack(asked), spreads, int(rng.choice(_STEPS)), float(rng.choice(_GUIDANCES))
+        )
 
 
-def sample_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str], plans) -> SampledClip:
+def sample_clip(
+    corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str], plans
+) -> SampledClip:
     """Takes of one clip as planned.
 
     Weights that know no styles sample freely, and are compared with the teacher's usual style.
@@ -172,10 +229,19 @@ def sample_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str
     for plan in plans:
         usual = np.tile(Direction().vector(), (len(plan.seeds), 1))
         directions = plan.directions if styled else usual
-        styles = [add_stresses(d[None], *each, voice.accents) for d, *each in zip(directions, plan.seeds, plan.spreads)] if styled else None
+        styles = (
+            [
+                add_stresses(d[None], *each, voice.accents)
+                for d, *each in zip(directions, plan.seeds, plan.spreads)
+            ]
+            if styled
+            else None
+        )
         every = zip(plan.seeds, styles or [None] * len(plan.seeds), plan.spreads)
         performances = [Performance(seed, style, (seed, spread)) for seed, style, spread in every]
-        motions = thunder.perform(voice, performances, plan.steps or NORMAL, plan.guidance, lambda fraction: None)
+        motions = thunder.perform(
+            voice, performances, plan.steps or NORMAL, plan.guidance, lambda fraction: None
+        )
         takes += [pack(motion) for motion in motions]
         seeds += plan.seeds
         asked += [*(plan.asked if styled else usual)]
@@ -183,24 +249,43 @@ def sample_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str
         played += directions[:, None] if styles is None else styles
         steps += [plan.steps] * len(motions)
         guidance += [plan.guidance] * len(motions)
-    phones, unstressed = corpus.phones(clip)[: 4 * frames], [direction[None] for direction in np.concatenate(readings)]
-    teacher, plain = ([teacher_mean(phones, samples, voice, channels, each) for each in some] for some in (played, unstressed))
-    breathing = [Performance(seed, style, (seed, 0.0)) for seed, style in zip(seeds, played)]  # as the engine scores takes
+    phones, unstressed = (
+        corpus.phones(clip)[: 4 * frames],
+        [direction[None] for direction in np.concatenate(readings)],
+    )
+    teacher, plain = (
+        [teacher_mean(phones, samples, voice, channels, each) for each in some]
+        for some in (played, unstressed)
+    )
+    # as the engine scores takes
+    breathing = [Performance(seed, style, (seed, 0.0)) for seed, style in zip(seeds, played)]
     expected = [pack(motion) for motion in thunder.expected(voice, breathing, breathe=True)]
-    requested = [pack(motion) for motion in thunder.expected(voice, [Performance(0, each[None]) for each in asked])]
+    requested = [
+        pack(motion)
+        for motion in thunder.expected(voice, [Performance(0, each[None]) for each in asked])
+    ]
     return SampledClip(
-        *(np.stack(motions).astype(np.float16) for motions in (takes, teacher, plain, expected, requested)),
+        *(np.stack(motions).astype(np.float16) for motions in (takes, teacher, plain, expected,
+        requested)),
         np.concatenate(readings).astype(np.float32), np.array(steps), np.array(guidance),
         voice.features.astype(np.float16), voice.units.astype(np.uint8),
         voice.opening.astype(np.float32),
     )  # fmt: skip
 
 
-def teacher_mean(phones: np.ndarray, samples: np.ndarray, voice: VoiceFeatures, channels: list[str], played: np.ndarray) -> np.ndarray:
-    """The teacher's mean performance in a direction [1 or T, DIRECTION_NAMES]: the mean of packed motions [T, channels + 9].
+def teacher_mean(
+    phones: np.ndarray,
+    samples: np.ndarray,
+    voice: VoiceFeatures,
+    channels: list[str],
+    played: np.ndarray,
+) -> np.ndarray:
+    """The teacher's mean performance in a direction [1 or T, DIRECTION_NAMES]: the mean of packed
+    motions [T, channels + 9].
 
-    The teacher keeps its direction over a line. If `played` changes, each frame is between the performances in the calmest and in the most
-    energetic frame's direction, as far as its own energy is.
+    The teacher keeps its direction over a line. If `played` changes, each frame is between the
+    performances in the calmest and in the most energetic frame's direction, as far as its own
+    energy is.
     """
     assert played.shape[1] == len(DIRECTION_NAMES)
     features = voice.features
@@ -209,7 +294,17 @@ def teacher_mean(phones: np.ndarray, samples: np.ndarray, voice: VoiceFeatures, 
     def performance(direction: np.ndarray) -> np.ndarray:
         asked = Direction.of_vector(direction)
         performances = [
-            pack(perform(phones, heard, channels, np.random.default_rng(i), asked, pitch, features=features if voice.map_fits else None))
+            pack(
+                perform(
+                    phones,
+                    heard,
+                    channels,
+                    np.random.default_rng(i),
+                    asked,
+                    pitch,
+                    features=features if voice.map_fits else None,
+                )
+            )
             for i in range(REFERENCES)
         ]
         return np.mean(performances, 0)
@@ -217,7 +312,9 @@ def teacher_mean(phones: np.ndarray, samples: np.ndarray, voice: VoiceFeatures, 
     energy = np.array([_ENERGY.value(by) for by in played[:, _ENERGY_COLUMN]])
     if np.ptp(energy) < _SAME_ENERGY:
         return performance(played.mean(0))
-    ends = [np.where(_STRESSED, played[at], played.mean(0)) for at in (energy.argmin(), energy.argmax())]
+    ends = [
+        np.where(_STRESSED, played[at], played.mean(0)) for at in (energy.argmin(), energy.argmax())
+    ]
     calm, energetic = (performance(end) for end in ends)
     share = ((energy - energy.min()) / np.ptp(energy))[:, None]
     return (1 - share) * calm + share * energetic

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stages of training: what each is for, its options, and a function that runs it and returns what to print."""
+"""The stages of training: what each is for, its options, and a function that runs it and returns
+what to print."""
 
 from __future__ import annotations
 
@@ -32,7 +33,15 @@ from .corpus import BadCorpus, build, can_synthesise, SYNTHETIC_MINUTES, voices_
 from .denoiser import build_denoiser, M2S_WEIGHT, SpeechTerm, train_denoiser
 from .distil import distil
 from .graphs import write_graphs
-from .judge import draw_lessons, finish, fit_mood_costs, Lessons, load_clips, train_judge, watched_lessons
+from .judge import (
+    draw_lessons,
+    finish,
+    fit_mood_costs,
+    Lessons,
+    load_clips,
+    train_judge,
+    watched_lessons,
+)
 from .label import Labeller
 from .loop import Schedule
 from .m2s import train_m2s
@@ -46,7 +55,8 @@ Option = tuple[str, dict[str, Any]]
 
 
 class Stage(NamedTuple):
-    """A stage on the command line. options: names of arguments, and what `ArgumentParser.add_argument` takes besides."""
+    """A stage on the command line. options: names of arguments, and what
+    `ArgumentParser.add_argument` takes besides."""
 
     run: Callable[[Workspace, Namespace], object]
     help: str
@@ -61,25 +71,39 @@ def option(name: str, **settings: Any) -> Option:
 def optimisation(steps: int, rate: float) -> tuple[Option, ...]:
     """--steps and --rate."""
     return (
-        option("--steps", type=int, default=steps, help="optimiser steps; the learning rate falls to nothing over them"),
+        option(
+            "--steps",
+            type=int,
+            default=steps,
+            help="optimiser steps; the learning rate falls to nothing over them",
+        ),
         option("--rate", type=float, default=rate, help="highest learning rate"),
     )
 
 
 def _corpus(workspace: Workspace, args: Namespace) -> str:
-    """Recordings with phone times and synthetic voices in one memory-mapped file; returns how many clips, and who is in which split."""
+    """Recordings with phone times and synthetic voices in one memory-mapped file; returns how many
+    clips, and who is in which split."""
     minutes = args.synthetic_minutes
     if minutes is None:
         minutes = SYNTHETIC_MINUTES if can_synthesise() else 0.0
         if not minutes:
-            print("without synthetic voices: flite and espeak-ng are not both installed", flush=True)
+            print(
+                "without synthetic voices: flite and espeak-ng are not both installed", flush=True
+            )
     elif minutes and not can_synthesise():
-        raise BadCorpus("flite and espeak-ng are not both installed. Install them, or leave out --synthetic-minutes.")
+        raise BadCorpus(
+            "flite and espeak-ng are not both installed. Install them, or leave out "
+            "--synthetic-minutes."
+        )
     corpus = build(
-        workspace.corpus_folder, args.folders, minutes, label=Labeller(workspace.weights), channels=workspace.bundled_channels,
+        workspace.corpus_folder, args.folders, minutes, label=Labeller(workspace.weights),
+        channels=workspace.bundled_channels,
         basis=workspace.basis,
     )  # fmt: skip
-    return f"{len(corpus.clips)} clips → {workspace.corpus_folder}\n{voices_in_words(corpus.voices())}"
+    return (
+        f"{len(corpus.clips)} clips → {workspace.corpus_folder}\n{voices_in_words(corpus.voices())}"
+    )
 
 
 def _hear(workspace: Workspace, args: Namespace) -> str:
@@ -88,11 +112,24 @@ def _hear(workspace: Workspace, args: Namespace) -> str:
     units = Units.load(weights) if args.same_units else None
     encoder, speaker = SpeechReader.load(weights), SpeakerEncoder.load(weights)
     extent = Extent(args.quiet_clips, args.share, args.listened)
-    made = extract_features(workspace.corpus(), encoder, speaker, workspace.motions_folder, workspace.seed, extent, units)
+    made = extract_features(
+        workspace.corpus(),
+        encoder,
+        speaker,
+        workspace.motions_folder,
+        workspace.seed,
+        extent,
+        units,
+    )
     if units is None:
         config = {"count": made.count, "width": made.centroids.shape[1]}
         tensors = {"centroids": torch.from_numpy(made.centroids)}
-        workspace.export("units", tensors, config, Made("speech units, k-means of encoder features", "corpus, training voices"))
+        workspace.export(
+            "units",
+            tensors,
+            config,
+            Made("speech units, k-means of encoder features", "corpus, training voices"),
+        )
     return f"features and units → {workspace.motions_folder}"
 
 
@@ -100,17 +137,35 @@ def _animate(workspace: Workspace, args: Namespace) -> str:
     """Write the teacher's performances; returns where."""
     corpus = workspace.corpus()
     workspace.require(workspace.motions_folder / "rows.json", "hear")
-    animate(corpus, workspace.bundled_channels, workspace.motions_folder, workspace.seed, args.workers, workspace.basis)
+    animate(
+        corpus,
+        workspace.bundled_channels,
+        workspace.motions_folder,
+        workspace.seed,
+        args.workers,
+        workspace.basis,
+    )
     return f"performances → {workspace.motions_folder}"
 
 
 def _m2s(workspace: Workspace, args: Namespace) -> dict:
     """Train and export mesh-to-speech; returns its figures on the test voices."""
     name, head = weights_name(args.space), workspace.head
-    warmup = min(200, max(1, args.steps // 5))  # a short run, from another network's weights, must not end before it began
-    schedule = Schedule(steps=args.steps, rate=args.rate, warmup=warmup, seed=workspace.seed, checkpoint_every=50)
+    # a short run, from another network's weights, must not end before it began
+    warmup = min(200, max(1, args.steps // 5))
+    schedule = Schedule(
+        steps=args.steps, rate=args.rate, warmup=warmup, seed=workspace.seed, checkpoint_every=50
+    )
     start = start_weights(args.start, workspace.weights) if args.start else None
-    network, figures = train_m2s(workspace.motions(), head, workspace.runs / name, schedule, args.space, workspace.device, start)
+    network, figures = train_m2s(
+        workspace.motions(),
+        head,
+        workspace.runs / name,
+        schedule,
+        args.space,
+        workspace.device,
+        start,
+    )
     made = Made(f"{args.space}2s mesh-to-speech", _OF_MOTIONS, schedule, figures, args.start)
     workspace.export(name, network.state_dict(), network.settings(), made)
     if args.space == "mouth":
@@ -119,7 +174,8 @@ def _m2s(workspace: Workspace, args: Namespace) -> dict:
 
 
 def start_weights(folder: Path, weights: Path) -> dict[str, Tensor]:
-    """Mesh-to-speech's weights in a folder, without the layer that names units where those of `weights` are others."""
+    """Mesh-to-speech's weights in a folder, without the layer that names units where those of
+    `weights` are others."""
     state = load_weights(folder / "m2s")[0]
     if np.array_equal(Units.load(folder).centroids, Units.load(weights).centroids):
         return state
@@ -127,20 +183,37 @@ def start_weights(folder: Path, weights: Path) -> dict[str, Tensor]:
 
 
 def _denoiser(workspace: Workspace, args: Namespace) -> dict:
-    """Train and export the diffusion model, with or without L_m2s and a trainable encoder; returns its figures on the test voices."""
+    """Train and export the diffusion model, with or without L_m2s and a trainable encoder; returns
+    its figures on the test voices."""
     weights = workspace.weights
     encoder = SpeechEncoder.load(weights) if args.trainable_encoder else None
     speech = None
     if args.m2s:
-        speech = SpeechTerm(MeshToSpeech.load(weights, weights_name(args.m2s)), args.m2s_weight, not args.m2s_everywhere)
+        speech = SpeechTerm(
+            MeshToSpeech.load(weights, weights_name(args.m2s)),
+            args.m2s_weight,
+            not args.m2s_everywhere,
+        )
     start = load_weights(args.start / "denoiser")[0] if args.start else None
-    schedule = Schedule(steps=args.steps, rate=args.rate, average=0.9995, warmup=min(200, args.steps // 4), seed=workspace.seed)
-    folder = workspace.runs / ("denoiser" + ("-t" if encoder else "") + (f"-{args.m2s}" if args.m2s else ""))
+    schedule = Schedule(
+        steps=args.steps,
+        rate=args.rate,
+        average=0.9995,
+        warmup=min(200, args.steps // 4),
+        seed=workspace.seed,
+    )
+    folder = workspace.runs / (
+        "denoiser" + ("-t" if encoder else "") + (f"-{args.m2s}" if args.m2s else "")
+    )
     motions = workspace.motions()
     denoiser = build_denoiser(motions, schedule.seed, start)
-    performer, figures = train_denoiser(motions, workspace.head, folder, schedule, denoiser, speech, encoder, workspace.device)
+    performer, figures = train_denoiser(
+        motions, workspace.head, folder, schedule, denoiser, speech, encoder, workspace.device
+    )
     denoiser, encoder = performer.denoiser, performer.encoder
-    what = f"diffusion model, THUNDER-{'T' if encoder else 'F'} " + (f"with {args.m2s}2s loss" if args.m2s else "without M2S loss")
+    what = f"diffusion model, THUNDER-{'T' if encoder else 'F'} " + (
+        f"with {args.m2s}2s loss" if args.m2s else "without M2S loss"
+    )
     made = Made(what, _OF_MOTIONS, schedule, figures)
     workspace.export("denoiser", denoiser.state_dict(), denoiser.settings(), made)
     if encoder is not None:
@@ -151,11 +224,29 @@ def _denoiser(workspace: Workspace, args: Namespace) -> dict:
 def _distil(workspace: Workspace, args: Namespace) -> dict:
     """Train and export the distilled model; returns its figures on the watched voices."""
     schedule = Schedule(
-        steps=args.steps, rate=args.rate, average=0.995, warmup=min(50, args.steps // 4), checkpoint_every=50, seed=workspace.seed
+        steps=args.steps,
+        rate=args.rate,
+        average=0.995,
+        warmup=min(50, args.steps // 4),
+        checkpoint_every=50,
+        seed=workspace.seed,
     )
     whole = Denoiser.load(workspace.weights)
-    model, figures = distil(workspace.motions(), workspace.head, whole, workspace.runs / "distil", schedule, args.lines, workspace.device)
-    made = Made("diffusion model distilled to a few steps", "takes of the diffusion model, sounds of the corpus", schedule, figures)
+    model, figures = distil(
+        workspace.motions(),
+        workspace.head,
+        whole,
+        workspace.runs / "distil",
+        schedule,
+        args.lines,
+        workspace.device,
+    )
+    made = Made(
+        "diffusion model distilled to a few steps",
+        "takes of the diffusion model, sounds of the corpus",
+        schedule,
+        figures,
+    )
     config = model.settings() | {"whole": hash_of(workspace.weights / "denoiser.safetensors")}
     workspace.export("distilled", model.state_dict(), config, made)
     return figures
@@ -172,39 +263,66 @@ def _takes(workspace: Workspace, args: Namespace) -> str:
 
 
 def _judge(workspace: Workspace, args: Namespace) -> dict:
-    """Train and export the judge, or with --scale-only lay the scale of the exported one anew; returns its figures."""
+    """Train and export the judge, or with --scale-only lay the scale of the exported one anew;
+    returns its figures."""
     newest = folder_of(workspace.cache, workspace.weights, workspace.seed)
-    held_out, in_moods = load_clips([newest], watched_split(workspace.corpus())), load_clips([newest], MOODS_SPLIT)
+    held_out, in_moods = (
+        load_clips([newest], watched_split(workspace.corpus())),
+        load_clips([newest], MOODS_SPLIT),
+    )
     if not held_out or not in_moods:
-        raise SystemExit(f"{newest} holds no takes of these weights, or none in moods: run the stage takes first")
+        raise SystemExit(
+            f"{newest} holds no takes of these weights, or none in moods: run the stage takes first"
+        )
     device, card = workspace.device, {"steps": args.steps, "rate": 1e-3, "seed": workspace.seed}
     trained = Judge.load(workspace.weights).to(device) if args.scale_only else None
     m2s = MeshToSpeech.load(workspace.weights)
     asks = args.m2s if trained is None else trained.config.heard
-    lessons = Lessons(Mouth(m2s.mouth or workspace.head), m2s.to(device) if asks else None, workspace.channels, device)
+    lessons = Lessons(
+        Mouth(m2s.mouth or workspace.head),
+        m2s.to(device) if asks else None,
+        workspace.channels,
+        device,
+    )
     if trained is not None:
         card = json.loads((workspace.weights / "judge.json").read_text())["card"]
-    schedule = Schedule(steps=card["steps"], rate=card["rate"], average=0.99, half=False, seed=card["seed"])
+    schedule = Schedule(
+        steps=card["steps"], rate=card["rate"], average=0.99, half=False, seed=card["seed"]
+    )
     if trained is None:
         # Samples of earlier weights too, because their errors are useful examples.
-        clips = load_clips(sorted(folder for folder in newest.parent.iterdir() if folder.is_dir()), "train")
+        clips = load_clips(
+            sorted(folder for folder in newest.parent.iterdir() if folder.is_dir()), "train"
+        )
         train = list(draw_lessons(lessons, clips, workspace.seed))
         heard = m2s.config.width if args.m2s else 0
         aligned = map_fits(SpeechReader.load(workspace.weights))
         network, figures = train_judge(
-            train, list(watched_lessons(lessons, held_out)), heard, workspace.runs / "judge", schedule, aligned, device
+            train,
+            list(watched_lessons(lessons, held_out)),
+            heard,
+            workspace.runs / "judge",
+            schedule,
+            aligned,
+            device,
         )
     else:
         network, figures = finish(trained, list(watched_lessons(lessons, held_out)), device)
     network, of_moods = fit_mood_costs(network, lessons, in_moods, device)
     figures |= of_moods
-    made = Made("judge of lip-sync", "the model's own takes of the corpus, as they are and spoiled", schedule, figures)
+    made = Made(
+        "judge of lip-sync",
+        "the model's own takes of the corpus, as they are and spoiled",
+        schedule,
+        figures,
+    )
     workspace.export("judge", network.state_dict(), network.settings(), made)
     return figures
 
 
 def _graphs(workspace: Workspace, args: Namespace) -> str:
-    """Write what ONNX Runtime computes, of every network of a folder of weights; returns the files."""
+    """Write what ONNX Runtime computes, of every network of a folder of weights; returns the
+    files."""
     return "\n".join(map(str, write_graphs(workspace.weights)))
 
 
@@ -215,30 +333,50 @@ def _card(workspace: Workspace, args: Namespace) -> str:
 
 def _adapt(workspace: Workspace, args: Namespace) -> str:
     """Adapt and export the diffusion model; returns its figures before and after, a line each."""
-    schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, warmup=min(200, args.steps // 4), seed=workspace.seed)
+    schedule = Schedule(
+        steps=args.steps,
+        rate=args.rate,
+        average=0.998,
+        warmup=min(200, args.steps // 4),
+        seed=workspace.seed,
+    )
     performer, before, after = adapt(
-        args.folders, workspace.cache / "adapt", workspace.runs / "adapt", workspace.weights, args.out, workspace.head, schedule,
+        args.folders, workspace.cache / "adapt", workspace.runs / "adapt", workspace.weights,
+        args.out, workspace.head, schedule,
         workspace.device,
     )  # fmt: skip
-    made = Made("diffusion model, adapted", ", ".join(folder.name for folder in args.folders), schedule, {"before": before, "after": after})
-    workspace.export("denoiser", performer.denoiser.state_dict(), performer.denoiser.settings(), made, args.out)
-    return "\n".join(f"{name}: {before[name]} → {after[name]} on pieces that were held out" for name in before)
+    made = Made(
+        "diffusion model, adapted",
+        ", ".join(folder.name for folder in args.folders),
+        schedule,
+        {"before": before, "after": after},
+    )
+    workspace.export(
+        "denoiser", performer.denoiser.state_dict(), performer.denoiser.settings(), made, args.out
+    )
+    return "\n".join(
+        f"{name}: {before[name]} → {after[name]} on pieces that were held out" for name in before
+    )
 
 
 # In the order of a complete run; the stages after `card` are independent.
 STAGES = {
     "corpus": Stage(
-        _corpus, "gather recordings with phone times, add synthetic voices (needs flite and espeak-ng)", (
+        _corpus,
+        "gather recordings with phone times, add synthetic voices (needs flite and espeak-ng)", (
             option("folders", type=Path, nargs="+"),
             option("--synthetic-minutes", type=float,
-                   help=f"(default: {SYNTHETIC_MINUTES:g}, 0 where flite or espeak-ng is not installed)"),
+                   help=f"(default: {SYNTHETIC_MINUTES:g}, 0 where flite or espeak-ng is not "
+                        f"installed)"),
         ),
     ),
     "hear": Stage(
         _hear, "features, units and voices of the corpus; exports the units", (
-            option("--quiet-clips", type=int, default=QUIET_CLIPS, help="clips of silence and noise added, over a resting mouth"),
+            option("--quiet-clips", type=int, default=QUIET_CLIPS,
+            help="clips of silence and noise added, over a resting mouth"),
             option("--listened", type=int, default=LISTENED,
-                   help="training clips that are another's voice once more, to which a face listens"),
+                   help="training clips that are another's voice once more, to which a face "
+                        "listens"),
             option("--share", type=float, default=1.0, help="share of the training clips to use"),
             option("--same-units", action="store_true",
                    help="keep the exported units, which mesh-to-speech knows, instead of fitting"),
@@ -246,54 +384,71 @@ STAGES = {
     ),
     "animate": Stage(
         _animate, "the teacher performs the corpus",
-        (option("--workers", type=int, default=os.cpu_count(), help="processes that perform, each on one core"),),
+        (option("--workers", type=int, default=os.cpu_count(),
+        help="processes that perform, each on one core"),),
     ),
     "m2s": Stage(
         _m2s, "train mesh-to-speech", (
             *optimisation(4000, 1e-3),
-            option("--start", type=Path, help="weights folder to start from instead of from nothing"),
-            option("--space", choices=tuple(SPACES), default="mouth", help="what it sees; lips: the mouth without teeth and tongue"),
+            option("--start", type=Path,
+            help="weights folder to start from instead of from nothing"),
+            option("--space", choices=tuple(SPACES), default="mouth",
+            help="what it sees; lips: the mouth without teeth and tongue"),
         ),
     ),
     "denoiser": Stage(
         _denoiser, "train the diffusion model", (
             *optimisation(6000, 1e-3),
-            option("--start", type=Path, help="weights folder to start from instead of from nothing"),
+            option("--start", type=Path,
+            help="weights folder to start from instead of from nothing"),
             option("--m2s", choices=tuple(SPACES), help="with L_m2s of this input space"),
-            option("--m2s-weight", type=float, default=M2S_WEIGHT, help="of L_m2s beside the reconstruction"),
-            option("--m2s-everywhere", action="store_true", help="L_m2s counts rows whose sound is hidden, too"),
-            option("--trainable-encoder", action="store_true", help="THUNDER-T: the speech encoder is trained along"),
+            option("--m2s-weight", type=float, default=M2S_WEIGHT,
+            help="of L_m2s beside the reconstruction"),
+            option("--m2s-everywhere", action="store_true",
+            help="L_m2s counts rows whose sound is hidden, too"),
+            option("--trainable-encoder", action="store_true",
+            help="THUNDER-T: the speech encoder is trained along"),
         ),
     ),
     "distil": Stage(
         _distil, "distil the diffusion model: four steps that come to what twenty of it come to", (
             *optimisation(1200, 3e-4),
-            option("--lines", type=int, default=960, help="that the diffusion model samples for it first"),
+            option("--lines", type=int, default=960,
+            help="that the diffusion model samples for it first"),
         ),
     ),
     "takes": Stage(
         _takes, "sample takes of the corpus with the diffusion model, for the judge", (
             option("--clips", type=int, default=240, help="of training voices"),
-            option("--watched", type=int, default=20, help="of voices that the judge is watched on"),
+            option("--watched", type=int, default=20,
+            help="of voices that the judge is watched on"),
             option("--moods", type=int, default=20, help="of these, in every mood"),
         ),
     ),
     "judge": Stage(
-        _judge, "train the judge of lip-sync, which scores takes, on what the stage takes sampled", (
+        _judge, "train the judge of lip-sync, which scores takes, on what the stage takes sampled",
+        (
             optimisation(600, 1e-3)[0],
-            option("--m2s", action="store_true", help="let it ask mesh-to-speech what it hears, too"),
-            option("--scale-only", action="store_true", help="keep the exported network; weigh its parts and lay its scale anew"),
+            option("--m2s", action="store_true",
+            help="let it ask mesh-to-speech what it hears, too"),
+            option("--scale-only", action="store_true",
+            help="keep the exported network; weigh its parts and lay its scale anew"),
         ),
     ),
     "graphs": Stage(
         _graphs,
-        "write the networks' graphs, with which the weights perform faster on processors; weights from before there were any get theirs so",
+        "write the networks' graphs, with which the weights perform faster on processors; weights "
+        "from before there were any get theirs so",
     ),
     "card": Stage(_card, "write the weights' card from what made them, and their SHA256SUMS"),
     "adapt": Stage(
-        _adapt, "go on training the diffusion model on your own recordings or captures (docs/reference/tracked.md)", (
-            option("folders", type=Path, nargs="+", help="sounds, with transcripts.tsv if there are texts; or tracked performances"),
-            option("--out", type=Path, required=True, help="weights folder to write; choose it in the extension's preferences"),
+        _adapt,
+        "go on training the diffusion model on your own recordings or captures "
+        "(docs/reference/tracked.md)", (
+            option("folders", type=Path, nargs="+",
+            help="sounds, with transcripts.tsv if there are texts; or tracked performances"),
+            option("--out", type=Path, required=True,
+            help="weights folder to write; choose it in the extension's preferences"),
             *optimisation(1500, 2e-4),
         ),
     ),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The teacher's mouth: jaw, lips, cheeks and tongue of aligned phones.
 
-Jaw and lips follow kernels measured on real faces (`calibrate`), in the JALI tradition (Edwards et al. 2016): a jaw field
-and a lip field, bilabials and labiodentals that always close, sibilants that narrow the jaw, tongue phones that leave
-the lips to their neighbours, a true rest pose in silence.
+Jaw and lips follow kernels measured on real faces (`calibrate`), in the JALI tradition (Edwards et
+al. 2016): a jaw field and a lip field, bilabials and labiodentals that always close, sibilants that
+narrow the jaw, tongue phones that leave the lips to their neighbours, a true rest pose in silence.
 """
 
 from __future__ import annotations
@@ -28,34 +28,55 @@ from .teacher_timing import wander
 JAW_NARROW_MM = 0.14  # the corners come in as the incisors part by 1 mm
 PUCKER_MM, FUNNEL_NARROW_MM, STRETCH_MM = 16.0, 8.0, 9.0  # corner distance lost or gained at 1
 
-# One standard deviation of the measured curves, on this head (outer eye corners 90 mm apart, a lively speaker).
+# One standard deviation of the measured curves, on this head (outer eye corners 90 mm apart, a
+# lively speaker).
 OPENING_MM, WIDTH_MM = 4.5, 2.4
 MOST_MM_PER_FRAME = 10.0  # fastest opening or closing
 EASY_MM, MOST_OPEN_MM = 12.0, 24.0  # openings above the first are compressed towards the second
 
 # Rounding (lip protrusion) and tongue postures per phone, 0 … 1; phones not named are 0.
-ROUND = dict(UW=1.0, W=1.0, OW=0.8, OY=0.5, AO=0.55, UH=0.6, SH=0.75, ZH=0.75, CH=0.7, JH=0.65, R=0.45, ER=0.35, AW=0.2)
+ROUND = dict(
+    UW=1.0,
+    W=1.0,
+    OW=0.8,
+    OY=0.5,
+    AO=0.55,
+    UH=0.6,
+    SH=0.75,
+    ZH=0.75,
+    CH=0.7,
+    JH=0.65,
+    R=0.45,
+    ER=0.35,
+    AW=0.2,
+)
 TIP_UP = dict(L=1.0, N=0.9, T=0.85, D=0.85, TH=0.1, DH=0.1, R=0.5, S=0.35, Z=0.35)
 BLADE_UP = dict(S=0.7, Z=0.7, SH=0.8, ZH=0.8, CH=0.8, JH=0.8, Y=0.7, IY=0.6, IH=0.3, EY=0.4)
 BACK_UP = dict(K=0.9, G=0.9, NG=0.9, AA=0.2, AO=0.4, OW=0.4, UW=0.5, W=0.4, ER=0.4)
-# Largest lip gaps on f and v, beyond which the lower lip would not reach the teeth, and on sibilants, beyond which the teeth part.
+# Largest lip gaps on f and v, beyond which the lower lip would not reach the teeth, and on
+# sibilants, beyond which the teeth part.
 BITE_MOST_MM, SIBILANT_MOST_MM = 3.0, 7.0
 
 FUNNEL = 0.16  # channel value on the roundest sound
 JAW_WAITS = 0.75  # share of its smoothed opening that the jaw keeps while lips are closer
 _JAW_SLOW = 2.0  # standard deviation of that smoothing, frames
 JAW_ASIDE = 0.006  # standard deviation of the jaw's sideways turn, radians
-DOUBTED, SURE = 0.04, 0.55  # encoder's probability of a sound: below the first a label is ignored, above the second none is needed
-MOST_SHUT = 9  # labels (10 ms) of an m, b or p on which lips are shut: of longer ones people's are in the middle
+# encoder's probability of a sound: below the first a label is ignored, above the second none is
+# needed
+DOUBTED, SURE = 0.04, 0.55
+# labels (10 ms) of an m, b or p on which lips are shut: of longer ones people's are in the middle
+MOST_SHUT = 9
 _NEAR = 6  # labels (10 ms) to either side in which the encoder may confirm a label
 _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `change_pace`, frames
-# How readings of one line differ: standard deviations of the size of a performance's openings (of its logarithm), and of how much more or
-# less single words and syllables open, with their rates in Hz, in deviations of the opening. Nobody says a line twice alike.
+# How readings of one line differ: standard deviations of the size of a performance's openings (of
+# its logarithm), and of how much more or less single words and syllables open, with their rates in
+# Hz, in deviations of the opening. Nobody says a line twice alike.
 _SIZE_VARIES, _SPEECH_VARIES = 0.22, ((1.2, 0.22), (3.0, 0.2))
 
 
 def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) -> np.ndarray:
-    """Posture [T] of an articulator: each phone pulls with a bell of `sigma` frames, phones without an opinion give way."""
+    """Posture [T] of an articulator: each phone pulls with a bell of `sigma` frames, phones without
+    an opinion give way."""
     target = np.array([table.get(p, 0.0) for p in PHONES])
     weight = np.array([1.0 if p in table else 0.35 for p in PHONES])
     pull = filters.gaussian(shares @ weight, sigma)
@@ -71,13 +92,18 @@ def _mechanics(channels: tuple[str, ...]) -> Mechanics:
     return Mechanics(articulators)
 
 
-def where_demanded(phones: np.ndarray, kind: tuple[int, ...], belief: np.ndarray | None) -> np.ndarray:
-    """True where a kind of sound is spoken, bool [M] at 100 Hz: labelled and not ruled out by the encoder's probabilities [T, 40], or
-    certain by them. Labels may be misplaced, and the model cannot learn what is inaudible."""
+def where_demanded(
+    phones: np.ndarray, kind: tuple[int, ...], belief: np.ndarray | None
+) -> np.ndarray:
+    """True where a kind of sound is spoken, bool [M] at 100 Hz: labelled and not ruled out by the
+    encoder's probabilities [T, 40], or certain by them. Labels may be misplaced, and the model
+    cannot learn what is inaudible."""
     labelled = np.isin(phones, kind)
     if belief is None:
         return labelled
-    heard = np.interp(np.arange(len(phones)) / 4, np.arange(len(belief)), belief[:, list(kind)].sum(1))
+    heard = np.interp(
+        np.arange(len(phones)) / 4, np.arange(len(belief)), belief[:, list(kind)].sum(1)
+    )
     near = filters.highest(heard, 2 * _NEAR + 1)
     kept = labelled.copy()
     for a, b in runs(labelled):
@@ -95,13 +121,21 @@ def middles(demanded: np.ndarray) -> np.ndarray:
     return shortened
 
 
-def contacts(phones: np.ndarray, alive: np.ndarray, belief: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, Sounds]:
-    """What sounds ask of lips and teeth: how much lips shut on m, b, p and bite on f, v [T] 0 … 1, and the sounds."""
+def contacts(
+    phones: np.ndarray, alive: np.ndarray, belief: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, Sounds]:
+    """What sounds ask of lips and teeth: how much lips shut on m, b, p and bite on f, v [T] 0 … 1,
+    and the sounds."""
     bilabial, labiodental, sibilant, dental = (
-        where_demanded(phones, kind, belief) for kind in (BILABIALS, LABIODENTALS, SIBILANTS, DENTALS)
+        where_demanded(phones, kind, belief)
+        for kind in (BILABIALS, LABIODENTALS, SIBILANTS, DENTALS)
     )
     shut = closure(middles(bilabial), len(alive))
-    return shut, closure(labiodental, len(alive)) * (1 - shut), sounds_of(alive, sibilant, labiodental, dental, middles(bilabial))
+    return (
+        shut,
+        closure(labiodental, len(alive)) * (1 - shut),
+        sounds_of(alive, sibilant, labiodental, dental, middles(bilabial)),
+    )
 
 
 def compress_wide(gap: np.ndarray) -> np.ndarray:
@@ -111,7 +145,8 @@ def compress_wide(gap: np.ndarray) -> np.ndarray:
 
 
 def limit_speed(gap: np.ndarray) -> np.ndarray:
-    """Openings [T] mm limited to MOST_MM_PER_FRAME in both directions: no wide opening right beside a closure."""
+    """Openings [T] mm limited to MOST_MM_PER_FRAME in both directions: no wide opening right beside
+    a closure."""
     gap = gap.copy()
     for frames in (range(1, len(gap)), range(len(gap) - 2, -1, -1)):
         step = 1 if frames.step > 0 else -1
@@ -121,33 +156,40 @@ def limit_speed(gap: np.ndarray) -> np.ndarray:
 
 
 def change_pace(curve: np.ndarray, tempo: float) -> np.ndarray:
-    """A curve [T] whose movements are quicker or slower than they are: sharpened, or smoothed; its mean stays."""
+    """A curve [T] whose movements are quicker or slower than they are: sharpened, or smoothed; its
+    mean stays."""
     if tempo < 1:
         return filters.gaussian(curve, _SLACK * (1 / tempo - 1), mode="nearest")
     return curve + (tempo - 1) * (curve - filters.gaussian(curve, _CRISP, mode="nearest"))
 
 
 def opening(z: np.ndarray, alive: np.ndarray, articulation: float) -> np.ndarray:
-    """Millimetres [T] of a curve in deviations above the mean of speech; sounds differ more or less, equally open on average."""
+    """Millimetres [T] of a curve in deviations above the mean of speech; sounds differ more or
+    less, equally open on average."""
 
     def millimetres(z: np.ndarray) -> np.ndarray:
-        return OPENING_MM * np.log1p(np.exp(4 * (MEAN_OPENING + z))) / 4  # softplus: lips touch, they do not pass
+        # softplus: lips touch, they do not pass
+        return OPENING_MM * np.log1p(np.exp(4 * (MEAN_OPENING + z))) / 4
 
     usual, asked = millimetres(z), millimetres(articulation * z)
     return asked * (usual @ alive) / max(asked @ alive, 1e-6)
 
 
 def opening_steps(
-    z: np.ndarray, alive: np.ndarray, shut: np.ndarray, bite: np.ndarray, sounds: Sounds, style: Style
+    z: np.ndarray, alive: np.ndarray, shut: np.ndarray, bite: np.ndarray, sounds: Sounds,
+    style: Style
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """Millimetres [T] that lips are apart, after each step from the curve in deviations to what is performed, the last.
+    """Millimetres [T] that lips are apart, after each step from the curve in deviations to what is
+    performed, the last.
 
     alive: [T] 0 … 1, how much the face speaks.  shut, bite, sounds: see `contacts`.
     """
     steps = {"softplus": opening(z, alive, style.articulation) * style.energy}
     steps["at rest in silence"] = steps["softplus"] * alive
     steps["not too wide"] = gap = compress_wide(steps["at rest in silence"])
-    steps["teeth within reach"] = gap = gap - sounds.sibilant * np.maximum(gap - SIBILANT_MOST_MM, 0.0)
+    steps["teeth within reach"] = gap = gap - sounds.sibilant * np.maximum(
+        gap - SIBILANT_MOST_MM, 0.0
+    )
     steps["m, b, p shut"] = gap = gap * (1 - shut)
     steps["f, v within reach"] = gap = gap - bite * np.maximum(gap - BITE_MOST_MM, 0.0)
     steps["not too fast"] = limit_speed(gap)
@@ -155,13 +197,15 @@ def opening_steps(
 
 
 def mouth(
-    phones: np.ndarray, heard: np.ndarray, alive: np.ndarray, channels: list[str], direction: Direction, rng: np.random.Generator,
+    phones: np.ndarray, heard: np.ndarray, alive: np.ndarray, channels: list[str],
+    direction: Direction, rng: np.random.Generator,
     accents: list[tuple[float, float]], features: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """(expression [T, n], jaw [T, 3], planned lips [T, 2] as of `plan_lips`) of 10 ms labels [M], loudness [T, 2] and how much the face
-    speaks [T].
+    """(expression [T, n], jaw [T, 3], planned lips [T, 2] as of `plan_lips`) of 10 ms labels [M],
+    loudness [T, 2] and how much the face speaks [T].
 
-    accents: (s, weight) that gestures mark.  features [T, d]: of the encoder that `lip_kernels` were fitted to.
+    accents: (s, weight) that gestures mark.  features [T, d]: of the encoder that `lip_kernels`
+    were fitted to.
     """
     style, frames, tempo = direction.style_in_mood, len(heard), direction.tempo
     index = {name: i for i, name in enumerate(channels)}
@@ -180,18 +224,24 @@ def mouth(
     spoken, curves = alive > 0.5, kernels()
     pace = tempo * min(1.0, style.articulation) ** 0.5  # who mumbles is slow to get anywhere
     varied = sum(deviation * wander(frames, rng, hertz) for hertz, deviation in _SPEECH_VARIES)
-    open_by, wide_by = (curves[what].curve(shares, heard, spoken, features) for what in ("opening", "width"))
+    open_by, wide_by = (
+        curves[what].curve(shares, heard, spoken, features) for what in ("opening", "width")
+    )
     open_by = open_by + varied
     size = float(np.exp(_SIZE_VARIES * rng.standard_normal()))
     planned = np.stack([size * (MEAN_OPENING + open_by), wide_by], 1) * alive[:, None]
     performed = replace(style, energy=style.energy * size)
-    gap = opening_steps(change_pace(open_by, pace), alive, shut, bite, sounds, performed)["not too fast"]
+    gap = opening_steps(change_pace(open_by, pace), alive, shut, bite, sounds, performed)[
+        "not too fast"
+    ]
     wide = change_pace(wide_by, pace) * alive * WIDTH_MM * style.articulation
     wide = np.where(wide > 0, style.width, style.rounding) * wide
     rounded = _dominance(shares if belief is None else belief, ROUND) * alive * style.rounding
 
     moves = SpeakingMouth(alive, gap, wide, rounded, shut, bite, sounds.sibilant)
-    for name, values in gestures(cues_of(phones, moves, accents, tempo, rng), channels, direction, rng).items():
+    for name, values in gestures(
+        cues_of(phones, moves, accents, tempo, rng), channels, direction, rng
+    ).items():
         x[:, index[name]] += values
 
     funnel = np.clip(rounded, 0, 1.2) * FUNNEL * (1 - shut) * (1 - bite)
@@ -200,7 +250,8 @@ def mouth(
     narrow = np.clip(-(wide + FUNNEL_NARROW_MM * funnel), 0, 14) / PUCKER_MM
     pucker = np.clip(narrow + 0.1 * rounded, 0, 1.0)
     stretch = np.clip(wide, 0, 8) / STRETCH_MM
-    for name in ("mouthLowerDown", "mouthUpperUp"):  # the sides' shares of the amounts that the mechanics solves for below
+    # the sides' shares of the amounts that the mechanics solves for below
+    for name in ("mouthLowerDown", "mouthUpperUp"):
         put(name, 0.5, asymmetry)
     put("mouthFunnel", funnel)
     put("mouthPucker", pucker * (1 - 0.4 * shut))
@@ -216,7 +267,12 @@ def mouth(
     # The jaw leads, the lips finish; it is slow, and stays half open behind lips that close.
     jaw_waits = JAW_WAITS * filters.gaussian(jaw_of(gap, lips), _JAW_SLOW) * alive * (1 - bite)
     aim = Shape(gap, rise_of(gap, lips), jaw_waits)
-    x, rotation = _mechanics(tuple(channels)).speak(np.clip(x, 0, 1.2), np.zeros((frames, 3)), sounds, aim, lips)
-    aside = 0.25 * style.asymmetry * rotation[:, 0] + JAW_ASIDE * wander(frames, rng, 0.5) * rotation[:, 0] / 0.06
+    x, rotation = _mechanics(tuple(channels)).speak(
+        np.clip(x, 0, 1.2), np.zeros((frames, 3)), sounds, aim, lips
+    )
+    aside = (
+        0.25 * style.asymmetry * rotation[:, 0]
+        + JAW_ASIDE * wander(frames, rng, 0.5) * rotation[:, 0] / 0.06
+    )
     rotation[:, 1] = np.clip(aside, -0.03, 0.03)
     return np.clip(x, 0, 1.2), rotation, planned

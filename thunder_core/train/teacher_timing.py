@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Timing of the teacher by phone labels: presence of speech, accents and phrases, and slow noise that avoids exact repetition."""
+"""Timing of the teacher by phone labels: presence of speech, accents and phrases, and slow noise
+that avoids exact repetition."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ PHRASE_PAUSE = 0.25  # silence that separates phrases, s
 _APART = 9  # least distance between accents, frames
 _PROMINENT = 0.45  # least prominence of an accent over its surroundings, standard deviations
 _MOST_SEMITONES = 8.0
-PAUSE = 80  # labels (10 ms) of silence between sounds from which lips come to rest: in shorter pauses people's do as the map says
+# labels (10 ms) of silence between sounds from which lips come to rest: in shorter pauses people's
+# do as the map says
+PAUSE = 80
 
 
 def presence(phones: np.ndarray, frames: int) -> np.ndarray:
@@ -43,7 +46,8 @@ def wander(frames: int, rng: np.random.Generator, hertz: float) -> np.ndarray:
 
 
 def semitones(samples: np.ndarray, frames: int) -> np.ndarray:
-    """Pitch [frames] of float32 samples at 16 kHz: semitones above the voice's median, 0 where nothing is voiced."""
+    """Pitch [frames] of float32 samples at 16 kHz: semitones above the voice's median, 0 where
+    nothing is voiced."""
     if len(samples) < 1600:
         return np.zeros(frames)
     hertz, voiced = track(level(samples))
@@ -56,7 +60,8 @@ def semitones(samples: np.ndarray, frames: int) -> np.ndarray:
 
 
 def phrases_of(phones: np.ndarray) -> list[tuple[float, float]]:
-    """(start, end), s, of stretches of speech in 10 ms labels [M] that no silence as long as a pause interrupts."""
+    """(start, end), s, of stretches of speech in 10 ms labels [M] that no silence as long as a
+    pause interrupts."""
     result: list[tuple[float, float]] = []
     for a, b in runs(np.asarray(phones) != SILENCE):
         start, end = a / LABELS_PER_SECOND, b / LABELS_PER_SECOND
@@ -77,17 +82,24 @@ def inside(spans: list[tuple[float, float]], frames: int) -> np.ndarray:
 
 
 def prosody(phones: np.ndarray, loudness: np.ndarray, pitch: np.ndarray | None = None) -> Prosody:
-    """Prosody of 10 ms labels [M], loudness [T, 2] (`encoder.loudness`) and, if known, pitch [T] (`semitones`)."""
+    """Prosody of 10 ms labels [M], loudness [T, 2] (`encoder.loudness`) and, if known, pitch [T]
+    (`semitones`)."""
     phrases, loud = phrases_of(phones), loudness[:, 0]
     spoken = inside(phrases, len(loudness))
-    return prosody_from(phrases, spoken, _accents(loud, pitch, spoken), np.asarray(phones), LABELS_PER_SECOND, loud)
+    return prosody_from(
+        phrases, spoken, _accents(loud, pitch, spoken), np.asarray(phones), LABELS_PER_SECOND, loud
+    )
 
 
-def _accents(loud: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _accents(
+    loud: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Times, s, and weights of the peaks of loudness [T] and pitch [T] within speech."""
     if spoken.sum() < 5:
         return np.zeros(0), np.zeros(0)
     standing = prominence_curve(loud, pitch, spoken, "reflect")
-    peaks, rises = filters.peaks(np.pad(standing, 1, constant_values=standing.min()), _APART, _PROMINENT)
+    peaks, rises = filters.peaks(
+        np.pad(standing, 1, constant_values=standing.min()), _APART, _PROMINENT
+    )
     keep = spoken[peaks - 1] & (standing[peaks - 1] > 0)
     return (peaks[keep] - 1) / FPS, np.clip((rises[keep] - _PROMINENT) / 3.0, 0, 1)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads tracked performances, so that a studio can train on its own captures: `.npz` motion with its sound next to it.
+"""Reads tracked performances, so that a studio can train on its own captures: `.npz` motion with
+its sound next to it.
 
-The format is docs/reference/tracked.md. Channels are read by name, in any order and of any number; coefficients without names belong to
-another basis (FLAME's), which is trained on with --flame. Any frame rate becomes 25 fps.
+The format is docs/reference/tracked.md. Channels are read by name, in any order and of any number;
+coefficients without names belong to another basis (FLAME's), which is trained on with --flame. Any
+frame rate becomes 25 fps.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from .voices import read_recording
 
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 _ROTATIONS = {"head": ("head", "pose"), "eyes": ("eyes",)}
-_NEARLY_WHOLE = 0.5  # largest difference in length between motion and sound of one performance, seconds
+_NEARLY_WHOLE = (
+    0.5  # largest difference in length between motion and sound of one performance, seconds
+)
 _MOST_RADIANS = 2.0  # largest turn of a jaw, neck or eye in radians; larger values are degrees
 
 
@@ -37,22 +41,40 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
             return {name: data[name] for name in data.files}
     except Exception as error:  # zip, header and object-array errors all mean the same to the user
         raise BadTracking(
-            f"{path.name} cannot be read as a tracked sequence ({error}). Save it with numpy.savez, plain arrays only."
+            f"{path.name} cannot be read as a tracked sequence ({error}). Save it with "
+            f"numpy.savez, plain arrays only."
         ) from None
 
 
-def numbers_of(path: Path, data: dict, name: str, width: int | None, frames: int | None) -> np.ndarray:
+def numbers_of(
+    path: Path, data: dict, name: str, width: int | None, frames: int | None
+) -> np.ndarray:
     """float64 [T, width] of an array, checked. Raises BadTracking."""
     if name not in data:
-        raise BadTracking(f"{path.name} lacks {name}. A tracked sequence has expression, jaw and fps; see docs/reference/tracked.md.")
+        raise BadTracking(
+            f"{path.name} lacks {name}. A tracked sequence has expression, jaw and fps; see "
+            f"docs/reference/tracked.md."
+        )
     x = data[name]
-    if x.dtype.kind not in "fiu" or x.ndim != 2 or not len(x) or (width and x.shape[1] != width) or (frames and len(x) != frames):
+    if (
+        x.dtype.kind not in "fiu"
+        or x.ndim != 2
+        or not len(x)
+        or (width and x.shape[1] != width)
+        or (frames and len(x) != frames)
+    ):
         wanted = f"{frames or 'frames'} × {width or 'channels'}"
-        raise BadTracking(f"{name} in {path.name} is {x.dtype} of shape {x.shape} where numbers of shape {wanted} are needed.")
+        raise BadTracking(
+            f"{name} in {path.name} is {x.dtype} of shape {x.shape} where numbers of shape "
+            f"{wanted} are needed."
+        )
     x = x.astype(np.float64)
     if not np.isfinite(x).all():
         first = int(np.flatnonzero(~np.isfinite(x).all(1))[0])
-        raise BadTracking(f"{name} in {path.name} has NaN or infinite values from frame {first}. Fill or cut the frames that were lost.")
+        raise BadTracking(
+            f"{name} in {path.name} has NaN or infinite values from frame {first}. Fill or cut "
+            f"the frames that were lost."
+        )
     return x
 
 
@@ -60,16 +82,21 @@ def _channels(path: Path, data: dict, values: np.ndarray, channels: list[str]) -
     """Values [T, b] of the file's own channels → [T, n] on the head's."""
     if "channels" not in data:
         raise BadTracking(
-            f"{path.name} has coefficients without channel names: another head's basis. Name the channels, or train on the FLAME file that "
+            f"{path.name} has coefficients without channel names: another head's basis. Name the "
+            f"channels, or train on the FLAME file that "
             "they move (--flame)."
         )
     names = [str(n) for n in np.asarray(data["channels"]).ravel()]
     if len(names) != values.shape[1] or len(set(names)) != len(names):
-        raise BadTracking(f"{path.name} names {len(set(names))} channels for {values.shape[1]} columns. Name each column once.")
+        raise BadTracking(
+            f"{path.name} names {len(set(names))} channels for {values.shape[1]} columns. Name "
+            f"each column once."
+        )
     known = [n for n in names if n in channels]
     if not known:
         raise BadTracking(
-            f"No channel of {path.name} ({', '.join(names[:3])} …) is one of the head's. Rename them; see docs/reference/tracked.md."
+            f"No channel of {path.name} ({', '.join(names[:3])} …) is one of the head's. Rename "
+            f"them; see docs/reference/tracked.md."
         )
     out = np.zeros((len(values), len(channels)))
     out[:, [channels.index(n) for n in known]] = values[:, [names.index(n) for n in known]]
@@ -77,46 +104,73 @@ def _channels(path: Path, data: dict, values: np.ndarray, channels: list[str]) -
 
 
 def resample(x: np.ndarray, fps: float, to: float = FPS, rotations: bool = False) -> np.ndarray:
-    """Frames [T, c] at `fps` → frames at `to`, first frame at the same instant; rotation vectors along the shortest arc."""
+    """Frames [T, c] at `fps` → frames at `to`, first frame at the same instant; rotation vectors
+    along the shortest arc."""
     at = np.arange(max(1, int(np.floor((len(x) - 1) / fps * to + 1e-6)) + 1)) / to * fps
-    if fps > 1.5 * to:  # faster captures are smoothed first, or jitter would be folded into the motion
+    # faster captures are smoothed first, or jitter would be folded into the motion
+    if fps > 1.5 * to:
         x = gaussian_filter1d(x, 0.35 * fps / to, axis=0, mode="nearest")
     if len(x) == 1:
         return x[:1].repeat(len(at), 0)
     if rotations:
-        return Slerp(np.arange(len(x)), Rotation.from_rotvec(x))(np.clip(at, 0, len(x) - 1)).as_rotvec()
+        return Slerp(np.arange(len(x)), Rotation.from_rotvec(x))(
+            np.clip(at, 0, len(x) - 1)
+        ).as_rotvec()
     return np.stack([np.interp(at, np.arange(len(x)), x[:, c]) for c in range(x.shape[1])], 1)
 
 
 def speaker_of(path: Path, data: dict | None = None) -> str:
-    """Who performs a tracked sequence: as it (or its arrays) says, or its file's name. Raises BadTracking."""
+    """Who performs a tracked sequence: as it (or its arrays) says, or its file's name. Raises
+    BadTracking."""
     return str((data or load_arrays(path)).get("speaker", "")) or path.stem
 
 
-def read_tracked(path: Path, channels: list[str], basis: FlameBasis | None = None) -> tuple[Motion, str, dict]:
-    """(Motion at 25 fps on `channels`, speaker, all arrays of the file) of a tracked sequence. Raises BadTracking.
+def read_tracked(
+    path: Path, channels: list[str], basis: FlameBasis | None = None
+) -> tuple[Motion, str, dict]:
+    """(Motion at 25 fps on `channels`, speaker, all arrays of the file) of a tracked sequence.
+    Raises BadTracking.
 
-    basis: the FLAME file in whose coefficients the motion is given instead; a sequence without channel names is taken to be its own.
+    basis: the FLAME file in whose coefficients the motion is given instead; a sequence without
+    channel names is taken to be its own.
     """
     path = Path(path)
     data = load_arrays(path)
     fps = np.asarray(data.get("fps", np.nan))
     if fps.dtype.kind not in "fiu" or fps.size != 1 or not 1 <= float(fps.ravel()[0]) <= 1000:
-        raise BadTracking(f"{path.name} has no frame rate between 1 and 1000. Save fps, the frames per second of its arrays.")
+        raise BadTracking(
+            f"{path.name} has no frame rate between 1 and 1000. Save fps, the frames per second "
+            f"of its arrays."
+        )
     fps = float(fps.ravel()[0])
     coefficients = numbers_of(path, data, "expression", None, None)
     frames = len(coefficients)
     jaw = numbers_of(path, data, "jaw", 3, frames)
-    turns = {part: next((numbers_of(path, data, n, 3, frames) for n in names if n in data), None) for part, names in _ROTATIONS.items()}
+    turns = {
+        part: next((numbers_of(path, data, n, 3, frames) for n in names if n in data), None)
+        for part, names in _ROTATIONS.items()
+    }
     for name, x in (("jaw", jaw), *turns.items()):
         if x is not None and np.abs(x).max() > _MOST_RADIANS:
             raise BadTracking(
-                f"{name} in {path.name} turns by {np.abs(x).max():.1f}, too far for radians. Save rotation vectors in radians."
+                f"{name} in {path.name} turns by {np.abs(x).max():.1f}, too far for radians. Save "
+                f"rotation vectors in radians."
             )
     own = basis is not None and "channels" not in data
-    expression = basis.own(coefficients) if own else np.clip(_channels(path, data, coefficients, channels), -1.0, 1.5)
-    still = {part: None if x is None else resample(x, fps, rotations=True).astype(np.float32) for part, x in turns.items()}
-    motion = Motion(resample(expression, fps).astype(np.float32), resample(jaw, fps, rotations=True).astype(np.float32), **still)
+    expression = (
+        basis.own(coefficients)
+        if own
+        else np.clip(_channels(path, data, coefficients, channels), -1.0, 1.5)
+    )
+    still = {
+        part: None if x is None else resample(x, fps, rotations=True).astype(np.float32)
+        for part, x in turns.items()
+    }
+    motion = Motion(
+        resample(expression, fps).astype(np.float32),
+        resample(jaw, fps, rotations=True).astype(np.float32),
+        **still,
+    )
     if basis is not None and not own:
         motion = basis.of_bundled(motion, channels)
     return motion, speaker_of(path, data), data
@@ -126,32 +180,53 @@ def sound_of(path: Path) -> np.ndarray:
     """float32 [n] at 16 kHz of the sound beside a sequence. Raises BadTracking."""
     files = [path.with_suffix(s) for s in SOUNDS if path.with_suffix(s).exists()]
     if not files:
-        raise BadTracking(f"{path.name} has no sound beside it. Put {path.stem}.wav (or .flac) into the same folder.")
+        raise BadTracking(
+            f"{path.name} has no sound beside it. Put {path.stem}.wav (or .flac) into the same "
+            f"folder."
+        )
     try:
         return read_recording(files[0])
     except (soundfile.LibsndfileError, OSError) as error:
-        raise BadTracking(f"{files[0].name} cannot be read as sound ({error}). Save it as WAV.") from None
+        raise BadTracking(
+            f"{files[0].name} cannot be read as sound ({error}). Save it as WAV."
+        ) from None
 
 
-def tracked_clips(folder: Path, channels: list[str], basis: FlameBasis | None = None) -> Iterator[tuple[str, str, np.ndarray, Motion]]:
-    """(name, speaker, samples [n] at 16 kHz, Motion at 25 fps) of every tracked sequence below a folder, by name.
+def tracked_clips(
+    folder: Path, channels: list[str], basis: FlameBasis | None = None
+) -> Iterator[tuple[str, str, np.ndarray, Motion]]:
+    """(name, speaker, samples [n] at 16 kHz, Motion at 25 fps) of every tracked sequence below a
+    folder, by name.
 
-    Sound and motion start together and are cut to the shorter; a difference over half a second is an error. Sequences marked `measuring`
-    (not to be trained on) are refused.  basis: as `read_tracked`. Raises BadTracking, naming the file.
+    Sound and motion start together and are cut to the shorter; a difference over half a second is
+    an error. Sequences marked `measuring` (not to be trained on) are refused.  basis: as
+    `read_tracked`. Raises BadTracking, naming the file.
     """
     folder = Path(folder)
     paths = sorted(folder.rglob("*.npz"))
     if not paths:
-        raise BadTracking(f"There are no tracked sequences (.npz) in {folder.name}. See docs/reference/tracked.md for their format.")
+        raise BadTracking(
+            f"There are no tracked sequences (.npz) in {folder.name}. See "
+            f"docs/reference/tracked.md for their format."
+        )
     for path in paths:
         motion, speaker, data = read_tracked(path, channels, basis)
         if data.get("measuring", False):
-            raise BadTracking(f"{path.name} is marked as a face to measure against, not to train on. Take it out of the folder.")
+            raise BadTracking(
+                f"{path.name} is marked as a face to measure against, not to train on. Take it "
+                f"out of the folder."
+            )
         samples = sound_of(path)
         seconds = len(samples) / RATE
         if abs(seconds - motion.frames / FPS) > _NEARLY_WHOLE:
             raise BadTracking(
-                f"{path.name} lasts {motion.frames / FPS:.1f} s and its sound {seconds:.1f} s. Cut them to the same stretch; is fps right?"
+                f"{path.name} lasts {motion.frames / FPS:.1f} s and its sound {seconds:.1f} s. "
+                f"Cut them to the same stretch; is fps right?"
             )
         frames = min(motion.frames, int(seconds * FPS))
-        yield str(path.relative_to(folder).with_suffix("")), speaker, samples[: round(frames / FPS * RATE)], motion.part(slice(frames))
+        yield (
+            str(path.relative_to(folder).with_suffix("")),
+            speaker,
+            samples[: round(frames / FPS * RATE)],
+            motion.part(slice(frames)),
+        )

@@ -26,7 +26,8 @@ _CODE = (_PACKAGE, "research/train")  # folders whose code trains networks
 
 
 class Made(NamedTuple):
-    """How a network was made, for its card.  start: weights folder from whose mesh-to-speech training went on."""
+    """How a network was made, for its card.  start: weights folder from whose mesh-to-speech
+    training went on."""
 
     what: str
     data: str
@@ -39,8 +40,8 @@ class Made(NamedTuple):
 class Workspace:
     """The folders of a training run.
 
-    cache: corpus and features.  runs: checkpoints and logs.  weights: what stages read and export.  flame: file in whose expression
-    space is trained, None for the default head's.
+    cache: corpus and features.  runs: checkpoints and logs.  weights: what stages read and export.
+     flame: file in whose expression space is trained, None for the default head's.
     """
 
     cache: Path
@@ -81,15 +82,20 @@ class Workspace:
         return list(load_head(self.weights / "head.npz").expression_names)
 
     def corpus(self) -> Corpus:
-        """The corpus, as `corpus` wrote it. Raises SystemExit where there is none, or nobody in it to train on or to be measured by."""
+        """The corpus, as `corpus` wrote it. Raises SystemExit where there is none, or nobody in it
+        to train on or to be measured by."""
         self.require(self.corpus_folder / "clips.json", "corpus")
         corpus = Corpus(self.corpus_folder)
         if not (corpus.of("train") and corpus.of("test")):
-            raise SystemExit(f"{self.corpus_folder} has nobody to train on, or to test on: run the stages corpus and hear again")
+            raise SystemExit(
+                f"{self.corpus_folder} has nobody to train on, or to test on: run the stages "
+                f"corpus and hear again"
+            )
         return corpus
 
     def motions(self) -> MotionSet:
-        """Features and performances of the corpus, as `hear` and `animate` wrote them. Raises SystemExit where there are none."""
+        """Features and performances of the corpus, as `hear` and `animate` wrote them. Raises
+        SystemExit where there are none."""
         corpus = self.corpus()
         self.require(self.motions_folder / "rows.json", "hear")
         self.require(self.motions_folder / "directions.npy", "animate")
@@ -98,11 +104,21 @@ class Workspace:
     def require(self, path: Path, stage: str) -> None:
         """Raise SystemExit with what to do where a file that a stage writes is not in the cache."""
         if not path.is_file():
-            raise SystemExit(f"{path} is missing: run the stage {stage} first, or name another cache with --cache (docs/training.md)")
+            raise SystemExit(
+                f"{path} is missing: run the stage {stage} first, or name another cache with "
+                f"--cache (docs/training.md)"
+            )
 
-    def export(self, name: str, tensors: dict[str, Tensor], config: dict, made: Made, folder: Path | None = None) -> None:
-        """Write `name`.safetensors and .json, whose card tells how the network was made, from which commit, and who of the corpus is in
-        which split.  folder: None for that of the weights."""
+    def export(
+        self,
+        name: str,
+        tensors: dict[str, Tensor],
+        config: dict,
+        made: Made,
+        folder: Path | None = None,
+    ) -> None:
+        """Write `name`.safetensors and .json, whose card tells how the network was made, from which
+        commit, and who of the corpus is in which split.  folder: None for that of the weights."""
         schedule, figures = made.schedule, made.figures
         card = {"what": made.what, "data": made.data, "commit": version(), "figures": figures or {}}
         if schedule:
@@ -115,8 +131,8 @@ class Workspace:
 
 
 def version(root: Path = ROOT) -> str:
-    """What a card names the code by that trained a network: the commit of the checkout, and a hash of the code where that is another one
-    than the commit's, or where there is no checkout."""
+    """What a card names the code by that trained a network: the commit of the checkout, and a hash
+    of the code where that is another one than the commit's, or where there is no checkout."""
     code, commit = f"code {_code_hash(root)}", _git(root, "rev-parse", "--short=10", "HEAD")
     # A folder that was copied into somebody else's checkout is not of its commit.
     if not commit or not _git(root, "ls-files", f"{_PACKAGE}/__init__.py"):
@@ -128,7 +144,9 @@ def version(root: Path = ROOT) -> str:
 def _git(root: Path, *words: str) -> str:
     """What git says of a folder, "" where it cannot say anything."""
     try:
-        return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, timeout=60).stdout.strip()
+        return subprocess.run(
+            ["git", *words], cwd=root, capture_output=True, text=True, timeout=60
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""
 
@@ -136,6 +154,10 @@ def _git(root: Path, *words: str) -> str:
 def _code_hash(root: Path) -> str:
     """A hash of the code and constants that train, wherever they lie."""
     digest = hashlib.sha256()
-    for path in sorted(p for folder in _CODE for p in (root / folder).rglob("*") if p.suffix in (".py", ".json")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(
+        p for folder in _CODE for p in (root / folder).rglob("*") if p.suffix in (".py", ".json")
+    ):
+        digest.update(
+            path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0"
+        )
     return digest.hexdigest()[:10]

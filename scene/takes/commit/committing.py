@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commit: writes the shown take into the animator's own animation with few keys; earlier actions stay in the file.
+"""Commit: writes the shown take into the animator's own animation with few keys; earlier actions
+stay in the file.
 
-Also what the panel's settings choose for it, and which lines are committed to a head, fast enough for every redraw.
+Also what the panel's settings choose for it, and which lines are committed to a head, fast enough
+for every redraw.
 """
 
 from collections.abc import Generator
@@ -19,11 +21,12 @@ from . import reading, writing
 
 
 def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, None, Report]:
-    """Steps that commit a take of the line `name` to the animator's own animation. Returns the Report.
+    """Steps that commit a take of the line `name` to the animator's own animation. Returns the
+    Report.
 
-    Each stage has a frozen result, and only the last one changes the rig or its animation: closed earlier, nothing has changed.
-    The animator's previous actions stay in the file: unchanged, or, if the take was written into one of them, as a backup copy.
-    Raises BadHead or BadRequest.
+    Each stage has a frozen result, and only the last one changes the rig or its animation: closed
+    earlier, nothing has changed. The animator's previous actions stay in the file: unchanged, or,
+    if the take was written into one of them, as a backup copy. Raises BadHead or BadRequest.
     """
     if not display.is_shown(rig, entry):
         display.show(rig, entry)
@@ -32,13 +35,16 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
     sampled = yield from stage(fitting.sample(before, plan), "Reading the take", 0.0, 0.2)
     message = "Finding poses" if plan.choice.keys == "POSES" else "Reducing keys"
     fitted = yield from stage(fitting.fit(before, plan, sampled), message, 0.2, 0.8)
-    new_curves = yield from stage(drawing.draw(before, plan, sampled, fitted), "Drawing handles", 0.85, 0.9)
+    new_curves = yield from stage(
+        drawing.draw(before, plan, sampled, fitted), "Drawing handles", 0.85, 0.9
+    )
     actions, earlier = yield from writing.write(rig, entry, before, plan, new_curves)
     names, total = tuple(action.name for action in actions), reading.key_count(actions)
     return drawing.report(before, plan, sampled, fitted, new_curves, names, total, earlier)
 
 
 _LONGEST_BLEND = 0.5  # longest blend with the animator's animation before and after a take, seconds
+# region → the setting that switches it on
 REGION_SETTINGS = {
     "Brows": "brows",
     "Eyes": "eyes",
@@ -47,7 +53,7 @@ REGION_SETTINGS = {
     "Jaw": "jaw",
     "Tongue": "tongue",
     "Head": "head",
-}  # region → the setting that switches it on
+}
 
 
 def choice_of(scene, entry) -> Choice:
@@ -56,10 +62,16 @@ def choice_of(scene, entry) -> Choice:
     first, last = entry.first, entry.last
     if wanted.range == "PREVIEW":
         if not scene.use_preview_range:
-            raise BadRequest("This scene has no preview range: set one in the timeline (P) or commit the whole take")
+            raise BadRequest(
+                "This scene has no preview range: set one in the timeline (P) or commit the whole "
+                "take"
+            )
         first, last = max(first, scene.frame_preview_start), min(last, scene.frame_preview_end)
         if first >= last:
-            raise BadRequest(f"The preview range holds none of the take's frames ({entry.first} to {entry.last}): move it there")
+            raise BadRequest(
+                f"The preview range holds none of the take's frames ({entry.first} to "
+                f"{entry.last}): move it there"
+            )
     how = wanted.how
     if wanted.to == "NEW" or (wanted.to == "STRIP" and how == "INSERT"):
         how = "REPLACE"
@@ -68,17 +80,39 @@ def choice_of(scene, entry) -> Choice:
     if not regions:
         raise BadRequest("No region is chosen: choose at least one in the Commit panel")
     step = 1 + COMMITS.index(wanted.step.lower())
-    blend = 1 if step > 1 else max(1, min(wanted.blend, half_a_second))  # held poses do not flow into each other
-    return Choice(first, last, wanted.to, how, wanted.error, blend, wanted.keys, regions, wanted.markers, step=step)
+    # held poses do not flow into each other
+    blend = 1 if step > 1 else max(1, min(wanted.blend, half_a_second))
+    return Choice(
+        first,
+        last,
+        wanted.to,
+        how,
+        wanted.error,
+        blend,
+        wanted.keys,
+        regions,
+        wanted.markers,
+        step=step,
+    )
 
 
 def _lines(rig: head.Rig, muted: bool) -> list:
-    """The lines in the animator's own animation of a head: its action, also while a take is shown, and NLA strips, or those not muted."""
-    playing = [target.animation_data.action for target in rig.targets if target.animation_data is not None]
+    """The lines in the animator's own animation of a head: its action, also while a take is shown,
+    and NLA strips, or those not muted."""
+    playing = [
+        target.animation_data.action for target in rig.targets if target.animation_data is not None
+    ]
     actions = display.own_actions(rig) if display.shown_action(rig) is not None else playing
-    tracks = [track for target in rig.targets for track in reading.nla_tracks(target) if muted or not track.mute]
+    tracks = [
+        track
+        for target in rig.targets
+        for track in reading.nla_tracks(target)
+        if muted or not track.mute
+    ]
     played = [strip.action for track in tracks for strip in track.strips if muted or not strip.mute]
-    known = (line_records.lines_of(action) for action in dict.fromkeys(filter(None, [*actions, *played])))
+    known = (
+        line_records.lines_of(action) for action in dict.fromkeys(filter(None, [*actions, *played]))
+    )
     return [line for lines in known if lines is not None for line in lines.lines]
 
 
@@ -89,20 +123,25 @@ def committed_to(mesh) -> set[str]:
 
 
 def is_committed(scene, mesh, entry) -> bool:
-    """Whether the animation of a head has a take's line on the frames and with the regions that the Commit settings choose.
+    """Whether the animation of a head has a take's line on the frames and with the regions that the
+    Commit settings choose.
 
-    A line whose take is shown is not: the animator has chosen what to commit. Into a new action every line has to go. Raises ThunderError.
+    A line whose take is shown is not: the animator has chosen what to commit. Into a new action
+    every line has to go. Raises ThunderError.
     """
     rig, choice = head.resolve(mesh), choice_of(scene, entry)
     if entry.action == display.shown_action(rig) or choice.to == "NEW":
         return False
     frames = entry.voice, choice.first, choice.last
-    same_frames = [line for line in _lines(rig, muted=False) if (line.name, line.first, line.last) == frames]
+    same_frames = [
+        line for line in _lines(rig, muted=False) if (line.name, line.first, line.last) == frames
+    ]
     return any(not line.regions or choice.regions <= line.regions for line in same_frames)
 
 
 def why_none(context) -> str:
-    """The reason why there is nothing to commit if no take is shown: one line if it was already committed."""
+    """The reason why there is nothing to commit if no take is shown: one line if it was already
+    committed."""
     mesh = take_list.chosen_mesh(context)
     if mesh is not None and take_list.on_head(context.scene, mesh) is None and committed_to(mesh):
         return "Committed: choose a take to commit again"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""F-curve modifiers around new keys: cycles become the keys they repeat, all others stop at the new keys and continue after them."""
+"""F-curve modifiers around new keys: cycles become the keys they repeat, all others stop at the new
+keys and continue after them."""
 
 from collections.abc import Callable
 
@@ -22,12 +23,17 @@ def cycles_of(curve) -> Cycles | None:
 
 
 def evaluate_unmodified(curve) -> Callable[[float], float] | None:
-    """Evaluates a curve without its modifiers but with its cycles; None if no modifier has an effect."""
+    """Evaluates a curve without its modifiers but with its cycles; None if no modifier has an
+    effect."""
     if not any(_is_active(modifier) for modifier in curve.modifiers):
         return None
 
     def value_at(frame: float) -> float:
-        muted = [modifier for modifier in curve.modifiers if modifier.type != "CYCLES" and not modifier.mute]
+        muted = [
+            modifier
+            for modifier in curve.modifiers
+            if modifier.type != "CYCLES" and not modifier.mute
+        ]
         for modifier in muted:
             modifier.mute = True
         try:
@@ -42,7 +48,14 @@ def evaluate_unmodified(curve) -> Callable[[float], float] | None:
 def _cycles(curve):
     """The modifier that repeats a curve, or None."""
     first = next(iter(curve.modifiers), None)
-    return first if first is not None and first.type == "CYCLES" and _is_active(first) and len(curve.keyframe_points) > 1 else None
+    return (
+        first
+        if first is not None
+        and first.type == "CYCLES"
+        and _is_active(first)
+        and len(curve.keyframe_points) > 1
+        else None
+    )
 
 
 def _is_active(modifier) -> bool:
@@ -51,9 +64,11 @@ def _is_active(modifier) -> bool:
 
 
 def stop_at(curve, span: Span, insert: bool = False) -> None:
-    """Let a curve's modifiers fade out before a span and in after it; its cycles, which are now keys, are removed.
+    """Let a curve's modifiers fade out before a span and in after it; its cycles, which are now
+    keys, are removed.
 
-    insert: animation from the span's first frame on is moved after it, so modifiers with a range move too.
+    insert: animation from the span's first frame on is moved after it, so modifiers with a range
+    move too.
     """
     repeat = _cycles(curve)
     if repeat is not None:
@@ -71,7 +86,8 @@ def stop_at(curve, span: Span, insert: bool = False) -> None:
 
 
 def _restrict(modifier, low: float, high: float, span: Span, shift: int, after: bool) -> None:
-    """Limit a modifier to the part of its range low … high before a span, or after it and so much later."""
+    """Limit a modifier to the part of its range low … high before a span, or after it and so much
+    later."""
     modifier.use_restricted_range = True
     if after:
         start = max(low + shift, span.last)
@@ -90,7 +106,11 @@ def _copy(curve, modifier):
     """One more modifier of a curve, the same as another."""
     new = curve.modifiers.new(modifier.type)
     late = ("coefficients",)  # the count follows from the others
-    names = [prop.identifier for prop in modifier.bl_rna.properties if not prop.is_readonly or prop.identifier in late]
+    names = [
+        prop.identifier
+        for prop in modifier.bl_rna.properties
+        if not prop.is_readonly or prop.identifier in late
+    ]
     for name in sorted(names, key=lambda name: name in late):
         setattr(new, name, getattr(modifier, name))
     if modifier.type == "ENVELOPE":

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what a commit finds: the take that is shown, and the animator's own animation of the head."""
+"""Reads what a commit finds: the take that is shown, and the animator's own animation of the
+head."""
 
 from collections.abc import Generator, Iterator
 from functools import partial
@@ -9,7 +10,17 @@ import bpy
 from ....thunder_core import records
 from ....thunder_core.animation import posing
 from ....thunder_core.animation.commit import line_records
-from ....thunder_core.animation.commit.before import Before, Block, Choice, Curve, Place, Strip, StripCurve, Take, TakeCurve
+from ....thunder_core.animation.commit.before import (
+    Before,
+    Block,
+    Choice,
+    Curve,
+    Place,
+    Strip,
+    StripCurve,
+    Take,
+    TakeCurve,
+)
 from ....thunder_core.errors import BadRequest
 from ...animation import display, fcurves
 from ...heads import head, rna_paths
@@ -20,12 +31,14 @@ from .. import provenance, track_values
 from ..shape.strength import STRENGTH
 from . import modifiers
 
-STILL_POSE = "Thunder: Still Pose"  # NLA track, strip and action of the still pose under a committed strip
+STILL_POSE = (
+    "Thunder: Still Pose"  # NLA track, strip and action of the still pose under a committed strip
+)
 
 
 def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, None, Before]:
-    """Steps that read what a commit of a shown take finds. Returns the Before. Raises BadRequest if the animator's action cannot be
-    written."""
+    """Steps that read what a commit of a shown take finds. Returns the Before. Raises BadRequest if
+    the animator's action cannot be written."""
     own, states, scene = display.own_actions(rig), display.own_targets(rig), bpy.context.scene
     if choice.to == "OWN":
         _check_local(own)
@@ -35,7 +48,9 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
     for index, (target, action, state) in enumerate(zip(rig.targets, own, states)):
         take = compat.by_place(compat.curves_of(*display.part_of(actions, rig, index)))
         curves = {}
-        for place, curve in compat.by_place(compat.curves_of(action, state.get("slot", ""))).items():
+        for place, curve in compat.by_place(
+            compat.curves_of(action, state.get("slot", ""))
+        ).items():
             curves[place] = _curve(curve)
             yield Step(0.0, "Reading your animation", busy=True)
         blocks.append(
@@ -56,7 +71,9 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
             entry.last,
             entry.lead_in,
             entry.lead_out,
-            voice is not None and bool(voice.strip) and not voice.limited,  # parts of a strip are lines of their own
+            voice is not None
+            and bool(voice.strip)
+            and not voice.limited,  # parts of a strip are lines of their own
             entry.score,
             provenance.sync_of(actions[0]),
             changed.sentence if changed is not None else "",
@@ -66,7 +83,10 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
         tuple(_rotation_mode(rig, rotation[0]) for rotation in rig.meter.rotations),
         tuple(regions),
         tuple(_limits(rig.targets[track.block], track.path) for track in rig.driver.tracks),
-        tuple(still[track.block].get((track.path, track.index), track.rest) for track in rig.driver.tracks),
+        tuple(
+            still[track.block].get((track.path, track.index), track.rest)
+            for track in rig.driver.tracks
+        ),
         line_records.keys_of(next(filter(None, own), None)),
         key_count(own),
         scene.frame_start,
@@ -82,22 +102,35 @@ def nla_tracks(target) -> list[bpy.types.NlaTrack]:
 
 
 def played_strips(target) -> Iterator:
-    """(track, strip) of the NLA strips on a target that play an action, but for those of shown takes."""
+    """(track, strip) of the NLA strips on a target that play an action, but for those of shown
+    takes."""
     for track in nla_tracks(target):
         if not track.mute and not track.name.startswith(display.TRACK):
-            yield from ((track, strip) for strip in track.strips if strip.action is not None and not strip.mute)
+            yield from (
+                (track, strip)
+                for strip in track.strips
+                if strip.action is not None and not strip.mute
+            )
 
 
 def key_count(actions) -> int:
     """Number of keys of actions, on all their curves."""
-    return sum(len(curve.keyframe_points) for action in dict.fromkeys(filter(None, actions)) for curve in compat.all_curves(action))
+    return sum(
+        len(curve.keyframe_points)
+        for action in dict.fromkeys(filter(None, actions))
+        for curve in compat.all_curves(action)
+    )
 
 
 def _check_local(actions: list) -> None:
     """Raise BadRequest if an action is linked from another file."""
     for action in actions:
-        if action is not None and (action.library is not None or action.override_library is not None):
-            raise BadRequest(f"Your action “{action.name}” is linked from another file: commit to a copy of it")
+        if action is not None and (
+            action.library is not None or action.override_library is not None
+        ):
+            raise BadRequest(
+                f"Your action “{action.name}” is linked from another file: commit to a copy of it"
+            )
 
 
 def _curve(curve) -> Curve:
@@ -115,13 +148,20 @@ def _curve(curve) -> Curve:
 def _take_curve(curve) -> TakeCurve:
     """A curve of the take."""
     group = curve.group.name if curve.group else ""
-    return TakeCurve(partial(track_values.at, curve), curve.evaluate, partial(fcurves.read, curve), group)
+    return TakeCurve(
+        partial(track_values.at, curve), curve.evaluate, partial(fcurves.read, curve), group
+    )
 
 
 def _strip(strip, take: dict) -> tuple[Strip, dict[Place, StripCurve]]:
     """An NLA strip, and its curves at places of a take."""
     lines = line_records.lines_of(strip.action)
-    plays_alike = strip.scale == 1.0 and strip.repeat == 1.0 and not strip.use_reverse and not strip.use_animated_time
+    plays_alike = (
+        strip.scale == 1.0
+        and strip.repeat == 1.0
+        and not strip.use_reverse
+        and not strip.use_animated_time
+    )
     late = round(strip.frame_start - strip.action_frame_start)
     there = Strip(
         strip.frame_start,
@@ -131,17 +171,22 @@ def _strip(strip, take: dict) -> tuple[Strip, dict[Place, StripCurve]]:
         strip.scale,
         strip.use_reverse,
         strip.use_animated_time,
-        tuple(line.later(late) for line in lines.lines) if lines is not None and plays_alike else (),
+        tuple(line.later(late) for line in lines.lines)
+        if lines is not None and plays_alike
+        else (),
         strip.name.startswith(STILL_POSE),
     )
     curves = compat.by_place(compat.curves_of(strip.action, compat.strip_slot(strip)))
     return there, {
-        place: StripCurve(there, fcurves.read_part(curve, "co")[:, 0], curve.evaluate) for place, curve in curves.items() if place in take
+        place: StripCurve(there, fcurves.read_part(curve, "co")[:, 0], curve.evaluate)
+        for place, curve in curves.items()
+        if place in take
     }
 
 
 def _still(state: dict) -> dict[Place, float]:
-    """Values that were set before a take was shown. state: of a target, as `display.own_targets` returns it."""
+    """Values that were set before a take was shown. state: of a target, as `display.own_targets`
+    returns it."""
     try:
         return {(path, index): value for path, index, value in reversed(state.get("values", ()))}
     except records.UNREADABLE:

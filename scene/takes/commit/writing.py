@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts the curves of a commit into the animator's actions, copies of them, new actions or NLA strips, and undoes it where that fails."""
+"""Puts the curves of a commit into the animator's actions, copies of them, new actions or NLA
+strips, and undoes it where that fails."""
 
 import zlib
 from collections.abc import Generator, Sequence
@@ -27,14 +28,20 @@ from .reading import nla_tracks, played_strips, STILL_POSE
 Curves = Sequence[Sequence[NewCurve]]  # of each target
 
 
-def write(rig: head.Rig, entry, before: Before, plan: Plan, drawing: Drawing) -> Generator[Step, None, tuple[list[bpy.types.Action], str]]:
-    """Steps that write a commit into the file. Returns the actions with its keys, and the name of the one that still has what the animator
-    had there, or "". Closed early, or if the curves cannot be written, everything is as before."""
+def write(
+    rig: head.Rig, entry, before: Before, plan: Plan, drawing: Drawing
+) -> Generator[Step, None, tuple[list[bpy.types.Action], str]]:
+    """Steps that write a commit into the file. Returns the actions with its keys, and the name of
+    the one that still has what the animator had there, or "". Closed early, or if the curves cannot
+    be written, everything is as before."""
     yield Step(0.9, "Writing keys", busy=True)
     own, states = display.own_actions(rig), display.own_targets(rig)
     left = own if plan.keeps else []
     own = own if plan.takes_part else [None] * len(own)
-    old_strips = [[strip for number, strip in enumerate(played_strips(t)) if number in old] for t, old in zip(rig.targets, plan.old_strips)]
+    old_strips = [
+        [strip for number, strip in enumerate(played_strips(t)) if number in old]
+        for t, old in zip(rig.targets, plan.old_strips)
+    ]
     work = _Writing(rig, before, plan, drawing, own, states, _Restore(rig, entry, own))
     actions = yield from work.put()
     # From here on without a pause.
@@ -53,14 +60,19 @@ def write(rig: head.Rig, entry, before: Before, plan: Plan, drawing: Drawing) ->
             rna_paths.put(rig.targets[track.block], track.path, track.index, value)
     head_state.ensure(rig.owner).shown = None
     display.remember_own(rig)
-    edited = next((action for action, count in zip(own, drawing.edited) if count), next(filter(None, own), None))
+    edited = next(
+        (action for action, count in zip(own, drawing.edited) if count),
+        next(filter(None, own), None),
+    )
     earlier = work.restore.backups.get(edited) if plan.choice.to == "OWN" else edited
     return actions, earlier.name if earlier is not None else ""
 
 
 def free_name(name: str, action=None) -> str:
     """A name that no other action than `action` has."""
-    return line_records.free_name(name, {other.name for other in bpy.data.actions if other != action})
+    return line_records.free_name(
+        name, {other.name for other in bpy.data.actions if other != action}
+    )
 
 
 def _record(action, about: dict, plan: Plan, drawing: Drawing) -> None:
@@ -75,9 +87,12 @@ def _record(action, about: dict, plan: Plan, drawing: Drawing) -> None:
 
 
 def _label(action, plan: Plan, drawing: Drawing) -> None:
-    """Give an action the labels of poses instead of those that are replaced; pose markers of other names stay."""
+    """Give an action the labels of poses instead of those that are replaced; pose markers of other
+    names stay."""
     for marker in list(action.pose_markers):
-        if marker.name in posing.LABELS and any(old.start <= marker.frame <= old.end for old in plan.earlier):
+        if marker.name in posing.LABELS and any(
+            old.start <= marker.frame <= old.end for old in plan.earlier
+        ):
             action.pose_markers.remove(marker)
     marked = {marker.frame for marker in action.pose_markers}
     for frame, text in drawing.labels:
@@ -95,12 +110,18 @@ class _Restore:
         self.rig, self.entry = rig, entry
         self.made: list = []
         self.backups: dict = {}
-        self._own = [(action, action.name, action.use_fake_user) for action in dict.fromkeys(filter(None, own))]
-        self._nla_tracks = [{track.as_pointer() for track in nla_tracks(target)} for target in rig.targets]
+        self._own = [
+            (action, action.name, action.use_fake_user)
+            for action in dict.fromkeys(filter(None, own))
+        ]
+        self._nla_tracks = [
+            {track.as_pointer() for track in nla_tracks(target)} for target in rig.targets
+        ]
 
     def undo(self) -> None:
         """Give it back, in whichever step the commit ended."""
-        if self.backups and len(self.backups) == len(self._own):  # the animator's actions may be partly written, and have backups
+        # the animator's actions may be partly written, and have backups
+        if self.backups and len(self.backups) == len(self._own):
             for action, name, had_user in self._own:
                 copy = self.backups[action]
                 action.user_remap(copy)
@@ -114,8 +135,11 @@ class _Restore:
             for track in nla_tracks(target):
                 if track.as_pointer() not in before:
                     target.animation_data.nla_tracks.remove(track)
-        for index, target in enumerate(self.rig.targets):  # restore_own does nothing if no take is shown
-            compat.assign_action(target, *display.part_of(display.actions_of(self.entry), self.rig, index))
+        # restore_own does nothing if no take is shown
+        for index, target in enumerate(self.rig.targets):
+            compat.assign_action(
+                target, *display.part_of(display.actions_of(self.entry), self.rig, index)
+            )
         display.restore_own(self.rig)
         bpy.data.batch_remove(self.made)
         display.show(self.rig, self.entry)
@@ -123,7 +147,8 @@ class _Restore:
 
 @dataclass(frozen=True)
 class _Writing:
-    """A commit while it is written. own, states: of each target the animator's action or None, and how it played."""
+    """A commit while it is written. own, states: of each target the animator's action or None, and
+    how it played."""
 
     rig: head.Rig
     before: Before
@@ -134,9 +159,14 @@ class _Writing:
     restore: _Restore
 
     def put(self) -> Generator[Step, None, list]:
-        """Steps that write the curves into the chosen actions, and others above the animator's NLA strips. Returns these actions.
-        If it fails or is closed early, everything is restored."""
-        put_curves = {"OWN": self._in_place, "COPY": self._in_copies, "NEW": self._alone, "STRIP": self._as_strips}[self.plan.choice.to]
+        """Steps that write the curves into the chosen actions, and others above the animator's NLA
+        strips. Returns these actions. If it fails or is closed early, everything is restored."""
+        put_curves = {
+            "OWN": self._in_place,
+            "COPY": self._in_copies,
+            "NEW": self._alone,
+            "STRIP": self._as_strips,
+        }[self.plan.choice.to]
         strips = self.drawing.above
         try:
             above = (yield from self._fresh(strips)) if any(strips) else []
@@ -164,7 +194,9 @@ class _Writing:
             if action is not None and action not in copies:
                 copies[action] = action.copy()
                 self.restore.made.append(copies[action])
-                copies[action].name = free_name(self.plan.names.of_copy(action.name), copies[action])
+                copies[action].name = free_name(
+                    self.plan.names.of_copy(action.name), copies[action]
+                )
                 copies[action].use_fake_user = False
                 yield Step(0.9, "Writing keys", busy=True)
         if not copies:
@@ -176,8 +208,8 @@ class _Writing:
         return list(dict.fromkeys(action for action, _ in results))
 
     def _put_into(self, wanted: dict, written: Curves) -> Generator[Step, None, list]:
-        """Steps that write the curves. wanted: the animator's action → the one that gets its targets' curves. Returns (action, slot) of
-        each target."""
+        """Steps that write the curves. wanted: the animator's action → the one that gets its
+        targets' curves. Returns (action, slot) of each target."""
         results = []
         for target, action, state, curves in zip(self.rig.targets, self.own, self.states, written):
             slot = state.get("slot", "")
@@ -186,15 +218,23 @@ class _Writing:
             elif compat.HAS_SLOTS:
                 result, slot = next(iter(wanted.values())), ""
             else:  # before 4.4 an action is one data-block's
-                (result,), _ = compat.new_action(free_name(f"{self.plan.names.lines.name} {target.id_type.title()}"), [target])
+                (result,), _ = compat.new_action(
+                    free_name(f"{self.plan.names.lines.name} {target.id_type.title()}"), [target]
+                )
                 self.restore.made.append(result)
-            yield from stage(self._write(compat.curves_in(result, target, slot), curves), "Writing keys", 0.95, 0.95)
+            yield from stage(
+                self._write(compat.curves_in(result, target, slot), curves),
+                "Writing keys",
+                0.95,
+                0.95,
+            )
             results.append((result, slot))
         return results
 
     def _in_place(self, written: Curves) -> Generator[Step, None, list]:
-        """Steps that write into the animator's actions, after a backup copy if chosen. A backup of an action that was not edited since the
-        last commit is removed again, because the earlier backup contains all of the animator's work."""
+        """Steps that write into the animator's actions, after a backup copy if chosen. A backup of
+        an action that was not edited since the last commit is removed again, because the earlier
+        backup contains all of the animator's work."""
         needless = []
         for action in dict.fromkeys(filter(None, self.own)) if self.plan.choice.backup else ():
             if not any(self.drawing.edited) and is_as_committed(action):
@@ -202,9 +242,13 @@ class _Writing:
             backup = action.copy()
             self.restore.made.append(backup)
             self.restore.backups[action] = backup
-            backup.name, backup.use_fake_user = free_name(f"{action.name} · before Commit", backup), True
+            backup.name, backup.use_fake_user = (
+                free_name(f"{action.name} · before Commit", backup),
+                True,
+            )
             yield Step(0.95, "Writing keys", busy=True)
-        # From here on without a pause, so that the animator's own action is never visible half written.
+        # From here on without a pause, so that the animator's own action is never visible half
+        # written.
         own = dict.fromkeys(filter(None, self.own))
         results = value_of(self._put_into({action: action for action in own}, written))
         for action in own:
@@ -220,7 +264,9 @@ class _Writing:
     def _alone(self, written: Curves) -> Generator[Step, None, list]:
         """Steps that put the curves into a new action, which the rig plays."""
         actions = yield from self._fresh(written)
-        self._assign([(actions[min(index, len(actions) - 1)], "") for index in range(len(self.rig.targets))])
+        self._assign(
+            [(actions[min(index, len(actions) - 1)], "") for index in range(len(self.rig.targets))]
+        )
         return actions
 
     def _as_strips(self, written: Curves) -> Generator[Step, None, list]:
@@ -228,35 +274,54 @@ class _Writing:
         actions = yield from self._fresh(written)
         display.remove_base(self.rig)
         still = self._still_poses(written)
-        for index, (target, action, state) in enumerate(zip(self.rig.targets, self.own, self.states)):
+        for index, (target, action, state) in enumerate(
+            zip(self.rig.targets, self.own, self.states)
+        ):
             if still[index] is not None:
                 nla.hold_pose(target, STILL_POSE, still[index], index)
             if action is not None:
-                # It plays as it did as the active action, everywhere if it moves beyond its keys: cycles, noise, or lines that run on.
-                goes_on = any(len(curve.modifiers) or curve.extrapolation != "CONSTANT" for curve in compat.all_curves(action))
-                nla.push_down(target, action.name, action, state, goes_on and state.get("action_extrapolation", "HOLD") == "HOLD")
+                # It plays as it did as the active action, everywhere if it moves beyond its keys:
+                # cycles, noise, or lines that run on.
+                goes_on = any(
+                    len(curve.modifiers) or curve.extrapolation != "CONSTANT"
+                    for curve in compat.all_curves(action)
+                )
+                nla.push_down(
+                    target,
+                    action.name,
+                    action,
+                    state,
+                    goes_on and state.get("action_extrapolation", "HOLD") == "HOLD",
+                )
             compat.assign_action(target, None)
             if written[index]:
-                self._lay(target, actions[min(index, len(actions) - 1)], index, self.plan.choice.span)
+                self._lay(
+                    target, actions[min(index, len(actions) - 1)], index, self.plan.choice.span
+                )
         return actions
 
     def _still_poses(self, written: Curves) -> list:
         """For each target the action of a held pose below all strips, None if none is needed.
 
-        Around an NLA strip Blender sets properties that no other strip moves to their default, and that of a shape key is 1: so properties
-        moved only by the take get a strip that holds their previous values.
+        Around an NLA strip Blender sets properties that no other strip moves to their default, and
+        that of a shape key is 1: so properties moved only by the take get a strip that holds their
+        previous values.
         """
         wanted: list[list[NewCurve]] = []
         for index, (target, curves) in enumerate(zip(self.rig.targets, written)):
             own = compat.curves_of(self.own[index], self.states[index].get("slot", ""))
             moved = {*compat.by_place(own), *nla.moved_by_strips(target)}
-            places = {(track.path, track.index): place for place, track in self.rig.tracks_of(target)}
+            places = {
+                (track.path, track.index): place for place, track in self.rig.tracks_of(target)
+            }
             wanted.append([])
             for curve in curves:
                 place = places.get((curve.path, curve.index))
                 if place is not None and (curve.path, curve.index) not in moved:
                     keys = placing.level_key(1, self.before.still[place])
-                    wanted[-1].append(NewCurve(curve.path, curve.index, curve.group, keys, self.plan.choice.span))
+                    wanted[-1].append(
+                        NewCurve(curve.path, curve.index, curve.group, keys, self.plan.choice.span)
+                    )
         if not any(wanted):
             return [None] * len(self.rig.targets)
         actions, collections = compat.new_action(STILL_POSE, self.rig.targets)
@@ -265,7 +330,10 @@ class _Writing:
             value_of(self._write(collection, curves))
         for action in actions:
             action.use_fake_user = False
-        return [actions[min(index, len(actions) - 1)] if wanted[index] else None for index in range(len(self.rig.targets))]
+        return [
+            actions[min(index, len(actions) - 1)] if wanted[index] else None
+            for index in range(len(self.rig.targets))
+        ]
 
     def _write(self, curves, wanted: list[NewCurve]) -> Generator[float, None, None]:
         """Write curves into a collection; yields progress."""
@@ -275,11 +343,16 @@ class _Writing:
                 curve = compat.new_curve(curves, one.path, one.index, one.group)
             modifiers.stop_at(curve, one.span, self.plan.choice.how == "INSERT")
             times = one.keys["co"][:, 0]
-            fcurves.write(curve, one.keys, as_they_are=(times < one.span.first - 0.5) | (times > one.span.last + 0.5))
+            fcurves.write(
+                curve,
+                one.keys,
+                as_they_are=(times < one.span.first - 0.5) | (times > one.span.last + 0.5),
+            )
             yield (number + 1) / len(wanted)
 
     def _lay(self, target, action, index: int, span: placing.Span) -> None:
-        """Add a take's action above everything else on a target, blending in and out around its frames."""
+        """Add a take's action above everything else on a target, blending in and out around its
+        frames."""
         animation = target.animation_data or target.animation_data_create()
         track = animation.nla_tracks.new()
         track.name = self.plan.names.lines.name
@@ -288,7 +361,8 @@ class _Writing:
         strip.action_frame_start, strip.action_frame_end = span.start, span.end
         strip.frame_start_ui = span.start
         strip.extrapolation = "NOTHING"
-        if self.plan.choice.how == "ADD":  # Combine subtracts a property's default, and that of a shape key is 1
+        # Combine subtracts a property's default, and that of a shape key is 1
+        if self.plan.choice.how == "ADD":
             strip.blend_type = "ADD" if target.id_type == "KEY" else "COMBINE"
         else:
             strip.blend_type = "REPLACE"
@@ -304,18 +378,24 @@ class _Writing:
 
 
 def _remove_strips(target, strips: list) -> None:
-    """Remove NLA strips, given as (track, strip), and tracks that are empty then. Their actions stay in the file."""
+    """Remove NLA strips, given as (track, strip), and tracks that are empty then. Their actions
+    stay in the file."""
     for track, strip in strips:
-        strip.action.use_fake_user = True  # without a user the next save would drop it, with the animator's edits
+        strip.action.use_fake_user = (
+            True  # without a user the next save would drop it, with the animator's edits
+        )
         track.strips.remove(strip)
         if not track.strips:
             target.animation_data.nla_tracks.remove(track)
 
 
-# ---- whether an action is still as a commit left it: then stored copies of it hold all of the animator's work
+# ---- whether an action is still as a commit left it: then stored copies of it hold all of the
+# animator's work
 
-AS_COMMITTED = "thunder_as_committed"  # custom property of an action: checksum of its curves after the last commit to it
-_NOT_EDITED = ("is_valid", "rna_type", "show_expanded", "active")  # properties of a modifier that do not affect the curve
+# custom property of an action: checksum of its curves after the last commit to it
+AS_COMMITTED = "thunder_as_committed"
+# properties of a modifier that do not affect the curve
+_NOT_EDITED = ("is_valid", "rna_type", "show_expanded", "active")
 
 
 def remember_committed(action) -> None:
@@ -338,7 +418,14 @@ def _sum(action) -> str:
             for name in sorted(prop.identifier for prop in modifier.bl_rna.properties)
             if name not in _NOT_EDITED
         ]
-        about = (curve.data_path, curve.array_index, curve.extrapolation, curve.mute, curve.group.name if curve.group else "", modifiers)
+        about = (
+            curve.data_path,
+            curve.array_index,
+            curve.extrapolation,
+            curve.mute,
+            curve.group.name if curve.group else "",
+            modifiers,
+        )
         total = zlib.crc32(repr(about).encode(), total)
         for part in fcurves.read(curve).values():
             total = zlib.crc32(np.ascontiguousarray(part).tobytes(), total)
@@ -350,6 +437,7 @@ def _plain(value):
     """A setting as a value that is written out the same each time."""
     if hasattr(value, "bl_rna"):
         return ""
-    if hasattr(value, "foreach_get") and hasattr(next(iter(value), None), "frame"):  # points of an envelope
+    # points of an envelope
+    if hasattr(value, "foreach_get") and hasattr(next(iter(value), None), "frame"):
         return [(point.frame, point.min, point.max) for point in value]
     return tuple(value) if hasattr(value, "__len__") and not isinstance(value, str) else value

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Translates a character's direction into a request to the engine: one for the whole line, or one per frame where sliders have keys."""
+"""Translates a character's direction into a request to the engine: one for the whole line, or one
+per frame where sliders have keys."""
 
 from dataclasses import replace
 
@@ -22,15 +23,21 @@ MOOD_SECONDS = 0.4  # length of the blend from one mood to another at a mood key
 def add_direction(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) -> Sampling:
     """The sampling of takes for the head that an object represents, with its direction.
 
-    Weights without styles get no direction; a sampling that already has one is unchanged. An engine that follows only the mood, or
-    nothing, gets only that; the Direction panel says so. Where several heads speak ranges of the voice, the head speaks its own. Raises
-    BadSound if it has none.
+    Weights without styles get no direction; a sampling that already has one is unchanged. An engine
+    that follows only the mood, or nothing, gets only that; the Direction panel says so. Where
+    several heads speak ranges of the voice, the head speaks its own. Raises BadSound if it has
+    none.
     """
     if not sampling.listening:
-        sampling = replace(sampling, turns=turns.spans_of(bpy.data.scenes[voice.scene], voice, owner))
+        sampling = replace(
+            sampling, turns=turns.spans_of(bpy.data.scenes[voice.scene], voice, owner)
+        )
     if sampling.asked is not None or not connection.knows_styles():
         return sampling
-    whole = replace(direction_over(owner, voice.clock, voice.last), marks=word_marks.of_line(bpy.context.scene, voice))
+    whole = replace(
+        direction_over(owner, voice.clock, voice.last),
+        marks=word_marks.of_line(bpy.context.scene, voice),
+    )
     followed = sampling.follows(whole)
     return sampling if followed is None else replace(sampling, asked=followed)
 
@@ -44,7 +51,9 @@ def direction_over(owner: bpy.types.Object, clock: Clock, last: float | None) ->
     return Brief() if direction is None else _sample_direction(direction, clock, last)
 
 
-def _sample_direction(direction: sliders.ThunderDirection, clock: Clock, last: float | None) -> Brief:
+def _sample_direction(
+    direction: sliders.ThunderDirection, clock: Clock, last: float | None
+) -> Brief:
     """A direction over a sound, in one row if nothing of it changes."""
     curves = _curves(direction)
     now = sliders.value(direction)
@@ -55,11 +64,16 @@ def _sample_direction(direction: sliders.ThunderDirection, clock: Clock, last: f
     count = max(1, round(float(clock.seconds(last)) * FPS))
     frames = clock.frame(np.arange(count) / FPS)
     values = {name: track_values.at(curve, frames) for name, curve in curves.items()}
-    result, heard = np.repeat(now.vector()[None], count, axis=0), np.full(count, now.share(AS_HEARD), np.float32)
+    result, heard = (
+        np.repeat(now.vector()[None], count, axis=0),
+        np.full(count, now.share(AS_HEARD), np.float32),
+    )
     for column, axis in enumerate(AXES):
         if axis.name in values:
             clipped = np.clip(values[axis.name], axis.least, axis.most)
-            result[:, column] = (np.log(clipped / axis.usual) if axis.factor else clipped - axis.usual) / axis.speakers
+            result[:, column] = (
+                np.log(clipped / axis.usual) if axis.factor else clipped - axis.usual
+            ) / axis.speakers
     if "mood" in values or "strength" in values:
         strengths = _strengths(direction, values, count)
         result[:, len(AXES) :], heard = strengths[:, :-1], strengths[:, -1].astype(np.float32)
@@ -71,13 +85,18 @@ def _first_if_alike(rows: np.ndarray) -> np.ndarray:
     return rows[:1] if (rows == rows[0]).all() else rows
 
 
-def _strengths(direction: sliders.ThunderDirection, values: dict[str, np.ndarray], count: int) -> np.ndarray:
-    """The strength of each mood and of *As Heard* [T, moods + 1]; where the mood has keys one flows into the next."""
+def _strengths(
+    direction: sliders.ThunderDirection, values: dict[str, np.ndarray], count: int
+) -> np.ndarray:
+    """The strength of each mood and of *As Heard* [T, moods + 1]; where the mood has keys one flows
+    into the next."""
     numbers = sliders.CHOICE_NUMBERS
     chosen = values.get("mood", np.full(count, numbers[direction.mood]))
     chosen = np.clip(np.floor(chosen + 1e-6), 0, len(numbers) - 1)
     strength = np.clip(values.get("strength", np.full(count, direction.strength)), 0.0, 1.0)
-    result = np.stack([(chosen == numbers[name]) * strength for name in (*MOOD_NAMES, AS_HEARD)], axis=1)
+    result = np.stack(
+        [(chosen == numbers[name]) * strength for name in (*MOOD_NAMES, AS_HEARD)], axis=1
+    )
     if "mood" in values:
         length = round(MOOD_SECONDS * FPS) | 1
         padded = np.pad(result, ((length // 2, length // 2), (0, 0)), mode="edge")
@@ -93,10 +112,12 @@ def remove_keys(direction: sliders.ThunderDirection) -> None:
 
 
 def _curves(direction: sliders.ThunderDirection, silent: bool = False) -> dict:
-    """The keyed curves of a direction's sliders by their names; with `silent` also muted and empty ones."""
+    """The keyed curves of a direction's sliders by their names; with `silent` also muted and empty
+    ones."""
     before = f"{direction.path_from_id()}."
     return {
         curve.data_path.removeprefix(before): curve
         for curve in compat.curves_for(direction.id_data)
-        if curve.data_path.startswith(before) and (silent or (not curve.mute and len(curve.keyframe_points)))
+        if curve.data_path.startswith(before)
+        and (silent or (not curve.mute and len(curve.keyframe_points)))
     }

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Live: a copy of the shown take follows the sliders of its character's direction; it is sampled again with its own seed during a drag.
+"""Live: a copy of the shown take follows the sliders of its character's direction; it is sampled
+again with its own seed during a drag.
 
-The first slider makes the copy and shows it; the take stays as it was. Later ones change the copy, unless it was marked meanwhile.
-A moving slider requests a draft of few steps from the engine, at most one at a time; when it rests, the take is sampled at its own quality.
-Both are written from a timer without a separate undo step, so that undoing the slider undoes the take: every change of a slider also
-changes the take's action (PENDING), so its keys are part of the slider's undo step. A take that undo or redo puts on the head unfinished
-still has that mark, and is finished then.
-Esc while dragging restores the slider and shows the take again.
+The first slider makes the copy and shows it; the take stays as it was. Later ones change the copy,
+unless it was marked meanwhile. A moving slider requests a draft of few steps from the engine, at
+most one at a time; when it rests, the take is sampled at its own quality. Both are written from a
+timer without a separate undo step, so that undoing the slider undoes the take: every change of a
+slider also changes the take's action (PENDING), so its keys are part of the slider's undo step. A
+take that undo or redo puts on the head unfinished still has that mark, and is finished then. Esc
+while dragging restores the slider and shows the take again.
 """
 
 import itertools
@@ -36,7 +38,9 @@ from ..sampling import Sampling
 from ..shape.stored import is_shaped
 from . import asking, looking, sliders, word_marks
 
-PENDING = "thunder_live"  # property of a take's first action while its keys do not yet match the sliders
+PENDING = (
+    "thunder_live"  # property of a take's first action while its keys do not yet match the sliders
+)
 LONGEST_SECONDS = 60.0  # longest line that can be keyed while a slider is dragged
 _REST_SECONDS = 0.25  # time without slider movement after which a drag has ended
 _POLL_SECONDS = 0.02
@@ -55,9 +59,10 @@ class _Request:
 class Live(Part):
     """The take that follows the sliders, and its state.
 
-    uid: session id of its action.  copied: that of the take that was copied for this drag, None for no copy.  original: the take before
-    the first slider moved, None if unknown.  sampling: how it was sampled.  written: (direction its keys were sampled for, whether they
-    are final).  sentence: why the shown take does not follow, "" if it does.
+    uid: session id of its action.  copied: that of the take that was copied for this drag, None for
+    no copy.  original: the take before the first slider moved, None if unknown.  sampling: how it
+    was sampled.  written: (direction its keys were sampled for, whether they are final).  sentence:
+    why the shown take does not follow, "" if it does.
     """
 
     def __init__(self):
@@ -110,14 +115,20 @@ class Live(Part):
     in_background = False  # tests have no window
 
     def _copy(self, scene, entry):
-        """Follow a copy of a take, shown instead of it, or the take itself if it is such a copy. Raises BadRequest if it may not follow."""
+        """Follow a copy of a take, shown instead of it, or the take itself if it is such a copy.
+        Raises BadRequest if it may not follow."""
         if sentence := why_not(scene, entry):
             raise BadRequest(sentence)
         source = entry.action.session_uid
         if is_copy := not self._may_change(entry):
             if session.job is not None:  # which may hold the list's entries
-                raise BadRequest(f"“{entry.name}” does not follow the sliders while other work runs: wait for it, then move one again")
-            entry = scene.thunder.takes[take_list.duplicate(scene, list(scene.thunder.takes).index(entry))]
+                raise BadRequest(
+                    f"“{entry.name}” does not follow the sliders while other work runs: wait for "
+                    f"it, then move one again"
+                )
+            entry = scene.thunder.takes[
+                take_list.duplicate(scene, list(scene.thunder.takes).index(entry))
+            ]
             entry.kind, entry.action[take_list.LIVE_COPY] = "SAMPLED", self._mark(entry)
             display.show(take_list.rig_of(scene, entry), entry)
         self._begin(entry)
@@ -129,7 +140,11 @@ class Live(Part):
 
     def _may_change(self, entry) -> bool:
         """Whether a take is a copy of this session that the animator has not marked since."""
-        return entry.action.get(take_list.LIVE_COPY) == self._mark(entry) and not entry.star and not entry.note
+        return (
+            entry.action.get(take_list.LIVE_COPY) == self._mark(entry)
+            and not entry.star
+            and not entry.note
+        )
 
     def _begin(self, entry) -> None:
         self.uid, self.original = entry.action.session_uid, provenance.load(entry.action)
@@ -154,7 +169,8 @@ class Live(Part):
     # ---- a step
 
     def step(self) -> float | None:
-        """Do the next step; seconds until the one after it, None when the take matches the sliders."""
+        """Do the next step; seconds until the one after it, None when the take matches the
+        sliders."""
         try:
             return self._step()
         except ThunderError as error:
@@ -188,7 +204,9 @@ class Live(Part):
             self.request = None
             return _POLL_SECONDS
         is_there, is_final = _same(self.written[0], asked), self.written[1]
-        as_before = self.original is not None and _same(Sampling.of_take(self.original.provenance, scene.thunder).asked, asked)
+        as_before = self.original is not None and _same(
+            Sampling.of_take(self.original.provenance, scene.thunder).asked, asked
+        )
         if is_there and is_final:
             if as_before and self.copied is not None and not is_resting:
                 return _POLL_SECONDS
@@ -207,12 +225,16 @@ class Live(Part):
         return 0.0
 
     def _asked(self, rig: head.Rig, entry) -> Brief:
-        """The direction the sliders request for the take. Its spread, what it is like, or that it is played exactly as directed, stay."""
+        """The direction the sliders request for the take. Its spread, what it is like, or that it
+        is played exactly as directed, stay."""
         state, before = fingerprint.of_take(entry), self.sampling.asked
         last = state.last if state is not None and state.last else None
         asked = asking.direction_over(rig.owner, provenance.clock_of(entry.action), last)
         if state is not None:
-            asked = replace(asked, marks=word_marks.of_line(entry.id_data, fingerprint.voice_of(entry.id_data, state)))
+            asked = replace(
+                asked,
+                marks=word_marks.of_line(entry.id_data, fingerprint.voice_of(entry.id_data, state)),
+            )
         asked = self.sampling.follows(asked) or asked
         if before is None:
             return replace(asked, as_asked=False)
@@ -222,7 +244,11 @@ class Live(Part):
         """Steps that sample the take's seed again. Return a list of one Performance."""
         client = connection.start_client()
         voice = fingerprint.voice_of(scene, fingerprint.of_take(entry))
-        sampling = replace(self.sampling if is_final else self.sampling.at(DRAFT), asked=asked, sums=take_list.rig_of(scene, entry).sums)
+        sampling = replace(
+            self.sampling if is_final else self.sampling.at(DRAFT),
+            asked=asked,
+            sums=take_list.rig_of(scene, entry).sums,
+        )
         cached = voice_cache.of(scene, voice)
         if cached is None or not cached.path:
             cached = voice_cache.read(scene, voice, client.folder)
@@ -233,25 +259,40 @@ class Live(Part):
             yield
         path = voice.path or (cached.path if cached is not None else "")
         if not path:
-            raise BadRequest(f"The shown take cannot follow: “{voice.name}” is retimed or has modifiers. Press Generate Takes instead")
+            raise BadRequest(
+                f"The shown take cannot follow: “{voice.name}” is retimed or has modifiers. Press "
+                f"Generate Takes instead"
+            )
         return (yield from generation.sample_ranked(client, path, 1, seed, sampling))
 
     def _write(self, rig: head.Rig, entry, made: Performance, asked: Brief) -> None:
         """Key the take again. Raises BadRequest if the animator has edited it meanwhile."""
         action = entry.action
         if provenance.is_edited(entry):
-            raise BadRequest(f"“{entry.name}” was edited, so it does not follow the sliders any more: press Generate Takes for new ones")
+            raise BadRequest(
+                f"“{entry.name}” was edited, so it does not follow the sliders any more: press "
+                f"Generate Takes for new ones"
+            )
         there = provenance.load(action)
         if there is None or there.motion.frames != made.motion.frames:
-            raise BadRequest(f"The voice of “{entry.name}” has changed: press Generate Takes for new ones")
+            raise BadRequest(
+                f"The voice of “{entry.name}” has changed: press Generate Takes for new ones"
+            )
         before = self.original
-        if before is not None and before.provenance.get("weights") != made.provenance.get("weights"):
-            raise BadRequest(f"“{entry.name}” was sampled with other weights, so it does not follow the sliders: press Generate Takes")
+        if before is not None and before.provenance.get("weights") != made.provenance.get(
+            "weights"
+        ):
+            raise BadRequest(
+                f"“{entry.name}” was sampled with other weights, so it does not follow the "
+                f"sliders: press Generate Takes"
+            )
         if there.look is not None and made.look is None:
             made = looking.aim_eyes(made, there.look)
         clock = provenance.clock_of(action)
         values = result(keying.values_of(rig, made, clock))
-        keying.key_again(rig, display.actions_of(entry), track_values.curves(rig, entry), made, values)
+        keying.key_again(
+            rig, display.actions_of(entry), track_values.curves(rig, entry), made, values
+        )
         provenance.store(action, made, clock, entry.voice)
         entry.curve, entry.score = take_list.bars(made.opening), made.score
         take_list.set_heard(entry, made.heard)
@@ -274,19 +315,37 @@ live = session.add(Live())
 
 
 def why_not(scene, entry) -> str:
-    """The reason why a take does not follow the sliders, "" if it does. The animator's own work is never sampled again."""
+    """The reason why a take does not follow the sliders, "" if it does. The animator's own work is
+    never sampled again."""
     name = f"“{entry.name}”"
     if entry.kind != "SAMPLED":
-        return f"{name} is {entry.kind.lower()}, so it does not follow the sliders: press Generate Takes for new ones"
+        return (
+            f"{name} is {entry.kind.lower()}, so it does not follow the sliders: press "
+            f"Generate Takes for new ones"
+        )
     if is_shaped(entry.action) or provenance.is_edited(entry):
-        return f"{name} was edited, so it does not follow the sliders: press Generate Takes for new ones"
+        return (
+            f"{name} was edited, so it does not follow the sliders: press Generate Takes for "
+            f"new ones"
+        )
     performance, state = provenance.load(entry.action), fingerprint.of_take(entry)
     if performance is None or state is None:
-        return f"{name} does not say how it was sampled, so it does not follow the sliders: press Generate Takes for new ones"
+        return (
+            f"{name} does not say how it was sampled, so it does not follow the sliders: "
+            f"press Generate Takes for new ones"
+        )
     if performance.motion.frames / performance.motion.fps > LONGEST_SECONDS:
-        return f"{name} is longer than {LONGEST_SECONDS:.0f} s, so it does not follow the sliders: press Generate Takes for new ones"
-    if (system := SYSTEMS.get(performance.provenance.get("system", ""))) is not None and system.follows == NOTHING:
-        return f"{name} was made by {system.label}, which takes no direction: choose another engine and press Generate Takes"
+        return (
+            f"{name} is longer than {LONGEST_SECONDS:.0f} s, so it does not follow the "
+            f"sliders: press Generate Takes for new ones"
+        )
+    if (
+        system := SYSTEMS.get(performance.provenance.get("system", ""))
+    ) is not None and system.follows == NOTHING:
+        return (
+            f"{name} was made by {system.label}, which takes no direction: choose another "
+            f"engine and press Generate Takes"
+        )
     if fingerprint.change(scene, entry) is not None:
         return f"The voice of {name} has changed: re-sync it first, or press Generate Takes"
     return ""
@@ -310,7 +369,11 @@ def _find(uid: int):
 def is_dragging_keys() -> bool:
     """Whether a tool is being used that may hold keys."""
     manager = bpy.context.window_manager
-    busy = (op.bl_idname for window in (manager.windows if manager else ()) for op in getattr(window, "modal_operators", ()))
+    busy = (
+        op.bl_idname
+        for window in (manager.windows if manager else ())
+        for op in getattr(window, "modal_operators", ())
+    )
     return any(not name.startswith(("SCREEN_OT_animation", "THUNDER_OT")) for name in busy)
 
 
@@ -319,7 +382,10 @@ def _same(one: Brief | None, other: Brief | None) -> bool:
         return one is other
     pairs = (one.vectors, other.vectors), (one.as_heard, other.as_heard)
     alike = all(a.shape == b.shape and bool((np.abs(a - b) < 1e-5).all()) for a, b in pairs)
-    return alike and all(getattr(one, name) == getattr(other, name) for name in ("spread", "as_asked", "like", "marks"))
+    return alike and all(
+        getattr(one, name) == getattr(other, name)
+        for name in ("spread", "as_asked", "like", "marks")
+    )
 
 
 @bpy.app.handlers.persistent
@@ -333,4 +399,6 @@ def _after_undo(*_):
 
 
 sliders.listeners.append(live.moved)
-register, unregister = handlers.registration((("undo_post", _after_undo), ("redo_post", _after_undo)))
+register, unregister = handlers.registration(
+    (("undo_post", _after_undo), ("redo_post", _after_undo))
+)

@@ -24,13 +24,18 @@ _EYES = ("eye_left", "eye_right")
 
 
 def aim_eyes(performance: keying.Performance, target: Look) -> keying.Performance:
-    """The take with eyes that look at a target, and a head that follows it; what another take's did with that target is not asked for."""
+    """The take with eyes that look at a target, and a head that follows it; what another take's did
+    with that target is not asked for."""
     performance = free_eyes(performance)
     motion = performance.motion
     head_turns, eye_turns = motion.turns
     look = replace(target, own=eye_turns, own_head=head_turns)
     aimed_head = look.turn_head()
-    return replace(performance, motion=replace(motion, eyes=look.turn_eyes(aimed_head), head=aimed_head), look=look)
+    return replace(
+        performance,
+        motion=replace(motion, eyes=look.turn_eyes(aimed_head), head=aimed_head),
+        look=look,
+    )
 
 
 def free_eyes(performance: keying.Performance) -> keying.Performance:
@@ -42,17 +47,23 @@ def free_eyes(performance: keying.Performance) -> keying.Performance:
     return replace(performance, motion=replace(motion, eyes=look.own, head=own_head), look=None)
 
 
-def target_of(scene, rig: head.Rig, clock: Clock, frames: int) -> Generator[float, None, Look | None]:
-    """Find the position of a head's target on `frames` frames at 25 fps. Returns None if the head looks freely.
+def target_of(
+    scene, rig: head.Rig, clock: Clock, frames: int
+) -> Generator[float, None, Look | None]:
+    """Find the position of a head's target on `frames` frames at 25 fps. Returns None if the head
+    looks freely.
 
-    Steps through the scene's frames if the target moves, and returns to the current one. Raises BadRequest.
+    Steps through the scene's frames if the target moves, and returns to the current one. Raises
+    BadRequest.
     """
     direction = sliders.of(rig.owner)
     if direction is None or direction.look_at == "NONE":
         return None
     wanted = _target(scene, rig, direction)
     bones = rig.armature.data.bones
-    joint, eyes = (_axes(Vector(place)) for place in (bones["neck"].head_local, _middle(rig.armature)))
+    joint, eyes = (
+        _axes(Vector(place)) for place in (bones["neck"].head_local, _middle(rig.armature))
+    )
     by_camera = direction.look_at == "CAMERA"
     points, still = np.empty((frames, 3), np.float32), np.zeros((frames, 3), np.float32)
     target = Look(points, joint, eyes, direction.looks_away, still, direction.head_follows)
@@ -82,8 +93,13 @@ def check(scene, rig: head.Rig) -> None:
 
 def why_not(rig: head.Rig) -> str:
     """The reason why the eyes of a head cannot look at a target, "" if they can."""
-    if rig.armature is None or any(name not in rig.armature.pose.bones for name in ("neck", *_EYES)):
-        return f"Look At needs a head of Thunder's own or a FLAME head: where the eyes of “{rig.mesh.name}” are is not known"
+    if rig.armature is None or any(
+        name not in rig.armature.pose.bones for name in ("neck", *_EYES)
+    ):
+        return (
+            f"Look At needs a head of Thunder's own or a FLAME head: where the eyes of "
+            f"“{rig.mesh.name}” are is not known"
+        )
     return ""
 
 
@@ -93,29 +109,39 @@ def is_aimed(entry) -> bool:
 
 
 def update(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[int, int]]:
-    """Aim the eyes of takes by their head's current direction. Returns (number aimed, number skipped); takes whose keys were edited
-    or shaped, or that have no stored motion, are skipped.
+    """Aim the eyes of takes by their head's current direction. Returns (number aimed, number
+    skipped); takes whose keys were edited or shaped, or that have no stored motion, are skipped.
 
     Nothing is written before the targets are known. Raises BadRequest.
     """
     ready: list[tuple[int, Clock, keying.Performance]] = []
     targets: dict[tuple[Clock, int], Look | None] = {}
     for number, entry in enumerate(entries):
-        performance = None if provenance.is_edited(entry) or is_shaped(entry.action) else provenance.load(entry.action)
+        performance = (
+            None
+            if provenance.is_edited(entry) or is_shaped(entry.action)
+            else provenance.load(entry.action)
+        )
         if performance is None:
             continue
         made = free_eyes(performance)
         key = provenance.clock_of(entry.action), made.motion.frames
         if key not in targets:
-            targets[key] = yield from scaled(target_of(scene, rig, *key), 0.9 * number / len(entries), 0.9)
+            targets[key] = yield from scaled(
+                target_of(scene, rig, *key), 0.9 * number / len(entries), 0.9
+            )
         target = targets[key]
-        ready.append((entry.action.session_uid, key[0], made if target is None else aim_eyes(made, target)))
+        ready.append(
+            (entry.action.session_uid, key[0], made if target is None else aim_eyes(made, target))
+        )
     for number, (uid, clock, made) in enumerate(ready):
         entry = take_list.by_uid(scene, uid)
         if entry is None:  # deleted meanwhile
             continue
         values = yield from scaled(keying.values_of(rig, made, clock), 0.9, 0.9)
-        keying.key_again(rig, display.actions_of(entry), track_values.curves(rig, entry), made, values)
+        keying.key_again(
+            rig, display.actions_of(entry), track_values.curves(rig, entry), made, values
+        )
         provenance.store(entry.action, made, clock, entry.voice)
         thumbnails.thumbnails.forget(uid)
         yield 0.9 + 0.1 * (number + 1) / len(ready)
@@ -124,7 +150,11 @@ def update(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[
 
 def entries_of(scene, mesh: bpy.types.Object, voice: str) -> list:
     """The takes of a head and a voice that have their actions."""
-    return [entry for entry in scene.thunder.takes if entry.action is not None and (entry.head, entry.voice) == (mesh, voice)]
+    return [
+        entry
+        for entry in scene.thunder.takes
+        if entry.action is not None and (entry.head, entry.voice) == (mesh, voice)
+    ]
 
 
 def _target(scene, rig: head.Rig, direction) -> bpy.types.Object:
@@ -133,36 +163,54 @@ def _target(scene, rig: head.Rig, direction) -> bpy.types.Object:
         raise BadRequest(sentence)
     if direction.look_at == "CAMERA":
         if scene.camera is None:
-            raise BadRequest("The scene has no active camera to look at: add one, or let the head look at something else")
+            raise BadRequest(
+                "The scene has no active camera to look at: add one, or let the head look at "
+                "something else"
+            )
         return scene.camera
     wanted = direction.look_object
     if wanted is None or wanted.name not in scene.objects:
-        raise BadRequest("The object to look at is missing: choose another in the Direction panel, or No Target")
+        raise BadRequest(
+            "The object to look at is missing: choose another in the Direction panel, or No Target"
+        )
     if wanted in (rig.mesh, rig.armature):
-        raise BadRequest("A head cannot look at itself: choose another object in the Direction panel")
+        raise BadRequest(
+            "A head cannot look at itself: choose another object in the Direction panel"
+        )
     return wanted
 
 
 def _point_of(armature, wanted, depsgraph) -> np.ndarray:
-    """Position of an object in the axes of a head; of another bundled head, the middle between its eyes as it is posed."""
+    """Position of an object in the axes of a head; of another bundled head, the middle between its
+    eyes as it is posed."""
     other = _head_of(wanted)
     if other is None:
         point = wanted.evaluated_get(depsgraph).matrix_world.translation
     else:
         other = other.evaluated_get(depsgraph)
-        point = other.matrix_world @ (sum((other.pose.bones[name].head for name in _EYES), Vector()) / 2)
+        point = other.matrix_world @ (
+            sum((other.pose.bones[name].head for name in _EYES), Vector()) / 2
+        )
     return _axes(armature.evaluated_get(depsgraph).matrix_world.inverted_safe() @ point)
 
 
 def _head_of(wanted):
     """The armature of the bundled head that an object belongs to, None for any other object."""
     own = head.armature_of(wanted) if wanted.type == "MESH" else wanted
-    return own if own is not None and own.type == "ARMATURE" and all(name in own.data.bones for name in _EYES) else None
+    return (
+        own
+        if own is not None
+        and own.type == "ARMATURE"
+        and all(name in own.data.bones for name in _EYES)
+        else None
+    )
 
 
 def _is_posed(armature) -> bool:
     """Whether keys of an armature move its bones."""
-    return armature is not None and any(curve.data_path.startswith("pose.bones") for curve in compat.curves_for(armature))
+    return armature is not None and any(
+        curve.data_path.startswith("pose.bones") for curve in compat.curves_for(armature)
+    )
 
 
 def _middle(armature) -> Vector:
@@ -179,7 +227,10 @@ def _moves(obj) -> bool:
     """Whether an object, or one of its parents, may move over time."""
     while obj is not None:
         animation = obj.animation_data
-        keyed = any(curve.data_path.startswith(("location", "rotation", "scale", "delta_")) for curve in compat.curves_for(obj))
+        keyed = any(
+            curve.data_path.startswith(("location", "rotation", "scale", "delta_"))
+            for curve in compat.curves_for(obj)
+        )
         played = animation is not None and (animation.drivers or animation.nla_tracks)
         if keyed or played or len(obj.constraints) or obj.parent_type != "OBJECT":
             return True

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sets a character's direction: by a preset, or by the style read from an animation or a recording."""
+"""Sets a character's direction: by a preset, or by the style read from an animation or a
+recording."""
 
 from collections.abc import Generator
 from pathlib import Path
@@ -35,7 +36,9 @@ def use(direction: sliders.ThunderDirection, name: str) -> None:
 
 def save(direction: sliders.ThunderDirection, name: str) -> Path:
     """Save the sliders as a preset of the animator. Raises BadRequest or NoSpace."""
-    return all_presets().save(Preset(name.strip(), sliders.value(direction), spread=direction.spread))
+    return all_presets().save(
+        Preset(name.strip(), sliders.value(direction), spread=direction.spread)
+    )
 
 
 def reset(direction: sliders.ThunderDirection) -> None:
@@ -45,12 +48,19 @@ def reset(direction: sliders.ThunderDirection) -> None:
         direction.property_unset(name)
 
 
-def style_of_animation(rig: head.Rig, scene, first: int, last: int) -> Generator[float, None, StyleOfMotion]:
-    """Read the style of a head's animation over these frames of its scene. Returns it. Raises BadRequest."""
+def style_of_animation(
+    rig: head.Rig, scene, first: int, last: int
+) -> Generator[float, None, StyleOfMotion]:
+    """Read the style of a head's animation over these frames of its scene. Returns it. Raises
+    BadRequest."""
     if last <= first:
-        raise BadRequest(f"Frames {first} to {last} are not a range: the first frame must come before the last")
+        raise BadRequest(
+            f"Frames {first} to {last} are not a range: the first frame must come before the last"
+        )
     clock = Clock.of(scene, first)
-    motion = yield from reading.read(rig, head.channel_names(), clock, min(MOST_SECONDS, (last - first + 1) / clock.fps))
+    motion = yield from reading.read(
+        rig, head.channel_names(), clock, min(MOST_SECONDS, (last - first + 1) / clock.fps)
+    )
     return style_of(motion, head.channel_names())
 
 
@@ -62,7 +72,8 @@ def style_of_file(path: str) -> StyleOfMotion:
 
 
 def use_style(direction: sliders.ThunderDirection, read: StyleOfMotion) -> str:
-    """Move the sliders of a direction to a style, without a mood and without their keys; returns a sentence on the result."""
+    """Move the sliders of a direction to a style, without a mood and without their keys; returns a
+    sentence on the result."""
     asking.remove_keys(direction)
     direction_read = Direction(read.style)
     sliders.put(direction, direction_read)

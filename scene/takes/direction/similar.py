@@ -28,10 +28,18 @@ COUNT = 4
 class _BesideCollector(generation.TakeCollector):
     """Lists takes beside the one that they are like.
 
-    asked: the direction that the original take's scores compare with; the new takes' words describe differences from it too.
+    asked: the direction that the original take's scores compare with; the new takes' words describe
+    differences from it too.
     """
 
-    def __init__(self, scene, rig: head.Rig, voice: strip.Voice, on_take: generation.OnTake | None, asked: np.ndarray | None):
+    def __init__(
+        self,
+        scene,
+        rig: head.Rig,
+        voice: strip.Voice,
+        on_take: generation.OnTake | None,
+        asked: np.ndarray | None,
+    ):
         super().__init__(scene, rig, voice, on_take)
         self.asked = asked
 
@@ -46,12 +54,16 @@ def why_not(entry) -> str:
     if not connection.knows_styles():
         return "The current weights do not support directions"
     if reading_of(entry.action) is None:
-        return f"“{entry.name}” does not say how it is played: it was mixed, or sampled with weights that know no styles"
+        return (
+            f"“{entry.name}” does not say how it is played: it was mixed, or sampled with "
+            f"weights that know no styles"
+        )
     return ""
 
 
 def reading_of(action) -> np.ndarray | None:
-    """The direction of an action's take, float32 [DIRECTION_NAMES], the mean over its line; None if not stored."""
+    """The direction of an action's take, float32 [DIRECTION_NAMES], the mean over its line; None if
+    not stored."""
     return reading_in(keying.record_of(action))
 
 
@@ -61,17 +73,25 @@ def reading_in(about) -> np.ndarray | None:
         reading = np.array(about.get("reading"), np.float32)
     except records.UNREADABLE:
         return None
-    return reading if reading.shape == (len(DIRECTION_NAMES),) and np.isfinite(reading).all() else None
+    return (
+        reading if reading.shape == (len(DIRECTION_NAMES),) and np.isfinite(reading).all() else None
+    )
 
 
 def with_mean(asked: np.ndarray, reading: np.ndarray) -> np.ndarray:
-    """A direction [1 or T, DIRECTION_NAMES] that changes over its line as requested, with the mean of how it was played."""
+    """A direction [1 or T, DIRECTION_NAMES] that changes over its line as requested, with the mean
+    of how it was played."""
     mean = asked.mean(axis=0)
     style = asked[:, : len(AXES)] + (reading - mean)[: len(AXES)]
-    least, most = (np.array([axis.deviations(getattr(axis, end)) for axis in AXES]) for end in ("least", "most"))
+    least, most = (
+        np.array([axis.deviations(getattr(axis, end)) for axis in AXES])
+        for end in ("least", "most")
+    )
     was, now = mean[len(AXES) :], reading[len(AXES) :]
     moods = np.where(was > 1e-3, asked[:, len(AXES) :] * (now / np.maximum(was, 1e-3)), now)
-    return np.concatenate([np.clip(style, least, most), np.clip(moods, 0.0, 1.0)], axis=1).astype(np.float32)
+    return np.concatenate([np.clip(style, least, most), np.clip(moods, 0.0, 1.0)], axis=1).astype(
+        np.float32
+    )
 
 
 def like_of(asked: Brief, seed: int) -> tuple[tuple[int, float], ...]:
@@ -80,13 +100,19 @@ def like_of(asked: Brief, seed: int) -> tuple[tuple[int, float], ...]:
 
 
 def just_like(asked: Brief, reading: np.ndarray, seed: int) -> Brief:
-    """The direction in which the take of a seed was played, with its stresses and gestures, for other readings of a part of it."""
+    """The direction in which the take of a seed was played, with its stresses and gestures, for
+    other readings of a part of it."""
     vectors, like = with_mean(asked.vectors, reading), like_of(asked, seed)
-    return replace(asked, vectors=vectors, spread=0.0, as_asked=False, original=asked.requested, like=like)
+    return replace(
+        asked, vectors=vectors, spread=0.0, as_asked=False, original=asked.requested, like=like
+    )
 
 
-def sample(client: Client, context, on_take: generation.OnTake | None = None) -> Generator[Step, None, list[keying.Performance]]:
-    """Steps that sample takes like the shown one and list each on arrival, as `generation.generate`.
+def sample(
+    client: Client, context, on_take: generation.OnTake | None = None
+) -> Generator[Step, None, list[keying.Performance]]:
+    """Steps that sample takes like the shown one and list each on arrival, as
+    `generation.generate`.
 
     on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
     """
@@ -99,13 +125,22 @@ def sample(client: Client, context, on_take: generation.OnTake | None = None) ->
     before = Sampling.of_take(provenance.about_of(entry.action), scene.thunder)
     reading = reading_of(entry.action)
     vectors = reading[None] if before.asked is None else with_mean(before.asked.vectors, reading)
-    request = Brief(vectors, SPREAD, as_asked=False, marks=() if before.asked is None else before.asked.marks)
+    request = Brief(
+        vectors, SPREAD, as_asked=False, marks=() if before.asked is None else before.asked.marks
+    )
     original = None
     if before.asked is not None:
         original = before.asked.requested
-        request = replace(request, original=original, like=like_of(before.asked, entry.seed), as_heard=before.asked.as_heard)
+        request = replace(
+            request,
+            original=original,
+            like=like_of(before.asked, entry.seed),
+            as_heard=before.asked.as_heard,
+        )
     sampling = replace(before, asked=request)
     seed = next_seed(scene, entry.head, entry.voice)
     with closing(_BesideCollector(scene, rig, voice, on_take, original)) as collector:
         collector.batch = entry.batch
-        return (yield from generation.collect_takes(client, voice, collector, COUNT, seed, sampling))
+        return (
+            yield from generation.collect_takes(client, voice, collector, COUNT, seed, sampling)
+        )

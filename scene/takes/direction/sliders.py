@@ -4,7 +4,17 @@
 import bpy
 from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 
-from ....thunder_core.direction import AS_HEARD, AXES, CHOICES, Direction, MOODS, NEUTRAL, SPREAD, STRENGTH, Style
+from ....thunder_core.direction import (
+    AS_HEARD,
+    AXES,
+    CHOICES,
+    Direction,
+    MOODS,
+    NEUTRAL,
+    SPREAD,
+    STRENGTH,
+    Style,
+)
 from ...heads import head_state
 from ...host import idle, jobs
 from ...host.session import Part, session
@@ -15,11 +25,13 @@ FINE = {  # axes below More Sliders, with their tooltips
     "tension": "Lips and corners of the mouth pressed tight. Below 0 hardly changes anything",
     "width": "How far the corners of the mouth go out on sounds like ee and s",
     "rounding": "How far the lips come forward and together on sounds like oo, w and sh",
-    "asymmetry": "Which side of the mouth moves more: above 0 the character's left, below 0 the right",
+    "asymmetry": "Which side of the mouth moves more: above 0 the character's left, below 0 the "
+    "right",
 }
 
 
-CHOICE_NUMBERS = {name: number for number, name in enumerate((*MOODS, AS_HEARD))}  # as files store a choice, and keys hold it
+# as files store a choice, and keys hold it
+CHOICE_NUMBERS = {name: number for number, name in enumerate((*MOODS, AS_HEARD))}
 
 listeners: list = []  # functions that get a changed ThunderDirection at once
 
@@ -46,12 +58,21 @@ def _slider(name: str):
 def _share(name: str, default: float, description: str):
     """A slider from 0 to 1 that does not sample the shown take again when it is moved."""
     return FloatProperty(
-        name=name, default=default, min=0.0, max=1.0, step=5, precision=2, subtype="FACTOR", options=set(), description=description
+        name=name,
+        default=default,
+        min=0.0,
+        max=1.0,
+        step=5,
+        precision=2,
+        subtype="FACTOR",
+        options=set(),
+        description=description,
     )
 
 
 class ThunderDirection(bpy.types.PropertyGroup):
-    """The direction of a character: a value for each of AXES, a mood, and the variation of takes around them."""
+    """The direction of a character: a value for each of AXES, a mood, and the variation of takes
+    around them."""
 
     energy: _slider("energy")
     jaw: _slider("jaw")
@@ -69,7 +90,10 @@ class ThunderDirection(bpy.types.PropertyGroup):
         name="Mood",
         update=_moved,
         description="Mood of the performance",
-        items=[(mood.name, mood.label, mood.description, CHOICE_NUMBERS[mood.name]) for mood in CHOICES.values()],
+        items=[
+            (mood.name, mood.label, mood.description, CHOICE_NUMBERS[mood.name])
+            for mood in CHOICES.values()
+        ],
     )
     strength: FloatProperty(
         name="Strength",
@@ -82,7 +106,11 @@ class ThunderDirection(bpy.types.PropertyGroup):
         update=_moved,
         description="Strength of the mood",
     )
-    spread: _share("Variety", SPREAD, "How far takes go from this direction, each its own way. At 0 all are played as asked")
+    spread: _share(
+        "Variety",
+        SPREAD,
+        "How far takes go from this direction, each its own way. At 0 all are played as asked",
+    )
     look_at: EnumProperty(
         name="Look At",
         description="What the eyes look at",
@@ -90,11 +118,23 @@ class ThunderDirection(bpy.types.PropertyGroup):
         items=[
             ("NONE", "No Target", "The eyes go their own way"),
             ("CAMERA", "Look at the Camera", "The eyes look at the scene's active camera"),
-            ("OBJECT", "Look at an Object", "The eyes look at an object, or into the eyes of another head"),
+            (
+                "OBJECT",
+                "Look at an Object",
+                "The eyes look at an object, or into the eyes of another head",
+            ),
         ],
     )
-    look_object: PointerProperty(name="Target", type=bpy.types.Object, description="What the eyes look at: an object, or another head")
-    looks_away: _share("Looks Away", 0.3, "Share of the time that the eyes may leave the target, when the take's own gaze shifts")
+    look_object: PointerProperty(
+        name="Target",
+        type=bpy.types.Object,
+        description="What the eyes look at: an object, or another head",
+    )
+    looks_away: _share(
+        "Looks Away",
+        0.3,
+        "Share of the time that the eyes may leave the target, when the take's own gaze shifts",
+    )
     looks_away_percent: IntProperty(
         name="Looks Away",
         subtype="PERCENTAGE",
@@ -103,17 +143,20 @@ class ThunderDirection(bpy.types.PropertyGroup):
         options=set(),
         get=lambda self: round(100 * self.looks_away),
         set=lambda self, percent: setattr(self, "looks_away", percent / 100),
-        description="Share of the time that the eyes may leave the target, when the take's own gaze shifts",
+        description="Share of the time that the eyes may leave the target, when the take's own "
+        "gaze shifts",
     )
     head_follows: _share(
         "Head Follows",
         0.33,
-        "Share of the way to a target more than 15° to a side that the head turns, with the take's own movement on top",
+        "Share of the way to a target more than 15° to a side that the head turns, with the take's "
+        "own movement on top",
     )
 
 
 def of(owner: bpy.types.Object) -> ThunderDirection | None:
-    """The direction of the head that an object represents, None if nothing is stored for the head yet."""
+    """The direction of the head that an object represents, None if nothing is stored for the head
+    yet."""
     state = head_state.of(owner)
     return None if state is None else state.direction
 
@@ -124,7 +167,8 @@ def ensure(owner: bpy.types.Object) -> ThunderDirection:
 
 
 class _MissingDirection(Part):
-    """The head whose sliders a panel shows before anything is stored for it, because drawing must not change data."""
+    """The head whose sliders a panel shows before anything is stored for it, because drawing must
+    not change data."""
 
     name = ""
 
@@ -147,7 +191,11 @@ def prepare(owner: bpy.types.Object) -> None:
 
 def value(direction: ThunderDirection) -> Direction:
     """The current values of the sliders."""
-    return Direction(Style(**{axis.name: getattr(direction, axis.name) for axis in AXES}), direction.mood, direction.strength)
+    return Direction(
+        Style(**{axis.name: getattr(direction, axis.name) for axis in AXES}),
+        direction.mood,
+        direction.strength,
+    )
 
 
 def put(direction: ThunderDirection, wanted: Direction) -> None:
@@ -162,5 +210,10 @@ def put(direction: ThunderDirection, wanted: Direction) -> None:
 
 
 def changed_fine(direction: ThunderDirection) -> list[str]:
-    """Labels of the sliders of FINE that are not at their usual value, moved by hand, by a preset or by a style."""
-    return [_AXES[name].label for name in FINE if abs(getattr(direction, name) - _AXES[name].usual) > 1e-3]
+    """Labels of the sliders of FINE that are not at their usual value, moved by hand, by a preset
+    or by a style."""
+    return [
+        _AXES[name].label
+        for name in FINE
+        if abs(getattr(direction, name) - _AXES[name].usual) > 1e-3
+    ]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Marks on the words of a recording, as the scene keeps them and as takes of a strip get them (`thunder_core/marks.py`)."""
+"""Marks on the words of a recording, as the scene keeps them and as takes of a strip get them
+(`thunder_core/marks.py`)."""
 
 import bpy
 from bpy.props import EnumProperty, FloatProperty, StringProperty
@@ -22,8 +23,14 @@ WORD_KINDS = (STRESSED, THROWN_AWAY, HELD, CLOSED, OPEN)
 class ThunderWordMark(bpy.types.PropertyGroup):
     """A mark on a word of a recording, in seconds of it."""
 
-    kind: EnumProperty(name="Mark", items=[(kind, *texts[:2]) for kind, texts in LABELS.items()], description="What is asked of the word")
-    start: FloatProperty(name="Start", description="Where the word begins in the recording, seconds")
+    kind: EnumProperty(
+        name="Mark",
+        items=[(kind, *texts[:2]) for kind, texts in LABELS.items()],
+        description="What is asked of the word",
+    )
+    start: FloatProperty(
+        name="Start", description="Where the word begins in the recording, seconds"
+    )
     end: FloatProperty(name="End", description="Where the word ends in the recording, seconds")
     sound: StringProperty(name="Sound", description="The sound that lips make instead")
     to_start: FloatProperty(name="New Start", description="When lips begin the word, seconds")
@@ -32,7 +39,13 @@ class ThunderWordMark(bpy.types.PropertyGroup):
     @property
     def mark(self) -> Mark:
         """The same, in seconds of the recording."""
-        return Mark(self.kind, self.start, self.end, self.sound, (self.to_start, self.to_end) if self.kind == MOVED else None)
+        return Mark(
+            self.kind,
+            self.start,
+            self.end,
+            self.sound,
+            (self.to_start, self.to_end) if self.kind == MOVED else None,
+        )
 
 
 def of_line(scene, voice: strip.Voice) -> tuple[Mark, ...]:
@@ -41,5 +54,14 @@ def of_line(scene, voice: strip.Voice) -> tuple[Mark, ...]:
     if state is None:
         return ()
     begin, end = state.seconds if state.last else (0.0, float("inf"))
-    marks = [each.mark for record in scene.thunder_transcripts if record.recording == state.recording for each in record.marks]
-    return tuple(mark.later(-begin) for mark in sorted(marks, key=lambda mark: mark.start) if mark.end > begin and mark.start < end)
+    marks = [
+        each.mark
+        for record in scene.thunder_transcripts
+        if record.recording == state.recording
+        for each in record.marks
+    ]
+    return tuple(
+        mark.later(-begin)
+        for mark in sorted(marks, key=lambda mark: mark.start)
+        if mark.end > begin and mark.start < end
+    )

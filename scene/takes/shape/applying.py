@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes a take with its shape, and changes the performance under its shape: closures of the lips by hand."""
+"""Writes a take with its shape, and changes the performance under its shape: closures of the lips
+by hand."""
 
 import json
 from collections.abc import Callable, Generator
@@ -24,15 +25,20 @@ from .stored import Base, cached_bases, is_shaped, read_shape, STATE, StoredShap
 _CHANGED = 1e-7  # least change of a value that is one
 
 
-def apply(rig: head.Rig, entry, under: StoredShape | None = None, settle: bool = False) -> Generator[float, None, None]:
+def apply(
+    rig: head.Rig, entry, under: StoredShape | None = None, settle: bool = False
+) -> Generator[float, None, None]:
     """Write a take's keys with its shape. Nothing is written before the last step.
 
-    A minute on a bundled head takes less than a tenth of a second. under: base and edits to use instead of the take's own.  settle: edits
-    on a take without a shape become part of its base.
+    A minute on a bundled head takes less than a tenth of a second. under: base and edits to use
+    instead of the take's own.  settle: edits on a take without a shape become part of its base.
     """
     action = entry.action
     if action is None:
-        raise BadRequest(f"The action of “{entry.name}” was deleted: generate the take again from seed {entry.seed}")
+        raise BadRequest(
+            f"The action of “{entry.name}” was deleted: generate the take again from seed "
+            f"{entry.seed}"
+        )
     shape, offset = action.thunder_shape.values(), action.thunder_shape.offset
     neutral = shape.is_neutral and offset == 0.0
     if shape.emotion and strength.strength_curve(rig, entry) is not None:
@@ -56,19 +62,25 @@ def apply(rig: head.Rig, entry, under: StoredShape | None = None, settle: bool =
     yield 1.0
 
 
-def _write(take: TakeCurves, base: Base, under: StoredShape, values: np.ndarray, shift: int, done: bool) -> None:
-    """Write the curves of a take and the data for undoing its shape; done: there is no shape left to undo."""
+def _write(
+    take: TakeCurves, base: Base, under: StoredShape, values: np.ndarray, shift: int, done: bool
+) -> None:
+    """Write the curves of a take and the data for undoing its shape; done: there is no shape left
+    to undo."""
     entry, edits = take.entry, under.edits
     action = entry.action
     written = values.astype(np.float32)
-    # Checked before the keys are written: whether the base equals the sampled take, because some rigs are slow to read.
+    # Checked before the keys are written: whether the base equals the sampled take, because some
+    # rigs are slow to read.
     plain = STATE not in action and not provenance.is_edited(entry)
     wanted = []
     for place, keys in enumerate(base.keys):
         if place in edits:
             keys = layered.to_absolute(edits[place], base.frames, written[:, place], shift)
         elif keys is not None:
-            keys = track_values.shift_values(keys, base.frames, base.values[:, place], values[:, place] - base.values[:, place])
+            keys = track_values.shift_values(
+                keys, base.frames, base.values[:, place], values[:, place] - base.values[:, place]
+            )
             if shift:
                 keys = keyframes.move(keys, shift)
         wanted.append(keys)
@@ -96,31 +108,53 @@ def _write(take: TakeCurves, base: Base, under: StoredShape, values: np.ndarray,
         state["edits"] = layered.pack([edits[place] for place in sorted(edits)]) if edits else {}
         # Handles placed by hand are read back: Blender may have straightened one against the other.
         present_keys = [
-            None if curve is None else keys if keys is not None and layered.is_placed(keys) else track_values.glance(curve)
+            None
+            if curve is None
+            else keys
+            if keys is not None and layered.is_placed(keys)
+            else track_values.glance(curve)
             for curve, keys in zip(take.curves, wanted)
         ]
-        state["written"], state["prints"] = np.ascontiguousarray(written).ravel(), layered.fingerprints_of(present_keys)
+        state["written"], state["prints"] = (
+            np.ascontiguousarray(written).ravel(),
+            layered.fingerprints_of(present_keys),
+        )
     rna_paths.tag(take.rig.targets)
 
 
 def _delay(motion: Motion, gap: np.ndarray, by: float) -> Motion:
-    """A motion a fraction of a frame later, still on whole frames; the frame next to a closed one [S, mm] is as closed."""
+    """A motion a fraction of a frame later, still on whole frames; the frame next to a closed one
+    [S, mm] is as closed."""
     plain = np.clip(np.arange(motion.frames) - by, 0.0, motion.frames - 1.0)
     nearest = np.round(plain).astype(int)
     with_closures = np.where(gap[nearest] <= TOUCH_MM, nearest, plain)
     lips = in_group(head.channel_names(), SPEECH)
 
     def at(values, position):
-        return None if values is None else timing.monotone_cubic(np.asarray(values, np.float64), position)
+        return (
+            None
+            if values is None
+            else timing.monotone_cubic(np.asarray(values, np.float64), position)
+        )
 
     expression = np.where(lips, at(motion.expression, with_closures), at(motion.expression, plain))
-    return Motion(expression, at(motion.jaw, with_closures), at(motion.head, plain), at(motion.eyes, plain), motion.fps)
+    return Motion(
+        expression,
+        at(motion.jaw, with_closures),
+        at(motion.head, plain),
+        at(motion.eyes, plain),
+        motion.fps,
+    )
 
 
-def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, slice]]) -> Generator[float, None, None]:
-    """Change a take's performance itself, under its shape, by alter(motion, first frame) → (motion, rows that changed); yields progress.
+def change(
+    rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, slice]]
+) -> Generator[float, None, None]:
+    """Change a take's performance itself, under its shape, by alter(motion, first frame) → (motion,
+    rows that changed); yields progress.
 
-    Rows outside keep their keys bit for bit. It sees the take with its edits; where a track changes, they become part of the performance.
+    Rows outside keep their keys bit for bit. It sees the take with its edits; where a track
+    changes, they become part of the performance.
     """
     take = TakeCurves.of(rig, entry)
     under = read_shape(take)
@@ -129,7 +163,9 @@ def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, 
     values, motion, driven = base.values, base.motion, base.driven
     if edits:  # lips are changed as they are seen
         values = _with_edits(base, edits)
-        motion = yield from scaled(track_values.motion(rig, values, provenance.clock_of_take(entry).fps), 0.6, 0.6)
+        motion = yield from scaled(
+            track_values.motion(rig, values, provenance.clock_of_take(entry).fps), 0.6, 0.6
+        )
         driven = yield from scaled(track_values.drive(rig, motion), 0.6, 0.6)
     altered, rows = alter(motion, float(frames[0]) + entry.action.thunder_shape.offset)
     part = yield from scaled(track_values.drive(rig, altered.part(rows)), 0.6, 0.6)
@@ -142,13 +178,23 @@ def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, 
         if place in edits:  # they become part of the base where it changes
             touched = np.abs(by[:, place]) > _CHANGED
             by[touched, place] += (values - base.values)[rows][touched, place]
-            on = {part: values_[~np.isin(np.round(edits[place]["co"][:, 0]), inside[touched])] for part, values_ in edits[place].items()}
+            on = {
+                part: values_[~np.isin(np.round(edits[place]["co"][:, 0]), inside[touched])]
+                for part, values_ in edits[place].items()
+            }
             now = base.values[rows, place] + by[:, place]
-            new = layered.to_relative(keyframes.on_every_frame(inside[touched].astype(float), now[touched]), inside, now, 0)
+            new = layered.to_relative(
+                keyframes.on_every_frame(inside[touched].astype(float), now[touched]),
+                inside,
+                now,
+                0,
+            )
             both = {part: np.concatenate([on[part], new[part]]) for part in on}
             order = np.argsort(both["co"][:, 0], kind="stable")
             edits[place] = {part: values_[order] for part, values_ in both.items()}
-        changed[place] = layered.set_values(keys[place], inside, frames, base.values[:, place], by[:, place], rows)
+        changed[place] = layered.set_values(
+            keys[place], inside, frames, base.values[:, place], by[:, place], rows
+        )
     if not is_shaped(entry.action):
         for curve, keys_now, keys_then in zip(take.curves, take.now, changed):
             if curve is not None and keys_then is not keys_now:
@@ -158,7 +204,17 @@ def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, 
         yield 1.0
         return
     yield from scaled(
-        apply(rig, entry, replace(under, keys=changed, mark=(under.mark[0], layered.fingerprint_of(changed), *under.mark[2:]))), 0.6, 1.0
+        apply(
+            rig,
+            entry,
+            replace(
+                under,
+                keys=changed,
+                mark=(under.mark[0], layered.fingerprint_of(changed), *under.mark[2:]),
+            ),
+        ),
+        0.6,
+        1.0,
     )
 
 
@@ -169,7 +225,11 @@ def _with_edits(base: Base, edits: dict[int, dict]) -> np.ndarray:
         if len(edit["co"]):
             keys = layered.to_absolute(edit, base.frames, base.values[:, place], 0)
             there = keyframes.evaluate(keys, base.frames)
-            values[:, place] = np.interp(base.frames, keys["co"][:, 0], keys["co"][:, 1]) if there is None else there
+            values[:, place] = (
+                np.interp(base.frames, keys["co"][:, 0], keys["co"][:, 1])
+                if there is None
+                else there
+            )
     return values
 
 
@@ -180,16 +240,21 @@ def _base(rig: head.Rig, entry, curves: list, under: StoredShape) -> Generator[f
     values = _base_values(rig, under.keys, curves, under.frames)
     motion, drives = _sampled_motion(rig, entry, under.frames), values
     if motion is None:
-        motion = yield from scaled(track_values.motion(rig, values, provenance.clock_of_take(entry).fps), 0.0, 0.5)
+        motion = yield from scaled(
+            track_values.motion(rig, values, provenance.clock_of_take(entry).fps), 0.0, 0.5
+        )
         drives = yield from scaled(track_values.drive(rig, motion), 0.5, 1.0)
     lips = bundled_lips()
-    base = Base(under.frames, under.keys, values, motion, drives, lips.gap(motion, head.channel_names()))
+    base = Base(
+        under.frames, under.keys, values, motion, drives, lips.gap(motion, head.channel_names())
+    )
     cached_bases.known[under.mark] = base
     return base
 
 
 def _base_values(rig: head.Rig, keys: list, curves: list, frames: np.ndarray) -> np.ndarray:
-    """The values of base keys at their frames; those on every frame are read directly, others evaluated by a curve that has them now."""
+    """The values of base keys at their frames; those on every frame are read directly, others
+    evaluated by a curve that has them now."""
     result = np.empty((len(frames), len(keys)))
     for index, (track, each) in enumerate(zip(rig.driver.tracks, keys)):
         if each is None or not len(each["co"]):
@@ -216,9 +281,14 @@ def _evaluate(keys: dict, curve, frames: np.ndarray) -> np.ndarray:
 
 
 def _sampled_motion(rig: head.Rig, entry, frames: np.ndarray) -> Motion | None:
-    """The motion that a base was keyed from, if its values are slow to read and were not edited; else None."""
+    """The motion that a base was keyed from, if its values are slow to read and were not edited;
+    else None."""
     action = entry.action
-    plain = not provenance.is_edited(entry) if STATE not in action else bool(action[STATE].get("plain", False))
+    plain = (
+        not provenance.is_edited(entry)
+        if STATE not in action
+        else bool(action[STATE].get("plain", False))
+    )
     if not rig.driver.is_slow or not plain:
         return None
     performance, clock = provenance.load(action), provenance.clock_of(action)
@@ -226,17 +296,29 @@ def _sampled_motion(rig: head.Rig, entry, frames: np.ndarray) -> Motion | None:
 
 
 def close_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
-    """Close the lips of a take at a scene frame; yields progress. Raises BadRequest outside the take."""
+    """Close the lips of a take at a scene frame; yields progress. Raises BadRequest outside the
+    take."""
     _check_frame(entry, frame)
-    yield from change(rig, entry, lambda motion, first: lip_closures.close(motion, head.channel_names(), frame - first))
+    yield from change(
+        rig,
+        entry,
+        lambda motion, first: lip_closures.close(motion, head.channel_names(), frame - first),
+    )
 
 
 def open_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
     """Remove the closure at a scene frame; yields progress. Raises BadRequest if there is none."""
     _check_frame(entry, frame)
-    yield from change(rig, entry, lambda motion, first: lip_closures.part_lips(motion, head.channel_names(), frame - first))
+    yield from change(
+        rig,
+        entry,
+        lambda motion, first: lip_closures.part_lips(motion, head.channel_names(), frame - first),
+    )
 
 
 def _check_frame(entry, frame: float) -> None:
     if not entry.first <= frame <= entry.last:
-        raise BadRequest(f"Frame {frame:g} is outside the take: go to one of its frames {entry.first} to {entry.last}")
+        raise BadRequest(
+            f"Frame {frame:g} is outside the take: go to one of its frames {entry.first} to "
+            f"{entry.last}"
+        )

@@ -26,7 +26,8 @@ def _moved(self, context) -> None:
 
 
 def follow(entry, settle: bool = False) -> None:
-    """Write a take with its shape at once; if that takes longer, its operator does it shortly afterwards, in slices.
+    """Write a take with its shape at once; if that takes longer, its operator does it shortly
+    afterwards, in slices.
 
     settle: edits become part of the base if the sliders are neutral.
     """
@@ -39,7 +40,16 @@ def follow(entry, settle: bool = False) -> None:
 
 def _intensity(name: str, about: str):
     """The property of one slider."""
-    return FloatProperty(name=name, default=1.0, min=0.0, max=shaping.MOST, step=5, subtype="FACTOR", update=_moved, description=about)
+    return FloatProperty(
+        name=name,
+        default=1.0,
+        min=0.0,
+        max=shaping.MOST,
+        step=5,
+        subtype="FACTOR",
+        update=_moved,
+        description=about,
+    )
 
 
 class ThunderShape(bpy.types.PropertyGroup):
@@ -56,7 +66,8 @@ class ThunderShape(bpy.types.PropertyGroup):
         min=0,
         max=12,
         update=_moved,
-        description="Smooth movement over this many frames on either side. Closed lips stay closed, blinks stay quick",
+        description="Smooth movement over this many frames on either side. Closed lips stay "
+        "closed, blinks stay quick",
     )
     offset: FloatProperty(
         name="Offset",
@@ -76,7 +87,10 @@ class ThunderShape(bpy.types.PropertyGroup):
         description="Emotion on top of the take",
         items=[
             ("NONE", "No Emotion", "No emotion on top of the take"),
-            *((name, name.title(), f"{name.title()} on top of the take") for name in shaping.EMOTIONS),
+            *(
+                (name, name.title(), f"{name.title()} on top of the take")
+                for name in shaping.EMOTIONS
+            ),
         ],
     )
     strength: FloatProperty(
@@ -105,7 +119,8 @@ class ThunderShape(bpy.types.PropertyGroup):
 
 
 def forget(action) -> None:
-    """Remove the data of a take's shape from an action that is no longer a take; its keys stay unchanged."""
+    """Remove the data of a take's shape from an action that is no longer a take; its keys stay
+    unchanged."""
     action.pop(STATE, None)
     _unset(action.thunder_shape)
 
@@ -123,4 +138,6 @@ def _unset(shape) -> None:
             shape.property_unset(name)
 
 
-register, unregister = handlers.registration(properties=((bpy.types.Action, "thunder_shape", PointerProperty(type=ThunderShape)),))
+register, unregister = handlers.registration(
+    properties=((bpy.types.Action, "thunder_shape", PointerProperty(type=ThunderShape)),)
+)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of a take's shape in its action: the base under it, the edits on it, and the values written last."""
+"""The record of a take's shape in its action: the base under it, the edits on it, and the values
+written last."""
 
 from __future__ import annotations
 
@@ -21,12 +22,14 @@ from ...heads import head
 from ...host.session import Memory, session
 from .. import take_list, track_values
 
-STATE = "thunder_shaped"  # property of the first action of a shaped take: its base, its edits and the values written last
+# property of the first action of a shaped take: its base, its edits and the values written last
+STATE = "thunder_shaped"
 
 
 @dataclass(frozen=True)
 class TakeCurves:
-    """A take's current state: curve and key data of each of the rig's tracks, None if it has none."""
+    """A take's current state: curve and key data of each of the rig's tracks, None if it has
+    none."""
 
     rig: head.Rig
     entry: object
@@ -37,15 +40,21 @@ class TakeCurves:
     def of(cls, rig: head.Rig, entry) -> TakeCurves:
         """The curves of a take and their keys as they are now."""
         curves = track_values.curves(rig, entry)
-        return cls(rig, entry, curves, [None if curve is None else track_values.glance(curve) for curve in curves])
+        return cls(
+            rig,
+            entry,
+            curves,
+            [None if curve is None else track_values.glance(curve) for curve in curves],
+        )
 
 
 @dataclass(frozen=True)
 class Base:
     """A take without its shape, read into arrays.
 
-    frames [S].  keys: of each track, None if it has no curve.  values [S, tracks] and motion [S]: by these keys.
-    driven [S, tracks]: values that the rig computes from the motion.  gap [S, P]: along the lips, millimetres.
+    frames [S].  keys: of each track, None if it has no curve.  values [S, tracks] and motion [S]:
+    by these keys. driven [S, tracks]: values that the rig computes from the motion.  gap [S, P]:
+    along the lips, millimetres.
     """
 
     frames: np.ndarray
@@ -63,8 +72,8 @@ cached_bases = session.add(Memory(Recent(4)))  # bases that were read into array
 class StoredShape:
     """A take without its shape.
 
-    keys: of each track, None if it has no curve.  edits: by track, as distances (thunder_core/animation/layered.py).
-    frames [S]: of the base.  mark: identifies the base.
+    keys: of each track, None if it has no curve.  edits: by track, as distances
+    (thunder_core/animation/layered.py). frames [S]: of the base.  mark: identifies the base.
     """
 
     keys: list
@@ -90,7 +99,8 @@ def entry_of(action):
 def read_shape(take: TakeCurves) -> StoredShape:
     """Stored data of a take and its shape.
 
-    Keys changed since they were written become edits: their difference from the written values. Raises BadRequest.
+    Keys changed since they were written become edits: their difference from the written values.
+    Raises BadRequest.
     """
     entry, curves, now = take.entry, take.curves, take.now
     action = entry.action
@@ -98,12 +108,18 @@ def read_shape(take: TakeCurves) -> StoredShape:
     if state is None:
         keys = [None if curve is None else fcurves.read(curve) for curve in curves]
         return StoredShape(
-            keys, {}, track_values.frames_of(entry), (action.session_uid, layered.fingerprint_of(now), entry.first, entry.last)
+            keys,
+            {},
+            track_values.frames_of(entry),
+            (action.session_uid, layered.fingerprint_of(now), entry.first, entry.last),
         )
     try:
         return _read(take, state)
     except records.UNREADABLE as error:
-        raise BadRequest(f"The record of the shape of “{entry.name}” is damaged: commit the take as it is, or sample it again") from error
+        raise BadRequest(
+            f"The record of the shape of “{entry.name}” is damaged: commit the take as it is, or "
+            f"sample it again"
+        ) from error
 
 
 def _read(take: TakeCurves, state) -> StoredShape:
@@ -111,25 +127,39 @@ def _read(take: TakeCurves, state) -> StoredShape:
     entry, curves, now = take.entry, take.curves, take.now
     action = entry.action
     if not records.is_readable(state):
-        raise BadRequest(f"“{entry.name}” was shaped with a later version of Thunder: update Thunder to change its shape")
+        raise BadRequest(
+            f"“{entry.name}” was shaped with a later version of Thunder: update Thunder to change "
+            f"its shape"
+        )
     first, count, shift = float(state["first"]), int(state["count"]), int(state["shift"])
     if len(state["written"]) != count * len(now) or not abs(first) <= records.LARGEST:
         raise ValueError("values are missing")
     times = first + np.arange(count)
     mark = (action.session_uid, int(state["mark"]), first, first + count)
-    base_keys = cached_bases.known[mark].keys if mark in cached_bases.known else layered.unpack(state["base"])
+    base_keys = (
+        cached_bases.known[mark].keys
+        if mark in cached_bases.known
+        else layered.unpack(state["base"])
+    )
     edited_tracks = json.loads(state["edited"])
     edits = dict(zip(edited_tracks, layered.unpack(state["edits"]))) if edited_tracks else {}
-    if len(base_keys) != len(now) or not all(isinstance(place, int) and 0 <= place < len(now) for place in edits):
+    if len(base_keys) != len(now) or not all(
+        isinstance(place, int) and 0 <= place < len(now) for place in edits
+    ):
         raise ValueError("it is of other tracks")
     changed = np.flatnonzero(layered.fingerprints_of(now) != np.array(state["prints"], np.int32))
     if len(changed):
         written = np.array(state["written"], np.float32).reshape(count, -1).astype(np.float64)
     for place in changed:
         if now[place] is None:
-            edits[int(place)] = {part: np.zeros((0, length), np.float64) for part, (_, length) in keyframes.PARTS.items()}
+            edits[int(place)] = {
+                part: np.zeros((0, length), np.float64)
+                for part, (_, length) in keyframes.PARTS.items()
+            }
         else:
-            edits[int(place)] = layered.to_relative(fcurves.read(curves[place]), times, written[:, place], shift)
+            edits[int(place)] = layered.to_relative(
+                fcurves.read(curves[place]), times, written[:, place], shift
+            )
     return StoredShape(base_keys, edits, times, mark)
 
 
@@ -151,11 +181,19 @@ def _shift(action, frames: float) -> None:
     by = np.array([frames, 0], np.float32)
     moved = layered.fingerprints_of(
         [
-            None if keys is None else keys | {part: keys[part] + by for part in ("co", "handle_left", "handle_right") if part in keys}
+            None
+            if keys is None
+            else keys
+            | {
+                part: keys[part] + by
+                for part in ("co", "handle_left", "handle_right")
+                if part in keys
+            }
             for keys in now
         ]
     )
-    state["prints"] = np.where(known, moved, ~moved).astype(np.int32)  # edits made since stay different
+    # edits made since stay different
+    state["prints"] = np.where(known, moved, ~moved).astype(np.int32)
     for name in ("base", "edits"):
         packed = state[name]
         for part in ("co", "handle_left", "handle_right") if "co" in packed else ():

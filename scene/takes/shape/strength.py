@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Strength of a take's emotion over time: a curve of the take's own action, which the take follows."""
+"""Strength of a take's emotion over time: a curve of the take's own action, which the take
+follows."""
 
 import bpy
 import numpy as np
@@ -15,28 +16,45 @@ from ...host.session import Memory, session
 from .. import take_list, track_values
 from .stored import STATE
 
-STRENGTH = "thunder_emotion"  # property of a rig's first data-block: strength of the emotion, which a curve can animate
-UPDATE_SECONDS = 0.3  # delay from a change of a slider or curve until the take is written, if not at once
+# property of a rig's first data-block: strength of the emotion, which a curve can animate
+STRENGTH = "thunder_emotion"
+UPDATE_SECONDS = (
+    0.3  # delay from a change of a slider or curve until the take is written, if not at once
+)
 
 
-_left_behind = session.add(Memory())  # actions that undo has put behind their strength curve → what that curve was
+# actions that undo has put behind their strength curve → what that curve was
+_left_behind = session.add(Memory())
 
 
 def strength_curve(rig: head.Rig, entry):
     """The curve of a take's emotion over time, None if it has none."""
     curves = compat.curves_of(*display.part_of(display.actions_of(entry), rig, 0))
-    return next((each for each in curves if each.data_path == STRENGTH and not each.mute and len(each.keyframe_points)), None)
+    return next(
+        (
+            each
+            for each in curves
+            if each.data_path == STRENGTH and not each.mute and len(each.keyframe_points)
+        ),
+        None,
+    )
 
 
 def animate_strength(rig: head.Rig, entry) -> None:
-    """Give a take's emotion a curve over time: it grows from nothing at the first frame to its strength at the last."""
+    """Give a take's emotion a curve over time: it grows from nothing at the first frame to its
+    strength at the last."""
     if strength_curve(rig, entry) is not None:
         return
     action, slot = display.part_of(display.actions_of(entry), rig, 0)
     if action is None:
-        raise BadRequest(f"The action of “{entry.name}” was deleted: generate the take again from seed {entry.seed}")
+        raise BadRequest(
+            f"The action of “{entry.name}” was deleted: generate the take again from seed "
+            f"{entry.seed}"
+        )
     strength = entry.action.thunder_shape.strength
-    curve = compat.new_curve(compat.curves_in(action, rig.targets[0], slot), STRENGTH, 0, "Thunder Emotion")
+    curve = compat.new_curve(
+        compat.curves_in(action, rig.targets[0], slot), STRENGTH, 0, "Thunder Emotion"
+    )
     ends = np.array([entry.first, entry.last], np.float64)
     fcurves.write(curve, keyframes.on_every_frame(ends, np.array([0.0, strength])))
     setattr(rig.targets[0], STRENGTH, strength)
@@ -73,16 +91,21 @@ def is_behind(rig: head.Rig, entry) -> bool:
 
 
 def _do_nothing() -> None:
-    """Placeholder until operators/shape_take.py sets the step. (A timer's changes are no undo step, an operator's are.)"""
+    """Placeholder until operators/shape_take.py sets the step. (A timer's changes are no undo step,
+    an operator's are.)"""
 
 
-update = idle.Task(_do_nothing, any_time=True)  # writes the shown take shortly afterwards, when nothing else is being dragged
+# writes the shown take shortly afterwards, when nothing else is being dragged
+update = idle.Task(_do_nothing, any_time=True)
 
 
 @bpy.app.handlers.persistent
 def _curve_was_edited(scene, depsgraph):
-    """Notes that the strength of a shown take's emotion was edited; the take follows when the edit is over."""
-    if bpy.app.background or not any(isinstance(update.id, bpy.types.Action) for update in depsgraph.updates):
+    """Notes that the strength of a shown take's emotion was edited; the take follows when the edit
+    is over."""
+    if bpy.app.background or not any(
+        isinstance(update.id, bpy.types.Action) for update in depsgraph.updates
+    ):
         return
     entry = take_list.shown_take(scene.thunder)
     if entry is None or entry.action.thunder_shape.emotion == "NONE":
@@ -90,13 +113,16 @@ def _curve_was_edited(scene, depsgraph):
     rig, _ = attempt(take_list.rig_of, scene, entry)
     if rig is None:  # the head was deleted: there is nothing to write
         return
-    if is_behind(rig, entry) and _left_behind.known.get(entry.action.session_uid) != strength_print(rig, entry):
+    if is_behind(rig, entry) and _left_behind.known.get(entry.action.session_uid) != strength_print(
+        rig, entry
+    ):
         update.start(UPDATE_SECONDS)
 
 
 @bpy.app.handlers.persistent
 def _was_undone(*_):
-    """Do not write a take again after undo has set it back behind its curve: that would be a change that undo could never pass."""
+    """Do not write a take again after undo has set it back behind its curve: that would be a change
+    that undo could never pass."""
     _left_behind.known.clear()
     for scene in bpy.data.scenes:
         entry = take_list.shown_take(scene.thunder)
@@ -105,7 +131,8 @@ def _was_undone(*_):
             _left_behind.known[entry.action.session_uid] = strength_print(rig, entry)
 
 
-# What moves the strength: on the data-blocks animated by a take's first action, so that its curve is one of the take.
+# What moves the strength: on the data-blocks animated by a take's first action, so that its curve
+# is one of the take.
 PROPERTY = FloatProperty(
     name="Emotion",
     default=0.5,
@@ -115,6 +142,10 @@ PROPERTY = FloatProperty(
     description="Strength of the take's emotion at this frame. It can be keyed",
 )
 register, unregister = handlers.registration(
-    (("depsgraph_update_post", _curve_was_edited), ("undo_post", _was_undone), ("redo_post", _was_undone)),
+    (
+        ("depsgraph_update_post", _curve_was_edited),
+        ("undo_post", _was_undone),
+        ("redo_post", _was_undone),
+    ),
     properties=((bpy.types.Object, STRENGTH, PROPERTY), (bpy.types.Key, STRENGTH, PROPERTY)),
 )

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """As much of miniaudio as the recorder uses, with a file as the device.
 
-PLAYED_SOUND: WAV file, 16 bits, mono; silence follows it.  PLAYED_SPEED: how many times as fast as it is spoken.
-PLAYED_FAULT: none (no device), busy (cannot be opened), hang (opening never returns), mute (no block arrives), silent (zeros),
-lost:SECONDS (no more blocks after), crash:SECONDS (the process dies).
+PLAYED_SOUND: WAV file, 16 bits, mono; silence follows it.  PLAYED_SPEED: how many times as fast as
+it is spoken. PLAYED_FAULT: none (no device), busy (cannot be opened), hang (opening never returns),
+mute (no block arrives), silent (zeros), lost:SECONDS (no more blocks after), crash:SECONDS (the
+process dies).
 """
 
 import enum
@@ -53,7 +54,14 @@ class CaptureDevice:
                 if FAULT == "crash":
                     os._exit(9)
                 return
-            time.sleep(max(0.0, began + (at + self.seconds) / float(os.environ["PLAYED_SPEED"]) - time.perf_counter()))
+            time.sleep(
+                max(
+                    0.0,
+                    began
+                    + (at + self.seconds) / float(os.environ["PLAYED_SPEED"])
+                    - time.perf_counter(),
+                )
+            )
             listener.send(bytearray(samples[sent * size : (sent + 1) * size].ljust(size, b"\0")))
             sent += 1
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a commit begins with: the animator's choices, the take, and the animation of the head, as plain data and curves that can be
-evaluated."""
+"""What a commit begins with: the animator's choices, the take, and the animation of the head, as
+plain data and curves that can be evaluated."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ Place = tuple[str, int]  # data path and array index of an f-curve
 class Choice:
     """The animator's choices: see ThunderCommit. first, last: committed scene frames of the take.
 
-    regions: those of poses.REGIONS that are committed; others keep the animator's animation.  backup: whether
-    My Action is copied first.  step: frames for which each pose is held; 1 for curves that move.
+    regions: those of poses.REGIONS that are committed; others keep the animator's animation.
+     backup: whether My Action is copied first.  step: frames for which each pose is held; 1 for
+    curves that move.
     """
 
     first: int
@@ -43,7 +44,8 @@ class Choice:
 
     @property
     def span(self) -> Span:
-        """The frames of the take, and those around it in which the animator's animation passes into it."""
+        """The frames of the take, and those around it in which the animator's animation passes into
+        it."""
         return Span(self.first, self.last, self.blend)
 
 
@@ -51,8 +53,9 @@ class Choice:
 class Curve:
     """An f-curve of the animator's.
 
-    keys: its keys.  value_at: the curve at a frame.  sampled: at frames [S].  is_plain: whether it has no modifiers and holds its outer
-    keys.  cycles: the modifier that repeats it.  unmodified_at: the curve at a frame without other modifiers; value_at if it has none.
+    keys: its keys.  value_at: the curve at a frame.  sampled: at frames [S].  is_plain: whether it
+    has no modifiers and holds its outer keys.  cycles: the modifier that repeats it.
+     unmodified_at: the curve at a frame without other modifiers; value_at if it has none.
     """
 
     keys: dict
@@ -65,7 +68,12 @@ class Curve:
     def shape(self, low: float, high: float) -> Shape:
         """It without modifiers but with its cycles as keys from frame `low` to `high` at least."""
         value_at = self.unmodified_at or self.value_at
-        return Shape(self.keys if self.cycles is None else repeat(self.keys, self.cycles, low, high, value_at), value_at)
+        return Shape(
+            self.keys
+            if self.cycles is None
+            else repeat(self.keys, self.cycles, low, high, value_at),
+            value_at,
+        )
 
     @staticmethod
     def of_keys(keys: dict) -> Curve:
@@ -81,8 +89,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class TakeCurve:
-    """An f-curve of the take. sampled: its values at times [S].  value_at: the curve at a frame.  read: gives its keys.  group: its group's
-    name."""
+    """An f-curve of the take. sampled: its values at times [S].  value_at: the curve at a frame.
+    read: gives its keys.  group: its group's name."""
 
     sampled: Callable[[np.ndarray], np.ndarray]
     value_at: Callable[[float], float]
@@ -94,8 +102,8 @@ class TakeCurve:
 class Strip:
     """An NLA strip of the animator's, without its curves; frames as Blender has them.
 
-    lines: those in its action on the scene frames on which the strip plays them; none where it plays them at another speed.
-    is_still_pose: whether it holds what stood below a committed strip.
+    lines: those in its action on the scene frames on which the strip plays them; none where it
+    plays them at another speed. is_still_pose: whether it holds what stood below a committed strip.
     """
 
     start: float
@@ -120,7 +128,8 @@ class Strip:
 
 @dataclass(frozen=True)
 class StripCurve:
-    """A curve of the animator's that an NLA strip plays. key_times [K]: action frames of its keys.  value_at: the curve at one."""
+    """A curve of the animator's that an NLA strip plays. key_times [K]: action frames of its keys.
+    value_at: the curve at one."""
 
     strip: Strip
     key_times: np.ndarray
@@ -132,8 +141,9 @@ class StripCurve:
         return self.strip.lines
 
     def moves(self, start: int, end: int, before: int = 0, after: int = 0) -> bool:
-        """Whether the strip plays a key of the curve from one scene frame to another, or a change of it, fades included. Where the
-        strip only holds its first or last value it plays nothing."""
+        """Whether the strip plays a key of the curve from one scene frame to another, or a change
+        of it, fades included. Where the strip only holds its first or last value it plays
+        nothing."""
         strip, start, end = self.strip, start - before, end + after
         frames = np.arange(np.ceil(max(start, strip.start)), np.floor(min(end, strip.end)) + 1)
         if not len(frames):
@@ -141,7 +151,9 @@ class StripCurve:
         if strip.has_own_time:
             return True
         times = strip.action_times(frames)
-        if len(self.key_times) and np.abs(self.key_times[:, None] - times).min() < 0.5 / abs(strip.scale or 1.0):
+        if len(self.key_times) and np.abs(self.key_times[:, None] - times).min() < 0.5 / abs(
+            strip.scale or 1.0
+        ):
             return True
         return bool(np.ptp([self.value_at(time) for time in times]) > STILL)
 
@@ -150,8 +162,9 @@ class StripCurve:
 class Block:
     """One of the rig's data-blocks.
 
-    action: name of the animator's action on it, None if there is none.  lines: those committed to that action.  curves: of that action,
-    for the data-block.  take: of the take.  strips: the animator's NLA strips, each with those of its curves that the take has too.
+    action: name of the animator's action on it, None if there is none.  lines: those committed to
+    that action.  curves: of that action, for the data-block.  take: of the take.  strips: the
+    animator's NLA strips, each with those of its curves that the take has too.
     """
 
     action: str | None
@@ -165,9 +178,10 @@ class Block:
 class Take:
     """The take that is committed.
 
-    line: its line.  first, last: scene frames of its sound.  lead_in, lead_out: frames before and after that.  is_unique: whether its line
-    exists once, because it is a whole strip of the sequencer.  score, sync_per_frame: its lip-sync.  change: how the voice has changed
-    since, as a sentence, or "".
+    line: its line.  first, last: scene frames of its sound.  lead_in, lead_out: frames before and
+    after that.  is_unique: whether its line exists once, because it is a whole strip of the
+    sequencer.  score, sync_per_frame: its lip-sync.  change: how the voice has changed since, as a
+    sentence, or "".
     """
 
     line: str
@@ -185,11 +199,11 @@ class Take:
 class Before:
     """What is there before a commit.
 
-    meter: of the rig.  rotation_modes: of the rotations of `meter`, Blender's names.
-    Of each of its tracks: regions; limits: least and greatest value that it shows, None for any; still: its value before the take was
-    shown.
-    line_keys: what lines have set in the first of the animator's actions.  key_count: keys of all of these actions.
-    scene_first, scene_last: frames of the scene.  fps: of the scene, fps_base included.  left_out: paths of curves of the take that are not
+    meter: of the rig.  rotation_modes: of the rotations of `meter`, Blender's names. Of each of its
+    tracks: regions; limits: least and greatest value that it shows, None for any; still: its value
+    before the take was shown. line_keys: what lines have set in the first of the animator's
+    actions.  key_count: keys of all of these actions. scene_first, scene_last: frames of the scene.
+     fps: of the scene, fps_base included.  left_out: paths of curves of the take that are not
     committed, because its keys contain their effect.
     """
 

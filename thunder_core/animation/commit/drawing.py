@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draws the keys that a commit gives each curve, the take's and the animator's around them, and reports what it did."""
+"""Draws the keys that a commit gives each curve, the take's and the animator's around them, and
+reports what it did."""
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,9 +26,10 @@ OF_SPEECH = frozenset({"Mouth", "Jaw"})  # regions that a line's score depends o
 class NewCurve:
     """Keys for one curve of a data-block.
 
-    span: the frames of those that the take sets.  of_take: these and the fades' alone; ends: those that stay as ends of the line that is
-    replaced; None where the take does not move it.  replaced: number of the animator's keys that they replace, and of these edited: those
-    that were set or edited on a line.
+    span: the frames of those that the take sets.  of_take: these and the fades' alone; ends: those
+    that stay as ends of the line that is replaced; None where the take does not move it.  replaced:
+    number of the animator's keys that they replace, and of these edited: those that were set or
+    edited on a line.
     """
 
     path: str
@@ -45,9 +47,9 @@ class NewCurve:
 class Drawing:
     """What a commit writes.
 
-    curves, above: the new curves of each data-block, and those of a new strip above the animator's.  still: tracks without a curve, and
-    their values.  line_keys: what lines have set then.  labels: (scene frame, text) of the mouth's poses.  score: of the line, None if it
-    has none.
+    curves, above: the new curves of each data-block, and those of a new strip above the animator's.
+     still: tracks without a curve, and their values.  line_keys: what lines have set then.  labels:
+    (scene frame, text) of the mouth's poses.  score: of the line, None if it has none.
     """
 
     curves: tuple[tuple[NewCurve, ...], ...]
@@ -68,8 +70,11 @@ class Drawing:
         return [sum(one.edited for one in curves) for curves in self.curves]
 
 
-def draw(before: Before, plan: Plan, sampled: Sampled, fitted: Fitted) -> Generator[float, None, Drawing]:
-    """Place the new keys of each curve among the animator's. Yields progress; returns the Drawing."""
+def draw(
+    before: Before, plan: Plan, sampled: Sampled, fitted: Fitted
+) -> Generator[float, None, Drawing]:
+    """Place the new keys of each curve among the animator's. Yields progress; returns the
+    Drawing."""
     tracks, horizon = before.meter.driver.tracks, horizon_of(before, plan.choice)
     curves: list[list[NewCurve]] = [[] for _ in before.blocks]
     above: list[list[NewCurve]] = [[] for _ in before.blocks]
@@ -81,11 +86,21 @@ def draw(before: Before, plan: Plan, sampled: Sampled, fitted: Fitted) -> Genera
             continue
         region, span = before.regions[place], plan.spans[place]
         is_stepped = plan.choice.step > 1
-        keys = trim(keys, span, None if is_stepped else before.blocks[track.block].take.get((track.path, track.index)))
+        keys = trim(
+            keys,
+            span,
+            None if is_stepped else before.blocks[track.block].take.get((track.path, track.index)),
+        )
         if plan.is_above[place]:
             above[track.block].append(NewCurve(track.path, track.index, region, keys, span))
         else:
-            outside = None if plan.choice.to == "STRIP" else track.rest if plan.choice.to == "NEW" else before.still[place]
+            outside = (
+                None
+                if plan.choice.to == "STRIP"
+                else track.rest
+                if plan.choice.to == "NEW"
+                else before.still[place]
+            )
             new = NewCurve(track.path, track.index, region, keys, span)
             curves[track.block].append(_place(plan, track.block, new, outside, horizon))
         if place % 2 == 0:
@@ -99,44 +114,82 @@ def draw(before: Before, plan: Plan, sampled: Sampled, fitted: Fitted) -> Genera
     yield 1.0
     labels, choice, line = [], plan.choice, (plan.line_first, plan.line_last)
     if isinstance(fitted, posing.PoseFit) and choice.markers and "Mouth" in choice.regions:
-        labels = posing.labels(before.meter, sampled.frames, sampled.values, fitted.columns[0], before.fps, line)
+        labels = posing.labels(
+            before.meter, sampled.frames, sampled.values, fitted.columns[0], before.fps, line
+        )
         yield 1.0
     score = None  # of a line whose lips come only from the take
-    if choice.how != "ADD" and OF_SPEECH <= choice.regions and line == (before.take.first, before.take.last):
-        score = line_records.score_of_take(before.take.score, before.take.sync_per_frame, choice.error)
+    if (
+        choice.how != "ADD"
+        and OF_SPEECH <= choice.regions
+        and line == (before.take.first, before.take.last)
+    ):
+        score = line_records.score_of_take(
+            before.take.score, before.take.sync_per_frame, choice.error
+        )
     known = _line_keys(before, plan, curves)
-    return Drawing(tuple(map(tuple, curves)), tuple(map(tuple, above)), tuple(still), known, tuple(labels), score)
+    return Drawing(
+        tuple(map(tuple, curves)),
+        tuple(map(tuple, above)),
+        tuple(still),
+        known,
+        tuple(labels),
+        score,
+    )
 
 
 def horizon_of(before: Before, choice: Choice) -> tuple[float, float]:
-    """Frames that cycles of the animator's curves must cover once they are keys: all of the scene, of its animation and of
-    the take, and more on both sides."""
-    keyed = [curve.keys["co"][:, 0] for block in before.blocks for curve in block.curves.values() if len(curve.keys["co"])]
+    """Frames that cycles of the animator's curves must cover once they are keys: all of the scene,
+    of its animation and of the take, and more on both sides."""
+    keyed = [
+        curve.keys["co"][:, 0]
+        for block in before.blocks
+        for curve in block.curves.values()
+        if len(curve.keys["co"])
+    ]
     margin = _MARGIN_SECONDS * before.fps
-    low = min([before.scene_first, choice.span.start, *(float(times[0]) for times in keyed)]) - margin
-    return low, max([before.scene_last, choice.span.end, *(float(times[-1]) for times in keyed)]) + margin
+    low = (
+        min([before.scene_first, choice.span.start, *(float(times[0]) for times in keyed)]) - margin
+    )
+    return low, max(
+        [before.scene_last, choice.span.end, *(float(times[-1]) for times in keyed)]
+    ) + margin
 
 
-def _keys_of_take(before: Before, plan: Plan, sampled: Sampled, fitted: Fitted, place: int) -> dict | None:
-    """The take's own keys of a track, from its first frame to its last; None if the take does not visibly move it."""
+def _keys_of_take(
+    before: Before, plan: Plan, sampled: Sampled, fitted: Fitted, place: int
+) -> dict | None:
+    """The take's own keys of a track, from its first frame to its last; None if the take does not
+    visibly move it."""
     if not sampled.moved[place]:
         return None
-    track, choice, frames = before.meter.driver.tracks[place], plan.choice, sampled.frames.astype(float)
+    track, choice, frames = (
+        before.meter.driver.tracks[place],
+        plan.choice,
+        sampled.frames.astype(float),
+    )
     if fitted is None:
         if choice.how == "ADD" and choice.to != "STRIP":
             return keyframes.on_every_frame(sampled.frames, sampled.values[::SAMPLES, place])
-        return part_of(before.blocks[track.block].take[track.path, track.index], choice.first, choice.last)
+        return part_of(
+            before.blocks[track.block].take[track.path, track.index], choice.first, choice.last
+        )
     if isinstance(fitted, reduction.Fit):
         reduced = fitted.keys[place]
-        if len(reduced.index) == 1:  # it is constant: keyed at both ends, or its neighbours would reach into it
+        # it is constant: keyed at both ends, or its neighbours would reach into it
+        if len(reduced.index) == 1:
             reduced = Keys(np.array([0, len(frames) - 1]), np.repeat(reduced.value, 2), np.zeros(2))
         return keyframes.from_reduced(reduced, frames)
     posed = fitted.curves[place]
     if posed is None:
         span, at = plan.spans[place], (track.path, track.index)
-        ends = sampled.values[[(frame - choice.first) * SAMPLES for frame in (span.first, span.last)], place]
+        ends = sampled.values[
+            [(frame - choice.first) * SAMPLES for frame in (span.first, span.last)], place
+        ]
         has_curve = at in plan.curves[track.block] or at in plan.moved_by_strips[track.block]
-        if not has_curve and not posing.is_seen(fitted, place, ends - before.still[place], choice.error):
+        if not has_curve and not posing.is_seen(
+            fitted, place, ends - before.still[place], choice.error
+        ):
             return None
         index = np.array([0, len(frames) - 1][: len(frames)])
         posed = PoseKeys(index, ends[: len(index)], np.zeros(len(index)), np.zeros(len(index)))
@@ -150,26 +203,43 @@ def part_of(curve: TakeCurve, first: int, last: int) -> dict:
 
 def trim(keys: dict, span: placing.Span, curve: TakeCurve | None) -> dict:
     """Keys of a take's curve, cut to a span. curve: what it has itself."""
-    if len(keys["co"]) < 2 or (keys["co"][0, 0] >= span.first - 0.5 and keys["co"][-1, 0] <= span.last + 0.5):
+    if len(keys["co"]) < 2 or (
+        keys["co"][0, 0] >= span.first - 0.5 and keys["co"][-1, 0] <= span.last + 0.5
+    ):
         return keys
-    return keyframes.keys_between(keys, span.first, span.last, (Curve.of_keys(keys) if curve is None else curve).value_at)
+    return keyframes.keys_between(
+        keys, span.first, span.last, (Curve.of_keys(keys) if curve is None else curve).value_at
+    )
 
 
-def _place(plan: Plan, block: int, new: NewCurve, outside: float | None, horizon: tuple[float, float]) -> NewCurve:
-    """The take's keys of one curve with the animator's around them. outside: without a curve, the value before and after the take, in an
-    action that continues there."""
-    choice, old = plan.choice, None if plan.is_alone else plan.curves[block].get((new.path, new.index))
-    name, of_take, is_inserted = line_records.curve_name(block, new.path, new.index), new.keys, choice.how == "INSERT"
+def _place(
+    plan: Plan, block: int, new: NewCurve, outside: float | None, horizon: tuple[float, float]
+) -> NewCurve:
+    """The take's keys of one curve with the animator's around them. outside: without a curve, the
+    value before and after the take, in an action that continues there."""
+    choice, old = (
+        plan.choice,
+        None if plan.is_alone else plan.curves[block].get((new.path, new.index)),
+    )
+    name, of_take, is_inserted = (
+        line_records.curve_name(block, new.path, new.index),
+        new.keys,
+        choice.how == "INSERT",
+    )
     if old is not None and len(old.keys["co"]):
         keys = placing.place_keys(new.span, of_take, old.shape(horizon), is_inserted)
     else:
         keys = of_take
         if outside is not None and not (old is not None and old.dropped):
             keys = placing.hold_around(new.span, keys, outside)
-        values = np.concatenate([keys[part][:, 1] for part in ("co", "handle_left", "handle_right")])
+        values = np.concatenate(
+            [keys[part][:, 1] for part in ("co", "handle_left", "handle_right")]
+        )
         keys = keyframes.select(keys, np.arange(1)) if np.ptp(values) < STILL else keys
     if choice.step > 1:
-        keys["interpolation"][_on(keys["co"][:, 0], new.span.start, new.span.last)] = keyframes.CONSTANT
+        keys["interpolation"][_on(keys["co"][:, 0], new.span.start, new.span.last)] = (
+            keyframes.CONSTANT
+        )
     return NewCurve(
         new.path,
         new.index,
@@ -179,23 +249,35 @@ def _place(plan: Plan, block: int, new: NewCurve, outside: float | None, horizon
         _of_take(keys, new.span, old, is_inserted),
         keyframes.select(old.keys, old.ends) if old is not None and old.ends is not None else None,
         _count_replaced(new.span, old, name, plan.line_keys.get(plan.line), is_inserted),
-        _count_edited(old, name, plan.line_keys, plan.names.before, new.span, bool(plan.earlier)) if choice.how == "REPLACE" else 0,
+        _count_edited(old, name, plan.line_keys, plan.names.before, new.span, bool(plan.earlier))
+        if choice.how == "REPLACE"
+        else 0,
     )
 
 
 def _of_take(keys: dict, span: placing.Span, old: KeptCurve | None, is_inserted: bool) -> dict:
-    """Of the new keys of a curve those that the commit sets: the take's, and those at the ends of its fades."""
+    """Of the new keys of a curve those that the commit sets: the take's, and those at the ends of
+    its fades."""
     times = keys["co"][:, 0]
     is_set = _on(times, span.first, span.last)
     if not is_inserted:
-        old_points = old.keys["co"].astype(np.float32) if old is not None else np.zeros((0, 2), np.float32)
+        old_points = (
+            old.keys["co"].astype(np.float32) if old is not None else np.zeros((0, 2), np.float32)
+        )
         is_old = (np.abs(keys["co"].astype(np.float32)[:, None] - old_points) < STILL).all(2).any(1)
         is_set |= _on(times, span.start, span.end) & ~is_old
     return keyframes.select(keys, is_set)
 
 
-def _count_replaced(span: placing.Span, old: KeptCurve | None, name: str, of_line: LineKeys | None, is_inserted: bool) -> int:
-    """Number of a curve's keys that the take replaces, including those written by the fades of an earlier commit of the line.
+def _count_replaced(
+    span: placing.Span,
+    old: KeptCurve | None,
+    name: str,
+    of_line: LineKeys | None,
+    is_inserted: bool,
+) -> int:
+    """Number of a curve's keys that the take replaces, including those written by the fades of an
+    earlier commit of the line.
 
     name: of the curve in `of_line`, the keys that earlier commits of the line set.
     """
@@ -209,12 +291,19 @@ def _count_replaced(span: placing.Span, old: KeptCurve | None, name: str, of_lin
 
 
 def _count_edited(
-    old: KeptCurve | None, name: str, known: Mapping[str, LineKeys], lines: Lines | None, span: placing.Span, was_elsewhere: bool
+    old: KeptCurve | None,
+    name: str,
+    known: Mapping[str, LineKeys],
+    lines: Lines | None,
+    span: placing.Span,
+    was_elsewhere: bool,
 ) -> int:
-    """Number of keys on a span that the animator moved or added on lines committed there, and, if the current line was elsewhere before,
-    the number of the animator's own keys that it now overlaps.
+    """Number of keys on a span that the animator moved or added on lines committed there, and, if
+    the current line was elsewhere before, the number of the animator's own keys that it now
+    overlaps.
 
-    known: keys written by each line.  lines: those of the action.  A curve without a line's keys is the animator's own.
+    known: keys written by each line.  lines: those of the action.  A curve without a line's keys is
+    the animator's own.
     """
     if old is None or lines is None:
         return 0
@@ -229,7 +318,9 @@ def _count_edited(
     if was_elsewhere:
         counted |= ~on_any
     counted &= ~line_records.of_any_line(known, name, old.keys)
-    return old.edited + int((counted & (times > span.first - 0.5) & (times < span.last + 0.5)).sum())
+    return old.edited + int(
+        (counted & (times > span.first - 0.5) & (times < span.last + 0.5)).sum()
+    )
 
 
 def _on(times: np.ndarray, first: int, last: int) -> np.ndarray:
@@ -238,7 +329,8 @@ def _on(times: np.ndarray, first: int, last: int) -> np.ndarray:
 
 
 def _other_curves(before: Before, plan: Plan) -> list[tuple[int, NewCurve]]:
-    """(block, keys) of curves of the take besides the rig's tracks, such as one that the animator added by hand."""
+    """(block, keys) of curves of the take besides the rig's tracks, such as one that the animator
+    added by hand."""
     choice = plan.choice
     steps = np.arange(choice.first, choice.last + 1.0, choice.step)
 
@@ -256,11 +348,20 @@ def _other_curves(before: Before, plan: Plan) -> list[tuple[int, NewCurve]]:
     ]
 
 
-def _hold_in_gap(plan: Plan, there: Block, moved: Sequence[NewCurve], horizon: tuple[float, float]) -> list[NewCurve]:
-    """Keys that hold the properties of a data-block which the take does not move (`moved`) during it, and let them continue after it."""
+def _hold_in_gap(
+    plan: Plan, there: Block, moved: Sequence[NewCurve], horizon: tuple[float, float]
+) -> list[NewCurve]:
+    """Keys that hold the properties of a data-block which the take does not move (`moved`) during
+    it, and let them continue after it."""
     span, places = plan.choice.span, {(one.path, one.index) for one in moved}
     return [
-        NewCurve(path, index, "", placing.open_gap(span, curve.shape(*horizon)) if len(curve.keys["co"]) else curve.keys, span)
+        NewCurve(
+            path,
+            index,
+            "",
+            placing.open_gap(span, curve.shape(*horizon)) if len(curve.keys["co"]) else curve.keys,
+            span,
+        )
         for (path, index), curve in there.curves.items()
         if (path, index) not in places
     ]
@@ -272,8 +373,15 @@ def _line_keys(before: Before, plan: Plan, curves: list[list[NewCurve]]) -> dict
     if plan.choice.how == "INSERT":
         known.pop(line, None)
         shift = plan.choice.span.end - plan.choice.first
-        later = {old.name for old in names.before.lines if old.first >= plan.choice.first} if names.before else set()
-        known = {name: of_line.later(shift) if name in later else of_line for name, of_line in known.items()}
+        later = (
+            {old.name for old in names.before.lines if old.first >= plan.choice.first}
+            if names.before
+            else set()
+        )
+        known = {
+            name: of_line.later(shift) if name in later else of_line
+            for name, of_line in known.items()
+        }
     none = keyframes.on_every_frame(np.zeros(0), np.zeros(0))
     # With Add the result includes the animator's own keys, so it is not only the line's.
     new = {
@@ -293,11 +401,13 @@ def _line_keys(before: Before, plan: Plan, curves: list[list[NewCurve]]) -> dict
 class Report:
     """The result of a commit.
 
-    actions: names.  keys: number of new keys.  total: number of all keys in the actions.  key_frames: number of frames with a new
-    key.  first, frames: first committed frame and their number.  poses: of the mouth, counted from the first frame; None unless
-    keys are poses and the mouth is committed.  error: largest lip error in mm; None if every key was kept or the mouth is left out.
-    edited: number of keys the animator had set or edited that this commit replaced.  earlier: action that still has them, or "".
-    twice: the line, if it was added on top of itself.  stale: how the voice has changed since the take was made, or "".
+    actions: names.  keys: number of new keys.  total: number of all keys in the actions.
+     key_frames: number of frames with a new key.  first, frames: first committed frame and their
+    number.  poses: of the mouth, counted from the first frame; None unless keys are poses and the
+    mouth is committed.  error: largest lip error in mm; None if every key was kept or the mouth is
+    left out. edited: number of keys the animator had set or edited that this commit replaced.
+     earlier: action that still has them, or "". twice: the line, if it was added on top of itself.
+     stale: how the voice has changed since the take was made, or "".
     """
 
     actions: tuple[str, ...]
@@ -316,9 +426,14 @@ class Report:
     @property
     def sentence(self) -> str:
         """The message for the animator: short, or the status bar cuts it off."""
-        keys = f"{self.keys} keys" if self.keys == self.total else f"{self.keys} new keys ({self.total} in all)"
+        keys = (
+            f"{self.keys} keys"
+            if self.keys == self.total
+            else f"{self.keys} new keys ({self.total} in all)"
+        )
         sentence = (
-            f"Committed to “{line_records.shorten(self.actions[0], _LONGEST_NAME)}”: {keys} on {self.key_frames} of {self.frames} frames"
+            f"Committed to “{line_records.shorten(self.actions[0], _LONGEST_NAME)}”: "
+            f"{keys} on {self.key_frames} of {self.frames} frames"
         )
         if self.poses:
             sentence += f", {poses_in(self.poses)} mouth poses"
@@ -326,32 +441,60 @@ class Report:
 
     @property
     def warnings(self) -> list[str]:
-        """Warnings for the animator: edited keys that were replaced, a line added twice, a take of a voice that has changed since."""
+        """Warnings for the animator: edited keys that were replaced, a line added twice, a take of
+        a voice that has changed since."""
         twice = self.twice and (
-            f"“{line_records.shorten(self.twice, _LONGEST_NAME)}” was committed here before and is added to itself: undo, or use Replace"
+            f"“{line_records.shorten(self.twice, _LONGEST_NAME)}” was committed here before and "
+            f"is added to itself: undo, or use Replace"
         )
-        return [*filter(None, (twice or edited_warning(self.edited, self.earlier), stale_warning(self.stale)))]
+        return [
+            *filter(
+                None,
+                (twice or edited_warning(self.edited, self.earlier), stale_warning(self.stale)),
+            )
+        ]
 
 
 def stale_warning(stale: str) -> str:
-    """A warning that a take was committed unchanged though its voice has changed since; "" if it has not."""
-    return stale and f"{stale}; the take was committed as it was made: undo and press Re-sync to fit it"
+    """A warning that a take was committed unchanged though its voice has changed since; "" if it
+    has not."""
+    return (
+        stale
+        and f"{stale}; the take was committed as it was made: undo and press Re-sync to fit it"
+    )
 
 
 def edited_warning(edited: int, earlier: str) -> str:
-    """A warning about the number of the animator's keys that were replaced, and the action that still has them; "" for none."""
+    """A warning about the number of the animator's keys that were replaced, and the action that
+    still has them; "" for none."""
     if not edited:
         return ""
-    keys = "1 key that you had set or edited was" if edited == 1 else f"{edited} keys that you had set or edited were"
-    return f"{keys} replaced" + (f"; your action “{earlier}” still has {'it' if edited == 1 else 'them'}" if earlier else "")
+    keys = (
+        "1 key that you had set or edited was"
+        if edited == 1
+        else f"{edited} keys that you had set or edited were"
+    )
+    return f"{keys} replaced" + (
+        f"; your action “{earlier}” still has {'it' if edited == 1 else 'them'}" if earlier else ""
+    )
 
 
 def report(
-    before: Before, plan: Plan, sampled: Sampled, fitted: Fitted, drawing: Drawing, actions: tuple[str, ...], total: int, earlier: str
+    before: Before,
+    plan: Plan,
+    sampled: Sampled,
+    fitted: Fitted,
+    drawing: Drawing,
+    actions: tuple[str, ...],
+    total: int,
+    earlier: str,
 ) -> Report:
-    """The report of a commit. actions: names of those written.  total: number of their keys.  earlier: name of the action that still has
-    the edited keys, or ""."""
-    choice, written = plan.choice, [one for curves in (*drawing.curves, *drawing.above) for one in curves]
+    """The report of a commit. actions: names of those written.  total: number of their keys.
+    earlier: name of the action that still has the edited keys, or ""."""
+    choice, written = (
+        plan.choice,
+        [one for curves in (*drawing.curves, *drawing.above) for one in curves],
+    )
     times = np.concatenate([np.zeros(0), *(one.keys["co"][:, 0] for one in written)])
     on_take = times[(times > choice.first - 0.5) & (times < choice.last + 0.5)]
     stays = 0 if plan.is_alone else before.key_count - drawing.replaced
@@ -362,7 +505,9 @@ def report(
         len(np.unique(np.rint(on_take))),
         choice.first,
         len(sampled.frames),
-        fitted.columns[0] if isinstance(fitted, posing.PoseFit) and "Mouth" in choice.regions else None,
+        fitted.columns[0]
+        if isinstance(fitted, posing.PoseFit) and "Mouth" in choice.regions
+        else None,
         fitted.error if fitted is not None and choice.regions & OF_SPEECH else None,
         sum(drawing.edited),
         earlier,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Samples the values that a take is committed with, at parts of frames, and fits few keys to them."""
+"""Samples the values that a take is committed with, at parts of frames, and fits few keys to
+them."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ Fitted = posing.PoseFit | reduction.Fit | None  # None: every key of the take st
 
 @dataclass(frozen=True)
 class Sampled:
-    """Values of the rig's tracks. frames: whole scene frames [T].  values [S, tracks] at keys.times_of(frames).  moved [tracks]:
-    whether the commit moves a track."""
+    """Values of the rig's tracks. frames: whole scene frames [T].  values [S, tracks] at
+    keys.times_of(frames).  moved [tracks]: whether the commit moves a track."""
 
     frames: np.ndarray
     values: np.ndarray
@@ -28,9 +29,12 @@ class Sampled:
 
 
 def sample(before: Before, plan: Plan) -> Generator[float, None, Sampled]:
-    """Sample a take, added to the animator's animation where that was chosen. Returns the Sampled; shape keys stay within their ranges,
-    tracks without a curve at rest."""
-    tracks, adds = before.meter.driver.tracks, plan.choice.how == "ADD" and plan.choice.to != "STRIP"
+    """Sample a take, added to the animator's animation where that was chosen. Returns the Sampled;
+    shape keys stay within their ranges, tracks without a curve at rest."""
+    tracks, adds = (
+        before.meter.driver.tracks,
+        plan.choice.how == "ADD" and plan.choice.to != "STRIP",
+    )
     frames = np.arange(plan.choice.first, plan.choice.last + 1)
     times = times_of(frames)
     values = np.empty((len(times), len(tracks)))
@@ -48,7 +52,9 @@ def sample(before: Before, plan: Plan) -> Generator[float, None, Sampled]:
         current[:, place] = _sample_curve(curve_there, times, before.still[place])
         yield 0.5 + 0.5 * place / len(tracks)
     summed, moving = add_take(before, current, values, moving)
-    both = Sampled(frames, np.where(plan.is_above, values, summed), moving | (plan.is_chosen & plan.is_above))
+    both = Sampled(
+        frames, np.where(plan.is_above, values, summed), moving | (plan.is_chosen & plan.is_above)
+    )
     return (yield from _hold(before, plan, both))
 
 
@@ -60,15 +66,24 @@ def _hold(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None
     return Sampled(sampled.frames, held, sampled.moved)
 
 
-def add_take(before: Before, current: np.ndarray, values: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The animator's values [S, tracks] with the take's added on tracks that are moving [tracks], and which are then: a rotation moves
-    as a whole."""
+def add_take(
+    before: Before, current: np.ndarray, values: np.ndarray, moving: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The animator's values [S, tracks] with the take's added on tracks that are moving [tracks],
+    and which are then: a rotation moves as a whole."""
     rest, moving = np.array([track.rest for track in before.meter.driver.tracks]), moving.copy()
     summed = np.where(moving, current + values - rest, current)
     for rotation, mode in zip(before.meter.rotations, before.rotation_modes):
         places = list(rotation)
-        if moving[places].any() and mode in ("QUATERNION", "AXIS_ANGLE") and len(places) == mapping.rotation_length(mode):
-            turns = [rotvec_to_matrix(mapping.rotation_vectors(part[:, places], mode)) for part in (current, values)]
+        if (
+            moving[places].any()
+            and mode in ("QUATERNION", "AXIS_ANGLE")
+            and len(places) == mapping.rotation_length(mode)
+        ):
+            turns = [
+                rotvec_to_matrix(mapping.rotation_vectors(part[:, places], mode))
+                for part in (current, values)
+            ]
             summed[:, places] = mapping.rotation_values(matrix_to_rotvec(turns[0] @ turns[1]), mode)
             moving[places] = True
     for place in np.flatnonzero(moving).tolist():
@@ -77,15 +92,30 @@ def add_take(before: Before, current: np.ndarray, values: np.ndarray, moving: np
 
 
 def fit(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None, Fitted]:
-    """Find the few keys whose curves are the same but for the chosen error. Yields progress; returns the Fitted."""
+    """Find the few keys whose curves are the same but for the chosen error. Yields progress;
+    returns the Fitted."""
     choice = plan.choice
     if choice.step > 1:
-        return (yield from stepping.fit(before, sampled.frames, sampled.values, sampled.moved, choice.step, choice.keys, choice.error))
+        return (
+            yield from stepping.fit(
+                before,
+                sampled.frames,
+                sampled.values,
+                sampled.moved,
+                choice.step,
+                choice.keys,
+                choice.error,
+            )
+        )
     if choice.error <= 0:
         return None
     if choice.keys == "POSES":
         regions = list(before.regions)
-        return (yield from posing.fit(before.meter, sampled.frames, sampled.values, sampled.moved, regions, choice.error))
+        return (
+            yield from posing.fit(
+                before.meter, sampled.frames, sampled.values, sampled.moved, regions, choice.error
+            )
+        )
     return (yield from reduction.fit(before.meter, sampled.frames, sampled.values, choice.error))
 
 
@@ -95,7 +125,8 @@ def _sample_curve(curve, times: np.ndarray, default: float) -> np.ndarray:
 
 
 def _in_range(before: Before, place: int, values: np.ndarray) -> np.ndarray:
-    """Values [S] of a track, clamped to its limits as Blender shows them, without the corners between frames at which no key could be."""
+    """Values [S] of a track, clamped to its limits as Blender shows them, without the corners
+    between frames at which no key could be."""
     limits = before.limits[place]
     clamped = values if limits is None else np.clip(values, *limits)
     return values if (clamped == values).all() else through(clamped[::SAMPLES], SAMPLES)

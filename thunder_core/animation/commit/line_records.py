@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a commit records on an action, in its custom properties: the lines that name it, and of each line its keys and its score.
+"""What a commit records on an action, in its custom properties: the lines that name it, and of each
+line its keys and its score.
 
-Names: an action is called after its lines, behind its own name if an animator gave it one. Keys: those not edited since are replaced when
-the line is committed again. Scores: mesh-to-speech responds to the invisible tenths of a millimetre that a commit leaves out to save keys.
-So the loss of a line by its commit is measured once and added to all its later scores.
+Names: an action is called after its lines, behind its own name if an animator gave it one. Keys:
+those not edited since are replaced when the line is committed again. Scores: mesh-to-speech
+responds to the invisible tenths of a millimetre that a commit leaves out to save keys. So the loss
+of a line by its commit is measured once and added to all its later scores.
 """
 
 from __future__ import annotations
@@ -23,9 +25,11 @@ _LONGEST = 60  # bytes of a name; Blender cuts longer ones, before 5.0 at 63
 _LONGEST_PART = 24  # letters of the name's first part, and of each line if there are several
 BLENDERS_NUMBER = re.compile(r"\.\d{3,}$")  # suffix that Blender appends to a name in use
 _NUMBER = re.compile(r"(\.\d{3,}| \d+)$")  # the same, or the number appended here
-KEYS = "thunder_keys"  # custom property of an action: checksums of the keys that each committed line wrote
+# custom property of an action: checksums of the keys that each committed line wrote
+KEYS = "thunder_keys"
 _DIGITS = 6  # hexadecimal digits of a key's checksum
-SCORES = "thunder_line_scores"  # custom property of an action: the take's score and the committed score of each line
+# custom property of an action: the take's score and the committed score of each line
+SCORES = "thunder_line_scores"
 UNSEEN_MM = 0.6  # invisible lip error; a commit's loss within it is not counted
 
 
@@ -48,14 +52,18 @@ class Line:
 
     def later(self, frames: int) -> Line:
         """The same line moved by `frames`."""
-        return replace(self, **{name: getattr(self, name) + frames for name in ("first", "last", "start", "end")})
+        return replace(
+            self,
+            **{name: getattr(self, name) + frames for name in ("first", "last", "start", "end")},
+        )
 
 
 @dataclass(frozen=True)
 class Lines:
     """The lines of an action in order of time.
 
-    base: the animator's own name for the action, "" for none (in files of earlier versions the character's name).
+    base: the animator's own name for the action, "" for none (in files of earlier versions the
+    character's name).
     """
 
     base: str = ""
@@ -63,20 +71,26 @@ class Lines:
 
     @property
     def name(self) -> str:
-        """“one + two”, after an action's own name “Scene 12 · one + two”; too many lines for a name are “one + two + 7 more”."""
-        names = list(dict.fromkeys(line.name for line in sorted(self.lines, key=lambda line: line.first)))
+        """“one + two”, after an action's own name “Scene 12 · one + two”; too many lines for a name
+        are “one + two + 7 more”."""
+        names = list(
+            dict.fromkeys(line.name for line in sorted(self.lines, key=lambda line: line.first))
+        )
         start = f"{shorten(self.base, _LONGEST_PART)} · " if self.base else ""
         for listed in range(len(names), 0, -1):
             more = len(names) - listed
             rest = f" + {more} more" if more else ""
             left = _LONGEST - _length(start) - _length(rest)
-            joined = " + ".join(shorten(name, _LONGEST_PART if len(names) > 1 else left) for name in names[:listed])
+            joined = " + ".join(
+                shorten(name, _LONGEST_PART if len(names) > 1 else left) for name in names[:listed]
+            )
             if _length(joined) <= left:
                 return start + joined + rest
         return f"{start}{len(names)} lines"
 
     def with_line(self, line: Line, how: str, shift: int) -> Lines:
-        """These lines with one more; `how` as in ThunderCommit: REPLACE drops those it covers, INSERT moves later ones."""
+        """These lines with one more; `how` as in ThunderCommit: REPLACE drops those it covers,
+        INSERT moves later ones."""
         lines = self.lines
         if how == "REPLACE":
             lines = tuple(old for old in lines if old.first < line.first or old.last > line.last)
@@ -85,15 +99,24 @@ class Lines:
         return Lines(self.base, (*lines, line))
 
     def without(self, again: Sequence[Line], regions: frozenset[str]) -> Lines:
-        """These lines without those that are committed again in some regions; elsewhere they stay."""
-        remaining = (replace(old, regions=old.regions - regions) if old in again else old for old in self.lines)
-        return Lines(self.base, tuple(old for old, was in zip(remaining, self.lines) if was not in again or old.regions))
+        """These lines without those that are committed again in some regions; elsewhere they
+        stay."""
+        remaining = (
+            replace(old, regions=old.regions - regions) if old in again else old
+            for old in self.lines
+        )
+        return Lines(
+            self.base,
+            tuple(
+                old for old, was in zip(remaining, self.lines) if was not in again or old.regions
+            ),
+        )
 
 
 @dataclass(frozen=True)
 class Naming:
-    """Names for the actions of a commit: the lines of the action it goes into before it (None: an animator's own), and
-    with the new line."""
+    """Names for the actions of a commit: the lines of the action it goes into before it (None: an
+    animator's own), and with the new line."""
 
     before: Lines | None
     lines: Lines
@@ -117,7 +140,8 @@ def lines_of(action) -> Lines | None:
 
 
 def _record(action, name: str) -> dict:
-    """What a custom property of an action holds as JSON. Raises one of records.UNREADABLE if there is none, or not one of ours."""
+    """What a custom property of an action holds as JSON. Raises one of records.UNREADABLE if there
+    is none, or not one of ours."""
     record = json.loads(action[name])
     if not records.is_readable(record):
         raise ValueError
@@ -125,9 +149,17 @@ def _record(action, name: str) -> dict:
 
 
 def _line(name, *stored) -> Line:
-    """A line from what is stored of it: its frames, in later records with its leads, and its regions."""
+    """A line from what is stored of it: its frames, in later records with its leads, and its
+    regions."""
     first, last, start, end = [*map(records.frames, stored[:4]), 0, 0][:4]
-    return Line(str(name), first, last, start, end, frozenset(map(str, stored[4])) if len(stored) > 4 else frozenset())
+    return Line(
+        str(name),
+        first,
+        last,
+        start,
+        end,
+        frozenset(map(str, stored[4])) if len(stored) > 4 else frozenset(),
+    )
 
 
 def remember_lines(action, lines: Lines) -> None:
@@ -136,18 +168,26 @@ def remember_lines(action, lines: Lines) -> None:
         {
             records.KEY: records.VERSION,
             "base": lines.base,
-            "lines": [[line.name, line.first, line.last, line.start, line.end, sorted(line.regions)] for line in lines.lines],
+            "lines": [
+                [line.name, line.first, line.last, line.start, line.end, sorted(line.regions)]
+                for line in lines.lines
+            ],
         }
     )
 
 
 def free_name(name: str, used: Collection[str]) -> str:
     """A name, with a number behind it if it is in use: “line one”, “line one 2”, “line one 3”."""
-    return next(free for free in (name, *(f"{name} {number}" for number in range(2, len(used) + 3))) if free not in used)
+    return next(
+        free
+        for free in (name, *(f"{name} {number}" for number in range(2, len(used) + 3)))
+        if free not in used
+    )
 
 
 def new_name(name: str, before: Lines | None, now: Lines) -> str | None:
-    """The new name of an action that was called `name` while it had the lines `before`; None if an animator named it."""
+    """The new name of an action that was called `name` while it had the lines `before`; None if an
+    animator named it."""
     if before is None or not name.startswith(before.name):
         return None
     return now.name + _NUMBER.sub("", name[len(before.name) :])
@@ -172,8 +212,8 @@ def shorten(text: str, most: int) -> str:
 class LineKeys:
     """The keys that commits of one line set.
 
-    shift: frames by which they have moved since.  curves: hashes of these keys, by curve name (`curve_name`).  ends: of these, keys
-    kept as the ends of a replaced line (`placing.Remaining`).
+    shift: frames by which they have moved since.  curves: hashes of these keys, by curve name
+    (`curve_name`).  ends: of these, keys kept as the ends of a replaced line (`placing.Remaining`).
     """
 
     shift: int = 0
@@ -189,14 +229,21 @@ class LineKeys:
         return _is_among(keys, self.shift, self.ends.get(curve, frozenset()))
 
     def with_keys(self, curves: dict[str, tuple[dict, dict, dict]]) -> LineKeys:
-        """Add what a commit set. curves: {name: (all keys now, keys it set, kept ends)}. Hashes of keys that no longer exist are
-        dropped."""
+        """Add what a commit set. curves: {name: (all keys now, keys it set, kept ends)}. Hashes of
+        keys that no longer exist are dropped."""
         all_curves, all_ends = dict(self.curves), dict(self.ends)
         for name, (now, set_now, ends) in curves.items():
             there, new = _sums(now, self.shift), frozenset(_sums(set_now, self.shift))
             all_curves[name] = all_curves.get(name, frozenset()).union(new).intersection(there)
-            all_ends[name] = all_ends.get(name, frozenset()).union(_sums(ends, self.shift)).difference(new).intersection(there)
-        return replace(self, curves=all_curves, ends={name: sums for name, sums in all_ends.items() if sums})
+            all_ends[name] = (
+                all_ends.get(name, frozenset())
+                .union(_sums(ends, self.shift))
+                .difference(new)
+                .intersection(there)
+            )
+        return replace(
+            self, curves=all_curves, ends={name: sums for name, sums in all_ends.items() if sums}
+        )
 
     def later(self, frames: int) -> LineKeys:
         """The same keys moved by `frames`."""
@@ -204,8 +251,12 @@ class LineKeys:
 
 
 def of_any_line(lines: Mapping[str, LineKeys], name: str, keys: dict) -> np.ndarray:
-    """Mask [count] of the keys of the curve `name` that any line set and nobody has edited since."""
-    return np.any([np.zeros(len(keys["co"]), bool), *(line.has(name, keys) for line in lines.values())], axis=0)
+    """Mask [count] of the keys of the curve `name` that any line set and nobody has edited
+    since."""
+    return np.any(
+        [np.zeros(len(keys["co"]), bool), *(line.has(name, keys) for line in lines.values())],
+        axis=0,
+    )
 
 
 def curve_name(block: int, path: str, index: int) -> str:
@@ -215,21 +266,28 @@ def curve_name(block: int, path: str, index: int) -> str:
 
 def _is_among(keys: dict, shift: int, known: frozenset[str]) -> np.ndarray:
     """True for keys with a recorded checksum, a mask [count]."""
-    return np.array([one in known for one in _sums(keys, shift)] if known else np.zeros(len(keys["co"])), bool)
+    return np.array(
+        [one in known for one in _sums(keys, shift)] if known else np.zeros(len(keys["co"])), bool
+    )
 
 
 def _sums(keys: dict, shift: int) -> list[str]:
     """A sum of every key's time and value, `shift` frames earlier."""
     times = np.rint(100 * (keys["co"][:, 0].astype(float) - shift)).astype("<i8")
     values = keys["co"][:, 1].astype("<f4")
-    return [f"{zlib.crc32(time.tobytes() + value.tobytes()):08x}"[:_DIGITS] for time, value in zip(times, values)]
+    return [
+        f"{zlib.crc32(time.tobytes() + value.tobytes()):08x}"[:_DIGITS]
+        for time, value in zip(times, values)
+    ]
 
 
 def keys_of(action) -> dict[str, LineKeys]:
-    """Keys that lines set in an action, by line; empty if nothing is recorded. action: what has its custom properties."""
+    """Keys that lines set in an action, by line; empty if nothing is recorded. action: what has its
+    custom properties."""
     try:
         return {
-            str(name): LineKeys(records.frames(shift), *map(_split_sums, (curves, *more)))  # older records have no ends
+            # older records have no ends
+            str(name): LineKeys(records.frames(shift), *map(_split_sums, (curves, *more)))
             for name, (shift, curves, *more) in _record(action, KEYS)["lines"].items()
         }
     except records.UNREADABLE:
@@ -238,7 +296,10 @@ def keys_of(action) -> dict[str, LineKeys]:
 
 def _split_sums(curves: dict[str, str]) -> dict[str, frozenset[str]]:
     """The sums of each curve from one text."""
-    return {str(curve): frozenset(sums[at : at + _DIGITS] for at in range(0, len(sums), _DIGITS)) for curve, sums in curves.items()}
+    return {
+        str(curve): frozenset(sums[at : at + _DIGITS] for at in range(0, len(sums), _DIGITS))
+        for curve, sums in curves.items()
+    }
 
 
 def _join_sums(curves: dict[str, frozenset[str]]) -> dict[str, str]:
@@ -248,7 +309,10 @@ def _join_sums(curves: dict[str, frozenset[str]]) -> dict[str, str]:
 
 def remember_keys(action, lines: Mapping[str, LineKeys]) -> None:
     """Store in an action the keys that lines set in it."""
-    kept = {name: [line.shift, _join_sums(line.curves), *([_join_sums(line.ends)] if line.ends else [])] for name, line in lines.items()}
+    kept = {
+        name: [line.shift, _join_sums(line.curves), *([_join_sums(line.ends)] if line.ends else [])]
+        for name, line in lines.items()
+    }
     action[KEYS] = json.dumps({records.KEY: records.VERSION, "lines": kept})
 
 
@@ -257,10 +321,12 @@ def remember_keys(action, lines: Mapping[str, LineKeys]) -> None:
 
 @dataclass(frozen=True)
 class LineScore:
-    """Data of a committed line's lip-sync; scores are 0 … 100, per frame [T] at 25 fps from the sound's start on.
+    """Data of a committed line's lip-sync; scores are 0 … 100, per frame [T] at 25 fps from the
+    sound's start on.
 
-    take, take_per_frame: of the take that was committed.  made, made_per_frame: of the keys as they were committed, None until
-    they were scored.  share: of their difference that is not counted, 0 … 1.
+    take, take_per_frame: of the take that was committed.  made, made_per_frame: of the keys as they
+    were committed, None until they were scored.  share: of their difference that is not counted, 0
+    … 1.
     """
 
     take: float
@@ -274,20 +340,26 @@ class LineScore:
         return replace(self, made=float(total), made_per_frame=np.asarray(per_frame, np.float32))
 
     def correct(self, total: float, per_frame: np.ndarray) -> tuple[float, np.ndarray]:
-        """The score to show where the line's keys now score total and per_frame [T]. As they are until `made` is known."""
+        """The score to show where the line's keys now score total and per_frame [T]. As they are
+        until `made` is known."""
         if self.made is None or self.made_per_frame is None:
             return total, per_frame
-        corrected = _correct(np.array([total]), np.array([self.take]), np.array([self.made]), self.share)
+        corrected = _correct(
+            np.array([total]), np.array([self.take]), np.array([self.made]), self.share
+        )
         take, made = (np.full(len(per_frame), whole, float) for whole in (self.take, self.made))
         for values, known in ((take, self.take_per_frame), (made, self.made_per_frame)):
             if known is not None and self.take_per_frame is not None:
                 count = min(len(values), len(known))
                 values[:count] = known[:count]
-        return float(corrected[0]), _correct(np.asarray(per_frame, float), take, made, self.share).astype(np.float32)
+        return float(corrected[0]), _correct(
+            np.asarray(per_frame, float), take, made, self.share
+        ).astype(np.float32)
 
 
 def _correct(now: np.ndarray, take: np.ndarray, made: np.ndarray, share: float) -> np.ndarray:
-    """Scores with the correction; lips that match less than the committed ones get less of it, so that they do not rank higher."""
+    """Scores with the correction; lips that match less than the committed ones get less of it, so
+    that they do not rank higher."""
     alike = np.minimum(1.0, now / np.maximum(made, 1.0))
     return np.clip(now + share * (take - made) * alike, 0.0, 100.0)
 
@@ -299,34 +371,50 @@ def score_of_take(total: float, per_frame: np.ndarray | None, error_mm: float) -
     """
     if not np.isfinite(total):
         return None
-    return LineScore(float(total), per_frame, min(1.0, UNSEEN_MM / error_mm) if error_mm > 0 else 1.0)
+    return LineScore(
+        float(total), per_frame, min(1.0, UNSEEN_MM / error_mm) if error_mm > 0 else 1.0
+    )
 
 
 def score_of(action, line: str) -> LineScore | None:
     """The score of a line that is stored in an action, None if there is none."""
     try:
         record = action[SCORES]["lines"][line] if records.is_readable(action[SCORES]) else {}
-        arrays = {name: np.array(record[name], np.float32) if name in record else None for name in ("take_per_frame", "made_per_frame")}
-        numbers = [float(record[name]) for name in ("take", "share", *(("made",) if "made" in record else ()))]
+        arrays = {
+            name: np.array(record[name], np.float32) if name in record else None
+            for name in ("take_per_frame", "made_per_frame")
+        }
+        numbers = [
+            float(record[name])
+            for name in ("take", "share", *(("made",) if "made" in record else ()))
+        ]
     except records.UNREADABLE:
         return None  # written by something else, or not at all
     known = [array for array in arrays.values() if array is not None]
-    if not np.isfinite(numbers).all() or any(array.ndim != 1 or not np.isfinite(array).all() for array in known):
+    if not np.isfinite(numbers).all() or any(
+        array.ndim != 1 or not np.isfinite(array).all() for array in known
+    ):
         return None
     made = numbers[2] if len(numbers) > 2 else None
-    return LineScore(numbers[0], arrays["take_per_frame"], numbers[1], made, arrays["made_per_frame"])
+    return LineScore(
+        numbers[0], arrays["take_per_frame"], numbers[1], made, arrays["made_per_frame"]
+    )
 
 
 def remember_score(action, line: str, score: LineScore | None) -> None:
     """Store a line's score in an action; None removes it."""
     stored = action.get(SCORES)
     lines = (
-        dict(stored["lines"].to_dict()) if hasattr(stored, "to_dict") and "lines" in stored and hasattr(stored["lines"], "to_dict") else {}
+        dict(stored["lines"].to_dict())
+        if hasattr(stored, "to_dict") and "lines" in stored and hasattr(stored["lines"], "to_dict")
+        else {}
     )
     lines.pop(line, None)
     if score is not None:
         lines[line] = {
-            name: np.asarray(value, np.float32).ravel() if isinstance(value, np.ndarray) else float(value)
+            name: np.asarray(value, np.float32).ravel()
+            if isinstance(value, np.ndarray)
+            else float(value)
             for name, value in vars(score).items()
             if value is not None
         }
@@ -344,6 +432,8 @@ def is_as_committed(action, line: str, curves: dict, read: Callable) -> bool:
     known = keys_of(action).get(line, LineKeys())
     by_name = {curve_name(*key): curve for key, curve in curves.items()}
     for name, sums in known.curves.items():
-        if sums and (name not in by_name or int(known.has(name, read(by_name[name])).sum()) < len(sums)):
+        if sums and (
+            name not in by_name or int(known.has(name, read(by_name[name])).sum()) < len(sums)
+        ):
             return False
     return bool(known.curves)

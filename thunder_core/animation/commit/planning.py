@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decides how a take goes into the animator's animation: into what, instead of which keys, and where it gets its leads."""
+"""Decides how a take goes into the animator's animation: into what, instead of which keys, and
+where it gets its leads."""
 
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, replace
@@ -11,18 +12,23 @@ from . import line_records, stepping
 from .before import Before, Block, Choice, Curve, Place, STILL, StripCurve, Take
 from .line_records import Line, LineKeys, Lines, Naming
 
-_SHORTEST_FADE = 2  # least frames between the animator's key and a lead; with fewer the curve would jump
+_SHORTEST_FADE = (
+    2  # least frames between the animator's key and a lead; with fewer the curve would jump
+)
 
 Track = tuple[int, str, int]  # block, path and index of an f-curve
 
 
 @dataclass(frozen=True)
 class KeptCurve:
-    """A curve of the animator's without the keys that are replaced because they are of the same line.
+    """A curve of the animator's without the keys that are replaced because they are of the same
+    line.
 
-    keys: those that stay.  dropped: number of keys removed: those an earlier commit of this line set, and later edits on its frames.
-    edited: number of these edits.  lines: lines committed to the curve's action.  of_line: mask of the keys set by a commit of this
-    line, None if there are none.  ends, gaps: see `placing.Remaining`.  led: outer frames of the leads the line had here."""
+    keys: those that stay.  dropped: number of keys removed: those an earlier commit of this line
+    set, and later edits on its frames. edited: number of these edits.  lines: lines committed to
+    the curve's action.  of_line: mask of the keys set by a commit of this line, None if there are
+    none.  ends, gaps: see `placing.Remaining`.  led: outer frames of the leads the line had
+    here."""
 
     curve: Curve
     keys: dict
@@ -35,23 +41,33 @@ class KeptCurve:
     led: tuple[int, ...] = ()
 
     def moves(self, start: int, end: int, before: int = 0, after: int = 0) -> bool:
-        """Whether the animator has a key in start … end, or the curve changes there or in the fades.
+        """Whether the animator has a key in start … end, or the curve changes there or in the
+        fades.
 
-        before, after: frames of the fades; they begin at the animator's last key before start and end at the first after end.
-        A key right beside a lead counts too, unless the line already had that lead.
+        before, after: frames of the fades; they begin at the animator's last key before start and
+        end at the first after end. A key right beside a lead counts too, unless the line already
+        had that lead.
         """
         keys = self.keys["co"][:, 0]
         if not len(keys):
             return False
         others = keys if self.of_line is None else keys[~self.of_line]
         had_lead = start in self.led or end in self.led
-        nearest_before, nearest_after = (0 if had_lead else min(fade, _SHORTEST_FADE - 1) for fade in (before, after))
+        nearest_before, nearest_after = (
+            0 if had_lead else min(fade, _SHORTEST_FADE - 1) for fade in (before, after)
+        )
         if ((others > start - nearest_before - 0.5) & (others < end + nearest_after + 0.5)).any():
             return True
         first = max([start - before, *others[others < start]])
         last = min([end + after, *others[others > end]])
         frames = np.arange(np.ceil(first), np.floor(last) + 1)
-        known = ~np.any([np.zeros(len(frames), bool), *((frames > low) & (frames < high) for low, high in self.gaps)], axis=0)
+        known = ~np.any(
+            [
+                np.zeros(len(frames), bool),
+                *((frames > low) & (frames < high) for low, high in self.gaps),
+            ],
+            axis=0,
+        )
         values = self.at(frames)
         stretches = np.split(values, np.flatnonzero(np.diff(known)) + 1)[0 if known[0] else 1 :: 2]
         return any(np.ptp(stretch) > STILL for stretch in stretches)
@@ -72,16 +88,17 @@ class KeptCurve:
 class Plan:
     """How a take goes into the animator's animation.
 
-    choice: the animator's, as it can be carried out, and with the leads that the take gets.
-    line, line_first, line_last: what is committed, and its frames without leads.
-    takes_part: whether the animator's actions are written, copied or played on.  keeps: whether they stay in the file although nothing
-    plays them.  names: of the actions.  line_keys: what lines have set before in the action that the take is written into.
-    earlier: commits of the line that are replaced.  is_added_again: whether it is added to itself.
+    choice: the animator's, as it can be carried out, and with the leads that the take gets. line,
+    line_first, line_last: what is committed, and its frames without leads. takes_part: whether the
+    animator's actions are written, copied or played on.  keeps: whether they stay in the file
+    although nothing plays them.  names: of the actions.  line_keys: what lines have set before in
+    the action that the take is written into. earlier: commits of the line that are replaced.
+     is_added_again: whether it is added to itself.
 
-    Of each data-block: curves: the animator's.  moved_by_strips: places of the take that strips move too.  old_strips: indices of the
-    strips that the take replaces.
-    Of each track: spans: the take's frames.  is_chosen: whether the take moves it and its region is chosen.  is_above: whether its keys go
-    into a new strip above the animator's.
+    Of each data-block: curves: the animator's.  moved_by_strips: places of the take that strips
+    move too.  old_strips: indices of the strips that the take replaces. Of each track: spans: the
+    take's frames.  is_chosen: whether the take moves it and its region is chosen.  is_above:
+    whether its keys go into a new strip above the animator's.
     """
 
     choice: Choice
@@ -109,24 +126,37 @@ class Plan:
 
 def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
     """Decide how a take is committed as chosen. Yields progress; returns the Plan."""
-    blocks, take = before.blocks, stepping.with_even_leads(before.take, before.scene_first, choice.step)
+    blocks, take = (
+        before.blocks,
+        stepping.with_even_leads(before.take, before.scene_first, choice.step),
+    )
     if choice.to == "OWN" and before.first_action is None:
         choice = replace(choice, to="NEW", how="REPLACE")
-    # A whole line that was a strip before, and is one again, is replaced; of a part the other parts stay.
+    # A whole line that was a strip before, and is one again, is replaced; of a part the other parts
+    # stay.
     is_whole = (choice.first, choice.last) == (take.first, take.last)
     again = is_whole and choice.to == "STRIP"
     old_strips = tuple(_strips_of_line(block, take, choice) if again else () for block in blocks)
     strips = [_strip_curves(block, gone) for block, gone in zip(blocks, old_strips)]
     by_strips = [frozenset(set(curves) & set(block.take)) for curves, block in zip(strips, blocks)]
     keeps, takes_part = choice.to == "NEW", True
-    if any(by_strips) and (choice.to == "NEW" or (choice.to == "COPY" and before.first_action is None)):
+    if any(by_strips) and (
+        choice.to == "NEW" or (choice.to == "COPY" and before.first_action is None)
+    ):
         # an active action would hide the strips on all frames: the take becomes one of them
-        choice, takes_part = replace(choice, to="STRIP", how="ADD" if choice.how == "ADD" else "REPLACE"), False
-    above = [frozenset() if choice.to == "STRIP" else moved - set(block.curves) for moved, block in zip(by_strips, blocks)]
+        choice, takes_part = (
+            replace(choice, to="STRIP", how="ADD" if choice.how == "ADD" else "REPLACE"),
+            False,
+        )
+    above = [
+        frozenset() if choice.to == "STRIP" else moved - set(block.curves)
+        for moved, block in zip(by_strips, blocks)
+    ]
     tracks = before.meter.driver.tracks
     is_above = np.array([(track.path, track.index) in above[track.block] for track in tracks], bool)
 
-    into = before.first_action if choice.to in ("COPY", "OWN") else None  # the block whose action is written, or copied
+    # the block whose action is written, or copied
+    into = before.first_action if choice.to in ("COPY", "OWN") else None
     lines, known = (None, {}) if into is None else (into.lines, before.line_keys)
     same = tuple(earlier_commits(take, choice, lines))
     earlier = same if choice.how == "REPLACE" and is_whole and take.line in known else ()
@@ -136,7 +166,9 @@ def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
         lines_here = block.lines.lines if takes_part and block.lines is not None else ()
         for place, curve in block.curves.items():
             name = line_records.curve_name(number, *place)
-            curves[number][place] = _keep(curve, take.line, name, earlier, lines_here, known, choice)
+            curves[number][place] = _keep(
+                curve, take.line, name, earlier, lines_here, known, choice
+            )
             yield 0.0
     is_chosen = np.array(
         [
@@ -153,14 +185,25 @@ def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
         for number in np.flatnonzero(is_chosen).tolist():
             track, at = tracks[number], (tracks[number].path, tracks[number].index)
             played = strips[track.block].get(at, []) if is_in_strip[number] else []
-            kept = [curves[track.block][at]] if takes_part and choice.to != "NEW" and at in curves[track.block] else []
+            kept = (
+                [curves[track.block][at]]
+                if takes_part and choice.to != "NEW" and at in curves[track.block]
+                else []
+            )
             under[track.block, *at] = [*played, *kept], before.regions[number]
-        together = {(track.block, track.path, track.index) for track, chosen in zip(tracks, is_chosen & is_in_strip) if chosen}
+        together = {
+            (track.block, track.path, track.index)
+            for track, chosen in zip(tracks, is_chosen & is_in_strip)
+            if chosen
+        }
         with_leads, spans = _with_leads(choice, take, under, together, known)
     grid = before.scene_first, choice.step
     first, last = stepping.on_grid(with_leads.first, with_leads.last, *grid)
     with_leads = replace(with_leads, first=first, last=last)
-    spans = {track: placing.Span(*stepping.on_grid(span.first, span.last, *grid), span.blend) for track, span in spans.items()}
+    spans = {
+        track: placing.Span(*stepping.on_grid(span.first, span.last, *grid), span.blend)
+        for track, span in spans.items()
+    }
     return Plan(
         with_leads,
         take.line,
@@ -175,38 +218,54 @@ def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
         tuple(curves),
         tuple(by_strips),
         old_strips,
-        tuple(spans.get((track.block, track.path, track.index), with_leads.span) for track in tracks),
+        tuple(
+            spans.get((track.block, track.path, track.index), with_leads.span) for track in tracks
+        ),
         is_chosen,
         is_above,
     )
 
 
-def _names(into: Block | None, line: str, of_line: Choice, choice: Choice, earlier: Collection[Line]) -> Naming:
+def _names(
+    into: Block | None, line: str, of_line: Choice, choice: Choice, earlier: Collection[Line]
+) -> Naming:
     """The names after a line is committed.
 
-    into: whose action it goes into, None for a new one.  of_line: the frames of the line itself.  choice: with the leads that it got.
-    earlier: commits of it that are replaced.
+    into: whose action it goes into, None for a new one.  of_line: the frames of the line itself.
+     choice: with the leads that it got. earlier: commits of it that are replaced.
     """
     before = into.lines if into is not None else None
-    base = before or Lines(line_records.BLENDERS_NUMBER.sub("", into.action) if into is not None and into.action is not None else "")
-    regions = choice.regions.union(*(old.regions for old in base.lines if (old.start, old.end) == (choice.first, choice.last)))
+    base = before or Lines(
+        line_records.BLENDERS_NUMBER.sub("", into.action)
+        if into is not None and into.action is not None
+        else ""
+    )
+    regions = choice.regions.union(
+        *(old.regions for old in base.lines if (old.start, old.end) == (choice.first, choice.last))
+    )
     new = Line(line, of_line.first, of_line.last, choice.first, choice.last, regions)
     base = base.without(tuple(earlier), regions)
     return Naming(before, base.with_line(new, choice.how, choice.span.end - choice.first))
 
 
 def _strips_of_line(block: Block, take: Take, choice: Choice) -> tuple[int, ...]:
-    """Indices of NLA strips of nothing but earlier commits of the line, in none but the chosen regions: this one replaces them."""
+    """Indices of NLA strips of nothing but earlier commits of the line, in none but the chosen
+    regions: this one replaces them."""
     replaced = []
     for number, (strip, _) in enumerate(block.strips):
         earlier = earlier_commits(take, choice, Lines("", strip.lines))
-        if strip.lines and len(earlier) == len(strip.lines) and all(old.regions <= choice.regions for old in earlier):
+        if (
+            strip.lines
+            and len(earlier) == len(strip.lines)
+            and all(old.regions <= choice.regions for old in earlier)
+        ):
             replaced.append(number)
     return tuple(replaced)
 
 
 def _strip_curves(block: Block, without: Collection[int]) -> dict[Place, list[StripCurve]]:
-    """Places of the take that the animator's own NLA strips move, and their curves. without: indices of strips left out."""
+    """Places of the take that the animator's own NLA strips move, and their curves. without:
+    indices of strips left out."""
     curves: dict[Place, list[StripCurve]] = {}
     for number, (strip, of_strip) in enumerate(block.strips):
         for place, curve in of_strip.items() if number not in without else ():
@@ -217,8 +276,9 @@ def _strip_curves(block: Block, without: Collection[int]) -> dict[Place, list[St
 def earlier_commits(take: Take, choice: Choice, lines: Lines | None) -> list[Line]:
     """Earlier commits of a line that a commit of the whole take replaces.
 
-    A line that is a whole sequencer strip exists once, so all earlier commits are replaced, wherever they are. A line from a sound
-    file may be spoken several times: only commits that overlap the take's frames (with leads) are replaced.
+    A line that is a whole sequencer strip exists once, so all earlier commits are replaced,
+    wherever they are. A line from a sound file may be spoken several times: only commits that
+    overlap the take's frames (with leads) are replaced.
     """
     first, last = choice.first - take.lead_in, choice.last + take.lead_out
     return [
@@ -229,27 +289,39 @@ def earlier_commits(take: Take, choice: Choice, lines: Lines | None) -> list[Lin
 
 
 def _keep(
-    curve: Curve, line: str, name: str, earlier: Collection[Line], lines: tuple[Line, ...], known: Mapping[str, LineKeys], choice: Choice
+    curve: Curve,
+    line: str,
+    name: str,
+    earlier: Collection[Line],
+    lines: tuple[Line, ...],
+    known: Mapping[str, LineKeys],
+    choice: Choice,
 ) -> KeptCurve:
     """A curve of the animator's for a commit.
 
-    name: of the curve in `known`, the keys set by each line.  earlier: commits of the line that are replaced.  lines: of the curve's
-    action.  choice: the committed frames: keys on them that were edited since do not count as the animator's own.
+    name: of the curve in `known`, the keys set by each line.  earlier: commits of the line that are
+    replaced.  lines: of the curve's action.  choice: the committed frames: keys on them that were
+    edited since do not count as the animator's own.
     """
     keys, of_line = curve.keys, known.get(line)
     if of_line is None or not earlier or not curve.is_plain:
         return KeptCurve(curve, keys, 0, lines)
     times = keys["co"][:, 0]
-    on_line = np.any([(times > old.start - 0.5) & (times < old.end + 0.5) for old in earlier], axis=0)
+    on_line = np.any(
+        [(times > old.start - 0.5) & (times < old.end + 0.5) for old in earlier], axis=0
+    )
     is_of_line = of_line.has(name, keys)
     unedited = is_of_line & on_line
     if not unedited.any():  # everything is the animator's
         return KeptCurve(curve, keys, 0, lines)
     since = on_line & ~unedited & (times > choice.first - 0.5) & (times < choice.last + 0.5)
     if keyframes.evaluate(keys, times[:1].astype(float)) is None:
-        return KeptCurve(curve, keys, 0, lines)  # easing between keys cannot be evaluated without Blender's curve
+        # easing between keys cannot be evaluated without Blender's curve
+        return KeptCurve(curve, keys, 0, lines)
     replaced = [(old.start, old.end) for old in earlier]
-    left = placing.remove_keys(keys, unedited | since, is_of_line, of_line.has_end(name, keys), replaced, choice.blend)
+    left = placing.remove_keys(
+        keys, unedited | since, is_of_line, of_line.has_end(name, keys), replaced, choice.blend
+    )
     dropped = len(times) - len(left.keys["co"])
     # A nearby line may have written keys on this one's frames.
     edited = ~line_records.of_any_line(known, name, keyframes.select(keys, since))
@@ -260,29 +332,50 @@ def _keep(
         for frame, has_lead in ((old.start, old.start < old.first), (old.end, old.end > old.last))
         if has_lead and (unedited & (np.abs(times - frame) < 0.5)).any()
     )
-    return KeptCurve(curve, left.keys, dropped, lines, int(edited.sum()), of_line.has(name, left.keys), left.ends, left.gaps, led)
+    return KeptCurve(
+        curve,
+        left.keys,
+        dropped,
+        lines,
+        int(edited.sum()),
+        of_line.has(name, left.keys),
+        left.ends,
+        left.gaps,
+        led,
+    )
 
 
 def _with_leads(
-    choice: Choice, take: Take, under: Mapping[Track, tuple], together: set[Track], known: Mapping[str, LineKeys]
+    choice: Choice,
+    take: Take,
+    under: Mapping[Track, tuple],
+    together: set[Track],
+    known: Mapping[str, LineKeys],
 ) -> tuple[Choice, dict[Track, placing.Span]]:
-    """Returns the choice extended by the take's lead in and lead out, and the span of each curve that loses one of them because
-    the animator has keys or movement there.
+    """Returns the choice extended by the take's lead in and lead out, and the span of each curve
+    that loses one of them because the animator has keys or movement there.
 
-    under: (the curves under it, its region) of each chosen track that the take moves.  together: the tracks that share one strip: all of
-    them get a lead or none.  known: the keys each line set in the action. A lead that this line had on the same frames is replaced; the
-    animator's own keys in it stay.
+    under: (the curves under it, its region) of each chosen track that the take moves.  together:
+    the tracks that share one strip: all of them get a lead or none.  known: the keys each line set
+    in the action. A lead that this line had on the same frames is replaced; the animator's own keys
+    in it stay.
     """
 
-    def is_busy(track: Track, curve, region: str, frames: tuple[int, int, int, int], is_same) -> bool:
+    def is_busy(
+        track: Track, curve, region: str, frames: tuple[int, int, int, int], is_same
+    ) -> bool:
         if isinstance(curve, KeptCurve) and curve.dropped:  # without the keys of the line
             return curve.moves(*frames)
         replaced = [line for line in curve.lines if is_same(line) and region in line.regions]
-        return (not replaced or _has_other_keys(curve, line_records.curve_name(*track), replaced, known)) and curve.moves(*frames)
+        return (
+            not replaced or _has_other_keys(curve, line_records.curve_name(*track), replaced, known)
+        ) and curve.moves(*frames)
 
     def busy(frames: tuple[int, int, int, int], is_same) -> set[Track]:
         moving = {
-            track for track, (curves, region) in under.items() if any(is_busy(track, curve, region, frames, is_same) for curve in curves)
+            track
+            for track, (curves, region) in under.items()
+            if any(is_busy(track, curve, region, frames, is_same) for curve in curves)
         }
         return moving | together if moving & together else moving
 
@@ -304,7 +397,9 @@ def _with_leads(
             last += take.lead_out
     spans = {
         track: placing.Span(
-            choice.first if track in without_lead_in else first, choice.last if track in without_lead_out else last, choice.blend
+            choice.first if track in without_lead_in else first,
+            choice.last if track in without_lead_out else last,
+            choice.blend,
         )
         for track in without_lead_in | without_lead_out
     }
@@ -312,10 +407,18 @@ def _with_leads(
 
 
 def _has_other_keys(curve, name: str, replaced: list[Line], known: Mapping[str, LineKeys]) -> bool:
-    """Whether a curve of the action that lines put keys on has others in the leads of some of them."""
-    if not isinstance(curve, KeptCurve) or not any(of_line.curves.get(name) for of_line in known.values()):
+    """Whether a curve of the action that lines put keys on has others in the leads of some of
+    them."""
+    if not isinstance(curve, KeptCurve) or not any(
+        of_line.curves.get(name) for of_line in known.values()
+    ):
         return False  # keys written by an earlier version are not recorded
     times = curve.keys["co"][:, 0]
     foreign = ~line_records.of_any_line(known, name, curve.keys)
-    leads = [(times > line.start - 0.5) & (times < line.end + 0.5) & ((times < line.first) | (times > line.last)) for line in replaced]
+    leads = [
+        (times > line.start - 0.5)
+        & (times < line.end + 0.5)
+        & ((times < line.first) | (times > line.last))
+        for line in replaced
+    ]
     return bool((foreign & np.any(leads, axis=0)).any())

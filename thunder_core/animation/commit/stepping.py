@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commits on twos or threes: poses that are held for some frames, each the one that matters most of those that it stands for."""
+"""Commits on twos or threes: poses that are held for some frames, each the one that matters most of
+those that it stands for."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
@@ -21,13 +22,18 @@ _UNSEEN = 0.1  # share of the error below which a curve's own change is not keye
 _BLINK = 0.3  # closing of the lids from which on a face blinks
 
 
-# ---- the grid: every `step`th frame from `origin`, the scene's first, so that all lines and heads share it
+# ---- the grid: every `step`th frame from `origin`, the scene's first, so that all lines and heads
+# share it
 
 
 def with_even_leads(take: Take, origin: int, step: int) -> Take:
     """A take whose leads begin and end on the grid; they grow by a few frames of rest."""
     first, last = take.first - take.lead_in, take.last + take.lead_out
-    return replace(take, lead_in=take.lead_in + (first - origin) % step, lead_out=take.lead_out + (origin - last) % step)
+    return replace(
+        take,
+        lead_in=take.lead_in + (first - origin) % step,
+        lead_out=take.lead_out + (origin - last) % step,
+    )
 
 
 def on_grid(first: int, last: int, origin: int, step: int) -> tuple[int, int]:
@@ -39,15 +45,19 @@ def on_grid(first: int, last: int, origin: int, step: int) -> tuple[int, int]:
 # ---- the poses
 
 
-def hold(before: Before, frames: np.ndarray, values: np.ndarray, step: int) -> Generator[float, None, np.ndarray]:
+def hold(
+    before: Before, frames: np.ndarray, values: np.ndarray, step: int
+) -> Generator[float, None, np.ndarray]:
     """Returns values [S, tracks] at times_of(frames) with each pose held for `step` frames.
 
-    Of these frames the mouth takes its closure, else its widest or narrowest opening where that turns, and the eyes their blink;
-    everything else is taken from the middle.
+    Of these frames the mouth takes its closure, else its widest or narrowest opening where that
+    turns, and the eyes their blink; everything else is taken from the middle.
     """
     every = 1 if before.meter.driver.is_slow else SAMPLES  # samples measured per frame
     measured = values[:: SAMPLES // every]
-    gap, lids = (yield from in_pieces(len(measured), lambda rows: _gap_and_lids(before, measured[rows]))).T
+    gap, lids = (
+        yield from in_pieces(len(measured), lambda rows: _gap_and_lids(before, measured[rows]))
+    ).T
     count, length = (len(frames) - 1) // step + 1, step * every
     middle = np.minimum(np.arange(count) * length + length // 2, len(measured) - 1)
     middle[-1] = len(measured) - 1
@@ -70,17 +80,24 @@ def _gap_and_lids(before: Before, values: np.ndarray) -> np.ndarray:
 
 def _peaks(values: np.ndarray, least: float) -> np.ndarray:
     """The sample with the largest value of each run of values [S] above the least."""
-    return np.array([run[values[run].argmax()] for run in runs(np.flatnonzero(values > least))], int)
+    return np.array(
+        [run[values[run].argmax()] for run in runs(np.flatnonzero(values > least))], int
+    )
 
 
 def _turns(gap: np.ndarray, middle: np.ndarray, length: int) -> np.ndarray:
-    """Of each window of `length` samples the one with the widest or narrowest gap where the gap turns there, else its middle."""
-    windows = np.pad(gap, (0, len(middle) * length - len(gap)), mode="edge").reshape(len(middle), length)
+    """Of each window of `length` samples the one with the widest or narrowest gap where the gap
+    turns there, else its middle."""
+    windows = np.pad(gap, (0, len(middle) * length - len(gap)), mode="edge").reshape(
+        len(middle), length
+    )
     chosen = middle.copy()
     for sign in (-1, 1):
         most = np.pad((sign * windows).max(axis=1), 1, mode="edge")
         turning = np.flatnonzero((most[1:-1] > most[:-2]) & (most[1:-1] >= most[2:]))
-        chosen[turning] = np.minimum(turning * length + (sign * windows[turning]).argmax(axis=1), len(gap) - 1)
+        chosen[turning] = np.minimum(
+            turning * length + (sign * windows[turning]).argmax(axis=1), len(gap) - 1
+        )
     return chosen
 
 
@@ -88,21 +105,32 @@ def _turns(gap: np.ndarray, middle: np.ndarray, length: int) -> np.ndarray:
 
 
 def fit(
-    before: Before, frames: np.ndarray, held: np.ndarray, moved: np.ndarray, step: int, keys: str, error: float
+    before: Before,
+    frames: np.ndarray,
+    held: np.ndarray,
+    moved: np.ndarray,
+    step: int,
+    keys: str,
+    error: float,
 ) -> Generator[float, None, posing.PoseFit]:
     """Key held poses [S, tracks]. Returns the PoseFit, its keys to be constant.
 
-    moved [tracks]: those that get keys.  keys, error: as of `Choice`. With POSES a region keeps its pose while the next one is within the
-    error; in both a curve has no key where it would not be seen. Closed lips and blinks always have their keys.
+    moved [tracks]: those that get keys.  keys, error: as of `Choice`. With POSES a region keeps its
+    pose while the next one is within the error; in both a curve has no key where it would not be
+    seen. Closed lips and blinks always have their keys.
     """
     meter, values = before.meter, held[:: step * SAMPLES]
     pull, per_unit = yield from scaled(meter.pulls(), 0.0, 0.5)
-    marks = yield from scaled(in_pieces(len(values), lambda rows: _gap_and_lids(before, values[rows])), 0.5, 1.0)
+    marks = yield from scaled(
+        in_pieces(len(values), lambda rows: _gap_and_lids(before, values[rows])), 0.5, 1.0
+    )
     closed, shut = marks[:, 0] < CLOSED_MM, marks[:, 1] >= _BLINK
     curves: list[PoseKeys | None] = [None] * len(moved)
     columns = []
     for together in poses.TOGETHER:
-        places = [place for place in np.flatnonzero(moved).tolist() if before.regions[place] in together]
+        places = [
+            place for place in np.flatnonzero(moved).tolist() if before.regions[place] in together
+        ]
         forced = closed if "Mouth" in together else shut & ("Eyes" in together)
         chosen = list(range(len(values)))
         if keys == "POSES" and places:
@@ -110,23 +138,40 @@ def fit(
             chosen = _changes(values[:, places], chosen, forced, flat, error * displacement.ALLOWED)
         for place in places:
             unit = np.array([[per_unit[place].max(), 0.0, 0.0]])
-            index = np.array(_changes(values[:, [place]], chosen, forced, unit, np.array([_UNSEEN * error])))
+            index = np.array(
+                _changes(values[:, [place]], chosen, forced, unit, np.array([_UNSEEN * error]))
+            )
             if np.ptp(values[index, place]) > STILL:
-                curves[place] = PoseKeys(index * step, values[index, place], np.zeros(len(index)), np.zeros(len(index)))
-        columns.append(_columns(chosen if places else [], closed, step) if "Mouth" in together else ())
+                curves[place] = PoseKeys(
+                    index * step, values[index, place], np.zeros(len(index)), np.zeros(len(index))
+                )
+        columns.append(
+            _columns(chosen if places else [], closed, step) if "Mouth" in together else ()
+        )
     return posing.PoseFit(tuple(curves), tuple(columns), None, per_unit)
 
 
-def _changes(values: np.ndarray, chosen: Sequence[int], forced: np.ndarray, flat: np.ndarray, limit: np.ndarray) -> list[int]:
-    """Of the chosen poses among values [K, n] those that differ visibly from the last one so far; the first, the last and forced ones too.
+def _changes(
+    values: np.ndarray,
+    chosen: Sequence[int],
+    forced: np.ndarray,
+    flat: np.ndarray,
+    limit: np.ndarray,
+) -> list[int]:
+    """Of the chosen poses among values [K, n] those that differ visibly from the last one so far;
+    the first, the last and forced ones too.
 
-    flat [n, 3 P]: millimetres that a unit of each value moves each point.  limit: error allowed at all points, or in each group of
-    `group_distances`.
+    flat [n, 3 P]: millimetres that a unit of each value moves each point.  limit: error allowed at
+    all points, or in each group of `group_distances`.
     """
     kept = [chosen[0]]
     for pose in chosen[1:]:
         off = ((values[pose] - values[kept[-1]]) @ flat).reshape(1, -1, 3)
-        far = displacement.group_distances(off)[0] if len(limit) > 1 else np.linalg.norm(off, axis=2).max()
+        far = (
+            displacement.group_distances(off)[0]
+            if len(limit) > 1
+            else np.linalg.norm(off, axis=2).max()
+        )
         if forced[pose] or pose == chosen[-1] or (far > limit).any():
             kept.append(pose)
     return kept
@@ -138,5 +183,7 @@ def _columns(chosen: Sequence[int], closed: np.ndarray, step: int) -> tuple[pose
     for pose in chosen:
         kind = "CLOSURE" if closed[pose] else "EXTREME"
         is_same = bool(columns) and columns[-1].kind == kind == "CLOSURE"
-        columns.append(poses.Column(pose * step, kind, columns[-1].pose if is_same else len(columns)))
+        columns.append(
+            poses.Column(pose * step, kind, columns[-1].pose if is_same else len(columns))
+        )
     return tuple(columns)

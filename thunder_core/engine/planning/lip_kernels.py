@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plans the lips' opening and width in speech by constants measured on real faces (`calibrate`); takes and teacher follow these curves.
+"""Plans the lips' opening and width in speech by constants measured on real faces (`calibrate`);
+takes and teacher follow these curves.
 
-Two sources are blended. Phone kernels describe the effect of every phone within ±160 ms and of loudness; they need labels only. A linear
-map of the speech encoder's features within ±80 ms adds what labels leave out: how this voice said this vowel.
+Two sources are blended. Phone kernels describe the effect of every phone within ±160 ms and of
+loudness; they need labels only. A linear map of the speech encoder's features within ±80 ms adds
+what labels leave out: how this voice said this vowel.
 """
 
 from __future__ import annotations
@@ -19,16 +21,21 @@ from ..speech.encoder import LOUDNESS, presence_of, speech_features, SpeechEncod
 from ..speech.phones import PHONES, SILENCE
 from ..weights import read_weights
 
-REACH, MAP_REACH = 4, 2  # reach in frames of 40 ms to either side: phones and loudness; encoder features
+# reach in frames of 40 ms to either side: phones and loudness; encoder features
+REACH, MAP_REACH = 4, 2
 TAPS, MAP_TAPS = 2 * REACH + 1, 2 * MAP_REACH + 1
 KERNELS = Path(__file__).with_name("lip_kernels.json")
 MEAN_OPENING = 1.4  # mean opening of speech, in deviations above closed
-LONG = 100  # frames of speech at which a clip's own mean and deviation weigh as much as those of the measured clips
-_LEAST_DEVIATION, _MOST_DEVIATION = 0.5, 2.0  # limits of a clip's deviation relative to the measured curves
+# frames of speech at which a clip's own mean and deviation weigh as much as those of the measured
+# clips
+LONG = 100
+# limits of a clip's deviation relative to the measured curves
+_LEAST_DEVIATION, _MOST_DEVIATION = 0.5, 2.0
 
 
 def occupancy(phones: np.ndarray, frames: int) -> np.ndarray:
-    """10 ms labels → share [frames, 40] of each animation frame (±20 ms around t/25 s) that each phone fills."""
+    """10 ms labels → share [frames, 40] of each animation frame (±20 ms around t/25 s) that each
+    phone fills."""
     at = (np.arange(frames)[:, None] * 4 + np.arange(-2, 2)[None]).clip(0, len(phones) - 1)
     return np.eye(len(PHONES), dtype=np.float32)[phones[at]].mean(1)
 
@@ -40,14 +47,16 @@ def around(x: np.ndarray, reach: int = REACH) -> np.ndarray:
 
 
 def apply_kernel(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """`around(x) @ kernel.ravel()` [T] of x [T, c] and a kernel [taps, c], without that matrix: it would be large for an hour."""
+    """`around(x) @ kernel.ravel()` [T] of x [T, c] and a kernel [taps, c], without that matrix: it
+    would be large for an hour."""
     reach, products = len(kernel) // 2, x @ kernel.T
     padded = np.pad(products, ((reach, reach), (0, 0)), mode="edge")
     return sum(padded[k : k + len(x), k] for k in range(len(kernel)))
 
 
 def believed(features: np.ndarray) -> np.ndarray:
-    """Probability of each phone [T, 40], from speech features [T, d] (`encoder.speech_features`)."""
+    """Probability of each phone [T, 40], from speech features [T, d]
+    (`encoder.speech_features`)."""
     return features[:, -LOUDNESS - len(PHONES) : -LOUDNESS]
 
 
@@ -57,7 +66,8 @@ def presence_in(features: np.ndarray) -> np.ndarray:
 
 
 def identity(encoder: SpeechEncoder) -> str:
-    """A short name of an encoder's trained weights: a map fitted to one is not valid for another's features."""
+    """A short name of an encoder's trained weights: a map fitted to one is not valid for another's
+    features."""
     digest = hashlib.sha256()
     arrays, _ = read_weights(encoder.network.path)  # type: ignore[attr-defined]
     for name, array in sorted(arrays.items()):
@@ -69,9 +79,10 @@ def identity(encoder: SpeechEncoder) -> str:
 class Kernels:
     """Constants of one curve, in standard deviations of the measured one.
 
-    phones [9, 40], loudness [9, 2]: kernels.  map [5, d]: of encoder features, None if phones alone do better.
-    share: of the map in the blend.  mean_phones, deviation_phones: of the kernels' curve over measured speech; mean_both,
-    deviation_both: of the blend before it is scaled to unit deviation.
+    phones [9, 40], loudness [9, 2]: kernels.  map [5, d]: of encoder features, None if phones alone
+    do better. share: of the map in the blend.  mean_phones, deviation_phones: of the kernels' curve
+    over measured speech; mean_both, deviation_both: of the blend before it is scaled to unit
+    deviation.
     """
 
     phones: np.ndarray
@@ -86,19 +97,31 @@ class Kernels:
     @staticmethod
     def load(data: dict) -> Kernels:
         """From what `calibrate` wrote of one curve."""
-        arrays = {name: np.array(data[name]) if data[name] is not None else None for name in ("phones", "loudness", "map")}
+        arrays = {
+            name: np.array(data[name]) if data[name] is not None else None
+            for name in ("phones", "loudness", "map")
+        }
         return Kernels(**arrays, **{name: data[name] for name in data if name not in arrays})
 
     def of_phones(self, shares: list[np.ndarray], loudness: np.ndarray) -> np.ndarray:
-        """The kernels' curve [T] of phone shares [T, 40], the mean of several labellings, and loudness [T, 2]."""
+        """The kernels' curve [T] of phone shares [T, 40], the mean of several labellings, and
+        loudness [T, 2]."""
         return apply_kernel(np.mean(shares, 0), self.phones) + apply_kernel(loudness, self.loudness)
 
-    def curve(self, shares: np.ndarray, loudness: np.ndarray, speech: np.ndarray, features: np.ndarray | None = None) -> np.ndarray:
-        """The curve [T] above the mean of speech, in deviations, from aligned phones' shares [T, 40] and loudness [T, 2].
+    def curve(
+        self,
+        shares: np.ndarray,
+        loudness: np.ndarray,
+        speech: np.ndarray,
+        features: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """The curve [T] above the mean of speech, in deviations, from aligned phones' shares [T,
+        40] and loudness [T, 2].
 
-        speech: bool [T].  features: of the encoder that the map was fitted to [T, d]; without them only the kernels are used.
-        The longer a clip, the more its own mean and deviation count, so that rooms, microphones and voices at another level open as far,
-        while a short clip of one loud vowel stays open.
+        speech: bool [T].  features: of the encoder that the map was fitted to [T, d]; without them
+        only the kernels are used. The longer a clip, the more its own mean and deviation count, so
+        that rooms, microphones and voices at another level open as far, while a short clip of one
+        loud vowel stays open.
         """
         if features is None:
             z = (self.of_phones([shares], loudness) - self.mean_phones) / self.deviation_phones
@@ -124,13 +147,17 @@ def kernels() -> dict[str, Kernels]:
 
 
 def plan_lips(features: np.ndarray, presence: np.ndarray, map_fits: bool = True) -> np.ndarray:
-    """How far a voice opens lips, above closed, and how wide it makes them: float32 [T, 2], in deviations, 0 where nobody speaks.
+    """How far a voice opens lips, above closed, and how wide it makes them: float32 [T, 2], in
+    deviations, 0 where nobody speaks.
 
-    features: [T, d] as `encoder.speech_features`.  presence: [T] 0 … 1, of speech.  map_fits: whether the map was fitted to their encoder;
-    else the phones that they hold are followed alone.
+    features: [T, d] as `encoder.speech_features`.  presence: [T] 0 … 1, of speech.  map_fits:
+    whether the map was fitted to their encoder; else the phones that they hold are followed alone.
     """
     known, loudness = features if map_fits else None, features[:, -LOUDNESS:]
-    opening, width = (each.curve(believed(features), loudness, presence > 0.5, known) for each in kernels().values())
+    opening, width = (
+        each.curve(believed(features), loudness, presence > 0.5, known)
+        for each in kernels().values()
+    )
     return (np.stack([MEAN_OPENING + opening, width], 1) * presence[:, None]).astype(np.float32)
 
 
@@ -145,11 +172,19 @@ def map_fits(encoder: SpeechEncoder) -> bool:
 
 
 def map_features(encoder: SpeechEncoder, samples: np.ndarray, frames: int) -> np.ndarray | None:
-    """Speech features [frames, d] of a sound [samples] that the map can read; None of an encoder that it was not fitted to."""
-    return speech_features(*encoder.analyse(samples), samples, frames) if map_fits(encoder) else None
+    """Speech features [frames, d] of a sound [samples] that the map can read; None of an encoder
+    that it was not fitted to."""
+    return (
+        speech_features(*encoder.analyse(samples), samples, frames) if map_fits(encoder) else None
+    )
 
 
 def count() -> int:
     """Number of constants measured on real faces."""
     data = json.loads(KERNELS.read_text())
-    return sum(np.size(value) for what in ("opening", "width") for value in data[what].values() if value is not None)
+    return sum(
+        np.size(value)
+        for what in ("opening", "width")
+        for value in data[what].values()
+        if value is not None
+    )

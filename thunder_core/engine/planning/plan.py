@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plans the upper face's events: nods, poses, raised and knit brows, looks, blinks and breaths of a speaker or listener.
+"""Plans the upper face's events: nods, poses, raised and knit brows, looks, blinks and breaths of a
+speaker or listener.
 
-Plans are lists of events in seconds and degrees (`thunder_core.events`); `take_plan` makes curves of them. The teacher performs them,
-and the diffusion model, which learned from it, performs those of a take. A speaker marks accents, looks away while thinking and comes
-back, blinks where phrases end; a listener answers the other's accents and phrase ends. A direction's `Manner` says how large and how
-often; each mood changes it.
+Plans are lists of events in seconds and degrees (`thunder_core.events`); `take_plan` makes curves
+of them. The teacher performs them, and the diffusion model, which learned from it, performs those
+of a take. A speaker marks accents, looks away while thinking and comes back, blinks where phrases
+end; a listener answers the other's accents and phrase ends. A direction's `Manner` says how large
+and how often; each mood changes it.
 """
 
 from __future__ import annotations
@@ -25,12 +27,14 @@ from ..speech.cues import Prosody
 class Manner:
     """Sizes, rates and postures of one performance.
 
-    Factors, 1 as usual: tempo (quickness of movements), sway, nods, raises, looks (how often the gaze leaves), linger (for how
-    long), restless (how often it moves where it is), blinks, blink_length.  Channel values at full mood, which varies over time: inner,
-    outer, down, wide, squint, droop.  knits: brows drawn together on accents, 0 … 1.  upward: share of accents on which the head jerks up.
-    one_sided: −1 … 1, surplus of the left brow.  pose: degrees that the head nods, turns and tilts on average.  aside: degrees that
-    the gaze turns and lowers where it leaves.  side: to which the face inclines, −1 or 1 (the left), 0:
-    either.  tremble, shake: degrees of quick trembling and of slow shaking of the head.
+    Factors, 1 as usual: tempo (quickness of movements), sway, nods, raises, looks (how often the
+    gaze leaves), linger (for how long), restless (how often it moves where it is), blinks,
+    blink_length.  Channel values at full mood, which varies over time: inner, outer, down, wide,
+    squint, droop.  knits: brows drawn together on accents, 0 … 1.  upward: share of accents on
+    which the head jerks up. one_sided: −1 … 1, surplus of the left brow.  pose: degrees that the
+    head nods, turns and tilts on average.  aside: degrees that the gaze turns and lowers where it
+    leaves.  side: to which the face inclines, −1 or 1 (the left), 0: either.  tremble, shake:
+    degrees of quick trembling and of slow shaking of the head.
     """
 
     tempo: float = 1.0
@@ -59,33 +63,43 @@ class Manner:
 
 
 USUAL = Manner()
-_HELD = ("nods", "raises", "knits", "inner", "outer", "down", "wide", "squint", "droop")  # never below 0
+# never below 0
+_HELD = ("nods", "raises", "knits", "inner", "outer", "down", "wide", "squint", "droop")
 
-# What every mood does at full strength besides `direction.HABITS`. The mood's changes of sliders (`direction.MOODS`) are added.
+# What every mood does at full strength besides `direction.HABITS`. The mood's changes of sliders
+# (`direction.MOODS`) are added.
 _MOODS = {
     NEUTRAL: USUAL,
     "warm": Manner(linger=0.8, inner=0.14, squint=0.42, pose=(-0.5, 0.0, 4.0), blink_length=1.1),
-    "amused": Manner(restless=1.2, inner=0.08, outer=0.2, squint=0.65, upward=0.3, pose=(-2.0, 0.0, 1.5), shake=1.4),
+    "amused": Manner(restless=1.2, inner=0.08, outer=0.2, squint=0.65, upward=0.3,
+    pose=(-2.0, 0.0, 1.5), shake=1.4),
     "sad": Manner(linger=1.8, restless=0.6, blink_length=1.5, inner=0.8, down=0.12, droop=0.3,
                   pose=(5.0, 0.0, 2.5), aside=(0.0, 9.0)),
-    "tense": Manner(sway=0.7, restless=1.6, blinks=1.1, down=0.42, squint=0.42, wide=0.1, knits=0.3, upward=0.05,
+    "tense": Manner(sway=0.7, restless=1.6, blinks=1.1, down=0.42, squint=0.42, wide=0.1, knits=0.3,
+    upward=0.05,
                     tremble=0.06),
-    "angry": Manner(linger=0.6, restless=0.7, blinks=0.75, down=0.75, wide=0.3, squint=0.45, knits=0.8,
+    "angry": Manner(linger=0.6, restless=0.7, blinks=0.75, down=0.75, wide=0.3, squint=0.45,
+    knits=0.8,
                     upward=0.03, pose=(3.5, 0.0, 0.0)),
-    "afraid": Manner(sway=0.8, linger=0.5, restless=2.0, blinks=0.8, inner=0.8, outer=0.4, down=0.25, wide=0.75,
+    "afraid": Manner(sway=0.8, linger=0.5, restless=2.0, blinks=0.8, inner=0.8, outer=0.4,
+    down=0.25, wide=0.75,
                      pose=(-2.5, 0.0, 0.0), aside=(4.0, 0.0), tremble=0.16),
     "surprised": Manner(restless=1.1, blinks=0.9, inner=0.65, outer=0.75, wide=0.75, upward=0.5,
                         pose=(-3.0, 0.0, 0.0)),
-    "disgusted": Manner(down=0.62, squint=0.65, knits=0.5, upward=0.3, pose=(-3.0, 4.0, 1.5), aside=(6.0, 3.0),
+    "disgusted": Manner(down=0.62, squint=0.65, knits=0.5, upward=0.3, pose=(-3.0, 4.0, 1.5),
+    aside=(6.0, 3.0),
                         shake=0.8),
-    "contemptuous": Manner(linger=1.3, restless=0.6, blinks=0.8, blink_length=1.3, outer=0.45, droop=0.28,
+    "contemptuous": Manner(linger=1.3, restless=0.6, blinks=0.8, blink_length=1.3, outer=0.45,
+    droop=0.28,
                            upward=0.3, pose=(-5.0, 2.0, 3.0), aside=(7.0, 2.0), side=1.0),
     "doubtful": Manner(linger=1.2, outer=0.45, down=0.3, squint=0.3, pose=(0.5, 0.0, -6.0),
                        aside=(5.0, -4.0), shake=1.6),
     "bored": Manner(linger=2.2, restless=0.5, blinks=0.9, blink_length=1.7, droop=0.4,
                     pose=(2.0, 1.0, 5.0), aside=(4.0, 3.0)),
 }  # fmt: skip
-MOODS: dict[str, Manner] = {name: replace(manner, **HABITS.get(name, Habits())._asdict()) for name, manner in _MOODS.items()}
+MOODS: dict[str, Manner] = {
+    name: replace(manner, **HABITS.get(name, Habits())._asdict()) for name, manner in _MOODS.items()
+}
 
 
 def _blend(usual, other, share: float):
@@ -97,7 +111,12 @@ def _blend(usual, other, share: float):
 def manner_of(direction: Direction) -> Manner:
     """The manner of a direction: its mood's, as strong as it is, with the style's sliders."""
     style, mood = direction.style_in_mood, MOODS[direction.mood]
-    made = Manner(**{f.name: _blend(getattr(USUAL, f.name), getattr(mood, f.name), direction.strength) for f in fields(Manner)})
+    made = Manner(
+        **{
+            f.name: _blend(getattr(USUAL, f.name), getattr(mood, f.name), direction.strength)
+            for f in fields(Manner)
+        }
+    )
     frown = max(0.0, style.frown)
     made = replace(
         made,
@@ -113,18 +132,22 @@ def manner_of(direction: Direction) -> Manner:
         squint=made.squint + 0.12 * max(0.0, style.smile) + 0.06 * frown,
         one_sided=made.one_sided + 0.6 * style.asymmetry,
         # Doubt raises the brow of the side that moves more, where one does.
-        side=-min(1.0, max(-1.0, 2 * style.asymmetry)) if direction.mood == "doubtful" else made.side,
+        side=-min(1.0, max(-1.0, 2 * style.asymmetry))
+        if direction.mood == "doubtful"
+        else made.side,
     )
     return replace(made, **{name: max(0.0, getattr(made, name)) for name in _HELD})
 
 
 _LISTENER_SWAY = 0.4  # a listener's sway relative to a speaker's
-_EVERY, _AROUND = 1.0, 1.5  # seconds from one manner of a changing direction to the next, and to either side that each averages
+# seconds from one manner of a changing direction to the next, and to either side that each averages
+_EVERY, _AROUND = 1.0, 1.5
 
 
 @dataclass(frozen=True)
 class Manners:
-    """The manners of one performance, every _EVERY seconds; one where its direction does not change."""
+    """The manners of one performance, every _EVERY seconds; one where its direction does not
+    change."""
 
     rows: tuple[Manner, ...]
 
@@ -135,11 +158,15 @@ class Manners:
 
     @classmethod
     def of_styles(cls, styles: np.ndarray) -> Manners:
-        """Those of a direction over a line, [1 or T, DIRECTION_NAMES]: stressed words are averaged out, a mood that comes is not."""
+        """Those of a direction over a line, [1 or T, DIRECTION_NAMES]: stressed words are averaged
+        out, a mood that comes is not."""
         if len(styles) == 1 or (styles == styles[0]).all():
             return cls.of(Direction.of_vector(styles[0]))
         starts = np.arange(0, len(styles), _EVERY * FPS)
-        around = (styles[max(0, int(at - _AROUND * FPS)) : int(at + _AROUND * FPS) + 1].mean(0) for at in starts)
+        around = (
+            styles[max(0, int(at - _AROUND * FPS)) : int(at + _AROUND * FPS) + 1].mean(0)
+            for at in starts
+        )
         return cls(tuple(manner_of(Direction.of_vector(each)) for each in around))
 
     def of_listener(self) -> Manners:
@@ -153,7 +180,9 @@ class Manners:
     def poses(self, frames: int) -> np.ndarray:
         """Degrees that the head nods, turns and tilts on average, [frames, 3]."""
         each, t = np.array([manner.pose for manner in self.rows]), np.arange(frames) / FPS
-        return np.stack([np.interp(t, _EVERY * np.arange(len(each)), column) for column in each.T], 1)
+        return np.stack(
+            [np.interp(t, _EVERY * np.arange(len(each)), column) for column in each.T], 1
+        )
 
     @property
     def usual(self) -> Manner:
@@ -170,19 +199,24 @@ _BLINK_APART = 0.55  # least interval between blinks, s
 _BLINK_DRAWN = 0.6  # a blink moves to a better moment within this many s of its planned time
 _LONG = 2.0  # silence after which a face is idle, s
 _LARGEST_NOD = 10.0  # degrees
-_OFF_ACCENTS = 0.35  # gestures a second of speech at any time: of 13 measured people's hardly more are on accents than by chance
-_NODS, _RAISES = (0.35, 0.4), (0.2, 0.4)  # shares of the weakest accents that head and brows mark, and their increase up to the strongest
+# gestures a second of speech at any time: of 13 measured people's hardly more are on accents than
+# by chance
+_OFF_ACCENTS = 0.35
+# shares of the weakest accents that head and brows mark, and their increase up to the strongest
+_NODS, _RAISES = ((0.35, 0.4), (0.2, 0.4))
 _LATE_GESTURE = 0.07  # standard deviation of a gesture's time around its accent, s
 _PAUSE_BLINKS = 0.35  # share of pauses with a blink besides those that come anyway
 _RESTS = 6.5  # longest time for which usual eyes rest on one point, s
 _SIDED = 0.5  # strength of contempt from which a face keeps to its side
 _LOUDEST = (-0.2, 0.12)  # time around a phrase's strongest accent in which no blink begins, s
 _AWAY = (9.0, 3.0)  # mean and standard deviation of a gaze aversion, degrees
-_POSE, _HOME = np.array([1.2, 3.4, 2.2]), np.array([0.8, 1.4, 1.2])  # deviations of head poses, and of a performance's mean pose, degrees
+# deviations of head poses, and of a performance's mean pose, degrees
+_POSE, _HOME = (np.array([1.2, 3.4, 2.2]), np.array([0.8, 1.4, 1.2]))
 
 
 def silences(voice: Prosody, longer: float = 0.0) -> list[tuple[float, float]]:
-    """(start, end), s, of everything longer than this between phrases, before the first and behind the last."""
+    """(start, end), s, of everything longer than this between phrases, before the first and behind
+    the last."""
     edges = [0.0, *(t for phrase in voice.phrases for t in phrase), voice.seconds]
     return [(a, b) for a, b in zip(edges[::2], edges[1::2]) if b - a > longer]
 
@@ -222,7 +256,8 @@ def plan_speaker(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan
 
 
 def plan_listener(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
-    """The plan for a listener: nods and brows answer the voice's accents and phrase ends with a delay."""
+    """The plan for a listener: nods and brows answer the voice's accents and phrase ends with a
+    delay."""
     plan = Plan(_side(how, rng))
     home = rng.normal(0, _HOME) * how.at(0.0).sway + [0.0, 0.0, rng.normal(0, 1.5)]
     plan.poses.append(Pose(-9.0, home, 1.0))
@@ -230,14 +265,29 @@ def plan_listener(voice: Prosody, how: Manners, rng: np.random.Generator) -> Pla
         own = _child(rng)
         manner = how.at(end)
         late = float(np.clip(own.normal(0.3, 0.1), 0.1, 0.6))
-        if end - start > 0.5 and own.random() < 0.75 * manner.nods**0.5:  # one to three nods that die away
+        # one to three nods that die away
+        if end - start > 0.5 and own.random() < 0.75 * manner.nods**0.5:
             size, at = manner.nods * own.uniform(2.0, 4.5), end + late
             for _ in range(own.integers(1, 4)):
                 down = own.uniform(0.16, 0.22) / manner.tempo
-                plan.nods.append(Nod(at, np.array([size, 0.2 * own.normal(), 0.2 * own.normal()]), down, 1.3 * down, at))
+                plan.nods.append(
+                    Nod(
+                        at,
+                        np.array([size, 0.2 * own.normal(), 0.2 * own.normal()]),
+                        down,
+                        1.3 * down,
+                        at,
+                    )
+                )
                 at, size = at + 2.2 * down, 0.62 * size
         if own.random() < 0.35:
-            plan.poses.append(Pose(end + late, home + own.normal(0, 0.8 * _POSE) * manner.sway, own.uniform(0.7, 1.3) / manner.tempo))
+            plan.poses.append(
+                Pose(
+                    end + late,
+                    home + own.normal(0, 0.8 * _POSE) * manner.sway,
+                    own.uniform(0.7, 1.3) / manner.tempo,
+                )
+            )
         if own.random() < 0.3 * manner.looks and end - start > 1.2:
             _look_away(plan, start + 0.4 * (end - start), end + late, 0.15, manner, own)
     for t, w in zip(voice.accents, voice.weights):
@@ -248,7 +298,15 @@ def plan_listener(voice: Prosody, how: Manners, rng: np.random.Generator) -> Pla
             plan.raises.append(_raise(t + late, manner.raises * (0.12 + 0.2 * w), manner, own))
         if own.random() < 0.22 * w * manner.nods:
             down = own.uniform(0.15, 0.2) / manner.tempo
-            plan.nods.append(Nod(t + late, np.array([manner.nods * own.uniform(1.0, 2.2), 0, 0]), down, 1.4 * down, t + late))
+            plan.nods.append(
+                Nod(
+                    t + late,
+                    np.array([manner.nods * own.uniform(1.0, 2.2), 0, 0]),
+                    down,
+                    1.4 * down,
+                    t + late,
+                )
+            )
     for start, end in silences(voice, longer=_LONG):
         _plan_idle(plan, start, end, home, how, _child(rng))
     return _finish(plan, voice, [end + rng.uniform(0.1, 0.5) for _, end in voice.phrases], how, rng)
@@ -270,29 +328,57 @@ def _mark_accents(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Gener
         t += _LATE_GESTURE * own.standard_normal()
         nods = own.random() < (_NODS[0] + _NODS[1] * w) * min(1.3, manner.nods**0.4)
         if nods:
-            turned = _gesture(min(_LARGEST_NOD, lively * manner.nods * (2.6 + 4.8 * w) * _about(own, 0.35)), manner, own)
-            slower = (0.75 + 0.06 * float(np.linalg.norm(turned))) / manner.tempo  # the further, the longer
+            turned = _gesture(
+                min(_LARGEST_NOD, lively * manner.nods * (2.6 + 4.8 * w) * _about(own, 0.35)),
+                manner,
+                own,
+            )
+            # the further, the longer
+            slower = (0.75 + 0.06 * float(np.linalg.norm(turned))) / manner.tempo
             down, back = slower * own.uniform(0.15, 0.21), slower * own.uniform(0.26, 0.55)
             after = min((s for s, _ in voice.phrases if s > t), default=None)
-            at = max(start + down, min(end - 0.06, t + own.uniform(-0.01, 0.05)))  # within its phrase
-            if at + 0.06 + back > end:  # a gesture at a phrase's end is held until the next, or relaxes slowly
-                plan.nods.append(Nod(at, 0.6 * turned, down, 2.2 * back, at + 2.5 if after is None else after - 0.05))
+            # within its phrase
+            at = max(start + down, min(end - 0.06, t + own.uniform(-0.01, 0.05)))
+            # a gesture at a phrase's end is held until the next, or relaxes slowly
+            if at + 0.06 + back > end:
+                plan.nods.append(
+                    Nod(
+                        at,
+                        0.6 * turned,
+                        down,
+                        2.2 * back,
+                        at + 2.5 if after is None else after - 0.05,
+                    )
+                )
             else:
                 plan.nods.append(Nod(at, turned, down, back, at + own.uniform(0, 0.06)))
-        if own.random() < (_RAISES[0] + _RAISES[1] * w) * min(1.3, manner.raises**0.5) * (1.2 if nods else 0.8):
-            plan.raises.append(_raise(t - 0.03, lively * manner.raises * (0.085 + 0.145 * w), manner, own))
+        if own.random() < (_RAISES[0] + _RAISES[1] * w) * min(1.3, manner.raises**0.5) * (
+            1.2 if nods else 0.8
+        ):
+            plan.raises.append(
+                _raise(t - 0.03, lively * manner.raises * (0.085 + 0.145 * w), manner, own)
+            )
         if own.random() < manner.knits:
-            plan.knits.append(_raise(t - 0.03, min(1.0, manner.knits) * (0.15 + 0.3 * w), manner, own))
+            plan.knits.append(
+                _raise(t - 0.03, min(1.0, manner.knits) * (0.15 + 0.3 * w), manner, own)
+            )
 
 
 def _raise(at: float, height: float, manner: Manner, rng: np.random.Generator) -> Raise:
-    rise, hold, fall = rng.uniform(0.14, 0.22) / manner.tempo, rng.uniform(0.04, 0.25), rng.uniform(0.3, 0.7) / manner.tempo
+    rise, hold, fall = (
+        rng.uniform(0.14, 0.22) / manner.tempo,
+        rng.uniform(0.04, 0.25),
+        rng.uniform(0.3, 0.7) / manner.tempo,
+    )
     outer = float(np.clip(rng.normal(0.8, 0.25), 0.2, 1.3))
-    return Raise(at, height * _about(rng, 0.35), rise, hold, fall, float(rng.normal(0, 0.14)), outer)
+    return Raise(
+        at, height * _about(rng, 0.35), rise, hold, fall, float(rng.normal(0, 0.14)), outer
+    )
 
 
 def _gesture(size: float, manner: Manner, rng: np.random.Generator) -> np.ndarray:
-    """The head's movement on an accent, degrees [3]: most often a nod, or a turn or tilt with a small nod, or upwards."""
+    """The head's movement on an accent, degrees [3]: most often a nod, or a turn or tilt with a
+    small nod, or upwards."""
     kind, side = rng.random(), rng.choice([-1.0, 1.0])
     if kind < manner.upward:
         shares = (-0.6, 0.3 * rng.normal(), 0.25 * rng.normal())
@@ -303,13 +389,16 @@ def _gesture(size: float, manner: Manner, rng: np.random.Generator) -> np.ndarra
     return size * np.array(shares)
 
 
-def _take_poses(plan: Plan, voice: Prosody, home: np.ndarray, how: Manners, rng: np.random.Generator) -> None:
+def _take_poses(
+    plan: Plan, voice: Prosody, home: np.ndarray, how: Manners, rng: np.random.Generator
+) -> None:
     """A pose for most phrases, taken as it starts, and another at an accent within a long one."""
     plan.poses.append(Pose(-9.0, home + rng.normal(0, _POSE) * how.at(0.0).sway, 1.0))
     for start, end in voice.phrases:
         own = _child(rng)
         manner = how.at(start)
-        if start > 0.1 and end - start > 0.9 and own.random() < 0.8:  # a short phrase is over before a head has turned
+        # a short phrase is over before a head has turned
+        if start > 0.1 and end - start > 0.9 and own.random() < 0.8:
             lasts = min(own.uniform(0.5, 1.0) / manner.tempo, end - start - 0.4)
             plan.poses.append(Pose(start - 0.1, home + own.normal(0, _POSE) * manner.sway, lasts))
         at = start + own.uniform(1.0, 2.6)
@@ -329,27 +418,49 @@ def _hold_brows(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generat
             first = next((t for t in voice.accents if start <= t < end), start)
             held = max(0.3, own.uniform(0.5, 1.0) * (end - first))
             plan.raises.append(
-                Raise(first - 0.03, manner.raises * own.uniform(0.05, 0.14), 0.2 / manner.tempo, held, own.uniform(0.5, 1.0))
+                Raise(
+                    first - 0.03,
+                    manner.raises * own.uniform(0.05, 0.14),
+                    0.2 / manner.tempo,
+                    held,
+                    own.uniform(0.5, 1.0),
+                )
             )
     for start, end in voice.pauses:
         if rng.random() < 0.35:
-            plan.knits.append(Raise(start + 0.15, rng.uniform(0.06, 0.18), 0.25, max(0.1, end - start - 0.1), 0.5))
+            plan.knits.append(
+                Raise(start + 0.15, rng.uniform(0.06, 0.18), 0.25, max(0.1, end - start - 0.1), 0.5)
+            )
 
 
-def _look_away(plan: Plan, away: float, back: float, follow: float, manner: Manner, rng: np.random.Generator) -> None:
+def _look_away(
+    plan: Plan, away: float, back: float, follow: float, manner: Manner, rng: np.random.Generator
+) -> None:
     """The gaze leaves, stays for one or two looks, and comes back."""
     side = np.sign(rng.normal(0.5 * manner.one_sided, 1.0)) or 1.0
     far = max(4.0, rng.normal(*_AWAY))
-    angle = np.radians(rng.choice([25.0, -20.0, 5.0, 55.0], p=[0.3, 0.3, 0.25, 0.15]) + rng.normal(0, 10))  # down, up, aside, far down
-    where = np.array([side * far * np.cos(angle) + side * manner.aside[0], far * np.sin(angle) + manner.aside[1]])
+    # down, up, aside, far down
+    angle = np.radians(
+        rng.choice([25.0, -20.0, 5.0, 55.0], p=[0.3, 0.3, 0.25, 0.15]) + rng.normal(0, 10)
+    )
+    where = np.array(
+        [side * far * np.cos(angle) + side * manner.aside[0], far * np.sin(angle) + manner.aside[1]]
+    )
     plan.looks.append(Look(away, where, follow))
     if back - away > 0.7 and rng.random() < 0.5:
-        plan.looks.append(Look(away + rng.uniform(0.3, 0.6) * (back - away), where + rng.normal(0, (3.0, 2.0)), follow))
+        plan.looks.append(
+            Look(
+                away + rng.uniform(0.3, 0.6) * (back - away),
+                where + rng.normal(0, (3.0, 2.0)),
+                follow,
+            )
+        )
     plan.looks.append(Look(back, rng.normal(0, (0.8, 0.5)), follow))
 
 
 def _plan_looks(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
-    """The gaze leaves at hesitations and while a phrase is planned, and returns during the phrase or at its end."""
+    """The gaze leaves at hesitations and while a phrase is planned, and returns during the phrase
+    or at its end."""
     free = 0.0  # end of the last look away, s
     for (start, end), (a, b) in zip([*voice.pauses, (voice.seconds, voice.seconds)], voice.phrases):
         own = _child(rng)
@@ -376,7 +487,9 @@ def _plan_looks(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generat
             _look_away(plan, away, max(away + 0.25, free), 0.05, manner, own)
 
 
-def _look_where_gaze_rests(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
+def _look_where_gaze_rests(
+    plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator
+) -> None:
     """Looks away wherever the gaze would stay on one point for longer than people's."""
     at = 0.0
     for end in [*sorted(look.at for look in plan.looks), voice.seconds]:
@@ -388,12 +501,19 @@ def _look_where_gaze_rests(plan: Plan, voice: Prosody, how: Manners, rng: np.ran
         at = max(at, end)
 
 
-def _plan_idle(plan: Plan, start: float, end: float, home: np.ndarray, how: Manners, rng: np.random.Generator) -> None:
-    """A long silence: the head comes to rest slowly and shifts now and then, eyes wander and come back, brows stir."""
+def _plan_idle(
+    plan: Plan, start: float, end: float, home: np.ndarray, how: Manners, rng: np.random.Generator
+) -> None:
+    """A long silence: the head comes to rest slowly and shifts now and then, eyes wander and come
+    back, brows stir."""
     manner, at, first = how.at((start + end) / 2), start + rng.uniform(0.8, 1.5), True
     while at < end - 1.0:
-        lasts = rng.uniform(1.6, 2.8) / manner.tempo if first else rng.uniform(0.9, 1.8) / manner.tempo
-        plan.poses.append(Pose(at, home + rng.normal(0, 0.75 * _POSE) * manner.sway, min(lasts, end - at)))
+        lasts = (
+            rng.uniform(1.6, 2.8) / manner.tempo if first else rng.uniform(0.9, 1.8) / manner.tempo
+        )
+        plan.poses.append(
+            Pose(at, home + rng.normal(0, 0.75 * _POSE) * manner.sway, min(lasts, end - at))
+        )
         at, first = at + lasts + rng.uniform(1.2, 4.5), False
     at = start + rng.uniform(0.4, 2.0)
     while at < end - 0.6:
@@ -406,8 +526,11 @@ def _plan_idle(plan: Plan, start: float, end: float, home: np.ndarray, how: Mann
         at += rng.exponential(5.0) + 1.0
 
 
-def _finish(plan: Plan, voice: Prosody, moments: list[float], how: Manners, rng: np.random.Generator) -> Plan:
-    """The plan in order of time, with looks where the gaze would rest too long, small ones between them, and blinks at good moments."""
+def _finish(
+    plan: Plan, voice: Prosody, moments: list[float], how: Manners, rng: np.random.Generator
+) -> Plan:
+    """The plan in order of time, with looks where the gaze would rest too long, small ones between
+    them, and blinks at good moments."""
     _look_where_gaze_rests(plan, voice, how, _child(rng))
     plan.looks.sort(key=lambda look: look.at)
     small, at, large = [], 0.0, [look.at for look in plan.looks]
@@ -419,7 +542,9 @@ def _finish(plan: Plan, voice: Prosody, moments: list[float], how: Manners, rng:
     centre, over = Look(-9.0, np.zeros(2), 0.0), voice.seconds
     while at < over:  # points of the gaze's target, one after another
         at += 0.25 + rng.lognormal(-0.35, 0.5) / how.at(at).restless
-        resting = max((look for look in plan.looks if look.at <= at), key=lambda look: look.at, default=centre)
+        resting = max(
+            (look for look in plan.looks if look.at <= at), key=lambda look: look.at, default=centre
+        )
         if all(abs(at - t) > 0.25 for t in large):
             small.append(Look(at, resting.degrees + rng.normal(0, (0.75, 0.5)), resting.follow))
     shifted = [look.at for look in plan.looks]
@@ -429,20 +554,29 @@ def _finish(plan: Plan, voice: Prosody, moments: list[float], how: Manners, rng:
 
     def interval(at: float) -> float:
         """Seconds from a blink to the next."""
-        return rng.lognormal(np.log(60.0 / (often * how.at(at).blinks)) - _BLINK_SPREAD**2 / 2, _BLINK_SPREAD)
+        return rng.lognormal(
+            np.log(60.0 / (often * how.at(at).blinks)) - _BLINK_SPREAD**2 / 2, _BLINK_SPREAD
+        )
 
     at, last = float(rng.uniform(0, 1)) * interval(0.0), -9.0
     while at < over + _BLINK_DRAWN:
         near = [t for t in good if abs(t - at) < _BLINK_DRAWN and t - last > _BLINK_APART]
-        when = min(near, key=lambda t: abs(t - at)) if near and rng.random() < 0.85 else max(at, last + _BLINK_APART)
-        if any(_LOUDEST[0] < when - t < _LOUDEST[1] for t in strongest):  # people rarely shut their eyes on what they say loudest
+        when = (
+            min(near, key=lambda t: abs(t - at))
+            if near and rng.random() < 0.85
+            else max(at, last + _BLINK_APART)
+        )
+        # people rarely shut their eyes on what they say loudest
+        if any(_LOUDEST[0] < when - t < _LOUDEST[1] for t in strongest):
             when += _LOUDEST[1] - _LOUDEST[0]
         plan.blinks.append((when, how.at(when).blink_length * _about(rng, 0.15)))
         last = when
         at = max(at, when) + max(0.3, interval(when))
     for start, end in voice.pauses:
         at = rng.uniform(start, end)
-        if rng.random() < _PAUSE_BLINKS and all(abs(at - other) > _BLINK_APART for other, _ in plan.blinks):
+        if rng.random() < _PAUSE_BLINKS and all(
+            abs(at - other) > _BLINK_APART for other, _ in plan.blinks
+        ):
             plan.blinks.append((at, how.at(at).blink_length * _about(rng, 0.15)))
     plan.blinks.sort()
     for events in (plan.poses, plan.nods, plan.raises, plan.knits):

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a take plans before it is sampled: the events that the model carries out, and what is added to its motion besides.
+"""What a take plans before it is sampled: the events that the model carries out, and what is added
+to its motion besides.
 
-Every take has a plan of its own: a function of its seed, of its direction and of where the voice has accents and phrases. The diffusion
-model is conditioned on the curves of its events (`thunder_core.events`). In silence, where the teacher leaves the lower face at rest,
-lips press now and then, a face swallows, corners and cheeks drift, nostrils follow the breath. Nothing there parts the lips: every
-channel either presses them or moves both of them by as much.
+Every take has a plan of its own: a function of its seed, of its direction and of where the voice
+has accents and phrases. The diffusion model is conditioned on the curves of its events
+(`thunder_core.events`). In silence, where the teacher leaves the lower face at rest, lips press now
+and then, a face swallows, corners and cheeks drift, nostrils follow the breath. Nothing there parts
+the lips: every channel either presses them or moves both of them by as much.
 """
 
 from __future__ import annotations
@@ -31,15 +33,24 @@ _MOST_KNIT = 0.8
 
 
 def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
-    """What a plan does over some frames: float32 [T, EVENTS], with lips at rest. tempo: quickness of the head's poses, 1 as usual."""
+    """What a plan does over some frames: float32 [T, EVENTS], with lips at rest. tempo: quickness
+    of the head's poses, 1 as usual."""
     t = np.arange(frames) / FPS
     shut, breath = np.zeros(frames), np.zeros(frames)
     for at, length in plan.blinks:
         shut = np.maximum(shut, _blink(at, length, t))
     for at, air in plan.breaths:
-        breath = np.maximum(breath, air * (minimum_jerk((t - at) / _BREATH_RISE) - minimum_jerk((t - at - _BREATH_RISE) / _BREATH_FALL)))
+        breath = np.maximum(
+            breath,
+            air
+            * (
+                minimum_jerk((t - at) / _BREATH_RISE)
+                - minimum_jerk((t - at - _BREATH_RISE) / _BREATH_FALL)
+            ),
+        )
     columns = (
-        _head(plan, frames, tempo), _brows(plan.raises, t, 1.0), _brows(plan.knits, t, _MOST_KNIT)[:, :1], _gaze(plan.looks, frames),
+        _head(plan, frames, tempo), _brows(plan.raises, t, 1.0),
+        _brows(plan.knits, t, _MOST_KNIT)[:, :1], _gaze(plan.looks, frames),
         shut[:, None], breath[:, None], np.full((frames, 1), plan.side), np.zeros((frames, 2)),
     )  # fmt: skip
     curves = np.concatenate(columns, 1).astype(np.float32)
@@ -48,7 +59,8 @@ def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
 
 
 def _follow_on_springs(target: np.ndarray, rate: float, hertz: float) -> np.ndarray:
-    """[N, c] on critically damped springs of `rate` 1/s towards a target [N, c] at `hertz`, at rest on the first."""
+    """[N, c] on critically damped springs of `rate` 1/s towards a target [N, c] at `hertz`, at rest
+    on the first."""
     a = np.exp(-rate / hertz)
     first = target[:1]
     moved = target - first
@@ -58,12 +70,17 @@ def _follow_on_springs(target: np.ndarray, rate: float, hertz: float) -> np.ndar
 
 
 def _head(plan: Plan, frames: int, tempo: float) -> np.ndarray:
-    """Nod, turn and tilt of the head by the poses, looks, nods and breaths of a plan, degrees [T, 3]."""
+    """Nod, turn and tilt of the head by the poses, looks, nods and breaths of a plan, degrees [T,
+    3]."""
     hertz = FPS * _FINE
     t, fine = np.arange(frames) / FPS, np.arange(frames * _FINE) / hertz
-    target = np.tile(plan.poses[0].degrees, (len(fine), 1)) if plan.poses else np.zeros((len(fine), 3))
+    target = (
+        np.tile(plan.poses[0].degrees, (len(fine), 1)) if plan.poses else np.zeros((len(fine), 3))
+    )
     for before, pose in zip(plan.poses, plan.poses[1:]):
-        target += minimum_jerk((fine - pose.at) / pose.lasts)[:, None] * (pose.degrees - before.degrees)
+        target += minimum_jerk((fine - pose.at) / pose.lasts)[:, None] * (
+            pose.degrees - before.degrees
+        )
     gaze = np.zeros((len(fine), 2))
     for look in plan.looks:
         gaze[fine >= look.at] = look.follow * look.degrees
@@ -73,23 +90,30 @@ def _head(plan: Plan, frames: int, tempo: float) -> np.ndarray:
     for nod in plan.nods:
         head += _stroke(nod, t)[:, None] * nod.degrees
     for at, air in plan.breaths:  # up with it, and down again slowly
-        head[:, 0] -= air * _INHALE * (minimum_jerk((t - at) / 0.4) - minimum_jerk((t - at - 0.45) / 1.8))
+        head[:, 0] -= (
+            air * _INHALE * (minimum_jerk((t - at) / 0.4) - minimum_jerk((t - at - 0.45) / 1.8))
+        )
     return head
 
 
 def _stroke(nod: Nod, t: np.ndarray) -> np.ndarray:
     """Progress of a nod [T], 0 … 1."""
-    return minimum_jerk((t - nod.at + nod.down) / nod.down) - minimum_jerk((t - max(nod.at, nod.until)) / nod.back)
+    return minimum_jerk((t - nod.at + nod.down) / nod.down) - minimum_jerk(
+        (t - max(nod.at, nod.until)) / nod.back
+    )
 
 
 def _brow_height(event: Raise, t: np.ndarray) -> np.ndarray:
     """Height of the brows [T], 0 … 1; they rise fastest at its time."""
     top = event.at + event.rise / 2
-    return minimum_jerk((t - top + event.rise) / event.rise) - minimum_jerk((t - top - event.hold) / event.fall)
+    return minimum_jerk((t - top + event.rise) / event.rise) - minimum_jerk(
+        (t - top - event.hold) / event.fall
+    )
 
 
 def _brows(events: list[Raise], t: np.ndarray, most: float) -> np.ndarray:
-    """All raises together [T, 3], inner, outer left and outer right: they add up where they are small and give way to `most`."""
+    """All raises together [T, 3], inner, outer left and outer right: they add up where they are
+    small and give way to `most`."""
     total = np.zeros((len(t), 3))
     for event in events:
         parts = np.array([1.0, event.outer * (1 + event.lean), event.outer * (1 - event.lean)])
@@ -98,17 +122,21 @@ def _brows(events: list[Raise], t: np.ndarray, most: float) -> np.ndarray:
 
 
 def _blink(at: float, length: float, t: np.ndarray) -> np.ndarray:
-    """Closure of the lids [T]: down in a tenth of a second, shut for a frame, up in twice as long."""
+    """Closure of the lids [T]: down in a tenth of a second, shut for a frame, up in twice as
+    long."""
     hold = 0.045 * length
     return minimum_jerk((t - at + 0.1) / 0.1) - minimum_jerk((t - at - hold) / (0.2 * length))
 
 
 def _gaze(looks: list[Look], frames: int) -> np.ndarray:
-    """Degrees [T, 2] by which the gaze in the world is turned and lowered: jumps as fast as eyes make them."""
+    """Degrees [T, 2] by which the gaze in the world is turned and lowered: jumps as fast as eyes
+    make them."""
     t, gaze, now = np.arange(frames) / FPS, np.zeros((frames, 2)), np.zeros(2)
     for look in looks:
         jump = look.degrees - now
-        gaze += minimum_jerk((t - look.at) / (0.021 + 0.0022 * np.linalg.norm(jump)))[:, None] * jump
+        gaze += (
+            minimum_jerk((t - look.at) / (0.021 + 0.0022 * np.linalg.norm(jump)))[:, None] * jump
+        )
         now = look.degrees
     return gaze
 
@@ -117,36 +145,47 @@ def _gaze(looks: list[Look], frames: int) -> np.ndarray:
 
 # The channels that move.
 LOWER_FACE = (
-    *(f"{name}{side}" for name in ("mouthPress", "mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch", "cheekSquint", "noseSneer")
+    *(f"{name}{side}" for name in ("mouthPress", "mouthSmile", "mouthFrown", "mouthDimple",
+    "mouthStretch", "cheekSquint", "noseSneer")
       for side in ("Left", "Right")),
     "mouthRollLower", "mouthRollUpper", "mouthShrugLower",
 )  # fmt: skip
 _RESTS = 17  # part of the seed
 _BREATHS = 0.24  # Hz
 _LONG = 3.0  # shortest silence in which a lower face moves, s
-_AFTER, _BEFORE = 0.4, 0.7  # time after a phrase and before the next in which it does not: sounds fade, and are breathed for; s
-_EASES_IN, _EASES_OUT = 1.0, 0.8  # onset of the drift after a phrase, and its end before the next, s
+# time after a phrase and before the next in which it does not: sounds fade, and are breathed for; s
+_AFTER, _BEFORE = 0.4, 0.7
+# onset of the drift after a phrase, and its end before the next, s
+_EASES_IN, _EASES_OUT = 1.0, 0.8
 _AT_ENDS = 0.3  # time at both ends of a take in which no lips press, s
-_FIRST_PRESS, _PRESS_EVERY = (0.4, 7.5), (5.0, 12.0)  # time of the first press in a silence, and from one to the next, s
+# time of the first press in a silence, and from one to the next, s
+_FIRST_PRESS, _PRESS_EVERY = ((0.4, 7.5), (5.0, 12.0))
 _FIRST_SWALLOW, _SWALLOW_EVERY = (2.0, 18.0), (15.0, 30.0)
 _LISTENS = 1.4  # factor of these times for a listener
 _APART = 1.2  # least time between a press and a swallow, s
-_PRESS, _UNEVEN = (0.18, 0.32), 0.18  # size of a press, and share by which its sides differ at most from it
+# size of a press, and share by which its sides differ at most from it
+_PRESS, _UNEVEN = ((0.18, 0.32), 0.18)
 _ROLLS = (0.2, 0.5)  # share of it by which lips roll in
 _PRESSING = ((0.14, 0.24), (0.08, 0.34), (0.18, 0.32))  # rise, hold and fall of a press, s
-_SWALLOW, _CHIN, _DIP = (0.15, 0.25), (0.16, 0.28), (0.5, 1.2)  # press, rise of the chin, and dip of the head in degrees, in a swallow
+# press, rise of the chin, and dip of the head in degrees, in a swallow
+_SWALLOW, _CHIN, _DIP = ((0.15, 0.25), (0.16, 0.28), (0.5, 1.2))
 _SWALLOWING = ((0.24, 0.34), (0.18, 0.34), (0.35, 0.55))
-_CORNERS, _HERTZ = 0.032, 0.18  # standard deviation of the corners' drift, channel values, and its speed
+# standard deviation of the corners' drift, channel values, and its speed
+_CORNERS, _HERTZ = 0.032, 0.18
 _MOST = 2.0  # standard deviations beyond which it does not go
-_TOGETHER, _APIECE = 0.8, 0.6  # shares of the drift that both corners have in common, and that each has
-_SIDEWAYS = 0.75  # size of what dimples or stretches corners, relative to what raises or lowers them
+# shares of the drift that both corners have in common, and that each has
+_TOGETHER, _APIECE = 0.8, 0.6
+_SIDEWAYS = (
+    0.75  # size of what dimples or stretches corners, relative to what raises or lowers them
+)
 _CHEEKS = 0.4  # cheeks' part in raised corners
 _SOFT = 0.15  # width of the change from raised to lowered, standard deviations
 _NOSTRILS = 0.03  # largest noseSneer with the breath
 
 
 def rest_spans(phrasing: Phrasing, listens: bool) -> list[tuple[int, int]]:
-    """Frames (first, first after them) of a face that neither speaks nor is about to: all of them if it listens or idles."""
+    """Frames (first, first after them) of a face that neither speaks nor is about to: all of them
+    if it listens or idles."""
     if listens or not len(phrasing.phrases):
         return [(0, phrasing.frames)] if phrasing.frames >= _LONG * FPS else []
     result = []
@@ -159,21 +198,27 @@ def rest_spans(phrasing: Phrasing, listens: bool) -> list[tuple[int, int]]:
 
 
 class Resting:
-    """What a lower face does in silence: `channels`, {name: [T]} to be added, none below 0, and `dips` of the head in swallows."""
+    """What a lower face does in silence: `channels`, {name: [T]} to be added, none below 0, and
+    `dips` of the head in swallows."""
 
     def __init__(self, frames: int):
         self.frames = frames
         self.channels = {name: np.zeros(frames) for name in LOWER_FACE}
         self.dips = list[Nod]()
-        self.presses, self.swallows = np.zeros((2, frames))  # where lips press, and a face swallows: 0 or 1
+        # where lips press, and a face swallows: 0 or 1
+        self.presses, self.swallows = np.zeros((2, frames))
 
     @classmethod
     def of(cls, phrasing: Phrasing, seed: int, how: Manners, listens: bool) -> Resting:
         """That of a seed's take for a voice that the face speaks or listens to."""
         made = cls(phrasing.frames)
-        presses, swallows, drift, breath = (np.random.default_rng([_RESTS, part, seed % (1 << 32)]) for part in range(4))
+        presses, swallows, drift, breath = (
+            np.random.default_rng([_RESTS, part, seed % (1 << 32)]) for part in range(4)
+        )
         corners = _draw_drift(phrasing.frames, drift)
-        air = (1 - np.sin(2 * np.pi * (_BREATHS * np.arange(phrasing.frames) / FPS + breath.random()))) / 2
+        air = (
+            1 - np.sin(2 * np.pi * (_BREATHS * np.arange(phrasing.frames) / FPS + breath.random()))
+        ) / 2
         for first, last in rest_spans(phrasing, listens):
             t = np.arange(first, last)
             felt = np.ones(len(t))
@@ -185,17 +230,23 @@ class Resting:
                 made.channels[name][t] += felt * by[t]
             for name in ("noseSneerLeft", "noseSneerRight"):
                 made.channels[name][t] += _NOSTRILS * felt * air[t]
-            made.press_and_swallow(first, last, presses, swallows, how, _LISTENS if listens else 1.0)
+            made.press_and_swallow(
+                first, last, presses, swallows, how, _LISTENS if listens else 1.0
+            )
         return made
 
     def press_and_swallow(
-        self, first: int, last: int, presses: np.random.Generator, swallows: np.random.Generator, how: Manners, rarer: float
+        self, first: int, last: int, presses: np.random.Generator, swallows: np.random.Generator,
+        how: Manners, rarer: float
     ) -> None:  # fmt: skip
-        """Add presses of the lips and swallows to frames first … last. rarer: factor of the time between them."""
+        """Add presses of the lips and swallows to frames first … last. rarer: factor of the time
+        between them."""
         begins = max(first, round(_AT_ENDS * FPS))
         ends = min(last, self.frames - round(_AT_ENDS * FPS))
         swallowed = []
-        for each, u in _draw_moments(first, last, _FIRST_SWALLOW, _SWALLOW_EVERY, swallows, how, rarer):
+        for each, u in _draw_moments(
+            first, last, _FIRST_SWALLOW, _SWALLOW_EVERY, swallows, how, rarer
+        ):
             times = _durations(_SWALLOWING, u)
             over = each + sum(times) * FPS
             swallowed.append((each, over))
@@ -206,17 +257,43 @@ class Resting:
             self.swallows[at] = 1.0
             self.channels["mouthShrugLower"][at] += _between(_CHIN, u[5]) * far
             furthest = each / FPS + times[0]
-            self.dips.append(Nod(furthest, np.array([_between(_DIP, u[6]), 0.0, 0.0]), times[0], times[2], furthest + times[1]))
+            self.dips.append(
+                Nod(
+                    furthest,
+                    np.array([_between(_DIP, u[6]), 0.0, 0.0]),
+                    times[0],
+                    times[2],
+                    furthest + times[1],
+                )
+            )
         for each, u in _draw_moments(first, last, _FIRST_PRESS, _PRESS_EVERY, presses, how, rarer):
             times = _durations(_PRESSING, u)
             over = each + sum(times) * FPS
-            near = any(start - _APART * FPS < over and each < end + _APART * FPS for start, end in swallowed)
+            near = any(
+                start - _APART * FPS < over and each < end + _APART * FPS
+                for start, end in swallowed
+            )
             if each >= begins and over <= ends and not near:
-                self._press(each, times, _between(_PRESS, u[3]), 2 * u[4] - 1, _between(_ROLLS, u[5]), _between(_ROLLS, u[6]))
+                self._press(
+                    each,
+                    times,
+                    _between(_PRESS, u[3]),
+                    2 * u[4] - 1,
+                    _between(_ROLLS, u[5]),
+                    _between(_ROLLS, u[6]),
+                )
 
-    def _press(self, at: float, times: tuple[float, ...], size: float, uneven: float, lower: float, upper: float) -> None:
-        """Press the lips from a frame on. times: rise, hold and fall, s.  uneven: −1 … 1, above 0 the left more.  lower, upper: shares of
-        its size by which the lips roll in."""
+    def _press(
+        self,
+        at: float,
+        times: tuple[float, ...],
+        size: float,
+        uneven: float,
+        lower: float,
+        upper: float,
+    ) -> None:
+        """Press the lips from a frame on. times: rise, hold and fall, s.  uneven: −1 … 1, above 0
+        the left more.  lower, upper: shares of its size by which the lips roll in."""
         frames, far = _bump(self.frames, at, *times)
         self.presses[frames] = 1.0
         sides = {"mouthPressLeft": 1 + _UNEVEN * uneven, "mouthPressRight": 1 - _UNEVEN * uneven}
@@ -228,8 +305,14 @@ def _draw_drift(frames: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """How corners and cheeks drift, [T] by channel, none below 0."""
     noise, result = smooth_noise(frames, 6, _HERTZ, rng), {}
     for i, side in enumerate(("Left", "Right")):
-        raised, wide = (np.clip(_TOGETHER * noise[:, j] + _APIECE * noise[:, j + 1 + i], -_MOST, _MOST) for j in (0, 3))
-        result[f"mouthSmile{side}"], result[f"mouthFrown{side}"] = _CORNERS * _above(raised), _CORNERS * _above(-raised)
+        raised, wide = (
+            np.clip(_TOGETHER * noise[:, j] + _APIECE * noise[:, j + 1 + i], -_MOST, _MOST)
+            for j in (0, 3)
+        )
+        result[f"mouthSmile{side}"], result[f"mouthFrown{side}"] = (
+            _CORNERS * _above(raised),
+            _CORNERS * _above(-raised),
+        )
         result[f"cheekSquint{side}"] = _CHEEKS * result[f"mouthSmile{side}"]
         result[f"mouthDimple{side}"] = _SIDEWAYS * _CORNERS * _above(wide)
         result[f"mouthStretch{side}"] = _SIDEWAYS * _CORNERS * _above(-wide)
@@ -245,7 +328,8 @@ def _draw_moments(
     first: int, last: int, soonest: tuple[float, float], every: tuple[float, float],
     rng: np.random.Generator, how: Manners, rarer: float,
 ) -> Iterator[tuple[float, np.ndarray]]:  # fmt: skip
-    """What comes every so many seconds: the frame at which each begins, and seven numbers, 0 … 1, that say how it is."""
+    """What comes every so many seconds: the frame at which each begins, and seven numbers, 0 … 1,
+    that say how it is."""
     u = rng.random(8)
     at = first + FPS * _between(soonest, u[7]) * rarer
     while at < last:
@@ -263,11 +347,19 @@ def _between(bounds: tuple[float, float], u: float) -> float:
     return float(bounds[0] + (bounds[1] - bounds[0]) * u)
 
 
-def _bump(frames: int, start: float, rise: float, hold: float, fall: float) -> tuple[slice, np.ndarray]:
-    """Frames of a movement of `rise`, `hold` and `fall` s that starts at a frame, and its progress, 0 … 1."""
-    first, last = max(0, int(np.floor(start))), min(frames, int(np.ceil(start + (rise + hold + fall) * FPS)) + 1)
+def _bump(
+    frames: int, start: float, rise: float, hold: float, fall: float
+) -> tuple[slice, np.ndarray]:
+    """Frames of a movement of `rise`, `hold` and `fall` s that starts at a frame, and its progress,
+    0 … 1."""
+    first, last = (
+        max(0, int(np.floor(start))),
+        min(frames, int(np.ceil(start + (rise + hold + fall) * FPS)) + 1),
+    )
     t = (np.arange(first, max(first, last)) - start) / FPS
-    return slice(first, max(first, last)), minimum_jerk(t / rise) - minimum_jerk((t - rise - hold) / fall)
+    return slice(first, max(first, last)), minimum_jerk(t / rise) - minimum_jerk(
+        (t - rise - hold) / fall
+    )
 
 
 def smooth_noise(frames: int, columns: int, hertz: float, rng: np.random.Generator) -> np.ndarray:
@@ -279,32 +371,41 @@ def smooth_noise(frames: int, columns: int, hertz: float, rng: np.random.Generat
     reach = int(3 * deviation) + 1
     kernel = gaussian_kernel(deviation, reach)
     noise = rng.standard_normal((frames + 2 * reach, columns))
-    return np.stack([np.convolve(column, kernel / np.linalg.norm(kernel), "valid") for column in noise.T], 1)
+    return np.stack(
+        [np.convolve(column, kernel / np.linalg.norm(kernel), "valid") for column in noise.T], 1
+    )
 
 
 # ---- all of a take
 
 _PLANS, _FELT = 15, 16  # parts of the seed
-_EDGE = 0.35  # time at both ends of a take in which no blink begins or ends, s: no take starts with shut eyes
+# time at both ends of a take in which no blink begins or ends, s: no take starts with shut eyes
+_EDGE = 0.35
 _BLINK = 0.4  # length of a blink, s
-_HEIGHTS_APART = 0.22  # standard deviation of the brows' height between takes at a *Variety* of 1, channel values
-_GOLDEN = 0.6180339887498949  # the golden section: heights of consecutive seeds differ, and any few of them are spread evenly
+# standard deviation of the brows' height between takes at a *Variety* of 1, channel values
+_HEIGHTS_APART = 0.22
+# the golden section: heights of consecutive seeds differ, and any few of them are spread evenly
+_GOLDEN = 0.6180339887498949
 _EASE = 6.0  # standard deviation of the blur where a mood or a frown comes or goes, frames
 _DRAWN = 0.4  # lowering of both brows at a *Frown* of 1, besides the model's
-_APART_UP, _APART_DOWN = np.array([0.12, 0.16, 0.16]), -0.1  # inner and outer brows raised at a *Frown* of −1, and change of browDown
+# inner and outer brows raised at a *Frown* of −1, and change of browDown
+_APART_UP, _APART_DOWN = (np.array([0.12, 0.16, 0.16]), -0.1)
 _FROWN = DIRECTION_NAMES.index("frown")
-# Shares of a mood's turn and tilt of the head that are planned besides: of the side, and whatever the side. The model inclines a mood to
-# the side of its teacher's direction, and hardly to the other.
+# Shares of a mood's turn and tilt of the head that are planned besides: of the side, and whatever
+# the side. The model inclines a mood to the side of its teacher's direction, and hardly to the
+# other.
 _TO_SIDE = (0.6, -0.35)
-_VARIES, _VARIES_HERTZ = 0.17, 0.13  # standard deviation of a mood's strength over a line, and speed of its changes
+# standard deviation of a mood's strength over a line, and speed of its changes
+_VARIES, _VARIES_HERTZ = 0.17, 0.13
 
 
 @dataclass(frozen=True)
 class TakePlan:
     """The plan of one take over T frames.
 
-    plan: its events.  events: their curves, float32 [T, EVENTS].  felt [T]: strength of the mood, 1 as directed.  brows [T, 3], knit [T]:
-    height at which inner and outer brows are carried, and lowering of both, channel values.  resting: the lower face in silence.
+    plan: its events.  events: their curves, float32 [T, EVENTS].  felt [T]: strength of the mood, 1
+    as directed.  brows [T, 3], knit [T]: height at which inner and outer brows are carried, and
+    lowering of both, channel values.  resting: the lower face in silence.
     """
 
     plan: Plan
@@ -323,14 +424,29 @@ class TakePlan:
         """What the plan does → 1 in the frames where it does it [T], else 0."""
         spans = {
             "a new pose of the head": [(pose.at, pose.at + pose.lasts) for pose in self.plan.poses],
-            "a nod or turn": [(nod.at - nod.down, max(nod.at, nod.until) + nod.back) for nod in self.plan.nods],
-            "raised brows": [(each.at - each.rise / 2, each.at + each.rise / 2 + each.hold + each.fall) for each in self.plan.raises],
-            "knit brows": [(each.at - each.rise / 2, each.at + each.rise / 2 + each.hold + each.fall) for each in self.plan.knits],
-            "a look away": [(a.at, b.at) for a, b in zip(self.plan.looks, self.plan.looks[1:]) if np.linalg.norm(a.degrees) > _AWAY],
+            "a nod or turn": [
+                (nod.at - nod.down, max(nod.at, nod.until) + nod.back) for nod in self.plan.nods
+            ],
+            "raised brows": [
+                (each.at - each.rise / 2, each.at + each.rise / 2 + each.hold + each.fall)
+                for each in self.plan.raises
+            ],
+            "knit brows": [
+                (each.at - each.rise / 2, each.at + each.rise / 2 + each.hold + each.fall)
+                for each in self.plan.knits
+            ],
+            "a look away": [
+                (a.at, b.at)
+                for a, b in zip(self.plan.looks, self.plan.looks[1:])
+                if np.linalg.norm(a.degrees) > _AWAY
+            ],
             "a blink": [(at - 0.1, at + 0.25 * length) for at, length in self.plan.blinks],
             "a breath before a phrase": [(at, at + 0.5) for at, _ in self.plan.breaths],
         }
-        t, result = np.arange(len(self.events)) / FPS, {"pressed lips": self.resting.presses, "a swallow": self.resting.swallows}
+        t, result = (
+            np.arange(len(self.events)) / FPS,
+            {"pressed lips": self.resting.presses, "a swallow": self.resting.swallows},
+        )
         for what, some in spans.items():
             result[what] = np.zeros(len(t))
             for start, end in some:
@@ -339,20 +455,22 @@ class TakePlan:
 
 
 _SPOKEN = 19  # part of the seed
-# How takes' lips differ at a spread of 1, as a whole and by words and syllables (Hz): deviations of the logarithm of their opening, and for
-# words and syllables also of the width.
+# How takes' lips differ at a spread of 1, as a whole and by words and syllables (Hz): deviations of
+# the logarithm of their opening, and for words and syllables also of the width.
 _SIZES_APART, _SPOKEN_APART = 0.3, ((1.2, 0.32), (3.0, 0.28))
 _AWAY = 3.0  # degrees from which a gaze is away
 
 
 def plan_take(
-    voice: Prosody, phrasing: Phrasing, seed: int, spread: float = 0.0, styles: np.ndarray | None = None, listens: bool = False,
+    voice: Prosody, phrasing: Phrasing, seed: int, spread: float = 0.0,
+    styles: np.ndarray | None = None, listens: bool = False,
     side: float = 0.0,
 ) -> TakePlan:  # fmt: skip
     """The plan of a seed's take for a voice that the face speaks, or `listens` to.
 
-    spread: 0 … 1, variation of takes around the request.  styles: [1 or T, DIRECTION_NAMES], the take's direction; None: the usual one.
-    side: to which a mood inclines the face, −1 or 1; 0: as the seed has it.
+    spread: 0 … 1, variation of takes around the request.  styles: [1 or T, DIRECTION_NAMES], the
+    take's direction; None: the usual one. side: to which a mood inclines the face, −1 or 1; 0: as
+    the seed has it.
     """
     styles = np.zeros((1, len(DIRECTION_NAMES))) if styles is None else np.asarray(styles, float)
     how = Manners.of_styles(styles)
@@ -361,48 +479,70 @@ def plan_take(
     rng, frames = np.random.default_rng([_PLANS, seed % (1 << 32)]), voice.frames
     plan = (plan_listener if listens else plan_speaker)(voice, how, rng)
     plan.side = side or plan.side
-    plan.blinks = [(at, length) for at, length in plan.blinks if _EDGE < at - 0.1 and at + _BLINK * length < voice.seconds - _EDGE]
+    plan.blinks = [
+        (at, length)
+        for at, length in plan.blinks
+        if _EDGE < at - 0.1 and at + _BLINK * length < voice.seconds - _EDGE
+    ]
     resting = Resting.of(phrasing, seed, how, listens)
     plan.nods = sorted([*plan.nods, *resting.dips], key=lambda nod: nod.at)
-    felt = 1 + _VARIES * smooth_noise(frames, 1, _VARIES_HERTZ, np.random.default_rng([_FELT, seed % (1 << 32)]))[:, 0]
+    felt = (
+        1
+        + _VARIES
+        * smooth_noise(frames, 1, _VARIES_HERTZ, np.random.default_rng([_FELT, seed % (1 << 32)]))[
+            :, 0
+        ]
+    )
     events = event_curves(plan, frames, how.usual.tempo)
     leans = side * how.usual.pose[2]
     if events[:, HEAD][:, 2].mean() * leans < 0:  # its own poses are on that side too
         events[:, HEAD] *= np.array([1, -1, -1], np.float32)
-    events[:, HEAD] += (how.poses(frames) * [0.0, *(2 * (_TO_SIDE[0] * plan.side + _TO_SIDE[1],))]).astype(np.float32)
+    events[:, HEAD] += (
+        how.poses(frames) * [0.0, *(2 * (_TO_SIDE[0] * plan.side + _TO_SIDE[1],))]
+    ).astype(np.float32)
     return TakePlan(plan, events, felt, *brows_of_style(seed, spread, styles, frames), resting)
 
 
 def vary_lips(lips: np.ndarray, presence: np.ndarray, seed: int, spread: float) -> np.ndarray:
-    """A voice's opening and width of lips [T, 2] (`lip_kernels.plan_lips`) as the take of a seed performs them: some words more open, some
-    less, and all of them larger or smaller. Nobody says a line twice alike.
+    """A voice's opening and width of lips [T, 2] (`lip_kernels.plan_lips`) as the take of a seed
+    performs them: some words more open, some less, and all of them larger or smaller. Nobody says a
+    line twice alike.
 
     presence: [T] 0 … 1, of speech.  spread: 0 … 1, variation of takes.
     """
     rng = np.random.default_rng([_SPOKEN, seed % (1 << 32)])
     size = _SIZES_APART * rng.standard_normal()
-    by = sum(deviation * smooth_noise(len(lips), 2, hertz, rng) for hertz, deviation in _SPOKEN_APART)
+    by = sum(
+        deviation * smooth_noise(len(lips), 2, hertz, rng) for hertz, deviation in _SPOKEN_APART
+    )
     # Opened so many times as far, lips neither shut nor part where the voice does not ask for it.
     opening = lips[:, 0] * np.exp(spread * (size + by[:, 0]))
     return np.stack([opening, lips[:, 1] + spread * presence * by[:, 1]], 1).astype(np.float32)
 
 
 def brow_height(seed: int, spread: float) -> float:
-    """Height of a take's brows against usual ones, channel value: 0 at a spread of 0, within ± √3 deviations."""
+    """Height of a take's brows against usual ones, channel value: 0 at a spread of 0, within ± √3
+    deviations."""
     return spread * _HEIGHTS_APART * math.sqrt(3) * (2 * ((seed % (1 << 32)) * _GOLDEN % 1) - 1)
 
 
-def brows_of_style(seed: int, spread: float, styles: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """(height [T, 3] at which a take carries its brows, lowering of both [T]) in styles [1 or T, DIRECTION_NAMES].
+def brows_of_style(
+    seed: int, spread: float, styles: np.ndarray, frames: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(height [T, 3] at which a take carries its brows, lowering of both [T]) in styles [1 or T,
+    DIRECTION_NAMES].
 
-    A mood places brows itself: the take's own height gives way to it, by the square of its strength. *Frown*, which the model follows too
-    faintly to be seen, draws them together or apart; where they are to be apart nothing else lowers them.
+    A mood places brows itself: the take's own height gives way to it, by the square of its
+    strength. *Frown*, which the model follows too faintly to be seen, draws them together or apart;
+    where they are to be apart nothing else lowers them.
     """
     free = 1 - _smooth_changes(styles[:, len(AXES) :].sum(1).clip(0, 1) ** 2, frames)
     brows = np.repeat(free * brow_height(seed, spread), 3, 1)
     frown = _smooth_changes(np.clip(AXES[_FROWN].speakers * styles[:, _FROWN], -1, 1), frames)
     together, apart = np.maximum(frown, 0), np.maximum(-frown, 0)
-    return brows + apart * (_APART_UP - np.minimum(brows, 0)), (_DRAWN * together + _APART_DOWN * apart)[:, 0]
+    return brows + apart * (_APART_UP - np.minimum(brows, 0)), (
+        _DRAWN * together + _APART_DOWN * apart
+    )[:, 0]
 
 
 def _smooth_changes(values: np.ndarray, frames: int) -> np.ndarray:

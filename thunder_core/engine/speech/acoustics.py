@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The level of a voice, its log-mel spectrogram (the input of the encoder and the output of mesh-to-speech) and its pitch: classes of a
-logarithmic scale, the smooth path through the classes' scores of every frame, and the scores that recordings have by their normalised
-autocorrelation."""
+"""The level of a voice, its log-mel spectrogram (the input of the encoder and the output of
+mesh-to-speech) and its pitch: classes of a logarithmic scale, the smooth path through the classes'
+scores of every frame, and the scores that recordings have by their normalised autocorrelation."""
 
 from __future__ import annotations
 
@@ -19,21 +19,30 @@ BINS = 80
 FLOOR = 1e-5
 PIECE = 60  # seconds processed at once, so that an hour needs little more memory than its result
 LEVEL_FRAME = RATE // 50  # samples per level measurement
-LOUDEST = 25  # frames: half a second, the shortest voice whose level can be measured; no click lasts as long
-RARE = 8.0  # ratio of the loudest half second to the 95th percentile: a voice in at most one twentieth of the time
+# frames: half a second, the shortest voice whose level can be measured; no click lasts as long
+LOUDEST = 25
+# ratio of the loudest half second to the 95th percentile: a voice in at most one twentieth of the
+# time
+RARE = 8.0
 VOICE = 20.0  # ratio to the loudest half second down to which frames belong to the voice (26 dB)
-_SHORTEST = 512  # samples of a transform: shorter windows are filled with zeros, so that the lowest bands have bins
-_LINEAR, _STEP = 200 / 3, 1000.0  # Slaney's scale: Hz per mel, up to a frequency in Hz beyond which it is logarithmic
+# samples of a transform: shorter windows are filled with zeros, so that the lowest bands have bins
+_SHORTEST = 512
+# Slaney's scale: Hz per mel, up to a frequency in Hz beyond which it is logarithmic
+_LINEAR, _STEP = 200 / 3, 1000.0
 _LOGARITHMIC = np.log(6.4) / 27  # octaves of e per mel above it
 
 
 def mel_filters(bins: int, count: int) -> np.ndarray:
-    """Triangular filters float32 [bins, count] of equal area (Slaney's scale), from 0 to 8 kHz, for spectra of `bins` values from 0 to
-    8 kHz."""
+    """Triangular filters float32 [bins, count] of equal area (Slaney's scale), from 0 to 8 kHz, for
+    spectra of `bins` values from 0 to 8 kHz."""
     frequencies = np.linspace(0, RATE / 2, bins)
     top = _STEP / _LINEAR + np.log(RATE / 2 / _STEP) / _LOGARITHMIC
     mels = np.linspace(0, top, count + 2)
-    edges = np.where(mels < _STEP / _LINEAR, _LINEAR * mels, _STEP * np.exp(_LOGARITHMIC * (mels - _STEP / _LINEAR)))
+    edges = np.where(
+        mels < _STEP / _LINEAR,
+        _LINEAR * mels,
+        _STEP * np.exp(_LOGARITHMIC * (mels - _STEP / _LINEAR)),
+    )
     widths = np.diff(edges)
     slopes = edges - frequencies[:, None]
     triangles = np.minimum(-slopes[:, :-2] / widths[:-1], slopes[:, 2:] / widths[1:])
@@ -46,12 +55,14 @@ def hann(window: int) -> np.ndarray:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
 
 
-def transform(samples: np.ndarray, window: int, size: int, pad: Literal["reflect", "constant"] = "reflect") -> np.ndarray:
-    """Short-time Fourier transform complex64 [frames, size / 2 + 1] of a sound [n], all of it in memory; frame j is centred on sample
-    j · HOP, and there are n // HOP + 1.
+def transform(
+    samples: np.ndarray, window: int, size: int, pad: Literal["reflect", "constant"] = "reflect"
+) -> np.ndarray:
+    """Short-time Fourier transform complex64 [frames, size / 2 + 1] of a sound [n], all of it in
+    memory; frame j is centred on sample j · HOP, and there are n // HOP + 1.
 
-    window: samples of Hann's window, in the middle of the `size` ≥ window samples of each frame.  pad: how the sound goes on beyond its
-    ends.
+    window: samples of Hann's window, in the middle of the `size` ≥ window samples of each frame.
+     pad: how the sound goes on beyond its ends.
     """
     padded = np.pad(np.asarray(samples, np.float32), size // 2, pad)
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::HOP]
@@ -61,10 +72,11 @@ def transform(samples: np.ndarray, window: int, size: int, pad: Literal["reflect
 
 
 def log_mel(samples: np.ndarray, window: int) -> np.ndarray:
-    """Natural-log mel float32 [frames, 80] of a sound [n] at 16 kHz; frame j is centred on j · 10 ms.
+    """Natural-log mel float32 [frames, 80] of a sound [n] at 16 kHz; frame j is centred on j · 10
+    ms.
 
-    `window` in samples: 400 (25 ms) resolves stops for the encoder; 640 (40 ms) is what Choi et al. draw with M2S. Long sounds are
-    processed a piece at a time, with the same result.
+    `window` in samples: 400 (25 ms) resolves stops for the encoder; 640 (40 ms) is what Choi et al.
+    draw with M2S. Long sounds are processed a piece at a time, with the same result.
     """
     size = max(_SHORTEST, window)
     filters = mel_filters(size // 2 + 1, BINS)
@@ -73,7 +85,9 @@ def log_mel(samples: np.ndarray, window: int) -> np.ndarray:
     result = np.empty((frames, BINS), np.float32)
     for start in range(0, frames, piece):
         first, end = max(0, start - around), min(start + piece, frames)
-        spectrum = transform(samples[first * HOP : (start + piece + around) * HOP], window, size)[start - first : end - first]
+        spectrum = transform(samples[first * HOP : (start + piece + around) * HOP], window, size)[
+            start - first : end - first
+        ]
         np.log(np.maximum(np.abs(spectrum) @ filters, FLOOR), out=result[start:end])
     return result
 
@@ -81,8 +95,8 @@ def log_mel(samples: np.ndarray, window: int) -> np.ndarray:
 def active_level(samples: np.ndarray) -> float:
     """Level of speech [n]: RMS of the loud 20 ms frames (95th percentile), so pauses do not count.
 
-    If speech is so rare that this percentile lies in a pause, only frames near the loudest half second are used. Clicks and knocks are too
-    short to count in either.
+    If speech is so rare that this percentile lies in a pause, only frames near the loudest half
+    second are used. Clicks and knocks are too short to count in either.
     """
     samples = np.asarray(samples, np.float32)
     count = len(samples) // LEVEL_FRAME
@@ -98,7 +112,8 @@ def active_level(samples: np.ndarray) -> float:
 
 
 def frame_rms(frames: np.ndarray) -> np.ndarray:
-    """Root mean square [N] of frames [N, samples], which may overlap: their squares are not kept."""
+    """Root mean square [N] of frames [N, samples], which may overlap: their squares are not
+    kept."""
     return np.sqrt(np.einsum("ij,ij->i", frames, frames) / np.float32(frames.shape[1]))
 
 
@@ -135,7 +150,8 @@ def classes() -> np.ndarray:
 
 
 def smooth_path(score: np.ndarray, leap: float) -> np.ndarray:
-    """Viterbi through [N, 96]: the classes int64 [N] of highest total score when a leap over d classes costs `leap` · d.
+    """Viterbi through [N, 96]: the classes int64 [N] of highest total score when a leap over d
+    classes costs `leap` · d.
 
     Where a path came from is worked out along the best one only.
     """
@@ -153,7 +169,8 @@ def smooth_path(score: np.ndarray, leap: float) -> np.ndarray:
 
 
 def hertz_along(score: np.ndarray, path: np.ndarray) -> np.ndarray:
-    """Frequency float32 [N] in Hz: the mean of the classes around a path [N], weighted by exp of their score [N, 96]."""
+    """Frequency float32 [N] in Hz: the mean of the classes around a path [N], weighted by exp of
+    their score [N, 96]."""
     at = np.clip(path[:, None] + np.arange(-_AROUND, _AROUND + 1), 0, CLASSES - 1)
     near = np.take_along_axis(score, at, 1)
     weight = np.exp(near - near.max(1, keepdims=True))
@@ -161,7 +178,8 @@ def hertz_along(score: np.ndarray, path: np.ndarray) -> np.ndarray:
 
 
 def _correlation(samples: np.ndarray, hop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Normalised autocorrelation [N, lags] of a sound [hop · N] around every hop, and the frames' RMS [N]."""
+    """Normalised autocorrelation [N, lags] of a sound [hop · N] around every hop, and the frames'
+    RMS [N]."""
     frames = len(samples) // hop
     padded = np.pad(samples, (_REACH // 2, _REACH))
     x = np.lib.stride_tricks.sliding_window_view(padded, _REACH)[: frames * hop : hop]
@@ -170,11 +188,14 @@ def _correlation(samples: np.ndarray, hop: int) -> tuple[np.ndarray, np.ndarray]
     product = np.fft.irfft(head.conj() * whole, _TRANSFORM)[:, :_LAGS]
     power = np.pad(np.square(x, dtype=np.float64).cumsum(1), ((0, 0), (1, 0)))
     power = (power[:, _WINDOW:] - power[:, :-_WINDOW])[:, :_LAGS]
-    return (product / np.sqrt(power[:, :1] * power + 1e-9)).astype(np.float32), np.sqrt(power[:, 0] / _WINDOW)
+    return (product / np.sqrt(power[:, :1] * power + 1e-9)).astype(np.float32), np.sqrt(
+        power[:, 0] / _WINDOW
+    )
 
 
 def track(samples: np.ndarray, hop: int = HOP) -> tuple[np.ndarray, np.ndarray]:
-    """Pitch float32 [N] in Hz of levelled speech [hop · N] at 16 kHz every hop, in samples, and which frames are voiced, bool [N].
+    """Pitch float32 [N] in Hz of levelled speech [hop · N] at 16 kHz every hop, in samples, and
+    which frames are voiced, bool [N].
 
     Between voiced parts the logarithm of the pitch is interpolated linearly.
     """
@@ -186,23 +207,36 @@ def track(samples: np.ndarray, hop: int = HOP) -> tuple[np.ndarray, np.ndarray]:
     score = similarity - _DEEP * np.log2(HIGHEST / classes())
     path = smooth_path(score, _LEAP * HOP / hop)
     hertz = hertz_along(_SHARP * score, path)
-    inside = (path > 1) & (path < CLASSES - 2)  # periodicity at the ends of the scale is not a voice: a hum, a hiss
+    # periodicity at the ends of the scale is not a voice: a hum, a hiss
+    inside = (path > 1) & (path < CLASSES - 2)
     frames = np.arange(len(hertz))
     voiced = (similarity[frames, path] > _ALIKE) & (rms > _QUIET) & inside
     if not voiced.any():
         return np.full(len(hertz), 120, np.float32), voiced
-    return np.exp(np.interp(frames, frames[voiced], np.log(hertz[voiced]))).astype(np.float32), voiced
+    return np.exp(np.interp(frames, frames[voiced], np.log(hertz[voiced]))).astype(
+        np.float32
+    ), voiced
 
 
 def semitones(samples: np.ndarray, frames: int) -> np.ndarray:
-    """Pitch [frames] of a sound [n] at 16 kHz at animation frames: semitones above its median, 0 where nothing is voiced."""
+    """Pitch [frames] of a sound [n] at 16 kHz at animation frames: semitones above its median, 0
+    where nothing is voiced."""
     hop = int(RATE / FPS)
     if len(samples) < _REACH + hop:
         return np.zeros(frames)
     levelled = level(samples)
-    pieces = (levelled[start : start + PIECE * RATE] for start in range(0, len(levelled), PIECE * RATE))
-    hertz, voiced = (np.concatenate(parts) for parts in zip(*(track(np.pad(piece, (0, hop)), hop) for piece in pieces)))
+    pieces = (
+        levelled[start : start + PIECE * RATE] for start in range(0, len(levelled), PIECE * RATE)
+    )
+    hertz, voiced = (
+        np.concatenate(parts)
+        for parts in zip(*(track(np.pad(piece, (0, hop)), hop) for piece in pieces))
+    )
     if not voiced.any():
         return np.zeros(frames)
-    above = np.clip(12 * np.log2(hertz / np.median(hertz[voiced])), -_MOST_SEMITONES, _MOST_SEMITONES)
-    return np.pad(np.where(voiced, above, 0.0), (0, max(0, frames - len(above))), mode="edge")[:frames]
+    above = np.clip(
+        12 * np.log2(hertz / np.median(hertz[voiced])), -_MOST_SEMITONES, _MOST_SEMITONES
+    )
+    return np.pad(np.where(voiced, above, 0.0), (0, max(0, frames - len(above))), mode="edge")[
+        :frames
+    ]

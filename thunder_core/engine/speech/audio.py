@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads any sound file as 16 kHz mono speech for the models, or raises an error that explains why it cannot.
+"""Reads any sound file as 16 kHz mono speech for the models, or raises an error that explains why
+it cannot.
 
-`python -m thunder_core.engine.speech.audio`, with paths as a JSON list on stdin, finds sound files that cannot be used, quickly: it prints
-a line [path, sentence] for each file that the engine would refuse. Most are judged by their header and first samples; the others are read.
+`python -m thunder_core.engine.speech.audio`, with paths as a JSON list on stdin, finds sound files
+that cannot be used, quickly: it prints a line [path, sentence] for each file that the engine would
+refuse. Most are judged by their header and first samples; the others are read.
 """
 
 from __future__ import annotations
@@ -33,12 +35,15 @@ LONGEST = 60 * 60  # seconds; more than an hour of one strip is a mistake
 SILENCE = 1e-4  # peak deviation from the mean below which nothing can be heard (−80 dB)
 LOWEST_RATE = 4000  # Hz; below it no speech survives (telephone: 8000)
 HIGHEST_RATE = 768000  # Hz; no recorder goes beyond, damaged headers do
-DECODED = 1 << 18  # samples, of all channels together, decoded at once, however many channels a file has
+# samples, of all channels together, decoded at once, however many channels a file has
+DECODED = 1 << 18
 STALLED = 60  # seconds without a sample after which ffmpeg is ended
 POLL = 0.05  # seconds between two checks for cancellation while ffmpeg is silent
 FRAME = 320  # samples; 20 ms
-SPIKE_FRAMES, SPIKE_FACTOR = 25, 4.0  # a spike is this many times louder than all but half a second of the loudest frames
-# ffmpeg's names of sound formats, without playlists, concatenations, devices and filters, which refer to other files.
+# a spike is this many times louder than all but half a second of the loudest frames
+SPIKE_FRAMES, SPIKE_FACTOR = 25, 4.0
+# ffmpeg's names of sound formats, without playlists, concatenations, devices and filters, which
+# refer to other files.
 FORMATS = (
     "aac,ac3,act,aiff,amr,amrnb,amrwb,ape,asf,au,avi,bit,caf,dsf,dts,dtshd,eac3,flac,flv,g722,g729,gsm,iff,ircam,loas,matroska,"
     "mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,oga,ogg,oma,qcp,rm,rso,shn,sln,sox,tak,truehd,tta,voc,vqf,w64,wav,wsaud,"
@@ -46,16 +51,20 @@ FORMATS = (
 )
 
 
-def read_sound(path: str | os.PathLike, progress: Progress = no_progress, may_be_silent: bool = False) -> Speech:
+def read_sound(
+    path: str | os.PathLike, progress: Progress = no_progress, may_be_silent: bool = False
+) -> Speech:
     """The sound in `path`, mono (mean of the channels), 16 kHz, float32 −1..1.
 
-    Reads what libsndfile reads (WAV, FLAC, OGG, MP3, AIFF …) and, where an ffmpeg is on PATH, what that reads, block by
-    block: an hour at any rate needs little more memory than its result. `progress` is called with 0 … 1 several times a
-    second and may raise to stop.  A sound beyond ±1 is scaled down as a whole; only a spike (a few milliseconds, four
-    times louder than the loudest half second besides) is cut off, since it would hide the voice.
+    Reads what libsndfile reads (WAV, FLAC, OGG, MP3, AIFF …) and, where an ffmpeg is on PATH, what
+    that reads, block by block: an hour at any rate needs little more memory than its result.
+    `progress` is called with 0 … 1 several times a second and may raise to stop.  A sound beyond ±1
+    is scaled down as a whole; only a spike (a few milliseconds, four times louder than the loudest
+    half second besides) is cut off, since it would hide the voice.
 
-    Raises BadSound (no file, not a sound, shorter than 0.3 s, longer than 60 min, not-a-number samples, channels
-    that cancel each other) and, unless it `may_be_silent`, NoVoice (digital silence).
+    Raises BadSound (no file, not a sound, shorter than 0.3 s, longer than 60 min, not-a-number
+    samples, channels that cancel each other) and, unless it `may_be_silent`, NoVoice (digital
+    silence).
     """
     path = os.fspath(path)
     name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
@@ -82,16 +91,22 @@ def read_sound(path: str | os.PathLike, progress: Progress = no_progress, may_be
 
 
 def sound_of(samples: np.ndarray, rate: int, name: str) -> Speech:
-    """The same of samples [n] or [n, channels] at `rate` Hz: floating-point −1..1, or whole numbers of any size; they may be silent.
+    """The same of samples [n] or [n, channels] at `rate` Hz: floating-point −1..1, or whole numbers
+    of any size; they may be silent.
 
     Raises BadSound as `read_sound`.
     """
     samples = np.asarray(samples)
     if samples.dtype.kind not in "fiu" or samples.ndim not in (1, 2) or not samples.size:
-        raise BadSound(f"“{name}” has no samples of a sound, [n] or [n, channels]: {samples.dtype} {list(samples.shape)}")
+        raise BadSound(
+            f"“{name}” has no samples of a sound, [n] or [n, channels]: {samples.dtype} "
+            f"{list(samples.shape)}"
+        )
     if samples.dtype.kind != "f":
         limits = np.iinfo(samples.dtype)
-        samples = (samples.astype(np.float64) - (limits.min + limits.max + 1) // 2) / 2 ** (limits.bits - 1)
+        samples = (samples.astype(np.float64) - (limits.min + limits.max + 1) // 2) / 2 ** (
+            limits.bits - 1
+        )
     mono = _Mono(_check_rate(rate, name), name)
     samples = samples.reshape(len(samples), -1).astype(np.float32)
     for start in range(0, len(samples), DECODED):
@@ -99,23 +114,38 @@ def sound_of(samples: np.ndarray, rate: int, name: str) -> Speech:
     return _checked(mono, name, True)
 
 
-def _checked(sound: _Mono, name: str, may_be_silent: bool, progress: Progress = no_progress) -> Speech:
+def _checked(
+    sound: _Mono, name: str, may_be_silent: bool, progress: Progress = no_progress
+) -> Speech:
     """A collected sound as speech, if it can be used. Raises BadSound, NoVoice."""
     mono = sound.samples()
     seconds = len(mono) / RATE
     if seconds < SHORTEST:
-        raise BadSound(f"“{name}” holds {seconds:.2f} s of sound: choose one of at least {SHORTEST} s")
+        raise BadSound(
+            f"“{name}” holds {seconds:.2f} s of sound: choose one of at least {SHORTEST} s"
+        )
     lowest, highest = float(mono.min()), float(mono.max())
-    if sound.first_bad is not None or not math.isfinite(lowest + highest):  # the latter: of numbers that the filter cannot add up
-        at = int(np.argmin(np.isfinite(mono))) / RATE if sound.first_bad is None else sound.first_bad
-        raise BadSound(f"“{name}” holds values that are not numbers (first at {at:.2f} s): export the sound again")
+    # the latter: of numbers that the filter cannot add up
+    if sound.first_bad is not None or not math.isfinite(lowest + highest):
+        at = (
+            int(np.argmin(np.isfinite(mono))) / RATE if sound.first_bad is None else sound.first_bad
+        )
+        raise BadSound(
+            f"“{name}” holds values that are not numbers (first at {at:.2f} s): export the sound "
+            f"again"
+        )
     mean = float(mono.mean(dtype=np.float64))
     if max(highest - mean, mean - lowest) < SILENCE:
         if sound.swing >= 100 * SILENCE:
-            raise BadSound(f"The channels of “{name}” cancel each other when mixed to one: use a single channel of it")
+            raise BadSound(
+                f"The channels of “{name}” cancel each other when mixed to one: use a single "
+                f"channel of it"
+            )
         if may_be_silent:
             return Speech(np.zeros_like(mono))
-        raise NoVoice(f"“{name}” is silent: choose a sound with a voice in it, or turn up its volume")
+        raise NoVoice(
+            f"“{name}” is silent: choose a sound with a voice in it, or turn up its volume"
+        )
     peak = max(highest, -lowest)
     if peak > 1:
         ceiling = max(1.0, SPIKE_FACTOR * _peak_but_for_spikes(mono))
@@ -128,7 +158,8 @@ def _checked(sound: _Mono, name: str, may_be_silent: bool, progress: Progress = 
 
 
 def write_sound(path: str | os.PathLike, speech: Speech) -> None:
-    """Writes `speech` as a 16-bit WAV, samples beyond ±1 clipped. Raises OSError (ENOSPC when the disk is full)."""
+    """Writes `speech` as a 16-bit WAV, samples beyond ±1 clipped. Raises OSError (ENOSPC when the
+    disk is full)."""
     # Not with libsndfile, which reports a full disk as a damaged file.
     with open(path, "wb") as file, wave.open(file, "wb") as out:
         out.setparams((1, 2, speech.rate, len(speech.samples), "NONE", ""))
@@ -138,7 +169,8 @@ def write_sound(path: str | os.PathLike, speech: Speech) -> None:
 
 
 def _peak_but_for_spikes(mono: np.ndarray) -> float:
-    """The highest absolute sample of [n] outside the loudest half second (or twentieth of a short sound)."""
+    """The highest absolute sample of [n] outside the loudest half second (or twentieth of a short
+    sound)."""
     frames = mono[: len(mono) // FRAME * FRAME].reshape(-1, FRAME)
     peaks = np.maximum(frames.max(axis=1), -frames.min(axis=1))
     rank = min(SPIKE_FRAMES, max(2, len(peaks) // 20))
@@ -148,7 +180,8 @@ def _peak_but_for_spikes(mono: np.ndarray) -> float:
 class _Mono:
     """Collects blocks of a sound [n, channels] at `rate` as mono samples at 16 kHz.
 
-    swing: half the widest swing of any channel.  first_bad: seconds before the first sample that is not a number, None if all are.
+    swing: half the widest swing of any channel.  first_bad: seconds before the first sample that is
+    not a number, None if all are.
     """
 
     def __init__(self, rate: int, name: str):
@@ -167,7 +200,9 @@ class _Mono:
         """Take in float32 [n, channels]. Raises BadSound when the sound has become too long."""
         before, self.frames = self.frames, self.frames + len(block)
         if self.frames > LONGEST * self.rate:
-            raise BadSound(f"“{self.name}” is longer than {LONGEST // 60} minutes: cut it into shorter strips")
+            raise BadSound(
+                f"“{self.name}” is longer than {LONGEST // 60} minutes: cut it into shorter strips"
+            )
         low, high = block.min(axis=0), block.max(axis=0)
         self.lowest = low if self.lowest is None else np.fmin(self.lowest, low)
         self.highest = high if self.highest is None else np.fmax(self.highest, high)
@@ -184,7 +219,8 @@ class _Mono:
         out, at = np.zeros(-(-self.frames * RATE // self.rate), np.float32), 0
         self.done.reverse()
         while self.done:  # each freed as soon as it is copied: never twice the result
-            part = self.done.pop()[: len(out) - at]  # the filter's own length is up to two samples off
+            # the filter's own length is up to two samples off
+            part = self.done.pop()[: len(out) - at]
             out[at : at + len(part)] = part
             at += len(part)
         return out
@@ -200,13 +236,14 @@ def _read_with_soundfile(path: str, name: str, progress: Progress) -> _Mono | No
     import soundfile
 
     try:
-        sound = soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path))  # a name need not be UTF-8
+        # a name need not be UTF-8
+        sound = soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path))
     except (soundfile.LibsndfileError, TypeError, OSError):
         return None
     with sound:
         mono = _Mono(_check_rate(sound.samplerate, name), name)
-        # The header may promise more than the file holds (a stream, a broken copy), so it is used for progress only; the samples read are
-        # counted.
+        # The header may promise more than the file holds (a stream, a broken copy), so it is used
+        # for progress only; the samples read are counted.
         claimed = max(1, min(sound.frames, LONGEST * mono.rate))
         size = max(1, DECODED // sound.channels)
         try:
@@ -214,7 +251,8 @@ def _read_with_soundfile(path: str, name: str, progress: Progress) -> _Mono | No
                 mono.add(block)
                 progress(min(1.0, mono.frames / claimed))
         except soundfile.LibsndfileError:
-            # A damaged end: keep the samples decoded before it; without any, the file is not a sound.
+            # A damaged end: keep the samples decoded before it; without any, the file is not a
+            # sound.
             if not mono.frames:
                 return None
     return mono
@@ -223,26 +261,36 @@ def _read_with_soundfile(path: str, name: str, progress: Progress) -> _Mono | No
 def _check_rate(rate: int, name: str) -> int:
     """The rate, if a recording of a voice can have it. Raises BadSound."""
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise BadSound(f"“{name}” claims {rate} samples a second, which no voice recording has: export it again")
+        raise BadSound(
+            f"“{name}” claims {rate} samples a second, which no voice recording has: export it "
+            f"again"
+        )
     return rate
 
 
 def _read_with_ffmpeg(path: str, name: str, progress: Progress) -> _Mono:
-    """The same through the ffmpeg on PATH, from this local file alone; BadSound when it knows no better.
+    """The same through the ffmpeg on PATH, from this local file alone; BadSound when it knows no
+    better.
 
     It ends with this process, and at once when `progress` raises.
     """
-    no_sound = BadSound(f"“{name}” is not a sound that can be read here: save it as WAV, FLAC, OGG or MP3")
+    no_sound = BadSound(
+        f"“{name}” is not a sound that can be read here: save it as WAV, FLAC, OGG or MP3"
+    )
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         raise no_sound
     command = [
-        ffmpeg, "-v", "error", "-nostdin", "-format_whitelist", FORMATS, "-protocol_whitelist", "file",
-        "-i", "file:" + os.path.abspath(path), "-map", "0:a:0", "-map_metadata", "-1", "-ar", str(RATE), "-t", str(LONGEST + 1),
+        ffmpeg, "-v", "error", "-nostdin", "-format_whitelist", FORMATS, "-protocol_whitelist",
+        "file",
+        "-i", "file:" + os.path.abspath(path), "-map", "0:a:0", "-map_metadata", "-1", "-ar",
+        str(RATE), "-t", str(LONGEST + 1),
         "-c:a", "pcm_f32be", "-f", "au", "pipe:1",
     ]  # fmt: skip
     try:
-        process = system_calls.start_child(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        process = system_calls.start_child(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
     except OSError as error:
         raise no_sound from error
     try:
@@ -259,7 +307,8 @@ def _read_with_ffmpeg(path: str, name: str, progress: Progress) -> _Mono:
 
 
 def _chunks(pipe, name: str, progress: Progress) -> Iterator[bytes]:
-    """The bytes read from a pipe, with `progress` called while waiting. Raises BadSound after waiting too long."""
+    """The bytes read from a pipe, with `progress` called while waiting. Raises BadSound after
+    waiting too long."""
     arrived: queue.Queue = queue.Queue(maxsize=8)
     stopped = threading.Event()
 
@@ -287,7 +336,10 @@ def _chunks(pipe, name: str, progress: Progress) -> Iterator[bytes]:
                 data = arrived.get(timeout=POLL)
             except queue.Empty:
                 if time.monotonic() > last + STALLED:
-                    raise BadSound(f"Reading “{name}” stopped half-way: copy the file to this computer's own disk") from None
+                    raise BadSound(
+                        f"Reading “{name}” stopped half-way: copy the file to this computer's own "
+                        f"disk"
+                    ) from None
                 continue
             if not data:
                 return
@@ -298,12 +350,19 @@ def _chunks(pipe, name: str, progress: Progress) -> Iterator[bytes]:
 
 
 def _au_blocks(chunks: Iterator[bytes]) -> Iterator[np.ndarray]:
-    """Blocks float32 [n, channels] of a Sun audio stream of 32-bit floats. Raises ValueError for anything else."""
+    """Blocks float32 [n, channels] of a Sun audio stream of 32-bit floats. Raises ValueError for
+    anything else."""
     data = b""
     while len(data) < 24 and (more := next(chunks, b"")):
         data += more
     magic, offset, _, encoding, rate, channels = struct.unpack(">4s5I", data[:24])
-    if magic != b".snd" or encoding != 6 or rate != RATE or not 0 < channels <= 1024 or offset > 1 << 16:
+    if (
+        magic != b".snd"
+        or encoding != 6
+        or rate != RATE
+        or not 0 < channels <= 1024
+        or offset > 1 << 16
+    ):
         raise ValueError("not the stream that was asked for")
     while len(data) < offset and (more := next(chunks, b"")):
         data += more
@@ -321,18 +380,23 @@ def _au_blocks(chunks: Iterator[bytes]) -> Iterator[np.ndarray]:
 
 # ---- a quick check of many files
 
-# Files within these bounds are not read to their end. Wider ones may be right too: the engine's own reader decides.
+# Files within these bounds are not read to their end. Wider ones may be right too: the engine's own
+# reader decides.
 SECONDS, RATES = (1.0, 3000.0), (8000, 192000)
 START = 16000  # samples read of a file
 
 
 def is_plain(path: str) -> bool:
-    """Whether a file's header and first samples leave no doubt that it is a sound of usual length."""
+    """Whether a file's header and first samples leave no doubt that it is a sound of usual
+    length."""
     import soundfile
 
     try:
         with soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path)) as sound:
-            if not RATES[0] <= sound.samplerate <= RATES[1] or not SECONDS[0] <= sound.frames / sound.samplerate <= SECONDS[1]:
+            if (
+                not RATES[0] <= sound.samplerate <= RATES[1]
+                or not SECONDS[0] <= sound.frames / sound.samplerate <= SECONDS[1]
+            ):
                 return False
             block = sound.read(START, dtype="float32", always_2d=True)
             return len(block) == min(START, sound.frames) and bool(np.isfinite(block).all())

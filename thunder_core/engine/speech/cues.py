@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a voice asks of a face. By its loudness and pitch: accents, on which brows rise and heads nod, phrases, pauses and hesitations,
-and how lively it is (no emotion is read: anger and joy are both loud, fast and high in range). By its phones, frame by frame: lips that
-close, lips at the teeth, teeth together, a tongue between them.
+"""What a voice asks of a face. By its loudness and pitch: accents, on which brows rise and heads
+nod, phrases, pauses and hesitations, and how lively it is (no emotion is read: anger and joy are
+both loud, fast and high in range). By its phones, frame by frame: lips that close, lips at the
+teeth, teeth together, a tongue between them.
 
-Where the encoder doubts which phone is spoken, every take draws one, by the encoder's probabilities. So takes differ where the sound
-leaves a choice, and a closure or a vowel that the likeliest reading misses is in some of them.
+Where the encoder doubts which phone is spoken, every take draws one, by the encoder's
+probabilities. So takes differ where the sound leaves a choice, and a closure or a vowel that the
+likeliest reading misses is in some of them.
 """
 
 from __future__ import annotations
@@ -28,19 +30,27 @@ from .phones import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS, SILENCE
 _SMOOTH = 2.0  # standard deviation of the smoothing over syllables, frames
 _APART = 9  # minimum distance of two accents, frames
 _AROUND = 15  # frames on either side in which prominence is measured
-_PROMINENT, _MOST_PROMINENT = 0.45, 3.45  # least prominence, and that of full weight, in standard deviations
+# least prominence, and that of full weight, in standard deviations
+_PROMINENT, _MOST_PROMINENT = 0.45, 3.45
 _PITCH_SHARE = 0.6  # weight of pitch against loudness
-_LATER, _LASTS = 1, 2.5  # delay of the visible accent after its peak, and its standard deviation, frames
-_QUIET, _BLUR = 0.3, 7  # probability of silence, averaged over 7 rows of 20 ms: breath and noise in a pause are not speech
-_JOINED, _SHORTEST = 5, 4  # frames of silence that do not separate phrases; frames of sound too short for a phrase
+# delay of the visible accent after its peak, and its standard deviation, frames
+_LATER, _LASTS = 1, 2.5
+# probability of silence, averaged over 7 rows of 20 ms: breath and noise in a pause are not speech
+_QUIET, _BLUR = 0.3, 7
+# frames of silence that do not separate phrases; frames of sound too short for a phrase
+_JOINED, _SHORTEST = 5, 4
 _SPEAKS = 0.5  # least presence of speech
 _LEAST_WEIGHT = 0.1  # least weight of an accent; weaker ones are often peaks of noise
 
 
-def accents(loudness: np.ndarray, speaking: np.ndarray, pitch: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Frames [k] at which loudness and pitch stand out of speech, and how much each does [k], 0 … 1.
+def accents(
+    loudness: np.ndarray, speaking: np.ndarray, pitch: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Frames [k] at which loudness and pitch stand out of speech, and how much each does [k], 0 …
+    1.
 
-    loudness [T]: `encoder.loudness`, channel 0.  speaking: [T] 0 … 1.  pitch [T]: `acoustics.semitones`, None if it is not known.
+    loudness [T]: `encoder.loudness`, channel 0.  speaking: [T] 0 … 1.  pitch [T]:
+    `acoustics.semitones`, None if it is not known.
     """
     spoken = speaking > _SPEAKS
     if spoken.sum() < 5:
@@ -50,22 +60,37 @@ def accents(loudness: np.ndarray, speaking: np.ndarray, pitch: np.ndarray | None
     for peak in np.argsort(-standing, kind="stable"):
         if standing[peak] <= 0:
             break
-        valleys = (standing[max(0, peak - _AROUND) : peak + 1].min(), standing[peak : peak + _AROUND + 1].min())
-        highest, prominence = standing[max(0, peak - 1) : peak + 2].max() == standing[peak], standing[peak] - max(valleys)
-        if highest and prominence >= _PROMINENT and all(abs(peak - other) >= _APART for other in result):
+        valleys = (
+            standing[max(0, peak - _AROUND) : peak + 1].min(),
+            standing[peak : peak + _AROUND + 1].min(),
+        )
+        highest, prominence = (
+            standing[max(0, peak - 1) : peak + 2].max() == standing[peak],
+            standing[peak] - max(valleys),
+        )
+        if (
+            highest
+            and prominence >= _PROMINENT
+            and all(abs(peak - other) >= _APART for other in result)
+        ):
             result[int(peak)] = float(prominence)
     frames = np.array(sorted(result), int)
     prominent = np.array([result[frame] for frame in frames])
     return frames, np.clip((prominent - _PROMINENT) / (_MOST_PROMINENT - _PROMINENT), 0, 1)
 
 
-def prominence_curve(loudness: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray, mode: str) -> np.ndarray:
-    """How far loudness [T] and pitch [T] stand out of speech (bool [T]), in deviations [T].  mode: as `filters.gaussian`'s."""
+def prominence_curve(
+    loudness: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray, mode: str
+) -> np.ndarray:
+    """How far loudness [T] and pitch [T] stand out of speech (bool [T]), in deviations [T].  mode:
+    as `filters.gaussian`'s."""
     smooth = gaussian(loudness, _SMOOTH, mode)
     standing = (smooth - smooth[spoken].mean()) / (smooth[spoken].std() + 0.05)
     if pitch is not None and np.abs(pitch[spoken]).max() > 0:
         high = gaussian(pitch, _SMOOTH, mode)
-        standing = (1 - _PITCH_SHARE / 2) * standing + _PITCH_SHARE * (high - high[spoken].mean()) / (high[spoken].std() + 0.5)
+        standing = (1 - _PITCH_SHARE / 2) * standing + _PITCH_SHARE * (
+            high - high[spoken].mean()
+        ) / (high[spoken].std() + 0.5)
     return np.where(spoken, standing, standing[spoken].min())
 
 
@@ -74,7 +99,9 @@ def accent_curve(accented: np.ndarray, frames: int) -> np.ndarray:
     at, result = np.arange(frames), np.zeros(frames)
     for peak in accented:
         near = slice(max(0, peak - 12), peak + 14)
-        result[near] = np.maximum(result[near], np.exp(-0.5 * ((at[near] - peak - _LATER) / _LASTS) ** 2))
+        result[near] = np.maximum(
+            result[near], np.exp(-0.5 * ((at[near] - peak - _LATER) / _LASTS) ** 2)
+        )
     return result
 
 
@@ -82,8 +109,8 @@ def accent_curve(accented: np.ndarray, frames: int) -> np.ndarray:
 class Phrasing:
     """The marks of a voice over some animation frames.
 
-    accents: int [k], frames of stressed syllables.  weights: [k] 0 … 1, prominence of each.  phrases: int [n, 2], first frame
-    of each and first frame behind it.
+    accents: int [k], frames of stressed syllables.  weights: [k] 0 … 1, prominence of each.
+     phrases: int [n, 2], first frame of each and first frame behind it.
     """
 
     frames: int
@@ -95,11 +122,17 @@ class Phrasing:
         """The marks of frames start … end, counted from start."""
         inside = (self.accents >= start) & (self.accents < end)
         phrases = self.phrases[(self.phrases[:, 1] > start) & (self.phrases[:, 0] < end)]
-        return Phrasing(end - start, self.accents[inside] - start, self.weights[inside], np.clip(phrases, start, end) - start)
+        return Phrasing(
+            end - start,
+            self.accents[inside] - start,
+            self.weights[inside],
+            np.clip(phrases, start, end) - start,
+        )
 
     @property
     def silences(self) -> np.ndarray:
-        """int [n + 1, 2]: pauses before the first phrase, between phrases and after the last one; some may be empty."""
+        """int [n + 1, 2]: pauses before the first phrase, between phrases and after the last one;
+        some may be empty."""
         return np.concatenate([[0], self.phrases.ravel(), [self.frames]]).reshape(-1, 2)
 
 
@@ -117,12 +150,16 @@ def quiet_frames(belief: np.ndarray, frames: int) -> np.ndarray:
 
 def runs(flags: np.ndarray) -> np.ndarray:
     """int [n, 2]: first frame of every run of True in [T], and first frame after it."""
-    return np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int))).reshape(-1, 2)
+    return np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int))).reshape(
+        -1, 2
+    )
 
 
-def phrasing(loudness: np.ndarray, presence: np.ndarray, belief: np.ndarray, pitch: np.ndarray | None = None) -> Phrasing:
-    """The marks of a voice from its loudness [T], the presence of speech [T] 0 … 1, phone probabilities [N, 40] at 50 Hz and, if it is
-    known, its pitch [T] (`acoustics.semitones`)."""
+def phrasing(
+    loudness: np.ndarray, presence: np.ndarray, belief: np.ndarray, pitch: np.ndarray | None = None
+) -> Phrasing:
+    """The marks of a voice from its loudness [T], the presence of speech [T] 0 … 1, phone
+    probabilities [N, 40] at 50 Hz and, if it is known, its pitch [T] (`acoustics.semitones`)."""
     frames = len(presence)
     if presence.max(initial=0.0) <= _SPEAKS:
         return silent_phrasing(frames)
@@ -133,7 +170,9 @@ def phrasing(loudness: np.ndarray, presence: np.ndarray, belief: np.ndarray, pit
     phrases = runs(sound)
     peaks, weights = accents(loudness, sound, pitch)
     clear = weights >= _LEAST_WEIGHT
-    return Phrasing(frames, peaks[clear], weights[clear], phrases[np.diff(phrases, axis=1)[:, 0] >= _SHORTEST])
+    return Phrasing(
+        frames, peaks[clear], weights[clear], phrases[np.diff(phrases, axis=1)[:, 0] >= _SHORTEST]
+    )
 
 
 # ---- what plans go by
@@ -145,9 +184,10 @@ HELD = 0.35  # shortest sound that counts as hesitation, s
 class Prosody:
     """Of one sound over T animation frames.
 
-    phrases [(start, end)]: parts with speech, s.  spoken bool [T]: inside of
-    one.  accents [k] and weights [k]: times, s, of prominent syllables, and their prominence, 0 … 1.  hesitations: start times, s, of
-    drawn-out sounds within a phrase.  level [T]: loudness of speech, smoothed over syllables, 0 … 1.
+    phrases [(start, end)]: parts with speech, s.  spoken bool [T]: inside of one.  accents [k] and
+    weights [k]: times, s, of prominent syllables, and their prominence, 0 … 1.  hesitations: start
+    times, s, of drawn-out sounds within a phrase.  level [T]: loudness of speech, smoothed over
+    syllables, 0 … 1.
     """
 
     frames: int
@@ -169,25 +209,32 @@ class Prosody:
 
 
 def prosody_from(
-    phrases: list[tuple[float, float]], spoken: np.ndarray, accents: tuple[np.ndarray, np.ndarray], phones: np.ndarray, rate: float,
+    phrases: list[tuple[float, float]], spoken: np.ndarray, accents: tuple[np.ndarray, np.ndarray],
+    phones: np.ndarray, rate: float,
     loudness: np.ndarray,
 ) -> Prosody:  # fmt: skip
-    """Prosody of phrases and accents (times, s, and weights), from phones [N] at `rate` Hz and loudness [T] (`encoder.loudness`, channel
-    0)."""
+    """Prosody of phrases and accents (times, s, and weights), from phones [N] at `rate` Hz and
+    loudness [T] (`encoder.loudness`, channel 0)."""
     edges = np.concatenate([[0], np.flatnonzero(np.diff(phones.astype(int))) + 1, [len(phones)]])
-    held = [a / rate for a, b in zip(edges, edges[1:]) if phones[a] != SILENCE and (b - a) / rate >= HELD]
+    held = [
+        a / rate
+        for a, b in zip(edges, edges[1:])
+        if phones[a] != SILENCE and (b - a) / rate >= HELD
+    ]
     level = gaussian(np.clip((loudness.astype(float) + 1) / 2, 0, 1) * spoken, _SMOOTH)
     return Prosody(len(spoken), phrases, spoken, *accents, held, level)
 
 
 def prosody_of(phrasing: Phrasing, loudness: np.ndarray, phones: np.ndarray) -> Prosody:
-    """Prosody of a voice whose accents and phrases are marked, from its loudness [T] (`encoder.loudness`, channel 0) and likeliest phones
-    [N] at 50 Hz."""
+    """Prosody of a voice whose accents and phrases are marked, from its loudness [T]
+    (`encoder.loudness`, channel 0) and likeliest phones [N] at 50 Hz."""
     spoken = np.zeros(phrasing.frames, bool)
     for start, end in phrasing.phrases:
         spoken[start:end] = True
     phrases = [(float(start / FPS), float(end / FPS)) for start, end in phrasing.phrases]
-    return prosody_from(phrases, spoken, (phrasing.accents / FPS, phrasing.weights), phones, ENCODER_RATE, loudness)
+    return prosody_from(
+        phrases, spoken, (phrasing.accents / FPS, phrasing.weights), phones, ENCODER_RATE, loudness
+    )
 
 
 # ---- how lively a voice is
@@ -197,15 +244,18 @@ _PAUSE = 15  # rows of silence that end a phrase; shorter ones are closures and 
 _LEAST_SECONDS, _LEAST_SYLLABLES = 1.0, 4  # of speech; less tells nothing
 _FAINT = 30.0  # dB under the loudest syllable, below which none is counted as quieter
 _DOUBT = 8  # syllables at which half of what is measured is believed: a short line is rarely usual
-_FURTHEST = 2.5  # bound of each value, deviations; approached smoothly, so that a change of an unusual voice is heard too
+# bound of each value, deviations; approached smoothly, so that a change of an unusual voice is
+# heard too
+_FURTHEST = 2.5
 
 
 class Measures(NamedTuple):
     """Of a voice, none of which changes with the gain of its recording.
 
-    tilt: slope of vowels' spectra, dB of their first difference above them: speakers who raise the voice have more of the high.
-    loudness: deviation of the syllables' levels, dB.  pitch: semitones between the lowest and the highest tenth.  rate: logarithm of
-    phones per second of speech, as changes of what the encoder believes.
+    tilt: slope of vowels' spectra, dB of their first difference above them: speakers who raise the
+    voice have more of the high. loudness: deviation of the syllables' levels, dB.  pitch: semitones
+    between the lowest and the highest tenth.  rate: logarithm of phones per second of speech, as
+    changes of what the encoder believes.
     """
 
     tilt: float
@@ -215,26 +265,33 @@ class Measures(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """How a voice deviates from usual ones, in standard deviations between speakers: effort, range of pitch, rate."""
+    """How a voice deviates from usual ones, in standard deviations between speakers: effort, range
+    of pitch, rate."""
 
     effort: float = 0.0
     pitch: float = 0.0
     rate: float = 0.0
 
 
-# Mean and deviation of 245 speakers who read aloud, most into microphones of their own, of which the tilt tells too
-# (`python -m research heard_arousal --reference`).
+# Mean and deviation of 245 speakers who read aloud, most into microphones of their own, of which
+# the tilt tells too (`python -m research heard_arousal --reference`).
 _USUAL = Measures(-11.18, 4.09, 8.97, 2.515)
 _DEVIATION = Measures(3.52, 1.12, 2.50, 0.092)
-_EFFORT = (0.75, 0.45)  # shares of tilt and loudness in effort, whose deviation between speakers is 1 with them
-# Deviations of a slider per weighed deviation of effort, pitch and rate. The mouth follows effort, brows the pitch, the head all three.
+# shares of tilt and loudness in effort, whose deviation between speakers is 1 with them
+_EFFORT = (0.75, 0.45)
+# Deviations of a slider per weighed deviation of effort, pitch and rate. The mouth follows effort,
+# brows the pitch, the head all three.
 _MOVES = {"energy": (0.5, 0.2, 0.2), "brows": (0.2, 0.6, 0.0), "head": (0.3, 0.4, 0.2)}
 
 
-def measure(samples: np.ndarray, belief: np.ndarray, pitch: np.ndarray) -> tuple[Measures, int] | None:
-    """Measures of a sound [n] at 16 kHz, and its number of syllables; None if too little is said to measure.
+def measure(
+    samples: np.ndarray, belief: np.ndarray, pitch: np.ndarray
+) -> tuple[Measures, int] | None:
+    """Measures of a sound [n] at 16 kHz, and its number of syllables; None if too little is said to
+    measure.
 
-    belief: [N, 40] phone probabilities at 50 Hz.  pitch: [T] of `acoustics.semitones`, 0 where nothing is voiced.
+    belief: [N, 40] phone probabilities at 50 Hz.  pitch: [T] of `acoustics.semitones`, 0 where
+    nothing is voiced.
     """
     belief = belief[: len(samples) // _HOP]
     phones = belief.argmax(-1)
@@ -245,66 +302,96 @@ def measure(samples: np.ndarray, belief: np.ndarray, pitch: np.ndarray) -> tuple
     if seconds < _LEAST_SECONDS or len(syllables) < _LEAST_SYLLABLES or not len(voiced):
         return None
     frames = np.asarray(samples, np.float32)[: len(phones) * _HOP].reshape(-1, _HOP)[vowels]
-    level, slope = (20 * np.log10(np.maximum(frame_rms(each), 1e-9)) for each in (frames, np.diff(frames)))
+    level, slope = (
+        20 * np.log10(np.maximum(frame_rms(each), 1e-9)) for each in (frames, np.diff(frames))
+    )
     lengths = np.diff(syllables)[:, 0]
     peaks = np.maximum.reduceat(level, lengths.cumsum() - lengths)
     low, high = np.quantile(voiced, [0.1, 0.9])
     changes = 0.5 * np.abs(np.diff(belief, axis=0)).sum(1)[spoken[1:]].sum()
-    values = np.median(slope - level), np.maximum(peaks, peaks.max() - _FAINT).std(), high - low, np.log(changes / seconds)
+    values = (
+        np.median(slope - level),
+        np.maximum(peaks, peaks.max() - _FAINT).std(),
+        high - low,
+        np.log(changes / seconds),
+    )
     return Measures(*map(float, values)), len(syllables)
 
 
 def read_arousal(samples: np.ndarray, belief: np.ndarray, pitch: np.ndarray) -> Heard:
-    """How a voice deviates from usual ones, each within ±2.5 (`tanh`); nothing if little is said. Arguments as of `measure`."""
+    """How a voice deviates from usual ones, each within ±2.5 (`tanh`); nothing if little is said.
+    Arguments as of `measure`."""
     measured = measure(samples, belief, pitch)
     if measured is None:
         return Heard()
     values, syllables = measured
-    tilt, loudness, high, rate = (np.array(values) - _USUAL) / _DEVIATION * syllables / (syllables + _DOUBT)
+    tilt, loudness, high, rate = (
+        (np.array(values) - _USUAL) / _DEVIATION * syllables / (syllables + _DOUBT)
+    )
     heard = np.array([_EFFORT[0] * tilt + _EFFORT[1] * loudness, high, rate])
     return Heard(*map(float, _FURTHEST * np.tanh(heard / _FURTHEST)))
 
 
 def axis_deviations(heard: Heard) -> np.ndarray:
-    """Deviations of a style's axes, float32 [len(AXES)], as a voice asks for them: 0 but for energy, brows and head.
+    """Deviations of a style's axes, float32 [len(AXES)], as a voice asks for them: 0 but for
+    energy, brows and head.
 
-    What is usual is left usual: x³ / (1 + x²) is an eighth at half a deviation, half at one, and 2.2 at the furthest.
+    What is usual is left usual: x³ / (1 + x²) is an eighth at half a deviation, half at one, and
+    2.2 at the furthest.
     """
     x = np.array(heard)
     weighed = x**3 / (1 + x**2)
-    return np.array([np.dot(_MOVES[axis.name], weighed) if axis.name in _MOVES else 0.0 for axis in AXES], np.float32)
+    return np.array(
+        [np.dot(_MOVES[axis.name], weighed) if axis.name in _MOVES else 0.0 for axis in AXES],
+        np.float32,
+    )
 
 
 # ---- sounds that lips, teeth and tongue show
 
 LABELS_PER_SECOND = 100
-# Probability above which a sound is a bilabial: .4 demands 90 % of the m, b and p of validation voices and .6 83 %, with as few others
-# (12 and 10 of 120, by hand); between .4 and .8 real lips close equally often.
+# Probability above which a sound is a bilabial: .4 demands 90 % of the m, b and p of validation
+# voices and .6 83 %, with as few others (12 and 10 of 120, by hand); between .4 and .8 real lips
+# close equally often.
 SURE = 0.4
 _CLEAR = 0.4  # the same for f, v, th and sibilants
 _TONGUE_BEFORE, _TONGUE_AFTER = 0.11, 0.10  # seconds in which jaw and tongue reach and leave a th
-_TEETH_BEFORE, _TEETH_AFTER = 0.08, 0.07  # the same for lips and teeth on f, v and sibilants, which must not open or shut their neighbours
+# the same for lips and teeth on f, v and sibilants, which must not open or shut their neighbours
+_TEETH_BEFORE, _TEETH_AFTER = 0.08, 0.07
 
 
 def where_likely(belief: np.ndarray, phones: Sequence[int], above: float) -> np.ndarray:
-    """Where some phones are more probable than `above`, bool [2N] at LABELS_PER_SECOND, from phone probabilities [N, 40] at 50 Hz."""
+    """Where some phones are more probable than `above`, bool [2N] at LABELS_PER_SECOND, from phone
+    probabilities [N, 40] at 50 Hz."""
     return np.repeat(belief[:, list(phones)].sum(1) > above, int(LABELS_PER_SECOND / ENCODER_RATE))
 
 
-def closure(demanded: np.ndarray, frames: int, before: float = 0.07, after: float = 0.06) -> np.ndarray:
-    """Required lip closure [frames], 0 … 1 at 25 fps, from `demanded` [M] at 100 Hz: 1 where a sound needs closed lips.
+def closure(
+    demanded: np.ndarray, frames: int, before: float = 0.07, after: float = 0.06
+) -> np.ndarray:
+    """Required lip closure [frames], 0 … 1 at 25 fps, from `demanded` [M] at 100 Hz: 1 where a
+    sound needs closed lips.
 
-    Lips lead the sound: closing starts `before` s ahead, holds for the sound, opens within `after` s. Every closure
-    reaches 1 on at least one animation frame, however short it is.
+    Lips lead the sound: closing starts `before` s ahead, holds for the sound, opens within `after`
+    s. Every closure reaches 1 on at least one animation frame, however short it is.
     """
     shut = np.zeros(frames)
     for a, b in runs(np.asarray(demanded, bool)):
-        start, end = a / LABELS_PER_SECOND - 0.01, max(b / LABELS_PER_SECOND - 0.02, a / LABELS_PER_SECOND + 0.02)
+        start, end = (
+            a / LABELS_PER_SECOND - 0.01,
+            max(b / LABELS_PER_SECOND - 0.02, a / LABELS_PER_SECOND + 0.02),
+        )
         nearest = int(np.clip(round((start + end) / 2 * FPS), 0, frames - 1))
-        # Frames that it reaches, and one more on either side: of a long sound all others would cost more than these.
-        first, last = max(0, int((start - before) * FPS) - 1), min(frames, int((end + after) * FPS) + 2)
+        # Frames that it reaches, and one more on either side: of a long sound all others would cost
+        # more than these.
+        first, last = (
+            max(0, int((start - before) * FPS) - 1),
+            min(frames, int((end + after) * FPS) + 2),
+        )
         t = np.arange(first, last) / FPS
-        ramp = np.where(t < start, 1 - (start - t) / before, np.where(t > end, 1 - (t - end) / after, 1.0))
+        ramp = np.where(
+            t < start, 1 - (start - t) / before, np.where(t > end, 1 - (t - end) / after, 1.0)
+        )
         shut[first:last] = np.maximum(shut[first:last], np.clip(ramp, 0, 1))
         shut[nearest] = 1.0
     return smoothstep(shut)
@@ -316,19 +403,30 @@ def demanded_closures(belief: np.ndarray, frames: int) -> np.ndarray:
 
 
 def confident_sounds(belief: np.ndarray, spoken: np.ndarray) -> Sounds:
-    """The sounds that jaw, lips and tongue follow, from phone probabilities [N, 40] at 50 Hz and whether somebody speaks [frames]."""
-    return sounds_of(spoken, *(where_likely(belief, phones, _CLEAR) for phones in (SIBILANTS, LABIODENTALS, DENTALS, BILABIALS)))
+    """The sounds that jaw, lips and tongue follow, from phone probabilities [N, 40] at 50 Hz and
+    whether somebody speaks [frames]."""
+    return sounds_of(
+        spoken,
+        *(
+            where_likely(belief, phones, _CLEAR)
+            for phones in (SIBILANTS, LABIODENTALS, DENTALS, BILABIALS)
+        ),
+    )
 
 
 def sounds_of(
-    speech: np.ndarray, sibilant: np.ndarray, labiodental: np.ndarray, dental: np.ndarray, bilabial: np.ndarray
+    speech: np.ndarray, sibilant: np.ndarray, labiodental: np.ndarray, dental: np.ndarray,
+    bilabial: np.ndarray
 ) -> Sounds:  # fmt: skip
     """Sounds over animation frames: speech [frames]; bool [M] at 100 Hz of each kind of sound.
 
     Lips that close win over lips at the teeth, teeth together over teeth apart.
     """
     shut = closure(bilabial, len(speech))
-    s, f = (closure(labels, len(speech), _TEETH_BEFORE, _TEETH_AFTER) for labels in (sibilant, labiodental))
+    s, f = (
+        closure(labels, len(speech), _TEETH_BEFORE, _TEETH_AFTER)
+        for labels in (sibilant, labiodental)
+    )
     th = closure(dental, len(speech), _TONGUE_BEFORE, _TONGUE_AFTER)
     s = s * (1 - shut)
     return Sounds(np.asarray(speech, np.float64), s, f * (1 - shut), th * (1 - shut) * (1 - s))
@@ -337,36 +435,49 @@ def sounds_of(
 # ---- what a take hears
 
 _DRAWS = 11  # part of the seed of what a take hears; another value changes all takes
-_ROWS = 5  # of 20 ms from one draw to the next, interpolated in between: draws change about as often as sounds do
-# Exponent of the probabilities in the draw: above 1, unlikely phones are drawn more rarely, below 1 more often. It is high for m, b and p:
-# at a probability of .1 only 6 % of them are real (validation voices), and each would close lips that people leave open.
+# of 20 ms from one draw to the next, interpolated in between: draws change about as often as sounds
+# do
+_ROWS = 5
+# Exponent of the probabilities in the draw: above 1, unlikely phones are drawn more rarely, below 1
+# more often. It is high for m, b and p: at a probability of .1 only 6 % of them are real
+# (validation voices), and each would close lips that people leave open.
 _TRUST = np.where(np.isin(np.arange(len(PHONES)), BILABIALS), 1.5, 1.0).astype(np.float32)
 _FREELY = np.float32(0.8)  # the same where somebody asked for other readings of a word
 _AS_CLEAR = 0.9  # probability given to a drawn phone, about that of a clear one
 
 
 def draw_phones(logits: np.ndarray, seed: int, freely: bool = False) -> np.ndarray:
-    """The phone that the take of a seed hears in each row, int [N], of phone logits [N, 40]. freely: unlikely ones more often.
+    """The phone that the take of a seed hears in each row, int [N], of phone logits [N, 40].
+    freely: unlikely ones more often.
 
-    Each phone waits for an exponentially distributed time, divided by its probability; the first to arrive is drawn, so each is drawn
-    with its probability. The times change as slowly as sounds do, so whole sounds are drawn instead of rows. What is certain stays.
+    Each phone waits for an exponentially distributed time, divided by its probability; the first to
+    arrive is drawn, so each is drawn with its probability. The times change as slowly as sounds do,
+    so whole sounds are drawn instead of rows. What is certain stays.
     """
     rng, count = np.random.default_rng([_DRAWS, seed % (1 << 32)]), len(logits)
     drawn = rng.standard_normal((count // _ROWS + 2, 2, len(PHONES)), np.float32)
     before, share = np.divmod(np.arange(count), _ROWS)
     share = (share / np.float32(_ROWS)).astype(np.float32)[:, None, None]
-    # Two normal variables, squared and added, are exponentially distributed; between draws all phones have equally smaller ones.
+    # Two normal variables, squared and added, are exponentially distributed; between draws all
+    # phones have equally smaller ones.
     waits = ((1 - share) * drawn[before] + share * drawn[before + 1]) ** 2
-    return (waits.sum(1) / np.maximum(softmax(logits), 1e-6) ** (_FREELY if freely else _TRUST)).argmin(-1)
+    return (
+        waits.sum(1) / np.maximum(softmax(logits), 1e-6) ** (_FREELY if freely else _TRUST)
+    ).argmin(-1)
 
 
 def hear_phones(logits: np.ndarray, seed: int, freely: bool = False) -> np.ndarray:
-    """Phone logits [N, 40] as the take of a seed hears them: where it draws another phone than the likeliest, that one is raised until it
-    is sure. Sounds and silence are not exchanged, and likely closures stay: a missing one is noticed first."""
+    """Phone logits [N, 40] as the take of a seed hears them: where it draws another phone than the
+    likeliest, that one is raised until it is sure. Sounds and silence are not exchanged, and likely
+    closures stay: a missing one is noticed first."""
     belief, drawn = softmax(logits), draw_phones(logits, seed, freely)
     likeliest, closed = belief.argmax(-1), belief[:, BILABIALS].sum(-1) > SURE
-    rows = np.flatnonzero((drawn != likeliest) & (drawn != SILENCE) & (likeliest != SILENCE) & ~closed)
+    rows = np.flatnonzero(
+        (drawn != likeliest) & (drawn != SILENCE) & (likeliest != SILENCE) & ~closed
+    )
     result, phones = logits.copy(), drawn[rows]
     share = belief[rows, phones]
-    result[rows, phones] += np.log(_AS_CLEAR / (1 - _AS_CLEAR) * (1 - share) / np.maximum(share, 1e-9))
+    result[rows, phones] += np.log(
+        _AS_CLEAR / (1 - _AS_CLEAR) * (1 - share) / np.maximum(share, 1e-9)
+    )
     return result

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the engine hears in a sound, in arrays: the speech encoder's features and phones (`networks.encoder` says what it computes), and
-the speech units that are read off its features.
+"""What the engine hears in a sound, in arrays: the speech encoder's features and phones
+(`networks.encoder` says what it computes), and the speech units that are read off its features.
 
-The encoder replaces the paper's wav2vec 2.0 base (§4.2, 𝒜): features of the waveform, interpolated to exactly T animation frames. Loudness
-is appended, because the jaw follows it as well as the phones. Units U are k-means classes of the features at 50 Hz.
+The encoder replaces the paper's wav2vec 2.0 base (§4.2, 𝒜): features of the waveform, interpolated
+to exactly T animation frames. Loudness is appended, because the jaw follows it as well as the
+phones. Units U are k-means classes of the features at 50 Hz.
 """
 
 from __future__ import annotations
@@ -24,13 +25,17 @@ from .phones import PHONES, SILENCE
 
 ENCODER_RATE = 50.0  # feature frames per second
 LOUDNESS = 2  # loudness channels appended to the hidden features
-OFFSET = 0.005  # s: feature frame i sees mel frames 2i−1 … 2i+2 and is therefore centred on i/50 + 5 ms
+OFFSET = (
+    0.005  # s: feature frame i sees mel frames 2i−1 … 2i+2 and is therefore centred on i/50 + 5 ms
+)
 LOUD = 3.0  # nats (26 dB) below the loudest frames: louder ones enter a clip's spectral mean
 _WINDOW = 400  # samples of the spectrogram's window
 _SHORTEST = int(0.1 * RATE)  # samples; shorter sounds are followed by silence
-_CHUNK = 20 * 50  # feature frames encoded at once, so that an hour of sound needs no more memory than a minute
+# feature frames encoded at once, so that an hour of sound needs no more memory than a minute
+_CHUNK = 20 * 50
 _MARGIN = 50  # feature frames of context on either side of a chunk
-_NEAR, _EASE = 8, 4  # animation frames around speech in which lips move, and over which they come to rest
+# animation frames around speech in which lips move, and over which they come to rest
+_NEAR, _EASE = 8, 4
 
 
 @dataclass(frozen=True)
@@ -42,23 +47,33 @@ class EncoderConfig:
     heads: int = 4
     kernel: int = 31  # width of the depthwise convolution, frames of 20 ms
     ahead: int = 8  # delay in frames, because this family's convolutions only look back
-    # Configuration of a transformers network that reads the waveform (Wav2Vec2, HuBERT, WavLM); none: filter banks and a conformer.
+    # Configuration of a transformers network that reads the waveform (Wav2Vec2, HuBERT, WavLM);
+    # none: filter banks and a conformer.
     body: dict | None = None
 
 
 class SpeechEncoder:
     """A speech encoder: sounds at 16 kHz → hidden features and phone logits at 50 Hz."""
 
-    def __init__(self, config: EncoderConfig, mel_std: np.ndarray, network: Callable[..., Sequence[np.ndarray]]):
+    def __init__(
+        self,
+        config: EncoderConfig,
+        mel_std: np.ndarray,
+        network: Callable[..., Sequence[np.ndarray]],
+    ):
         """mel_std [80]: deviation of log-mels.
 
-        network: of mel=[1, 2N, 80], or [1, N, 320] where it reads the waveform: hidden [1, N, width], phone logits [1, N, 40].
+        network: of mel=[1, 2N, 80], or [1, N, 320] where it reads the waveform: hidden [1, N,
+        width], phone logits [1, N, 40].
         """
         self.config, self._mel_std, self.network = config, mel_std, network
 
     @classmethod
-    def load(cls, folder: Path, name: str = "encoder", device: str = "cpu", threads: int = 1) -> SpeechEncoder:
-        """An encoder among the weights of a folder; its network is opened by the first sound. Arguments as `Network`.
+    def load(
+        cls, folder: Path, name: str = "encoder", device: str = "cpu", threads: int = 1
+    ) -> SpeechEncoder:
+        """An encoder among the weights of a folder; its network is opened by the first sound.
+        Arguments as `Network`.
 
         Raises BadWeights.
         """
@@ -73,8 +88,11 @@ class SpeechEncoder:
         """Width of the speech features: hidden features, phone probabilities and loudness."""
         return self.config.width + len(PHONES) + LOUDNESS
 
-    def analyse(self, samples: np.ndarray, progress: Callable[[float], None] = no_progress) -> tuple[np.ndarray, np.ndarray]:
-        """A sound [n] of any length and loudness → float32 (hidden [N, width], phone logits [N, 40]) at 50 Hz, in bounded memory.
+    def analyse(
+        self, samples: np.ndarray, progress: Callable[[float], None] = no_progress
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A sound [n] of any length and loudness → float32 (hidden [N, width], phone logits [N,
+        40]) at 50 Hz, in bounded memory.
 
         `progress` is called with 0 … 1 before each 20 s and may raise to stop.
         """
@@ -92,7 +110,8 @@ class SpeechEncoder:
         return np.concatenate(hidden), np.concatenate(logits)
 
     def prepare(self, samples: np.ndarray) -> np.ndarray:
-        """The network's input for a sound [n]: log-mel [1, 2N, 80], or the waveform [1, N, 320] where it reads that."""
+        """The network's input for a sound [n]: log-mel [1, 2N, 80], or the waveform [1, N, 320]
+        where it reads that."""
         if len(samples) < _SHORTEST:
             samples = np.pad(samples, (0, _SHORTEST - len(samples)))
         samples = level(samples)
@@ -100,12 +119,15 @@ class SpeechEncoder:
         if not self.config.body:
             return self._spectrogram(log_mel(samples, _WINDOW)[: 2 * n])[None]
         samples = samples[: n * 2 * HOP]
-        return ((samples - samples.mean()) / (samples.std(ddof=1) + np.float32(1e-5))).reshape(1, n, 2 * HOP)
+        return ((samples - samples.mean()) / (samples.std(ddof=1) + np.float32(1e-5))).reshape(
+            1, n, 2 * HOP
+        )
 
     def _spectrogram(self, mel: np.ndarray) -> np.ndarray:
         """Standardised log-mel [2N, 80].
 
-        The mean over the clip's loud frames is taken away, and with it the microphone, the room's colour and the gain.
+        The mean over the clip's loud frames is taken away, and with it the microphone, the room's
+        colour and the gain.
         """
         energy = mel.mean(-1)
         loud = 1 / (1 + np.exp(-2 * (energy - np.float32(np.quantile(energy, 0.95)) + LOUD)))
@@ -115,7 +137,8 @@ class SpeechEncoder:
 
 
 def at_frames(features: np.ndarray, frames: int) -> np.ndarray:
-    """Linear interpolation of 50 Hz features [N, d] at the times t/25 s of animation frames → [frames, d]."""
+    """Linear interpolation of 50 Hz features [N, d] at the times t/25 s of animation frames →
+    [frames, d]."""
     last = len(features) - 1
     t = np.clip((np.arange(frames) / FPS - OFFSET) * ENCODER_RATE, 0, last)
     i = np.minimum(t.astype(int), max(0, last - 1))
@@ -128,12 +151,16 @@ def at_frames(features: np.ndarray, frames: int) -> np.ndarray:
 
 
 def phonetic(hidden: np.ndarray, logits: np.ndarray, frames: int) -> np.ndarray:
-    """Hidden features [N, width] and how likely each phone is, from logits [N, 40] → [frames, width + 40]."""
+    """Hidden features [N, width] and how likely each phone is, from logits [N, 40] → [frames, width
+    + 40]."""
     return np.concatenate([at_frames(hidden, frames), at_frames(softmax(logits), frames)], -1)
 
 
-def speech_features(hidden: np.ndarray, logits: np.ndarray, samples: np.ndarray, frames: int) -> np.ndarray:
-    """Speech features a [frames, width + 42] from hidden features and phone logits [N, …] at 50 Hz and the sound [n] itself."""
+def speech_features(
+    hidden: np.ndarray, logits: np.ndarray, samples: np.ndarray, frames: int
+) -> np.ndarray:
+    """Speech features a [frames, width + 42] from hidden features and phone logits [N, …] at 50 Hz
+    and the sound [n] itself."""
     return np.concatenate([phonetic(hidden, logits, frames), loudness(samples, frames)], -1)
 
 
@@ -146,23 +173,32 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def loudness(samples: np.ndarray, frames: int) -> np.ndarray:
-    """Loudness of a sound [n] around each animation frame: float32 [frames, 2], roughly −1 (silence) … 1 (loudest).
+    """Loudness of a sound [n] around each animation frame: float32 [frames, 2], roughly −1
+    (silence) … 1 (loudest).
 
-    Channel 0 is compressed amplitude, channel 1 level in units of 20 dB, both relative to the clip's speech level,
-    so that a quiet recording animates like a loud one.
+    Channel 0 is compressed amplitude, channel 1 level in units of 20 dB, both relative to the
+    clip's speech level, so that a quiet recording animates like a loud one.
     """
     window, hop = int(0.08 * RATE), int(RATE / FPS)
     need = (frames - 1) * hop + window
-    padded = np.pad(np.asarray(samples, np.float32), (window // 2, max(0, need - window // 2 - len(samples))))
-    amplitude = frame_rms(np.lib.stride_tricks.sliding_window_view(padded, window)[::hop][:frames]) * np.float32(gain(samples, 1.0))
+    padded = np.pad(
+        np.asarray(samples, np.float32), (window // 2, max(0, need - window // 2 - len(samples)))
+    )
+    amplitude = frame_rms(
+        np.lib.stride_tricks.sliding_window_view(padded, window)[::hop][:frames]
+    ) * np.float32(gain(samples, 1.0))
     decibel = 20 * np.log10(np.maximum(amplitude, 1e-3))
-    return np.stack([2 * np.sqrt(np.minimum(amplitude, 2)) - 1, np.clip(decibel / 20 + 1, -2, 1)], -1)
+    return np.stack(
+        [2 * np.sqrt(np.minimum(amplitude, 2)) - 1, np.clip(decibel / 20 + 1, -2, 1)], -1
+    )
 
 
 def presence(logits: np.ndarray, frames: int) -> np.ndarray:
-    """Whether somebody speaks around each animation frame, float32 [frames] 0 … 1, from phone logits [N, 40] at 50 Hz.
+    """Whether somebody speaks around each animation frame, float32 [frames] 0 … 1, from phone
+    logits [N, 40] at 50 Hz.
 
-    1 within a third of a second of speech, eased to 0 beyond: lips lead the sound and settle after it.
+    1 within a third of a second of speech, eased to 0 beyond: lips lead the sound and settle after
+    it.
     """
     return presence_of(at_frames(1 - softmax(logits)[:, SILENCE, None], frames)[:, 0])
 
@@ -177,7 +213,9 @@ def presence_of(spoken: np.ndarray) -> np.ndarray:
 
 # ---- units
 
-_PIECE = 6000  # features classified at once: the distances of an hour to all centroids would be larger than its features
+# features classified at once: the distances of an hour to all centroids would be larger than its
+# features
+_PIECE = 6000
 
 
 @dataclass(frozen=True)
@@ -213,7 +251,8 @@ class Units:
         return np.concatenate([(lengths - part @ self.centroids.T).argmin(1) for part in parts])
 
     def over(self, hidden: np.ndarray, frames: int) -> np.ndarray:
-        """Units [2 · frames] of the sound behind hidden features [N, width], the last one held where they end early."""
+        """Units [2 · frames] of the sound behind hidden features [N, width], the last one held
+        where they end early."""
         return self(hidden)[np.minimum(np.arange(2 * frames), len(hidden) - 1)]
 
     @property

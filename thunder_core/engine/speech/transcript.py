@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds when a voice says the words of a text, and their m, b and p, by aligning letters with the encoder's phones; no dictionary. Also the
-sounds that the encoder recognises, one after the other.
+"""Finds when a voice says the words of a text, and their m, b and p, by aligning letters with the
+encoder's phones; no dictionary. Also the sounds that the encoder recognises, one after the other.
 
-Spelling says little about vowels and much about lips: in most languages an m, b or p that is written is spoken. Each letter
-may sound as any of the phones it is commonly read as; the likeliest path through the letters, by the encoder's phones, shows
-when each is spoken (Viterbi's algorithm). Letters may be silent at a price, bilabials only where spelling has silent ones.
+Spelling says little about vowels and much about lips: in most languages an m, b or p that is
+written is spoken. Each letter may sound as any of the phones it is commonly read as; the likeliest
+path through the letters, by the encoder's phones, shows when each is spoken (Viterbi's algorithm).
+Letters may be silent at a price, bilabials only where spelling has silent ones.
 """
 
 from __future__ import annotations
@@ -50,36 +51,69 @@ _READ = {
     "h": ["HH", "TH", "DH", "SH", "CH"],
     "x": ["K", "S", "Z", "G"],
 }
-# Letters of other alphabets as those above; letters of alphabets that are not here, and digits, may be any sound.
+# Letters of other alphabets as those above; letters of alphabets that are not here, and digits, may
+# be any sound.
 _LATIN = str.maketrans(
-    dict(zip("абвгдезиклмнопрстуфхыэі" + "αβγδεζηικλμνξοπρσςτυφω", "abvgdeziklmnoprstufhyei" + "avgdeziiklmnxoprsstufo"))
-    | {"ж": "zh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "sh", "ю": "yu", "я": "ya", "θ": "th", "χ": "h", "ψ": "ps"}
+    dict(
+        zip(
+            "абвгдезиклмнопрстуфхыэі" + "αβγδεζηικλμνξοπρσςτυφω",
+            "abvgdeziklmnoprstufhyei" + "avgdeziiklmnxoprsstufo",
+        )
+    )
+    | {
+        "ж": "zh",
+        "ц": "ts",
+        "ч": "ch",
+        "ш": "sh",
+        "щ": "sh",
+        "ю": "yu",
+        "я": "ya",
+        "θ": "th",
+        "χ": "h",
+        "ψ": "ps",
+    }
     | {"ß": "ss", "ø": "o", "ł": "l", "ъ": "", "ь": "", "'": "", "’": ""}
 )
-_ANY_SOUND = 0.4  # probability of a letter that may be any sound: lower than that of one that is heard, so that it takes no other's rows
+# probability of a letter that may be any sound: lower than that of one that is heard, so that it
+# takes no other's rows
+_ANY_SOUND = 0.4
 BILABIALS = "mbp"
-# Spellings in which one of the letters m, b, p is silent, or not bilabial: pattern → index of that letter.
-_SILENT = ((r"mb(?![a-z])", 1), (r"bt", 0), (r"(?<![a-z])p(?=[snt])", 0), (r"pt(?![a-z])", 0), (r"mn(?![a-z])", -1))
+# Spellings in which one of the letters m, b, p is silent, or not bilabial: pattern → index of that
+# letter.
+_SILENT = (
+    (r"mb(?![a-z])", 1),
+    (r"bt", 0),
+    (r"(?<![a-z])p(?=[snt])", 0),
+    (r"pt(?![a-z])", 0),
+    (r"mn(?![a-z])", -1),
+)
 _SKIP = -4.0  # log probability of skipping a letter
 _UNLIKELY = -7.0  # lowest log likelihood, since the encoder may be wrong in any frame
-_LEAST_PROBABILITY = 0.3  # a letter that is often silent closes the lips only if a bilabial is at least this probable
+# a letter that is often silent closes the lips only if a bilabial is at least this probable
+_LEAST_PROBABILITY = 0.3
 PAUSE = 0.06  # shortest pause, seconds; in a shorter gap closed lips belong to a sound
-# Letters that are followed at once, from a third of them behind the likeliest on: more than a minute of speech. A byte for each and row.
+# Letters that are followed at once, from a third of them behind the likeliest on: more than a
+# minute of speech. A byte for each and row.
 _BAND = 1200
-# Seconds from the tightest lip closure to the middle of its sound: the mean of 46 closures of filmed speakers is 25 ms (those of the fit
-# split; tests/core/test_correct_closures.py measures it on the others).
+# Seconds from the tightest lip closure to the middle of its sound: the mean of 46 closures of
+# filmed speakers is 25 ms (those of the fit split; tests/core/test_correct_closures.py measures it
+# on the others).
 _EARLY = 0.025
-LATE = 0.01  # seconds by which words are found later than by pocketsphinx, median of validation voices (research/words_aligned.py)
-# Mean log probability of the letters over the rows that they are spoken in, from which a text is what the voice says: half way between
-# the lowest 2 % of right texts and the highest 1 % of texts of other lines, of validation voices.
+# seconds by which words are found later than by pocketsphinx, median of validation voices
+# (research/words_aligned.py)
+LATE = 0.01
+# Mean log probability of the letters over the rows that they are spoken in, from which a text is
+# what the voice says: half way between the lowest 2 % of right texts and the highest 1 % of texts
+# of other lines, of validation voices.
 _MATCHES = -0.65
 _NEAR = 0.1  # seconds between bilabials during which the lips stay closed (“mp”, “bm”)
 
 
 @dataclass(frozen=True)
 class Letter:
-    """A letter, or the pause between words: phones it may be (none: any), whether it may be silent, whether the lips close for it, the
-    word it is of, in plain letters, and the number of that word in the text."""
+    """A letter, or the pause between words: phones it may be (none: any), whether it may be silent,
+    whether the lips close for it, the word it is of, in plain letters, and the number of that word
+    in the text."""
 
     text: str
     phones: tuple[int, ...]
@@ -91,7 +125,8 @@ class Letter:
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a text, as it is written there, when it is said (seconds), and how well the voice bears it out, 0 … 1."""
+    """A word of a text, as it is written there, when it is said (seconds), and how well the voice
+    bears it out, 0 … 1."""
 
     text: str
     start: float
@@ -101,8 +136,8 @@ class Word:
 
 @dataclass(frozen=True)
 class Closure:
-    """The lips close for `text` (m, b, p, or several run together) at `seconds`; sure: 0 … 1, how well the voice bears it out; word:
-    the one that it is in, the first of several."""
+    """The lips close for `text` (m, b, p, or several run together) at `seconds`; sure: 0 … 1, how
+    well the voice bears it out; word: the one that it is in, the first of several."""
 
     text: str
     seconds: float
@@ -111,7 +146,8 @@ class Closure:
 
 
 def split(text: str) -> list[str]:
-    """The words of a text, as they are written but for punctuation. What is written without spaces is split into its characters."""
+    """The words of a text, as they are written but for punctuation. What is written without spaces
+    is split into its characters."""
     parts = []
     for c in text:
         is_letter = c in "'’" or unicodedata.category(c)[0] in "LMN"
@@ -124,14 +160,21 @@ def letters(text: str) -> list[Letter]:
     pause = Letter(" ", (SILENCE,), True, False)
     result = [pause]
     for number, word in enumerate(split(text)):
-        plain = "".join(c for c in unicodedata.normalize("NFKD", word.lower()) if not unicodedata.combining(c)).translate(_LATIN)
+        plain = "".join(
+            c for c in unicodedata.normalize("NFKD", word.lower()) if not unicodedata.combining(c)
+        ).translate(_LATIN)
         result += [*_letters_of(plain, number), pause]
     return result
 
 
 def _letters_of(plain: str, number: int) -> Iterator[Letter]:
     """The letters of a word in plain letters, the text's `number`."""
-    silent = {match.start() + place for pattern, place in _SILENT if place >= 0 for match in re.finditer(pattern, plain)}
+    silent = {
+        match.start() + place
+        for pattern, place in _SILENT
+        if place >= 0
+        for match in re.finditer(pattern, plain)
+    }
     for place, letter in enumerate(plain):
         if place and (plain[place - 1] == letter or letter == "h" and plain[place - 1] == "p"):
             continue
@@ -139,7 +182,14 @@ def _letters_of(plain: str, number: int) -> Iterator[Letter]:
             yield Letter("ph", _indices("F", "V", "P"), False, False, plain, number)
             continue
         closes = letter in BILABIALS
-        yield Letter(letter, _indices(*_READ.get(letter, ())), not closes or place in silent, closes, plain, number)
+        yield Letter(
+            letter,
+            _indices(*_READ.get(letter, ())),
+            not closes or place in silent,
+            closes,
+            plain,
+            number,
+        )
 
 
 def _indices(*names: str) -> tuple[int, ...]:
@@ -147,20 +197,30 @@ def _indices(*names: str) -> tuple[int, ...]:
 
 
 def align(belief: np.ndarray, sequence: list[Letter]) -> list[tuple[int, int]]:
-    """First and last row [start, end) of each letter along phone probabilities [N, 40] at 50 Hz; (−1, −1) for silent ones.
+    """First and last row [start, end) of each letter along phone probabilities [N, 40] at 50 Hz;
+    (−1, −1) for silent ones.
 
-    Takes a byte for every row and letter, or for _BAND letters around the likeliest where there are more.
+    Takes a byte for every row and letter, or for _BAND letters around the likeliest where there are
+    more.
     """
     count, rows = len(sequence), len(belief)
     if not count or not rows:
         return [(-1, -1)] * count
-    kinds = list(dict.fromkeys(letter.phones for letter in sequence))  # letters that sound alike are looked up once
-    likely = np.log(np.maximum(np.stack([_likely(belief, phones) for phones in kinds], axis=1), np.exp(_UNLIKELY)))  # [N, kinds]
+    # letters that sound alike are looked up once
+    kinds = list(dict.fromkeys(letter.phones for letter in sequence))
+    # [N, kinds]
+    likely = np.log(
+        np.maximum(
+            np.stack([_likely(belief, phones) for phones in kinds], axis=1), np.exp(_UNLIKELY)
+        )
+    )
     kind = np.array([kinds.index(letter.phones) for letter in sequence])
     may_skip = np.array([letter.may_be_silent for letter in sequence])
     price = np.array([0.0 if letter.text == " " else _SKIP for letter in sequence])
-    # Reaching a letter over silent ones costs their price; only letters that may be silent can be passed over.
-    first = count if may_skip.all() else int(may_skip.argmin()) + 1  # letters with which the sound may begin
+    # Reaching a letter over silent ones costs their price; only letters that may be silent can be
+    # passed over.
+    # letters with which the sound may begin
+    first = count if may_skip.all() else int(may_skip.argmin()) + 1
     score = np.full(count, -np.inf)
     score[:first] = np.cumsum([0.0, *price[: first - 1]]) + likely[0, kind[:first]]
     width = min(count, _BAND)
@@ -176,18 +236,26 @@ def align(belief: np.ndarray, sequence: list[Letter]) -> list[tuple[int, int]]:
     path[-1] = _end(score, may_skip, price)
     for row in range(rows - 1, 0, -1):
         path[row - 1] = path[row] - back[row, path[row] - lows[row]]
-    starts, ends = (np.searchsorted(path, np.arange(count), side) for side in ("left", "right"))  # a path never goes back
+    # a path never goes back
+    starts, ends = (np.searchsorted(path, np.arange(count), side) for side in ("left", "right"))
     return [(int(start), int(end)) if end > start else (-1, -1) for start, end in zip(starts, ends)]
 
 
 def _likely(belief: np.ndarray, phones: tuple[int, ...]) -> np.ndarray:
     """Probability of a letter that may be `phones` in every row [N]."""
-    return belief[:, list(phones)].sum(axis=1) if phones else np.where(belief[:, SILENCE] > 0.5, 0.0, _ANY_SOUND)
+    return (
+        belief[:, list(phones)].sum(axis=1)
+        if phones
+        else np.where(belief[:, SILENCE] > 0.5, 0.0, _ANY_SOUND)
+    )
 
 
-def _reach(score: np.ndarray, may_skip: np.ndarray, price: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The best score with which each letter [W] is reached from the row before, and from how many letters back: from itself, the one
-    before, or from further back over letters that may be silent, at most three in a row."""
+def _reach(
+    score: np.ndarray, may_skip: np.ndarray, price: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best score with which each letter [W] is reached from the row before, and from how many
+    letters back: from itself, the one before, or from further back over letters that may be silent,
+    at most three in a row."""
     best, source = score.copy(), np.zeros(len(score), np.int8)
     passed, open_, places = np.zeros(len(score)), np.ones(len(score), bool), np.arange(len(score))
     for step in range(1, 5):
@@ -204,7 +272,8 @@ def _reach(score: np.ndarray, may_skip: np.ndarray, price: np.ndarray) -> tuple[
 
 
 def _end(score: np.ndarray, may_skip: np.ndarray, price: np.ndarray) -> int:
-    """The letter with which the sound ends: the text's last, except for letters that may be silent at its end."""
+    """The letter with which the sound ends: the text's last, except for letters that may be silent
+    at its end."""
     end = last = len(score) - 1
     best, cost = score[last], 0.0
     while last > 0 and may_skip[last]:
@@ -212,14 +281,18 @@ def _end(score: np.ndarray, may_skip: np.ndarray, price: np.ndarray) -> int:
         last -= 1
         if score[last] + cost > best:
             best, end = score[last] + cost, last
-    return end if np.isfinite(best) else int(score.argmax())  # a text that is far too long for the sound
+    # a text that is far too long for the sound
+    return end if np.isfinite(best) else int(score.argmax())
 
 
-def closures_and_words(belief: np.ndarray, text: str) -> tuple[list[Closure], list[tuple[str, float, float]]]:
-    """Times of the tightest lip closure for the m, b and p of a text, and of its words (word, start, end), from phone probabilities
-    [N, 40] at 50 Hz.
+def closures_and_words(
+    belief: np.ndarray, text: str
+) -> tuple[list[Closure], list[tuple[str, float, float]]]:
+    """Times of the tightest lip closure for the m, b and p of a text, and of its words (word,
+    start, end), from phone probabilities [N, 40] at 50 Hz.
 
-    Bilabials between which the lips stay closed count as one. If the voice does not say the text, few closures have high confidence.
+    Bilabials between which the lips stay closed count as one. If the voice does not say the text,
+    few closures have high confidence.
     """
     sequence = letters(text)
     places = align(belief, sequence)
@@ -232,7 +305,8 @@ def closures_and_words(belief: np.ndarray, text: str) -> tuple[list[Closure], li
 
 
 def words(belief: np.ndarray, text: str) -> tuple[list[Word], bool]:
-    """The words of a text, in order, and whether the voice seems to say it, from phone probabilities [N, 40] at 50 Hz.
+    """The words of a text, in order, and whether the voice seems to say it, from phone
+    probabilities [N, 40] at 50 Hz.
 
     A word that was not found at all begins and ends where the one before it ends.
     """
@@ -248,11 +322,20 @@ def words(belief: np.ndarray, text: str) -> tuple[list[Word], bool]:
         spoken = [each for each in found.get(number, ()) if each[0] >= 0]
         start = max(0.0, spoken[0][0] / RATE - LATE) if spoken else before
         before = max(start, spoken[-1][1] / RATE - LATE) if spoken else before
-        result.append(Word(word, start, before, float(np.mean([p for *_, p in found[number]])) if spoken else 0.0))
+        result.append(
+            Word(
+                word,
+                start,
+                before,
+                float(np.mean([p for *_, p in found[number]])) if spoken else 0.0,
+            )
+        )
     return result, bool(likelihood) and float(np.concatenate(likelihood).mean()) > _MATCHES
 
 
-def _closures(belief: np.ndarray, sequence: list[Letter], places: list[tuple[int, int]]) -> list[Closure]:
+def _closures(
+    belief: np.ndarray, sequence: list[Letter], places: list[tuple[int, int]]
+) -> list[Closure]:
     """The closures of letters at their places, as `closures_and_words` gives them."""
     bilabial = belief[:, list(_indices("B", "M", "P"))].sum(axis=1)
     result: list[Closure] = []
@@ -267,9 +350,15 @@ def _closures(belief: np.ndarray, sequence: list[Letter], places: list[tuple[int
         sure = float(bilabial[rows].max())
         if letter.may_be_silent and sure < _LEAST_PROBABILITY:
             continue
-        if result and start / RATE - end_before < _NEAR and set(_phones_between(result[-1], seconds, belief)) <= {"M", "B", "P"}:
+        if (
+            result
+            and start / RATE - end_before < _NEAR
+            and set(_phones_between(result[-1], seconds, belief)) <= {"M", "B", "P"}
+        ):
             better = max(result[-1], Closure("", seconds, sure), key=lambda closure: closure.sure)
-            result[-1] = Closure(result[-1].text + letter.text, better.seconds, better.sure, result[-1].word)
+            result[-1] = Closure(
+                result[-1].text + letter.text, better.seconds, better.sure, result[-1].word
+            )
         else:
             result.append(Closure(letter.text, seconds, sure, letter.word))
         end_before = end / RATE
@@ -278,7 +367,9 @@ def _closures(belief: np.ndarray, sequence: list[Letter], places: list[tuple[int
 
 def _phones_between(before: Closure, seconds: float, belief: np.ndarray) -> list[str]:
     """The likeliest phones between a closure and a later time."""
-    rows = belief[int(before.seconds * RATE) + 1 : max(int(seconds * RATE), int(before.seconds * RATE) + 2)]
+    rows = belief[
+        int(before.seconds * RATE) + 1 : max(int(seconds * RATE), int(before.seconds * RATE) + 2)
+    ]
     return [PHONES[i] for i in rows.argmax(axis=1)]
 
 
@@ -290,14 +381,17 @@ def pauses(belief: np.ndarray) -> list[tuple[float, float]]:
 
 # ---- sounds
 
-_CHANGE = 1.0  # nats that a change of the phone costs: voices then have .96 times as many sounds as pocketsphinx aligns (validation voices)
+# nats that a change of the phone costs: voices then have .96 times as many sounds as pocketsphinx
+# aligns (validation voices)
+_CHANGE = 1.0
 _LIKELY = 0.08  # least probability of what a sound may be instead
 _MOST = 3  # of these
 
 
 @dataclass(frozen=True)
 class Sound:
-    """A phone, when it is said (seconds), its probability, and what it may be instead: other phones and theirs, likeliest first."""
+    """A phone, when it is said (seconds), its probability, and what it may be instead: other phones
+    and theirs, likeliest first."""
 
     phone: str
     start: float
@@ -307,7 +401,8 @@ class Sound:
 
 
 def recognise(belief: np.ndarray) -> list[Sound]:
-    """The sounds of a voice, without its pauses, from phone probabilities [N, 40] at 50 Hz: the likeliest that do not change too often."""
+    """The sounds of a voice, without its pauses, from phone probabilities [N, 40] at 50 Hz: the
+    likeliest that do not change too often."""
     path = _path(np.log(np.maximum(belief, 1e-6)))
     edges = np.flatnonzero(np.diff(path, prepend=-1, append=-1))
     result = []
@@ -316,7 +411,11 @@ def recognise(belief: np.ndarray) -> list[Sound]:
         if phone == SILENCE:
             continue
         mean = belief[start:end].mean(0)
-        others = [n for n in np.argsort(-mean)[: _MOST + 1].tolist() if n not in (phone, SILENCE) and mean[n] >= _LIKELY]
+        others = [
+            n
+            for n in np.argsort(-mean)[: _MOST + 1].tolist()
+            if n not in (phone, SILENCE) and mean[n] >= _LIKELY
+        ]
         begin, stop = (max(0.0, row / RATE - LATE) for row in (start, end))
         instead = tuple((PHONES[n], float(mean[n])) for n in others[:_MOST])
         result.append(Sound(PHONES[phone], begin, stop, float(mean[phone]), instead))
@@ -324,7 +423,8 @@ def recognise(belief: np.ndarray) -> list[Sound]:
 
 
 def _path(likely: np.ndarray) -> np.ndarray:
-    """The likeliest phone of each row, int [N], if each change costs _CHANGE; log probabilities [N, 40]."""
+    """The likeliest phone of each row, int [N], if each change costs _CHANGE; log probabilities [N,
+    40]."""
     score, back = likely[0], np.zeros(likely.shape, np.int8)
     stay = np.arange(likely.shape[1])
     for row in range(1, len(likely)):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The THUNDER system: speech encoder, diffusion model and sampler; turns a sound and seeds into motions."""
+"""The THUNDER system: speech encoder, diffusion model and sampler; turns a sound and seeds into
+motions."""
 
 from __future__ import annotations
 
@@ -23,7 +24,17 @@ from ...progress import no_progress, Progress
 from ...request import DRAFT, FINAL, NORMAL
 from ...steps import record_plan
 from ...types import FPS, Motion, RATE, unpack
-from ..diffusion import Denoiser, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
+from ..diffusion import (
+    Denoiser,
+    in_windows,
+    inpaint,
+    Inpainting,
+    sample,
+    seeded_noise,
+    solver_steps,
+    STEPS,
+    Steps,
+)
 from ..network import processors
 from ..pipeline import Part, Pipeline
 from ..planning.lip_kernels import map_fits, plan_lips
@@ -43,45 +54,73 @@ from ..speech.cues import (
     read_arousal,
     silent_phrasing,
 )
-from ..speech.encoder import at_frames, LOUDNESS, presence, softmax, speech_features, SpeechEncoder, Units
+from ..speech.encoder import (
+    at_frames,
+    LOUDNESS,
+    presence,
+    softmax,
+    speech_features,
+    SpeechEncoder,
+    Units,
+)
 from ..speech.phones import PHONES, SILENCE
 from ..weights import unusable
 
 _TELLS = np.radians(1.0)  # mean tilt of a kept head that shows to which side it inclines
-_KEPT_REACH, _KEPT_EASE = 12, 6.0  # frames beside a kept part in which nothing is planned, and deviation of the smoothing
-_NOTHING, _SURELY = 1e-6, 9.0  # amplitude below which there is no sound, and the logit of silence there
+# frames beside a kept part in which nothing is planned, and deviation of the smoothing
+_KEPT_REACH, _KEPT_EASE = 12, 6.0
+# amplitude below which there is no sound, and the logit of silence there
+_NOTHING, _SURELY = 1e-6, 9.0
 _SILENCE = 2  # seconds of silence that the encoder hears to know what a listener hears of himself
-_QUIET_REACH, _QUIET_EASE = 3, 1.2  # frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
+# frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
+_QUIET_REACH, _QUIET_EASE = 3, 1.2
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
-_DRAFT_STEPS = 2  # steps of the distilled model in a draft: half its steps give nearly the same takes
+_DRAFT_STEPS = (
+    2  # steps of the distilled model in a draft: half its steps give nearly the same takes
+)
 _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled model at each quality
 
 
-# Curves of events by the part of the face that performs them: channels and rotations of a packed motion.
-_KEPT_BY = {("head",): HEAD, BROWS: slice(RAISED.start, KNIT + 1), ("eyes",): LOOK, BLINKS: [BLINK], ("jaw",): [BREATH]}
+# Curves of events by the part of the face that performs them: channels and rotations of a packed
+# motion.
+_KEPT_BY = {
+    ("head",): HEAD,
+    BROWS: slice(RAISED.start, KNIT + 1),
+    ("eyes",): LOOK,
+    BLINKS: [BLINK],
+    ("jaw",): [BREATH],
+}
 
 
 def _distilled(folder: Path, device: str, whole: Denoiser) -> Denoiser | None:
-    """The distilled model in a folder of weights, None if there is none or it was distilled from another model. Raises BadWeights."""
+    """The distilled model in a folder of weights, None if there is none or it was distilled from
+    another model. Raises BadWeights."""
     if not (folder / "distilled.json").exists():
         return None
     model = Denoiser(folder, device, "distilled")
     if model.config.whole != hash_of(folder / "denoiser.safetensors"):
         return None
-    if model.config.steps < 1 or replace(model.config, steps=0, least_noise=0.0, whole="") != whole.config:
+    if (
+        model.config.steps < 1
+        or replace(model.config, steps=0, least_noise=0.0, whole="") != whole.config
+    ):
         raise unusable(folder / "distilled.json", "does not fit the diffusion model beside it")
     return model
 
 
 def _styles(takes: Sequence[Performance], a: int, b: int) -> np.ndarray | None:
-    """Frames a … b of the styles of takes, float32 [B, T or 1, style]; None where they have none."""
+    """Frames a … b of the styles of takes, float32 [B, T or 1, style]; None where they have
+    none."""
     if takes[0].style is None:
         return None
-    return np.stack([take.style if len(take.style) == 1 else take.style[a:b] for take in takes]).astype(np.float32)
+    return np.stack(
+        [take.style if len(take.style) == 1 else take.style[a:b] for take in takes]
+    ).astype(np.float32)
 
 
 def _audio(voice: VoiceFeatures, takes: Sequence[Performance], a: int, b: int) -> np.ndarray:
-    """Frames a … b of the features that each take hears [B, T, d], of one voice [T, d] if they all hear the same."""
+    """Frames a … b of the features that each take hears [B, T, d], of one voice [T, d] if they all
+    hear the same."""
     voices = [take.voice or voice for take in takes]
     if all(each is voices[0] for each in voices):
         return voices[0].features[a:b]
@@ -92,12 +131,13 @@ def _audio(voice: VoiceFeatures, takes: Sequence[Performance], a: int, b: int) -
 class VoiceFeatures:
     """The encoder's features of a sound over T animation frames.
 
-    features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody speaks.
-    shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further articulation of jaw, lips and tongue.
-    accents: float64 [T] 0 … 1, stressed syllables.
-    phrasing: accents and phrases of the voice that the face speaks or listens to.  logits: [2T, 40], of the encoder's phones at 50 Hz.
-    listens: the face listens instead of speaking.  heard: how lively the voice is, of the whole sound.  map_fits: whether the
-    map of `planning.lip_kernels` was fitted to these features.
+    features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody
+    speaks. shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further
+    articulation of jaw, lips and tongue. accents: float64 [T] 0 … 1, stressed syllables. phrasing:
+    accents and phrases of the voice that the face speaks or listens to.  logits: [2T, 40], of the
+    encoder's phones at 50 Hz. listens: the face listens instead of speaking.  heard: how lively the
+    voice is, of the whole sound.  map_fits: whether the map of `planning.lip_kernels` was fitted to
+    these features.
     """
 
     features: np.ndarray
@@ -118,7 +158,8 @@ class VoiceFeatures:
 
     @cached_property
     def quiet(self) -> np.ndarray:
-        """Where nobody speaks [T], 0 … 1, eased within a few frames of speech: also pauses too short for `presence` to fall.
+        """Where nobody speaks [T], 0 … 1, eased within a few frames of speech: also pauses too
+        short for `presence` to fall.
 
         `networks.judge.quiet` tells it from the features alone, and says why.
         """
@@ -159,13 +200,21 @@ class VoiceFeatures:
         return prosody_of(self.phrasing, self.features[:, -LOUDNESS], self.logits.argmax(-1))
 
     def unspoken(self, silence: np.ndarray | None = None) -> VoiceFeatures:
-        """The same for a face that does not speak: no articulation. silence: features of it [d − LOUDNESS], if the face listens."""
-        nothing, nobody, features = np.zeros(self.frames), np.zeros_like(self.presence), self.features
+        """The same for a face that does not speak: no articulation. silence: features of it [d −
+        LOUDNESS], if the face listens."""
+        nothing, nobody, features = (
+            np.zeros(self.frames),
+            np.zeros_like(self.presence),
+            self.features,
+        )
         if silence is not None:
-            features = np.concatenate([np.broadcast_to(silence, (self.frames, len(silence))), features[:, -LOUDNESS:]], 1)
+            features = np.concatenate(
+                [np.broadcast_to(silence, (self.frames, len(silence))), features[:, -LOUDNESS:]], 1
+            )
         listens = silence is not None
         return replace(
-            self, features=features, presence=nobody, shut=nothing, sounds=Sounds(nothing, nothing, nothing, nothing),
+            self, features=features, presence=nobody, shut=nothing,
+            sounds=Sounds(nothing, nothing, nothing, nothing),
             accents=self.accents if listens else nothing,
             phrasing=self.phrasing if listens else silent_phrasing(self.frames), listens=listens,
         )  # fmt: skip
@@ -175,9 +224,11 @@ class VoiceFeatures:
 class Performance:
     """How one take is performed.
 
-    seed: of its noise.  style: float32 [1 or T, DIRECTION_NAMES] that it is played in; None: any.  gestures: seed of its plan, and how far
-    it may be from usual ones, 0 … 1; None: its own seed, 0.  voice: as the take hears it (`Thunder.hear`); None: as it is.  around: seeds
-    of takes that its noise is drawn around, as `seeded_noise`'s `like`.  is_variation: whether it is not played just as requested.
+    seed: of its noise.  style: float32 [1 or T, DIRECTION_NAMES] that it is played in; None: any.
+     gestures: seed of its plan, and how far it may be from usual ones, 0 … 1; None: its own seed,
+    0.  voice: as the take hears it (`Thunder.hear`); None: as it is.  around: seeds of takes that
+    its noise is drawn around, as `seeded_noise`'s `like`.  is_variation: whether it is not played
+    just as requested.
     """
 
     seed: int
@@ -196,21 +247,34 @@ class Thunder:
     def __init__(self, folder: Path, device: str, head: Head):
         channel_names = head.expression_names
         self.channel_names = list(channel_names)
-        self.device, self.channels, self.columns = device, len(channel_names), Columns(len(channel_names))
+        self.device, self.channels, self.columns = (
+            device,
+            len(channel_names),
+            Columns(len(channel_names)),
+        )
         self.pipeline = Pipeline(channel_names, Articulators.of(head))
-        threads = processors()  # sounds are analysed one at a time; takes are sampled beside each other, each by one thread
+        # sounds are analysed one at a time; takes are sampled beside each other, each by one thread
+        threads = processors()
         self.encoder = SpeechEncoder.load(folder, "encoder", device, threads)
         # THUNDER-T has its own encoder for the features; phones come from the shared one.
         own = (folder / "encoder-t.json").exists()
-        self.feature_encoder = SpeechEncoder.load(folder, "encoder-t", device, threads) if own else None
+        self.feature_encoder = (
+            SpeechEncoder.load(folder, "encoder-t", device, threads) if own else None
+        )
         self.units = Units.load(folder)
         self.denoiser = Denoiser(folder, device)
         if self.denoiser.config.motion != self.columns.count:
             raise unusable(folder / "denoiser.safetensors", "was made for another head")
         if self.denoiser.config.events not in (0, len(EVENTS)):
-            raise unusable(folder / "denoiser.safetensors", "was trained for other planned events than this version knows")
+            raise unusable(
+                folder / "denoiser.safetensors",
+                "was trained for other planned events than this version knows",
+            )
         if self.denoiser.config.style not in (0, len(DIRECTION_NAMES)):
-            raise unusable(folder / "denoiser.safetensors", "was trained with other styles than this version knows")
+            raise unusable(
+                folder / "denoiser.safetensors",
+                "was trained with other styles than this version knows",
+            )
         self.distilled = _distilled(folder, device, self.denoiser)
         self.folder = folder
 
@@ -220,17 +284,28 @@ class Thunder:
         return self.denoiser.config.style > 0
 
     def check_style(self) -> None:
-        """Raise BadRequest if the weights know no styles, so that no take ignores its direction silently."""
+        """Raise BadRequest if the weights know no styles, so that no take ignores its direction
+        silently."""
         if not self.knows_styles:
-            raise BadRequest("These weights were trained without styles and take no direction: generate without one, or choose others")
+            raise BadRequest(
+                "These weights were trained without styles and take no direction: generate without "
+                "one, or choose others"
+            )
 
-    def analyse(self, samples: np.ndarray, frames: int, progress: Progress = no_progress) -> VoiceFeatures:
-        """Features of a sound [samples] over T frames of animation. `progress` may raise to stop."""
+    def analyse(
+        self, samples: np.ndarray, frames: int, progress: Progress = no_progress
+    ) -> VoiceFeatures:
+        """Features of a sound [samples] over T frames of animation. `progress` may raise to
+        stop."""
         hidden, logits = self.encoder.analyse(samples, progress)
         if np.abs(samples).max(initial=0.0) < _NOTHING:  # of nothing at all the encoder cannot tell
             logits = np.zeros_like(logits)
             logits[:, SILENCE] = _SURELY
-        analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
+        analysed = (
+            (hidden, logits)
+            if self.feature_encoder is None
+            else self.feature_encoder.analyse(samples, progress)
+        )
         belief, present = softmax(logits), presence(logits, frames)
         features = speech_features(*analysed, samples, frames)
         pitch = semitones(samples, frames)
@@ -247,10 +322,14 @@ class Thunder:
         return map_fits(self.feature_encoder or self.encoder)
 
     @staticmethod
-    def hear(voice: VoiceFeatures, seed: int | None, again: np.ndarray | None = None) -> VoiceFeatures:
-        """A voice as the take of a seed hears it, with other phones where the encoder doubts (`speech.cues`); None: the likeliest.
+    def hear(
+        voice: VoiceFeatures, seed: int | None, again: np.ndarray | None = None
+    ) -> VoiceFeatures:
+        """A voice as the take of a seed hears it, with other phones where the encoder doubts
+        (`speech.cues`); None: the likeliest.
 
-        again: bool [2T], rows of which other readings are asked for: there unlikely phones are drawn more often, elsewhere all stays.
+        again: bool [2T], rows of which other readings are asked for: there unlikely phones are
+        drawn more often, elsewhere all stays.
         """
         if seed is None or not voice.presence.any():
             return voice
@@ -259,13 +338,17 @@ class Thunder:
             logits = np.where(again[: len(logits), None], logits, voice.logits)
         belief, frames = softmax(logits), voice.frames
         features = voice.features.copy()
-        features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(belief - softmax(voice.logits), frames)
+        features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(
+            belief - softmax(voice.logits), frames
+        )
         return replace(
-            voice, features=features, shut=demanded_closures(belief, frames), sounds=confident_sounds(belief, voice.presence),
+            voice, features=features, shut=demanded_closures(belief, frames),
+            sounds=confident_sounds(belief, voice.presence),
         )  # fmt: skip
 
     def overhear(self, voice: VoiceFeatures) -> VoiceFeatures:
-        """Features for a face that listens to a voice: silence of its own, with the other's loudness, accents and phrases."""
+        """Features for a face that listens to a voice: silence of its own, with the other's
+        loudness, accents and phrases."""
         return voice.unspoken(self._silence)
 
     @cached_property
@@ -273,26 +356,38 @@ class Thunder:
         """What the encoder hears in silence, float32 [d − LOUDNESS]."""
         quiet = np.zeros(_SILENCE * RATE, np.float32)
         frames = _SILENCE * int(FPS)
-        return speech_features(*(self.feature_encoder or self.encoder).analyse(quiet), quiet, frames)[frames // 2, :-LOUDNESS]
+        return speech_features(
+            *(self.feature_encoder or self.encoder).analyse(quiet), quiet, frames
+        )[frames // 2, :-LOUDNESS]
 
     def perform(
-        self, voice: VoiceFeatures, takes: Sequence[Performance], effort: str | int, guidance: float, progress: Progress,
-        kept: Inpainting | None = None, guide: Callable[[np.ndarray, int, int], np.ndarray] | None = None,
+        self, voice: VoiceFeatures, takes: Sequence[Performance], effort: str | int,
+        guidance: float, progress: Progress,
+        kept: Inpainting | None = None, guide: Callable[[np.ndarray, int, int], np.ndarray]
+        | None = None,
     ) -> list[Motion]:  # fmt: skip
-        """Sample one motion per take, by DPM-Solver++ with classifier-free guidance (§4.2). All takes have a style, or none has.
+        """Sample one motion per take, by DPM-Solver++ with classifier-free guidance (§4.2). All
+        takes have a style, or none has.
 
-        effort: one of QUALITIES, or a number of steps of the whole model.
-        kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
-        moves the estimate of frames a … b at every step (`networks.m2s.SpeechGuidance`).  `progress` is called before
-        each window of each step.
+        effort: one of QUALITIES, or a number of steps of the whole model. kept: fixed part of the
+        motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b): moves the
+        estimate of frames a … b at every step (`networks.m2s.SpeechGuidance`).  `progress` is
+        called before each window of each step.
         """
         styled = takes[0].style is not None
         if styled:
             self.check_style()
-        plans = [self._plan(voice, take, 0.0 if kept is None else self._side_of(kept, take.style)) for take in takes]
+        plans = [
+            self._plan(voice, take, 0.0 if kept is None else self._side_of(kept, take.style))
+            for take in takes
+        ]
         events = self._events(plans, kept)
-        fixed = None if kept is None else Inpainting(kept.mask, self.denoiser.standardise(kept.values))
-        is_plain = (styled or not self.knows_styles) and guidance == 1.0 and kept is None and guide is None
+        fixed = (
+            None if kept is None else Inpainting(kept.mask, self.denoiser.standardise(kept.values))
+        )
+        is_plain = (
+            (styled or not self.knows_styles) and guidance == 1.0 and kept is None and guide is None
+        )
         denoiser, steps = self.select_sampler(effort, is_plain)
         frames, motions = voice.frames, []
         for start in range(0, len(takes), _BATCH):
@@ -304,15 +399,25 @@ class Thunder:
                 nonlocal done
                 done = fraction
 
-            def denoise(x: np.ndarray, step: int, a: int, b: int, start=start, some=some, planned=planned) -> np.ndarray:
+            def denoise(
+                x: np.ndarray, step: int, a: int, b: int, start=start, some=some, planned=planned
+            ) -> np.ndarray:
                 progress((start + (done + a / frames / len(steps.times)) * len(some)) / len(takes))
-                style, audio, events = _styles(some, a, b), _audio(voice, some, a, b), None if planned is None else planned[:, a:b]
+                style, audio, events = (
+                    _styles(some, a, b),
+                    _audio(voice, some, a, b),
+                    None if planned is None else planned[:, a:b],
+                )
                 x0 = denoiser.estimate(x, step, audio, False, style, events)
                 if guidance != 1.0:
-                    x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, audio, True, style, events)
+                    x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(
+                        x, step, audio, True, style, events
+                    )
                 return x0 if guide is None else guide(x0, a, b)
 
-            noise = seeded_noise([take.seed for take in some], frames, self.denoiser.config.motion, some[0].around)
+            noise = seeded_noise(
+                [take.seed for take in some], frames, self.denoiser.config.motion, some[0].around
+            )
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
             for m, take, plan in zip(self.denoiser.restore(x), some, plans[start:]):
@@ -324,12 +429,17 @@ class Thunder:
     def _plan(voice: VoiceFeatures, take: Performance, side: float = 0.0) -> TakePlan:
         """What a take plans; side: see `plan_take`."""
         seed, spread = take.gestures or (take.seed, 0.0)
-        plan = plan_take(voice.prosody, voice.phrasing, seed, spread, take.style, voice.listens, side)
+        plan = plan_take(
+            voice.prosody, voice.phrasing, seed, spread, take.style, voice.listens, side
+        )
         plan.events[:, LIPS] = vary_lips((take.voice or voice).lips, voice.presence, seed, spread)
         return plan
 
-    def _events(self, plans: Sequence[TakePlan], kept: Inpainting | None = None) -> np.ndarray | None:
-        """The curves of plans [B, T, EVENTS], None for weights that know none. Nothing is planned where something is kept."""
+    def _events(
+        self, plans: Sequence[TakePlan], kept: Inpainting | None = None
+    ) -> np.ndarray | None:
+        """The curves of plans [B, T, EVENTS], None for weights that know none. Nothing is planned
+        where something is kept."""
         if not self.denoiser.config.events:
             return None
         events = np.stack([plan.events for plan in plans])
@@ -342,7 +452,8 @@ class Thunder:
         return events
 
     def _side_of(self, kept: Inpainting, style: np.ndarray | None) -> float:
-        """The side to which a mood inclines a head that goes on from what is kept, −1 or 1; 0 where that shows none."""
+        """The side to which a mood inclines a head that goes on from what is kept, −1 or 1; 0 where
+        that shows none."""
         head = self.columns.head
         frames = kept.mask[:, head].any(1)
         tilt = float(kept.values[frames, head][:, 2].mean()) if frames.any() else 0.0
@@ -350,19 +461,29 @@ class Thunder:
         return float(np.sign(tilt * usual)) if abs(tilt) > _TELLS else 0.0
 
     def select_sampler(self, effort: str | int, is_plain: bool) -> tuple[Denoiser, Steps]:
-        """The model for sampling, and its steps. is_plain: in a style, without guidance and without kept parts.
+        """The model for sampling, and its steps. is_plain: in a style, without guidance and without
+        kept parts.
 
-        The distilled model is used for plain sampling only: with guidance its few steps are not enough, kept parts would not agree with the
-        rest, and without a style its takes vary less than the whole model's.
+        The distilled model is used for plain sampling only: with guidance its few steps are not
+        enough, kept parts would not agree with the rest, and without a style its takes vary less
+        than the whole model's.
         """
         if effort in (DRAFT, NORMAL) and is_plain and self.distilled is not None:
             known = self.distilled.config
-            return self.distilled, solver_steps(min(_DRAFT_STEPS, known.steps) if effort == DRAFT else known.steps, known.least_noise)
-        return self.denoiser, solver_steps(_WHOLE_STEPS[effort] if isinstance(effort, str) else effort)
+            return self.distilled, solver_steps(
+                min(_DRAFT_STEPS, known.steps) if effort == DRAFT else known.steps,
+                known.least_noise,
+            )
+        return self.denoiser, solver_steps(
+            _WHOLE_STEPS[effort] if isinstance(effort, str) else effort
+        )
 
-    def expected(self, voice: VoiceFeatures, takes: Sequence[Performance], breathe: bool = False) -> list[Motion]:
-        """The model's expectation for a sound in the style of each take: its estimate from pure noise in one step, about the mean of all
-        its performances in that style. Head, eyes and brows are as the model has them.
+    def expected(
+        self, voice: VoiceFeatures, takes: Sequence[Performance], breathe: bool = False
+    ) -> list[Motion]:
+        """The model's expectation for a sound in the style of each take: its estimate from pure
+        noise in one step, about the mean of all its performances in that style. Head, eyes and
+        brows are as the model has them.
 
         breathe: whether to draw the breaths that each take's gestures have.
         """
@@ -375,19 +496,34 @@ class Thunder:
                 events = np.full((len(some), voice.frames, len(EVENTS)), np.nan, np.float32)
                 events[..., LIPS] = [(take.voice or voice).lips for take in some]
 
-            def denoise(x: np.ndarray, step: int, a: int, b: int, some=some, events=events) -> np.ndarray:
+            def denoise(
+                x: np.ndarray, step: int, a: int, b: int, some=some, events=events
+            ) -> np.ndarray:
                 return self.denoiser.estimate(
-                    x, step, _audio(voice, some, a, b), style=_styles(some, a, b), events=None if events is None else events[:, a:b]
+                    x,
+                    step,
+                    _audio(voice, some, a, b),
+                    style=_styles(some, a, b),
+                    events=None if events is None else events[:, a:b],
                 )
 
-            x = in_windows(denoise, voice.frames)(np.broadcast_to(noise, (len(some), *noise.shape[1:])), STEPS - 1)
+            x = in_windows(denoise, voice.frames)(
+                np.broadcast_to(noise, (len(some), *noise.shape[1:])), STEPS - 1
+            )
             for m, take in zip(self.denoiser.restore(x), some):
-                plan = self._plan(voice, replace(take, gestures=(take.gestures[0], 0.0))) if breathe else None
-                motions.append(self._motion(m, take.voice or voice, Part(take.style, plan, acts=False)))
+                plan = (
+                    self._plan(voice, replace(take, gestures=(take.gestures[0], 0.0)))
+                    if breathe
+                    else None
+                )
+                motions.append(
+                    self._motion(m, take.voice or voice, Part(take.style, plan, acts=False))
+                )
         return motions
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
-        """Packed motions [S, T, C] of any system as faces perform them: channels within bounds, closures, rest in silence."""
+        """Packed motions [S, T, C] of any system as faces perform them: channels within bounds,
+        closures, rest in silence."""
         return [self._motion(one, voice) for one in x]
 
     def _motion(self, x: np.ndarray, voice: VoiceFeatures, part: Part = Part()) -> Motion:

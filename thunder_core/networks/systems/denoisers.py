@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Systems that are denoisers: THUNDER's as the paper compares it, DiffPoseTalk (Sun et al. 2024) and Media2Face (Zhao et al. 2024).
+"""Systems that are denoisers: THUNDER's as the paper compares it, DiffPoseTalk (Sun et al. 2024)
+and Media2Face (Zhao et al. 2024).
 
-Both others have one condition besides the sound, as an extra token: a frame's keys are its own speech, the diffusion step, and the
-condition at that frame. All else is as in THUNDER's denoiser.
+Both others have one condition besides the sound, as an extra token: a frame's keys are its own
+speech, the diffusion step, and the condition at that frame. All else is as in THUNDER's denoiser.
 
-- DiffPoseTalk's is a style token that a style encoder reads off a reference motion. That encoder is trained first, contrastively: two
+- DiffPoseTalk's is a style token that a style encoder reads off a reference motion. That encoder is
+trained first, contrastively: two
   stretches of one performance belong together, stretches of others do not.
-- Media2Face's is an emotion at key frames, given as a label or as a picture of a face. A label is the strength of every mood
-  (`direction.MOODS` but neutral); an image encoder reads the same numbers off a picture. It is a small network of our own, or reads the
-  features of a local CLIP network, the user's.
+- Media2Face's is an emotion at key frames, given as a label or as a picture of a face. A label is
+the strength of every mood
+  (`direction.MOODS` but neutral); an image encoder reads the same numbers off a picture. It is a
+  small network of our own, or reads the features of a local CLIP network, the user's.
 """
 
 from __future__ import annotations
@@ -26,13 +29,24 @@ from ...direction import MOODS, NEUTRAL
 from ...engine.diffusion import ancestral_sample, in_windows, Normal, sample, seeded_noise, STEPS
 from ...errors import BadRequest
 from ...progress import no_progress, Progress
-from ..denoiser import alibi_bias, alibi_slopes, DecoderLayer, Denoiser, DiagonalCrossAttention, Standardised, step_embedding
+from ..denoiser import (
+    alibi_bias,
+    alibi_slopes,
+    DecoderLayer,
+    Denoiser,
+    DiagonalCrossAttention,
+    Standardised,
+    step_embedding,
+)
 from .regressors import ParallelLayer
 
 LABELS = tuple(name for name in MOODS if name != NEUTRAL)
 _LEAST_CONTRAST = 0.05  # deviation that is added to a picture's, so that an empty one stays empty
-PICTURE, CLIP_PICTURE = 48, 96  # pixels: width and height of the image encoder's grey input, and of pictures that are enlarged for CLIP
-_MEAN, _DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # RGB statistics of CLIP's training images
+# pixels: width and height of the image encoder's grey input, and of pictures that are enlarged for
+# CLIP
+PICTURE, CLIP_PICTURE = 48, 96
+# RGB statistics of CLIP's training images
+_MEAN, _DEVIATION = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 
 
 @dataclass(frozen=True)
@@ -49,26 +63,33 @@ class ConditionedConfig:
 
 
 class TokenCrossAttention(DiagonalCrossAttention):
-    """Attention of frame t to its own audio frame and to tokens that belong to frame t (or to all), without a T × T matrix."""
+    """Attention of frame t to its own audio frame and to tokens that belong to frame t (or to all),
+    without a T × T matrix."""
 
     def forward(self, x: Tensor, *sources: Tensor) -> Tensor:
-        """x [B, T, width]; sources: keys of each frame, each [B or 1, T or 1, width] → [B, T, width]."""
+        """x [B, T, width]; sources: keys of each frame, each [B or 1, T or 1, width] → [B, T,
+        width]."""
         query = self.q(x).unflatten(-1, (self.heads, -1))
         keys, values = zip(*map(self.read, sources))
         logits = torch.stack([(query * key).sum(-1) for key in keys], -1) * self.scale
         share = logits.softmax(-1).unbind(-1)
-        return self.out(sum(part[..., None] * value for part, value in zip(share, values)).flatten(-2))
+        return self.out(
+            sum(part[..., None] * value for part, value in zip(share, values)).flatten(-2)
+        )
 
 
 @torch.no_grad()
 def sample_denoised(
-    network, audio: Tensor, seeds: Sequence[int], condition: Tensor | None = None, steps: int = 20, guidance: float = 1.0,
+    network, audio: Tensor, seeds: Sequence[int], condition: Tensor | None = None, steps: int = 20,
+    guidance: float = 1.0,
     progress: Progress = no_progress,
 ) -> Tensor:  # fmt: skip
-    """Packed motions [S, T, C] (`systems`) by DPM-Solver++ through a denoiser, with classifier-free guidance of the sound (§4.2).
+    """Packed motions [S, T, C] (`systems`) by DPM-Solver++ through a denoiser, with classifier-free
+    guidance of the sound (§4.2).
 
-    condition: [S or 1, T or 1, c], None for any.  steps: of the solver; STEPS are all there are, sampled as the paper does, one draw
-    after the other (then a motion depends on how many are sampled with it).
+    condition: [S or 1, T or 1, c], None for any.  steps: of the solver; STEPS are all there are,
+    sampled as the paper does, one draw after the other (then a motion depends on how many are
+    sampled with it).
     """
     frames, at, device = audio.shape[1], {"done": 0.0}, audio.device
     hide = torch.ones(1, dtype=torch.bool, device=device)
@@ -77,7 +98,10 @@ def sample_denoised(
     def denoise(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
         progress(at["done"] + a / frames / steps)
         some = condition[:, a:b] if per_frame else condition
-        mixed, now = torch.from_numpy(np.ascontiguousarray(x)).to(device), torch.tensor([step], device=device)
+        mixed, now = (
+            torch.from_numpy(np.ascontiguousarray(x)).to(device),
+            torch.tensor([step], device=device),
+        )
         x0 = network(mixed, now, audio[:, a:b], style=some)
         if guidance != 1.0:
             x0 = guidance * x0 + (1 - guidance) * network(mixed, now, audio[:, a:b], hide, some)
@@ -89,12 +113,17 @@ def sample_denoised(
     def count(fraction: float, _: str = "") -> None:
         at["done"] = fraction
 
-    made = ancestral_sample(whole, noise, Normal(seeds[0]), count) if steps == STEPS else sample(whole, noise, steps, count)
+    made = (
+        ancestral_sample(whole, noise, Normal(seeds[0]), count)
+        if steps == STEPS
+        else sample(whole, noise, steps, count)
+    )
     return network.restore(torch.from_numpy(made).to(device))
 
 
 class ConditionedDenoiser(Standardised):
-    """Noisy standardised motion [B, T, C], step [B], speech features [B, T, d], condition [B, 1 or T, c] → x̂_0 [B, T, C]."""
+    """Noisy standardised motion [B, T, C], step [B], speech features [B, T, d], condition [B, 1 or
+    T, c] → x̂_0 [B, T, C]."""
 
     Config = ConditionedConfig
 
@@ -103,26 +132,36 @@ class ConditionedDenoiser(Standardised):
         w = config.width
         self.motion_in, self.audio_in = nn.Linear(config.motion, w), nn.Linear(config.audio, w)
         self.step_in = nn.Sequential(nn.Linear(w, w), nn.SiLU(), nn.Linear(w, w))
-        self.condition_in = nn.Sequential(nn.Linear(config.condition, w), nn.SiLU(), nn.Linear(w, w))
+        self.condition_in = nn.Sequential(
+            nn.Linear(config.condition, w), nn.SiLU(), nn.Linear(w, w)
+        )
         self.no_audio = nn.Parameter(torch.zeros(config.audio))
         self.no_condition = nn.Parameter(torch.zeros(config.condition))
-        self.layers = nn.ModuleList(DecoderLayer(config, TokenCrossAttention) for _ in range(config.layers))
+        self.layers = nn.ModuleList(
+            DecoderLayer(config, TokenCrossAttention) for _ in range(config.layers)
+        )
         self.norm = nn.LayerNorm(w)
         self.motion_out = nn.Linear(w, config.motion)
         self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
 
     def forward(
-        self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None, style: Tensor | None = None,
+        self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None,
+        style: Tensor | None = None,
         free: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        """Estimate x̂_0 of a noisy motion x; arguments as `diffusion.denoiser.Denoiser`, of which `style` is the condition."""
+        """Estimate x̂_0 of a noisy motion x; arguments as `diffusion.denoiser.Denoiser`, of which
+        `style` is the condition."""
         audio = self.heard(audio)
         if silent is not None:
             audio = torch.where(silent[:, None, None], self.no_audio, audio)
         known = self.no_condition[None, None] if style is None else style
         if style is not None and free is not None:
             known = torch.where(free[:, None, None], self.no_condition, known)
-        sources = (self.audio_in(audio), self.step_in(step_embedding(step, self.config.width))[:, None], self.condition_in(known))
+        sources = (
+            self.audio_in(audio),
+            self.step_in(step_embedding(step, self.config.width))[:, None],
+            self.condition_in(known),
+        )
         y, bias = self.motion_in(x), alibi_bias(x.shape[1], self.slopes)
         for layer in self.layers:
             y = layer(y, bias, *sources)
@@ -132,8 +171,8 @@ class ConditionedDenoiser(Standardised):
 
 
 class PlainThunder(Denoiser):
-    """THUNDER as compared in the paper: the denoiser alone, conditioned on sound only; Blender uses `thunder`. Weights of the one that
-    performs in Blender fit too."""
+    """THUNDER as compared in the paper: the denoiser alone, conditioned on sound only; Blender uses
+    `thunder`. Weights of the one that performs in Blender fit too."""
 
     name = "thunder"
     sample = sample_denoised
@@ -187,8 +226,9 @@ class DiffPoseTalk(ConditionedDenoiser):
 class Media2FaceConfig(ConditionedConfig):
     """Sizes of a Media2Face, as its card stores them.
 
-    condition: the strength of each label.  clip: features of a CLIP network per picture, 0 if our own encoder is used.  varied: whether the
-    image encoder learned from varied pictures, and reads them at one brightness and contrast; earlier ones learned from one view.
+    condition: the strength of each label.  clip: features of a CLIP network per picture, 0 if our
+    own encoder is used.  varied: whether the image encoder learned from varied pictures, and reads
+    them at one brightness and contrast; earlier ones learned from one view.
     """
 
     condition: int = len(LABELS)
@@ -220,9 +260,11 @@ class ImageEncoder(nn.Module):
 
 
 class ClipImages(nn.Module):
-    """Grey pictures [B, h, w], 0 … 1 → CLIP's image features [B, width] of length 1. The network is the user's own, never saved with ours.
+    """Grey pictures [B, h, w], 0 … 1 → CLIP's image features [B, width] of length 1. The network is
+    the user's own, never saved with ours.
 
-    folder: as `transformers` saves one (config.json and model.safetensors); nothing is downloaded. Raises BadRequest.
+    folder: as `transformers` saves one (config.json and model.safetensors); nothing is downloaded.
+    Raises BadRequest.
     """
 
     def __init__(self, folder: Path):
@@ -230,11 +272,18 @@ class ClipImages(nn.Module):
         from transformers import CLIPVisionModelWithProjection
 
         if not (Path(folder) / "config.json").is_file():
-            raise BadRequest(f"“{folder}” holds no CLIP network: choose a folder that transformers has saved one in")
+            raise BadRequest(
+                f"“{folder}” holds no CLIP network: choose a folder that transformers has saved "
+                f"one in"
+            )
         try:
-            self.network = CLIPVisionModelWithProjection.from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
+            self.network = CLIPVisionModelWithProjection.from_pretrained(
+                str(folder), local_files_only=True, use_safetensors=True
+            )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise BadRequest(f"The CLIP network in “{folder}” cannot be read ({error}): choose another folder") from error
+            raise BadRequest(
+                f"The CLIP network in “{folder}” cannot be read ({error}): choose another folder"
+            ) from error
         self.network.eval().requires_grad_(False)
         self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor(_DEVIATION)[:, None, None], persistent=False)
@@ -247,8 +296,12 @@ class ClipImages(nn.Module):
     @torch.no_grad()
     def forward(self, pictures: Tensor) -> Tensor:
         size = self.network.config.image_size
-        grey = nn.functional.interpolate(pictures[:, None].float(), (size, size), mode="bicubic", align_corners=False).clamp(0, 1)
-        seen = self.network(pixel_values=(grey.expand(-1, 3, -1, -1) - self.mean) / self.deviation).image_embeds
+        grey = nn.functional.interpolate(
+            pictures[:, None].float(), (size, size), mode="bicubic", align_corners=False
+        ).clamp(0, 1)
+        seen = self.network(
+            pixel_values=(grey.expand(-1, 3, -1, -1) - self.mean) / self.deviation
+        ).image_embeds
         return nn.functional.normalize(seen.float(), dim=-1)
 
 
@@ -260,7 +313,8 @@ class ClipReader(nn.Module):
         self.body = nn.Sequential(nn.Linear(width, 128), nn.GELU(), nn.Linear(128, labels))
 
     def forward(self, seen: Tensor) -> Tensor:
-        """Strengths [B, LABELS] of pictures; features of length 1 are scaled to about one per feature."""
+        """Strengths [B, LABELS] of pictures; features of length 1 are scaled to about one per
+        feature."""
         return self.body(seen * seen.shape[-1] ** 0.5).sigmoid()
 
 
@@ -272,21 +326,33 @@ class Media2Face(ConditionedDenoiser):
 
     def __init__(self, config: Media2FaceConfig):
         super().__init__(config)
-        self.image_encoder = ClipReader(config.clip, config.condition) if config.clip else ImageEncoder(config.condition, config.varied)
+        self.image_encoder = (
+            ClipReader(config.clip, config.condition)
+            if config.clip
+            else ImageEncoder(config.condition, config.varied)
+        )
         self.__dict__["clip"] = None  # no part of the network: it is not saved
 
     def look_through(self, clip: nn.Module) -> None:
-        """Give the CLIP network (`ClipImages`) whose features it learned to read. Raises BadRequest for another one."""
+        """Give the CLIP network (`ClipImages`) whose features it learned to read. Raises BadRequest
+        for another one."""
         if clip.width != self.config.clip:
-            raise BadRequest(f"This CLIP network says {clip.width} numbers of a picture where {self.config.clip} are read: choose another")
+            raise BadRequest(
+                f"This CLIP network says {clip.width} numbers of a picture where "
+                f"{self.config.clip} are read: choose another"
+            )
         self.__dict__["clip"] = clip
 
     def seen(self, pictures: Tensor) -> Tensor:
-        """Input of the image encoder for grey pictures [B, h, w]: the pictures, or CLIP's features. Raises BadRequest without CLIP."""
+        """Input of the image encoder for grey pictures [B, h, w]: the pictures, or CLIP's features.
+        Raises BadRequest without CLIP."""
         if not self.config.clip:
             return pictures
         if self.clip is None:
-            raise BadRequest("This Media2Face sees pictures through a CLIP network: give its folder, or direct it by a mood")
+            raise BadRequest(
+                "This Media2Face sees pictures through a CLIP network: give its folder, or direct "
+                "it by a mood"
+            )
         return self.clip(pictures)
 
     @torch.no_grad()

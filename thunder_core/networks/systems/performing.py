@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The trained systems as engines, in torch: from a voice's features, seeds and a direction to finished motions on the head."""
+"""The trained systems as engines, in torch: from a voice's features, seeds and a direction to
+finished motions on the head."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ from .denoisers import CLIP_PICTURE, ClipImages, PICTURE
 
 _LEAST_REFERENCE = 25  # shortest reference for a style, frames
 _MOOD_COUNT = len(MOODS) - 1  # moods besides neutral
-_SHOWS_NOTHING = 0.01  # deviation of the brightness of a picture, 0 … 1, below which nothing is on it
+_SHOWS_NOTHING = (
+    0.01  # deviation of the brightness of a picture, 0 … 1, below which nothing is on it
+)
 _CLIP = "clip"  # folder beside the systems' weights: the user's own CLIP network
 
 
@@ -40,7 +43,8 @@ class NetworkPerformer:
         self.fingerprint = hash_of(path)[:16]
 
     def perform(
-        self, voice: VoiceFeatures, takes: Sequence[Performance], steps: int, guidance: float, progress: Progress,
+        self, voice: VoiceFeatures, takes: Sequence[Performance], steps: int, guidance: float,
+        progress: Progress,
         reference: np.ndarray | None = None,
     ) -> list[Motion]:  # fmt: skip
         """As `Performer`."""
@@ -48,21 +52,40 @@ class NetworkPerformer:
         styles = [take.style for take in takes if take.style is not None]
         if styles:  # of Media2Face: the strength of every mood
             frames = max(len(style) for style in styles)
-            moods = [np.broadcast_to(style[:, len(AXES) :], (frames, style.shape[1] - len(AXES))) for style in styles]
+            moods = [
+                np.broadcast_to(style[:, len(AXES) :], (frames, style.shape[1] - len(AXES)))
+                for style in styles
+            ]
             condition = torch.from_numpy(np.stack(moods).astype(np.float32)).to(device)
         if reference is not None:
-            if reference.ndim != 2 or reference.shape[1] != self.thunder.columns.count or len(reference) < _LEAST_REFERENCE:
-                raise BadRequest("The motion that the style is taken from is none of this head, or shorter than a second: choose another")
-            condition = self.network.condition_of(torch.from_numpy(reference.astype(np.float32))[None].to(device))
+            if (
+                reference.ndim != 2
+                or reference.shape[1] != self.thunder.columns.count
+                or len(reference) < _LEAST_REFERENCE
+            ):
+                raise BadRequest(
+                    "The motion that the style is taken from is none of this head, or shorter than "
+                    "a second: choose another"
+                )
+            condition = self.network.condition_of(
+                torch.from_numpy(reference.astype(np.float32))[None].to(device)
+            )
         audio = torch.from_numpy(np.ascontiguousarray(voice.features))[None].to(device)
         return self.thunder.finish(
-            self.network.sample(audio, [take.seed for take in takes], condition, steps, guidance, progress).cpu().numpy(), voice
+            self.network.sample(
+                audio, [take.seed for take in takes], condition, steps, guidance, progress
+            )
+            .cpu()
+            .numpy(),
+            voice,
         )
 
     def moods_of(self, picture: np.ndarray) -> np.ndarray:
-        """Of Media2Face: the strength of every mood but neutral, 0 … 1, in thousandths, that a grey picture of a face [h, w], 0 … 1, shows.
+        """Of Media2Face: the strength of every mood but neutral, 0 … 1, in thousandths, that a grey
+        picture of a face [h, w], 0 … 1, shows.
 
-        Strengths [MOODS but neutral] that were read off a picture before are returned as they are. Raises BadRequest.
+        Strengths [MOODS but neutral] that were read off a picture before are returned as they are.
+        Raises BadRequest.
         """
         if picture.shape == (_MOOD_COUNT,) and (np.abs(picture - 0.5) <= 0.5).all():
             return picture
@@ -70,14 +93,19 @@ class NetworkPerformer:
             raise BadRequest("The picture cannot be read: choose another one")
         if min(picture.shape) < LEAST_PICTURE:
             height, width = picture.shape
-            raise BadRequest(f"The picture has {width} × {height} pixels and needs {LEAST_PICTURE} × {LEAST_PICTURE}: choose a larger one")
+            raise BadRequest(
+                f"The picture has {width} × {height} pixels and needs {LEAST_PICTURE} × "
+                f"{LEAST_PICTURE}: choose a larger one"
+            )
         if picture.std() < _SHOWS_NOTHING:
             raise BadRequest("The picture shows nothing, it has one colour: choose one of a face")
         if self.network.config.clip and self.network.clip is None:
             self.network.look_through(self._clip())
         size = CLIP_PICTURE if self.network.config.clip else PICTURE
         grey = torch.from_numpy(np.ascontiguousarray(picture, np.float32))[None, None].clamp(0, 1)
-        grey = torch.nn.functional.interpolate(grey, (size, size), mode="bilinear", antialias=True, align_corners=False)[:, 0]
+        grey = torch.nn.functional.interpolate(
+            grey, (size, size), mode="bilinear", antialias=True, align_corners=False
+        )[:, 0]
         seen = self.network.condition_of(grey.to(self.thunder.device))[0, 0]
         return np.round(seen.cpu().numpy().astype(np.float64), 3).astype(np.float32)
 
@@ -85,5 +113,8 @@ class NetworkPerformer:
         """The user's CLIP network. Raises BadRequest."""
         folder = self.folder / FOLDER / _CLIP
         if not folder.is_dir():
-            raise BadRequest(f"This Media2Face sees pictures through a CLIP network: put its folder at “{folder}”, or direct it by a mood")
+            raise BadRequest(
+                f"This Media2Face sees pictures through a CLIP network: put its folder at "
+                f"“{folder}”, or direct it by a mood"
+            )
         return ClipImages(folder).to(self.thunder.device)
