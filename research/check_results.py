@@ -139,6 +139,14 @@ def history(tree: Path) -> dict[str, Commit]:
     return commits
 
 
+def formatting(tree: Path) -> set[str]:
+    """The hashes of commits that changed how code is laid out and nothing else, as git blame
+    ignores them."""
+    listed = tree / ".git-blame-ignore-revs"
+    lines = listed.read_text().splitlines() if listed.exists() else []
+    return {line for line in lines if line and not line.startswith("#")}
+
+
 def before(commits: dict[str, Commit], sha: str) -> set[str]:
     """The hashes of a commit and of all that it follows."""
     seen, left = set(), [sha]
@@ -184,7 +192,7 @@ def is_in(path: str, places: tuple[str, ...]) -> bool:
 
 def older(tree: Path, results: Path) -> Iterator[str]:
     """A line for each result of a folder of the tree that is older than the code it measures."""
-    commits = history(tree)
+    commits, laid_out = history(tree), formatting(tree)
     for result in sorted(path for path in results.iterdir() if path.suffix in (".txt", ".json")):
         own = result.relative_to(tree).as_posix()
         named, places = named_commit(result), measured_by(result.stem)
@@ -196,7 +204,7 @@ def older(tree: Path, results: Path) -> Iterator[str]:
         since = [
             one
             for one in commits.values()
-            if one.sha not in known and any(is_in(path, places) for path in one.changed)
+            if one.sha not in known | laid_out and any(is_in(path, places) for path in one.changed)
         ]
         if since:
             last = since[0]
