@@ -7,9 +7,8 @@ import textwrap
 from ..scene.host.session import session
 from ..scene.takes import take_list
 
-LETTERS_PER_PIXEL = (
-    0.113  # average number of letters per pixel of width beside an icon, at scale 1, measured
-)
+# average number of letters per pixel of width beside an icon, at scale 1, measured
+LETTERS_PER_PIXEL = 0.113
 
 
 class Tab:

@@ -24,9 +24,8 @@ from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, load_head  # noqa: E402
 EYES_APART = 62.7  # mm
 MOVES = 1.0  # least movement that counts, mm
 SHARE, OFF, OFF_MM = 0.6, 0.4, 1.0  # the bars
-SKIN_OF_ICT = (
-    9409  # vertex count of ICT's facial skin, which comes first; teeth, eyes and lashes follow
-)
+# vertex count of ICT's facial skin, which comes first; teeth, eyes and lashes follow
+SKIN_OF_ICT = 9409
 KEYS = (
     "mouthPucker mouthFunnel mouthSmile mouthStretch mouthFrown mouthDimple mouthLeft mouthUpperUp "
     "mouthLowerDown mouthRollLower "

@@ -3,13 +3,14 @@
 recordings.
 
 DATA is a folder with `speech/`. One recording each of 40 speakers, on none of which the measures
-were chosen, is changed in one way at a time: intonation widened or flattened around its median
-(pitch-synchronous overlap-add), speech faster or slower (the same), raised or lowered (louder, with
-a spectrum that rises by some dB an octave, or the opposite). Told are: of how many voices the value
-that is meant moves the right way against the recording itself, and energy, brows and head together
-with it; by how much, in deviations between speakers; how far everything moves where only the gain
-changes, or where the voice is taken apart and put together unchanged; and what the voices ask for
-as they are. Written to research/results/heard_arousal.txt.
+were chosen, is changed in one way at a
+time: intonation widened or flattened around its median (pitch-synchronous overlap-add), speech
+faster or slower (the same), raised or lowered (louder, with a spectrum that rises by some dB an
+octave, or the opposite). Told are: of how many voices the value that is meant moves the right way
+against the recording itself, and energy, brows and head together with it; by how much, in
+deviations between speakers; how far everything moves where only the gain changes, or where the
+voice is taken apart and put together unchanged; and what the voices ask for as they are. Written to
+research/results/heard_arousal.txt.
 
 --reference measures the means and deviations of `thunder_core/engine/speech/cues.py` instead: one
 recording of at least 4 s of each speaker of another folder.
@@ -63,7 +64,7 @@ def changed(
     """Speech [n] at 16 kHz said otherwise, float32 [n / faster].
 
     wider: factor of its range of pitch, None to leave its periods alone.  faster: of its rate.
-     louder: dB.  rises: dB an octave.
+    louder: dB.  rises: dB an octave.
     """
     samples = np.asarray(samples, np.float32)
     if wider is not None or faster != 1.0:

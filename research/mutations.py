@@ -66,9 +66,8 @@ GROUPS = {  # whose code is drawn from; what fits none of them is "other"
     "files": r"(files|inventory|named_files|private_folder|records|wav)\.py",
     "other": "",
 }
-NO_TEST = (
-    "no test"  # what notices a mutation by which tests cannot be imported, do not end or crash
-)
+# what notices a mutation by which tests cannot be imported, do not end or crash
+NO_TEST = "no test"
 SWAPS: dict[type, type] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq, ast.Is: ast.IsNot,

@@ -8,9 +8,10 @@ usual takes (on the lips: of what the model expects of the line), on the other s
 its own batch, and that another take of the batch without the word deserves more, by as much as
 people differ by; as words would be without the measurement, and as takes of a batch are listed;
 then how many words more than a third of a batch has. Below it is the scale that these takes would
-lay, for USUAL and BEYOND_EXPECTED of that file: take it from `validation`; `--seconds 3` cuts the
-lines, for the scale of short ones. `--role` has faces listen to these voices, or idle for 8 s, for
-QUIET. Written to research/results/words.txt, words_listens.txt or words_idle.txt.
+lay, for USUAL and BEYOND_EXPECTED of that
+file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of short ones. `--role`
+has faces listen to these voices, or idle for 8 s, for QUIET. Written to research/results/words.txt,
+words_listens.txt or words_idle.txt.
 """
 
 from __future__ import annotations

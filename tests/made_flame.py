@@ -106,9 +106,10 @@ def made_flame(
     mesh.
 
     asset: the arrays of the bundled head by name.  inner_mouth: keep the mouth's inside, which
-    FLAME lacks. correctives: size of the pose correctives, metres.  other_face: metres by which it
-    is another person's face. own: metres of smooth motion mixed into every direction that the
-    bundled head cannot do.
+    FLAME lacks.
+    correctives: size of the pose correctives, metres.  other_face: metres by which it is another
+    person's face.
+    own: metres of smooth motion mixed into every direction that the bundled head cannot do.
     """
     rng = np.random.default_rng(seed)
     names = asset["material_names"][asset["polygon_material"]]

@@ -12,9 +12,8 @@ from functools import lru_cache
 ROOM = 3.0  # how much longer than promised a single moment may take
 # share of many moments that must keep the promise itself, and how many are many
 USUAL, MANY = 0.9, 10
-LOOP_SECONDS = (
-    0.03  # of the loop below where the promises were measured: a core of an AMD EPYC, Python 3.13
-)
+# of the loop below where the promises were measured: a core of an AMD EPYC, Python 3.13
+LOOP_SECONDS = 0.03
 
 measured: list[str] = []
 

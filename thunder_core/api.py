@@ -62,8 +62,9 @@ class Take(types.Take):
     nobody speaks), `heard`.
 
     motion: the head's own channels and rotation vectors.  opening, width: of the mouth, float32
-    [T], millimetres. provenance: what it was made from.  channels: names of the motion's
-    expression.  direction: that it was sampled in.
+    [T], millimetres.
+    provenance: what it was made from.  channels: names of the motion's expression.  direction: that
+    it was sampled in.
 
     >>> take = takes.best
     >>> sorted(take.curves)[:2], take.curves["browDownLeft"].shape
@@ -200,14 +201,19 @@ def perform(  # noqa: PLR0913 (what the panel offers)
     for bit.
 
     takes: how many.  seed: of the first one; None: as the panel chooses it, by the name of the
-    sound. mood: one of the panel's, with a strength 0 … 1 (0.6).  preset: a direction of the
-    Presets menu, which mood and sliders go before. sliders: of the Direction panel, such as
-    energy=1.3, smile=0.2.  spread: how far takes go from all this, 0 … 1 (0.5). as_asked: whether
-    the first seed's take follows the direction exactly.  quality: "draft", "normal" or "final".
+    sound.
+    mood: one of the panel's, with a strength 0 … 1 (0.6).  preset: a direction of the Presets menu,
+    which mood and sliders go before.
+    sliders: of the Direction panel, such as energy=1.3, smile=0.2.  spread: how far takes go from
+    all this, 0 … 1 (0.5).
+    as_asked: whether the first seed's take follows the direction exactly.  quality: "draft",
+    "normal" or "final".
     guidance: Voice Guidance.  speech_guidance: Lip-Sync Guidance.  listening: the face listens to
-    the voice. system: the engine's name.  marks: on words, such as `Mark("stressed", 0.3, 0.7)` in
-    seconds. engine: `Engine.load(weights, device)`; None: the shipped weights, on a graphics card
-    if there is one. progress: gets (0 … 1, message) and may raise to stop.
+    the voice.
+    system: the engine's name.  marks: on words, such as `Mark("stressed", 0.3, 0.7)` in seconds.
+    engine: `Engine.load(weights, device)`; None: the shipped weights, on a graphics card if there
+    is one.
+    progress: gets (0 … 1, message) and may raise to stop.
 
     Warns if nobody speaks in the sound, so that takes are idle, or not clearly.
 

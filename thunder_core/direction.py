@@ -400,8 +400,9 @@ class Brief:
 
     vectors: float32 [1 or T, DIRECTION_NAMES], one direction for the line or one for every frame.
     spread: 0 … 1, variation of takes around it.  as_asked: whether the first take follows it
-    exactly, without spread. as_heard: float32 [1 or T], by what share of its strength what is heard
-    in the voice moves `requested`, 0 … 1 (`readings.follow_voice`).
+    exactly, without spread.
+    as_heard: float32 [1 or T], by what share of its strength what is heard in the voice moves
+    `requested`, 0 … 1 (`readings.follow_voice`).
 
     Of takes around another take (*More Like This*): original: as vectors, the direction that it was
     sampled in, which scores compare with; None: `vectors`.  like: (seed, spread) of that take,

@@ -11,22 +11,19 @@ from .direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
 from .types import SPEAKS
 
 USUAL, AS_ASKED, NEARLY = "usual", "as asked", "close to the direction"
-REMARKABLE = (
-    0.75  # least deviation, in standard deviations between speakers, at which an axis is named
-)
+# least deviation, in standard deviations between speakers, at which an axis is named
+REMARKABLE = 0.75
 # the same of how brows and head are carried: .2 of a channel, 4° of a nod, 5° of a turn, 3.5° of a
 # tilt
 REMARKABLY_CARRIED = 1.5
 _SAME = 1e-3  # largest deviation of an axis that is none, since provenance is rounded
 _MOOD = 0.1  # least strength at which a mood is named
-_NEAR_USUAL = (
-    1.0  # largest requested deviation of an axis at which a take is compared with usual takes
-)
+# largest requested deviation of an axis at which a take is compared with usual takes
+_NEAR_USUAL = 1.0
 # axes by which a mood is told, and deviations at full strength that tell it
 _MOODS_MOVE, _BY_MUCH = (("smile", "frown"), 1.0)
-_DEVIATIONS_PER_MOOD = (
-    3.0  # deviations of an axis that are as remarkable as a mood at full strength
-)
+# deviations of an axis that are as remarkable as a mood at full strength
+_DEVIATIONS_PER_MOOD = 3.0
 # Words for less and more than usual of each axis. A narrow list shows only the beginning of a word,
 # so all begin differently.
 AXIS_WORDS = {

@@ -31,7 +31,7 @@ BLINK, BREATH, SIDE, LIPS = 9, 10, 11, slice(12, 14)
 @dataclass(frozen=True)
 class Nod:
     """A stroke of the head and back. at: s of its furthest point.  degrees [3]: nod, turn, tilt.
-     down, back: s.
+    down, back: s.
 
     until: s at which it begins to go back; as long as it takes if that is later than `at`.
     """

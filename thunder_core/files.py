@@ -265,9 +265,10 @@ class Transaction:
     refused; with `force` it is kept under a new name (shot.blend as shot.blend1).
 
     inputs: paths of files that are read for the output; they are never replaced, even with `force`
-    or if an earlier transaction wrote them. kept: new name of each file that `force` replaced.
-    Known after the block. repaired: names of the files whose earlier state was restored after
-    another process died. Known after `check`.
+    or if an earlier transaction wrote them.
+    kept: new name of each file that `force` replaced. Known after the block.
+    repaired: names of the files whose earlier state was restored after another process died. Known
+    after `check`.
     """
 
     def __init__(self, folder: str, force: bool = False, inputs: Iterable[str] = ()):

@@ -22,9 +22,10 @@ class Finding:
 
     start, end: seconds from the voice's beginning.  size: SHIFTED: seconds, above zero where the
     lips are late; OPEN: millimetres between the lips; STILL, MOVES: seconds; OTHER: correlation
-    with the voice.  sound: the one that demands it, "m", "b" or "p". word, last_word: those at its
-    start and its end, "" where no text is known.  whole: it is of the whole line. weight: how much
-    it is noticed; 1 is just noticeable.
+    with the voice.  sound: the one that demands it, "m", "b" or "p".
+    word, last_word: those at its start and its end, "" where no text is known.  whole: it is of the
+    whole line.
+    weight: how much it is noticed; 1 is just noticeable.
     """
 
     kind: str

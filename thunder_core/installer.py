@@ -38,9 +38,8 @@ if not __package__:  # run as a script, by a Python that does not know the packa
 from . import files, system_calls  # noqa: E402
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # Pythons that every locked package has wheels for
-STAMP = (
-    "thunder-engine.json"  # file in a complete environment: its lock and the time of installation
-)
+# file in a complete environment: its lock and the time of installation
+STAMP = "thunder-engine.json"
 # folder of downloads in an unfinished environment, kept for the next attempt
 DOWNLOADS = "thunder-downloads"
 # file in the environment that its installer keeps locked; it marks the folder as ours

@@ -28,7 +28,7 @@ class Mark:
     """What is asked of one word or sound.
 
     kind: one of KINDS.  start, end: of the word or sound in the line, seconds from its start.
-     sound: for SOUND, the phone to perform there (ARPABET).  to: for MOVED, (start, end) in
+    sound: for SOUND, the phone to perform there (ARPABET).  to: for MOVED, (start, end) in
     seconds, when lips perform it instead.
     """
 

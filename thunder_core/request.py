@@ -17,9 +17,8 @@ from .types import Keep, pack
 
 DRAFT, NORMAL, FINAL = "draft", "normal", "final"
 QUALITIES = (DRAFT, NORMAL, FINAL)
-MOST_TAKES = (
-    256  # takes per request, a memory bound; the panel and bakes allow 64 (batch/settings.py)
-)
+# takes per request, a memory bound; the panel and bakes allow 64 (batch/settings.py)
+MOST_TAKES = 256
 PutArray = Callable[[np.ndarray], str]
 LAST_SEED = 2**63 - 1
 MOST_STEPS = 1000
@@ -35,11 +34,14 @@ class Request:
     """Takes of a sound: take i has the seed `seed` + i. Raises BadRequest for values out of range.
 
     quality: one of QUALITIES.  steps: of the whole diffusion model, instead of the quality's; 0:
-    the quality's. guidance: s_a of classifier-free guidance.  speech_guidance: strength of the
-    guidance by mesh-to-speech, 0 … 2. direction: None: the neutral one, as the panel sends it;
-    weights and systems that cannot be directed get none. keep: the fixed part, into which the
-    sampled rest blends.  listening: the sound is another person's voice, to which the face listens.
-     system: which of SYSTEMS performs; each does only part of this (`engine.engine.check_request`).
+    the quality's.
+    guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guidance by
+    mesh-to-speech, 0 … 2.
+    direction: None: the neutral one, as the panel sends it; weights and systems that cannot be
+    directed get none.
+    keep: the fixed part, into which the sampled rest blends.  listening: the sound is another
+    person's voice, to which the face listens.  system: which of SYSTEMS performs; each does only
+    part of this (`engine.engine.check_request`).
     reference: a packed motion [T, n + 9] whose style DiffPoseTalk takes.  picture: grey [h, w] 0 …
     1, of a face whose mood Media2Face takes, or the moods [MOODS but neutral] that were read off
     one before.  sums: `mapping.Driver.sums` of the face that will play the takes: scores and words

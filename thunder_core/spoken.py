@@ -68,7 +68,7 @@ class Spoken:
     """What a voice says.
 
     sounds: [phone, start, end, probability, [[phone that it may be instead, probability] …]] each.
-     text: what its words were aligned from.  matches: whether the voice seems to say it.
+    text: what its words were aligned from.  matches: whether the voice seems to say it.
     """
 
     sounds: list[list]

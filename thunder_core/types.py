@@ -105,9 +105,9 @@ class LipSyncScore:
     asked they have some ten more. Without a direction, size is no fault: it is read off the motion.
     What other takes get: `research/results/grades.txt`.
 
-    per_frame: float32 [T], the same scale per animation frame; low where the lips drift. heard: 0 …
-    100, how much of the voice mesh-to-speech reads off the lips (`engine.scorer.heard_share`); no
-    part of the total; not a number where it was not measured.
+    per_frame: float32 [T], the same scale per animation frame; low where the lips drift.
+    heard: 0 … 100, how much of the voice mesh-to-speech reads off the lips
+    (`engine.scorer.heard_share`); no part of the total; not a number where it was not measured.
     """
 
     total: float

@@ -33,9 +33,8 @@ STOP_PATIENCE = 2.0  # seconds that a worker has to stop before it is ended
 READY_DEADLINE = 60.0  # time until the first answer: Python has to start, perhaps from a slow disk
 CANCEL_DEADLINE = 1.5  # time until Cancel is answered
 STUCK_DEADLINE = 2.0  # time until a cancelled request ends when another one waits
-SILENCE_SHOWN = (
-    10.0  # silence after which the animator gets a message; Python's own lock may be held that long
-)
+# silence after which the animator gets a message; Python's own lock may be held that long
+SILENCE_SHOWN = 10.0
 # silence after which the worker is ended without a Cancel: no valid work holds the lock that long
 SILENCE_DEADLINE = 300.0
 _KILLED = -9  # Linux's exit code when memory runs out; Windows has none
@@ -204,7 +203,8 @@ class WorkerProcess(PipedProcess):
     still owes an answer.
 
     send_again(process, pendings): called when the worker was ended, with the requests that it had
-    not begun. advice: what to do if its Python cannot run the engine, as the end of a sentence.
+    not begun.
+    advice: what to do if its Python cannot run the engine, as the end of a sentence.
     libraries: folder of packages for this process alone, "" for none.
     """
 

@@ -7,8 +7,9 @@ phone is spoken within ±160 ms and on loudness, by ridge regression towards a p
 comes out is a dominance function per phone, with its own onset, decay and overshoot, as Cohen &
 Massaro draw by hand. A second ridge regression reads the encoder's features within ±80 ms, of the
 clips and of copies played faster, slower, in noise and in rooms. It hears languages that have no
-phones here: kernels have no larger share beside it than left-out clips need. Ridge strengths, the
-map's inputs and its share were chosen by leaving out each clip of the split `fit`.
+phones
+here: kernels have no larger share beside it than left-out clips need. Ridge strengths, the map's
+inputs and its share were chosen by leaving out each clip of the split `fit`.
 """
 
 from __future__ import annotations

@@ -33,8 +33,9 @@ def fit_figures(head: Head, solved: Solved, measured: dict[str, np.ndarray]) -> 
 
     Residuals (root mean square in the picture plane, mm) per group of spots, the frames' 95th
     percentile; r of opening and width with the measured curves; kept: share of the measured lowest
-    15 % of frames that lie in the solved lowest 25 % (+ 0.1 mm); shut_mm: 95th percentile of the
-    solved gap over frames whose tracked gap is within 0.3 mm of its 5th percentile.
+    15 % of frames that lie in the solved lowest 25 % (+ 0.1 mm);
+    shut_mm: 95th percentile of the solved gap over frames whose tracked gap is within 0.3 mm of its
+    5th percentile.
     """
     figures = {
         g: float(np.sqrt((solved.residual[:, solved.spots.where(g)] ** 2).mean())) for g in _GROUPS

@@ -190,7 +190,7 @@ class Person:
     """A stretch of a real person's performance (`Compared`), solved onto the head.
 
     whole: float32 [N, C] of the whole recording, of which `first` is where the stretch begins.
-     phones: [4N], aligned labels.
+    phones: [4N], aligned labels.
     """
 
     name: str

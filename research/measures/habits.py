@@ -213,7 +213,8 @@ class Pause:
     """Behaviour of a face in one pause.
 
     turned: degrees between the head's pose at its end and at its start.  fastest: degrees per
-    second of the fastest axis. blinks, looks: counts.  moved: degrees of the head's path.
+    second of the fastest axis.
+    blinks, looks: counts.  moved: degrees of the head's path.
     """
 
     turned: float

@@ -22,9 +22,8 @@ BEAT_FRAMES = 3.0
 BEAT_SMOOTH = 1.0
 # least prominence of a beat in angular speed, rad/s; chosen on people of the split `fit`
 BEAT_PROMINENCE = np.radians(5.0)
-SHIFT = (
-    12  # least number of frames by which onsets are moved for chance; half a second, two syllables
-)
+# least number of frames by which onsets are moved for chance; half a second, two syllables
+SHIFT = 12
 
 
 def _pair(
@@ -65,7 +64,7 @@ def _series(predicted, true):
 
 def lip_pearson(predicted: np.ndarray, true: np.ndarray) -> float:
     """L-PCC, −1 … 1: Pearson's correlation of every coordinate over time, mean over coordinates.
-     [T, n, 3] metres both.
+    [T, n, 3] metres both.
 
     Coordinates that never move in the truth have no correlation and are left out; a prediction that
     does not move where the truth does counts as 0. NaN if the truth does not move at all.

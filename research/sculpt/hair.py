@@ -34,8 +34,9 @@ class Cut:
     locks: number, and rows of vertices across one before its tip · length on top, over the forehead
     and at the rest of the hairline, mm · lift: steepness of the locks on the skin, 0 … 1 · width of
     a lock, mm · height of the shell under them, mm · crown: whether hair covers it · curl: rotation
-    of the locks out of their fall, radians · parting: how far left of the middle it is, mm, None
-    without one · ends: height at which long hair ends, mm, 0 for short hair.
+    of the locks out of their fall, radians ·
+    parting: how far left of the middle it is, mm, None without one · ends: height at which long
+    hair ends, mm, 0 for short hair.
     """
 
     locks: int

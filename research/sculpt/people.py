@@ -25,12 +25,13 @@ class Person:
 
     jaw: additional width of each side · chin: additional length and width · brow: protrusion of its
     ridge · forehead, cheekbone: protrusion · cheek: fullness (below 0: hollow) · nose: size, and
-    tip: lowering · lips: share of the red's height · neck: share of its width · throat: the larynx
-    · ears: size · brows: thickness · eyes: how wide they are open, as a share of eyeWide · lashes:
-    their length · skull: its size · stubble: how dark the beard's shadow is · fold: depth of the
-    nasolabial fold, with jowls and bags under the eyes, as age brings · hills: what else differs,
-    each a centre, radii and a displacement of the left side, none of it on the lips · hair: its cut
-    · colours: part → linear RGB.
+    tip: lowering · lips: share of the red's height · neck: share of its width ·
+    throat: the larynx · ears: size · brows: thickness · eyes: how wide they are open, as a share of
+    eyeWide · lashes: their length ·
+    skull: its size · stubble: how dark the beard's shadow is · fold: depth of the nasolabial fold,
+    with jowls and bags under the eyes, as age brings · hills: what else differs, each a centre,
+    radii and a displacement of the left side, none of it on the lips ·
+    hair: its cut · colours: part → linear RGB.
     """
 
     name: str

@@ -31,9 +31,8 @@ from thunder_core.train.motions import MotionSet
 
 NETWORK, ENCODER = "network", "encoder"  # files, without ending, of a finished stage
 BASE = ".base"  # suffix of a system's base
-MASKED = (
-    "-masked"  # ending of the name of a row whose L_m2s leaves out rows of a batch without sound
-)
+# ending of the name of a row whose L_m2s leaves out rows of a batch without sound
+MASKED = "-masked"
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,10 @@ class Stage:
     """One training run of the chain.
 
     name: of its folder, and of its row in the table.  system: one of `systems.LEARNERS`.  start:
-    the stage it goes on from. space: of mesh-to-speech whose loss it has, "" for none.
-     trained_encoder: THUNDER-T.  masked: that loss leaves out rows whose sound is hidden
-    (`denoiser.DenoiserLoss`); the paper does not say whether its own does.
+    the stage it goes on from.
+    space: of mesh-to-speech whose loss it has, "" for none.  trained_encoder: THUNDER-T.  masked:
+    that loss leaves out rows whose sound is hidden (`denoiser.DenoiserLoss`); the paper does not
+    say whether its own does.
     """
 
     name: str

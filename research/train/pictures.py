@@ -21,9 +21,8 @@ _LIGHT = (0.25, 0.35, 0.9)  # direction of the light: right, above, in front
 _AMBIENT = 0.25
 # drawn points along each side of a pixel, whose mean it is: lids and lips are thinner than one
 _FINER = 3
-_MOVES = (
-    1e-3  # largest movement by a channel, metres, above which a vertex belongs to the moving face
-)
+# largest movement by a channel, metres, above which a vertex belongs to the moving face
+_MOVES = 1e-3
 _TURNS = 0.5  # cosine by which a moving or turned triangle may face backwards at rest
 _MARGIN = 0.06  # margin around the face, as a share of the picture's width
 # How far pictures differ, each way: turns about the three axes, the light's sides and heights,
@@ -44,8 +43,9 @@ class Views:
     """How B pictures are taken.
 
     turned: [B, 3, 3], rotations of the head.  light: [B, 3], unit vectors to the light.  ambient:
-    [B], share of light from everywhere. scale: [B], size relative to a picture that the face fills.
-     shift: [B, 2], right and up, in widths.  ground: [B], grey behind the head.
+    [B], share of light from everywhere.
+    scale: [B], size relative to a picture that the face fills.  shift: [B, 2], right and up, in
+    widths.  ground: [B], grey behind the head.
     """
 
     turned: Tensor

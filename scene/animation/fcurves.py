@@ -12,9 +12,8 @@ from ..host import compat
 
 # how far handles are from where Blender places them: by its own rounding, and by that of takes
 _EXACT, _ROUNDED = 2e-6, 1.3e-4
-_IN_PLACE = (
-    3e-5  # tolerance in units of the value: a handle that Blender moved by less counts as unmoved
-)
+# tolerance in units of the value: a handle that Blender moved by less counts as unmoved
+_IN_PLACE = 3e-5
 
 
 def of_tracks(rig: head.Rig, of_targets: Iterable[Iterable]) -> list:

@@ -21,16 +21,14 @@ from ..heads import head, rna_paths
 from ..host import compat
 from . import fcurves
 
-PROPERTY = (
-    "thunder"  # custom property of an action: the take's provenance, enough to generate it again
-)
+# custom property of an action: the take's provenance, enough to generate it again
+PROPERTY = "thunder"
 PIECE = 400  # frames converted to a rig's values per step, so that Blender stays responsive
 _PRINT_LENGTH = 16  # hexadecimal digits of a checksum
 _WITHOUT_PLACED = "2-"  # start of checksums that leave out the handles placed by Blender
 STILL = 1e-6  # a channel that moves less gets one key at either end
-LONG_SECONDS = (
-    600.0  # longer takes get few keys: eight one-hour takes with a key on every frame need 2.8 GB
-)
+# longer takes get few keys: eight one-hour takes with a key on every frame need 2.8 GB
+LONG_SECONDS = 600.0
 LONG_ERROR = 0.1  # largest lip error of these keys, mm: not visible
 # share of it that one track may use, so that the sum stays within it
 # (tests/blender/test_long_takes.py)
@@ -47,9 +45,11 @@ class Performance:
     """A sampled take from the engine: motion at 25 fps and its data.
 
     opening, width: float32 [T], millimetres.  provenance: seed, score, engine, weights, audio,
-    settings. sync_per_frame: float32 [T], lip-sync of each frame, 0 … 100, None if not measured.
-    look: the eyes' target, None if they move freely. heard: how much of the voice mesh-to-speech
-    reads off the lips, 0 … 100; not a number if not measured.
+    settings.
+    sync_per_frame: float32 [T], lip-sync of each frame, 0 … 100, None if not measured.
+    look: the eyes' target, None if they move freely.
+    heard: how much of the voice mesh-to-speech reads off the lips, 0 … 100; not a number if not
+    measured.
     """
 
     motion: Motion
@@ -165,8 +165,8 @@ def key(
 
     Every take keys the same channels, on whole scene frames; the first sample of the sound is at
     clock.start, and the keys come from rest before it and return to rest after its end. Writes a
-    curve from step to step and returns the actions; closed before its end it removes them. values:
-    what `values_of` returned for this rig, if it was run before.
+    curve from step to step and returns the actions; closed before its end it removes them.
+    values: what `values_of` returned for this rig, if it was run before.
     """
     actions, curves = compat.new_action(name, rig.targets)
     try:

@@ -4,9 +4,8 @@ held pose; and what those there move."""
 
 from ..host import compat
 
-_FAR = (
-    100_000.0  # frames to either side in which cycles and extrapolation continue as in the action
-)
+# frames to either side in which cycles and extrapolation continue as in the action
+_FAR = 100_000.0
 
 
 def moved_by_strips(target) -> set[tuple[str, int]]:
@@ -24,7 +23,7 @@ def push_down(target, name: str, action, state: dict, everywhere: bool) -> None:
     """Let an action play as the uppermost NLA track, as it plays as the active action.
 
     state: slot and blending of the data-block that plays it, as `display.remember_own` stores them.
-     everywhere: whether it is evaluated beyond its keys too, where cycles and extrapolation of its
+    everywhere: whether it is evaluated beyond its keys too, where cycles and extrapolation of its
     curves continue.
     """
     track = target.animation_data.nla_tracks.new()

@@ -40,7 +40,7 @@ class State:
 
     kind: ABSENT, UNFINISHED (an installation was interrupted), BROKEN (its Python is gone),
     OUTDATED (of an earlier version of this extension) or READY.  text: the same for an animator.
-     versions: of Python and the packages that matter.
+    versions: of Python and the packages that matter.
     """
 
     kind: str

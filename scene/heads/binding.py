@@ -55,9 +55,10 @@ class _Binder:
     """A mapping being bound.
 
     keys, names, driven: of each object its shape keys, looked up once, and of these the paths that
-    have drivers. tracks: driven properties; numbers: index of a track by (block, path, index).
-     parts: (source, track, weight).  turns: sources of a bone's rotation, by (block, bone).  unmet:
-    rules without a target.
+    have drivers.
+    tracks: driven properties; numbers: index of a track by (block, path, index).  parts: (source,
+    track, weight).  turns: sources of a bone's rotation, by (block, bone).  unmet: rules without a
+    target.
     """
 
     def __init__(self, objects: list[bpy.types.Object], first: tuple):

@@ -20,9 +20,8 @@ SLIDER = 10.0  # shape keys clamp silently at their slider's ends: keep them far
 IDENTITY_SLIDER = 5.0  # slider range of identity keys, standard deviations between people
 BONE_METRES = 0.03
 IDENTITY = "identity{:03d}"  # names of the identity keys
-CORRECTIVE = (
-    "corrective_{}_{}{}"  # key name for a joint, and the row and column of its rotation matrix
-)
+# key name for a joint, and the row and column of its rotation matrix
+CORRECTIVE = "corrective_{}_{}{}"
 COMBINATION = "corrective_{}_{}"  # key name for a pair, each a channel or a joint
 # armature property: joint offsets of each identity key, [keys, 5, 3] metres in Blender's axes
 SHIFTS = "thunder_joint_shifts"

@@ -47,9 +47,8 @@ SLIDERS = {  # what each is for, and what it adds at 1 and at −1
     ),
 }
 _LEAST = 1e-3  # share of a key, or radians, below which a slider does not move it
-_SHUTS = (
-    10  # share of a slider's lower half, inverted, after which a jaw cannot be keyed beyond shut
-)
+# share of a slider's lower half, inverted, after which a jaw cannot be keyed beyond shut
+_SHUTS = 10
 
 Parts = tuple[tuple[str, float, float], ...]  # (slider, what it adds at 1, and at −1)
 

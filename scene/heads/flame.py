@@ -18,9 +18,8 @@ from . import binding, build
 from .family import points_of
 
 MEASURED = "thunder_measured"  # armature property: the sentence that Measure reported
-COUNT = (
-    "thunder_flame"  # armature property: number of expression directions that its mesh has as keys
-)
+# armature property: number of expression directions that its mesh has as keys
+COUNT = "thunder_flame"
 NAME = "expression{:03d}"
 _JOINTS = "thunder_joints"  # armature property: joints of the average person, [5, 3] metres
 _MOST = 10_000  # largest number of expression directions that is believed

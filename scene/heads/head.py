@@ -36,8 +36,10 @@ class Rig:
 
     mesh: the object that represents its face (its armature if the face has only bones).  armature:
     its armature object if it is one of ours.  targets: the data-blocks that a take animates, in the
-    order of their stored curves. driver: converts a motion into their values and back.  channels:
-    the expression channels with an effect. objects: a character's objects, the face first.
+    order of their stored curves.
+    driver: converts a motion into their values and back.  channels: the expression channels with an
+    effect.
+    objects: a character's objects, the face first.
     """
 
     mesh: bpy.types.Object

@@ -34,8 +34,9 @@ def registration(
     """The functions `register` and `unregister` of a module.
 
     properties: (Blender's type that gets one, its name, the property).  menus: (Blender's menu or
-    header, function that draws in it). keys: of Blender's keymap of the name `keymap`: (operator,
-    event, more of the keymap item, properties of the operator).
+    header, function that draws in it).
+    keys: of Blender's keymap of the name `keymap`: (operator, event, more of the keymap item,
+    properties of the operator).
     """
     items: list = []
 

@@ -16,9 +16,8 @@ from . import playback
 from .session import Part, session
 
 STEP_SECONDS = 0.02  # target length of a step
-PAUSE_SECONDS = (
-    0.01  # pause between steps of different tasks, in which Blender draws and handles events
-)
+# pause between steps of different tasks, in which Blender draws and handles events
+PAUSE_SECONDS = 0.01
 LOOK_SECONDS = 0.3  # interval of checking whether playback or a job has ended
 
 
@@ -27,8 +26,9 @@ class Task:
     """Work that is done when Blender is idle, a step at a time.
 
     step: does a little; returns the seconds until its next step, None when there is nothing left to
-    do. any_time: also while the scene plays or a job runs.  any_file: continues when another file
-    is opened.
+    do.
+    any_time: also while the scene plays or a job runs.  any_file: continues when another file is
+    opened.
     """
 
     step: Callable[[], float | None]

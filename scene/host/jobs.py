@@ -25,9 +25,8 @@ P = TypeVar("P")
 T = TypeVar("T")
 
 PACE_SECONDS = 30.0  # window over which the time left is estimated
-SLICE_SECONDS = (
-    0.018  # work per timer call, plus at most one step: Blender must not block for more than 50 ms
-)
+# work per timer call, plus at most one step: Blender must not block for more than 50 ms
+SLICE_SECONDS = 0.018
 # editors with curves and words over their frames
 TIMELINES = ("SEQUENCE_EDITOR", "DOPESHEET_EDITOR")
 # limit for a busy step plus the longest step so far; the window's events wait during it anyway
@@ -37,8 +36,9 @@ BUSY_SECONDS = 0.04
 @dataclass(frozen=True)
 class Step:
     """Progress of a job. busy: the job holds Blender data until the next step, so all events but
-    undo and redo wait. begins: a new kind of work starts here; its pace is estimated anew.  note: a
-    sentence that the animator should know while the job runs.
+    undo and redo wait.
+    begins: a new kind of work starts here; its pace is estimated anew.  note: a sentence that the
+    animator should know while the job runs.
     """
 
     fraction: float
@@ -119,8 +119,8 @@ class Job:
     """A running generator of Steps; at most one runs in a session (session.job).
 
     goes_on: whether it does after an undo or redo; otherwise that cancels it.  over: whether the
-    generator has ended, and value: what it returned. note: the last note of a step, "" before there
-    is one.
+    generator has ended, and value: what it returned.
+    note: the last note of a step, "" before there is one.
     """
 
     def __init__(self, title: str, steps: Generator[Step, None, object], goes_on: bool = False):

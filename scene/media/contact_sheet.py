@@ -86,7 +86,7 @@ def make(
     image.
 
     loudness: of the voice, per frame of the first take at 25 fps; None: the voice is not drawn.
-     The scene and its display stay unchanged. Raises BadRequest if no take can be drawn, or
+    The scene and its display stay unchanged. Raises BadRequest if no take can be drawn, or
     NoSpace.
     """
     listed = [entry for entry in entries if entry.action is not None]

@@ -28,9 +28,8 @@ from . import flame_parameters
 _JOINTS_EVERYWHERE = 4  # bones per vertex that every program supports
 # most bytes per vertex and frame (cache) or shape key: position, normal and framing
 _BYTES_CACHED, _BYTES_KEYED = 64, 36
-WITHOUT_NAME = (
-    "ARKit has no name for "  # beginning of the note on what no file of ARKit curves can hold
-)
+# beginning of the note on what no file of ARKit curves can hold
+WITHOUT_NAME = "ARKit has no name for "
 _BEYOND = 1e-3  # distance outside 0 … 1 from which a shape key's value is reported
 
 
@@ -58,12 +57,14 @@ class Format:
     """An export format.
 
     name: for the animator.  suffix: of its files.  carries, loses: what is exported and what is
-    lost; a sentence each. exporter: Blender's operator that writes it, empty for files we write.
+    lost; a sentence each.
+    exporter: Blender's operator that writes it, empty for files we write.
     write: (shot, path) writes the file and returns sentences on what is lost of this head.
     geometry: whether it contains the mesh.  cached: whether as a mesh per frame, instead of shape
-    keys and bones. rated: whether its rows have their own rate instead of one per scene frame.
-     flame: whether it is for heads from FLAME files only. timed: whether its time may begin at 0
-    (see Shot).
+    keys and bones.
+    rated: whether its rows have their own rate instead of one per scene frame.  flame: whether it
+    is for heads from FLAME files only.
+    timed: whether its time may begin at 0 (see Shot).
     """
 
     name: str

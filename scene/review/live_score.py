@@ -43,7 +43,7 @@ class SyncScore:
     """Lip-sync of an animation with its voice.
 
     total: 0 … 100.  per_frame: [T] at 25 fps from scene frame clock.start on, None if not measured.
-     of_whole: whether the total is of the whole line that a take was cut from.
+    of_whole: whether the total is of the whole line that a take was cut from.
     """
 
     total: float

@@ -24,9 +24,8 @@ MARGIN = 14  # space below the band for the region's scroll bar
 RULER = 24  # space above the band for the frame numbers
 SYNC_HEIGHT = 6  # height of the lip-sync colours
 TURN_HEIGHT = 5  # height of the bars of who speaks
-WIDEST_MM = (
-    12.0  # mouth opening that fills the band; a take that opens further is scaled to its own widest
-)
+# mouth opening that fills the band; a take that opens further is scaled to its own widest
+WIDEST_MM = 12.0
 _BAND = (0.06, 0.07, 0.09, 0.62)
 _VOICE = (0.45, 0.62, 0.78, 0.85)
 _MOUTH_FILL, _MOUTH_LINE = (1.0, 0.68, 0.25, 0.28), (1.0, 0.72, 0.30, 0.95)

@@ -85,8 +85,8 @@ class Track:
     """What a scene's voices say, in scene frames and order of time. spans: where each comes from.
 
     sounds: start, end, class, probability, span, number in it [n, 6].  words: start, end,
-    confidence, letters [m, 4].  texts: of the words. speech: start and end of what is said without
-    a pause [k, 2].
+    confidence, letters [m, 4].  texts: of the words.
+    speech: start and end of what is said without a pause [k, 2].
     """
 
     sounds: np.ndarray

@@ -97,8 +97,9 @@ def spread(
     stays first.
 
     openings: (seconds of the first sample, mm [T] at 25 fps) each, or None if unknown: those come
-    last. keep: leave the order as it is. Returns (order, distance of each to the nearest before it:
-    the root of the mean square difference in mm; infinite for the first).
+    last.
+    keep: leave the order as it is. Returns (order, distance of each to the nearest before it: the
+    root of the mean square difference in mm; infinite for the first).
     """
     known = [i for i, opening in enumerate(openings) if opening is not None]
     unknown = [i for i, opening in enumerate(openings) if opening is None]

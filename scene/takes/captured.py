@@ -35,7 +35,7 @@ class Place:
     """Where a capture plays in a voice.
 
     seconds: of the voice at which it begins, below 0: earlier.  sure: 1 and more means certain.
-     by: what tells it, “sound” or “mouth”; “” where it was typed or is not known.
+    by: what tells it, “sound” or “mouth”; “” where it was typed or is not known.
     """
 
     seconds: float = 0.0
@@ -72,7 +72,7 @@ def _seconds(seconds: float) -> str:
 @dataclass(frozen=True)
 class ImportedCapture:
     """A captured take in the list.  name: of the take.  place: in its voice, None without one.
-     score: not a number without one.
+    score: not a number without one.
 
     unscored: why it has none, "" for no special reason.
     """
@@ -97,7 +97,7 @@ def list_capture(
     """Steps that list a capture as a take of the chosen head and voice, and show it.
 
     client: None where no engine is installed; the take then begins with the voice and has no score.
-     rate: rows per second of curves without times.  offset: seconds of the voice at which it
+    rate: rows per second of curves without times.  offset: seconds of the voice at which it
     begins, None to find it.  Raises ThunderError, and then nothing was changed.
     """
     scene, rig = context.scene, head.find(context.scene, context.object)

@@ -110,7 +110,8 @@ def sample_takes(
     most one per step, so that the caller never holds two unprocessed takes.
 
     name: of the voice; with it, a step before the first take has a note if nobody speaks in the
-    sound, or not clearly. keep: what is not sampled. Closing the generator cancels the request.
+    sound, or not clearly.
+    keep: what is not sampled. Closing the generator cancels the request.
     """
     if sampling.turns and not sampling.listening:
         yield from _in_turns(client, sound, count, seed, sampling, on_take, name, keep)

@@ -17,9 +17,8 @@ from ..animation.keying import Performance
 from ..heads import head
 from .sampling import role_of
 
-SOURCE = (
-    "thunder_source"  # property of a take's first action: the motion and the start of its sound
-)
+# property of a take's first action: the motion and the start of its sound
+SOURCE = "thunder_source"
 SYNC = "thunder_drift"  # likewise: lip-sync of each frame, 0 … 100, 25 fps
 LOOK = "thunder_look"  # likewise: the eyes' target and their original movement
 MOUTH = "mouth_of"  # of a mix: provenance of the take whose mouth it has

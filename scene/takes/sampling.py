@@ -24,14 +24,16 @@ class Sampling:
     """Arguments of the engine's “generate” (docs/reference/protocol.md) that a take is sampled
     with, except its seed.
 
-    steps: of the whole diffusion model, instead of the quality's; 0: the quality's. asked:
-    requested directions; None: any style.  listening: the face listens to the voice instead of
-    speaking it. system: which of SYSTEMS performs.  style_from: name of the take's action whose
-    style DiffPoseTalk takes, "" for none. picture: name of the image whose mood Media2Face takes,
-    "" for none.  moods: the strength of every mood but neutral that was read off it, empty before
-    that; they make a take again where the picture has changed.  sums: of the head that plays the
-    take (`Rig.sums`). turns: the parts of the sound that the face speaks, seconds from its start;
-    it listens to the others. Empty: it does the same in all.
+    steps: of the whole diffusion model, instead of the quality's; 0: the quality's.
+    asked: requested directions; None: any style.  listening: the face listens to the voice instead
+    of speaking it.
+    system: which of SYSTEMS performs.  style_from: name of the take's action whose style
+    DiffPoseTalk takes, "" for none.
+    picture: name of the image whose mood Media2Face takes, "" for none.  moods: the strength of
+    every mood but neutral that was read off it, empty before that; they make a take again where the
+    picture has changed.  sums: of the head that plays the take (`Rig.sums`).
+    turns: the parts of the sound that the face speaks, seconds from its start; it listens to the
+    others. Empty: it does the same in all.
     """
 
     quality: str = NORMAL

@@ -25,9 +25,8 @@ _SURE = 0.3  # median confidence of a transcript's closures below which the voic
 # Confidence below which a closure counts as not spoken. On 36 recordings 1 of 98 true closures is
 # below it, and 20 of 22 false ones (made by replacing half of the words).
 _SAID = 0.2
-_MOST_UNSAID = (
-    0.25  # share of missing closures from which the transcript does not match (if at least two)
-)
+# share of missing closures from which the transcript does not match (if at least two)
+_MOST_UNSAID = 0.25
 # a matching part has this many closures in a row and this share of all
 _LEAST_SAID, _LEAST_PART = 3, 0.5
 _BESIDE = 0.15  # seconds added on either side of such a part
@@ -65,8 +64,9 @@ def ensure(scene, voice: str):
 @dataclass(frozen=True)
 class Corrections:
     """The result of a correction. added, removed: the word ("" outside of words) and scene frame of
-    each closure. unspoken: words whose m, b or p the voice does not say.  part: first and last word
-    of the corrected part, None for the whole text."""
+    each closure.
+    unspoken: words whose m, b or p the voice does not say.  part: first and last word of the
+    corrected part, None for the whole text."""
 
     added: tuple[tuple[str, int], ...] = ()
     removed: tuple[tuple[str, int], ...] = ()

@@ -157,9 +157,8 @@ def current(context) -> Place:
     return line(context).current(context.scene)
 
 
-LOOPED = (
-    "thunder_looped"  # property of a scene: preview range of the looped word, and its first frame
-)
+# property of a scene: preview range of the looped word, and its first frame
+LOOPED = "thunder_looped"
 
 
 def remember_loop(scene, place: Place) -> None:

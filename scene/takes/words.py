@@ -64,8 +64,9 @@ class FoundWords:
 @dataclass(frozen=True)
 class Span:
     """A strip, or file, that plays what was found in its recording. origin: scene frame at which
-    the recording begins, trimmed or not. first, last: first frame that plays, and the one after the
-    last.  marks: start, end (seconds of the recording) and sign of each."""
+    the recording begins, trimmed or not.
+    first, last: first frame that plays, and the one after the last.  marks: start, end (seconds of
+    the recording) and sign of each."""
 
     spoken: spoken.Spoken
     origin: float

@@ -21,9 +21,8 @@ from . import strip
 
 STATE = "thunder_strip"  # property of a take's first action: its voice when the take was made
 _SAME_FRAME = 1e-3  # frames
-_SAME_SECONDS = (
-    0.02  # about half a frame: another scene rate rounds a strip's ends to its own frames
-)
+# about half a frame: another scene rate rounds a strip's ends to its own frames
+_SAME_SECONDS = 0.02
 # bytes hashed at the start, middle and end of a recording, enough to identify it
 _PIECE_BYTES = 1 << 16
 
@@ -33,10 +32,11 @@ class State:
     """Sound and position of a voice.
 
     strip: its name, "" for a file.  path: the file, "" for a strip.  sound: fingerprint of the
-    recording. retiming: JSON of the strip's retiming keys, "" for none. origin: scene frame at
-    which the recording itself begins, trimmed or not.  first, last: first frame with sound, and the
-    one after the last; last is 0 for a file.  fps: of the scene.  limited: only a part of the voice
-    was used.
+    recording.
+    retiming: JSON of the strip's retiming keys, "" for none.
+    origin: scene frame at which the recording itself begins, trimmed or not.  first, last: first
+    frame with sound, and the one after the last; last is 0 for a file.  fps: of the scene.
+    limited: only a part of the voice was used.
     """
 
     strip: str
@@ -65,8 +65,8 @@ class Change:
     """A change of a take's voice.
 
     kind: MOVED, CUT, CHANGED (it has sound that was never sampled), RATE (the scene's frame rate)
-    or GONE. sentence: the same for an animator.  now: the current state of the voice, None if it is
-    gone.
+    or GONE.
+    sentence: the same for an animator.  now: the current state of the voice, None if it is gone.
     """
 
     kind: str

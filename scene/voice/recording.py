@@ -73,8 +73,9 @@ class Recording:
     stopped. The scene plays from frame `begin` on, so that `first` comes when the countdown is
     over; where the scene has less before it, it waits `hold` seconds on `begin`.
 
-    client: whose worker records, and ends with the recording.  path: the file. level: the latest
-    event, None before the first.  heard_at: time.perf_counter() of it.  loudest: peak so far.
+    client: whose worker records, and ends with the recording.  path: the file.
+    level: the latest event, None before the first.  heard_at: time.perf_counter() of it.  loudest:
+    peak so far.
     began: time.perf_counter() at which `first` played or will play, by the frames seen so far;
     infinite while nothing plays.
     """

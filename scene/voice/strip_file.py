@@ -47,7 +47,8 @@ class Plan:
     necessary.
 
     path: of the sound file.  packed: its bytes if it is packed.  begin: seconds into the sound.
-     seconds: length used; 0 for all of it. volume: [n] over the strip, at even distances.
+    seconds: length used; 0 for all of it.
+    volume: [n] over the strip, at even distances.
     """
 
     name: str

@@ -55,8 +55,9 @@ class Asked:
 
 class PlayedClient:
     """scores: of the takes of a request, in the order they arrive.  fails_after: takes that come
-    before `error` does. unspoken: whether the sound is silent, in which nobody speaks; None:
-    somebody does.  unclear: whether it is hard to understand.
+    before `error` does.
+    unspoken: whether the sound is silent, in which nobody speaks; None: somebody does.  unclear:
+    whether it is hard to understand.
 
     The mouth of the take of a seed closes at a time of its own, so that takes can be distinguished.
     """

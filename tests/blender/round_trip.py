@@ -11,9 +11,8 @@ from thunder.thunder_core.animation import timing
 
 FIRST, LAST = 11, 26
 FRAMES = (FIRST, 15, 20, LAST)  # that are looked at
-IDENTITY = (
-    "_ID"  # vertex attribute that tells who is who where an exporter splits or reorders vertices
-)
+# vertex attribute that tells who is who where an exporter splits or reorders vertices
+IDENTITY = "_ID"
 
 
 def motion(channels, frames=LAST - FIRST + 1, beyond=False):

@@ -34,7 +34,7 @@ class FailingCalls:
     process.
 
     k counts from 1; 0 only counts.  calls: what was called so far, (kind, name of the file).
-     failed: the k-th, once it came.
+    failed: the k-th, once it came.
     """
 
     def __init__(self, k: int, folder: str | os.PathLike):

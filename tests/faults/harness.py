@@ -30,9 +30,8 @@ from processes import is_alive
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "assets" / "sample.wav"
-MEGABYTES = (
-    250.0  # of memory that a row may cost if it says nothing else: a head, or half an hour of sound
-)
+# of memory that a row may cost if it says nothing else: a head, or half an hour of sound
+MEGABYTES = 250.0
 LONGEST = 400  # characters of a sentence
 ENDING = 5.0  # seconds that a process has to be gone after the call that ended it
 # environment variable: file that gets a line of JSON for every row tried
@@ -43,16 +42,19 @@ RESULTS = "THUNDER_FAULT_RESULTS"
 class Fault:
     """One row.
 
-    group, broken: together the name of the row; `broken` says in plain words what is wrong. make:
-    puts the fault into the folder of the case and returns what `act` needs. act: meets it, in the
-    way a user would; gets the case, returns a result. kind: name of the error's class
-    (thunder_core/errors.py) that must come, "" if the fault must be survived. says: regular
-    expression that the sentence must contain (for a row with `code`: what is written on stderr).
+    group, broken: together the name of the row; `broken` says in plain words what is wrong.
+    make: puts the fault into the folder of the case and returns what `act` needs.
+    act: meets it, in the way a user would; gets the case, returns a result.
+    kind: name of the error's class (thunder_core/errors.py) that must come, "" if the fault must be
+    survived.
+    says: regular expression that the sentence must contain (for a row with `code`: what is written
+    on stderr).
     check: called with the case and the result if no error came; returns what is wrong, or nothing.
-    code: exit code, for rows that run a command; `act` returns (code, stderr) then. leaves:
-    patterns of files that may be new or changed afterwards; every other file must be as it was.
-    megabytes: memory that the row may cost at its peak, above what was in use before. slow: takes
-    more than some seconds; left out of `make test`.
+    code: exit code, for rows that run a command; `act` returns (code, stderr) then.
+    leaves: patterns of files that may be new or changed afterwards; every other file must be as it
+    was.
+    megabytes: memory that the row may cost at its peak, above what was in use before.
+    slow: takes more than some seconds; left out of `make test`.
     """
 
     group: str

@@ -21,8 +21,9 @@ class RealBlender:
     --exec anything.
 
     shaders: a folder in which Mesa keeps the shaders it has compiled, for other Blenders of a
-    session; None for one of its own. smooth: whether edges in the viewport are smoothed, a third of
-    a scenario's processor time on software OpenGL.
+    session; None for one of its own.
+    smooth: whether edges in the viewport are smoothed, a third of a scenario's processor time on
+    software OpenGL.
     """
 
     def __init__(self, path, scratch, shaders=None, smooth=True):
@@ -104,9 +105,10 @@ class RealBlender:
         out/window/SCENARIO.
 
         simulated: whether events come from the scenario; Blender then ignores those of the screen
-        (`Hand.press_escape_on_screen`). size: of the window and its screen, pixels. package: what
-        the scenario itself installs, in a Blender that nobody has used; else the extension is there
-        and enabled.
+        (`Hand.press_escape_on_screen`).
+        size: of the window and its screen, pixels.
+        package: what the scenario itself installs, in a Blender that nobody has used; else the
+        extension is there and enabled.
         """
         environment = self.environment() | {"SCREEN_SIZE": "x".join(map(str, size))}
         if package is None:

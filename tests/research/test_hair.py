@@ -9,9 +9,8 @@ from research.sculpt.form import distance
 from research.sculpt.people import PEOPLE
 from thunder_core.face.head import HEAD_FILE, load_head
 
-LOCKS_FROM = (
-    0.5  # share of a hair's vertices that are locks at least: the rest is the shell under them
-)
+# share of a hair's vertices that are locks at least: the rest is the shell under them
+LOCKS_FROM = 0.5
 
 
 @pytest.fixture(scope="module", params=[person.name for person in PEOPLE])

@@ -129,7 +129,7 @@ def choose_moments(
     """(frame, reason) of at most `count` moments, in order of time.
 
     openings: [takes, T], mm at 25 fps.  loudness: [T] of any scale, or None if it is unknown.
-     differences: [T], how much takes differ in all that they do, of any scale, or None.  lids:
+    differences: [T], how much takes differ in all that they do, of any scale, or None.  lids:
     [takes, T] 0 … 1, how far their eyes are shut, or None. One is the loudest, with the mouth as it
     is open farthest beside it; of the others a third are closures if there are any, one is the
     widest mouth, two the largest differences, and the rest are wide mouths or, where there are too

@@ -19,9 +19,8 @@ _ROUND = np.array([0.25, 0.5, 0.25])
 EASY = np.radians(15.0)  # turn of the eyes alone; for targets beyond it the head turns too
 # largest turn of the head towards a target, vertical and horizontal
 _FURTHEST_HEAD = np.radians([20.0, 50.0])
-_CORRECTIONS = (
-    3  # steps in which a head that turns finds where eyes reach the target: it moves them too
-)
+# steps in which a head that turns finds where eyes reach the target: it moves them too
+_CORRECTIONS = 3
 _FOLLOWS = 19  # length of the head's smoothing, frames
 
 
@@ -121,9 +120,10 @@ class Look:
     """The target of a performance's eyes, and how far its head turns towards it.
 
     points: float32 [T, 3], the target in the axes of the head at rest.  joint, eyes: [3], as for
-    `directions`. leaves: as for `look_at`.  own: float32 [T, 3], the eyes as they were sampled.
-     follows: share as for `turn_head`.  own_head: float32 [T, 3], the head as it was sampled; None:
-    as the performance has it, and it does not follow.
+    `directions`.
+    leaves: as for `look_at`.  own: float32 [T, 3], the eyes as they were sampled.  follows: share
+    as for `turn_head`.  own_head: float32 [T, 3], the head as it was sampled; None: as the
+    performance has it, and it does not follow.
     """
 
     points: np.ndarray

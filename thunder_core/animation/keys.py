@@ -18,9 +18,8 @@ from ..filters import hermite
 
 # samples per frame at which a take is read and its error measured, for motion blur and retiming
 SAMPLES = 8
-LONGEST_HANDLE = (
-    3.0  # length of a handle without effect, frames: beyond the outer keys and on holds
-)
+# length of a handle without effect, frames: beyond the outer keys and on holds
+LONGEST_HANDLE = 3.0
 _ROUNDS = 24  # most rounds of adding keys where the curve is off
 _RIDGE = 1e-9
 # factor of a segment's own slope; with both end slopes between 0 and it the segment is monotone

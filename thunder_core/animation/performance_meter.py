@@ -22,9 +22,8 @@ from ..types import FPS, Motion
 
 SACCADE = 40.0  # eye speed above which a movement is a gaze shift, degrees per second
 _OPEN_MM = 3.0  # inner-lip gap beyond which the jaw's share is read
-LEAST_SHARE = (
-    0.05  # lower bound of the jaw's share; it is also what a mouth has that never opens so far
-)
+# lower bound of the jaw's share; it is also what a mouth has that never opens so far
+LEAST_SHARE = 0.05
 _PRESSED = (
     "mouthPressLeft",
     "mouthPressRight",

@@ -269,8 +269,8 @@ def remove_keys(
 
     keys: of the curve, without easing.  gone [K]: True for removed keys.  put [K]: True for keys
     written by a commit, not the animator. ends_before [K]: True for those kept as outermost keys in
-    earlier removals.  spans: first and last frame of the replaced parts. blend: frames over which
-    the curve blends into a replaced part.
+    earlier removals.  spans: first and last frame of the replaced parts.
+    blend: frames over which the curve blends into a replaced part.
 
     A key set next to a committed line begins or ends a movement at the line's last or first key,
     and before the line the curve holds the value of its first key. So the outermost removed keys

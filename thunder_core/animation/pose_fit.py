@@ -20,12 +20,10 @@ _BETTERED = (2.0, 1.8, 1.6, 1.4, 1.3, 1.2, 1.15, 1.1, 1.05, 0.0)
 _GOOD = 0.9  # share of the allowed error at which a fit is good enough
 _SETTLED = 1e-3  # share of a curve's range: a fit has settled once values and slopes change by less
 _ALIGNED = 0.02  # penalty for a kink at a key
-_MOST_KEYS = (
-    16  # most keys fitted at once; a longer curve is split at a middle key that keeps its value
-)
-_FIRST_TOLERANCE = (
-    1.3  # factor of the allowed error before values are fitted, since fitting reduces the error
-)
+# most keys fitted at once; a longer curve is split at a middle key that keeps its value
+_MOST_KEYS = 16
+# factor of the allowed error before values are fitted, since fitting reduces the error
+_FIRST_TOLERANCE = 1.3
 # rounds: of adding keys to a piece, of removing some, and of removing key frames of a region
 _ADDING, _REMOVING, _SPARING = 10, 2, 3
 # factors of the allowed error above which no fit can help: of a piece, and of a few keys around one
@@ -118,7 +116,7 @@ def fit_values(
     sample.
 
     level: whether the curves leave the first key and reach the last level.  weight: see share_off.
-     bounds: slack [n − 1, C] in units of a third, lowest and highest value [C].  last_try: only
+    bounds: slack [n − 1, C] in units of a third, lowest and highest value [C].  last_try: only
     whether it meets the allowed error matters. ends [2, C]: values of the outer keys, the curves'
     own if none are given.  Alternating direction method of multipliers (Boyd et al. 2011), least
     squares reweighted towards the worst sample (Lawson 1961).

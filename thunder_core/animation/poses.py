@@ -74,9 +74,9 @@ class Poses:
     """A motion as poses.
 
     curves: keys of each channel, None if it never moves.  columns: for each entry of TOGETHER its
-    frames, ascending. off: largest error of any point, in allowed errors, summed over channels.
-     parts: for each entry of TOGETHER the channels that move, how they are keyed and their
-    thinning; None if none moves.
+    frames, ascending.
+    off: largest error of any point, in allowed errors, summed over channels.  parts: for each entry
+    of TOGETHER the channels that move, how they are keyed and their thinning; None if none moves.
     """
 
     curves: tuple[PoseKeys | None, ...]
@@ -118,8 +118,9 @@ class _Plan:
     """The key frames of regions that are keyed together, while they are chosen.
 
     columns: frames with values and slopes.  level: closed frames.  ends: frames that keep a key;
-    stay: these, and the ends of holds. closures, holds: their first and last frames.  extremes:
-    frames on which the largest movements turn.
+    stay: these, and the ends of holds.
+    closures, holds: their first and last frames.  extremes: frames on which the largest movements
+    turn.
     """
 
     region: Region
@@ -325,7 +326,7 @@ def fit(
     """Turn curves [S, C] into poses. Returns the Poses.
 
     S = (T − 1) · SAMPLES + 1 samples of T frames.  regions [C]: one of REGIONS for each channel.
-     gap [S]: the lips' gap in mm; lips nearer than closed_mm meet, and there the gap's error is at
+    gap [S]: the lips' gap in mm; lips nearer than closed_mm meet, and there the gap's error is at
     most closed_off mm.  shut: frames on which lids are shut furthest, where only a part of the
     usual error is allowed.
     """

@@ -32,9 +32,8 @@ _TONGUE = 4.0  # allowed error of the tongue relative to the lips'; it is hardly
 _LINEAR = 0.98  # share of the allowed error while errors are summed linearly over tracks
 _TRIES = 8  # attempts to mend poses that are too far off
 _BLINK = 0.3  # mean eyeBlink below which there is no blink
-_LOOK = (
-    0.6  # share of the allowed error above which the linear sum is replaced by measuring the face
-)
+# share of the allowed error above which the linear sum is replaced by measuring the face
+_LOOK = 0.6
 _UNSEEN = 0.05  # share of the allowed error below which a track needs no curve
 
 # Labels of poses: sounds of a mouth of that shape.
@@ -60,7 +59,7 @@ class PoseFit:
 
     curves: keys of each track, None if it needs none (left out, or it never moves).  columns: see
     Poses.  error: millimetres at the lips, the most at any part of a frame; None for held poses.
-     reach [tracks, 4]: millimetres that a unit of each track moves lips, face, head and eyes.
+    reach [tracks, 4]: millimetres that a unit of each track moves lips, face, head and eyes.
     """
 
     curves: tuple[PoseKeys | None, ...]

@@ -27,9 +27,8 @@ from .performance_meter import gaze_shifts, lid_closure, PerformanceMeter, run_s
 CONSTANTS = Path(__file__).with_suffix(".json")
 LEAST_SECONDS = 4.0  # shortest speech that a style can be read from
 PIECE_SECONDS = 4.0  # speech in each piece; the spread is measured between the pieces' styles
-READABLE = (
-    0.4  # least correlation with the requested style, on held-out voices, at which an axis is used
-)
+# least correlation with the requested style, on held-out voices, at which an axis is used
+READABLE = 0.4
 _READINGS = 2.0  # deviations between readings at a spread of 1 (engine/readings.py)
 # spread between teacher lines of one reading; factor that corrects for pieces varying less than
 # lines
@@ -66,7 +65,8 @@ class StyleOfMotion:
     """A style read from a motion; axes that cannot be read are usual.
 
     spread: 0 … 1, difference between parts of the motion, in units of *Variety*; None if the motion
-    is too short. seconds: of speech that it was read from.
+    is too short.
+    seconds: of speech that it was read from.
     """
 
     style: Style

@@ -162,7 +162,8 @@ def deviations(
     above usual takes, of BEYOND_EXPECTED: above what was requested}.
 
     values: as `measure` of the take.  expected: as `measure` of what the model expects of the line
-    in the requested direction. line: which they are of.
+    in the requested direction.
+    line: which they are of.
     """
     levels = {name: 0.0 for name in (*USUAL, *CARRIED)} | {
         name: expected[name] for name in BEYOND_EXPECTED if name in expected

@@ -5,8 +5,9 @@ It is a separate Blender (`bake.py --baker`, cli/baker.py), so that a crash cost
 bakes one job after the other, so that its engine starts once. Requests and events are lines of
 JSON. Standard library only.
 
-request: {"job": name, "settings": {…}, "out": folder, "options": […]} events:  ready (maker:
-versions and the weights' hash), progress (job, fraction, message), done (job, report),
+request: {"job": name, "settings": {…}, "out": folder, "options": […]}
+events:  ready (maker: versions and the weights' hash), progress (job, fraction, message), done
+(job, report),
          failed (job, sentence, log).  From a cluster also note (sentence, and job if that waits
          again), and refused (sentence) if it cannot be used at all.
 """
@@ -25,9 +26,8 @@ from ..worker_process import PipedProcess
 from .run_progress import duration
 
 PATIENCE = 10.0  # seconds that a process has to stop: its engine stops, files are restored
-START_SECONDS = (
-    300.0  # longest start of the process: Blender with all its add-ons, from a slow disk
-)
+# longest start of the process: Blender with all its add-ons, from a slow disk
+START_SECONDS = 300.0
 # longest time without a sign of a job: a step such as opening a scene or exporting one take
 STALL_SECONDS = 1800.0
 # advice if no cluster answers

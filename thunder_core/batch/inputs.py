@@ -97,9 +97,8 @@ def _unpacked(start: bytes) -> bytes:
 
 # ---- sounds
 
-LONGEST = (
-    60.0  # seconds for all files; what has not been checked by then is noticed when it is baked
-)
+# seconds for all files; what has not been checked by then is noticed when it is baked
+LONGEST = 60.0
 _CHECK = f"{__package__.split('.')[-2]}.engine.speech.audio"
 
 

@@ -91,8 +91,8 @@ class Mistake(NamedTuple):
 @dataclass(frozen=True)
 class Job:
     """One bake.  name: of its folder.  settings: by the names of SETTINGS, with absolute paths,
-    without unset ones. unread: names of settings that have a wrong value, and are not among the
-    others."""
+    without unset ones.
+    unread: names of settings that have a wrong value, and are not among the others."""
 
     name: str
     settings: Mapping[str, object] = field(default_factory=dict)

@@ -46,8 +46,9 @@ def collect_report(
     scenes: Iterable[Mapping] = (),
 ) -> dict:
     """The content of the report. states: of each job, by name.  notes: further data of this run's
-    jobs (sentence, node). scenes: with the takes of several jobs: file, blend, jobs, and sentence
-    if it was not written."""
+    jobs (sentence, node).
+    scenes: with the takes of several jobs: file, blend, jobs, and sentence if it was not
+    written."""
     rows = [
         _row(out, job, states.get(job.name, NOT_BAKED), dict((notes or {}).get(job.name, {})))
         for job in jobs

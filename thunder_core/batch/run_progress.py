@@ -42,7 +42,8 @@ class RunProgress:
     `say`.
 
     print_line: prints a line on a stream.  stream: of the progress.  on_terminal: None to see
-    whether `stream` is one. log_every: least seconds between two lines where it is none.
+    whether `stream` is one.
+    log_every: least seconds between two lines where it is none.
     """
 
     def __init__(

@@ -35,7 +35,7 @@ class Output:
 
     ending: of the file of each take, "" for outputs that are not one file per take.  best: only the
     best takes get one.  exporter: the format of scene/media/export.py that writes it, "" for none.
-     names: of its other files, which are made of all takes.
+    names: of its other files, which are made of all takes.
     """
 
     ending: str = ""
@@ -89,7 +89,8 @@ class Setting:
     """A setting of a job.
 
     read: makes the value, or raises Wrong.  is_path: whether it names a file, relative to the job
-    file. is_flag: whether its option is given as --NAME or --no-NAME.
+    file.
+    is_flag: whether its option is given as --NAME or --no-NAME.
     """
 
     name: str

@@ -24,9 +24,8 @@ from .weights import check_shapes, read_some, sizes_of
 STEPS = 1000  # D of the paper
 BETA = (1e-4, 0.02)  # linear schedule of the paper
 
-Values = (
-    Any  # arrays of numpy; for `sample` also tensors of torch, which training takes gradients of
-)
+# arrays of numpy; for `sample` also tensors of torch, which training takes gradients of
+Values = Any
 Denoise = Callable[[Values, int], Values]  # (noisy x [B, T, C], step) → x̂_0 [B, T, C]
 
 WINDOW = 500  # frames denoised at once; longer clips are covered by overlapping windows

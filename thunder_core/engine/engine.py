@@ -321,12 +321,13 @@ class Engine:
         Takes of a listener, and those of a sound without speech, have no score, come in the order
         of their seeds and have the role in their provenance ("role"); those of a picture have its
         moods under "picture"; those of a voice that is hard to understand say so ("unclear").
-         `progress` is called with (0 … 1, message) before each step and may raise to cancel.
-         `arrived` gets every take as soon as it is sampled and scored, in the order of the seeds;
+        `progress` is called with (0 … 1, message) before each step and may raise to cancel.
+        `arrived` gets every take as soon as it is sampled and scored, in the order of the seeds;
         what it returns, unless None, takes the take's place in the result: eight of an hour would
-        need .4 GB. noticed: is called before takes are sampled with UNSPOKEN if the sound has no
-        speech, so that they will be idle, and with UNCLEAR if its phones are hard to recognise.
-        Raises BadRequest.
+        need .4 GB.
+        noticed: is called before takes are sampled with UNSPOKEN if the sound has no speech, so
+        that they will be idle, and with UNCLEAR if its phones are hard to recognise. Raises
+        BadRequest.
         """
         return self.begin(speech, request, progress, noticed).run(arrived)
 

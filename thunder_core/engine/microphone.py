@@ -25,9 +25,8 @@ from ..protocol import FULL, LOST
 
 RATE = 48_000  # samples per second; the system's own converter changes what the device gives
 BLOCK_MS = 20  # milliseconds of sound that arrive at once
-PATIENCE = (
-    5.0  # seconds that a driver has to list or open a microphone, and then until the first block
-)
+# seconds that a driver has to list or open a microphone, and then until the first block
+PATIENCE = 5.0
 CLOSING = 0.5  # seconds that it has to close it; the process that records ends soon anyway
 SILENCE = 2.0  # seconds without a block after which a microphone counts as unplugged
 SPARE = 8_000_000  # bytes left free on a disk, so that the .blend can still be saved

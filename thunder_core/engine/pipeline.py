@@ -218,7 +218,8 @@ class Pipeline:
         self, acted: np.ndarray, spoken: np.ndarray, kept: Inpainting
     ) -> np.ndarray:
         """A packed motion [T, C] with what is kept of another, to the bit. What is free has flowed
-        into it: nothing is added to it there; spoken: the motion without what was added."""
+        into it: nothing is added to it there;
+        spoken: the motion without what was added."""
         flowed = spoken + (acted - spoken) * kept.free
         return np.where(kept.mask, kept.values, flowed)
 

@@ -82,8 +82,9 @@ def reading(
     asked: direction vectors [n, DIRECTION_NAMES], one for the line or one for every frame.  spread:
     0 (exactly as requested) … 1 (as different as people are). If no mood is requested, every other
     reading has a slight one; if one is, no reading takes it back. Nor does one take back what is
-    asked of a slider by much. heard: deviations [len(AXES)] that the voice asks for: where no mood
-    is requested, readings without a slight one follow them, by half at *Variety* .5.
+    asked of a slider by much.
+    heard: deviations [len(AXES)] that the voice asks for: where no mood is requested, readings
+    without a slight one follow them, by half at *Variety* .5.
     """
     asked = np.array(asked, np.float32)
     if spread <= 0:
@@ -132,8 +133,8 @@ def add_stresses(
     DIRECTION_NAMES].
 
     accents: [T] 0 … 1, where the voice stresses a syllable (`speech.cues.accents`): brows and head
-    do more there and less elsewhere. others: (seed, spread) of takes whose stressed words are added
-    to its own.
+    do more there and less elsewhere.
+    others: (seed, spread) of takes whose stressed words are added to its own.
     """
     played = np.array(np.broadcast_to(played, (len(accents), played.shape[1])), np.float32)
     words = sum(by * emphases(whose, len(accents)) for whose, by in ((seed, spread), *others))
@@ -148,7 +149,7 @@ def style_of_take(
 ) -> np.ndarray:
     """A seed's reading [1 or T, DIRECTION_NAMES] as its take plays it: float32 [T,
     DIRECTION_NAMES], with its stressed words and the marks of all.  first: first seed of the batch.
-     accents: as of `add_stresses`."""
+    accents: as of `add_stresses`."""
     return mark_direction(
         add_stresses(reading, seed, asked.spread_of(seed, first), accents, asked.like), asked.marks
     )

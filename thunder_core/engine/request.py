@@ -32,9 +32,8 @@ from .readings import style_of_take
 from .scorer import Expectation, Measures, Scorer
 from .systems.thunder import Performance, VoiceFeatures
 
-_PORTION_FRAMES = (
-    1000  # frames denoised together: fewer is less efficient, more delays the first take
-)
+# frames denoised together: fewer is less efficient, more delays the first take
+_PORTION_FRAMES = 1000
 _FRAMES_AT_WORK = 100_000  # of takes that are worked on in parallel: two of an hour need 1.8 GB
 # frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour
 # needs a fifth less
@@ -89,12 +88,13 @@ class RunningRequest:
     """A request for takes at work; samples and scores portions of it on any thread.
 
     draw: (performances, progress) → a motion for each.  about: provenance shared by all takes.
-     scored: whether takes get a score (somebody speaks).  follows: whether takes are sampled in
-    directions that are known before.  threads: at most so many work on takes of their own. sums: of
-    the face that plays the takes, as `Request`'s.  again: bool [2T], rows whose mouth is sampled
-    again for other readings. arrived: number of finished takes.  requested: of `_requested`, once
-    it is known; requesting: held while it is worked out. performances: of takes at work, by seed;
-    preparing: held while one is worked out.
+    scored: whether takes get a score (somebody speaks).  follows: whether takes are sampled in
+    directions that are known before.  threads: at most so many work on takes of their own.
+    sums: of the face that plays the takes, as `Request`'s.  again: bool [2T], rows whose mouth is
+    sampled again for other readings.
+    arrived: number of finished takes.  requested: of `_requested`, once it is known; requesting:
+    held while it is worked out.
+    performances: of takes at work, by seed; preparing: held while one is worked out.
     """
 
     scorer: Scorer

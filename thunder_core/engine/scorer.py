@@ -266,8 +266,8 @@ def grade(
     scale: for totals, from which `in_all` is subtracted first.  near_scale, near_opinion [T]: for
     the curve over time (None: `scale` and `opinion`). hard [T]: the opinion that usual takes of
     this sound get at each frame. It is subtracted from the curve, so that frames on which every
-    mouth scores low do not count as drift. The total does not change. speaking: bool [T], where
-    somebody speaks (None: where it sounds).
+    mouth scores low do not count as drift. The total does not change.
+    speaking: bool [T], where somebody speaks (None: where it sounds).
     """
     near_opinion = opinion if near_opinion is None else near_opinion
     weight = voiced_weight(loudness)
@@ -338,8 +338,9 @@ class Expectation:
     """References of the judge for a take.
 
     lips, asked: in its own direction and in the one that was requested (its own, if that is not
-    known), [T, 4, 3] as `Scorer.lips`. plain: as `asked`, or in its own direction without its
-    stresses. allowed: [1 or T], of `Judge.allowance` for the curve over time, in its own direction.
+    known), [T, 4, 3] as `Scorer.lips`.
+    plain: as `asked`, or in its own direction without its stresses.
+    allowed: [1 or T], of `Judge.allowance` for the curve over time, in its own direction.
     """
 
     lips: np.ndarray
@@ -370,7 +371,8 @@ class Scorer:
         """Scores of motions of one length against the start of a sound that was analysed before.
 
         expectations: the model's expectation in the direction of each, None if the directions are
-        to be estimated from the motions. asked: the requested direction, if it is known.
+        to be estimated from the motions.
+        asked: the requested direction, if it is known.
         """
         known, frames, scores = self.judge.config, motions[0].frames, []
         voice, scale = voice.part(0, frames), Scale((known.off, known.damped, known.right))

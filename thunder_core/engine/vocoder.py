@@ -40,9 +40,8 @@ from .weights import read_sizes
 WINDOW = 640  # samples, 40 ms: window of mesh-to-speech's spectrogram
 LOG_FLOOR = math.log(FLOOR)
 TOP = 7600.0  # Hz: the highest harmonic; the next one fades in below it to avoid clicks
-LOUDEST = (
-    2.1  # logsumexp of twice a frame's log-mel, for the loudest of 12 800 frames of levelled speech
-)
+# logsumexp of twice a frame's log-mel, for the loudest of 12 800 frames of levelled speech
+LOUDEST = 2.1
 BREATH = 0.886 * 240**0.5  # mean magnitude of unit noise under this window
 TO_BINS = 3.219  # ln 25: from the mel filters' area to one bin
 DEEPEST = -9.0  # log magnitude below which no filter's phase follows

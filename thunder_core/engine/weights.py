@@ -116,9 +116,8 @@ def _check_values(value, path: Path, depth: int = 0, name: str = "") -> None:
 # ---- arrays
 
 _LONGEST_SUMS = 2**20  # bytes
-_LARGEST = (
-    1e6  # largest weight accepted; the shipped ones stay below 100, and far larger ones overflow
-)
+# largest weight accepted; the shipped ones stay below 100, and far larger ones overflow
+_LARGEST = 1e6
 
 
 class Unusable(ValueError):
@@ -251,11 +250,13 @@ class Identity:
     """Identity of the weights in a folder.
 
     fingerprint: first 16 hexadecimal digits of the SHA-256 over every weights file but the graphs,
-    in name order. origin: "shipped" (all files as released), "own" (another folder with other
-    weights, which is fine) or "changed" (the folder differs from its own SHA256SUMS, or the
-    extension's folder from the release). different: names of the files that are missing or differ
-    from the release. folder: the folder.  unlike: names of the files that are missing or differ
-    from its own SHA256SUMS.
+    in name order.
+    origin: "shipped" (all files as released), "own" (another folder with other weights, which is
+    fine) or "changed" (the folder differs from its own SHA256SUMS, or the extension's folder from
+    the release).
+    different: names of the files that are missing or differ from the release.
+    folder: the folder.  unlike: names of the files that are missing or differ from its own
+    SHA256SUMS.
     """
 
     fingerprint: str

@@ -48,16 +48,14 @@ from ..system_calls import find_runtime, memory_used
 from . import arguments
 
 OLDEST_PYTHON = (3, 11)
-CANCEL_PATIENCE = (
-    0.3  # seconds a running request has to notice its cancellation before it is answered for
-)
+# seconds a running request has to notice its cancellation before it is answered for
+CANCEL_PATIENCE = 0.3
 GRACE = 1.0  # seconds a running request has to end when the client is gone
 LONGEST_TRANSCRIPT = 200_000  # letters; nobody says more in an hour
 LAST_FRAME = 10_000_000  # of a take, at 25 a second
 LONGEST_MESSAGE = 500  # letters; a request may name a path or value of any length
-PROGRESS_EVERY = (
-    0.05  # seconds between progress events; Blender's timer does not read them more often
-)
+# seconds between progress events; Blender's timer does not read them more often
+PROGRESS_EVERY = 0.05
 
 
 class Worker:
@@ -67,9 +65,8 @@ class Worker:
     def __init__(self, requests, replies, folder, weights, device):
         self.requests = requests  # binary file of JSON lines
         self.replies = replies  # binary file, unbuffered lines
-        self.folder = (
-            folder  # the client's private folder; removed here when the client is found dead
-        )
+        # the client's private folder; removed here when the client is found dead
+        self.folder = folder
         self.weights = weights
         self.device = device  # None: the best there is
         self.engine = None

@@ -21,9 +21,8 @@ _EDGE_MM = 0.35  # distance from a row's lowest (highest) point that belongs to 
 _GRID_MM = 0.5  # cell size of the height map of the upper teeth's front
 _FRONT_MM = 12.0  # height of that map above the upper row's edges
 _NEAR_MM = 8.0  # distance from the midline within which the lower lip meets the incisors
-_SPLIT = (
-    4  # subdivisions per edge of the lip's quads, so that distances to its surface are measured
-)
+# subdivisions per edge of the lip's quads, so that distances to its surface are measured
+_SPLIT = 4
 
 
 @dataclass(frozen=True)

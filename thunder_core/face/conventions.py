@@ -82,9 +82,10 @@ class Convention:
     """A naming convention.
 
     keys: channel → alternatives, best first; each is {name: weight} of shapes that make the channel
-    together. bones: joint → names of bones, best first (of the neck all that are there share the
-    turn). marks: names that distinguish it from another convention with the same shapes; a name
-    that ends in * is a prefix.
+    together.
+    bones: joint → names of bones, best first (of the neck all that are there share the turn).
+    marks: names that distinguish it from another convention with the same shapes; a name that ends
+    in * is a prefix.
     """
 
     name: str

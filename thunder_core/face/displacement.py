@@ -19,9 +19,8 @@ from .mapping import Driver
 from .skinning import SkinnedPoints
 
 NECK_LEVER_MM = 120.0  # distance from the neck's joint to the lips
-UNSEEN_MM = (
-    0.02  # invisible movement: a fifth of a pixel if a face of 20 cm fills a picture of 2160 lines
-)
+# invisible movement: a fifth of a pixel if a face of 20 cm fills a picture of 2160 lines
+UNSEEN_MM = 0.02
 EYE_LEVER_MM = 12.0  # distance from an eyeball's centre to its pupil
 # rings of lip vertices measured (skin's border, red, contact), and vertices per ring
 _LIP_RINGS, _AROUND = ((2, 4, 5), 40)

@@ -20,9 +20,8 @@ _HALVINGS = 10
 # A bilabial as speakers make it: lips fall together faster than they part (Löfqvist and Gracco
 # 1997), seconds.
 ONSET, SHUT, RELEASE = 0.10, 0.05, 0.13
-_JAW_RISES = (
-    0.45  # share of its opening that the jaw gives up for a bilabial; the lower lip does the rest
-)
+# share of its opening that the jaw gives up for a bilabial; the lower lip does the rest
+_JAW_RISES = 0.45
 _OPEN_MM = 4.0  # opening at which a mouth has left a closure
 _FURTHEST = 0.24  # seconds to either side of a removed closure in which an open mouth is looked for
 _LEAST_MM = 1.5  # least opening where a closure was removed
@@ -254,7 +253,8 @@ def unseal(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, 
 @dataclass(frozen=True)
 class Correction:
     """What `correct` did. made: numbers of the wanted closures that it made.  gone: frames of the
-    closures that it took away. rows: the frames that it touched, None for none."""
+    closures that it took away.
+    rows: the frames that it touched, None for none."""
 
     made: tuple[int, ...] = ()
     gone: tuple[float, ...] = ()

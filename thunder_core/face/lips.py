@@ -41,7 +41,8 @@ class Lips:
     its right.
 
     points: 2P of them, upper before lower, then the left and the right corner of the mouth.  names:
-    the head's channels. middle: which pair is in the middle.
+    the head's channels.
+    middle: which pair is in the middle.
     """
 
     points: SkinnedPoints

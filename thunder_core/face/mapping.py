@@ -163,7 +163,8 @@ class Track:
     """One animated number of a rig.
 
     block: index of its data-block in the rig's targets.  path, index: the f-curve's data path and
-    array index. group: name of its channel group.  rest: the number when the face is at rest.
+    array index.
+    group: name of its channel group.  rest: the number when the face is at rest.
     """
 
     block: int
@@ -178,8 +179,9 @@ class Turn:
     """A bone that turns: its rotation vector is the sum of sources, in the head's axes.
 
     first: index of its first track; the tracks of all components follow each other.  mode:
-    Blender's rotation mode. basis: [3, 3], from the head's axes to the bone's own at rest.  parts:
-    (source, axis of the head 0–2, weight).
+    Blender's rotation mode.
+    basis: [3, 3], from the head's axes to the bone's own at rest.  parts: (source, axis of the head
+    0–2, weight).
     """
 
     first: int
@@ -208,7 +210,7 @@ class Driver:
     plus a weighted sum of sources, or part of such a turn.
 
     tracks: the animated properties, in the order of the values.  parts: (source, track, weight).
-     is_slow: whether a frame takes milliseconds, so that work with it needs small slices.  Reading
+    is_slow: whether a frame takes milliseconds, so that work with it needs small slices.  Reading
     is least squares over the parts, exact where one source has its tracks to itself; sources that
     share tracks are kept within 0 … 2.
     """
@@ -439,10 +441,10 @@ class Target:
     """Something on a rig that a rule adds to.
 
     kind: KEY (a shape key, `name`) · BONE (a channel of a bone, `path` and `index`) · PROPERTY (a
-    custom property, `name`, of a bone, or of the object itself where `bone` is empty). object:
-    which object of the character; empty means every one of its objects that has it. path: location,
-    scale, rotation_euler, or rotation, the rotation vector in the head's axes, for any rotation
-    mode.
+    custom property, `name`, of a bone, or of the object itself where `bone` is empty).
+    object: which object of the character; empty means every one of its objects that has it.
+    path: location, scale, rotation_euler, or rotation, the rotation vector in the head's axes, for
+    any rotation mode.
     """
 
     kind: str
@@ -484,11 +486,13 @@ class Mapping:
     JSON.
 
     name: given by the animator.  convention: the detected naming convention, "" for a mapping made
-    by hand. parts: names of the character's objects; empty: detected by parent, armature and
-    position. forward, up: the character's facing and up axes in its armature; empty: detected.
+    by hand.
+    parts: names of the character's objects; empty: detected by parent, armature and position.
+    forward, up: the character's facing and up axes in its armature; empty: detected.
     balance: share of an opening made by the jaw, −1 more lips … 1 more jaw; 0 as in the
-    performance. lower_per_jaw: value of mouthLowerDown that opens the lips as far as jawOpen = 1,
-    measured on the character.
+    performance.
+    lower_per_jaw: value of mouthLowerDown that opens the lips as far as jawOpen = 1, measured on
+    the character.
     """
 
     name: str

@@ -2,9 +2,10 @@
 """Distributes a mouth opening over jaw and lips as people do; numpy only.
 
 In 4D scans the jaw makes about .55 of an opening, more of a wide one; the upper lip about .2 and
-never more than 3 mm. Jaws are slow: between two vowels they stay half open and the lips close over
-them (Löfqvist and Gracco 1997). On sibilants the incisors meet edge to edge. Channel values are
-solved from what each channel does to the head's own points.
+never more than 3 mm. Jaws are
+slow: between two vowels they stay half open and the lips close over them (Löfqvist and Gracco
+1997). On sibilants the incisors meet edge to edge. Channel values are solved from what each channel
+does to the head's own points.
 """
 
 from __future__ import annotations
@@ -164,9 +165,10 @@ class Mechanics:
         """Returns expression [T, n] and jaw [T, 3] with the same lip gap and a natural jaw opening.
 
         Closed lips stay closed except on f, v, th and sibilants, where teeth or tongue must be
-        visible. Frames without speech are unchanged. aim: opening, upper limit of the upper lip's
-        part and lower limit of the jaw's, in mm; default: as in the motion, with teeth and tongue
-        shown. lips: how much the person uses the lips, see `rise_of`.
+        visible. Frames without speech are unchanged.
+        aim: opening, upper limit of the upper lip's part and lower limit of the jaw's, in mm;
+        default: as in the motion, with teeth and tongue shown.
+        lips: how much the person uses the lips, see `rise_of`.
         """
         x, turn = np.array(expression, np.float64), np.array(jaw, np.float64)
         aim = (

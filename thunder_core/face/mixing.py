@@ -53,9 +53,8 @@ def channel_shares(channels: tuple[str, ...]) -> np.ndarray:
         if not column.sum():
             continue
         weights = of_parts @ column / column.sum()
-        weights[PARTS.index("head")] = (
-            0.0  # the skin between the parts turns with the head and is in none of them
-        )
+        # the skin between the parts turns with the head and is in none of them
+        weights[PARTS.index("head")] = 0.0
         weights[weights < _FAINT] = 0.0
         result[row] = weights / weights.sum()
     return result

@@ -63,10 +63,12 @@ class Pose:
     """A mood at full strength: {channel: value}, a name without Left or Right means both sides.
 
     least: what a channel does at least, on average over a second or two: it goes on moving about
-    that.  most: at most, likewise. leaning: as least, of the side of the face that moves more.
-     opened: added where the lips are parted for a sound. lids: of eyeBlink, by how much lids that
-    are open are raised, or lowered where it is negative; a blink still shuts them. shut: how firmly
-    lips are shut.
+    that.  most: at most, likewise.
+    leaning: as least, of the side of the face that moves more.  opened: added where the lips are
+    parted for a sound.
+    lids: of eyeBlink, by how much lids that are open are raised, or lowered where it is negative; a
+    blink still shuts them.
+    shut: how firmly lips are shut.
     """
 
     least: Mapping[str, float] = field(default_factory=dict)
@@ -213,9 +215,9 @@ class MoodPoses:
         """Expression [T, n] in the moods of a style [T or 1, DIRECTION_NAMES]; jaw [T, 3], speech
         [T] 0 … 1.
 
-        variation: [T] factors of the moods' strength, as it varies over a line; None: 1. quiet: [T]
-        0 … 1, where nobody speaks, also in pauses too short for `speech` to end; None: where that
-        is 0.
+        variation: [T] factors of the moods' strength, as it varies over a line; None: 1.
+        quiet: [T] 0 … 1, where nobody speaks, also in pauses too short for `speech` to end; None:
+        where that is 0.
         """
         x, parted, speaks = np.array(expression), None, _ahead(speech)
         where_quiet = _ahead(1 - speech) if quiet is None else quiet

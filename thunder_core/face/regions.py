@@ -26,9 +26,8 @@ _FITTING_POINTS = 260  # skin points used to fit one head to another
 _RIGID_ROUNDS = 3
 # stiffness and farthest match of each round, in distances between the eyes
 _ROUNDS = ((0.3, 0.25), (0.08, 0.15))
-_PLACES_STIFF = (
-    0.01  # stiffness at the known places, in the same unit: they are accurate to half a millimetre
-)
+# stiffness at the known places, in the same unit: they are accurate to half a millimetre
+_PLACES_STIFF = 0.01
 _FACING = 0.5  # least cosine between the normals of two points that match
 
 # In distances between the eyes (62 mm in an adult): the window in which a mouth is searched, and
@@ -49,7 +48,8 @@ class Seam:
     """The line on which closed lips meet, from the head's right to its left corner.
 
     upper, lower: the lips' margins [M] that meet.  x: [M] metres.  left, right: [3], the mouth's
-    corners. upper_pull, lower_pull: [M], how much the margins follow the jaw.
+    corners.
+    upper_pull, lower_pull: [M], how much the margins follow the jaw.
     """
 
     upper: surface.Spots
@@ -369,8 +369,9 @@ class Match:
     """Points of the bundled head and the same places on another.
 
     vertices: [K] ids on the bundled head: its 280 lip vertices first, in their order, then the
-    skin's. spots: [K] places on the other head.  weight: [K], how much each counts.  scale: the
-    other head's size over ours.
+    skin's.
+    spots: [K] places on the other head.  weight: [K], how much each counts.  scale: the other
+    head's size over ours.
     """
 
     vertices: np.ndarray

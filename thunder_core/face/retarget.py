@@ -54,7 +54,8 @@ class Fit:
 
     points: K of them.  weight: [K].  upper, lower: [P, 3] numbers of the points whose averages with
     the shares [P, 3] face each other across the lips.  middle: which of these pairs is in their
-    middle.  size: [n], expected size of each coefficient.  low, high: its bounds.
+    middle.  size: [n], expected size of each coefficient.  low,
+    high: its bounds.
     """
 
     points: SkinnedPoints
@@ -308,8 +309,8 @@ class Measure:
     """Quality of a retarget over the movements of speech, millimetres on the other head.
 
     opening, worst: error of the gap between the lips, mean and largest.  closed: the widest gap
-    where lips should touch. lips, face: mean distance of points from their targets.  travel: mean
-    movement of the lips.
+    where lips should touch.
+    lips, face: mean distance of points from their targets.  travel: mean movement of the lips.
     """
 
     opening: float
@@ -373,8 +374,8 @@ class RetargetDriver(Driver):
     joints.
 
     rig: the driver of the rig's own coefficients and joints; its sources are the other head's
-    direction names.  names: these. make: creates the retarget on first use, since rigs are often
-    inspected without being moved.
+    direction names.  names: these.
+    make: creates the retarget on first use, since rigs are often inspected without being moved.
     """
 
     sums = None  # type: ignore[assignment]  # the whole motion is shown

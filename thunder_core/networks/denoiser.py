@@ -198,10 +198,11 @@ class Denoiser(Standardised):
         """Estimate x̂_0 [B, T, motion] of a noisy motion x [B, T, motion] at a step [B or 1].
 
         audio: [B or 1, T, audio].  silent: bool [B or 1], rows whose audio is replaced by the
-        learned vector ∅ (classifier-free guidance). style: [B, T, style], or of length 1 where it
-        is broadcast; None: any style, like the rows where `free` [B] is true. events: [B, T,
-        EVENTS], curves of what the take plans (`thunder_core.events`), NaN where it plans nothing;
-        None: nothing at all.
+        learned vector ∅ (classifier-free guidance).
+        style: [B, T, style], or of length 1 where it is broadcast; None: any style, like the rows
+        where `free` [B] is true.
+        events: [B, T, EVENTS], curves of what the take plans (`thunder_core.events`), NaN where it
+        plans nothing; None: nothing at all.
         """
         audio = self.heard(audio)
         if silent is not None:

@@ -50,9 +50,8 @@ from .weights import Network
 
 LAGS = (-4, -2, 0, 2, 4)  # frames at which a whole clip is compared
 _NEAR = 25  # frames over which curves are compared near a frame
-_LEAST_DEVIATION = (
-    0.3  # lower bound of a curve's standard deviation, in mm or in deviations: below it is noise
-)
+# lower bound of a curve's standard deviation, in mm or in deviations: below it is noise
+_LEAST_DEVIATION = 0.3
 
 
 def evidence(logits: Tensor, units: Tensor, log_prior: Tensor) -> Tensor:
@@ -118,7 +117,7 @@ class Guesses:
     of weight [B, T].
 
     near_weight [B, T], near_mean and near_square [B, c, k, T]: within half a second of each frame.
-     lag_weight [B, LAGS, T].
+    lag_weight [B, LAGS, T].
     """
 
     curves: Tensor
@@ -188,14 +187,12 @@ _PER_SMALLER = 0.6  # penalty per unit of its logarithm below
 _PER_STEADY, _STEADIEST = 0.05, 4.0
 _PER_DOUBT = 0.4  # penalty per nat of the entropy of the phones
 _IS_CORNER = (0.0, 0.0, 1.0, 1.0)  # of the four lip points
-_LEAST_POSE = (
-    3e-4  # metres: a corner's constant offset counts up to here; more is an expression, as a smile
-)
+# metres: a corner's constant offset counts up to here; more is an expression, as a smile
+_LEAST_POSE = 3e-4
 _SHORTEST_SILENCE = 5  # frames: shortest time without a phone where nobody speaks
 _QUIET_BESIDE = 3  # frames to either side that count as quiet
-_LEAST_SMILE = (
-    1e-3  # metres: corners that are expected as far from rest where nobody speaks are an expression
-)
+# metres: corners that are expected as far from rest where nobody speaks are an expression
+_LEAST_SMILE = 1e-3
 _LEAST_UNIT = 1.0  # mm: lower bound of the normalising distance
 
 
@@ -261,9 +258,10 @@ class Reference:
     """What the judge knows of a sound and of the model's expectations before it sees any lips.
 
     speech [B, T, d].  there: bool [B, T].  weight [B, T] of the frames that count.  said [B, T,
-    width]: its speech as the network reads it. played, asked: what is expected in the motion's own
-    direction, and in the requested one.  predicted [B, 2, T]: opening and width by the map.
-     guesses: of opening and width, by both expectations and the map.
+    width]: its speech as the network reads it.
+    played, asked: what is expected in the motion's own direction, and in the requested one.
+    predicted [B, 2, T]: opening and width by the map.  guesses: of opening and width, by both
+    expectations and the map.
     """
 
     speech: Tensor

@@ -56,8 +56,8 @@ def splits_of(longest: Mapping[str, float]) -> dict[str, str]:
 
     They go by their names (`split_of`) where that gives every split somebody to be measured by, in
     a recording of LONGEST_CROP. Where it does not, those next in an order of the names' checksums
-    test (unless TEST_SPEAKERS are there) and validate; of two speakers nobody validates: training
-    is watched on whom it is tested on.
+    test (unless TEST_SPEAKERS are there) and validate; of two speakers nobody
+    validates: training is watched on whom it is tested on.
     """
     splits = {speaker: split_of(speaker) for speaker in longest}
     measurable = [speaker for speaker, seconds in longest.items() if seconds >= LONGEST_CROP]
@@ -218,8 +218,9 @@ def build(
 
     A source with `.npz` files is one of tracked performances, read onto the head's `channels`, or
     in a FLAME file's `basis`. label(samples, text) → [(phone, start s, end s)] writes down
-    recordings that come without phone times (`label.Labeller`). split: whether speakers are split,
-    for which there must be enough of them; else all train.  Raises BadTracking, BadCorpus.
+    recordings that come without phone times (`label.Labeller`).
+    split: whether speakers are split, for which there must be enough of them; else all train.
+    Raises BadTracking, BadCorpus.
     """
     listed, speakers = [], set()
     for source in sources:

@@ -38,12 +38,10 @@ HIDE_STYLE = 0.2  # the same for the style, so that the model also samples witho
 # the same for everything that is planned, for all but the lips, and for the lips
 HIDE_EVENTS = (0.1, 0.1, 0.1)
 LEAST_STYLE_SPREAD = 0.1  # lower bound when standardising styles: a rare mood is not amplified
-M2S_WEIGHT = (
-    0.5  # default weight of L_m2s; of 0.05, 0.5 and 1.5 the one with the smallest lip error
-)
-LEAST_SPREAD = (
-    0.02  # lower bound when standardising channels: those that hardly move are not amplified
-)
+# default weight of L_m2s; of 0.05, 0.5 and 1.5 the one with the smallest lip error
+M2S_WEIGHT = 0.5
+# lower bound when standardising channels: those that hardly move are not amplified
+LEAST_SPREAD = 0.02
 
 
 def standardise(denoiser: nn.Module, batches: SpeechBatches) -> None:

@@ -45,7 +45,8 @@ class Lines:
     """Lines with the whole model's takes of them.
 
     features: float16 [N, T, d].  events: float16 [N, T, EVENTS], NaN where they are not known.
-     style: float16 [N, direction]. free: bool [N], in any style.  seed: int64 [N], of the noise.
+    style: float16 [N, direction].
+    free: bool [N], in any style.  seed: int64 [N], of the noise.
     takes: float16 [N, T, C], standardised.
     """
 

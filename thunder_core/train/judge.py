@@ -182,7 +182,8 @@ class Lesson:
     speech [T, d].  opening [T]: that the voice asks for. expected, asked [V, T, 4, 3]: the model's
     expected lips in the direction of each motion, and in the requested one. lips [V, T, 4, 3],
     features [V, T, heard], evidence [V, T]: of each motion.  target [V, T, 2]: as `Judge.forward`
-    estimates them. as_sampled: bool [V], takes as they are.
+    estimates them.
+    as_sampled: bool [V], takes as they are.
     """
 
     speech: Tensor
@@ -230,8 +231,8 @@ class Lessons:
         take.
 
         other: another sentence.  of_teacher: share of the spoiled versions that are the teacher's
-        own motion, not the take's. poses: whether it is an error to hold another pose than the
-        teacher throughout the clip.
+        own motion, not the take's.
+        poses: whether it is an error to hold another pose than the teacher throughout the clip.
         """
         frames = clip.takes.shape[1]
         wrong = np.resize(other.teacher[0].astype(np.float32), clip.teacher[0].shape)
@@ -410,12 +411,12 @@ def measure(
     """Figures of a judge: how well it orders the takes of each clip and recognises spoiled ones,
     and the merits that define its scale.
 
-    by: the opinion that counts, and the lip error that it estimates. rank: Spearman of merit and
-    lip error within a clip, mean over clips; yardstick, by_model: the same of the correlation of a
-    take's opening with that which the map predicts, and which the model expects in the requested
-    direction.  gain: how much less error the best by merit has than the average take, as a share of
-    what the best choice would.  lines: Spearman of the clips' mean merits and errors.  auc_…: share
-    of pairs in which a take has more merit than a spoiled one.
+    by: the opinion that counts, and the lip error that it estimates.
+    rank: Spearman of merit and lip error within a clip, mean over clips; yardstick, by_model: the
+    same of the correlation of a take's opening with that which the map predicts, and which the
+    model expects in the requested direction.  gain: how much less error the best by merit has than
+    the average take, as a share of what the best choice would.  lines: Spearman of the clips' mean
+    merits and errors.  auc_…: share of pairs in which a take has more merit than a spoiled one.
     """
     ranks, yardsticks, by_model, gained, possible, of_clips = [], [], [], 0.0, 0.0, []
     kinds: dict[str, list[float]] = {name: [] for name in ("right", *WATCHED_KINDS)}

@@ -26,9 +26,8 @@ from .motions import MotionSet, TRUE_TO_SOUND, UNITS, VARIANTS
 
 FRAMES = round(LONGEST_CROP * FPS)  # 5 s, as in the paper
 BATCH = 16
-HIDE_INNER = (
-    0.5  # share of crops without movement of teeth and tongue, so that lips alone must suffice
-)
+# share of crops without movement of teeth and tongue, so that lips alone must suffice
+HIDE_INNER = 0.5
 
 
 class SpeechBatches:

@@ -480,9 +480,8 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
             np.full(4 * row.frames, SILENCE, np.uint8),
             np.full((row.frames, 2), -1.0, np.float32),
         )
-        speaker = (
-            f"{speaker} {number}"  # nobody speaks: a face at rest, of another person every time
-        )
+        # nobody speaks: a face at rest, of another person every time
+        speaker = f"{speaker} {number}"
     else:
         clip = corpus.clips[row.clip]
         phones, samples = corpus.phones(clip), corpus.samples(clip)

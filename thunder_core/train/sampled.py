@@ -42,9 +42,8 @@ _ENERGY = AXES[_ENERGY_COLUMN]
 # what differs on a stressed word's lips
 _STRESSED = np.array([name in ("energy", "articulation") for name in DIRECTION_NAMES])
 _SAME_ENERGY = 1e-3  # difference of energies that is none
-_CONTENT = (
-    "with stresses and without"  # what a file's references are: another text where that changes
-)
+# what a file's references are: another text where that changes
+_CONTENT = "with stresses and without"
 _WEIGHTS = ("denoiser", "distilled", "encoder", "units")
 
 
@@ -56,9 +55,9 @@ class SampledClip:
     them; teacher: in the direction of each take with the take's own stresses
     (`readings.add_stresses`), plain: without these; expected: what the model expects where the
     teacher plays `teacher` (`Thunder.expected`), asked: in the direction that was requested.
-     readings: float32 [K, DIRECTION_NAMES], without stresses. steps [K], guidance [K]: settings of
-    each take; 0 steps: at normal quality.  features: float16 [T, d].  units: uint8 [2T]. opening:
-    float32 [T], that the voice asks for.
+    readings: float32 [K, DIRECTION_NAMES], without stresses. steps [K], guidance [K]: settings of
+    each take; 0 steps: at normal quality.  features: float16 [T, d].  units: uint8 [2T].
+    opening: float32 [T], that the voice asks for.
     """
 
     takes: np.ndarray

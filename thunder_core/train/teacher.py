@@ -47,7 +47,7 @@ def perform_planned(
     pitch [T]: see `teacher_timing.semitones`; it improves accents.  listens: the voice is
     another's, whose accents and phrase ends are answered with a shut mouth.  features [T, d]: of
     the speech encoder that `lip_kernels` were fitted to; without them lips follow the phones alone.
-     Without a direction one is drawn for a random speaker. Raises BadRequest unless `channels` are
+    Without a direction one is drawn for a random speaker. Raises BadRequest unless `channels` are
     the default head's.
     """
     of_mouth, of_upper_face, of_direction = rng.spawn(3)

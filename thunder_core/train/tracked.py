@@ -24,9 +24,8 @@ from .voices import read_recording
 
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 _ROTATIONS = {"head": ("head", "pose"), "eyes": ("eyes",)}
-_NEARLY_WHOLE = (
-    0.5  # largest difference in length between motion and sound of one performance, seconds
-)
+# largest difference in length between motion and sound of one performance, seconds
+_NEARLY_WHOLE = 0.5
 _MOST_RADIANS = 2.0  # largest turn of a jaw, neck or eye in radians; larger values are degrees
 
 

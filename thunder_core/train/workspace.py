@@ -41,7 +41,7 @@ class Workspace:
     """The folders of a training run.
 
     cache: corpus and features.  runs: checkpoints and logs.  weights: what stages read and export.
-     flame: file in whose expression space is trained, None for the default head's.
+    flame: file in whose expression space is trained, None for the default head's.
     """
 
     cache: Path

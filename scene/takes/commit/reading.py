@@ -31,9 +31,8 @@ from .. import provenance, track_values
 from ..shape.strength import STRENGTH
 from . import modifiers
 
-STILL_POSE = (
-    "Thunder: Still Pose"  # NLA track, strip and action of the still pose under a committed strip
-)
+# NLA track, strip and action of the still pose under a committed strip
+STILL_POSE = "Thunder: Still Pose"
 
 
 def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, None, Before]:

@@ -381,9 +381,8 @@ def _remove_strips(target, strips: list) -> None:
     """Remove NLA strips, given as (track, strip), and tracks that are empty then. Their actions
     stay in the file."""
     for track, strip in strips:
-        strip.action.use_fake_user = (
-            True  # without a user the next save would drop it, with the animator's edits
-        )
+        # without a user the next save would drop it, with the animator's edits
+        strip.action.use_fake_user = True
         track.strips.remove(strip)
         if not track.strips:
             target.animation_data.nla_tracks.remove(track)

@@ -38,9 +38,8 @@ from ..sampling import Sampling
 from ..shape.stored import is_shaped
 from . import asking, looking, sliders, word_marks
 
-PENDING = (
-    "thunder_live"  # property of a take's first action while its keys do not yet match the sliders
-)
+# property of a take's first action while its keys do not yet match the sliders
+PENDING = "thunder_live"
 LONGEST_SECONDS = 60.0  # longest line that can be keyed while a slider is dragged
 _REST_SECONDS = 0.25  # time without slider movement after which a drag has ended
 _POLL_SECONDS = 0.02

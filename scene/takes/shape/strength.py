@@ -18,9 +18,8 @@ from .stored import STATE
 
 # property of a rig's first data-block: strength of the emotion, which a curve can animate
 STRENGTH = "thunder_emotion"
-UPDATE_SECONDS = (
-    0.3  # delay from a change of a slider or curve until the take is written, if not at once
-)
+# delay from a change of a slider or curve until the take is written, if not at once
+UPDATE_SECONDS = 0.3
 
 
 # actions that undo has put behind their strength curve → what that curve was

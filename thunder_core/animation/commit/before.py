@@ -26,7 +26,7 @@ class Choice:
     """The animator's choices: see ThunderCommit. first, last: committed scene frames of the take.
 
     regions: those of poses.REGIONS that are committed; others keep the animator's animation.
-     backup: whether My Action is copied first.  step: frames for which each pose is held; 1 for
+    backup: whether My Action is copied first.  step: frames for which each pose is held; 1 for
     curves that move.
     """
 
@@ -55,7 +55,7 @@ class Curve:
 
     keys: its keys.  value_at: the curve at a frame.  sampled: at frames [S].  is_plain: whether it
     has no modifiers and holds its outer keys.  cycles: the modifier that repeats it.
-     unmodified_at: the curve at a frame without other modifiers; value_at if it has none.
+    unmodified_at: the curve at a frame without other modifiers; value_at if it has none.
     """
 
     keys: dict
@@ -103,7 +103,8 @@ class Strip:
     """An NLA strip of the animator's, without its curves; frames as Blender has them.
 
     lines: those in its action on the scene frames on which the strip plays them; none where it
-    plays them at another speed. is_still_pose: whether it holds what stood below a committed strip.
+    plays them at another speed.
+    is_still_pose: whether it holds what stood below a committed strip.
     """
 
     start: float
@@ -201,10 +202,11 @@ class Before:
 
     meter: of the rig.  rotation_modes: of the rotations of `meter`, Blender's names. Of each of its
     tracks: regions; limits: least and greatest value that it shows, None for any; still: its value
-    before the take was shown. line_keys: what lines have set in the first of the animator's
-    actions.  key_count: keys of all of these actions. scene_first, scene_last: frames of the scene.
-     fps: of the scene, fps_base included.  left_out: paths of curves of the take that are not
-    committed, because its keys contain their effect.
+    before the take was shown.
+    line_keys: what lines have set in the first of the animator's actions.  key_count: keys of all
+    of these actions.
+    scene_first, scene_last: frames of the scene.  fps: of the scene, fps_base included.  left_out:
+    paths of curves of the take that are not committed, because its keys contain their effect.
     """
 
     take: Take

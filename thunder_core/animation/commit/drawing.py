@@ -48,7 +48,7 @@ class Drawing:
     """What a commit writes.
 
     curves, above: the new curves of each data-block, and those of a new strip above the animator's.
-     still: tracks without a curve, and their values.  line_keys: what lines have set then.  labels:
+    still: tracks without a curve, and their values.  line_keys: what lines have set then.  labels:
     (scene frame, text) of the mouth's poses.  score: of the line, None if it has none.
     """
 
@@ -402,12 +402,14 @@ class Report:
     """The result of a commit.
 
     actions: names.  keys: number of new keys.  total: number of all keys in the actions.
-     key_frames: number of frames with a new key.  first, frames: first committed frame and their
+    key_frames: number of frames with a new key.  first, frames: first committed frame and their
     number.  poses: of the mouth, counted from the first frame; None unless keys are poses and the
     mouth is committed.  error: largest lip error in mm; None if every key was kept or the mouth is
-    left out. edited: number of keys the animator had set or edited that this commit replaced.
-     earlier: action that still has them, or "". twice: the line, if it was added on top of itself.
-     stale: how the voice has changed since the take was made, or "".
+    left out.
+    edited: number of keys the animator had set or edited that this commit replaced.  earlier:
+    action that still has them, or "".
+    twice: the line, if it was added on top of itself.  stale: how the voice has changed since the
+    take was made, or "".
     """
 
     actions: tuple[str, ...]

@@ -12,9 +12,8 @@ from . import line_records, stepping
 from .before import Before, Block, Choice, Curve, Place, STILL, StripCurve, Take
 from .line_records import Line, LineKeys, Lines, Naming
 
-_SHORTEST_FADE = (
-    2  # least frames between the animator's key and a lead; with fewer the curve would jump
-)
+# least frames between the animator's key and a lead; with fewer the curve would jump
+_SHORTEST_FADE = 2
 
 Track = tuple[int, str, int]  # block, path and index of an f-curve
 
@@ -25,10 +24,10 @@ class KeptCurve:
     line.
 
     keys: those that stay.  dropped: number of keys removed: those an earlier commit of this line
-    set, and later edits on its frames. edited: number of these edits.  lines: lines committed to
-    the curve's action.  of_line: mask of the keys set by a commit of this line, None if there are
-    none.  ends, gaps: see `placing.Remaining`.  led: outer frames of the leads the line had
-    here."""
+    set, and later edits on its frames.
+    edited: number of these edits.  lines: lines committed to the curve's action.  of_line: mask of
+    the keys set by a commit of this line, None if there are none.  ends, gaps: see
+    `placing.Remaining`.  led: outer frames of the leads the line had here."""
 
     curve: Curve
     keys: dict
@@ -88,12 +87,12 @@ class KeptCurve:
 class Plan:
     """How a take goes into the animator's animation.
 
-    choice: the animator's, as it can be carried out, and with the leads that the take gets. line,
-    line_first, line_last: what is committed, and its frames without leads. takes_part: whether the
-    animator's actions are written, copied or played on.  keeps: whether they stay in the file
-    although nothing plays them.  names: of the actions.  line_keys: what lines have set before in
-    the action that the take is written into. earlier: commits of the line that are replaced.
-     is_added_again: whether it is added to itself.
+    choice: the animator's, as it can be carried out, and with the leads that the take gets.
+    line, line_first, line_last: what is committed, and its frames without leads.
+    takes_part: whether the animator's actions are written, copied or played on.  keeps: whether
+    they stay in the file although nothing plays them.  names: of the actions.  line_keys: what
+    lines have set before in the action that the take is written into.
+    earlier: commits of the line that are replaced.  is_added_again: whether it is added to itself.
 
     Of each data-block: curves: the animator's.  moved_by_strips: places of the take that strips
     move too.  old_strips: indices of the strips that the take replaces. Of each track: spans: the
@@ -232,7 +231,8 @@ def _names(
     """The names after a line is committed.
 
     into: whose action it goes into, None for a new one.  of_line: the frames of the line itself.
-     choice: with the leads that it got. earlier: commits of it that are replaced.
+    choice: with the leads that it got.
+    earlier: commits of it that are replaced.
     """
     before = into.lines if into is not None else None
     base = before or Lines(

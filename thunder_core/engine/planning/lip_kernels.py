@@ -80,9 +80,10 @@ class Kernels:
     """Constants of one curve, in standard deviations of the measured one.
 
     phones [9, 40], loudness [9, 2]: kernels.  map [5, d]: of encoder features, None if phones alone
-    do better. share: of the map in the blend.  mean_phones, deviation_phones: of the kernels' curve
-    over measured speech; mean_both, deviation_both: of the blend before it is scaled to unit
-    deviation.
+    do better.
+    share: of the map in the blend.  mean_phones, deviation_phones: of the kernels' curve over
+    measured speech; mean_both,
+    deviation_both: of the blend before it is scaled to unit deviation.
     """
 
     phones: np.ndarray

@@ -31,10 +31,11 @@ class Manner:
     gaze leaves), linger (for how long), restless (how often it moves where it is), blinks,
     blink_length.  Channel values at full mood, which varies over time: inner, outer, down, wide,
     squint, droop.  knits: brows drawn together on accents, 0 … 1.  upward: share of accents on
-    which the head jerks up. one_sided: −1 … 1, surplus of the left brow.  pose: degrees that the
-    head nods, turns and tilts on average.  aside: degrees that the gaze turns and lowers where it
-    leaves.  side: to which the face inclines, −1 or 1 (the left), 0: either.  tremble, shake:
-    degrees of quick trembling and of slow shaking of the head.
+    which the head jerks up.
+    one_sided: −1 … 1, surplus of the left brow.  pose: degrees that the head nods, turns and tilts
+    on average.  aside: degrees that the gaze turns and lowers where it leaves.  side: to which the
+    face inclines, −1 or 1 (the left), 0: either.  tremble, shake: degrees of quick trembling and of
+    slow shaking of the head.
     """
 
     tempo: float = 1.0

@@ -175,9 +175,8 @@ _CORNERS, _HERTZ = 0.032, 0.18
 _MOST = 2.0  # standard deviations beyond which it does not go
 # shares of the drift that both corners have in common, and that each has
 _TOGETHER, _APIECE = 0.8, 0.6
-_SIDEWAYS = (
-    0.75  # size of what dimples or stretches corners, relative to what raises or lowers them
-)
+# size of what dimples or stretches corners, relative to what raises or lowers them
+_SIDEWAYS = 0.75
 _CHEEKS = 0.4  # cheeks' part in raised corners
 _SOFT = 0.15  # width of the change from raised to lowered, standard deviations
 _NOSTRILS = 0.03  # largest noseSneer with the breath
@@ -469,8 +468,8 @@ def plan_take(
     """The plan of a seed's take for a voice that the face speaks, or `listens` to.
 
     spread: 0 … 1, variation of takes around the request.  styles: [1 or T, DIRECTION_NAMES], the
-    take's direction; None: the usual one. side: to which a mood inclines the face, −1 or 1; 0: as
-    the seed has it.
+    take's direction; None: the usual one.
+    side: to which a mood inclines the face, −1 or 1; 0: as the seed has it.
     """
     styles = np.zeros((1, len(DIRECTION_NAMES))) if styles is None else np.asarray(styles, float)
     how = Manners.of_styles(styles)

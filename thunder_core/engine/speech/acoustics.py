@@ -62,7 +62,7 @@ def transform(
     memory; frame j is centred on sample j · HOP, and there are n // HOP + 1.
 
     window: samples of Hann's window, in the middle of the `size` ≥ window samples of each frame.
-     pad: how the sound goes on beyond its ends.
+    pad: how the sound goes on beyond its ends.
     """
     padded = np.pad(np.asarray(samples, np.float32), size // 2, pad)
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::HOP]

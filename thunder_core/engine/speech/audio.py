@@ -57,10 +57,11 @@ def read_sound(
     """The sound in `path`, mono (mean of the channels), 16 kHz, float32 −1..1.
 
     Reads what libsndfile reads (WAV, FLAC, OGG, MP3, AIFF …) and, where an ffmpeg is on PATH, what
-    that reads, block by block: an hour at any rate needs little more memory than its result.
-    `progress` is called with 0 … 1 several times a second and may raise to stop.  A sound beyond ±1
-    is scaled down as a whole; only a spike (a few milliseconds, four times louder than the loudest
-    half second besides) is cut off, since it would hide the voice.
+    that reads, block by
+    block: an hour at any rate needs little more memory than its result. `progress` is called with 0
+    … 1 several times a second and may raise to stop.  A sound beyond ±1 is scaled down as a whole;
+    only a spike (a few milliseconds, four times louder than the loudest half second besides) is cut
+    off, since it would hide the voice.
 
     Raises BadSound (no file, not a sound, shorter than 0.3 s, longer than 60 min, not-a-number
     samples, channels that cancel each other) and, unless it `may_be_silent`, NoVoice (digital

@@ -110,7 +110,7 @@ class Phrasing:
     """The marks of a voice over some animation frames.
 
     accents: int [k], frames of stressed syllables.  weights: [k] 0 … 1, prominence of each.
-     phrases: int [n, 2], first frame of each and first frame behind it.
+    phrases: int [n, 2], first frame of each and first frame behind it.
     """
 
     frames: int
@@ -253,9 +253,10 @@ class Measures(NamedTuple):
     """Of a voice, none of which changes with the gain of its recording.
 
     tilt: slope of vowels' spectra, dB of their first difference above them: speakers who raise the
-    voice have more of the high. loudness: deviation of the syllables' levels, dB.  pitch: semitones
-    between the lowest and the highest tenth.  rate: logarithm of phones per second of speech, as
-    changes of what the encoder believes.
+    voice have more of the high.
+    loudness: deviation of the syllables' levels, dB.  pitch: semitones between the lowest and the
+    highest tenth.  rate: logarithm of phones per second of speech, as changes of what the encoder
+    believes.
     """
 
     tilt: float

@@ -25,9 +25,8 @@ from .phones import PHONES, SILENCE
 
 ENCODER_RATE = 50.0  # feature frames per second
 LOUDNESS = 2  # loudness channels appended to the hidden features
-OFFSET = (
-    0.005  # s: feature frame i sees mel frames 2i−1 … 2i+2 and is therefore centred on i/50 + 5 ms
-)
+# s: feature frame i sees mel frames 2i−1 … 2i+2 and is therefore centred on i/50 + 5 ms
+OFFSET = 0.005
 LOUD = 3.0  # nats (26 dB) below the loudest frames: louder ones enter a clip's spectral mean
 _WINDOW = 400  # samples of the spectrogram's window
 _SHORTEST = int(0.1 * RATE)  # samples; shorter sounds are followed by silence

@@ -75,9 +75,8 @@ _SILENCE = 2  # seconds of silence that the encoder hears to know what a listene
 # frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
 _QUIET_REACH, _QUIET_EASE = 3, 1.2
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
-_DRAFT_STEPS = (
-    2  # steps of the distilled model in a draft: half its steps give nearly the same takes
-)
+# steps of the distilled model in a draft: half its steps give nearly the same takes
+_DRAFT_STEPS = 2
 _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled model at each quality
 
 
@@ -132,12 +131,14 @@ class VoiceFeatures:
     """The encoder's features of a sound over T animation frames.
 
     features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody
-    speaks. shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further
-    articulation of jaw, lips and tongue. accents: float64 [T] 0 … 1, stressed syllables. phrasing:
-    accents and phrases of the voice that the face speaks or listens to.  logits: [2T, 40], of the
-    encoder's phones at 50 Hz. listens: the face listens instead of speaking.  heard: how lively the
-    voice is, of the whole sound.  map_fits: whether the map of `planning.lip_kernels` was fitted to
-    these features.
+    speaks.
+    shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further
+    articulation of jaw, lips and tongue.
+    accents: float64 [T] 0 … 1, stressed syllables.
+    phrasing: accents and phrases of the voice that the face speaks or listens to.  logits: [2T,
+    40], of the encoder's phones at 50 Hz.
+    listens: the face listens instead of speaking.  heard: how lively the voice is, of the whole
+    sound.  map_fits: whether the map of `planning.lip_kernels` was fitted to these features.
     """
 
     features: np.ndarray
@@ -225,7 +226,7 @@ class Performance:
     """How one take is performed.
 
     seed: of its noise.  style: float32 [1 or T, DIRECTION_NAMES] that it is played in; None: any.
-     gestures: seed of its plan, and how far it may be from usual ones, 0 … 1; None: its own seed,
+    gestures: seed of its plan, and how far it may be from usual ones, 0 … 1; None: its own seed,
     0.  voice: as the take hears it (`Thunder.hear`); None: as it is.  around: seeds of takes that
     its noise is drawn around, as `seeded_noise`'s `like`.  is_variation: whether it is not played
     just as requested.
@@ -369,10 +370,10 @@ class Thunder:
         """Sample one motion per take, by DPM-Solver++ with classifier-free guidance (§4.2). All
         takes have a style, or none has.
 
-        effort: one of QUALITIES, or a number of steps of the whole model. kept: fixed part of the
-        motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b): moves the
-        estimate of frames a … b at every step (`networks.m2s.SpeechGuidance`).  `progress` is
-        called before each window of each step.
+        effort: one of QUALITIES, or a number of steps of the whole model.
+        kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).
+        guide(x̂_0, a, b): moves the estimate of frames a … b at every step
+        (`networks.m2s.SpeechGuidance`).  `progress` is called before each window of each step.
         """
         styled = takes[0].style is not None
         if styled:
