@@ -76,7 +76,7 @@ def direction_of(chosen: argparse.Namespace) -> Brief | None:
     ):
         return None
     preset = Preset("") if chosen.style is None else all_presets().find(chosen.style)
-    return preset.asked(moved, chosen.mood, chosen.spread, chosen.as_asked)
+    return preset.brief(moved, chosen.mood, chosen.spread, chosen.as_asked)
 
 
 def named_styles(values: Mapping[str, object]) -> dict[str, str]:

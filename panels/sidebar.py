@@ -9,7 +9,7 @@ from ..scene.heads import head, library_override
 from ..scene.host.session import session
 from ..scene.takes import renames
 from ..scene.voice import fingerprint, strip
-from ..thunder_core.engine_python import packaged_for
+from ..thunder_core.engine_python import packaged_python
 from ..thunder_core.errors import attempt
 from . import character, dialogue
 from .menus import draw_stage
@@ -175,7 +175,7 @@ def draw_missing_engine(layout, context) -> None:
         layout.progress(
             factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}"
         )
-    elif problem and packaged_for():
+    elif problem and packaged_python():
         # it brings an engine, for another Python
         wrapped_label(layout, problem, context, icon="ERROR")
     elif problem:

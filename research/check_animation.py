@@ -128,7 +128,7 @@ class Reader:
             voice = self.engine.analyse(speech)
             self.known[name] = (
                 voice,
-                self.curves(self.engine.thunder.expected(voice, [NEUTRAL_TAKE])[0]),
+                self.curves(self.engine.thunder.expect(voice, [NEUTRAL_TAKE])[0]),
             )
         voice, expected = self.known[name]
         frames = min(motion.frames, voice.frames)
@@ -284,7 +284,7 @@ def plant(line: Line, other: Line, tolerance: Tolerance, found: Found) -> None:
         name = "3 frames" if abs(late) == 3 else "4 or 6 frames"
         note(
             name,
-            line.mouth.shifted(late),
+            line.mouth.shift(late),
             lambda each, late=late: each.kind == SHIFTED and each.whole and each.size * late > 0,
         )
     rng = np.random.default_rng(line.frames)

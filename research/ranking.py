@@ -62,7 +62,7 @@ from thunder_core.networks.judge import Judge
 from thunder_core.networks.m2s import Mouth
 from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus, split_of
-from thunder_core.train.judge import allowed, energy_of, lip_error, size_of, without_closures
+from thunder_core.train.judge import allowed_scale, energy_of, lip_error, size_of, without_closures
 from thunder_core.train.sampled import teacher_mean
 from thunder_core.types import FPS, pack, RATE, Speech, Take, unpack
 
@@ -103,9 +103,7 @@ def yardstick(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
         *engine.thunder.encoder.analyse(speech.samples), speech.samples, speech.frames
     )
     with torch.no_grad():
-        expected = (
-            Judge.load(engine.folder).predicted(torch.from_numpy(features)[None])[0, 0].numpy()
-        )
+        expected = Judge.load(engine.folder).predict(torch.from_numpy(features)[None])[0, 0].numpy()
     loud = voiced_weight(features[:, -LOUDNESS:]) > 0
     return np.array([np.corrcoef(take.opening[loud], expected[loud])[0, 1] for take in takes])
 
@@ -220,7 +218,7 @@ def allowed_sizes(
         taken[:, :, mouth_of(engine).lips], true[:, :, mouth_of(engine).lips], loud
     ).numpy()
     return torch.from_numpy(
-        np.array([allowed(size, energy_of(v)) for size, v in zip(sizes, vectors)], np.float32)
+        np.array([allowed_scale(size, energy_of(v)) for size, v in zip(sizes, vectors)], np.float32)
     )[:, None]
 
 

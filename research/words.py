@@ -133,7 +133,9 @@ def run(args: Namespace) -> None:
             ),
         )
         voice = engine.analyse(speech)
-        expected = measures.of_style(engine.scorer.requested(voice, usual), voice) if speaks else {}
+        expected = (
+            measures.of_style(engine.scorer.requested_motion(voice, usual), voice) if speaks else {}
+        )
         line = SpokenLine.of(voice.frames / FPS, voice.phrasing.weights)
         for take in takes:
             own = (

@@ -331,7 +331,7 @@ def _direction(
     if strength is None:
         strength = base.direction.strength if mood is None else STRENGTH
     named = (mood or base.direction.mood, check_number("strength", strength, 0.0, 1.0))
-    return base.asked(
+    return base.brief(
         values,
         named,
         None if spread is None else check_number("spread", spread, 0.0, 1.0),

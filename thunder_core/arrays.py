@@ -43,8 +43,8 @@ def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
         with open_input(path) as file:
             _check_directory(file, size)
             with zipfile.ZipFile(file) as archive:
-                members = _checked_members(archive.infolist(), size)
-                wanted = {name: _claimed(archive, info) for name, info in members.items()}
+                members = _check_members(archive.infolist(), size)
+                wanted = {name: _read_header(archive, info) for name, info in members.items()}
                 total = sum(
                     math.prod(shape) * dtype.itemsize for shape, _, dtype, _ in wanted.values()
                 )
@@ -84,7 +84,7 @@ def _check_directory(file, size: int) -> None:
         raise Unreadable(f"holds more than {_MOST_MEMBERS} arrays")
 
 
-def _checked_members(infos, size: int) -> dict[str, zipfile.ZipInfo]:
+def _check_members(infos, size: int) -> dict[str, zipfile.ZipInfo]:
     """Members by array name; refused if members share bytes, or claim a size that their bytes
     cannot hold."""
     if len(infos) > _MOST_MEMBERS:
@@ -111,7 +111,7 @@ def _checked_members(infos, size: int) -> dict[str, zipfile.ZipInfo]:
     return members
 
 
-def _claimed(archive, info):
+def _read_header(archive, info):
     """(shape, whether by column, dtype, length of the header) of a member, from its header
     alone."""
     with archive.open(info) as member:

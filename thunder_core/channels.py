@@ -65,7 +65,7 @@ def in_group(names: Sequence[str], group: tuple[str, ...], but: tuple[str, ...] 
     )
 
 
-def reordered(expression: np.ndarray, channels: Sequence[str], names: Sequence[str]) -> np.ndarray:
+def reorder(expression: np.ndarray, channels: Sequence[str], names: Sequence[str]) -> np.ndarray:
     """Expression [T, len(names)], float64, of one [T, len(channels)] with other columns; names it
     lacks are 0."""
     if tuple(channels) == tuple(names):

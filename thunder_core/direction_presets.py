@@ -56,7 +56,7 @@ class Preset:
             data["spread"] = round(self.spread, _DECIMALS)
         return data
 
-    def asked(
+    def brief(
         self, moved: dict[str, float], mood: tuple[str, float] | None = None,
         spread: float | None = None, as_asked: bool = True
     ) -> Brief:  # fmt: skip

@@ -54,7 +54,7 @@ def find_engine(python: str | None = None, venvs=(), option: str = "") -> Engine
                     f"engine"
                 )
             return EnginePython(executable)
-    wanted = packaged_for()
+    wanted = packaged_python()
     for venv in (*venvs, *([] if wanted else [os.path.join(ROOT, ".venv", "engine")])):
         if executable := _python_of(venv):
             return EnginePython(executable)
@@ -66,7 +66,7 @@ def find_engine(python: str | None = None, venvs=(), option: str = "") -> Engine
     )
 
 
-def packaged_for() -> str:
+def packaged_python() -> str:
     """The Python ("3.11") that the libraries are for that came with this package, "" for a clone,
     which has none. Quick: for panels."""
     try:
@@ -76,10 +76,10 @@ def packaged_for() -> str:
         return ""
 
 
-def packaged_fits() -> bool:
+def has_fitting_libraries() -> bool:
     """Whether libraries came with this package and are for this process's Python. Quick: for
     panels."""
-    return packaged_for() == _version()
+    return packaged_python() == _version()
 
 
 def _version() -> str:
@@ -121,7 +121,7 @@ def another_python(python: str | None, option: str) -> str:
         )
     if os.environ.get("THUNDER_PYTHON"):
         return "correct THUNDER_PYTHON"
-    return "reinstall the extension" if packaged_for() else "reinstall the engine"
+    return "reinstall the extension" if packaged_python() else "reinstall the engine"
 
 
 def _python_of(path: str) -> str | None:

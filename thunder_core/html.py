@@ -34,9 +34,9 @@ def element(kind: str, *content: object, **attributes: object) -> Html:
         name = name.rstrip("_").replace("_", "-")
         if name in _WITH_ADDRESS and not isinstance(value, Address):
             raise TypeError(f"“{name}” takes an address made by link or jpeg")
-        words.append(f'{name}="{_escaped(value)}"')
+        words.append(f'{name}="{_escape(value)}"')
     start = f"<{' '.join(words)}>"
-    return Html(start if kind in _EMPTY else f"{start}{''.join(map(_escaped, content))}</{kind}>")
+    return Html(start if kind in _EMPTY else f"{start}{''.join(map(_escape, content))}</{kind}>")
 
 
 def link(*names: str) -> Address:
@@ -75,7 +75,7 @@ def source_of(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _escaped(value: object) -> str:
+def _escape(value: object) -> str:
     """Text as HTML. What is no valid text, as a hostile JSON file may hold, becomes “?”; control
     characters are written out."""
     return (

@@ -47,7 +47,7 @@ def time_in_words(seconds: float) -> str:
     return f"{minutes} min left" if minutes < 100 else f"{math.ceil(minutes / 60)} h left"
 
 
-def mapped(work: Generator[P, None, T], change: Callable[[P], Q]) -> Generator[Q, None, T]:
+def map_progress(work: Generator[P, None, T], change: Callable[[P], Q]) -> Generator[Q, None, T]:
     """The same work, with its yielded values passed through `change`. Returns the value of the
     work."""
     try:
@@ -61,10 +61,10 @@ def mapped(work: Generator[P, None, T], change: Callable[[P], Q]) -> Generator[Q
         work.close()
 
 
-def scaled(work: Generator[float, None, T], start: float, end: float) -> Generator[float, None, T]:
+def rescale(work: Generator[float, None, T], start: float, end: float) -> Generator[float, None, T]:
     """Work as a part of more: its progress 0 … 1 becomes start … end. Returns the value of the
     work."""
-    return mapped(work, lambda fraction: start + fraction * (end - start))
+    return map_progress(work, lambda fraction: start + fraction * (end - start))
 
 
 def in_turn(
@@ -75,7 +75,7 @@ def in_turn(
     results = []
     for place, work in enumerate(works):
         begins, ends = (start + (end - start) * part / len(works) for part in (place, place + 1))
-        results.append((yield from scaled(work, begins, ends)))
+        results.append((yield from rescale(work, begins, ends)))
     return results
 
 

@@ -150,7 +150,7 @@ def check_whole(name: str, value: object, low: int, high: int) -> int:
         or not low <= value <= high
     ):
         raise BadRequest(
-            f"“{name}” is {_quoted(value)} but must be a whole number from {low} to {high}"
+            f"“{name}” is {_quote(value)} but must be a whole number from {low} to {high}"
         )
     return int(value)
 
@@ -162,7 +162,7 @@ def check_number(name: str, value: object, low: float, high: float) -> float:
     )
     if not number or not low <= value <= high:  # type: ignore[operator]
         raise BadRequest(
-            f"“{name}” is {_quoted(value)} but must be a number from {low:g} to {high:g}"
+            f"“{name}” is {_quote(value)} but must be a number from {low:g} to {high:g}"
         )
     return float(value)  # type: ignore[arg-type]
 
@@ -170,16 +170,16 @@ def check_number(name: str, value: object, low: float, high: float) -> float:
 def check_one_of(name: str, value: object, names: Sequence[str]) -> str:
     """The value, if it is one of `names`. Raises BadRequest."""
     if not isinstance(value, str) or value not in names:
-        raise BadRequest(f"“{name}” is {_quoted(value)} but must be one of {', '.join(names)}")
+        raise BadRequest(f"“{name}” is {_quote(value)} but must be one of {', '.join(names)}")
     return value
 
 
 def check_flag(name: str, value: object) -> bool:
     """The value, if it is true or false. Raises BadRequest."""
     if not isinstance(value, bool):
-        raise BadRequest(f"“{name}” is {_quoted(value)} but must be true or false")
+        raise BadRequest(f"“{name}” is {_quote(value)} but must be true or false")
     return value
 
 
-def _quoted(value: object) -> str:
+def _quote(value: object) -> str:
     return repr(value)[:_LONGEST_VALUE]

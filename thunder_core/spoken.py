@@ -108,7 +108,7 @@ def pack(answer: dict, begin: float, text: str) -> str:
     """The engine's answer to “spoken” as it is kept in a file. begin: where the voice begins in its
     recording, seconds."""
 
-    def placed(rows: list) -> list:
+    def shift(rows: list) -> list:
         return [
             [name, round(begin + start, 3), round(begin + end, 3), round(sure, 2), *rest]
             for name, start, end, sure, *rest in rows
@@ -116,11 +116,11 @@ def pack(answer: dict, begin: float, text: str) -> str:
 
     sounds = [
         [*each[:4], [[phone, round(chance, 2)] for phone, chance in each[4]]]
-        for each in placed(answer["sounds"])
+        for each in shift(answer["sounds"])
     ]
     record = {
         "sounds": sounds,
-        "words": placed(answer["words"]),
+        "words": shift(answer["words"]),
         "text": text,
         "matches": answer["matches"],
     }

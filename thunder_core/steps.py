@@ -158,7 +158,7 @@ def in_words(explanation: dict) -> list[str]:
     was sampled and planned, then a line for each step with its causes, its _MOST largest changes
     and the reason for it."""
 
-    def listed(values: dict, form) -> str:
+    def list_values(values: dict, form) -> str:
         first = [form(name, value) for name, value in list(values.items())[:_MOST]]
         return ", ".join(first) + (
             f" and {len(values) - _MOST} more" if len(values) > _MOST else ""
@@ -167,7 +167,7 @@ def in_words(explanation: dict) -> list[str]:
     sampled = explanation["sampled"]
     lines = [
         "The model sampled "
-        + (listed(sampled, lambda name, value: f"{name} {value:.2f}") or "a face at rest")
+        + (list_values(sampled, lambda name, value: f"{name} {value:.2f}") or "a face at rest")
     ]
     if explanation["planned"]:
         lines.append("The take planned here " + ", ".join(explanation["planned"]))
@@ -175,7 +175,7 @@ def in_words(explanation: dict) -> list[str]:
         causes = ", ".join(
             what if share > 0.99 else f"{what} {share:.0%}" for what, share in each["causes"]
         )
-        changes = listed(
+        changes = list_values(
             each["changes"], lambda name, both: f"{name} {both[0]:.2f} → {both[1]:.2f}"
         )
         lines.append(
@@ -210,7 +210,7 @@ def explain(trace: Trace, names: Sequence[str], frame: int) -> dict:
     for change in trace.changes:
         if frame >= len(change.after):
             continue
-        changed = _changed(change, names, frame)
+        changed = _changes(change, names, frame)
         if not changed:
             continue
         if steps and steps[-1]["step"] == change.step.name:  # another of its arguments
@@ -233,7 +233,7 @@ def explain(trace: Trace, names: Sequence[str], frame: int) -> dict:
     first = trace.changes[0]  # of the packed motion as it was sampled
     there = [
         (kind, label, value)
-        for label, kind, value in _labelled(first.what, first.before[frame], names)
+        for label, kind, value in _label_curves(first.what, first.before[frame], names)
         if abs(value) >= _LEAST[kind]
     ]
     sampled = {
@@ -250,10 +250,10 @@ def explain(trace: Trace, names: Sequence[str], frame: int) -> dict:
     }
 
 
-def _changed(change: Change, names: Sequence[str], frame: int) -> dict[str, list[float]]:
+def _changes(change: Change, names: Sequence[str], frame: int) -> dict[str, list[float]]:
     """{name: [before, after]} of what a change did at a frame, largest first."""
     before, after = (
-        _labelled(change.what, curve[frame], names) for curve in (change.before, change.after)
+        _label_curves(change.what, curve[frame], names) for curve in (change.before, change.after)
     )
     both = [
         (label, was, now)
@@ -266,7 +266,9 @@ def _changed(change: Change, names: Sequence[str], frame: int) -> dict[str, list
     }
 
 
-def _labelled(what: str, values: np.ndarray, names: Sequence[str]) -> list[tuple[str, str, float]]:
+def _label_curves(
+    what: str, values: np.ndarray, names: Sequence[str]
+) -> list[tuple[str, str, float]]:
     """(label, kind of _LEAST, value) of each of a step's curves at one frame."""
     if what in _AIM:
         return [(f"{_AIM[what]} mm", "mm", float(values))]
@@ -280,7 +282,7 @@ def _labelled(what: str, values: np.ndarray, names: Sequence[str]) -> list[tuple
     labelled = [(name, "channel", float(value)) for name, value in zip(names, values)]
     turns = values[len(names) :].reshape(-1, 3)  # of a packed motion: jaw, head, eyes
     return labelled + [
-        each for turn, part in zip(TURNS, turns) for each in _labelled(turn, part, names)
+        each for turn, part in zip(TURNS, turns) for each in _label_curves(turn, part, names)
     ]
 
 

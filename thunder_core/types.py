@@ -80,7 +80,7 @@ class Motion:
         )
 
     @staticmethod
-    def joined(parts: list[Motion]) -> Motion:
+    def join(parts: list[Motion]) -> Motion:
         """Motions of the same channels one after the other; a head or eyes that one lacks, all
         lack."""
         columns = [

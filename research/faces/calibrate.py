@@ -28,12 +28,12 @@ from research.faces.lip_clips import CURVES, LipClip, spoken_phones, standardise
 from research.train.augment import augment, change_speed
 from thunder_core.engine.planning.lip_kernels import (
     around,
-    believed,
     identity,
     KERNELS,
     MAP_REACH,
     MAP_TAPS,
     occupancy,
+    phone_probabilities,
     REACH,
     TAPS,
 )
@@ -159,7 +159,7 @@ def hear_clips(
                 Version(_features(encoder, augment(sound, rng), frames), curves)
                 for _ in range(_NOISY)
             ]
-        belief = believed(versions[0].features)
+        belief = phone_probabilities(versions[0].features)
         labels = phones.get(clip.name)
         shares = (belief if labels is None else occupancy(labels, frames), belief)
         heard[clip.name] = Clip(clip, shares, loudness(clip.samples, frames), versions)

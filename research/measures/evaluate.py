@@ -19,7 +19,7 @@ from research.train.systems import REFERENCE
 from thunder_core.channels import Columns
 from thunder_core.direction import Direction
 from thunder_core.engine.m2s import LIPS
-from thunder_core.engine.planning.lip_kernels import fitted_to
+from thunder_core.engine.planning.lip_kernels import fitted_encoder
 from thunder_core.engine.speech.encoder import (
     LOUDNESS,
     loudness,
@@ -182,7 +182,9 @@ class Clip:
         vector = motions.directions[0, self.number]
         anybody = Direction.of_clip(f"anybody {seed}", np.random.default_rng([seed, self.number]))
         direction = Direction.of_vector(vector) if np.isfinite(vector).all() else anybody
-        return Played(said, direction, self.features if motions.encoder == fitted_to() else None)
+        return Played(
+            said, direction, self.features if motions.encoder == fitted_encoder() else None
+        )
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,7 @@ def chosen(
     rng, pairs = np.random.default_rng([seed, 5]), {}
     train, watched, test = (
         motions.of("train", least_frames),
-        motions.watched(least_frames),
+        motions.watched_rows(least_frames),
         motions.of("test", least_frames),
     )
     for rows, share in ((train, 1.0), (watched, 0.125), (test, 0.125)):

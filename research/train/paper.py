@@ -270,7 +270,9 @@ class Chain:
 
     def _batches(self, split: str, **options) -> LabelledBatches:
         rows = (
-            self.motions.watched(FRAMES) if split == "watched" else self.motions.of(split, FRAMES)
+            self.motions.watched_rows(FRAMES)
+            if split == "watched"
+            else self.motions.of(split, FRAMES)
         )
         return LabelledBatches(self.labels, rows, self.budget.batch, **options)
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from research.train.lip_video import LipFilms, PIXELS
-from thunder_core.engine.weights import typed
+from thunder_core.engine.weights import build_config
 from thunder_core.networks.m2s import MeshToSpeech, MeshToSpeechConfig
 from thunder_core.networks.weights import load_network
 from thunder_core.train.loop import Schedule
@@ -79,7 +79,9 @@ class VideoToSpeech(MeshToSpeech):
     @classmethod
     def load(cls, folder: Path, name: str = NAME) -> VideoToSpeech:
         """A network among the weights of a folder. Raises BadWeights."""
-        return load_network(folder / name, lambda config: cls(typed(MeshToSpeechConfig, config)))
+        return load_network(
+            folder / name, lambda config: cls(build_config(MeshToSpeechConfig, config))
+        )
 
     def look(self, mouths: Tensor) -> Tensor:
         """Features [B, T, width]; a frame's know two frames to either side."""
@@ -147,6 +149,6 @@ def train_sv2s(
 
     held_out = (
         LipBatches(motions, films, rows, FRAMES, HELD_OUT)
-        for rows in (motions.watched(FRAMES), motions.of("test", FRAMES))
+        for rows in (motions.watched_rows(FRAMES), motions.of("test", FRAMES))
     )
     return model, fit_and_measure(model, see, loss, (batches, *held_out), schedule, folder, device)

@@ -269,7 +269,7 @@ class DiffPoseTalkLearner(_Diffusion):
     ) -> None:
         """The style encoder, contrastively."""
         network, motions = self.network, labels.motions
-        watched = motions.watched(STYLE_FRAMES)
+        watched = motions.watched_rows(STYLE_FRAMES)
 
         def draw(numbers: list[int]) -> Callable[[np.random.Generator], Tensor]:
             return lambda rng: _pairs(motions, numbers, rng)
@@ -373,7 +373,7 @@ class Media2FaceLearner(_Diffusion):
         @cache
         def watched() -> tuple[Tensor, Tensor]:
             return self._pictures_of(
-                motions, motions.watched(), min(WATCHED, PICTURES * schedule.steps), 0
+                motions, motions.watched_rows(), min(WATCHED, PICTURES * schedule.steps), 0
             )
 
         def draw(rng: np.random.Generator) -> tuple[Tensor, Tensor]:

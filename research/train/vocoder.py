@@ -259,7 +259,7 @@ def train_vocoder(
     model, loss = SpeakingVocoder(vocoder), VocoderLoss(head, m2s, device)
     watched, test = (
         SpeechBatches(motions, rows, FRAMES, 24, waves=True)
-        for rows in (motions.watched(FRAMES), motions.of("test", FRAMES))
+        for rows in (motions.watched_rows(FRAMES), motions.of("test", FRAMES))
     )
     fit(
         model,

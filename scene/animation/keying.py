@@ -15,7 +15,7 @@ from ...thunder_core.animation.gaze import Look
 from ...thunder_core.animation.keys import Keys, reduce
 from ...thunder_core.animation.timing import at_scene_frames, Clock
 from ...thunder_core.face import displacement
-from ...thunder_core.progress import scaled
+from ...thunder_core.progress import rescale
 from ...thunder_core.types import Motion
 from ..heads import head, rna_paths
 from ..host import compat
@@ -95,7 +95,7 @@ def values_of(
     frames = clock.take_frames(performance.motion.frames)
     steps, rest = steps_of(rig), np.array([track.rest for track in rig.driver.tracks], float)
     values = np.empty((len(frames), len(rig.driver.tracks)))
-    yield from scaled(rig.driver.prepare(), 0.0, 0.0)
+    yield from rescale(rig.driver.prepare(), 0.0, 0.0)
     share = 0.1 if is_long(performance) else 1.0
     for start in range(0, len(frames), PIECE):
         # One more frame on either side: a closure there may be nearer to it than to its neighbour
@@ -108,9 +108,9 @@ def values_of(
         yield share * min(1.0, (start + PIECE) / len(frames))
     if not is_long(performance):
         return TrackValues(frames, round_values(values, rest, steps), None, steps)
-    yield from scaled(displacement.prepare(), share, share)
+    yield from rescale(displacement.prepare(), share, share)
     # millimetres that a unit of each track moves
-    _, per_unit = yield from scaled(rig.meter.pulls(), share, share)
+    _, per_unit = yield from rescale(rig.meter.pulls(), share, share)
     most = (per_unit / displacement.ALLOWED).max(1)
     still = 1e-3 * np.ptp(values, axis=0) + STILL
     allowed = np.where(most > 0, LONG_ERROR * _LONG_SHARE / np.maximum(most, 1e-12), still)
@@ -171,7 +171,7 @@ def key(
     actions, curves = compat.new_action(name, rig.targets)
     try:
         if values is None:
-            values = yield from scaled(values_of(rig, performance, clock), 0.0, 0.4)
+            values = yield from rescale(values_of(rig, performance, clock), 0.0, 0.4)
         covered: dict[int, bytes] = {}  # of each curve: the bytes its checksum covers
         for index, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(curves[track.block], track.path, track.index, track.group)

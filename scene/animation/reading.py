@@ -8,7 +8,7 @@ import bpy
 import numpy as np
 
 from ...thunder_core.animation.timing import Clock, motion_times
-from ...thunder_core.progress import scaled
+from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, Motion
 from ..heads import controls, head, rna_paths
 from ..host import compat, playback
@@ -85,13 +85,13 @@ def motion_of(
 ) -> Generator[float, None, Motion]:
     """The motion of a rig's values [T, tracks] as they are seen, read in pieces that each take a
     slice."""
-    yield from scaled(rig.driver.prepare(), 0.0, 0.0)
+    yield from rescale(rig.driver.prepare(), 0.0, 0.0)
     parts = []
     for start in range(0, len(values), piece):
         if start:
             yield start / len(values)
         parts.append(rig.driver.read(values[start : start + piece], channels))
-    return Motion.joined(parts)
+    return Motion.join(parts)
 
 
 # ---- from the f-curves
@@ -126,7 +126,7 @@ def read_curves(
             target, _evaluate(curve, frames, still), track.path
         )
         yield 0.9 * (index + 1) / len(rig.driver.tracks)
-    return (yield from scaled(motion_of(rig, values, channels), 0.9, 1.0))
+    return (yield from rescale(motion_of(rig, values, channels), 0.9, 1.0))
 
 
 def _evaluate(curve, frames: np.ndarray, default: float) -> np.ndarray:
@@ -163,4 +163,4 @@ def _from_scene(
                     target, [(track.path, track.index) for _, track in tracks], depsgraph
                 )
             yield 0.9 * (row + 1) / len(frames)
-    return (yield from scaled(motion_of(rig, values, channels), 0.9, 1.0))
+    return (yield from rescale(motion_of(rig, values, channels), 0.9, 1.0))

@@ -12,7 +12,7 @@ from pathlib import Path
 import bpy
 
 from ...thunder_core.client import Client
-from ...thunder_core.engine_python import find_engine_python, packaged_fits
+from ...thunder_core.engine_python import find_engine_python, has_fitting_libraries
 from ...thunder_core.errors import attempt, BadWeights
 from ...thunder_core.shipped import WEIGHTS
 from ...thunder_core.systems import available, System
@@ -60,7 +60,7 @@ def venvs() -> tuple[str, ...]:
     state = install.state(place)
     ready = (
         state.kind == "READY" and "torch" in state.versions
-        if packaged_fits()
+        if has_fitting_libraries()
         else state.kind in ("READY", "OUTDATED")
     )
     return (place,) if ready else ()
@@ -69,7 +69,9 @@ def venvs() -> tuple[str, ...]:
 def is_packaged() -> bool:
     """Whether the next request would use the libraries that came with the package, so that nothing
     needs to be installed."""
-    return packaged_fits() and not (_other_python() or os.environ.get("THUNDER_PYTHON") or venvs())
+    return has_fitting_libraries() and not (
+        _other_python() or os.environ.get("THUNDER_PYTHON") or venvs()
+    )
 
 
 def weights() -> str | None:

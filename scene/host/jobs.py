@@ -18,7 +18,7 @@ from typing import TypeVar
 import bpy
 
 from ...thunder_core.errors import Cancelled, ThunderError, Undone
-from ...thunder_core.progress import mapped, time_in_words
+from ...thunder_core.progress import map_progress, time_in_words
 from .session import session
 
 P = TypeVar("P")
@@ -57,7 +57,9 @@ def stage(
 ) -> Generator[Step, None, T]:
     """Work that yields its progress 0 … 1 as Steps of that message from fraction `start` to `end`.
     Returns its value."""
-    return mapped(work, lambda fraction: Step(start + fraction * (end - start), message, busy))
+    return map_progress(
+        work, lambda fraction: Step(start + fraction * (end - start), message, busy)
+    )
 
 
 def renew(make: Callable[[], Generator[P, None, T]]) -> Generator[P, None, T]:
@@ -216,7 +218,7 @@ def run_through(
             on_step(step)
         return step
 
-    job = begin(title, mapped(steps, noted))
+    job = begin(title, map_progress(steps, noted))
     try:
         last = None
         while not job.advance(0.5):

@@ -12,7 +12,7 @@ import numpy as np
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import attempt, BadRequest
-from ...thunder_core.progress import scaled
+from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying, reading
 from ..heads import head
@@ -160,9 +160,9 @@ def since_made(rig: head.Rig) -> Generator[float, None, tuple[int, int] | None]:
         return None
     clock = provenance.clock_of(action)
     frames = clock.scene_frames(performance.motion.frames)
-    yield from scaled(rig.driver.prepare(), 0.0, 0.1)
+    yield from rescale(rig.driver.prepare(), 0.0, 0.1)
     motion = keying.on_scene_frames(performance, clock, frames)
-    values = yield from scaled(track_values.drive(rig, motion, performance.channels), 0.1, 0.5)
+    values = yield from rescale(track_values.drive(rig, motion, performance.channels), 0.1, 0.5)
     curves = fcurves.of_tracks(rig, map(compat.curves_for, rig.targets))
     changed = np.zeros(len(frames), bool)
     for index, curve in enumerate(curves):

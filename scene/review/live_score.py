@@ -17,7 +17,7 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import temporary_arrays
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
 from ...thunder_core.face import displacement
-from ...thunder_core.progress import mapped
+from ...thunder_core.progress import map_progress
 from ...thunder_core.request import direction_arguments, PutArray
 from ...thunder_core.systems import DIRECTION, SYSTEMS
 from ...thunder_core.types import FPS, Motion
@@ -314,11 +314,11 @@ def _score_with(
 ) -> Generator[Step, None, None]:
     """Steps of a job that score the current animation of a head, read by `read`, against a
     voice."""
-    path = yield from mapped(
+    path = yield from map_progress(
         voice_cache.sound(client, scene, voice), lambda step: Step(0.96, "Scoring", step.busy)
     )
     steps = _score(client, scene, rig, entry, voice, read, path)
-    yield from mapped(steps, lambda waits: Step(0.97, "Scoring", not waits))
+    yield from map_progress(steps, lambda waits: Step(0.97, "Scoring", not waits))
 
 
 def listen(
@@ -366,7 +366,7 @@ def _score(
     seconds = seconds_of(voice, clock, cached, entry)
     if seconds <= 0:
         return "The length of the voice is not known"
-    motion: Motion | None = yield from mapped(
+    motion: Motion | None = yield from map_progress(
         read(rig, head.channel_names(), clock, seconds), lambda _: False
     )
     if motion is None:
@@ -402,7 +402,7 @@ def _score(
             raise mixdown.with_names(pending.error)
         per_frame = np.load(pending.result["per_frame"], allow_pickle=False)
     total, heard = float(pending.result["total"]), float(pending.result["heard"])
-    measure, gap = (yield from mapped(displacement.prepare(), lambda _: False)), []
+    measure, gap = (yield from map_progress(displacement.prepare(), lambda _: False)), []
     for start in range(0, motion.frames, _MEASURED):
         gap.append(measure.gap(measure.points(motion.part(slice(start, start + _MEASURED)))))
         yield False

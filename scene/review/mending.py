@@ -13,7 +13,7 @@ from ...thunder_core.channels import in_group, SPEECH
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import lip_closures
 from ...thunder_core.findings import Finding, OPEN, OTHER, SHIFTED, STILL
-from ...thunder_core.progress import scaled
+from ...thunder_core.progress import rescale
 from ...thunder_core.types import Motion
 from ..animation import display, fcurves, keying
 from ..heads import head, rna_paths
@@ -169,17 +169,17 @@ def _rewrite(
 def _close(rig: head.Rig, curves: dict, clock: Clock, at: float) -> Generator[float, None, Fix]:
     """Close the lips at a scene frame with few keys."""
     frames = np.arange(np.floor(at - _BEFORE * clock.fps), np.ceil(at + _AFTER * clock.fps) + 1)
-    yield from scaled(rig.driver.prepare(), 0.0, 0.1)
+    yield from rescale(rig.driver.prepare(), 0.0, 0.1)
     values = np.stack(
         [_values(rig, place, curves.get(place), frames) for place in range(len(rig.driver.tracks))],
         1,
     )
-    motion = yield from scaled(track_values.motion(rig, values, clock.fps), 0.1, 0.5)
+    motion = yield from rescale(track_values.motion(rig, values, clock.fps), 0.1, 0.5)
     closed, rows = lip_closures.close(
         motion, head.channel_names(), float(np.clip(at - frames[0], 0, len(frames) - 1))
     )
-    before = yield from scaled(track_values.drive(rig, motion), 0.5, 0.7)
-    after = yield from scaled(track_values.drive(rig, closed), 0.7, 0.9)
+    before = yield from rescale(track_values.drive(rig, motion), 0.5, 0.7)
+    after = yield from rescale(track_values.drive(rig, closed), 0.7, 0.9)
     by, middle = after - before, int(np.clip(round(at - frames[0]), 0, len(frames) - 1))
     ends = [max(rows.start - 1, 0), min(rows.stop, len(frames) - 1)]
     span = slice(ends[0], ends[1] + 1)

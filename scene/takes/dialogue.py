@@ -18,7 +18,7 @@ from ...thunder_core.errors import (
     ThunderError,
     WorkerDied,
 )
-from ...thunder_core.progress import mapped
+from ...thunder_core.progress import map_progress
 from ...thunder_core.types import LISTENS
 from ..heads import head
 from ..host import compat
@@ -325,7 +325,7 @@ def generate(
                 collector = collectors.enter_context(
                     closing(generation.TakeCollector(scene, rig, voice, on_take, show))
                 )
-                yield from mapped(
+                yield from map_progress(
                     generation.collect_takes(
                         client, voice, collector, count, seed, sampling_of_line
                     ),

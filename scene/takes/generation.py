@@ -19,7 +19,7 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction_words import words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
-from ...thunder_core.progress import mapped, result
+from ...thunder_core.progress import map_progress, result
 from ...thunder_core.protocol import UNCLEAR, UNSPOKEN
 from ...thunder_core.request import PutArray
 from ...thunder_core.steps import in_words
@@ -166,7 +166,7 @@ def _in_turns(
         steps = sample_takes(
             client, others, count, seed, hears, lambda take: listening.update({take.seed: take})
         )
-        yield from mapped(steps, lambda step: replace(step, fraction=step.fraction / 2))
+        yield from map_progress(steps, lambda step: replace(step, fraction=step.fraction / 2))
         steps = sample_takes(
             client,
             own,
@@ -177,7 +177,9 @@ def _in_turns(
             name,
             keep,
         )
-        yield from mapped(steps, lambda step: replace(step, fraction=(1.0 + step.fraction) / 2))
+        yield from map_progress(
+            steps, lambda step: replace(step, fraction=(1.0 + step.fraction) / 2)
+        )
 
 
 def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, list[str]]:

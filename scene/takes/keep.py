@@ -17,7 +17,7 @@ from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest, NoEngine
 from ...thunder_core.face.mixing import PART_OF, PARTS
 from ...thunder_core.filters import smoothstep
-from ...thunder_core.progress import scaled
+from ...thunder_core.progress import rescale
 from ...thunder_core.systems import DEFAULT
 from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import keying
@@ -340,13 +340,13 @@ def list_around(
     curves = track_values.curves(rig, lead)
     was = track_values.values(rig, curves, frames)
     motion = keying.on_scene_frames(new, clock, frames)
-    driven = yield from scaled(track_values.drive(rig, motion), 0.0, 0.5)
+    driven = yield from rescale(track_values.drive(rig, motion), 0.0, 0.5)
     values = ease_into(driven, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
     made = replace(new, provenance={**new.provenance, "kept": lead.name})
     keyed = mix.NewKeys(frames, values, np.where(keep.keys, 0, -1), [curves])
     # Take 3 → Take 3.1, then Take 3.2; Warm → Warm 1
     name = take_list.free_name(scene, lead.name, lead.head, lead.voice, first=1)
-    yield from scaled(
+    yield from rescale(
         mix.key_and_list(scene, rig, lead, keyed, made, "RESAMPLED", name, show=False), 0.5, 1.0
     )
 

@@ -14,7 +14,7 @@ from ...thunder_core.animation import keyframes, timing
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import mixing
 from ...thunder_core.face.lips import bundled_lips, opening_mm, width_mm
-from ...thunder_core.progress import scaled
+from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
 from ..heads import head
@@ -202,18 +202,18 @@ def _make(
         curves.append(track_values.curves(rig, entry))
         keyed.append(track_values.values(rig, curves[-1], frames))
         motions.append(
-            (yield from scaled(track_values.motion(rig, keyed[-1], fps), start, start + part))
+            (yield from rescale(track_values.motion(rig, keyed[-1], fps), start, start + part))
         )
         driven.append(
             (
-                yield from scaled(
+                yield from rescale(
                     track_values.drive(rig, motions[-1]), start + part, start + 2 * part
                 )
             )
         )
-    yield from scaled(_load_bundled_head(motions[0]), 0.8, 0.8)
+    yield from rescale(_load_bundled_head(motions[0]), 0.8, 0.8)
     mixed = mixing.mix(motions, head.channel_names(), weights)
-    result = yield from scaled(track_values.drive(rig, mixed), 0.8, 0.9)
+    result = yield from rescale(track_values.drive(rig, mixed), 0.8, 0.9)
     # Values from a single take use that take's own keys.
     owner = np.full(result.shape, -1)
     for number, (values, drives) in enumerate(zip(keyed, driven)):
@@ -231,7 +231,7 @@ def _make(
     yield 0.9
     keys = NewKeys(frames, result, owner, curves)
     return (
-        yield from scaled(
+        yield from rescale(
             key_and_list(scene, rig, lead, keys, performance, "MIXED", "Mix"), 0.9, 1.0
         )
     )

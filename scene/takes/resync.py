@@ -11,7 +11,7 @@ from ...thunder_core.animation.timing import Clock, monotone_cubic
 from ...thunder_core.client import Client
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.filters import smoothstep
-from ...thunder_core.progress import mapped, scaled
+from ...thunder_core.progress import map_progress, rescale
 from ...thunder_core.types import FPS, LISTENS, Motion, pack, unpack
 from ..animation import display, keying
 from ..heads import head, rna_paths
@@ -67,13 +67,13 @@ def resync(
         message = f"Re-syncing take {number + 1} of {len(todo)}"
         yield Step(share[0], message, busy=True)
         if piece is not None:
-            yield from mapped(
+            yield from map_progress(
                 _key_part(scene, entry, piece), lambda fraction: Step(share[0], message, True)
             )
         elif changed.kind == "MOVED":
             _move(entry, fingerprint.of_take(entry), changed.now)
         else:
-            yield from mapped(
+            yield from map_progress(
                 _remake(client, scene, entry, changed),
                 lambda step: Step(
                     share[0] + step.fraction * (share[1] - share[0]),
@@ -181,7 +181,7 @@ def _key_part(scene, entry, piece: State) -> Generator[float, None, None]:
         entry.batch,
         entry.folded,
     )
-    performance = yield from scaled(provenance.read(rig, entry), 0.0, 0.3)
+    performance = yield from rescale(provenance.read(rig, entry), 0.0, 0.3)
     fitted, _ = cut_to(
         performance,
         piece.seconds[0] - then.seconds[0],
@@ -192,7 +192,7 @@ def _key_part(scene, entry, piece: State) -> Generator[float, None, None]:
     action = take_list.action_name(
         piece.strip, number or take_list.next_number(scene, rig.mesh, piece.strip)
     )
-    actions = yield from scaled(keying.key(rig, fitted, clock, action), 0.3, 1.0)
+    actions = yield from rescale(keying.key(rig, fitted, clock, action), 0.3, 1.0)
     new_entry = take_list.add_to_list(scene, rig, actions, fitted, piece.strip, clock, kind)
     new_entry.number, new_entry.star, new_entry.note, new_entry.hidden, new_entry.of_whole = (
         number or new_entry.number,

@@ -7,7 +7,7 @@ import pytest
 
 from thunder_core.animation import poses
 from thunder_core.animation.pose_fit import Region
-from thunder_core.animation.pose_keys import Measure, moved_by_shift, SAMPLES
+from thunder_core.animation.pose_keys import Measure, SAMPLES, shift_distances
 from thunder_core.animation.pose_thinning import Curve, Thinning
 from thunder_core.animation.poses import SLACK, TOGETHER
 from thunder_core.face.lips import CLOSED_MM
@@ -137,7 +137,7 @@ def test_progress_only_rises_and_never_leaps(curves, gap, fitted):
 
 def test_nothing_is_further_off_than_allowed_at_eighths_of_frames(curves, fitted):
     off = millimetres(fitted, curves)
-    limits = measure().allowed + moved_by_shift(np.einsum("sc,cpi->spi", curves, measure().pull))
+    limits = measure().allowed + shift_distances(np.einsum("sc,cpi->spi", curves, measure().pull))
     limits[:, SPEAKING] = measure().allowed[SPEAKING]
     assert (off <= limits * 1.001).all()
     assert fitted.off <= 1.001
@@ -177,7 +177,7 @@ def test_half_a_frame_moves_a_point_by_what_it_moves_in_half_a_frame():
     steps = np.arange(41) / SAMPLES
     # 3 mm a frame, and still
     places = np.stack([np.stack([3.0 * steps, 0 * steps, 0 * steps], 1), np.zeros((41, 3))], 1)
-    moved = moved_by_shift(places)
+    moved = shift_distances(places)
     assert moved.shape == (41, 2) and np.allclose(moved[:, 0], 1.5) and (moved[:, 1] == 0).all()
 
 

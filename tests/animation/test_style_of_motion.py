@@ -80,7 +80,7 @@ def test_the_styles_of_stretches_that_differ_spread_further(head):
              for o, s, n, a in ((0.6, 0.0, 0.01, 0.5), (1.0, 0.2, 0.05, 1.0), (1.6, 0.6, 0.25,
              1.6))]  # fmt: skip
     same, apart = (
-        style_of(made, head.expression_names).spread for made in (even, Motion.joined(parts))
+        style_of(made, head.expression_names).spread for made in (even, Motion.join(parts))
     )
     assert 0 <= same < 0.5 < apart <= 1
     assert style_of(performance(head, seconds=6), head.expression_names).spread is None

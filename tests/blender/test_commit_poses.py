@@ -32,7 +32,7 @@ from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import posing
 from thunder.thunder_core.animation.commit import line_records
-from thunder.thunder_core.animation.pose_keys import moved_by_shift
+from thunder.thunder_core.animation.pose_keys import shift_distances
 from thunder.thunder_core.animation.poses import REGIONS
 from thunder.thunder_core.face import displacement
 
@@ -89,7 +89,7 @@ def test_a_line_becomes_poses_within_the_error(blender, poses, scene, rig):
     _, after, gap_now = numbers(rig, eighths)
     lips, _, head, eyes = distances(before, after)
     # by half a frame: head and eyes do not speak
-    early_or_late = moved_by_shift(displacement.positions(before))
+    early_or_late = shift_distances(displacement.positions(before))
     assert lips.max() <= ERROR * 1.001
     assert (head <= (3 * ERROR + early_or_late[:, -2]) * 1.001).all() and (
         eyes <= (ERROR + early_or_late[:, -1]) * 1.001

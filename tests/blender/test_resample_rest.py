@@ -56,7 +56,7 @@ def test_each_is_listed_as_it_comes_and_all_are_ranked_at_the_end(stage, start):
         if not seen or seen[-1] != seeds(stage):
             seen.append(seeds(stage))
 
-    takes = progress.result(progress.mapped(steps, note))
+    takes = progress.result(progress.map_progress(steps, note))
     seen.append(seeds(stage))
     assert seen == [
         [0],

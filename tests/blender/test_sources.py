@@ -82,7 +82,7 @@ def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, stage
     brow.update()
     assert provenance.is_edited(entry)
     pieces = []
-    now = progress.result(progress.mapped(provenance.read(rig, entry), pieces.append))
+    now = progress.result(progress.map_progress(provenance.read(rig, entry), pieces.append))
     column = made.channels.index("browInnerUp")
     assert now.motion.expression[:, column] == pytest.approx(0.125, abs=1e-5)
     others = [i for i in range(len(made.channels)) if i != column]

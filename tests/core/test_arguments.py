@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from thunder_core.direction import Brief, Direction, Style
-from thunder_core.engine.arguments import asked, request as request_of
+from thunder_core.engine.arguments import read_brief, request as request_of
 from thunder_core.errors import BadRequest
 from thunder_core.request import Request
 from thunder_core.types import Keep, pack, unpack
@@ -21,7 +21,7 @@ def request(tmp_path, values, **more):
 
 def test_a_direction_is_read_with_its_spread(tmp_path):
     vector = Direction(Style(energy=1.2), "warm", 0.4).vector()
-    read = asked(request(tmp_path, vector[None], spread=0.3, as_asked=False))
+    read = read_brief(request(tmp_path, vector[None], spread=0.3, as_asked=False))
     assert (
         np.array_equal(read.vectors, vector[None])
         and read.spread == pytest.approx(0.3)
@@ -29,12 +29,12 @@ def test_a_direction_is_read_with_its_spread(tmp_path):
     )
     assert read.original is None and np.array_equal(read.requested, vector[None])
     np.save(tmp_path / "original.npy", Direction().vector()[None])
-    around = asked(
+    around = read_brief(
         request(tmp_path, vector[None], original=str(tmp_path / "original.npy"), like=[[3, 0.5]])
     )
     assert around.like == ((3, 0.5),) and read.like == ()
     assert np.array_equal(around.requested, Direction().vector()[None])
-    assert asked({}) is None and asked({"direction": None}) is None
+    assert read_brief({}) is None and read_brief({"direction": None}) is None
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_direction_is_read_with_its_spread(tmp_path):
 )
 def test_takes_to_be_like_that_are_no_pairs_are_refused(tmp_path, like):
     with pytest.raises(BadRequest, match="must be"):
-        asked(request(tmp_path, Direction().vector()[None], like=like))
+        read_brief(request(tmp_path, Direction().vector()[None], like=like))
 
 
 def test_a_request_is_the_same_after_its_way_over_the_protocol(tmp_path):

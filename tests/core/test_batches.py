@@ -146,9 +146,9 @@ def test_a_request_that_is_cancelled_ends_in_every_thread(engine, speech, monkey
             raise Cancelled("stop")
 
     at_work = []
-    perform, expected = engine.thunder.perform, engine.thunder.expected
+    perform, expected = engine.thunder.perform, engine.thunder.expect
     monkeypatch.setattr(engine.thunder, "perform", lambda *given: noted(at_work, perform, *given))
-    monkeypatch.setattr(engine.thunder, "expected", lambda *given: noted(at_work, expected, *given))
+    monkeypatch.setattr(engine.thunder, "expect", lambda *given: noted(at_work, expected, *given))
     with threads(2), pytest.raises(Cancelled, match="stop"):
         engine.generate(
             speech, Request(6, 1, direction=Brief(Direction().vector()[None])), progress=cancel
@@ -221,7 +221,7 @@ def test_memory_that_ends_while_takes_are_scored_halves_their_portion_too(
     asked = Brief(Direction().vector()[None])
     with threads(1):
         usual = engine.generate(speech, Request(4, 1, direction=asked, steps=2))
-        sizes, expected = [], engine.thunder.expected
+        sizes, expected = [], engine.thunder.expect
 
         def fail_once(voice, readings, *turn):
             sizes.append(len(readings))
@@ -229,7 +229,7 @@ def test_memory_that_ends_while_takes_are_scored_halves_their_portion_too(
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
             return expected(voice, readings, *turn)
 
-        monkeypatch.setattr(engine.thunder, "expected", fail_once)
+        monkeypatch.setattr(engine.thunder, "expect", fail_once)
         arrived = []
         takes = engine.generate(
             speech,

@@ -68,7 +68,7 @@ def test_a_line_that_is_late_or_early_is_one_finding(engine, voice, motion, fram
 
 
 def test_lips_that_do_not_meet_are_found_and_nothing_else(engine, voice, motion):
-    there = check.demanded(engine.analyse(voice))[0][0]
+    there = check.find_demands(engine.analyse(voice))[0][0]
     jaw = motion.jaw.copy()
     around = slice(round(there.start * FPS) - 3, round(there.end * FPS) + 3)
     jaw[around, 0] += 0.15

@@ -276,7 +276,7 @@ def test_a_take_says_what_it_shows_whichever_takes_come_with_it(engine, speech):
     line = Line.of(alone.motion.frames / alone.motion.fps, voice.phrasing.weights)
     again = deviations(
         measures.of_style(alone.motion, voice),
-        measures.of_style(engine.scorer.requested(voice, asked), voice),
+        measures.of_style(engine.scorer.requested_motion(voice, asked), voice),
         line,
     )
     assert again == alone.provenance["shown"]

@@ -17,7 +17,7 @@ from thunder_core.direction import AXES, Brief, check, Direction, DIRECTION_NAME
 from thunder_core.engine import scorer as scorer_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import trained_mouth
-from thunder_core.engine.planning.lip_kernels import around, believed, kernels, MAP_REACH
+from thunder_core.engine.planning.lip_kernels import around, kernels, MAP_REACH, phone_probabilities
 from thunder_core.engine.readings import add_stresses, reading
 from thunder_core.engine.scorer import (
     add_energy,
@@ -41,7 +41,6 @@ from thunder_core.face.mapping import visible_motion
 from thunder_core.networks import judge as network
 from thunder_core.networks.judge import (
     _distance,
-    counted,
     doubt,
     FLOOR,
     Guesses,
@@ -50,6 +49,7 @@ from thunder_core.networks.judge import (
     LAGS,
     left_open,
     quiet,
+    score_weight,
     TAPS,
     too_small,
 )
@@ -60,7 +60,7 @@ from thunder_core.train import judge as judging, sampled
 from thunder_core.train.corpus import build, Corpus, split_of
 from thunder_core.train.graphs import write_graphs
 from thunder_core.train.judge import (
-    allowed,
+    allowed_scale,
     collate,
     corrupt,
     fit_mood_costs,
@@ -113,7 +113,7 @@ def clip(engine, speech, takes):
     expected = np.stack(
         [
             pack(motion)
-            for motion in engine.thunder.expected(
+            for motion in engine.thunder.expect(
                 voice, [Performance(0, reading[None]) for reading in readings]
             )
         ]
@@ -218,7 +218,7 @@ def test_pauses_are_quiet_and_stops_are_not():
     ],
 )
 def test_a_size_that_energy_can_ask_for_is_no_fault(factor, energy, size):
-    assert allowed(np.array([factor]), energy) == pytest.approx([size])
+    assert allowed_scale(np.array([factor]), energy) == pytest.approx([size])
 
 
 def test_a_take_as_the_teacher_does_it_is_right_damped_a_little_too_and_damped_too_far_or_late_is_not(
@@ -240,7 +240,7 @@ def test_a_take_as_the_teacher_does_it_is_right_damped_a_little_too_and_damped_t
             0.6 * seen,
             seen,
             seen.flip(1),
-            torch.from_numpy(allowed(np.full(clip.takes.shape[1], 0.6), 1.0)).float(),
+            torch.from_numpy(allowed_scale(np.full(clip.takes.shape[1], 0.6), 1.0)).float(),
         ).max()
         < 1e-3
     )
@@ -292,19 +292,19 @@ def test_the_prediction_is_the_calibrated_one(engine):
     features[:, -42:-2] = rng.dirichlet(np.ones(40), 60)
     judge = Judge(JudgeConfig())
     set_map(judge, kernels(), aligned=True)
-    got = judge.predicted(torch.from_numpy(features).float()[None])[0].numpy()
+    got = judge.predict(torch.from_numpy(features).float()[None])[0].numpy()
     for row, what in enumerate(("opening", "width")):
         one = kernels()[what]
-        z = one.of_phones([believed(features)], features[:, -LOUDNESS:])
+        z = one.of_phones([phone_probabilities(features)], features[:, -LOUDNESS:])
         if one.map is not None:
             z = (1 - one.share) * z + one.share * (around(features, MAP_REACH) @ one.map.ravel())
         assert got[row] == pytest.approx((z - one.mean_both) / one.deviation_both, abs=1e-3)
     assert judge.map.shape == (2, 234, TAPS)
     set_map(judge, kernels(), aligned=False)
     features[:, :100] += 1  # what only the map reads
-    phones_alone = judge.predicted(torch.from_numpy(features).float()[None])[0, 0].numpy()
+    phones_alone = judge.predict(torch.from_numpy(features).float()[None])[0, 0].numpy()
     features[:, :100] -= 1
-    assert judge.predicted(torch.from_numpy(features).float()[None])[0, 0].numpy() == pytest.approx(
+    assert judge.predict(torch.from_numpy(features).float()[None])[0, 0].numpy() == pytest.approx(
         phones_alone, abs=1e-4
     )
 
@@ -419,7 +419,7 @@ def test_doubt_and_the_frames_that_count_are_those_of_training():
     ):
         (sound,) = batch_of_one(speech)
         weight = scorer_module.voiced_weight(speech[:, -LOUDNESS:])
-        of_training = counted(sound, torch.ones(sound.shape[:2], dtype=torch.bool))
+        of_training = score_weight(sound, torch.ones(sound.shape[:2], dtype=torch.bool))
         assert weight.dtype == np.float32 and np.array_equal(weight, of_training[0].numpy())
         assert scorer_module.doubt(speech, weight) == pytest.approx(
             float(doubt(sound, of_training)), rel=1e-5
@@ -913,14 +913,14 @@ def test_an_opening_that_goes_with_an_expectation_is_expected_and_its_opposite_i
     expected = torch.zeros(2, frames, 4, 3)
     expected[:, :, 0, 1] = 2e-3 * curve  # half as large: size does not matter
     there = torch.ones(2, frames)
-    by_model, by_layers = Judge.unexpected(lips, expected, curve.expand(2, -1), there).T
+    by_model, by_layers = Judge.decorrelation(lips, expected, curve.expand(2, -1), there).T
     assert [*by_model.tolist(), *by_layers.tolist()] == pytest.approx([0.0, 2.0] * 2, abs=1e-3)
     aside = torch.roll(curve, 5)
-    by_model, by_layers = Judge.unexpected(lips, expected, aside.expand(2, -1), there).T
+    by_model, by_layers = Judge.decorrelation(lips, expected, aside.expand(2, -1), there).T
     assert by_model.tolist() == pytest.approx([0.0, 2.0], abs=1e-3) and by_layers[
         0
     ] == pytest.approx(0, abs=1e-3)
-    assert Judge.unexpected(lips, expected, torch.zeros(2, frames), there)[
+    assert Judge.decorrelation(lips, expected, torch.zeros(2, frames), there)[
         :, 1
     ].tolist() == pytest.approx([0.0, 0.0], abs=1e-6)
 
@@ -957,7 +957,7 @@ def test_a_mean_over_half_a_second_holds_the_ends_and_a_standard_curve_counts_wh
     wanted = np.convolve(
         np.pad(x, scorer_module.SMOOTH // 2, "edge"), window / window.sum(), "valid"
     )
-    assert network.smoothed(torch.from_numpy(x)[None])[0].numpy() == pytest.approx(wanted, abs=1e-6)
+    assert network.smooth(torch.from_numpy(x)[None])[0].numpy() == pytest.approx(wanted, abs=1e-6)
     made, middle, deviation = (
         each[0].numpy()
         for each in network.standard(torch.from_numpy(x)[None], torch.from_numpy(weight)[None])

@@ -83,10 +83,10 @@ def test_marks_travel_to_the_engine_with_the_direction(tmp_path):
         return str(tmp_path / "array.npy")
 
     asked = Brief(marks=tuple(MARKS))
-    assert arguments.asked(direction_arguments(asked, put)).marks == asked.marks
+    assert arguments.read_brief(direction_arguments(asked, put)).marks == asked.marks
     assert "marks" not in direction_arguments(Brief(), put)
     with pytest.raises(BadRequest, match="must be a list"):
-        arguments.asked({"direction": put(Direction().vector()[None]), "marks": "stressed"})
+        arguments.read_brief({"direction": put(Direction().vector()[None]), "marks": "stressed"})
 
 
 def test_a_line_that_begins_later_has_its_marks_earlier():

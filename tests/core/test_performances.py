@@ -11,7 +11,7 @@ import soundfile
 
 from thunder_core.channels import Columns
 from thunder_core.direction import DIRECTION_NAMES, Style
-from thunder_core.engine.planning.lip_kernels import fitted_to
+from thunder_core.engine.planning.lip_kernels import fitted_encoder
 from thunder_core.face.head import load_head
 from thunder_core.train import motions as stage
 from thunder_core.train.corpus import build
@@ -147,7 +147,7 @@ def test_several_processes_write_what_one_does(corpus, tmp_path):
 
 def test_features_are_read_only_of_the_encoder_that_lips_were_calibrated_with(corpus, tmp_path):
     calibrated, another = (
-        heard(corpus, tmp_path / "calibrated", fitted_to()),
+        heard(corpus, tmp_path / "calibrated", fitted_encoder()),
         heard(corpus, tmp_path / "another", "another encoder"),
     )
     bare = heard(corpus, tmp_path / "bare")

@@ -4,7 +4,7 @@ the innermost."""
 
 import pytest
 
-from thunder_core.progress import in_turn, mapped, result, scaled
+from thunder_core.progress import in_turn, map_progress, rescale, result
 
 
 def work(closed=None):
@@ -28,16 +28,16 @@ def collected(generator):
 
 
 def test_a_part_runs_from_its_start_to_its_end_and_gives_its_value():
-    assert collected(scaled(work(), 0.2, 0.6)) == ([0.2, 0.4, 0.6], "value")
+    assert collected(rescale(work(), 0.2, 0.6)) == ([0.2, 0.4, 0.6], "value")
 
 
 def test_parts_nest():
     def whole():
-        one = yield from scaled(work(), 0.0, 0.5)
-        two = yield from scaled(work(), 0.5, 1.0)
+        one = yield from rescale(work(), 0.0, 0.5)
+        two = yield from rescale(work(), 0.5, 1.0)
         return one, two
 
-    assert collected(scaled(whole(), 0.0, 10.0)) == (
+    assert collected(rescale(whole(), 0.0, 10.0)) == (
         [0.0, 2.5, 5.0, 5.0, 7.5, 10.0],
         ("value", "value"),
     )
@@ -57,7 +57,7 @@ def test_the_result_of_work_is_its_value_and_never_its_progress():
 
 def test_closing_the_outer_work_closes_the_inner():
     closed = []
-    outer = scaled(mapped(work(closed), float), 0.0, 1.0)
+    outer = rescale(map_progress(work(closed), float), 0.0, 1.0)
     next(outer)
     assert not closed
     outer.close()
@@ -69,7 +69,7 @@ def test_an_error_of_the_inner_work_comes_through():
         yield 0.1
         raise ValueError("broken")
 
-    outer = scaled(broken(), 0.0, 1.0)
+    outer = rescale(broken(), 0.0, 1.0)
     assert next(outer) == pytest.approx(0.1)
     with pytest.raises(ValueError, match="broken"):
         next(outer)

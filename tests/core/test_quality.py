@@ -115,13 +115,13 @@ def folder(tmp_path):
 
 def test_what_was_distilled_from_another_model_is_left_aside(engine, folder):
     whole = engine.thunder.denoiser
-    assert system._distilled(folder, "cpu", whole) is not None
+    assert system._load_distilled(folder, "cpu", whole) is not None
     tensors = load_file(folder / "denoiser.safetensors")
     tensors["motion_out.bias"] = tensors["motion_out.bias"] + 1e-3
     save_file(tensors, folder / "denoiser.safetensors")
-    assert system._distilled(folder, "cpu", whole) is None
+    assert system._load_distilled(folder, "cpu", whole) is None
     (folder / "distilled.json").unlink()
-    assert system._distilled(folder, "cpu", whole) is None
+    assert system._load_distilled(folder, "cpu", whole) is None
 
 
 @pytest.mark.parametrize("changed", [{"steps": 0}, {"events": 0}])
@@ -132,7 +132,7 @@ def test_distilled_weights_with_a_configuration_that_does_not_fit_are_refused(
     card["config"] |= changed
     (folder / "distilled.json").write_text(json.dumps(card))
     with pytest.raises(BadWeights, match="distilled.json.*does not fit"):
-        system._distilled(folder, "cpu", engine.thunder.denoiser)
+        system._load_distilled(folder, "cpu", engine.thunder.denoiser)
 
 
 def test_steps_may_end_at_a_noise_of_ones_choice():

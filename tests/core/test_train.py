@@ -384,7 +384,7 @@ def test_a_captured_performance_is_what_is_learned_and_the_teacher_fills_in_what
     [clip] = corpus.clips
     assert clip.speaker == "Ada" and (corpus.phones(clip)[50:150] == corpus.phones(clip)[100]).all()
     assert np.allclose(
-        corpus.tracked(clip, n + 9)[:, pucker], motion.expression[:, pucker], atol=1e-3
+        corpus.captured_motion(clip, n + 9)[:, pucker], motion.expression[:, pucker], atol=1e-3
     )
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "rows.json").write_text(

@@ -169,7 +169,7 @@ def test_a_damaged_card_is_reported_before_the_engine_is_imported(tmp_path, monk
     (tmp_path / "judge.json").write_text("{")
     monkeypatch.setattr(worker, "import_engine", lambda: pytest.fail("the engine was imported"))
     with pytest.raises(BadWeights, match="judge.json"):
-        worker.Worker(None, None, None, str(tmp_path), "cpu")._loaded(lambda *_: None)
+        worker.Worker(None, None, None, str(tmp_path), "cpu")._load_engine(lambda *_: None)
     code = (
         "import pathlib, sys, thunder_core.engine.weights as weights\n"
         f"weights.check_cards(pathlib.Path({str(SHIPPED)!r}))\nprint('torch' in sys.modules)"
@@ -273,7 +273,7 @@ def test_a_pipe_or_folder_among_the_weights_is_refused_before_it_is_opened(
     make(tmp_path / name)
     monkeypatch.setattr(worker, "import_engine", lambda: pytest.fail("the engine was imported"))
     for load in (
-        lambda: worker.Worker(None, None, None, str(tmp_path), "cpu")._loaded(lambda *_: None),
+        lambda: worker.Worker(None, None, None, str(tmp_path), "cpu")._load_engine(lambda *_: None),
         lambda: Engine.load(tmp_path, device="cpu"),
     ):
         with pytest.raises(BadWeights, match=f"{name}” {says}.*choose another weights folder"):

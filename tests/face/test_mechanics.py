@@ -261,7 +261,7 @@ def test_what_is_measured_on_a_few_points_is_what_all_of_them_say(mechanics):
 def test_points_that_follow_the_jaw_differently_have_no_mean(mechanics):
     with pytest.raises(ValueError, match="differently"):
         points = mechanics.articulators.points
-        points.combined(np.full((1, len(points.rest)), 1 / len(points.rest)))
+        points.average(np.full((1, len(points.rest)), 1 / len(points.rest)))
 
 
 def test_f_and_s_leave_their_neighbours_alone_sooner_than_th():

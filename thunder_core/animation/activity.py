@@ -145,7 +145,7 @@ def choose_moments(
     )
     chosen = _Chosen(frames, count)
 
-    def moved(frame: int, why: str) -> int:
+    def move_off_blinks(frame: int, why: str) -> int:
         """The frame nearest to one at which fewest faces blink and the mouths are as they are
         there."""
         beside = range(max(0, frame - _BESIDE_BLINKS), min(frames, frame + _BESIDE_BLINKS + 1))
@@ -156,7 +156,7 @@ def choose_moments(
         return min(alike, key=lambda i: (blinks[i], abs(i - frame)))
 
     def take(candidates, why: str, most: int) -> None:
-        places = [moved(int(frame), why) for frame in candidates]
+        places = [move_off_blinks(int(frame), why) for frame in candidates]
         chosen.take(sorted(places, key=lambda i: blinks[i] > _BLINKING), why, most)
 
     if loudness is not None and np.max(loudness[:frames], initial=0.0) > 0:

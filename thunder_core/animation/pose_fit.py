@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ..filters import hermite
-from ..progress import scaled
+from ..progress import rescale
 from .pose_frames import cheapest_path
 from .pose_keys import BULGE, LEAST, ROWS, SAMPLES, share_off
 
@@ -62,7 +62,7 @@ class Fitted:
     off: np.ndarray
 
 
-def bounded_slopes(value, out, into, slack, low, high):
+def bound_slopes(value, out, into, slack, low, high):
     """Slopes so that no curve leaves the range of its segments' ends by more than slack, nor low …
     high."""
     change = np.diff(value, axis=0)
@@ -156,7 +156,7 @@ def fit_values(
         whole[free] += x
         value = np.clip(whole[:count] * scale, low, high)
         value[[0, -1]] = ends
-        out, into = bounded_slopes(
+        out, into = bound_slopes(
             value,
             whole[count : count + parts] * scale,
             whole[count + parts :] * scale,
@@ -351,7 +351,7 @@ class Columns:
             for number, frame in enumerate(order):
                 yield (done := (turn + number / len(order)) / _SPARING)
                 if frame in self.keys:
-                    yield from scaled(
+                    yield from rescale(
                         self._remove(
                             region, cost, level, stay, frame, _MOVES if turn else _MOVES[:1]
                         ),
@@ -377,7 +377,7 @@ class Columns:
                 if self.keys[place - 1] < target < self.keys[place + 1]:
                     part = slice(max(place - _AROUND, 0), place + _AROUND + 1)
                     moved = [target if key == frame else key for key in self.keys[part]]
-                    if (yield from scaled(self._replace(region, level, part, moved), done, done)):
+                    if (yield from rescale(self._replace(region, level, part, moved), done, done)):
                         break
 
     def _replace(

@@ -97,7 +97,7 @@ def share_off(error: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.maximum(far, np.abs(by_point[:, -1, 0]) * weight[:, 1])
 
 
-def moved_by_shift(places: np.ndarray) -> np.ndarray:
+def shift_distances(places: np.ndarray) -> np.ndarray:
     """Largest distance of each point of places [S, P, 3] from its own position up to `SHIFT` frames
     earlier or later, [S, P]."""
     furthest = round(SHIFT * SAMPLES)

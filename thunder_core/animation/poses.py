@@ -21,10 +21,10 @@ import numpy as np
 
 from ..face.displacement import UNSEEN_MM
 from ..filters import runs
-from ..progress import in_turn, scaled
+from ..progress import in_turn, rescale
 from .pose_fit import Columns, fit_piece, Region
 from .pose_frames import find_extremes, find_holds, find_segments, snap_to_used
-from .pose_keys import BULGE, Measure, moved_by_shift, PoseKeys, SAMPLES, STILL
+from .pose_keys import BULGE, Measure, PoseKeys, SAMPLES, shift_distances, STILL
 from .pose_thinning import Curve, Thinning
 
 REGIONS = ("Brows", "Eyes", "Cheeks & Nose", "Mouth", "Jaw", "Tongue", "Head")
@@ -141,11 +141,11 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
     """Choose the key frames of a region, preferring those that are used already. Returns the
     plan."""
     frames = (len(region.curves) - 1) // SAMPLES + 1
-    cost = yield from scaled(
+    cost = yield from rescale(
         find_segments(region.curves, region.flat, region.weight, region.slack, _LONGEST), 0.0, 0.4
     )
     extremes = set(find_extremes(region.curves, region.flat).tolist())
-    holds = yield from scaled(find_holds(region.curves, region.flat), 0.4, 0.4)
+    holds = yield from rescale(find_holds(region.curves, region.flat), 0.4, 0.4)
     holds = [snap_to_used(hold, used) for hold in holds]
     closures = [(int(run[0]), int(run[-1])) for run in runs(closed)]
     level, ends = (
@@ -160,7 +160,7 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
     keys, value, out, into = [0], [region.curves[0]], [], []
     for first, last in zip(pins[:-1], pins[1:]):
         done = 0.4 + 0.2 * first / frames
-        more, fitted = yield from scaled(
+        more, fitted = yield from rescale(
             fit_piece(region, cost, price, first, last, level), done, done
         )
         keys += more[1:]
@@ -168,9 +168,9 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
         out += list(fitted.out)
         into += list(fitted.into)
     columns = Columns(keys, value, out, into)
-    yield from scaled(columns.remove_spare(region, cost, price, level, stay), 0.6, 0.95)
+    yield from rescale(columns.remove_spare(region, cost, price, level, stay), 0.6, 0.95)
     plan = _Plan(region, columns, level, ends, stay, closures, holds, sorted(extremes))
-    yield from scaled(plan.snap(used), 0.95, 1.0)
+    yield from rescale(plan.snap(used), 0.95, 1.0)
     return plan
 
 
@@ -224,7 +224,7 @@ def _mend(
             yield from thinning.set_keys(frame)
     near[list(apart)] = False
     region.weight[:, :-1] *= more[:, None]
-    yield from scaled(thinning.measure(), 0.2, 0.3)
+    yield from rescale(thinning.measure(), 0.2, 0.3)
     order = _least_seen_first(thinning)
     yield from in_turn(
         [thinning.thin(channel, worth, near) for channel in order for worth in _THINNED], 0.3, 0.8
@@ -235,7 +235,7 @@ def _mend(
         for step in (thinning.join(channel, plan.stay, near), thinning.align(channel, near))
     ]
     yield from in_turn(ends, 0.8, 0.9)
-    yield from scaled(thinning.measure(), 0.9, 1.0)
+    yield from rescale(thinning.measure(), 0.9, 1.0)
 
 
 def _least_seen_first(thinning: Thinning) -> np.ndarray:
@@ -243,7 +243,7 @@ def _least_seen_first(thinning: Thinning) -> np.ndarray:
     return np.argsort(thinning.strength * np.ptp(thinning.region.curves, axis=0))
 
 
-def _keyed(plan: _Plan) -> Generator[float, None, Thinning]:
+def _key_curves(plan: _Plan) -> Generator[float, None, Thinning]:
     """Give each curve the keys it needs of those that are planned. Returns the thinning."""
     region, columns = plan.region, plan.columns
     value, out, into = (
@@ -255,7 +255,7 @@ def _keyed(plan: _Plan) -> Generator[float, None, Thinning]:
         for c in range(value.shape[1])
     ]
     thinning = Thinning(region, curves, plan.level)
-    yield from scaled(thinning.measure(), 0.0, 0.0)
+    yield from rescale(thinning.measure(), 0.0, 0.0)
     order = _least_seen_first(thinning)
     yield from in_turn([thinning.even_out(channel, plan.holds) for channel in order], 0.0, 0.25)
     yield from in_turn(
@@ -263,7 +263,7 @@ def _keyed(plan: _Plan) -> Generator[float, None, Thinning]:
     )
     yield from in_turn([thinning.join(channel, plan.stay) for channel in order], 0.75, 0.75)
     yield from in_turn([thinning.align(channel) for channel in order], 0.75, 1.0)
-    yield from scaled(thinning.measure(), 1.0, 1.0)
+    yield from rescale(thinning.measure(), 1.0, 1.0)
     return thinning
 
 
@@ -308,7 +308,7 @@ def _weight(curves: np.ndarray, flat: np.ndarray, shut: np.ndarray) -> np.ndarra
     """Weight of errors of points that do not speak, [S, P + 1]: less where they move, so that they
     may be slightly early or late, and more on the frames `shut`."""
     places = (curves @ flat.astype(float)).reshape(len(curves), -1, 3)
-    weight = 1.0 / (1.0 + moved_by_shift(places))
+    weight = 1.0 / (1.0 + shift_distances(places))
     weight[shut * SAMPLES] = _SHUT
     weight[:, -1] = 0.0
     return weight
@@ -380,7 +380,7 @@ def fit(
         plans.append(
             (
                 chosen,
-                (yield from scaled(_plan(region, closed, used), *planned[number : number + 2])),
+                (yield from rescale(_plan(region, closed, used), *planned[number : number + 2])),
             )
         )
         used |= set(plans[-1][1].columns.keys)
@@ -389,12 +389,12 @@ def fit(
             *(other[1].columns.keys for other in plans if other is not None and other is not entry)
         )
         if entry is not None:
-            yield from scaled(entry[1].snap(others), 0.6 + 0.05 * place, 0.6 + 0.05 * (place + 1))
+            yield from rescale(entry[1].snap(others), 0.6 + 0.05 * place, 0.6 + 0.05 * (place + 1))
     parts: list[tuple[np.ndarray, _Plan, Thinning] | None] = [None] * len(plans)
     for number, entry in enumerate(plans):
         if entry is not None:
             parts[number] = (
                 *entry,
-                (yield from scaled(_keyed(entry[1]), *keyed[number : number + 2])),
+                (yield from rescale(_key_curves(entry[1]), *keyed[number : number + 2])),
             )
     return _as_they_are(curves.shape[1], parts)

@@ -11,10 +11,10 @@ from ..channels import BLINKS, in_group, TONGUE
 from ..face import displacement
 from ..face.displacement import in_pieces, RigMeter
 from ..face.lips import CLOSED_MM
-from ..progress import result as value_of, scaled
+from ..progress import rescale, result as value_of
 from . import poses
 from .keys import SAMPLES
-from .pose_keys import Measure, moved_by_shift, PoseKeys
+from .pose_keys import Measure, PoseKeys, shift_distances
 from .poses import Column
 from .reduction import share_at_closed_lips
 
@@ -81,7 +81,7 @@ def region_of(source: str) -> str:
 def regions(meter: RigMeter) -> Generator[float, None, list[str]]:
     """Returns the region of each of a rig's tracks: that of the channel or joint which moves it
     most, in millimetres on the bundled head."""
-    yield from scaled(meter.prepare(), 0.0, 0.0)
+    yield from rescale(meter.prepare(), 0.0, 0.0)
     return [region_of(source) for source in (yield from meter.sources())]
 
 
@@ -99,19 +99,21 @@ def fit(
     that the lips may be off at any of these times.
     """
     slow = rig.driver.is_slow  # lips are then measured on whole frames only
-    gap = yield from scaled(rig.lip_gap(values[::SAMPLES] if slow else values), 0.0, 0.05)
+    gap = yield from rescale(rig.lip_gap(values[::SAMPLES] if slow else values), 0.0, 0.05)
     if slow:
         gap = np.interp(np.arange(len(values)) / SAMPLES, np.arange(len(frames)), gap)
-    pull, per_unit = yield from scaled(rig.pulls(), 0.05, 0.1)
+    pull, per_unit = yield from rescale(rig.pulls(), 0.05, 0.1)
     pull = _with_all(pull, per_unit)
     meter = displacement.face_meter()
     places = np.flatnonzero(chosen)
-    allowed = _allowed(error, rig.channels, any(of_tracks[place] == "Tongue" for place in places))
+    allowed = _tolerances(
+        error, rig.channels, any(of_tracks[place] == "Tongue" for place in places)
+    )
     at_closed_lips = error * share_at_closed_lips(error)
     measure = Measure(
         pull[places], _LINEAR * allowed, pull[places, meter.upper, 1] - pull[places, meter.lower, 1]
     )
-    shut = yield from scaled(_shut(rig, values[::SAMPLES]), 0.1, 0.1)
+    shut = yield from rescale(_shut(rig, values[::SAMPLES]), 0.1, 0.1)
     steps = poses.fit(
         values[:, places],
         [of_tracks[place] for place in places],
@@ -121,17 +123,17 @@ def fit(
         at_closed_lips,
         shut,
     )
-    result = yield from scaled(steps, 0.1, 0.8)
+    result = yield from rescale(steps, 0.1, 0.8)
     errors = _ErrorMeter(
         rig, values, places, pull, allowed, np.flatnonzero(gap[::SAMPLES] < CLOSED_MM)
     )
-    off, lips, apart = yield from scaled(errors.measure(result), 0.8, 0.9)
+    off, lips, apart = yield from rescale(errors.measure(result), 0.8, 0.9)
     for attempt in range(0 if slow else _TRIES):
         if off.max() <= 1.0 and not len(apart):
             break
         start, end = 0.9 + 0.1 * attempt / _TRIES, 0.9 + 0.1 * (attempt + 1) / _TRIES
-        result = yield from scaled(result.mend(off, apart), start, end)
-        off, lips, apart = yield from scaled(errors.measure(result), end, end)
+        result = yield from rescale(result.mend(off, apart), start, end)
+        off, lips, apart = yield from rescale(errors.measure(result), end, end)
     curves: list[PoseKeys | None] = [None] * len(rig.driver.tracks)
     for place, curve in zip(places, result.curves):
         curves[place] = curve
@@ -148,7 +150,7 @@ def _with_all(pull: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
     return pull
 
 
-def _allowed(error: float, channels: Sequence[str], tongue: bool) -> np.ndarray:
+def _tolerances(error: float, channels: Sequence[str], tongue: bool) -> np.ndarray:
     """Millimetres that each of displacement.positions may be off. Without the tongue's curves it
     may be anywhere."""
     meter = displacement.face_meter()
@@ -188,7 +190,9 @@ class _ErrorMeter:
         sample relative to the allowed one [S], the largest lip error in mm, and the frames on which
         lips are apart that should meet."""
         if self.limits is None:
-            self.limits = self.allowed + (yield from in_pieces(len(self.values), self._moved))
+            self.limits = self.allowed + (
+                yield from in_pieces(len(self.values), self._shift_distances)
+            )
         limits = self.limits
         times, off = np.arange(len(self.values)) / SAMPLES, np.zeros_like(self.values)
         for place, curve in zip(self.places, fitted.curves):
@@ -198,22 +202,22 @@ class _ErrorMeter:
         changed = np.flatnonzero((off != self.off).any(1))
         self.off = off
 
-        def added(rows: slice) -> np.ndarray:
+        def shares_by_sum(rows: slice) -> np.ndarray:
             some = changed[rows]
             return self._parts(
                 (off[some] @ self.flat).reshape(-1, self.pull.shape[1], 3), limits[some]
             )
 
-        def on_the_face(rows: slice) -> np.ndarray:
+        def shares_on_face(rows: slice) -> np.ndarray:
             some = look[rows]
-            return self._parts(self.rig.displaced(self.values[some], off[some]), limits[some])
+            return self._parts(self.rig.displacements(self.values[some], off[some]), limits[some])
 
         if len(changed):
-            self.shares[changed] = yield from in_pieces(len(changed), added)
+            self.shares[changed] = yield from in_pieces(len(changed), shares_by_sum)
             near = self.shares[changed, 0] >= _LOOK * min(self.shares[:, 0].max(), 1.0)
             look = changed[near]
             if not self.rig.driver.is_slow and len(look):
-                self.shares[look] = yield from in_pieces(len(look), on_the_face)
+                self.shares[look] = yield from in_pieces(len(look), shares_on_face)
         apart = np.zeros(0, int)
         if not self.rig.driver.is_slow and len(self.closed):
             samples = self.closed * SAMPLES
@@ -222,12 +226,12 @@ class _ErrorMeter:
             ]
         return self.shares[:, 0], float(self.shares[:, 1].max()), apart
 
-    def _moved(self, rows: slice) -> np.ndarray:
+    def _shift_distances(self, rows: slice) -> np.ndarray:
         first = max(rows.start - SAMPLES, 0)
         some = (self.values[first : rows.stop + SAMPLES] @ self.flat).reshape(
             -1, self.pull.shape[1], 3
         )
-        far = moved_by_shift(some)[rows.start - first :][: len(self.values[rows])]
+        far = shift_distances(some)[rows.start - first :][: len(self.values[rows])]
         far[:, : self.lips] = 0.0
         return far
 

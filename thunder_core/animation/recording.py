@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..channels import reordered
+from ..channels import reorder
 from ..errors import BadRequest
 from ..face import livelink
 from ..filters import smoothstep
@@ -32,7 +32,7 @@ def read(path: str, channels: tuple[str, ...], rate: float = livelink.RATE) -> M
         return livelink.read(path, channels, rate)
     motion, names = motion_file.read(path)
     motion = replace(
-        motion, expression=reordered(motion.expression, names, channels).astype(np.float32)
+        motion, expression=reorder(motion.expression, names, channels).astype(np.float32)
     )
     count = max(1, round((motion.frames - 1) / motion.fps * FPS) + 1)
     return unpack(

@@ -11,7 +11,7 @@ from ..face import displacement
 from ..face.displacement import in_pieces, RigMeter
 from ..face.lips import CLOSED_MM
 from ..filters import runs
-from ..progress import scaled
+from ..progress import rescale
 from .keys import Keys, reduce, SAMPLES, times_of
 
 _STRIDE = 2  # step through the samples while keys are chosen; the final check uses every sample
@@ -47,17 +47,17 @@ def fit(
 
     error: millimetres that the lips may be off at any of these times.
     """
-    yield from scaled(meter.prepare(), 0.0, 0.0)
+    yield from rescale(meter.prepare(), 0.0, 0.0)
     slow = meter.driver.is_slow  # lips are then measured on whole frames only
     # samples per frame while keys are chosen; the final check uses all samples
     every = SAMPLES // _STRIDE
     coarse, times = values[::_STRIDE], times_of(frames)
-    gap = yield from scaled(meter.lip_gap(coarse[::every] if slow else coarse), 0.0, 0.15)
+    gap = yield from rescale(meter.lip_gap(coarse[::every] if slow else coarse), 0.0, 0.15)
     if slow:
         gap = np.interp(times[::_STRIDE], frames, gap)
     closed = gap < CLOSED_MM
     meeting = closures(gap[::every])
-    pull, per_unit = yield from scaled(meter.pulls(), 0.15, 0.25)
+    pull, per_unit = yield from rescale(meter.pulls(), 0.15, 0.25)
     values = without_noise(values, per_unit)
     coarse = values[::_STRIDE]
     needs = (per_unit / displacement.ALLOWED).max(1) / error
@@ -90,7 +90,7 @@ def fit(
                 reduced[:, place] = curves[place].at(times[::_STRIDE])
                 yield 0.25 + 0.5 * (attempt + (turn + place / count_of_tracks) / _ROUNDS) / _TRIES
             done = 0.3 + 0.5 * (attempt + turn / _ROUNDS) / _TRIES
-            added = yield from scaled(_sum_of_errors(reduced - coarse, pull), done, done)
+            added = yield from rescale(_sum_of_errors(reduced - coarse, pull), done, done)
             wrong = (added / (limit * _LINEAR)).max(1)
             before, count = count, sum(len(keys.index) for keys in curves.values())
             # no more keys to be had
@@ -102,7 +102,7 @@ def fit(
                 waiting = set(range(count_of_tracks))
         whole = [Keys(keys.index // every, keys.value, keys.slope) for keys in curves.values()]
         measuring = _measure(meter, values, whole, pull, _limits(error, _beside(closed)))
-        off, beyond = yield from scaled(
+        off, beyond = yield from rescale(
             measuring, 0.8 + 0.2 * attempt / _TRIES, 0.8 + 0.2 * (attempt + 1) / _TRIES
         )
         if slow or not len(beyond):
@@ -146,17 +146,17 @@ def _measure(
         - values
     )
     yield 0.0
-    added = yield from scaled(_sum_of_errors(off, pull), 0.0, 0.5)
+    added = yield from rescale(_sum_of_errors(off, pull), 0.0, 0.5)
     parts = (added / limit).max(1)
     look = np.flatnonzero(parts >= _LOOK * parts.max())
     if not meter.driver.is_slow:
         measuring = in_pieces(
             len(look),
             lambda rows: displacement.group_distances(
-                meter.displaced(values[look[rows]], off[look[rows]])
+                meter.displacements(values[look[rows]], off[look[rows]])
             ),
         )
-        added[look] = yield from scaled(measuring, 0.5, 1.0)
+        added[look] = yield from rescale(measuring, 0.5, 1.0)
     return float(added[look, 0].max()), look[(added[look] > limit[look]).any(1)]
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..channels import reordered
+from ..channels import reorder
 from ..direction import SLIDERS, Style
 from ..errors import BadRequest
 from ..face.head import Head, load_head
@@ -231,7 +231,7 @@ def at_model_rate(motion: Motion, channels: Sequence[str], head: Head) -> Motion
     """A motion at 25 fps with the head's channels; those it lacks are 0, a head or eyes that it
     lacks are still."""
     x = pack(
-        replace(motion, expression=reordered(motion.expression, channels, head.expression_names))
+        replace(motion, expression=reorder(motion.expression, channels, head.expression_names))
     )
     if motion.fps != FPS:
         there = np.arange(motion.frames) / motion.fps

@@ -62,7 +62,7 @@ class BakerDied(ThunderError):
         self.log = log
 
 
-def failed(job: str, sentence: str, log: str = "") -> dict:
+def failure_event(job: str, sentence: str, log: str = "") -> dict:
     """The event of a job that failed."""
     return {"event": "failed", "job": job, "sentence": sentence, "log": log}
 
@@ -209,7 +209,7 @@ def bake_here(command: Sequence[str], tasks: Sequence[Task]) -> Generator[dict, 
             except BakerDied as error:
                 baker.close()
                 baker = None
-                yield failed(task.job, str(error), error.log)
+                yield failure_event(task.job, str(error), error.log)
     finally:
         if baker is not None:
             baker.close()

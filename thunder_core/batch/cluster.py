@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from ..engine_python import ROOT
 from ..errors import NoEngine
-from .baker import ADVICE, failed, LineProcess, Task
+from .baker import ADVICE, failure_event, LineProcess, Task
 from .manifest import Maker
 from .settings import OF_TAKES, path_names
 
@@ -50,7 +50,7 @@ def bake_on(
             lost += 1
             if lost == ATTEMPTS:
                 for job in waiting:
-                    yield failed(
+                    yield failure_event(
                         job,
                         f"The connection to the cluster was lost {lost} times: bake again",
                         process.log,

@@ -65,7 +65,7 @@ def read_header(path: str) -> Header | None:
             start = file.read(_START)
     except OSError:
         return None
-    match = _HEADER.match(_unpacked(start))
+    match = _HEADER.match(_decompress(start))
     if match is None:
         return None
     is_long = match[3] is not None
@@ -83,7 +83,7 @@ def _zstandard(file: BinaryIO) -> BinaryIO:
         return importlib.import_module("compression.zstd").ZstdFile(file)
 
 
-def _unpacked(start: bytes) -> bytes:
+def _decompress(start: bytes) -> bytes:
     """The beginning of a file's content. start: of the file, compressed or not."""
     try:
         if start.startswith(_ZSTANDARD):

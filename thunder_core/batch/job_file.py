@@ -240,7 +240,7 @@ def read(
         where = f"job “{shorter(job)}”"
         own, unread, mistakes = _values(table, where)
         wrong += mistakes + _lacking(table, {**defaults, **common, **table}, where)
-        settings = _merged(for_all, make_absolute(own, folder))
+        settings = _merge(for_all, make_absolute(own, folder))
         unread |= unread_of_all.difference(own)
         jobs.append(
             Job(
@@ -306,12 +306,12 @@ def name_jobs(
     listed = [
         (folder_name(name), settings, folder_name(longer)) for name, settings, longer in listed
     ]
-    count = Counter(_folded(name) for name, _, _ in listed)
+    count = Counter(_fold_case(name) for name, _, _ in listed)
     taken: set[str] = set()
     return tuple(
         Job(
-            free_name(longer if count[_folded(name)] > 1 else name, taken),
-            _merged(defaults, make_absolute(settings, os.getcwd())),
+            free_name(longer if count[_fold_case(name)] > 1 else name, taken),
+            _merge(defaults, make_absolute(settings, os.getcwd())),
         )
         for name, settings, longer in listed
     )
@@ -320,10 +320,10 @@ def name_jobs(
 def free_name(name: str, taken: set[str]) -> str:
     """A name, with a number where it is taken already; it is taken from then on."""
     base, number = name, 1
-    while _folded(name) in taken:
+    while _fold_case(name) in taken:
         number += 1
         name = f"{base} {number}"
-    taken.add(_folded(name))
+    taken.add(_fold_case(name))
     return name
 
 
@@ -359,12 +359,12 @@ def bad_names(names: Iterable[str]) -> list[str]:
                 f"{where}: a folder is called after it, which cannot have this name: "
                 f"“{folder_name(name)}” can be one"
             )
-        if _folded(name) in taken:
+        if _fold_case(name) in taken:
             wrong.append(
-                f"jobs “{taken[_folded(name)]}” and “{name}”: some disks take their folders for "
+                f"jobs “{taken[_fold_case(name)]}” and “{name}”: some disks take their folders for "
                 f"one: rename one of them"
             )
-        taken[_folded(name)] = name
+        taken[_fold_case(name)] = name
     return wrong
 
 
@@ -435,7 +435,7 @@ def _lacking(own: Mapping[str, object], table: Mapping[str, object], where: str)
     return wrong
 
 
-def _merged(common: Mapping[str, object], own: Mapping[str, object]) -> dict[str, object]:
+def _merge(common: Mapping[str, object], own: Mapping[str, object]) -> dict[str, object]:
     """The settings of a job: its own, then those for all jobs, except those given by its voice or
     scene."""
     merged = {**common, **own}
@@ -460,6 +460,6 @@ def _nearest(key: str, known: tuple[str, ...], otherwise: str = "allowed are") -
     )
 
 
-def _folded(name: str) -> str:
+def _fold_case(name: str) -> str:
     """A name as disks compare it that do not distinguish capitals."""
     return unicodedata.normalize("NFC", name).casefold()

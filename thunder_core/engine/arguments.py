@@ -47,7 +47,12 @@ def request(args):
         name: array(args, name) for name in ("reference", "picture") if args.get(name) is not None
     }
     return Request(
-        **values, seed=seed(args), direction=asked(args), keep=keep(args), sums=sums(args), **arrays
+        **values,
+        seed=seed(args),
+        direction=read_brief(args),
+        keep=keep(args),
+        sums=sums(args),
+        **arrays,
     )
 
 
@@ -81,7 +86,7 @@ def keep(args):
     return Keep(unpack(motion, motion.shape[1] - 9), mask > 0.5)
 
 
-def asked(args):
+def read_brief(args):
     """The Brief of a request: its “direction” and what belongs to it; None if it has no direction.
     Raises BadRequest."""
     from ..direction import Brief, check, SPREAD

@@ -78,7 +78,7 @@ class MouthCurves:
     gap: np.ndarray
     width: np.ndarray
 
-    def shifted(self, frames: float) -> MouthCurves:
+    def shift(self, frames: float) -> MouthCurves:
         """The same so many frames later, its ends held."""
         time = np.arange(len(self.gap)) - frames
         return MouthCurves(
@@ -110,11 +110,11 @@ def find(
     expected: what the model expects of the voice.  text: what the voice says, "" if it is not
     known.
     """
-    demands, words = demanded(voice, text)
+    demands, words = find_demands(voice, text)
     whole, late = find_shift(mouth, expected, voice, tolerance)
     if whole is not None and whole.kind == OTHER:
         return [whole]
-    in_time = mouth.shifted(-late)
+    in_time = mouth.shift(-late)
     found = [] if whole is None else [whole]
     found += find_late_stretches(in_time, expected, voice, tolerance)
     found += find_open(in_time.gap, demands, tolerance)
@@ -185,7 +185,7 @@ def find_shift(
     late = best - REACH + _peak(agrees, best)
     if abs(late) < tolerance.late:
         return None, 0.0
-    return _shifted(late / FPS, start, end, whole=True), late
+    return _shift_finding(late / FPS, start, end, whole=True), late
 
 
 def _peak(curve: np.ndarray, best: int) -> float:
@@ -211,12 +211,12 @@ def find_late_stretches(
         for start, end in runs(is_off):
             if end - start >= _SHORTEST:
                 found.append(
-                    _shifted(float(np.median(late[start:end])) / FPS, start / FPS, end / FPS)
+                    _shift_finding(float(np.median(late[start:end])) / FPS, start / FPS, end / FPS)
                 )
     return found
 
 
-def _shifted(seconds: float, start: float, end: float, whole: bool = False) -> Finding:
+def _shift_finding(seconds: float, start: float, end: float, whole: bool = False) -> Finding:
     noticed = abs(seconds) / (_LATE_NOTICED if seconds > 0 else _EARLY_NOTICED)
     return Finding(SHIFTED, start, end, seconds, _lasting(noticed, end - start), whole=whole)
 
@@ -237,7 +237,7 @@ def _opening_told(voice: VoiceFeatures, rows: int) -> np.ndarray:
     return np.interp(np.arange(rows) / ENCODER_RATE * FPS, np.arange(voice.frames), at_frames)
 
 
-def demanded(voice: VoiceFeatures, text: str = "") -> tuple[list[Demand], Words]:
+def find_demands(voice: VoiceFeatures, text: str = "") -> tuple[list[Demand], Words]:
     """Sounds that demand closed lips, and words, of a voice and a text.
 
     With a text that the voice says, its letters count, and sounds without one do not.

@@ -280,7 +280,7 @@ class Spread:
         arrived, _ = self.ray.wait(awaited, num_returns=1, timeout=TURN)
         for one in arrived:
             if one in self.starting:
-                self._started(one)
+                self._handle_start(one)
             else:
                 self._event_of(one)
         for one, (slot, actor, since) in list(self.starting.items()):
@@ -294,7 +294,7 @@ class Spread:
                     f"keeps it: {advice}",
                 )
 
-    def _started(self, answer) -> None:
+    def _handle_start(self, answer) -> None:
         """Handle that a slot is ready or cannot bake."""
         slot, actor, _ = self.starting.pop(answer)
         try:
@@ -329,10 +329,10 @@ class Spread:
         # the machine's first slot to fail so often: the others have the same reason
         elif count > before:
             sentence = (
-                f"On the machine {_called(slot)} no baking process could be started "
+                f"On the machine {_name_of(slot)} no baking process could be started "
                 f"({why}): trying again"
             )
-            self.put({"event": "note", "sentence": sentence, "node": _called(slot)})
+            self.put({"event": "note", "sentence": sentence, "node": _name_of(slot)})
 
     def _refuse(self, slot: Slot, why: str) -> None:
         """Use a machine no more."""
@@ -340,11 +340,11 @@ class Spread:
             self.put(
                 {
                     "event": "note",
-                    "sentence": f"The machine {_called(slot)} cannot bake: {why}",
-                    "node": _called(slot),
+                    "sentence": f"The machine {_name_of(slot)} cannot bake: {why}",
+                    "node": _name_of(slot),
                 }
             )
-        self.refused[slot.node] = f"{_called(slot)}: {why}"
+        self.refused[slot.node] = f"{_name_of(slot)}: {why}"
 
     def _event_of(self, stream) -> None:
         """Handle the next event of a job."""
@@ -361,19 +361,19 @@ class Spread:
             self._lost(stream, error)
             return
         if event["event"] not in ("done", "failed"):
-            self.put(event | {"node": _called(slot)})
+            self.put(event | {"node": _name_of(slot)})
             return
         del self.running[stream]
         self.free[slot] = actor
         files = event.pop("files", None)
         if files is not None:
             event = _written(request, event, files, re.compile(self.request["of_takes"]))
-        self.put(event | {"node": _called(slot)})
+        self.put(event | {"node": _name_of(slot)})
 
     def _lost(self, stream, error: Exception) -> None:
         """Give a job whose machine is lost to another machine."""
         request, slot, _ = self.running.pop(stream)
-        job, node = request["job"], _called(slot)
+        job, node = request["job"], _name_of(slot)
         self.attempts[job] += 1
         if self.attempts[job] >= ATTEMPTS:
             sentence = (
@@ -430,7 +430,7 @@ def _written(request: dict, event: dict, content: dict[str, bytes], of_takes: re
         return {"event": "failed", "job": request["job"], "sentence": str(error), "log": ""}
 
 
-def _called(slot: Slot) -> str:
+def _name_of(slot: Slot) -> str:
     """A readable name of a machine: its name and the beginning of its id, since a test's machines
     share their name."""
     return f"{slot.host} {slot.node[:6]}".strip()

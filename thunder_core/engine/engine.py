@@ -501,7 +501,7 @@ class Engine:
         asked, seed: the motion is that of the take of this seed, sampled in this direction: exactly
         so if `as_asked`. Without a direction one is estimated from the motion. Raises BadRequest.
         """
-        motion = self._checked(motion)
+        motion = self._check_motion(motion)
         frames = min(motion.frames, speech.frames)
         voice, expectations = self.analyse(speech), None
         if asked is not None:
@@ -529,7 +529,7 @@ class Engine:
             expectations = self.scorer.expect(
                 start,
                 [take],
-                lambda: self.scorer.lips(self.scorer.requested(start, asked)),
+                lambda: self.scorer.lips(self.scorer.requested_motion(start, asked)),
                 breathe=True,
             )
         return self.scorer.grade([motion.part(slice(0, frames))], voice, expectations, asked)[0]
@@ -547,10 +547,10 @@ class Engine:
             raise BadRequest(
                 f"There is no tolerance “{tolerance}”: choose {', '.join(TOLERANCE_OF)}"
             )
-        motion = self._checked(motion)
+        motion = self._check_motion(motion)
         frames = min(motion.frames, speech.frames)
         voice = self.analyse(speech).part(0, frames)
-        expected = self.thunder.expected(voice, [NEUTRAL_TAKE])[0]
+        expected = self.thunder.expect(voice, [NEUTRAL_TAKE])[0]
         curves = [
             MouthCurves(*self._measures.gap_and_width(each))
             for each in (motion.part(slice(0, frames)), expected)
@@ -573,7 +573,7 @@ class Engine:
 
         recorded: the sound of the capture itself, which is asked first. Raises BadRequest.
         """
-        motion = self._checked(motion)
+        motion = self._check_motion(motion)
         if recorded is not None:
             match = match_sound(self._samples(recorded), self._samples(speech))
             if match.sure >= LIKELY:
@@ -600,7 +600,7 @@ class Engine:
     def listen(self, motion: Motion, voice: Speech | None = None) -> Speech:
         """The speech of a motion, in the voice of `voice` (None: an average one), as sound of the
         same length."""
-        motion = self._checked(motion)
+        motion = self._check_motion(motion)
         if voice is None:
             speaker = np.full(SPEAKER, SPEAKER**-0.5, np.float32)
         else:
@@ -650,7 +650,7 @@ class Engine:
         )
 
     def _kept(self, keep: Keep, frames: int) -> Inpainting:
-        x, mask = pack(self._checked(keep.motion)), np.asarray(keep.mask, bool)
+        x, mask = pack(self._check_motion(keep.motion)), np.asarray(keep.mask, bool)
         if mask.shape != x.shape or len(x) != frames:
             raise BadRequest(
                 f"The kept part has {len(x)} frames, the sound {frames}: choose the take of this "
@@ -667,7 +667,7 @@ class Engine:
             )
         return np.ascontiguousarray(speech.samples, np.float32)
 
-    def _checked(self, motion: Motion) -> Motion:
+    def _check_motion(self, motion: Motion) -> Motion:
         n = self.head.channels
         if (
             motion.frames < 1

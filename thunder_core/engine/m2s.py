@@ -110,10 +110,10 @@ def save_trained_mouth(folder: Path, head: Head) -> None:
     count = len(ids)
     place = {int(vertex): number for number, vertex in enumerate(ids)}
 
-    def padded(values):
+    def pad(values):
         return np.concatenate([values[ids], np.zeros((joints, *values.shape[1:]), values.dtype)])
 
-    template, weights = padded(head.v_template), padded(head.weights)
+    template, weights = pad(head.v_template), pad(head.weights)
     template[count:], weights[count:, 0] = head.joints, 1.0
     regressor = np.zeros((joints, count + joints), np.float32)
     regressor[:, count:] = np.eye(joints)
@@ -122,8 +122,8 @@ def save_trained_mouth(folder: Path, head: Head) -> None:
         np.savez_compressed(
             file,
             v_template=template,
-            shapedirs=padded(head.shapedirs),
-            posedirs=padded(head.posedirs),
+            shapedirs=pad(head.shapedirs),
+            posedirs=pad(head.posedirs),
             J_regressor=regressor,
             weights=weights,
             kintree_table=head.kintree_table,
@@ -140,7 +140,7 @@ def save_trained_mouth(folder: Path, head: Head) -> None:
             **(
                 {
                     "corrective_pairs": np.array(head.corrective_pairs),
-                    "correctives": padded(head.correctives),
+                    "correctives": pad(head.correctives),
                 }
                 if head.corrective_pairs
                 else {}

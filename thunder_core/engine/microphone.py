@@ -53,7 +53,7 @@ def record(name: str, path: str, enough: Event, on_level: Callable[[dict], None]
     """
     blocks: queue.SimpleQueue[Block] = queue.SimpleQueue()
     _check_space(path)
-    device = _within(PATIENCE, name, _opened, name, blocks)
+    device = _within(PATIENCE, name, _open, name, blocks)
     try:
         about = _write(path, blocks, enough, on_level)
     finally:
@@ -62,7 +62,7 @@ def record(name: str, path: str, enough: Event, on_level: Callable[[dict], None]
     if not about["seconds"]:
         Path(path).unlink()
         raise NoMicrophone(
-            f"{_called(name)} delivers no sound: reconnect it, or choose another microphone"
+            f"{_subject(name)} delivers no sound: reconnect it, or choose another microphone"
         )
     return about
 
@@ -118,7 +118,7 @@ def _found() -> list[dict]:
         return []  # this machine has no sound at all
 
 
-def _opened(name: str, blocks: "queue.SimpleQueue[Block]"):
+def _open(name: str, blocks: "queue.SimpleQueue[Block]"):
     """The microphone of that name, which has begun to record. Raises NoMicrophone."""
     found = _found()
     if not found:
@@ -128,7 +128,7 @@ def _opened(name: str, blocks: "queue.SimpleQueue[Block]"):
     chosen = next((each for each in found if each["name"] == name), None)
     if name and chosen is None:
         raise NoMicrophone(
-            f"{_called(name)} is not connected: connect it, or choose another microphone"
+            f"{_subject(name)} is not connected: connect it, or choose another microphone"
         )
     try:
         device = miniaudio.CaptureDevice(
@@ -144,7 +144,7 @@ def _opened(name: str, blocks: "queue.SimpleQueue[Block]"):
         device.start(listener)
     except miniaudio.MiniaudioError as error:
         raise NoMicrophone(
-            f"{_called(name)} cannot be opened ({error.args[0]}): close other programs that "
+            f"{_subject(name)} cannot be opened ({error.args[0]}): close other programs that "
             f"record, "
             "and check that Blender may use the microphone"
         ) from error
@@ -166,12 +166,12 @@ def _within(seconds: float, name: str, call: Callable, *args):
         return pool.submit(call, *args).result(seconds)
     except TimeoutError as error:
         raise NoMicrophone(
-            f"{_called(name)} does not respond: reconnect it, or choose another microphone"
+            f"{_subject(name)} does not respond: reconnect it, or choose another microphone"
         ) from error
     finally:
         pool.shutdown(wait=False)
 
 
-def _called(name: str) -> str:
+def _subject(name: str) -> str:
     """How a sentence begins that is about a microphone."""
     return f"The microphone “{name}”" if name else "The microphone"

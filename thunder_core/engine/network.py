@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import BadWeights
-from .weights import advice, damaged, GRAPH, read_weights, unusable
+from .weights import advice, GRAPH, read_error, read_weights, unusable
 
 CPU = "cpu"
 
@@ -41,7 +41,7 @@ class Network:
         BadWeights."""
         with self._opening:
             if self._run is None:
-                self._run = self._opened()
+                self._run = self._open()
 
     def begin(self) -> None:
         """Open it beside other work; what goes wrong is raised by the first call."""
@@ -53,7 +53,7 @@ class Network:
         if self._run is None:
             threading.Thread(target=open_it, name=f"opens {self.path.name}", daemon=True).start()
 
-    def _opened(self) -> Callable[..., list[np.ndarray]]:
+    def _open(self) -> Callable[..., list[np.ndarray]]:
         if self.device == CPU and self.path.with_suffix(GRAPH).exists():
             return Graph(self.path, self._threads)
         if not find_spec("torch"):
@@ -164,7 +164,7 @@ class Graph:
         except BadWeights:
             raise
         except OSError as error:
-            raise damaged(file, error) from error
+            raise read_error(file, error) from error
         except Exception as error:  # ONNX Runtime's, which share no class of their own
             raise unusable(file, "is no graph that ONNX Runtime can compute") from error
         self._inputs = {node.name: _KINDS[node.type] for node in self._session.get_inputs()}

@@ -92,8 +92,8 @@ class RunningRequest:
     directions that are known before.  threads: at most so many work on takes of their own.
     sums: of the face that plays the takes, as `Request`'s.  again: bool [2T], rows whose mouth is
     sampled again for other readings.
-    arrived: number of finished takes.  requested: of `_requested`, once it is known; requesting:
-    held while it is worked out.
+    arrived: number of finished takes.  requested: of `_expect_requested`, once it is known;
+    requesting: held while it is worked out.
     performances: of takes at work, by seed; preparing: held while one is worked out.
     """
 
@@ -145,7 +145,7 @@ class RunningRequest:
         """A portion's takes, one step after the other."""
         motions = self.sample(seeds)
         release_memory(self.voice.frames)
-        takes = self._finished(seeds, motions, self._expected(seeds))
+        takes = self._finish(seeds, motions, self._expect(seeds))
         release_memory(self.voice.frames)
         _report_memory(self.scorer.thunder.device, seeds, self.voice.frames)
         return takes
@@ -157,7 +157,7 @@ class RunningRequest:
 
         def expect() -> list[Take]:
             try:
-                expectations.set_result(self._expected(seeds))
+                expectations.set_result(self._expect(seeds))
             except BaseException as error:
                 expectations.set_exception(error)
                 raise
@@ -166,7 +166,7 @@ class RunningRequest:
 
         def sample() -> list[Take]:
             motions, expected = self.sample(seeds), expectations.result()
-            takes = self._finished(seeds, motions, expected)
+            takes = self._finish(seeds, motions, expected)
             release_memory(self.voice.frames)
             return takes
 
@@ -212,21 +212,24 @@ class RunningRequest:
             asked.is_variation(seed, first),
         )
 
-    def _expected(self, seeds: list[int]) -> list[Expectation] | None:
+    def _expect(self, seeds: list[int]) -> list[Expectation] | None:
         """The model's expectation for takes before they are sampled; None if their directions are
         not known yet."""
         if not (self.scored and self.follows):
             return None
         # With each take's own stresses, breaths and sounds, which would otherwise count as errors.
         return self.scorer.expect(
-            self.voice, self._performances(seeds), lambda: self._requested().lips, breathe=True
+            self.voice,
+            self._performances(seeds),
+            lambda: self._expect_requested().lips,
+            breathe=True,
         )
 
-    def _requested(self) -> Requested:
+    def _expect_requested(self) -> Requested:
         """What the model expects in the requested direction."""
         with self.requesting:  # threads that need it at the same time wait for the first
             if self.requested is None:
-                motion = self.scorer.requested(self.voice, self.asked)
+                motion = self.scorer.requested_motion(self.voice, self.asked)
                 both = [self.measures.of_style(each, self.voice) for each in self._both(motion)]
                 self.requested = Requested(self.scorer.lips(motion), both[0], both[-1])
             return self.requested
@@ -243,7 +246,7 @@ class RunningRequest:
         """A motion and, if that is another, what the face shows of it."""
         return [motion] if self.sums is None else [motion, self._seen(motion)]
 
-    def _finished(
+    def _finish(
         self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None
     ) -> list[Take]:
         """Takes with their scores and what is told of them."""
@@ -261,7 +264,7 @@ class RunningRequest:
             ]
         takes = []
         for motion, seed, score in zip(motions, seeds, scores):
-            opening, width, more = self._described(seed, motion)
+            opening, width, more = self._describe(seed, motion)
             about = self.about | {"seed": seed} | ({} if score is None else {"score": score.total})
             if self.asked is not None:
                 played_so = self.asked.is_as_asked(seed, self.seeds[0])
@@ -274,7 +277,7 @@ class RunningRequest:
             self.performances.pop(seed, None)
         return takes
 
-    def _described(self, seed: int, motion: Motion) -> tuple[np.ndarray, np.ndarray, dict]:
+    def _describe(self, seed: int, motion: Motion) -> tuple[np.ndarray, np.ndarray, dict]:
         """(opening [T], width [T], provenance) of a take's motion: of one that varies a direction,
         how much it shows."""
         more = {}
@@ -290,7 +293,7 @@ class RunningRequest:
         elif varies:
             line, requested = (
                 Line.of(motion.frames / FPS, self.voice.phrasing.weights),
-                self._requested(),
+                self._expect_requested(),
             )
             pairs = zip(self._both(motion), (requested.measures, requested.seen))
             more["shown"] = visible_deviations(

@@ -431,7 +431,7 @@ class Scorer:
             )
         return result
 
-    def requested(self, voice: VoiceFeatures, asked: Brief) -> Motion:
+    def requested_motion(self, voice: VoiceFeatures, asked: Brief) -> Motion:
         """What the model expects in the direction that was requested."""
         wanted = over_frames(asked.requested, voice.frames)
         if asked.marks:
@@ -439,13 +439,13 @@ class Scorer:
                 np.repeat(wanted, voice.frames, 0) if len(wanted) == 1 else wanted.copy(),
                 asked.marks,
             )
-        return self.thunder.expected(voice, [Performance(0, wanted)])[0]
+        return self.thunder.expect(voice, [Performance(0, wanted)])[0]
 
     def expected_lips(
         self, voice: VoiceFeatures, takes: Sequence[Performance], breathe: bool = False
     ) -> list[np.ndarray]:
         """The lips that the model expects for a sound in the style of each take, each as `lips`."""
-        return [self.lips(motion) for motion in self.thunder.expected(voice, takes, breathe)]
+        return [self.lips(motion) for motion in self.thunder.expect(voice, takes, breathe)]
 
     def opinion(self, motion: Motion, voice: VoiceFeatures, expectation: Expectation) -> Opinion:
         """The judge's opinion of a motion of the sound."""

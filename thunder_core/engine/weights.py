@@ -47,7 +47,7 @@ def unusable(path: Path, reason: str) -> BadWeights:
     )
 
 
-def damaged(path: Path, error: Exception) -> BadWeights:
+def read_error(path: Path, error: Exception) -> BadWeights:
     """The error for a file of weights that could not be read."""
     if isinstance(error, FileNotFoundError):
         return unusable(path, "is missing")
@@ -81,7 +81,7 @@ def read_config(path: Path) -> dict:
             raise unusable(path, f"is larger than {_LONGEST_CARD >> 20} MB")
         card = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise damaged(path, error) from error
+        raise read_error(path, error) from error
     config = card.get("config") if isinstance(card, dict) else None
     if not isinstance(config, dict):
         raise unusable(path, "has no configuration")
@@ -155,7 +155,7 @@ def _read(
     except Unusable as reason:
         raise unusable(arrays_path, str(reason)) from None
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise damaged(arrays_path, error) from error
+        raise read_error(arrays_path, error) from error
 
 
 def read_sizes(path: Path, kind: Callable, **given: type):
@@ -166,7 +166,7 @@ def read_sizes(path: Path, kind: Callable, **given: type):
 def sizes_of(path: Path, config: dict, kind: Callable, **given: type):
     """`typed` of a configuration that was read from the card of `path`. Raises BadWeights."""
     try:
-        return typed(kind, config, **given)
+        return build_config(kind, config, **given)
     except Unusable as reason:
         raise unusable(path.with_suffix(".json"), str(reason)) from None
     except (TypeError, ValueError) as error:
@@ -203,7 +203,7 @@ def _check_array(name: str, array: np.ndarray) -> None:
         raise Unusable(f"holds a spread that is not positive (in {name})")
 
 
-def typed(kind: Callable, config: dict, **given: type):
+def build_config(kind: Callable, config: dict, **given: type):
     """kind(**config), if the values have the types of the dataclass's fields or of `given`.
 
     Raises ValueError; callers turn it into BadWeights.

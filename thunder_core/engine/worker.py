@@ -182,7 +182,7 @@ class Worker:
             # The work checks the flag at each progress report. If that takes longer than an
             # animator waits, the answer is sent from here, and later results of the work are
             # dropped.
-            threading.Timer(CANCEL_PATIENCE, self._fail, (target, _cancelled())).start()
+            threading.Timer(CANCEL_PATIENCE, self._fail, (target, _cancellation())).start()
         self._done(number, {"found": flag is not None})
 
     def _client_is_gone(self):
@@ -245,7 +245,7 @@ class Worker:
                 os.chdir(self.folder)
         try:
             if flag.is_set():
-                raise _cancelled()
+                raise _cancellation()
             action = self.VERBS.get(verb)
             if action is None:
                 raise BadRequest(
@@ -272,12 +272,12 @@ class Worker:
         except BaseException as error:
             # A client that cancels takes its folder away at once: its line may come after that.
             if isinstance(error, FileNotFoundError) and flag.wait(CANCEL_PATIENCE):
-                self._fail(number, _cancelled())
+                self._fail(number, _cancellation())
                 return
             traceback.print_exception(type(error), error, error.__traceback__)
             self._fail(number, explain(error, verb))
 
-    def _loaded(self, progress):
+    def _load_engine(self, progress):
         if self.engine is None:
             progress(0.02, "Loading the engine")  # after the sound is read
             # importing makes millions of objects and drops few: looking for these takes a tenth of
@@ -316,7 +316,7 @@ class Worker:
     def _hello(self, args, progress):
         from importlib.metadata import version
 
-        info = self._loaded(progress).info()
+        info = self._load_engine(progress).info()
         versions = {
             "python": ".".join(map(str, sys.version_info[:3])),
             "numpy": version("numpy"),
@@ -332,7 +332,7 @@ class Worker:
         is_silent = not speech.samples.any()
         if is_silent:  # said before anything is loaded
             progress.give({"event": UNSPOKEN, "silent": True})
-        engine = self._loaded(progress)
+        engine = self._load_engine(progress)
         number = itertools.count(1)
 
         @functools.cache
@@ -345,21 +345,21 @@ class Worker:
             shared = {name: info[name] for name in ("engine", "channels", "weights", "device")}
             return {**shared, "fps": FPS, "audio": running.about["audio"], "folder": folder}
 
-        def noticed(what):
+        def send_note(what):
             if what == UNCLEAR:
                 progress.give({"event": UNCLEAR})
             elif not is_silent:
                 progress.give({"event": UNSPOKEN, "silent": False})
 
-        def arrived(take):
+        def send_take(take):
             answer = _save_take(take, folder, next(number))
             progress.give({"event": "take", "take": answer, **about()})
             return answer
 
-        running, sound_seconds = engine.begin(speech, request, progress, noticed), speech.seconds
+        running, sound_seconds = engine.begin(speech, request, progress, send_note), speech.seconds
         del speech  # of an hour it has .23 GB, and takes need only its features
         return {
-            "takes": running.run(arrived),
+            "takes": running.run(send_take),
             **about(),
             "sound_seconds": sound_seconds,
             "seconds": time.monotonic() - started,
@@ -371,7 +371,7 @@ class Worker:
         request = arguments.request(args)
         frame = check_whole("frame", args.get("frame"), 0, LAST_FRAME)
         speech = self._sound(args, progress, may_be_silent=not request.listening)
-        engine = self._loaded(progress)
+        engine = self._load_engine(progress)
         progress(0.3, "Sampling the take again")
         return {"weights": engine.weights, **engine.explain(speech, request, frame)}
 
@@ -379,8 +379,8 @@ class Worker:
         folder = self._folder_for_arrays(args)
         motion = self._motion(args)
         speech = self._sound(args, progress)
-        asked, seed = arguments.asked(args), arguments.seed(args)
-        score = self._loaded(progress).score(speech, motion, asked, seed)
+        asked, seed = arguments.read_brief(args), arguments.seed(args)
+        score = self._load_engine(progress).score(speech, motion, asked, seed)
         file = os.path.join(folder, "score_per_frame.npy")
         save_array(file, score.per_frame)
         return {"total": float(score.total), "heard": float(score.heard), "per_frame": file}
@@ -392,7 +392,7 @@ class Worker:
             # a film without sound, or in a format that nothing here reads: the mouth tells it
             with contextlib.suppress(BadSound):
                 recorded = self._sound(args, progress, "recorded", may_be_silent=True)
-        engine = self._loaded(progress)
+        engine = self._load_engine(progress)
         progress(0.3, "Finding the offset")
         match, by = engine.align(speech, motion, recorded)
         return {
@@ -405,7 +405,7 @@ class Worker:
     def _check(self, args, progress):
         motion, text = self._motion(args), _transcript({"text": "", **args})
         speech = self._sound(args, progress)
-        engine = self._loaded(progress)
+        engine = self._load_engine(progress)
         progress(0.2, "Checking the lips")
         return {
             "findings": [
@@ -417,7 +417,7 @@ class Worker:
     def _closures(self, args, progress):
         text = _transcript(args)
         speech = self._sound(args, progress)
-        engine = self._loaded(progress)
+        engine = self._load_engine(progress)
         progress(0.2, "Analyzing the voice")
         closures, pauses, words = engine.closures(speech, text)
         answer = [[each.text, each.seconds, each.sure, each.word] for each in closures]
@@ -430,7 +430,7 @@ class Worker:
     def _spoken(self, args, progress):
         text = _transcript(args)
         speech = self._sound(args, progress)
-        engine = self._loaded(progress)
+        engine = self._load_engine(progress)
         progress(0.2, "Finding words and sounds")
         sounds, words, matches = engine.spoken(speech, text)
         return {
@@ -445,7 +445,7 @@ class Worker:
         motion = self._motion(args)
         voice = None if args.get("voice") is None else self._sound(args, progress, "voice")
         out = arguments.text(args, "out")
-        engine = self._loaded(progress)
+        engine = self._load_engine(progress)
         progress(0.2, "Generating speech")
         speech = engine.listen(motion, voice)
         write_sound(out, speech)
@@ -560,7 +560,7 @@ class _Progress:
 
     def __call__(self, fraction, message=""):
         if self.flag.is_set():
-            raise _cancelled()
+            raise _cancellation()
         now = time.monotonic()
         if now - self.last[0] < PROGRESS_EVERY and message == self.last[1]:
             return
@@ -577,7 +577,7 @@ class _Progress:
     def give(self, event):
         """Send the client an event other than progress, unless the request was cancelled."""
         if self.flag.is_set():
-            raise _cancelled()
+            raise _cancellation()
         self.worker._send({"id": self.number, **event})
 
 
@@ -687,7 +687,7 @@ def _lacks(error):
     )
 
 
-def _cancelled():
+def _cancellation():
     return Cancelled("Cancelled, nothing was changed")
 
 

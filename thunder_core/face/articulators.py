@@ -121,7 +121,7 @@ class Articulators:
         ]
         ends = np.cumsum([len(part) for part in rows])
         return (
-            self.points.combined(np.concatenate(rows)),
+            self.points.average(np.concatenate(rows)),
             slice(ends[0], ends[1]),
             slice(ends[1], ends[2]),
         )
@@ -144,7 +144,7 @@ class Articulators:
     @cached_property
     def _tongue_tip(self) -> SkinnedPoints:
         """The tongue's tip and the upper edge."""
-        return self.points.combined(
+        return self.points.average(
             np.concatenate([np.eye(3, len(self.points.rest))[2:], self._shares_of(self.upper_edge)])
         )
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from ..errors import BadHead
-from ..progress import result, scaled
+from ..progress import rescale, result
 from ..types import Motion
 from .head import HEAD_FILE
 from .lips import height_gap
@@ -154,8 +154,8 @@ class RigMeter:
 
     def prepare(self) -> Generator[float, None, None]:
         """Load what measuring needs, in steps."""
-        yield from scaled(self.driver.prepare(), 0.0, 0.0)
-        yield from scaled(prepare(), 0.0, 0.0)
+        yield from rescale(self.driver.prepare(), 0.0, 0.0)
+        yield from rescale(prepare(), 0.0, 0.0)
 
     def read(self, values: np.ndarray) -> Motion:
         """The motion that values [T, tracks] show."""
@@ -174,19 +174,19 @@ class RigMeter:
             )
         )
 
-    def displaced(self, values: np.ndarray, off: np.ndarray) -> np.ndarray:
+    def displacements(self, values: np.ndarray, off: np.ndarray) -> np.ndarray:
         """How far errors [T, tracks] in values [T, tracks] move everything, [T, places, 3] mm."""
         return self.places(values + off) - self.places(values)
 
     def pulls(self) -> Generator[float, None, tuple[np.ndarray, np.ndarray]]:
         """Returns the movement of each point by a unit of each track, [tracks, places, 3] mm, and
         the largest in each group, [tracks, 4]; yields progress."""
-        each, still, driven = yield from scaled(self._driven(), 0.0, 0.5)
+        each, still, driven = yield from rescale(self._driven(), 0.0, 0.5)
         span = driven.max(0)
         step = np.where(span > 1e-9, _PROBE * span, 1.0)
         rest = np.array([track.rest for track in self.driver.tracks], float)
         values = np.concatenate([rest[None], rest + np.diag(step)])
-        probed = yield from scaled(
+        probed = yield from rescale(
             in_pieces(len(values), lambda rows: self.places(values[rows])), 0.5, 1.0
         )
         pull = (probed[1:] - probed[:1]) / step[:, None, None]

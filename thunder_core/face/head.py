@@ -165,7 +165,7 @@ def _read_npz(path):
         ) from None
 
 
-def _required(path, data, name):
+def _require_array(path, data, name):
     """An array of numbers that a file must have."""
     if name not in data:
         raise BadHead(
@@ -183,7 +183,7 @@ def _required(path, data, name):
 def _array(path, data, name):
     """Numbers of a file as float32."""
     with np.errstate(over="ignore"):  # too large values become infinite and are refused
-        value = np.ascontiguousarray(_required(path, data, name), dtype=np.float32)
+        value = np.ascontiguousarray(_require_array(path, data, name), dtype=np.float32)
     if not np.isfinite(value).all():
         raise BadHead(
             f"{name} in {path.name} contains NaN or infinite numbers: choose another file"
@@ -194,7 +194,7 @@ def _array(path, data, name):
 def _whole(path, data, name):
     """Whole numbers of a file, such as the vertices of a face, as int32. Numbers beyond it would
     wrap round to others."""
-    value = _required(path, data, name)
+    value = _require_array(path, data, name)
     limits = np.iinfo(np.int32)
     if value.size:
         if value.dtype.kind == "f" and not (
@@ -214,7 +214,7 @@ def _whole(path, data, name):
 
 def _rig(path, data):
     """Fields of `Head` that every FLAME-format file has."""
-    kintree = _required(
+    kintree = _require_array(
         path, {"kintree_table": [[-1, 0, 1, 1, 1], range(5)]} | data, "kintree_table"
     )
     # FLAME files store the root's missing parent as an unsigned −1

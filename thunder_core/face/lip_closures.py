@@ -109,13 +109,13 @@ def _restore_contacts(
     somewhere."""
     touched = (was <= TOUCH_MM) & (share >= 1.0)[:, None]
 
-    def parted(motion, rows):
+    def is_parted(motion, rows):
         return (touched[rows] & (lips.gap(motion, names) > np.maximum(TOUCH_MM, was[rows]))).any(
             axis=1
         )
 
     everything = np.arange(after.frames)
-    rows = np.flatnonzero(parted(after, everything))
+    rows = np.flatnonzero(is_parted(after, everything))
     if not len(rows):
         return after
     mouth = in_group(names, MOUTH)
@@ -123,7 +123,7 @@ def _restore_contacts(
     low, high = np.zeros(len(rows)), np.ones(len(rows))
     for _ in range(_HALVINGS):
         between = (low + high) / 2
-        open_still = parted(_blend_back(before, after, mouth, between, rows), rows)
+        open_still = is_parted(_blend_back(before, after, mouth, between, rows), rows)
         low, high = np.where(open_still, low, between), np.where(open_still, between, high)
     steps[rows] = low
     # Neighbours are also moved slightly, so that no single frame jumps; each gets at least its
@@ -220,7 +220,10 @@ def _closure_at(gap: np.ndarray, at: float, fps: float) -> tuple[int, int]:
     while last < len(gap) - 1 and gap[last + 1] < PARTED_MM / 2:
         last += 1
     furthest = max(2, round(_FURTHEST * fps))
-    left, right = _opened_frame(gap, first, -1, furthest), _opened_frame(gap, last, 1, furthest)
+    left, right = (
+        _reopening_frame(gap, first, -1, furthest),
+        _reopening_frame(gap, last, 1, furthest),
+    )
     if min(gap[left], gap[right]) < PARTED_MM / 2 or (last - first + 1) / fps > 0.5:
         raise BadRequest(
             "The lips rest together around this frame, they do not close for a sound: there is "
@@ -316,7 +319,7 @@ def _closed_runs(gap: np.ndarray) -> list[np.ndarray]:
     return runs(np.flatnonzero(gap <= TOUCH_MM))
 
 
-def _opened_frame(gap: np.ndarray, start: int, step: int, furthest: int) -> int:
+def _reopening_frame(gap: np.ndarray, start: int, step: int, furthest: int) -> int:
     """The frame beside a closure at which the mouth is open again: well open, or as open as it
     gets."""
     result = start

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ..channels import LIP_OPENERS, LIP_PRESS, reordered
+from ..channels import LIP_OPENERS, LIP_PRESS, reorder
 from ..errors import BadHead
 from ..rotation import rotvec_to_matrix
 from ..types import Motion
@@ -94,7 +94,7 @@ class Lips:
         motion's (None: the head's own)."""
         if not channels:
             return np.asarray(motion.expression, np.float64)
-        return reordered(motion.expression, channels, self.names)
+        return reorder(motion.expression, channels, self.names)
 
     def gap(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
         """Gap along the lips, [T, P] millimetres; below zero they intersect."""

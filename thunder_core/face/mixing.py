@@ -107,7 +107,7 @@ def mix(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarray)
     )
     mouth, _, gaze, head = (weights[:, :, part] for part in range(len(PARTS)))
 
-    def turned(name, share):
+    def blend_rotations(name, share):
         still = np.zeros_like(motions[0].jaw)
         parts = [getattr(motion, name) for motion in motions]
         if all(part is None for part in parts):
@@ -119,9 +119,9 @@ def mix(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarray)
 
     result = Motion(
         np.asarray(expression, np.float64),
-        np.asarray(turned("jaw", mouth), np.float64),
-        turned("head", head),
-        turned("eyes", gaze),
+        np.asarray(blend_rotations("jaw", mouth), np.float64),
+        blend_rotations("head", head),
+        blend_rotations("eyes", gaze),
         motions[0].fps,
     )
     # elsewhere the mouth is one take's: its lips are unchanged

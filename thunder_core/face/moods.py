@@ -270,7 +270,7 @@ class MoodPoses:
         """
         columns = self._columns(name)
         level = x[:, columns].mean(1)
-        free = self._unrounded(x) if name.startswith((*_CORNERS, "mouthFrown")) else 1.0
+        free = self._freedom_from_rounding(x) if name.startswith((*_CORNERS, "mouthFrown")) else 1.0
         lacks = smooth((1 - _LIVES) * np.maximum(least * free - level, 0.0), _HELD_EASE)
         sides = x[:, columns].mean(0)
         shares = (
@@ -282,7 +282,7 @@ class MoodPoses:
             x[:, columns] + lacks[:, None] * shares / shares.mean(), 0.0, LARGEST_VALUE
         )
 
-    def _unrounded(self, x: np.ndarray) -> np.ndarray:
+    def _freedom_from_rounding(self, x: np.ndarray) -> np.ndarray:
         """Where corners are free of a rounded sound [T], 0 … 1, in x [T, n]."""
         return 1 - _ahead(np.clip(x[:, self.round].sum(1) / _ROUND, 0.0, 1.0))
 
@@ -303,7 +303,7 @@ class MoodPoses:
             x[:, self.close] += shut * (
                 np.clip(jaw[:, 0] / JAW_OPEN_RADIANS, 0, 1) - x[:, self.close]
             )
-        unrounded = self._unrounded(x)
+        unrounded = self._freedom_from_rounding(x)
         leaning = {name + leans: value for name, value in pose.leaning.items()}
         for names, bound in (
             (pose.least, np.maximum),

@@ -14,7 +14,7 @@ from itertools import product
 
 import numpy as np
 
-from ..channels import JAW_OPEN_RADIANS, reordered
+from ..channels import JAW_OPEN_RADIANS, reorder
 from ..rotation import rotvec_to_matrix
 from ..types import Motion
 from . import regions
@@ -130,7 +130,7 @@ class Fit:
             free = result + right @ inverse
             out = ((free < self.low) | (free > self.high)).any(1)
             if out.any():
-                free[out] = self._bounded((right + result @ normal)[out], normal, free[out])
+                free[out] = self._solve_bounded((right + result @ normal)[out], normal, free[out])
             result = free
         return np.clip(self._meet(result, wanted, turn, inverse), -MOST, MOST)
 
@@ -141,9 +141,9 @@ class Fit:
         gap = self._gap_force * self.gap(left)[:, :, None]
         np.add.at(force, (slice(None), self.upper), gap * self.upper_shares[..., None])
         np.subtract.at(force, (slice(None), self.lower), gap * self.lower_shares[..., None])
-        return self.points.transposed(force, turn) - coefficients * self.size**-2.0
+        return self.points.apply_transpose(force, turn) - coefficients * self.size**-2.0
 
-    def _bounded(self, right, normal, start):
+    def _solve_bounded(self, right, normal, start):
         """Coordinate descent for the bounds; right [T, n]."""
         result = np.clip(start, self.low, self.high)
         left = right - result @ normal
@@ -223,7 +223,7 @@ class Retarget:
         """Target positions of the other head's points, [T, K, 3] metres, for a motion of the
         bundled head."""
         bundled = self.bundled.points
-        expression = reordered(
+        expression = reorder(
             motion.expression, channels or self.bundled_channels, self.bundled_channels
         )
         placed = bundled.place(expression, rotvec_to_matrix(motion.jaw))

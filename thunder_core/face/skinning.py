@@ -81,7 +81,7 @@ class SkinnedPoints:
             pair_shapes=shapes,
         )
 
-    def combined(self, shares: np.ndarray) -> SkinnedPoints:
+    def average(self, shares: np.ndarray) -> SkinnedPoints:
         """Points that are always means of these: shares [M, K], how much of each point is in each
         of them, rows that add up to 1.
 
@@ -106,7 +106,7 @@ class SkinnedPoints:
         """Directions relative to the joint, [n, K, 3]: the part that the jaw rotates."""
         return self.directions - self.joint_directions[:, None]
 
-    def _shaped(self, coefficients: np.ndarray, more: np.ndarray) -> np.ndarray:
+    def _shape(self, coefficients: np.ndarray, more: np.ndarray) -> np.ndarray:
         """Positions [T, K, 3] before the jaw turns; more [T, 3, 3]: its rotation matrix less the
         identity."""
         frames, n = coefficients.shape
@@ -123,14 +123,14 @@ class SkinnedPoints:
         """Positions [T, K, 3] at coefficients [T, n] and jaw rotation matrices [T, 3, 3], neck
         still."""
         more = turn - np.eye(3)
-        shaped = self._shaped(coefficients, more)
+        shaped = self._shape(coefficients, more)
         arm = shaped - self.joint - (coefficients @ self.joint_directions)[:, None]
         return shaped + self.jaw_weight[:, None] * (arm @ more.transpose(0, 2, 1))
 
     def heights(self, coefficients: np.ndarray, turn: np.ndarray) -> np.ndarray:
         """The positions' heights (y) alone, [T, K], in less time; arguments as for `place`."""
         more = turn - np.eye(3)
-        shaped = self._shaped(coefficients, more)
+        shaped = self._shape(coefficients, more)
         hinge = self.joint + coefficients @ self.joint_directions
         lift = np.einsum("tkc,tc->tk", shaped, more[:, 1]) - (hinge * more[:, 1]).sum(1)[:, None]
         return shaped[..., 1] + self.jaw_weight * lift
@@ -151,7 +151,7 @@ class SkinnedPoints:
         more = turn[:, 1] - np.eye(3)[1]  # the row that makes heights
         return self.directions[channel, :, 1] + self.jaw_weight * (more @ self.lever[channel].T)
 
-    def transposed(self, force: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    def apply_transpose(self, force: np.ndarray, turn: np.ndarray) -> np.ndarray:
         """The slope's transpose at each frame's turn [T, 3, 3] applied to forces [T, K, 3]: [T,
         n]."""
         n = len(self.directions)

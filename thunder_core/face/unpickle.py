@@ -89,11 +89,11 @@ _HASHED = {
 }
 
 
-def _limited(step, hashed=slice(0)):
+def _limit_steps(step, hashed=slice(0)):
     """An instruction of the unpickler that is counted, after a look at what it will hash (a part of
     the stack)."""
 
-    def counted(self):
+    def run_step(self):
         self.steps += 1
         if self.steps > _MOST_STEPS:
             raise _Refused("has more parts than a FLAME model")
@@ -102,7 +102,7 @@ def _limited(step, hashed=slice(0)):
             raise _Refused("keys a dictionary or set by something that is neither text nor number")
         step(self)
 
-    return counted
+    return run_step
 
 
 class _FlameUnpickler(pickle._Unpickler):
@@ -115,7 +115,7 @@ class _FlameUnpickler(pickle._Unpickler):
     """
 
     dispatch = {
-        code: _limited(step, _HASHED.get(code, slice(0)))
+        code: _limit_steps(step, _HASHED.get(code, slice(0)))
         for code, step in pickle._Unpickler.dispatch.items()
     }
 
@@ -139,7 +139,7 @@ class _FlameUnpickler(pickle._Unpickler):
         # Python's own implementation allocates the claimed size before it reads.
         self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
 
-    dispatch[pickle.BYTEARRAY8[0]] = _limited(load_bytearray8)
+    dispatch[pickle.BYTEARRAY8[0]] = _limit_steps(load_bytearray8)
 
     def get_extension(self, code):
         raise _Refused("uses pickle extension codes, which a head never needs")

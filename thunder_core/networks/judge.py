@@ -71,7 +71,7 @@ def hann(frames: int, like: Tensor) -> Tensor:
     return torch.hann_window(frames + 2, periodic=False)[1:-1].to(like)[None, None]
 
 
-def smoothed(x: Tensor) -> Tensor:
+def smooth(x: Tensor) -> Tensor:
     """The mean [B, T] of values [B, T] around each frame, over SMOOTH of them; beyond the ends they
     are held."""
     kernel = hann(SMOOTH, x)
@@ -94,7 +94,7 @@ def standard(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return (x - middle[:, None]) / deviation[:, None], middle, deviation
 
 
-def _lagged(x: Tensor) -> Tensor:
+def _lag(x: Tensor) -> Tensor:
     """Curves [..., T] delayed by each of LAGS, zero where they are unknown: [..., LAGS, T]."""
     frames = torch.arange(x.shape[-1], device=x.device)
     at = frames - torch.tensor(LAGS, device=x.device)[:, None]
@@ -134,7 +134,7 @@ class Guesses:
         near, square = _near(torch.stack([curves, curves * curves], 1), weight).unbind(1)
         of_all = count[:, None, None]
         return cls(
-            curves, weight, count, near / of_all, square / of_all, weight[:, None] * _lagged(weight)
+            curves, weight, count, near / of_all, square / of_all, weight[:, None] * _lag(weight)
         )
 
     def near_correlations(self, own: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ class Guesses:
         """Mean products [B, c, k, LAGS] of standardised curves [B, c, T], delayed by each of LAGS,
         with their guesses."""
         products = (
-            _lagged(own)[:, :, None] * self.curves[:, :, :, None] * self.lag_weight[:, None, None]
+            _lag(own)[:, :, None] * self.curves[:, :, :, None] * self.lag_weight[:, None, None]
         )
         return products.sum(-1) / self.lag_weight.sum(-1).clamp_min(1.0)[:, None, None]
 
@@ -196,7 +196,7 @@ _LEAST_SMILE = 1e-3
 _LEAST_UNIT = 1.0  # mm: lower bound of the normalising distance
 
 
-def counted(speech: Tensor, there: Tensor) -> Tensor:
+def score_weight(speech: Tensor, there: Tensor) -> Tensor:
     """Weight [B, T], 0 or 1, of the frames that count in a score (`score.voiced`), of speech
     features [B, T, d]; there: bool [B, T], of a clip."""
     sounds = (speech[..., -1] > VOICED) & there
@@ -213,7 +213,7 @@ def _usual_size(lips: Tensor, weight: Tensor) -> Tensor:
     return mean(opening_and_width(lips)[0].clamp_min(0), weight)
 
 
-def _misplaced(expected: Tensor, weight: Tensor) -> Tensor:
+def _misplacement(expected: Tensor, weight: Tensor) -> Tensor:
     """Mean distance [B] of expected lips [B, T, 4, 3] from themselves 120 ms earlier or later,
     mm."""
     frames = torch.arange(expected.shape[1], device=expected.device)
@@ -250,7 +250,7 @@ class Expected:
         held = held_smile(lips, silence)
         lips = lips - held
         places = standard(1e3 * lips.flatten(2), weight)[0]
-        return cls(held, lips, places, _usual_size(lips, weight), _misplaced(lips, weight))
+        return cls(held, lips, places, _usual_size(lips, weight), _misplacement(lips, weight))
 
 
 @dataclass(frozen=True)
@@ -296,7 +296,7 @@ def left_open(speech: Tensor, lips: Tensor) -> Tensor:
     labial = speech[..., -SAID:-LOUDNESS][..., _CLOSING].sum(-1)
     opening = opening_and_width(lips)[0]
     least = -F.max_pool1d(-opening[:, None], 2 * _BESIDE + 1, 1, _BESIDE)[:, 0]
-    return _PER_MM * smoothed(labial * (least - CLOSED_MM).clamp(0, _MOST_OPEN_MM))
+    return _PER_MM * smooth(labial * (least - CLOSED_MM).clamp(0, _MOST_OPEN_MM))
 
 
 def too_small(lips: Tensor, asked: Tensor, weight: Tensor) -> Tensor:
@@ -340,13 +340,12 @@ def quiet(speech: Tensor) -> Tensor:
     # that was laid on them.
     silent = silence(speech)[:, None]
 
-    def pooled(x: Tensor, frames: int) -> Tensor:
+    def pool(x: Tensor, frames: int) -> Tensor:
         return F.max_pool1d(F.pad(x, (frames // 2, frames // 2), mode="replicate"), frames, 1)
 
     near = F.avg_pool1d(F.pad(silent, (1, 1), mode="replicate"), 3, 1)
-    long = pooled(
-        -pooled(-(near > SILENT).to(speech), _SHORTEST_SILENCE),
-        _SHORTEST_SILENCE + 2 * _QUIET_BESIDE,
+    long = pool(
+        -pool(-(near > SILENT).to(speech), _SHORTEST_SILENCE), _SHORTEST_SILENCE + 2 * _QUIET_BESIDE
     )
     ease = hann(2 * _QUIET_BESIDE - 1, speech)
     return F.conv1d(F.pad(long, 2 * (_QUIET_BESIDE - 1,), mode="replicate"), ease / ease.sum())[
@@ -422,7 +421,7 @@ class Judge(Network):
         self.hard_body = _Convolutions(w // 2, config.kernel, config.dilations[:2])
         self.hard_out = nn.Linear(w // 2, 1)
 
-    def predicted(self, speech: Tensor) -> Tensor:
+    def predict(self, speech: Tensor) -> Tensor:
         """Opening and width [B, 2, T] that speech features [B, T, d] predict, in deviations above
         the usual."""
         half = TAPS // 2
@@ -441,7 +440,11 @@ class Judge(Network):
             if there is None
             else there
         )
-        weight, silence, predicted = counted(speech, there), quiet(speech), self.predicted(speech)
+        weight, silence, predicted = (
+            score_weight(speech, there),
+            quiet(speech),
+            self.predict(speech),
+        )
         both = Expected.of(expected, silence, weight), Expected.of(asked, silence, weight)
         curves = torch.stack(
             [
@@ -457,7 +460,7 @@ class Judge(Network):
         said = self.speech_in(speech[..., -SAID:])
         return Reference(speech, there, weight, said, *both, predicted, Guesses.of(guesses, weight))
 
-    def _compared(self, lips: Tensor, known: Reference) -> Tensor:
+    def _compare(self, lips: Tensor, known: Reference) -> Tensor:
         """Comparison of lips [B, T, 4, 3] with the expectations of their sound [B, T, n]."""
         own = standard(1e3 * lips.flatten(2), known.weight)[0]
         places = [(each.places, own - each.places) for each in (known.played, known.asked)]
@@ -507,7 +510,7 @@ class Judge(Network):
             [self._apart(lips, each, known.weight) for each in (known.played, known.asked)], -1
         )
         x = known.said + self.lips_in(
-            torch.cat([where, 3 * moved, self._compared(lips, known), apart], -1)
+            torch.cat([where, 3 * moved, self._compare(lips, known), apart], -1)
         )
         if self.hear_in is not None:
             x = x + self.hear_in(torch.cat([features, evidence[..., None] / 3], -1))
@@ -537,16 +540,16 @@ class Judge(Network):
             if there is None
             else there
         )
-        weight = counted(speech, there)
+        weight = score_weight(speech, there)
         of_sound = _PER_DOUBT * doubt(speech, weight) - _PER_STEADY * steadiness(asked, weight)
         return (
-            self.unexpected(lips, asked, opening, weight) @ self.by_correlation
+            self.decorrelation(lips, asked, opening, weight) @ self.by_correlation
             + too_small(lips, asked, weight)
             + of_sound
         )
 
     @staticmethod
-    def unexpected(lips: Tensor, expected: Tensor, opening: Tensor, weight: Tensor) -> Tensor:
+    def decorrelation(lips: Tensor, expected: Tensor, opening: Tensor, weight: Tensor) -> Tensor:
         """Lack of correlation of the lips' opening with both expectations over the weighted frames,
         [B, 2].
 
@@ -566,7 +569,7 @@ class Judge(Network):
         distance = _distance(lips, expected, weight)
         of_clip = (FLOOR + mean(distance, weight)).log()
         return torch.stack(
-            [(FLOOR + smoothed(distance)).log(), of_clip[:, None].expand_as(distance)], -1
+            [(FLOOR + smooth(distance)).log(), of_clip[:, None].expand_as(distance)], -1
         )
 
     def hard(self, speech: Tensor, expected: Tensor, there: Tensor | None = None) -> Tensor:
@@ -578,5 +581,5 @@ class Judge(Network):
             else there
         )
         where = (expected - held_smile(expected, quiet(speech))).flatten(2) * (1e3 / _MILLIMETRES)
-        known = torch.cat([speech[..., -SAID:], self.predicted(speech).transpose(1, 2), where], -1)
+        known = torch.cat([speech[..., -SAID:], self.predict(speech).transpose(1, 2), where], -1)
         return self.hard_out(self.hard_body(self.hard_in(known), there[..., None]))[..., 0]

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn, Tensor
 from torch.overrides import TorchFunctionMode
 
-from ..engine.weights import GRAPH, misfit, read_weights, typed, Unusable, unusable
+from ..engine.weights import build_config, GRAPH, misfit, read_weights, Unusable, unusable
 from ..errors import BadWeights
 from ..files import part_of, write_file
 
@@ -118,7 +118,7 @@ class Network(nn.Module):
         """The network among the weights of a folder, under its usual name or another, frozen.
         Raises BadWeights."""
         return load_network(
-            folder / (name or cls.file), lambda config: cls(typed(cls.Config, config))
+            folder / (name or cls.file), lambda config: cls(build_config(cls.Config, config))
         )
 
     def start_from(self, start: dict[str, Tensor]) -> bool:

@@ -121,7 +121,7 @@ class Corpus:
         a = clip.start // LABEL_HOP
         return np.asarray(self._phones[a : a + clip.length // LABEL_HOP])
 
-    def tracked(self, clip: Clip, columns: int) -> np.ndarray | None:
+    def captured_motion(self, clip: Clip, columns: int) -> np.ndarray | None:
         """float32 [length / 640, columns] of a clip's captured motion, as `types.pack` orders it,
         or None."""
         if clip.tracked < 0:

@@ -346,7 +346,7 @@ def train_denoiser(
     loss = DenoiserLoss(head, denoiser, batches, speech, device)
     watched, test = (
         SpeechBatches(motions, rows, FRAMES, BATCH, mel=False, waves=waves)
-        for rows in (motions.watched(FRAMES), motions.of("test", FRAMES))
+        for rows in (motions.watched_rows(FRAMES), motions.of("test", FRAMES))
     )
     fit(
         performer,

@@ -93,7 +93,7 @@ def _line(
 
 
 @torch.no_grad()
-def _sampled(
+def _sample_lines(
     denoiser: Denoiser,
     motions: MotionSet,
     rows: list[int],
@@ -171,7 +171,7 @@ def distil(
     folder.mkdir(parents=True, exist_ok=True)
     lines = min(lines, BATCH * schedule.steps)  # no more than are looked at
     whole = whole.to(device)
-    taught = _sampled(
+    taught = _sample_lines(
         whole,
         motions,
         motions.of("train", listening=True),
@@ -180,8 +180,14 @@ def distil(
         folder / "lines.npz",
         device,
     )
-    watched = _sampled(
-        whole, motions, motions.watched(), min(WATCHED, lines), 0, folder / "watched.npz", device
+    watched = _sample_lines(
+        whole,
+        motions,
+        motions.watched_rows(),
+        min(WATCHED, lines),
+        0,
+        folder / "watched.npz",
+        device,
     )
     model = Denoiser(replace(whole.config, steps=STEPS, least_noise=LEAST_NOISE))
     model.load_state_dict(whole.state_dict())

@@ -272,7 +272,7 @@ def graph_of(network: nn.Module, traced: _Traced) -> bytes:
         for tensor in model.graph.initializer
         if tensor.name.removesuffix(TRANSPOSED) in stored
     ]
-    model = _simplified(model, weights)
+    model = _simplify(model, weights)
     for tensor in weights:
         tensor.ClearField("raw_data")
         tensor.data_location = onnx.TensorProto.EXTERNAL
@@ -286,7 +286,7 @@ def graph_of(network: nn.Module, traced: _Traced) -> bytes:
     return model.SerializeToString()
 
 
-def _simplified(model, weights: list):
+def _simplify(model, weights: list):
     """A model without these weights, in which what follows from its own constants is worked out:
     once, and not whenever it is opened."""
     import onnx

@@ -40,13 +40,13 @@ from ..engine.speech.phones import PHONES
 from ..face.lips import CLOSED_MM, height_gap
 from ..networks.judge import (
     astray,
-    counted,
     evidence,
     FLOOR,
     Judge,
     left_open,
     mean,
-    smoothed,
+    score_weight,
+    smooth,
     TAPS,
 )
 from ..networks.m2s import MeshToSpeech, Mouth
@@ -134,7 +134,7 @@ def energy_of(direction: np.ndarray) -> float:
     return Direction.of_vector(direction).style_in_mood.energy
 
 
-def allowed(factor: np.ndarray, energy: float) -> np.ndarray:
+def allowed_scale(factor: np.ndarray, energy: float) -> np.ndarray:
     """Scale [T] of the reference for a motion whose lips are `factor` [T] times the reference's:
     clipped to what *Energy* can request, relative to the performance's own energy."""
     least, most = min(_ENERGY.least, energy), max(_ENERGY.most, energy)
@@ -165,9 +165,7 @@ def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float =
         .clamp_min(LEAST_MM)
     )
     size = torch.as_tensor(size, dtype=lips.dtype, device=lips.device).expand(lips.shape[:2])
-    return smoothed(astray(lips, size[..., None, None] * truth)) / (
-        size.mean(1, keepdim=True) * unit
-    )
+    return smooth(astray(lips, size[..., None, None] * truth)) / (size.mean(1, keepdim=True) * unit)
 
 
 def without_pose(lips: Tensor, loud: Tensor) -> Tensor:
@@ -266,7 +264,9 @@ class Lessons:
                 )
                 motions.append(y)
                 whose.append(number)
-                sizes.append(allowed(factor if by_teacher else usual[number] * factor, energy))
+                sizes.append(
+                    allowed_scale(factor if by_teacher else usual[number] * factor, energy)
+                )
         seen, size = (
             self._see(np.stack(motions)),
             torch.from_numpy(np.stack(sizes)).float().to(self.device),
@@ -383,7 +383,7 @@ def in_all(judge: Judge, batch: dict[str, Tensor]) -> Tensor:
 
 def clip_means(values: Tensor, batch: dict[str, Tensor]) -> Tensor:
     """Means [B, …] of values [B, T, …] over the frames that count in a score."""
-    return mean(values, counted(batch["speech"], batch["there"]))
+    return mean(values, score_weight(batch["speech"], batch["there"]))
 
 
 def set_map(judge: Judge, of: dict[str, Kernels], aligned: bool) -> None:
@@ -431,7 +431,7 @@ def measure(
         of_clips.append((-float(merit[own].mean()), float(error[own].mean())))
         loud = voiced_weight(lesson.speech[:, -LOUDNESS:].numpy()) > 0
         openings = opening_and_width(lesson.lips[own])[0][:, loud]
-        predicted = judge.predicted(batch["speech"][:1])[0, :1, loud].cpu().expand_as(openings)
+        predicted = judge.predict(batch["speech"][:1])[0, :1, loud].cpu().expand_as(openings)
         for ranks_of, expected in (
             (yardsticks, predicted),
             (by_model, opening_and_width(lesson.asked[own])[0][:, loud]),

@@ -168,7 +168,7 @@ def train_m2s(
 
     held_out = (
         SpeechBatches(motions, rows, FRAMES, 32, variants=TRUE_TO_SOUND)
-        for rows in (motions.watched(FRAMES), motions.of("test", FRAMES))
+        for rows in (motions.watched_rows(FRAMES), motions.of("test", FRAMES))
     )
     return model, fit_and_measure(model, see, loss, (batches, *held_out), schedule, folder, device)
 
@@ -185,13 +185,13 @@ def fit_and_measure(
     """
     batches, watched, test = data
 
-    def measured(model: MeshToSpeech, held_out: SpeechBatches) -> dict[str, float]:
+    def measure(model: MeshToSpeech, held_out: SpeechBatches) -> dict[str, float]:
         item = {k: v.to(device) for k, v in held_out(np.random.default_rng(0)).items()}
         return speech_figures(model, see(item), item)
 
-    fit(model, batches, loss, schedule, folder, lambda m: measured(m, watched), device=device)
+    fit(model, batches, loss, schedule, folder, lambda m: measure(m, watched), device=device)
     with torch.no_grad():
-        figures = measured(model, test)
+        figures = measure(model, test)
     return {f"test_{k}": round(v, 4) for k, v in figures.items()}
 
 

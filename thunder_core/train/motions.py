@@ -28,10 +28,10 @@ from ..channels import COEFFICIENTS, Columns, in_group, MOUTH, TONGUE
 from ..direction import Direction, DIRECTION_NAMES
 from ..engine.network import processors
 from ..engine.planning.lip_kernels import (
-    believed,
-    fitted_to,
+    fitted_encoder,
     identity,
     KERNELS,
+    phone_probabilities,
     plan_lips,
     presence_in,
 )
@@ -258,7 +258,7 @@ class MotionSet:
             if r.split == split and r.frames >= least_frames and (listening or not r.listens)
         ]
 
-    def watched(self, least_frames: int = 1) -> list[int]:
+    def watched_rows(self, least_frames: int = 1) -> list[int]:
         """Row numbers that a training run is judged on while decisions are still made: the
         validation speakers.
 
@@ -397,7 +397,7 @@ def animate(
 
     bar = tqdm(total=len(rows), initial=done, desc="animating the corpus", mininterval=10)
     for number, performed in zip(
-        range(done, len(rows)), _performed(job, range(done, len(rows)), workers)
+        range(done, len(rows)), _perform_clips(job, range(done, len(rows)), workers)
     ):
         row = rows[number]
         at = slice(row.start, row.start + row.frames)
@@ -441,12 +441,12 @@ def _open(job: Job) -> tuple[Corpus, list[Row], np.ndarray, np.ndarray, bool, Fl
         rows,
         features,
         np.memmap(job.folder / "logits.f16", np.float16, "r").reshape(-1, len(PHONES)),
-        encoder == fitted_to(),
+        encoder == fitted_encoder(),
         None if job.flame is None else FlameBasis(job.flame, job.coefficients),
     )
 
 
-def _performed(job: Job, numbers: range, workers: int) -> Iterator[tuple[np.ndarray, ...]]:
+def _perform_clips(job: Job, numbers: range, workers: int) -> Iterator[tuple[np.ndarray, ...]]:
     """Each clip's performances, in order of `numbers`."""
     if workers <= 1 or len(numbers) < 2:
         yield from map(partial(_perform, job), numbers)
@@ -486,7 +486,7 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
         clip = corpus.clips[row.clip]
         phones, samples = corpus.phones(clip), corpus.samples(clip)
         heard, pitch = loudness(samples, row.frames), semitones(samples, row.frames)
-        captured = None if row.listens else corpus.tracked(clip, Columns(len(names)).count)
+        captured = None if row.listens else corpus.captured_motion(clip, Columns(len(names)).count)
         if row.listens:
             speaker = f"{speaker} {number}"  # the listener is another person than the speaker
     speaks = row.clip >= 0 and not row.listens
@@ -498,7 +498,7 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
         if variant >= TRUE_TO_SOUND:
             if speaks and captured is None:
                 hears = redraw_phones(features, logits, int(rng.integers(1 << 32)))
-            heard_phones.append(believed(hears).astype(np.float16))
+            heard_phones.append(phone_probabilities(hears).astype(np.float16))
         read = hears if fits and speaks else None
         motion, planned = perform_planned(
             phones, heard, channels, rng, direction, pitch, row.listens, read
@@ -523,7 +523,9 @@ def redraw_phones(features: np.ndarray, logits: np.ndarray, seed: int) -> np.nda
     """Speech features [T, d] with the phones that a take hears of logits [2T, 40] where they are
     doubtful, as `Thunder.hear` draws them."""
     result, drawn = features.copy(), softmax(hear_phones(logits, seed)) - softmax(logits)
-    believed(result)[:] = np.clip(believed(result) + at_frames(drawn, len(features)), 0, 1)
+    phone_probabilities(result)[:] = np.clip(
+        phone_probabilities(result) + at_frames(drawn, len(features)), 0, 1
+    )
     return result
 
 

@@ -258,10 +258,10 @@ def sample_clip(
     )
     # as the engine scores takes
     breathing = [Performance(seed, style, (seed, 0.0)) for seed, style in zip(seeds, played)]
-    expected = [pack(motion) for motion in thunder.expected(voice, breathing, breathe=True)]
+    expected = [pack(motion) for motion in thunder.expect(voice, breathing, breathe=True)]
     requested = [
         pack(motion)
-        for motion in thunder.expected(voice, [Performance(0, each[None]) for each in asked])
+        for motion in thunder.expect(voice, [Performance(0, each[None]) for each in asked])
     ]
     return SampledClip(
         *(np.stack(motions).astype(np.float16) for motions in (takes, teacher, plain, expected,

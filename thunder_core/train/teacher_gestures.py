@@ -172,7 +172,7 @@ def cues_of(
     """
     alive, frames = mouth.alive, len(mouth.alive)
 
-    def labelled(names: Sequence[str]) -> np.ndarray:
+    def presence(names: Sequence[str]) -> np.ndarray:
         return closure(np.isin(phones, [PHONES.index(name) for name in names]), frames)
 
     def pulses(times: Sequence[tuple[float, float]], rise: float, fall: float) -> np.ndarray:
@@ -200,7 +200,7 @@ def cues_of(
         1.3) * alive,
         "rounded": np.clip(mouth.rounded, 0, 1), "shut": mouth.shut * alive,
         "sibilant": mouth.sibilant * (1 - mouth.bite) * alive, "bite": mouth.bite * alive,
-        "plosive": labelled(PLOSIVES) * alive, "postalveolar": labelled(POSTALVEOLARS) * alive,
+        "plosive": presence(PLOSIVES) * alive, "postalveolar": presence(POSTALVEOLARS) * alive,
         "accent": accent * alive, "end": pulses(ends, 0.3, 0.5) * (0.3 + 0.7 * alive),
         "chuckle": chuckle * accent * alive,
         "drift": wander(frames, rng, 0.3) * (0.4 + 0.6 * alive),

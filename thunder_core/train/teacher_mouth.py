@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import filters
 from ..direction import Direction, Style
-from ..engine.planning.lip_kernels import believed, kernels, MEAN_OPENING, occupancy
+from ..engine.planning.lip_kernels import kernels, MEAN_OPENING, occupancy, phone_probabilities
 from ..engine.speech.cues import closure, runs, sounds_of
 from ..engine.speech.phones import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
 from ..errors import BadRequest
@@ -217,7 +217,7 @@ def mouth(
         for side, factor in zip(both, (1 + side_bias, 1 - side_bias) if len(both) == 2 else (1.0,)):
             x[:, index[side]] += value * factor
 
-    belief = None if features is None else believed(features)
+    belief = None if features is None else phone_probabilities(features)
     shares = occupancy(phones, frames)
     shut, bite, sounds = contacts(phones, alive, belief)
 

@@ -107,7 +107,7 @@ def _neck(
     return head
 
 
-def _inclined(manner: Manner, direction: Direction, side: float) -> Manner:
+def _incline(manner: Manner, direction: Direction, side: float) -> Manner:
     """A manner whose mood inclines the head to a side, and whose doubt raises the brow of that
     side."""
     nod, turn, tilt = manner.pose
@@ -133,7 +133,7 @@ def upper_face(
     felt = np.clip(0.68 + 0.26 * active + 0.17 * _drift(t + 1e-9, 0.13, rng), 0.3, 1.2)
 
     events = event_curves(plan, frames, manner.tempo)
-    manner = _inclined(manner, direction, plan.side)
+    manner = _incline(manner, direction, plan.side)
     head = _neck(events[:, HEAD], voice, manner, felt, rng, listens)
     gaze = events[:, LOOK]
     # Where a mood lowers or turns the head the eyes stay on whom they look at.

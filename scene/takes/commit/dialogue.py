@@ -10,7 +10,7 @@ import bpy
 from ....thunder_core.animation.commit import line_records
 from ....thunder_core.animation.commit.drawing import edited_warning, Report, stale_warning
 from ....thunder_core.errors import attempt, ThunderError
-from ....thunder_core.progress import mapped
+from ....thunder_core.progress import map_progress
 from ...animation import display
 from ...heads import head
 from ...host.jobs import Step
@@ -160,7 +160,7 @@ def commit_all(scene, done: CommitLog, again: bool = False) -> Generator[Step, N
             choice = choice_of(scene, entry)
             if rig.owner.name in done.heads and choice.to != "STRIP":
                 choice = replace(choice, to="OWN", backup=False)
-            report = yield from mapped(
+            report = yield from map_progress(
                 committing.commit(rig, entry, entry.voice, choice),
                 lambda step: Step(
                     (number + step.fraction) / len(todo),

@@ -11,7 +11,7 @@ from mathutils import Vector
 from ....thunder_core.animation.gaze import Look
 from ....thunder_core.animation.timing import Clock
 from ....thunder_core.errors import BadRequest
-from ....thunder_core.progress import scaled
+from ....thunder_core.progress import rescale
 from ....thunder_core.types import FPS
 from ...animation import display, keying
 from ...heads import head
@@ -127,7 +127,7 @@ def update(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[
         made = free_eyes(performance)
         key = provenance.clock_of(entry.action), made.motion.frames
         if key not in targets:
-            targets[key] = yield from scaled(
+            targets[key] = yield from rescale(
                 target_of(scene, rig, *key), 0.9 * number / len(entries), 0.9
             )
         target = targets[key]
@@ -138,7 +138,7 @@ def update(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[
         entry = take_list.by_uid(scene, uid)
         if entry is None:  # deleted meanwhile
             continue
-        values = yield from scaled(keying.values_of(rig, made, clock), 0.9, 0.9)
+        values = yield from rescale(keying.values_of(rig, made, clock), 0.9, 0.9)
         keying.key_again(
             rig, display.actions_of(entry), track_values.curves(rig, entry), made, values
         )

@@ -14,7 +14,7 @@ from ....thunder_core.channels import in_group, SPEECH
 from ....thunder_core.errors import BadRequest
 from ....thunder_core.face import lip_closures, shaping
 from ....thunder_core.face.lips import bundled_lips, TOUCH_MM
-from ....thunder_core.progress import scaled
+from ....thunder_core.progress import rescale
 from ....thunder_core.types import Motion
 from ...animation import fcurves, keying
 from ...heads import head, rna_paths
@@ -47,7 +47,7 @@ def apply(
         return
     take = TakeCurves.of(rig, entry)
     under = under or read_shape(take)
-    base = yield from scaled(_base(rig, entry, take.curves, under), 0.0, 0.6)
+    base = yield from rescale(_base(rig, entry, take.curves, under), 0.0, 0.6)
     whole = int(np.round(offset))
     over_time = strength.strength_at(rig, entry, under.frames + whole)
     shaped = shaping.shape_motion(base.motion, head.channel_names(), shape, over_time, base.gap)
@@ -55,7 +55,7 @@ def apply(
         shaped = _delay(shaped, base.gap[:, bundled_lips().middle], offset - whole)
     values = base.values
     if shaped is not base.motion:
-        driven = yield from scaled(track_values.drive(rig, shaped), 0.6, 0.9)
+        driven = yield from rescale(track_values.drive(rig, shaped), 0.6, 0.9)
         values = base.values + (driven - base.driven)
     _write(take, base, under, values, whole, neutral and (settle or not under.edits))
     entry.curve = take_list.bars(bundled_lips().opening(shaped, head.channel_names()))
@@ -159,16 +159,16 @@ def change(
     take = TakeCurves.of(rig, entry)
     under = read_shape(take)
     keys, edits, frames = under.keys, under.edits, under.frames
-    base = yield from scaled(_base(rig, entry, take.curves, under), 0.0, 0.6)
+    base = yield from rescale(_base(rig, entry, take.curves, under), 0.0, 0.6)
     values, motion, driven = base.values, base.motion, base.driven
     if edits:  # lips are changed as they are seen
         values = _with_edits(base, edits)
-        motion = yield from scaled(
+        motion = yield from rescale(
             track_values.motion(rig, values, provenance.clock_of_take(entry).fps), 0.6, 0.6
         )
-        driven = yield from scaled(track_values.drive(rig, motion), 0.6, 0.6)
+        driven = yield from rescale(track_values.drive(rig, motion), 0.6, 0.6)
     altered, rows = alter(motion, float(frames[0]) + entry.action.thunder_shape.offset)
-    part = yield from scaled(track_values.drive(rig, altered.part(rows)), 0.6, 0.6)
+    part = yield from rescale(track_values.drive(rig, altered.part(rows)), 0.6, 0.6)
     by = part - driven[rows]
     inside = frames[rows]
     changed = list(keys)
@@ -203,7 +203,7 @@ def change(
         entry.curve = take_list.bars(bundled_lips().opening(altered, head.channel_names()))
         yield 1.0
         return
-    yield from scaled(
+    yield from rescale(
         apply(
             rig,
             entry,
@@ -240,10 +240,10 @@ def _base(rig: head.Rig, entry, curves: list, under: StoredShape) -> Generator[f
     values = _base_values(rig, under.keys, curves, under.frames)
     motion, drives = _sampled_motion(rig, entry, under.frames), values
     if motion is None:
-        motion = yield from scaled(
+        motion = yield from rescale(
             track_values.motion(rig, values, provenance.clock_of_take(entry).fps), 0.0, 0.5
         )
-        drives = yield from scaled(track_values.drive(rig, motion), 0.5, 1.0)
+        drives = yield from rescale(track_values.drive(rig, motion), 0.5, 1.0)
     lips = bundled_lips()
     base = Base(
         under.frames, under.keys, values, motion, drives, lips.gap(motion, head.channel_names())

@@ -12,7 +12,7 @@ from ...face import displacement
 from ...face.displacement import in_pieces
 from ...face.lips import CLOSED_MM
 from ...filters import runs
-from ...progress import scaled
+from ...progress import rescale
 from .. import poses, posing
 from ..keys import SAMPLES
 from ..pose_keys import PoseKeys
@@ -120,8 +120,8 @@ def fit(
     seen. Closed lips and blinks always have their keys.
     """
     meter, values = before.meter, held[:: step * SAMPLES]
-    pull, per_unit = yield from scaled(meter.pulls(), 0.0, 0.5)
-    marks = yield from scaled(
+    pull, per_unit = yield from rescale(meter.pulls(), 0.0, 0.5)
+    marks = yield from rescale(
         in_pieces(len(values), lambda rows: _gap_and_lids(before, values[rows])), 0.5, 1.0
     )
     closed, shut = marks[:, 0] < CLOSED_MM, marks[:, 1] >= _BLINK

@@ -54,7 +54,7 @@ def apply_kernel(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return sum(padded[k : k + len(x), k] for k in range(len(kernel)))
 
 
-def believed(features: np.ndarray) -> np.ndarray:
+def phone_probabilities(features: np.ndarray) -> np.ndarray:
     """Probability of each phone [T, 40], from speech features [T, d]
     (`encoder.speech_features`)."""
     return features[:, -LOUDNESS - len(PHONES) : -LOUDNESS]
@@ -62,7 +62,7 @@ def believed(features: np.ndarray) -> np.ndarray:
 
 def presence_in(features: np.ndarray) -> np.ndarray:
     """Presence of speech [T], 0 … 1 as `encoder.presence`, from speech features [T, d]."""
-    return presence_of(1 - believed(features)[:, SILENCE])
+    return presence_of(1 - phone_probabilities(features)[:, SILENCE])
 
 
 def identity(encoder: SpeechEncoder) -> str:
@@ -127,7 +127,7 @@ class Kernels:
         if features is None:
             z = (self.of_phones([shares], loudness) - self.mean_phones) / self.deviation_phones
         else:
-            z = self.of_phones([shares, believed(features)], loudness)
+            z = self.of_phones([shares, phone_probabilities(features)], loudness)
             if self.map is not None:
                 z = (1 - self.share) * z + self.share * apply_kernel(features, self.map)
             z = (z - self.mean_both) / self.deviation_both
@@ -156,20 +156,20 @@ def plan_lips(features: np.ndarray, presence: np.ndarray, map_fits: bool = True)
     """
     known, loudness = features if map_fits else None, features[:, -LOUDNESS:]
     opening, width = (
-        each.curve(believed(features), loudness, presence > 0.5, known)
+        each.curve(phone_probabilities(features), loudness, presence > 0.5, known)
         for each in kernels().values()
     )
     return (np.stack([MEAN_OPENING + opening, width], 1) * presence[:, None]).astype(np.float32)
 
 
-def fitted_to() -> str:
+def fitted_encoder() -> str:
     """The identity of the encoder whose features the map reads."""
     return json.loads(KERNELS.read_text())["encoder"]
 
 
 def map_fits(encoder: SpeechEncoder) -> bool:
     """Whether the map was fitted to the features of an encoder."""
-    return identity(encoder) == fitted_to()
+    return identity(encoder) == fitted_encoder()
 
 
 def map_features(encoder: SpeechEncoder, samples: np.ndarray, frames: int) -> np.ndarray | None:

@@ -88,7 +88,7 @@ def read_sound(
     sound = _read_with_soundfile(path, name, progress)
     if sound is None:
         sound = _read_with_ffmpeg(path, name, progress)
-    return _checked(sound, name, may_be_silent, progress)
+    return _check_sound(sound, name, may_be_silent, progress)
 
 
 def sound_of(samples: np.ndarray, rate: int, name: str) -> Speech:
@@ -112,10 +112,10 @@ def sound_of(samples: np.ndarray, rate: int, name: str) -> Speech:
     samples = samples.reshape(len(samples), -1).astype(np.float32)
     for start in range(0, len(samples), DECODED):
         mono.add(samples[start : start + DECODED])
-    return _checked(mono, name, True)
+    return _check_sound(mono, name, True)
 
 
-def _checked(
+def _check_sound(
     sound: _Mono, name: str, may_be_silent: bool, progress: Progress = no_progress
 ) -> Speech:
     """A collected sound as speech, if it can be used. Raises BadSound, NoVoice."""

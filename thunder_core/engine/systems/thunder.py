@@ -91,7 +91,7 @@ _KEPT_BY = {
 }
 
 
-def _distilled(folder: Path, device: str, whole: Denoiser) -> Denoiser | None:
+def _load_distilled(folder: Path, device: str, whole: Denoiser) -> Denoiser | None:
     """The distilled model in a folder of weights, None if there is none or it was distilled from
     another model. Raises BadWeights."""
     if not (folder / "distilled.json").exists():
@@ -276,7 +276,7 @@ class Thunder:
                 folder / "denoiser.safetensors",
                 "was trained with other styles than this version knows",
             )
-        self.distilled = _distilled(folder, device, self.denoiser)
+        self.distilled = _load_distilled(folder, device, self.denoiser)
         self.folder = folder
 
     @property
@@ -479,7 +479,7 @@ class Thunder:
             _WHOLE_STEPS[effort] if isinstance(effort, str) else effort
         )
 
-    def expected(
+    def expect(
         self, voice: VoiceFeatures, takes: Sequence[Performance], breathe: bool = False
     ) -> list[Motion]:
         """The model's expectation for a sound in the style of each take: its estimate from pure

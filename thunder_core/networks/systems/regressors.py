@@ -199,12 +199,12 @@ class FlameFormer(Regressor):
         frame t − 1, zeros for the first."""
         frames, config = before.shape[1], self.config
         bias = causal_bias(frames, self.slopes, config.period)
-        y, features = self._embedded(before, 0, speaker), self.audio_in(self.heard(audio))
+        y, features = self._embed(before, 0, speaker), self.audio_in(self.heard(audio))
         for layer in self.layers:
             y, _ = layer(y, features, bias)
         return self.motion_out(self.norm(y))
 
-    def _embedded(self, before: Tensor, first: int, speaker: Tensor) -> Tensor:
+    def _embed(self, before: Tensor, first: int, speaker: Tensor) -> Tensor:
         code = periodic_code(first, before.shape[1], self.config.period, self.config.width).to(
             before
         )
@@ -227,7 +227,7 @@ class FlameFormer(Regressor):
         )
         for t in range(frames):
             progress(t / frames)
-            y = self._embedded(before, t, speaker)
+            y = self._embed(before, t, speaker)
             bias = row[..., : min(t + 1, CONTEXT)].flip(-1)
             for i, layer in enumerate(self.layers):
                 kept = (
