@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from research.harness import WEIGHTS
+from research.sculpt.ears import OUTLINE
 from research.sculpt.head import bare_clay
 from research.sculpt.muzzle import CONTACT
 from research.sculpt.skin import MARGIN
@@ -29,8 +30,8 @@ LANDMARKS = {
     "en": ("e", 1, MARGIN, 16), "ex": ("e", 1, MARGIN, 0), "ps": ("e", 1, MARGIN, 8),
     "pi": ("e", 1, MARGIN, 24),
     "zy": ("g", 18, 14), "go": ("g", 31, 15), "eu": ("g", 7, 17), "op": ("g", 8, 32),
-    "t": ("ear", 1, 13, 16), "sa": ("ear", 1, 13, 8), "sba": ("ear", 1, 13, 27),
-    "pra": ("ear", 1, 13, 18), "pa": ("ear", 1, 13, 3),
+    "t": ("ear", 1, OUTLINE, 18), "sa": ("ear", 1, OUTLINE, 9), "sba": ("ear", 1, OUTLINE, 30),
+    "pra": ("ear", 1, OUTLINE, 20), "pa": ("ear", 1, OUTLINE, 3),
 }  # fmt: skip
 
 

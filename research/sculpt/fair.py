@@ -23,6 +23,7 @@ _FINE = (
     ((0, -8, 92), (18, 34, 30), 2.0),  # its bridge
     ((31, 2, 70), (24, 15, 40), 2.5),  # about the eyes
     ((74, -18, -10), (20, 44, 30), 3.5),  # before the ears
+    ((0, -54, 97), (9, 8, 20), 1.5),  # philtrum
     ((25, -53, 86), (14, 8, 20), 9.0),  # but not between the wing and the lip
 )  # fmt: skip
 
@@ -36,7 +37,7 @@ class Fairing:
 
     def __init__(self, clay, sizes=1.0):
         p, n = clay.points, len(clay.points)
-        skin = np.isin(clay.part, ("skin", "lid", "lips"))
+        skin = np.isin(clay.part, ("skin", "lid", "lips", "ear"))
         rim = np.zeros(n, bool)
         rim[[i for key, i in clay.index.items() if key[0] == "g" and key[1] >= 58]] = True
         self.free = np.flatnonzero(np.isin(clay.part, ("skin", "lid")) & (clay.ring < 2)
@@ -109,14 +110,6 @@ def _bending(p, triangles):
 
 
 def faired(clay):
-    """Points [V, 3] of the whole mesh with its skin made smooth; brows go with the skin that they
-    lie on."""
+    """Points [V, 3] of the whole mesh with its skin made smooth."""
     p = Fairing(clay)(clay.points)
-    moved = p - clay.points
-    skin = np.flatnonzero((clay.part == "skin") & (clay.points[:, 2] > 30)
-        & (np.abs(clay.points[:, 1] - 20) < 30))
-    for i in np.flatnonzero(clay.part == "brow"):
-        away = np.linalg.norm(clay.points[skin, :2] - clay.points[i, :2], axis=1)
-        share = np.exp(-((away / 3.0) ** 2)) + 1e-12
-        p[i, 2] += (share @ moved[skin, 2]) / share.sum()
     return 0.5 * (p + p[clay.mirror] * [-1, 1, 1])

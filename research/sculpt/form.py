@@ -63,14 +63,17 @@ def distance(p, nose=True):
     # its branch, up to the ear
     d = smooth_min(d, capsule(p, (52, -24, -2), (38, -74, 0), 9, 9), 30)
     d = smooth_min(d, capsule(p, (44, -76, 0), (17, -102, 58), 10, 11), 28)  # its edge
-    d = smooth_min(d, ellipsoid(p, (0, -106, 64), (19, 13, 19)), 22)  # chin
+    d = smooth_min(d, ellipsoid(p, (0, -104, 64), (19, 12, 19)), 20)  # chin
     # neck
-    d = smooth_min(d, capsule(p, (0, -50, -24), (0, -240, -59), 47, 56, (1.0, 1.0, 1.08)), 20)
+    d = smooth_min(d, capsule(p, (0, -50, -24), (0, -240, -59), 52, 57, (1.03, 1.0, 1.0)), 20)
+    # floor of the mouth, and the throat down from the bone of the tongue
+    d = smooth_min(d, capsule(p, (0, -93, 64), (0, -98, 26), 14, 19), 10)
+    d = smooth_min(d, capsule(p, (0, -116, 21), (0, -176, -24), 17, 20), 10)
     # the muscle from behind the ear to the breastbone
-    d = smooth_min(d, capsule(p, (53, -44, -28), (9, -204, 23), 8, 6), 18)
-    d = smooth_min(d, ellipsoid(p, (0, -254, -36), (122, 64, 68)), 44)  # chest
+    d = smooth_min(d, capsule(p, (53, -44, -28), (9, -204, 12), 8, 6), 18)
+    d = smooth_min(d, ellipsoid(p, (0, -254, -44), (122, 64, 68)), 44)  # chest
     d = smooth_min(d, capsule(p, (26, -182, -60), (138, -236, -52), 22, 34), 44)  # shoulders
-    d = smooth_min(d, capsule(p, (13, -199, 26), (104, -195, -10), 2.5, 4), 18)  # collar bones
+    d = smooth_min(d, capsule(p, (13, -199, 15), (104, -195, -12), 2.5, 4), 18)  # collar bones
     d = smooth_min(d, capsule(p, (8, 17, 80), (45, 16, 60), 6.2, 6.5), 20)  # brow ridge
     d = smooth_min(d, ellipsoid(p, (0, -68, 62), (34, 27, 29)), 18)  # dental arch
     socket = ellipsoid(p, (31.5, 4, 88), (22, 14, 17))
@@ -88,25 +91,26 @@ def _with_nose(d, p):
     """Distances d [n] of points of the left side to the face, joined with its nose."""
     d = smooth_min(d, capsule(p, (0, 4, 65), (0, -27, 79), 10.5, 12.2), 12)  # its sides
     d = smooth_min(d, capsule(p, (0, 7, 75.5), (0, -29, 95.8), 6.0, 8.8), 6)  # bridge
-    d = smooth_min(d, ellipsoid(p, (0, -36.2, 100.6), (10.6, 8.0, 9.8)), 4.5)  # tip
-    d = smooth_min(d, capsule(p, (11.2, -40.2, 96.0), (13.2, -41.2, 88.5), 5.0, 6.0), 4.0)  # wing
+    d = smooth_min(d, ellipsoid(p, (0, -36.0, 100.4), (10.8, 10.0, 10.0)), 5.0)  # tip
+    d = smooth_min(d, capsule(p, (10.8, -38.2, 96.5), (13.0, -39.0, 89.8), 5.2, 6.1), 3.0)  # wing
     # between the nostrils
-    d = smooth_min(d, capsule(p, (0, -42, 102.5), (0, -46.5, 95.0), 3.6, 4.2), 4)
+    d = smooth_min(d, capsule(p, (0, -43.4, 102.4), (0, -45.4, 94.6), 3.6, 4.2), 4)
     line = np.array(_BEHIND_WING)
     apart = np.min([capsule(p, a, b, 0, 0) for a, b in zip(line, line[1:])], axis=0)
-    return d + 2.6 * np.exp(-((apart / 2.6) ** 2))
+    return d + 3.4 * np.exp(-((apart / 2.2) ** 2))
 
 
 # the crease about it
-_BEHIND_WING = ((14.0, -31.0, 90.5), (17.2, -33.0, 88.0), (19.6, -39.5, 85.5), (18.6, -47.5, 87.0))
+_BEHIND_WING = ((10.5, -30.5, 97.0), (15.0, -30.5, 91.0), (18.2, -33.0, 87.0), (19.6, -39.5, 85.4),
+    (18.6, -46.0, 86.4))
 
 
 # What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near
 # the middle, lie outside of all.
 _RELIEF = (
     ((64, 24, 44), (26, 40, 44), -2.0),  # temple
-    ((0, 18, 90), (26, 12, 24), 2.0),  # between the brows
-    ((0, 4, 88), (14, 12, 24), -1.2),  # root of the nose
+    ((0, 30, 88), (24, 28, 40), -2.4),  # between the brows
+    ((0, 5, 88), (14, 13, 24), -3.8),  # root of the nose
     ((15, 0, 78), (10, 15, 18), -1.6),  # inner corner of the eye
     ((30, -22, 78), (32, 22, 30), -1.4),  # under the eye
     ((34, 11, 72), (18, 9, 22), 2.0),  # over its lid
@@ -115,12 +119,16 @@ _RELIEF = (
     ((54, -98, -8), (26, 26, 40), -3.0),
     ((72, -30, -4), (16, 34, 22), -1.5),  # before the ear
     ((73, -24, -15), (20, 24, 22), -6.5),  # beneath it
-    ((0, -107, 92), (24, 16, 34), 4.0),  # chin
-    ((14, -113, 82), (14, 13, 28), 2.5),
+    ((0, -105.5, 92), (28, 25, 34), 4.4),  # chin
+    ((14, -111, 82), (14, 13, 28), 2.5),
     ((0, 14, -104), (60, 50, 44), 1.5),  # back of the skull
     ((0, -52, -88), (50, 40, 44), -2.0),  # nape
-    ((0, -128, 28), (36, 24, 34), 5.5),  # floor of the mouth
-    ((0, -148, 26), (16, 20, 24), 2.5),  # larynx
+    ((0, -145, 26), (13, 18, 24), 2.0),  # larynx
+    ((0, -51.5, 97), (17, 8, 22), 3.0),  # under the nose
+    ((0, -54, 97), (4.5, 8, 20), -1.4),  # philtrum
+    ((5.5, -54, 97), (3.5, 8, 20), 0.9),
+    ((40, -14, 74), (34, 24, 36), -2.5),  # cheek under the eye
+    ((52, -72, 42), (28, 30, 40), 1.5),  # lower cheek
 )
 
 

@@ -19,6 +19,7 @@ from .mesh import bump, smooth_step
 _LINE_Z = (-110, -88, -66, -46, -38, -30, -16, -8, -2, 6, 14, 28, 44, 60, 74, 90)
 _LINE_Y = (-76, -72, -58, -30, -4, 14, 17, 4, -12, -10, 16, 34, 45, 56, 62, 66)
 _BELOW = 13.0  # mm that the shell continues below the hairline, inside the head
+_BEFORE_EARS = -2.0  # depth z from which an ear's skin is the sideburn's
 _SUNK = 1.6  # mm below the skin there
 _WHORL = np.array([10.0, 96.0, -62.0])  # point from which short hair falls
 _OVER_EARS = 12.5  # mm that long hair stands off there
@@ -90,8 +91,7 @@ def _normals(p):
 def _shell(cut, clay, points):
     """(vertices, polygons): the scalp's polygons at the height of the hair; sunk into the skin at
     the edge."""
-    keys = [key for key in clay.index if key[0] in ("g", "c")]
-    ids = np.array([clay.index[key] for key in keys])
+    ids = np.flatnonzero(_can_grow(clay))
     inside = _covered(cut, clay.points[ids])
     scalp = set(ids[inside > -_BELOW].tolist())
     polygons = [polygon for polygon in clay.polygons if all(i in scalp for i in polygon if i >= 0)]
@@ -101,6 +101,14 @@ def _shell(cut, clay, points):
     grows = smooth_step(-2.0, 22.0, _covered(cut, p)) ** 0.8
     out = (_height(cut, p) + _SUNK) * grows - _SUNK
     return points[used] + out[:, None] * _normals(p), np.array([[number[i] for i in polygon] for polygon in polygons])
+
+
+def _can_grow(clay):
+    """Whether hair can grow at a vertex [V]: on skin that is not the mouth's nor an ear's back."""
+    ear = np.zeros(len(clay.points), bool)
+    ear[[i for key, i in clay.index.items() if key[0] == "ear"]] = True
+    behind = ear & (clay.points[:, 2] < _BEFORE_EARS)
+    return (clay.part == "skin") & (clay.ring < 0) & ~behind
 
 
 def _height(cut, p):
@@ -214,7 +222,8 @@ def _fall(cut, p, normal):
 
 def _roots(cut, clay, points):
     """(roots [n, 3] on the clay, offsets of the person's skin [n, 3], noise [n, 8] in 0 … 1)."""
-    quads = np.array([p for p in clay.polygons if p[3] >= 0 and all(clay.part[i] == "skin" and clay.ring[i] < 0 for i in p)])
+    grows = _can_grow(clay)
+    quads = np.array([p for p in clay.polygons if p[3] >= 0 and all(grows[i] for i in p)])
     corners = clay.points[quads]
     inside = _covered(cut, corners.mean(1))
     scalp = inside > -6.0

@@ -38,15 +38,16 @@ def bare_clay():
     all people."""
     mesh = Mesh()
     skin.build_skin(mesh)
-    for add in (parts.add_teeth, parts.add_tongue, parts.add_eyeballs, parts.add_brows,
-        ears.add_ears):
+    for add in (parts.add_teeth, parts.add_tongue, parts.add_eyeballs, parts.add_brows):
         add(mesh)
+    ears.add_ears(mesh, skin.PLACES)
     lid = [mesh.points[mesh.index["e", 1, skin.MARGIN, k]] for k in range(skin.EYE_RING)]
     parts.add_lashes(mesh, lid)
     parts.add_brow_hairs(mesh)
     nose.add_nostrils(mesh)
     clay = describe(mesh)
-    clay.points = fair.faired(clay)
+    clay.brows = parts.OnSkin(clay)
+    clay.points = clay.brows.lay(fair.faired(clay))
     under_the_brows = smooth_step(20, -10, clay.points[:, 1])
     clay.fair = fair.Fairing(clay, 0.15 + 0.65 * under_the_brows)
     clay.fair_finely = fair.Fairing(clay, 0.15 + 0.3 * under_the_brows)  # folds and wrinkles stay

@@ -61,9 +61,11 @@ _JAW_NARROWS = 10.0  # inward movement of each corner per sine of the jaw's angl
 
 def drawn_in(clay):
     """Displacements [V, 3] per sine of the jaw's turn, mm: an opening mouth draws its corners
-    in."""
-    return _along(0, -_JAW_NARROWS / MOUTH_WIDTH * clay.points[:, 0] * _around_mouth(clay.points)
-        * outside(clay))
+    in, and the chin pushes the skin of the throat before it."""
+    p = clay.points
+    narrow = _along(0, -_JAW_NARROWS / MOUTH_WIDTH * p[:, 0] * _around_mouth(p) * outside(clay))
+    throat = bump(p, (0, -124, 38), (40, 28, 34)) * (clay.part == "skin")
+    return narrow + throat[:, None] * [0.0, -16.0, 14.0]
 
 
 def _around_mouth(p):

@@ -7,7 +7,7 @@ import numpy as np
 
 from .form import distance, drop_onto
 
-# Row of the grid → points (x, y, z) of columns 0 to 5, where the crease beside the wing is.
+# Row of the grid → points (x, y, z) of columns 0 to 6, over the crease beside the wing.
 _TABLE = {
     10: ((0, 12.0, 90.0), (4.8, 12.0, 89.2)),
     11: ((0, 6.5, 87.8), (5.0, 6.5, 86.5)),
@@ -20,19 +20,20 @@ _TABLE = {
     18: ((0, -30.4, 108.6), (5.4, -30.2, 107.0), (9.4, -30.0, 101.0), (12.4, -29.8, 92.0),
     (17.0, -29.8, 85.0)),
     19: ((0, -35.0, 111.2), (5.2, -34.6, 109.6), (9.6, -34.0, 101.5), (13.6, -35.4, 95.5),
-    (16.8, -35.2, 91.0), (19.0, -34.4, 84.0)),
+    (17.2, -35.2, 90.4), (17.4, -34.4, 85.6), (21.4, -33.6, 83.2)),
     20: ((0, -39.6, 110.4), (4.8, -39.4, 108.6), (9.8, -38.6, 101.5), (15.0, -39.4, 96.5),
-    (18.6, -39.6, 91.0), (20.0, -40.2, 83.0)),
+    (19.0, -39.6, 90.2), (18.9, -40.0, 85.4), (22.9, -39.4, 83.6)),
     21: ((0, -44.0, 107.2), (3.9, -43.4, 105.6), (8.0, -41.4, 102.6), (13.0, -42.8, 97.0),
-    (18.0, -43.6, 90.5), (19.8, -45.0, 83.5)),
+    (18.2, -43.4, 90.0), (19.2, -44.6, 85.4), (23.2, -44.8, 84.2)),
     22: ((0, -46.4, 102.4), (3.5, -46.0, 101.0), (7.6, -31.5, 95.0), (13.0, -45.2, 92.0),
-    (16.4, -46.6, 88.5), (18.9, -48.6, 84.5)),
+    (16.4, -46.6, 88.5), (18.9, -48.6, 84.5), (23.8, -48.8, 84.6)),
     23: ((0, -48.0, 97.2), (4.0, -48.4, 95.6), (8.0, -48.6, 93.6), (12.0, -49.0, 91.4),
-    (15.8, -50.0, 88.6), (20.6, -51.4, 85.4)),
+    (15.8, -50.0, 88.6), (20.6, -51.4, 85.4), (26.0, -53.0, 84.2)),
 }
 BETWEEN = (17.5, 18.5, 19.5, 20.5)  # rows in the middle between two of the table
 # the last row over the nose's underside; depth of the line in its middle, millimetres
 _LAST_ROUND, _MIDDLE = 20.5, 80.0
+_CREASE = 5  # column in the crease beside the wing
 POLE = (22, 2)  # row and column of the nostril's end
 _RIM = ((21, 1), (21, 2), (21, 3), (22, 3), (23, 3), (23, 2), (23, 1), (22, 1))
 # the nostril's rings: share of the way from its rim to its middle, and how far up [mm]
@@ -67,10 +68,10 @@ def points():
         table[row] = 0.5 * (above[:count] + below[:count])
     seeds = {("g", row, column): point for row, columns in table.items() for column,
         point in enumerate(columns)}
-    # the table says where along the form: under the nose by its slope, elsewhere straight away from
-    # its middle line
-    under = [key for key in seeds if key[1] > _LAST_ROUND and key[1:] != POLE]
-    round_it = [key for key in seeds if key[1] <= _LAST_ROUND]
+    # the table says where along the form: under the nose and on the cheek by its slope, elsewhere
+    # straight away from its middle line
+    round_it = [key for key in seeds if key[1] <= _LAST_ROUND and key[2] <= _CREASE]
+    under = [key for key in seeds if key not in round_it and key[1:] != POLE]
     found = dict(zip(under, drop_onto(np.array([seeds[key] for key in under]))))
     found |= dict(zip(round_it, _away_from_the_middle(np.array([seeds[key] for key in round_it]))))
     found[("g", *POLE)] = seeds[("g", *POLE)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from .form import EYE, EYE_RADIUS, surface_z
+from .mesh import triangulate
 
 # Widths of the teeth from the midline back, millimetres (upper, lower), and heights of the crowns.
 _UPPER = ((8.6, 10.2), (6.6, 9.0), (7.6, 9.8), (6.9, 8.2), (6.7, 7.8), (9.8, 7.2), (9.4, 6.8))
@@ -251,8 +252,8 @@ def add_brow_hairs(mesh):
         broad = 0.42 * (1 - along) + 0.05
         sides = np.array([-broad, 0.0, broad]) if row < _BROW_ROWS else np.zeros(1)
         flat = at[:, None] + sides[:, None] * np.stack([-ways[:, 1], ways[:, 0]], 1)[:, None]
-        out = 0.35 + 0.45 * np.sin(np.pi * min(along + 0.3, 1)) + np.where(sides == 0,
-            0.3 * (1 - along), 0.0)
+        out = 0.2 + 0.2 * np.sin(np.pi * min(along + 0.3, 1)) + np.where(sides == 0,
+            0.15 * (1 - along), 0.0)
         depth = surface_z(flat[..., 0].ravel(), flat[..., 1].ravel()).reshape(flat.shape[:2]) + out
         rows.append(np.concatenate([flat, depth[..., None]], 2))
     points = np.concatenate(rows, 1)
@@ -274,7 +275,48 @@ def _brow_line(t):
     head."""
     middle = np.interp(t, (0, 0.2, 0.4, 0.6, 0.75, 0.9, 1.0),
         (18.6, 20.0, 21.6, 22.6, 22.2, 20.2, 18.2))
-    return middle, np.interp(t, (0, 0.08, 0.25, 0.6, 0.85, 1.0), (1.1, 2.3, 2.8, 2.2, 1.4, 0.4))
+    return middle, np.interp(t, (0, 0.1, 0.28, 0.6, 0.85, 1.0), (0.9, 2.1, 2.8, 2.3, 1.4, 0.4))
+
+
+class OnSkin:
+    """The brows on the skin under them: they keep their height over it, and move as it does."""
+
+    def __init__(self, clay):
+        triangles = triangulate(np.array(clay.polygons))
+        left = clay.points[triangles]
+        near = (clay.part[triangles] == "skin").all(1) & (left[..., [0, 2]] > [2, 30]).all((1, 2))
+        self.triangles = triangles[near & (np.abs(left[..., 1] - 20) < 30).all(1)]
+        self.mirror = clay.mirror
+        self.left = np.flatnonzero((clay.part == "brow") & (clay.points[:, 0] > 0))
+        self.brows = np.concatenate([self.left, self.mirror[self.left]])
+        self.under, self.shares = self._under(clay.points)
+        form = clay.points[self.brows]
+        self.out = form[:, 2] - surface_z(*form[:, :2].T)
+
+    def _under(self, points):
+        """(skin vertices [B, 3], their shares [B, 3]) of the triangle before which each brow's
+        vertex lies, for points [V, 3] of the mesh."""
+        a, b, c = (points[self.triangles[:, i], :2] for i in range(3))
+        at = points[self.left, None, :2]
+        area = np.cross(b - a, c - a)
+        shares = np.stack([np.cross(c - b, at - b), np.cross(a - c, at - c),
+            np.cross(b - a, at - a)], 2) / np.where(area == 0, 1e-12, area)[:, None]
+        nearest = np.where(area > 0, shares.min(2), -np.inf).argmax(1)
+        under, shares = self.triangles[nearest], shares[np.arange(len(nearest)), nearest]
+        return np.concatenate([under, self.mirror[under]]), np.concatenate([shares, shares])
+
+    def lay(self, points):
+        """Points [V, 3] with the brows at their height over the skin."""
+        under, shares = self._under(points)
+        points = points.copy()
+        points[self.brows, 2] = (shares * points[under, 2]).sum(1) + self.out
+        return points
+
+    def carry(self, moved):
+        """Displacements [V, 3] with the brows' as those of the skin under them."""
+        moved = moved.copy()
+        moved[self.brows] = (self.shares[..., None] * moved[self.under]).sum(1)
+        return moved
 
 
 def add_lashes(mesh, margin):

@@ -186,7 +186,7 @@ RIDERS = {
     # frontalis lifts brow and forehead, corrugator and procerus draw them in and down
     "browInnerUp": (
         ("brow", (
-            ((12, 22, 84), (38, 41, 62), (0.2, 7.0, -0.5)),
+            ((12, 22, 84), (39, 42, 62), (0.2, 7.0, -0.5)),
             ((26, 28, 80), (44, 52, 64), (0.2, 2.6, -0.2)),
             ((0, 0, 88), (16, 18, 30), (0.0, 1.4, -0.3)),
         )),
@@ -214,7 +214,7 @@ RIDERS = {
 # Channel → movement of the nasolabial fold's groove and of the adjacent cheek, each (sideways, up,
 # forward) mm
 FOLDS = {
-    "mouthSmile": ((-0.2, 0.2, -6.5), (0.8, 0.4, 4.0)),
+    "mouthSmile": ((-0.2, 0.2, -5.2), (0.8, 0.4, 3.6)),
     "mouthUpperUp": ((0.0, 0.4, -1.8), (0.3, 0.2, 1.2)),
     "noseSneer": ((0.0, 0.6, -8.0), (0.2, 0.4, 4.0)),
     "mouthStretch": ((-0.2, 0.0, -0.9), (0.4, 0.0, 0.5)),

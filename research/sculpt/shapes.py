@@ -42,7 +42,8 @@ def expression_basis(clay, jaw):
     carried = riders(clay, outside(clay), *lip_gates(clay))
     nothing = np.zeros(clay.points.shape)
     basis = np.stack([shapes.get(name, nothing) + carried.get(name, nothing) for name in CHANNELS])
-    return np.stack([clay.fair_finely.field(_even(clay, field)) for field in basis])
+    fair = (clay.fair_finely.field(_even(clay, field)) for field in basis)
+    return np.stack([clay.brows.carry(field) for field in fair])
 
 
 def _even(clay, field, rounds=5):

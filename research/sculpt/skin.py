@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import nose as nose_table
+from . import ears, nose as nose_table
 from .form import drop_onto, EYE, EYE_RADIUS, LID_RADIUS, surface_z
 from .mesh import edges, smooth_step
 from .muzzle import lip_ring, LIP_RINGS, RING, RINGS
@@ -37,8 +37,8 @@ _ROWS = {
     24: (-50, 94, -45, 66, -5, -58, -88),
     28: (-70, 95, -63, 60, -5, -76, -82),
     32: (-91, 90, -82, 56, -5, -92, -80),
-    36: (-116, 80, -100, 54, -6, -106, -80),
-    42: (-123, 34, -122, 52, -20, -128, -84),
+    36: (-114, 80, -100, 54, -6, -106, -80),
+    42: (-120, 36, -122, 52, -20, -128, -84),
     50: (-174, 22, -166, 58, -32, -160, -94),
     59: (-236, 52, -212, 106, -46, -214, -108),
 }
@@ -168,6 +168,10 @@ def build_skin(mesh):
         for c in range(EYE_COLUMNS[0] + 1, EYE_COLUMNS[1]):
             hidden |= {grid_key(row, c), grid_key(row, -c)}
     for row in PLACES:
+        if ears.ROWS[0] < row < ears.ROWS[1]:
+            for c in range(ears.COLUMNS[0] + 1, ears.COLUMNS[1]):
+                hidden |= {grid_key(row, c), grid_key(row, -c)}
+    for row in PLACES:
         for column in range(-HALF + 1, HALF + 1):
             if grid_key(row, column) not in hidden:
                 mesh.add(grid_key(row, column), _grid_point(row, column), "skin")
@@ -191,9 +195,12 @@ def build_skin(mesh):
             eye = EYE_ROWS[0] <= row < EYE_ROWS[1]
             in_eye = eye and any(min(s * EYE_COLUMNS[0], s * EYE_COLUMNS[1]) <= column
                                  < max(s * EYE_COLUMNS[0], s * EYE_COLUMNS[1]) for s in (1, -1))
+            in_ear = ears.ROWS[0] <= row < ears.ROWS[1] and any(
+                min(s * ears.COLUMNS[0], s * ears.COLUMNS[1]) <= column
+                < max(s * ears.COLUMNS[0], s * ears.COLUMNS[1]) for s in (1, -1))
             in_nostril = {(row, column), (row, column + 1), (below, column),
                 (below, column + 1)} & {POLE, (POLE[0], -POLE[1])}
-            if not (in_mouth or in_eye or in_nostril):
+            if not (in_mouth or in_eye or in_ear or in_nostril):
                 a, b = grid_key(row, column), grid_key(row, column + 1)
                 c, d = grid_key(below, column + 1), grid_key(below, column)
                 mesh.face((a, d, c, b), "Skin")
@@ -295,6 +302,10 @@ def _relax(mesh, rounds=24):
     ids = [mesh.index[key] for key in rim_of_mouth]
     places = np.array(list(rim_of_mouth.values()))
     points[ids] = np.stack([*places.T, surface_z(*places.T)], 1)
+    for (row, column), point in zip(*ears.hole(PLACES)):
+        for side in (1, -1):
+            i = mesh.index[grid_key(row, side * column)]
+            points[i], free[i] = point * [side, 1, 1], False
     rim = np.array([k[0] == "g" and k[1] == ROWS - 1 for k in mesh.keys])
     for _ in range(6):
         points[rim] = drop_onto(points[rim], 1) * [1, 0, 1] + points[rim] * [0, 1, 0]

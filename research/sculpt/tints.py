@@ -47,7 +47,10 @@ def tints(clay, stubble: float, age: float) -> np.ndarray:
     lid = np.where(part == "lid", np.interp(clay.lid_ring, (1.5, 2.5, 3.5), (0.0, 0.6, 1.0)), 0)
     tint *= 1 + lid[:, None] * (np.array(_LID) - 1)
     tint[clay.lid_ring >= 5] = _EDGE_OF_LID
-    tint[part == "ear"] = _EAR
+    ear = (part == "ear").astype(float)
+    for _ in range(4):  # it fades into the cheek
+        ear = clay.neighbour_mean(ear)
+    tint *= 1 + ear[:, None] * (np.array(_EAR) - 1)
     for key, i in clay.index.items():
         if key[0] == "nostril":
             tint[i] = _NOSTRIL[key[2]]
