@@ -2,7 +2,6 @@
 """Checks what jobs name before the first of them is baked: files, presets, heads, strips. All
 mistakes are reported at once."""
 
-import difflib
 import functools
 import os
 from collections import Counter
@@ -20,7 +19,7 @@ from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, list_mistakes, Mistake, MOST_ALIKE
 from ..thunder_core.batch.settings import path_names, shown
 from ..thunder_core.direction_presets import is_preset_file, same_name
-from ..thunder_core.errors import attempt, BadRequest, ThunderError
+from ..thunder_core.errors import attempt, BadRequest, suggest, ThunderError
 from ..thunder_core.systems import FROM_PICTURE
 from . import bake, products
 from .script import quiet
@@ -263,10 +262,8 @@ def _files_beside(path: str) -> list[str]:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(
-        name.lower(), by_lower := {each.lower(): each for each in known}, 1
-    )
-    return f": did you mean “{by_lower[near[0]]}”?" if near else ""
+    near = suggest(name, known)
+    return f": {near}" if near else ""
 
 
 def _named(names: list[str]) -> str:

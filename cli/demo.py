@@ -41,6 +41,7 @@ FILMS = {
     "takes": ("takes.mp4",),
     "both": ("best.mp4", "takes.mp4"),
 }
+SCENE_PIXELS = 1080
 FILM_PIXELS = 480  # a frame of the film takes 0.2 s on two cores without a graphics card
 # height of the film of all takes; a frame of eight takes up to a second
 TAKES_PIXELS, SMALL_PIXELS = 900, 640
@@ -196,6 +197,7 @@ def set_stage(chosen: argparse.Namespace, sound: str):
         chosen.takes,
         chosen.seed,
     )
+    scene.render.resolution_x = scene.render.resolution_y = SCENE_PIXELS  # as the film, smaller
     stage.set_up(scene, [rig])
     scene.render.engine = "BLENDER_WORKBENCH"
     bpy.context.view_layer.update()

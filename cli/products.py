@@ -289,6 +289,7 @@ def _film(path: str, baked: BakedTakes, rank: int, done: PartDone) -> None:
     scene, entry = baked.scene, baked.entries[rank]
     display.show(baked.rig, entry)
     if scene.camera is None:
+        scene.render.resolution_x = scene.render.resolution_y = FILM_PIXELS
         stage.set_up(scene, [baked.rig])
         scene.render.engine = "BLENDER_WORKBENCH"
     scene.use_preview_range = False

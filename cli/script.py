@@ -18,7 +18,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..thunder_core.batch.settings import LONGEST_TEXT, shorter, Wrong
-from ..thunder_core.errors import ThunderError
+from ..thunder_core.errors import suggest, ThunderError
 from ..thunder_core.files import is_utf8, printable, VISIBLE
 from ..thunder_core.private_folder import remove_blender_session
 
@@ -35,15 +35,16 @@ CLEANING = 5.0
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of options whose errors are short, whatever the options hold."""
+    """A parser of options whose errors are short, whatever the options hold, without its usage."""
 
     def error(self, message: str):
         message = message.translate(VISIBLE)
-        super().error(
-            message
-            if len(message) <= LONGEST_ERROR
-            else f"{message[: LONGEST_ERROR // 2]} … {message[-LONGEST_ERROR // 2 :]}"
-        )
+        _, unknown, options = message.partition("unrecognized arguments: ")
+        if unknown and (near := suggest(options.split()[0], self._option_string_actions)):
+            message = f"{message}: {near}"
+        if len(message) > LONGEST_ERROR:
+            message = f"{message[: LONGEST_ERROR // 2]} … {message[-LONGEST_ERROR // 2 :]}"
+        self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
 
 
 def add_options(

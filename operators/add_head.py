@@ -152,7 +152,7 @@ def free_place(scene, place: Vector, unit: float) -> Vector:
 class THUNDER_OT_first_head(AddsHead, bpy.types.Operator):
     """Add the bundled head and frame it in the view"""
 
-    bl_label = "Add a Head"
+    bl_label = "Add Head"
 
     def add(self, context, collection):
         place = free_place(

@@ -26,7 +26,9 @@ class PartialResults:
 
     def fail(self, error: Exception):
         """As SlicedWork's, but takes that have arrived stay, as one undo step."""
-        count = len(getattr(self, "takes", ()))
+        # An undo beyond the start takes the list along.
+        listed = {entry.seed for entry in bpy.context.scene.thunder.takes}
+        count = sum(take.seed in listed for take in getattr(self, "takes", ()))
         if not count:
             return super().fail(error)
         kept = f"{count} of {self.asked} take{'' if self.asked == 1 else 's'} kept in the list"

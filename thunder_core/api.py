@@ -11,7 +11,6 @@ True
 Whatever goes wrong is a `ThunderError` whose message says what to do.
 """
 
-import difflib
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,7 +26,7 @@ from .direction import AXES, Brief, CHOICES, NEUTRAL, STRENGTH
 from .direction_presets import Preset, Presets, SHIPPED
 from .engine.engine import Engine
 from .engine.speech.audio import read_sound, sound_of, write_sound
-from .errors import BadRequest, is_full_disk, NoSpace
+from .errors import BadRequest, is_full_disk, NoSpace, suggest
 from .face import livelink
 from .files import part_of
 from .marks import Mark
@@ -223,7 +222,7 @@ def perform(  # noqa: PLR0913 (what the panel offers)
     2 float32
     >>> thunder.perform(voice, mood="wam")
     Traceback (most recent call last):
-    thunder_takes.errors.BadRequest: There is no mood “wam”: did you mean warm? The moods are neutral, as heard, warm, amused, sad, \
+    thunder_takes.errors.BadRequest: There is no mood “wam”: did you mean “warm”? The moods are neutral, as heard, warm, amused, sad, \
 tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
 
     Raises BadRequest, BadWeights, OutOfMemory.
@@ -315,7 +314,7 @@ def _direction(
     base = Preset("") if preset is None else Presets(SHIPPED).find(preset)
     for name in sliders.keys() - _SLIDERS.keys():
         raise BadRequest(
-            f"There is no slider “{name}”: {_meant(name, _SLIDERS)}The sliders are "
+            f"There is no slider “{name}”: {_suggestion(name, _SLIDERS)}The sliders are "
             f"{', '.join(_SLIDERS)}"
         )
     values = {
@@ -324,7 +323,7 @@ def _direction(
     }
     if mood is not None and mood not in CHOICES:
         raise BadRequest(
-            f"There is no mood “{mood}”: {_meant(mood, CHOICES)}The moods are {', '.join(CHOICES)}"
+            f"There is no mood “{mood}”: {_suggestion(mood, CHOICES)}The moods are {', '.join(CHOICES)}"
         )
     if strength is not None and (mood or base.direction.mood) == NEUTRAL:
         raise BadRequest("A strength is of a mood: add one, such as mood='warm'")
@@ -339,10 +338,9 @@ def _direction(
     )
 
 
-def _meant(name: str, names: Iterable[str]) -> str:
-    """“did you mean …? ” if a name is close to one of the names, else ""."""
-    near = difflib.get_close_matches(str(name), names, 1)
-    return f"did you mean {near[0]}? " if near else ""
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    near = suggest(name, known)
+    return f"{near} " if near else ""
 
 
 def _take(take: types.Take, engine: Engine, brief: Brief | None) -> Take:

@@ -2,11 +2,19 @@
 """The errors that an animator may read: each message is a sentence with what happened and what to
 do."""
 
+import difflib
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """“did you mean “…”?” if a name is close to one that is known, whatever its case, else ""."""
+    by_letters = {each.lower().replace("_", "-"): each for each in known}
+    near = difflib.get_close_matches(str(name).lower().replace("_", "-"), by_letters, 1)
+    return f"did you mean “{by_letters[near[0]]}”?" if near else ""
 
 
 def is_full_disk(error: BaseException) -> bool:

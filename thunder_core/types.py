@@ -111,7 +111,7 @@ class LipSyncScore:
     """
 
     total: float
-    per_frame: np.ndarray
+    per_frame: np.ndarray = field(repr=False)
     heard: float = math.nan
 
 

@@ -2,6 +2,7 @@
 """The demonstration: everything it promises is there, opens, moves and sounds, and comes out the
 same again."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bpy_extras.object_utils import world_to_camera_view
+from mathutils import Vector
 from performances import read_wav, write_wav
+from thunder.cli import demo
 from thunder.scene.host import compat
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import engine_python, errors
@@ -35,6 +39,15 @@ def test_a_demonstration_replaces_no_file_that_is_not_its_own(tmp_path):
         and "--force" in done.stderr
     ), done.stderr
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == mine
+
+
+def test_the_face_fills_the_film(blender):
+    _, _, rig = demo.set_stage(argparse.Namespace(takes=1, seed=1), str(SAMPLE))
+    scene = blender.context.scene
+    scene.render.resolution_x = scene.render.resolution_y = demo.FILM_PIXELS
+    corners = [rig.mesh.matrix_world @ Vector(each) for each in rig.mesh.bound_box]
+    across = [world_to_camera_view(scene, scene.camera, corner).x for corner in corners]
+    assert max(across) - min(across) > 0.6
 
 
 @pytest.mark.slow

@@ -101,7 +101,7 @@ def test_importing_the_package_loads_neither_numpy_nor_torch():
     "arguments, sentence",
     [
         (dict(mood="hapy"), "no mood “hapy”: The moods are neutral, as heard, warm"),
-        (dict(enrgy=1.2), "no slider “enrgy”: did you mean energy? The sliders are energy, jaw"),
+        (dict(enrgy=1.2), "no slider “enrgy”: did you mean “energy”? The sliders are energy, jaw"),
         (dict(energy=9), "“energy” is 9 but must be a number from 0.35 to 2"),
         (dict(energy="high"), "“energy” is 'high' but must be a number"),
         (dict(preset="Villian"), "no preset “Villian”: choose .*Villain"),

@@ -97,7 +97,7 @@ def steps(hand):
     from thunder.scene.host.session import session
 
     buttons = (
-        ("head", bpy.ops.thunder.first_head, "Add a Head"),
+        ("head", bpy.ops.thunder.first_head, "Add Head"),
         ("voice", bpy.ops.thunder.sample_voice, "Use a Sample Voice"),
     )
     for name, operator, text in buttons:

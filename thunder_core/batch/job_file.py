@@ -2,7 +2,6 @@
 """Reads job files in TOML, or folders of sound files. All mistakes are reported at once, before
 anything is baked."""
 
-import difflib
 import os
 import re
 import tomllib
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..errors import BadRequest
+from ..errors import BadRequest, suggest
 from ..files import is_utf8, MANIFEST, not_a_file, printable
 from .settings import (
     DEFAULTS,
@@ -450,14 +449,8 @@ def _merge(common: Mapping[str, object], own: Mapping[str, object]) -> dict[str,
 
 def _nearest(key: str, known: tuple[str, ...], otherwise: str = "allowed are") -> str:
     """The end of a sentence about an unknown name: the likely name, or all names."""
-    near = difflib.get_close_matches(
-        key.replace("_", "-").lower(), known, 1
-    ) or difflib.get_close_matches(key, known, 1)
-    return (
-        f": did you mean “{near[0]}”?"
-        if near
-        else f": {otherwise} {', '.join(known[:40])}{' …' if len(known) > 40 else ''}"
-    )
+    allowed = f"{otherwise} {', '.join(known[:40])}{' …' if len(known) > 40 else ''}"
+    return f": {suggest(key, known) or allowed}"
 
 
 def _fold_case(name: str) -> str:

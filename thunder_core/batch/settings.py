@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from ..direction import AXES, CHOICES
 from ..direction_presets import is_preset_file
+from ..errors import suggest
 from ..files import is_utf8
 from ..request import NORMAL, QUALITIES
 from ..subtitles import ENDINGS
@@ -170,7 +171,8 @@ def read_mood(given: str) -> tuple[str, float]:
     name, _, strength = given.partition("=")
     name = name.strip().lower()
     if name not in CHOICES:
-        raise Wrong(f"is no mood that is known: choose {', '.join(CHOICES)}")
+        near = suggest(name, CHOICES)
+        raise Wrong(f"is no mood that is known: {near or 'choose ' + ', '.join(CHOICES)}")
     try:
         value = float(strength) if "=" in given else 1.0
     except ValueError:
