@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an animator does at the end of the day: edits a key, listens, sees where the lips drift,
-commits."""
+"""What an animator does at the end of the day: sees where the lips drift, commits."""
 
 import time
 
@@ -10,9 +9,9 @@ from take_scenarios import list_takes
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.host.session import session
-from thunder.scene.review import listening, live_score, overlay
+from thunder.scene.review import overlay
 
-PATIENCE = 500  # seconds for the engine to wake, on two very busy cores
+PATIENCE = 500  # seconds, on two very busy cores
 
 
 def choices(hand, takes=list_takes):
@@ -172,79 +171,3 @@ def count_red(pixels):
     """Pixels of the mouth's line, orange as nothing else of Blender's is."""
     red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
     return int(((red > 0.75) & (green > 0.45) & (green < 0.75) & (blue < 0.4)).sum())
-
-
-def rescores(hand):
-    """A key is edited by hand: the score follows by itself and nothing holds the window; Listen
-    speaks the edited frames."""
-    only_open("listen")
-    yield from scene_with_voice_and_head(hand)
-    yield from list_takes(hand, count=1)
-    hand.scene.thunder.active_take = 0
-    entry = hand.scene.thunder.takes[0]
-    hand.seen["before"] = entry.score
-    held, step = [], live_score.live.step
-
-    def timed():
-        before = time.thread_time()
-        try:
-            return step()
-        finally:
-            held.append(time.thread_time() - before)
-
-    live_score.live.task.step = timed
-    yield 0.5
-    version = live_score.live.version
-    edit(entry)
-    end = time.monotonic() + PATIENCE
-    while live_score.live.version == version:
-        assert time.monotonic() < end, f"never scored: {live_score.live.latest}"
-        if live_score.live.is_running and "running" not in hand.seen:
-            hand.seen["running"] = True
-        yield 0.1
-    yield 1.0
-    hand.seen["after"], hand.seen["drifts"] = (
-        entry.score,
-        len(live_score.shown_score(hand.scene).drifts()),
-    )
-    hand.seen["held"] = held
-    hand.photograph("scored")
-    # a second edit with the engine awake: a moment
-    version, began = live_score.live.version, time.monotonic()
-    edit(entry)
-    yield from until(lambda: live_score.live.version != version, "the second score")
-    hand.seen["seconds"] = time.monotonic() - began
-    hand.scene.thunder.listen_range, hand.scene.thunder.listen_play = "EDITED", False
-    hand.button(bpy.ops.thunder.listen)
-    yield from until(lambda: session.job is None, patience=PATIENCE)
-    yield 1.0
-    with hand.context():
-        _, listened = listening.listening_strip(bpy.context)
-        voice = hand.scene.sequence_editor.strips_all["dialogue"]
-        hand.seen["heard"] = [
-            int(listened.left_handle),
-            int(listened.right_handle),
-            bool(listened.mute),
-            bool(voice.mute),
-        ]
-        bpy.ops.thunder.original("INVOKE_DEFAULT", True)
-        hand.seen["flipped"] = [bool(listened.mute), bool(voice.mute)]
-    yield 0.8
-    hand.photograph("heard")
-    with hand.context():
-        bpy.ops.thunder.original("INVOKE_DEFAULT", True)
-        hand.seen["flipped_back"] = [bool(listened.mute), bool(voice.mute)]
-    yield 0.8
-    hand.photograph("original")
-
-
-def edit(entry):
-    """Open the jaw wide over half a second of a take, as a hand in the graph editor would."""
-    curve = next(
-        c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0
-    )
-    for point in curve.keyframe_points:
-        if 60 <= point.co[0] <= 72:
-            point.co[1] = 0.35 + 0.05 * (point.co[0] % 2)
-    curve.update()
-    entry.action.update_tag()

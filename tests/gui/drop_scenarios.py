@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files dropped in a window: a sound on a head, a capture, several sounds, jobs; and a strip that
-comes into the sequencer."""
+"""Files dropped in a window: a sound on a head, and a capture."""
 
 import os
 
@@ -90,41 +89,3 @@ def drops(hand):
     yield from done()
     made = take_list.shown_take(hand.scene.thunder)
     hand.seen["capture"] = [made.name, made.kind, made.score, made.head == two]
-    yield from hand.settle()
-    hand.photograph("captured")
-    yield from choose_in_browser(hand, path)
-    hand.seen["chosen_in_browser"] = [
-        entry.name for entry in hand.scene.thunder.takes if entry.kind == "CAPTURED"
-    ]
-    hand.call(bpy.ops.ed.undo)
-    hand.seen["undone"] = [
-        entry.name for entry in hand.scene.thunder.takes if entry.kind == "CAPTURED"
-    ]
-
-
-def choose_in_browser(hand, path):
-    """Steps that import a capture from the file browser."""
-    hand.call(bpy.ops.thunder.import_capture, "INVOKE_DEFAULT")
-    yield 1.5
-    windows = bpy.context.window_manager.windows
-    window, area = next(
-        (window, area)
-        for window in windows
-        for area in window.screen.areas
-        if area.type == "FILE_BROWSER"
-    )
-    hand.photograph("browser")
-    parameters = area.spaces.active.params
-    parameters.directory, parameters.filename = (
-        os.path.dirname(path).encode(),
-        os.path.basename(path),
-    )
-    region = next(region for region in area.regions if region.type == "WINDOW")
-    x, y = region.x + region.width // 2, region.y + region.height // 4
-    yield 0.5
-    window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
-    yield 0.5
-    window.event_simulate(type="RET", value="PRESS", x=x, y=y)
-    window.event_simulate(type="RET", value="RELEASE", x=x, y=y)
-    yield 3.0
-    yield from done()

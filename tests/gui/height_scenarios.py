@@ -1,23 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How tall the sidebar is with everything open that a usual day needs."""
+"""How tall the sidebar is with what choosing a take needs."""
 
 import bpy
-from scenarios import only_open, SAMPLE, scene_with_voice_and_head
+from scenarios import only_open, scene_with_voice_and_head
 from take_scenarios import list_takes
-from thunder.scene.voice import strip
-
-DAY = ("main", "takes", "mix", "shape", "listen", "commit")
-
-
-def open_by_itself(hand):
-    """What is open until somebody folds it."""
-    yield from measure(hand)
-
-
-def of_a_day(hand):
-    """Every panel of a day open."""
-    only_open(*DAY)  # before the sidebar is there: panels that were drawn remember how they were
-    yield from measure(hand)
 
 
 def together(hand):
@@ -30,21 +16,6 @@ def together(hand):
     yield from hand.settle()
     hand.photograph("together")
     hand.seen["height"] = yield from height(hand)
-
-
-def measure(hand):
-    """Steps that show several lines, takes, a score with drifts, and note how tall the sidebar
-    is."""
-    yield from scene_with_voice_and_head(hand)
-    for number in (2, 3):
-        strip.add(hand.scene, SAMPLE, f"line {number}", 1 + 250 * (number - 1))
-    hand.scene.thunder.strip = "dialogue"
-    yield from list_takes(hand, count=8)
-    hand.scene.thunder.active_take = 0
-    yield from hand.settle()
-    hand.photograph("top")
-    hand.seen["height"] = yield from height(hand)
-    hand.photograph("end")
 
 
 def height(hand):

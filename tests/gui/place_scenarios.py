@@ -4,16 +4,11 @@ it."""
 
 import bpy
 import numpy as np
-from scenarios import done, only_open, scene_with_voice_and_head, until
-from take_scenarios import list_takes
+from scenarios import done, only_open, until
 from thunder.scene.host.session import session
-from thunder.scene.media import grid
 
 # pixels: height of a row of the sidebar, and how far a row is looked for above and below its place
 BAND, FAR = 18, 70
-# share of the sidebar's height that lies above the headings of earlier takes; they push what is
-# below them
-ABOVE_EARLIER = 0.66
 # correlation of a row that is the same, and deviation of brightness of one that has nothing to
 # recognise
 SAME, PLAIN = 0.9, 0.02
@@ -23,11 +18,6 @@ def photograph_sidebar(hand, name):
     """Steps that wait until nothing slides any more; the brightness of the sidebar [height, width],
     without icons, which change."""
     yield from hand.settle()
-    return sidebar(hand, name)
-
-
-def sidebar(hand, name):
-    """The same at once."""
     region, height = hand.sidebar, hand.window.height
     pixels = hand.photograph(name)[
         height - region.y - region.height : height - region.y,
@@ -59,7 +49,7 @@ def moved(before, after):
 
 
 def first_steps(hand):
-    """The panel before and after each of the first steps, while takes come, and in the grid."""
+    """The panel before and after each of the first steps, and while takes come."""
     only_open("main", "takes")
     overlay = hand.viewport.spaces.active.overlay
     overlay.show_floor = overlay.show_ortho_grid = (
@@ -88,42 +78,3 @@ def first_steps(hand):
     hand.seen["moved"] = {
         after: moved(pictures[before], pictures[after]) for before, after in zip(names, names[1:])
     }
-
-
-def grid_and_back(hand):
-    """The panel with takes, in the grid, after it, with the animator's own animation shown."""
-    only_open("main", "takes")
-    yield from scene_with_voice_and_head(hand)
-    yield from list_takes(hand, 4, 2.0)
-    hand.scene.thunder.active_take = 0
-    yield 1.0
-    pictures = {"shown": (yield from photograph_sidebar(hand, "shown"))}
-    assert hand.button(bpy.ops.thunder.play_grid) == ["RUNNING_MODAL"]
-    yield from done()
-    yield 1.5
-    hand.seen["playing"] = grid.is_running()
-    pictures["grid"] = sidebar(hand, "grid")
-    hand.press("ESC")
-    yield 2.0
-    pictures["left"] = yield from photograph_sidebar(hand, "left")
-    hand.scene.thunder.active_take = -1
-    yield 1.0
-    pictures["own"] = yield from photograph_sidebar(hand, "own")
-    for entry in hand.scene.thunder.takes[2:]:
-        entry.batch, entry.folded, entry.asked, entry.made = (
-            1,
-            True,
-            "warm, lively head",
-            entry.made - 600,
-        )
-    pictures["batches"] = yield from photograph_sidebar(hand, "batches")
-    assert hand.button(bpy.ops.thunder.fold_takes, batch=1) == ["FINISHED"]
-    pictures["unfolded"] = yield from photograph_sidebar(hand, "unfolded")
-    names = list(pictures)
-    hand.seen["moved"] = {
-        after: moved(pictures[before], pictures[after])
-        for before, after in zip(names, names[1:])
-        if after != "batches"
-    }
-    end = int(ABOVE_EARLIER * len(pictures["own"]))
-    hand.seen["moved"]["batches"] = moved(pictures["own"][:end], pictures["batches"][:end])

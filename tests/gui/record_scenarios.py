@@ -168,29 +168,3 @@ def films_speaking(hand):
     yield from done()
     yield 0.7
     photograph(2500, "Committed: keys of your own")
-
-
-def loses_the_microphone(hand):
-    """It is unplugged, gives only zeros, or its process dies, in a file that was never saved; and
-    Ctrl-Z comes while it records."""
-    yield from shot(hand, saved=False)
-    hand.scene.thunder.recording.countdown = 0
-    for fault in ("lost:6", "crash:6", "silent"):
-        booth(hand, fault)
-        press_record(hand)
-        took = recording._under_way.recording
-        yield from until(lambda: took.spoken > 0.4)
-        if fault == "lost:6":
-            with hand.context():
-                bpy.ops.ed.undo_push(message="before")
-                bpy.ops.ed.undo_push(message="an edit while somebody speaks")
-                bpy.ops.ed.undo()
-        if fault == "silent":
-            yield from until(lambda: took.spoken > 1.7)
-            hand.seen["note"] = session.job.note
-            hand.press("SPACE")
-        yield from until(lambda: not recording.is_on())
-        yield from done()
-        hand.seen[fault] = [strips(hand.scene), os.path.exists(took.path), took.path]
-        hand.scene.frame_set(hand.scene.frame_current + 60)
-        yield 1.0

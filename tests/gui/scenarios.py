@@ -12,7 +12,6 @@ from thunder.scene.engine import connection
 from thunder.scene.heads import character, head
 from thunder.scene.host import handlers, jobs
 from thunder.scene.host.session import session
-from thunder.scene.media import export
 from thunder.scene.voice import mixdown, strip as strip_module
 from thunder.thunder_core.face import conventions
 
@@ -254,54 +253,6 @@ def head_with_a_take(hand):
     round_trip.show(rig, hand.scene)
     yield 0.3
     return hand.scene, rig
-
-
-def exports(hand):
-    """Export Performance as an animator does it: a file browser with the choices, another format,
-    the file."""
-    scene, rig = yield from head_with_a_take(hand)
-    folder = Path(hand.folder)
-    hand.call(
-        bpy.ops.thunder.export_performance,
-        "INVOKE_DEFAULT",
-        filepath=str(folder / "line"),
-        form="GLTF",
-    )
-    yield 2.0
-    window = next(
-        window
-        for window in bpy.context.window_manager.windows
-        if any(area.type == "FILE_BROWSER" for area in window.screen.areas)
-    )
-    area = next(area for area in window.screen.areas if area.type == "FILE_BROWSER")
-    hand.seen["offered"] = area.spaces.active.params.filename
-    area.spaces.active.show_region_tool_props = True
-    yield 1.0
-    hand.photograph("export")
-    area.spaces.active.active_operator.form = "ARKIT"
-    area.tag_redraw()
-    yield 1.0
-    hand.photograph("export_curves")
-    with bpy.context.temp_override(window=window, area=area):
-        bpy.ops.file.execute()
-    yield 1.5
-    hand.seen["files"] = sorted(
-        path.name for path in folder.iterdir() if path.name.startswith("line")
-    )
-    hand.seen["missing"] = [
-        form for form in export.FORMATS if export.why_missing(export.FORMATS[form], rig)
-    ]
-    for form in ("GLTF", "FBX", "USD", "USD_CACHE", "ALEMBIC"):
-        if form in hand.seen["missing"]:  # Debian builds Blender without USD and Alembic
-            continue
-        done = hand.call(bpy.ops.thunder.export_performance, filepath=str(folder / form), form=form)
-        assert done == {"FINISHED"}, form
-        yield 0.3
-    hand.seen["sizes"] = {
-        path.name: path.stat().st_size
-        for path in folder.iterdir()
-        if path.suffix in (".glb", ".fbx", ".usdc", ".abc")
-    }
 
 
 def plays(hand):

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from scenarios import done, MODULE, only_open, ROOT, scene_with_voice_and_head, time_slices, until
+from scenarios import only_open, ROOT, scene_with_voice_and_head, time_slices, until
 from thunder.scene.animation import keying as keying_module
 from thunder.scene.heads import head
-from thunder.scene.host import compat
 from thunder.scene.host.session import session
 from thunder.scene.media import grid
-from thunder.scene.takes import edit_watch, take_list
+from thunder.scene.takes import take_list
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face.lips import opening_mm, width_mm
 
@@ -105,7 +104,7 @@ def shown(scene):
 
 
 def browses(hand):
-    """The list in its states, keys of the keyboard, an edit that shows, the preferences."""
+    """A click on a row, keys of the keyboard, and undo of both."""
     only_open("takes")
     yield from scene_with_voice_and_head(hand)
     yield from list_takes(hand)
@@ -132,52 +131,6 @@ def browses(hand):
     hand.press("Z", ctrl=True)
     yield 1.5
     hand.seen["star_undone"] = [entry.seed for entry in hand.scene.thunder.takes if entry.star]
-    entries = hand.scene.thunder.takes
-    entries[0].star = entries[3].star = True
-    entries[1].note = "softer at the end"
-    entries[2].name = "Warm"
-    entries[4].hidden = True
-    hand.button(bpy.ops.thunder.duplicate_take, index=0)
-    curve = next(
-        c
-        for c in compat.all_curves(hand.scene.thunder.takes[1].action)
-        if len(c.keyframe_points) > 20
-    )
-    curve.keyframe_points[20].co[1] += 0.2
-    curve.update()
-    hand.scene.thunder.takes[1].action.update_tag()
-    hand.scene.thunder.sort, hand.scene.thunder.show_hidden = "DIVERSITY", True
-    began = time.monotonic()
-    while (
-        not edit_watch.watch.is_known(hand.scene.thunder.takes[1]) and time.monotonic() - began < 60
-    ):
-        yield 0.2
-    hand.seen["edit_noticed"] = edit_watch.watch.is_known(hand.scene.thunder.takes[1])
-    yield 1.0
-    hand.photograph("marked")
-    hand.scene.thunder.show_hidden, hand.scene.thunder.only_starred, hand.scene.thunder.sort = (
-        False,
-        True,
-        "SCORE",
-    )
-    yield 0.8
-    hand.photograph("starred")
-    hand.button(bpy.ops.thunder.select_take, index=-1)
-    hand.scene.thunder.only_starred = False
-    yield 0.8
-    hand.photograph("own_animation")
-    hand.scene.thunder.play_shown = True
-    hand.press("DOWN_ARROW", alt=True)
-    yield 1.5
-    hand.seen["plays"] = hand.window.screen.is_animation_playing
-    with hand.context():
-        bpy.ops.screen.animation_cancel()
-        bpy.ops.thunder.delete_takes("INVOKE_DEFAULT", True, which="UNSTARRED")
-    yield from done()
-    hand.seen["spared"] = [entry.name for entry in hand.scene.thunder.takes]
-    hand.press("Z", ctrl=True)
-    yield 1.5
-    hand.seen["brought_back"] = len(hand.scene.thunder.takes)
 
 
 def debris(scene):
@@ -261,55 +214,6 @@ def plays_all(hand, takes=list_takes):
     hand.seen["held"] = held
 
 
-def leaves_the_grid(hand):
-    """Ten heads, after a Generate that was cancelled; each time a single Esc must end Play All."""
-    only_open("takes")
-    yield from scene_with_voice_and_head(hand)
-    yield from list_takes(hand, count=10)
-    hand.scene.thunder.active_take = 0
-    hand.call(bpy.ops.thunder.generate, "INVOKE_DEFAULT")
-    yield 1.0
-    hand.press("ESC")
-    yield from until(lambda: session.job is None, "Generate is not cancelled", patience=60)
-    hand.seen["ended"] = {}
-    for turn in ("at_once", "after_a_stop_that_nobody_told", "over_another_editor"):
-        hand.call(bpy.ops.thunder.play_grid, "INVOKE_DEFAULT")
-        yield from until(
-            lambda: grid.is_running() and hand.window.screen.is_animation_playing,
-            "the grid does not come",
-            patience=240,
-        )
-        lost = []
-        if turn == "after_a_stop_that_nobody_told":
-            lost = list(bpy.app.handlers.animation_playback_post)
-            bpy.app.handlers.animation_playback_post.clear()
-        if turn == "over_another_editor":
-            area = next(area for area in hand.window.screen.areas if area.type == "PROPERTIES")
-            hand.window.event_simulate(
-                type="MOUSEMOVE",
-                value="NOTHING",
-                x=area.x + area.width // 2,
-                y=area.y + area.height // 2,
-            )
-            yield 0.5
-            hand.window.event_simulate(type="ESC", value="PRESS")
-            hand.window.event_simulate(type="ESC", value="RELEASE")
-        else:
-            hand.press("ESC")
-        end = time.monotonic() + 20
-        while grid.is_running() and time.monotonic() < end:
-            yield 0.1
-        hand.seen["ended"][turn] = not grid.is_running()
-        bpy.app.handlers.animation_playback_post.extend(lost)
-        yield 1.0
-        hand.seen[f"debris_{turn}"] = debris(hand.scene)
-        hand.seen[f"modal_{turn}"] = [
-            operator.bl_idname
-            for operator in hand.window.modal_operators
-            if "grid" in operator.bl_idname
-        ]
-
-
 def on_screen(hand, obj):
     """Where the middle of an object is in the window, pixels."""
     from bpy_extras.view3d_utils import location_3d_to_region_2d
@@ -354,19 +258,3 @@ def draws_a_sheet(hand, takes=list_takes):
     ]
     yield 1.0
     hand.photograph("sheet")
-
-
-def shows_keys(hand):
-    """The add-on's preferences, where the keys are."""
-    import addon_utils  # noqa: F401
-
-    bpy.ops.screen.userpref_show()
-    yield 1.0
-    bpy.context.preferences.active_section = "ADDONS"
-    bpy.context.window_manager.addon_search = "thunder"
-    hand.call(bpy.ops.preferences.addon_expand, module=MODULE)
-    yield 2.0
-    hand.photograph("preferences")
-    keymap = bpy.context.window_manager.keyconfigs.user.keymaps["Screen"]
-    ours = [item for item in keymap.keymap_items if item.idname.startswith("thunder.")]
-    hand.seen["keys"] = sorted([item.idname, item.type, item.alt] for item in ours)

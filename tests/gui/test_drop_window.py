@@ -8,6 +8,3 @@ def test_a_sound_dropped_on_a_head_becomes_its_line_and_a_capture_its_take(windo
     name, kind, score, is_its_own = seen["capture"]
     # it was cut half a second: out of sync it has 8
     assert (name, kind, is_its_own) == ("Slate_4", "CAPTURED", True) and score > 60
-    assert sorted(seen["chosen_in_browser"]) == ["Slate_4", "Slate_4.2"] and seen["undone"] == [
-        "Slate_4"
-    ]

@@ -25,21 +25,6 @@ def test_a_key_gives_a_star_and_undo_takes_it_away(windowed, browsed):
     assert browsed["starred"] == [7302] and browsed["star_undone"] == []
 
 
-def test_an_edit_shows_in_the_list(windowed, browsed):
-    assert browsed["edit_noticed"]
-
-
-def test_a_take_plays_when_it_is_shown_if_the_animator_wants(windowed, browsed):
-    assert browsed["plays"]
-
-
-def test_deleting_what_has_no_star_spares_what_was_touched_and_is_one_undo_step(windowed, browsed):
-    assert (
-        browsed["spared"] == ["Take 1", "Take 1b", "Take 2", "Warm", "Take 4"]
-        and browsed["brought_back"] == 7
-    )
-
-
 @pytest.fixture(scope="module")
 def played(real_blender):
     return real_blender.act("take_scenarios.plays_all", timeout=800)
@@ -53,13 +38,6 @@ def test_the_clicked_head_of_the_grid_is_the_take_that_is_shown(windowed, played
 def test_nothing_of_the_grid_is_left_and_the_view_is_as_before(windowed, played, ended_by):
     assert played[f"debris_{ended_by}"] == [] and not played[f"local_{ended_by}"]
     assert played[f"view_{ended_by}"] < 1e-4
-
-
-def test_play_all_ends_for_certain(windowed):
-    seen = windowed.act("take_scenarios.leaves_the_grid", timeout=800)
-    turns = ["at_once", "after_a_stop_that_nobody_told", "over_another_editor"]
-    assert seen["ended"] == dict.fromkeys(turns, True)
-    assert [seen[f"{what}_{turn}"] for turn in turns for what in ("debris", "modal")] == [[]] * 6
 
 
 def test_play_all_repeats_the_line_and_gives_the_preview_range_back(windowed, played):
@@ -82,13 +60,3 @@ def test_the_sheet_opens_and_nothing_else_has_changed(windowed):
     # a row is rendered in one go: with a graphics card in some ten milliseconds, without one in
     # less than an operator's time
     keeps(0.3, max(seen["held"])[0], "a row of the contact sheet")
-
-
-def test_the_keys_are_in_the_users_own_configuration(windowed):
-    seen = windowed.act("take_scenarios.shows_keys", timeout=400)
-    assert seen["keys"] == [
-        ["thunder.flip_take", "X", 1],
-        ["thunder.select_take", "DOWN_ARROW", 1],
-        ["thunder.select_take", "UP_ARROW", 1],
-        ["thunder.star_take", "Y", 1],
-    ]

@@ -1,23 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The track of words and sounds in a real window."""
 
-import json
-
 import pytest
 from timing import keeps
-
-
-@pytest.fixture(scope="module")
-def shown(real_blender):
-    return real_blender.act("word_scenarios.shows_words", timeout=500)
-
-
-def test_words_are_shown_and_the_mouse_tells_what_a_sound_may_be(windowed, shown):
-    found = json.loads(shown["found"])
-    assert [word[0] for word in found["words"]][:3] == ["My", "brother", "moves"] and found[
-        "matches"
-    ]
-    assert shown["hint"] and "%" in shown["hint"]
 
 
 @pytest.mark.slow

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The track of words and sounds in a real window: at every zoom, under the mouse, and over an hour
-of dialogue."""
+"""The track of words and sounds in a real window: at every zoom, over an hour of dialogue."""
 
 import time
 
 import bpy
 from commit_scenarios import lay
-from scenarios import only_open, SAMPLE, scene_with_voice_and_head, until
+from scenarios import SAMPLE, scene_with_voice_and_head, until
 from thunder.scene.host.session import session
 from thunder.scene.review import overlay, word_track
 from thunder.scene.takes import transcript
@@ -47,39 +46,6 @@ def look_at(area, first, last):
                 zoom_out=False,
             )
     return region
-
-
-def shows_words(hand):
-    """Words and sounds of a line from near and far, in both editors; a hint beside the mouse; the
-    track goes with its switch."""
-    only_open("listen", "overlay")
-    yield from scene_with_voice_and_head(hand)
-    yield from found(hand)
-    area = hand.viewport
-    for editor in ("DOPESHEET_EDITOR", "SEQUENCE_EDITOR"):
-        yield from lay(hand, area, editor)
-        for name in ("1_s", "4_s", "line", "minute"):
-            region = look_at(area, 20, 20 + 25 * ZOOMS[name])
-            yield 0.7
-            hand.photograph(f"{editor.lower()}_{name}")
-    region = look_at(area, 20, 120)
-    yield 0.7
-    x, y = (
-        region.x + region.width // 2,
-        region.y + round(word_track.tracks.pictures[region.as_pointer()][1].bottom) + 8,
-    )
-    hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
-    yield 0.5
-    hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x + 2, y=y)
-    yield 0.7
-    hand.seen["hint"] = word_track.tracks.hover and word_track.tracks.hover[1]
-    hand.photograph("hint")
-    hand.scene.thunder.overlay.words = False
-    yield 0.5
-    hand.photograph("without_words")
-    hand.scene.thunder.overlay.words = True
-    area.type = "VIEW_3D"
-    yield 0.5
 
 
 def draws_an_hour(hand):
