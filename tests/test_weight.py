@@ -3,8 +3,6 @@
 
 import json
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -79,42 +77,6 @@ def test_statements_modules_imports_numbers_and_words_of_each_folder(weight, tre
     assert [totals[name]["modules"] for name in weight.TOTALS] == [5, 1, 3] and totals[
         "product without tests"
     ]["words"] == 5
-
-
-def test_a_call_into_a_module_that_was_entered_before_is_a_reentry(weight, tree, monkeypatch):
-    monkeypatch.syspath_prepend(tree)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "thunder_core"]:
-        monkeypatch.delitem(sys.modules, name)
-    from thunder_core import a, b
-
-    trace = weight.Trace(tree / "thunder_core")
-    sys.setprofile(trace)
-    try:
-        b.f(1)
-        a.A().g()
-    finally:
-        sys.setprofile(None)
-        for name in [name for name in sys.modules if name.partition(".")[0] == "thunder_core"]:
-            del sys.modules[name]
-    # c is imported on the way, which is no entry
-    assert [Path(module).stem for module in trace.path] == ["b", "a", "c", "b", "b"]
-    assert trace.figures() == {"modules": 3, "entries": 5, "re-entries": 2}
-
-
-def test_the_table_shows_how_much_more_it_is_than_the_base(weight):
-    def weighed(statements, modules):
-        counts = dict.fromkeys(weight.FIGURES, 0) | {"statements": statements, "modules": modules}
-        return {
-            "commit": "abc1234",
-            "day": "2026-01-01",
-            "folders": {"scene": counts, "tests": counts, "bench": counts},
-        }
-
-    lines = list(weight.table(weighed(1200, 9), weighed(1300, 9), "0.1.0"))
-    assert "0.1.0 (abc1234, 2026-01-01)" in lines[0]
-    for name in ("scene", "tests", *weight.TOTALS):
-        line = next(line for line in lines if line.startswith(f"{name} "))
-        assert line[22:].split()[:4] == ["1,200", "-100", "9", "+0"]
 
 
 def test_the_kept_figures_can_be_compared_with(weight):

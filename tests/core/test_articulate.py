@@ -12,7 +12,6 @@ from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.lips import bundled_lips
 from thunder_core.face.mechanics import Sounds
-from thunder_core.filters import limit_rate, limit_release
 from thunder_core.types import Motion
 
 FRAMES = 50
@@ -41,18 +40,6 @@ def test_lips_that_all_but_meet_on_a_bilabial_meet_and_others_stay_as_the_model_
         )
 
 
-def test_a_curve_is_left_by_small_steps_and_lowered_nowhere():
-    values = np.array([0.0, 0, 0, 1.1, 0.1, 0, 0, 0.3, 0])
-    gone = limit_release(values, 0.45)
-    assert (
-        gone == pytest.approx([0, 0.2, 0.65, 1.1, 0.65, 0.2, 0, 0.3, 0]) and (gone >= values).all()
-    )
-    assert (
-        limit_release(values[:0], 0.45).shape == (0,)
-        and (limit_release(np.zeros(4), 0.45) == 0).all()
-    )
-
-
 def test_the_lower_lip_comes_to_the_teeth_and_leaves_them_in_more_than_a_frame():
     articulators = bundled_articulators()
     pipeline, nothing = Pipeline(articulators.names, articulators), np.zeros(FRAMES)
@@ -67,18 +54,6 @@ def test_the_lower_lip_comes_to_the_teeth_and_leaves_them_in_more_than_a_frame()
     made = pipeline.articulate(expression, jaw, made_voice(sounds))[0][:, pipeline.roll]
     assert np.abs(np.diff(before)).max() > 0.6 and np.abs(np.diff(made)).max() <= 0.45 + 1e-6
     assert made[24:26] == pytest.approx(before[24:26]) and (made >= before - 1e-9).all()
-
-
-def test_a_curve_rises_in_time_and_comes_down_in_time_where_it_must_be_low():
-    values, low = np.array([0.0, 0, 0, 0.9, 0, 0, 0.8, 0.8, 0.1, 0, 0]), np.zeros(11, bool)
-    assert limit_rate(values, 0.35, low) == pytest.approx(
-        [0, 0.2, 0.55, 0.9, 0.55, 0.45, 0.8, 0.8, 0.45, 0.1, 0]
-    )
-    low[8] = True
-    assert limit_rate(values, 0.35, low) == pytest.approx(
-        [0, 0.2, 0.55, 0.9, 0.55, 0.45, 0.8, 0.45, 0.1, 0.1, 0]
-    )
-    assert limit_rate(values[:0], 0.35, low[:0]).shape == (0,)
 
 
 def test_the_tongue_reaches_the_palate_and_leaves_it_in_two_frames_or_more():

@@ -18,7 +18,7 @@ from scipy.signal import butter, resample_poly, sosfiltfilt
 from timing import until
 
 from thunder_core.engine.speech import audio
-from thunder_core.engine.speech.audio import read_sound, write_sound
+from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadSound, Cancelled
 from thunder_core.types import Speech
 
@@ -145,12 +145,6 @@ def test_compressed_files_are_read(tmp_path, kind):
     assert abs(hertz - 440) < 3 and abs(rms - 0.5 / np.sqrt(2)) < 0.03
 
 
-def test_stereo_at_8_khz_becomes_the_mean_of_its_channels(tmp_path):
-    left = tone(rate=8000)
-    soundfile.write(tmp_path / "stereo.wav", np.stack([left, 0 * left], axis=1), 8000)
-    assert_is_the_tone(read_sound(tmp_path / "stereo.wav"), peak=0.25)
-
-
 def test_seams_of_a_long_sound_are_exact(tmp_path, monkeypatch):
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 44100 * 5 + 77).astype(np.float32)
     soundfile.write(tmp_path / "noise.wav", noise, 44100, subtype="FLOAT")
@@ -171,12 +165,6 @@ def test_a_text_file_is_refused_without_ffmpeg_too(tmp_path, monkeypatch):
         read_sound(tmp_path / "notes.wav")
 
 
-def test_a_truncated_file_gives_what_is_left_of_it(tmp_path):
-    soundfile.write(tmp_path / "whole.wav", tone(2.0), 16000)
-    (tmp_path / "half.wav").write_bytes((tmp_path / "whole.wav").read_bytes()[: 44 + 32000])
-    assert_is_the_tone(read_sound(tmp_path / "half.wav"))
-
-
 def test_more_than_an_hour_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "LONGEST", 2)
     soundfile.write(tmp_path / "long.wav", tone(2.5), 16000)
@@ -184,25 +172,11 @@ def test_more_than_an_hour_is_refused(tmp_path, monkeypatch):
         read_sound(tmp_path / "long.wav")
 
 
-def test_a_written_sound_is_read_back(tmp_path):
-    written = Speech(tone(), 16000)
-    write_sound(tmp_path / "out.wav", written)
-    assert np.abs(read_sound(tmp_path / "out.wav").samples - written.samples).max() < 1e-4
-
-
 def test_the_hash_is_of_the_sound_not_of_its_file(tmp_path):
     samples = soundfile.read(SAMPLE, dtype="float32")[0]
     soundfile.write(tmp_path / "same.flac", samples, 16000, subtype="PCM_16")
     assert read_sound(tmp_path / "same.flac").fingerprint == read_sound(SAMPLE).fingerprint
     assert Speech(samples * 0.5).fingerprint != Speech(samples).fingerprint
-
-
-def test_the_shipped_sample_is_what_its_card_says():
-    speech = read_sound(SAMPLE)
-    assert 7 < speech.seconds < 10
-    assert 0.69 < np.abs(speech.samples).max() < 0.72
-    assert os.path.getsize(SAMPLE) < 300_000
-    assert np.abs(speech.samples[: int(0.38 * 16000)]).max() < 0.01
 
 
 def test_a_higher_rate_costs_little_more_memory_than_the_result(tmp_path):

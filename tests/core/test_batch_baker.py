@@ -9,7 +9,7 @@ import time
 import pytest
 
 from thunder_core.batch import baker
-from thunder_core.batch.baker import bake_here, Baker, Task
+from thunder_core.batch.baker import bake_here, Task
 from thunder_core.errors import NoEngine
 
 PLAYED = """
@@ -117,10 +117,3 @@ def test_stopping_in_the_middle_ends_the_process(command):
     finally:
         baker.PATIENCE = patience
     assert time.monotonic() - begun < 10
-
-
-def test_the_environment_of_the_process_can_be_added_to(command, tmp_path):
-    one = Baker(command, {"STARTS": str(tmp_path / "others")})
-    assert one.wait() == {"thunder": "1"}
-    one.close()
-    assert os.path.exists(tmp_path / "others")

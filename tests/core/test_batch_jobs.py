@@ -102,15 +102,6 @@ def test_several_heads_may_speak_a_strip_and_the_best_take_be_committed(read, co
     )
 
 
-def test_jobs_may_share_a_voice(read):
-    listed = read(
-        "[defaults]\naudio = 'a.wav'\n[jobs.calm]\nenergy = 0.5\n[jobs.wild]\nenergy = 2\n"
-    )
-    assert [job.settings["energy"] for job in listed.jobs] == [0.5, 2.0] and listed.jobs[
-        0
-    ].settings["audio"].endswith("a.wav")
-
-
 def test_the_arguments_of_a_job_are_options_of_the_command(read):
     intro, scene = (job.arguments("there") for job in read(GOOD).jobs)
     assert intro[0] == "--out=there" and {

@@ -147,16 +147,6 @@ def test_a_bake_that_was_killed_while_it_replaced_files_is_not_up_to_date(why, f
     assert why() == "not baked yet"
 
 
-@pytest.mark.parametrize(
-    "damaged",
-    ['{"made_from": {"used": 3, "settings": 4, "inputs": []}}', "[]", "{", '{"made_from": []}'],
-)
-def test_a_damaged_report_means_that_the_job_is_baked_again(why, folder, damaged):
-    with Transaction(str(folder)) as out:
-        out.write("report.json", damaged)
-    assert why() in ("not baked yet", REPORT_CHANGED, "“takes” changed")
-
-
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_a_report_with_a_number_that_json_has_not_is_damaged(why, folder, job, number):
     """Also one whose hash is in the list: what it says would make batch.json a file that no other

@@ -15,7 +15,7 @@ import torch
 
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.request import in_portions, memory_of_portion, SharedProgress, side_by_side
+from thunder_core.engine.request import in_portions, SharedProgress, side_by_side
 from thunder_core.errors import Cancelled, is_out_of_device_memory
 from thunder_core.request import Request
 from thunder_core.types import Speech
@@ -107,31 +107,6 @@ def test_one_core_and_two_gigabytes_are_enough_for_the_same_takes(engine, speech
     assert np.array_equal(np.load(file), [take.motion.expression for take in here])
 
 
-def test_takes_of_an_hour_are_worked_on_one_after_the_other(engine, speech, monkeypatch):
-    asked, busy, most = Brief(Direction().vector()[None]), [], []
-
-    def counted(work):
-        def call(*args, **more):
-            busy.append(1)
-            most.append(len(busy))
-            try:
-                return work(*args, **more)
-            finally:
-                busy.pop()
-
-        return call
-
-    with threads(2):
-        usual = engine.generate(speech, Request(3, 3, direction=asked))
-        # as an hour: two do not fit
-        monkeypatch.setattr("thunder_core.engine.request._FRAMES_AT_WORK", speech.frames)
-        monkeypatch.setattr(engine.thunder, "_motion", counted(engine.thunder._motion))
-        monkeypatch.setattr(engine.scorer, "grade", counted(engine.scorer.grade))
-        takes = engine.generate(speech, Request(3, 3, direction=asked))
-    assert set(most) == {1}
-    assert [take.score.total for take in takes] == [take.score.total for take in usual]
-
-
 def noted(at_work, action, *given):
     at_work.append(1)
     try:
@@ -213,35 +188,6 @@ def test_a_take_that_does_not_fit_alone_and_other_errors_are_raised():
     assert is_out_of_device_memory(torch.OutOfMemoryError("x")) and not is_out_of_device_memory(
         RuntimeError("shapes differ")
     )
-
-
-def test_memory_that_ends_while_takes_are_scored_halves_their_portion_too(
-    engine, speech, monkeypatch
-):
-    asked = Brief(Direction().vector()[None])
-    with threads(1):
-        usual = engine.generate(speech, Request(4, 1, direction=asked, steps=2))
-        sizes, expected = [], engine.thunder.expect
-
-        def fail_once(voice, readings, *turn):
-            sizes.append(len(readings))
-            if len(sizes) == 1:
-                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-            return expected(voice, readings, *turn)
-
-        monkeypatch.setattr(engine.thunder, "expect", fail_once)
-        arrived = []
-        takes = engine.generate(
-            speech,
-            Request(4, 1, direction=asked, steps=2),
-            arrived=lambda take: arrived.append(take.seed),
-        )
-    assert sizes == [4, 2, 1, 2] and arrived == [1, 2, 3, 4]
-    assert [take.score.total for take in takes] == [take.score.total for take in usual]
-
-
-def test_memory_of_a_portion_is_said_for_all_and_for_each():
-    assert memory_of_portion(16, 250, 800.0) == "16 takes of 10 s: at most 800 MB, 50 MB each"
 
 
 def test_an_engine_whose_denoiser_runs_out_of_memory_once_gives_the_same_takes(engine, monkeypatch):

@@ -419,32 +419,6 @@ say(id=number, event="done", result={})
 # -------------------------------------------------------------------------------------------------
 
 
-def test_a_crash_is_not_blamed_on_memory_that_ran_out_for_an_earlier_request(tmp_path):
-    answer = {
-        "id": 1,
-        "event": "error",
-        "kind": "OutOfMemory",
-        "message": "There is too little memory for this: ask for fewer takes",
-    }
-    engine = tmp_path / "python"
-    ready = {"id": None, "event": "ready", "protocol": protocol.PROTOCOL}
-    engine.write_text(
-        f"#!{sys.executable}\nimport sys\nprint('{json.dumps(ready)}', flush=True)\n"
-        "sys.stdin.readline()\nprint('MemoryError', file=sys.stderr, flush=True)\n"
-        f"sys.stdin.readline()\nprint('{json.dumps(answer)}', flush=True)\nsys.exit(1)\n"
-    )
-    engine.chmod(0o755)
-    with Client(str(engine)) as client:
-        first, end = client.request("release"), time.monotonic() + 30
-        while "MemoryError" not in client.log and time.monotonic() < end:
-            pass
-        second = client.request("release")
-        with pytest.raises(errors.OutOfMemory):
-            first.wait(timeout=30)
-        with pytest.raises(errors.WorkerDied, match="ended with code 1"):
-            second.wait(timeout=30)
-
-
 @pytest.mark.parametrize(
     "error",
     [

@@ -295,20 +295,6 @@ def test_machines_that_cannot_start_are_given_up_with_the_cause(spread):
     ) == 2 * (cluster.STARTS - 1)
 
 
-def test_a_machine_that_fails_to_start_is_tried_again_where_another_is_refused(spread):
-    ray = FailingRay(
-        [node("one", 4), node("two", 4)],
-        {"one"},
-        {"thunder": "2", "blender": "5.0.1", "weights": "f"},
-    )
-    (failed, _) = [event["sentence"] for event in spread(ray) if event["event"] == "failed"]
-    assert ray.started.count("one") == cluster.STARTS and ray.killed == 1
-    assert (
-        "it has THUNDER 2 where this machine has 1" in failed
-        and "No module named 'pickled'" in failed
-    )
-
-
 class HangingRay(FailingRay):
     """Ray where a machine of the name “stuck” never answers, and the others bake at once."""
 
@@ -355,20 +341,4 @@ def test_a_machine_whose_start_hangs_is_given_up_after_a_time_and_keeps_no_job(s
     assert (
         "Ray started no process in" in failed[0]["sentence"]
         and "ray status" in failed[0]["sentence"]
-    )
-
-
-def test_a_machine_whose_blender_hangs_says_what_it_printed_last(monkeypatch, tmp_path):
-    script = tmp_path / "hangs.py"
-    script.write_text(
-        "import sys, time\nprint('waiting for a licence', file=sys.stderr, "
-        "flush=True)\ntime.sleep(60)\n"
-    )
-    monkeypatch.setattr("thunder_core.batch.baker.START_SECONDS", 1.0)
-    maker, why = cluster.NodeBaker(str(tmp_path), [sys.executable, str(script)], 1).ready()
-    assert (
-        maker == {}
-        and "not ready to bake after 1 s" in why
-        and "waiting for a licence" in why
-        and "in a terminal" in why
     )

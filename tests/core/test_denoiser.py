@@ -72,16 +72,6 @@ def test_frame_sees_its_own_audio_only_through_its_neighbours_attention():
     assert moved[torch.arange(9) != 4].max() < 1e-6
 
 
-def test_step_reaches_every_frame():
-    model, x, audio = small(), torch.randn(1, 9, 6), torch.randn(1, 9, 5)
-    moved = (
-        (model(x, torch.tensor([10]), audio) - model(x, torch.tensor([900]), audio))
-        .abs()
-        .amax(-1)[0]
-    )
-    assert moved.min() > 1e-5
-
-
 def test_hidden_audio_is_the_same_for_every_sound():
     model, x, step = small(), torch.randn(2, 9, 6), torch.tensor([10, 700])
     hide = torch.ones(2, dtype=torch.bool)
@@ -89,35 +79,11 @@ def test_hidden_audio_is_the_same_for_every_sound():
     assert torch.equal(first, second)
 
 
-def test_takes_do_not_see_each_other():
-    model, x, audio = small(), torch.randn(5, 9, 6), torch.randn(1, 9, 5)
-    step = torch.full((5,), 300)
-    together = model(x, step, audio)
-    alone = torch.cat([model(x[i : i + 1], step[i : i + 1], audio) for i in range(5)])
-    assert torch.allclose(together, alone, atol=1e-5)
-
-
-def test_standardisation_is_undone():
-    model = small()
-    model.motion_mean.normal_()
-    model.motion_std.uniform_(0.5, 2)
-    x = torch.randn(2, 4, 6)
-    assert torch.allclose(model.restore(model.standardise(x)), x, atol=1e-6)
-    assert not torch.allclose(model.standardise(x), x, atol=0.1)
-
-
 def styled() -> Denoiser:
     torch.manual_seed(2)
     return Denoiser(
         DenoiserConfig(motion=6, audio=5, style=3, width=32, layers=2, heads=4, feedforward=64)
     ).eval()
-
-
-def test_a_model_that_learns_styles_starts_as_the_one_that_knew_none():
-    plain, model = small(), styled()
-    model.load_state_dict(plain.state_dict(), strict=False)
-    x, step, audio = torch.randn(2, 9, 6), torch.tensor([10, 700]), torch.randn(2, 9, 5)
-    assert torch.equal(model(x, step, audio, style=torch.randn(2, 1, 3)), plain(x, step, audio))
 
 
 def taught() -> Denoiser:

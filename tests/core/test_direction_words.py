@@ -160,26 +160,6 @@ def test_a_word_is_said_as_far_as_it_shows(axis, value, measures, word):
     )
 
 
-def test_what_shows_in_pauses_is_compared_with_usual_takes_near_the_usual_direction_alone():
-    asked = Direction(Style(head=1.3)).vector()
-    # less than asked, and shown so, though more than takes without a request
-    played = Direction(Style(head=0.95)).vector()
-    own = asked[DIRECTION_NAMES.index("head")]
-    assert (
-        words(played, asked, visible={"head": own - 0.8}) == "still head"
-        and words(played, asked, visible={"head": own + 0.2}) == "usual"
-    )
-    for far in (Direction(Style(head=2.0)), Direction(mood="sad")):
-        less = far.vector().copy()
-        less[DIRECTION_NAMES.index("head")] -= 1
-        assert words(less, far.vector(), visible={"head": -0.1}) == "still head", (
-            "there is no scale for it"
-        )
-        assert words(less, far.vector(), visible={"head": 0.1}) == "usual", (
-            "a head that moves more than usual is not still"
-        )
-
-
 @pytest.mark.parametrize("damaged", ["much", {"head": "much"}, {"head": float("nan")}, 3])
 def test_a_damaged_measurement_does_not_change_the_words(damaged):
     about = {
@@ -204,98 +184,6 @@ def test_a_word_is_on_a_third_of_a_batch_at_most_and_on_those_that_deserve_it():
     said = direction_words.words_of_takes(takes)
     assert said == [NEARLY, "wide jaw", NEARLY, "wide jaw", NEARLY, NEARLY]
     assert direction_words.words_of_takes(takes[:1]) == ["wide jaw"]
-
-
-def test_what_tells_a_take_from_the_others_comes_first():
-    calm = [Style(energy=0.6)] * 4 + [Style(energy=0.55, smile=0.35)]
-    said = direction_words.words_of_takes(batch(*calm))
-    assert words_of_take(batch(calm[-1])[0]) == "calm, smiling" and said[-1].startswith("smiling")
-
-
-def test_a_take_of_a_batch_that_is_as_asked_or_damaged_says_so_still():
-    takes = batch(Style(smile=0.5), Style(), Style(smile=-0.5))
-    takes[1]["as_asked"] = True
-    assert direction_words.words_of_takes([*takes, {}]) == ["smiling", "as asked", "serious", ""]
-
-
-@pytest.mark.parametrize("measure, pair", direction_words.CARRIED_WORDS.items())
-def test_brows_and_head_that_are_carried_otherwise_throughout_have_a_word(measure, pair):
-    assert [words(USUAL, USUAL, visible={measure: by}) for by in (-2.0, 1.0, 2.0)] == [
-        pair[0],
-        "usual",
-        pair[1],
-    ]
-    sad = Direction(mood="sad").vector()
-    assert words(sad, sad, visible={measure: 2.0}) == "usual", "a mood places them in all takes"
-    frowning = Direction(Style(frown=0.8)).vector()
-    assert (words(frowning, frowning, visible={measure: -2.0}) == "usual") == (measure == "height")
-    frowns = words(frowning, USUAL, visible={"frown": 2.0, measure: -2.5})
-    assert ("frowning" in frowns) and (pair[0] in frowns) == (measure != "height"), (
-        "brows are named once"
-    )
-
-
-def test_a_word_on_frowning_is_not_said_against_brows_that_are_held_otherwise():
-    for by, word in ((-2, "relaxed brows"), (2, "frowning")):
-        played = Direction(Style(frown=0.3 * by)).vector()
-        assert words(played, USUAL, visible={"frown": by, "height": -0.5 * by}) == word
-        assert words(played, USUAL, visible={"frown": by, "height": 0.5 * by}) == "usual"
-
-
-@pytest.mark.parametrize(
-    "mood, part, side",
-    [("warm", "smile", 1), ("sad", "smile", -1), ("angry", "frown", 1), ("surprised", "frown", -1)],
-)
-def test_a_mood_that_nobody_requested_is_not_said_of_a_face_that_shows_its_opposite(
-    mood, part, side
-):
-    played = Direction(mood=mood, strength=0.3).vector()
-    assert (
-        words(played, USUAL, visible={part: 0.5 * side}) == mood
-        and words(played, USUAL, visible={part: -0.5 * side}) == "usual"
-    )
-    asked = Direction(mood=mood, strength=0.1).vector()
-    assert words(played, asked, visible={part: -0.5 * side}) == f"more {mood}", (
-        "of the requested mood it is how much"
-    )
-
-
-@pytest.mark.parametrize("role", ["listens", "idle"])
-def test_a_face_that_does_not_speak_is_not_said_to_be_uneven(role):
-    played = Direction(Style(asymmetry=0.6, head=1.5)).vector()
-    about = {
-        "direction": USUAL.tolist(),
-        "reading": played.tolist(),
-        "as_asked": False,
-        "role": role,
-    }
-    assert words_of_take(about) == "lively head"
-
-
-def test_the_first_words_of_a_batch_differ_as_far_as_traits_allow():
-    takes = batch(Style(), Style(jaw=1.3), *[Style()] * 4)
-    takes[0]["shown"], takes[1]["shown"] = {"height": 4.5}, {"height": 4.0, "jaw": 3.0}
-    assert direction_words.words_of_takes(takes)[:2] == ["raised brows", "wide jaw, raised brows"]
-    takes[0]["shown"] = {"height": 3.5}
-    assert direction_words.words_of_takes(takes)[:2] == [
-        "raised brows",
-        "raised brows, wide jaw",
-    ], "all traits of one are the other's"
-
-
-def test_of_brows_and_of_the_head_one_thing_is_said():
-    still = Direction(Style(brows=0.4, head=0.4, smile=0.5)).vector()
-    about = {"direction": USUAL.tolist(), "reading": still.tolist(), "as_asked": False}
-    said = words_of_take(
-        about | {"shown": {"height": 5.0, "brows": -3.0, "turn": 2.0, "head": -4.0, "smile": 1.0}}
-    )
-    assert said == "raised brows, still head, smiling"
-    assert (
-        words(
-            still, visible={"height": 2.0, "brows": -3.0, "turn": 5.0, "head": -4.0, "smile": 1.0}
-        )
-        == "turned left, still brows, smiling"
-    )
 
 
 def test_all_words_begin_differently():

@@ -2,7 +2,6 @@
 """Training in a FLAME file's own expression space, with a file made in FLAME's layout: its
 vertices, its motions, its networks."""
 
-import argparse
 import json
 import shutil
 
@@ -11,14 +10,11 @@ import pytest
 import soundfile
 import torch
 from made_flame import made_flame
-from made_motions import made_motions
 
 from research import __main__ as research
-from research.measures.evaluate import Clip, figures as figures_of, Measured, TeacherAgain
 from research.train import paper
 from research.train.facegood import write_tracked
-from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
-from thunder_core.channels import Columns
+from research.train.paper import folder_of
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadHead
 from thunder_core.face.head import HEAD_FILE, load_head
@@ -28,10 +24,7 @@ from thunder_core.networks.flame import FlameLayer, SmplxLayer, vertex_layer
 from thunder_core.networks.systems import load_system
 from thunder_core.train import __main__ as train
 from thunder_core.train.flame_basis import FlameBasis
-from thunder_core.train.loop import Schedule
-from thunder_core.train.m2s import train_m2s
-from thunder_core.train.motions import animate, complete_capture, MotionSet, VARIANTS
-from thunder_core.train.stages import STAGES
+from thunder_core.train.motions import complete_capture
 from thunder_core.train.tracked import tracked_clips
 from thunder_core.types import Motion, RATE
 
@@ -101,18 +94,6 @@ def test_tracked_flame_sequences_are_taken_as_they_are_and_others_are_retargeted
     assert ratio == pytest.approx(basis.retarget.scale, rel=0.1) and gaps[1][0] < 0.5
 
 
-def test_the_teacher_performs_in_the_file_s_coefficients(basis, tmp_path):
-    made = made_motions(tmp_path, basis.head, frames=16)
-    np.zeros((2 * len(made.features), 40), np.float16).tofile(tmp_path / "motions" / "logits.f16")
-    animate(made.corpus, list(load_head().expression_names), tmp_path / "motions", basis=basis)
-    motions = MotionSet(made.corpus, tmp_path / "motions")
-    row = motions.rows[0]
-    x = motions.motions[:, row.start : row.start + row.frames].astype(np.float32)
-    columns = Columns(100)
-    assert x.shape == (VARIANTS, row.frames, columns.count) and np.isfinite(x).all()
-    assert x[..., columns.expression].std(1).max() > 0.05 and x[..., columns.jaw.start].max() > 0.05
-
-
 @pytest.mark.slow
 def test_four_tracked_sequences_become_a_network_that_performs(file, basis, tmp_path):
     """As docs/training.md has it: sequences in the file's own coefficients, by two people."""
@@ -173,35 +154,3 @@ def test_what_a_sequence_in_the_file_s_coefficients_captured_is_kept_and_the_res
     captured[4, 3] = captured[4, 101] = 0.5
     whole = complete_capture(captured, performed, list(basis.head.expression_names))
     assert np.array_equal(whole[:, :103], captured[:, :103]) and (whole[:, 103:] == 1).all()
-
-
-def test_systems_and_mesh_to_speech_train_in_it(basis, tmp_path):
-    motions = made_motions(tmp_path / "set", basis.head, frames=130)
-    m2s, figures = train_m2s(motions, basis.head, tmp_path / "m2s", Schedule(1, 1e-3, warmup=1))
-    assert m2s.config.inputs == 3 * len(basis.head.mouth_vertices) and np.isfinite(
-        figures["test_mel"]
-    )
-    chain = Chain(
-        motions, basis.head, SHIPPED, tmp_path, Budget(steps=1, together=1, batch=2), seed=1
-    )
-    lines = train_chain(chain, chosen(["thunder", "thunder+mouth2s"]))
-    said = dict(line.split(": ", 1) for line in lines if ": " in line)
-    assert "validation_worst_vertex_mm" in said["thunder"]
-    (left_out,) = (line for line in lines if line.startswith("thunder+mouth2s: "))
-    assert "left out" in left_out and "learned another head" in left_out
-    motions.directions[:, 4] = np.nan  # as of a captured clip
-    again = TeacherAgain(list(load_head().expression_names), basis)(Clip.of(motions, 4), 2)
-    clip = figures_of(Measured(basis.head), again, Clip.of(motions, 4))
-    assert again.shape[2] == 109 and np.isfinite([clip["lve"], clip["sdiv_u"], clip["dtw"]]).all()
-    network = load_system("thunder", folder_of(tmp_path, 1, "thunder"), paper.NETWORK)
-    assert network.sample(torch.randn(1, 8, motions.features.shape[1]), [1], steps=2).shape == (
-        1,
-        8,
-        109,
-    )
-
-
-def test_the_command_knows_the_file(file):
-    parser = argparse.ArgumentParser()
-    train.add_arguments(parser, STAGES)
-    assert parser.parse_args(["--flame", str(file), "animate"]).flame == file

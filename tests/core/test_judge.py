@@ -10,69 +10,49 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from torch.nn.functional import smooth_l1_loss
 
 from thunder_core.channels import in_group, SPEECH
-from thunder_core.direction import AXES, Brief, check, Direction, DIRECTION_NAMES, MOODS, Style
+from thunder_core.direction import AXES, Brief, check, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import scorer as scorer_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import trained_mouth
 from thunder_core.engine.planning.lip_kernels import around, kernels, MAP_REACH, phone_probabilities
-from thunder_core.engine.readings import add_stresses, reading
+from thunder_core.engine.readings import reading
 from thunder_core.engine.scorer import (
     add_energy,
     DAMPED,
     JudgeConfig,
     OFF_FRAMES,
-    opening_and_width,
     PLAIN,
     read_stresses,
     shift_frames,
     STRESSED,
 )
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.cues import axis_deviations
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.speech.phones import PHONES, SILENCE
-from thunder_core.engine.systems import thunder as thunder_module
 from thunder_core.engine.systems.thunder import Performance
 from thunder_core.errors import BadWeights
 from thunder_core.face.mapping import visible_motion
 from thunder_core.networks import judge as network
-from thunder_core.networks.judge import (
-    _distance,
-    doubt,
-    FLOOR,
-    Guesses,
-    held_smile,
-    Judge,
-    LAGS,
-    left_open,
-    quiet,
-    score_weight,
-    TAPS,
-    too_small,
-)
+from thunder_core.networks.judge import FLOOR, Guesses, held_smile, Judge, LAGS, quiet, TAPS
 from thunder_core.networks.m2s import MeshToSpeech, Mouth
 from thunder_core.networks.weights import save_weights
 from thunder_core.request import Request
-from thunder_core.train import judge as judging, sampled
+from thunder_core.train import sampled
 from thunder_core.train.corpus import build, Corpus, split_of
 from thunder_core.train.graphs import write_graphs
 from thunder_core.train.judge import (
     allowed_scale,
     collate,
     corrupt,
-    fit_mood_costs,
     Lessons,
     lip_error,
-    load_clips,
     opinion,
     set_map,
     without_closures,
 )
-from thunder_core.train.loop import Schedule
-from thunder_core.train.sampled import clips_of, MOODS_SPLIT, sample_takes, SampledClip
+from thunder_core.train.sampled import clips_of, SampledClip
 from thunder_core.types import LipSyncScore, pack, Speech, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -271,16 +251,6 @@ def test_a_word_that_only_the_take_stresses_is_no_error_of_the_first_target_and_
     assert plain > stressed + 0.3
 
 
-def test_lips_smaller_than_energy_can_ask_for_count_and_others_do_not():
-    asked = torch.zeros(1, 50, 4, 3)
-    asked[:, :, 0, 1] = 8e-3 * torch.sin(torch.arange(50) / 4).abs()
-    there = torch.ones(1, 50)
-    by = [
-        float(too_small(size * asked, asked, there)) for size in (2.0, 1.0, 0.5, 0.37, DAMPED, 0.0)
-    ]
-    assert by[:4] == [0.0] * 4 and 0.2 < by[4] < by[5]
-
-
 # ---- what it reads
 
 
@@ -346,48 +316,6 @@ def test_a_clip_in_a_batch_with_a_longer_one_is_judged_as_alone(judge, lessons, 
     assert together[3:, :60].numpy() == pytest.approx(alone.numpy(), abs=1e-3)
 
 
-def test_a_judge_minimises_errors_and_twice_what_is_wrong_about_differences_between_takes(
-    lessons, clip, tmp_path, monkeypatch
-):
-    lesson, seen = lessons.of(clip, clip, [["off"], []], np.random.default_rng(0)), []
-    four = [replace(lesson, opening=lesson.opening + number) for number in range(4)]
-
-    def fit(model, batch, loss, *rest, **options):
-        model.eval()  # nothing is dropped out: the same guess twice
-        item = batch(np.random.default_rng(0))
-        seen.extend([loss(model, item, None), opinion(model, item), item])
-        raise InterruptedError
-
-    monkeypatch.setattr(judging, "fit", fit)
-    with pytest.raises(InterruptedError):
-        judging.train_judge(four, [], 0, tmp_path, Schedule(steps=1), aligned=False)
-    terms, guess, item = (
-        {name: term.detach() for name, term in seen[0].items()},
-        seen[1].detach(),
-        seen[2],
-    )
-    true, own, of_clip = item["target"], item["as_sampled"], item["clip"]
-    assert (
-        set(of_clip.tolist()) == {0, 1, 2, 3}
-        and len({float(x) for x in item["opening"][:, 0]}) == 4
-    ), "each clip once"
-    apart, truly = (
-        torch.cat([x[own & (of_clip == i)] - x[own & (of_clip == i)].mean(0) for i in range(4)])
-        for x in (guess, true)
-    )
-    assert float(terms["frames"]) == pytest.approx(
-        float(smooth_l1_loss(guess, true, beta=0.3)), rel=1e-4
-    )
-    assert float(terms["moments"]) == pytest.approx(
-        float(smooth_l1_loss(apart, truly, beta=0.1)), rel=1e-4
-    )
-    expected = terms["frames"] + 2 * terms["moments"] + 2 * terms["rank"] + terms["hard"]
-    assert (
-        float(terms["total"]) == pytest.approx(float(expected), rel=1e-5)
-        and min(map(float, terms.values())) > 0
-    )
-
-
 # ---- what the engine asks it
 
 VOICED = [0.0, -2.0]  # loudness of a frame that sounds, and of one that does not
@@ -409,46 +337,6 @@ def heard_sound(frames, seed=0):
 
 def batch_of_one(*arrays):
     return [torch.from_numpy(each)[None] for each in arrays]
-
-
-def test_doubt_and_the_frames_that_count_are_those_of_training():
-    for speech in (
-        heard_sound(80)[0],
-        np.tile(heard_sound(1)[0], (9, 1)),
-        heard_sound(1)[0] - np.float32(3),
-    ):
-        (sound,) = batch_of_one(speech)
-        weight = scorer_module.voiced_weight(speech[:, -LOUDNESS:])
-        of_training = score_weight(sound, torch.ones(sound.shape[:2], dtype=torch.bool))
-        assert weight.dtype == np.float32 and np.array_equal(weight, of_training[0].numpy())
-        assert scorer_module.doubt(speech, weight) == pytest.approx(
-            float(doubt(sound, of_training)), rel=1e-5
-        )
-
-
-def test_opening_and_width_are_the_same_of_arrays_and_tensors():
-    _, _, lips = heard_sound(30)
-    theirs = opening_and_width(torch.from_numpy(lips["lips"]))
-    for ours, other in zip(opening_and_width(lips["lips"]), theirs):
-        assert (
-            ours.dtype == np.float32 and ours.shape == (30,) and np.array_equal(ours, other.numpy())
-        )
-    assert ours == pytest.approx(1e3 * (lips["lips"][:, 2, 0] - lips["lips"][:, 3, 0]), abs=1e-5)
-
-
-def test_evidence_is_that_of_training_however_large_the_logits():
-    rng = np.random.default_rng(0)
-    logits = (rng.standard_normal((40, 7)) * np.repeat([1, 100], 20)[:, None]).astype(np.float32)
-    units, prior = rng.integers(0, 7, 40), np.log(rng.dirichlet(np.ones(7))).astype(np.float32)
-    ours = scorer_module.evidence(logits, units, prior)
-    theirs = network.evidence(
-        torch.from_numpy(logits)[None], torch.from_numpy(units), torch.from_numpy(prior)
-    )[0].numpy()
-    assert (
-        ours.dtype == np.float32
-        and ours.shape == (20,)
-        and np.allclose(ours, theirs, rtol=1e-5, atol=1e-4)
-    )
 
 
 @pytest.mark.parametrize("frames", [1, 3, 90])
@@ -513,59 +401,6 @@ def test_a_score_depends_on_nothing_but_the_sound_and_the_motion(speech, takes, 
     assert one.total == other.total and np.array_equal(one.per_frame, other.per_frame)
     of_take = fresh.score(speech, motion, USUAL, takes[1].seed)
     assert of_take.total == pytest.approx(takes[1].score.total, abs=1e-3), "as among other takes"
-
-
-def test_a_take_scores_the_same_alone_as_among_others(engine, speech, takes):
-    for take in takes:
-        [alone] = engine.generate(speech, Request(1, take.seed, steps=5, direction=USUAL))
-        assert alone.score.total == pytest.approx(take.score.total, abs=1e-3)
-
-
-def test_a_take_in_a_style_of_its_own_scores_as_where_this_style_is_requested(engine, speech):
-    """Words that a take stresses of its own would otherwise count as errors in every frame."""
-    usual = Direction().vector()[None]
-    own = sorted(
-        engine.generate(speech, Request(6, 20, direction=Brief(usual, 0.5, as_asked=False))),
-        key=lambda take: take.seed,
-    )
-    voice = engine.analyse(speech)
-    for take in own:
-        style = add_stresses(
-            reading(usual, take.seed, 0.5, axis_deviations(voice.heard)),
-            take.seed,
-            0.5,
-            voice.accents,
-        )
-        same = engine.score(speech, take.motion, Brief(style, 0.0, as_asked=False), take.seed)
-        # other frames have the score of the line
-        speaks = np.convolve(voice.features[:, -1] > -1, np.ones(13), "same") > 6.5
-        speaks[:15] = False  # where the breath of the take's own fades, which a style does not tell
-        # the network knows what was requested, for the total
-        apart = take.score.per_frame[speaks] - same.per_frame[speaks]
-        assert np.abs(apart).mean() < 7 and abs(apart.mean()) < 7 and np.abs(apart).max() < 20
-    requested = [
-        engine.generate(
-            speech,
-            Request(
-                1,
-                take.seed,
-                direction=Brief(
-                    reading(usual, take.seed, 0.5, axis_deviations(voice.heard)),
-                    0.0,
-                    as_asked=False,
-                ),
-            ),
-        )[0]
-        for take in own
-    ]
-    of_frames = np.array(
-        [
-            one.score.per_frame.mean() - other.score.per_frame.mean()
-            for one, other in zip(own, requested)
-        ]
-    )
-    # what a take opens more or less by itself costs points
-    assert abs(of_frames.mean()) < 9 and abs(of_frames).max() < 14
 
 
 def test_a_take_is_scored_again_in_the_direction_that_it_was_sampled_in(engine, speech):
@@ -642,21 +477,6 @@ def test_takes_around_a_take_stress_its_words_and_score_as_it_does(engine, speec
                 )
     assert alike[0].mean() > 0.95 and (alike[0] > alike[1]).all()
     assert apart[0].mean() < apart[2].mean() and apart[0].mean() < 4
-
-
-def test_stresses_are_read_off_a_motion_whose_direction_is_not_known(engine, speech, monkeypatch):
-    """As of mixed takes, which would seem to drift where they stress words of their own. These hear
-    what is likeliest."""
-    monkeypatch.setattr(thunder_module, "hear_phones", lambda logits, seed, **_: logits)
-    takes = engine.generate(
-        speech, Request(4, 20, direction=Brief(Direction().vector()[None], 0.5, as_asked=False))
-    )
-    read = [engine.score(speech, take.motion).per_frame.mean() for take in takes]
-    monkeypatch.setattr(
-        scorer_module, "read_stresses", lambda opening, expected, loud: np.zeros(len(opening))
-    )
-    without = [engine.score(speech, take.motion).per_frame.mean() for take in takes]
-    assert np.mean(read) > np.mean(without)
 
 
 def test_what_a_requested_mood_costs_is_allowed_for_and_the_order_of_its_takes_stays(
@@ -749,67 +569,10 @@ def corpus(tmp_path_factory):
     return made
 
 
-@pytest.fixture
-def few(monkeypatch):
-    monkeypatch.setattr(sampled, "TRAINING_TAKES", 2)
-    monkeypatch.setattr(sampled, "WATCHED_TAKES", 2)
-    monkeypatch.setattr(sampled, "_STEPS", (2, 3))
-
-
 def test_every_voice_is_sampled_once_before_any_twice(corpus: Corpus):
     speakers = [corpus.clips[number].speaker for number in clips_of(corpus, "train", 10, 1)]
     assert sorted(speakers) == ["alice", "alice", "bob"] and set(speakers[:2]) == {"alice", "bob"}
     assert [corpus.clips[number].speaker for number in clips_of(corpus, "test", 10, 1)] == ["367"]
-
-
-def test_sampling_that_was_stopped_ends_where_an_uninterrupted_one_does(
-    corpus, engine, few, tmp_path
-):
-    channels = list(engine.head.expression_names)
-    whole = tmp_path / "whole" / "same"
-    sample_takes(corpus, engine.thunder, channels, whole, {"test": 1, "train": 2})
-    files = sorted(path.name for path in whole.iterdir())
-    assert len(files) == 3
-    resumed = tmp_path / "resumed" / "same"
-    sample_takes(corpus, engine.thunder, channels, resumed, {"test": 1})
-    before = {path: path.stat().st_mtime_ns for path in resumed.iterdir()}
-    sample_takes(corpus, engine.thunder, channels, resumed, {"test": 1, "train": 2})
-    assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items()), (
-        "what was sampled is not sampled again"
-    )
-    assert sorted(path.name for path in resumed.iterdir()) == files
-    for name in files:
-        one, other = SampledClip.load(whole / name), SampledClip.load(resumed / name)
-        assert np.array_equal(one.takes, other.takes) and np.array_equal(one.teacher, other.teacher)
-        assert len(one.takes) == len(one.teacher) == len(one.readings) == 2
-
-
-def test_moods_are_laid_so_that_they_cost_what_they_add_to_the_error(
-    corpus, engine, tmp_path, monkeypatch
-):
-    channels = list(engine.head.expression_names)
-    sample_takes(corpus, engine.thunder, channels, tmp_path / "some", {MOODS_SPLIT: 1})
-    clips = load_clips([tmp_path / "some"], MOODS_SPLIT)
-    assert len(clips) == 1 and len(clips[0].takes) == 2 * len(MOODS)
-    lessons = Lessons(mouth(engine), None, channels)
-    # as it is after training
-    judge, points = fit_mood_costs(Judge.load(WEIGHTS).requires_grad_(), lessons, clips)
-    assert len(judge.config.moods) == len(judge.config.moods_near) == len(MOODS) - 1
-    _, again = fit_mood_costs(judge, lessons, clips)
-    assert again == points, "what was laid before does not count"
-    made = lessons.of
-    monkeypatch.setattr(
-        lessons,
-        "of",
-        lambda *a, **k: replace(
-            made(*a, **k), target=torch.zeros(len(clips[0].takes), clips[0].takes.shape[1], 2)
-        ),
-    )
-    _, points = fit_mood_costs(judge, lessons, clips)
-    assert (
-        abs(points["usual_mood"]) < 0.1
-        and abs(points["worst_mood"]) < 0.1 < points["worst_mood_before"]
-    )
 
 
 def test_a_pose_that_lips_hold_is_left_out_of_the_error_where_it_is_asked_for(
@@ -854,75 +617,7 @@ def test_the_teacher_plays_the_direction_that_a_take_is_compared_in(engine, spee
 # ---- lips that stay open
 
 
-def said(phone, frames=60, at=30):
-    """Speech features [1, T, 42] of a sound that is silent but for one phone."""
-    features = torch.zeros(1, frames, len(PHONES) + LOUDNESS)
-    features[..., PHONES.index("AA")] = 1
-    features[:, at - 1 : at + 2, : len(PHONES)] = 0
-    features[:, at - 1 : at + 2, PHONES.index(phone)] = 1
-    return features
-
-
-def lips_of_gap(gap):
-    """Lips [1, T, 4, 3] whose middles are so many millimetres [T] apart."""
-    lips = torch.zeros(1, len(gap), 4, 3)
-    lips[0, :, 0, 1] = torch.as_tensor(gap, dtype=torch.float32) * 1e-3
-    return lips
-
-
-def test_open_lips_count_on_closing_sounds_and_there_alone():
-    wide, shut = np.full(60, 6.0), np.full(60, 6.0)
-    shut[32] = 0.2  # two frames late
-    assert left_open(said("M"), lips_of_gap(wide))[0, 30] > 0.5
-    assert left_open(said("M"), lips_of_gap(wide))[0, :20].abs().max() < 1e-6
-    assert (
-        left_open(said("M"), lips_of_gap(shut))[0].max()
-        < 0.5 * left_open(said("M"), lips_of_gap(wide))[0].max()
-    )
-    assert left_open(said("S"), lips_of_gap(wide)).abs().max() < 1e-6
-
-
 # ---- plain correlations
-
-
-def test_a_smile_beyond_the_expected_one_is_no_fault_but_a_corner_that_moves_by_itself_and_a_lip_that_hangs_are():
-    t = torch.arange(100)
-    lips = torch.zeros(1, 100, 4, 3)
-    lips[0, :, 1, 1] = -5e-3 * (1 - torch.cos(t / 4))  # the lower lip opens
-    # corners in and out
-    lips[0, :, 2:, 0] = 2e-3 * torch.sin(t / 7)[:, None] * torch.tensor([1.0, -1.0])
-    judge = Judge()
-    known = judge.reference(torch.zeros(1, 100, judge.config.speech), lips, lips)
-
-    def distance(point, axis, offset):
-        changed = lips.clone()
-        changed[0, :, point, axis] += offset
-        return float(_distance(changed, known.played, known.weight).mean())
-
-    assert distance(2, 1, 0.0) == pytest.approx(0, abs=1e-6)
-    small, smile = distance(2, 1, 3e-4), distance(2, 1, 2e-3)
-    assert 0 < small == pytest.approx(smile, rel=0.01)
-    assert distance(2, 1, 2e-3 * torch.sin(t / 5)) > 2 * smile and distance(0, 1, -2e-3) > 2 * smile
-
-
-def test_an_opening_that_goes_with_an_expectation_is_expected_and_its_opposite_is_not():
-    frames = 60
-    curve = torch.sin(torch.arange(frames) / 3.0)
-    lips = torch.zeros(2, frames, 4, 3)
-    lips[0, :, 0, 1], lips[1, :, 0, 1] = 4e-3 * curve, -4e-3 * curve
-    expected = torch.zeros(2, frames, 4, 3)
-    expected[:, :, 0, 1] = 2e-3 * curve  # half as large: size does not matter
-    there = torch.ones(2, frames)
-    by_model, by_layers = Judge.decorrelation(lips, expected, curve.expand(2, -1), there).T
-    assert [*by_model.tolist(), *by_layers.tolist()] == pytest.approx([0.0, 2.0] * 2, abs=1e-3)
-    aside = torch.roll(curve, 5)
-    by_model, by_layers = Judge.decorrelation(lips, expected, aside.expand(2, -1), there).T
-    assert by_model.tolist() == pytest.approx([0.0, 2.0], abs=1e-3) and by_layers[
-        0
-    ] == pytest.approx(0, abs=1e-3)
-    assert Judge.decorrelation(lips, expected, torch.zeros(2, frames), there)[
-        :, 1
-    ].tolist() == pytest.approx([0.0, 0.0], abs=1e-6)
 
 
 def test_correlations_with_all_guesses_and_delays_at_once_are_those_one_by_one():

@@ -107,10 +107,6 @@ def test_a_direction_changes_on_marked_words_alone():
     assert np.array_equal(mark_direction(usual.copy(), [Mark(SOUND, 1.0, 1.1, "B")]), usual)
 
 
-def test_a_voice_without_marks_is_itself(voice):
-    assert mark_voice(voice, ()) is voice
-
-
 def test_a_corrected_sound_is_sure_and_all_else_is_as_it_was(voice):
     start, end = vowels(voice)
     marked = mark_voice(voice, [Mark(SOUND, start, end, "B")])
@@ -134,21 +130,6 @@ def test_a_moved_word_is_said_later_and_the_line_around_it_as_before(voice):
     far = np.r_[0 : max(0, first - 9), last + 15 : voice.frames]
     assert np.array_equal(marked.features[far], voice.features[far])
     assert len(marked.units) == len(voice.units) and len(marked.logits) == len(voice.logits)
-
-
-def test_stressed_words_get_an_accent_and_thrown_away_ones_lose_theirs(voice):
-    start, end = vowels(voice)
-    inside = slice(round(25 * start), round(25 * end))
-    stressed, thrown = (
-        mark_voice(voice, [Mark(kind, start, end)]).phrasing for kind in (STRESSED, THROWN_AWAY)
-    )
-
-    def within(phrasing):
-        return phrasing.weights[
-            (phrasing.accents >= inside.start) & (phrasing.accents < inside.stop)
-        ]
-
-    assert within(stressed).max() == 1.0 and not len(within(thrown))
 
 
 def test_takes_do_what_marks_ask_for(engine, speech, voice):

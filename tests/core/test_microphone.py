@@ -4,7 +4,6 @@ whatever ends it."""
 
 import os
 import shutil
-import subprocess
 import time
 import wave
 
@@ -190,48 +189,3 @@ def test_a_system_without_wheels_says_so(monkeypatch):
     )
     monkeypatch.setattr(worker.platform, "machine", lambda: "x86_64")
     assert "has no “miniaudio”" in str(worker.explain(lacks, "record"))
-
-
-PULSE = (
-    shutil.which("pactl") and subprocess.run(["pactl", "info"], capture_output=True).returncode == 0
-)
-
-
-@pytest.mark.skipif(
-    not PULSE, reason="needs a PulseAudio server, for a microphone that its driver provides"
-)
-def test_a_microphone_of_a_real_driver_records(tmp_path, spoken):
-    pipe = tmp_path / "pipe"
-    load = [
-        "pactl",
-        "load-module",
-        "module-pipe-source",
-        "source_name=thunder_test",
-        f"file={pipe}",
-        "format=s16le",
-        f"rate={RATE}",
-        "channels=1",
-    ]
-    loaded = subprocess.run(
-        [*load, "source_properties=device.description=ThunderTest"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    feed = subprocess.Popen(["sh", "-c", f'while :; do tail -c +45 "{spoken}"; done > "{pipe}"'])
-    try:
-        with Client() as client:
-            assert "ThunderTest" in client.request("microphones").wait(timeout=20)["names"]
-            pending = client.request(
-                "record", path=str(tmp_path / "out.wav"), microphone="ThunderTest"
-            )
-            levels(pending, 1.0)
-            client.request("finish").wait(timeout=5)
-            result = pending.wait(timeout=10)
-    finally:
-        feed.kill()
-        subprocess.run(["pactl", "unload-module", loaded.strip()], check=True)
-    assert result["ended"] == "" and result["peak"] > 0.2
-    kept, said = read(tmp_path / "out.wav").astype(float), np.tile(read(spoken), 2).astype(float)
-    pieces = [kept[at : at + 960] for at in range(RATE // 4, 3 * RATE // 4, 4800)]
-    assert max(np.correlate(said, piece).max() / (piece @ piece) for piece in pieces) > 0.95

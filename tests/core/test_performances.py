@@ -128,14 +128,6 @@ def test_a_stopped_run_goes_on_where_it_was_and_ends_as_an_uninterrupted_one(
         assert np.array_equal(one, other)
 
 
-def test_another_seed_begins_again(corpus, tmp_path):
-    folder = heard(corpus, tmp_path / "set")
-    animate(corpus, CHANNELS, folder, seed=1)
-    first = read(folder)[0]
-    animate(corpus, CHANNELS, folder, seed=2)
-    assert not np.array_equal(first, read(folder)[0])
-
-
 @pytest.mark.slow
 def test_several_processes_write_what_one_does(corpus, tmp_path):
     one, two = heard(corpus, tmp_path / "one"), heard(corpus, tmp_path / "two")

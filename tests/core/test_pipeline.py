@@ -17,7 +17,7 @@ from thunder_core.engine.planning.take_plan import plan_take
 from thunder_core.engine.speech.cues import Phrasing, prosody_of
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.mechanics import Sounds
-from thunder_core.steps import CONSTRAINT, explain, in_words, open_trace, REASONS, STEPS
+from thunder_core.steps import CONSTRAINT, explain, open_trace, REASONS, STEPS
 
 FRAMES = 100
 PIPELINE = Pipeline(bundled_articulators().names, bundled_articulators())
@@ -189,14 +189,3 @@ def test_the_steps_of_a_channel_lead_from_what_was_sampled_to_the_take(trace):
                 assert before == pytest.approx(value, abs=0.06), each["step"]
                 value = after
         assert value == pytest.approx(float(result[frame, column]), abs=0.06)
-
-
-def test_an_explanation_reads_as_lines(trace):
-    lines = in_words(explain(trace[3], NAMES, 30))
-    assert lines[0].startswith("The model sampled ") and len(lines) > 5
-    assert all(
-        "→" in line and line.endswith(tuple(REASONS.values()))
-        for line in lines[1:]
-        if "planned here" not in line
-    )
-    assert any(line.startswith("Apply moods") for line in lines)

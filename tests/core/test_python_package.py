@@ -132,23 +132,6 @@ def test_it_performs_without_torch(installed, tmp_path):
     assert size < 400e6, "bytes, the weights included"
 
 
-def test_the_shipped_files_are_found_in_every_place(installed, tmp_path):
-    code = (
-        "from thunder_takes import shipped; print(shipped.WEIGHTS, shipped.SAMPLE, "
-        "shipped.SAMPLE.is_file())"
-    )
-    package = installed / "thunder_takes"
-    assert (
-        run(installed, tmp_path, code)
-        == f"{package / 'weights'} {package / 'assets' / 'sample.wav'} True\n"
-    )
-    code = "from thunder_core import shipped; print(shipped.WEIGHTS)"
-    here = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    assert here == f"{ROOT / 'weights'}\n"
-
-
 def test_the_worker_runs_from_the_installed_package(installed, tmp_path):
     told = run(installed, tmp_path,
         "import sys\nfrom thunder_takes.client import Client\nwith Client(sys.executable) as "

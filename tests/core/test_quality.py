@@ -66,34 +66,6 @@ def test_the_same_seed_gives_about_the_same_take_at_each_quality(takes):
     assert 1 - alike[NORMAL] < 1 - alike[DRAFT] < 0.6 * (1 - others)
 
 
-def test_takes_differ_as_much_at_normal_quality_as_at_final(takes):
-    def spread(quality, what):
-        return np.stack([what(take) for take in takes[quality]]).std(0).mean()
-
-    for what in (
-        lambda take: take.opening,
-        lambda take: take.motion.head,
-        lambda take: take.motion.expression,
-    ):
-        assert spread(NORMAL, what) == pytest.approx(spread(FINAL, what), rel=0.15)
-
-
-def test_takes_without_a_requested_direction_are_of_the_model_that_directed_ones_are_of(
-    engine, monkeypatch
-):
-    asked = []
-
-    def select(_, is_plain):
-        asked.append(is_plain)
-        return engine.thunder.denoiser, solver_steps(1)
-
-    monkeypatch.setattr(engine.thunder, "select_sampler", select)
-    speech = read_sound(ROOT / "assets" / "sample.wav")
-    engine.generate(speech, Request(1, 1))
-    engine.generate(speech, Request(1, 1, direction=Brief(Direction().vector()[None], 0.5)))
-    assert asked == [True, True]
-
-
 def test_a_take_says_at_which_quality_it_was_sampled(engine, takes):
     assert all(
         take.provenance["quality"] == q and "steps" not in take.provenance

@@ -4,8 +4,6 @@ file."""
 
 import io
 import itertools
-import threading
-import time
 
 import pytest
 
@@ -92,17 +90,6 @@ def test_a_terminal_shows_what_each_machine_does_below_the_lines_that_stay(clock
     assert shown(out.getvalue()) == ["[1/3] a: 8 takes", "a warning", ""]
 
 
-def test_jobs_that_fail_before_blender_has_started_do_not_hide_that_it_starts(clock):
-    progress, out = made(2, True)
-    with progress:
-        progress.end("damaged", False)
-        progress.say("[1/2] damaged: failed")
-        assert shown(out.getvalue()) == [
-            "[1/2] damaged: failed",
-            "      1 of 2 done; starting Blender",
-        ]
-
-
 def test_lines_on_a_terminal_never_wrap_and_are_few(clock, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     progress, out = made(99, True)
@@ -135,38 +122,6 @@ def test_the_time_left_counts_jobs_that_were_baked_not_those_that_failed(clock):
     assert progress.summary() == "4 of 10 done, 6 min left"  # a minute for each of 5.5
 
 
-def test_a_job_that_another_machine_begins_again_counts_from_there(clock):
-    progress, out = made(2, True)
-    with progress:
-        progress.update("a", 0.9, "Writing", "anna")
-        clock[0] += 100.0
-        progress.forget("a")
-        progress.update("a", 0.1, "Sampling", "bert")
-        clock[0] += 1.0
-        progress.update("a", 0.1, "Sampling", "bert")
-        assert shown(out.getvalue())[0].strip() == "a: 10%, sampling, for 1 s (on bert)"
-        assert progress.running() == {"a": "10%, sampling, for 1 s (on bert)"}
-    assert progress.running() == {}  # the run was stopped
-
-
-def test_a_picture_is_redrawn_while_no_event_comes(monkeypatch):
-    drawn = threading.Event()
-
-    class Out(io.StringIO):
-        def write(self, text):
-            if "for 1 s" in text:
-                drawn.set()
-            return super().write(text)
-
-    progress = RunProgress(1, lambda text, stream: None, Out(), True)
-    with progress:
-        progress.update("a", 0.5, "Filming")
-        assert drawn.wait(10.0)
-    length = len(progress._stream.getvalue())
-    time.sleep(1.2)
-    assert len(progress._stream.getvalue()) == length  # nothing after its end
-
-
 def test_a_terminal_that_is_closed_stops_nothing(clock):
     progress, out = made(2, True)
     with progress:
@@ -176,16 +131,3 @@ def test_a_terminal_that_is_closed_stops_nothing(clock):
         clock[0] += 1.0
         progress.update("a", 0.6, "Sampling")
         progress.say("a line")
-
-
-@pytest.mark.parametrize("term, expected", [("xterm", True), ("dumb", False)])
-def test_what_counts_as_a_terminal(monkeypatch, term, expected):
-    monkeypatch.setenv("TERM", term)
-    monkeypatch.setattr(run_progress.sys, "platform", "linux")
-    tty = io.StringIO()
-    tty.isatty = lambda: True
-    assert (
-        run_progress.is_terminal(tty) is expected
-        and not run_progress.is_terminal(io.StringIO())
-        and not run_progress.is_terminal(None)
-    )

@@ -9,7 +9,7 @@ import torch
 
 from research.train.encoder import adopted
 from thunder_core.engine.m2s import save_trained_mouth, trained_mouth
-from thunder_core.engine.scorer import grade, Scale, shift_frames, stands_still
+from thunder_core.engine.scorer import grade, Scale, stands_still
 from thunder_core.engine.speech import acoustics, encoder as encoder_module
 from thunder_core.engine.speech.acoustics import active_level, level, log_mel
 from thunder_core.engine.speech.encoder import EncoderConfig, loudness, speech_features, Units
@@ -17,13 +17,11 @@ from thunder_core.engine.speech.phones import phone_index, PHONES
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import Cancelled
 from thunder_core.face.head import load_head
-from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.grades import CHECK, GOOD, grade_take, POOR, WRONG
 from thunder_core.networks.encoder import SpeechEncoder
-from thunder_core.networks.judge import evidence
 from thunder_core.networks.m2s import MeshToSpeech, Mouth
 from thunder_core.train.motions import fit_units
-from thunder_core.types import Motion, RATE
+from thunder_core.types import RATE
 
 
 def test_phone_symbols_of_any_dialect_find_their_place():
@@ -153,15 +151,6 @@ def test_units_are_the_nearest_centroid_and_the_last_is_held(monkeypatch):
     )
 
 
-def test_evidence_is_the_log_ratio_to_the_prior():
-    prior = torch.log(torch.tensor([0.5, 0.25, 0.25]))
-    logits = torch.log(torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]]))
-    units = torch.tensor([0, 1])
-    assert evidence(logits, units, prior)[0].item() == pytest.approx(
-        np.log(0.8 / 0.25) / 2, abs=1e-6
-    )
-
-
 SCALE = Scale((0.1, 0.9, 1.7))
 
 
@@ -205,12 +194,6 @@ def test_lips_that_stop_while_somebody_speaks_are_seen():
     assert not stands_still(lips, np.zeros(80, bool)).any()
 
 
-def test_lips_that_never_move_stand_still_from_the_first_word_to_the_last():
-    speaking = np.zeros(80, bool)
-    speaking[10:40] = speaking[50:60] = True
-    assert (np.flatnonzero(stands_still(np.zeros((80, 4, 3)), speaking)) == np.arange(10, 60)).all()
-
-
 @pytest.mark.parametrize(
     ("total", "wrong", "name"),
     [
@@ -241,13 +224,6 @@ def test_a_scale_whose_merits_coincide_still_orders():
     assert totals == sorted(totals) and totals[0] < totals[2]
 
 
-def test_late_and_early_hold_the_ends():
-    x = np.arange(5.0)[:, None]
-    assert shift_frames(x, 2)[:, 0].tolist() == [0, 0, 0, 1, 2] and shift_frames(x, -2)[
-        :, 0
-    ].tolist() == [2, 3, 4, 4, 4]
-
-
 def test_mouth2s_listens_to_the_mouth_it_learned(tmp_path):
     """Moved by the same channels, whatever has become of the head since; the embedded one fits the
     embedded network."""
@@ -265,25 +241,6 @@ def test_mouth2s_listens_to_the_mouth_it_learned(tmp_path):
         embedded.mouth.expression_names == head.expression_names
         and Mouth(embedded.mouth).size == embedded.config.inputs
     )
-
-
-def test_gap_and_width_are_those_of_the_lips_and_can_be_learned_from():
-    head = load_head()
-    mouth, frames = Mouth(head), 6
-    motion = Motion(
-        np.zeros((frames, head.channels), np.float32), np.zeros((frames, 3), np.float32)
-    )
-    motion.jaw[:, 0] = np.linspace(0, 0.2, frames)  # from lips that touch
-    motion.expression[:, head.channel("mouthPucker")] = np.linspace(0.8, 0, frames)
-    expression = torch.from_numpy(motion.expression).requires_grad_()
-    gap, width = mouth.shape(mouth(expression[None], torch.from_numpy(motion.jaw)[None]))[0].T
-    assert np.allclose(width.detach().numpy() * 1e3, width_mm(motion, head), atol=1e-3)
-    assert (
-        np.corrcoef(gap.detach().numpy(), opening_mm(motion, head))[0, 1] > 0.99
-        and float(gap[0].detach()) < 2e-3
-    )
-    (gap.square().sum() + width.square().sum()).backward()
-    assert torch.isfinite(expression.grad).all() and expression.grad.abs().max() > 0
 
 
 def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkeypatch):

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 import torchaudio
 
-from thunder_core.engine.network import Graph
 from thunder_core.engine.speech import acoustics
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import (
@@ -193,13 +192,6 @@ def test_the_encoder_reads_a_sound_as_the_network_of_training_does():
                 and one.shape == other.shape
                 and np.abs(one - other).max() < 2e-3
             )
-
-
-def test_an_encoder_opens_its_network_at_its_first_sound():
-    encoder = SpeechEncoder.load(SHIPPED)
-    assert encoder.network._run is None
-    encoder.analyse(noise(1))
-    assert isinstance(encoder.network._run, Graph)
 
 
 def test_the_pitch_is_found_by_the_autocorrelation_of_the_sound_itself():

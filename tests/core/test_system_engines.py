@@ -13,7 +13,7 @@ from thunder_core.direction import AXES, Brief, Direction, MOODS, Style
 from thunder_core.engine.engine import apply_picture, Engine
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
-from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
+from thunder_core.networks.denoiser import Denoiser
 from thunder_core.networks.systems import network_class
 from thunder_core.networks.weights import save_weights
 from thunder_core.request import Request
@@ -120,13 +120,6 @@ def test_a_mood_a_reference_and_a_direction_change_what_is_performed(engine):
         assert np.abs(pack(told.motion) - pack(plain.motion)).max() > 1e-4, name
 
 
-def test_the_teacher_opens_the_mouth_where_there_is_a_voice_and_rests_in_silence(engine):
-    silence = engine.generate(Speech(np.zeros(16000, np.float32)), Request(1, 1, system="teacher"))[
-        0
-    ]
-    assert silence.score is None and silence.opening.std() < 0.3
-
-
 def test_a_listener_of_any_system_keeps_the_lips_shut(engine):
     for name in ("flameformer", "teacher"):
         take = engine.generate(a_voice(), Request(1, 1, steps=2, system=name, listening=True))[0]
@@ -147,10 +140,6 @@ def test_weights_of_another_encoder_are_refused(engine, tmp_path):
         loaded.generate(a_voice(), Request(1, 1, system="flameselftalk"))
     with pytest.raises(BadRequest, match="have no FlameFormer: choose another engine"):
         loaded.generate(a_voice(), Request(1, 1, system="flameformer"))
-
-
-def test_denoisers_of_the_comparison_and_of_blender_are_one_kind(engine):
-    assert network_class("thunder").Config is DenoiserConfig
 
 
 def a_face(size=64):

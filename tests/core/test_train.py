@@ -37,7 +37,7 @@ from thunder_core.train.corpus import (
     TEST_SPEAKERS,
 )
 from thunder_core.train.denoiser import as_sampled
-from thunder_core.train.loop import _Log, fit, half_precision, learning_rate, Schedule
+from thunder_core.train.loop import fit, learning_rate, Schedule
 from thunder_core.train.motions import animate, VARIANTS
 from thunder_core.train.workspace import version
 from thunder_core.types import Motion, Speech
@@ -62,13 +62,6 @@ def test_voices_are_split_by_speaker_and_the_ten_are_never_trained_on():
         "test"
     }
     assert {split_of(f"voice {i}") for i in range(300)} == {"train", "validation"}
-
-
-def test_a_corpus_with_somebody_in_every_split_is_split_by_names_alone():
-    longest = dict.fromkeys((*TEST_SPEAKERS, *(f"voice {i}" for i in range(300))), 6.0) | {
-        "short": 1.0
-    }
-    assert splits_of(longest) == {speaker: split_of(speaker) for speaker in longest}
 
 
 @pytest.mark.parametrize(
@@ -125,18 +118,6 @@ def test_learning_rate_warms_up_and_falls():
     schedule = Schedule(steps=1000, rate=1.0, warmup=100)
     rates = [learning_rate(schedule, s) for s in range(1000)]
     assert rates[0] < 0.02 and max(rates) == rates[99] == 1.0 and rates[-1] < 0.02
-
-
-@pytest.mark.parametrize("supported", [True, False])
-def test_half_precision_is_used_only_where_it_is_faster(monkeypatch, supported):
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    with half_precision("cpu"):
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == (
-            torch.bfloat16 if supported else torch.float32
-        )
-    with half_precision("cpu", wanted=False):
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
 def small_fit(folder, steps, checkpoint_every=5):
@@ -199,44 +180,6 @@ def test_what_is_exported_is_the_moving_average_of_the_weights(tmp_path):
         decay = min(0.5, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * weight
     assert torch.allclose(average, expected) and not torch.allclose(average, last, rtol=0.01)
-
-
-def test_a_line_of_the_log_is_seen_at_once_also_in_a_file(tmp_path, monkeypatch):
-    with open(tmp_path / "shown.txt", "w") as shown:
-        monkeypatch.setattr(sys, "stdout", shown)
-        _Log(tmp_path / "log.jsonl", 0).write({"step": 50})
-        assert (
-            (tmp_path / "shown.txt").read_text()
-            == (tmp_path / "log.jsonl").read_text()
-            == '{"step": 50}\n'
-        )
-
-
-def test_the_log_of_a_resumed_run_has_each_step_once(tmp_path, monkeypatch):
-    """A run that is killed after a line of the log and before the next checkpoint does these steps,
-    and writes the line, again."""
-
-    class Stopped(Exception):
-        pass
-
-    steps, original = [], torch.optim.AdamW.step
-
-    def stop_late(self, *args, **kwargs):
-        if len(steps) == 155:
-            raise Stopped
-        steps.append(1)
-        return original(self, *args, **kwargs)
-
-    monkeypatch.setattr(torch.optim.AdamW, "step", stop_late)
-    with pytest.raises(Stopped):
-        small_fit(tmp_path, 200, checkpoint_every=80)
-    log = tmp_path / "log.jsonl"
-    log.write_text(log.read_text()[:-9])  # the last line was cut off as it was written
-    steps.clear()
-    small_fit(tmp_path, 200, checkpoint_every=80)
-    assert len(steps) == 120 and [
-        json.loads(line)["step"] for line in log.read_text().splitlines()
-    ] == [50, 100, 150, 200]
 
 
 def begun_by(stage):

@@ -6,15 +6,7 @@ import numpy as np
 import pytest
 
 from thunder_core.animation.performance_meter import PerformanceMeter
-from thunder_core.animation.traits import (
-    BEYOND_EXPECTED,
-    CARRIED,
-    deviations,
-    Line,
-    measure,
-    scale,
-    USUAL,
-)
+from thunder_core.animation.traits import BEYOND_EXPECTED, CARRIED, deviations, measure, USUAL
 from thunder_core.direction_words import CARRIED_WORDS, MEASURES
 from thunder_core.face.head import load_head
 from thunder_core.types import FPS, Motion
@@ -117,31 +109,6 @@ def test_what_the_voice_decides_counts_only_beyond_what_is_expected_of_it(played
     assert set(deviations(loud, {})) == set(USUAL) | set(CARRIED), (
         "without an expectation nothing is known of it"
     )
-
-
-def test_nothing_is_known_of_a_face_that_hardly_speaks(played):
-    word = np.arange(FRAMES) < FPS // 2
-    assert (
-        measure(played, motion(played), word)
-        == {}
-        == deviations({}, measure(played, motion(played), SPEAKS))
-    )
-
-
-def test_of_a_mouth_that_never_opens_far_the_jaw_is_not_known(played):
-    assert "jaw" not in measure(played, motion(played, size=0.1), SPEAKS)
-
-
-def test_a_line_is_compared_with_such_lines(played):
-    values = measure(played, motion(played, degrees=2.0), SPEAKS)
-    usual, short, even = (
-        deviations(values, {}, line)["head"]
-        for line in (Line(), Line(seconds=2.0), Line(accents=0.4))
-    )
-    assert usual < short < 0, "in two seconds chance does more"
-    assert usual + 0.4 < even < 0, "with few stressed syllables a head turns less"
-    assert scale(Line(seconds=30.0)) == scale(Line()) == USUAL | BEYOND_EXPECTED | CARRIED
-    assert Line.of(2.0, np.array([0.5, 0.3])) == Line(2.0, 1.0, 0.4)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,6 @@ import copy
 import json
 import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -140,14 +138,6 @@ def test_a_card_of_gigabytes_is_not_read(tmp_path):
         refused(tmp_path, "units", r"units\.json.*larger than 1 MB")
 
 
-def test_only_the_weights_of_the_extension_are_to_be_reinstalled(tmp_path, monkeypatch):
-    write(tmp_path, "judge")
-    (tmp_path / "judge.json").write_text("{")
-    monkeypatch.setattr(weights, "SHIPPED", tmp_path.resolve())
-    with pytest.raises(BadWeights, match="judge.json in .*: reinstall the extension$"):
-        Judge.load(tmp_path)
-
-
 @pytest.mark.parametrize(("content", "says"), [(None, "is missing"), (b"PK", "is damaged")])
 def test_a_head_that_cannot_be_used_is_named_as_a_file_of_the_weights(
     tmp_path, monkeypatch, content, says
@@ -162,24 +152,6 @@ def test_a_head_that_cannot_be_used_is_named_as_a_file_of_the_weights(
     monkeypatch.setattr(weights, "SHIPPED", tmp_path.resolve())
     with pytest.raises(BadWeights, match=": reinstall the extension$"):
         Engine.load(tmp_path, device="cpu")
-
-
-def test_a_damaged_card_is_reported_before_the_engine_is_imported(tmp_path, monkeypatch):
-    write(tmp_path, "judge")
-    (tmp_path / "judge.json").write_text("{")
-    monkeypatch.setattr(worker, "import_engine", lambda: pytest.fail("the engine was imported"))
-    with pytest.raises(BadWeights, match="judge.json"):
-        worker.Worker(None, None, None, str(tmp_path), "cpu")._load_engine(lambda *_: None)
-    code = (
-        "import pathlib, sys, thunder_core.engine.weights as weights\n"
-        f"weights.check_cards(pathlib.Path({str(SHIPPED)!r}))\nprint('torch' in sys.modules)"
-    )
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", code], cwd=SHIPPED.parent, capture_output=True, text=True
-        ).stdout
-        == "False\n"
-    )
 
 
 def test_networks_of_two_trainings_are_not_put_together(tmp_path):
@@ -215,23 +187,6 @@ def test_the_list_of_sums_is_current():
     rows = (SHIPPED / SUMS).read_text().splitlines()
     assert len(rows) == len([path for path in SHIPPED.iterdir() if path.suffix in ENDINGS])
     assert identify(SHIPPED).origin == "shipped" and identify(SHIPPED).sentence == ""
-
-
-def test_weights_of_ones_own_are_said_to_be_no_more_than_that(tmp_path, capfd):
-    for path in SHIPPED.iterdir():
-        if path.name != SUMS:
-            shutil.copy(path, tmp_path / path.name)
-    write(tmp_path, "units", {"centroids": FILES["units"][0]["centroids"].flip(0)})
-    own = Engine.load(tmp_path, device="cpu")
-    assert own.identity.origin == "own" and own.identity.different == (
-        "units.json",
-        "units.safetensors",
-    )
-    assert (
-        own.info()["weights_origin"] == "own"
-        and own.info()["weights_note"] == "These are not the shipped weights"
-    )
-    assert "These are not the shipped weights" in capfd.readouterr().err
 
 
 def test_weights_that_differ_from_the_list_beside_them_are_said_by_name(tmp_path):

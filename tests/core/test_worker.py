@@ -2,7 +2,6 @@
 """The real worker in a real process: it answers, can be cancelled, dies cleanly, and leaves nothing
 behind."""
 
-import glob
 import json
 import os
 import re
@@ -229,33 +228,6 @@ def test_a_face_is_heard_for_as_long_as_it_moves(warm, tmp_path):
 # ----------------------------------------------------------------------------------------------------
 
 
-def test_a_direction_is_played_and_takes_say_their_reading(warm):
-    assert warm.request("hello").wait(timeout=120)["knows_styles"] is True
-    wanted = Direction(Style(energy=1.3), "warm", 0.6).vector()[None]
-    result = warm.request(
-        "generate", sound=SAMPLE, takes=3, seed=7, steps=2, direction=warm.put_array(wanted),
-        spread=0.5
-    ).wait(timeout=120)  # fmt: skip
-    by_seed = {take["seed"]: take for take in result["takes"]}
-    abouts = {seed: take["provenance"] for seed, take in by_seed.items()}
-    assert [abouts[seed]["as_asked"] for seed in (7, 8, 9)] == [True, False, False]
-    assert {about["spread"] for about in abouts.values()} == {0.5}
-    assert abouts[7]["reading"] == pytest.approx(wanted[0].tolist(), abs=1e-4)
-    assert abs(np.array(abouts[8]["reading"]) - abouts[7]["reading"])[:12].max() > 0.2
-    alone = warm.request(
-        "generate", sound=SAMPLE, takes=1, seed=8, steps=2, direction=warm.put_array(wanted),
-        as_asked=False
-    ).wait(timeout=120)  # fmt: skip
-    jaw = [
-        warm.get_array(where, take["jaw"])
-        for where, take in ((result, by_seed[8]), (alone, alone["takes"][0]))
-    ]
-    assert np.array_equal(*jaw), "the same seed and direction are the same take"
-    assert alone["takes"][0]["provenance"]["reading"] == abouts[8]["reading"]
-    for answer in (result, alone):
-        warm.forget(answer["folder"])
-
-
 def test_a_direction_that_ends_before_the_sound_is_held_and_one_that_goes_on_is_cut(warm):
     loud, small = Direction(Style(energy=1.6)).vector(), Direction(Style(energy=0.6)).vector()
     rows = {"short": [small, loud], "exact": [small] + 400 * [loud], "one": [small]}
@@ -294,27 +266,6 @@ def test_weights_of_other_styles_are_refused(temporary_folder, tmp_path):
 # ---------------------------------------------------------------------------------------------------
 
 
-def test_a_face_without_a_voice_is_idle_and_one_that_listens_has_no_score(warm, tmp_path):
-    import soundfile
-
-    soundfile.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
-    asked = {"takes": 1, "steps": 3, "seed": 2}
-    for role, sound, more in (
-        ("idle", str(tmp_path / "silent.wav"), {}),
-        ("listens", SAMPLE, {"listening": True}),
-    ):
-        result = warm.request("generate", sound=sound, folder=str(tmp_path), **asked, **more).wait(
-            timeout=120
-        )
-        (take,) = result["takes"]
-        assert (
-            take["score"] is None and take["drift"] is None and take["provenance"]["role"] == role
-        )
-        assert np.load(tmp_path / take["opening"]).max() < 0.1
-    with pytest.raises(errors.BadRequest, match="listening"):
-        warm.request("generate", sound=SAMPLE, folder=str(tmp_path), listening=1).wait(timeout=60)
-
-
 def test_that_nobody_speaks_is_said_before_anything_is_sampled(warm, tmp_path):
     import soundfile
 
@@ -349,19 +300,6 @@ def test_that_nobody_speaks_is_said_before_anything_is_sampled(warm, tmp_path):
             assert said[0] < next(
                 place for place, event in enumerate(events) if event["event"] == "take"
             )
-
-
-def test_text_and_silence_are_refused_across_the_boundary(warm, tmp_path):
-    import soundfile
-
-    (tmp_path / "notes.wav").write_text("Scene 4. " * 500)
-    soundfile.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
-    with pytest.raises(errors.BadSound, match="notes.wav"):
-        warm.request("generate", sound=str(tmp_path / "notes.wav")).wait(timeout=60)
-    with pytest.raises(errors.NoVoice, match="silent.wav"):
-        warm.request("generate", sound=str(tmp_path / "silent.wav"), listening=True).wait(
-            timeout=60
-        )
 
 
 def test_what_a_library_prints_never_reaches_the_answers(tmp_path):
@@ -424,19 +362,6 @@ def test_a_python_without_torch_says_what_it_lacks(tmp_path):
             client.request("hello").wait(timeout=60)
 
 
-def test_a_library_of_the_package_that_may_not_be_loaded_points_at_antivirus_programs(monkeypatch):
-    blocked = ImportError(
-        "DLL load failed while importing onnxruntime_pybind11_state: Access is denied."
-    )
-    monkeypatch.setattr(sys, "path", [str(worker.VENDOR), *sys.path])
-    assert str(worker.explain(blocked, "generate")) == (
-        "Blender's Python cannot load the engine (ImportError: DLL load failed while importing "
-        "onnxruntime_pybind11_state: Access is "
-        "denied.), which came with the extension: let no antivirus program remove it, and "
-        "reinstall the extension"
-    )
-
-
 def test_a_python_that_is_not_there_is_named(tmp_path, monkeypatch):
     with (
         Client(str(tmp_path / "python")) as client,
@@ -489,24 +414,6 @@ def test_the_engine_is_looked_for_in_the_promised_order(tmp_path, monkeypatch):
     assert find_engine_python(chosen, venvs=[installed]) == chosen_python
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "denoiser.safetensors",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("m2s.safetensors", "head.npz")),
-    ],
-)
-def test_truncated_weights_are_refused(tmp_path, name):
-    for file in (ROOT / "weights").iterdir():
-        (tmp_path / file.name).symlink_to(file)
-    whole = (tmp_path / name).read_bytes()
-    (tmp_path / name).unlink()
-    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
-    with Client(sys.executable, weights=str(tmp_path)) as client:
-        with pytest.raises((errors.BadWeights, errors.BadHead), match=name.split(".")[0]):
-            client.request("hello").wait(timeout=120)
-
-
 # -- cancelling
 # --------------------------------------------------------------------------------------------------------
 
@@ -556,20 +463,6 @@ def test_cancelling_what_is_over_changes_nothing(warm):
     assert warm.request("hello").wait(timeout=60)["protocol"] == worker.PROTOCOL
 
 
-def test_poll_never_blocks(warm):
-    pending = warm.request("generate", **LONG)
-    wait_for_sampling(pending)
-    started = time.monotonic()
-    for _ in range(1000):
-        pending.poll()
-    keeps(0.5, time.monotonic() - started, "polling a thousand times")
-    with pytest.raises(TimeoutError):
-        pending.wait(timeout=0.1)
-    pending.cancel()
-    with pytest.raises(errors.Cancelled):
-        pending.wait(timeout=60)
-
-
 # -- dying
 # -------------------------------------------------------------------------------------------------------------
 
@@ -596,15 +489,6 @@ def test_a_crash_leaves_its_trace_in_the_log(client):
     with pytest.raises(errors.WorkerDied, match="signal 11") as caught:
         pending.wait(timeout=60)
     assert "Segmentation fault" in caught.value.log and "worker.py" in caught.value.log
-
-
-def test_end_of_input_ends_a_working_worker(tmp_path):
-    process = bare_worker("--folder", str(tmp_path))
-    process.stdin.write(json.dumps({"id": 1, "verb": "generate", "args": LONG}).encode() + b"\n")
-    process.stdin.flush()
-    until(lambda: json.loads(process.stdout.readline()).get("fraction", 0) > 0, 120)
-    process.stdin.close()
-    assert process.wait(timeout=60) == 0
 
 
 @POSIX
@@ -709,16 +593,3 @@ def test_a_full_graphics_card_hands_over_to_the_processor(temporary_folder):
         )
     assert result["device"] == "cpu" and len(result["takes"]) == 32
     del hog
-
-
-def test_no_worker_is_left_by_these_tests(temporary_folder):
-    """Runs last: every worker that was started with a folder of these tests is gone."""
-    if not os.path.isdir("/proc"):
-        pytest.skip("no /proc to look into")
-    for line in glob.glob("/proc/[0-9]*/cmdline"):
-        try:
-            command = Path(line).read_bytes()
-        except OSError:
-            continue
-        parent = str(temporary_folder.parent.parent).encode()
-        assert not (b"thunder_core.engine.worker" in command and parent in command), command
