@@ -238,26 +238,6 @@ def test_a_pose_of_another_file_is_used_and_not_left_behind(posed, tmp_path):
             blender.ops.thunder.apply_asset(action=name, library=library)
 
 
-def test_poses_of_a_mapped_character_are_saved_for_its_own_keys(blender, tmp_path):
-    channels = (
-        "jawOpen",
-        "mouthPucker",
-        "mouthFunnel",
-        "mouthSmileLeft",
-        "mouthSmileRight",
-        "browInnerUp",
-    )
-    face = grid_mesh(blender, "Hero", channels)
-    blender.context.scene.thunder.head = face
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "hero.blend"))
-    assert blender.ops.thunder.save_poses() == {"FINISHED"}
-    blender.ops.thunder.apply_asset(action="OO · Hero")
-    blocks = face.data.shape_keys.key_blocks
-    assert (
-        blocks["mouthPucker"].value == pytest.approx(1.0, abs=0.3) and blocks["jawOpen"].value > 0
-    )
-
-
 def test_a_take_is_an_asset_that_stays_when_it_leaves_the_list(saved, stage):
     blender, rig, path = saved
     list_take((blender.context.scene, rig), performance())
@@ -357,26 +337,3 @@ def test_mouths_that_a_user_posed_are_driven_at_their_strength(blender, puppet):
     assert turned["Rig", 'pose.bones["pull"].rotation_quaternion', 2] == pytest.approx(
         0.1, abs=0.01
     )
-
-
-def test_without_a_named_pose_of_the_user_a_sentence_says_what_names_are_known(
-    blender, puppet, tmp_path
-):
-    face, _ = puppet
-    for action, name in zip(list(blender.data.actions), "PQVWXYZZZ"):
-        action.name = f"pose {name}"
-    blender.context.scene.thunder.head = face
-    with pytest.raises(
-        RuntimeError, match="no pose asset.*pose.*that moves “Hero”.*name poses AH, EE"
-    ):
-        blender.ops.thunder.map_by_poses()
-    assert not face.thunder.mapping
-
-
-def test_poses_that_the_add_on_saved_are_no_mouths_of_the_user(posed):
-    blender, _ = posed
-    face = grid_mesh(blender, "Hero", ("jawOpen", "mouthPucker"), at=(2, 0, 0))
-    blender.context.scene.thunder.head = face
-    with pytest.raises(RuntimeError, match="has no pose asset"):
-        blender.ops.thunder.map_by_poses()
-    assert os.path.exists(blender.data.filepath)

@@ -157,28 +157,6 @@ def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender,
         assert os.path.samefile(blender.path.abspath(strip.sound.filepath), short_voice)
 
 
-def test_help_says_how_takes_can_be_played_and_wrong_use_ends_with_a_sentence(tmp_path):
-    done = bake("--help")
-    assert (
-        done.returncode == 0
-        and "--style NAME" in done.stdout
-        and "--mood MOOD=STRENGTH" in done.stdout
-    )
-    assert "how far and how fast the mouth opens: 0.35 to 2, 1 is usual" in " ".join(
-        done.stdout.split()
-    )
-    done = bake("--audio", SAMPLE, "--takes", "many", "--out", tmp_path / "out")
-    assert done.returncode == 2 and "bake.py: error:" in done.stderr
-    # tests/faults has many more of both
-    done = bake("--audio", tmp_path / "none.wav", "--out", tmp_path / "out")
-    assert (
-        done.returncode == 1
-        and done.stderr.startswith("bake.py: There is no file")
-        and done.stderr.count("\n") == 1
-    )
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_sound_shorter_than_its_header_says_is_baked_with_a_warning(short_voice, tmp_path):
     data = Path(short_voice).read_bytes()
     (tmp_path / "cut.wav").write_bytes(data[: 44 + (len(data) - 44) // 2])

@@ -251,24 +251,6 @@ def test_the_farthest_frames_of_a_scene_can_be_baked(bake, tmp_path, start):
     assert bake("--out", tmp_path / "out", f"--start={start}")[0] == 0
 
 
-def test_changed_weights_are_warned_of_and_own_ones_are_not(
-    voice, client, tmp_path, monkeypatch, capfd
-):
-    note = "The weights in “w” differ from the SHA256SUMS beside them"
-    for origin, warnings in (("own", []), ("changed", [note])):
-        client.origin, client.note = origin, note
-        monkeypatch.setattr(
-            sys,
-            "argv",
-            ["bake.py", "--audio", str(voice), "--takes", "1", "--out", str(tmp_path / "out")],
-        )
-        assert script.exit_code("bake.py", command.options, command.bake) == 0
-        assert [line for line in capfd.readouterr().err.splitlines() if note in line] == [
-            f"bake.py: {note}" for _ in warnings
-        ]
-        assert json.loads((tmp_path / "out" / "report.json").read_text())["warnings"] == warnings
-
-
 def newer(data):
     """A .blend file as a Blender of two years later would have saved it."""
     old = b"v0" if data[7:8].isdigit() else b"v"
@@ -286,32 +268,6 @@ def test_a_file_of_a_newer_blender_is_not_baked_in_without_a_word(bake, shot, tm
     )
     assert not (tmp_path / "out").exists()
     assert bake("--blend", shot, "--out", tmp_path / "out", "--allow-newer")[0] == 0
-
-
-def test_a_file_of_a_newer_blender_that_this_one_cannot_open_is_said(bake, tmp_path):
-    # a header that no Blender of today reads
-    (tmp_path / "far.blend").write_bytes(b"BLENDER19-02v0901")
-    code, sentence = bake(
-        "--blend", tmp_path / "far.blend", "--out", tmp_path / "out", "--allow-newer"
-    )
-    assert (
-        code == 1
-        and "“far.blend” was saved by a newer Blender (9.1, this is " in sentence
-        and "bake with Blender 9.1" in sentence
-    )
-    assert "--allow-newer" not in sentence and not (tmp_path / "out").exists()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not text")
-def test_a_current_folder_that_is_not_utf8_or_is_gone_is_said(tmp_path, monkeypatch, capfd):
-    folder = tmp_path / os.fsdecode(b"caf\xe9")
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    for words in ("is not valid UTF-8", "the current folder was removed"):
-        with pytest.raises(SystemExit) as end:
-            command.options(["--audio", "line.wav", "--out", "out"])
-        assert end.value.code == 2 and words in capfd.readouterr().err
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not text")

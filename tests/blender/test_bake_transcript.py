@@ -4,11 +4,8 @@ them where they help."""
 
 import numpy as np
 import pytest
-from drawing import Context, Shown
-from performances import reopen
 from speaking import opening_of
 from thunder.cli import bake
-from thunder.panels import takes
 from thunder.scene.heads import head
 from thunder.scene.takes import generation, transcript
 from thunder.thunder_core.batch import job_file
@@ -142,42 +139,3 @@ def test_a_job_names_the_words_of_its_voice_or_their_file(tmp_path):
             job_file.read(
                 {"jobs": {"a": {"audio": "a.wav", "transcript": wrong}}}, "jobs.toml", str(tmp_path)
             )
-
-
-def test_the_panel_asks_for_the_words_of_a_voice_that_is_hard_to_understand(blender, client, baked):
-    def drawn():
-        panel = Shown(takes.THUNDER_PT_takes)
-        panel._transcript(panel.layout, Context(blender.context, width=10_000), "line")
-        return [
-            words[0] if words else how.get("text")
-            for kind, words, how in panel.layout.notes
-            if kind in ("label", "prop", "operator")
-        ]
-
-    baked()
-    assert drawn() == []
-    client.unclear = True
-    baked()
-    scene, given = blender.context.scene, ["thunder.paste_transcript", "thunder.read_transcript"]
-    assert drawn() == [takes.WANTED, "thunder.add_transcript", *given]
-    transcript.ensure(scene, "line")
-    field = [
-        "text",
-        "thunder.edit_transcript",
-        *given,
-        "thunder.find_words",
-        "thunder.correct_closures",
-    ]
-    assert drawn() == [takes.WANTED, *field]
-    transcript.of(scene, "line").text = "a bump"
-    assert drawn() == field
-
-
-def test_generate_makes_the_field_for_the_words_of_such_a_voice(blender, client, voiced, tmp_path):
-    voiced.thunder.count = 2
-    blender.ops.thunder.generate()
-    assert not transcript.is_wanted(voiced, "line")
-    client.unclear = True
-    blender.ops.thunder.generate()
-    assert transcript.of(voiced, "line").text == "" and transcript.is_wanted(voiced, "line")
-    assert transcript.is_wanted(reopen(blender, tmp_path), "line")

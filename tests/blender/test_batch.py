@@ -12,14 +12,13 @@ from pathlib import Path
 
 import pytest
 from performances import noise
-from thunder.cli import bake as command, baker, batch, checks, collect, products, script
+from thunder.cli import bake as command, baker, batch, checks, products, script
 from thunder.scene.animation import display
 from thunder.scene.heads import head
-from thunder.scene.media import export
 from thunder.scene.takes import dialogue
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import errors, files
-from thunder.thunder_core.batch import job_file, manifest, settings
+from thunder.thunder_core.batch import settings
 
 pytestmark = pytest.mark.one_blender
 
@@ -213,25 +212,6 @@ def test_a_bake_says_all_the_time_what_it_does(client, voice, tmp_path):
     assert sum(step.message.startswith("Filming") for step in steps) > 10  # of the film's frames
 
 
-def test_what_several_files_of_a_bake_lose_is_one_warning():
-    baked = products.BakedTakes(None, None, None, [], [], {"warnings": ["earlier"], "notes": []})
-    baked.losses["Clipped"] = [
-        ("Clipped: “a”", "take_01.csv"),
-        ("Clipped: “a”, “b”", "take_02.csv"),
-        ("Clipped: “b”", "take_03.csv"),
-    ]
-    baked.losses["Modifiers"] = [("Modifiers: “c”", "take_01.fbx")]
-    unnamed = f"{export.WITHOUT_NAME}“d”"
-    baked.losses[unnamed] = [(unnamed, "take_01.csv")] * 2
-    products._note_losses(baked)
-    assert baked.report["warnings"] == [
-        "earlier",
-        "Clipped: “a” (take_01.csv and 2 more)",
-        "Modifiers: “c” (take_01.fbx)",
-    ]
-    assert baked.report["notes"] == [unnamed]
-
-
 @pytest.mark.slow
 def test_a_bake_exports_and_films_its_best_takes(bake, voice, tmp_path):
     out = tmp_path / "out"
@@ -295,18 +275,6 @@ def test_the_sound_strips_of_a_file_are_known_without_opening_it(
         == ""
         != checks._problem_of_head(path, "no head")
     )
-
-
-def test_a_frame_rate_such_as_29_97_is_that_of_television(blender):
-    scene = blender.context.scene
-    for fps, whole, base in (
-        (29.97, 30, 1.001),
-        (23.976, 24, 1.001),
-        (25.0, 25, 1.0),
-        (12.5, 12, 0.96),
-    ):
-        command.set_rate(scene, fps)
-        assert (scene.render.fps, scene.render.fps_base) == (whole, pytest.approx(base))
 
 
 @pytest.fixture
@@ -397,27 +365,6 @@ def test_the_takes_of_all_strips_of_a_scene_are_collected_in_one(
     )
     assert (out / "shot_takes.blend").read_bytes() == b"my work"
     assert "was not written" in (out / "batch.html").read_text()
-
-
-def test_takes_of_several_actions_are_collected_too(bake, blender, voice, tmp_path):
-    """Before Blender 4.4 a take has an action for each object that it moves. No strip is needed for
-    that."""
-    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    head.build(blender.context.scene.collection, blender.context.view_layer)
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    out, curves = tmp_path / "out", products.hash_of_curves
-    report = bake(
-        "--blend", tmp_path / "shot.blend", "--audio", voice, "--takes", 2, "--out", out / "line"
-    )
-    job = job_file.Job(
-        "line", {"blend": str(tmp_path / "shot.blend"), "strip": "line", "outputs": ["blend"]}
-    )
-    shared = manifest.SharedScene("shot_takes", str(tmp_path / "shot.blend"), (job,))
-    assert collect.collect(shared, [job], str(out), False, False) == 2
-    blender.ops.wm.open_mainfile(filepath=str(out / "shot_takes.blend"))
-    takes = blender.context.scene.thunder.takes
-    assert [curves(entry) for entry in takes] == [row["curves_sha256"] for row in report["takes"]]
-    assert all(len(entry.more) == (0 if blender.app.version >= (4, 4) else 1) for entry in takes)
 
 
 def test_strips_that_nobody_speaks_yet_fail_before_the_first_job(
@@ -550,20 +497,6 @@ def test_the_fault_of_a_job_costs_no_other(blender, client, tmp_path, monkeypatc
     # and knows what it has baked
     assert batch.bake_all(command.options(given)) == batch.SOME_FAILED
     assert f"{len(good)} up to date" in capsys.readouterr().out
-
-
-def test_what_blender_itself_prints_stays_off_a_log(capfd, monkeypatch):
-    """In a file or a pipe lines are held back for a while: the name of the temporary file came
-    after the block that hid it."""
-    with open(1, "w", closefd=False) as out:
-        monkeypatch.setattr(sys, "stdout", out)
-        for words in ("before", "after"):
-            print(words)
-            with script.quiet():
-                print("Info: Saved copy as …")
-        out.flush()
-        monkeypatch.undo()
-    assert capfd.readouterr().out == "before\nafter\n"
 
 
 def test_a_run_that_is_stopped_says_what_is_left(blender, tmp_path, monkeypatch, capsys, voice):

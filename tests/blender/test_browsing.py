@@ -12,14 +12,7 @@ from performances import list_take, load_into_empty, performance, reopen, write_
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle
-from thunder.scene.takes import (
-    browsing,
-    dialogue,
-    edit_watch,
-    mix,
-    provenance,
-    take_list as takes_take_list,
-)
+from thunder.scene.takes import browsing, edit_watch, provenance, take_list as takes_take_list
 from thunder.scene.voice import strip
 from timing import keeps
 
@@ -87,57 +80,6 @@ def test_the_list_is_sorted_by_score_by_difference_and_by_time(blender, stage):
         None,
         *(pytest.approx(mm, abs=1e-4) for mm in (8.0, 1.0, 0.2)),
     ]
-
-
-def test_the_list_is_sorted_by_what_is_heard_of_the_lips_and_earlier_takes_have_a_dash(
-    blender, stage, tmp_path
-):
-    settings = stage[0].thunder
-    for seed, (score, heard) in enumerate(
-        [(50, 40.4), (90, 30.0), (70, float("nan")), (60, 55.5)], start=1
-    ):
-        enter(stage, seed=seed, score=score, heard=heard)
-    assert [takes_take_list.heard_text(entry) for entry in settings.takes] == [
-        "40",
-        "30",
-        "–",
-        "56",
-    ]
-    assert (
-        "Heard 40 of 100" in settings.takes[0].tooltip and "Heard" not in settings.takes[2].tooltip
-    )
-    settings.takes[3].role = "LISTENS"
-    assert takes_take_list.heard_text(settings.takes[3]) == "–"
-    settings.takes[3].role = "SPEAKS"
-    settings.sort = "HEARD"
-    assert seeds(blender) == [4, 1, 2, 3]
-    # as files of earlier versions have them
-    for sort, number in (("SCORE", 0), ("DIVERSITY", 1), ("TIME", 2)):
-        assert settings.bl_rna.properties["sort"].enum_items[sort].value == number
-    settings = reopen(blender, tmp_path).thunder
-    assert [round(entry.heard) for entry in settings.takes] == [40, 30, -1, 56] and seeds(
-        blender
-    ) == [4, 1, 2, 3]
-    settings.takes.clear()  # the actions know it, too
-    blender.ops.thunder.adopt_takes()
-    assert {entry.seed: takes_take_list.heard_text(entry) for entry in settings.takes} == {
-        1: "40",
-        2: "30",
-        3: "–",
-        4: "56",
-    }
-
-
-def test_mouths_of_takes_that_begin_elsewhere_are_compared_where_they_are_heard():
-    spread = browsing.spread
-    bump = np.r_[np.zeros(25), np.full(25, 6.0), np.zeros(25)].astype(np.float32)
-    order, apart = spread([(0.0, bump), (1.0, bump[25:]), None, (0.0, np.zeros(75, np.float32))])
-    assert order == [0, 3, 1, 2]
-    assert (
-        apart[1] == pytest.approx(6.0 / np.sqrt(3))
-        and apart[2] == pytest.approx(0.0)
-        and apart[0] == apart[3] == np.inf
-    )
 
 
 def test_a_take_without_a_score_yet_comes_last_and_one_without_a_source_is_listed(blender, stage):
@@ -368,15 +310,6 @@ def test_hiding_the_shown_take_shows_the_next_and_loses_nothing(blender, stage, 
     assert seeds(blender) == [1, 2]
 
 
-def test_a_name_goes_to_the_action_and_back_to_the_number(blender, stage):
-    entry = enter(stage, seed=5)
-    assert entry.name == "Take 1"
-    entry.name = "Warm smile"
-    assert entry.action.name == "voice · Warm smile"
-    entry.name = ""
-    assert entry.name == "Take 1" and entry.action.name == "voice · Take 1"
-
-
 def test_takes_are_numbered_for_each_head_and_voice_and_keep_their_numbers(
     blender, stage, scene, rig
 ):
@@ -390,39 +323,6 @@ def test_takes_are_numbered_for_each_head_and_voice_and_keep_their_numbers(
     blender.ops.thunder.delete_take(index=0)
     assert enter(stage, seed=10, voice="one").name == "Take 3"
     assert [entry.name for entry in scene.thunder.takes] == ["Warm", "Take 1", "Take 1", "Take 3"]
-
-
-def test_a_take_without_a_name_of_its_own_may_be_cleared(blender, stage, scene):
-    """Also takes of files that called them by their seeds."""
-    for seed in range(1, 7):
-        enter(stage, seed=seed)
-    entries = scene.thunder.takes
-    # as an earlier version has left them
-    for place, name in ((0, "1"), (1, "2.2"), (2, "Warm"), (3, "44")):
-        entries[place].number, entries[place].name = 0, name
-    entries[4].name = "Take 4"
-    assert [not takes_take_list.why_kept(entry) for entry in entries] == [
-        True,
-        True,
-        False,
-        False,
-        False,
-        True,
-    ]
-    entries[2].name = ""
-    assert entries[2].name == "Take 7" and not takes_take_list.why_kept(entries[2])
-
-
-def test_the_tooltip_of_a_take_tells_its_seed_and_what_was_done_with_it(blender, stage):
-    entry = enter(stage, seed=7301, score=83.26)
-    entry.note = "softer"
-    first, score, note = entry.tooltip.splitlines()
-    assert (
-        first.startswith("Sampled from the voice, seed 7301")
-        and score == "Lip-Sync 83 of 100"
-        and note == "Note: softer"
-    )
-    assert entry.action["thunder"]["seed"] == 7301
 
 
 def test_takes_that_are_listed_again_keep_the_names_they_were_given(blender, stage, scene, rig):
@@ -576,15 +476,6 @@ def settle():
     raise AssertionError("the watch does not end")
 
 
-def test_what_is_known_of_edits_is_not_carried_into_another_file(blender, stage, tmp_path):
-    entry = enter(stage, seed=1)
-    compat.all_curves(entry.action)[0].keyframe_points[0].co[1] += 0.3
-    entry = reopen(blender, tmp_path).thunder.takes[0]
-    assert not edit_watch.watch.is_known(entry)
-    settle()
-    assert edit_watch.watch.is_known(entry)
-
-
 # ---- which take is the shown one
 
 
@@ -656,65 +547,3 @@ def test_of_a_take_whose_strip_is_gone_that_is_said(blender, stage, scene, needs
         "of “first”, which is no strip in the sequencer any more: undo, or add the sound again"
         in refused(blender, "commit_take")
     )
-
-
-def test_a_take_that_the_list_leaves_out_is_not_acted_on_and_why_is_said(
-    blender, stage, scene, rig, tmp_path
-):
-    for seed, voice in ((1, "first"), (2, "second"), (3, "second")):
-        enter(stage, seed=seed, voice=voice)
-        (tmp_path / f"{voice}.wav").write_bytes(b"RIFF")
-    entries, settings = scene.thunder.takes, scene.thunder
-
-    def why():
-        assert shown(blender) is None
-        return refused(blender, "commit_take")
-
-    settings.source, settings.sound_file = "FILE", str(tmp_path / "first.wav")
-    blender.ops.thunder.select_take(index=0)
-    assert shown(blender) == 1
-    entries[1].star = settings.only_starred = True
-    assert "without a star, so it is not in the list" in why()
-    settings.only_starred, entries[0].hidden = False, True
-    assert "hidden, so it is not in the list" in why()
-    entries[0].hidden = False
-    settings.sound_file = str(tmp_path / "second.wav")
-    assert (
-        f"“{rig.mesh.name}” shows “{entries[0].name}” of “first”, which is not in the list" in why()
-    )
-    assert seeds(blender) == [2, 3] and [
-        entry.seed for entry in mix.candidates(blender.context)
-    ] == [2, 3]
-    _, other = add_head(blender, scene)
-    settings.head = rig.mesh
-    dialogue.cast(scene, "first", other.mesh)
-    assert (
-        f"“{rig.mesh.name}” shows “{entries[0].name}” of “first”, which “{other.mesh.name}” "
-        f"speaks now" in why()
-    )
-    blender.ops.thunder.select_take(step=1)
-    assert shown(blender) == 2
-
-
-def test_an_empty_list_says_why_and_what_to_do(blender, stage, scene):
-    why = browsing.why_empty
-    assert "Generate Takes" in why(blender.context)
-    enter(stage, seed=1)
-    scene.thunder.only_starred = True
-    assert "filter" in why(blender.context)
-    scene.thunder.only_starred = False
-    blender.ops.thunder.add_head()  # it is the chosen one now, and has no takes
-    assert "choose others" in why(blender.context)
-
-
-def test_scores_are_whole_numbers_rounded_the_same_way_everywhere():
-    points = takes_take_list.points
-    assert [points(score) for score in (73.49, 73.5, 74.3, 74.5, 99.6, 0.2)] == [
-        "73",
-        "74",
-        "74",
-        "75",
-        "100",
-        "0",
-    ]
-    assert points(float("nan")) == "…"

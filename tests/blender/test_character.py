@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 from characters import add_mesh, deform, grid_mesh, rig_with
-from performances import load_into_empty, performance, reopen, show_take
+from performances import performance, reopen, show_take
 from thunder.scene.animation import display, reading
 from thunder.scene.heads import character, drivers, head as head_module, mapping_table
 from thunder.thunder_core import errors, progress, types
@@ -665,26 +665,6 @@ def test_a_pose_is_learnt_and_played(blender):
     assert jaw.rotation_quaternion.angle == pytest.approx(0.0, abs=1e-6) and lip.location[2] == 0.0
 
 
-def test_the_animators_choice_of_objects_is_kept(blender):
-    face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
-    near = grid_mesh(blender, "Teeth", ["jawOpen"], size=0.05)
-    far = grid_mesh(blender, "Puppet", ["jawOpen"], at=(3, 0, 0))
-    scene = blender.context.scene
-    scene.thunder.head = face
-    assert {obj.name for obj in head_module.find(scene).objects} == {"Face", "Teeth"}
-    for obj in (face, far):
-        obj.select_set(True)
-    near.select_set(False)
-    blender.ops.thunder.use_objects()
-    assert {obj.name for obj in head_module.find(scene).objects} == {"Face", "Puppet"}
-    assert {target.name for target in head_module.find(scene).targets} == {
-        face.data.shape_keys.name,
-        far.data.shape_keys.name,
-    }
-    blender.ops.thunder.use_objects(by_place=True)
-    assert {obj.name for obj in head_module.find(scene).objects} == {"Face", "Teeth"}
-
-
 # ---- linked characters
 
 
@@ -751,55 +731,6 @@ def test_a_linked_character_is_made_editable_and_plays(blender, library, instanc
     assert np.abs(read(blender, rig).jaw - made.motion.jaw).max() < 1e-4
     blender.ops.thunder.select_take(index=-1)
     assert scene.thunder.active_take == -1 and rig.keys.key_blocks["jawOpen"].value == 0.0
-
-
-def test_only_what_is_linked_is_made_editable(blender, library):
-    make_editable, scene = blender.ops.thunder.make_editable, blender.context.scene
-    assert not make_editable.poll()
-    with pytest.raises(RuntimeError, match="Nothing here is linked"):
-        make_editable()
-    scene.thunder.head = grid_mesh(blender, "Local", ["jawOpen"])
-    assert not make_editable.poll()
-    with pytest.raises(RuntimeError, match="“Local” is not linked from another file"):
-        make_editable()
-    link(blender, library, True)
-    # the instance, as the chosen head is not linked
-    assert make_editable.poll() and make_editable() == {"FINISHED"}
-    face = scene.thunder.head
-    assert face.name != "Local" and face.override_library is not None
-    assert not make_editable.poll()
-    with pytest.raises(RuntimeError, match="is not linked"):
-        make_editable()
-
-
-def test_an_overridden_control_rig_is_driven(blender, tmp_path):
-    """The usual way of a studio: Blender's own override of the collection, keys on the control rig
-    alone."""
-    collection = blender.data.collections.new("Hero")
-    blender.context.scene.collection.children.link(collection)
-    face = grid_mesh(
-        blender, "Face", ["jawOpen", "mouthPucker", "mouthSmileLeft", "mouthFrownLeft"]
-    )
-    controls = control_rig(blender, face)
-    face.parent = controls
-    for obj in (face, controls):
-        blender.context.scene.collection.objects.unlink(obj)
-        collection.objects.link(obj)
-    load_into_empty(blender, tmp_path, link=True, collections=["Hero"])
-    scene = blender.context.scene
-    blender.data.collections["Hero"].override_hierarchy_create(
-        scene, blender.context.view_layer, do_fully_editable=True
-    )
-    face = next(obj for obj in scene.objects if obj.type == "MESH")
-    scene.thunder.head = face
-    rig = head_module.find(scene)
-    assert [target.name for target in rig.targets] == ["Controls"]
-    head_module.check_animatable(rig)
-    take(blender, rig, closed_at=())
-    scene.frame_set(11)
-    keys = face.evaluated_get(blender.context.evaluated_depsgraph_get()).data.shape_keys
-    keys = keys or face.data.shape_keys.evaluated_get(blender.context.evaluated_depsgraph_get())
-    assert keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-3)
 
 
 def test_a_take_finds_its_targets_after_the_mapping_has_changed(blender):

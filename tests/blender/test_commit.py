@@ -22,15 +22,13 @@ from commit_stage import (  # noqa: F401
     stage,
     values_of,
 )  # fmt: skip
-from performances import performance, reopen, show_take
+from performances import reopen
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
 from thunder.scene.host import compat
-from thunder.scene.takes import track_values
 from thunder.scene.takes.commit import committing
-from thunder.scene.takes.commit.committing import Choice, REGION_SETTINGS
+from thunder.scene.takes.commit.committing import Choice
 from thunder.thunder_core import progress
-from thunder.thunder_core.animation.commit import line_records
 from timing import keeps
 
 
@@ -240,32 +238,6 @@ def test_a_committed_action_is_named_after_all_its_lines(blender, stage, scene, 
     assert len(name.encode()) <= 60 and "more" in name and name.startswith("first + ")
 
 
-def test_a_line_that_is_committed_several_times_has_ordinary_numbers(blender, stage, scene, rig):
-    lines = (
-        ("line 1", "NEW"),
-        ("line 1", "COPY"),
-        ("line 1", "COPY"),
-        ("line two", "COPY"),
-        ("line 1", "NEW"),
-        ("line 1", "OWN"),
-    )
-    said = []
-    for voice, to in lines:
-        show(stage, start=100.0 if voice == "line two" else 1.0, voice=voice, seconds=1.0)
-        choose(scene, to=to)
-        blender.ops.thunder.commit_take()
-        said.append(rig.armature.animation_data.action.name)
-    assert said == ["line 1", "line 1 2", "line 1 3", "line 1 + line two", "line 1 4", "line 1 4"]
-    named = [
-        action.name
-        for action in blender.data.actions
-        if line_records.lines_of(action) is not None or "before Commit" in action.name
-    ]
-    each = 1 if compat.HAS_SLOTS else len(rig.targets)  # actions of a commit
-    # nobody edited “line 1 4”: no copy of it
-    assert len(named) == 5 * each and not any(".0" in name for name in named)
-
-
 def test_an_action_that_an_animator_named_keeps_its_name(blender, stage, scene, rig):
     animate(rig)
     rig.armature.animation_data.action.name = "Scene 12"
@@ -279,117 +251,6 @@ def test_an_action_that_an_animator_named_keeps_its_name(blender, stage, scene, 
         choose(scene, to=to)
         blender.ops.thunder.commit_take()
         assert rig.armature.animation_data.action.name == expected
-
-
-@pytest.mark.parametrize("to, how", [way for way in WAYS if way[0] != "STRIP"])
-def test_the_number_of_keys_in_the_message_is_that_in_the_file(blender, stage, rig, to, how):
-    animate(rig)
-
-    def keys():
-        actions = {
-            target.animation_data.action for target in rig.targets if target.animation_data
-        } - {None}
-        curves = [(action.name, curve) for action in actions for curve in compat.all_curves(action)]
-        return {
-            (name, c.data_path, c.array_index, round(k.co[0], 2))
-            for name, c in curves
-            for k in c.keyframe_points
-        }
-
-    before = keys()
-    # behind all keys none moves
-    entry = show(stage, start=160.0 if how == "INSERT" else 21.0, seconds=1.0)
-    report = commit(entry, to, how)
-    after = keys()
-    assert (
-        report.total == len(after)
-        and f"{report.keys} " in report.sentence
-        and f"{report.total} " in report.sentence
-    )
-    stayed = {
-        key[1:] for key in before if key[1] == "location" or not entry.first <= key[3] <= entry.last
-    }
-    assert report.keys == len(after) - (0 if to == "NEW" else len(stayed))
-
-
-@pytest.mark.parametrize("to", ["COPY", "NEW", "OWN"])
-def test_lines_cut_in_mid_word_are_committed_with_their_leads(blender, stage, scene, to):
-    """Two lines whose jaw is open from the first sample to the last: rest before, between and after
-    them."""
-    choose(scene, to=to)
-    for start in (101.0, 301.0)[: 1 if to == "NEW" else 2]:
-        show_take(stage, performance(closed_at=()), start, f"line {start}")
-        blender.ops.thunder.commit_take()
-    frames = range(1, 400)
-    values = seen(blender, scene, frames)
-    assert values[0, -2] == pytest.approx(0.0, abs=1e-5)  # the jaw rests at the scene's first frame
-    moved = np.abs(values - values[0]).max(axis=1) > 1e-3
-    speaking = np.zeros(len(frames), bool)
-    for take in scene.thunder.takes:
-        first, last = take.first - take.lead_in, take.last + take.lead_out
-        speaking |= (np.array(frames) > first - 4) & (np.array(frames) < last + 4)
-        assert moved[first + 2] and moved[last - 4]  # the leads are there
-    assert moved[speaking].any() and not moved[~speaking].any()
-
-
-@pytest.mark.parametrize(
-    "regions", [None, ("mouth", "jaw")], ids=["another take", "the other regions"]
-)
-def test_a_line_that_is_committed_again_brings_its_own_leads(blender, stage, scene, rig, regions):
-    """The leads of the first commit are not the animator's keys: the second replaces them."""
-    for number, seed in enumerate((7, 8)):
-        entry = show(stage, start=101.0, voice="line", seed=seed)
-        choose(
-            scene,
-            **{
-                name: regions is None or (name in regions) == (number == 0)
-                for name in REGION_SETTINGS.values()
-            },
-        )
-        blender.ops.thunder.commit_take()
-    begin, end = entry.first - entry.lead_in, entry.last + entry.lead_out
-    neck = next(
-        place
-        for place, track in enumerate(rig.driver.tracks)
-        if '"neck"' in track.path and track.index == 1
-    )
-    take, track = track_values.curves(rig, entry)[neck], rig.driver.tracks[neck]
-    for frame in (begin, begin + 5, entry.first, entry.last, end - 6, end):
-        turned = curves_of(rig)[track.path, track.index].evaluate(frame)
-        assert turned == pytest.approx(take.evaluate(frame), abs=0.012), frame
-    assert abs(take.evaluate(entry.last)) > 0.03  # the head is turned where the lead out begins
-
-
-@pytest.mark.parametrize("to", ["COPY", "OWN"])
-def test_a_line_that_got_shorter_and_is_committed_again_leaves_nothing_behind(
-    blender, stage, scene, rig, to
-):
-    """The keys that its first commit put behind its new end go, but for one that the animator
-    edited, and the rest it returned to after that one; the line is listed once."""
-    for seconds in (4.0, 2.0):
-        entry = show(stage, seconds=seconds)
-        choose(scene, to=to)
-        blender.ops.thunder.commit_take()
-        end = entry.last + entry.lead_out
-        if seconds == 4.0:
-            edited = curve_of(rig, "mouthPucker")
-            point = next(p for p in edited.keyframe_points if p.co[0] > 90)
-            point.co[1] += 0.5
-            edited.update()
-            kept, stays = point.co[0], point.co[1]
-            rest = max(tuple(p.co) for p in edited.keyframe_points)
-    assert end < kept
-    for (path, _), curve in curves_of(rig).items():
-        assert (
-            path == path_of("mouthPucker")
-            or max(p.co[0] for p in curve.keyframe_points) <= end + 0.5
-        ), path
-    late = [tuple(p.co) for p in curve_of(rig, "mouthPucker").keyframe_points if p.co[0] > end + 4]
-    assert late == [(kept, pytest.approx(stays)), rest] and rest[1] == 0.0
-    lines = line_records.lines_of(rig.keys.animation_data.action).lines
-    assert [(line.name, line.first, line.last) for line in lines] == [
-        ("voice", entry.first, entry.last)
-    ]
 
 
 @pytest.mark.parametrize("to", ["COPY", "OWN"])

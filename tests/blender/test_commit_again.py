@@ -159,16 +159,6 @@ def test_a_line_that_is_shorter_or_has_moved_leaves_no_keys_of_its_fades_in_own_
     assert np.abs(values_of(rig)[key] - before[key])[outside([(first, last)])].max() < 2e-3
 
 
-def test_keys_around_poses_keep_value_and_reach(blender, stage, scene, rig):
-    spans = [span(commit(stage, ONE, "COPY", keys="POSES")), span(commit(stage, TWO, keys="POSES"))]
-    rig = head.find(scene)
-    set_keys(rig)
-    before = values_of(rig)
-    for start in (ONE, TWO):
-        spans.append(span(commit(stage, start, "COPY", keys="POSES", seed=len(spans))))
-        check_around(before, spans, head.find(scene))
-
-
 def test_strips_that_are_laid_again_leave_the_face_around_them(blender, stage, scene, rig):
     set_keys(rig)
     frames = range(-50, 600, 13)
@@ -203,14 +193,6 @@ def test_a_strip_that_is_laid_again_takes_the_place_of_the_earlier_one(blender, 
         assert all(track.strips for track in target.animation_data.nla_tracks)
     kept = [action for action in blender.data.actions if action.name.startswith("line 101")]
     assert len(kept) >= 3 and all(action.users for action in kept)
-
-
-def test_a_line_that_is_added_to_itself_is_said(blender, stage):
-    set_keys(stage[1])
-    first, again = (commit(stage, ONE, how="ADD", voice="line")[0].warnings for _ in range(2))
-    assert first == [] and again[0].startswith(
-        "“line” was committed here before and is added to itself"
-    )
 
 
 @pytest.mark.parametrize("distance, has_leads", [(EASE, True), (2, True), (1, False)])
@@ -304,34 +286,6 @@ def test_a_line_of_a_strip_that_moved_far_leaves_nothing_where_it_was_but_parts_
     assert moves(was) < 1e-4
 
 
-def test_a_strip_that_moved_far_has_one_strip_of_the_nla(blender, stage):
-    for start in (ONE, TWO):
-        of_strip(stage, start, "STRIP")
-    rig = head.find(stage[0])
-    for target in rig.targets:
-        ours = [
-            s
-            for t in target.animation_data.nla_tracks
-            for s in t.strips
-            if not s.name.startswith("Thunder: Still Pose")
-        ]
-        assert all(s.frame_start > TWO - 50 for s in ours) and len(ours) <= 1
-
-
-def test_a_line_in_a_new_action_is_at_rest_around_it_however_often(blender, stage, scene, rig):
-    set_keys(rig)
-    own = rig.keys.animation_data.action
-    for how in ({}, {"seed": 2}, {"seconds": 0.5}):
-        around = outside([span(commit(stage, ONE, "NEW", **how))])
-        for key, values in values_of(head.find(scene)).items():
-            assert np.ptp(values[around]) < 1e-4, key
-    kept = {
-        curve.data_path: {round(point.co[0]) for point in curve.keyframe_points}
-        for curve in compat.all_curves(own)
-    }
-    assert kept == {path_of(channel): set(keys) for channel, keys in KEYS.items()}
-
-
 def test_a_line_that_was_shorter_for_a_while_gets_its_lead_out_back(blender, stage, scene):
     """Also on curves with a key of the animator's behind it, on which the end of the longer line
     stayed."""
@@ -391,30 +345,6 @@ def test_copies_of_my_action_are_one_for_each_state_that_the_animator_made(
     assert all(state in kept for state in states) and all(copy.use_fake_user for copy in copies())
 
 
-@pytest.mark.parametrize("to", ["NEW", "COPY"])
-def test_a_part_of_a_take_in_an_action_of_its_own_begins_and_ends_at_rest(
-    blender, stage, scene, rig, to
-):
-    entry = show(stage, start=ONE, seconds=1.6)
-    first, last = entry.first + 10, entry.last - 10
-    rest = {(track.path, track.index): track.rest for track in rig.driver.tracks}
-    assert commit_take(entry, to, first=first, last=last, blend=EASE).keys
-    around, moved = (FRAMES <= first - EASE) | (FRAMES >= last + EASE), 0
-    for key, values in values_of(head.find(scene)).items():
-        assert np.abs(values[around] - rest[key]).max() < 1e-4, key
-        moved += np.abs(values - rest[key]).max() > 0.1
-    assert moved > 5
-
-
-def test_after_a_commit_the_button_says_that_it_is_done(blender, stage):
-    with pytest.raises(RuntimeError, match="No take is shown"):
-        blender.ops.thunder.commit_take()
-    show(stage, start=ONE, seconds=0.8)
-    blender.ops.thunder.commit_take()
-    with pytest.raises(RuntimeError, match="Committed: choose a take to commit again"):
-        blender.ops.thunder.commit_take()
-
-
 def test_labels_of_poses_are_replaced_with_them_and_a_sound_has_one(blender, stage, scene):
 
     def marks(seed, to="OWN"):
@@ -435,22 +365,3 @@ def test_labels_of_poses_are_replaced_with_them_and_a_sound_has_one(blender, sta
     _, alone = marks(2, "NEW")
     # nothing is left of the first take's
     assert alone == [label for label in labels if label[1] in posing.LABELS]
-
-
-def test_of_neighbouring_poses_that_say_one_sound_the_clearest_is_labelled():
-    poses = [
-        (10, "F V", 0.6),
-        (12, "F V", 0.9),
-        (13, "AH", 0.8),
-        (14, "F V", 0.7),
-        (30, "F V", 0.6),
-    ]
-    poses += [(31, "M B P", 1.0), (33, "M B P", 1.0)]
-    assert posing.without_repeats(poses, 5) == [
-        (12, "F V"),
-        (13, "AH"),
-        (14, "F V"),
-        (30, "F V"),
-        (31, "M B P"),
-        (33, "M B P"),
-    ]

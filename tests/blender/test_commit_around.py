@@ -39,34 +39,6 @@ def commit(blender, stage, start, **how):
     return first, last
 
 
-@pytest.mark.parametrize(
-    "starts, to, how",
-    [
-        ((1, 300), "COPY", "REPLACE"),
-        ((300, 1), "OWN", "ADD"),
-        ((1, 300), "OWN", "INSERT"),
-        ((300, 1), "COPY", "INSERT"),
-    ],
-)
-def test_the_face_holds_still_between_two_committed_lines(blender, stage, rig, starts, to, how):
-    one = commit(blender, stage, starts[0])
-    before = values_of(rig, range(-50, 400))
-    first, last = commit(blender, stage, starts[1], to=to, how=how)
-    early, late = sorted([one, (first, last)])
-    gap = np.arange(
-        early[1] + 3, late[0] - 2 + (late == one and how == "INSERT") * (last - first + 3)
-    )
-    assert len(gap) > 100
-    for key, values in values_of(rig, gap).items():
-        assert np.ptp(values) < 1e-4, key
-    after = values_of(rig, range(-50, 400))
-    for key, values in after.items():  # and before the first line and after the last one
-        assert np.ptp(values[: 50 + early[0] - 3]) < 1e-4 and np.ptp(values[-8:]) < 1e-4, key
-        if how != "INSERT":
-            outside = [f + 50 for f in range(-50, 400) if not first - WINDOW <= f <= last + WINDOW]
-            assert np.abs(values - before[key])[outside].max() < 1e-4, key
-
-
 KINDS = {
     "CONSTANT": "mouthSmileLeft",
     "LINEAR": "mouthSmileRight",
@@ -318,45 +290,3 @@ def test_the_animators_strips_go_on_around_the_take(blender, stage, scene, rig, 
     assert not moved
     if how == "REPLACE":
         assert np.abs(seen(blender, scene, inside) - take).max() < 0.09
-
-
-def test_a_strip_above_strips_that_only_hold_there_keeps_its_leads(blender, stage, scene, rig):
-    """Neither an earlier take of the line under the strip nor strips that have long ended are keys
-    that it gives way to."""
-
-    def frames_of_strips():
-        return [
-            (strip.frame_start, strip.frame_end)
-            for track in rig.keys.animation_data.nla_tracks
-            for strip in track.strips
-        ]
-
-    for start, to in ((101, "COPY"), (101, "STRIP"), (301, "COPY")):
-        entry = show(stage, start=float(start), seconds=1.6)
-        assert entry.lead_in > 3 and entry.lead_out > 3
-        first, last = entry.first - entry.lead_in, entry.last + entry.lead_out
-        take = seen(blender, scene, range(first, last + 1))
-        assert np.abs(np.diff(take[: entry.lead_in], axis=0)).max() > 1e-3  # the lead moves
-        choose(scene, to=to)
-        blender.ops.thunder.commit_take()
-        assert np.abs(seen(blender, scene, range(first, last + 1)) - take).max() < 0.09
-        if frames_of_strips():
-            assert frames_of_strips()[-1] == (first - 3, last + 3)
-    assert len(frames_of_strips()) >= 3
-
-
-def test_a_strip_gives_way_to_keys_that_a_strip_below_plays_beside_the_line(
-    blender, stage, scene, rig
-):
-    smile = rig.keys.key_blocks["mouthSmileLeft"]
-    for frame, value in ((1, 0.2), (15, 0.6)):
-        smile.value = value
-        smile.keyframe_insert("value", frame=frame)
-    strip = as_strip(rig.keys, "Smile")
-    strip.frame_start_ui = 81  # the keys play on 81 and 95, the latter in the lead of the line
-    entry = show(stage, start=101.0, seconds=1.6)
-    assert entry.first - entry.lead_in < 95 < entry.first
-    choose(scene, to="STRIP")
-    blender.ops.thunder.commit_take()
-    last = [strip for track in rig.keys.animation_data.nla_tracks for strip in track.strips][-1]
-    assert (last.frame_start, last.frame_end) == (entry.first - 3, entry.last + entry.lead_out + 3)

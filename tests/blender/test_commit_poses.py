@@ -27,7 +27,7 @@ from thunder.scene.host import compat
 from thunder.scene.host.session import session
 from thunder.scene.takes import dialogue as takes_dialogue, take_list
 from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
-from thunder.scene.takes.commit.committing import choice_of, REGION_SETTINGS
+from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import posing
@@ -124,25 +124,6 @@ def test_a_line_becomes_poses_within_the_error(blender, poses, scene, rig):
             assert gap[(frame - first) * 8] < 0.6
 
 
-def test_lips_that_merely_rest_are_not_labelled(blender, poses, scene, rig):
-    """Shut lips are a label only where they met from an open mouth, and not in the leads."""
-    entry = show(poses, seconds=2.4)
-    frames = range(entry.first - entry.lead_in, entry.last + entry.lead_out + 1)
-    *_, gap = numbers(rig, frames)
-    choose(scene, to="NEW", markers=True)
-    blender.ops.thunder.commit_take()
-    marks = [
-        marker.frame
-        for marker in rig.targets[0].animation_data.action.pose_markers
-        if marker.name == "M B P"
-    ]
-    assert marks
-    for frame in marks:
-        assert entry.first <= frame <= entry.last
-        # a quarter of a second
-        assert max(gap[max(frame - frames[0] - 6, 0) : frame - frames[0] + 1]) > 1.0, frame
-
-
 def test_only_the_chosen_regions_are_committed(blender, poses, scene, rig):
     animate(rig)
     rig.keys.key_blocks["browOuterUpLeft"].value = 0.4
@@ -168,13 +149,6 @@ def everything_of(curve):
         (tuple(p.co), tuple(p.handle_left), tuple(p.handle_right), p.interpolation)
         for p in curve.keyframe_points
     ]
-
-
-def test_a_commit_of_no_region_is_refused(blender, poses, scene):
-    show(poses, seconds=1.0)
-    choose(scene, **dict.fromkeys(REGION_SETTINGS.values(), False))
-    with pytest.raises(RuntimeError, match="No region is chosen"):
-        blender.ops.thunder.commit_take()
 
 
 def test_a_still_channel_has_a_curve_only_where_it_would_stand_elsewhere(blender, poses, rig):

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from performances import list_take, performance, trim_start, write_wav
+from performances import list_take, performance
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
 from thunder.scene.media import contact_sheet, puppets
-from thunder.scene.takes import provenance, take_list
-from thunder.scene.voice import fingerprint, strip, voice_cache
+from thunder.scene.takes import provenance
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import activity
 from thunder.thunder_core.face.lips import opening_mm
@@ -176,31 +175,6 @@ def test_a_row_shows_how_its_take_is_played(blender, stage, scene, tmp_path):
     assert not written[0][:, -8:].any()  # nor the curves
 
 
-def test_the_loudest_moment_stays_with_the_take_when_its_strip_is_moved_and_trimmed(
-    blender, stage, scene, needs_sound, tmp_path
-):
-    samples = 0.05 * np.random.default_rng(0).standard_normal(32000)
-    samples[16000:17600] *= 10
-    speaking = strip.add(scene, write_wav(tmp_path / "voice.wav", samples), "voice", 11)
-    entry = enter(stage, syllables(), start=11.0, seed=1)
-    voice = strip.of_strip(scene, speaking)
-    fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
-
-    def loudest():
-        return int(
-            np.argmax(
-                progress.result(
-                    voice_cache.loudness_of_take(scene, strip.of_strip(scene, speaking), entry)
-                )
-            )
-        )
-
-    assert loudest() in (25, 26)
-    strip.move(speaking, 40)
-    trim_start(speaking, 10)
-    assert loudest() in (25, 26)
-
-
 def test_a_sheet_that_cannot_be_written_says_so_and_leaves_nothing(blender, stage, tmp_path):
     enter(stage, syllables(), seed=1)
     before = counts(blender)
@@ -293,40 +267,3 @@ def test_a_stand_in_moves_as_the_head_does_and_on_its_own(blender, stage, scene,
     assert head_module.find(scene).mesh == rig.mesh and len(head_module.in_scene(scene)) == 1
     puppets.remove(copy)
     assert counts(blender) == before
-
-
-def test_a_sheet_of_listeners_shows_what_they_do_and_no_mouths(blender, stage, scene, tmp_path):
-    for seed in (1, 2):
-        enter(stage, np.zeros(100), seed=seed)
-    entries = list(scene.thunder.takes)
-    made = provenance.load(entries[0].action)
-    made.motion.head[30:36, 0] = np.radians(8.0)
-    made.motion.eyes[30:36, 0] = np.radians(-8.0)
-    made.motion.expression[60:70, made.channels.index("browInnerUp")] = 0.6
-    for lid in ("eyeBlinkLeft", "eyeBlinkRight"):
-        made.motion.expression[80:85, made.channels.index(lid)] = 1.0
-    provenance.store(
-        entries[0].action, made, provenance.clock_of(entries[0].action), entries[0].voice
-    )
-    for entry in entries:
-        entry.role = "LISTENS"
-    rows = [contact_sheet._row(entry, False) for entry in entries]
-    chosen = {contact_sheet.WORDS[why] for _, why in contact_sheet._moments(rows, np.ones(100))}
-    assert {"nod", "raised brows", "blink"} <= chosen and not {
-        "lips shut",
-        "loudest",
-        "wide open",
-    } & chosen
-    make(stage, tmp_path / "sheet.png", np.zeros(100))
-    pixels = drawn(blender)
-    head = round(contact_sheet.HEAD_CELLS * CELL)
-    for track in ("eyes", "mouth"):
-        there = (
-            np.abs(pixels[head:] - np.float32(activity.COLOURS[track])).max(axis=-1) < 0.02
-        ).any()
-        assert there == (track == "eyes")
-    entries[1].role = "SPEAKS"
-    assert (
-        "mouth"
-        in contact_sheet._row(entries[1], any(take_list.speaks(entry) for entry in entries)).tracks
-    )

@@ -4,19 +4,12 @@ preview range."""
 
 import numpy as np
 import pytest
-from drawing import Layout
 from performances import noise, performance, read_wav, show_take, trim_start
 from thunder.cli import bake
-from thunder.panels import dialogue as panel, tab
 from thunder.scene.animation import display, reading
 from thunder.scene.heads import family, head
 from thunder.scene.host import compat
-from thunder.scene.takes import (
-    dialogue as takes_dialogue,
-    first_seed,
-    generation,
-    sampling as sampling_module,
-)
+from thunder.scene.takes import dialogue as takes_dialogue, generation, sampling as sampling_module
 from thunder.scene.takes.commit import dialogue as commit_dialogue
 from thunder.scene.voice import fingerprint, mixdown, strip
 from thunder.thunder_core import errors, progress
@@ -137,21 +130,6 @@ def test_all_strips_get_takes_on_the_heads_that_speak_them(
     )
 
 
-def test_a_strip_that_is_renamed_or_cut_keeps_its_seed(blender, strips, scene, heads):
-    takes_dialogue.cast(scene, "one", heads[0])
-    scene.thunder.head = heads[0]
-    assert scene.thunder.first_seed == seed_of_voice("one")
-    strips["one"].name = "Anna's first line"
-    takes_dialogue.cast(scene, "Anna's first line", heads[0])
-    assert scene.thunder.first_seed == seed_of_voice("one")
-    later = strips["one"].split(frame=20, split_method="SOFT")
-    takes_dialogue.cast(scene, later.name, heads[0])
-    scene.thunder.strip = later.name
-    assert strip.find(
-        blender.context
-    ).name == later.name and scene.thunder.first_seed == seed_of_voice("one")
-
-
 def test_all_lines_of_a_character_have_its_seed_whichever_is_generated_first(
     blender, strips, scene, heads, client, tmp_path
 ):
@@ -171,36 +149,6 @@ def test_all_lines_of_a_character_have_its_seed_whichever_is_generated_first(
     takes_dialogue.cast(scene, "new", heads[0])
     takes_dialogue.select(blender.context, "new")
     assert scene.thunder.first_seed == seed_of_voice("one")
-
-
-def test_two_characters_in_one_recording_are_not_the_same_people(
-    blender, needs_sound, client, tmp_path
-):
-    for _ in range(3):
-        blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.render.fps = 25
-    heads, path = head.in_scene(scene), sound(tmp_path, "both", 4.0)
-    parts = [strip.add(scene, path, "both", 1 + 200 * number) for number in range(2)]
-    names = [part.name for part in parts]
-    for name, mesh in zip(names, heads):
-        takes_dialogue.cast(scene, name, mesh)
-
-    def seed_of(mesh, name):
-        return first_seed.first_seed(scene, mesh, strip.of_strip(scene, strip.by_name(scene, name)))
-
-    wanted = [seed_of_voice("both"), seed_of_voice("both", 1), seed_of_voice("both", 2)]
-    # the third listens
-    assert [
-        seed_of(heads[0], names[0]),
-        seed_of(heads[1], names[1]),
-        seed_of(heads[2], names[0]),
-    ] == wanted
-    scene.thunder.count = 1
-    for mesh, name in ((heads[1], names[1]), (heads[0], names[0])):  # in any order
-        takes_dialogue.select(blender.context, name)
-        blender.ops.thunder.generate()
-    assert {entry.head: entry.seed for entry in scene.thunder.takes} == dict(zip(heads[:2], wanted))
 
 
 def test_a_bake_of_any_line_has_the_seed_of_the_panel(
@@ -318,26 +266,6 @@ def test_takes_are_the_same_in_metres_and_in_centimetres(blender):
         assert np.abs(getattr(read[0], part) - getattr(read[1], part)).max() < 1e-5
 
 
-def test_three_clicks_make_a_face_move(blender, client):
-    blender.ops.mesh.primitive_cube_add(size=2.0)
-    scene = blender.context.scene
-    scene.thunder.count = 2
-    assert blender.ops.thunder.first_head() == {"FINISHED"}
-    assert blender.ops.thunder.sample_voice() == {"FINISHED"}
-    assert all(each.packed_file for each in blender.data.sounds), (
-        "the sample stays in the file when the add-on goes"
-    )
-    assert blender.ops.thunder.generate() == {"FINISHED"}
-    rig = head.find(scene)
-    assert rig.owner.matrix_world.translation.z > 1.2  # not inside the cube
-    angles = []
-    for frame in range(1, 40):
-        scene.frame_set(frame)
-        angles.append(rig.armature.pose.bones["jaw"].rotation_euler[0])
-    assert np.ptp(angles) > 0.1
-    assert scene.frame_end >= scene.thunder.takes[0].last - 1
-
-
 def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, scene, tmp_path):
     assert blender.ops.thunder.own_voice(filepath=sound(tmp_path, "mine")) == {"FINISHED"}
     assert strip.find(blender.context).name.startswith("mine")
@@ -387,23 +315,6 @@ def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, stri
         assert blender.context.object == speaker and speaker.select_get()
         if name != "music":
             assert strips[scene.thunder.dialogue_index].name == name
-
-
-def test_the_dialogue_highlights_the_line_of_the_strip_or_head_that_is_selected(
-    blender, strips, scene, heads
-):
-    listed = compat.strips_all(scene.sequence_editor)
-    for name, speaker in (("one", heads[0]), ("two", heads[1]), ("music", None)):
-        takes_dialogue.cast(scene, name, speaker)
-    scene.thunder.head = None
-    for chosen, name in ((1, "two"), (0, "one"), (1, "two")):
-        blender.context.view_layer.objects.active = heads[chosen]
-        assert listed[scene.thunder.dialogue_index].name == name
-    takes_dialogue.cast(scene, "two", heads[0])
-    blender.context.view_layer.objects.active = heads[0]
-    for name in ("two", "one", "two"):  # of one head the strip that is active in the sequencer
-        scene.sequence_editor.active_strip = strips[name]
-        assert listed[scene.thunder.dialogue_index].name == name
 
 
 @pytest.fixture
@@ -462,25 +373,3 @@ def test_a_head_is_added_beside_those_that_are_there_in_the_scenes_units(blender
     blender.ops.thunder.add_head()
     # there is room: it stands at the cursor
     assert head.owner_of(scene.thunder.head).location.x == 0.0
-
-
-def test_commit_all_says_what_to_do_where_a_line_has_no_speaker(blender, first, scene, tmp_path):
-    why = commit_dialogue.why_none
-    assert "Generate for All Dialogue Strips" in why(scene)
-    blender.ops.thunder.add_head()
-    second = head.in_scene(scene)[1]
-    takes = scene.thunder.takes
-    entry = takes.add()
-    entry.voice, entry.head, entry.action = "one", first, blender.data.actions.new("take")
-    assert "“one”" in why(scene) and "choose its speaker" in why(scene)
-    for name in ("one", "two"):
-        takes_dialogue.cast(scene, name, second)
-    assert "other heads" in why(scene)
-
-
-def test_the_button_to_commit_is_not_cut_off_in_a_sidebar_of_the_usual_width(blender, strips):
-    layout = Layout()
-    panel.draw(layout, blender.context)
-    ((_, _, how),) = [note for note in layout.notes if note[1][:1] == ("thunder.commit_all",)]
-    written = how.get("text") or blender.ops.thunder.commit_all.get_rna_type().name
-    assert len(written) <= 200 * tab.LETTERS_PER_PIXEL, written

@@ -3,12 +3,10 @@
 the sliders."""
 
 import time
-from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
-from drawing import Shown
 from played_engine import PlayedClient
 from speaking import keys_of, same
 from thunder.scene.animation import keying
@@ -19,7 +17,6 @@ from thunder.scene.host.session import session
 from thunder.scene.takes import provenance, take_list
 from thunder.scene.takes.direction import presets, similar, sliders
 from thunder.scene.takes.direction.live import live, PENDING
-from thunder.scene.voice import strip, voice_cache
 from thunder.thunder_core import direction as core
 from thunder.thunder_core.request import DRAFT, NORMAL
 from timing import keeps
@@ -143,19 +140,6 @@ def test_weights_that_know_no_styles_are_asked_for_none(
     assert {entry.words for entry in scene.thunder.takes} == {""}
 
 
-def test_whether_weights_know_styles_is_read_from_their_files(blender, tmp_path, monkeypatch):
-    assert connection._styles_in(tmp_path / "none.json", 0) == 0
-    for text, styles in (
-        ('{"config": {"style": 23}}', 23),
-        ('{"config": {}}', 0),
-        ("[]", 0),
-        ("no", 0),
-    ):
-        path = tmp_path / f"{len(text)}.json"
-        path.write_text(text)
-        assert connection._styles_in(path, 0) == styles
-
-
 def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene, client, direction):
     blender.ops.thunder.generate()
     entry = next(entry for entry in scene.thunder.takes if entry.seed == 3)
@@ -181,40 +165,6 @@ def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene,
     assert len(take_list.batches(blender.context)) == 1 and not any(
         entry.folded for entry in scene.thunder.takes
     )
-
-
-def test_more_like_a_take_as_heard_is_compared_with_what_was_heard(
-    blender, scene, client, direction
-):
-    direction.mood, direction.strength = core.AS_HEARD, 0.7
-    blender.ops.thunder.generate()
-    assert blender.ops.thunder.more_like_this() == {"FINISHED"}
-    request = asked(client)[-1]
-    assert not client.arrays[request["original"]].any() and client.arrays[
-        request["as_heard"]
-    ] == pytest.approx([0.7])
-
-
-def test_the_panel_says_how_the_voice_of_the_shown_take_was_heard(
-    blender, scene, client, direction
-):
-    blender.ops.thunder.generate()
-    entry = take_list.shown_take(scene.thunder)
-    entry.voice_sounds = "lively"
-    for mood, said in (("neutral", []), (core.AS_HEARD, [f"The voice of {entry.name} is lively"])):
-        direction.mood, panel = mood, Shown(blender.types.THUNDER_PT_direction)
-        panel._style(panel.layout, blender.context, direction)
-        assert panel.layout.texts() == said
-
-
-def test_more_like_a_take_that_does_not_tell_is_refused_with_a_sentence(
-    blender, scene, client, direction
-):
-    blender.ops.thunder.generate()
-    entry = scene.thunder.takes[scene.thunder.active_take]
-    del entry.action[keying.PROPERTY]["reading"]
-    assert "does not say how it is played" in similar.why_not(entry)
-    assert not blender.ops.thunder.more_like_this.poll()
 
 
 def test_around_keeps_what_changes_over_a_line(blender):
@@ -449,20 +399,6 @@ def test_a_take_that_is_edited_while_it_is_sampled_keeps_the_edit(
     before = keys_of(rig, shown)
     following()
     assert same(before, keys_of(rig, shown)) and "was edited" in live.sentence
-
-
-def test_the_engine_is_sent_the_sound_it_knows(
-    blender, scene, client, direction, following, needs_sound
-):
-    strip.add(scene, scene.thunder.sound_file, "line", 1)
-    scene.thunder.source = "STRIP"
-    blender.ops.thunder.generate()
-    first = Path(voice_cache.of(scene, strip.find(blender.context)).path).read_bytes()
-    scene.thunder.active_take = 0
-    direction.energy = 1.5
-    following()
-    assert [Path(each["sound"]).read_bytes() for each in asked(client)[1:]] == [first, first]
-    assert all(Path(each["sound"]).name.startswith("voice_cache_") for each in asked(client)[1:])
 
 
 def test_undo_of_sliders_is_undo_of_the_take_and_redo_finishes_it_again(

@@ -2,18 +2,14 @@
 """A character is directed: its sliders are kept with it, keys of theirs become a direction for
 every frame of a line."""
 
-import importlib
-
 import numpy as np
 import pytest
-from drawing import draw
 from thunder.scene.heads import head, head_state
 from thunder.scene.host import compat
 from thunder.scene.takes.direction import asking, sliders
 from thunder.thunder_core import direction as core
 from thunder.thunder_core.animation.timing import Clock
 
-FROWN = core.DIRECTION_NAMES.index("frown")
 MOOD = {
     name: len(core.AXES) + place
     for place, name in enumerate(name for name in core.MOODS if name != core.NEUTRAL)
@@ -42,37 +38,6 @@ def test_every_axis_is_a_slider_with_the_axis_own_range(blender, stage):
         "the numbers that files and keys have"
     )
     assert np.allclose(sliders.value(direction).vector(), core.Direction().vector(), atol=1e-6)
-
-
-def test_sliders_say_what_they_were_put_to(blender, stage):
-    direction = sliders.ensure(stage[1].owner)
-    wanted = core.Direction(core.Style(energy=1.4, smile=-0.3, tension=0.5), "sad", 0.8)
-    direction.spread = 0.2
-    sliders.put(direction, wanted)
-    assert np.allclose(sliders.value(direction).vector(), wanted.vector(), atol=1e-5)
-    assert direction.spread == pytest.approx(0.2)
-    assert sliders.changed_fine(direction) == ["Tension"]
-
-
-def test_axes_without_a_slider_of_their_own_are_below_more_sliders(blender, scene, rig, play):
-    play(None, knows_styles=True)
-    panel = blender.types.THUNDER_PT_fine_direction
-    assert not panel.poll(blender.context)  # nothing is stored for the head yet
-    direction = sliders.ensure(rig.owner)
-    direction.frown, direction.width, direction.tension = 0.8, 1.3, 0.2
-    assert panel.poll(blender.context)
-    drawn = draw(panel, blender.context).of("prop")
-    assert (
-        set(drawn) == {axis.name for axis in core.AXES if not axis.slider} and drawn[0] == "frown"
-    )
-    assert (
-        importlib.import_module("thunder.panels.direction")._changed_labels(direction)
-        == "Frown, Tension…"
-    )
-    direction.keyframe_insert("frown", frame=1)
-    assert asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).vectors[
-        0, FROWN
-    ] == pytest.approx(core.Style(frown=0.8).vector()[FROWN])
 
 
 def test_a_direction_without_keys_is_one_for_the_line(blender, scene, rig):

@@ -2,18 +2,15 @@
 """Earlier takes stay: a new batch folds them, a click unfolds them, and Clear Earlier Takes spares
 what the animator touched."""
 
-import time
 from types import SimpleNamespace
 
 import pytest
 from drawing import Shown
 from performances import reopen
 from thunder.operators import take_list as tidy_takes
-from thunder.panels import takes as panel
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.takes import browsing, mix, take_list
-from thunder.scene.takes.direction import live as live_module
 
 pytestmark = pytest.mark.one_blender
 
@@ -139,30 +136,6 @@ def test_clearing_spares_what_is_unfolded_newest_shown_or_touched(blender, scene
         blender.ops.thunder.delete_takes(which="EARLIER")
 
 
-def test_clearing_names_what_stays_and_why(blender, scene, capfd):
-    """A copy that Live made looks like any other take in the list."""
-    generate(blender, 1)
-    display.show(head.find(scene), entry_of(blender, 2))
-    copy = live_module.live._copy(scene, entry_of(blender, 2)).name
-    live_module.live.drop()
-    entry_of(blender, 3).star = True
-    generate(blender, 11)
-    assert blender.ops.thunder.delete_takes(which="EARLIER") == {"FINISHED"}
-    assert (
-        f"2 takes deleted; {copy} (copy of Live) and Take 3 (starred) stay"
-        in capfd.readouterr().out
-    )
-
-
-def test_many_takes_that_stay_are_counted():
-    assert (
-        tidy_takes._stays([]) == ""
-        and tidy_takes._stays([("Take 1", "starred")]) == "Take 1 (starred) stays"
-    )
-    many = tidy_takes._stays([(f"Take {number}", "noted") for number in range(1, 10)])
-    assert many.endswith("Take 6 (noted) and 3 more stay")
-
-
 def test_clearing_asks_first_and_says_how_many(blender, scene):
     generate(blender, 1, 11)
     entry_of(blender, 1).star = True
@@ -188,39 +161,3 @@ def test_takes_of_earlier_versions_are_one_batch_and_unfolded(blender, scene, tm
     assert listed(blender) == [1, 2, 3] and len(take_list.batches(blender.context)) == 1
     generate(blender, 11)
     assert listed(blender) == [11, 12, 13] and len(blender.context.scene.thunder.takes) == 6
-
-
-def test_a_heading_says_when_and_what_was_asked(blender, scene):
-    entries = [
-        SimpleNamespace(made=made, asked="warm, calm") for made in (time.time(), time.time() - 60)
-    ]
-    assert take_list.headings([entries])[0] == time.strftime(
-        "%H:%M, warm, calm", time.localtime(entries[1].made)
-    )
-    entries[0].made = 1.7e9
-    assert take_list.headings([entries[:1]])[0] == time.strftime(
-        "%d %b %H:%M, warm, calm", time.localtime(1.7e9)
-    )
-    assert take_list.headings([[SimpleNamespace(made=0, asked="")]]) == ["Earlier"]
-    twice = [
-        [SimpleNamespace(made=int(time.time()) // 60 * 60 + after, asked="sad")]
-        for after in (1, 20)
-    ]
-    assert [text[5:] for text in take_list.headings(twice)] == [":01, sad", ":20, sad"], (
-        "two of one minute are told apart"
-    )
-
-
-def test_what_takes_weigh_is_about_what_they_add_to_the_file(blender, scene, tmp_path):
-    def saved():
-        path = tmp_path / "weighed.blend"
-        blender.ops.wm.save_as_mainfile(filepath=str(path), compress=False)
-        return path.stat().st_size
-
-    generate(blender, 1)
-    before, count = saved(), len(scene.thunder.takes)
-    generate(blender, 11)
-    added = saved() - before
-    weighed = sum(take_list.size(entry) for entry in scene.thunder.takes[:count])
-    assert 0.6 * added < weighed < 1.2 * added
-    assert weighed < 1e6 * panel.WORTH_CLEARING

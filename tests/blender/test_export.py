@@ -268,25 +268,6 @@ def test_a_head_in_a_hidden_collection_is_refused_with_a_sentence(blender, shown
     assert not list(tmp_path.iterdir())
 
 
-def test_modifiers_that_cannot_travel_are_told_of(blender, shown, tmp_path):
-    scene, rig, _ = shown()
-    rig.mesh.modifiers.new("Smoother", "SUBSURF")
-    _, notes = export(blender, scene, rig, "FBX", tmp_path)
-    assert any("Smoother of Thunder Head" in note for note in notes)
-
-
-def test_without_the_exporters_add_on_a_sentence_says_so(blender, shown, tmp_path):
-    import addon_utils
-
-    scene, rig, _ = shown()
-    addon_utils.disable("io_scene_fbx")
-    try:
-        with pytest.raises(errors.BadRequest, match="exporter for FBX is switched off"):
-            export(blender, scene, rig, "FBX", tmp_path)
-    finally:
-        addon_utils.enable("io_scene_fbx")
-
-
 @pytest.mark.parametrize("key", [*GEOMETRY, "ARKIT"])
 def test_a_full_disk_is_a_sentence_and_the_earlier_file_stays(blender, shown, small_disk, key):
     scene, rig, _ = shown()
@@ -312,23 +293,6 @@ def rows_of(path):
     parts = [[float(part) for part in row[0].split(":")] for row in rows]
     seconds = np.array([h * 3600 + m * 60 + s + f / 60 for h, m, s, f in parts])
     return header[2:], seconds, np.array([[float(value) for value in row[2:]] for row in rows])
-
-
-def test_curves_have_live_links_columns(blender, shown, tmp_path):
-    scene, rig, _ = shown()
-    path, _ = export(blender, scene, rig, "ARKIT", tmp_path)
-    names, seconds, values = rows_of(path)
-    assert names[:3] == ["EyeBlinkLeft", "EyeLookDownLeft", "EyeLookInLeft"]
-    assert names[14:19] == ["JawForward", "JawRight", "JawLeft", "JawOpen", "MouthClose"]
-    assert (
-        names[51:55] == ["TongueOut", "HeadYaw", "HeadPitch", "HeadRoll"]
-        and names[-1] == "RightEyeRoll"
-    )
-    assert len(set(names)) == 61
-    assert seconds[0] == pytest.approx(FIRST / 25, abs=1e-4)
-    assert np.allclose(np.diff(seconds), 1 / 60, atol=1e-4)
-    assert seconds[-1] == pytest.approx(LAST / 25, abs=1 / 60)
-    assert values[:, :52].min() >= 0 and values[:, :52].max() <= 1
 
 
 @pytest.mark.parametrize("rate", RATES, ids=["25 fps", "29.97 fps"])
@@ -364,18 +328,6 @@ def test_curves_read_back_are_the_motion(blender, shown, tmp_path, rate):
         assert [values[f"head{angle}"][row] for angle in ("Yaw", "Pitch", "Roll")] == pytest.approx(
             [-turn.y, -turn.x, -turn.z], abs=2e-4
         )
-
-
-def test_what_arkit_has_no_place_for_is_told(blender, shown, tmp_path):
-    scene, rig, _ = shown(beyond=True)
-    path, notes = export(blender, scene, rig, "ARKIT", tmp_path)
-    assert any("MouthSmileLeft" in note and "BrowInnerUp" in note for note in notes)
-    assert any("tongueTipUp" in note for note in notes)
-    names, _, values = rows_of(path)
-    assert (
-        values[:, names.index("MouthSmileLeft")].min() == 1
-        and values[:, names.index("BrowInnerUp")].max() == 0
-    )
 
 
 # ---- the operator

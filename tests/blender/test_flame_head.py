@@ -17,7 +17,7 @@ from thunder.operators import flame_head
 from thunder.scene.animation import reading
 from thunder.scene.heads import build, flame as flame_module, head as heads_head
 from thunder.scene.host import compat
-from thunder.thunder_core import errors, progress, rotation as rotation_module
+from thunder.thunder_core import progress, rotation as rotation_module
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import head as face_head, regions, retarget
 from timing import keeps
@@ -430,19 +430,3 @@ def test_it_is_found_beside_other_heads_and_says_what_is_lost(blender, folder):
     blender.ops.thunder.add_head()
     assert set(heads_head.in_scene(scene)) == {mesh, scene.thunder.head}
     heads_head.check_animatable(heads_head.resolve(mesh))
-
-
-def test_a_head_that_lost_keys_goes_on_with_the_rest(blender, folder):
-    mesh = add(blender, folder)
-    keys = mesh.data.shape_keys.key_blocks
-    for i in range(61, 101):
-        mesh.shape_key_remove(keys[f"expression{i:03d}"])
-    rig = heads_head.find(blender.context.scene)
-    done = performance(seconds=0.4, closed_at=(0.2,))
-    values = rig.driver.drive(done.motion, done.channels)
-    assert values.shape[1] == 60 + 12 and np.abs(values[:, :60]).max() > 0.05
-    for key_ in list(keys)[1:]:
-        if key_.name.startswith("expression"):
-            mesh.shape_key_remove(key_)
-    with pytest.raises(errors.BadHead, match="lost the shape keys"):
-        heads_head.find(blender.context.scene)

@@ -17,7 +17,6 @@ from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa
 from thunder.scene.engine import connection as connection_module
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
-from thunder.scene.host.session import session
 from thunder.scene.review import listening
 from thunder.scene.takes import generation, provenance, sampling
 from thunder.scene.voice import strip as strip_module
@@ -100,20 +99,6 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, scene, connect
     assert not os.path.exists(folder) and not is_alive(pid)
 
 
-@pytest.mark.slow
-def test_the_same_seed_makes_the_same_keys(blender, scene, connection):
-    speak(scene)
-    blender.ops.thunder.generate()
-    first = {entry.seed: entry.action["thunder"]["checksum"] for entry in scene.thunder.takes}
-    blender.ops.thunder.generate()
-    again = {
-        entry.seed: entry.action["thunder"]["checksum"]
-        for entry in scene.thunder.takes
-        if not entry.folded
-    }
-    assert first == again and len(scene.thunder.takes) == 4
-
-
 def test_why_a_take_does_what_it_does_at_a_frame(blender, scene, connection):
     speak(scene)
     blender.ops.thunder.generate()
@@ -152,36 +137,6 @@ def test_listening_follows_an_edit(blender, scene, connection, tmp_path):
                 key.co[1] = 0.0
             curve.update()
     assert not np.array_equal(before, heard("after.wav"))
-
-
-def text_file(folder):
-    path = folder / "voice.wav"
-    path.write_text("This is not a sound.")
-    return str(path)
-
-
-def empty_file(folder):
-    return write_wav(folder / "voice.wav", np.zeros(0))
-
-
-@pytest.mark.parametrize("make", [text_file, empty_file])
-@pytest.mark.parametrize("source", ["STRIP", "FILE"])
-def test_a_bad_sound_is_said_and_changes_nothing(
-    blender, scene, connection, tmp_path, request, make, source
-):
-    said = {text_file: "sound|lost|read", empty_file: "at least|or more"}[make]
-    path = make(tmp_path)
-    if source == "STRIP":
-        request.getfixturevalue("needs_sound")
-        speak(scene, path)
-    else:
-        scene.thunder.source, scene.thunder.sound_file = "FILE", path
-    before = contents(blender)
-    with pytest.raises(RuntimeError, match=said) as caught:
-        blender.ops.thunder.generate()
-    one_sentence(caught)
-    assert contents(blender) == before
-    assert session.job is None
 
 
 def test_a_face_is_idle_where_its_voice_is_silent(blender, scene, connection, tmp_path):

@@ -99,53 +99,6 @@ def test_every_take_has_a_head_of_its_own_that_plays_it(blender, stage, scene, r
     assert everything(blender) == before and not grid.is_running()
 
 
-def test_words_and_tracks_stand_under_each_head_and_nothing_overlaps(blender, stage, scene):
-    for seed in range(1, 9):
-        enter(stage, 0.04 * seed, seed)
-    for entry in scene.thunder.takes:
-        entry.words = "less disgusted, more contemptuous, lively brows"
-    before = everything(blender)
-    assert blender.ops.thunder.play_grid() == {"FINISHED"}
-    blender.context.view_layer.update()
-    of_take = {}
-    for obj in copies(blender):
-        if obj.type == "FONT" or (
-            obj.type == "MESH" and not obj.data.shape_keys and obj.name.startswith(grid.NAME)
-        ):
-            of_take.setdefault(grid.state.grid.takes[obj.name], []).append(obj)
-    # name, words, tracks, where it plays now
-    assert len(of_take) == 8 and all(len(objects) == 4 for objects in of_take.values())
-    boxes = []
-    for objects in of_take.values():
-        graph = blender.context.evaluated_depsgraph_get()
-        for obj in objects:
-            if obj.parent is None:
-                corners = [
-                    obj.matrix_world @ Vector(corner)
-                    for corner in obj.evaluated_get(graph).bound_box
-                ]
-                boxes.append(
-                    tuple(f(c[axis] for c in corners) for axis in (0, 2) for f in (min, max))
-                )
-    for number, (left, right, low, high) in enumerate(boxes):
-        for other in boxes[:number]:
-            assert right <= other[0] or other[1] <= left or high <= other[2] or other[3] <= low
-    tracks = next(
-        obj
-        for objects in of_take.values()
-        for obj in objects
-        if obj.type == "MESH" and obj.parent is None
-    )
-    now = next(obj for obj in tracks.children)
-    places = []
-    for frame in (scene.thunder.takes[0].first, scene.thunder.takes[0].last):
-        scene.frame_set(frame)
-        places.append(now.evaluated_get(blender.context.evaluated_depsgraph_get()).location.x)
-    assert places == pytest.approx([0.0, 1.0])
-    blender.ops.thunder.play_grid()
-    assert everything(blender) == before
-
-
 def test_a_film_of_all_takes_leaves_the_scene_as_it_was(blender, stage, scene, rig, tmp_path):
     for seed in (1, 2):
         enter(stage, 0.1 * seed, seed)
@@ -165,25 +118,6 @@ def test_a_film_of_all_takes_leaves_the_scene_as_it_was(blender, stage, scene, r
     with pytest.raises(errors.BadRequest, match="no takes"):
         studio.render_grid(scene, rig, [], str(tmp_path / "none.mp4"), 120)
     assert (everything(blender), scene.camera) == before[:2]
-
-
-def test_the_take_whose_head_is_selected_is_shown(blender, stage, scene):
-    for seed in (1, 2, 3):
-        enter(stage, 0.1 * seed, seed)
-    blender.ops.thunder.play_grid()
-    chosen = from_left(
-        obj for obj in copies(blender) if obj.type == "MESH" and obj.data.shape_keys
-    )[1]
-    chosen.select_set(True)
-    blender.context.view_layer.objects.active = chosen
-    # a module of Blender has no window to click in: what leave reads there
-    if not len(blender.context.window_manager.windows):
-        action = grid.state.grid.takes[chosen.name]
-        assert action == scene.thunder.takes[1].action.name
-        grid.leave()
-        return
-    blender.ops.thunder.play_grid()  # leaves
-    assert scene.thunder.active_take == 1
 
 
 def test_it_goes_when_nothing_plays_whoever_stopped_it(before, blender):

@@ -126,29 +126,6 @@ def test_a_mesh_without_our_keys_is_refused(blender, names, said):
         head.find(blender.context.scene)
 
 
-def test_a_second_head_goes_beside_the_first_and_into_no_mesh(blender):
-    """The first was put on top of the cube that a new file begins with; at its height, a pillar is
-    to its right."""
-    scene, layer = blender.context.scene, blender.context.view_layer
-    blender.ops.mesh.primitive_cube_add(size=2.0)
-    blender.ops.mesh.primitive_cube_add(size=0.3, location=(0.3, 0.0, 1.4))
-    blender.ops.thunder.add_head()
-    first = head.in_scene(scene)[0]
-    head.owner_of(first).location = (0.0, 0.0, 1.4)
-    layer.update()
-    blender.ops.thunder.add_head()
-    second = scene.thunder.head
-    assert second != first
-    place = head.owner_of(second).location
-    assert place.z == pytest.approx(1.4, abs=1e-5) and place.y == pytest.approx(0.0, abs=1e-5)
-    left = min((second.matrix_world @ vertex.co).x for vertex in second.data.vertices)
-    assert 0.45 < left < 0.6  # right of the pillar, near it
-    scene.cursor.location = (5.0, 0.0, 0.0)
-    blender.ops.thunder.add_head()
-    # a place that was chosen
-    assert tuple(head.owner_of(scene.thunder.head).location) == pytest.approx((5.0, 0.0, 0.0))
-
-
 SPOILERS = [
     (lambda rig: rig.keys.key_blocks["mouthClose"].driver_add("value"), "has a driver"),
     (

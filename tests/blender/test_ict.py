@@ -235,32 +235,6 @@ def test_a_folder_of_obj_files_becomes_a_character(blender, ict, folder):
     assert {material.name for material in rig.mesh.data.materials} >= {"ICT M_Face", "ICT M_Teeth"}
 
 
-@pytest.mark.parametrize("unit", [1.0, 0.01])
-def test_beside_another_head_and_in_centimetres_its_eyes_turn_about_their_middles(
-    blender, folder, unit
-):
-    scene = blender.context.scene
-    scene.unit_settings.scale_length = unit
-    blender.ops.thunder.add_head()
-    assert blender.ops.thunder.add_ict_head(directory=str(folder)) == {"FINISHED"}
-    rig = head.find(scene)
-    armature = rig.mesh.parent
-    assert armature.location.x != 0 and armature.scale.x == pytest.approx(1 / unit)
-    group = rig.mesh.vertex_groups["eye_left"].index
-    eye = [
-        v.index
-        for v in rig.mesh.data.vertices
-        if any(g.group == group and g.weight > 0.9 for g in v.groups)
-    ]
-
-    def middle():
-        return np.mean(seen_points(blender, rig.mesh)[eye], axis=0)
-
-    still = middle()
-    armature.pose.bones["eye_left"].rotation_euler = (0.0, 0.3, 0.0)
-    assert np.linalg.norm(middle() - still) < 2e-3
-
-
 def test_its_eyes_turn_and_its_lids_follow(blender, ict, folder):
     points, shapes, _ = ict
     blender.ops.thunder.add_ict_head(directory=str(folder / "FaceXModel"))

@@ -6,7 +6,7 @@ import time
 
 import bpy
 import pytest
-from thunder.scene.host import idle, jobs, session as session_module
+from thunder.scene.host import idle, jobs
 from thunder.scene.host.session import Part, session
 from timing import keeps
 
@@ -47,14 +47,6 @@ def test_a_task_waits_for_its_moment_and_an_edit_postpones_it(tasks):
     task.due -= 200.0  # time goes by
     ticks(3)
     assert steps == ["step"] and task.due is None
-
-
-def test_who_asks_again_does_not_put_off_what_waits(tasks):
-    task = tasks(lambda: None)
-    task.start(0.05)
-    due = task.due
-    task.start(50.0)
-    assert task.due == due
 
 
 def test_tasks_take_turns_one_step_in_a_call(tasks):
@@ -142,23 +134,6 @@ def test_what_waits_for_the_file_is_dropped_with_it(tasks):
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     assert of_file.due is None and of_session.due is not None
     assert bpy.app.timers.is_registered(idle.tick)
-
-
-def test_parts_are_closed_in_the_reverse_of_their_order():
-    closed = []
-
-    class Noting(Part):
-        def __init__(self, name):
-            self.name = name
-
-        def close(self):
-            closed.append(self.name)
-
-    own = session_module.Session()
-    for name in "abc":
-        own.add(Noting(name))
-    own.close()
-    assert closed == ["c", "b", "a"]
 
 
 def test_every_part_forgets_the_file_when_another_is_opened(blender):

@@ -3,20 +3,15 @@
 and nobody else notices."""
 
 import http.server
-import importlib
 import os
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from drawing import Layout, Shown
 from made_wheel import make_lock, make_wheel
-from thunder.operators import install_engine
-from thunder.panels import preferences as engine
 from thunder.scene.engine import connection, install as install_module
 from thunder.thunder_core import installer
 from timing import keeps, until
@@ -221,34 +216,6 @@ def test_a_download_is_cancelled_at_once_and_resumed_where_it_was(
     assert installing.state(str(installed)).kind == "READY"
 
 
-def test_the_operators_say_why_they_cannot(blender, installing, wheels_in, monkeypatch, tmp_path):
-    monkeypatch.setattr(installing, "folder", lambda: str(tmp_path / "engine"))
-    monkeypatch.setattr(installing, "may_download", lambda: False)
-    assert not blender.ops.thunder.install_engine.poll()
-    wheels_in(tmp_path)
-    assert blender.ops.thunder.install_engine.poll()
-    for operator in (
-        "remove_engine",
-        "stop_installation",
-        "install_flame_extra",
-        "install_waveform_extra",
-    ):
-        assert not getattr(blender.ops.thunder, operator).poll(), operator
-
-
-@pytest.mark.parametrize(
-    "overridden, advice",
-    [(False, "Turn on Allow Online Access"), (True, "Start Blender without --offline-mode")],
-)
-def test_who_is_offline_by_the_command_line_is_not_sent_to_the_preferences(
-    installing, monkeypatch, overridden, advice
-):
-    monkeypatch.setattr(
-        installing, "bpy", SimpleNamespace(app=SimpleNamespace(online_access_override=overridden))
-    )
-    assert installing.how_to_go_online().startswith(advice)
-
-
 @pytest.fixture
 def extra(installing, wheels_in, monkeypatch, tmp_path):
     """`extra(package, lock)`: a small package in place of an extra's, whose wheel lies in the
@@ -281,47 +248,6 @@ def test_the_flame_extra_is_installed_after_its_licence_was_accepted(
     assert (
         answer(installed, "import smplx, torch; print(smplx.__version__, torch.__version__)")
         == "1.0 1.0"
-    )
-
-
-def test_the_waveform_extra_is_offered_for_weights_of_ones_own_and_installed(
-    blender, installing, installed, wheels, lock, extra, monkeypatch
-):
-    install(installing, installed, lock, wheels[0])
-    monkeypatch.setattr(installing, "folder", lambda: str(installed))
-
-    def offered(weights):
-        layout = Layout()
-        engine._extras(layout, SimpleNamespace(weights=weights))
-        return "thunder.install_waveform_extra" in layout.of("operator")
-
-    assert offered("/my_weights") and not offered("")
-    extra("transformers", "WAVEFORM_LOCK")
-    assert blender.ops.thunder.install_waveform_extra() == {"FINISHED"}
-    assert (
-        installing.has("transformers")
-        and installing.state().kind == "READY"
-        and not offered("/my_weights")
-    )
-
-
-def test_the_licence_is_shown_before_anything_is_installed():
-    text = " ".join(install_engine.FLAME_LICENCE)
-    assert (
-        "non-commercial scientific research" in text
-        and "no commercial use" in text
-        and "no training of networks" in text
-    )
-    operator, asked = Shown(install_engine.THUNDER_OT_install_flame_extra), []
-    operator.draw(None)
-    assert " ".join(operator.layout.texts()) == text
-    manager = SimpleNamespace(
-        invoke_props_dialog=lambda operator, **words: asked.append(words) or {"RUNNING_MODAL"}
-    )
-    operator.accepted = False
-    assert operator.invoke(SimpleNamespace(window_manager=manager), None) == {"RUNNING_MODAL"}
-    assert (
-        asked[0]["title"] == "Licence of smplx" and asked[0]["confirm_text"] == "Accept and Install"
     )
 
 
@@ -407,72 +333,3 @@ def test_lines_of_the_installer_that_make_no_sense_are_passed_over(
     monkeypatch.setattr(installing, "fitting_python", lambda: (str(program), ""))
     begun = installing.Installation(str(tmp_path / "engine"), None, False)
     assert begun.wait(60) and begun.error == "" and (begun.fraction, begun.message) == (0.5, "4")
-
-
-def test_without_a_fitting_python_it_says_what_is_missing(installing, monkeypatch):
-    monkeypatch.setattr(installing, "_ask", lambda python: {"version": [3, 14], "venv": True})
-    python, why = installing.fitting_python()
-    assert python is None and "3.11 to 3.13" in why and "3.14" in why
-    monkeypatch.setattr(installing, "_ask", lambda python: {"version": [3, 11], "venv": False})
-    python, why = installing.fitting_python()
-    assert python is None and "ensurepip" in why
-
-
-OTHER = """
-bl_info = {"name": "Neighbour", "blender": (4, 2, 0), "category": "Animation"}
-import bpy, numpy, sys
-seen = []
-def look(*_):
-    length = float(numpy.linalg.norm(numpy.arange(9.0)))
-    seen.append((numpy.__version__, numpy.__file__, id(sys.modules["numpy"]), tuple(sys.path), length))
-def register():
-    bpy.app.handlers.frame_change_post.append(look)
-def unregister():
-    bpy.app.handlers.frame_change_post.remove(look)
-"""
-
-
-def test_an_add_on_beside_ours_that_uses_numpy_notices_nothing(blender, tmp_path):
-    import addon_utils
-    import numpy as np
-    from performances import write_wav
-    from played_engine import PlayedClient
-
-    folder = Path(blender.utils.user_resource("SCRIPTS", path="addons", create=True))
-    (folder / "neighbour.py").write_text(OTHER)
-    addon_utils.modules_refresh()
-    sys.path.append(str(folder)) if str(folder) not in sys.path else None
-    name = "bl_ext.user_default.thunder"
-    addon_utils.disable(name)
-    neighbour = addon_utils.enable("neighbour")
-    try:
-        blender.context.scene.frame_set(1)
-        modules = set(sys.modules)
-        addon_utils.enable(name)
-        blender.ops.thunder.add_head()
-        scene = blender.context.scene
-        voice = write_wav(tmp_path / "a.wav", 0.1 * np.ones(32000))
-        scene.thunder.source, scene.thunder.sound_file = "FILE", voice
-        speaking = importlib.import_module(f"{name}.scene.voice.strip").find(blender.context)
-        rig = importlib.import_module(f"{name}.scene.heads.head").find(scene)
-
-        def fresh(each):
-            return importlib.import_module(f"{name}.{each}")
-
-        played = PlayedClient(tmp_path)
-        for _ in fresh("scene.takes.generation").generate(
-            played, speaking, scene, rig, 1, 1, fresh("scene.takes.sampling").Sampling()
-        ):
-            pass
-        scene.frame_set(5)
-        before, after = neighbour.seen[0], neighbour.seen[-1]
-        assert before == after
-        foreign = (
-            {m.partition(".")[0] for m in set(sys.modules) - modules}
-            - {"bl_ext"}
-            - set(sys.stdlib_module_names)
-        )
-        assert not foreign & {"torch", "transformers", "diffusers", "scipy", "soundfile"}
-    finally:
-        addon_utils.disable("neighbour")
-        addon_utils.enable(name, default_set=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from speaking import enter, keys_of, same, speak, tracks, values_of
 from thunder.scene.takes import keep as keep_module, provenance, track_values
-from thunder.thunder_core import errors, types
+from thunder.thunder_core import types
 from thunder.thunder_core.face.lips import bundled_lips
 
 
@@ -154,20 +154,6 @@ def test_ranges_from_the_timeline(blender, stage, scene):
     assert [(each.first, each.last) for each in scene.thunder_keep.ranges] == [(35, 97)]
     blender.ops.thunder.free_frames(index=0)
     assert not scene.thunder_keep.ranges
-
-
-def test_nothing_kept_all_kept_and_an_engine_that_keeps_nothing_are_refused(blender, stage, scene):
-    entry = enter(stage)
-    with pytest.raises(errors.BadRequest, match="Nothing is kept"):
-        keep_of(stage, entry)
-    keep_module.add_range(scene, 30, 55)
-    keep, actions = keep_of(stage, entry), len(blender.data.actions)
-    with pytest.raises(errors.NoEngine, match="older than this extension"):
-        put_in(stage, entry, keep, speak(seed=9))
-    assert len(scene.thunder.takes) == 1 and len(blender.data.actions) == actions
-    keep_module.add_range(scene, 1, 97)
-    with pytest.raises(errors.BadRequest, match="The whole take"):
-        keep_of(stage, entry)
 
 
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (60, 1.0)])

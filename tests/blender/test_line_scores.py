@@ -5,7 +5,6 @@ it."""
 import bpy
 import numpy as np
 import pytest
-from drawing import draw
 from performances import clicks, performance, show_take
 from test_listening import edit, Engine, run
 from thunder.scene.animation import display
@@ -130,26 +129,6 @@ def test_each_of_two_committed_lines_has_its_score(blender, entry, scene, rig, e
     assert live_score.committed_line(blender.context, rig) == ""
 
 
-def test_a_panel_asks_for_a_missing_score_once_and_why_there_is_none_is_told(
-    blender, entry, scene, rig, engine
-):
-    commit(scene, rig, entry)
-    live_score.live.stop()
-    live_score.request_score(scene, rig)
-    assert live_score.live.is_running
-    run()
-    assert live_score.shown_score(scene, rig).total == pytest.approx(80.0)
-    live_score.request_score(scene, rig)
-    assert not live_score.live.is_running
-    live_score.live.own.clear()
-    rig.armature.pose.bones["neck"].constraints.new("LIMIT_SCALE")
-    live_score.request_score(scene, rig)
-    run()
-    assert live_score.shown_score(scene, rig) is None and "press Listen" in live_score.why_none(rig)
-    live_score.request_score(scene, rig)
-    assert not live_score.live.is_running  # asking again would tell the same
-
-
 def test_listen_scores_what_only_the_scene_itself_tells(blender, entry, scene, rig, engine):
     commit(scene, rig, entry)
     rig.armature.pose.bones["neck"].constraints.new("LIMIT_SCALE")
@@ -171,24 +150,6 @@ def test_curves_in_the_timeline_are_of_the_head_that_is_meant(blender, entry, sc
     assert content is None or (content.score is None and content.opening is None)
     scene.thunder.head = rig.mesh
     assert overlay.content_of(blender.context).score is not None
-
-
-def test_a_record_that_something_else_wrote_is_no_score(blender, entry, scene, rig):
-    commit(scene, rig, entry)
-    action = live_score.own_action(rig)
-    assert line_records.score_of(action, "one").take == pytest.approx(80.0)
-    for nonsense in (
-        3,
-        "text",
-        {"lines": 4},
-        {"lines": {"one": {"take": "x", "share": 1.0}}},
-        {"version": 99, "lines": {}},
-        {"lines": {"one": {"take": float("nan"), "share": 1.0}}},
-    ):
-        action[line_records.SCORES] = nonsense
-        assert line_records.score_of(action, "one") is None
-        line_records.remember_score(action, "one", line_records.LineScore(70.0, None, 1.0))
-        assert line_records.score_of(action, "one").take == pytest.approx(70.0)
 
 
 def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(
@@ -214,28 +175,3 @@ def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(
         for track in target.animation_data.nla_tracks:
             track.mute = True
     assert live_score.why_none(rig) == ""
-
-
-def test_only_a_line_that_was_listened_to_is_compared_with_the_original(
-    blender, entry, scene, rig, engine, tmp_path
-):
-    assert not listening.can_compare(blender.context)
-    listening.place(
-        scene, clicks(tmp_path / "said.wav", (0.5,), SECONDS), listening.name_of(rig.mesh), 1
-    )
-    assert listening.can_compare(blender.context)
-    dialogue.select(blender.context, "two")
-    assert not listening.can_compare(blender.context)
-    listening.listening_strip(blender.context)[1].mute = False
-    assert listening.can_compare(blender.context)  # so that it can be silenced again
-
-
-def test_a_grey_commit_button_says_why(blender, entry, scene, rig, engine):
-    panel = blender.types.THUNDER_PT_commit
-
-    def said():
-        return " ".join(draw(panel, blender.context, width=6000, object=rig.mesh).texts())
-
-    assert said() == ""
-    commit(scene, rig, entry)
-    assert said() == "Committed: choose a take to commit again"

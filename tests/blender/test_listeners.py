@@ -3,11 +3,9 @@
 takes that speak."""
 
 import math
-from types import SimpleNamespace
 
 import pytest
 from performances import noise
-from thunder.cli import bake
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.review import live_score
@@ -106,18 +104,3 @@ def test_a_listener_is_committed_and_has_no_lip_sync_then_either(blender, heads,
     from thunder.scene.takes.commit import dialogue as committed
 
     assert all(committed.take_of(scene, line) is None for line in dialogue.lines(scene))
-
-
-def test_a_bake_needs_one_sound_and_says_who_is_silent(tmp_path, capsys):
-    for some in (
-        [],
-        ["--audio", "a.wav", "--seconds", "5"],
-        ["--listen-to", "a.wav", "--audio", "b.wav"],
-        ["--seconds", "0.1"],
-    ):
-        with pytest.raises(SystemExit):
-            bake.options([*some, "--out", str(tmp_path)])
-    assert bake.options(["--seconds", "5", "--out", str(tmp_path)]).listen_to is None
-    assert bake.round_score(math.nan) is None and bake.round_score(81.23456) == 81.235
-    report = SimpleNamespace(provenance={"role": "nonsense"})
-    assert sampling.role_of(report.provenance) == "speaks"

@@ -13,7 +13,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat, idle, jobs
 from thunder.scene.host.session import session
 from thunder.scene.review import listening, live_score
-from thunder.scene.takes import grading, provenance
+from thunder.scene.takes import provenance
 from thunder.scene.voice import mixdown, strip, voice_cache
 from thunder.thunder_core import progress
 from thunder.thunder_core.direction import DIRECTION_NAMES
@@ -155,20 +155,6 @@ def heard_frames(stage, engine, tmp_path, first=1, last=75, edited=True):
     frames = jobs.run_through("Listening", steps)
     assert engine.asked[-1][0] == "listen"
     return frames, len(engine.asked[-1][2])
-
-
-def test_an_untouched_take_is_heard_whole_in_the_speakers_voice(
-    blender, stage, scene, rig, engine, tmp_path
-):
-    entry = show(stage)
-    assert heard_frames(stage, engine, tmp_path) == ((1, 75), 75) and entry.last == 75
-    for voice in (strip.find(blender.context), None):
-        jobs.run_through(
-            "Listening",
-            listening.speak(engine, scene, rig, voice, 1, 75, str(tmp_path / "out.wav")),
-        )
-        given = engine.asked[-1][1]["voice"]
-        assert given is None if voice is None else np.abs(read_wav(given)[0]).max() > 0.3
 
 
 def test_the_edited_frames_are_heard_and_no_others(blender, stage, engine, tmp_path):
@@ -410,37 +396,7 @@ def test_nothing_is_scored_where_it_would_step_the_scene_wake_an_engine_or_is_sw
     assert scene.frame_current == 33 and not engine.asked
 
 
-def test_what_scoring_itself_touches_does_not_break_it_off(monkeypatch):
-
-    def scoring():
-        live_score.live.look()  # as Blender tells of a change while a step runs
-        yield True
-
-    job = scoring()
-    monkeypatch.setattr(live_score.live, "job", job)
-    assert next(job) and live_score.live.job is job
-
-
 # ---- drifts
-
-
-def test_a_take_is_graded_with_the_frame_that_is_worst(blender, stage):
-    per_frame = np.full(75, 90.0)
-    per_frame[40:50] = [20, 12, *[20] * 8]
-    drifting(stage, per_frame)
-    scene, entry = stage[0], stage[0].thunder.takes[0]
-    assert (
-        live_score.shown_score(scene).grade
-        == grading.of_take(entry)
-        == grading.Grade("ERROR", "poor", 52)
-    )
-    assert "Lip-Sync poor · frame 52, 85 of 100" in entry.tooltip
-    entry.of_whole = True  # of a longer line: nothing is known of this part
-    assert (
-        grading.of_take(entry) is None
-        and live_score.shown_score(scene).grade is None
-        and "Lip-Sync 85 of 100" in entry.tooltip
-    )
 
 
 def drifting(stage, per_frame, total=85.0, start=11.0):

@@ -7,7 +7,6 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 from performances import read_wav
-from thunder.scene.heads import head
 from thunder.scene.media import stage as lit, studio
 from thunder.scene.voice import strip
 from thunder.thunder_core import shipped
@@ -46,15 +45,6 @@ def test_one_click_frames_and_lights_the_head_and_a_second_only_fits_it_again(sc
     assert max(light.energy for light in blender.data.lights) == pytest.approx(4 * brightest)
 
 
-def test_all_heads_are_framed(scene, rig, blender):
-    blender.ops.thunder.add_head(person="WOMAN")
-    other = head.find(scene)
-    blender.ops.thunder.light_scene(all_heads=True)
-    for each in (rig, other):
-        places = seen(scene, each)
-        assert ((places > 0.0) & (places < 1.0)).all()
-
-
 def test_it_goes_as_a_whole_and_settings_come_back(scene, blender):
     scene.view_settings.view_transform, scene.display.render_aa = "Raw", "8"
     before = counts(blender)
@@ -71,14 +61,6 @@ def test_it_goes_as_a_whole_and_settings_come_back(scene, blender):
     assert counts(blender) == before
     with pytest.raises(RuntimeError, match="nothing to remove"):
         blender.ops.thunder.remove_stage()
-
-
-@pytest.mark.parametrize("record", ["", "[]", "3", '{"nothing.at.all": 1}', '{"sync_mode": 3}'])
-def test_a_damaged_record_is_no_reason_to_stay(stage, blender, record):
-    blender.ops.thunder.light_scene()
-    lit.find(stage[0])[lit.MARK] = record
-    assert blender.ops.thunder.remove_stage() == {"FINISHED"}
-    assert lit.find(stage[0]) is None and not blender.data.lights and stage[0].camera is None
 
 
 def test_a_camera_lights_and_a_world_of_the_animators_stay(scene, blender):

@@ -2,13 +2,11 @@
 """Shoulders, breath and wrinkles of a bundled head follow it by themselves, and takes know nothing
 of them."""
 
-import bpy
 import numpy as np
 import pytest
 from characters import seen_points
-from drawing import draw
 from performances import reopen
-from thunder.scene.heads import head, living, rna_paths
+from thunder.scene.heads import head, living
 from thunder.scene.media import puppets
 
 SIDES = ("Left", "Right")
@@ -71,18 +69,6 @@ def test_a_breath_lifts_the_bust_and_leaves_the_face(scene, rig, blender):
     assert np.abs(seen(range(0, 201, 20)) - usual).max() < 1e-6
 
 
-def test_two_heads_do_not_breathe_together(scene, rig, blender):
-    blender.ops.thunder.add_head(person="WOMAN")
-    scene.frame_set(20)
-    values = [
-        each.mesh.evaluated_get(blender.context.evaluated_depsgraph_get())
-        .data.shape_keys.key_blocks["corrective_bust_breath"]
-        .value
-        for each in (rig, head.find(scene))
-    ]
-    assert abs(values[0] - values[1]) > 0.1
-
-
 @pytest.mark.parametrize(
     "key, place",
     [("browInnerUp", 0), ("browOuterUpLeft", 0), ("browDownLeft", 1), ("noseSneerLeft", 2)],
@@ -97,20 +83,6 @@ def test_wrinkles_are_as_deep_as_the_key_that_makes_them(still, rig, blender, ke
     )
     rig.keys.key_blocks[key].value = 3.0
     assert wrinkles(blender, rig, "Left")[place] == 1.0
-
-
-def test_a_smile_of_one_side_has_crows_feet_on_that_side(still, rig, blender):
-    rig.keys.key_blocks["mouthSmileRight"].value = 0.8
-    left, right, _ = wrinkles(blender, rig, "Eyes")
-    assert left == 0.0 and right > 0.3
-
-
-def test_an_older_face_is_lined_at_rest(blender):
-    blender.ops.thunder.add_head(person="OLDER_MAN")
-    rig = head.find(blender.context.scene)
-    at_rest = wrinkles(blender, rig, "Left")
-    rig.keys.key_blocks["browInnerUp"].value = 1.0
-    assert min(at_rest) > 0.2 and wrinkles(blender, rig, "Left")[0] == 1.0
 
 
 def test_lines_lie_where_the_skin_folds(still, rig):
@@ -139,15 +111,6 @@ def test_no_script_is_run_for_it(still, rig):
     )
 
 
-def test_takes_know_nothing_of_it(still, rig):
-    """No track of a take is one of ours, so what is keyed, committed and read back is the same as
-    without it."""
-    assert not [
-        track.path for track in rig.driver.tracks if "bust" in track.path or "Thunder" in track.path
-    ]
-    head.check_animatable(rig)  # nor does a driver of ours stand in a take's way
-
-
 def test_copies_of_a_head_follow_themselves(still, scene, rig, blender):
     """Contact sheets show several takes at once, each on its own copy."""
     copy = puppets.add(rig, scene.collection, (1.0, 0.0, 0.0))
@@ -167,17 +130,3 @@ def test_it_is_saved_with_the_head(blender, tmp_path):
     assert living.switches_of(rig.mesh)["Thunder Breath"] == 0.25
     rig.keys.key_blocks["noseSneerRight"].value = 1.0
     assert wrinkles(blender, rig, "Right") == (0.0, 0.0, 1.0)
-
-
-def test_heads_of_earlier_files_have_no_switches(open_saved):
-    _, rig = open_saved("head_of_2026_11")
-    assert living.switches_of(rig.mesh) is None and living.switches_of(rig.armature) is None
-    assert not bpy.types.THUNDER_PT_head.poll(bpy.context)
-
-
-def test_the_switches_are_in_the_data_of_the_head(stage, blender):
-    panel = blender.types.THUNDER_PT_head
-    assert panel.poll(blender.context)
-    assert draw(panel, blender.context).of("prop") == [
-        rna_paths.slider_path(name) for name in living.SWITCHES
-    ]

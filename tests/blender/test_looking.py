@@ -164,31 +164,6 @@ def test_a_head_looks_where_the_eyes_of_another_are_in_its_animation(blender, st
     assert off_target(blender, scene, rig, eyes).max() < 3.0
 
 
-@pytest.mark.parametrize(
-    "how, sentence",
-    [
-        ({"look_at": "CAMERA"}, "no active camera"),
-        ({"look_at": "OBJECT", "look_object": None}, "is missing"),
-        ({"look_at": "OBJECT", "look_object": "itself"}, "cannot look at itself"),
-    ],
-)
-def test_a_target_that_will_not_do_is_said(blender, stage, scene, rig, how, sentence):
-    entry = enter(stage)
-    before = keys_of(rig, entry)
-    if how.get("look_object") == "itself":
-        how = how | {"look_object": rig.mesh}
-    with pytest.raises(Exception, match=sentence):
-        look(blender, scene, rig, entry, **how)
-    assert same(before, keys_of(rig, entry))
-
-
-def test_a_missing_target_is_said_before_anything_is_sampled(blender, scene, client, direction):  # noqa: F811
-    direction.look_at = "CAMERA"
-    with pytest.raises(RuntimeError, match="no active camera"):
-        blender.ops.thunder.generate()
-    assert not client.asked and not len(scene.thunder.takes)
-
-
 def test_generated_takes_look_at_the_camera_and_go_on_when_they_follow_a_slider(
     blender, scene, client, direction, following
 ):  # noqa: F811

@@ -4,7 +4,6 @@ take's own keys."""
 
 import numpy as np
 import pytest
-from drawing import draw
 from speaking import enter, keys_of, same, tracks, values_of
 from thunder.scene.animation import keying
 from thunder.scene.review import live_score
@@ -125,22 +124,6 @@ def test_a_mix_is_scored_as_the_take_was_played_whose_mouth_it_has(blender, entr
     assert direction_of(entries[5]) == {}, "two mouths were not played in one way"
 
 
-def test_a_mix_of_one_take_is_none_and_cuts_stay_in_order_and_one_at_a_frame(
-    blender, entries, scene
-):
-    choose(blender, entries, mouth=1, upper_face=1, eyes=1, head=1)
-    actions = len(blender.data.actions)
-    with pytest.raises(RuntimeError, match="All parts use the same take"):
-        blender.ops.thunder.mix_takes()
-    assert len(entries) == 3 and len(blender.data.actions) == actions
-    for frame, index in ((70, 0), (20, 1), (45, 2), (20, 2)):
-        mix.add_cut(scene, frame, "ALL", entries[index])
-    cuts = scene.thunder_mix.cuts
-    assert [cut.frame for cut in cuts] == [20, 45, 70] and cuts[0].take == entries[2].action
-    blender.ops.thunder.remove_cut(index=1)
-    assert [cut.frame for cut in cuts] == [20, 70]
-
-
 def test_a_shaped_and_edited_take_is_mixed_as_it_is_seen(blender, entries, scene, rig):
     scene.thunder.active_take = 1
     entries[1].action.thunder_shape.upper_face = 2.0
@@ -157,10 +140,3 @@ def test_a_shaped_and_edited_take_is_mixed_as_it_is_seen(blender, entries, scene
         "rounded in takes, exact where they were edited"
     )
     assert not is_shaped(entries[3].action)
-
-
-def test_the_mix_stays_in_its_place_and_asks_for_a_take_where_none_is_shown(blender, entries):
-    blender.ops.thunder.select_take(index=-1)  # My Animation: nothing to mix with
-    assert blender.types.THUNDER_PT_mix.poll(blender.context)
-    drawn = draw(blender.types.THUNDER_PT_mix, blender.context, width=10_000)
-    assert drawn.texts() == ["No take is shown: choose one in the list first"]

@@ -222,13 +222,6 @@ def linked(blender, tmp_path):
     blender.context.view_layer.objects.active = blender.data.objects["face"]
 
 
-def test_a_face_that_comes_from_another_file_says_so(blender, tmp_path):
-    character(blender)
-    linked(blender, tmp_path)
-    with pytest.raises(RuntimeError, match="add or remove its sliders in that file"):
-        blender.ops.thunder.add_mouth_sliders()
-
-
 def test_sliders_of_a_linked_character_work_where_it_is_overridden(blender, tmp_path):
     controls.add(head.find(blender.context.scene, character(blender)))
     linked(blender, tmp_path)
@@ -241,13 +234,3 @@ def test_sliders_of_a_linked_character_work_where_it_is_overridden(blender, tmp_
     blender.context.view_layer.objects.active = own
     with pytest.raises(RuntimeError, match="add or remove its sliders in that file"):
         blender.ops.thunder.remove_mouth_sliders()
-
-
-def test_a_character_without_shapes_for_some_sliders_has_the_others(blender):
-    obj = character(blender, ("jawOpen", "eyeBlinkLeft", "browInnerUp", "mouthSmileLeft"))
-    blender.ops.thunder.add_mouth_sliders()
-    assert {name for name in obj.keys() if name.startswith("Thunder ")} == {
-        "Thunder Open",
-        "Thunder Wide",
-        "Thunder Smile",
-    }

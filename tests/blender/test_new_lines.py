@@ -6,10 +6,8 @@ from types import SimpleNamespace
 
 import bpy
 import pytest
-from drawing import Shown
 from performances import noise
 from thunder.operators import add_lines
-from thunder.panels import sequencer
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue, new_lines
@@ -196,25 +194,6 @@ def test_a_strip_is_given_to_the_chosen_head(blender, scene, sounds, client, tmp
     assert scene.thunder.takes[0].head == two and dialogue.speaker_of(scene, "a") == two
     with pytest.raises(RuntimeError, match="no longer in the sequencer"):
         blender.ops.thunder.generate(strip="gone")
-
-
-def test_the_header_has_the_offer(blender, stage, sounds, tmp_path):
-    def offered():
-        shown = Shown(None)
-        sequencer.draw_offer(shown, blender.context)
-        return [
-            (words[0], vars(how["set"]))
-            for kind, words, how in shown.layout.notes
-            if kind == "operator"
-        ]
-
-    sounds("a.wav")
-    assert offered() == []
-    strip.add(stage[0], str(tmp_path / "a.wav"), "a", 1)
-    assert offered() == [
-        ("thunder.generate", {"strip": "a"}),
-        ("thunder.cast_strip", {"strip": "a", "speaker": "NO_SPEAKER"}),
-    ]
 
 
 # ---- what Blender calls when files are held over an editor

@@ -6,7 +6,6 @@ import importlib
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,43 +71,3 @@ def test_the_api_makes_the_takes_of_the_panel_bit_for_bit(blender, scene, voice,
         ).read_bytes()
     with np.load(tmp_path / "panel.npz") as take:
         assert np.ptp(take["jaw"][:, 0]) > 0.02
-
-
-@pytest.mark.slow
-def test_the_api_saves_the_files_of_a_bake(voice, tmp_path, blender):
-    settings = [
-        "--takes",
-        2,
-        "--seed",
-        5,
-        "--mood",
-        "sad=.8",
-        "--energy",
-        1.4,
-        "--npz",
-        "--outputs",
-        "csv",
-        "--fps",
-        60,
-    ]
-    done = subprocess.run(
-        [
-            sys.executable,
-            *map(str, [ROOT / "bake.py", "--audio", voice, *settings, "--out", tmp_path / "o"]),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=150,
-    )
-    assert done.returncode == 0, done.stderr
-    performed(voice, tmp_path, takes=2, seed=5, mood="sad", strength=0.8, energy=1.4)
-    for rank in (1, 2):
-        baked, own = (
-            folder / f"{name}_{rank:02d}"
-            for folder, name in ((tmp_path / "o", "take"), (tmp_path, "api"))
-        )
-        assert baked.with_suffix(".npz").read_bytes() == own.with_suffix(".npz").read_bytes()
-        rows = [path.with_suffix(".csv").read_text().splitlines() for path in (baked, own)]
-        assert rows[0][0] == rows[1][0] and abs(len(rows[0]) - len(rows[1])) <= 2
-        values = [np.array([row.split(",")[2:] for row in each[1:118]], float) for each in rows]
-        assert values[0].std() > 0.05 and np.median(np.abs(values[0] - values[1]).max(1)) < 1e-3

@@ -84,35 +84,6 @@ def test_nothing_private_is_told(blender, private_file, monkeypatch, leak):
         )
 
 
-def test_what_helps_of_the_engines_log_is_told(blender, private_file, monkeypatch):
-    monkeypatch.setattr(
-        connection,
-        "log",
-        lambda: (
-            "by annabel\ntorch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB\n"
-            * 50
-        ),
-    )
-    words = section(report_of(blender), "Engine Log")
-    assert (
-        words[-1] == "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"
-        and len(words) <= problem_report.LOG_LINES
-    )
-
-
-def test_names_are_told_where_they_are_ticked(blender, private_file):
-    scene, folder = private_file
-    problem_report.note("Generate Takes", ValueError(f"cannot read {folder}/confidential line.wav"))
-    words = report_of(blender, names=True)
-    assert (
-        f"ValueError: cannot read {folder}/confidential line.wav" in words
-        and "with names and paths" in words
-    )
-    assert words == blender.data.texts[
-        "Thunder Report"
-    ].as_string() and "confidential" not in report_of(blender)
-
-
 def test_it_tells_versions_settings_and_where_our_own_code_failed(blender, stage):
     problem_report.last_error.close()
     words = report_of(blender)
@@ -130,40 +101,6 @@ def test_it_tells_versions_settings_and_where_our_own_code_failed(blender, stage
     assert 'File "<add-on>/thunder_core/animation/timing.py", line ' in words
     assert "AttributeError: 'NoneType' object has no attribute" in words
     problem_report.last_error.close()
-
-
-def section(words, title):
-    """The lines under a title of a report."""
-    return words.split(f"\n{title}\n", 1)[1].split("\n\n", 1)[0].splitlines()
-
-
-def test_it_lists_what_matters_and_in_words(blender, scene):
-    scene.render.fps = 24
-    words = report_of(blender)
-    assert section(words, "Settings Changed From Their Defaults") == ["none"]
-    engine = section(words, "Engine")
-    assert engine[0] in (
-        "State: The engine is not installed",
-        "State: A custom Python environment",
-        "State: The engine is installed",
-    )
-    packages = next(line for line in engine if line.startswith("Packages: "))
-    assert packages.count(",") < 4 and len(words.splitlines()) < 45 + problem_report.LOG_LINES
-    # what stands before is how others call system and graphics
-    ours = words.split("\nSettings Changed", 1)[1].split("Engine Log")[0]
-    assert not re.search(r"\b[A-Z]{4,}\b", ours.replace("THUNDER", ""))  # no names of the code's
-    (
-        scene.thunder.quality,
-        scene.thunder.commit.keys,
-        scene.thunder.commit.tongue,
-        scene.thunder.guidance,
-    ) = "FINAL", "DENSE", False, 1.5
-    assert section(report_of(blender), "Settings Changed From Their Defaults") == [
-        "Quality: Final",
-        "Voice Guidance: 1.5",
-        "Commit › Keys: Dense Curves",
-        "Commit › Tongue: off",
-    ]
 
 
 def test_an_error_of_an_operator_is_the_last_error(blender, stage):

@@ -4,12 +4,10 @@ cancellation and a failure."""
 
 import pytest
 from performances import noise, show_take
-from played_engine import listed, seeds
 from speaking import speak
 from thunder.scene.animation import display
 from thunder.scene.takes import keep
 from thunder.scene.voice import strip
-from thunder.thunder_core import errors, progress
 
 VOICE_SECONDS = 4.0
 
@@ -47,31 +45,6 @@ def debris(blender):
     ]
 
 
-def test_each_is_listed_as_it_comes_and_all_are_ranked_at_the_end(stage, start):
-    steps, client = start()
-    fractions, seen = [], []
-
-    def note(step):
-        fractions.append(step.fraction)
-        if not seen or seen[-1] != seeds(stage):
-            seen.append(seeds(stage))
-
-    takes = progress.result(progress.map_progress(steps, note))
-    seen.append(seeds(stage))
-    assert seen == [
-        [0],
-        [1001, 0],
-        [1001, 1002, 0],
-        [1001, 1002, 1003, 0],
-        [1001, 1002, 1003, 1004, 0],
-        [1002, 1004, 1001, 1003, 0],
-    ]
-    assert fractions == sorted(fractions)
-    assert stage.thunder.active_take == 0 and stage.thunder_keep.seed == 1005
-    assert [take.seed for take in takes] == [1002, 1004, 1001, 1003]
-    assert [entry.kind for entry in stage.thunder.takes] == ["RESAMPLED"] * 4 + ["SAMPLED"]
-
-
 def test_a_cancellation_at_any_step_leaves_whole_takes_and_no_debris(blender, stage, start):
     count = 0
     while True:
@@ -90,13 +63,3 @@ def test_a_cancellation_at_any_step_leaves_whole_takes_and_no_debris(blender, st
         blender.ops.thunder.select_take(index=0)
         count += 7
     assert count > 30
-
-
-def test_a_take_that_is_deleted_meanwhile_is_said_and_the_new_ones_stay(blender, stage, start):
-    steps, _ = start()
-    listed(stage, 2, steps)
-    blender.ops.thunder.delete_take(index=1)
-    with pytest.raises(errors.BadRequest, match="was deleted while"):
-        for _ in steps:
-            pass
-    assert seeds(stage) == [1001]

@@ -13,9 +13,8 @@ from thunder.scene.review import live_score
 from thunder.scene.takes import dialogue, provenance, renames, resync as resync_module, take_list
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import Choice
-from thunder.scene.takes.shape.stored import is_shaped
 from thunder.scene.voice import fingerprint, strip
-from thunder.thunder_core import errors, progress
+from thunder.thunder_core import progress
 
 SECONDS = 4.0
 LEAD_IN, LEAD_OUT = 10, 13  # frames of a take before and after its sound, at 25 fps
@@ -129,22 +128,6 @@ def test_an_edited_take_moves_with_its_edits(speaking, scene, client):
     resync(scene, client)
     assert jaw(entry)[1][40] == pytest.approx(0.33) and jaw(entry)[0][40] == 1 + 40 + 20
     assert provenance.is_edited(entry) and len(scene.thunder.takes) == 2
-
-
-def test_the_sliders_of_a_shaped_take_go_on_working_after_a_move(speaking, scene, rig, client):
-    entry = scene.thunder.takes[0]
-    display.show(rig, entry)
-    neutral = jaw(entry)
-    entry.action.thunder_shape.jaw = 0.5
-    halved = jaw(entry)
-    assert is_shaped(entry.action) and np.abs(halved[1]).max() < 0.75 * np.abs(neutral[1]).max()
-    strip.move(speaking, 41)
-    assert resync(scene, client) == ["MOVED", "MOVED"]
-    moved = jaw(entry)
-    assert np.array_equal(moved[0], halved[0] + 30) and np.abs(moved[1] - halved[1]).max() < 1e-6
-    entry.action.thunder_shape.jaw = 1.0
-    back = jaw(entry)
-    assert np.array_equal(back[0], neutral[0] + 30) and np.array_equal(back[1], neutral[1])
 
 
 def test_a_trimmed_strip_cuts_its_takes(speaking, scene, rig, client):
@@ -286,32 +269,6 @@ def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(speaking, scene,
     assert renames.follow(scene) == {}
 
 
-def test_actions_follow_a_renamed_strip_unless_the_animator_named_them(speaking, scene):
-    for entry in scene.thunder.takes:
-        entry.action.name = f"line · {entry.name}"
-    scene.thunder.takes[1].name = "Warm"
-    first, second = (entry.action for entry in scene.thunder.takes)
-    assert [first.name, second.name] == ["line · Take 1", "line · Warm"]
-    for name in ("Anna 1", "Anna 2"):
-        speaking.name = name
-        renames.follow(scene)
-        assert [first.name, second.name] == [f"{name} · Take 1", f"{name} · Warm"]
-    assert not any(map(take_list.is_misnamed, scene.thunder.takes))
-    speaking.name = "line"  # by undo, which restores the list and leaves the actions
-    for entry in scene.thunder.takes:
-        entry.voice = "line"
-    first.name = "for the trailer"
-    renames.follow_soon(scene)
-    while idle.tick() is not None and take_list.is_misnamed(scene.thunder.takes[1]):
-        pass
-    assert [first.name, second.name] == ["for the trailer", "line · Warm"]
-    speaking.name = "x" * 60  # a name that Blender may cut off
-    renames.follow(scene)
-    assert (
-        not any(map(take_list.is_misnamed, scene.thunder.takes)) and first.name == "for the trailer"
-    )
-
-
 def cut(speaking, frame):
     """A strip's two pieces."""
     return speaking, speaking.split(frame, "SOFT")
@@ -406,36 +363,6 @@ def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(speaking, sce
     )
 
 
-def test_the_same_recording_a_second_time_is_a_line_of_its_own(speaking, scene, rig):
-    strip.keep_speaker(scene, "line", rig.mesh)
-    again = second_strip(scene, speaking)
-    assert renames.cut_pieces(scene) == {}, (
-        "they lie over each other: the speaker is not given to it"
-    )
-    strip.move(again, 200)
-    again.name = "again"
-    assert [each.strip for each in dialogue.lines_to_generate(scene)] == [
-        "again"
-    ] and dialogue.pieces(scene) == []
-    trim_start(again, 30)
-    assert [each.strip for each in dialogue.lines_to_generate(scene)] == ["again"]
-
-
-def test_a_piece_made_longer_is_sampled(speaking, scene, rig):
-    """Sound that no take has."""
-    trim_end(speaking, 30)
-    for place in (1, 0):
-        take_list.remove(scene, place)
-    enter(scene, rig, speaking, 1)
-    left, right = cut(speaking, 40)
-    renames.follow(scene)
-    assert [piece.strip for piece in dialogue.pieces(scene)] == [right.name]
-    trim_end(right, 10)
-    assert dialogue.pieces(scene) == [] and [
-        each.strip for each in dialogue.lines_to_generate(scene)
-    ] == [right.name]
-
-
 def test_a_piece_with_takes_of_its_own_is_another_voice(speaking, scene):
     left, right = cut(speaking, 15)
     scene.thunder.takes[1].voice = right.name
@@ -462,26 +389,6 @@ def test_work_on_a_renamed_strip_follows_it_before_the_panel_is_drawn(blender, s
     )
 
 
-def test_the_takes_of_two_voices_are_not_joined_by_a_name(speaking, scene):
-    speaking.name = "other"
-    scene.thunder.takes[1].voice = "other"
-    assert renames.follow(scene) == {} and [entry.voice for entry in scene.thunder.takes] == [
-        "line",
-        "other",
-    ]
-
-
-def test_a_renamed_strip_is_still_the_same_voice_and_a_deleted_one_is_only_said(
-    speaking, scene, client
-):
-    speaking.name = "dialogue of the heroine"
-    assert kinds(scene) == []
-    compat.strips(scene.sequence_editor).remove(speaking)
-    changed = fingerprint.change(scene, scene.thunder.takes[0])
-    assert changed.kind == "GONE" and kinds(scene) == []
-    assert resync(scene, client) == [] and len(scene.thunder.takes) == 2
-
-
 def test_a_file_that_is_the_voice_is_watched_as_well(voiced, client, voice):
     scene, rig = voiced, head.find(voiced)
     scene.render.fps = 24
@@ -505,18 +412,3 @@ def test_the_operator_asks_the_engine_only_where_it_must(blender, speaking, scen
     strip.move(speaking, 20)
     assert blender.ops.thunder.resync() == {"FINISHED"}
     assert kinds(scene) == []
-
-
-def test_an_engine_that_cannot_start_is_one_sentence(
-    blender, speaking, scene, monkeypatch, tmp_path
-):
-    speaking.sound = blender.data.sounds.load(noise(tmp_path / "other.wav", SECONDS, seed=9))
-    assert kinds(scene) == ["CHANGED", "CHANGED"]
-
-    def missing():
-        raise errors.NoEngine("The engine is not installed: install it")
-
-    monkeypatch.setattr(connection, "client", missing)
-    with pytest.raises(RuntimeError, match="The engine is not installed: install it") as raised:
-        blender.ops.thunder.resync()
-    assert "Traceback" not in str(raised.value)

@@ -12,20 +12,12 @@ from performances import noise, performance, show_take
 from thunder.cli import bake
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
-from thunder.scene.host import compat, jobs
+from thunder.scene.host import jobs
 from thunder.scene.takes import generation, picture, provenance, sampling
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
-from thunder.thunder_core.direction import (
-    AS_HEARD,
-    AXES,
-    Brief,
-    Direction,
-    DIRECTION_NAMES,
-    STRENGTH,
-    Style,
-)
+from thunder.thunder_core.direction import AS_HEARD, AXES, Direction, STRENGTH, Style
 from thunder.thunder_core.direction_presets import Preset, SHIPPED
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.request import seed_of_voice
@@ -162,31 +154,6 @@ def test_generate_again_takes_the_next_seeds_unless_something_changed_or_the_see
     assert max(entry.seed for entry in settings.takes) >= own + 5
 
 
-def test_generate_says_that_the_same_takes_were_made_again(blender, scene, client, capsys):
-    scene.thunder.first_seed = 7
-    for sentence in ("", "unlock the seed"):
-        blender.ops.thunder.generate()
-        assert sentence in capsys.readouterr().out
-
-
-def test_generate_says_if_its_strip_went_while_takes_arrived(
-    blender, scene, client, voice, needs_sound, capsys
-):
-    def undo_its_adding(_):
-        strips = compat.strips(scene.sequence_editor)
-        for each in list(strips):
-            strips.remove(each)
-
-    scene.thunder.source = "STRIP"
-    assert blender.ops.thunder.own_voice(filepath=voice) == {"FINISHED"}
-    client.forget = undo_its_adding
-    blender.ops.thunder.generate()
-    assert (
-        len(scene.thunder.takes) == 2
-        and "is gone: it was deleted, or its adding undone" in capsys.readouterr().out
-    )
-
-
 @pytest.mark.parametrize(
     "is_silent, sentence", [(True, "“line” is silent, so"), (False, "Nobody speaks in “line”, so")]
 )
@@ -224,11 +191,6 @@ def test_a_bake_warns_of_a_voice_in_which_nobody_speaks_or_that_is_hard_to_under
         run_bake()["warnings"] == [generation.say_unclear("line")]
         and "press Correct Closures" in capsys.readouterr().err
     )
-
-
-def test_the_settings_leave_a_new_file_as_it_was_sampled_before(blender):
-    settings = blender.context.scene.thunder
-    assert sampling.Sampling.of(settings) == sampling.Sampling("normal", 1.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -324,34 +286,6 @@ def test_engines_are_offered_where_their_weights_are(blender, tmp_path, monkeypa
     ]
 
 
-def test_a_direction_reaches_the_engine_and_its_takes_say_how_they_are_played(
-    blender, scene, client, tmp_path
-):
-    wanted = Brief(np.stack([DIRECTION.vector()] * 3), 0.25)
-    voice = strip.find(blender.context)
-    made = progress.result(
-        generation.generate(
-            client, voice, scene, head.find(scene), 2, 5, sampling.Sampling(steps=10, asked=wanted)
-        )
-    )
-    ((_, request),) = client.asked
-    assert np.array_equal(client.arrays[request["direction"]], wanted.vectors)
-    assert request["spread"] == 0.25 and request["as_asked"] is True
-    by_seed = {take.seed: take.provenance for take in made}
-    assert by_seed[5]["as_asked"] is True and by_seed[6]["as_asked"] is False
-    assert by_seed[5]["reading"] == pytest.approx(DIRECTION.vector().tolist())
-
-    entry = scene.thunder.takes[0]
-    about = provenance.load(entry.action).provenance
-    again = sampling.Sampling.of_take(about, scene.thunder)
-    assert (
-        again.steps == 10
-        and again.asked.spread == 0.25
-        and again.asked.as_asked == about["as_asked"]
-    )
-    assert again.asked.vectors == pytest.approx(wanted.vectors)
-
-
 def test_a_request_as_heard_is_kept_with_its_takes(blender, scene, client, run_bake):
     sliders.ensure(head.find(scene).owner).mood = AS_HEARD
     assert blender.ops.thunder.generate() == {"FINISHED"}
@@ -428,25 +362,6 @@ def test_a_bake_finds_a_preset_by_its_name_and_may_leave_the_first_take_free(
     assert request["spread"] == preset.spread and request["as_asked"] is False
 
 
-@pytest.mark.parametrize(
-    "engine, label, sentence",
-    [
-        ("thunder", "THUNDER", ""),
-        ("diffposetalk", "DiffPoseTalk", "The weights in use have no DiffPoseTalk"),
-        (
-            "teacher",
-            "Teacher",
-            "Teacher ignores Quality, Voice Guidance, Lip-Sync Guidance, kept parts",
-        ),
-    ],
-)
-def test_the_panel_shows_all_of_it(blender, scene, engine, label, sentence):
-    scene.thunder.system = engine
-    drawn = draw_on(blender.types.THUNDER_PT_sampling, blender.context, width=10_000)
-    assert {"quality", "guidance", "speech_guidance"} < {*drawn.of("prop")}
-    assert label in drawn.texts("menu") and sentence in " ".join(drawn.texts())
-
-
 def draw(blender, name, pixels):
     """An image of the file with the given values [h, w, 4], top row first."""
     height, width = pixels.shape[:2]
@@ -486,31 +401,6 @@ def test_a_picture_gives_media2face_its_mood_and_its_takes_are_made_again_withou
     assert client.arrays[client.asked[-1][1]["picture"]].tolist() == [0.125] * 11
     scene.thunder.system = "thunder"  # the picture of another engine is not sent
     assert not sampling.Sampling.of(scene.thunder).picture
-
-
-def test_a_mood_with_keys_reaches_media2face_frame_by_frame_beside_its_picture(
-    blender, scene, client, monkeypatch
-):
-    monkeypatch.setattr(connection, "knows_styles", lambda: True)
-    scene.thunder.system, scene.thunder.picture_image = (
-        "media2face",
-        draw(blender, "face", portrait()),
-    )
-    direction = sliders.ensure(head.find(scene).owner)
-    direction.strength = 1.0
-    for frame, mood in ((1, "sad"), (26, "amused"), (41, "amused")):
-        direction.mood = mood
-        direction.keyframe_insert("mood", frame=frame)
-    assert blender.ops.thunder.generate() == {"FINISHED"}
-    ((_, request),) = client.asked
-    asked = client.arrays[request["direction"]]
-    moods = [name.removeprefix("mood.") for name in DIRECTION_NAMES[len(AXES) :]]
-    assert asked.shape == (41, len(DIRECTION_NAMES)) and not asked[:, : len(AXES)].any()
-    assert (
-        asked[5, len(AXES) + moods.index("sad")] == 1
-        and asked[35, len(AXES) + moods.index("amused")] == 1
-    )
-    assert 0 < asked[25, len(AXES) + moods.index("sad")] < 1 and "picture" in request
 
 
 def test_of_a_wide_picture_the_middle_is_taken_and_what_is_transparent_is_black(blender):

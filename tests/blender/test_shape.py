@@ -299,18 +299,6 @@ def test_a_closure_is_added_and_taken_away_at_a_frame(blender, stage, scene, rig
             assert (a["co"][far] == b["co"][far]).all()
 
 
-def test_where_there_is_nothing_to_open_it_says_so(blender, stage, scene, rig):
-    entry = enter(stage, closed=())
-    before = keys_of(rig, entry)
-    scene.frame_set(50)
-    with pytest.raises(RuntimeError, match="do not close"):
-        blender.ops.thunder.remove_closure()
-    scene.frame_set(300)
-    with pytest.raises(RuntimeError, match="outside the take"):
-        blender.ops.thunder.add_closure()
-    assert same(before, keys_of(rig, entry))
-
-
 # ---- speed
 
 

@@ -176,30 +176,6 @@ def test_each_head_speaks_its_ranges_and_listens_to_the_others(blender, marked):
     assert [line.speaker for line in dialogue.lines_to_generate(scene)] == [heads[1]]
 
 
-def test_a_head_without_a_range_and_a_deleted_one_say_what_to_do(blender, marked):
-    scene, heads, one, client = marked
-    blender.ops.thunder.add_head()
-    third = next(mesh for mesh in head.in_scene(scene) if mesh not in heads)
-    scene.thunder.head, scene.thunder.voice = third, "talk"
-    with pytest.raises(
-        RuntimeError,
-        match="speaks none of the ranges of “talk”: mark one in the Dialogue panel, or let it "
-        "listen",
-    ):
-        blender.ops.thunder.generate()
-    scene.thunder.head_role = "LISTENS"
-    assert blender.ops.thunder.generate() == {"FINISHED"}
-    for obj in (heads[1], heads[1].parent):
-        blender.data.objects.remove(obj)
-    lines = dialogue.lines(scene)
-    assert [line.speaker for line in lines] == [
-        heads[0],
-        None,
-    ] and "mark its frames for another head" in lines[1].why_not
-    mark(blender, third, 61, 110)  # takes the place of the deleted one
-    assert ranges(scene, one) == [(heads[0].name, 11, 60), (third.name, 61, 110)]
-
-
 def test_a_bake_of_a_strip_with_speakers_bakes_the_one_that_is_named(blender, talk, tmp_path):
     scene, heads, one, client = talk
     names = [mesh.name for mesh in heads]

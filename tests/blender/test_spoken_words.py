@@ -106,28 +106,6 @@ def test_what_is_not_heard_is_named_word_by_word(blender, stage, client):
     assert other.warning.startswith("The voice does not seem to say this transcript")
 
 
-def test_what_somebody_has_changed_is_not_shown(blender, stage):
-    blender.ops.thunder.find_words()
-    record = transcript.of(stage, "line")
-    for kept in (
-        "",
-        "[]",
-        '{"sounds": [["M", 1]], "words": [], "text": "", "matches": true}',
-        '{"version": 99}',
-        "{",
-    ):
-        record.spoken, record.version = kept, kept
-        assert not len(track_of(stage).sounds)
-
-
-def test_a_voice_that_is_removed_meanwhile_ends_with_a_sentence(blender, stage, client):
-    steps = words.find(client, strip.find(blender.context))
-    next(steps)
-    compat.strips(stage.sequence_editor).remove(line(stage))
-    with pytest.raises(Exception, match="removed"):
-        progress.result(steps)
-
-
 def test_after_takes_they_are_found_once_blender_is_idle_and_again_after_an_undo(
     blender, stage, client
 ):

@@ -102,26 +102,6 @@ def test_the_time_that_is_left_is_rounded_as_one_would_say_it(monkeypatch, secon
     assert jobs.Pace().time_left(0.5) == f"{said} left"
 
 
-def test_the_start_of_the_engine_says_nothing_of_the_time_that_is_left(monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr(jobs.time, "monotonic", lambda: now[0])
-
-    def steps():
-        yield jobs.Step(0.05, "Reading the voice")
-        for _ in range(12):
-            yield jobs.Step(0.05, "Starting engine", begins=True)
-        for sampled in range(1, 10):
-            yield jobs.Step(0.05 + 0.1 * sampled, "Sampling 8 takes")
-
-    job, said = jobs.Job("Generating takes", steps()), {}
-    for _ in range(17):
-        job.advance(0.0)
-        said.setdefault(job.step.message, []).append(job.time_left)
-        now[0] += 1.0
-    assert not any(said["Starting engine"])  # was “3 min left”
-    assert said["Sampling 8 takes"][-1] == "6 s left"  # a tenth a second
-
-
 @pytest.mark.parametrize(
     "how, result, said",
     [
@@ -144,27 +124,6 @@ def test_it_is_blenders_own_again_when_the_work_is_over(window, begin, how, resu
     assert operator.modal(window, TICK) == result
     assert window.texts[-1] is None and session.job is None
     assert getattr(operator, "said", None) == said
-
-
-def test_numbers_alone_are_drawn_a_few_times_a_second(window, begin, monkeypatch):
-    """Each text redraws the window: of a commit's hundred fractions that took longer than the
-    commit."""
-    monkeypatch.setattr(slices_module, "SHOW_SECONDS", 0.25)
-    clock = [0.0]
-    monkeypatch.setattr(slices_module.time, "monotonic", lambda: clock[0])
-    operator = begin(
-        [
-            *(jobs.Step(number / 40, "Finding poses", busy=True) for number in range(40)),
-            jobs.Step(1.0, "Writing keys", busy=True),
-        ]
-    )
-    operator.timer = None
-    for _ in range(41):
-        operator.modal(window, TICK)
-        clock[0] += slices_module.TICK_SECONDS
-    assert len(window.texts) <= 41 * 0.05 / 0.25 + 2
-    # what is new in words comes at once
-    assert window.texts[-1].startswith("Generating takes: Writing keys")
 
 
 def test_a_slice_of_busy_work_uses_the_time_that_the_window_may_be_held(monkeypatch):

@@ -19,7 +19,6 @@ from performances import (
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import listening
-from thunder.scene.takes import dialogue
 from thunder.scene.voice import mixdown, strip, strip_file, voice_cache
 from thunder.thunder_core import errors, progress
 
@@ -256,14 +255,6 @@ def test_the_end_of_a_compressed_file_lands_where_it_is_heard(blender, scene, tm
     )
 
 
-def test_stereo_is_heard_from_both_sides(blender, scene, tmp_path):
-    both = np.zeros((16000, 2))
-    both[4000:4032, 0] = both[12000:12032, 1] = 0.8
-    line = place(scene, write_wav(tmp_path / "s.wav", both, 8000), start=1)
-    samples, rate = heard(line, tmp_path)
-    assert rate == 8000 and onsets(samples, rate) == pytest.approx([0.5, 1.5], abs=0.01)
-
-
 @pytest.fixture
 def by_blender(monkeypatch):
     """Nothing is read from a file, as if each strip were retimed."""
@@ -313,23 +304,6 @@ def test_a_strip_with_values_that_are_not_numbers_is_named(
     ) as caught:
         heard(line, tmp_path)
     assert "mixed.wav" not in str(caught.value) and not (tmp_path / "mixed.wav").exists()
-
-
-def test_an_error_of_the_engine_names_the_strip_and_no_temporary_file(blender, scene, tmp_path):
-    line = place(scene, clicks(tmp_path / "c.wav", (0.4,), 2.0))
-
-    class Client:
-        folder = str(tmp_path)
-
-    path = progress.result(voice_cache.sound(Client, scene, strip.of_strip(scene, line)))
-    name = os.path.basename(path)
-    assert name.startswith("voice_cache_")
-    error = mixdown.with_names(errors.NoVoice(f"“{name}” is silent: turn up its volume"))
-    assert (
-        isinstance(error, errors.NoVoice) and str(error) == "“line” is silent: turn up its volume"
-    )
-    other = errors.BadRequest("Nothing to do with it")
-    assert mixdown.with_names(other) is other
 
 
 def test_no_room_for_the_sound_is_said_and_leaves_nothing(blender, scene, tmp_path, small_disk):
@@ -392,23 +366,6 @@ def test_a_sound_file_is_a_voice_from_the_first_frame_and_what_is_none_is_named(
     scene.thunder.sound_file = clicks(tmp_path / "a.wav", (0.5,), 2.0)
     voice = strip.find(blender.context)
     assert voice.path.endswith("a.wav") and voice.clock.start == 5
-
-
-def test_a_voice_whose_file_was_cut_is_warned_about(blender, scene, tmp_path):
-    whole, cut = clicks(tmp_path / "whole.wav", (0.5,), 2.0), tmp_path / "cut.wav"
-    data = open(whole, "rb").read()
-    cut.write_bytes(data[: 44 + (len(data) - 44) // 2])
-    assert strip.warning(strip.of_file(scene, whole)) == ""
-    says = "“cut.wav” holds 1.00 s of the 2.00 s"
-    assert strip.warning(strip.of_file(scene, str(cut))).startswith(says)
-    line = place(scene, str(cut))
-    voice = strip.of_strip(scene, line)
-    assert strip.warning(voice).startswith(says)
-    assert dialogue.warnings(scene, [dialogue.Line(line.name, None, "")] * 2) == [
-        strip.warning(voice)
-    ]
-    line.sound.pack()
-    assert strip.warning(voice) == ""
 
 
 def test_the_spoken_strip_is_muted_packed_and_replaced(blender, scene, tmp_path):

@@ -76,30 +76,3 @@ def test_cancel_frees_the_window_at_once_and_the_stuck_engine_is_replaced(blende
     client.start()
     assert client.running and client.pid != stuck
     assert not len(blender.context.scene.thunder.takes)
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        {"event": "done", "result": 7},
-        {"event": "take", "take": {"seed": "one"}},
-        {"event": "error", "kind": 5, "message": None},
-    ],
-)
-def test_an_answer_that_makes_no_sense_is_a_sentence_in_the_window(blender, begin, event):
-    _, work = begin(
-        f"say(id=work['id'], event='progress', fraction='x', message=3)\nsay(id=work['id'], "
-        f"**{event!r})\ntime.sleep(600)"
-    )
-    with pytest.raises(errors.ThunderError, match="cannot be read"):
-        until(work.advance)
-    assert not len(blender.context.scene.thunder.takes)
-
-
-def test_an_engine_or_weights_that_do_not_exist_are_named_at_once(connection, tmp_path):
-    with pytest.raises(errors.NoEngine, match=f"no Python at “{tmp_path / 'python'}”"):
-        connection.client(str(tmp_path / "python"))
-    with pytest.raises(errors.BadWeights, match="no weights folder"):
-        connection.client(None, str(tmp_path / "weights"))
-    with pytest.raises(errors.BadWeights, match="lacks head.npz"):
-        connection.client(None, str(tmp_path))

@@ -7,8 +7,7 @@ import pytest
 from performances import show_take
 from thunder.scene.animation import keying
 from thunder.scene.heads import head
-from thunder.scene.takes.direction import presets, sliders
-from thunder.thunder_core import progress
+from thunder.scene.takes.direction import sliders
 from thunder.thunder_core.animation import motion_file
 from thunder.thunder_core.direction import AXES
 from thunder.thunder_core.face import livelink
@@ -89,12 +88,3 @@ def test_what_cannot_be_read_changes_nothing(blender, stage, direction, tmp_path
     with pytest.raises(RuntimeError, match=sentence):
         blender.ops.thunder.style_from_file(filepath=str(tmp_path / name))
     assert values(direction) == before
-
-
-def test_a_head_without_animation_and_a_range_that_goes_backwards_are_refused(
-    blender, stage, direction
-):
-    with pytest.raises(RuntimeError, match="no animation yet: |preview range: "):
-        blender.ops.thunder.style_from_animation(frames="TAKE")
-    with pytest.raises(Exception, match="not a range"):
-        progress.result(presets.style_of_animation(stage[1], stage[0], 9, 9))

@@ -66,30 +66,6 @@ def test_few_panels_and_controls_are_shown_before_the_first_take(blender, tmp_pa
     assert "thunder.generate" in ready and len(ready) <= MOST_CONTROLS, ready
 
 
-def test_the_accuracy_of_a_commit_is_a_word_or_a_number(blender):
-    chosen = blender.context.scene.thunder.commit
-    assert chosen.accuracy == "NORMAL" and chosen.error == pytest.approx(0.6)
-    chosen.accuracy = "ROUGH"
-    assert chosen.error == pytest.approx(1.2)
-    chosen.error = 0.85
-    assert chosen.accuracy == "CUSTOM"
-    chosen.accuracy = "EXACT"
-    assert chosen.error == pytest.approx(0.3) and not chosen.is_custom
-    chosen.accuracy = "CUSTOM"
-    assert chosen.accuracy == "CUSTOM" and chosen.error == pytest.approx(0.3), (
-        "the number stays until another is entered"
-    )
-
-
-def test_the_time_of_looking_away_is_a_percentage(blender, stage):
-    from thunder.scene.takes.direction import sliders
-
-    direction = sliders.ensure(stage[1].owner)
-    assert direction.looks_away_percent == 30
-    direction.looks_away_percent = 45
-    assert direction.looks_away == pytest.approx(0.45)
-
-
 def test_a_character_is_mapped_in_the_data_of_its_own_objects(blender, stage):
     panel = blender.types.THUNDER_PT_character
     assert (panel.bl_space_type, panel.bl_context) == ("PROPERTIES", "data")

@@ -260,44 +260,6 @@ def test_an_action_assigned_by_hand_over_a_take_counts_as_the_animators(blender,
     assert rig.armature.animation_data.action == by_hand
 
 
-def test_provenance_is_enough_to_make_a_take_again(blender, stage):
-    for action in display.actions_of(enter(stage, seed=31, score=66.5)):
-        assert {"seed", "score", "engine", "weights", "audio", "steps", "guidance"} <= set(
-            action["thunder"].keys()
-        )
-        assert action["thunder"]["seed"] == 31 and action.use_fake_user
-
-
-def test_the_committed_animation_comes_back_after_another_take(blender, stage, rig):
-    display.show(rig, enter(stage, seed=1, closed_at=(1.0,)))
-    blender.ops.thunder.commit_take()
-    committed = rig.keys.animation_data.action
-    enter(stage, seed=2)
-    blender.ops.thunder.select_take(index=1)
-    assert rig.keys.animation_data.action != committed
-    blender.ops.thunder.select_take(index=-1)
-    assert rig.keys.animation_data.action == committed
-
-
-def test_takes_of_a_bake_are_numbered_in_their_order(blender, stage, scene, rig):
-    for _ in range(3):
-        enter(stage)
-    entries = scene.thunder.takes
-    entries.move(2, 0)
-    before = [entry.action for entry in entries]
-    take_list.number_in_order(entries)
-    assert [entry.action for entry in entries] == before and [
-        entry.number for entry in entries
-    ] == [1, 2, 3]
-    assert [entry.action.name for entry in entries] == [
-        f"{entries[0].voice} · Take {number}" for number in (1, 2, 3)
-    ]
-    assert (
-        not any(take_list.has_own_name(entry) for entry in entries)
-        and take_list.next_number(scene, rig.mesh, entries[0].voice) == 4
-    )
-
-
 def test_a_deleted_action_is_said(blender, stage):
     entry = enter(stage, seed=4)
     for action in display.actions_of(entry):

@@ -73,26 +73,6 @@ def test_every_take_has_tiles_of_its_own_that_stay(blender, stage):
     )
 
 
-def test_a_take_is_drawn_against_the_others_of_its_line():
-    """Takes that do nearly the same have pictures that distinguish them; where one does more than
-    usual it is bright."""
-    usual = np.full((3, thumbnails.BARS), 0.5) * thumbnails._LEAST_FULL[:, None]
-    livelier = usual.copy()
-    livelier[1, 10:20] *= 1.3  # the mouth opens wider for a moment
-    calmer = usual.copy()
-    calmer[0, 40:50] = 0.0
-    line = [usual, livelier, calmer]
-    pictures = [thumbnails.picture(does, line) for does in line]
-    bright = [of_colour(image, thumbnails.MOUTH) > 0 for image in pictures]
-    assert bright[1][20:40].all() and not bright[1][:20].any() and not bright[1][40:].any()
-    assert not bright[0].any() and not bright[2].any()
-    dim = [of_colour(image, np.array(thumbnails.BROWS) * thumbnails.DIM) for image in pictures]
-    # a line where the others are, and nothing under it
-    assert dim[2][80:100].max() == 1 < dim[0][80:100].min()
-    for one, other in ((0, 1), (0, 2), (1, 2)):
-        assert (np.abs(pictures[one] - pictures[other]).max(axis=2) > 0.1).sum() >= 20
-
-
 def test_pictures_are_drawn_again_when_takes_of_the_line_come_and_go(blender, stage):
     for seed in (1, 2):
         enter(stage, seed=seed)

@@ -58,22 +58,6 @@ def test_the_word_is_the_one_at_the_current_frame_or_before_it(blender, stage):
     )
 
 
-def test_without_a_text_it_is_what_is_said_around_the_frame(blender, stage):
-    transcript.of(stage, "line").text = ""
-    blender.ops.thunder.find_words()
-    stage.frame_set(START + 48)
-    place = word_places.current(blender.context)
-    assert (place.start + place.end) / 2 == pytest.approx(2.0) and place.text == ""
-    with pytest.raises(RuntimeError, match="Words are known only of a voice with a transcript"):
-        blender.ops.thunder.step_word(step=1)
-
-
-def test_a_voice_whose_words_are_unknown_says_so(blender, stage):
-    transcript.of(stage, "line").version = transcript.of(stage, "line").spoken = ""
-    with pytest.raises(RuntimeError, match="press Find Words"):
-        blender.ops.thunder.mark_word(kind=STRESSED)
-
-
 def test_looping_sets_the_preview_range_and_gives_it_back(blender, stage):
     blender.ops.thunder.loop_word()
     assert (
