@@ -21,15 +21,13 @@ from thunder_core.animation.commit.before import (
     Take,
     TakeCurve,
 )
-from thunder_core.animation.commit.line_records import Line, Lines
+from thunder_core.animation.commit.line_records import Line
 from thunder_core.animation.keyframes import Cycles
-from thunder_core.animation.keys import SAMPLES
 from thunder_core.face import mapping
 from thunder_core.face.displacement import RigMeter
 from thunder_core.face.head import HEAD_FILE
 from thunder_core.face.mapping import Driver, Track, Turn
 from thunder_core.progress import result
-from thunder_core.rotation import matrix_to_rotvec, rotvec_to_matrix
 
 FIRST, LAST, LEAD = 21, 69, 8  # the take's frames
 FUNNEL, SMILE, BROW = (
@@ -293,87 +291,9 @@ def test_without_an_action_it_goes_into_a_new_one(meter):
     assert all(one.replaced == one.edited == 0 for one in made.curves[0])
 
 
-def committed(before, made, plan):
-    """What there is after a commit into the animator's action."""
-    curves = dict(before.blocks[0].curves) | {
-        place: Curve.of_keys(one.keys) for place, one in by_place(made.curves[0]).items()
-    }
-    other = {place: Curve.of_keys(one.keys) for place, one in by_place(made.curves[1]).items()}
-    blocks = (
-        replace(before.blocks[0], curves=curves, lines=plan.names.lines),
-        replace(before.blocks[1], curves=other, action="Acting", lines=plan.names.lines),
-    )
-    return replace(before, blocks=blocks, line_keys=made.line_keys)
-
-
-def test_a_line_that_is_committed_again_replaces_its_keys_and_counts_those_that_were_edited(meter):
-    before = found(meter, acting())
-    plan, _, first = drawn(before, choice(to="OWN"))
-    after = committed(before, first, plan)
-    plan, _, again = drawn(after, choice(to="OWN"))
-    assert [line.name for line in plan.earlier] == ["line"] and again.edited == [0, 0]
-    for place, one in by_place(again.curves[0]).items():
-        times, old = one.keys["co"][:, 0], by_place(first.curves[0])[place].keys["co"][:, 0]
-        assert len(times) == len(old), place  # no key is left over
-    smile = after.blocks[0].curves[SMILE].keys
-    inside = np.flatnonzero((smile["co"][:, 0] > FIRST) & (smile["co"][:, 0] < LAST))[:2]
-    moved = {part: values.copy() for part, values in smile.items()}
-    moved["co"][inside, 1] += 0.2
-    blocks = (
-        replace(
-            after.blocks[0], curves=dict(after.blocks[0].curves) | {SMILE: Curve.of_keys(moved)}
-        ),
-        after.blocks[1],
-    )
-    _, _, edited = drawn(replace(after, blocks=blocks), choice(to="OWN"))
-    assert edited.edited == [2, 0]
-
-
-def test_another_line_in_the_action_is_named_and_kept(meter):
-    lines = Lines("Acting", (Line("before", -30, -10, -30, -10),))
-    plan, _, made = drawn(found(meter, acting(), lines=lines), choice(to="COPY"))
-    assert [line.name for line in plan.names.lines.lines] == [
-        "before",
-        "line",
-    ] and plan.names.before is lines
-    assert made.line_keys["line"].curves
-
-
-def test_an_insert_moves_what_is_there_behind_the_take(meter):
-    own = acting()
-    plan, _, made = drawn(
-        found(meter, own | {(FUNNEL[0] + "x", 0): own[SMILE]}), choice(how="INSERT")
-    )
-    shift = plan.choice.span.end - FIRST
-    for place in (SMILE, (FUNNEL[0] + "x", 0)):  # moved by the take, and not
-        keys = by_place(made.curves[0])[place].keys
-        later = np.arange(LAST + 6, 180)
-        assert np.abs(at(keys, later) - own[SMILE].sampled(later - float(shift))).max() < 1e-3
-
-
-def test_added_turns_are_one_after_the_other(meter):
-    turned = mapping.rotation_values(np.array([[0.3, 0.0, 0.0]]), "QUATERNION")[0]
-    _, sampled, _ = drawn(found(meter, acting(), still=(0.0, 0.0, 0.0, *turned)), choice(how="ADD"))
-    row = 20 * SAMPLES
-    take = np.array([performed(track)([sampled.frames[20]])[0] for track in TRACKS[3:]])
-    turns = [
-        rotvec_to_matrix(mapping.rotation_vectors(each[None], "QUATERNION"))
-        for each in (turned, take, sampled.values[row, 3:])
-    ]
-    assert np.abs(matrix_to_rotvec(turns[2])[0]).max() > 0.1 and np.allclose(
-        turns[2], turns[0] @ turns[1], atol=1e-9
-    )
-
-
 def test_a_sum_stays_within_the_sliders_range(meter):
     _, sampled, _ = drawn(found(meter, {SMILE: curve_of((1, 0.9), (200, 0.9))}), choice(how="ADD"))
     assert sampled.values[:, 1].max() == pytest.approx(1.0) and sampled.values[:, 1].min() >= 0.0
-
-
-def test_without_an_error_every_key_of_the_take_is_kept(meter):
-    _, _, made = drawn(found(meter), choice(error=0.0, to="NEW"))
-    keys = by_place(made.curves[0])[FUNNEL].keys
-    assert np.array_equal(keys["co"][:, 0], np.arange(FIRST - LEAD, LAST + LEAD + 1))
 
 
 @pytest.mark.parametrize("mode", ["REPEAT", "REPEAT_OFFSET", "MIRROR"])
@@ -400,32 +320,3 @@ def test_cycles_become_the_keys_that_they_repeat(mode):
 
 def test_each_track_belongs_to_the_region_that_it_moves_most(meter):
     assert tuple(result(posing.regions(meter))) == REGIONS
-
-
-def test_poses_share_frames_and_keep_what_the_animator_has_around_them(meter):
-    before = found(meter, acting())
-    _, _, made = drawn(before, choice(keys="POSES", error=0.6, markers=True))
-    curves = by_place(made.curves[0])
-    on_line = {
-        place: {round(t) for t in one.keys["co"][:, 0] if FIRST < t < LAST}
-        for place, one in curves.items()
-    }
-    assert len(on_line[FUNNEL] & on_line[SMILE]) > 0.5 * len(on_line[SMILE]) > 1
-    assert len(on_line[FUNNEL] | on_line[SMILE]) < 0.6 * (LAST - FIRST)
-    inside = np.arange(FIRST, LAST + 1)
-    assert np.abs(at(curves[FUNNEL].keys, inside) - performed(TRACKS[0])(inside)).max() < 0.1
-    around = np.arange(LAST + 4, 150.0)
-    assert np.abs(at(curves[SMILE].keys, around) - acting()[SMILE].sampled(around)).max() < 1e-4
-    assert all(FIRST <= frame <= LAST and text in posing.LABELS for frame, text in made.labels)
-    assert made.score is not None and made.score.take == 80.0
-
-
-def test_a_report_counts_what_is_new_and_what_stays(meter):
-    before = found(meter, acting())
-    plan, sampled, made = drawn(before, choice(to="COPY"))
-    total = sum(len(one.keys["co"]) for curves in made.curves for one in curves)
-    report = drawing.report(before, plan, sampled, None, made, ("Acting · line",), total, "")
-    assert (
-        report.total == total and report.keys == total - (5 - made.replaced) and made.replaced == 1
-    )
-    assert report.first == FIRST - LEAD and report.frames == LAST - FIRST + 2 * LEAD + 1

@@ -32,44 +32,10 @@ def test_moments_are_the_loudest_closures_and_the_widest():
     assert (90, "wide") not in activity.choose_moments(nearly, None, 8)
 
 
-def test_the_loudest_is_the_loudest_whatever_else_is_there():
-    loud = np.linspace(0.0, 0.5, 100)
-    loud[[21, 61]] = 1.0, 0.9  # beside a closure, which gives way
-    chosen = activity.choose_moments(line(), loud, 6)
-    assert (21, "loud") in chosen and (20, "closed") not in chosen and (60, "closed") in chosen
-
-
 def test_the_loudest_is_shown_with_the_mouth_as_open_as_it_is_beside_it():
     openings, loud = line(), np.zeros(100)
     loud[84] = 1.0  # two frames behind the widest mouth of 82
     assert (82, "loud") in activity.choose_moments(openings, loud, 6)
-
-
-def test_lips_are_shut_where_a_moment_is_called_closed():
-    openings = line()
-    openings[:, [20, 60]] = 2.0  # narrow, but open
-    assert "closed" not in [why for _, why in activity.choose_moments(openings, None, 6)]
-    openings[0, 60] = 0.3
-    assert (60, "closed") in activity.choose_moments(openings, None, 6), (
-        "as many takes shut them as not"
-    )
-    openings[:, 85:] = 0.0  # after the line
-    openings[:, 60] = 2.0
-    assert [
-        frame for frame, why in activity.choose_moments(openings, None, 6) if why == "closed"
-    ] == [92]
-
-
-def test_moments_at_which_takes_differ_most_are_shown():
-    differences = np.zeros(100)
-    differences[[10, 41, 70, 95]] = 3.0, 9.0, 2.0, 1.0
-    chosen = activity.choose_moments(line(), None, 6, differences)
-    assert {(10, "differ"), (70, "differ")} <= set(chosen), (
-        "the largest is where the widest mouth is shown already"
-    )
-    assert "differ" not in [
-        why for _, why in activity.choose_moments(line()[:1], None, 6, differences)
-    ], "one take differs from none"
 
 
 def test_moments_have_open_eyes_where_there_are_such():
@@ -133,28 +99,3 @@ def test_moments_of_faces_that_do_not_speak_are_their_gestures():
     assert (120, "nod") in activity.choose_quiet_moments(quiet(), 3, None, lids), (
         "with open eyes, if there is one"
     )
-
-
-def test_faces_that_do_nothing_have_moments_too():
-    still = activity.choose_quiet_moments(
-        {name: np.zeros((1, 50)) for name in quiet()}, 6, np.zeros(50), np.zeros((1, 50))
-    )
-    assert len(still) == 6 and {why for _, why in still} == {activity.OTHER}
-    short = activity.choose_quiet_moments(
-        {name: values[:, :3] for name, values in quiet().items()}, 6
-    )
-    assert 1 <= len(short) <= 3
-
-
-def test_loudness_is_that_around_each_frame():
-    peaks = np.zeros((200, 2), np.float32)
-    peaks[100:104] = (-0.5, 0.5)
-    level = activity.loudness(peaks, 100)
-    assert (
-        len(level) == 50
-        and level[22] == level[29] == 0 < level[24] < level[25] == level[26] == level.max()
-    )
-
-
-def test_an_even_sound_is_as_loud_as_it_is_high_from_its_beginning_to_its_end():
-    assert np.allclose(activity.loudness(np.tile([-0.3, 0.3], (200, 1)), 100), 0.6)

@@ -7,9 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from research.direction import agreement
 from thunder_core.animation.performance_meter import PerformanceMeter
-from thunder_core.direction import SLIDERS
 from thunder_core.face.head import load_head
 from thunder_core.types import Motion
 
@@ -60,13 +58,3 @@ def test_a_mouth_that_is_always_half_open_articulates_less(played):
         played.measure(held, SPEAKING)["articulation"]
         < played.measure(motion(), SPEAKING)["articulation"] - 0.5
     )
-
-
-def test_agreement_is_read_within_voices():
-    """Two voices whose own levels hide that what is asked is what is got."""
-    rng = np.random.default_rng(0)
-    asked, voices = rng.standard_normal((40, len(SLIDERS))), np.repeat([0, 1], 20)
-    got = 2 * asked + np.where(voices == 1, 100.0, -100.0)[:, None]
-    r = agreement(asked, got, voices)
-    assert np.allclose(np.diag(r), 1) and np.abs(r - np.eye(len(r))).max() < 0.6
-    assert np.abs(np.diag(agreement(asked, rng.standard_normal(asked.shape), voices))).max() < 0.6

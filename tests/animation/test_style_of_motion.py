@@ -74,18 +74,6 @@ def test_a_head_that_is_missing_is_still(head):
     assert style_of(made, head.expression_names).style.head < 0.6
 
 
-def test_the_styles_of_stretches_that_differ_spread_further(head):
-    even = performance(head, seconds=24)
-    parts = [performance(head, opening=o, smile=s, nod=n, left=a, seconds=8)
-             for o, s, n, a in ((0.6, 0.0, 0.01, 0.5), (1.0, 0.2, 0.05, 1.0), (1.6, 0.6, 0.25,
-             1.6))]  # fmt: skip
-    same, apart = (
-        style_of(made, head.expression_names).spread for made in (even, Motion.join(parts))
-    )
-    assert 0 <= same < 0.5 < apart <= 1
-    assert style_of(performance(head, seconds=6), head.expression_names).spread is None
-
-
 @pytest.mark.parametrize("made", [dict(opening=0.0), dict(seconds=2)])
 def test_a_mouth_that_hardly_speaks_has_no_style(head, made):
     with pytest.raises(BadRequest, match="too few to read a style from: choose"):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from made_flame import made_flame, smplx_vertices
+from made_flame import smplx_vertices
 from timing import keeps
 
 from thunder_core.errors import BadHead
@@ -69,13 +69,6 @@ def test_the_short_way_for_a_jaw_alone_is_exact(flame_file, tmp_path):
     expression, jaw, _, _ = random_pose(head.channels)
     ours = FlameLayer(head, dtype=torch.float64)(expression, jaw).numpy()
     assert np.abs(ours - smplx_vertices(head, expression, jaw)).max() < 1e-6
-
-
-def test_one_eye_rotation_turns_both_eyes(head):
-    expression, jaw, neck, eyes = random_pose(head.channels)
-    layer = FlameLayer(head, dtype=torch.float64)
-    both = eyes[:, :1].expand(-1, 2, -1)
-    assert torch.equal(layer(expression, jaw, neck, eyes[:, 0]), layer(expression, jaw, neck, both))
 
 
 def test_asking_for_few_vertices_gives_the_same_positions(head):
@@ -188,23 +181,6 @@ def test_joint_names_of_flames_are_welcome_and_identity_is_kept(tmp_path, data, 
         and again.identity.shape[2] == 300
     )
     assert np.array_equal(again.shapedirs, head.shapedirs)
-
-
-def test_eyeballs_get_an_iris_that_looks_ahead(bundled, tmp_path):
-    np.savez(tmp_path / "flame.npz", **made_flame(bundled).data)
-    head = load_head(tmp_path / "flame.npz")
-    names = np.array(head.material_names)[head.polygon_material]
-    ball = (head.weights[head.f][:, :, 3:].max(2) > 0.5).all(1)
-    assert (names[~ball] == "Skin").all() and (names[ball] != "Skin").all()
-    for joint in (3, 4):
-        own = (head.weights[head.f, joint] > 0.5).all(1)
-        for part, farthest in (("Iris", 0.0075), ("Pupil", 0.003)):
-            across = head.v_template[head.f[own & (names == part)]].mean(1) - head.joints[joint]
-            assert (
-                len(across) > 3
-                and (across[:, 2] > 0).all()
-                and np.hypot(*across[:, :2].T).max() < farthest
-            )
 
 
 def test_measuring_a_mouth_nobody_has_marked_is_refused(head):

@@ -79,12 +79,6 @@ def test_a_jaw_of_bone_is_balanced_too():
     )
 
 
-def test_no_balance_changes_nothing_and_it_is_saved():
-    assert apply_balance(PLAN) is PLAN
-    kept = Mapping("Hero", PLAN.rules, balance=-0.25, lower_per_jaw=4.5)
-    assert Mapping.from_json(kept.to_json()) == kept
-
-
 def face():
     """(lips and chin [V, 3] …): an upper lip, a lower lip, a chin, and a brow."""
     return np.zeros((8, 3)), slice(0, 2), slice(2, 4), slice(4, 6)

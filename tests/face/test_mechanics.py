@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 
 from research.articulation import tongue_between_teeth
-from thunder_core.engine.speech.cues import sounds_of
-from thunder_core.face import mechanics as mechanics_module
 from thunder_core.face.articulators import Articulators
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips, TOUCH_MM
@@ -56,13 +54,6 @@ HEADS = {
     "strong upper lip": lambda: stronger(load_head(), mouthUpperUp=1.5, mouthFunnel=1.3),
     "long chin": lambda: long_chinned(load_head()),
 }
-
-
-@pytest.fixture(autouse=True)
-def usual_opening(monkeypatch):
-    """Lines of these tests count as opened as usual, however much their few sounds open the
-    mouth."""
-    monkeypatch.setattr(mechanics_module, "_SIZES", (1.0, 1.0))
 
 
 @pytest.fixture(scope="module", params=HEADS)
@@ -217,18 +208,6 @@ def test_th_shows_the_tongue_between_the_teeth(mechanics):
     assert out[56] > 0.5 and out[25] < 0
 
 
-def test_doing_it_again_changes_little(mechanics):
-    once, _, one = spoken(mechanics, ALL)
-    _, _, other = spoken(mechanics, ALL, once)
-    # On the way to a sound that must be seen the second time goes on from the first.
-    settled = np.isin(ALL.labiodental + ALL.dental + ALL.sibilant, (0, 1))
-    assert np.abs(one.gap - other.gap)[settled].max() < 0.01
-    assert (
-        np.abs(one.incisors - other.incisors).mean() < 0.15
-        and np.abs(one.rise - other.rise).mean() < 0.1
-    )
-
-
 def test_one_side_of_the_mouth_leads_as_before(mechanics):
     (x, _), *_ = spoken(mechanics, sounds())
     left, right = (
@@ -258,24 +237,6 @@ def test_what_is_measured_on_a_few_points_is_what_all_of_them_say(mechanics):
     assert shape.gap.std() > 1 and shape.incisors.std() > 1
 
 
-def test_points_that_follow_the_jaw_differently_have_no_mean(mechanics):
-    with pytest.raises(ValueError, match="differently"):
-        points = mechanics.articulators.points
-        points.average(np.full((1, len(points.rest)), 1 / len(points.rest)))
-
-
-def test_f_and_s_leave_their_neighbours_alone_sooner_than_th():
-    frames, said, nothing = 50, np.zeros(200, bool), np.zeros(200, bool)
-    said[100:106] = True  # 60 ms from 1 s on
-    s, f, th = (getattr(sounds_of(np.ones(frames), *kinds, nothing), name) for name, kinds in (
-        ("sibilant", (said, nothing, nothing)), ("labiodental", (nothing, said, nothing)),
-        ("dental", (nothing, nothing, said))
-    ))  # fmt: skip
-    assert s.max() == f.max() == th.max() == 1.0 and np.array_equal(s, f)
-    near = np.flatnonzero(th > 0)
-    assert f[near[[0, -1]]].max() == 0.0 and f.sum() < 0.85 * th.sum()
-
-
 def expression(mechanics, **channels):
     """(expression, the columns of the channels), from values at each frame or at all of them."""
     columns = [mechanics.articulators.names.index(name) for name in channels]
@@ -283,30 +244,3 @@ def expression(mechanics, **channels):
     x = np.zeros((len(values), len(mechanics.articulators.names)))
     x[:, columns] = values
     return x, columns
-
-
-def test_a_tongue_is_in_and_corners_are_soft_behind_a_rolled_lip(mechanics):
-    roll = np.repeat([0.0, 0.3, 0.8], 20)
-    x, columns = expression(
-        mechanics, tongueOut=0.9, mouthSmileLeft=0.9, mouthDimpleLeft=0.9, mouthRollLower=roll
-    )
-    made = mechanics.make_room_for_rolled_lip(x)
-    assert np.array_equal(made[:10], x[:10]) and (made[30, columns[:3]] <= 0.9).all()
-    assert made[50, columns] == pytest.approx([0, 0.7, 0.1, 0.8])
-
-
-def test_corners_give_way_to_a_short_roll_over_some_frames(mechanics):
-    x, columns = expression(
-        mechanics, mouthDimpleLeft=0.6, mouthRollLower=0.8 * (np.arange(40) == 20)
-    )
-    corner = mechanics.make_room_for_rolled_lip(x)[:, columns[0]]
-    assert corner[20] == pytest.approx(0.1) and np.abs(np.diff(corner)).max() < 0.3
-    assert corner[0] == corner[-1] == pytest.approx(0.6)
-
-
-@pytest.mark.parametrize("opening, size", [(2.0, 0.6), (5.0, 1.0), (9.0, 1.15)])
-def test_who_hardly_opens_the_mouth_shows_teeth_less(monkeypatch, opening, size):
-    monkeypatch.undo()
-    speech, gap = np.r_[np.zeros(20), np.ones(60)], np.r_[np.zeros(20), np.full(60, opening)]
-    assert mechanics_module._size(gap, speech) == pytest.approx(size)
-    assert mechanics_module._size(gap, np.zeros(80)) == 1.0

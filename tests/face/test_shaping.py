@@ -11,7 +11,6 @@ import pytest
 from spoken import channels, spoken
 from timing import keeps
 
-from thunder_core.errors import BadRequest
 from thunder_core.face import lip_closures, mixing
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips
@@ -91,23 +90,6 @@ def test_closed_lips_stay_closed_whatever_the_shape(performance, shape):
     assert now[:, 9].min() > min(was[:, 9].min(), 0.0) - 0.3  # nor through each other
 
 
-def test_intensity_scales_what_it_says_and_nothing_else(performance):
-    motion, _ = performance
-    brow, smile, blink, jaw = (
-        NAMES.index(n) for n in ("browInnerUp", "mouthSmileLeft", "eyeBlinkLeft", "mouthClose")
-    )
-    half = shape_motion(motion, NAMES, Shape(upper_face=0.5))
-    assert np.abs(half.expression[:, brow] - 0.5 * motion.expression[:, brow]).max() < 1e-9
-    assert np.abs(half.expression[:, smile] - motion.expression[:, smile]).max() < 1e-9
-    assert (
-        np.abs(half.jaw - motion.jaw).max() < 1e-9 and np.abs(half.head - motion.head).max() < 1e-9
-    )
-    none = shape_motion(motion, NAMES, Shape(blinks=0.0, head=0.0))
-    assert not none.expression[:, blink].any() and not none.head.any()
-    assert np.abs(none.eyes - motion.eyes).max() == 0
-    assert shape_motion(motion, NAMES, Shape(blinks=2.0)).expression[:, blink].max() <= 1.0 + 1e-9
-
-
 def test_a_stronger_mouth_opens_further_and_never_breaks(performance):
     motion, _ = performance
     lips = bundled_lips()
@@ -144,25 +126,6 @@ def test_smoothing_smooths_and_has_no_jumps_at_closures(performance):
             np.abs(np.diff(lips.gap(smooth, NAMES)[:, 9])).max()
             < 1.1 * np.abs(np.diff(lips.gap(motion, NAMES)[:, 9])).max()
         )
-
-
-def test_an_emotion_follows_its_strength_over_time(performance):
-    motion, _ = performance
-    brow = NAMES.index("browDownLeft")
-    strength = np.linspace(0, 1, motion.frames)
-    angry = shape_motion(motion, NAMES, Shape(emotion="ANGER"), strength)
-    added = angry.expression[:, brow] - motion.expression[:, brow]
-    free = motion.expression[:, brow] + 0.85 * strength < 1.2  # elsewhere the channel is at its end
-    assert added[0] == 0 and free.sum() > 30 and np.abs(added - 0.85 * strength)[free].max() < 1e-9
-    assert (added[~free] > 0.3).all()
-    assert shape_motion(motion, NAMES, Shape(emotion="ANGER"), np.zeros(motion.frames)) is motion
-
-
-@pytest.mark.parametrize("name", EMOTIONS)
-def test_emotions_move_channels_that_there_are(name):
-    there = set(NAMES) | {"jaw", "head.x"}
-    for channel in EMOTIONS[name]:
-        assert channel in there or {channel + "Left", channel + "Right"} <= there, channel
 
 
 def test_a_minute_is_shaped_in_little_time():
@@ -219,15 +182,6 @@ def test_a_closure_is_taken_away(seed):
         assert np.abs(np.diff(gap)).max() < 1.2 * np.abs(np.diff(vertices_gap(motion)[:, 9])).max()
 
 
-def test_resting_lips_are_not_torn_open():
-    motion, _ = spoken(rest=1.2)
-    with pytest.raises(BadRequest, match="rest together"):
-        lip_closures.part_lips(motion, NAMES, 5)
-    open_, _ = spoken(closed=())
-    with pytest.raises(BadRequest, match="do not close"):
-        lip_closures.part_lips(open_, NAMES, int(np.argmax(vertices_gap(open_)[:, 9])))
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_closures_are_corrected_to_those_that_are_wanted(seed):
     motion, closed = spoken(seed=seed, closed=(0.8, 1.4, 2.2))
@@ -279,28 +233,6 @@ def test_every_part_has_its_say_and_lips_are_the_mouths_alone():
     assert np.abs(gap[shared]).max() < 0.2  # what another take may move does not part the lips
 
 
-def test_parts_of_three_takes_make_a_fourth():
-    takes = [spoken(seed=seed)[0] for seed in range(3)]
-    weights = np.zeros((takes[0].frames, 3, 4))
-    weights[:, 0, 0] = weights[:, 2, 1] = weights[:, 1, 2] = weights[:, 0, 3] = 1
-    changed = mixing.mix(takes, NAMES, weights)
-    for name, take in (
-        ("mouthSmileLeft", 0),
-        ("mouthClose", 0),
-        ("tongueOut", 0),
-        ("eyeBlinkLeft", 1),
-    ):
-        column = NAMES.index(name)
-        assert (changed.expression[:, column] == takes[take].expression[:, column]).all(), name
-    brow = NAMES.index("browInnerUp")
-    assert np.abs(changed.expression[:, brow] - takes[2].expression[:, brow]).max() < 0.02
-    assert (
-        (changed.jaw == takes[0].jaw).all()
-        and (changed.head == takes[0].head).all()
-        and (changed.eyes == takes[1].eyes).all()
-    )
-
-
 def test_a_cut_is_a_cross_fade_of_its_length():
     frames = np.arange(100)
     weights = mixing.take_weights(frames, 0, [(40, 1), (70, 2)], 3, 4)
@@ -312,13 +244,6 @@ def test_a_cut_is_a_cross_fade_of_its_length():
     )
     assert weights[40, 0] == pytest.approx(0.5) and 0 < weights[39, 1] < 0.5
     assert (np.diff(weights[:50, 1]) >= 0).all()
-
-
-def test_fades_of_near_cuts_do_not_overlap():
-    weights = mixing.take_weights(np.arange(60), 0, [(20, 1), (22, 2), (23, 0)], 3, 12)
-    assert np.abs(weights.sum(1) - 1).max() < 1e-12
-    assert weights[21, 1] == 1.0  # between its two fades the middle take is heard whole
-    assert (weights.min(axis=1) == 0).all() and ((weights > 0).sum(axis=1) <= 2).all()
 
 
 def test_of_two_cuts_at_one_frame_the_later_counts():
