@@ -4,7 +4,6 @@
 import importlib
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from research import speed
@@ -63,28 +62,6 @@ def test_a_table_of_the_shipped_sample_is_printed_and_not_kept(
 )
 def test_only_real_data_replaces_a_result_unasked(asked, measured, kept):
     assert results_file(asked, "x.txt", measured) == kept
-
-
-def test_sliders_that_were_asked_to_rise_together_do_not_count_as_crosstalk():
-    """Jaw and eyes rise together by chance, and each does what it is asked to; then eyes move the
-    jaw too."""
-    rng = np.random.default_rng(0)
-    asked, voices = rng.standard_normal((80, 7)), np.repeat(np.arange(10), 8)
-    asked[:, 6] += asked[:, 1]
-    r = bench("direction").by_itself(asked, asked, voices)
-    assert np.allclose(np.diag(r), 1) and np.abs(r - np.eye(7)).max() < 0.01
-    moved = asked.copy()
-    moved[:, 1] += asked[:, 6]
-    assert bench("direction").by_itself(asked, moved, voices)[6, 1] > 0.4
-
-
-def test_a_lip_on_the_middle_of_a_tooth_touches_it():
-    """Teeth have a vertex every three millimetres: distances to these alone would be to nothing
-    that a lip touches."""
-    tooth = np.array([[[0.0, 0, 0], [4, 0, 0], [4, 3, 0], [0, 3, 0]]])
-    filled = bench("articulation")._filled(tooth)
-    assert np.linalg.norm(filled - [2.1, 1.4, 0.2], axis=1).min() < 0.3
-    assert np.ptp(filled, axis=0).tolist() == [4, 3, 0], "it goes to the edges, and no further"
 
 
 def test_the_table_says_what_was_not_measured_and_what_misses_its_bar():

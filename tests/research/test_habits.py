@@ -184,13 +184,3 @@ def test_an_idle_face_lives():
             0
         ).max() > np.radians(0.4)
         assert opening_mm(motion, HEAD).max() < 0.05
-
-
-def test_movements_are_shared_that_most_performances_make_at_one_moment():
-    together = [np.array([20, 60]), np.array([22, 90]), np.array([18]), np.array([21, 130])]
-    value = measures.shared(together, 200)
-    assert (value.hits, value.expected) == (4, 7), "around frame 20"
-    apart = measures.shared([np.array([20]), np.array([60]), np.array([90]), np.zeros(0, int)], 200)
-    assert (apart.hits, apart.expected) == (0, 3) and np.isnan(
-        measures.shared([np.zeros(0, int)] * 2, 200).ratio
-    )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from research.faces.lip_clips import closes, compared, figures, fit_bar, follows, LipClip, shuts
-from research.lips import alike, fast, shut_where, shut_wrongly
+from research.lips import shut_where, shut_wrongly
 
 
 def made_clip(name="en", seconds=4, seed=0, bilabials=(), **other):
@@ -98,12 +98,3 @@ def test_what_takes_shut_is_counted_where_real_lips_shut_and_where_they_do_not()
     gaps[1, 60:64] = 0.3
     real[11] = 0.0
     assert shut_wrongly(gaps[1], real) == 1 and shut_wrongly(gaps[0], real) == 0
-
-
-def test_fast_lips_are_counted_a_minute_and_takes_that_are_alike_correlate():
-    still, peak = np.zeros(750), np.zeros(750)
-    peak[100] = 7
-    assert fast([still, peak]) == (2.0, 1.0)
-    wave = np.sin(np.arange(100) / 3)
-    r, amplitude = alike(np.array([wave, 2 * wave]))
-    assert r == pytest.approx(1) and amplitude > 0.3

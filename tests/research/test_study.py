@@ -3,15 +3,12 @@
 browser, the count is right."""
 
 import json
-import shutil
 import socket
-import subprocess
 import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
 
-import browser
 import pytest
 
 from research.__main__ import main
@@ -292,108 +289,7 @@ def test_a_request_that_is_not_finished_is_not_waited_for(address, monkeypatch):
     assert said(address, half, 5.0) == b""
 
 
-def test_a_part_of_a_film_can_be_asked_for(study, address):
-    film = next(iter(server.Study(study).films))
-    status, headers, body = get(f"{address}/films/{film}.mp4", Range="bytes=10-19")
-    assert (status, headers["Content-Range"], body) == (
-        206,
-        "bytes 10-19/256",
-        bytes(range(10, 20)),
-    )
-    assert get(f"{address}/films/{film}.mp4", Range="bytes=250-")[2] == bytes(range(250, 256))
-    assert get(f"{address}/films/{film}.mp4", Range="bytes=-4")[2] == bytes(range(252, 256))
-    assert (
-        len(get(f"{address}/films/{film}.mp4")[2])
-        == len(get(f"{address}/films/{film}.mp4", Range="bytes=-")[2])
-        == 256
-    )
-    with pytest.raises(urllib.error.HTTPError, match="416"):
-        get(f"{address}/films/{film}.mp4", Range="bytes=300-400")
-
-
 # ---- the page in a browser
-
-
-@pytest.mark.skipif(not browser.path(), reason="no Chromium is installed")
-@pytest.mark.skipif(
-    not shutil.which("ffmpeg"), reason="no ffmpeg is installed, which makes the films"
-)
-def test_in_a_browser_a_rater_votes_stops_and_goes_on(study, address, tmp_path):
-    film = tmp_path / "film.mp4"
-    source = [
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc=duration=0.4:size=64x64:rate=25",
-        "-f",
-        "lavfi",
-        "-i",
-        "sine=duration=0.4",
-    ]
-    subprocess.run(["ffmpeg", "-v", "error", *source, "-pix_fmt", "yuv420p", film], check=True)
-    for path in (study / "public").glob("*.mp4"):
-        shutil.copy(film, path)
-    with browser.Browser(tmp_path / "profile") as page:
-        page.open(f"{address}/")
-        page.wait("!document.getElementById('start').hidden")
-        page.run(
-            "document.getElementById('rater').value = 'ada'; document.querySelector('#start "
-            "button').click()"
-        )
-        page.wait("!document.getElementById('pair').hidden")
-        assert page.run("document.querySelectorAll('fieldset').length") == len(pairs.QUESTIONS)
-        choose = (
-            "[...document.querySelectorAll('input[value=\"2\"]')].forEach(input => input.click())"
-        )
-        page.run(choose)
-        assert page.run("document.getElementById('next').disabled"), "both films must be seen first"
-        for side in ("left", "right"):
-            page.run(f"document.getElementById('{side}').play()")
-            page.wait(f"document.getElementById('{side}').ended")
-        page.wait("!document.getElementById('next').disabled")
-        page.run("document.getElementById('next').click()")
-        page.wait("document.getElementById('progress').textContent.startsWith('Pair 2 of 4')")
-        assert [vote["answers"] for vote in server.read_votes(study / "votes" / "ada.jsonl")] == [
-            answers(2)
-        ]
-        assert page.run("document.querySelectorAll('input:checked').length") == 0, (
-            "the next pair begins without answers"
-        )
-        # Where a vote cannot be saved the page says so and stays.
-        (study / "votes" / "ada.jsonl").rename(study / "kept")
-        (study / "votes" / "ada.jsonl").mkdir()
-        page.run("document.getElementById('next').click()")
-        page.wait("document.getElementById('message').textContent.includes('could not be saved')")
-        assert page.run("document.getElementById('progress').textContent").startswith("Pair 1")
-        (study / "votes" / "ada.jsonl").rmdir()
-        (study / "kept").rename(study / "votes" / "ada.jsonl")
-        page.run("document.getElementById('next').click()")
-        for number in (2, 3, 4):
-            page.wait(
-                f"document.getElementById('progress').textContent.startsWith('Pair {number} of 4')"
-            )
-            for side in ("left", "right"):
-                page.run(f"document.getElementById('{side}').play()")
-                page.wait(f"document.getElementById('{side}').ended")
-            page.run(choose.replace("2", "-1"))
-            page.run("document.getElementById('next').click()")
-        page.wait("!document.getElementById('end').hidden")
-        outside = [url for url in page.requests if not url.startswith((address, "about:", "data:"))]
-        assert not outside, "the page asks for nothing from outside"
-        assert not [
-            problem
-            for problem in page.problems
-            if "500" not in problem and "favicon" not in problem
-        ]
-    given = {
-        vote["pair"]: vote["answers"] for vote in server.read_votes(study / "votes" / "ada.jsonl")
-    }
-    assert len(given) == 4 and sorted(value["lip-sync"] for value in given.values()) == [
-        -1,
-        -1,
-        -1,
-        2,
-    ]
 
 
 # ---- the count

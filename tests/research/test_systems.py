@@ -16,30 +16,13 @@ from made_motions import FEATURES, made_motions
 from research.__main__ import main
 from research.train import paper
 from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
-from research.train.systems import (
-    before,
-    build_learner,
-    LabelledBatches,
-    Labels,
-    LEARNERS,
-    REFERENCE,
-)
+from research.train.systems import before, build_learner, Labels, LEARNERS, REFERENCE
 from thunder_core.engine.weights import SHIPPED
-from thunder_core.errors import BadRequest, BadWeights
 from thunder_core.face.head import load_head
 from thunder_core.networks.denoiser import alibi_slopes
-from thunder_core.networks.m2s import MeshToSpeech
 from thunder_core.networks.systems import load_system, regressors
-from thunder_core.networks.systems.denoisers import (
-    ClipImages,
-    ConditionedConfig,
-    ConditionedDenoiser,
-    LABELS,
-    TokenCrossAttention,
-)
+from thunder_core.networks.systems.denoisers import TokenCrossAttention
 from thunder_core.networks.systems.regressors import causal_bias, FlameFormer, FlameFormerConfig
-from thunder_core.systems import available, SYSTEMS
-from thunder_core.train.denoiser import FRAMES
 
 # ---- masks, codes and attention
 
@@ -112,49 +95,7 @@ def test_running_free_frame_by_frame_is_what_all_frames_at_once_give(monkeypatch
 # ---- DiffPoseTalk and Media2Face
 
 
-def conditioned() -> ConditionedDenoiser:
-    torch.manual_seed(2)
-    return ConditionedDenoiser(
-        ConditionedConfig(
-            motion=6, audio=5, condition=4, width=32, layers=2, heads=4, feedforward=64
-        )
-    ).eval()
-
-
-def test_free_rows_are_told_nothing_and_the_others_their_own():
-    model, x, step, audio = (
-        conditioned(),
-        torch.randn(2, 9, 6),
-        torch.tensor([10, 700]),
-        torch.randn(2, 9, 5),
-    )
-    model.no_condition.data.normal_()
-    told = torch.randn(2, 1, 4)
-    y = model(x, step, audio, style=told, free=torch.tensor([True, False]))
-    assert torch.allclose(y[0], model(x, step, audio)[0], atol=1e-6)
-    assert torch.allclose(y[1], model(x, step, audio, style=told)[1], atol=1e-6)
-    assert (y[1] - model(x, step, audio)[1]).abs().max() > 1e-4
-    hide = torch.ones(2, dtype=torch.bool)
-    assert torch.equal(
-        model(x, step, audio, hide, told), model(x, step, torch.randn(2, 9, 5), hide, told)
-    )
-
-
 # ---- names
-
-
-def test_systems_are_there_where_their_weights_are(tmp_path):
-    assert [s.name for s in available(tmp_path)] == ["thunder", "teacher"]
-    (tmp_path / "systems").mkdir()
-    for ending in (".json", ".safetensors"):
-        (tmp_path / "systems" / f"flameformer{ending}").touch()
-    (tmp_path / "systems" / "media2face.json").touch()
-    assert [s.name for s in available(tmp_path)] == ["thunder", "flameformer", "teacher"]
-    with pytest.raises(BadRequest, match="no system “faceformer”"):
-        load_system("faceformer", tmp_path)
-    with pytest.raises(BadWeights):
-        load_system("flameselftalk", tmp_path)
-    assert {s.name for s in SYSTEMS.values() if s.trained} == set(LEARNERS)
 
 
 # ---- training
@@ -248,72 +189,6 @@ def test_the_command_trains_what_it_is_asked_for_and_the_loss_of_mesh_to_speech_
     assert capsys.readouterr().out.count("was done") >= 2
 
 
-def test_masked_the_loss_of_mesh_to_speech_asks_nothing_of_rows_whose_sound_is_hidden(
-    motions, monkeypatch
-):
-    """A row that has its sound weighs the same with the mask as without; one that has not weighs
-    nothing."""
-    learner = build_learner("thunder", motions, Labels.of(motions), load_head()).eval()
-    batches = LabelledBatches(Labels.of(motions), motions.of("train", FRAMES), 3)
-    item, m2s = batches(np.random.default_rng(0)), MeshToSpeech.load(SHIPPED)
-    item["crop"][:, 2] = 0  # what the encoder hears: L_m2s counts no other
-    truth = learner.network.standardise(item["motion"])
-
-    def asked(masked, hidden):
-        """Gradient of L_m2s alone with respect to the estimate [B, T, C], of rows of which `hidden`
-        have no sound."""
-        loss = learner.loss(load_head(), batches, m2s, 0.5, "cpu", masked)
-        seen = {}
-        compare = loss.compare
-
-        def spy(network, x0, *rest, **options):
-            x0 = (truth + 0.3).requires_grad_()
-            parts = compare(network, x0, *rest, **options)
-            [seen["of"]] = torch.autograd.grad(
-                parts["total"] - parts["rec"] - 0.5 * parts["vel"], x0
-            )
-            return parts
-
-        monkeypatch.setattr(loss, "compare", spy)
-        # the first that the loss draws says whose sound is hidden
-        draws = iter([np.where(hidden, 0.0, 1.0)])
-        rng = np.random.default_rng(0)
-        loss(
-            learner,
-            item,
-            SimpleNamespace(integers=rng.integers, random=lambda n: next(draws, np.ones(n))),
-        )
-        return seen["of"]
-
-    everywhere = asked(False, [False, True, False])
-    part = asked(True, [False, True, False])
-    assert everywhere[1].abs().max() > 0 and part[1].abs().max() == 0
-    assert torch.allclose(
-        part[[0, 2]], everywhere[[0, 2]], atol=1e-6 * float(everywhere.abs().max())
-    )
-    assert asked(True, [True] * 3).abs().max() == 0 and torch.equal(
-        asked(True, [False] * 3), everywhere
-    )
-
-
-def test_a_row_that_cannot_be_trained_is_refused_before_its_base_is_trained(motions, tmp_path):
-    """Where it was named; of all that “thunder+*” stands for the others are trained, and no base
-    that only it needs."""
-    bare = chain(motions, tmp_path / "runs", Budget(1, 1, 2), tmp_path)
-    with pytest.raises(
-        SystemExit, match="thunder[+]face2s cannot be trained: face2s is not trained .python -m"
-    ):
-        train_chain(
-            bare, chosen(["thunder+face2s", "flameformer"]), ["thunder+face2s", "flameformer"]
-        )
-    lines = train_chain(bare, chosen(["thunder+f*"]), ["thunder+f*"])
-    assert [line.split(":")[0] for line in lines] == [
-        "thunder+face2s",
-        "thunder+face2s-masked",
-    ] and "left out" in lines[0]
-    assert not (tmp_path / "runs").exists()
-
-
 def test_a_chain_that_was_stopped_goes_on_and_ends_as_one_that_was_not(
     motions, tmp_path, monkeypatch
 ):
@@ -353,46 +228,3 @@ def test_a_chain_that_was_stopped_goes_on_and_ends_as_one_that_was_not(
 class _Often(Budget):
     def schedule(self, stage, seed):
         return replace(super().schedule(stage, seed), checkpoint_every=1)
-
-
-def test_a_local_clip_network_sees_the_pictures_and_is_not_saved(motions, tmp_path):
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
-
-    torch.manual_seed(0)
-    sizes = dict(
-        hidden_size=32,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        image_size=32,
-        patch_size=8,
-    )
-    CLIPVisionModelWithProjection(CLIPVisionConfig(projection_dim=12, **sizes)).save_pretrained(
-        tmp_path / "clip"
-    )
-    clip = ClipImages(tmp_path / "clip")
-    seen = clip(torch.rand(2, 96, 96))
-    assert seen.shape == (2, 12) and torch.allclose(seen.norm(dim=1), torch.ones(2), atol=1e-5)
-    with pytest.raises(BadRequest, match="holds no CLIP"):
-        ClipImages(tmp_path)
-
-    chain = Chain(
-        motions,
-        load_head(),
-        SHIPPED,
-        tmp_path,
-        Budget(steps=1, together=1, batch=2),
-        seed=1,
-        clip=clip,
-    )
-    train_chain(chain, [s for s in chosen(["media2face"]) if not s.space])
-    network = load_system("media2face", folder_of(tmp_path, 1, "media2face"), paper.NETWORK)
-    assert network.config.clip == 12 and not any("vision" in name for name in network.state_dict())
-    with pytest.raises(BadRequest, match="through a CLIP"):
-        network.condition_of(torch.rand(1, 96, 96))
-    network.look_through(clip)
-    one, other = (network.condition_of(torch.full((1, 96, 96), grey)) for grey in (0.2, 0.8))
-    assert one.shape == (1, 1, len(LABELS)) and not torch.allclose(one, other)
-    clip.network.config.projection_dim = 13
-    with pytest.raises(BadRequest, match="13 numbers"):
-        network.look_through(clip)
