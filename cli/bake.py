@@ -350,11 +350,11 @@ def bake(
     engine = jobs.run_through(
         "Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell
     )
-    if engine["weights_origin"] == "changed":  # the user's own weights
+    if engine["weights_origin"] == "changed":  # the user's weights
         warnings += warn(chosen.command, engine["weights_note"])
     seed = first_seed(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
 
-    def noticed(step: jobs.Step) -> None:
+    def report_step(step: jobs.Step) -> None:
         is_settled = bool(words) and step.note == generation.say_unclear(voice.name)
         # without a sound nobody is meant to speak
         if step.note and not chosen.seconds and not is_settled:
@@ -364,7 +364,7 @@ def bake(
     performances = jobs.run_through(
         "Baking",
         generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling),
-        noticed,
+        report_step,
     )
     corrected: dict[int, Corrections] = {}
     if words and take_list.speaks(scene.thunder.takes[0]):
@@ -660,7 +660,7 @@ def choose_voice(scene, sound: str | None, name: str | None, start: float | None
 
 
 def choose_head(scene, name: str | None, speaks: str | None = None):
-    """The rig to animate: the named object's, the speaker of a strip, the scene's own head, or a
+    """The rig to animate: the named object's, the speaker of a strip, the scene's head, or a
     new one if there is none.
 
     Raises BadHead, also for a strip without a speaker in a scene of several heads: its takes would

@@ -36,7 +36,7 @@ from ..thunder_core.batch.settings import (
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
 from . import bake, baker, check, checks, collect, directing
-from .script import own_arguments, quiet, run, say, takes_in_words
+from .script import quiet, run, say, script_arguments, takes_in_words
 
 SOME_FAILED = 3  # exit code
 PACE = 10.0  # interval of reports, s
@@ -46,9 +46,9 @@ FAILED_BEFORE = "failed in the last run"
 def main() -> None:
     """The command line of `bake.py`: one bake, many, a process that bakes for either of these, or a
     check; exits with its code."""
-    if own_arguments() == ["--baker"]:
+    if script_arguments() == ["--baker"]:
         run("bake.py", lambda _: None, baker.serve)
-    elif own_arguments()[:1] == ["check"]:
+    elif script_arguments()[:1] == ["check"]:
         run("bake.py check", lambda words: check.options(words[1:]), check.check)
     else:
         run("bake.py", bake.options, start)
@@ -133,11 +133,11 @@ def read_jobs(chosen: argparse.Namespace) -> Jobs:
         listed = job_file.read_file(
             path,
             defaults,
-            lambda jobs: checks.mistakes(map(with_own_style, jobs), defaults, chosen.allow_newer),
+            lambda jobs: checks.mistakes(map(with_preset_file, jobs), defaults, chosen.allow_newer),
         )
     else:
         listed = of_scene(path, defaults, chosen.allow_newer)
-    return replace(listed, jobs=tuple(map(with_own_style, listed.jobs)))
+    return replace(listed, jobs=tuple(map(with_preset_file, listed.jobs)))
 
 
 def is_job_file(path: str) -> bool:
@@ -145,10 +145,10 @@ def is_job_file(path: str) -> bool:
     return not os.path.isdir(path) and not path.lower().endswith(".blend")
 
 
-def with_own_style(job: Job) -> Job:
+def with_preset_file(job: Job) -> Job:
     """The job with a user's preset given by its file instead of its name, which other machines do
     not know."""
-    path = directing.file_of_own(job.settings)
+    path = directing.user_preset_file(job.settings)
     return job if path is None else replace(job, settings={**job.settings, "style": path})
 
 
@@ -212,7 +212,7 @@ def command_like(blender: str, arguments: list[str], opened: str) -> list[str]:
     """The command that starts another Blender with the same arguments, up to those of bake.py,
     without opening a file.
 
-    arguments: of the process.  opened: the file that is open, "" for none: each job opens its own.
+    arguments: of the process.  opened: the file that is open, "" for none: each job opens one.
     """
     options_before = (
         arguments[1 : arguments.index("--")]
@@ -251,7 +251,7 @@ class Run:
         self.warned: Counter[str] = Counter()  # beginning of a warning → jobs that have it
         self.progress = RunProgress(0, say, sys.stdout)
         self.reported = time.monotonic()
-        # file of the run's own → the reason why it could not be written
+        # file of the run → the reason why it could not be written
         self.unwritten: dict[str, str] = {}
 
     def _check(self, names: list[str]) -> None:
@@ -262,7 +262,7 @@ class Run:
         bake.say_repaired(written)
 
     def _record(self, name: str, write: Callable[[], files.Transaction | None]) -> None:
-        """Write a file of the run's own. Where that fails the jobs go on: it is said once, and the
+        """Write a file of the run. Where that fails the jobs go on: it is said once, and the
         run does not end with 0."""
         try:
             if (written := write()) is not None:
@@ -367,15 +367,15 @@ class Run:
         if event["event"] == "progress":
             self.progress.update(name, event["fraction"], event["message"], event.get("node", ""))
         elif event["event"] == "failed":
-            self._failed(name, event)
+            self._note_failure(name, event)
         else:
-            self._baked(name, event)
+            self._note_success(name, event)
         if event.get("node"):
             self.notes[name]["node"] = event["node"]
         if now - self.reported >= PACE:
             self.write_report()
 
-    def _failed(self, name: str, event: Mapping) -> None:
+    def _note_failure(self, name: str, event: Mapping) -> None:
         self.states[name] = report.FAILED
         sentence = self._with_keys(name, event["sentence"])
         self.notes[name]["sentence"] = sentence
@@ -391,7 +391,7 @@ class Run:
     def _forget_failure(self, name: str) -> None:
         self._record(name + manifest.FAILED, lambda: manifest.forget_failure(self.out, name))
 
-    def _baked(self, name: str, event: Mapping) -> None:
+    def _note_success(self, name: str, event: Mapping) -> None:
         self.states[name] = report.BAKED
         self._forget_failure(name)
         takes = event["report"]["takes"]

@@ -52,7 +52,7 @@ def mistakes(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool
                 or ": name another"
             )
         wrong.append(
-            Mistake(f"file of {problem.key}", f"{_named(names)}: {problem.sentence}{hint}")
+            Mistake(f"file of {problem.key}", f"{_list_jobs(names)}: {problem.sentence}{hint}")
         )
     return wrong
 
@@ -113,7 +113,7 @@ def not_replaceable(task: Task) -> str:
 
 
 def _problems(job: Job, given: Mapping[str, object], allow_newer: bool) -> Iterator[_Problem]:
-    """The mistakes in what a job names. What needs a setting whose own value is wrong is left
+    """The mistakes in what a job names. What needs a setting whose value is wrong is left
     out."""
     settings = job.settings
 
@@ -221,7 +221,7 @@ def _unknown(name: str, what: str, path: str, names: list[str]) -> str:
 
 @functools.cache
 def sound_strips(path: str) -> list[str] | None:
-    """The names of the sound strips in a file's own scenes, read without opening it; None if they
+    """The names of the sound strips in a file's scenes, read without opening it; None if they
     cannot be read."""
     before = set(bpy.data.libraries)
     try:
@@ -266,7 +266,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f": {near}" if near else ""
 
 
-def _named(names: list[str]) -> str:
+def _list_jobs(names: list[str]) -> str:
     """The jobs as the beginning of a sentence."""
     return f"Job{'s' if len(names) > 1 else ''} {list_names(names)}"
 

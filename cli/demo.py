@@ -46,7 +46,7 @@ FILM_PIXELS = 480  # a frame of the film takes 0.2 s on two cores without a grap
 # height of the film of all takes; a frame of eight takes up to a second
 TAKES_PIXELS, SMALL_PIXELS = 900, 640
 
-_OPTIONS: dict[str, dict[str, Any]] = {  # those that a bake has, and its own
+_OPTIONS: dict[str, dict[str, Any]] = {  # those that a bake has, and more
     "audio": {"type": file_path, "default": str(shipped.SAMPLE), "help": "the voice, a sound file"},
     "out": {
         "type": file_path,

@@ -90,7 +90,7 @@ def named_styles(values: Mapping[str, object]) -> dict[str, str]:
     )
 
 
-def file_of_own(values: Mapping[str, object]) -> str | None:
+def user_preset_file(values: Mapping[str, object]) -> str | None:
     """The file of the preset that the settings of a job name, where it is one that the user
     saved."""
     presets = all_presets()

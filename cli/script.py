@@ -116,8 +116,8 @@ def setting(read: Callable[[str], Any]):
     return option
 
 
-def own_arguments() -> list[str]:
-    """A script's own arguments: those after `--` when Blender runs it, all of them otherwise."""
+def script_arguments() -> list[str]:
+    """A script's arguments: those after `--` when Blender runs it, all of them otherwise."""
     return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
 
 
@@ -186,7 +186,7 @@ def run(name: str, options, action) -> None:
 
 @contextlib.contextmanager
 def interruptible():
-    """Let Ctrl-C and SIGTERM stop the block, also in Blender, which has its own handler; a closed
+    """Let Ctrl-C and SIGTERM stop the block, also in Blender, which has another handler; a closed
     terminal does not stop it.
 
     A second signal does not interrupt the clean-up, and none what comes after the block.
@@ -201,7 +201,7 @@ def interruptible():
             stopped = time.monotonic()
             raise KeyboardInterrupt(number)
 
-    def dropped(kind, error, trace):
+    def retry_stop(kind, error, trace):
         nonlocal stopped
         if not issubclass(kind, KeyboardInterrupt):
             sys.__excepthook__(kind, error, trace)
@@ -211,7 +211,7 @@ def interruptible():
         again.daemon = True
         again.start()
 
-    sys.excepthook = dropped
+    sys.excepthook = retry_stop
     _on_signals(stop)
     if hasattr(signal, "SIGHUP"):  # not on Windows
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -230,15 +230,15 @@ def _on_signals(handler) -> None:
 
 
 def exit_code(name: str, options, action, arguments: list[str] | None = None) -> int:
-    """Run `action(options)` as a command with these arguments, else its own. Returns 0, or another
-    code after one sentence on stderr.
+    """Run `action(options)` as a command with these arguments, else the script's. Returns 0, or
+    another code after one sentence on stderr.
 
     Where the action returns a number, that is the code."""
     for stream in (each for each in (sys.stdout, sys.stderr) if hasattr(each, "reconfigure")):
         # do not fail on a terminal that cannot show “ or ä
         stream.reconfigure(errors="backslashreplace")
     try:
-        chosen = options(own_arguments() if arguments is None else arguments)
+        chosen = options(script_arguments() if arguments is None else arguments)
     except SystemExit as end:  # argparse has printed the error
         return end.code
     package = sys.modules[PACKAGE]

@@ -209,12 +209,12 @@ class THUNDER_OT_import_capture(SlicedWork, bpy.types.Operator):
         if not self.filepath:
             return ChoosesFile.invoke(self, context, event)
         choose_head_under(context, event)
-        return self._refused() or super().invoke(context, event)
+        return self._refuse_if_busy() or super().invoke(context, event)
 
     def execute(self, context):
-        return self._refused() or super().execute(context)
+        return self._refuse_if_busy() or super().execute(context)
 
-    def _refused(self):
+    def _refuse_if_busy(self):
         """The result of the operator while other work is under way, which it reports; None
         otherwise."""
         if sentence := why_busy():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commit a take to the animator's own animation, or one take of every line of the dialogue."""
+"""Commit a take to the animator's animation, or one take of every line of the dialogue."""
 
 import bpy
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Install, repair and remove the engine's own environment, cancel an installation, check the
+"""Install, repair and remove the engine's environment, cancel an installation, check the
 engine."""
 
 import os

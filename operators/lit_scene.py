@@ -35,7 +35,7 @@ class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
         self.all_heads = (
             len(head.in_scene(context.scene)) > 1 and context.scene.thunder.head is None
         )
-        if stage.find(context.scene) is None and {"CAMERA", "LIGHT"} & stage.own_kinds(
+        if stage.find(context.scene) is None and {"CAMERA", "LIGHT"} & stage.scene_types(
             context.scene
         ):
             self.instead = True
@@ -79,7 +79,7 @@ class THUNDER_OT_remove_stage(InstantWork, bpy.types.Operator):
             else None
         )
         if view is not None and view.view_perspective == "CAMERA":
-            view.view_perspective = "PERSP"  # the scene's own camera may show something else
+            view.view_perspective = "PERSP"  # the scene's camera may show something else
         stage.remove(context.scene)
 
 

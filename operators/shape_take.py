@@ -87,7 +87,7 @@ class THUNDER_OT_still_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
 
 
 def _update() -> float | None:
-    """Write the shown take: a timer's own changes would be no undo step, an operator's are one."""
+    """Write the shown take: a timer's changes would be no undo step, an operator's are one."""
     manager = bpy.context.window_manager
     window = manager.windows[0] if manager is not None and manager.windows else None
     if window is None:

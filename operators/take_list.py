@@ -50,10 +50,12 @@ class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
     def act(self, context):
         settings = context.scene.thunder
         take_list.show(
-            settings, self._stepped(context) if self.step else self.index, settings.play_shown
+            settings,
+            self._index_after_step(context) if self.step else self.index,
+            settings.play_shown,
         )
 
-    def _stepped(self, context) -> int:
+    def _index_after_step(self, context) -> int:
         """Index of the take `step` rows further in the list as drawn; from none to its first or
         last."""
         settings = context.scene.thunder

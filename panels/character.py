@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In the data of an object: the mapping of the animator's own character, a bundled head's switches,
+"""In the data of an object: the mapping of the animator's character, a bundled head's switches,
 identity of a FLAME head."""
 
 import re
@@ -123,11 +123,11 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
     @classmethod
     def poll(cls, context):
         chosen = _chosen(context)
-        return chosen is not None and _may_be_character(chosen) and not head.is_own(chosen)
+        return chosen is not None and _may_be_character(chosen) and not head.is_thunder_head(chosen)
 
     def draw(self, context):
         layout, scene = self.layout, context.scene
-        instance = library_override.linked_in(scene)
+        instance = library_override.linked_instance(scene)
         if instance is not None and (scene.thunder.head or context.object) == instance:
             offer_editable(layout, context, f"“{instance.name}”")
             return

@@ -7,7 +7,7 @@ import bpy
 from ..scene.heads import head
 from ..scene.host import compat
 from ..scene.takes import dialogue, turns
-from ..scene.takes.commit.committing import committed_to
+from ..scene.takes.commit.committing import committed_lines
 from ..scene.voice import strip
 from .tab import big_button, tune
 
@@ -17,9 +17,9 @@ _heads: list[str] = []
 _committed: dict[str, set[str]] = {}
 
 
-def _committed_to(speaker) -> set[str]:
+def _committed_lines(speaker) -> set[str]:
     if speaker.name not in _committed:
-        _committed[speaker.name] = committed_to(speaker)
+        _committed[speaker.name] = committed_lines(speaker)
     return _committed[speaker.name]
 
 
@@ -41,7 +41,7 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
         speaker = None if silent else speaker
         if silent:
             mark = "MUTE_IPO_ON"
-        elif speaker is not None and item.name in _committed_to(speaker):
+        elif speaker is not None and item.name in _committed_lines(speaker):
             mark = "CHECKMARK"
         elif speaker is not None and dialogue.has_takes(scene, item.name, speaker):
             mark = "ACTION"

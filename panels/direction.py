@@ -116,7 +116,7 @@ class THUNDER_PT_fine_direction(Popover, bpy.types.Panel):
 
 def _changed_labels(direction) -> str:
     """The less usual sliders that are not as usual, "" for none."""
-    changed = sliders.changed_fine(direction)
+    changed = sliders.changed_fine_labels(direction)
     return ", ".join(changed[:MOST_WORDS]) + "…" * (len(changed) > MOST_WORDS)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Thunder in Blender's own places: in the menu Add, the asset shelf and browser, the file browser;
+"""Thunder in Blender's editors: in the menu Add, the asset shelf and browser, the file browser;
 and a pie of what is done most."""
 
 import bpy

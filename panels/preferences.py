@@ -129,13 +129,13 @@ _ICONS = {
 def _draw_engine(layout, context, preferences) -> None:
     box = layout.box()
     if install.installing.running is not None:
-        _installing(box, install.installing.running)
+        _draw_installation(box, install.installing.running)
     elif preferences.engine_python or os.environ.get("THUNDER_PYTHON"):
-        _other_python(box, preferences)
+        _draw_other_python(box, preferences)
     else:
-        _own(box, context, preferences)
+        _draw_environment(box, context, preferences)
     if install.installing.running is None:
-        _running(box)
+        _draw_running_engine(box)
     row = box.row()
     row.operator("wm.url_open", text="Guides", icon="URL").url = manual.guides() + manual.address(
         "scenes#the-engine"
@@ -143,39 +143,39 @@ def _draw_engine(layout, context, preferences) -> None:
     row.operator("thunder.report_problem", icon="HELP")
 
 
-def _installing(box, running) -> None:
+def _draw_installation(box, running) -> None:
     box.label(text="Installing Engine", icon="IMPORT")
     row = tune(box.row(align=True), scale_y=1.5)
     row.progress(
         factor=running.fraction, text=", ".join(filter(None, (running.message, running.time_left)))
     )
     row.operator("thunder.stop_installation", text="", icon="X")
-    _fine_print(
+    _draw_fine_print(
         box, "You can keep working and close this window", "Downloads are kept if you cancel"
     )
 
 
-def _own(box, context, preferences) -> None:
+def _draw_environment(box, context, preferences) -> None:
     """The environment that this add-on makes."""
     state = install.state()
     if connection.is_packaged():
-        _packaged(box, context, state)
+        _draw_packaged_engine(box, context, state)
         return
     python, _ = connection.current_python()
     if state.kind == "ABSENT" and python:  # next to the add-on's folder, as in a checkout
         box.label(text="Engine found", icon="CHECKMARK")
-        _fine_print(box, python)
+        _draw_fine_print(box, python)
         return
-    box.label(text=state.text + _versions(state.versions), icon=_ICONS[state.kind])
+    box.label(text=state.text + _draw_versions(state.versions), icon=_ICONS[state.kind])
     if install.installing.error:
-        _sentence(box, install.installing.error, context)
+        _draw_sentence(box, install.installing.error, context)
     offline = not install.may_download() and not preferences.wheels
     if state.kind != "READY":
         tune(box.column(), scale_y=1.5).operator(
             "thunder.install_engine", text=install_engine.LABELS[state.kind], icon="IMPORT"
         )
         if offline:
-            _sentence(
+            _draw_sentence(
                 box,
                 f"Online access is disabled. {install.how_to_go_online()}, or choose a folder of "
                 f"wheels",
@@ -190,7 +190,7 @@ def _own(box, context, preferences) -> None:
             needs = ("" if preferences.wheels else f"{install.download(card)}, ") + install.size(
                 card
             )
-            _fine_print(
+            _draw_fine_print(
                 box, needs[0].upper() + needs[1:], "Blender and other add-ons are not changed"
             )
     if state.kind != "ABSENT":
@@ -199,18 +199,18 @@ def _own(box, context, preferences) -> None:
             row.operator("thunder.install_engine", text="Repair", icon="TOOL_SETTINGS")
         row.operator("thunder.remove_engine", text="Remove", icon="TRASH")
     if state.kind == "READY":
-        _extras(box, preferences)
+        _draw_extras(box, preferences)
     if state.kind != "READY" or preferences.wheels:
         box.prop(preferences, "wheels")
 
 
-def _packaged(box, context, state) -> None:
+def _draw_packaged_engine(box, context, state) -> None:
     """The engine that came with the package; an environment that an earlier version installed can
     be removed."""
     box.label(text="The engine is included", icon="CHECKMARK")
-    _fine_print(box, "Nothing needs to be installed")
+    _draw_fine_print(box, "Nothing needs to be installed")
     if install.installing.error:
-        _sentence(box, install.installing.error, context)
+        _draw_sentence(box, install.installing.error, context)
     box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
     if state.kind != "ABSENT":
         row = box.row()
@@ -218,14 +218,14 @@ def _packaged(box, context, state) -> None:
         row.operator("thunder.remove_engine", text="Remove", icon="TRASH")
 
 
-def _extras(box, preferences) -> None:
+def _draw_extras(box, preferences) -> None:
     """Packages that are installed by choice: for graphics cards and, beside torch, for FLAME files
     and for weights of one's own."""
     if not install.has("torch"):
         box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
         return
     if install.has("smplx"):
-        _fine_print(
+        _draw_fine_print(
             box,
             f"FLAME extra: smplx {install.state().versions['smplx']}, for non-commercial research "
             f"only",
@@ -236,18 +236,18 @@ def _extras(box, preferences) -> None:
         box.operator("thunder.install_waveform_extra", icon="IMPORT")
 
 
-def _other_python(box, preferences) -> None:
+def _draw_other_python(box, preferences) -> None:
     python, problem = connection.current_python()
     box.label(
         text=problem or "Using a custom Python environment",
         icon="ERROR" if problem else "CHECKMARK",
     )
     if python:
-        _fine_print(box, python)
+        _draw_fine_print(box, python)
 
 
-def _running(box) -> None:
-    """The running engine's own description, if it was requested."""
+def _draw_running_engine(box) -> None:
+    """The running engine's description, if it was requested."""
     info = connection.running_engine()
     if info is not None:
         device = "processor" if info["device"] == "cpu" else f"graphics card ({info['device']})"
@@ -283,18 +283,18 @@ def _running(box) -> None:
         )
 
 
-def _versions(versions: dict) -> str:
+def _draw_versions(versions: dict) -> str:
     shown = (("Python", "python"), ("ONNX Runtime", "onnxruntime"), ("torch", "torch"))
     return "".join(f" · {title} {versions[name]}" for title, name in shown if versions.get(name))
 
 
-def _fine_print(layout, *lines: str) -> None:
+def _draw_fine_print(layout, *lines: str) -> None:
     column = tune(layout.column(align=True), active=False, scale_y=0.8)
     for line in lines:
         column.label(text=line, icon="BLANK1")
 
 
-def _sentence(layout, text: str, context) -> None:
+def _draw_sentence(layout, text: str, context) -> None:
     """A sentence in as many lines as the window's width needs."""
     letters = max(30, int(context.region.width / context.preferences.system.ui_scale * 0.125))
     in_lines(tune(layout.column(align=True), scale_y=0.8), text, letters, "ERROR")

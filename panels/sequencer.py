@@ -8,7 +8,7 @@ from ..scene.heads import head
 from ..scene.host import compat, handlers
 from ..scene.host.session import session
 from ..scene.takes import dialogue, new_lines, take_list
-from ..scene.takes.commit.committing import committed_to
+from ..scene.takes.commit.committing import committed_lines
 from ..scene.voice import strip
 from .tab import big_button, grey, progress_row, tune, wrapped_label
 
@@ -47,19 +47,19 @@ class THUNDER_PT_strip(bpy.types.Panel):
                 context,
             )
             return
-        speaker = self._cast(layout, scene, strips_scene, sound)
+        speaker = self._draw_cast(layout, scene, strips_scene, sound)
         if not head.is_any_in(scene):
             layout.menu("THUNDER_MT_add_head", text="Add Head", icon="ADD")
         elif speaker is not None:
             takes = sorted(
                 dialogue.takes_of(scene, sound.name, speaker), key=lambda entry: -entry.score
             )
-            self._generate(layout, sound)
-            self._takes(layout, scene, takes)
-            if sound.name in committed_to(speaker):
+            self._draw_generate(layout, sound)
+            self._draw_takes(layout, scene, takes)
+            if sound.name in committed_lines(speaker):
                 layout.label(text="Committed", icon="CHECKMARK")
 
-    def _cast(self, layout, scene, shown, sound):
+    def _draw_cast(self, layout, scene, shown, sound):
         """The strip, who speaks it, and the button that goes there; returns the speaker."""
         first, last = compat.strip_span(sound)
         layout.label(
@@ -77,13 +77,13 @@ class THUNDER_PT_strip(bpy.types.Panel):
         button.operator("thunder.go_to_strip", text="", icon="PLAY_SOUND").strip = sound.name
         return speaker
 
-    def _generate(self, layout, sound):
+    def _draw_generate(self, layout, sound):
         if session.job is None:
             big_button(layout, "thunder.generate", icon="PLAY").strip = sound.name
             return
         progress_row(layout, 1.2)
 
-    def _takes(self, layout, scene, takes):
+    def _draw_takes(self, layout, scene, takes):
         """A line on all takes of the strip, and a row for each of the best, which shows it."""
         if not takes:
             grey(layout).label(text="No takes yet")

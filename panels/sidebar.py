@@ -38,8 +38,8 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         layout, below = self.layout.column(), self.layout.column()
         settings = context.scene.thunder
         renames.follow_soon(context.scene)
-        ready = self._voice(layout, below, context, settings)
-        ready &= self._head(layout, below, context, settings)
+        ready = self._draw_voice(layout, below, context, settings)
+        ready &= self._draw_head(layout, below, context, settings)
         layout.prop(settings, "count")
         if session.job is None:
             row = tune(layout.row(align=True), scale_y=1.5)
@@ -58,7 +58,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         if not settings.takes:  # nothing of it is left to move when takes come
             draw_first_steps(below, context)
 
-    def _voice(self, layout, below, context, settings):
+    def _draw_voice(self, layout, below, context, settings):
         row = layout.row(align=True)
         voice, wrong = attempt(strip.find, context)
         if settings.source == "FILE":
@@ -82,10 +82,10 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             if settings.takes or has_voice(context):  # Getting Started says it otherwise
                 wrapped_label(below, wrong, context)
             return False
-        self._stale(below, context)
+        self._draw_stale(below, context)
         return True
 
-    def _stale(self, layout, context):
+    def _draw_stale(self, layout, context):
         """Changes of the voice since takes were made, and the Re-sync button."""
         stale = fingerprint.stale_takes(context.scene)
         if not stale or session.job is not None:
@@ -98,7 +98,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             icon="FILE_REFRESH",
         )
 
-    def _head(self, layout, below, context, settings):
+    def _draw_head(self, layout, below, context, settings):
         row = layout.row(align=True)
         rig, wrong = attempt(head.find, context.scene, context.object)
         popovers = [
@@ -126,7 +126,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             row.popover(name, text="", icon="PRESET")
         row.menu("THUNDER_MT_add_head", text="", icon="ADD")
         if rig is None:
-            if library_override.linked_in(context.scene) is not None:
+            if library_override.linked_instance(context.scene) is not None:
                 offer_editable(below, context, "A character")
                 return False
             if settings.takes or head.is_any_in(context.scene):
@@ -194,8 +194,8 @@ def draw_first_steps(layout, context) -> None:
         return
     layout.separator(type="LINE")
     layout.label(text="Getting Started")
-    _step(layout, 1, "Add a head", done[0], ("thunder.first_head", "USER"))
-    _step(
+    _draw_step(layout, 1, "Add a head", done[0], ("thunder.first_head", "USER"))
+    _draw_step(
         layout,
         2,
         "Add a voice",
@@ -203,10 +203,10 @@ def draw_first_steps(layout, context) -> None:
         ("thunder.sample_voice", "SOUND"),
         ("thunder.own_voice", "FILE_SOUND"),
     )
-    _step(layout, 3, "Press Generate Takes above", False)
+    _draw_step(layout, 3, "Press Generate Takes above", False)
 
 
-def _step(layout, number, text, done, *buttons) -> None:
+def _draw_step(layout, number, text, done, *buttons) -> None:
     layout.label(text=f"{number}. {text}", icon="CHECKMARK" if done else "DOT")
     column = layout.column(align=True)
     # where they were, so that the next ones do not come under the pointer

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from research.commit import generated
+from research.commit import generate_missing
 from research.faces.lip_clips import SILENT, spoken_phones
 from research.harness import add_shared, keep, RESULTS, ROOT
 from thunder_core.face import conventions, jaw_balance, mapping
@@ -128,7 +128,7 @@ class Mesh(NamedTuple):
 class KeyedHead:
     """A mesh with shape keys, driven by the names of its keys as scene.heads.character does.
 
-    keys: from the head's own channels {channel: offsets} to the keys of the character {name:
+    keys: from the head's channels {channel: offsets} to the keys of the character {name:
     offsets}.  Artists' keys start at 0: lower values are clamped to rest, as in Blender.
     """
 
@@ -136,20 +136,20 @@ class KeyedHead:
         vertices, shapes, skin, teeth, faces = mesh
         self.name, self.channels = name, list(channels)
         full = conventions.find(tuple(shapes))
-        own_keys = {
+        channel_keys = {
             channel: sum(weight * shapes[key] for key, weight in parts.items())
             for channel, parts in full.shapes.items()
             if channel not in full.fallbacks
         }
-        character_keys = keys(own_keys)
+        character_keys = keys(channel_keys)
         self.rules = self._rules(conventions.find(tuple(character_keys)).shapes, character_keys)
-        self.parts = self._parts(vertices, skin, teeth, own_keys["jawOpen"], own_keys)
+        self.parts = self._parts(vertices, skin, teeth, channel_keys["jawOpen"], channel_keys)
         self.rest = vertices[self.parts["all"]]
         self.offsets = {key: moved[self.parts["all"]] for key, moved in character_keys.items()}
         # Teeth have a vertex every three millimetres: distances to these alone would be to nothing
         # that a lip touches.
         of_row = faces[np.isin(faces, self.parts["all"][self.parts["upper"]]).all(1)]
-        self.teeth = cKDTree(_filled(vertices[of_row]))
+        self.teeth = cKDTree(_points_in_quads(vertices[of_row]))
         upper, lower = (
             self.rest[self.parts[part], 1].mean() for part in ("upper_edge", "lower_edge")
         )
@@ -157,7 +157,7 @@ class KeyedHead:
 
     @staticmethod
     def _rules(shapes: dict, keys: dict) -> list[tuple[str, str, float]]:
-        """(channel, key, weight): by name, then as the character's own keys need it."""
+        """(channel, key, weight): by name, then as the character's keys need it."""
         targets = {key: mapping.Target("KEY", key) for key in keys}
         rules = tuple(
             mapping.Rule(channel, targets[key], weight)
@@ -170,7 +170,7 @@ class KeyedHead:
         return [(rule.source, rule.target.name, rule.weight) for rule in plan.rules]
 
     @staticmethod
-    def _parts(v, skin, teeth, jaw, own) -> dict:
+    def _parts(v, skin, teeth, jaw, channels) -> dict:
         """Places of the points that are measured among those that are kept ("all")."""
         middle = skin[(np.abs(v[skin, 0]) < 0.5) & (np.abs(jaw[skin, 1]) > 0.5)]
         follows = np.abs(jaw[middle, 1]) > np.abs(jaw[skin, 1]).max() / 2
@@ -184,7 +184,7 @@ class KeyedHead:
             row = row[(np.abs(v[row, 0]) < 9) & (v[row, 2] > v[row, 2].max() - 12)]
             rows.append(row)
             rows.append(row[side * v[row, 1] > (side * v[row, 1]).max() - 0.35])
-        pucker = own["mouthPucker"]
+        pucker = channels["mouthPucker"]
         around = skin[(np.abs(v[skin] - v[upper[one]]) < (32, 16, 30)).all(1)]
         corners = [around[np.argmin(side * pucker[around, 0])] for side in (1, -1)]
         lip = skin[
@@ -242,7 +242,7 @@ class KeyedHead:
         )
 
 
-def _filled(quads: np.ndarray) -> np.ndarray:
+def _points_in_quads(quads: np.ndarray) -> np.ndarray:
     """Points [P, 3] all over quads [F, 4, 3]."""
     u, v = (
         part.ravel()[:, None]
@@ -252,17 +252,20 @@ def _filled(quads: np.ndarray) -> np.ndarray:
     return ((1 - u) * (1 - v) * a + u * (1 - v) * b + u * v * c + (1 - u) * v * d).reshape(-1, 3)
 
 
-def as_is(own: dict) -> dict:
+def all_channels(channels: dict) -> dict:
     """Every channel has a key of its name."""
-    return own
+    return channels
 
 
-def _visemes(own: dict) -> dict:
-    """Keys as artists sculpt them for visemes, of a head's own channels: {viseme: offsets}."""
+def _visemes(channels: dict) -> dict:
+    """Keys as artists sculpt them for visemes, of a head's channels: {viseme: offsets}."""
 
     def pose(**amounts):
         return sum(
-            amount * sum(own[side] for side in (name, name + "Left", name + "Right") if side in own)
+            amount
+            * sum(
+                channels[side] for side in (name, name + "Left", name + "Right") if side in channels
+            )
             for name, amount in amounts.items()
         )
 
@@ -283,12 +286,12 @@ def _visemes(own: dict) -> dict:
     }  # fmt: skip
 
 
-def fifteen_visemes(own: dict) -> dict:
+def fifteen_visemes(channels: dict) -> dict:
     """A character with keys for visemes alone."""
-    return {f"viseme_{name}": offset for name, offset in _visemes(own).items()}
+    return {f"viseme_{name}": offset for name, offset in _visemes(channels).items()}
 
 
-def realistic(data: Path, channels) -> list[KeyedHead]:
+def realistic_heads(data: Path, channels) -> list[KeyedHead]:
     """ICT-FaceKit's head as it is, and with fewer keys; none if it is not there."""
     path = data / "heads" / "ict_facekit" / "head.npz"
     if not path.is_file():
@@ -303,7 +306,7 @@ def realistic(data: Path, channels) -> list[KeyedHead]:
     skin, teeth = np.arange(9409), np.unique(faces[17006:21496])
     quads = faces[17006:21496]
     teeth = teeth[teeth >= 0]
-    made = {"ICT-FaceKit": as_is, "ICT, 15 visemes": fifteen_visemes}
+    made = {"ICT-FaceKit": all_channels, "ICT, 15 visemes": fifteen_visemes}
     return [
         KeyedHead(name, Mesh(v, shapes, skin, teeth, quads), rules, channels)
         for name, rules in made.items()
@@ -363,14 +366,15 @@ def rows_of(
     )
     measured = {clip: head.measure(motion) for clip, motion in motions.items()}
 
-    def over(take) -> np.ndarray:
+    def join_clips(take) -> np.ndarray:
         return np.concatenate([take(measured[clip]) for clip in motions])
 
     gap, rise, incisors = (
-        over(lambda m, name=name: getattr(m.shape, name)) for name in ("gap", "rise", "incisors")
+        join_clips(lambda m, name=name: getattr(m.shape, name))
+        for name in ("gap", "rise", "incisors")
     )
     bare = gap - rise - incisors
-    edges, corners = over(lambda m: m.edges), over(lambda m: m.corners)
+    edges, corners = join_clips(lambda m: m.edges), join_clips(lambda m: m.corners)
     labels = np.concatenate([voices[clip].labels for clip in motions])
     speech, sibilant = labels != "SIL", np.isin(labels, SIBILANTS)
 
@@ -451,7 +455,7 @@ def performances(data: Path, takes: Path, quick: bool):
 
     _PHONE.update({name: i for i, name in enumerate(PHONES)})
     lips = data / "lips"
-    generated(lips, takes)
+    generate_missing(lips, takes)
     encoder, phones, channels = (
         SpeechEncoder.load(SHIPPED),
         aligned_phones(lips),
@@ -497,7 +501,7 @@ def run(args: Namespace) -> None:
     voices = read_phones(
         args.data / "lips", {clip: motion.frames for clip, motion in sampled.items()}
     )
-    heads = [DefaultHead(), *realistic(args.data, load_head().expression_names)]
+    heads = [DefaultHead(), *realistic_heads(args.data, load_head().expression_names)]
     columns = {}
     for kind, motions in (("teacher", taught), ("takes", sampled)):
         for head in heads[: 2 if kind == "teacher" else None]:

@@ -26,7 +26,7 @@ import numpy as np
 
 from research.faces.lip_clips import LipClip, read_clips, spoken_phones
 from research.faces.real_faces import solve_folder
-from research.harness import add_shared, report, results_file, usual
+from research.harness import add_shared, report, results_file, usual_direction
 from research.train.facegood import facegood_motion
 from research.viseme_tool import key_visemes, LABELS_PER_SECOND
 from thunder_core.engine.check import find, MouthCurves, Tolerance
@@ -148,7 +148,7 @@ class Reader:
                 "people", clip.name, spoken, motion, seen=stored["seen"].astype(bool), **about
             )
             for take in self.engine.generate(
-                spoken, Request(self.args.takes, self.args.seed, direction=usual(0.5))
+                spoken, Request(self.args.takes, self.args.seed, direction=usual_direction(0.5))
             ):
                 yield self.line("takes", clip.name, spoken, take.motion, **about)
 
@@ -221,14 +221,14 @@ def words_of(folder: Path) -> dict[str, list[tuple[float, float]]]:
 # ---- faults
 
 
-def warped(mouth: MouthCurves, start: int, end: int, late: float) -> MouthCurves:
+def delay_stretch(mouth: MouthCurves, start: int, end: int, late: float) -> MouthCurves:
     """A stretch of a mouth played late."""
     time = np.arange(len(mouth.gap))
     by = late * np.clip(np.minimum((time - start + 3) / 3, (end + 3 - time) / 3), 0, 1)
     return MouthCurves(*(np.interp(time - by, time, curve) for curve in (mouth.gap, mouth.width)))
 
 
-def opened(gap: np.ndarray, at: int) -> np.ndarray:
+def open_gap(gap: np.ndarray, at: int) -> np.ndarray:
     """A gap kept apart where it is closed around a frame, and easing into it within three
     frames."""
     first = last = at
@@ -241,7 +241,7 @@ def opened(gap: np.ndarray, at: int) -> np.ndarray:
     return gap + OPENED_MM * np.clip(1 - away / 4, 0, 1)
 
 
-def met(line: Line) -> Iterator[tuple[float, float, int]]:
+def bilabial_closures(line: Line) -> Iterator[tuple[float, float, int]]:
     """(start, end, frame) of every m, b and p on which lips meet and beside which they open."""
     gap = line.mouth.gap
     for start, end in line.bilabials:
@@ -256,7 +256,7 @@ def met(line: Line) -> Iterator[tuple[float, float, int]]:
             yield start, end, first + int(gap[first:last].argmin())
 
 
-def frozen(mouth: MouthCurves, start: int, end: int) -> MouthCurves:
+def freeze_stretch(mouth: MouthCurves, start: int, end: int) -> MouthCurves:
     """A mouth that stands still in a stretch, and is back two frames later."""
     time = np.arange(len(mouth.gap))
     there = (time < start) | (time >= end + 2)
@@ -277,7 +277,7 @@ def plant(line: Line, other: Line, tolerance: Tolerance, found: Found) -> None:
     def note(what: str, mouth: MouthCurves, is_it: Callable[[Finding], bool]) -> None:
         found[what].append(any(is_it(each) for each in line.check(mouth, tolerance)))
 
-    def near(each: Finding, start: float, end: float) -> bool:
+    def is_near(each: Finding, start: float, end: float) -> bool:
         return each.start < end + NEAR and each.end > start - NEAR
 
     for late in SHIFTS:
@@ -294,19 +294,23 @@ def plant(line: Line, other: Line, tolerance: Tolerance, found: Found) -> None:
         a, b = first / FPS, (first + length) / FPS
 
         def is_late(each: Finding, late: int = late, a: float = a, b: float = b) -> bool:
-            return each.kind == SHIFTED and each.size * late > 0 and near(each, a, b)
+            return each.kind == SHIFTED and each.size * late > 0 and is_near(each, a, b)
 
-        note("a stretch", warped(line.mouth, first, first + length, late), is_late)
-    for start, end, at in met(line):
-        mouth = MouthCurves(opened(line.mouth.gap, at), line.mouth.width)
-        note("closures", mouth, lambda each, a=start, b=end: each.kind == OPEN and near(each, a, b))
+        note("a stretch", delay_stretch(line.mouth, first, first + length, late), is_late)
+    for start, end, at in bilabial_closures(line):
+        mouth = MouthCurves(open_gap(line.mouth.gap, at), line.mouth.width)
+        note(
+            "closures",
+            mouth,
+            lambda each, a=start, b=end: each.kind == OPEN and is_near(each, a, b),
+        )
     for (start, _), (again, end) in list(zip(line.words, line.words[1:]))[::3]:
         if end - start >= LEAST_WORDS and again - start < 1.0 and end * FPS < line.frames - 3:
-            mouth = frozen(line.mouth, round(start * FPS), round(end * FPS))
+            mouth = freeze_stretch(line.mouth, round(start * FPS), round(end * FPS))
             note(
                 "two words",
                 mouth,
-                lambda each, a=start, b=end: each.kind == STILL and near(each, a, b),
+                lambda each, a=start, b=end: each.kind == STILL and is_near(each, a, b),
             )
     if other.frames >= line.frames:
         mouth = MouthCurves(other.mouth.gap[: line.frames], other.mouth.width[: line.frames])
@@ -325,10 +329,10 @@ def measure(lines: Sequence[Line], tolerance: Tolerance) -> tuple[dict[str, floa
             alarms["whole" if each.whole else each.kind] += 1
         other = max(
             lines,
-            key=lambda each, own=line: (
-                each.name != own.name,
-                each.frames >= own.frames,
-                -abs(each.frames - own.frames),
+            key=lambda each, this=line: (
+                each.name != this.name,
+                each.frames >= this.frames,
+                -abs(each.frames - this.frames),
             ),
         )
         plant(line, other, tolerance, found)

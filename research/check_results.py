@@ -102,8 +102,8 @@ class Commit:
 
 
 def history(tree: Path) -> dict[str, Commit]:
-    """{hash: commit} of all commits that the tree's own follows, newest first. Raises SystemExit
-    outside a clone."""
+    """{hash: commit} of all commits up to the tree's, newest first. Raises SystemExit outside a
+    clone."""
     command = [
         "git",
         "-C",
@@ -194,10 +194,12 @@ def older(tree: Path, results: Path) -> Iterator[str]:
     """A line for each result of a folder of the tree that is older than the code it measures."""
     commits, laid_out = history(tree), formatting(tree)
     for result in sorted(path for path in results.iterdir() if path.suffix in (".txt", ".json")):
-        own = result.relative_to(tree).as_posix()
+        path = result.relative_to(tree).as_posix()
         named, places = named_commit(result), measured_by(result.stem)
         made = next((sha for sha in commits if named and sha.startswith(named)), None)
-        made = made or next((sha for sha, commit in commits.items() if own in commit.written), None)
+        made = made or next(
+            (sha for sha, commit in commits.items() if path in commit.written), None
+        )
         if made is None:
             continue  # not committed yet
         known = before(commits, made)

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from research.faces.lip_clips import SILENT, spoken_phones
-from research.harness import add_shared, keep, required, RESULTS, ROOT, usual
+from research.harness import add_shared, keep, required, RESULTS, ROOT, usual_direction
 from research.heads import blenders
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
@@ -52,7 +52,7 @@ def save_take(path: Path, take: Take, channels: Sequence[str]) -> None:
     np.savez(path, **parts, opening=take.opening, width=take.width, channels=np.array(channels))
 
 
-def generated(lips: Path, folder: Path) -> None:
+def generate_missing(lips: Path, folder: Path) -> None:
     """A take of every voice, as NPZ; existing ones are kept."""
     missing = [
         wav for wav in sorted(lips.glob("*.wav")) if not (folder / f"{wav.stem}.npz").exists()
@@ -62,12 +62,12 @@ def generated(lips: Path, folder: Path) -> None:
     engine = Engine.load(None)
     folder.mkdir(parents=True, exist_ok=True)
     for wav in missing:
-        (take,) = engine.generate(read_sound(wav), Request(1, 1, direction=usual()))
+        (take,) = engine.generate(read_sound(wav), Request(1, 1, direction=usual_direction()))
         save_take(folder / f"{wav.stem}.npz", take, engine.head.expression_names)
         print(f"generated {wav.stem}", flush=True)
 
 
-def in_blender(*words: object, **environment: str) -> list[dict]:
+def run_in_blender(*words: object, **environment: str) -> list[dict]:
     """What takes_in_blender.py prints in the newest Blender that is installed as a module."""
     *_, (version, python) = blenders().items()
     command = [python, "-m", "research.takes_in_blender", *map(str, words)]
@@ -198,7 +198,7 @@ def add_arguments(p: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Print the tables and write them to research/results."""
     lips = required(args.data / "lips", "the folder of clips with measured lips")
-    generated(lips, args.takes)
+    generate_missing(lips, args.takes)
     spoken = {
         clip: [(p.start, p.end) for p in phones if p.symbol not in SILENT]
         for clip, phones in spoken_phones(lips).items()
@@ -206,7 +206,7 @@ def run(args: Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows = [
             with_speech(row, spoken[row["voice"]])
-            for row in in_blender("commit", args.takes, *ERRORS, MOTIONS=folder)
+            for row in run_in_blender("commit", args.takes, *ERRORS, MOTIONS=folder)
         ]
         lost = lost_points(lips, args.takes, Path(folder))
     seconds = sum(

@@ -65,7 +65,7 @@ class Line:
         """Animation frames of the sound."""
         return round(len(self.speech.samples) / RATE * FPS)
 
-    def taught(self, performances: list[tuple[Direction, np.random.Generator]]) -> list[Motion]:
+    def perform(self, performances: list[tuple[Direction, np.random.Generator]]) -> list[Motion]:
         """The teacher's performance in each direction."""
         samples, frames = self.speech.samples, self.frames
         channels, features = (
@@ -78,7 +78,7 @@ class Line:
             for direction, rng in performances
         ]
 
-    def sampled(self, vector: np.ndarray, takes: int, seed: int, steps: int) -> list[Motion]:
+    def sample(self, vector: np.ndarray, takes: int, seed: int, steps: int) -> list[Motion]:
         """Takes just as a direction vector [1, DIRECTION_NAMES] asks, best lip-sync first."""
         return [
             take.motion

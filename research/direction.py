@@ -62,7 +62,7 @@ def run(args: Namespace) -> None:
         seeds = [1000 * number + args.repeats * i for i in range(args.readings)]
         if args.who == "takes":
             motions = [
-                line.sampled(x, args.repeats, seed, args.steps) for seed, x in zip(seeds, wanted)
+                line.sample(x, args.repeats, seed, args.steps) for seed, x in zip(seeds, wanted)
             ]
         else:
             performances = [
@@ -70,7 +70,7 @@ def run(args: Namespace) -> None:
                 for seed, x in zip(seeds, wanted)
                 for i in range(args.repeats)
             ]
-            flat = line.taught(performances)
+            flat = line.perform(performances)
             motions = [flat[i : i + args.repeats] for i in range(0, len(flat), args.repeats)]
         for x, repeats in zip(wanted, motions):
             asked.append(x[0, COLUMNS])
@@ -80,8 +80,8 @@ def run(args: Namespace) -> None:
                 )
             )
             voices.append(number)
-    r = by_itself(np.array(asked), np.array(got), np.array(voices))
-    own, other = np.diag(r), np.abs(r - np.diag(np.diag(r))).max(0)
+    r = partial_agreement(np.array(asked), np.array(got), np.array(voices))
+    diagonal, other = np.diag(r), np.abs(r - np.diag(np.diag(r))).max(0)
     lines = [
         f"{args.who}, {args.voices} voices of {args.split}, {args.readings} readings each at "
         f"spread {args.spread:g}, "
@@ -91,7 +91,7 @@ def run(args: Namespace) -> None:
         f"{'asked':>14} | " + " ".join(f"{name:>12}" for name in SLIDERS),
         *(f"{name:>14} | " + " ".join(f"{x:12.2f}" for x in row) for name, row in zip(SLIDERS, r)),
         "",
-        f"own slider r: least {own.min():.2f} (bar .90); other sliders' |r|: most "
+        f"own slider r: least {diagonal.min():.2f} (bar .90); other sliders' |r|: most "
         f"{other.max():.2f} (bar .30)",
     ]
     report(results_file(args.results, f"direction_{args.who}.txt", args.split == "test"), lines)
@@ -101,18 +101,18 @@ def agreement(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndar
     """Pearson's r [sliders, sliders] of requested [N, sliders] (rows) with measured sliders [N,
     sliders] (columns), within voices.
 
-    voices [N]: whose line each performance is; the voice's own effect on a measure is removed.
+    voices [N]: whose line each performance is; the voice's effect on a measure is removed.
     """
     asked, got = (np.array(x, float) for x in (asked, got))
     for voice in np.unique(voices):
-        own = voices == voice
-        asked[own] -= asked[own].mean(0)
-        got[own] -= got[own].mean(0)
+        same = voices == voice
+        asked[same] -= asked[same].mean(0)
+        got[same] -= got[same].mean(0)
     asked, got = (x / np.maximum(1e-9, np.linalg.norm(x, axis=0)) for x in (asked, got))
     return asked.T @ got
 
 
-def by_itself(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndarray:
+def partial_agreement(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndarray:
     """As `agreement`, but off the diagonal of what is asked of each slider beyond a linear function
     of the other sliders' requests."""
     within = np.array(asked, float)

@@ -50,7 +50,7 @@ def steps(plan: TakePlan) -> dict[str, list[tuple[int, int]]]:
     }
 
 
-def performed(motion: Motion, names: list[str]) -> dict[str, np.ndarray]:
+def performed_curves(motion: Motion, names: list[str]) -> dict[str, np.ndarray]:
     """What a motion does of each kind of event, in its units: [T, n]."""
     head, eyes = np.degrees(motion.head), np.degrees(motion.eyes)
     gaze = (head + eyes)[:, [1, 0]]
@@ -60,10 +60,10 @@ def performed(motion: Motion, names: list[str]) -> dict[str, np.ndarray]:
     return {"nod": head, "raise": brows, "look": gaze}
 
 
-def carried_out(plan: TakePlan, motion: Motion, names: list[str]) -> dict[str, list[bool]]:
+def find_events(plan: TakePlan, motion: Motion, names: list[str]) -> dict[str, list[bool]]:
     """Whether each planned event is seen in a motion, by kind."""
     seen, curves, found = (
-        performed(motion, names),
+        performed_curves(motion, names),
         {"nod": HEAD, "raise": BROWS, "look": LOOK},
         defaultdict[str, list[bool]](list),
     )
@@ -99,7 +99,7 @@ def run(args: Namespace) -> None:
     ]
     rows, kinds = [], ("nod", "raise", "look", "blink")
     for mood in MOODS:
-        own, chance, head_r, calm = defaultdict(list), defaultdict(list), [], []
+        found, chance, head_r, calm = defaultdict(list), defaultdict(list), [], []
         for path in paths:
             voice = engine.analyse(read_sound(path))
             seeds, style = (
@@ -115,8 +115,8 @@ def run(args: Namespace) -> None:
             )
             plans = [plan_take(voice.prosody, voice.phrasing, seed, 0.0, style) for seed in seeds]
             for i, (plan, motion) in enumerate(zip(plans, motions)):
-                for kept, of in ((own, motion), (chance, motions[i - 1])):
-                    for kind, some in carried_out(plan, of, names).items():
+                for kept, of in ((found, motion), (chance, motions[i - 1])):
+                    for kind, some in find_events(plan, of, names).items():
                         kept[kind] += some
                 planned, did = plan.events[:, HEAD], np.degrees(motion.head)
                 head_r.append(
@@ -131,7 +131,8 @@ def run(args: Namespace) -> None:
                     else np.nan
                 )
         cells = "".join(
-            f"{np.mean(own[k]):7.0%} of {len(own[k]):5d} ({np.mean(chance[k]):4.0%})" for k in kinds
+            f"{np.mean(found[k]):7.0%} of {len(found[k]):5d} ({np.mean(chance[k]):4.0%})"
+            for k in kinds
         )
         rows.append(f"{mood:10s}{cells}{np.nanmean(head_r):9.2f}{np.nanmean(calm):9.1f} °/s")
     lines = [

@@ -116,21 +116,21 @@ def read_clips(
     return clips
 
 
-def taught(
+def teacher_motions(
     clip: Clip, channels: list[str], seeds: range, direction: Direction | None
 ) -> list[Motion]:
-    """The teacher's performances; without a direction each reading has its own."""
+    """The teacher's performances; without a direction each reading draws one."""
 
-    def one(seed: int) -> Motion:
+    def perform_seed(seed: int) -> Motion:
         rng = np.random.default_rng([seed, len(clip.loud)])
         return perform(
             clip.phones, clip.loud, channels, rng, direction, clip.pitch, features=clip.features
         )
 
-    return [one(seed) for seed in seeds]
+    return [perform_seed(seed) for seed in seeds]
 
 
-def sampled(clip: Clip, engine: Engine, args: Namespace) -> list[Motion]:
+def sampled_motions(clip: Clip, engine: Engine, args: Namespace) -> list[Motion]:
     """Takes of a clip, as they are generated without a direction, kept in a folder by weights and
     settings."""
     path = (
@@ -276,21 +276,32 @@ def run(args: Namespace) -> None:
     seeds = range(args.seed, args.seed + args.readings)
     systems = {
         "people": System({c.name: [c.real] for c in clips}),
-        "teacher, usual": System({c.name: taught(c, channels, seeds, Direction()) for c in clips}),
-        "teacher, readings": System({c.name: taught(c, channels, seeds, None) for c in clips}),
+        "teacher, usual": System(
+            {c.name: teacher_motions(c, channels, seeds, Direction()) for c in clips}
+        ),
+        "teacher, readings": System(
+            {c.name: teacher_motions(c, channels, seeds, None) for c in clips}
+        ),
     }
     of = {"usual": systems["teacher, usual"], "readings": systems["teacher, readings"]}
     weights = "none"
     if args.takes:
         engine = Engine.load(args.weights, device="cpu")
         weights = engine.weights
-        systems["takes"] = of["takes"] = System({c.name: sampled(c, engine, args) for c in clips})
+        systems["takes"] = of["takes"] = System(
+            {c.name: sampled_motions(c, engine, args) for c in clips}
+        )
     columns = {name: measure(head, system, clips) for name, system in systems.items()}
     moods = {}
     for mood in (m for m in MOODS if m != NEUTRAL):
         moods[mood] = measure(
             head,
-            System({c.name: taught(c, channels, range(2), Direction(mood=mood)) for c in clips}),
+            System(
+                {
+                    c.name: teacher_motions(c, channels, range(2), Direction(mood=mood))
+                    for c in clips
+                }
+            ),
             clips,
         )
     voices = [c.voice for c in clips]

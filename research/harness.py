@@ -70,7 +70,7 @@ def effort(steps: int) -> str:
     return f"{steps} steps" if steps else "normal quality"
 
 
-def usual(spread: float = 0.0) -> Brief:
+def usual_direction(spread: float = 0.0) -> Brief:
     """A request for takes in the usual direction, so far apart: takes of the add-on always have a
     direction."""
     from thunder_core.direction import Brief, Direction
@@ -114,7 +114,7 @@ def keep_json(path: Path, figures: dict | list, indent: int | None = 1) -> None:
     keep(path, [json.dumps(made | of | made, indent=indent, ensure_ascii=False)])
 
 
-def put(page: str, mark: str, lines: list[str]) -> str:
+def replace_part(page: str, mark: str, lines: list[str]) -> str:
     """A page with new lines between `<!-- mark -->` and `<!-- end mark -->`; added at its end where
     it has no such marks."""
     begin, end = f"<!-- {mark} -->", f"<!-- end {mark} -->"
@@ -124,12 +124,14 @@ def put(page: str, mark: str, lines: list[str]) -> str:
     return page[: page.index(begin)] + part + page[page.index(end) + len(end) :]
 
 
-def put_into(page: Path, mark: str, lines: list[str]) -> None:
-    """`put` into a file, which need not be there, with the lines' `origin` below them."""
+def replace_part_of_file(page: Path, mark: str, lines: list[str]) -> None:
+    """`replace_part` into a file, which need not be there, with the lines' `origin` below them."""
     from thunder_core.files import write_file
 
     lines = [*lines, "", "Commit {commit}, {date}.".format_map(origin())]
-    write_file(page, put(page.read_text(encoding="utf-8") if page.is_file() else "", mark, lines))
+    write_file(
+        page, replace_part(page.read_text(encoding="utf-8") if page.is_file() else "", mark, lines)
+    )
 
 
 def results_file(asked: Path | None, name: str, measured: bool) -> Path | None:

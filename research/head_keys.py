@@ -99,7 +99,7 @@ def _sum(names, shapes, name):
     return sum(result) if result else None
 
 
-def studied(points, names, shapes, quads, skin) -> Face:
+def study_face(points, names, shapes, quads, skin) -> Face:
     """A face of points [V, 3] mm (eyes' middle at 0), shapes [n, V, 3], quads [P, 4] and a mask [V]
     of its skin."""
     face = (
@@ -142,7 +142,7 @@ def _areas(points, quads):
     return sum(np.bincount(quads[:, corner], size / 4, len(points)) for corner in range(4))
 
 
-def ours(path=None) -> Face:
+def thunder_face(path=None) -> Face:
     """The bundled head, or another file of its format."""
     head = load_head(path)
     joints = head.joints * 1e3
@@ -152,7 +152,7 @@ def ours(path=None) -> Face:
     skin = np.zeros(len(head.v_template), bool)
     skin[on_skin[on_skin >= 0]] = True
     points = (head.v_template.astype(float) * 1e3 - joints[[EYE_LEFT, EYE_RIGHT]].mean(0)) * scale
-    return studied(
+    return study_face(
         points,
         list(head.expression_names),
         np.moveaxis(head.shapedirs.astype(float), 2, 0) * 1e3 * scale,
@@ -161,7 +161,7 @@ def ours(path=None) -> Face:
     )
 
 
-def theirs(folder: str | Path | None) -> Face | None:
+def ict_face(folder: str | Path | None) -> Face | None:
     """ICT-FaceKit's head of the data folder, None without one."""
     path = Path(folder or "") / "heads" / "ict_facekit" / "head.npz"
     if not folder or not path.is_file():
@@ -173,7 +173,7 @@ def theirs(folder: str | Path | None) -> Face | None:
             [str(n) for n in data["names"]],
         )
         skin = np.arange(len(points)) < SKIN_OF_ICT
-        return studied(
+        return study_face(
             points - np.array([0, 36.07, 80.18]), names, shapes, data["faces"].astype(int), skin
         )
 
@@ -223,8 +223,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> None:
     """Print the table and write it to research/results."""
-    beside = theirs(options.data)
+    beside = ict_face(options.data)
     report(
         results_file(options.results, "head_keys.txt", beside is not None and options.head is None),
-        table(ours(options.head), beside),
+        table(thunder_face(options.head), beside),
     )

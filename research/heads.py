@@ -62,7 +62,7 @@ def blenders() -> dict[str, Path]:
     )
 
 
-def measured(python: Path, flame_file: str) -> dict:
+def measure_in_blender(python: Path, flame_file: str) -> dict:
     """The figures that heads_in_blender.py prints."""
     done = subprocess.run(
         [python, "-m", "research.heads_in_blender", flame_file],
@@ -76,7 +76,7 @@ def measured(python: Path, flame_file: str) -> dict:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def made_flame_file(folder: str) -> str:
+def make_flame_file(folder: str) -> str:
     """A file in FLAME's format, made from the bundled head on another topology, as the tests
     use."""
     use_tests()
@@ -154,10 +154,10 @@ def run(args: Namespace) -> None:
     print("\n".join(lines), flush=True)
     runs = {}
     with tempfile.TemporaryDirectory() as folder:
-        flame_file = made_flame_file(folder)
+        flame_file = make_flame_file(folder)
         for version, python in blenders().items():
             print(f"… Blender {version}", flush=True)
-            runs[version] = measured(python, flame_file)
+            runs[version] = measure_in_blender(python, flame_file)
     any_played = next(iter(runs.values()))["playing"]
     more = table(
         "seconds to build a head: processor (clock), medians of 5",

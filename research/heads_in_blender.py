@@ -42,7 +42,7 @@ PLAYED = 250  # frames
 RUNS = 5
 
 
-def empty():
+def empty_scene():
     """A new scene without anything in it."""
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     scene = bpy.context.scene
@@ -63,16 +63,16 @@ def seconds(action, before=lambda: None, runs=RUNS):
     return statistics.median(clock), statistics.median(processor)
 
 
-def building(flame_file):
+def time_building(flame_file):
     """Seconds to build or find a head of each kind."""
-    seconds_of = {"default head": seconds(lambda: bpy.ops.thunder.add_head(), empty)}
+    seconds_of = {"default head": seconds(lambda: bpy.ops.thunder.add_head(), empty_scene)}
     if flame_file:
         seconds_of["FLAME-format file"] = seconds(
-            lambda: bpy.ops.thunder.add_flame_head(filepath=flame_file), empty
+            lambda: bpy.ops.thunder.add_flame_head(filepath=flame_file), empty_scene
         )
 
-    def character():
-        scene = empty()
+    def find_character():
+        scene = empty_scene()
         bpy.ops.thunder.add_head()
         mesh = scene.thunder.head
         for block in mesh.data.shape_keys.key_blocks[1:]:
@@ -85,15 +85,15 @@ def building(flame_file):
         scene.thunder.head = mesh
 
     seconds_of["own character, found and mapped"] = seconds(
-        lambda: head.find(bpy.context.scene), character
+        lambda: head.find(bpy.context.scene), find_character
     )
     return seconds_of
 
 
-def playing():
+def time_playing():
     """Milliseconds of frame_set over a take that moves all keys and bones: medians, and what one
     frame in twenty exceeds."""
-    scene = empty()
+    scene = empty_scene()
     bpy.ops.thunder.add_head()
     rig = head.find(scene)
     channels = head.channel_names()
@@ -123,13 +123,13 @@ def playing():
     }
 
 
-def exporting(folder):
+def time_exporting(folder):
     """Per format and importer: largest error in mm, bytes, seconds."""
     results = {}
     formats = export.FORMATS
     for key in round_trip.IMPORTS:
         for importer in round_trip.importers(bpy, key):
-            scene = empty()
+            scene = empty_scene()
             bpy.ops.thunder.add_head()
             rig = head.find(scene)
             rig.owner.location, rig.owner.rotation_euler = (0.3, -0.2, 1.5), (0, 0, 0.4)
@@ -159,9 +159,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         results = {
             "blender": bpy.app.version_string,
-            "building": building(sys.argv[1] if len(sys.argv) > 1 else ""),
-            "playing": playing(),
-            "exporting": exporting(folder),
+            "building": time_building(sys.argv[1] if len(sys.argv) > 1 else ""),
+            "playing": time_playing(),
+            "exporting": time_exporting(folder),
         }
     print("\n" + json.dumps(results), flush=True)
     shutil.rmtree(RESOURCES, ignore_errors=True)

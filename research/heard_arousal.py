@@ -40,7 +40,7 @@ LONG_ENOUGH = 4.0  # seconds
 WIDER, FASTER, LOUDER, RISES = 1.4, 1.25, 10.0, 3.0  # factors, dB, dB an octave
 MIDDLE, LOWEST = 1000.0, 200.0  # Hz: where a tilt leaves the level, and below which it is flat
 QUIETER = 0.1
-CHANGES = {  # name → (arguments of `changed`, field of Heard, 1 if it goes up)
+CHANGES = {  # name → (arguments of `change_voice`, field of Heard, 1 if it goes up)
     "wider pitch": ({"wider": WIDER}, "pitch", 1),
     "narrower pitch": ({"wider": 1 / WIDER}, "pitch", -1),
     "faster": ({"faster": FASTER}, "rate", 1),
@@ -54,7 +54,7 @@ CONTROLS = {
 }
 
 
-def changed(
+def change_voice(
     samples: np.ndarray,
     wider: float | None = None,
     faster: float = 1.0,
@@ -110,7 +110,7 @@ def _overlap_add(samples: np.ndarray, wider: float, faster: float) -> np.ndarray
     return result / np.maximum(weights, 0.5)
 
 
-def analysed(
+def analyse(
     encoder: SpeechEncoder, samples: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The arguments of `read_arousal` for a sound."""
@@ -140,9 +140,7 @@ def recordings(folder: Path) -> Iterator[np.ndarray]:
 def reference(encoder: SpeechEncoder, folder: Path) -> list[str]:
     """The table of `cues.py`."""
     measured = [
-        found[0]
-        for samples in recordings(folder)
-        if (found := measure(*analysed(encoder, samples)))
+        found[0] for samples in recordings(folder) if (found := measure(*analyse(encoder, samples)))
     ]
     values = np.array(measured)
     row = "{:12s}" + "{:>10.3f}" * len(Measures._fields)
@@ -153,7 +151,7 @@ def reference(encoder: SpeechEncoder, folder: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def moved_right(before: Heard, after: Heard, field: str, side: int) -> tuple[bool, bool]:
+def moves_right(before: Heard, after: Heard, field: str, side: int) -> tuple[bool, bool]:
     """Whether the field of what is heard moves to a side, and whether energy, brows and head
     together do."""
     by = axis_deviations(after) - axis_deviations(before)
@@ -179,18 +177,18 @@ def run(args: Namespace) -> None:
     before, after = [], {name: [] for name in (*CHANGES, *CONTROLS)}
     for folder in VOICES:
         for _, samples in zip(range(args.voices), recordings(data / folder)):
-            before.append(read_arousal(*analysed(encoder, samples)))
+            before.append(read_arousal(*analyse(encoder, samples)))
             for name, how in (
                 {name: change[0] for name, change in CHANGES.items()} | CONTROLS
             ).items():
-                after[name].append(read_arousal(*analysed(encoder, changed(samples, **how))))
+                after[name].append(read_arousal(*analyse(encoder, change_voice(samples, **how))))
     lines = [
         f"{len(before)} voices: {', '.join(VOICES)}", "",
         f"{'':30s}{'right way':>12s}{'sliders too':>14s}{'median':>10s}{'least tenth':>14s}  of "
         f"its own value, in deviations",
     ]  # fmt: skip
     for name, (_, field, side) in CHANGES.items():
-        right = [moved_right(one, other, field, side) for one, other in zip(before, after[name])]
+        right = [moves_right(one, other, field, side) for one, other in zip(before, after[name])]
         by = [
             getattr(other, field) - getattr(one, field) for one, other in zip(before, after[name])
         ]

@@ -3,7 +3,7 @@
 packages.
 
 `python -m research install` downloads the wheels that requirements/engine.txt names for this system
-and Python, installs them with the add-on's own installer into a new temporary folder, prints the
+and Python, installs them with the add-on's installer into a new temporary folder, prints the
 table, and writes research/results/install.txt. The unpacked size of other systems' wheels is
 measured with uv, if it is on PATH. Needs the network or a package index configured for pip, and
 temporarily 10 GB; its folders are removed at the end.
@@ -35,7 +35,7 @@ ELSEWHERE = {
 }
 
 
-def timed(command: list[str]) -> float:
+def seconds_of(command: list[str]) -> float:
     """Seconds that a command takes. Raises RuntimeError with the end of its output when it
     fails."""
     began = time.monotonic()
@@ -88,8 +88,8 @@ def measure() -> str:
             sys.executable,
             *"-m pip download --quiet --no-input --no-deps --require-hashes --only-binary :all:".split(),
         ]
-        download = timed([*pip, "-r", str(LOCK), "-d", str(wheels)])
-        install = timed(
+        download = seconds_of([*pip, "-r", str(LOCK), "-d", str(wheels)])
+        install = seconds_of(
             [
                 sys.executable,
                 "-I",
@@ -127,7 +127,7 @@ def measure() -> str:
         )
 
 
-def elsewhere() -> str:
+def sizes_elsewhere() -> str:
     """Bytes that the packages take unpacked on the other systems, a line each; without uv
     nothing."""
     uv, lines = shutil.which("uv"), []
@@ -139,7 +139,7 @@ def elsewhere() -> str:
                 uv,
                 *"pip install --quiet --no-config --no-deps --require-hashes --only-binary :all:".split(),
             ]
-            timed(
+            seconds_of(
                 [
                     *command,
                     "--python-platform",
@@ -158,4 +158,4 @@ def elsewhere() -> str:
 
 def run(args: Namespace) -> None:
     """Measure; print and write the table."""
-    print(keep(RESULTS / "install.txt", (measure() + elsewhere()).splitlines()), end="")
+    print(keep(RESULTS / "install.txt", (measure() + sizes_elsewhere()).splitlines()), end="")

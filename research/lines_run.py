@@ -32,7 +32,7 @@ of_fixtures: dict[object, dict[CodeType, set[int]]] = {}
 tests: dict[str, dict] = {}
 
 
-def entered(frame: FrameType, event: str, arg: object):
+def trace_call(frame: FrameType, event: str, arg: object):
     """A trace function: watches the lines of a function of the core until it has run all of
     them."""
     code = frame.f_code
@@ -43,14 +43,14 @@ def entered(frame: FrameType, event: str, arg: object):
         left[code].discard(code.co_firstlineno)
     lines = left[code]
 
-    def ran(frame: FrameType, event: str, arg: object):
+    def trace_line(frame: FrameType, event: str, arg: object):
         if event == "line":
             lines.discard(frame.f_lineno)
         if not lines:
             frame.f_trace_lines = False
-        return ran
+        return trace_line
 
-    return ran if lines else None
+    return trace_line if lines else None
 
 
 def lines_of(runs: list[dict[CodeType, set[int]]]) -> dict[str, list[int]]:
@@ -87,8 +87,8 @@ def pytest_collection_modifyitems(items):
 def pytest_runtest_protocol(item):
     left.clear()
     tests[item.nodeid] = {"seconds": 0.0, "passed": True}
-    threading.settrace(entered)
-    sys.settrace(entered)
+    threading.settrace(trace_call)
+    sys.settrace(trace_call)
     yield
     sys.settrace(None)
     threading.settrace(None)

@@ -27,12 +27,12 @@ import numpy as np
 import torch
 
 from research.faces.lip_clips import (
-    as_long,
-    by_clip,
-    compared,
+    clip_lines,
+    comparison_lines,
     dips,
     figures,
     fit_bar,
+    fit_length,
     hear,
     LipClip,
     mean_of,
@@ -56,7 +56,7 @@ OPEN_MM = 2.0  # gap above which a real mouth is open
 SHIFTS = (25, 37, 50, 62)  # frames by which takes are shifted, for what closes by chance
 
 
-def shut_where(openings: np.ndarray, first: int, clip: LipClip) -> dict[str, np.ndarray]:
+def true_closures(openings: np.ndarray, first: int, clip: LipClip) -> dict[str, np.ndarray]:
     """On which m, b and p that real lips shut on takes [K, T] shut, arrays: each take, any of them,
     number `first`, which hears what is likeliest, and any other where that one misses it; shifted:
     the other takes elsewhere in time."""
@@ -64,20 +64,21 @@ def shut_where(openings: np.ndarray, first: int, clip: LipClip) -> dict[str, np.
     if not real.any():
         return {}
 
-    def each(curves: np.ndarray) -> np.ndarray:
+    def closures_of(curves: np.ndarray) -> np.ndarray:
         return np.array([shuts(curve, clip)[real] for curve in curves])
 
-    shut, others = each(openings), np.delete(openings, first, 0)
-    missed, shifted = ~shut[first], [each(np.roll(others, shift, 1)).any(0) for shift in SHIFTS]
+    shut, others = closures_of(openings), np.delete(openings, first, 0)
+    missed = ~shut[first]
+    shifted = [closures_of(np.roll(others, shift, 1)).any(0) for shift in SHIFTS]
     return {
         "each": shut.ravel(), "any": shut.any(0), "any, shifted": np.concatenate(shifted),
         "the likeliest": shut[first],
-        "any other where that misses": each(others).any(0)[missed],
+        "any other where that misses": closures_of(others).any(0)[missed],
         "the same, shifted": np.concatenate([each[missed] for each in shifted]),
     }  # fmt: skip
 
 
-def shut_wrongly(opening: np.ndarray, real: np.ndarray) -> int:
+def count_false_closures(opening: np.ndarray, real: np.ndarray) -> int:
     """How often lips shut [T] where real ones stay open from the frame before to the frame
     after."""
     shut = opening <= CLOSED_MM
@@ -104,7 +105,7 @@ def fast(openings: Sequence[np.ndarray]) -> tuple[float, float]:
     ) / minutes
 
 
-def alike(openings: np.ndarray) -> tuple[float, float]:
+def similarity(openings: np.ndarray) -> tuple[float, float]:
     """(r between the openings of two takes [K, T], deviation over mean of the takes' mean
     speed)."""
     speeds = np.abs(np.diff(openings)).mean(1)
@@ -135,7 +136,7 @@ def generate_with_samples(
     ]
 
 
-def taught(engine: Engine, features: np.ndarray, phones: np.ndarray) -> Motion:
+def teacher_motion(engine: Engine, features: np.ndarray, phones: np.ndarray) -> Motion:
     """The teacher's usual performance of what the encoder hears: its features [T, d], its phones as
     10 ms labels."""
     channels = list(engine.head.expression_names)
@@ -203,23 +204,23 @@ def run(args: Namespace) -> None:
             takes, sampled = generate_with_samples(
                 engine, lambda speech=speech, request=request: engine.generate(speech, request)
             )
-            gaps = as_long(
+            gaps = fit_length(
                 np.array([margins.beyond_rest(take.motion) for take in takes]), clip.frames
             )
-            likeness[spread].append(alike(gaps))
+            likeness[spread].append(similarity(gaps))
             if spread != args.spread[0]:
                 continue
-            widths = as_long(np.array([take.width for take in takes]), clip.frames)
+            widths = fit_length(np.array([take.width for take in takes]), clip.frames)
             of_takes.extend(gaps)
             first = [take.seed for take in takes].index(args.seed)
             for number, gap in enumerate(gaps):
                 wrongly["the likeliest" if number == first else "each other"].append(
-                    shut_wrongly(gap, clip.opening)
+                    count_false_closures(gap, clip.opening)
                 )
-            for name, values in shut_where(gaps, first, clip).items():
+            for name, values in true_closures(gaps, first, clip).items():
                 shut.setdefault(name, []).append(values)
             features, phones = hear(encoder, clip)
-            teacher = taught(engine, features, phones)
+            teacher = teacher_motion(engine, features, phones)
             curves = {
                 "average take": (gaps, widths),
                 "as sampled": tuple(
@@ -254,7 +255,7 @@ def run(args: Namespace) -> None:
         f"`{args.split}`, Spread {args.spread[0]:g}; the "
         f"map is fitted to {len(fit)} of `fit`",
         "",
-        *compared(rows, check),
+        *comparison_lines(rows, check),
         "",
         "m, b and p on which real lips shut: takes shut on "
         + ", ".join(
@@ -278,7 +279,7 @@ def run(args: Namespace) -> None:
             for spread, values in likeness.items()
         ),
         "",
-        *by_clip(
+        *clip_lines(
             {name: row for name, row in rows.items() if name not in ("any of them", "real lips")},
             check,
         ),

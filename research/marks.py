@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from research.harness import add_shared, report, required, results_file, usual
+from research.harness import add_shared, report, required, results_file, usual_direction
 from research.ranking import recordings
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import held_points
@@ -100,7 +100,7 @@ def lag(marked: np.ndarray, plain: np.ndarray, a: int, b: int) -> float:
     return shifts[int(np.nanargmax(fits))] / FPS
 
 
-def beyond(words: list[tuple[float, float]], frames: int) -> np.ndarray:
+def away_from_words(words: list[tuple[float, float]], frames: int) -> np.ndarray:
     """Frames that are more than .3 s from every word, bool [T]."""
     at = np.arange(frames) / FPS
     return np.all([(at < start - 0.3) | (at > end + 0.3) for start, end in words], axis=0)
@@ -143,7 +143,7 @@ def run(args: Namespace) -> None:
 def measure(engine: Engine, speech: Speech, args: Namespace, found: dict, changed: dict) -> None:
     """Add what each kind of mark does on the words of one voice."""
     asked, logits = (
-        replace(usual(0.5), as_asked=True),
+        replace(usual_direction(0.5), as_asked=True),
         engine.thunder.analyse(speech.samples, speech.frames).logits,
     )
     words = [
@@ -160,7 +160,7 @@ def measure(engine: Engine, speech: Speech, args: Namespace, found: dict, change
         )
         return sorted(made, key=lambda take: take.seed)
 
-    plain, calm = takes(()), beyond(words, speech.frames)
+    plain, calm = takes(()), away_from_words(words, speech.frames)
     apart = np.abs(plain[0].opening - plain[1].opening)[calm].mean()
     marks = {kind: tuple(mark(a, b) for a, b in words) for kind, (mark, _, _) in KINDS.items()}
     marks[MOVED] = tuple(Mark(MOVED, a, b, to=(a + LATER, b + LATER)) for a, b in words)

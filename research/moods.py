@@ -56,7 +56,7 @@ class Discriminant:
         return ((features - self.mean) / self.deviation @ self.weights + self.offset).argmax(1)
 
 
-def packed(
+def packed_motions(
     lines: list[Line], who: str, seed: int, strength: float, steps: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """(motions [T, C] of every line in every mood, the moods' numbers)."""
@@ -68,10 +68,10 @@ def packed(
             style = Style.of_speaker(f"{seed} {number} {mood}").draw_reading(rng)
             performances.append((Direction(style, name, strength), rng))
         if who == "teacher":
-            played = line.taught(performances)
+            played = line.perform(performances)
         else:
             played = [
-                line.sampled(direction.vector()[None], 1, 100 * number + mood, steps)[0]
+                line.sample(direction.vector()[None], 1, 100 * number + mood, steps)[0]
                 for mood, (direction, _) in enumerate(performances)
             ]
         motions += [pack(motion).astype(float) for motion in played]
@@ -99,8 +99,8 @@ def run(args: Namespace) -> None:
         [Line.of(corpus, clip, engine) for clip in clips_of(corpus, split, count)]
         for split, count in (("train", args.learn), (args.split, args.voices))
     )
-    learned, labels = packed(known, "teacher", 1, args.strength, args.steps)
-    asked, truth = packed(unseen, args.who, 2, args.strength, args.steps)
+    learned, labels = packed_motions(known, "teacher", 1, args.strength, args.steps)
+    asked, truth = packed_motions(unseen, args.who, 2, args.strength, args.steps)
 
     n = engine.head.channels
     lower = in_group(engine.head.expression_names, (*MOUTH, "cheek", "nose"))

@@ -271,7 +271,7 @@ def listed_tests() -> dict[str, dict]:
     return tests
 
 
-def drawn(
+def draw_mutations(
     seed: int, count: int, tests: dict[str, dict]
 ) -> Iterator[tuple[str, str, bytes, list[str]]]:
     """(group, name, text of the file with it, its tests, the fastest first) of mutations that tests
@@ -305,7 +305,7 @@ def drawn(
             )
 
 
-def tried(tree: Path, name: str, text: bytes, reach: list[str], slowest: float) -> str:
+def try_mutation(tree: Path, name: str, text: bytes, reach: list[str], slowest: float) -> str:
     """The test that notices a mutation, NO_TEST if Python itself does, "" if nothing does."""
     path = tree / name.split()[0]
     unchanged = path.read_bytes()
@@ -343,7 +343,7 @@ def run(options: Namespace) -> None:
     )
     chosen = {
         name: (group, text, reach)
-        for group, name, text, reach in drawn(options.seed, options.count, tests)
+        for group, name, text, reach in draw_mutations(options.seed, options.count, tests)
     }
     trees = [copy_tree(f"tree_{number}") for number in range(options.jobs)]
 
@@ -354,7 +354,7 @@ def run(options: Namespace) -> None:
         if was.get("by") in {*tests, NO_TEST} or was.get("of") == of or name in equivalent:
             return
         tree = trees.pop()
-        by = tried(tree, name, text, reach, max(tests[test]["seconds"] for test in reach))
+        by = try_mutation(tree, name, text, reach, max(tests[test]["seconds"] for test in reach))
         trees.append(tree)
         known[name] = {"by": by, "of": of, "tests": len(reach)}
         known_file.write_text(json.dumps(known, ensure_ascii=False, indent=1))

@@ -40,7 +40,7 @@ def part(rng: np.random.Generator, count: int) -> tuple[int, int]:
     return first, first + length
 
 
-def filled(curve: np.ndarray) -> np.ndarray:
+def fill_gaps(curve: np.ndarray) -> np.ndarray:
     """A curve [T] with straight lines where it is not known."""
     seen = np.flatnonzero(np.isfinite(curve))
     return np.interp(np.arange(len(curve)), seen, curve[seen])
@@ -48,8 +48,8 @@ def filled(curve: np.ndarray) -> np.ndarray:
 
 def mouth_of(clip: LipClip) -> np.ndarray:
     """Measured opening and width of a person [T, 2]; a width that is not reliable stands still."""
-    width = np.zeros(clip.frames) if clip.width is None else filled(clip.width)
-    return np.stack([filled(clip.opening), width], 1)
+    width = np.zeros(clip.frames) if clip.width is None else fill_gaps(clip.width)
+    return np.stack([fill_gaps(clip.opening), width], 1)
 
 
 def of_people(

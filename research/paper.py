@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t as student
 
-from research.harness import add_shared, keep_json, put_into, required, RESULTS, ROOT
+from research.harness import add_shared, keep_json, replace_part_of_file, required, RESULTS, ROOT
 from research.measures.evaluate import (
     Clip,
     clips_of,
@@ -43,9 +43,9 @@ from research.measures.evaluate import (
     TeacherAgain,
     Trained,
 )
-from research.measures.metrics import aligned, kinematic_beats, pose_diversity, sound_onsets
+from research.measures.metrics import kinematic_beats, pose_diversity, score_beats, sound_onsets
 from research.paper_rows import MASKED, PAPER2, PAPER3, TABLE2_ROWS, TABLE3_ROWS, TITLES
-from research.train.paper import folder_of, MASKED as MASKED_ENDING, named, NETWORK, STAGES
+from research.train.paper import folder_of, MASKED as MASKED_ENDING, NETWORK, select_rows, STAGES
 from thunder_core.channels import Columns
 from thunder_core.face.head import Head, load_head
 from thunder_core.files import write_file
@@ -147,14 +147,14 @@ def _draws(count: int) -> np.ndarray:
 
 
 def _interval(values: np.ndarray) -> list[float]:
-    return _middle(values[_draws(len(values))].mean(1))
+    return _percentiles(values[_draws(len(values))].mean(1))
 
 
 def _number(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-Paper = Mapping[str, Mapping[str, float]]  # the paper's own figures of each row
+Paper = Mapping[str, Mapping[str, float]]  # the paper's figures of each row
 
 
 def claims(rows: Rows, paper: Paper = PAPER2) -> list[dict]:
@@ -194,7 +194,7 @@ def _changes(rows: Rows, plain: str, name: str, paper: Paper) -> dict:
             f"{column}_seeds_agree": _seeds_agree(by_seed),
         }  # fmt: skip
         # the paper does not say whether it masks
-        stated = _stated(paper, _everywhere(plain), _everywhere(name), column)
+        stated = _stated(paper, _unmasked_row(plain), _unmasked_row(name), column)
         if stated is not None:
             row[f"{column}_paper"] = _number(stated)
     return row
@@ -208,7 +208,7 @@ def _stated(paper: Paper, first: str, second: str, column: str) -> float | None:
     return 100 * (paper[second][column] / paper[first][column] - 1)
 
 
-def _everywhere(name: str) -> str:
+def _unmasked_row(name: str) -> str:
     """The row in which L_m2s counts everywhere, of one in which it may be masked."""
     return name.removesuffix(MASKED_ENDING)
 
@@ -256,10 +256,10 @@ def _change(rows: Rows, first: str, second: str, column: str) -> tuple[float, li
     seeds = np.random.default_rng(1).integers(0, count, (BOOTSTRAP, count))
     at = (seeds[:, :, None], clips[:, None])
     drawn = 100 * (np.nanmean(b[at], (1, 2)) / np.nanmean(a[at], (1, 2)) - 1)
-    return 100 * (np.nanmean(b) / np.nanmean(a) - 1), _middle(drawn)
+    return 100 * (np.nanmean(b) / np.nanmean(a) - 1), _percentiles(drawn)
 
 
-def _middle(draws: np.ndarray) -> list[float]:
+def _percentiles(draws: np.ndarray) -> list[float]:
     return [_number(x) for x in np.nanpercentile(draws, (2.5, 97.5))]
 
 
@@ -291,7 +291,7 @@ def markdown(
 @dataclass(frozen=True)
 class Printed:
     """One of the paper's tables: its number, the columns and rows of the page in their order, and
-    the paper's own figures by their names.
+    the paper's figures by their names.
 
     suffix: of the file that does not bear its number.
     """
@@ -318,7 +318,7 @@ def write(
     keep_json(folder / f"table{printed.number}.json", about)
     keep_json(folder / f"paper_clips{printed.suffix}.json", rows, indent=None)
     if page is not None:
-        put_into(
+        replace_part_of_file(
             page,
             f"table {printed.number}",
             markdown(made, printed.columns, printed.order, printed.paper),
@@ -391,7 +391,7 @@ def run(args: Namespace) -> None:
         args.cache / "motions" / "rows.json",
         "the motions of a training cache (python -m thunder_core.train animate)",
     )
-    chosen = entrants(args)
+    chosen = contestants(args)
     if not chosen.keys() - {TEACHER} and not args.only:
         raise SystemExit(
             f"{args.runs / 'paper'} is missing what {_CHAIN} makes. Nothing was measured, and "
@@ -409,7 +409,12 @@ def run(args: Namespace) -> None:
             for seed, folder in folders.items():
                 perform, of = contestant(name, folder, head, steps, args.guidance, basis, clip)
                 made = measure(
-                    perform, measured, clips, args.samples, kept_in(args, name, folder, steps), of
+                    perform,
+                    measured,
+                    clips,
+                    args.samples,
+                    figures_file(args, name, folder, steps),
+                    of,
                 )
                 rows.setdefault(row, {})[seed] = made
                 print(
@@ -477,7 +482,7 @@ def of_people(args: Namespace, head: Head) -> list[Person]:
 
 
 def diversity(clips: Sequence[Clip], head: Head) -> float:
-    """Mean distance, in degrees, between head poses of the data's own performances of one sound
+    """Mean distance, in degrees, between head poses of the data's performances of one sound
     (DIV); mean over clips."""
     columns = Columns(head.channels).head
     rows = [
@@ -491,18 +496,21 @@ def diversity(clips: Sequence[Clip], head: Head) -> float:
 
 
 def beat_alignment(clips: Sequence[Compared], head: Head) -> dict[str, float]:
-    """BA of the data's own heads: mean with their own sound, half of its 95 % interval, and mean
+    """BA of the data's heads: mean with their sound, half of its 95 % interval, and mean
     with the sounds of all others."""
     columns = Columns(head.channels).head
     beats = [(kinematic_beats(clip.truth[:, columns]), clip.frames) for clip in clips]
     onsets = [sound_onsets(clip.samples) for clip in clips]
     scores = np.array(
-        [[aligned(at, sound[sound < frames], frames) for sound in onsets] for at, frames in beats]
+        [
+            [score_beats(at, sound[sound < frames], frames) for sound in onsets]
+            for at, frames in beats
+        ]
     )
-    own, others = np.diag(scores), scores[~np.eye(len(clips), dtype=bool)]
+    matched, others = np.diag(scores), scores[~np.eye(len(clips), dtype=bool)]
     values = {
-        "own sound": own.mean(),
-        "±": 1.96 * own.std() / np.sqrt(len(own)),
+        "own sound": matched.mean(),
+        "±": 1.96 * matched.std() / np.sqrt(len(matched)),
         "another's": others.mean() if others.size else np.nan,
     }
     return {name: round(float(value), 3) for name, value in values.items()}
@@ -520,7 +528,7 @@ def contestant(
     )
 
 
-def kept_in(args: Namespace, name: str, folder: Path, steps: int) -> Path:
+def figures_file(args: Namespace, name: str, folder: Path, steps: int) -> Path:
     """The file of a system's figures of each clip. With fewer samples than the paper's it is
     another one."""
     kind = TEACHER if name == TEACHER else f"{steps}steps-{args.guidance:g}"
@@ -528,7 +536,7 @@ def kept_in(args: Namespace, name: str, folder: Path, steps: int) -> Path:
     return folder / f"{PEOPLE if args.people else args.split}-{kind}{few}-{KEPT}"
 
 
-def entrants(args: Namespace) -> dict[str, dict[int, Path]]:
+def contestants(args: Namespace) -> dict[str, dict[int, Path]]:
     """Every row to be measured and the folder of each of its seeds. Raises SystemExit for a name in
     --only that is no such row's."""
     result: dict[str, dict[int, Path]] = {}
@@ -544,4 +552,4 @@ def entrants(args: Namespace) -> dict[str, dict[int, Path]]:
     for entry in args.systems:
         name, _, folders = entry.partition("=")
         result[name] = {number: Path(folder) for number, folder in enumerate(folders.split(","), 1)}
-    return {name: result[name] for name in named(args.only or (), result, " to be measured")}
+    return {name: result[name] for name in select_rows(args.only or (), result, " to be measured")}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paper's own figures, for comparison with ours: Tables 2 and 3 of Daněček et al., 3DV 2026, as
+"""The paper's figures, for comparison with ours: Tables 2 and 3 of Daněček et al., 3DV 2026, as
 printed there; lengths in cm."""
 
 from __future__ import annotations

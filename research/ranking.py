@@ -5,7 +5,7 @@
 DATA a folder with `lips/`.
 
 Order: 16 takes of every line at *Spread* .5, whose lips are compared with the teacher's performance
-of the same sound in the take's own direction, as large as the take is (`train.judge.lip_error`),
+of the same sound in the take's direction, as large as the take is (`train.judge.lip_error`),
 without the take's stresses and with them; Spearman of score and error within a line, and what the
 best by score gains against the average take and the best possible choice. Real lips: the same
 takes' r with the measured mouths of DATA's split `check`, at the best lag, of five sets of seeds.
@@ -36,7 +36,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.stats import spearmanr
 
 from research.corpus_lines import clips_of, LEAST_SECONDS, Line, MOST_SECONDS
-from research.faces.lip_clips import as_long, r_at_best_lag, read_clips
+from research.faces.lip_clips import fit_length, r_at_best_lag, read_clips
 from research.harness import (
     add_shared,
     bootstrap,
@@ -80,11 +80,11 @@ FAULTS = (
 ALLOWED = ("damped to 60 %", "exaggerated by half")
 
 
-def generated(
+def generate_takes(
     engine: Engine, speech: Speech, takes: int, seed: int, spread: float, steps: int
 ) -> list[Take]:
     """Takes around the usual direction, in the order of their seeds."""
-    # Weights without styles, as in a user's own folder, sample in any style.
+    # Weights without styles, as in a user's folder, sample in any style.
     asked = (
         Brief(Direction().vector()[None], spread, as_asked=False)
         if engine.thunder.knows_styles
@@ -108,7 +108,7 @@ def yardstick(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
     return np.array([np.corrcoef(take.opening[loud], expected[loud])[0, 1] for take in takes])
 
 
-def readable(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
+def evidence_of(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
     """Mean evidence [K] that mesh-to-speech reads off each take's mouth for the units of the sound,
     nats, where there is sound."""
     voice = engine.thunder.analyse(speech.samples, speech.frames)
@@ -118,8 +118,8 @@ def readable(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Ordered:
-    """Takes of one line, [K] each. score; yard: of `yardstick`; read: of `readable`.  good: more is
-    better, minus the lip error or the r with a real mouth.  weight: of the line."""
+    """Takes of one line, [K] each. score; yard: of `yardstick`; read: of `evidence_of`.  good: more
+    is better, minus the lip error or the r with a real mouth.  weight: of the line."""
 
     score: np.ndarray
     yard: np.ndarray
@@ -158,7 +158,7 @@ def order_table(lines: list[Ordered], what: str) -> list[str]:
     ]
 
 
-def ordered_by_teacher(
+def order_by_teacher(
     engine: Engine, corpus: Corpus, split: str, voices: int, steps: int
 ) -> dict[str, list[Ordered]]:
     """Takes of lines of unseen voices, and how far their lips are from the teacher's in each take's
@@ -171,7 +171,7 @@ def ordered_by_teacher(
     before = None
     for number, clip in enumerate(clips_of(corpus, split, voices)):
         line = Line.of(corpus, clip, engine)
-        takes = generated(engine, line.speech, TAKES, number * TAKES, SPREAD, steps)
+        takes = generate_takes(engine, line.speech, TAKES, number * TAKES, SPREAD, steps)
         voice = engine.thunder.analyse(line.speech.samples, line.speech.frames)
         vectors = [reading(Direction().vector()[None], take.seed, SPREAD)[0] for take in takes]
         directions = {
@@ -184,9 +184,9 @@ def ordered_by_teacher(
         by = (
             np.array([take.score.total for take in takes]),
             yardstick(engine, line.speech, takes),
-            readable(engine, line.speech, takes),
+            evidence_of(engine, line.speech, takes),
         )
-        taken = seen(engine, np.stack([pack(take.motion) for take in takes]))
+        taken = mouth_vertices(engine, np.stack([pack(take.motion) for take in takes]))
         loud, other = voiced_weight(voice.features[:, -LOUDNESS:]) > 0, None
         for name, played in directions.items():
             truth = np.stack(
@@ -195,10 +195,10 @@ def ordered_by_teacher(
                     for each in played
                 ]
             )
-            if other is None:  # of the first line: its own backwards
+            if other is None:  # of the first line: the same backwards
                 other = truth[:1, ::-1] if before is None else np.resize(before, truth[:1].shape)
                 before = truth[:1]
-            true, wrong = seen(engine, truth), seen(engine, other)
+            true, wrong = mouth_vertices(engine, truth), mouth_vertices(engine, other)
             size = allowed_sizes(engine, taken, true, loud, vectors)
             error = lip_error(taken[:, :, lip], true[:, :, lip], wrong[:, :, lip], size)
             result[name].append(Ordered(*by, -error[:, loud].mean(1).numpy()))
@@ -228,26 +228,29 @@ def mouth_of(engine: Engine) -> Mouth:
     return Mouth(trained_mouth(engine.folder) or engine.head)
 
 
-def seen(engine: Engine, motions: np.ndarray) -> torch.Tensor:
+def mouth_vertices(engine: Engine, motions: np.ndarray) -> torch.Tensor:
     """Vertices of the mouth in packed motions [K, T, C]."""
     return mouth_of(engine).of_packed(torch.from_numpy(np.ascontiguousarray(motions, np.float32)))
 
 
-def ordered_by_people(engine: Engine, data: Path, split: str, steps: int) -> list[Ordered]:
+def order_by_people(engine: Engine, data: Path, split: str, steps: int) -> list[Ordered]:
     """Takes of clips of real speakers, and the r of their opening with the measured one: SETS of
     each clip."""
     result = []
     for clip in read_clips(data, split):
         speech = read_sound(clip.path)
         for first in range(1, 1 + SETS * TAKES, TAKES):
-            takes = generated(engine, speech, TAKES, first, SPREAD, steps)
+            takes = generate_takes(engine, speech, TAKES, first, SPREAD, steps)
             r = np.array(
-                [r_at_best_lag(as_long(take.opening, clip.frames), clip.opening) for take in takes]
+                [
+                    r_at_best_lag(fit_length(take.opening, clip.frames), clip.opening)
+                    for take in takes
+                ]
             )
             by = (
                 np.array([take.score.total for take in takes]),
                 yardstick(engine, speech, takes),
-                readable(engine, speech, takes),
+                evidence_of(engine, speech, takes),
             )
             result.append(Ordered(*by, r, speech.seconds))
     return result
@@ -268,7 +271,7 @@ def mean_over_clips(lines: list[Ordered]) -> str:
     )
 
 
-def spoiled(engine: Engine, x: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
+def spoil_motion(engine: Engine, x: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
     """Versions of a packed motion [T, C] that are spoiled, and two that are not."""
     n, names = engine.head.channels, engine.head.expression_names
     tongue = np.append(in_group(names, TONGUE), [False] * 9)
@@ -298,15 +301,15 @@ def auc(right: np.ndarray, wrong: np.ndarray) -> float:
     )
 
 
-def spoiled_table(engine: Engine, sounds: list[Speech], takes: int, steps: int) -> list[str]:
+def fault_table(engine: Engine, sounds: list[Speech], takes: int, steps: int) -> list[str]:
     """Scores of takes just as the usual direction asks, as they are and spoiled."""
     points: dict[str, list[list[float]]] = {}  # line by line, take by take
     before = None
     for number, speech in enumerate(sounds):
         line: dict[str, list[float]] = {}
-        for take in generated(engine, speech, takes, number * takes, 0.0, steps):
+        for take in generate_takes(engine, speech, takes, number * takes, 0.0, steps):
             x = pack(take.motion)
-            for name, y in spoiled(engine, x, x[::-1] if before is None else before).items():
+            for name, y in spoil_motion(engine, x, x[::-1] if before is None else before).items():
                 line.setdefault(name, []).append(
                     engine.score(speech, unpack(y, engine.head.channels)).total
                 )
@@ -344,21 +347,21 @@ def recordings(data: Path, split: str, count: int) -> list[Path]:
     ]
 
 
-def stopped(x: np.ndarray, mouth: np.ndarray, loud: np.ndarray) -> dict[str, np.ndarray]:
+def stop_mouth(x: np.ndarray, mouth: np.ndarray, loud: np.ndarray) -> dict[str, np.ndarray]:
     """Versions of a packed motion [T, C] whose mouth stops while somebody speaks (loud [T])."""
 
-    def held(start: int, end: int) -> np.ndarray:
+    def hold(start: int, end: int) -> np.ndarray:
         y = x.copy()
         y[start:end, mouth] = x[start, mouth]
         return y
 
     made = {
-        f"stops after {share}": held(len(x) // by, len(x))
+        f"stops after {share}": hold(len(x) // by, len(x))
         for share, by in (("a half", 2), ("a quarter", 4))
     }
     for seconds in (1, 2):
         spoken = np.convolve(loud, np.ones(round(seconds * FPS)), "valid")
-        made[f"stops for {seconds} s"] = held(
+        made[f"stops for {seconds} s"] = hold(
             int(spoken.argmax()), int(spoken.argmax()) + round(seconds * FPS)
         )
     return made
@@ -378,7 +381,9 @@ def grade_table(engine: Engine, sounds: list[Speech]) -> list[str]:
             x, is_first = pack(take.motion), take.seed == seed
             made = {
                 name: unpack(y, n)
-                for name, y in (spoiled(engine, x, x[::-1]) | stopped(x, mouth, loud)).items()
+                for name, y in (
+                    spoil_motion(engine, x, x[::-1]) | stop_mouth(x, mouth, loud)
+                ).items()
             }
             of_take = replace(asked, as_asked=is_first)
             for name, motion in made.items():
@@ -445,7 +450,7 @@ def run(args: Namespace) -> None:
     lines = [f"weights {engine.weights}; {whose}; {effort(args.steps)}"]
     if cached:
         corpus = Corpus(args.cache / "corpus")
-        taken = ordered_by_teacher(engine, corpus, args.split, args.voices, args.steps)
+        taken = order_by_teacher(engine, corpus, args.split, args.voices, args.steps)
         for name, items in taken.items():
             lines += order_table(
                 items,
@@ -458,7 +463,7 @@ def run(args: Namespace) -> None:
     else:
         sounds = [read_sound(SAMPLE)]
     if args.data is not None:
-        people = ordered_by_people(engine, args.data, "check", args.steps)
+        people = order_by_people(engine, args.data, "check", args.steps)
         lines += [
             *order_table(
                 people,
@@ -466,5 +471,5 @@ def run(args: Namespace) -> None:
             ),
             mean_over_clips(people),
         ]
-    lines += spoiled_table(engine, sounds, args.takes, args.steps)
+    lines += fault_table(engine, sounds, args.takes, args.steps)
     report(results_file(args.results, "ranking.txt", cached), lines)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Key reduction beside Blender's own decimate operator at the same error, in a window: it needs an
+"""Key reduction beside Blender's decimate operator at the same error, in a window: it needs an
 open graph editor.
 
 `BLENDER=/path/to/blender python -m research reduction` acts out tests/gui/speed_scenarios.py and

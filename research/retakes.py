@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from research.harness import add_shared, report, required, results_file, usual
+from research.harness import add_shared, report, required, results_file, usual_direction
 from research.ranking import recordings
 from thunder_core.channels import Columns
 from thunder_core.engine.engine import Engine
@@ -40,7 +40,7 @@ def doubtful_word(belief: np.ndarray) -> tuple[float, float, float]:
     return start / ENCODER_RATE, start / ENCODER_RATE + LENGTH, float(mean.max())
 
 
-def alike(takes: list[Take], word: slice) -> np.ndarray:
+def opening_correlations(takes: list[Take], word: slice) -> np.ndarray:
     """Correlations of the opening over a word between all pairs of takes."""
     openings = np.stack([take.opening[word] for take in takes])
     return np.corrcoef(openings)[np.triu_indices(len(takes), 1)]
@@ -54,23 +54,24 @@ def measure(
     speech = Speech(read_sound(path).samples[: round(SECONDS * RATE)], RATE)
     start, end, entropy = doubtful_word(softmax(engine.analyse(speech).logits))
     word = slice(round(start * FPS), round(end * FPS))
-    [take] = engine.generate(speech, Request(1, seed, direction=usual(0.5)))
+    [take] = engine.generate(speech, Request(1, seed, direction=usual_direction(0.5)))
     kept, columns = pack(take.motion), Columns(take.motion.expression.shape[1])
     mask = np.ones(kept.shape, bool)
     free = slice(word.start - ROWS, word.stop + ROWS)
     mask[free, columns.expression] = mask[free, columns.jaw] = False
     readings = engine.generate(
-        speech, Request(READINGS, FIRST, direction=usual(0.5), keep=Keep(take.motion, mask))
+        speech,
+        Request(READINGS, FIRST, direction=usual_direction(0.5), keep=Keep(take.motion, mask)),
     )
-    whole = engine.generate(speech, Request(READINGS, FIRST, direction=usual(0.5)))
+    whole = engine.generate(speech, Request(READINGS, FIRST, direction=usual_direction(0.5)))
 
     def step(of: Take) -> float:
         return float(np.abs(np.diff(of.opening[free.start - 2 : free.stop + 2])).max())
 
     return (
         entropy,
-        alike(readings, word),
-        alike(whole, word),
+        opening_correlations(readings, word),
+        opening_correlations(whole, word),
         step(take),
         float(np.median([step(each) for each in readings])),
     )

@@ -25,17 +25,17 @@ from pathlib import Path
 
 import numpy as np
 
-from research.commit import in_blender, save_take
+from research.commit import run_in_blender, save_take
 from research.harness import (
     add_shared,
     keep,
     keep_json,
     origin,
-    put_into,
+    replace_part_of_file,
     RESULTS,
     ROOT,
     SAMPLE,
-    usual,
+    usual_direction,
 )
 from research.heads import blenders
 from research.long import memory
@@ -222,10 +222,10 @@ class Bench:
         speech = Speech(sound(10.0 if self.quick else 60.0))
         with tempfile.TemporaryDirectory() as folder:
             for number, take in enumerate(
-                self.engine.generate(speech, Request(TAKES, 1, direction=usual(0.5)))
+                self.engine.generate(speech, Request(TAKES, 1, direction=usual_direction(0.5)))
             ):
                 save_take(Path(folder, f"{number}.npz"), take, self.engine.head.expression_names)
-            [seen] = in_blender("key", folder, 1 if self.quick else 5)
+            [seen] = run_in_blender("key", folder, 1 if self.quick else 5)
         size, blender = seen.pop("mb_per_take_minute"), seen.pop("blender")
         return {f"keying_{name}": value for name, value in seen.items()} | {
             "blend_mb_per_take_minute": size,
@@ -238,7 +238,7 @@ class Bench:
         engine._known.clear()
         return seconds_of(
             lambda: engine.generate(
-                speech, Request(takes, 1, direction=usual(0.5), quality=quality)
+                speech, Request(takes, 1, direction=usual_direction(0.5), quality=quality)
             )
         )
 
@@ -358,4 +358,4 @@ def run(args: Namespace) -> None:
     keep_json(args.results, figures)
     keep(args.results.with_suffix(".txt"), lines)
     if args.results == RESULTS / "speed.json":
-        put_into(PAGE, "figures", lines)
+        replace_part_of_file(PAGE, "figures", lines)

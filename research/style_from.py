@@ -15,7 +15,7 @@ from argparse import ArgumentParser, Namespace
 import numpy as np
 
 from research.harness import add_shared, report, required, results_file
-from research.measures.style_reader import agreement, fit, performed
+from research.measures.style_reader import agreement, fit, read_performances
 from thunder_core.animation.style_of_motion import (
     bundled_meter,
     CONSTANTS,
@@ -45,12 +45,13 @@ def run(args: Namespace) -> None:
     played = bundled_meter()
     if args.fit:
         data, validation = (
-            performed(args.cache, split, args.clips, played) for split in ("train", "validation")
+            read_performances(args.cache, split, args.clips, played)
+            for split in ("train", "validation")
         )
         write_file(CONSTANTS, fit(data, validation).to_json() + "\n")
         shipped_reader.cache_clear()
         print(f"fitted to {len(data.asked)} performances, chosen on {len(validation.asked)}")
-    reader, test = shipped_reader(), performed(args.cache, "test", args.clips, played)
+    reader, test = shipped_reader(), read_performances(args.cache, "test", args.clips, played)
     r, plain, moody = (
         agreement(reader, test, some) for some in (slice(None), ~test.moody, test.moody)
     )

@@ -5,7 +5,7 @@ and of natural speech.
 `python -m research table1 --cache CACHE --data DATA [--spaces FOLDER]`: lines of the cache's test
 speakers, with the words of DATA (`speech/<corpus>/transcripts.tsv`). The teacher performs each in
 the style of a training speaker, which mesh-to-speech knows, and every network speaks its input in
-the line's own voice, through the same vocoder. `vocoded` is the line's own spectrum through the
+the line's voice, through the same vocoder. `vocoded` is the line's spectrum through the
 vocoder, `take` mouth2s on a take of the line, `shuffled` mouth2s on the motion of the next line.
 The networks lie in FOLDER (`m2s`, `m2s-face`, `m2s-exp`, `m2s-lips`, `sv2s`), trained alike;
 mouth2s of the weights has a row of its own, or is `mouth2s` where FOLDER has none. A missing
@@ -38,10 +38,10 @@ from research.harness import (
     bootstrap,
     in_turns,
     keep_json,
-    put_into,
+    replace_part_of_file,
     required,
     RESULTS,
-    usual,
+    usual_direction,
 )
 from research.train.lip_video import LipVideo
 from research.train.sv2s import NAME as SV2S, VideoToSpeech
@@ -84,7 +84,7 @@ TRAIN = {
     "mouth2s-lips": "thunder_core.train m2s --space lips", "sv2s": "research train sv2s",
 }  # fmt: skip
 SHORT = 1000  # steps below which a network that started from nothing does not count as trained
-# The paper's Table 1, on its own data; its recogniser is Whisper.
+# The paper's Table 1, on the paper's data; its recogniser is Whisper.
 PAPER = {
     "exp2s": (0.502, 0.273, 1.257, 1.468, 0.648), "face2s": (0.458, 0.203, 1.225, 1.437, 0.953),
     "mouth2s": (0.506, 0.272, 1.246, 1.457, 0.678), "sv2s, fine-tuned": (0.555, 0.348, 1.281, 1.511,
@@ -155,8 +155,8 @@ def listeners(engine: Engine, spaces: Path | None) -> tuple[dict[str, Listener],
     """The systems with networks, and the training command of each other one."""
     head = engine.head
     shipped, m2s = engine.folder / "m2s", MeshToSpeech.load(engine.folder).to(engine.device)
-    own = m2s.mouth or head
-    look = Mouth(own).to(engine.device).of_packed
+    mouth_head = m2s.mouth or head
+    look = Mouth(mouth_head).to(engine.device).of_packed
     there = {"mouth2s": Listener(look, m2s, _digest(shipped), "as it ships")}
     missing = {}
     if spaces and (spaces / "m2s.json").is_file() and _digest(spaces / "m2s") != _digest(shipped):
@@ -178,7 +178,10 @@ def listeners(engine: Engine, spaces: Path | None) -> tuple[dict[str, Listener],
         elif name == "mouth2s-lips":
             note = "mouth2s with teeth and tongue hidden, as in half of its training"
             there[name] = Listener(
-                Lips(own).to(engine.device).of_packed, m2s, _digest(shipped) + " hidden", note
+                Lips(mouth_head).to(engine.device).of_packed,
+                m2s,
+                _digest(shipped) + " hidden",
+                note,
             )
         else:
             missing[name] = f"not trained: python -m {command}"
@@ -198,7 +201,7 @@ def _note(path: Path) -> str:
     return f"{steps} steps" + ("" if steps >= SHORT else ": not trained long enough to be compared")
 
 
-def performed(engine: Engine, line: Line, number: int, voices: list[str], seed: int) -> Motion:
+def perform_line(engine: Engine, line: Line, number: int, voices: list[str], seed: int) -> Motion:
     """The teacher's performance of a line in the style of one of the training `voices`."""
     frames = len(line.samples) // SAMPLES_PER_FRAME
     rng = np.random.default_rng([seed, number])
@@ -218,7 +221,9 @@ def performed(engine: Engine, line: Line, number: int, voices: list[str], seed: 
 
 
 @torch.no_grad()
-def said(engine: Engine, listener: Listener, motion: Motion, voice: np.ndarray) -> np.ndarray:
+def speak_motion(
+    engine: Engine, listener: Listener, motion: Motion, voice: np.ndarray
+) -> np.ndarray:
     """A system's speech for a motion, by the vocoder in a voice [256]: samples [640 · T]."""
     x = torch.from_numpy(pack(motion).astype(np.float32))[None].to(engine.device)
     logits, mel = listener.network(
@@ -227,8 +232,8 @@ def said(engine: Engine, listener: Listener, motion: Motion, voice: np.ndarray) 
     return engine.vocoder.speak(mel[0].cpu().numpy(), logits[0].argmax(-1).cpu().numpy(), voice)
 
 
-def vocoded(engine: Engine, line: Line, voice: np.ndarray) -> np.ndarray:
-    """A line's own spectrum and units through the vocoder: samples [n]."""
+def resynthesise(engine: Engine, line: Line, voice: np.ndarray) -> np.ndarray:
+    """A line's spectrum and units through the vocoder: samples [n]."""
     frames = len(line.samples) // SAMPLES_PER_FRAME
     mel, units = (
         log_mel(line.samples, WINDOW)[: 4 * frames],
@@ -316,9 +321,9 @@ def measure(
                     sound = line.samples
                 else:
                     sound = (
-                        said(engine, of, shown.get(name, motion), voice)
+                        speak_motion(engine, of, shown.get(name, motion), voice)
                         if of
-                        else vocoded(engine, line, voice)
+                        else resynthesise(engine, line, voice)
                     )
                 about[key] = likeness(line.samples, sound[: len(line.samples)]) | {
                     "wer": recogniser.words(sound)
@@ -439,12 +444,13 @@ def run(args: Namespace) -> None:
     voices = sorted({clip.speaker for clip in Corpus(args.cache / "corpus").of("train")})
     motions = {
         "teacher": [
-            performed(engine, line, number, voices, args.seed) for number, line in enumerate(lines)
+            perform_line(engine, line, number, voices, args.seed)
+            for number, line in enumerate(lines)
         ],
         "take": [
-            engine.generate(Speech(line.samples), Request(1, args.seed, direction=usual()))[
-                0
-            ].motion
+            engine.generate(
+                Speech(line.samples), Request(1, args.seed, direction=usual_direction())
+            )[0].motion
             for line in lines
         ],
     }
@@ -471,4 +477,4 @@ def run(args: Namespace) -> None:
     )
     print("\n".join(markdown(made)))
     if args.docs:
-        put_into(args.docs, "table 1", markdown(made))
+        replace_part_of_file(args.docs, "table 1", markdown(made))

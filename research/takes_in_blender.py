@@ -64,7 +64,7 @@ def new_scene():
     return scene, head.find(scene), timing.Clock.of(scene, 1.0)
 
 
-def shown(rig, times: np.ndarray) -> tuple[np.ndarray, list]:
+def visible_values(rig, times: np.ndarray) -> tuple[np.ndarray, list]:
     """Values of a rig's tracks at times [S], [S, tracks], and the curves it plays."""
     curves = [
         {(curve.data_path, curve.array_index): curve for curve in compat.curves_for(target)}
@@ -104,7 +104,7 @@ def overshoot(curves: list) -> float:
     return worst
 
 
-def committed(path: Path, kind: str, error: float) -> dict:
+def commit_take(path: Path, kind: str, error: float) -> dict:
     """Key a take, commit it to a new action and measure the result."""
     (scene, rig, clock), take = new_scene(), performance(path)
     actions = progress.result(keying.key(rig, take, clock, "take"))
@@ -113,7 +113,7 @@ def committed(path: Path, kind: str, error: float) -> dict:
     first, last = entry.first, entry.last
     times = first + np.arange((last - first) * PARTS + 1) / PARTS
     channels = head.channel_names()
-    before, _ = shown(rig, times)
+    before, _ = visible_values(rig, times)
     settings = scene.thunder.commit
     settings.to, settings.keys, settings.error = "NEW", kind, error
     report = progress.result(committing.commit(rig, entry, "committed", choice_of(scene, entry)))
@@ -125,7 +125,7 @@ def committed(path: Path, kind: str, error: float) -> dict:
         expression=spoken.expression,
         jaw=spoken.jaw,
     )
-    after, curves = shown(rig, times)
+    after, curves = visible_values(rig, times)
     places = [
         displacement.positions(rig.driver.read(values, channels)) for values in (before, after)
     ]
@@ -174,7 +174,7 @@ def saved_bytes() -> int:
     return os.path.getsize(path)
 
 
-def keyed(takes: list[keying.Performance]) -> dict:
+def key_takes(takes: list[keying.Performance]) -> dict:
     """Key all takes in a new scene, as Generate does: seconds, those of the processor, keys, and by
     how much the file grows."""
     scene, rig, clock = new_scene()
@@ -209,10 +209,10 @@ def main() -> None:
         for path in paths:
             for kind in ("DENSE", "POSES"):
                 for error in map(float, numbers):
-                    print("\n" + json.dumps(committed(path, kind, error)), flush=True)
+                    print("\n" + json.dumps(commit_take(path, kind, error)), flush=True)
     else:
         takes = [performance(path) for path in paths]
-        runs = [keyed(takes) for _ in range(int(numbers[0]))]
+        runs = [key_takes(takes) for _ in range(int(numbers[0]))]
         medians = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
         print("\n" + json.dumps(medians | {"blender": bpy.app.version_string}), flush=True)
     shutil.rmtree(RESOURCES, ignore_errors=True)

@@ -29,7 +29,7 @@ LEVELS = (10.0, 5.0)  # dB by which a voice is above what is beneath it
 OTHERS, SECONDS = 4, 10.0  # voices beneath it, and how much of each recording is used
 
 
-def beneath(samples: np.ndarray, other: np.ndarray, decibels: float) -> np.ndarray:
+def mix_beneath(samples: np.ndarray, other: np.ndarray, decibels: float) -> np.ndarray:
     """A voice [n] with another sound [n] so far below its mean level."""
     by = np.sqrt((samples**2).mean() / (other**2).mean()) * 10 ** (-decibels / 20)
     return np.clip(samples + by * other, -1, 1).astype(np.float32)
@@ -37,14 +37,15 @@ def beneath(samples: np.ndarray, other: np.ndarray, decibels: float) -> np.ndarr
 
 def versions(sounds: list[np.ndarray], number: int) -> dict[str, np.ndarray]:
     """A recording as it is, and with noise or other voices beneath it."""
-    own, rng = sounds[number], np.random.default_rng(number)
+    voice, rng = sounds[number], np.random.default_rng(number)
     others = [
-        np.resize(sounds[(number + step) % len(sounds)], len(own)) for step in range(1, OTHERS + 1)
+        np.resize(sounds[(number + step) % len(sounds)], len(voice))
+        for step in range(1, OTHERS + 1)
     ]
     babble = np.sum([other / other.std() for other in others], 0)
-    made = {"as it is": own}
-    for name, other in (("noise", noise(len(own), rng)), (f"{OTHERS} voices", babble)):
-        made |= {f"{name}, -{level:.0f} dB": beneath(own, other, level) for level in LEVELS}
+    made = {"as it is": voice}
+    for name, other in (("noise", noise(len(voice), rng)), (f"{OTHERS} voices", babble)):
+        made |= {f"{name}, -{level:.0f} dB": mix_beneath(voice, other, level) for level in LEVELS}
     return made
 
 

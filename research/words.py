@@ -5,7 +5,7 @@ CACHE is a folder in which `corpus` was run. Eight takes of every voice are samp
 request at Spread 0.5; for each word the finished take is measured
 (`thunder_core/animation/traits.py`). The table counts words whose take is on the other side of
 usual takes (on the lips: of what the model expects of the line), on the other side of the mean of
-its own batch, and that another take of the batch without the word deserves more, by as much as
+its batch, and that another take of the batch without the word deserves more, by as much as
 people differ by; as words would be without the measurement, and as takes of a batch are listed;
 then how many words more than a third of a batch has. Below it is the scale that these takes would
 lay, for USUAL and BEYOND_EXPECTED of that
@@ -55,18 +55,22 @@ def scale(
     asked [n, DIRECTION_NAMES]."""
     axis_of = {measure: axis for axis, measures in MEASURES.items() for measure in measures}
     result = {}
-    for name, own in values.items():
+    for name, shown in values.items():
         if name not in axis_of:  # nobody asks how a head is carried
-            result[name] = (round(float(np.median(own)), 3), round(float(own.std()), 3))
+            result[name] = (round(float(np.median(shown)), 3), round(float(shown.std()), 3))
             continue
-        there = np.isfinite(own)
-        by, own, of = asked[there, DIRECTION_NAMES.index(axis_of[name])], own[there], batch[there]
-        by, within = (x - np.array([x[of == b].mean() for b in of]) for x in (by, own))
-        result[name] = (round(float(np.median(own)), 3), round(float(within.std() / by.std()), 3))
+        there = np.isfinite(shown)
+        by, shown, of = (
+            asked[there, DIRECTION_NAMES.index(axis_of[name])],
+            shown[there],
+            batch[there],
+        )
+        by, within = (x - np.array([x[of == b].mean() for b in of]) for x in (by, shown))
+        result[name] = (round(float(np.median(shown)), 3), round(float(within.std() / by.std()), 3))
     return result
 
 
-def counted(
+def count_words(
     listed: list[str], shows: list[dict[str, float]], batch: np.ndarray
 ) -> dict[str, np.ndarray]:
     """{axis or measure of CARRIED: COUNTS [4]} of the words of takes with what they show, as
@@ -81,17 +85,22 @@ def counted(
             [[take.get(name, np.nan) for name in MEASURES.get(trait, (trait,))] for take in shows]
         )
         counts = np.zeros(len(COUNTS), int)
-        for own, side, of in zip(seen, said[:, place], batch):
+        for measured, side, of in zip(seen, said[:, place], batch):
             if side:
                 batch_mean = np.nanmean(seen[batch == of], axis=0)
                 others = seen[(batch == of) & (said[:, place] != side)]
-                more = (side * (others - own) > BY).all(axis=1).any()
-                counts += [1, (side * own < 0).any(), (side * (own - batch_mean) < 0).any(), more]
+                more = (side * (others - measured) > BY).all(axis=1).any()
+                counts += [
+                    1,
+                    (side * measured < 0).any(),
+                    (side * (measured - batch_mean) < 0).any(),
+                    more,
+                ]
         result[trait] = counts
     return result
 
 
-def shared(listed: list[str], batch: np.ndarray) -> int:
+def count_shared(listed: list[str], batch: np.ndarray) -> int:
     """How many words more than a third of the takes of a batch have."""
     count = 0
     for number in np.unique(batch):
@@ -138,18 +147,18 @@ def run(args: Namespace) -> None:
         )
         line = SpokenLine.of(voice.frames / FPS, voice.phrasing.weights)
         for take in takes:
-            own = (
+            measured = (
                 measures.of_style(take.motion, voice) if speaks else measures.of_quiet(take.motion)
             )
             reading = np.array(take.provenance["reading"])
             for name in names:
                 level = expected.get(name, np.nan) if name in BEYOND_EXPECTED else 0.0
-                values[name].append(own.get(name, np.nan) - level)
+                values[name].append(measured.get(name, np.nan) - level)
             asked.append(reading)
             shows.append(
-                deviations(own, expected, line)
+                deviations(measured, expected, line)
                 if speaks
-                else deviations_quiet(own, args.role, line.seconds)
+                else deviations_quiet(measured, args.role, line.seconds)
             )
             batch.append(number)
             plain.append(words(reading, usual.vectors, speaks=speaks))
@@ -164,16 +173,19 @@ def run(args: Namespace) -> None:
         f"{'':28s}" + "".join(f"{name:>26s}" for name in COUNTS),
     ]
     for title, said in (("as asked", plain), ("as listed", listed)):
-        rows = counted(said, shows, batch)
+        rows = count_words(said, shows, batch)
         rows["together"] = np.sum(list(rows.values()), axis=0)
         lines += [
             f"{title + ', ' + axis:28s}" + "".join(f"{x:26d}" for x in row)
             for axis, row in rows.items()
         ]
-        lines += [f"{title}: {shared(said, batch)} words that more than a third of a batch has", ""]
+        lines += [
+            f"{title}: {count_shared(said, batch)} words that more than a third of a batch has",
+            "",
+        ]
     lines += [
         f"scale of these takes: "
-        f"{scale(asked, {name: np.array(own) for name, own in values.items()}, batch)}"
+        f"{scale(asked, {name: np.array(measured) for name, measured in values.items()}, batch)}"
     ]
     name = "words.txt" if speaks else f"words_{args.role}.txt"
     report(results_file(args.results, name, args.split == "test"), lines)

@@ -5,8 +5,8 @@ and how often sounds are right.
 DATA has `speech/` with LibriSpeech recordings, their texts and their phones by pocketsphinx, which
 says when words begin: it splits the phones into words by its dictionary. It is no independent
 judge: the encoder learned from its alignments of other speakers, and human labels are not at hand.
-Texts: the line's own; that of the line of the split whose length is nearest, and of one drawn by
-seed; the own with one word replaced, and with one put in. Words: those that are said, of own texts,
+Texts: the line's; that of the line of the split whose length is nearest, and of one drawn by
+seed; the line's with one word replaced, and with one put in. Words: those said, of true texts,
 and the replaced and added ones. Sounds: the class that is recognised against that of the phone in
 its middle. `--split validation` is what the thresholds of
 `thunder_core/engine/speech/transcript.py` and `thunder_core/spoken.py` were chosen by. Written to
@@ -113,7 +113,7 @@ def starts_of(line: Line, known: Lexicon) -> list[float] | None:
     return result[::-1]
 
 
-def changed(
+def change_word(
     text: str, vocabulary: list[str], rng: np.random.Generator
 ) -> tuple[tuple[str, int], tuple[str, int]]:
     """A text with one word replaced, and with one put in, and the number of that word."""
@@ -180,7 +180,7 @@ def run(args: Namespace) -> None:
         unfit += starts is None
         late += [word.start - start for word, start in zip(found, starts or ())]
         sure["own"] += [word.sure for word in found]
-        for kind, (text, at) in zip(("replaced", "added"), changed(line.text, vocabulary, rng)):
+        for kind, (text, at) in zip(("replaced", "added"), change_word(line.text, vocabulary, rng)):
             if text != line.text:
                 sure[kind].append(words(belief, text)[0][at].sure)
         others = [other for other in lines if other.text != line.text]

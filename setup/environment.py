@@ -217,7 +217,7 @@ def check_libraries() -> None:
     if not sys.platform.startswith("linux"):
         return
     missing = [package for library, package in LIBRARIES.items() if not loads(library)]
-    # Not recursive: /usr/lib may hold links to its own parents, and a deep search of it takes
+    # Not recursive: /usr/lib may hold links to its parents, and a deep search of it takes
     # minutes.
     if not any(
         glob.glob(f"/usr/lib{folder}/{name}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The licences of everything a user installs (`make licences`): Thunder's own files, and the
+"""The licences of everything a user installs (`make licences`): Thunder's files, and the
 engine's packages, whose metadata it reads. Writes docs/reference/licences.md. Runs in the engine's
 Python; fails when a licence is unknown or does not allow commercial use.
 """
@@ -60,9 +60,9 @@ EXCEPTIONS = {
     },
 }
 GPL, CC0 = "GPL-3.0-or-later", "CC0-1.0"
-# Patterns of Thunder's own files → licence, and who made them; a file has the licence of the first
+# Patterns of Thunder's files → licence, and who made them; a file has the licence of the first
 # pattern that it matches.
-OWN = {
+FILE_LICENCES = {
     "assets/*.wav": (CC0, "spoken by flite's voice SLT (assets/README.md)"),
     "weights/*.npz": (CC0, "heads that `python -m research sculpt` makes"),
     "docs/pictures/*": (CC0, "pictures of Thunder; in the repository alone"),
@@ -80,7 +80,7 @@ What you make with it is yours.
 
 | files | licence | where they are from |
 |---|---|---|
-{own}
+{files}
 
 ## What it uses
 
@@ -107,7 +107,7 @@ class Package:
     note: str  # reason for accepting the licence if the metadata is insufficient
 
 
-def locked(text: str) -> dict[str, list[str]]:
+def locked_versions(text: str) -> dict[str, list[str]]:
     """name → versions of a lock's packages, without those that no system supported by Blender
     needs."""
     packages: dict[str, list[str]] = {}
@@ -162,7 +162,7 @@ def metadata_of(name: str):
 def packages() -> list[Package]:
     """Everything that the engine's lock lists. Raises Refused."""
     result = []
-    for name, versions in sorted(locked(LOCK.read_text(encoding="utf-8")).items()):
+    for name, versions in sorted(locked_versions(LOCK.read_text(encoding="utf-8")).items()):
         about = metadata_of(name)
         licence, note = licence_of(name, about)
         result.append(Package(name, " or ".join(versions), licence, note))
@@ -179,13 +179,14 @@ def page(listed: list[Package]) -> str:
             noted.setdefault(each.note, []).append(each.name)
     rows = [f"- **{licence}**: {', '.join(names)}." for licence, names in sorted(licensed.items())]
     notes = [f"- {', '.join(names)}: {note}." for note, names in noted.items()]
-    own = "\n".join(
-        f"| `{pattern}` | {licence} | {source} |" for pattern, (licence, source) in OWN.items()
+    files = "\n".join(
+        f"| `{pattern}` | {licence} | {source} |"
+        for pattern, (licence, source) in FILE_LICENCES.items()
     )
     return (
         "\n".join(
             [
-                HEAD.format(own=own) + "\n".join(rows),
+                HEAD.format(files=files) + "\n".join(rows),
                 "",
                 "Where the metadata is not enough:",
                 "",

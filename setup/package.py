@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds the packages that Blender installs, with its own extension tool: of the Blender that
+"""Builds the packages that Blender installs, with its extension tool: of the Blender that
 BLENDER names, else of a bpy module.
 
 package.py [--platforms "linux-x64 …"] [--pythons "3.11 3.13"]
@@ -41,7 +41,7 @@ def build(out: Path, tool: list[str], platform: str, python: str) -> Path:
     name, version = (field(key) for key in ("id", "version"))
     package = out / f"{name}-{version}-{vendor.name_of(platform, python)}.zip"
     package.unlink(missing_ok=True)
-    # Below out/, as a Blender in a root of its own may see no other folder.
+    # Below out/, as a Blender in another root may see no other folder.
     (ROOT / "out").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=ROOT / "out", prefix="stage-") as temporary:
         stage = Path(temporary) / name
@@ -128,13 +128,13 @@ def make_index(folder: Path, tool: list[str]) -> Path:
                 f"“{item['archive_url']}” is none of our packages: remove it from {folder}"
             )
         # Blender reads this off wheels, which our packages do not name; by it a Blender chooses the
-        # package for its own Python.
+        # package for its Python.
         item["python_versions"] = [f"{about['major']}.{about['minor']}"]
         kept = newest.setdefault(about.groups(), item)
         if release(item) > release(kept):
             newest[about.groups()] = item
     # Of two packages that fit, Blender takes the one that is listed last, whatever their versions.
-    # Should one not look at the Python, it is an early 4.2, whose own is the oldest.
+    # Should one not look at the Python, it is an early 4.2, whose Python is the oldest.
     listed["data"] = [newest[target] for target in sorted(newest, reverse=True)]
     index.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
     return index

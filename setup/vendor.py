@@ -19,7 +19,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 
 from environment import engine, Missing, ROOT, say
-from licences import licence_of, OWN
+from licences import FILE_LICENCES, licence_of
 
 LOCK = ROOT / "requirements" / "package.txt"
 WHEELS = ROOT / "out" / "wheels"
@@ -177,9 +177,11 @@ def unpack(files: Iterable[Path], folder: Path, platform: str, python: str) -> N
     (folder / ABOUT).write_text(
         json.dumps({"platform": platform, "python": python, "packages": versions}, indent=1) + "\n"
     )
-    own = [f"{pattern}: {licence}, {source}\n" for pattern, (licence, source) in OWN.items()]
+    files = [
+        f"{pattern}: {licence}, {source}\n" for pattern, (licence, source) in FILE_LICENCES.items()
+    ]
     (folder / "LICENCES.txt").write_text(
-        LICENCES + "".join(rows) + OWN_FILES + "".join(own), encoding="utf-8"
+        LICENCES + "".join(rows) + FILES_HEAD + "".join(files), encoding="utf-8"
     )
     if not any(folder.glob("soundfile-*.dist-info/LICENSE*")) or not any(
         folder.glob("soxr-*.dist-info/licenses/COPYING.LGPL")
@@ -235,7 +237,7 @@ libsndfile (in _soundfile_data/, whose COPYING is its licence) and libsoxr (in s
 Their sources: github.com/libsndfile/libsndfile, github.com/bastibe/libsndfile-binaries, github.com/dofuuz/python-soxr
 
 """
-OWN_FILES = """
+FILES_HEAD = """
 Thunder's own files, each by the first line that fits it:
 
 """

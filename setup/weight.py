@@ -33,7 +33,7 @@ TOTALS = ("product without tests", "laboratory", "tests")
 Figures = dict[str, int]
 
 
-def tracked(tree: Path) -> list[Path]:
+def tracked_files(tree: Path) -> list[Path]:
     """The files of a work tree that git knows, and new ones that it does not ignore."""
     command = [
         "git",
@@ -89,10 +89,10 @@ def is_docstring(node: ast.AST) -> bool:
     )
 
 
-def imported(file: Path, nodes: list[ast.AST], files: set[Path], tree: Path) -> set[Path]:
+def imported_files(file: Path, nodes: list[ast.AST], files: set[Path], tree: Path) -> set[Path]:
     """The files of the repository that a file imports, given all its nodes. Relative imports are
     followed from its folder, others from the tree's root, where tests and scripts find each other
-    also from their own folder; `thunder` is the root."""
+    also from their folder; `thunder` is the root."""
 
     def found(folder: Path, parts: list[str]) -> Path | None:
         place = folder.joinpath(*parts)
@@ -129,7 +129,7 @@ def imported(file: Path, nodes: list[ast.AST], files: set[Path], tree: Path) -> 
 def figures_of(tree: Path) -> dict[str, Figures]:
     """{top folder: FIGURES} of a work tree; files beside the folders are under "."; tests within
     another folder are under TESTS."""
-    paths = tracked(tree)
+    paths = tracked_files(tree)
     files = {path for path in paths if path.suffix == ".py"}
     result: dict[str, Figures] = {}
     for path in paths:
@@ -150,7 +150,7 @@ def figures_of(tree: Path) -> dict[str, Figures]:
             isinstance(node, ast.stmt) and not is_docstring(node) for node in nodes
         )
         counts["modules"] += 1
-        counts["imports"] += len(imported(path, nodes, files, tree))
+        counts["imports"] += len(imported_files(path, nodes, files, tree))
         counts["named numbers"] += named
         counts["literals"] += sum(map(is_number, nodes)) - named
     return dict(sorted(result.items()))

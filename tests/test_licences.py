@@ -28,7 +28,9 @@ def about(**fields):
 def licence_of_file(licences, path):
     """The licence of one of Thunder's own files: that of the first pattern that it matches."""
     return next(
-        licence for pattern, (licence, _) in licences.OWN.items() if fnmatchcase(path, pattern)
+        licence
+        for pattern, (licence, _) in licences.FILE_LICENCES.items()
+        if fnmatchcase(path, pattern)
     )
 
 
@@ -49,7 +51,9 @@ def names_in(lock):
 def test_every_licence_of_what_is_installed_here_allows_commercial_use(
     licences, lock, package, count
 ):
-    listed = licences.locked((ROOT / "requirements" / f"{lock}.txt").read_text(encoding="utf-8"))
+    listed = licences.locked_versions(
+        (ROOT / "requirements" / f"{lock}.txt").read_text(encoding="utf-8")
+    )
     assert package in listed and len(listed) > count and not set(listed) & {"smplx"}
     for name in listed:
         # of another system's packages the page has what was read there
@@ -66,7 +70,7 @@ def test_the_page_lists_every_package_of_the_lock_with_its_version_and_licence(l
         for licence, line in lines
         for name, _, version in (each.partition(" ") for each in line.split(", "))
     }
-    listed = licences.locked(licences.LOCK.read_text(encoding="utf-8"))
+    listed = licences.locked_versions(licences.LOCK.read_text(encoding="utf-8"))
     assert set(rows) == set(listed), "run make licences"
     for name, versions in listed.items():
         version, licence = rows[name]
@@ -90,7 +94,7 @@ def test_code_is_gpl_and_every_asset_is_gpl_or_cc0_on_the_page_and_in_the_manife
                 in (ROOT / path).read_text(encoding="utf-8")[:200]
             ), path
     page = licences.PAGE.read_text(encoding="utf-8")
-    for pattern, (licence, source) in licences.OWN.items():
+    for pattern, (licence, source) in licences.FILE_LICENCES.items():
         assert f"| `{pattern}` | {licence} | {source} |" in page, "run make licences"
     assert f'license = ["SPDX:{licences.GPL}", "SPDX:{licences.CC0}"]' in (
         ROOT / "blender_manifest.toml"
@@ -172,9 +176,11 @@ def test_nothing_needs_the_part_of_torch_whose_library_is_left_out():
 
 
 def test_versions_in_two_lists_are_the_same(licences):
-    engine = licences.locked(licences.LOCK.read_text(encoding="utf-8"))
+    engine = licences.locked_versions(licences.LOCK.read_text(encoding="utf-8"))
     for name in ("waveform", "develop", "test"):
-        other = licences.locked((ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8"))
+        other = licences.locked_versions(
+            (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+        )
         assert {package: other[package] for package in other if package in engine} == {
             package: engine[package] for package in other if package in engine
         }

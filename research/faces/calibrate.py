@@ -4,7 +4,7 @@ features.
 
 Mouth opening and width of real talking faces (25 fps, z-scored per clip) are regressed on which
 phone is spoken within ±160 ms and on loudness, by ridge regression towards a phonetic prior; what
-comes out is a dominance function per phone, with its own onset, decay and overshoot, as Cohen &
+comes out is a dominance function per phone, with an onset, decay and overshoot, as Cohen &
 Massaro draw by hand. A second ridge regression reads the encoder's features within ±80 ms, of the
 clips and of copies played faster, slower, in noise and in rooms. It hears languages that have no
 phones
@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from research.faces import lip_clips
-from research.faces.lip_clips import CURVES, LipClip, spoken_phones, standardised
+from research.faces.lip_clips import CURVES, LipClip, spoken_phones, standardise
 from research.train.augment import augment, change_speed
 from thunder_core.engine.planning.lip_kernels import (
     around,
@@ -124,7 +124,7 @@ class Clip:
         labelling."""
         return [np.hstack([around(shares), around(self.loudness)]) for shares in self.shares]
 
-    def seen(self, what: str) -> np.ndarray:
+    def is_measured(self, what: str) -> np.ndarray:
         """Frames with a measured face, bool [T]."""
         return np.isfinite(self.curves[what])
 
@@ -192,8 +192,8 @@ class Regressions:
         self.mean, self.deviation = features.mean(0), features.std(0) + 1e-6
         self._phones, self._map = {}, {}
         for name in self.names:
-            clip, seen = clips[name], clips[name].seen(what)
-            y, weight = standardised(clip.curves[what])[seen], clip.lips.weight
+            clip, seen = clips[name], clips[name].is_measured(what)
+            y, weight = standardise(clip.curves[what])[seen], clip.lips.weight
             self._phones[name] = self._equations(
                 [(x[seen] - x[seen].mean(0), y) for x in clip.phone_inputs], weight
             )
@@ -253,12 +253,12 @@ class Regressions:
         clips."""
         rows, weights = [], []
         for name, guess in guesses.items():
-            seen = self.clips[name].seen(self.what)
+            seen = self.clips[name].is_measured(self.what)
             rows.append(np.corrcoef(guess[seen], self.clips[name].curves[self.what][seen])[0, 1])
             weights.append(seen.sum())
         return float(np.average(rows, weights=weights)) if rows else float("nan")
 
-    def left_out(self) -> dict[float, float]:
+    def cross_validate(self) -> dict[float, float]:
         """{share of the map: r of clips that were left out}."""
         phones, maps = {}, {}
         for name in self.names:
@@ -270,9 +270,9 @@ class Regressions:
         }
 
 
-def _rounded(values: np.ndarray) -> list:
+def _round(values: np.ndarray) -> list:
     """Four digits of each, nested as the array is."""
-    return [_rounded(row) if row.ndim else float(f"{row:.4g}") for row in values]
+    return [_round(row) if row.ndim else float(f"{row:.4g}") for row in values]
 
 
 def calibrate(
@@ -292,7 +292,7 @@ def calibrate(
     constants, figures = {}, {}
     for what in CURVES:
         fit = Regressions(clips, names, what)
-        left_out = fit.left_out()
+        left_out = fit.cross_validate()
         share = max(share for share, r in left_out.items() if r >= max(left_out.values()) - _WORTH)
         phones, weights = fit.phone_kernels(fit.names), fit.feature_map(fit.names)
         blend = {
@@ -302,7 +302,9 @@ def calibrate(
         }
         of_phones = {n: clips[n].phone_inputs[0] @ phones for n in blend}
         spoken = {n: clips[n].shares[0][:, SILENCE] < 0.5 for n in blend}
-        deviation = np.mean([clips[n].curves[what][clips[n].seen(what)].std() for n in fit.names])
+        deviation = np.mean(
+            [clips[n].curves[what][clips[n].is_measured(what)].std() for n in fit.names]
+        )
 
         def over_speech(curves: dict[str, np.ndarray]) -> tuple[float, float]:
             # A regression predicts the mean and is too calm; the teacher moves as much as people
@@ -318,9 +320,9 @@ def calibrate(
         )
         n = TAPS * len(PHONES)
         constants[what] = {
-            "phones": _rounded(phones[:n].reshape(TAPS, len(PHONES))),
-            "loudness": _rounded(phones[n:].reshape(TAPS, 2)),
-            "map": _rounded(weights.reshape(MAP_TAPS, -1)) if share else None,
+            "phones": _round(phones[:n].reshape(TAPS, len(PHONES))),
+            "loudness": _round(phones[n:].reshape(TAPS, 2)),
+            "map": _round(weights.reshape(MAP_TAPS, -1)) if share else None,
             "share": share,
             **{name: round(value, 4) for name, value in (("mean_phones", mean_phones),
             ("deviation_phones", deviation_phones),

@@ -3,8 +3,8 @@
 for the paper's Table 3.
 
 A head's motion is the sum of a response to the voice's loudness, by a kernel, and of a stationary
-random motion with the residual's spectrum. The statistics are of people (`measured`); they contain
-no person's motion, and none is trained on.
+random motion with the residual's spectrum. The statistics are of people (`measure_heads`);
+they contain no person's motion, and none is trained on.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class HeadStatistics:
         rng = np.random.default_rng([seed, zlib.crc32(person.encode())])
         return float(np.exp(self.spread * np.clip(rng.standard_normal(), -_MOST, _MOST)))
 
-    def drawn(self, loudness: np.ndarray, size: float, rng: np.random.Generator) -> np.ndarray:
+    def draw(self, loudness: np.ndarray, size: float, rng: np.random.Generator) -> np.ndarray:
         """Rotations float32 [T, 3], rad, of a head that goes with a voice's loudness [T]."""
         frames = len(loudness)
         # longer than needed, so that the periodic end does not join the beginning
@@ -106,7 +106,7 @@ class HeadStatistics:
         return (size * (motion + _taps(loudness) @ self.kernel)).astype(np.float32)
 
 
-def measured(heads: Sequence[np.ndarray], loudness: Sequence[np.ndarray]) -> HeadStatistics:
+def measure_heads(heads: Sequence[np.ndarray], loudness: Sequence[np.ndarray]) -> HeadStatistics:
     """Statistics of people's heads [T, 3], rad, and of how loud each was [T]; of T ≥ WINDOW frames
     each, one recording a person.
 
@@ -154,10 +154,12 @@ def _kernel(
 
     Both without movement slower than WINDOW, which such a short kernel cannot produce.
     """
-    pairs = [(_fast(_taps(loud)), _fast(head)) for head, loud in zip(heads, loudness)]
+    pairs = [
+        (_without_drift(_taps(loud)), _without_drift(head)) for head, loud in zip(heads, loudness)
+    ]
     weights = [1 / len(x) for x, _ in pairs]
 
-    def solved(among: Sequence[int], ridge: float) -> np.ndarray:
+    def solve(among: Sequence[int], ridge: float) -> np.ndarray:
         normal = sum(weights[i] * pairs[i][0].T @ pairs[i][0] for i in among)
         right = sum(weights[i] * pairs[i][0].T @ pairs[i][1] for i in among)
         return np.linalg.solve(normal + ridge / WINDOW * np.eye(len(normal)), right)
@@ -165,16 +167,16 @@ def _kernel(
     best, explained = np.zeros((2 * REACH + 1, 3)), 0.0
     everybody = range(len(pairs))
     for ridge in _RIDGES if len(pairs) > 1 else ():
-        left_out = [(pairs[i], solved([j for j in everybody if j != i], ridge)) for i in everybody]
+        left_out = [(pairs[i], solve([j for j in everybody if j != i], ridge)) for i in everybody]
         share = float(
             np.mean([1 - ((y - x @ k) ** 2).sum() / (y**2).sum() for (x, y), k in left_out])
         )
         if share > explained:
-            best, explained = solved(everybody, ridge), share
+            best, explained = solve(everybody, ridge), share
     return best, explained
 
 
-def _fast(x: np.ndarray) -> np.ndarray:
+def _without_drift(x: np.ndarray) -> np.ndarray:
     """[T, c] less its running mean over WINDOW frames."""
     padded = np.pad(x, ((WINDOW // 2, WINDOW // 2), (0, 0)), mode="reflect")
     total = np.cumsum(np.vstack([np.zeros((1, x.shape[1])), padded]), 0)
@@ -199,7 +201,7 @@ def with_heads(
     statistics wherever a face speaks.
 
     head: its columns. Speech, face and eyes are unchanged, as are the heads of listeners and of
-    silence, for which there are no measurements. Each performance gets its own head motion, of its
+    silence, for which there are no measurements. Each performance gets another head motion, of its
     speaker's size. Returns the number of rows with one.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -221,7 +223,7 @@ def with_heads(
         loud = motions.features[at, -LOUDNESS + 1].astype(np.float32)
         size = statistics.size(row.speaker, seed)
         for variant in range(len(motions.motions)):
-            made[variant, at, head] = statistics.drawn(
+            made[variant, at, head] = statistics.draw(
                 loud, size, np.random.default_rng([seed, number, variant, 3])
             )
     made.flush()
@@ -249,4 +251,4 @@ def of_people(folder: Path, channels: list[str]) -> HeadStatistics:
             f"“{folder}” has no solved face of {WINDOW} frames or more (python -m research train "
             f"solve)"
         )
-    return measured(heads, loud)
+    return measure_heads(heads, loud)

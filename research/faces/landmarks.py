@@ -5,7 +5,7 @@ on the head by geometry.
 MediaPipe's face mesh has 478 points. Those used for lips, lids, brows, nose, cheeks and jaw are
 named here by contour and by their position along it; the same contours are located on the head from
 its mouth rings, eye joints, materials and front surface, so that the head's topology may change.
-Points between the contours go along with a thin-plate warp from the tracked person's own face to
+Points between the contours go along with a thin-plate warp from the tracked person's face to
 the head's.
 """
 
@@ -140,7 +140,7 @@ class Spots:
         """Positions [..., V, 3] of all vertices → [..., m, 3] of the spots."""
         return (positions[..., self.vertices, :] * self.shares[..., None]).sum(-2)
 
-    def seen(self, landmarks: np.ndarray) -> np.ndarray:
+    def tracked_points(self, landmarks: np.ndarray) -> np.ndarray:
         """Landmarks [..., 478, 3] → [..., m, 3]: the tracked counterparts."""
         return np.stack([landmarks[..., list(ids), :].mean(-2) for ids in self.landmarks], -2)
 
@@ -201,7 +201,7 @@ class Front:
         [k], [z], shares = self.foremost(x, np.array([y]))
         return (int(k), shares[0], float(z)) if k >= 0 else None
 
-    def foremost(self, x: float, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def front_triangles(self, x: float, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Along the upright line at x, for each of y [k]: triangle number [k] (−1: none), z [k],
         corners' shares [k, 3]."""
         near = (
@@ -439,7 +439,7 @@ def correspondence(head: Head, neutral: np.ndarray, known: Spots | None = None) 
     known = known or contours(head)
     skin = Front(head, _HAIR, without_eyes=True)
     warp = RBFInterpolator(
-        known.seen(neutral)[:, :2],
+        known.tracked_points(neutral)[:, :2],
         known.of(head.v_template.astype(float))[:, :2],
         smoothing=1e-6,
         kernel="thin_plate_spline",

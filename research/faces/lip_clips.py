@@ -138,7 +138,7 @@ def hear(encoder: SpeechEncoder, clip: LipClip) -> tuple[np.ndarray, np.ndarray]
     ).repeat(2)
 
 
-def standardised(curve: np.ndarray) -> np.ndarray:
+def standardise(curve: np.ndarray) -> np.ndarray:
     """A curve with mean 0 and deviation 1 over its seen frames."""
     return (curve - np.nanmean(curve)) / np.nanstd(curve)
 
@@ -167,12 +167,12 @@ def fit_bar(
                 seen = np.isfinite(real)
                 x = inputs(features[clip.name])[seen]
                 products += clip.weight * x.T @ x
-                targets += clip.weight * x.T @ standardised(real)[seen]
+                targets += clip.weight * x.T @ standardise(real)[seen]
         weights[what] = np.linalg.solve(products, targets)
     return lambda x, what: inputs(x) @ weights[what]
 
 
-def as_long(curve: np.ndarray, frames: int) -> np.ndarray:
+def fit_length(curve: np.ndarray, frames: int) -> np.ndarray:
     """A curve [..., T] cut to so many frames, its last value held beyond its end."""
     return curve[..., np.minimum(np.arange(frames), curve.shape[-1] - 1)]
 
@@ -199,7 +199,7 @@ def r_at_best_lag(curve: np.ndarray, measured: np.ndarray) -> float:
 
 
 def closes(curve: np.ndarray, real: np.ndarray) -> float:
-    """Share of the real curve's lowest 15 % in which the other is among its own lowest 25 %."""
+    """Share of the real curve's lowest 15 % in which the other is among its lowest 25 %."""
     seen = np.isfinite(real)
     lowest = real[seen] < np.percentile(real[seen], _LOWEST)
     return float((curve[seen][lowest] < np.percentile(curve[seen], _LOW)).mean())
@@ -213,7 +213,7 @@ def around_sounds(curve: np.ndarray, intervals: np.ndarray) -> list[np.ndarray]:
 
 
 def dips(curve: np.ndarray, clip: LipClip) -> np.ndarray:
-    """Whether lips come below their own 25th percentile on each m, b and p of a clip."""
+    """Whether lips come below their 25th percentile on each m, b and p of a clip."""
     low = np.percentile(curve, _LOW)
     return np.array([part.min() < low for part in around_sounds(curve, clip.bilabials)])
 
@@ -238,7 +238,7 @@ def spread_error(openings: np.ndarray, real: np.ndarray) -> float:
     """
     seen = np.isfinite(real)
     takes = (openings[:, seen] - openings[:, seen].mean()) / openings[:, seen].std()
-    error = np.abs(takes - standardised(real)[seen]).mean()
+    error = np.abs(takes - standardise(real)[seen]).mean()
     apart = np.abs(takes[:, None] - takes[None]).mean(2)
     return float(error - apart.sum() / (2 * len(takes) * max(len(takes) - 1, 1)))
 
@@ -269,7 +269,7 @@ def figures(clip: LipClip, openings: np.ndarray, widths: np.ndarray) -> dict[str
     opening, width: r.  PBM: m, b and p with a dip.  closed: see `closes`.  CRPS: of the openings
     together.
     """
-    openings, widths = as_long(openings, clip.frames), as_long(widths, clip.frames)
+    openings, widths = fit_length(openings, clip.frames), fit_length(widths, clip.frames)
     return {
         "opening": float(np.mean([follows(curve, clip.opening) for curve in openings])),
         "width": float("nan")
@@ -286,7 +286,7 @@ def figures(clip: LipClip, openings: np.ndarray, widths: np.ndarray) -> dict[str
 Rows = dict[str, dict[str, dict[str, float]]]  # system → clip → figures
 
 
-def compared(rows: Rows, clips: Sequence[LipClip]) -> list[str]:
+def comparison_lines(rows: Rows, clips: Sequence[LipClip]) -> list[str]:
     """Lines: each system's figures over clips, weighted by seconds, with intervals over clips, by
     folder and by language."""
     groups = [(f"{name}/", lambda clip, name=name: clip.folder.name == name) for name in FOLDERS]
@@ -332,7 +332,7 @@ def compared(rows: Rows, clips: Sequence[LipClip]) -> list[str]:
     ]
 
 
-def by_clip(rows: Rows, clips: Sequence[LipClip]) -> list[str]:
+def clip_lines(rows: Rows, clips: Sequence[LipClip]) -> list[str]:
     """Lines: opening and width of each system on every clip."""
     lines = [f"{'clip':16s}{'tier':>5s}{'s':>4s}" + "".join(f"{system:>24s}" for system in rows)]
     for clip in clips:

@@ -168,7 +168,7 @@ def stabilise(points: np.ndarray, known: Spots, head: Head) -> tuple[np.ndarray,
     mean = np.median(still, 0)
     ours = MM * known.of(head.v_template.astype(np.float64))
     even = np.array([0.2 if g.startswith("lips") else 1.0 for g in known.group])
-    size, turn, _ = _similarity(known.seen(mean)[None], ours, even)
+    size, turn, _ = _similarity(known.tracked_points(mean)[None], ours, even)
     eyes = [known.landmarks.index((i,)) for i in OUTER_EYES]
     size = np.linalg.norm(ours[eyes[0]] - ours[eyes[1]]) / np.linalg.norm(
         mean[OUTER_EYES[0]] - mean[OUTER_EYES[1]]
@@ -189,7 +189,7 @@ def _height(points: np.ndarray, upper: int, lower: int) -> np.ndarray:
     return points[:, upper, 1] - points[:, lower, 1]
 
 
-def _closed(still: np.ndarray) -> np.ndarray:
+def _closed_frames(still: np.ndarray) -> np.ndarray:
     """Frames [k] of a performance [T, 478, 3] mm in which the lips are together: within half a
     millimetre of the least gap."""
     gap = _gap(still, *INNER_LIPS)
@@ -203,7 +203,7 @@ def lip_gaps(still: np.ndarray) -> np.ndarray:
     Trackers leave a small gap between closed lips, which is subtracted. Lips are open only if both
     distance and height say so.
     """
-    shut = _closed(still)
+    shut = _closed_frames(still)
     gaps = []
     for upper, lower in _PAIRS:
         apart, high = _gap(still, upper, lower), _height(still, upper, lower)
@@ -217,7 +217,7 @@ def resting_face(still: np.ndarray) -> np.ndarray:
     Mouth and jaw are taken from the frames with closed lips and the highest chin, eyes from the
     frames where they are open.
     """
-    shut = _closed(still)
+    shut = _closed_frames(still)
     drop = _height(still[shut], NOSE_TIP[1], CHIN[0])
     # lips also close over an open jaw
     neutral = np.median(still[shut[np.argsort(drop)[: max(5, len(shut) // 3)]]], 0)
@@ -253,7 +253,7 @@ def _lids(
     return eyes
 
 
-def _named(table: dict[str, float], name: str, otherwise: float) -> float:
+def _by_prefix(table: dict[str, float], name: str, otherwise: float) -> float:
     return next((value for key, value in table.items() if name.startswith(key)), otherwise)
 
 
@@ -274,13 +274,13 @@ class _Face:
         self.used = np.flatnonzero(~in_group(head.expression_names, TONGUE))
         names = [head.expression_names[i] for i in self.used]
         self.count = len(names) + 2
-        self.pull = np.array([_named(_PULL_OF, n, _PULL) for n in names] + [_PULL, 60.0])
-        self.stiff = np.array([_named(_STIFF_OF, n, _STIFF) for n in names] + [_STIFF, 120.0])
+        self.pull = np.array([_by_prefix(_PULL_OF, n, _PULL) for n in names] + [_PULL, 60.0])
+        self.stiff = np.array([_by_prefix(_STIFF_OF, n, _STIFF) for n in names] + [_STIFF, 120.0])
         self.even = np.zeros((self.count, self.count))
         for k, name in enumerate(names):
             if name.endswith("Left") and name[:-4] + "Right" in names:
                 other = names.index(name[:-4] + "Right")
-                self.even[np.ix_([k, other], [k, other])] += _named(
+                self.even[np.ix_([k, other], [k, other])] += _by_prefix(
                     _EVEN_OF, name, _EVEN
                 ) * np.array([[1.0, -1.0], [-1.0, 1.0]])
         self.low = np.array([0.0] * len(names) + [-0.08, -0.25])
@@ -335,7 +335,7 @@ def _normal_equations(face: _Face, u, target, weight, pairs, gap, chunk: int = 1
     """Gram matrices [T, K, K] and right sides [T, K] of the rows around u: spots' displacements [T,
     m, 3] and lip gaps [T, p], mm.
 
-    weight [T, m, 3]: of a millimetre of each displacement; gaps have their own.
+    weight [T, m, 3]: of a millimetre of each displacement; gaps have other weights.
     """
     gram, right = np.empty((len(u), face.count, face.count)), np.empty((len(u), face.count))
     for a in range(0, len(u), chunk):
@@ -403,7 +403,7 @@ def meet_gap(head: Head, expression: np.ndarray, jaw: np.ndarray, gap: np.ndarra
     """The expression [T, n] nearest to the given one whose inner lips are `gap` [T] mm apart (see
     `opening_mm`).
 
-    For a fixed jaw the gap is linear in the channels: the smallest change of the lips' own channels
+    For a fixed jaw the gap is linear in the channels: the smallest change of the lips' channels
     within 0 … 1 is found by a few projections. A gap out of their range is approximated.
     """
     layer = FlameLayer(
@@ -413,7 +413,7 @@ def meet_gap(head: Head, expression: np.ndarray, jaw: np.ndarray, gap: np.ndarra
     lips = [names.index(n) for n in _LIPS_THAT_MEET]
     x, turn = expression.astype(np.float64).copy(), torch.from_numpy(jaw.astype(np.float64))
 
-    def apart(x):
+    def lip_gap(x):
         with torch.no_grad():
             y = MM * layer(torch.from_numpy(x), turn)[:, :, 1].numpy()
         return y[:, 1] - y[:, 0]
@@ -421,11 +421,11 @@ def meet_gap(head: Head, expression: np.ndarray, jaw: np.ndarray, gap: np.ndarra
     rest = MM * float(
         head.v_template[head.inner_lip_upper_mid, 1] - head.v_template[head.inner_lip_lower_mid, 1]
     )
-    still = apart(np.zeros_like(x))
+    still = lip_gap(np.zeros_like(x))
     # [T, 5] mm per unit
-    slope = np.stack([apart(np.eye(x.shape[1])[[k]].repeat(len(x), 0)) - still for k in lips], 1)
+    slope = np.stack([lip_gap(np.eye(x.shape[1])[[k]].repeat(len(x), 0)) - still for k in lips], 1)
     for _ in range(12):
-        miss = gap + rest - apart(x)
+        miss = gap + rest - lip_gap(x)
         at = x[:, lips]
         free = ((miss[:, None] * slope > 0) & (at < 1)) | ((miss[:, None] * slope < 0) & (at > 0))
         usable = np.where(free, slope, 0)
@@ -452,7 +452,7 @@ def _gaze(still: np.ndarray, neutral: np.ndarray, blink: np.ndarray) -> np.ndarr
     return np.stack([-angle[:, 1], angle[:, 0], np.zeros(len(angle))], 1)
 
 
-def _filled(x: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def _fill_unseen(x: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Values [k, …] of the seen frames → [T, …], straight lines over the others."""
     t = np.arange(len(seen))
     flat = x.reshape(len(x), -1)
@@ -470,8 +470,8 @@ def solve(head: Head, points: np.ndarray, known: Spots | None = None, rounds: in
     neutral = resting_face(still)
     spots = correspondence(head, neutral, known)
     face = _Face(head, spots)
-    rest = spots.seen(neutral)
-    target = spots.seen(still) - rest
+    rest = spots.tracked_points(neutral)
+    target = spots.tracked_points(still) - rest
     for corners, rows, scale in _lids(still, neutral, face.rest, spots):
         target[:, rows] = scale * (target[:, rows] - target[:, corners].mean(1, keepdims=True))
     weight = _visibility(turned, face.rest)[:, :, None] * np.array(
@@ -496,7 +496,7 @@ def solve(head: Head, points: np.ndarray, known: Spots | None = None, rounds: in
 
     mean = Rotation.from_matrix(turned).mean()
     nod = gaussian_filter1d(
-        _filled((mean.inv() * Rotation.from_matrix(turned)).as_rotvec(), seen),
+        _fill_unseen((mean.inv() * Rotation.from_matrix(turned)).as_rotvec(), seen),
         _POSE_SMOOTHING,
         axis=0,
     )
@@ -505,10 +505,10 @@ def solve(head: Head, points: np.ndarray, known: Spots | None = None, rounds: in
     moved = face.at(u) - face.rest
     as32 = np.float32
     motion = Motion(
-        _filled(expression, seen).astype(as32),
-        _filled(jaw, seen).astype(as32),
+        _fill_unseen(expression, seen).astype(as32),
+        _fill_unseen(jaw, seen).astype(as32),
         nod.astype(as32),
-        _filled(eyes, seen).astype(as32),
+        _fill_unseen(eyes, seen).astype(as32),
     )
     residual = np.linalg.norm((moved - target)[:, :, :2], axis=2)
     return Solved(

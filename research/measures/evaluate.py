@@ -305,8 +305,8 @@ class Trained:
     def __call__(self, clip: Compared, samples: int) -> np.ndarray:
         audio = clip.features
         if self.encoder is not None:
-            own = phonetic(*self.encoder.analyse(clip.samples), clip.frames)
-            audio = np.concatenate([own, audio[:, -LOUDNESS:]], -1)
+            phones = phonetic(*self.encoder.analyse(clip.samples), clip.frames)
+            audio = np.concatenate([phones, audio[:, -LOUDNESS:]], -1)
         condition = _CONDITIONS.get(self.network.name, lambda *_: None)(
             self.network, clip, samples, self.head
         )
@@ -339,7 +339,7 @@ _CONDITIONS = {"diffposetalk": _style, "media2face": _mood}
 
 
 class TeacherAgain:
-    """The teacher performs a clip: its own clips again in the same direction with another seed,
+    """The teacher performs a clip: its clips again in the same direction with another seed,
     which shows how two performances of one style differ; a real person's in a random style."""
 
     def __init__(self, channels: list[str], basis: FlameBasis | None = None):

@@ -187,10 +187,10 @@ def beat_alignment(pose: np.ndarray, onsets: np.ndarray) -> float:
     paper gives no formula. A head without beats, a sound without onsets, a clip too short to move
     them: 0.
     """
-    return aligned(kinematic_beats(pose), onsets, len(pose))
+    return score_beats(kinematic_beats(pose), onsets, len(pose))
 
 
-def aligned(beats: np.ndarray, onsets: np.ndarray, frames: int) -> float:
+def score_beats(beats: np.ndarray, onsets: np.ndarray, frames: int) -> float:
     """`beat_alignment` of beats [k], in frames of a clip of so many frames."""
     onsets = np.asarray(onsets, np.float64).ravel()
     moves = np.arange(SHIFT, frames - SHIFT + 1)

@@ -29,7 +29,7 @@ _REACH = 4.0  # largest deviation of a measure that is used
 
 
 @dataclass(frozen=True)
-class Performed:
+class Performances:
     """Performances whose style is known.
 
     measured [N, k]; asked [N, axes], the style as the mood changes it, in deviations; speakers [N],
@@ -44,7 +44,7 @@ class Performed:
     pieces: list[np.ndarray]
 
 
-def performed(cache: Path, split: str, most: int, played: PerformanceMeter) -> Performed:
+def read_performances(cache: Path, split: str, most: int, played: PerformanceMeter) -> Performances:
     """The teacher's performances of at most `most` clips of a split, from a cache of `hear` and
     `animate`.
 
@@ -57,12 +57,12 @@ def performed(cache: Path, split: str, most: int, played: PerformanceMeter) -> P
     motions = np.memmap(folder / "motions.f16", np.float16, "r").reshape(
         len(directions), -1, columns
     )
-    own = [
+    chosen = [
         i
         for i, row in enumerate(rows)
         if row["split"] == split and row["clip"] >= 0 and not row["listens"]
     ]
-    order = in_turns(own, lambda i: rows[i]["speaker"], lambda i: i)
+    order = in_turns(chosen, lambda i: rows[i]["speaker"], lambda i: i)
     measured, asked, speakers, moody, parts, names = [], [], [], [], [], {}
     for i in order[:most]:
         row = rows[i]
@@ -83,12 +83,12 @@ def performed(cache: Path, split: str, most: int, played: PerformanceMeter) -> P
             of_parts = [measures(played, part, said) for part, said in pieces(motion, frames)]
             if len(of_parts) > 1:
                 parts.append(np.array(of_parts))
-    return Performed(
+    return Performances(
         np.array(measured), np.array(asked), np.array(speakers), np.array(moody), parts
     )
 
 
-def fit(data: Performed, unseen: Performed) -> Reader:
+def fit(data: Performances, unseen: Performances) -> Reader:
     """The ridge regression of `data` whose strength reads `unseen` voices best, with its r and
     noise on those."""
     mean, deviation = data.measured.mean(0), np.maximum(1e-6, data.measured.std(0))
@@ -115,7 +115,7 @@ def fit(data: Performed, unseen: Performed) -> Reader:
 
 
 def agreement(
-    reader: Reader, data: Performed, some: np.ndarray | slice = slice(None)
+    reader: Reader, data: Performances, some: np.ndarray | slice = slice(None)
 ) -> np.ndarray:
     """Pearson's r [axes] between read and requested style over all voices; some: the performances
     used."""

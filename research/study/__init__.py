@@ -68,7 +68,7 @@ def run(args: Namespace) -> None:
     try:
         if args.command == "make":
             systems = [pairs.system(text) for text in args.system]
-            plan = pairs.planned(
+            plan = pairs.plan_study(
                 args.clip, systems, args.checks, args.seconds, args.size, args.seed
             )
             from research.study import films

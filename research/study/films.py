@@ -116,7 +116,7 @@ def performance(system: dict, clip: Path):
     return takes[system["take"] - 1] if system["take"] else min(takes, key=lambda take: take.seed)
 
 
-def fitted(take, seconds: float):
+def fit_length(take, seconds: float):
     """A take of another sound at the length of this one: repeated from its beginning, or cut."""
     motion = take.motion
     at = np.arange(max(1, round(seconds * motion.fps))) % motion.frames
@@ -142,7 +142,7 @@ def render(take, clip: Path, path: Path, seconds: float, size: int) -> None:
     scene = bpy.context.scene
     length = (voice.last - scene.frame_start) / FPS
     if abs(take.motion.frames / take.motion.fps - length) > 0.5:
-        take = fitted(take, length)
+        take = fit_length(take, length)
     collector = generation.TakeCollector(scene, rig, voice)
     try:
         jobs.run_through("Keying", collector.add(take, 0.0), lambda step: None)

@@ -96,7 +96,7 @@ def is_weights(folder: str) -> bool:
     return not folder or (Path(folder) / "denoiser.json").is_file()
 
 
-def planned(
+def plan_study(
     clips: list[Path], systems: list[dict], checks: int, seconds: float, size: int, seed: int
 ) -> dict:
     """The plan of a study, which is its key: {"films", "pairs", "systems" …}. Raises StudyError.

@@ -106,7 +106,7 @@ class Study:
         return self.folder / VOTES / f"{rater}.jsonl"
 
     def for_rater(self, rater: str) -> dict:
-        """The page's data: the pairs in this rater's own order, the questions, and the votes so
+        """The page's data: the pairs in this rater's order, the questions, and the votes so
         far. Raises BadVote."""
         given = {
             vote["pair"]: vote["answers"]
@@ -297,7 +297,7 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def serving(folder: Path, host: str = "127.0.0.1", port: int = 0) -> ThreadingHTTPServer:
+def make_server(folder: Path, host: str = "127.0.0.1", port: int = 0) -> ThreadingHTTPServer:
     """A server of a study, which listens already; port 0 takes a free one. Raises StudyError, or
     OSError."""
     return _Server((host, port), Study(folder))
@@ -305,7 +305,7 @@ def serving(folder: Path, host: str = "127.0.0.1", port: int = 0) -> ThreadingHT
 
 def run(folder: Path, host: str, port: int) -> None:
     """Serve a study until Ctrl-C."""
-    with serving(folder, host, port) as server:
+    with make_server(folder, host, port) as server:
         print(
             f"The study is at http://{host}:{server.server_port}/ – Ctrl-C ends it; votes are in "
             f"{Path(folder) / VOTES}",

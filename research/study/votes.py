@@ -47,7 +47,7 @@ class Preference:
     mean_interval: tuple[float, float]
 
 
-def collected(folder: Path, skipped: list[str] | None = None) -> list[Vote]:
+def collect(folder: Path, skipped: list[str] | None = None) -> list[Vote]:
     """The last vote of every rater on every pair, its sides assigned to the systems. Raises
     StudyError.
 
@@ -148,7 +148,7 @@ def report(folder: Path, attentive: float = 0.0) -> Iterator[str]:
 
     attentive: the share of checks that a rater must have seen to be counted."""
     skipped: list[str] = []
-    votes = collected(folder, skipped)
+    votes = collect(folder, skipped)
     counts = attention(votes)
     left_out = {rater for rater, (right, count) in counts.items() if right < attentive * count}
     compared = [vote for vote in votes if not vote.check and vote.rater not in left_out]

@@ -197,7 +197,7 @@ SMALL_WAVE = dict(
 )  # fmt: skip
 
 
-def adopted(folder: Path) -> SpeechEncoder:
+def adopt_network(folder: Path) -> SpeechEncoder:
     """An encoder around the pretrained Wav2Vec2, HuBERT or WavLM network in a local folder; its
     heads are untrained.
 
@@ -242,7 +242,7 @@ def train_encoder(
     Returns (encoder, figures on the unseen test voices).
     """
     torch.manual_seed(schedule.seed)
-    encoder = adopted(adopt) if adopt else SpeechEncoder(config)
+    encoder = adopt_network(adopt) if adopt else SpeechEncoder(config)
     if adopt:
         encoder.body.requires_grad_(False)
     clips = corpus.of("train")

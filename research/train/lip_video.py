@@ -89,12 +89,12 @@ class LipVideo(nn.Module):
         """Pictures of packed motions x [B, T, n + 9]."""
         flat = x.flatten(0, 1)
         made = [
-            self._drawn(part[:, self.columns.expression], part[:, self.columns.jaw])
+            self._draw(part[:, self.columns.expression], part[:, self.columns.jaw])
             for part in flat.split(_TOGETHER)
         ]
         return torch.cat(made).unflatten(0, x.shape[:2])
 
-    def seen(self, points: Tensor) -> Tensor:
+    def to_pixels(self, points: Tensor) -> Tensor:
         """Picture coordinates of points [B, m, 3], metres: right and down in pixels, and towards
         the viewer in metres."""
         pixel, middle = _MILLIMETRES / 1e3 / PIXELS, (PIXELS - 1) / 2
@@ -107,9 +107,9 @@ class LipVideo(nn.Module):
             -1,
         )
 
-    def _drawn(self, expression: Tensor, jaw: Tensor) -> Tensor:
+    def _draw(self, expression: Tensor, jaw: Tensor) -> Tensor:
         points = self.layer(expression, jaw)
-        shown = nearest_triangles(self.seen(points), self.triangles, PIXELS, PIXELS)
+        shown = nearest_triangles(self.to_pixels(points), self.triangles, PIXELS, PIXELS)
         lit = (normals(points, self.triangles) @ self.light).clamp_min(0)
         shade = self.grey * (_AMBIENT + (1 - _AMBIENT) * lit)
         picture = shade.gather(1, shown.flatten(1).clamp_min(0)).view_as(shown)
@@ -161,7 +161,7 @@ class LipFilms:
         return self.pictures[start : start + frames]
 
 
-def chosen(
+def choose_rows(
     motions: MotionSet, least_frames: int, minutes: float, seed: int
 ) -> list[tuple[int, int]]:
     """(row, variant) to film: about `minutes` of training rows, each in one of its performances,

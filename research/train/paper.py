@@ -122,7 +122,7 @@ def folder_of(runs: Path, seed: int, name: str) -> Path:
     return runs / "paper" / f"seed{seed}" / name
 
 
-def named(only: Sequence[str], rows: Iterable[str], which: str = "") -> list[str]:
+def select_rows(only: Sequence[str], rows: Iterable[str], which: str = "") -> list[str]:
     """Those of `rows` that are named (“thunder*”: all whose names begin so), in their order; all
     for none.
 
@@ -138,10 +138,10 @@ def named(only: Sequence[str], rows: Iterable[str], which: str = "") -> list[str
     return [row for row in rows if not only or any(fnmatch.fnmatchcase(row, name) for name in only)]
 
 
-def chosen(only: Sequence[str]) -> list[Stage]:
-    """The stages of rows that are named (as `named`), with the bases they need. Raises SystemExit
-    for a name that is no row's."""
-    return with_bases(set(named(only, ROWS)))
+def select_stages(only: Sequence[str]) -> list[Stage]:
+    """The stages of rows that are named (as `select_rows`), with the bases they need. Raises
+    SystemExit for a name that is no row's."""
+    return with_bases(set(select_rows(only, ROWS)))
 
 
 def with_bases(rows: Container[str]) -> list[Stage]:
@@ -154,7 +154,7 @@ class Chain:
     """Everything that the stages of one seed share.
 
     weights: folder with the encoder (THUNDER-T) and mesh-to-speech.  runs: where stages leave what
-    they train.  clip: what Media2Face sees pictures through, None for its own small encoder.
+    they train.  clip: what Media2Face sees pictures through, None for a small encoder.
     """
 
     def __init__(

@@ -70,7 +70,7 @@ class Views:
         )
 
     @staticmethod
-    def varied(count: int, rng: np.random.Generator) -> Views:
+    def random(count: int, rng: np.random.Generator) -> Views:
         """Views that differ from that of the front as pictures of faces do: each by a share of its
         own, most of them little.
 
@@ -79,16 +79,21 @@ class Views:
         """
         share = rng.random(count) ** 2
 
-        def within(most: float) -> np.ndarray:
+        def draw_angle(most: float) -> np.ndarray:
             return share * rng.uniform(-most, most, count)
 
-        yaw, pitch, roll, side, height = (np.radians(within(most)) for most in (*_TURNED, *_LIT))
+        yaw, pitch, roll, side, height = (
+            np.radians(draw_angle(most)) for most in (*_TURNED, *_LIT)
+        )
         turned = _rotations(roll, 0, 1) @ _rotations(pitch, 1, 2) @ _rotations(yaw, 2, 0)
         light = Views.front(1).light.numpy() @ (
             _rotations(height, 1, 2) @ _rotations(side, 2, 0)
         ).transpose(0, 2, 1)
-        ambient, scale = _AMBIENT + share * rng.uniform(-0.1, 0.2, count), np.exp(within(_SIZED))
-        shift = np.stack([within(_SHIFTED), within(_SHIFTED)], 1)
+        ambient, scale = (
+            _AMBIENT + share * rng.uniform(-0.1, 0.2, count),
+            np.exp(draw_angle(_SIZED)),
+        )
+        shift = np.stack([draw_angle(_SHIFTED), draw_angle(_SHIFTED)], 1)
         ground = rng.random(count) * (rng.random(count) < share)
         return Views(
             *(
@@ -140,9 +145,9 @@ class FacePictures:
         """Grey pictures [B, size, size] of packed motions [B, C], from the front if no views are
         given; exact in half precision too."""
         with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
-            return self._drawn(x.float(), views or Views.front(len(x)))
+            return self._draw(x.float(), views or Views.front(len(x)))
 
-    def _drawn(self, x: Tensor, views: Views) -> Tensor:
+    def _draw(self, x: Tensor, views: Views) -> Tensor:
         device, fine = x.device, self.size * _FINER
         points = self.layer.to(device)(x[:, self.columns.expression], x[:, self.columns.jaw])
         points = (points - self.centre.to(device)) @ views.turned.to(device).transpose(1, 2)
@@ -165,7 +170,7 @@ class FacePictures:
         return F.avg_pool2d(picture[:, None], _FINER)[:, 0]
 
 
-def toned(pictures: Tensor, rng: np.random.Generator) -> Tensor:
+def vary_tone(pictures: Tensor, rng: np.random.Generator) -> Tensor:
     """Pictures [B, n, n] as other cameras would have them: other exposure and contrast, blurred,
     noisy."""
 

@@ -49,7 +49,7 @@ class ShapedSound(nn.Module):
         )
 
 
-def tamed(mel: Tensor) -> Tensor:
+def limit_mel(mel: Tensor) -> Tensor:
     """Log-mel [N, 80] in the range of voices: no missing numbers, nothing under the floor, no frame
     louder than speech."""
     mel = torch.nan_to_num(mel.float(), LOG_FLOOR, 20.0, LOG_FLOOR).clamp(LOG_FLOOR, 20.0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Import of the speaker network: Resemblyzer's own checkpoint, read without running code, written
+"""Import of the speaker network: Resemblyzer's checkpoint, read without running code, written
 as safetensors."""
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from research.faces.real_faces import solve_folder
 from research.train import lip_video, sv2s
 from research.train.encoder import SMALL_WAVE, train_encoder
 from research.train.facegood import convert_facegood
-from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
+from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
 from research.train.speaker import import_resemblyzer
 from research.train.vocoder import train_vocoder
 from thunder_core.channels import Columns
@@ -87,7 +87,7 @@ def _solve(workspace: Workspace, args: Namespace) -> str:
 
 def _paper(workspace: Workspace, args: Namespace) -> str:
     budget = Budget(args.steps, args.together_steps, args.batch, m2s_weight=args.m2s_weight)
-    stages, motions, lines = chosen(args.only), workspace.motions(), []
+    stages, motions, lines = select_stages(args.only), workspace.motions(), []
     clip = ClipImages(args.clip) if args.clip else None
     for seed in args.seeds or [workspace.seed]:
         chain = Chain(
@@ -108,7 +108,7 @@ def _paper(workspace: Workspace, args: Namespace) -> str:
 
 def _sv2s(workspace: Workspace, args: Namespace) -> dict:
     motions = workspace.motions()
-    pairs = lip_video.chosen(motions, FRAMES, args.minutes, workspace.seed)
+    pairs = lip_video.choose_rows(motions, FRAMES, args.minutes, workspace.seed)
     films = lip_video.film(motions, workspace.head, pairs, workspace.cache / "lip_films")
     warmup = min(200, max(1, args.steps // 5))
     schedule = Schedule(

@@ -107,9 +107,9 @@ class LipBatches(SpeechBatches):
         return self.item(crops) | {"pictures": torch.from_numpy(pictures)}
 
 
-def varied(pictures: Tensor, rng: np.random.Generator) -> Tensor:
+def vary_films(pictures: Tensor, rng: np.random.Generator) -> Tensor:
     """Films [B, T, h, w] that are moved by up to _SHIFT pixels, brighter or darker, and noisy, each
-    film in its own way."""
+    film differently."""
     height, width = pictures.shape[-2:]
     around = F.pad(pictures, (_SHIFT,) * 4, mode="replicate")
     moved = []
@@ -145,7 +145,7 @@ def train_sv2s(
 
     def loss(model: VideoToSpeech, item, rng) -> dict[str, Tensor]:
         item = {k: v.to(device) for k, v in item.items()}
-        return speech_loss(*model(varied(see(item), rng), item["voices"]), item)
+        return speech_loss(*model(vary_films(see(item), rng), item["voices"]), item)
 
     held_out = (
         LipBatches(motions, films, rows, FRAMES, HELD_OUT)

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from research.train.lip_reader import LipReader, text_loss
-from research.train.pictures import pictures_for, toned, Views
+from research.train.pictures import pictures_for, vary_tone, Views
 from thunder_core.engine.speech.phones import SILENCE
 from thunder_core.face.head import Head
 from thunder_core.networks.denoiser import DenoiserConfig
@@ -199,7 +199,7 @@ class Learner(nn.Module):
 
 
 class _Diffusion(Performer):
-    """A denoiser with the diffusion model's own loss. `style`: its condition besides the sound."""
+    """A denoiser with the diffusion model's loss. `style`: its condition besides the sound."""
 
     wants: tuple[str, ...] = ()
 
@@ -380,7 +380,7 @@ class Media2FaceLearner(_Diffusion):
             pictures, moods = shown()
             some = torch.from_numpy(rng.integers(len(pictures), size=PICTURES))
             return network.seen(
-                toned(_mirrored(pictures[some].float() / 255, rng), rng).to(device)
+                vary_tone(_mirror_half(pictures[some].float() / 255, rng), rng).to(device)
             ), moods[some]
 
         def loss(
@@ -420,12 +420,12 @@ class Media2FaceLearner(_Diffusion):
             ]
             x = torch.from_numpy(np.stack(frames).astype(np.float32))
             pictures.append(
-                (255 * self.pictures(x, Views.varied(len(x), rng))).round().to(torch.uint8)
+                (255 * self.pictures(x, Views.random(len(x), rng))).round().to(torch.uint8)
             )
         return torch.cat(pictures), torch.from_numpy(np.nan_to_num(moods).astype(np.float32))
 
 
-def _mirrored(pictures: Tensor, rng: np.random.Generator) -> Tensor:
+def _mirror_half(pictures: Tensor, rng: np.random.Generator) -> Tensor:
     """Pictures [B, n, n], about half of them mirrored: no mood is one-sided."""
     return torch.where(
         torch.from_numpy(rng.random(len(pictures)) < 0.5)[:, None, None], pictures.flip(2), pictures
@@ -462,11 +462,11 @@ class _Regression(Learner):
         """Standardised motions [B, T, C] as the loss compares them with `truth`."""
         raise NotImplementedError
 
-    def free(self, item: dict[str, Tensor]) -> Tensor:
+    def run_free(self, item: dict[str, Tensor]) -> Tensor:
         """Standardised motions [B, T, C] as it performs, without any truth."""
         raise NotImplementedError
 
-    def further(
+    def extra_terms(
         self, item: dict[str, Tensor]
     ) -> Callable[[Tensor, Tensor], dict[str, Tensor]] | None:
         """Further terms of the loss, from mouth vertices of estimate and truth."""
@@ -482,20 +482,20 @@ class RegressionLoss(DenoiserLoss):
         item = {k: v.to(self.device) for k, v in item.items()}
         truth = model.network.standardise(item["motion"])
         return self.compare(
-            model.network, model.estimate(item, truth, rng), truth, item, model.further(item)
+            model.network, model.estimate(item, truth, rng), truth, item, model.extra_terms(item)
         )
 
     def figures(self, model: _Regression, held_out: SpeechBatches) -> dict[str, float]:
         """As for diffusion, but of the network's performance in a random training speaker's
         style."""
         item = {k: v.to(self.device) for k, v in held_out(np.random.default_rng(0)).items()}
-        return self.errors(model.network.restore(model.free(item)), item["motion"])
+        return self.errors(model.network.restore(model.run_free(item)), item["motion"])
 
 
 class FlameFormerLearner(_Regression):
-    """FlameFormer with teacher forcing on slightly noisy true frames; half of the rows use its own
+    """FlameFormer with teacher forcing on slightly noisy true frames; half of the rows use its
     estimates instead (scheduled sampling, Mihaylova and Martins 2019). The original was trained
-    autoregressively on its own output."""
+    autoregressively on its output."""
 
     @staticmethod
     def build(
@@ -510,16 +510,18 @@ class FlameFormerLearner(_Regression):
 
     def estimate(self, item: dict[str, Tensor], truth: Tensor, rng: np.random.Generator) -> Tensor:
         audio, speaker = self.features(item), item["speaker"]
-        own = torch.from_numpy(rng.random(len(truth)) < ESTIMATED).to(truth.device)
+        guessed = torch.from_numpy(rng.random(len(truth)) < ESTIMATED).to(truth.device)
         known = truth
-        if own.any():
+        if guessed.any():
             with torch.no_grad():
-                guess = self.network(before(truth[own]), audio[own], speaker[own]).float()
+                guess = self.network(
+                    before(truth[guessed]), audio[guessed], speaker[guessed]
+                ).float()
             known = truth.clone()
-            known[own] = guess
+            known[guessed] = guess
         return self.network(before(known + SHAKE * torch.randn_like(known)), audio, speaker)
 
-    def free(self, item: dict[str, Tensor]) -> Tensor:
+    def run_free(self, item: dict[str, Tensor]) -> Tensor:
         return self.network.free_run(self.features(item), item["speaker"])
 
 
@@ -553,10 +555,10 @@ class FlameSelfTalkLearner(_Regression):
     def estimate(self, item: dict[str, Tensor], truth: Tensor, rng: np.random.Generator) -> Tensor:
         return self.network(self.features(item), item["speaker"])
 
-    def free(self, item: dict[str, Tensor]) -> Tensor:
+    def run_free(self, item: dict[str, Tensor]) -> Tensor:
         return self.network(self.features(item), item["speaker"])
 
-    def further(self, item: dict[str, Tensor]) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
+    def extra_terms(self, item: dict[str, Tensor]) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
         """Text and features that lips of the estimate give must be those of the sound; of true lips
         too, so that the reader learns."""
         heard = self.network.heard(self.features(item))

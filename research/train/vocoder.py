@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the vocoder: reconstructs recordings from their own mels, and from mesh-to-speech's
+"""Training of the vocoder: reconstructs recordings from their mels, and from mesh-to-speech's
 mels.
 
 A sound has random parts (noise, the phase of the pulses) that no input determines, so the loss is
@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from research.train.shaped_sound import ShapedSound, tamed, turns
+from research.train.shaped_sound import limit_mel, ShapedSound, turns
 from thunder_core.engine.speech.acoustics import CLASSES, HIGHEST, LOWEST, track
 from thunder_core.engine.vocoder import LOG_FLOOR, pitch_of, unit_noise, VocoderConfig
 from thunder_core.face.head import Head
@@ -69,7 +69,7 @@ def _smooth(x: Tensor, frames: float, bands: float) -> Tensor:
     return x
 
 
-def blurred(mel: Tensor, rng: np.random.Generator) -> Tensor:
+def blur(mel: Tensor, rng: np.random.Generator) -> Tensor:
     """Log-mel [B, N, 80] as a network that had to guess would draw it: washed out over time and
     bands, wrong in broad patches, too high or low as a whole, grainy."""
     mel = _smooth(mel, float(rng.uniform(0.3, 4.0)), float(rng.uniform(0.3, 4.0)))
@@ -117,7 +117,7 @@ def view_distance(a: list, b: list) -> Tensor:
     return torch.stack([w * (x - y).abs().mean() for (x, w), (y, _) in zip(a, b)]).sum()
 
 
-def tracked(sounds: Tensor) -> tuple[Tensor, Tensor]:
+def track_pitch(sounds: Tensor) -> tuple[Tensor, Tensor]:
     """Pitch [B, N] in Hz of recordings [B, 160 N], and which frames are voiced [B, N]."""
     hertz, voiced = zip(*(track(sound) for sound in sounds.cpu().numpy()))
     return torch.from_numpy(np.stack(hertz)).to(sounds.device), torch.from_numpy(
@@ -167,8 +167,8 @@ class VocoderLoss:
         real = item["waves"]
         kind = torch.device(self.device).type
         with torch.autocast(kind, enabled=False):
-            mel, units = self.degraded(item, rng)
-            hertz, voiced = tracked(real)
+            mel, units = self.degrade(item, rng)
+            hertz, voiced = track_pitch(real)
         score, amplitude = model.vocoder(mel, units, item["voices"])
         with torch.autocast(kind, enabled=False):
             turned = turns(hertz)
@@ -188,7 +188,7 @@ class VocoderLoss:
             pitch = pitch_loss(score, hertz, voiced)
         return {"total": energy + _PITCH * pitch, "energy": energy, "near": near, "pitch": pitch}
 
-    def drawn(self, item: dict[str, Tensor], rows: slice) -> tuple[Tensor, Tensor]:
+    def draw_mel(self, item: dict[str, Tensor], rows: slice) -> tuple[Tensor, Tensor]:
         """Log-mel [B, 4T, 80] and units [B, 2T] that mesh-to-speech draws from the teacher's
         motion."""
         logits, mel = self.m2s(
@@ -197,18 +197,18 @@ class VocoderLoss:
         return mel.float(), logits.argmax(-1)
 
     @torch.no_grad()
-    def degraded(self, item: dict[str, Tensor], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def degrade(self, item: dict[str, Tensor], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Mel and units as the vocoder will be given them: the first rows true, then drawn by
         mesh-to-speech, then blurred."""
         mel, units = item["mel"].clone(), item["units"].clone()
         true, drawn = round(TRUE * len(mel)), round(DRAWN * len(mel)) if self.m2s is not None else 0
         if drawn:
             rows = slice(true, true + drawn)
-            mel[rows], units[rows] = self.drawn(item, rows)
+            mel[rows], units[rows] = self.draw_mel(item, rows)
         for i in range(true + drawn, len(mel)):
-            mel[i : i + 1] = blurred(mel[i : i + 1], rng)
+            mel[i : i + 1] = blur(mel[i : i + 1], rng)
         units[true + drawn :] = corrupt_units(units[true + drawn :], UNITS, rng)
-        return torch.stack([tamed(m) for m in mel]), units
+        return torch.stack([limit_mel(m) for m in mel]), units
 
     def figures(self, model: SpeakingVocoder, held_out: SpeechBatches) -> dict[str, float]:
         """Mean error of the log-mel, and the share of voiced frames whose pitch is a fifth of an
@@ -217,13 +217,13 @@ class VocoderLoss:
         Each from true mels, and with mesh-to-speech from drawn ones.
         """
         item = {k: v.to(self.device) for k, v in held_out(np.random.default_rng(0)).items()}
-        hertz, voiced = tracked(item["waves"])
+        hertz, voiced = track_pitch(item["waves"])
         inputs = {"true": (item["mel"], item["units"])}
         if self.m2s is not None:
-            inputs["drawn"] = self.drawn(item, slice(None))
+            inputs["drawn"] = self.draw_mel(item, slice(None))
         figures = {}
         for name, (mel, units) in inputs.items():
-            mel = torch.stack([tamed(m) for m in mel])
+            mel = torch.stack([limit_mel(m) for m in mel])
             score, amplitude = model.vocoder(mel, units, item["voices"])
             guess = torch.from_numpy(
                 np.stack([pitch_of(row) for row in score.detach().cpu().numpy()])

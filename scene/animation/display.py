@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows a take on a head and restores the animator's own animation, which continues unchanged
+"""Shows a take on a head and restores the animator's animation, which continues unchanged
 around the take."""
 
 import contextlib
@@ -34,7 +34,7 @@ def is_shown(rig: head.Rig, entry) -> bool:
 
 
 def shown_action(rig: head.Rig):
-    """The take on the head now, None for the animator's own animation."""
+    """The take on the head now, None for the animator's animation."""
     state, animation = head_state.of(rig.owner), rig.targets[0].animation_data
     if state is None or state.shown is None or animation is None or animation.action != state.shown:
         return None
@@ -50,7 +50,7 @@ def animation_of(rig: head.Rig) -> tuple[int, int]:
 
 
 def show(rig: head.Rig, entry) -> None:
-    """Put a take on a head, its own animation remembered. Under 30 ms; raises BadHead or
+    """Put a take on a head and remember its animation. Under 30 ms; raises BadHead or
     BadRequest."""
     if not actions_of(entry):
         raise BadRequest(
@@ -61,7 +61,7 @@ def show(rig: head.Rig, entry) -> None:
     channel_preview.end_all()
     before = shown_action(rig)
     if before is None:
-        remember_own(rig)
+        remember_animation(rig)
         _hold_still(rig)
         for target in rig.targets:
             _play_under(target)
@@ -70,8 +70,8 @@ def show(rig: head.Rig, entry) -> None:
     for index, target in enumerate(rig.targets):
         compat.assign_action(target, *part_of(actions, rig, index))
         animation = target.animation_data
-        # A take is shown unmodified, however the animator's own action is blended; outside its
-        # frames, and on other properties, the animator's own animation continues.
+        # A take is shown unmodified, however the animator's action is blended; outside its
+        # frames, and on other properties, the animator's animation continues.
         animation.action_blend_type, animation.action_influence = "REPLACE", 1.0
         animation.action_extrapolation = "NOTHING" if base_tracks(target) else "HOLD"
     remembered = head_state.ensure(rig.owner)
@@ -104,7 +104,7 @@ def curves_of(rig: head.Rig, entry) -> list[list]:
 
 def base_tracks(target) -> list:
     """The NLA tracks of ours under the take that a data-block shows: a still pose, and the
-    animator's own action."""
+    animator's action."""
     animation = target.animation_data
     return (
         [track for track in animation.nla_tracks if track.name.startswith(TRACK)]
@@ -126,7 +126,7 @@ def _hold_still(rig: head.Rig) -> None:
         values_of_targets.append([])
         if animation is None or animation.action is None:
             continue
-        moved = {*compat.by_place(compat.curves_for(target)), *nla.moved_by_strips(target)}
+        moved = {*compat.by_place(compat.curves_for(target)), *nla.paths_in_strips(target)}
         values_of_targets[-1] = [
             (track.path, track.index, rna_paths.value(target, track.path, track.index))
             for _, track in rig.tracks_of(target)
@@ -184,7 +184,7 @@ def remove_base(rig: head.Rig) -> None:
             bpy.data.actions.remove(action)
 
 
-def restore_own(rig: head.Rig) -> None:
+def restore_animation(rig: head.Rig) -> None:
     """Give a head back the animation and the still pose that it had before takes were shown."""
     channel_preview.end_all()
     before = shown_action(rig)
@@ -193,7 +193,7 @@ def restore_own(rig: head.Rig) -> None:
         return
     remove_base(rig)
     _rest(rig)
-    for target, action, state in zip(rig.targets, own_actions(rig), own_targets(rig)):
+    for target, action, state in zip(rig.targets, animator_actions(rig), animator_states(rig)):
         compat.assign_action(target, action, state.get("slot", ""))
         with contextlib.suppress(*records.UNREADABLE):  # a damaged record gives back what it can
             _put_state(target, state)
@@ -217,8 +217,8 @@ def _put_state(target, state: dict) -> None:
             rna_paths.put(target, path, index, value)
 
 
-def own_actions(rig: head.Rig) -> list:
-    """The animator's own action of each target of a rig, None if there was none, as last
+def animator_actions(rig: head.Rig) -> list:
+    """The animator's action of each target of a rig, None if there was none, as last
     remembered."""
     state = head_state.of(rig.owner)
     entries = state.own if state is not None else ()
@@ -229,7 +229,7 @@ def own_actions(rig: head.Rig) -> list:
     )
 
 
-def own_targets(rig: head.Rig) -> list[dict]:
+def animator_states(rig: head.Rig) -> list[dict]:
     """Slot and blending of each of them."""
     states = []
     with contextlib.suppress(*records.UNREADABLE):  # it may be damaged, or there is none
@@ -240,14 +240,14 @@ def own_targets(rig: head.Rig) -> list[dict]:
     )
     if not are_states or len(states) != len(rig.targets):
         return [{}] * len(rig.targets)
-    for state, action, target in zip(states, own_actions(rig), rig.targets):
+    for state, action, target in zip(states, animator_actions(rig), rig.targets):
         if action is not None and not state.get("slot"):  # stored before 4.4, which had no slots
             state["slot"] = compat.slot_for(action, target)
     return states
 
 
-def remember_own(rig: head.Rig) -> None:
-    """Store the head's current state as the animator's own: actions, slots, blending, still
+def remember_animation(rig: head.Rig) -> None:
+    """Store the head's current state as the animator's: actions, slots, blending, still
     values."""
     remove_base(rig)
     remembered = head_state.ensure(rig.owner)
@@ -282,7 +282,7 @@ def _still_values(rig: head.Rig, target) -> dict:
 
 
 def _rest(rig: head.Rig) -> None:
-    """Put everything that a take or the animator's own action moves on the face at rest, or its
+    """Put everything that a take or the animator's action moves on the face at rest, or its
     pose would leak."""
     for target in rig.targets:
         for _, track in rig.tracks_of(target):

@@ -10,7 +10,7 @@ from ...thunder_core.animation.keyframes import are_automatic, fix_handles, PART
 from ..heads import head
 from ..host import compat
 
-# how far handles are from where Blender places them: by its own rounding, and by that of takes
+# how far handles are from where Blender places them: by its rounding, and by that of takes
 _EXACT, _ROUNDED = 2e-6, 1.3e-4
 # tolerance in units of the value: a handle that Blender moved by less counts as unmoved
 _IN_PLACE = 3e-5

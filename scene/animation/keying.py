@@ -263,7 +263,7 @@ def keys_of(of_tracks: TrackValues, place: int) -> dict[str, np.ndarray]:
 
 
 def _join(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
-    """Keys of pieces of _LONG_PIECE frames, whose ends are shared: there each side keeps its own
+    """Keys of pieces of _LONG_PIECE frames, whose ends are shared: there each side keeps its
     handle."""
     joined = []
     for number, keys in enumerate(pieces):

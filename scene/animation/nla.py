@@ -8,7 +8,7 @@ from ..host import compat
 _FAR = 100_000.0
 
 
-def moved_by_strips(target) -> set[tuple[str, int]]:
+def paths_in_strips(target) -> set[tuple[str, int]]:
     """What the NLA strips of a data-block move: paths with indices."""
     tracks = target.animation_data.nla_tracks if target.animation_data else ()
     strips = [strip for track in tracks for strip in track.strips]
@@ -22,9 +22,9 @@ def moved_by_strips(target) -> set[tuple[str, int]]:
 def push_down(target, name: str, action, state: dict, everywhere: bool) -> None:
     """Let an action play as the uppermost NLA track, as it plays as the active action.
 
-    state: slot and blending of the data-block that plays it, as `display.remember_own` stores them.
-    everywhere: whether it is evaluated beyond its keys too, where cycles and extrapolation of its
-    curves continue.
+    state: slot and blending of the data-block that plays it, as `display.remember_animation` stores
+    them.  everywhere: whether it is evaluated beyond its keys too, where cycles and extrapolation
+    of its curves continue.
     """
     track = target.animation_data.nla_tracks.new()
     track.name = name

@@ -40,7 +40,7 @@ def read_quietly(
     """The same from f-curves alone, at 25 fps, with the scene left on its frame. Returns None if
     more than those moves the face.
 
-    Of a take that is shown its own curves are read, whatever plays around it.
+    Of a shown take its curves are read, whatever plays around it.
     """
     frames = clock.frame(motion_times(seconds))
     if display.shown_action(rig) is None and not _is_from_curves(rig, frames):

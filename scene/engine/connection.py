@@ -51,7 +51,7 @@ def preferences():
 
 
 def venvs() -> tuple[str, ...]:
-    """Virtual environments that may hold the engine: the one in this extension's own user folder,
+    """Virtual environments that may hold the engine: the one in this extension's user folder,
     once it is complete. Where libraries came with the package, only one of this version and with
     torch, which computes on graphics cards."""
     place = install.folder()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's environment in the extension's own user folder: its state, and installing it beside
+"""The engine's environment in the extension's user folder: its state, and installing it beside
 Blender."""
 
 import contextlib
@@ -100,7 +100,7 @@ def versions_in(place: str) -> dict:
 
 
 def has(package: str) -> bool:
-    """Whether a package is in this extension's own environment: torch for graphics cards, smplx for
+    """Whether a package is in this extension's environment: torch for graphics cards, smplx for
     FLAME, transformers for waveforms."""
     return package in state().versions
 
@@ -341,7 +341,7 @@ def _clear_up(aside) -> None:
 
 
 def fitting_python() -> tuple[str | None, str]:
-    """A Python that can create the environment, Blender's own first; or None and a sentence on what
+    """A Python that can create the environment, Blender's first; or None and a sentence on what
     is missing."""
     paths = [
         path if os.path.isabs(path) else shutil.which(path) for path in (sys.executable, *_POSSIBLE)

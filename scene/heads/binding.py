@@ -18,7 +18,7 @@ DIRECTIONS = {
     "Z": (0, 0, 1),
     "-Z": (0, 0, -1),
 }
-FORWARD, UP = "-Y", "Z"  # facing and up directions of Blender's own characters
+FORWARD, UP = "-Y", "Z"  # facing and up directions of characters in Blender
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def _objects_meant(name: str, objects: list) -> list:
 
 
 def basis(armature: bpy.types.Object, bone: str, plan: mapping.Mapping) -> np.ndarray:
-    """[3, 3] from the head's axes (left, up, out of the face) to a bone's own axes at rest."""
+    """[3, 3] from the head's axes (left, up, out of the face) to a bone's axes at rest."""
     forward = Vector(DIRECTIONS[plan.forward or FORWARD])
     up = Vector(DIRECTIONS[plan.up or UP])
     head = np.array([up.cross(forward), up, forward], np.float64).T

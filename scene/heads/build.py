@@ -213,7 +213,7 @@ def _correctives(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head
 
 
 def add_turn(driver, name: str, armature: bpy.types.Object, joint: str, axis: str) -> None:
-    """A variable of a driver: a bone's own turn against its rest, constraints included, whatever
+    """A variable of a driver: a bone's turn against its rest, constraints included, whatever
     its rotation mode."""
     variable = driver.variables.new()
     variable.name, variable.type = name, "TRANSFORMS"

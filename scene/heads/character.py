@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The animator's own character: its objects, the names of its shapes, and how it is driven."""
+"""The animator's character: its objects, the names of its shapes, and how it is driven."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,7 +19,7 @@ _mirrored: Recent = Recent(CACHE_MOST)
 
 def objects_of(face: bpy.types.Object, plan: Mapping) -> list[bpy.types.Object]:
     """The objects a character's mapping may move: those it names as parts, else its relatives; and
-    rule's own objects."""
+    rule's objects."""
     scenes = face.users_scene
     named = [
         scene.objects[name] for scene in scenes for name in plan.parts if name in scene.objects
@@ -27,7 +27,7 @@ def objects_of(face: bpy.types.Object, plan: Mapping) -> list[bpy.types.Object]:
     result = [face, *(named or relatives(face))]
     wanted = {rule.target.object for rule in plan.rules} | {rule.object for rule in plan.joints}
     for name in sorted(wanted - {""} - {other.name for other in result}):
-        # a control rig of its own
+        # a separate control rig
         result += [scene.objects[name] for scene in scenes if name in scene.objects]
     return list(dict.fromkeys(result))
 

@@ -145,7 +145,7 @@ def property_names(objects, bone: str = "") -> tuple[str, ...]:
 
 
 def points_of(points) -> np.ndarray:
-    """[n, 3] of a shape key's points or a mesh's vertices, in the mesh's own space."""
+    """[n, 3] of a shape key's points or a mesh's vertices, in the mesh's space."""
     buffer = np.empty(3 * len(points), np.float32)
     points.foreach_get("co", buffer)
     return buffer.reshape(-1, 3).astype(np.float64)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A rig made from a FLAME file, read back as a head from its own data; the file is not needed
+"""A rig made from a FLAME file, read back as a head from its data; the file is not needed
 again."""
 
 import zlib
@@ -39,7 +39,7 @@ def add(
 
 
 def load(path: str, advice: str) -> Head:
-    """The model in a FLAME file, read by our own restricted reader. advice: what to do if it is
+    """The model in a FLAME file, read by our restricted reader. advice: what to do if it is
     none. Raises BadHead."""
     model = load_head(bpy.path.abspath(path))
     if not model.identity.shape[2]:
@@ -77,7 +77,7 @@ def names_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> tuple[str, .
 
 
 @lru_cache(maxsize=4)
-def own_mapping(title: str, channels: tuple[str, ...]) -> Mapping:
+def standard_mapping(title: str, channels: tuple[str, ...]) -> Mapping:
     """The mapping of a head of ours: channels by their names, joints by our bones."""
     joints = ("neck", "jaw", "eye_left", "eye_right")
     rules = tuple(Rule(name, Target("KEY", name)) for name in channels)
@@ -96,7 +96,7 @@ def bind(
             f"again"
         )
     bound = binding.bind(
-        own_mapping("FLAME", names), [mesh, armature], (armature, mesh.data.shape_keys)
+        standard_mapping("FLAME", names), [mesh, armature], (armature, mesh.data.shape_keys)
     )
     return bound.targets, retarget.RetargetDriver(
         lambda: _retarget(mesh, armature), bound.driver, names

@@ -107,7 +107,7 @@ def channel_names() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=len(PEOPLE))
-def _bundled(path: Path, changed: float):
+def _load_bundled(path: Path, changed: float):
     """The bundled head, read once: reading takes half of the time that a second head needs.
     changed: the file's time."""
     return load_head(path)
@@ -123,7 +123,7 @@ def build(
     mode. Under a second."""
     path = ASSET if person == "HEAD" else WEIGHTS / f"head_{person.lower()}.npz"
     try:
-        model = _bundled(path, os.path.getmtime(path))
+        model = _load_bundled(path, os.path.getmtime(path))
     except (BadHead, OSError) as error:
         raise BadHead(
             f"The bundled head cannot be read ({path.name}): reinstall the add-on"
@@ -185,12 +185,12 @@ def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
         nearest = min(taken, key=lambda box: np.linalg.norm(sum(box) / 2 - middle))
         shift = sum(nearest) / 2 - middle
         shift[2] = nearest[1][2] - high[2]
-        own = {mesh, owner, *owner.children_recursive}
+        parts = {mesh, owner, *owner.children_recursive}
         taken += [
             box
             for obj in view_layer.objects
             if obj.type == "MESH"
-            and obj not in own
+            and obj not in parts
             and obj.visible_get(view_layer=view_layer)
             and (box := family.extent(obj))[1][0] - box[0][0] < _SET * (high[0] - low[0])
         ]
@@ -208,7 +208,7 @@ def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
 
 def in_scene(scene) -> list[bpy.types.Object]:
     """The objects that represent the heads of a scene, one for each, ours first."""
-    own, others, listed = [], [], set()
+    ours, others, listed = [], [], set()
     for obj in scene.objects:
         if obj in listed or PUPPET_MARK in obj:
             continue
@@ -216,13 +216,13 @@ def in_scene(scene) -> list[bpy.types.Object]:
             flame.is_flame(armature_of(obj))
             or (armature_of(obj) is not None and family.is_face(obj))
         ):
-            own.append(obj)
+            ours.append(obj)
         elif (
             family.is_face(obj) and (face := family.face_of(obj)) is not None and face not in listed
         ):
             others.append(face)
             listed.update((face, *family.relatives(face)))
-    return own + others
+    return ours + others
 
 
 def is_any_in(scene) -> bool:
@@ -238,7 +238,7 @@ def _known_keys(mesh: bpy.types.Object) -> list[str]:
     return [name for name in channel_names() if name in there]
 
 
-def _own_mesh(obj: bpy.types.Object) -> bpy.types.Object | None:
+def _thunder_mesh(obj: bpy.types.Object) -> bpy.types.Object | None:
     """The mesh of a head of ours, from a mesh, its hair, the rig above it, or any empty in between;
     None for others."""
     above = armature_of(obj) if HAIR_MARK in obj and obj.type == "MESH" else None
@@ -248,24 +248,24 @@ def _own_mesh(obj: bpy.types.Object) -> bpy.types.Object | None:
         if obj.type == "MESH"
         else [child for child in obj.children_recursive if child.type == "MESH"]
     )
-    own = [
+    candidates = [
         mesh
         for mesh in meshes
         if (armature := armature_of(mesh)) is not None
         and (_known_keys(mesh) or flame.is_flame(armature))
     ]
-    return max(own, key=lambda mesh: len(_known_keys(mesh)), default=None)
+    return max(candidates, key=lambda mesh: len(_known_keys(mesh)), default=None)
 
 
-def is_own(obj: bpy.types.Object) -> bool:
+def is_thunder_head(obj: bpy.types.Object) -> bool:
     """Whether an object belongs to a head of ours."""
-    return _own_mesh(obj) is not None
+    return _thunder_mesh(obj) is not None
 
 
 def resolve(obj: bpy.types.Object) -> Rig:
     """The rig that an object belongs to. Raises BadHead with the reason if Thunder cannot move
     it."""
-    mesh = _own_mesh(obj)
+    mesh = _thunder_mesh(obj)
     if mesh is not None:
         armature, known = armature_of(mesh), tuple(_known_keys(mesh))
         if flame.is_flame(armature):
@@ -274,7 +274,9 @@ def resolve(obj: bpy.types.Object) -> Rig:
             channels = tuple(name for name in channel_names() if not name.startswith(TONGUE))
             return Rig(mesh, armature, targets, driver, channels, (mesh, armature))
         bound = binding.bind(
-            flame.own_mapping("Thunder", known), [mesh, armature], (armature, mesh.data.shape_keys)
+            flame.standard_mapping("Thunder", known),
+            [mesh, armature],
+            (armature, mesh.data.shape_keys),
         )
         hair = (
             child
@@ -311,7 +313,7 @@ def guess(scene, active: bpy.types.Object | None) -> bpy.types.Object | None:
     """The object to use when none is chosen: the active one if it is a head, or the only head of
     the scene."""
     if active is not None and active.name in scene.objects and PUPPET_MARK not in active:
-        result = _own_mesh(active) or family.face_of(active)
+        result = _thunder_mesh(active) or family.face_of(active)
         if result is not None:
             return result
     heads = in_scene(scene)

@@ -2,7 +2,7 @@
 """Data stored about a head: the take on it, the animation before it, its mapping.
 
 It is stored in a scene, which is always local: values set on a library override are lost when the
-file is opened again. A mapping made in the character's own file is stored on the character, and
+file is opened again. A mapping made in the character's file is stored on the character, and
 goes with it into other files.
 """
 
@@ -56,7 +56,7 @@ def _renumber(scene, removed: int) -> None:
 
 
 def mapping(owner: bpy.types.Object) -> str:
-    """The JSON of a character's mapping: this file's own, else the one that came with the
+    """The JSON of a character's mapping: this file's, else the one that came with the
     character; "" for none."""
     result = of(owner)
     return (result.mapping if result is not None else "") or owner.thunder.mapping

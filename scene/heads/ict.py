@@ -35,7 +35,7 @@ _COLOURS = {
     "eyewhite": (0.7, 0.68, 0.65),
 }
 
-# Positions on the published mesh, centimetres in its own axes: the neck's pivot, and the heights
+# Positions on the published mesh, centimetres in its axes: the neck's pivot, and the heights
 # between which it bends.
 _NECK, _NECK_LOW, _NECK_HIGH = (0.0, -8.5, 1.0), -15.0, -9.0
 
@@ -199,7 +199,7 @@ def _material(name: str) -> bpy.types.Material:
 
 
 def _weights(head, rest: np.ndarray, eyes: dict[str, np.ndarray]) -> None:
-    """The head turns with the neck, fading out down the throat; the eyes with their own bones."""
+    """The head turns with the neck, fading out down the throat; the eyes with their bones."""
     neck = np.round(
         smoothstep(np.clip((rest[:, 1] - _NECK_LOW) / (_NECK_HIGH - _NECK_LOW), 0.0, 1.0)), 2
     )

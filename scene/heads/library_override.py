@@ -14,7 +14,7 @@ def is_linked(obj: bpy.types.Object) -> bool:
     return obj.library is not None or (keys is not None and keys.library is not None)
 
 
-def linked_in(scene) -> bpy.types.Object | None:
+def linked_instance(scene) -> bpy.types.Object | None:
     """An instance in a scene of a linked collection that holds a face, None if there is none."""
     return next(filter(_is_linked_instance, scene.objects), None)
 
@@ -35,14 +35,14 @@ def find_linked(scene, chosen: bpy.types.Object | None) -> bpy.types.Object | No
         _is_linked_instance(chosen) or any(map(is_linked, [chosen, *family.relatives(chosen)]))
     ):
         return chosen
-    return linked_in(scene)
+    return linked_instance(scene)
 
 
 def make_editable(scene, view_layer, obj: bpy.types.Object) -> bpy.types.Object:
     """Override a linked character, or the linked meshes of an overridden one, so that it can have
     keys; returns its face.
 
-    Mapping and appearance stay as in its own file. Raises BadHead if Blender fails.
+    Mapping and appearance stay as in its file. Raises BadHead if Blender fails.
     """
     if (
         obj.instance_type == "COLLECTION"

@@ -11,11 +11,11 @@ from ...thunder_core.errors import attempt, BadHead
 from ...thunder_core.face import conventions, mapping
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from ...thunder_core.named_files import NamedFiles
-from ..host.session import OwnChanges
+from ..host.session import AddonChanges
 from ..host.user_folder import user_folder
 from . import channel_preview, character, family, head, head_state
 
-_filling = OwnChanges()  # marks rows that the add-on writes, which are not edits
+_filling = AddonChanges()  # marks rows that the add-on writes, which are not edits
 
 
 def rows_of(plan: Mapping, channels) -> list[dict]:
@@ -107,7 +107,7 @@ def face(scene, active=None) -> bpy.types.Object:
         raise BadHead(
             "No character is selected: choose its face or its armature in the Thunder tab"
         )
-    if head.is_own(chosen):
+    if head.is_thunder_head(chosen):
         raise BadHead(
             "This head comes with Thunder and needs no mapping: choose a character of your own"
         )

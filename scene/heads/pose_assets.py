@@ -28,7 +28,7 @@ def map_by_poses(face: bpy.types.Object) -> tuple[Mapping, list[str]]:
     """A character's mapping in which pose assets of this file make the channels that they are named
     after, and the names of those poses.
 
-    What no pose makes is as the character's own names have it. Raises BadRequest if no pose is
+    What no pose makes is as the character's names have it. Raises BadRequest if no pose is
     known or moves the character.
     """
     plan = detect(face)
@@ -73,13 +73,13 @@ def _poses(objects: list, plan: Mapping) -> dict[str, Moves]:
     for action in bpy.data.actions:
         start, end = action.frame_range
         if action.asset_data is not None and TAG not in action.asset_data.tags and start == end:
-            moved = _sum((_moved(action, obj, plan), 1.0) for obj in objects)
+            moved = _sum((_pose_moves(action, obj, plan), 1.0) for obj in objects)
             if any(abs(value) > _STILL for value in moved.values()):
                 poses[action.name] = moved
     return poses
 
 
-def _moved(action, obj, plan: Mapping) -> Moves:
+def _pose_moves(action, obj, plan: Mapping) -> Moves:
     """How far from rest a pose brings the shape keys and bones of an object."""
     keys = obj.data.shape_keys if obj.type == "MESH" else None
     moved: Moves = {}

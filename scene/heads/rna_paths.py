@@ -103,7 +103,7 @@ def put(block, path: str, index: int, number: float) -> None:
 
 
 def bone_of(path: str) -> tuple[str, str] | None:
-    """(bone, property) of a path to a pose bone's own channel, else None."""
+    """(bone, property) of a path to a pose bone's channel, else None."""
     owner, name, custom = split(path)
     if custom or not owner.startswith('pose.bones["'):
         return None
@@ -172,10 +172,10 @@ def evaluate(block, tracks: list, depsgraph) -> list[float]:
 def bone_rotation(pose) -> np.ndarray:
     """Rotation of an evaluated bone from rest relative to its parent, constraints included; [3,
     3]."""
-    own = pose.bone.matrix_local
+    rest = pose.bone.matrix_local
     if pose.parent is None:
-        local = own.inverted() @ pose.matrix
+        local = rest.inverted() @ pose.matrix
     else:
-        local_rest = pose.parent.bone.matrix_local.inverted() @ own
+        local_rest = pose.parent.bone.matrix_local.inverted() @ rest
         local = local_rest.inverted() @ (pose.parent.matrix.inverted() @ pose.matrix)
     return np.array(local.to_3x3().normalized())

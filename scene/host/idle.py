@@ -61,7 +61,7 @@ class _Idle(Part):
     def add(self, task: Task) -> None:
         if task not in self.tasks:
             self.tasks.append(task)
-        if not self.is_stepping:  # else the timer's own return value sets its next call
+        if not self.is_stepping:  # else the timer's return value sets its next call
             self.stop_timer()
             bpy.app.timers.register(tick, first_interval=self.wait(), persistent=True)
 

@@ -172,7 +172,7 @@ class Job:
         return self.over
 
     def close(self) -> None:
-        """Stop where it is; the generator's own clean-up runs."""
+        """Stop where it is; the generator's clean-up runs."""
         self.steps.close()
 
     def release(self, why: str, may_go_on: bool, renews: bool) -> None:
@@ -213,12 +213,12 @@ def run_through(
     of the others those that differ from the one before, at most two a second. Returns the job's
     value."""
 
-    def noted(step: Step) -> Step:
+    def report_note(step: Step) -> Step:
         if step.note and on_step is not None:
             on_step(step)
         return step
 
-    job = begin(title, map_progress(steps, noted))
+    job = begin(title, map_progress(steps, report_note))
     try:
         last = None
         while not job.advance(0.5):

@@ -94,9 +94,9 @@ class Session:
 session = Session()
 
 
-class OwnChanges:
-    """`with own_changes:` where the add-on sets properties; `if own_changes.active: return` in the
-    update functions of the animator's."""
+class AddonChanges:
+    """`with addon_changes:` where the add-on sets properties; `if addon_changes.active: return` in
+    the update functions for the animator's changes."""
 
     active = False
 

@@ -9,7 +9,7 @@ PACKAGE = __package__.removesuffix(".scene.host")  # extension name in Blender
 
 
 def user_folder(name: str) -> Path:
-    """The folder of this name among the user's own files; it may not exist yet."""
+    """The folder of this name among the user's files; it may not exist yet."""
     try:
         return Path(bpy.utils.extension_path_user(PACKAGE, path=name))
     except ValueError:  # run as a plain script, not as an extension

@@ -223,7 +223,7 @@ class _SheetScene(CopyScene):
             name: Color(colour).from_srgb_to_scene_linear() for name, colour in displayed.items()
         }
         for name, colour in {"ink": INK, "faint": FAINT, "accent": ACCENT, **linear}.items():
-            self.inks[name] = self.own(bpy.data.materials.new(f"{NAME} {name}"))
+            self.inks[name] = self.remove_at_end(bpy.data.materials.new(f"{NAME} {name}"))
             self.inks[name].diffuse_color = (*colour, 1.0)
             self.inks[name].roughness = 1.0
 
@@ -417,7 +417,7 @@ def _draw_track(
     """Draw levels, 0 … 1 for each column of a part of the picture, as a filled curve `tall` pixels
     high that stands on row `base`.
 
-    usual: levels of the average take, a line behind the curve's own, so that it is seen where the
+    usual: levels of the average take, a line behind the curve, so that it is seen where the
     take is not like it.
     """
     colour, tops = np.array(colour, np.float32), (level.clip(0, 1) * tall).astype(int)

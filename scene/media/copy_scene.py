@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A separate scene with a copy of a head, which Workbench draws while the animator's own scene
+"""A separate scene with a copy of a head, which Workbench draws while the animator's scene
 stays as it is."""
 
 import os
@@ -49,16 +49,18 @@ class CopyScene:
         new_scene.render.fps, new_scene.render.fps_base = scene.render.fps, scene.render.fps_base
         try:
             self.copy = puppets.add(rig, new_scene.collection, Vector())
-            new_scene.world = self.own(bpy.data.worlds.new(name))
+            new_scene.world = self.remove_at_end(bpy.data.worlds.new(name))
             stage.put(new_scene, {"world.color": background, **LOOK})
-            new_scene.camera = bpy.data.objects.new(name, self.own(bpy.data.cameras.new(name)))
+            new_scene.camera = bpy.data.objects.new(
+                name, self.remove_at_end(bpy.data.cameras.new(name))
+            )
             new_scene.camera.data.type, new_scene.camera.data.clip_end = "ORTHO", 100.0
             new_scene.collection.objects.link(new_scene.camera)
         except BaseException:
             self.end()
             raise
 
-    def own(self, block):
+    def remove_at_end(self, block):
         """Remove a data-block at the end, too; returns it."""
         self.data.append(block)
         return block
@@ -89,7 +91,7 @@ class CopyScene:
 
 
 def render_still(scene, path: str, width: int, height: int) -> None:
-    """Render a scene's current frame into a PNG file, by its own camera and engine. Raises
+    """Render a scene's current frame into a PNG file, by its camera and engine. Raises
     BadRequest while Blender renders.
 
     Blocking, because a background render job could not be stopped before its scene is removed.

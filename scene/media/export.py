@@ -377,7 +377,7 @@ def motion_of(shot: Shot) -> Motion:
 def _write_arkit(shot: Shot, path: str) -> list[str]:
     motion, channels = motion_of(shot), head.channel_names()
     rows = livelink.table(motion, channels)
-    # Timecode 00:00:00:00 is the scene's frame 0, as in Blender's own timeline, unless the first
+    # Timecode 00:00:00:00 is the scene's frame 0, as in Blender's timeline, unless the first
     # row is to have it.
     start = 0.0 if shot.from_zero else float(Clock.of(shot.scene, 0).seconds(shot.first))
     with open(path, "w", encoding="ascii", newline="\n") as file:
@@ -410,7 +410,7 @@ def _write_channels(shot: Shot, path: str) -> list[str]:
 # ---- what is lost
 
 
-def _listed(names: list[str]) -> str:
+def _list_names(names: list[str]) -> str:
     """Names in a sentence: the first three, and how many more."""
     return ", ".join(f"“{name}”" for name in names[:3]) + (
         f" and {len(names) - 3} more" if len(names) > 3 else ""
@@ -419,7 +419,7 @@ def _listed(names: list[str]) -> str:
 
 def _notes(*notes: tuple[str, list[str]]) -> list[str]:
     """The sentences of those with names, which are put in."""
-    return [sentence.format(_listed(names)) for sentence, names in notes if names]
+    return [sentence.format(_list_names(names)) for sentence, names in notes if names]
 
 
 def _rig_notes(shot: Shot) -> list[str]:

@@ -54,7 +54,7 @@ def export(shot, path: str) -> list[str]:
 
 
 def raw_values(rig):
-    """A FLAME rig for which `reading.read` returns the values of its own tracks, as the motion's
+    """A FLAME rig for which `reading.read` returns the values of its tracks, as the motion's
     expression [T, tracks]."""
     return replace(rig, driver=_Plain(rig.driver))
 
@@ -62,7 +62,7 @@ def raw_values(rig):
 def parameters_of(
     values: np.ndarray, driver: retarget.RetargetDriver, mesh, armature, fps: float
 ) -> motion_file.Parameters:
-    """FLAME's own parameters of a rig's numbers [T, tracks], frame by frame at fps."""
+    """FLAME's parameters of a rig's numbers [T, tracks], frame by frame at fps."""
     expression = np.zeros((len(values), int(armature[flame.COUNT])))
     places = {track.path: index for index, track in enumerate(driver.tracks)}
     for name in driver.names:

@@ -169,7 +169,7 @@ def _entry(scene, action: str):
 
 
 def _loop_over(scene, group, first: int, last: int) -> None:
-    """Loop the scene's playback over the frames of the takes, or their part in the animator's own
+    """Loop the scene's playback over the frames of the takes, or their part in the animator's
     preview range.
 
     The previous range is stored with the grid's collection, so that undo and a recovered file
@@ -185,7 +185,7 @@ def _loop_over(scene, group, first: int, last: int) -> None:
 
 
 def _loop_as_before() -> None:
-    """Give the scenes that a grid is in their own preview ranges again."""
+    """Restore the preview ranges of the scenes that a grid is in."""
     for scene in bpy.data.scenes:
         for group in scene.collection.children:
             if head.PUPPET_MARK in group and RANGE in group:
@@ -255,12 +255,12 @@ def _label(
     return obj.name
 
 
-def _tracks(group, own: np.ndarray, usual: np.ndarray, place: Matrix, entry) -> list[str]:
+def _tracks(group, heights: np.ndarray, usual: np.ndarray, place: Matrix, entry) -> list[str]:
     """A take's activity over time as bars on a dark ground, bright above the average of the line's
     takes, and a line at the current frame. Returns the names of the objects.
 
-    own, usual: [3, bars] of 0 … 1 (`thumbnails.levels`).  place: of the unit square that they fill,
-    in the world.
+    heights, usual: [3, bars] of 0 … 1 (`thumbnails.levels`).  place: of the unit square that they
+    fill, in the world.
     """
     corners, faces, looks = [], [], []
 
@@ -273,13 +273,13 @@ def _tracks(group, own: np.ndarray, usual: np.ndarray, place: Matrix, entry) -> 
 
     materials = [_ink("ground", GROUND)]
     box(-0.01, -0.06, 1.01, 1.06, 0, 0.0)
-    count = own.shape[1]
+    count = heights.shape[1]
     for row, name in enumerate(activity.TRACKS):
         low, high = ROWS[name]
         colour = Color(activity.COLOURS[name]).from_srgb_to_scene_linear()
         materials += [_ink(name, colour), _ink(f"{name} as usual", colour * DIM)]
         for bar in range(count):
-            top, common = own[row, bar], min(own[row, bar], usual[row, bar])
+            top, common = heights[row, bar], min(heights[row, bar], usual[row, bar])
             left, right = bar / count, (bar + 1) / count
             if common > 0:
                 box(left, low, right, low + common * (high - low), 2 * row + 2, 1e-3)

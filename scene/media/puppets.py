@@ -20,7 +20,7 @@ FACE_MARGIN = 1.75  # size of a whole face relative to its moving part
 
 @dataclass
 class Puppet:
-    """A copy of a rig.  objects: its own.  visible: the meshes among them that are rendered or
+    """A copy of a rig.  objects: the copies.  visible: the meshes among them that are rendered or
     shown.  targets: the copies of the rig's targets, in their order.  data: what else is its
     own."""
 
@@ -166,7 +166,7 @@ def remove_marked() -> int:
 
 
 def drop_font() -> None:
-    """Remove Blender's own font from the file if our text added it and no other text uses it."""
+    """Remove Blender's font from the file if our text added it and no other text uses it."""
     for font in [
         font for font in bpy.data.fonts if font.users == 0 and font.filepath == "<builtin>"
     ]:

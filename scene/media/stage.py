@@ -2,7 +2,7 @@
 """A lit set around heads: a camera that frames them, three lights, a backdrop, and settings in
 which Workbench and EEVEE show takes well.
 
-All of it is in one collection, set up anew by a second call and removed as a whole. The scene's own
+All of it is in one collection, set up anew by a second call and removed as a whole. The scene's
 camera, lights and world stay; its settings come back when the stage is removed.
 """
 
@@ -64,7 +64,7 @@ def camera_of(scene) -> bpy.types.Object | None:
     )
 
 
-def own_kinds(scene) -> set[str]:
+def scene_types(scene) -> set[str]:
     """The types of a scene's objects that belong to no stage."""
     return {obj.type for obj in scene.objects if MARK not in obj}
 
@@ -99,7 +99,7 @@ def set_up(scene, rigs: list[head.Rig], instead: bool = False) -> None:
     )
     if scene.camera is None or instead:
         scene.camera = camera
-    if "LIGHT" not in own_kinds(scene) or instead:
+    if "LIGHT" not in scene_types(scene) or instead:
         for name, (place, watts, across, shine) in LIGHTS.items():
             lamp = _member(group, name, lambda title: bpy.data.lights.new(title, "AREA"))
             lamp.data.shape = "DISK"  # round in the eyes
@@ -137,7 +137,7 @@ def remove(scene) -> None:
     made = [obj.data for obj in group.objects if MARK in obj]  # the objects go with their data
     if scene.world is not None and MARK in scene.world:
         made.append(scene.world)
-    for obj in [obj for obj in group.objects if MARK not in obj]:  # the animator's own
+    for obj in [obj for obj in group.objects if MARK not in obj]:  # the animator's
         scene.collection.objects.link(obj)
     bpy.data.batch_remove([*made, group])
 

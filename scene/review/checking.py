@@ -26,19 +26,19 @@ from ..animation import reading
 from ..heads import head
 from ..host import handlers
 from ..host.jobs import stage, Step
-from ..host.session import OwnChanges
+from ..host.session import AddonChanges
 from ..takes import generation, provenance, take_list, transcript
 from ..voice import strip, voice_cache
 from . import live_score
 
 _AROUND_SECONDS = 0.4  # preview range before and after a finding: a syllable
 
-_own_changes = OwnChanges()
+_addon_changes = AddonChanges()
 
 
 def _go(checked, context):
     """Follow a click in the list."""
-    if not _own_changes.active and 0 <= checked.index < len(checked.findings):
+    if not _addon_changes.active and 0 <= checked.index < len(checked.findings):
         context.scene.frame_set(checked.findings[checked.index].first)
 
 
@@ -78,7 +78,7 @@ class ThunderCheck(bpy.types.PropertyGroup):
 
 def animation_name(rig: head.Rig) -> str:
     """Names a head and the action that it plays."""
-    action = live_score.own_action(rig)
+    action = live_score.animator_action(rig)
     return f"{rig.mesh.name} | {action.name if action is not None else ''}"
 
 
@@ -147,7 +147,7 @@ def show(scene, rig: head.Rig, voice: str, clock: Clock, findings: list[Finding]
         row = checked.findings.add()
         row.values, (row.first, row.last) = json.dumps(each.values()), each.frames(clock.frame)
         row.sentence = each.sentence(clock.fps, f"{row.first}–{row.last}")
-    with _own_changes:
+    with _addon_changes:
         checked.index = 0
     return listed
 
@@ -173,7 +173,7 @@ def drop(scene, row: ThunderFinding) -> None:
     checked = scene.thunder_check
     index = next(index for index, each in enumerate(checked.findings) if each == row)
     checked.findings.remove(index)
-    with _own_changes:
+    with _addon_changes:
         checked.index = max(0, min(index, len(checked.findings) - 1))
 
 

@@ -88,7 +88,7 @@ def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
     )
     if entry is not None:
         return score_of_take(scene, entry)
-    return None if rig is None else live.own.get(_key_of(rig))
+    return None if rig is None else live.animations.get(_key_of(rig))
 
 
 def score_of_take(scene, entry) -> SyncScore:
@@ -101,16 +101,16 @@ def score_of_take(scene, entry) -> SyncScore:
     )
 
 
-def own_action(rig: head.Rig):
-    """The action of the animator's own that a head plays, None for none."""
+def animator_action(rig: head.Rig):
+    """The animator's action that a head plays, None for none."""
     animation = rig.targets[0].animation_data
     return animation.action if animation is not None else None
 
 
 def is_animated(scene, active) -> bool:
-    """Whether the chosen head plays an action or strips of its own. Quick: for panels."""
+    """Whether the chosen head plays an action or strips, not a take. Quick: for panels."""
     rig, _ = attempt(head.find, scene, active)
-    return rig is not None and (own_action(rig) is not None or _is_in_strips(rig))
+    return rig is not None and (animator_action(rig) is not None or _is_in_strips(rig))
 
 
 def line_of(context, action) -> str:
@@ -133,7 +133,7 @@ def line_of(context, action) -> str:
 def committed_line(context, rig: head.Rig) -> str:
     """Name of the line whose score is shown, if that is a committed line other than the current
     one; else ""."""
-    action = own_action(rig)
+    action = animator_action(rig)
     committed = (
         line_records.lines_of(action)
         if action is not None and take_list.on_head(context.scene, rig.mesh) is None
@@ -146,9 +146,9 @@ def committed_line(context, rig: head.Rig) -> str:
 
 
 def why_none(rig: head.Rig) -> str:
-    """The reason why the animator's own animation on a head has no score although one was
+    """The reason why the animator's animation on a head has no score although one was
     requested, "" if it has one or waits for it."""
-    action = own_action(rig)
+    action = animator_action(rig)
     entry = take_list.on_head(bpy.context.scene, rig.mesh)
     if entry is not None:
         return (
@@ -162,14 +162,16 @@ def why_none(rig: head.Rig) -> str:
             if shown_score(bpy.context.scene, rig) is not None
             else "This animation is in NLA strips: press Listen to score it"
         )
-    is_tried = action is not None and (key := _key_of(rig)) in live.tried and key not in live.own
+    is_tried = (
+        action is not None and (key := _key_of(rig)) in live.tried and key not in live.animations
+    )
     return live.latest if is_tried and not live.is_running else ""
 
 
 def _why_unscored(scene, rig: head.Rig) -> str:
-    """The reason why the animator's own animation on a head has no score against the current line,
+    """The reason why the animator's animation on a head has no score against the current line,
     "" if it may have one."""
-    action = own_action(rig)
+    action = animator_action(rig)
     name = line_of(bpy.context, action) if action is not None else ""
     speaker = dialogue.speaker_of(scene, name) if name else None
     if speaker is None or speaker == rig.mesh:
@@ -190,21 +192,21 @@ def _is_in_strips(rig: head.Rig) -> bool:
 
 
 def _key_of(rig: head.Rig) -> tuple:
-    """What the score of the animator's own animation on a head is kept by: head, action and
+    """What the score of the animator's animation on a head is kept by: head, action and
     line."""
-    return *display.animation_of(rig), line_of(bpy.context, own_action(rig))
+    return *display.animation_of(rig), line_of(bpy.context, animator_action(rig))
 
 
-def of_own(scene, mesh, action) -> SyncScore | None:
-    """The score of the animator's own animation on a head against the current line, None if it was
+def score_of_animation(scene, mesh, action) -> SyncScore | None:
+    """The score of the animator's animation on a head against the current line, None if it was
     not scored in this session."""
-    return live.own.get((mesh.session_uid, action.session_uid, line_of(bpy.context, action)))
+    return live.animations.get((mesh.session_uid, action.session_uid, line_of(bpy.context, action)))
 
 
 def request_score(scene, rig: head.Rig) -> None:
-    """Score the animator's own animation on a head if the current line has no score yet. Quick: for
+    """Score the animator's animation on a head if the current line has no score yet. Quick: for
     panels."""
-    action = own_action(rig)
+    action = animator_action(rig)
     if (
         not scene.thunder.live_score
         or action is None
@@ -213,7 +215,7 @@ def request_score(scene, rig: head.Rig) -> None:
         return
     key = _key_of(rig)
     if (
-        key not in live.own
+        key not in live.animations
         and key not in live.tried
         and not live.is_running
         and connection.client().running
@@ -259,7 +261,7 @@ def _begin(scene) -> Generator[bool, None, str | None]:
 
 def voice_of(scene, rig: head.Rig, entry) -> strip.Voice:
     """The voice against which a head's current animation is scored. Raises BadSound."""
-    action = own_action(rig)
+    action = animator_action(rig)
     if entry is None and action is not None:
         name = line_of(bpy.context, action)
         for each in dict.fromkeys((scene, compat.sequencer_scene(bpy.context))):
@@ -295,7 +297,9 @@ def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[S
     ):
         return
     voice = (
-        voice_of(scene, rig, entry) if entry is not None or own_action(rig) is not None else voice
+        voice_of(scene, rig, entry)
+        if entry is not None or animator_action(rig) is not None
+        else voice
     )
     yield from _score_with(client, scene, rig, entry, voice, reading.read)
 
@@ -381,10 +385,10 @@ def _score(
     )
     spans, _ = attempt(turns.spans_of, scene, voice, rig.owner)
     # Not what others say in the recording.
-    own_sound = (
+    take_sound = (
         mixdown.split_speakers(path, spans, voice.name) if spans else nullcontext((path, ""))
     )
-    with own_sound as (path, _), temporary_arrays(client) as put:
+    with take_sound as (path, _), temporary_arrays(client) as put:
         # without one the engine estimates it from the motion
         how = {} if entry is None else _direction_of(put, scene, entry, clock)
         pending = client.request(
@@ -410,9 +414,9 @@ def _score(
     live.version += 1
     if entry is None:
         total, per_frame = _of_line(rig, voice.name, total, per_frame)
-        live.own[(*key, voice.name)] = SyncScore(total, per_frame, clock)
+        live.animations[(*key, voice.name)] = SyncScore(total, per_frame, clock)
         return None
-    # on the take's own frames, independent of the voice's current position
+    # on the take's frames, independent of the voice's current position
     if clock_of_take is not None:
         place = np.arange(frames) + round((clock_of_take.start - clock.start) / clock.fps * FPS)
         per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
@@ -440,7 +444,7 @@ def _of_line(
 ) -> tuple[float, np.ndarray]:
     """The score to show of a line that is committed to the action a head plays; of other animation
     the same."""
-    action = own_action(rig)
+    action = animator_action(rig)
     known = line_records.score_of(action, line) if action is not None else None
     if known is None:
         return total, per_frame
@@ -498,7 +502,7 @@ class LiveScore(Part):
 
     def __init__(self):
         # animation other than takes: by head, action and voice
-        self.own: dict[tuple, SyncScore] = {}
+        self.animations: dict[tuple, SyncScore] = {}
         self.tried: set[tuple] = set()  # the same, with scores requested since the last edit
         # by action: mouth opening as last read, from which scene frame on
         self.openings: dict[int, tuple[float, np.ndarray]] = {}
@@ -555,7 +559,7 @@ class LiveScore(Part):
 
     def file_opened(self) -> None:
         """Drop the scores of the file that was open before."""
-        self.own.clear()
+        self.animations.clear()
         self.tried.clear()
         self.openings.clear()
 
@@ -585,7 +589,7 @@ def _actions_on_heads(scene) -> set[int]:
     """Session ids of the actions that heads play now."""
     heads = scene.thunder.heads
     actions = {state.shown for state in heads} | {
-        own.action for state in heads for own in state.own
+        kept.action for state in heads for kept in state.own
     }
     blocks = [*scene.objects, *(obj.data.shape_keys for obj in scene.objects if obj.type == "MESH")]
     actions |= {

@@ -110,7 +110,7 @@ def _mend_take(rig: head.Rig, entry, finding: Finding, clock: Clock) -> Generato
     )
 
 
-# ---- the animator's own action
+# ---- the animator's action
 
 
 def _own_curves(rig: head.Rig) -> dict[int, object]:

@@ -24,7 +24,7 @@ MARGIN = 14  # space below the band for the region's scroll bar
 RULER = 24  # space above the band for the frame numbers
 SYNC_HEIGHT = 6  # height of the lip-sync colours
 TURN_HEIGHT = 5  # height of the bars of who speaks
-# mouth opening that fills the band; a take that opens further is scaled to its own widest
+# mouth opening that fills the band; a take that opens further is scaled to its widest
 WIDEST_MM = 12.0
 _BAND = (0.06, 0.07, 0.09, 0.62)
 _VOICE = (0.45, 0.62, 0.78, 0.85)
@@ -105,7 +105,7 @@ def content_of(context) -> _Content | None:
         score = (
             live_score.score_of_take(scene, entry)
             if entry is not None
-            else live_score.of_own(scene, mesh, action)
+            else live_score.score_of_animation(scene, mesh, action)
         )
         if chosen.opening and (curve := live_score.opening(action)) is not None:
             opening_at, opening = curve
@@ -142,12 +142,17 @@ def _head_and_action(context):
     if state is not None and state.shown is not None and state.shown in played:
         return mesh, state.shown
     return mesh, next(
-        (action for action in played if live_score.of_own(scene, mesh, action) is not None), None
+        (
+            action
+            for action in played
+            if live_score.score_of_animation(scene, mesh, action) is not None
+        ),
+        None,
     )
 
 
 def _actions_of(owner) -> list:
-    """The actions that a head's own data-blocks play."""
+    """The actions that a head's data-blocks play."""
     blocks = [owner, *owner.children]
     blocks += [obj.data.shape_keys for obj in blocks if obj.type == "MESH" and obj.data.shape_keys]
     return [

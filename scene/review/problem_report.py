@@ -2,7 +2,7 @@
 """The report of a problem: versions, settings, the last error, the end of the engine's log, and
 nothing private.
 
-The add-on's own fields are written unchanged, since they contain no names. Of free text (errors,
+The add-on's fields are written unchanged, since they contain no names. Of free text (errors,
 tracebacks, the engine's log) only what is known to be public is kept (`thunder_core/redaction.py`).
 """
 

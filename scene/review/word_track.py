@@ -2,7 +2,7 @@
 """The track of words and sounds over the timeline, dope sheet and sequencer: a row of mouths, and
 above it the words that are said.
 
-Each class of sounds has a shape of its own beside its colour; a doubtful sound is pale. Drawing
+Each class of sounds has a shape besides its colour; a doubtful sound is pale. Drawing
 only cuts what is visible out of arrays that an idle task prepares.
 """
 

@@ -11,23 +11,23 @@ from ..voice import strip
 from . import provenance
 from .sampling import Sampling
 
-UNKNOWN = -1  # first seed of a head that has no takes with a seed of its own yet
+UNKNOWN = -1  # first seed of a head that has no takes with a seed yet
 
 
 def first_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> int:
     """Seed of the first take of a voice on the head that an object represents; None: no head, no
     voice.
 
-    The seed that was chosen in the scene's settings; else the head's own (`own_seed`).
+    The seed that was chosen in the scene's settings; else the head's `default_seed`.
     """
     return (
         scene.thunder.seed
         if scene.thunder.is_property_set("seed")
-        else own_seed(scene, mesh, voice)
+        else default_seed(scene, mesh, voice)
     )
 
 
-def own_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> int:
+def default_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> int:
     """The first seed of a head if none was chosen: the one that its takes began with; before there
     are any, that of the sound of its first line, or of the given voice if no strip is assigned to
     it. Two heads of a scene never have the same.
@@ -39,14 +39,14 @@ def own_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) ->
         return seed_of_voice(_sound_of(scene, voice))
     if (known := _seed_of(mesh)) != UNKNOWN:
         return known
-    own = _first_sound(scene, mesh) if voice is not None and voice.strip else ""
+    head_sound = _first_sound(scene, mesh) if voice is not None and voice.strip else ""
     heads = head.in_scene(scene)
     others = [other for other in heads if other != mesh]
     taken = {_seed_of(other) for other in others}
-    for other in heads[: heads.index(mesh)] if own and mesh in heads else others:
+    for other in heads[: heads.index(mesh)] if head_sound and mesh in heads else others:
         if _seed_of(other) == UNKNOWN and (sound := _first_sound(scene, other)):
             taken.add(_free(sound, taken))
-    return _free(own or _sound_of(scene, voice), taken)
+    return _free(head_sound or _sound_of(scene, voice), taken)
 
 
 def next_seed(scene, mesh: bpy.types.Object, voice: str) -> int:
@@ -89,12 +89,12 @@ def is_sampled(scene, mesh: bpy.types.Object, voice: str, seed: int, sampling: S
 
 
 def remember(scene, mesh: bpy.types.Object, voice: strip.Voice, seed: int) -> None:
-    """Let a head keep its own first seed once it has a take with it, whatever happens to its
+    """Let a head keep its first seed once it has a take with it, whatever happens to its
     strips. A seed that was chosen is not kept."""
     if (
         not scene.thunder.is_property_set("seed")
         and _seed_of(mesh) == UNKNOWN
-        and seed == own_seed(scene, mesh, voice)
+        and seed == default_seed(scene, mesh, voice)
     ):
         head_state.ensure(head.owner_of(mesh)).first_seed = seed
 

@@ -35,7 +35,7 @@ from . import first_seed, picture, provenance, take_list, turns
 from .direction import asking, looking
 from .sampling import role_of, Sampling
 
-_SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's own progress
+_SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's progress
 OnTake = Callable[[keying.Performance], None]  # gets each take on arrival
 # a packed motion [T, n + 9], and of it what a take keeps, bool of the same shape
 Kept = tuple[np.ndarray, np.ndarray]
@@ -120,7 +120,7 @@ def sample_takes(
     seeds: set[int] = set()
     notes: list[str] = []
 
-    def meet(event):
+    def on_event(event):
         if event["event"] == UNSPOKEN and name:
             notes.append(say_unspoken(name, event["silent"]))
         if event["event"] == UNCLEAR and name:
@@ -137,7 +137,7 @@ def sample_takes(
             if keep is not None:
                 request |= {"keep_motion": put(keep[0]), "keep_mask": put(keep[1])}
             with closing(
-                ask(client, "generate", _SAMPLING, before.message, meet, **request)
+                ask(client, "generate", _SAMPLING, before.message, on_event, **request)
             ) as asking:
                 # after its end too: takes may have arrived at last
                 for step in chain(asking, [None]):
@@ -162,14 +162,14 @@ def _in_turns(
     spans, alone = sampling.turns, replace(sampling, turns=())
     hears = replace(alone, listening=True, system=DEFAULT, style_from="", picture="")
     listening: dict[int, keying.Performance] = {}
-    with mixdown.split_speakers(sound, spans, name) as (own, others):
+    with mixdown.split_speakers(sound, spans, name) as (spoken, others):
         steps = sample_takes(
             client, others, count, seed, hears, lambda take: listening.update({take.seed: take})
         )
         yield from map_progress(steps, lambda step: replace(step, fraction=step.fraction / 2))
         steps = sample_takes(
             client,
-            own,
+            spoken,
             count,
             seed,
             alone,
@@ -211,12 +211,12 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
     )
     weights, voice = performance.provenance.get("weights"), fingerprint.voice_of(scene, state)
 
-    def answered(sound):
+    def ask_engine(sound):
         with temporary_arrays(client) as put:
             request = {"frame": at, **_arguments(put, sound, 1, seed, sampling)}
             return (yield from ask(client, "explain", _SAMPLING, "Starting engine", **request))
 
-    answer = yield from mixdown.with_sound(client, voice, answered)
+    answer = yield from mixdown.with_sound(client, voice, ask_engine)
     if answer["weights"] != weights:
         raise BadRequest(
             f"{name} was made with other weights than those in use: choose these in the "
@@ -339,7 +339,7 @@ def generate(
     sampling: Sampling,
     on_take: OnTake | None = None,
 ) -> Generator[Step, None, list[keying.Performance]]:
-    """Steps that sample takes of a voice and list each, keyed as its own actions, on arrival.
+    """Steps that sample takes of a voice and list each, keyed as new actions, on arrival.
 
     They follow the head's direction unless the sampling contains a request. They are a batch of
     their own; earlier ones are folded. The first is shown on arrival, the best when all are
@@ -372,14 +372,14 @@ def collect_takes(
     """Steps that sample takes of a voice and have a collector list them. Returns the takes, best
     first. Raises ThunderError."""
 
-    def gathered(sound):
+    def gather_takes(sound):
         takes = yield from collector.gather(client, sound, count, seed, sampling, keep)
         scene = bpy.data.scenes.get(voice.scene)
         if scene is not None and not voice.path:
             voice_cache.keep(scene, voice, sound)  # the shown take may be sampled again
         return takes
 
-    return (yield from mixdown.with_sound(client, voice, gathered))
+    return (yield from mixdown.with_sound(client, voice, gather_takes))
 
 
 class TakeCollector:
@@ -424,10 +424,10 @@ class TakeCollector:
         handlers.add(self.handlers)
 
     def _before_undo(self, *_):
-        self.present = self._there() | (self.present if self.undone else frozenset())
+        self.present = self._present_ids() | (self.present if self.undone else frozenset())
         self.undone = True
 
-    def _there(self) -> frozenset[int]:
+    def _present_ids(self) -> frozenset[int]:
         """The ids of the actions of this request's takes that are in the file."""
         return frozenset(self.made) & {_id(action) for action in bpy.data.actions}
 
@@ -477,7 +477,7 @@ class TakeCollector:
         while self.undone or self.lost:
             if self.undone:
                 self.undone = False
-                missing = self.present - self._there()
+                missing = self.present - self._present_ids()
                 self.shown = None if self.shown in missing else self.shown
                 self.lost += [self.made.pop(uid) for uid in list(self.made) if uid in missing]
             else:

@@ -174,7 +174,9 @@ def masks_of(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
     columns = columns_of(rig)
     keys = np.zeros((len(scene_frames), len(columns)), bool)
     mask = np.zeros((frames, columns.shape[1]), bool)
-    parts = np.any([own & getattr(keep, part) for part, own in part_columns().items()], axis=0)
+    parts = np.any(
+        [part_mask & getattr(keep, part) for part, part_mask in part_columns().items()], axis=0
+    )
     mask[:, parts] = True
     keys[:, (columns <= parts).all(axis=1) & columns.any(axis=1)] = True
     for first, last in ranges_of(scene):

@@ -214,7 +214,7 @@ def _make(
     yield from rescale(_load_bundled_head(motions[0]), 0.8, 0.8)
     mixed = mixing.mix(motions, head.channel_names(), weights)
     result = yield from rescale(track_values.drive(rig, mixed), 0.8, 0.9)
-    # Values from a single take use that take's own keys.
+    # Values from a single take use that take's keys.
     owner = np.full(result.shape, -1)
     for number, (values, drives) in enumerate(zip(keyed, driven)):
         alike = (
@@ -324,7 +324,8 @@ def key_and_list(
 
 
 def _keys(frames: np.ndarray, values: np.ndarray, owner: np.ndarray, curves: list) -> dict:
-    """Keys with values [S]: in each run of one owner its own keys, if it has one on every frame."""
+    """Keys with values [S]: in each run of one owner that owner's keys, if it has one on every
+    frame."""
     borders = np.flatnonzero(np.diff(owner)) + 1
     runs = np.split(np.arange(len(frames)), borders)
     pieces = []

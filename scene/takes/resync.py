@@ -34,7 +34,7 @@ def resync(
     """Steps that make every stale take of a scene fit its voice again.
 
     Moved: the keys move along, edited or not. Trimmed, or the scene's rate changed: keyed again
-    from the take's own motion. Longer: only the new part is sampled, and blended with the existing
+    from the take's motion. Longer: only the new part is sampled, and blended with the existing
     one. Another sound: sampled again with the take's seed. If more than a move is needed and keys
     were edited, or if a take was mixed and its seed cannot make it again, it stays unchanged and
     the new one is listed after it.

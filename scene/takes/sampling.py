@@ -82,7 +82,7 @@ class Sampling:
             return cls.of(settings)
         role, system = role_of(provenance), _system(provenance.get("system"))
         return cls(
-            **values, asked=_asked_of(provenance), listening=role == LISTENS, system=system,
+            **values, asked=_brief_of(provenance), listening=role == LISTENS, system=system,
             style_from=str(provenance.get("style_from", "")),
             picture=str(provenance.get("picture", "")), moods=_moods_of(provenance),
             turns=turns_of(provenance),
@@ -103,7 +103,7 @@ class Sampling:
             turns_of(provenance), self.turns
         ):
             return False
-        before, now = _asked_of(provenance), self.asked
+        before, now = _brief_of(provenance), self.asked
         if before is None or now is None:
             return before is now
         alike = np.array_equal(before.vectors, now.vectors) and np.array_equal(
@@ -159,7 +159,7 @@ class Sampling:
         )  # fmt: skip
 
     def provenance(self, made: dict) -> dict:
-        """The provenance stored with a take; made: the engine's own provenance of the take.
+        """The provenance stored with a take; made: the engine's provenance of the take.
         `of_take` reads it."""
         arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
         arguments |= {"unclear": True} if made.get("unclear") else {}
@@ -227,7 +227,7 @@ def role_of(provenance: Mapping) -> str:
     return role if role in (LISTENS, IDLE) else SPEAKS
 
 
-def _asked_of(provenance: dict) -> Brief | None:
+def _brief_of(provenance: dict) -> Brief | None:
     """The direction that a take was sampled in, None if none is stored or it is not valid."""
     try:
         vectors, spread = _vectors(provenance["direction"]), float(provenance["spread"])

@@ -135,7 +135,7 @@ def number_in_order(entries) -> None:
         entry.name = numbered_name(number)  # names its actions too
 
 
-def has_own_name(entry) -> bool:
+def is_renamed(entry) -> bool:
     """Whether the animator gave a take its name. In files of earlier versions takes are called by
     their seeds."""
     if entry.number:
@@ -214,8 +214,10 @@ def is_misnamed(entry) -> bool:
 
 def _is_called(action, name: str) -> bool:
     """Whether an action has a name, by Blender numbered to tell it from another, or cut off."""
-    own = re.sub(r"\.\d{3}$", "", action.name)
-    return own == name or (len(own.encode()) > _LONG_NAME and name.startswith(own))
+    base_name = re.sub(r"\.\d{3}$", "", action.name)
+    return base_name == name or (
+        len(base_name.encode()) > _LONG_NAME and name.startswith(base_name)
+    )
 
 
 def points(score: float) -> str:
@@ -305,7 +307,7 @@ def why_kept(entry) -> str:
         return "noted"
     if entry.kind != "SAMPLED":
         return entry.bl_rna.properties["kind"].enum_items[entry.kind].name.lower()
-    if has_own_name(entry):
+    if is_renamed(entry):
         copied_as = (
             str(entry.action.get(LIVE_COPY, "")).partition(" ")[2]
             if entry.action is not None
@@ -420,13 +422,13 @@ def remove(scene, index: int) -> list[str]:
 
 
 def delete(scene, indices: list[int]) -> list[str]:
-    """Delete takes; of a shown one the head gets the animator's own animation back. Returns as
+    """Delete takes; of a shown one the head gets the animator's animation back. Returns as
     `remove`."""
     kept = []
     for index in sorted(indices, reverse=True):
         entry = scene.thunder.takes[index]
         if entry.action is not None and entry.head is not None and _is_on(entry):
-            display.restore_own(head.resolve(entry.head))
+            display.restore_animation(head.resolve(entry.head))
         kept += remove(scene, index)
     return kept
 
@@ -530,7 +532,7 @@ def _name_given(action, voice: str, seed: int) -> str:
 
 
 def flip(scene, rig: head.Rig) -> str:
-    """Show the head's previous animation again: a take, or the animator's own. Returns its name;
+    """Show the head's previous animation again: a take, or the animator's. Returns its name;
     raises BadRequest."""
     remembered, shown = head_state.of(rig.owner), display.shown_action(rig)
     before = remembered.before if remembered is not None else None
@@ -540,7 +542,7 @@ def flip(scene, rig: head.Rig) -> str:
         return entry.name
     if shown is None:
         raise BadRequest("There is nothing to flip to yet: show a take first")
-    display.restore_own(rig)
+    display.restore_animation(rig)
     return "My Animation"
 
 
@@ -662,7 +664,7 @@ def shown_rig(settings) -> head.Rig | None:
 
 
 def on_head(scene, mesh):
-    """The take of a scene's list that is on a head now, listed or not; None for the animator's own
+    """The take of a scene's list that is on a head now, listed or not; None for the animator's
     animation."""
     entries = scene.thunder.takes
     return next(
@@ -739,11 +741,11 @@ def take_at(settings, index: int):
 
 
 def show(settings, index: int, play: bool = False) -> None:
-    """Show the take at an index of the list (below 0: the animator's own animation), and play it.
+    """Show the take at an index of the list (below 0: the animator's animation), and play it.
     Raises ThunderError."""
     scene = settings.id_data
     if index < 0:
-        display.restore_own(
+        display.restore_animation(
             shown_rig(settings) or head.find(scene, head.active_object(bpy.context))
         )
         return

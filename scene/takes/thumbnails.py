@@ -153,19 +153,20 @@ def _bars(values: np.ndarray) -> np.ndarray:
     )
 
 
-def picture(own: np.ndarray, line: list[np.ndarray]) -> np.ndarray:
+def picture(take: np.ndarray, line: list[np.ndarray]) -> np.ndarray:
     """The picture of a take among those of its line, [SIZE, TILES · SIZE, 4] of 0 … 1, first row at
     the bottom as Blender has it.
 
-    own: its activity, as `activity`; line: that of all takes of the line, including itself.
+    take: its activity, as `activity`; line: that of all takes of the line, including itself.
     """
     image = np.ones((SIZE, TILES * SIZE, 4), np.float32)
     image[:, :, :3] = _GROUND
-    wide, (owns, usuals) = image.shape[1] // BARS, levels(own, line)
+    wide, (heights, usual_heights) = image.shape[1] // BARS, levels(take, line)
     rows = np.arange(SIZE)[:, None]
     for track, (low, high, colour) in enumerate(_ROWS):
         tops, usual_tops = (
-            low + np.round(values[track] * (high - low)).astype(int) for values in (owns, usuals)
+            low + np.round(values[track] * (high - low)).astype(int)
+            for values in (heights, usual_heights)
         )
         tops, usual_tops = np.repeat(tops, wide), np.repeat(usual_tops, wide)
         inside = (rows >= low) & (rows < tops)
@@ -178,11 +179,11 @@ def picture(own: np.ndarray, line: list[np.ndarray]) -> np.ndarray:
     return image
 
 
-def levels(own: np.ndarray, line: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def levels(take: np.ndarray, line: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Heights of a take's bars in their rows, and the average of its line's takes: [3, BARS] of 0 …
     1 each."""
     takes = np.stack(line)
     full = np.maximum(
         [np.quantile(takes[:, track], share) for track, share in enumerate(_FULL)], _LEAST_FULL
     )[:, None]
-    return (own / full).clip(0, 1), (takes.mean(axis=0) / full).clip(0, 1)
+    return (take / full).clip(0, 1), (takes.mean(axis=0) / full).clip(0, 1)

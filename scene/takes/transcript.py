@@ -80,9 +80,9 @@ class Corrections:
             return "The lip closures already match the transcript"
         added = (
             f"Added {len(self.added)} lip "
-            f"closure{'s' * (len(self.added) != 1)}{_placed(self.added)}"
+            f"closure{'s' * (len(self.added) != 1)}{_list_closures(self.added)}"
         )
-        return f"{added}; removed {len(self.removed)}{_placed(self.removed)}"
+        return f"{added}; removed {len(self.removed)}{_list_closures(self.removed)}"
 
     @property
     def warning(self) -> str:
@@ -91,24 +91,24 @@ class Corrections:
             return (
                 f"The voice says the transcript from “{self.part[0]}” to “{self.part[1]}” only, "
                 f"the lips elsewhere stay as they were: "
-                f"check {_named(self.unspoken)}"
+                f"check {_list_words(self.unspoken)}"
             )
         return (
-            f"Not heard in the voice and left out: {_named(self.unspoken)}. Check the transcript "
-            f"there"
+            f"Not heard in the voice and left out: {_list_words(self.unspoken)}. Check the "
+            f"transcript there"
             if self.unspoken
             else ""
         )
 
 
-def _named(words: tuple[str, ...]) -> str:
+def _list_words(words: tuple[str, ...]) -> str:
     """Words in a message."""
     words = tuple(dict.fromkeys(words))
     more = f" and {len(words) - _MOST_WORDS} more" if len(words) > _MOST_WORDS else ""
     return ", ".join(f"“{word}”" for word in words[:_MOST_WORDS]) + more
 
 
-def _placed(closures: tuple[tuple[str, int], ...]) -> str:
+def _list_closures(closures: tuple[tuple[str, int], ...]) -> str:
     """Words and frames of closures in a message."""
     places = [
         f"“{word}” at frame {frame}" if word else f"frame {frame}"
@@ -205,7 +205,7 @@ def correct(
         nonlocal done, start
         start = first
 
-        # The take's own time: an offset moves its lips against the sound on purpose.
+        # The take's time: an offset moves its lips against the sound on purpose.
         def row(seconds):
             return float(clock.frame(seconds)) - (first - offset)
 

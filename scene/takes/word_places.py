@@ -222,7 +222,7 @@ def sound_at(context, place: Place) -> str:
 
 
 def move(context, place: Place, start: float, end: float) -> None:
-    """Have lips say a word at another time, in seconds of the recording; at its own time again
+    """Have lips say a word at another time, in seconds of the recording; at its original time again
     where that is given."""
     is_moved = abs(start - place.start) > _NEAR or abs(end - place.end) > _NEAR
     if end - start < 1 / FPS:

@@ -21,7 +21,7 @@ from . import strip
 
 STATE = "thunder_strip"  # property of a take's first action: its voice when the take was made
 _SAME_FRAME = 1e-3  # frames
-# about half a frame: another scene rate rounds a strip's ends to its own frames
+# about half a frame: another scene rate rounds a strip's ends to its frames
 _SAME_SECONDS = 0.02
 # bytes hashed at the start, middle and end of a recording, enough to identify it
 _PIECE_BYTES = 1 << 16
@@ -211,7 +211,7 @@ def _state_now(scene, then: State) -> State | None:
         return dataclasses.replace(then, sound=sound, fps=Clock.of(scene, 0).fps) if sound else None
     strip_now = strip.by_name(scene, then.strip)
     if strip_now is None or strip_now.type != "SOUND":
-        # what has takes of its own is another voice
+        # a strip with takes is another voice
         return find_renamed(scene, then, {entry.voice for entry in scene.thunder.takes})
     now = of_strip(scene, strip_now)
     pieces = [

@@ -118,7 +118,7 @@ def write(
 
 def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float, None, None]:
     """As `mix_down`, for a strip that only Blender can mix down: a copy of the scene with
-    everything else muted, at the sound's own rate, a few seconds at a time so that no step takes
+    everything else muted, at the sound's rate, a few seconds at a time so that no step takes
     long."""
     if bpy.app.background and bpy.app.binary_path and (5, 2, 0) <= bpy.app.version < (5, 2, 3):
         # There a mix-down is a job that never ends, and every later one is ignored.
@@ -167,7 +167,7 @@ class _Format:
 
 
 def _format_of(voice: Voice, strip, first: int, last: int) -> _Format:
-    """The sound's own format; its rate is halved until a WAV file can hold the strip."""
+    """The sound's format; its rate is halved until a WAV file can hold the strip."""
     channels = 1 if strip.sound.channels == "MONO" else 2
     rate = min(192000, max(8000, int(strip.sound.samplerate)))
     while (last - first + 1) / voice.clock.fps * rate * channels * _BYTES > _LARGEST:
@@ -244,7 +244,7 @@ def _copy_with_only(scene, strip, shift: int):
     if shift:
         action = copy.animation_data.action if copy.animation_data else None
         slot = compat.slot_of(copy)
-        if action is not None:  # moving a strip moves its keys, which are still the animator's own
+        if action is not None:  # moving a strip moves its keys, which are still the animator's
             copy.animation_data.action = None
         outermost = members[parents[0] if parents else name]
         move(outermost, compat.content_start(outermost) + shift)

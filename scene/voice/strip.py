@@ -18,7 +18,7 @@ from ..heads import head, head_state
 from ..host import compat
 from ..host.session import Memory, session
 
-LISTEN_MARK = "Thunder Listen"  # name of the add-on's own strips, which are never used as a voice
+LISTEN_MARK = "Thunder Listen"  # name of the add-on's strips, which are never used as a voice
 # property of a strip that is muted only while generated speech is compared with it
 FLIPPED = "thunder_flipped"
 SHORTEST_SECONDS = 0.3
@@ -72,12 +72,12 @@ def find(context) -> Voice:
     if settings.source == "FILE":
         return of_file(context.scene, settings.sound_file)
     scene = scene_of_strips(context)
-    strips, own_strips = sound_strips(scene), []
+    strips, spoken_strips = sound_strips(scene), []
     chosen = settings.voice
     if settings.head_role == "LISTENS":
         strips = _to_listen_to(context, strips, chosen)
     else:
-        own_strips = spoken_by(context.scene, head.current(context), strips)
+        spoken_strips = spoken_by(context.scene, head.current(context), strips)
     if chosen:
         strip = next((s for s in strips if s.name == chosen), None)
         if strip is None:
@@ -85,7 +85,7 @@ def find(context) -> Voice:
                 f"The strip “{chosen}” is no longer in the sequencer: choose another voice"
             )
         return voice_of(scene, strip)
-    strips = own_strips or strips
+    strips = spoken_strips or strips
     if not strips:
         raise BadSound(
             "There is no sound strip in the sequencer: add the dialogue there or choose a sound "
@@ -95,7 +95,7 @@ def find(context) -> Voice:
     if active is not None and any(active == strip for strip in strips):
         return voice_of(scene, active)
     # of a head's several lines, the current or the next one; quick where there are hundreds
-    if own_strips:
+    if spoken_strips:
         now = context.scene.frame_current
         ahead = (strip for strip in strips if compat.strip_span(strip)[1] > now)
         spoken = next(
@@ -103,12 +103,12 @@ def find(context) -> Voice:
                 strip
                 for each in (ahead, reversed(strips))
                 for strip in each
-                if not _silenced_by(scene, strip)
+                if not _why_silent(scene, strip)
             ),
             strips[0],
         )
         return voice_of(scene, spoken)
-    audible = [strip for strip in strips if not _silenced_by(scene, strip)]
+    audible = [strip for strip in strips if not _why_silent(scene, strip)]
     if len(audible) > 1:
         raise BadSound("There are several sound strips: choose the voice in the Thunder tab")
     return voice_of(scene, audible[0] if audible else strips[0])
@@ -135,20 +135,20 @@ def of_take(context, entry) -> Voice:
 
 
 def chosen_name(scene, mesh) -> str:
-    """Name of the strip that is chosen as the voice of a head, "" for none: the head's own choice,
+    """Name of the strip that is chosen as the voice of a head, "" for none: the head's choice,
     else the scene's unless the head has strips to speak and that is none of them."""
     settings = scene.thunder
     state = None if mesh is None else head_state.of(head.owner_of(mesh))
     if state is not None and state.is_property_set("voice"):
         return state.voice
     if settings.strip and role(scene, mesh) != "LISTENS":
-        own_names = {each.name for each in spoken_by(scene, mesh, sound_strips(scene))}
-        return settings.strip if not own_names or settings.strip in own_names else ""
+        spoken_names = {each.name for each in spoken_by(scene, mesh, sound_strips(scene))}
+        return settings.strip if not spoken_names or settings.strip in spoken_names else ""
     return settings.strip
 
 
 def role(scene, mesh) -> str:
-    """What a head does with its voice, as ThunderHead.role: its own choice, else the scene's."""
+    """What a head does with its voice, as ThunderHead.role: the head's choice, else the scene's."""
     state = None if mesh is None else head_state.of(head.owner_of(mesh))
     return state.role if state is not None and state.is_property_set("role") else scene.thunder.role
 
@@ -159,7 +159,7 @@ def spoken_by(scene, mesh, strips: list) -> list:
     given = {
         part.strip: part for part in scene.thunder.cast if part.silent or part.head is not None
     }
-    own_names = {
+    spoken_names = {
         name for name, part in given.items() if part.head is not None and part.head == mesh
     }
     # in which it speaks ranges
@@ -171,7 +171,7 @@ def spoken_by(scene, mesh, strips: list) -> list:
     def speaks(strip) -> bool:
         name = strip.name
         return (
-            name in own_names
+            name in spoken_names
             or (is_only and name not in given)
             or (bool(sounds) and strip.sound in sounds)
         )
@@ -190,15 +190,15 @@ def _to_listen_to(context, strips: list, chosen: str) -> list:
     """The strips that the current head can listen to: those not assigned to it. Raises BadSound if
     there is none, or the chosen one is not among them."""
     mesh = head.current(context)
-    own_names = {
+    spoken_names = {
         part.strip for part in context.scene.thunder.cast if mesh is not None and part.head == mesh
     }
-    if chosen in own_names:
+    if chosen in spoken_names:
         raise BadSound(
             f"“{mesh.name}” speaks “{chosen}” and cannot listen to it: choose another voice or "
             f"another head"
         )
-    others = [strip for strip in strips if strip.name not in own_names]
+    others = [strip for strip in strips if strip.name not in spoken_names]
     if strips and not others:
         raise BadSound(
             f"“{mesh.name}” speaks all sound strips: add the voice that it listens to, or choose "
@@ -243,7 +243,7 @@ def of_file(scene, path: str, start: float | None = None) -> Voice:
 def of_strip(scene, strip) -> Voice:
     """A strip as it plays: from its left to its right handle. Raises BadSound if it does not play
     at all."""
-    reason = _silenced_by(scene, strip)
+    reason = _why_silent(scene, strip)
     if reason:
         raise BadSound(reason)
     sound = strip.sound
@@ -328,7 +328,7 @@ def part_of(voice: Voice, first: int, last: int) -> Voice:
     return replace(voice, clock=replace(voice.clock, start=float(start)), last=end)
 
 
-def _silenced_by(scene, strip) -> str:
+def _why_silent(scene, strip) -> str:
     """The reason why a strip does not play, as a sentence; "" if it does."""
     parents, inside = lineage(scene, strip)
     if strip.mute and FLIPPED not in strip:

@@ -150,7 +150,7 @@ def read(scene, voice: strip.Voice, folder: str = "") -> CachedVoice | None:
     use Blender's data.
 
     With a folder, a file for the engine is written there too. None for a voice that is gone;
-    `failed` is set for one that only Blender's own mix-down can read.
+    `failed` is set for one that only Blender's mix-down can read.
     """
     cached = of(scene, voice)
     if cached is None or cached.reading or cached.failed:

@@ -148,7 +148,7 @@ def test_several_meshes_are_driven_together_and_read_back_as_one(blender):
     column = made.channels.index("browInnerUp")
     # keys are rounded to 1/4096
     assert np.abs(motion.expression[:, column] - made.motion.expression[:, column]).max() < 1.3e-4
-    display.restore_own(rig)
+    display.restore_animation(rig)
     assert all(target.animation_data.action is None for target in rig.targets)
     assert teeth.data.shape_keys.key_blocks["jawOpen"].value == 0.0
 
@@ -317,7 +317,7 @@ def test_properties_named_like_channels_are_a_control_rig(blender):
     blender.context.scene.frame_set(11)
     assert rig_object.pose.bones["face"]["jawOpen"] == pytest.approx(0.2 / 0.3, abs=1e-4)
     assert rig_object.pose.bones["face"]["mouthPucker"] == pytest.approx(0.3, abs=1e-4)
-    display.restore_own(rig)
+    display.restore_animation(rig)
     assert rig_object.pose.bones["face"]["jawOpen"] == 0.0
 
 
@@ -661,7 +661,7 @@ def test_a_pose_is_learnt_and_played(blender):
     motion = read(blender, rig)
     assert np.abs(motion.jaw[:, 0] - 0.2).max() < 1e-3
     assert np.abs(motion.expression[:, made.channels.index("mouthPucker")] - 0.3).max() < 1e-3
-    display.restore_own(rig)
+    display.restore_animation(rig)
     assert jaw.rotation_quaternion.angle == pytest.approx(0.0, abs=1e-6) and lip.location[2] == 0.0
 
 
@@ -742,7 +742,7 @@ def test_a_take_finds_its_targets_after_the_mapping_has_changed(blender):
     scene = blender.context.scene
     scene.thunder.head = face
     made, entry = take(blender, head_module.find(scene), closed_at=())
-    display.restore_own(head_module.find(scene))
+    display.restore_animation(head_module.find(scene))
     for obj in (face, teeth, lashes):
         obj.select_set(obj is not teeth)
     blender.ops.thunder.use_objects()

@@ -202,7 +202,7 @@ def test_an_own_key_just_beside_a_lead_shortens_the_fade_and_no_more(
     """But for a key that is so near that the curve would jump."""
     entry = show(stage, start=ONE, seconds=0.8)
     first, last = entry.first - entry.lead_in, entry.last + entry.lead_out
-    display.restore_own(rig)
+    display.restore_animation(rig)
     jaw = rig.armature.pose.bones["jaw"]
     for frame in (first - distance, last + distance):
         jaw.rotation_euler[0] = 0.1

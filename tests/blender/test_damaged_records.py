@@ -85,7 +85,7 @@ def use_all(blender, scene, rig, entry, operators=False):
             line_records.score_of(each, "voice")) for each in (action, target)
         ],
         lambda: channel_preview.end_all(),
-        lambda: (display.restore_own(rig), display.show(rig, entry)),
+        lambda: (display.restore_animation(rig), display.show(rig, entry)),
     ]  # fmt: skip
     for use in uses:
         try:

@@ -94,7 +94,7 @@ def test_a_committed_performance_over_own_animation_is_exported_as_seen(
     blender, shown, tmp_path, key
 ):
     scene, rig, entry = shown()
-    display.restore_own(rig)
+    display.restore_animation(rig)
     rig.owner.location = (0, 0, 0)
     rig.owner.keyframe_insert("location", frame=1)
     rig.owner.location = (0.5, 0, 0)

@@ -241,7 +241,7 @@ def strip_of_ones_own(blender, rig):
 def test_whichever_write_of_a_commit_fails(committing, blender, tmp_path, to, strips):
     scene, rig, entry, commit = committing
     if strips:
-        display.restore_own(rig)
+        display.restore_animation(rig)
         strip_of_ones_own(blender, rig)
         display.show(rig, entry)
     file, name = str(tmp_path / "scene.blend"), rig.mesh.name

@@ -423,7 +423,7 @@ def test_it_is_found_beside_other_heads_and_says_what_is_lost(blender, folder):
     assert (
         heads_head.in_scene(scene) == [mesh]
         and heads_head.is_any_in(scene)
-        and heads_head.is_own(mesh)
+        and heads_head.is_thunder_head(mesh)
     )
     scene.thunder.head = None
     assert heads_head.find(scene).mesh == mesh and heads_head.resolve(mesh.parent).mesh == mesh

@@ -96,7 +96,7 @@ def test_a_listener_is_committed_and_has_no_lip_sync_then_either(blender, heads,
         and not live_score.shown_score(scene, rig).is_known
     )
     assert blender.ops.thunder.commit_take() == {"FINISHED"}
-    own = live_score.own_action(rig)
+    own = live_score.animator_action(rig)
     assert own is not None and take_list.on_head(scene, heads[1]) is None
     scene.thunder.head_role = "SPEAKS"
     assert "a head that listens has no Lip-Sync" in live_score._why_unscored(scene, rig)

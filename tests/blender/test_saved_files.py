@@ -69,14 +69,14 @@ def test_a_take_plays_on_keys_and_bones(scene, rig):
 
 
 def test_the_animators_own_animation_comes_back(blender, scene, rig):
-    display.restore_own(rig)
+    display.restore_animation(rig)
     assert rig.keys.animation_data.action == blender.data.actions["Hero own · voice"]
     scene.frame_set(85)
     assert abs(rig.keys.key_blocks["jawOpen"].value - 0.4) < 1e-4
 
 
 def test_takes_that_are_in_no_list_are_listed_again_whole(blender, scene, rig):
-    display.restore_own(rig)
+    display.restore_animation(rig)
     scene.thunder.takes.clear()
     assert blender.ops.thunder.adopt_takes() == {"FINISHED"}
     assert sorted(entry.seed for entry in scene.thunder.takes) == [1, 2]

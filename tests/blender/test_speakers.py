@@ -168,7 +168,7 @@ def test_each_head_speaks_its_ranges_and_listens_to_the_others(blender, marked):
     assert Sampling.of_take(dict(entry.action["thunder"]), scene.thunder).turns == ((0.0, 2.0),)
     assert (entry.first, entry.last) == (11, 110)
     assert blender.ops.thunder.commit_all() == {"FINISHED"}
-    assert all(committing.committed_to(mesh) == {"talk"} for mesh in heads)
+    assert all(committing.committed_lines(mesh) == {"talk"} for mesh in heads)
     blender.ops.thunder.remove_speaker(index=1)
     assert [line.speaker for line in dialogue.lines(scene)] == [heads[0]]
     mark(blender, heads[1], 81, 110)

@@ -5,7 +5,7 @@ where they are asked to, or are free to."""
 import numpy as np
 import pytest
 
-from research.heard_arousal import analysed, changed, CHANGES
+from research.heard_arousal import analyse, change_voice, CHANGES
 from thunder_core.direction import AS_HEARD, AXES, Brief, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import arguments
 from thunder_core.engine.engine import Engine
@@ -33,7 +33,7 @@ def engine():
 @pytest.fixture(scope="module")
 def hear():
     encoder = SpeechEncoder.load(SHIPPED)
-    return lambda samples: read_arousal(*analysed(encoder, samples))
+    return lambda samples: read_arousal(*analyse(encoder, samples))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,8 @@ def voice():
 def test_a_change_of_the_voice_moves_its_own_value_the_right_way(name, hear, voice):
     how, field, side = CHANGES[name]
     before, after = (
-        getattr(hear(samples), field) for samples in (voice.samples, changed(voice.samples, **how))
+        getattr(hear(samples), field)
+        for samples in (voice.samples, change_voice(voice.samples, **how))
     )
     assert side * (after - before) > 0.1
 
@@ -150,7 +151,7 @@ def test_no_reading_of_a_mood_and_none_without_spread_follows_the_voice():
 @pytest.fixture(scope="module")
 def raised(voice):
     """The sample, said faster, louder and with more intonation."""
-    return Speech(changed(voice.samples, wider=1.8, faster=1.25, louder=10.0, rises=6.0), RATE)
+    return Speech(change_voice(voice.samples, wider=1.8, faster=1.25, louder=10.0, rises=6.0), RATE)
 
 
 def test_a_take_as_heard_moves_more_for_a_lively_voice_and_says_what_was_heard(engine, raised):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from research.train.encoder import adopted
+from research.train.encoder import adopt_network
 from thunder_core.engine.m2s import save_trained_mouth, trained_mouth
 from thunder_core.engine.scorer import grade, Scale, stands_still
 from thunder_core.engine.speech import acoustics, encoder as encoder_module
@@ -262,7 +262,7 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkey
         ("hubert", HubertModel(HubertConfig(**small))),
     ):
         made.save_pretrained(tmp_path / name)
-        encoder = adopted(tmp_path / name).eval()
+        encoder = adopt_network(tmp_path / name).eval()
         hidden, logits = encoder.reader().analyse(sound)
         assert hidden.shape == (250, 32) and logits.shape == (250, 40)
         with torch.no_grad():
@@ -279,7 +279,7 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkey
             encoder_module.SpeechEncoder.load(tmp_path / "w").analyse(sound)[0], hidden, atol=1e-5
         )
     with pytest.raises(BadWeights, match="choose its folder"):
-        adopted(tmp_path)
+        adopt_network(tmp_path)
     monkeypatch.setitem(sys.modules, "transformers", None)  # as users have it
     with pytest.raises(
         BadWeights, match="transformers, which is not installed: install the waveform extra"

@@ -41,7 +41,7 @@ TINY = 0.02  # mm
 
 @pytest.fixture(scope="module")
 def face():
-    return head_keys.ours()
+    return head_keys.thunder_face()
 
 
 @pytest.mark.parametrize("key", REACH)

@@ -24,13 +24,13 @@ def test_drawn_heads_have_the_spectrum_that_was_measured(people):
     """On all axes and across them, but for what windows blur; a larger person's are as many times
     larger."""
     silent = replace(people, kernel=np.zeros_like(people.kernel))
-    drawn = silent.drawn(np.zeros(60000), 1.0, np.random.default_rng(0))
+    drawn = silent.draw(np.zeros(60000), 1.0, np.random.default_rng(0))
     spectrum = spectrum_of(drawn.astype(float))
     apart = np.abs(spectrum - people.spectrum).max((1, 2)) / people.spectrum.trace(axis1=1, axis2=2)
     assert np.median(apart) < 0.12 and spectrum.sum(0) == pytest.approx(
         people.spectrum.sum(0), abs=0.15 * people.spectrum.sum(0).trace()
     )
-    larger = silent.drawn(np.zeros(500), 2.0, np.random.default_rng(1)) / silent.drawn(
+    larger = silent.draw(np.zeros(500), 2.0, np.random.default_rng(1)) / silent.draw(
         np.zeros(500), 1.0, np.random.default_rng(1)
     )
     assert np.allclose(larger, 2)

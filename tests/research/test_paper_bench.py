@@ -12,7 +12,7 @@ from made_motions import made_motions
 from research import paper, paper_rows
 from research.__main__ import main
 from research.measures.evaluate import Clip, clips_of, FIGURES, figures, Measured
-from research.train.paper import Budget, Chain, chosen, ROWS, train_chain
+from research.train.paper import Budget, Chain, ROWS, select_stages, train_chain
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.face.head import load_head
 
@@ -188,7 +188,7 @@ def test_the_command_measures_once_and_again_only_what_is_new(
     runs, results = tmp_path / "runs", tmp_path / "results"
     train_chain(
         Chain(made, load_head(), SHIPPED, runs, Budget(1, 1, 2), seed=1),
-        chosen(["flameformer"])[:2],
+        select_stages(["flameformer"])[:2],
     )
     words = [
         "--cache",

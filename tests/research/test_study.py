@@ -36,7 +36,7 @@ def systems(folder: Path, sounds: list[Path], names=NAMES) -> list[dict]:
 def study(tmp_path):
     """A study of two systems on three clips, with films that are bytes, and one check."""
     sounds = clips(tmp_path, 3)
-    plan = pairs.planned(sounds, systems(tmp_path, sounds, NAMES[:2]), 1, 5.0, 64, 1)
+    plan = pairs.plan_study(sounds, systems(tmp_path, sounds, NAMES[:2]), 1, 5.0, 64, 1)
     folder = tmp_path / "study"
     pairs.begin(folder, plan)
     for name in plan["films"]:
@@ -47,7 +47,7 @@ def study(tmp_path):
 
 @pytest.fixture
 def address(study):
-    with server.serving(study) as serving:
+    with server.make_server(study) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{serving.server_port}"
         serving.shutdown()
@@ -78,7 +78,7 @@ def answers(value=1):
 
 def test_every_two_systems_meet_on_every_clip_and_sides_are_balanced(tmp_path):
     sounds = clips(tmp_path, 4)
-    plan = pairs.planned(sounds, systems(tmp_path, sounds), 0, 5.0, 64, 3)
+    plan = pairs.plan_study(sounds, systems(tmp_path, sounds), 0, 5.0, 64, 3)
     met = [(frozenset(pair["systems"]), pair["clip"]) for pair in plan["pairs"].values()]
     assert len(met) == len(set(met)) == 3 * 4
     for first in NAMES:
@@ -317,7 +317,7 @@ def test_sides_are_told_apart_by_the_key(study):
         # the last vote counts
         open_study.save({"rater": "ada", "pair": name, "answers": answers(-value)})
         open_study.save({"rater": "ada", "pair": name, "answers": answers(value)})
-    counted = votes.collected(study)
+    counted = votes.collect(study)
     assert [v.answers["preference"] for v in counted if not v.check] == [2, 2, 2]
     assert votes.attention(counted) == {"ada": (1, 1)}
     text = "\n".join(votes.report(study))

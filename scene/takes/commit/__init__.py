@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commit: writes a take into the animator's own animation."""
+"""Commit: writes a take into the animator's animation."""

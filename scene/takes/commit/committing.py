@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commit: writes the shown take into the animator's own animation with few keys; earlier actions
+"""Commit: writes the shown take into the animator's animation with few keys; earlier actions
 stay in the file.
 
 Also what the panel's settings choose for it, and which lines are committed to a head, fast enough
@@ -21,7 +21,7 @@ from . import reading, writing
 
 
 def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, None, Report]:
-    """Steps that commit a take of the line `name` to the animator's own animation. Returns the
+    """Steps that commit a take of the line `name` to the animator's animation. Returns the
     Report.
 
     Each stage has a frozen result, and only the last one changes the rig or its animation: closed
@@ -97,12 +97,12 @@ def choice_of(scene, entry) -> Choice:
 
 
 def _lines(rig: head.Rig, muted: bool) -> list:
-    """The lines in the animator's own animation of a head: its action, also while a take is shown,
+    """The lines in the animator's animation of a head: its action, also while a take is shown,
     and NLA strips, or those not muted."""
     playing = [
         target.animation_data.action for target in rig.targets if target.animation_data is not None
     ]
-    actions = display.own_actions(rig) if display.shown_action(rig) is not None else playing
+    actions = display.animator_actions(rig) if display.shown_action(rig) is not None else playing
     tracks = [
         track
         for target in rig.targets
@@ -116,8 +116,8 @@ def _lines(rig: head.Rig, muted: bool) -> list:
     return [line for lines in known if lines is not None for line in lines.lines]
 
 
-def committed_to(mesh) -> set[str]:
-    """Names of the lines in the animator's own animation of a head."""
+def committed_lines(mesh) -> set[str]:
+    """Names of the lines in the animator's animation of a head."""
     rig, _ = attempt(head.resolve, mesh)
     return set() if rig is None else {line.name for line in _lines(rig, muted=True)}
 
@@ -143,6 +143,10 @@ def why_none(context) -> str:
     """The reason why there is nothing to commit if no take is shown: one line if it was already
     committed."""
     mesh = take_list.chosen_mesh(context)
-    if mesh is not None and take_list.on_head(context.scene, mesh) is None and committed_to(mesh):
+    if (
+        mesh is not None
+        and take_list.on_head(context.scene, mesh) is None
+        and committed_lines(mesh)
+    ):
         return "Committed: choose a take to commit again"
     return take_list.why_none(context)

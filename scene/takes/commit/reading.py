@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what a commit finds: the take that is shown, and the animator's own animation of the
+"""Reads what a commit finds: the take that is shown, and the animator's animation of the
 head."""
 
 from collections.abc import Generator, Iterator
@@ -38,13 +38,14 @@ STILL_POSE = "Thunder: Still Pose"
 def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, None, Before]:
     """Steps that read what a commit of a shown take finds. Returns the Before. Raises BadRequest if
     the animator's action cannot be written."""
-    own, states, scene = display.own_actions(rig), display.own_targets(rig), bpy.context.scene
+    animator_actions, states = display.animator_actions(rig), display.animator_states(rig)
+    scene = bpy.context.scene
     if choice.to == "OWN":
-        _check_local(own)
+        _check_local(animator_actions)
     actions = display.actions_of(entry)
     regions = yield from stage(posing.regions(rig.meter), "Reading the take", 0.0, 0.0)
     blocks = []
-    for index, (target, action, state) in enumerate(zip(rig.targets, own, states)):
+    for index, (target, action, state) in enumerate(zip(rig.targets, animator_actions, states)):
         take = compat.by_place(compat.curves_of(*display.part_of(actions, rig, index)))
         curves = {}
         for place, curve in compat.by_place(
@@ -72,7 +73,7 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
             entry.lead_out,
             voice is not None
             and bool(voice.strip)
-            and not voice.limited,  # parts of a strip are lines of their own
+            and not voice.limited,  # each part of a strip is a line
             entry.score,
             provenance.sync_of(actions[0]),
             changed.sentence if changed is not None else "",
@@ -86,8 +87,8 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
             still[track.block].get((track.path, track.index), track.rest)
             for track in rig.driver.tracks
         ),
-        line_records.keys_of(next(filter(None, own), None)),
-        key_count(own),
+        line_records.keys_of(next(filter(None, animator_actions), None)),
+        key_count(animator_actions),
         scene.frame_start,
         scene.frame_end,
         scene.render.fps / scene.render.fps_base,
@@ -184,8 +185,8 @@ def _strip(strip, take: dict) -> tuple[Strip, dict[Place, StripCurve]]:
 
 
 def _still(state: dict) -> dict[Place, float]:
-    """Values that were set before a take was shown. state: of a target, as `display.own_targets`
-    returns it."""
+    """Values that were set before a take was shown. state: of a target, as
+    `display.animator_states` returns it."""
     try:
         return {(path, index): value for path, index, value in reversed(state.get("values", ()))}
     except records.UNREADABLE:

@@ -35,14 +35,16 @@ def write(
     the one that still has what the animator had there, or "". Closed early, or if the curves cannot
     be written, everything is as before."""
     yield Step(0.9, "Writing keys", busy=True)
-    own, states = display.own_actions(rig), display.own_targets(rig)
-    left = own if plan.keeps else []
-    own = own if plan.takes_part else [None] * len(own)
+    animator_actions, states = display.animator_actions(rig), display.animator_states(rig)
+    left = animator_actions if plan.keeps else []
+    animator_actions = animator_actions if plan.takes_part else [None] * len(animator_actions)
     old_strips = [
         [strip for number, strip in enumerate(played_strips(t)) if number in old]
         for t, old in zip(rig.targets, plan.old_strips)
     ]
-    work = _Writing(rig, before, plan, drawing, own, states, _Restore(rig, entry, own))
+    work = _Writing(
+        rig, before, plan, drawing, animator_actions, states, _Restore(rig, entry, animator_actions)
+    )
     actions = yield from work.put()
     # From here on without a pause.
     for target, strips in zip(rig.targets, old_strips):
@@ -59,10 +61,10 @@ def write(
         if rna_paths.exists(rig.targets[track.block], track.path):
             rna_paths.put(rig.targets[track.block], track.path, track.index, value)
     head_state.ensure(rig.owner).shown = None
-    display.remember_own(rig)
+    display.remember_animation(rig)
     edited = next(
-        (action for action, count in zip(own, drawing.edited) if count),
-        next(filter(None, own), None),
+        (action for action, count in zip(animator_actions, drawing.edited) if count),
+        next(filter(None, animator_actions), None),
     )
     earlier = work.restore.backups.get(edited) if plan.choice.to == "OWN" else edited
     return actions, earlier.name if earlier is not None else ""
@@ -106,13 +108,13 @@ class _Restore:
     made: the actions that are new so far.  backups: the animator's action → its backup copy.
     """
 
-    def __init__(self, rig: head.Rig, entry, own: list):
+    def __init__(self, rig: head.Rig, entry, animator_actions: list):
         self.rig, self.entry = rig, entry
         self.made: list = []
         self.backups: dict = {}
-        self._own = [
+        self._animator_actions = [
             (action, action.name, action.use_fake_user)
-            for action in dict.fromkeys(filter(None, own))
+            for action in dict.fromkeys(filter(None, animator_actions))
         ]
         self._nla_tracks = [
             {track.as_pointer() for track in nla_tracks(target)} for target in rig.targets
@@ -121,40 +123,40 @@ class _Restore:
     def undo(self) -> None:
         """Give it back, in whichever step the commit ended."""
         # the animator's actions may be partly written, and have backups
-        if self.backups and len(self.backups) == len(self._own):
-            for action, name, had_user in self._own:
+        if self.backups and len(self.backups) == len(self._animator_actions):
+            for action, name, had_user in self._animator_actions:
                 copy = self.backups[action]
                 action.user_remap(copy)
                 bpy.data.actions.remove(action)
                 copy.name, copy.use_fake_user = name, had_user
                 self.made.remove(copy)
         else:
-            for action, _, had_user in self._own:
+            for action, _, had_user in self._animator_actions:
                 action.use_fake_user = had_user
         for target, before in zip(self.rig.targets, self._nla_tracks):
             for track in nla_tracks(target):
                 if track.as_pointer() not in before:
                     target.animation_data.nla_tracks.remove(track)
-        # restore_own does nothing if no take is shown
+        # restore_animation does nothing if no take is shown
         for index, target in enumerate(self.rig.targets):
             compat.assign_action(
                 target, *display.part_of(display.actions_of(self.entry), self.rig, index)
             )
-        display.restore_own(self.rig)
+        display.restore_animation(self.rig)
         bpy.data.batch_remove(self.made)
         display.show(self.rig, self.entry)
 
 
 @dataclass(frozen=True)
 class _Writing:
-    """A commit while it is written. own, states: of each target the animator's action or None, and
-    how it played."""
+    """A commit while it is written. animator_actions: of each target, or None.
+    states: how each target played it."""
 
     rig: head.Rig
     before: Before
     plan: Plan
     drawing: Drawing
-    own: list
+    animator_actions: list
     states: list[dict]
     restore: _Restore
 
@@ -190,7 +192,7 @@ class _Writing:
     def _in_copies(self, written: Curves) -> Generator[Step, None, list]:
         """Steps that put the curves into copies of the animator's actions."""
         copies: dict = {}  # the animator's action → its copy
-        for action in self.own:
+        for action in self.animator_actions:
             if action is not None and action not in copies:
                 copies[action] = action.copy()
                 self.restore.made.append(copies[action])
@@ -211,7 +213,9 @@ class _Writing:
         """Steps that write the curves. wanted: the animator's action → the one that gets its
         targets' curves. Returns (action, slot) of each target."""
         results = []
-        for target, action, state, curves in zip(self.rig.targets, self.own, self.states, written):
+        for target, action, state, curves in zip(
+            self.rig.targets, self.animator_actions, self.states, written
+        ):
             slot = state.get("slot", "")
             if action is not None:
                 result = wanted[action]
@@ -236,7 +240,9 @@ class _Writing:
         an action that was not edited since the last commit is removed again, because the earlier
         backup contains all of the animator's work."""
         needless = []
-        for action in dict.fromkeys(filter(None, self.own)) if self.plan.choice.backup else ():
+        for action in (
+            dict.fromkeys(filter(None, self.animator_actions)) if self.plan.choice.backup else ()
+        ):
             if not any(self.drawing.edited) and is_as_committed(action):
                 needless.append(action)
             backup = action.copy()
@@ -247,11 +253,11 @@ class _Writing:
                 True,
             )
             yield Step(0.95, "Writing keys", busy=True)
-        # From here on without a pause, so that the animator's own action is never visible half
+        # From here on without a pause, so that the animator's action is never visible half
         # written.
-        own = dict.fromkeys(filter(None, self.own))
-        results = value_of(self._put_into({action: action for action in own}, written))
-        for action in own:
+        edited = dict.fromkeys(filter(None, self.animator_actions))
+        results = value_of(self._put_into({action: action for action in edited}, written))
+        for action in edited:
             if (name := self.plan.names.in_place(action.name)) != action.name:
                 action.name = free_name(name, action)
         self._assign(results)
@@ -275,7 +281,7 @@ class _Writing:
         display.remove_base(self.rig)
         still = self._still_poses(written)
         for index, (target, action, state) in enumerate(
-            zip(self.rig.targets, self.own, self.states)
+            zip(self.rig.targets, self.animator_actions, self.states)
         ):
             if still[index] is not None:
                 nla.hold_pose(target, STILL_POSE, still[index], index)
@@ -309,8 +315,10 @@ class _Writing:
         """
         wanted: list[list[NewCurve]] = []
         for index, (target, curves) in enumerate(zip(self.rig.targets, written)):
-            own = compat.curves_of(self.own[index], self.states[index].get("slot", ""))
-            moved = {*compat.by_place(own), *nla.moved_by_strips(target)}
+            existing = compat.curves_of(
+                self.animator_actions[index], self.states[index].get("slot", "")
+            )
+            moved = {*compat.by_place(existing), *nla.paths_in_strips(target)}
             places = {
                 (track.path, track.index): place for place, track in self.rig.tracks_of(target)
             }

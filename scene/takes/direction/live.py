@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Live: a copy of the shown take follows the sliders of its character's direction; it is sampled
-again with its own seed during a drag.
+again with its seed during a drag.
 
 The first slider makes the copy and shows it; the take stays as it was. Later ones change the copy,
 unless it was marked meanwhile. A moving slider requests a draft of few steps from the engine, at
-most one at a time; when it rests, the take is sampled at its own quality. Both are written from a
+most one at a time; when it rests, the take is sampled at its quality. Both are written from a
 timer without a separate undo step, so that undoing the slider undoes the take: every change of a
 slider also changes the take's action (PENDING), so its keys are part of the slider's undo step. A
 take that undo or redo puts on the head unfinished still has that mark, and is finished then. Esc
@@ -91,7 +91,7 @@ class Live(Part):
 
     # ---- triggers
 
-    def moved(self, direction: sliders.ThunderDirection) -> None:
+    def follow_slider(self, direction: sliders.ThunderDirection) -> None:
         """A slider was moved: the take on that head follows, if it may."""
         scene = direction.id_data
         entry = _entry(scene, direction)
@@ -104,9 +104,9 @@ class Live(Part):
             try:
                 entry = self._copy(scene, entry)
             except ThunderError as error:
-                self._say(str(error))
+                self._set_sentence(str(error))
                 return
-            self._say("")
+            self._set_sentence("")
         entry.action[PENDING] = f"{self.token} {next(self.numbers)} {self.sampling.effort}"
         self.moved_at = time.monotonic()
         self.task.postpone(0.0)
@@ -160,7 +160,7 @@ class Live(Part):
             self.moved_at = 0.0
             self.task.postpone(_POLL_SECONDS)
 
-    def _say(self, sentence: str) -> None:
+    def _set_sentence(self, sentence: str) -> None:
         if sentence != self.sentence:
             self.sentence = sentence
             jobs.redraw()
@@ -174,7 +174,7 @@ class Live(Part):
             return self._step()
         except ThunderError as error:
             self.drop()
-            self._say(str(error))
+            self._set_sentence(str(error))
             return None
 
     def _step(self) -> float | None:
@@ -187,7 +187,7 @@ class Live(Part):
         if session.job is not None or is_dragging_keys():
             return _BUSY_SECONDS
         rig = take_list.rig_of(scene, entry)
-        asked = self._asked(rig, entry)
+        asked = self._direction_for(rig, entry)
         is_resting = time.monotonic() - self.moved_at > _REST_SECONDS
         request = self.request
         if request is not None:
@@ -223,7 +223,7 @@ class Live(Part):
         self.request = _Request(asked, wants_final, self._sample(scene, entry, asked, wants_final))
         return 0.0
 
-    def _asked(self, rig: head.Rig, entry) -> Brief:
+    def _direction_for(self, rig: head.Rig, entry) -> Brief:
         """The direction the sliders request for the take. Its spread, what it is like, or that it
         is played exactly as directed, stay."""
         state, before = fingerprint.of_take(entry), self.sampling.asked
@@ -251,9 +251,9 @@ class Live(Part):
         cached = voice_cache.of(scene, voice)
         if cached is None or not cached.path:
             cached = voice_cache.read(scene, voice, client.folder)
-        return self._sampled(client, voice, cached, entry.seed, sampling)
+        return self._sample_cached(client, voice, cached, entry.seed, sampling)
 
-    def _sampled(self, client, voice, cached, seed: int, sampling: Sampling) -> Generator:
+    def _sample_cached(self, client, voice, cached, seed: int, sampling: Sampling) -> Generator:
         while cached is not None and not cached.path and cached.reading:
             yield
         path = voice.path or (cached.path if cached is not None else "")
@@ -314,7 +314,7 @@ live = session.add(Live())
 
 
 def why_not(scene, entry) -> str:
-    """The reason why a take does not follow the sliders, "" if it does. The animator's own work is
+    """The reason why a take does not follow the sliders, "" if it does. The animator's work is
     never sampled again."""
     name = f"“{entry.name}”"
     if entry.kind != "SAMPLED":
@@ -397,7 +397,7 @@ def _after_undo(*_):
     live.resume(entry)
 
 
-sliders.listeners.append(live.moved)
+sliders.listeners.append(live.follow_slider)
 register, unregister = handlers.registration(
     (("undo_post", _after_undo), ("redo_post", _after_undo))
 )

@@ -39,7 +39,7 @@ def aim_eyes(performance: keying.Performance, target: Look) -> keying.Performanc
 
 
 def free_eyes(performance: keying.Performance) -> keying.Performance:
-    """A take whose eyes and head go their own way again."""
+    """A take whose eyes and head move freely again."""
     look, motion = performance.look, performance.motion
     if look is None:
         return performance
@@ -196,12 +196,12 @@ def _point_of(armature, wanted, depsgraph) -> np.ndarray:
 
 def _head_of(wanted):
     """The armature of the bundled head that an object belongs to, None for any other object."""
-    own = head.armature_of(wanted) if wanted.type == "MESH" else wanted
+    armature = head.armature_of(wanted) if wanted.type == "MESH" else wanted
     return (
-        own
-        if own is not None
-        and own.type == "ARMATURE"
-        and all(name in own.data.bones for name in _EYES)
+        armature
+        if armature is not None
+        and armature.type == "ARMATURE"
+        and all(name in armature.data.bones for name in _EYES)
         else None
     )
 
@@ -214,7 +214,7 @@ def _is_posed(armature) -> bool:
 
 
 def _middle(armature) -> Vector:
-    """The middle between the eyes of an armature of ours, in its own space."""
+    """The middle between the eyes of an armature of ours, in its space."""
     return sum((armature.data.bones[name].head_local for name in _EYES), Vector()) / 2
 
 

@@ -22,7 +22,7 @@ MOST_SECONDS = 120.0  # longest motion that is read; more does not improve the s
 
 
 def all_presets() -> Presets:
-    """The shipped presets and the animator's own."""
+    """The shipped presets and the animator's."""
     return Presets(user_folder(USERS))
 
 

@@ -36,7 +36,7 @@ CHOICE_NUMBERS = {name: number for number, name in enumerate((*MOODS, AS_HEARD))
 listeners: list = []  # functions that get a changed ThunderDirection at once
 
 
-def _moved(self, context) -> None:
+def _on_slider_moved(self, context) -> None:
     for listener in listeners:
         listener(self)
 
@@ -50,7 +50,7 @@ def _slider(name: str):
         max=axis.most,
         step=5,
         precision=2,
-        update=_moved,
+        update=_on_slider_moved,
         description=f"{FINE.get(name, axis.description)}. {axis.usual:g} is usual",
     )
 
@@ -88,7 +88,7 @@ class ThunderDirection(bpy.types.PropertyGroup):
     frown: _slider("frown")
     mood: EnumProperty(
         name="Mood",
-        update=_moved,
+        update=_on_slider_moved,
         description="Mood of the performance",
         items=[
             (mood.name, mood.label, mood.description, CHOICE_NUMBERS[mood.name])
@@ -103,7 +103,7 @@ class ThunderDirection(bpy.types.PropertyGroup):
         step=5,
         precision=2,
         subtype="FACTOR",
-        update=_moved,
+        update=_on_slider_moved,
         description="Strength of the mood",
     )
     spread: _share(
@@ -209,7 +209,7 @@ def put(direction: ThunderDirection, wanted: Direction) -> None:
         direction.strength = wanted.strength
 
 
-def changed_fine(direction: ThunderDirection) -> list[str]:
+def changed_fine_labels(direction: ThunderDirection) -> list[str]:
     """Labels of the sliders of FINE that are not at their usual value, moved by hand, by a preset
     or by a style."""
     return [

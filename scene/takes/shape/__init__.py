@@ -8,5 +8,5 @@ their distance from the shaped curve at all slider values, and are bit-identical
 return. With neutral sliders the original keys return, and without edits the stored data are
 removed. Emotion is baked like the rest: a driver would take the channel's keys away from the
 animator, and a layer above the take would have to be committed with it. Its strength over time is a
-curve of the take's own action.
+curve of the take's action.
 """

@@ -31,7 +31,7 @@ def apply(
     """Write a take's keys with its shape. Nothing is written before the last step.
 
     A minute on a bundled head takes less than a tenth of a second. under: base and edits to use
-    instead of the take's own.  settle: edits on a take without a shape become part of its base.
+    instead of the take's.  settle: edits on a take without a shape become part of its base.
     """
     action = entry.action
     if action is None:

@@ -10,18 +10,18 @@ from ....thunder_core.face import shaping
 from ....thunder_core.face.shaping import Shape
 from ....thunder_core.progress import result
 from ...host import handlers, jobs
-from ...host.session import OwnChanges
+from ...host.session import AddonChanges
 from .. import take_list
 from . import strength
 from .applying import apply
 from .stored import entry_of, STATE
 
-_own_changes = OwnChanges()
+_addon_changes = AddonChanges()
 
 
-def _moved(self, context) -> None:
+def _on_slider_moved(self, context) -> None:
     """A slider was moved."""
-    if not _own_changes.active:
+    if not _addon_changes.active:
         jobs.pop_up_errors(lambda: follow(entry_of(self.id_data)))
 
 
@@ -47,7 +47,7 @@ def _intensity(name: str, about: str):
         max=shaping.MOST,
         step=5,
         subtype="FACTOR",
-        update=_moved,
+        update=_on_slider_moved,
         description=about,
     )
 
@@ -65,7 +65,7 @@ class ThunderShape(bpy.types.PropertyGroup):
         default=0,
         min=0,
         max=12,
-        update=_moved,
+        update=_on_slider_moved,
         description="Smooth movement over this many frames on either side. Closed lips stay "
         "closed, blinks stay quick",
     )
@@ -78,12 +78,12 @@ class ThunderShape(bpy.types.PropertyGroup):
         max=1000.0,
         step=10,
         precision=2,
-        update=_moved,
+        update=_on_slider_moved,
         description="Play the take this many frames later, or earlier if negative",
     )
     emotion: EnumProperty(
         name="Emotion",
-        update=_moved,
+        update=_on_slider_moved,
         description="Emotion on top of the take",
         items=[
             ("NONE", "No Emotion", "No emotion on top of the take"),
@@ -100,7 +100,7 @@ class ThunderShape(bpy.types.PropertyGroup):
         max=1.0,
         step=5,
         subtype="FACTOR",
-        update=_moved,
+        update=_on_slider_moved,
         description="Strength of the emotion in the whole take",
     )
 
@@ -133,7 +133,7 @@ def reset(entry) -> None:
 
 def _unset(shape) -> None:
     """Put all sliders back to their defaults, without writing the take."""
-    with _own_changes:
+    with _addon_changes:
         for name in (*(field.name for field in fields(Shape)), "offset"):
             shape.property_unset(name)
 

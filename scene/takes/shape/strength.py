@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Strength of a take's emotion over time: a curve of the take's own action, which the take
+"""Strength of a take's emotion over time: a curve of the take's action, which the take
 follows."""
 
 import bpy
@@ -99,7 +99,7 @@ update = idle.Task(_do_nothing, any_time=True)
 
 
 @bpy.app.handlers.persistent
-def _curve_was_edited(scene, depsgraph):
+def _on_curve_edit(scene, depsgraph):
     """Notes that the strength of a shown take's emotion was edited; the take follows when the edit
     is over."""
     if bpy.app.background or not any(
@@ -119,7 +119,7 @@ def _curve_was_edited(scene, depsgraph):
 
 
 @bpy.app.handlers.persistent
-def _was_undone(*_):
+def _on_undo(*_):
     """Do not write a take again after undo has set it back behind its curve: that would be a change
     that undo could never pass."""
     _left_behind.known.clear()
@@ -141,10 +141,6 @@ PROPERTY = FloatProperty(
     description="Strength of the take's emotion at this frame. It can be keyed",
 )
 register, unregister = handlers.registration(
-    (
-        ("depsgraph_update_post", _curve_was_edited),
-        ("undo_post", _was_undone),
-        ("redo_post", _was_undone),
-    ),
+    (("depsgraph_update_post", _on_curve_edit), ("undo_post", _on_undo), ("redo_post", _on_undo)),
     properties=((bpy.types.Object, STRENGTH, PROPERTY), (bpy.types.Key, STRENGTH, PROPERTY)),
 )
