@@ -443,8 +443,8 @@ def bake(
 
 
 def _mark_speakers(scene, chosen: argparse.Namespace) -> str | None:
-    """Mark who speaks which frames of the strip, as chosen; returns the first to be listed, None
-    for none. Raises ThunderError."""
+    """Mark who speaks which frames of the strip, as chosen; returns the first speaker, None for
+    none. Raises ThunderError."""
     listed = [settings.SPEAKS.fullmatch(each).groups() for each in chosen.speakers or ()]
     if listed:
         turns.mark_all(scene, chosen.strip, listed)
@@ -465,14 +465,14 @@ def hashes_of(paths: Iterable[str]) -> dict[str, str]:
     hashes = {}
     for path in paths:
         if not files.not_a_file(path):
-            with contextlib.suppress(OSError):  # which is said where it is used
+            with contextlib.suppress(OSError):  # reported where the file is used
                 hashes[path] = files.hash_of(path)
     return hashes
 
 
 def check_unchanged(hashes: Mapping[str, str]) -> None:
-    """Raise BadRequest if a file that was read is no longer as it was: the takes would pass for
-    takes of the new one."""
+    """Raise BadRequest if a file has changed since it was read: the takes would pass for takes of
+    the new one."""
     now = hashes_of(hashes)
     for path, digest in hashes.items():
         if now.get(path) != digest:
@@ -534,8 +534,7 @@ def _report_picture(path: str | None, provenance: dict) -> dict:
 
 
 def check_engine(engine: str | None, weights: str | None) -> None:
-    """Raise NoEngine or BadWeights if a Python or a folder of weights that was named does not
-    exist."""
+    """Raise NoEngine or BadWeights if the named Python or folder of weights does not exist."""
     if engine:
         find_engine_python(engine, option="--engine")
     if weights and not os.path.isdir(weights):
@@ -545,16 +544,14 @@ def check_engine(engine: str | None, weights: str | None) -> None:
 
 
 def client_of(chosen: argparse.Namespace):
-    """The client of the engine that --engine and --weights name, the usual one where they name
-    none."""
+    """The client of the engine that --engine and --weights name, by default the usual one."""
     return connection.client(
         chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None
     )
 
 
 def open_file(path: str | None, advice: str = "name another with --blend") -> None:
-    """Open the file that is named, or an empty one where Blender has none open. Raises
-    BadRequest."""
+    """Open the named file, or an empty one if Blender has none open. Raises BadRequest."""
     # of `blender FILE -c …`: exporters need one, which a file brings that is opened now
     if bpy.context.window is None:
         path = path or bpy.data.filepath
@@ -632,7 +629,7 @@ def say_repaired(out) -> None:
 
 
 def say_kept(out) -> None:
-    """Print what --force replaced and how it is called now."""
+    """Print what --force replaced and the new names of the old files."""
     for name, kept in out.kept.items():
         say(f"      “{name}” was there and is kept as “{kept}”")
 

@@ -313,8 +313,7 @@ class Run:
     def without_refused(
         self, tasks: list[Task], reasons: Mapping[str, str], python: str
     ) -> list[Task]:
-        """The tasks without those that cannot be baked: these fail at once, not when their turn
-        comes in the night.
+        """The tasks that can be baked; the others fail at once, not when their turn comes at night.
 
         reasons: known ones, by job; others are sounds that the engine refuses, and files in the
         way.  python: the engine's.
@@ -409,7 +408,7 @@ class Run:
                 self.progress.say(f"      {name}: {warning}", sys.stderr)
 
     def _with_keys(self, name: str, sentence: str) -> str:
-        """A sentence that names options, with the keys of the job file instead, except those that
+        """A sentence about options, reworded with the keys of the job file, except for options that
         the command gave."""
         if self.given is None:
             return sentence
@@ -494,7 +493,7 @@ class Run:
         )
 
     def counts(self) -> str:
-        """How many jobs have ended in which way: “3 baked, 1 failed”."""
+        """The number of jobs per result: “3 baked, 1 failed”."""
         counts = Counter(self.states.values())
         return ", ".join(f"{counts[state]} {state}" for state in report.STATES if counts[state])
 

@@ -35,8 +35,7 @@ def check(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool) -
 
 
 def mistakes(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool) -> list[Mistake]:
-    """What is wrong with what the jobs name, each once, with all of its jobs. given: see
-    `check`."""
+    """Each mistake in what the jobs name, once, with all of its jobs. given: see `check`."""
     jobs_of: dict[_Problem, list[str]] = {}
     for job in jobs:
         for problem in _problems(job, given, allow_newer):
@@ -82,7 +81,7 @@ def check_folders(out: str, jobs: Iterable[Job]) -> None:
 
 
 def _keys(path: str) -> list[object]:
-    """What is the same for two paths of one folder, be it there or not."""
+    """A key that all paths of one folder share, whether it exists or not."""
     path = os.path.realpath(path)
     try:
         status = os.stat(path)
@@ -92,8 +91,8 @@ def _keys(path: str) -> list[object]:
 
 
 def not_replaceable(task: Task) -> str:
-    """The reason why a job's files cannot be written, one sentence; "" if they can, as far as is
-    known before it is baked."""
+    """The reason why a job's files cannot be written, one sentence; "" if nothing known before the
+    bake prevents it."""
     settings = task.settings
     named = next(
         (str(settings[key]) for key in ("blend", "audio", "listen-to") if key in settings),
@@ -250,7 +249,7 @@ def _linked_scenes(path: str) -> list[bpy.types.Scene]:
 
 
 def _is_open(path: str) -> bool:
-    """Whether a file is the one that Blender has open, from which it cannot link."""
+    """Whether Blender has this file open: it cannot link from it."""
     return os.path.realpath(path) == os.path.realpath(bpy.data.filepath)
 
 

@@ -36,7 +36,7 @@ def options(arguments: list[str], command: str) -> argparse.Namespace:
 
 
 def show(chosen: argparse.Namespace) -> None:
-    """Print it all. Raises ThunderError, NoEngine after what can be told without the engine."""
+    """Print everything. Raises ThunderError; NoEngine after printing what needs no engine."""
     if chosen.file or chosen.blend:
         bake.open_file(chosen.file or chosen.blend)
     say(f"Versions\n{problem_report.versions()}")

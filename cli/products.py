@@ -53,8 +53,7 @@ class Outputs:
         return 0.95 if {"blend", "npz"}.issuperset(self.outputs) else 0.5
 
     def of_takes(self, output: str) -> list[str]:
-        """Names of the files of an output of single takes, best take first; empty if it is not
-        requested."""
+        """File names of an output with a file per take, best take first; empty if not requested."""
         if output not in self.outputs or not OUTPUTS[output].ending:
             return []
         return [
@@ -236,7 +235,7 @@ def _note_losses(baked: BakedTakes) -> None:
     that has it."""
     for notes in baked.losses.values():
         (note, file), others = notes[0], len(notes) - 1
-        # the former says nothing of this take
+        # the former is not about this take
         kept = baked.report["notes" if note.startswith(export.WITHOUT_NAME) else "warnings"]
         kept.append(
             f"{note} ({file}{f' and {others} more' if others else ''})"

@@ -189,7 +189,7 @@ def interruptible():
     """Let Ctrl-C and SIGTERM stop the block, also in Blender, which has another handler; a closed
     terminal does not stop it.
 
-    A second signal does not interrupt the clean-up, and none what comes after the block.
+    A second signal does not interrupt the clean-up, and no signal what comes after the block.
     KeyboardInterrupt is raised with the number of the signal. Where it is raised in a function that
     Blender calls, Blender drops it: then it is raised again a moment later.
     """

@@ -202,7 +202,7 @@ class THUNDER_OT_import_capture(SlicedWork, bpy.types.Operator):
 
     @classmethod
     def why_not(cls, context):
-        # a file that is dropped is answered with a sentence, which a greyed button could not say
+        # a dropped file is answered with a sentence; no greyed button could show it
         return ""
 
     def invoke(self, context, event):
@@ -215,8 +215,8 @@ class THUNDER_OT_import_capture(SlicedWork, bpy.types.Operator):
         return self._refuse_if_busy() or super().execute(context)
 
     def _refuse_if_busy(self):
-        """The result of the operator while other work is under way, which it reports; None
-        otherwise."""
+        """Report other work that is under way; returns the operator's result, None if there is no
+        other work."""
         if sentence := why_busy():
             self.report({"ERROR"}, sentence)
         return {"CANCELLED"} if sentence else None

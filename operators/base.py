@@ -16,7 +16,7 @@ class Explained:
     """An operator that can be called in a scene unless one of its `obstacles`, or of its base
     classes', gives a reason, which its greyed button shows.
 
-    obstacles: functions of the context; each returns a sentence, "" while it is no obstacle. Those
+    obstacles: functions of the context; each returns a sentence, "" if nothing is in the way. Those
     of base classes come first. Its name is that of its class: THUNDER_OT_add_head is
     thunder.add_head.
     """

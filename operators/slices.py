@@ -20,7 +20,7 @@ TICK_SECONDS = 0.05
 SHOW_SECONDS = 0.25
 
 
-def _undoes(context, event) -> bool:
+def _is_undo_key(context, event) -> bool:
     """Whether an event is the animator's key for undo or redo."""
     keymap = context.window_manager.keyconfigs.user.keymaps.get("Screen")
     item = keymap.keymap_items.match_event(event) if keymap is not None else None
@@ -35,8 +35,8 @@ class SlicedWork(Explained):
     reports what `outcome` says of it.
 
     Everything is one undo step, made when the work is over. An error is one sentence and changes
-    nothing, but for what `changed_so_far` tells. An undo or redo meanwhile cancels the work, or it
-    goes on where `goes_on` is set.
+    nothing except what `changed_so_far` tells. An undo or redo meanwhile cancels the work unless
+    `goes_on` is set.
     """
 
     bl_options = {"UNDO"}  # without REGISTER, because Repeat Last would block the window
@@ -79,7 +79,7 @@ class SlicedWork(Explained):
             # undo it lets go of them.
             return {
                 "RUNNING_MODAL"
-                if session.job.step.busy and not _undoes(context, event)
+                if session.job.step.busy and not _is_undo_key(context, event)
                 else "PASS_THROUGH"
             }
         try:
@@ -152,13 +152,12 @@ class SlicedWork(Explained):
         return ""
 
     def finish(self, context, value):
-        """Tell what the job has returned; returns the operator's result if that is not to be
-        FINISHED."""
+        """Report what the job returned; returns the operator's result if it is not FINISHED."""
         if sentence := self.outcome(value):
             self.report({"INFO"}, sentence)
 
     def outcome(self, value) -> str:
-        """The sentence to report of the value that the job has returned, "" for none."""
+        """The sentence to report about the job's value, "" for none."""
         return ""
 
     def warn(self, sentences) -> None:

@@ -112,7 +112,7 @@ class THUNDER_OT_hide_take(_OnTake, bpy.types.Operator):
     bl_label = "Hide"
 
     def change(self, context, settings, index):
-        entry, following = settings.takes[index], _following(context, index)
+        entry, following = settings.takes[index], _index_after(context, index)
         if (
             not entry.hidden
             and not settings.show_hidden
@@ -141,7 +141,7 @@ class THUNDER_OT_delete_take(_OnTake, bpy.types.Operator):
     def change(self, context, settings, index):
         if (
             index == take_list.shown_index(settings)
-            and (following := _following(context, index)) >= 0
+            and (following := _index_after(context, index)) >= 0
         ):
             take_list.show(settings, following)
         _report_kept(self, take_list.delete(context.scene, [index]))
@@ -208,7 +208,9 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
             else []
         )
         reasons = [self._why_kept(entry) for entry in entries]
-        kept = _stays([(entry.name, reason) for entry, reason in zip(entries, reasons) if reason])
+        kept = _list_kept(
+            [(entry.name, reason) for entry, reason in zip(entries, reasons) if reason]
+        )
         entries = [entry for entry, reason in zip(entries, reasons) if not reason]
         if not entries:
             return super().invoke(context, event)
@@ -233,7 +235,7 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
         return [place for place in places if self.which != "UNSTARRED" or not entries[place].folded]
 
     def _why_kept(self, entry) -> str:
-        """The reason why it is not deleted, "" if it is to be. Slow: detecting edits reads all
+        """The reason why a take is not deleted, "" if it is. Slow: detecting edits reads all
         keys."""
         if self.which == "HIDDEN":
             return "" if entry.hidden else "listed"
@@ -250,7 +252,7 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
             else:
                 result.append(place)
             yield Step((number + 1) / len(places), "Checking takes", busy=True)
-        stays = _stays(kept) if self.which == "EARLIER" else ""
+        stays = _list_kept(kept) if self.which == "EARLIER" else ""
         if not result:
             raise BadRequest(
                 {
@@ -285,9 +287,9 @@ class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):
         return f"Added {count} take{'s' * (count > 1)}"
 
 
-def _following(context, index: int) -> int:
-    """Index of the take after one in the list as drawn, or before it at the end; −1 if it is the
-    only one."""
+def _index_after(context, index: int) -> int:
+    """Index of the take that follows in the list as drawn, at its end the one before; −1 if there
+    is no other."""
     entries = context.scene.thunder.takes
     order = [
         place
@@ -300,7 +302,7 @@ def _following(context, index: int) -> int:
     return order[at + 1] if at + 1 < len(order) else order[at - 1]
 
 
-def _stays(kept: list[tuple[str, str]]) -> str:
+def _list_kept(kept: list[tuple[str, str]]) -> str:
     """The takes that stay, with the reasons: “Take 1 (starred) and Take 3b (copy of Live) stay”.
     kept: (name, reason) of each."""
     named = [f"{name} ({reason})" for name, reason in kept[:_MOST_NAMED]]

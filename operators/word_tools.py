@@ -84,7 +84,7 @@ class THUNDER_OT_loop_word(OnWord, InstantWork, bpy.types.Operator):
 
 
 def go_to(context, place: word_places.Place) -> None:
-    """Make a word the current one; it is looped where another was."""
+    """Make a word the current one, and loop it if another was looped."""
     if word_places.is_looped(context.scene):
         _loop(context, place)
     else:
@@ -268,7 +268,7 @@ class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operato
         half = (fade + 1) // 2  # one mouth fades into the other beside the word
         cuts = [mix.Cut(first - half, "mouth", action), mix.Cut(last + half, "mouth", lead.action)]
         return "Mixing takes", jobs.stage(
-            mix.put_together(context.scene, dict.fromkeys(PARTS, lead), cuts, fade), "Mixing takes"
+            mix.mix_parts(context.scene, dict.fromkeys(PARTS, lead), cuts, fade), "Mixing takes"
         )
 
     def outcome(self, entry):

@@ -40,7 +40,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw_header_preset(self, context):
-        direction = _direction(context)
+        direction = _current_direction(context)
         if direction is None or not connection.knows_styles():
             return
         description = words(sliders.value(direction).vector(), most=MOST_WORDS)
@@ -106,10 +106,10 @@ class THUNDER_PT_fine_direction(Popover, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        return _direction(context) is not None
+        return _current_direction(context) is not None
 
     def draw(self, context):
-        direction = _direction(context)
+        direction = _current_direction(context)
         column = tune(self.layout.column(align=True), enabled=connection.knows_styles())
         props(column, direction, *sliders.FINE, slider=True)
 
@@ -120,7 +120,7 @@ def _changed_labels(direction) -> str:
     return ", ".join(changed[:MOST_WORDS]) + "…" * (len(changed) > MOST_WORDS)
 
 
-def _direction(context):
+def _current_direction(context):
     """The direction of the chosen head, None if there is none yet."""
     rig, _ = attempt(head.find, context.scene, context.object)
     return None if rig is None else sliders.of(rig.owner)
@@ -154,11 +154,11 @@ def _engine(layout, settings, context):
         if chosen.name == FROM_PICTURE:
             layout.label(text="Picture")
             layout.template_ID(settings, "picture_image", open="image.open")
-        if sentence := _lacks(chosen):
+        if sentence := _list_ignored_settings(chosen):
             wrapped_label(layout, sentence, context)
 
 
-def _lacks(system: System) -> str:
+def _list_ignored_settings(system: System) -> str:
     """Settings that a system ignores, as a sentence; "" if there are none."""
     missing = (
         []

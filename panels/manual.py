@@ -11,7 +11,7 @@ from ..thunder_core.engine_python import ROOT
 PAGES, SOURCES = (Path(ROOT, "guide"), Path(ROOT, "docs", "guide"))
 
 # Section of a guide → operators, and property groups (ThunderX) or properties of them
-# (ThunderX.name); “*” stands for anything. Of several sections that fit, the first is opened.
+# (ThunderX.name); “*” stands for anything. The first section that fits is opened.
 SECTIONS = {
     "heads#a-flame-file": "add_flame_head *_retarget fit_flame_bones check_with_smplx "
     "install_flame_extra ThunderPreferences.flame_file",
@@ -75,8 +75,8 @@ SECTIONS = {
 
 
 def address(section: str) -> str:
-    """The address, below that of the guides, of a section: in a checkout, which has no pages of
-    HTML, of the text of its guide."""
+    """The address of a section below that of the guides; in a checkout, which has no HTML pages,
+    that of the guide's text."""
     if PAGES.is_dir():
         return f"{section.replace('#', '.')}.html"
     return f"{section.partition('#')[0]}.md"
@@ -97,7 +97,7 @@ def pattern(word: str) -> str:
 
 
 def manual_map() -> tuple[str, list[tuple[str, str]]]:
-    """The address of the guides, and (pattern, address below it) of everything, the first that fits
+    """The address of the guides, and (pattern, address below it) of each entry; the first that fits
     counts."""
     return guides(), [
         (pattern(word), address(section))

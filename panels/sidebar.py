@@ -168,7 +168,7 @@ class THUNDER_MT_add_voice(bpy.types.Menu):
 
 
 def draw_missing_engine(layout, context) -> None:
-    """What is wrong with the engine, and the way to install it, unless it is there."""
+    """What is wrong with the engine, and the button that installs it; nothing if it is there."""
     _, problem = connection.current_python()
     running = install.installing.running
     if running is not None:
@@ -188,7 +188,7 @@ def draw_missing_engine(layout, context) -> None:
 
 
 def draw_first_steps(layout, context) -> None:
-    """Getting Started: what is still to do before the first takes."""
+    """Getting Started: the steps left before the first takes."""
     done = (head.is_any_in(context.scene), has_voice(context))
     if all(done):
         return

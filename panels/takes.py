@@ -129,8 +129,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
 
 
 def width(context) -> float:
-    """Width of the region that is drawn, in buttons; that of a usual sidebar where there is no
-    window."""
+    """Width of the drawn region, in buttons; without a window that of a usual sidebar."""
     return (
         14.0
         if context.region is None
@@ -145,8 +144,8 @@ def has_two_numbers(context) -> bool:
 
 
 def shorten(said: str, room: float, context) -> str:
-    """The words of a take, or as many letters of them as fit in so much room, in buttons, and an
-    ellipsis: Blender would cut the middle."""
+    """The words of a take, or as many letters as fit into `room`, in buttons, and an ellipsis:
+    Blender would cut the middle."""
     blf.size(FONT, context.preferences.ui_styles[0].widget.points)
     shortened = (f"{said[:count].rstrip(', ')}…" for count in range(len(said) - 1, 0, -1))
     return next(
@@ -297,7 +296,7 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         row.popover("THUNDER_PT_note", text="", icon="TEXT")
 
     def _transcript(self, layout, context, voice):
-        """Of a voice that is hard to understand: ask for its words until there are some, and what
+        """For a voice that is hard to understand: a request for its words, then the button that
         corrects the lips by them."""
         if not transcript.is_wanted(context.scene, voice):
             return
@@ -307,8 +306,8 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         transcript_field(layout, record)
 
     def _batches(self, layout, context):
-        """A heading for each batch, which a click folds or unfolds; below them what all earlier
-        takes weigh."""
+        """A heading for each batch, which a click folds or unfolds; below them the size of all
+        earlier takes."""
         batches = take_list.batches(context)
         if len(batches) < 2:
             return

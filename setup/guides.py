@@ -48,7 +48,7 @@ def anchor_of(heading: str) -> str:
 
 
 def of_page(address: str) -> str:
-    """The address on the made pages of what a guide links to; "" for what does not travel along."""
+    """The address of a link's target on the made pages; "" for targets that are not packaged."""
     name, _, anchor = address.partition("#")
     if "://" in address or not name:
         return address

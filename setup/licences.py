@@ -141,8 +141,8 @@ def licence_of(name: str, about) -> tuple[str, str]:
 
 
 def is_allowed(expression: str) -> bool:
-    """Whether an SPDX expression of AND, OR and brackets permits commercial use: of alternatives
-    one is enough."""
+    """Whether an SPDX expression of AND, OR and brackets permits commercial use: one alternative is
+    enough."""
     words = re.findall(r"[()]|[^\s()]+", expression)
     known = {"AND": "and", "OR": "or", "(": "(", ")": ")"}
     try:  # of nothing but brackets, and, or, True and False

@@ -147,7 +147,7 @@ def release(item: dict) -> tuple:
 
 
 def run(tool: list[str], *arguments) -> str:
-    """What the extension tool says. Raises Missing if it fails."""
+    """Run the extension tool and return its output. Raises Missing if it fails."""
     command = [*tool, *map(str, arguments)]
     done = subprocess.run(
         command,
@@ -193,7 +193,7 @@ def module_tool(python: Path) -> list[str]:
 
 
 def this_platform() -> str:
-    """This machine, as Blender calls it."""
+    """Blender's name of this machine's platform."""
     system = {"darwin": "macos", "win32": "windows"}.get(sys.platform, "linux")
     return f"{system}-{'arm64' if machine.machine().lower() in ('arm64', 'aarch64') else 'x64'}"
 

@@ -65,7 +65,7 @@ UNUSED = (
     "cffi/",  # soundfile and miniaudio need only its compiled half
 )
 
-# What a binary's first bytes say of its system and processor → Blender's name of that platform.
+# First bytes of a binary, by system and processor → Blender's name of the platform.
 ELF, PE, MACHO, MACHO_OF_SEVERAL = b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"
 MACHINES = {
     (ELF, 0x3E): "linux-x64",
@@ -111,7 +111,7 @@ def wheels(platform: str, python: str) -> list[Path]:
 
 
 def name_of(platform: str, python: str) -> str:
-    """How a platform and a Python are called in names of files."""
+    """The name of a platform and a Python in file names."""
     return f"{platform}-py{python.replace('.', '')}"
 
 

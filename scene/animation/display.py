@@ -65,7 +65,7 @@ def show(rig: head.Rig, entry) -> None:
         _hold_still(rig)
         for target in rig.targets:
             _play_under(target)
-    _rest(rig)
+    _move_to_rest(rig)
     actions = actions_of(entry)
     for index, target in enumerate(rig.targets):
         compat.assign_action(target, *part_of(actions, rig, index))
@@ -192,7 +192,7 @@ def restore_animation(rig: head.Rig) -> None:
         remove_base(rig)
         return
     remove_base(rig)
-    _rest(rig)
+    _move_to_rest(rig)
     for target, action, state in zip(rig.targets, animator_actions(rig), animator_states(rig)):
         compat.assign_action(target, action, state.get("slot", ""))
         with contextlib.suppress(*records.UNREADABLE):  # a damaged record gives back what it can
@@ -230,7 +230,7 @@ def animator_actions(rig: head.Rig) -> list:
 
 
 def animator_states(rig: head.Rig) -> list[dict]:
-    """Slot and blending of each of them."""
+    """Slot and blending of each target's animation before a take was shown."""
     states = []
     with contextlib.suppress(*records.UNREADABLE):  # it may be damaged, or there is none
         record = json.loads(head_state.of(rig.owner).own_state)
@@ -281,9 +281,9 @@ def _still_values(rig: head.Rig, target) -> dict:
     return {"values": values, "modes": modes}
 
 
-def _rest(rig: head.Rig) -> None:
-    """Put everything that a take or the animator's action moves on the face at rest, or its
-    pose would leak."""
+def _move_to_rest(rig: head.Rig) -> None:
+    """Put everything on the face that a take or the animator's action moves at rest, or its pose
+    would leak."""
     for target in rig.targets:
         for _, track in rig.tracks_of(target):
             rna_paths.rest(target, track.path, track.index, track.rest)

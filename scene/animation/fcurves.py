@@ -74,8 +74,8 @@ def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = N
 
 
 def round_handles(curve, rest: float, step: float) -> None:
-    """Round the heights of a curve's handles to whole numbers of a step from rest. Blender leaves
-    them there until keys are edited."""
+    """Round the heights of a curve's handles to multiples of a step from rest. Blender keeps them
+    until keys are edited."""
     buffer = np.empty(2 * len(curve.keyframe_points), np.float32)
     heights, offset, unit = buffer[1::2], np.float32(rest), np.float32(step)
     for side in ("handle_left", "handle_right"):
@@ -85,8 +85,8 @@ def round_handles(curve, rest: float, step: float) -> None:
 
 
 def restore_handles(curve, keys: dict[str, np.ndarray]) -> None:
-    """Put the handles of a curve where `keys`, which it was given, have them, if Blender has placed
-    all of them next to it: rounded handles of a take come back as they were."""
+    """Put the handles of a curve back where `keys` have them, if Blender has placed them all close
+    to that: rounded handles of a take come back as they were."""
     if len(keys["co"]) < 3 or not are_automatic(keys):
         return
     off = [

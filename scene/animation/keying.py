@@ -130,8 +130,8 @@ def values_of(
 
 
 def steps_of(rig: head.Rig) -> np.ndarray:
-    """What a take's values are rounded to, [tracks]: a power of two, a part of the most that one
-    channel, or a turn, moves each track.
+    """The steps to which a take's values are rounded, [tracks]: powers of two, a fraction of the
+    largest movement of each track by one channel or turn.
 
     Numbers with few digits compress well, which is what most of a file with takes is made of.
     """
@@ -213,8 +213,8 @@ def key_again(
 
 
 def write(curve, keys: dict[str, np.ndarray], rest: float, step: float) -> None:
-    """Give a curve the keys of a track of a take. Handles that Blender places are rounded then, as
-    values are (`steps_of`); it places them exactly when it edits the curve."""
+    """Give a curve the keys of a take's track. Handles that Blender places are rounded, as values
+    are (`steps_of`); Blender places them exactly when the curve is edited."""
     fcurves.write(curve, keys)
     if len(keys["co"]) > 2 and step > 0 and keyframes.are_automatic(keys):
         fcurves.round_handles(curve, rest, step)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """NLA tracks that the add-on puts on a data-block: an action that continues below others, and a
-held pose; and what those there move."""
+held pose; and the paths that existing strips move."""
 
 from ..host import compat
 

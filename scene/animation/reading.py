@@ -37,8 +37,8 @@ def read(
 def read_quietly(
     rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float
 ) -> Generator[float, None, Motion | None]:
-    """The same from f-curves alone, at 25 fps, with the scene left on its frame. Returns None if
-    more than those moves the face.
+    """The same from f-curves alone, at 25 fps; the scene stays on its frame. Returns None if
+    something else moves the face too.
 
     Of a shown take its curves are read, whatever plays around it.
     """
@@ -71,8 +71,8 @@ def _is_from_curves(rig: head.Rig, frames: np.ndarray) -> bool:
 
 
 def _covers(rig: head.Rig, target, frames: np.ndarray) -> bool:
-    """Whether the take on a data-block moves all that it may, all the time, so that nothing under
-    it is seen."""
+    """Whether the take on a data-block moves everything all the time, so that nothing under it is
+    seen."""
     first, last = target.animation_data.action.frame_range
     if frames[0] < first - 0.01 or frames[-1] > last + 0.01:
         return False

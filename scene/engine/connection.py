@@ -175,8 +175,8 @@ def start_client() -> Client:
 
 
 def recorder() -> Client:
-    """A client of the same Python for one recording: a driver that hangs or crashes then takes no
-    engine along. Raises as `client`."""
+    """A client of the same Python for one recording, so that a driver that hangs or crashes does
+    not take the engine along. Raises as `client`."""
     engine = client()
     return Client(engine.python, venvs=engine.venvs, option=engine.option)
 
@@ -247,8 +247,7 @@ def keep_log(log: str) -> None:
 
 
 class _Microphones(Part):
-    """The names that the last answer held, and the reason why there are none, "" while that is not
-    known."""
+    """The names in the last answer, and the reason why there are none, "" while unknown."""
 
     names: tuple[str, ...] = ()
     problem = ""

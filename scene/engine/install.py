@@ -106,7 +106,7 @@ def has(package: str) -> bool:
 
 
 def size(card: bool) -> str:
-    """What the engine, or the one for graphics cards, needs, as a phrase."""
+    """The size of the engine, or of the one for graphics cards, as a phrase."""
     needs = installer.CARD if card else installer.PROCESSOR
     minutes = f"about {needs.minutes} minutes" if needs.minutes > 1 else "less than a minute"
     return f"{needs.disk / 1e9:.1f} GB of disk space, {minutes}"
@@ -126,7 +126,7 @@ def may_download() -> bool:
 
 
 def how_to_go_online() -> str:
-    """What makes Blender let add-ons use the network, as the start of a sentence."""
+    """How to let add-ons use the network in Blender, as the start of a sentence."""
     if bpy.app.online_access_override:  # the command line says more than the preferences
         return "Start Blender without --offline-mode"
     return "Turn on Allow Online Access in the System preferences"
@@ -276,14 +276,14 @@ def begin(
     return installing.running
 
 
-def _look() -> float | None:
+def _show_progress() -> float | None:
     """Let the panels show how far it is."""
     finished = settle()
     jobs.redraw()
     return None if finished else LOOK_SECONDS
 
 
-_progress = idle.Task(_look, any_time=True, any_file=True)
+_progress = idle.Task(_show_progress, any_time=True, any_file=True)
 
 
 def settle() -> bool:
@@ -327,7 +327,7 @@ def sweep() -> None:
 
 
 def _clear_up(aside) -> None:
-    """Remove a folder into which `remove` has moved an environment: what else it may hold stays."""
+    """Remove a folder into which `remove` has moved an environment; anything else in it stays."""
 
     def clear():
         with contextlib.suppress(OSError):

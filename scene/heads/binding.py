@@ -43,7 +43,7 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     binder = _Binder(objects, first)
     binder.rules(plan)
     binder.joints(plan)
-    turning = binder.turning(plan)
+    turning = binder.rotations(plan)
     return Binding(
         tuple(binder.targets),
         mapping.Driver(binder.tracks, binder.parts, turning),
@@ -70,7 +70,7 @@ class _Binder:
             if obj.type == "MESH" and obj.data and obj.data.shape_keys
         }
         self.names = {obj: set(keys.key_blocks.keys()) for obj, keys in self.keys.items()}
-        self.driven = {keys: set(drivers.driven(keys)) for keys in self.keys.values()}
+        self.driven = {keys: set(drivers.drivers_of(keys)) for keys in self.keys.values()}
         self.numbers: dict[tuple[int, str, int], int] = {}
         self.tracks: list[mapping.Track] = []
         self.parts: list[tuple[str, int, float]] = []
@@ -95,26 +95,26 @@ class _Binder:
         kinds = {"KEY": self._keys, "BONE": self._bones}
         for rule in plan.rules:
             if not kinds.get(rule.target.kind, self._properties)(
-                rule, _objects_meant(rule.target.object, self.objects)
+                rule, _objects_named(rule.target.object, self.objects)
             ):
                 self.unmet.append(rule)
 
-    def _keys(self, rule, meant: list) -> bool:
+    def _keys(self, rule, objects: list) -> bool:
         path = rna_paths.key_path(rule.target.name)
         # Objects may share one mesh, so each set of keys counts once; keys that copy another by a
         # driver follow it.
         keys_there = dict.fromkeys(
-            self.keys[obj] for obj in meant if rule.target.name in self.names.get(obj, ())
+            self.keys[obj] for obj in objects if rule.target.name in self.names.get(obj, ())
         )
         free = [keys for keys in keys_there if path not in self.driven[keys]]
         for keys in free or keys_there:
             self.add(rule, keys, path, "Thunder")
         return bool(keys_there)
 
-    def _bones(self, rule, meant: list) -> bool:
+    def _bones(self, rule, objects: list) -> bool:
         target = rule.target
         armatures = [
-            obj for obj in meant if obj.type == "ARMATURE" and target.bone in obj.pose.bones
+            obj for obj in objects if obj.type == "ARMATURE" and target.bone in obj.pose.bones
         ]
         for obj in armatures:
             if target.path == "rotation":
@@ -133,9 +133,9 @@ class _Binder:
                 )
         return bool(armatures)
 
-    def _properties(self, rule, meant: list) -> bool:
+    def _properties(self, rule, objects: list) -> bool:
         target, met = rule.target, False
-        for obj in meant:
+        for obj in objects:
             owner = (
                 obj
                 if not target.bone
@@ -162,7 +162,7 @@ class _Binder:
         for rule in plan.joints:
             armatures = [
                 obj
-                for obj in _objects_meant(rule.object, self.objects)
+                for obj in _objects_named(rule.object, self.objects)
                 if obj.type == "ARMATURE" and rule.bone in obj.pose.bones
             ]
             for obj in armatures:
@@ -171,7 +171,7 @@ class _Binder:
             if not armatures:
                 self.unmet.append(rule)
 
-    def turning(self, plan: mapping.Mapping) -> list[mapping.Turn]:
+    def rotations(self, plan: mapping.Mapping) -> list[mapping.Turn]:
         """The rotations of bones, with a track for each value of a bone's rotation."""
         turning = []
         for (number, bone), added in self.turns.items():
@@ -188,7 +188,7 @@ class _Binder:
         return turning
 
 
-def _objects_meant(name: str, objects: list) -> list:
+def _objects_named(name: str, objects: list) -> list:
     named = [obj for obj in objects if obj.name == name] if name else []
     return named or objects
 

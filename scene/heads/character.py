@@ -112,11 +112,11 @@ def is_mirrored(character: Character) -> bool:
         return False
     signature = (face.session_uid, left.name, right.name, len(face.data.vertices))
     if signature not in _mirrored:
-        _mirrored[signature] = _blinks_the_other(face, blocks[left.name], blocks[right.name])
+        _mirrored[signature] = _closes_other_eye(face, blocks[left.name], blocks[right.name])
     return _mirrored[signature]
 
 
-def _blinks_the_other(face, left, right) -> bool:
+def _closes_other_eye(face, left, right) -> bool:
     rest = points_of(face.data.shape_keys.reference_key.data)
     eyes = []
     for block in (left, right):
@@ -140,7 +140,7 @@ def _blinks_the_other(face, left, right) -> bool:
 def swap_sides(plan: Mapping) -> Mapping:
     """The same mapping with left and right exchanged."""
 
-    def other(source: str) -> str:
+    def opposite(source: str) -> str:
         for one, two in (
             ("Left", "Right"),
             ("Right", "Left"),
@@ -153,6 +153,6 @@ def swap_sides(plan: Mapping) -> Mapping:
 
     return replace(
         plan,
-        rules=tuple(replace(rule, source=other(rule.source)) for rule in plan.rules),
-        joints=tuple(replace(rule, joint=other(rule.joint)) for rule in plan.joints),
+        rules=tuple(replace(rule, source=opposite(rule.source)) for rule in plan.rules),
+        joints=tuple(replace(rule, joint=opposite(rule.joint)) for rule in plan.joints),
     )

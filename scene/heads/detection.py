@@ -77,10 +77,10 @@ def _detect(face, parts, rigs, names, properties, bones) -> Mapping:
         forward,
         up,
     )
-    return _as_keys_need(plan, parts)
+    return _fit_to_keys(plan, parts)
 
 
-def _as_keys_need(plan: Mapping, parts) -> Mapping:
+def _fit_to_keys(plan: Mapping, parts) -> Mapping:
     """The mapping adjusted to this character's keys, by their effect on the vertices of the part
     with the jaw."""
     jaws = {
@@ -114,7 +114,7 @@ def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[Rule]:
             keys_there = [
                 part.data.shape_keys for part in parts if name in part.data.shape_keys.key_blocks
             ]
-            curves = [drivers.driven(keys).get(rna_paths.key_path(name)) for keys in keys_there]
+            curves = [drivers.drivers_of(keys).get(rna_paths.key_path(name)) for keys in keys_there]
             if None in curves:  # it moves freely on some object; copies follow it by drivers
                 rules.append(Rule(channel, Target("KEY", name), weight))
                 continue
@@ -185,7 +185,7 @@ def _joints(
     for joint in ("eye_left", "eye_right"):
         places = usable(joint)
         by_keys = any(source.startswith(GAZE) for source in moved)
-        if places and (not by_keys or _only_lids(places[0][1], looks, parts)):
+        if places and (not by_keys or _moves_only_lids(places[0][1], looks, parts)):
             joints.append(JointRule(joint, places[0][1], places[0][0].name))
     if places := usable("neck"):
         places = list(dict.fromkeys(places))[:2]
@@ -193,9 +193,9 @@ def _joints(
     return tuple(joints), rules
 
 
-def _only_lids(bone: str, names: set[str], parts) -> bool:
-    """Whether keys of looking leave the eyeball of a bone where it is: then keys move the lids and
-    the bone the eye."""
+def _moves_only_lids(bone: str, names: set[str], parts) -> bool:
+    """Whether gaze keys leave a bone's eyeball where it is: then they move only the lids, and the
+    bone the eye."""
     compared = False
     for part in parts:
         group = part.vertex_groups.get(bone)
@@ -222,7 +222,7 @@ def _is_free(rig, bone: str) -> bool:
     if any(not constraint.mute and constraint.influence > 0 for constraint in pose.constraints):
         return False
     start = rna_paths.bone_path(bone) + ".rotation"
-    return not any(path.startswith(start) for path in drivers.driven(rig))
+    return not any(path.startswith(start) for path in drivers.drivers_of(rig))
 
 
 def facing(rigs, joints) -> tuple[str, str]:
@@ -289,7 +289,7 @@ def rules_of_pose(source: str, plan: Mapping, objects: list, amount: float = 1.0
 
 
 def _displacements(obj: bpy.types.Object, plan: Mapping) -> Iterator[tuple[Target, float]]:
-    """All that an object can be posed by, each with how far it is from rest."""
+    """Everything that can pose an object, each with its distance from rest."""
     keys = obj.data.shape_keys if obj.type == "MESH" else None
     for block in keys.key_blocks[1:] if keys is not None else ():
         yield Target("KEY", block.name), block.value

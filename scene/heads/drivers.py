@@ -55,7 +55,7 @@ class Control:
     weight: float
 
 
-def driven(block) -> dict[str, object]:
+def drivers_of(block) -> dict[str, object]:
     """The drivers of a data-block: {data path: driver curve}."""
     return (
         {curve.data_path: curve for curve in block.animation_data.drivers}

@@ -63,8 +63,8 @@ class Rig:
 
     @property
     def sums(self) -> Sums | None:
-        """What the engine is told of the head, so that it scores and describes what takes look like
-        on it; None if it shows everything."""
+        """The head's limits as the engine gets them, so that it scores and describes takes as they
+        look on it; None if it shows everything."""
         sums = self.driver.sums
         return None if sums is None or shows_all(channel_names(), sums) else sums
 
@@ -147,13 +147,13 @@ def fit_to_units(scene, mesh: bpy.types.Object) -> None:
     """Give a head that was just added, in metres, its size in the scene's units."""
     unit = units_in_metre(scene)
     if abs(unit - 1.0) > 1e-6:
-        whole = _whole(mesh)
+        whole = _root_object(mesh)
         whole.scale = [size * unit for size in whole.scale]
 
 
-def _whole(mesh: bpy.types.Object) -> bpy.types.Object:
-    """The object by which all of a head is moved and scaled: the rig that deforms it, lest mesh and
-    bones come apart."""
+def _root_object(mesh: bpy.types.Object) -> bpy.types.Object:
+    """The object that moves and scales all of a head: the rig that deforms it, so that mesh and
+    bones stay together."""
     owner = owner_of(mesh)
     rigs = (
         {modifier.object for modifier in mesh.modifiers if modifier.type == "ARMATURE"}
@@ -170,11 +170,11 @@ def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
     other head, with their tops level, and in no visible mesh.
     """
     view_layer.update()
-    owner = _whole(mesh)
+    owner = _root_object(mesh)
     taken = [
         family.extent(other)
         for other in in_scene(scene)
-        if other != mesh and _whole(other) != owner
+        if other != mesh and _root_object(other) != owner
     ]
     if not taken:
         return
@@ -321,8 +321,8 @@ def guess(scene, active: bpy.types.Object | None) -> bpy.types.Object | None:
 
 
 def current(context) -> bpy.types.Object | None:
-    """The object that represents the head that is chosen in the scene's settings, else of the one
-    that `guess` gives; None for none."""
+    """The object that represents the head chosen in the scene's settings, else the one that `guess`
+    gives; None for none."""
     return context.scene.thunder.head or guess(context.scene, active_object(context))
 
 

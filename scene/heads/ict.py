@@ -123,7 +123,7 @@ def _to_blender(points: np.ndarray) -> np.ndarray:
     return build.flame_to_blender(points) * METRES
 
 
-def _is(name: str, words) -> bool:
+def _has_word(name: str, words) -> bool:
     plain = name.lower().replace("_", "")
     return any(word in plain for word in words)
 
@@ -131,7 +131,7 @@ def _is(name: str, words) -> bool:
 def _without_shells(mesh: obj_mesh.ObjMesh):
     """(ids of the vertices that stay, polygons in new ids, material of each): the eyes' shells and
     lashes left out."""
-    shells = [i for i, name in enumerate(mesh.material_names) if _is(name, _SHELLS)]
+    shells = [i for i, name in enumerate(mesh.material_names) if _has_word(name, _SHELLS)]
     stays = np.flatnonzero(~np.isin(mesh.material, shells)).tolist()
     used = np.zeros(len(mesh.vertices), bool)
     used[[v for i in stays for v in mesh.polygons[i]]] = True
@@ -145,7 +145,7 @@ def _without_shells(mesh: obj_mesh.ObjMesh):
 
 def _vertices_of(mesh, polygons, material, words) -> np.ndarray:
     """Ids of the vertices in faces of the materials that have one of the words in their name."""
-    wanted = [i for i, name in enumerate(mesh.material_names) if _is(name, words)]
+    wanted = [i for i, name in enumerate(mesh.material_names) if _has_word(name, words)]
     return np.unique(
         [v for polygon, m in zip(polygons, material) if m in wanted for v in polygon]
     ).astype(int)
@@ -155,8 +155,8 @@ def _open_eyes(rest, polygons, material, names: list[str], eyes):
     """Polygons and materials of eyes that are seen without textures: the clear front of the outer
     ball is left out, on the inner one iris and pupil are painted. New materials are added to the
     names."""
-    outer = [i for i, name in enumerate(names) if _is(name, ("sclera",))]
-    inner = [i for i, name in enumerate(names) if _is(name, ("iris",))]
+    outer = [i for i, name in enumerate(names) if _has_word(name, ("sclera",))]
+    inner = [i for i, name in enumerate(names) if _has_word(name, ("iris",))]
     white, pupil = len(names), len(names) + 1
     names += ["M_EyeWhite", "M_Pupil"]
     middles = np.zeros_like(rest)  # centre of the eye that a vertex belongs to
@@ -190,9 +190,9 @@ def _mesh(names, rest, polygons, material, shapes) -> bpy.types.Object:
 
 def _material(name: str) -> bpy.types.Material:
     colour = next(
-        (colour for word, colour in _COLOURS.items() if _is(name, (word,))), _COLOURS["face"]
+        (colour for word, colour in _COLOURS.items() if _has_word(name, (word,))), _COLOURS["face"]
     )
-    is_wet = _is(name, ("sclera", "iris", "pupil", "eyewhite", "teeth"))
+    is_wet = _has_word(name, ("sclera", "iris", "pupil", "eyewhite", "teeth"))
     return materials.material(
         f"ICT {name}", (*colour, 1.0), materials.Look(roughness=0.2 if is_wet else 0.5)
     )

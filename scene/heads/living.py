@@ -127,8 +127,8 @@ def _add_wrinkles(mesh: bpy.types.Object, model: Head, lined: float) -> None:
     for name, values in zip((*materials.WRINKLES, materials.LINES), (*depths, lines)):
         stored = mesh.data.attributes.new(name, "FLOAT_VECTOR", "POINT")
         stored.data.foreach_set("vector", values.astype(np.float32).ravel())
-    folds = [[_of_side(fold, side) for fold in _FOLDS] for side in _SIDES] + [
-        [_of_side(_EYE_FOLD, side) for side in _SIDES]
+    folds = [[_for_side(fold, side) for fold in _FOLDS] for side in _SIDES] + [
+        [_for_side(_EYE_FOLD, side) for side in _SIDES]
     ]
     for name, drivers in zip(materials.WRINKLES, folds):
         mesh[name] = (0.0, 0.0, 0.0)
@@ -139,7 +139,7 @@ def _add_wrinkles(mesh: bpy.types.Object, model: Head, lined: float) -> None:
             driver.expression = f"min(max({expression},0)+{lined},1)"
 
 
-def _of_side(fold: tuple[str, ...], side: str) -> tuple[str, ...]:
+def _for_side(fold: tuple[str, ...], side: str) -> tuple[str, ...]:
     """A fold's expression and the names of its keys on one side."""
     return tuple(part.format(side) for part in fold)
 

@@ -45,12 +45,12 @@ def rows_of(plan: Mapping, channels) -> list[dict]:
         for rule in plan.joints
     ]
     # some may be from a newer version, or a typing mistake
-    there = dict.fromkeys(row["source"] for row in rows)
+    sources = dict.fromkeys(row["source"] for row in rows)
     order = list(
-        dict.fromkeys(("jaw", *conventions.all_sources(channels), *mapping.JOINTS, *there))
+        dict.fromkeys(("jaw", *conventions.all_sources(channels), *mapping.JOINTS, *sources))
     )
     for source in order:
-        if source not in there and not _is_needless(source, there):
+        if source not in sources and not _is_needless(source, sources):
             rows.append(
                 {
                     "source": source,
@@ -61,15 +61,15 @@ def rows_of(plan: Mapping, channels) -> list[dict]:
     return sorted(rows, key=lambda row: order.index(row["source"]))
 
 
-def _is_needless(source: str, there) -> bool:
+def _is_needless(source: str, sources) -> bool:
     """Whether a source without a rule is no gap, since the same movement is made another way."""
     if source in ("jawOpen", "jawLeft", "jawRight"):
-        return "jaw" in there
+        return "jaw" in sources
     if source == "jaw":
-        return "jawOpen" in there
+        return "jawOpen" in sources
     if source.startswith(GAZE):
-        return "eye_left" in there or "eye_right" in there
-    return source in ("eye_left", "eye_right") and any(name.startswith(GAZE) for name in there)
+        return "eye_left" in sources or "eye_right" in sources
+    return source in ("eye_left", "eye_right") and any(name.startswith(GAZE) for name in sources)
 
 
 def plan_of_rows(rows, like: Mapping) -> Mapping:

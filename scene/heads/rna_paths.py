@@ -85,7 +85,7 @@ def value(block, path: str, index: int) -> float:
 
 
 def tag(blocks: Iterable) -> None:
-    """Let Blender evaluate data-blocks again, whose values were set."""
+    """Let Blender evaluate data-blocks again after their values were set."""
     for block in blocks:
         block.update_tag()
 

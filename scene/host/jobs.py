@@ -63,8 +63,8 @@ def stage(
 
 
 def renew(make: Callable[[], Generator[P, None, T]]) -> Generator[P, None, T]:
-    """Work that refers to Blender's data between steps, in a job that goes on after an undo: that
-    closes the work, and then make() begins it again, with data that it looks up. Returns the value
+    """Work that refers to Blender's data between steps, in a job that goes on after an undo: the
+    undo closes the work, and make() begins it again with data that it looks up. Returns the value
     of the work."""
     while True:
         work = make()
@@ -210,8 +210,7 @@ def run_through(
     title: str, steps: Generator[Step, None, T], on_step: Callable[[Step], None] | None = None
 ) -> T:
     """Run a job to its end, for Blender without a window. on_step gets every step with a note, and
-    of the others those that differ from the one before, at most two a second. Returns the job's
-    value."""
+    other steps that differ from the one before, at most two a second. Returns the job's value."""
 
     def report_note(step: Step) -> Step:
         if step.note and on_step is not None:

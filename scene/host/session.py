@@ -2,9 +2,9 @@
 """State that lives between events and in no file: one object with the running job and a part for
 each module.
 
-Undo, redo and opening a file free Blender's data-blocks and read them again, and whoever then uses
-a reference to one, or to something in one, crashes Blender. So all of it is let go of before, in
-one place: `Session.release`.
+Undo, redo and opening a file free Blender's data-blocks and read them again; using an old reference
+to one, or to something in it, then crashes Blender. So all references are dropped before, in one
+place: `Session.release`.
 """
 
 from collections.abc import Generator
@@ -115,7 +115,7 @@ def _file_opened(*_):
 class _WholeFile(Part):
     """Lets Blender read the whole file at an undo or redo that comes while a job runs.
 
-    Otherwise it keeps data-blocks that are the same in both steps as they are now. A job has
+    Otherwise Blender keeps data-blocks that are the same in both steps as they are now. A job has
     changed them since the last step, for example put a take on a head that no step contains: the
     head would then refer to an action that is freed.
 

@@ -46,7 +46,7 @@ _LONGEST = 2**22  # largest catalog file that is read, letters
 
 def library_folder() -> Path:
     """The folder of the catalogs of this file's assets: that of the asset library it is in, else
-    its own. Raises BadRequest."""
+    the file's. Raises BadRequest."""
     if not bpy.data.filepath:
         raise BadRequest(
             "The file is not saved yet: save it first, because assets and their catalog belong to "
@@ -120,8 +120,8 @@ def _mark(action, name: str, catalog: str, picture: np.ndarray, words: str) -> N
 
 
 def save_poses(scene, rig: head.Rig) -> Generator[Step, None, int]:
-    """Steps that make assets of the mouths and moods on a head; those that it has are made anew.
-    Returns how many they are.
+    """Steps that make assets of the mouths and moods on a head, replacing those it has. Returns how
+    many there are.
 
     Raises BadRequest or NoSpace, and then nothing has changed.
     """
@@ -155,8 +155,8 @@ def save_poses(scene, rig: head.Rig) -> Generator[Step, None, int]:
 
 
 def _save(rig: head.Rig, title: str, catalog: str, values: np.ndarray, picture: np.ndarray) -> None:
-    """Make an asset of a pose, a key for each value [tracks] that is a number, or of the one of
-    that name anew."""
+    """Make an asset of a pose, or make that of the same name again: a key for each value [tracks]
+    that is a number."""
     name = f"{title} · {rig.mesh.name}"
     blocks = [
         block

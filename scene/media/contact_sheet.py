@@ -184,16 +184,16 @@ def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float,
     start, full = rows[0].start, activity.full_heights([row.tracks for row in rows])
     seconds = start + np.arange(len(rows[0].lids)) / FPS
     levels = {
-        name: np.stack([_at(row, row.tracks[name], seconds) for row in rows])
+        name: np.stack([_values_at(row, row.tracks[name], seconds) for row in rows])
         for name in rows[0].tracks
     }
     differences = sum(level.std(axis=0) / full[name] for name, level in levels.items())
-    lids = np.stack([_at(row, row.lids, seconds) for row in rows])
+    lids = np.stack([_values_at(row, row.lids, seconds) for row in rows])
     if "mouth" in levels:
         chosen = activity.choose_moments(levels["mouth"], loudness, MOMENTS, differences, lids)
     else:
         gestures = {
-            name: np.stack([_at(row, row.gestures[name], seconds) for row in rows])
+            name: np.stack([_values_at(row, row.gestures[name], seconds) for row in rows])
             for name in rows[0].gestures
         }
         chosen = activity.choose_quiet_moments(gestures, MOMENTS, differences, lids)
@@ -324,7 +324,7 @@ class _SheetScene(CopyScene):
         self.still = []
 
     def end(self) -> None:
-        """Take all of it out of the file."""
+        """Remove everything from the file."""
         self._clear()
         super().end()
         puppets.drop_font()
@@ -377,7 +377,7 @@ def _draw_curves(
         _dot(parts[0], columns, base, tall)
         _draw_track(parts[0][:, left : left + wide], level, base, tall, SOUND)
     for name, (low, high) in _places(rows[0]).items():
-        levels = [_at(row, row.tracks[name], seconds) / full[name] for row in rows]
+        levels = [_values_at(row, row.tracks[name], seconds) / full[name] for row in rows]
         usual = np.mean(levels, axis=0)
         for part, level in zip(parts[1:], levels):
             height = len(part)
@@ -401,7 +401,7 @@ def _dot(part: np.ndarray, columns: list[int], base: int, tall: int) -> None:
         part[base - tall : base : 4, column] = Color(FAINT).from_scene_linear_to_srgb()
 
 
-def _at(row: _Row, values: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+def _values_at(row: _Row, values: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     """Values of a take's frames at seconds of the scene, 0 outside of the take."""
     return np.interp(seconds, row.start + np.arange(len(values)) / FPS, values, left=0.0, right=0.0)
 

@@ -38,8 +38,8 @@ FACE, MOUTH = (0.82, 0.06), (0.46, 0.16)
 
 
 class CopyScene:
-    """The scene, and in it the copy of a rig and a camera; `end` takes all of it out of the file.
-    data: what else is its own."""
+    """The scene, and in it the copy of a rig and a camera; `end` removes everything from the file.
+    data: other data-blocks that end with it."""
 
     def __init__(self, name: str, scene, rig: head.Rig, background):
         self.had_result = any(image.type == "RENDER_RESULT" for image in bpy.data.images)
@@ -50,7 +50,7 @@ class CopyScene:
         try:
             self.copy = puppets.add(rig, new_scene.collection, Vector())
             new_scene.world = self.remove_at_end(bpy.data.worlds.new(name))
-            stage.put(new_scene, {"world.color": background, **LOOK})
+            stage.apply_settings(new_scene, {"world.color": background, **LOOK})
             new_scene.camera = bpy.data.objects.new(
                 name, self.remove_at_end(bpy.data.cameras.new(name))
             )
@@ -77,7 +77,7 @@ class CopyScene:
         self.end()
 
     def end(self) -> None:
-        """Take all of it out of the file."""
+        """Remove everything from the file."""
         if self.copy is not None:
             puppets.remove(self.copy)
         if self.scene.camera is not None:

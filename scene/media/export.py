@@ -418,12 +418,12 @@ def _list_names(names: list[str]) -> str:
 
 
 def _notes(*notes: tuple[str, list[str]]) -> list[str]:
-    """The sentences of those with names, which are put in."""
+    """The sentences that have names, with the names put in."""
     return [sentence.format(_list_names(names)) for sentence, names in notes if names]
 
 
 def _rig_notes(shot: Shot) -> list[str]:
-    """Of files that hold shape keys and bones."""
+    """Notes on files with shape keys and bones."""
     dropped = [
         f"{modifier.name} of {obj.name}"
         for obj in _meshes(shot)

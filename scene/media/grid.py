@@ -78,7 +78,7 @@ class _State(Part):
 
     def file_opened(self) -> None:
         self.grid = None
-        _loop_as_before()
+        _restore_loop()
         puppets.remove_marked()  # of a file that was recovered
 
     def close(self) -> None:
@@ -140,7 +140,9 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
             levels = (
                 None if activities[action] is None else thumbnails.levels(activities[action], known)
             )
-            for name in _under(group, entry, words, levels, place, (wide, high.y - low.y), axes):
+            for name in _add_text_and_bars(
+                group, entry, words, levels, place, (wide, high.y - low.y), axes
+            ):
                 take_of[name] = action
             yield Step(
                 (number + 1) / len(chosen),
@@ -184,7 +186,7 @@ def _loop_over(scene, group, first: int, last: int) -> None:
     scene.frame_preview_start, scene.frame_preview_end = first, last
 
 
-def _loop_as_before() -> None:
+def _restore_loop() -> None:
     """Restore the preview ranges of the scenes that a grid is in."""
     for scene in bpy.data.scenes:
         for group in scene.collection.children:
@@ -204,7 +206,7 @@ def _caption(entry) -> str:
     return f"{score}{entry.name}" + (" ★" if entry.star else "")
 
 
-def _under(
+def _add_text_and_bars(
     group, entry, caption: str, levels, place: Matrix, size: tuple[float, float], axes: Matrix
 ) -> list[str]:
     """Text and bars under a head: its take's name, words and activity over time. Returns the names
@@ -409,7 +411,7 @@ def leave() -> str:
     """Take the grid away; the view, the selection, the current frame and the file are as before.
     The action of the take whose head the animator clicked meanwhile, "" for none."""
     grid, state.grid = state.grid, None
-    _loop_as_before()
+    _restore_loop()
     if grid is None:
         puppets.remove_marked()
         return ""
@@ -475,8 +477,8 @@ def leave_and_show() -> str:
 
 
 def leave_when_stopped() -> float | None:
-    """Looks again and again, so that no stop is missed, whatever stopped the playing and however
-    slow the window draws."""
+    """Checks repeatedly, so that no stop is missed, whatever stopped playback and however slowly
+    the window draws."""
     if state.grid is None:
         return None
     windows = bpy.context.window_manager.windows

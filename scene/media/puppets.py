@@ -21,8 +21,8 @@ FACE_MARGIN = 1.75  # size of a whole face relative to its moving part
 @dataclass
 class Puppet:
     """A copy of a rig.  objects: the copies.  visible: the meshes among them that are rendered or
-    shown.  targets: the copies of the rig's targets, in their order.  data: what else is its
-    own."""
+    shown.  targets: the copies of the rig's targets, in their order.  data: other data-blocks of
+    the copy."""
 
     objects: list
     visible: list
@@ -86,19 +86,19 @@ def _relink(original, made: dict, shift: Vector) -> None:
         copied.parent = None
         copied.matrix_world = Matrix.Translation(shift) @ at
     for modifier in copied.modifiers:
-        _point(modifier, made)
+        _redirect(modifier, made)
         for name in modifier.keys() if modifier.type == "NODES" else ():  # inputs of a node group
             if isinstance(modifier[name], bpy.types.ID) and modifier[name] in made:
                 modifier[name] = made[modifier[name]]
     holders = [copied, *(copied.pose.bones if copied.pose else ())]
     for constraint in (constraint for holder in holders for constraint in holder.constraints):
-        _point(constraint, made)
+        _redirect(constraint, made)
         for target in getattr(constraint, "targets", ()):
-            _point(target, made)
+            _redirect(target, made)
 
 
-def _point(struct, made: dict) -> None:
-    """Let what in a struct points to an original point to its copy."""
+def _redirect(struct, made: dict) -> None:
+    """Let pointers of a struct to originals point to the copies."""
     for prop in struct.bl_rna.properties:
         if prop.type == "POINTER" and not prop.is_readonly:
             value = getattr(struct, prop.identifier)

@@ -73,7 +73,7 @@ def set_up(scene, rigs: list[head.Rig], instead: bool = False) -> None:
     """Set up the stage around heads, or fit the one that is there to them.
 
     The scene looks through its camera, and its lights and backdrop are added, where the scene has
-    none of its own, or `instead`.
+    none, or `instead` of the scene's.
     """
     group = find(scene)
     if group is None:
@@ -82,7 +82,7 @@ def set_up(scene, rigs: list[head.Rig], instead: bool = False) -> None:
         group[MARK] = json.dumps({path: scene.path_resolve(path) for path in LOOK})
         if scene.camera is not None:
             group[CAMERA] = scene.camera
-    to_world, width, height = _around(rigs)
+    to_world, width, height = _frame_faces(rigs)
     reach = max(width, height) / FACE_METRES
     camera = _member(group, "Camera", bpy.data.cameras.new)
     camera.data.lens, camera.data.clip_start, camera.data.clip_end = (
@@ -117,7 +117,7 @@ def set_up(scene, rigs: list[head.Rig], instead: bool = False) -> None:
     if scene.world is None:
         scene.world = bpy.data.worlds.new(NAME)
         scene.world.color, scene.world[MARK] = DARK, "World"
-    put(scene, LOOK)
+    apply_settings(scene, LOOK)
 
 
 def remove(scene) -> None:
@@ -126,7 +126,7 @@ def remove(scene) -> None:
     with contextlib.suppress(*records.UNREADABLE):  # a record that was damaged brings nothing back
         if scene.camera == camera:
             scene.camera = group.get(CAMERA)
-        put(
+        apply_settings(
             scene,
             {
                 path: value
@@ -142,7 +142,7 @@ def remove(scene) -> None:
     bpy.data.batch_remove([*made, group])
 
 
-def _around(rigs: list[head.Rig]) -> tuple[Matrix, float, float]:
+def _frame_faces(rigs: list[head.Rig]) -> tuple[Matrix, float, float]:
     """(From the first head's axes, as of `puppets.face_frame`, around the middle of all faces to
     the world, width, height of all faces)."""
     frames = [puppets.face_frame(rig) for rig in rigs]
@@ -192,7 +192,7 @@ def _wall(title: str) -> bpy.types.Mesh:
     return mesh
 
 
-def put(scene, values: dict[str, Any]) -> None:
+def apply_settings(scene, values: dict[str, Any]) -> None:
     """Change settings of a scene, {path: value}."""
     for path, value in values.items():
         owner, _, name = path.rpartition(".")

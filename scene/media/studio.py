@@ -123,7 +123,7 @@ def playblast(scene, path: str, percent: int, engine: str) -> Generator[Step, No
     copy, folder = scene.copy(), tempfile.mkdtemp(prefix="thunder_playblast_", dir=bpy.app.tempdir)
     pictures = [os.path.join(folder, f"{number:06d}.png") for number in range(last - first + 1)]
     try:
-        stage.put(
+        stage.apply_settings(
             copy,
             {
                 "name": PLAYBLAST,
@@ -132,7 +132,7 @@ def playblast(scene, path: str, percent: int, engine: str) -> Generator[Step, No
                 **STILLS,
             },
         )
-        stage.put(
+        stage.apply_settings(
             copy,
             {
                 "render.resolution_x": size[0],
@@ -153,7 +153,7 @@ def playblast(scene, path: str, percent: int, engine: str) -> Generator[Step, No
                 copy.render.filepath = picture
                 bpy.ops.render.render(write_still=True, scene=copy.name)
             yield Step(1.0, "Writing the film", busy=True)
-            stage.put(copy, FILM)
+            stage.apply_settings(copy, FILM)
             _show_only(copy, pictures)
             render_film(copy, part, *size)
         return path

@@ -83,7 +83,7 @@ def animation_name(rig: head.Rig) -> str:
 
 
 def ignored_name(rig: head.Rig, voice: str, finding: Finding) -> str:
-    """What a finding is recognised by in the file when the head is checked again."""
+    """The name under which the file keeps a finding, to recognise it in the next check."""
     return f"{rig.mesh.name} | {voice} | {finding.key}"
 
 
@@ -106,8 +106,8 @@ def chosen_finding(scene) -> tuple[ThunderFinding, Finding] | None:
 def check(
     client: Client, scene, rig: head.Rig, voice: strip.Voice | None = None
 ) -> Generator[Step, None, list[Finding]]:
-    """Steps that check the current animation of a head against a voice (None: its own), list what
-    is found, and return it.
+    """Steps that check the current animation of a head against a voice (None: the head's), list
+    what is found, and return it.
 
     Raises ThunderError.
     """

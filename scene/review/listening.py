@@ -109,10 +109,10 @@ def speak(
     key = display.animation_of(rig)
     motion = whole
     if edited:
-        span = since_heard(rig, whole, clock)
+        span = edited_since_heard(rig, whole, clock)
         if span is None and key not in _before.known:
-            span = yield from stage(since_made(rig), "Looking for edits", 0.3, 0.3)
-        span = _within(span, first, last) or _within(_edited.known.get(key), first, last)
+            span = yield from stage(edited_since_made(rig), "Looking for edits", 0.3, 0.3)
+        span = _overlap(span, first, last) or _overlap(_edited.known.get(key), first, last)
         if span is not None:
             _edited.known[key] = span
             start = max(0, math.floor((span[0] - first) / clock.fps * FPS))
@@ -131,7 +131,7 @@ def speak(
     return first, last
 
 
-def since_heard(rig: head.Rig, now: Motion, clock: Clock) -> tuple[int, int] | None:
+def edited_since_heard(rig: head.Rig, now: Motion, clock: Clock) -> tuple[int, int] | None:
     """First and last scene frame that changed since Listen was last pressed on this animation; None
     for none, or never.
 
@@ -145,13 +145,15 @@ def since_heard(rig: head.Rig, now: Motion, clock: Clock) -> tuple[int, int] | N
     changed |= np.abs(now.jaw[:count] - before.jaw[:count]).max(1) > _EDITED
     rows = np.flatnonzero(changed)
     return (
-        _around(float(clock.frame(rows[0] / FPS)), float(clock.frame(rows[-1] / FPS)), clock.fps)
+        _with_margin(
+            float(clock.frame(rows[0] / FPS)), float(clock.frame(rows[-1] / FPS)), clock.fps
+        )
         if len(rows)
         else None
     )
 
 
-def since_made(rig: head.Rig) -> Generator[float, None, tuple[int, int] | None]:
+def edited_since_made(rig: head.Rig) -> Generator[float, None, tuple[int, int] | None]:
     """Compare the take on a head with what its keys were when it was made. Returns the first and
     last scene frame that changed, None if none did."""
     action = display.shown_action(rig)
@@ -174,16 +176,18 @@ def since_made(rig: head.Rig) -> Generator[float, None, tuple[int, int] | None]:
         yield 0.5 + 0.5 * (index + 1) / len(curves)
     rows = np.flatnonzero(changed)
     return (
-        _around(float(frames[rows[0]]), float(frames[rows[-1]]), clock.fps) if len(rows) else None
+        _with_margin(float(frames[rows[0]]), float(frames[rows[-1]]), clock.fps)
+        if len(rows)
+        else None
     )
 
 
-def _around(first: float, last: float, fps: float) -> tuple[int, int]:
+def _with_margin(first: float, last: float, fps: float) -> tuple[int, int]:
     """Scene frames with AROUND_SECONDS on either side."""
     return math.floor(first - AROUND_SECONDS * fps), math.ceil(last + AROUND_SECONDS * fps)
 
 
-def _within(candidates: tuple[int, int] | None, first: int, last: int) -> tuple[int, int] | None:
+def _overlap(candidates: tuple[int, int] | None, first: int, last: int) -> tuple[int, int] | None:
     """The part of a range inside first … last, None if there is none."""
     if candidates is None or candidates[1] < first or candidates[0] > last:
         return None

@@ -192,8 +192,7 @@ def _is_in_strips(rig: head.Rig) -> bool:
 
 
 def _key_of(rig: head.Rig) -> tuple:
-    """What the score of the animator's animation on a head is kept by: head, action and
-    line."""
+    """The key of the score of the animator's animation on a head: head, action and line."""
     return *display.animation_of(rig), line_of(bpy.context, animator_action(rig))
 
 
@@ -413,7 +412,7 @@ def _score(
     live.openings[key[1]] = clock.start, np.maximum(np.concatenate(gap), 0).astype(np.float32)
     live.version += 1
     if entry is None:
-        total, per_frame = _of_line(rig, voice.name, total, per_frame)
+        total, per_frame = _line_score(rig, voice.name, total, per_frame)
         live.animations[(*key, voice.name)] = SyncScore(total, per_frame, clock)
         return None
     # on the take's frames, independent of the voice's current position
@@ -439,7 +438,7 @@ def _direction_of(put_array: PutArray, scene, entry, clock: Clock) -> dict:
     return {"seed": entry.seed} | direction_arguments(sampling.asked, put_array)
 
 
-def _of_line(
+def _line_score(
     rig: head.Rig, line: str, total: float, per_frame: np.ndarray
 ) -> tuple[float, np.ndarray]:
     """The score to show of a line that is committed to the action a head plays; of other animation

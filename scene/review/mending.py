@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mends what a check found by the smallest change: of a shown take by its shape, of the animator's
-own action by few of its keys."""
+action by few of its keys."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -71,11 +71,11 @@ def mend(scene, rig: head.Rig, finding: Finding, start: float) -> Generator[floa
     clock, entry = Clock.of(scene, start), take_list.on_head(scene, rig.mesh)
     if entry is not None:
         return (yield from _mend_take(rig, entry, finding, clock))
-    curves = _own_curves(rig)
+    curves = _mouth_curves(rig)
     first, last = (float(frame) for frame in finding.frames(clock.frame))
     if finding.kind == OPEN:
         return (
-            yield from _close(
+            yield from _close_lips(
                 rig, curves, clock, float(clock.frame((finding.start + finding.end) / 2))
             )
         )
@@ -113,7 +113,7 @@ def _mend_take(rig: head.Rig, entry, finding: Finding, clock: Clock) -> Generato
 # ---- the animator's action
 
 
-def _own_curves(rig: head.Rig) -> dict[int, object]:
+def _mouth_curves(rig: head.Rig) -> dict[int, object]:
     """The f-curves of the mouth by track, None for tracks without one. Raises BadRequest if the
     head has no action to edit."""
     animated = [
@@ -129,10 +129,10 @@ def _own_curves(rig: head.Rig) -> dict[int, object]:
     if any(target.animation_data.action.library is not None for target in animated):
         raise BadRequest("The action is linked from another file: make it local first")
     curves = fcurves.of_tracks(rig, map(compat.curves_for, rig.targets))
-    return {place: curves[place] for place in _of_mouth(rig)}
+    return {place: curves[place] for place in _mouth_tracks(rig)}
 
 
-def _of_mouth(rig: head.Rig) -> list[int]:
+def _mouth_tracks(rig: head.Rig) -> list[int]:
     """The tracks that articulation moves."""
     channels = head.channel_names()
     speaking = np.flatnonzero(in_group(channels, SPEECH))
@@ -166,7 +166,9 @@ def _rewrite(
     return Fix(what, counts)
 
 
-def _close(rig: head.Rig, curves: dict, clock: Clock, at: float) -> Generator[float, None, Fix]:
+def _close_lips(
+    rig: head.Rig, curves: dict, clock: Clock, at: float
+) -> Generator[float, None, Fix]:
     """Close the lips at a scene frame with few keys."""
     frames = np.arange(np.floor(at - _BEFORE * clock.fps), np.ceil(at + _AFTER * clock.fps) + 1)
     yield from rescale(rig.driver.prepare(), 0.0, 0.1)
@@ -214,7 +216,7 @@ def _values(rig: head.Rig, place: int, curve, frames: np.ndarray) -> np.ndarray:
     """Values of a track at scene frames: of its curve, else as it is set now."""
     track = rig.driver.tracks[place]
     if curve is not None and len(curve.keyframe_points):
-        return track_values.at(curve, frames)
+        return track_values.evaluate(curve, frames)
     return np.full(len(frames), rna_paths.value(rig.targets[track.block], track.path, track.index))
 
 

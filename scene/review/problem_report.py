@@ -234,7 +234,7 @@ def _lines(values: dict) -> str:
 
 
 def _places() -> list[tuple[str, str]]:
-    """Folders whose files everybody has, and what they are called instead."""
+    """Folders whose files everybody has, and the names that replace them."""
     python, _ = connection.current_python()
     places = [
         (folder, ADD_ON)

@@ -177,8 +177,8 @@ def _frames_of(voice: strip.Voice) -> int:
 
 
 def _settle_place(found: dict, motion: Motion, frames: int) -> Place:
-    """The place that the engine found; the voice's beginning if that is unsure, or as good as found
-    for a capture of its length."""
+    """The place that the engine found; the voice's beginning if that is uncertain, or nearly there
+    for a capture of the same length."""
     place = Place(found["seconds"], found["sure"], found["by"])
     is_whole = (
         abs(motion.frames - frames) <= _SAME_FRAMES and abs(place.seconds) * FPS <= _SAME_FRAMES

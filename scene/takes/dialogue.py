@@ -134,15 +134,15 @@ class Piece:
 
     @property
     def sentence(self) -> str:
-        """Why it needs no takes of its own."""
+        """Why it needs no separate takes."""
         if self.played:
             return f"The takes of “{self.whole}” include “{self.strip}”, which was cut off it"
         return f"“{self.strip}” was cut off “{self.whole}”: Re-sync gives it its part of the takes"
 
 
 def piece_of(scene, name: str, speaker: bpy.types.Object | None) -> Piece | None:
-    """What a strip is a piece of, if a head has takes that include it; None if it is a line of its
-    own."""
+    """The strip that this one was cut off, if a head has takes that include it; None if it is a
+    separate line."""
     one, known = strip.by_name(scene, name), set()
     for entry in scene.thunder.takes:
         record = entry.action.get(fingerprint.STATE) if entry.action is not None else None
@@ -238,16 +238,15 @@ def choose_index(settings, index: int) -> None:
 
 
 def lines_to_generate(scene) -> list[Line]:
-    """The lines that can be spoken and have no takes yet that fit, neither of their own nor of the
-    strip that they were cut off."""
+    """The lines that can be spoken and have no fitting takes yet, nor has the strip that they were
+    cut off."""
     return [
         line for line in _without_takes(scene) if piece_of(scene, line.strip, line.speaker) is None
     ]
 
 
 def pieces(scene) -> list[Piece]:
-    """The lines without takes of their own that those of the strip include which they were cut
-    off."""
+    """The lines without takes that are included in takes of the strip they were cut off."""
     return [
         piece
         for line in _without_takes(scene)
@@ -296,8 +295,8 @@ def generate(
     sampling: Sampling,
     on_take: generation.OnTake | None = None,
 ) -> Generator[Step, None, list[str]]:
-    """Steps that sample takes for lines, one after the other, from the scene's seed or each head
-    from its own.
+    """Steps that sample takes for lines, one after the other, from the scene's seed or that of each
+    head.
 
     on_take gets each take once it is listed. A line that fails is left out and the others continue;
     returns a sentence for each failure. Raises ThunderError only if no line can continue.

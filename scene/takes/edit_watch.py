@@ -16,7 +16,7 @@ PAUSE_SECONDS = 0.08
 
 class _Look:
     """The fingerprint of one action, curve by curve. Keeps no pointer into the file: an undo may
-    come between."""
+    come between steps."""
 
     def __init__(self, uid: int, remembered: object):
         """remembered: the checksum that the action's take was keyed with."""

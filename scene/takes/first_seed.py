@@ -45,8 +45,8 @@ def default_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None
     taken = {_seed_of(other) for other in others}
     for other in heads[: heads.index(mesh)] if head_sound and mesh in heads else others:
         if _seed_of(other) == UNKNOWN and (sound := _first_sound(scene, other)):
-            taken.add(_free(sound, taken))
-    return _free(head_sound or _sound_of(scene, voice), taken)
+            taken.add(_free_seed(sound, taken))
+    return _free_seed(head_sound or _sound_of(scene, voice), taken)
 
 
 def next_seed(scene, mesh: bpy.types.Object, voice: str) -> int:
@@ -83,7 +83,7 @@ def is_sampled(scene, mesh: bpy.types.Object, voice: str, seed: int, sampling: S
         if (entry.head, entry.voice, entry.seed) == (mesh, voice, seed)
     )
     return any(
-        entry.action is not None and sampling.is_of(provenance.about_of(entry.action))
+        entry.action is not None and sampling.matches(provenance.about_of(entry.action))
         for entry in same
     )
 
@@ -104,7 +104,7 @@ def _seed_of(mesh: bpy.types.Object) -> int:
     return UNKNOWN if state is None else state.first_seed
 
 
-def _free(sound: str, taken: set[int]) -> int:
+def _free_seed(sound: str, taken: set[int]) -> int:
     """The seed of a sound, another if a head of the scene has it: they may speak in one
     recording."""
     character = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generates takes from a voice: asks the engine for performances, and why they are as they are, and
+"""Generates takes from a voice: asks the engine for performances, and for explanations of them, and
 keys them on the head."""
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def sample_takes(
     keep: what is not sampled. Closing the generator cancels the request.
     """
     if sampling.turns and not sampling.listening:
-        yield from _in_turns(client, sound, count, seed, sampling, on_take, name, keep)
+        yield from _sample_turns(client, sound, count, seed, sampling, on_take, name, keep)
         return
     arrived: deque = deque()
     seeds: set[int] = set()
@@ -154,7 +154,7 @@ def sample_takes(
         client.forget(folder)
 
 
-def _in_turns(
+def _sample_turns(
     client, sound, count, seed, sampling, on_take, name, keep
 ) -> Generator[Step, None, None]:
     """`sample_takes` of a face that speaks parts of a sound: it listens to the rest, in takes of
@@ -341,11 +341,11 @@ def generate(
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a voice and list each, keyed as new actions, on arrival.
 
-    They follow the head's direction unless the sampling contains a request. They are a batch of
-    their own; earlier ones are folded. The first is shown on arrival, the best when all are
-    complete, unless the animator chose another meanwhile. If stopped or failed before that, the
-    takes that have arrived stay. on_take gets each take once it is listed. Returns the takes, best
-    first. Raises ThunderError.
+    They follow the head's direction unless the sampling contains a request. They are a new batch;
+    earlier ones are folded. The first is shown on arrival, the best when all are complete, unless
+    the animator chose another meanwhile. If stopped or failed before that, the takes that have
+    arrived stay. on_take gets each take once it is listed. Returns the takes, best first. Raises
+    ThunderError.
     """
     with closing(TakeCollector(scene, rig, voice, on_take)) as collector:
         return (
@@ -605,7 +605,7 @@ class TakeCollector:
         return sum(_id(entry.action) in self.made for entry in entries)
 
     def _describe(self, entries) -> None:
-        """Say of each take that has arrived what tells it from the others."""
+        """Describe how each take that has arrived differs from the others."""
         ours = [entry for entry in entries if _id(entry.action) in self.made]
         for entry, said in zip(
             ours, self.words_of([self.made[_id(entry.action)] for entry in ours])

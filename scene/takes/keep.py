@@ -264,7 +264,7 @@ class _AroundCollector(generation.TakeCollector):
         self.lead, self.performance = lead.action.session_uid, performance
 
     def check(self) -> None:
-        """Nothing: its eyes look where those of the other take do."""
+        """Nothing to check: the eyes look where those of the other take do."""
 
     def key(
         self, performance: keying.Performance, message: str, fraction: float
@@ -310,7 +310,9 @@ def resample(
         before = Sampling.of_take(performance.provenance, scene.thunder).asked
         if before is not None:
             reading = None if free is None else similar.reading_of(lead.action)
-            like = before if reading is None else similar.just_like(before, reading, lead.seed)
+            like = (
+                before if reading is None else similar.exact_direction(before, reading, lead.seed)
+            )
             before = replace(like, as_asked=False, marks=word_marks.of_line(scene, voice))
         sampling = replace(sampling, asked=before)
         sampling = asking.add_direction(sampling, rig.owner, voice)

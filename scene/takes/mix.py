@@ -66,8 +66,8 @@ class ThunderMix(bpy.types.PropertyGroup):
 
 
 def candidates(context) -> list:
-    """The takes that may be mixed now: those of the chosen head and voice that are not hidden; of
-    folded batches those chosen already."""
+    """The takes that may be mixed now: those of the chosen head and voice that are not hidden; from
+    folded batches only takes already chosen."""
     entries, settings = context.scene.thunder.takes, context.scene.thunder_mix
     shown = take_list.shown_take(context.scene.thunder)
     unfolded = [getattr(settings, part) for part in mixing.PARTS] + [
@@ -139,15 +139,15 @@ def mix(context) -> Generator[float, None, object]:
     if None in parts.values():
         raise BadRequest("There are no takes of this head to mix: generate some")
     return (
-        yield from put_together(
+        yield from mix_parts(
             context.scene, parts, cuts_of(context.scene), context.scene.thunder_mix.fade
         )
     )
 
 
-def put_together(scene, parts: dict, cuts: Sequence, fade: int) -> Generator[float, None, object]:
-    """A new take of the take of each part and of cuts (each as `Cut`), shown at once. fade: of
-    cuts, frames. Returns its entry.
+def mix_parts(scene, parts: dict, cuts: Sequence, fade: int) -> Generator[float, None, object]:
+    """A new take, mixed from a take for each part and from cuts (each as `Cut`), shown at once.
+    fade: of cuts, frames. Returns its entry.
 
     Raises BadRequest if nothing is mixed. Nothing in the file changes before the end.
     """
@@ -348,7 +348,7 @@ def _copy_keys(curve, frames: np.ndarray, whole: bool) -> dict | None:
 
 
 def _performance(motion: Motion, frames: np.ndarray, lead, provenance: dict) -> keying.Performance:
-    """The performance at 25 fps that a motion at scene frames is."""
+    """The performance at 25 fps of a motion at scene frames."""
     clock, opening = sources.clock_of_take(lead), sources.opening_of(lead.action)
     count = (
         len(opening)

@@ -68,8 +68,8 @@ def store(action, performance: Performance, clock: Clock, voice: str) -> None:
 
 
 def source_of(action):
-    """The properties that an action carries of its performance; None if it carries none, or none
-    that hold together.
+    """The properties that an action carries of its performance; None if it carries none, or if they
+    contradict each other.
 
     A file of another program or of a later version, or a damaged one, may carry anything under the
     same name.

@@ -40,7 +40,7 @@ def resync(
     the new one is listed after it.
 
     A piece that was cut off the voice and moved alone gets its part of the takes, keyed from their
-    own motion and listed with it.
+    motion and listed with it.
 
     client may be None if nothing needs the engine (`needs_engine`). Returns the kind of each
     change, as in fingerprint.Change, and PIECE for each take that a piece got. kinds: a list that
@@ -245,7 +245,7 @@ def cut_to(
     inside = (position > -0.5) & (position < motion.frames - 0.5)
     position = position.clip(0, motion.frames - 1)
 
-    def taken(values):
+    def resample(values):
         if values is None:
             return None
         if (position == np.round(position)).all():
@@ -258,16 +258,16 @@ def cut_to(
         )
 
     fitted = Motion(
-        *(taken(part) for part in (motion.expression, motion.jaw, motion.head, motion.eyes)),
+        *(resample(part) for part in (motion.expression, motion.jaw, motion.head, motion.eyes)),
         fps=motion.fps,
     )
     sync = performance.sync_per_frame
-    sync = taken(sync) if sync is not None and len(sync) == motion.frames else None
+    sync = resample(sync) if sync is not None and len(sync) == motion.frames else None
     return dataclasses.replace(
         performance,
         motion=fitted,
-        opening=taken(performance.opening),
-        width=taken(performance.width),
+        opening=resample(performance.opening),
+        width=resample(performance.width),
         sync_per_frame=sync,
         look=None,
     ), inside
@@ -276,7 +276,7 @@ def cut_to(
 def fill_gaps(
     old: keying.Performance, inside: np.ndarray, new: keying.Performance
 ) -> keying.Performance:
-    """A take that is `old` bit for bit where it has frames, and elsewhere `new`, which flows into
+    """A take that equals `old` bit for bit where that has frames, and elsewhere `new`, blended into
     it."""
     frames = min(len(inside), new.motion.frames)
     inside, a, b = (

@@ -88,7 +88,7 @@ class Sampling:
             turns=turns_of(provenance),
         )  # fmt: skip
 
-    def is_of(self, provenance: Mapping) -> bool:
+    def matches(self, provenance: Mapping) -> bool:
         """Whether a speaking or listening take with this provenance was sampled so: with these
         arguments, in this direction."""
         wanted = {
@@ -125,7 +125,7 @@ class Sampling:
         """The quality, or the number of steps."""
         return str(self.steps or self.quality)
 
-    def at(self, effort: str) -> Sampling:
+    def with_effort(self, effort: str) -> Sampling:
         """The same with an `effort` like that."""
         return (
             replace(self, steps=int(effort))
@@ -133,9 +133,9 @@ class Sampling:
             else replace(self, quality=effort, steps=0)
         )
 
-    def follows(self, asked: Brief) -> Brief | None:
+    def supported_part(self, asked: Brief) -> Brief | None:
         """The part of a direction that the system performs, None for nothing."""
-        follows, vectors = SYSTEMS[self.system].follows, asked.vectors
+        follows, vectors = SYSTEMS[self.system].supported_part, asked.vectors
         if follows == MOOD:
             moods = np.where(np.arange(vectors.shape[1]) < len(AXES), 0, vectors).astype(
                 vectors.dtype

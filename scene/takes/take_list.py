@@ -144,8 +144,8 @@ def is_renamed(entry) -> bool:
 
 
 def free_name(scene, name: str, mesh, voice: str, first: int = 2) -> str:
-    """A name, with a number from `first` on behind it if a take of that head and voice is called so
-    already: Mix 2, Take 3.2."""
+    """A name, followed by a number from `first` on if a take of that head and voice already has it:
+    Mix 2, Take 3.2."""
     taken = {
         entry.name for entry in scene.thunder.takes if entry.head == mesh and entry.voice == voice
     }
@@ -179,8 +179,7 @@ def _name_of_copy(scene, entry) -> str:
 
 
 def name_action(entry, context) -> None:
-    """Give a take's actions the name that the animator gave the take: so it is named in the dope
-    sheet and when appended.
+    """Give a take's actions the animator's name for the take, for the dope sheet and for appending.
 
     Without a name the take is called by its number again.
     """
@@ -213,7 +212,7 @@ def is_misnamed(entry) -> bool:
 
 
 def _is_called(action, name: str) -> bool:
-    """Whether an action has a name, by Blender numbered to tell it from another, or cut off."""
+    """Whether an action has a name, perhaps numbered or cut off by Blender."""
     base_name = re.sub(r"\.\d{3}$", "", action.name)
     return base_name == name or (
         len(base_name.encode()) > _LONG_NAME and name.startswith(base_name)
@@ -227,8 +226,8 @@ def points(score: float) -> str:
 
 
 def set_heard(entry, heard: float) -> None:
-    """Let a take say how much of its voice mesh-to-speech reads off its lips; not a number: it is
-    not known."""
+    """Store how much of its voice mesh-to-speech reads off a take's lips; not a number if
+    unknown."""
     entry.heard = heard if math.isfinite(heard) else UNKNOWN
 
 
@@ -398,8 +397,8 @@ def _size_of(action) -> int:
 
 
 def remove(scene, index: int) -> list[str]:
-    """Take an entry off the list, and its actions out of the file; names of those that stay since
-    something uses them.
+    """Remove an entry from the list, and its actions from the file; returns the names of actions
+    that stay because something uses them.
 
     The take must not be shown.
     """

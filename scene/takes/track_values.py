@@ -31,11 +31,11 @@ def values(rig: head.Rig, of_tracks: list, frames: np.ndarray) -> np.ndarray:
     track without one rests."""
     result = np.empty((len(frames), len(rig.driver.tracks)))
     for index, (track, curve) in enumerate(zip(rig.driver.tracks, of_tracks)):
-        result[:, index] = track.rest if curve is None or curve.mute else at(curve, frames)
+        result[:, index] = track.rest if curve is None or curve.mute else evaluate(curve, frames)
     return result
 
 
-def at(curve, frames: np.ndarray) -> np.ndarray:
+def evaluate(curve, frames: np.ndarray) -> np.ndarray:
     """A curve at scene frames [S]; a key on every frame is read at once."""
     count = len(curve.keyframe_points)
     if count and not len(curve.modifiers):
@@ -107,7 +107,7 @@ def is_on(keys: dict[str, np.ndarray], frames: np.ndarray) -> bool:
 def shift_values(
     keys: dict[str, np.ndarray], frames: np.ndarray, values: np.ndarray, by: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Keys of a curve with values [S] at frames [S], changed so that it has values + by.
+    """Keys of a curve with values [S] at frames [S], changed to values + by.
 
     Keys keep their frames and handles move along where that is exact; otherwise every frame gets a
     key. Keys outside the frames stay.
@@ -135,7 +135,7 @@ def shift_values(
 _KINDS = ("interpolation", "handle_left_type", "handle_right_type")
 
 
-def glance(curve) -> dict[str, np.ndarray]:
+def identify_keys(curve) -> dict[str, np.ndarray]:
     """Identifying data of a curve's keys: positions, types, and handles placed by hand."""
     keys = {part: fcurves.read_part(curve, part) for part in ("co", *_KINDS)}
     if (
@@ -146,20 +146,21 @@ def glance(curve) -> dict[str, np.ndarray]:
     return keys
 
 
-def write(curve, keys: dict[str, np.ndarray], there: dict[str, np.ndarray]) -> None:
-    """Give a curve keys; `there` are those it has (a glance is enough): where only values differ,
+def write(curve, keys: dict[str, np.ndarray], existing: dict[str, np.ndarray]) -> None:
+    """Give a curve keys; where only values differ from the `existing` keys (from `identify_keys`),
     only those are written."""
-    if len(there["co"]) != len(keys["co"]) or any(
-        not np.array_equal(there[part], keys[part]) for part in _KINDS
+    if len(existing["co"]) != len(keys["co"]) or any(
+        not np.array_equal(existing[part], keys[part]) for part in _KINDS
     ):
         fcurves.write(curve, keys)
         fcurves.restore_handles(curve, keys)
         return
-    handles = "handle_left" in there
-    if np.array_equal(there["co"], keys["co"]) and not (
+    handles = "handle_left" in existing
+    if np.array_equal(existing["co"], keys["co"]) and not (
         handles
         and any(
-            not np.array_equal(there[part], keys[part]) for part in ("handle_left", "handle_right")
+            not np.array_equal(existing[part], keys[part])
+            for part in ("handle_left", "handle_right")
         )
     ):
         return

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who speaks when in a recording of several people: ranges that the animator marks, one head each.
+"""Who speaks when in a recording of several people: ranges that the animator marks, each for one
+head.
 
 They are stored by the recording and its seconds, so they stay where they are heard when a strip is
 moved, trimmed, cut or renamed.

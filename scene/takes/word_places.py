@@ -191,8 +191,8 @@ def marks(context, place: Place) -> list:
 
 
 def toggle(context, place: Place, kind: str) -> bool:
-    """Mark a word, or take the mark off again; whether it is marked now. Of marks on the whole word
-    only one holds."""
+    """Mark a word, or remove the mark; returns whether it is marked now. A new mark on the whole
+    word replaces another."""
     record, numbered = transcript.ensure(context.scene, place.voice), marks(context, place)
     was = any(mark.kind == kind for _, mark in numbered)
     for index, mark in reversed(numbered):

@@ -179,15 +179,15 @@ def is_known(scene, voice: strip.Voice) -> bool:
 
 
 def read(record) -> spoken.Spoken | None:
-    """What is kept of a voice, None if nothing can be read."""
+    """The stored words and sounds of a voice, None if nothing can be read."""
     if record.version not in _read.known:
         _read.known[record.version] = spoken.unpack(record.spoken) if record.spoken else None
     return _read.known[record.version]
 
 
 def read_next(scene) -> bool:
-    """Read what is kept of one voice that was not read yet; whether there was one. Takes a third of
-    a second for an hour's voice."""
+    """Read what is stored of one voice that was not read yet; returns whether there was one. Takes
+    a third of a second for an hour's voice."""
     unread = next(
         (record for record in scene.thunder_transcripts if record.version not in _read.known), None
     )

@@ -268,8 +268,8 @@ def find_renamed(scene, then: State | None, taken: Container[str] = ()) -> State
 
 
 def is_cut_off(scene, one, other) -> bool:
-    """Whether two sound strips are pieces of one recording that lie where they were cut from each
-    other, or with a gap between them."""
+    """Whether two sound strips are pieces of one recording, side by side as they were cut or with a
+    gap between them."""
     if one.sound is None or one.sound != other.sound:
         return False
     a, b = of_strip(scene, one), of_strip(scene, other)
@@ -322,8 +322,7 @@ def pieces_cut_away(scene, entry) -> list[State]:
 
 
 def _within(part: State, whole: State) -> bool:
-    """Whether the part of a recording that one state plays is in the other's; of a file it is not
-    known."""
+    """Whether one state plays a part of what the other plays; unknown for a file."""
     (first, last), (begin, end) = part.seconds, whole.seconds
     return bool(whole.last) and begin - _SAME_SECONDS <= first and last <= end + _SAME_SECONDS
 

@@ -289,8 +289,7 @@ def _wait_until_written(
 
 
 def _data_of(path: str) -> tuple[int, int, int] | None:
-    """Of a WAV file: where its sound begins, how many bytes its header declares, how many there
-    are."""
+    """(where the sound of a WAV file begins, bytes its header declares, bytes it has)."""
     try:
         with open(path, "rb") as file:
             head = file.read(4096)
@@ -377,8 +376,8 @@ def sound_for_engine(client: Client, voice: Voice) -> Generator[Step, None, str]
 def split_speakers(
     path: str, spans: tuple[tuple[float, float], ...], name: str
 ) -> Iterator[tuple[str, str]]:
-    """Of the mix-down of a voice of that name a copy with these parts alone, seconds, and one with
-    all others; removed afterwards."""
+    """Two copies of the mix-down of a voice, one with these parts alone, seconds, and one with all
+    others; removed afterwards. name: of the voice."""
     data = Path(path).read_bytes()
     channels, rate = struct.unpack("<HI", data[22:28])
     samples = np.frombuffer(data, "<f4", offset=_HEADER).reshape(-1, channels)
@@ -404,8 +403,8 @@ def split_speakers(
 def with_sound(
     client: Client, voice: Voice, work: Callable[[str], Generator[Step, None, T]]
 ) -> Generator[Step, None, T]:
-    """Steps that do `work` with the path of a voice's sound, for the engine, and remove what was
-    mixed down for it. Returns its value."""
+    """Steps of `work` with the path of a voice's sound for the engine; what was mixed down for it
+    is removed. Returns the value of `work`."""
     sound = ""
     try:
         sound = yield from renew(lambda: sound_for_engine(client, voice))

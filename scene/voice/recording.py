@@ -26,7 +26,7 @@ from ..host.user_folder import user_folder
 from . import strip
 
 QUIETEST = 2 / 32767  # peak of a sound in which nothing is; one bit of noise is nothing
-LISTENED = 1.5  # seconds after which that is said
+LISTENED = 1.5  # seconds after which silence is reported
 FLOOR = -60.0  # decibels at which the level's bar is empty
 TAIL = 0.25  # seconds recorded after the marked range, for a handle
 SILENT = "Only silence arrives: check that Blender may use the microphone, and that it is not muted"

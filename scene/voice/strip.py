@@ -75,7 +75,7 @@ def find(context) -> Voice:
     strips, spoken_strips = sound_strips(scene), []
     chosen = settings.voice
     if settings.head_role == "LISTENS":
-        strips = _to_listen_to(context, strips, chosen)
+        strips = _strips_to_hear(context, strips, chosen)
     else:
         spoken_strips = spoken_by(context.scene, head.current(context), strips)
     if chosen:
@@ -186,7 +186,7 @@ def sound_name(strip) -> str:
     return strip.name if sound is None else bpy.path.basename(sound.filepath) or sound.name
 
 
-def _to_listen_to(context, strips: list, chosen: str) -> list:
+def _strips_to_hear(context, strips: list, chosen: str) -> list:
     """The strips that the current head can listen to: those not assigned to it. Raises BadSound if
     there is none, or the chosen one is not among them."""
     mesh = head.current(context)
@@ -380,8 +380,8 @@ def by_name(scene, name: str):
 
 
 def free_frame(scene) -> int:
-    """The scene frame for another sound: the first one of the scene if it is the first, else the
-    playhead, or after the last if one plays there."""
+    """The scene frame for a new sound: the scene's first if there is no other, else the playhead,
+    or after the last sound if one plays there."""
     spans = [compat.strip_span(strip) for strip in sound_strips(scene)]
     if not spans:
         return scene.frame_start
@@ -413,7 +413,7 @@ def add(
 
 
 def add_voice(scene, path: str, name: str, start: int):
-    """The same of a sound that can be a voice, and let the scene play all of it in time. Raises
+    """As `add` with a sound that can be a voice; lets the scene play all of it in sync. Raises
     BadSound, and then nothing was added."""
     added = None
     try:

@@ -220,7 +220,7 @@ def peaks_of_file(path: str, folder: str):
 def peaks_of(samples: np.ndarray, rate: int) -> np.ndarray:
     """Lowest and highest of every hundredth of a second of samples [n]; float32 [m, 2].
 
-    Of blocks of whole seconds one after the other it is the same as of all of them together.
+    Blocks of whole seconds give the same peaks as the whole sound.
     """
     count = max(1, int(np.ceil(len(samples) / rate * PEAKS_PER_SECOND)))
     starts = np.minimum(

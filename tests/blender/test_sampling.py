@@ -293,8 +293,8 @@ def test_a_request_as_heard_is_kept_with_its_takes(blender, scene, client, run_b
     assert client.arrays[request["as_heard"]] == pytest.approx([STRENGTH])
     about = provenance.load(scene.thunder.takes[0].action).provenance
     again = of_take(scene.thunder.takes[0], scene)
-    assert again.asked.as_heard == pytest.approx([STRENGTH]) and again.is_of(about)
-    assert not replace(again, asked=replace(again.asked, as_heard=np.zeros(1, np.float32))).is_of(
+    assert again.asked.as_heard == pytest.approx([STRENGTH]) and again.matches(about)
+    assert not replace(again, asked=replace(again.asked, as_heard=np.zeros(1, np.float32))).matches(
         about
     ), "another request than neutral"
     said = run_bake("--mood", "as heard=.5")["direction"]

@@ -138,7 +138,7 @@ def _curve(curve) -> Curve:
     return Curve(
         fcurves.read(curve),
         curve.evaluate,
-        partial(track_values.at, curve),
+        partial(track_values.evaluate, curve),
         not len(curve.modifiers) and curve.extrapolation == "CONSTANT",
         modifiers.cycles_of(curve),
         modifiers.evaluate_unmodified(curve),
@@ -149,7 +149,7 @@ def _take_curve(curve) -> TakeCurve:
     """A curve of the take."""
     group = curve.group.name if curve.group else ""
     return TakeCurve(
-        partial(track_values.at, curve), curve.evaluate, partial(fcurves.read, curve), group
+        partial(track_values.evaluate, curve), curve.evaluate, partial(fcurves.read, curve), group
     )
 
 

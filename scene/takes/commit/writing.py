@@ -32,7 +32,7 @@ def write(
     rig: head.Rig, entry, before: Before, plan: Plan, drawing: Drawing
 ) -> Generator[Step, None, tuple[list[bpy.types.Action], str]]:
     """Steps that write a commit into the file. Returns the actions with its keys, and the name of
-    the one that still has what the animator had there, or "". Closed early, or if the curves cannot
+    the one that still has the animator's earlier keys, or "". Closed early, or if the curves cannot
     be written, everything is as before."""
     yield Step(0.9, "Writing keys", busy=True)
     animator_actions, states = display.animator_actions(rig), display.animator_states(rig)
@@ -103,7 +103,7 @@ def _label(action, plan: Plan, drawing: Drawing) -> None:
 
 
 class _Restore:
-    """What there was before a commit, to give it back where that fails or is cancelled.
+    """The state before a commit, to restore it if the commit fails or is cancelled.
 
     made: the actions that are new so far.  backups: the animator's action → its backup copy.
     """
@@ -121,7 +121,7 @@ class _Restore:
         ]
 
     def undo(self) -> None:
-        """Give it back, in whichever step the commit ended."""
+        """Restore it, in whichever step the commit ended."""
         # the animator's actions may be partly written, and have backups
         if self.backups and len(self.backups) == len(self._animator_actions):
             for action, name, had_user in self._animator_actions:
@@ -166,12 +166,12 @@ class _Writing:
         put_curves = {
             "OWN": self._in_place,
             "COPY": self._in_copies,
-            "NEW": self._alone,
+            "NEW": self._in_new_actions,
             "STRIP": self._as_strips,
         }[self.plan.choice.to]
         strips = self.drawing.above
         try:
-            above = (yield from self._fresh(strips)) if any(strips) else []
+            above = (yield from self._make_actions(strips)) if any(strips) else []
             actions = yield from put_curves(self.drawing.curves)
         except BaseException:  # a cancel too
             self.restore.undo()
@@ -181,7 +181,7 @@ class _Writing:
                 self._lay(target, above[min(index, len(above) - 1)], index, strips[index][0].span)
         return actions + above
 
-    def _fresh(self, written: Curves) -> Generator[Step, None, list]:
+    def _make_actions(self, written: Curves) -> Generator[Step, None, list]:
         """Steps that make an action (before 4.4 one for each target) of the take alone."""
         actions, curves = compat.new_action(free_name(self.plan.names.lines.name), self.rig.targets)
         self.restore.made += actions
@@ -202,7 +202,7 @@ class _Writing:
                 copies[action].use_fake_user = False
                 yield Step(0.9, "Writing keys", busy=True)
         if not copies:
-            return (yield from self._alone(written))
+            return (yield from self._in_new_actions(written))
         results = yield from self._put_into(copies, written)
         for action in copies:
             action.use_fake_user = True  # without a user the next save would drop it
@@ -267,9 +267,9 @@ class _Writing:
             bpy.data.actions.remove(copy)
         return list(dict.fromkeys(action for action, _ in results))
 
-    def _alone(self, written: Curves) -> Generator[Step, None, list]:
+    def _in_new_actions(self, written: Curves) -> Generator[Step, None, list]:
         """Steps that put the curves into a new action, which the rig plays."""
-        actions = yield from self._fresh(written)
+        actions = yield from self._make_actions(written)
         self._assign(
             [(actions[min(index, len(actions) - 1)], "") for index in range(len(self.rig.targets))]
         )
@@ -277,7 +277,7 @@ class _Writing:
 
     def _as_strips(self, written: Curves) -> Generator[Step, None, list]:
         """Steps that put the curves into an NLA strip above the animator's animation."""
-        actions = yield from self._fresh(written)
+        actions = yield from self._make_actions(written)
         display.remove_base(self.rig)
         still = self._still_poses(written)
         for index, (target, action, state) in enumerate(
@@ -286,7 +286,7 @@ class _Writing:
             if still[index] is not None:
                 nla.hold_pose(target, STILL_POSE, still[index], index)
             if action is not None:
-                # It plays as it did as the active action, everywhere if it moves beyond its keys:
+                # The action plays as when it was active, everywhere if it moves beyond its keys:
                 # cycles, noise, or lines that run on.
                 goes_on = any(
                     len(curve.modifiers) or curve.extrapolation != "CONSTANT"
@@ -420,7 +420,7 @@ def _sum(action) -> str:
     total = 0
     for curve in compat.all_curves(action):
         modifiers = [
-            (name, _plain(getattr(modifier, name)))
+            (name, _to_text(getattr(modifier, name)))
             for modifier in curve.modifiers
             for name in sorted(prop.identifier for prop in modifier.bl_rna.properties)
             if name not in _NOT_EDITED
@@ -440,7 +440,7 @@ def _sum(action) -> str:
     return f"{zlib.crc32(repr(markers).encode(), total):08x}"
 
 
-def _plain(value):
+def _to_text(value):
     """A setting as a value that is written out the same each time."""
     if hasattr(value, "bl_rna"):
         return ""

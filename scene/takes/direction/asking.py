@@ -24,9 +24,8 @@ def add_direction(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voic
     """The sampling of takes for the head that an object represents, with its direction.
 
     Weights without styles get no direction; a sampling that already has one is unchanged. An engine
-    that follows only the mood, or nothing, gets only that; the Direction panel says so. Where
-    several heads speak ranges of the voice, the head speaks its own. Raises BadSound if it has
-    none.
+    that follows only the mood, or nothing, gets no more; the Direction panel says so. Where several
+    heads speak ranges of the voice, the head speaks its ranges. Raises BadSound if it has none.
     """
     if not sampling.listening:
         sampling = replace(
@@ -38,7 +37,7 @@ def add_direction(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voic
         direction_over(owner, voice.clock, voice.last),
         marks=word_marks.of_line(bpy.context.scene, voice),
     )
-    followed = sampling.follows(whole)
+    followed = sampling.supported_part(whole)
     return sampling if followed is None else replace(sampling, asked=followed)
 
 
@@ -63,7 +62,7 @@ def _sample_direction(
         last = max(curve.keyframe_points[-1].co[0] for curve in curves.values()) + 1
     count = max(1, round(float(clock.seconds(last)) * FPS))
     frames = clock.frame(np.arange(count) / FPS)
-    values = {name: track_values.at(curve, frames) for name, curve in curves.items()}
+    values = {name: track_values.evaluate(curve, frames) for name, curve in curves.items()}
     result, heard = (
         np.repeat(now.vector()[None], count, axis=0),
         np.full(count, now.share(AS_HEARD), np.float32),

@@ -156,7 +156,7 @@ class Live(Part):
         if len(mark) == 3 and mark[0] == self.token:
             self._begin(entry)
             self.original, self.written = None, (None, False)
-            self.sampling = self.sampling.at(mark[2])
+            self.sampling = self.sampling.with_effort(mark[2])
             self.moved_at = 0.0
             self.task.postpone(_POLL_SECONDS)
 
@@ -211,7 +211,7 @@ class Live(Part):
                 return _POLL_SECONDS
             entry.action.pop(PENDING, None)
             if as_before:
-                self._withdraw(scene, entry)
+                self._discard_copy(scene, entry)
             return None
         if as_before:
             self._write(rig, entry, self.original, asked)  # bit for bit as it was
@@ -224,8 +224,8 @@ class Live(Part):
         return 0.0
 
     def _direction_for(self, rig: head.Rig, entry) -> Brief:
-        """The direction the sliders request for the take. Its spread, what it is like, or that it
-        is played exactly as directed, stay."""
+        """The direction that the sliders request for the take. Its spread, the takes it is like and
+        whether it is played exactly as directed stay."""
         state, before = fingerprint.of_take(entry), self.sampling.asked
         last = state.last if state is not None and state.last else None
         asked = asking.direction_over(rig.owner, provenance.clock_of(entry.action), last)
@@ -234,7 +234,7 @@ class Live(Part):
                 asked,
                 marks=word_marks.of_line(entry.id_data, fingerprint.voice_of(entry.id_data, state)),
             )
-        asked = self.sampling.follows(asked) or asked
+        asked = self.sampling.supported_part(asked) or asked
         if before is None:
             return replace(asked, as_asked=False)
         return replace(asked, spread=before.spread, as_asked=before.as_asked, like=before.like)
@@ -244,7 +244,7 @@ class Live(Part):
         client = connection.start_client()
         voice = fingerprint.voice_of(scene, fingerprint.of_take(entry))
         sampling = replace(
-            self.sampling if is_final else self.sampling.at(DRAFT),
+            self.sampling if is_final else self.sampling.with_effort(DRAFT),
             asked=asked,
             sums=take_list.rig_of(scene, entry).sums,
         )
@@ -299,8 +299,8 @@ class Live(Part):
         thumbnails.thumbnails.forget(self.uid)
         jobs.redraw()
 
-    def _withdraw(self, scene, entry) -> None:
-        """Remove a copy that is as the take that it was copied from, and show that one again."""
+    def _discard_copy(self, scene, entry) -> None:
+        """Remove a copy that equals the take it was copied from, and show that take again."""
         original = _find(self.copied)[1] if self.copied is not None else None
         if original is None or not self._may_change(entry):
             return
@@ -340,7 +340,7 @@ def why_not(scene, entry) -> str:
         )
     if (
         system := SYSTEMS.get(performance.provenance.get("system", ""))
-    ) is not None and system.follows == NOTHING:
+    ) is not None and system.supported_part == NOTHING:
         return (
             f"{name} was made by {system.label}, which takes no direction: choose another "
             f"engine and press Generate Takes"

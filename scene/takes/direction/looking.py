@@ -62,7 +62,7 @@ def target_of(
     wanted = _target(scene, rig, direction)
     bones = rig.armature.data.bones
     joint, eyes = (
-        _axes(Vector(place)) for place in (bones["neck"].head_local, _middle(rig.armature))
+        _axes(Vector(place)) for place in (bones["neck"].head_local, _eye_middle(rig.armature))
     )
     by_camera = direction.look_at == "CAMERA"
     points, still = np.empty((frames, 3), np.float32), np.zeros((frames, 3), np.float32)
@@ -213,7 +213,7 @@ def _is_posed(armature) -> bool:
     )
 
 
-def _middle(armature) -> Vector:
+def _eye_middle(armature) -> Vector:
     """The middle between the eyes of an armature of ours, in its space."""
     return sum((armature.data.bones[name].head_local for name in _EYES), Vector()) / 2
 

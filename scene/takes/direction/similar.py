@@ -79,8 +79,8 @@ def reading_in(about) -> np.ndarray | None:
 
 
 def with_mean(asked: np.ndarray, reading: np.ndarray) -> np.ndarray:
-    """A direction [1 or T, DIRECTION_NAMES] that changes over its line as requested, with the mean
-    of how it was played."""
+    """A requested direction [1 or T, DIRECTION_NAMES], shifted to the mean of how the take was
+    played."""
     mean = asked.mean(axis=0)
     style = asked[:, : len(AXES)] + (reading - mean)[: len(AXES)]
     least, most = (
@@ -95,11 +95,11 @@ def with_mean(asked: np.ndarray, reading: np.ndarray) -> np.ndarray:
 
 
 def like_of(asked: Brief, seed: int) -> tuple[tuple[int, float], ...]:
-    """`Asked.like` of takes around the take of a seed, which was asked for so."""
+    """`Brief.like` of takes around the take of a seed that was sampled with this request."""
     return (*asked.like, (seed, 0.0 if asked.as_asked else asked.spread))
 
 
-def just_like(asked: Brief, reading: np.ndarray, seed: int) -> Brief:
+def exact_direction(asked: Brief, reading: np.ndarray, seed: int) -> Brief:
     """The direction in which the take of a seed was played, with its stresses and gestures, for
     other readings of a part of it."""
     vectors, like = with_mean(asked.vectors, reading), like_of(asked, seed)

@@ -112,7 +112,7 @@ def _write(
             if curve is None
             else keys
             if keys is not None and layered.is_placed(keys)
-            else track_values.glance(curve)
+            else track_values.identify_keys(curve)
             for curve, keys in zip(take.curves, wanted)
         ]
         state["written"], state["prints"] = (
@@ -124,7 +124,7 @@ def _write(
 
 def _delay(motion: Motion, gap: np.ndarray, by: float) -> Motion:
     """A motion a fraction of a frame later, still on whole frames; the frame next to a closed one
-    [S, mm] is as closed."""
+    [S, mm] is just as closed."""
     plain = np.clip(np.arange(motion.frames) - by, 0.0, motion.frames - 1.0)
     nearest = np.round(plain).astype(int)
     with_closures = np.where(gap[nearest] <= TOUCH_MM, nearest, plain)

@@ -44,7 +44,7 @@ class TakeCurves:
             rig,
             entry,
             curves,
-            [None if curve is None else track_values.glance(curve) for curve in curves],
+            [None if curve is None else track_values.identify_keys(curve) for curve in curves],
         )
 
 
@@ -83,7 +83,7 @@ class StoredShape:
 
 
 def is_shaped(action) -> bool:
-    """Whether a take is not as its base is."""
+    """Whether a take differs from its base."""
     return STATE in action
 
 

@@ -71,7 +71,7 @@ def still_strength(rig: head.Rig, entry) -> None:
 def strength_at(rig: head.Rig, entry, frames: np.ndarray) -> np.ndarray | None:
     """Strength of a take's emotion at scene frames [T], 0 … 1; None if it is the same all along."""
     curve = strength_curve(rig, entry)
-    return None if curve is None else np.clip(track_values.at(curve, frames), 0.0, 1.0)
+    return None if curve is None else np.clip(track_values.evaluate(curve, frames), 0.0, 1.0)
 
 
 def strength_print(rig: head.Rig, entry) -> int:
