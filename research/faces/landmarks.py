@@ -198,7 +198,7 @@ class Front:
     def at(self, x: float, y: float) -> tuple[int, np.ndarray, float] | None:
         """(triangle number, its corners' shares [3], z) of the foremost triangle at (x, y), or None
         beside the head."""
-        [k], [z], shares = self.foremost(x, np.array([y]))
+        [k], [z], shares = self.front_triangles(x, np.array([y]))
         return (int(k), shares[0], float(z)) if k >= 0 else None
 
     def front_triangles(self, x: float, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -304,7 +304,7 @@ def aperture(
     columns, low, high = [], [], []
     for x in centre[0] + np.arange(-0.02, 0.02, step):
         y = centre[1] + np.arange(-0.012, 0.012, step)
-        hit = front.foremost(x, y)[0]
+        hit = front.front_triangles(x, y)[0]
         seen = y[(hit >= 0) & front.of_eye[hit]]
         if len(seen):
             columns.append(x), low.append(min(seen)), high.append(max(seen))
