@@ -38,7 +38,7 @@ def entry(needs_sound, stage, scene, rig, tmp_path):
     dialogue.select(bpy.context, "one")
     entry = show_take(stage, performance(seconds=SECONDS, score=80.0), 1.0, "one")
     provenance.store_sync(entry.action, np.full(75, 80.0, np.float32))
-    live_score.live.own.clear()
+    live_score.live.animations.clear()
     return entry
 
 
@@ -57,7 +57,7 @@ def own_entry(rig):
     """Something that `edit` can edit like a take."""
 
     class Own:
-        action, more = live_score.own_action(rig), ()
+        action, more = live_score.animator_action(rig), ()
 
     return Own
 
@@ -84,7 +84,7 @@ def test_an_edit_of_a_committed_line_moves_its_score_by_what_it_changes(
     assert score(scene, rig).total == pytest.approx(54 + 20 * 54 / 60)
     engine.total = 3.0  # lips that say something else do not pass for better ones
     assert score(scene, rig).total < 5
-    live_score.live.own.clear()  # as in a later session
+    live_score.live.animations.clear()  # as in a later session
     engine.total = 54.0
     assert score(scene, rig).total == pytest.approx(54 + 20 * 54 / 60)
 
@@ -94,7 +94,7 @@ def test_a_part_of_a_take_is_scored_as_it_is(blender, entry, scene, rig, engine)
     scene.thunder.commit.range = "PREVIEW"
     commit(scene, rig, entry)
     assert score(scene, rig).total == pytest.approx(71.5)
-    assert line_records.score_of(live_score.own_action(rig), "one") is None
+    assert line_records.score_of(live_score.animator_action(rig), "one") is None
 
 
 def test_the_score_of_a_committed_line_is_against_its_own_voice(blender, entry, scene, rig, engine):
@@ -155,11 +155,11 @@ def test_curves_in_the_timeline_are_of_the_head_that_is_meant(blender, entry, sc
 def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(
     blender, entry, scene, rig, engine
 ):
-    assert committing.committed_to(rig.mesh) == set()  # it has takes, which is something else
+    assert committing.committed_lines(rig.mesh) == set()  # it has takes, which is something else
     commit(scene, rig, entry, to="STRIP")
-    assert committing.committed_to(rig.mesh) == {"one"}
+    assert committing.committed_lines(rig.mesh) == {"one"}
     assert (
-        live_score.own_action(rig) is None
+        live_score.animator_action(rig) is None
         and live_score.why_none(rig) == "This animation is in NLA strips: press Listen to score it"
     )
     progress.result(live_score.score_steps(engine, scene, rig, strip.find(blender.context)))
@@ -168,9 +168,9 @@ def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(
         and live_score.why_none(rig) == ""
     )
     display.show(rig, entry)
-    assert committing.committed_to(rig.mesh) == {"one"}  # also while a take is shown over it
-    display.restore_own(rig)
-    live_score.live.own.clear()
+    assert committing.committed_lines(rig.mesh) == {"one"}  # also while a take is shown over it
+    display.restore_animation(rig)
+    live_score.live.animations.clear()
     for target in rig.targets:
         for track in target.animation_data.nla_tracks:
             track.mute = True

@@ -180,7 +180,7 @@ def test_an_nla_strip_and_an_edited_key_are_heard(blender, stage, scene, rig):
     assert layered.jaw[25, 0] == pytest.approx(0.05, abs=1e-4)
     # The take keys this channel too and lies over the track: what is seen is what is heard.
     assert layered.expression[10, funnel] == pytest.approx(0.0, abs=1e-5)
-    display.restore_own(rig)
+    display.restore_animation(rig)
     assert read(scene, rig, 1.0, 2.0).expression[10, funnel] == pytest.approx(0.6, abs=1e-5)
 
 
@@ -196,7 +196,7 @@ def test_showing_takes_leaves_the_animators_own_animation_untouched(blender, sta
             display.is_shown(rig, scene.thunder.takes[index]) and scene.thunder.active_take == index
         )
     assert rig.keys.key_blocks["browInnerUp"].value != pytest.approx(0.7)
-    display.restore_own(rig)
+    display.restore_animation(rig)
     assert scene.thunder.active_take == -1
     now = everything(blender)
     own = {action[0] for action in before["actions"]}
@@ -211,7 +211,7 @@ def test_no_pose_leaks_from_one_take_to_the_next_or_to_the_bare_head(blender, st
     display.show(rig, enter(stage, closed_at=()))
     scene.frame_set(30)
     assert rig.armature.pose.bones["jaw"].rotation_euler[0] == pytest.approx(0.2, abs=1e-4)
-    display.restore_own(rig)
+    display.restore_animation(rig)
     scene.frame_set(31)
     assert [name for name in rig.channels if rig.keys.key_blocks[name].value != 0] == []
     assert all(abs(angle) == 0 for bone in rig.armature.pose.bones for angle in bone.rotation_euler)
@@ -256,7 +256,7 @@ def test_an_action_assigned_by_hand_over_a_take_counts_as_the_animators(blender,
         block.animation_data.action = by_hand if block is not rig.keys else None
     assert scene.thunder.active_take == -1
     display.show(rig, scene.thunder.takes[1])
-    display.restore_own(rig)
+    display.restore_animation(rig)
     assert rig.armature.animation_data.action == by_hand
 
 
@@ -301,7 +301,7 @@ def test_the_animators_animation_goes_on_around_a_take(blender, stage, scene, ri
         and brow != pytest.approx(0.7, abs=0.05)
     )
     assert risen == pytest.approx(129 / 24, abs=1e-3)  # the take does not move the body
-    display.restore_own(rig)
+    display.restore_animation(rig)
     assert not any(len(block.animation_data.nla_tracks) for block in rig.targets)
     for frame in frames:
         assert pose_at(scene, rig, frame) == pytest.approx(before[frame], abs=1e-6)

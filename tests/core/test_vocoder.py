@@ -14,7 +14,7 @@ from research.train.vocoder import (
     pitch_loss,
     SpeakingVocoder,
     SpectralViews,
-    tracked,
+    track_pitch,
     view_distance,
 )
 from thunder_core.engine.speech.acoustics import (
@@ -173,7 +173,7 @@ def test_the_engine_s_sound_is_the_one_that_training_heard(network, speaker, uni
     assert np.allclose(made, expected, atol=2e-6) and np.abs(made).max() > 0.05
     wild = rng.normal(-4, 8, (50, 80)).astype(np.float32)
     wild[:3] = [[np.nan], [np.inf], [-np.inf]]
-    assert np.allclose(limit_mel(wild), shaped.tamed(torch.from_numpy(wild)), atol=1e-5)
+    assert np.allclose(limit_mel(wild), shaped.limit_mel(torch.from_numpy(wild)), atol=1e-5)
 
 
 def test_noise_is_torch_s():
@@ -258,7 +258,7 @@ def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, speaker, units):
     speaker, units = map(torch.from_numpy, (speaker, units))
     sound, views = torch.from_numpy(voice(0.8)), SpectralViews()
     mel = torch.from_numpy(log_mel(voice(0.8), 640)[None, :80])
-    hertz, voiced = tracked(sound[None])
+    hertz, voiced = track_pitch(sound[None])
     model, log = SpeakingVocoder(networks.Vocoder(VocoderConfig(width=32, layers=1))), []
 
     def loss(model, item, rng):

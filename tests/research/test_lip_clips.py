@@ -6,8 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from research.faces.lip_clips import closes, compared, figures, fit_bar, follows, LipClip, shuts
-from research.lips import shut_where, shut_wrongly
+from research.faces.lip_clips import (
+    closes,
+    comparison_lines,
+    figures,
+    fit_bar,
+    follows,
+    LipClip,
+    shuts,
+)
+from research.lips import count_false_closures, true_closures
 
 
 def made_clip(name="en", seconds=4, seed=0, bilabials=(), **other):
@@ -69,7 +77,7 @@ def test_figures_are_means_over_takes_and_the_table_weighs_clips_by_seconds():
         and np.isnan(row["short"]["PBM"])
     )
     line = next(
-        line for line in compared({"takes": row}, [short, long]) if line.startswith("takes")
+        line for line in comparison_lines({"takes": row}, [short, long]) if line.startswith("takes")
     )
     assert (
         line.split()[1] == "0.500"
@@ -84,7 +92,7 @@ def test_what_takes_shut_is_counted_where_real_lips_shut_and_where_they_do_not()
     clip.opening[[11, 51]] = 0.1, 3.0
     gaps = np.full((2, 100), 5.0)
     gaps[1, 11] = 0.0
-    met = shut_where(gaps, 0, clip)
+    met = true_closures(gaps, 0, clip)
     assert (
         met["each"].tolist() == [False, True]
         and met["any"].tolist() == [True]
@@ -93,8 +101,8 @@ def test_what_takes_shut_is_counted_where_real_lips_shut_and_where_they_do_not()
     assert met["the likeliest"].tolist() == [False] and met[
         "any other where that misses"
     ].tolist() == [True]
-    assert len(shut_where(gaps, 1, clip)["any other where that misses"]) == 0
+    assert len(true_closures(gaps, 1, clip)["any other where that misses"]) == 0
     real = np.full(100, 5.0)
     gaps[1, 60:64] = 0.3
     real[11] = 0.0
-    assert shut_wrongly(gaps[1], real) == 1 and shut_wrongly(gaps[0], real) == 0
+    assert count_false_closures(gaps[1], real) == 1 and count_false_closures(gaps[0], real) == 0

@@ -15,7 +15,7 @@ from made_motions import FEATURES, made_motions
 
 from research.__main__ import main
 from research.train import paper
-from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
+from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
 from research.train.systems import before, build_learner, Labels, LEARNERS, REFERENCE
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.face.head import load_head
@@ -137,7 +137,9 @@ def chain(motions, runs, budget, weights=SHIPPED):
 @pytest.mark.parametrize("system", sorted(LEARNERS))
 def test_a_system_trains_and_samples(motions, tmp_path, system):
     stages = [
-        s for s in chosen([system]) if s.system == system and not s.space and not s.trained_encoder
+        s
+        for s in select_stages([system])
+        if s.system == system and not s.space and not s.trained_encoder
     ]
     budget = Budget(steps=2, together=1, batch=2)
     lines = train_chain(chain(motions, tmp_path, budget), stages)
@@ -192,7 +194,7 @@ def test_the_command_trains_what_it_is_asked_for_and_the_loss_of_mesh_to_speech_
 def test_a_chain_that_was_stopped_goes_on_and_ends_as_one_that_was_not(
     motions, tmp_path, monkeypatch
 ):
-    budget, stages = Budget(steps=3, together=3, batch=2), chosen(["flameformer"])[:2]
+    budget, stages = Budget(steps=3, together=3, batch=2), select_stages(["flameformer"])[:2]
     whole, part = (chain(motions, tmp_path / name, budget) for name in ("whole", "part"))
     for each in (whole, part):  # a checkpoint after every step
         monkeypatch.setattr(each, "budget", _Often(budget.steps, budget.together, budget.batch))
