@@ -177,11 +177,11 @@ def unpack(files: Iterable[Path], folder: Path, platform: str, python: str) -> N
     (folder / ABOUT).write_text(
         json.dumps({"platform": platform, "python": python, "packages": versions}, indent=1) + "\n"
     )
-    files = [
+    file_rows = [
         f"{pattern}: {licence}, {source}\n" for pattern, (licence, source) in FILE_LICENCES.items()
     ]
     (folder / "LICENCES.txt").write_text(
-        LICENCES + "".join(rows) + FILES_HEAD + "".join(files), encoding="utf-8"
+        LICENCES + "".join(rows) + FILES_HEAD + "".join(file_rows), encoding="utf-8"
     )
     if not any(folder.glob("soundfile-*.dist-info/LICENSE*")) or not any(
         folder.glob("soxr-*.dist-info/licenses/COPYING.LGPL")
