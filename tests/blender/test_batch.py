@@ -110,31 +110,6 @@ def test_the_options_of_the_command_hold_for_all_jobs(blender, tmp_path):
             command.options(["--audio", "a.wav", "--out", "o", option])
 
 
-def test_the_process_that_bakes_is_a_blender_like_this_one_without_its_file(tmp_path):
-    shot = tmp_path / "shot.blend"
-    shot.write_bytes(b"")
-    given = [
-        "blender",
-        "-b",
-        str(shot),
-        "--factory-startup",
-        "--python",
-        "bake.py",
-        "--",
-        "--jobs",
-        "x",
-    ]
-    assert batch.command_like("/opt/b", given, str(shot)) == [
-        "/opt/b",
-        "-b",
-        "--factory-startup",
-        "--python",
-        "bake.py",
-        "--",
-    ]
-    assert batch.command_like("/opt/b", given, "")[2] == str(shot)
-
-
 # ---- what a bake writes
 
 
@@ -588,31 +563,3 @@ def test_a_wrong_job_file_is_said_before_anything_is_started(blender, tmp_path, 
         lines[8] == 'Job “h”: “strip” = "Anna" is no sound strip of “shot.blend”, which has none'
         and len(lines) == 9
     )
-    right = (tmp_path / "jobs.toml").read_text()
-    wrong = "take = 3\n[jobs.i]\naudio = 'shot.blend'\nsystem = 'media'\npicture = 'no.png'\n"
-    # one message has what is wrong with settings and with what they name
-    (tmp_path / "jobs.toml").write_text(right + wrong)
-    code, _, complaints = start("--out", str(tmp_path / "out"))
-    key, system, *others = complaints.removeprefix("bake.py: ").splitlines()
-    assert (
-        code == 1
-        and "Job “h” has an unknown key “take”" in key
-        and 'Job “i”: “system” = "media" is none of' in system
-    )
-    assert (
-        others[:9] == lines
-        and others[9].startswith("Job “i”: “picture”: there is no file")
-        and len(others) == 10
-    )
-    (tmp_path / "jobs.toml").write_text(right)
-    code, said, complaints = start(
-        "--out", str(tmp_path / "out"), "--only", "e", "--style", "Nosuch"
-    )
-    assert code == 1 and '--style = "Nosuch" is no preset: choose ' in complaints
-    for name in ("shot.blend", "new.blend"):
-        (tmp_path / name).unlink()
-    (tmp_path / "jobs.toml").write_text("[jobs.a]\naudio = 'a.wav'\n")
-    code, _, complaints = start()
-    assert code == 1 and "no folder to write into" in complaints
-    code, said, _ = start("--list")
-    assert (code, said) == (0, "a\n") and os.listdir(tmp_path) == ["jobs.toml"]

@@ -377,27 +377,6 @@ def test_takes_their_marks_and_the_animators_own_action_survive_saving_and_undo(
     assert head.find(scene).armature.animation_data.action.name == own
 
 
-def test_takes_come_along_with_an_appended_scene(blender, stage, scene, tmp_path):
-    for seed in (1, 2):
-        enter(stage, seed=seed)
-    scene.thunder.takes[1].star = True
-    before = keys(scene.thunder.takes[1])
-    blender.ops.thunder.select_take(index=1)
-    load_into_empty(blender, tmp_path, scenes=["Scene"])
-    appended = next(each for each in blender.data.scenes if each.thunder.takes)
-    assert [entry.seed for entry in appended.thunder.takes] == [1, 2] and appended.thunder.takes[
-        1
-    ].star
-    assert keys(appended.thunder.takes[1]) == before
-    assert provenance.load(appended.thunder.takes[0].action).motion.frames == 75
-    blender.context.window_manager  # the file's only window keeps its own scene
-    assert takes_take_list.shown_index(appended.thunder) == 1
-    display.show(
-        takes_take_list.rig_of(appended, appended.thunder.takes[0]), appended.thunder.takes[0]
-    )
-    assert takes_take_list.shown_index(appended.thunder) == 0
-
-
 def test_takes_appended_with_their_actions_are_listed_for_the_head_that_is_there(
     blender, stage, scene, rig, tmp_path
 ):

@@ -15,7 +15,7 @@ from thunder.thunder_core import progress
 from thunder.thunder_core.animation import keyframes, mending as core_mending
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face.lips import bundled_lips
-from thunder.thunder_core.findings import Finding, MOVES, OPEN, SHIFTED, STILL
+from thunder.thunder_core.findings import Finding, OPEN, SHIFTED, STILL
 
 
 @pytest.fixture
@@ -152,25 +152,6 @@ def test_what_is_ignored_stays_out_of_the_list_in_the_file_too(blender, own, tmp
     assert len(sentences(opened)) == 1
     blender.ops.thunder.show_better_take()  # one that does it right
     assert take_list.on_head(opened, head.find(opened).mesh) is not None
-
-
-def test_the_list_goes_on_round(blender, own):
-    rig = head.find(own)
-    clock = checking.Clock.of(own, 1)
-    checking.show(
-        own,
-        rig,
-        "line",
-        clock,
-        [Finding(MOVES, start, start + 0.2, 0.2, 1.0) for start in (2.0, 1.0, 3.0)],
-    )
-    own.frame_set(1)
-    visited = []
-    for to in ("NEXT", "NEXT", "NEXT", "NEXT", "PREVIOUS"):
-        blender.ops.thunder.go_to_finding(to=to)
-        visited.append(own.frame_current)
-    fps = own.render.fps
-    assert visited == [1 + fps, 1 + 2 * fps, 1 + 3 * fps, 1 + fps, 1 + 3 * fps]
 
 
 def keyed_by_hand(blender):

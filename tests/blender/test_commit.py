@@ -214,30 +214,6 @@ def test_a_character_by_its_own_names_is_committed_within_the_error(blender):
     assert by_name[path_of("browInnerUp")][0] < 0.5 < by_name[path_of("browInnerUp")][1]
 
 
-def test_a_committed_action_is_named_after_all_its_lines(blender, stage, scene, rig):
-
-    def names(voice, start, **how):
-        show(stage, start=float(start), voice=voice, seconds=1.0)
-        choose(scene, **how)
-        blender.ops.thunder.commit_take()
-        return rig.armature.animation_data.action.name, rig.keys.animation_data.action.name
-
-    assert names("two", 100)[0] == "two"
-    assert names("one", 1)[0] == "one + two"  # in order of time
-    assert names("one again", 1)[0] == "one again + two"  # that one was replaced
-    assert names("over it", 1, how="ADD")[0] == "one again + over it + two"
-    own = names("three", 200, to="OWN", how="REPLACE")
-    assert own[0] == "one again + over it + two + three" and own[1].startswith(own[0])
-    assert names("first", 1, to="COPY", how="INSERT")[0].startswith(
-        "first + one again + over it + two"
-    )
-    for number in range(8):
-        name, _ = names(
-            f"a line with a long name, {number}", 300 + 40 * number, to="COPY", how="REPLACE"
-        )
-    assert len(name.encode()) <= 60 and "more" in name and name.startswith("first + ")
-
-
 def test_an_action_that_an_animator_named_keeps_its_name(blender, stage, scene, rig):
     animate(rig)
     rig.armature.animation_data.action.name = "Scene 12"

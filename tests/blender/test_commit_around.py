@@ -19,7 +19,7 @@ from commit_stage import (  # noqa: F401
 from thunder.scene.animation import fcurves
 from thunder.scene.host import compat
 from thunder.scene.takes.commit import writing
-from thunder.thunder_core.animation import keyframes, reduction
+from thunder.thunder_core.animation import keyframes
 
 pytestmark = pytest.mark.one_blender
 
@@ -163,58 +163,6 @@ def test_an_insert_moves_whatever_the_animators_curves_do(blender, stage, rig):
     assert np.ptp(values_of(rig, range(first + 3, last - 3))["location", 2]) < 1e-4, (
         "the body waits"
     )
-
-
-@pytest.mark.parametrize("fps, error", [(24, 0.1), (24, 0.3), (24, 1.0), (60, 0.3)])
-def test_few_smooth_keys_have_the_lips_where_the_take_has_them_also_between_frames(
-    blender, stage, scene, rig, fps, error
-):
-    scene.render.fps = fps
-    entry = show(stage, seconds=2.4)
-    eighths = (
-        np.arange(8 * (entry.first - entry.lead_in), 8 * (entry.last + entry.lead_out) + 1) / 8
-    )
-    wanted, before, gap = numbers(rig, eighths)
-    dense = count_keys(rig)
-    choose(scene, error=error)
-    blender.ops.thunder.commit_take()
-    now, after, gap_now = numbers(rig, eighths)
-    lips, face, *_ = distances(before, after)
-    assert lips.max() <= error * 1.001 and face.max() <= 2 * error * 1.001
-    closed = gap < 0.6
-    # shut stays shut
-    assert (
-        closed.sum() > 16
-        and (gap_now[gap < 0.5] < 0.6).all()
-        and np.abs(gap_now - gap)[closed].max() < 0.15
-    )
-    span = np.ptp(wanted, axis=0)
-    # no slider's range is left
-    assert (now.min(0) >= wanted.min(0) - 1e-5).all() and (now.max(0) <= wanted.max(0) + 1e-5).all()
-    curves = curves_of(rig)
-    for place, track in enumerate(rig.driver.tracks):
-        points = curves[track.path, track.index].keyframe_points
-        times, values = np.array([p.co for p in points]).T
-        segment = np.clip(
-            np.searchsorted(times, eighths, side="right") - 1, 0, max(len(times) - 2, 0)
-        )
-        low, high = (
-            pick(values[segment], values[np.minimum(segment + 1, len(values) - 1)])
-            for pick in (np.minimum, np.maximum)
-        )
-        beyond = np.maximum(low - now[:, place], now[:, place] - high).max()
-        assert beyond <= 0.02 * span[place] + 1e-5, track.path
-    assert count_keys(rig) < dense * (0.5 if fps == 24 else 0.3)
-    points = curves[path_of("mouthFunnel"), 0].keyframe_points
-    exact = entry.first + reduction.closures(
-        gap[8 * entry.lead_in :: 8][: entry.last - entry.first + 1]
-    )
-    # where lips meet there are keys
-    assert len(exact) >= 3 and set(exact) <= {round(k.co[0]) for k in points}
-    assert {k.interpolation for k in points} == {"BEZIER"}
-    assert {k.handle_left_type for k in points} | {k.handle_right_type for k in points} == {
-        "ALIGNED"
-    }
 
 
 def test_keys_are_evaluated_as_blender_does(blender):

@@ -11,7 +11,6 @@ from performances import list_take, performance
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
 from thunder.scene.media import contact_sheet, puppets
-from thunder.scene.takes import provenance
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import activity
 from thunder.thunder_core.face.lips import opening_mm
@@ -140,39 +139,6 @@ def heights(row, track):
         (np.abs(part - np.float32(activity.COLOURS[track])).max(axis=-1) < 0.02).any(axis=1)
     )
     return 1 - drawn[0] / len(part)
-
-
-def test_a_row_shows_how_its_take_is_played(blender, stage, scene, tmp_path):
-    """Words of up to three lines, brows and head, each within its own space, beside a take that has
-    nothing of it."""
-    for seed in (1, 2):
-        enter(stage, syllables(), seed=seed)
-    lively, still = scene.thunder.takes
-    made = provenance.load(lively.action)
-    made.motion.expression[10:20, made.channels.index("browInnerUp")] = 0.6
-    made.motion.head[20:40, 1] = np.radians(15.0)
-    provenance.store(lively.action, made, provenance.clock_of(lively.action), lively.voice)
-    lively.words, still.words = "less disgusted, more contemptuous, lively brows", ""
-    loud = np.where(np.arange(50) < 25, 1.0, 0.2)
-    make(stage, tmp_path / "sheet.png", loud, entries=[lively, still])
-    pixels = drawn(blender)
-    head = round(contact_sheet.HEAD_CELLS * CELL)
-    voice = np.nonzero(
-        (np.abs(pixels[:head] - np.float32(contact_sheet.SOUND)).max(axis=-1) < 0.02).any(axis=1)
-    )[0]
-    assert np.ptp(voice) > 0.9 * CELL * (contact_sheet.VOICE[1] - contact_sheet.VOICE[0]), (
-        "the voice is drawn in the title"
-    )
-    rows = [pixels[head + row * CELL : head + (row + 1) * CELL] for row in range(2)]
-    for track in ("brows", "head"):
-        assert heights(rows[0], track) > 0.9 and heights(rows[1], track) < 0.2, track
-    written = [
-        (row[round(0.58 * CELL) :, : round(contact_sheet.LABEL_CELLS * CELL)].max(axis=-1) > 0.3)
-        for row in rows
-    ]
-    lines = np.diff(np.concatenate([[0], written[0].any(axis=1).astype(int)]))
-    assert (lines == 1).sum() == 3 and not written[1].any()  # no line touches another
-    assert not written[0][:, -8:].any()  # nor the curves
 
 
 def test_a_sheet_that_cannot_be_written_says_so_and_leaves_nothing(blender, stage, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from performances import noise, performance, read_wav, show_take, trim_start
 from thunder.cli import bake
 from thunder.scene.animation import display, reading
-from thunder.scene.heads import family, head
+from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue as takes_dialogue, generation, sampling as sampling_module
 from thunder.scene.takes.commit import dialogue as commit_dialogue
@@ -69,17 +69,6 @@ def test_voice_and_role_that_are_shown_are_used_and_belong_to_the_head(
     settings.head_role, settings.voice = "SPEAKS", "one"
     takes_dialogue.cast(scene, "one", heads[1])  # from now on the line of another
     assert settings.voice != "one"
-
-
-def test_a_head_without_a_choice_has_the_one_of_a_file_of_an_earlier_version(
-    blender, strips, scene, heads
-):
-    scene.thunder.strip, scene.thunder.role = "music", "LISTENS"
-    scene.thunder.head = heads[0]
-    assert (scene.thunder.voice, scene.thunder.head_role) == ("music", "LISTENS")
-    scene.thunder.role = "SPEAKS"
-    takes_dialogue.cast(scene, "one", heads[0])
-    assert scene.thunder.voice == "" and strip.find(blender.context).name == "one"
 
 
 def test_a_heads_second_line_is_meant_when_the_first_is_over(blender, strips, scene, heads):
@@ -353,23 +342,3 @@ def test_a_speaker_that_was_chosen_is_not_changed_by_takes(first, scene):
     strip.keep_speaker(scene, "one", first)
     strip.keep_speaker(scene, "no such strip", first)
     assert takes_dialogue.is_silent(scene, "one") and len(scene.thunder.cast) == 1
-
-
-@pytest.mark.parametrize("unit", [1.0, 0.01])
-def test_a_head_is_added_beside_those_that_are_there_in_the_scenes_units(blender, unit):
-    scene = blender.context.scene
-    scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", unit
-    for _ in range(3):
-        blender.ops.thunder.add_head()
-    blender.context.view_layer.update()
-    extents = [family.extent(mesh) for mesh in head.in_scene(scene)]
-    # metres, whatever a unit is
-    assert all(0.2 < (high[2] - low[2]) * unit < 0.5 for low, high in extents)
-    spans = sorted((low[0], high[0]) for low, high in extents)
-    width = spans[0][1] - spans[0][0]
-    gaps = [later[0] - earlier[1] for earlier, later in zip(spans[:-1], spans[1:])]
-    assert len(gaps) == 2 and all(0.05 * width < gap < 0.3 * width for gap in gaps)
-    scene.cursor.location = (0.0, 50.0 * width, 0.0)
-    blender.ops.thunder.add_head()
-    # there is room: it stands at the cursor
-    assert head.owner_of(scene.thunder.head).location.x == 0.0

@@ -2,15 +2,11 @@
 """Earlier takes stay: a new batch folds them, a click unfolds them, and Clear Earlier Takes spares
 what the animator touched."""
 
-from types import SimpleNamespace
-
 import pytest
-from drawing import Shown
 from performances import reopen
-from thunder.operators import take_list as tidy_takes
 from thunder.scene.animation import display
 from thunder.scene.heads import head
-from thunder.scene.takes import browsing, mix, take_list
+from thunder.scene.takes import browsing, take_list
 
 pytestmark = pytest.mark.one_blender
 
@@ -95,17 +91,6 @@ def test_a_take_of_a_folded_batch_is_listed_while_it_is_shown_or_starred(blender
     )
 
 
-def test_a_mix_is_of_unfolded_takes_and_those_chosen_before(blender, scene):
-    generate(blender, 1)
-    scene.thunder_mix.mouth = entry_of(blender, 2).action
-    generate(blender, 11)
-    assert sorted(entry.seed for entry in mix.candidates(blender.context)) == [2, 11, 12, 13]
-    assert mix.chosen_take(blender.context, "mouth").seed == 2
-    assert blender.ops.thunder.mix_takes() == {"FINISHED"}
-    made = take_list.shown_take(scene.thunder)
-    assert (made.kind, made.batch) == ("MIXED", entry_of(blender, 2).batch)
-
-
 def test_clearing_spares_what_is_unfolded_newest_shown_or_touched(blender, scene):
     generate(blender, 1, 11, 21, 31)
     entry_of(blender, 1).star = True
@@ -134,22 +119,6 @@ def test_clearing_spares_what_is_unfolded_newest_shown_or_touched(blender, scene
         match=r"can be deleted: Warm \(named\), Take 2 \(noted\) and Take 1 \(starred\) stay",
     ):
         blender.ops.thunder.delete_takes(which="EARLIER")
-
-
-def test_clearing_asks_first_and_says_how_many(blender, scene):
-    generate(blender, 1, 11)
-    entry_of(blender, 1).star = True
-    asked = {}
-    manager = SimpleNamespace(
-        invoke_confirm=lambda *_, **how: asked.update(how) or {"RUNNING_MODAL"}
-    )
-    context = SimpleNamespace(scene=scene, window_manager=manager, object=None)
-    operator = Shown(tidy_takes.THUNDER_OT_delete_takes)
-    operator.which = "EARLIER"
-    assert operator.invoke(context, None) == {"RUNNING_MODAL"} and len(scene.thunder.takes) == 6
-    assert asked["title"] == "Delete 2 Earlier Takes" and asked["message"].endswith(
-        "MB. Take 1 (starred) stays"
-    )
 
 
 def test_takes_of_earlier_versions_are_one_batch_and_unfolded(blender, scene, tmp_path):

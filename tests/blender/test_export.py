@@ -11,7 +11,7 @@ import pytest
 import round_trip
 from round_trip import FIRST, LAST
 from thunder.scene.animation import display
-from thunder.scene.heads import head, library_override
+from thunder.scene.heads import head
 from thunder.scene.media import export as export_module
 from thunder.thunder_core import errors
 from thunder.thunder_core.animation import motion_file
@@ -142,55 +142,6 @@ def test_all_meshes_of_a_character_travel_and_drivers_with_them(blender, shown, 
     )
     error, _ = there_and_back(blender, scene, rig, key, tmp_path)
     assert error < TOLERANCE_MM
-
-
-@pytest.mark.parametrize("key", SLOW_GLTF)
-def test_an_override_of_a_linked_head_is_exported(blender, tmp_path, key):
-    blender.ops.thunder.add_head()
-    collection = blender.data.collections.new("Hero")
-    for obj in blender.context.scene.objects:
-        collection.objects.link(obj)
-    blender.data.libraries.write(str(tmp_path / "hero.blend"), {collection})
-    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    with blender.data.libraries.load(str(tmp_path / "hero.blend"), link=True) as (_, wanted):
-        wanted.collections = ["Hero"]
-    scene = blender.context.scene
-    scene.render.fps, scene.render.fps_base = RATES[0]
-    instance = blender.data.objects.new("Hero", None)
-    instance.instance_type, instance.instance_collection = "COLLECTION", wanted.collections[0]
-    scene.collection.objects.link(instance)
-    face = library_override.make_editable(scene, blender.context.view_layer, instance)
-    scene.thunder.head = face
-    rig = head.find(scene)
-    assert rig.mesh.override_library is not None
-    round_trip.show(rig, scene)
-    before = round_trip.positions(blender, scene, [rig.mesh])
-    path, _ = export(blender, scene, rig, key, tmp_path)
-    scene = round_trip.bring_back(blender, key, path, RATES[0])
-    meshes = [obj for obj in scene.objects if obj.type == "MESH" and len(obj.data.vertices) > 1000]
-    after = round_trip.positions(blender, scene, meshes)
-    # which splits vertices where materials meet, and those of a linked mesh take no numbers
-    if key == "GLTF":
-        assert nearest_mm(before, after) < TOLERANCE_MM
-    else:
-        assert round_trip.farthest_mm(before, after) < TOLERANCE_MM
-
-
-def nearest_mm(before, after):
-    """The largest distance, mm, from every twentieth vertex to the nearest one of the same frame
-    after export and import, in the mesh that is nearest (there is the hair, too)."""
-
-    def farthest(points, positions):
-        parts = np.array_split(points[::20], 10)
-        return max(
-            np.sqrt(((part[:, None] - positions[None]) ** 2).sum(-1)).min(1).max() for part in parts
-        )
-
-    worst = (
-        min(farthest(points, positions) for _, positions in after[frame])
-        for frame, ((_, points),) in before.items()
-    )
-    return max(worst) * 1e3
 
 
 def test_a_gltf_holds_the_performance_and_not_every_take(blender, shown, tmp_path):

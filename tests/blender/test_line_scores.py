@@ -8,15 +8,12 @@ import pytest
 from performances import clicks, performance, show_take
 from test_listening import edit, Engine, run
 from thunder.scene.animation import display
-from thunder.scene.heads import head
-from thunder.scene.host import jobs
-from thunder.scene.review import listening, live_score, overlay
+from thunder.scene.review import live_score
 from thunder.scene.takes import dialogue, provenance
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
-from thunder.thunder_core.animation.commit import line_records
 
 pytestmark = pytest.mark.one_blender
 
@@ -89,14 +86,6 @@ def test_an_edit_of_a_committed_line_moves_its_score_by_what_it_changes(
     assert score(scene, rig).total == pytest.approx(54 + 20 * 54 / 60)
 
 
-def test_a_part_of_a_take_is_scored_as_it_is(blender, entry, scene, rig, engine):
-    scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 20, 60
-    scene.thunder.commit.range = "PREVIEW"
-    commit(scene, rig, entry)
-    assert score(scene, rig).total == pytest.approx(71.5)
-    assert line_records.score_of(live_score.animator_action(rig), "one") is None
-
-
 def test_the_score_of_a_committed_line_is_against_its_own_voice(blender, entry, scene, rig, engine):
     commit(scene, rig, entry)
     dialogue.select(blender.context, "two")
@@ -127,29 +116,6 @@ def test_each_of_two_committed_lines_has_its_score(blender, entry, scene, rig, e
     assert live_score.shown_score(scene, rig).total == pytest.approx(66.0)
     # the name is said of another line than the chosen one only
     assert live_score.committed_line(blender.context, rig) == ""
-
-
-def test_listen_scores_what_only_the_scene_itself_tells(blender, entry, scene, rig, engine):
-    commit(scene, rig, entry)
-    rig.armature.pose.bones["neck"].constraints.new("LIMIT_SCALE")
-    voice = strip.find(blender.context)
-    assert jobs.run_through("Listening", live_score.listen(engine, scene, rig, voice, 1, 75)) == (
-        1,
-        75,
-    )
-    assert [verb for verb, *_ in engine.asked] == ["listen", "score"]
-    assert live_score.shown_score(scene, rig).total == pytest.approx(80.0)
-    assert listening.listening_strip(blender.context)[1] is not None
-
-
-def test_curves_in_the_timeline_are_of_the_head_that_is_meant(blender, entry, scene, rig, engine):
-    assert overlay.content_of(blender.context).score.total == pytest.approx(80.0)
-    blender.ops.thunder.add_head()
-    scene.thunder.head = next(mesh for mesh in head.in_scene(scene) if mesh != rig.mesh)
-    content = overlay.content_of(blender.context)
-    assert content is None or (content.score is None and content.opening is None)
-    scene.thunder.head = rig.mesh
-    assert overlay.content_of(blender.context).score is not None
 
 
 def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(

@@ -4,7 +4,6 @@ package and in a checkout."""
 
 import re
 import webbrowser
-from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -73,14 +72,6 @@ def test_everything_has_a_page_in_a_package(blender, pages, monkeypatch):
             assert "<h1" in text, url
 
 
-def test_everything_has_a_text_in_a_checkout(blender):
-    for name in described():
-        url = WM_OT_doc_view_manual._lookup_rna_url(name, verbose=False)
-        assert (
-            url is not None and file_of(url).is_file() and file_of(url).parent == manual.SOURCES
-        ), name
-
-
 @pytest.mark.parametrize(
     "doc_id, page",
     [  # what a right-click on a button asks for
@@ -95,12 +86,6 @@ def test_online_manual_opens_it(blender, monkeypatch, doc_id, page):
     monkeypatch.setattr(webbrowser, "open", opened.append)
     assert blender.ops.wm.doc_view_manual(doc_id=doc_id) == {"FINISHED"}
     assert [file_of(url).name for url in opened] == [page]
-
-
-def test_every_word_of_the_table_stands_for_something(blender):
-    names = described()
-    _, rows = manual.manual_map()
-    assert [row for row in rows if not any(fnmatchcase(name, row[0]) for name in names)] == []
 
 
 def test_no_address_of_a_page_leads_nowhere(pages):

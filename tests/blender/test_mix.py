@@ -5,11 +5,8 @@ take's own keys."""
 import numpy as np
 import pytest
 from speaking import enter, keys_of, same, tracks, values_of
-from thunder.scene.animation import keying
-from thunder.scene.review import live_score
-from thunder.scene.takes import mix, provenance, track_values
+from thunder.scene.takes import provenance, track_values
 from thunder.scene.takes.shape.stored import is_shaped
-from thunder.thunder_core.direction import Direction
 
 
 @pytest.fixture
@@ -93,35 +90,6 @@ def test_a_cut_goes_from_take_to_take(blender, entries, scene, rig):
     ends = [values_of(rig, entries[i], frames)[:, brow] for i in (0, 1)]
     assert ((mixed >= np.minimum(*ends) - 1e-6) & (mixed <= np.maximum(*ends) + 1e-6)).all()
     assert np.abs(np.diff(mixed)).max() < 0.6 * np.abs(ends[1][5] - ends[0][4]) + 0.05
-
-
-def test_a_mix_is_scored_as_the_take_was_played_whose_mouth_it_has(blender, entries, scene):
-    """An angry mouth, read off its motion alone, would seem to drift."""
-    angry = Direction(mood="angry", strength=0.8).vector()
-    record = entries[0].action[keying.PROPERTY]
-    record["direction"], record["reading"] = angry.tolist(), angry.tolist()
-    record["spread"], record["as_asked"], record["quality"] = 0.5, False, "normal"
-    choose(blender, entries, mouth=0, upper_face=1, eyes=1, head=1)
-    blender.ops.thunder.mix_takes()
-    sent = {}
-
-    def put_array(values):
-        sent["direction"] = values
-        return "direction.npy"
-
-    def direction_of(entry):
-        return live_score._direction_of(put_array, scene, entry, provenance.clock_of(entry.action))
-
-    how = direction_of(entries[3])
-    assert sent["direction"][0] == pytest.approx(angry) and how["seed"] == entries[0].seed
-    assert how["spread"] == pytest.approx(0.5) and how["as_asked"] is False
-    choose(blender, entries, mouth=3, upper_face=2, eyes=2, head=2)
-    blender.ops.thunder.mix_takes()
-    assert direction_of(entries[4]) == how, "as is a mix with the mouth of that mix"
-    choose(blender, entries, mouth=0, upper_face=1, eyes=1, head=1)
-    mix.add_cut(scene, 50, "mouth", entries[1])
-    blender.ops.thunder.mix_takes()
-    assert direction_of(entries[5]) == {}, "two mouths were not played in one way"
 
 
 def test_a_shaped_and_edited_take_is_mixed_as_it_is_seen(blender, entries, scene, rig):

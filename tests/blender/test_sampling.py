@@ -13,7 +13,7 @@ from thunder.cli import bake
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
-from thunder.scene.takes import generation, picture, provenance, sampling
+from thunder.scene.takes import generation, provenance, sampling
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
@@ -403,20 +403,6 @@ def test_a_picture_gives_media2face_its_mood_and_its_takes_are_made_again_withou
     assert not sampling.Sampling.of(scene.thunder).picture
 
 
-def test_of_a_wide_picture_the_middle_is_taken_and_what_is_transparent_is_black(blender):
-    pixels = np.ones((200, 300, 4), np.float32)
-    pixels[40:140, 180:250, 3] = 0
-    draw(blender, "render", pixels)
-    seen = picture.read_brightness("render")
-    assert (
-        seen.shape == (200, 200)
-        and not seen[40:140, 130:].any()
-        and np.allclose(np.delete(seen, np.s_[130:], 1), 1)
-    )
-    draw(blender, "large", np.ones((1000, 2000, 4)))
-    assert picture.read_brightness("large").shape == (333, 333)
-
-
 @pytest.mark.parametrize(
     "wrong, sentence",
     [
@@ -446,22 +432,3 @@ def test_moods_of_a_picture_that_do_not_hold_together_are_left_out(blender, dama
     about = {"steps": 5, "system": "media2face", "picture": "face", "picture_moods": [0.25] * 11}
     assert sampling.Sampling.of_take(about, None).moods == (0.25,) * 11
     assert sampling.Sampling.of_take(about | damaged, None).moods == ()
-
-
-def test_a_bake_takes_the_mood_of_a_picture(blender, run_bake, client, tmp_path):
-    image, path = draw(blender, "face", portrait()), tmp_path / "face.png"
-    image.filepath_raw, image.file_format = str(path), "PNG"
-    image.save()
-    report = run_bake("--picture", path, "--system", "media2face")
-    ((_, request),) = client.asked
-    assert request["system"] == "media2face" and np.allclose(
-        client.arrays[request["picture"]][5:, 30:], 0.4, atol=0.01
-    )
-    assert report["picture"] == str(path) and report["picture_moods"]["sad"] == 0.125
-    for more in ((), ("--system", "teacher")):
-        with pytest.raises(BadRequest, match="--picture is of the engine media2face"):
-            run_bake("--picture", path, *more)
-    path.write_text("no picture")
-    with pytest.raises(BadRequest, match="is no PNG, JPEG, WebP, TIFF or EXR file"):
-        run_bake("--picture", path, "--system", "media2face", out="other")
-    assert not (tmp_path / "other").exists() or not any((tmp_path / "other").iterdir())

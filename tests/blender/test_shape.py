@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 from performances import reopen
-from speaking import enter, keys_of, opening_of, same
+from speaking import enter, keys_of, same
 from thunder.scene.animation import display
 from thunder.scene.heads import head as heads_head
 from thunder.scene.host import compat
@@ -135,45 +135,6 @@ def test_an_edit_where_the_slider_is_at_zero_is_not_lost(blender, stage):
     assert brow.evaluate(40) == pytest.approx(0.25, abs=1e-6) and brow.evaluate(
         50
     ) == pytest.approx(0.0, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"jaw": 2.0, "mouth": 2.0},
-        {"jaw": 0.0},
-        {"jaw": 0.4, "mouth": 1.8},
-        {"mouth": 0.0},
-        {"smoothing": 4},
-        {"emotion": "DISGUST", "strength": 1.0},
-        {"emotion": "SURPRISE", "strength": 1.0, "jaw": 1.5},
-        {"offset": 0.45, "mouth": 1.5},
-        {"offset": -2.3},
-    ],
-    ids=str,
-)
-def test_closed_lips_stay_closed_on_the_mesh(blender, stage, scene, rig, values):
-    entry = enter(stage)
-    # Where to look is told by the numbers; that it is shut, by the mesh.
-    frames = np.arange(entry.first, entry.last + 1)
-    opening = opening_of(rig, entry, frames)
-    frames = frames[(opening < 0.4) & (frames > 12) & (frames < 85)]
-    was = np.array([gap_on_the_mesh(blender, scene, rig, frame) for frame in frames])
-    for name, value in values.items():
-        setattr(entry.action.thunder_shape, name, value)
-    later = values.get("offset", 0.0)
-    closed = frames[was <= 0.3]
-    assert len(closed) >= 5 and opening.max() > 8
-    if not later:
-        now = [gap_on_the_mesh(blender, scene, rig, frame) for frame in closed]
-        assert max(now) <= 0.3
-        return
-    # Later by a fraction: every closure is shut on the frame next to it.
-    for frame in closed:
-        assert (
-            min(gap_on_the_mesh(blender, scene, rig, f(frame + later)) for f in (np.floor, np.ceil))
-            <= 0.3
-        )
 
 
 def test_intensity_scales_what_is_seen(blender, stage, scene, rig):

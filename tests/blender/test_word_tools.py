@@ -169,15 +169,3 @@ def test_another_takes_mouth_is_used_on_the_word_alone(blender, stage):
     assert np.allclose(mouths[2][30:], mouths[0][30:], atol=1e-3)
     with pytest.raises(RuntimeError, match="was deleted"):
         blender.ops.thunder.use_mouth(take="nothing")
-
-
-def test_the_mouths_of_takes_are_drawn_as_they_open(blender, stage):
-    closed, wide = word_places.mouth(48.0, 0.0), word_places.mouth(48.0, 20.0)
-    dark = [np.isclose(image[..., 0], 0.17).sum() for image in (closed, wide)]
-    assert closed.shape == (word_places.SIZE, word_places.SIZE, 4) and dark[1] > dark[0]
-    stage.thunder.count = 1
-    blender.ops.thunder.generate()
-    icons = word_places.icons(
-        take_list.shown_take(stage.thunder), word_places.current(blender.context)
-    )
-    assert len(icons) == word_places.MOUTHS and words.is_known(stage, strip.find(blender.context))
