@@ -135,7 +135,7 @@ class Sampling:
 
     def supported_part(self, asked: Brief) -> Brief | None:
         """The part of a direction that the system performs, None for nothing."""
-        follows, vectors = SYSTEMS[self.system].supported_part, asked.vectors
+        follows, vectors = SYSTEMS[self.system].follows, asked.vectors
         if follows == MOOD:
             moods = np.where(np.arange(vectors.shape[1]) < len(AXES), 0, vectors).astype(
                 vectors.dtype

@@ -340,7 +340,7 @@ def why_not(scene, entry) -> str:
         )
     if (
         system := SYSTEMS.get(performance.provenance.get("system", ""))
-    ) is not None and system.supported_part == NOTHING:
+    ) is not None and system.follows == NOTHING:
         return (
             f"{name} was made by {system.label}, which takes no direction: choose another "
             f"engine and press Generate Takes"
