@@ -69,6 +69,7 @@ from thunder_core.types import FPS, pack, RATE, Speech, Take, unpack
 TAKES, SPREAD, SETS = 16, 0.5, 5
 GRADED = 4  # takes of a line whose grades are counted
 WITHOUT, WITH = "without its stresses", "with its stresses"
+AS_USERS = "the first as requested, as in a user's batch"
 SHIFTS = (2, 3, 5)  # frames of 40 ms
 GRADES = (GOOD, CHECK, POOR)
 FAULTS = (
@@ -81,12 +82,14 @@ ALLOWED = ("damped to 60 %", "exaggerated by half")
 
 
 def generate_takes(
-    engine: Engine, speech: Speech, takes: int, seed: int, spread: float, steps: int
-) -> list[Take]:
-    """Takes around the usual direction, in the order of their seeds."""
+    engine: Engine, speech: Speech, takes: int, seed: int, spread: float, steps: int,
+    as_asked: bool = False,
+) -> list[Take]:  # fmt: skip
+    """Takes around the usual direction, in the order of their seeds. as_asked: the first is played
+    just as requested, as in a user's batch."""
     # Weights without styles, as in a user's folder, sample in any style.
     asked = (
-        Brief(Direction().vector()[None], spread, as_asked=False)
+        Brief(Direction().vector()[None], spread, as_asked=as_asked)
         if engine.thunder.knows_styles
         else None
     )
@@ -233,14 +236,16 @@ def mouth_vertices(engine: Engine, motions: np.ndarray) -> torch.Tensor:
     return mouth_of(engine).of_packed(torch.from_numpy(np.ascontiguousarray(motions, np.float32)))
 
 
-def order_by_people(engine: Engine, data: Path, split: str, steps: int) -> list[Ordered]:
+def order_by_people(
+    engine: Engine, data: Path, split: str, steps: int, as_asked: bool
+) -> list[Ordered]:
     """Takes of clips of real speakers, and the r of their opening with the measured one: SETS of
-    each clip."""
+    each clip. as_asked: of `generate_takes`."""
     result = []
     for clip in read_clips(data, split):
         speech = read_sound(clip.path)
         for first in range(1, 1 + SETS * TAKES, TAKES):
-            takes = generate_takes(engine, speech, TAKES, first, SPREAD, steps)
+            takes = generate_takes(engine, speech, TAKES, first, SPREAD, steps, as_asked)
             r = np.array(
                 [
                     r_at_best_lag(fit_length(take.opening, clip.frames), clip.opening)
@@ -463,13 +468,9 @@ def run(args: Namespace) -> None:
     else:
         sounds = [read_sound(SAMPLE)]
     if args.data is not None:
-        people = order_by_people(engine, args.data, "check", args.steps)
-        lines += [
-            *order_table(
-                people,
-                f"Order: r of the opening with real mouths, by seconds, {SETS} sets of seeds",
-            ),
-            mean_over_clips(people),
-        ]
+        what = f"Order: r of the opening with real mouths, by seconds, {SETS} sets of seeds"
+        for batch, as_asked in ((AS_USERS, True), ("all in readings of their own", False)):
+            people = order_by_people(engine, args.data, "check", args.steps, as_asked)
+            lines += [*order_table(people, f"{what}, {batch}"), mean_over_clips(people)]
     lines += fault_table(engine, sounds, args.takes, args.steps)
     report(results_file(args.results, "ranking.txt", cached), lines)
