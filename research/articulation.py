@@ -107,7 +107,7 @@ class DefaultHead:
         return Measured(
             shape,
             shape.incisors - self.overlap,
-            self.articulators.apart(self.articulators.lip_surface(x, jaw)),
+            self.articulators.lip_distance(self.articulators.lip_surface(x, jaw)),
             tongue_between_teeth(self.articulators, x, jaw),
             corners,
             points[:, :-2],

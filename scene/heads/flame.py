@@ -109,7 +109,7 @@ def _retarget(mesh, armature) -> retarget.Retarget:
     for part in (model.shapedirs, model.posedirs, model.weights):
         checksum = zlib.crc32(np.ascontiguousarray(part).tobytes(), checksum)
     if checksum not in retargets:
-        retargets[checksum] = retarget.between(model, joints_move=False)
+        retargets[checksum] = retarget.to_head(model, joints_move=False)
     return retargets[checksum]
 
 

@@ -250,7 +250,7 @@ def test_the_file_is_not_needed_again(blender, folder, tmp_path):
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
     again = heads_head.find(blender.context.scene)
     assert np.abs(again.driver.drive(done.motion, done.channels) - before).max() < 1e-4
-    straight = retarget.between(face_head.load_head(folder / "flame.npz"), joints_move=False)
+    straight = retarget.to_head(face_head.load_head(folder / "flame.npz"), joints_move=False)
     expected = straight.to(done.motion, done.channels).expression
     assert np.abs(before[:, :100] - expected).max() < 0.02, "the rig is the file's head"
 

@@ -155,7 +155,7 @@ def test_sibilants_bring_the_incisors_together_and_other_sounds_apart(performed)
 
 def test_f_and_v_touch_the_teeth_and_look_unlike_s(performed):
     def lip(motion, shape, own):
-        return own.apart(own.lip_surface(motion.expression, motion.jaw))
+        return own.lip_distance(own.lip_surface(motion.expression, motion.jaw))
 
     touched, apart = (
         made_on(performed, ["F", "V"], lip, np.min),

@@ -26,7 +26,7 @@ def bared(shape):
 
 def lip_to_teeth(mechanics, made):
     """Distance of the lower lip from the upper incisors in a motion (expression, jaw), [T] mm."""
-    return mechanics.articulators.apart(mechanics.articulators.lip_surface(*made))
+    return mechanics.articulators.lip_distance(mechanics.articulators.lip_surface(*made))
 
 
 def stronger(head, **by):

@@ -182,7 +182,7 @@ def other_head(tmp_path_factory):
     """A retarget to a made head of another topology, basis and size."""
     with np.load(HEAD_FILE) as asset:
         made = made_flame({name: asset[name] for name in asset.files}, seed=3, other_face=0.003)
-    return retarget.between(load_head(made.write(tmp_path_factory.mktemp("made") / "flame.npz")))
+    return retarget.to_head(load_head(made.write(tmp_path_factory.mktemp("made") / "flame.npz")))
 
 
 @pytest.mark.slow

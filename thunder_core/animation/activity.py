@@ -2,8 +2,8 @@
 """Measures the activity of brows, mouth or eyes, and head of a take over time, as shown in all
 pictures of takes, and chooses moments of a line for a contact sheet; numpy only.
 
-Moments: lips that close, the loudest moment, the widest mouths, and where takes differ most; of
-faces that do not speak nods, raised brows, smiles, looks away and a blink."""
+Moments: closed lips, the loudest moment, the widest mouths, and where takes differ most; for faces
+that do not speak: nods, raised brows, smiles, looks away and a blink."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -26,21 +26,21 @@ COLOURS = {
 # number (brows 0 … 1, mouth mm, eyes and head degrees), so that small movement looks small.
 _FULL = {"brows": (0.995, 0.15), "mouth": (1.0, 5.0), "eyes": (0.995, 6.0), "head": (0.995, 2.0)}
 _SMILE = "mouthSmile"
-# standard deviation of the average that a nod stands out of: a head that sinks slowly does not nod
+# standard deviation of the moving average that a nod stands out from: slow sinking is no nod
 _NOD_FRAMES = 10.0
 
 CLOSED, WIDE, LOUD, DIFFER, OTHER = "closed", "wide", "loud", "differ", "other"
 # the first four as `gestures` names them
 NOD, RAISED, SMILE, AWAY, BLINK = "nod", "raised", "smile", "away", "blink"
-_SEEN = {NOD: 1.5, RAISED: 0.06, SMILE: 0.06, AWAY: 3.0}  # least that is seen of each
+_SEEN = {NOD: 1.5, RAISED: 0.06, SMILE: 0.06, AWAY: 3.0}  # smallest visible movement
 APART = 8  # least distance between two chosen frames at 25 fps, in lines long enough
 _AROUND = 6  # frames on either side of a closure in which mouths open
 _OPENED_MM = 3.0  # mean opening on either side of a closure
 _SHUT = 0.5  # least share of the takes whose lips are shut at a closure
 _WIDE_MM, _WIDE_SHARE = 1.0, 0.3  # least mean opening of a wide mouth, and as a share of the widest
-# frames by which the loudest moment's picture may be off, for the mouth that is open farthest
+# frames on either side of the loudest moment that are searched for the widest mouth
 _BESIDE_LOUD = 3
-_SHUT_EYES = 0.5  # closing of the lids from which on a face blinks
+_SHUT_EYES = 0.5  # lid closure above which a face blinks
 _BESIDE_BLINKS = 2  # frames by which a moment may be moved to where fewer faces blink
 _BLINKING = 0.12  # share of faces that may blink at a moment if there are other such moments
 _AS_OPEN = 0.85  # least share of its opening that the mouth keeps where a moment is moved
@@ -53,7 +53,7 @@ def brows(motion: Motion, channels: Sequence[str]) -> np.ndarray:
 
 
 def lids(motion: Motion, channels: Sequence[str]) -> np.ndarray:
-    """How far a motion's eyes are shut, [T] 0 … 1; the eye that is shut further."""
+    """Closure of a motion's eyes, [T] 0 … 1: the larger of both."""
     return motion.expression[:, in_group(channels, BLINKS)].max(axis=1, initial=0.0)
 
 
@@ -72,8 +72,8 @@ def eyes(motion: Motion) -> np.ndarray:
 
 
 def gestures(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
-    """What a face does that does not speak, [T] each, 0 as usual: a nod, degrees, raised brows and
-    a smile, channel values, a look away, degrees."""
+    """Gestures of a face that does not speak, [T] each, 0 as usual: nod (degrees), raised brows and
+    smile (channel values), look away (degrees)."""
     raised, smiles = (
         motion.expression[
             :, [column for column, name in enumerate(channels) if name.startswith(group)]
@@ -129,11 +129,11 @@ def choose_moments(
     """(frame, reason) of at most `count` moments, in order of time.
 
     openings: [takes, T], mm at 25 fps.  loudness: [T] of any scale, or None if it is unknown.
-    differences: [T], how much takes differ in all that they do, of any scale, or None.  lids:
-    [takes, T] 0 … 1, how far their eyes are shut, or None. One is the loudest, with the mouth as it
-    is open farthest beside it; of the others a third are closures if there are any, one is the
-    widest mouth, two the largest differences, and the rest are wide mouths or, where there are too
-    few, any moments. Moments at which many faces blink are moved by a frame or two, and come last.
+    differences: [T], how much takes differ in everything, of any scale, or None.  lids: [takes, T]
+    0 … 1, how far their eyes are shut, or None. One is the loudest moment, moved to the widest
+    mouth near it. Of the others a third are closures if there are any, one is the widest mouth, two
+    are the largest differences, and the rest are wide mouths or, where there are too few, any
+    moments. Moments at which many faces blink are moved by a frame or two, and come last.
     """
     mean = np.asarray(openings, np.float64).mean(axis=0)
     frames = len(mean)
@@ -146,8 +146,7 @@ def choose_moments(
     chosen = _Chosen(frames, count)
 
     def move_off_blinks(frame: int, why: str) -> int:
-        """The frame nearest to one at which fewest faces blink and the mouths are as they are
-        there."""
+        """The nearest frame with the fewest blinks on which the mouths are the same."""
         beside = range(max(0, frame - _BESIDE_BLINKS), min(frames, frame + _BESIDE_BLINKS + 1))
         if why == CLOSED:
             alike = [i for i in beside if shut[i] >= shut[frame]]
@@ -179,12 +178,12 @@ def choose_quiet_moments(
     gestures: Mapping[str, np.ndarray], count: int, differences: np.ndarray | None = None,
     lids: np.ndarray | None = None
 ) -> list[tuple[int, str]]:  # fmt: skip
-    """The same for faces that do not speak, whose mouths and whose voice tell nothing.
+    """Moments as from `choose_moments`, for faces that do not speak.
 
     gestures: [takes, T] of each that `gestures` measures.  differences, lids: as of
-    `choose_moments`. One is each gesture's clearest moment, in the most takes, and one a blink, if
-    there are any; then one where takes differ, further gestures, and any moments. Of moments that
-    are alike those with open eyes come first.
+    `choose_moments`. First the clearest moment of each gesture, in the most takes, and a blink, if
+    there are any; then where takes differ, more gestures, and any moments. Of equal moments those
+    with open eyes come first.
     """
     clear = {
         name: np.asarray(values, np.float64) / _SEEN[name] for name, values in gestures.items()
@@ -241,7 +240,7 @@ class _Chosen:
 
 
 def _peaks(values: np.ndarray) -> list[int]:
-    """Frames at which values [T] are above 0 and no lower than beside them."""
+    """Local maxima of values [T] that are above 0."""
     last = len(values) - 1
     return [
         i

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Directs a take's eyes at a target, with the take's own glances away from it, and lets the head
+"""Directs a take's eyes at a target, keeps the take's glances away from it, and lets the head
 follow a target far to one side."""
 
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from ..rotation import matrix_to_rotvec, rotvec_to_matrix
 FURTHEST = np.radians([25.0, 35.0])
 _SHIFT = np.radians(2.0)  # least turn from frame to frame that counts as a gaze shift
 _AWAY = np.radians(3.0)  # least distance from the resting gaze at which a gaze leaves its target
-_SHARE = 0.25  # share of its own small movement that a gaze keeps while on a target
+_SHARE = 0.25  # share of its small movement that a gaze keeps while on a target
 # smoothing kernel: a shift extends over a frame before and after
 _ROUND = np.array([0.25, 0.5, 0.25])
 EASY = np.radians(15.0)  # turn of the eyes alone; for targets beyond it the head turns too
 # largest turn of the head towards a target, vertical and horizontal
 _FURTHEST_HEAD = np.radians([20.0, 50.0])
-# steps in which a head that turns finds where eyes reach the target: it moves them too
+# iterations, since a head that turns towards the target also moves the eyes
 _CORRECTIONS = 3
 _FOLLOWS = 19  # length of the head's smoothing, frames
 
@@ -49,8 +49,8 @@ def turn_head(
     points: np.ndarray, sampled: np.ndarray, joint: np.ndarray, eyes: np.ndarray, share: float
 ) -> np.ndarray:
     """Rotation vectors [T, 3] of a neck that turns by a share (0 … 1) of a target's angle beyond
-    EASY, and farther where eyes would not reach the target, added to its own movement `sampled` [T,
-    3]. If the target moves or jumps, the head follows smoothly.
+    EASY, and farther where eyes would not reach the target, added to its `sampled` movement [T, 3].
+    If the target moves or jumps, the head follows smoothly.
 
     points, joint, eyes: as for `directions`.
     """
@@ -87,12 +87,12 @@ def _turn(angles: np.ndarray) -> np.ndarray:
 
 
 def look_at(sampled: np.ndarray, neck: np.ndarray, wanted: np.ndarray, leaves: float) -> np.ndarray:
-    """Rotation vectors [T, 3] of eyes that look at a target, and away from it where their own gaze
-    goes furthest.
+    """Rotation vectors [T, 3] of eyes that look at a target, and away from it where the sampled
+    gaze goes furthest.
 
     sampled, neck: the take's eyes and head, rotation vectors [T, 3].  wanted: as `directions`
     returns.  leaves: 0 … 1, the largest share of the time that they look elsewhere; the eyes leave
-    and return with the take's own shifts.
+    and return with the take's gaze shifts.
     """
     # in the world, where eyes that compensate for the head's rotation do not shift
     gaze = (np.asarray(sampled, np.float64) + neck)[:, :2]

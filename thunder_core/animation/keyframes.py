@@ -29,13 +29,13 @@ PARTS = {
     "period": (np.float32, 1),
     "type": (np.int32, 1),
 }
-_BACK = 1.70158  # overshoot of Blender's own new keys with the Back interpolation
+_BACK = 1.70158  # overshoot of new keys in Blender with the Back interpolation
 _IN_LINE = 3e-5  # distance from a common line below which handles are aligned
 _NEAR = 1e-3  # frames: closer keys count as one
 _NEWTON, _HALVINGS = 8, 40  # most steps for finding a Bézier segment's value at a frame
 # samples compared per piece of a curve, and the distance below which two curves look the same
 _SAMPLES, _SAME_SHAPE = 9, 1e-4
-_ON_TIME = 1e-7  # frames: tolerance of that search
+_ON_TIME = 1e-7  # frames: tolerance of this search
 _SAME = 1e-5  # difference below which values are equal
 # frames between the last key of a cycle and the first of the next if they differ; at 0.01 they
 # merge
@@ -57,7 +57,7 @@ def bezier_keys(
 
 
 def from_poses(posed: PoseKeys, frames: np.ndarray, kinds: dict[int, str]) -> dict[str, np.ndarray]:
-    """Keys of poses on scene frames [T]: handles aligned but for kinks, and for ends that are not
+    """Keys of poses on scene frames [T]: handles aligned except at kinks and at ends that are not
     level. kinds: index of a frame → kind of its pose (`poses.KINDS`); closures and breakdowns are
     drawn as such."""
     left, right = posed.handles(frames)
@@ -74,8 +74,7 @@ def from_poses(posed: PoseKeys, frames: np.ndarray, kinds: dict[int, str]) -> di
 
 
 def from_reduced(reduced: Keys, frames: np.ndarray) -> dict[str, np.ndarray]:
-    """Reduced keys of samples at frames [T], with aligned handles but for ends that are not
-    level."""
+    """Reduced keys of samples at frames [T], handles aligned except at ends that are not level."""
     return from_poses(
         PoseKeys(reduced.index, reduced.value, reduced.slope, reduced.slope), frames, {}
     )
@@ -88,17 +87,17 @@ def on_every_frame(frames: np.ndarray, values: np.ndarray) -> dict[str, np.ndarr
 
 
 def select(keys: dict[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndarray]:
-    """The chosen ones of keys (a mask or places)."""
+    """The chosen keys (a mask or indices)."""
     return {part: values[chosen] for part, values in keys.items()}
 
 
 def keys_until(keys: dict[str, np.ndarray], frame: float) -> dict[str, np.ndarray]:
-    """The keys up to a frame, itself included."""
+    """The keys up to and including a frame."""
     return select(keys, keys["co"][:, 0] <= frame + _NEAR)
 
 
 def keys_from(keys: dict[str, np.ndarray], frame: float) -> dict[str, np.ndarray]:
-    """The keys from a frame on, itself included."""
+    """The keys from a frame on, inclusive."""
     return select(keys, keys["co"][:, 0] >= frame - _NEAR)
 
 
@@ -109,15 +108,15 @@ def move(keys: dict[str, np.ndarray], frames: float, rise: float = 0.0) -> dict[
 
 
 def concatenate(*pieces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Keys one after the other."""
+    """The keys of all pieces, in order."""
     return {part: np.concatenate([piece[part] for piece in pieces]) for part in PARTS}
 
 
 def join_at_key(
     first: dict[str, np.ndarray], second: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Two pieces of which the last key of one and the first of the other are the same key; neither
-    changes its shape."""
+    """Join two pieces at a key that both have, the first one's last and the second one's first;
+    neither changes its shape."""
     seam = select(second, np.arange(1))
     for part in ("co", "handle_left", "type"):
         seam[part] = first[part][-1:].copy()
@@ -135,8 +134,7 @@ def is_manual(types: np.ndarray) -> np.ndarray:
 
 
 def are_automatic(keys: dict[str, np.ndarray]) -> bool:
-    """Whether Blender places both handles of every key by the keys beside it, whatever they are set
-    to."""
+    """Whether Blender computes both handles of every key from its neighbours."""
     return all(
         ((keys[side] == AUTO) | (keys[side] == AUTO_CLAMPED)).all()
         for side in ("handle_left_type", "handle_right_type")
@@ -161,7 +159,7 @@ def fix_handles(keys, place: int) -> None:
 
 
 def cut(keys: dict[str, np.ndarray], frame: float, value_at) -> dict[str, np.ndarray]:
-    """The keys with one more at a frame between the outer ones, the curve's shape unchanged.
+    """The keys with another at a frame between the outer ones; the curve keeps its shape.
 
     value_at(frame) is the curve. Beyond the outer keys, or where there is a key already, nothing is
     added.
@@ -194,7 +192,7 @@ def cut(keys: dict[str, np.ndarray], frame: float, value_at) -> dict[str, np.nda
 def keys_between(
     keys: dict[str, np.ndarray], first: float, last: float, value_at
 ) -> dict[str, np.ndarray]:
-    """The keys from a frame to another, cut there. value_at(frame) is the curve."""
+    """The keys between two frames, the curve cut there. value_at(frame) is the curve."""
     return keys_from(keys_until(cut(cut(keys, first, value_at), last, value_at), last), first)
 
 

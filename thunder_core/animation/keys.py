@@ -22,7 +22,7 @@ SAMPLES = 8
 LONGEST_HANDLE = 3.0
 _ROUNDS = 24  # most rounds of adding keys where the curve is off
 _RIDGE = 1e-9
-# factor of a segment's own slope; with both end slopes between 0 and it the segment is monotone
+# multiple of a segment's mean slope; with both end slopes between 0 and that it is monotone
 _STEEPEST = 3.0
 # share of a curve's range by which slopes may carry it past the values of the neighbouring keys
 _BEYOND = 0.01
@@ -76,8 +76,8 @@ def handles(
 
 
 def steepest(rise: np.ndarray | float, run: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-    """The least and the greatest slope at either end of segments with which they stay between the
-    values of their keys."""
+    """The least and greatest slope at the ends of segments that stay between the values of their
+    keys."""
     limit = _STEEPEST * np.asarray(rise, float) / run
     return np.minimum(limit, 0.0), np.maximum(limit, 0.0)
 
@@ -134,9 +134,9 @@ def _fit(
 def _slope_limits(
     times: np.ndarray, value: np.ndarray, least: float, most: float, beyond: float = _BEYOND
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The least and greatest slope [K] at keys with which both segments beside each stay between
-    the values of their keys, but for that part of the range least … most of the whole curve, and
-    within that range."""
+    """The least and greatest slope [K] at keys, so that both segments beside each stay within the
+    curve's range least … most, and between the values of their keys but for the part `beyond` of
+    that range."""
     run, beyond = np.diff(times), beyond * (most - least)
     low, high = steepest(np.diff(value), run)
     # Each end of a segment may use half of the distance between its keys and the limits of the
@@ -156,9 +156,9 @@ def _slope_limits(
 def _within(
     diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
-    """Least-squares solution of a symmetric tridiagonal system with low ≤ x ≤ high: the free one,
-    and where it leaves the limits, each unknown in turn at its best within them (even and odd ones
-    by turns)."""
+    """Least-squares solution of a symmetric tridiagonal system with low ≤ x ≤ high: without limits,
+    and where that leaves them, by coordinate descent within them (even and odd unknowns in
+    turn)."""
     x = _tridiagonal(diagonal, beside, right)
     if ((x >= low) & (x <= high)).all():
         return x
@@ -167,7 +167,7 @@ def _within(
     inner[:] = np.minimum(np.maximum(x, low), high)
     before, after = np.zeros(len(x)), np.zeros(len(x))
     before[1:] = after[:-1] = beside
-    # Views of every other unknown, of what is known of it, and of its neighbours.
+    # Views of every other unknown, its equation and its neighbours.
     halves = [
         [
             view[first::2]
@@ -187,7 +187,7 @@ def _within(
 
 def _tridiagonal(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Solution of a symmetric tridiagonal system."""
-    # Plain floats, passed on from row to row: several times faster for single values than arrays.
+    # Plain floats: several times faster than arrays for single values.
     d, e, r = diagonal.tolist(), beside.tolist(), right.tolist()
     pivot, value = d[0], r[0]
     for i, b in enumerate(e, 1):

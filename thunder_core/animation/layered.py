@@ -103,14 +103,14 @@ def set_values(
     inside: np.ndarray,
     frames: np.ndarray,
     base: np.ndarray,
-    by: np.ndarray,
+    change: np.ndarray,
     rows: slice,
 ) -> dict:
     """Keys with the values base + by at the frames `inside`, unchanged elsewhere.
 
     frames, base [T]: the curve; rows: indices of `inside` among the frames.
     """
-    wanted = base[rows] + by
+    wanted = base[rows] + change
     place = np.searchsorted(keys["co"][:, 0], inside)
     if len(keys["co"]) > place.max() and (keys["co"][place, 0] == inside).all():
         result = {part: values.copy() for part, values in keys.items()}

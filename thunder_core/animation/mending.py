@@ -6,29 +6,28 @@ import numpy as np
 
 from . import keyframes
 
-# frames beside a moved stretch in which keys are pressed together, for each frame that it is moved,
-# and as many more
+# frames beside a moved stretch in which keys are squeezed: so many, and so many for each frame that
+# it moves
 _ROOM = 2
 
 
 def shift_keys(
     keys: dict[str, np.ndarray], first: float, last: float, by: float
 ) -> tuple[dict[str, np.ndarray], int]:
-    """Keys of which those from first to last are moved by so many frames, and how many of them
-    change.
+    """Move the keys from first to last by some frames. Returns all keys, and the number that moved.
 
-    Those beside them are pressed together or pulled apart, so that none passes another.
+    Keys beside them are squeezed or spread, so that none passes another.
     """
     room = _ROOM * abs(by) + _ROOM
     corners = [first - room, first, last, last + room]
 
-    def later(frames: np.ndarray) -> np.ndarray:
+    def shift(frames: np.ndarray) -> np.ndarray:
         return frames + np.interp(frames, corners, [0.0, by, by, 0.0])
 
     result = dict(keys)
     for part in ("co", "handle_left", "handle_right"):
         result[part] = keys[part].copy()
-        result[part][:, 0] = later(keys[part][:, 0].astype(np.float64))
+        result[part][:, 0] = shift(keys[part][:, 0].astype(np.float64))
     changed = np.abs(result["co"][:, 0] - keys["co"][:, 0]) > 1e-3
     return result, int(changed.sum())
 
@@ -37,24 +36,25 @@ def add_values(
     keys: dict[str, np.ndarray],
     frames: np.ndarray,
     values: np.ndarray,
-    by: np.ndarray,
-    at: list[int],
+    change: np.ndarray,
+    rows: list[int],
 ) -> tuple[dict[str, np.ndarray], int]:
-    """Keys of a curve with values [S] at whole frames [S] that get `by` [S] more, by few keys: at
-    the rows `at`, and those that are there.
+    """Add `change` [S] to a curve with values [S] at whole frames [S], with few keys: the present
+    ones, and new ones at `rows`.
 
-    Returns them and how many are new or changed. Keys elsewhere keep their bits.
+    Returns the keys, and the number that are new or changed. Keys elsewhere stay exactly as they
+    are.
     """
     times = keys["co"][:, 0].astype(np.float64)
     inside = (times >= frames[0] - 0.01) & (times <= frames[-1] + 0.01)
     kept = [
         place
         for place in np.flatnonzero(inside)
-        if all(abs(times[place] - frames[row]) > 0.5 for row in at)
+        if all(abs(times[place] - frames[row]) > 0.5 for row in rows)
     ]
     kept_times = times[kept]
-    new_times = np.concatenate([kept_times, frames[at]])
-    new_values = np.interp(new_times, frames, values + by)
+    new_times = np.concatenate([kept_times, frames[rows]])
+    new_values = np.interp(new_times, frames, values + change)
     order = np.argsort(new_times, kind="stable")
     new = keyframes.on_every_frame(new_times[order], new_values[order])
     result = keyframes.concatenate(
@@ -68,7 +68,8 @@ def add_values(
 def delete_keys(
     keys: dict[str, np.ndarray], first: float, last: float
 ) -> tuple[dict[str, np.ndarray], int]:
-    """Keys without those between two frames, and how many that are; one at either end stays."""
+    """Delete the keys between two frames, except one at either end. Returns the rest, and the
+    number deleted."""
     times = keys["co"][:, 0]
     gone = (times > first + 0.01) & (times < last - 0.01)
     return keyframes.select(keys, ~gone), int(gone.sum())

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A performance as an .npz with everything that is known of it: motion, channel names, rate, and
-how it was played; or as FLAME parameters, which smplx and other FLAME programs read as they are.
-numpy only."""
+"""Saves a performance as an .npz with motion, channel names, rate and how it was played, or as
+FLAME parameters, which smplx and other FLAME programs read directly. numpy only."""
 
 import os
 from collections.abc import Mapping, Sequence

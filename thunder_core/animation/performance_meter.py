@@ -22,7 +22,7 @@ from ..types import FPS, Motion
 
 SACCADE = 40.0  # eye speed above which a movement is a gaze shift, degrees per second
 _OPEN_MM = 3.0  # inner-lip gap beyond which the jaw's share is read
-# lower bound of the jaw's share; it is also what a mouth has that never opens so far
+# lower bound of the jaw's share, and the value of a mouth that never opens that far
 LEAST_SHARE = 0.05
 _PRESSED = (
     "mouthPressLeft",
@@ -91,7 +91,7 @@ class PerformanceMeter:
         return cls(head, Articulators.of(head), SkinnedPoints.of(head, lambda values: values[ids]))
 
     def measure(self, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
-        """{slider: number} of a motion in whose frames `speaking`, bool [T], somebody speaks.
+        """{slider: number} of a motion. speaking: bool [T], frames in which somebody speaks.
 
         energy: log of the opening's mean, in mm, and of its speed, in mm/s.  jaw: log of the
         incisors' distance relative to the usual one at these openings.  articulation: log of the
@@ -124,8 +124,7 @@ class PerformanceMeter:
         return {name: float(values[name]) for name in SLIDERS}
 
     def measure_fine(self, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
-        """{axis of a direction without a slider: number} of a motion in whose frames `speaking`,
-        bool [T], somebody speaks.
+        """{axis of a direction without a slider: number} of a motion. speaking: as for `measure`.
 
         width: how much further apart than at rest the corners are in the widest tenth of these
         frames, mm.  rounding: how much closer in the narrowest tenth, mm.  asymmetry: log of the

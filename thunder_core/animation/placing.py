@@ -20,8 +20,8 @@ _SAMPLES = 9  # samples of a segment at which two curves are compared
 
 @dataclass(frozen=True)
 class Span:
-    """Scene frames of the new keys, and how many frames before and after them the curve has to pass
-    into them."""
+    """Scene frames of the new keys, and the number of frames before and after them over which the
+    curve blends into them."""
 
     first: int
     last: int
@@ -29,12 +29,12 @@ class Span:
 
     @property
     def start(self) -> int:
-        """Frame on which the passage into the new keys begins."""
+        """Frame on which the blend into the new keys begins."""
         return self.first - self.blend
 
     @property
     def end(self) -> int:
-        """Frame on which the passage out of the new keys ends."""
+        """Frame on which the blend out of the new keys ends."""
         return self.last + self.blend
 
 
@@ -56,8 +56,8 @@ class Shape:
         return (self.value_at(frame + side * _ASIDE) - self.value_at(frame)) / (side * _ASIDE)
 
     def is_level(self, frame: float, value: float) -> bool:
-        """Whether it keeps one value from its last key before a frame to its next after it; without
-        one of them, for good."""
+        """Whether it keeps one value from its last key before a frame to the next one after it, or
+        for ever where there is none."""
         place = int(np.searchsorted(self.times, frame, side="right")) - 1
         if 0 <= place < len(self.times) - 1:
             if self.keys["interpolation"][place, 0] not in (
@@ -101,15 +101,14 @@ class Shape:
         return start if frame > self.times[-1] else _connect_straight(start, self.keys)
 
     def _lone(self, frame: float) -> dict:
-        """One key on a frame beyond its own keys, with handles along the line in which it runs on
-        there."""
+        """One key on a frame beyond its keys, with handles along the line that it follows there."""
         further = _FURTHER if frame > self.times[-1] else -_FURTHER
         value = self.value_at(frame)
         point, step = (
             np.array([[frame, value]]),
             np.array([[1.0, (self.value_at(frame + further) - value) / further]]),
         )
-        # free: however little Blender turned aligned ones, the line would be far off in the
+        # free: if Blender turned aligned ones ever so little, the line would be far off in the
         # distance
         return keyframes.bezier_keys(
             point, point - step, point + step, keyframes.FREE if step[0, 1] else keyframes.ALIGNED
@@ -328,9 +327,9 @@ def _runs(gone: np.ndarray) -> Iterator[tuple[int, int]]:
 def _side(
     times: np.ndarray, put: np.ndarray, end: int, beside: int, blend: float
 ) -> np.ndarray | None:
-    """Frames beside the outermost key of a stretch at which the curve has to stay what it is. None
-    if it may change: it only blends into the line there, or the key was edited and is removed with
-    its effect."""
+    """Frames beside the outermost key of a stretch at which the curve must not change. None if it
+    may: it only blends into the line there, or the key was edited and is removed with its
+    effect."""
     if not put[end]:
         return None
     if not 0 <= beside < len(times):

@@ -15,7 +15,7 @@ from .pose_keys import BULGE, LEAST, ROWS, SAMPLES, share_off
 
 # rounds of reweighting, solver iterations in each, and the solver's penalty
 _REWEIGHTED, _ITERATIONS, _PENALTY = 10, 15, 0.3
-# times the allowed error from which on no further round helps a fit
+# multiples of the allowed error above which another round does not help, for each round
 _BETTERED = (2.0, 1.8, 1.6, 1.4, 1.3, 1.2, 1.15, 1.1, 1.05, 0.0)
 _GOOD = 0.9  # share of the allowed error at which a fit is good enough
 _SETTLED = 1e-3  # share of a curve's range: a fit has settled once values and slopes change by less
@@ -63,8 +63,8 @@ class Fitted:
 
 
 def bound_slopes(value, out, into, slack, low, high):
-    """Slopes so that no curve leaves the range of its segments' ends by more than slack, nor low …
-    high."""
+    """Slopes bounded so that no curve leaves the range of its segments' ends by more than slack, or
+    the range low … high."""
     change = np.diff(value, axis=0)
     up = change >= 0
     sign = np.where(up, 1.0, -1.0)
@@ -78,9 +78,9 @@ def bound_slopes(value, out, into, slack, low, high):
 
 
 def _matrices(samples: int, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Matrices from values at keys [n], and slopes out of and into the segments between them, to
-    the curve: basis [samples, 3n − 2]; of each segment's change of value and slopes: limits [3n −
-    3, 3n − 2]; of the kinks at inner keys: [n − 2, 3n − 2]."""
+    """Matrices to multiply with values at keys [n] and slopes out of and into the segments between
+    them: basis [samples, 3n − 2] gives the curve, limits [3n − 3, 3n − 2] each segment's change of
+    value and slopes, and the last [n − 2, 3n − 2] the kinks at inner keys."""
     count, parts = len(keys), len(keys) - 1
     time = np.arange(samples) / SAMPLES
     k = np.clip(np.searchsorted(keys, time, side="right") - 1, 0, parts - 1)
@@ -117,9 +117,9 @@ def fit_values(
 
     level: whether the curves leave the first key and reach the last level.  weight: see share_off.
     bounds: slack [n − 1, C] in units of a third, lowest and highest value [C].  last_try: only
-    whether it meets the allowed error matters. ends [2, C]: values of the outer keys, the curves'
-    own if none are given.  Alternating direction method of multipliers (Boyd et al. 2011), least
-    squares reweighted towards the worst sample (Lawson 1961).
+    whether it meets the allowed error matters. ends [2, C]: values of the outer keys; None: the
+    curves'.  Alternating direction method of multipliers (Boyd et al. 2011), least squares
+    reweighted towards the worst sample (Lawson 1961).
     """
     count, parts, (slack, low, high) = len(keys), len(keys) - 1, bounds
     ends = curves[[0, -1]] if ends is None else ends
@@ -202,7 +202,7 @@ class Region:
 
     @cached_property
     def _fits(self) -> dict[int, Fitted]:
-        """By their hashes, fits that were made."""
+        """Earlier fits by hash."""
         return {}
 
     @cached_property
@@ -339,7 +339,7 @@ class Columns:
     def remove_spare(
         self, region: Region, cost: np.ndarray, price: np.ndarray, level: set[int], stay: set[int]
     ) -> Generator[float, None, None]:
-        """Remove as many key frames as the allowed error lets go, the dearest first. Yields
+        """Remove as many key frames as the allowed error permits, the most expensive first. Yields
         progress.
 
         cost: see find_segments.  price [T] of a key on each frame.  level: closed frames.  stay:
@@ -364,8 +364,8 @@ class Columns:
     def snap(
         self, region: Region, used: set[int], level: set[int], stay: set[int]
     ) -> Generator[float, None, None]:
-        """Move key frames to frames near by that are used already, where the allowed error lets
-        them. Yields progress."""
+        """Move key frames to nearby frames that are used already, where the allowed error permits.
+        Yields progress."""
         unused = sorted(set(self.keys) - used - stay)
         for number, frame in enumerate(unused):
             yield (done := number / len(unused))

@@ -98,8 +98,8 @@ def share_off(error: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def shift_distances(places: np.ndarray) -> np.ndarray:
-    """Largest distance of each point of places [S, P, 3] from its own position up to `SHIFT` frames
-    earlier or later, [S, P]."""
+    """Largest distance [S, P] of each point of places [S, P, 3] from where it is up to `SHIFT`
+    frames earlier or later."""
     furthest = round(SHIFT * SAMPLES)
     moved = np.zeros(places.shape[:2])
     for samples in (furthest // 2, furthest):

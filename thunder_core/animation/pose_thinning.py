@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The keys of each curve of a region, of those on its key frames: thinned out, evened and
-aligned."""
+"""Thins out, evens and aligns the keys of each curve of a region."""
 
 from bisect import bisect_left
 from collections.abc import Generator
@@ -239,8 +238,8 @@ class Thinning:
         return np.abs(self.shown[frame * SAMPLES] - self.region.curves[frame * SAMPLES])
 
     def set_keys(self, frame: int) -> Generator[float, None, None]:
-        """Put all curves on a frame between the outer ones to the values that they are to have.
-        Yields progress."""
+        """Set all curves to their wanted values on a frame between the outer ones. Yields
+        progress."""
         for channel in np.flatnonzero(self.errors_on(frame) > 0.0):
             curve = self.curves[channel]
             before = bisect_left(curve.frames, frame) - 1

@@ -110,7 +110,7 @@ class Poses:
             for place, some in of_part.items()
         ]
         yield from in_turn(mends, 0.0, 1.0)
-        return _as_they_are(len(self.curves), self.parts)
+        return _current_poses(len(self.curves), self.parts)
 
 
 @dataclass
@@ -133,7 +133,7 @@ class _Plan:
     extremes: list[int]
 
     def snap(self, used: set[int]) -> Generator[float, None, None]:
-        """Move key frames to frames near by that are used already. Yields progress."""
+        """Move key frames to nearby frames that are used already. Yields progress."""
         return self.columns.snap(self.region, used, self.level, self.ends)
 
 
@@ -174,7 +174,7 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
     return plan
 
 
-def _as_they_are(count: int, parts: list[tuple[np.ndarray, _Plan, Thinning] | None]) -> Poses:
+def _current_poses(count: int, parts: list[tuple[np.ndarray, _Plan, Thinning] | None]) -> Poses:
     """The poses of `count` channels as they are keyed now."""
     curves: list[PoseKeys | None] = [None] * count
     columns: list[tuple[Column, ...]] = []
@@ -295,7 +295,7 @@ def _kinds(
     return tuple(Column(frame, *kind[frame]) for frame in sorted(kind))
 
 
-def _met(gap: np.ndarray, closed_mm: float) -> np.ndarray:
+def _where_lips_meet(gap: np.ndarray, closed_mm: float) -> np.ndarray:
     """True for samples on frames where lips meet, or between two such frames."""
     closed = gap[::SAMPLES] < closed_mm
     between = np.repeat(closed[:-1] & closed[1:], SAMPLES)
@@ -336,7 +336,7 @@ def fit(
     # On a frame where lips just meet, hardly any error is allowed; part of it is reserved for the
     # error of summing channels linearly.
     strict = np.where(
-        _met(gap, closed_mm),
+        _where_lips_meet(gap, closed_mm),
         1.0 / np.clip(_GAP_SHARE * (closed_mm - gap), 0.03 * closed_off, closed_off),
         0.0,
     )
@@ -397,4 +397,4 @@ def fit(
                 *entry,
                 (yield from rescale(_key_curves(entry[1]), *keyed[number : number + 2])),
             )
-    return _as_they_are(curves.shape[1], parts)
+    return _current_poses(curves.shape[1], parts)

@@ -103,7 +103,7 @@ def fit(
     if slow:
         gap = np.interp(np.arange(len(values)) / SAMPLES, np.arange(len(frames)), gap)
     pull, per_unit = yield from rescale(rig.pulls(), 0.05, 0.1)
-    pull = _with_all(pull, per_unit)
+    pull = _fill_pulls(pull, per_unit)
     meter = displacement.face_meter()
     places = np.flatnonzero(chosen)
     allowed = _tolerances(
@@ -113,7 +113,7 @@ def fit(
     measure = Measure(
         pull[places], _LINEAR * allowed, pull[places, meter.upper, 1] - pull[places, meter.lower, 1]
     )
-    shut = yield from rescale(_shut(rig, values[::SAMPLES]), 0.1, 0.1)
+    shut = yield from rescale(_blink_frames(rig, values[::SAMPLES]), 0.1, 0.1)
     steps = poses.fit(
         values[:, places],
         [of_tracks[place] for place in places],
@@ -140,9 +140,9 @@ def fit(
     return PoseFit(tuple(curves), result.columns, lips, per_unit)
 
 
-def _with_all(pull: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
+def _fill_pulls(pull: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
     """Pulls [tracks, places, 3] in which every used track has an effect: the w of a quaternion and
-    tracks derived from others have none of their own and get `per_unit`."""
+    tracks derived from others have no measured effect and get `per_unit`."""
     silent = ~pull.any((1, 2)) & per_unit.any(1)
     pull = pull.copy()
     for group, place in enumerate((0, displacement.face_meter().lips, -2, -1)):
@@ -151,8 +151,8 @@ def _with_all(pull: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
 
 
 def _tolerances(error: float, channels: Sequence[str], tongue: bool) -> np.ndarray:
-    """Millimetres that each of displacement.positions may be off. Without the tongue's curves it
-    may be anywhere."""
+    """Allowed error of each of displacement.positions, mm; any for the tongue if it has no
+    curves."""
     meter = displacement.face_meter()
     allowed = np.full(len(meter.skinned.rest) + 2, displacement.ALLOWED[1])
     allowed[: meter.lips], allowed[-2:] = displacement.ALLOWED[0], displacement.ALLOWED[2:]
@@ -240,9 +240,9 @@ class _ErrorMeter:
         return np.stack([(far / limits).max(1), far[:, : self.lips].max(1)], 1)
 
 
-def _shut(rig: RigMeter, values: np.ndarray) -> Generator[float, None, np.ndarray]:
-    """Returns the frames, of a rig's values on frames [T, tracks], on which lids are shut furthest:
-    one or more for each blink."""
+def _blink_frames(rig: RigMeter, values: np.ndarray) -> Generator[float, None, np.ndarray]:
+    """Returns the frames of a rig's values [T, tracks] on which lids are shut furthest: one or more
+    for each blink."""
     lids = in_group(rig.channels, BLINKS)
     shut = yield from in_pieces(
         len(values), lambda rows: rig.read(values[rows]).expression[:, lids].mean(1, keepdims=True)
@@ -254,7 +254,7 @@ def _shut(rig: RigMeter, values: np.ndarray) -> Generator[float, None, np.ndarra
 
 
 def is_seen(posed: PoseFit, place: int, difference: np.ndarray, error: float) -> bool:
-    """Whether an error of a track this large (any of these) would be visible."""
+    """Whether any of these errors of a track would be visible."""
     return bool(
         (np.abs(difference).max() * posed.reach[place] / (displacement.ALLOWED * error)).max()
         > _UNSEEN
@@ -317,9 +317,9 @@ def labels(
 
 
 def without_repeats(labelled: list[tuple[int, str, float]], within: float) -> list[tuple[int, str]]:
-    """Labels (frame, text) of poses (frame, text, how clear it is) in order of time; of successive
-    ones with the same text `within` that many frames only the clearest. Each closure of the lips
-    keeps its label."""
+    """Labels (frame, text) of poses (frame, text, clarity) in order of time. Of successive ones
+    with the same text `within` that many frames only the clearest stays, but each closure of the
+    lips keeps its label."""
     result: list[tuple[int, str, float]] = []
     for one in labelled:
         if result and one[1] == result[-1][1] != CLOSED and one[0] - result[-1][0] <= within:

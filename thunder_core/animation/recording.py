@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the files that a performance of somebody else comes in: curves of Live Link Face or ARKit,
-and takes of ours."""
+"""Reads recorded performances: curves of Live Link Face or ARKit, and takes of ours."""
 
 import os
 from dataclasses import replace

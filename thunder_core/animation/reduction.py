@@ -93,7 +93,7 @@ def fit(
             added = yield from rescale(_sum_of_errors(reduced - coarse, pull), done, done)
             wrong = (added / (limit * _LINEAR)).max(1)
             before, count = count, sum(len(keys.index) for keys in curves.values())
-            # no more keys to be had
+            # no more keys are possible
             if wrong.max() <= 1.0 or (turn > _ROUNDS // 2 and count == before):
                 break
             waiting = _blame(wrong, np.abs(reduced - coarse) * needs, exact, every)
@@ -101,7 +101,7 @@ def fit(
                 share[_around(np.flatnonzero(wrong > 1.0), every, len(share))] *= _SHRINK
                 waiting = set(range(count_of_tracks))
         whole = [Keys(keys.index // every, keys.value, keys.slope) for keys in curves.values()]
-        measuring = _measure(meter, values, whole, pull, _limits(error, _beside(closed)))
+        measuring = _measure(meter, values, whole, pull, _limits(error, _expand_mask(closed)))
         off, beyond = yield from rescale(
             measuring, 0.8 + 0.2 * attempt / _TRIES, 0.8 + 0.2 * (attempt + 1) / _TRIES
         )
@@ -124,7 +124,7 @@ def without_noise(values: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
     return np.where((moved > 0) & (moved < displacement.UNSEEN_MM), line, values)
 
 
-def _beside(closed: np.ndarray) -> np.ndarray:
+def _expand_mask(closed: np.ndarray) -> np.ndarray:
     """Expand a mask of every _STRIDE-th sample to all samples; samples in between are closed if
     either neighbour is."""
     fine = np.repeat(closed, _STRIDE)[: (len(closed) - 1) * _STRIDE + 1]
@@ -133,7 +133,7 @@ def _beside(closed: np.ndarray) -> np.ndarray:
 
 
 def _measure(
-    meter: RigMeter, values: np.ndarray, whole: list[Keys], pull: np.ndarray, limit: np.ndarray
+    meter: RigMeter, values: np.ndarray, reduced: list[Keys], pull: np.ndarray, limit: np.ndarray
 ) -> Generator[float, None, tuple[float, np.ndarray]]:
     """Error of keys on whole frames against values [S, tracks]. Returns (largest lip error in mm,
     mask [S, 4] of samples beyond the limits). Errors are summed linearly over tracks; samples near
@@ -141,7 +141,7 @@ def _measure(
     samples = np.arange(len(values)) / SAMPLES
     off = (
         np.stack(
-            [Keys(keys.index * SAMPLES, keys.value, keys.slope).at(samples) for keys in whole], 1
+            [Keys(keys.index * SAMPLES, keys.value, keys.slope).at(samples) for keys in reduced], 1
         )
         - values
     )
@@ -166,8 +166,8 @@ def _around(samples: np.ndarray, every: int, count: int) -> np.ndarray:
 
 
 def closures(gap: np.ndarray) -> np.ndarray:
-    """Of a gap [T] in mm, the frames that make its closures: the first and last that are closed,
-    and the closest one."""
+    """The frames that define the closures of a gap [T] in mm: of each the first, the last and the
+    closest."""
     closed = runs(np.flatnonzero(gap < CLOSED_MM))
     return np.unique(
         np.array(

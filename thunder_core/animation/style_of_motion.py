@@ -91,11 +91,11 @@ class Reader:
     noise: np.ndarray
 
     def read(self, measured: np.ndarray) -> np.ndarray:
-        """Deviations [n, axes] that measures [n, k] mean, on all axes."""
+        """Style deviations [n, axes] for measures [n, k]."""
         return np.clip((measured - self.mean) / self.deviation, -4, 4) @ self.weights + self.usual
 
     def style(self, measured: np.ndarray) -> Style:
-        """The style that measures [k] mean; axes that cannot be read are usual."""
+        """The style for measures [k]; axes that cannot be read are usual."""
         return Style.of_vector(np.where(readable_axes(self), self.read(measured), 0.0))
 
     def to_json(self) -> str:
@@ -126,15 +126,15 @@ def readable_axes(reader: Reader) -> np.ndarray:
 
 
 def find_speech(gap: np.ndarray) -> np.ndarray:
-    """In which frames a mouth of this opening [T], mm, speaks: where it moves, and shortly around;
-    bool [T]."""
+    """Frames in which a mouth of this opening [T], mm, speaks, bool [T]: where it moves, and
+    shortly before and after."""
     moves = np.abs(np.gradient(gap)) * FPS > _MOVING if len(gap) > 1 else np.zeros(len(gap), bool)
     return np.convolve(moves, np.ones(2 * _AROUND + 1), "same") > 0.5
 
 
 def measures(played: PerformanceMeter, motion: Motion, frames: np.ndarray) -> np.ndarray:
-    """Numbers [k] that a style shows in. motion: of the head's channels at 25 fps.  frames: bool
-    [T], where somebody speaks."""
+    """Measures [k] of a motion that depend on its style. motion: of the head's channels at 25 fps.
+    frames: bool [T], where somebody speaks."""
     head, x = played.head, motion.expression
     of_sliders = played.measure(motion, frames)
     corners = 1e3 * played.skin.part(slice(0, 2)).of_motion(motion)

@@ -88,8 +88,8 @@ def at_scene_frames(
 
 
 def snap_to_closures(position: np.ndarray, opening: np.ndarray, step: float) -> np.ndarray:
-    """Fractional indices [S], ascending and `step` apart, of which those next to a closure of
-    opening [T] (mm) are at it."""
+    """Fractional indices [S], ascending and `step` apart; those next to a closure of opening [T]
+    (mm) are moved onto it."""
     lower = np.r_[np.inf, opening[:-1]]
     upper = np.r_[opening[1:], np.inf]
     closures = np.flatnonzero((opening < CLOSED_MM) & (opening <= lower) & (opening <= upper))

@@ -12,18 +12,16 @@ import numpy as np
 from ..types import FPS, IDLE, LISTENS, Motion
 from .performance_meter import gaze_shifts, LEAST_SHARE, PerformanceMeter
 
-# Measure → (value of the middle take without a request, how much takes differ in it per deviation
-# that they differ in what is asked of them): `python -m research words --cache CACHE`, on voices of
-# `validation` at *Variety* 0.5. Units as in `Played.measure` and `measure_fine`; gaze: root of gaze
-# shifts a second.
+# Measure → (median of takes without a request, how much takes differ in it per deviation of what is
+# requested): `python -m research words --cache CACHE`, on voices of `validation` at *Variety* 0.5.
+# Units as in `Played.measure` and `measure_fine`; gaze: root of gaze shifts a second.
 USUAL: Mapping[str, tuple[float, float]] = {
     "smile": (0.071, 1.176), "brows": (1.841, 1.150), "head": (13.974, 5.159),
     "eyes": (0.894, 0.226), "gaze": (0.630, 0.237),
     "asymmetry": (-0.009, 0.044), "frown": (0.087, 0.112),
 }  # fmt: skip
-# The same of what the voice itself decides for the most part: a loud one opens any mouth far. The
-# first number is by how much the middle take is above what the model expects of the line as it was
-# requested.
+# The same for measures that the voice mostly decides: a loud one opens any mouth far. The first
+# number is how far the median is above what the model expects of the line as it was requested.
 BEYOND_EXPECTED: Mapping[str, tuple[float, float]] = {
     "energy": (0.098, 0.173), "jaw": (-0.007, 0.064), "articulation": (0.080, 0.099),
     "width": (0.604, 1.512), "rounding": (-0.575, 1.679),
@@ -38,12 +36,12 @@ CARRIED: Mapping[str, tuple[float, float]] = {
     "turn": (0.0, 3.4),
     "tilt": (0.0, 2.4),
 }
-# What the line does to a usual take: heads and brows mark its stressed syllables. Measure → what
-# one more of these a second adds, and of their weight; found where lines differ (`python -m
-# research words --seconds 2`, 3 and 5 on `validation`), as is IN_SHORT.
+# Effect of the line on a usual take: heads and brows mark its stressed syllables. Measure → what
+# one more of these a second adds, and one more of their weight; found where lines differ (`python
+# -m research words --seconds 2`, 3 and 5 on `validation`), like IN_SHORT.
 ON_ACCENTS: Mapping[str, tuple[float, float]] = {"head": (5.0, 0.0), "brows": (0.0, 4.3)}
-# Measure → what a shorter line adds to the variance by which takes differ, for each 1 / s: in a few
-# words chance does more.
+# Measure → what a shorter line adds to the variance between takes, for each 1 / s: chance matters
+# more in a few words.
 IN_SHORT: Mapping[str, float] = {
     "head": 18.0,
     "brows": 1.0,
@@ -130,7 +128,7 @@ class Line:
 
     @classmethod
     def of(cls, seconds: float, weights: np.ndarray) -> Line:
-        """That of some seconds, whose stressed syllables have these weights [k]."""
+        """A line of some seconds, whose stressed syllables have these weights [k]."""
         return cls(seconds, len(weights) / seconds, float(np.sum(weights)) / seconds)
 
 
@@ -139,7 +137,7 @@ USUAL_LINE = Line()
 
 def scale(line: Line) -> dict[str, tuple[float, float]]:
     """USUAL, BEYOND_EXPECTED and CARRIED for takes of a line."""
-    shorter = _shorter(line.seconds)
+    shorter = _shortness(line.seconds)
     result = {}
     for name, (middle, step) in {**USUAL, **BEYOND_EXPECTED, **CARRIED}.items():
         by_count, by_weight = ON_ACCENTS.get(name, (0.0, 0.0))
@@ -150,8 +148,8 @@ def scale(line: Line) -> dict[str, tuple[float, float]]:
     return result
 
 
-def _shorter(seconds: float) -> float:
-    """By how much 1 / s of a line is above a usual line's; of longer ones nothing else is known."""
+def _shortness(seconds: float) -> float:
+    """Excess of a line's 1 / s over a usual line's, 0 for longer ones."""
     return max(0.0, 1 / max(seconds, _LEAST_SECONDS) - 1 / USUAL_LINE.seconds)
 
 
@@ -163,7 +161,7 @@ def deviations(
 
     values: as `measure` of the take.  expected: as `measure` of what the model expects of the line
     in the requested direction.
-    line: which they are of.
+    line: of the take.
     """
     levels = {name: 0.0 for name in (*USUAL, *CARRIED)} | {
         name: expected[name] for name in BEYOND_EXPECTED if name in expected
@@ -185,7 +183,7 @@ def deviations_quiet(values: Mapping[str, float], role: str, seconds: float) -> 
     result = {}
     for name, (middle, step) in QUIET[role].items():
         if name in values:
-            room = np.sqrt(step**2 + _shorter(seconds) * QUIET_IN_SHORT.get(name, 0.0))
+            room = np.sqrt(step**2 + _shortness(seconds) * QUIET_IN_SHORT.get(name, 0.0))
             result[name] = round((values[name] - middle) / float(room), 2)
     return result
 

@@ -48,8 +48,8 @@ class Articulators:
     edges of the upper and of the lower incisors, and the surface of the lower lip's middle.  names:
     the head's channels.  upper_edge, lower_edge, lip: their indices among the points.  overlap:
     millimetres by which the incisors' edges pass each other at rest. front [X + 2, Y + 2]: depth
-    map of the upper incisors (millimetres, −inf outside) over `corner` [2] in steps of 0.5, and a
-    margin in which whatever is outside has its place.
+    map of the upper incisors (millimetres, −inf outside) over `corner` [2] in steps of 0.5, with a
+    margin for points outside.
     """
 
     points: SkinnedPoints
@@ -63,7 +63,7 @@ class Articulators:
 
     @classmethod
     def of(cls, head: Head) -> Articulators:
-        """Those of a head in our layout. Raises BadHead if it has no teeth."""
+        """The articulators of a head in our layout. Raises BadHead if it has no teeth."""
         v = 1e3 * head.v_template.astype(np.float64)
         upper, lower = _incisors(head, v)
         edges = [
@@ -97,7 +97,7 @@ class Articulators:
         )
 
     def shape(self, expression: np.ndarray, jaw: np.ndarray) -> Shape:
-        """The mouth's shape over a motion, expression columns in the head's own order."""
+        """The mouth's shape over a motion, expression columns in the head's order."""
         return self.shape_at(np.asarray(expression, np.float64), rotvec_to_matrix(jaw))
 
     def shape_at(self, expression: np.ndarray, turn: np.ndarray) -> Shape:
@@ -168,7 +168,7 @@ class Articulators:
         """Positions [T, K, 3] of the lower lip's surface in millimetres."""
         return 1e3 * self._lip.place(np.asarray(expression, np.float64), rotvec_to_matrix(jaw))
 
-    def apart(self, lip: np.ndarray) -> np.ndarray:
+    def lip_distance(self, lip: np.ndarray) -> np.ndarray:
         """Distance of a lower lip's surface [T, K, 3] from the upper incisors, [T] millimetres;
         negative where it intersects them.
 
@@ -183,8 +183,8 @@ class Articulators:
         distance = lip[..., 2] - self.front.ravel().take(column * self.front.shape[1] + row)
         beside = np.isinf(distance)
         points, edges = lip[beside], 1e3 * self.points.rest[self.upper_edge]
-        # Every edge in a row of its own: numpy takes the least of long columns many times faster
-        # than that of short rows.
+        # One row for each edge: numpy finds the least of long columns many times faster than of
+        # short rows.
         squared = edges @ (2 * points).T
         np.subtract(np.einsum("kc,kc->k", points, points), squared, out=squared)
         squared += (edges**2).sum(-1)[:, None]
@@ -238,5 +238,5 @@ def _front(head: Head, v: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np
 
 @lru_cache(maxsize=1)
 def bundled_articulators() -> Articulators:
-    """Those of the bundled head."""
+    """The articulators of the bundled head."""
     return Articulators.of(load_head())

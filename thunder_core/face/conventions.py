@@ -185,8 +185,8 @@ def _forms(name: str):
 
 
 def _frame(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, str]:
-    """The text before and after a shape's own name, numbers replaced by #: the names of one
-    character share it."""
+    """The text around a shape's name, numbers replaced by #: the names of one character share
+    it."""
     before_text = re.sub(r"\d+", "#", " ".join(before))
     return re.sub(r"^.* ?lod #? ?mesh$", "* lod # mesh", before_text), re.sub(
         r"\d+", "#", " ".join(after)
@@ -326,8 +326,8 @@ def missing(used, channels: Sequence[str]) -> list[tuple[str, str]]:
     """Sources without a target: [(channel, loss)], most important first. used: names of channels,
     keys and joints.
 
-    A rotation counts as there by its joint or by its keys; a head that keeps still is seen at once,
-    and comes right after a jaw that does.
+    A rotation counts as present by its joint or by its keys. A still head is seen at once, so it
+    comes right after a still jaw.
     """
     rows = []
     if "jaw" not in used and "jawOpen" not in used:
@@ -366,7 +366,7 @@ _IMPORTANT = (
 
 
 def all_sources(channels: Sequence[str]) -> tuple[str, ...]:
-    """All that a mapping may take from, in the order a table shows it: jaw first, then mouth, eyes,
+    """All sources of a mapping, in the order a table shows them: jaw first, then mouth, eyes,
     brows, head."""
     names = (
         "jawOpen",

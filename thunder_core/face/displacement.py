@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures, in millimetres, how a motion moves the lips and the rest of the bundled head's face,
-and what the values of a rig show, whatever the character: the motion read from them, on the bundled
-head; numpy only."""
+"""Measures in millimetres how a motion moves the lips and the rest of the bundled head's face, and
+what the values of any rig show, by the motion that is read from them; numpy only."""
 
 import time
 from collections.abc import Callable, Generator
@@ -80,7 +79,7 @@ _NEEDED = (
 
 
 def prepare() -> Generator[float, None, FaceMeter]:
-    """Read the bundled head, an array at a time: all at once is more than a window may be held.
+    """Read the bundled head, an array at a time: reading all at once would block a window too long.
     Returns the meter.
 
     Raises BadHead.
@@ -181,7 +180,7 @@ class RigMeter:
     def pulls(self) -> Generator[float, None, tuple[np.ndarray, np.ndarray]]:
         """Returns the movement of each point by a unit of each track, [tracks, places, 3] mm, and
         the largest in each group, [tracks, 4]; yields progress."""
-        each, still, driven = yield from rescale(self._driven(), 0.0, 0.5)
+        each, still, driven = yield from rescale(self._drive_each(), 0.0, 0.5)
         span = driven.max(0)
         step = np.where(span > 1e-9, _PROBE * span, 1.0)
         rest = np.array([track.rest for track in self.driver.tracks], float)
@@ -204,7 +203,7 @@ class RigMeter:
     def sources(self) -> Generator[float, None, list[str]]:
         """Returns of each track the channel or joint that moves it most, in millimetres; yields
         progress."""
-        each, still, driven = yield from self._driven()
+        each, still, driven = yield from self._drive_each()
         moved = group_distances(positions(each) - positions(still)).max(1)
         names = [*self.channels, *["jaw"] * 3, *["neck"] * 3, *["eye"] * 3]
         return [
@@ -212,10 +211,9 @@ class RigMeter:
             for source in (driven / np.maximum(driven.max(0), 1e-9) * moved[:, None]).argmax(0)
         ]
 
-    def _driven(self) -> Generator[float, None, tuple[Motion, Motion, np.ndarray]]:
-        """Returns a motion with each channel, and each turn of the joints, on a frame of its own;
-        one at rest; and by how much the first drives each track away from the second, [frames,
-        tracks]."""
+    def _drive_each(self) -> Generator[float, None, tuple[Motion, Motion, np.ndarray]]:
+        """Returns a motion with one channel, or one turn of a joint, on each frame; one at rest;
+        and how far the first drives each track away from the second, [frames, tracks]."""
         count = len(self.channels)
         turns = np.concatenate([np.zeros((count, 9)), np.diag([_JAW] * 3 + [_TURN] * 6)])
         each = Motion(

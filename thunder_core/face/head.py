@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The head that the whole add-on uses: a FLAME-format asset, ours or the user's own FLAME file;
+"""The head that the whole add-on uses: a FLAME-format asset, ours or a FLAME file of the user;
 numpy only."""
 
 from dataclasses import dataclass, field, replace
@@ -39,7 +39,7 @@ _LANDMARKS = (
 
 @dataclass(frozen=True)
 class Hair:
-    """Hair of a head, a mesh of its own that follows the neck's joint and has no keys.
+    """Hair of a head, a separate mesh that follows the neck's joint and has no keys.
 
     vertices [H, 3] f32 metres in the head's axes · polygons [P, 4], −1 pads a triangle ·
     polygon_material [P] · material_names, material_colors [M, 4] linear RGBA · tints [H, 3] f32:
@@ -191,9 +191,9 @@ def _array(path, data, name):
     return value
 
 
-def _whole(path, data, name):
-    """Whole numbers of a file, such as the vertices of a face, as int32. Numbers beyond it would
-    wrap round to others."""
+def _integers(path, data, name):
+    """Whole numbers of a file, such as the vertices of a face, as int32. Larger numbers would wrap
+    round to others."""
     value = _require_array(path, data, name)
     limits = np.iinfo(np.int32)
     if value.size:
@@ -232,7 +232,7 @@ def _rig(path, data):
         "weights": _array(path, data, "weights"),
         "posedirs": _array(path, data, "posedirs"),
         "kintree_table": kintree,
-        "f": _whole(path, data, "f"),
+        "f": _integers(path, data, "f"),
     }
 
 
@@ -258,7 +258,7 @@ def _ours(path, data):
         name: _array(path, data, name) for name in ("shapedirs", "material_colors", "regions")
     }
     fields |= {
-        name: _whole(path, data, name)
+        name: _integers(path, data, name)
         for name in ("polygons", "polygon_material", "mouth_vertices", "mouth_parts")
     }
     fields |= {
@@ -266,7 +266,7 @@ def _ours(path, data):
         for name in ("expression_names", "material_names", "region_names")
     }
     for name in _LANDMARKS:
-        value = _whole(path, data, name)
+        value = _integers(path, data, name)
         if value.size != 1:
             raise BadHead(f"{name} in {path.name} is not one vertex number: choose another file")
         fields[name] = int(value.ravel()[0])
@@ -297,8 +297,8 @@ def _ours(path, data):
 def _hair(path, data):
     hair = Hair(
         vertices=_array(path, data, "hair_vertices"),
-        polygons=_whole(path, data, "hair_polygons"),
-        polygon_material=_whole(path, data, "hair_polygon_material"),
+        polygons=_integers(path, data, "hair_polygons"),
+        polygon_material=_integers(path, data, "hair_polygon_material"),
         material_names=_names(path, data, "hair_material_names"),
         material_colors=_array(path, data, "hair_material_colors"),
         tints=_array(path, data, "hair_tints"),

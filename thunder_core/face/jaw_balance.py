@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gives a character's jaw and lips the weights that its own keys need, and moves an opening between
+"""Gives a character's jaw and lips the weights that its keys need, and moves an opening between
 them; numpy only."""
 
 from collections.abc import Mapping as Values
@@ -9,7 +9,7 @@ import numpy as np
 
 from .mapping import LOWER_PER_JAW, Mapping, Rule, Target
 
-MOST = 0.5  # share of the jaw's own movement that the balance gives or takes at 1 or −1
+MOST = 0.5  # share of the jaw's movement that the balance gives or takes at 1 or −1
 # share of a key's largest movement above which a vertex belongs to the lip that the key is named
 # after
 _LIP = 0.93
@@ -51,9 +51,9 @@ _JAW, _CLOSE, _LOWER, _RAISE, _ROLL = (
 def apply_balance(plan: Mapping) -> Mapping:
     """A mapping with its balance worked into its rules, and a balance of 0.
 
-    A jaw that opens further is taken back by mouthClose, one that opens less is made up for by
-    mouthLowerDown; what mouthClose closes is closed by as much, so that lips that touch do so all
-    along. The rules stay weighted sums of sources, and can be read back.
+    mouthClose takes back what the jaw opens further, mouthLowerDown makes up for what it opens
+    less; mouthClose is scaled by as much, so that lips that touch do so all along. The rules stay
+    weighted sums of sources, and can be read back.
     """
     if not plan.balance:
         return plan
@@ -83,15 +83,14 @@ def apply_balance(plan: Mapping) -> Mapping:
 
 
 def fit_to_keys(plan: Mapping, moved: Values[Target, np.ndarray]) -> Mapping:
-    """A mapping as a character's own keys need it, by what they do to its vertices; moved: offsets
-    [V, 3] at 1 of every key.
+    """A mapping fitted to what a character's keys do to its vertices; moved: offsets [V, 3] at 1 of
+    every key.
 
-    mouthClose brings the lips together over the jaw, and no further: its key is given the weight
-    that does. A mouthFunnel that parts the lips further than most has that taken back by
-    mouthClose. Keys that shape lips or tongue and open the jaw too, as those for vowels do, give
-    the jaw's part back; if there is no key to close the lips, mouthClose takes such keys back as
-    well as the jaw, which alone leaves them parted. Where the jaw raises the upper lip for want of
-    a key, f and v shut it.
+    mouthClose gets the weight that brings the lips together over the jaw, and no further. Where
+    mouthFunnel parts the lips further than on most heads, mouthClose takes that back. Keys that
+    shape lips or tongue and open the jaw too, as those for vowels do, give the jaw's part back; if
+    there is no key to close the lips, mouthClose takes such keys back as well as the jaw, which
+    alone leaves them parted. Where the jaw raises the upper lip for want of a key, f and v shut it.
     """
     keyed = [rule for rule in plan.rules if rule.target in moved]
     jaws = [rule for rule in keyed if rule.source == _JAW]
@@ -100,7 +99,7 @@ def fit_to_keys(plan: Mapping, moved: Values[Target, np.ndarray]) -> Mapping:
         return plan
 
     def does(*sources) -> np.ndarray | None:
-        """Effect of channels at 1, offsets [V, 3]; None if only the jaw's own key replaces them."""
+        """Effect of channels at 1, offsets [V, 3]; None if only the jaw's key replaces them."""
         offsets = [
             rule.weight * moved[rule.target]
             for rule in keyed

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lip contacts: preserved through any change, added and removed by hand or from a text; numpy
-only."""
+"""Preserves lip contacts through any change, and adds and removes them by hand or from a text;
+numpy only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ ONSET, SHUT, RELEASE = 0.10, 0.05, 0.13
 # share of its opening that the jaw gives up for a bilabial; the lower lip does the rest
 _JAW_RISES = 0.45
 _OPEN_MM = 4.0  # opening at which a mouth has left a closure
-_FURTHEST = 0.24  # seconds to either side of a removed closure in which an open mouth is looked for
+_FURTHEST = 0.24  # seconds to either side of a removed closure that are searched for an open mouth
 _LEAST_MM = 1.5  # least opening where a closure was removed
 # seconds by which shut lips may miss a wanted closure: 409 of 410 in takes do not miss it by more
 _SHUT_NEAR = 0.04
@@ -41,13 +41,13 @@ def contact_weight(gap: np.ndarray) -> np.ndarray:
 def preserve_contacts(
     before: Motion, after: Motion, channels: Sequence[str], gap: np.ndarray | None = None
 ) -> Motion:
-    """A changed motion whose lips touch wherever they did, all along, and go no further through
-    each other.
+    """A changed motion whose lips touch wherever they did, all along the mouth, and intersect no
+    further.
 
-    before, after: motions [T] of one length and the same channels.  gap: [T, P] millimetres that
-    count as before's, if before has others.  Lip openers are reduced, mouthClose brings the middle
-    to the gap it had, the jaw follows where that is not enough; where a gap remains, the mouth is
-    as before. Frames whose lips are 3 mm apart or more are left alone.
+    before, after: motions [T] of one length and the same channels.  gap: [T, P] millimetres, in
+    place of before's.  Lip openers are reduced, mouthClose brings the middle to the gap it had, the
+    jaw follows where that is not enough; where a gap remains, the mouth is as before. Frames whose
+    lips are 3 mm apart or more are left alone.
     """
     lips, names = bundled_lips(), list(channels)
     was = lips.gap(before, channels) if gap is None else gap
@@ -150,16 +150,16 @@ def _blend_back(
 # ---- by hand
 
 
-def close(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, slice]:
-    """The motion with the lips closed at frame `at` (an index, with fraction) as for m, b or p, and
-    the frames it touches.
+def close(motion: Motion, channels: Sequence[str], frame: float) -> tuple[Motion, slice]:
+    """The motion with the lips closed at `frame` (an index, with fraction) as for m, b or p, and
+    the changed frames.
 
-    The frame nearest to `at` is always shut, even at low frame rates. Frames outside the slice are
-    bit-identical.
+    The frame nearest to `frame` is always shut, even at low frame rates. Frames outside the slice
+    are bit-identical.
     """
     lips, names = bundled_lips(), list(channels)
     times = np.arange(motion.frames)
-    away = (times - at) / motion.fps
+    away = (times - frame) / motion.fps
     onset = np.clip((-away - SHUT / 2) / ONSET, 0.0, 1.0)
     release = np.clip((away - SHUT / 2) / RELEASE, 0.0, 1.0)
     x = np.maximum(onset, release)
@@ -177,16 +177,16 @@ def close(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, s
     return _with_rows(motion, result, rows), rows
 
 
-def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, slice]:
-    """The motion without the closure at frame `at` or next to it: the mouth stays open, as around
+def part_lips(motion: Motion, channels: Sequence[str], frame: float) -> tuple[Motion, slice]:
+    """The motion without the closure at `frame` or next to it: the mouth stays open, as around
     it.
 
-    Returns it with the frames it touches; the others are bit for bit what they were. Raises
+    Returns the motion and the changed frames; the others are bit for bit what they were. Raises
     BadRequest if no lips close, or if they stay closed too long for a speech sound.
     """
     lips, names = bundled_lips(), list(channels)
     gap = lips.middle_gap(motion, channels)
-    left, right = _closure_at(gap, at, motion.fps)
+    left, right = _closure_at(gap, frame, motion.fps)
     rows = slice(left + 1, right)
     part = motion.part(rows)
     ease = smoothstep((np.arange(left + 1, right) - left) / (right - left))[:, None]
@@ -200,21 +200,23 @@ def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motio
     return _with_rows(motion, result, rows), rows
 
 
-def _closure_at(gap: np.ndarray, at: float, fps: float) -> tuple[int, int]:
-    """Frames on either side of the closure at frame `at` of a gap [T] in mm on which the mouth is
+def _closure_at(gap: np.ndarray, frame: float, fps: float) -> tuple[int, int]:
+    """Frames on either side of the closure at `frame` of a gap [T] in mm on which the mouth is
     open again.
 
     Raises BadRequest if no lips close, or if they stay closed too long for a speech sound.
     """
     reach = max(1, round(0.1 * fps))
-    around = np.arange(max(0, int(round(at)) - reach), min(len(gap), int(round(at)) + reach + 1))
+    around = np.arange(
+        max(0, int(round(frame)) - reach), min(len(gap), int(round(frame)) + reach + 1)
+    )
     closed = around[gap[around] < PARTED_MM / 2] if len(around) else around
     if not len(closed):
         raise BadRequest(
             "The lips do not close at this frame: go to the frame of the closure that should not "
             "be there"
         )
-    first = last = int(closed[np.argmin(np.abs(closed - at))])
+    first = last = int(closed[np.argmin(np.abs(closed - frame))])
     while first > 0 and gap[first - 1] < PARTED_MM / 2:
         first -= 1
     while last < len(gap) - 1 and gap[last + 1] < PARTED_MM / 2:
@@ -232,9 +234,8 @@ def _closure_at(gap: np.ndarray, at: float, fps: float) -> tuple[int, int]:
     return left, right
 
 
-def unseal(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, slice]:
-    """The motion whose lips come close but do not touch at frame `at`, where they did, and the
-    frames it touches.
+def unseal(motion: Motion, channels: Sequence[str], frame: float) -> tuple[Motion, slice]:
+    """The motion whose lips stay close but no longer touch at `frame`, and the changed frames.
 
     The mouth keeps its shape around it: a W or an N may be said through lips a millimetre or two
     apart, and an opening as wide as its neighbours' would be heard as another sound. Raises
@@ -242,7 +243,7 @@ def unseal(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, 
     """
     lips, names = bundled_lips(), list(channels)
     gap = lips.middle_gap(motion, channels)
-    left, right = _closure_at(gap, at, motion.fps)
+    left, right = _closure_at(gap, frame, motion.fps)
     closed = np.arange(left, right + 1)[gap[left : right + 1] <= TOUCH_MM]
     frames = np.arange(motion.frames)
     away = np.maximum(closed[0] - frames, frames - closed[-1]).clip(0) / motion.fps
@@ -255,9 +256,9 @@ def unseal(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, 
 
 @dataclass(frozen=True)
 class Correction:
-    """What `correct` did. made: numbers of the wanted closures that it made.  gone: frames of the
-    closures that it took away.
-    rows: the frames that it touched, None for none."""
+    """What `correct` did. made: indices of the wanted closures that it added.  gone: frames of the
+    closures that it removed.
+    rows: the changed frames, None for none."""
 
     made: tuple[int, ...] = ()
     gone: tuple[float, ...] = ()

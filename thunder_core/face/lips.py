@@ -51,8 +51,8 @@ class Lips:
 
     @classmethod
     def of(cls, head: Head) -> Lips:
-        """Those of a head: all along where its lips are known as rings (ours), else only the middle
-        pair.
+        """The lips of a head: all pairs where its lips are known as rings (ours), else only the
+        middle one.
 
         Raises BadHead if the position of the lips is not known.
         """
@@ -90,8 +90,8 @@ class Lips:
         return self.points.part(slice(-2, None))
 
     def coefficients(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
-        """Expression [T, n] in the head's own order of channels, double precision. channels: the
-        motion's (None: the head's own)."""
+        """Expression [T, n] in the head's order of channels, double precision. channels: the
+        motion's (None: the head's)."""
         if not channels:
             return np.asarray(motion.expression, np.float64)
         return reorder(motion.expression, channels, self.names)

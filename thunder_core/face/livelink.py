@@ -22,7 +22,7 @@ from ..rotation import euler_to_rotvec, matrix_to_euler, rotvec_to_matrix
 from ..types import FPS, Motion
 from .mapping import derived_keys, motion_of
 
-# frames per second of Live Link Face's own recordings; readers count timecodes at this rate
+# frames per second of recordings by Live Link Face; readers count timecodes at this rate
 RATE = 60.0
 
 _SHAPES = (

@@ -41,8 +41,8 @@ JOINTS = ("neck", "jaw", "eye_left", "eye_right")
 _AXES = "xyz"  # axes of the head: x to its left, y up, z out of the face
 COMPONENTS = tuple(f"{joint}.{axis}" for joint in JOINTS for axis in _AXES)
 
-# Derived key → (rotation, axis, sign, radians at 1). A key holds the part of its own sign; its
-# opposite the other.
+# Derived key → (rotation, axis, sign, radians at 1). A key holds the values of its sign; its
+# opposite the others.
 _DERIVED = {
     "jawLeft": ("jaw", 1, 1, JAW_SIDE_RADIANS),
     "jawRight": ("jaw", 1, -1, JAW_SIDE_RADIANS),
@@ -60,7 +60,7 @@ DERIVED = ("jawOpen", *_DERIVED)
 _MOST = 2.0  # upper limit of a channel read back from a rig on which several channels share targets
 _SWEEPS = 60  # sweeps of coordinate descent; such groups have a handful of channels
 _STILL = 1e-9
-# a turn by which a rig is tried, radians, and by how much what it shows may differ from it
+# radians by which joints are turned to try a rig, and the tolerance of what it shows
 _PROBED, _SAME = 0.1, 1e-5
 
 
@@ -103,7 +103,7 @@ def joint_rotations(
 
 
 def sources(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
-    """All that a rule may take from a motion whose expression columns are `channels`, {name: [T]}.
+    """All sources of rules in a motion whose expression columns are `channels`, {name: [T]}.
 
     Channels, the derived keys, and the components of the joints' rotation vectors (“jaw.x” …,
     radians).
@@ -180,7 +180,7 @@ class Turn:
 
     first: index of its first track; the tracks of all components follow each other.  mode:
     Blender's rotation mode.
-    basis: [3, 3], from the head's axes to the bone's own at rest.  parts: (source, axis of the head
+    basis: [3, 3], from the head's axes to the bone's at rest.  parts: (source, axis of the head
     0–2, weight).
     """
 
@@ -293,8 +293,8 @@ class Driver:
 
 def visible_motion(motion: Motion, channels: Sequence[str], sums: Sums) -> Motion:
     """What a rig with these sums (`Driver.sums`) shows of a motion whose expression columns are
-    `channels`: what it is read as after its tracks are filled. Parts that no track moves are at
-    rest."""
+    `channels`: the motion as it is read back from the rig's tracks. Parts that no track moves are
+    at rest."""
     given, still = sources(motion, channels), np.zeros(motion.frames)
     columns = [
         sum((weight * given[source] for source, weight in added if source in given), still)
@@ -466,7 +466,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class JointRule:
-    """A joint turns a bone by `scale` times its own rotation; several bones of one joint add up
+    """A joint turns a bone by `scale` times the joint's rotation; several bones of one joint add up
     (neck and head)."""
 
     joint: str

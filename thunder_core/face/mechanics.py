@@ -5,7 +5,7 @@ In 4D scans the jaw makes about .55 of an opening, more of a wide one; the upper
 never more than 3 mm. Jaws are
 slow: between two vowels they stay half open and the lips close over them (Löfqvist and Gracco
 1997). On sibilants the incisors meet edge to edge. Channel values are solved from what each channel
-does to the head's own points.
+does to the head's points.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def lips_of(jaw: float) -> float:
 
 
 def _size(gap: np.ndarray, speech: np.ndarray) -> float:
-    """Mean opening of a performance's speech relative to a usual one: who hardly opens the mouth
+    """Mean opening of a performance's speech relative to a usual one: a mouth that hardly opens
     shows teeth and tongue less."""
     spoken = speech.sum()
     return (
@@ -183,8 +183,8 @@ class Mechanics:
 
     @step(CONSTRAINT, "expression")
     def make_room_for_rolled_lip(self, expression: np.ndarray) -> np.ndarray:
-        """Expression [T, n] without what no mouth does while its lower lip is rolled in: a tongue
-        that is out, corners pulled far.
+        """Expression [T, n] without what a lower lip that is rolled in rules out: a tongue that is
+        out, corners pulled far.
 
         The tongue would come through the lip, and the mouth's lining through the chin.
         """
@@ -335,7 +335,7 @@ class Mechanics:
                 lip = lip + ((roll - start) / (end - start)).clip(0.0, 1.0)[:, None, None] * (
                     after - before
                 )
-            apart = self.articulators.apart(lip) > CONTACT_MM
+            apart = self.articulators.lip_distance(lip) > CONTACT_MM
             low, high = np.where(apart, roll, low), np.where(apart, high, roll)
         return low
 

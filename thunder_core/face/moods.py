@@ -23,16 +23,16 @@ from ..steps import ADDED, step
 from .articulators import Articulators
 from .lips import press_together
 
-_PARTED_MM = (0.6, 2.5)  # gaps between which what parts the lips further comes in
+_PARTED_MM = (0.6, 2.5)  # gaps between which movements that part the lips further come in
 # reach and deviation by which a mood makes way before closures, rounded sounds and speech
 _AHEAD_FRAMES, _EASE_FRAMES = 3, 1.2
-# standard deviation of the average that a pose raises or lowers: what is quicker than that stays as
+# standard deviation of the moving average that a pose raises or lowers: quicker movement stays as
 # it was
 _LEVEL_FRAMES = 20
 # a pose's level above which a channel is compressed, from this value on: clipped, it would stand
 # still
 _KNEE, _EASES = 1.0, 0.92
-# lower poses are as high as a channel's own movement fits in below this
+# lower poses go as high as the channel's movement fits below this
 _CEILING = 0.99 * LARGEST_VALUE
 # reach of a peak that needs this, and deviation by which it comes in, frames
 _PEAK_FRAMES, _PEAK_EASE = 5, 2.0
@@ -50,7 +50,7 @@ _CORNERS = ("mouthSmile", "mouthStretch", "mouthDimple")
 # about four fifths of what takes show in speech; and the cheeks over a raised corner, as a share of
 # it.
 _HELD_CORNERS, _SMILED, _CHEEKS = 0.47, 0.5, 0.35
-_LIVES = 0.2  # share of its own movement that a channel keeps below what is held
+_LIVES = 0.2  # share of its movement that a channel keeps below what is held
 # of `slow_changes`, for the corners of a face that smiles
 _CORNER_CHANGES, _CORNER_NEAR, _CORNER_SLOWS = ((0.06, 0.14), 3, 2.0)
 _HELD_EASE = 1.5  # standard deviation of the smoothing of what is added, frames
@@ -62,12 +62,12 @@ _SIDES, _FAINT = ((0.5, 1.5), 0.02)
 class Pose:
     """A mood at full strength: {channel: value}, a name without Left or Right means both sides.
 
-    least: what a channel does at least, on average over a second or two: it goes on moving about
-    that.  most: at most, likewise.
-    leaning: as least, of the side of the face that moves more.  opened: added where the lips are
+    least: lowest value of a channel, on average over a second or two, about which it goes on
+    moving. most: highest value, likewise.
+    leaning: as least, for the side of the face that moves more.  opened: added where the lips are
     parted for a sound.
-    lids: of eyeBlink, by how much lids that are open are raised, or lowered where it is negative; a
-    blink still shuts them.
+    lids: of eyeBlink, by how much open lids are raised, or lowered where it is negative; a blink
+    still shuts them.
     shut: how firmly lips are shut.
     """
 
@@ -149,22 +149,24 @@ def _ahead(values: np.ndarray) -> np.ndarray:
     return smooth(highest(values, 2 * _AHEAD_FRAMES + 1), _EASE_FRAMES)
 
 
-def _compress(values: np.ndarray, by: np.ndarray) -> np.ndarray:
+def _compress(values: np.ndarray, amount: np.ndarray) -> np.ndarray:
     """Channel values [T] changed by an amount [T] and compressed towards the ceiling, below which
     they go on moving."""
-    changed, room = values + by, LARGEST_VALUE - _EASES
+    changed, room = values + amount, LARGEST_VALUE - _EASES
     eased = np.minimum(changed, _EASES) + room * np.tanh(np.maximum(changed - _EASES, 0.0) / room)
     # what is higher already is not lowered
     return np.clip(np.maximum(eased, np.minimum(values, changed)), 0.0, LARGEST_VALUE)
 
 
-def _raise(values: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """Channel values [T] changed by an amount [T], by less where their own movement would go beyond
-    the ceiling and be cut off."""
+def _raise(values: np.ndarray, amount: np.ndarray) -> np.ndarray:
+    """Channel values [T] changed by an amount [T], by less where they would go beyond the ceiling
+    and be cut off."""
     beyond = smooth(
-        np.maximum(highest(values + by, 2 * _PEAK_FRAMES + 1) - _CEILING, 0.0), _PEAK_EASE
+        np.maximum(highest(values + amount, 2 * _PEAK_FRAMES + 1) - _CEILING, 0.0), _PEAK_EASE
     )
-    return np.clip(values + np.maximum(by - beyond, np.minimum(by, 0.0)), 0.0, LARGEST_VALUE)
+    return np.clip(
+        values + np.maximum(amount - beyond, np.minimum(amount, 0.0)), 0.0, LARGEST_VALUE
+    )
 
 
 def _held_levels(style: np.ndarray, strengths: np.ndarray) -> dict[str, np.ndarray]:
@@ -181,10 +183,10 @@ def _held_levels(style: np.ndarray, strengths: np.ndarray) -> dict[str, np.ndarr
             levels[name] = levels.get(name, 0.0) + strength * value
     smile = AXES[_SMILE].speakers * style[:, _SMILE].astype(float)
     slider = _HELD_CORNERS * np.tanh(smile / _SMILED)
-    corners, others = levels["mouthSmile"] + slider, strengths @ _CORNERS_OF_MOODS
+    corners, mood_corners = levels["mouthSmile"] + slider, strengths @ _CORNERS_OF_MOODS
     corners = np.where(
-        corners * others < 0,
-        np.sign(corners) * np.maximum(np.abs(corners) - np.abs(others), 0.0),
+        corners * mood_corners < 0,
+        np.sign(corners) * np.maximum(np.abs(corners) - np.abs(mood_corners), 0.0),
         corners,
     )
     levels |= {"mouthSmile": np.maximum(corners, 0.0), "mouthFrown": np.maximum(-corners, 0.0)}
@@ -198,7 +200,7 @@ class MoodPoses:
     """Puts moods on motions of one head."""
 
     def __init__(self, channels: Sequence[str], articulators: Articulators):
-        """channels: names of the expression's columns, the head's own."""
+        """channels: names of the expression's columns, the head's."""
         self.channels, self.articulators = tuple(channels), articulators
         self.lids = [i for i, name in enumerate(self.channels) if name.startswith(BLINKS)]
         self.showing = [i for i, name in enumerate(self.channels) if name.startswith(_SHOWING)]
@@ -223,7 +225,7 @@ class MoodPoses:
         where_quiet = _ahead(1 - speech) if quiet is None else quiet
         strengths = style[:, len(AXES) :]
         varied = 1.0 if variation is None else np.clip(variation, *_FELT)
-        if variation is not None:  # the model holds what shows a mood too still: it comes and goes
+        if variation is not None:  # the model holds a mood too still: it comes and goes
             by = np.clip(strengths, 0.0, 1.0).max(1) * (varied - 1)
             x[:, self.showing] = np.clip(x[:, self.showing] * (1 + by[:, None]), 0.0, LARGEST_VALUE)
         for column, name in enumerate(MOOD_NAMES):
@@ -283,18 +285,18 @@ class MoodPoses:
         )
 
     def _freedom_from_rounding(self, x: np.ndarray) -> np.ndarray:
-        """Where corners are free of a rounded sound [T], 0 … 1, in x [T, n]."""
+        """How free corners are of rounded sounds in x [T, n]: [T] 0 … 1."""
         return 1 - _ahead(np.clip(x[:, self.round].sum(1) / _ROUND, 0.0, 1.0))
 
     def _put_on(
         self, x: np.ndarray, jaw: np.ndarray, pose: Pose, strength: np.ndarray, where: np.ndarray,
         parted: np.ndarray, leans: str
     ) -> None:  # fmt: skip
-        """Bring x [T, n] in place to a pose by a strength [T], on the frames `where` [T] 0 … 1 it
-        is meant for.
+        """Bring x [T, n] in place to a pose by a strength [T], on the frames `where` [T] 0 … 1 that
+        it is meant for.
 
-        parted: [T] 0 … 1, whether the lips are, for a sound.  leans: Left or Right, the side that
-        does more.
+        parted: [T] 0 … 1, how far a sound parts the lips.  leans: Left or Right, the side that does
+        more.
         """
         share = strength * where
         if pose.shut:

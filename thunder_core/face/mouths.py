@@ -30,7 +30,7 @@ MOUTHS: Mapping[str, Pose] = MappingProxyType({
     "S CH": dict(jaw=0.01, mouthFunnel=0.45, mouthLowerDown=0.4, mouthUpperUp=0.3,
     tongueBladeUp=0.7),
 })  # fmt: skip
-# moods without a pose of their own at rest
+# moods without a pose at rest → an emotion like them
 _LIKE = {"angry": "ANGER", "surprised": "SURPRISE", "doubtful": "DOUBT"}
 
 

@@ -20,8 +20,8 @@ _MOST_WORDS = 8  # words in a vertex line: v x y z, w, and a colour
 class ObjMesh:
     """The mesh of an OBJ file.
 
-    vertices [V, 3] f64 in the file's own unit and axes · polygons: vertex ids of each · material
-    [P] into material_names, −1 where the file names none.
+    vertices [V, 3] f64 in the file's unit and axes · polygons: vertex ids of each · material [P]
+    into material_names, −1 where the file names none.
     """
 
     vertices: np.ndarray
@@ -31,7 +31,7 @@ class ObjMesh:
 
 
 def read_vertices(path: Path) -> np.ndarray:
-    """Vertices [V, 3] of an OBJ file, nothing else of it. Raises BadHead with a sentence."""
+    """Vertices [V, 3] of an OBJ file, and nothing else. Raises BadHead with a sentence."""
     return _vertices(path, _bytes(path))
 
 

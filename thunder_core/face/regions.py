@@ -147,8 +147,8 @@ def _are_adjacent(triangles, count, a, b):
         np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1
     ).astype(np.int64)
     keys = np.unique(edges[:, 0] * count + edges[:, 1])  # each with the lower vertex first
-    one, other = triangles[a].astype(np.int64), triangles[b].astype(np.int64)  # [K, 3]
-    p, q = np.repeat(one, 3, axis=1), np.tile(other, (1, 3))
+    first, second = triangles[a].astype(np.int64), triangles[b].astype(np.int64)  # [K, 3]
+    p, q = np.repeat(first, 3, axis=1), np.tile(second, (1, 3))
     pair = np.minimum(p, q) * count + np.maximum(p, q)
     place = np.searchsorted(keys, pair).clip(0, len(keys) - 1)
     return ((p == q) | (keys[place] == pair)).any(1)
@@ -352,7 +352,7 @@ def _front(face: Face) -> np.ndarray:
 
 
 def _spread_vertices(face: Face, ids: np.ndarray, count: int) -> np.ndarray:
-    """count of the vertices, evenly spread: each the farthest from those before."""
+    """`count` vertices, evenly spread: each is the farthest from those before."""
     points = face.points[ids]
     chosen, distance = (
         [int(np.abs(points - points.mean(0)).sum(1).argmin())],

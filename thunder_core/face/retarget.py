@@ -152,9 +152,7 @@ class Fit:
             for i in range(len(normal)):
                 new = np.clip(result[:, i] + left[:, i] / normal[i, i], self.low, self.high)
                 step = new - result[:, i]
-                step[np.abs(step) <= _STILL] = (
-                    0.0  # each frame for itself: its answer depends on no other's
-                )
+                step[np.abs(step) <= _STILL] = 0.0  # frames do not depend on each other
                 if step.any():
                     left -= step[:, None] * normal[i]
                     result[:, i] += step
@@ -230,8 +228,8 @@ class Retarget:
         return self.other.points.rest + self.scale * (placed - bundled.rest)
 
     def to(self, motion: Motion, channels: Sequence[str] | None = None) -> Motion:
-        """The motion of the other head, in its own basis; channels: names of the motion's columns,
-        ours by default."""
+        """The motion of the other head, in its basis; channels: names of the motion's columns, ours
+        by default."""
         return _solve_motion(
             self.other, motion, self.turn, lambda part: self.target_points(part, channels)
         )
@@ -263,11 +261,11 @@ def _solve_motion(
     )
 
 
-def between(head: Head, joints_move: bool = True) -> Retarget:
+def to_head(head: Head, joints_move: bool = True) -> Retarget:
     """The retarget from the bundled head to another FLAME-format head, about half a second to make.
 
-    joints_move: whether expression moves the other head's jaw joint (FLAME's own formula) or not (a
-    rig of bones). Raises BadHead if the head shows no lips.
+    joints_move: whether expression moves the other head's jaw joint (FLAME's formula) or not (a rig
+    of bones). Raises BadHead if the head shows no lips.
     """
     ours = regions.bundled_face()
     result = regions.match(ours, regions.study(head))
@@ -356,8 +354,8 @@ def measure(retarget: Retarget) -> Measure:
 def _turn_ratio(
     bundled: SkinnedPoints, other: SkinnedPoints, weight: np.ndarray, scale: float
 ) -> float:
-    """By how much more the other jaw has to turn for the same opening, least squares over what
-    follows the jaw."""
+    """By how much more the other jaw has to turn for the same opening, least squares over the
+    points that follow the jaw."""
     turn = rotvec_to_matrix(np.array([[0.15, 0.0, 0.0]]))
     ours = scale * (bundled.place(np.zeros((1, len(bundled.directions))), turn)[0] - bundled.rest)
     plain = replace(other, correctives=np.zeros_like(other.correctives))
@@ -373,8 +371,8 @@ class RetargetDriver(Driver):
     """Drives a rig that has another head's basis: keys named after its directions, bones for its
     joints.
 
-    rig: the driver of the rig's own coefficients and joints; its sources are the other head's
-    direction names.  names: these.
+    rig: drives the other head's coefficients and joints; its sources are that head's direction
+    names.  names: these.
     make: creates the retarget on first use, since rigs are often inspected without being moved.
     """
 

@@ -208,11 +208,11 @@ def smooth(values: np.ndarray, radius: int) -> np.ndarray:
     return result
 
 
-def _strengthen(values: np.ndarray, by: float, knee: float, limit: float) -> np.ndarray:
+def _strengthen(values: np.ndarray, intensity: float, knee: float, limit: float) -> np.ndarray:
     """Values times an intensity; what goes up bends at the knee and stays below the limit, or below
     where it was."""
-    result = values * by
-    if by <= 1.0:
+    result = values * intensity
+    if intensity <= 1.0:
         return result
     span = max(limit - knee, 1e-9)
     bent = np.where(result > knee, knee + span * np.tanh((result - knee) / span), result)
@@ -224,10 +224,10 @@ def _add_emotion(
 ) -> None:
     """Add an emotion in place; a rounded mouth smiles and stretches less."""
 
-    def of(name):
+    def value_of(name):
         return expression[:, channels.index(name)] if name in channels else np.zeros(len(share))
 
-    free = 1 - 0.6 * np.clip(np.maximum(of("mouthPucker"), of("mouthFunnel")), 0.0, 1.0)
+    free = 1 - 0.6 * np.clip(np.maximum(value_of("mouthPucker"), value_of("mouthFunnel")), 0.0, 1.0)
     for name, amount in offsets.items():
         if name == "jaw":
             jaw[:, 0] += share * amount

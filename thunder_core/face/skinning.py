@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """FLAME's skinning in numpy, for a few points of a head that expression and jaw move, neck still.
 
-The engine's own, in torch, for all joints, is `engine/flame.py`. Both are tested against smplx.
-Positions have the shapes that the bundled head adds where two keys meet (`Head.correctives`);
-slopes leave them out. They move nothing where the lips meet.
+All joints, in torch: `networks/flame.py`. Both are tested against smplx. Positions have the shapes
+that the bundled head adds where two keys meet (`Head.correctives`); slopes leave them out. They
+move nothing where the lips meet.
 """
 
 from __future__ import annotations
@@ -82,10 +82,10 @@ class SkinnedPoints:
         )
 
     def average(self, shares: np.ndarray) -> SkinnedPoints:
-        """Points that are always means of these: shares [M, K], how much of each point is in each
-        of them, rows that add up to 1.
+        """Weighted means of these points. shares [M, K]: weight of each point in each mean; rows
+        add up to 1.
 
-        Raises ValueError if one would be of points that do not follow the jaw alike.
+        Raises ValueError for a mean of points that follow the jaw differently.
         """
         follow = [np.unique(self.jaw_weight[row != 0]) for row in shares]
         if any(len(weights) != 1 for weights in follow):
@@ -106,15 +106,17 @@ class SkinnedPoints:
         """Directions relative to the joint, [n, K, 3]: the part that the jaw rotates."""
         return self.directions - self.joint_directions[:, None]
 
-    def _shape(self, coefficients: np.ndarray, more: np.ndarray) -> np.ndarray:
-        """Positions [T, K, 3] before the jaw turns; more [T, 3, 3]: its rotation matrix less the
-        identity."""
+    def _shape(self, coefficients: np.ndarray, rotation_change: np.ndarray) -> np.ndarray:
+        """Positions [T, K, 3] before the jaw turns; rotation_change [T, 3, 3]: its rotation matrix
+        less the identity."""
         frames, n = coefficients.shape
         moved = (coefficients @ self.directions.reshape(n, -1)).reshape(frames, -1, 3)
-        moved += (more.reshape(frames, 9) @ self.correctives.reshape(9, -1)).reshape(moved.shape)
+        moved += (rotation_change.reshape(frames, 9) @ self.correctives.reshape(9, -1)).reshape(
+            moved.shape
+        )
         if self.pair_shapes is not None:
             # the last is the jaw's, at place −1
-            factors = np.c_[np.clip(coefficients, 0.0, 1.0), more[:, 2, 1]]
+            factors = np.c_[np.clip(coefficients, 0.0, 1.0), rotation_change[:, 2, 1]]
             both = factors[:, self.pairs[:, 0]] * factors[:, self.pairs[:, 1]]
             moved += (both @ self.pair_shapes.reshape(len(self.pairs), -1)).reshape(moved.shape)
         return self.rest + moved

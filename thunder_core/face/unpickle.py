@@ -28,8 +28,8 @@ def unpickle(path: str | Path) -> dict:
     """The top dictionary of a FLAME .pkl: names to numpy arrays, numbers and strings.
 
     numpy arrays, scipy sparse matrices (returned dense) and chumpy arrays are understood without
-    numpy's, scipy's or chumpy's own unpickling code. Raises BadHead if the file is no such pickle,
-    is damaged, names anything else, such as a function to call, or claims more than MOST_BYTES of
+    the unpickling code of numpy, scipy or chumpy. Raises BadHead if the file is no such pickle, is
+    damaged, names anything else, such as a function to call, or claims more than MOST_BYTES of
     arrays and texts in all.
     """
     path = Path(path)
@@ -37,8 +37,7 @@ def unpickle(path: str | Path) -> dict:
         if path.stat().st_size > MOST_BYTES:
             raise _Refused(f"is larger than {MOST_BYTES >> 20} MB")
         budget = _Budget()
-        # From memory: a file of the system reserves what is asked of it before it looks how much it
-        # has.
+        # From memory: a file reserves the size that is asked for before it looks how much it has.
         data = _FlameUnpickler(io.BytesIO(path.read_bytes()), budget).load()
         if not isinstance(data, dict):
             raise _Refused("has no dictionary of arrays, so it is not a FLAME model")
@@ -66,7 +65,7 @@ def unpickle(path: str | Path) -> dict:
 class _Budget:
     """Remaining bytes that one file may allocate: every object is charged before it is created.
 
-    A pickle may repeat one long text a thousand times, so its own size is no bound.
+    A pickle may repeat one long text a thousand times, so its size is no bound.
     """
 
     def __init__(self):
@@ -90,8 +89,8 @@ _HASHED = {
 
 
 def _limit_steps(step, hashed=slice(0)):
-    """An instruction of the unpickler that is counted, after a look at what it will hash (a part of
-    the stack)."""
+    """An instruction of the unpickler that first counts itself and checks what it will hash (a part
+    of the stack)."""
 
     def run_step(self):
         self.steps += 1
@@ -106,12 +105,11 @@ def _limit_steps(step, hashed=slice(0)):
 
 
 class _FlameUnpickler(pickle._Unpickler):
-    """Python's own pure-Python unpickler, with every global replaced by a placeholder that only
+    """Python's unpickler in pure Python, with every global replaced by a placeholder that only
     stores data.
 
-    The pure-Python one because the C one reserves memory for whatever memo index a file names. The
-    placeholders are made again for every file, so a pickle that writes on them changes nothing for
-    the next.
+    Not the one in C, which reserves memory for whatever memo index a file names. The placeholders
+    are made again for every file, so a pickle that writes on them changes nothing for the next.
     """
 
     dispatch = {
@@ -136,7 +134,7 @@ class _FlameUnpickler(pickle._Unpickler):
         return holder
 
     def load_bytearray8(self):
-        # Python's own implementation allocates the claimed size before it reads.
+        # Python's implementation allocates the claimed size before it reads.
         self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
 
     dispatch[pickle.BYTEARRAY8[0]] = _limit_steps(load_bytearray8)

@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import BadHead
 from ..face import regions
 from ..face.head import Head, load_head
-from ..face.retarget import between, MOST, Retarget
+from ..face.retarget import MOST, Retarget, to_head
 from ..types import Motion
 
 COEFFICIENTS = 100  # coefficients that the paper most likely used; files hold as many or fewer
@@ -54,7 +54,7 @@ class FlameBasis:
     @cached_property
     def retarget(self) -> Retarget:
         """From the bundled head; half a second to make."""
-        return between(self.head)
+        return to_head(self.head)
 
     def of_bundled(self, motion: Motion, channels: list[str] | None = None) -> Motion:
         """A motion of the bundled head, whose columns are `channels`, in this space."""

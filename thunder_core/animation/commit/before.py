@@ -66,7 +66,7 @@ class Curve:
     unmodified_at: Callable[[float], float] | None = None
 
     def shape(self, low: float, high: float) -> Shape:
-        """It without modifiers but with its cycles as keys from frame `low` to `high` at least."""
+        """The curve without modifiers, its cycles as keys from frame `low` to `high` at least."""
         value_at = self.unmodified_at or self.value_at
         return Shape(
             self.keys
@@ -79,12 +79,12 @@ class Curve:
     def of_keys(keys: dict) -> Curve:
         """A curve that is nothing but its keys; one at least."""
 
-        def sampled(frames: np.ndarray) -> np.ndarray:
+        def sample(frames: np.ndarray) -> np.ndarray:
             values = keyframes.evaluate(keys, np.asarray(frames, float))
             assert values is not None, "an easing cannot be evaluated without Blender"
             return values
 
-        return Curve(keys, lambda frame: float(sampled(np.array([frame]))[0]), sampled)
+        return Curve(keys, lambda frame: float(sample(np.array([frame]))[0]), sample)
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Strip:
     action_end: float
     scale: float = 1.0
     is_reversed: bool = False
-    has_own_time: bool = False
+    has_animated_time: bool = False
     lines: tuple[Line, ...] = ()
     is_still_pose: bool = False
 
@@ -130,7 +130,7 @@ class Strip:
 @dataclass(frozen=True)
 class StripCurve:
     """A curve of the animator's that an NLA strip plays. key_times [K]: action frames of its keys.
-    value_at: the curve at one."""
+    value_at: the curve at an action frame."""
 
     strip: Strip
     key_times: np.ndarray
@@ -149,7 +149,7 @@ class StripCurve:
         frames = np.arange(np.ceil(max(start, strip.start)), np.floor(min(end, strip.end)) + 1)
         if not len(frames):
             return False
-        if strip.has_own_time:
+        if strip.has_animated_time:
             return True
         times = strip.action_times(frames)
         if len(self.key_times) and np.abs(self.key_times[:, None] - times).min() < 0.5 / abs(
@@ -198,7 +198,7 @@ class Take:
 
 @dataclass(frozen=True)
 class Before:
-    """What is there before a commit.
+    """The state before a commit.
 
     meter: of the rig.  rotation_modes: of the rotations of `meter`, Blender's names. Of each of its
     tracks: regions; limits: least and greatest value that it shows, None for any; still: its value

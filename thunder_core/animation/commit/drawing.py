@@ -26,10 +26,10 @@ OF_SPEECH = frozenset({"Mouth", "Jaw"})  # regions that a line's score depends o
 class NewCurve:
     """Keys for one curve of a data-block.
 
-    span: the frames of those that the take sets.  of_take: these and the fades' alone; ends: those
-    that stay as ends of the line that is replaced; None where the take does not move it.  replaced:
-    number of the animator's keys that they replace, and of these edited: those that were set or
-    edited on a line.
+    span: frames of the keys that the take sets.  of_take: only those keys and the fades'.  ends:
+    keys that stay as ends of the replaced line; both None where the take does not move it.
+    replaced: number of the animator's keys that are replaced.  edited: how many of these were set
+    or edited on a line.
     """
 
     path: str
@@ -159,7 +159,7 @@ def horizon_of(before: Before, choice: Choice) -> tuple[float, float]:
 def _keys_of_take(
     before: Before, plan: Plan, sampled: Sampled, fitted: Fitted, place: int
 ) -> dict | None:
-    """The take's own keys of a track, from its first frame to its last; None if the take does not
+    """The take's keys of a track, from its first frame to its last; None if the take does not
     visibly move it."""
     if not sampled.moved[place]:
         return None
@@ -197,12 +197,12 @@ def _keys_of_take(
 
 
 def part_of(curve: TakeCurve, first: int, last: int) -> dict:
-    """A curve's own keys from a frame to another, cut there."""
+    """A curve's keys between two frames, cut there."""
     return keyframes.keys_between(curve.read(), first, last, curve.value_at)
 
 
 def trim(keys: dict, span: placing.Span, curve: TakeCurve | None) -> dict:
-    """Keys of a take's curve, cut to a span. curve: what it has itself."""
+    """Keys of a take's curve, cut to a span. curve: the curve itself; None: as its keys say."""
     if len(keys["co"]) < 2 or (
         keys["co"][0, 0] >= span.first - 0.5 and keys["co"][-1, 0] <= span.last + 0.5
     ):
@@ -293,22 +293,21 @@ def _count_replaced(
 def _count_edited(
     old: KeptCurve | None,
     name: str,
-    known: Mapping[str, LineKeys],
+    line_keys: Mapping[str, LineKeys],
     lines: Lines | None,
     span: placing.Span,
     was_elsewhere: bool,
 ) -> int:
     """Number of keys on a span that the animator moved or added on lines committed there, and, if
-    the current line was elsewhere before, the number of the animator's own keys that it now
-    overlaps.
+    the current line was elsewhere before, the number of the animator's keys that it now overlaps.
 
-    known: keys written by each line.  lines: those of the action.  A curve without a line's keys is
-    the animator's own.
+    line_keys: keys written by each line.  lines: those of the action.  A curve without a line's
+    keys belongs to the animator.
     """
     if old is None or lines is None:
         return 0
     times = old.keys["co"][:, 0]
-    on_curve = {line for line, of_line in known.items() if of_line.curves.get(name)}
+    on_curve = {line for line, of_line in line_keys.items() if of_line.curves.get(name)}
     counted, on_any = np.zeros(len(times), bool), np.zeros(len(times), bool)
     for line in lines.lines:
         on_line = (times > line.start - 0.5) & (times < line.end + 0.5)
@@ -317,7 +316,7 @@ def _count_edited(
             counted |= on_line
     if was_elsewhere:
         counted |= ~on_any
-    counted &= ~line_records.of_any_line(known, name, old.keys)
+    counted &= ~line_records.of_any_line(line_keys, name, old.keys)
     return old.edited + int(
         (counted & (times > span.first - 0.5) & (times < span.last + 0.5)).sum()
     )
@@ -351,8 +350,8 @@ def _other_curves(before: Before, plan: Plan) -> list[tuple[int, NewCurve]]:
 def _hold_in_gap(
     plan: Plan, there: Block, moved: Sequence[NewCurve], horizon: tuple[float, float]
 ) -> list[NewCurve]:
-    """Keys that hold the properties of a data-block which the take does not move (`moved`) during
-    it, and let them continue after it."""
+    """Keys that hold the properties of a data-block which the take does not move, until it ends.
+    moved: the curves that it moves."""
     span, places = plan.choice.span, {(one.path, one.index) for one in moved}
     return [
         NewCurve(
@@ -383,7 +382,7 @@ def _line_keys(before: Before, plan: Plan, curves: list[list[NewCurve]]) -> dict
             for name, of_line in known.items()
         }
     none = keyframes.on_every_frame(np.zeros(0), np.zeros(0))
-    # With Add the result includes the animator's own keys, so it is not only the line's.
+    # With Add the result includes the animator's keys, so it is not only the line's.
     new = {
         line_records.curve_name(block, one.path, one.index): (
             one.keys,

@@ -70,7 +70,7 @@ def add_take(
     before: Before, current: np.ndarray, values: np.ndarray, moving: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The animator's values [S, tracks] with the take's added on tracks that are moving [tracks],
-    and which are then: a rotation moves as a whole."""
+    and the tracks that move then: a rotation moves as a whole."""
     rest, moving = np.array([track.rest for track in before.meter.driver.tracks]), moving.copy()
     summed = np.where(moving, current + values - rest, current)
     for rotation, mode in zip(before.meter.rotations, before.rotation_modes):

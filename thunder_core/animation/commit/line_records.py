@@ -2,7 +2,7 @@
 """What a commit records on an action, in its custom properties: the lines that name it, and of each
 line its keys and its score.
 
-Names: an action is called after its lines, behind its own name if an animator gave it one. Keys:
+Names: an action is named after its lines, with the animator's name before them if it has one. Keys:
 those not edited since are replaced when the line is committed again. Scores: mesh-to-speech
 responds to the invisible tenths of a millimetre that a commit leaves out to save keys. So the loss
 of a line by its commit is measured once and added to all its later scores.
@@ -62,7 +62,7 @@ class Line:
 class Lines:
     """The lines of an action in order of time.
 
-    base: the animator's own name for the action, "" for none (in files of earlier versions the
+    base: the animator's name for the action, "" for none (in files of earlier versions the
     character's name).
     """
 
@@ -71,8 +71,8 @@ class Lines:
 
     @property
     def name(self) -> str:
-        """“one + two”, after an action's own name “Scene 12 · one + two”; too many lines for a name
-        are “one + two + 7 more”."""
+        """“one + two”, or “Scene 12 · one + two” where an animator named the action; too many lines
+        for a name are “one + two + 7 more”."""
         names = list(
             dict.fromkeys(line.name for line in sorted(self.lines, key=lambda line: line.first))
         )
@@ -115,8 +115,8 @@ class Lines:
 
 @dataclass(frozen=True)
 class Naming:
-    """Names for the actions of a commit: the lines of the action it goes into before it (None: an
-    animator's own), and with the new line."""
+    """Names for the actions of a commit: the lines of the action that it goes into (None: the
+    animator's action), before it and with the new line."""
 
     before: Lines | None
     lines: Lines

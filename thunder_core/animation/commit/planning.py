@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decides how a take goes into the animator's animation: into what, instead of which keys, and
-where it gets its leads."""
+"""Decides how a take goes into the animator's animation: into which action, in place of which keys,
+and where it gets its leads."""
 
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, replace
@@ -79,7 +79,7 @@ class KeptCurve:
         return np.array([self.curve.value_at(float(frame)) for frame in frames])
 
     def shape(self, horizon: tuple[float, float]) -> placing.Shape:
-        """It without the keys that are dropped; one key at least must be left."""
+        """The curve without the keys that are dropped; at least one must be left."""
         return (Curve.of_keys(self.keys) if self.dropped else self.curve).shape(*horizon)
 
 
@@ -264,8 +264,8 @@ def _strips_of_line(block: Block, take: Take, choice: Choice) -> tuple[int, ...]
 
 
 def _strip_curves(block: Block, without: Collection[int]) -> dict[Place, list[StripCurve]]:
-    """Places of the take that the animator's own NLA strips move, and their curves. without:
-    indices of strips left out."""
+    """Places of the take that the animator's NLA strips move, and their curves. without: indices of
+    strips left out."""
     curves: dict[Place, list[StripCurve]] = {}
     for number, (strip, of_strip) in enumerate(block.strips):
         for place, curve in of_strip.items() if number not in without else ():
@@ -294,16 +294,16 @@ def _keep(
     name: str,
     earlier: Collection[Line],
     lines: tuple[Line, ...],
-    known: Mapping[str, LineKeys],
+    line_keys: Mapping[str, LineKeys],
     choice: Choice,
 ) -> KeptCurve:
     """A curve of the animator's for a commit.
 
-    name: of the curve in `known`, the keys set by each line.  earlier: commits of the line that are
-    replaced.  lines: of the curve's action.  choice: the committed frames: keys on them that were
-    edited since do not count as the animator's own.
+    name: of the curve in `line_keys`, the keys set by each line.  earlier: commits of the line that
+    are replaced.  lines: of the curve's action.  choice: the committed frames: keys on them that
+    were edited since do not count as the animator's.
     """
-    keys, of_line = curve.keys, known.get(line)
+    keys, of_line = curve.keys, line_keys.get(line)
     if of_line is None or not earlier or not curve.is_plain:
         return KeptCurve(curve, keys, 0, lines)
     times = keys["co"][:, 0]
@@ -324,7 +324,7 @@ def _keep(
     )
     dropped = len(times) - len(left.keys["co"])
     # A nearby line may have written keys on this one's frames.
-    edited = ~line_records.of_any_line(known, name, keyframes.select(keys, since))
+    edited = ~line_records.of_any_line(line_keys, name, keyframes.select(keys, since))
     # A lead ends with a key at the end of the line's frames.
     led = tuple(
         frame
@@ -350,14 +350,14 @@ def _with_leads(
     take: Take,
     under: Mapping[Track, tuple],
     together: set[Track],
-    known: Mapping[str, LineKeys],
+    line_keys: Mapping[str, LineKeys],
 ) -> tuple[Choice, dict[Track, placing.Span]]:
     """Returns the choice extended by the take's lead in and lead out, and the span of each curve
     that loses one of them because the animator has keys or movement there.
 
     under: (the curves under it, its region) of each chosen track that the take moves.  together:
-    the tracks that share one strip: all of them get a lead or none.  known: the keys each line set
-    in the action. A lead that this line had on the same frames is replaced; the animator's own keys
+    the tracks that share one strip: all of them get a lead or none.  line_keys: the keys each line
+    set in the action. A lead that this line had on the same frames is replaced; the animator's keys
     in it stay.
     """
 
@@ -368,7 +368,8 @@ def _with_leads(
             return curve.moves(*frames)
         replaced = [line for line in curve.lines if is_same(line) and region in line.regions]
         return (
-            not replaced or _has_other_keys(curve, line_records.curve_name(*track), replaced, known)
+            not replaced
+            or _has_other_keys(curve, line_records.curve_name(*track), replaced, line_keys)
         ) and curve.moves(*frames)
 
     def busy(frames: tuple[int, int, int, int], is_same) -> set[Track]:
@@ -406,15 +407,17 @@ def _with_leads(
     return replace(choice, first=first, last=last), spans
 
 
-def _has_other_keys(curve, name: str, replaced: list[Line], known: Mapping[str, LineKeys]) -> bool:
+def _has_other_keys(
+    curve, name: str, replaced: list[Line], line_keys: Mapping[str, LineKeys]
+) -> bool:
     """Whether a curve of the action that lines put keys on has others in the leads of some of
     them."""
     if not isinstance(curve, KeptCurve) or not any(
-        of_line.curves.get(name) for of_line in known.values()
+        of_line.curves.get(name) for of_line in line_keys.values()
     ):
         return False  # keys written by an earlier version are not recorded
     times = curve.keys["co"][:, 0]
-    foreign = ~line_records.of_any_line(known, name, curve.keys)
+    foreign = ~line_records.of_any_line(line_keys, name, curve.keys)
     leads = [
         (times > line.start - 0.5)
         & (times < line.end + 0.5)

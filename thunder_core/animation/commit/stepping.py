@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commits on twos or threes: poses that are held for some frames, each the one that matters most of
-those that it stands for."""
+"""Commits on twos or threes: poses that are held for some frames, each the most important pose of
+those frames."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
@@ -18,8 +18,8 @@ from ..keys import SAMPLES
 from ..pose_keys import PoseKeys
 from .before import Before, STILL, Take
 
-_UNSEEN = 0.1  # share of the error below which a curve's own change is not keyed
-_BLINK = 0.3  # closing of the lids from which on a face blinks
+_UNSEEN = 0.1  # share of the error below which a change of one curve is not keyed
+_BLINK = 0.3  # lid closure above which a face blinks
 
 
 # ---- the grid: every `step`th frame from `origin`, the scene's first, so that all lines and heads
