@@ -94,8 +94,8 @@ def user_preset_file(values: Mapping[str, object]) -> str | None:
     """The file of the preset that the settings of a job name, where it is one that the user
     saved."""
     presets = all_presets()
-    name = same_name(str(values.get("style", "")), presets.own())
-    return None if name is None else str(presets.path_of_own(name))
+    name = same_name(str(values.get("style", "")), presets.user_names())
+    return None if name is None else str(presets.user_path(name))
 
 
 def report_direction(provenance: dict) -> dict:

@@ -83,7 +83,7 @@ class THUNDER_OT_save_direction(_OfDirection, bpy.types.Operator):
 
 @keep_alive
 def _items(self, context):
-    names = presets.all_presets().own()
+    names = presets.all_presets().user_names()
     return [(name, name, f"Delete the preset “{name}”") for name in names] or [
         ("", "None Saved Yet", "Save a direction first")
     ]
@@ -98,7 +98,7 @@ class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
     obstacles = (
         lambda _: (
             ""
-            if presets.all_presets().own()
+            if presets.all_presets().user_names()
             else "You have not saved any preset; the bundled ones cannot be deleted"
         ),
     )

@@ -60,8 +60,8 @@ class Take(types.Take):
     """A performance: `curves`, `seed`, `score` (`.total` 0 … 100, `.per_frame` [T]; None where
     nobody speaks), `heard`.
 
-    motion: the head's own channels and rotation vectors.  opening, width: of the mouth, float32
-    [T], millimetres.
+    motion: the head's channels and rotation vectors.  opening, width: of the mouth, float32 [T],
+    millimetres.
     provenance: what it was made from.  channels: names of the motion's expression.  direction: that
     it was sampled in.
 
@@ -241,7 +241,7 @@ tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
     )  # fmt: skip
     engine = engine or _usual_engine()
     notes: list[str] = []
-    made = engine.generate(voice, request, progress, noticed=notes.append)
+    made = engine.generate(voice, request, progress, on_note=notes.append)
     for what in notes:
         warnings.warn(_note(voice.name, what), stacklevel=2)
     return Takes(_take(take, engine, direction) for take in made)
@@ -354,9 +354,9 @@ def _take(take: types.Take, engine: Engine, brief: Brief | None) -> Take:
     return Take(**values, channels=tuple(engine.head.expression_names), direction=direction)
 
 
-def _note(name: str, what: str) -> str:
-    """A sentence on a sound of which takes are not as usual."""
-    if what == UNSPOKEN:
+def _note(name: str, note: str) -> str:
+    """A sentence on a sound whose takes are unusual."""
+    if note == UNSPOKEN:
         return f"Nobody speaks in “{name}”, so its takes show an idle face"
     return (
         f"“{name}” is hard to understand, so its takes may miss some m, b, p, f and v: use a "

@@ -54,7 +54,7 @@ class Client:
             option,
         )
         self._process: WorkerProcess | None = None
-        # guards _process; never taken while holding a process's own
+        # guards _process; never taken while holding a process's lock
         self._mutex = threading.RLock()
         self._numbers = itertools.count(1)
         self._files = itertools.count(1)

@@ -395,14 +395,14 @@ def over_frames(vectors: np.ndarray, frames: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Brief:
-    """What a batch of takes is asked for: directions, and how far takes go from them; by default
+    """What a batch of takes is asked for: a direction, and how far takes may go from it; by default
     the neutral direction of the panel.
 
     vectors: float32 [1 or T, DIRECTION_NAMES], one direction for the line or one for every frame.
     spread: 0 … 1, variation of takes around it.  as_asked: whether the first take follows it
     exactly, without spread.
-    as_heard: float32 [1 or T], by what share of its strength what is heard in the voice moves
-    `requested`, 0 … 1 (`readings.follow_voice`).
+    as_heard: float32 [1 or T], share of its strength with which the voice moves `requested`, 0 … 1
+    (`readings.follow_voice`).
 
     Of takes around another take (*More Like This*): original: as vectors, the direction that it was
     sampled in, which scores compare with; None: `vectors`.  like: (seed, spread) of that take,
@@ -423,7 +423,7 @@ class Brief:
 
     @staticmethod
     def of(direction: Direction, spread: float = SPREAD, as_asked: bool = True) -> Brief:
-        """A request for takes in one direction over the whole line."""
+        """A brief for takes in one direction over the whole line."""
         heard = np.array([direction.share(AS_HEARD)], np.float32)
         return Brief(direction.vector()[None], spread, as_asked, as_heard=heard)
 
@@ -451,8 +451,8 @@ class Brief:
         return 0.0 if self.is_as_asked(seed, first) else self.spread
 
     def is_variation(self, seed: int, first: int) -> bool:
-        """Whether the take of `seed` is not played just as the direction that scores compare with,
-        or hears other sounds."""
+        """Whether the take of `seed` differs from the direction that scores compare with, or hears
+        other sounds."""
         return self.original is not None or bool(self.like) or not self.is_as_asked(seed, first)
 
     def gestures_of(self, seed: int, first: int) -> tuple[int, float]:
@@ -461,7 +461,7 @@ class Brief:
 
     def hearing_seed(self, seed: int, first: int) -> int | None:
         """Seed of what the take of `seed` hears where the sound is doubtful; None: what is
-        likeliest, as the first take as asked does."""
+        likeliest, as for the first take as asked."""
         if self.like:
             whose, spread = self.like[0]
             return whose if spread else None

@@ -60,8 +60,7 @@ class Preset:
         self, moved: dict[str, float], mood: tuple[str, float] | None = None,
         spread: float | None = None, as_asked: bool = True
     ) -> Brief:  # fmt: skip
-        """A request for takes in this direction, in which what is given goes before the preset's
-        own.
+        """A request for takes in this direction; what is given replaces the preset's values.
 
         moved: values of axes by name.  mood: with its strength.  spread, as_asked: as Brief's.
         """
@@ -140,13 +139,13 @@ def is_preset_file(style: str) -> bool:
 
 
 def same_name(name: str, names: Iterable[str]) -> str | None:
-    """The one of the names that is the same but for upper and lower case."""
+    """The name that is the same except for upper and lower case."""
     return next((each for each in names if each.lower() == name.lower()), None)
 
 
 @dataclass(frozen=True)
 class Presets:
-    """The shipped presets and a user's own, which come first where both have a name.
+    """The shipped presets and those of a user, who comes first where both have a name.
 
     folder: the user's; it may not exist yet.
     """
@@ -154,16 +153,16 @@ class Presets:
     folder: Path
 
     def names(self) -> list[str]:
-        """Names of all presets: the user's own, then the shipped ones."""
-        users = self.own()
+        """Names of all presets: the user's, then the shipped ones."""
+        users = self.user_names()
         return users + [name for name in NamedFiles(SHIPPED).names() if name not in users]
 
-    def own(self) -> list[str]:
-        """Names of the user's own."""
+    def user_names(self) -> list[str]:
+        """Names of the user's presets."""
         return NamedFiles(self.folder).names()
 
-    def path_of_own(self, name: str) -> Path:
-        """The file of one of the user's own."""
+    def user_path(self, name: str) -> Path:
+        """The file of one of the user's presets."""
         return NamedFiles(self.folder).path(name)
 
     def load(self, name: str) -> Preset:

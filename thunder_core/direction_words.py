@@ -13,14 +13,14 @@ from .types import SPEAKS
 USUAL, AS_ASKED, NEARLY = "usual", "as asked", "close to the direction"
 # least deviation, in standard deviations between speakers, at which an axis is named
 REMARKABLE = 0.75
-# the same of how brows and head are carried: .2 of a channel, 4° of a nod, 5° of a turn, 3.5° of a
+# the same for how brows and head are carried: .2 of a channel, 4° of a nod, 5° of a turn, 3.5° of a
 # tilt
 REMARKABLY_CARRIED = 1.5
 _SAME = 1e-3  # largest deviation of an axis that is none, since provenance is rounded
 _MOOD = 0.1  # least strength at which a mood is named
 # largest requested deviation of an axis at which a take is compared with usual takes
 _NEAR_USUAL = 1.0
-# axes by which a mood is told, and deviations at full strength that tell it
+# axes that show a mood, and deviations at full strength that are needed
 _MOODS_MOVE, _BY_MUCH = (("smile", "frown"), 1.0)
 # deviations of an axis that are as remarkable as a mood at full strength
 _DEVIATIONS_PER_MOOD = 3.0
@@ -49,10 +49,10 @@ CARRIED_WORDS = {
     "tilt": ("tilted left", "tilted right"),
 }
 VOICE_WORDS, TENSE = ("calm", "lively"), "tense"
-# least deviation of a voice that is told: of effort, or of the mean of effort, range of pitch and
+# least deviation of a voice that is named: of effort, or of the mean of effort, range of pitch and
 # rate
 _HEARD = 0.6
-# of which one word is said: brows raised and still contradict
+# one word for each of these: brows raised and still contradict
 _PARTS = (("brows", "height", "frown"), ("head", "nod", "turn", "tilt"))
 _PART_OF = {
     word: part[0] for part in _PARTS for name in part for word in (AXIS_WORDS | CARRIED_WORDS)[name]
@@ -65,7 +65,7 @@ MEASURES = {axis.name: ("eyes", "gaze") if axis.name == "eyes" else (axis.name,)
 _FROWN = DIRECTION_NAMES.index("frown")
 # Axes that a face shows only where it speaks; their measures are relative to what was requested.
 _SHOWN_IN_SPEECH = ("energy", "jaw", "articulation", "width", "rounding", "tension")
-# of what a quiet face does with one corner more, too little is seen
+# a quiet face that moves one corner more is hardly seen to
 _SEEN_IN_SPEECH = (*_SHOWN_IN_SPEECH, "asymmetry")
 
 
@@ -82,7 +82,7 @@ def words(
     reading, requested: [DIRECTION_NAMES], or [T, DIRECTION_NAMES], whose mean is taken. requested:
     the take's requested direction; then the words describe the difference from it, since traits
     shared by all takes of a batch do not help to choose. speaks: False for a face that listens or
-    is idle, of whose speech nothing is said. visible: of the finished take (`animation.traits`): a
+    is idle, whose speech is not described. visible: of the finished take (`animation.traits`): a
     trait is as strong as the take shows it, and left out if the take shows its opposite, and so is
     a mood that nobody requested.
     """
@@ -94,7 +94,7 @@ def words(
 
 
 def _may_be_said(word: str, said: Sequence[str]) -> bool:
-    """Whether a word is of a part of the face of which none is said yet."""
+    """Whether no word about this part of the face is said yet."""
     return _PART_OF.get(word, word) not in {_PART_OF.get(other, other) for other in said}
 
 
@@ -111,7 +111,7 @@ def _traits(
             if abs(x) >= REMARKABLE:
                 some.append((abs(x), AXIS_WORDS[axis.name][int(x > 0)]))
     for name, pair in CARRIED_WORDS.items():
-        # A mood, and *Frown*, place brows and head of all takes that are asked for them.
+        # A mood, and *Frown*, place brows and head of all takes that follow them.
         placed = before[len(AXES) :].max() >= _MOOD or (
             name == "height" and abs(before[_FROWN]) > _NEAR_USUAL
         )
@@ -132,17 +132,17 @@ def _traits(
 
 
 def _visible_deviation(
-    axis: str, by: float, requested: np.ndarray, visible: Mapping[str, float]
+    axis: str, deviation: float, requested: np.ndarray, visible: Mapping[str, float]
 ) -> float:
-    """An axis's deviation `by` from what was asked of a take [DIRECTION_NAMES], as far as the take
-    shows it: 0 if it shows the opposite.
+    """An axis's deviation `deviation` from what was asked of a take [DIRECTION_NAMES], as far as
+    the take shows it: 0 if it shows the opposite.
 
     What shows in pauses too is compared with usual takes, and so measured only near the usual
-    direction, since a mood moves the same parts of the face. Beyond, it is `by` itself, but for
-    what is not seen beside usual takes: no face that weeps is called smiling. `by` itself where
-    nothing is known.
+    direction, since a mood moves the same parts of the face. Beyond, it is `deviation` itself, but
+    for what is not seen beside usual takes: no face that weeps is called smiling. `deviation`
+    itself where nothing is known.
     """
-    side = np.sign(by)
+    side = np.sign(deviation)
     if axis == "frown" and side * visible.get("height", 0.0) > 0:
         return 0.0  # brows held low throughout are not open, nor do raised ones frown
     levels = [side * visible[name] for name in MEASURES[axis] if name in visible]
@@ -150,13 +150,13 @@ def _visible_deviation(
     if axis not in _SHOWN_IN_SPEECH and (
         requested[len(AXES) :].max() >= _MOOD or abs(level) > _NEAR_USUAL
     ):
-        return by if min(levels, default=0.0) >= 0 else 0.0
-    return side * max(0.0, min(levels, default=abs(by) + level) - level)
+        return deviation if min(levels, default=0.0) >= 0 else 0.0
+    return side * max(0.0, min(levels, default=abs(deviation) + level) - level)
 
 
 def _contradicts(mood: str, visible: Mapping[str, float]) -> bool:
     """Whether corners or brows are on the other side of usual than a mood, which was not requested,
-    moves them: a take may add to both."""
+    moves them: a take may add to both sides."""
     changes = MOODS[mood].changes
     return any(
         changes.get(name, 0.0) * visible.get(name, 0.0) < 0
@@ -178,7 +178,7 @@ def words_of_take(provenance: Mapping) -> str:
     """The words of a take from its provenance (`Sampling.provenance`); "" if it was not directed,
     or its data are inconsistent.
 
-    A take that nothing distinguishes, and that was not played just as asked, is nearly so.
+    A take without remarkable traits that was not played exactly as asked is called nearly so.
     """
     return words_of_takes([provenance])[0]
 
@@ -188,7 +188,7 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
     from the others.
 
     The first words of takes differ as far as their traits allow, since a narrow list shows no
-    others. A word is on a third of them at most, on those that deserve it most: a trait of half of
+    others. A word is on a third of them at most, those with the strongest trait: a trait of half of
     a batch does not help to choose.
     """
     asked_so = [_traits_of(provenance) for provenance in provenances]
@@ -225,9 +225,9 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
 
 
 def words_of_request(provenance: Mapping) -> str:
-    """What was asked of a take, in words; "" for nothing special, or where that is not known.
+    """What a take was asked to do, in words; "" for nothing special, or where it is not known.
 
-    Of one that was to follow its voice also *as heard*, and how the voice sounds.
+    For a take that follows its voice also *as heard*, and how the voice sounds.
     """
     try:
         said = words(
@@ -242,8 +242,8 @@ def words_of_request(provenance: Mapping) -> str:
 def word_of_voice(provenance: Mapping) -> str:
     """How the voice of a take sounds, a word of VOICE_WORDS or USUAL; "" where that is not known.
 
-    It says how much is in the voice and no emotion: who is angry and who is glad are both lively. A
-    voice is tense that is raised and moves little.
+    It says how lively the voice is and names no emotion: anger and joy are both lively. A voice
+    that is raised and moves little is tense.
     """
     try:
         effort, pitch, rate = (float(x) for x in provenance["voice_sounds"])
@@ -256,7 +256,7 @@ def word_of_voice(provenance: Mapping) -> str:
 
 
 def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:
-    """The traits of a take from its provenance, or what is said instead: AS_ASKED, "" if it was not
+    """The traits of a take from its provenance, or words in their place: AS_ASKED, "" if it was not
     directed or its data are damaged."""
     try:
         if provenance["as_asked"]:

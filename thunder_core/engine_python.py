@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds the Python that runs the engine: the named one, that of an environment made for it, or
-Blender's own with a package's libraries."""
+Blender's with a package's libraries."""
 
 import json
 import os
@@ -34,9 +34,9 @@ def find_engine(python: str | None = None, venvs=(), option: str = "") -> Engine
 
     In this order: `python` (an executable or the folder of a virtual environment; named in the
     preferences, or by the command line's `option`), the environment variable THUNDER_PYTHON, the
-    virtual environments `venvs`, this process's own Python with the libraries that came with a
-    package, the environment beside this extension. Raises NoEngine when the named one does not
-    exist, or none does, or the package is for another Python.
+    virtual environments `venvs`, this process's Python with the libraries that came with a package,
+    the environment beside this extension. Raises NoEngine when the named one does not exist, or
+    none does, or the package is for another Python.
     """
     for given, source in (
         (python, "in the preferences"),
@@ -59,7 +59,7 @@ def find_engine(python: str | None = None, venvs=(), option: str = "") -> Engine
         if executable := _python_of(venv):
             return EnginePython(executable)
     if wanted:
-        return EnginePython(_own_python(wanted), str(VENDOR))
+        return EnginePython(_this_python(wanted), str(VENDOR))
     raise NoEngine(
         "The engine is not installed: install it, or name its Python in the preferences or in "
         "THUNDER_PYTHON"
@@ -67,8 +67,8 @@ def find_engine(python: str | None = None, venvs=(), option: str = "") -> Engine
 
 
 def packaged_python() -> str:
-    """The Python ("3.11") that the libraries are for that came with this package, "" for a clone,
-    which has none. Quick: for panels."""
+    """The Python ("3.11") for which libraries came with this package, "" for a clone, which has
+    none. Quick: for panels."""
     try:
         with open(MADE_FOR, encoding="utf-8") as file:
             return str(json.load(file)["python"])
@@ -86,7 +86,7 @@ def _version() -> str:
     return "{}.{}".format(*sys.version_info)
 
 
-def _own_python(wanted: str) -> str:
+def _this_python(wanted: str) -> str:
     """This process's Python as a program: in Blender the one that it brings, or its system's, never
     Blender itself. Raises NoEngine."""
     if wanted != _version():

@@ -55,11 +55,11 @@ _PART_NAME = re.compile(
 
 
 def not_a_file(path: str | os.PathLike) -> str:
-    """The reason why a path is not a regular file that can be opened, as the beginning of a
-    sentence; "" if it is one.
+    """Why a path is not a regular file that can be opened, as the beginning of a sentence; "" if it
+    is one.
 
-    Not one either: a file without content, as those of the system look that never end, and one on a
-    drive that does not answer.
+    This includes files without content, which is how endless files of the system look, and files on
+    a drive that does not answer.
     """
     name = os.fspath(path)
     reason = _reason(name)[1]
@@ -234,7 +234,7 @@ def remove_leftovers(folder: str) -> None:
             continue
         with contextlib.suppress(OSError):
             path = os.path.join(folder, name)
-            if _is_own_file(path):
+            if _is_mine(path):
                 os.remove(path)
 
 
@@ -347,7 +347,7 @@ class Transaction:
                     os.remove(part)
             if error is not None:
                 self._remove_made()
-        # Blender's own saving raises RuntimeError where it cannot write.
+        # Saving in Blender raises RuntimeError where it cannot write.
         if isinstance(error, (OSError, RuntimeError)):
             raise write_error(self.folder, error) from error
 
@@ -383,7 +383,7 @@ class Transaction:
         path = self._path(name)
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return False
-        if _is_blank(path):  # as a power cut leaves a file: nobody's work
+        if _is_blank(path):  # as a power cut leaves a file: no work is lost
             return True
         if name == MANIFEST:
             return files is not None or is_damaged(self.folder)
@@ -409,7 +409,7 @@ class Transaction:
         }
         for name, part in self._parts.items():
             if not os.path.getsize(part):
-                # as some writers leave it on a full disk without a word
+                # as some writers leave it on a full disk without an error
                 raise OSError(f"“{name}” is empty")
             _finish(part, self._path(name))
             hashes[name] = hash_of(part)
@@ -478,7 +478,7 @@ class Transaction:
         temporary files."""
         path = self._path(JOURNAL)
         if os.path.lexists(path):
-            if not _is_own_file(path):
+            if not _is_mine(path):
                 raise OSError(errno.EPERM, f"“{JOURNAL}” in it is not a file of yours")
             with open(path, encoding="utf-8") as file:
                 try:
@@ -681,12 +681,14 @@ def _has_entry(path: str) -> bool:
         return False
 
 
-def _is_same(path: str, other: str) -> bool:
+def _is_same(path: str, other_path: str) -> bool:
     """Whether two paths mean one file, whatever links or spelling they use."""
     try:
-        return os.path.samefile(path, other)
+        return os.path.samefile(path, other_path)
     except OSError:
-        return os.path.normcase(os.path.realpath(path)) == os.path.normcase(os.path.realpath(other))
+        return os.path.normcase(os.path.realpath(path)) == os.path.normcase(
+            os.path.realpath(other_path)
+        )
 
 
 def _has_hash(path: str, digest: str | None) -> bool:
@@ -698,7 +700,7 @@ def _has_hash(path: str, digest: str | None) -> bool:
     )
 
 
-def _is_own_file(path: str) -> bool:
+def _is_mine(path: str) -> bool:
     """Whether a path is a regular file (no link) that belongs to this user."""
     status = os.lstat(path)
     return stat.S_ISREG(status.st_mode) and system_calls.is_mine(status)

@@ -2,8 +2,8 @@
 """Filters of curves in numpy: easing, smoothing, limits of speed, largest and smallest neighbours,
 runs, a low-pass, a spline, peaks.
 
-Those that scipy has are the same as its own (tests/core/test_filters.py), which users do not
-install: it would add 0.14 GB for these few.
+Those that scipy has give the same results (tests/core/test_filters.py); users do not install scipy,
+which would add 0.14 GB for these few.
 """
 
 from typing import Any
@@ -73,7 +73,7 @@ def gaussian(
 
 def smooth(values: np.ndarray, deviation: float) -> np.ndarray:
     """Curves [T] or [T, c] of a face smoothed by a Gaussian of a deviation in frames, cut at three
-    of them; ends are held."""
+    deviations; ends are held."""
     return gaussian(values, deviation, "nearest", int(np.ceil(3 * deviation)))
 
 
@@ -108,7 +108,7 @@ def low_pass(values: np.ndarray, decay: float) -> np.ndarray:
     return result
 
 
-def spline(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+def spline(values: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """The cubic spline through values [n ≥ 4] at 0, 1, 2 …, read at [m]; its third derivative does
     not jump at the second knot from either end (“not-a-knot”)."""
     count = len(values)
@@ -126,8 +126,8 @@ def spline(values: np.ndarray, at: np.ndarray) -> np.ndarray:
     for i in range(count - 3, 1, -1):
         bend[i] = offsets[i] - slopes[i] * bend[i + 1]
     bend[0], bend[-1] = 2 * bend[1] - bend[2], 2 * bend[-2] - bend[-3]
-    knot = np.clip(np.floor(at).astype(int), 0, count - 2)
-    x = at - knot
+    knot = np.clip(np.floor(positions).astype(int), 0, count - 2)
+    x = positions - knot
     y = 1 - x
     ends = ((y**3 - y) * bend[knot] + (x**3 - x) * bend[knot + 1]) / 6
     return y * values[knot] + x * values[knot + 1] + ends
@@ -135,7 +135,7 @@ def spline(values: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 def peaks(values: np.ndarray, distance: int, prominence: float) -> tuple[np.ndarray, np.ndarray]:
     """Indices [k] of the peaks of values [T], and their prominences: how far a peak rises above the
-    higher of the valleys that part it from higher values on either side.
+    higher of the two valleys between it and higher values.
 
     Of peaks nearer than `distance` the highest stays; then those of less prominence go. The first
     and last values are no peaks.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with an animation's lip-sync, as places in the voice's time and sentences; the
-engine finds them (`engine.check`)."""
+"""What is wrong with an animation's lip-sync: where in the voice, and a sentence; the engine finds
+it (`engine.check`)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Finding:
     start, end: seconds from the voice's beginning.  size: SHIFTED: seconds, above zero where the
     lips are late; OPEN: millimetres between the lips; STILL, MOVES: seconds; OTHER: correlation
     with the voice.  sound: the one that demands it, "m", "b" or "p".
-    word, last_word: those at its start and its end, "" where no text is known.  whole: it is of the
-    whole line.
+    word, last_word: the words at its start and its end, "" where no text is known. whole: it
+    concerns the whole line.
     weight: how much it is noticed; 1 is just noticeable.
     """
 
@@ -49,11 +49,11 @@ class Finding:
 
     @property
     def key(self) -> str:
-        """What it is recognised by when the animation is checked again, to keep it ignored."""
+        """Identifies it when the animation is checked again, so that it stays ignored."""
         return f"{self.kind} {self.start:.1f} {self.word or self.sound}".strip()
 
     def frames(self, frame_of: Callable[[float], float]) -> tuple[int, int]:
-        """First and last frame, by the function that tells the frame of a second."""
+        """First and last frame; frame_of: second → frame."""
         first = round(frame_of(self.start))
         return first, max(first, round(frame_of(self.end)))
 

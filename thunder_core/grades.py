@@ -10,9 +10,9 @@ GOOD, CHECK, POOR = "good", "check", "poor"
 # a frame below this score is wrong in any take; between the anchors of 120 ms off (8) and damped
 # lips (45)
 WRONG = 26.0
-# Frames in a row that are wrong in a take that is poor, and from which on it is to be checked;
-# least score of a good one. Set on validation voices, where lips 120 ms off, opened closures and a
-# mouth that stops were planted (`python -m research ranking --faults`).
+# Wrong frames in a row that make a take poor, and that make it one to check; least score of a good
+# one. Set on validation voices, where lips 120 ms off, opened closures and a mouth that stops were
+# planted (`python -m research ranking --faults`).
 _POOR_FRAMES, _CHECK_FRAMES, _LEAST_GOOD = 8, 2, 55.0
 # a frame below this score, and as far below the take's total, drifts too
 _DRIFTING, _BELOW_TOTAL = 65.0, 12.0

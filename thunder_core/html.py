@@ -2,8 +2,8 @@
 """Pages of HTML in which no text becomes markup: whatever goes into an element is escaped, unless
 `element` made it.
 
-A page carries a policy by which the browser runs no script, loads nothing, and accepts no other
-style than the page's own.
+A page carries a policy by which the browser runs no script, loads nothing, and accepts no style but
+the page's.
 """
 
 import base64
@@ -40,18 +40,19 @@ def element(kind: str, *content: object, **attributes: object) -> Html:
 
 
 def link(*names: str) -> Address:
-    """The address of a file below the page's folder, by the names of its folders and its own."""
+    """The address of a file below the page's folder, by the names of its folders and of the
+    file."""
     return Address("/".join(quote(name, safe="", errors="replace") for name in names if name))
 
 
 def jpeg(data: bytes) -> Address:
-    """A picture as its own address."""
+    """A picture as an address that contains it."""
     return Address(f"data:image/jpeg;base64,{base64.b64encode(data).decode()}")
 
 
 def page(title: str, style: str, *content: object, refresh: int = 0) -> str:
-    """A whole page. style: CSS of our own, which is not escaped.  refresh: seconds after which it
-    is read again, 0 for never."""
+    """A whole page. style: CSS of ours, which is not escaped.  refresh: seconds after which it is
+    read again, 0 for never."""
     policy = (
         f"default-src 'none'; img-src data:; style-src {source_of(style)}; base-uri 'none'; "
         f"form-action 'none'"
@@ -76,8 +77,8 @@ def source_of(text: str) -> str:
 
 
 def _escape(value: object) -> str:
-    """Text as HTML. What is no valid text, as a hostile JSON file may hold, becomes “?”; control
-    characters are written out."""
+    """Text as HTML. Invalid text, as a hostile JSON file may hold, becomes “?”; control characters
+    are written out."""
     return (
         value
         if isinstance(value, Html)

@@ -273,7 +273,7 @@ def _check(folder: str, lock: str) -> dict | None:
     python = python_in(folder)
     if not os.path.exists(python):
         return None
-    with _started([python, "-I", INVENTORY, lock], stdout=subprocess.PIPE) as child:
+    with _start([python, "-I", INVENTORY, lock], stdout=subprocess.PIPE) as child:
         answer = child.stdout.read()
     try:
         packages = json.loads(answer)
@@ -309,7 +309,7 @@ def _make(folder: str) -> None:
             "another Python in the preferences"
         ) from error
     # Not by EnvBuilder, whose ensurepip would outlive this process.
-    with _started(
+    with _start(
         [python_in(folder), "-I", "-m", "ensurepip", "--upgrade", "--default-pip"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -326,9 +326,8 @@ def _make(folder: str) -> None:
 
 
 def _temporary(folder: str) -> dict[str, str]:
-    """Variables that let a process keep its temporary files in the environment's own folder, so
-    that a kill leaves no files elsewhere; those of an earlier process are removed. Raises
-    OSError."""
+    """Variables that let a process keep its temporary files in the environment's folder, so that a
+    kill leaves no files elsewhere; those of an earlier process are removed. Raises OSError."""
     downloads = os.path.join(folder, DOWNLOADS)
     if os.path.islink(downloads):
         os.remove(downloads)  # its target is not ours
@@ -360,8 +359,8 @@ def _scale() -> float:
 
 
 def _pip(folder: str, packages: dict, wheels: str | None, online: bool, download: float) -> None:
-    """Let pip install the missing packages, about so many bytes to download, and report progress by
-    those on the disk. Raises Failed."""
+    """Let pip install the missing packages, about `download` bytes, and report progress by the
+    bytes on the disk. Raises Failed."""
     downloads, variables = os.path.join(folder, DOWNLOADS), _temporary(folder)
     temporary = variables["TMPDIR"]
     for known in _dists(folder):
@@ -402,7 +401,7 @@ def _pip(folder: str, packages: dict, wheels: str | None, online: bool, download
             name: value for name, value in environment.items() if not name.startswith("PIP_")
         }
         environment["PIP_CONFIG_FILE"] = os.devnull
-    with _started(
+    with _start(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -521,7 +520,7 @@ _children: list = []  # processes that must not outlive this one
 
 
 @contextlib.contextmanager
-def _started(command: list[str], **options):
+def _start(command: list[str], **options):
     """A process that ends with this one, however that ends, and with all that it started itself;
     waited for at the end."""
     child = system_calls.start_child(command, **options)

@@ -53,7 +53,7 @@ def _is_whole(metadata, name: str, version: str) -> bool:
         installed = metadata.distribution(name)
         if installed.version != version:
             return False
-        record = installed.read_text("RECORD")  # importlib's own list leaves out missing files
+        record = installed.read_text("RECORD")  # importlib's list leaves out missing files
         if record is None:
             return False
         for path, _, size in csv.reader(record.splitlines()):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Marks on words of a line: what an animator asks of single words, as part of a direction; no
+"""Marks on words of a line: what an animator wants of single words, as part of a direction; no
 numpy."""
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST_MARKS = 10_000
 
 @dataclass(frozen=True)
 class Mark:
-    """What is asked of one word or sound.
+    """What an animator wants of one word or sound.
 
     kind: one of KINDS.  start, end: of the word or sound in the line, seconds from its start.
     sound: for SOUND, the phone to perform there (ARPABET).  to: for MOVED, (start, end) in
@@ -39,7 +39,7 @@ class Mark:
     to: tuple[float, float] | None = None
 
     def later(self, seconds: float) -> Mark:
-        """The same mark in a line that begins earlier by so many seconds."""
+        """The mark in a line that begins earlier by so many seconds."""
         to = self.to and (self.to[0] + seconds, self.to[1] + seconds)
         return replace(self, start=self.start + seconds, end=self.end + seconds, to=to)
 

@@ -87,7 +87,7 @@ def _stem_of(name: str) -> str:
 
 
 def _name_of(stem: str) -> str:
-    """The name of the preset in a file; the file's own name where `write` would not have named it
-    so (older presets)."""
+    """The name of the preset in a file; the file's name where `write` would not have named it so
+    (older presets)."""
     name = unquote(stem)
     return name if name and _stem_of(name) == stem else stem

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads how much memory a picture would take from its header, before anything of it is decoded.
-Standard library only.
+"""Reads from a picture's header how much memory it would take, before anything is decoded. Standard
+library only.
 
 A PNG of some hundred kilobytes may claim a billion pixels. PNG, JPEG, WebP, TIFF and OpenEXR are
 known; other formats are refused.
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 MOST_PIXELS = 2**26  # 8192 × 8192; Blender takes up to 32 bytes for each
 _MOST_BYTES = 2**30  # largest file
-# of a progressive JPEG, each of which costs as much time as the first; encoders make about ten
+# passes of a progressive JPEG, each as slow as the first; encoders make about ten
 _MOST_PASSES = 100
 _MOST_PARTS = 10_000  # segments, tags or attributes in a header
 _CHANNELS = 4  # of a usual picture in Blender

@@ -78,7 +78,7 @@ def is_orphaned(folder: str) -> bool:
     """Whether `folder` is a private folder of this user whose client is dead: its lock is free."""
     path = os.path.join(folder, LOCK)
     try:
-        if not (_is_own_folder(folder, PRIVATE) and stat.S_ISREG(os.lstat(path).st_mode)):
+        if not (_is_private(folder, PRIVATE) and stat.S_ISREG(os.lstat(path).st_mode)):
             return False
         _lock(path).close()
         return True
@@ -102,7 +102,7 @@ def remove_blender_session(folder: str, *shared: str) -> bool:
             os.path.expanduser("~"),
             *map(os.environ.get, ("TMPDIR", "TEMP", "TMP")),
         )
-        if not _is_own_folder(folder, BLENDER_SESSION) or os.path.ismount(folder):
+        if not _is_private(folder, BLENDER_SESSION) or os.path.ismount(folder):
             return False
     except OSError:
         return False
@@ -112,7 +112,7 @@ def remove_blender_session(folder: str, *shared: str) -> bool:
     return not os.path.exists(folder)
 
 
-def _is_own_folder(folder: str, name: re.Pattern) -> bool:
+def _is_private(folder: str, name: re.Pattern) -> bool:
     """Whether a path is a folder (no link) of such a name that this user alone can read, as mkdtemp
     makes them."""
     status = os.lstat(folder)

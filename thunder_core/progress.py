@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Progress of long work: in Blender a generator yields it, in the engine, whose work runs on
+"""Progress of long work: in Blender a generator yields it; in the engine, whose work runs on
 threads, a callback gets it.
 
 A generator yields 0 … 1 and returns its value: Generator[float, None, T]. `yield from` runs such a
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Progress(Protocol):
-    """Called with how far the work is, 0 … 1, and what is being done, several times a second; may
+    """Called several times a second with how far the work is, 0 … 1, and what is being done; may
     raise to stop it."""
 
     def __call__(self, fraction: float, message: str = "") -> None: ...
@@ -28,8 +28,8 @@ def no_progress(fraction: float, message: str = "") -> None:
 
 
 def share(progress: Progress, start: float, end: float, what: str = "") -> Progress:
-    """The progress of a part of the work, whose 0 … 1 is start … end of all of it. what: message
-    where the part gives none."""
+    """The progress of a part of the work, whose 0 … 1 becomes start … end of the whole. what:
+    message where the part gives none."""
 
     def report(fraction: float, message: str = "") -> None:
         progress(start + fraction * (end - start), message or what)
@@ -62,8 +62,8 @@ def map_progress(work: Generator[P, None, T], change: Callable[[P], Q]) -> Gener
 
 
 def rescale(work: Generator[float, None, T], start: float, end: float) -> Generator[float, None, T]:
-    """Work as a part of more: its progress 0 … 1 becomes start … end. Returns the value of the
-    work."""
+    """Work as a part of other work: its progress 0 … 1 becomes start … end. Returns the value of
+    the work."""
     return map_progress(work, lambda fraction: start + fraction * (end - start))
 
 

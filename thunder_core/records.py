@@ -12,7 +12,7 @@ from typing import Any
 KEY = "version"
 VERSION = 1
 LARGEST = 2**31  # largest number of frames
-# What reading a record may raise that somebody or something has changed: it may hold anything.
+# What reading a record may raise if somebody or something has changed it: it may hold anything.
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 

@@ -2,10 +2,10 @@
 """Keeps of a text (an error, a traceback, a log) only what is known to be public, for a report that
 others may read. Standard library only.
 
-Public are: the sentences of our own code without what was filled in, those of Python and the system
+Public are: the sentences of our code without what was filled in, those of Python and the system
 that are listed here, numbers, classes of errors, and of tracebacks the files, functions and lines
-of our own code and of Python's packages. All else is replaced by REMOVED: names and paths come in
-forms that no list foresees.
+of our code and of Python's packages. All else is replaced by REMOVED: names and paths come in forms
+that no list foresees.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ Writing to ID classes in this context is not allowed: {}
 def redact(text: str, places: Iterable[tuple[str, str]] = ()) -> str:
     """A text, line by line, without anything that is not known to be public.
 
-    places: folders with files that everybody has, and what they are called instead: our own code is
+    places: folders with files that everybody has, and what they are called instead: our code is
     “<add-on>”.
     """
     places = [(os.path.join(folder, ""), label) for folder, label in places if folder]
@@ -197,7 +197,7 @@ def error_class(error: BaseException) -> str:
 
 
 def _line(line: str, patterns: list[Pattern]) -> str:
-    """What is public of a line that is no part of a traceback's files."""
+    """The public part of a line that is not about a traceback's files."""
     match = _ERROR.fullmatch(line)
     if match and match[2] in _ERRORS:
         package = match[1].partition(".")[0]
@@ -240,7 +240,7 @@ def _match_values(text: str, parts: Pattern) -> list[str] | None:
 
 
 def _value(value: str, before: str, patterns: list[Pattern], depth: int) -> str:
-    """What is public of something that was filled in. before: the part of the sentence that it
+    """The public part of something that was filled in. before: the part of the sentence that it
     follows."""
     if not value:
         return ""
@@ -348,7 +348,7 @@ def _public_file(path: str, places: list[tuple[str, str]]) -> tuple[Path | None,
 
 @lru_cache(maxsize=1)
 def _code() -> tuple[Path, ...]:
-    """The files of our own code that may have written a sentence in Blender or the engine."""
+    """The files of our code that may have written a sentence in Blender or the engine."""
     places = [Path(ROOT, name) for name in CODE]
     return tuple(
         path

@@ -23,8 +23,8 @@ PutArray = Callable[[np.ndarray], str]
 LAST_SEED = 2**63 - 1
 MOST_STEPS = 1000
 MOST_GUIDANCE, MOST_SPEECH_GUIDANCE = 20.0, 5.0  # far beyond what is of use
-TOGETHER = 8  # seeds between those of two voices: as many takes as are usual
-# of which the voices are drawn; times TOGETHER all readings that there are (`engine.readings`)
+TOGETHER = 8  # seeds between those of two voices: the usual number of takes
+# number of voices to draw from; times TOGETHER this is the number of readings (`engine.readings`)
 _VOICES = 8192
 _LONGEST_VALUE = 40  # letters of a wrong value that are quoted
 

@@ -32,7 +32,7 @@ _CLASS_OF = {
 # confidence below which a word is not found: 1 % of those that validation voices say, more than
 # half of those that they do not
 SAID = 0.4
-# probability from which a sound is clear: of these 98 % are right, of those below .6 two of three
+# probability above which a sound is clear: 98 % of these are right, two of three below .6
 # (validation voices)
 CLEAR = 0.75
 
@@ -77,8 +77,8 @@ class Spoken:
     matches: bool
 
     def chances(self, number: int) -> list[tuple[str, float]]:
-        """The classes that a sound may be of, and their probabilities: its own first, then the
-        likeliest."""
+        """The classes that a sound may be of, and their probabilities: that of its phone first,
+        then the likeliest."""
         phone, _, _, sure, others = self.sounds[number]
         chances: dict[str, float] = {}
         for each, chance in ((phone, sure), *others):
@@ -141,7 +141,7 @@ def unpack(kept: str) -> Spoken | None:
             for text, start, end, sure in record["words"]
         )
         spoken = Spoken(record["sounds"], words, str(record["text"]), bool(record["matches"]))
-        _ = spoken.columns  # raises where they are not as they should be
+        _ = spoken.columns  # raises if they are not valid
         return spoken
     except records.UNREADABLE:
         return None

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names the steps that change a sampled motion, records what each changed, and says it of one
-frame; numpy only.
+"""Names the steps that change a sampled motion, records what each changed, and explains one frame;
+numpy only.
 
-A step is a function that takes curves over frames and returns them changed. `step` gives it a name,
-which is its own, and the reason why it is there. While a `Trace` is open on a thread, each step
-that runs on it leaves a record of its curves before and after.
+A step is a function that takes curves over frames and returns them changed. `step` gives it its
+function's name, and the reason why it is there. While a `Trace` is open on a thread, each step that
+runs on it leaves a record of its curves before and after.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Change:
     """What a step did to one of its arguments: curves [T, …] before and after, and why on each
     frame.
 
-    causes: what it followed → how much it was there [T], 0 … 1.
+    causes: what the step followed → how strong that was [T], 0 … 1.
     """
 
     step: Step
@@ -70,7 +70,7 @@ _open = threading.local()
 
 @contextmanager
 def open_trace() -> Iterator[Trace]:
-    """A Trace of the steps that run on this thread meanwhile."""
+    """A Trace of the steps that run on this thread within the block."""
     before, _open.trace = getattr(_open, "trace", None), Trace()
     try:
         yield _open.trace
@@ -78,10 +78,10 @@ def open_trace() -> Iterator[Trace]:
         _open.trace = before
 
 
-def record_plan(happening: Callable[[], Mapping[str, np.ndarray]]) -> None:
+def record_plan(activities: Callable[[], Mapping[str, np.ndarray]]) -> None:
     """Keep what a take plans in the open trace, if there is one."""
     if (trace := getattr(_open, "trace", None)) is not None:
-        trace.planned = happening()
+        trace.planned = activities()
 
 
 Causes = Mapping[str, str] | Callable[[Mapping], Mapping[str, np.ndarray]]
@@ -92,7 +92,7 @@ def step(reason: str, changes: str, causes: Causes | None = None) -> Callable[[F
 
     changes: names of the arguments that it changes and returns, with blanks between them.  causes:
     name of an argument with a curve [T] 0 … 1, or of a part of it as `sounds.dental` → what it is,
-    in words; or a function that gets all arguments and returns such curves by what they are.
+    in words; or a function that gets all arguments and returns such curves by their meaning.
     """
     if reason not in REASONS:
         raise ValueError(f"{reason} is none of {', '.join(REASONS)}")
@@ -133,7 +133,7 @@ def _copies(curves) -> dict[str, np.ndarray]:
 
 
 def _find_causes(causes: Causes, arguments: Mapping[str, object]) -> Mapping[str, np.ndarray]:
-    """The curves that a step followed, by what they are."""
+    """The curves that a step followed, by their meaning."""
     if callable(causes):
         return causes(arguments)
     return {
@@ -187,7 +187,7 @@ def in_words(explanation: dict) -> list[str]:
 
 # ---- one frame explained
 
-_LEAST = {"channel": 0.01, "degrees": 0.3, "mm": 0.1}  # smallest change that is told
+_LEAST = {"channel": 0.01, "degrees": 0.3, "mm": 0.1}  # smallest change that is named
 _HEARD = 0.05  # least share of a sound, accent or pause that counts as the cause of a change
 _AXES = {
     "jaw": ("opens", "turns", "tilts"),

@@ -87,8 +87,8 @@ def start_child(command: list[str], **options) -> subprocess.Popen:
     subprocess.Popen.
 
     It ends even if this process is killed: a small Python process starts the command and waits for
-    the end of its own standard input, which the system closes when this process ends. A command
-    that cannot be run ends with code 1.
+    the end of its standard input, which the system closes when this process ends. A command that
+    cannot be run ends with code 1.
     """
     options = new_group() | options  # a separate process group, which `end` kills as a whole
     return subprocess.Popen(

@@ -14,7 +14,7 @@ class System:
     """One system of the paper's comparison.
 
     name: of its weights, in requests and in tables.  label, description: for people.  trained: has
-    weights of its own.
+    weights.
     follows: the part of a direction that it performs, DIRECTION, MOOD or NOTHING.  keeps: whether
     it supports keeping parts of a take while the rest is sampled again, and guidance by
     mesh-to-speech.  diffuses: whether steps and guidance apply to it.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 FPS = 25.0  # frames per second of every Motion; conversion to scene rates happens only in scene/
-MOST_FPS = 1000.0  # highest frame rate of a scene or file that is believed
+MOST_FPS = 1000.0  # highest plausible frame rate of a scene or file
 RATE = 16000  # samples per second of every Speech the models see
 SPEAKS, LISTENS, IDLE = "speaks", "listens", "idle"  # roles of a face for the sound of a take
 
@@ -65,7 +65,7 @@ class Motion:
 
     @property
     def turns(self) -> tuple[np.ndarray, np.ndarray]:
-        """The rotation vectors of head and eyes [T, 3]; where it has none they are still."""
+        """The rotation vectors of head and eyes [T, 3]; missing ones are still."""
         still = np.zeros((self.frames, 3), np.float32)
         return still if self.head is None else self.head, still if self.eyes is None else self.eyes
 
@@ -81,8 +81,8 @@ class Motion:
 
     @staticmethod
     def join(parts: list[Motion]) -> Motion:
-        """Motions of the same channels one after the other; a head or eyes that one lacks, all
-        lack."""
+        """Motions of the same channels, one after another; if one lacks head or eyes, so does the
+        result."""
         columns = [
             [getattr(part, name) for part in parts]
             for name in ("expression", "jaw", "head", "eyes")
@@ -100,10 +100,10 @@ class Motion:
 class LipSyncScore:
     """Lip-sync of a motion with a sound, 0 … 100, on one scale for all sounds.
 
-    The scale is laid by three means of takes of validation voices that are scored in the direction
-    that they were sampled in: 8 where they are 120 ms off, 45 damped to 15 %, 75 as they are; as
-    asked they have some ten more. Without a direction, size is no fault: it is read off the motion.
-    What other takes get: `research/results/grades.txt`.
+    Three mean scores of takes of validation voices set the scale, in the direction that they were
+    sampled in: 8 where they are 120 ms off, 45 damped to 15 %, 75 unchanged; takes as asked get
+    some ten more. Without a direction, size is no fault: it is read off the motion. What other
+    takes get: `research/results/grades.txt`.
 
     per_frame: float32 [T], the same scale per animation frame; low where the lips drift.
     heard: 0 … 100, how much of the voice mesh-to-speech reads off the lips

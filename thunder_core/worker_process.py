@@ -33,7 +33,7 @@ STOP_PATIENCE = 2.0  # seconds that a worker has to stop before it is ended
 READY_DEADLINE = 60.0  # time until the first answer: Python has to start, perhaps from a slow disk
 CANCEL_DEADLINE = 1.5  # time until Cancel is answered
 STUCK_DEADLINE = 2.0  # time until a cancelled request ends when another one waits
-# silence after which the animator gets a message; Python's own lock may be held that long
+# silence after which the animator gets a message; Python's lock may be held that long
 SILENCE_SHOWN = 10.0
 # silence after which the worker is ended without a Cancel: no valid work holds the lock that long
 SILENCE_DEADLINE = 300.0
@@ -136,8 +136,8 @@ class Pending:
 
 
 class PipedProcess:
-    """A process in a group of its own, to which we talk over pipes; the last lines that it writes
-    to stderr are kept.
+    """A process in a separate group, to which we talk over pipes; the last lines that it writes to
+    stderr are kept.
 
     environment: variables, None for ours.  advice: what to do if it cannot be run, as the end of a
     sentence.  Raises NoEngine.
@@ -214,7 +214,7 @@ class WorkerProcess(PipedProcess):
         self.owed: dict[int, Pending] = {}
         # requests that were cancelled and may still be at work → seconds since
         self.cancelled: dict[int, float] = {}
-        self.working: int | None = None  # the request that the worker works on, by its own report
+        self.working: int | None = None  # the request that the worker works on, as it reports
         # of the log: it may show why it ended
         self.since_answer: collections.deque[str] = collections.deque(maxlen=self.log_lines)
         self.outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -305,7 +305,7 @@ class WorkerProcess(PipedProcess):
                 except ValueError:
                     self._note(line)
         self._wait()
-        self._kill()  # it closed its pipe but still runs: it cannot answer any more
+        self._kill()  # it closed its pipe but still runs: it can no longer answer
         self._wait()
         self.popen.stdout.close()
         self.threads[0].join(STOP_PATIENCE)  # the log first, the reason may be in it

@@ -21,7 +21,7 @@ from thunder_core.engine.speech.phones import SILENCE
 from thunder_core.errors import BadWeights
 from thunder_core.networks.encoder import SpeechEncoder, transformers_package
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP
-from thunder_core.train.loop import fit, own_part, Schedule
+from thunder_core.train.loop import fit, part_of_rows, Schedule
 from thunder_core.train.motions import noise
 from thunder_core.types import RATE
 
@@ -88,8 +88,8 @@ class PhoneBatches:
         self.gains = [gain(corpus.samples(c, 0, min(c.length, 10 * RATE))) for c in clips]
 
     def part(self, number: int, count: int) -> PhoneBatches:
-        """The same from part `number` of `count` of the clips (`loop.own_part`)."""
-        return PhoneBatches(self.corpus, list(own_part(self.clips, number, count)))
+        """The same from part `number` of `count` of the clips (`loop.part_of_rows`)."""
+        return PhoneBatches(self.corpus, list(part_of_rows(self.clips, number, count)))
 
     def __call__(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         n = CROP * 2 * LABEL_HOP

@@ -74,7 +74,7 @@ def test_files_that_come_back_replace_those_of_the_job_and_nothing_of_yours(tmp_
     takes = re.compile(r"take_\d+\.npz")
 
     def written(content):
-        return cluster._written(
+        return cluster._write_result(
             request, {"event": "done", "job": "a", "report": {}}, content, takes
         )
 

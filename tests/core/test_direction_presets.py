@@ -24,7 +24,7 @@ def presets(tmp_path):
 
 def test_what_is_saved_is_read_again(presets):
     path = presets.save(MINE)
-    assert presets.load(MINE.name) == MINE and presets.own() == [MINE.name]
+    assert presets.load(MINE.name) == MINE and presets.user_names() == [MINE.name]
     assert list(path.parent.iterdir()) == [path], "nothing else is left in the folder"
     assert set(json.loads(path.read_text())["style"]) == {"energy", "smile"}  # the rest is usual
     presets.save(Preset(MINE.name, Direction(Style(head=2.0))))

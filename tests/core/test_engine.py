@@ -383,7 +383,7 @@ def test_a_voice_among_others_is_named_as_unclear_and_a_clean_one_is_not(engine,
         (Speech(np.zeros(RATE, np.float32)), ["unspoken"]),
     ):
         noticed = []
-        (take,) = engine.generate(sound, Request(1, 1, steps=2), noticed=noticed.append)
+        (take,) = engine.generate(sound, Request(1, 1, steps=2), on_note=noticed.append)
         assert noticed == wanted and ("unclear" in take.provenance) == (wanted == ["unclear"])
 
 

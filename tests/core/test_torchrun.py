@@ -12,7 +12,7 @@ import torch
 from made_motions import made_motions
 
 from thunder_core.face.head import load_head
-from thunder_core.train.loop import own_part
+from thunder_core.train.loop import part_of_rows
 from thunder_core.train.m2s import SpeechBatches
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,7 @@ trained(Path(sys.argv[1]), together=False)
 
 def trained(folder: Path, together: bool) -> None:
     """A small network fitted to noisy data; together: one process draws what two would."""
-    from thunder_core.train.loop import fit, own_part, Schedule
+    from thunder_core.train.loop import fit, part_of_rows, Schedule
 
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(4, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1))
@@ -58,7 +58,7 @@ def trained(folder: Path, together: bool) -> None:
 
         def part(self, number, count):
             (folder / f"rows_{number}.json").write_text(
-                json.dumps(own_part(list(range(ROWS)), number, count))
+                json.dumps(part_of_rows(list(range(ROWS)), number, count))
             )
             return self
 
@@ -122,5 +122,6 @@ def test_batches_of_two_parts_come_from_different_rows_and_together_from_all(tmp
     ]
     assert not drawn[0] & drawn[1] and sorted(drawn[0] | drawn[1]) == sorted(numbers)
     assert (
-        whole.numbers == numbers and [set(own_part([1, 2], i, 3)) for i in range(3)] == [{1, 2}] * 3
+        whole.numbers == numbers
+        and [set(part_of_rows([1, 2], i, 3)) for i in range(3)] == [{1, 2}] * 3
     ), "too few to part"

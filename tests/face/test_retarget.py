@@ -280,6 +280,6 @@ def test_a_head_without_a_mouth_is_refused_with_a_sentence(bundled, tmp_path, sp
     else:
         np.savez(tmp_path / "noise.npz", **flame_file())
         head = load_head(tmp_path / "noise.npz")
-    for use in (retarget.between, regions.mark_regions):
+    for use in (retarget.to_head, regions.mark_regions):
         with pytest.raises(BadHead, match="(lips|nose) .*found on this head"):
             use(head)

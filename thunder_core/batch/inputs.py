@@ -50,10 +50,11 @@ class Header:
         can_open = opens and (not self.is_long or running >= READS_LONG)
         if self.version <= running or (allow_newer and can_open):
             return ""
-        (major, minor), own = self.version, ".".join(map(str, running))
+        major, minor = self.version
+        this = ".".join(map(str, running))
         otherwise = ", or use --allow-newer" if can_open else ""
         return (
-            f"“{name}” was saved by a newer Blender ({major}.{minor}, this is {own}): bake "
+            f"“{name}” was saved by a newer Blender ({major}.{minor}, this is {this}): bake "
             f"with Blender {major}.{minor} or newer{otherwise}"
         )
 
@@ -76,7 +77,7 @@ def read_header(path: str) -> Header | None:
 
 def _zstandard(file: BinaryIO) -> BinaryIO:
     """The content of a file compressed with Zstandard. Raises ImportError where no module can read
-    it: Blender brings `zstandard`, and Python has one of its own since 3.14."""
+    it: Blender brings `zstandard`, and Python has one since 3.14."""
     try:
         return importlib.import_module("zstandard").ZstdDecompressor().stream_reader(file)
     except ImportError:

@@ -30,8 +30,8 @@ SOUNDS = frozenset(
 )
 TOP = ("out", "defaults", "jobs")  # keys of a job file
 LONGEST = 2**24  # largest job file, bytes
-# a setting → the setting of what has a value of its own for it
-_OWN = {"fps": "blend", "start": "strip"}
+# a setting → the setting of the input that determines it
+_GIVEN_BY = {"fps": "blend", "start": "strip"}
 # reserved on Windows
 _DEVICES = {
     "con",
@@ -76,7 +76,7 @@ _EXPECTED = (
 _OURS = ("batch.json", "batch.html", ".failed.json", MANIFEST)
 LONGEST_NAME = 120  # letters of a job's name, which is also used for files next to its folder
 LONGEST_BYTES = 200  # bytes of it: most disks allow 255
-MOST_ALIKE = 10  # mistakes of one kind that are said; of the others their number is
+MOST_ALIKE = 10  # mistakes of one kind that are listed; the rest are counted
 
 
 class Mistake(NamedTuple):
@@ -129,7 +129,7 @@ Look = Callable[[list[Job]], list[Mistake]]
 def read_file(
     path: str, defaults: Mapping[str, object] = DEFAULTS, look: Look | None = None
 ) -> Jobs:
-    """The jobs of a job file. defaults: settings for jobs without a value of their own.
+    """The jobs of a job file. defaults: settings for jobs that do not set them.
 
     Raises BadRequest with a line for each mistake. look: then finds what else is wrong with these
     jobs, so that all is said at once.
@@ -237,10 +237,10 @@ def read(
             wrong.append(Mistake("no table", sentence))
             continue
         where = f"job “{shorter(job)}”"
-        own, unread, mistakes = _values(table, where)
+        given, unread, mistakes = _values(table, where)
         wrong += mistakes + _lacking(table, {**defaults, **common, **table}, where)
-        settings = _merge(for_all, make_absolute(own, folder))
-        unread |= unread_of_all.difference(own)
+        settings = _merge(for_all, make_absolute(given, folder))
+        unread |= unread_of_all.difference(given)
         jobs.append(
             Job(
                 job,
@@ -390,12 +390,12 @@ def _values(
     return values, unread, wrong
 
 
-def _lacking(own: Mapping[str, object], table: Mapping[str, object], where: str) -> list[Mistake]:
-    """Missing or conflicting settings. own: the job's own settings; table: all settings in
-    effect."""
+def _lacking(given: Mapping[str, object], table: Mapping[str, object], where: str) -> list[Mistake]:
+    """Missing or conflicting settings. given: the settings of the job's table; table: all settings
+    in effect."""
     wrong, voices = (
         [],
-        [f"“{name}”" for name in VOICES if name in own]
+        [f"“{name}”" for name in VOICES if name in given]
         or [name for name in VOICES if name in table],
     )
     if len(voices) > 1:
@@ -408,7 +408,7 @@ def _lacking(own: Mapping[str, object], table: Mapping[str, object], where: str)
             "its strips as “strip”"
         )
         wrong.append(Mistake("no voice", f"{where} {lacks}"))
-    elif "strip" in own and "blend" not in table:
+    elif "strip" in given and "blend" not in table:
         wrong.append(
             Mistake(
                 "no scene",
@@ -422,37 +422,37 @@ def _lacking(own: Mapping[str, object], table: Mapping[str, object], where: str)
                 f"{where} has “speakers” but no “strip” of which they speak frames: name it",
             )
         )
-    for key, has_own in _OWN.items():
-        if key in own and has_own in own:
+    for key, source in _GIVEN_BY.items():
+        if key in given and source in given:
             wrong.append(
                 Mistake(
                     "both",
-                    f"{where} has both “{key}” and “{has_own}”, which has one of its own: remove "
+                    f"{where} has both “{key}” and “{source}”, which has one of its own: remove "
                     f"“{key}”",
                 )
             )
     return wrong
 
 
-def _merge(common: Mapping[str, object], own: Mapping[str, object]) -> dict[str, object]:
-    """The settings of a job: its own, then those for all jobs, except those given by its voice or
-    scene."""
-    merged = {**common, **own}
-    for key, has_own in (
-        *_OWN.items(),
-        *((voice, other) for voice in VOICES for other in VOICES if other in own),
+def _merge(common: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    """The settings of a job: those of its table, then those for all jobs, except those given by its
+    voice or scene."""
+    merged = {**common, **given}
+    for key, source in (
+        *_GIVEN_BY.items(),
+        *((voice, other) for voice in VOICES for other in VOICES if other in given),
     ):
-        if has_own in merged and key not in own:
+        if source in merged and key not in given:
             merged.pop(key, None)
     return merged
 
 
-def _nearest(key: str, known: tuple[str, ...], otherwise: str = "allowed are") -> str:
+def _nearest(key: str, names: tuple[str, ...], otherwise: str = "allowed are") -> str:
     """The end of a sentence about an unknown name: the likely name, or all names."""
-    allowed = f"{otherwise} {', '.join(known[:40])}{' …' if len(known) > 40 else ''}"
-    return f": {suggest(key, known) or allowed}"
+    allowed = f"{otherwise} {', '.join(names[:40])}{' …' if len(names) > 40 else ''}"
+    return f": {suggest(key, names) or allowed}"
 
 
 def _fold_case(name: str) -> str:
-    """A name as disks compare it that do not distinguish capitals."""
+    """A name as a disk that ignores case compares it."""
     return unicodedata.normalize("NFC", name).casefold()

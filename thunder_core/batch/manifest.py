@@ -5,7 +5,7 @@ The manifest of a job is the part MADE_FROM of `report.json` in its folder, with
 files that it read, and thunder-files.json next to it, with those of the files that it wrote. Both
 are renamed together with all other files of the job (`files.Transaction`), so an interrupted job
 has the previous manifest, or none. A job that failed leaves its sentence in NAME.failed.json beside
-its folder; that and the run's report are listed in a thunder-files.json of their own there, so that
+its folder; that and the run's report are listed in a separate thunder-files.json there, so that
 files of the user's stay.
 """
 
@@ -85,9 +85,9 @@ def made_from(
         for name, text in styles.items()
         if name not in paths
     }
-    own = {os.path.realpath(str(job_settings[name])) for name in paths}
+    job_files = {os.path.realpath(str(job_settings[name])) for name in paths}
     others = sorted(
-        {path for path in used if os.path.isfile(path) and os.path.realpath(path) not in own}
+        {path for path in used if os.path.isfile(path) and os.path.realpath(path) not in job_files}
     )
     return {
         # of files the content counts
@@ -104,7 +104,7 @@ def read_report(folder: str) -> dict:
     """The report in the folder of a job; empty if there is none, it cannot be read, or it is not as
     a bake wrote it.
 
-    So nothing else has to expect what somebody's hand or a damaged disk may have put there.
+    So no other code has to expect what an edit by hand or a damaged disk may have left there.
     """
     path = os.path.join(folder, REPORT)
     with contextlib.suppress(OSError):

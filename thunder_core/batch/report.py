@@ -187,8 +187,8 @@ def _table(takes: list[dict]) -> Html:
 
 
 def _name(take: dict) -> str:
-    """The name of a take, with that of its files where it has another number: the head had takes of
-    that voice before."""
+    """The name of a take, with that of its files if their number differs because the head already
+    had takes of that voice."""
     name, rank = _of(take, "name", str), _of(take, "rank", int)
     return name if name == f"Take {rank}" else " · ".join(filter(None, (name, f"take_{rank:02d}")))
 

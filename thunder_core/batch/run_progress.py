@@ -136,8 +136,8 @@ class RunProgress:
         return self._pace.baked + self._running
 
     def _tick(self) -> None:
-        """Thread: refresh the picture, also while no event comes, so that a long film is no
-        silence."""
+        """Thread: refresh the picture, also while no event comes, so that a long film shows signs
+        of life."""
         while not self._closed.wait(1.0 if self.on_terminal else self._every / 4):
             with self._mutex:
                 if not self._closed.is_set():

@@ -11,7 +11,7 @@ import numpy as np
 from ..types import FPS, RATE
 from .speech.acoustics import HOP, log_mel
 
-LIKELY = 0.55  # certainty from which on a place is more likely right than not
+LIKELY = 0.55  # certainty above which a place is more likely right than wrong
 BESIDE_SECONDS = 0.5  # shifts this near to the best one count as the same place
 # Margins that 99 % of pairs that do not belong together stay below: mouths with voices of other
 # people, and recordings of other lines.
@@ -37,8 +37,7 @@ class Match:
 
 
 def match_mouth(seen: np.ndarray, expected: np.ndarray) -> Match:
-    """Where curves of a mouth [n, c] fit those that are expected of a voice [m, c], both at 25
-    fps."""
+    """Where curves of a mouth [n, c] fit those expected of a voice [m, c], both at 25 fps."""
     seconds, margin = best_shift(seen, expected, FPS)
     return Match(seconds, margin / _SURE_MOUTH)
 
@@ -54,8 +53,8 @@ def best_shift(a: np.ndarray, b: np.ndarray, rate: float) -> tuple[float, float]
     """Seconds by which curves `a` [n, c] agree best with `b` [m, c], `rate` rows a second, and the
     margin to the best place elsewhere.
 
-    They agree by the sum of their correlations, each times the root of the rows that overlap: in
-    deviations of what chance makes of it, so that a short overlap that agrees by chance loses.
+    Agreement is the sum of correlations, each times the root of the overlapping rows: in deviations
+    of chance, so that a short overlap that agrees by chance loses.
     """
     shorter = min(len(a), len(b))
     least = min(shorter, max(_LEAST_SECONDS * rate, _LEAST_SHARE * shorter))

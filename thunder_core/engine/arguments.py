@@ -21,7 +21,7 @@ def array(args, name):
 
 
 def text(args, name):
-    """A text of a request that is not empty. Raises BadRequest, or BadSound for a missing sound."""
+    """A non-empty text of a request. Raises BadRequest, or BadSound for a missing sound."""
     value = args.get(name)
     if not isinstance(value, str) or not value:
         if name in ("sound", "voice"):
@@ -33,7 +33,7 @@ def text(args, name):
 
 
 def request(args):
-    """The Request for takes of a request's arguments. Raises BadRequest."""
+    """The Request for takes in a request's arguments. Raises BadRequest."""
     from ..request import check_whole, MOST_STEPS, Request
 
     values = {

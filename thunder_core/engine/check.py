@@ -3,7 +3,7 @@
 still while somebody speaks, or moving in silence.
 
 Lateness is the shift at which the opening and the width of the mouth agree best with what the model
-expects of the voice, and the opening with what the encoder's inner layers tell of it: the mean of
+expects of the voice, and the opening with what the encoder's inner layers predict: the mean of
 three correlations. Around each frame the same is done within two seconds. Thresholds were set on
 the split `fit` of measured lips by `python -m research check_animation`.
 """
@@ -25,26 +25,26 @@ from .speech.phones import BILABIALS, PHONES
 from .systems.thunder import VoiceFeatures
 
 REACH = 10  # frames by which the lips may be late or early
-_AROUND = 30  # frames to either side that tell how late the lips are at a frame
+_AROUND = 30  # frames to either side by which lateness at a frame is measured
 _LEAST_VARIANCE = 0.05  # of curves, mm²; below it there is nothing to agree with
-_LEAST_SPEECH = 25  # frames of speech in which a shift can be told
+_LEAST_SPEECH = 25  # least frames of speech in which a shift can be measured
 _UNLIKE = 0.2  # agreement below which the mouth is of another line
 _GAIN = 0.2  # by how much a stretch must agree better when it is shifted
 _SHORTEST = 10  # frames of the shortest stretch that is late
 # What is taken from the probability of an m, b or p for each deviation by which the encoder's inner
-# layers tell more open lips than one below the mean: on `fit` a third of the alarms on people for
-# the same share of faults that are found.
+# layers predict lips more open than one below the mean: on `fit` this leaves a third of the false
+# alarms at the same share of faults found.
 _OPENS = 0.1
-# share of this many sounds on which lips stay apart, from which on they do so in the whole line
+# share of at least so many sounds with open lips, above which lips are open in the whole line
 _NEVER, _MANY = 0.5, 4
 _SAID = 0.2  # how sure a closure of a text must be
 _SAME = 0.12  # seconds between a closure of the text and the sound heard for it
 _BEFORE = 1  # frames by which lips meet ahead of the sound
 _STILL_MM = 0.4  # millimetres within which a mouth stands still
-_STILL_SPEECH = 7  # frames of speech during which it does
+_STILL_SPEECH = 7  # frames of speech during which it does so
 _SWINGS = 3  # openings and closings of a mouth that speaks where nobody does
 _SHORTEST_SILENCE = 8  # frames
-# seconds from which on viewers notice sound ahead of and behind the picture (ITU-R BT.1359)
+# seconds above which viewers notice sound ahead of and behind the picture (ITU-R BT.1359)
 _LATE_NOTICED, _EARLY_NOTICED = 0.045, 0.125
 
 
@@ -79,7 +79,7 @@ class MouthCurves:
     width: np.ndarray
 
     def shift(self, frames: float) -> MouthCurves:
-        """The same so many frames later, its ends held."""
+        """The curves so many frames later, their ends held."""
         time = np.arange(len(self.gap)) - frames
         return MouthCurves(
             *(np.interp(time, np.arange(len(curve)), curve) for curve in (self.gap, self.width))
@@ -104,7 +104,7 @@ def find(
     mouth: MouthCurves, expected: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance,
     text: str = ""
 ) -> list[Finding]:  # fmt: skip
-    """What a viewer would notice of a mouth that speaks with a voice, of as many frames, most
+    """What a viewer would notice of a mouth that speaks with a voice of the same length, most
     noticeable first.
 
     expected: what the model expects of the voice.  text: what the voice says, "" if it is not
@@ -218,19 +218,19 @@ def find_late_stretches(
 
 def _shift_finding(seconds: float, start: float, end: float, whole: bool = False) -> Finding:
     noticed = abs(seconds) / (_LATE_NOTICED if seconds > 0 else _EARLY_NOTICED)
-    return Finding(SHIFTED, start, end, seconds, _lasting(noticed, end - start), whole=whole)
+    return Finding(SHIFTED, start, end, seconds, _noticeability(noticed, end - start), whole=whole)
 
 
-def _lasting(noticed: float, seconds: float) -> float:
-    """How much something is noticed that lasts so long."""
+def _noticeability(noticed: float, seconds: float) -> float:
+    """How noticeable a fault is that lasts so long."""
     return float(noticed * np.sqrt(max(seconds, 0.2)))
 
 
 # ---- lips that do not meet
 
 
-def _opening_told(voice: VoiceFeatures, rows: int) -> np.ndarray:
-    """The opening that the encoder's inner layers tell, in deviations within speech, at 50 Hz
+def _predicted_opening(voice: VoiceFeatures, rows: int) -> np.ndarray:
+    """The opening that the encoder's inner layers predict, in deviations within speech, at 50 Hz
     [rows]."""
     spoken = voice.opening[voice.presence > 0.5] if (voice.presence > 0.5).any() else voice.opening
     at_frames = (voice.opening - spoken.mean()) / (spoken.std() or 1.0)
@@ -250,7 +250,9 @@ def find_demands(voice: VoiceFeatures, text: str = "") -> tuple[list[Demand], Wo
             end / ENCODER_RATE,
             PHONES[BILABIALS[int(lips[start:end].sum(0).argmax())]].lower(),
         )
-        for start, end in runs(lips.sum(1) - _OPENS * (1 + _opening_told(voice, len(lips))) > SURE)
+        for start, end in runs(
+            lips.sum(1) - _OPENS * (1 + _predicted_opening(voice, len(lips))) > SURE
+        )
     ]
     if not text.strip():
         return heard, []
@@ -273,13 +275,13 @@ def find_open(gap: np.ndarray, demands: Sequence[Demand], tolerance: Tolerance) 
         start = max(0, round(each.start * FPS) - _BEFORE)
         apart = float(gap[start : round(each.end * FPS) + 1].min(initial=np.inf))
         if tolerance.apart < apart < np.inf:
-            weight = _lasting(apart / tolerance.apart, each.end - each.start)
+            weight = _noticeability(apart / tolerance.apart, each.end - each.start)
             found.append(Finding(OPEN, each.start, each.end, apart, weight, each.sound, each.word))
     if len(demands) < _MANY or len(found) <= _NEVER * len(demands):
         return found
     # one finding: the lips of this line or head do not shut
     apart = float(np.median([each.size for each in found]))
-    weight = _lasting(apart / tolerance.apart, sum(each.end - each.start for each in demands))
+    weight = _noticeability(apart / tolerance.apart, sum(each.end - each.start for each in demands))
     return [
         Finding(
             OPEN,
@@ -315,7 +317,7 @@ def find_still(mouth: MouthCurves, speaking: np.ndarray, tolerance: Tolerance) -
             inside = start + np.flatnonzero(speaking[start:end])
             first, last = inside[0] / FPS, (inside[-1] + 1) / FPS
             found.append(
-                Finding(STILL, first, last, said / FPS, _lasting(said / count, last - first))
+                Finding(STILL, first, last, said / FPS, _noticeability(said / count, last - first))
             )
     return found
 
@@ -328,7 +330,9 @@ def find_moves(gap: np.ndarray, presence: np.ndarray, tolerance: Tolerance) -> l
         if end - start >= _SHORTEST_SILENCE and len(turns) >= _SWINGS:
             first, last = (start + turns[0]) / FPS, (start + turns[-1]) / FPS
             size = max(last - first, 1 / FPS)
-            found.append(Finding(MOVES, first, last, size, _lasting(len(turns) / _SWINGS, size)))
+            found.append(
+                Finding(MOVES, first, last, size, _noticeability(len(turns) / _SWINGS, size))
+            )
     return found
 
 

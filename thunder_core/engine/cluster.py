@@ -3,7 +3,7 @@
 Python that has Ray.
 
 thunder_core/batch/cluster.py starts it, sends one request and reads events. Each machine runs
-processes that bake (thunder_core/batch/baker.py), one after the other job, so that an engine starts
+processes that bake one job after another (thunder_core/batch/baker.py), so that an engine starts
 once. Machines with graphics cards get a job per card; if there are such machines, the others get
 none, because takes are identical only on one kind of device. A job whose machine is lost is baked
 by another one.
@@ -80,8 +80,8 @@ def slots(nodes: list[dict], cpus: int) -> list[Slot]:
 class NodeBaker:
     """A process that bakes on one machine. Ray sends its code there and runs it as an actor.
 
-    What its methods name has to be in Python's standard library: a machine knows the add-on only
-    once `ready` has said where it is.
+    Its methods use only Python's standard library: a machine knows the add-on only once `ready` has
+    said where it is.
     """
 
     def __init__(self, root: str, command: list[str], threads: int):
@@ -206,7 +206,7 @@ class Spread:
             elif self._none_can_bake() or time.monotonic() - idle_since > PATIENCE:
                 self._give_up()
                 return
-            self._turn()
+            self._poll()
 
     def _none_can_bake(self) -> bool:
         """Whether there are machines, and none of them can bake."""
@@ -253,7 +253,7 @@ class Spread:
         """Start the next job in a slot."""
         request = self.waiting.popleft()
         try:
-            inputs = _inputs_of(request)
+            inputs = _read_inputs(request)
         except OSError as error:
             self.free[slot] = actor
             name = os.path.basename(error.filename or "")
@@ -270,7 +270,7 @@ class Spread:
         )
         self.running[stream] = (request, slot, actor)
 
-    def _turn(self) -> None:
+    def _poll(self) -> None:
         """Wait briefly for results of the machines, and handle them; give up starts that take too
         long."""
         awaited = [*self.starting, *self.running]
@@ -282,13 +282,13 @@ class Spread:
             if one in self.starting:
                 self._handle_start(one)
             else:
-                self._event_of(one)
+                self._handle_event(one)
         for one, (slot, actor, since) in list(self.starting.items()):
             if time.monotonic() - since > RAY_SECONDS:
                 del self.starting[one]
                 self.ray.kill(actor)
                 advice = "look with “ray status”, free its processors or restart Ray there"
-                self._not_started(
+                self._handle_failed_start(
                     slot,
                     f"Ray started no process in {RAY_SECONDS / 60:.0f} min, other work or a fault "
                     f"keeps it: {advice}",
@@ -300,7 +300,7 @@ class Spread:
         try:
             maker, why = self.ray.get(answer)
         except self.ray.exceptions.RayError as error:
-            self._not_started(slot, cause(error))
+            self._handle_failed_start(slot, cause(error))
             return
         del self.failed_starts[slot]
         for part, words in (("thunder", "THUNDER"), ("blender", "Blender"), ("weights", "weights")):
@@ -316,7 +316,7 @@ class Spread:
             return
         self.free[slot] = actor
 
-    def _not_started(self, slot: Slot, why: str) -> None:
+    def _handle_failed_start(self, slot: Slot, why: str) -> None:
         """Handle that Ray could not start a baking process: it is tried again, a few times."""
         before = max(
             (count for other, count in self.failed_starts.items() if other.node == slot.node),
@@ -346,7 +346,7 @@ class Spread:
             )
         self.refused[slot.node] = f"{_name_of(slot)}: {why}"
 
-    def _event_of(self, stream) -> None:
+    def _handle_event(self, stream) -> None:
         """Handle the next event of a job."""
         request, slot, actor = self.running[stream]
         try:
@@ -358,7 +358,7 @@ class Spread:
                 "sentence": "The machine gave no answer: bake again",
             }
         except self.ray.exceptions.RayError as error:
-            self._lost(stream, error)
+            self._handle_loss(stream, error)
             return
         if event["event"] not in ("done", "failed"):
             self.put(event | {"node": _name_of(slot)})
@@ -367,10 +367,10 @@ class Spread:
         self.free[slot] = actor
         files = event.pop("files", None)
         if files is not None:
-            event = _written(request, event, files, re.compile(self.request["of_takes"]))
+            event = _write_result(request, event, files, re.compile(self.request["of_takes"]))
         self.put(event | {"node": _name_of(slot)})
 
-    def _lost(self, stream, error: Exception) -> None:
+    def _handle_loss(self, stream, error: Exception) -> None:
         """Give a job whose machine is lost to another machine."""
         request, slot, _ = self.running.pop(stream)
         job, node = request["job"], _name_of(slot)
@@ -406,13 +406,15 @@ class Spread:
         self.waiting.clear()
 
 
-def _inputs_of(request: dict) -> dict[str, tuple[str, bytes]]:
+def _read_inputs(request: dict) -> dict[str, tuple[str, bytes]]:
     """Hash and content of the files that the settings of a job name. Raises OSError."""
     content = {name: Path(request["settings"][name]).read_bytes() for name in request["files"]}
     return {name: (hashlib.sha256(data).hexdigest(), data) for name, data in content.items()}
 
 
-def _written(request: dict, event: dict, content: dict[str, bytes], of_takes: re.Pattern) -> dict:
+def _write_result(
+    request: dict, event: dict, content: dict[str, bytes], of_takes: re.Pattern
+) -> dict:
     """Write the files of a job into its folder; returns the event with the result."""
     try:
         out = Transaction(

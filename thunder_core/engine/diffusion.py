@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The diffusion model as the engine samples motion with it, in arrays: the network
 (`networks.denoiser` says what it computes), seeded noise, and the samplers of §4.2, DPM-Solver++
-and the paper's own, with windows over long clips and inpainting."""
+and the paper's, with windows over long clips and inpainting."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .weights import check_shapes, read_some, sizes_of
 STEPS = 1000  # D of the paper
 BETA = (1e-4, 0.02)  # linear schedule of the paper
 
-# arrays of numpy; for `sample` also tensors of torch, which training takes gradients of
+# arrays of numpy; for `sample` also tensors of torch, which training differentiates
 Values = Any
 Denoise = Callable[[Values, int], Values]  # (noisy x [B, T, C], step) → x̂_0 [B, T, C]
 
@@ -144,9 +144,9 @@ def inpaint(denoise: Denoise, kept: Inpainting) -> Denoise:
         np.where((before >= 0) & (after < frames), (after - before) / 2.0, EASE), EASE
     )
 
-    def fade(distance: np.ndarray, there: np.ndarray) -> np.ndarray:
+    def fade(distance: np.ndarray, has_neighbour: np.ndarray) -> np.ndarray:
         x = (distance / np.maximum(span, 1e-6)).clip(0, 1)
-        return np.where(there & ~mask, 1 - smoothstep(x), 0.0).astype(np.float32)
+        return np.where(has_neighbour & ~mask, 1 - smoothstep(x), 0.0).astype(np.float32)
 
     from_left, from_right = fade(t - before, before >= 0), fade(after - t, after < frames)
     left, right = before.clip(0, None), after.clip(None, frames - 1)
@@ -156,21 +156,21 @@ def inpaint(denoise: Denoise, kept: Inpainting) -> Denoise:
     sloped_right = np.take_along_axis(mask, further_right, 0) & (right < frames - 1)
     to_left, to_right = (t - before).astype(np.float32), (after - t).astype(np.float32)
 
-    def fitted(x: np.ndarray, step: int) -> np.ndarray:
+    def denoise_rest(x: np.ndarray, step: int) -> np.ndarray:
         guess = denoise(x, step)
         missed = np.where(mask, values - guess, np.float32(0))
 
-        def at(index: np.ndarray) -> np.ndarray:
+        def take_at(index: np.ndarray) -> np.ndarray:
             return np.take_along_axis(missed, index[None], 1)
 
-        slope_left = np.where(sloped_left, at(left) - at(further_left), np.float32(0))
-        slope_right = np.where(sloped_right, at(right) - at(further_right), np.float32(0))
-        carried = from_left * (at(left) + slope_left * to_left) + from_right * (
-            at(right) + slope_right * to_right
+        slope_left = np.where(sloped_left, take_at(left) - take_at(further_left), np.float32(0))
+        slope_right = np.where(sloped_right, take_at(right) - take_at(further_right), np.float32(0))
+        carried = from_left * (take_at(left) + slope_left * to_left) + from_right * (
+            take_at(right) + slope_right * to_right
         )
         return np.where(mask, values, guess + carried)
 
-    return fitted
+    return denoise_rest
 
 
 def windows(frames: int) -> list[tuple[int, int]]:
@@ -193,7 +193,7 @@ def in_windows(denoise: Callable[[np.ndarray, int, int, int], np.ndarray], frame
     if len(spans) == 1:
         return lambda x, step: denoise(x, step, 0, frames)
 
-    def whole(x: np.ndarray, step: int) -> np.ndarray:
+    def denoise_all(x: np.ndarray, step: int) -> np.ndarray:
         total, weight = np.zeros_like(x), np.zeros((frames, 1), np.float32)
         fade = np.linspace(0, 1, OVERLAP + 2, dtype=np.float32)[1:-1, None]
         for a, b in spans:
@@ -206,13 +206,13 @@ def in_windows(denoise: Callable[[np.ndarray, int, int, int], np.ndarray], frame
             weight[a:b] += ramp
         return total / weight
 
-    return whole
+    return denoise_all
 
 
 # ---- noise
 
 _AT_ONCE = 16  # numbers that torch makes together: eight pairs
-_APART = 0.5  # weight of its own noise in that of a take that is sampled around another
+_APART = 0.5  # weight of new noise in a take that is sampled around another
 
 
 class Normal:
@@ -255,19 +255,19 @@ def _normal(x: np.ndarray) -> np.ndarray:
 def seeded_noise(
     seeds: Sequence[int], frames: int, channels: int, like: Sequence[int] = ()
 ) -> np.ndarray:
-    """ε float32 [takes, frames, channels], drawn from each take's own seed: the same take on every
-    device, whatever its neighbours are.
+    """ε float32 [takes, frames, channels], drawn from each take's seed: the same take on every
+    device and in every batch.
 
-    like: seeds of takes, each sampled around the one before, around the last of which these are.
-    Raises ValueError for fewer than 16 values of a take.
+    like: seeds of a chain of takes, each sampled around the one before; these are sampled around
+    the last one. Raises ValueError for fewer than 16 values of a take.
     """
 
     def around(near: np.ndarray | None, seed: int) -> np.ndarray:
-        own = Normal(seed).draw(frames, channels)
+        noise = Normal(seed).draw(frames, channels)
         if near is None:
-            return own
+            return noise
         # of deviation 1 again
-        return np.float32(math.sqrt(1 - _APART**2)) * near + np.float32(_APART) * own
+        return np.float32(math.sqrt(1 - _APART**2)) * near + np.float32(_APART) * noise
 
     near = None
     for seed in like:

@@ -52,7 +52,7 @@ from .weights import advice, check_regular, identify, Identity, SHIPPED, unusabl
 
 # cached sounds, and their total frames (one hour, 90 MB)
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000
-# of which the model expects what a sound lets expect
+# the take whose expectation stands for a sound alone
 NEUTRAL_TAKE = Performance(0, Direction().vector()[None])
 # diffusion steps at each quality; these systems are not distilled
 STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}
@@ -166,11 +166,11 @@ def apply_picture(asked: Brief | None, moods: np.ndarray) -> Brief:
     """
     if asked is None:
         asked = Brief(Direction().vector()[None], 0.0)
-    own = asked.vectors[:, len(AXES) :]
-    free = 1 - own.sum(1, keepdims=True).clip(0, 1)
+    requested = asked.vectors[:, len(AXES) :]
+    free = 1 - requested.sum(1, keepdims=True).clip(0, 1)
     return replace(
         asked,
-        vectors=np.concatenate([asked.vectors[:, : len(AXES)], own + free * moods], 1).astype(
+        vectors=np.concatenate([asked.vectors[:, : len(AXES)], requested + free * moods], 1).astype(
             np.float32
         ),
     )
@@ -188,7 +188,7 @@ def _identify(folder: Path) -> Identity:
 
 
 def _ignore(what: object) -> None:
-    """A callback for arriving takes, and for what is noticed of a sound, that does nothing."""
+    """A callback for takes, or for notes on a sound, that does nothing."""
 
 
 class Engine:
@@ -280,8 +280,7 @@ class Engine:
         )
 
     def _open_networks(self) -> None:
-        """Begin to open the networks that usual takes are made and scored with, beside each
-        other."""
+        """Begin to open, in parallel, the networks that make and score usual takes."""
         networks: list = [
             self.thunder.encoder.network,
             self.thunder.denoiser.network,
@@ -313,8 +312,8 @@ class Engine:
 
     def generate(
         self, speech: Speech, request: Request, progress: Progress = no_progress,
-        arrived: Callable[[Take], object] = _ignore,
-        noticed: Callable[[str], None] = _ignore,
+        on_take: Callable[[Take], object] = _ignore,
+        on_note: Callable[[str], None] = _ignore,
     ) -> list[Any]:  # fmt: skip
         """Sample the takes that a request asks for, best lip-sync first.
 
@@ -322,18 +321,18 @@ class Engine:
         of their seeds and have the role in their provenance ("role"); those of a picture have its
         moods under "picture"; those of a voice that is hard to understand say so ("unclear").
         `progress` is called with (0 … 1, message) before each step and may raise to cancel.
-        `arrived` gets every take as soon as it is sampled and scored, in the order of the seeds;
-        what it returns, unless None, takes the take's place in the result: eight of an hour would
+        `on_take` gets every take as soon as it is sampled and scored, in the order of the seeds;
+        what it returns, unless None, replaces the take in the result: eight takes of an hour would
         need .4 GB.
-        noticed: is called before takes are sampled with UNSPOKEN if the sound has no speech, so
+        on_note: is called before takes are sampled, with UNSPOKEN if the sound has no speech, so
         that they will be idle, and with UNCLEAR if its phones are hard to recognise. Raises
         BadRequest.
         """
-        return self.begin(speech, request, progress, noticed).run(arrived)
+        return self.begin(speech, request, progress, on_note).run(on_take)
 
     def explain(self, speech: Speech, request: Request, frame: int) -> dict:
         """What happened at a frame of the take of a request's first seed, which is sampled again
-        for it: `explain.explain`.
+        for it: `steps.explain`.
 
         Raises BadRequest.
         """
@@ -350,9 +349,9 @@ class Engine:
         return explain(trace, self.head.expression_names, frame)
 
     def begin(
-        self, speech: Speech, request: Request, progress: Progress, noticed: Callable[[str], None]
+        self, speech: Speech, request: Request, progress: Progress, on_note: Callable[[str], None]
     ) -> RunningRequest:
-        """A request with all that its takes are made of: the sound itself is needed no more.
+        """A request with everything that its takes need: the sound itself is no longer needed.
         Arguments as of `generate`."""
         asked, other, shown = self._direction(request), self._other_system(request), None
         if request.picture is not None:
@@ -392,9 +391,9 @@ class Engine:
             **({"steps": request.steps} if request.steps else {"quality": request.quality}),
         }  # fmt: skip
         if role == IDLE:
-            noticed(UNSPOKEN)
+            on_note(UNSPOKEN)
         if role == SPEAKS and self.scorer.is_unclear(voice):
-            noticed(UNCLEAR)
+            on_note(UNCLEAR)
             about["unclear"] = True
         if role != SPEAKS:
             about["role"] = role
@@ -454,8 +453,8 @@ class Engine:
         """The direction of a request, the neutral one where it has none; None if weights or system
         cannot be directed.
 
-        Never none without need: undirected takes are of another model (`Thunder.way`) than those
-        that the panel shows.
+        Never None without need: undirected takes come from another model (`Thunder.select_sampler`)
+        than those that the panel shows.
         """
         if (
             request.direction is None
@@ -569,9 +568,9 @@ class Engine:
     def align(
         self, speech: Speech, motion: Motion, recorded: Speech | None = None
     ) -> tuple[Match, str]:
-        """Where a captured motion plays in a sound; and what tells it: "sound" or "mouth".
+        """Where a captured motion plays in a sound, and by what that was found: "sound" or "mouth".
 
-        recorded: the sound of the capture itself, which is asked first. Raises BadRequest.
+        recorded: the sound of the capture, which is tried first. Raises BadRequest.
         """
         motion = self._check_motion(motion)
         if recorded is not None:
@@ -582,7 +581,7 @@ class Engine:
         return match_mouth(seen, self.expected_mouth(speech)), "mouth"
 
     def expected_mouth(self, speech: Speech) -> np.ndarray:
-        """Opening and width [T, 2] of the mouth that a sound lets expect; only their courses
+        """Opening and width [T, 2] of the mouth that a sound suggests; only their shapes over time
         count."""
         voice = self.analyse(speech)
         opening, width = opening_and_width(self.scorer.expected_lips(voice, [NEUTRAL_TAKE])[0])

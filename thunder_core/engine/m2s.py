@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mesh-to-speech as the engine asks it, in arrays (`networks.m2s` says what it computes), and the
+"""Mesh-to-speech as the engine uses it, in arrays (`networks.m2s` says what it computes), and the
 mouth that it reads (§4.1): the vertices, and the lip points that the judge sees, of a motion's
 expression and jaw."""
 
@@ -56,7 +56,7 @@ class Mouth:
         return _offsets(self._points, expression, jaw)
 
     def lip_points(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
-        """Those of the four lip points alone, float32 [T, 4, 3], in less time; arguments as for
+        """Offsets of the four lip points alone, float32 [T, 4, 3], in less time; arguments as for
         `vertices`."""
         return _offsets(self._lip_points, expression, jaw)
 

@@ -23,15 +23,15 @@ import numpy as np
 from ..errors import NoMicrophone, NoSpace
 from ..protocol import FULL, LOST
 
-RATE = 48_000  # samples per second; the system's own converter changes what the device gives
+RATE = 48_000  # samples per second; the system converts what the device gives
 BLOCK_MS = 20  # milliseconds of sound that arrive at once
 # seconds that a driver has to list or open a microphone, and then until the first block
 PATIENCE = 5.0
-CLOSING = 0.5  # seconds that it has to close it; the process that records ends soon anyway
+CLOSING = 0.5  # seconds that a driver has to close it; the process that records ends soon anyway
 SILENCE = 2.0  # seconds without a block after which a microphone counts as unplugged
 SPARE = 8_000_000  # bytes left free on a disk, so that the .blend can still be saved
 LOUDEST = 32767  # of 16 bits
-# all but those that only pretend
+# all real ones
 BACKENDS = [each for each in miniaudio.Backend if each.name not in ("NULL", "CUSTOM")]
 
 Block = tuple[float, bytes]  # time.perf_counter() at which samples arrived, and the samples
@@ -39,12 +39,12 @@ Block = tuple[float, bytes]  # time.perf_counter() at which samples arrived, and
 
 def names() -> list[str]:
     """Names of the microphones of this machine, perhaps none. Raises NoMicrophone."""
-    return [each["name"] for each in _within(PATIENCE, "", _found)]
+    return [each["name"] for each in _within(PATIENCE, "", _list_devices)]
 
 
 def record(name: str, path: str, enough: Event, on_level: Callable[[dict], None]) -> dict:
-    """Record a microphone ("" for the system's own choice) to a WAV file, 16 bits, mono, until
-    `enough` is set.
+    """Record a microphone ("" for the system's choice) to a WAV file, 16 bits, mono, until `enough`
+    is set.
 
     on_level gets {"peak": 0 … 1 of the last block, "seconds": recorded so far, "began":
     time.perf_counter() of the first sample}; it may raise to stop, and the file stays. Returns the
@@ -110,7 +110,7 @@ def _check_space(path: str) -> None:
         )
 
 
-def _found() -> list[dict]:
+def _list_devices() -> list[dict]:
     """The microphones as miniaudio lists them."""
     try:
         return miniaudio.Devices(BACKENDS).get_captures()
@@ -120,7 +120,7 @@ def _found() -> list[dict]:
 
 def _open(name: str, blocks: "queue.SimpleQueue[Block]"):
     """The microphone of that name, which has begun to record. Raises NoMicrophone."""
-    found = _found()
+    found = _list_devices()
     if not found:
         raise NoMicrophone(
             "No microphone was found: connect one, and check that the system lists it"
@@ -173,5 +173,5 @@ def _within(seconds: float, name: str, call: Callable, *args):
 
 
 def _subject(name: str) -> str:
-    """How a sentence begins that is about a microphone."""
+    """The beginning of a sentence about a microphone."""
     return f"The microphone “{name}”" if name else "The microphone"

@@ -44,7 +44,7 @@ class Network:
                 self._run = self._open()
 
     def begin(self) -> None:
-        """Open it beside other work; what goes wrong is raised by the first call."""
+        """Open it in parallel to other work; errors are raised by the first call."""
 
         def open_it() -> None:
             with contextlib.suppress(Exception):
@@ -129,7 +129,7 @@ class Graph:
         # takes tenths of a second, beside other work: networks are opened by threads
         import onnxruntime
 
-        onnxruntime.disable_telemetry_events()  # Windows' own records of events
+        onnxruntime.disable_telemetry_events()  # Windows' records of events
         file = self._file = path.with_suffix(GRAPH)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
@@ -165,7 +165,7 @@ class Graph:
             raise
         except OSError as error:
             raise read_error(file, error) from error
-        except Exception as error:  # ONNX Runtime's, which share no class of their own
+        except Exception as error:  # ONNX Runtime's errors share no class
             raise unusable(file, "is no graph that ONNX Runtime can compute") from error
         self._inputs = {node.name: _KINDS[node.type] for node in self._session.get_inputs()}
 
@@ -274,14 +274,14 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         yield key >> 3, value
 
 
-def _number(message: memoryview, at: int) -> tuple[int, int]:
+def _number(message: memoryview, position: int) -> tuple[int, int]:
     """A number of variable length, and where it ends."""
     value = 0
     for shift in range(0, 70, 7):
-        byte = message[at]
-        value, at = value | (byte & 127) << shift, at + 1
+        byte = message[position]
+        value, position = value | (byte & 127) << shift, position + 1
         if byte < 128:
-            return value, at
+            return value, position
     raise BadGraph("is damaged")
 
 

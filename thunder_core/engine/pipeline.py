@@ -35,7 +35,7 @@ _UNROLLED = 0.45
 # two frames or more
 _TONGUE_STEP = 0.35
 _OUT = 0.02  # tongueOut above which a tongue that is raised would come through the upper teeth
-_SPEAKS = 3.0  # times the presence of speech above which lips are as the model has them
+_SPEAKS = 3.0  # factor of the presence of speech: above 1, lips are as the model has them
 # gaps of lips, mm, below which they meet on m, b and p, and above which they stay as they are
 _MEET = (1.0, 2.0)
 # jaw angles (radians) at which the tongue begins to fit and fully fits between the teeth
@@ -217,9 +217,8 @@ class Pipeline:
     def keep_fixed_part(
         self, acted: np.ndarray, spoken: np.ndarray, kept: Inpainting
     ) -> np.ndarray:
-        """A packed motion [T, C] with what is kept of another, to the bit. What is free has flowed
-        into it: nothing is added to it there;
-        spoken: the motion without what was added."""
+        """A packed motion [T, C] with the kept part of another, bit for bit. Beside it nothing is
+        added to the free part, which blends into it; spoken: the motion without additions."""
         flowed = spoken + (acted - spoken) * kept.free
         return np.where(kept.mask, kept.values, flowed)
 
@@ -231,11 +230,13 @@ _OPPOSITES = {f"mouth{one}{side}": f"mouth{other}{side}" for side in ("Left", "R
               for one, other in (("Smile", "Frown"), ("Frown", "Smile"))}  # fmt: skip
 
 
-def add_with_room(values: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """A channel [T] with an addition [T], which is the smaller the higher the channel is, so that
-    no movement is clipped; never below 0."""
+def add_with_room(values: np.ndarray, addition: np.ndarray) -> np.ndarray:
+    """A channel [T] with an addition [T], which shrinks as the channel gets higher, so that no
+    movement is clipped; never below 0."""
     room = np.clip(1 - values / _MOST, 0, 1)
-    return np.maximum(0, values + np.where(by > 0, _MOST * room * np.tanh(by / _MOST), by))
+    return np.maximum(
+        0, values + np.where(addition > 0, _MOST * room * np.tanh(addition / _MOST), addition)
+    )
 
 
 def _lips_of(style: np.ndarray) -> float:

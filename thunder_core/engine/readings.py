@@ -2,7 +2,7 @@
 """Directions of the takes of a batch: variations around the requested direction, as wide as
 *Variety* allows, and marks on words (`marks`).
 
-Each take has a style for the whole line (`reading`) and its own stressed words (`add_stresses`).
+Each take has a style for the whole line (`reading`) and different stressed words (`add_stresses`).
 Marks are carried out before sampling: the model performs a voice that says its words so, in a
 direction that stresses them so. Nothing is changed after sampling; the score compares takes with
 the marked voice.
@@ -38,7 +38,7 @@ _LEAST_STRENGTH = 0.85
 # Share of what a requested mood does to an axis that a reading may take back, with what its
 # strength takes back: a warm take smiles.
 _AGAINST_MOOD = np.array([0.15 if axis.name in ("smile", "frown") else 0.4 for axis in AXES])
-# the same of much that is asked of the axis itself; of little, more: a take of high energy is not
+# the same of a large request on the axis itself, more of a small one: a take of high energy is not
 # quiet
 _AGAINST_SLIDER = 0.6
 _EMPHASIS = 0.6  # standard deviation of log energy between the words of a line at *Variety* 1
@@ -81,8 +81,8 @@ def reading(
 
     asked: direction vectors [n, DIRECTION_NAMES], one for the line or one for every frame.  spread:
     0 (exactly as requested) … 1 (as different as people are). If no mood is requested, every other
-    reading has a slight one; if one is, no reading takes it back. Nor does one take back what is
-    asked of a slider by much.
+    reading has a slight one; if one is, no reading takes it back. Nor does a reading take back much
+    of what a slider asks.
     heard: deviations [len(AXES)] that the voice asks for: where no mood is requested, readings
     without a slight one follow them, by half at *Variety* .5.
     """
@@ -134,14 +134,14 @@ def add_stresses(
 
     accents: [T] 0 … 1, where the voice stresses a syllable (`speech.cues.accents`): brows and head
     do more there and less elsewhere.
-    others: (seed, spread) of takes whose stressed words are added to its own.
+    others: (seed, spread) of takes whose stressed words are added.
     """
     played = np.array(np.broadcast_to(played, (len(accents), played.shape[1])), np.float32)
     words = sum(by * emphases(whose, len(accents)) for whose, by in ((seed, spread), *others))
     energy = _EMPHASIS / _ENERGY.speakers * words
-    more = {"energy": energy, "articulation": CLEARER * energy}
-    more |= {name: by * (accents - accents.mean()) for name, by in _ACCENTED.items()}
-    return move_axes(played, more)
+    changes = {"energy": energy, "articulation": CLEARER * energy}
+    changes |= {name: by * (accents - accents.mean()) for name, by in _ACCENTED.items()}
+    return move_axes(played, changes)
 
 
 def style_of_take(
@@ -155,14 +155,14 @@ def style_of_take(
     )
 
 
-def move_axes(played: np.ndarray, more: Mapping[str, np.ndarray]) -> np.ndarray:
+def move_axes(played: np.ndarray, changes: Mapping[str, np.ndarray]) -> np.ndarray:
     """A direction float32 [T, DIRECTION_NAMES], changed in place by deviations [T] of axes, within
     the range of each."""
-    for name, by in more.items():
+    for name, by in changes.items():
         column = DIRECTION_NAMES.index(name)
-        own = played[:, column]
+        value = played[:, column]
         played[:, column] = np.clip(
-            own + by, np.minimum(_LEAST[column], own), np.maximum(_MOST[column], own)
+            value + by, np.minimum(_LEAST[column], value), np.maximum(_MOST[column], value)
         )
     return played
 
@@ -175,7 +175,7 @@ _MARK_ENERGY = {STRESSED: 2.0, THROWN_AWAY: -2.4, OPEN: 2.0, CLOSED: -2.4}
 _MARK_ACCENT = {STRESSED: 1.0, THROWN_AWAY: -1.0}
 _EASE = 3  # frames in which it sets in, before the word, and ends
 _SURE = 12.0  # logit by which the phone of a mark stands above all others: certain, for every take
-_BACK = 0.3  # seconds beside a moved word in which lips come back to the voice's own time
+_BACK = 0.3  # seconds beside a moved word in which lips come back to the voice's time
 _CODA = 0.1  # seconds in which a held word's last sounds are said
 
 
@@ -195,8 +195,8 @@ def mark_direction(played: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
 
 
 def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
-    """A voice as it would say its words with their marks. Raises BadRequest for a sound that is
-    none."""
+    """A voice as it would say its words with their marks. Raises BadRequest for a mark with an
+    unknown sound."""
     if not marks or not voice.presence.any():
         return voice
     logits = voice.logits.copy()
@@ -273,8 +273,8 @@ def _sound_times(logits: np.ndarray, marks: Sequence[Mark], count: int) -> np.nd
 
 
 def held_points(logits: np.ndarray, mark: Mark) -> list[tuple[float, float]]:
-    """A held word: the mouth stays in the middle of its longest vowel until shortly before the
-    word's end."""
+    """Points for `_sound_times` of a held word: the mouth stays in the middle of its longest vowel
+    until shortly before the word's end."""
     rows = _rows(mark, len(logits))
     likeliest = logits[rows].argmax(1)
     vowel = np.isin(likeliest, VOWELS)

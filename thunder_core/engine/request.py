@@ -89,7 +89,7 @@ class RunningRequest:
 
     draw: (performances, progress) → a motion for each.  about: provenance shared by all takes.
     scored: whether takes get a score (somebody speaks).  follows: whether takes are sampled in
-    directions that are known before.  threads: at most so many work on takes of their own.
+    directions that are known before.  threads: at most so many work in parallel.
     sums: of the face that plays the takes, as `Request`'s.  again: bool [2T], rows whose mouth is
     sampled again for other readings.
     arrived: number of finished takes.  requested: of `_expect_requested`, once it is known;
@@ -117,8 +117,8 @@ class RunningRequest:
     performances: dict[int, Performance] = field(default_factory=dict)
     preparing: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, arrived: Callable[[Take], object]) -> list[Any]:
-        """Sample all takes; returns them, best lip-sync first, each as `arrived` has it
+    def run(self, on_take: Callable[[Take], object]) -> list[Any]:
+        """Sample all takes; returns them, best lip-sync first, each as `on_take` returns it
         (`Engine.generate`)."""
         result = []
 
@@ -126,7 +126,7 @@ class RunningRequest:
             for take in takes:
                 self.arrived += 1
                 rank = (0.0 if take.score is None else -take.score.total, take.seed)
-                result.append((rank, arrived(take) or take))
+                result.append((rank, on_take(take) or take))
 
         device, beside = self.scorer.thunder.device, threads_for(self.voice.frames, self.threads)
         together = portions(self.seeds, self.voice.frames, device, beside)
@@ -138,11 +138,11 @@ class RunningRequest:
                 self.report.stop,
             )
         else:
-            in_portions(together, self._whole, deliver, lambda: _give_memory_back(device))
+            in_portions(together, self._make_takes, deliver, lambda: _give_memory_back(device))
         return [kept for _, kept in sorted(result, key=lambda each: each[0])]
 
-    def _whole(self, seeds: list[int]) -> list[Take]:
-        """A portion's takes, one step after the other."""
+    def _make_takes(self, seeds: list[int]) -> list[Take]:
+        """Make a portion's takes, one step after the other."""
         motions = self.sample(seeds)
         release_memory(self.voice.frames)
         takes = self._finish(seeds, motions, self._expect(seeds))
@@ -217,7 +217,7 @@ class RunningRequest:
         not known yet."""
         if not (self.scored and self.follows):
             return None
-        # With each take's own stresses, breaths and sounds, which would otherwise count as errors.
+        # With the stresses, breaths and sounds of each take, which would otherwise count as errors.
         return self.scorer.expect(
             self.voice,
             self._performances(seeds),
@@ -230,11 +230,14 @@ class RunningRequest:
         with self.requesting:  # threads that need it at the same time wait for the first
             if self.requested is None:
                 motion = self.scorer.requested_motion(self.voice, self.asked)
-                both = [self.measures.of_style(each, self.voice) for each in self._both(motion)]
-                self.requested = Requested(self.scorer.lips(motion), both[0], both[-1])
+                measures = [
+                    self.measures.of_style(each, self.voice)
+                    for each in self._made_and_visible(motion)
+                ]
+                self.requested = Requested(self.scorer.lips(motion), measures[0], measures[-1])
             return self.requested
 
-    def _seen(self, motion: Motion) -> Motion:
+    def _visible(self, motion: Motion) -> Motion:
         """What the face shows of a motion."""
         return (
             motion
@@ -242,17 +245,17 @@ class RunningRequest:
             else visible_motion(motion, self.scorer.head.expression_names, self.sums)
         )
 
-    def _both(self, motion: Motion) -> list[Motion]:
+    def _made_and_visible(self, motion: Motion) -> list[Motion]:
         """A motion and, if that is another, what the face shows of it."""
-        return [motion] if self.sums is None else [motion, self._seen(motion)]
+        return [motion] if self.sums is None else [motion, self._visible(motion)]
 
     def _finish(
         self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None
     ) -> list[Take]:
-        """Takes with their scores and what is told of them."""
+        """Takes with their scores and descriptions."""
         scores: list[LipSyncScore | None] = [None] * len(motions)
         if self.scored:
-            seen = [self._seen(motion) for motion in motions]
+            seen = [self._visible(motion) for motion in motions]
             scores = [
                 *self.scorer.grade(
                     seen,
@@ -287,7 +290,7 @@ class RunningRequest:
                 deviations_quiet(
                     self.measures.of_quiet(each), self.about["role"], each.frames / FPS
                 )
-                for each in self._both(motion)
+                for each in self._made_and_visible(motion)
             )
             more["shown"] = visible_deviations(*both)
         elif varies:
@@ -295,7 +298,7 @@ class RunningRequest:
                 Line.of(motion.frames / FPS, self.voice.phrasing.weights),
                 self._expect_requested(),
             )
-            pairs = zip(self._both(motion), (requested.measures, requested.seen))
+            pairs = zip(self._made_and_visible(motion), (requested.measures, requested.seen))
             more["shown"] = visible_deviations(
                 *(
                     deviations(self.measures.of_style(each, self.voice), asked, line)
@@ -390,7 +393,7 @@ def side_by_side(
     If a task or `deliver` raises, `stop` is called, tasks not started are dropped and running ones
     are awaited.
     """
-    with _lock_handed_on_soon():
+    with _quick_switching():
         begun = [_threads(threads).submit(task) for task in tasks]
         waiting = deque(begun)
         try:
@@ -411,8 +414,8 @@ def _threads(count: int) -> ThreadPoolExecutor:
 
 
 @contextlib.contextmanager
-def _lock_handed_on_soon() -> Iterator[None]:
-    """Within it Python's lock is handed on soon."""
+def _quick_switching() -> Iterator[None]:
+    """Within it Python switches between threads quickly."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:

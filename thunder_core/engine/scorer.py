@@ -35,11 +35,11 @@ from .weights import misfit, read_sizes
 
 Array = Any  # of numpy, or a tensor of torch
 
-# the opinions: where a take's own stresses are no errors, and where they are
+# the opinions: one in which the take's stresses are no errors, and one in which they are
 STRESSED, PLAIN = 0, 1
 # last columns of the speech features: phone probabilities and loudness
 SAID = len(PHONES) + LOUDNESS
-SILENT = 0.5  # probability of silence from which on nobody speaks
+SILENT = 0.5  # probability of silence above which nobody speaks
 # Doubt above which phones are hard to recognise: of 40 validation voices 3 are so as they are, 14
 # with noise 5 dB below, 36 with four other voices. `python -m research unclear --data DATA`
 # measures it, and says what another encoder needs.
@@ -120,13 +120,13 @@ class Judge:
     def opinion(
         self, speech: np.ndarray, lips: np.ndarray, opening: np.ndarray, **others: np.ndarray
     ) -> Opinion:
-        """Of lips [T, 4, 3], offsets from rest in metres, of a sound with features [T, d] and
-        predicted opening [T].
+        """The opinion of lips [T, 4, 3], offsets from rest in metres, of a sound with features [T,
+        d] and predicted opening [T].
 
-        others: what the model expects of the sound, [T, 4, 3] each: `expected` in the motion's own
-        direction, `asked` in the requested one, `plain` as asked or in the own one without
-        stresses; and of a judge that mesh-to-speech tells of the lips, its `features` [T, heard]
-        and `evidence` [T].
+        others: what the model expects of the sound, [T, 4, 3] each: `expected` in the motion's
+        direction, `asked` in the requested one, `plain` as asked or in the motion's without
+        stresses; and for a judge that reads mesh-to-speech, its `features` [T, heard] and
+        `evidence` [T].
         """
         given = {"speech": speech, "lips": lips, "opening": opening, **others}
         frames, in_all, hard = self.network(**{name: value[None] for name, value in given.items()})
@@ -138,7 +138,7 @@ class Judge:
 
         The network takes the smile of a mood in part for an error, because its teacher smiles less.
         For the total this is allowed for in the requested direction alone, so that the order of a
-        batch is as it was; for the curve over time in a take's own.
+        batch is as it was; for the curve over time in the take's direction.
         """
         result = np.zeros((len(direction), 2), np.float32)
         for opinion, costs in ((STRESSED, self.config.moods_near), (PLAIN, self.config.moods)):
@@ -274,9 +274,9 @@ def grade(
     near = np.convolve(np.pad(weight, SMOOTH // 2), np.hanning(SMOOTH + 2)[1:-1], "valid")
     total = float(scale(np.float64(merit_of(opinion, loudness) - in_all)))
     expected = 0.0 if hard is None else hard - (hard * weight).sum() / weight.sum()
-    # Without speech nothing can drift: those frames get the clip's own score, and none is wrong.
-    # The half second that a value is a mean of would reach before the first word and behind the
-    # last one.
+    # Without speech nothing can drift: those frames get the clip's score, and none is wrong. The
+    # half second that a value is a mean of would reach before the first word and behind the last
+    # one.
     said = np.flatnonzero((weight > 0) & (True if speaking is None else speaking))
     if len(said):
         near[: said[0]] = near[said[-1] + 1 :] = 0.0
@@ -337,10 +337,10 @@ SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing spee
 class Expectation:
     """References of the judge for a take.
 
-    lips, asked: in its own direction and in the one that was requested (its own, if that is not
-    known), [T, 4, 3] as `Scorer.lips`.
-    plain: as `asked`, or in its own direction without its stresses.
-    allowed: [1 or T], of `Judge.allowance` for the curve over time, in its own direction.
+    lips, asked: in the take's direction and in the requested one (the take's, if none is known),
+    [T, 4, 3] as `Scorer.lips`.
+    plain: as `asked`, or in the take's direction without its stresses.
+    allowed: [1 or T], of `Judge.allowance` for the curve over time, in the take's direction.
     """
 
     lips: np.ndarray
@@ -350,7 +350,7 @@ class Expectation:
 
 
 class Scorer:
-    """The judge with what it asks: the diffusion model, whose expectations it compares lips with,
+    """The judge with what it uses: the diffusion model, whose expectations it compares lips with,
     and mesh-to-speech."""
 
     def __init__(self, head: Head, thunder: Thunder, m2s: MeshToSpeech, mouth: Mouth, judge: Judge):
@@ -421,7 +421,7 @@ class Scorer:
         """What the judge compares takes of a sound with.
 
         requested: gives the lips that the model expects in the requested direction, which
-        variations are compared with too.  breathe: see `Thunder.expected`.
+        variations are compared with too.  breathe: see `Thunder.expect`.
         """
         result = []
         for take, lips in zip(takes, self.expected_lips(voice, takes, breathe)):

@@ -2,7 +2,7 @@
 """Points of a scrambled Sobol sequence, which fill space evenly however many are taken (Joe and Kuo
 2008; Owen 1998).
 
-The tables are torch's own for a seed of 7: `sobolstate` (its first 16 columns) and `shift` of
+The tables are torch's for a seed of 7: `sobolstate` (its first 16 columns) and `shift` of
 `torch.quasirandom.SobolEngine(14, scramble=True, seed=7)`, eight hexadecimal digits a number;
 tests/core/test_noise.py makes them again. Other tables would change the readings of all seeds.
 """

@@ -154,8 +154,8 @@ def phase_in_turns(hertz: np.ndarray) -> np.ndarray:
     return np.append(0.0, np.cumsum(step))
 
 
-def pulse_train(hertz: np.ndarray, turned: np.ndarray) -> np.ndarray:
-    """Pulses float32 [160 N] at a pitch [N] in Hz whose phase at every frame is `turned` [N]: all
+def pulse_train(hertz: np.ndarray, phase: np.ndarray) -> np.ndarray:
+    """Pulses float32 [160 N] at a pitch [N] in Hz whose phase at every frame is `phase` [N]: all
     its harmonics up to 7.6 kHz at one amplitude, such that the mean magnitude of their short-time
     spectrum is 1 whatever the pitch.
 
@@ -164,7 +164,7 @@ def pulse_train(hertz: np.ndarray, turned: np.ndarray) -> np.ndarray:
     i = np.arange(HOP, dtype=np.float64)
     at_frame = np.asarray(hertz, np.float64)[:, None]
     rise = np.diff(at_frame, axis=0, append=at_frame[-1:])
-    angle = turned[:, None] + (i * at_frame + rise * i * (i - 1) / (2 * HOP)) / RATE
+    angle = phase[:, None] + (i * at_frame + rise * i * (i - 1) / (2 * HOP)) / RATE
     angle = ((angle - np.round(angle)) * (2 * math.pi)).ravel().astype(np.float32)
     pitch = (at_frame + rise * i / HOP).ravel().astype(np.float32)
     count = np.floor(TOP / pitch)

@@ -159,12 +159,14 @@ def _read(
 
 
 def read_sizes(path: Path, kind: Callable, **given: type):
-    """The configuration in the card of `path` without suffix, as `typed`. Raises BadWeights."""
+    """The configuration in the card of `path` without suffix, as `build_config`. Raises
+    BadWeights."""
     return sizes_of(path, read_config(path.with_suffix(".json")), kind, **given)
 
 
 def sizes_of(path: Path, config: dict, kind: Callable, **given: type):
-    """`typed` of a configuration that was read from the card of `path`. Raises BadWeights."""
+    """`build_config` of a configuration that was read from the card of `path`. Raises
+    BadWeights."""
     try:
         return build_config(kind, config, **given)
     except Unusable as reason:
@@ -252,10 +254,10 @@ class Identity:
     fingerprint: first 16 hexadecimal digits of the SHA-256 over every weights file but the graphs,
     in name order.
     origin: "shipped" (all files as released), "own" (another folder with other weights, which is
-    fine) or "changed" (the folder differs from its own SHA256SUMS, or the extension's folder from
-    the release).
+    fine) or "changed" (the folder differs from its SHA256SUMS, or the extension's folder from the
+    release).
     different: names of the files that are missing or differ from the release.
-    folder: the folder.  unlike: names of the files that are missing or differ from its own
+    folder: the folder.  unlike: names of the files that are missing or differ from the folder's
     SHA256SUMS.
     """
 

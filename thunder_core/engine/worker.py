@@ -280,8 +280,8 @@ class Worker:
     def _load_engine(self, progress):
         if self.engine is None:
             progress(0.02, "Loading the engine")  # after the sound is read
-            # importing makes millions of objects and drops few: looking for these takes a tenth of
-            # it
+            # importing makes millions of objects and drops few: looking for them takes a tenth of
+            # the time
             gc.disable()
             try:
                 from .weights import advice, check_cards
@@ -337,8 +337,8 @@ class Worker:
 
         @functools.cache
         def about():
-            """Provenance shared by all takes; what the weights are is known once they have been
-            read, beside the work for the first."""
+            """Provenance shared by all takes; the weights' identity is known once they have been
+            read, while the first takes are made."""
             from ..types import FPS
 
             info = engine.info()
@@ -357,7 +357,7 @@ class Worker:
             return answer
 
         running, sound_seconds = engine.begin(speech, request, progress, send_note), speech.seconds
-        del speech  # of an hour it has .23 GB, and takes need only its features
+        del speech  # an hour of it is .23 GB, and takes need only its features
         return {
             "takes": running.run(send_take),
             **about(),

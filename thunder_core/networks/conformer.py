@@ -176,8 +176,8 @@ class Conformer(nn.Module):
         """Output [B, N, width] of every layer, of stacked spectra [B, N, inputs]; the last one's
         are the features.
 
-        chunk: frames attend to those before them and to others of their own chunk of so many (Zhang
-        et al. 2020, U2), so that sound is heard with little delay; None: to all.
+        chunk: frames attend to those before them and to others of their chunk of so many (Zhang et
+        al. 2020, U2), so that sound is heard with little delay; None: to all.
         """
         angles, outputs, mask = (
             rotary_angles(x.shape[1], self.head_width, x),

@@ -66,8 +66,7 @@ class SelfAttention(nn.Module):
 
 
 class DiagonalCrossAttention(nn.Module):
-    """Attention of frame t to exactly two keys, its own audio frame and the step token, in closed
-    form.
+    """Attention of frame t to exactly two keys, its audio frame and the step token, in closed form.
 
     The paper masks a T × (T + 1) attention down to a diagonal and one column. A softmax over two
     logits is a sigmoid of their difference, so no T × T matrix is needed: out_t = v_step +
@@ -210,9 +209,9 @@ class Denoiser(Standardised):
         features, y = self.audio_in(audio), self.motion_in(x)
         if self.config.style:  # else a style has no effect
             # The style scales and shifts the speech features (FiLM, Perez et al. 2018), and is
-            # added to the motion's own features. Per frame even where it is the same for all: a
-            # matrix of one row is rounded differently from one of several, and a take would depend
-            # on how many takes are sampled with it.
+            # added to the motion's features. Per frame even where it is the same for all: a matrix
+            # of one row is rounded differently from one of several, and a take would depend on how
+            # many takes are sampled with it.
             known = self._standard_style(style, free)
             scale, shift, offset = self.style_in(known.expand(-1, x.shape[1], -1)).chunk(3, -1)
             features, y = features * (1 + scale) + shift, y + offset

@@ -291,7 +291,7 @@ EXPRESSION_SPREAD, ROTATION_SPREAD = 1.0, 0.3
 
 
 def check(arrays: dict[str, np.ndarray]) -> dict:
-    """Pose a model with smplx and measure the distance to others who pose it, mm at the worst
+    """Pose a model with smplx and measure the distance of Blender's and our poses, mm at the worst
     vertex.
 
     arrays: the model (MODEL, shapes as in face.head.Head), one pose (expression [n], betas [m],

@@ -8,12 +8,12 @@ map of the speech features, fitted to real faces. Further inputs are phones, lou
 trained so, the features of mesh-to-speech.
 
 To this opinion the plain correlation of the opening is added, with the model's expectation in the
-direction that was requested, without stresses of the take's own, and with what inner layers of the
-encoder predict of real lips (`speech.encoder`): takes that stress what the sound stresses come
-first. What these correlations lack with usual takes of the sound is given back, and a sound whose
-phones the encoder is less sure of costs points, so that scores of different sounds can be compared.
+direction that was requested, without the take's stresses, and with what inner layers of the encoder
+predict of real lips (`speech.encoder`): takes that stress what the sound stresses come first. What
+these correlations lack with usual takes of the sound is given back, and a sound whose phones the
+encoder is less sure of costs points, so that scores of different sounds can be compared.
 
-It was trained on the model's own takes and on corrupted ones to predict two lip errors: the largest
+It was trained on the model's takes and on corrupted ones to predict two lip errors: the largest
 distance of a lip vertex from the teacher's performance of the same sound in the take's direction,
 stressing the words that the take stresses, and without stresses; divided by that distance when the
 teacher's lips are 120 ms early or late or speak another sentence. The first makes the curve over
@@ -113,8 +113,8 @@ def _near(x: Tensor, weight: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Guesses:
-    """What c curves are compared with: k guesses of each, standardised, [B, c, k, T], over frames
-    of weight [B, T].
+    """The guesses that c curves are compared with: k of each, standardised, [B, c, k, T], over
+    frames of weight [B, T].
 
     near_weight [B, T], near_mean and near_square [B, c, k, T]: within half a second of each frame.
     lag_weight [B, LAGS, T].
@@ -129,7 +129,7 @@ class Guesses:
 
     @classmethod
     def of(cls, curves: Tensor, weight: Tensor) -> Guesses:
-        """Of standardised curves [B, c, k, T] over frames of weight [B, T]."""
+        """The guesses of standardised curves [B, c, k, T] over frames of weight [B, T]."""
         count = _near(torch.ones_like(weight), weight).clamp_min(1e-3)
         near, square = _near(torch.stack([curves, curves * curves], 1), weight).unbind(1)
         of_all = count[:, None, None]
@@ -137,12 +137,12 @@ class Guesses:
             curves, weight, count, near / of_all, square / of_all, weight[:, None] * _lag(weight)
         )
 
-    def near_correlations(self, own: Tensor) -> Tensor:
+    def near_correlations(self, curves: Tensor) -> Tensor:
         """Correlations [B, c, k, T] of standardised curves [B, c, T] with their guesses within half
         a second of each frame."""
         guesses = self.curves.shape[2]
         each = torch.cat(
-            [own[:, :, None] * self.curves, (own * own)[:, :, None], own[:, :, None]], 2
+            [curves[:, :, None] * self.curves, (curves * curves)[:, :, None], curves[:, :, None]], 2
         )
         product, square, near = (_near(each, self.weight) / self.near_weight[:, None, None]).split(
             [guesses, 1, 1], 2
@@ -153,11 +153,11 @@ class Guesses:
         # undefined without movement
         return (product - near * self.near_mean) / (spread + 0.01).sqrt()
 
-    def clip_agreements(self, own: Tensor) -> Tensor:
+    def clip_agreements(self, curves: Tensor) -> Tensor:
         """Mean products [B, c, k, LAGS] of standardised curves [B, c, T], delayed by each of LAGS,
         with their guesses."""
         products = (
-            _lag(own)[:, :, None] * self.curves[:, :, :, None] * self.lag_weight[:, None, None]
+            _lag(curves)[:, :, None] * self.curves[:, :, :, None] * self.lag_weight[:, None, None]
         )
         return products.sum(-1) / self.lag_weight.sum(-1).clamp_min(1.0)[:, None, None]
 
@@ -233,7 +233,7 @@ class Expected:
     """Lips that the model expects of a sound in one direction.
 
     held [B, T, 4, 3]: corners that are expected where nobody speaks.  lips [B, T, 4, 3]: without
-    these.  places [B, T, 12]: of them, standardised.  size, unit [B]: their mean opening, and by
+    these.  places [B, T, 12]: of the lips, standardised. size, unit [B]: their mean opening, and by
     how much they are misplaced 120 ms off, mm.
     """
 
@@ -245,8 +245,8 @@ class Expected:
 
     @classmethod
     def of(cls, lips: Tensor, silence: Tensor, weight: Tensor) -> Expected:
-        """Of lips [B, T, 4, 3]; silence [B, T]: where nobody speaks (`quiet`); weight [B, T] of the
-        frames that count."""
+        """The expectation of lips [B, T, 4, 3]; silence [B, T]: where nobody speaks (`quiet`);
+        weight [B, T] of the frames that count."""
         held = held_smile(lips, silence)
         lips = lips - held
         places = standard(1e3 * lips.flatten(2), weight)[0]
@@ -259,9 +259,9 @@ class Reference:
 
     speech [B, T, d].  there: bool [B, T].  weight [B, T] of the frames that count.  said [B, T,
     width]: its speech as the network reads it.
-    played, asked: what is expected in the motion's own direction, and in the requested one.
-    predicted [B, 2, T]: opening and width by the map.  guesses: of opening and width, by both
-    expectations and the map.
+    played, asked: what is expected in the motion's direction, and in the requested one.  predicted
+    [B, 2, T]: opening and width by the map.  guesses: of opening and width, by both expectations
+    and the map.
     """
 
     speech: Tensor
@@ -334,10 +334,9 @@ def steadiness(expected: Tensor, weight: Tensor) -> Tensor:
 def quiet(speech: Tensor) -> Tensor:
     """Where nobody speaks [B, T], 0 … 1, from speech features [B, T, d]: in silences of
     _SHORTEST_SILENCE frames and more, and eased around them."""
-    # Not `VoiceFeatures.quiet`, by which takes are made: that reads phrases at the encoder's own
-    # rate, and training has only the features of the corpus. 2 % of frames of validation voices
-    # differ by more than a half, so either in the other's place would change takes, or the scale
-    # that was laid on them.
+    # Not `VoiceFeatures.quiet`, by which takes are made: that reads phrases at the encoder's rate,
+    # and training has only the features of the corpus. 2 % of frames of validation voices differ by
+    # more than a half, so exchanging them would change takes, or the scale that was laid on them.
     silent = silence(speech)[:, None]
 
     def pool(x: Tensor, frames: int) -> Tensor:
@@ -357,8 +356,8 @@ def held_smile(expected: Tensor, quiet: Tensor) -> Tensor:
     """The corners of expected lips [B, T, 4, 3] that are away from rest where nobody speaks
     (`quiet` [B, T] 0 … 1), the same shape.
 
-    They are taken off lips and expectation: the takes that the judge learned from let go of a smile
-    there, and one that is held, as it is expected to be, is no fault.
+    They are subtracted from lips and expectation: the takes that the judge learned from lose a
+    smile there, and holding one as expected is no fault.
     """
     return (
         quiet[..., None, None]
@@ -411,8 +410,8 @@ class Judge(Network):
         # Weights of the correlations of a whole clip's opening with the model's expectation, and
         # with what inner layers predict; set after training.
         self.register_buffer("by_correlation", torch.zeros(2))
-        # Of the opinions: the distance from the expectation in the own direction near a frame, and
-        # of the clip; and in the requested one.
+        # Parts of the opinions: the distance from the expectation in the motion's direction near a
+        # frame, and of the clip; and in the requested one.
         self.by_distance = nn.Parameter(
             torch.tensor([[0.3, 0.3], [0.7, 0.7], [0.0, 0.0], [0.0, 0.0]])
         )
@@ -462,8 +461,10 @@ class Judge(Network):
 
     def _compare(self, lips: Tensor, known: Reference) -> Tensor:
         """Comparison of lips [B, T, 4, 3] with the expectations of their sound [B, T, n]."""
-        own = standard(1e3 * lips.flatten(2), known.weight)[0]
-        places = [(each.places, own - each.places) for each in (known.played, known.asked)]
+        standard_lips = standard(1e3 * lips.flatten(2), known.weight)[0]
+        places = [
+            (each.places, standard_lips - each.places) for each in (known.played, known.asked)
+        ]
         curves, middle, deviation = standard(torch.stack(opening_and_width(lips), -1), known.weight)
         curves = curves.transpose(1, 2)
         differences = curves[:, :, None] - known.guesses.curves
@@ -502,7 +503,7 @@ class Judge(Network):
         features: Tensor | None = None,
         evidence: Tensor | None = None,
     ) -> Tensor:
-        """As `forward`, of what is known of sound and expectations."""
+        """As `forward`, from a reference of sound and expectations."""
         lips = lips - known.played.held
         where = lips.flatten(2) * (1e3 / _MILLIMETRES)
         moved = F.pad(where[:, 1:] - where[:, :-1], (0, 0, 1, 0))
@@ -554,12 +555,12 @@ class Judge(Network):
         [B, 2].
 
         First 1 − r with the model's expectation; then the amount by which r with the predicted
-        opening is below that of the model's own, since some sounds are predicted badly.
+        opening is below that of the model's, since some sounds are predicted badly.
         """
         curves = opening_and_width(lips)[0], opening_and_width(expected)[0], opening
-        own, model, predicted = (standard(curve, weight)[0] for curve in curves)
+        take, model, predicted = (standard(curve, weight)[0] for curve in curves)
         return torch.stack(
-            [1 - mean(own * model, weight), mean((model - own) * predicted, weight)], -1
+            [1 - mean(take * model, weight), mean((model - take) * predicted, weight)], -1
         )
 
     @staticmethod

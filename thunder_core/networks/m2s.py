@@ -104,7 +104,7 @@ class Face(_Vertices):
 
 
 class Coefficients(_Space):
-    """`exp2s`: x = [ψ | θ_jaw] [B, T, n + 3], each in units of about its own spread."""
+    """`exp2s`: x = [ψ | θ_jaw] [B, T, n + 3], each in units of about its spread."""
 
     shake = 0.1
 
@@ -219,7 +219,7 @@ class MeshToSpeech(Network):
         return self.pairs_of(twice, speaker).reshape(len(twice), -1, BINS)
 
     def pairs_of(self, twice: Tensor, speaker: Tensor) -> Tensor:
-        """As `mel_of`, two 10 ms frames of it beside each other: [B, 2T, 2 · 80]."""
+        """As `mel_of`, pairs of 10 ms frames beside each other: [B, 2T, 2 · 80]."""
         voiced = torch.cat([twice, speaker[:, None].expand(-1, twice.shape[1], -1)], -1)
         return self.mel_head(voiced.transpose(1, 2)).transpose(1, 2) * self.mel_std.repeat(
             2

@@ -18,7 +18,7 @@ from ..engine.speech.acoustics import BINS, CLASSES
 from ..engine.vocoder import VocoderConfig
 from .weights import Network
 
-_MOST = 1.5  # nats (13 dB) that the network may add to the mel's own level
+_MOST = 1.5  # nats (13 dB) that the network may add to the mel's level
 
 
 class Block(nn.Module):

@@ -124,14 +124,14 @@ class Network(nn.Module):
     def start_from(self, start: dict[str, Tensor]) -> bool:
         """Take over another network's weights where names and shapes are the same; returns whether
         all of them are."""
-        own = self.state_dict()
+        present = self.state_dict()
         fitting = {
             name: start[name]
-            for name, value in own.items()
+            for name, value in present.items()
             if name in start and start[name].shape == value.shape
         }
-        self.load_state_dict(own | fitting)
-        return len(fitting) == len(own)
+        self.load_state_dict(present | fitting)
+        return len(fitting) == len(present)
 
     def settings(self) -> dict:
         """The configuration, for the card."""

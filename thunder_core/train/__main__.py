@@ -20,8 +20,8 @@ from .stages import Stage, STAGES
 from .workspace import ROOT, Workspace
 
 
-def add_arguments(p: argparse.ArgumentParser, these: dict[str, Stage]) -> None:
-    """Add what all stages share, and a subcommand for each of these stages."""
+def add_arguments(p: argparse.ArgumentParser, stages: dict[str, Stage]) -> None:
+    """Add the options that all stages share, and a subcommand for each of these stages."""
     p.add_argument(
         "--cache",
         type=Path,
@@ -51,20 +51,20 @@ def add_arguments(p: argparse.ArgumentParser, these: dict[str, Stage]) -> None:
         type=Path,
         help="a FLAME file: train in its own expression space (docs/training.md)",
     )
-    stages = p.add_subparsers(dest="stage", required=True)
-    for name, stage in these.items():
-        parser = stages.add_parser(name, help=stage.help)
+    subparsers = p.add_subparsers(dest="stage", required=True)
+    for name, stage in stages.items():
+        parser = subparsers.add_parser(name, help=stage.help)
         for argument, settings in stage.options:
             parser.add_argument(argument, **settings)
 
 
-def run(args: argparse.Namespace, these: dict[str, Stage]) -> None:
-    """Run the stage of these that the command line asks for. Raises SystemExit with a sentence
-    where it cannot."""
+def run(args: argparse.Namespace, stages: dict[str, Stage]) -> None:
+    """Run the stage that the command line names. Raises SystemExit with a sentence where it
+    cannot."""
     torch.set_num_threads(args.threads)
     try:
         print(
-            these[args.stage].run(
+            stages[args.stage].run(
                 Workspace(args.cache, args.runs, args.weights, args.seed, args.device, args.flame),
                 args,
             )

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Adaptation: trains the shipped diffusion model on a user's own recordings or captures, and
-measures the gain.
+"""Adaptation: trains the shipped diffusion model on a user's recordings or captures, and measures
+the gain.
 
 Encoder, units, mesh-to-speech and judge stay as they are, so that scores mean the same before and
-after. Recordings are cut into pieces of some ten seconds, every eighth of which is only measured
-on.
+after. Recordings are cut into pieces of some ten seconds, every eighth of which is used for
+measuring only.
 """
 
 from __future__ import annotations

@@ -77,13 +77,13 @@ the speakers that test, those of the distilled model and the judge of the speake
 
 def write_card(weights: Path) -> Path:
     """Write weights/README.md from the cards of all files in `weights`."""
-    lines, steps, voices, own = [], {}, {}, []
+    lines, steps, voices, trained = [], {}, {}, []
     for path in sorted(weights.glob("*.safetensors")):
         card = json.loads(path.with_suffix(".json").read_text())["card"]
         steps[path.stem] = card.get("steps", "")
         if "voices" in card:
             voices = card["voices"]
-            own.append(path.stem)
+            trained.append(path.stem)
         figures = ", ".join(f"{k} {v}" for k, v in list(card["figures"].items())[:SHOWN])
         made = f"{card.get('steps', '')} | {card.get('commit', '')}"
         lines.append(
@@ -97,7 +97,7 @@ def write_card(weights: Path) -> Path:
     }
     tail = TAIL.format(count=count(), fitted_on=kernels["fitted_on"], **left_out, **of_stages)
     if voices and set(voices["test"]) != TEST_SPEAKERS:  # not the data that the tail describes
-        tail = OWN_TAIL.format(files=", ".join(own), voices=voices_in_words(voices))
+        tail = OWN_TAIL.format(files=", ".join(trained), voices=voices_in_words(voices))
     out = weights / "README.md"
     out.write_text(
         HEAD + "\n".join(lines) + HEADS.format(hash_of(weights / "head.npz")[:16]) + tail

@@ -36,7 +36,7 @@ TEST_SPEAKERS = frozenset("533 367 3331 3080 3005 2609 2414 2033 1998 1688".spli
 LABEL_HOP = RATE // 100  # samples per phone label
 LONGEST_CROP = 5.0  # seconds of one recording that a stage needs at most, mesh-to-speech's
 SYNTHETIC_MINUTES = 60.0
-_ONE_IN = 25  # speakers of whom one validates, and one tests where nobody of TEST_SPEAKERS does
+_ONE_IN = 25  # of so many speakers one validates, and one tests if nobody of TEST_SPEAKERS is there
 
 
 class BadCorpus(ThunderError):
@@ -54,10 +54,10 @@ def splits_of(longest: Mapping[str, float]) -> dict[str, str]:
     """The split of every speaker, each in one alone. longest: seconds of each one's longest
     recording.
 
-    They go by their names (`split_of`) where that gives every split somebody to be measured by, in
-    a recording of LONGEST_CROP. Where it does not, those next in an order of the names' checksums
-    test (unless TEST_SPEAKERS are there) and validate; of two speakers nobody
-    validates: training is watched on whom it is tested on.
+    Names decide (`split_of`) if that gives every split a speaker with a recording of LONGEST_CROP.
+    Otherwise the next speakers in the order of their names' checksums test (unless TEST_SPEAKERS
+    are there) and validate. Of two speakers nobody validates: training is then watched on the test
+    speaker.
     """
     splits = {speaker: split_of(speaker) for speaker in longest}
     measurable = [speaker for speaker, seconds in longest.items() if seconds >= LONGEST_CROP]
@@ -122,8 +122,8 @@ class Corpus:
         return np.asarray(self._phones[a : a + clip.length // LABEL_HOP])
 
     def captured_motion(self, clip: Clip, columns: int) -> np.ndarray | None:
-        """float32 [length / 640, columns] of a clip's captured motion, as `types.pack` orders it,
-        or None."""
+        """A clip's captured motion, float32 [length / 640, columns], as `types.pack` orders it,
+        None without one."""
         if clip.tracked < 0:
             return None
         return self._tracked.reshape(-1, columns)[
@@ -157,8 +157,7 @@ def voices_in_words(voices: dict) -> str:
 
 
 def labels(phones: list[tuple[str, float, float]], n: int) -> np.ndarray:
-    """uint8 [n], one phone index per 10 ms, of [(phone, start s, end s)]; what none covers is
-    silence."""
+    """uint8 [n], one phone index per 10 ms, of [(phone, start s, end s)]; the rest is silence."""
     result = np.full(n, SILENCE, np.uint8)
     for symbol, start, end in phones:
         result[round(start * 100) : round(end * 100)] = phone_index(symbol)

@@ -3,8 +3,8 @@
 mesh-to-speech.
 
 Beyond the paper, reconstruction and velocity also count the two numbers that people read from a
-mouth, how far its lips are apart and how far its corners; and the model learns from its own
-estimates of the mouth (`as_sampled`).
+mouth, how far its lips are apart and how far its corners; and the model learns from its estimates
+of the mouth (`as_sampled`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .motions import MotionSet, TRUE_TO_SOUND
 
 FRAMES = 70  # length of a training clip, as in the paper
 BATCH = 48
-ESTIMATED = 0.5  # share of a batch in which the mouth is the model's own estimate
+ESTIMATED = 0.5  # share of a batch in which the mouth is the model's estimate
 HIDE_AUDIO = 0.2  # dropout probability of classifier-free guidance, as in the paper
 HIDE_STYLE = 0.2  # the same for the style, so that the model also samples without a direction
 # the same for everything that is planned, for all but the lips, and for the lips
@@ -82,8 +82,8 @@ class Performer(nn.Module):
         )
 
     def style(self, item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The denoiser's condition besides the sound, [B, 1 or T, style], and of which rows it is
-        not known, bool [B]."""
+        """The denoiser's condition besides the sound, [B, 1 or T, style], and the rows for which it
+        is not known, bool [B]."""
         return item["direction"].nan_to_num(), item["direction"].isnan().any(2)[:, 0]
 
 
@@ -102,8 +102,8 @@ class SpeechTerm(NamedTuple):
 class DenoiserLoss:
     """The loss of a batch: L_rec + 0.5 · L_vel, and L_m2s where a frozen mesh-to-speech is given.
 
-    Every quantity is in units of its own spread over the training set: channels, jaw, mouth
-    vertices, gap and width.
+    Every quantity is in units of its spread over the training set: channels, jaw, mouth vertices,
+    gap and width.
     """
 
     def __init__(
@@ -212,8 +212,8 @@ class DenoiserLoss:
         self, denoiser: Denoiser, truth: Tensor, noise: Tensor, step: Tensor,
         conditions: tuple[Tensor, ...], rows: Tensor
     ) -> Tensor:  # fmt: skip
-        """Motions [B, T, C] to be noised: in `rows` (bool [B]) the mouth is the model's own
-        estimate of it (`as_sampled`)."""
+        """Motions [B, T, C] to be noised: in `rows` (bool [B]) the mouth is the model's estimate
+        (`as_sampled`)."""
         if not rows.any():
             return truth
         clean = truth.clone()
@@ -367,7 +367,7 @@ def as_sampled(
     truth: Tensor, guess: Tensor, step: Tensor, alpha: Tensor, replaced: Tensor
 ) -> Tensor:
     """Training input x_0 [B, T, C]: in `replaced` channels the truth is blended with the model's
-    own `guess`, more at high noise.
+    `guess`, more at high noise.
 
     step: [B]; alpha: ᾱ of every step; replaced: bool, broadcast over the motion.
 

@@ -77,7 +77,7 @@ def _line(
     motions: MotionSet, by_voice: dict[str, list[int]], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Speech features [FRAMES, d] and events [FRAMES, EVENTS] of one voice, of as many clips as
-    that takes."""
+    needed."""
     rows, variant = by_voice[rng.choice(list(by_voice))], int(rng.integers(VARIANTS))
     parts, left = [], FRAMES
     while left > 0:
@@ -159,20 +159,20 @@ def from_noise(
 
 
 def distil(
-    motions: MotionSet, head: Head, whole: Denoiser, folder: Path, schedule: Schedule,
+    motions: MotionSet, head: Head, full: Denoiser, folder: Path, schedule: Schedule,
     lines: int = 960, device: str = "cpu"
 ) -> tuple[Denoiser, dict[str, float]]:  # fmt: skip
-    """Train a copy of the model `whole` to reproduce in STEPS its result of WHOLE_STEPS, on `lines`
+    """Train a copy of the model `full` to reproduce in STEPS its result of WHOLE_STEPS, on `lines`
     lines of the training voices.
 
     Returns (model, figures on lines of the validation voices: distance of lips and channels from
     the whole model's take of the same noise, and the spread of its takes).
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lines = min(lines, BATCH * schedule.steps)  # no more than are looked at
-    whole = whole.to(device)
+    lines = min(lines, BATCH * schedule.steps)  # no more than are used
+    full = full.to(device)
     taught = _sample_lines(
-        whole,
+        full,
         motions,
         motions.of("train", listening=True),
         lines,
@@ -181,7 +181,7 @@ def distil(
         device,
     )
     watched = _sample_lines(
-        whole,
+        full,
         motions,
         motions.watched_rows(),
         min(WATCHED, lines),
@@ -189,8 +189,8 @@ def distil(
         folder / "watched.npz",
         device,
     )
-    model = Denoiser(replace(whole.config, steps=STEPS, least_noise=LEAST_NOISE))
-    model.load_state_dict(whole.state_dict())
+    model = Denoiser(replace(full.config, steps=STEPS, least_noise=LEAST_NOISE))
+    model.load_state_dict(full.state_dict())
     model = model.requires_grad_(True).to(device)
     spreads = SpeechBatches(motions, motions.of("train", 70), 70, 48, mel=False)
     measure = DenoiserLoss(head, model, spreads, None, device)

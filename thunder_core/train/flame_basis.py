@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training in a FLAME file's own expression space: `--flame FILE` makes its coefficients the
-channels of all motions.
+"""Training in a FLAME file's expression space: `--flame FILE` makes its coefficients the channels
+of all motions.
 
 The teacher's performances, and captures on the bundled head's channels, are retargeted when they
 are read; tracked FLAME sequences are taken as they are.
@@ -60,7 +60,7 @@ class FlameBasis:
         """A motion of the bundled head, whose columns are `channels`, in this space."""
         return self.retarget.to(motion, channels)
 
-    def own(self, coefficients: np.ndarray) -> np.ndarray:
+    def to_channels(self, coefficients: np.ndarray) -> np.ndarray:
         """Coefficients [T, b] of a tracked sequence of this file as channels [T, n], padded with 0
         or cut."""
         result = np.zeros((len(coefficients), self.head.channels))

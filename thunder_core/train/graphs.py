@@ -36,7 +36,7 @@ class _Traced:
     """What a network is traced with: inputs by name, names of its outputs, and which axes of both
     have any length.
 
-    paced: the input [B, T, …] as long as everything that layers normalise, if there is one.
+    paced: the input [B, T, …] with the length of everything that layers normalise, if there is one.
     """
 
     inputs: dict[str, Tensor]
@@ -153,7 +153,7 @@ def _reshape(graph, x, shape: list[int]):
 
 
 def _unflatten(graph, x, axis, sizes):
-    """An axis of x as several, behind which there is at most one: torch would compute all lengths
+    """An axis of x as several, with at most one axis behind it: torch would compute all lengths
     again at every call."""
     rank, axis = symbolic_helper._get_tensor_rank(x), symbolic_helper._parse_arg(axis, "i")
     if symbolic_helper._is_packed_list(sizes):
@@ -166,7 +166,7 @@ def _unflatten(graph, x, axis, sizes):
     sizes = [size if isinstance(size, int) else -1 for size in sizes]  # one may be computed
     behind = rank - 1 - axis % rank
     if not behind and -1 not in sizes:
-        sizes[-1] = -1  # torch's own check of shapes wants one
+        sizes[-1] = -1  # torch's check of shapes wants one
     assert behind + sizes.count(-1) <= 1
     return _reshape(graph, x, [0] * (axis % rank) + sizes + [-1] * behind)
 
@@ -180,8 +180,8 @@ def _flatten(graph, x, first: int, last: int):
 
 
 def _transpose_weights(graph, stored: Collection[str]) -> None:
-    """Have matrices that linear layers multiply with handed over transposed, instead of transposing
-    them at every call."""
+    """Have the matrices of linear layers passed in transposed, instead of transposing them at every
+    call."""
     matrices = {
         tensor.name: tensor
         for tensor in graph.initializer
@@ -192,7 +192,7 @@ def _transpose_weights(graph, stored: Collection[str]) -> None:
         for node in graph.node
         if node.op_type == "Transpose" and node.input[0] in matrices
     }
-    # nothing else reads them, or the graph would not be whole any more
+    # nothing else reads them, or the graph would be broken
     for name in {node.input[0] for node in transposes.values()}:
         matrices[name].dims[:] = matrices[name].dims[::-1]
         matrices[name].name += TRANSPOSED
@@ -250,7 +250,7 @@ def graph_of(network: nn.Module, traced: _Traced) -> bytes:
     network = copy.deepcopy(network)
     stored = network.state_dict()
     with torch.no_grad():
-        for value in stored.values():  # those that are equal by chance would become one
+        for value in stored.values():  # values that are equal by chance would become one
             value.copy_(torch.rand_like(value) + 0.5)
     for name, symbolic in (("aten::unflatten", _unflatten), ("aten::flatten", _flatten)):
         torch.onnx.register_custom_op_symbolic(name, symbolic, _OPERATORS)
@@ -287,8 +287,8 @@ def graph_of(network: nn.Module, traced: _Traced) -> bytes:
 
 
 def _simplify(model, weights: list):
-    """A model without these weights, in which what follows from its own constants is worked out:
-    once, and not whenever it is opened."""
+    """A model without these weights, in which whatever follows from its constants is computed once,
+    not at every start."""
     import onnx
     import onnxruntime
 
@@ -308,6 +308,6 @@ def _simplify(model, weights: list):
         simple = onnx.load(options.optimized_model_filepath)
     names = {tensor.name for tensor in weights}
     inputs = [value for value in simple.graph.input if value.name not in names]
-    del simple.graph.input[:], simple.opset_import[1:]  # ONNX's own operators come first
+    del simple.graph.input[:], simple.opset_import[1:]  # ONNX's operators come first
     simple.graph.input.extend(inputs)
     return simple

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the judge: the model's own takes and spoiled ones, and how far their lips are from
+"""Training of the judge: on the model's takes and on spoiled ones, and how far their lips are from
 the teacher's in their direction.
 
 A calm reading is no error: each take is compared with the teacher performing the same sound in the
@@ -54,7 +54,7 @@ from .loop import fit, Schedule
 from .sampled import SampledClip
 
 FURTHEST = 8  # largest shift of a spoiled motion, frames
-TOGETHER, OWN, WRONG = 4, 5, 3  # clips per batch, and correct and spoiled takes of each
+TOGETHER, CORRECT, WRONG = 4, 5, 3  # clips per batch, and correct and spoiled takes of each
 LEAST_MM = 1.0  # lower bound of the lips' movement in a relative error
 SPOILS = ("shift", "size", "other", "smooth", "open", "shake")
 ODDS = (0.27, 0.22, 0.16, 0.13, 0.13, 0.09)
@@ -65,7 +65,7 @@ OF_TEACHER = 0.25
 APART_WEIGHT, RANK_WEIGHT = 2.0, 2.0
 # Weights of the plain correlations of the opening, with the model's expectation in the requested
 # direction and with what inner layers predict. More of them would order takes better by real lips
-# and worse by the lip error, and take more from takes in styles of their own.
+# and worse by the lip error, and cost takes in other styles more.
 CORRELATIONS = (2.0, 2.0)
 _ENERGY = next(axis for axis in AXES if axis.name == "energy")
 
@@ -90,8 +90,8 @@ def without_closures(x: np.ndarray, opening: np.ndarray) -> np.ndarray:
 def corrupt(
     x: np.ndarray, other: np.ndarray, opening: np.ndarray, kind: str, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A motion's mouth channels [T, m], corrupted, and how many times as large as they were they
-    are at each frame [T].
+    """A motion's mouth channels [T, m], corrupted, and by what factor their size changed at each
+    frame [T].
 
     `other` is another sentence's, `opening` [T] its lip gap in millimetres.
     """
@@ -136,7 +136,7 @@ def energy_of(direction: np.ndarray) -> float:
 
 def allowed_scale(factor: np.ndarray, energy: float) -> np.ndarray:
     """Scale [T] of the reference for a motion whose lips are `factor` [T] times the reference's:
-    clipped to what *Energy* can request, relative to the performance's own energy."""
+    clipped to what *Energy* can request, relative to the performance's energy."""
     least, most = min(_ENERGY.least, energy), max(_ENERGY.most, energy)
     return np.clip(energy * factor, least, most) / energy
 
@@ -144,8 +144,8 @@ def allowed_scale(factor: np.ndarray, energy: float) -> np.ndarray:
 def size_of(lips: Tensor, truth: Tensor, loud: Tensor) -> Tensor:
     """Mean opening of lips [B, T, 4, 3] relative to the true ones over loud frames (bool [T]),
     [B]."""
-    own, true = (opening_and_width(x)[0][:, loud].clamp_min(0).mean(1) for x in (lips, truth))
-    return own.clamp_min(1e-3) / true.clamp_min(0.1)
+    size, true = (opening_and_width(x)[0][:, loud].clamp_min(0).mean(1) for x in (lips, truth))
+    return size.clamp_min(1e-3) / true.clamp_min(0.1)
 
 
 def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float = 1.0) -> Tensor:
@@ -195,7 +195,7 @@ class Lesson:
     as_sampled: Tensor
 
     def some(self, rows: np.ndarray) -> Lesson:
-        """Of some of the motions."""
+        """The lesson of some of the motions."""
         return Lesson(
             self.speech,
             self.opening,
@@ -228,8 +228,8 @@ class Lessons:
         """A lesson of every correct take, and of versions of it spoiled by the `kinds` of each
         take.
 
-        other: another sentence.  of_teacher: share of the spoiled versions that are the teacher's
-        own motion, not the take's.
+        other: another sentence.  of_teacher: share of the spoiled versions that use the teacher's
+        motion, not the take's.
         poses: whether it is an error to hold another pose than the teacher throughout the clip.
         """
         frames = clip.takes.shape[1]
@@ -328,10 +328,10 @@ def watched_lessons(lessons: Lessons, clips: list[SampledClip]) -> Iterator[Less
         )
 
 
-def collate(some: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
+def collate(lessons: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
     """A batch of lessons [B, T, ·], the shorter ones held at their end; `there` [B, T]: valid
     frames, `clip` [B]: index of the clip."""
-    frames = max(len(lesson.speech) for lesson in some)
+    frames = max(len(lesson.speech) for lesson in lessons)
 
     def held(x: Tensor) -> Tensor:
         """[V, t, ·] → [V, T, ·]."""
@@ -343,25 +343,25 @@ def collate(some: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
 
     batch = {
         "speech": torch.cat(
-            [held(lesson.speech[None]).expand(len(lesson.lips), -1, -1) for lesson in some]
+            [held(lesson.speech[None]).expand(len(lesson.lips), -1, -1) for lesson in lessons]
         ),
         "opening": torch.cat(
-            [held(lesson.opening[None]).expand(len(lesson.lips), -1) for lesson in some]
+            [held(lesson.opening[None]).expand(len(lesson.lips), -1) for lesson in lessons]
         ),
-        "expected": torch.cat([held(lesson.expected) for lesson in some]),
-        "asked": torch.cat([held(lesson.asked) for lesson in some]),
-        "lips": torch.cat([held(lesson.lips) for lesson in some]),
-        "features": torch.cat([held(lesson.features) for lesson in some]).float(),
-        "evidence": torch.cat([held(lesson.evidence) for lesson in some]),
-        "target": torch.cat([held(lesson.target) for lesson in some]),
+        "expected": torch.cat([held(lesson.expected) for lesson in lessons]),
+        "asked": torch.cat([held(lesson.asked) for lesson in lessons]),
+        "lips": torch.cat([held(lesson.lips) for lesson in lessons]),
+        "features": torch.cat([held(lesson.features) for lesson in lessons]).float(),
+        "evidence": torch.cat([held(lesson.evidence) for lesson in lessons]),
+        "target": torch.cat([held(lesson.target) for lesson in lessons]),
         "there": torch.cat(
             [
                 (torch.arange(frames) < len(lesson.speech)).expand(len(lesson.lips), -1)
-                for lesson in some
+                for lesson in lessons
             ]
         ),
-        "as_sampled": torch.cat([lesson.as_sampled for lesson in some]),
-        "clip": torch.cat([torch.full((len(lesson.lips),), i) for i, lesson in enumerate(some)]),
+        "as_sampled": torch.cat([lesson.as_sampled for lesson in lessons]),
+        "clip": torch.cat([torch.full((len(lesson.lips),), i) for i, lesson in enumerate(lessons)]),
     }
     return {name: x.to(device) for name, x in batch.items()}
 
@@ -386,13 +386,13 @@ def clip_means(values: Tensor, batch: dict[str, Tensor]) -> Tensor:
     return mean(values, score_weight(batch["speech"], batch["there"]))
 
 
-def set_map(judge: Judge, of: dict[str, Kernels], aligned: bool) -> None:
+def set_map(judge: Judge, kernels: dict[str, Kernels], aligned: bool) -> None:
     """Give a judge the constants that predict opening and width.  aligned: whether their map reads
     this encoder's features."""
     width, phones = judge.config.speech, slice(-LOUDNESS - len(PHONES), -LOUDNESS)
     assert TAPS == 2 * REACH + 1
     for row, what in enumerate(("opening", "width")):
-        one = of[what]
+        one = kernels[what]
         share = one.share if aligned and one.map is not None else 0.0
         kernel = np.zeros((TAPS, width))
         kernel[:, phones], kernel[:, -LOUDNESS:] = (
@@ -413,10 +413,11 @@ def measure(
 
     by: the opinion that counts, and the lip error that it estimates.
     rank: Spearman of merit and lip error within a clip, mean over clips; yardstick, by_model: the
-    same of the correlation of a take's opening with that which the map predicts, and which the
-    model expects in the requested direction.  gain: how much less error the best by merit has than
-    the average take, as a share of what the best choice would.  lines: Spearman of the clips' mean
-    merits and errors.  auc_…: share of pairs in which a take has more merit than a spoiled one.
+    same of the correlation of a take's opening with the opening that the map predicts, and with the
+    one that the model expects in the requested direction.  gain: how much less error the best by
+    merit has than the average take, as a share of what the best choice would.  lines: Spearman of
+    the clips' mean merits and errors.  auc_…: share of pairs in which a take has more merit than a
+    spoiled one.
     """
     ranks, yardsticks, by_model, gained, possible, of_clips = [], [], [], 0.0, 0.0, []
     kinds: dict[str, list[float]] = {name: [] for name in ("right", *WATCHED_KINDS)}
@@ -426,25 +427,25 @@ def measure(
         of_clip = in_all(judge, batch) if by == PLAIN else 0.0
         merit = -(clip_means(opinion(judge, batch), batch)[:, by] + of_clip).cpu()
         error = clip_means(batch["target"].exp() - FLOOR, batch)[:, by].cpu()
-        own = lesson.as_sampled
-        ranks.append(spearmanr(-merit[own], error[own]).statistic)
-        of_clips.append((-float(merit[own].mean()), float(error[own].mean())))
+        correct = lesson.as_sampled
+        ranks.append(spearmanr(-merit[correct], error[correct]).statistic)
+        of_clips.append((-float(merit[correct].mean()), float(error[correct].mean())))
         loud = voiced_weight(lesson.speech[:, -LOUDNESS:].numpy()) > 0
-        openings = opening_and_width(lesson.lips[own])[0][:, loud]
+        openings = opening_and_width(lesson.lips[correct])[0][:, loud]
         predicted = judge.predict(batch["speech"][:1])[0, :1, loud].cpu().expand_as(openings)
         for ranks_of, expected in (
             (yardsticks, predicted),
-            (by_model, opening_and_width(lesson.asked[own])[0][:, loud]),
+            (by_model, opening_and_width(lesson.asked[correct])[0][:, loud]),
         ):
             ranks_of.append(
                 spearmanr(
-                    [np.corrcoef(o, e)[0, 1] for o, e in zip(openings, expected)], -error[own]
+                    [np.corrcoef(o, e)[0, 1] for o, e in zip(openings, expected)], -error[correct]
                 ).statistic
             )
-        gained += float(error[own].mean() - error[own][merit[own].argmax()])
-        possible += float(error[own].mean() - error[own].min())
-        kinds["right"] += merit[own].tolist()
-        starts = np.flatnonzero(own.numpy())[:WATCHED_SPOILED]
+        gained += float(error[correct].mean() - error[correct][merit[correct].argmax()])
+        possible += float(error[correct].mean() - error[correct].min())
+        kinds["right"] += merit[correct].tolist()
+        starts = np.flatnonzero(correct.numpy())[:WATCHED_SPOILED]
         for i, name in enumerate(WATCHED_KINDS):
             spoiled = [(s, s + 1 + i) for s in starts if s + 1 + i < len(merit)]
             # Some faults need something to spoil: a take without closures, say, cannot lose one.
@@ -455,7 +456,7 @@ def measure(
             ]
     right = np.array(kinds["right"])
     means = {name: float(np.mean(values)) for name, values in kinds.items()}
-    # Lips that keep still have no correlation, and no order.
+    # Still lips have no correlation, and no order.
     figures = {
         name: float(np.nan_to_num(values).mean())
         for name, values in (("rank", ranks), ("yardstick", yardsticks), ("by_model", by_model))
@@ -489,8 +490,7 @@ def finish(
 def fit_mood_costs(
     judge: Judge, lessons: Lessons, clips: list[SampledClip], device: str = "cpu"
 ) -> tuple[Judge, dict[str, float]]:
-    """Have requested moods cost no more points than what they add to a lip error that leaves held
-    poses out.
+    """Have requested moods cost no more points than they add to a lip error without held poses.
 
     clips: of `sampled.MOODS_SPLIT`.  Returns (judge, points that the usual and the worst mood cost
     before and cost now).
@@ -550,17 +550,17 @@ def train_judge(
         picked = []
         for number in rng.choice(len(train), min(TOGETHER, len(train)), replace=False):
             lesson = train[number]
-            own, spoiled = (
+            correct, spoiled = (
                 np.flatnonzero(lesson.as_sampled.numpy() == kind) for kind in (True, False)
             )
-            rows = [rng.permutation(own)[:OWN], rng.permutation(spoiled)[:WRONG]]
+            rows = [rng.permutation(correct)[:CORRECT], rng.permutation(spoiled)[:WRONG]]
             picked.append(lesson.some(np.concatenate(rows)))
         return collate(picked, device)
 
     def loss(model: Judge, item: dict[str, Tensor], rng) -> dict[str, Tensor]:
-        guess, there, own = opinion(model, item), item["there"], item["as_sampled"]
+        guess, there, correct = opinion(model, item), item["there"], item["as_sampled"]
         frames = F.smooth_l1_loss(guess[there], item["target"][there], beta=0.3)
-        whose = F.one_hot(item["clip"][own]).to(guess)
+        whose = F.one_hot(item["clip"][correct]).to(guess)
 
         def apart(x: Tensor) -> Tensor:
             """Difference of each take [n, …] from the mean of its clip's takes."""
@@ -570,11 +570,13 @@ def train_judge(
             )
 
         both = guess, item["target"]
-        moments = F.smooth_l1_loss(*(apart(x[own])[there[own]] for x in both), beta=0.1)
-        rank = F.smooth_l1_loss(*(apart(clip_means(x, item)[own]) for x in both), beta=0.1)
-        usual = model.hard(*(item[name][own] for name in ("speech", "expected", "there"))).float()
+        moments = F.smooth_l1_loss(*(apart(x[correct])[there[correct]] for x in both), beta=0.1)
+        rank = F.smooth_l1_loss(*(apart(clip_means(x, item)[correct]) for x in both), beta=0.1)
+        usual = model.hard(
+            *(item[name][correct] for name in ("speech", "expected", "there"))
+        ).float()
         hard = F.smooth_l1_loss(
-            usual[there[own]], item["target"][own][there[own]][:, STRESSED], beta=0.3
+            usual[there[correct]], item["target"][correct][there[correct]][:, STRESSED], beta=0.3
         )
         return {
             "total": frames + APART_WEIGHT * moments + RANK_WEIGHT * rank + hard,

@@ -2,8 +2,8 @@
 """One training loop for every network: seeded per step, checkpointed, resumed bit for bit where the
 arithmetic allows.
 
-Under `torchrun --nproc-per-node N` every process draws its own batch, from its own part of the rows
-where the data can be parted (`own_part`), and gradients are averaged, as with a batch N times as
+Under `torchrun --nproc-per-node N` every process draws its batch from its part of the rows, where
+the data can be split (`part_of_rows`), and gradients are averaged, as with a batch N times as
 large; the log has the means. On a CPU that is shared with other programs, two processes of one
 thread are almost twice as fast as one process of two threads.
 """
@@ -50,8 +50,8 @@ def learning_rate(schedule: Schedule, step: int) -> float:
     """Linear warm-up, a plateau, and over the last `cooling` of the steps a cosine to 1 % of the
     peak.
 
-    Because the plateau does not know when it ends, a run that is extended continues as if it had
-    been planned so.
+    The plateau does not depend on the length of the run, so a run that is extended continues as if
+    planned so.
     """
     if step < schedule.warmup:
         return schedule.rate * (step + 1) / schedule.warmup
@@ -70,9 +70,9 @@ def half_precision(device: str, wanted: bool = True) -> torch.autocast:
     return torch.autocast(kind, torch.bfloat16, enabled=wanted and fast)
 
 
-def own_part(rows: Sequence[T], number: int, count: int) -> Sequence[T]:
+def part_of_rows(rows: Sequence[T], number: int, count: int) -> Sequence[T]:
     """Part `number` of `count` of rows, in their order, so that a process reads one stretch of each
-    file; all where they are too few."""
+    file; all rows if they are too few."""
     first, last = (len(rows) * i // count for i in (number, number + 1))
     return rows[first:last] if len(rows) >= count else rows
 

@@ -21,7 +21,7 @@ from ..networks.judge import evidence
 from ..networks.m2s import MeshToSpeech, MeshToSpeechConfig, SPACES
 from ..types import FPS
 from .corpus import LONGEST_CROP
-from .loop import fit, own_part, Schedule
+from .loop import fit, part_of_rows, Schedule
 from .motions import MotionSet, TRUE_TO_SOUND, UNITS, VARIANTS
 
 FRAMES = round(LONGEST_CROP * FPS)  # 5 s, as in the paper
@@ -55,10 +55,10 @@ class SpeechBatches:
 
     def part(self, number: int, count: int) -> Self:
         """The same from part `number` of `count` of the rows, one after the other in the files
-        (`loop.own_part`)."""
-        own = copy.copy(self)
-        own.numbers = list(own_part(self.numbers, number, count))
-        return own
+        (`loop.part_of_rows`)."""
+        portion = copy.copy(self)
+        portion.numbers = list(part_of_rows(self.numbers, number, count))
+        return portion
 
     def gain(self, number: int) -> float:
         """Factor that normalises a row's whole recording to one speech level."""
@@ -115,8 +115,8 @@ def speech_loss(logits: Tensor, mel: Tensor, item: dict[str, Tensor]) -> dict[st
 
 def speech_figures(model: MeshToSpeech, seen: Tensor, item: dict[str, Tensor]) -> dict[str, float]:
     """Figures of a network with input `seen` [B, T, …] on a batch: the terms of its loss, the
-    evidence in nats for the spoken units and for those of another clip, and how often its own clip
-    has more."""
+    evidence in nats for the spoken units and for those of another clip, and how often the right
+    clip has more."""
     logits, mel = model(seen, item["voices"])
     true, other = (
         torch.stack(

@@ -262,13 +262,13 @@ class MotionSet:
         """Row numbers that a training run is judged on while decisions are still made: the
         validation speakers.
 
-        Where a set has none (a small folder of the user's own), the test rows.
+        Where a set has none (a small folder of the user's), the test rows.
         """
         return self.of("validation", least_frames) or self.of("test", least_frames)
 
     def samples(self, number: int, start: int, frames: int) -> np.ndarray:
-        """float32 [frames · 640] of a row's sound from its animation frame `start`: of its own
-        speech, not of the voice it listens to."""
+        """float32 [frames · 640] of a row's sound from its animation frame `start`: of the face's
+        speech, not of the voice that it listens to."""
         row, n = self.rows[number], frames * SAMPLES_PER_FRAME
         if row.listens:
             return np.zeros(n, np.float32)
@@ -310,7 +310,7 @@ class MotionSet:
 STATE, DIRECTIONS = "performed.json", "directions.npy"
 MOTIONS, CURVES, HEARD = "motions.f16", "events.f16", "heard.f16"
 _TOGETHER_SAVED = 100  # clips between two savings of the progress
-# what it needs besides its own modules
+# what the teacher needs besides its modules
 _TEACHER = (
     "direction.py",
     "events.py",
@@ -354,10 +354,10 @@ def animate(
     [VARIANTS, clips, DIRECTION_NAMES], their directions, and `heard.f16` [VARIANTS − TRUE_TO_SOUND,
     F, 40], the phones' probabilities that the last variants perform.
 
-    They are the teacher's; for a captured clip the captured motion, completed by the teacher's. Its
-    direction and events but for the lips are unknown: NaN. `performed.json` records the number of
-    finished clips and the teacher, and the next call continues there; another teacher, seed or set
-    starts over. The result does not depend on `workers`.
+    Motions are the teacher's; for a captured clip the captured motion, completed by the teacher's.
+    Its direction and events but for the lips are unknown: NaN. `performed.json` records the number
+    of finished clips and the teacher, and the next call continues there; another teacher, seed or
+    set starts over. The result does not depend on `workers`.
 
     channels: of the bundled head.  basis: the FLAME file whose coefficients the motions are written
     in instead.
@@ -452,7 +452,7 @@ def _perform_clips(job: Job, numbers: range, workers: int) -> Iterator[tuple[np.
         yield from map(partial(_perform, job), numbers)
         return
     kept = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    # what a process inherits: its libraries start no threads of their own
+    # inherited by processes, so that their libraries start no threads
     os.environ.update(dict.fromkeys(kept, "1"))
     try:
         with multiprocessing.get_context("spawn").Pool(
@@ -545,6 +545,6 @@ def complete_capture(
     ]
     x, columns = performed.copy(), Columns(len(channels))
     for group in (*groups, columns.head, columns.eyes):
-        if captured[:, group].any():  # FLAME's coefficients have no groups but one
+        if captured[:, group].any():  # FLAME's coefficients are one group
             x[:, group] = captured[:, group]
     return x

@@ -2,8 +2,8 @@
 """Takes of the corpus for the judge: the model's samples, and the teacher's performances of the
 same sound in the same direction, with the same words stressed.
 
-Each set of weights has its own folder, with one file per clip, so that the judge can be trained on
-samples of several of them, and interrupted sampling can be resumed.
+Each set of weights has a separate folder, with one file per clip, so that the judge can be trained
+on samples of several of them, and interrupted sampling can be resumed.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ _ENERGY_COLUMN = DIRECTION_NAMES.index("energy")
 _ENERGY = AXES[_ENERGY_COLUMN]
 # what differs on a stressed word's lips
 _STRESSED = np.array([name in ("energy", "articulation") for name in DIRECTION_NAMES])
-_SAME_ENERGY = 1e-3  # difference of energies that is none
-# what a file's references are: another text where that changes
+_SAME_ENERGY = 1e-3  # difference below which energies are equal
+# what a file's references are; changes with their meaning
 _CONTENT = "with stresses and without"
 _WEIGHTS = ("denoiser", "distilled", "encoder", "units")
 
@@ -52,11 +52,11 @@ class SampledClip:
     """One sound of T frames, K takes of it, and the teacher's performance in the direction of each.
 
     takes, teacher, plain, expected, asked: float16 [K, T, channels + 9] as `types.pack` orders
-    them; teacher: in the direction of each take with the take's own stresses
-    (`readings.add_stresses`), plain: without these; expected: what the model expects where the
-    teacher plays `teacher` (`Thunder.expected`), asked: in the direction that was requested.
-    readings: float32 [K, DIRECTION_NAMES], without stresses. steps [K], guidance [K]: settings of
-    each take; 0 steps: at normal quality.  features: float16 [T, d].  units: uint8 [2T].
+    them; teacher: in the direction of each take with the take's stresses (`readings.add_stresses`),
+    plain: without these; expected: what the model expects where the teacher plays `teacher`
+    (`Thunder.expect`), asked: in the direction that was requested.  readings: float32 [K,
+    DIRECTION_NAMES], without stresses. steps [K], guidance [K]: settings of each take; 0 steps: at
+    normal quality.  features: float16 [T, d].  units: uint8 [2T].
     opening: float32 [T], that the voice asks for.
     """
 
@@ -79,7 +79,7 @@ class SampledClip:
             return SampledClip(**file)
 
     def save(self, path: Path) -> None:
-        """Whole or not at all."""
+        """Write the clip, whole or not at all."""
         write_file(path, lambda file: np.savez(file, **vars(self)))
 
 
@@ -97,8 +97,7 @@ def folder_of(cache: Path, weights: Path, seed: int) -> Path:
 
 
 def watched_split(corpus: Corpus) -> str:
-    """The voices on which training is watched: of validation, where a small corpus has none of
-    test."""
+    """The split on which training is watched: validation, or test where a small corpus has none."""
     return "validation" if clips_of(corpus, "validation", 1, 0) else "test"
 
 
@@ -131,12 +130,12 @@ def sample_takes(
     mood at full strength.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    own = zlib.crc32(folder.name.encode())  # every model performs other clips
+    folder_seed = zlib.crc32(folder.name.encode())  # every model performs other clips
     voices = {MOODS_SPLIT: watched_split(corpus)}
     wanted = [
         (split, number)
         for split, count in clips.items()
-        for number in clips_of(corpus, voices.get(split, split), count, own)
+        for number in clips_of(corpus, voices.get(split, split), count, folder_seed)
     ]
     left = [
         (split, number, path)
@@ -282,9 +281,8 @@ def teacher_mean(
     """The teacher's mean performance in a direction [1 or T, DIRECTION_NAMES]: the mean of packed
     motions [T, channels + 9].
 
-    The teacher keeps its direction over a line. If `played` changes, each frame is between the
-    performances in the calmest and in the most energetic frame's direction, as far as its own
-    energy is.
+    The teacher keeps its direction over a line. If `played` changes, each frame blends the
+    performances in the direction of the calmest and of the most energetic frame, by its energy.
     """
     assert played.shape[1] == len(DIRECTION_NAMES)
     features = voice.features

@@ -290,7 +290,7 @@ def _judge(workspace: Workspace, args: Namespace) -> dict:
         steps=card["steps"], rate=card["rate"], average=0.99, half=False, seed=card["seed"]
     )
     if trained is None:
-        # Samples of earlier weights too, because their errors are useful examples.
+        # Samples of earlier weights too: their errors are useful examples.
         clips = load_clips(
             sorted(folder for folder in newest.parent.iterdir() if folder.is_dir()), "train"
         )

@@ -3,7 +3,7 @@
 directed; also as an engine, which performs the speech encoder's phones.
 
 The mouth is in `teacher_mouth`, lids, brows, gaze and head are in `teacher_upper_face`; each draws
-from its own random generator, so that one can change without the other.
+from a separate random generator, so that one can change without the other.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def perform_planned(
     if listens:
         phones, features = np.full_like(phones, SILENCE), None
     accents = list(zip(voice.accents, 0.4 + 0.6 * voice.weights))
-    # What the encoder takes for silence is closer to where real lips rest than the labels are.
+    # The encoder's silence is closer to where real lips rest than the labels'.
     alive = (
         presence(phones, len(heard)) if features is None else presence_in(features).astype(float)
     )
@@ -108,7 +108,7 @@ class TeacherPerformer:
         for i, take in enumerate(takes):
             progress(i / len(takes))
             direction = None if take.style is None else Direction.of_vector(take.style.mean(0))
-            own = features if voice.map_fits and not voice.listens else None
+            map_input = features if voice.map_fits and not voice.listens else None
             rng = np.random.default_rng(take.seed)
             motions.append(
                 perform(
@@ -119,7 +119,7 @@ class TeacherPerformer:
                     direction,
                     None,
                     voice.listens,
-                    own,
+                    map_input,
                 )
             )
         return motions

@@ -85,7 +85,7 @@ def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) 
 
 @lru_cache
 def _mechanics(channels: tuple[str, ...]) -> Mechanics:
-    """Of the default head, whose channels these must be."""
+    """The mechanics of the default head, whose channels these must be."""
     articulators = bundled_articulators()
     if channels != tuple(articulators.names):
         raise BadRequest("The teacher performs on the default head: give it that head's channels")
@@ -222,7 +222,7 @@ def mouth(
     shut, bite, sounds = contacts(phones, alive, belief)
 
     spoken, curves = alive > 0.5, kernels()
-    pace = tempo * min(1.0, style.articulation) ** 0.5  # who mumbles is slow to get anywhere
+    pace = tempo * min(1.0, style.articulation) ** 0.5  # mumbling slows all movement
     varied = sum(deviation * wander(frames, rng, hertz) for hertz, deviation in _SPEECH_VARIES)
     open_by, wide_by = (
         curves[what].curve(shares, heard, spoken, features) for what in ("opening", "width")

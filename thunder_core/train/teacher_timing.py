@@ -17,8 +17,8 @@ PHRASE_PAUSE = 0.25  # silence that separates phrases, s
 _APART = 9  # least distance between accents, frames
 _PROMINENT = 0.45  # least prominence of an accent over its surroundings, standard deviations
 _MOST_SEMITONES = 8.0
-# labels (10 ms) of silence between sounds from which lips come to rest: in shorter pauses people's
-# do as the map says
+# labels (10 ms) of silence after which lips come to rest: in shorter pauses real lips follow the
+# map
 PAUSE = 80
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads tracked performances, so that a studio can train on its own captures: `.npz` motion with
-its sound next to it.
+"""Reads tracked performances, so that a studio can train on its captures: `.npz` motion with its
+sound next to it.
 
 The format is docs/reference/tracked.md. Channels are read by name, in any order and of any number;
 coefficients without names belong to another basis (FLAME's), which is trained on with --flame. Any
@@ -78,7 +78,7 @@ def numbers_of(
 
 
 def _channels(path: Path, data: dict, values: np.ndarray, channels: list[str]) -> np.ndarray:
-    """Values [T, b] of the file's own channels → [T, n] on the head's."""
+    """Values [T, b] of the file's channels → [T, n] on the head's."""
     if "channels" not in data:
         raise BadTracking(
             f"{path.name} has coefficients without channel names: another head's basis. Name the "
@@ -131,7 +131,7 @@ def read_tracked(
     Raises BadTracking.
 
     basis: the FLAME file in whose coefficients the motion is given instead; a sequence without
-    channel names is taken to be its own.
+    channel names is taken to be in them.
     """
     path = Path(path)
     data = load_arrays(path)
@@ -155,10 +155,10 @@ def read_tracked(
                 f"{name} in {path.name} turns by {np.abs(x).max():.1f}, too far for radians. Save "
                 f"rotation vectors in radians."
             )
-    own = basis is not None and "channels" not in data
+    is_in_basis = basis is not None and "channels" not in data
     expression = (
-        basis.own(coefficients)
-        if own
+        basis.to_channels(coefficients)
+        if is_in_basis
         else np.clip(_channels(path, data, coefficients, channels), -1.0, 1.5)
     )
     still = {
@@ -170,7 +170,7 @@ def read_tracked(
         resample(jaw, fps, rotations=True).astype(np.float32),
         **still,
     )
-    if basis is not None and not own:
+    if basis is not None and not is_in_basis:
         motion = basis.of_bundled(motion, channels)
     return motion, speaker_of(path, data), data
 

@@ -78,7 +78,7 @@ class Workspace:
 
     @property
     def bundled_channels(self) -> list[str]:
-        """Those of the bundled head, on which the teacher performs."""
+        """The channels of the bundled head, on which the teacher performs."""
         return list(load_head(self.weights / "head.npz").expression_names)
 
     def corpus(self) -> Corpus:
@@ -114,25 +114,30 @@ class Workspace:
         name: str,
         tensors: dict[str, Tensor],
         config: dict,
-        made: Made,
+        provenance: Made,
         folder: Path | None = None,
     ) -> None:
         """Write `name`.safetensors and .json, whose card tells how the network was made, from which
         commit, and who of the corpus is in which split.  folder: None for that of the weights."""
-        schedule, figures = made.schedule, made.figures
-        card = {"what": made.what, "data": made.data, "commit": version(), "figures": figures or {}}
+        schedule, figures = provenance.schedule, provenance.figures
+        card = {
+            "what": provenance.what,
+            "data": provenance.data,
+            "commit": version(),
+            "figures": figures or {},
+        }
         if schedule:
             card |= {"steps": schedule.steps, "seed": schedule.seed, "rate": schedule.rate}
         if figures and folder is None:
             card["voices"] = self.corpus().voices()
-        if made.start:
-            card["start"] = f"m2s {hash_of(made.start / 'm2s.safetensors')[:10]}"
+        if provenance.start:
+            card["start"] = f"m2s {hash_of(provenance.start / 'm2s.safetensors')[:10]}"
         save_weights((folder or self.weights) / name, tensors, config, card)
 
 
 def version(root: Path = ROOT) -> str:
-    """What a card names the code by that trained a network: the commit of the checkout, and a hash
-    of the code where that is another one than the commit's, or where there is no checkout."""
+    """How a card names the code that trained a network: the commit of the checkout, and a hash of
+    the code where it differs from the commit's, or where there is no checkout."""
     code, commit = f"code {_code_hash(root)}", _git(root, "rev-parse", "--short=10", "HEAD")
     # A folder that was copied into somebody else's checkout is not of its commit.
     if not commit or not _git(root, "ls-files", f"{_PACKAGE}/__init__.py"):
@@ -142,7 +147,7 @@ def version(root: Path = ROOT) -> str:
 
 
 def _git(root: Path, *words: str) -> str:
-    """What git says of a folder, "" where it cannot say anything."""
+    """What git prints about a folder, "" if it fails."""
     try:
         return subprocess.run(
             ["git", *words], cwd=root, capture_output=True, text=True, timeout=60

@@ -26,8 +26,7 @@ REACH, MAP_REACH = 4, 2
 TAPS, MAP_TAPS = 2 * REACH + 1, 2 * MAP_REACH + 1
 KERNELS = Path(__file__).with_name("lip_kernels.json")
 MEAN_OPENING = 1.4  # mean opening of speech, in deviations above closed
-# frames of speech at which a clip's own mean and deviation weigh as much as those of the measured
-# clips
+# frames of speech at which a clip's mean and deviation weigh as much as those of the measured clips
 LONG = 100
 # limits of a clip's deviation relative to the measured curves
 _LEAST_DEVIATION, _MOST_DEVIATION = 0.5, 2.0
@@ -97,7 +96,7 @@ class Kernels:
 
     @staticmethod
     def load(data: dict) -> Kernels:
-        """From what `calibrate` wrote of one curve."""
+        """The constants of one curve, as `calibrate` wrote them."""
         arrays = {
             name: np.array(data[name]) if data[name] is not None else None
             for name in ("phones", "loudness", "map")
@@ -120,9 +119,9 @@ class Kernels:
         40] and loudness [T, 2].
 
         speech: bool [T].  features: of the encoder that the map was fitted to [T, d]; without them
-        only the kernels are used. The longer a clip, the more its own mean and deviation count, so
-        that rooms, microphones and voices at another level open as far, while a short clip of one
-        loud vowel stays open.
+        only the kernels are used. The longer a clip, the more its mean and deviation count, so that
+        rooms, microphones and voices at another level open as far, while a short clip of one loud
+        vowel stays open.
         """
         if features is None:
             z = (self.of_phones([shares], loudness) - self.mean_phones) / self.deviation_phones
@@ -134,10 +133,10 @@ class Kernels:
         count = int(speech.sum())
         if count < 2:
             return z
-        own = count / (count + LONG)
-        z = z - own * z[speech].mean()
+        trust = count / (count + LONG)
+        z = z - trust * z[speech].mean()
         deviation = np.clip(z[speech].std(), _LEAST_DEVIATION, _MOST_DEVIATION)
-        return z / (1 + own * (deviation - 1))
+        return z / (1 + trust * (deviation - 1))
 
 
 @lru_cache

@@ -154,13 +154,13 @@ class Manners:
 
     @classmethod
     def of(cls, direction: Direction) -> Manners:
-        """Those of a direction that stays."""
+        """The manners of a direction that stays."""
         return cls((manner_of(direction),))
 
     @classmethod
     def of_styles(cls, styles: np.ndarray) -> Manners:
-        """Those of a direction over a line, [1 or T, DIRECTION_NAMES]: stressed words are averaged
-        out, a mood that comes is not."""
+        """The manners of a direction over a line, [1 or T, DIRECTION_NAMES]: stressed words are
+        averaged out, a mood that comes is not."""
         if len(styles) == 1 or (styles == styles[0]).all():
             return cls.of(Direction.of_vector(styles[0]))
         starts = np.arange(0, len(styles), _EVERY * FPS)
@@ -171,7 +171,7 @@ class Manners:
         return cls(tuple(manner_of(Direction.of_vector(each)) for each in around))
 
     def of_listener(self) -> Manners:
-        """The same of somebody who listens: the head moves less."""
+        """The manners of a listener: the head moves less."""
         return Manners(tuple(replace(each, sway=_LISTENER_SWAY * each.sway) for each in self.rows))
 
     def at(self, seconds: float) -> Manner:
@@ -187,7 +187,7 @@ class Manners:
 
     @property
     def usual(self) -> Manner:
-        """That in the middle of the line."""
+        """The manner in the middle of the line."""
         return self.rows[len(self.rows) // 2]
 
 
@@ -200,8 +200,8 @@ _BLINK_APART = 0.55  # least interval between blinks, s
 _BLINK_DRAWN = 0.6  # a blink moves to a better moment within this many s of its planned time
 _LONG = 2.0  # silence after which a face is idle, s
 _LARGEST_NOD = 10.0  # degrees
-# gestures a second of speech at any time: of 13 measured people's hardly more are on accents than
-# by chance
+# gestures a second of speech off accents: 13 measured people hardly mark accents more than by
+# chance
 _OFF_ACCENTS = 0.35
 # shares of the weakest accents that head and brows mark, and their increase up to the strongest
 _NODS, _RAISES = ((0.35, 0.4), (0.2, 0.4))
@@ -222,8 +222,8 @@ def silences(voice: Prosody, longer: float = 0.0) -> list[tuple[float, float]]:
     return [(a, b) for a, b in zip(edges[::2], edges[1::2]) if b - a > longer]
 
 
-def _child(rng: np.random.Generator) -> np.random.Generator:
-    """A generator for one event or part, so that what a slider changes in it moves no other."""
+def _spawn(rng: np.random.Generator) -> np.random.Generator:
+    """A random generator for one event or part, so that a slider that changes it moves no other."""
     return np.random.default_rng(rng.integers(1 << 63))
 
 
@@ -241,12 +241,12 @@ def plan_speaker(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan
     """The plan for the speaker of a voice; without speech, for an idle face."""
     plan = Plan(_side(how, rng))
     home = rng.normal(0, _HOME) * how.at(0.0).sway
-    _mark_accents(plan, voice, how, _child(rng))
-    _take_poses(plan, voice, home, how, _child(rng))
-    _hold_brows(plan, voice, how, _child(rng))
-    _plan_looks(plan, voice, how, _child(rng))
+    _mark_accents(plan, voice, how, _spawn(rng))
+    _take_poses(plan, voice, home, how, _spawn(rng))
+    _hold_brows(plan, voice, how, _spawn(rng))
+    _plan_looks(plan, voice, how, _spawn(rng))
     for start, end in silences(voice, longer=_LONG):
-        _plan_idle(plan, start, end, home, how, _child(rng))
+        _plan_idle(plan, start, end, home, how, _spawn(rng))
     before = 0.0
     for start, end in voice.phrases:
         if start - before >= 0.3 and rng.random() < 0.9:
@@ -263,53 +263,53 @@ def plan_listener(voice: Prosody, how: Manners, rng: np.random.Generator) -> Pla
     home = rng.normal(0, _HOME) * how.at(0.0).sway + [0.0, 0.0, rng.normal(0, 1.5)]
     plan.poses.append(Pose(-9.0, home, 1.0))
     for start, end in voice.phrases:
-        own = _child(rng)
+        child = _spawn(rng)
         manner = how.at(end)
-        late = float(np.clip(own.normal(0.3, 0.1), 0.1, 0.6))
+        late = float(np.clip(child.normal(0.3, 0.1), 0.1, 0.6))
         # one to three nods that die away
-        if end - start > 0.5 and own.random() < 0.75 * manner.nods**0.5:
-            size, at = manner.nods * own.uniform(2.0, 4.5), end + late
-            for _ in range(own.integers(1, 4)):
-                down = own.uniform(0.16, 0.22) / manner.tempo
+        if end - start > 0.5 and child.random() < 0.75 * manner.nods**0.5:
+            size, at = manner.nods * child.uniform(2.0, 4.5), end + late
+            for _ in range(child.integers(1, 4)):
+                down = child.uniform(0.16, 0.22) / manner.tempo
                 plan.nods.append(
                     Nod(
                         at,
-                        np.array([size, 0.2 * own.normal(), 0.2 * own.normal()]),
+                        np.array([size, 0.2 * child.normal(), 0.2 * child.normal()]),
                         down,
                         1.3 * down,
                         at,
                     )
                 )
                 at, size = at + 2.2 * down, 0.62 * size
-        if own.random() < 0.35:
+        if child.random() < 0.35:
             plan.poses.append(
                 Pose(
                     end + late,
-                    home + own.normal(0, 0.8 * _POSE) * manner.sway,
-                    own.uniform(0.7, 1.3) / manner.tempo,
+                    home + child.normal(0, 0.8 * _POSE) * manner.sway,
+                    child.uniform(0.7, 1.3) / manner.tempo,
                 )
             )
-        if own.random() < 0.3 * manner.looks and end - start > 1.2:
-            _look_away(plan, start + 0.4 * (end - start), end + late, 0.15, manner, own)
+        if child.random() < 0.3 * manner.looks and end - start > 1.2:
+            _look_away(plan, start + 0.4 * (end - start), end + late, 0.15, manner, child)
     for t, w in zip(voice.accents, voice.weights):
-        own = _child(rng)
+        child = _spawn(rng)
         manner = how.at(t)
-        late = float(np.clip(own.normal(0.28, 0.07), 0.12, 0.5))
-        if own.random() < (0.1 + 0.4 * w) * manner.raises**0.5:
-            plan.raises.append(_raise(t + late, manner.raises * (0.12 + 0.2 * w), manner, own))
-        if own.random() < 0.22 * w * manner.nods:
-            down = own.uniform(0.15, 0.2) / manner.tempo
+        late = float(np.clip(child.normal(0.28, 0.07), 0.12, 0.5))
+        if child.random() < (0.1 + 0.4 * w) * manner.raises**0.5:
+            plan.raises.append(_raise(t + late, manner.raises * (0.12 + 0.2 * w), manner, child))
+        if child.random() < 0.22 * w * manner.nods:
+            down = child.uniform(0.15, 0.2) / manner.tempo
             plan.nods.append(
                 Nod(
                     t + late,
-                    np.array([manner.nods * own.uniform(1.0, 2.2), 0, 0]),
+                    np.array([manner.nods * child.uniform(1.0, 2.2), 0, 0]),
                     down,
                     1.4 * down,
                     t + late,
                 )
             )
     for start, end in silences(voice, longer=_LONG):
-        _plan_idle(plan, start, end, home, how, _child(rng))
+        _plan_idle(plan, start, end, home, how, _spawn(rng))
     return _finish(plan, voice, [end + rng.uniform(0.1, 0.5) for _, end in voice.phrases], how, rng)
 
 
@@ -323,23 +323,23 @@ def _mark_accents(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Gener
             moments.append((at, float(rng.uniform(0, 0.6))))
             at += rng.exponential(1 / _OFF_ACCENTS)
     for t, w in sorted(moments):
-        own = _child(rng)
+        child = _spawn(rng)
         manner = how.at(t)
         start, end = next(((a, b) for a, b in voice.phrases if b >= t), whole)
-        t += _LATE_GESTURE * own.standard_normal()
-        nods = own.random() < (_NODS[0] + _NODS[1] * w) * min(1.3, manner.nods**0.4)
+        t += _LATE_GESTURE * child.standard_normal()
+        nods = child.random() < (_NODS[0] + _NODS[1] * w) * min(1.3, manner.nods**0.4)
         if nods:
             turned = _gesture(
-                min(_LARGEST_NOD, lively * manner.nods * (2.6 + 4.8 * w) * _about(own, 0.35)),
+                min(_LARGEST_NOD, lively * manner.nods * (2.6 + 4.8 * w) * _about(child, 0.35)),
                 manner,
-                own,
+                child,
             )
             # the further, the longer
             slower = (0.75 + 0.06 * float(np.linalg.norm(turned))) / manner.tempo
-            down, back = slower * own.uniform(0.15, 0.21), slower * own.uniform(0.26, 0.55)
+            down, back = slower * child.uniform(0.15, 0.21), slower * child.uniform(0.26, 0.55)
             after = min((s for s, _ in voice.phrases if s > t), default=None)
             # within its phrase
-            at = max(start + down, min(end - 0.06, t + own.uniform(-0.01, 0.05)))
+            at = max(start + down, min(end - 0.06, t + child.uniform(-0.01, 0.05)))
             # a gesture at a phrase's end is held until the next, or relaxes slowly
             if at + 0.06 + back > end:
                 plan.nods.append(
@@ -352,16 +352,16 @@ def _mark_accents(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Gener
                     )
                 )
             else:
-                plan.nods.append(Nod(at, turned, down, back, at + own.uniform(0, 0.06)))
-        if own.random() < (_RAISES[0] + _RAISES[1] * w) * min(1.3, manner.raises**0.5) * (
+                plan.nods.append(Nod(at, turned, down, back, at + child.uniform(0, 0.06)))
+        if child.random() < (_RAISES[0] + _RAISES[1] * w) * min(1.3, manner.raises**0.5) * (
             1.2 if nods else 0.8
         ):
             plan.raises.append(
-                _raise(t - 0.03, lively * manner.raises * (0.085 + 0.145 * w), manner, own)
+                _raise(t - 0.03, lively * manner.raises * (0.085 + 0.145 * w), manner, child)
             )
-        if own.random() < manner.knits:
+        if child.random() < manner.knits:
             plan.knits.append(
-                _raise(t - 0.03, min(1.0, manner.knits) * (0.15 + 0.3 * w), manner, own)
+                _raise(t - 0.03, min(1.0, manner.knits) * (0.15 + 0.3 * w), manner, child)
             )
 
 
@@ -396,35 +396,35 @@ def _take_poses(
     """A pose for most phrases, taken as it starts, and another at an accent within a long one."""
     plan.poses.append(Pose(-9.0, home + rng.normal(0, _POSE) * how.at(0.0).sway, 1.0))
     for start, end in voice.phrases:
-        own = _child(rng)
+        child = _spawn(rng)
         manner = how.at(start)
         # a short phrase is over before a head has turned
-        if start > 0.1 and end - start > 0.9 and own.random() < 0.8:
-            lasts = min(own.uniform(0.5, 1.0) / manner.tempo, end - start - 0.4)
-            plan.poses.append(Pose(start - 0.1, home + own.normal(0, _POSE) * manner.sway, lasts))
-        at = start + own.uniform(1.0, 2.6)
+        if start > 0.1 and end - start > 0.9 and child.random() < 0.8:
+            lasts = min(child.uniform(0.5, 1.0) / manner.tempo, end - start - 0.4)
+            plan.poses.append(Pose(start - 0.1, home + child.normal(0, _POSE) * manner.sway, lasts))
+        at = start + child.uniform(1.0, 2.6)
         while at < end - 1.3:
             manner = how.at(at)
-            lasts = own.uniform(0.4, 0.8) / manner.tempo
-            plan.poses.append(Pose(at, home + own.normal(0, _POSE) * manner.sway, lasts))
-            at += lasts + own.uniform(0.6, 2.4)
+            lasts = child.uniform(0.4, 0.8) / manner.tempo
+            plan.poses.append(Pose(at, home + child.normal(0, _POSE) * manner.sway, lasts))
+            at += lasts + child.uniform(0.6, 2.4)
 
 
 def _hold_brows(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
     """Brows that stay up over a phrase, and that knit while somebody thinks."""
     for start, end in voice.phrases:
-        own = _child(rng)
+        child = _spawn(rng)
         manner = how.at(start)
-        if end - start > 0.8 and own.random() < 0.22 * min(2.0, manner.raises):
+        if end - start > 0.8 and child.random() < 0.22 * min(2.0, manner.raises):
             first = next((t for t in voice.accents if start <= t < end), start)
-            held = max(0.3, own.uniform(0.5, 1.0) * (end - first))
+            held = max(0.3, child.uniform(0.5, 1.0) * (end - first))
             plan.raises.append(
                 Raise(
                     first - 0.03,
-                    manner.raises * own.uniform(0.05, 0.14),
+                    manner.raises * child.uniform(0.05, 0.14),
                     0.2 / manner.tempo,
                     held,
-                    own.uniform(0.5, 1.0),
+                    child.uniform(0.5, 1.0),
                 )
             )
     for start, end in voice.pauses:
@@ -464,28 +464,28 @@ def _plan_looks(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generat
     or at its end."""
     free = 0.0  # end of the last look away, s
     for (start, end), (a, b) in zip([*voice.pauses, (voice.seconds, voice.seconds)], voice.phrases):
-        own = _child(rng)
+        child = _spawn(rng)
         manner = how.at(a)
         often = min(1.6, manner.looks)
-        if a > 0.1 and own.random() < 0.2 * often and a > free:  # as a phrase begins
-            back = min(b, a + own.uniform(0.4, 1.1) * manner.linger)
-            _look_away(plan, a - own.uniform(0.0, 0.15), back, 0.2, manner, own)
+        if a > 0.1 and child.random() < 0.2 * often and a > free:  # as a phrase begins
+            back = min(b, a + child.uniform(0.4, 1.1) * manner.linger)
+            _look_away(plan, a - child.uniform(0.0, 0.15), back, 0.2, manner, child)
             free = back
         for t in (t for t in voice.hesitations if a <= t < b and t > free):
-            if own.random() < 0.5 * often:
-                back = min(b, t + own.uniform(0.5, 1.0) * manner.linger)
-                _look_away(plan, t + own.uniform(0.05, 0.15), back, 0.2, manner, own)
+            if child.random() < 0.5 * often:
+                back = min(b, t + child.uniform(0.5, 1.0) * manner.linger)
+                _look_away(plan, t + child.uniform(0.05, 0.15), back, 0.2, manner, child)
                 free = back
-        t = a + own.exponential(20.0 / often)
+        t = a + child.exponential(20.0 / often)
         while t < b - 0.8:  # now and then, without an audible reason
             if t > free:
-                free = min(b, t + own.uniform(0.4, 0.9) * manner.linger)
-                _look_away(plan, t, free, 0.2, manner, own)
-            t += own.exponential(20.0 / often) + 0.8
-        if end > start and b > free and own.random() < 0.6 * often:  # in the pause behind it
-            away = b + own.uniform(-0.08, 0.15)
-            free = min(end + own.uniform(-0.1, 0.2), away + 2.2 * manner.linger)
-            _look_away(plan, away, max(away + 0.25, free), 0.05, manner, own)
+                free = min(b, t + child.uniform(0.4, 0.9) * manner.linger)
+                _look_away(plan, t, free, 0.2, manner, child)
+            t += child.exponential(20.0 / often) + 0.8
+        if end > start and b > free and child.random() < 0.6 * often:  # in the pause behind it
+            away = b + child.uniform(-0.08, 0.15)
+            free = min(end + child.uniform(-0.1, 0.2), away + 2.2 * manner.linger)
+            _look_away(plan, away, max(away + 0.25, free), 0.05, manner, child)
 
 
 def _look_where_gaze_rests(
@@ -532,7 +532,7 @@ def _finish(
 ) -> Plan:
     """The plan in order of time, with looks where the gaze would rest too long, small ones between
     them, and blinks at good moments."""
-    _look_where_gaze_rests(plan, voice, how, _child(rng))
+    _look_where_gaze_rests(plan, voice, how, _spawn(rng))
     plan.looks.sort(key=lambda look: look.at)
     small, at, large = [], 0.0, [look.at for look in plan.looks]
     strongest = [

@@ -2,11 +2,11 @@
 """What a take plans before it is sampled: the events that the model carries out, and what is added
 to its motion besides.
 
-Every take has a plan of its own: a function of its seed, of its direction and of where the voice
-has accents and phrases. The diffusion model is conditioned on the curves of its events
-(`thunder_core.events`). In silence, where the teacher leaves the lower face at rest, lips press now
-and then, a face swallows, corners and cheeks drift, nostrils follow the breath. Nothing there parts
-the lips: every channel either presses them or moves both of them by as much.
+Every take has a plan: a function of its seed, its direction and the voice's accents and phrases.
+The diffusion model is conditioned on the curves of its events (`thunder_core.events`). In silence,
+where the teacher leaves the lower face at rest, lips press now and then, a face swallows, corners
+and cheeks drift, nostrils follow the breath. Nothing there parts the lips: every channel either
+presses them or moves both of them by as much.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ class Resting:
 
     @classmethod
     def of(cls, phrasing: Phrasing, seed: int, how: Manners, listens: bool) -> Resting:
-        """That of a seed's take for a voice that the face speaks or listens to."""
+        """The resting face of a seed's take for a voice that it speaks or listens to."""
         made = cls(phrasing.frames)
         presses, swallows, drift, breath = (
             np.random.default_rng([_RESTS, part, seed % (1 << 32)]) for part in range(4)
@@ -236,15 +236,15 @@ class Resting:
 
     def press_and_swallow(
         self, first: int, last: int, presses: np.random.Generator, swallows: np.random.Generator,
-        how: Manners, rarer: float
+        how: Manners, rarity: float
     ) -> None:  # fmt: skip
-        """Add presses of the lips and swallows to frames first … last. rarer: factor of the time
+        """Add presses of the lips and swallows to frames first … last. rarity: factor of the time
         between them."""
         begins = max(first, round(_AT_ENDS * FPS))
         ends = min(last, self.frames - round(_AT_ENDS * FPS))
         swallowed = []
         for each, u in _draw_moments(
-            first, last, _FIRST_SWALLOW, _SWALLOW_EVERY, swallows, how, rarer
+            first, last, _FIRST_SWALLOW, _SWALLOW_EVERY, swallows, how, rarity
         ):
             times = _durations(_SWALLOWING, u)
             over = each + sum(times) * FPS
@@ -265,7 +265,7 @@ class Resting:
                     furthest + times[1],
                 )
             )
-        for each, u in _draw_moments(first, last, _FIRST_PRESS, _PRESS_EVERY, presses, how, rarer):
+        for each, u in _draw_moments(first, last, _FIRST_PRESS, _PRESS_EVERY, presses, how, rarity):
             times = _durations(_PRESSING, u)
             over = each + sum(times) * FPS
             near = any(
@@ -309,32 +309,32 @@ def _draw_drift(frames: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
             for j in (0, 3)
         )
         result[f"mouthSmile{side}"], result[f"mouthFrown{side}"] = (
-            _CORNERS * _above(raised),
-            _CORNERS * _above(-raised),
+            _CORNERS * _soft_positive(raised),
+            _CORNERS * _soft_positive(-raised),
         )
         result[f"cheekSquint{side}"] = _CHEEKS * result[f"mouthSmile{side}"]
-        result[f"mouthDimple{side}"] = _SIDEWAYS * _CORNERS * _above(wide)
-        result[f"mouthStretch{side}"] = _SIDEWAYS * _CORNERS * _above(-wide)
+        result[f"mouthDimple{side}"] = _SIDEWAYS * _CORNERS * _soft_positive(wide)
+        result[f"mouthStretch{side}"] = _SIDEWAYS * _CORNERS * _soft_positive(-wide)
     return result
 
 
-def _above(values: np.ndarray) -> np.ndarray:
-    """What of values is above 0, without a corner there."""
+def _soft_positive(values: np.ndarray) -> np.ndarray:
+    """The positive part of values, with a soft onset."""
     return (values + np.sqrt(values**2 + _SOFT**2)) / 2
 
 
 def _draw_moments(
     first: int, last: int, soonest: tuple[float, float], every: tuple[float, float],
-    rng: np.random.Generator, how: Manners, rarer: float,
+    rng: np.random.Generator, how: Manners, rarity: float,
 ) -> Iterator[tuple[float, np.ndarray]]:  # fmt: skip
-    """What comes every so many seconds: the frame at which each begins, and seven numbers, 0 … 1,
-    that say how it is."""
+    """Events that come every so many seconds: the frame at which each begins, and seven numbers, 0
+    … 1, that shape it."""
     u = rng.random(8)
-    at = first + FPS * _between(soonest, u[7]) * rarer
+    at = first + FPS * _between(soonest, u[7]) * rarity
     while at < last:
         yield at, u[:7]
         u = rng.random(8)
-        at += FPS * _between(every, u[7]) * rarer / how.at(at / FPS).tempo
+        at += FPS * _between(every, u[7]) * rarity / how.at(at / FPS).tempo
 
 
 def _durations(times: tuple[tuple[float, float], ...], u: np.ndarray) -> tuple[float, ...]:
@@ -342,7 +342,7 @@ def _durations(times: tuple[tuple[float, float], ...], u: np.ndarray) -> tuple[f
 
 
 def _between(bounds: tuple[float, float], u: float) -> float:
-    """The value at u, 0 … 1, of the way from the first bound to the second."""
+    """The value at a share u, 0 … 1, of the way between two bounds."""
     return float(bounds[0] + (bounds[1] - bounds[0]) * u)
 
 
@@ -419,7 +419,7 @@ class TakePlan:
         """Opening of the jaw for air before phrases [T], radians."""
         return BREATH_JAW * self.events[:, BREATH]
 
-    def happening(self) -> dict[str, np.ndarray]:
+    def activities(self) -> dict[str, np.ndarray]:
         """What the plan does → 1 in the frames where it does it [T], else 0."""
         spans = {
             "a new pose of the head": [(pose.at, pose.at + pose.lasts) for pose in self.plan.poses],
@@ -494,7 +494,7 @@ def plan_take(
     )
     events = event_curves(plan, frames, how.usual.tempo)
     leans = side * how.usual.pose[2]
-    if events[:, HEAD][:, 2].mean() * leans < 0:  # its own poses are on that side too
+    if events[:, HEAD][:, 2].mean() * leans < 0:  # the take's poses are on that side too
         events[:, HEAD] *= np.array([1, -1, -1], np.float32)
     events[:, HEAD] += (
         how.poses(frames) * [0.0, *(2 * (_TO_SIDE[0] * plan.side + _TO_SIDE[1],))]
@@ -531,9 +531,9 @@ def brows_of_style(
     """(height [T, 3] at which a take carries its brows, lowering of both [T]) in styles [1 or T,
     DIRECTION_NAMES].
 
-    A mood places brows itself: the take's own height gives way to it, by the square of its
-    strength. *Frown*, which the model follows too faintly to be seen, draws them together or apart;
-    where they are to be apart nothing else lowers them.
+    A mood places brows itself: the take's height gives way to it, by the square of its strength.
+    *Frown*, which the model follows too faintly to be seen, draws them together or apart; where
+    they are to be apart nothing else lowers them.
     """
     free = 1 - _smooth_changes(styles[:, len(AXES) :].sum(1).clip(0, 1) ** 2, frames)
     brows = np.repeat(free * brow_height(seed, spread), 3, 1)

@@ -80,7 +80,7 @@ def read_sound(
         raise BadSound(f"There is no sound file “{name}”: check that it was not moved or deleted")
     if not stat.S_ISREG(kind):
         raise BadSound(f"“{name}” is a pipe or a device, not a file: save the sound as a file")
-    if not size:  # as a file of the system looks that never ends
+    if not size:  # as with a file of the system that never ends
         raise BadSound(f"“{name}” is empty: choose another sound file")
     if not os.access(path, os.R_OK):
         raise BadSound(f"“{name}” cannot be read: change its permissions or copy it elsewhere")
@@ -92,7 +92,7 @@ def read_sound(
 
 
 def sound_of(samples: np.ndarray, rate: int, name: str) -> Speech:
-    """The same of samples [n] or [n, channels] at `rate` Hz: floating-point −1..1, or whole numbers
+    """Samples [n] or [n, channels] at `rate` Hz as speech: floating-point −1..1, or whole numbers
     of any size; they may be silent.
 
     Raises BadSound as `read_sound`.
@@ -126,7 +126,7 @@ def _check_sound(
             f"“{name}” holds {seconds:.2f} s of sound: choose one of at least {SHORTEST} s"
         )
     lowest, highest = float(mono.min()), float(mono.max())
-    # the latter: of numbers that the filter cannot add up
+    # the latter if the filter cannot add the numbers up
     if sound.first_bad is not None or not math.isfinite(lowest + highest):
         at = (
             int(np.argmin(np.isfinite(mono))) / RATE if sound.first_bad is None else sound.first_bad
@@ -214,13 +214,13 @@ class _Mono:
         self.done.append(mono if self.resampler is None else self.resampler.resample_chunk(mono))
 
     def samples(self) -> np.ndarray:
-        """All of it, float32 [ceil(n · 16000 / rate)]. To be called once, at the end."""
+        """All samples, float32 [ceil(n · 16000 / rate)]. To be called once, at the end."""
         if self.resampler is not None:
             self.done.append(self.resampler.resample_chunk(np.zeros(0, np.float32), last=True))
         out, at = np.zeros(-(-self.frames * RATE // self.rate), np.float32), 0
         self.done.reverse()
         while self.done:  # each freed as soon as it is copied: never twice the result
-            # the filter's own length is up to two samples off
+            # the filter's length is up to two samples off
             part = self.done.pop()[: len(out) - at]
             out[at : at + len(part)] = part
             at += len(part)
@@ -270,8 +270,8 @@ def _check_rate(rate: int, name: str) -> int:
 
 
 def _read_with_ffmpeg(path: str, name: str, progress: Progress) -> _Mono:
-    """The same through the ffmpeg on PATH, from this local file alone; BadSound when it knows no
-    better.
+    """The sound as the ffmpeg on PATH reads it, from this local file alone; BadSound when that
+    fails too.
 
     It ends with this process, and at once when `progress` raises.
     """
@@ -381,7 +381,7 @@ def _au_blocks(chunks: Iterator[bytes]) -> Iterator[np.ndarray]:
 
 # ---- a quick check of many files
 
-# Files within these bounds are not read to their end. Wider ones may be right too: the engine's own
+# Files within these bounds are not read to their end. Wider ones may be right too: the engine's
 # reader decides.
 SECONDS, RATES = (1.0, 3000.0), (8000, 192000)
 START = 16000  # samples read of a file

@@ -175,14 +175,14 @@ def phrasing(
     )
 
 
-# ---- what plans go by
+# ---- what plans follow
 
 HELD = 0.35  # shortest sound that counts as hesitation, s
 
 
 @dataclass(frozen=True)
 class Prosody:
-    """Of one sound over T animation frames.
+    """Prosody of one sound over T animation frames.
 
     phrases [(start, end)]: parts with speech, s.  spoken bool [T]: inside of one.  accents [k] and
     weights [k]: times, s, of prominent syllables, and their prominence, 0 … 1.  hesitations: start
@@ -250,7 +250,7 @@ _FURTHEST = 2.5
 
 
 class Measures(NamedTuple):
-    """Of a voice, none of which changes with the gain of its recording.
+    """Measures of a voice that do not change with the gain of its recording.
 
     tilt: slope of vowels' spectra, dB of their first difference above them: speakers who raise the
     voice have more of the high.
@@ -274,8 +274,8 @@ class Heard(NamedTuple):
     rate: float = 0.0
 
 
-# Mean and deviation of 245 speakers who read aloud, most into microphones of their own, of which
-# the tilt tells too (`python -m research heard_arousal --reference`).
+# Mean and deviation of 245 speakers who read aloud, most with different microphones, which the tilt
+# shows too (`python -m research heard_arousal --reference`).
 _USUAL = Measures(-11.18, 4.09, 8.97, 2.515)
 _DEVIATION = Measures(3.52, 1.12, 2.50, 0.092)
 # shares of tilt and loudness in effort, whose deviation between speakers is 1 with them
@@ -337,8 +337,8 @@ def axis_deviations(heard: Heard) -> np.ndarray:
     """Deviations of a style's axes, float32 [len(AXES)], as a voice asks for them: 0 but for
     energy, brows and head.
 
-    What is usual is left usual: x³ / (1 + x²) is an eighth at half a deviation, half at one, and
-    2.2 at the furthest.
+    Usual values stay usual: x³ / (1 + x²) is an eighth at half a deviation, half at one, and 2.2 at
+    the furthest.
     """
     x = np.array(heard)
     weighed = x**3 / (1 + x**2)
@@ -383,8 +383,8 @@ def closure(
             max(b / LABELS_PER_SECOND - 0.02, a / LABELS_PER_SECOND + 0.02),
         )
         nearest = int(np.clip(round((start + end) / 2 * FPS), 0, frames - 1))
-        # Frames that it reaches, and one more on either side: of a long sound all others would cost
-        # more than these.
+        # Only the frames that it reaches, and one more on either side: all frames of a long sound
+        # would cost more.
         first, last = (
             max(0, int((start - before) * FPS) - 1),
             min(frames, int((end + after) * FPS) + 2),
@@ -436,8 +436,7 @@ def sounds_of(
 # ---- what a take hears
 
 _DRAWS = 11  # part of the seed of what a take hears; another value changes all takes
-# of 20 ms from one draw to the next, interpolated in between: draws change about as often as sounds
-# do
+# rows of 20 ms between two draws, interpolated: draws change about as often as sounds do
 _ROWS = 5
 # Exponent of the probabilities in the draw: above 1, unlikely phones are drawn more rarely, below 1
 # more often. It is high for m, b and p: at a probability of .1 only 6 % of them are real

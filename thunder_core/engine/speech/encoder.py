@@ -203,7 +203,7 @@ def presence(logits: np.ndarray, frames: int) -> np.ndarray:
 
 
 def presence_of(spoken: np.ndarray) -> np.ndarray:
-    """The same from the probability [frames] that something is said in each frame."""
+    """`presence` from the probability [frames] that something is said in each frame."""
     near = filters.highest(np.clip((spoken - 0.3) / 0.4, 0, 1), 2 * _NEAR + 1)
     kernel = np.hanning(2 * _EASE + 3)[1:-1]
     eased = np.convolve(np.pad(near, _EASE, "edge"), kernel / kernel.sum(), "valid")

@@ -92,8 +92,8 @@ _UNLIKELY = -7.0  # lowest log likelihood, since the encoder may be wrong in any
 # a letter that is often silent closes the lips only if a bilabial is at least this probable
 _LEAST_PROBABILITY = 0.3
 PAUSE = 0.06  # shortest pause, seconds; in a shorter gap closed lips belong to a sound
-# Letters that are followed at once, from a third of them behind the likeliest on: more than a
-# minute of speech. A byte for each and row.
+# Letters that are followed at once, a third of them behind the likeliest: more than a minute of
+# speech; a byte for each letter and row.
 _BAND = 1200
 # Seconds from the tightest lip closure to the middle of its sound: the mean of 46 closures of
 # filmed speakers is 25 ms (those of the fit split; tests/core/test_correct_closures.py measures it
@@ -102,7 +102,7 @@ _EARLY = 0.025
 # seconds by which words are found later than by pocketsphinx, median of validation voices
 # (research/words_aligned.py)
 LATE = 0.01
-# Mean log probability of the letters over the rows that they are spoken in, from which a text is
+# Mean log probability of the letters over the rows that they are spoken in, above which a text is
 # what the voice says: half way between the lowest 2 % of right texts and the highest 1 % of texts
 # of other lines, of validation voices.
 _MATCHES = -0.65

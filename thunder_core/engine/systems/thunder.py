@@ -71,7 +71,7 @@ _TELLS = np.radians(1.0)  # mean tilt of a kept head that shows to which side it
 _KEPT_REACH, _KEPT_EASE = 12, 6.0
 # amplitude below which there is no sound, and the logit of silence there
 _NOTHING, _SURELY = 1e-6, 9.0
-_SILENCE = 2  # seconds of silence that the encoder hears to know what a listener hears of himself
+_SILENCE = 2  # seconds of silence by which the features of a silent listener are measured
 # frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
 _QUIET_REACH, _QUIET_EASE = 3, 1.2
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
@@ -91,7 +91,7 @@ _KEPT_BY = {
 }
 
 
-def _load_distilled(folder: Path, device: str, whole: Denoiser) -> Denoiser | None:
+def _load_distilled(folder: Path, device: str, full: Denoiser) -> Denoiser | None:
     """The distilled model in a folder of weights, None if there is none or it was distilled from
     another model. Raises BadWeights."""
     if not (folder / "distilled.json").exists():
@@ -101,7 +101,7 @@ def _load_distilled(folder: Path, device: str, whole: Denoiser) -> Denoiser | No
         return None
     if (
         model.config.steps < 1
-        or replace(model.config, steps=0, least_noise=0.0, whole="") != whole.config
+        or replace(model.config, steps=0, least_noise=0.0, whole="") != full.config
     ):
         raise unusable(folder / "distilled.json", "does not fit the diffusion model beside it")
     return model
@@ -201,8 +201,8 @@ class VoiceFeatures:
         return prosody_of(self.phrasing, self.features[:, -LOUDNESS], self.logits.argmax(-1))
 
     def unspoken(self, silence: np.ndarray | None = None) -> VoiceFeatures:
-        """The same for a face that does not speak: no articulation. silence: features of it [d −
-        LOUDNESS], if the face listens."""
+        """These features for a face that does not speak: no articulation. silence: features of it
+        [d − LOUDNESS], if the face listens."""
         nothing, nobody, features = (
             np.zeros(self.frames),
             np.zeros_like(self.presence),
@@ -226,7 +226,7 @@ class Performance:
     """How one take is performed.
 
     seed: of its noise.  style: float32 [1 or T, DIRECTION_NAMES] that it is played in; None: any.
-    gestures: seed of its plan, and how far it may be from usual ones, 0 … 1; None: its own seed,
+    gestures: seed of its plan, and how far it may be from usual ones, 0 … 1; None: the take's seed,
     0.  voice: as the take hears it (`Thunder.hear`); None: as it is.  around: seeds of takes that
     its noise is drawn around, as `seeded_noise`'s `like`.  is_variation: whether it is not played
     just as requested.
@@ -257,10 +257,10 @@ class Thunder:
         # sounds are analysed one at a time; takes are sampled beside each other, each by one thread
         threads = processors()
         self.encoder = SpeechEncoder.load(folder, "encoder", device, threads)
-        # THUNDER-T has its own encoder for the features; phones come from the shared one.
-        own = (folder / "encoder-t.json").exists()
+        # THUNDER-T has a separate encoder for the features; phones come from the shared one.
+        has_encoder = (folder / "encoder-t.json").exists()
         self.feature_encoder = (
-            SpeechEncoder.load(folder, "encoder-t", device, threads) if own else None
+            SpeechEncoder.load(folder, "encoder-t", device, threads) if has_encoder else None
         )
         self.units = Units.load(folder)
         self.denoiser = Denoiser(folder, device)
@@ -348,8 +348,8 @@ class Thunder:
         )  # fmt: skip
 
     def overhear(self, voice: VoiceFeatures) -> VoiceFeatures:
-        """Features for a face that listens to a voice: silence of its own, with the other's
-        loudness, accents and phrases."""
+        """Features for a face that listens to a voice: silence, with the loudness, accents and
+        phrases of the voice."""
         return voice.unspoken(self._silence)
 
     @cached_property
@@ -422,7 +422,7 @@ class Thunder:
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
             for m, take, plan in zip(self.denoiser.restore(x), some, plans[start:]):
-                record_plan(plan.happening)
+                record_plan(plan.activities)
                 motions.append(self._motion(m, take.voice or voice, Part(take.style, plan, kept)))
         return motions
 
@@ -493,7 +493,7 @@ class Thunder:
         noise, motions = seeded_noise([0], voice.frames, self.denoiser.config.motion), []
         for start in range(0, len(takes), _BATCH):
             some, events = takes[start : start + _BATCH], None
-            if self.denoiser.config.events:  # but for the lips, any
+            if self.denoiser.config.events:  # any but the lips'
                 events = np.full((len(some), voice.frames, len(EVENTS)), np.nan, np.float32)
                 events[..., LIPS] = [(take.voice or voice).lips for take in some]
 

@@ -2,8 +2,8 @@
 """Systems that are denoisers: THUNDER's as the paper compares it, DiffPoseTalk (Sun et al. 2024)
 and Media2Face (Zhao et al. 2024).
 
-Both others have one condition besides the sound, as an extra token: a frame's keys are its own
-speech, the diffusion step, and the condition at that frame. All else is as in THUNDER's denoiser.
+Both others have one condition besides the sound, as an extra token: a frame's keys are its speech,
+the diffusion step, and the condition at that frame. All else is as in THUNDER's denoiser.
 
 - DiffPoseTalk's is a style token that a style encoder reads off a reference motion. That encoder is
 trained first, contrastively: two
@@ -11,7 +11,7 @@ trained first, contrastively: two
 - Media2Face's is an emotion at key frames, given as a label or as a picture of a face. A label is
 the strength of every mood
   (`direction.MOODS` but neutral); an image encoder reads the same numbers off a picture. It is a
-  small network of our own, or reads the features of a local CLIP network, the user's.
+  small network of ours, or reads the features of the user's local CLIP network.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ConditionedConfig:
 
 
 class TokenCrossAttention(DiagonalCrossAttention):
-    """Attention of frame t to its own audio frame and to tokens that belong to frame t (or to all),
+    """Attention of frame t to its audio frame and to tokens that belong to frame t (or to all),
     without a T × T matrix."""
 
     def forward(self, x: Tensor, *sources: Tensor) -> Tensor:
@@ -227,8 +227,8 @@ class Media2FaceConfig(ConditionedConfig):
     """Sizes of a Media2Face, as its card stores them.
 
     condition: the strength of each label.  clip: features of a CLIP network per picture, 0 if our
-    own encoder is used.  varied: whether the image encoder learned from varied pictures, and reads
-    them at one brightness and contrast; earlier ones learned from one view.
+    encoder is used.  varied: whether the image encoder learned from varied pictures, and reads them
+    at one brightness and contrast; earlier ones learned from one view.
     """
 
     condition: int = len(LABELS)
@@ -261,7 +261,7 @@ class ImageEncoder(nn.Module):
 
 class ClipImages(nn.Module):
     """Grey pictures [B, h, w], 0 … 1 → CLIP's image features [B, width] of length 1. The network is
-    the user's own, never saved with ours.
+    the user's, never saved with ours.
 
     folder: as `transformers` saves one (config.json and model.safetensors); nothing is downloaded.
     Raises BadRequest.
@@ -357,5 +357,5 @@ class Media2Face(ConditionedDenoiser):
 
     @torch.no_grad()
     def condition_of(self, pictures: Tensor) -> Tensor:
-        """The condition [B, 1, c] of grey pictures [B, h, w], of 48 pixels for our own encoder."""
+        """The condition [B, 1, c] of grey pictures [B, h, w], of 48 pixels for our encoder."""
         return self.image_encoder(self.seen(pictures))[:, None]

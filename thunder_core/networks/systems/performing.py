@@ -25,7 +25,7 @@ _LEAST_REFERENCE = 25  # shortest reference for a style, frames
 _MOOD_COUNT = len(MOODS) - 1  # moods besides neutral
 # deviation of the brightness of a picture, 0 … 1, below which nothing is on it
 _SHOWS_NOTHING = 0.01
-_CLIP = "clip"  # folder beside the systems' weights: the user's own CLIP network
+_CLIP = "clip"  # folder beside the systems' weights: the user's CLIP network
 
 
 class NetworkPerformer:

@@ -91,8 +91,8 @@ class CausalSelfAttention(SelfAttention):
 
 
 class AlignedCrossAttention(nn.Sequential):
-    """Attention of frame t to one key, its own audio frame, in closed form: audio [B, T, width] →
-    what every frame gets of it.
+    """Attention of frame t to one key, its audio frame, in closed form: audio [B, T, width] → what
+    every frame gets of it.
 
     A softmax over one logit is 1: queries and keys cancel, and what remains is the value's
     projection.
@@ -138,8 +138,8 @@ class FlameFormerLayer(ParallelLayer):
 
 
 def speakers_of(seeds: Sequence[int], count: int) -> Tensor:
-    """A training speaker for every seed, int64 [S]: the same seed has the same one whatever its
-    neighbours are."""
+    """A training speaker for every seed, int64 [S]: the same seed has the same one in every
+    batch."""
     return torch.cat(
         [
             torch.randint(count, (1,), generator=torch.Generator().manual_seed(int(seed) % 2**63))
@@ -212,7 +212,7 @@ class FlameFormer(Regressor):
 
     @torch.no_grad()
     def free_run(self, audio: Tensor, speaker: Tensor, progress: Progress = no_progress) -> Tensor:
-        """Standardised motions [B, T, C], frame after frame from the model's own, of features [1 or
+        """Standardised motions [B, T, C], each frame made from those before it, of features [1 or
         B, T, d] for speakers [B]."""
         frames, features = (
             audio.shape[1],
