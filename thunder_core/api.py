@@ -242,8 +242,8 @@ tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
     engine = engine or _usual_engine()
     notes: list[str] = []
     made = engine.generate(voice, request, progress, on_note=notes.append)
-    for what in notes:
-        warnings.warn(_note(voice.name, what), stacklevel=2)
+    for note in notes:
+        warnings.warn(_note(voice.name, note), stacklevel=2)
     return Takes(_take(take, engine, direction) for take in made)
 
 
@@ -345,10 +345,8 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
 
 def _take(take: types.Take, engine: Engine, brief: Brief | None) -> Take:
     """An engine's take with its channels, and the direction that its score compares with."""
-    values, about = (
-        {field.name: getattr(take, field.name) for field in fields(types.Take)},
-        take.provenance,
-    )
+    values = {field.name: getattr(take, field.name) for field in fields(types.Take)}
+    about = take.provenance
     follows = SYSTEMS[about["engine"]].follows == DIRECTION and "as_asked" in about
     direction = replace(brief or Brief(), as_asked=about["as_asked"]) if follows else None
     return Take(**values, channels=tuple(engine.head.expression_names), direction=direction)

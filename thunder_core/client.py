@@ -46,13 +46,11 @@ class Client:
         device: str | None = None,
         option: str = "",
     ):
-        self.python, self.venvs, self.weights, self.device, self.option = (
-            python,
-            tuple(venvs),
-            weights,
-            device,
-            option,
-        )
+        self.python = python
+        self.venvs = tuple(venvs)
+        self.weights = weights
+        self.device = device
+        self.option = option
         self._process: WorkerProcess | None = None
         # guards _process; never taken while holding a process's lock
         self._mutex = threading.RLock()

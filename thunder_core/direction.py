@@ -332,11 +332,11 @@ class Direction:
         """The direction that a vector describes; of several moods the strongest."""
         moods = dict(zip(MOOD_NAMES, np.asarray(vector, float)[len(AXES) :], strict=True))
         strongest = max(moods, key=lambda name: moods[name])
-        some = moods[strongest] > 0
+        named = moods[strongest] > 0
         return Direction(
             Style.of_vector(vector[: len(AXES)]),
-            strongest if some else NEUTRAL,
-            moods[strongest] if some else 1.0,
+            strongest if named else NEUTRAL,
+            moods[strongest] if named else 1.0,
         )
 
     @staticmethod

@@ -102,33 +102,35 @@ def _traits(
     reading: np.ndarray, requested: np.ndarray | None, speaks: bool, visible: Mapping[str, float]
 ) -> list[tuple[float, str]]:
     """(strength, word) of every remarkable trait, strongest first; arguments as of `words`."""
-    by = _mean(reading) - (0.0 if requested is None else _mean(requested))
+    deviations = _mean(reading) - (0.0 if requested is None else _mean(requested))
     before = np.zeros(len(DIRECTION_NAMES)) if requested is None else _mean(requested)
-    some = []
-    for axis, x in zip(AXES, by):
+    traits = []
+    for axis, x in zip(AXES, deviations):
         if speaks or axis.name not in _SEEN_IN_SPEECH:
             x = _visible_deviation(axis.name, x, before, visible)
             if abs(x) >= REMARKABLE:
-                some.append((abs(x), AXIS_WORDS[axis.name][int(x > 0)]))
+                traits.append((abs(x), AXIS_WORDS[axis.name][int(x > 0)]))
     for name, pair in CARRIED_WORDS.items():
         # A mood, and *Frown*, place brows and head of all takes that follow them.
         placed = before[len(AXES) :].max() >= _MOOD or (
             name == "height" and abs(before[_FROWN]) > _NEAR_USUAL
         )
         # the same brows
-        said = {word for _, word in some} & set(AXIS_WORDS["frown"]) if name == "height" else set()
+        said = (
+            {word for _, word in traits} & set(AXIS_WORDS["frown"]) if name == "height" else set()
+        )
         if not placed and not said and abs(x := visible.get(name, 0.0)) >= REMARKABLY_CARRIED:
-            some.append((abs(x), pair[int(x > 0)]))
-    for name, x, was in zip(MOOD_NAMES, by[len(AXES) :], before[len(AXES) :]):
+            traits.append((abs(x), pair[int(x > 0)]))
+    for name, x, was in zip(MOOD_NAMES, deviations[len(AXES) :], before[len(AXES) :]):
         if abs(x) >= _MOOD and (was >= _MOOD or not _contradicts(name, visible)):
             label = MOODS[name].label.lower()
-            some.append(
+            traits.append(
                 (
                     _DEVIATIONS_PER_MOOD * abs(x),
                     f"{'more' if x > 0 else 'less'} {label}" if was >= _MOOD else label,
                 )
             )
-    return sorted(some, key=lambda entry: -entry[0])
+    return sorted(traits, key=lambda entry: -entry[0])
 
 
 def _visible_deviation(
@@ -249,10 +251,10 @@ def word_of_voice(provenance: Mapping) -> str:
         effort, pitch, rate = (float(x) for x in provenance["voice_sounds"])
     except (KeyError, TypeError, ValueError):
         return ""
-    whole = (effort + pitch + rate) / 3
+    liveliness = (effort + pitch + rate) / 3
     if effort >= _HEARD and pitch <= -_HEARD / 2:
         return TENSE
-    return USUAL if not abs(whole) >= _HEARD else VOICE_WORDS[int(whole > 0)]
+    return USUAL if not abs(liveliness) >= _HEARD else VOICE_WORDS[int(liveliness > 0)]
 
 
 def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:

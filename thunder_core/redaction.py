@@ -334,9 +334,9 @@ def _public_file(path: str, places: list[tuple[str, str]]) -> tuple[Path | None,
         inner = path.removeprefix(folder).replace("\\", "/")
         parts = inner.split("/")
         top = parts[parts.index("site-packages") + 1] if "site-packages" in parts[:-1] else parts[0]
-        known = top in CODE if label == ADD_ON else top.removesuffix(".py") in _PACKAGES
+        is_public = top in CODE if label == ADD_ON else top.removesuffix(".py") in _PACKAGES
         if (
-            known
+            is_public
             and path.startswith(folder)
             and inner.endswith(".py")
             and ".." not in parts

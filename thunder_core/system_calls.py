@@ -90,7 +90,7 @@ def start_child(command: list[str], **options) -> subprocess.Popen:
     the end of its standard input, which the system closes when this process ends. A command that
     cannot be run ends with code 1.
     """
-    options = new_group() | options  # a separate process group, which `end` kills as a whole
+    options = new_group() | options  # a separate process group, which `end_child` kills as a whole
     return subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _GUARD, *command], stdin=subprocess.PIPE, **options
     )

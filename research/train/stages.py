@@ -27,7 +27,7 @@ from thunder_core.train.denoiser import M2S_WEIGHT
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import FRAMES
 from thunder_core.train.stages import optimisation, option, Stage, start_weights
-from thunder_core.train.workspace import Made, version, Workspace
+from thunder_core.train.workspace import Provenance, version, Workspace
 
 _OPENING_SECONDS = 12  # most that is used of each recording of the corpus
 
@@ -38,7 +38,7 @@ def _speaker(workspace: Workspace, args: Namespace) -> str:
         "speaker",
         tensors,
         {},
-        Made(
+        Provenance(
             "GE2E speaker embedding",
             "Resemblyzer 0.1.4 (Apache-2.0), its own checkpoint, converted",
         ),
@@ -56,7 +56,10 @@ def _encoder(workspace: Workspace, args: Namespace) -> dict:
     )
     what, data = "speech encoder, frame-wise phones", "corpus, training voices"
     workspace.export(
-        "encoder", network.state_dict(), network.settings(), Made(what, data, schedule, figures)
+        "encoder",
+        network.state_dict(),
+        network.settings(),
+        Provenance(what, data, schedule, figures),
     )
     return figures
 
@@ -70,7 +73,10 @@ def _vocoder(workspace: Workspace, args: Namespace) -> dict:
     )
     what, data = "vocoder, pulses and noise through an inverse STFT", "corpus, training voices"
     workspace.export(
-        "vocoder", network.state_dict(), network.settings(), Made(what, data, schedule, figures)
+        "vocoder",
+        network.state_dict(),
+        network.settings(),
+        Provenance(what, data, schedule, figures),
     )
     return figures
 
@@ -126,7 +132,7 @@ def _sv2s(workspace: Workspace, args: Namespace) -> dict:
         sv2s.NAME,
         network.state_dict(),
         network.settings(),
-        Made(what, data, schedule, figures, args.start),
+        Provenance(what, data, schedule, figures, args.start),
     )
     return figures
 

@@ -213,8 +213,8 @@ def evaluate(keys: dict[str, np.ndarray], frames: np.ndarray) -> np.ndarray | No
     if not np.isin(kind[:-1], (CONSTANT, LINEAR, BEZIER)).all():
         return None
     first, last = points[segment], points[segment + 1]
-    whole = np.maximum(last[:, 0] - first[:, 0], 1e-9)
-    part = np.clip((frames - first[:, 0]) / whole, 0.0, 1.0)
+    length = np.maximum(last[:, 0] - first[:, 0], 1e-9)
+    part = np.clip((frames - first[:, 0]) / length, 0.0, 1.0)
     kind = kind[segment]
     values = first[:, 1] + np.where(kind == CONSTANT, part >= 1.0, part) * (
         last[:, 1] - first[:, 1]
@@ -233,10 +233,10 @@ def _shorten_handles(corners: np.ndarray) -> np.ndarray:
     """Corners [4, …, 2] of Bézier segments; a handle that reaches past the other key in time is
     shortened to it, as Blender does when it evaluates the curve."""
     first, right, left, last = corners
-    whole = np.abs(last[..., :1] - first[..., :1])
+    length = np.abs(last[..., :1] - first[..., :1])
     out, back = right - first, left - last
     scale_out, scale_back = (
-        np.minimum(1.0, whole / np.maximum(np.abs(side[..., :1]), 1e-9)) for side in (out, back)
+        np.minimum(1.0, length / np.maximum(np.abs(side[..., :1]), 1e-9)) for side in (out, back)
     )
     return np.stack([first, first + out * scale_out, last + back * scale_back, last])
 
@@ -287,10 +287,12 @@ def rejoin(keys: dict[str, np.ndarray], before: int, after: int) -> dict[str, np
     wanted = evaluate(keys, frames)
     if wanted is None:
         return None
-    for whole in (_prolong(first, last[3]), _prolong(last[::-1], first[0])):
-        if whole is None:
+    for segment in (_prolong(first, last[3]), _prolong(last[::-1], first[0])):
+        if segment is None:
             continue
-        right, left = (whole[1], whole[2]) if whole[0, 0] < whole[3, 0] else (whole[2], whole[1])
+        right, left = (
+            (segment[1], segment[2]) if segment[0, 0] < segment[3, 0] else (segment[2], segment[1])
+        )
         joined = {part: values.copy() for part, values in keys.items()}
         joined["handle_right"][before], joined["handle_left"][after] = right, left
         for place in (before, after):
@@ -370,7 +372,7 @@ def repeat(
     keys = {part: values.copy() for part, values in keys.items()}
     for place in range(len(times)):
         fix_handles(keys, place)
-    whole = keys
+    result = keys
     for side, mode, most, reach in (
         (-1, *cycles.before, times[0] - low),
         (1, *cycles.after, high - times[-1]),
@@ -388,8 +390,8 @@ def repeat(
                 else 0.0
             )
             copy = move(copy, side * number * period, rise)
-            whole = _join_cycles(whole, copy, 1) if side > 0 else _join_cycles(copy, whole, 0)
-    return whole
+            result = _join_cycles(result, copy, 1) if side > 0 else _join_cycles(copy, result, 0)
+    return result
 
 
 def _on_every_frame(value_at: Callable[[float], float], low: float, high: float) -> dict:
@@ -404,8 +406,8 @@ def _mirror(keys: dict) -> dict:
     """Keys backwards in time, between the same first and last frame."""
     middle = np.array([float(keys["co"][0, 0] + keys["co"][-1, 0]), 0.0])
     left, right = ("handle_left", "handle_left_type"), ("handle_right", "handle_right_type")
-    other = dict(zip(left + right, right + left))
-    mirrored = {part: keys[other.get(part, part)][::-1].copy() for part in keys}
+    opposite = dict(zip(left + right, right + left))
+    mirrored = {part: keys[opposite.get(part, part)][::-1].copy() for part in keys}
     for part in ("co", "handle_left", "handle_right"):
         mirrored[part] = (middle + mirrored[part] * np.array([-1.0, 1.0])).astype(np.float32)
     # of the segment after a key

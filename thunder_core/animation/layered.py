@@ -13,16 +13,18 @@ def pack(keys: list) -> dict:
     """Keys of all tracks as flat arrays; values common to all are stored once."""
     counts = np.array([-1 if each is None else len(each["co"]) for each in keys], np.int32)
     packed = {"counts": counts}
-    there = [each for each in keys if each is not None]
+    present = [each for each in keys if each is not None]
     for part in PARTS:
         kind, length = PARTS[part]
-        kind = there[0][part].dtype if there else kind  # edits are in double precision
-        whole = (
-            np.concatenate([each[part].ravel() for each in there]) if there else np.zeros(0, kind)
+        kind = present[0][part].dtype if present else kind  # edits are in double precision
+        values = (
+            np.concatenate([each[part].ravel() for each in present])
+            if present
+            else np.zeros(0, kind)
         )
-        if len(whole) > 1 and (whole == whole[0]).all():
-            whole = whole[:1]
-        packed[part] = np.ascontiguousarray(whole)
+        if len(values) > 1 and (values == values[0]).all():
+            values = values[:1]
+        packed[part] = np.ascontiguousarray(values)
     return packed
 
 
@@ -35,8 +37,8 @@ def unpack(packed) -> list:
         raise ValueError("keys are missing")
     parts = {}
     for part in PARTS:
-        length, whole = PARTS[part][1], np.array(packed[part])
-        parts[part] = (np.full(total * length, whole[0]) if len(whole) == 1 else whole).reshape(
+        length, values = PARTS[part][1], np.array(packed[part])
+        parts[part] = (np.full(total * length, values[0]) if len(values) == 1 else values).reshape(
             total, length
         )
     return [

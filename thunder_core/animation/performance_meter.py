@@ -132,10 +132,8 @@ class PerformanceMeter:
         lips.  frown: mean of those that lower the brows.
         """
         corners = 1e3 * (self.skin.part(slice(0, 2)).of_motion(motion) - self.skin.rest[:2])
-        width, channels = (
-            np.sort((corners[:, 0, 0] - corners[:, 1, 0])[speaking]),
-            motion.expression[speaking],
-        )
+        width = np.sort((corners[:, 0, 0] - corners[:, 1, 0])[speaking])
+        channels = motion.expression[speaking]
         left, right = (
             np.linalg.norm(np.diff(corners[:, side], axis=0), axis=1)[speaking[1:]].mean()
             for side in (0, 1)

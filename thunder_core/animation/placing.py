@@ -102,12 +102,10 @@ class Shape:
 
     def _lone(self, frame: float) -> dict:
         """One key on a frame beyond its keys, with handles along the line that it follows there."""
-        further = _FURTHER if frame > self.times[-1] else -_FURTHER
+        reach = _FURTHER if frame > self.times[-1] else -_FURTHER
         value = self.value_at(frame)
-        point, step = (
-            np.array([[frame, value]]),
-            np.array([[1.0, (self.value_at(frame + further) - value) / further]]),
-        )
+        point = np.array([[frame, value]])
+        step = np.array([[1.0, (self.value_at(frame + reach) - value) / reach]])
         # free: if Blender turned aligned ones ever so little, the line would be far off in the
         # distance
         return keyframes.bezier_keys(

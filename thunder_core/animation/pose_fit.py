@@ -282,12 +282,12 @@ def fit_piece(
         parts = []
         for start, end in ((first, middle), (middle, last)):
             parts.append((yield from fit_piece(region, cost, price, start, end, level)))
-        (keys, one), (more, other) = parts
+        (keys, first_fit), (more, second_fit) = parts
         return keys + more[1:], Fitted(
-            np.concatenate([one.value, other.value[1:]]),
-            np.concatenate([one.out, other.out]),
-            np.concatenate([one.into, other.into]),
-            np.concatenate([one.off, other.off[1:]]),
+            np.concatenate([first_fit.value, second_fit.value[1:]]),
+            np.concatenate([first_fit.out, second_fit.out]),
+            np.concatenate([first_fit.into, second_fit.into]),
+            np.concatenate([first_fit.off, second_fit.off[1:]]),
         )
     fitted = yield from region.fit(keys, level)
     for _ in range(_ADDING):

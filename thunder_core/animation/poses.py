@@ -148,10 +148,8 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
     holds = yield from rescale(find_holds(region.curves, region.flat), 0.4, 0.4)
     holds = [snap_to_used(hold, used) for hold in holds]
     closures = [(int(run[0]), int(run[-1])) for run in runs(closed)]
-    level, ends = (
-        set(closed.tolist()),
-        {0, frames - 1, *(frame for closure in closures for frame in closure)},
-    )
+    level = set(closed.tolist())
+    ends = {0, frames - 1, *(frame for closure in closures for frame in closure)}
     price = np.ones(frames)
     price[sorted(extremes)] = _EXTREME
     price[sorted(used)] *= _USED

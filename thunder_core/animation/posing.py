@@ -171,13 +171,11 @@ class _ErrorMeter:
     """
 
     def __init__(self, rig: RigMeter, values, places, pull, allowed, closed: np.ndarray):
-        self.rig, self.values, self.places, self.pull, self.closed = (
-            rig,
-            values,
-            places,
-            pull,
-            closed,
-        )
+        self.rig = rig
+        self.values = values
+        self.places = places
+        self.pull = pull
+        self.closed = closed
         self.flat, self.lips = pull.reshape(len(pull), -1), displacement.face_meter().lips
         self.allowed = allowed
         self.limits: np.ndarray | None = None
@@ -321,9 +319,9 @@ def without_repeats(labelled: list[tuple[int, str, float]], within: float) -> li
     with the same text `within` that many frames only the clearest stays, but each closure of the
     lips keeps its label."""
     result: list[tuple[int, str, float]] = []
-    for one in labelled:
-        if result and one[1] == result[-1][1] != CLOSED and one[0] - result[-1][0] <= within:
-            result[-1] = max(result[-1], one, key=lambda each: each[2])
+    for label in labelled:
+        if result and label[1] == result[-1][1] != CLOSED and label[0] - result[-1][0] <= within:
+            result[-1] = max(result[-1], label, key=lambda each: each[2])
         else:
-            result.append(one)
+            result.append(label)
     return [(frame, text) for frame, text, _ in result]

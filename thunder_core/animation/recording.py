@@ -47,6 +47,6 @@ def place_in_voice(motion: Motion, seconds: float, frames: int) -> Motion:
     the face eases to rest."""
     position, last = np.arange(frames) + seconds * FPS, motion.frames - 1
     beyond = np.maximum(-position, position - last) / (_EASE_SECONDS * FPS)
-    there = 1.0 - smoothstep(beyond.clip(0.0, 1.0))
+    weight = 1.0 - smoothstep(beyond.clip(0.0, 1.0))
     values = monotone_cubic(pack(motion).astype(np.float64), position.clip(0, last))
-    return unpack(values * there[:, None], motion.expression.shape[1])
+    return unpack(values * weight[:, None], motion.expression.shape[1])

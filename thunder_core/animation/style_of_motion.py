@@ -205,16 +205,18 @@ def _spread(
     ]
     if len(read) < 3:
         return None
-    some = readable_axes(reader)
-    beyond = (np.var(read, axis=0, ddof=1)[some] - reader.noise[some] ** 2) / reader.r[some] ** 2
+    readable = readable_axes(reader)
+    beyond = (np.var(read, axis=0, ddof=1)[readable] - reader.noise[readable] ** 2) / reader.r[
+        readable
+    ] ** 2
     return float(np.clip(_GAIN * np.sqrt(max(0.0, beyond.mean() / _READINGS**2 - _SAME**2)), 0, 1))
 
 
 def pieces(motion: Motion, frames: np.ndarray) -> list[tuple[Motion, np.ndarray]]:
     """Parts of a motion with PIECE_SECONDS of speech each, in order, and where they speak; the
     remainder at the end is left out."""
-    spoken, whole = np.cumsum(frames), round(PIECE_SECONDS * FPS)
-    ends = np.searchsorted(spoken, np.arange(0, spoken[-1] + 1, whole))
+    spoken, piece_frames = np.cumsum(frames), round(PIECE_SECONDS * FPS)
+    ends = np.searchsorted(spoken, np.arange(0, spoken[-1] + 1, piece_frames))
     parts = [
         slice(0 if i == 0 else int(a) + 1, int(b) + 1)
         for i, (a, b) in enumerate(zip(ends, ends[1:]))
@@ -234,7 +236,7 @@ def at_model_rate(motion: Motion, channels: Sequence[str], head: Head) -> Motion
         replace(motion, expression=reorder(motion.expression, channels, head.expression_names))
     )
     if motion.fps != FPS:
-        there = np.arange(motion.frames) / motion.fps
+        times = np.arange(motion.frames) / motion.fps
         wanted = np.arange(max(1, round(motion.frames / motion.fps * FPS))) / FPS
-        x = np.stack([np.interp(wanted, there, column) for column in x.T], 1)
+        x = np.stack([np.interp(wanted, times, column) for column in x.T], 1)
     return unpack(x, head.channels)

@@ -275,9 +275,12 @@ def read_folder(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
         ) from error
     if not names:
         raise BadRequest(f"The folder “{path}” holds no sound files: name another with --jobs")
-    shown = list(map(printable, names))
+    printable_names = list(map(printable, names))
     jobs = name_jobs(
-        [(os.path.splitext(name)[0], {"audio": os.path.join(path, name)}, name) for name in shown],
+        [
+            (os.path.splitext(name)[0], {"audio": os.path.join(path, name)}, name)
+            for name in printable_names
+        ],
         defaults,
     )
     refused = {
@@ -393,11 +396,10 @@ def _values(
 def _lacking(given: Mapping[str, object], table: Mapping[str, object], where: str) -> list[Mistake]:
     """Missing or conflicting settings. given: the settings of the job's table; table: all settings
     in effect."""
-    wrong, voices = (
-        [],
-        [f"“{name}”" for name in VOICES if name in given]
-        or [name for name in VOICES if name in table],
-    )
+    wrong = []
+    voices = [f"“{name}”" for name in VOICES if name in given] or [
+        name for name in VOICES if name in table
+    ]
     if len(voices) > 1:
         wrong.append(
             Mistake("voices", f"{where} has both {' and '.join(voices)}: keep one of them")

@@ -74,9 +74,9 @@ def made_from(
     used: other files that the scene uses.  hashes: of files by their paths, where they were known
     when the files were read. Raises OSError.
     """
-    paths, known = path_names(job_settings), hashes or {}
+    paths, known_hashes = path_names(job_settings), hashes or {}
     inputs = {
-        name: known.get(path) or hash_of(path)
+        name: known_hashes.get(path) or hash_of(path)
         for name in paths
         if (path := str(job_settings[name]))
     }
@@ -93,7 +93,7 @@ def made_from(
         # of files the content counts
         "settings": {name: value for name, value in job_settings.items() if name not in paths},
         "inputs": inputs,
-        "used": {path: known.get(path) or hash_of(path) for path in others},
+        "used": {path: known_hashes.get(path) or hash_of(path) for path in others},
         "weights": maker.weights,
         "thunder": maker.thunder,
         "blender": maker.blender,

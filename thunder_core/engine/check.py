@@ -111,16 +111,16 @@ def find(
     known.
     """
     demands, words = find_demands(voice, text)
-    whole, late = find_shift(mouth, expected, voice, tolerance)
-    if whole is not None and whole.kind == OTHER:
-        return [whole]
+    shift_finding, late = find_shift(mouth, expected, voice, tolerance)
+    if shift_finding is not None and shift_finding.kind == OTHER:
+        return [shift_finding]
     in_time = mouth.shift(-late)
-    found = [] if whole is None else [whole]
-    found += find_late_stretches(in_time, expected, voice, tolerance)
-    found += find_open(in_time.gap, demands, tolerance)
-    found += find_still(mouth, silence(voice.features) < SILENT, tolerance)
-    found += find_moves(mouth.gap, voice.presence, tolerance)
-    return sorted((_with_words(each, words) for each in found), key=lambda each: -each.weight)
+    findings = [] if shift_finding is None else [shift_finding]
+    findings += find_late_stretches(in_time, expected, voice, tolerance)
+    findings += find_open(in_time.gap, demands, tolerance)
+    findings += find_still(mouth, silence(voice.features) < SILENT, tolerance)
+    findings += find_moves(mouth.gap, voice.presence, tolerance)
+    return sorted((_with_words(each, words) for each in findings), key=lambda each: -each.weight)
 
 
 # ---- late and early
@@ -205,15 +205,15 @@ def find_late_stretches(
     agrees = agreement(mouth, expected, voice, lambda curve: np.convolve(curve, window, "same"))
     late = agrees.argmax(1) - REACH
     gain = agrees.max(1) - agrees[:, REACH - 1 : REACH + 2].max(1)
-    found = []
+    findings = []
     for sign in (1, -1):
         is_off = (sign * late > tolerance.late) & (gain > _GAIN) & (voice.presence > 0.5)
         for start, end in runs(is_off):
             if end - start >= _SHORTEST:
-                found.append(
+                findings.append(
                     _shift_finding(float(np.median(late[start:end])) / FPS, start / FPS, end / FPS)
                 )
-    return found
+    return findings
 
 
 def _shift_finding(seconds: float, start: float, end: float, whole: bool = False) -> Finding:
@@ -270,26 +270,28 @@ def find_demands(voice: VoiceFeatures, text: str = "") -> tuple[list[Demand], Wo
 
 def find_open(gap: np.ndarray, demands: Sequence[Demand], tolerance: Tolerance) -> list[Finding]:
     """Closures on which lips stay apart."""
-    found = []
+    findings = []
     for each in demands:
         start = max(0, round(each.start * FPS) - _BEFORE)
         apart = float(gap[start : round(each.end * FPS) + 1].min(initial=np.inf))
         if tolerance.apart < apart < np.inf:
             weight = _noticeability(apart / tolerance.apart, each.end - each.start)
-            found.append(Finding(OPEN, each.start, each.end, apart, weight, each.sound, each.word))
-    if len(demands) < _MANY or len(found) <= _NEVER * len(demands):
-        return found
+            findings.append(
+                Finding(OPEN, each.start, each.end, apart, weight, each.sound, each.word)
+            )
+    if len(demands) < _MANY or len(findings) <= _NEVER * len(demands):
+        return findings
     # one finding: the lips of this line or head do not shut
-    apart = float(np.median([each.size for each in found]))
+    apart = float(np.median([each.size for each in findings]))
     weight = _noticeability(apart / tolerance.apart, sum(each.end - each.start for each in demands))
     return [
         Finding(
             OPEN,
-            found[0].start,
-            found[-1].end,
+            findings[0].start,
+            findings[-1].end,
             apart,
             weight,
-            f"{len(found)} of {len(demands)} m, b and p",
+            f"{len(findings)} of {len(demands)} m, b and p",
             whole=True,
         )
     ]
@@ -310,30 +312,30 @@ def find_still(mouth: MouthCurves, speaking: np.ndarray, tolerance: Tolerance) -
     is_still = np.zeros(len(mouth.gap), bool)
     for start in np.flatnonzero(np.max(spreads, axis=0) < _STILL_MM):
         is_still[start : start + count] = True
-    found = []
+    findings = []
     for start, end in runs(is_still):
         said = int(speaking[start:end].sum())
         if said >= max(_STILL_SPEECH, count):
             inside = start + np.flatnonzero(speaking[start:end])
             first, last = inside[0] / FPS, (inside[-1] + 1) / FPS
-            found.append(
+            findings.append(
                 Finding(STILL, first, last, said / FPS, _noticeability(said / count, last - first))
             )
-    return found
+    return findings
 
 
 def find_moves(gap: np.ndarray, presence: np.ndarray, tolerance: Tolerance) -> list[Finding]:
     """Silences in which the mouth opens and closes again and again."""
-    found = []
+    findings = []
     for start, end in runs(presence < 0.05):
         turns = swings(gap[start:end], tolerance.swing)
         if end - start >= _SHORTEST_SILENCE and len(turns) >= _SWINGS:
             first, last = (start + turns[0]) / FPS, (start + turns[-1]) / FPS
             size = max(last - first, 1 / FPS)
-            found.append(
+            findings.append(
                 Finding(MOVES, first, last, size, _noticeability(len(turns) / _SWINGS, size))
             )
-    return found
+    return findings
 
 
 def swings(curve: np.ndarray, size: float) -> list[int]:

@@ -86,10 +86,8 @@ class NodeBaker:
 
     def __init__(self, root: str, command: list[str], threads: int):
         self.root, self.module, self.transfer = root, None, None
-        self.command, self.environment = (
-            command,
-            {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)},
-        )
+        self.command = command
+        self.environment = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         self.baker = None
 
     def ready(self) -> tuple[dict, str]:
@@ -277,15 +275,15 @@ class Spread:
         if not awaited:
             time.sleep(TURN)
             return
-        arrived, _ = self.ray.wait(awaited, num_returns=1, timeout=TURN)
-        for one in arrived:
-            if one in self.starting:
-                self._handle_start(one)
+        ready, _ = self.ray.wait(awaited, num_returns=1, timeout=TURN)
+        for reference in ready:
+            if reference in self.starting:
+                self._handle_start(reference)
             else:
-                self._handle_event(one)
-        for one, (slot, actor, since) in list(self.starting.items()):
+                self._handle_event(reference)
+        for reference, (slot, actor, since) in list(self.starting.items()):
             if time.monotonic() - since > RAY_SECONDS:
-                del self.starting[one]
+                del self.starting[reference]
                 self.ray.kill(actor)
                 advice = "look with “ray status”, free its processors or restart Ray there"
                 self._handle_failed_start(
@@ -498,9 +496,9 @@ def main() -> int:
         put({"event": "refused", "sentence": sentence})
         return 1
     threading.Thread(target=watch, name="thunder stop", daemon=True).start()
-    here = ray.get_runtime_context().get_node_id()[:6]
+    node_id = ray.get_runtime_context().get_node_id()[:6]
     put({"event": "ready"})
-    put({"event": "note", "sentence": f"Connected to the cluster by its machine {here}"})
+    put({"event": "note", "sentence": f"Connected to the cluster by its machine {node_id}"})
     Spread(ray, request, put, stopped).run()
     ray.shutdown()
     return 0

@@ -58,11 +58,11 @@ def solver_steps(count: int, least_noise: float = 0.0) -> Steps:
     log-SNR keeps it within 2 %.
     """
     alpha = alpha_bar().astype(np.float64)
-    known = np.log((1 - alpha) / alpha) / 2  # of all diffusion steps, ascending
+    log_snr = np.log((1 - alpha) / alpha) / 2  # of all diffusion steps, ascending
     wanted = np.linspace(
-        known[-1], max(known[0], math.log(least_noise)) if least_noise else known[0], count
+        log_snr[-1], max(log_snr[0], math.log(least_noise)) if least_noise else log_snr[0], count
     )
-    times = np.interp(wanted, known, np.arange(STEPS)).round().astype(np.int64)
+    times = np.interp(wanted, log_snr, np.arange(STEPS)).round().astype(np.int64)
     return Steps(times, np.append(np.exp(wanted), 0.0))
 
 
@@ -231,11 +231,11 @@ class Normal:
             raise ValueError(f"At least {_AT_ONCE} numbers are drawn at once, not {count}")
         x = self._uniform(count)
         rest = count % _AT_ONCE
-        made = np.empty(count, np.float32)
-        made[: count - rest] = _normal(x[: count - rest])
+        numbers = np.empty(count, np.float32)
+        numbers[: count - rest] = _normal(x[: count - rest])
         if rest:  # the last sixteen are drawn anew
-            made[-_AT_ONCE:] = _normal(self._uniform(_AT_ONCE))
-        return made.reshape(shape)
+            numbers[-_AT_ONCE:] = _normal(self._uniform(_AT_ONCE))
+        return numbers.reshape(shape)
 
     def _uniform(self, count: int) -> np.ndarray:
         """Numbers [count] from 0 up to 1 in steps of 2^-24, float32."""
@@ -348,7 +348,7 @@ class Denoiser:
         style. events [B, T, EVENTS]: what the takes plan (`thunder_core.events`), NaN where they
         plan nothing; None: nothing at all.
         """
-        known = np.zeros((1, 1, self.config.style), np.float32) if style is None else style
+        known_style = np.zeros((1, 1, self.config.style), np.float32) if style is None else style
         audio = audio if audio.ndim == 3 else audio[None]
         planned = {}
         if self.config.events:
@@ -359,7 +359,7 @@ class Denoiser:
             step=np.array([step]),
             audio=audio,
             silent=np.array([silent]),
-            style=known,
+            style=known_style,
             free=np.array([style is None]),
             **planned,
         )[0]

@@ -210,10 +210,8 @@ class Engine:
         self.judge = Judge(folder, device)
         self.vocoder = Vocoder.load(folder, device)
         self.speaker = SpeakerEncoder.load(folder, device)
-        self.scorer, self._measures = (
-            Scorer(self.head, self.thunder, self.m2s, self.mouth, self.judge),
-            Measures(self.head),
-        )
+        self.scorer = Scorer(self.head, self.thunder, self.m2s, self.mouth, self.judge)
+        self._measures = Measures(self.head)
         self._check_that_all_fit()
         self._known: dict[str, VoiceFeatures] = {}
         self._performers: dict[str, Performer] = {}  # systems besides THUNDER, loaded on first use
@@ -243,7 +241,7 @@ class Engine:
         features = (
             (thunder.feature_encoder or thunder.encoder).config.width + len(PHONES) + LOUDNESS
         )
-        for what, one, other in (
+        for pair, first, second in (
             ("encoder and units", thunder.encoder.config.width, thunder.units.centroids.shape[1]),
             ("encoder and denoiser", features, thunder.denoiser.config.audio),
             ("encoder and judge", features, self.judge.config.speech),
@@ -254,9 +252,9 @@ class Engine:
             ("m2s and speaker", m2s.speaker, SPEAKER),
             ("vocoder and speaker", self.vocoder.config.speaker, SPEAKER),
         ):
-            if one != other:
+            if first != second:
                 raise BadWeights(
-                    f"In the weights in “{self.folder}”, {what} were not trained together: take "
+                    f"In the weights in “{self.folder}”, {pair} were not trained together: take "
                     f"all files from one "
                     f"training, or {advice(self.folder)}"
                 )
@@ -353,15 +351,15 @@ class Engine:
     ) -> RunningRequest:
         """A request with everything that its takes need: the sound itself is no longer needed.
         Arguments as of `generate`."""
-        asked, other, shown = self._direction(request), self._other_system(request), None
+        asked = self._direction(request)
+        performer = self._other_system(request)
+        picture_moods = None
         if request.picture is not None:
             # `check_request` accepts a picture for Media2Face alone
-            shown = other.moods_of(request.picture)
-            asked = apply_picture(asked, shown)
-        seeds, follows = (
-            list(range(request.seed, request.seed + request.takes)),
-            SYSTEMS[request.system].follows,
-        )
+            picture_moods = performer.moods_of(request.picture)
+            asked = apply_picture(asked, picture_moods)
+        seeds = list(range(request.seed, request.seed + request.takes))
+        follows = SYSTEMS[request.system].follows
         if asked is not None:
             self._check(asked)
         self._open_networks()
@@ -397,24 +395,24 @@ class Engine:
             about["unclear"] = True
         if role != SPEAKS:
             about["role"] = role
-        if other is not None:
+        if performer is not None:
             about |= {"engine": request.system} | (
-                {"system_weights": other.fingerprint} if other.fingerprint else {}
+                {"system_weights": performer.fingerprint} if performer.fingerprint else {}
             )
         if asked is not None and role == SPEAKS and follows == DIRECTION:
             about["voice_sounds"] = [round(each, 3) for each in voice.heard]
             about |= {"marks": [mark.row() for mark in asked.marks]} if asked.marks else {}
             if asked.as_heard.any():
                 about["requested"] = [round(float(x), 4) for x in asked.requested.mean(0)]
-        if shown is not None:
-            about["picture"] = [round(float(x), 3) for x in shown]
+        if picture_moods is not None:
+            about["picture"] = [round(float(x), 3) for x in picture_moods]
 
         def draw(takes: list[Performance], tell: Progress) -> list[Motion]:
-            if other is None:
+            if performer is None:
                 return self.thunder.perform(
                     voice, takes, request.steps or request.quality, guidance, tell, kept, guide
                 )
-            return other.perform(
+            return performer.perform(
                 voice,
                 takes,
                 request.steps or STEPS_OF[request.quality],
@@ -443,9 +441,9 @@ class Engine:
             )
         from ..networks.m2s import SpeechGuidance
 
-        known = self.thunder.denoiser
+        denoiser = self.thunder.denoiser
         return SpeechGuidance(
-            self.folder, self.head, voice.units, voice.presence, known.mean, known.deviation,
+            self.folder, self.head, voice.units, voice.presence, denoiser.mean, denoiser.deviation,
             strength, self.device
         )  # fmt: skip
 

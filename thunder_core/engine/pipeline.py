@@ -204,13 +204,13 @@ class Pipeline:
         """Expression [T, n] whose lower face moves in long silence, as `planning.take_plan` says of
         each channel [T]."""
         x = expression.copy()
-        for name, by in resting.items():
-            if by.any():
+        for name, addition in resting.items():
+            if addition.any():
                 if name in _OPPOSITES:  # corners that a mood raises are not lowered
-                    by = by * np.clip(
+                    addition = addition * np.clip(
                         1 - _AGAINST * expression[:, self.columns_of[_OPPOSITES[name]]], 0, 1
                     )
-                x[:, self.columns_of[name]] = add_with_room(x[:, self.columns_of[name]], by)
+                x[:, self.columns_of[name]] = add_with_room(x[:, self.columns_of[name]], addition)
         return x
 
     @step(ADDED, "acted")
@@ -242,9 +242,9 @@ def add_with_room(values: np.ndarray, addition: np.ndarray) -> np.ndarray:
 def _lips_of(style: np.ndarray) -> float:
     """How much the lips move (`face.mechanics.lips_of`) in a style [n, DIRECTION_NAMES], on
     average."""
-    some = style[:, _MOUTH_AND_MOODS]  # frames that are equal in these are evaluated once
+    columns = style[:, _MOUTH_AND_MOODS]  # frames that are equal in these are evaluated once
     first, count = [0], None
-    if not (some == some[0]).all():
-        _, first, count = np.unique(some, axis=0, return_index=True, return_counts=True)
+    if not (columns == columns[0]).all():
+        _, first, count = np.unique(columns, axis=0, return_index=True, return_counts=True)
     played = [Direction.of_vector(each).style_in_mood for each in style[first]]
     return lips_of(float(np.average([each.jaw for each in played], weights=count)))

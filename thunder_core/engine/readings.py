@@ -66,9 +66,9 @@ def follow_voice(asked: Brief, heard: np.ndarray, frames: int) -> Brief:
     """
     if not asked.as_heard.any():
         return asked
-    by = over_frames(asked.as_heard, frames)[:, None] * heard
+    heard_deviations = over_frames(asked.as_heard, frames)[:, None] * heard
     wanted = over_frames(asked.requested, frames)
-    style = np.clip(wanted[:, : len(AXES)] + by, _LEAST, _MOST)
+    style = np.clip(wanted[:, : len(AXES)] + heard_deviations, _LEAST, _MOST)
     moods = np.broadcast_to(wanted[:, len(AXES) :], (len(style), len(MOOD_NAMES)))
     both = np.concatenate([style, moods], 1).astype(np.float32)
     return replace(asked, vectors=both) if asked.original is None else replace(asked, original=both)
@@ -208,11 +208,9 @@ def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
     times = _sound_times(logits, marks, len(voice.units))
     rows, frames = times.round().astype(int), (times[::2] / 2).round().astype(int)
     logits, features = logits[rows[:count].clip(0, count - 1)], features[frames]
-    belief, presence, accented = (
-        softmax(logits),
-        voice.presence[frames],
-        _mark_accents(voice.phrasing, voice.features[:, -LOUDNESS], marks),
-    )
+    belief = softmax(logits)
+    presence = voice.presence[frames]
+    accented = _mark_accents(voice.phrasing, voice.features[:, -LOUDNESS], marks)
     return replace(
         voice, features=features, units=voice.units[rows], presence=presence, logits=logits,
         shut=demanded_closures(belief, voice.frames), sounds=confident_sounds(belief, presence),

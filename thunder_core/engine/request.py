@@ -294,10 +294,8 @@ class RunningRequest:
             )
             more["shown"] = visible_deviations(*both)
         elif varies:
-            line, requested = (
-                Line.of(motion.frames / FPS, self.voice.phrasing.weights),
-                self._expect_requested(),
-            )
+            line = Line.of(motion.frames / FPS, self.voice.phrasing.weights)
+            requested = self._expect_requested()
             pairs = zip(self._made_and_visible(motion), (requested.measures, requested.seen))
             more["shown"] = visible_deviations(
                 *(

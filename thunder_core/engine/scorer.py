@@ -202,7 +202,7 @@ def shift_frames(x: np.ndarray, frames: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Scale:
-    """Maps merits (see `merits`) to points 0 … 100, by three anchors.
+    """Maps merits (see `merit_of`) to points 0 … 100, by three anchors.
 
     merits: mean merit of takes 120 ms off, damped to 15 %, and unchanged. `train.judge.measure`
     measures them on validation voices; they are stored in the judge's card.  points: of these
@@ -311,9 +311,9 @@ def read_stresses(opening: np.ndarray, expected: np.ndarray, loud: np.ndarray) -
         ]
         return np.sqrt(near[0] / np.maximum(near[1], 1e-3)) + _LEAST_MM
 
-    by = np.log(size(opening) / size(expected))
+    log_energy = np.log(size(opening) / size(expected))
     return (
-        _SCALE * np.clip(by - by[loud].mean(), -_MOST, _MOST)
+        _SCALE * np.clip(log_energy - log_energy[loud].mean(), -_MOST, _MOST)
         if loud.any()
         else np.zeros(len(opening))
     )
@@ -374,9 +374,9 @@ class Scorer:
         to be estimated from the motions.
         asked: the requested direction, if it is known.
         """
-        known, frames, scores = self.judge.config, motions[0].frames, []
-        voice, scale = voice.part(0, frames), Scale((known.off, known.damped, known.right))
-        near_scale = Scale((known.off_near, known.damped_near, known.right_near))
+        config, frames, scores = self.judge.config, motions[0].frames, []
+        voice, scale = voice.part(0, frames), Scale((config.off, config.damped, config.right))
+        near_scale = Scale((config.off_near, config.damped_near, config.right_near))
         progress(0.9, "Ranking by lip-sync")
         allowed = (
             0.0

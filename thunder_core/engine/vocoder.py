@@ -108,8 +108,10 @@ class Vocoder:
             spans.append((start, end, max(0, start - _MARGIN), min(count, end + _MARGIN)))
         scores, amplitudes = [], []
         for start, end, a, b in spans:
-            some = units[min(a // 2, len(units) - 1) : -(-b // 2)]
-            score, amplitude = self.network(mel=mel[None, a:b], units=some[None], speaker=speaker)
+            part_units = units[min(a // 2, len(units) - 1) : -(-b // 2)]
+            score, amplitude = self.network(
+                mel=mel[None, a:b], units=part_units[None], speaker=speaker
+            )
             scores.append(score[0, start - a : end - a])
             amplitudes.append(amplitude[0, start - a : end - a])
         hertz = pitch_of(np.concatenate(scores))

@@ -218,16 +218,16 @@ def build_config(kind: Callable, config: dict, **given: type):
             raise Unusable(f"has the wrong kind of “{name}” in its configuration")
         if isinstance(value, int) and value < 0:
             raise Unusable(f"has a negative “{name}” in its configuration")
-    made = kind(
+    settings = kind(
         **{
             name: tuple(value) if isinstance(value, list) else value
             for name, value in config.items()
         }
     )
-    width, heads = getattr(made, "width", 1), getattr(made, "heads", 1)
+    width, heads = getattr(settings, "width", 1), getattr(settings, "heads", 1)
     if not heads or width % heads:
         raise Unusable(f"has a width of {width} for {heads} heads in its configuration")
-    return made
+    return settings
 
 
 def _has_type(value, kind) -> bool:
@@ -237,9 +237,9 @@ def _has_type(value, kind) -> bool:
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if typing.get_origin(kind) is tuple:
-        of = typing.get_args(kind)[0]  # whole numbers are sizes, which are positive
+        item_type = typing.get_args(kind)[0]  # whole numbers are sizes, which are positive
         return isinstance(value, (list, tuple)) and all(
-            _has_type(item, of) and (item > 0 or of is float) for item in value
+            _has_type(item, item_type) and (item > 0 or item_type is float) for item in value
         )
     return isinstance(value, kind)
 

@@ -394,11 +394,11 @@ class Worker:
                 recorded = self._sound(args, progress, "recorded", may_be_silent=True)
         engine = self._load_engine(progress)
         progress(0.3, "Finding the offset")
-        match, by = engine.align(speech, motion, recorded)
+        match, found_by = engine.align(speech, motion, recorded)
         return {
             "seconds": match.seconds,
             "sure": match.sure,
-            "by": by,
+            "by": found_by,
             "sound_seconds": speech.seconds,
         }
 
@@ -673,17 +673,17 @@ def _lacks(error):
         and module
         and not module.startswith(__package__.partition(".")[0])
     ):
-        what = f"has no “{module.split('.')[0]}”"
+        problem = f"has no “{module.split('.')[0]}”"
     else:
-        what = f"cannot load the engine ({_brief(error)})"
+        problem = f"cannot load the engine ({_brief(error)})"
     if str(VENDOR) in sys.path:
         return NoEngine(
-            f"Blender's Python {what}, which came with the extension: let no antivirus program "
+            f"Blender's Python {problem}, which came with the extension: let no antivirus program "
             f"remove it, and reinstall the extension"
         )
     return NoEngine(
-        f"The Python at “{sys.executable}” {what}: install the engine into it, or choose another "
-        f"Python"
+        f"The Python at “{sys.executable}” {problem}: install the engine into it, or choose "
+        f"another Python"
     )
 
 

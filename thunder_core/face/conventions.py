@@ -302,15 +302,15 @@ def explain(convention: Convention, names: Sequence[str]) -> Recognised:
                 for actual in spelt.get(spelling(name), ())
             }
     used = {
-        channel: other
-        for channel, (other, _) in FALLBACKS.items()
-        if channel not in shapes and other in shapes
+        channel: fallback
+        for channel, (fallback, _) in FALLBACKS.items()
+        if channel not in shapes and fallback in shapes
     }
-    made = {
-        channel: {name: FALLBACKS[channel][1] * weight for name, weight in shapes[other].items()}
-        for channel, other in used.items()
+    replaced = {
+        channel: {name: FALLBACKS[channel][1] * weight for name, weight in shapes[fallback].items()}
+        for channel, fallback in used.items()
     }
-    return Recognised(convention, shapes | made, used, proper)
+    return Recognised(convention, shapes | replaced, used, proper)
 
 
 def loss(channel: str) -> str:

@@ -271,10 +271,8 @@ def _ours(path, data):
             raise BadHead(f"{name} in {path.name} is not one vertex number: choose another file")
         fields[name] = int(value.ravel()[0])
     if "corrective_pairs" in data:
-        pairs, names = (
-            np.asarray(data["corrective_pairs"]),
-            {*fields["expression_names"], *JOINT_NAMES},
-        )
+        pairs = np.asarray(data["corrective_pairs"])
+        names = {*fields["expression_names"], *JOINT_NAMES}
         if (
             pairs.dtype.kind != "U"
             or pairs.ndim != 2

@@ -90,15 +90,15 @@ def set_gap(
     if not len(rows):
         return result
     # The lip alone does not reach: the jaw goes the rest of the way.
-    some = Motion(expression[rows], jaw[rows].copy(), fps=motion.fps)
+    part = Motion(expression[rows], jaw[rows].copy(), fps=motion.fps)
     step = 1e-3
     for _ in range(_ROUNDS):
-        is_now = lips.middle_gap(some, names)
-        further = replace(some, jaw=some.jaw + [step, 0.0, 0.0])
-        slope = (lips.middle_gap(further, names) - is_now) / step
-        angle = some.jaw[:, 0] + (wanted[rows] - is_now) / np.where(np.abs(slope) > 1.0, slope, 1.0)
-        some.jaw[:, 0] = np.maximum(angle, np.minimum(jaw[rows, 0], 0.0))
-    jaw[rows] = some.jaw
+        is_now = lips.middle_gap(part, names)
+        opened = replace(part, jaw=part.jaw + [step, 0.0, 0.0])
+        slope = (lips.middle_gap(opened, names) - is_now) / step
+        angle = part.jaw[:, 0] + (wanted[rows] - is_now) / np.where(np.abs(slope) > 1.0, slope, 1.0)
+        part.jaw[:, 0] = np.maximum(angle, np.minimum(jaw[rows, 0], 0.0))
+    jaw[rows] = part.jaw
     return replace(motion, expression=expression, jaw=jaw)
 
 

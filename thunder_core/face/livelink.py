@@ -113,8 +113,8 @@ def timecode(seconds: float, rate: float) -> str:
     """HH:MM:SS:FF.fff, the time of a row: whole seconds, frames at `rate`, thousandths of a frame;
     never negative."""
     thousandths = round(max(seconds, 0.0) * rate * 1000)
-    whole, left = divmod(thousandths, round(rate * 1000))
-    minutes, seconds = divmod(whole, 60)
+    total_seconds, left = divmod(thousandths, round(rate * 1000))
+    minutes, seconds = divmod(total_seconds, 60)
     clock = f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
     return f"{clock}:{left // 1000:02d}.{left % 1000:03d}"
 
@@ -167,9 +167,9 @@ def _plain(name: str) -> str:
 def _table_of(file: TextIO, name: str) -> tuple[list[str], str, list[str], np.ndarray]:
     """Names of the columns that are known, that of the column of times ("" for none), times [T],
     values [T, columns]. Raises BadRequest, csv.Error."""
-    known, rows = {each.lower(): each for each in NAMES}, _rows_of(file, name)
+    names, rows = {each.lower(): each for each in NAMES}, _rows_of(file, name)
     heading = {_plain(each): place for place, each in enumerate(next(rows, []))}
-    columns = {known[each]: place for each, place in heading.items() if each in known}
+    columns = {names[each]: place for each, place in heading.items() if each in names}
     if "jawOpen" not in columns:
         raise BadRequest(
             f"“{name}” has no columns of ARKit, such as “JawOpen”: choose a CSV file of Live Link "

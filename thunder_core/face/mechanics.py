@@ -304,11 +304,11 @@ class Mechanics:
         rows = np.flatnonzero(sounds.labiodental * sounds.speech > _HARDLY)
         if not len(rows):
             return x
-        some, angle, part = x[rows].copy(), jaw[rows], sounds.at(rows)
+        active, angle, part = x[rows].copy(), jaw[rows], sounds.at(rows)
         goal = Shape(aim.gap[rows], aim.rise[rows], aim.incisors[rows])
         for _ in range(_TUCKS):  # a lip that rolls also rises
-            self._lips(some, angle, goal, part, lips)
-            some[:, self.roll] = low = self._roll_to_teeth(some, angle)
+            self._lips(active, angle, goal, part, lips)
+            active[:, self.roll] = low = self._roll_to_teeth(active, angle)
         x[rows, self.roll] += part.labiodental * part.speech * (low - x[rows, self.roll])
         return x
 
@@ -348,20 +348,20 @@ class Mechanics:
         rows = np.flatnonzero(share > _HARDLY)
         if not len(rows):
             return x
-        some, rotation = x[rows].copy(), rotvec_to_matrix(jaw[rows])
+        active, rotation = x[rows].copy(), rotvec_to_matrix(jaw[rows])
 
         def tip(column, value):
-            some[:, column] = value
-            return self.articulators.tongue_tip(some, rotation)
+            active[:, column] = value
+            return self.articulators.tongue_tip(active, rotation)
 
-        some[:, self.raised] = 0.0
+        active[:, self.raised] = 0.0
         for _ in range(2):
             near, far = tip(self.tongue, 0.2)[:, 1], tip(self.tongue, 0.5)[:, 1]
-            some[:, self.tongue] = np.clip(
+            active[:, self.tongue] = np.clip(
                 0.2 + 0.3 * (TIP_MM - near) / (far - near), 0.0, _TONGUE_MOST
             )
             low, high = tip(self.tip_up, 0.0)[:, 0], tip(self.tip_up, 0.3)[:, 0]
-            some[:, self.tip_up] = np.clip(0.3 * (-TIP_BELOW_MM - low) / (high - low), 0.0, 1.0)
+            active[:, self.tip_up] = np.clip(0.3 * (-TIP_BELOW_MM - low) / (high - low), 0.0, 1.0)
         moved = [self.tongue, *self.raised]
-        x[np.ix_(rows, moved)] += share[rows, None] * (some[:, moved] - x[np.ix_(rows, moved)])
+        x[np.ix_(rows, moved)] += share[rows, None] * (active[:, moved] - x[np.ix_(rows, moved)])
         return x

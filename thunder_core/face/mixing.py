@@ -99,10 +99,10 @@ def mix(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarray)
     Where all the mouths mixed in a frame are closed the result is closed; where one fades in, its
     gap does too.
     """
-    of = channel_shares(tuple(channels))
+    shares = channel_shares(tuple(channels))
     # rounded, so that values from a single take are bit-identical to it
     expression = sum(
-        motion.expression * np.round(weights[:, take] @ of.T, 12)
+        motion.expression * np.round(weights[:, take] @ shares.T, 12)
         for take, motion in enumerate(motions)
     )
     mouth, _, gaze, head = (weights[:, :, part] for part in range(len(PARTS)))

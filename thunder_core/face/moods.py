@@ -226,8 +226,10 @@ class MoodPoses:
         strengths = style[:, len(AXES) :]
         varied = 1.0 if variation is None else np.clip(variation, *_FELT)
         if variation is not None:  # the model holds a mood too still: it comes and goes
-            by = np.clip(strengths, 0.0, 1.0).max(1) * (varied - 1)
-            x[:, self.showing] = np.clip(x[:, self.showing] * (1 + by[:, None]), 0.0, LARGEST_VALUE)
+            change = np.clip(strengths, 0.0, 1.0).max(1) * (varied - 1)
+            x[:, self.showing] = np.clip(
+                x[:, self.showing] * (1 + change[:, None]), 0.0, LARGEST_VALUE
+            )
         for column, name in enumerate(MOOD_NAMES):
             strength = np.clip(strengths[:, column], 0.0, 1.0) * varied
             if not strength.any():
@@ -318,12 +320,14 @@ class MoodPoses:
                     level = smooth(x[:, i] * meant, _LEVEL_FRAMES) / np.maximum(
                         smooth(meant, _LEVEL_FRAMES), _HARDLY
                     )
-                    by = strength * meant * (bound(level, value) - level)
-                    x[:, i] = (_compress if value > _KNEE else _raise)(x[:, i], by)
+                    change = strength * meant * (bound(level, value) - level)
+                    x[:, i] = (_compress if value > _KNEE else _raise)(x[:, i], change)
         if pose.lids:
             for i in self.lids:
-                by = pose.lids * share
-                x[:, i] = np.minimum(np.maximum(x[:, i] - by, 0.0) / (1 - by), LARGEST_VALUE)
+                change = pose.lids * share
+                x[:, i] = np.minimum(
+                    np.maximum(x[:, i] - change, 0.0) / (1 - change), LARGEST_VALUE
+                )
         for name, value in pose.opened.items():
             for i in self._columns(name):
                 x[:, i] = np.minimum(x[:, i] + share * parted * value, LARGEST_VALUE)

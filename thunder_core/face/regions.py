@@ -65,8 +65,8 @@ class Seam:
         """Points [K, 3] of the line at u [K]: −1 is the right corner, 1 the left."""
         x = np.concatenate([[self.right[0]], self.x, [self.left[0]]])
         points = np.concatenate([self.right[None], self.middle, self.left[None]])
-        at = self.right[0] + (np.asarray(u) + 1) / 2 * (self.left[0] - self.right[0])
-        return np.stack([np.interp(at, x, points[:, i]) for i in range(3)], 1)
+        places = self.right[0] + (np.asarray(u) + 1) / 2 * (self.left[0] - self.right[0])
+        return np.stack([np.interp(places, x, points[:, i]) for i in range(3)], 1)
 
 
 def find_seam(head: Head) -> Seam:
@@ -354,10 +354,8 @@ def _front(face: Face) -> np.ndarray:
 def _spread_vertices(face: Face, ids: np.ndarray, count: int) -> np.ndarray:
     """`count` vertices, evenly spread: each is the farthest from those before."""
     points = face.points[ids]
-    chosen, distance = (
-        [int(np.abs(points - points.mean(0)).sum(1).argmin())],
-        np.full(len(points), np.inf),
-    )
+    chosen = [int(np.abs(points - points.mean(0)).sum(1).argmin())]
+    distance = np.full(len(points), np.inf)
     for _ in range(min(count, len(ids)) - 1):
         distance = np.minimum(distance, ((points - points[chosen[-1]]) ** 2).sum(1))
         chosen.append(int(distance.argmax()))
@@ -442,16 +440,16 @@ def _regions(model: Face, face: Face, warp: Warp) -> np.ndarray:
     """Region weights [R, V] of a head: those of the nearest places of the bundled head's skin;
     eyeballs are the eyes'."""
     skin = np.unique(model.skin)
-    known = model.head.regions[:, skin].astype(np.float64)
+    model_regions = model.head.regions[:, skin].astype(np.float64)
     places = model.points[skin]
     carried = warp(face.points)
-    result = np.empty((len(known), len(carried)))
+    result = np.empty((len(model_regions), len(carried)))
     for start in range(0, len(carried), 1024):
         block = slice(start, start + 1024)
         distance = surface.distances(carried[block], places)
         near = np.argpartition(distance, 6, axis=1)[:, :6]
         share = 1 / (np.take_along_axis(distance, near, 1) + (0.01 * model.unit) ** 2)
-        result[:, block] = (known[:, near] * share).sum(2) / share.sum(1)
+        result[:, block] = (model_regions[:, near] * share).sum(2) / share.sum(1)
     ball = face.head.weights[:, [EYE_LEFT, EYE_RIGHT]].sum(1) > 0.5
     result[:, ball] = (np.array(model.head.region_names) == "eyes").astype(float)[:, None]
     return (result / result.sum(0)).astype(np.float32)

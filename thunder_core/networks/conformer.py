@@ -179,11 +179,9 @@ class Conformer(nn.Module):
         chunk: frames attend to those before them and to others of their chunk of so many (Zhang et
         al. 2020, U2), so that sound is heard with little delay; None: to all.
         """
-        angles, outputs, mask = (
-            rotary_angles(x.shape[1], self.head_width, x),
-            [self.feature_projection(x)],
-            None,
-        )
+        angles = rotary_angles(x.shape[1], self.head_width, x)
+        outputs = [self.feature_projection(x)]
+        mask = None
         if chunk is not None:
             number = torch.arange(x.shape[1], device=x.device) // chunk
             mask = torch.zeros(1, len(number), len(number), device=x.device).masked_fill(

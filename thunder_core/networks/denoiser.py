@@ -212,18 +212,16 @@ class Denoiser(Standardised):
             # added to the motion's features. Per frame even where it is the same for all: a matrix
             # of one row is rounded differently from one of several, and a take would depend on how
             # many takes are sampled with it.
-            known = self._standard_style(style, free)
-            scale, shift, offset = self.style_in(known.expand(-1, x.shape[1], -1)).chunk(3, -1)
+            style_code = self._standard_style(style, free)
+            scale, shift, offset = self.style_in(style_code.expand(-1, x.shape[1], -1)).chunk(3, -1)
             features, y = features * (1 + scale) + shift, y + offset
         if self.config.events:
             planned = self.no_events[None, None]
             if events is not None:
                 planned = torch.where(events.isnan(), planned, events / self.event_sizes)
             y = y + self.events_in(planned.expand(-1, x.shape[1], -1))
-        token, bias = (
-            self.step_in(step_embedding(step, self.config.width)),
-            alibi_bias(x.shape[1], self.slopes),
-        )
+        token = self.step_in(step_embedding(step, self.config.width))
+        bias = alibi_bias(x.shape[1], self.slopes)
         for layer in self.layers:
             y = layer(y, bias, features, token)
         return self.motion_out(self.norm(y))

@@ -197,8 +197,8 @@ _LEAST_UNIT = 1.0  # mm: lower bound of the normalising distance
 
 
 def score_weight(speech: Tensor, there: Tensor) -> Tensor:
-    """Weight [B, T], 0 or 1, of the frames that count in a score (`score.voiced`), of speech
-    features [B, T, d]; there: bool [B, T], of a clip."""
+    """Weight [B, T], 0 or 1, of the frames that count in a score (`scorer.voiced_weight`), of
+    speech features [B, T, d]; there: bool [B, T], of a clip."""
     sounds = (speech[..., -1] > VOICED) & there
     return (sounds | (there & ~sounds.any(1, keepdim=True))).to(speech)
 
@@ -439,11 +439,9 @@ class Judge(Network):
             if there is None
             else there
         )
-        weight, silence, predicted = (
-            score_weight(speech, there),
-            quiet(speech),
-            self.predict(speech),
-        )
+        weight = score_weight(speech, there)
+        silence = quiet(speech)
+        predicted = self.predict(speech)
         both = Expected.of(expected, silence, weight), Expected.of(asked, silence, weight)
         curves = torch.stack(
             [
@@ -459,27 +457,30 @@ class Judge(Network):
         said = self.speech_in(speech[..., -SAID:])
         return Reference(speech, there, weight, said, *both, predicted, Guesses.of(guesses, weight))
 
-    def _compare(self, lips: Tensor, known: Reference) -> Tensor:
+    def _compare(self, lips: Tensor, reference: Reference) -> Tensor:
         """Comparison of lips [B, T, 4, 3] with the expectations of their sound [B, T, n]."""
-        standard_lips = standard(1e3 * lips.flatten(2), known.weight)[0]
+        standard_lips = standard(1e3 * lips.flatten(2), reference.weight)[0]
         places = [
-            (each.places, standard_lips - each.places) for each in (known.played, known.asked)
+            (each.places, standard_lips - each.places)
+            for each in (reference.played, reference.asked)
         ]
-        curves, middle, deviation = standard(torch.stack(opening_and_width(lips), -1), known.weight)
+        curves, middle, deviation = standard(
+            torch.stack(opening_and_width(lips), -1), reference.weight
+        )
         curves = curves.transpose(1, 2)
-        differences = curves[:, :, None] - known.guesses.curves
-        near = torch.stack([differences, known.guesses.near_correlations(curves)], 3).reshape(
+        differences = curves[:, :, None] - reference.guesses.curves
+        near = torch.stack([differences, reference.guesses.near_correlations(curves)], 3).reshape(
             len(curves), 2, 2 * _GUESSES, -1
         )
         with_near = torch.cat([curves[:, :, None], near], 2).reshape(
             len(curves), 2 * (1 + 2 * _GUESSES), -1
         )
-        of_frame = torch.cat([with_near, known.predicted], 1).transpose(1, 2)
+        of_frame = torch.cat([with_near, reference.predicted], 1).transpose(1, 2)
         sizes = torch.cat([middle / _MILLIMETRES, deviation.log()], -1)
-        apart = [mean(by.square(), known.weight).sqrt() for _, by in places]
-        of_clip = torch.cat([*apart, sizes, known.guesses.clip_agreements(curves).flatten(1)], -1)[
-            :, None
-        ].expand(-1, lips.shape[1], -1)
+        apart = [mean(by.square(), reference.weight).sqrt() for _, by in places]
+        of_clip = torch.cat(
+            [*apart, sizes, reference.guesses.clip_agreements(curves).flatten(1)], -1
+        )[:, None].expand(-1, lips.shape[1], -1)
         return torch.cat([*(x for each in places for x in each), of_frame, of_clip], -1)
 
     def forward(
@@ -499,27 +500,31 @@ class Judge(Network):
     def opinion(
         self,
         lips: Tensor,
-        known: Reference,
+        reference: Reference,
         features: Tensor | None = None,
         evidence: Tensor | None = None,
     ) -> Tensor:
         """As `forward`, from a reference of sound and expectations."""
-        lips = lips - known.played.held
+        lips = lips - reference.played.held
         where = lips.flatten(2) * (1e3 / _MILLIMETRES)
         moved = F.pad(where[:, 1:] - where[:, :-1], (0, 0, 1, 0))
         apart = torch.cat(
-            [self._apart(lips, each, known.weight) for each in (known.played, known.asked)], -1
+            [
+                self._apart(lips, each, reference.weight)
+                for each in (reference.played, reference.asked)
+            ],
+            -1,
         )
-        x = known.said + self.lips_in(
-            torch.cat([where, 3 * moved, self._compare(lips, known), apart], -1)
+        x = reference.said + self.lips_in(
+            torch.cat([where, 3 * moved, self._compare(lips, reference), apart], -1)
         )
         if self.hear_in is not None:
             x = x + self.hear_in(torch.cat([features, evidence[..., None] / 3], -1))
         x = F.dropout(x, _DROPPED, self.training)
         return (
-            self.out(self.body(x, known.there[..., None]))
+            self.out(self.body(x, reference.there[..., None]))
             + apart @ self.by_distance
-            + left_open(known.speech, lips)[..., None]
+            + left_open(reference.speech, lips)[..., None]
         )
 
     def in_all(

@@ -149,7 +149,7 @@ STEP = 0.03
 
 
 class MeshToSpeech(Network):
-    """`mouth2s`, `face2s` or `exp2s`: inputs by `mouth.SPACES` [B, T, …] and speaker [B, 256]
+    """`mouth2s`, `face2s` or `exp2s`: inputs by `SPACES` [B, T, …] and speaker [B, 256]
     → unit logits [B, 2T, units] at 50 Hz and log-mel [B, 4T, 80] at 100 Hz."""
 
     Config, file = MeshToSpeechConfig, "m2s"

@@ -30,9 +30,9 @@ class JudgeOfLips(Judge):
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """Arguments as `scorer.Judge.opinion`, with a batch's dimension → opinions [B, T, 2],
         in_all [B], hard [B, T]."""
-        known = self.reference(speech, expected, asked)
+        reference = self.reference(speech, expected, asked)
         return (
-            self.opinion(lips, known, features, evidence),
+            self.opinion(lips, reference, features, evidence),
             self.in_all(speech, lips, plain, opening),
             self.hard(speech, expected),
         )
@@ -65,10 +65,8 @@ class TorchNetwork:
 
     def __init__(self, path: Path, device: str):
         """path: of NAME.safetensors, without the ending. Raises BadWeights."""
-        self._network, self._device = (
-            KINDS[path.name].load(path.parent, path.name).to(device),
-            device,
-        )
+        self._network = KINDS[path.name].load(path.parent, path.name).to(device)
+        self._device = device
         self._inputs = inspect.signature(self._network.forward).parameters
 
     @torch.no_grad()

@@ -87,10 +87,8 @@ def prepare(
         for i, part in enumerate(parts)
     ]
     (cache / "corpus" / "clips.json").write_text(json.dumps([asdict(c) for c in corpus.clips]))
-    networks, extent = (
-        (SpeechEncoder.load(weights), SpeakerEncoder.load(weights)),
-        Extent(quiet_clips=0, listened=0),
-    )
+    networks = (SpeechEncoder.load(weights), SpeakerEncoder.load(weights))
+    extent = Extent(quiet_clips=0, listened=0)
     extract_features(corpus, *networks, cache / "motions", seed, extent, Units.load(weights))
     animate(corpus, channels, cache / "motions", seed)
     return MotionSet(corpus, cache / "motions")

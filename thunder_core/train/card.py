@@ -85,10 +85,10 @@ def write_card(weights: Path) -> Path:
             voices = card["voices"]
             trained.append(path.stem)
         figures = ", ".join(f"{k} {v}" for k, v in list(card["figures"].items())[:SHOWN])
-        made = f"{card.get('steps', '')} | {card.get('commit', '')}"
+        origin = f"{card.get('steps', '')} | {card.get('commit', '')}"
         lines.append(
             f"| `{path.name}` | {card['what']}; {card['data']} | {path.stat().st_size / 1e6:.1f} "
-            f"| {made} | {figures} |"
+            f"| {origin} | {figures} |"
         )
     kernels = json.loads(KERNELS.read_text())
     left_out = {name: kernels["figures"][f"{name}_r_left_out"] for name in ("opening", "width")}

@@ -114,11 +114,9 @@ class DenoiserLoss:
         speech: SpeechTerm | None,
         device: str,
     ):
-        self.device, self.alpha, self.masked = (
-            device,
-            torch.from_numpy(alpha_bar()),
-            speech is not None and speech.masked,
-        )
+        self.device = device
+        self.alpha = torch.from_numpy(alpha_bar())
+        self.masked = speech is not None and speech.masked
         self.columns, self.mouth = Columns(head.channels), Mouth(head).to(device)
         # For brows, eyes and head, which the voice does not determine, variety matters more than
         # fidelity.
@@ -127,10 +125,8 @@ class DenoiserLoss:
         self.spread = _spreads(batches, self.mouth, denoiser.to(device))
         self.m2s, self.m2s_weight, self.m2s_view = None, 0.0, self.mouth
         if speech is not None:
-            self.m2s, self.m2s_weight = (
-                speech.m2s.to(device).eval().requires_grad_(False),
-                speech.weight,
-            )
+            self.m2s = speech.m2s.to(device).eval().requires_grad_(False)
+            self.m2s_weight = speech.weight
             self.m2s_view = SPACES[speech.m2s.config.space](speech.m2s.mouth or head).to(device)
 
     def __call__(

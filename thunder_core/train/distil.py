@@ -107,7 +107,7 @@ def _sample_lines(
     if path.exists():
         with np.load(path, allow_pickle=False) as file:
             return Lines(**file)
-    rng, made = np.random.default_rng(seed), []
+    rng, batches = np.random.default_rng(seed), []
     by_voice: dict[str, list[int]] = {}
     for i in rows:
         by_voice.setdefault(motions.rows[i].speaker, []).append(i)
@@ -130,8 +130,8 @@ def _sample_lines(
         )  # fmt: skip
         item = {name: value.to(device) for name, value in lines.part(slice(None)).items()}
         takes = from_noise(denoiser, item, WHOLE_STEPS)[-1]
-        made.append(replace(lines, takes=takes.cpu().numpy().astype(np.float16)))
-    lines = Lines(*map(np.concatenate, zip(*(vars(each).values() for each in made))))
+        batches.append(replace(lines, takes=takes.cpu().numpy().astype(np.float16)))
+    lines = Lines(*map(np.concatenate, zip(*(vars(each).values() for each in batches))))
     write_file(path, lambda file: np.savez(file, **vars(lines)))
     return lines
 
@@ -210,8 +210,13 @@ def distil(
                 measure.mouth.of_packed(model.restore(x)) for x in (estimates[-1], item["takes"])
             )
             parts = measure.reconstruction(estimates[-1] - item["takes"], vertices, wanted)
-            way = torch.stack([(x - item["takes"]).square().mean() for x in estimates[:-1]]).mean()
-        return {"total": parts["rec"] + 0.5 * parts["vel"] + ON_THE_WAY * way, "way": way} | parts
+            intermediate = torch.stack(
+                [(x - item["takes"]).square().mean() for x in estimates[:-1]]
+            ).mean()
+        return {
+            "total": parts["rec"] + 0.5 * parts["vel"] + ON_THE_WAY * intermediate,
+            "way": intermediate,
+        } | parts
 
     def figures(model: Denoiser) -> dict[str, float]:
         item = {name: value.to(device) for name, value in watched.part(slice(None)).items()}

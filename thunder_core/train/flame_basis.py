@@ -42,10 +42,8 @@ class FlameBasis:
                 f"the bundled head"
             )
         # Its first directions move it most.
-        directions, names = (
-            np.ascontiguousarray(head.shapedirs[:, :, :coefficients]),
-            head.expression_names[:coefficients],
-        )
+        directions = np.ascontiguousarray(head.shapedirs[:, :, :coefficients])
+        names = head.expression_names[:coefficients]
         self.head = _with_mouth(
             regions.mark_regions(replace(head, shapedirs=directions, expression_names=names))
         )

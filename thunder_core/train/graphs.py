@@ -46,10 +46,10 @@ class _Traced:
 
 
 def _denoiser(network: Denoiser) -> _Traced:
-    known = network.config
+    config = network.config
     inputs = {
-        "x": torch.randn(_TAKES, _FRAMES, known.motion), "step": torch.tensor([500]),
-        "audio": torch.randn(1, _FRAMES, known.audio),
+        "x": torch.randn(_TAKES, _FRAMES, config.motion), "step": torch.tensor([500]),
+        "audio": torch.randn(1, _FRAMES, config.audio),
         "silent": torch.zeros(1, dtype=torch.bool),
     }  # fmt: skip
     axes: Axes = {
@@ -57,14 +57,14 @@ def _denoiser(network: Denoiser) -> _Traced:
         "audio": {0: "sounds", 1: "frames"},
         "estimate": {0: "takes", 1: "frames"},
     }
-    if known.style:
+    if config.style:
         inputs |= {
-            "style": torch.randn(_TAKES, _FRAMES, known.style),
+            "style": torch.randn(_TAKES, _FRAMES, config.style),
             "free": torch.zeros(1, dtype=torch.bool),
         }
         axes["style"] = {0: "styles", 1: "frames or one"}
-    if known.events:
-        inputs |= {"events": torch.randn(_TAKES, _FRAMES, known.events)}
+    if config.events:
+        inputs |= {"events": torch.randn(_TAKES, _FRAMES, config.events)}
         axes["events"] = {0: "plans", 1: "frames"}
     return _Traced(inputs, ["estimate"], axes, paced="x")
 
@@ -77,19 +77,19 @@ def _encoder(network: SpeechEncoder) -> _Traced | None:
 
 
 def _judge(network: JudgeOfLips) -> _Traced:
-    known = network.config
+    config = network.config
     lips = {
         name: 1e-3 * torch.randn(1, _FRAMES, 4, 3)
         for name in ("lips", "expected", "asked", "plain")
     }
     inputs = {
-        "speech": torch.rand(1, _FRAMES, known.speech),
+        "speech": torch.rand(1, _FRAMES, config.speech),
         **lips,
         "opening": torch.randn(1, _FRAMES),
     }
-    if known.heard:
+    if config.heard:
         inputs |= {
-            "features": torch.randn(1, _FRAMES, known.heard),
+            "features": torch.randn(1, _FRAMES, config.heard),
             "evidence": torch.randn(1, _FRAMES),
         }
     outputs = ["opinions", "in_all", "hard"]
@@ -97,10 +97,10 @@ def _judge(network: JudgeOfLips) -> _Traced:
 
 
 def _m2s(network: SeenMouth) -> _Traced:
-    known = network.config
+    config = network.config
     inputs = {
-        "mouths": 1e-3 * torch.randn(1, _FRAMES, known.inputs),
-        "speakers": torch.randn(1, known.speaker),
+        "mouths": 1e-3 * torch.randn(1, _FRAMES, config.inputs),
+        "speakers": torch.randn(1, config.speaker),
     }
     axes: Axes = {"mouths": {1: "frames"}, "features": {1: "frames"}, "units": {1: "half frames"}}
     axes |= {"speakers": {0: "speakers"}, "mels": {0: "speakers", 1: "half frames"}}
@@ -108,11 +108,11 @@ def _m2s(network: SeenMouth) -> _Traced:
 
 
 def _vocoder(network: Vocoder) -> _Traced:
-    known = network.config
+    config = network.config
     inputs = {
         "mel": torch.randn(1, 2 * _FRAMES, BINS), "units": torch.zeros(1, _FRAMES,
         dtype=torch.int64),
-        "speaker": torch.randn(1, known.speaker),
+        "speaker": torch.randn(1, config.speaker),
     }  # fmt: skip
     return _Traced(
         inputs,
@@ -254,16 +254,16 @@ def graph_of(network: nn.Module, traced: _Traced) -> bytes:
             value.copy_(torch.rand_like(value) + 0.5)
     for name, symbolic in (("aten::unflatten", _unflatten), ("aten::flatten", _flatten)):
         torch.onnx.register_custom_op_symbolic(name, symbolic, _OPERATORS)
-    made = io.BytesIO()
+    file = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            network, tuple(traced.inputs.values()), made, input_names=list(traced.inputs),
+            network, tuple(traced.inputs.values()), file, input_names=list(traced.inputs),
             output_names=traced.outputs,
             dynamic_axes=traced.axes, opset_version=_OPERATORS, do_constant_folding=False,
             dynamo=False,
         )  # fmt: skip
-    model = onnx.load_from_string(made.getvalue())
+    model = onnx.load_from_string(file.getvalue())
     _transpose_weights(model.graph, stored)
     if traced.paced:
         _normalise_rows(model.graph, traced.paced)

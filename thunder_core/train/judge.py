@@ -267,14 +267,10 @@ class Lessons:
                 sizes.append(
                     allowed_scale(factor if by_teacher else usual[number] * factor, energy)
                 )
-        seen, size = (
-            self._see(np.stack(motions)),
-            torch.from_numpy(np.stack(sizes)).float().to(self.device),
-        )
-        moved, truths = (
-            seen[:, :, self.lip],
-            (truth[whose][:, :, self.lip] for truth in (taught, plain)),
-        )
+        seen = self._see(np.stack(motions))
+        size = torch.from_numpy(np.stack(sizes)).float().to(self.device)
+        moved = seen[:, :, self.lip]
+        truths = (truth[whose][:, :, self.lip] for truth in (taught, plain))
         compared = [(moved, truth, elsewhere) for truth in truths]
         if not poses:
             compared = [tuple(without_pose(lips, sounds) for lips in each) for each in compared]
@@ -392,17 +388,17 @@ def set_map(judge: Judge, kernels: dict[str, Kernels], aligned: bool) -> None:
     width, phones = judge.config.speech, slice(-LOUDNESS - len(PHONES), -LOUDNESS)
     assert TAPS == 2 * REACH + 1
     for row, what in enumerate(("opening", "width")):
-        one = kernels[what]
-        share = one.share if aligned and one.map is not None else 0.0
+        constants = kernels[what]
+        share = constants.share if aligned and constants.map is not None else 0.0
         kernel = np.zeros((TAPS, width))
         kernel[:, phones], kernel[:, -LOUDNESS:] = (
-            (1 - share) * one.phones,
-            (1 - share) * one.loudness,
+            (1 - share) * constants.phones,
+            (1 - share) * constants.loudness,
         )
         if share:
-            kernel[REACH - MAP_REACH : REACH + MAP_REACH + 1] += share * one.map
-        judge.map[row] = torch.from_numpy(kernel.T / one.deviation_both).float()
-        judge.map_offset[row] = -one.mean_both / one.deviation_both
+            kernel[REACH - MAP_REACH : REACH + MAP_REACH + 1] += share * constants.map
+        judge.map[row] = torch.from_numpy(kernel.T / constants.deviation_both).float()
+        judge.map_offset[row] = -constants.mean_both / constants.deviation_both
 
 
 def measure(

@@ -42,13 +42,11 @@ class SpeechBatches:
         waves: bool = False,
         variants: int = VARIANTS,
     ):  # fmt: skip
-        self.motions, self.numbers, self.frames, self.batch, self.waves = (
-            motions,
-            numbers,
-            frames,
-            batch,
-            waves,
-        )
+        self.motions = motions
+        self.numbers = numbers
+        self.frames = frames
+        self.batch = batch
+        self.waves = waves
         self.variants = variants
         self.log_mel = LogMel(640) if mel else None
         self._gain: dict[int, float] = {}
@@ -137,8 +135,8 @@ def train_m2s(
     device: str = "cpu",
     start: dict[str, Tensor] | None = None,
 ):  # fmt: skip
-    """Train one of `mouth.SPACES` on the teacher's motions, from `start` weights where their shapes
-    fit.
+    """Train one of `networks.m2s.SPACES` on the teacher's motions, from `start` weights where their
+    shapes fit.
 
     Returns (model, figures on the unseen test voices).
     """

@@ -247,10 +247,8 @@ def sample_clip(
         played += directions[:, None] if styles is None else styles
         steps += [plan.steps] * len(motions)
         guidance += [plan.guidance] * len(motions)
-    phones, unstressed = (
-        corpus.phones(clip)[: 4 * frames],
-        [direction[None] for direction in np.concatenate(readings)],
-    )
+    phones = corpus.phones(clip)[: 4 * frames]
+    unstressed = [direction[None] for direction in np.concatenate(readings)]
     teacher, plain = (
         [teacher_mean(phones, samples, voice, channels, each) for each in some]
         for some in (played, unstressed)

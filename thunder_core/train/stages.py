@@ -47,7 +47,7 @@ from .loop import Schedule
 from .m2s import train_m2s
 from .motions import animate, Extent, extract_features, LISTENED, QUIET_CLIPS
 from .sampled import folder_of, MOODS_SPLIT, sample_takes, watched_split
-from .workspace import Made, Workspace
+from .workspace import Provenance, Workspace
 
 _OF_MOTIONS = "teacher's motions over the corpus"
 
@@ -128,7 +128,7 @@ def _hear(workspace: Workspace, args: Namespace) -> str:
             "units",
             tensors,
             config,
-            Made("speech units, k-means of encoder features", "corpus, training voices"),
+            Provenance("speech units, k-means of encoder features", "corpus, training voices"),
         )
     return f"features and units → {workspace.motions_folder}"
 
@@ -166,8 +166,10 @@ def _m2s(workspace: Workspace, args: Namespace) -> dict:
         workspace.device,
         start,
     )
-    made = Made(f"{args.space}2s mesh-to-speech", _OF_MOTIONS, schedule, figures, args.start)
-    workspace.export(name, network.state_dict(), network.settings(), made)
+    provenance = Provenance(
+        f"{args.space}2s mesh-to-speech", _OF_MOTIONS, schedule, figures, args.start
+    )
+    workspace.export(name, network.state_dict(), network.settings(), provenance)
     if args.space == "mouth":
         save_trained_mouth(workspace.weights, head)
     return figures
@@ -211,13 +213,13 @@ def _denoiser(workspace: Workspace, args: Namespace) -> dict:
         motions, workspace.head, folder, schedule, denoiser, speech, encoder, workspace.device
     )
     denoiser, encoder = performer.denoiser, performer.encoder
-    what = f"diffusion model, THUNDER-{'T' if encoder else 'F'} " + (
+    description = f"diffusion model, THUNDER-{'T' if encoder else 'F'} " + (
         f"with {args.m2s}2s loss" if args.m2s else "without M2S loss"
     )
-    made = Made(what, _OF_MOTIONS, schedule, figures)
-    workspace.export("denoiser", denoiser.state_dict(), denoiser.settings(), made)
+    provenance = Provenance(description, _OF_MOTIONS, schedule, figures)
+    workspace.export("denoiser", denoiser.state_dict(), denoiser.settings(), provenance)
     if encoder is not None:
-        workspace.export("encoder-t", encoder.state_dict(), encoder.settings(), made)
+        workspace.export("encoder-t", encoder.state_dict(), encoder.settings(), provenance)
     return figures
 
 
@@ -231,24 +233,24 @@ def _distil(workspace: Workspace, args: Namespace) -> dict:
         checkpoint_every=50,
         seed=workspace.seed,
     )
-    whole = Denoiser.load(workspace.weights)
+    full = Denoiser.load(workspace.weights)
     model, figures = distil(
         workspace.motions(),
         workspace.head,
-        whole,
+        full,
         workspace.runs / "distil",
         schedule,
         args.lines,
         workspace.device,
     )
-    made = Made(
+    provenance = Provenance(
         "diffusion model distilled to a few steps",
         "takes of the diffusion model, sounds of the corpus",
         schedule,
         figures,
     )
     config = model.settings() | {"whole": hash_of(workspace.weights / "denoiser.safetensors")}
-    workspace.export("distilled", model.state_dict(), config, made)
+    workspace.export("distilled", model.state_dict(), config, provenance)
     return figures
 
 
@@ -310,13 +312,13 @@ def _judge(workspace: Workspace, args: Namespace) -> dict:
         network, figures = finish(trained, list(watched_lessons(lessons, held_out)), device)
     network, of_moods = fit_mood_costs(network, lessons, in_moods, device)
     figures |= of_moods
-    made = Made(
+    provenance = Provenance(
         "judge of lip-sync",
         "the model's own takes of the corpus, as they are and spoiled",
         schedule,
         figures,
     )
-    workspace.export("judge", network.state_dict(), network.settings(), made)
+    workspace.export("judge", network.state_dict(), network.settings(), provenance)
     return figures
 
 
@@ -345,14 +347,18 @@ def _adapt(workspace: Workspace, args: Namespace) -> str:
         args.out, workspace.head, schedule,
         workspace.device,
     )  # fmt: skip
-    made = Made(
+    provenance = Provenance(
         "diffusion model, adapted",
         ", ".join(folder.name for folder in args.folders),
         schedule,
         {"before": before, "after": after},
     )
     workspace.export(
-        "denoiser", performer.denoiser.state_dict(), performer.denoiser.settings(), made, args.out
+        "denoiser",
+        performer.denoiser.state_dict(),
+        performer.denoiser.settings(),
+        provenance,
+        args.out,
     )
     return "\n".join(
         f"{name}: {before[name]} → {after[name]} on pieces that were held out" for name in before

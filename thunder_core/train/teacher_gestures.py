@@ -176,14 +176,14 @@ def cues_of(
         return closure(np.isin(phones, [PHONES.index(name) for name in names]), frames)
 
     def pulses(times: Sequence[tuple[float, float]], rise: float, fall: float) -> np.ndarray:
-        made = np.zeros(frames)
+        curve = np.zeros(frames)
         for at, weight in times:
-            made = np.maximum(
-                made,
+            curve = np.maximum(
+                curve,
                 weight
                 * pulse(frames, at + 0.03 * rng.standard_normal(), rise / tempo, fall / tempo),
             )
-        return made
+        return curve
 
     ends = [
         (b / FPS - 0.12, float(rng.uniform(0.5, 1.0))) for _, b in runs(alive > 0.5) if b < frames
@@ -218,14 +218,14 @@ def gestures(
     style = direction.style_in_mood
     lean = ASYMMETRY * style.asymmetry
     stronger = int(style.asymmetry < 0)  # 0: the left side
-    made: dict[str, np.ndarray] = {}
+    channels: dict[str, np.ndarray] = {}
 
     def put(channel: str, values: np.ndarray, leaning: bool = False) -> None:
         both, factors = sides(channel, names), (1 + lean, 1 - lean)
         if len(both) == 1 or leaning:
             both, factors = both[-1:] if stronger else both[:1], (1.0,)
         for name, factor in zip(both, factors):
-            made[name] = made.get(name, 0.0) + factor * values
+            channels[name] = channels.get(name, 0.0) + factor * values
 
     def play(parts: Sequence[Part], strength: float) -> None:
         for part in parts:
@@ -255,4 +255,4 @@ def gestures(
     aside = (0.5 * style.asymmetry) * (0.05 * alive + 0.05 * cues["open"]) + 0.02 * cues["drift"]
     put("mouthLeft", np.maximum(aside, 0))
     put("mouthRight", np.maximum(-aside, 0))
-    return made
+    return channels

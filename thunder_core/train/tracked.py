@@ -91,14 +91,14 @@ def _channels(path: Path, data: dict, values: np.ndarray, channels: list[str]) -
             f"{path.name} names {len(set(names))} channels for {values.shape[1]} columns. Name "
             f"each column once."
         )
-    known = [n for n in names if n in channels]
-    if not known:
+    present = [n for n in names if n in channels]
+    if not present:
         raise BadTracking(
             f"No channel of {path.name} ({', '.join(names[:3])} …) is one of the head's. Rename "
             f"them; see docs/reference/tracked.md."
         )
     out = np.zeros((len(values), len(channels)))
-    out[:, [channels.index(n) for n in known]] = values[:, [names.index(n) for n in known]]
+    out[:, [channels.index(n) for n in present]] = values[:, [names.index(n) for n in present]]
     return out
 
 

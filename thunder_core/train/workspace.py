@@ -25,7 +25,7 @@ _PACKAGE = "thunder_core"
 _CODE = (_PACKAGE, "research/train")  # folders whose code trains networks
 
 
-class Made(NamedTuple):
+class Provenance(NamedTuple):
     """How a network was made, for its card.  start: weights folder from whose mesh-to-speech
     training went on."""
 
@@ -114,7 +114,7 @@ class Workspace:
         name: str,
         tensors: dict[str, Tensor],
         config: dict,
-        provenance: Made,
+        provenance: Provenance,
         folder: Path | None = None,
     ) -> None:
         """Write `name`.safetensors and .json, whose card tells how the network was made, from which

@@ -62,12 +62,12 @@ class Drawing:
     @property
     def replaced(self) -> int:
         """Number of the animator's keys that are replaced."""
-        return sum(one.replaced for curves in self.curves for one in curves)
+        return sum(curve.replaced for curves in self.curves for curve in curves)
 
     @property
     def edited(self) -> list[int]:
         """Of each data-block the number of these that the animator had set or edited on a line."""
-        return [sum(one.edited for one in curves) for curves in self.curves]
+        return [sum(curve.edited for curve in curves) for curves in self.curves]
 
 
 def draw(
@@ -163,11 +163,9 @@ def _keys_of_take(
     visibly move it."""
     if not sampled.moved[place]:
         return None
-    track, choice, frames = (
-        before.meter.driver.tracks[place],
-        plan.choice,
-        sampled.frames.astype(float),
-    )
+    track = before.meter.driver.tracks[place]
+    choice = plan.choice
+    frames = sampled.frames.astype(float)
     if fitted is None:
         if choice.how == "ADD" and choice.to != "STRIP":
             return keyframes.on_every_frame(sampled.frames, sampled.values[::SAMPLES, place])
@@ -217,15 +215,11 @@ def _place(
 ) -> NewCurve:
     """The take's keys of one curve with the animator's around them. outside: without a curve, the
     value before and after the take, in an action that continues there."""
-    choice, old = (
-        plan.choice,
-        None if plan.is_alone else plan.curves[block].get((new.path, new.index)),
-    )
-    name, of_take, is_inserted = (
-        line_records.curve_name(block, new.path, new.index),
-        new.keys,
-        choice.how == "INSERT",
-    )
+    choice = plan.choice
+    old = None if plan.is_alone else plan.curves[block].get((new.path, new.index))
+    name = line_records.curve_name(block, new.path, new.index)
+    of_take = new.keys
+    is_inserted = choice.how == "INSERT"
     if old is not None and len(old.keys["co"]):
         keys = placing.place_keys(new.span, of_take, old.shape(horizon), is_inserted)
     else:
@@ -384,14 +378,14 @@ def _line_keys(before: Before, plan: Plan, curves: list[list[NewCurve]]) -> dict
     none = keyframes.on_every_frame(np.zeros(0), np.zeros(0))
     # With Add the result includes the animator's keys, so it is not only the line's.
     new = {
-        line_records.curve_name(block, one.path, one.index): (
-            one.keys,
-            none if plan.choice.how == "ADD" else one.of_take,
-            none if one.ends is None else one.ends,
+        line_records.curve_name(block, curve.path, curve.index): (
+            curve.keys,
+            none if plan.choice.how == "ADD" else curve.of_take,
+            none if curve.ends is None else curve.ends,
         )
         for block, of_block in enumerate(curves)
-        for one in of_block
-        if one.of_take is not None
+        for curve in of_block
+        if curve.of_take is not None
     }
     return known | {line: known.get(line, LineKeys()).with_keys(new)}
 
@@ -492,11 +486,9 @@ def report(
 ) -> Report:
     """The report of a commit. actions: names of those written.  total: number of their keys.
     earlier: name of the action that still has the edited keys, or ""."""
-    choice, written = (
-        plan.choice,
-        [one for curves in (*drawing.curves, *drawing.above) for one in curves],
-    )
-    times = np.concatenate([np.zeros(0), *(one.keys["co"][:, 0] for one in written)])
+    choice = plan.choice
+    written = [curve for curves in (*drawing.curves, *drawing.above) for curve in curves]
+    times = np.concatenate([np.zeros(0), *(curve.keys["co"][:, 0] for curve in written)])
     on_take = times[(times > choice.first - 0.5) & (times < choice.last + 0.5)]
     stays = 0 if plan.is_alone else before.key_count - drawing.replaced
     return Report(

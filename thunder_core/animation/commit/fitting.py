@@ -31,10 +31,8 @@ class Sampled:
 def sample(before: Before, plan: Plan) -> Generator[float, None, Sampled]:
     """Sample a take, added to the animator's animation where that was chosen. Returns the Sampled;
     shape keys stay within their ranges, tracks without a curve at rest."""
-    tracks, adds = (
-        before.meter.driver.tracks,
-        plan.choice.how == "ADD" and plan.choice.to != "STRIP",
-    )
+    tracks = before.meter.driver.tracks
+    adds = plan.choice.how == "ADD" and plan.choice.to != "STRIP"
     frames = np.arange(plan.choice.first, plan.choice.last + 1)
     times = times_of(frames)
     values = np.empty((len(times), len(tracks)))

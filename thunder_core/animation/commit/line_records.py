@@ -347,7 +347,9 @@ class LineScore:
         corrected = _correct(
             np.array([total]), np.array([self.take]), np.array([self.made]), self.share
         )
-        take, made = (np.full(len(per_frame), whole, float) for whole in (self.take, self.made))
+        take, made = (
+            np.full(len(per_frame), total_score, float) for total_score in (self.take, self.made)
+        )
         for values, known in ((take, self.take_per_frame), (made, self.made_per_frame)):
             if known is not None and self.take_per_frame is not None:
                 count = min(len(values), len(known))
@@ -390,9 +392,9 @@ def score_of(action, line: str) -> LineScore | None:
         ]
     except records.UNREADABLE:
         return None  # written by something else, or not at all
-    known = [array for array in arrays.values() if array is not None]
+    present = [array for array in arrays.values() if array is not None]
     if not np.isfinite(numbers).all() or any(
-        array.ndim != 1 or not np.isfinite(array).all() for array in known
+        array.ndim != 1 or not np.isfinite(array).all() for array in present
     ):
         return None
     made = numbers[2] if len(numbers) > 2 else None

@@ -125,10 +125,8 @@ class Plan:
 
 def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
     """Decide how a take is committed as chosen. Yields progress; returns the Plan."""
-    blocks, take = (
-        before.blocks,
-        stepping.with_even_leads(before.take, before.scene_first, choice.step),
-    )
+    blocks = before.blocks
+    take = stepping.with_even_leads(before.take, before.scene_first, choice.step)
     if choice.to == "OWN" and before.first_action is None:
         choice = replace(choice, to="NEW", how="REPLACE")
     # A whole line that was a strip before, and is one again, is replaced; of a part the other parts
@@ -143,10 +141,8 @@ def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
         choice.to == "NEW" or (choice.to == "COPY" and before.first_action is None)
     ):
         # an active action would hide the strips on all frames: the take becomes one of them
-        choice, takes_part = (
-            replace(choice, to="STRIP", how="ADD" if choice.how == "ADD" else "REPLACE"),
-            False,
-        )
+        choice = replace(choice, to="STRIP", how="ADD" if choice.how == "ADD" else "REPLACE")
+        takes_part = False
     above = [
         frozenset() if choice.to == "STRIP" else moved - set(block.curves)
         for moved, block in zip(by_strips, blocks)

@@ -153,9 +153,9 @@ def plan_lips(features: np.ndarray, presence: np.ndarray, map_fits: bool = True)
     features: [T, d] as `encoder.speech_features`.  presence: [T] 0 … 1, of speech.  map_fits:
     whether the map was fitted to their encoder; else the phones that they hold are followed alone.
     """
-    known, loudness = features if map_fits else None, features[:, -LOUDNESS:]
+    map_input, loudness = features if map_fits else None, features[:, -LOUDNESS:]
     opening, width = (
-        each.curve(phone_probabilities(features), loudness, presence > 0.5, known)
+        each.curve(phone_probabilities(features), loudness, presence > 0.5, map_input)
         for each in kernels().values()
     )
     return (np.stack([MEAN_OPENING + opening, width], 1) * presence[:, None]).astype(np.float32)

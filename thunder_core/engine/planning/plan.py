@@ -112,32 +112,32 @@ def _blend(usual, other, share: float):
 def manner_of(direction: Direction) -> Manner:
     """The manner of a direction: its mood's, as strong as it is, with the style's sliders."""
     style, mood = direction.style_in_mood, MOODS[direction.mood]
-    made = Manner(
+    manner = Manner(
         **{
             f.name: _blend(getattr(USUAL, f.name), getattr(mood, f.name), direction.strength)
             for f in fields(Manner)
         }
     )
     frown = max(0.0, style.frown)
-    made = replace(
-        made,
-        tempo=made.tempo * direction.tempo,
-        sway=made.sway * style.head * style.energy**0.3,
-        nods=made.nods * style.head,
-        raises=made.raises * style.brows,
-        looks=made.looks * style.eyes,
-        restless=made.restless * style.eyes**0.5,
-        blinks=made.blinks * style.eyes,
-        down=made.down + 0.22 * frown,
-        knits=made.knits + 0.3 * frown,
-        squint=made.squint + 0.12 * max(0.0, style.smile) + 0.06 * frown,
-        one_sided=made.one_sided + 0.6 * style.asymmetry,
+    manner = replace(
+        manner,
+        tempo=manner.tempo * direction.tempo,
+        sway=manner.sway * style.head * style.energy**0.3,
+        nods=manner.nods * style.head,
+        raises=manner.raises * style.brows,
+        looks=manner.looks * style.eyes,
+        restless=manner.restless * style.eyes**0.5,
+        blinks=manner.blinks * style.eyes,
+        down=manner.down + 0.22 * frown,
+        knits=manner.knits + 0.3 * frown,
+        squint=manner.squint + 0.12 * max(0.0, style.smile) + 0.06 * frown,
+        one_sided=manner.one_sided + 0.6 * style.asymmetry,
         # Doubt raises the brow of the side that moves more, where one does.
         side=-min(1.0, max(-1.0, 2 * style.asymmetry))
         if direction.mood == "doubtful"
-        else made.side,
+        else manner.side,
     )
-    return replace(made, **{name: max(0.0, getattr(made, name)) for name in _HELD})
+    return replace(manner, **{name: max(0.0, getattr(manner, name)) for name in _HELD})
 
 
 _LISTENER_SWAY = 0.4  # a listener's sway relative to a speaker's
@@ -316,7 +316,7 @@ def plan_listener(voice: Prosody, how: Manners, rng: np.random.Generator) -> Pla
 def _mark_accents(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
     """Nods, raised and knit brows on accents; which of them a reading marks differs."""
     lively = _about(rng, 0.3)
-    moments, whole = list(zip(voice.accents.tolist(), voice.weights.tolist())), (0.0, voice.seconds)
+    moments, span = list(zip(voice.accents.tolist(), voice.weights.tolist())), (0.0, voice.seconds)
     for start, end in voice.phrases:
         at = start + rng.exponential(1 / _OFF_ACCENTS)
         while at < end:
@@ -325,7 +325,7 @@ def _mark_accents(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Gener
     for t, w in sorted(moments):
         child = _spawn(rng)
         manner = how.at(t)
-        start, end = next(((a, b) for a, b in voice.phrases if b >= t), whole)
+        start, end = next(((a, b) for a, b in voice.phrases if b >= t), span)
         t += _LATE_GESTURE * child.standard_normal()
         nods = child.random() < (_NODS[0] + _NODS[1] * w) * min(1.3, manner.nods**0.4)
         if nods:

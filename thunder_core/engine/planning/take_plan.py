@@ -442,10 +442,8 @@ class TakePlan:
             "a blink": [(at - 0.1, at + 0.25 * length) for at, length in self.plan.blinks],
             "a breath before a phrase": [(at, at + 0.5) for at, _ in self.plan.breaths],
         }
-        t, result = (
-            np.arange(len(self.events)) / FPS,
-            {"pressed lips": self.resting.presses, "a swallow": self.resting.swallows},
-        )
+        t = np.arange(len(self.events)) / FPS
+        result = {"pressed lips": self.resting.presses, "a swallow": self.resting.swallows}
         for what, some in spans.items():
             result[what] = np.zeros(len(t))
             for start, end in some:

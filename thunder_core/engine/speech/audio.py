@@ -128,12 +128,12 @@ def _check_sound(
     lowest, highest = float(mono.min()), float(mono.max())
     # the latter if the filter cannot add the numbers up
     if sound.first_bad is not None or not math.isfinite(lowest + highest):
-        at = (
+        first_bad = (
             int(np.argmin(np.isfinite(mono))) / RATE if sound.first_bad is None else sound.first_bad
         )
         raise BadSound(
-            f"“{name}” holds values that are not numbers (first at {at:.2f} s): export the sound "
-            f"again"
+            f"“{name}” holds values that are not numbers (first at {first_bad:.2f} s): export the "
+            f"sound again"
         )
     mean = float(mono.mean(dtype=np.float64))
     if max(highest - mean, mean - lowest) < SILENCE:

@@ -64,10 +64,8 @@ def accents(
             standing[max(0, peak - _AROUND) : peak + 1].min(),
             standing[peak : peak + _AROUND + 1].min(),
         )
-        highest, prominence = (
-            standing[max(0, peak - 1) : peak + 2].max() == standing[peak],
-            standing[peak] - max(valleys),
-        )
+        highest = standing[max(0, peak - 1) : peak + 2].max() == standing[peak]
+        prominence = standing[peak] - max(valleys)
         if (
             highest
             and prominence >= _PROMINENT

@@ -312,14 +312,14 @@ def words(belief: np.ndarray, text: str) -> tuple[list[Word], bool]:
     """
     sequence = letters(text)
     result, likelihood, before = [], [], 0.0
-    found: dict[int, list] = {}
+    spans: dict[int, list] = {}
     for letter, (start, end) in zip(sequence, align(belief, sequence)):
         p = _likely(belief[start:end], letter.phones) if start >= 0 else np.zeros(1)
-        found.setdefault(letter.number, []).append((start, end, float(p.max())))
+        spans.setdefault(letter.number, []).append((start, end, float(p.max())))
         if start >= 0 and letter.number >= 0:
             likelihood.append(np.log(np.maximum(p, 1e-3)))
     for number, word in enumerate(split(text)):
-        spoken = [each for each in found.get(number, ()) if each[0] >= 0]
+        spoken = [each for each in spans.get(number, ()) if each[0] >= 0]
         start = max(0.0, spoken[0][0] / RATE - LATE) if spoken else before
         before = max(start, spoken[-1][1] / RATE - LATE) if spoken else before
         result.append(
@@ -327,7 +327,7 @@ def words(belief: np.ndarray, text: str) -> tuple[list[Word], bool]:
                 word,
                 start,
                 before,
-                float(np.mean([p for *_, p in found[number]])) if spoken else 0.0,
+                float(np.mean([p for *_, p in spans[number]])) if spoken else 0.0,
             )
         )
     return result, bool(likelihood) and float(np.concatenate(likelihood).mean()) > _MATCHES

@@ -203,11 +203,9 @@ class VoiceFeatures:
     def unspoken(self, silence: np.ndarray | None = None) -> VoiceFeatures:
         """These features for a face that does not speak: no articulation. silence: features of it
         [d − LOUDNESS], if the face listens."""
-        nothing, nobody, features = (
-            np.zeros(self.frames),
-            np.zeros_like(self.presence),
-            self.features,
-        )
+        nothing = np.zeros(self.frames)
+        nobody = np.zeros_like(self.presence)
+        features = self.features
         if silence is not None:
             features = np.concatenate(
                 [np.broadcast_to(silence, (self.frames, len(silence))), features[:, -LOUDNESS:]], 1
@@ -248,11 +246,9 @@ class Thunder:
     def __init__(self, folder: Path, device: str, head: Head):
         channel_names = head.expression_names
         self.channel_names = list(channel_names)
-        self.device, self.channels, self.columns = (
-            device,
-            len(channel_names),
-            Columns(len(channel_names)),
-        )
+        self.device = device
+        self.channels = len(channel_names)
+        self.columns = Columns(len(channel_names))
         self.pipeline = Pipeline(channel_names, Articulators.of(head))
         # sounds are analysed one at a time; takes are sampled beside each other, each by one thread
         threads = processors()
@@ -392,7 +388,7 @@ class Thunder:
         denoiser, steps = self.select_sampler(effort, is_plain)
         frames, motions = voice.frames, []
         for start in range(0, len(takes), _BATCH):
-            some = takes[start : start + _BATCH]
+            batch = takes[start : start + _BATCH]
             planned = None if events is None else events[start : start + _BATCH]
             done = 0.0  # share of the steps
 
@@ -401,14 +397,12 @@ class Thunder:
                 done = fraction
 
             def denoise(
-                x: np.ndarray, step: int, a: int, b: int, start=start, some=some, planned=planned
+                x: np.ndarray, step: int, a: int, b: int, start=start, batch=batch, planned=planned
             ) -> np.ndarray:
-                progress((start + (done + a / frames / len(steps.times)) * len(some)) / len(takes))
-                style, audio, events = (
-                    _styles(some, a, b),
-                    _audio(voice, some, a, b),
-                    None if planned is None else planned[:, a:b],
-                )
+                progress((start + (done + a / frames / len(steps.times)) * len(batch)) / len(takes))
+                style = _styles(batch, a, b)
+                audio = _audio(voice, batch, a, b)
+                events = None if planned is None else planned[:, a:b]
                 x0 = denoiser.estimate(x, step, audio, False, style, events)
                 if guidance != 1.0:
                     x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(
@@ -417,11 +411,13 @@ class Thunder:
                 return x0 if guide is None else guide(x0, a, b)
 
             noise = seeded_noise(
-                [take.seed for take in some], frames, self.denoiser.config.motion, some[0].around
+                [take.seed for take in batch], frames, self.denoiser.config.motion, batch[0].around
             )
-            whole = in_windows(denoise, frames)
-            x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
-            for m, take, plan in zip(self.denoiser.restore(x), some, plans[start:]):
+            denoise_line = in_windows(denoise, frames)
+            x = sample(
+                denoise_line if fixed is None else inpaint(denoise_line, fixed), noise, steps, count
+            )
+            for m, take, plan in zip(self.denoiser.restore(x), batch, plans[start:]):
                 record_plan(plan.activities)
                 motions.append(self._motion(m, take.voice or voice, Part(take.style, plan, kept)))
         return motions
@@ -470,10 +466,10 @@ class Thunder:
         than the whole model's.
         """
         if effort in (DRAFT, NORMAL) and is_plain and self.distilled is not None:
-            known = self.distilled.config
+            config = self.distilled.config
             return self.distilled, solver_steps(
-                min(_DRAFT_STEPS, known.steps) if effort == DRAFT else known.steps,
-                known.least_noise,
+                min(_DRAFT_STEPS, config.steps) if effort == DRAFT else config.steps,
+                config.least_noise,
             )
         return self.denoiser, solver_steps(
             _WHOLE_STEPS[effort] if isinstance(effort, str) else effort
@@ -492,26 +488,26 @@ class Thunder:
             takes = [replace(take, style=None) for take in takes]
         noise, motions = seeded_noise([0], voice.frames, self.denoiser.config.motion), []
         for start in range(0, len(takes), _BATCH):
-            some, events = takes[start : start + _BATCH], None
+            batch, events = takes[start : start + _BATCH], None
             if self.denoiser.config.events:  # any but the lips'
-                events = np.full((len(some), voice.frames, len(EVENTS)), np.nan, np.float32)
-                events[..., LIPS] = [(take.voice or voice).lips for take in some]
+                events = np.full((len(batch), voice.frames, len(EVENTS)), np.nan, np.float32)
+                events[..., LIPS] = [(take.voice or voice).lips for take in batch]
 
             def denoise(
-                x: np.ndarray, step: int, a: int, b: int, some=some, events=events
+                x: np.ndarray, step: int, a: int, b: int, batch=batch, events=events
             ) -> np.ndarray:
                 return self.denoiser.estimate(
                     x,
                     step,
-                    _audio(voice, some, a, b),
-                    style=_styles(some, a, b),
+                    _audio(voice, batch, a, b),
+                    style=_styles(batch, a, b),
                     events=None if events is None else events[:, a:b],
                 )
 
             x = in_windows(denoise, voice.frames)(
-                np.broadcast_to(noise, (len(some), *noise.shape[1:])), STEPS - 1
+                np.broadcast_to(noise, (len(batch), *noise.shape[1:])), STEPS - 1
             )
-            for m, take in zip(self.denoiser.restore(x), some):
+            for m, take in zip(self.denoiser.restore(x), batch):
                 plan = (
                     self._plan(voice, replace(take, gestures=(take.gestures[0], 0.0)))
                     if breathe
@@ -525,7 +521,7 @@ class Thunder:
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
         """Packed motions [S, T, C] of any system as faces perform them: channels within bounds,
         closures, rest in silence."""
-        return [self._motion(one, voice) for one in x]
+        return [self._motion(packed, voice) for packed in x]
 
     def _motion(self, x: np.ndarray, voice: VoiceFeatures, part: Part = Part()) -> Motion:
         """A sampled motion [T, C] as a face performs it."""

@@ -91,34 +91,32 @@ def sample_denoised(
     sampled as the paper does, one draw after the other (then a motion depends on how many are
     sampled with it).
     """
-    frames, at, device = audio.shape[1], {"done": 0.0}, audio.device
+    frames, state, device = audio.shape[1], {"done": 0.0}, audio.device
     hide = torch.ones(1, dtype=torch.bool, device=device)
     per_frame = condition is not None and condition.shape[1] > 1
 
     def denoise(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
-        progress(at["done"] + a / frames / steps)
-        some = condition[:, a:b] if per_frame else condition
-        mixed, now = (
-            torch.from_numpy(np.ascontiguousarray(x)).to(device),
-            torch.tensor([step], device=device),
-        )
-        x0 = network(mixed, now, audio[:, a:b], style=some)
+        progress(state["done"] + a / frames / steps)
+        part = condition[:, a:b] if per_frame else condition
+        mixed = torch.from_numpy(np.ascontiguousarray(x)).to(device)
+        now = torch.tensor([step], device=device)
+        x0 = network(mixed, now, audio[:, a:b], style=part)
         if guidance != 1.0:
-            x0 = guidance * x0 + (1 - guidance) * network(mixed, now, audio[:, a:b], hide, some)
+            x0 = guidance * x0 + (1 - guidance) * network(mixed, now, audio[:, a:b], hide, part)
         return x0.cpu().numpy()
 
     noise = seeded_noise(seeds, frames, network.config.motion)
-    whole = in_windows(denoise, frames)
+    denoise_line = in_windows(denoise, frames)
 
     def count(fraction: float, _: str = "") -> None:
-        at["done"] = fraction
+        state["done"] = fraction
 
-    made = (
-        ancestral_sample(whole, noise, Normal(seeds[0]), count)
+    motions = (
+        ancestral_sample(denoise_line, noise, Normal(seeds[0]), count)
         if steps == STEPS
-        else sample(whole, noise, steps, count)
+        else sample(denoise_line, noise, steps, count)
     )
-    return network.restore(torch.from_numpy(made).to(device))
+    return network.restore(torch.from_numpy(motions).to(device))
 
 
 class ConditionedDenoiser(Standardised):
@@ -149,18 +147,18 @@ class ConditionedDenoiser(Standardised):
         style: Tensor | None = None,
         free: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        """Estimate x̂_0 of a noisy motion x; arguments as `diffusion.denoiser.Denoiser`, of which
+        """Estimate x̂_0 of a noisy motion x; arguments as `networks.denoiser.Denoiser`, of which
         `style` is the condition."""
         audio = self.heard(audio)
         if silent is not None:
             audio = torch.where(silent[:, None, None], self.no_audio, audio)
-        known = self.no_condition[None, None] if style is None else style
+        known_condition = self.no_condition[None, None] if style is None else style
         if style is not None and free is not None:
-            known = torch.where(free[:, None, None], self.no_condition, known)
+            known_condition = torch.where(free[:, None, None], self.no_condition, known_condition)
         sources = (
             self.audio_in(audio),
             self.step_in(step_embedding(step, self.config.width))[:, None],
-            self.condition_in(known),
+            self.condition_in(known_condition),
         )
         y, bias = self.motion_in(x), alibi_bias(x.shape[1], self.slopes)
         for layer in self.layers:

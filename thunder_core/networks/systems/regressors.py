@@ -214,17 +214,13 @@ class FlameFormer(Regressor):
     def free_run(self, audio: Tensor, speaker: Tensor, progress: Progress = no_progress) -> Tensor:
         """Standardised motions [B, T, C], each frame made from those before it, of features [1 or
         B, T, d] for speakers [B]."""
-        frames, features = (
-            audio.shape[1],
-            self.audio_in(self.heard(audio)).expand(len(speaker), -1, -1),
-        )
+        frames = audio.shape[1]
+        features = self.audio_in(self.heard(audio)).expand(len(speaker), -1, -1)
         # by how many frames ago
         row = causal_bias(min(frames, CONTEXT), self.slopes, self.config.period)[:, -1:].flip(-1)
-        before, memories, result = (
-            audio.new_zeros(len(speaker), 1, self.config.motion),
-            [None] * len(self.layers),
-            [],
-        )
+        before = audio.new_zeros(len(speaker), 1, self.config.motion)
+        memories = [None] * len(self.layers)
+        result = []
         for t in range(frames):
             progress(t / frames)
             y = self._embed(before, t, speaker)
@@ -251,10 +247,8 @@ class FlameSelfTalk(Regressor):
     def forward(self, audio: Tensor, speaker: Tensor) -> Tensor:
         """audio [B, T, d], speaker int64 [B] → [B, T, C]."""
         features = self.audio_in(self.heard(audio))
-        y, bias = (
-            features + self.speaker_in(speaker)[:, None],
-            alibi_bias(audio.shape[1], self.slopes),
-        )
+        y = features + self.speaker_in(speaker)[:, None]
+        bias = alibi_bias(audio.shape[1], self.slopes)
         for layer in self.layers:
             y = layer(y, features, bias)
         return self.motion_out(self.norm(y))
