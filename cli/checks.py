@@ -17,7 +17,7 @@ from ..thunder_core import files
 from ..thunder_core.batch import inputs
 from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, list_mistakes, Mistake, MOST_ALIKE
-from ..thunder_core.batch.settings import path_names, shown
+from ..thunder_core.batch.settings import path_names, quote
 from ..thunder_core.direction_presets import is_preset_file, same_name
 from ..thunder_core.errors import attempt, BadRequest, suggest, ThunderError
 from ..thunder_core.systems import FROM_PICTURE
@@ -165,7 +165,7 @@ def _problem_of_style(style: str) -> str:
         names = all_presets().names()
         if not is_preset_file(style) and same_name(style, names) is None:
             return (
-                f" = {shown(style)} is no "
+                f" = {quote(style)} is no "
                 f"preset{_nearest(style, names) or ': choose ' + ', '.join(names)}"
             )
         all_presets().find(style)
@@ -214,7 +214,7 @@ def _unknown(name: str, what: str, path: str, names: list[str]) -> str:
         else ", which has none"
     )
     return (
-        f" = {shown(name)} is no {what} of “{os.path.basename(path)}”{_nearest(name, names) or has}"
+        f" = {quote(name)} is no {what} of “{os.path.basename(path)}”{_nearest(name, names) or has}"
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import bpy
 
 from ..scene.engine import connection
-from ..thunder_core.batch.settings import LONGEST_TEXT, shorter, Wrong
+from ..thunder_core.batch.settings import LONGEST_TEXT, shorten, Wrong
 from ..thunder_core.errors import suggest, ThunderError
 from ..thunder_core.files import is_utf8, printable, VISIBLE
 from ..thunder_core.private_folder import remove_blender_session
@@ -96,9 +96,9 @@ def between(least: float, most: float, kind: type = float):
             value = kind(text)
         except ValueError:
             what = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"“{shorter(text)}” is not {what}") from None
+            raise argparse.ArgumentTypeError(f"“{shorten(text)}” is not {what}") from None
         if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"{shorter(text)} is not between {least} and {most}")
+            raise argparse.ArgumentTypeError(f"{shorten(text)} is not between {least} and {most}")
         return value
 
     return number

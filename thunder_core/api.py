@@ -338,8 +338,8 @@ def _direction(
     )
 
 
-def _suggestion(name: str, known: Iterable[str]) -> str:
-    near = suggest(name, known)
+def _suggestion(name: str, names: Iterable[str]) -> str:
+    near = suggest(name, names)
     return f"{near} " if near else ""
 
 

@@ -68,12 +68,14 @@ class Finding:
             count = max(1, round(abs(self.size) * fps))
             how = f"{'late' if self.size > 0 else 'early'} by {count} frame{'s' * (count > 1)}"
             return (
-                f"The whole line is {how}" if self.whole else f"Lips are {how}{self._where(place)}"
+                f"The whole line is {how}"
+                if self.whole
+                else f"Lips are {how}{self._place_in_words(place)}"
             )
         what = "stands still" if self.kind == STILL else "moves in silence"
-        return f"The mouth {what}{self._where(place)}: {self.size:.1f} s"
+        return f"The mouth {what}{self._place_in_words(place)}: {self.size:.1f} s"
 
-    def _where(self, place: str) -> str:
+    def _place_in_words(self, place: str) -> str:
         if self.word and self.last_word and self.word != self.last_word:
             return f" from “{self.word}” to “{self.last_word}”"
         return f" on “{self.word}”" if self.word else f", {place}" * bool(place)

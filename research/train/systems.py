@@ -379,7 +379,7 @@ class Media2FaceLearner(_Diffusion):
         def draw(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
             pictures, moods = shown()
             some = torch.from_numpy(rng.integers(len(pictures), size=PICTURES))
-            return network.seen(
+            return network.encoder_input(
                 vary_tone(_mirror_half(pictures[some].float() / 255, rng), rng).to(device)
             ), moods[some]
 
@@ -396,7 +396,7 @@ class Media2FaceLearner(_Diffusion):
             strong = moods.amax(1) > LEAST_TELLING
             if not strong.any():
                 return {"by_chance": 1 / len(LABELS)}
-            read = model(network.seen(pictures[strong].float().to(device) / 255)).cpu()
+            read = model(network.encoder_input(pictures[strong].float().to(device) / 255)).cpu()
             right = (read.argmax(1) == moods[strong].argmax(1)).float().mean()
             return {"strongest_mood_seen": float(right), "by_chance": 1 / len(LABELS)}
 
@@ -561,7 +561,7 @@ class FlameSelfTalkLearner(_Regression):
     def extra_terms(self, item: dict[str, Tensor]) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
         """Text and features that lips of the estimate give must be those of the sound; of true lips
         too, so that the reader learns."""
-        heard = self.network.heard(self.features(item))
+        heard = self.network.standardise_audio(self.features(item))
 
         def terms(vertices: Tensor, true_vertices: Tensor) -> dict[str, Tensor]:
             both = [self.reader(v) for v in (vertices, true_vertices)]

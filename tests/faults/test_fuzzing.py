@@ -508,7 +508,7 @@ def answers(line, folder):
     replies = io.BytesIO()
     one = worker.Worker(io.BytesIO(), replies, str(folder), str(folder), "cpu")
     one.engine = Engine()
-    one._take_in(line)
+    one._handle_line(line)
     with contextlib.redirect_stderr(io.StringIO()) as log, contextlib.suppress(queue.Empty):
         while True:
             request = one.waiting.get_nowait()

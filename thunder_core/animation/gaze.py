@@ -58,13 +58,13 @@ def turn_head(
         return np.asarray(sampled)
     movement = rotvec_to_matrix(sampled)
     angles = np.clip(
-        share * _beyond(directions(points, np.zeros_like(sampled), joint, eyes), EASY),
+        share * _excess(directions(points, np.zeros_like(sampled), joint, eyes), EASY),
         -_FURTHEST_HEAD,
         _FURTHEST_HEAD,
     )
     for _ in range(_CORRECTIONS):
         left = directions(points, matrix_to_rotvec(_turn(angles) @ movement), joint, eyes)
-        angles = np.clip(angles + _beyond(left, FURTHEST), -_FURTHEST_HEAD, _FURTHEST_HEAD)
+        angles = np.clip(angles + _excess(left, FURTHEST), -_FURTHEST_HEAD, _FURTHEST_HEAD)
     kernel = np.hanning(_FOLLOWS + 2)[1:-1]
     padded = np.pad(angles, ((_FOLLOWS // 2, _FOLLOWS // 2), (0, 0)), mode="edge")
     angles = np.stack(
@@ -73,7 +73,7 @@ def turn_head(
     return matrix_to_rotvec(_turn(angles) @ movement).astype(np.float32)
 
 
-def _beyond(angles: np.ndarray, limit) -> np.ndarray:
+def _excess(angles: np.ndarray, limit) -> np.ndarray:
     """The part of angles that is beyond a limit on either side."""
     return np.sign(angles) * np.maximum(np.abs(angles) - limit, 0.0)
 

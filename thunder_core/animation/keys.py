@@ -127,7 +127,7 @@ def _fit(
     for end, is_level in zip((0, -1), level):
         if is_level:
             limits[0][end] = limits[1][end] = 0.0
-    slope = _within(diagonal, beside, right, *limits)
+    slope = _solve_within(diagonal, beside, right, *limits)
     return Keys(index, value, slope), left - c * slope[k] - d * slope[k + 1]
 
 
@@ -153,7 +153,7 @@ def _slope_limits(
     return least_slope, most_slope
 
 
-def _within(
+def _solve_within(
     diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
     """Least-squares solution of a symmetric tridiagonal system with low ≤ x ≤ high: without limits,

@@ -35,7 +35,7 @@ _SNAP = 3  # distance that a key may move to a frame already in use, frames
 _MOVES = ((0, 0), (1, 0), (0, 1), (1, 1))
 
 
-def _within(wanted: np.ndarray, slack: np.ndarray) -> np.ndarray:
+def _nearest_segments(wanted: np.ndarray, slack: np.ndarray) -> np.ndarray:
     """The nearest segments (change of value, slopes at both ends in units of a third, [3, …]) that
     keep within their ends' range."""
     both = np.stack([wanted, -wanted])  # as they rise and as they fall
@@ -147,7 +147,7 @@ def fit_values(
         inverse = np.linalg.inv(normal + penalty * (limits_free.T @ limits_free))
         for _ in range(_ITERATIONS):
             raw = limits_free @ x + still + dual
-            near = _within(raw.reshape(3, parts, -1), slack_scaled).reshape(raw.shape)
+            near = _nearest_segments(raw.reshape(3, parts, -1), slack_scaled).reshape(raw.shape)
             before, dual = dual, raw - near
             x = inverse @ (right + penalty * (limits_free.T @ (near - dual - still)))
             if np.abs(dual - before).max() < _SETTLED:

@@ -30,7 +30,9 @@ class Curve:
 
     def segment(self, place: int) -> np.ndarray:
         """Samples of the curve from key `place` to the next, both included."""
-        a, b, slopes, _ = _of_length((self.frames[place + 1] - self.frames[place]) * SAMPLES + 1)
+        a, b, slopes, _ = _segment_basis(
+            (self.frames[place + 1] - self.frames[place]) * SAMPLES + 1
+        )
         return (
             a * self.value[place]
             + b * self.value[place + 1]
@@ -54,7 +56,7 @@ class Curve:
 
 
 @lru_cache(maxsize=256)
-def _of_length(count: int):
+def _segment_basis(count: int):
     """For a segment of `count` samples: the basis of its end values, the basis of its slopes (in
     thirds), their normal matrix."""
     a, b, c, d = hermite(np.arange(count) / (count - 1))
@@ -76,7 +78,7 @@ def _slopes(
     level."""
     if start == end:
         return 0.0, 0.0
-    a, b, slopes, ((g, e), (_, f)) = _of_length(len(wanted))
+    a, b, slopes, ((g, e), (_, f)) = _segment_basis(len(wanted))
     p, q = ((wanted - a * start - b * end) @ slopes).tolist()
     out, into = (p * f - q * e) / (g * f - e * e), (q * g - p * e) / (g * f - e * e)
     (least_out, most_out), (least_into, most_into) = _slope_limits(start, end, slack, low, high)

@@ -98,7 +98,7 @@ def fit(
                 break
             waiting = _blame(wrong, np.abs(reduced - coarse) * needs, exact, every)
             if turn >= _ROUNDS // 2 or not waiting:
-                share[_around(np.flatnonzero(wrong > 1.0), every, len(share))] *= _SHRINK
+                share[_widen(np.flatnonzero(wrong > 1.0), every, len(share))] *= _SHRINK
                 waiting = set(range(count_of_tracks))
         whole = [Keys(keys.index // every, keys.value, keys.slope) for keys in curves.values()]
         measuring = _measure(meter, values, whole, pull, _limits(error, _expand_mask(closed)))
@@ -107,7 +107,7 @@ def fit(
         )
         if slow or not len(beyond):
             break
-        share[_around(beyond // _STRIDE, every, len(share))] *= (
+        share[_widen(beyond // _STRIDE, every, len(share))] *= (
             _SHRINK  # its error measured on the face is too large
         )
     return Fit(tuple(whole), off)
@@ -160,7 +160,7 @@ def _measure(
     return float(added[look, 0].max()), look[(added[look] > limit[look]).any(1)]
 
 
-def _around(samples: np.ndarray, every: int, count: int) -> np.ndarray:
+def _widen(samples: np.ndarray, every: int, count: int) -> np.ndarray:
     """Samples and all within a frame of them; every: samples in a frame."""
     return np.unique(np.clip(samples[:, None] + np.arange(-every, every + 1), 0, count - 1))
 

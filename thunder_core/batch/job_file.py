@@ -16,9 +16,9 @@ from ..files import is_utf8, MANIFEST, not_a_file, printable
 from .settings import (
     DEFAULTS,
     make_absolute,
+    quote,
     SETTINGS,
-    shorter,
-    shown,
+    shorten,
     text as read_text,
     VOICES,
     Wrong,
@@ -190,7 +190,7 @@ def _syntax_error(name: str, text: str, reason: str) -> str:
         (words for beginning, words in _EXPECTED if cause.startswith(beginning)),
         f"TOML does not allow this ({cause})",
     )
-    return f"“{name}”, line {number}, “{shorter(lines[number - 1].strip())}”: {expected}"
+    return f"“{name}”, line {number}, “{shorten(lines[number - 1].strip())}”: {expected}"
 
 
 def read(
@@ -203,7 +203,7 @@ def read(
     """The jobs of a job file's content. name, folder: of the file. look: see `read_file`. Raises
     BadRequest."""
     wrong = [
-        Mistake("unknown key", f"“{name}” has an unknown key “{shorter(key)}”{_nearest(key, TOP)}")
+        Mistake("unknown key", f"“{name}” has an unknown key “{shorten(key)}”{_nearest(key, TOP)}")
         for key in data
         if key not in TOP
     ]
@@ -211,7 +211,7 @@ def read(
     try:
         out = None if out is None else read_text(out)
     except Wrong as reason:
-        wrong.append(Mistake("out", f"“{name}”: “out” = {shown(out)} {reason}"))
+        wrong.append(Mistake("out", f"“{name}”: “out” = {quote(out)} {reason}"))
     for key, table in (("defaults", common), ("jobs", tables)):
         if not isinstance(table, dict):
             raise BadRequest(
@@ -231,12 +231,12 @@ def read(
     for job, table in tables.items():
         if not isinstance(table, dict):
             sentence = (
-                f"“{name}”: job “{shorter(job)}” is no table: write [jobs.{shorter(job)}] "
+                f"“{name}”: job “{shorten(job)}” is no table: write [jobs.{shorten(job)}] "
                 f"above its settings"
             )
             wrong.append(Mistake("no table", sentence))
             continue
-        where = f"job “{shorter(job)}”"
+        where = f"job “{shorten(job)}”"
         given, unread, mistakes = _values(table, where)
         wrong += mistakes + _lacking(table, {**defaults, **common, **table}, where)
         settings = _merge(for_all, make_absolute(given, folder))
@@ -345,7 +345,7 @@ def choose_jobs(jobs: Iterable[Job], names: Iterable[str]) -> tuple[Job, ...]:
     for name in names:
         if name not in by_name:
             raise BadRequest(
-                f"There is no job “{shorter(name)}”{_nearest(name, tuple(by_name), 'the jobs are')}"
+                f"There is no job “{shorten(name)}”{_nearest(name, tuple(by_name), 'the jobs are')}"
             )
     return tuple(by_name[name] for name in dict.fromkeys(names))
 
@@ -356,7 +356,7 @@ def bad_names(names: Iterable[str]) -> list[str]:
     taken: dict[str, str] = {}
     for name in names:
         if folder_name(name) != name:
-            where = f"job “{shorter(name)}”"
+            where = f"job “{shorten(name)}”"
             wrong.append(
                 f"{where}: a folder is called after it, which cannot have this name: "
                 f"“{folder_name(name)}” can be one"
@@ -381,7 +381,7 @@ def _values(
             wrong.append(
                 Mistake(
                     "unknown key",
-                    f"{where} has an unknown key “{shorter(key)}”{_nearest(key, tuple(SETTINGS))}",
+                    f"{where} has an unknown key “{shorten(key)}”{_nearest(key, tuple(SETTINGS))}",
                 )
             )
             continue
@@ -389,7 +389,7 @@ def _values(
             values[key] = SETTINGS[key].read(value)
         except Wrong as reason:
             unread.add(key)
-            wrong.append(Mistake(key, f"{where}: “{key}” = {shown(value)} {reason}"))
+            wrong.append(Mistake(key, f"{where}: “{key}” = {quote(value)} {reason}"))
     return values, unread, wrong
 
 

@@ -178,7 +178,7 @@ def read_mood(given: str) -> tuple[str, float]:
     except ValueError:
         value = math.nan
     if not 0.0 <= value <= 1.0:
-        raise Wrong(f"has the strength “{shorter(strength)}”, which is not a number from 0 to 1")
+        raise Wrong(f"has the strength “{shorten(strength)}”, which is not a number from 0 to 1")
     return name, value
 
 
@@ -201,7 +201,7 @@ def outputs(value) -> list[str]:
         raise Wrong(f"is not a list of some of {', '.join(OUTPUTS)}")
     for name in names:
         if name not in OUTPUTS:
-            raise Wrong(f"holds “{shorter(name)}”, which is none of {', '.join(OUTPUTS)}")
+            raise Wrong(f"holds “{shorten(name)}”, which is none of {', '.join(OUTPUTS)}")
     return [name for name in OUTPUTS if name in names]
 
 
@@ -291,16 +291,16 @@ def keys_for_options(sentence: str, names: Iterable[str]) -> str:
     return re.sub(rf"(?<![\w-])--({listed})(?![\w-])", r"“\1”", sentence)
 
 
-def shown(value) -> str:
+def quote(value) -> str:
     """A value as a sentence shows it, not too long."""
     try:
         written = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):
         written = str(value)
-    return shorter(written)
+    return shorten(written)
 
 
-def shorter(written: str) -> str:
+def shorten(written: str) -> str:
     """A text as a sentence quotes it: on one line, at most 60 letters."""
     written = re.sub(r"[\x00-\x1f\x7f]", "�", written[:61])
     return written if len(written) <= 60 else written[:59] + "…"

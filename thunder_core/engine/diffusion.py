@@ -262,7 +262,7 @@ def seeded_noise(
     the last one. Raises ValueError for fewer than 16 values of a take.
     """
 
-    def around(near: np.ndarray | None, seed: int) -> np.ndarray:
+    def draw_noise(near: np.ndarray | None, seed: int) -> np.ndarray:
         noise = Normal(seed).draw(frames, channels)
         if near is None:
             return noise
@@ -271,8 +271,8 @@ def seeded_noise(
 
     near = None
     for seed in like:
-        near = around(near, seed)
-    return np.stack([around(near, seed) for seed in seeds])
+        near = draw_noise(near, seed)
+    return np.stack([draw_noise(near, seed) for seed in seeds])
 
 
 # ---- the paper's sampler

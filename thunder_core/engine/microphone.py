@@ -39,7 +39,7 @@ Block = tuple[float, bytes]  # time.perf_counter() at which samples arrived, and
 
 def names() -> list[str]:
     """Names of the microphones of this machine, perhaps none. Raises NoMicrophone."""
-    return [each["name"] for each in _within(PATIENCE, "", _list_devices)]
+    return [each["name"] for each in _call_driver(PATIENCE, "", _list_devices)]
 
 
 def record(name: str, path: str, enough: Event, on_level: Callable[[dict], None]) -> dict:
@@ -53,12 +53,12 @@ def record(name: str, path: str, enough: Event, on_level: Callable[[dict], None]
     """
     blocks: queue.SimpleQueue[Block] = queue.SimpleQueue()
     _check_space(path)
-    device = _within(PATIENCE, name, _open, name, blocks)
+    device = _call_driver(PATIENCE, name, _open, name, blocks)
     try:
         about = _write(path, blocks, enough, on_level)
     finally:
         with contextlib.suppress(NoMicrophone):
-            _within(CLOSING, name, device.close)
+            _call_driver(CLOSING, name, device.close)
     if not about["seconds"]:
         Path(path).unlink()
         raise NoMicrophone(
@@ -158,7 +158,7 @@ def _listener(blocks: "queue.SimpleQueue[Block]") -> Generator[None, bytearray, 
         blocks.put((time.perf_counter(), bytes(samples)))
 
 
-def _within(seconds: float, name: str, call: Callable, *args):
+def _call_driver(seconds: float, name: str, call: Callable, *args):
     """What a call of the driver of a microphone returns. Raises NoMicrophone, also if it takes
     longer."""
     pool = ThreadPoolExecutor(1)

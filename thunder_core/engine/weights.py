@@ -292,7 +292,7 @@ def identify(folder: Path) -> Identity:
             whole.update(path.name.encode())
             whole.update(content)
         sums[path.name] = hashlib.sha256(content).hexdigest()
-    released = _sums_in(SHIPPED)
+    released = _read_sums(SHIPPED)
     different = tuple(
         sorted(
             name for name in sums.keys() | released.keys() if sums.get(name) != released.get(name)
@@ -300,7 +300,9 @@ def identify(folder: Path) -> Identity:
     )
     is_custom = folder.resolve() != SHIPPED  # another folder than the extension's
     unlike = (
-        tuple(sorted(name for name, digest in _sums_in(folder).items() if sums.get(name) != digest))
+        tuple(
+            sorted(name for name, digest in _read_sums(folder).items() if sums.get(name) != digest)
+        )
         if is_custom
         else ()
     )
@@ -308,7 +310,7 @@ def identify(folder: Path) -> Identity:
     return Identity(whole.hexdigest()[:16], origin, different, str(folder), unlike)
 
 
-def _sums_in(folder: Path) -> dict[str, str]:
+def _read_sums(folder: Path) -> dict[str, str]:
     """Name → SHA-256 of each file of weights that a folder's SHA256SUMS lists; empty where the list
     is missing or damaged."""
     try:

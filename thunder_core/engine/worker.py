@@ -137,12 +137,12 @@ class Worker:
         try:
             for line in self.requests:
                 if line.strip():
-                    self._take_in(line)
+                    self._handle_line(line)
         except (OSError, ValueError):
             pass  # the pipe broke: the same as its end
         self._client_is_gone()
 
-    def _take_in(self, line):
+    def _handle_line(self, line):
         try:
             request = json.loads(line)
             number, verb, args = request["id"], request["verb"], request.get("args") or {}

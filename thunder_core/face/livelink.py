@@ -213,9 +213,9 @@ def _seconds(clock: str, codes: list[str], name: str, rate: float) -> np.ndarray
     """Times [T] from the first on, ascending, of what a column `clock` counts. Raises
     BadRequest."""
     seconds = (
-        _of_timecodes(codes, name)
+        _parse_timecodes(codes, name)
         if clock == "timecode"
-        else _of_numbers(codes, name) / (1.0 if clock in _SECONDS else rate)
+        else _parse_numbers(codes, name) / (1.0 if clock in _SECONDS else rate)
     )
     seconds -= seconds[0]
     if not ((np.diff(seconds) >= 0).all() and seconds[-1] <= _LONGEST):
@@ -225,7 +225,7 @@ def _seconds(clock: str, codes: list[str], name: str, rate: float) -> np.ndarray
     return seconds
 
 
-def _of_numbers(codes: list[str], name: str) -> np.ndarray:
+def _parse_numbers(codes: list[str], name: str) -> np.ndarray:
     """Seconds or numbers of frames [T]. Raises BadRequest."""
     try:
         return np.array([float(code) for code in codes])
@@ -235,7 +235,7 @@ def _of_numbers(codes: list[str], name: str) -> np.ndarray:
         ) from error
 
 
-def _of_timecodes(codes: list[str], name: str) -> np.ndarray:
+def _parse_timecodes(codes: list[str], name: str) -> np.ndarray:
     """Times [T] of timecodes. Raises BadRequest."""
     parts = [_TIMECODE.fullmatch(code.strip()) for code in codes]
     if not all(parts):

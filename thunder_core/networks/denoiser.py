@@ -139,7 +139,7 @@ class Standardised(Network):
         """The inverse of `standardise`."""
         return x * self.motion_std + self.motion_mean
 
-    def heard(self, audio: Tensor) -> Tensor:
+    def standardise_audio(self, audio: Tensor) -> Tensor:
         """Speech features [B, T, d] in the units of the network."""
         return (audio - self.audio_mean) / self.audio_std
 
@@ -203,7 +203,7 @@ class Denoiser(Standardised):
         events: [B, T, EVENTS], curves of what the take plans (`thunder_core.events`), NaN where it
         plans nothing; None: nothing at all.
         """
-        audio = self.heard(audio)
+        audio = self.standardise_audio(audio)
         if silent is not None:
             audio = torch.where(silent[:, None, None], self.no_audio, audio)
         features, y = self.audio_in(audio), self.motion_in(x)

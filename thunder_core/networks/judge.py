@@ -103,7 +103,7 @@ def _lag(x: Tensor) -> Tensor:
     )
 
 
-def _near(x: Tensor, weight: Tensor) -> Tensor:
+def _near_sums(x: Tensor, weight: Tensor) -> Tensor:
     """Weighted sums [B, …, T] of curves [B, …, T] within half a second of each frame; weight [B,
     T]."""
     weight = weight.reshape(len(weight), *[1] * (x.dim() - 2), -1)
@@ -130,8 +130,8 @@ class Guesses:
     @classmethod
     def of(cls, curves: Tensor, weight: Tensor) -> Guesses:
         """The guesses of standardised curves [B, c, k, T] over frames of weight [B, T]."""
-        count = _near(torch.ones_like(weight), weight).clamp_min(1e-3)
-        near, square = _near(torch.stack([curves, curves * curves], 1), weight).unbind(1)
+        count = _near_sums(torch.ones_like(weight), weight).clamp_min(1e-3)
+        near, square = _near_sums(torch.stack([curves, curves * curves], 1), weight).unbind(1)
         of_all = count[:, None, None]
         return cls(
             curves, weight, count, near / of_all, square / of_all, weight[:, None] * _lag(weight)
@@ -144,9 +144,9 @@ class Guesses:
         each = torch.cat(
             [curves[:, :, None] * self.curves, (curves * curves)[:, :, None], curves[:, :, None]], 2
         )
-        product, square, near = (_near(each, self.weight) / self.near_weight[:, None, None]).split(
-            [guesses, 1, 1], 2
-        )
+        product, square, near = (
+            _near_sums(each, self.weight) / self.near_weight[:, None, None]
+        ).split([guesses, 1, 1], 2)
         spread = (square - near.square()).clamp_min(0) * (
             self.near_square - self.near_mean.square()
         ).clamp_min(0)
@@ -510,7 +510,7 @@ class Judge(Network):
         moved = F.pad(where[:, 1:] - where[:, :-1], (0, 0, 1, 0))
         apart = torch.cat(
             [
-                self._apart(lips, each, reference.weight)
+                self._log_distances(lips, each, reference.weight)
                 for each in (reference.played, reference.asked)
             ],
             -1,
@@ -569,7 +569,7 @@ class Judge(Network):
         )
 
     @staticmethod
-    def _apart(lips: Tensor, expected: Expected, weight: Tensor) -> Tensor:
+    def _log_distances(lips: Tensor, expected: Expected, weight: Tensor) -> Tensor:
         """Logarithms of the distance from an expectation [B, T, 2]: near each frame, and of the
         clip."""
         distance = _distance(lips, expected, weight)

@@ -329,7 +329,7 @@ def collate(lessons: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
     frames, `clip` [B]: index of the clip."""
     frames = max(len(lesson.speech) for lesson in lessons)
 
-    def held(x: Tensor) -> Tensor:
+    def hold(x: Tensor) -> Tensor:
         """[V, t, ·] → [V, T, ·]."""
         return (
             torch.cat([x, x[:, -1:].expand(-1, frames - x.shape[1], *x.shape[2:])], 1)
@@ -339,17 +339,17 @@ def collate(lessons: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
 
     batch = {
         "speech": torch.cat(
-            [held(lesson.speech[None]).expand(len(lesson.lips), -1, -1) for lesson in lessons]
+            [hold(lesson.speech[None]).expand(len(lesson.lips), -1, -1) for lesson in lessons]
         ),
         "opening": torch.cat(
-            [held(lesson.opening[None]).expand(len(lesson.lips), -1) for lesson in lessons]
+            [hold(lesson.opening[None]).expand(len(lesson.lips), -1) for lesson in lessons]
         ),
-        "expected": torch.cat([held(lesson.expected) for lesson in lessons]),
-        "asked": torch.cat([held(lesson.asked) for lesson in lessons]),
-        "lips": torch.cat([held(lesson.lips) for lesson in lessons]),
-        "features": torch.cat([held(lesson.features) for lesson in lessons]).float(),
-        "evidence": torch.cat([held(lesson.evidence) for lesson in lessons]),
-        "target": torch.cat([held(lesson.target) for lesson in lessons]),
+        "expected": torch.cat([hold(lesson.expected) for lesson in lessons]),
+        "asked": torch.cat([hold(lesson.asked) for lesson in lessons]),
+        "lips": torch.cat([hold(lesson.lips) for lesson in lessons]),
+        "features": torch.cat([hold(lesson.features) for lesson in lessons]).float(),
+        "evidence": torch.cat([hold(lesson.evidence) for lesson in lessons]),
+        "target": torch.cat([hold(lesson.target) for lesson in lessons]),
         "there": torch.cat(
             [
                 (torch.arange(frames) < len(lesson.speech)).expand(len(lesson.lips), -1)
@@ -558,7 +558,7 @@ def train_judge(
         frames = F.smooth_l1_loss(guess[there], item["target"][there], beta=0.3)
         whose = F.one_hot(item["clip"][correct]).to(guess)
 
-        def apart(x: Tensor) -> Tensor:
+        def from_clip_mean(x: Tensor) -> Tensor:
             """Difference of each take [n, …] from the mean of its clip's takes."""
             flat = x.flatten(1)
             return (flat - whose @ ((whose.T @ flat) / whose.sum(0).clamp_min(1)[:, None])).view_as(
@@ -566,8 +566,12 @@ def train_judge(
             )
 
         both = guess, item["target"]
-        moments = F.smooth_l1_loss(*(apart(x[correct])[there[correct]] for x in both), beta=0.1)
-        rank = F.smooth_l1_loss(*(apart(clip_means(x, item)[correct]) for x in both), beta=0.1)
+        moments = F.smooth_l1_loss(
+            *(from_clip_mean(x[correct])[there[correct]] for x in both), beta=0.1
+        )
+        rank = F.smooth_l1_loss(
+            *(from_clip_mean(clip_means(x, item)[correct]) for x in both), beta=0.1
+        )
         usual = model.hard(
             *(item[name][correct] for name in ("speech", "expected", "there"))
         ).float()

@@ -371,7 +371,7 @@ def animate(
         rows[-1].start + rows[-1].frames,
         Columns(job.coefficients or len(channels)).count,
     )
-    made_by, done = _made_by(job), _done(job)
+    made_by, done = _checksum(job), _finished_clips(job)
     fresh = not done
     if fresh:
         (folder / STATE).unlink(missing_ok=True)
@@ -409,7 +409,7 @@ def animate(
     bar.close()
 
 
-def _made_by(job: Job) -> str:
+def _checksum(job: Job) -> str:
     """Checksum of what the performances depend on: set, seed, and the teacher's sources and
     constants."""
     digest = hashlib.sha256(repr((job.channels, job.seed, VARIANTS)).encode())
@@ -420,7 +420,7 @@ def _made_by(job: Job) -> str:
     return digest.hexdigest()[:16]
 
 
-def _done(job: Job) -> int:
+def _finished_clips(job: Job) -> int:
     """Number of clips already performed by this teacher."""
     state = job.folder / STATE
     if not all(
@@ -428,7 +428,7 @@ def _done(job: Job) -> int:
     ):
         return 0
     about = json.loads(state.read_text())
-    return about["clips"] if about["made_by"] == _made_by(job) else 0
+    return about["clips"] if about["made_by"] == _checksum(job) else 0
 
 
 @lru_cache(1)

@@ -231,7 +231,7 @@ def _place(
         )
         keys = keyframes.select(keys, np.arange(1)) if np.ptp(values) < STILL else keys
     if choice.step > 1:
-        keys["interpolation"][_on(keys["co"][:, 0], new.span.start, new.span.last)] = (
+        keys["interpolation"][_is_on(keys["co"][:, 0], new.span.start, new.span.last)] = (
             keyframes.CONSTANT
         )
     return NewCurve(
@@ -240,7 +240,7 @@ def _place(
         new.group,
         keys,
         new.span,
-        _of_take(keys, new.span, old, is_inserted),
+        _committed_keys(keys, new.span, old, is_inserted),
         keyframes.select(old.keys, old.ends) if old is not None and old.ends is not None else None,
         _count_replaced(new.span, old, name, plan.line_keys.get(plan.line), is_inserted),
         _count_edited(old, name, plan.line_keys, plan.names.before, new.span, bool(plan.earlier))
@@ -249,17 +249,19 @@ def _place(
     )
 
 
-def _of_take(keys: dict, span: placing.Span, old: KeptCurve | None, is_inserted: bool) -> dict:
+def _committed_keys(
+    keys: dict, span: placing.Span, old: KeptCurve | None, is_inserted: bool
+) -> dict:
     """Of the new keys of a curve those that the commit sets: the take's, and those at the ends of
     its fades."""
     times = keys["co"][:, 0]
-    is_set = _on(times, span.first, span.last)
+    is_set = _is_on(times, span.first, span.last)
     if not is_inserted:
         old_points = (
             old.keys["co"].astype(np.float32) if old is not None else np.zeros((0, 2), np.float32)
         )
         is_old = (np.abs(keys["co"].astype(np.float32)[:, None] - old_points) < STILL).all(2).any(1)
-        is_set |= _on(times, span.start, span.end) & ~is_old
+        is_set |= _is_on(times, span.start, span.end) & ~is_old
     return keyframes.select(keys, is_set)
 
 
@@ -278,9 +280,9 @@ def _count_replaced(
     if old is None or is_inserted:
         return 0
     times = old.keys["co"][:, 0]
-    gone = _on(times, span.first, span.last)
+    gone = _is_on(times, span.first, span.last)
     if of_line is not None:
-        gone |= _on(times, span.start, span.end) & of_line.has(name, old.keys)
+        gone |= _is_on(times, span.start, span.end) & of_line.has(name, old.keys)
     return old.dropped + int(gone.sum())
 
 
@@ -316,7 +318,7 @@ def _count_edited(
     )
 
 
-def _on(times: np.ndarray, first: int, last: int) -> np.ndarray:
+def _is_on(times: np.ndarray, first: int, last: int) -> np.ndarray:
     """True for times [K] on the frames first … last."""
     return (times >= first - 0.5) & (times <= last + 0.5)
 

@@ -38,7 +38,7 @@ def sample(before: Before, plan: Plan) -> Generator[float, None, Sampled]:
     values = np.empty((len(times), len(tracks)))
     for place, track in enumerate(tracks):
         curve = before.blocks[track.block].take.get((track.path, track.index))
-        values[:, place] = _in_range(before, place, _sample_curve(curve, times, track.rest))
+        values[:, place] = _clamp(before, place, _sample_curve(curve, times, track.rest))
         yield (0.5 if adds else 1.0) * place / len(tracks)
     if not adds:
         return (yield from _hold(before, plan, Sampled(frames, values, plan.is_chosen)))
@@ -85,7 +85,7 @@ def add_take(
             summed[:, places] = mapping.rotation_values(matrix_to_rotvec(turns[0] @ turns[1]), mode)
             moving[places] = True
     for place in np.flatnonzero(moving).tolist():
-        summed[:, place] = _in_range(before, place, summed[:, place])
+        summed[:, place] = _clamp(before, place, summed[:, place])
     return summed, moving
 
 
@@ -122,7 +122,7 @@ def _sample_curve(curve, times: np.ndarray, default: float) -> np.ndarray:
     return np.full(len(times), default) if curve is None else curve.sampled(times)
 
 
-def _in_range(before: Before, place: int, values: np.ndarray) -> np.ndarray:
+def _clamp(before: Before, place: int, values: np.ndarray) -> np.ndarray:
     """Values [S] of a track, clamped to its limits as Blender shows them, without the corners
     between frames at which no key could be."""
     limits = before.limits[place]

@@ -251,15 +251,15 @@ class Resting:
             swallowed.append((each, over))
             if each < begins or over > ends:
                 continue
-            self._press(each, times, _between(_SWALLOW, u[3]), u[4] - 0.5, 0.0, 0.0)
+            self._press(each, times, _interpolate(_SWALLOW, u[3]), u[4] - 0.5, 0.0, 0.0)
             at, far = _bump(self.frames, each, *times)
             self.swallows[at] = 1.0
-            self.channels["mouthShrugLower"][at] += _between(_CHIN, u[5]) * far
+            self.channels["mouthShrugLower"][at] += _interpolate(_CHIN, u[5]) * far
             furthest = each / FPS + times[0]
             self.dips.append(
                 Nod(
                     furthest,
-                    np.array([_between(_DIP, u[6]), 0.0, 0.0]),
+                    np.array([_interpolate(_DIP, u[6]), 0.0, 0.0]),
                     times[0],
                     times[2],
                     furthest + times[1],
@@ -276,10 +276,10 @@ class Resting:
                 self._press(
                     each,
                     times,
-                    _between(_PRESS, u[3]),
+                    _interpolate(_PRESS, u[3]),
                     2 * u[4] - 1,
-                    _between(_ROLLS, u[5]),
-                    _between(_ROLLS, u[6]),
+                    _interpolate(_ROLLS, u[5]),
+                    _interpolate(_ROLLS, u[6]),
                 )
 
     def _press(
@@ -330,18 +330,18 @@ def _draw_moments(
     """Events that come every so many seconds: the frame at which each begins, and seven numbers, 0
     … 1, that shape it."""
     u = rng.random(8)
-    at = first + FPS * _between(soonest, u[7]) * rarity
+    at = first + FPS * _interpolate(soonest, u[7]) * rarity
     while at < last:
         yield at, u[:7]
         u = rng.random(8)
-        at += FPS * _between(every, u[7]) * rarity / how.at(at / FPS).tempo
+        at += FPS * _interpolate(every, u[7]) * rarity / how.at(at / FPS).tempo
 
 
 def _durations(times: tuple[tuple[float, float], ...], u: np.ndarray) -> tuple[float, ...]:
-    return tuple(_between(each, by) for each, by in zip(times, u))
+    return tuple(_interpolate(each, by) for each, by in zip(times, u))
 
 
-def _between(bounds: tuple[float, float], u: float) -> float:
+def _interpolate(bounds: tuple[float, float], u: float) -> float:
     """The value at a share u, 0 … 1, of the way between two bounds."""
     return float(bounds[0] + (bounds[1] - bounds[0]) * u)
 

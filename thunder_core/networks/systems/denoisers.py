@@ -149,7 +149,7 @@ class ConditionedDenoiser(Standardised):
     ) -> Tensor:  # fmt: skip
         """Estimate x̂_0 of a noisy motion x; arguments as `networks.denoiser.Denoiser`, of which
         `style` is the condition."""
-        audio = self.heard(audio)
+        audio = self.standardise_audio(audio)
         if silent is not None:
             audio = torch.where(silent[:, None, None], self.no_audio, audio)
         known_condition = self.no_condition[None, None] if style is None else style
@@ -341,7 +341,7 @@ class Media2Face(ConditionedDenoiser):
             )
         self.__dict__["clip"] = clip
 
-    def seen(self, pictures: Tensor) -> Tensor:
+    def encoder_input(self, pictures: Tensor) -> Tensor:
         """Input of the image encoder for grey pictures [B, h, w]: the pictures, or CLIP's features.
         Raises BadRequest without CLIP."""
         if not self.config.clip:
@@ -356,4 +356,4 @@ class Media2Face(ConditionedDenoiser):
     @torch.no_grad()
     def condition_of(self, pictures: Tensor) -> Tensor:
         """The condition [B, 1, c] of grey pictures [B, h, w], of 48 pixels for our encoder."""
-        return self.image_encoder(self.seen(pictures))[:, None]
+        return self.image_encoder(self.encoder_input(pictures))[:, None]

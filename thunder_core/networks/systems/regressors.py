@@ -199,7 +199,7 @@ class FlameFormer(Regressor):
         frame t − 1, zeros for the first."""
         frames, config = before.shape[1], self.config
         bias = causal_bias(frames, self.slopes, config.period)
-        y, features = self._embed(before, 0, speaker), self.audio_in(self.heard(audio))
+        y, features = self._embed(before, 0, speaker), self.audio_in(self.standardise_audio(audio))
         for layer in self.layers:
             y, _ = layer(y, features, bias)
         return self.motion_out(self.norm(y))
@@ -215,7 +215,7 @@ class FlameFormer(Regressor):
         """Standardised motions [B, T, C], each frame made from those before it, of features [1 or
         B, T, d] for speakers [B]."""
         frames = audio.shape[1]
-        features = self.audio_in(self.heard(audio)).expand(len(speaker), -1, -1)
+        features = self.audio_in(self.standardise_audio(audio)).expand(len(speaker), -1, -1)
         # by how many frames ago
         row = causal_bias(min(frames, CONTEXT), self.slopes, self.config.period)[:, -1:].flip(-1)
         before = audio.new_zeros(len(speaker), 1, self.config.motion)
@@ -246,7 +246,7 @@ class FlameSelfTalk(Regressor):
 
     def forward(self, audio: Tensor, speaker: Tensor) -> Tensor:
         """audio [B, T, d], speaker int64 [B] → [B, T, C]."""
-        features = self.audio_in(self.heard(audio))
+        features = self.audio_in(self.standardise_audio(audio))
         y = features + self.speaker_in(speaker)[:, None]
         bias = alibi_bias(audio.shape[1], self.slopes)
         for layer in self.layers:
