@@ -50,7 +50,7 @@ def test_takes_are_the_same_bit_for_bit_by_any_number_of_threads(engine, speech,
             engine.generate(
                 speech,
                 Request(takes, 3, direction=asked),
-                arrived=arrived.append,
+                on_take=arrived.append,
                 progress=lambda fraction, message: seen.append((number, fraction)),
             )
             made.append(arrived)
@@ -71,7 +71,7 @@ def test_takes_are_the_same_bit_for_bit_by_any_number_of_threads(engine, speech,
 
 def test_what_is_kept_of_a_take_that_arrived_stands_for_it_in_the_result(engine, speech):
     takes = engine.generate(speech, Request(3, 3))
-    assert engine.generate(speech, Request(3, 3), arrived=lambda take: f"take {take.seed}") == [
+    assert engine.generate(speech, Request(3, 3), on_take=lambda take: f"take {take.seed}") == [
         f"take {take.seed}" for take in takes
     ]
 
@@ -205,7 +205,7 @@ def test_an_engine_whose_denoiser_runs_out_of_memory_once_gives_the_same_takes(e
         monkeypatch.setattr(engine.thunder.denoiser, "estimate", fail_once)
         arrived = []
         takes = engine.generate(
-            speech, Request(4, 1, steps=2), arrived=lambda take: arrived.append(take.seed)
+            speech, Request(4, 1, steps=2), on_take=lambda take: arrived.append(take.seed)
         )
     assert sizes[0] == 4 and set(sizes[1:]) <= {1, 2} and 2 in sizes
     assert arrived == [1, 2, 3, 4] and [take.seed for take in takes] == [

@@ -95,7 +95,7 @@ def case(request, bundled, ours, tmp_path_factory):
     vertices then."""
     made = made_flame(bundled, **request.param)
     head = load(made, tmp_path_factory.mktemp("made") / "flame.npz")
-    result = retarget.between(head)
+    result = retarget.to_head(head)
     motion, closed = performance(ours.expression_names)
     out = result.to(motion)
     return made, head, result, motion, closed, out, vertices(head, out)
@@ -216,7 +216,7 @@ def test_smplx_opens_the_mouth_alike(bundled, ours, tmp_path):
     all."""
     head = load(made_flame(bundled, seed=6, own=0.0004), tmp_path / "flame.npz")
     motion, _ = performance(ours.expression_names, 50)
-    out = retarget.between(head).to(motion)
+    out = retarget.to_head(head).to(motion)
     assert np.abs(vertices(head, out) - smplx_vertices(head, out.expression, out.jaw)).max() < 2e-6
 
 
@@ -225,7 +225,7 @@ def test_a_rig_whose_bones_stay_is_met_as_well(bundled, ours, tmp_path):
     go."""
     head = load(made_flame(bundled, seed=7, own=0.001), tmp_path / "flame.npz")
     motion, closed = performance(ours.expression_names, 40)
-    rig = retarget.between(head, joints_move=False)
+    rig = retarget.to_head(head, joints_move=False)
     out = rig.to(motion)
     assert np.abs(rig.other.points.joint_directions).max() == 0
     placed = rig.other.points.of_motion(out)
