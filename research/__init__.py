@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The laboratory: what makes and measures the product, and is no part of it. `python -m research`
-lists what there is."""
+"""The laboratory: it makes and measures the product, and is no part of it. `python -m research`
+lists its parts."""
 
 import os
 

@@ -27,7 +27,7 @@ def parts() -> Iterator[tuple[str, str]]:
 
 
 def listing() -> str:
-    """The names and what each is for, those of GATES first."""
+    """The names of the parts and their purposes, those of GATES first."""
     known = dict(parts())
     rest = [name for name in known if name not in GATES]
     row = "  {:16s}{}".format
@@ -39,10 +39,8 @@ def listing() -> str:
 
 
 def main(words: list[str] | None = None) -> None:
-    """Run the part that `words`, or else the command line, name, or list all.
-
-    Raises SystemExit for an unknown name, with what a part returns if that is not 0 or None, and as
-    parts do.
+    """Run the part that `words` or the command line name, or list all. Raises SystemExit for an
+    unknown name, with a part's result if that is not 0 or None, and as parts do.
     """
     words = sys.argv[1:] if words is None else words
     if not words or words[0] in ("-h", "--help"):

@@ -146,8 +146,8 @@ class KeyedHead:
         self.parts = self._parts(vertices, skin, teeth, channel_keys["jawOpen"], channel_keys)
         self.rest = vertices[self.parts["all"]]
         self.offsets = {key: moved[self.parts["all"]] for key, moved in character_keys.items()}
-        # Teeth have a vertex every three millimetres: distances to these alone would be to nothing
-        # that a lip touches.
+        # Teeth have a vertex every three millimetres: distances to these alone would miss the
+        # surface that a lip touches.
         of_row = faces[np.isin(faces, self.parts["all"][self.parts["upper"]]).all(1)]
         self.teeth = cKDTree(_points_in_quads(vertices[of_row]))
         upper, lower = (
@@ -253,7 +253,7 @@ def _points_in_quads(quads: np.ndarray) -> np.ndarray:
 
 
 def all_channels(channels: dict) -> dict:
-    """Every channel has a key of its name."""
+    """Every channel has a key of the same name."""
     return channels
 
 

@@ -3,14 +3,14 @@
 animation as it is.
 
 DATA is a folder with `lips/` and `lips_more/` (tracked people, with landmarks), `speech/` (read
-lines with texts and phones) and `paired/facegood/`. Apart: takes; tracked people, whose faces are
-solved onto the head once (`--solved`); what a viseme tool keys from aligned phones; another
-studio's rig. Lines are cut to ten seconds. Planted, one at a time: the whole line 3, 4 and 6 frames
-late or early; one to three seconds of it four frames; lips kept 3 mm apart on an m, b or p on which
-they met and beside which they open; two words on which the mouth stands still; another line's
-mouth. Found: the right kind of finding there, in the right direction. Thresholds were set on `fit`;
-the table is of `check`. Table to stdout and research/results/check_animation.txt. Five minutes on
-one core.
+lines with texts and phones) and `paired/facegood/`. Measured separately: takes; tracked people,
+whose faces are solved onto the head once (`--solved`); what a viseme tool keys from aligned phones;
+another studio's rig. Lines are cut to ten seconds. Planted, one at a time: the whole line 3, 4 and
+6 frames late or early; one to three seconds of it four frames; lips kept 3 mm apart on an m, b or p
+on which they met and beside which they open; two words on which the mouth stands still; another
+line's mouth. Found: the right kind of finding there, in the right direction. Thresholds were set on
+`fit`; the table is of `check`. Table to stdout and research/results/check_animation.txt. Five
+minutes on one core.
 """
 
 from __future__ import annotations
@@ -93,13 +93,13 @@ class Line:
         )  # fmt: skip
 
     def lines(self) -> Iterator[Line]:
-        """It, cut to lines."""
+        """The line, cut into lines of LINE frames."""
         count = max(1, round(self.frames / LINE)) if not self.text else 1
         edges = np.linspace(0, self.frames, count + 1).astype(int)
         yield from (self.part(start, end) for start, end in zip(edges, edges[1:]))
 
     def check(self, mouth: MouthCurves, tolerance: Tolerance) -> list[Finding]:
-        """What is found of a mouth in this line, apart from frames without a face."""
+        """The findings on a mouth in this line, without frames that show no face."""
         found = find(mouth, self.expected, self.voice, tolerance, self.text)
         if self.seen is None:
             return found
@@ -257,7 +257,7 @@ def bilabial_closures(line: Line) -> Iterator[tuple[float, float, int]]:
 
 
 def freeze_stretch(mouth: MouthCurves, start: int, end: int) -> MouthCurves:
-    """A mouth that stands still in a stretch, and is back two frames later."""
+    """A mouth that stands still in a stretch and catches up two frames later."""
     time = np.arange(len(mouth.gap))
     there = (time < start) | (time >= end + 2)
     held = [

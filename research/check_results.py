@@ -2,8 +2,8 @@
 """Lists results that are older than the code they measure.
 
 `make check-results` (`python -m research check_results`); nothing is measured, and it fails for
-nothing. A result is as old as the commit that it names; where it names none, or was made with
-changes that were not committed yet, as the commit that wrote it. Moved files count as unchanged.
+nothing. A result is as old as the commit that it names, or, if it names none or was made with
+uncommitted changes, as the commit that wrote it. Moved files count as unchanged.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def formatting(tree: Path) -> set[str]:
 
 
 def before(commits: dict[str, Commit], sha: str) -> set[str]:
-    """The hashes of a commit and of all that it follows."""
+    """The hashes of a commit and of all before it."""
     seen, left = set(), [sha]
     while left:
         if (one := left.pop()) not in seen and one in commits:
@@ -158,8 +158,7 @@ def before(commits: dict[str, Commit], sha: str) -> set[str]:
 
 
 def named_commit(result: Path) -> str:
-    """The hash that a result says it was made from; "" if it says none, or that files were changed
-    besides."""
+    """The hash that a result was made from; "" if it names none or other files were changed."""
     text = result.read_text(encoding="utf-8")
     if result.suffix != ".json":
         found = re.findall(r"^commit (\S+?),?(?:\s|$)", text, re.M)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Commit: how many keys a line becomes as Poses and as Dense Curves, how far off lips and closures
-are, and what it costs in score.
+are, and how much score is lost.
 
 `python -m research commit --data DATA [--takes FOLDER]` in the engine's environment; DATA is a
 folder with `lips/`. A take of every voice is generated (seed 1; kept in FOLDER, never to be

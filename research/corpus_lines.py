@@ -38,8 +38,7 @@ def open_corpus(cache: Path) -> Corpus:
 
 
 def clips_of(corpus: Corpus, split: str, count: int) -> list[Clip]:
-    """As many long enough clips of a split as there are, one of every voice before another of
-    any."""
+    """Up to `count` long enough clips of a split, one of every voice before a second of any."""
     long_enough = (clip for clip in corpus.of(split) if clip.length >= LEAST_SECONDS * RATE)
     return in_turns(long_enough, lambda clip: clip.speaker, lambda clip: clip.name)[:count]
 

@@ -6,10 +6,9 @@ CACHE is a folder in which `corpus` and `hear` were run. Voices of the validatio
 test` for the final figures) are performed in readings drawn for each of them, by the teacher
 (`--who teacher`) or as takes of the weights (`--who takes`);
 `thunder_core/animation/performance_meter.py` measures each slider on the head's vertices. The table
-has what was asked in rows, what came of it in columns, as Pearson's r within voices; for measures
-of other sliders with what is asked of a slider beyond what the other sliders were asked to do at
-the same time, since in few readings two sliders may rise together by chance. Written to
-research/results/direction_WHO.txt.
+has requests in rows and measurements in columns, as Pearson's r within voices; off the diagonal
+with the part of a request that the other sliders' requests do not explain, since in few readings
+two sliders may rise together by chance. Written to research/results/direction_WHO.txt.
 """
 
 from __future__ import annotations
@@ -113,8 +112,8 @@ def agreement(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndar
 
 
 def partial_agreement(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndarray:
-    """As `agreement`, but off the diagonal of what is asked of each slider beyond a linear function
-    of the other sliders' requests."""
+    """As `agreement`; off the diagonal a slider's request counts only as far as it is no linear
+    function of the other sliders' requests."""
     within = np.array(asked, float)
     for voice in np.unique(voices):
         within[voices == voice] -= within[voices == voice].mean(0)

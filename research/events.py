@@ -4,7 +4,7 @@
 Voices are the clips of `lips/` in DATA and the sample; per mood eight takes each. An event counts
 as carried out where at least half of its size is seen: of a nod or turn of 1.5° and more, raised
 brows of .05 and more, a look of 3° and more, at their peak; a blink where eyes are shut within two
-frames. Beside it the same with the takes of other seeds, which planned otherwise: chance. Last, the
+frames. Beside it the same with the takes of other seeds, which have other plans: chance. Last, the
 correlation of planned and performed head, and how fast heads move where nothing is planned. To
 stdout and research/results/events.txt.
 """
@@ -51,7 +51,7 @@ def steps(plan: TakePlan) -> dict[str, list[tuple[int, int]]]:
 
 
 def performed_curves(motion: Motion, names: list[str]) -> dict[str, np.ndarray]:
-    """What a motion does of each kind of event, in its units: [T, n]."""
+    """The curves of a motion in which each kind of event shows, in its units: [T, n]."""
     head, eyes = np.degrees(motion.head), np.degrees(motion.eyes)
     gaze = (head + eyes)[:, [1, 0]]
     brows = motion.expression[

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all of the laboratory shares: its options, where results go, and when none are written.
+"""What all parts of the laboratory share: options, where results go, and when none are written.
 
 A bench is a module of `research` with a docstring and `run(args)`, and, where it has options,
 `add_arguments(parser)`, as a stage of training has them; `python -m research NAME` runs it. Options
@@ -47,8 +47,7 @@ SHARED = {  # option → its default and what it is
 
 
 def add_shared(parser: ArgumentParser, *names: str, **defaults: Path | int | None) -> None:
-    """Add options that several benches have, by name, those of `defaults` with a default of their
-    own.
+    """Add options that several benches have, by name, with other defaults where `defaults` has one.
 
     --data must be given where THUNDER_DATA is not set, unless there is a default.
     """
@@ -71,8 +70,8 @@ def effort(steps: int) -> str:
 
 
 def usual_direction(spread: float = 0.0) -> Brief:
-    """A request for takes in the usual direction, so far apart: takes of the add-on always have a
-    direction."""
+    """A request for takes in the usual direction with this spread: takes of the add-on always have
+    a direction."""
     from thunder_core.direction import Brief, Direction
 
     return Brief(Direction().vector()[None], spread)
@@ -97,8 +96,8 @@ def origin() -> dict[str, str]:
 
 
 def keep(path: Path, lines: list[str]) -> str:
-    """Write lines to a file whose folder need not be there, a table with its `origin` as the last
-    of them; the text."""
+    """Write lines to a file, made with its folder; a table ends with its `origin`. Returns the
+    text."""
     if path.suffix == ".txt":
         lines = [*lines, "commit {commit}, {date}".format_map(origin())]
     text = "\n".join(lines) + "\n"
@@ -125,7 +124,7 @@ def replace_part(page: str, mark: str, lines: list[str]) -> str:
 
 
 def replace_part_of_file(page: Path, mark: str, lines: list[str]) -> None:
-    """`replace_part` into a file, which need not be there, with the lines' `origin` below them."""
+    """`replace_part` in a file, made if missing, with the `origin` below the lines."""
     from thunder_core.files import write_file
 
     lines = [*lines, "", "Commit {commit}, {date}.".format_map(origin())]
@@ -158,8 +157,8 @@ def report(path: Path | None, lines: list[str]) -> None:
 def bootstrap(
     of: Callable[[np.ndarray], float], count: int, level: float = 0.95, draws: int = 2000
 ) -> tuple[float, float]:
-    """The interval of a figure over `count` clips that are drawn with replacement, NaN where it is
-    unknown. of: numbers [count] → it."""
+    """The interval of a figure over `count` clips that are drawn with replacement, NaN if unknown.
+    of: numbers [count] → the figure."""
     import numpy as np
 
     rng = np.random.default_rng(1)
@@ -173,7 +172,7 @@ def bootstrap(
 def in_turns(
     items: Iterable[Item], voice: Callable[[Item], str], name: Callable[[Item], str]
 ) -> list[Item]:
-    """Items, one of every voice before another of any, each turn by name."""
+    """Items, one of every voice before a second of any, each turn by name."""
     turns: Counter[str] = Counter()
     ranked = []
     for item in items:

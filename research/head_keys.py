@@ -179,7 +179,7 @@ def ict_face(folder: str | Path | None) -> Face | None:
 
 
 def misses(ours_figures: dict[str, float], other: dict[str, float]) -> list[str]:
-    """FIGURES of a key that miss their bars."""
+    """The FIGURES of a key that miss their bars."""
     missed = [] if ours_figures["share"] >= SHARE * other["share"] else ["share"]
     return missed + [
         name

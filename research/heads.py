@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Heads: how fast they are built, evaluated and played, and how exactly exports are read back, in
-every Blender that is here.
+every installed Blender.
 
 `python -m research heads` in the engine's environment prints the tables and writes
 research/results/heads.txt. Blenders are the environments .venv/bpy-*; with BLENDER naming a real

@@ -6,10 +6,10 @@ DATA is a folder with `speech/`. One recording each of 40 speakers, on none of w
 were chosen, is changed in one way at a
 time: intonation widened or flattened around its median (pitch-synchronous overlap-add), speech
 faster or slower (the same), raised or lowered (louder, with a spectrum that rises by some dB an
-octave, or the opposite). Told are: of how many voices the value that is meant moves the right way
+octave, or the opposite). The table has: for how many voices the intended value moves the right way
 against the recording itself, and energy, brows and head together with it; by how much, in
 deviations between speakers; how far everything moves where only the gain changes, or where the
-voice is taken apart and put together unchanged; and what the voices ask for as they are. Written to
+voice is taken apart and put together unchanged; and the values of the unchanged voices. Written to
 research/results/heard_arousal.txt.
 
 --reference measures the means and deviations of `thunder_core/engine/speech/cues.py` instead: one
@@ -61,7 +61,7 @@ def change_voice(
     louder: float = 0.0,
     rises: float = 0.0,
 ) -> np.ndarray:
-    """Speech [n] at 16 kHz said otherwise, float32 [n / faster].
+    """Speech [n] at 16 kHz with another delivery, float32 [n / faster].
 
     wider: factor of its range of pitch, None to leave its periods alone.  faster: of its rate.
     louder: dB.  rises: dB an octave.
@@ -152,8 +152,7 @@ def reference(encoder: SpeechEncoder, folder: Path) -> list[str]:
 
 
 def moves_right(before: Heard, after: Heard, field: str, side: int) -> tuple[bool, bool]:
-    """Whether the field of what is heard moves to a side, and whether energy, brows and head
-    together do."""
+    """Whether a field of Heard moves to a side, and whether energy, brows and head together do."""
     by = axis_deviations(after) - axis_deviations(before)
     return side * (getattr(after, field) - getattr(before, field)) > 0, side * float(by.sum()) > 0
 

@@ -128,8 +128,7 @@ def measure() -> str:
 
 
 def sizes_elsewhere() -> str:
-    """Bytes that the packages take unpacked on the other systems, a line each; without uv
-    nothing."""
+    """Bytes of the unpacked packages on other systems, a line each; nothing without uv."""
     uv, lines = shutil.which("uv"), []
     for system, target in ELSEWHERE.items():
         if uv is None or system == platform.system():

@@ -57,9 +57,9 @@ SHIFTS = (25, 37, 50, 62)  # frames by which takes are shifted, for what closes 
 
 
 def true_closures(openings: np.ndarray, first: int, clip: LipClip) -> dict[str, np.ndarray]:
-    """On which m, b and p that real lips shut on takes [K, T] shut, arrays: each take, any of them,
-    number `first`, which hears what is likeliest, and any other where that one misses it; shifted:
-    the other takes elsewhere in time."""
+    """Which m, b and p with shut real lips are shut in takes [K, T], as arrays: in each take, in
+    any, in number `first`, which hears the likeliest phones, and in any other where that one
+    misses; shifted: with the other takes moved in time."""
     real = shuts(clip.opening, clip)
     if not real.any():
         return {}
@@ -116,8 +116,7 @@ def similarity(openings: np.ndarray) -> tuple[float, float]:
 def generate_with_samples(
     engine: Engine, generate: Callable[[], list[Take]]
 ) -> tuple[list[Take], list[Motion]]:
-    """Takes that `generate` returns, and the motions that were sampled for them, before any step
-    after sampling."""
+    """Takes that `generate` returns, and their motions as sampled, before any later step."""
     pipeline, sampled = engine.thunder.pipeline, {}
     finish = pipeline.finish
 

@@ -4,9 +4,9 @@
 Voices of DATA's `speech/` that trained nothing; in each, at most four stretches of .4 s with a
 vowel stand for words. Takes of the same seeds are sampled without marks and with one kind of mark
 on all of these words. Of each kind: the measure that it should change, without and with marks,
-means over words and takes; in how many it changed the right way (is as wanted, of closures); and by
-how much lips move otherwise further than .3 s from a word, relative to the difference between two
-takes. To stdout and research/results/marks.txt.
+means over words and takes; in how many it changed the right way (is as wanted, of closures); and
+how much lips change further than .3 s from a word, relative to the difference between two takes. To
+stdout and research/results/marks.txt.
 """
 
 from __future__ import annotations

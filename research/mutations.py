@@ -66,7 +66,7 @@ GROUPS = {  # whose code is drawn from; what fits none of them is "other"
     "files": r"(files|inventory|named_files|private_folder|records|wav)\.py",
     "other": "",
 }
-# what notices a mutation by which tests cannot be imported, do not end or crash
+# what notices a mutation with which tests cannot be imported, do not end or crash
 NO_TEST = "no test"
 SWAPS: dict[type, type] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
@@ -196,8 +196,8 @@ def copy_tree(name: str) -> Path:
 
 
 def run_pytest(tree: Path, home: str, arguments: list[str], environment: dict[str, str]) -> None:
-    """Run tests in a copy of the repository, away from this user's files, and end this process as
-    they do; home/said is what they say."""
+    """Run tests in a copy of the repository, away from this user's files, and end this process with
+    their exit code; home/said has their output."""
     for name in ("THUNDER_DATA", "BLENDER", "BPY_PYTHON"):
         os.environ.pop(name, None)
     os.environ.update(
@@ -236,8 +236,8 @@ def test_in(tree: Path, arguments: list[str], **environment: str) -> tuple[int |
 
 
 def listed_tests() -> dict[str, dict]:
-    """Test → what `lines_run` says of it, of all tests that pass; lists again those of files that
-    changed."""
+    """Test → its entry by `lines_run`, for all tests that pass; files that changed are listed
+    again."""
     (KNOWN / "lines").mkdir(parents=True, exist_ok=True)
     made = {path: KNOWN / "lines" / f"{path.replace('/', '_')}.json" for path in sorted(
         file.relative_to(ROOT).as_posix() for folder in TESTS for file in (ROOT

@@ -9,8 +9,8 @@ changes are over clips and seeds. A change is of the seeds that both rows have, 
 base.
 
 --people measures against real faces instead, several numbers of --steps compare samplers; both have
-tables of their own. NAME=FOLDER,FOLDER adds a row of weights folders of the diffusion model, one
-per seed. To research/results/table2.json (--heads: table3.json), and the means as Markdown into
+separate tables. NAME=FOLDER,FOLDER adds a row of weights folders of the diffusion model, one per
+seed. To research/results/table2.json (--heads: table3.json), and the means as Markdown into
 docs/reference/paper_tables.md, if at least 40 clips with 32 samples each were measured; else
 --results and --docs say where to.
 """
@@ -165,7 +165,7 @@ def claims(rows: Rows, paper: Paper = PAPER2) -> list[dict]:
     interval over clips and seeds; `_seeds`: the change of each seed. `_verdict`: reproduced if the
     whole interval is on the claim's side, contradicted if it is on the other, otherwise open; of
     fewer than LEAST_CLIPS clips none. `_seeds_agree`: whether the 95 % t-interval of the mean over
-    seeds does not reach 0 either, which is much wider for two or three; never of one seed.
+    seeds excludes 0 too; it is much wider for two or three seeds, and there is none for one.
     """
     pairs = [(n.split("+")[0], n) for n in TABLE2_ROWS if "+" in n] + [*MASKED, *COMPARED]
     pairs += [
@@ -201,20 +201,19 @@ def _changes(rows: Rows, plain: str, name: str, paper: Paper) -> dict:
 
 
 def _stated(paper: Paper, first: str, second: str, column: str) -> float | None:
-    """By how many per cent a figure of the paper's differs between two rows; None where it does not
-    have both."""
+    """Per cent by which a figure of the paper differs between two rows; None if it lacks one."""
     if first == second or any(column not in paper.get(name, {}) for name in (first, second)):
         return None
     return 100 * (paper[second][column] / paper[first][column] - 1)
 
 
 def _unmasked_row(name: str) -> str:
-    """The row in which L_m2s counts everywhere, of one in which it may be masked."""
+    """The row in which L_m2s counts everywhere, for a row in which it may be masked."""
     return name.removesuffix(MASKED_ENDING)
 
 
 def _seeds_agree(changes: Sequence[float]) -> bool:
-    """Whether the 95 % t-interval of the mean of some seeds' changes leaves 0 out."""
+    """Whether the 95 % t-interval of the mean of the seeds' changes excludes 0."""
     if len(changes) < 2:
         return False
     half = (
@@ -269,8 +268,8 @@ def _percentiles(draws: np.ndarray) -> list[float]:
 def markdown(
     rows: list[dict], columns: tuple[str, ...], order: tuple[str, ...], paper: Paper
 ) -> list[str]:
-    """Lines of a table: ours, the paper's in brackets, and the number of seeds; what is missing
-    says so."""
+    """Lines of a table: our figures, the paper's in brackets, and the number of seeds; missing ones
+    are marked."""
     known = {row["system"]: row for row in rows}
     lines = [
         "| system, seeds | " + " | ".join(TITLES[c] for c in columns) + " |",
@@ -529,8 +528,8 @@ def contestant(
 
 
 def figures_file(args: Namespace, name: str, folder: Path, steps: int) -> Path:
-    """The file of a system's figures of each clip. With fewer samples than the paper's it is
-    another one."""
+    """The file of a system's figures of each clip. Fewer samples than in the paper have another
+    file."""
     kind = TEACHER if name == TEACHER else f"{steps}steps-{args.guidance:g}"
     few = "" if args.samples == SAMPLES else f"-{args.samples}samples"
     return folder / f"{PEOPLE if args.people else args.split}-{kind}{few}-{KEPT}"

@@ -215,7 +215,7 @@ def allowed_sizes(
     loud: torch.Tensor,
     vectors: Sequence[np.ndarray],
 ) -> torch.Tensor:
-    """Sizes [K, 1] of the teacher's lips that takes played in some directions are compared with.
+    """Sizes [K, 1] of the teacher's lips with which takes in their directions are compared.
     taken, true: mouths [K, T, n, 3]."""
     sizes = size_of(
         taken[:, :, mouth_of(engine).lips], true[:, :, mouth_of(engine).lips], loud
@@ -373,8 +373,8 @@ def stop_mouth(x: np.ndarray, mouth: np.ndarray, loud: np.ndarray) -> dict[str, 
 
 
 def grade_table(engine: Engine, sounds: list[Speech]) -> list[str]:
-    """How takes are graded as they are (the first of each line as asked, the others in readings of
-    their own) and with planted faults."""
+    """Grades of takes as they are (the first of each line as asked, the others in other readings)
+    and with planted faults."""
     n, names = engine.head.channels, engine.head.expression_names
     mouth = np.append(in_group(names, SPEECH), [True] * 3 + [False] * 6)
     found: dict[str, list[tuple[str, float]]] = {}

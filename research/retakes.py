@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much readings of a doubtful word differ, when a word alone is sampled again.
+"""How much readings of a doubtful word differ when only the word is sampled again.
 
 Voices of DATA's `speech/` that trained nothing; in each the stretch of .36 s whose phones the
 encoder doubts most stands for a word. A take is sampled, and then eight readings of the mouth on

@@ -93,7 +93,7 @@ class Bench:
         return self._against_torch("")
 
     def busy(self) -> Figures:
-        """The same while other programs keep every processor busy."""
+        """As `takes`, while other programs keep every processor busy."""
         others = [
             subprocess.Popen([sys.executable, "-c", "while True: pass"])
             for _ in range(os.cpu_count() or 1)
@@ -244,7 +244,7 @@ class Bench:
 
     def quality(self) -> Figures:
         """Seconds of a request for one take and for TAKES takes, in every quality; the qualities
-        take turns, each after every other."""
+        take turns."""
         table: dict[str, dict[str, float]] = {name: {} for name in QUALITIES}
         for takes in (1, TAKES):
             spent: dict[str, list[float]] = {name: [] for name in QUALITIES}

@@ -8,9 +8,9 @@ the style of a training speaker, which mesh-to-speech knows, and every network s
 the line's voice, through the same vocoder. `vocoded` is the line's spectrum through the
 vocoder, `take` mouth2s on a take of the line, `shuffled` mouth2s on the motion of the next line.
 The networks lie in FOLDER (`m2s`, `m2s-face`, `m2s-exp`, `m2s-lips`, `sv2s`), trained alike;
-mouth2s of the weights has a row of its own, or is `mouth2s` where FOLDER has none. A missing
-network has its training command instead of figures; without `m2s-lips` the row is mouth2s with
-teeth and tongue hidden, as in half of its training.
+mouth2s of the weights has a separate row, or is `mouth2s` where FOLDER has none. A missing network
+has its training command instead of figures; without `m2s-lips` the row is mouth2s with teeth and
+tongue hidden, as in half of its training.
 
 Words are recognised by pocketsphinx. Figures of each line are kept in --kept and measured once, so
 a stopped run can be resumed. Rows go to research/results/table1.json, with 95 % intervals

@@ -84,8 +84,8 @@ def visible_values(rig, times: np.ndarray) -> tuple[np.ndarray, list]:
 
 
 def overshoot(curves: list) -> float:
-    """By how much curves leave the range of two neighbouring keys at most, in parts of the range
-    each moves through."""
+    """Largest overshoot of curves beyond two neighbouring keys, as a share of each curve's
+    range."""
     worst = 0.0
     for curve in curves:
         keys = [tuple(point.co) for point in curve.keyframe_points]

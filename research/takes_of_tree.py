@@ -22,7 +22,7 @@ import numpy as np
 
 def requests():
     """A function (takes, seed) → arguments of the tree's `Engine.generate`, for takes as the panel
-    asks for."""
+    requests them."""
     try:
         from thunder_core.request import Request
     except ImportError:  # an older engine

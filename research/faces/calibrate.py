@@ -271,7 +271,7 @@ class Regressions:
 
 
 def _round(values: np.ndarray) -> list:
-    """Four digits of each, nested as the array is."""
+    """Values with four digits, nested as the array is."""
     return [_round(row) if row.ndim else float(f"{row:.4g}") for row in values]
 
 

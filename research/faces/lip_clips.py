@@ -146,8 +146,8 @@ def standardise(curve: np.ndarray) -> np.ndarray:
 def fit_bar(
     clips: Sequence[LipClip], features: dict[str, np.ndarray]
 ) -> Callable[[np.ndarray, str], np.ndarray]:
-    """The bar for everything that moves lips: a ridge regression of each curve on speech features
-    within ±80 ms.
+    """The bar that all lip motion must beat: a ridge regression of each curve on speech
+    features within ±80 ms.
 
     features: [T, d] of each clip by name.  Returns a function of features [T, d] and a name of
     CURVES: the curve [T] in deviations.
@@ -206,8 +206,7 @@ def closes(curve: np.ndarray, real: np.ndarray) -> float:
 
 
 def around_sounds(curve: np.ndarray, intervals: np.ndarray) -> list[np.ndarray]:
-    """The frames of a curve within each of some sounds, from one frame before it, for lips lead the
-    sound."""
+    """The frames of a curve within each sound, from one frame before it: lips lead the sound."""
     ends = np.round(np.asarray(intervals).reshape(-1, 2) * FPS).astype(int)
     return [curve[max(0, start - _BEFORE) : end + 1] for start, end in ends if start < len(curve)]
 

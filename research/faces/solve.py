@@ -235,9 +235,9 @@ def _lids(
     """For each eye: spots of its corners, of all its lids, and by how much displacements from the
     corners are stretched so that a closed eye of the person closes ours.
 
-    Corners do not move on a skull: what they do is the tracker's slip, and is taken out of the
-    lids. Trackers leave shut lids a little apart: the least aperture of a clip that has blinks is
-    taken for shut.
+    Eye corners do not move on a skull: their movement is the tracker's slip, and is subtracted from
+    the lids. Trackers leave shut lids a little apart: the least aperture of a clip that has blinks
+    is taken for shut.
     """
     eyes = []
     for upper, lower in zip(LID_ACROSS["upper"][:2], LID_ACROSS["lower"][:2]):

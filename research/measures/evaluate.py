@@ -260,8 +260,7 @@ def stretches(seen: np.ndarray) -> list[tuple[int, int]]:
 
 
 def clips_of(motions: MotionSet, split: str, count: int) -> list[int]:
-    """Rows of a split, spread evenly over it and so over its speakers; all there are where there
-    are fewer."""
+    """Rows of a split, spread evenly over it and so over its speakers; all if there are fewer."""
     numbers = motions.of(split, LEAST_FRAMES)
     places = np.linspace(0, len(numbers) - 1, min(count, len(numbers))).round().astype(int)
     return [numbers[i] for i in np.unique(places)]

@@ -130,8 +130,8 @@ def peaks(values: np.ndarray, least: float) -> np.ndarray:
 
 
 def shared(events: Sequence[np.ndarray], frames: int) -> Coherence:
-    """How many of the movements [frames] of performances of one sound are where most of them have
-    one: hits, and `expected` all of them."""
+    """How many movements [frames] of the performances of one sound fall where most performances
+    have one: hits; `expected`: all movements."""
     near = np.zeros((len(events), frames), bool)
     for row, some in zip(near, events):
         for at in np.asarray(some, int):
@@ -225,7 +225,7 @@ class Pause:
 
 
 def pauses(head: Head, motion: Motion, voice: Prosody) -> list[Pause]:
-    """Every pause of a performance that `spans` knows."""
+    """Every pause of a performance, by `spans`."""
     shut, looked, result = run_starts(lid_closure(head, motion) > 0.5), gaze_shifts(motion), []
     for span in spans(voice):
         pose = np.degrees(motion.head[span].astype(float))

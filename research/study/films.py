@@ -30,8 +30,8 @@ FPS = 25
 
 
 def check(folder: Path, plan: dict) -> None:
-    """Raise StudyError if a plan's films that are not there yet cannot be drawn here: before the
-    study is begun."""
+    """Raise StudyError if missing films of a plan cannot be drawn here; called before the study
+    begins."""
     performed = {plan["films"][name]["system"] for name in _wanted(folder, plan)}
     if not performed:
         return
@@ -61,8 +61,7 @@ def check(folder: Path, plan: dict) -> None:
 
 
 def draw(folder: Path, plan: dict) -> None:
-    """Draw every film of a plan that is not there yet, where `check` raised nothing. Raises
-    StudyError."""
+    """Draw every missing film of a plan that passed `check`. Raises StudyError."""
     wanted = _wanted(folder, plan)
     if not wanted:
         return

@@ -159,7 +159,7 @@ def plan_study(
 
 
 def _check(clips: list[Path], systems: list[dict], checks: int, seconds: float, size: int) -> None:
-    """Raise StudyError if no study can be made of this."""
+    """Raise StudyError if these clips and systems make no study."""
     names = [each["name"] for each in systems]
     stems = [clip.stem for clip in clips]
     if len(systems) < 2:

@@ -28,7 +28,7 @@ from thunder_core.html import source_of
 
 PAGE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 LARGEST_VOTE = 4096  # bytes
-# seconds for what a browser sends next, and for what it is sent
+# seconds to wait for a browser's next request, and for it to take an answer
 LONGEST_WAIT, LONGEST_ANSWER = 10.0, 120.0
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _RATER = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
@@ -163,7 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().handle_one_request()
 
     def parse_request(self) -> bool:
-        """Whether a request can be answered: it is one, and names this server and not another site
+        """Whether a request can be answered: it is valid, and names this server, not another site
         that led a browser here."""
         if not super().parse_request():
             return False

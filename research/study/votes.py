@@ -112,7 +112,7 @@ def bootstrap(
 ) -> tuple[float, float]:
     """Interval of the mean of values [N], each by a rater on a clip: raters and clips are drawn
     again, with replacement, and a value counts as often as its rater times as often as its clip
-    (Owen 2007). It is wider than the binomial one where raters agree with themselves more than with
+    (Owen 2007). It is wider than the binomial one if raters agree more with themselves than with
     each other."""
     rng = np.random.default_rng(seed)
     of_rater, of_clip = (

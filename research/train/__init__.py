@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stages of training whose results are measured only, or fitted once: the paper's systems, silent
+"""Stages of training whose results are only measured, or fitted once: the paper's systems, silent
 video to speech, tracked faces.
 
 `python -m research train [--cache CACHE …] STAGE`: they read and write what the stages of `python

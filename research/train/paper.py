@@ -43,7 +43,7 @@ class Stage:
     the stage it goes on from.
     space: of mesh-to-speech whose loss it has, "" for none.  trained_encoder: THUNDER-T.  masked:
     that loss leaves out rows whose sound is hidden (`denoiser.DenoiserLoss`); the paper does not
-    say whether its own does.
+    say whether its loss does.
     """
 
     name: str
@@ -217,7 +217,7 @@ class Chain:
         return (view.channels, view.size) == (self.head.channels, m2s.config.inputs)
 
     def train(self, stage: Stage) -> dict:
-        """Train a stage, or what is left of it, and export its network; its figures on the
+        """Train a stage, or the rest of it, and export its network; returns its figures on the
         validation speakers."""
         torch.manual_seed(self.seed)
         folder, schedule = self.folder(stage.name), self.budget.schedule(stage, self.seed)
@@ -309,20 +309,20 @@ class Chain:
 
 
 def _digest(folder: Path) -> str:
-    """What a finished stage's network is known by, "" where it is not finished."""
+    """The digest of a finished stage's network, "" if not finished."""
     path = folder / f"{NETWORK}.safetensors"
     return hash_of(path)[:16] if path.is_file() else ""
 
 
 def _card(folder: Path) -> dict:
-    """The card of a finished stage, {} where it is not finished."""
+    """The card of a finished stage, {} if not finished."""
     path = folder / f"{NETWORK}.json"
     return json.loads(path.read_text())["card"] if path.is_file() else {}
 
 
 def _begin_from(learner: nn.Module, base: Path) -> None:
-    """Give a learner the averaged weights that a base ended with; those of an encoder that the base
-    has not stay."""
+    """Give a learner the averaged weights of a finished base; weights that the base lacks (an
+    encoder's) stay."""
     saved = torch.load(base / "checkpoint.pt", map_location="cpu", weights_only=True)["averaged"]
     mine = learner.state_dict()
     if lost := [name for name in saved if name not in mine]:
@@ -336,8 +336,8 @@ def _begin_from(learner: nn.Module, base: Path) -> None:
 def train_chain(chain: Chain, stages: Sequence[Stage], named: Sequence[str] = ()) -> list[str]:
     """Train all stages that are not done, in their order; a line on each.
 
-    Rows whose input is missing are left out, with bases that only they need, which is said before
-    anything is trained. Raises SystemExit for one of them that is `named`.
+    Rows whose input is missing are left out, with bases that only they need, and reported before
+    anything is trained. Raises SystemExit if one of them is `named`.
     """
     done = {s.name for s in stages if chain.is_done(s)}
     settled = {s.name for s in stages if s.name in done and (s.is_base or s.start in done)}

@@ -71,11 +71,11 @@ class Views:
 
     @staticmethod
     def random(count: int, rng: np.random.Generator) -> Views:
-        """Views that differ from that of the front as pictures of faces do: each by a share of its
-        own, most of them little.
+        """Views that differ from that of the front as pictures of faces do: each by a random share,
+        most of them little.
 
-        From views that all differ wholly an encoder learns nothing in as many steps: it begins with
-        those that are alike.
+        From views that all differ fully an encoder learns nothing in the same number of steps: it
+        begins with similar ones.
         """
         share = rng.random(count) ** 2
 
@@ -189,5 +189,5 @@ def vary_tone(pictures: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def pictures_for(config: Media2FaceConfig, head: Head) -> FacePictures:
-    """What draws a head as a Media2Face's image encoder reads it."""
+    """The FacePictures that draw a head for Media2Face's image encoder."""
     return FacePictures(head, CLIP_PICTURE if config.clip else PICTURE)

@@ -88,7 +88,7 @@ def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
     )
     if entry is not None:
         return score_of_take(scene, entry)
-    return None if rig is None else live.animations.get(_key_of(rig))
+    return None if rig is None else live.animation_scores.get(_key_of(rig))
 
 
 def score_of_take(scene, entry) -> SyncScore:
@@ -163,7 +163,9 @@ def why_none(rig: head.Rig) -> str:
             else "This animation is in NLA strips: press Listen to score it"
         )
     is_tried = (
-        action is not None and (key := _key_of(rig)) in live.tried and key not in live.animations
+        action is not None
+        and (key := _key_of(rig)) in live.tried
+        and key not in live.animation_scores
     )
     return live.latest if is_tried and not live.is_running else ""
 
@@ -199,7 +201,9 @@ def _key_of(rig: head.Rig) -> tuple:
 def score_of_animation(scene, mesh, action) -> SyncScore | None:
     """The score of the animator's animation on a head against the current line, None if it was
     not scored in this session."""
-    return live.animations.get((mesh.session_uid, action.session_uid, line_of(bpy.context, action)))
+    return live.animation_scores.get(
+        (mesh.session_uid, action.session_uid, line_of(bpy.context, action))
+    )
 
 
 def request_score(scene, rig: head.Rig) -> None:
@@ -214,7 +218,7 @@ def request_score(scene, rig: head.Rig) -> None:
         return
     key = _key_of(rig)
     if (
-        key not in live.animations
+        key not in live.animation_scores
         and key not in live.tried
         and not live.is_running
         and connection.client().running
@@ -413,7 +417,7 @@ def _score(
     live.version += 1
     if entry is None:
         total, per_frame = _line_score(rig, voice.name, total, per_frame)
-        live.animations[(*key, voice.name)] = SyncScore(total, per_frame, clock)
+        live.animation_scores[(*key, voice.name)] = SyncScore(total, per_frame, clock)
         return None
     # on the take's frames, independent of the voice's current position
     if clock_of_take is not None:
@@ -501,7 +505,7 @@ class LiveScore(Part):
 
     def __init__(self):
         # animation other than takes: by head, action and voice
-        self.animations: dict[tuple, SyncScore] = {}
+        self.animation_scores: dict[tuple, SyncScore] = {}
         self.tried: set[tuple] = set()  # the same, with scores requested since the last edit
         # by action: mouth opening as last read, from which scene frame on
         self.openings: dict[int, tuple[float, np.ndarray]] = {}
@@ -558,7 +562,7 @@ class LiveScore(Part):
 
     def file_opened(self) -> None:
         """Drop the scores of the file that was open before."""
-        self.animations.clear()
+        self.animation_scores.clear()
         self.tried.clear()
         self.openings.clear()
 

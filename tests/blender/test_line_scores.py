@@ -35,7 +35,7 @@ def entry(needs_sound, stage, scene, rig, tmp_path):
     dialogue.select(bpy.context, "one")
     entry = show_take(stage, performance(seconds=SECONDS, score=80.0), 1.0, "one")
     provenance.store_sync(entry.action, np.full(75, 80.0, np.float32))
-    live_score.live.animations.clear()
+    live_score.live.animation_scores.clear()
     return entry
 
 
@@ -81,7 +81,7 @@ def test_an_edit_of_a_committed_line_moves_its_score_by_what_it_changes(
     assert score(scene, rig).total == pytest.approx(54 + 20 * 54 / 60)
     engine.total = 3.0  # lips that say something else do not pass for better ones
     assert score(scene, rig).total < 5
-    live_score.live.animations.clear()  # as in a later session
+    live_score.live.animation_scores.clear()  # as in a later session
     engine.total = 54.0
     assert score(scene, rig).total == pytest.approx(54 + 20 * 54 / 60)
 
@@ -136,7 +136,7 @@ def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(
     display.show(rig, entry)
     assert committing.committed_lines(rig.mesh) == {"one"}  # also while a take is shown over it
     display.restore_animation(rig)
-    live_score.live.animations.clear()
+    live_score.live.animation_scores.clear()
     for target in rig.targets:
         for track in target.animation_data.nla_tracks:
             track.mute = True
