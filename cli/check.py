@@ -111,11 +111,11 @@ def _check_file(client, path: str, chosen: argparse.Namespace) -> Iterator[Check
     scene.thunder_check.tolerance = chosen.tolerance.upper()
     lines = [line for line in dialogue.lines(scene) if chosen.strip in (None, line.strip)]
     if not lines:
-        what = (
+        missing = (
             f"no line “{chosen.strip}”" if chosen.strip else "no sound strip that somebody speaks"
         )
         yield CheckedLine(
-            path, error=f"The scene “{scene.name}” has {what}: add the voice to its sequencer"
+            path, error=f"The scene “{scene.name}” has {missing}: add the voice to its sequencer"
         )
     for line in lines:
         result = CheckedLine(

@@ -99,11 +99,11 @@ def write(
         tell(jobs.Step(begin, "Writing the scene"))
         save_blend(out.part(f"{wanted.name}.blend"))
     steps = list(_steps(out, baked, wanted))
-    before, whole = 0.0, sum(step.weight for step in steps)
+    before, total = 0.0, sum(step.weight for step in steps)
     for number, step in enumerate(steps, start=1):
 
         def part_done(part: float, step=step, number=number, before=before) -> None:
-            fraction = begin + (1.0 - begin) * (before + part * step.weight) / whole
+            fraction = begin + (1.0 - begin) * (before + part * step.weight) / total
             tell(jobs.Step(fraction, f"{step.message} ({number} of {len(steps)})"))
 
         part_done(0.0)

@@ -107,10 +107,12 @@ def _chosen(context):
 def _why_nothing_linked(context) -> str:
     """The reason why there is nothing to make editable."""
     chosen = _chosen(context)
-    what = "Nothing here is" if chosen is None else f"“{chosen.name}” is not"
+    subject = "Nothing here is" if chosen is None else f"“{chosen.name}” is not"
     is_linked = library_override.find_linked(context.scene, chosen) is not None
     return (
-        "" if is_linked else f"{what} linked from another file: there is nothing to make editable"
+        ""
+        if is_linked
+        else f"{subject} linked from another file: there is nothing to make editable"
     )
 
 

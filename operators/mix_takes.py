@@ -169,7 +169,7 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
 
     def outcome(self, takes):
         count = len(takes)
-        made = (
+        sentence = (
             f"{count} new takes around what you kept"
             if count > 1
             else "A new take around what you kept"
@@ -179,7 +179,7 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
             if math.isfinite(takes[0].score)
             else ""
         )
-        return f"{made}{best}"
+        return f"{sentence}{best}"
 
 
 def _check_kept(context) -> None:

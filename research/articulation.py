@@ -306,10 +306,10 @@ def realistic_heads(data: Path, channels) -> list[KeyedHead]:
     skin, teeth = np.arange(9409), np.unique(faces[17006:21496])
     quads = faces[17006:21496]
     teeth = teeth[teeth >= 0]
-    made = {"ICT-FaceKit": all_channels, "ICT, 15 visemes": fifteen_visemes}
+    key_sets = {"ICT-FaceKit": all_channels, "ICT, 15 visemes": fifteen_visemes}
     return [
         KeyedHead(name, Mesh(v, shapes, skin, teeth, quads), rules, channels)
-        for name, rules in made.items()
+        for name, rules in key_sets.items()
     ]
 
 

@@ -164,9 +164,9 @@ def named_commit(result: Path) -> str:
         found = re.findall(r"^commit (\S+?),?(?:\s|$)", text, re.M)
         named = found[-1] if found else ""
     else:
-        made = json.loads(text)
-        made = made[0] if isinstance(made, list) and made else made
-        named = str(made.get("commit", "")) if isinstance(made, dict) else ""
+        record = json.loads(text)
+        record = record[0] if isinstance(record, list) and record else record
+        named = str(record.get("commit", "")) if isinstance(record, dict) else ""
     return named if re.fullmatch(r"[0-9a-f]{7,40}", named) else ""
 
 
@@ -195,13 +195,13 @@ def older(tree: Path, results: Path) -> Iterator[str]:
     for result in sorted(path for path in results.iterdir() if path.suffix in (".txt", ".json")):
         path = result.relative_to(tree).as_posix()
         named, places = named_commit(result), measured_by(result.stem)
-        made = next((sha for sha in commits if named and sha.startswith(named)), None)
-        made = made or next(
+        origin = next((sha for sha in commits if named and sha.startswith(named)), None)
+        origin = origin or next(
             (sha for sha, commit in commits.items() if path in commit.written), None
         )
-        if made is None:
+        if origin is None:
             continue  # not committed yet
-        known = before(commits, made)
+        known = before(commits, origin)
         since = [
             one
             for one in commits.values()
@@ -210,7 +210,7 @@ def older(tree: Path, results: Path) -> Iterator[str]:
         if since:
             last = since[0]
             yield (
-                f"{result.name:30s} {commits[made].day} {made[:10]}   {len(since):4d} commits "
+                f"{result.name:30s} {commits[origin].day} {origin[:10]}   {len(since):4d} commits "
                 f"since changed what it measures, "
                 f"the last {last.day} {last.sha[:10]}"
             )

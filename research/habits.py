@@ -144,7 +144,7 @@ def sampled_motions(clip: Clip, engine: Engine, args: Namespace) -> list[Motion]
             if directed
             else None
         )
-        made = [
+        motions = [
             take.motion
             for take in engine.generate(
                 clip.speech, Request(args.takes, args.seed, steps=args.steps, direction=asked)
@@ -152,7 +152,7 @@ def sampled_motions(clip: Clip, engine: Engine, args: Namespace) -> list[Motion]
         ]
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(
-            path, **{f"{i}_{n}": getattr(m, n) for i, m in enumerate(made) for n in PARTS}
+            path, **{f"{i}_{n}": getattr(m, n) for i, m in enumerate(motions) for n in PARTS}
         )
     with np.load(path) as data:
         return [Motion(*(data[f"{i}_{n}"] for n in PARTS)) for i in range(args.takes)]

@@ -52,11 +52,11 @@ def add_shared(parser: ArgumentParser, *names: str, **defaults: Path | int | Non
     --data must be given where THUNDER_DATA is not set, unless there is a default.
     """
     for name in (*names, *defaults):
-        default, what = SHARED[name]
+        default, about = SHARED[name]
         default = defaults.get(name, default)
         needed = name == "data" and default is None and name not in defaults
         kind = int if name in ("seed", "steps") else Path
-        parser.add_argument(f"--{name}", type=kind, default=default, required=needed, help=what)
+        parser.add_argument(f"--{name}", type=kind, default=default, required=needed, help=about)
 
 
 def use_tests(folder: str = "") -> None:

@@ -99,13 +99,13 @@ def _overlap_add(samples: np.ndarray, wider: float, faster: float) -> np.ndarray
         mark = marks_at[np.abs(marks_at - at * faster).argmin()]
         period = int(periods[mark])
         window = np.hanning(2 * period + 1).astype(np.float32)
-        here, there = (
+        target, source = (
             np.arange(-period, period + 1) + int(at),
             np.arange(-period, period + 1) + mark,
         )
-        inside = (here >= 0) & (here < len(result)) & (there >= 0) & (there < len(samples))
-        result[here[inside]] += (window * samples[np.clip(there, 0, len(samples) - 1)])[inside]
-        weights[here[inside]] += window[inside]
+        inside = (target >= 0) & (target < len(result)) & (source >= 0) & (source < len(samples))
+        result[target[inside]] += (window * samples[np.clip(source, 0, len(samples) - 1)])[inside]
+        weights[target[inside]] += window[inside]
         at += middle * (period / middle) ** wider if is_voiced[mark] else period
     return result / np.maximum(weights, 0.5)
 

@@ -121,9 +121,9 @@ def generate_with_samples(
     finish = pipeline.finish
 
     def remember(x: np.ndarray, *more: Any) -> np.ndarray:
-        made = finish(x, *more)
-        sampled[made.tobytes()] = x
-        return made
+        finished = finish(x, *more)
+        sampled[finished.tobytes()] = x
+        return finished
 
     pipeline.finish = remember  # type: ignore[method-assign]
     try:

@@ -127,9 +127,9 @@ def run(args: Namespace) -> None:
              f"{'':12s} {'without':>8s} {'with':>8s} {'right way':>10s} {'elsewhere':>10s}"]  # fmt: skip
     for kind, pairs in found.items():
         before, after = np.array(pairs).T
-        way = KINDS[kind][2] if kind in KINDS else 1
+        sign = KINDS[kind][2] if kind in KINDS else 1
         right = (
-            (way * (after - before) > 0).mean()
+            (sign * (after - before) > 0).mean()
             if kind not in ("sound B", CLOSED)
             else (after >= before)[after > 0].sum() / len(after)
         )
@@ -155,10 +155,10 @@ def measure(engine: Engine, speech: Speech, args: Namespace, found: dict, change
         return
 
     def takes(marks: tuple[Mark, ...]) -> list[Take]:
-        made = engine.generate(
+        sampled = engine.generate(
             speech, Request(args.takes, args.seed, direction=replace(asked, marks=marks))
         )
-        return sorted(made, key=lambda take: take.seed)
+        return sorted(sampled, key=lambda take: take.seed)
 
     plain, calm = takes(()), away_from_words(words, speech.frames)
     apart = np.abs(plain[0].opening - plain[1].opening)[calm].mean()

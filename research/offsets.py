@@ -34,7 +34,7 @@ Found = tuple[Match, float]  # a match, and where it ought to be, seconds
 
 
 def part(rng: np.random.Generator, count: int) -> tuple[int, int]:
-    """The ends of a random part of `count` frames."""
+    """The first and the last frame, exclusive, of a random part of `count` frames."""
     length = int(count * rng.uniform(SHORTEST, 1))
     first = int(rng.integers(0, count - length + 1))
     return first, first + length

@@ -407,7 +407,7 @@ def run(args: Namespace) -> None:
             row = name if len(args.steps) == 1 else f"{name}, {steps} steps"
             for seed, folder in folders.items():
                 perform, of = contestant(name, folder, head, steps, args.guidance, basis, clip)
-                made = measure(
+                figures = measure(
                     perform,
                     measured,
                     clips,
@@ -415,9 +415,11 @@ def run(args: Namespace) -> None:
                     figures_file(args, name, folder, steps),
                     of,
                 )
-                rows.setdefault(row, {})[seed] = made
+                rows.setdefault(row, {})[seed] = figures
                 print(
-                    row, {k: _number(np.nanmean(_values([made], k))) for k in FIGURES}, flush=True
+                    row,
+                    {k: _number(np.nanmean(_values([figures], k))) for k in FIGURES},
+                    flush=True,
                 )
     about = {
         "clips": len(clips),

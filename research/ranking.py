@@ -384,23 +384,23 @@ def grade_table(engine: Engine, sounds: list[Speech]) -> list[str]:
         asked = Brief(Direction().vector()[None], SPREAD)
         for take in engine.generate(speech, Request(GRADED, seed, direction=asked)):
             x, is_first = pack(take.motion), take.seed == seed
-            made = {
+            versions = {
                 name: unpack(y, n)
                 for name, y in (
                     spoil_motion(engine, x, x[::-1]) | stop_mouth(x, mouth, loud)
                 ).items()
             }
             of_take = replace(asked, as_asked=is_first)
-            for name, motion in made.items():
+            for name, motion in versions.items():
                 score = engine.score(speech, motion, of_take, take.seed)
-                what = (
+                title = (
                     name
                     if name != "as it is"
                     else "as asked"
                     if is_first
                     else "in readings of their own"
                 )
-                found.setdefault(what, []).append(
+                found.setdefault(title, []).append(
                     (grade_take(score.total, score.per_frame)[0], score.total)
                 )
     rows = [

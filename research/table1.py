@@ -363,7 +363,7 @@ def with_interval(
 def rows(figures: dict[str, list[dict]], words: list[str], notes: dict[str, str]) -> list[dict]:
     """Rows of the table: means over lines and `_ci` [low, high]; word error is of all lines
     together. None: not measured."""
-    made = []
+    result = []
     for name in SYSTEMS:
         row: dict = {"system": name}
         for figure in TITLES:
@@ -373,14 +373,14 @@ def rows(figures: dict[str, list[dict]], words: list[str], notes: dict[str, str]
                 else (None, None)
             )
             row[figure], row[f"{figure}_ci"] = of
-        made.append(row | ({"note": notes[name]} if name in notes else {}))
-    return made
+        result.append(row | ({"note": notes[name]} if name in notes else {}))
+    return result
 
 
 def differences(figures: dict[str, list[dict]], words: list[str]) -> list[dict]:
     """By how much each network's figures differ from those of `mouth2s` on the same lines, with
     `_ci` [low, high]."""
-    made = []
+    result = []
     for name in [name for name in TRAIN if name in figures] + [SHIPPED] * (SHIPPED in figures):
         row: dict = {"system": name, "against": "mouth2s"}
         for figure in TITLES:
@@ -388,8 +388,8 @@ def differences(figures: dict[str, list[dict]], words: list[str]) -> list[dict]:
             row[figure], row[f"{figure}_ci"] = with_interval(
                 lambda at, one=one, other=other: one(at) - other(at), len(words)
             )
-        made.append(row)
-    return made
+        result.append(row)
+    return result
 
 
 def markdown(made: list[dict]) -> list[str]:

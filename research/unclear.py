@@ -43,10 +43,10 @@ def versions(sounds: list[np.ndarray], number: int) -> dict[str, np.ndarray]:
         for step in range(1, OTHERS + 1)
     ]
     babble = np.sum([other / other.std() for other in others], 0)
-    made = {"as it is": voice}
+    result = {"as it is": voice}
     for name, other in (("noise", noise(len(voice), rng)), (f"{OTHERS} voices", babble)):
-        made |= {f"{name}, -{level:.0f} dB": mix_beneath(voice, other, level) for level in LEVELS}
-    return made
+        result |= {f"{name}, -{level:.0f} dB": mix_beneath(voice, other, level) for level in LEVELS}
+    return result
 
 
 def add_arguments(p: ArgumentParser) -> None:

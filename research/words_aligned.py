@@ -95,20 +95,20 @@ def starts_of(line: Line, known: Lexicon) -> list[float] | None:
     said = [phone for phone in line.phones if phone[0] != "SIL"]
     names, text = [phone for phone, *_ in said], line.text.split()
     # of each word: phone at which it may begin → that of the word before
-    ways: list[dict[int, int]] = [{0: -1}]
+    all_links: list[dict[int, int]] = [{0: -1}]
     for word in text:
         following: dict[int, int] = {}
-        for start in ways[-1]:
+        for start in all_links[-1]:
             for length in {
                 len(p) for p in known.get(word, ()) if tuple(names[start : start + len(p)]) == p
             } or (() if word in known else range(1, LONGEST_UNKNOWN + 1)):
                 following.setdefault(start + length, start)
-        ways.append(following)
+        all_links.append(following)
     place, result = len(said), []
-    if place not in ways[-1]:
+    if place not in all_links[-1]:
         return None
-    for way in reversed(ways[1:]):
-        place = way[place]
+    for links in reversed(all_links[1:]):
+        place = links[place]
         result.append(said[place][1])
     return result[::-1]
 

@@ -66,14 +66,14 @@ def breath(n: int, rng: np.random.Generator) -> Tensor:
 def voiceless(n: int, rng: np.random.Generator) -> Tensor:
     """[n] of sound over which a mouth stays at rest: noise, music or breath, at any level."""
     kind = rng.random()
-    made = (
+    sound = (
         torch.from_numpy(noise(n, rng))
         if kind < 0.45
         else music(n, rng)
         if kind < 0.8
         else breath(n, rng) * 10
     )
-    return made * float(10 ** rng.uniform(-4, -0.8))
+    return sound * float(10 ** rng.uniform(-4, -0.8))
 
 
 class PhoneBatches:

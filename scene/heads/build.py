@@ -169,14 +169,14 @@ def add_keys(mesh: bpy.types.Object, names, directions: np.ndarray, reach: float
         mesh.shape_key_add(name="Basis", from_mix=False)
         mesh.data.shape_keys.name = mesh.name
     offsets = flame_to_blender(np.moveaxis(directions.astype(np.float64), 2, 0))
-    rest, made = points_of(mesh.data.vertices), []
+    rest, keys = points_of(mesh.data.vertices), []
     for name, offset in zip(names, offsets):
         key = mesh.shape_key_add(name=str(name), from_mix=False)
         key.data.foreach_set("co", (rest + offset).astype(np.float32).ravel())
         key.slider_min, key.slider_max = -reach, reach
         key.value = 0.0  # shape_key_add starts at 1 in some versions
-        made.append(key)
-    return made
+        keys.append(key)
+    return keys
 
 
 def _identity(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head, count: int) -> None:

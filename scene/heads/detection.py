@@ -153,13 +153,13 @@ def _joints(
 
     def usable(joint):
         for each in order:
-            there = conventions.match(
+            matches = conventions.match(
                 each.bones.get(joint, ()), [bone.name for rig in rigs for bone in rig.data.bones]
             )
             places = [
                 (rig, name)
                 for wanted in each.bones.get(joint, ())
-                for name in there.get(wanted, ())
+                for name in matches.get(wanted, ())
                 for rig in rigs
                 if name in rig.pose.bones and _is_free(rig, name)
             ]

@@ -147,8 +147,8 @@ def fit_to_units(scene, mesh: bpy.types.Object) -> None:
     """Give a head that was just added, in metres, its size in the scene's units."""
     unit = units_in_metre(scene)
     if abs(unit - 1.0) > 1e-6:
-        whole = _root_object(mesh)
-        whole.scale = [size * unit for size in whole.scale]
+        root = _root_object(mesh)
+        root.scale = [size * unit for size in root.scale]
 
 
 def _root_object(mesh: bpy.types.Object) -> bpy.types.Object:
@@ -234,8 +234,8 @@ def is_any_in(scene) -> bool:
 
 
 def _known_keys(mesh: bpy.types.Object) -> list[str]:
-    there = set(family.key_names(mesh))
-    return [name for name in channel_names() if name in there]
+    names = set(family.key_names(mesh))
+    return [name for name in channel_names() if name in names]
 
 
 def _thunder_mesh(obj: bpy.types.Object) -> bpy.types.Object | None:

@@ -77,10 +77,10 @@ def _override(scene, view_layer, linked, reference, name: str = ""):
     """The face among the local overrides of a linked collection or object, None if Blender
     refused."""
     before = set(bpy.data.objects)
-    made = linked.override_hierarchy_create(
+    override = linked.override_hierarchy_create(
         scene, view_layer, reference=reference, do_fully_editable=True
     )
-    if made is None:
+    if override is None:
         return None
     if reference is not None:
         # the object that instanced the linked collection, now replaced by the override in the scene

@@ -160,16 +160,16 @@ def _add_pores(tree: bpy.types.NodeTree, shader: bpy.types.Node) -> None:
 def _node(tree, kind: str, inputs=(), **settings) -> bpy.types.Node:
     """A node with settings, and outputs of other nodes or values for its first inputs."""
     row, column = divmod(len(tree.nodes), _COLUMNS)
-    made = tree.nodes.new(f"ShaderNode{kind}")
-    made.location = (200 * (column - _COLUMNS - 1), -250 * row)
+    node = tree.nodes.new(f"ShaderNode{kind}")
+    node.location = (200 * (column - _COLUMNS - 1), -250 * row)
     for name, value in settings.items():
-        setattr(made, name, value)
-    for socket, value in zip(made.inputs, inputs):
+        setattr(node, name, value)
+    for socket, value in zip(node.inputs, inputs):
         if isinstance(value, bpy.types.NodeSocket):
             tree.links.new(value, socket)
         else:
             socket.default_value = value
-    return made
+    return node
 
 
 def _math(tree, operation: str, *inputs) -> bpy.types.NodeSocket:
@@ -178,14 +178,14 @@ def _math(tree, operation: str, *inputs) -> bpy.types.NodeSocket:
 
 def _noise(tree, place, often: float) -> bpy.types.NodeSocket:
     """Noise 0 … 1 that varies so often in a metre."""
-    made = _node(tree, "TexNoise", (place,))
-    made.inputs["Scale"].default_value, made.inputs["Detail"].default_value = often, 2.0
-    return made.outputs[0]
+    node = _node(tree, "TexNoise", (place,))
+    node.inputs["Scale"].default_value, node.inputs["Detail"].default_value = often, 2.0
+    return node.outputs[0]
 
 
 def _vector(tree, operation: str, *inputs) -> bpy.types.NodeSocket:
-    made = _node(tree, "VectorMath", inputs, operation=operation)
-    return made.outputs["Value" if operation == "DOT_PRODUCT" else "Vector"]
+    node = _node(tree, "VectorMath", inputs, operation=operation)
+    return node.outputs["Value" if operation == "DOT_PRODUCT" else "Vector"]
 
 
 def _attribute(tree, name: str, kind: str) -> bpy.types.NodeSocket:

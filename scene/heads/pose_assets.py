@@ -35,9 +35,9 @@ def map_by_poses(face: bpy.types.Object) -> tuple[Mapping, list[str]]:
     poses = _poses(relatives(face), plan)
     known = conventions.find(tuple(poses))
     if known is None:
-        there = f" ({', '.join(sorted(poses)[:5])} …)" if poses else ""
+        examples = f" ({', '.join(sorted(poses)[:5])} …)" if poses else ""
         raise BadRequest(
-            f"This file has no pose asset{there} that moves “{face.name}” and is named after a "
+            f"This file has no pose asset{examples} that moves “{face.name}” and is named after a "
             f"sound or a channel: "
             "name poses AH, EE, OH, OO, MBP, FV, L, TH or as ARKit's keys"
         )

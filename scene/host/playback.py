@@ -11,8 +11,8 @@ import bpy
 
 def go_to(scene, frame: float) -> None:
     """Go to a frame, fraction included."""
-    whole = math.floor(frame)
-    scene.frame_set(whole, subframe=float(frame - whole))
+    whole_frame = math.floor(frame)
+    scene.frame_set(whole_frame, subframe=float(frame - whole_frame))
 
 
 @contextlib.contextmanager

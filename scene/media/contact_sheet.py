@@ -336,15 +336,15 @@ class _SheetScene(CopyScene):
 def _pixels(path: str) -> np.ndarray:
     """A rendered row as the sheet has it, [height, width, 3] of 0 … 1 as it is displayed, first row
     on top."""
-    whole = pixels(path)[::-1, :, :3]
+    picture = pixels(path)[::-1, :, :3]
     words = round((LABEL_CELLS + CURVE_CELLS) * ROW_PIXELS)
     step = SPREAD * ROW_PIXELS
     starts = [
         words + round((column + 0.5) * step - ROW_PIXELS / 2)
-        for column in range(round((whole.shape[1] - words) / step))
+        for column in range(round((picture.shape[1] - words) / step))
     ]
     return np.concatenate(
-        [whole[:, :words], *(whole[:, start : start + ROW_PIXELS] for start in starts)], axis=1
+        [picture[:, :words], *(picture[:, start : start + ROW_PIXELS] for start in starts)], axis=1
     )
 
 

@@ -165,12 +165,12 @@ def _frame_faces(rigs: list[head.Rig]) -> tuple[Matrix, float, float]:
 
 def _member(group, what: str, make: Callable[[str], Any]) -> bpy.types.Object:
     """The stage's object of that name, made with the data of `make(title)` if it is not there."""
-    there = next((obj for obj in group.objects if obj.get(MARK) == what), None)
-    if there is None:
-        there = bpy.data.objects.new(f"Thunder {what}", make(f"Thunder {what}"))
-        there[MARK] = what
-        group.objects.link(there)
-    return there
+    member = next((obj for obj in group.objects if obj.get(MARK) == what), None)
+    if member is None:
+        member = bpy.data.objects.new(f"Thunder {what}", make(f"Thunder {what}"))
+        member[MARK] = what
+        group.objects.link(member)
+    return member
 
 
 def _aim(obj, to_world: Matrix, place: Vector) -> None:

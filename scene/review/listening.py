@@ -258,8 +258,10 @@ def listening_strip(context):
     scenes = (
         dict.fromkeys((context.scene, compat.sequencer_scene(context))) if rig is not None else ()
     )
-    there = ((scene, strip.by_name(scene, name_of(rig.mesh))) for scene in scenes)
-    return next(((scene, speech) for scene, speech in there if speech is not None), (None, None))
+    candidates = ((scene, strip.by_name(scene, name_of(rig.mesh))) for scene in scenes)
+    return next(
+        ((scene, speech) for scene, speech in candidates if speech is not None), (None, None)
+    )
 
 
 def plays_generated(context) -> bool:

@@ -468,14 +468,14 @@ def _is_as_made(scene, entry) -> bool:
     """Whether a take still has the engine's score of what it plays and neither its keys nor its
     voice were changed. Scored again from keys on whole frames it would get a little less, so the
     list would mix two kinds of scores."""
-    made = keying.record_of(entry.action).get("score")
+    first_score = keying.record_of(entry.action).get("score")
     if (
         entry.of_whole
-        or not isinstance(made, (int, float))
+        or not isinstance(first_score, (int, float))
         or provenance.sync_of(entry.action) is None
     ):
         return False
-    if abs(made - entry.score) > 1e-3:
+    if abs(first_score - entry.score) > 1e-3:
         return False
     return not provenance.is_edited(entry) and all(
         other.action != entry.action for other, _ in fingerprint.stale_takes(scene)

@@ -86,13 +86,13 @@ def content_of(context) -> _Content | None:
     if chosen.waveform:
         try:
             voice = strip.of_take(context, entry)
-            there = (
+            ranges = (
                 turns.of_strip(scene, strip.by_name(scene, voice.strip))
                 if voice.strip and scene.thunder.turns
                 else []
             )
-            heads = list(dict.fromkeys(turn.head for turn in there))
-            spoken = tuple((turn.first, turn.last, heads.index(turn.head)) for turn in there)
+            heads = list(dict.fromkeys(turn.head for turn in ranges))
+            spoken = tuple((turn.first, turn.last, heads.index(turn.head)) for turn in ranges)
             cached = voice_cache.read(scene, voice)
             if cached is not None:
                 peaks, peaks_at, voice_key = cached.peaks, voice.clock.start, id(cached)

@@ -248,9 +248,9 @@ def _arguments(put_array: PutArray, sound: str, count: int, seed: int, sampling:
 
 def say_unspoken(name: str, is_silent: bool) -> str:
     """The sentence that nobody speaks in a voice of that name, whose takes are going to be idle."""
-    what = f"“{name}” is silent" if is_silent else f"Nobody speaks in “{name}”"
+    reason = f"“{name}” is silent" if is_silent else f"Nobody speaks in “{name}”"
     advice = "turn up its volume or choose another sound" if is_silent else "choose another sound"
-    return f"{what}, so its takes will show an idle face: if somebody should speak, {advice}"
+    return f"{reason}, so its takes will show an idle face: if somebody should speak, {advice}"
 
 
 def say_unclear(name: str) -> str:
@@ -304,13 +304,13 @@ def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Perf
     motion = Motion(
         array["expression"], array["jaw"], array["head"], array["eyes"], float(event["fps"])
     )
-    made = take.get("provenance", {})
+    record = take.get("provenance", {})
     about = {
         "engine": event.get("engine", "thunder"),
         "weights": event.get("weights", ""),
         "audio": event.get("audio", ""),
         "head": "thunder",
-        **sampling.provenance(made),
+        **sampling.provenance(record),
     }
     # none: the face is silent
     score, heard = (

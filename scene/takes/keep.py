@@ -346,12 +346,14 @@ def list_around(
     motion = keying.on_scene_frames(new, clock, frames)
     driven = yield from rescale(track_values.drive(rig, motion), 0.0, 0.5)
     values = ease_into(driven, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
-    made = replace(new, provenance={**new.provenance, "kept": lead.name})
+    performance = replace(new, provenance={**new.provenance, "kept": lead.name})
     keyed = mix.NewKeys(frames, values, np.where(keep.keys, 0, -1), [curves])
     # Take 3 → Take 3.1, then Take 3.2; Warm → Warm 1
     name = take_list.free_name(scene, lead.name, lead.head, lead.voice, first=1)
     yield from rescale(
-        mix.key_and_list(scene, rig, lead, keyed, made, "RESAMPLED", name, show=False), 0.5, 1.0
+        mix.key_and_list(scene, rig, lead, keyed, performance, "RESAMPLED", name, show=False),
+        0.5,
+        1.0,
     )
 
 

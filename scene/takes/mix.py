@@ -275,7 +275,7 @@ def key_and_list(
 
     performance: that of the keys, at 25 fps.  Closed before its end it leaves nothing behind.
     """
-    actions, made = compat.new_action(f"{lead.voice} · {name}", rig.targets)
+    actions, collections = compat.new_action(f"{lead.voice} · {name}", rig.targets)
     # Adding an item invalidates `lead`, so its data are read here.
     complete, lead_action, leads, voice, clock = (
         False,
@@ -288,11 +288,11 @@ def key_and_list(
     try:
         steps = keying.steps_of(rig)
         for index, track in enumerate(rig.driver.tracks):
-            curve = compat.new_curve(made[track.block], track.path, track.index, track.group)
-            there = [each[index] for each in keyed.curves]
+            curve = compat.new_curve(collections[track.block], track.path, track.index, track.group)
+            source_curves = [each[index] for each in keyed.curves]
             keying.write(
                 curve,
-                _keys(keyed.frames, keyed.values[:, index], keyed.owner[:, index], there),
+                _keys(keyed.frames, keyed.values[:, index], keyed.owner[:, index], source_curves),
                 track.rest,
                 steps[index],
             )
@@ -359,12 +359,12 @@ def _performance(motion: Motion, frames: np.ndarray, lead, provenance: dict) -> 
     lips, channels = bundled_lips(), head.channel_names()
     position = timing.snap_to_closures(position, lips.opening(motion, channels), clock.fps / FPS)
     parts = [motion.expression, motion.jaw, *motion.turns]
-    whole = timing.monotone_cubic(
+    resampled = timing.monotone_cubic(
         np.concatenate(parts, axis=1).astype(np.float64), position
     ).astype(np.float32)
-    made = Motion(*np.split(whole, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1))
+    mixed = Motion(*np.split(resampled, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1))
     return keying.Performance(
-        made, channels, opening_mm(made), width_mm(made), lead.seed, float("nan"), provenance
+        mixed, channels, opening_mm(mixed), width_mm(mixed), lead.seed, float("nan"), provenance
     )
 
 

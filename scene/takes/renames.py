@@ -73,12 +73,12 @@ def follow(scene) -> dict[str, str]:
         if state.voice in names:
             state.voice = names[state.voice]
     for name, other in cut_pieces(scene).items():
-        whole = next(part for part in settings.cast if part.strip == other)
+        source = next(part for part in settings.cast if part.strip == other)
         part = (
             next((part for part in settings.cast if part.strip == name), None)
             or settings.cast.add()
         )
-        part.strip, part.head, part.silent = name, whole.head, whole.silent
+        part.strip, part.head, part.silent = name, source.head, source.silent
     for entry in settings.takes:
         if take_list.is_misnamed(entry):
             take_list.name_action(entry, bpy.context)

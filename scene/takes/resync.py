@@ -330,13 +330,13 @@ def _replace(
         return
     old = entries[index]
     stays, shown = beside or provenance.is_edited(old), display.is_shown(rig, old)
-    made = take_list.add_to_list(
+    new_entry = take_list.add_to_list(
         scene, rig, actions, performance, old.voice, clock, "SAMPLED" if beside else old.kind
     )
     old = entries[index]  # adding an item may have moved the list in memory
     if now.strip:
-        made.voice = now.strip
-    made.star, made.note, made.hidden, made.batch, made.folded = (
+        new_entry.voice = now.strip
+    new_entry.star, new_entry.note, new_entry.hidden, new_entry.batch, new_entry.folded = (
         old.star,
         old.note,
         old.hidden,
@@ -346,17 +346,19 @@ def _replace(
     # A take that was shortened is not scored again: that would need the engine.
     before = provenance.opening_of(old.action)
     shorter = before is not None and performance.motion.frames < len(before)
-    made.of_whole = abs(performance.score - old.score) < _SAME_SCORE and (shorter or old.of_whole)
+    new_entry.of_whole = abs(performance.score - old.score) < _SAME_SCORE and (
+        shorter or old.of_whole
+    )
     fingerprint.remember(actions[0], now)
     entries.move(len(entries) - 1, index)
-    made, old = entries[index], entries[index + 1]
+    new_entry, old = entries[index], entries[index + 1]
     if stays:
         # the animator's version stays and is no longer compared with its voice
         old.action.pop(fingerprint.STATE, None)
         return
     name, number = old.name, old.number
     if shown:
-        display.show(rig, made)
+        display.show(rig, new_entry)
     take_list.remove(scene, index + 1)
     entries[index].number = number
     entries[index].name = name

@@ -36,17 +36,17 @@ class Turn:
     last: int
 
 
-def of_strip(scene, one) -> list[Turn]:
+def of_strip(scene, sound_strip) -> list[Turn]:
     """The ranges of a sound strip in order of time, as far as the strip plays them."""
-    state = fingerprint.of_strip(scene, one)
+    state = fingerprint.of_strip(scene, sound_strip)
     ranges = []
     for index, row in enumerate(scene.thunder.turns):
         first, last = (
             round(state.origin + seconds * state.fps) for seconds in (row.begin, row.end)
         )
         if (
-            row.sound == one.sound
-            and one.sound is not None
+            row.sound == sound_strip.sound
+            and sound_strip.sound is not None
             and max(first, state.first) < min(last, state.last)
         ):
             speaker = row.head if row.head is not None and row.head.name in scene.objects else None
@@ -54,20 +54,21 @@ def of_strip(scene, one) -> list[Turn]:
     return sorted(ranges, key=lambda turn: turn.first)
 
 
-def mark(scene, one, speaker: bpy.types.Object, first: int, last: int) -> Turn:
+def mark(scene, sound_strip, speaker: bpy.types.Object, first: int, last: int) -> Turn:
     """Let a head speak a strip from frame `first` up to `last`. Raises BadRequest or BadSound, and
     then nothing was changed."""
-    state, voice = fingerprint.of_strip(scene, one), strip.of_strip(scene, one)
+    state, voice = fingerprint.of_strip(scene, sound_strip), strip.of_strip(scene, sound_strip)
     if state.retiming:
         raise BadRequest(
-            f"“{one.name}” is retimed, so its frames are not those of its recording: remove the "
-            f"retiming first"
+            f"“{sound_strip.name}” is retimed, so its frames are not those of its "
+            f"recording: remove the retiming first"
         )
     if last <= state.first or first >= state.last:
         raise BadRequest(
-            f"“{one.name}” plays from frame {state.first} to {state.last - 1}: choose frames of it"
+            f"“{sound_strip.name}” plays from frame {state.first} to {state.last - 1}: "
+            f"choose frames of it"
         )
-    ranges = of_strip(scene, one)
+    ranges = of_strip(scene, sound_strip)
     before = next(
         (
             turn
@@ -78,7 +79,7 @@ def mark(scene, one, speaker: bpy.types.Object, first: int, last: int) -> Turn:
     )
     if before is not None:  # who spoke until the end speaks until the next one begins
         scene.thunder.turns[before.index].end = (first - state.origin) / state.fps
-        ranges = of_strip(scene, one)
+        ranges = of_strip(scene, sound_strip)
     if other := next(
         (
             turn
@@ -103,7 +104,7 @@ def mark(scene, one, speaker: bpy.types.Object, first: int, last: int) -> Turn:
     for turn in sorted(same, key=lambda turn: -turn.index):
         scene.thunder.turns.remove(turn.index)
     row = scene.thunder.turns.add()
-    row.sound, row.head = one.sound, speaker
+    row.sound, row.head = sound_strip.sound, speaker
     row.begin, row.end = (
         (frame - state.origin) / state.fps for frame in (part.clock.start, part.last)
     )
@@ -113,8 +114,8 @@ def mark(scene, one, speaker: bpy.types.Object, first: int, last: int) -> Turn:
 def mark_all(scene, name: str, listed: list[tuple[str, str, str]]) -> None:
     """Let heads speak the strip of that name as listed, (head, first frame, last frame), and nobody
     else. Raises ThunderError."""
-    one = strip.by_name(scene, name)
-    for index in sorted((turn.index for turn in of_strip(scene, one)), reverse=True):
+    sound_strip = strip.by_name(scene, name)
+    for index in sorted((turn.index for turn in of_strip(scene, sound_strip)), reverse=True):
         scene.thunder.turns.remove(index)
     for speaker, first, last in listed:
         if (obj := scene.objects.get(speaker)) is None or obj not in head.in_scene(scene):
@@ -122,19 +123,19 @@ def mark_all(scene, name: str, listed: list[tuple[str, str, str]]) -> None:
                 f"“{speaker}” is no head in the scene “{scene.name}”: the heads are "
                 f"{', '.join(o.name for o in head.in_scene(scene))}"
             )
-        mark(scene, one, obj, int(first), int(last) + 1)
+        mark(scene, sound_strip, obj, int(first), int(last) + 1)
 
 
 def spans_of(scene, voice: strip.Voice, owner: bpy.types.Object) -> Spans:
     """What the head that an object represents says in a voice; empty where no ranges are marked.
     Raises BadSound if all are of others."""
-    one = strip.by_name(scene, voice.strip) if voice.strip else None
+    sound_strip = strip.by_name(scene, voice.strip) if voice.strip else None
     ranges = (
         []
-        if one is None
+        if sound_strip is None
         else [
             turn
-            for turn in of_strip(scene, one)
+            for turn in of_strip(scene, sound_strip)
             if turn.first < voice.last and turn.last > voice.clock.start
         ]
     )
@@ -155,8 +156,10 @@ def spans_of(scene, voice: strip.Voice, owner: bpy.types.Object) -> Spans:
 
 def fits_ranges(scene, entry) -> bool:
     """Whether a take speaks the ranges that its head has now."""
-    one = strip.by_name(scene, entry.voice)
-    voice, _ = attempt(strip.of_strip, scene, one) if one is not None else (None, "")
+    sound_strip = strip.by_name(scene, entry.voice)
+    voice, _ = (
+        attempt(strip.of_strip, scene, sound_strip) if sound_strip is not None else (None, "")
+    )
     if voice is None:
         return True
     now, _ = attempt(spans_of, scene, voice, head.owner_of(entry.head))

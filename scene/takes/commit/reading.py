@@ -163,7 +163,7 @@ def _strip(strip, take: dict) -> tuple[Strip, dict[Place, StripCurve]]:
         and not strip.use_animated_time
     )
     late = round(strip.frame_start - strip.action_frame_start)
-    there = Strip(
+    record = Strip(
         strip.frame_start,
         strip.frame_end,
         strip.action_frame_start,
@@ -177,8 +177,8 @@ def _strip(strip, take: dict) -> tuple[Strip, dict[Place, StripCurve]]:
         strip.name.startswith(STILL_POSE),
     )
     curves = compat.by_place(compat.curves_of(strip.action, compat.strip_slot(strip)))
-    return there, {
-        place: StripCurve(there, fcurves.read_part(curve, "co")[:, 0], curve.evaluate)
+    return record, {
+        place: StripCurve(record, fcurves.read_part(curve, "co")[:, 0], curve.evaluate)
         for place, curve in curves.items()
         if place in take
     }

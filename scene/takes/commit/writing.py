@@ -345,16 +345,17 @@ class _Writing:
 
     def _write(self, curves, wanted: list[NewCurve]) -> Generator[float, None, None]:
         """Write curves into a collection; yields progress."""
-        for number, one in enumerate(wanted):
-            curve = curves.find(one.path, index=one.index)
+        for number, new_curve in enumerate(wanted):
+            curve = curves.find(new_curve.path, index=new_curve.index)
             if curve is None:
-                curve = compat.new_curve(curves, one.path, one.index, one.group)
-            modifiers.stop_at(curve, one.span, self.plan.choice.how == "INSERT")
-            times = one.keys["co"][:, 0]
+                curve = compat.new_curve(curves, new_curve.path, new_curve.index, new_curve.group)
+            modifiers.stop_at(curve, new_curve.span, self.plan.choice.how == "INSERT")
+            times = new_curve.keys["co"][:, 0]
             fcurves.write(
                 curve,
-                one.keys,
-                as_they_are=(times < one.span.first - 0.5) | (times > one.span.last + 0.5),
+                new_curve.keys,
+                as_they_are=(times < new_curve.span.first - 0.5)
+                | (times > new_curve.span.last + 0.5),
             )
             yield (number + 1) / len(wanted)
 

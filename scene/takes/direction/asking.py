@@ -33,11 +33,11 @@ def add_direction(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voic
         )
     if sampling.asked is not None or not connection.knows_styles():
         return sampling
-    whole = replace(
+    requested = replace(
         direction_over(owner, voice.clock, voice.last),
         marks=word_marks.of_line(bpy.context.scene, voice),
     )
-    followed = sampling.supported_part(whole)
+    followed = sampling.supported_part(requested)
     return sampling if followed is None else replace(sampling, asked=followed)
 
 

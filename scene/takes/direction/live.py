@@ -272,8 +272,8 @@ class Live(Part):
                 f"“{entry.name}” was edited, so it does not follow the sliders any more: press "
                 f"Generate Takes for new ones"
             )
-        there = provenance.load(action)
-        if there is None or there.motion.frames != made.motion.frames:
+        source = provenance.load(action)
+        if source is None or source.motion.frames != made.motion.frames:
             raise BadRequest(
                 f"The voice of “{entry.name}” has changed: press Generate Takes for new ones"
             )
@@ -285,8 +285,8 @@ class Live(Part):
                 f"“{entry.name}” was sampled with other weights, so it does not follow the "
                 f"sliders: press Generate Takes"
             )
-        if there.look is not None and made.look is None:
-            made = looking.aim_eyes(made, there.look)
+        if source.look is not None and made.look is None:
+            made = looking.aim_eyes(made, source.look)
         clock = provenance.clock_of(action)
         values = result(keying.values_of(rig, made, clock))
         keying.key_again(

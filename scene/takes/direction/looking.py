@@ -124,25 +124,25 @@ def update(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[
         )
         if performance is None:
             continue
-        made = free_eyes(performance)
-        key = provenance.clock_of(entry.action), made.motion.frames
+        aimed = free_eyes(performance)
+        key = provenance.clock_of(entry.action), aimed.motion.frames
         if key not in targets:
             targets[key] = yield from rescale(
                 target_of(scene, rig, *key), 0.9 * number / len(entries), 0.9
             )
         target = targets[key]
         ready.append(
-            (entry.action.session_uid, key[0], made if target is None else aim_eyes(made, target))
+            (entry.action.session_uid, key[0], aimed if target is None else aim_eyes(aimed, target))
         )
-    for number, (uid, clock, made) in enumerate(ready):
+    for number, (uid, clock, aimed) in enumerate(ready):
         entry = take_list.by_uid(scene, uid)
         if entry is None:  # deleted meanwhile
             continue
-        values = yield from rescale(keying.values_of(rig, made, clock), 0.9, 0.9)
+        values = yield from rescale(keying.values_of(rig, aimed, clock), 0.9, 0.9)
         keying.key_again(
-            rig, display.actions_of(entry), track_values.curves(rig, entry), made, values
+            rig, display.actions_of(entry), track_values.curves(rig, entry), aimed, values
         )
-        provenance.store(entry.action, made, clock, entry.voice)
+        provenance.store(entry.action, aimed, clock, entry.voice)
         thumbnails.thumbnails.forget(uid)
         yield 0.9 + 0.1 * (number + 1) / len(ready)
     return len(ready), len(entries) - len(ready)

@@ -224,11 +224,11 @@ def _with_edits(base: Base, edits: dict[int, dict]) -> np.ndarray:
     for place, edit in edits.items():
         if len(edit["co"]):
             keys = layered.to_absolute(edit, base.frames, base.values[:, place], 0)
-            there = keyframes.evaluate(keys, base.frames)
+            base_values = keyframes.evaluate(keys, base.frames)
             values[:, place] = (
                 np.interp(base.frames, keys["co"][:, 0], keys["co"][:, 1])
-                if there is None
-                else there
+                if base_values is None
+                else base_values
             )
     return values
 
