@@ -26,7 +26,7 @@ OUTLINE = len(_FRONT) - 1  # its ring
 _BACK = ((0.985, -2.0), (0.93, -3.6), (0.80, -5.5), (0.66, -9.0))
 _ON_CHEEK = 0.05  # share of the outline by which each of these rings goes on where it is attached
 _BRIDGE = (0.0, 0.35, 0.7)  # rings on the skull: share of the way from the root to the hole's edge
-_ATTACHED = (114.0, 260.0)  # angles between which the ear is attached to the cheek
+_ATTACHED = (112.5, 256.5)  # angles between which the ear is attached to the cheek
 _CENTRE = np.array([75.0, -21.0, -12.0])  # centre of the left ear's base
 _TILT = 0.09  # how far its top leans out
 _POLE = np.array([-2.0, -3.0])  # centre of the rings in the ear's plane
@@ -82,21 +82,22 @@ def _hill(at, centre, widths):
 
 def _relief(at):
     """Height [n] over the ear's plane."""
-    h = 6.4 * _ridge(at, _HELIX, 2.2, (0.3, 0.2)) - 3.6 * _ridge(at, _SCAPHA, 1.7, (0.2, 0.3))
+    h = 6.4 * _ridge(at, _HELIX, 2.2, (0.3, 0.2)) - 3.0 * _ridge(at, _SCAPHA, 1.7, (0.2, 0.3))
     h += 4.8 * _ridge(at, _ANTIHELIX, 4.0, (0.05, 0.45))
     h += 2.6 * _ridge(at, _INNER_LEG, 2.2, (0.0, 0.4))
-    bowl = ((at[:, 0] + 2.4) / 6.6) ** 2 + ((at[:, 1] + 6.5) / 9.4) ** 2
-    h -= 12.0 * np.exp(-(bowl**2))
-    h -= 5.0 * _hill(at, (-3.6, 6.0), (5.0, 3.2))
-    h += 6.0 * _hill(at, (-9.2, -7), (2.6, 4.2)) + 3.0 * _hill(at, (0.5, -17.5), (4.2, 2.6))
-    h -= 3.0 * _hill(at, (-6.5, -16), (2.2, 3.4)) + 2.5 * _hill(at, (-9.5, 0.5), (4.0, 1.8))  # the notch between them
+    bowl = ((at[:, 0] + 0.6) / 6.0) ** 2 + ((at[:, 1] + 6.5) / 9.4) ** 2
+    h -= 10.5 * np.exp(-(bowl**2))
+    h -= 4.0 * _hill(at, (-3.6, 6.0), (5.0, 3.2))
+    h += 5.2 * _hill(at, (-8.6, -7), (3.4, 4.6)) + 3.0 * _hill(at, (0.5, -17.5), (4.2, 2.6))
+    # the notches under and over the tragus
+    h -= 3.0 * _hill(at, (-6.5, -16), (2.2, 3.4)) + 1.6 * _hill(at, (-9.5, 0.5), (4.0, 2.2))
     h += 2.0 * _hill(at, (-1, -25.5), (8, 4.5))
     return h
 
 
 def _point(at, height=0.0):
     """Points [n, 3] in the head's axes of places [n, 2] in the left ear's plane."""
-    lean, flare = np.radians(16.0), np.radians(24.0)
+    lean, flare = np.radians(16.0), np.radians(21.5)
     back, up = at.T
     back, up = back * np.cos(lean) + up * np.sin(lean), up * np.cos(lean) - back * np.sin(lean)
     # the plane swings out behind its front edge
@@ -131,7 +132,7 @@ def add_ears(mesh, grid_rows):
     where it has become cheek and skull."""
     angle = 2 * np.pi * np.arange(AROUND) / AROUND
     degrees = np.degrees(angle)
-    attached = smooth_step(-13, 13, np.minimum(degrees - _ATTACHED[0], _ATTACHED[1] - degrees))
+    attached = smooth_step(-4, 4, np.minimum(degrees - _ATTACHED[0], _ATTACHED[1] - degrees))
     starts = np.interp(degrees, (170, 205, 250), (0.58, 0.45, 0.3))  # share of the outline
     rings, cheek = [], []
     for share in _FRONT:

@@ -109,6 +109,10 @@ _BEHIND_WING = ((10.5, -30.5, 97.0), (15.0, -30.5, 91.0), (18.2, -33.0, 87.0), (
 # the middle, lie outside of all.
 _RELIEF = (
     ((64, 24, 44), (26, 40, 44), -2.0),  # temple
+    ((0, 68, 70), (64, 36, 44), -3.0),  # the forehead leans back
+    ((62, -2, 42), (20, 22, 28), 2.0),  # beside the eye's outer corner
+    ((60, -27, 54), (24, 20, 28), -1.6),  # the cheekbone is round
+    ((62, -54, 28), (22, 22, 32), 1.6),  # and the cheek under it
     ((0, 30, 88), (24, 28, 40), -2.4),  # between the brows
     ((0, 5, 88), (14, 13, 24), -3.8),  # root of the nose
     ((15, 0, 78), (10, 15, 18), -1.6),  # inner corner of the eye
