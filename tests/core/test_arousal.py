@@ -86,6 +86,13 @@ def test_a_direction_as_heard_moves_three_sliders_by_its_strength():
     assert np.array_equal(style[:, OTHERS], asked.vectors[:, OTHERS])
 
 
+def test_a_direction_as_heard_stays_within_the_sliders():
+    style = follow_voice(
+        Brief.of(Direction(Style(energy=1.95, head=2.5), AS_HEARD, 1.0)), LIVELY, 50
+    ).vectors[0]
+    assert all(by <= axis.deviations(axis.most) + 1e-4 for axis, by in zip(AXES, style))
+
+
 def test_a_direction_may_follow_the_voice_in_a_part_of_its_line():
     asked = Brief(USUAL, as_heard=np.repeat([0.0, 1.0], [30, 20]).astype(np.float32))
     style = follow_voice(asked, LIVELY, 60).vectors

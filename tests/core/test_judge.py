@@ -35,7 +35,17 @@ from thunder_core.engine.systems.thunder import Performance
 from thunder_core.errors import BadWeights
 from thunder_core.face.mapping import visible_motion
 from thunder_core.networks import judge as network
-from thunder_core.networks.judge import FLOOR, Guesses, held_smile, Judge, LAGS, quiet, TAPS
+from thunder_core.networks.judge import (
+    doubt,
+    FLOOR,
+    Guesses,
+    held_smile,
+    Judge,
+    LAGS,
+    quiet,
+    score_weight,
+    TAPS,
+)
 from thunder_core.networks.m2s import MeshToSpeech, Mouth
 from thunder_core.networks.weights import save_weights
 from thunder_core.request import Request
@@ -337,6 +347,21 @@ def heard_sound(frames, seed=0):
 
 def batch_of_one(*arrays):
     return [torch.from_numpy(each)[None] for each in arrays]
+
+
+def test_doubt_and_the_frames_that_count_are_those_of_training():
+    for speech in (
+        heard_sound(80)[0],
+        np.tile(heard_sound(1)[0], (9, 1)),
+        heard_sound(1)[0] - np.float32(3),
+    ):
+        (sound,) = batch_of_one(speech)
+        weight = scorer_module.voiced_weight(speech[:, -LOUDNESS:])
+        of_training = score_weight(sound, torch.ones(sound.shape[:2], dtype=torch.bool))
+        assert weight.dtype == np.float32 and np.array_equal(weight, of_training[0].numpy())
+        assert scorer_module.doubt(speech, weight) == pytest.approx(
+            float(doubt(sound, of_training)), rel=1e-5
+        )
 
 
 @pytest.mark.parametrize("frames", [1, 3, 90])

@@ -304,3 +304,13 @@ def test_an_m_that_is_unlikely_is_heard_as_something_else():
     ).all()
     logits[10:20, phone_index("M")] = 1.0
     assert (likeliest(logits) == best_path(logits)).all()
+
+
+def gap_of(motion):
+    gap = opening_mm(motion, HEAD)
+    return gap[gap > 0.3]
+
+
+def test_energy_opens_the_mouth_as_far_as_it_says():
+    small, large = (gap_of(played(energy=energy)).mean() for energy in (0.7, 1.3))
+    assert 1.5 < large / small < 2.1

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from thunder_core.animation.performance_meter import PerformanceMeter
-from thunder_core.animation.traits import BEYOND_EXPECTED, CARRIED, deviations, measure, USUAL
+from thunder_core.animation.traits import (
+    BEYOND_EXPECTED,
+    CARRIED,
+    deviations,
+    deviations_quiet,
+    Line,
+    measure,
+    QUIET,
+    QUIET_IN_SHORT,
+    scale,
+    USUAL,
+)
 from thunder_core.direction_words import CARRIED_WORDS, MEASURES
 from thunder_core.face.head import load_head
 from thunder_core.types import FPS, Motion
@@ -132,3 +143,23 @@ def test_a_head_that_is_held_aside_throughout_is_seen_and_one_that_turns_now_and
     shows = [deviations(measure(played, each, SPEAKS), {}) for each in (held, turns)]
     assert shows[0][name] > 1.5 > abs(shows[1][name])
     assert CARRIED_WORDS[name][1] == word
+
+
+def test_a_line_is_compared_with_such_lines(played):
+    values = measure(played, motion(played, degrees=2.0), SPEAKS)
+    usual, short, even = (
+        deviations(values, {}, line)["head"]
+        for line in (Line(), Line(seconds=2.0), Line(accents=0.4))
+    )
+    assert usual < short < 0, "in two seconds chance does more"
+    assert usual + 0.4 < even < 0, "with few stressed syllables a head turns less"
+    assert scale(Line(seconds=30.0)) == scale(Line()) == USUAL | BEYOND_EXPECTED | CARRIED
+    assert Line.of(2.0, np.array([0.5, 0.3])) == Line(2.0, 1.0, 0.4)
+
+
+@pytest.mark.parametrize("role", QUIET)
+def test_a_short_quiet_take_is_expected_to_differ_more(role):
+    values = {name: middle + 2 * step for name, (middle, step) in QUIET[role].items()}
+    long, short = (deviations_quiet(values, role, seconds) for seconds in (30.0, 1.0))
+    assert long == pytest.approx(dict.fromkeys(values, 2.0))
+    assert {name for name in values if short[name] < 1.9} == values.keys() & QUIET_IN_SHORT.keys()

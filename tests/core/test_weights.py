@@ -154,6 +154,14 @@ def test_a_head_that_cannot_be_used_is_named_as_a_file_of_the_weights(
         Engine.load(tmp_path, device="cpu")
 
 
+def test_a_damaged_card_is_reported_before_the_engine_is_imported(tmp_path, monkeypatch):
+    write(tmp_path, "judge")
+    (tmp_path / "judge.json").write_text("{")
+    monkeypatch.setattr(worker, "import_engine", lambda: pytest.fail("the engine was imported"))
+    with pytest.raises(BadWeights, match="judge.json"):
+        worker.Worker(None, None, None, str(tmp_path), "cpu")._load_engine(lambda *_: None)
+
+
 def test_networks_of_two_trainings_are_not_put_together(tmp_path):
     for path in SHIPPED.iterdir():
         shutil.copy(path, tmp_path / path.name)
