@@ -120,22 +120,27 @@ class THUNDER_OT_mark_speaker(InstantWork, bpy.types.Operator):
     )
 
     def act(self, context):
-        scene, one, speaker = (
-            context.scene,
-            strip.by_name(context.scene, self.strip),
-            context.scene.objects.get(self.speaker),
-        )
-        if one is None or speaker is None:
+        scene = context.scene
+        sound_strip = strip.by_name(context.scene, self.strip)
+        speaker = context.scene.objects.get(self.speaker)
+        if sound_strip is None or speaker is None:
             raise BadRequest("The head or the strip is gone: choose a speaker again")
-        first, last = scene.frame_current, compat.strip_span(one)[1]
+        first, last = scene.frame_current, compat.strip_span(sound_strip)[1]
         if scene.use_preview_range:
             first, last = scene.frame_preview_start, scene.frame_preview_end + 1
         else:
             last = min(
-                [last, *(turn.first for turn in turns.of_strip(scene, one) if turn.first > first)]
+                [
+                    last,
+                    *(
+                        turn.first
+                        for turn in turns.of_strip(scene, sound_strip)
+                        if turn.first > first
+                    ),
+                ]
             )
-        turn = turns.mark(scene, one, speaker, first, last)
-        return f"“{speaker.name}” speaks frames {turn.first} to {turn.last - 1} of “{one.name}”"
+        turn = turns.mark(scene, sound_strip, speaker, first, last)
+        return f"“{speaker.name}” speaks frames {turn.first} to {turn.last - 1} of “{sound_strip.name}”"
 
 
 class THUNDER_OT_remove_speaker(InstantWork, bpy.types.Operator):

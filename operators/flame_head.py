@@ -115,10 +115,8 @@ class THUNDER_OT_check_with_smplx(_NeedsFlameHead, SlicedWork, bpy.types.Operato
         path = self.filepath or (chosen.flame_file if chosen else "")
         if not path:
             raise BadRequest("No FLAME file is chosen: choose the one that this head was made from")
-        rig, model = (
-            head.resolve(flame.chosen_mesh(context)),
-            flame.load(path, "choose the FLAME file that this head was made from"),
-        )
+        rig = head.resolve(flame.chosen_mesh(context))
+        model = flame.load(path, "choose the FLAME file that this head was made from")
         return "Checking with smplx", flame_parameters.compare(
             connection.client(), context.scene, rig, model
         )

@@ -456,11 +456,9 @@ def performances(data: Path, takes: Path, quick: bool):
     _PHONE.update({name: i for i, name in enumerate(PHONES)})
     lips = data / "lips"
     generate_missing(lips, takes)
-    encoder, phones, channels = (
-        SpeechEncoder.load(SHIPPED),
-        aligned_phones(lips),
-        list(load_head().expression_names),
-    )
+    encoder = SpeechEncoder.load(SHIPPED)
+    phones = aligned_phones(lips)
+    channels = list(load_head().expression_names)
     sampled, taught, beliefs = {}, {}, {}
     for wav in sorted(lips.glob("*.wav")):
         with np.load(takes / f"{wav.stem}.npz") as archive:

@@ -319,11 +319,9 @@ def plant(line: Line, other: Line, tolerance: Tolerance, found: Found) -> None:
 
 def measure(lines: Sequence[Line], tolerance: Tolerance) -> tuple[dict[str, float], Found]:
     """(findings a minute in lines as they are by kind, what was found of planted faults)."""
-    minutes, alarms, found = (
-        sum(line.frames for line in lines) / FPS / 60,
-        defaultdict(int),
-        defaultdict(list),
-    )
+    minutes = sum(line.frames for line in lines) / FPS / 60
+    alarms = defaultdict(int)
+    found = defaultdict(list)
     for number, line in enumerate(lines):
         for each in line.check(line.mouth, tolerance):
             alarms["whole" if each.whole else each.kind] += 1

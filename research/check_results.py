@@ -218,8 +218,6 @@ def older(tree: Path, results: Path) -> Iterator[str]:
 
 def run(args: Namespace) -> None:
     """Print the list."""
-    old, count = (
-        list(older(ROOT, RESULTS)),
-        sum(path.suffix in (".txt", ".json") for path in RESULTS.iterdir()),
-    )
+    old = list(older(ROOT, RESULTS))
+    count = sum(path.suffix in (".txt", ".json") for path in RESULTS.iterdir())
     print("\n".join([f"{len(old)} of {count} results are older than the code they measure", *old]))

@@ -67,10 +67,8 @@ class Line:
     def perform(self, performances: list[tuple[Direction, np.random.Generator]]) -> list[Motion]:
         """The teacher's performance in each direction."""
         samples, frames = self.speech.samples, self.frames
-        channels, features = (
-            list(self.engine.head.expression_names),
-            map_features(self.engine.thunder.encoder, samples, frames),
-        )
+        channels = list(self.engine.head.expression_names)
+        features = map_features(self.engine.thunder.encoder, samples, frames)
         loud, pitch = loudness(samples, frames), semitones(samples, frames)
         return [
             perform(self.phones, loud, channels, rng, direction, pitch, features=features)

@@ -42,10 +42,8 @@ def run(args: Namespace) -> None:
     engine, speech = Engine.load(args.weights, device="cpu"), read_sound(SAMPLE)
     path = best_path(engine.thunder.encoder.analyse(speech.samples)[1])
     loud = loudness(speech.samples, speech.frames)
-    phones, features = (
-        np.repeat(path, 2).astype(np.uint8),
-        map_features(engine.thunder.encoder, speech.samples, speech.frames),
-    )
+    phones = np.repeat(path, 2).astype(np.uint8)
+    features = map_features(engine.thunder.encoder, speech.samples, speech.frames)
     teacher = perform(
         phones,
         loud,

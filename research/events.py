@@ -62,11 +62,9 @@ def performed_curves(motion: Motion, names: list[str]) -> dict[str, np.ndarray]:
 
 def find_events(plan: TakePlan, motion: Motion, names: list[str]) -> dict[str, list[bool]]:
     """Whether each planned event is seen in a motion, by kind."""
-    seen, curves, found = (
-        performed_curves(motion, names),
-        {"nod": HEAD, "raise": BROWS, "look": LOOK},
-        defaultdict[str, list[bool]](list),
-    )
+    seen = performed_curves(motion, names)
+    curves = {"nod": HEAD, "raise": BROWS, "look": LOOK}
+    found = defaultdict[str, list[bool]](list)
     for kind, each in steps(plan).items():
         for start, peak in each:
             by = plan.events[peak, curves[kind]] - plan.events[start, curves[kind]]
@@ -102,10 +100,8 @@ def run(args: Namespace) -> None:
         found, chance, head_r, calm = defaultdict(list), defaultdict(list), [], []
         for path in paths:
             voice = engine.analyse(read_sound(path))
-            seeds, style = (
-                list(range(args.seed, args.seed + args.takes)),
-                Direction(mood=mood).vector()[None],
-            )
+            seeds = list(range(args.seed, args.seed + args.takes))
+            style = Direction(mood=mood).vector()[None]
             motions = thunder.perform(
                 voice,
                 [Performance(seed, style) for seed in seeds],

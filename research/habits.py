@@ -97,10 +97,8 @@ def read_clips(
         speech = read_sound(lips / f"{name}.wav")
         frames = min(speech.frames, people[name].frames)
         loud, pitch = loudness(speech.samples, frames), semitones(speech.samples, frames)
-        voice, features = (
-            prosody(phones[name], loud, pitch),
-            map_features(encoder, speech.samples, frames),
-        )
+        voice = prosody(phones[name], loud, pitch)
+        features = map_features(encoder, speech.samples, frames)
         clips.append(
             Clip(
                 name,
@@ -265,14 +263,10 @@ def add_arguments(p: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Print the table and write it to research/results."""
-    lips, head = (
-        required(args.data / "lips", "the folder of clips with measured lips"),
-        load_head(args.weights / "head.npz"),
-    )
-    clips, channels = (
-        read_clips(lips, args.solved, head, args.clips, args.weights),
-        list(head.expression_names),
-    )
+    lips = required(args.data / "lips", "the folder of clips with measured lips")
+    head = load_head(args.weights / "head.npz")
+    clips = read_clips(lips, args.solved, head, args.clips, args.weights)
+    channels = list(head.expression_names)
     seeds = range(args.seed, args.seed + args.readings)
     systems = {
         "people": System({c.name: [c.real] for c in clips}),

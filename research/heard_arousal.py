@@ -90,11 +90,9 @@ def _overlap_add(samples: np.ndarray, wider: float, faster: float) -> np.ndarray
         near = padded[at - reach : at + reach + 1]
         marks.append(at - reach + int(near.argmax()) if is_voiced[at] else at)
     marks_at = np.array(marks)
-    result, weights, at = (
-        np.zeros(int(len(samples) / faster) + 1, np.float32),
-        np.zeros(int(len(samples) / faster) + 1, np.float32),
-        0.0,
-    )
+    result = np.zeros(int(len(samples) / faster) + 1, np.float32)
+    weights = np.zeros(int(len(samples) / faster) + 1, np.float32)
+    at = 0.0
     while at < len(result):
         mark = marks_at[np.abs(marks_at - at * faster).argmin()]
         period = int(periods[mark])
@@ -166,10 +164,8 @@ def add_arguments(p: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Measure, and write the table."""
-    encoder, data = (
-        SpeechEncoder.load(args.weights),
-        required(args.data / "speech", "recordings of speech"),
-    )
+    encoder = SpeechEncoder.load(args.weights)
+    data = required(args.data / "speech", "recordings of speech")
     if args.reference:
         print("\n".join(reference(encoder, data / REFERENCE)))
         return

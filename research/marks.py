@@ -142,10 +142,8 @@ def run(args: Namespace) -> None:
 
 def measure(engine: Engine, speech: Speech, args: Namespace, found: dict, changed: dict) -> None:
     """Add what each kind of mark does on the words of one voice."""
-    asked, logits = (
-        replace(usual_direction(0.5), as_asked=True),
-        engine.thunder.analyse(speech.samples, speech.frames).logits,
-    )
+    asked = replace(usual_direction(0.5), as_asked=True)
+    logits = engine.thunder.analyse(speech.samples, speech.frames).logits
     words = [
         word
         for word in words_of(logits, speech.frames / FPS)

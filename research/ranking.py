@@ -166,11 +166,9 @@ def order_by_teacher(
 ) -> dict[str, list[Ordered]]:
     """Takes of lines of unseen voices, and how far their lips are from the teacher's in each take's
     direction, without the take's stresses and with them."""
-    lip, result, channels = (
-        ~mouth_of(engine).inner,
-        {WITHOUT: [], WITH: []},
-        list(engine.head.expression_names),
-    )
+    lip = ~mouth_of(engine).inner
+    result = {WITHOUT: [], WITH: []}
+    channels = list(engine.head.expression_names)
     before = None
     for number, clip in enumerate(clips_of(corpus, split, voices)):
         line = Line.of(corpus, clip, engine)

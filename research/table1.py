@@ -235,10 +235,8 @@ def speak_motion(
 def resynthesise(engine: Engine, line: Line, voice: np.ndarray) -> np.ndarray:
     """A line's spectrum and units through the vocoder: samples [n]."""
     frames = len(line.samples) // SAMPLES_PER_FRAME
-    mel, units = (
-        log_mel(line.samples, WINDOW)[: 4 * frames],
-        engine.thunder.analyse(line.samples, frames).units,
-    )
+    mel = log_mel(line.samples, WINDOW)[: 4 * frames]
+    units = engine.thunder.analyse(line.samples, frames).units
     return engine.vocoder.speak(mel, units, voice)
 
 
@@ -455,10 +453,8 @@ def run(args: Namespace) -> None:
         ],
     }
     figures = measure(engine, there, lines, motions, args.kept or args.cache / "table1.json")
-    words, notes = (
-        [line.words for line in lines],
-        missing | {name: listener.note for name, listener in there.items()},
-    )
+    words = [line.words for line in lines]
+    notes = missing | {name: listener.note for name, listener in there.items()}
     made = rows(figures, words, notes)
     others = " --spaces FOLDER" if args.spaces else ""
     seconds, (shortest, longest) = sum(len(line.samples) for line in lines) / RATE, args.seconds

@@ -152,11 +152,9 @@ def add_arguments(p: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     required(args.data / "speech", "the folder of recordings")
-    engine, known, rng = (
-        Engine.load(args.weights, device="cpu"),
-        lexicon(),
-        np.random.default_rng(args.seed),
-    )
+    engine = Engine.load(args.weights, device="cpu")
+    known = lexicon()
+    rng = np.random.default_rng(args.seed)
     lines = lines_of(args.data / "speech", args.split, args.lines)
     if len(lines) < 2:
         raise SystemExit(

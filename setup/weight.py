@@ -206,10 +206,8 @@ def trace_take(tree: Path) -> Figures:
     """What one take of the sample, in the usual direction, passes through in thunder_core; runs in
     the engine's Python."""
     sys.path.insert(0, str(tree))
-    direction, module = (
-        import_module("thunder_core.direction"),
-        import_module("thunder_core.engine.engine"),
-    )
+    direction = import_module("thunder_core.direction")
+    module = import_module("thunder_core.engine.engine")
     engine = module.Engine.load(device="cpu")
     speech = import_module("thunder_core.engine.speech.audio").read_sound(
         tree / "assets" / "sample.wav"

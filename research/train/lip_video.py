@@ -63,10 +63,8 @@ class LipVideo(nn.Module):
         )
         triangles, materials = _triangles(head)
         rest = torch.from_numpy(head.v_template[triangles].astype(np.float32))
-        centre, toward = (
-            rest.mean(1),
-            normals(rest.flatten(0, 1)[None], torch.arange(len(rest) * 3).view(-1, 3))[0, :, 2],
-        )
+        centre = rest.mean(1)
+        toward = normals(rest.flatten(0, 1)[None], torch.arange(len(rest) * 3).view(-1, 3))[0, :, 2]
         half = _MARGIN * _MILLIMETRES / 2e3
         near = (
             (centre[:, 0].abs() < half)

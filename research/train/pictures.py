@@ -120,10 +120,8 @@ class FacePictures:
         quads = torch.tensor(head.polygons, dtype=torch.int64)
         material = torch.tensor(head.polygon_material, dtype=torch.int64)
         quads = torch.where(quads < 0, quads[:, :1], quads)
-        triangles, material = (
-            torch.cat([quads[:, :3], quads[:, [0, 2, 3]]]),
-            torch.cat([material, material]),
-        )
+        triangles = torch.cat([quads[:, :3], quads[:, [0, 2, 3]]])
+        material = torch.cat([material, material])
         # What moves with the expression is the face; the picture is of that, not of neck and crown.
         moving = torch.from_numpy(abs(head.shapedirs).max(axis=(1, 2)) > _MOVES)
         low, high = rest[moving].amin(0), rest[moving].amax(0)

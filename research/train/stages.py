@@ -124,10 +124,8 @@ def _sv2s(workspace: Workspace, args: Namespace) -> dict:
     network, figures = sv2s.train_sv2s(
         motions, films, workspace.runs / sv2s.NAME, schedule, workspace.device, start
     )
-    what, data = (
-        "silent video to speech",
-        f"films of the teacher's lips, {args.minutes:g} minutes of the corpus",
-    )
+    what = "silent video to speech"
+    data = f"films of the teacher's lips, {args.minutes:g} minutes of the corpus"
     workspace.export(
         sv2s.NAME,
         network.state_dict(),

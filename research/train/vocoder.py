@@ -128,10 +128,8 @@ def track_pitch(sounds: Tensor) -> tuple[Tensor, Tensor]:
 def pitch_loss(score: Tensor, hertz: Tensor, voiced: Tensor) -> Tensor:
     """Cross-entropy of pitch scores [B, N, 96] with the true pitch, a Gaussian of one class wide,
     over voiced frames."""
-    steps, at = (
-        torch.arange(CLASSES, device=score.device),
-        torch.from_numpy(class_of(hertz.cpu().numpy())).to(score),
-    )
+    steps = torch.arange(CLASSES, device=score.device)
+    at = torch.from_numpy(class_of(hertz.cpu().numpy())).to(score)
     target = torch.exp(-0.5 * (steps - at[..., None]) ** 2)
     target = target / target.sum(-1, keepdim=True)
     ce = -(target * score.log_softmax(-1)).sum(-1)

@@ -92,10 +92,8 @@ def _fit_to_keys(plan: Mapping, parts) -> Mapping:
     if not having:
         return plan
     part = max(having, key=lambda part: len(part.data.vertices))
-    blocks, rest = (
-        part.data.shape_keys.key_blocks,
-        points_of(part.data.shape_keys.reference_key.data),
-    )
+    blocks = part.data.shape_keys.key_blocks
+    rest = points_of(part.data.shape_keys.reference_key.data)
     targets = {
         rule.target
         for rule in plan.rules

@@ -78,10 +78,8 @@ def add_catalogs() -> None:
                 f"“{path}” is no catalog file of the version that Thunder knows (1): move it away "
                 f"and try again"
             )
-        there, end = (
-            {line.partition(":")[0].strip() for line in lines},
-            "\r\n" if "\r\n" in text else "\n",
-        )
+        there = {line.partition(":")[0].strip() for line in lines}
+        end = "\r\n" if "\r\n" in text else "\n"
         added = [
             f"{uuid}:{place}:{place.replace('/', '-')}{end}"
             for place, uuid in CATALOGS.items()

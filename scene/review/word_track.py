@@ -112,10 +112,8 @@ class Track:
             texts += [span.text(int(number)) for number in numbered[:, 4]]
             said.append(numbered[:, :4])
         all_sounds, all_words = np.concatenate(sounds), np.concatenate(said)
-        all_sounds, order = (
-            all_sounds[all_sounds[:, 0].argsort(kind="stable")],
-            all_words[:, 0].argsort(kind="stable"),
-        )
+        all_sounds = all_sounds[all_sounds[:, 0].argsort(kind="stable")]
+        order = all_words[:, 0].argsort(kind="stable")
         return cls(
             all_sounds,
             all_words[order],
@@ -275,10 +273,8 @@ class _Picture:
         size = 10 * self.scale
         for number in np.flatnonzero(right - left > size)[:_MOST_NAMES].tolist():
             span, place = self.track.spans[int(sounds[number, 4])], int(sounds[number, 5])
-            name, room = (
-                name_of(span.spoken.sounds[place][0]).replace(" ", ""),
-                float(right[number] - left[number]),
-            )
+            name = name_of(span.spoken.sounds[place][0]).replace(" ", "")
+            room = float(right[number] - left[number])
             wide = _width(name, size)
             if wide < room - 3 * self.scale:
                 self.texts.append(
@@ -377,10 +373,8 @@ def draw(context, start: float, end: float, bottom: float, height: float, scale:
     """Draw the track of the context's scene between two frames in the region that is being drawn,
     `height` pixels high."""
     track, region = tracks.of(context), context.region
-    key, place = (
-        (track, round(start, 3), round(end, 3), region.width, height, scale),
-        region.as_pointer(),
-    )
+    key = (track, round(start, 3), round(end, 3), region.width, height, scale)
+    place = region.as_pointer()
     cached = tracks.pictures.get(place)
     if cached is None or cached[0] != key:
         cached = tracks.pictures[place] = (

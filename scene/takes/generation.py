@@ -188,11 +188,9 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
 
     Returns lines for people; changes nothing. Raises ThunderError.
     """
-    name, performance, state = (
-        f"“{entry.name}”",
-        provenance.load(entry.action),
-        fingerprint.of_take(entry),
-    )
+    name = f"“{entry.name}”"
+    performance = provenance.load(entry.action)
+    state = fingerprint.of_take(entry)
     if entry.kind != "SAMPLED":
         raise BadRequest(f"{name} is {entry.kind.lower()}: choose a sampled take")
     if performance is None or state is None:
@@ -204,11 +202,9 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
         raise BadRequest(
             f"{name} plays from frame {entry.first} to {entry.last}: move the playhead there"
         )
-    sampling, seed, edited = (
-        Sampling.of_take(performance.provenance, scene.thunder),
-        entry.seed,
-        provenance.is_edited(entry),
-    )
+    sampling = Sampling.of_take(performance.provenance, scene.thunder)
+    seed = entry.seed
+    edited = provenance.is_edited(entry)
     weights, voice = performance.provenance.get("weights"), fingerprint.voice_of(scene, state)
 
     def ask_engine(sound):
@@ -485,10 +481,8 @@ class TakeCollector:
 
     def add(self, performance: keying.Performance, fraction: float) -> Generator[Step, None, None]:
         """Steps that key a take and list it under those that came before."""
-        message, is_lost = (
-            f"Writing keys of take {len(self.made) + 1} of {self.count}",
-            bool(self.lost) and performance is self.lost[0],
-        )
+        message = f"Writing keys of take {len(self.made) + 1} of {self.count}"
+        is_lost = bool(self.lost) and performance is self.lost[0]
         performance = yield from renew(lambda: self.key(performance, message, fraction))
         scene, rig = look_up(self.scene, self.mesh)
         entries = scene.thunder.takes

@@ -210,10 +210,8 @@ def masks_around(
     clock, scene_frames = provenance.clock_of_take(entry), track_values.frames_of(entry)
     columns, of_part = columns_of(rig), part_columns()
     loose = np.any([of_part[part] for part in parts], axis=0)
-    mask, keys = (
-        np.ones((frames, len(loose)), bool),
-        np.ones((len(scene_frames), len(columns)), bool),
-    )
+    mask = np.ones((frames, len(loose)), bool)
+    keys = np.ones((len(scene_frames), len(columns)), bool)
     mask[_rows(clock, *free, frames), loose] = False
     inside = (scene_frames >= free[0]) & (scene_frames <= free[1])
     keys[np.ix_(inside, (columns & loose).any(axis=1))] = False

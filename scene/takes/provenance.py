@@ -76,11 +76,9 @@ def source_of(action):
     """
     record = action.get(SOURCE)
     try:
-        frames, channels, rates = (
-            record["frames"],
-            len(record["channels"].split("\n")),
-            (record["fps"], record["motion_fps"]),
-        )
+        frames = record["frames"]
+        channels = len(record["channels"].split("\n"))
+        rates = (record["fps"], record["motion_fps"])
         sizes = {
             "expression": frames * channels,
             "opening": frames,

@@ -79,10 +79,8 @@ def _enter(
     name: str,
 ):
     """A new entry of the list, but for how the take was made and its leads."""
-    frames, name = (
-        clock.scene_frames(performance.motion.frames),
-        free_name(scene, name, rig.mesh, voice),
-    )
+    frames = clock.scene_frames(performance.motion.frames)
+    name = free_name(scene, name, rig.mesh, voice)
     entry = scene.thunder.takes.add()
     entry.name, entry.number = name, number
     entry.action = actions[0]
@@ -484,11 +482,9 @@ def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
     how many that are."""
     count, batch = 0, next_batch(scene)
     for action in unlisted_actions(scene) if actions is None else actions:
-        performance, clock, about = (
-            provenance.load(action),
-            provenance.clock_of(action),
-            provenance.source_of(action),
-        )
+        performance = provenance.load(action)
+        clock = provenance.clock_of(action)
+        about = provenance.source_of(action)
         if performance is None:  # its values are not numbers
             continue
         more = (

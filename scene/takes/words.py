@@ -168,10 +168,8 @@ def find_soon(scene, voice: strip.Voice | None) -> None:
 def is_known(scene, voice: strip.Voice) -> bool:
     """Whether the words and sounds of all that plays of a voice are known, for its present
     transcript."""
-    record, state = (
-        transcript.of(scene, voice.name),
-        fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice),
-    )
+    record = transcript.of(scene, voice.name)
+    state = fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
     if record is None or state is None or record.recording != state.recording:
         return False
     content = read(record)

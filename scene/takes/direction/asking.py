@@ -63,10 +63,8 @@ def _sample_direction(
     count = max(1, round(float(clock.seconds(last)) * FPS))
     frames = clock.frame(np.arange(count) / FPS)
     values = {name: track_values.evaluate(curve, frames) for name, curve in curves.items()}
-    result, heard = (
-        np.repeat(now.vector()[None], count, axis=0),
-        np.full(count, now.share(AS_HEARD), np.float32),
-    )
+    result = np.repeat(now.vector()[None], count, axis=0)
+    heard = np.full(count, now.share(AS_HEARD), np.float32)
     for column, axis in enumerate(AXES):
         if axis.name in values:
             clipped = np.clip(values[axis.name], axis.least, axis.most)
