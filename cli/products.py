@@ -164,7 +164,7 @@ def write_npz(path: str, take) -> None:
 
 def save_blend(path: str) -> None:
     """Save a copy of the open file as `path`, with paths made relative to it; the open file keeps
-    its own name.
+    its name.
 
     Raises RuntimeError or OSError if it could not be saved completely.
     """

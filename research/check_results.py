@@ -170,7 +170,7 @@ def named_commit(result: Path) -> str:
     return named if re.fullmatch(r"[0-9a-f]{7,40}", named) else ""
 
 
-def measured_by(name: str) -> tuple[str, ...]:
+def measured_files(name: str) -> tuple[str, ...]:
     """Files and folders that a result (its name without ending) measures. Raises SystemExit for one
     without a row in MEASURES."""
     for pattern, places in MEASURES.items():
@@ -194,7 +194,7 @@ def older(tree: Path, results: Path) -> Iterator[str]:
     commits, laid_out = history(tree), formatting(tree)
     for result in sorted(path for path in results.iterdir() if path.suffix in (".txt", ".json")):
         path = result.relative_to(tree).as_posix()
-        named, places = named_commit(result), measured_by(result.stem)
+        named, places = named_commit(result), measured_files(result.stem)
         origin = next((sha for sha in commits if named and sha.startswith(named)), None)
         origin = origin or next(
             (sha for sha, commit in commits.items() if path in commit.written), None

@@ -177,7 +177,7 @@ def measure(head: Head, system: System, clips: list[Clip]) -> dict[str, str]:
                 [measures.high_points(head, m) for m in motions],
             )
             for name, some in (("nods shared", low), ("brows shared", high)):
-                common[name] = common.get(name, Coherence()) + measures.shared(
+                common[name] = common.get(name, Coherence()) + measures.count_shared(
                     some, motions[0].frames
                 )
             a, b = measures.pose_spread(motions, clip.voice)

@@ -194,13 +194,13 @@ def _changes(rows: Rows, plain: str, name: str, paper: Paper) -> dict:
             f"{column}_seeds_agree": _seeds_agree(by_seed),
         }  # fmt: skip
         # the paper does not say whether it masks
-        stated = _stated(paper, _unmasked_row(plain), _unmasked_row(name), column)
+        stated = _change_in_paper(paper, _unmasked_row(plain), _unmasked_row(name), column)
         if stated is not None:
             row[f"{column}_paper"] = _number(stated)
     return row
 
 
-def _stated(paper: Paper, first: str, second: str, column: str) -> float | None:
+def _change_in_paper(paper: Paper, first: str, second: str, column: str) -> float | None:
     """Per cent by which a figure of the paper differs between two rows; None if it lacks one."""
     if first == second or any(column not in paper.get(name, {}) for name in (first, second)):
         return None

@@ -111,7 +111,7 @@ class Compared(Protocol):
         """[REFERENCE, C] of the same speaker, from another part; None if there is none."""
         ...
 
-    def directed(self, seed: int) -> Played:
+    def teacher_inputs(self, seed: int) -> Played:
         """The teacher's inputs for one sample."""
         ...
 
@@ -172,7 +172,7 @@ class Clip:
         at = motions.rows[number].start + first
         return motions.motions[variant, at : at + REFERENCE].astype(np.float32)
 
-    def directed(self, seed: int) -> Played:
+    def teacher_inputs(self, seed: int) -> Played:
         """As it was directed before; a captured one, whose direction nobody knows, in a random
         style."""
         motions = self.motions
@@ -216,7 +216,7 @@ class Person:
         at = int(np.random.default_rng([seed, self.first]).choice(starts))
         return self.whole[at : at + REFERENCE]
 
-    def directed(self, seed: int) -> Played:
+    def teacher_inputs(self, seed: int) -> Played:
         """In a random style, since the person's is unknown."""
         rng = np.random.default_rng([seed, self.first])
         phones = self.phones[4 * self.first : 4 * (self.first + self.frames)]
@@ -348,7 +348,7 @@ class TeacherAgain:
         loud, pitch = loudness(clip.samples, clip.frames), semitones(clip.samples, clip.frames)
         result, number = [], getattr(clip, "number", 0)
         for seed in range(samples):
-            played, rng = clip.directed(seed), np.random.default_rng([seed, number, 1])
+            played, rng = clip.teacher_inputs(seed), np.random.default_rng([seed, number, 1])
             motion = perform(
                 played.phones,
                 loud,

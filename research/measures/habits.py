@@ -129,7 +129,7 @@ def peaks(values: np.ndarray, least: float) -> np.ndarray:
     return find_peaks(np.asarray(values, float), prominence=least, distance=5)[0]
 
 
-def shared(events: Sequence[np.ndarray], frames: int) -> Coherence:
+def count_shared(events: Sequence[np.ndarray], frames: int) -> Coherence:
     """How many movements [frames] of the performances of one sound fall where most performances
     have one: hits; `expected`: all movements."""
     near = np.zeros((len(events), frames), bool)

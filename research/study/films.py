@@ -32,7 +32,7 @@ FPS = 25
 def check(folder: Path, plan: dict) -> None:
     """Raise StudyError if missing films of a plan cannot be drawn here; called before the study
     begins."""
-    performed = {plan["films"][name]["system"] for name in _wanted(folder, plan)}
+    performed = {plan["films"][name]["system"] for name in _wanted_films(folder, plan)}
     if not performed:
         return
     if bpy is None:
@@ -62,7 +62,7 @@ def check(folder: Path, plan: dict) -> None:
 
 def draw(folder: Path, plan: dict) -> None:
     """Draw every missing film of a plan that passed `check`. Raises StudyError."""
-    wanted = _wanted(folder, plan)
+    wanted = _wanted_films(folder, plan)
     if not wanted:
         return
     from thunder.thunder_core.errors import ThunderError
@@ -88,7 +88,7 @@ def draw(folder: Path, plan: dict) -> None:
         raise StudyError(str(error)) from error
 
 
-def _wanted(folder: Path, plan: dict) -> list[str]:
+def _wanted_films(folder: Path, plan: dict) -> list[str]:
     return [name for name in plan["films"] if not film_path(folder, name).exists()]
 
 

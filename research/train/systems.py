@@ -61,7 +61,7 @@ STYLE_BATCH, STYLE_FRAMES = 32, 2 * REFERENCE
 PICTURES = 32  # batch size of the image encoder
 # pictures that it learns from, each toned anew whenever it is shown, and that it is watched on
 SHOWN, WATCHED = 4000, 400
-PICTURE_ROUNDS = 6  # steps of the image encoder for each of a style encoder's: its own are short
+PICTURE_ROUNDS = 6  # image encoder's steps for each of a style encoder's, as they are short
 LEAST_TELLING = 0.5  # mood strength from which a picture of the image encoder's should show it
 
 
@@ -365,19 +365,19 @@ class Media2FaceLearner(_Diffusion):
         schedule = replace(schedule, steps=PICTURE_ROUNDS * schedule.steps)
 
         @cache  # drawn when they are needed first: never where the encoder is trained already
-        def shown() -> tuple[Tensor, Tensor]:
+        def training_pictures() -> tuple[Tensor, Tensor]:
             return self._pictures_of(
                 motions, motions.of("train"), min(SHOWN, PICTURES * schedule.steps), schedule.seed
             )
 
         @cache
-        def watched() -> tuple[Tensor, Tensor]:
+        def validation_pictures() -> tuple[Tensor, Tensor]:
             return self._pictures_of(
                 motions, motions.watched_rows(), min(WATCHED, PICTURES * schedule.steps), 0
             )
 
         def draw(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-            pictures, moods = shown()
+            pictures, moods = training_pictures()
             some = torch.from_numpy(rng.integers(len(pictures), size=PICTURES))
             return network.encoder_input(
                 vary_tone(_mirror_half(pictures[some].float() / 255, rng), rng).to(device)
@@ -392,7 +392,7 @@ class Media2FaceLearner(_Diffusion):
         def figures(model: nn.Module) -> dict[str, float]:
             """Of faces in a strong mood, where there are some: how often it is the one that the
             picture shows most."""
-            pictures, moods = watched()
+            pictures, moods = validation_pictures()
             strong = moods.amax(1) > LEAST_TELLING
             if not strong.any():
                 return {"by_chance": 1 / len(LABELS)}

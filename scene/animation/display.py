@@ -203,7 +203,7 @@ def restore_animation(rig: head.Rig) -> None:
 
 
 def _put_state(target, state: dict) -> None:
-    """Give a target the blending, rotation modes and still values in the record of its own
+    """Give a target the blending, rotation modes and still values in the record of its
     state."""
     animation = target.animation_data
     for name in _BLENDING:

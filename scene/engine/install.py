@@ -30,7 +30,7 @@ CARD_LOCK, FLAME_LOCK, WAVEFORM_LOCK = (
 STOP_PATIENCE = 2.0  # seconds that the installer has to stop
 _ASIDE = re.compile(r"engine\.removed-\d+")  # name of a folder that is being removed
 LOOK_SECONDS = 0.25  # interval of updating the installation's progress
-# Pythons tried if Blender's own is not compatible
+# Pythons tried if Blender's is not compatible
 _POSSIBLE = ("python3.13", "python3.12", "python3.11", "python3", "python")
 
 

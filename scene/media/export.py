@@ -62,7 +62,7 @@ class Format:
     write: (shot, path) writes the file and returns sentences on what is lost of this head.
     geometry: whether it contains the mesh.  cached: whether as a mesh per frame, instead of shape
     keys and bones.
-    rated: whether its rows have their own rate instead of one per scene frame.  flame: whether it
+    rated: whether its rows have another rate than one per scene frame.  flame: whether it
     is for heads from FLAME files only.
     timed: whether its time may begin at 0 (see Shot).
     """

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from research import harness
-from research.check_results import measured_by, MEASURES, named_commit, older
+from research.check_results import measured_files, MEASURES, named_commit, older
 from research.harness import keep, keep_json, RESULTS, ROOT
 
 
@@ -78,14 +78,14 @@ def test_the_commit_that_a_result_names_counts_more_than_the_one_that_wrote_it(c
 
 def test_every_result_has_code_that_it_measures_and_all_of_that_is_there():
     for path in RESULTS.iterdir():
-        assert measured_by(path.stem), path.name
+        assert measured_files(path.stem), path.name
     for name, places in MEASURES.items():
         for place in places:
             assert (ROOT / place).is_dir() if place.endswith("/") else list(ROOT.glob(place)), (
                 f"{name}: {place}"
             )
     with pytest.raises(SystemExit, match="nobody has no row in MEASURES"):
-        measured_by("nobody")
+        measured_files("nobody")
 
 
 def test_a_table_and_figures_carry_commit_and_date(tmp_path, monkeypatch):
