@@ -122,6 +122,21 @@ def test_a_corrected_sound_is_sure_and_all_else_is_as_it_was(voice):
         mark_voice(voice, [Mark(SOUND, start, end, "QQ")])
 
 
+def test_stressed_words_get_an_accent_and_thrown_away_ones_lose_theirs(voice):
+    start, end = vowels(voice)
+    inside = slice(round(25 * start), round(25 * end))
+    stressed, thrown = (
+        mark_voice(voice, [Mark(kind, start, end)]).phrasing for kind in (STRESSED, THROWN_AWAY)
+    )
+
+    def within(phrasing):
+        return phrasing.weights[
+            (phrasing.accents >= inside.start) & (phrasing.accents < inside.stop)
+        ]
+
+    assert within(stressed).max() == 1.0 and not len(within(thrown))
+
+
 def test_a_moved_word_is_said_later_and_the_line_around_it_as_before(voice):
     start, end = vowels(voice)
     marked = mark_voice(voice, [Mark(MOVED, start, end, to=(start + 0.2, end + 0.2))])
