@@ -53,7 +53,7 @@ def distance(p, nose=True):
     p = p.copy()
     p[:, 0] = np.sqrt(p[:, 0] ** 2 + 1e-6)
     d = ellipsoid(p, (0, 33, -16), (77, 73.5, 90), 2.12)
-    d = smooth_min(d, ellipsoid(p, (0, 29, 24), (59, 54, 59), 2.05), 30)  # forehead
+    d = smooth_min(d, ellipsoid(p, (0, 29, 19.5), (57, 54, 59), 2.05), 30)  # forehead
     d = smooth_min(d, ellipsoid(p, (0, -8, -40), (62, 51, 60)), 24)  # back of the head
     d = smooth_min(d, ellipsoid(p, (0, -28, 6), (66, 54, 48)), 24)  # side of the face
     d = smooth_min(d, ellipsoid(p, (0, -34, 38), (53, 58, 46)), 24)
@@ -97,7 +97,8 @@ def _with_nose(d, p):
     d = smooth_min(d, capsule(p, (0, -43.4, 102.4), (0, -45.4, 94.6), 3.6, 4.2), 4)
     line = np.array(_BEHIND_WING)
     apart = np.min([capsule(p, a, b, 0, 0) for a, b in zip(line, line[1:])], axis=0)
-    return d + 3.4 * np.exp(-((apart / 2.2) ** 2))
+    deep = 3.4 * smooth_step(-27, -37, p[:, 1])  # from nothing above the wing
+    return d + deep * np.exp(-((apart / 2.2) ** 2))
 
 
 # the crease about it
@@ -108,22 +109,28 @@ _BEHIND_WING = ((10.5, -30.5, 97.0), (15.0, -30.5, 91.0), (18.2, -33.0, 87.0), (
 # What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near
 # the middle, lie outside of all.
 _RELIEF = (
-    ((64, 24, 44), (26, 40, 44), -2.0),  # temple
+    ((62, 44, 48), (30, 32, 46), -4.0),  # temple
+    ((0, 35, 82), (58, 13, 46), -1.9),  # above the brows
     ((0, 68, 70), (64, 36, 44), -3.0),  # the forehead leans back
-    ((62, -2, 42), (20, 22, 28), 2.0),  # beside the eye's outer corner
-    ((60, -27, 54), (24, 20, 28), -1.6),  # the cheekbone is round
+    ((60, -9, 56), (17, 14, 28), -2.5),  # beside the eye's outer corner
+    ((58, -38, 58), (30, 24, 32), -3.6),  # the cheekbone is round
     ((62, -54, 28), (22, 22, 32), 1.6),  # and the cheek under it
-    ((0, 30, 88), (24, 28, 40), -2.4),  # between the brows
-    ((0, 5, 88), (14, 13, 24), -3.8),  # root of the nose
-    ((15, 0, 78), (10, 15, 18), -1.6),  # inner corner of the eye
-    ((30, -22, 78), (32, 22, 30), -1.4),  # under the eye
-    ((34, 11, 72), (18, 9, 22), 2.0),  # over its lid
+    ((0, 30, 88), (24, 28, 40), -1.6),  # between the brows
+    ((0, 5, 88), (14, 13, 24), -4.4),  # root of the nose
+    ((13, -1, 80), (9, 14, 18), -2.0),  # inner corner of the eye
+    ((21, 6, 72), (9, 9, 18), 2.0),  # over it
+    ((32, -26, 78), (32, 28, 32), -2.6),  # under the eye
+    ((34, 10, 72), (24, 11, 26), 3.6),  # over its lid
+    ((22, 19, 82), (24, 10, 26), 2.4),  # the bone under the brow
+    ((47, 16, 68), (24, 12, 32), 2.2),
     ((56, -62, 22), (30, 44, 46), 3.0),  # chewing muscle
     ((32, -118, 34), (30, 20, 52), -2.0),  # beneath the jaw
-    ((54, -98, -8), (26, 26, 40), -3.0),
+    ((54, -100, -8), (28, 26, 44), -5.0),
+    ((66, -64, -24), (18, 34, 20), -3.0),  # behind its branch
+    ((58, -78, 2), (22, 22, 28), 1.0),  # its angle
     ((72, -30, -4), (16, 34, 22), -1.5),  # before the ear
     ((73, -24, -15), (20, 24, 22), -6.5),  # beneath it
-    ((0, -105.5, 92), (28, 25, 34), 4.4),  # chin
+    ((0, -106, 92), (30, 25, 36), 3.6),  # chin
     ((14, -111, 82), (14, 13, 28), 2.5),
     ((0, 14, -104), (60, 50, 44), 1.5),  # back of the skull
     ((0, -52, -88), (50, 40, 44), -2.0),  # nape
@@ -131,7 +138,7 @@ _RELIEF = (
     ((0, -51.5, 97), (17, 8, 22), 3.0),  # under the nose
     ((0, -54, 97), (4.5, 8, 20), -1.4),  # philtrum
     ((5.5, -54, 97), (3.5, 8, 20), 0.9),
-    ((40, -14, 74), (34, 24, 36), -2.5),  # cheek under the eye
+    ((42, -24, 72), (32, 30, 36), -3.4),  # cheek under the eye
     ((52, -72, 42), (28, 30, 40), 1.5),  # lower cheek
 )
 

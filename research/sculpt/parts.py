@@ -176,8 +176,8 @@ def add_tongue(mesh):
 
 
 def add_eyeballs(mesh):
-    """Two eyeballs with pole on the optical axis: pupil, iris, white; the cornea bulges a
-    little."""
+    """Two eyeballs with pole on the optical axis: pupil, iris, white; the iris is flat,
+    behind a cornea that is clear."""
     around = 24
     polar = np.radians([0, 6.0, 10.5, 18.0, 25.0, 28.5, 31.0, 40, 55, 72, 90, 110, 130, 150, 180])
     for side in (1, -1):
@@ -191,7 +191,7 @@ def add_eyeballs(mesh):
                 ring.append(key)
                 if pole and k:
                     continue
-                radius = EYE_RADIUS + 0.55 * max(1 - (a / np.radians(30)) ** 2, 0) ** 1.0
+                radius = EYE_RADIUS - 0.3 * max(1 - (a / np.radians(29)) ** 2, 0)
                 angle = 2 * np.pi * k / around
                 d = np.array([np.sin(a) * np.cos(angle) * side, np.sin(a) * np.sin(angle),
                     np.cos(a)])
@@ -217,7 +217,7 @@ def add_brows(mesh):
     # its head leans
     across = np.repeat(x[:, None], section, 1) + 0.9 * np.cos(angle) * (1 - t[:, None])
     out = np.minimum(half / 2.5, 1)[:, None] * np.where(np.sin(angle) > 0, 0.4 * np.sin(angle),
-        0.8 * np.sin(angle)) - 0.1
+        0.8 * np.sin(angle)) - 0.1 + 0.4 * t[:, None] ** 3
     depth = surface_z(across.ravel(), height.ravel()).reshape(out.shape) + out
     for side in (1, -1):
         keys = [[("brow", side, c, k) for k in range(section)] for c in range(columns)]
@@ -253,7 +253,7 @@ def add_brow_hairs(mesh):
         sides = np.array([-broad, 0.0, broad]) if row < _BROW_ROWS else np.zeros(1)
         flat = at[:, None] + sides[:, None] * np.stack([-ways[:, 1], ways[:, 0]], 1)[:, None]
         out = 0.2 + 0.2 * np.sin(np.pi * min(along + 0.3, 1)) + np.where(sides == 0,
-            0.15 * (1 - along), 0.0)
+            0.15 * (1 - along), 0.0) + 0.5 * t[:, None] ** 3  # its tail lies on a bend
         depth = surface_z(flat[..., 0].ravel(), flat[..., 1].ravel()).reshape(flat.shape[:2]) + out
         rows.append(np.concatenate([flat, depth[..., None]], 2))
     points = np.concatenate(rows, 1)

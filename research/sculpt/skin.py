@@ -131,11 +131,11 @@ def lid_margin(k):
 
 # Lid ring → distance beyond the lid's edge [mm]: sideways at the corners, up on the upper lid, down
 # on the lower.
-_LID_RINGS = {1.5: (6.6, 6.8, 8.6), 2: (4.6, 4.8, 5.9), 2.5: (2.8, 3.6, 3.8), 3: (1.6, 2.3, 2.2),
+_LID_RINGS = {1.5: (6.6, 5.8, 8.6), 2: (4.6, 4.0, 5.9), 2.5: (2.8, 2.9, 3.8), 3: (1.6, 1.9, 2.2),
     3.5: (0.7, 1.0, 0.9), 4: (0, 0, 0),
               5: (-0.5, -0.9, -1.0), 6: (-0.5, 5.0, 5.0)}
 # Lid ring → protrusion, up on the upper lid and down on the lower [mm]: skin hangs over the crease
-_LID_DEPTH = {1.5: (1.6, 0.2), 2: (-1.6, 0.0), 2.5: (-0.5, 0.2)}
+_LID_DEPTH = {1.5: (0.7, 0.2), 2: (0.3, 0.0), 2.5: (-0.1, 0.2)}
 # Lid ring → share of its depth from the form; the rest follows the eyeball
 _LID_ON_FORM = {1.5: 1.0, 2: 0.62, 2.5: 0.25, 3: 0.05}
 
@@ -151,7 +151,7 @@ def _eye_ring(ring):
         x = x + t * out[0]
         y = y + up * arch * (out[1] if up > 0 else out[2])
         radius = {4: LID_RADIUS - 0.25, 5: EYE_RADIUS + 0.35, 6: EYE_RADIUS + 0.35}.get(ring,
-            LID_RADIUS)
+            LID_RADIUS) - (0.5 * arch if up < 0 and ring < 5 else 0)
         flat = (x - EYE[0]) ** 2 + (y - EYE[1]) ** 2
         z = EYE[2] + np.sqrt(max(radius**2 - flat,
             3.6**2 if ring >= 4 else 4.2**2)) - 1.2 * t * smooth_step(0.6, 1.0, abs(t))
