@@ -31,7 +31,7 @@ LANDMARKS = {
     "pi": ("e", 1, MARGIN, 24),
     "zy": ("g", 18, 14), "go": ("g", 31, 15), "eu": ("g", 7, 17), "op": ("g", 8, 32),
     "t": ("ear", 1, OUTLINE, 18), "sa": ("ear", 1, OUTLINE, 9), "sba": ("ear", 1, OUTLINE, 30),
-    "pra": ("ear", 1, OUTLINE, 20), "pa": ("ear", 1, OUTLINE, 3),
+    "pra": ("ear", 1, OUTLINE + 2, 17), "pa": ("ear", 1, OUTLINE, 3),
 }  # fmt: skip
 
 

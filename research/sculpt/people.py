@@ -175,7 +175,7 @@ def shaped(person: Person, clay) -> np.ndarray:
     push((0, -141, 26), (13, 17, 30), (0, 0, person.throat), on_skin)
     for side in (1, -1):
         own = (clay.part == "ear") & (side * p[:, 0] > 0)
-        moved[own] += (person.ears - 1) * (p[own] - [side * 73.0, -16.0, -12.0]) * [0.4, 1, 1]
+        moved[own] += (person.ears - 1) * (p[own] - [side * 73.0, -23.0, -17.0]) * [0.4, 1, 1]
         moved[own] += (person.skull - 1) * np.array([side * 69.0, 0, -22.0])
     for key, i in clay.index.items():
         if key[0] == "lash":
