@@ -109,11 +109,11 @@ _BEHIND_WING = ((10.5, -30.5, 97.0), (15.0, -30.5, 91.0), (18.2, -33.0, 87.0), (
 # What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near
 # the middle, lie outside of all.
 _RELIEF = (
-    ((62, 44, 48), (30, 32, 46), -4.0),  # temple
+    ((62, 44, 48), (32, 36, 48), -2.8),  # temple
     ((0, 35, 82), (58, 13, 46), -1.9),  # above the brows
     ((0, 68, 70), (64, 36, 44), -3.0),  # the forehead leans back
     ((60, -9, 56), (17, 14, 28), -2.5),  # beside the eye's outer corner
-    ((58, -38, 58), (30, 24, 32), -3.6),  # the cheekbone is round
+    ((58, -38, 58), (32, 28, 34), -2.2),  # the cheekbone is round
     ((62, -54, 28), (22, 22, 32), 1.6),  # and the cheek under it
     ((0, 30, 88), (24, 28, 40), -1.6),  # between the brows
     ((0, 5, 88), (14, 13, 24), -4.4),  # root of the nose
@@ -129,7 +129,7 @@ _RELIEF = (
     ((66, -64, -24), (18, 34, 20), -3.0),  # behind its branch
     ((58, -78, 2), (22, 22, 28), 1.0),  # its angle
     ((72, -30, -4), (16, 34, 22), -1.5),  # before the ear
-    ((73, -24, -15), (20, 24, 22), -6.5),  # beneath it
+    ((73, -28, -15), (20, 24, 22), -4.0),  # beneath it
     ((0, -106, 92), (30, 25, 36), 3.6),  # chin
     ((14, -111, 82), (14, 13, 28), 2.5),
     ((0, 14, -104), (60, 50, 44), 1.5),  # back of the skull
