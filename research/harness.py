@@ -60,8 +60,8 @@ def add_shared(parser: ArgumentParser, *names: str, **defaults: Path | int | Non
 
 
 def use_tests(folder: str = "") -> None:
-    """Make the modules of a folder of tests/ importable by their names."""
-    sys.path.insert(0, str(ROOT / "tests" / folder))
+    """Make the modules of tests/ and of one of its folders importable by their names."""
+    sys.path[:0] = [str(ROOT / "tests" / folder), str(ROOT / "tests")]
 
 
 def effort(steps: int) -> str:

@@ -26,12 +26,12 @@ def requests():
     try:
         from thunder_core.request import Request
     except ImportError:  # an older engine
-        from thunder_core.direction import Brief, Direction
+        from thunder_core.direction import Asked, Direction
 
         return lambda takes, seed: {
             "takes": takes,
             "seed": seed,
-            "asked": Brief(Direction().vector()[None]),
+            "asked": Asked(Direction().vector()[None]),
         }
     return lambda takes, seed: {"request": Request(takes, seed)}
 
