@@ -233,18 +233,14 @@ def _photograph(scene, rig: head.Rig, frame: int, path: str) -> None:
     scene.frame_set(frame)
     to_face, size = puppets.face_frame(rig)
     camera = bpy.data.objects.new("Thunder Check", bpy.data.cameras.new("Thunder Check"))
-    camera.data.type, camera.data.ortho_scale, camera.data.clip_end = (
-        "ORTHO",
-        size,
-        2 * _AWAY * size,
-    )
+    camera.data.type = "ORTHO"
+    camera.data.ortho_scale = size
+    camera.data.clip_end = 2 * _AWAY * size
     camera.matrix_world = to_face.inverted() @ Matrix.Translation((0.0, 0.0, _AWAY * size))
     scene.collection.objects.link(camera)
-    scene.camera, scene.render.engine, scene.view_settings.view_transform = (
-        camera,
-        "BLENDER_WORKBENCH",
-        "Standard",
-    )
+    scene.camera = camera
+    scene.render.engine = "BLENDER_WORKBENCH"
+    scene.view_settings.view_transform = "Standard"
     try:
         render_still(scene, path, PIXELS, PIXELS)
     except RuntimeError as error:

@@ -192,11 +192,9 @@ def set_stage(chosen: argparse.Namespace, sound: str):
         scene.thunder.strip = line.name
         voice = strip.of_strip(scene, line)
     rig = head.build(scene.collection, bpy.context.view_layer)
-    scene.thunder.head, scene.thunder.count, scene.thunder.seed = (
-        rig.mesh,
-        chosen.takes,
-        chosen.seed,
-    )
+    scene.thunder.head = rig.mesh
+    scene.thunder.count = chosen.takes
+    scene.thunder.seed = chosen.seed
     scene.render.resolution_x = scene.render.resolution_y = SCENE_PIXELS  # as the film, smaller
     stage.set_up(scene, [rig])
     scene.render.engine = "BLENDER_WORKBENCH"

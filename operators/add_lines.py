@@ -33,11 +33,9 @@ class DropsInViewport:
 def choose_head_under(context, event) -> None:
     """Make the head under the pointer the one of the Thunder tab, if there is one. Over another
     object it is the scene's only head."""
-    region, view, place = (
-        context.region,
-        context.region_data,
-        (event.mouse_region_x, event.mouse_region_y),
-    )
+    region = context.region
+    view = context.region_data
+    place = (event.mouse_region_x, event.mouse_region_y)
     if region is None or view is None or region.type != "WINDOW":
         return
     ray = [

@@ -92,10 +92,8 @@ class THUNDER_OT_apply_asset(InstantWork, bpy.types.Operator):
                 self.asset_library_identifier, self.relative_asset_identifier
             )
         elif not self.action and asset is not None:
-            self.action, self.library = (
-                asset.name,
-                "" if asset.local_id is not None else asset.full_library_path,
-            )
+            self.action = asset.name
+            self.library = "" if asset.local_id is not None else asset.full_library_path
         head.check_animatable(rig)
         with assets.open_asset(self.action, self.library) as action:
             if provenance.source_of(action) is not None:

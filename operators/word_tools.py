@@ -319,11 +319,9 @@ class THUNDER_OT_click_word(_OverTrack, bpy.types.Operator):
             for side, at in enumerate(_edges(place))
         )
         away, self.place, self.side = min(edges, key=lambda each: each[0])
-        self.begun, self.per_frame, self.may_drag = (
-            event.mouse_region_x,
-            per_frame,
-            away * per_frame <= EDGE_PIXELS,
-        )
+        self.begun = event.mouse_region_x
+        self.per_frame = per_frame
+        self.may_drag = away * per_frame <= EDGE_PIXELS
         self.clicked = next(
             (place for place in line.words if _edges(place)[0] <= frame < _edges(place)[1]), None
         )

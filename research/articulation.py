@@ -37,12 +37,10 @@ from thunder_core.face.skinning import SkinnedPoints
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import FPS, Motion
 
-SIBILANTS, LABIODENTALS, DENTALS, BILABIALS = (
-    "S Z SH ZH CH JH".split(),
-    ["F", "V"],
-    ["TH", "DH"],
-    ["M", "B", "P"],
-)
+SIBILANTS = "S Z SH ZH CH JH".split()
+LABIODENTALS = ["F", "V"]
+DENTALS = ["TH", "DH"]
+BILABIALS = ["M", "B", "P"]
 _ALONG = 13  # points along the sides of a tooth's faces, which are 3 mm long, 10 mm at most
 
 
@@ -54,11 +52,9 @@ def tongue_between_teeth(
     placed = 1e3 * articulators.points.place(
         np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64))
     )
-    tip, upper, lower = (
-        placed[:, 2],
-        placed[:, articulators.upper_edge].mean(1),
-        placed[:, articulators.lower_edge].mean(1),
-    )
+    tip = placed[:, 2]
+    upper = placed[:, articulators.upper_edge].mean(1)
+    lower = placed[:, articulators.lower_edge].mean(1)
     between = (tip[:, 1] < upper[:, 1]) & (tip[:, 1] > lower[:, 1] - 0.5)
     return np.where(between, tip[:, 2] - upper[:, 2], -np.inf)
 

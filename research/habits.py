@@ -172,10 +172,8 @@ def measure(head: Head, system: System, clips: list[Clip]) -> dict[str, str]:
             breaths += measures.breaths(head, motion, clip.voice)
             open_mm.append(measures.silent_opening(head, motion, clip.voice))
         if len(motions) > 1:
-            low, high = (
-                [measures.low_points(m) for m in motions],
-                [measures.high_points(head, m) for m in motions],
-            )
+            low = [measures.low_points(m) for m in motions]
+            high = [measures.high_points(head, m) for m in motions]
             for name, some in (("nods shared", low), ("brows shared", high)):
                 common[name] = common.get(name, Coherence()) + measures.count_shared(
                     some, motions[0].frames

@@ -167,11 +167,9 @@ def ict_face(folder: str | Path | None) -> Face | None:
     if not folder or not path.is_file():
         return None
     with np.load(path) as data:
-        points, shapes, names = (
-            data["vertices"].astype(float) * 10,
-            data["shapes"].astype(float) * 10,
-            [str(n) for n in data["names"]],
-        )
+        points = data["vertices"].astype(float) * 10
+        shapes = data["shapes"].astype(float) * 10
+        names = [str(n) for n in data["names"]]
         skin = np.arange(len(points)) < SKIN_OF_ICT
         return study_face(
             points - np.array([0, 36.07, 80.18]), names, shapes, data["faces"].astype(int), skin

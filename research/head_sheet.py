@@ -80,11 +80,9 @@ def stage(scene, size, samples):
     scene.world = bpy.data.worlds.new("World")
     if samples:
         scene.render.engine = "CYCLES"
-        scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.max_bounces = (
-            samples,
-            True,
-            4,
-        )
+        scene.cycles.samples = samples
+        scene.cycles.use_denoising = True
+        scene.cycles.max_bounces = 4
         if scene.world.node_tree is None:
             scene.world.use_nodes = True
         wall = scene.world.node_tree.nodes["Background"]
@@ -102,11 +100,9 @@ def stage(scene, size, samples):
         scene.render.engine = "BLENDER_WORKBENCH"
         shading = scene.display.shading
         shading.light, shading.color_type, shading.show_cavity = "STUDIO", "MATERIAL", True
-        shading.cavity_type, shading.cavity_ridge_factor, shading.cavity_valley_factor = (
-            "BOTH",
-            0.25,
-            0.6,
-        )
+        shading.cavity_type = "BOTH"
+        shading.cavity_ridge_factor = 0.25
+        shading.cavity_valley_factor = 0.6
         scene.display.render_aa = "8"
         scene.world.color = (0.55, 0.57, 0.6)
     return camera

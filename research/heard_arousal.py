@@ -97,10 +97,8 @@ def _overlap_add(samples: np.ndarray, wider: float, faster: float) -> np.ndarray
         mark = marks_at[np.abs(marks_at - at * faster).argmin()]
         period = int(periods[mark])
         window = np.hanning(2 * period + 1).astype(np.float32)
-        target, source = (
-            np.arange(-period, period + 1) + int(at),
-            np.arange(-period, period + 1) + mark,
-        )
+        target = np.arange(-period, period + 1) + int(at)
+        source = np.arange(-period, period + 1) + mark
         inside = (target >= 0) & (target < len(result)) & (source >= 0) & (source < len(samples))
         result[target[inside]] += (window * samples[np.clip(source, 0, len(samples) - 1)])[inside]
         weights[target[inside]] += window[inside]

@@ -82,10 +82,8 @@ def count_false_closures(opening: np.ndarray, real: np.ndarray) -> int:
     """How often lips shut [T] where real ones stay open from the frame before to the frame
     after."""
     shut = opening <= CLOSED_MM
-    starts, ends = (
-        np.flatnonzero(np.diff(shut.astype(int), prepend=0) > 0),
-        np.flatnonzero(np.diff(shut.astype(int), append=0) < 0),
-    )
+    starts = np.flatnonzero(np.diff(shut.astype(int), prepend=0) > 0)
+    ends = np.flatnonzero(np.diff(shut.astype(int), append=0) < 0)
     return sum(bool((real[max(0, a - 1) : b + 2] > OPEN_MM).all()) for a, b in zip(starts, ends))
 
 

@@ -94,12 +94,10 @@ def measure(blender: str, minutes: float, takes: int, steps: int | None, limit: 
                    sys.executable]  # fmt: skip
         environment = os.environ | {"BLENDER_USER_RESOURCES": str(Path(folder, "home"))}
         began = time.monotonic()
-        log, most, used, worker = (
-            Path(folder, "log"),
-            {"blender": 0.0, "engine": 0.0},
-            {"blender": 0.0, "engine": 0.0},
-            None,
-        )
+        log = Path(folder, "log")
+        most = {"blender": 0.0, "engine": 0.0}
+        used = {"blender": 0.0, "engine": 0.0}
+        worker = None
         with log.open("w") as file:
             process = subprocess.Popen(
                 command, stdout=file, stderr=subprocess.STDOUT, env=environment

@@ -156,10 +156,8 @@ def mutations(path: Path) -> Iterator[tuple[str, range, tuple[int, int, bytes]]]
     starts = [0, *itertools.accumulate(len(line) for line in source.splitlines(keepends=True))]
     for where, node in inner_nodes(ast.parse(source)):
         for old, new in changes(node):
-            a, b = (
-                starts[old.lineno - 1] + old.col_offset,
-                starts[old.end_lineno - 1] + old.end_col_offset,
-            )
+            a = starts[old.lineno - 1] + old.col_offset
+            b = starts[old.end_lineno - 1] + old.end_col_offset
             line = source[starts[old.lineno - 1] : starts[old.lineno]].decode().strip()
             was = " ".join(source[a:b].decode().split())
             name = f"{file} {where}: {was} → {ast.unparse(new)}" + (

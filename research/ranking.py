@@ -141,10 +141,8 @@ def order_table(lines: list[Ordered], what: str) -> list[str]:
     def row(name: str, which) -> str:
         ranks = [spearmanr(which(line), line.good).statistic for line in lines]
         average = mean(line.good.mean() for line in lines)
-        best, possible = (
-            mean(line.good[which(line).argmax()] for line in lines),
-            mean(line.good.max() for line in lines),
-        )
+        best = mean(line.good[which(line).argmax()] for line in lines)
+        possible = mean(line.good.max() for line in lines)
         share = (best - average) / max(1e-9, possible - average)
         return (
             f"{name:12s} {mean(ranks):9.2f} {np.min(ranks):7.2f} {average:9.3f} {best:9.3f} "

@@ -162,14 +162,12 @@ def run(args: Namespace) -> None:
             f"texts and alignments"
         )
     vocabulary = sorted({word for line in lines for word in line.text.split()})
-    late, sure, unfit, right, wrong, rows = (
-        [],
-        {"own": [], "replaced": [], "added": []},
-        0,
-        [],
-        [],
-        [],
-    )
+    late = []
+    sure = {"own": [], "replaced": [], "added": []}
+    unfit = 0
+    right = []
+    wrong = []
+    rows = []
     for line in lines:
         belief = softmax(engine.thunder.encoder.analyse(read_sound(line.path).samples)[1])
         found, matches = words(belief, line.text)

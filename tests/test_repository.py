@@ -134,10 +134,8 @@ def test_a_link_of_a_page_leads_somewhere():
 
 
 def test_a_module_that_the_architecture_names_exists():
-    page, names = (
-        ROOT / "docs" / "development" / "architecture.md",
-        {path.name for path in tracked()},
-    )
+    page = ROOT / "docs" / "development" / "architecture.md"
+    names = {path.name for path in tracked()}
     named = re.findall(r"`([\w./-]+\.(?:py|json|md))`", page.read_text(encoding="utf-8"))
     assert len(named) > 80
     for name in named:

@@ -365,10 +365,8 @@ def check(vectors: np.ndarray) -> None:
             "The direction holds values that are not numbers: look at the keys of its sliders"
         )
     for axis, by in zip(AXES, vectors.T):
-        least, most = (
-            axis.deviations(axis.least) - _ROUNDING,
-            axis.deviations(axis.most) + _ROUNDING,
-        )
+        least = axis.deviations(axis.least) - _ROUNDING
+        most = axis.deviations(axis.most) + _ROUNDING
         if by.min() < least or by.max() > most:
             raise BadRequest(
                 f"The direction goes beyond what {axis.label} may be, {axis.least:g} to "

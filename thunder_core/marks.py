@@ -10,15 +10,13 @@ from dataclasses import dataclass, replace
 
 from .errors import BadRequest
 
-STRESSED, THROWN_AWAY, HELD, CLOSED, OPEN, SOUND, MOVED = (
-    "stressed",
-    "thrown away",
-    "held",
-    "closed",
-    "open",
-    "sound",
-    "moved",
-)
+STRESSED = "stressed"
+THROWN_AWAY = "thrown away"
+HELD = "held"
+CLOSED = "closed"
+OPEN = "open"
+SOUND = "sound"
+MOVED = "moved"
 KINDS = (STRESSED, THROWN_AWAY, HELD, CLOSED, OPEN, SOUND, MOVED)
 MOST_MARKS = 10_000
 

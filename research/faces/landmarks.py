@@ -332,10 +332,8 @@ def _lids(head: Head, skin: Front) -> list:
                     if lid == "lower":
                         continue  # the corners are included already
                     at = outer + beyond * outwards if number == 0 else inner - beyond * outwards
-                    y, away = (
-                        np.interp(at, x, (low + high) / 2),
-                        (outwards if number == 0 else -outwards, 0),
-                    )
+                    y = np.interp(at, x, (low + high) / 2)
+                    away = (outwards if number == 0 else -outwards, 0)
                 else:
                     at = outer + share * (inner - outer)
                     away = (0, 1 if lid == "upper" else -1)

@@ -41,10 +41,8 @@ def fit_figures(head: Head, solved: Solved, measured: dict[str, np.ndarray]) -> 
         g: float(np.sqrt((solved.residual[:, solved.spots.where(g)] ** 2).mean())) for g in _GROUPS
     }
     figures["worst_frames"] = float(np.quantile(solved.residual.mean(1), 0.95))
-    gap, width = (
-        opening_mm(solved.motion, head).astype(float),
-        width_mm(solved.motion, head).astype(float),
-    )
+    gap = opening_mm(solved.motion, head).astype(float)
+    width = width_mm(solved.motion, head).astype(float)
     gap[~solved.seen] = width[~solved.seen] = np.nan
     if "opening" in measured:
         n = min(len(gap), len(measured["opening"]))

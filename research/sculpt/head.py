@@ -113,8 +113,12 @@ def describe(mesh):
     a triangle), materials (of the polygons).
     """
     n = len(mesh.keys)
-    ring, u, up, along, lid_ring = np.full(n,
-        -1.0), np.zeros(n), np.zeros(n), np.zeros(n), np.full(n, -1.0)
+    ring = np.full(n,
+        -1.0)
+    u = np.zeros(n)
+    up = np.zeros(n)
+    along = np.zeros(n)
+    lid_ring = np.full(n, -1.0)
     mirror = np.empty(n, int)
     for i, key in enumerate(mesh.keys):
         mirror[i] = mesh.index[skin.mirror_key(key) if key[0] in "gcme" else parts.mirror_part(key)]

@@ -89,11 +89,9 @@ def preference(votes: list[Vote], question: str, seed: int = 1) -> Preference:
     if first + second:
         test = binomtest(second, first + second)
         bounds = test.proportion_ci(SURE, method="wilson")
-        share, interval, chance = (
-            second / (first + second),
-            (float(bounds.low), float(bounds.high)),
-            float(test.pvalue),
-        )
+        share = second / (first + second)
+        interval = (float(bounds.low), float(bounds.high))
+        chance = float(test.pvalue)
     bounds = bootstrap([vote.rater for vote in votes], [vote.clip for vote in votes], values, seed)
     return Preference(
         first,

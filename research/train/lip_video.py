@@ -165,11 +165,9 @@ def choose_rows(
     """(row, variant) to film: about `minutes` of training rows, each in one of its performances,
     and an eighth as much of the validation and of the test voices."""
     rng, pairs = np.random.default_rng([seed, 5]), {}
-    train, watched, test = (
-        motions.of("train", least_frames),
-        motions.watched_rows(least_frames),
-        motions.of("test", least_frames),
-    )
+    train = motions.of("train", least_frames)
+    watched = motions.watched_rows(least_frames)
+    test = motions.of("test", least_frames)
     for rows, share in ((train, 1.0), (watched, 0.125), (test, 0.125)):
         left = share * minutes * 60 * FPS
         for row in rng.permutation(rows).tolist():

@@ -163,13 +163,11 @@ class Chain:
         clip: ClipImages | None = None,
     ):  # fmt: skip
         self.motions, self.head, self.weights, self.runs = motions, head, weights, runs
-        self.budget, self.seed, self.commit, self.device, self.clip = (
-            budget,
-            seed,
-            commit,
-            device,
-            clip,
-        )
+        self.budget = budget
+        self.seed = seed
+        self.commit = commit
+        self.device = device
+        self.clip = clip
         self.labels = Labels.of(motions)
 
     def folder(self, name: str) -> Path:

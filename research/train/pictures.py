@@ -28,14 +28,12 @@ _MARGIN = 0.06  # margin around the face, as a share of the picture's width
 # How far pictures differ, each way: turns about the three axes, the light's sides and heights,
 # degrees; size, a factor's logarithm; place, shares of the width; exposure, a logarithm; noise, a
 # deviation.
-_TURNED, _LIT, _SIZED, _SHIFTED, _EXPOSED, _NOISE = (
-    (12.0, 8.0, 5.0),
-    (35.0, 20.0),
-    0.15,
-    0.06,
-    0.4,
-    0.01,
-)
+_TURNED = (12.0, 8.0, 5.0)
+_LIT = (35.0, 20.0)
+_SIZED = 0.15
+_SHIFTED = 0.06
+_EXPOSED = 0.4
+_NOISE = 0.01
 
 
 @dataclass(frozen=True)
@@ -89,10 +87,8 @@ class Views:
         light = Views.front(1).light.numpy() @ (
             _rotations(height, 1, 2) @ _rotations(side, 2, 0)
         ).transpose(0, 2, 1)
-        ambient, scale = (
-            _AMBIENT + share * rng.uniform(-0.1, 0.2, count),
-            np.exp(draw_angle(_SIZED)),
-        )
+        ambient = _AMBIENT + share * rng.uniform(-0.1, 0.2, count)
+        scale = np.exp(draw_angle(_SIZED))
         shift = np.stack([draw_angle(_SHIFTED), draw_angle(_SHIFTED)], 1)
         ground = rng.random(count) * (rng.random(count) < share)
         return Views(

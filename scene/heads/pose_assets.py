@@ -88,11 +88,9 @@ def _pose_moves(action, obj, plan: Mapping) -> Moves:
         block for block in (obj, keys) if block is not None and compat.fits(action, block)
     ):
         for curve in compat.curves_of(action, compat.slot_for(action, block)):
-            path, index, value = (
-                curve.data_path,
-                curve.array_index,
-                curve.evaluate(action.frame_range[0]),
-            )
+            path = curve.data_path
+            index = curve.array_index
+            value = curve.evaluate(action.frame_range[0])
             owner, name, custom = rna_paths.split(path)
             bone = rna_paths.bone_of(path)
             if custom or not rna_paths.exists(block, path):

@@ -255,12 +255,10 @@ def set_movie_output(render, small: bool = False) -> None:
     movie = render.ffmpeg
     movie.format, movie.codec = "MPEG4", "H264"
     movie.constant_rate_factor, movie.ffmpeg_preset = "VERYLOW" if small else "HIGH", "GOOD"
-    movie.audio_codec, movie.audio_bitrate, movie.audio_channels, movie.audio_mixrate = (
-        "AAC",
-        64 if small else 160,
-        "STEREO",
-        48000,
-    )
+    movie.audio_codec = "AAC"
+    movie.audio_bitrate = 64 if small else 160
+    movie.audio_channels = "STEREO"
+    movie.audio_mixrate = 48000
 
 
 def set_image_output(render) -> None:

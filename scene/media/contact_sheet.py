@@ -45,12 +45,10 @@ FACE = 0.84  # share of the full-face square that is shown, since the lips are c
 # cells by which the picture's centre lies below the face's, since chins go down when mouths open
 LOWER = 0.07
 # linear RGB
-PAPER, INK, FAINT, ACCENT = (
-    (0.0085, 0.0095, 0.0125),
-    (0.8, 0.78, 0.74),
-    (0.36, 0.38, 0.42),
-    (1.0, 0.45, 0.09),
-)
+PAPER = (0.0085, 0.0095, 0.0125)
+INK = (0.8, 0.78, 0.74)
+FAINT = (0.36, 0.38, 0.42)
+ACCENT = (1.0, 0.45, 0.09)
 SOUND = (0.37, 0.54, 0.72)  # display colour of the voice
 WORDS = {
     activity.CLOSED: "lips shut",
@@ -370,10 +368,8 @@ def _draw_curves(
     if loudness is not None and np.max(loudness) > 0:
         times = rows[0].start + np.arange(len(loudness)) / FPS
         level = np.interp(seconds, times, loudness / np.max(loudness), left=0.0, right=0.0)
-        base, tall = (
-            len(parts[0]) - round(VOICE[0] * ROW_PIXELS),
-            round((VOICE[1] - VOICE[0]) * ROW_PIXELS),
-        )
+        base = len(parts[0]) - round(VOICE[0] * ROW_PIXELS)
+        tall = round((VOICE[1] - VOICE[0]) * ROW_PIXELS)
         _dot(parts[0], columns, base, tall)
         _draw_track(parts[0][:, left : left + wide], level, base, tall, SOUND)
     for name, (low, high) in _places(rows[0]).items():

@@ -138,11 +138,9 @@ class Portrait(CopyScene):
         """The picture of the copy as it is, [PIXELS, PIXELS, 4], as `pixels`; of a share of the
         face, its middle so much lower."""
         (frame, size), camera = self.at, self.scene.camera
-        camera.data.ortho_scale, camera.data.clip_start, camera.data.clip_end = (
-            share * size,
-            0.01 * size,
-            20 * size,
-        )
+        camera.data.ortho_scale = share * size
+        camera.data.clip_start = 0.01 * size
+        camera.data.clip_end = 20 * size
         camera.matrix_world = frame.inverted() @ Matrix.Translation((0.0, -lower * size, 5 * size))
         with tempfile.TemporaryDirectory(prefix="thunder_portrait_", dir=bpy.app.tempdir) as folder:
             return pixels(self.render(os.path.join(folder, "portrait.png"), PIXELS, PIXELS))

@@ -210,11 +210,9 @@ def _alone(shot: Shot) -> Iterator[None]:
                     f"to export it"
                 )
             layer.objects.active = shot.rig.owner
-            scene.frame_start, scene.frame_end, scene.use_preview_range = (
-                shot.first,
-                shot.last,
-                False,
-            )
+            scene.frame_start = shot.first
+            scene.frame_end = shot.last
+            scene.use_preview_range = False
             scene.frame_set(shot.first)
             yield
         finally:

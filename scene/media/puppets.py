@@ -113,11 +113,9 @@ def play(puppet: Puppet, rig: head.Rig, entry) -> None:
     for index, target in enumerate(puppet.targets):
         compat.assign_action(target, *display.part_of(actions, rig, index))
         animation = target.animation_data
-        animation.action_blend_type, animation.action_influence, animation.action_extrapolation = (
-            "REPLACE",
-            1.0,
-            "HOLD",
-        )
+        animation.action_blend_type = "REPLACE"
+        animation.action_influence = 1.0
+        animation.action_extrapolation = "HOLD"
 
 
 def stop(puppet: Puppet, rig: head.Rig) -> None:

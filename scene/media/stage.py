@@ -103,11 +103,9 @@ def set_up(scene, rigs: list[head.Rig], instead: bool = False) -> None:
         for name, (place, watts, across, shine) in LIGHTS.items():
             lamp = _member(group, name, lambda title: bpy.data.lights.new(title, "AREA"))
             lamp.data.shape = "DISK"  # round in the eyes
-            lamp.data.energy, lamp.data.size, lamp.data.specular_factor = (
-                watts * reach**2,
-                across * reach,
-                shine,
-            )
+            lamp.data.energy = watts * reach**2
+            lamp.data.size = across * reach
+            lamp.data.specular_factor = shine
             _aim(lamp, to_world, reach * Vector(place))
         wall = _member(group, "Backdrop", _wall)
         wall.hide_select, wall.matrix_world = (

@@ -206,10 +206,8 @@ def listen(
     """Steps that generate the animation's speech and add it to the sequencer as a muted strip,
     replacing that of an earlier Listen for the same head. The sound is packed into the .blend file.
     Returns the first and last frame with sound."""
-    scene_name, name = (
-        scene.name if voice is None or not voice.strip else voice.scene,
-        name_of(rig.mesh),
-    )
+    scene_name = scene.name if voice is None or not voice.strip else voice.scene
+    name = name_of(rig.mesh)
     out = os.path.join(client.folder, f"{bpy.path.clean_name(name)}.wav")
     try:
         first, last = yield from speak(client, scene, rig, voice, first, last, out, edited)

@@ -221,10 +221,8 @@ class _Picture:
     def _columns(self, at: float, per_frame: float, count: int):
         """The pixel columns that samples from frame `at` on cover, and the first sample of each and
         of the one after."""
-        first, last = (
-            max(0, int(self._x(at))),
-            min(self.width, int(np.ceil(self._x(at + count / per_frame)))),
-        )
+        first = max(0, int(self._x(at)))
+        last = min(self.width, int(np.ceil(self._x(at + count / per_frame))))
         if last <= first:
             return np.zeros(0), np.zeros(0, int), np.zeros(0, int)
         columns = np.arange(first, last)

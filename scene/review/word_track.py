@@ -211,13 +211,11 @@ class _Picture:
     def __init__(
         self, track: Track, start: float, end: float, width: int, height: float, scale: float
     ):
-        self.track, self.start, self.width, self.height, self.scale = (
-            track,
-            start,
-            width,
-            height,
-            scale,
-        )
+        self.track = track
+        self.start = start
+        self.width = width
+        self.height = height
+        self.scale = scale
         self.per_frame, self.bottom = width / (end - start), 0.0
         self.texts, self.points, self.colors = [], [], []
         self._add(np.array(_box(0, 0, width, height)), _BEHIND)
@@ -292,11 +290,9 @@ class _Picture:
         ones first."""
         rows = self.track.words[visible]
         base, size = (SOUNDS + GAP) * self.scale, 11 * self.scale
-        lefts, rights, is_lost = (
-            self._x(rows[:, 0]).tolist(),
-            self._x(rows[:, 1]).tolist(),
-            (rows[:, 2] < SAID).tolist(),
-        )
+        lefts = self._x(rows[:, 0]).tolist()
+        rights = self._x(rows[:, 1]).tolist()
+        is_lost = (rows[:, 2] < SAID).tolist()
         taken, row_of = [bytearray(self.width + 2) for _ in range(lines)], np.zeros(len(rows))
         # What one looks for is written first: words that were not found, then long ones.
         for number in np.lexsort((-rows[:, 3], rows[:, 2] >= SAID))[:_MOST_WORDS].tolist():

@@ -397,13 +397,11 @@ class TakeCollector:
         on_take: OnTake | None = None,
         show: bool = True,
     ):
-        self.scene, self.mesh, self.voice, self.on_take, self.may_show = (
-            scene.name,
-            rig.mesh.name,
-            voice,
-            on_take,
-            show,
-        )
+        self.scene = scene.name
+        self.mesh = rig.mesh.name
+        self.voice = voice
+        self.on_take = on_take
+        self.may_show = show
         # session id of a take's first action → its performance
         self.made: dict[int, keying.Performance] = {}
         # all listed so far, including those that the animator has deleted since

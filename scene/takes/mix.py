@@ -277,13 +277,11 @@ def key_and_list(
     """
     actions, collections = compat.new_action(f"{lead.voice} · {name}", rig.targets)
     # Adding an item invalidates `lead`, so its data are read here.
-    complete, lead_action, leads, voice, clock = (
-        False,
-        lead.action,
-        (lead.lead_in, lead.lead_out),
-        lead.voice,
-        sources.clock_of_take(lead),
-    )
+    complete = False
+    lead_action = lead.action
+    leads = (lead.lead_in, lead.lead_out)
+    voice = lead.voice
+    clock = sources.clock_of_take(lead)
     batch, folded = lead.batch, lead.folded
     try:
         steps = keying.steps_of(rig)

@@ -118,12 +118,10 @@ def _move(entry, then: State, now: State) -> None:
 def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[Step, None, None]:
     """Steps that key a take again for the current voice, and replace the previous one."""
     rig = take_list.animatable_rig(scene, entry)
-    uid, mesh_name, scene_name, entry_kind = (
-        entry.action.session_uid,
-        rig.mesh.name,
-        scene.name,
-        entry.kind,
-    )
+    uid = entry.action.session_uid
+    mesh_name = rig.mesh.name
+    scene_name = scene.name
+    entry_kind = entry.kind
     then, now = fingerprint.of_take(entry), changed.now
     performance = yield from stage(provenance.read(rig, entry), "Reading the take", 0.0, 0.0)
     voice = fingerprint.voice_of(scene, now)
@@ -167,20 +165,16 @@ def _key_part(scene, entry, piece: State) -> Generator[float, None, None]:
     """Key the part of a take that a piece of its voice plays, and list it as a take of the piece,
     with the same number and name. Yields progress."""
     rig = take_list.animatable_rig(scene, entry)
-    then, kind, star, note, role = (
-        fingerprint.of_take(entry),
-        entry.kind,
-        entry.star,
-        entry.note,
-        entry.role,
-    )
-    number, hidden, name, batch, folded = (
-        entry.number,
-        entry.hidden,
-        entry.name,
-        entry.batch,
-        entry.folded,
-    )
+    then = fingerprint.of_take(entry)
+    kind = entry.kind
+    star = entry.star
+    note = entry.note
+    role = entry.role
+    number = entry.number
+    hidden = entry.hidden
+    name = entry.name
+    batch = entry.batch
+    folded = entry.folded
     performance = yield from rescale(provenance.read(rig, entry), 0.0, 0.3)
     fitted, _ = cut_to(
         performance,
@@ -336,13 +330,11 @@ def _replace(
     old = entries[index]  # adding an item may have moved the list in memory
     if now.strip:
         new_entry.voice = now.strip
-    new_entry.star, new_entry.note, new_entry.hidden, new_entry.batch, new_entry.folded = (
-        old.star,
-        old.note,
-        old.hidden,
-        old.batch,
-        old.folded,
-    )
+    new_entry.star = old.star
+    new_entry.note = old.note
+    new_entry.hidden = old.hidden
+    new_entry.batch = old.batch
+    new_entry.folded = old.folded
     # A take that was shortened is not scored again: that would need the engine.
     before = provenance.opening_of(old.action)
     shorter = before is not None and performance.motion.frames < len(before)

@@ -127,10 +127,8 @@ def state_of(action) -> State | None:
         state = State(**record)
     except records.UNREADABLE:
         return None
-    numbers, texts = (
-        (state.origin, state.first, state.last, state.fps),
-        (state.strip, state.path, state.sound, state.retiming),
-    )
+    numbers = (state.origin, state.first, state.last, state.fps)
+    texts = (state.strip, state.path, state.sound, state.retiming)
     are_numbers = all(
         isinstance(each, (int, float)) and abs(each) <= records.LARGEST for each in numbers
     )

@@ -134,11 +134,9 @@ class Plan:
     def blocks(self, source: Source) -> Iterator[np.ndarray]:
         """The samples that play, the mean of the channels, float32 [n], BLOCK seconds at a time.
         Raises BadSound."""
-        count, offset, size = (
-            self.count(source),
-            int(round(self.begin * source.rate)),
-            BLOCK * source.rate,
-        )
+        count = self.count(source)
+        offset = int(round(self.begin * source.rate))
+        size = BLOCK * source.rate
         places = np.linspace(0, 1, len(self.volume))
         for start in range(0, count, size):
             end = min(count, start + size)

@@ -129,10 +129,8 @@ def test_a_curve_is_that_of_de_casteljau(monkeypatch, reach, halvings):
 
 
 def test_a_cut_in_an_easing_puts_keys_on_its_frames_and_on_no_others():
-    keys, place = (
-        keyframes.from_reduced(reduce(FRAMES, np.round(np.sin(FRAMES / 9), 6), 0.01), FRAMES),
-        2,
-    )
+    keys = keyframes.from_reduced(reduce(FRAMES, np.round(np.sin(FRAMES / 9), 6), 0.01), FRAMES)
+    place = 2
     first, last = keys["co"][place : place + 2, 0]
     keys["interpolation"][place] = 12  # sine
     cut = keyframes.cut(keys, first + 1.5, lambda frame: 100 + frame)

@@ -114,10 +114,8 @@ def test_between_two_keys_the_curve_stays_between_their_values(curve, tolerance)
     samples = np.unique(times)
     dense = Keys(np.searchsorted(samples, keys.index), keys.value, keys.slope).at(samples)
     spans = np.searchsorted(samples, times)
-    low, high = (
-        np.minimum(keys.value[:-1], keys.value[1:]),
-        np.maximum(keys.value[:-1], keys.value[1:]),
-    )
+    low = np.minimum(keys.value[:-1], keys.value[1:])
+    high = np.maximum(keys.value[:-1], keys.value[1:])
     values = dense[spans]
     assert np.maximum(low[:, None] - values, values - high[:, None]).max() <= 0.02 * np.ptp(curve)
     # a slider's range is never left

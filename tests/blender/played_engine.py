@@ -66,12 +66,10 @@ class PlayedClient:
         self, folder, scores=(80.0, 90.0, 70.0, 85.0), error=None, fails_after=1, unspoken=None
     ):
         self.folder, self.scores = str(folder), scores
-        self.error, self.fails_after, self.unspoken, self.unclear = (
-            error,
-            fails_after,
-            unspoken,
-            False,
-        )
+        self.error = error
+        self.fails_after = fails_after
+        self.unspoken = unspoken
+        self.unclear = False
         self.origin, self.note = "shipped", ""  # of the weights
         self.place = {"seconds": 0.0, "sure": 2.0, "by": "mouth"}  # where it finds captures
         # what it hears of a text, and how many takes it has scored

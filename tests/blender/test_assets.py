@@ -285,11 +285,9 @@ def puppet(blender):
     face = grid_mesh(blender, "Hero", ("K1", "K2"))
     deform(face, rig)
     rig.pose.bones["hinge"].rotation_mode = "XYZ"
-    keys, turned, along = (
-        face.data.shape_keys,
-        'pose.bones["hinge"].rotation_euler',
-        'pose.bones["pull"].location',
-    )
+    keys = face.data.shape_keys
+    turned = 'pose.bones["hinge"].rotation_euler'
+    along = 'pose.bones["pull"].location'
     pose_asset(blender, "AH", {rig: {(turned, 0): 0.4}, keys: {('key_blocks["K1"].value', 0): 0.2}})
     pose_asset(
         blender,

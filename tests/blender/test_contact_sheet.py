@@ -108,10 +108,8 @@ def test_the_sheet_has_a_row_for_each_take_and_a_face_in_each_cell(blender, stag
     assert (cells.std(axis=(2, 3, 4)) > 0.05).all()  # a face in each
     # the heads are the same at a moment but for the mouth, and the take that stays shut looks the
     # same all the time
-    shut, moving = (
-        np.abs(np.diff(cells[2], axis=0)).mean(axis=(1, 2, 3)),
-        np.abs(np.diff(cells[0], axis=0)).mean(axis=(1, 2, 3)),
-    )
+    shut = np.abs(np.diff(cells[2], axis=0)).mean(axis=(1, 2, 3))
+    moving = np.abs(np.diff(cells[0], axis=0)).mean(axis=(1, 2, 3))
     assert moving.max() > 0.01 and moving.max() > 5 * shut.max()
     faces = np.abs(cells - pixels[2, 2]).max(axis=-1) > 0.1
     for row in range(3):

@@ -243,10 +243,8 @@ def shown(blender, scene, client, direction):
 def test_a_copy_of_the_shown_take_follows_a_slider_with_its_own_seed(
     blender, scene, client, direction, shown, following
 ):
-    rig, listed = (
-        head.find(scene),
-        {entry.name: keys_of(head.find(scene), entry) for entry in scene.thunder.takes},
-    )
+    rig = head.find(scene)
+    listed = {entry.name: keys_of(head.find(scene), entry) for entry in scene.thunder.takes}
     source, was = shown().name, jaw(shown())
     direction.spread = 0.1  # of takes to come: this one stays as far from what is asked as it is
     direction.energy = 1.5

@@ -35,10 +35,8 @@ MATERIALS = (
     (25048, "M_EyeOcclusion"),
     (25304, "M_EyeLashes"),
 )
-SHELLS, BALLS = (
-    slice(24591, 26719),
-    {"eye_left": slice(21451, 23021), "eye_right": slice(23021, 24591)},
-)
+SHELLS = slice(24591, 26719)
+BALLS = {"eye_left": slice(21451, 23021), "eye_right": slice(23021, 24591)}
 SOME = (
     "jawOpen",
     "mouthClose",

@@ -74,10 +74,8 @@ def test_the_engine_hears_where_a_text_closes_the_lips(blender, connection):
     client.start()
     answer = client.request("closures", sound=SAMPLE, text=SAID).wait(timeout=300)
     closures = answer["closures"]
-    times, sure = (
-        np.array([seconds for _, seconds, *_ in closures]),
-        np.array([s for _, _, s, _ in closures]),
-    )
+    times = np.array([seconds for _, seconds, *_ in closures])
+    sure = np.array([s for _, _, s, _ in closures])
     # My Brother Moves Both Big Blue Boxes froM … rooM … Put uP
     assert 10 <= len(closures) <= 12 and (np.diff(times) > 0.05).all()
     assert np.median(sure) > 0.6 and (sure > 0.2).sum() >= 10

@@ -102,10 +102,8 @@ def test_the_package_is_small(package):
 
 def test_it_names_its_platform_and_the_blenders_of_its_python(package):
     with zipfile.ZipFile(package) as archive:
-        manifest, about = (
-            archive.read("blender_manifest.toml").decode(),
-            json.loads(archive.read("vendor/made_for.json")),
-        )
+        manifest = archive.read("blender_manifest.toml").decode()
+        about = json.loads(archive.read("vendor/made_for.json"))
     assert f'platforms = ["{about["platform"]}"]' in manifest and "wheels" not in manifest
     assert package.stem.endswith(f"{about['platform']}-py{about['python'].replace('.', '')}")
 

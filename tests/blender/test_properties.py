@@ -120,11 +120,9 @@ def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(
     ):
         if value is not None:
             action[name] = value
-    loaded, clock, opening = (
-        provenance.load(action),
-        provenance.clock_of(action),
-        provenance.opening_of(action),
-    )
+    loaded = provenance.load(action)
+    clock = provenance.clock_of(action)
+    opening = provenance.opening_of(action)
     assert (clock is None) == (opening is None) == (provenance.source_of(action) is None)
     assert loaded is None or (
         clock is not None and loaded.motion.expression.shape == (len(opening), len(loaded.channels))

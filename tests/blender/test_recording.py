@@ -100,10 +100,8 @@ def test_a_marked_range_is_filled_above_the_old_line_and_its_handles_reach_the_r
     )
     assert added.sound.filepath == "//shot 3_voice_01.wav" and added.sound.packed_file is None
     said = np.frombuffer((tmp_path / "spoken.wav").read_bytes()[44:], "<i2") / 32768
-    piece, begin = (
-        heard(scene, added, tmp_path)[:4800],
-        round((taken.started - result["began"]) * 48000),
-    )
+    piece = heard(scene, added, tmp_path)[:4800]
+    begin = round((taken.started - result["began"]) * 48000)
     found = int(np.argmax(np.correlate(said, piece)))
     assert abs(found - begin) <= 48, (
         "what plays on the first frame was not said at its time, to a millisecond"

@@ -223,10 +223,8 @@ def test_a_scene_with_ranges_is_a_job_for_each_of_its_speakers(blender, marked, 
 
 
 def test_a_take_listens_outside_its_ranges_and_flows_between():
-    speaks, listens = (
-        performance(seconds=4.0, closed_at=()),
-        performance(seconds=4.0, closed_at=(), shut=True),
-    )
+    speaks = performance(seconds=4.0, closed_at=())
+    listens = performance(seconds=4.0, closed_at=(), shut=True)
     take = turns.join_takes(speaks, listens, ((1.0, 2.0),), None)
     jaw = take.motion.jaw[:, 0]
     assert (

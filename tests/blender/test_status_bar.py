@@ -12,10 +12,8 @@ from thunder.thunder_core import errors
 
 pytestmark = pytest.mark.one_blender
 
-TICK, ESC = (
-    SimpleNamespace(type="TIMER", value="NOTHING"),
-    SimpleNamespace(type="ESC", value="PRESS"),
-)
+TICK = SimpleNamespace(type="TIMER", value="NOTHING")
+ESC = SimpleNamespace(type="ESC", value="PRESS")
 
 
 @pytest.fixture

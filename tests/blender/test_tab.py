@@ -70,10 +70,8 @@ def test_a_character_is_mapped_in_the_data_of_its_own_objects(blender, stage):
     panel = blender.types.THUNDER_PT_character
     assert (panel.bl_space_type, panel.bl_context) == ("PROPERTIES", "data")
     mesh = blender.data.meshes.new("face")
-    face, other = (
-        blender.data.objects.new("face", mesh),
-        blender.data.objects.new("other", mesh.copy()),
-    )
+    face = blender.data.objects.new("face", mesh)
+    other = blender.data.objects.new("other", mesh.copy())
     for obj in (face, other):
         blender.context.scene.collection.objects.link(obj)
         obj.location.x = 50 if obj == other else 0

@@ -115,11 +115,9 @@ def test_what_is_keyed_is_read_back_from_curves_and_from_the_evaluated_scene(
 ):
     scene.render.fps, scene.render.fps_base = fps, base
     display.show(rig, enter(stage, start=5.0, closed_at=()))
-    made, motion, inside = (
-        performance(closed_at=()).motion,
-        read(scene, rig, 5.0, 3.0),
-        slice(2, -2),
-    )
+    made = performance(closed_at=()).motion
+    motion = read(scene, rig, 5.0, 3.0)
+    inside = slice(2, -2)
     assert motion.frames == made.frames
     assert np.abs(motion.expression - made.expression)[inside].max() < 5e-3
     for part in ("jaw", "head", "eyes"):
@@ -165,10 +163,8 @@ def test_an_nla_strip_and_an_edited_key_are_heard(blender, stage, scene, rig):
     assert [key.co[1] for key in curve.keyframe_points] == pytest.approx(
         [*whole[:35], 0.05, *whole[36:]], abs=1e-6
     )
-    track, funnel = (
-        rig.keys.animation_data.nla_tracks.new(),
-        head.channel_names().index("mouthFunnel"),
-    )
+    track = rig.keys.animation_data.nla_tracks.new()
+    funnel = head.channel_names().index("mouthFunnel")
     _, (curves,) = compat.new_action("over", [rig.keys])
     compat.new_curve(curves, 'key_blocks["mouthFunnel"].value', 0, "").keyframe_points.insert(
         1, 0.6

@@ -48,11 +48,9 @@ def test_a_mouth_is_found_within_a_frame(engine, voice, performed):
     rng, off = np.random.default_rng(3), []
     for x in performed:
         for _ in range(5):
-            lead, first, last = (
-                int(rng.integers(0, 40)),
-                int(rng.integers(0, 60)),
-                len(x) - int(rng.integers(0, 40)),
-            )
+            lead = int(rng.integers(0, 40))
+            first = int(rng.integers(0, 60))
+            last = len(x) - int(rng.integers(0, 40))
             match, by = engine.align(voice, captured(rng, x, lead, first, last))
             assert by == "mouth"
             off.append(round(match.seconds * FPS) - (first - lead))

@@ -43,11 +43,9 @@ def test_lips_that_all_but_meet_on_a_bilabial_meet_and_others_stay_as_the_model_
 def test_the_lower_lip_comes_to_the_teeth_and_leaves_them_in_more_than_a_frame():
     articulators = bundled_articulators()
     pipeline, nothing = Pipeline(articulators.names, articulators), np.zeros(FRAMES)
-    expression, jaw, f = (
-        np.zeros((FRAMES, len(articulators.names))),
-        np.zeros((FRAMES, 3)),
-        np.zeros(FRAMES),
-    )
+    expression = np.zeros((FRAMES, len(articulators.names)))
+    jaw = np.zeros((FRAMES, 3))
+    f = np.zeros(FRAMES)
     jaw[:, 0], f[24:26] = 0.12, 1.0
     sounds = Sounds(np.ones(FRAMES), nothing, f, nothing)
     before = pipeline.mechanics.speak(expression, jaw, sounds)[0][:, pipeline.roll]
@@ -59,11 +57,9 @@ def test_the_lower_lip_comes_to_the_teeth_and_leaves_them_in_more_than_a_frame()
 def test_the_tongue_reaches_the_palate_and_leaves_it_in_two_frames_or_more():
     articulators = bundled_articulators()
     pipeline, nothing = Pipeline(articulators.names, articulators), np.zeros(FRAMES)
-    expression, jaw, th = (
-        np.zeros((FRAMES, len(articulators.names))),
-        np.zeros((FRAMES, 3)),
-        np.zeros(FRAMES),
-    )
+    expression = np.zeros((FRAMES, len(articulators.names)))
+    jaw = np.zeros((FRAMES, 3))
+    th = np.zeros(FRAMES)
     tip, jaw[:, 0], th[34:36] = articulators.names.index("tongueTipUp"), 0.1, 1.0
     expression[20:22, tip] = expression[31:34, tip] = 0.9
     sounds = Sounds(np.ones(FRAMES), nothing, nothing, th)

@@ -61,10 +61,8 @@ def resampled(samples, rate, block=70_000):
 def test_resampling_moves_no_sound_and_keeps_all_that_both_rates_hold(rate):
     """A click stays where it is, a sweep up to five sixths of the highest frequency stays as it
     was, and the length is rounded up."""
-    t, out = (
-        np.arange(round(1.2345 * rate)) / rate,
-        np.arange(math.ceil(round(1.2345 * rate) * 16000 / rate)) / 16000,
-    )
+    t = np.arange(round(1.2345 * rate)) / rate
+    out = np.arange(math.ceil(round(1.2345 * rate) * 16000 / rate)) / 16000
     least, seconds = min(rate, 16000), 1.2345
 
     def click(t):

@@ -188,13 +188,11 @@ class FailingRay:
     exceptions = types.SimpleNamespace(RayError=RayError)
 
     def __init__(self, nodes, failing, maker=None):
-        self.listed, self.failing, self.maker, self.started, self.killed = (
-            nodes,
-            failing,
-            maker,
-            [],
-            0,
-        )
+        self.listed = nodes
+        self.failing = failing
+        self.maker = maker
+        self.started = []
+        self.killed = 0
         self.util = None
 
     def nodes(self):

@@ -96,12 +96,10 @@ def taught() -> Denoiser:
 
 
 def test_free_rows_have_any_style_and_the_others_their_own():
-    model, x, step, audio = (
-        taught(),
-        torch.randn(2, 9, 6),
-        torch.tensor([10, 700]),
-        torch.randn(2, 9, 5),
-    )
+    model = taught()
+    x = torch.randn(2, 9, 6)
+    step = torch.tensor([10, 700])
+    audio = torch.randn(2, 9, 5)
     style, free = torch.randn(2, 1, 3), torch.tensor([True, False])
     y = model(x, step, audio, style=style, free=free)
     assert torch.allclose(y[0], model(x, step, audio)[0], atol=1e-6)
@@ -111,12 +109,10 @@ def test_free_rows_have_any_style_and_the_others_their_own():
 
 def test_a_style_may_change_within_a_line():
     """What changes late in a line moves the frames before it less."""
-    model, x, step, audio = (
-        taught(),
-        torch.randn(1, 9, 6),
-        torch.tensor([500]),
-        torch.randn(1, 9, 5),
-    )
+    model = taught()
+    x = torch.randn(1, 9, 6)
+    step = torch.tensor([500])
+    audio = torch.randn(1, 9, 5)
     held = torch.zeros(1, 9, 3)
     assert torch.allclose(
         model(x, step, audio, style=held), model(x, step, audio, style=held[:, :1]), atol=1e-6
@@ -130,12 +126,10 @@ def test_a_style_may_change_within_a_line():
 
 
 def test_takes_of_several_styles_do_not_see_each_other():
-    model, x, audio, style = (
-        taught(),
-        torch.randn(5, 9, 6),
-        torch.randn(1, 9, 5),
-        torch.randn(5, 1, 3),
-    )
+    model = taught()
+    x = torch.randn(5, 9, 6)
+    audio = torch.randn(1, 9, 5)
+    style = torch.randn(5, 1, 3)
     step = torch.full((1,), 300)
     together = model(x, step, audio, style=style)
     alone = torch.cat([model(x[i : i + 1], step, audio, style=style[i : i + 1]) for i in range(5)])
@@ -144,13 +138,11 @@ def test_takes_of_several_styles_do_not_see_each_other():
 
 @pytest.mark.parametrize("gradients", [True, False])
 def test_half_precision_is_near(gradients):
-    model, x, audio, style, step = (
-        taught(),
-        torch.randn(3, 9, 6),
-        torch.randn(1, 9, 5),
-        torch.randn(3, 1, 3),
-        torch.tensor([300]),
-    )
+    model = taught()
+    x = torch.randn(3, 9, 6)
+    audio = torch.randn(1, 9, 5)
+    style = torch.randn(3, 1, 3)
+    step = torch.tensor([300])
     with torch.set_grad_enabled(gradients):
         exact = model(x, step, audio, style=style)
         with torch.autocast("cpu", torch.bfloat16):

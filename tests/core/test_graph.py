@@ -44,11 +44,9 @@ def denoised(takes, frames):
     """Inputs of a denoiser but for silent, style and free; every other curve of events is not
     planned."""
     normal, known = drawn(), config("denoiser")
-    x, audio, style = (
-        normal(takes, frames, known["motion"]),
-        normal(1, frames, known["audio"]),
-        normal(takes, frames, known["style"]),
-    )
+    x = normal(takes, frames, known["motion"])
+    audio = normal(1, frames, known["audio"])
+    style = normal(takes, frames, known["style"])
     events = normal(takes, frames, known["events"])
     events[..., ::2] = np.nan
     return {"x": x, "step": np.array([700]), "audio": audio, "events": events}, style

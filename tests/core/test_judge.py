@@ -95,10 +95,8 @@ def takes(engine, speech):
 @pytest.fixture(scope="module")
 def clip(engine, speech, takes):
     """The takes as a clip that they were sampled for, whose teacher does the very same."""
-    voice, x = (
-        engine.thunder.analyse(speech.samples, speech.frames),
-        np.stack([pack(take.motion) for take in takes]),
-    )
+    voice = engine.thunder.analyse(speech.samples, speech.frames)
+    x = np.stack([pack(take.motion) for take in takes])
     readings = np.tile(Direction().vector(), (2, 1))
     expected = np.stack(
         [
@@ -163,10 +161,8 @@ def test_the_error_is_the_worst_vertex_over_the_unit():
 
 
 def test_a_smile_that_is_expected_where_nobody_speaks_is_taken_off_and_what_differs_from_it_stays():
-    expected, quiet = (
-        torch.zeros(1, 50, 4, 3),
-        torch.from_numpy(np.repeat([0.0, 1.0], 25)).float()[None],
-    )
+    expected = torch.zeros(1, 50, 4, 3)
+    quiet = torch.from_numpy(np.repeat([0.0, 1.0], 25)).float()[None]
     expected[:, :, 2:, 1], expected[:, :, 0, 1] = 4e-3, 2e-3  # corners up, and the lips parted
     lips = expected.clone()
     lips[:, :, 2, 1] += 3e-3
@@ -371,10 +367,8 @@ def test_an_opinion_is_that_of_the_network(judge, frames):
     lips = heard_sound(frames, 1)[2]
     sound, seen, expected, asked, plain, curve = batch_of_one(speech, *lips.values(), opening)
     with torch.no_grad():
-        of_frames, hard = (
-            judge(sound, seen, expected, asked)[0].numpy(),
-            judge.hard(sound, expected)[0].numpy(),
-        )
+        of_frames = judge(sound, seen, expected, asked)[0].numpy()
+        hard = judge.hard(sound, expected)[0].numpy()
         in_all = float(judge.in_all(sound, seen, plain, curve))
     assert ours.frames.shape == (frames, 2) and np.allclose(ours.frames, of_frames, atol=1e-5)
     assert ours.hard.shape == (frames,) and np.allclose(ours.hard, hard, atol=1e-5)
@@ -442,10 +436,8 @@ def test_a_take_is_scored_again_in_the_direction_that_it_was_sampled_in(engine, 
 
 def test_a_take_is_scored_and_described_as_the_face_that_plays_it_shows_it(engine, speech):
     """One whose only key opens the jaw halfway, beside one that has everything."""
-    names, asked = (
-        engine.head.expression_names,
-        Brief(Direction().vector()[None], 0.5, as_asked=False),
-    )
+    names = engine.head.expression_names
+    asked = Brief(Direction().vector()[None], 0.5, as_asked=False)
     jaw = [[["jawOpen", 0.5]]]
     of = {
         name: engine.generate(speech, Request(2, 40, direction=asked, sums=sums))

@@ -25,10 +25,8 @@ def head(request):
 def motion(head):
     """Everything moves at once, the jaw in all directions, so that shapes of two keys do too."""
     rng = np.random.default_rng(0)
-    expression, jaw = (
-        rng.uniform(-0.3, 1.2, (FRAMES, head.channels)),
-        rng.normal(0, 0.15, (FRAMES, 3)),
-    )
+    expression = rng.uniform(-0.3, 1.2, (FRAMES, head.channels))
+    jaw = rng.normal(0, 0.15, (FRAMES, 3))
     jaw[0] = expression[0] = 0.0
     return Motion(expression.astype(np.float32), jaw.astype(np.float32))
 

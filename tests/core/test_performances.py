@@ -138,10 +138,8 @@ def test_several_processes_write_what_one_does(corpus, tmp_path):
 
 
 def test_features_are_read_only_of_the_encoder_that_lips_were_calibrated_with(corpus, tmp_path):
-    calibrated, another = (
-        heard(corpus, tmp_path / "calibrated", fitted_encoder()),
-        heard(corpus, tmp_path / "another", "another encoder"),
-    )
+    calibrated = heard(corpus, tmp_path / "calibrated", fitted_encoder())
+    another = heard(corpus, tmp_path / "another", "another encoder")
     bare = heard(corpus, tmp_path / "bare")
     for folder in (calibrated, another, bare):
         animate(corpus, CHANNELS, folder)

@@ -23,10 +23,8 @@ from thunder_core.engine.diffusion import (
     windows,
 )
 
-MEAN, DEVIATION = (
-    np.array([1.5, -0.7, 0.0, 0.4], np.float32),
-    np.array([0.8, 0.2, 1.4, 0.0], np.float32),
-)
+MEAN = np.array([1.5, -0.7, 0.0, 0.4], np.float32)
+DEVIATION = np.array([0.8, 0.2, 1.4, 0.0], np.float32)
 
 
 def gaussian_denoiser(x, step):
@@ -61,10 +59,8 @@ def test_the_solver_is_that_of_diffusers(steps):
     )  # fmt: skip
     reference.set_timesteps(steps)
     generator = torch.Generator().manual_seed(2)
-    mixing, noise = (
-        torch.randn(3, 3, generator=generator),
-        torch.randn(2, 30, 3, generator=generator),
-    )
+    mixing = torch.randn(3, 3, generator=generator)
+    noise = torch.randn(2, 30, 3, generator=generator)
     asked = []
 
     def denoise(x, step):

@@ -139,10 +139,8 @@ def test_units_find_clusters():
 
 def test_units_are_the_nearest_centroid_and_the_last_is_held(monkeypatch):
     rng = np.random.default_rng(0)
-    units, x = (
-        Units(rng.standard_normal((20, 5)).astype(np.float32)),
-        rng.standard_normal((30, 5)).astype(np.float32),
-    )
+    units = Units(rng.standard_normal((20, 5)).astype(np.float32))
+    x = rng.standard_normal((30, 5)).astype(np.float32)
     monkeypatch.setattr(encoder_module, "_PIECE", 7)
     brute = np.square(x[:, None] - units.centroids).sum(-1).argmin(1)
     assert np.array_equal(units(x), brute) and units(x).dtype == np.int64 and units.count == 20

@@ -157,10 +157,8 @@ def test_f_and_v_touch_the_teeth_and_look_unlike_s(performed):
     def lip(motion, shape, own):
         return own.lip_distance(own.lip_surface(motion.expression, motion.jaw))
 
-    touched, apart = (
-        made_on(performed, ["F", "V"], lip, np.min),
-        made_on(performed, ["S", "Z"], lip, np.median),
-    )
+    touched = made_on(performed, ["F", "V"], lip, np.min)
+    apart = made_on(performed, ["S", "Z"], lip, np.median)
     assert touched.max() <= 0.5 and touched.min() >= -0.5 and np.median(apart) >= 1.5
 
 

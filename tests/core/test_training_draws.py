@@ -69,10 +69,8 @@ def test_labels_are_where_their_sound_is_at_any_speed(monkeypatch):
     lengths = set()
     for wave, row in zip(waves.abs(), labels):
         loud = wave.unfold(0, 2 * LABEL_HOP, 2 * LABEL_HOP).mean(1)  # of each frame
-        spoken, louder = (
-            (loud > 0.01 * loud.max()) & (loud > 0),
-            (loud > 0.75 * loud.max()) & (loud > 0),
-        )
+        spoken = (loud > 0.01 * loud.max()) & (loud > 0)
+        louder = (loud > 0.75 * loud.max()) & (loud > 0)
         assert ((row != SILENCE) == spoken).sum() >= CROP - 1 and (
             (row == SILENCE + 2) == louder
         ).sum() >= CROP - 2

@@ -83,10 +83,8 @@ def test_a_long_motion_evaluated_in_blocks_is_the_same(head):
     layer = FlameLayer(head, dtype=torch.float64)
     torch.manual_seed(1)
     frames = BLOCK // len(head.v_template) + 3
-    expression, jaw = (
-        torch.randn(frames, head.channels).double(),
-        0.3 * torch.randn(frames, 3).double(),
-    )
+    expression = torch.randn(frames, head.channels).double()
+    jaw = 0.3 * torch.randn(frames, 3).double()
     whole = layer(expression, jaw, jaw, jaw)
     with torch.no_grad():
         assert (layer(expression, jaw, jaw, jaw) - whole).abs().max() < 1e-12
@@ -97,10 +95,8 @@ def test_the_mouths_of_eight_takes_are_evaluated_within_ten_milliseconds_on_one_
     head = load_head()
     layer = FlameLayer(head, head.mouth_vertices)
     expression, jaw = torch.rand(8 * 250, head.channels), 0.2 * torch.rand(8 * 250, 3)
-    inputs, directions = (
-        torch.rand(8 * 250, head.channels + 9),
-        torch.rand(head.channels + 9, 3 * len(head.mouth_vertices)),
-    )
+    inputs = torch.rand(8 * 250, head.channels + 9)
+    directions = torch.rand(head.channels + 9, 3 * len(head.mouth_vertices))
 
     def spent(work):
         began = time.thread_time()  # not the clock: on a busy machine that counts what others do

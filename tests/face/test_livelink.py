@@ -17,11 +17,9 @@ def motion(frames=50):
     t = np.arange(frames) / 25
     wave = np.sin(3 * t)[:, None]
     expression = np.abs(wave) * [0.5, 0.3, 0.8, 0.0]
-    jaw, head, eyes = (
-        0.2 * np.abs(wave) * [1, 0, 0],
-        wave * [0.1, 0.2, -0.05],
-        wave * [0.1, 0.3, 0.0],
-    )
+    jaw = 0.2 * np.abs(wave) * [1, 0, 0]
+    head = wave * [0.1, 0.2, -0.05]
+    eyes = wave * [0.1, 0.3, 0.0]
     return Motion(*(x.astype(np.float32) for x in (expression, jaw, head, eyes)))
 
 

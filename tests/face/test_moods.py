@@ -63,10 +63,8 @@ def test_lips_that_meet_go_on_meeting_lips_stay_shut_where_nobody_speaks_and_bli
     poses, talking, mood
 ):
     made = poses.apply_moods(*talking, style(mood), SPEECH)
-    gap, pairs = (
-        poses.articulators.shape(made, talking[1]).gap,
-        bundled_lips().gap(Motion(made, talking[1])),
-    )
+    gap = poses.articulators.shape(made, talking[1]).gap
+    pairs = bundled_lips().gap(Motion(made, talking[1]))
     assert (
         max(gap[SHUT], gap[:20].max(), pairs[:20].max()) < TOUCH_MM
         and made.min() >= 0.0

@@ -147,10 +147,8 @@ def test_closed_lips_stay_closed(case):
     formula."""
     _, head, carrier, motion, closed, out, everywhere = case
     placed = carrier.other.points.of_motion(out)
-    gap, own = (
-        1e3 * carrier.other.opening(placed),
-        1e3 * carrier.other.opening(carrier.target_points(motion)),
-    )
+    gap = 1e3 * carrier.other.opening(placed)
+    own = 1e3 * carrier.other.opening(carrier.target_points(motion))
     assert gap.shape[1] >= 15
     assert np.abs(own[closed]).max() < 0.6 and own[~closed].max() > 10
     assert np.abs(gap - own)[closed, carrier.other.middle].max() < 1e-3, "in the middle exactly"

@@ -383,10 +383,8 @@ def _status(name: str) -> float:
 
 def summary(tried: list[dict]) -> list[str]:
     """A table of the groups: rows tried and right, and below it every row that went wrong."""
-    groups, right = (
-        Counter(row["group"] for row in tried),
-        Counter(row["group"] for row in tried if row["right"]),
-    )
+    groups = Counter(row["group"] for row in tried)
+    right = Counter(row["group"] for row in tried if row["right"])
     width = max([len(group) for group in groups] + [5])
     lines = [f"{'faults':{width}}  tried  right"]
     lines += [f"{group:{width}}  {groups[group]:5d}  {right[group]:5d}" for group in groups]

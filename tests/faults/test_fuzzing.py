@@ -133,13 +133,11 @@ def changed(draw, value, most=3):
     for _ in range(draw(st.integers(1, most))):
         holder, key, inner = None, None, value
         while isinstance(inner, (dict, list)) and inner and (holder is None or draw(st.booleans())):
-            holder, key = (
-                inner,
-                draw(
-                    st.sampled_from(sorted(inner))
-                    if isinstance(inner, dict)
-                    else st.integers(0, len(inner) - 1)
-                ),
+            holder = inner
+            key = draw(
+                st.sampled_from(sorted(inner))
+                if isinstance(inner, dict)
+                else st.integers(0, len(inner) - 1)
             )
             inner = holder[key]
         if holder is None:
@@ -401,10 +399,8 @@ def test_mappings_and_presets(text):
         )
 
 
-UNITS_FILE, UNITS_CARD = (
-    save({"centroids": torch.zeros(4, 3)}),
-    {"config": {"count": 4, "width": 3}, "card": {"what": "units"}},
-)
+UNITS_FILE = save({"centroids": torch.zeros(4, 3)})
+UNITS_CARD = {"config": {"count": 4, "width": 3}, "card": {"what": "units"}}
 
 
 @st.composite
@@ -440,10 +436,8 @@ def units_files(draw):
             )
         )
     )
-    name, shape = (
-        draw(st.sampled_from(("centroids", "other", ""))),
-        draw(st.lists(st.integers(0, 5), max_size=3)),
-    )
+    name = draw(st.sampled_from(("centroids", "other", "")))
+    shape = draw(st.lists(st.integers(0, 5), max_size=3))
     return save({name: torch.zeros(shape, dtype=kind)}), card
 
 

@@ -76,10 +76,8 @@ def test_a_rotation_comes_back_through_matrices_quaternions_and_angles(turn):
 def test_a_rotation_comes_back_from_every_rotation_mode_of_blender(turn, mode):
     values = rotation_values(turn, mode)
     assert values.shape == (5, rotation_length(mode))
-    there, back = (
-        rotation.rotvec_to_matrix(turn),
-        rotation.rotvec_to_matrix(rotation_vectors(values, mode)),
-    )
+    there = rotation.rotvec_to_matrix(turn)
+    back = rotation.rotvec_to_matrix(rotation_vectors(values, mode))
     assert np.abs(there - back).max() < 1e-7
 
 
@@ -193,10 +191,8 @@ def test_a_motion_comes_back_from_another_head(other_head, motion):
     basis cannot do all of it."""
     back = other_head.back(other_head.to(motion))
     assert np.abs(back.jaw - motion.jaw).max() < 1e-6
-    points, turn = (
-        other_head.bundled.points,
-        rotation.rotvec_to_matrix(motion.jaw.astype(np.float64)),
-    )
+    points = other_head.bundled.points
+    turn = rotation.rotvec_to_matrix(motion.jaw.astype(np.float64))
     apart = np.linalg.norm(
         points.place(back.expression.astype(float), turn)
         - points.place(motion.expression.astype(float), turn),

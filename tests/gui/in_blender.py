@@ -176,12 +176,10 @@ class Hand:
         ):
             getattr(x11, name).restype = result
         screen = c_void_p(x11.XOpenDisplay(None))
-        root, parent, count, windows = (
-            c_ulong(x11.XDefaultRootWindow(screen)),
-            c_ulong(),
-            c_uint(),
-            ctypes.POINTER(c_ulong)(),
-        )
+        root = c_ulong(x11.XDefaultRootWindow(screen))
+        parent = c_ulong()
+        count = c_uint()
+        windows = ctypes.POINTER(c_ulong)()
         x11.XQueryTree(screen, root, byref(c_ulong()), byref(parent), byref(windows), byref(count))
         escape = x11.XKeysymToKeycode(screen, c_ulong(0xFF1B))
         for window in windows[: count.value]:

@@ -214,13 +214,11 @@ def moves_a_voice(hand, takes=list_takes):
 class _Pretended:
     """An installation that stands still, for its picture."""
 
-    fraction, message, time_left, over, error = (
-        0.42,
-        "Downloading torch · 1.01 of about 2.4 GB",
-        "3 min left",
-        False,
-        "",
-    )
+    fraction = 0.42
+    message = "Downloading torch · 1.01 of about 2.4 GB"
+    time_left = "3 min left"
+    over = False
+    error = ""
 
     def stop(self):
         pass

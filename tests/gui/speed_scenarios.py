@@ -22,10 +22,8 @@ def lively(count):
     rate of syllables."""
     rng, names = np.random.default_rng(0), head.channel_names()
     at = np.arange(count)[:, None] / 25
-    rates, phases = (
-        rng.uniform(0.3, 4.0, (1, len(names) + 9)),
-        rng.uniform(0, 6.28, (1, len(names) + 9)),
-    )
+    rates = rng.uniform(0.3, 4.0, (1, len(names) + 9))
+    phases = rng.uniform(0, 6.28, (1, len(names) + 9))
     x = 0.25 + 0.2 * np.sin(6.28 * rates * at + phases) + 0.05 * np.sin(6.28 * 1.7 * rates * at)
     x[:, len(names) :] *= 0.3
     parts = np.split(x.astype(np.float32), [len(names), len(names) + 3, len(names) + 6], axis=1)

@@ -81,11 +81,9 @@ def list_takes(hand, count=6, seconds=None):
 def under_the_shown_row(hand, pixels):
     """Middle of the row under the highlighted one of the list, in the window's pixels (origin
     bottom left)."""
-    region, height, scale = (
-        hand.sidebar,
-        hand.window.height,
-        bpy.context.preferences.system.ui_scale,
-    )
+    region = hand.sidebar
+    height = hand.window.height
+    scale = bpy.context.preferences.system.ui_scale
     # right of the names
     column = pixels[
         height - region.y - region.height : height - region.y, region.x + round(200 * scale)

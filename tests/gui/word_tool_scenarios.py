@@ -59,10 +59,8 @@ def mends_a_line(hand):
     hand.photograph("track")
     _, band = word_track.tracks.pictures[region.as_pointer()]
     middle = sum(there[3].frames) / 2
-    x, y = (
-        region.x + round((middle - band.start) * band.per_frame),
-        region.y + round(band.bottom) + 6,
-    )
+    x = region.x + round((middle - band.start) * band.per_frame)
+    y = region.y + round(band.bottom) + 6
     yield from hand.click(x, y)
     yield 1.0
     looped, (first, last) = (

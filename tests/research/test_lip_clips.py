@@ -47,11 +47,9 @@ def test_lips_shut_on_a_sound_from_the_frame_before_it():
 
 
 def test_the_bar_is_fitted_to_some_clips_and_predicts_another():
-    rng, clips, features = (
-        np.random.default_rng(2),
-        [made_clip(str(seed), 40, seed) for seed in range(4)],
-        {},
-    )
+    rng = np.random.default_rng(2)
+    clips = [made_clip(str(seed), 40, seed) for seed in range(4)]
+    features = {}
     for clip in clips:
         features[clip.name] = rng.standard_normal((clip.frames, 6))
         features[clip.name][:, 2] = np.nan_to_num(clip.opening, nan=4.0)
@@ -63,10 +61,8 @@ def test_the_bar_is_fitted_to_some_clips_and_predicts_another():
 
 
 def test_figures_are_means_over_takes_and_the_table_weighs_clips_by_seconds():
-    short, long = (
-        made_clip("short", 4, 1, language="de", width=None),
-        made_clip("long", 12, 2, bilabials=[(1.0, 1.1)]),
-    )
+    short = made_clip("short", 4, 1, language="de", width=None)
+    long = made_clip("long", 12, 2, bilabials=[(1.0, 1.1)])
     row = {}
     for clip, sign in ((short, -1), (long, 1)):
         curve = sign * np.nan_to_num(clip.opening, nan=4.0)

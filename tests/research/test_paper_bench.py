@@ -61,10 +61,8 @@ def test_a_row_is_the_mean_over_clips_and_seeds_with_both_spreads():
 def test_a_claim_is_reproduced_where_its_whole_interval_is_on_its_side():
     rng = np.random.default_rng(0)
     base = 1 + rng.random(40)
-    better, same = (
-        of_clips(lve=list(0.9 * base), l_ccc=list(0.8 * base)),
-        of_clips(lve=list(base * (1 + 0.2 * rng.standard_normal(40)))),
-    )
+    better = of_clips(lve=list(0.9 * base), l_ccc=list(0.8 * base))
+    same = of_clips(lve=list(base * (1 + 0.2 * rng.standard_normal(40))))
     rows = {
         "thunder": {1: of_clips(lve=list(base), l_ccc=list(base))},
         "thunder+mouth2s": {1: better},

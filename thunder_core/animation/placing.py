@@ -66,11 +66,9 @@ class Shape:
                 keyframes.BEZIER,
             ):
                 return False
-            points, right, left = (
-                self.keys["co"],
-                self.keys["handle_right"],
-                self.keys["handle_left"],
-            )
+            points = self.keys["co"]
+            right = self.keys["handle_right"]
+            left = self.keys["handle_left"]
             heights = [points[place, 1], right[place, 1], left[place + 1, 1], points[place + 1, 1]]
         else:
             heights = [
@@ -121,10 +119,8 @@ def place_keys(span: Span, inner: dict, curve: Shape, insert: bool = False) -> d
     on their outermost frame, no key is needed for the blend. insert: the curve from span.first on
     is moved to span.end.
     """
-    earlier, later = (
-        curve.times[curve.times < span.first - 0.5],
-        curve.times[curve.times > span.last + 0.5],
-    )
+    earlier = curve.times[curve.times < span.first - 0.5]
+    later = curve.times[curve.times > span.last + 0.5]
     replaces_all = not insert and not len(earlier) and not len(later) and _covers(span, curve.times)
     keys = inner
     if not replaces_all:

@@ -111,10 +111,8 @@ def find_holds(
             first = frame
             low = high = places[frame]
             while first > (holds[-1][1] + 1 if holds else 0):
-                lower, higher = (
-                    np.minimum(low, places[first - 1]),
-                    np.maximum(high, places[first - 1]),
-                )
+                lower = np.minimum(low, places[first - 1])
+                higher = np.maximum(high, places[first - 1])
                 if np.linalg.norm(higher - lower, axis=1).max() > STILL:
                     break
                 first, low, high = first - 1, lower, higher

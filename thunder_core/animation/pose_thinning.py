@@ -48,10 +48,8 @@ class Curve:
     def keys(self) -> PoseKeys:
         """As a curve's keys, level at both ends."""
         gaps = np.diff(self.frames) / 3
-        right, left = (
-            np.append(np.array(self.out) / gaps, 0.0),
-            np.append(0.0, np.array(self.into) / gaps),
-        )
+        right = np.append(np.array(self.out) / gaps, 0.0)
+        left = np.append(0.0, np.array(self.into) / gaps)
         return PoseKeys(np.array(self.frames), np.array(self.value, float), left, right)
 
 

@@ -345,10 +345,8 @@ def fit(
     used: set[int] = set()
     # Progress at which the key frames of each entry are chosen, and at which its curves have their
     # keys: most of it is the mouth's.
-    planned, keyed = (
-        [0.0, *np.linspace(0.5, 0.6, len(TOGETHER))],
-        [0.8, *np.linspace(0.95, 1.0, len(TOGETHER))],
-    )
+    planned = [0.0, *np.linspace(0.5, 0.6, len(TOGETHER))]
+    keyed = [0.8, *np.linspace(0.95, 1.0, len(TOGETHER))]
     for number, together in enumerate(TOGETHER):
         chosen = np.flatnonzero(
             [moving and region in together for moving, region in zip(moves, regions)]

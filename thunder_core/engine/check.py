@@ -154,10 +154,8 @@ def agreement(
             x, y = real[at], aim.astype(float)
             mean_x, mean_y = total(weight * x) / count, total(weight * y) / count
             both = total(weight * x * y) / count - mean_x * mean_y
-            spread_x, spread_y = (
-                total(weight * x * x) / count - mean_x**2,
-                total(weight * y * y) / count - mean_y**2,
-            )
+            spread_x = total(weight * x * x) / count - mean_x**2
+            spread_y = total(weight * y * y) / count - mean_y**2
             each = each + both / np.sqrt(
                 np.maximum(spread_x, _LEAST_VARIANCE) * np.maximum(spread_y, _LEAST_VARIANCE)
             )

@@ -388,10 +388,8 @@ class Scorer:
         for i, (motion, expectation) in enumerate(zip(motions, expectations)):
             progress(0.95 + 0.05 * i / len(motions), "Ranking by lip-sync")
             opinion = self.opinion(motion, voice, expectation)
-            near, total = (
-                opinion.frames[:, STRESSED] - expectation.allowed,
-                opinion.frames[:, PLAIN] - allowed,
-            )
+            near = opinion.frames[:, STRESSED] - expectation.allowed
+            total = opinion.frames[:, PLAIN] - allowed
             speaking = silence(voice.features) < SILENT
             score = grade(
                 total,

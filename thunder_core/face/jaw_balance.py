@@ -39,13 +39,11 @@ _AS_NAMED = 0.03
 # lip leaves the teeth: this share of mouthRollLower, which measures how far the lower lip must go
 # in, compensates the jaw's part, and the lip's part for keys that stop short.
 _BITE_JAW, _BITE_ROLL = 0.16, 1.15
-_JAW, _CLOSE, _LOWER, _RAISE, _ROLL = (
-    "jawOpen",
-    "mouthClose",
-    "mouthLowerDown",
-    "mouthUpperUp",
-    "mouthRollLower",
-)
+_JAW = "jawOpen"
+_CLOSE = "mouthClose"
+_LOWER = "mouthLowerDown"
+_RAISE = "mouthUpperUp"
+_ROLL = "mouthRollLower"
 
 
 def apply_balance(plan: Mapping) -> Mapping:

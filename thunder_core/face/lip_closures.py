@@ -222,10 +222,8 @@ def _closure_at(gap: np.ndarray, frame: float, fps: float) -> tuple[int, int]:
     while last < len(gap) - 1 and gap[last + 1] < PARTED_MM / 2:
         last += 1
     furthest = max(2, round(_FURTHEST * fps))
-    left, right = (
-        _reopening_frame(gap, first, -1, furthest),
-        _reopening_frame(gap, last, 1, furthest),
-    )
+    left = _reopening_frame(gap, first, -1, furthest)
+    right = _reopening_frame(gap, last, 1, furthest)
     if min(gap[left], gap[right]) < PARTED_MM / 2 or (last - first + 1) / fps > 0.5:
         raise BadRequest(
             "The lips rest together around this frame, they do not close for a sound: there is "

@@ -53,10 +53,8 @@ MOOD_FACES: Mapping[str, Pose] = MappingProxyType(
 
 def motion_of(poses: Sequence[Pose], channels: Sequence[str]) -> Motion:
     """A motion with a frame for each pose, its expression columns `channels`."""
-    expression, jaw = (
-        np.zeros((len(poses), len(channels)), np.float32),
-        np.zeros((len(poses), 3), np.float32),
-    )
+    expression = np.zeros((len(poses), len(channels)), np.float32)
+    jaw = np.zeros((len(poses), 3), np.float32)
     for frame, pose in enumerate(poses):
         jaw[frame, 0] = pose.get("jaw", 0.0)
         expression[frame] = [

@@ -189,10 +189,8 @@ class Fit:
         the rotation's middle row [3, n·P]."""
         points = self.points
         # [n, P], [n, P, 3]
-        still, per_rotation = (
-            self.gap(points.directions)[..., 1],
-            self.gap(points.jaw_weight[:, None] * points.lever),
-        )
+        still = self.gap(points.directions)[..., 1]
+        per_rotation = self.gap(points.jaw_weight[:, None] * points.lever)
         return still, np.moveaxis(per_rotation, 2, 0).reshape(3, -1)
 
     def _slope(self, turn):

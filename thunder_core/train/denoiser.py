@@ -225,10 +225,8 @@ class DenoiserLoss:
         """L_rec and L_vel of the error [B, T, C] of standardised motions and of their mouth
         vertices [B, T, V, 3]."""
         columns, parts = self.columns, {}
-        mesh, shape = (
-            (vertices - true_vertices).flatten(2),
-            self.mouth.shape(vertices) - self.mouth.shape(true_vertices),
-        )
+        mesh = (vertices - true_vertices).flatten(2)
+        shape = self.mouth.shape(vertices) - self.mouth.shape(true_vertices)
         for kind, e, m, g in (
             ("rec", error, mesh, shape),
             ("vel", error.diff(dim=1), mesh.diff(dim=1), shape.diff(dim=1)),

@@ -476,10 +476,8 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
     features = all_features[at].astype(np.float32)
     logits = all_logits[2 * at.start : 2 * at.stop].astype(np.float32)
     if row.clip < 0:
-        phones, heard = (
-            np.full(4 * row.frames, SILENCE, np.uint8),
-            np.full((row.frames, 2), -1.0, np.float32),
-        )
+        phones = np.full(4 * row.frames, SILENCE, np.uint8)
+        heard = np.full((row.frames, 2), -1.0, np.float32)
         # nobody speaks: a face at rest, of another person every time
         speaker = f"{speaker} {number}"
     else:

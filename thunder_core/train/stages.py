@@ -268,10 +268,8 @@ def _judge(workspace: Workspace, args: Namespace) -> dict:
     """Train and export the judge, or with --scale-only lay the scale of the exported one anew;
     returns its figures."""
     newest = folder_of(workspace.cache, workspace.weights, workspace.seed)
-    held_out, in_moods = (
-        load_clips([newest], watched_split(workspace.corpus())),
-        load_clips([newest], MOODS_SPLIT),
-    )
+    held_out = load_clips([newest], watched_split(workspace.corpus()))
+    in_moods = load_clips([newest], MOODS_SPLIT)
     if not held_out or not in_moods:
         raise SystemExit(
             f"{newest} holds no takes of these weights, or none in moods: run the stage takes first"

@@ -152,10 +152,8 @@ def upper_face(
         [0.7 * _drift(t + 1e-9, 0.2, rng) + 0.5 * _drift(t + 1e-9, 0.6, rng) for _ in range(3)], 1
     )
     lean = float(np.clip(manner.one_sided + rng.normal(0, 0.15), -1, 1))
-    left, right = (
-        1 + 0.6 * min(0.0, lean) + 0.3 * max(0.0, lean),
-        1 - 0.6 * max(0.0, lean) - 0.3 * min(0.0, lean),
-    )
+    left = 1 + 0.6 * min(0.0, lean) + 0.3 * max(0.0, lean)
+    right = 1 - 0.6 * max(0.0, lean) - 0.3 * min(0.0, lean)
     brows = raised + _BROW_REST + stir + felt[:, None] * [manner.inner, manner.outer, manner.outer]
     brows *= np.array([1.0, left, right])
     down = manner.down * felt + knit + 0.01 + 0.02 * _drift(t + 1e-9, 0.25, rng)

@@ -366,11 +366,9 @@ def _mark_accents(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Gener
 
 
 def _raise(at: float, height: float, manner: Manner, rng: np.random.Generator) -> Raise:
-    rise, hold, fall = (
-        rng.uniform(0.14, 0.22) / manner.tempo,
-        rng.uniform(0.04, 0.25),
-        rng.uniform(0.3, 0.7) / manner.tempo,
-    )
+    rise = rng.uniform(0.14, 0.22) / manner.tempo
+    hold = rng.uniform(0.04, 0.25)
+    fall = rng.uniform(0.3, 0.7) / manner.tempo
     outer = float(np.clip(rng.normal(0.8, 0.25), 0.2, 1.3))
     return Raise(
         at, height * _about(rng, 0.35), rise, hold, fall, float(rng.normal(0, 0.14)), outer

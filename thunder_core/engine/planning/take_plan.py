@@ -351,10 +351,8 @@ def _bump(
 ) -> tuple[slice, np.ndarray]:
     """Frames of a movement of `rise`, `hold` and `fall` s that starts at a frame, and its progress,
     0 … 1."""
-    first, last = (
-        max(0, int(np.floor(start))),
-        min(frames, int(np.ceil(start + (rise + hold + fall) * FPS)) + 1),
-    )
+    first = max(0, int(np.floor(start)))
+    last = min(frames, int(np.ceil(start + (rise + hold + fall) * FPS)) + 1)
     t = (np.arange(first, max(first, last)) - start) / FPS
     return slice(first, max(first, last)), minimum_jerk(t / rise) - minimum_jerk(
         (t - rise - hold) / fall

@@ -376,17 +376,13 @@ def closure(
     """
     shut = np.zeros(frames)
     for a, b in runs(np.asarray(demanded, bool)):
-        start, end = (
-            a / LABELS_PER_SECOND - 0.01,
-            max(b / LABELS_PER_SECOND - 0.02, a / LABELS_PER_SECOND + 0.02),
-        )
+        start = a / LABELS_PER_SECOND - 0.01
+        end = max(b / LABELS_PER_SECOND - 0.02, a / LABELS_PER_SECOND + 0.02)
         nearest = int(np.clip(round((start + end) / 2 * FPS), 0, frames - 1))
         # Only the frames that it reaches, and one more on either side: all frames of a long sound
         # would cost more.
-        first, last = (
-            max(0, int((start - before) * FPS) - 1),
-            min(frames, int((end + after) * FPS) + 2),
-        )
+        first = max(0, int((start - before) * FPS) - 1)
+        last = min(frames, int((end + after) * FPS) + 2)
         t = np.arange(first, last) / FPS
         ramp = np.where(
             t < start, 1 - (start - t) / before, np.where(t > end, 1 - (t - end) / after, 1.0)
