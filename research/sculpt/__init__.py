@@ -8,8 +8,9 @@ from pathlib import Path
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the folder."""
-    parser.add_argument("folder", type=Path, nargs="?",
-        help="where the files go (default: weights)")
+    parser.add_argument(
+        "folder", type=Path, nargs="?", help="where the files go (default: weights)"
+    )
 
 
 def run(args: Namespace) -> None:

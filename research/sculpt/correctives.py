@@ -16,17 +16,34 @@ from .mouth import outside, turned_rings
 from .shapes import lids_follow
 
 # same as in mouth.py
-_ROUND_CHIN = ((1, 1.5, 0), (2, 3.0, 0.5), (3, 5.0, 1.5), (4, 6.0, 2.0), (5, 3.5, 2.0),
-    (6, 0.8, 0.8), (7, 0, 0))
-_THINNER = ((1, 0, 0), (2, -0.2, -0.1), (3, -0.4, -0.3), (4, -0.5, -0.6), (5, -0.3, -1.0),
-    (6, -0.1, -0.7), (7, 0, 0))
+_ROUND_CHIN = (
+    (1, 1.5, 0),
+    (2, 3.0, 0.5),
+    (3, 5.0, 1.5),
+    (4, 6.0, 2.0),
+    (5, 3.5, 2.0),
+    (6, 0.8, 0.8),
+    (7, 0, 0),
+)
+_THINNER = (
+    (1, 0, 0),
+    (2, -0.2, -0.1),
+    (3, -0.4, -0.3),
+    (4, -0.5, -0.6),
+    (5, -0.3, -1.0),
+    (6, -0.1, -0.7),
+    (7, 0, 0),
+)
 
 
 def correctives(clay) -> dict[tuple[str, str], np.ndarray]:
     """(key, key) → displacements [V, 3]."""
     p, depth, a = clay.points, outside(clay), np.abs(clay.u)
-    skin = depth * np.isin(clay.part, ("skin",)) * np.where(clay.ring >= 0,
-        np.interp(clay.ring, (0, 2), (1.0, 0.0)), 1.0)
+    skin = (
+        depth
+        * np.isin(clay.part, ("skin",))
+        * np.where(clay.ring >= 0, np.interp(clay.ring, (0, 2), (1.0, 0.0)), 1.0)
+    )
     groove, beside = fold(p)
     # next to the middle, where a dropped and drawn lip forms a point
     lower = (clay.up < 0) * (4 * a * (1 - a))

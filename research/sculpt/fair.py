@@ -43,8 +43,12 @@ class Fairing:
         skin = np.isin(clay.part, ("skin", "lid", "lips", "ear"))
         rim = np.zeros(n, bool)
         rim[[i for key, i in clay.index.items() if key[0] == "g" and key[1] >= 58]] = True
-        self.free = np.flatnonzero(np.isin(clay.part, ("skin", "lid")) & (clay.ring < 2)
-            & _may_bend_at_the_eye(clay) & ~rim)
+        self.free = np.flatnonzero(
+            np.isin(clay.part, ("skin", "lid"))
+            & (clay.ring < 2)
+            & _may_bend_at_the_eye(clay)
+            & ~rim
+        )
         triangles = triangulate(np.array(clay.polygons))
         quads = np.array([polygon for polygon in clay.polygons if polygon[3] >= 0])
         other = np.concatenate([quads[:, [1, 2, 3]], quads[:, [1, 3, 0]]])
@@ -66,15 +70,17 @@ class Fairing:
     def __call__(self, values):
         """Values [V, 3] with the free skin's made smooth."""
         values = values.copy()
-        values[self.free] = self.solve(self.near[:, None] * values[self.free]
-            - self.towards @ values[self.held])
+        values[self.free] = self.solve(
+            self.near[:, None] * values[self.free] - self.towards @ values[self.held]
+        )
         return values
 
     def field(self, moved):
         """Displacements [V, 3] made smooth, and still where only traces are left."""
         smooth = self(moved)
-        smooth[self.free] *= smooth_step(_TRACE, 2 * _TRACE,
-            np.linalg.norm(smooth[self.free], axis=1))[:, None]
+        smooth[self.free] *= smooth_step(
+            _TRACE, 2 * _TRACE, np.linalg.norm(smooth[self.free], axis=1)
+        )[:, None]
         return smooth
 
 
@@ -107,8 +113,9 @@ def _bending(p, triangles):
         columns += [j, i, i, j]
         values += [cot, cot, -cot, -cot]
         np.add.at(area, i, twice / 12)
-    matrix = coo_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
-        (n, n))
+    matrix = coo_matrix(
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), (n, n)
+    )
     return matrix.tocsr(), area
 
 

@@ -102,8 +102,13 @@ def _with_nose(d, p):
 
 
 # the crease about it
-_BEHIND_WING = ((10.5, -30.5, 97.0), (15.0, -30.5, 91.0), (18.2, -33.0, 87.0), (19.6, -39.5, 85.4),
-    (18.6, -46.0, 86.4))
+_BEHIND_WING = (
+    (10.5, -30.5, 97.0),
+    (15.0, -30.5, 91.0),
+    (18.2, -33.0, 87.0),
+    (19.6, -39.5, 85.4),
+    (18.6, -46.0, 86.4),
+)
 
 
 # What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near
@@ -165,15 +170,19 @@ def fold(p):
     side = np.copysign(far[row, nearest], outwards)
     length = np.concatenate([[0], np.cumsum(np.linalg.norm(span, axis=1))])
     along = (length[nearest] + t[row, nearest] * np.diff(length)[nearest]) / length[-1]
-    here = smooth_step(0.0, 0.18, along) * (1 - smooth_step(0.62, 1.0, along)) * smooth_step(40,
-        60, p[:, 2])
+    here = (
+        smooth_step(0.0, 0.18, along)
+        * (1 - smooth_step(0.62, 1.0, along))
+        * smooth_step(40, 60, p[:, 2])
+    )
     return here * np.exp(-((side / 2.8) ** 2)), here * np.exp(-(((side - 7.0) / 5.0) ** 2))
 
 
 def furrows(p):
     """Waves [n] across the forehead, −1 … 1, at points [n, 3]."""
-    return bump(p, (0, 46, 84), (56, 25, 64)) * np.sin(2 * np.pi * (p[:, 1] - 0.004 * p[:,
-        0] ** 2) / 13.0)
+    return bump(p, (0, 46, 84), (56, 25, 64)) * np.sin(
+        2 * np.pi * (p[:, 1] - 0.004 * p[:, 0] ** 2) / 13.0
+    )
 
 
 def _muzzle_share(p):

@@ -66,8 +66,9 @@ def _covered(cut: Cut, p: np.ndarray) -> np.ndarray:
     return inside
 
 
-def sculpt_hair(cut: Cut, clay, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray,
-    np.ndarray]:
+def sculpt_hair(
+    cut: Cut, clay, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The hair of a person whose skin is at points [V, 3], clay the sculptor's before the person's
     measures.
 
@@ -75,8 +76,15 @@ def sculpt_hair(cut: Cut, clay, points: np.ndarray) -> tuple[np.ndarray, np.ndar
     1), tints [H, 3].
     """
     shell, shell_polygons = _shell(cut, clay, points)
-    parts = [(shell, shell_polygons, np.zeros(len(shell_polygons), np.int32),
-        np.full((len(shell), 3), 0.8)), _locks(cut, clay, points)]
+    parts = [
+        (
+            shell,
+            shell_polygons,
+            np.zeros(len(shell_polygons), np.int32),
+            np.full((len(shell), 3), 0.8),
+        ),
+        _locks(cut, clay, points),
+    ]
     starts = np.cumsum([0] + [len(part[0]) for part in parts])
     polygons = [np.where(part[1] < 0, -1, part[1] + start) for part, start in zip(parts, starts)]
     vertices, _, shades, tints = (np.concatenate([part[i] for part in parts]) for i in range(4))
@@ -100,7 +108,9 @@ def _shell(cut, clay, points):
     p = clay.points[used]
     grows = smooth_step(-2.0, 22.0, _covered(cut, p)) ** 0.8
     out = (_height(cut, p) + _SUNK) * grows - _SUNK
-    return points[used] + out[:, None] * _normals(p), np.array([[number[i] for i in polygon] for polygon in polygons])
+    return points[used] + out[:, None] * _normals(p), np.array(
+        [[number[i] for i in polygon] for polygon in polygons]
+    )
 
 
 def _can_grow(clay):
@@ -127,8 +137,9 @@ def _locks(cut, clay, points):
     edge = cut.length[2] + (cut.length[1] - cut.length[2]) * front
     length = (edge + (cut.length[0] - edge) * top) * (0.75 + 0.5 * noise[:, 0])
     if cut.ends:
-        over_top = np.maximum(70.0 - np.abs(roots[:, 0]), 0.0) * smooth_step(40.0, 90.0,
-            roots[:, 1])
+        over_top = np.maximum(70.0 - np.abs(roots[:, 0]), 0.0) * smooth_step(
+            40.0, 90.0, roots[:, 1]
+        )
         length = (roots[:, 1] - cut.ends + 0.5 * over_top) * (0.95 + 0.08 * noise[:, 0])
     fall = _fall(cut, roots, normal)
     side = np.cross(normal, fall)
@@ -136,8 +147,13 @@ def _locks(cut, clay, points):
     along = np.cos(turn) * fall + np.sin(turn) * side
     lift = cut.lift * (0.5 + noise[:, 2])[:, None]
     width = cut.width * (0.7 + 0.6 * noise[:, 3]) * (0.48 + 0.52 * top)
-    sunk = -0.8 if not cut.ends else np.maximum(_height(cut, roots)
-        * smooth_step(-2.0, 22.0, inside) ** 0.8 - 0.6, -0.8)[:, None]
+    sunk = (
+        -0.8
+        if not cut.ends
+        else np.maximum(_height(cut, roots) * smooth_step(-2.0, 22.0, inside) ** 0.8 - 0.6, -0.8)[
+            :, None
+        ]
+    )
     path, heading = roots + sunk * normal, along * (1 - lift) + normal * lift
     heading /= np.linalg.norm(heading, axis=1, keepdims=True)
 
@@ -149,12 +165,24 @@ def _locks(cut, clay, points):
         t = row / cut.rows
         across = np.cross(normal, heading)
         across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)
-        half = 0.5 * width * (root + (1 - root) * np.sin(0.5 * np.pi * min(3 * t, 1.0))) * (1
-            - t**blunt)
+        half = (
+            0.5
+            * width
+            * (root + (1 - root) * np.sin(0.5 * np.pi * min(3 * t, 1.0)))
+            * (1 - t**blunt)
+        )
         ridge = 0.42 * half
         if row < cut.rows:
-            rows.append(np.stack([path - half[:, None] * across, path + ridge[:, None] * normal,
-                path + half[:, None] * across], 1))
+            rows.append(
+                np.stack(
+                    [
+                        path - half[:, None] * across,
+                        path + ridge[:, None] * normal,
+                        path + half[:, None] * across,
+                    ],
+                    1,
+                )
+            )
         else:
             rows.append(path[:, None])
         step = length / cut.rows
@@ -162,28 +190,38 @@ def _locks(cut, clay, points):
         # back to the lock's height there: above the skin and the shell
         normal = _normals(path)
         low = _height(cut, path) * smooth_step(-2.0, 22.0, _covered(cut, path)) ** 0.8
-        wanted = low + 0.6 + (noise[:, 5] * 1.6 + length * cut.lift * 0.45) * min(1.0,
-            t + 1.0 / cut.rows)
+        wanted = (
+            low
+            + 0.6
+            + (noise[:, 5] * 1.6 + length * cut.lift * 0.45) * min(1.0, t + 1.0 / cut.rows)
+        )
         gap, out, pull = wanted - distance(path), (heading * normal).sum(1), np.full(n, 0.06)
         # it leaves the head where that curves away under it, covers the ears, and leaves the face
         # free
         if cut.ends:
             hangs = smooth_step(40.0, 0.0, path[:, 1])
             gap += _OVER_EARS * bump(np.abs(path), (76, 20, 14), (60, 70, 60))
-            gap, out, pull = np.where(hangs > 0, np.maximum(gap, 0), gap), np.where(hangs > 0,
-                np.minimum(out, 0), out), 0.06 + 0.6 * hangs
+            gap, out, pull = (
+                np.where(hangs > 0, np.maximum(gap, 0), gap),
+                np.where(hangs > 0, np.minimum(out, 0), out),
+                0.06 + 0.6 * hangs,
+            )
         path = path + gap[:, None] * normal
         heading = heading - 0.9 * out[:, None] * normal
-        heading = heading + 0.25 * cut.curl * bend[:, None] * np.cross(normal, heading) - pull[:,
-            None] * np.array([0, 1.0, 0])
+        heading = (
+            heading
+            + 0.25 * cut.curl * bend[:, None] * np.cross(normal, heading)
+            - pull[:, None] * np.array([0, 1.0, 0])
+        )
         if cut.ends:
             free = np.interp(path[:, 1], _FREE_Y, _FREE_Z) - 10.0 * noise[:, 5]
             heading[:, 2] -= np.maximum(path[:, 2] - free, 0) * 0.03
             path[:, 2] = np.minimum(path[:, 2], free)
             heading[:, ::2] *= 1 - 0.6 * hangs[:, None]
             # the ends turn in
-            heading[:, ::2] -= 0.3 * smooth_step(-30.0, -110.0, path[:, 1])[:, None] * normal[:,
-                ::2]
+            heading[:, ::2] -= (
+                0.3 * smooth_step(-30.0, -110.0, path[:, 1])[:, None] * normal[:, ::2]
+            )
         heading /= np.linalg.norm(heading, axis=1, keepdims=True)
     grown = np.concatenate(rows, 1) + moved[:, None]  # [n, 3 · rows + 1, 3]
     each = 3 * cut.rows + 1
@@ -194,8 +232,9 @@ def _locks(cut, clay, points):
     last = 3 * (cut.rows - 1)
     quads += [(last, last + 1, last + 3, -1), (last + 1, last + 2, last + 3, -1)]
     of_one = np.array(quads)
-    polygons = np.where(of_one[None] < 0, -1, of_one[None] + each * np.arange(n)[:, None,
-        None]).reshape(-1, 4)
+    polygons = np.where(
+        of_one[None] < 0, -1, of_one[None] + each * np.arange(n)[:, None, None]
+    ).reshape(-1, 4)
     shades = np.repeat((noise[:, 6] > 0.62).astype(np.int32), len(quads))
     shade = 0.82 + 0.36 * noise[:, 7]
     t = np.repeat(np.arange(cut.rows + 1) / cut.rows, [3] * cut.rows + [1])
@@ -207,9 +246,14 @@ def _fall(cut, p, normal):
     """Directions [n, 3] of the hair along the skin at points p."""
     if cut.parting is not None:
         down = smooth_step(40.0, 70.0, np.abs(p[:, 0])) + smooth_step(-50.0, -95.0, p[:, 2])
-        away = np.stack([np.sign(p[:, 0] - cut.parting) * (1 - smooth_step(-50.0, -95.0, p[:, 2])),
-            -1.5 * down,
-                         -smooth_step(10.0, 60.0, p[:, 2])], 1)
+        away = np.stack(
+            [
+                np.sign(p[:, 0] - cut.parting) * (1 - smooth_step(-50.0, -95.0, p[:, 2])),
+                -1.5 * down,
+                -smooth_step(10.0, 60.0, p[:, 2]),
+            ],
+            1,
+        )
     else:
         away = p - _WHORL
         away = away / np.linalg.norm(away, axis=1, keepdims=True)
@@ -228,8 +272,12 @@ def _roots(cut, clay, points):
     inside = _covered(cut, corners.mean(1))
     scalp = inside > -6.0
     quads, corners = quads[scalp], corners[scalp]
-    area = np.linalg.norm(np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]),
-        axis=1) / 2
+    area = (
+        np.linalg.norm(
+            np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]), axis=1
+        )
+        / 2
+    )
     # denser where locks are short, so that the edge is covered too
     weight = area * np.interp(inside[scalp], (0, 30), (2.2, 1.0))
     ends = np.cumsum(weight) / weight.sum()
@@ -242,7 +290,12 @@ def _roots(cut, clay, points):
     weights = np.stack([(1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v], 1)[..., None]
     roots = (corners[quad] * weights).sum(1)
     moved = ((points - clay.points)[quads[quad]] * weights).sum(1)
-    noise = np.stack([np.modf(np.sin((number + 1) * (12.9898 + 4.1 * k))
-        * 43758.5453)[0] % 1.0 for k in range(8)], 1)
+    noise = np.stack(
+        [
+            np.modf(np.sin((number + 1) * (12.9898 + 4.1 * k)) * 43758.5453)[0] % 1.0
+            for k in range(8)
+        ],
+        1,
+    )
     kept = _covered(cut, roots) > -0.5 - 2.5 * noise[:, 5]
     return roots[kept], moved[kept], noise[kept]

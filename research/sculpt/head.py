@@ -113,8 +113,7 @@ def describe(mesh):
     a triangle), materials (of the polygons).
     """
     n = len(mesh.keys)
-    ring = np.full(n,
-        -1.0)
+    ring = np.full(n, -1.0)
     u = np.zeros(n)
     up = np.zeros(n)
     along = np.zeros(n)
@@ -128,16 +127,27 @@ def describe(mesh):
         if key[0] == "e":
             lid_ring[i] = key[2]
         if key[0] == "tongue":
-            along[i] = {"tip": 0.0, "root": 1.0}[key[2]] if isinstance(key[2],
-                str) else parts.along_tongue(key[2])
+            along[i] = (
+                {"tip": 0.0, "root": 1.0}[key[2]]
+                if isinstance(key[2], str)
+                else parts.along_tongue(key[2])
+            )
     points = np.array(mesh.points)
     points = 0.5 * (points + points[mirror] * [-1, 1, 1])
     a, b = edges(mesh.polygons)
     count = np.maximum(np.bincount(a, minlength=n), 1)
     return SimpleNamespace(
-        points=points, part=np.array(mesh.parts), ring=ring, u=u, up=up, along_tongue=along,
+        points=points,
+        part=np.array(mesh.parts),
+        ring=ring,
+        u=u,
+        up=up,
+        along_tongue=along,
         lid_ring=lid_ring,
-        mirror=mirror, index=mesh.index, polygons=mesh.polygons, materials=mesh.materials,
+        mirror=mirror,
+        index=mesh.index,
+        polygons=mesh.polygons,
+        materials=mesh.materials,
         neighbour_mean=lambda values: np.bincount(a, values[b], n) / count,
     )
 
@@ -150,8 +160,11 @@ def pose_correctives(clay):
     """
     directions = np.zeros((len(clay.points), 3, 36))
     lids = shapes.lids_follow(clay)
-    for joint, field in ((rig.JAW, mouth.drawn_in(clay)), (rig.EYE_LEFT, lids[1]),
-        (rig.EYE_RIGHT, lids[-1])):
+    for joint, field in (
+        (rig.JAW, mouth.drawn_in(clay)),
+        (rig.EYE_LEFT, lids[1]),
+        (rig.EYE_RIGHT, lids[-1]),
+    ):
         directions[:, :, 9 * (joint - 1) + 3 * 2 + 1] = field
     return directions
 
@@ -163,8 +176,10 @@ def mouth_vertices(clay):
     parts: 0 lips and skin, 1 upper teeth, 2 lower teeth, 3 tongue.
     """
     lips = [clay.index[("m", r, k)] for r in muzzle.LIP_RINGS for k in range(muzzle.RING)]
-    teeth = {jaw: [clay.index[("tooth", side, jaw, n, 1, 1)] for side in (1,
-        -1) for n in range(5)] for jaw in (1, -1)}
+    teeth = {
+        jaw: [clay.index[("tooth", side, jaw, n, 1, 1)] for side in (1, -1) for n in range(5)]
+        for jaw in (1, -1)
+    }
     tongue = [clay.index[("tongue", 0, r, k)] for r in (0, 2, 6, 10, 14) for k in (0, 4, 12, 20)]
     tongue += [clay.index[("tongue", 0, "tip")]]
     ids = lips + teeth[1] + teeth[-1] + tongue
@@ -189,5 +204,7 @@ def main(folder=None):
         with open(path, "wb") as out:
             np.savez_compressed(out, **head)
         n, p = len(head["v_template"]), len(head["polygons"])
-        print(f"{path}: {n} vertices, {p} polygons, {len(head['expression_names'])} channels, "
-              f"{len(head['mouth_vertices'])} mouth vertices")
+        print(
+            f"{path}: {n} vertices, {p} polygons, {len(head['expression_names'])} channels, "
+            f"{len(head['mouth_vertices'])} mouth vertices"
+        )

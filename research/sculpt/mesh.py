@@ -8,9 +8,21 @@ import numpy as np
 
 from thunder_core.filters import smoothstep
 
-MATERIALS = ("Skin", "Lips", "Mouth", "Gums", "Teeth", "Tongue", "Eye White", "Iris", "Pupil",
+MATERIALS = (
+    "Skin",
+    "Lips",
+    "Mouth",
+    "Gums",
+    "Teeth",
+    "Tongue",
+    "Eye White",
+    "Iris",
+    "Pupil",
     "Brows",
-             "Limbus", "Mouth Lining", "Back Teeth")
+    "Limbus",
+    "Mouth Lining",
+    "Back Teeth",
+)
 COLORS = (
     (0.76, 0.48, 0.36, 1.0),
     (0.60, 0.25, 0.22, 1.0),

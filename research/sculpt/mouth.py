@@ -18,43 +18,112 @@ from .rig import corner_fade, JAW, JOINTS, lip_fade
 
 CLOSE_ANGLE = 0.30  # jaw angle that mouthClose = 1 compensates [rad]
 
-_PLUMP = ((0, 0, 0), (1, 0.1, 0), (2, 0.3, 0.2), (3, 0.7, 0.7), (4, 1.0, 1.5), (5, 0.4, 2.6),
-    (6, -0.6, 2.1), (7, 0, 0.4), (8, 0, 0))
+_PLUMP = (
+    (0, 0, 0),
+    (1, 0.1, 0),
+    (2, 0.3, 0.2),
+    (3, 0.7, 0.7),
+    (4, 1.0, 1.5),
+    (5, 0.4, 2.6),
+    (6, -0.6, 2.1),
+    (7, 0, 0.4),
+    (8, 0, 0),
+)
 # ring, share of the red's new height
 _ROUNDER = ((0, 0.05), (1, 0.3), (2, 0.55), (3, 0.85), (4, 1.0), (5, 0.62), (6, 0.25), (7, 0.0))
 # height of the red of rounded lips, upper and lower, in the middle [mm]
 _ROUND_RED = {1: 9.0, -1: 10.2}
-_FLARE = ((0, 0.2, 0.2), (1, 0.7, 0.3), (2, 1.8, 1.0), (4, 3.8, 3.1), (5, 3.4, 3.5), (6, 3.1, 3.1),
+_FLARE = (
+    (0, 0.2, 0.2),
+    (1, 0.7, 0.3),
+    (2, 1.8, 1.0),
+    (4, 3.8, 3.1),
+    (5, 3.4, 3.5),
+    (6, 3.1, 3.1),
     (7, 3.0, 2.2),
-          (8, 3.0, 1.3), (9, 2.4, 0.7), (10, 0.8, 0.3), (11, 0, 0))
-_FLARE_LOWER = ((0, 0.5, 0.2), (1, 1.1, 0.3), (2, 2.2, 0.4), (4, 4.4, 3.2), (5, 3.8, 3.7),
-    (6, 3.3, 3.2), (7, 3.0, 2.2),
-                # its red turns out further
-                (8, 3.0, 1.3), (9, 2.4, 0.7), (10, 0.8, 0.3), (11, 0, 0))
+    (8, 3.0, 1.3),
+    (9, 2.4, 0.7),
+    (10, 0.8, 0.3),
+    (11, 0, 0),
+)
+_FLARE_LOWER = (
+    (0, 0.5, 0.2),
+    (1, 1.1, 0.3),
+    (2, 2.2, 0.4),
+    (4, 4.4, 3.2),
+    (5, 3.8, 3.7),
+    (6, 3.3, 3.2),
+    (7, 3.0, 2.2),
+    # its red turns out further
+    (8, 3.0, 1.3),
+    (9, 2.4, 0.7),
+    (10, 0.8, 0.3),
+    (11, 0, 0),
+)
 # the lower lip's red moves in under the upper teeth, and the skin below it follows as a wall with a
 # hollow
-_ROLL = ((0, 0.0, 0.0), (1, -1.4, -0.6), (2, -4.2, -1.9), (3, -6.6, -4.2), (4, -8.0, -7.0),
+_ROLL = (
+    (0, 0.0, 0.0),
+    (1, -1.4, -0.6),
+    (2, -4.2, -1.9),
+    (3, -6.6, -4.2),
+    (4, -8.0, -7.0),
     (5, -5.6, -11.4),
-         (6, -1.4, -11.4), (7, -0.1, -7.2), (8, -0.2, -3.3), (9, 0.5, -2.8), (10, 0.2, -2.4),
-         (11, 0, 0))
-_ROLL_UPPER = ((0, -0.2, 0.0), (1, -0.9, -0.6), (2, -2.0, -1.6), (3, -3.4, -3.4), (4, -4.6, -5.2),
+    (6, -1.4, -11.4),
+    (7, -0.1, -7.2),
+    (8, -0.2, -3.3),
+    (9, 0.5, -2.8),
+    (10, 0.2, -2.4),
+    (11, 0, 0),
+)
+_ROLL_UPPER = (
+    (0, -0.2, 0.0),
+    (1, -0.9, -0.6),
+    (2, -2.0, -1.6),
+    (3, -3.4, -3.4),
+    (4, -4.6, -5.2),
     (5, -2.9, -8.2),
-               (6, -1.0, -8.6), (7, -0.1, -6.9), (8, 2.6, -1.8), (9, 1.2, -1.2), (10, 0.2, -0.2),
-               (11, 0, 0))
+    (6, -1.0, -8.6),
+    (7, -0.1, -6.9),
+    (8, 2.6, -1.8),
+    (9, 1.2, -1.2),
+    (10, 0.2, -0.2),
+    (11, 0, 0),
+)
 _POUT_LOWER = ((2, 0.4, 0.6), (4, 0.2, 1.8), (5, -0.1, 2.0), (6, 0, 1.2), (7, 0, 0))
 _POUT_UPPER = ((2, 0.3, 0.8), (4, 0.4, 2.0), (5, 0.2, 2.2), (6, 0, 1.4), (7, 0, 0))
-_PUFF = ((0, 0.5, 0.4), (1, 0.6, 0.8), (2, 0.8, 1.2), (4, 0.2, 1.4), (5, -0.2, 1.2), (6, 0, 1.0),
-    (7, 0, 0.8), (8, 0, 0.6),
-         (9, 0, 0.3), (10, 0, 0))
-_PRESS = ((0, -0.2, 0.4), (1, -0.8, 0.6), (2, -1.4, 1.0), (3, -2.2, 0.8), (4, -2.4, -0.8),
+_PUFF = (
+    (0, 0.5, 0.4),
+    (1, 0.6, 0.8),
+    (2, 0.8, 1.2),
+    (4, 0.2, 1.4),
+    (5, -0.2, 1.2),
+    (6, 0, 1.0),
+    (7, 0, 0.8),
+    (8, 0, 0.6),
+    (9, 0, 0.3),
+    (10, 0, 0),
+)
+_PRESS = (
+    (0, -0.2, 0.4),
+    (1, -0.8, 0.6),
+    (2, -1.4, 1.0),
+    (3, -2.2, 0.8),
+    (4, -2.4, -0.8),
     (5, -2.1, -1.8),
-          (6, -1.2, -1.7), (7, 0, -1.6), (8, 0, -0.8), (9, 0, 0))
+    (6, -1.2, -1.7),
+    (7, 0, -1.6),
+    (8, 0, -0.8),
+    (9, 0, 0),
+)
 # mouthLeft beyond the lips: its own corner rises; cheek, nose and chin follow
 _SIDEWAYS = (
     ((30, -64, 78), (42, 42, 60), (-0.6, 3.4, -1.2)),
     ((40, -38, 70), (36, 32, 46), (0.6, 1.6, 1.4)),
-    ((0, -38, 102), (22, 24, 36), (2.0, 0.5, 0.0)), ((0, -93, 90), (40, 30, 54), (2.6, 0.4, -1.8)),
-    ((-46, -62, 58), (48, 50, 62), (2.6, 0.3, 0.4)), ((54, -72, 48), (42, 46, 60), (2.4, 1.6, 0.3)),
+    ((0, -38, 102), (22, 24, 36), (2.0, 0.5, 0.0)),
+    ((0, -93, 90), (40, 30, 54), (2.6, 0.4, -1.8)),
+    ((-46, -62, 58), (48, 50, 62), (2.6, 0.3, 0.4)),
+    ((54, -72, 48), (42, 46, 60), (2.4, 1.6, 0.3)),
 )
 _JAW_NARROWS = 10.0  # inward movement of each corner per sine of the jaw's angle, mm
 
@@ -70,8 +139,9 @@ def drawn_in(clay):
 
 def _around_mouth(p):
     """1 about the mouth, 0 on the sides of the face and far above and below it, [V]."""
-    near = (1 - smooth_step(23, 62, np.abs(p[:, 0]))) * (1
-        - smooth_step(14, 46, np.abs(p[:, 1] + 71)))
+    near = (1 - smooth_step(23, 62, np.abs(p[:, 0]))) * (
+        1 - smooth_step(14, 46, np.abs(p[:, 1] + 71))
+    )
     return near * (p[:, 2] > 30)
 
 
@@ -86,8 +156,9 @@ def mouth_shapes(clay, jaw):
     for side, tag in ((1, "Left"), (-1, "Right")):
         share = smooth_step(-9, 9, side * clay.points[:, 0])
         shapes["mouthPress" + tag] = turned_rings(clay, _PRESS, across) * share[:, None]
-    shapes["cheekPuff"] = turned_rings(clay, _PUFF,
-        np.where(clay.ring >= 2, 0.5 + 0.5 * _fade(clay), 1.0))
+    shapes["cheekPuff"] = turned_rings(
+        clay, _PUFF, np.where(clay.ring >= 2, 0.5 + 0.5 * _fade(clay), 1.0)
+    )
     shapes["mouthClose"] = _close(clay, jaw)
     return shapes
 
@@ -96,8 +167,12 @@ def outside(clay):
     """1 on the face [V], fading to 0 from the lips into the mouth, 0 on teeth, tongue and
     eyeballs."""
     face = np.isin(clay.part, ("skin", "lips", "bag", "lid", "brow"))
-    return np.where(clay.part == "bag", np.interp(clay.ring, (8, 9, 10, 11), (0.9, 0.7, 0.35,
-        0.0)), 1.0) * face
+    return (
+        np.where(
+            clay.part == "bag", np.interp(clay.ring, (8, 9, 10, 11), (0.9, 0.7, 0.35, 0.0)), 1.0
+        )
+        * face
+    )
 
 
 def lip_gates(clay):
@@ -111,8 +186,9 @@ def lip_gates(clay):
     on_ring = clay.ring >= 2
     inside = np.interp(clay.ring, (7, 8, 9, 10, 11), (1, 1, 0.8, 0.4, 0.0))
     upper = np.where(on_ring, fade * (clay.up > 0) * inside, skin * smooth_step(-blur, blur, above))
-    lower = np.where(on_ring, fade * (clay.up < 0) * inside,
-        skin * smooth_step(-blur, blur, -above))
+    lower = np.where(
+        on_ring, fade * (clay.up < 0) * inside, skin * smooth_step(-blur, blur, -above)
+    )
     return upper, lower
 
 
@@ -155,17 +231,21 @@ def _round(clay, depth):
     round_ahead = _along(2, bump(p, (0, -70, 90), (50, 18, 70)) * depth)
     # the red's outline round; where the lips meet as every channel parts them, so that they can be
     # closed again
-    outline = np.maximum(1 - np.abs(clay.u) ** np.interp(clay.ring, (5, 7), (3.0, 2.0)),
-        0) ** np.interp(clay.ring, (5, 7), (0.5, 0.45))
+    outline = np.maximum(
+        1 - np.abs(clay.u) ** np.interp(clay.ring, (5, 7), (3.0, 2.0)), 0
+    ) ** np.interp(clay.ring, (5, 7), (0.5, 0.45))
     flare = np.where(clay.ring >= 2, outline, 1 - clay.u**2)
     plump = turned_rings(clay, _PLUMP, corner_fade(clay.u, 0.25))
     round_red = _rounded(clay)
     return {
-        "mouthPucker": _scaled(narrow, corner, 0, -8.0) + _scaled(ahead, mid, 2, 6.0) + plump
+        "mouthPucker": _scaled(narrow, corner, 0, -8.0)
+        + _scaled(ahead, mid, 2, 6.0)
+        + plump
         + round_red,
-        "mouthFunnel": _scaled(narrow, corner, 0, -4.0) + _scaled(round_ahead, mid, 2, 3.4)
+        "mouthFunnel": _scaled(narrow, corner, 0, -4.0)
+        + _scaled(round_ahead, mid, 2, 3.4)
         + turned_rings(clay, _FLARE, flare * (clay.up > 0))
-            + turned_rings(clay, _FLARE_LOWER, flare * (clay.up < 0))
+        + turned_rings(clay, _FLARE_LOWER, flare * (clay.up < 0))
         + 0.6 * round_red,
     }
 
@@ -176,8 +256,11 @@ def _rounded(clay):
     rows = np.array(_ROUNDER)
     share = np.interp(clay.ring, rows[:, 0], rows[:, 1], left=0, right=0) * (clay.ring >= 0)
     a = np.abs(clay.u)
-    high = np.where(clay.up > 0, _ROUND_RED[1] * np.maximum(1 - a**2.4, 0) ** 0.62,
-        _ROUND_RED[-1] * np.maximum(1 - a**3.4, 0) ** 0.62)
+    high = np.where(
+        clay.up > 0,
+        _ROUND_RED[1] * np.maximum(1 - a**2.4, 0) ** 0.62,
+        _ROUND_RED[-1] * np.maximum(1 - a**3.4, 0) ** 0.62,
+    )
     return _along(1, clay.up * share * (high - red_height(clay.u, clay.up)))
 
 
@@ -188,16 +271,25 @@ def _sideways(clay, depth):
         lead = smooth_step(-34, 34, sign * p[:, 0])  # the side that leads is pushed together
         field = _along(0, sign * bump(p, (0, -70, 84), (80, 56, 70)) * (1.35 - 0.7 * lead) * depth)
         trails = np.sign(p[:, 0]) * sign < 0  # the side over the teeth
-        field[:, 2] -= np.where(trails, 0.45, 0.25) * field[:,
-            0] * np.sign(p[:, 0]) * np.minimum(np.abs(p[:, 0]) / 16, 1)
+        field[:, 2] -= (
+            np.where(trails, 0.45, 0.25)
+            * field[:, 0]
+            * np.sign(p[:, 0])
+            * np.minimum(np.abs(p[:, 0]) / 16, 1)
+        )
         field = _scaled(field, clay.index["m", CONTACT, 10], 0, sign * 7.5)
         # along the teeth's arch, less at the contact line: moving that backwards would open the
         # lips when the jaw is down
-        field[:, 2] -= 2.7 * bump(p, (0, -70, 92), (30, 24, 50)) * depth * np.interp(clay.ring,
-            (4, 7), (1.0, 0.25))
+        field[:, 2] -= (
+            2.7
+            * bump(p, (0, -70, 92), (30, 24, 50))
+            * depth
+            * np.interp(clay.ring, (4, 7), (1.0, 0.25))
+        )
         for centre, radii, vector in _SIDEWAYS:
-            field += (bump(p * [sign, 1, 1], centre, radii) * depth)[:,
-                None] * (np.array(vector) * [sign, 1, 1])
+            field += (bump(p * [sign, 1, 1], centre, radii) * depth)[:, None] * (
+                np.array(vector) * [sign, 1, 1]
+            )
         shapes[name] = field
     return shapes
 
@@ -242,8 +334,11 @@ def _close(clay, jaw):
     with it: teeth are behind.
     """
     p = clay.points
-    fade = np.where(clay.ring >= 2, corner_fade(clay.u),
-        corner_fade(np.clip(p[:, 0] / (MOUTH_WIDTH + 8), -1, 1)))
+    fade = np.where(
+        clay.ring >= 2,
+        corner_fade(clay.u),
+        corner_fade(np.clip(p[:, 0] / (MOUTH_WIDTH + 8), -1, 1)),
+    )
     goal = 0.5 - 0.08 * fade
     stays = np.array([1.0, 1.0, 0.38])
     near = bump(p, (0, -72, 88), (46, 38, 60)) ** 0.4
@@ -253,8 +348,9 @@ def _close(clay, jaw):
     angles = 0.245 * (0.5 - 0.5 * np.cos(np.pi * (np.arange(24) + 0.5) / 24))
     lhs, rhs = np.zeros((len(p), 3, 3)), np.zeros((len(p), 3))
     for a in angles:
-        turn = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)],
-            [0, np.sin(a), np.cos(a)]]) - np.eye(3)
+        turn = np.array(
+            [[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]]
+        ) - np.eye(3)
         skinned = np.eye(3) + jaw[:, None, None] * turn  # blended matrix about the joint
         moved = offset @ turn.T
         wanted = (goal[:, None] * stays - jaw[:, None]) * moved

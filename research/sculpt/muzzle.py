@@ -79,8 +79,12 @@ def lip_line(x):
     """Height [mm] of the line where the lips meet, at lateral position x: a dip under the tubercle,
     a soft M."""
     u = np.clip(np.abs(x) / MOUTH_WIDTH, 0, 1.4)
-    return LINE - 1.0 * u**2 - 0.6 * np.exp(-((x / 5.5) ** 2)) + 0.5 * np.exp(
-        -((np.abs(x) - 11) / 6) ** 2)
+    return (
+        LINE
+        - 1.0 * u**2
+        - 0.6 * np.exp(-((x / 5.5) ** 2))
+        + 0.5 * np.exp(-(((np.abs(x) - 11) / 6) ** 2))
+    )
 
 
 def red_height(u, up):
@@ -89,15 +93,28 @@ def red_height(u, up):
     a = np.abs(u)
     x = a * MOUTH_WIDTH
     upper = 8.3 * np.maximum(1 - a**1.45, 0) ** 0.92
-    upper = upper * (1 - 0.15 * np.exp(-((x / 2.6) ** 2)) + 0.06
-        * np.exp(-(((x - 5.6) / 3.0) ** 2)))
+    upper = upper * (
+        1 - 0.15 * np.exp(-((x / 2.6) ** 2)) + 0.06 * np.exp(-(((x - 5.6) / 3.0) ** 2))
+    )
     lower = 9.7 * np.maximum(1 - a**2.5, 0) ** 1.1
     return np.where(up > 0, upper, lower)
 
 
 # Ring → its extent beyond the corner [mm].
-_BEYOND = {2: 8.0, 3: 3.4, 4: 1.4, 5: 0.5, 6: 0.2, 7: 0.0, 8: -0.4, 9: 0.6, 10: 3.5, 11: 6.5,
-    12: 8.0, 13: 2.0}
+_BEYOND = {
+    2: 8.0,
+    3: 3.4,
+    4: 1.4,
+    5: 0.5,
+    6: 0.2,
+    7: 0.0,
+    8: -0.4,
+    9: 0.6,
+    10: 3.5,
+    11: 6.5,
+    12: 8.0,
+    13: 2.0,
+}
 
 
 def lip_ring(ring):
@@ -136,17 +153,26 @@ def lip_ring(ring):
     at_line = ground(x, line)
     full = arch**0.9
     if ring <= 4:
-        z = ground(x, y) + {2: 0.0, 3: 0.5, 4: 1.5}[ring] * full - {2: 0.0, 3: 0.7,
-            4: 1.6}[ring] * a**6
+        z = (
+            ground(x, y)
+            + {2: 0.0, 3: 0.5, 4: 1.5}[ring] * full
+            - {2: 0.0, 3: 0.7, 4: 1.6}[ring] * a**6
+        )
     elif ring <= 6:
-        bulge = np.where(above, {5: 3.3, 6: 1.9}[ring] + {5: 0.6, 6: 0.3}[ring] * tubercle,
-            {5: 3.9, 6: 3.0}[ring])
+        bulge = np.where(
+            above,
+            {5: 3.3, 6: 1.9}[ring] + {5: 0.6, 6: 0.3}[ring] * tubercle,
+            {5: 3.9, 6: 3.0}[ring],
+        )
         # the lower lip's faint cleft
         bulge = bulge - 0.5 * np.exp(-((u * MOUTH_WIDTH / 3.0) ** 2)) * (up < 0)
         z = at_line + bulge * full - {5: 1.6, 6: 2.0}[ring] * a**4
     elif ring <= 10:
-        z = at_line + {7: -2.4, 8: -6.4, 9: -7.0, 10: -7.6}[ring] + {7: -0.3, 8: 0.8, 9: 1.0,
-            10: 0.4}[ring] * a**3
+        z = (
+            at_line
+            + {7: -2.4, 8: -6.4, 9: -7.0, 10: -7.6}[ring]
+            + {7: -0.3, 8: 0.8, 9: 1.0, 10: 0.4}[ring] * a**3
+        )
     elif ring == 11:
         z = at_line - 14.0
     else:

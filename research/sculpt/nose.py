@@ -17,18 +17,58 @@ _TABLE = {
     15: ((0, -15.5, 98.3), (5.3, -15.4, 95.7)),
     16: ((0, -21.0, 101.8), (5.2, -20.8, 99.3), (9.2, -20.4, 93.5)),
     17: ((0, -26.0, 105.2), (5.4, -25.8, 102.8), (9.6, -25.6, 97.0), (13.8, -25.4, 89.0)),
-    18: ((0, -30.4, 108.6), (5.4, -30.2, 107.0), (9.4, -30.0, 101.0), (12.4, -29.8, 92.0),
-    (17.0, -29.8, 85.0)),
-    19: ((0, -35.0, 111.2), (5.2, -34.6, 109.6), (9.6, -34.0, 101.5), (13.6, -35.4, 95.5),
-    (17.2, -35.2, 90.4), (17.4, -34.4, 85.6), (21.4, -33.6, 83.2)),
-    20: ((0, -39.6, 110.4), (4.8, -39.4, 108.6), (9.8, -38.6, 101.5), (15.0, -39.4, 96.5),
-    (19.0, -39.6, 90.2), (18.9, -40.0, 85.4), (22.9, -39.4, 83.6)),
-    21: ((0, -44.0, 107.2), (3.9, -43.4, 105.6), (8.0, -41.4, 102.6), (13.0, -42.8, 97.0),
-    (18.2, -43.4, 90.0), (19.2, -44.6, 85.4), (23.2, -44.8, 84.2)),
-    22: ((0, -46.4, 102.4), (3.5, -46.0, 101.0), (7.6, -31.5, 95.0), (13.0, -45.2, 92.0),
-    (16.4, -46.6, 88.5), (18.9, -48.6, 84.5), (23.8, -48.8, 84.6)),
-    23: ((0, -48.0, 97.2), (4.0, -48.4, 95.6), (8.0, -48.6, 93.6), (12.0, -49.0, 91.4),
-    (15.8, -50.0, 88.6), (20.6, -51.4, 85.4), (26.0, -53.0, 84.2)),
+    18: (
+        (0, -30.4, 108.6),
+        (5.4, -30.2, 107.0),
+        (9.4, -30.0, 101.0),
+        (12.4, -29.8, 92.0),
+        (17.0, -29.8, 85.0),
+    ),
+    19: (
+        (0, -35.0, 111.2),
+        (5.2, -34.6, 109.6),
+        (9.6, -34.0, 101.5),
+        (13.6, -35.4, 95.5),
+        (17.2, -35.2, 90.4),
+        (17.4, -34.4, 85.6),
+        (21.4, -33.6, 83.2),
+    ),
+    20: (
+        (0, -39.6, 110.4),
+        (4.8, -39.4, 108.6),
+        (9.8, -38.6, 101.5),
+        (15.0, -39.4, 96.5),
+        (19.0, -39.6, 90.2),
+        (18.9, -40.0, 85.4),
+        (22.9, -39.4, 83.6),
+    ),
+    21: (
+        (0, -44.0, 107.2),
+        (3.9, -43.4, 105.6),
+        (8.0, -41.4, 102.6),
+        (13.0, -42.8, 97.0),
+        (18.2, -43.4, 90.0),
+        (19.2, -44.6, 85.4),
+        (23.2, -44.8, 84.2),
+    ),
+    22: (
+        (0, -46.4, 102.4),
+        (3.5, -46.0, 101.0),
+        (7.6, -31.5, 95.0),
+        (13.0, -45.2, 92.0),
+        (16.4, -46.6, 88.5),
+        (18.9, -48.6, 84.5),
+        (23.8, -48.8, 84.6),
+    ),
+    23: (
+        (0, -48.0, 97.2),
+        (4.0, -48.4, 95.6),
+        (8.0, -48.6, 93.6),
+        (12.0, -49.0, 91.4),
+        (15.8, -50.0, 88.6),
+        (20.6, -51.4, 85.4),
+        (26.0, -53.0, 84.2),
+    ),
 }
 BETWEEN = (17.5, 18.5, 19.5, 20.5)  # rows in the middle between two of the table
 # the last row over the nose's underside; depth of the line in its middle, millimetres
@@ -49,8 +89,9 @@ def add_nostrils(mesh):
         rings = [rim]
         for ring, (share, up) in enumerate(_INSIDE):
             rings.append([("nostril", side, ring, k) for k in range(len(rim))])
-            for key, point in zip(rings[-1], points + share * (points.mean(0) - points) + [0, up,
-                0]):
+            for key, point in zip(
+                rings[-1], points + share * (points.mean(0) - points) + [0, up, 0]
+            ):
                 mesh.add(key, point, "skin")
         mesh.rings([ring[::-1] for ring in rings] if side > 0 else rings, "Skin")
         inner, end = rings[-1], ("g", POLE[0], side * POLE[1])
@@ -66,8 +107,11 @@ def points():
         above, below = table[row - 0.5], table[row + 0.5]
         count = min(len(above), len(below))
         table[row] = 0.5 * (above[:count] + below[:count])
-    seeds = {("g", row, column): point for row, columns in table.items() for column,
-        point in enumerate(columns)}
+    seeds = {
+        ("g", row, column): point
+        for row, columns in table.items()
+        for column, point in enumerate(columns)
+    }
     # the table says where along the form: under the nose and on the cheek by its slope, elsewhere
     # straight away from its middle line
     round_it = [key for key in seeds if key[1] <= _LAST_ROUND and key[2] <= _CREASE]
@@ -76,8 +120,11 @@ def points():
     found |= dict(zip(round_it, _away_from_the_middle(np.array([seeds[key] for key in round_it]))))
     found[("g", *POLE)] = seeds[("g", *POLE)]
     found = {key: point * [key[2] != 0, 1, 1] for key, point in found.items()}
-    return found | {("g", row, -column): point * [-1, 1, 1] for (_, row, column),
-        point in found.items() if column}
+    return found | {
+        ("g", row, -column): point * [-1, 1, 1]
+        for (_, row, column), point in found.items()
+        if column
+    }
 
 
 def _away_from_the_middle(seeds):
@@ -86,8 +133,9 @@ def _away_from_the_middle(seeds):
     middle = seeds * [0, 1, 0] + [0, 0, _MIDDLE]
     away = (seeds - middle) / np.linalg.norm(seeds - middle, axis=1)[:, None]
     reach = np.arange(44.0, 0.0, -0.25)
-    outside = distance((middle[:, None] + reach[:, None] * away[:, None]).reshape(-1,
-        3)).reshape(len(seeds), -1)
+    outside = distance((middle[:, None] + reach[:, None] * away[:, None]).reshape(-1, 3)).reshape(
+        len(seeds), -1
+    )
     first = (outside < 0).argmax(1)
     row = np.arange(len(seeds))
     a, b = outside[row, first - 1], outside[row, first]

@@ -33,14 +33,56 @@ _FRONT_TEETH = 3  # front teeth on each side, up to the canines
 # stays, so that takes and their keys do.
 # share of the length of the first rings; the tip is round
 _TONGUE_RINGS_AT = (0.0, 0.014, 0.038, 0.075, 0.122, 0.18, 0.24, 0.30)
-_TONGUE_T = (0.0, 0.014, 0.038, 0.075, 0.122, 0.18, 0.24, 0.30, 8 / 22, 0.50, 0.62, 16 / 22, 0.85,
-    1.0)
+_TONGUE_T = (
+    0.0,
+    0.014,
+    0.038,
+    0.075,
+    0.122,
+    0.18,
+    0.24,
+    0.30,
+    8 / 22,
+    0.50,
+    0.62,
+    16 / 22,
+    0.85,
+    1.0,
+)
 _TONGUE_HALF = (3.4, 5.0, 6.8, 8.7, 10.3, 11.7, 13.0, 14.2, 15.3, 17.0, 17.9, 18.5, 18.6, 16.6)
-_TONGUE_MIDDLE = (-73.0, -72.8, -72.6, -72.4, -72.3, -72.35, -72.55, -72.75, -72.9364, -72.85,
-    -72.8, -73.0225, -74.0, -77.0)
+_TONGUE_MIDDLE = (
+    -73.0,
+    -72.8,
+    -72.6,
+    -72.4,
+    -72.3,
+    -72.35,
+    -72.55,
+    -72.75,
+    -72.9364,
+    -72.85,
+    -72.8,
+    -73.0225,
+    -74.0,
+    -77.0,
+)
 _TONGUE_BESIDE = (0.0, 0.1, 0.25, 0.5, 0.9, 1.3, 1.6, 1.8, 2.0, 2.4, 2.6, 2.6, 2.2, 1.4)
-_TONGUE_UNDER = (-75.4, -75.7, -75.9, -76.1, -76.6, -77.6, -78.6, -79.6, -80.5, -81.9, -82.6,
-    -83.0, -83.6, -84.0)
+_TONGUE_UNDER = (
+    -75.4,
+    -75.7,
+    -75.9,
+    -76.1,
+    -76.6,
+    -77.6,
+    -78.6,
+    -79.6,
+    -80.5,
+    -81.9,
+    -82.6,
+    -83.0,
+    -83.6,
+    -84.0,
+)
 
 
 def _arch(front, half_width, depth):
@@ -56,8 +98,10 @@ def _arch(front, half_width, depth):
 
 def add_teeth(mesh):
     """Fourteen rounded crowns and a band of gum in each jaw."""
-    for jaw, sizes, front, half_width in ((1, _UPPER, ARCH_FRONT, 29.5),
-        (-1, _LOWER, ARCH_FRONT - LOWER_BEHIND, 27.0)):
+    for jaw, sizes, front, half_width in (
+        (1, _UPPER, ARCH_FRONT, 29.5),
+        (-1, _LOWER, ARCH_FRONT - LOWER_BEHIND, 27.0),
+    ):
         part = "teeth_upper" if jaw > 0 else "teeth_lower"
         curve, length = _arch(front, half_width, 46.0)
         edge = EDGE_UPPER if jaw > 0 else EDGE_LOWER
@@ -66,8 +110,9 @@ def add_teeth(mesh):
             middle = at + width / 2
             at += width
             centre = np.array([np.interp(middle, length, curve[:, i]) for i in (0, 1)])
-            ahead = np.array([np.interp(middle + 0.5, length, curve[:, i]) for i in (0,
-                1)]) - centre
+            ahead = (
+                np.array([np.interp(middle + 0.5, length, curve[:, i]) for i in (0, 1)]) - centre
+            )
             along = ahead / np.linalg.norm(ahead)
             outward = np.array([-along[1], along[0]])
             thick = 4.6 if n < 3 else (6.6 if n < 5 else 8.8)
@@ -84,9 +129,13 @@ def _add_tooth(  # noqa: PLR0913 (a tooth, in numbers)
     # rings from the biting edge to below the gum: (height share, width share, thickness share,
     # outward shift)
     taper = 0.5 if n < 3 else 0.8
-    rings = ((0.0, 0.84, taper * 0.55, 0.6), (0.06, 0.95, taper, 0.5),
+    rings = (
+        (0.0, 0.84, taper * 0.55, 0.6),
+        (0.06, 0.95, taper, 0.5),
         (0.35, 1.0, taper + 0.15, 0.35),
-             (0.7, 0.95, 1.0, 0.1), (1.0, 0.8, 0.95, -0.3))
+        (0.7, 0.95, 1.0, 0.1),
+        (1.0, 0.8, 0.95, -0.3),
+    )
     material = "Teeth" if n < _FRONT_TEETH else "Back Teeth"
     for side in (1, -1):
         keys = []
@@ -97,8 +146,11 @@ def _add_tooth(  # noqa: PLR0913 (a tooth, in numbers)
                 c, s = np.cos(angle), np.sin(angle)
                 # a rounded rectangle: superellipse with exponent 4
                 scale = (abs(c) ** 4 + abs(s) ** 4) ** -0.25
-                xz = centre + along * (c * scale * w * width * 0.485) + outward * (s * scale * t
-                    * thick * 0.5 + shift)
+                xz = (
+                    centre
+                    + along * (c * scale * w * width * 0.485)
+                    + outward * (s * scale * t * thick * 0.5 + shift)
+                )
                 point = np.array([side * xz[0], bite + jaw * share * height, xz[1]])
                 mesh.add(keys[-1][k], point, part)
         for a, b in zip(keys[:-1], keys[1:]):
@@ -128,9 +180,15 @@ def _add_gum(mesh, jaw, part, gum, front):
                 mesh.add(key, (side * xz[0] if column else 0.0, height + jaw * up, xz[1]), part)
         for column in range(len(columns) - 1):
             for row in range(len(profile) - 1):
-                quad = tuple(("gum", 0 if c == 0 else side, jaw, c, r) for c, r in
-                             ((column, row), (column + 1, row), (column + 1, row + 1),
-                                 (column, row + 1)))
+                quad = tuple(
+                    ("gum", 0 if c == 0 else side, jaw, c, r)
+                    for c, r in (
+                        (column, row),
+                        (column + 1, row),
+                        (column + 1, row + 1),
+                        (column, row + 1),
+                    )
+                )
                 mesh.face(quad if side * jaw > 0 else quad[::-1], "Gums")
 
 
@@ -150,8 +208,8 @@ def add_tongue(mesh):
     for r in range(TONGUE_RINGS):
         t = along_tongue(r)
         half, middle, beside, under = (
-            np.interp(t, _TONGUE_T, values) for values in (_TONGUE_HALF, _TONGUE_MIDDLE,
-            _TONGUE_BESIDE, _TONGUE_UNDER)
+            np.interp(t, _TONGUE_T, values)
+            for values in (_TONGUE_HALF, _TONGUE_MIDDLE, _TONGUE_BESIDE, _TONGUE_UNDER)
         )
         z = 77.6 - 50.0 * t
         crown = middle + beside
@@ -162,8 +220,11 @@ def add_tongue(mesh):
             s, c = np.sin(angle), np.cos(angle)
             s = np.sign(s) * abs(s) ** (0.88 if c > 0 else np.interp(t, (0.0, 0.2), (0.75, 1.05)))
             groove = -beside * np.exp(-((s / 0.3) ** 2)) * (c > 0)
-            y = edge + ((crown - edge) if c > 0 else (edge
-                - under)) * np.sign(c) * abs(c) ** 0.9 + groove
+            y = (
+                edge
+                + ((crown - edge) if c > 0 else (edge - under)) * np.sign(c) * abs(c) ** 0.9
+                + groove
+            )
             mesh.add(("tongue", 0, r, k), (half * s, y, z), "tongue")
     mesh.add(("tongue", 0, "tip"), (0, -74.25, 78.2), "tongue")
     mesh.add(("tongue", 0, "root"), (0, -78, 22.0), "tongue")
@@ -193,12 +254,15 @@ def add_eyeballs(mesh):
                     continue
                 radius = EYE_RADIUS - 0.3 * max(1 - (a / np.radians(29)) ** 2, 0)
                 angle = 2 * np.pi * k / around
-                d = np.array([np.sin(a) * np.cos(angle) * side, np.sin(a) * np.sin(angle),
-                    np.cos(a)])
+                d = np.array(
+                    [np.sin(a) * np.cos(angle) * side, np.sin(a) * np.sin(angle), np.cos(a)]
+                )
                 mesh.add(key, centre + radius * d, "eye_left" if side > 0 else "eye_right")
             keys.append(ring)
         for r in range(len(polar) - 1):
-            material = "Pupil" if r < 2 else ("Iris" if r < 4 else ("Limbus" if r == 4 else "Eye White"))
+            material = (
+                "Pupil" if r < 2 else ("Iris" if r < 4 else ("Limbus" if r == 4 else "Eye White"))
+            )
             for k in range(around):
                 m = (k + 1) % around
                 quad = (keys[r][k], keys[r + 1][k], keys[r + 1][m], keys[r][m])
@@ -216,8 +280,12 @@ def add_brows(mesh):
     height = middle[:, None] + half[:, None] * np.cos(angle)
     # its head leans
     across = np.repeat(x[:, None], section, 1) + 0.9 * np.cos(angle) * (1 - t[:, None])
-    out = np.minimum(half / 2.5, 1)[:, None] * np.where(np.sin(angle) > 0, 0.4 * np.sin(angle),
-        0.8 * np.sin(angle)) - 0.1 + 0.4 * t[:, None] ** 3
+    out = (
+        np.minimum(half / 2.5, 1)[:, None]
+        * np.where(np.sin(angle) > 0, 0.4 * np.sin(angle), 0.8 * np.sin(angle))
+        - 0.1
+        + 0.4 * t[:, None] ** 3
+    )
     depth = surface_z(across.ravel(), height.ravel()).reshape(out.shape) + out
     for side in (1, -1):
         keys = [[("brow", side, c, k) for k in range(section)] for c in range(columns)]
@@ -226,8 +294,11 @@ def add_brows(mesh):
                 mesh.add(keys[c][k], (side * across[c, k], height[c, k], depth[c, k]), "brow")
         mesh.rings(keys if side < 0 else [k[::-1] for k in keys], "Brows")
         for ring, flip in ((keys[0], side < 0), (keys[-1], side > 0)):
-            for quad in ((ring[0], ring[1], ring[6], ring[7]),
-                (ring[1], ring[2], ring[5], ring[6]), (ring[2], ring[3], ring[4], ring[5])):
+            for quad in (
+                (ring[0], ring[1], ring[6], ring[7]),
+                (ring[1], ring[2], ring[5], ring[6]),
+                (ring[2], ring[3], ring[4], ring[5]),
+            ):
                 mesh.face(quad[::-1] if flip else quad, "Brows")
 
 
@@ -252,8 +323,12 @@ def add_brow_hairs(mesh):
         broad = 0.42 * (1 - along) + 0.05
         sides = np.array([-broad, 0.0, broad]) if row < _BROW_ROWS else np.zeros(1)
         flat = at[:, None] + sides[:, None] * np.stack([-ways[:, 1], ways[:, 0]], 1)[:, None]
-        out = 0.2 + 0.2 * np.sin(np.pi * min(along + 0.3, 1)) + np.where(sides == 0,
-            0.15 * (1 - along), 0.0) + 0.5 * t[:, None] ** 3  # its tail lies on a bend
+        out = (
+            0.2
+            + 0.2 * np.sin(np.pi * min(along + 0.3, 1))
+            + np.where(sides == 0, 0.15 * (1 - along), 0.0)
+            + 0.5 * t[:, None] ** 3
+        )  # its tail lies on a bend
         depth = surface_z(flat[..., 0].ravel(), flat[..., 1].ravel()).reshape(flat.shape[:2]) + out
         rows.append(np.concatenate([flat, depth[..., None]], 2))
     points = np.concatenate(rows, 1)
@@ -262,8 +337,11 @@ def add_brow_hairs(mesh):
             keys = [("hairline", side, n, k) for k in range(points.shape[1])]
             for key, point in zip(keys, points[n]):
                 mesh.add(key, point * [side, 1, 1], "brow")
-            quads = [(r + c, r + c + 1, r + c + 4, r + c + 3) for r in range(0,
-                3 * (_BROW_ROWS - 1), 3) for c in (0, 1)]
+            quads = [
+                (r + c, r + c + 1, r + c + 4, r + c + 3)
+                for r in range(0, 3 * (_BROW_ROWS - 1), 3)
+                for c in (0, 1)
+            ]
             last = 3 * (_BROW_ROWS - 1)
             for quad in (*quads, (last, last + 1, last + 3), (last + 1, last + 2, last + 3)):
                 face = tuple(keys[i] for i in quad)
@@ -273,8 +351,9 @@ def add_brow_hairs(mesh):
 def _brow_line(t):
     """(height of the brow's middle, half its thickness) [n] at shares t of its length, from its
     head."""
-    middle = np.interp(t, (0, 0.2, 0.4, 0.6, 0.75, 0.9, 1.0),
-        (18.6, 20.0, 21.6, 22.6, 22.2, 20.2, 18.2))
+    middle = np.interp(
+        t, (0, 0.2, 0.4, 0.6, 0.75, 0.9, 1.0), (18.6, 20.0, 21.6, 22.6, 22.2, 20.2, 18.2)
+    )
     return middle, np.interp(t, (0, 0.1, 0.28, 0.6, 0.85, 1.0), (0.9, 2.1, 2.8, 2.3, 1.4, 0.4))
 
 
@@ -299,8 +378,10 @@ class OnSkin:
         a, b, c = (points[self.triangles[:, i], :2] for i in range(3))
         at = points[self.left, None, :2]
         area = np.cross(b - a, c - a)
-        shares = np.stack([np.cross(c - b, at - b), np.cross(a - c, at - c),
-            np.cross(b - a, at - a)], 2) / np.where(area == 0, 1e-12, area)[:, None]
+        shares = (
+            np.stack([np.cross(c - b, at - b), np.cross(a - c, at - c), np.cross(b - a, at - a)], 2)
+            / np.where(area == 0, 1e-12, area)[:, None]
+        )
         nearest = np.where(area > 0, shares.min(2), -np.inf).argmax(1)
         under, shares = self.triangles[nearest], shares[np.arange(len(nearest)), nearest]
         return np.concatenate([under, self.mirror[under]]), np.concatenate([shares, shares])
@@ -331,8 +412,11 @@ def add_lashes(mesh, margin):
                 long = np.sin(np.pi * (k - 1) / 14) ** 0.6 * (1.15 if k < 8 else 0.9)
                 away = root / np.linalg.norm(root) * [1.0, 0.25, 1.0]
                 long *= 1.0 if row < 2 else (1.1 if k % 2 else 0.88)
-                point = EYE + root + long * (ahead * away / np.linalg.norm(away)
-                    + np.array([0, lift, 0]))
+                point = (
+                    EYE
+                    + root
+                    + long * (ahead * away / np.linalg.norm(away) + np.array([0, lift, 0]))
+                )
                 ring.append(("lash", side, row, k))
                 mesh.add(ring[-1], point * [side, 1, 1], "lash")
             rows.append(ring)

@@ -146,11 +146,15 @@ def shaped(person: Person, clay) -> np.ndarray:
     def push(centre, radii, vector, gate=free):
         nonlocal moved
         for side in (1, -1) if centre[0] else (1,):
-            moved += (bump(p, np.array(centre) * [side, 1, 1], radii) * gate)[:,
-                None] * (np.array(vector) * [side, 1, 1])
+            moved += (bump(p, np.array(centre) * [side, 1, 1], radii) * gate)[:, None] * (
+                np.array(vector) * [side, 1, 1]
+            )
 
-    side_on = smooth_step(12, 48, far[:, 0]) * smooth_step(-30, -78,
-        p[:, 1]) * (1 - smooth_step(112, 140, -p[:, 1]))
+    side_on = (
+        smooth_step(12, 48, far[:, 0])
+        * smooth_step(-30, -78, p[:, 1])
+        * (1 - smooth_step(112, 140, -p[:, 1]))
+    )
     moved[:, 0] += person.jaw * sign * side_on * free * smooth_step(-60, -10, p[:, 2])
     push((0, -108, 78), (46, 30, 60), (0, -1.5 * person.chin[0], 0.5 * person.chin[0]))
     push((17, -106, 74), (24, 24, 46), (0.9 * person.chin[1], 0, 0.25 * person.chin[1]))
@@ -163,14 +167,21 @@ def shaped(person: Person, clay) -> np.ndarray:
     moved += (person.nose - 1) * nose[:, None] * (p - base)
     push((0, -38, 108), (14, 15, 22), (0, -person.tip, 0), on_skin)
     # the red of the lips, from the line where they meet
-    share = np.interp(clay.ring, (0, 2, 3, 4, 5, 6, 7),
-        (0, 0.35, 0.8, 1.0, 0.58, 0.22, 0)) * (clay.ring >= 0)
+    share = np.interp(clay.ring, (0, 2, 3, 4, 5, 6, 7), (0, 0.35, 0.8, 1.0, 0.58, 0.22, 0)) * (
+        clay.ring >= 0
+    )
     moved[:, 1] += (person.lips - 1) * share * clay.up * red_height(clay.u, clay.up)
-    full = np.interp(clay.ring, (2, 3, 4, 5, 6, 7),
-        (0, 0.3, 0.7, 1.0, 0.8, 0)) * (clay.ring >= 2) * np.maximum(1 - clay.u**2, 0)
+    full = (
+        np.interp(clay.ring, (2, 3, 4, 5, 6, 7), (0, 0.3, 0.7, 1.0, 0.8, 0))
+        * (clay.ring >= 2)
+        * np.maximum(1 - clay.u**2, 0)
+    )
     moved[:, 2] += 4.0 * (person.lips - 1) * full
-    low = smooth_step(-104, -158, p[:, 1]) * (1 - smooth_step(-186, -214, p[:,
-        1])) * (clay.part == "skin")
+    low = (
+        smooth_step(-104, -158, p[:, 1])
+        * (1 - smooth_step(-186, -214, p[:, 1]))
+        * (clay.part == "skin")
+    )
     moved += (person.neck - 1) * low[:, None] * (p - [0, 0, -36]) * [1, 0, 1]
     push((0, -141, 26), (13, 17, 30), (0, 0, person.throat), on_skin)
     for side in (1, -1):
@@ -183,16 +194,20 @@ def shaped(person: Person, clay) -> np.ndarray:
     young = moved.copy()
     _age(person.fold, p, moved, push, free, on_skin * lips)
     aged = moved - young
-    apart = on_skin * eyes * np.where(clay.ring >= 0, np.interp(clay.ring, (0, 2), (0.8, 0.0)),
-        clay.part != "bag")
+    apart = (
+        on_skin
+        * eyes
+        * np.where(clay.ring >= 0, np.interp(clay.ring, (0, 2), (0.8, 0.0)), clay.part != "bag")
+    )
     for centre, radii, vector in person.hills:
         push(centre, radii, vector, apart)
     for name in ("eyeWideLeft", "eyeWideRight"):
         moved += person.eyes * lids(clay)[name]
     # of the face
     behind = 1 - (1 - smooth_step(46, -4, p[:, 2])) * (1 - smooth_step(34, 84, p[:, 1]))
-    moved += ((person.skull - 1) * behind * smooth_step(-90, -20, p[:, 1])
-        * (clay.part == "skin"))[:, None] * (p - [0, 0, 10])
+    moved += ((person.skull - 1) * behind * smooth_step(-90, -20, p[:, 1]) * (clay.part == "skin"))[
+        :, None
+    ] * (p - [0, 0, 10])
     points = p + clay.brows.carry(clay.fair(moved - aged) + clay.fair_finely(aged))
     _brows(person, clay, points)
     points = clay.brows.lay(points)
@@ -217,10 +232,19 @@ def _age(amount, p, moved, push, free, near_eyes):
 def _brows(person, clay, points):
     """Thicker or thinner brows, about their own middle line."""
     for side in (1, -1):
-        middles = np.array([points[[clay.index["brow", side, column,
-            k] for k in range(8)]].mean(0) for column in range(16)])
-        ids = np.array([i for key, i in clay.index.items() if key[0] in ("brow",
-            "hairline") and key[1] == side])
+        middles = np.array(
+            [
+                points[[clay.index["brow", side, column, k] for k in range(8)]].mean(0)
+                for column in range(16)
+            ]
+        )
+        ids = np.array(
+            [
+                i
+                for key, i in clay.index.items()
+                if key[0] in ("brow", "hairline") and key[1] == side
+            ]
+        )
         line = np.interp(side * points[ids, 0], side * middles[:, 0], middles[:, 1])
         points[ids, 1] = line + (points[ids, 1] - line) * person.brows
 
@@ -235,16 +259,19 @@ def colours(person: Person) -> tuple[tuple[str, ...], np.ndarray]:
     own = dict(person.colours)
     title = _title(person)
     names = tuple(name + title if name in own else name for name in MATERIALS)
-    return names, np.array([(*own[name], 1.0) if name in own else colour for name,
-        colour in zip(MATERIALS, COLORS)], np.float32)
+    return names, np.array(
+        [(*own[name], 1.0) if name in own else colour for name, colour in zip(MATERIALS, COLORS)],
+        np.float32,
+    )
 
 
 def hair_colours(person: Person) -> tuple[tuple[str, ...], np.ndarray]:
     """Names and linear colours [2, 4] of the two shades of the person's hair."""
     own = dict(person.colours).get("Hair", _HAIR)
     names = tuple(name + _title(person) for name in HAIRS)
-    return names, np.array([(*(factor * np.array(own)), 1.0) for factor in (1.0, _LIGHTER)],
-        np.float32)
+    return names, np.array(
+        [(*(factor * np.array(own)), 1.0) for factor in (1.0, _LIGHTER)], np.float32
+    )
 
 
 def _title(person):

@@ -34,8 +34,9 @@ def jaw_weights(clay):
     x = np.abs(p[:, 0])
     j = JOINTS[JAW]
     angle = np.degrees(np.arctan2(p[:, 1] - j[1], p[:, 2] - j[2]))
-    line = np.degrees(np.arctan2(lip_line(x) - j[1],
-        91.0 - 10 * np.minimum(x / 25, 1.6) ** 2 - j[2]))
+    line = np.degrees(
+        np.arctan2(lip_line(x) - j[1], 91.0 - 10 * np.minimum(x / 25, 1.6) ** 2 - j[2])
+    )
     half = 1.6 + 15.0 * smooth_step(8, 52, x)
     w = smooth_step(-half, half, line - angle)
     reach = np.hypot(p[:, 1] - j[1], p[:, 2] - j[2])
@@ -111,12 +112,17 @@ def regions(clay):
     front = smooth_step(10, 50, p[:, 2])
     mouth = bump(p, (0, -70, 86), (52, 36, 60)) ** 0.5 * 1.6
     jaw = smooth_step(-78, -100, p[:, 1]) * front * (1 - smooth_step(-122, -140, p[:, 1]))
-    eyes = np.maximum(bump(p, EYE, (26, 22, 40)),
-        bump(p, EYE * [-1, 1, 1], (26, 22, 40))) ** 0.5 * 2
+    eyes = (
+        np.maximum(bump(p, EYE, (26, 22, 40)), bump(p, EYE * [-1, 1, 1], (26, 22, 40))) ** 0.5 * 2
+    )
     upper = smooth_step(-45, -12, p[:, 1]) * front * (1 - smooth_step(58, 90, p[:, 1]))
     head = 0.05 + (1 - front)
     raw = np.stack([mouth, jaw, upper, eyes, head])
-    for names, index in ((("lips", "bag", "tongue", "teeth_upper"), 0), (("teeth_lower",), 1),
-                         (("eye_left", "eye_right"), 3), (("brow",), 2)):
+    for names, index in (
+        (("lips", "bag", "tongue", "teeth_upper"), 0),
+        (("teeth_lower",), 1),
+        (("eye_left", "eye_right"), 3),
+        (("brow",), 2),
+    ):
         raw[:, np.isin(part, names)] = np.eye(5)[index][:, None]
     return raw / raw.sum(0)

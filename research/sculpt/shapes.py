@@ -66,8 +66,15 @@ def _moved(clay, side, hills, share):
     return field
 
 
-_THIN = ((1, -0.2, 0), (2, -0.5, -0.2), (3, -0.8, -0.4), (4, -1.0, -0.7), (5, -0.6, -1.2),
-    (6, -0.2, -0.9), (7, 0, 0))
+_THIN = (
+    (1, -0.2, 0),
+    (2, -0.5, -0.2),
+    (3, -0.8, -0.4),
+    (4, -1.0, -0.7),
+    (5, -0.6, -1.2),
+    (6, -0.2, -0.9),
+    (7, 0, 0),
+)
 
 
 def _corners(clay):
@@ -83,12 +90,17 @@ def _corners(clay):
         # the cheek slides over the teeth, not into them
         back = 1 - 0.75 * smooth_step(32, 62, np.abs(p[:, 0]))
         bow = 0.39 + 0.61 * np.minimum(x, 1.0) ** 2.1  # the line of the lips bends up as one arc
-        thin = turned_rings(clay, _THIN, lip_fade(clay)) * smooth_step(-9, 9, side * p[:, 0])[:,
-            None]
-        smile = pull * np.stack([side * x, 9.0 * bow,
-            (-0.9 - 4.4 * np.minimum(x, 1.1) ** 2) * back], 1) + thin
-        stretch = pull * np.stack([side * x, -1.8 * np.minimum(x, 1) ** 2,
-            (-0.8 - 3.5 * np.minimum(x, 1.1) ** 2) * back], 1)
+        thin = (
+            turned_rings(clay, _THIN, lip_fade(clay)) * smooth_step(-9, 9, side * p[:, 0])[:, None]
+        )
+        smile = (
+            pull * np.stack([side * x, 9.0 * bow, (-0.9 - 4.4 * np.minimum(x, 1.1) ** 2) * back], 1)
+            + thin
+        )
+        stretch = pull * np.stack(
+            [side * x, -1.8 * np.minimum(x, 1) ** 2, (-0.8 - 3.5 * np.minimum(x, 1.1) ** 2) * back],
+            1,
+        )
         stretch += 0.6 * thin
         dimple = _moved(clay, side, [(at, (30, 28, 60), (2.0, 0.6, -2.6))], share)
         frown = [(at, (38, 34, 60), (0.4, -5.7, -0.6))]
@@ -152,8 +164,11 @@ def lids(clay):
         soft = np.isin(clay.part, ("skin",))
         crease = bump(p[soft], (side * 31, 14, 76), (28, 13, 30))
         wide[soft] += crease[:, None] * np.array([0, 1.2, 0.3])
-        shapes["eyeBlink" + tag], shapes["eyeSquint" + tag], shapes["eyeWide"
-            + tag] = blink, squint, wide
+        shapes["eyeBlink" + tag], shapes["eyeSquint" + tag], shapes["eyeWide" + tag] = (
+            blink,
+            squint,
+            wide,
+        )
     return shapes
 
 
@@ -173,10 +188,15 @@ def lids_follow(clay):
             up = 1 if 0 < k < 16 else -1
             at = 1 - (k if k <= 16 else EYE_RING - k) / 8.0
             turn = -_LOOK * _FOLLOWS[up] * (1 - at**2) ** 0.5
-            moving = [(clay.index["e", side, ring, k],
-                slide if up > 0 or ring > 2 else 0.0) for ring, slide in _LID_SLIDE.items()]
-            moving += [(clay.index["lash", side, row, k], 1.0) for row in range(3) if ("lash",
-                side, row, k) in clay.index]
+            moving = [
+                (clay.index["e", side, ring, k], slide if up > 0 or ring > 2 else 0.0)
+                for ring, slide in _LID_SLIDE.items()
+            ]
+            moving += [
+                (clay.index["lash", side, row, k], 1.0)
+                for row in range(3)
+                if ("lash", side, row, k) in clay.index
+            ]
             for i, slide in moving:
                 field[i] = _turned(p[i] - centre, turn * slide) / np.sin(_LOOK)
         follow[side] = _even(clay, field)
@@ -198,8 +218,9 @@ def _turned(offset, angle):
 
 def above_middle(clay):
     """Height [V] above the middle of the tongue's thickness, mm, negative below it."""
-    return clay.points[:, 1] - np.interp(clay.along_tongue, (0, 0.18, 0.5, 1.0),
-        (-74.25, -74.8, -76.4, -79.8))
+    return clay.points[:, 1] - np.interp(
+        clay.along_tongue, (0, 0.18, 0.5, 1.0), (-74.25, -74.8, -76.4, -79.8)
+    )
 
 
 def _tongue(clay):
@@ -209,12 +230,17 @@ def _tongue(clay):
     on = (clay.part == "tongue").astype(float)
     front = on * np.maximum(1 - t, 0)
     above = above_middle(clay)
-    shapes = {name: np.zeros((n, 3)) for name in ("tongueOut", "tongueTipUp", "tongueBladeUp",
-        "tongueBack")}
+    shapes = {
+        name: np.zeros((n, 3))
+        for name in ("tongueOut", "tongueTipUp", "tongueBladeUp", "tongueBack")
+    }
     out = 1 - smooth_step(0.3, 0.8, t)
     # its upper side slides ahead of its underside, so that the tip bends down
-    leans = np.where(above > 0, 5.625 * (1 - (1 - np.clip(above / 1.25, 0, 1)) ** 1.6),
-        2.0 * np.maximum(above, -2.2))
+    leans = np.where(
+        above > 0,
+        5.625 * (1 - (1 - np.clip(above / 1.25, 0, 1)) ** 1.6),
+        2.0 * np.maximum(above, -2.2),
+    )
     shapes["tongueOut"][:, 2] = 29.0 * front**0.9 + on * np.interp(t, (0, 0.3), (1, 0)) * leans
     swells = np.interp(t, (0, 0.014, 0.038, 0.075, 0.122, 0.2), (1.8, 1.2, 0.25, -0.5, -0.65, -0.3))
     swells = np.where(above > 0, swells, np.interp(t, (0.014, 0.075, 0.2), (-0.1, 0.0, -0.2)))

@@ -82,11 +82,28 @@ def mouth_border():
 
 # (x, y) of the left half of the mouth block's border, from above the lips to below them: under the
 # nose's wing, down the nasolabial fold, past the corner and across the chin.
-_AROUND_MOUTH = ((0, -50.2), (5.2, -50.1), (10.4, -50.9), (16.4, -53.2), (22.6, -55.6),
-    (29.4, -57.8), (36.6, -60.4), (41.0, -63.4),
-                 (43.6, -66.8), (45.0, -70.2), (45.2, -74.4), (44.4, -79.0), (42.4, -83.6),
-                 (39.4, -88.0), (35.0, -91.8), (29.0, -94.2),
-                 (22.2, -95.6), (14.8, -96.4), (7.4, -96.8), (0, -97.0))
+_AROUND_MOUTH = (
+    (0, -50.2),
+    (5.2, -50.1),
+    (10.4, -50.9),
+    (16.4, -53.2),
+    (22.6, -55.6),
+    (29.4, -57.8),
+    (36.6, -60.4),
+    (41.0, -63.4),
+    (43.6, -66.8),
+    (45.0, -70.2),
+    (45.2, -74.4),
+    (44.4, -79.0),
+    (42.4, -83.6),
+    (39.4, -88.0),
+    (35.0, -91.8),
+    (29.0, -94.2),
+    (22.2, -95.6),
+    (14.8, -96.4),
+    (7.4, -96.8),
+    (0, -97.0),
+)
 
 
 def _border_points():
@@ -95,7 +112,7 @@ def _border_points():
     border = mouth_border()
     # the ring starts at the left corner: its first quarter runs up to the midline, its last one
     # comes from below
-    left = border[RING // 4::-1] + border[:3 * RING // 4 - 1:-1]
+    left = border[RING // 4 :: -1] + border[: 3 * RING // 4 - 1 : -1]
     places = np.array(_AROUND_MOUTH)
     for n, key in enumerate(left):
         at = n / (len(left) - 1) * (len(places) - 1)
@@ -131,9 +148,16 @@ def lid_margin(k):
 
 # Lid ring → distance beyond the lid's edge [mm]: sideways at the corners, up on the upper lid, down
 # on the lower.
-_LID_RINGS = {1.5: (6.6, 5.8, 8.6), 2: (4.6, 4.0, 5.9), 2.5: (2.8, 2.9, 3.8), 3: (1.6, 1.9, 2.2),
-    3.5: (0.7, 1.0, 0.9), 4: (0, 0, 0),
-              5: (-0.5, -0.9, -1.0), 6: (-0.5, 5.0, 5.0)}
+_LID_RINGS = {
+    1.5: (6.6, 5.8, 8.6),
+    2: (4.6, 4.0, 5.9),
+    2.5: (2.8, 2.9, 3.8),
+    3: (1.6, 1.9, 2.2),
+    3.5: (0.7, 1.0, 0.9),
+    4: (0, 0, 0),
+    5: (-0.5, -0.9, -1.0),
+    6: (-0.5, 5.0, 5.0),
+}
 # Lid ring → protrusion, up on the upper lid and down on the lower [mm]: skin hangs over the crease
 _LID_DEPTH = {1.5: (0.7, 0.2), 2: (0.3, 0.0), 2.5: (-0.1, 0.2)}
 # Lid ring → share of its depth from the form; the rest follows the eyeball
@@ -150,11 +174,15 @@ def _eye_ring(ring):
         out = _LID_RINGS[ring]
         x = x + t * out[0]
         y = y + up * arch * (out[1] if up > 0 else out[2])
-        radius = {4: LID_RADIUS - 0.25, 5: EYE_RADIUS + 0.35, 6: EYE_RADIUS + 0.35}.get(ring,
-            LID_RADIUS) - (0.5 * arch if up < 0 and ring < 5 else 0)
+        radius = {4: LID_RADIUS - 0.25, 5: EYE_RADIUS + 0.35, 6: EYE_RADIUS + 0.35}.get(
+            ring, LID_RADIUS
+        ) - (0.5 * arch if up < 0 and ring < 5 else 0)
         flat = (x - EYE[0]) ** 2 + (y - EYE[1]) ** 2
-        z = EYE[2] + np.sqrt(max(radius**2 - flat,
-            3.6**2 if ring >= 4 else 4.2**2)) - 1.2 * t * smooth_step(0.6, 1.0, abs(t))
+        z = (
+            EYE[2]
+            + np.sqrt(max(radius**2 - flat, 3.6**2 if ring >= 4 else 4.2**2))
+            - 1.2 * t * smooth_step(0.6, 1.0, abs(t))
+        )
         points.append((x, y, z - (2.0 if ring == 6 else 0)))
     return np.array(points)
 
@@ -181,25 +209,40 @@ def build_skin(mesh):
         crease = _eye_ring(1.5)
         outer = np.array([mesh.points[mesh.index[k]] for k in border]) * [side, 1, 1]
         for ring in EYE_RINGS:
-            points = (0.8 - 0.5 * ring) * (outer
-                - crease) + crease if ring < 1.5 else _eye_ring(ring)
+            points = (
+                (0.8 - 0.5 * ring) * (outer - crease) + crease if ring < 1.5 else _eye_ring(ring)
+            )
             for k in range(EYE_RING):
-                mesh.add(("e", side, ring, k), points[k] * [side, 1, 1],
-                    "lid" if ring >= 2 else "skin")
+                mesh.add(
+                    ("e", side, ring, k), points[k] * [side, 1, 1], "lid" if ring >= 2 else "skin"
+                )
         rings = [border] + [[("e", side, r, k) for k in range(EYE_RING)] for r in EYE_RINGS]
         mesh.rings(rings if side > 0 else [r[::-1] for r in rings], "Skin")
     _add_mouth(mesh)
     for row, below in zip(PLACES[:-1], PLACES[1:]):
         for column in range(-HALF, HALF):
-            in_mouth = MOUTH_ROWS[0] <= row < MOUTH_ROWS[1] and -MOUTH_COLUMNS <= column < MOUTH_COLUMNS
+            in_mouth = (
+                MOUTH_ROWS[0] <= row < MOUTH_ROWS[1] and -MOUTH_COLUMNS <= column < MOUTH_COLUMNS
+            )
             eye = EYE_ROWS[0] <= row < EYE_ROWS[1]
-            in_eye = eye and any(min(s * EYE_COLUMNS[0], s * EYE_COLUMNS[1]) <= column
-                                 < max(s * EYE_COLUMNS[0], s * EYE_COLUMNS[1]) for s in (1, -1))
+            in_eye = eye and any(
+                min(s * EYE_COLUMNS[0], s * EYE_COLUMNS[1])
+                <= column
+                < max(s * EYE_COLUMNS[0], s * EYE_COLUMNS[1])
+                for s in (1, -1)
+            )
             in_ear = ears.ROWS[0] <= row < ears.ROWS[1] and any(
-                min(s * ears.COLUMNS[0], s * ears.COLUMNS[1]) <= column
-                < max(s * ears.COLUMNS[0], s * ears.COLUMNS[1]) for s in (1, -1))
-            in_nostril = {(row, column), (row, column + 1), (below, column),
-                (below, column + 1)} & {POLE, (POLE[0], -POLE[1])}
+                min(s * ears.COLUMNS[0], s * ears.COLUMNS[1])
+                <= column
+                < max(s * ears.COLUMNS[0], s * ears.COLUMNS[1])
+                for s in (1, -1)
+            )
+            in_nostril = {
+                (row, column),
+                (row, column + 1),
+                (below, column),
+                (below, column + 1),
+            } & {POLE, (POLE[0], -POLE[1])}
             if not (in_mouth or in_eye or in_ear or in_nostril):
                 a, b = grid_key(row, column), grid_key(row, column + 1)
                 c, d = grid_key(below, column + 1), grid_key(below, column)
@@ -209,6 +252,7 @@ def build_skin(mesh):
 
 def _add_cap(mesh):
     n = 2 * 8
+
     def rim(a, b):
         """Grid column of a point on the cap's rim; b = n is the forehead side."""
         if b == n:
@@ -248,8 +292,8 @@ def _add_mouth(mesh):
             mesh.add(("m", ring, k), points[k], part)
     rings = [border] + [[("m", r, k) for k in range(RING)] for r in RINGS]
     red, inner, deep = (RINGS.index(ring) + 1 for ring in (4, 8, 10))
-    mesh.rings(rings[:red + 1], "Skin")
-    mesh.rings(rings[red:inner + 1], "Lips")
+    mesh.rings(rings[: red + 1], "Skin")
+    mesh.rings(rings[red : inner + 1], "Lips")
     # inside the lips: visible next to the teeth from the side
     mesh.rings(rings[inner : deep + 1], "Mouth Lining")
     mesh.rings(rings[deep:], "Mouth")
@@ -276,8 +320,11 @@ def _relax(mesh, rounds=24):
     n = len(points)
     free = np.zeros(n, bool)
     for i, key in enumerate(mesh.keys):
-        free[i] = ((key[0] == "g" and key[1] < ROWS - 1) or key[0] == "c"
-                   or (key[0] in "me" and key[-2] < {"m": 2, "e": 1.5}[key[0]]))
+        free[i] = (
+            (key[0] == "g" and key[1] < ROWS - 1)
+            or key[0] == "c"
+            or (key[0] in "me" and key[-2] < {"m": 2, "e": 1.5}[key[0]])
+        )
     a, b = edges(mesh.polygons)
     count = np.bincount(a, minlength=n).astype(float)
     mirror = np.array([mesh.index[mirror_key(k)] for k in mesh.keys])
@@ -288,13 +335,24 @@ def _relax(mesh, rounds=24):
     # the rings between the grid and the lips or lids lie evenly between them: relaxed, they and
     # their border would shrink onto these
     border = mouth_border()
-    between = [(mesh.index["m", ring, k], mesh.index["m", 2, k], mesh.index[border[k]],
-        0.64 - 0.32 * ring)
-               for ring in RINGS if ring < 2 for k in range(RING)]
+    between = [
+        (mesh.index["m", ring, k], mesh.index["m", 2, k], mesh.index[border[k]], 0.64 - 0.32 * ring)
+        for ring in RINGS
+        if ring < 2
+        for k in range(RING)
+    ]
     for side in (1, -1):
-        between += [(mesh.index["e", side, ring, k], mesh.index["e", side, 1.5, k],
-            mesh.index[eye_border(side)[k]], 0.75 - 0.5 * ring)
-                    for ring in EYE_RINGS if ring < 1.5 for k in range(EYE_RING)]
+        between += [
+            (
+                mesh.index["e", side, ring, k],
+                mesh.index["e", side, 1.5, k],
+                mesh.index[eye_border(side)[k]],
+                0.75 - 0.5 * ring,
+            )
+            for ring in EYE_RINGS
+            if ring < 1.5
+            for k in range(EYE_RING)
+        ]
     around, inner, outer, reach = (np.array(values) for values in zip(*between))
     points[free] = drop_onto(points[free], 10)
     free[[mesh.index[key] for key in border]] = False
@@ -315,11 +373,13 @@ def _relax(mesh, rounds=24):
             points[ids, 2] += share * (surface_z(*points[ids, :2].T) - points[ids, 2])
         for ring, depths in _LID_DEPTH.items():  # the upper lid folds in under the skin of the brow
             for k in range(EYE_RING):
-                points[mesh.index["e", side, ring, k],
-                    2] += depths[k >= 16] * (1 - lid_margin(k)[2] ** 2)
+                points[mesh.index["e", side, ring, k], 2] += depths[k >= 16] * (
+                    1 - lid_margin(k)[2] ** 2
+                )
     for _ in range(rounds):
-        mean = np.stack([np.bincount(a, points[b, i], n) / np.maximum(count, 1) for i in range(3)],
-            1)
+        mean = np.stack(
+            [np.bincount(a, points[b, i], n) / np.maximum(count, 1) for i in range(3)], 1
+        )
         points[free] += 0.5 * (mean - points)[free]
         points[around] = points[inner] + reach[:, None] * (points[outer] - points[inner])
         points[free] = drop_onto(points[free], 2)

@@ -39,8 +39,12 @@ def tints(clay, stubble: float, age: float) -> np.ndarray:
         tint *= 1 + share[:, None] * (np.array(factor) - 1)
     # the beard's upper edge
     line = np.interp(np.abs(p[:, 0]), (0, 17, 31, 60), (-51, -53, -62, -44))
-    beard = smooth_step(0, 12, line - p[:, 1]) * smooth_step(-146, -122, p[:, 1]) * smooth_step(-6,
-        14, p[:, 2]) * (part == "skin")
+    beard = (
+        smooth_step(0, 12, line - p[:, 1])
+        * smooth_step(-146, -122, p[:, 1])
+        * smooth_step(-6, 14, p[:, 2])
+        * (part == "skin")
+    )
     lines = np.maximum(fold(p)[0], -furrows(p)) * skin
     tint *= 1 + (age * lines)[:, None] * (np.array(_IN_FOLDS) - 1)
     tint *= 1 + (stubble * beard)[:, None] * (np.array(_STUBBLE) - 1)
@@ -73,8 +77,9 @@ def tints(clay, stubble: float, age: float) -> np.ndarray:
     for side in (1, -1):
         away = p - EYE * [side, 1, 1]
         ball = part == ("eye_left" if side > 0 else "eye_right")
-        aside = np.degrees(np.arccos(np.clip(away[:, 2]
-            / np.maximum(np.linalg.norm(away, axis=1), 1e-9), -1, 1)))
+        aside = np.degrees(
+            np.arccos(np.clip(away[:, 2] / np.maximum(np.linalg.norm(away, axis=1), 1e-9), -1, 1))
+        )
         rim = smooth_step(38, 75, aside)[:, None] * (np.array([0.86, 0.62, 0.58]) - 1)
         # the iris: light about the pupil, and rays
         angle = np.arctan2(away[:, 1], side * away[:, 0])
@@ -82,8 +87,9 @@ def tints(clay, stubble: float, age: float) -> np.ndarray:
         iris = (aside > 12) & (aside < 24)
         glow = np.where(aside < 15, 0.75, 1.35) * rays
         shade = 1 - 0.22 * smooth_step(0.2, 0.9, away[:, 1] / EYE_RADIUS)  # of the upper lid
-        tint = np.where(ball[:, None], (1 + rim) * shade[:, None] * np.where(iris, glow, 1.0)[:,
-            None], tint)
+        tint = np.where(
+            ball[:, None], (1 + rim) * shade[:, None] * np.where(iris, glow, 1.0)[:, None], tint
+        )
     return np.round(0.5 * (tint + tint[clay.mirror]), 4).astype(np.float32)
 
 
