@@ -195,7 +195,7 @@ def set_stage(chosen: argparse.Namespace, sound: str):
     scene.thunder.head = rig.mesh
     scene.thunder.count = chosen.takes
     scene.thunder.seed = chosen.seed
-    scene.render.resolution_x = scene.render.resolution_y = SCENE_PIXELS  # as the film, smaller
+    scene.render.resolution_x = scene.render.resolution_y = SCENE_PIXELS  # square, like the film
     stage.set_up(scene, [rig])
     scene.render.engine = "BLENDER_WORKBENCH"
     bpy.context.view_layer.update()

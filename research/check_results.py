@@ -139,7 +139,7 @@ def history(tree: Path) -> dict[str, Commit]:
     return commits
 
 
-def formatting(tree: Path) -> set[str]:
+def formatting_commits(tree: Path) -> set[str]:
     """The hashes of commits that changed how code is laid out and nothing else, as git blame
     ignores them."""
     listed = tree / ".git-blame-ignore-revs"
@@ -191,7 +191,7 @@ def is_in(path: str, places: tuple[str, ...]) -> bool:
 
 def older(tree: Path, results: Path) -> Iterator[str]:
     """A line for each result of a folder of the tree that is older than the code it measures."""
-    commits, laid_out = history(tree), formatting(tree)
+    commits, formatting = history(tree), formatting_commits(tree)
     for result in sorted(path for path in results.iterdir() if path.suffix in (".txt", ".json")):
         path = result.relative_to(tree).as_posix()
         named, places = named_commit(result), measured_files(result.stem)
@@ -205,7 +205,8 @@ def older(tree: Path, results: Path) -> Iterator[str]:
         since = [
             one
             for one in commits.values()
-            if one.sha not in known | laid_out and any(is_in(path, places) for path in one.changed)
+            if one.sha not in known | formatting
+            and any(is_in(path, places) for path in one.changed)
         ]
         if since:
             last = since[0]

@@ -69,7 +69,6 @@ from thunder_core.types import FPS, pack, RATE, Speech, Take, unpack
 TAKES, SPREAD, SETS = 16, 0.5, 5
 GRADED = 4  # takes of a line whose grades are counted
 WITHOUT, WITH = "without its stresses", "with its stresses"
-AS_USERS = "the first as requested, as in a user's batch"
 SHIFTS = (2, 3, 5)  # frames of 40 ms
 GRADES = (GOOD, CHECK, POOR)
 FAULTS = (
@@ -465,7 +464,10 @@ def run(args: Namespace) -> None:
         sounds = [read_sound(SAMPLE)]
     if args.data is not None:
         what = f"Order: r of the opening with real mouths, by seconds, {SETS} sets of seeds"
-        for batch, as_asked in ((AS_USERS, True), ("all in readings of their own", False)):
+        for batch, as_asked in (
+            ("the first as requested, as in a user's batch", True),
+            ("all in readings of their own", False),
+        ):
             people = order_by_people(engine, args.data, "check", args.steps, as_asked)
             lines += [*order_table(people, f"{what}, {batch}"), mean_over_clips(people)]
     lines += fault_table(engine, sounds, args.takes, args.steps)

@@ -37,8 +37,8 @@ STUCK_DEADLINE = 2.0  # time until a cancelled request ends when another one wai
 SILENCE_SHOWN = 10.0
 # silence after which the worker is ended without a Cancel: no valid work holds the lock that long
 SILENCE_DEADLINE = 300.0
-# of an engine that sends an error without a message
-SILENT_ERROR = "The engine failed without a reason: try again, or use Report a Problem"
+# said where an engine sends an error without a message
+SILENT_ERROR = "The engine failed and gave no reason: try again, or use Report a Problem"
 _KILLED = -9  # Linux's exit code when memory runs out; Windows has none
 _TICK = 0.1  # interval of checking deadlines while an answer is pending
 
