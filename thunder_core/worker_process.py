@@ -37,6 +37,7 @@ STUCK_DEADLINE = 2.0  # time until a cancelled request ends when another one wai
 SILENCE_SHOWN = 10.0
 # silence after which the worker is ended without a Cancel: no valid work holds the lock that long
 SILENCE_DEADLINE = 300.0
+LONGEST_MESSAGE = 500  # letters of an engine's error that the animator reads
 # said where an engine sends an error without a message
 SILENT_ERROR = "The engine failed and gave no reason: try again, or use Report a Problem"
 _KILLED = -9  # Linux's exit code when memory runs out; Windows has none
@@ -119,7 +120,7 @@ class Pending:
             self.result, self._over = event["result"], True
         elif event["event"] == "error":
             self.error = event.pop("_error", None) or KINDS.get(event["kind"], ThunderError)(
-                event["message"].strip() or SILENT_ERROR
+                event["message"].strip()[:LONGEST_MESSAGE] or SILENT_ERROR
             )
             self._over = True
         return event

@@ -688,6 +688,15 @@ class Ended:
         """There is nothing to end."""
 
 
+READY = b'{"id": null, "event": "ready", "protocol": 1}\n'
+
+
+def failure(message: str) -> bytes:
+    """A line with which an engine ends a request in an error."""
+    event = {"id": 1, "event": "error", "kind": "BadSound", "message": message}
+    return json.dumps(event).encode() + b"\n"
+
+
 @ordinary
 @given(lines=st.lists(st.one_of(
     st.sampled_from(EVENTS).flatmap(lambda event: changed(event,
@@ -701,6 +710,9 @@ class Ended:
 @example(lines=[b'{"event": "ready", "protocol": 1}\n', b'{"id": 1, "event": "error"}\n'])
 @example(lines=[b'{"id": [1], "event": "done"}\n'])
 @example(lines=[b"[" * 100_000 + b"\n"])
+@example(lines=[READY, failure("")])
+@example(lines=[READY, failure("../x")])
+@example(lines=[READY, failure("x" * 5000)])
 def test_answers_of_the_engine(folder, lines, monkeypatch):
     """Whatever an engine writes before it ends, its client gets an answer or an error and does not
     wait for ever."""
