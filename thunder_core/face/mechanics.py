@@ -41,7 +41,7 @@ TIP_MM, TIP_BELOW_MM = 4.0, 1.9
 _TONGUE_MOST = 0.7
 CONTACT_MM = 0.15  # lower lip to upper teeth on f and v
 # lip gap on f and v (least, most): the lower lip touches the upper teeth and the teeth are visible
-BITE_GAP_MM = (2.4, 3.0)
+BITE_GAP_MM = (2.0, 3.6)
 # parts of that gap: rise of the upper lip, and most opening of the jaw
 BITE_RISE_MM, BITE_JAW_MM = 1.6, 1.35
 # share of the neighbouring openings that the jaw keeps during a closure, and its maximum in mm

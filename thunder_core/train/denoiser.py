@@ -37,6 +37,9 @@ HIDE_AUDIO = 0.2  # dropout probability of classifier-free guidance, as in the p
 HIDE_STYLE = 0.2  # the same for the style, so that the model also samples without a direction
 # the same for everything that is planned, for all but the lips, and for the lips
 HIDE_EVENTS = (0.1, 0.1, 0.1)
+# Axes whose movements are all planned, and deviation of the noise on them where the plan is shown:
+# the model is to follow the plan, also where a reading's style says otherwise.
+PLANNED_AXES, PLANNED_NOISE = ("brows", "eyes"), 1.0
 LEAST_STYLE_SPREAD = 0.1  # lower bound when standardising styles: a rare mood is not amplified
 # default weight of L_m2s; of 0.05, 0.5 and 1.5 the one with the smallest lip error
 M2S_WEIGHT = 0.5
@@ -145,6 +148,7 @@ class DenoiserLoss:
         if getattr(denoiser.config, "events", 0):
             hidden = torch.from_numpy(draw_hidden_events(len(truth), rng)).to(self.device)
             planned = (item["events"].masked_fill(hidden, float("nan")),)
+            style = blur_planned_axes(style, ~hidden[:, 0, 0])
         noise, audio = torch.randn_like(truth), model.features(item)
         conditions = (audio, silent, style, free, *planned)
         estimated = torch.from_numpy(rng.random(len(truth)) < ESTIMATED).to(self.device)
@@ -280,6 +284,13 @@ def draw_hidden_events(count: int, rng: np.random.Generator) -> np.ndarray:
     all_of_them, all_but_lips, lips = (rng.random((count, 3)) < HIDE_EVENTS).T[:, :, None]
     of_lips = np.isin(np.arange(len(EVENTS)), np.r_[LIPS])
     return (all_of_them | np.where(of_lips, lips, all_but_lips))[:, None]
+
+
+def blur_planned_axes(style: Tensor, rows: Tensor) -> Tensor:
+    """Styles [B, 1 or T, style] with noise on PLANNED_AXES in `rows` (bool [B])."""
+    planned = torch.tensor(in_group(DIRECTION_NAMES, PLANNED_AXES), device=style.device)
+    noise = PLANNED_NOISE * torch.randn(len(style), 1, style.shape[2], device=style.device)
+    return style + noise * planned * rows[:, None, None]
 
 
 def build_denoiser(

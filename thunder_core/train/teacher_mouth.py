@@ -55,7 +55,7 @@ BLADE_UP = dict(S=0.7, Z=0.7, SH=0.8, ZH=0.8, CH=0.8, JH=0.8, Y=0.7, IY=0.6, IH=
 BACK_UP = dict(K=0.9, G=0.9, NG=0.9, AA=0.2, AO=0.4, OW=0.4, UW=0.5, W=0.4, ER=0.4)
 # Largest lip gaps on f and v, beyond which the lower lip would not reach the teeth, and on
 # sibilants, beyond which the teeth part.
-BITE_MOST_MM, SIBILANT_MOST_MM = 3.0, 7.0
+BITE_MOST_MM, SIBILANT_MOST_MM = 3.6, 7.0
 
 FUNNEL = 0.16  # channel value on the roundest sound
 JAW_WAITS = 0.75  # share of its smoothed opening that the jaw keeps while lips are closer
@@ -65,7 +65,7 @@ JAW_ASIDE = 0.006  # standard deviation of the jaw's sideways turn, radians
 # needed
 DOUBTED, SURE = 0.04, 0.55
 # labels (10 ms) of an m, b or p on which lips are shut: of longer ones people's are in the middle
-MOST_SHUT = 9
+MOST_SHUT = 5
 _NEAR = 6  # labels (10 ms) to either side in which the encoder may confirm a label
 _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `change_pace`, frames
 # How readings of one line differ: standard deviations of the size of a performance's openings (of

@@ -354,9 +354,9 @@ LABELS_PER_SECOND = 100
 # close equally often.
 SURE = 0.4
 _CLEAR = 0.4  # the same for f, v, th and sibilants
-_TONGUE_BEFORE, _TONGUE_AFTER = 0.11, 0.10  # seconds in which jaw and tongue reach and leave a th
+_TONGUE_BEFORE, _TONGUE_AFTER = 0.08, 0.08  # seconds in which jaw and tongue reach and leave a th
 # the same for lips and teeth on f, v and sibilants, which must not open or shut their neighbours
-_TEETH_BEFORE, _TEETH_AFTER = 0.08, 0.07
+_TEETH_BEFORE, _TEETH_AFTER = 0.05, 0.05
 
 
 def where_likely(belief: np.ndarray, phones: Sequence[int], above: float) -> np.ndarray:
@@ -366,7 +366,7 @@ def where_likely(belief: np.ndarray, phones: Sequence[int], above: float) -> np.
 
 
 def closure(
-    demanded: np.ndarray, frames: int, before: float = 0.07, after: float = 0.06
+    demanded: np.ndarray, frames: int, before: float = 0.04, after: float = 0.04
 ) -> np.ndarray:
     """Required lip closure [frames], 0 … 1 at 25 fps, from `demanded` [M] at 100 Hz: 1 where a
     sound needs closed lips.
