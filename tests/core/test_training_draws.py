@@ -12,9 +12,11 @@ from made_motions import made_motions
 from research.train import encoder
 from research.train.encoder import CROP, PhoneBatches
 from research.train.systems import _pairs, REFERENCE
+from thunder_core.direction import DIRECTION_NAMES
 from thunder_core.engine.speech.phones import SILENCE
 from thunder_core.face.head import load_head
 from thunder_core.train.corpus import LABEL_HOP
+from thunder_core.train.denoiser import blur_planned_axes
 from thunder_core.train.distil import _line, FRAMES
 
 
@@ -55,6 +57,13 @@ def test_a_pair_is_of_one_performance_and_shares_no_frame(motions):
         ):
             assert len(first) == len(second) == REFERENCE and second[0] > first[-1]
             assert any(start <= first[0] and second[-1] < end for start, end in starts[:3])
+
+
+def test_only_planned_axes_of_rows_with_a_plan_are_blurred():
+    style, shown = torch.ones(3, 1, len(DIRECTION_NAMES)), torch.tensor([True, False, True])
+    changed = (blur_planned_axes(style, shown) != style)[:, 0].numpy()
+    planned = np.isin(DIRECTION_NAMES, ("brows", "eyes"))
+    assert (changed == shown.numpy()[:, None] & planned).all()
 
 
 def test_labels_are_where_their_sound_is_at_any_speed(monkeypatch):

@@ -194,7 +194,7 @@ def test_f_and_v_show_the_upper_teeth_over_the_lower_lip(mechanics):
     (_, _, closed), (made, _, bitten) = (
         spoken(mechanics, some, hushed) for some in (sounds(), said)
     )
-    assert closed.gap[51] < 1.8 and 2.2 <= bitten.gap[51] <= 3.1 and bitten.rise[51] > 1.0
+    assert closed.gap[51] < 1.8 and 1.9 <= bitten.gap[51] <= 3.7 and bitten.rise[51] > 1.0
     assert lip_to_teeth(mechanics, made)[48:55].min() > -0.2
     assert np.abs(bitten.gap - closed.gap)[said.labiodental == 0].max() < 0.1
     assert np.abs(np.diff(bitten.gap - closed.gap)).max() < 1.6, (
@@ -206,7 +206,7 @@ def test_f_between_wide_vowels_still_reaches_the_teeth(mechanics):
     made, before, after = spoken(mechanics, sounds(labiodental=51))  # where the mouth is widest
     assert (
         before.gap[51] > 6
-        and after.gap[51] < 3.3
+        and after.gap[51] < 3.7
         and -0.2 < lip_to_teeth(mechanics, made)[51] <= 0.5
     )
 
