@@ -5,8 +5,8 @@ DATA is a folder with `lips/` and `lips_more/`. For every clip that nothing was 
 8 takes are generated at Spread 0.5. These are compared with the measured mouth: the average take,
 the same as it was sampled, before any step after that, the best one by its lip-sync score, the mean
 curve of all, whichever take has a dip on an m, b or p; and beside them a linear map from the
-encoder's features that was fitted to the other clips (`fit`) just before, the teacher's performance
-of the phones that the encoder hears, and the real mouth itself. Then: on which m, b and p lips shut
+encoder's features that was fitted to the other clips (`fit`) just before, the teacher's readings of
+the phones that the encoder hears, one by one and their mean, and the real mouth itself. Then: on which m, b and p lips shut
 where real ones do, and where they do not; how fast lips part, beside people's; and how alike takes
 are, at Spread 0 too. Curves go to FOLDER, tables to stdout and research/results/lips.txt. Two
 minutes on one core; --spread, --clips and --takes ask for less; --split fit is for choosing
@@ -133,15 +133,17 @@ def generate_with_samples(
     ]
 
 
-def teacher_motion(engine: Engine, features: np.ndarray, phones: np.ndarray) -> Motion:
-    """The teacher's usual performance of what the encoder hears: its features [T, d], its phones as
-    10 ms labels."""
+def teacher_motion(
+    engine: Engine, features: np.ndarray, phones: np.ndarray, seed: int = 1
+) -> Motion:
+    """A reading by the teacher, in the usual direction, of what the encoder hears: its features [T,
+    d], its phones as 10 ms labels."""
     channels = list(engine.head.expression_names)
     return perform(
         phones,
         features[:, -LOUDNESS:],
         channels,
-        np.random.default_rng(1),
+        np.random.default_rng(seed),
         Direction(),
         features=features,
     )
@@ -181,6 +183,7 @@ def run(args: Namespace) -> None:
             "any of them",
             "linear map",
             "teacher",
+            "mean of teacher",
             "real lips",
         )
     }
@@ -217,7 +220,14 @@ def run(args: Namespace) -> None:
             for name, values in true_closures(gaps, first, clip).items():
                 shut.setdefault(name, []).append(values)
             features, phones = hear(encoder, clip)
-            teacher = teacher_motion(engine, features, phones)
+            readings = [
+                teacher_motion(engine, features, phones, seed)
+                for seed in range(args.seed, args.seed + args.takes)
+            ]
+            teacher = tuple(
+                np.array([measure(motion) for motion in readings])
+                for measure in (margins.beyond_rest, margins.width)
+            )
             curves = {
                 "average take": (gaps, widths),
                 "as sampled": tuple(
@@ -227,7 +237,8 @@ def run(args: Namespace) -> None:
                 "best by score": (gaps[:1], widths[:1]),
                 "mean of takes": (gaps.mean(0)[None], widths.mean(0)[None]),
                 "linear map": (bar(features, "opening")[None], bar(features, "width")[None]),
-                "teacher": (margins.beyond_rest(teacher)[None], margins.width(teacher)[None]),
+                "teacher": teacher,
+                "mean of teacher": tuple(each.mean(0)[None] for each in teacher),
             }
             for name, (opening, width) in curves.items():
                 rows[name][clip.name] = figures(clip, opening, width)
