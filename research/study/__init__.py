@@ -2,7 +2,7 @@
 """A perceptual study (§5.3 of the paper): films in pairs, a local page that collects votes, and
 their evaluation.
 
-`python -m research study make|serve|count FOLDER` (docs/study.md). `make` needs a Python that has
+`python -m research study make|serve|count FOLDER` (its README). `make` needs a Python that has
 bpy, the others any Python; `count` needs numpy and scipy.
 """
 
