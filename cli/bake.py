@@ -28,11 +28,10 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import compat, jobs
-from ..scene.takes import dialogue, generation, picture, take_list, turns
+from ..scene.takes import dialogue, generation, picture, take_list, transcript, turns
 from ..scene.takes.commit import committing
 from ..scene.takes.first_seed import first_seed
 from ..scene.takes.sampling import role_of, Sampling
-from ..scene.takes.transcript import Corrections
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
@@ -44,7 +43,7 @@ from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoS
 from ..thunder_core.request import NORMAL, QUALITIES
 from ..thunder_core.systems import FROM_PICTURE, SYSTEMS
 from ..thunder_core.types import RATE
-from . import directing, products, transcripts
+from . import directing, products
 from .script import (
     add_options,
     between,
@@ -129,8 +128,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "transcript": {
         "type": setting(settings.transcript),
         "metavar": "TEXT",
-        "help": "what the voice says, or a .txt, .srt or .vtt file: lips close on its m, b and p; "
-        "for voices that are hard to understand",
+        "help": "what the voice says, or a .txt, .srt or .vtt file: takes then miss hardly any "
+        "m, b, p, f, v or th",
     },
     "speakers": {
         "type": setting(settings.speakers),
@@ -303,7 +302,9 @@ def bake(
             "--transcript is of a voice that the face speaks: leave it out, or give the voice with "
             "--audio or --strip"
         )
-    words = transcripts.words_of(chosen.transcript) if chosen.transcript else ""
+    words = directing.words_of(chosen.transcript) if chosen.transcript else ""
+    if words and sampling.asked is not None:
+        sampling = replace(sampling, asked=replace(sampling.asked, text=words))
     started = time.monotonic()
     check_engine(chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
@@ -355,23 +356,18 @@ def bake(
     seed = first_seed(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
 
     def report_step(step: jobs.Step) -> None:
-        is_settled = bool(words) and step.note == generation.say_unclear(voice.name)
         # without a sound nobody is meant to speak
-        if step.note and not chosen.seconds and not is_settled:
+        if step.note and not chosen.seconds:
             warnings.extend(warn(chosen.command, step.note))
         tell(replace(step, fraction=wanted.share_of_takes * step.fraction))
 
+    if words:
+        transcript.ensure(scene, voice.name).text = words
     performances = jobs.run_through(
         "Baking",
         generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling),
         report_step,
     )
-    corrected: dict[int, Corrections] = {}
-    if words and take_list.speaks(scene.thunder.takes[0]):
-        steps = transcripts.correct(client, scene, rig, voice, words, performances)
-        performances, corrected, unsaid = jobs.run_through("Closing lips", steps, tell)
-        for sentence in unsaid:
-            warnings += warn(chosen.command, sentence)
     explained = []
     if chosen.explain is not None:
         best = generation.explain(client, scene, scene.thunder.takes[0], chosen.explain)
@@ -408,7 +404,6 @@ def bake(
                 "heard": round_score(take.heard),
                 "action": entry.action.name,
                 **_report_direction(take, entry.words),
-                **_report_closures(corrected.get(take.seed)),
             }
             for rank, (take, entry) in enumerate(zip(performances, entries), start=1)
         ],
@@ -508,16 +503,6 @@ def _report_direction(take, words: str) -> dict:
         {}
         if reading is None
         else {"words": words, "played": Preset("", Direction.of_vector(reading)).data()}
-    )
-
-
-def _report_closures(corrected: Corrections | None) -> dict:
-    """The report's entry on the closures, [word, frame] each, that a transcript added to a take and
-    removed; empty without one."""
-    return (
-        {}
-        if corrected is None
-        else {"closures": {"added": corrected.added, "removed": corrected.removed}}
     )
 
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The direction of takes as options of a command: a preset, a mood, a number for each slider, and
-the spread around them."""
+"""The direction of takes as options of a command: a preset, a mood, a number for each slider, the
+spread around them, and what the voice says."""
 
 import argparse
 from collections.abc import Mapping
 
 from ..scene.takes.direction.presets import all_presets
 from ..scene.takes.sampling import Sampling
-from ..thunder_core.batch.settings import option_of, read_mood
+from ..thunder_core import subtitles
+from ..thunder_core.batch.settings import is_text_file, option_of, read_mood
 from ..thunder_core.direction import AXES, Brief, CHOICES, NEUTRAL
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from .script import between, setting, utf8
@@ -108,3 +109,11 @@ def report_direction(provenance: dict) -> dict:
     if wanted is None:
         return {}
     return {"direction": Preset("", wanted.mean, "", wanted.spread).data()}
+
+
+def words_of(given: str) -> str:
+    """The words that --transcript gives, or those in the file that it names, on one line. Raises
+    BadRequest."""
+    if not is_text_file(given):
+        return " ".join(given.split())
+    return subtitles.read_text(given, "name another with --transcript")

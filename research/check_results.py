@@ -85,6 +85,7 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "style_from": ("thunder_core/animation/", *_TEACHER),
     "table1": _SPEECH,
     "table[23]*": _PAPER,
+    "transcripts": _TAKES,
     "words*": ("thunder_core/animation/traits.py", *_TAKES),
 }
 

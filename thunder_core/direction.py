@@ -408,7 +408,8 @@ class Brief:
     little from them in what is drawn at random; gestures and the side of the head are those of the
     first.
 
-    marks: on words of the line, for all takes (`engine.readings`).
+    marks: on words of the line, for all takes (`engine.readings`).  text: what the voice says, ""
+    if it is not known.
     """
 
     vectors: np.ndarray = field(default_factory=lambda: Direction().vector()[None])
@@ -418,6 +419,7 @@ class Brief:
     like: tuple[tuple[int, float], ...] = ()
     as_heard: np.ndarray = field(default_factory=lambda: np.zeros(1, np.float32))
     marks: tuple[Mark, ...] = ()
+    text: str = ""
 
     @staticmethod
     def of(direction: Direction, spread: float = SPREAD, as_asked: bool = True) -> Brief:

@@ -139,6 +139,8 @@ def direction_arguments(direction: Brief, put_array: PutArray) -> dict:
         values["like"] = [list(pair) for pair in direction.like]
     if direction.marks:
         values["marks"] = [mark.row() for mark in direction.marks]
+    if direction.text:
+        values["text"] = direction.text
     return values
 
 

@@ -20,7 +20,7 @@ from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction_words import words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
 from ...thunder_core.progress import map_progress, result
-from ...thunder_core.protocol import UNCLEAR, UNSPOKEN
+from ...thunder_core.protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ...thunder_core.request import PutArray
 from ...thunder_core.steps import in_words
 from ...thunder_core.systems import DEFAULT
@@ -123,6 +123,8 @@ def sample_takes(
     def on_event(event):
         if event["event"] == UNSPOKEN and name:
             notes.append(say_unspoken(name, event["silent"]))
+        if event["event"] == OTHER_TEXT and name:
+            notes.append(say_other_text(name))
         if event["event"] == UNCLEAR and name:
             notes.append(say_unclear(name))
         if event["event"] == "take" and event["take"]["seed"] not in seeds:
@@ -255,7 +257,15 @@ def say_unclear(name: str) -> str:
         f"“{name}” is hard to understand (noise, other voices or fast speech), so its takes may "
         f"miss the same m, b, p, f and v: "
         "use a cleaner recording, or enter its words under Transcript (in a bake: --transcript) "
-        "and press Correct Closures"
+        "and generate again"
+    )
+
+
+def say_other_text(name: str) -> str:
+    """The sentence that the voice of that name does not say its transcript."""
+    return (
+        f"“{name}” does not seem to say its transcript, so its takes are made without it: check "
+        f"the words"
     )
 
 

@@ -311,7 +311,7 @@ def resample(
             like = (
                 before if reading is None else similar.exact_direction(before, reading, lead.seed)
             )
-            before = replace(like, as_asked=False, marks=word_marks.of_line(scene, voice))
+            before = word_marks.add_words(replace(like, as_asked=False), scene, voice)
         sampling = replace(sampling, asked=before)
         sampling = asking.add_direction(sampling, rig.owner, voice)
     sampling = replace(sampling, listening=lead.role == LISTENS.upper())

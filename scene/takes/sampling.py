@@ -109,7 +109,7 @@ class Sampling:
         alike = np.array_equal(before.vectors, now.vectors) and np.array_equal(
             before.as_heard, now.as_heard
         )
-        return before.spread == now.spread and alike
+        return before.spread == now.spread and before.text == now.text and alike
 
     @property
     def arguments(self) -> dict:
@@ -187,6 +187,8 @@ class Sampling:
             around["as_heard"] = self.asked.as_heard.tolist()
         if self.asked.marks:
             around["marks"] = json.dumps([mark.row() for mark in self.asked.marks])
+        if self.asked.text:
+            around["text"] = self.asked.text
         return arguments | {"direction": self.asked.vectors.ravel().tolist()} | around | reading
 
 
@@ -245,7 +247,10 @@ def _brief_of(provenance: dict) -> Brief | None:
             return None
         around = tuple((int(seed), float(by)) for seed, by in like)
         marks = read_marks(json.loads(provenance.get("marks", "[]")))
-        return Brief(vectors, spread, bool(provenance["as_asked"]), original, around, heard, marks)
+        text = str(provenance.get("text", ""))
+        return Brief(
+            vectors, spread, bool(provenance["as_asked"]), original, around, heard, marks, text
+        )
     except (*records.UNREADABLE, BadRequest):
         return None
 

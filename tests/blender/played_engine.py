@@ -70,6 +70,7 @@ class PlayedClient:
         self.fails_after = fails_after
         self.unspoken = unspoken
         self.unclear = False
+        self.says_text = True
         self.origin, self.note = "shipped", ""  # of the weights
         self.place = {"seconds": 0.0, "sure": 2.0, "by": "mouth"}  # where it finds captures
         # what it hears of a text, and how many takes it has scored
@@ -181,7 +182,7 @@ class PlayedClient:
         self, sound, takes, seed, folder, quality="normal", steps=0, guidance=1.0,
             speech_guidance=0.0, keep_motion=None, keep_mask=None,
         direction=None, spread=0.5, as_asked=True, original=None, like=(), as_heard=None, marks=(),
-        listening=False, system="thunder",
+        text="", listening=False, system="thunder",
         reference=None, picture=None,
     ):  # fmt: skip
         seconds = seconds_of(sound)
@@ -195,6 +196,7 @@ class PlayedClient:
         }
         events = [] if self.unspoken is None else [{"event": "unspoken", "silent": self.unspoken}]
         events += [{"event": "unclear"}] if self.unclear else []
+        events += [{"event": "other_text"}] if text and not self.says_text else []
         unclear = {"unclear": True} if self.unclear else {}
         for number in range(takes):
             event = {

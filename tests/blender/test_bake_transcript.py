@@ -1,23 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words of a voice that is hard to understand: a bake closes lips on them, and the panel asks for
-them where they help."""
+"""The words of a baked voice: its takes are sampled with them, and they are asked for where they
+help."""
 
-import numpy as np
 import pytest
-from speaking import opening_of
 from thunder.cli import bake
-from thunder.scene.heads import head
-from thunder.scene.takes import generation, transcript
+from thunder.scene.takes import generation, provenance, transcript
+from thunder.scene.takes.sampling import Sampling
 from thunder.thunder_core.batch import job_file
 from thunder.thunder_core.errors import BadRequest
-
-A_B = ["b", 1.32, 0.9, "a"]  # what the engine finds of a text
-
-
-@pytest.fixture
-def client(client):
-    client.closures = [A_B]
-    return client
 
 
 @pytest.fixture
@@ -43,61 +33,33 @@ def baked(blender, client, voice, tmp_path):
 
 
 @pytest.mark.parametrize("from_file", [False, True])
-def test_a_bake_closes_lips_on_the_words_of_a_transcript_and_ranks_its_takes_again(
-    blender, client, baked, tmp_path, from_file
+@pytest.mark.parametrize("more", [(), ("--mood", "warm=0.5")])
+def test_a_bake_samples_takes_with_the_words_of_a_transcript(
+    blender, client, baked, tmp_path, from_file, more
 ):
     given = "a bump"
     if from_file:
         given = str(tmp_path / "line.txt")
         (tmp_path / "line.txt").write_text("\ufeffa\n  bump\n", encoding="utf-8")
-    report = baked("--transcript", given)
-    assert [args["text"] for verb, args in client.asked if verb == "closures"] == [
-        "a bump",
-        "a bump",
-    ]
+    report = baked("--transcript", given, *more)
+    assert [args["text"] for verb, args in client.asked if verb == "generate"] == ["a bump"]
     assert report["transcript"] == "a bump" and report["warnings"] == []
     scene = blender.context.scene
-    rig = head.find(scene)
     assert transcript.of(scene, "line").text == "a bump"
-    # the take with the higher score came first and was scored first, with a point less
-    assert [
-        (take["rank"], take["seed"], take["score"], take["heard"]) for take in report["takes"]
-    ] == [(1, 1, 52, 42), (2, 2, 51, 41)]
-    assert [(round(entry.score), entry.seed, entry.name) for entry in scene.thunder.takes] == [
-        (52, 1, "Take 1"),
-        (51, 2, "Take 2"),
-    ]
-    for take, entry in zip(report["takes"], scene.thunder.takes):
-        assert [word for word, _ in take["closures"]["added"]] == ["a"] and len(
-            take["closures"]["removed"]
-        ) == 1
-        frame = 1 + round(1.32 * scene.render.fps)
-        assert opening_of(rig, entry, np.arange(1, frame + 1))[-1] <= 0.3
-        with np.load(tmp_path / "out" / take["npz"]) as arrays:
-            assert (
-                arrays["opening"][33] <= 0.6 < arrays["opening"][28]
-                and float(arrays["score"]) == take["score"]
-            )
+    sampling = Sampling.of_take(provenance.about_of(scene.thunder.takes[0].action), scene.thunder)
+    assert sampling.asked.text == "a bump", "so that the take can be made again"
 
 
-def test_a_text_that_does_not_match_the_voice_is_warned_of_and_changes_nothing(
-    blender, client, baked
-):
-    client.closures = [["m", 0.8, 0.1, "mama"], ["m", 1.2, 0.05, "mama"]]
-    report = baked("--transcript", "mama")
-    assert (
-        len(report["warnings"]) == 1 and "does not seem to match the voice" in report["warnings"][0]
-    )
-    assert not client.scored and [take["score"] for take in report["takes"]] == [90, 80]
-    assert all("closures" not in take for take in report["takes"])
+def test_a_text_that_the_voice_does_not_say_is_warned_of(client, baked):
+    client.says_text = False
+    assert baked("--transcript", "mama")["warnings"] == [generation.say_other_text("line")]
+    assert baked()["warnings"] == []
 
 
-def test_a_bake_with_a_transcript_does_not_ask_for_one(client, baked):
+def test_the_words_of_an_unclear_voice_are_asked_for(client, baked):
     client.unclear = True
-    assert baked()["warnings"] == [
-        generation.say_unclear("line")
-    ] and "--transcript" in generation.say_unclear("line")
-    assert baked("--transcript", "a bump")["warnings"] == []
+    assert baked()["warnings"] == [generation.say_unclear("line")]
+    assert "--transcript" in generation.say_unclear("line")
 
 
 def test_transcripts_that_cannot_be_used_are_refused_in_a_sentence(client, baked, tmp_path):

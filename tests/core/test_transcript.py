@@ -11,6 +11,7 @@ from thunder_core.engine.speech.transcript import (
     _BAND,
     align,
     closures_and_words,
+    follow,
     letters,
     recognise,
     split,
@@ -180,3 +181,38 @@ def test_sounds_are_recognised_with_what_they_may_be_instead():
     assert found[0].start == pytest.approx(0.2, abs=0.03) and found[0].end == pytest.approx(
         found[1].start
     )
+
+
+@pytest.mark.parametrize("text", LINES)
+def test_a_text_rules_out_what_its_letters_are_never_read_as(text):
+    """Through noise all bilabials are heard with the text, and nothing changes where it is
+    another's."""
+    line = LINES[text]
+    belief, times = belief_of(line, noise=0.55, seed=3)
+    followed = follow(np.log(belief), text)
+    probability = np.exp(followed) / np.exp(followed).sum(1, keepdims=True)
+    lips = probability[:, [PHONES.index(phone) for phone in "MBP"]].sum(1)
+    before = belief[:, [PHONES.index(phone) for phone in "MBP"]].sum(1)
+    closed = np.zeros(len(belief), bool)
+    for phone, seconds in times:
+        if phone in "MBP":
+            at = slice(round(seconds * 50) - 1, round(seconds * 50) + 2)
+            closed[round(seconds * 50) - 6 : round(seconds * 50) + 7] = True
+            assert lips[at].max() > 0.4
+    assert lips[~closed].sum() < 0.5 * before[~closed].sum()
+    assert follow(np.log(belief), "somewhere else entirely they thought of winter") is None
+
+
+def test_words_that_are_not_found_leave_the_sounds_as_heard():
+    text = "Mary bought a lamp, maybe a map."
+    belief, _ = belief_of(LINES[text])
+    said = follow(np.log(belief), text)
+    changed = text.replace("lamp", "shoe")
+    assert [word.text for word in words(belief, changed)[0] if word.sure < SAID] == ["shoe"]
+    other = follow(np.log(belief), changed)
+    start, end = (
+        round(50 * each)
+        for each in (words(belief, text)[0][3].start + 0.04, words(belief, text)[0][3].end - 0.04)
+    )
+    assert not np.array_equal(said, np.log(belief))
+    assert np.array_equal(other[start:end], np.log(belief)[start:end])

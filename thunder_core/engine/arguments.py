@@ -6,6 +6,8 @@ import os
 
 from ..errors import BadRequest, BadSound
 
+LONGEST_TRANSCRIPT = 200_000  # letters; nobody says more in an hour
+
 
 def array(args, name):
     """The float32 array in the .npy file that a request names."""
@@ -56,6 +58,18 @@ def request(args):
     )
 
 
+def transcript(args):
+    """The “text” of a request, what a voice says. Raises BadRequest."""
+    value = args.get("text")
+    if not isinstance(value, str):
+        raise BadRequest("No transcript was given: enter what the voice says")
+    if len(value) > LONGEST_TRANSCRIPT:
+        raise BadRequest(
+            f"The transcript has {len(value):,} letters: enter only what the voice says"
+        )
+    return value
+
+
 def seed(args):
     """The seed of a request, 0 if it has none. Raises BadRequest."""
     from ..request import check_whole, LAST_SEED
@@ -94,7 +108,7 @@ def read_brief(args):
     from ..request import check_flag, check_number
 
     if args.get("direction") is None:
-        for name in ("spread", "as_asked", "original", "like", "as_heard", "marks"):
+        for name in ("spread", "as_asked", "original", "like", "as_heard", "marks", "text"):
             if args.get(name) is not None:
                 raise BadRequest(
                     f"The request has “{name}” but no “direction” that it belongs to: give a "
@@ -109,6 +123,7 @@ def read_brief(args):
     spread = check_number("spread", args.get("spread", SPREAD), 0.0, 1.0)
     more = {} if args.get("as_heard") is None else {"as_heard": _strengths(array(args, "as_heard"))}
     more["marks"] = read_marks(args.get("marks", []))
+    more["text"] = transcript(args) if args.get("text") else ""
     return Brief(
         vectors,
         spread,

@@ -19,7 +19,7 @@ from ..direction import AXES, Brief, check, Direction, over_frames
 from ..errors import BadRequest, BadWeights
 from ..findings import Finding, REALISTIC
 from ..progress import no_progress, Progress, share
-from ..protocol import UNCLEAR, UNSPOKEN
+from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import DRAFT, FINAL, NORMAL, Request
 from ..steps import explain, open_trace
 from ..systems import (
@@ -38,7 +38,7 @@ from .check import find, MouthCurves, TOLERANCE_OF
 from .diffusion import Inpainting, Normal
 from .m2s import MARGIN, MeshToSpeech, Mouth, stored_head, trained_mouth
 from .network import best_device, CPU, processors
-from .readings import follow_voice, mark_voice, reading, style_of_take
+from .readings import follow_text, follow_voice, mark_voice, reading, style_of_take
 from .request import release_memory, RunningRequest, SharedProgress
 from .scorer import Judge, Measures, opening_and_width, Scorer, SPOKEN
 from .speech import transcript
@@ -323,8 +323,9 @@ class Engine:
         what it returns, unless None, replaces the take in the result: eight takes of an hour would
         need .4 GB.
         on_note: is called before takes are sampled, with UNSPOKEN if the sound has no speech, so
-        that they will be idle, and with UNCLEAR if its phones are hard to recognise. Raises
-        BadRequest.
+        that they will be idle, with OTHER_TEXT if it does not seem to say the text of the
+        direction, which then changes nothing, and with UNCLEAR if its phones are hard to recognise.
+        Raises BadRequest.
         """
         return self.begin(speech, request, progress, on_note).run(on_take)
 
@@ -369,6 +370,9 @@ class Engine:
         )
         if asked is not None:
             asked = follow_voice(asked, axis_deviations(voice.heard), speech.frames)
+            voice, says_text = follow_text(voice, asked.text)
+            if not says_text:
+                on_note(OTHER_TEXT)
             voice = mark_voice(voice, asked.marks)
         readings = (
             {}
@@ -402,6 +406,7 @@ class Engine:
         if asked is not None and role == SPEAKS and follows == DIRECTION:
             about["voice_sounds"] = [round(each, 3) for each in voice.heard]
             about |= {"marks": [mark.row() for mark in asked.marks]} if asked.marks else {}
+            about |= {"text": asked.text} if asked.text else {}
             if asked.as_heard.any():
                 about["requested"] = [round(float(x), 4) for x in asked.requested.mean(0)]
         if picture_moods is not None:
@@ -504,7 +509,7 @@ class Engine:
         if asked is not None:
             self._check(asked)
             asked = follow_voice(asked, axis_deviations(voice.heard), speech.frames)
-            voice = mark_voice(voice, asked.marks)
+            voice = mark_voice(follow_text(voice, asked.text)[0], asked.marks)
             # Stresses depend on the length of the sound, which a motion may not have.
             style = style_of_take(
                 asked,

@@ -21,8 +21,9 @@ from ..errors import BadRequest
 from ..marks import CLOSED, HELD, Mark, MOVED, OPEN, SOUND, STRESSED, THROWN_AWAY
 from ..types import FPS
 from .sobol import sobol_point
+from .speech import transcript
 from .speech.cues import accent_curve, confident_sounds, demanded_closures, Phrasing
-from .speech.encoder import at_frames, ENCODER_RATE, LOUDNESS, softmax
+from .speech.encoder import ENCODER_RATE, LOUDNESS, softmax
 from .speech.phones import BILABIALS, PHONES, VOWELS
 from .systems.thunder import VoiceFeatures
 
@@ -194,6 +195,15 @@ def mark_direction(played: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
     )
 
 
+def follow_text(voice: VoiceFeatures, text: str) -> tuple[VoiceFeatures, bool]:
+    """A voice of which a text says what it says, and whether it seems to say it; unchanged if not,
+    or if there is no text."""
+    if not text.strip() or not voice.presence.any():
+        return voice, True
+    logits = transcript.follow(voice.logits, text)
+    return (voice, False) if logits is None else (voice.with_phones(logits), True)
+
+
 def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
     """A voice as it would say its words with their marks. Raises BadRequest for a mark with an
     unknown sound."""
@@ -202,9 +212,7 @@ def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
     logits = voice.logits.copy()
     for mark in marks:
         _mark_phones(logits, mark)
-    changed, count = softmax(logits) - softmax(voice.logits), len(logits)
-    features = voice.features.copy()
-    features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(changed, voice.frames)
+    features, count = voice.with_phones(logits).features, len(logits)
     times = _sound_times(logits, marks, len(voice.units))
     rows, frames = times.round().astype(int), (times[::2] / 2).round().astype(int)
     logits, features = logits[rows[:count].clip(0, count - 1)], features[frames]

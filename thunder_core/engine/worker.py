@@ -42,7 +42,7 @@ from ..errors import (
     ThunderError,
 )
 from ..private_folder import remove_if_orphaned
-from ..protocol import HEARTBEAT, LEVEL, PROTOCOL, UNCLEAR, UNSPOKEN
+from ..protocol import HEARTBEAT, LEVEL, PROTOCOL, UNSPOKEN
 from ..shipped import VENDOR, WEIGHTS
 from ..system_calls import find_runtime, memory_used
 from . import arguments
@@ -51,7 +51,6 @@ OLDEST_PYTHON = (3, 11)
 # seconds a running request has to notice its cancellation before it is answered for
 CANCEL_PATIENCE = 0.3
 GRACE = 1.0  # seconds a running request has to end when the client is gone
-LONGEST_TRANSCRIPT = 200_000  # letters; nobody says more in an hour
 LAST_FRAME = 10_000_000  # of a take, at 25 a second
 LONGEST_MESSAGE = 500  # letters; a request may name a path or value of any length
 # seconds between progress events; Blender's timer does not read them more often
@@ -346,8 +345,8 @@ class Worker:
             return {**shared, "fps": FPS, "audio": running.about["audio"], "folder": folder}
 
         def send_note(what):
-            if what == UNCLEAR:
-                progress.give({"event": UNCLEAR})
+            if what != UNSPOKEN:
+                progress.give({"event": what})
             elif not is_silent:
                 progress.give({"event": UNSPOKEN, "silent": False})
 
@@ -403,7 +402,7 @@ class Worker:
         }
 
     def _check(self, args, progress):
-        motion, text = self._motion(args), _transcript({"text": "", **args})
+        motion, text = self._motion(args), arguments.transcript({"text": "", **args})
         speech = self._sound(args, progress)
         engine = self._load_engine(progress)
         progress(0.2, "Checking the lips")
@@ -415,7 +414,7 @@ class Worker:
         }
 
     def _closures(self, args, progress):
-        text = _transcript(args)
+        text = arguments.transcript(args)
         speech = self._sound(args, progress)
         engine = self._load_engine(progress)
         progress(0.2, "Analyzing the voice")
@@ -428,7 +427,7 @@ class Worker:
         }
 
     def _spoken(self, args, progress):
-        text = _transcript(args)
+        text = arguments.transcript(args)
         speech = self._sound(args, progress)
         engine = self._load_engine(progress)
         progress(0.2, "Finding words and sounds")
@@ -579,18 +578,6 @@ class _Progress:
         if self.flag.is_set():
             raise _cancellation()
         self.worker._send({"id": self.number, **event})
-
-
-def _transcript(args) -> str:
-    """The words that a request gives. Raises BadRequest."""
-    text = args.get("text")
-    if not isinstance(text, str):
-        raise BadRequest("No transcript was given: enter what the voice says")
-    if len(text) > LONGEST_TRANSCRIPT:
-        raise BadRequest(
-            f"The transcript has {len(text):,} letters: enter only what the voice says"
-        )
-    return text
 
 
 def _save_take(take, folder, number):

@@ -33,9 +33,8 @@ def add_direction(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voic
         )
     if sampling.asked is not None or not connection.knows_styles():
         return sampling
-    requested = replace(
-        direction_over(owner, voice.clock, voice.last),
-        marks=word_marks.of_line(bpy.context.scene, voice),
+    requested = word_marks.add_words(
+        direction_over(owner, voice.clock, voice.last), bpy.context.scene, voice
     )
     followed = sampling.supported_part(requested)
     return sampling if followed is None else replace(sampling, asked=followed)

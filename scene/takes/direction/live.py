@@ -230,10 +230,8 @@ class Live(Part):
         last = state.last if state is not None and state.last else None
         asked = asking.direction_over(rig.owner, provenance.clock_of(entry.action), last)
         if state is not None:
-            asked = replace(
-                asked,
-                marks=word_marks.of_line(entry.id_data, fingerprint.voice_of(entry.id_data, state)),
-            )
+            voice = fingerprint.voice_of(entry.id_data, state)
+            asked = word_marks.add_words(asked, entry.id_data, voice)
         asked = self.sampling.supported_part(asked) or asked
         if before is None:
             return replace(asked, as_asked=False)
@@ -383,7 +381,7 @@ def _same(one: Brief | None, other: Brief | None) -> bool:
     alike = all(a.shape == b.shape and bool((np.abs(a - b) < 1e-5).all()) for a, b in pairs)
     return alike and all(
         getattr(one, name) == getattr(other, name)
-        for name in ("spread", "as_asked", "like", "marks")
+        for name in ("spread", "as_asked", "like", "marks", "text")
     )
 
 

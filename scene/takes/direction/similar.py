@@ -125,14 +125,14 @@ def sample(
     before = Sampling.of_take(provenance.about_of(entry.action), scene.thunder)
     reading = reading_of(entry.action)
     vectors = reading[None] if before.asked is None else with_mean(before.asked.vectors, reading)
-    request = Brief(
-        vectors, SPREAD, as_asked=False, marks=() if before.asked is None else before.asked.marks
-    )
+    request = Brief(vectors, SPREAD, as_asked=False)
     original = None
     if before.asked is not None:
         original = before.asked.requested
         request = replace(
             request,
+            marks=before.asked.marks,
+            text=before.asked.text,
             original=original,
             like=like_of(before.asked, entry.seed),
             as_heard=before.asked.as_heard,

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Marks on the words of a recording, as the scene keeps them and as takes of a strip get them
+"""What the scene knows of a voice's words, as its takes get it: the text, and marks on words
 (`thunder_core/marks.py`)."""
+
+from dataclasses import replace
 
 import bpy
 from bpy.props import EnumProperty, FloatProperty, StringProperty
 
+from ....thunder_core.direction import Brief
 from ....thunder_core.marks import CLOSED, HELD, Mark, MOVED, OPEN, SOUND, STRESSED, THROWN_AWAY
 from ...voice import fingerprint, strip
 
@@ -46,6 +49,13 @@ class ThunderWordMark(bpy.types.PropertyGroup):
             self.sound,
             (self.to_start, self.to_end) if self.kind == MOVED else None,
         )
+
+
+def add_words(asked: Brief, scene, voice: strip.Voice) -> Brief:
+    """A request with the transcript of a voice and the marks on its words."""
+    record = next((each for each in scene.thunder_transcripts if each.voice == voice.name), None)
+    text = "" if record is None else record.text.strip()
+    return replace(asked, marks=of_line(scene, voice), text=text)
 
 
 def of_line(scene, voice: strip.Voice) -> tuple[Mark, ...]:

@@ -200,6 +200,18 @@ class VoiceFeatures:
         """Accents, phrases and hesitations of the voice that the face speaks or listens to."""
         return prosody_of(self.phrasing, self.features[:, -LOUDNESS], self.logits.argmax(-1))
 
+    def with_phones(self, logits: np.ndarray) -> VoiceFeatures:
+        """The same voice, if the encoder heard these phone logits [2T, 40] in it."""
+        belief = softmax(logits)
+        features = self.features.copy()
+        features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(
+            belief - softmax(self.logits), self.frames
+        )
+        return replace(
+            self, features=features, logits=logits, shut=demanded_closures(belief, self.frames),
+            sounds=confident_sounds(belief, self.presence),
+        )  # fmt: skip
+
     def unspoken(self, silence: np.ndarray | None = None) -> VoiceFeatures:
         """These features for a face that does not speak: no articulation. silence: features of it
         [d − LOUDNESS], if the face listens."""
@@ -333,15 +345,7 @@ class Thunder:
         logits = hear_phones(voice.logits, seed, freely=again is not None)
         if again is not None:
             logits = np.where(again[: len(logits), None], logits, voice.logits)
-        belief, frames = softmax(logits), voice.frames
-        features = voice.features.copy()
-        features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(
-            belief - softmax(voice.logits), frames
-        )
-        return replace(
-            voice, features=features, shut=demanded_closures(belief, frames),
-            sounds=confident_sounds(belief, voice.presence),
-        )  # fmt: skip
+        return voice.with_phones(logits)
 
     def overhear(self, voice: VoiceFeatures) -> VoiceFeatures:
         """Features for a face that listens to a voice: silence, with the loudness, accents and

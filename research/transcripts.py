@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the text of a line is worth: lips in takes that are sampled with it, and without.
+
+DATA has `speech/` with LibriSpeech recordings, their texts and their phones by pocketsphinx. Takes
+of unseen voices (seed 1 and on; the first as requested). A sound counts as made where any of its
+frames makes it, one to either side: lips within .6 mm on m, b and p, the lower lip within .6 mm of
+the upper teeth on f and v. Wrong closures are those without m, b, p, f, v or silence within two
+frames. `--split validation` is what `thunder_core/engine/speech/transcript.py` was tuned by.
+Written to research/results/transcripts.txt.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections import defaultdict
+from functools import partial
+
+import numpy as np
+
+from research.harness import add_shared, bootstrap, report, required, results_file
+from research.words_aligned import Line, lines_of
+from thunder_core.direction import Brief
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.cues import runs
+from thunder_core.face.articulators import bundled_articulators
+from thunder_core.face.lips import CLOSED_MM, Lips
+from thunder_core.request import Request
+from thunder_core.types import FPS, Motion
+
+NEAR_MM = 0.6  # lower lip to upper teeth
+KINDS = {"m, b, p": ("M", "B", "P"), "f, v": ("F", "V")}
+MAY_CLOSE = (*KINDS["m, b, p"], *KINDS["f, v"], "SIL")
+
+
+def made_sounds(line: Line, motion: Motion, lips: Lips) -> dict[str, list[bool]]:
+    """Whether a take makes each sound of KINDS in a line, and "wrong": one entry for each wrong
+    closure."""
+    articulators, gap = bundled_articulators(), lips.beyond_rest(motion)
+    surface = articulators.lip_surface(motion.expression.astype(float), motion.jaw.astype(float))
+    made = dict(zip(KINDS, (gap <= CLOSED_MM, articulators.lip_distance(surface) <= NEAR_MM)))
+    spoken, result = np.full(len(gap), "SIL"), defaultdict(list)
+    for phone, start, end in line.phones:
+        spoken[max(0, round(start * FPS)) : round(end * FPS)] = phone
+        around = slice(max(0, int(start * FPS) - 1), int(np.ceil(end * FPS)) + 2)
+        for kind, phones in KINDS.items():
+            if phone in phones:
+                result[kind].append(bool(made[kind][around].any()))
+    for start, end in runs(gap <= CLOSED_MM):
+        if not np.isin(spoken[max(0, start - 2) : end + 2], MAY_CLOSE).any():
+            result["wrong"].append(True)
+    return result
+
+
+def share_made(counts: np.ndarray, chosen: np.ndarray) -> float:
+    """The share of sounds that are made in the chosen lines; counts: [lines, 2], of those made and
+    of all."""
+    made, count = counts[chosen].sum(0)
+    return float(made / max(1, count))
+
+
+def add_arguments(p: ArgumentParser) -> None:
+    """Add this bench's options."""
+    add_shared(p, "data", "weights", "seed", "results")
+    p.add_argument("--split", choices=("validation", "test"), default="test", help="whose voices")
+    p.add_argument("--lines", type=int, default=40, help="how many, drawn by the seed")
+    p.add_argument("--takes", type=int, default=3)
+
+
+def run(args: Namespace) -> None:
+    """Sample takes with and without the text, and write the table."""
+    required(args.data / "speech", "the folder of recordings")
+    engine, rng = Engine.load(args.weights, device="cpu"), np.random.default_rng(args.seed)
+    lips, lines = Lips.of(engine.head), lines_of(args.data / "speech", args.split, 0)
+    lines = [lines[i] for i in rng.permutation(len(lines))[: args.lines]]
+    # text given → of each line {sound: made}, minutes of its takes
+    results: dict[str, list[tuple[dict[str, list[bool]], float]]] = {"no": [], "yes": []}
+    refused = 0
+    for line in lines:
+        speech = read_sound(line.path)
+        for given, text in (("no", ""), ("yes", line.text)):
+            notes: list[str] = []
+            request = Request(args.takes, args.seed, direction=Brief(text=text))
+            takes = engine.generate(speech, request, on_note=notes.append)
+            refused += bool(notes)
+            total: dict[str, list[bool]] = defaultdict(list)
+            for take in takes:
+                for kind, made in made_sounds(line, take.motion, lips).items():
+                    total[kind] += made
+            results[given].append((total, len(takes) * speech.seconds / 60))
+    rows = [
+        f"{len(lines)} lines of {args.split} voices, {args.takes} takes each; texts that the voice "
+        f"does not seem to say: {refused}",
+        f"{'text given':12s}" + "".join(f"{kind:>24s}" for kind in (*KINDS, "wrong a minute")),
+    ]
+    for given, of_lines in results.items():
+        cells = []
+        for kind in KINDS:
+            counts = np.array([(sum(total[kind]), len(total[kind])) for total, _ in of_lines])
+            low, high = bootstrap(partial(share_made, counts), len(counts))
+            mean = share_made(counts, np.arange(len(counts)))
+            cells.append(f"{mean:.3f} [{low:.3f}, {high:.3f}]")
+        minutes = sum(each for _, each in of_lines)
+        cells.append(f"{sum(len(total['wrong']) for total, _ in of_lines) / minutes:.1f}")
+        rows.append(f"{given:12s}" + "".join(f"{cell:>24s}" for cell in cells))
+    measured = args.split == "test" and not args.weights
+    report(results_file(args.results, "transcripts.txt", measured), rows)
