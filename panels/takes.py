@@ -31,7 +31,7 @@ BESIDE, SCROLL, ROWS = 3.8, 0.7, 8
 WIDE = 20.0
 AROUND_LINE = 5.8  # the same for what is beside the words of the shown take
 FONT = 0  # that of the interface
-WANTED = "This voice is hard to understand: type its words below for better lips"
+WANTED = "This voice is hard to understand: enter its words and generate again"
 _drawn: dict = {}  # data that the rows need of the whole list; filled in filter_items
 
 

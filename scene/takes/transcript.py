@@ -150,21 +150,18 @@ def is_wanted(scene, voice: str) -> bool:
     return any(keying.record_of(entry.action).get("unclear") for entry in entries)
 
 
-def correct(
-    client: Client, context, entry, voice: strip.Voice | None = None
-) -> Generator[Step, None, Corrections]:
+def correct(client: Client, context, entry) -> Generator[Step, None, Corrections]:
     """Steps that close the lips of a take on the m, b and p of its voice's transcript and open them
     elsewhere. If the voice says only a part of the transcript, the lips outside of that part are
     left alone.
 
-    voice: that of the take, None to find it in the scene. Returns the corrections. Raises
-    ThunderError; nothing changes before the end.
+    Returns the corrections. Raises ThunderError; nothing changes before the end.
     """
     scene = context.scene
     record = of(scene, entry.voice)
     if record is None or not record.text.strip():
         raise BadRequest(f"“{entry.voice}” has no transcript: enter what it says")
-    voice = voice or take_list.check_voice(entry, strip.of_take(context, entry))
+    voice = take_list.check_voice(entry, strip.of_take(context, entry))
     take_list.rig_of(scene, entry)
     scene_name, uid, text = scene.name, entry.action.session_uid, record.text
     result = yield from mixdown.with_sound(

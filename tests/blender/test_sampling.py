@@ -189,7 +189,7 @@ def test_a_bake_warns_of_a_voice_in_which_nobody_speaks_or_that_is_hard_to_under
     client.unspoken, client.unclear = None, True
     assert (
         run_bake()["warnings"] == [generation.say_unclear("line")]
-        and "press Correct Closures" in capsys.readouterr().err
+        and "and generate again" in capsys.readouterr().err
     )
 
 
