@@ -5,21 +5,11 @@ something, commit it; mouth sliders."""
 import bpy
 
 from ..scene.heads import controls, head, rna_paths
-from ..scene.takes import mix, take_list, transcript
+from ..scene.takes import mix, take_list
 from ..scene.takes.commit import committing
 from ..scene.takes.shape import strength
 from ..thunder_core.errors import attempt
-from .tab import (
-    big_button,
-    buttons,
-    OfShownTake,
-    Popover,
-    props,
-    Tab,
-    transcript_field,
-    tune,
-    wrapped_label,
-)
+from .tab import big_button, buttons, OfShownTake, Popover, props, Tab, tune, wrapped_label
 
 _ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
 
@@ -135,7 +125,7 @@ class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
 
 
 class THUNDER_PT_note(Popover, bpy.types.Panel):
-    bl_label = "Note and Transcript"
+    bl_label = "Note"
 
     @classmethod
     def poll(cls, context):
@@ -144,8 +134,6 @@ class THUNDER_PT_note(Popover, bpy.types.Panel):
     def draw(self, context):
         entry = take_list.shown_take(context.scene.thunder)
         self.layout.prop(entry, "note", text="", icon="TEXT", placeholder="Note")
-        self.layout.label(text="Transcript")
-        transcript_field(self.layout, transcript.of(context.scene, entry.voice))
 
 
 class THUNDER_PT_commit(Tab, bpy.types.Panel):

@@ -7,7 +7,7 @@ import bpy
 from ..scene.engine import connection, install
 from ..scene.heads import head, library_override
 from ..scene.host.session import session
-from ..scene.takes import renames
+from ..scene.takes import renames, transcript
 from ..scene.voice import fingerprint, strip
 from ..thunder_core.engine_python import packaged_python
 from ..thunder_core.errors import attempt
@@ -82,6 +82,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             if settings.takes or has_voice(context):  # Getting Started says it otherwise
                 wrapped_label(below, wrong, context)
             return False
+        draw_transcript(layout, transcript.of(context.scene, voice.name))
         self._draw_stale(below, context)
         return True
 
@@ -165,6 +166,19 @@ class THUNDER_MT_add_voice(bpy.types.Menu):
         buttons(layout, ("thunder.own_voice", "FILE_SOUND"), ("thunder.sample_voice", "SOUND"))
         layout.separator()
         layout.props_enum(context.scene.thunder, "source")
+
+
+def draw_transcript(layout, record) -> None:
+    """The field for what the voice says, or a button that adds one. record: of the scene's, None if
+    it has none."""
+    row = layout.row(align=True)
+    if record is None:
+        row.operator("thunder.add_transcript", icon="ADD")
+    else:
+        row.prop(record, "text", text="", icon="TEXT", placeholder="What the voice says")
+        row.operator("thunder.edit_transcript", text="", icon="FULLSCREEN_ENTER")
+    row.operator("thunder.paste_transcript", text="", icon="PASTEDOWN")
+    row.operator("thunder.read_transcript", text="", icon="FILEBROWSER")
 
 
 def draw_missing_engine(layout, context) -> None:

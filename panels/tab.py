@@ -87,23 +87,6 @@ def props(layout, data, *names: str, **how) -> None:
         layout.prop(data, name, **how)
 
 
-def transcript_field(layout, record) -> None:
-    """The field for what a voice says, or a button that adds one, and the button that corrects lips
-    by it. record: of the scene's."""
-    if record is None:
-        row = layout.row(align=True)
-        row.operator("thunder.add_transcript", icon="ADD")
-        row.operator("thunder.paste_transcript", text="", icon="PASTEDOWN")
-        row.operator("thunder.read_transcript", text="", icon="FILEBROWSER")
-        return
-    row = layout.row(align=True)
-    row.prop(record, "text", text="", placeholder="What the voice says")
-    row.operator("thunder.edit_transcript", text="", icon="FULLSCREEN_ENTER")
-    row.operator("thunder.paste_transcript", text="", icon="PASTEDOWN")
-    row.operator("thunder.read_transcript", text="", icon="FILEBROWSER")
-    buttons(layout, ("thunder.find_words", "VIEWZOOM"), ("thunder.correct_closures", "CHECKMARK"))
-
-
 def grey(layout):
     """A row whose text is greyed."""
     return tune(layout.row(), active=False)

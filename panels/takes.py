@@ -8,7 +8,7 @@ import bpy
 from ..scene.media import grid
 from ..scene.takes import browsing, edit_watch, grading, take_list, thumbnails, transcript
 from ..scene.voice import fingerprint
-from .tab import buttons, grey, props, Tab, transcript_field, tune, wrapped_label
+from .tab import buttons, grey, props, Tab, tune, wrapped_label
 
 WORTH_CLEARING = 200.0  # megabytes of takes from which on the panel asks to clear earlier ones
 WEIGHT = 3.0  # width of the weight of all takes, in buttons
@@ -31,7 +31,7 @@ BESIDE, SCROLL, ROWS = 3.8, 0.7, 8
 WIDE = 20.0
 AROUND_LINE = 5.8  # the same for what is beside the words of the shown take
 FONT = 0  # that of the interface
-WANTED = "This voice is hard to understand: enter its words and generate again"
+WANTED = "This voice is hard to understand: enter its words above and generate again"
 _drawn: dict = {}  # data that the rows need of the whole list; filled in filter_items
 
 
@@ -296,14 +296,11 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         row.popover("THUNDER_PT_note", text="", icon="TEXT")
 
     def _transcript(self, layout, context, voice):
-        """For a voice that is hard to understand: a request for its words, then the button that
-        corrects the lips by them."""
-        if not transcript.is_wanted(context.scene, voice):
-            return
+        """For a voice that is hard to understand: a request for its words."""
         record = transcript.of(context.scene, voice)
-        if record is None or not record.text.strip():
+        is_known = record is not None and record.text.strip()
+        if not is_known and transcript.is_wanted(context.scene, voice):
             wrapped_label(layout, WANTED, context)
-        transcript_field(layout, record)
 
     def _batches(self, layout, context):
         """A heading for each batch, which a click folds or unfolds; below them the size of all

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words in the Thunder tab: the transcript, and what can be done with the word at the current
-frame."""
+"""Words in the Thunder tab: what can be done with the words of the voice, most with the one at the
+current frame."""
 
 import bpy
 
-from ..scene.takes import mix, take_list, transcript, word_places
+from ..scene.takes import mix, take_list, word_places
 from ..scene.takes.direction.word_marks import LABELS, WORD_KINDS
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
 from ..thunder_core.spoken import CLEAR
-from .tab import grey, Tab, transcript_field, tune, wrapped_label
+from .tab import buttons, grey, Tab, tune, wrapped_label
 
 MOST_TAKES, MOST_SOUNDS = 8, 8  # that are shown of a word
 TILE = 0.8  # width of an icon without the gap around it, in buttons
@@ -24,11 +24,10 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         return strip.current(context) is not None
 
     def draw(self, context):
-        layout, voice = self.layout, strip.current(context)
-        record = transcript.of(context.scene, voice.name)
-        transcript_field(layout, record)
-        if record is None:
-            layout.operator("thunder.find_words", icon="VIEWZOOM")
+        layout = self.layout
+        buttons(
+            layout, ("thunder.find_words", "VIEWZOOM"), ("thunder.correct_closures", "CHECKMARK")
+        )
         line, wrong = attempt(word_places.line, context)
         if line is None:
             wrapped_label(layout, wrong, context)
