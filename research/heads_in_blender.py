@@ -101,7 +101,7 @@ def time_playing():
     still = np.full(made.frames, 5.0, np.float32)
     clock = timing.Clock.of(scene, 1)
     performance = keying.Performance(made, channels, still, still, 1, 50.0, {})
-    actions = progress.result(keying.key(rig, performance, clock, "played"))
+    actions = progress.result(keying.write_take(rig, performance, clock, "played"))
     entry = take_list.add_to_list(scene, rig, actions, performance, "played", clock)
     display.show(rig, entry)
     spent, processor = [], []

@@ -107,7 +107,7 @@ def overshoot(curves: list) -> float:
 def commit_take(path: Path, kind: str, error: float) -> dict:
     """Key a take, commit it to a new action and measure the result."""
     (scene, rig, clock), take = new_scene(), performance(path)
-    actions = progress.result(keying.key(rig, take, clock, "take"))
+    actions = progress.result(keying.write_take(rig, take, clock, "take"))
     entry = take_list.add_to_list(scene, rig, actions, take, "voice", clock)
     display.show(rig, entry)
     first, last = entry.first, entry.last
@@ -183,7 +183,7 @@ def key_takes(takes: list[keying.Performance]) -> dict:
     for number, take in enumerate(takes):
         began, busy = time.perf_counter(), time.process_time()
         values = progress.result(keying.values_of(rig, take, clock))
-        actions = progress.result(keying.key(rig, take, clock, f"take {number}", values))
+        actions = progress.result(keying.write_take(rig, take, clock, f"take {number}", values))
         spent, working = spent + time.perf_counter() - began, working + time.process_time() - busy
         take_list.add_to_list(scene, rig, actions, take, "voice", clock)
     keys = sum(

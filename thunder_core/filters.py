@@ -182,9 +182,8 @@ def slow_changes(
     return (values + share * (smooth(values, deviation) - values)).astype(values.dtype)
 
 
-def limit_release(values: np.ndarray, most: float) -> np.ndarray:
-    """A curve [T] that is reached and left by steps of at most `most` from frame to frame: raised
-    around its peaks, lowered nowhere."""
+def widen_peaks(values: np.ndarray, most: float) -> np.ndarray:
+    """Raises a curve [T] around its peaks until it changes by at most `most` a frame."""
     result = np.array(values)
     for _ in range(int(np.ceil(np.ptp(values) / most)) if len(values) else 0):
         result[1:] = np.maximum(result[1:], result[:-1] - most)
@@ -197,5 +196,5 @@ def limit_rate(values: np.ndarray, most: float, kept_low: np.ndarray) -> np.ndar
     not where `kept_low`, bool [T], whose values it leaves and reaches by coming down in time."""
     if not len(values):
         return values
-    ceiling = -limit_release(-np.where(kept_low, values, values.max()), most)
-    return np.minimum(limit_release(values, most), ceiling)
+    ceiling = -widen_peaks(-np.where(kept_low, values, values.max()), most)
+    return np.minimum(widen_peaks(values, most), ceiling)

@@ -153,7 +153,7 @@ def _part(arguments: Mapping[str, object], path: str) -> np.ndarray | None:
     return np.asarray(value)
 
 
-def in_words(explanation: dict) -> list[str]:
+def explanation_lines(explanation: dict) -> list[str]:
     """An explanation of a frame (`explain`) in lines for people, in the panel and in bakes: what
     was sampled and planned, then a line for each step with its causes, its _MOST largest changes
     and the reason for it."""

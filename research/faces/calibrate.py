@@ -27,7 +27,6 @@ from research.faces import lip_clips
 from research.faces.lip_clips import CURVES, LipClip, spoken_phones, standardise
 from research.train.augment import augment, change_speed
 from thunder_core.engine.planning.lip_kernels import (
-    around,
     identity,
     KERNELS,
     MAP_REACH,
@@ -35,6 +34,7 @@ from thunder_core.engine.planning.lip_kernels import (
     occupancy,
     phone_probabilities,
     REACH,
+    stack_neighbours,
     TAPS,
 )
 from thunder_core.engine.speech.encoder import loudness, speech_features, SpeechEncoder
@@ -122,7 +122,10 @@ class Clip:
     def phone_inputs(self) -> list[np.ndarray]:
         """Phone shares and loudness within ±160 ms of every frame [T, 9 · 42], for each
         labelling."""
-        return [np.hstack([around(shares), around(self.loudness)]) for shares in self.shares]
+        return [
+            np.hstack([stack_neighbours(shares), stack_neighbours(self.loudness)])
+            for shares in self.shares
+        ]
 
     def is_measured(self, what: str) -> np.ndarray:
         """Frames with a measured face, bool [T]."""
@@ -219,7 +222,7 @@ class Regressions:
         ) / len(pairs)
 
     def _standard(self, features: np.ndarray) -> np.ndarray:
-        return around((features - self.mean) / self.deviation, MAP_REACH)
+        return stack_neighbours((features - self.mean) / self.deviation, MAP_REACH)
 
     def phone_kernels(self, names: list[str]) -> np.ndarray:
         """Kernels [9 · 42] that fit the clips `names`: phones first, then loudness."""
@@ -246,7 +249,7 @@ class Regressions:
 
     def of_map(self, name: str, weights: np.ndarray) -> np.ndarray:
         """The curve [T] of a clip by a feature map."""
-        return around(self.clips[name].features, MAP_REACH) @ weights
+        return stack_neighbours(self.clips[name].features, MAP_REACH) @ weights
 
     def r(self, guesses: dict[str, np.ndarray]) -> float:
         """Correlation with the measured curves, mean over clips weighted by seconds; NaN of no

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from research.harness import bootstrap, required
-from thunder_core.engine.planning.lip_kernels import around
+from thunder_core.engine.planning.lip_kernels import stack_neighbours
 from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
 from thunder_core.train.label import likeliest
 from thunder_core.train.voices import read_recording
@@ -156,7 +156,7 @@ def fit_bar(
     mean, deviation = stacked.mean(0), stacked.std(0) + 1e-6
 
     def inputs(x: np.ndarray) -> np.ndarray:
-        return around((x - mean) / deviation, _MAP_REACH)
+        return stack_neighbours((x - mean) / deviation, _MAP_REACH)
 
     weights = {}
     for what in CURVES:

@@ -22,14 +22,14 @@ from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
 from ...thunder_core.progress import map_progress, result
 from ...thunder_core.protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ...thunder_core.request import PutArray
-from ...thunder_core.steps import in_words
+from ...thunder_core.steps import explanation_lines
 from ...thunder_core.systems import DEFAULT
 from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
 from ..host import handlers
-from ..host.jobs import renew, stage, Step
+from ..host.jobs import restart_after_undo, stage, Step
 from ..voice import fingerprint, mixdown, strip, voice_cache
 from . import first_seed, picture, provenance, take_list, turns
 from .direction import asking, looking
@@ -221,7 +221,7 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
             f"preferences, or generate again"
         )
     return [
-        *in_words(answer),
+        *explanation_lines(answer),
         *(["Keys that were edited since are not explained"] if edited else []),
     ]
 
@@ -491,7 +491,9 @@ class TakeCollector:
         """Steps that key a take and list it under those that came before."""
         message = f"Writing keys of take {len(self.made) + 1} of {self.count}"
         is_lost = bool(self.lost) and performance is self.lost[0]
-        performance = yield from renew(lambda: self.key(performance, message, fraction))
+        performance = yield from restart_after_undo(
+            lambda: self.key(performance, message, fraction)
+        )
         scene, rig = look_up(self.scene, self.mesh)
         entries = scene.thunder.takes
         uid = _id(entries[-1].action)
@@ -568,7 +570,7 @@ class TakeCollector:
         head.check_animatable(rig)
         clock = Clock.of(scene, self.voice.clock.start)
         number = take_list.next_number(scene, rig.mesh, self.voice.name)
-        actions = yield from keying.key(
+        actions = yield from keying.write_take(
             rig, performance, clock, take_list.action_name(self.voice.name, number), values
         )
         take_list.add_to_list(

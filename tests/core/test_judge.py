@@ -16,7 +16,12 @@ from thunder_core.direction import AXES, Brief, check, Direction, DIRECTION_NAME
 from thunder_core.engine import scorer as scorer_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import trained_mouth
-from thunder_core.engine.planning.lip_kernels import around, kernels, MAP_REACH, phone_probabilities
+from thunder_core.engine.planning.lip_kernels import (
+    kernels,
+    MAP_REACH,
+    phone_probabilities,
+    stack_neighbours,
+)
 from thunder_core.engine.readings import reading
 from thunder_core.engine.scorer import (
     add_energy,
@@ -273,7 +278,9 @@ def test_the_prediction_is_the_calibrated_one(engine):
         one = kernels()[what]
         z = one.of_phones([phone_probabilities(features)], features[:, -LOUDNESS:])
         if one.map is not None:
-            z = (1 - one.share) * z + one.share * (around(features, MAP_REACH) @ one.map.ravel())
+            z = (1 - one.share) * z + one.share * (
+                stack_neighbours(features, MAP_REACH) @ one.map.ravel()
+            )
         assert got[row] == pytest.approx((z - one.mean_both) / one.deviation_both, abs=1e-3)
     assert judge.map.shape == (2, 234, TAPS)
     set_map(judge, kernels(), aligned=False)
@@ -371,8 +378,9 @@ def test_an_opinion_is_that_of_the_network(judge, frames):
         hard = judge.hard(sound, expected)[0].numpy()
         in_all = float(judge.in_all(sound, seen, plain, curve))
     assert ours.frames.shape == (frames, 2) and np.allclose(ours.frames, of_frames, atol=1e-5)
-    assert ours.hard.shape == (frames,) and np.allclose(ours.hard, hard, atol=1e-5)
-    assert isinstance(ours.in_all, float) and ours.in_all == pytest.approx(in_all, abs=1e-5)
+    assert ours.usual.shape == (frames,) and np.allclose(ours.usual, hard, atol=1e-5)
+    assert isinstance(ours.whole_clip_term, float)
+    assert ours.whole_clip_term == pytest.approx(in_all, abs=1e-5)
 
 
 @pytest.mark.parametrize("graph", [True, False])

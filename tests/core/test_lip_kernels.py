@@ -3,7 +3,12 @@
 
 import numpy as np
 
-from thunder_core.engine.planning.lip_kernels import apply_kernel, around, kernels, plan_lips
+from thunder_core.engine.planning.lip_kernels import (
+    apply_kernel,
+    kernels,
+    plan_lips,
+    stack_neighbours,
+)
 from thunder_core.engine.speech.phones import PHONES
 
 
@@ -18,10 +23,12 @@ def features(frames=90, seed=0):
 def test_a_kernel_is_applied_as_a_product_with_all_frames_around_each_would():
     x, kernel = features(), kernels()["opening"].map
     assert np.allclose(
-        apply_kernel(x, kernel), around(x, len(kernel) // 2) @ kernel.ravel(), atol=1e-4
+        apply_kernel(x, kernel), stack_neighbours(x, len(kernel) // 2) @ kernel.ravel(), atol=1e-4
     )
     assert np.allclose(
-        apply_kernel(x[:1], kernel), around(x[:1], len(kernel) // 2) @ kernel.ravel(), atol=1e-4
+        apply_kernel(x[:1], kernel),
+        stack_neighbours(x[:1], len(kernel) // 2) @ kernel.ravel(),
+        atol=1e-4,
     )
 
 

@@ -9,7 +9,7 @@ import torch
 
 from research.train.encoder import adopt_network
 from thunder_core.engine.m2s import save_trained_mouth, trained_mouth
-from thunder_core.engine.scorer import grade, Scale, stands_still
+from thunder_core.engine.scorer import Scale, score_lips, stands_still
 from thunder_core.engine.speech import acoustics, encoder as encoder_module
 from thunder_core.engine.speech.acoustics import active_level, level, log_mel
 from thunder_core.engine.speech.encoder import EncoderConfig, loudness, speech_features, Units
@@ -157,13 +157,13 @@ def test_scores_are_points_on_the_scale_and_ignore_silence():
     loud[25:] = -2.0  # the second half is silence
     opinion = np.repeat(-np.array([[0.1], [0.5], [0.9], [1.7], [-3.0]], np.float32), 50, 1)
     opinion[:, 25:] = 5.0
-    points = [grade(each, loud, SCALE).total for each in opinion]
+    points = [score_lips(each, loud, SCALE).total for each in opinion]
     assert (
         points[:3] == pytest.approx([8, 26.5, 45], abs=0.01)
         and 74 < points[3] < 76
         and points[4] == 0
     )
-    drift = grade(opinion[2], loud, SCALE).per_frame
+    drift = score_lips(opinion[2], loud, SCALE).per_frame
     assert drift.dtype == np.float32
     assert drift[:25] == pytest.approx(np.full(25, 45), abs=0.01)
     # nothing drifts where nobody speaks
@@ -176,7 +176,7 @@ def test_frames_before_the_first_word_and_after_the_last_are_never_wrong():
     loud, speaking = np.zeros((60, 2), np.float32), np.zeros(60, bool)
     loud[:8] = loud[52:] = -2.0
     speaking[15:45] = True
-    score = grade(np.full(60, 3.0, np.float32), loud, SCALE, speaking=speaking)
+    score = score_lips(np.full(60, 3.0, np.float32), loud, SCALE, speaking=speaking)
     assert score.total == 0 and (score.per_frame[15:45] == 0).all()
     assert (score.per_frame[:15] >= WRONG).all() and (score.per_frame[45:] >= WRONG).all()
     name, place = grade_take(score.total, score.per_frame)
@@ -213,7 +213,9 @@ def test_a_grade_says_how_long_lips_are_wrong_and_where(total, wrong, name):
 
 def test_very_good_takes_keep_their_order():
     opinions = (np.full(20, -merit, np.float32) for merit in (1.6, 1.8, 2.1, 2.4))
-    totals = [grade(opinion, np.zeros((20, 2), np.float32), SCALE).total for opinion in opinions]
+    totals = [
+        score_lips(opinion, np.zeros((20, 2), np.float32), SCALE).total for opinion in opinions
+    ]
     assert totals == sorted(totals) and len(set(totals)) == 4 and totals[-1] < 100
 
 
@@ -292,7 +294,7 @@ def test_a_sound_that_is_hard_to_read_off_any_lips_is_no_drift():
     opinions[1][35:45] += 1.2  # where this one alone is
     loud = np.zeros((50, 2), np.float32)
     with_hard, without = (
-        [grade(opinion, loud, SCALE, known) for opinion in opinions] for known in (hard, None)
+        [score_lips(opinion, loud, SCALE, known) for opinion in opinions] for known in (hard, None)
     )
     usually, drifting = (score.per_frame for score in with_hard)
     assert usually == pytest.approx(np.full(50, usually[0]), abs=0.01)

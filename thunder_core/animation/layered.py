@@ -108,7 +108,7 @@ def set_values(
     change: np.ndarray,
     rows: slice,
 ) -> dict:
-    """Keys with the values base + by at the frames `inside`, unchanged elsewhere.
+    """Keys with the values base + change at the frames `inside`, unchanged elsewhere.
 
     frames, base [T]: the curve; rows: indices of `inside` among the frames.
     """

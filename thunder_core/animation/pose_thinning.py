@@ -11,8 +11,8 @@ from ..filters import hermite
 from .pose_fit import Region
 from .pose_keys import BULGE, LEAST, PoseKeys, ROWS, SAMPLES, share_off, STILL
 
-_KINK_WORTH = 0.5  # share of the allowed error traded for a curve without a kink
-_JOINED_WORTH = 0.5  # share of the allowed error traded for replacing two keys with one
+_KINK_COST = 0.5  # share of the allowed error traded for a curve without a kink
+_JOINED_COST = 0.5  # share of the allowed error traded for replacing two keys with one
 _LEVEL = 0.05  # share of the allowed error: neighbouring keys that differ by less get one value
 
 
@@ -144,11 +144,11 @@ class Thinning:
         end: int,
         frames: list[int],
         value: list[float],
-        worth: float | None,
+        allowed_growth: float | None,
         slopes: tuple[list[float], list[float]] | None = None,
     ) -> bool:
-        """Replace the keys from index start to end, if no error grows by more than `worth`; None:
-        any growth.
+        """Replace the keys from index start to end, if no error grows by more than
+        `allowed_growth`; None: any growth.
 
         slopes: out of and into each segment, in thirds; None: the best ones.
         """
@@ -180,8 +180,8 @@ class Thinning:
             here = change[worst : worst + 1] if some is not rows else change
             error = self.error[some] + here[:, None] * region.flat[channel]
             off, before = share_off(error, region.weight[some]), self.off[some]
-            if worth is not None and (
-                (off > np.maximum(1.0, before)).any() or (off - before).max() > worth
+            if allowed_growth is not None and (
+                (off > np.maximum(1.0, before)).any() or (off - before).max() > allowed_growth
             ):
                 return False
         self.error[rows], self.off[rows], self.shown[rows, channel] = error, off, samples
@@ -254,7 +254,7 @@ class Thinning:
             yield 0.0
 
     def thin(
-        self, channel: int, worth: float, only: np.ndarray | None = None
+        self, channel: int, allowed_growth: float, only: np.ndarray | None = None
     ) -> Generator[float, None, None]:
         """Remove the keys a curve can do without, of those on the frames `only` [T] if given.
         Yields progress."""
@@ -266,7 +266,7 @@ class Thinning:
             if only is not None and not only[curve.frames[place]]:
                 place += 1
                 continue
-            if not self.try_keys(channel, place - 1, place + 1, frames, value, worth):
+            if not self.try_keys(channel, place - 1, place + 1, frames, value, allowed_growth):
                 place += 1
             yield min(1.0, place / len(curve.frames))
 
@@ -285,7 +285,7 @@ class Thinning:
                 for frame, value in zip((*pair, *pair), (*values, middle, middle)):
                     keys = [first, frame, last], [start, value, end]
                     if (not fixed or frame in fixed) and self.try_keys(
-                        channel, place - 1, place + 2, *keys, _JOINED_WORTH
+                        channel, place - 1, place + 2, *keys, _JOINED_COST
                     ):
                         break
                 yield place / len(curve.frames)
@@ -322,7 +322,7 @@ class Thinning:
                 place + 1,
                 frames,
                 value,
-                _KINK_WORTH,
+                _KINK_COST,
                 ([curve.out[place - 1], slope * after], [slope * before, curve.into[place]]),
             )
             yield place / len(curve.frames)

@@ -225,7 +225,7 @@ def _mend(
     yield from rescale(thinning.measure(), 0.2, 0.3)
     order = _least_seen_first(thinning)
     yield from in_turn(
-        [thinning.thin(channel, worth, near) for channel in order for worth in _THINNED], 0.3, 0.8
+        [thinning.thin(channel, growth, near) for channel in order for growth in _THINNED], 0.3, 0.8
     )
     ends = [
         step
@@ -257,7 +257,7 @@ def _key_curves(plan: _Plan) -> Generator[float, None, Thinning]:
     order = _least_seen_first(thinning)
     yield from in_turn([thinning.even_out(channel, plan.holds) for channel in order], 0.0, 0.25)
     yield from in_turn(
-        [thinning.thin(channel, worth) for worth in _THINNED for channel in order], 0.25, 0.75
+        [thinning.thin(channel, growth) for growth in _THINNED for channel in order], 0.25, 0.75
     )
     yield from in_turn([thinning.join(channel, plan.stay) for channel in order], 0.75, 0.75)
     yield from in_turn([thinning.align(channel) for channel in order], 0.75, 1.0)

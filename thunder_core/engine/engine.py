@@ -273,7 +273,7 @@ class Engine:
         frames = 2 * MARGIN
         voice = self.thunder.analyse(0.1 * Normal(0).draw(int(frames / FPS * RATE)), frames)
         yield
-        self.scorer.grade(
+        self.scorer.score(
             self.thunder.perform(voice, [Performance(0)], 1, 1.0, no_progress), voice, None
         )
 
@@ -534,7 +534,7 @@ class Engine:
                 lambda: self.scorer.lips(self.scorer.requested_motion(start, asked)),
                 breathe=True,
             )
-        return self.scorer.grade([motion.part(slice(0, frames))], voice, expectations, asked)[0]
+        return self.scorer.score([motion.part(slice(0, frames))], voice, expectations, asked)[0]
 
     def check(
         self, speech: Speech, motion: Motion, tolerance: str = REALISTIC, text: str = ""

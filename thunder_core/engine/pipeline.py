@@ -19,7 +19,7 @@ from ..direction import Direction, DIRECTION_NAMES
 from ..face.articulators import Articulators, Shape
 from ..face.mechanics import lips_of, Mechanics, show_teeth_and_tongue
 from ..face.moods import MoodPoses
-from ..filters import limit_rate, limit_release, smoothstep
+from ..filters import limit_rate, smoothstep, widen_peaks
 from ..steps import ADDED, CONSTRAINT, step
 from .diffusion import Inpainting
 from .planning.take_plan import TakePlan
@@ -160,7 +160,7 @@ class Pipeline:
     def limit_lip_roll(self, expression: np.ndarray) -> np.ndarray:
         """Expression [T, n] whose lower lip takes its time to the teeth and back."""
         x = expression.copy()
-        x[:, self.roll] = limit_release(x[:, self.roll], _UNROLLED)
+        x[:, self.roll] = widen_peaks(x[:, self.roll], _UNROLLED)
         return x
 
     @step(CONSTRAINT, "expression")

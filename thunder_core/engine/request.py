@@ -257,7 +257,7 @@ class RunningRequest:
         if self.scored:
             seen = [self._visible(motion) for motion in motions]
             scores = [
-                *self.scorer.grade(
+                *self.scorer.score(
                     seen,
                     self.voice,
                     expectations,

@@ -60,7 +60,7 @@ class JudgeConfig:
     off: float = 0.0
     damped: float = 1.0
     right: float = 2.0
-    # The same without the whole-clip term (`Judge.in_all`), for the curve over time.
+    # The same without the whole-clip term (`Judge.in_all` of the network), for the curve over time.
     off_near: float = 0.0
     damped_near: float = 1.0
     right_near: float = 2.0
@@ -94,14 +94,13 @@ def doubt(speech: np.ndarray, weight: np.ndarray) -> float:
 class Opinion:
     """What the judge thinks of the lips of one take.
 
-    frames [T, 2]: log(FLOOR + relative lip error), STRESSED and PLAIN.  in_all: the term of the
-    whole clip, added to their mean. hard [T]: the opinion that usual takes of the sound get at each
-    frame.
+    frames [T, 2]: log(FLOOR + relative lip error), STRESSED and PLAIN.  whole_clip_term:
+    added to their mean.  usual [T]: the opinion that usual takes of the sound get at each frame.
     """
 
     frames: np.ndarray
-    in_all: float
-    hard: np.ndarray
+    whole_clip_term: float
+    usual: np.ndarray
 
 
 class Judge:
@@ -129,8 +128,10 @@ class Judge:
         `evidence` [T].
         """
         given = {"speech": speech, "lips": lips, "opening": opening, **others}
-        frames, in_all, hard = self.network(**{name: value[None] for name, value in given.items()})
-        return Opinion(frames[0], float(in_all[0]), hard[0])
+        frames, whole_clip, usual = self.network(
+            **{name: value[None] for name, value in given.items()}
+        )
+        return Opinion(frames[0], float(whole_clip[0]), usual[0])
 
     def allowance(self, direction: np.ndarray) -> np.ndarray:
         """What is subtracted from the opinions, float32 [n, 2], for the moods of a direction [n,
@@ -181,18 +182,18 @@ def heard_share(
 ) -> float:
     """How much of a voice mesh-to-speech reads off a mouth, 0 … 100: *Heard*.
 
-    Of the surprise that the voice's speech units are to somebody who knows only how often each is
-    said, −log p(u), this is the share that the mouth takes away, log p(u | V_m) − log p(u), both
-    over the frames with speech. 0: the mouth tells no more than the usual frequencies do, as if it
-    said something else; 100: it tells every unit for certain. So there is no scale to be set when a
-    network is trained anew, lines full of rare sounds score no higher, and short lines work. A
-    mouth that is confident of wrong sounds would get less than 0, which counts as 0: so do lips of
-    another line, and those that are three frames late.
+    The share of the units' information, −log p(u), that the mouth gives, log p(u | V_m) − log p(u),
+    both over the frames with speech; p(u): how often a unit is said. 0: the mouth tells no more
+    than the usual frequencies do, as if it said something else; 100: it tells every unit for
+    certain. So there is no scale to be set when a network is trained anew, lines full of rare
+    sounds score no higher, and short lines work. A mouth that is confident of wrong sounds would
+    get less than 0, which counts as 0: so do lips of another line, and those that are three frames
+    late.
 
     log_odds: [T], of `evidence`.  units: [2T].  speaking: bool [T].
     """
-    surprise = -log_prior[units].reshape(-1, 2).mean(-1)[speaking].sum()
-    return 100 * max(0.0, float(log_odds[speaking].sum() / surprise)) if surprise else 0.0
+    information = -log_prior[units].reshape(-1, 2).mean(-1)[speaking].sum()
+    return 100 * max(0.0, float(log_odds[speaking].sum() / information)) if information else 0.0
 
 
 def shift_frames(x: np.ndarray, frames: int) -> np.ndarray:
@@ -256,24 +257,29 @@ def merit_of(opinion: np.ndarray, loudness: np.ndarray) -> float:
     return -float((opinion * weight).sum() / weight.sum())
 
 
-def grade(
-    opinion: np.ndarray, loudness: np.ndarray, scale: Scale, hard: np.ndarray | None = None,
-    near_scale: Scale | None = None,
-    in_all: float = 0.0, near_opinion: np.ndarray | None = None, speaking: np.ndarray | None = None,
+def score_lips(
+    opinion: np.ndarray, loudness: np.ndarray, scale: Scale,
+    usual_opinion: np.ndarray | None = None, near_scale: Scale | None = None,
+    whole_clip_term: float = 0.0, near_opinion: np.ndarray | None = None,
+    speaking: np.ndarray | None = None,
 ) -> LipSyncScore:  # fmt: skip
     """Score of a motion, from the judge's opinions [T] and the sound's loudness [T, 2].
 
-    scale: for totals, from which `in_all` is subtracted first.  near_scale, near_opinion [T]: for
-    the curve over time (None: `scale` and `opinion`). hard [T]: the opinion that usual takes of
-    this sound get at each frame. It is subtracted from the curve, so that frames on which every
+    scale: for totals, from which `whole_clip_term` is subtracted first.  near_scale, near_opinion
+    [T]: for the curve over time (None: `scale` and `opinion`).  usual_opinion [T]: that usual takes
+    of this sound get at each frame. It is subtracted from the curve, so that frames on which every
     mouth scores low do not count as drift. The total does not change.
     speaking: bool [T], where somebody speaks (None: where it sounds).
     """
     near_opinion = opinion if near_opinion is None else near_opinion
     weight = voiced_weight(loudness)
     near = np.convolve(np.pad(weight, SMOOTH // 2), np.hanning(SMOOTH + 2)[1:-1], "valid")
-    total = float(scale(np.float64(merit_of(opinion, loudness) - in_all)))
-    expected = 0.0 if hard is None else hard - (hard * weight).sum() / weight.sum()
+    total = float(scale(np.float64(merit_of(opinion, loudness) - whole_clip_term)))
+    expected = (
+        0.0
+        if usual_opinion is None
+        else usual_opinion - (usual_opinion * weight).sum() / weight.sum()
+    )
     # Without speech nothing can drift: those frames get the clip's score, and none is wrong. The
     # half second that a value is a mean of would reach before the first word and behind the last
     # one.
@@ -363,7 +369,7 @@ class Scorer:
         weight = voiced_weight(voice.features[:, -LOUDNESS:])
         return bool(weight.sum() >= FPS and doubt(voice.features, weight) > UNCLEAR)
 
-    def grade(
+    def score(
         self, motions: list[Motion], voice: VoiceFeatures,
         expectations: Sequence[Expectation] | None, asked: Brief | None = None,
         progress: Progress = no_progress,
@@ -391,13 +397,13 @@ class Scorer:
             near = opinion.frames[:, STRESSED] - expectation.allowed
             total = opinion.frames[:, PLAIN] - allowed
             speaking = silence(voice.features) < SILENT
-            score = grade(
+            score = score_lips(
                 total,
                 voice.features[:, -LOUDNESS:],
                 scale,
-                opinion.hard,
+                opinion.usual,
                 near_scale,
-                opinion.in_all,
+                opinion.whole_clip_term,
                 near,
                 speaking,
             )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..engine.planning.lip_kernels import count, KERNELS
+from ..engine.planning.lip_kernels import count_constants, KERNELS
 from ..files import hash_of
 from .corpus import TEST_SPEAKERS, voices_in_words
 
@@ -95,7 +95,9 @@ def write_card(weights: Path) -> Path:
     of_stages = {
         k: steps.get(k, "") for k in ("encoder", "m2s", "judge", "vocoder", "denoiser", "distilled")
     }
-    tail = TAIL.format(count=count(), fitted_on=kernels["fitted_on"], **left_out, **of_stages)
+    tail = TAIL.format(
+        count=count_constants(), fitted_on=kernels["fitted_on"], **left_out, **of_stages
+    )
     if voices and set(voices["test"]) != TEST_SPEAKERS:  # not the data that the tail describes
         tail = OWN_TAIL.format(files=", ".join(trained), voices=voices_in_words(voices))
     out = weights / "README.md"

@@ -39,15 +39,15 @@ def occupancy(phones: np.ndarray, frames: int) -> np.ndarray:
     return np.eye(len(PHONES), dtype=np.float32)[phones[at]].mean(1)
 
 
-def around(x: np.ndarray, reach: int = REACH) -> np.ndarray:
+def stack_neighbours(x: np.ndarray, reach: int = REACH) -> np.ndarray:
     """[T, c] → [T, (2 · reach + 1) · c]: the frames to either side of each, edges repeated."""
     padded = np.pad(x, ((reach, reach), (0, 0)), mode="edge")
     return np.concatenate([padded[k : k + len(x)] for k in range(2 * reach + 1)], 1)
 
 
 def apply_kernel(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """`around(x) @ kernel.ravel()` [T] of x [T, c] and a kernel [taps, c], without that matrix: it
-    would be large for an hour."""
+    """`stack_neighbours(x) @ kernel.ravel()` [T] of x [T, c] and a kernel [taps, c], without
+    that matrix: it would be large for an hour."""
     reach, products = len(kernel) // 2, x @ kernel.T
     padded = np.pad(products, ((reach, reach), (0, 0)), mode="edge")
     return sum(padded[k : k + len(x), k] for k in range(len(kernel)))
@@ -179,7 +179,7 @@ def map_features(encoder: SpeechEncoder, samples: np.ndarray, frames: int) -> np
     )
 
 
-def count() -> int:
+def count_constants() -> int:
     """Number of constants measured on real faces."""
     data = json.loads(KERNELS.read_text())
     return sum(

@@ -64,8 +64,7 @@ class Manner:
 
 
 USUAL = Manner()
-# never below 0
-_HELD = ("nods", "raises", "knits", "inner", "outer", "down", "wide", "squint", "droop")
+_NEVER_NEGATIVE = ("nods", "raises", "knits", "inner", "outer", "down", "wide", "squint", "droop")
 
 # What every mood does at full strength besides `direction.HABITS`. The mood's changes of sliders
 # (`direction.MOODS`) are added.
@@ -137,7 +136,7 @@ def manner_of(direction: Direction) -> Manner:
         if direction.mood == "doubtful"
         else manner.side,
     )
-    return replace(manner, **{name: max(0.0, getattr(manner, name)) for name in _HELD})
+    return replace(manner, **{name: max(0.0, getattr(manner, name)) for name in _NEVER_NEGATIVE})
 
 
 _LISTENER_SWAY = 0.4  # a listener's sway relative to a speaker's
@@ -227,7 +226,8 @@ def _spawn(rng: np.random.Generator) -> np.random.Generator:
     return np.random.default_rng(rng.integers(1 << 63))
 
 
-def _about(rng: np.random.Generator, spread: float) -> float:
+def _random_factor(rng: np.random.Generator, spread: float) -> float:
+    """A log-normal factor around 1. spread: deviation of its logarithm."""
     return float(np.exp(rng.normal(0.0, spread)))
 
 
@@ -315,7 +315,7 @@ def plan_listener(voice: Prosody, how: Manners, rng: np.random.Generator) -> Pla
 
 def _mark_accents(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
     """Nods, raised and knit brows on accents; which of them a reading marks differs."""
-    lively = _about(rng, 0.3)
+    lively = _random_factor(rng, 0.3)
     moments, span = list(zip(voice.accents.tolist(), voice.weights.tolist())), (0.0, voice.seconds)
     for start, end in voice.phrases:
         at = start + rng.exponential(1 / _OFF_ACCENTS)
@@ -330,7 +330,10 @@ def _mark_accents(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Gener
         nods = child.random() < (_NODS[0] + _NODS[1] * w) * min(1.3, manner.nods**0.4)
         if nods:
             turned = _gesture(
-                min(_LARGEST_NOD, lively * manner.nods * (2.6 + 4.8 * w) * _about(child, 0.35)),
+                min(
+                    _LARGEST_NOD,
+                    lively * manner.nods * (2.6 + 4.8 * w) * _random_factor(child, 0.35),
+                ),
                 manner,
                 child,
             )
@@ -371,7 +374,7 @@ def _raise(at: float, height: float, manner: Manner, rng: np.random.Generator) -
     fall = rng.uniform(0.3, 0.7) / manner.tempo
     outer = float(np.clip(rng.normal(0.8, 0.25), 0.2, 1.3))
     return Raise(
-        at, height * _about(rng, 0.35), rise, hold, fall, float(rng.normal(0, 0.14)), outer
+        at, height * _random_factor(rng, 0.35), rise, hold, fall, float(rng.normal(0, 0.14)), outer
     )
 
 
@@ -549,7 +552,7 @@ def _finish(
     shifted = [look.at for look in plan.looks]
     plan.looks = sorted([*plan.looks, *small], key=lambda look: look.at)
     good = sorted([*(t + rng.normal(0.06, 0.05) for t in moments), *(t + 0.02 for t in shifted)])
-    often = BLINKS_PER_MINUTE * _about(rng, 0.12)
+    often = BLINKS_PER_MINUTE * _random_factor(rng, 0.12)
 
     def interval(at: float) -> float:
         """Seconds from a blink to the next."""
@@ -568,7 +571,7 @@ def _finish(
         # people rarely shut their eyes on what they say loudest
         if any(_LOUDEST[0] < when - t < _LOUDEST[1] for t in strongest):
             when += _LOUDEST[1] - _LOUDEST[0]
-        plan.blinks.append((when, how.at(when).blink_length * _about(rng, 0.15)))
+        plan.blinks.append((when, how.at(when).blink_length * _random_factor(rng, 0.15)))
         last = when
         at = max(at, when) + max(0.3, interval(when))
     for start, end in voice.pauses:
@@ -576,7 +579,7 @@ def _finish(
         if rng.random() < _PAUSE_BLINKS and all(
             abs(at - other) > _BLINK_APART for other, _ in plan.blinks
         ):
-            plan.blinks.append((at, how.at(at).blink_length * _about(rng, 0.15)))
+            plan.blinks.append((at, how.at(at).blink_length * _random_factor(rng, 0.15)))
     plan.blinks.sort()
     for events in (plan.poses, plan.nods, plan.raises, plan.knits):
         events.sort(key=lambda event: event.at)

@@ -150,7 +150,7 @@ LOWER_FACE = (
       for side in ("Left", "Right")),
     "mouthRollLower", "mouthRollUpper", "mouthShrugLower",
 )  # fmt: skip
-_RESTS = 17  # part of the seed
+_SEED_RESTING = 17  # part of the seed
 _BREATHS = 0.24  # Hz
 _LONG = 3.0  # shortest silence in which a lower face moves, s
 # time after a phrase and before the next in which it does not: sounds fade, and are breathed for; s
@@ -212,7 +212,7 @@ class Resting:
         """The resting face of a seed's take for a voice that it speaks or listens to."""
         made = cls(phrasing.frames)
         presses, swallows, drift, breath = (
-            np.random.default_rng([_RESTS, part, seed % (1 << 32)]) for part in range(4)
+            np.random.default_rng([_SEED_RESTING, part, seed % (1 << 32)]) for part in range(4)
         )
         corners = _draw_drift(phrasing.frames, drift)
         air = (
@@ -375,7 +375,7 @@ def smooth_noise(frames: int, columns: int, hertz: float, rng: np.random.Generat
 
 # ---- all of a take
 
-_PLANS, _FELT = 15, 16  # parts of the seed
+_SEED_PLAN, _SEED_MOOD = 15, 16  # parts of the seed
 # time at both ends of a take in which no blink begins or ends, s: no take starts with shut eyes
 _EDGE = 0.35
 _BLINK = 0.4  # length of a blink, s
@@ -388,9 +388,9 @@ _DRAWN = 0.4  # lowering of both brows at a *Frown* of 1, besides the model's
 # inner and outer brows raised at a *Frown* of −1, and change of browDown
 _APART_UP, _APART_DOWN = (np.array([0.12, 0.16, 0.16]), -0.1)
 _FROWN = DIRECTION_NAMES.index("frown")
-# Shares of a mood's turn and tilt of the head that are planned besides: of the side, and whatever
-# the side. The model inclines a mood to the side of its teacher's direction, and hardly to the
-# other.
+# Shares of a mood's turn and tilt of the head that are planned in addition: a share that follows
+# the side, and one that does not. The model inclines a mood to the side of its teacher's direction,
+# and hardly to the other.
 _TO_SIDE = (0.6, -0.35)
 # standard deviation of a mood's strength over a line, and speed of its changes
 _VARIES, _VARIES_HERTZ = 0.17, 0.13
@@ -449,7 +449,7 @@ class TakePlan:
         return result
 
 
-_SPOKEN = 19  # part of the seed
+_SEED_LIPS = 19  # part of the seed
 # How takes' lips differ at a spread of 1, as a whole and by words and syllables (Hz): deviations of
 # the logarithm of their opening, and for words and syllables also of the width.
 _SIZES_APART, _SPOKEN_APART = 0.3, ((1.2, 0.32), (3.0, 0.28))
@@ -471,7 +471,7 @@ def plan_take(
     how = Manners.of_styles(styles)
     if listens:
         how = how.of_listener()
-    rng, frames = np.random.default_rng([_PLANS, seed % (1 << 32)]), voice.frames
+    rng, frames = np.random.default_rng([_SEED_PLAN, seed % (1 << 32)]), voice.frames
     plan = (plan_listener if listens else plan_speaker)(voice, how, rng)
     plan.side = side or plan.side
     plan.blinks = [
@@ -484,9 +484,9 @@ def plan_take(
     felt = (
         1
         + _VARIES
-        * smooth_noise(frames, 1, _VARIES_HERTZ, np.random.default_rng([_FELT, seed % (1 << 32)]))[
-            :, 0
-        ]
+        * smooth_noise(
+            frames, 1, _VARIES_HERTZ, np.random.default_rng([_SEED_MOOD, seed % (1 << 32)])
+        )[:, 0]
     )
     events = event_curves(plan, frames, how.usual.tempo)
     leans = side * how.usual.pose[2]
@@ -505,12 +505,12 @@ def vary_lips(lips: np.ndarray, presence: np.ndarray, seed: int, spread: float) 
 
     presence: [T] 0 … 1, of speech.  spread: 0 … 1, variation of takes.
     """
-    rng = np.random.default_rng([_SPOKEN, seed % (1 << 32)])
+    rng = np.random.default_rng([_SEED_LIPS, seed % (1 << 32)])
     size = _SIZES_APART * rng.standard_normal()
     by = sum(
         deviation * smooth_noise(len(lips), 2, hertz, rng) for hertz, deviation in _SPOKEN_APART
     )
-    # Opened so many times as far, lips neither shut nor part where the voice does not ask for it.
+    # Multiplied, a closure stays a closure.
     opening = lips[:, 0] * np.exp(spread * (size + by[:, 0]))
     return np.stack([opening, lips[:, 1] + spread * presence * by[:, 1]], 1).astype(np.float32)
 
