@@ -22,7 +22,7 @@ class PartialResults:
     """A SlicedWork that adds arriving takes to `self.takes`: if stopped or failed, they stay in the
     list. Undo and redo go past it."""
 
-    goes_on = True
+    survives_undo = True
 
     def fail(self, error: Exception):
         """As SlicedWork's, but takes that have arrived stay, as one undo step."""

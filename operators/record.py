@@ -41,7 +41,7 @@ class THUNDER_OT_record(SlicedWork, bpy.types.Operator):
         lambda context: recording.why_no_range(scene_of(context)),
         lambda _: attempt(connection.client)[1],
     )
-    goes_on = True
+    survives_undo = True
 
     def begin(self, context):
         # While somebody speaks, the engine loads what the first take needs.

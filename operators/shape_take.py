@@ -82,7 +82,7 @@ class THUNDER_OT_still_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
 
     def act(self, context):
         entry, rig = shown_take_and_rig(context)
-        strength.still_strength(rig, entry)
+        strength.remove_strength_curve(rig, entry)
         sliders.follow(entry)
 
 

@@ -36,12 +36,12 @@ class SlicedWork(Explained):
 
     Everything is one undo step, made when the work is over. An error is one sentence and changes
     nothing except what `changed_so_far` tells. An undo or redo meanwhile cancels the work unless
-    `goes_on` is set.
+    `survives_undo` is set.
     """
 
     bl_options = {"UNDO"}  # without REGISTER, because Repeat Last would block the window
     obstacles = (why_busy,)
-    goes_on = False
+    survives_undo = False
 
     def execute(self, context):
         try:
@@ -56,7 +56,7 @@ class SlicedWork(Explained):
             return self.execute(context)
         try:
             renames.follow(context.scene)
-            jobs.begin(*self.begin(context), self.goes_on)
+            jobs.begin(*self.begin(context), self.survives_undo)
         except Exception as error:
             jobs.end()
             return self.fail(error)

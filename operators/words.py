@@ -26,7 +26,7 @@ class FindsWords(SlicedWork):
     obstacles = (lambda context: attempt(strip.find, context)[1],)
 
     def text(self, context, voice: strip.Voice) -> str | None:
-        """What the voice says, None for what its transcript has. Raises BadRequest."""
+        """The text to find; None: the transcript's. Raises BadRequest."""
         return None
 
     def begin(self, context):

@@ -10,29 +10,35 @@ from ..scene.takes import browsing, edit_watch, grading, take_list, thumbnails, 
 from ..scene.voice import fingerprint
 from .tab import buttons, grey, props, Tab, tune, wrapped_label
 
-WORTH_CLEARING = 200.0  # megabytes of takes from which on the panel asks to clear earlier ones
-WEIGHT = 3.0  # width of the weight of all takes, in buttons
+# Widths are in buttons: one is as wide as an icon button.
+
+# megabytes of all takes above which the panel suggests clearing earlier ones
+WORTH_CLEARING = 200.0
+MEGABYTES = 3.0  # width of the label with the megabytes of all takes
 _KINDS = {
     "MIXED": "NODE_COMPOSITING",
     "RESAMPLED": "LOOP_FORWARDS",
     "DUPLICATED": "DUPLICATE",
     "CAPTURED": "CAMERA_DATA",
 }
-TILE = 0.8  # width of an icon without the gap around it, in buttons
-SCORE, NAME = (0.4, 0.4), (0.3, 0.3)  # the same for a score and a name: fixed part, and per letter
-# letters of Heard, and width of a sidebar in which rows have a column for it; in others it is
-# sorted by
-HEARD, TWO_NUMBERS = 2, 15.0
-# the same for a sidebar's tabs, margins and star, and for a scroll bar, which more rows than these
-# have
-BESIDE, SCROLL, ROWS = 3.8, 0.7, 8
-# width of a sidebar, in buttons, in which rows say grade and frame; in a narrower one an icon and
-# the tooltip do
+TILE = 0.8  # width of an icon without the gap around it
+SCORE = (0.4, 0.4)  # width of a score: fixed part, and per letter
+NAME = (0.3, 0.3)  # width of a name: fixed part, and per letter
+HEARD = 2  # letters of the Heard column
+# width of a sidebar from which rows have a column for Heard; in a narrower one it replaces the
+# score while the list is sorted by it
+TWO_NUMBERS = 15.0
+BESIDE = 3.8  # width of what a row has besides its columns: tabs, margins and the star
+ROWS = 8  # rows of the list; with more takes it has a scroll bar
+SCROLL = 0.7  # width of the scroll bar
+# width of a sidebar from which rows say grade and frame; in a narrower one an icon and the tooltip
+# do
 WIDE = 20.0
-AROUND_LINE = 5.8  # the same for what is beside the words of the shown take
-FONT = 0  # that of the interface
+AROUND_WORDS = 5.8  # width of what stands beside the words of the shown take
+FONT = 0  # of the interface, for `blf`
 WANTED = "This voice is hard to understand: enter its words above and generate again"
-_drawn: dict = {}  # data that the rows need of the whole list; filled in filter_items
+# what rows need to know of the whole list; filled in filter_items, which Blender calls first
+_drawn: dict = {}
 
 
 class THUNDER_UL_takes(bpy.types.UIList):
@@ -155,7 +161,7 @@ def shorten(said: str, room: float, context) -> str:
 
 def draw_words(layout, words: str, context):
     """The words of the take that is shown, below the list: a row has room for the first of them."""
-    grey(layout).label(text=shorten(words, width(context) - AROUND_LINE, context))
+    grey(layout).label(text=shorten(words, width(context) - AROUND_WORDS, context))
 
 
 def mark_of(item) -> str:
@@ -165,10 +171,10 @@ def mark_of(item) -> str:
         return "HIDE_ON"
     if item.as_pointer() in _drawn.get("stale", ()):
         return "FILE_REFRESH"
-    # rows of good ones keep the room for words
+    # good takes get no icon: more room for words
     if (grade := grading.of_take(item)) is not None and grade.frame is not None:
         return grade.icon
-    if edit_watch.watch.is_known(item):
+    if edit_watch.watch.is_edited(item):
         return "GREASEPENCIL"
     return "TEXT" if item.note else _KINDS.get(item.kind, "BLANK1")
 
@@ -324,7 +330,9 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         row.operator(
             "thunder.delete_takes", text="Clear Earlier Takes", icon="TRASH"
         ).which = "EARLIER"
-        tune(row.row(align=True), ui_units_x=WEIGHT, active=False).label(text=f"{megabytes:.1f} MB")
+        tune(row.row(align=True), ui_units_x=MEGABYTES, active=False).label(
+            text=f"{megabytes:.1f} MB"
+        )
         if megabytes > WORTH_CLEARING:
             wrapped_label(
                 layout,

@@ -70,14 +70,14 @@ class TrackValues:
 
     frames: whole scene frames, int [S].  values: float64 [S, tracks].  reduced: for a long take the
     keys of each track in pieces of _LONG_PIECE frames that share their ends; None if every frame
-    gets a key.  steps: float64 [tracks], from `steps_of`; values with a key on every frame are
-    multiples of them, counted from rest.
+    gets a key.  units: float64 [tracks], from `rounding_units`; values with a key on every frame
+    are multiples of them, counted from rest.
     """
 
     frames: np.ndarray
     values: np.ndarray
     reduced: list[tuple[Keys, ...]] | None
-    steps: np.ndarray
+    units: np.ndarray
 
 
 def is_long(performance: Performance) -> bool:
@@ -93,7 +93,7 @@ def values_of(
     Blender's data is only read before the first step: an animator may work, and undo, between two
     steps."""
     frames = clock.take_frames(performance.motion.frames)
-    steps, rest = steps_of(rig), np.array([track.rest for track in rig.driver.tracks], float)
+    units, rest = rounding_units(rig), np.array([track.rest for track in rig.driver.tracks], float)
     values = np.empty((len(frames), len(rig.driver.tracks)))
     yield from rescale(rig.driver.prepare(), 0.0, 0.0)
     share = 0.1 if is_long(performance) else 1.0
@@ -107,7 +107,7 @@ def values_of(
         values[start : start + PIECE] = rig.driver.drive(motion, performance.channels)
         yield share * min(1.0, (start + PIECE) / len(frames))
     if not is_long(performance):
-        return TrackValues(frames, round_values(values, rest, steps), None, steps)
+        return TrackValues(frames, round_values(values, rest, units), None, units)
     yield from rescale(displacement.prepare(), share, share)
     # millimetres that a unit of each track moves
     _, per_unit = yield from rescale(rig.meter.pulls(), share, share)
@@ -126,11 +126,11 @@ def values_of(
                     frames
                 )
         reduced.append(tuple(keys))
-    return TrackValues(frames, values, reduced, steps)
+    return TrackValues(frames, values, reduced, units)
 
 
-def steps_of(rig: head.Rig) -> np.ndarray:
-    """The steps to which a take's values are rounded, [tracks]: powers of two, a fraction of the
+def rounding_units(rig: head.Rig) -> np.ndarray:
+    """The units to which a take's values are rounded, [tracks]: powers of two, a fraction of the
     largest movement of each track by one channel or turn.
 
     Numbers with few digits compress well, which is what most of a file with takes is made of.
@@ -146,14 +146,14 @@ def steps_of(rig: head.Rig) -> np.ndarray:
     )
 
 
-def round_values(values: np.ndarray, rest: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Values [..., tracks] as whole numbers of a step [tracks] from rest [tracks]; as they are
-    where a step is 0."""
-    units = np.where(step > 0, step, 1.0)
-    return np.where(step > 0, rest + np.rint((values - rest) / units) * units, values)
+def round_values(values: np.ndarray, rest: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Values [..., tracks] as whole numbers of units [tracks] from rest [tracks]; as they are where
+    a unit is 0."""
+    divisor = np.where(units > 0, units, 1.0)
+    return np.where(units > 0, rest + np.rint((values - rest) / divisor) * divisor, values)
 
 
-def key(
+def write_take(
     rig: head.Rig,
     performance: Performance,
     clock: Clock,
@@ -176,19 +176,19 @@ def key(
         for index, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(curves[track.block], track.path, track.index, track.group)
             keys = keys_of(values, index)
-            write(curve, keys, track.rest, values.steps[index])
+            write(curve, keys, track.rest, values.units[index])
             # What is known is not read again: with a key on every frame that takes a quarter of the
             # time.
             known = keys if keyframes.are_automatic(keys) else fcurves.read(curve)
             covered[curve.as_pointer()] = _bytes_of(curve, known.__getitem__)
             yield 0.4 + 0.4 * (index + 1) / len(rig.driver.tracks)
         for action in actions:
-            printed = Checksum()
+            result = Checksum()
             for curve in compat.all_curves(action):
-                printed.digest.update(covered[curve.as_pointer()])
+                result.digest.update(covered[curve.as_pointer()])
             yield 0.9
             action.use_fake_user = True
-            remember(action, performance, printed.text)
+            remember(action, performance, result.text)
         yield 1.0
         return actions
     except BaseException:  # also if closed at the last step, when nothing is listed yet
@@ -206,28 +206,28 @@ def key_again(
     """
     for index, (curve, track) in enumerate(zip(curves, rig.driver.tracks)):
         if curve is not None:
-            write(curve, keys_of(values, index), track.rest, values.steps[index])
+            write(curve, keys_of(values, index), track.rest, values.units[index])
     for action in actions:
         remember(action, performance, checksum(action))
     rna_paths.tag(rig.targets)
 
 
-def write(curve, keys: dict[str, np.ndarray], rest: float, step: float) -> None:
+def write(curve, keys: dict[str, np.ndarray], rest: float, unit: float) -> None:
     """Give a curve the keys of a take's track. Handles that Blender places are rounded, as values
-    are (`steps_of`); Blender places them exactly when the curve is edited."""
+    are (`rounding_units`); Blender places them exactly when the curve is edited."""
     fcurves.write(curve, keys)
-    if len(keys["co"]) > 2 and step > 0 and keyframes.are_automatic(keys):
-        fcurves.round_handles(curve, rest, step)
+    if len(keys["co"]) > 2 and unit > 0 and keyframes.are_automatic(keys):
+        fcurves.round_handles(curve, rest, unit)
 
 
-def remember(action, performance: Performance, printed: str) -> None:
-    """Store a take's provenance on its action. printed: checksum of its keys."""
+def remember(action, performance: Performance, checksum: str) -> None:
+    """Store a take's provenance on its action. checksum: of its keys."""
     action[PROPERTY] = performance.provenance | {
         records.KEY: records.VERSION,
         "seed": performance.seed,
         "score": performance.score,
         "heard": performance.heard,
-        "checksum": printed,
+        "checksum": checksum,
     }
 
 

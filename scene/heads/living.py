@@ -35,10 +35,11 @@ _FOREHEAD = (1.0, (0, 47, 84), (52, 24, 46))
 _FROWN = (0.8, (0, 15, 90), (15, 20, 20))
 _NOSE = (0.45, (9, -11, 90), (11, 15, 14))
 _CROWS_FEET = (0.35, (55, -1, 62), (13, 16, 18))
-_LINES, _NOSE_LINES = 8.0, 7.0  # distance from one line to the next, millimetres
+_LINES = 8.0  # distance from one line of the forehead to the next, millimetres
+_NOSE_LINES = 7.0  # the same on the nose
 _FROWNS_AT = 5.5  # distance of the frown lines from the middle, millimetres
-# where crow's feet come from, millimetres, and degrees from one to the next
-_CORNER, _RAYS = ((41.0, -1.0), 24.0)
+_CORNER = (41.0, -1.0)  # corner of the eye, where crow's feet come from, millimetres
+_RAYS = 24.0  # angle from one crow's foot to the next, degrees
 _WET = 12.3  # distance from the middle of the eye at which an edge of a lid is wet, millimetres
 # What makes them on a side: an expression of the values a, b … of the keys after it.
 _FOLDS = (("max(a,b)", "browInnerUp", "browOuterUp{}"), ("a", "browDown{}"), ("a", "noseSneer{}"))
@@ -47,8 +48,9 @@ _EYE_FOLD = ("0.6*a+0.5*b+0.6*c", "eyeSquint{}", "cheekSquint{}", "mouthSmile{}"
 
 _FLUSH = 1.45  # factor of what the tint of skin takes away
 _DARK = 0.6  # tint below which skin is dark already, as in nostrils
-# power of its tint
-_INNER_MOUTH, _LIGHTER = (("Mouth", "Mouth Lining", "Gums", "Teeth", "Back Teeth", "Tongue"), 0.5)
+# materials of the inner mouth
+_INNER_MOUTH = ("Mouth", "Mouth Lining", "Gums", "Teeth", "Back Teeth", "Tongue")
+_LIGHTER = 0.5  # power to which their tint is raised: below 1 is lighter
 # of uneven blood: how many in a metre, and the share of green and blue in one
 _BLOTCHES = ((40.0, 0.05), (130.0, 0.03))
 

@@ -6,7 +6,8 @@ A job is a Generator[Step, None, T]: it yields Steps and returns its value. Part
 only how far they are (thunder_core/progress.py) become Steps with `stage`.
 
 An undo or redo, by a key or a script, ends a job with a sentence, since it may hold Blender's data.
-A job that is to go on (`goes_on`) holds them only within `renew`, and looks them up again after it.
+A job that survives (`survives_undo`) holds them only within `restart_after_undo`, and looks them up
+again after it.
 """
 
 import time
@@ -62,8 +63,8 @@ def stage(
     )
 
 
-def renew(make: Callable[[], Generator[P, None, T]]) -> Generator[P, None, T]:
-    """Work that refers to Blender's data between steps, in a job that goes on after an undo: the
+def restart_after_undo(make: Callable[[], Generator[P, None, T]]) -> Generator[P, None, T]:
+    """Work that refers to Blender's data between steps, in a job that survives an undo: the
     undo closes the work, and make() begins it again with data that it looks up. Returns the value
     of the work."""
     while True:
@@ -120,13 +121,15 @@ class Pace:
 class Job:
     """A running generator of Steps; at most one runs in a session (session.job).
 
-    goes_on: whether it does after an undo or redo; otherwise that cancels it.  over: whether the
-    generator has ended, and value: what it returned.
+    survives_undo: whether it goes on after an undo or redo; otherwise that cancels it.  over:
+    whether the generator has ended, and value: what it returned.
     note: the last note of a step, "" before there is one.
     """
 
-    def __init__(self, title: str, steps: Generator[Step, None, object], goes_on: bool = False):
-        self.title, self.steps, self.goes_on = title, steps, goes_on
+    def __init__(
+        self, title: str, steps: Generator[Step, None, object], survives_undo: bool = False
+    ):
+        self.title, self.steps, self.survives_undo = title, steps, survives_undo
         self.undone: Undone | None = None
         self.over, self.value = False, None  # type: bool, object
         self.step, self.note = Step(0.0, title), ""
@@ -180,20 +183,20 @@ class Job:
         `advance` then raises the sentence.
 
         renews: whether what held them was closed and begins again."""
-        if not (may_go_on and self.goes_on and (renews or not self.step.busy)):
+        if not (may_go_on and self.survives_undo and (renews or not self.step.busy)):
             self.close()
             self.undone = Undone(f"{self.title} was cancelled, because {why}: start it again")
 
 
-def begin(title: str, steps: Generator[Step, None, object], goes_on: bool = False) -> Job:
+def begin(title: str, steps: Generator[Step, None, object], survives_undo: bool = False) -> Job:
     """Make a job the one that runs (session.job); `end` must follow, whatever happens, also where
     this raises.
 
-    goes_on: as of `Job`. One that goes on takes its first step here, in which it notes names of the
-    data that it was given: an undo may come before the next.
+    survives_undo: as of `Job`. One that survives takes its first step here, in which it notes names
+    of the data that it was given: an undo may come before the next.
     """
-    session.job = Job(title, steps, goes_on)
-    if goes_on:
+    session.job = Job(title, steps, survives_undo)
+    if survives_undo:
         session.job.advance(0.0)
     return session.job
 
@@ -230,7 +233,7 @@ def run_through(
         end()
 
 
-def complain(message: str) -> None:
+def pop_up(message: str) -> None:
     """Show an animator a sentence where no operator can report it: when a property was set."""
     bpy.context.window_manager.popup_menu(
         lambda menu, context: menu.layout.label(text=message), title="Thunder", icon="ERROR"
@@ -245,7 +248,7 @@ def pop_up_errors(function: Callable, *args) -> None:
     except ThunderError as error:
         if bpy.app.background:
             raise
-        complain(str(error))
+        pop_up(str(error))
 
 
 def redraw(editors: tuple[str, ...] = ()) -> None:

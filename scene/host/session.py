@@ -60,7 +60,7 @@ class Session:
     def __init__(self):
         self.job: Job | None = None  # the long work that runs (jobs.py)
         # parts of long work that refer to Blender's data between steps, and begin again
-        # (jobs.renew)
+        # (jobs.restart_after_undo)
         self.held: list[Generator] = []
         self.parts: list[Part] = []
 

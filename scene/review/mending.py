@@ -191,7 +191,7 @@ def _close_lips(
             {ends[0], max(middle - 1, ends[0]), middle, min(middle + 1, ends[1]), ends[1]}
         )
     ]
-    steps, counts = keying.steps_of(rig), {}
+    steps, counts = keying.rounding_units(rig), {}
     for place in curves:
         if np.abs(by[:, place]).max() <= max(
             _CHANGED * np.abs(values[:, place]).max(), steps[place], 1e-4

@@ -11,13 +11,7 @@ from . import provenance, take_list
 
 SORTS = (
     ("SCORE", "Lip-Sync", "Best lip-sync first", "NONE", 0),
-    (
-        "HEARD",
-        "Heard",
-        "Takes first whose lips tell the most of the voice, to an engine that sees the lips alone",
-        "NONE",
-        3,
-    ),
+    ("HEARD", "Heard", "First the takes whose lips alone tell most about the voice", "NONE", 3),
     (
         "DIVERSITY",
         "Diversity",
@@ -75,7 +69,7 @@ def arrange(entries, places: list[int], sort: str) -> list[int]:
     if sort == "HEARD":
         return sorted(by_score, key=lambda place: -entries[place].heard)
     if sort == "DIVERSITY":
-        farthest, _ = spread([_opening(entries[place]) for place in by_score])
+        farthest, _ = order_by_difference([_opening(entries[place]) for place in by_score])
         return [by_score[i] for i in farthest]
     return by_score
 
@@ -86,19 +80,21 @@ def differences(entries, places: list[int]) -> dict[int, float]:
 
     The first take and takes without a stored mouth curve are missing.
     """
-    ordered, apart = spread([_opening(entries[place]) for place in places], keep=True)
+    ordered, apart = order_by_difference(
+        [_opening(entries[place]) for place in places], keep_order=True
+    )
     return {places[i]: value for i, value in zip(ordered, apart) if math.isfinite(value)}
 
 
-def spread(
-    openings: list[tuple[float, np.ndarray] | None], keep: bool = False
+def order_by_difference(
+    openings: list[tuple[float, np.ndarray] | None], keep_order: bool = False
 ) -> tuple[list[int], list[float]]:
     """Order mouth curves so that each is as different as possible from those before it; the first
     stays first.
 
     openings: (seconds of the first sample, mm [T] at 25 fps) each, or None if unknown: those come
     last.
-    keep: leave the order as it is. Returns (order, distance of each to the nearest before it: the
+    keep_order: only measure. Returns (order, distance of each to the nearest before it: the
     root of the mean square difference in mm; infinite for the first).
     """
     known = [i for i, opening in enumerate(openings) if opening is not None]
@@ -114,7 +110,7 @@ def spread(
     nearest = np.full(len(known), np.inf)
     chosen, apart, left = [], [], list(range(len(known)))
     while left:
-        best = left[0] if keep or not chosen else max(left, key=lambda i: nearest[i])
+        best = left[0] if keep_order or not chosen else max(left, key=lambda i: nearest[i])
         left.remove(best)
         chosen.append(best)
         apart.append(float(nearest[best]))

@@ -131,7 +131,10 @@ def list_capture(
     )  # fmt: skip
     spoken = name if voice is None else voice.name
     actions = yield from stage(
-        keying.key(rig, performance, clock, f"{spoken} · {name}"), "Keying the capture", 0.7, 0.98
+        keying.write_take(rig, performance, clock, f"{spoken} · {name}"),
+        "Keying the capture",
+        0.7,
+        0.98,
     )
     entry = _add_entry(context, scene, rig, actions, performance, spoken, clock, name)
     fingerprint.remember(actions[0], state)

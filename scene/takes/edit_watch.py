@@ -43,7 +43,7 @@ class EditWatch(Part):
         self.look: _Look | None = None
         self.task = idle.Task(self.step)
 
-    def is_known(self, entry) -> bool:
+    def is_edited(self, entry) -> bool:
         """Whether a take is known to be edited, for the list. False until it was examined."""
         return any(
             self.edited.get(action.session_uid, False) for action in display.actions_of(entry)

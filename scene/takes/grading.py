@@ -29,8 +29,8 @@ class Grade:
 
     @classmethod
     def of(cls, total: float, per_frame: np.ndarray | None, clock: Clock) -> Grade | None:
-        """That of a score and those of its frames at 25 fps [T] from clock.start on; None if one is
-        not known."""
+        """The grade of a score and its per-frame scores, at 25 fps [T] from clock.start on; None if
+        one is not known."""
         if per_frame is None or not len(per_frame) or not np.isfinite(total):
             return None
         name, place = grades.grade_take(total, per_frame)

@@ -284,7 +284,7 @@ def key_and_list(
     clock = sources.clock_of_take(lead)
     batch, folded = lead.batch, lead.folded
     try:
-        steps = keying.steps_of(rig)
+        steps = keying.rounding_units(rig)
         for index, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(collections[track.block], track.path, track.index, track.group)
             source_curves = [each[index] for each in keyed.curves]

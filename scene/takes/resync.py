@@ -148,7 +148,7 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
     _, rig = generation.look_up(scene_name, mesh_name)
     name = next((action.name for action in bpy.data.actions if action.session_uid == uid), "take")
     actions = yield from stage(
-        keying.key(rig, fitted, clock, name), "Writing keys of the take", 0.95, 0.95
+        keying.write_take(rig, fitted, clock, name), "Writing keys of the take", 0.95, 0.95
     )
     _replace(scene, rig, uid, actions, fitted, clock, now, other)
 
@@ -186,7 +186,7 @@ def _key_part(scene, entry, piece: State) -> Generator[float, None, None]:
     action = take_list.action_name(
         piece.strip, number or take_list.next_number(scene, rig.mesh, piece.strip)
     )
-    actions = yield from rescale(keying.key(rig, fitted, clock, action), 0.3, 1.0)
+    actions = yield from rescale(keying.write_take(rig, fitted, clock, action), 0.3, 1.0)
     new_entry = take_list.add_to_list(scene, rig, actions, fitted, piece.strip, clock, kind)
     new_entry.number, new_entry.star, new_entry.note, new_entry.hidden, new_entry.of_whole = (
         number or new_entry.number,

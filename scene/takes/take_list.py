@@ -288,7 +288,7 @@ def describe(entry) -> str:
             if entry.words in (AS_ASKED, NEARLY)
             else f"Compared with what was asked: {entry.words}"
         )
-    if edit_watch.watch.is_known(entry):
+    if edit_watch.watch.is_edited(entry):
         lines.append("Its keys were edited")
     if entry.note:
         lines.append(f"Note: {entry.note}")

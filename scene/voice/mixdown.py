@@ -21,7 +21,7 @@ from ...thunder_core.errors import BadSound, Cancelled, NoVoice, ThunderError
 from ...thunder_core.files import reason_of
 from ...thunder_core.progress import no_progress
 from ..host import compat
-from ..host.jobs import renew, stage, Step
+from ..host.jobs import restart_after_undo, stage, Step
 from ..host.session import Memory, session
 from . import strip_file
 from .strip import by_name, lineage, move, sound_name, Voice
@@ -407,7 +407,7 @@ def with_sound(
     is removed. Returns the value of `work`."""
     sound = ""
     try:
-        sound = yield from renew(lambda: sound_for_engine(client, voice))
+        sound = yield from restart_after_undo(lambda: sound_for_engine(client, voice))
         return (yield from work(sound))
     finally:
         if not voice.path and os.path.exists(sound):

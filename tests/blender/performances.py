@@ -96,7 +96,7 @@ def read_wav(path):
 
 def key(rig, made, clock, name="take"):
     """The actions of a performance keyed in one go."""
-    return progress.result(keying.key(rig, made, clock, name))
+    return progress.result(keying.write_take(rig, made, clock, name))
 
 
 def list_take(stage, made, start=1.0, voice="voice"):

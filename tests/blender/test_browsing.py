@@ -430,7 +430,7 @@ def test_the_list_learns_of_an_edit_when_it_is_quiet_and_in_small_pieces(blender
     blender.ops.thunder.select_take(index=0)
     blender.context.view_layer.update()
     settle()
-    assert not edit_watch.watch.is_known(entry)
+    assert not edit_watch.watch.is_edited(entry)
     curve = next(c for c in compat.all_curves(entry.action) if len(c.keyframe_points) > 5)
     was = curve.keyframe_points[4].co[1]
     for value, edited in ((0.9, True), (was, False)):
@@ -441,7 +441,7 @@ def test_the_list_learns_of_an_edit_when_it_is_quiet_and_in_small_pieces(blender
         # seen, and left alone for now
         assert edit_watch.watch.waiting and 0.0 < idle.tick() <= edit_watch.QUIET_SECONDS
         keeps(0.05, settle(), "looking for edits")
-        assert edit_watch.watch.is_known(entry) == edited
+        assert edit_watch.watch.is_edited(entry) == edited
 
 
 def settle():

@@ -47,7 +47,7 @@ def booth(needs_sound, blender, tmp_path, monkeypatch):
 
 def speak(taken, seconds=0.6):
     """What a recording of about so many seconds gives."""
-    jobs.begin("Recording", taken.steps(), goes_on=True)
+    jobs.begin("Recording", taken.steps(), survives_undo=True)
     try:
         while not session.job.advance():
             if taken.spoken >= seconds:
@@ -125,7 +125,7 @@ def test_a_scene_with_nothing_before_the_line_waits_on_its_first_frame(booth):
 
 def test_who_stops_in_the_countdown_keeps_nothing(booth):
     _, taken = booth(countdown=5)
-    jobs.begin("Recording", taken.steps(), goes_on=True)
+    jobs.begin("Recording", taken.steps(), survives_undo=True)
     with pytest.raises(errors.Cancelled, match="during the countdown"):
         while not session.job.advance():
             if taken.level is not None:
@@ -143,7 +143,7 @@ def test_an_undo_while_somebody_speaks_loses_nothing(booth, blender):
     blender.ops.ed.undo_push(message="before")
     scene.frame_step = 3
     blender.ops.ed.undo_push(message="an edit")
-    jobs.begin("Recording", taken.steps(), goes_on=True)
+    jobs.begin("Recording", taken.steps(), survives_undo=True)
     while taken.spoken < 0.3:
         session.job.advance()
         time.sleep(0.01)
@@ -159,7 +159,7 @@ def test_an_undo_while_somebody_speaks_loses_nothing(booth, blender):
 
 def test_another_file_ends_the_recording_and_its_sound_stays(booth, blender):
     _, taken = booth()
-    jobs.begin("Recording", taken.steps(), goes_on=True)
+    jobs.begin("Recording", taken.steps(), survives_undo=True)
     while taken.spoken < 0.4:
         session.job.advance()
         time.sleep(0.01)

@@ -230,13 +230,13 @@ def test_a_long_take_is_keyed_and_read_in_small_slices(blender, scene, rig):
                 return end.value
             spent.append(time.process_time() - start)
 
-    actions = steps(keying.key(rig, made, clock, "long"))
+    actions = steps(keying.write_take(rig, made, clock, "long"))
     display.show(rig, take_list.add_to_list(scene, rig, actions, made, "voice", clock))
     assert steps(reading.read(rig, head.channel_names(), clock, 60)).frames == 1500
 
 
 def test_keying_that_is_broken_off_leaves_no_action(blender, scene, rig):
-    work = keying.key(rig, performance(), timing.Clock.of(scene, 1), "broken")
+    work = keying.write_take(rig, performance(), timing.Clock.of(scene, 1), "broken")
     for _ in range(20):
         next(work)
     assert len(blender.data.actions) > 0
@@ -331,7 +331,7 @@ def test_keys_are_the_same_whether_all_their_parts_are_set_or_only_those_that_di
 def test_keys_are_rounded_far_below_what_is_seen_and_stay_so_in_a_file(
     blender, scene, rig, tmp_path
 ):
-    made, clock, steps = performance(), timing.Clock.of(scene, 1.0), keying.steps_of(rig)
+    made, clock, steps = performance(), timing.Clock.of(scene, 1.0), keying.rounding_units(rig)
     (action, *_) = key(rig, made, clock, "rounded")
     frames = clock.take_frames(made.motion.frames)
     motion = keying.on_scene_frames(made, clock, frames)
@@ -401,7 +401,7 @@ def test_a_minute_is_keyed_in_a_sixteenth_of_a_second(scene, rig):
     spent = []
     for number in range(3):
         began = time.process_time()
-        actions = progress.result(keying.key(rig, made, clock, f"take {number}"))
+        actions = progress.result(keying.write_take(rig, made, clock, f"take {number}"))
         spent.append(time.process_time() - began)
     assert all(
         len(curve.keyframe_points) > 1400

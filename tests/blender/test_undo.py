@@ -277,7 +277,7 @@ def test_an_undo_between_any_two_slices_cancels_the_work_and_nothing_is_lost(
 @pytest.mark.parametrize("name", GO_ON)
 def test_takes_go_on_arriving_whatever_is_undone_and_redone(shot, blender, client, name):
     before, seen, redo = state(blender)[0], set(), True
-    job = jobs.begin(name, GO_ON[name](blender, client), goes_on=True)
+    job = jobs.begin(name, GO_ON[name](blender, client), survives_undo=True)
     undo_and_redo(blender, redo=False)
     while to_new_place(job, seen):
         undo_and_redo(blender, redo)
@@ -304,7 +304,7 @@ def test_takes_go_on_arriving_whatever_is_undone_and_redone(shot, blender, clien
 
 
 def test_an_edit_meanwhile_survives_the_undo_of_a_later_step(shot, blender, client):
-    job = jobs.begin("generate", GO_ON["generate all"](blender, client), goes_on=True)
+    job = jobs.begin("generate", GO_ON["generate all"](blender, client), survives_undo=True)
     while len(blender.context.scene.thunder.takes) < 5:
         job.step = next(job.steps)
     scene = blender.context.scene
@@ -328,13 +328,13 @@ def test_an_edit_meanwhile_survives_the_undo_of_a_later_step(shot, blender, clie
 def test_preferences_are_as_they_were(shot, blender, client):
     preferences = blender.context.preferences
     before = preferences.view.show_developer_ui, preferences.experimental.use_undo_legacy
-    jobs.begin("generate", GO_ON["keep"](blender, client), goes_on=True).advance()
+    jobs.begin("generate", GO_ON["keep"](blender, client), survives_undo=True).advance()
     blender.ops.ed.undo()
     assert (preferences.view.show_developer_ui, preferences.experimental.use_undo_legacy) == before
 
 
 def test_another_file_ends_the_work(shot, blender, client):
-    job = jobs.begin("Generating takes", GO_ON["generate all"](blender, client), goes_on=True)
+    job = jobs.begin("Generating takes", GO_ON["generate all"](blender, client), survives_undo=True)
     while len(blender.context.scene.thunder.takes) < 5:
         job.step = next(job.steps)
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)

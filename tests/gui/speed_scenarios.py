@@ -62,7 +62,7 @@ def _reduced(hand, seconds, runs):
     scene = hand.scene
     rig, clock = head.find(scene), timing.Clock.of(scene, 1.0)
     made = lively(round(seconds * 25))
-    actions = progress.result(keying.key(rig, made, clock, "take"))
+    actions = progress.result(keying.write_take(rig, made, clock, "take"))
     entry = take_list.add_to_list(scene, rig, actions, made, "voice", clock)
     display.show(rig, entry)
     area = hand.viewport

@@ -22,7 +22,7 @@ STRENGTH = "thunder_emotion"
 UPDATE_SECONDS = 0.3
 
 
-# actions that undo has put behind their strength curve → what that curve was
+# actions that an undo left older than their curve → fingerprint of that curve
 _left_behind = session.add(Memory())
 
 
@@ -59,7 +59,7 @@ def animate_strength(rig: head.Rig, entry) -> None:
     setattr(rig.targets[0], STRENGTH, strength)
 
 
-def still_strength(rig: head.Rig, entry) -> None:
+def remove_strength_curve(rig: head.Rig, entry) -> None:
     """Remove the curve over time: the emotion has the slider's strength all along."""
     action, slot = display.part_of(display.actions_of(entry), rig, 0)
     curves = compat.curves_in(action, rig.targets[0], slot)
