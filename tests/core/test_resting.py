@@ -8,7 +8,7 @@ import pytest
 from thunder_core.direction import Direction
 from thunder_core.engine.pipeline import Pipeline
 from thunder_core.engine.planning.plan import Manners
-from thunder_core.engine.planning.take_plan import Resting
+from thunder_core.engine.planning.resting import Resting
 from thunder_core.engine.speech.cues import Phrasing, silent_phrasing
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.head import load_head

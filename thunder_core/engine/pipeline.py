@@ -201,7 +201,7 @@ class Pipeline:
     def rest_lower_face(
         self, expression: np.ndarray, resting: Mapping[str, np.ndarray]
     ) -> np.ndarray:
-        """Expression [T, n] whose lower face moves in long silence, as `planning.take_plan` says of
+        """Expression [T, n] whose lower face moves in long silence, as `planning.resting` says of
         each channel [T]."""
         x = expression.copy()
         for name, addition in resting.items():

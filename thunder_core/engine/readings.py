@@ -27,7 +27,7 @@ from .speech.encoder import ENCODER_RATE, LOUDNESS, softmax
 from .speech.phones import BILABIALS, PHONES, VOWELS
 from .systems.thunder import VoiceFeatures
 
-_WORDS = 7  # part of the seed of stressed words; another value changes those of all seeds
+_SEED_WORDS = 7  # part of the seed of stressed words; another value changes those of all seeds
 _AXIS_SPREAD = 2.0  # spread of an axis at *Variety* 1, in standard deviations between speakers
 _ENERGY_SPREAD = 2.95  # the same for energy; more, because word emphasis averages part of it out
 _FURTHEST = 2.2  # largest deviation from the request, in units of _AXIS_SPREAD times *Variety*
@@ -116,7 +116,7 @@ def reading(
 def emphases(seed: int, frames: int) -> np.ndarray:
     """Additional emphasis of each frame [frames] of a line in a seed's take: mean 0, deviation
     about 1."""
-    rng = np.random.default_rng([_WORDS, seed % (1 << 32)])
+    rng = np.random.default_rng([_SEED_WORDS, seed % (1 << 32)])
     count = frames // _WORD_FRAMES + 4
     at = (np.arange(count) - 1.5 + rng.random() + rng.uniform(-0.3, 0.3, count)) * _WORD_FRAMES
     ease = np.hanning(_WORD_FRAMES + 2)[1:-1]

@@ -429,7 +429,7 @@ def sounds_of(
 
 # ---- what a take hears
 
-_DRAWS = 11  # part of the seed of what a take hears; another value changes all takes
+_SEED_DRAWS = 11  # part of the seed of what a take hears; another value changes all takes
 # rows of 20 ms between two draws, interpolated: draws change about as often as sounds do
 _ROWS = 5
 # Exponent of the probabilities in the draw: above 1, unlikely phones are drawn more rarely, below 1
@@ -448,7 +448,7 @@ def draw_phones(logits: np.ndarray, seed: int, freely: bool = False) -> np.ndarr
     arrive is drawn, so each is drawn with its probability. The times change as slowly as sounds do,
     so whole sounds are drawn instead of rows. What is certain stays.
     """
-    rng, count = np.random.default_rng([_DRAWS, seed % (1 << 32)]), len(logits)
+    rng, count = np.random.default_rng([_SEED_DRAWS, seed % (1 << 32)]), len(logits)
     drawn = rng.standard_normal((count // _ROWS + 2, 2, len(PHONES)), np.float32)
     before, share = np.divmod(np.arange(count), _ROWS)
     share = (share / np.float32(_ROWS)).astype(np.float32)[:, None, None]
