@@ -73,8 +73,8 @@ def find_events(plan: TakePlan, motion: Motion, names: list[str]) -> dict[str, l
                 did = seen[kind][peak] - seen[kind][start]
                 found[kind].append(bool(did @ by >= 0.5 * size**2))
     shut = motion.expression[:, [names.index("eyeBlinkLeft"), names.index("eyeBlinkRight")]].mean(1)
-    for at, _ in plan.plan.blinks:
-        frame = round(at * FPS)
+    for blink in plan.plan.blinks:
+        frame = round(blink.at * FPS)
         found["blink"].append(
             bool(shut[max(0, frame - _NEAR) : frame + _NEAR + 2].max(initial=0) > 0.5)
         )

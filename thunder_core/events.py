@@ -81,6 +81,16 @@ class Pose:
     lasts: float
 
 
+@dataclass(frozen=True)
+class Blink:
+    """Lids down and up again. at: s at which they shut.  length: against a usual one.  reason: why
+    it is there, as words behind “a blink”."""
+
+    at: float
+    length: float
+    reason: str
+
+
 @dataclass
 class Plan:
     """Everything an upper face does; each list in order of time. side: to which a mood inclines it,
@@ -92,7 +102,6 @@ class Plan:
     raises: list[Raise] = field(default_factory=list)
     knits: list[Raise] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
-    # (s of shutting, length against a usual one)
-    blinks: list[tuple[float, float]] = field(default_factory=list)
+    blinks: list[Blink] = field(default_factory=list)
     # (start of the inhalation in s, its amount)
     breaths: list[tuple[float, float]] = field(default_factory=list)

@@ -6,11 +6,18 @@ import numpy as np
 import pytest
 
 from thunder_core.direction import Direction, NEUTRAL, Style
-from thunder_core.engine.planning.plan import Manners
+from thunder_core.engine.planning.plan import (
+    AFTER_LOUDEST,
+    AT_PHRASE_END,
+    IN_PAUSE,
+    Manners,
+    ON_TIME,
+    WITH_GAZE,
+)
 from thunder_core.engine.planning.take_plan import brow_height, plan_take, vary_lips
 from thunder_core.engine.speech.cues import Phrasing, phrasing, prosody_of, silent_phrasing
 from thunder_core.engine.speech.phones import PHONES, SILENCE
-from thunder_core.events import BREATH, BROWS, EVENTS, HEAD, SIDE
+from thunder_core.events import BLINK, BREATH, BROWS, EVENTS, HEAD, SIDE
 from thunder_core.types import FPS
 
 ACCENTS = np.array([20, 45, 70, 95, 150, 175, 200, 225, 330, 360, 390, 420])
@@ -40,7 +47,7 @@ def curves(some):
 
 
 def blinks(some):
-    return [[at for at, _ in each.plan.blinks] for each in some]
+    return [[blink.at for blink in each.plan.blinks] for each in some]
 
 
 @pytest.mark.parametrize(
@@ -147,6 +154,26 @@ def test_blinks_avoid_the_loudest_word_of_a_phrase():
     starts = np.concatenate(blinks(plans(seeds=range(128)))) * FPS
     on = np.mean([(np.abs(starts - at) < 3).sum() for at in loudest])
     assert on < 0.5 * len(starts) / VOICE.frames * 5
+
+
+def test_each_blink_says_why_it_is_there():
+    seen = set()
+    for each in plans(seeds=range(32)) + plans(silent_phrasing(500), seeds=range(4)):
+        named = {what for what in each.activities() if what.startswith("a blink")}
+        assert named == {f"a blink {blink.reason}" for blink in each.plan.blinks}
+        seen |= named
+        shut = sum(each.activities()[what] for what in named)
+        assert (shut[each.events[:, BLINK] > 0.5] >= 1).all()
+        shifts = np.array([look.at for look in each.plan.looks])
+        for blink in each.plan.blinks:
+            if blink.reason == AT_PHRASE_END:
+                assert np.abs(VOICE.phrases[:, 1] / FPS - (blink.at - 0.06)).min() < 0.3
+            elif blink.reason == WITH_GAZE:
+                assert np.abs(shifts - blink.at + 0.02).min() < 1e-6
+            elif blink.reason == IN_PAUSE:
+                assert all(not a < blink.at * FPS < b for a, b in VOICE.phrases)
+    reasons = AT_PHRASE_END, WITH_GAZE, AFTER_LOUDEST, IN_PAUSE, ON_TIME
+    assert seen == {f"a blink {reason}" for reason in reasons}
 
 
 def test_breaths_are_drawn_before_phrases_by_who_speaks():

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from ...direction import Direction, HABITS, Habits, NEUTRAL
-from ...events import Look, Nod, Plan, Pose, Raise
+from ...events import Blink, Look, Nod, Plan, Pose, Raise
 from ...types import FPS
 from ..speech.cues import Prosody
 
@@ -529,29 +529,67 @@ def _plan_idle(
 
 
 def _finish(
-    plan: Plan, voice: Prosody, moments: list[float], how: Manners, rng: np.random.Generator
+    plan: Plan, voice: Prosody, ends: list[float], how: Manners, rng: np.random.Generator
 ) -> Plan:
     """The plan in order of time, with looks where the gaze would rest too long, small ones between
-    them, and blinks at good moments."""
+    them, and blinks. ends: when a blink answers the end of a phrase, s."""
     _look_where_gaze_rests(plan, voice, how, _spawn(rng))
     plan.looks.sort(key=lambda look: look.at)
+    shifts = [look.at for look in plan.looks]
+    _look_around_the_target(plan, voice.seconds, how, rng)
+    _plan_blinks(plan, voice, ends, shifts, how, rng)
+    for events in (plan.poses, plan.nods, plan.raises, plan.knits, plan.looks, plan.blinks):
+        events.sort(key=lambda event: event.at)
+    return plan
+
+
+def _look_around_the_target(
+    plan: Plan, seconds: float, how: Manners, rng: np.random.Generator
+) -> None:
+    """Small looks between the large ones: the gaze rests on one point of its target after
+    another."""
     small, at, large = [], 0.0, [look.at for look in plan.looks]
-    strongest = [
-        max((w, t) for t, w in zip(voice.accents, voice.weights) if a <= t < b)[1]
-        for a, b in voice.phrases
-        if ((voice.accents >= a) & (voice.accents < b)).any()
-    ]
-    centre, over = Look(-9.0, np.zeros(2), 0.0), voice.seconds
-    while at < over:  # points of the gaze's target, one after another
+    centre = Look(-9.0, np.zeros(2), 0.0)
+    while at < seconds:
         at += 0.25 + rng.lognormal(-0.35, 0.5) / how.at(at).restless
         resting = max(
             (look for look in plan.looks if look.at <= at), key=lambda look: look.at, default=centre
         )
         if all(abs(at - t) > 0.25 for t in large):
             small.append(Look(at, resting.degrees + rng.normal(0, (0.75, 0.5)), resting.follow))
-    shifted = [look.at for look in plan.looks]
-    plan.looks = sorted([*plan.looks, *small], key=lambda look: look.at)
-    good = sorted([*(t + rng.normal(0.06, 0.05) for t in moments), *(t + 0.02 for t in shifted)])
+    plan.looks += small
+
+
+# why a blink is there, as words behind “a blink”
+AT_PHRASE_END = "at the end of a phrase"
+WITH_GAZE = "with a movement of the gaze"
+AFTER_LOUDEST = "behind the loudest word of a phrase"
+IN_PAUSE = "in a pause"
+ON_TIME = "after the usual time"
+
+
+def _plan_blinks(
+    plan: Plan,
+    voice: Prosody,
+    ends: list[float],
+    shifts: list[float],
+    how: Manners,
+    rng: np.random.Generator,
+) -> None:
+    """Blinks at random intervals, most of them moved to the end of a phrase or a movement of the
+    gaze where one is near, and some more in pauses. ends: when they answer the end of a phrase, s.
+    shifts: of the gaze, s."""
+    strongest = [
+        max((w, t) for t, w in zip(voice.accents, voice.weights) if a <= t < b)[1]
+        for a, b in voice.phrases
+        if ((voice.accents >= a) & (voice.accents < b)).any()
+    ]
+    good = sorted(
+        [
+            *((t + rng.normal(0.06, 0.05), AT_PHRASE_END) for t in ends),
+            *((t + 0.02, WITH_GAZE) for t in shifts),
+        ]
+    )
     often = BLINKS_PER_MINUTE * _random_factor(rng, 0.12)
 
     def interval(at: float) -> float:
@@ -560,27 +598,31 @@ def _finish(
             np.log(60.0 / (often * how.at(at).blinks)) - _BLINK_SPREAD**2 / 2, _BLINK_SPREAD
         )
 
+    def blink(at: float, reason: str) -> None:
+        length = how.at(at).blink_length * _random_factor(rng, 0.15)
+        plan.blinks.append(Blink(at, length, reason))
+
     at, last = float(rng.uniform(0, 1)) * interval(0.0), -9.0
-    while at < over + _BLINK_DRAWN:
-        near = [t for t in good if abs(t - at) < _BLINK_DRAWN and t - last > _BLINK_APART]
-        when = (
-            min(near, key=lambda t: abs(t - at))
+    while at < voice.seconds + _BLINK_DRAWN:
+        near = [
+            (t, reason)
+            for t, reason in good
+            if abs(t - at) < _BLINK_DRAWN and t - last > _BLINK_APART
+        ]
+        when, reason = (
+            min(near, key=lambda moment: abs(moment[0] - at))
             if near and rng.random() < 0.85
-            else max(at, last + _BLINK_APART)
+            else (max(at, last + _BLINK_APART), ON_TIME)
         )
         # people rarely shut their eyes on what they say loudest
         if any(_LOUDEST[0] < when - t < _LOUDEST[1] for t in strongest):
-            when += _LOUDEST[1] - _LOUDEST[0]
-        plan.blinks.append((when, how.at(when).blink_length * _random_factor(rng, 0.15)))
+            when, reason = when + (_LOUDEST[1] - _LOUDEST[0]), AFTER_LOUDEST
+        blink(when, reason)
         last = when
         at = max(at, when) + max(0.3, interval(when))
     for start, end in voice.pauses:
         at = rng.uniform(start, end)
         if rng.random() < _PAUSE_BLINKS and all(
-            abs(at - other) > _BLINK_APART for other, _ in plan.blinks
+            abs(at - other.at) > _BLINK_APART for other in plan.blinks
         ):
-            plan.blinks.append((at, how.at(at).blink_length * _random_factor(rng, 0.15)))
-    plan.blinks.sort()
-    for events in (plan.poses, plan.nods, plan.raises, plan.knits):
-        events.sort(key=lambda event: event.at)
-    return plan
+            blink(at, IN_PAUSE)

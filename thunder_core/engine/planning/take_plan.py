@@ -16,7 +16,7 @@ import numpy as np
 
 from ... import filters
 from ...direction import AXES, DIRECTION_NAMES, over_frames
-from ...events import BREATH, EVENTS, HEAD, Look, Nod, Plan, Raise
+from ...events import Blink, BREATH, EVENTS, HEAD, Look, Nod, Plan, Raise
 from ...filters import gaussian, minimum_jerk
 from ...types import FPS
 from ..speech.cues import Phrasing, Prosody
@@ -35,8 +35,8 @@ def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
     of the head's poses, 1 as usual."""
     t = np.arange(frames) / FPS
     shut, breath = np.zeros(frames), np.zeros(frames)
-    for at, length in plan.blinks:
-        shut = np.maximum(shut, _blink(at, length, t))
+    for blink in plan.blinks:
+        shut = np.maximum(shut, _lid_closure(blink, t))
     for at, air in plan.breaths:
         breath = np.maximum(
             breath,
@@ -119,11 +119,11 @@ def _brows(events: list[Raise], t: np.ndarray, most: float) -> np.ndarray:
     return most * np.tanh(total / most)
 
 
-def _blink(at: float, length: float, t: np.ndarray) -> np.ndarray:
+def _lid_closure(blink: Blink, t: np.ndarray) -> np.ndarray:
     """Closure of the lids [T]: down in a tenth of a second, shut for a frame, up in twice as
     long."""
-    hold = 0.045 * length
-    return minimum_jerk((t - at + 0.1) / 0.1) - minimum_jerk((t - at - hold) / (0.2 * length))
+    at, hold, rise = blink.at, 0.045 * blink.length, 0.2 * blink.length
+    return minimum_jerk((t - at + 0.1) / 0.1) - minimum_jerk((t - at - hold) / rise)
 
 
 def _gaze(looks: list[Look], frames: int) -> np.ndarray:
@@ -204,9 +204,11 @@ class TakePlan:
                 for a, b in zip(self.plan.looks, self.plan.looks[1:])
                 if np.linalg.norm(a.degrees) > _AWAY
             ],
-            "a blink": [(at - 0.1, at + 0.25 * length) for at, length in self.plan.blinks],
             "a breath before a phrase": [(at, at + 0.5) for at, _ in self.plan.breaths],
         }
+        for blink in self.plan.blinks:
+            span = blink.at - 0.1, blink.at + 0.25 * blink.length
+            spans.setdefault(f"a blink {blink.reason}", []).append(span)
         t = np.arange(len(self.events)) / FPS
         result = {"pressed lips": self.resting.presses, "a swallow": self.resting.swallows}
         for what, some in spans.items():
@@ -241,9 +243,9 @@ def plan_take(
     plan = (plan_listener if listens else plan_speaker)(voice, how, rng)
     plan.side = side or plan.side
     plan.blinks = [
-        (at, length)
-        for at, length in plan.blinks
-        if _EDGE < at - 0.1 and at + _BLINK * length < voice.seconds - _EDGE
+        blink
+        for blink in plan.blinks
+        if _EDGE < blink.at - 0.1 and blink.at + _BLINK * blink.length < voice.seconds - _EDGE
     ]
     resting = Resting.of(phrasing, seed, how, listens)
     plan.nods = sorted([*plan.nods, *resting.dips], key=lambda nod: nod.at)
