@@ -157,7 +157,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "type": between(-settings.LAST_FRAME, settings.LAST_FRAME),
         "help": "scene frame of the sound's first sample (the scene's first)",
     },
-    "pack": {"action": "store_true", "help": "keep the sound in the .blend itself"},
+    "pack": {
+        "action": argparse.BooleanOptionalAction,
+        "help": "keep the sound in the .blend itself",
+    },
     "fps": {
         "type": between(1, 240),
         "help": "frames per second of an empty scene, such as 25 or 29.97 (24)",
@@ -372,8 +375,7 @@ def bake(
     if chosen.explain is not None:
         best = generation.explain(client, scene, scene.thunder.takes[0], chosen.explain)
         explained = jobs.run_through("Explaining a frame", best, tell)
-    if given and strip.has_audio():
-        place_voice(scene, sound, voice, chosen.pack)
+    keep_voice(scene, voice, sound if given else None, chosen)
     scene.frame_end = max(
         scene.frame_end, scene.thunder.takes[0].last + scene.thunder.takes[0].lead_out
     )
@@ -669,15 +671,30 @@ def choose_head(scene, name: str | None, speaks: str | None = None):
     return head.find(scene, bpy.context.object)
 
 
-def place_voice(scene, sound: str, voice, pack: bool = False) -> None:
-    """Add the sound to the sequencer where the takes were keyed, unless it exists already. pack:
-    store it in the .blend."""
+def keep_voice(scene, voice, sound: str | None, chosen: argparse.Namespace) -> None:
+    """Keep the voice in the scene: a sound file, if that was given, as a strip; with --pack in the
+    .blend itself."""
+    spoken = None if chosen.strip is None else strip.by_name(scene, chosen.strip)
+    if sound is not None and strip.has_audio():
+        spoken = place_voice(scene, sound, voice)
+    if chosen.pack and spoken is not None:
+        pack_sound(spoken)
+
+
+def place_voice(scene, sound: str, voice):
+    """Add the sound to the sequencer where the takes were keyed, unless it exists already; returns
+    its strip."""
     for present in strip.sound_strips(scene):
         same = present.sound is not None and bpy.path.abspath(present.sound.filepath) == sound
         if same and abs(compat.content_start(present) - voice.clock.start) < 0.01:
-            return
+            return present
     added = strip.add(scene, sound, Path(sound).stem, int(voice.clock.start))
     strip.move(added, voice.clock.start)
-    if pack:
-        added.sound.pack()
     scene.thunder.voice = added.name
+    return added
+
+
+def pack_sound(sound_strip) -> None:
+    """Store the sound of a strip in the .blend, unless it is there."""
+    if sound_strip.sound.packed_file is None:
+        sound_strip.sound.pack()

@@ -114,6 +114,8 @@ def _add(scene, job: Job, out: str):
         take_list.open_batch(entry)
     strip.keep_speaker(scene, speaking, rig.mesh)
     if (spoken_strip := strip.by_name(scene, speaking)) is not None:
+        if job.settings.get("pack"):
+            bake.pack_sound(spoken_strip)
         with contextlib.suppress(BadSound):
             first_seed.remember(
                 scene,

@@ -16,7 +16,7 @@ from thunder.cli import bake as command, baker, batch, checks, products, script
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.takes import dialogue
-from thunder.scene.voice import strip as strip_module
+from thunder.scene.voice import fingerprint, strip as strip_module
 from thunder.thunder_core import errors, files
 from thunder.thunder_core.batch import settings
 
@@ -97,13 +97,14 @@ def test_the_options_of_the_command_hold_for_all_jobs(blender, tmp_path):
             "--fps=30",
             "--style=Whisper",
             "--no-as-asked",
+            "--pack",
         ]
     )
     got = batch.defaults_of(chosen)
     assert got == {
         **settings.DEFAULTS, "takes": 3, "mood": "warm=0.25", "head-movement": 0.5,
         "outputs": ["blend", "npz"], "fps": 30.0,
-        "style": "Whisper", "as-asked": False,
+        "style": "Whisper", "as-asked": False, "pack": True,
     }  # fmt: skip
     for option in ("--only=x", "--again", "--list"):
         with pytest.raises(SystemExit):
@@ -270,10 +271,12 @@ def test_each_dialogue_strip_of_a_scene_is_a_job(bake, blender, scene_file, tmp_
         and job.settings["strip"] == "Second"
         and "fps" not in job.settings
     )
-    bake(*job.arguments(str(tmp_path / "out")), "--outputs=blend")
+    bake(*job.arguments(str(tmp_path / "out")), "--outputs=blend", "--pack")
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "out" / "shot.blend"))
-    takes = blender.context.scene.thunder.takes
-    assert [(entry.voice, entry.first) for entry in takes] == [("Second", 60)]
+    scene = blender.context.scene
+    assert [(entry.voice, entry.first) for entry in scene.thunder.takes] == [("Second", 60)]
+    assert strip_module.by_name(scene, "Second").sound.packed_file is not None
+    assert not fingerprint.stale_takes(scene)
     with pytest.raises(errors.BadSound, match="no sound strip “Third”"):
         bake("--blend", scene_file, "--strip", "Third", "--out", tmp_path / "other")
     with pytest.raises(errors.BadRequest, match="frame rate of its own"):

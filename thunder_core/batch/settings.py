@@ -226,6 +226,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("speakers", speakers),
     Setting("blend", text, is_path=True),
     Setting("head", text),
+    Setting("pack", yes_or_no, is_flag=True),
     Setting("fps", number(1, 240)),
     Setting("start", number(-LAST_FRAME, LAST_FRAME)),
     Setting("takes", number(1, MOST_TAKES, whole=True)),
