@@ -441,8 +441,8 @@ _PHONE: dict[str, int] = {}
 def performances(data: Path, takes: Path, quick: bool):
     """(motions of takes, of the teacher, phone probabilities [T, 40] of the encoder) by voice."""
     from research.faces.calibrate import aligned_phones
+    from research.measures.map_features import map_features
     from thunder_core.direction import Direction
-    from thunder_core.engine.planning.lip_kernels import map_features
     from thunder_core.engine.speech.audio import read_sound
     from thunder_core.engine.speech.encoder import loudness, softmax, SpeechEncoder
     from thunder_core.engine.speech.phones import PHONES

@@ -19,9 +19,9 @@ from research.harness import add_shared, ROOT, SAMPLE
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from research.measures.map_features import map_features
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.planning.lip_kernels import map_features
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.face.lips import opening_mm, width_mm

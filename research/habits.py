@@ -23,9 +23,9 @@ from research.faces.real_faces import solve_folder, solved_clips
 from research.harness import add_shared, effort, report, required, results_file, ROOT
 from research.measures import habits as measures
 from research.measures.habits import Coherence, Pause
+from research.measures.map_features import map_features
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES, MOODS, NEUTRAL
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.planning.lip_kernels import map_features
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import loudness, SpeechEncoder

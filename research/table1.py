@@ -43,11 +43,11 @@ from research.harness import (
     RESULTS,
     usual_direction,
 )
+from research.measures.map_features import map_features
 from research.train.lip_video import LipVideo
 from research.train.sv2s import NAME as SV2S, VideoToSpeech
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.planning.lip_kernels import map_features
 from thunder_core.engine.speech.acoustics import level, log_mel
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.engine.vocoder import WINDOW

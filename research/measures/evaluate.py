@@ -18,7 +18,6 @@ from research.train.pictures import pictures_for
 from research.train.systems import REFERENCE
 from thunder_core.channels import Columns
 from thunder_core.direction import Direction
-from thunder_core.engine.m2s import LIPS
 from thunder_core.engine.planning.lip_kernels import fitted_encoder
 from thunder_core.engine.speech.encoder import (
     LOUDNESS,
@@ -28,6 +27,7 @@ from thunder_core.engine.speech.encoder import (
     SpeechEncoder,
 )
 from thunder_core.engine.speech.phones import SILENCE
+from thunder_core.face.articulators import LIPS
 from thunder_core.face.head import Head
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.networks.systems import load_system

@@ -50,7 +50,7 @@ def test_handles_count_only_where_somebody_placed_them():
     for one, differs in ((automatic, False), (by_hand, True)):
         moved = one | {"handle_left": one["handle_left"] + np.float32(0.25)}
         assert (layered.fingerprints_of([one])[0] != layered.fingerprints_of([moved])[0]) == differs
-        assert layered.is_placed(one) != differs
+        assert keyframes.are_automatic(one) != differs
 
 
 @pytest.mark.parametrize("shift", [0, 3, -2])

@@ -36,7 +36,7 @@ def phrased(frames: int = FRAMES) -> Phrasing:
 
 def voice_of(shut, s, f, th, present, listens=False):
     """A voice with these curves [FRAMES], as the pipeline reads it."""
-    only = 1 - shut  # as `articulate.sounds_of` has them: closed lips win
+    only = 1 - shut  # as `cues.sounds_of` has them: closed lips win
     sounds = Sounds(present.astype(float), s * only, f * only, th * only * (1 - s * only))
     voice = made_voice(sounds, shut=shut)
     nothing = np.zeros(FRAMES)

@@ -93,13 +93,6 @@ def to_absolute(edit: dict, times: np.ndarray, base: np.ndarray, shift: int) -> 
     return result
 
 
-def is_placed(keys: dict) -> bool:
-    """Whether Blender places all handles itself."""
-    return not any(
-        is_manual(keys[side]).any() for side in ("handle_left_type", "handle_right_type")
-    )
-
-
 def set_values(
     keys: dict,
     inside: np.ndarray,

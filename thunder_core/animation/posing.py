@@ -31,7 +31,7 @@ _STARTS = (
 _TONGUE = 4.0  # allowed error of the tongue relative to the lips'; it is hardly visible
 _LINEAR = 0.98  # share of the allowed error while errors are summed linearly over tracks
 _TRIES = 8  # attempts to mend poses that are too far off
-_BLINK = 0.3  # mean eyeBlink below which there is no blink
+BLINK = 0.3  # mean closure of the lids from which a face blinks
 # share of the allowed error above which the linear sum is replaced by measuring the face
 _LOOK = 0.6
 _UNSEEN = 0.05  # share of the allowed error below which a track needs no curve
@@ -247,7 +247,7 @@ def _blink_frames(rig: RigMeter, values: np.ndarray) -> Generator[float, None, n
     )
     closed = np.pad(shut[:, 0], 1, mode="edge")
     return np.flatnonzero(
-        (closed[1:-1] >= _BLINK) & (closed[1:-1] >= closed[:-2]) & (closed[1:-1] >= closed[2:])
+        (closed[1:-1] >= BLINK) & (closed[1:-1] >= closed[:-2]) & (closed[1:-1] >= closed[2:])
     )
 
 

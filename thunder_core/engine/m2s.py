@@ -22,7 +22,6 @@ from .weights import check_shapes, read_some, sizes_of, unusable
 
 # frames that mesh-to-speech reads at once, and the context on either side
 _WINDOW, MARGIN = 500, 50
-LIPS, UPPER_TEETH, LOWER_TEETH, TONGUE = range(4)  # values of Head.mouth_parts
 TRAINED_MOUTH = "m2s_mouth.npz"  # file next to mouth2s' weights: the mouth that it was trained on
 _LANDMARKS = (
     "inner_lip_upper_mid",

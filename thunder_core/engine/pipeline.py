@@ -2,9 +2,10 @@
 """The steps after sampling, in their order: from the motion that a diffusion model has sampled to
 one that a face performs; numpy only.
 
-`Pipeline.finish` is the list. A step marked *constraint* is there because no face does otherwise,
-*added* because it adds behaviour to the model's (`steps`). `explain` says what each did to one
-frame, and why."""
+`Pipeline.finish` is the list. What it does to a speaking mouth is listed in `Pipeline.articulate`,
+and of that the jaw, lips and tongue in `face.mechanics.Mechanics.speak`. A step marked *constraint*
+is there because no face does otherwise, *added* because it adds behaviour to the model's (`steps`).
+`explain` says what each did to one frame, and why."""
 
 from __future__ import annotations
 
@@ -106,8 +107,8 @@ class Pipeline:
         self, expression: np.ndarray, jaw: np.ndarray, voice: VoiceFeatures,
         style: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-        """Expression [T, n] and jaw [T, 3] of a speaking face: lips, teeth and tongue where the
-        sounds have them."""
+        """The part of `finish` for a speaking mouth: expression [T, n] and jaw [T, 3] with lips,
+        teeth and tongue where the sounds have them."""
         sounds, lips = voice.sounds, 1.0 if style is None else _lips_of(style)
         x = self.hold_tongue(expression, jaw)
         aim = self.mechanics.articulators.shape(x.astype(np.float64), jaw.astype(np.float64))

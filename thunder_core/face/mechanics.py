@@ -162,7 +162,8 @@ class Mechanics:
         aim: Shape | None = None,
         lips: float = 1.0,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns expression [T, n] and jaw [T, 3] with the same lip gap and a natural jaw opening.
+        """The steps for jaw, lips and tongue, in their order: returns expression [T, n] and jaw
+        [T, 3] with the same lip gap and a natural jaw opening.
 
         Closed lips stay closed except on f, v, th and sibilants, where teeth or tongue must be
         visible. Frames without speech are unchanged.

@@ -111,7 +111,7 @@ def _write(
             None
             if curve is None
             else keys
-            if keys is not None and layered.is_placed(keys)
+            if keys is not None and keyframes.are_automatic(keys)
             else track_values.identify_keys(curve)
             for curve, keys in zip(take.curves, wanted)
         ]

@@ -19,7 +19,6 @@ from ..pose_keys import PoseKeys
 from .before import Before, STILL, Take
 
 _UNSEEN = 0.1  # share of the error below which a change of one curve is not keyed
-_BLINK = 0.3  # lid closure above which a face blinks
 
 
 # ---- the grid: every `step`th frame from `origin`, the scene's first, so that all lines and heads
@@ -62,7 +61,7 @@ def hold(
     middle = np.minimum(np.arange(count) * length + length // 2, len(measured) - 1)
     middle[-1] = len(measured) - 1
     mouth, eyes = _turns(gap, middle, length), middle.copy()
-    for chosen, peaks in ((mouth, _peaks(-gap, -CLOSED_MM)), (eyes, _peaks(lids, _BLINK))):
+    for chosen, peaks in ((mouth, _peaks(-gap, -CLOSED_MM)), (eyes, _peaks(lids, posing.BLINK))):
         chosen[peaks // length] = peaks
     held, windows = np.empty_like(values), np.arange(len(values)) // (step * SAMPLES)
     for place, region in enumerate(before.regions):
@@ -124,7 +123,7 @@ def fit(
     marks = yield from rescale(
         in_pieces(len(values), lambda rows: _gap_and_lids(before, values[rows])), 0.5, 1.0
     )
-    closed, shut = marks[:, 0] < CLOSED_MM, marks[:, 1] >= _BLINK
+    closed, shut = marks[:, 0] < CLOSED_MM, marks[:, 1] >= posing.BLINK
     curves: list[PoseKeys | None] = [None] * len(moved)
     columns = []
     for together in poses.TOGETHER:

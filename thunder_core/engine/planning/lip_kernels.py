@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..speech.encoder import LOUDNESS, presence_of, speech_features, SpeechEncoder
+from ..speech.encoder import LOUDNESS, presence_of, SpeechEncoder
 from ..speech.phones import PHONES, SILENCE
 from ..weights import read_weights
 
@@ -169,14 +169,6 @@ def fitted_encoder() -> str:
 def map_fits(encoder: SpeechEncoder) -> bool:
     """Whether the map was fitted to the features of an encoder."""
     return identity(encoder) == fitted_encoder()
-
-
-def map_features(encoder: SpeechEncoder, samples: np.ndarray, frames: int) -> np.ndarray | None:
-    """Speech features [frames, d] of a sound [samples] that the map can read; None of an encoder
-    that it was not fitted to."""
-    return (
-        speech_features(*encoder.analyse(samples), samples, frames) if map_fits(encoder) else None
-    )
 
 
 def count_constants() -> int:
