@@ -50,7 +50,7 @@ python -m research train encoder --start weights --steps {encoder} --rate 5e-4
 python -m research train calibrate DATA            # optional: the constants are in the repository
 python -m thunder_core.train hear --same-units
 python -m thunder_core.train animate
-python -m thunder_core.train denoiser --start weights --steps 2800 --rate 8e-4
+python -m thunder_core.train denoiser --start weights --steps 1000 --rate 5e-4
 python -m thunder_core.train m2s --start weights --steps {m2s} --rate 5e-4
 python -m thunder_core.train denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4
 python -m research train vocoder --steps {vocoder}
@@ -61,7 +61,7 @@ python -m thunder_core.train graphs
 python -m thunder_core.train card
 ```
 
-Encoder, m2s and denoiser, each by `torchrun --nproc-per-node 2 -m -- … --threads 1`, started from earlier weights (6000, 4380 and 14,220 steps), the denoiser
+Encoder, m2s and denoiser, each by `torchrun --nproc-per-node 2 -m -- … --threads 1`, started from earlier weights (6000, 4380 and 17,020 steps), the denoiser
 this time without synthetic voices.
 """  # noqa: E501
 
