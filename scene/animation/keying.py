@@ -11,7 +11,7 @@ import numpy as np
 
 from ...thunder_core import records
 from ...thunder_core.animation import keyframes
-from ...thunder_core.animation.gaze import Look
+from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.keys import Keys, reduce
 from ...thunder_core.animation.timing import at_scene_frames, Clock
 from ...thunder_core.face import displacement
@@ -60,7 +60,7 @@ class Performance:
     score: float
     provenance: dict
     sync_per_frame: np.ndarray | None = None
-    look: Look | None = None
+    look: GazeTarget | None = None
     heard: float = math.nan
 
 

@@ -14,7 +14,7 @@ from itertools import chain
 import bpy
 import numpy as np
 
-from ...thunder_core.animation.gaze import Look
+from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction_words import words_of_takes
@@ -422,7 +422,7 @@ class TakeCollector:
         self.lost: deque[keying.Performance] = deque()
         self.count = 0
         self.batch = take_list.next_batch(scene)
-        self.target: Look | None = None
+        self.target: GazeTarget | None = None
         self.strip_state = fingerprint.of_voice(scene, voice)
         self.handlers = (("undo_pre", self._before_undo), ("redo_pre", self._before_undo))
         handlers.add(self.handlers)

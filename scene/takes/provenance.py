@@ -8,7 +8,7 @@ from collections.abc import Generator
 import numpy as np
 
 from ...thunder_core import records
-from ...thunder_core.animation.gaze import Look
+from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.types import FPS, Motion, SPEAKS
@@ -152,7 +152,7 @@ def load(action) -> Performance | None:
     )
 
 
-def _look_of(action, frames: int) -> Look | None:
+def _look_of(action, frames: int) -> GazeTarget | None:
     """The target of the eyes of a take of `frames` frames, None if its action has no valid one."""
     record = action.get(LOOK)
     try:
@@ -165,7 +165,7 @@ def _look_of(action, frames: int) -> Look | None:
         valid = valid and all(np.isfinite(part).all() for part in parts.values())
     except records.UNREADABLE:
         return None
-    look = Look(
+    look = GazeTarget(
         parts["points"],
         parts["joint"][0],
         parts["eyes"][0],

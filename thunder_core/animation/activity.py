@@ -24,7 +24,12 @@ COLOURS = {
 }
 # Full height of a track: a quantile over the frames of all takes of a line, and at least the second
 # number (brows 0 … 1, mouth mm, eyes and head degrees), so that small movement looks small.
-_FULL = {"brows": (0.995, 0.15), "mouth": (1.0, 5.0), "eyes": (0.995, 6.0), "head": (0.995, 2.0)}
+_FULL_HEIGHT = {
+    "brows": (0.995, 0.15),
+    "mouth": (1.0, 5.0),
+    "eyes": (0.995, 6.0),
+    "head": (0.995, 2.0),
+}
 _SMILE = "mouthSmile"
 # standard deviation of the moving average that a nod stands out from: slow sinking is no nod
 _NOD_FRAMES = 10.0
@@ -32,19 +37,22 @@ _NOD_FRAMES = 10.0
 CLOSED, WIDE, LOUD, DIFFER, OTHER = "closed", "wide", "loud", "differ", "other"
 # the first four as `gestures` names them
 NOD, RAISED, SMILE, AWAY, BLINK = "nod", "raised", "smile", "away", "blink"
-_SEEN = {NOD: 1.5, RAISED: 0.06, SMILE: 0.06, AWAY: 3.0}  # smallest visible movement
+# smallest visible movement, in the units of `gestures`
+_LEAST_VISIBLE = {NOD: 1.5, RAISED: 0.06, SMILE: 0.06, AWAY: 3.0}
 APART = 8  # least distance between two chosen frames at 25 fps, in lines long enough
-_AROUND = 6  # frames on either side of a closure in which mouths open
+_OPENED_WITHIN = 6  # frames on either side of a closure in which mouths open
 _OPENED_MM = 3.0  # mean opening on either side of a closure
-_SHUT = 0.5  # least share of the takes whose lips are shut at a closure
-_WIDE_MM, _WIDE_SHARE = 1.0, 0.3  # least mean opening of a wide mouth, and as a share of the widest
+_SHUT_LIPS = 0.5  # least share of the takes whose lips are shut at a closure
+_WIDE_MM = 1.0  # least mean opening of a wide mouth
+_WIDE_SHARE = 0.3  # the same as a share of the widest
 # frames on either side of the loudest moment that are searched for the widest mouth
 _BESIDE_LOUD = 3
 _SHUT_EYES = 0.5  # lid closure above which a face blinks
 _BESIDE_BLINKS = 2  # frames by which a moment may be moved to where fewer faces blink
 _BLINKING = 0.12  # share of faces that may blink at a moment if there are other such moments
 _AS_OPEN = 0.85  # least share of its opening that the mouth keeps where a moment is moved
-_HEARD = 0.06  # seconds before and after a frame over which a voice's loudness is measured
+# seconds before and after a frame over which a voice's loudness is measured
+_LOUDNESS_SECONDS = 0.06
 
 
 def brows(motion: Motion, channels: Sequence[str]) -> np.ndarray:
@@ -112,7 +120,7 @@ def full_heights(takes: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
     """The value that fills each track in a picture of takes of one line."""
     result = {}
     for name in takes[0]:
-        share, least = _FULL[name]
+        share, least = _FULL_HEIGHT[name]
         result[name] = max(
             least, float(np.quantile(np.concatenate([take[name] for take in takes]), share))
         )
@@ -154,23 +162,23 @@ def choose_moments(
             alike = [i for i in beside if mean[i] >= _AS_OPEN * mean[frame]]
         return min(alike, key=lambda i: (blinks[i], abs(i - frame)))
 
-    def take(candidates, why: str, most: int) -> None:
+    def choose(candidates, why: str, most: int) -> None:
         places = [move_off_blinks(int(frame), why) for frame in candidates]
-        chosen.take(sorted(places, key=lambda i: blinks[i] > _BLINKING), why, most)
+        chosen.add(sorted(places, key=lambda i: blinks[i] > _BLINKING), why, most)
 
     if loudness is not None and np.max(loudness[:frames], initial=0.0) > 0:
         loudest = int(np.argmax(loudness[:frames]))
         beside = range(max(0, loudest - _BESIDE_LOUD), min(frames, loudest + _BESIDE_LOUD + 1))
-        take([max(beside, key=lambda i: (mean[i], -abs(i - loudest)))], LOUD, 1)
-    take(_closures(np.asarray(openings)), CLOSED, count // 3)
+        choose([max(beside, key=lambda i: (mean[i], -abs(i - loudest)))], LOUD, 1)
+    choose(_closures(np.asarray(openings)), CLOSED, count // 3)
     least = max(_WIDE_MM, _WIDE_SHARE * mean.max(initial=0.0))
     widest = sorted((i for i in _peaks(mean) if mean[i] >= least), key=lambda i: -mean[i])
-    take(widest, WIDE, 1)
+    choose(widest, WIDE, 1)
     if differences is not None and len(openings) > 1 and np.max(differences) > 0:
-        take(sorted(_peaks(differences), key=lambda i: -differences[i]), DIFFER, 2)
-    take(widest, WIDE, count)
+        choose(sorted(_peaks(differences), key=lambda i: -differences[i]), DIFFER, 2)
+    choose(widest, WIDE, count)
     # for lines with little movement
-    take(np.linspace(0, frames - 1, 2 * count + 1).round().astype(int), OTHER, count)
+    choose(np.linspace(0, frames - 1, 2 * count + 1).round().astype(int), OTHER, count)
     return sorted(chosen.moments)
 
 
@@ -186,7 +194,8 @@ def choose_quiet_moments(
     with open eyes come first.
     """
     clear = {
-        name: np.asarray(values, np.float64) / _SEEN[name] for name, values in gestures.items()
+        name: np.asarray(values, np.float64) / _LEAST_VISIBLE[name]
+        for name, values in gestures.items()
     }
     frames = next(iter(clear.values())).shape[1]
     shut = np.zeros((1, frames)) if lids is None else np.asarray(lids, np.float64)[:, :frames]
@@ -197,20 +206,20 @@ def choose_quiet_moments(
         seen = [i for i in _peaks(level) if values[:, i].max() >= 1]
         ranked[name] = sorted(seen, key=lambda i: (blinks[i] > _BLINKING, -level[i]))
     for name, places in ranked.items():
-        chosen.take(places, name, 1)
+        chosen.add(places, name, 1)
     if blinks.any():
-        chosen.take(
+        chosen.add(
             sorted(np.flatnonzero(blinks), key=lambda i: (-blinks[i], -shut[:, i].mean())), BLINK, 1
         )
     if differences is not None and len(shut) > 1 and np.max(differences) > 0:
-        chosen.take(
+        chosen.add(
             sorted(_peaks(differences), key=lambda i: (blinks[i] > _BLINKING, -differences[i])),
             DIFFER,
             1,
         )
     for name, places in ranked.items():
-        chosen.take(places, name, 1)
-    chosen.take(
+        chosen.add(places, name, 1)
+    chosen.add(
         sorted(
             np.linspace(0, frames - 1, 4 * count + 1).round().astype(int),
             key=lambda i: blinks[i] > _BLINKING,
@@ -229,7 +238,7 @@ class _Chosen:
         self.moments: list[tuple[int, str]] = []
         self._count, self._apart = count, max(1, min(APART, frames // (count + 1)))
 
-    def take(self, candidates: Iterable[int], why: str, most: int) -> None:
+    def add(self, candidates: Iterable[int], why: str, most: int) -> None:
         """Add the first `most` of some frames that are far enough from those chosen."""
         for frame in candidates:
             if most <= 0 or len(self.moments) >= self._count:
@@ -255,9 +264,11 @@ def _closures(openings: np.ndarray) -> list[int]:
     mean, shut = openings.mean(axis=0), (openings <= CLOSED_MM).mean(axis=0)
     result = []
     for i in range(1, len(mean) - 1):
-        opened = min(mean[max(0, i - _AROUND) : i].max(), mean[i + 1 : i + _AROUND + 1].max())
+        opened = min(
+            mean[max(0, i - _OPENED_WITHIN) : i].max(), mean[i + 1 : i + _OPENED_WITHIN + 1].max()
+        )
         around = mean[max(0, i - 2) : i + 3]
-        if mean[i] == around.min() and shut[i] >= _SHUT and opened >= _OPENED_MM:
+        if mean[i] == around.min() and shut[i] >= _SHUT_LIPS and opened >= _OPENED_MM:
             result.append((-shut[i], -opened, i))
     rest = np.flatnonzero(shut == 1)
     return [i for _, _, i in sorted(result)] or [int(i) for i in rest[len(rest) // 2 :][:1]]
@@ -269,7 +280,7 @@ def loudness(peaks: np.ndarray, per_second: int, fps: float = 25.0) -> np.ndarra
     height = (np.asarray(peaks, np.float64)[:, 1] - peaks[:, 0]) ** 2
     times = np.arange(int(np.ceil(len(height) / per_second * fps))) / fps
     first, last = (
-        (per_second * (times + side * _HEARD)).round().astype(int).clip(0, len(height))
+        (per_second * (times + side * _LOUDNESS_SECONDS)).round().astype(int).clip(0, len(height))
         for side in (-1, 1)
     )
     total = np.r_[0.0, np.cumsum(height)]

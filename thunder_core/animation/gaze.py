@@ -13,15 +13,15 @@ from ..rotation import matrix_to_rotvec, rotvec_to_matrix
 FURTHEST = np.radians([25.0, 35.0])
 _SHIFT = np.radians(2.0)  # least turn from frame to frame that counts as a gaze shift
 _AWAY = np.radians(3.0)  # least distance from the resting gaze at which a gaze leaves its target
-_SHARE = 0.25  # share of its small movement that a gaze keeps while on a target
-# smoothing kernel: a shift extends over a frame before and after
-_ROUND = np.array([0.25, 0.5, 0.25])
-EASY = np.radians(15.0)  # turn of the eyes alone; for targets beyond it the head turns too
+_KEPT_MOVEMENT = 0.25  # share of its small movement that a gaze keeps while on a target
+# kernel that smooths gaze shifts: over a frame before and one after
+_SMOOTHING = np.array([0.25, 0.5, 0.25])
+EYES_ALONE = np.radians(15.0)  # targets beyond this turn the head too
 # largest turn of the head towards a target, vertical and horizontal
 _FURTHEST_HEAD = np.radians([20.0, 50.0])
 # iterations, since a head that turns towards the target also moves the eyes
 _CORRECTIONS = 3
-_FOLLOWS = 19  # length of the head's smoothing, frames
+_HEAD_SMOOTHING = 19  # length of the head's smoothing, frames
 
 
 def directions(
@@ -49,8 +49,8 @@ def turn_head(
     points: np.ndarray, sampled: np.ndarray, joint: np.ndarray, eyes: np.ndarray, share: float
 ) -> np.ndarray:
     """Rotation vectors [T, 3] of a neck that turns by a share (0 … 1) of a target's angle beyond
-    EASY, and farther where eyes would not reach the target, added to its `sampled` movement [T, 3].
-    If the target moves or jumps, the head follows smoothly.
+    EYES_ALONE, and farther where eyes would not reach the target, added to its `sampled` movement
+    [T, 3]. If the target moves or jumps, the head follows smoothly.
 
     points, joint, eyes: as for `directions`.
     """
@@ -58,15 +58,15 @@ def turn_head(
         return np.asarray(sampled)
     movement = rotvec_to_matrix(sampled)
     angles = np.clip(
-        share * _excess(directions(points, np.zeros_like(sampled), joint, eyes), EASY),
+        share * _excess(directions(points, np.zeros_like(sampled), joint, eyes), EYES_ALONE),
         -_FURTHEST_HEAD,
         _FURTHEST_HEAD,
     )
     for _ in range(_CORRECTIONS):
         left = directions(points, matrix_to_rotvec(_turn(angles) @ movement), joint, eyes)
         angles = np.clip(angles + _excess(left, FURTHEST), -_FURTHEST_HEAD, _FURTHEST_HEAD)
-    kernel = np.hanning(_FOLLOWS + 2)[1:-1]
-    padded = np.pad(angles, ((_FOLLOWS // 2, _FOLLOWS // 2), (0, 0)), mode="edge")
+    kernel = np.hanning(_HEAD_SMOOTHING + 2)[1:-1]
+    padded = np.pad(angles, ((_HEAD_SMOOTHING // 2, _HEAD_SMOOTHING // 2), (0, 0)), mode="edge")
     angles = np.stack(
         [np.convolve(column, kernel / kernel.sum(), mode="valid") for column in padded.T], axis=1
     )
@@ -106,17 +106,17 @@ def look_at(sampled: np.ndarray, neck: np.ndarray, wanted: np.ndarray, leaves: f
         if far[part.start] >= _AWAY and length <= left:
             offset[part], left = away[part], left - length
         else:
-            offset[part] = _SHARE * (gaze[part] - gaze[part].mean(axis=0))
+            offset[part] = _KEPT_MOVEMENT * (gaze[part] - gaze[part].mean(axis=0))
     padded = np.pad(offset, ((1, 1), (0, 0)), mode="edge")
     offset = sum(
-        weight * padded[shift : shift + len(offset)] for shift, weight in enumerate(_ROUND)
+        weight * padded[shift : shift + len(offset)] for shift, weight in enumerate(_SMOOTHING)
     )
     angles = np.clip(np.clip(wanted, -FURTHEST, FURTHEST) + offset, -FURTHEST, FURTHEST)
     return matrix_to_rotvec(_turn(angles)).astype(np.float32)
 
 
 @dataclass(frozen=True)
-class Look:
+class GazeTarget:
     """The target of a performance's eyes, and how far its head turns towards it.
 
     points: float32 [T, 3], the target in the axes of the head at rest.  joint, eyes: [3], as for

@@ -32,10 +32,11 @@ PARTS = {
 _BACK = 1.70158  # overshoot of new keys in Blender with the Back interpolation
 _IN_LINE = 3e-5  # distance from a common line below which handles are aligned
 _NEAR = 1e-3  # frames: closer keys count as one
-_NEWTON, _HALVINGS = 8, 40  # most steps for finding a Bézier segment's value at a frame
-# samples compared per piece of a curve, and the distance below which two curves look the same
-_SAMPLES, _SAME_SHAPE = 9, 1e-4
-_ON_TIME = 1e-7  # frames: tolerance of this search
+# most steps of Newton's method, and of bisection, that find a Bézier segment's value at a frame
+_NEWTON, _HALVINGS = 8, 40
+_ON_TIME = 1e-7  # frames: tolerance of that search
+_SAMPLES = 9  # of each piece, where a piece of a curve is compared with another curve
+_SAME_SHAPE = 1e-4  # distance below which two curves look the same
 _SAME = 1e-5  # difference below which values are equal
 # frames between the last key of a cycle and the first of the next if they differ; at 0.01 they
 # merge

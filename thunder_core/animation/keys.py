@@ -21,7 +21,7 @@ SAMPLES = 8
 # length of a handle without effect, frames: beyond the outer keys and on holds
 LONGEST_HANDLE = 3.0
 _ROUNDS = 24  # most rounds of adding keys where the curve is off
-_RIDGE = 1e-9
+_RIDGE = 1e-9  # added to the diagonal, and lower bound of what is divided by
 # multiple of a segment's mean slope; with both end slopes between 0 and that it is monotone
 _STEEPEST = 3.0
 # share of a curve's range by which slopes may carry it past the values of the neighbouring keys
@@ -230,7 +230,7 @@ def turning_points(curve: np.ndarray, least: float | np.ndarray) -> np.ndarray:
     return np.unique(result)
 
 
-def through(values: np.ndarray, every: int) -> np.ndarray:
+def smooth_between(values: np.ndarray, every: int) -> np.ndarray:
     """The smooth curve through values [T] that stays between neighbours, at `every` parts of each
     frame: [(T - 1) · every + 1]."""
     values = np.asarray(values, float)

@@ -6,8 +6,8 @@ import numpy as np
 
 from . import keyframes
 
-# frames beside a moved stretch in which keys are squeezed: so many, and so many for each frame that
-# it moves
+# Keys that are this many frames from a moved stretch are squeezed or spread, and as many more for
+# each frame that it moves.
 _ROOM = 2
 
 

@@ -78,7 +78,7 @@ class PerformanceMeter:
 
     @classmethod
     def of(cls, head: Head) -> PerformanceMeter:
-        """The measure for a head."""
+        """The meter of a head."""
         brows = [
             i
             for i, name in enumerate(head.expression_names)
@@ -123,7 +123,7 @@ class PerformanceMeter:
         }
         return {name: float(values[name]) for name in SLIDERS}
 
-    def measure_fine(self, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
+    def measure_other_axes(self, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
         """{axis of a direction without a slider: number} of a motion. speaking: as for `measure`.
 
         width: how much further apart than at rest the corners are in the widest tenth of these

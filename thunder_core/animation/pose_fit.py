@@ -11,7 +11,7 @@ import numpy as np
 from ..filters import hermite
 from ..progress import rescale
 from .pose_frames import cheapest_path
-from .pose_keys import BULGE, LEAST, ROWS, SAMPLES, share_off
+from .pose_keys import BULGE, LEAST, relative_error, ROWS, SAMPLES
 
 # rounds of reweighting, solver iterations in each, and the solver's penalty
 _REWEIGHTED, _ITERATIONS, _PENALTY = 10, 15, 0.3
@@ -115,11 +115,11 @@ def fit_values(
     """Values and slopes on keys [n] (frames of this piece) nearest to curves [N, C] at their worst
     sample.
 
-    level: whether the curves leave the first key and reach the last level.  weight: see share_off.
-    bounds: slack [n − 1, C] in units of a third, lowest and highest value [C].  last_try: only
-    whether it meets the allowed error matters. ends [2, C]: values of the outer keys; None: the
-    curves'.  Alternating direction method of multipliers (Boyd et al. 2011), least squares
-    reweighted towards the worst sample (Lawson 1961).
+    level: whether the curves leave the first key and reach the last level.  weight: see
+    relative_error.  bounds: slack [n − 1, C] in units of a third, lowest and highest value [C].
+    last_try: only whether it meets the allowed error matters.  ends [2, C]: values of the outer
+    keys; None: the curves'.  Alternating direction method of multipliers (Boyd et al. 2011), least
+    squares reweighted towards the worst sample (Lawson 1961).
     """
     count, parts, (slack, low, high) = len(keys), len(keys) - 1, bounds
     ends = curves[[0, -1]] if ends is None else ends
@@ -169,7 +169,7 @@ def fit_values(
         off = np.empty(len(error))
         for start in range(0, len(error), ROWS):
             some = slice(start, start + ROWS)
-            off[some] = share_off(error[some] @ flat, weight[some])
+            off[some] = relative_error(error[some] @ flat, weight[some])
             yield (turn + min(1.0, (start + ROWS) / len(error))) / _REWEIGHTED
         if best is None or off.max() < best.off.max():
             best = Fitted(value, out, into, off)
@@ -189,8 +189,8 @@ _TOO_FAR = Fitted(*[np.zeros(0)] * 3, np.array([np.inf]))
 class Region:
     """The curves of regions that are keyed together, and their limits.
 
-    curves [S, C] of their channels that move; flat [C, 3 (P + 1)]; weight: see share_off; slack,
-    low, high [C].
+    curves [S, C] of their channels that move; flat [C, 3 (P + 1)]; weight: see relative_error;
+    slack, low, high [C].
     """
 
     curves: np.ndarray
@@ -212,7 +212,7 @@ class Region:
             np.stack([self.curves[1] - self.curves[0], self.curves[-1] - self.curves[-2]]) * SAMPLES
         )
         begins, ends = (
-            share_off(rises @ self.flat, np.array([[1.0, 0.0]] * 2)) < _BEGINS_LEVEL
+            relative_error(rises @ self.flat, np.array([[1.0, 0.0]] * 2)) < _BEGINS_LEVEL
         ).tolist()
         return begins, ends
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..filters import hermite
 from .keys import turning_points
-from .pose_keys import SAMPLES, share_off, STILL
+from .pose_keys import relative_error, SAMPLES, STILL
 
 _SHORTEST_HOLD = 5  # frames
 _SNAP = 4  # frames that a hold may lose to begin or end on a frame with keys
@@ -52,7 +52,7 @@ def find_segments(
                 into = np.clip((q - gram[0, 1] * out) / gram[1, 1], low, high)
             left -= out[..., None] * slopes[:, 0] + into[..., None] * slopes[:, 1]
             off = np.moveaxis(left, 1, 2).reshape(-1, left.shape[1]) @ flat
-            off = share_off(
+            off = relative_error(
                 off,
                 np.moveaxis(weights[start : start + rows, :, 1:-1], 1, 2).reshape(
                     -1, weight.shape[1]

@@ -13,7 +13,7 @@ STILL = 0.2  # share of the allowed error: a region that moves by less holds
 # less than this
 BULGE = 0.75
 SHIFT = 0.5  # frames by which movement other than speech may be early or late without being noticed
-LEAST = 1e-9
+LEAST = 1e-9  # lower bound of what is divided by
 ROWS = 1000  # samples measured at once
 
 
@@ -81,7 +81,7 @@ class Measure:
         return np.concatenate([scaled, gap], 1).reshape(len(scaled), -1).astype(np.float32)
 
 
-def share_off(error: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def relative_error(error: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Error of each sample [N], from displacements [N, 3 (P + 1)]; 1 is the allowed error.
 
     weight [N, P + 1], or [N, 2] where all points count the same: weight of errors at each sample,

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..filters import hermite
 from .pose_fit import Region
-from .pose_keys import BULGE, LEAST, PoseKeys, ROWS, SAMPLES, share_off, STILL
+from .pose_keys import BULGE, LEAST, PoseKeys, relative_error, ROWS, SAMPLES, STILL
 
 _KINK_COST = 0.5  # share of the allowed error traded for a curve without a kink
 _JOINED_COST = 0.5  # share of the allowed error traded for replacing two keys with one
@@ -130,7 +130,7 @@ class Thinning:
             self.error[rows] = (self.shown[rows] - self.region.curves[rows]).astype(
                 np.float32
             ) @ self.region.flat
-            self.off[rows] = share_off(self.error[rows], self.region.weight[rows])
+            self.off[rows] = relative_error(self.error[rows], self.region.weight[rows])
             yield 0.5 + 0.5 * min(1.0, (start + ROWS) / len(self.shown))
 
     def slack(self, channel: int, first: int, last: int) -> float:
@@ -180,7 +180,7 @@ class Thinning:
         for some in (slice(first * SAMPLES + worst, first * SAMPLES + worst + 1), rows):
             here = change[worst : worst + 1] if some is not rows else change
             error = self.error[some] + here[:, None] * region.flat[channel]
-            off, before = share_off(error, region.weight[some]), self.off[some]
+            off, before = relative_error(error, region.weight[some]), self.off[some]
             if allowed_growth is not None and (
                 (off > np.maximum(1.0, before)).any() or (off - before).max() > allowed_growth
             ):

@@ -30,9 +30,8 @@ PIECE_SECONDS = 4.0  # speech in each piece; the spread is measured between the 
 # least correlation with the requested style, on held-out voices, at which an axis is used
 READABLE = 0.4
 _READINGS = 2.0  # deviations between readings at a spread of 1 (engine/readings.py)
-# spread between teacher lines of one reading; factor that corrects for pieces varying less than
-# lines
-_SAME, _GAIN = 0.12, 1.73
+_SAME_READING = 0.12  # spread between teacher lines of one reading
+_GAIN = 1.73  # corrects for pieces that vary less than lines
 _MOVING = 5.0  # least speed of opening at which the mouth counts as speaking, mm/s
 _AROUND = 6  # frames before and after such movement that are included
 _PAIRS = (
@@ -116,7 +115,7 @@ def shipped_reader() -> Reader:
 
 @lru_cache(maxsize=1)
 def bundled_meter() -> PerformanceMeter:
-    """The measure for the bundled head."""
+    """The meter of the bundled head."""
     return PerformanceMeter.of(load_head())
 
 
@@ -132,12 +131,12 @@ def find_speech(gap: np.ndarray) -> np.ndarray:
     return np.convolve(moves, np.ones(2 * _AROUND + 1), "same") > 0.5
 
 
-def measures(played: PerformanceMeter, motion: Motion, frames: np.ndarray) -> np.ndarray:
+def measures(meter: PerformanceMeter, motion: Motion, frames: np.ndarray) -> np.ndarray:
     """Measures [k] of a motion that depend on its style. motion: of the head's channels at 25 fps.
     frames: bool [T], where somebody speaks."""
-    head, x = played.head, motion.expression
-    of_sliders = played.measure(motion, frames)
-    corners = 1e3 * played.skin.part(slice(0, 2)).of_motion(motion)
+    head, x = meter.head, motion.expression
+    of_sliders = meter.measure(motion, frames)
+    corners = 1e3 * meter.skin.part(slice(0, 2)).of_motion(motion)
     width = np.abs(corners[frames, 0, 0] - corners[frames, 1, 0])
     low, middle, high = np.quantile(width, [0.1, 0.5, 0.9])
     columns = {name: [head.channel(each) for each in group] for name, group in _GROUPS.items()}
@@ -160,9 +159,9 @@ def measures(played: PerformanceMeter, motion: Motion, frames: np.ndarray) -> np
 def style_of(motion: Motion, channels: Sequence[str]) -> StyleOfMotion:
     """Read the style of a motion whose expression columns are `channels`. Raises BadRequest if it
     hardly speaks."""
-    played, reader = bundled_meter(), shipped_reader()
-    motion = at_model_rate(motion, channels, played.head)
-    frames = find_speech(gap_of(played, motion))
+    meter, reader = bundled_meter(), shipped_reader()
+    motion = at_model_rate(motion, channels, meter.head)
+    frames = find_speech(gap_of(meter, motion))
     seconds = float(frames.sum() / FPS)
     if seconds < LEAST_SECONDS:
         raise BadRequest(
@@ -170,8 +169,8 @@ def style_of(motion: Motion, channels: Sequence[str]) -> StyleOfMotion:
             f"least {LEAST_SECONDS:g} seconds of it"
         )
     return StyleOfMotion(
-        reader.style(measures(played, motion, frames)),
-        _spread(played, reader, motion, frames),
+        reader.style(measures(meter, motion, frames)),
+        _spread(meter, reader, motion, frames),
         seconds,
     )
 
@@ -182,25 +181,25 @@ def style_of_mouth(motion: Motion, channels: Sequence[str]) -> Style:
 
     The usual style if the mouth speaks too briefly.
     """
-    played, reader = bundled_meter(), shipped_reader()
+    meter, reader = bundled_meter(), shipped_reader()
     motion = at_model_rate(
-        Motion(motion.expression, motion.jaw, fps=motion.fps), channels, played.head
+        Motion(motion.expression, motion.jaw, fps=motion.fps), channels, meter.head
     )
-    frames = find_speech(gap_of(played, motion))
+    frames = find_speech(gap_of(meter, motion))
     if frames.sum() < LEAST_SECONDS * FPS:
         return Style()
-    measured = measures(played, motion, frames)
+    measured = measures(meter, motion, frames)
     measured[_OF_HEAD_AND_EYES] = reader.mean[_OF_HEAD_AND_EYES]
     return reader.style(measured)
 
 
 def _spread(
-    played: PerformanceMeter, reader: Reader, motion: Motion, frames: np.ndarray
+    meter: PerformanceMeter, reader: Reader, motion: Motion, frames: np.ndarray
 ) -> float | None:
     """Difference between pieces of a motion beyond the noise of reading them; None for fewer than
     three."""
     read = [
-        reader.read(measures(played, part, speaking_frames))
+        reader.read(measures(meter, part, speaking_frames))
         for part, speaking_frames in pieces(motion, frames)
     ]
     if len(read) < 3:
@@ -209,7 +208,9 @@ def _spread(
     beyond = (np.var(read, axis=0, ddof=1)[readable] - reader.noise[readable] ** 2) / reader.r[
         readable
     ] ** 2
-    return float(np.clip(_GAIN * np.sqrt(max(0.0, beyond.mean() / _READINGS**2 - _SAME**2)), 0, 1))
+    return float(
+        np.clip(_GAIN * np.sqrt(max(0.0, beyond.mean() / _READINGS**2 - _SAME_READING**2)), 0, 1)
+    )
 
 
 def pieces(motion: Motion, frames: np.ndarray) -> list[tuple[Motion, np.ndarray]]:
@@ -224,9 +225,9 @@ def pieces(motion: Motion, frames: np.ndarray) -> list[tuple[Motion, np.ndarray]
     return [(motion.part(part), frames[part]) for part in parts]
 
 
-def gap_of(played: PerformanceMeter, motion: Motion) -> np.ndarray:
+def gap_of(meter: PerformanceMeter, motion: Motion) -> np.ndarray:
     """Opening [T], mm, of a motion of the head's channels."""
-    return np.maximum(played.articulators.shape(motion.expression, motion.jaw).gap, 0)
+    return np.maximum(meter.articulators.shape(motion.expression, motion.jaw).gap, 0)
 
 
 def at_model_rate(motion: Motion, channels: Sequence[str], head: Head) -> Motion:

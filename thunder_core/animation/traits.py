@@ -14,7 +14,8 @@ from .performance_meter import gaze_shifts, LEAST_SHARE, PerformanceMeter
 
 # Measure → (median of takes without a request, how much takes differ in it per deviation of what is
 # requested): `python -m research words --cache CACHE`, on voices of `validation` at *Variety* 0.5.
-# Units as in `Played.measure` and `measure_fine`; gaze: root of gaze shifts a second.
+# Units as in `PerformanceMeter.measure` and `measure_other_axes`; gaze: root of gaze shifts a
+# second.
 USUAL: Mapping[str, tuple[float, float]] = {
     "smile": (0.071, 1.176), "brows": (1.841, 1.150), "head": (13.974, 5.159),
     "eyes": (0.894, 0.226), "gaze": (0.630, 0.237),
@@ -72,7 +73,7 @@ _LEAST_SECONDS = 1.0  # length below which a line counts as one of that length
 _LEAST_SPOKEN = FPS  # frames with speech in a take, below which nothing is known of it
 
 
-def measure(played: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
+def measure(meter: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
     """{measure of USUAL, BEYOND_EXPECTED and CARRIED: value} of a motion [T] of the head's
     channels; speaking: bool [T], where somebody speaks.
 
@@ -83,24 +84,22 @@ def measure(played: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> d
     motion, speaking = motion.part(part), speaking[part]
     if speaking.sum() < _LEAST_SPOKEN:
         return {}
-    values = _measure_all(played, motion, speaking)
+    values = _measure_all(meter, motion, speaking)
     if values["jaw"] <= np.log(LEAST_SHARE):
         del values["jaw"]
     return values
 
 
-def measure_quiet(played: PerformanceMeter, motion: Motion) -> dict[str, float]:
+def measure_quiet(meter: PerformanceMeter, motion: Motion) -> dict[str, float]:
     """{measure of QUIET: value} of a motion of a face that does not speak."""
     motion = motion.part(slice(0, round(_MOST_FRAMES)))
-    values = _measure_all(played, motion, np.ones(motion.frames, bool))
+    values = _measure_all(meter, motion, np.ones(motion.frames, bool))
     return {name: values[name] for name in QUIET[IDLE] if name in values}
 
 
-def _measure_all(
-    played: PerformanceMeter, motion: Motion, speaking: np.ndarray
-) -> dict[str, float]:
+def _measure_all(meter: PerformanceMeter, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
     """All measures of a motion that counts as speech on the frames `speaking`."""
-    names = played.head.expression_names
+    names = meter.head.expression_names
     raised, lowered = (
         motion.expression[:, [i for i, name in enumerate(names) if name.startswith(stems)]].mean(1)
         for stems in (("browInnerUp", "browOuterUp"), ("browDown",))
@@ -111,7 +110,7 @@ def _measure_all(
     if motion.head is not None:
         values |= dict(zip(("nod", "turn", "tilt"), np.degrees(np.median(motion.head, axis=0))))
     carried = {name: float(value) for name, value in values.items()}
-    return played.measure(motion, speaking) | played.measure_fine(motion, speaking) | carried
+    return meter.measure(motion, speaking) | meter.measure_other_axes(motion, speaking) | carried
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,7 @@ def deviations(
 
 
 def deviations_quiet(values: Mapping[str, float], role: str, seconds: float) -> dict[str, float]:
-    """The same of a face that is idle or listens (`role`), for so long: {measure of QUIET:
+    """`deviations` of a face that is idle or listens (`role`), of some seconds: {measure of QUIET:
     deviations above usual takes of such faces}.
 
     values: as of `measure_quiet`.
@@ -183,16 +182,16 @@ def deviations_quiet(values: Mapping[str, float], role: str, seconds: float) -> 
     result = {}
     for name, (middle, step) in QUIET[role].items():
         if name in values:
-            room = np.sqrt(step**2 + _shortness(seconds) * QUIET_IN_SHORT.get(name, 0.0))
-            result[name] = round((values[name] - middle) / float(room), 2)
+            deviation = np.sqrt(step**2 + _shortness(seconds) * QUIET_IN_SHORT.get(name, 0.0))
+            result[name] = round((values[name] - middle) / float(deviation), 2)
     return result
 
 
 def visible_deviations(
     made: Mapping[str, float], seen: Mapping[str, float] | None = None
 ) -> dict[str, float]:
-    """What a take does and a face shows of it, each as of `deviations`: the smaller of both, 0
-    where they differ in sign. seen: None if the face shows everything.
+    """The smaller of what a take does and what a face shows of it, each as of `deviations`; 0 where
+    they differ in sign. seen: None if the face shows everything.
 
     A face without a neck is still in every take, and one without brows never raises them: neither
     tells takes apart.

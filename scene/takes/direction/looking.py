@@ -8,7 +8,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from ....thunder_core.animation.gaze import Look
+from ....thunder_core.animation.gaze import GazeTarget
 from ....thunder_core.animation.timing import Clock
 from ....thunder_core.errors import BadRequest
 from ....thunder_core.progress import rescale
@@ -23,7 +23,7 @@ from . import sliders
 _EYES = ("eye_left", "eye_right")
 
 
-def aim_eyes(performance: keying.Performance, target: Look) -> keying.Performance:
+def aim_eyes(performance: keying.Performance, target: GazeTarget) -> keying.Performance:
     """The take with eyes that look at a target, and a head that follows it; what another take's did
     with that target is not asked for."""
     performance = free_eyes(performance)
@@ -49,7 +49,7 @@ def free_eyes(performance: keying.Performance) -> keying.Performance:
 
 def target_of(
     scene, rig: head.Rig, clock: Clock, frames: int
-) -> Generator[float, None, Look | None]:
+) -> Generator[float, None, GazeTarget | None]:
     """Find the position of a head's target on `frames` frames at 25 fps. Returns None if the head
     looks freely.
 
@@ -66,7 +66,7 @@ def target_of(
     )
     by_camera = direction.look_at == "CAMERA"
     points, still = np.empty((frames, 3), np.float32), np.zeros((frames, 3), np.float32)
-    target = Look(points, joint, eyes, direction.looks_away, still, direction.head_follows)
+    target = GazeTarget(points, joint, eyes, direction.looks_away, still, direction.head_follows)
     if not (
         _moves(rig.armature)
         or _moves(wanted)
@@ -115,7 +115,7 @@ def update(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[
     Nothing is written before the targets are known. Raises BadRequest.
     """
     ready: list[tuple[int, Clock, keying.Performance]] = []
-    targets: dict[tuple[Clock, int], Look | None] = {}
+    targets: dict[tuple[Clock, int], GazeTarget | None] = {}
     for number, entry in enumerate(entries):
         performance = (
             None

@@ -10,7 +10,7 @@ import numpy as np
 from ...face import mapping
 from ...rotation import matrix_to_rotvec, rotvec_to_matrix
 from .. import posing, reduction
-from ..keys import SAMPLES, through, times_of
+from ..keys import SAMPLES, smooth_between, times_of
 from . import stepping
 from .before import Before, STILL
 from .planning import Plan
@@ -127,4 +127,4 @@ def _clamp(before: Before, place: int, values: np.ndarray) -> np.ndarray:
     between frames at which no key could be."""
     limits = before.limits[place]
     clamped = values if limits is None else np.clip(values, *limits)
-    return values if (clamped == values).all() else through(clamped[::SAMPLES], SAMPLES)
+    return values if (clamped == values).all() else smooth_between(clamped[::SAMPLES], SAMPLES)
