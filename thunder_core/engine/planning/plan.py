@@ -140,13 +140,13 @@ def manner_of(direction: Direction) -> Manner:
 
 
 _LISTENER_SWAY = 0.4  # a listener's sway relative to a speaker's
-# seconds from one manner of a changing direction to the next, and to either side that each averages
-_EVERY, _AROUND = 1.0, 1.5
+_MANNER_EVERY = 1.0  # seconds from one manner of a changing direction to the next
+_MANNER_AROUND = 1.5  # seconds to either side over which each is averaged
 
 
 @dataclass(frozen=True)
 class Manners:
-    """The manners of one performance, every _EVERY seconds; one where its direction does not
+    """The manners of one performance, every _MANNER_EVERY seconds; one where its direction does not
     change."""
 
     rows: tuple[Manner, ...]
@@ -162,9 +162,11 @@ class Manners:
         averaged out, a mood that comes is not."""
         if len(styles) == 1 or (styles == styles[0]).all():
             return cls.of(Direction.of_vector(styles[0]))
-        starts = np.arange(0, len(styles), _EVERY * FPS)
+        starts = np.arange(0, len(styles), _MANNER_EVERY * FPS)
         around = (
-            styles[max(0, int(at - _AROUND * FPS)) : int(at + _AROUND * FPS) + 1].mean(0)
+            styles[
+                max(0, int(at - _MANNER_AROUND * FPS)) : int(at + _MANNER_AROUND * FPS) + 1
+            ].mean(0)
             for at in starts
         )
         return cls(tuple(manner_of(Direction.of_vector(each)) for each in around))
@@ -175,13 +177,13 @@ class Manners:
 
     def at(self, seconds: float) -> Manner:
         """The manner at a time; beyond the line that of its end."""
-        return self.rows[min(max(0, int(seconds / _EVERY)), len(self.rows) - 1)]
+        return self.rows[min(max(0, int(seconds / _MANNER_EVERY)), len(self.rows) - 1)]
 
     def poses(self, frames: int) -> np.ndarray:
         """Degrees that the head nods, turns and tilts on average, [frames, 3]."""
         each, t = np.array([manner.pose for manner in self.rows]), np.arange(frames) / FPS
         return np.stack(
-            [np.interp(t, _EVERY * np.arange(len(each)), column) for column in each.T], 1
+            [np.interp(t, _MANNER_EVERY * np.arange(len(each)), column) for column in each.T], 1
         )
 
     @property
@@ -197,21 +199,23 @@ BREATH_JAW = 0.026  # opening of the jaw at a deep inhalation, radians
 _BLINK_SPREAD = 0.6  # standard deviation of the log interval between blinks
 _BLINK_APART = 0.55  # least interval between blinks, s
 _BLINK_DRAWN = 0.6  # a blink moves to a better moment within this many s of its planned time
-_LONG = 2.0  # silence after which a face is idle, s
+_IDLE_AFTER = 2.0  # a longer silence makes a face idle, s
 _LARGEST_NOD = 10.0  # degrees
 # gestures a second of speech off accents: 13 measured people hardly mark accents more than by
 # chance
 _OFF_ACCENTS = 0.35
-# shares of the weakest accents that head and brows mark, and their increase up to the strongest
-_NODS, _RAISES = ((0.35, 0.4), (0.2, 0.4))
-_LATE_GESTURE = 0.07  # standard deviation of a gesture's time around its accent, s
+# share of the weakest accents that is marked, and its increase up to the strongest
+_NODS = (0.35, 0.4)  # by the head
+_RAISES = (0.2, 0.4)  # by brows
+_GESTURE_SPREAD = 0.07  # standard deviation of a gesture's time around its accent, s
 _PAUSE_BLINKS = 0.35  # share of pauses with a blink besides those that come anyway
-_RESTS = 6.5  # longest time for which usual eyes rest on one point, s
-_SIDED = 0.5  # strength of contempt from which a face keeps to its side
-_LOUDEST = (-0.2, 0.12)  # time around a phrase's strongest accent in which no blink begins, s
-_AWAY = (9.0, 3.0)  # mean and standard deviation of a gaze aversion, degrees
-# deviations of head poses, and of a performance's mean pose, degrees
-_POSE, _HOME = (np.array([1.2, 3.4, 2.2]), np.array([0.8, 1.4, 1.2]))
+_LONGEST_REST = 6.5  # longest time for which usual eyes rest on one point, s
+_KEEPS_SIDE = 0.5  # strength of contempt from which a face keeps to its side
+_NO_BLINK = (-0.2, 0.12)  # time around a phrase's strongest accent in which no blink begins, s
+_AVERSION = (9.0, 3.0)  # mean and standard deviation of a gaze aversion, degrees
+# standard deviations, degrees, of head poses around a performance's mean pose, and of that
+_POSE_SPREAD = np.array([1.2, 3.4, 2.2])
+_MEAN_POSE_SPREAD = np.array([0.8, 1.4, 1.2])
 
 
 def silences(voice: Prosody, longer: float = 0.0) -> list[tuple[float, float]]:
@@ -234,19 +238,19 @@ def _random_factor(rng: np.random.Generator, spread: float) -> float:
 def _side(how: Manners, rng: np.random.Generator) -> float:
     """The side to which a face inclines: either, but in contempt that of its smile."""
     drawn = float(rng.choice([-1.0, 1.0]))
-    return drawn if abs(how.usual.side) < _SIDED else float(np.sign(how.usual.side))
+    return drawn if abs(how.usual.side) < _KEEPS_SIDE else float(np.sign(how.usual.side))
 
 
 def plan_speaker(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
     """The plan for the speaker of a voice; without speech, for an idle face."""
     plan = Plan(_side(how, rng))
-    home = rng.normal(0, _HOME) * how.at(0.0).sway
+    mean_pose = rng.normal(0, _MEAN_POSE_SPREAD) * how.at(0.0).sway
     _mark_accents(plan, voice, how, _spawn(rng))
-    _take_poses(plan, voice, home, how, _spawn(rng))
+    _take_poses(plan, voice, mean_pose, how, _spawn(rng))
     _hold_brows(plan, voice, how, _spawn(rng))
     _plan_looks(plan, voice, how, _spawn(rng))
-    for start, end in silences(voice, longer=_LONG):
-        _plan_idle(plan, start, end, home, how, _spawn(rng))
+    for start, end in silences(voice, longer=_IDLE_AFTER):
+        _plan_idle(plan, start, end, mean_pose, how, _spawn(rng))
     before = 0.0
     for start, end in voice.phrases:
         if start - before >= 0.3 and rng.random() < 0.9:
@@ -260,8 +264,8 @@ def plan_listener(voice: Prosody, how: Manners, rng: np.random.Generator) -> Pla
     """The plan for a listener: nods and brows answer the voice's accents and phrase ends with a
     delay."""
     plan = Plan(_side(how, rng))
-    home = rng.normal(0, _HOME) * how.at(0.0).sway + [0.0, 0.0, rng.normal(0, 1.5)]
-    plan.poses.append(Pose(-9.0, home, 1.0))
+    mean_pose = rng.normal(0, _MEAN_POSE_SPREAD) * how.at(0.0).sway + [0.0, 0.0, rng.normal(0, 1.5)]
+    plan.poses.append(Pose(-9.0, mean_pose, 1.0))
     for start, end in voice.phrases:
         child = _spawn(rng)
         manner = how.at(end)
@@ -285,7 +289,7 @@ def plan_listener(voice: Prosody, how: Manners, rng: np.random.Generator) -> Pla
             plan.poses.append(
                 Pose(
                     end + late,
-                    home + child.normal(0, 0.8 * _POSE) * manner.sway,
+                    mean_pose + child.normal(0, 0.8 * _POSE_SPREAD) * manner.sway,
                     child.uniform(0.7, 1.3) / manner.tempo,
                 )
             )
@@ -308,8 +312,8 @@ def plan_listener(voice: Prosody, how: Manners, rng: np.random.Generator) -> Pla
                     t + late,
                 )
             )
-    for start, end in silences(voice, longer=_LONG):
-        _plan_idle(plan, start, end, home, how, _spawn(rng))
+    for start, end in silences(voice, longer=_IDLE_AFTER):
+        _plan_idle(plan, start, end, mean_pose, how, _spawn(rng))
     return _finish(plan, voice, [end + rng.uniform(0.1, 0.5) for _, end in voice.phrases], how, rng)
 
 
@@ -326,7 +330,7 @@ def _mark_accents(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Gener
         child = _spawn(rng)
         manner = how.at(t)
         start, end = next(((a, b) for a, b in voice.phrases if b >= t), span)
-        t += _LATE_GESTURE * child.standard_normal()
+        t += _GESTURE_SPREAD * child.standard_normal()
         nods = child.random() < (_NODS[0] + _NODS[1] * w) * min(1.3, manner.nods**0.4)
         if nods:
             turned = _gesture(
@@ -392,22 +396,26 @@ def _gesture(size: float, manner: Manner, rng: np.random.Generator) -> np.ndarra
 
 
 def _take_poses(
-    plan: Plan, voice: Prosody, home: np.ndarray, how: Manners, rng: np.random.Generator
+    plan: Plan, voice: Prosody, mean_pose: np.ndarray, how: Manners, rng: np.random.Generator
 ) -> None:
     """A pose for most phrases, taken as it starts, and another at an accent within a long one."""
-    plan.poses.append(Pose(-9.0, home + rng.normal(0, _POSE) * how.at(0.0).sway, 1.0))
+    plan.poses.append(Pose(-9.0, mean_pose + rng.normal(0, _POSE_SPREAD) * how.at(0.0).sway, 1.0))
     for start, end in voice.phrases:
         child = _spawn(rng)
         manner = how.at(start)
         # a short phrase is over before a head has turned
         if start > 0.1 and end - start > 0.9 and child.random() < 0.8:
             lasts = min(child.uniform(0.5, 1.0) / manner.tempo, end - start - 0.4)
-            plan.poses.append(Pose(start - 0.1, home + child.normal(0, _POSE) * manner.sway, lasts))
+            plan.poses.append(
+                Pose(start - 0.1, mean_pose + child.normal(0, _POSE_SPREAD) * manner.sway, lasts)
+            )
         at = start + child.uniform(1.0, 2.6)
         while at < end - 1.3:
             manner = how.at(at)
             lasts = child.uniform(0.4, 0.8) / manner.tempo
-            plan.poses.append(Pose(at, home + child.normal(0, _POSE) * manner.sway, lasts))
+            plan.poses.append(
+                Pose(at, mean_pose + child.normal(0, _POSE_SPREAD) * manner.sway, lasts)
+            )
             at += lasts + child.uniform(0.6, 2.4)
 
 
@@ -440,7 +448,7 @@ def _look_away(
 ) -> None:
     """The gaze leaves, stays for one or two looks, and comes back."""
     side = np.sign(rng.normal(0.5 * manner.one_sided, 1.0)) or 1.0
-    far = max(4.0, rng.normal(*_AWAY))
+    far = max(4.0, rng.normal(*_AVERSION))
     # down, up, aside, far down
     angle = np.radians(
         rng.choice([25.0, -20.0, 5.0, 55.0], p=[0.3, 0.3, 0.25, 0.15]) + rng.normal(0, 10)
@@ -495,7 +503,7 @@ def _look_where_gaze_rests(
     """Looks away wherever the gaze would stay on one point for longer than people's."""
     at = 0.0
     for end in [*sorted(look.at for look in plan.looks), voice.seconds]:
-        while end - at > (longest := _RESTS / min(1.5, max(0.8, how.at(at).looks))):
+        while end - at > (longest := _LONGEST_REST / min(1.5, max(0.8, how.at(at).looks))):
             away = at + rng.uniform(0.6, 1.0) * longest
             at = min(end - 0.3, away + rng.uniform(0.5, 1.4) * how.at(away).linger)
             if at - away > 0.3:
@@ -504,7 +512,12 @@ def _look_where_gaze_rests(
 
 
 def _plan_idle(
-    plan: Plan, start: float, end: float, home: np.ndarray, how: Manners, rng: np.random.Generator
+    plan: Plan,
+    start: float,
+    end: float,
+    mean_pose: np.ndarray,
+    how: Manners,
+    rng: np.random.Generator,
 ) -> None:
     """A long silence: the head comes to rest slowly and shifts now and then, eyes wander and come
     back, brows stir."""
@@ -514,7 +527,11 @@ def _plan_idle(
             rng.uniform(1.6, 2.8) / manner.tempo if first else rng.uniform(0.9, 1.8) / manner.tempo
         )
         plan.poses.append(
-            Pose(at, home + rng.normal(0, 0.75 * _POSE) * manner.sway, min(lasts, end - at))
+            Pose(
+                at,
+                mean_pose + rng.normal(0, 0.75 * _POSE_SPREAD) * manner.sway,
+                min(lasts, end - at),
+            )
         )
         at, first = at + lasts + rng.uniform(1.2, 4.5), False
     at = start + rng.uniform(0.4, 2.0)
@@ -615,8 +632,8 @@ def _plan_blinks(
             else (max(at, last + _BLINK_APART), ON_TIME)
         )
         # people rarely shut their eyes on what they say loudest
-        if any(_LOUDEST[0] < when - t < _LOUDEST[1] for t in strongest):
-            when, reason = when + (_LOUDEST[1] - _LOUDEST[0]), AFTER_LOUDEST
+        if any(_NO_BLINK[0] < when - t < _NO_BLINK[1] for t in strongest):
+            when, reason = when + (_NO_BLINK[1] - _NO_BLINK[0]), AFTER_LOUDEST
         blink(when, reason)
         last = when
         at = max(at, when) + max(0.3, interval(when))

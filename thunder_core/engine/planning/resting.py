@@ -25,34 +25,37 @@ LOWER_FACE = (
       for side in ("Left", "Right")),
     "mouthRollLower", "mouthRollUpper", "mouthShrugLower",
 )  # fmt: skip
-_BREATHS = 0.24  # Hz
-_LONG = 3.0  # shortest silence in which a lower face moves, s
-# time after a phrase and before the next in which it does not: sounds fade, and are breathed for; s
-_AFTER, _BEFORE = 0.4, 0.7
-# onset of the drift after a phrase, and its end before the next, s
+_BREATHS_HERTZ = 0.24  # Hz
+_LEAST_SILENCE = 3.0  # shortest silence in which a lower face moves, s
+# It does not within these seconds of a phrase.
+_AFTER = 0.4  # sounds fade
+_BEFORE = 0.7  # the face breathes in
+# seconds in which the drift begins after a phrase, and ends before the next
 _EASES_IN, _EASES_OUT = 1.0, 0.8
-_AT_ENDS = 0.3  # time at both ends of a take in which no lips press, s
-# time of the first press in a silence, and from one to the next, s
-_FIRST_PRESS, _PRESS_EVERY = ((0.4, 7.5), (5.0, 12.0))
+_CALM_ENDS = 0.3  # time at both ends of a take in which no lips press, s
+# least and most seconds from the start of a silence to the first press or swallow, and from one to
+# the next
+_FIRST_PRESS, _PRESS_EVERY = (0.4, 7.5), (5.0, 12.0)
 _FIRST_SWALLOW, _SWALLOW_EVERY = (2.0, 18.0), (15.0, 30.0)
-_LISTENS = 1.4  # factor of these times for a listener
+_LISTENER_RARITY = 1.4  # factor of these times for a listener
 _APART = 1.2  # least time between a press and a swallow, s
-# size of a press, and share by which its sides differ at most from it
-_PRESS, _UNEVEN = ((0.18, 0.32), 0.18)
+# Least and most of what is drawn for each press and swallow.
+_PRESS = (0.18, 0.32)  # size, channel value
+_UNEVEN = 0.18  # largest share by which the sides of a press differ from it
 _ROLLS = (0.2, 0.5)  # share of it by which lips roll in
-_PRESSING = ((0.14, 0.24), (0.08, 0.34), (0.18, 0.32))  # rise, hold and fall of a press, s
-# press, rise of the chin, and dip of the head in degrees, in a swallow
-_SWALLOW, _CHIN, _DIP = ((0.15, 0.25), (0.16, 0.28), (0.5, 1.2))
-_SWALLOWING = ((0.24, 0.34), (0.18, 0.34), (0.35, 0.55))
-# standard deviation of the corners' drift, channel values, and its speed
-_CORNERS, _HERTZ = 0.032, 0.18
-_MOST = 2.0  # standard deviations beyond which it does not go
-# shares of the drift that both corners have in common, and that each has
-_TOGETHER, _APIECE = 0.8, 0.6
-# size of what dimples or stretches corners, relative to what raises or lowers them
-_SIDEWAYS = 0.75
+_PRESSING = ((0.14, 0.24), (0.08, 0.34), (0.18, 0.32))  # rise, hold and fall, s
+_SWALLOW = (0.15, 0.25)  # press of the lips in a swallow, channel value
+_CHIN = (0.16, 0.28)  # rise of the chin
+_DIP = (0.5, 1.2)  # dip of the head, degrees
+_SWALLOWING = ((0.24, 0.34), (0.18, 0.34), (0.35, 0.55))  # rise, hold and fall, s
+_DRIFT = 0.032  # standard deviation of the corners' drift, channel value
+_DRIFT_HERTZ = 0.18
+_DRIFT_MOST = 2.0  # standard deviations that it does not exceed
+_TOGETHER = 0.8  # of the drift of both corners together
+_APIECE = 0.6  # of the drift of each corner alone
+_SIDEWAYS = 0.75  # drift that dimples or stretches corners, relative to up and down
 _CHEEKS = 0.4  # cheeks' part in raised corners
-_SOFT = 0.15  # width of the change from raised to lowered, standard deviations
+_SOFTNESS = 0.15  # width of the change from raised to lowered, standard deviations
 _NOSTRILS = 0.03  # largest noseSneer with the breath
 
 
@@ -60,10 +63,10 @@ def rest_spans(phrasing: Phrasing, listens: bool) -> list[tuple[int, int]]:
     """Frames (first, first after them) of a face that neither speaks nor is about to: all of them
     if it listens or idles."""
     if listens or not len(phrasing.phrases):
-        return [(0, phrasing.frames)] if phrasing.frames >= _LONG * FPS else []
+        return [(0, phrasing.frames)] if phrasing.frames >= _LEAST_SILENCE * FPS else []
     result = []
     for start, end in phrasing.silences:
-        if end - start >= _LONG * FPS:
+        if end - start >= _LEAST_SILENCE * FPS:
             first = start + round(_AFTER * FPS) if start > 0 else start
             last = end - int(np.ceil(_BEFORE * FPS)) if end < phrasing.frames else end
             result.append((int(first), int(last)))
@@ -90,7 +93,10 @@ class Resting:
         )
         corners = _draw_drift(phrasing.frames, drift)
         air = (
-            1 - np.sin(2 * np.pi * (_BREATHS * np.arange(phrasing.frames) / FPS + breath.random()))
+            1
+            - np.sin(
+                2 * np.pi * (_BREATHS_HERTZ * np.arange(phrasing.frames) / FPS + breath.random())
+            )
         ) / 2
         for first, last in rest_spans(phrasing, listens):
             t = np.arange(first, last)
@@ -104,7 +110,7 @@ class Resting:
             for name in ("noseSneerLeft", "noseSneerRight"):
                 made.channels[name][t] += _NOSTRILS * felt * air[t]
             made.press_and_swallow(
-                first, last, presses, swallows, how, _LISTENS if listens else 1.0
+                first, last, presses, swallows, how, _LISTENER_RARITY if listens else 1.0
             )
         return made
 
@@ -114,8 +120,8 @@ class Resting:
     ) -> None:  # fmt: skip
         """Add presses of the lips and swallows to frames first … last. rarity: factor of the time
         between them."""
-        begins = max(first, round(_AT_ENDS * FPS))
-        ends = min(last, self.frames - round(_AT_ENDS * FPS))
+        begins = max(first, round(_CALM_ENDS * FPS))
+        ends = min(last, self.frames - round(_CALM_ENDS * FPS))
         swallowed = []
         for each, u in _draw_moments(
             first, last, _FIRST_SWALLOW, _SWALLOW_EVERY, swallows, how, rarity
@@ -176,25 +182,27 @@ class Resting:
 
 def _draw_drift(frames: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """How corners and cheeks drift, [T] by channel, none below 0."""
-    noise, result = smooth_noise(frames, 6, _HERTZ, rng), {}
+    noise, result = smooth_noise(frames, 6, _DRIFT_HERTZ, rng), {}
     for i, side in enumerate(("Left", "Right")):
         raised, wide = (
-            np.clip(_TOGETHER * noise[:, j] + _APIECE * noise[:, j + 1 + i], -_MOST, _MOST)
+            np.clip(
+                _TOGETHER * noise[:, j] + _APIECE * noise[:, j + 1 + i], -_DRIFT_MOST, _DRIFT_MOST
+            )
             for j in (0, 3)
         )
         result[f"mouthSmile{side}"], result[f"mouthFrown{side}"] = (
-            _CORNERS * _soft_positive(raised),
-            _CORNERS * _soft_positive(-raised),
+            _DRIFT * _soft_positive(raised),
+            _DRIFT * _soft_positive(-raised),
         )
         result[f"cheekSquint{side}"] = _CHEEKS * result[f"mouthSmile{side}"]
-        result[f"mouthDimple{side}"] = _SIDEWAYS * _CORNERS * _soft_positive(wide)
-        result[f"mouthStretch{side}"] = _SIDEWAYS * _CORNERS * _soft_positive(-wide)
+        result[f"mouthDimple{side}"] = _SIDEWAYS * _DRIFT * _soft_positive(wide)
+        result[f"mouthStretch{side}"] = _SIDEWAYS * _DRIFT * _soft_positive(-wide)
     return result
 
 
 def _soft_positive(values: np.ndarray) -> np.ndarray:
     """The positive part of values, with a soft onset."""
-    return (values + np.sqrt(values**2 + _SOFT**2)) / 2
+    return (values + np.sqrt(values**2 + _SOFTNESS**2)) / 2
 
 
 def _draw_moments(

@@ -144,23 +144,23 @@ def _gaze(looks: list[Look], frames: int) -> np.ndarray:
 # parts of the seeds; `resting` has 17
 _SEED_PLAN, _SEED_MOOD, _SEED_LIPS = 15, 16, 19
 # time at both ends of a take in which no blink begins or ends, s: no take starts with shut eyes
-_EDGE = 0.35
-_BLINK = 0.4  # length of a blink, s
+_NO_BLINK_ENDS = 0.35
+_BLINK_SECONDS = 0.4  # length of a blink, s
 # standard deviation of the brows' height between takes at a *Variety* of 1, channel values
-_HEIGHTS_APART = 0.22
+_BROW_HEIGHT_SPREAD = 0.22
 # the golden section: heights of consecutive seeds differ, and any few of them are spread evenly
 _GOLDEN = 0.6180339887498949
-_EASE = 6.0  # standard deviation of the blur where a mood or a frown comes or goes, frames
-_DRAWN = 0.4  # lowering of both brows at a *Frown* of 1, besides the model's
-# inner and outer brows raised at a *Frown* of −1, and change of browDown
-_APART_UP, _APART_DOWN = (np.array([0.12, 0.16, 0.16]), -0.1)
+_CHANGE_EASE = 6.0  # standard deviation of the blur where a mood or a frown comes or goes, frames
+_FROWN_DOWN = 0.4  # lowering of both brows at a *Frown* of 1, in addition to the model's
+_APART_UP = np.array([0.12, 0.16, 0.16])  # inner and outer brows raised at a *Frown* of −1
+_APART_DOWN = -0.1  # change of browDown there
 _FROWN = DIRECTION_NAMES.index("frown")
 # Shares of a mood's turn and tilt of the head that are planned in addition: a share that follows
 # the side, and one that does not. The model inclines a mood to the side of its teacher's direction,
 # and hardly to the other.
 _TO_SIDE = (0.6, -0.35)
-# standard deviation of a mood's strength over a line, and speed of its changes
-_VARIES, _VARIES_HERTZ = 0.17, 0.13
+_MOOD_SPREAD = 0.17  # standard deviation of a mood's strength over a line
+_MOOD_HERTZ = 0.13  # speed of its changes
 
 
 @dataclass(frozen=True)
@@ -218,9 +218,10 @@ class TakePlan:
         return result
 
 
-# How takes' lips differ at a spread of 1, as a whole and by words and syllables (Hz): deviations of
-# the logarithm of their opening, and for words and syllables also of the width.
-_SIZES_APART, _SPOKEN_APART = 0.3, ((1.2, 0.32), (3.0, 0.28))
+# How much the lips of takes differ at a spread of 1: deviations of the logarithm of their opening.
+_SIZE_SPREAD = 0.3  # of a whole take
+# of words and of syllables, after how many come a second; the width differs as much
+_WORD_SPREADS = ((1.2, 0.32), (3.0, 0.28))
 _AWAY = 3.0  # degrees from which a gaze is away
 
 
@@ -245,15 +246,16 @@ def plan_take(
     plan.blinks = [
         blink
         for blink in plan.blinks
-        if _EDGE < blink.at - 0.1 and blink.at + _BLINK * blink.length < voice.seconds - _EDGE
+        if _NO_BLINK_ENDS < blink.at - 0.1
+        and blink.at + _BLINK_SECONDS * blink.length < voice.seconds - _NO_BLINK_ENDS
     ]
     resting = Resting.of(phrasing, seed, how, listens)
     plan.nods = sorted([*plan.nods, *resting.dips], key=lambda nod: nod.at)
     felt = (
         1
-        + _VARIES
+        + _MOOD_SPREAD
         * smooth_noise(
-            frames, 1, _VARIES_HERTZ, np.random.default_rng([_SEED_MOOD, seed % (1 << 32)])
+            frames, 1, _MOOD_HERTZ, np.random.default_rng([_SEED_MOOD, seed % (1 << 32)])
         )[:, 0]
     )
     events = event_curves(plan, frames, how.usual.tempo)
@@ -274,9 +276,9 @@ def vary_lips(lips: np.ndarray, presence: np.ndarray, seed: int, spread: float) 
     presence: [T] 0 … 1, of speech.  spread: 0 … 1, variation of takes.
     """
     rng = np.random.default_rng([_SEED_LIPS, seed % (1 << 32)])
-    size = _SIZES_APART * rng.standard_normal()
+    size = _SIZE_SPREAD * rng.standard_normal()
     by = sum(
-        deviation * smooth_noise(len(lips), 2, hertz, rng) for hertz, deviation in _SPOKEN_APART
+        deviation * smooth_noise(len(lips), 2, hertz, rng) for hertz, deviation in _WORD_SPREADS
     )
     # Multiplied, a closure stays a closure.
     opening = lips[:, 0] * np.exp(spread * (size + by[:, 0]))
@@ -286,7 +288,9 @@ def vary_lips(lips: np.ndarray, presence: np.ndarray, seed: int, spread: float) 
 def brow_height(seed: int, spread: float) -> float:
     """Height of a take's brows against usual ones, channel value: 0 at a spread of 0, within ± √3
     deviations."""
-    return spread * _HEIGHTS_APART * math.sqrt(3) * (2 * ((seed % (1 << 32)) * _GOLDEN % 1) - 1)
+    return (
+        spread * _BROW_HEIGHT_SPREAD * math.sqrt(3) * (2 * ((seed % (1 << 32)) * _GOLDEN % 1) - 1)
+    )
 
 
 def brows_of_style(
@@ -304,11 +308,11 @@ def brows_of_style(
     frown = _smooth_changes(np.clip(AXES[_FROWN].speakers * styles[:, _FROWN], -1, 1), frames)
     together, apart = np.maximum(frown, 0), np.maximum(-frown, 0)
     return brows + apart * (_APART_UP - np.minimum(brows, 0)), (
-        _DRAWN * together + _APART_DOWN * apart
+        _FROWN_DOWN * together + _APART_DOWN * apart
     )[:, 0]
 
 
 def _smooth_changes(values: np.ndarray, frames: int) -> np.ndarray:
     """Values [1 or T] for `frames` frames without jumps, [frames, 1]."""
     wide = np.broadcast_to(over_frames(values[:, None], frames), (frames, 1))
-    return gaussian(wide, _EASE, "nearest", int(3 * _EASE) + 1)
+    return gaussian(wide, _CHANGE_EASE, "nearest", int(3 * _CHANGE_EASE) + 1)
