@@ -86,4 +86,4 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
 def _score_soon() -> None:
     """Score the animator's new animation, which has no score yet."""
     if not bpy.app.background:
-        live_score.live.look()
+        live_score.live.score_soon()

@@ -175,7 +175,7 @@ class THUNDER_OT_fix_finding(_OnFinding, SlicedWork, bpy.types.Operator):
     def finish(self, context, mended):
         if (chosen := checking.chosen_finding(context.scene)) is not None:
             checking.drop(context.scene, chosen[0])
-        live_score.live.look()
+        live_score.live.score_soon()
         self.report({"INFO"}, mended.sentence)
 
 

@@ -35,7 +35,9 @@ class THUNDER_MT_pie(bpy.types.Menu):
             ("thunder.listen", "SPEAKER"),
         )
         pie.operator(
-            "thunder.resample_rest" if keep.is_any(context.scene) else "thunder.more_like_this",
+            "thunder.resample_rest"
+            if keep.keeps_anything(context.scene)
+            else "thunder.more_like_this",
             icon="FILE_REFRESH",
         )
 

@@ -120,7 +120,7 @@ class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
             return
         row.prop(rig.targets[0], strength.STRENGTH, text="Strength", slider=True)
         row.operator("thunder.still_emotion", text="", icon="X")
-        if strength.is_behind(rig, entry):
+        if strength.is_outdated(rig, entry):
             column.operator("thunder.apply_shape", text="Update", icon="FILE_REFRESH")
 
 

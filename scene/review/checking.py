@@ -36,8 +36,8 @@ _AROUND_SECONDS = 0.4  # preview range before and after a finding: a syllable
 _addon_changes = AddonChanges()
 
 
-def _go(checked, context):
-    """Follow a click in the list."""
+def _jump_to_finding(checked, context):
+    """Show the frame of the finding that was clicked in the list."""
     if not _addon_changes.active and 0 <= checked.index < len(checked.findings):
         context.scene.frame_set(checked.findings[checked.index].first)
 
@@ -69,7 +69,9 @@ class ThunderCheck(bpy.types.PropertyGroup):
         default=REALISTIC.upper(),
     )
     findings: CollectionProperty(type=ThunderFinding)
-    index: IntProperty(name="Finding", description="Place that the check found", update=_go)
+    index: IntProperty(
+        name="Finding", description="Place that the check found", update=_jump_to_finding
+    )
     ignored: CollectionProperty(type=ThunderIgnored)
     animation: StringProperty()
     voice: StringProperty()

@@ -30,9 +30,9 @@ AROUND_SECONDS = 0.4  # length played before and after the edit: a syllable
 _EDITED = 1e-3
 
 
-# Of each animation (its head and action) when Listen was last pressed: scene frame of the start,
-# and the motion; frames edited then.
-_before, _edited = session.add(Memory()), session.add(Memory())
+# Of each animation (its head and action), as it was when Listen was last pressed:
+_before = session.add(Memory())  # scene frame of the start, and the motion
+_edited = session.add(Memory())  # frames that had been edited
 
 
 def frame_range(context, rig: head.Rig) -> tuple[int, int]:
@@ -187,11 +187,11 @@ def _with_margin(first: float, last: float, fps: float) -> tuple[int, int]:
     return math.floor(first - AROUND_SECONDS * fps), math.ceil(last + AROUND_SECONDS * fps)
 
 
-def _overlap(candidates: tuple[int, int] | None, first: int, last: int) -> tuple[int, int] | None:
+def _overlap(span: tuple[int, int] | None, first: int, last: int) -> tuple[int, int] | None:
     """The part of a range inside first … last, None if there is none."""
-    if candidates is None or candidates[1] < first or candidates[0] > last:
+    if span is None or span[1] < first or span[0] > last:
         return None
-    return max(candidates[0], first), min(candidates[1], last)
+    return max(span[0], first), min(span[1], last)
 
 
 def listen(

@@ -35,7 +35,7 @@ from . import listening
 
 QUIET_SECONDS = 0.7  # delay after the last edit, so that nothing is scored while a key is dragged
 PAUSE_SECONDS = 0.05
-_MEASURED = 150  # frames whose mouth is measured at once
+_MEASURED_AT_ONCE = 150  # frames whose mouth is measured at once
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def why_none(rig: head.Rig) -> str:
         and (key := _key_of(rig)) in live.tried
         and key not in live.animation_scores
     )
-    return live.latest if is_tried and not live.is_running else ""
+    return live.why_failed if is_tried and not live.is_running else ""
 
 
 def _why_unscored(scene, rig: head.Rig) -> str:
@@ -223,7 +223,7 @@ def request_score(scene, rig: head.Rig) -> None:
         and not live.is_running
         and connection.client().running
     ):
-        live.look()
+        live.score_soon()
         live.tried.add(key)
 
 
@@ -240,7 +240,7 @@ def opening(action) -> tuple[float, np.ndarray] | None:
 # ---- scoring, a little at a time
 
 
-def _begin(scene) -> Generator[bool, None, str | None]:
+def _score_current(scene) -> Generator[bool, None, str | None]:
     """Score the current animation of a head; changes no Blender data. Yields whether it is only
     waiting for the engine.
 
@@ -410,8 +410,10 @@ def _score(
         per_frame = np.load(pending.result["per_frame"], allow_pickle=False)
     total, heard = float(pending.result["total"]), float(pending.result["heard"])
     measure, gap = (yield from map_progress(displacement.prepare(), lambda _: False)), []
-    for start in range(0, motion.frames, _MEASURED):
-        gap.append(measure.gap(measure.points(motion.part(slice(start, start + _MEASURED)))))
+    for start in range(0, motion.frames, _MEASURED_AT_ONCE):
+        gap.append(
+            measure.gap(measure.points(motion.part(slice(start, start + _MEASURED_AT_ONCE))))
+        )
         yield False
     live.openings[key[1]] = clock.start, np.maximum(np.concatenate(gap), 0).astype(np.float32)
     live.version += 1
@@ -499,8 +501,8 @@ def _store(uid: int, total: float, per_frame: np.ndarray, heard: float) -> None:
 class LiveScore(Part):
     """Scores of the heads' current animation, and the scoring in progress.
 
-    version: number of scorings, by which drawing code detects new scores.  latest: the reason why
-    the last attempt failed.
+    version: number of scorings, by which drawing code detects new scores.  why_failed: the reason
+    why the last attempt gave no score, "" if it did.
     """
 
     def __init__(self):
@@ -511,7 +513,7 @@ class LiveScore(Part):
         self.openings: dict[int, tuple[float, np.ndarray]] = {}
         self.job: Generator[bool, None, str | None] | None = None
         self.task = idle.Task(self.step)
-        self.latest = ""
+        self.why_failed = ""
         self.version = 0
 
     @property
@@ -519,7 +521,7 @@ class LiveScore(Part):
         """Whether an edit waits to be scored or is being scored."""
         return self.job is not None or self.task.due is not None
 
-    def look(self) -> None:
+    def score_soon(self) -> None:
         """Schedule scoring of the head's current animation for when Blender is idle."""
         if self.job is not None and self.job.gi_running:
             return  # a change made by scoring: the animator cannot edit during a step
@@ -545,17 +547,17 @@ class LiveScore(Part):
             return None
         try:
             if self.job is None:
-                self.job = _begin(scene)
+                self.job = _score_current(scene)
             end = time.monotonic() + idle.STEP_SECONDS
             while time.monotonic() < end:
                 if next(self.job):
                     break
             return PAUSE_SECONDS
         except StopIteration as end:
-            self.latest = end.value or ""
+            self.why_failed = end.value or ""
             jobs.redraw(jobs.TIMELINES)
         except (ThunderError, OSError) as error:
-            self.latest = str(error)
+            self.why_failed = str(error)
             jobs.redraw(jobs.TIMELINES)
         self.job = None
         return None
@@ -585,7 +587,7 @@ def _on_change(scene, depsgraph):
         if isinstance(update.id, bpy.types.Action)
     }
     if edited and edited & _actions_on_heads(scene):
-        live.look()
+        live.score_soon()
 
 
 def _actions_on_heads(scene) -> set[int]:
@@ -614,7 +616,7 @@ def _after_undo(*_):
     ):
         return
     if connection.client().running:  # an undo does not start the engine
-        live.look()
+        live.score_soon()
 
 
 _HANDLERS = (

@@ -23,8 +23,8 @@ from ..takes.shape import applying
 
 _BEFORE, _AFTER = 0.2, 0.25  # seconds around a closure that its keys may change
 _CHANGED = 1e-3  # share of a track's movement below which it is not keyed
-_MOVES = 1e-6  # movement of a track by a channel of the mouth
-_LISTED = 3  # curves that a message lists
+_LEAST_MOVEMENT = 1e-6  # least movement of a track by a channel of the mouth that counts
+_MOST_NAMED = 3  # curves that a message lists
 
 Keys = dict[str, np.ndarray]
 
@@ -40,9 +40,10 @@ class Fix:
     def sentence(self) -> str:
         """The message for the animator."""
         count, names = sum(self.keys.values()), list(self.keys)
-        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
         return (
-            f"{self.what}: {count} key{'s' * (count != 1)} on {', '.join(names[:_LISTED])}{more}"
+            f"{self.what}: {count} key{'s' * (count != 1)} on "
+            f"{', '.join(names[:_MOST_NAMED])}{more}"
             if names
             else self.what
         )
@@ -142,7 +143,7 @@ def _mouth_tracks(rig: head.Rig) -> list[int]:
     jaw[-1, 0] = 0.1
     # the row before the last is at rest
     values = rig.driver.drive(Motion(expression, jaw), channels)
-    return np.flatnonzero(np.abs(values - values[-2]).max(0) > _MOVES).tolist()
+    return np.flatnonzero(np.abs(values - values[-2]).max(0) > _LEAST_MOVEMENT).tolist()
 
 
 def _rewrite(
@@ -191,10 +192,10 @@ def _close_lips(
             {ends[0], max(middle - 1, ends[0]), middle, min(middle + 1, ends[1]), ends[1]}
         )
     ]
-    steps, counts = keying.rounding_units(rig), {}
+    units, counts = keying.rounding_units(rig), {}
     for place in curves:
         if np.abs(by[:, place]).max() <= max(
-            _CHANGED * np.abs(values[:, place]).max(), steps[place], 1e-4
+            _CHANGED * np.abs(values[:, place]).max(), units[place], 1e-4
         ):
             continue
         curve = curves[place] or _new_curve(rig, place, frames[ends[0]])

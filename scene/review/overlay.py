@@ -19,7 +19,9 @@ from ..takes import turns
 from ..voice import strip, voice_cache
 from . import live_score, word_track
 
-HEIGHT, LOWEST = 58, 18  # height of the band and the least that curves need, at interface scale 1
+# Heights at interface scale 1, pixels.
+HEIGHT = 58  # of the band
+LOWEST = 18  # of the lowest band that has curves
 MARGIN = 14  # space below the band for the region's scroll bar
 RULER = 24  # space above the band for the frame numbers
 SYNC_HEIGHT = 6  # height of the lip-sync colours
@@ -37,9 +39,10 @@ _SPEAKERS = (
     (0.9, 0.45, 0.75, 0.9),
 )
 _TEXT = (0.9, 0.9, 0.9, 0.85)
-# Colours of the lip-sync, of 100: red where the lips do not match the sound, green where they do.
-_SCALE = np.array([0.0, 45.0, 65.0, 80.0, 100.0])
-_COLORS = np.array(
+# Colour of the lip-sync at each of these scores: red where the lips do not match the sound, green
+# where they do.
+_SYNC_SCORES = np.array([0.0, 45.0, 65.0, 80.0, 100.0])
+_SYNC_COLORS = np.array(
     [
         [0.78, 0.12, 0.12],
         [0.9, 0.25, 0.15],
@@ -62,9 +65,9 @@ class _Content:
 
     key: tuple
     peaks: np.ndarray | None
-    peaks_at: float
+    peaks_start: float
     opening: np.ndarray | None
-    opening_at: float
+    opening_start: float
     score: live_score.SyncScore | None
     fps: float
     # ranges of the voice, first and last frame, and number of the head that speaks it
@@ -82,7 +85,7 @@ def content_of(context) -> _Content | None:
         if action is not None
         else None
     )
-    peaks, peaks_at, voice_key, spoken = None, 0.0, None, ()
+    peaks, peaks_start, voice_key, spoken = None, 0.0, None, ()
     if chosen.waveform:
         try:
             voice = strip.of_take(context, entry)
@@ -95,12 +98,12 @@ def content_of(context) -> _Content | None:
             spoken = tuple((turn.first, turn.last, heads.index(turn.head)) for turn in ranges)
             cached = voice_cache.read(scene, voice)
             if cached is not None:
-                peaks, peaks_at, voice_key = cached.peaks, voice.clock.start, id(cached)
+                peaks, peaks_start, voice_key = cached.peaks, voice.clock.start, id(cached)
                 if cached.reading:
                     _reading.start(LOOK_SECONDS)
         except ThunderError:
             pass
-    opening, opening_at, score = None, 0.0, None
+    opening, opening_start, score = None, 0.0, None
     if action is not None:
         score = (
             live_score.score_of_take(scene, entry)
@@ -108,7 +111,7 @@ def content_of(context) -> _Content | None:
             else live_score.score_of_animation(scene, mesh, action)
         )
         if chosen.opening and (curve := live_score.opening(action)) is not None:
-            opening_at, opening = curve
+            opening_start, opening = curve
     if not chosen.drift:
         score = None
     if peaks is None and opening is None and score is None:
@@ -116,10 +119,10 @@ def content_of(context) -> _Content | None:
     key = (
         voice_key,
         peaks is None,
-        peaks_at,
+        peaks_start,
         action.session_uid if action is not None else 0,
         live_score.live.version,
-        opening_at,
+        opening_start,
         None if score is None else (score.total, score.clock),
         chosen.waveform,
         chosen.opening,
@@ -127,7 +130,7 @@ def content_of(context) -> _Content | None:
         fps,
         spoken,
     )
-    return _Content(key, peaks, peaks_at, opening, opening_at, score, fps, spoken)
+    return _Content(key, peaks, peaks_start, opening, opening_start, score, fps, spoken)
 
 
 def _head_and_action(context):
@@ -201,9 +204,9 @@ class _Picture:
             self._add("TRIS", bar, _SPEAKERS[number % len(_SPEAKERS)])
         if low:
             self._sync(content.score, low)
-        known = content.score is not None and content.score.is_known
-        known &= height > 2 * LOWEST * scale
-        self.text = content.score.text if known else ""
+        has_room = height > 2 * LOWEST * scale
+        is_known = content.score is not None and content.score.is_known
+        self.text = content.score.text if is_known and has_room else ""
 
     def _add(self, kind, points, color) -> None:
         """Add a batch of one colour."""
@@ -234,7 +237,7 @@ class _Picture:
         """Add the waveform."""
         peaks = content.peaks
         columns, places, following = self._columns(
-            content.peaks_at, voice_cache.PEAKS_PER_SECOND / content.fps, len(peaks)
+            content.peaks_start, voice_cache.PEAKS_PER_SECOND / content.fps, len(peaks)
         )
         if not len(columns):
             return
@@ -255,7 +258,7 @@ class _Picture:
     def _mouth(self, content: _Content, low: float, scale: float) -> None:
         """Add the mouth's opening, a filled curve."""
         opening = np.asarray(content.opening, float)
-        frames = content.opening_at + np.arange(len(opening)) / FPS * content.fps
+        frames = content.opening_start + np.arange(len(opening)) / FPS * content.fps
         x = self._x(frames)
         visible = np.flatnonzero((x > -self.per_frame * 4) & (x < self.width + self.per_frame * 4))
         if len(visible) < 2:
@@ -283,7 +286,7 @@ class _Picture:
         values = np.asarray(score.per_frame, float)
         x = self._x(score.clock.frame(np.arange(len(values)) / FPS))
         colors = np.stack(
-            [np.interp(values, _SCALE, column) for column in _COLORS.T]
+            [np.interp(values, _SYNC_SCORES, column) for column in _SYNC_COLORS.T]
             + [np.full(len(values), 0.95)],
             1,
         )
@@ -325,15 +328,15 @@ def draw(name: str) -> None:
         return
     content, scale = content_of(context), context.preferences.system.ui_scale
     room = region.height - (RULER + MARGIN) * scale
-    above = word_track.height(context, room - LOWEST * scale * (content is not None), scale)
-    if content is None and not above:
+    words_height = word_track.height(context, room - LOWEST * scale * (content is not None), scale)
+    if content is None and not words_height:
         return
     start, end = (region.view2d.region_to_view(x, 0)[0] for x in (0, region.width))
     if end - start <= 0:
         return
-    height = min(HEIGHT * scale, room - above) if content is not None else 0.0
-    if above:
-        word_track.draw(context, start, end, MARGIN * scale + height, above, scale)
+    height = min(HEIGHT * scale, room - words_height) if content is not None else 0.0
+    if words_height:
+        word_track.draw(context, start, end, MARGIN * scale + height, words_height, scale)
     if content is None:
         return
     key = (content.key, round(start, 3), round(end, 3), region.width, height, scale)

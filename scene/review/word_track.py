@@ -22,18 +22,25 @@ from ..host import compat, idle, jobs
 from ..host.session import Part, session
 from ..takes.words import read_next, Span, spans as spans_of
 
-# height of the sounds and of a row of words, rows, and space above them, at interface scale 1
-SOUNDS, ROW, ROWS, GAP = 16, 15, 2, 3
+# Heights at interface scale 1, pixels.
+SOUNDS = 16  # of the sounds
+ROW = 15  # of a row of words
+GAP = 3  # between sounds and words
+ROWS = 2  # most rows of words
 LOOK_SECONDS = 0.3  # interval of checking whether strips have moved, while something is drawn
 # pixels per second from which sounds are drawn one by one; below it only where somebody speaks
-_SINGLE = 8.0
-_WORDS = 2.0  # pixels per second from which words are written
-_MOST_WORDS, _MOST_NAMES = 120, 120  # words and sounds that are written at once
+_SOUNDS_FROM = 8.0
+_WORDS_FROM = 2.0  # pixels per second from which words are written
+_MOST_WORDS = 120  # that are written at once
+_MOST_NAMES = 120  # of sounds that are written at once
 _PAUSE = 0.3  # seconds between sounds from which a pause is seen from afar
-_PALE, _FULL = 0.22, 0.95  # opacity of a sound that is hardly likely, and of a clear one
-_BEHIND = (0.06, 0.07, 0.09, 0.8)
-_TICK, _TEXT, _LOST = (0.75, 0.78, 0.85, 0.55), (0.93, 0.93, 0.93, 1.0), (1.0, 0.55, 0.42, 1.0)
-_SPOKEN = (0.62, 0.66, 0.74, 0.8)
+_DOUBTFUL_OPACITY = 0.22  # of a sound that is hardly likely
+_CLEAR_OPACITY = 0.95
+_BACKGROUND = (0.06, 0.07, 0.09, 0.8)
+_TICK = (0.75, 0.78, 0.85, 0.55)
+_TEXT = (0.93, 0.93, 0.93, 1.0)
+_UNHEARD_TEXT = (1.0, 0.55, 0.42, 1.0)  # words of the transcript that were not heard
+_SPEECH = (0.62, 0.66, 0.74, 0.8)
 
 # Colours that the colour-blind can tell apart, in the order of spoken.NAMES, and the other sounds'.
 _COLORS = np.array(
@@ -218,18 +225,18 @@ class _Picture:
         self.scale = scale
         self.per_frame, self.bottom = width / (end - start), 0.0
         self.texts, self.points, self.colors = [], [], []
-        self._add(np.array(_box(0, 0, width, height)), _BEHIND)
+        self._add(np.array(_box(0, 0, width, height)), _BACKGROUND)
         fps = track.spans[0].fps
-        if self.per_frame * fps >= _SINGLE:
+        if self.per_frame * fps >= _SOUNDS_FROM:
             self._sounds(track.sounds[track.visible(track.sounds, start, end)])
         else:
             self._boxes(
                 track.speech[track.visible(track.speech, start, end)],
                 0.3 * SOUNDS * scale,
                 0.7 * SOUNDS * scale,
-                _SPOKEN,
+                _SPEECH,
             )
-        if self.per_frame * fps >= _WORDS:
+        if self.per_frame * fps >= _WORDS_FROM:
             self._words(track.visible(track.words, start, end), rows_in(height, scale))
         shader = gpu.shader.from_builtin("SMOOTH_COLOR")
         # in C order: Blender reads a buffer as if it were
@@ -262,7 +269,9 @@ class _Picture:
         right = np.maximum(right - np.minimum(1.0, (right - left) * 0.15), left + 1)
         kinds, high = sounds[:, 2].astype(int), SOUNDS * self.scale
         opacity = (
-            _PALE + (_FULL - _PALE) * np.clip((sounds[:, 3] - SAID) / (CLEAR - SAID), 0, 1) ** 1.5
+            _DOUBTFUL_OPACITY
+            + (_CLEAR_OPACITY - _DOUBTFUL_OPACITY)
+            * np.clip((sounds[:, 3] - SAID) / (CLEAR - SAID), 0, 1) ** 1.5
         )
         shapes = _SHAPES[kinds]
         x = left[:, None] + shapes[:, :, 0] * (right - left)[:, None]
@@ -273,11 +282,11 @@ class _Picture:
             span, place = self.track.spans[int(sounds[number, 4])], int(sounds[number, 5])
             name = name_of(span.spoken.sounds[place][0]).replace(" ", "")
             room = float(right[number] - left[number])
-            wide = _width(name, size)
-            if wide < room - 3 * self.scale:
+            text_width = _width(name, size)
+            if text_width < room - 3 * self.scale:
                 self.texts.append(
                     (
-                        float(left[number]) + (room - wide) / 2,
+                        float(left[number]) + (room - text_width) / 2,
                         0.5 * high - 0.36 * size,
                         name,
                         size,
@@ -292,11 +301,11 @@ class _Picture:
         base, size = (SOUNDS + GAP) * self.scale, 11 * self.scale
         lefts = self._x(rows[:, 0]).tolist()
         rights = self._x(rows[:, 1]).tolist()
-        is_lost = (rows[:, 2] < SAID).tolist()
+        is_unheard = (rows[:, 2] < SAID).tolist()
         taken, row_of = [bytearray(self.width + 2) for _ in range(lines)], np.zeros(len(rows))
         # What one looks for is written first: words that were not found, then long ones.
         for number in np.lexsort((-rows[:, 3], rows[:, 2] >= SAID))[:_MOST_WORDS].tolist():
-            text = self.track.texts[visible.start + number] + "?" * is_lost[number]
+            text = self.track.texts[visible.start + number] + "?" * is_unheard[number]
             x = max(lefts[number], 1.0)
             first, last = int(x), int(x + _width(text, size) + 5 * self.scale)
             if rights[number] < 0 or last > self.width:
@@ -306,9 +315,15 @@ class _Picture:
                 taken[row][first:last], row_of[number] = b"\1" * (last - first), row
                 y = base + (row * ROW + 0.2 * ROW) * self.scale
                 self.texts.append(
-                    (x + 2 * self.scale, y, text, size, _LOST if is_lost[number] else _TEXT)
+                    (
+                        x + 2 * self.scale,
+                        y,
+                        text,
+                        size,
+                        _UNHEARD_TEXT if is_unheard[number] else _TEXT,
+                    )
                 )
-        if lines and self.per_frame * self.track.spans[0].fps >= _SINGLE:
+        if lines and self.per_frame * self.track.spans[0].fps >= _SOUNDS_FROM:
             for row in range(lines):
                 self._boxes(
                     rows[row_of == row][:, [0, 0]],
@@ -406,13 +421,13 @@ def hover(context, x: int, y: int) -> bool:
 def _hint(text: str, region, scale: float, bottom: float) -> None:
     """Write a hint above the track, beside the mouse."""
     size = 11 * scale
-    wide = _width(text, size) + 10 * scale
-    left = min(max(2.0, tracks.hover[2] + 8 * scale), max(2.0, region.width - wide))
+    text_width = _width(text, size) + 10 * scale
+    left = min(max(2.0, tracks.hover[2] + 8 * scale), max(2.0, region.width - text_width))
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
     batch = batch_for_shader(
         shader,
         "TRIS",
-        {"pos": np.array(_box(left, bottom, left + wide, bottom + 18 * scale), np.float32)},
+        {"pos": np.array(_box(left, bottom, left + text_width, bottom + 18 * scale), np.float32)},
     )
     shader.uniform_float("color", (0.02, 0.02, 0.03, 0.95))
     batch.draw(shader)

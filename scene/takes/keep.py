@@ -31,7 +31,8 @@ from .direction import asking, similar, word_marks
 from .sampling import Sampling
 
 EASE_SECONDS = 0.24  # length of the blend between kept and new values
-_LEAST_TOLD = 1e-3  # largest difference between kept values as sent to the engine and as returned
+# largest difference between kept values as sent to the engine and as returned
+_KEPT_TOLERANCE = 1e-3
 
 
 class ThunderKeepRange(bpy.types.PropertyGroup):
@@ -81,7 +82,7 @@ def ranges_of(scene) -> list[tuple[int, int]]:
     return kept_ranges
 
 
-def is_any(scene) -> bool:
+def keeps_anything(scene) -> bool:
     """Whether a part of the face, frames or selected keys are kept."""
     keep = scene.thunder_keep
     return keep.selected or bool(ranges_of(scene)) or any(getattr(keep, part) for part in PARTS)
@@ -209,12 +210,12 @@ def masks_around(
     scene frames, both included."""
     clock, scene_frames = provenance.clock_of_take(entry), track_values.frames_of(entry)
     columns, of_part = columns_of(rig), part_columns()
-    loose = np.any([of_part[part] for part in parts], axis=0)
-    mask = np.ones((frames, len(loose)), bool)
+    free_columns = np.any([of_part[part] for part in parts], axis=0)
+    mask = np.ones((frames, len(free_columns)), bool)
     keys = np.ones((len(scene_frames), len(columns)), bool)
-    mask[_rows(clock, *free, frames), loose] = False
+    mask[_rows(clock, *free, frames), free_columns] = False
     inside = (scene_frames >= free[0]) & (scene_frames <= free[1])
-    keys[np.ix_(inside, (columns & loose).any(axis=1))] = False
+    keys[np.ix_(inside, (columns & free_columns).any(axis=1))] = False
     if mask.all():
         raise BadRequest("The word is outside the take: choose one within it")
     return KeepMasks(keys, mask)
@@ -334,7 +335,7 @@ def list_around(
     Kept keys are bit-identical to the take's; within a quarter of a second around them the new ones
     blend into them, in value and slope. Raises NoEngine if the engine did not keep them.
     """
-    _check(keep, old.motion, new.motion)
+    _check_kept(keep, old.motion, new.motion)
     frames = track_values.frames_of(lead)
     if len(frames) != len(keep.keys):
         raise BadRequest("The take's length changed while the rest was generated: try again")
@@ -355,10 +356,10 @@ def list_around(
     )
 
 
-def _check(keep: KeepMasks, old: Motion, new: Motion) -> None:
+def _check_kept(keep: KeepMasks, old: Motion, new: Motion) -> None:
     one, other = pack(old), pack(new)
     if one.shape != other.shape or (
-        keep.mask.any() and np.abs(one - other)[keep.mask].max() > _LEAST_TOLD
+        keep.mask.any() and np.abs(one - other)[keep.mask].max() > _KEPT_TOLERANCE
     ):
         raise NoEngine(
             "The engine did not keep what was chosen, as it is older than this extension: "
@@ -373,7 +374,7 @@ def ease_into(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) 
     In a gap shorter than two eases each side fades over half of it.
     """
     result = np.where(keep, was, values)
-    missed = was - values
+    difference = was - values
     count = len(values)
     for column in np.flatnonzero(keep.any(axis=0) & ~keep.all(axis=0)):
         on = keep[:, column]
@@ -387,14 +388,14 @@ def ease_into(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) 
                     continue
                 inner = border - step
                 slope = (
-                    (missed[border, column] - missed[inner, column])
+                    (difference[border, column] - difference[inner, column])
                     if 0 <= inner < count and on[inner]
                     else 0.0
                 )
                 away = np.abs(np.arange(start, end) - border)
                 x = np.clip(away / max(reach, 1e-9), 0.0, 1.0)
                 result[start:end, column] += (1 - smoothstep(x)) * (
-                    missed[border, column] + slope * away
+                    difference[border, column] + slope * away
                 )
     return result
 

@@ -24,15 +24,15 @@ from . import provenance as sources, take_list, track_values
 
 ALL = "ALL"
 LABELS = {"mouth": "Mouth", "upper_face": "Upper Face", "eyes": "Eyes", "head": "Head"}
-_ABOUT = {
+_DESCRIPTIONS = {
     "mouth": "Lips, tongue and jaw",
     "upper_face": "Brows, nose and cheeks",
     "eyes": "Lids and gaze",
     "head": "The head's movement",
 }
-PART_ITEMS = [(part, label, _ABOUT[part]) for part, label in LABELS.items()]
+PART_ITEMS = [(part, label, _DESCRIPTIONS[part]) for part, label in LABELS.items()]
 CUT_ITEMS = [(ALL, "Face", "The whole face and the head"), *PART_ITEMS]
-_SAME = 1e-7
+_SAME = 1e-7  # difference below which values are equal
 
 
 class ThunderCut(bpy.types.PropertyGroup):
@@ -216,9 +216,9 @@ def _make(
     result = yield from rescale(track_values.drive(rig, mixed), 0.8, 0.9)
     # Values from a single take use that take's keys.
     owner = np.full(result.shape, -1)
-    for number, (values, drives) in enumerate(zip(keyed, driven)):
+    for number, (values, driven_values) in enumerate(zip(keyed, driven)):
         alike = (
-            (np.abs(result - drives) < _SAME)
+            (np.abs(result - driven_values) < _SAME)
             & (owner < 0)
             & (weights[:, number].max(axis=1) > 0)[:, None]
         )
@@ -284,7 +284,7 @@ def key_and_list(
     clock = sources.clock_of_take(lead)
     batch, folded = lead.batch, lead.folded
     try:
-        steps = keying.rounding_units(rig)
+        units = keying.rounding_units(rig)
         for index, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(collections[track.block], track.path, track.index, track.group)
             source_curves = [each[index] for each in keyed.curves]
@@ -292,7 +292,7 @@ def key_and_list(
                 curve,
                 _keys(keyed.frames, keyed.values[:, index], keyed.owner[:, index], source_curves),
                 track.rest,
-                steps[index],
+                units[index],
             )
             if index % 2:
                 yield 0.9 * index / len(rig.driver.tracks)

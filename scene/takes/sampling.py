@@ -96,8 +96,8 @@ class Sampling:
             "style_from": self.style_from,
             "picture": self.picture,
         } | self.arguments
-        unsaid = {"system": DEFAULT, "style_from": "", "picture": ""}
-        if any(provenance.get(name, unsaid.get(name)) != value for name, value in wanted.items()):
+        defaults = {"system": DEFAULT, "style_from": "", "picture": ""}
+        if any(provenance.get(name, defaults.get(name)) != value for name, value in wanted.items()):
             return False
         if (role_of(provenance) == LISTENS) != self.listening or not np.array_equal(
             turns_of(provenance), self.turns
@@ -126,7 +126,7 @@ class Sampling:
         return str(self.steps or self.quality)
 
     def with_effort(self, effort: str) -> Sampling:
-        """The same with an `effort` like that."""
+        """The same sampling at another `effort`: a quality, or a number of steps."""
         return (
             replace(self, steps=int(effort))
             if effort.isdecimal()

@@ -26,7 +26,7 @@ BARS = TILES * SIZE // 2  # bars across the picture, one pixel each at the usual
 MOST_KEPT = 400  # takes whose picture is cached
 BROWS, MOUTH, HEAD = (activities.COLOURS[name] for name in activities.TRACKS)
 DIM = 0.38  # brightness of the line's average relative to the track's colour
-_GROUND = (0.09, 0.10, 0.12)
+_BACKGROUND = (0.09, 0.10, 0.12)
 # picture rows from below: first, last + 1, colour
 _ROWS = ((25, 32, BROWS), (8, 24, MOUTH), (0, 7, HEAD))
 # lower bound of a full bar (brows, mouth in mm, head in degrees), so still lines look still
@@ -112,16 +112,16 @@ def icons(entry) -> tuple[int, ...]:
     activity_of_take = thumbnails.activity(entry) if entry.action is not None else None
     if activity_of_take is None:
         return ()
-    uid, (line, others) = entry.action.session_uid, _line(entry)
+    uid, (line, others) = entry.action.session_uid, _takes_of_line(entry)
     cached = thumbnails.icons.get(uid)
     if cached is None or cached[0] != line:
         thumbnails.add(uid, line, picture(activity_of_take, others))
     return thumbnails.icons[uid][1]
 
 
-def _line(entry) -> tuple[frozenset[int], list[np.ndarray]]:
+def _takes_of_line(entry) -> tuple[frozenset[int], list[np.ndarray]]:
     """The takes of a take's line (its head and voice) and batch that are known by now, itself among
-    them: ids and what each does."""
+    them: ids and the activity of each."""
     end, known = time.monotonic() + _BUDGET, {}
     for other in entry.id_data.thunder.takes:
         if other.action is None or (other.head, other.voice, other.batch) != (
@@ -132,9 +132,9 @@ def _line(entry) -> tuple[frozenset[int], list[np.ndarray]]:
             continue
         if other.action.session_uid not in thumbnails.activities and time.monotonic() > end:
             continue
-        does = thumbnails.activity(other)
-        if does is not None:
-            known[other.action.session_uid] = does
+        its_activity = thumbnails.activity(other)
+        if its_activity is not None:
+            known[other.action.session_uid] = its_activity
     return frozenset(known), list(known.values())
 
 
@@ -160,15 +160,15 @@ def picture(take: np.ndarray, line: list[np.ndarray]) -> np.ndarray:
     take: its activity, as `activity`; line: that of all takes of the line, including itself.
     """
     image = np.ones((SIZE, TILES * SIZE, 4), np.float32)
-    image[:, :, :3] = _GROUND
-    wide, (heights, usual_heights) = image.shape[1] // BARS, levels(take, line)
+    image[:, :, :3] = _BACKGROUND
+    bar_width, (heights, usual_heights) = image.shape[1] // BARS, levels(take, line)
     rows = np.arange(SIZE)[:, None]
     for track, (low, high, colour) in enumerate(_ROWS):
         tops, usual_tops = (
             low + np.round(values[track] * (high - low)).astype(int)
             for values in (heights, usual_heights)
         )
-        tops, usual_tops = np.repeat(tops, wide), np.repeat(usual_tops, wide)
+        tops, usual_tops = np.repeat(tops, bar_width), np.repeat(usual_tops, bar_width)
         inside = (rows >= low) & (rows < tops)
         image[inside, :3] = np.float32(colour)
         if len(line) > 1:

@@ -19,12 +19,13 @@ from .direction import sliders
 from .direction.word_marks import WORD_KINDS
 from .thumbnails import Previews
 
-ALONE = 0.4  # seconds that count as a word around a frame of a voice without a text
-PAUSE = 0.25  # seconds between words of two phrases
+WORD_SECONDS = 0.4  # seconds that count as a word around a frame of a voice without a text
+PHRASE_PAUSE = 0.25  # seconds between words of two phrases
 _NEAR = 1e-3  # seconds
-SIZE, MOUTHS = 32, 6  # height of a picture of mouths, pixels, and mouths in it
+SIZE = 32  # height of a picture of mouths, pixels
+MOUTHS = 6  # mouths in a picture
 _WIDE_MM, _OPEN_MM = 60.0, 24.0  # width and opening that fill a mouth's square
-_LIPS, _INSIDE, _GROUND = (0.86, 0.44, 0.42), (0.17, 0.05, 0.06), (0.09, 0.10, 0.12)
+_LIPS, _INSIDE, _BACKGROUND = (0.86, 0.44, 0.42), (0.17, 0.05, 0.06), (0.09, 0.10, 0.12)
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,13 @@ class Line:
         around the frame."""
         now = (frame - self.origin) / self.fps
         if not self.words:
-            least = self.begin + ALONE / 2
-            middle = float(np.clip(now, least, max(least, min(self.end, now + ALONE) - ALONE / 2)))
-            return self._place("", middle - ALONE / 2, middle + ALONE / 2)
+            least = self.begin + WORD_SECONDS / 2
+            middle = float(
+                np.clip(
+                    now, least, max(least, min(self.end, now + WORD_SECONDS) - WORD_SECONDS / 2)
+                )
+            )
+            return self._place("", middle - WORD_SECONDS / 2, middle + WORD_SECONDS / 2)
         begun = [place for place in self.words if place.start <= now + 0.5 / self.fps]
         return begun[-1] if begun else self.words[0]
 
@@ -109,10 +114,11 @@ class Line:
         if not self.words:
             return place
         first = last = self.words.index(place)
-        while first and self.words[first].start - self.words[first - 1].end < PAUSE:
+        while first and self.words[first].start - self.words[first - 1].end < PHRASE_PAUSE:
             first -= 1
         while (
-            last + 1 < len(self.words) and self.words[last + 1].start - self.words[last].end < PAUSE
+            last + 1 < len(self.words)
+            and self.words[last + 1].start - self.words[last].end < PHRASE_PAUSE
         ):
             last += 1
         text = " ".join(each.text for each in self.words[first : last + 1])
@@ -288,7 +294,7 @@ class _Mouths(Previews):
 
 
 _mouths = session.add(_Mouths())
-_MOST = 200  # words of takes whose mouths are kept
+_MOST_KEPT = 200  # words of takes whose mouths are kept
 
 
 def icons(entry, place: Place) -> tuple[int, ...]:
@@ -304,7 +310,7 @@ def icons(entry, place: Place) -> tuple[int, ...]:
         performance, clock = provenance.load(entry.action), provenance.clock_of(entry.action)
         if performance is None or clock is None:
             return ()
-        if len(_mouths.icons) > _MOST:
+        if len(_mouths.icons) > _MOST_KEPT:
             _mouths.file_opened()
         first, last = (float(clock.seconds(frame)) * FPS for frame in place.frames)
         rows = (
@@ -331,6 +337,6 @@ def mouth(width: float, opening: float) -> np.ndarray:
         for across, up in ((wide, high + 0.2), (0.88 * wide, max(high, 0.04)))
     )
     image = np.ones((SIZE, SIZE, 4), np.float32)
-    for where, colour in ((np.ones_like(lips), _GROUND), (lips, _LIPS), (inside, _INSIDE)):
+    for where, colour in ((np.ones_like(lips), _BACKGROUND), (lips, _LIPS), (inside, _INSIDE)):
         image[where, :3] = colour
     return image

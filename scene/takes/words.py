@@ -26,17 +26,17 @@ _read = session.add(Memory())  # version of a record → what it holds
 
 @dataclass(frozen=True)
 class FoundWords:
-    """What was found in a voice. lost: words of the text that the voice does not seem to say, each
-    with its scene frame."""
+    """What was found in a voice. unheard: words of the text that the voice does not seem to say,
+    each with its scene frame."""
 
     spoken: spoken.Spoken
-    lost: tuple[tuple[str, int], ...]
+    unheard: tuple[tuple[str, int], ...]
 
     @property
     def sentence(self) -> str:
         """The message for the animator."""
         words, sounds = len(self.spoken.words), len(self.spoken.sounds)
-        of_text = f"{words - len(self.lost)} of {words} words and " if words else ""
+        of_text = f"{words - len(self.unheard)} of {words} words and " if words else ""
         return f"Found {of_text}{sounds} sound{'s' * (sounds != 1)}" + (
             "" if words else ": enter what the voice says to find its words"
         )
@@ -51,10 +51,16 @@ class FoundWords:
                 "The voice does not seem to say this transcript: check that it is this "
                 "line's, and in the language that is spoken"
             )
-        if not self.lost:
+        if not self.unheard:
             return ""
-        named = ", ".join(f"“{word}” near frame {frame}" for word, frame in self.lost[:_MOST_NAMED])
-        more = f" and {len(self.lost) - _MOST_NAMED} more" if len(self.lost) > _MOST_NAMED else ""
+        named = ", ".join(
+            f"“{word}” near frame {frame}" for word, frame in self.unheard[:_MOST_NAMED]
+        )
+        more = (
+            f" and {len(self.unheard) - _MOST_NAMED} more"
+            if len(self.unheard) > _MOST_NAMED
+            else ""
+        )
         return (
             f"Not heard in the voice: {named}{more}. Check the transcript there, and write "
             f"numbers as words"
@@ -117,12 +123,12 @@ def find(
         sha256(packed.encode()).hexdigest()[:16],
     )
     content = read(record)
-    lost = tuple(
+    unheard = tuple(
         (word.text, round(state.origin + word.start * state.fps))
         for word in content.words
         if not word.is_found
     )
-    return FoundWords(content, lost)
+    return FoundWords(content, unheard)
 
 
 class _Waiting(Part):

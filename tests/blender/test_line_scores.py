@@ -45,7 +45,7 @@ def commit(scene, rig, entry, to="NEW"):
 
 
 def score(scene, rig):
-    live_score.live.look()
+    live_score.live.score_soon()
     run()
     return live_score.shown_score(scene, rig)
 

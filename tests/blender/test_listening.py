@@ -126,13 +126,13 @@ def run():
         if wait is None:
             live_score.live.task.stop()
             return spent
-        assert time.monotonic() < end, live_score.live.latest
+        assert time.monotonic() < end, live_score.live.why_failed
         time.sleep(0.005)
 
 
 def score_now():
     """Score as soon as it is quiet; processor seconds of each step."""
-    live_score.live.look()
+    live_score.live.score_soon()
     return run()
 
 
@@ -268,7 +268,7 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
     entry = show(stage, score=80.0)
     edit(entry, 30, 34)
     before = live_score.live.version
-    live_score.live.look()
+    live_score.live.score_soon()
     # while a key is dragged nothing is scored
     assert 0 < idle.tick() <= live_score.QUIET_SECONDS and not engine.asked
     run()
@@ -342,7 +342,7 @@ def test_a_score_survives_saving_and_is_no_undo_step(blender, stage, engine, tmp
 def test_an_undo_or_an_edit_breaks_the_scoring_off(blender, stage, engine):
     entry = show(stage, score=80.0)
     engine.delay = 10**6
-    live_score.live.look()
+    live_score.live.score_soon()
     run_until_asked(engine, 1)
     assert live_score.live.is_running
     live_score.live.stop()  # as before each undo
@@ -351,9 +351,9 @@ def test_an_undo_or_an_edit_breaks_the_scoring_off(blender, stage, engine):
         and engine.cancelled == 1
         and entry.score == pytest.approx(80.0)
     )
-    live_score.live.look()
+    live_score.live.score_soon()
     run_until_asked(engine, 2)
-    live_score.live.look()  # a further edit
+    live_score.live.score_soon()  # a further edit
     assert engine.cancelled == 2 and idle.tick() > 0
     live_score.live.stop()
 

@@ -87,7 +87,7 @@ def disabled(blender):
     moment."""
     blender.ops.thunder.add_head()
     edit_watch.watch.look_at([1])
-    live_score.live.look()
+    live_score.live.score_soon()
     strength.update.start(5.0)
     addon_utils.disable(NAME)
     yield blender

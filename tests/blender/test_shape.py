@@ -208,9 +208,9 @@ def test_an_emotions_strength_is_a_curve_of_the_take(blender, stage, scene, rig)
         rig.targets[0].thunder_emotion = value
         assert rig.targets[0].keyframe_insert(strength.STRENGTH, frame=frame)
     curve = strength.strength_curve(rig, entry)
-    assert len(curve.keyframe_points) == 4 and strength.is_behind(rig, entry)
+    assert len(curve.keyframe_points) == 4 and strength.is_outdated(rig, entry)
     blender.ops.thunder.apply_shape()
-    assert not strength.is_behind(rig, entry)
+    assert not strength.is_outdated(rig, entry)
     brow = next(i for i, t in enumerate(rig.driver.tracks) if "browDownLeft" in t.path)
     now = keys_of(rig, entry)
     added = now[brow]["co"][:, 1] - plain[brow]["co"][:, 1]

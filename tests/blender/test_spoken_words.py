@@ -95,7 +95,7 @@ def test_a_pasted_text_and_subtitles_become_the_transcript(blender, stage, tmp_p
 def test_what_is_not_heard_is_named_word_by_word(blender, stage, client):
     transcript.ensure(stage, "line").text = "a bump 1984"
     found = progress.result(words.find(client, strip.find(blender.context)))
-    assert found.lost == (("1984", round(25 + 0.4 * 24)),)
+    assert found.unheard == (("1984", round(25 + 0.4 * 24)),)
     assert found.sentence == "Found 2 of 3 words and 2 sounds"
     assert (
         found.warning

@@ -60,10 +60,10 @@ def shapes(hand, takes=list_takes):
         rig.targets[0].keyframe_insert("thunder_emotion", frame=frame)
     # Nobody presses anything: the take follows the curve by itself.
     end = time.monotonic() + 20
-    while strength.is_behind(rig, hand.scene.thunder.takes[0]) and time.monotonic() < end:
+    while strength.is_outdated(rig, hand.scene.thunder.takes[0]) and time.monotonic() < end:
         yield 0.3
     yield 1.0
-    hand.seen["behind"] = strength.is_behind(rig, hand.scene.thunder.takes[0])
+    hand.seen["behind"] = strength.is_outdated(rig, hand.scene.thunder.takes[0])
     hand.seen["brows"] = [lips(hand.scene, frame)[1] for frame in (20, 80)]
     hand.seen["brow_before"] = before[1]
     hand.scene.frame_set(70)

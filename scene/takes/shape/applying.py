@@ -102,7 +102,7 @@ def _write(
                 "plain": plain,
             }
         state = action[STATE]
-        state["shift"], state["strength"] = shift, strength.strength_print(take.rig, entry)
+        state["shift"], state["strength"] = shift, strength.strength_fingerprint(take.rig, entry)
         # A separate count of edits, because arrays in a file cannot be empty.
         state["edited"] = json.dumps(sorted(edits))
         state["edits"] = layered.pack([edits[place] for place in sorted(edits)]) if edits else {}

@@ -23,7 +23,7 @@ UPDATE_SECONDS = 0.3
 
 
 # actions that an undo left older than their curve → fingerprint of that curve
-_left_behind = session.add(Memory())
+_outdated_by_undo = session.add(Memory())
 
 
 def strength_curve(rig: head.Rig, entry):
@@ -74,19 +74,19 @@ def strength_at(rig: head.Rig, entry, frames: np.ndarray) -> np.ndarray | None:
     return None if curve is None else np.clip(track_values.evaluate(curve, frames), 0.0, 1.0)
 
 
-def strength_print(rig: head.Rig, entry) -> int:
+def strength_fingerprint(rig: head.Rig, entry) -> int:
     """Fingerprint of the curve of a take's emotion, 0 for none."""
     curve = strength_curve(rig, entry)
     return 0 if curve is None else int(fingerprints_of([fcurves.read(curve)])[0])
 
 
-def is_behind(rig: head.Rig, entry) -> bool:
-    """Whether the curve of an emotion's strength was edited since the take was written."""
+def is_outdated(rig: head.Rig, entry) -> bool:
+    """Whether a take is older than the curve of its emotion's strength."""
     state = entry.action.get(STATE)
     if entry.action.thunder_shape.emotion == "NONE":
         return False
     known = 0 if state is None else int(state["strength"])
-    return known != strength_print(rig, entry)
+    return known != strength_fingerprint(rig, entry)
 
 
 def _do_nothing() -> None:
@@ -112,22 +112,22 @@ def _on_curve_edit(scene, depsgraph):
     rig, _ = attempt(take_list.rig_of, scene, entry)
     if rig is None:  # the head was deleted: there is nothing to write
         return
-    if is_behind(rig, entry) and _left_behind.known.get(entry.action.session_uid) != strength_print(
-        rig, entry
-    ):
+    if is_outdated(rig, entry) and _outdated_by_undo.known.get(
+        entry.action.session_uid
+    ) != strength_fingerprint(rig, entry):
         update.start(UPDATE_SECONDS)
 
 
 @bpy.app.handlers.persistent
 def _on_undo(*_):
-    """Do not write a take again after undo has set it back behind its curve: that would be a change
-    that undo could never pass."""
-    _left_behind.known.clear()
+    """Do not write a take again that an undo left older than its curve: that would be a change that
+    undo could never pass."""
+    _outdated_by_undo.known.clear()
     for scene in bpy.data.scenes:
         entry = take_list.shown_take(scene.thunder)
         rig, _ = attempt(take_list.rig_of, scene, entry) if entry is not None else (None, "")
         if rig is not None:
-            _left_behind.known[entry.action.session_uid] = strength_print(rig, entry)
+            _outdated_by_undo.known[entry.action.session_uid] = strength_fingerprint(rig, entry)
 
 
 # What moves the strength: on the data-blocks animated by a take's first action, so that its curve
