@@ -11,7 +11,8 @@ from ...thunder_core.types import Motion
 from ..animation import display, fcurves, reading
 from ..heads import head, rna_paths
 
-SLICE, SLOW_SLICE = 400, 12  # frames converted to or from a motion at once
+SLICE = 400  # frames converted to or from a motion at once
+SLOW_SLICE = 12  # the same for a rig that is slow
 _SAME = 1e-7  # difference below which values are equal
 _NEAR = 1e-3  # difference below which frames are equal
 

@@ -31,7 +31,8 @@ _MOST_UNSAID = 0.25
 _LEAST_SAID, _LEAST_PART = 3, 0.5
 _BESIDE = 0.15  # seconds added on either side of such a part
 _FOR_EVER = 1e6  # seconds
-_MOST_WORDS, _MOST_PLACES = 3, 6  # words, and closures, that a message lists
+_MOST_WORDS = 3  # words that a message lists
+_MOST_PLACES = 6  # closures that a message lists
 
 
 class ThunderTranscript(bpy.types.PropertyGroup):

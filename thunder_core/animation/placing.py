@@ -12,9 +12,9 @@ from .keys import steepest
 
 _NEAR = 1e-4  # difference below which two values look equal
 # frames over which the slope beyond the keys is measured: it is a line, in single precision
-_FURTHER = 1000.0
+_SLOPE_FRAMES = 1000.0
 _SAME_FRAME = 1e-3  # frames: closer keys are on the same frame
-_ASIDE = 0.01  # distance from a key at which the slope there is measured, frames
+_SLOPE_STEP = 0.01  # distance from a key at which the slope there is measured, frames
 _SAMPLES = 9  # samples of a segment at which two curves are compared
 
 
@@ -53,7 +53,9 @@ class Shape:
 
     def slope_at(self, frame: float, side: int) -> float:
         """Slope, per frame, at a frame as seen from one side (−1, 1)."""
-        return (self.value_at(frame + side * _ASIDE) - self.value_at(frame)) / (side * _ASIDE)
+        return (self.value_at(frame + side * _SLOPE_STEP) - self.value_at(frame)) / (
+            side * _SLOPE_STEP
+        )
 
     def is_level(self, frame: float, value: float) -> bool:
         """Whether it keeps one value from its last key before a frame to the next one after it, or
@@ -73,7 +75,7 @@ class Shape:
         else:
             heights = [
                 self.value_at(frame),
-                self.value_at(frame + (-_FURTHER if place < 0 else _FURTHER)),
+                self.value_at(frame + (-_SLOPE_FRAMES if place < 0 else _SLOPE_FRAMES)),
             ]
         return bool(np.abs(np.array(heights) - value).max() < _NEAR)
 
@@ -100,7 +102,7 @@ class Shape:
 
     def _lone(self, frame: float) -> dict:
         """One key on a frame beyond its keys, with handles along the line that it follows there."""
-        reach = _FURTHER if frame > self.times[-1] else -_FURTHER
+        reach = _SLOPE_FRAMES if frame > self.times[-1] else -_SLOPE_FRAMES
         value = self.value_at(frame)
         point = np.array([[frame, value]])
         step = np.array([[1.0, (self.value_at(frame + reach) - value) / reach]])

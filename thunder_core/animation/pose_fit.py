@@ -13,10 +13,11 @@ from ..progress import rescale
 from .pose_frames import cheapest_path
 from .pose_keys import BULGE, LEAST, relative_error, ROWS, SAMPLES
 
-# rounds of reweighting, solver iterations in each, and the solver's penalty
-_REWEIGHTED, _ITERATIONS, _PENALTY = 10, 15, 0.3
+_REWEIGHTING_ROUNDS = 10
+_ITERATIONS = 15  # of the solver, in each of these rounds
+_PENALTY = 0.3  # of the solver
 # multiples of the allowed error above which another round does not help, for each round
-_BETTERED = (2.0, 1.8, 1.6, 1.4, 1.3, 1.2, 1.15, 1.1, 1.05, 0.0)
+_HOPELESS_AFTER = (2.0, 1.8, 1.6, 1.4, 1.3, 1.2, 1.15, 1.1, 1.05, 0.0)
 _GOOD = 0.9  # share of the allowed error at which a fit is good enough
 _SETTLED = 1e-3  # share of a curve's range: a fit has settled once values and slopes change by less
 _ALIGNED = 0.02  # penalty for a kink at a key
@@ -24,12 +25,14 @@ _ALIGNED = 0.02  # penalty for a kink at a key
 _MOST_KEYS = 16
 # factor of the allowed error before values are fitted, since fitting reduces the error
 _FIRST_TOLERANCE = 1.3
-# rounds: of adding keys to a piece, of removing some, and of removing key frames of a region
-_ADDING, _REMOVING, _SPARING = 10, 2, 3
-# factors of the allowed error above which no fit can help: of a piece, and of a few keys around one
-_HOPELESS, _SPARE_HOPELESS = 1.5, 2.0
+_ADDING_ROUNDS = 10  # that add keys to a piece
+_REMOVING_ROUNDS = 2  # that remove some of them
+_SPARING_ROUNDS = 3  # that remove key frames of a region
+# factors of the allowed error above which no fit can help
+_HOPELESS = 1.5  # of a piece
+_SPARE_HOPELESS = 2.0  # of a few keys around a removed one
 _BEGINS_LEVEL = 0.25  # share of the allowed error per frame: slower curves start or end level
-_AROUND = 3  # keys on either side of a removed one whose values are refitted
+_REFITTED_AROUND = 3  # keys on either side of a removed one whose values are refitted
 _SNAP = 3  # distance that a key may move to a frame already in use, frames
 # shifts of the keys before and after towards the gap, frames
 _MOVES = ((0, 0), (1, 0), (0, 1), (1, 1))
@@ -138,7 +141,7 @@ def fit_values(
     attention, penalty = np.ones(len(curves)), _PENALTY * SAMPLES
     smooth = _ALIGNED * SAMPLES * kinks_free.T @ kinks_free + 1e-6 * np.eye(len(free))
     best, x, dual = None, None, 0.0
-    for turn in range(_REWEIGHTED):
+    for turn in range(_REWEIGHTING_ROUNDS):
         weighted = basis_free.T * attention
         normal = weighted @ basis_free + smooth
         right = weighted @ wanted
@@ -164,17 +167,17 @@ def fit_values(
             low,
             high,
         )
-        yield turn / _REWEIGHTED
+        yield turn / _REWEIGHTING_ROUNDS
         error = (basis @ np.concatenate([value, out, into]) - curves).astype(np.float32)
         off = np.empty(len(error))
         for start in range(0, len(error), ROWS):
             some = slice(start, start + ROWS)
             off[some] = relative_error(error[some] @ flat, weight[some])
-            yield (turn + min(1.0, (start + ROWS) / len(error))) / _REWEIGHTED
+            yield (turn + min(1.0, (start + ROWS) / len(error))) / _REWEIGHTING_ROUNDS
         if best is None or off.max() < best.off.max():
             best = Fitted(value, out, into, off)
         worst = best.off.max()
-        if worst <= (1.0 if last_try else _GOOD) or (last_try and worst > _BETTERED[turn]):
+        if worst <= (1.0 if last_try else _GOOD) or (last_try and worst > _HOPELESS_AFTER[turn]):
             break
         attention = attention * (off / max(off.max(), LEAST) + 0.03)
         attention /= attention.mean()
@@ -290,14 +293,14 @@ def fit_piece(
             np.concatenate([first_fit.off, second_fit.off[1:]]),
         )
     fitted = yield from region.fit(keys, level)
-    for _ in range(_ADDING):
+    for _ in range(_ADDING_ROUNDS):
         if fitted.off.max() <= 1.0:
             break
         wanted = sorted({*keys, *_more(keys, fitted.off)})
         if len(wanted) == len(keys):
             break
         keys, fitted = wanted, (yield from region.fit(wanted, level))
-    for turn in range(_REMOVING):
+    for turn in range(_REMOVING_ROUNDS):
         before = len(keys)
         for key in sorted(keys[1:-1], key=lambda frame: -price[frame]):
             if key not in keys:
@@ -345,11 +348,11 @@ class Columns:
         cost: see find_segments.  price [T] of a key on each frame.  level: closed frames.  stay:
         frames that keep their keys.
         """
-        for turn in range(_SPARING):
+        for turn in range(_SPARING_ROUNDS):
             before = len(self.keys)
             order = sorted(set(self.keys) - stay, key=lambda frame: -price[frame])
             for number, frame in enumerate(order):
-                yield (done := (turn + number / len(order)) / _SPARING)
+                yield (done := (turn + number / len(order)) / _SPARING_ROUNDS)
                 if frame in self.keys:
                     yield from rescale(
                         self._remove(
@@ -375,7 +378,7 @@ class Columns:
                 key=lambda to: abs(to - frame),
             ):
                 if self.keys[place - 1] < target < self.keys[place + 1]:
-                    part = slice(max(place - _AROUND, 0), place + _AROUND + 1)
+                    part = slice(max(place - _REFITTED_AROUND, 0), place + _REFITTED_AROUND + 1)
                     moved = [target if key == frame else key for key in self.keys[part]]
                     if (yield from rescale(self._replace(region, level, part, moved), done, done)):
                         break
@@ -408,7 +411,7 @@ class Columns:
         Yields progress."""
         place = self.keys.index(frame)
         before, after = self.keys[place - 1], self.keys[place + 1]
-        part = slice(max(place - _AROUND, 0), place + _AROUND + 1)
+        part = slice(max(place - _REFITTED_AROUND, 0), place + _REFITTED_AROUND + 1)
         keys = self.keys[part]
         outer = {keys[0], keys[-1]} | stay
         for earlier, later in moves:

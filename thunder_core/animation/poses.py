@@ -33,21 +33,21 @@ REGIONS = ("Brows", "Eyes", "Cheeks & Nose", "Mouth", "Jaw", "Tongue", "Head")
 TOGETHER = (("Mouth", "Jaw", "Cheeks & Nose", "Tongue"), ("Head",), ("Eyes",), ("Brows",))
 KINDS = ("CLOSURE", "HOLD", "EXTREME", "BREAKDOWN")
 SLACK = 0.02  # share of a curve's range by which it may leave the range of two neighbouring keys
-_LONGEST = 24  # frames of the longest segment that is not a hold
+_LONGEST_SEGMENT = 24  # frames of the longest segment that is not a hold
 _ONE_POSE = 2  # frames within which turning points of several curves form one pose
-# costs of a frame used by another region and of an extreme; any other frame costs 1
-_USED, _EXTREME = 0.05, 0.8
-# shares of the allowed error below which a curve gives up a key, one for each round
-_THINNED = (0.02, 0.1)
-_SHUT = 5.0  # weight of errors on frames with shut lids
-# weight of a frame whose error was too large: factor, and power of the error
-_SPARE, _STEEP = 1.05, 3
-# frames around such errors that get more weight, and whose keys are thinned again
-_BESIDE, _NEAR = 2, 3
+_USED_COST = 0.05  # of a frame that another region uses; any other frame costs 1
+_EXTREME_COST = 0.8  # of a frame with an extreme
+# shares of the allowed error by which the removal of a key may increase it, one for each round
+_THINNING_GROWTH = (0.02, 0.1)
+_SHUT_WEIGHT = 5.0  # weight of errors on frames with shut lids
+# A frame whose error was too large is weighted by this factor and power of the error.
+_MEND_FACTOR, _MEND_POWER = 1.05, 3
+_MEND_FRAMES = 2  # frames around such errors that get more weight
+_THIN_FRAMES = 3  # frames around them whose keys are thinned again
 # summed error at a frame, relative to the allowed one, above which the frame gets exact keys
-_EXACT = 0.01
+_EXACT_ABOVE = 0.01
 # frames by which a frame without keys of the region must be nearer than one with keys to be chosen
-_ELSEWHERE = 0.75
+_NEW_FRAME_HANDICAP = 0.75
 _GAP_SHARE = 0.8  # share of the remaining distance to the gap at which lips count as apart
 
 
@@ -142,7 +142,9 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
     plan."""
     frames = (len(region.curves) - 1) // SAMPLES + 1
     cost = yield from rescale(
-        find_segments(region.curves, region.flat, region.weight, region.slack, _LONGEST), 0.0, 0.4
+        find_segments(region.curves, region.flat, region.weight, region.slack, _LONGEST_SEGMENT),
+        0.0,
+        0.4,
     )
     extremes = set(find_extremes(region.curves, region.flat).tolist())
     holds = yield from rescale(find_holds(region.curves, region.flat), 0.4, 0.4)
@@ -151,8 +153,8 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
     level = set(closed.tolist())
     ends = {0, frames - 1, *(frame for closure in closures for frame in closure)}
     price = np.ones(frames)
-    price[sorted(extremes)] = _EXTREME
-    price[sorted(used)] *= _USED
+    price[sorted(extremes)] = _EXTREME_COST
+    price[sorted(used)] *= _USED_COST
     stay = ends | {frame for hold in holds for frame in hold}
     pins = sorted(stay)
     keys, value, out, into = [0], [region.curves[0]], [], []
@@ -206,15 +208,20 @@ def _mend(
     used = set().union(*(curve.frames for curve in curves))
     for stretch in stretches:
         for sample in stretch:
-            around = slice(max(sample - _BESIDE * SAMPLES, 0), sample + _BESIDE * SAMPLES + 1)
-            more[around] = np.maximum(more[around], _SPARE * off[sample] ** _STEEP)
+            around = slice(
+                max(sample - _MEND_FRAMES * SAMPLES, 0), sample + _MEND_FRAMES * SAMPLES + 1
+            )
+            more[around] = np.maximum(more[around], _MEND_FACTOR * off[sample] ** _MEND_POWER)
         middle = stretch[off[stretch].argmax()] / SAMPLES
-        near[max(round(middle) - _NEAR, 0) : round(middle) + _NEAR + 1] = True
+        near[max(round(middle) - _THIN_FRAMES, 0) : round(middle) + _THIN_FRAMES + 1] = True
         for frame in sorted(
-            range(max(round(middle) - _BESIDE, 1), min(round(middle) + _BESIDE, frames - 2) + 1),
-            key=lambda frame: abs(frame - middle) + (0.0 if frame in used else _ELSEWHERE),
+            range(
+                max(round(middle) - _MEND_FRAMES, 1),
+                min(round(middle) + _MEND_FRAMES, frames - 2) + 1,
+            ),
+            key=lambda frame: abs(frame - middle) + (0.0 if frame in used else _NEW_FRAME_HANDICAP),
         ):
-            if (thinning.errors_on(frame) * thinning.strength).sum() > _EXACT:
+            if (thinning.errors_on(frame) * thinning.strength).sum() > _EXACT_ABOVE:
                 yield from thinning.set_keys(frame)
                 break
     for frame in apart:
@@ -225,7 +232,9 @@ def _mend(
     yield from rescale(thinning.measure(), 0.2, 0.3)
     order = _least_seen_first(thinning)
     yield from in_turn(
-        [thinning.thin(channel, growth, near) for channel in order for growth in _THINNED], 0.3, 0.8
+        [thinning.thin(channel, growth, near) for channel in order for growth in _THINNING_GROWTH],
+        0.3,
+        0.8,
     )
     ends = [
         step
@@ -257,7 +266,9 @@ def _key_curves(plan: _Plan) -> Generator[float, None, Thinning]:
     order = _least_seen_first(thinning)
     yield from in_turn([thinning.even_out(channel, plan.holds) for channel in order], 0.0, 0.25)
     yield from in_turn(
-        [thinning.thin(channel, growth) for growth in _THINNED for channel in order], 0.25, 0.75
+        [thinning.thin(channel, growth) for growth in _THINNING_GROWTH for channel in order],
+        0.25,
+        0.75,
     )
     yield from in_turn([thinning.join(channel, plan.stay) for channel in order], 0.75, 0.75)
     yield from in_turn([thinning.align(channel) for channel in order], 0.75, 1.0)
@@ -307,7 +318,7 @@ def _weight(curves: np.ndarray, flat: np.ndarray, shut: np.ndarray) -> np.ndarra
     may be slightly early or late, and more on the frames `shut`."""
     places = (curves @ flat.astype(float)).reshape(len(curves), -1, 3)
     weight = 1.0 / (1.0 + shift_distances(places))
-    weight[shut * SAMPLES] = _SHUT
+    weight[shut * SAMPLES] = _SHUT_WEIGHT
     weight[:, -1] = 0.0
     return weight
 

@@ -33,7 +33,7 @@ _LINEAR = 0.98  # share of the allowed error while errors are summed linearly ov
 _TRIES = 8  # attempts to mend poses that are too far off
 BLINK = 0.3  # mean closure of the lids from which a face blinks
 # share of the allowed error above which the linear sum is replaced by measuring the face
-_LOOK = 0.6
+_MEASURED_FROM = 0.6
 _UNSEEN = 0.05  # share of the allowed error below which a track needs no curve
 
 # Labels of poses: sounds of a mouth of that shape.
@@ -212,7 +212,7 @@ class _ErrorMeter:
 
         if len(changed):
             self.shares[changed] = yield from in_pieces(len(changed), shares_by_sum)
-            near = self.shares[changed, 0] >= _LOOK * min(self.shares[:, 0].max(), 1.0)
+            near = self.shares[changed, 0] >= _MEASURED_FROM * min(self.shares[:, 0].max(), 1.0)
             look = changed[near]
             if not self.rig.driver.is_slow and len(look):
                 self.shares[look] = yield from in_pieces(len(look), shares_on_face)

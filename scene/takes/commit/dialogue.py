@@ -18,7 +18,8 @@ from .. import dialogue, take_list
 from . import committing, reading
 from .committing import choice_of, is_committed
 
-_MOST_LINES, _LONGEST_LINE = 3, 24  # lines named in a message, and bytes of each name
+_MOST_LINES = 3  # lines named in a message
+_LONGEST_LINE = 24  # bytes of each name there
 
 
 @dataclass
