@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two ears: rings about the concha, up over the antihelix, through the scapha and about the rim,
-grown out of a hole in the skin's grid. Tables give every ring's height by its angle.
+grown out of a hole in the skin's grid. Lines drawn along crests and hollows give their heights.
 
 In front, from the helix's root past the tragus to the lobe, an ear has no outline: the rings go on
 over the crest onto the cheek. Elsewhere they turn about the rim to the ear's back and the skull.
@@ -8,8 +8,10 @@ over the crest onto the cheek. Elsewhere they turn about the rim to the ear's ba
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
-from scipy.interpolate import CubicSpline, PchipInterpolator
+from scipy.interpolate import CubicSpline, PchipInterpolator, RBFInterpolator
 
 from .form import drop_onto, gradient
 from .mesh import smooth_step
@@ -17,54 +19,78 @@ from .mesh import smooth_step
 AROUND = 40
 ROWS, COLUMNS = (12, 24), (15, 19)  # of the skin's grid, where the left ear replaces it
 _BRIDGE = (0.35, 0.7)  # rings on the skull: share of the way from the root to the hole's edge
-_CENTRE = np.array([70.4, -27.8, -17.0])  # centre of the left ear's base
+_CENTRE = np.array([71.0, -27.8, -17.0])  # centre of the left ear's base
 _LEAN, _FLARE = np.radians(12.0), np.radians(26.0)  # its top back, its back edge out
 _TILT = 0.09  # how far its top leans out
 _POLE = np.array([0.8, -4.5])  # centre of the rings in the ear's plane
+_CURL = 0.4  # how far it leans inwards, as a share of its height
+_STEP, _SOFT = 1.2, 0.05  # between the points of a line that is drawn; how softly they are met
 
 # The ear's plane: first number backwards, second up, millimetres.
-# the rim; in front the crest of helix and tragus, and where the lobe begins
+# the rim; in front a line on the cheek before helix and tragus, and where the lobe begins
 _EDGE = (
-    (18.3, 2.1), (18.1, 11.3), (15, 20.6), (8.9, 27.4), (0.8, 30.5), (-6.6, 29), (-11.9, 24.5),
-    (-13.2, 18.1), (-10.9, 11.3), (-10.3, 5.7), (-12.4, -1), (-9.9, -7), (-12.6, -12.4),
-    (-13.8, -19.6), (-13, -26.3), (-8.2, -30.9), (-2.1, -31.9), (5.2, -28.2), (11.5, -19.6),
+    (18.3, 2.1), (18.1, 11.3), (15, 20.6), (8.9, 27.4), (0.8, 30.5), (-6.2, 28.8), (-10.8, 24.6),
+    (-13.2, 19.0), (-13.6, 12.0), (-13.6, 5.7), (-13.6, -1), (-13.6, -7), (-13.8, -12.4),
+    (-13.6, -18.0), (-12.6, -23.4), (-8.8, -28.4), (-2.4, -31.6), (5.2, -28.2), (11.5, -19.6),
     (16.2, -9.3),
 )  # fmt: skip
-_CRUS = ((-16, 7.5), (-9.5, 5.2), (-5, 2.6), (0, 1.2))  # its height falls inwards
-_UPPER_LEG = ((6.0, 3), (5.0, 10), (2.0, 18), (-1, 23))
+# Lines along what rises and along what lies between, with their heights.
+_LINES = (
+    # the helix, from its root in the concha up in front and round to the lobe
+    ((3.4, 1.2, -6.6), (0.6, 1.6, -3.6), (-2.4, 2.6, -2.0), (-4.6, 4.8, -1.4), (-5.8, 8.2, -1.1),
+     (-6.2, 13.0, -0.2), (-5.4, 19.0, 1.6), (-2.6, 24.4, 3.2), (2.0, 27.0, 4.2), (8.0, 24.4, 4.4),
+     (13.0, 18.6, 4.3), (15.8, 10.5, 4.0), (16.0, 2.0, 3.6), (14.0, -8.5, 3.0), (9.8, -18.5, 2.3),
+     (4.6, -25.0, 2.0), (-1.5, -28.0, 1.6)),
+    # behind and within it
+    ((0.4, 6.4, -7.6), (-2.2, 9.8, -6.4), (-2.8, 14.2, -5.8), (-1.8, 19.0, -5.0),
+     (0.8, 22.4, -3.8), (4.4, 23.0, -3.0), (8.2, 19.6, -2.4), (10.6, 13.2, -1.8),
+     (11.6, 6.0, -1.6), (11.0, -2.0, -1.3), (9.2, -9.0, -0.6), (6.2, -16.0, 0.6)),
+    # its edge behind
+    ((-6.2, 28.8, 1.4), (0.8, 30.5, 1.8), (8.9, 27.4, 2.0), (15, 20.6, 1.8), (18.1, 11.3, 1.4),
+     (18.3, 2.1, 1.2), (16.2, -9.3, 0.8), (11.5, -19.6, 0.6), (5.2, -28.2, 0.5),
+     (-2.4, -31.6, 0.5), (-8.8, -28.4, 0.5), (-12.6, -23.4, 0.6)),
+    # the cheek before it
+    ((-10.8, 24.6, 1.4), (-13.2, 19.0, 2.3), (-13.6, 12.0, 3.0), (-13.6, 5.7, 2.5),
+     (-13.6, 0.0, 1.4)),
+    # the antihelix, from behind the notch, and its upper leg
+    ((-2.6, -16.4, 1.4), (0.5, -16.2, 2.0), (4.4, -13.6, 2.2), (7.4, -8.0, 2.8), (8.6, -1.0, 3.2),
+     (8.4, 5.0, 3.0), (8.0, 11.0, 2.4), (7.4, 16.0, 0.8)),
+    # its lower leg
+    ((8.4, 5.0, 3.0), (5.6, 8.4, 1.8), (2.8, 9.8, 0.0), (0.4, 10.6, -2.8)),
+    # the concha: under the antihelix, above the root of the helix, beneath it
+    ((0.0, -12.8, -6.0), (3.4, -10.4, -7.0), (5.2, -6.0, -7.6), (5.4, -1.0, -7.6),
+     (4.6, 3.6, -7.6), (3.0, 6.0, -8.2)),
+    ((-3.0, -1.8, -6.8), (0.0, -2.0, -7.6), (2.6, -2.6, -8.4)),
+    ((1.4, -6.6, -9.0), (-1.6, -6.4, -9.6), (-4.0, -6.6, -9.0)),
+    # between the legs
+    ((4.8, 12.8, -1.2), (2.8, 15.4, -3.6), (1.4, 17.6, -4.4)),
+    # the tragus: its edge, within it, and on the cheek
+    ((-9.8, 0.0, -0.4), (-7.8, -2.6, 0.2), (-7.0, -6.4, 0.2), (-7.2, -10.6, 0.6),
+     (-9.0, -13.8, 0.4)),
+    ((-5.8, -0.8, -4.6), (-5.2, -3.6, -6.6), (-4.8, -7.0, -7.6), (-5.2, -10.4, -6.4)),
+    ((-13.6, -3.0, 1.6), (-13.6, -7.5, 2.2), (-13.8, -12.4, 1.8)),
+    # the notch under it
+    ((-7.4, -14.6, -0.8), (-5.0, -13.4, -4.0)),
+    # the notch above it, before the root of the helix
+    ((-11.0, 1.8, 0.2), (-8.2, 1.8, -1.6)),
+    # the lobe
+    ((-13.6, -18.0, 1.3), (-9.6, -19.0, 1.2), (-4.0, -20.4, 1.6), (1.0, -21.4, 1.5)),
+    ((-11.0, -22.6, 0.9), (-7.0, -25.0, 1.3), (-1.0, -24.6, 1.7)),
+)  # fmt: skip
 _ROOT = ((-3.0, -3.0), (9.0, 22.0))  # ellipse where its back meets the skull: centre, radii
-_HOLE = ((-5.0, -1.0), (23.0, 33.0))  # ellipse of the hole's edge
+_HOLE = ((-5.0, -3.0), (23.0, 35.0))  # ellipse of the hole's edge
 
 # By angle about the pole, 0 backwards, 90 up: millimetres.
-_ANGLES = (0, 40, 78, 104, 129, 154, 178, 199, 217, 239, 267, 300, 332)
+_ANGLES = (0, 40, 78, 104, 129, 154, 178, 199, 217, 243, 261, 300, 332)
 _CONCHA = (6.0, 9.2, 12.0, 12.4, 11.2, 9.0, 7.4, 7.2, 8.6, 10.0, 9.8, 8.2, 6.4)  # radius
-_THICK = (4.4, 4.6, 4.8, 4.8, 4.6, 4.0, 3.6, 3.6, 4.2, 5.5, 6.5, 5.5, 4.6)  # the rim
-_ATTACHED = (0, 0, 0.1, 0.6, 1, 1, 1, 1, 1, 1, 0.1, 0, 0)  # to the cheek
-_NEAR = (1, 1, 0.8, 0.7, 0.85, 1, 1, 1, 0.9, 0.5, 0.35, 1, 1)  # the cheek's rings
-# share of the concha's radius, heights
-_BOWL = (
-    (0.00, (-9,) * 13),
-    (0.28, (-9, -9, -8.6, -8.4, -8.4, -8.8, -9.2, -9.2, -9, -9, -9, -9, -9)),
-    (0.52, (-8, -8, -7.4, -7, -7, -8, -8.8, -8.6, -8.2, -8, -8, -8, -8)),
-    (0.74, (-5.6, -5.6, -5, -5, -5.5, -7, -7.8, -7.6, -6.6, -5.6, -5.2, -5.4, -5.6)),
-    (0.89, (-1.6, -1.8, -2, -2.4, -3.6, -6, -7.0, -6.8, -5.2, -2.6, -1.6, -1.4, -1.4)),
-    (1.00, (2.2, 2.2, 2.0, 1.2, 0.2, -4, -6.2, -6.0, -3.8, 0.2, 1.6, 2.4, 2.4)),
-)
-# share of the way to the rim
-_FLOOR = (
-    (0.22, (3.2, 2.8, 1.8, 0.6, -1.2, -3.6, -5.2, -5.0, -2.6, 0.9, 2.2, 3.0, 3.0)),
-    (0.52, (1.2, 0.6, -1.4, -3.0, -3.2, -3.6, -4.0, -3.8, -1.4, 1.2, 1.8, 1.6, 1.4)),
-    (0.80, (-1.2, -1.4, -2.2, -3.2, -3.4, -3.0, -2.6, -2.4, -0.4, 1.3, 1.8, 0.6, -0.6)),
-)
-# depth inside the rim as a share of its thickness
-_RIM = (
-    (1.00, (-1.2, -1.2, -1.6, -2.2, -2.8, -2.0, -2.0, -1.6, 0.0, 1.3, 1.8, 0.6, -0.4)),
-    (0.80, (0.6, 0.8, 0.8, 0.4, 0.0, -0.4, -0.6, -0.4, 0.4, 1.2, 1.8, 1.0, 0.8)),
-    (0.58, (2.6, 3.0, 3.2, 3.0, 1.5, 0.4, 0.6, 0.8, 1.0, 1.2, 1.6, 1.6, 2.2)),
-    (0.34, (3.5, 4.0, 4.2, 4.2, 2.8, 1.4, 2.2, 2.2, 1.3, 1.1, 1.2, 1.8, 2.9)),
-    (0.12, (2.8, 3.2, 3.5, 3.9, 3.3, 1.9, 3.2, 3.0, 1.4, 0.9, 0.4, 1.0, 2.2)),
-    (0.00, (1.4, 1.7, 2.0, 3.0, 3.2, 2.0, 3.4, 3.0, 1.4, 0.8, -0.8, -0.2, 0.9)),
-)
+_THICK = (5.2, 5.2, 5.0, 6.5, 7.8, 7.0, 6.6, 7.6, 7.6, 6.5, 6.5, 5.8, 5.2)  # the rim
+# height from which it leans inwards
+_LEVEL = (1.2, 1.2, 1.2, -1, -3, -4, -2, -2, -1, 1, 1.2, 1.2, 1.2)
+_ATTACHED = (0, 0, 0.05, 0.5, 1, 1, 1, 1, 1, 1, 0, 0, 0)  # to the cheek
+_NEAR = (1, 1, 0.8, 0.7, 0.8, 0.88, 0.88, 0.88, 0.82, 0.55, 0.4, 1, 1)  # the cheek's rings
+_BOWL = (0.0, 0.28, 0.52, 0.74, 0.89, 1.0)  # the rings: shares of the concha's radius,
+_FLOOR = (0.22, 0.52, 0.80)  # of the way to the rim,
+_RIM = (1.00, 0.80, 0.58, 0.34, 0.12, 0.00)  # and of the rim's thickness, from within
 OUTLINE = len(_BOWL) + len(_FLOOR) + len(_RIM) - 1  # the rim's ring
 # the back: depth inside the rim and height; on the cheek: way ahead and share of the crest's height
 _BACK = (
@@ -87,22 +113,19 @@ def _edge(angle):
     )(angle)
 
 
-def _ridge(at, line, width, fade=(0.0, 0.0)):
-    """Height [n] 0..1 of a ridge along a polyline; fade: share of its length over which its ends
-    rise."""
-    line = np.array(line, float)
-    a, b = line[:-1], line[1:]
-    span = b - a
-    t = np.clip(((at[:, None] - a) * span).sum(2) / (span * span).sum(1), 0, 1)
-    apart = np.linalg.norm(at[:, None] - (a + t[..., None] * span), axis=2)
-    length = np.concatenate([[0], np.cumsum(np.hypot(*span.T))])
-    nearest = apart.argmin(1)
-    row = np.arange(len(at))
-    along = (length[nearest] + t[row, nearest] * np.diff(length)[nearest]) / length[-1]
-    rise = np.clip(along / max(fade[0], 1e-6), 0, 1) * np.clip(
-        (1 - along) / max(fade[1], 1e-6), 0, 1
-    )
-    return np.exp(-((apart[row, nearest] / width) ** 2)) * rise
+@lru_cache(maxsize=1)
+def _relief():
+    """Places [n, 2] of the ear's plane → heights [n], by the least bent sheet over the lines."""
+    pieces = []
+    for line in map(np.array, _LINES):
+        span = np.linalg.norm(np.diff(line[:, :2], axis=0), axis=1)
+        length = np.append(0, np.cumsum(span))
+        at = np.linspace(0, length[-1], 1 + int(np.ceil(length[-1] / _STEP)))
+        pieces.append(PchipInterpolator(length, line)(at))
+    drawn = np.concatenate(pieces)
+    _, once = np.unique(np.round(drawn[:, :2], 2), axis=0, return_index=True)  # where lines meet
+    drawn = drawn[np.sort(once)]
+    return RBFInterpolator(drawn[:, :2], drawn[:, 2], smoothing=_SOFT)
 
 
 def _point(at, height=0.0):
@@ -133,22 +156,21 @@ def _surface(at, height, attached):
 def _rings(angle):
     """(points [AROUND, 3], whether they are the cheek's [AROUND]) of every ring up to the root."""
     towards = np.stack([np.cos(angle), np.sin(angle)], -1)
-    edge, concha, thick, attached = (
+    edge, concha, thick, level, attached = (
         _edge(angle),
-        *(_by_angle(values, angle) for values in (_CONCHA, _THICK, _ATTACHED)),
+        *(_by_angle(values, angle) for values in (_CONCHA, _THICK, _LEVEL, _ATTACHED)),
     )
     near = _by_angle(_NEAR, angle)
     concha = np.minimum(concha, edge - thick - 1.0)
-    rings = [(share * concha, heights) for share, heights in _BOWL]
-    rings += [(concha + share * (edge - thick - concha), heights) for share, heights in _FLOOR]
-    rings += [(edge - share * thick, heights) for share, heights in _RIM]
-    for radius, heights in rings:
+    rings = [share * concha for share in _BOWL]
+    rings += [concha + share * (edge - thick - concha) for share in _FLOOR]
+    rings += [edge - share * thick for share in _RIM]
+    for radius in rings:
         at = _POLE + radius[:, None] * towards
-        height = _by_angle(heights, angle)
-        height = height + 1.8 * _ridge(at, _UPPER_LEG, 3.6, (0.3, 0.5))
-        crus = np.interp(at[:, 0], (-13, -8, 0), (2.2, 0.2, -6.5))
-        height = height + _ridge(at, _CRUS, 2.8, (0.0, 0.3)) * (crus - height)
-        yield _surface(at, height, attached), np.zeros(AROUND, bool)
+        height = _relief()(at)
+        # what stands up leans inwards
+        over = at - _CURL * np.maximum(height - level, 0)[:, None] * towards
+        yield _surface(over, height, attached), np.zeros(AROUND, bool)
     crest = height
     for inside, height, ahead, share in _BACK:
         back = _point(_POLE + (edge - inside)[:, None] * towards, height + 0.3 * crest)
@@ -162,18 +184,13 @@ def _rings(angle):
 def _smoothed(rings):
     """Rings [R, AROUND, 3] without what is sharp, but for the rim where it is free."""
     rim = np.arange(OUTLINE - len(_RIM) + 1, OUTLINE)
-    soft = np.full((len(rings), AROUND, 1), 0.5)
+    soft = np.full((len(rings), AROUND, 1), 0.35)
     soft[rim] *= _by_angle(_ATTACHED, 2 * np.pi * np.arange(AROUND) / AROUND)[:, None]
     soft[[0, -1]] = 0
-    for _ in range(3):
-        mean = 0.25 * (
-            np.roll(rings, 1, 0)
-            + np.roll(rings, -1, 0)
-            + np.roll(rings, 1, 1)
-            + np.roll(rings, -1, 1)
-        )
-        rings = rings + soft * (mean - rings)
-    return rings
+    mean = 0.25 * (
+        np.roll(rings, 1, 0) + np.roll(rings, -1, 0) + np.roll(rings, 1, 1) + np.roll(rings, -1, 1)
+    )
+    return rings + soft * (mean - rings)
 
 
 def _on_head(ellipse, angle):

@@ -24,8 +24,8 @@ _FINE = (
     ((31, 2, 70), (24, 15, 40), 2.5),  # about the eyes
     ((74, -18, -10), (20, 44, 30), 3.5),  # before the ears
     ((0, -54, 97), (9, 8, 20), 3.0),  # philtrum
-    ((25, -53, 86), (14, 10, 20), 12.0),  # not between the wing and the lip
-    ((28, -33, 84), (10, 16, 22), 9.0),  # nor beside the wing
+    ((31, -54, 82), (16, 12, 22), 14.0),  # not between the wing and the lip
+    ((31, -40, 82), (13, 23, 24), 12.0),  # nor beside the wing
     ((19, -28, 86), (9, 8, 16), 5.0),
     ((0, -111, 78), (34, 18, 50), 8.0),  # the chin is round
 )  # fmt: skip

@@ -67,8 +67,8 @@ def distance(p, nose=True):
     # neck
     d = smooth_min(d, capsule(p, (0, -50, -24), (0, -240, -59), 52, 57, (1.03, 1.0, 1.0)), 20)
     # floor of the mouth, and the throat down from the bone of the tongue
-    d = smooth_min(d, capsule(p, (0, -93, 64), (0, -98, 26), 14, 19), 10)
-    d = smooth_min(d, capsule(p, (0, -116, 21), (0, -176, -24), 17, 20), 10)
+    d = smooth_min(d, capsule(p, (0, -93, 64), (0, -99, 23), 14, 19), 9)
+    d = smooth_min(d, capsule(p, (0, -118, 25), (0, -178, -22), 17, 20), 9)
     # the muscle from behind the ear to the breastbone
     d = smooth_min(d, capsule(p, (53, -44, -28), (9, -204, 12), 8, 6), 18)
     d = smooth_min(d, ellipsoid(p, (0, -254, -44), (122, 64, 68)), 44)  # chest
@@ -92,12 +92,12 @@ def _with_nose(d, p):
     d = smooth_min(d, capsule(p, (0, 4, 65), (0, -27, 79), 10.5, 12.2), 12)  # its sides
     d = smooth_min(d, capsule(p, (0, 7, 75.5), (0, -29, 95.8), 6.0, 8.8), 6)  # bridge
     d = smooth_min(d, ellipsoid(p, (0, -36.0, 100.4), (10.8, 10.0, 10.0)), 5.0)  # tip
-    d = smooth_min(d, capsule(p, (10.8, -38.2, 96.5), (13.0, -39.0, 89.8), 5.2, 6.1), 3.0)  # wing
+    d = smooth_min(d, capsule(p, (10.8, -38.4, 96.5), (12.9, -41.2, 89.6), 5.2, 6.4), 3.0)  # wing
     # between the nostrils
     d = smooth_min(d, capsule(p, (0, -43.4, 102.4), (0, -45.4, 94.6), 3.6, 4.2), 4)
     line = np.array(_BEHIND_WING)
     apart = np.min([capsule(p, a, b, 0, 0) for a, b in zip(line, line[1:])], axis=0)
-    deep = 3.4 * smooth_step(-27, -37, p[:, 1])  # from nothing above the wing
+    deep = 4.0 * smooth_step(-26, -35, p[:, 1])  # from nothing above the wing
     return d + deep * np.exp(-((apart / 2.2) ** 2))
 
 
@@ -107,7 +107,7 @@ _BEHIND_WING = (
     (15.0, -30.5, 91.0),
     (18.2, -33.0, 87.0),
     (19.6, -39.5, 85.4),
-    (18.6, -46.0, 86.4),
+    (18.4, -47.0, 86.2),
 )
 
 
@@ -117,24 +117,26 @@ _RELIEF = (
     ((62, 44, 48), (32, 36, 48), -2.8),  # temple
     ((0, 35, 82), (58, 13, 46), -1.9),  # above the brows
     ((0, 68, 70), (64, 36, 44), -3.0),  # the forehead leans back
-    ((60, -9, 56), (17, 14, 28), -2.5),  # beside the eye's outer corner
+    ((60, -9, 56), (17, 14, 28), -1.2),  # beside the eye's outer corner
+    ((76, 0, 20), (30, 27, 50), 2.3),  # the arch from there to the ear
+    ((76, 36, 22), (24, 24, 40), -0.9),  # the temple behind
     ((58, -38, 58), (32, 28, 34), -2.2),  # the cheekbone is round
     ((62, -54, 28), (22, 22, 32), 1.6),  # and the cheek under it
     ((0, 30, 88), (24, 28, 40), -1.6),  # between the brows
-    ((0, 5, 88), (14, 13, 24), -4.4),  # root of the nose
+    ((0, 5, 88), (14, 15, 24), -5.4),  # root of the nose
     ((13, -1, 80), (9, 14, 18), -2.0),  # inner corner of the eye
     ((21, 6, 72), (9, 9, 18), 2.0),  # over it
     ((32, -26, 78), (32, 28, 32), -2.6),  # under the eye
-    ((34, 10, 72), (24, 11, 26), 3.6),  # over its lid
+    ((33, 10, 72), (23, 11, 26), 2.8),  # over its lid
     ((22, 19, 82), (24, 10, 26), 2.4),  # the bone under the brow
-    ((47, 16, 68), (24, 12, 32), 2.2),
+    ((48, 19, 66), (24, 12, 32), 3.4),
+    ((45, 7, 68), (13, 9, 20), -1.5),
     ((56, -62, 22), (30, 44, 46), 3.0),  # chewing muscle
-    ((32, -118, 34), (30, 20, 52), -2.0),  # beneath the jaw
-    ((54, -100, -8), (28, 26, 44), -5.0),
+    ((32, -118, 34), (30, 20, 52), -0.8),  # beneath the jaw
+    ((54, -100, -8), (28, 26, 44), -3.6),
     ((66, -64, -24), (18, 34, 20), -3.0),  # behind its branch
     ((58, -78, 2), (22, 22, 28), 1.0),  # its angle
-    ((72, -30, -4), (16, 34, 22), -1.5),  # before the ear
-    ((73, -28, -15), (20, 24, 22), -4.0),  # beneath it
+    ((73, -30, -18), (16, 24, 18), -1.5),  # beneath the ear
     ((0, -106, 92), (30, 25, 36), 3.6),  # chin
     ((14, -111, 82), (14, 13, 28), 2.5),
     ((0, 14, -104), (60, 50, 44), 1.5),  # back of the skull

@@ -46,9 +46,9 @@ _TABLE = {
         (0, -44.0, 107.2),
         (3.9, -43.4, 105.6),
         (8.0, -41.4, 102.6),
-        (13.0, -42.8, 97.0),
-        (18.2, -43.4, 90.0),
-        (19.2, -44.6, 85.4),
+        (13.6, -42.0, 97.4),
+        (18.4, -44.4, 90.0),
+        (17.6, -45.2, 84.6),
         (23.2, -44.8, 84.2),
     ),
     22: (
@@ -56,8 +56,8 @@ _TABLE = {
         (3.5, -46.0, 101.0),
         (7.6, -31.5, 95.0),
         (13.0, -45.2, 92.0),
-        (16.4, -46.6, 88.5),
-        (18.9, -48.6, 84.5),
+        (15.8, -47.4, 89.6),
+        (16.8, -48.4, 86.2),
         (23.8, -48.8, 84.6),
     ),
     23: (
@@ -65,7 +65,7 @@ _TABLE = {
         (4.0, -48.4, 95.6),
         (8.0, -48.6, 93.6),
         (12.0, -49.0, 91.4),
-        (15.8, -50.0, 88.6),
+        (15.8, -50.2, 88.4),
         (20.6, -51.4, 85.4),
         (26.0, -53.0, 84.2),
     ),
@@ -74,6 +74,7 @@ BETWEEN = (17.5, 18.5, 19.5, 20.5)  # rows in the middle between two of the tabl
 # the last row over the nose's underside; depth of the line in its middle, millimetres
 _LAST_ROUND, _MIDDLE = 20.5, 80.0
 _CREASE = 5  # column in the crease beside the wing
+_AS_DRAWN = ((21, 3), (21, 5), (22, 4), (22, 5), (23, 4))  # under the wing: not on the form
 POLE = (22, 2)  # row and column of the nostril's end
 _RIM = ((21, 1), (21, 2), (21, 3), (22, 3), (23, 3), (23, 2), (23, 1), (22, 1))
 # the nostril's rings: share of the way from its rim to its middle, and how far up [mm]
@@ -118,7 +119,8 @@ def points():
     under = [key for key in seeds if key not in round_it and key[1:] != POLE]
     found = dict(zip(under, drop_onto(np.array([seeds[key] for key in under]))))
     found |= dict(zip(round_it, _away_from_the_middle(np.array([seeds[key] for key in round_it]))))
-    found[("g", *POLE)] = seeds[("g", *POLE)]
+    for place in (POLE, *_AS_DRAWN):
+        found[("g", *place)] = seeds[("g", *place)]
     found = {key: point * [key[2] != 0, 1, 1] for key, point in found.items()}
     return found | {
         ("g", row, -column): point * [-1, 1, 1]

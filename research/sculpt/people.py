@@ -186,7 +186,11 @@ def shaped(person: Person, clay) -> np.ndarray:
     push((0, -141, 26), (13, 17, 30), (0, 0, person.throat), on_skin)
     for side in (1, -1):
         own = (clay.part == "ear") & (side * p[:, 0] > 0)
-        moved[own] += (person.ears - 1) * (p[own] - [side * 73.0, -23.0, -17.0]) * [0.4, 1, 1]
+        from_root = p - [side * 73.0, -23.0, -7.0]
+        far_off = np.hypot(from_root[:, 1] / 36.0, (from_root[:, 2] + 8.0) / 24.0)
+        with_ear = (1 - smooth_step(1.0, 1.7, far_off)) * (clay.part == "skin")
+        with_ear = np.where(own, 1.0, with_ear * smooth_step(45.0, 60.0, side * p[:, 0]))
+        moved += ((person.ears - 1) * with_ear)[:, None] * from_root * [0.4, 1, 1]
         moved[own] += (person.skull - 1) * np.array([side * 69.0, 0, -22.0])
     for key, i in clay.index.items():
         if key[0] == "lash":
