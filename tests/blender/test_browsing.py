@@ -486,7 +486,6 @@ def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, sta
         "add_closure",
         "keep_frames",
         "resample_rest",
-        "add_transcript",
         "add_cut",
     ):
         assert "No take is shown: choose one in the list first" in refused(blender, operator), (

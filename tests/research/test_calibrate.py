@@ -12,7 +12,7 @@ import soundfile
 from research.faces.calibrate import calibrate, hear_clips
 from research.faces.lip_clips import read_clips
 from thunder_core.engine.planning.lip_kernels import (
-    count,
+    count_constants,
     fitted_encoder,
     identity,
     KERNELS,
@@ -103,7 +103,7 @@ def test_a_clip_without_aligned_phones_has_those_that_the_encoder_hears(tmp_path
 
 def test_the_shipped_constants_are_those_of_the_shipped_encoder_and_few_enough(encoder):
     assert fitted_encoder() == identity(encoder)
-    assert count() <= MOST_NUMBERS
+    assert count_constants() <= MOST_NUMBERS
     figures = json.loads(KERNELS.read_text())["figures"]
     assert figures["opening_r_left_out"] > figures["opening_r_left_out_phones_alone"] + 0.05, (
         "the map is worth its numbers"
