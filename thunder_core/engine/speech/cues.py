@@ -355,7 +355,9 @@ LABELS_PER_SECOND = 100
 SURE = 0.4
 _CLEAR = 0.4  # the same for f, v, th and sibilants
 _TONGUE_BEFORE, _TONGUE_AFTER = 0.08, 0.08  # seconds in which jaw and tongue reach and leave a th
-# the same for lips and teeth on f, v and sibilants, which must not open or shut their neighbours
+# the same for teeth on sibilants, and for lip and teeth on f and v, which must not open or shut their
+# neighbours
+_SIBILANT_BEFORE, _SIBILANT_AFTER = 0.08, 0.07
 _TEETH_BEFORE, _TEETH_AFTER = 0.05, 0.05
 
 
@@ -418,10 +420,8 @@ def sounds_of(
     Lips that close win over lips at the teeth, teeth together over teeth apart.
     """
     shut = closure(bilabial, len(speech))
-    s, f = (
-        closure(labels, len(speech), _TEETH_BEFORE, _TEETH_AFTER)
-        for labels in (sibilant, labiodental)
-    )
+    s = closure(sibilant, len(speech), _SIBILANT_BEFORE, _SIBILANT_AFTER)
+    f = closure(labiodental, len(speech), _TEETH_BEFORE, _TEETH_AFTER)
     th = closure(dental, len(speech), _TONGUE_BEFORE, _TONGUE_AFTER)
     s = s * (1 - shut)
     return Sounds(np.asarray(speech, np.float64), s, f * (1 - shut), th * (1 - shut) * (1 - s))
