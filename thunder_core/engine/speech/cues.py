@@ -355,8 +355,8 @@ LABELS_PER_SECOND = 100
 SURE = 0.4
 _CLEAR = 0.4  # the same for f, v, th and sibilants
 _TONGUE_BEFORE, _TONGUE_AFTER = 0.08, 0.08  # seconds in which jaw and tongue reach and leave a th
-# the same for teeth on sibilants, and for lip and teeth on f and v, which must not open or shut their
-# neighbours
+# the same for teeth on sibilants, and for lip and teeth on f and v, which must not open or shut
+# their neighbours
 _SIBILANT_BEFORE, _SIBILANT_AFTER = 0.08, 0.07
 _TEETH_BEFORE, _TEETH_AFTER = 0.05, 0.05
 
