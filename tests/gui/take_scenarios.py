@@ -63,7 +63,7 @@ def list_takes(hand, count=6, seconds=None):
     seconds = seconds or (hand.scene.frame_end - 1) / 25
     for number in range(count):
         made = performance(seconds, 7301 + number, 92.4 - 3.7 * number)
-        keying = keying_module.key(
+        keying = keying_module.write_take(
             rig, made, clock, f"dialogue · take {number + 1} · seed {made.seed}"
         )
         actions = None
