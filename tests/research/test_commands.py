@@ -70,6 +70,7 @@ BENCHES = {
     "style_from": "--cache {cache} --results {out}/x.txt",
     "table1": "--cache {cache} --data {data} --clips 1 --kept {out}/kept.json --results "
     "{out}/x.json",
+    "transcripts": "--data {source} --lines 2 --takes 1 --results {out}/x.txt",
     "unclear": "--data {source} --voices 2 --results {out}/x.txt",
     "words": f"{OF_CORPUS} --takes 2",
 }
