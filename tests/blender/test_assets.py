@@ -91,9 +91,9 @@ def test_an_unsaved_file_is_asked_for_and_a_shelf_refers_to_this_file_and_to_lib
         libraries.remove(library)
 
 
-def test_ten_mouths_and_all_moods_become_assets_that_look_different(saved):
-    blender, rig, path = saved
-    assert blender.ops.thunder.save_poses() == {"FINISHED"}
+def test_ten_mouths_and_all_moods_become_assets_that_look_different(posed, tmp_path):
+    blender, _ = posed
+    path = tmp_path / assets.CATALOG_FILE
     made = [action for action in blender.data.actions if action.asset_data is not None]
     assert len(mouths.MOUTHS) == 10 and len(mouths.MOOD_FACES) == 11
     there = catalogs(path)

@@ -154,11 +154,11 @@ def test_a_bake_writes_curves_actions_and_a_contact_sheet_of_all_takes(
     )
 
 
-def test_a_bake_says_all_the_time_what_it_does(client, voice, tmp_path):
+def test_a_bake_says_all_the_time_what_it_does(client, tmp_path):
     steps = []
     arguments = [
         "--audio",
-        voice,
+        noise(tmp_path / "line.wav", 0.6),
         "--takes",
         2,
         "--fps",

@@ -8,17 +8,11 @@ import numpy as np
 import pytest
 
 from thunder_core.engine.alignment import best_shift, LIKELY, match_sound
-from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.request import Request
 from thunder_core.types import FPS, pack, RATE, Speech, unpack
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "sample.wav"
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return Engine.load(device="cpu")
 
 
 @pytest.fixture(scope="module")

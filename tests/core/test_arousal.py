@@ -8,7 +8,6 @@ import pytest
 from research.heard_arousal import analyse, change_voice, CHANGES
 from thunder_core.direction import AS_HEARD, AXES, Brief, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import arguments
-from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import follow_voice, reading
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.cues import axis_deviations, Heard, read_arousal
@@ -23,11 +22,6 @@ USUAL = Direction().vector()[None]
 LIVELY = axis_deviations(Heard(2.0, 2.0, 2.0))
 SLIDERS = [DIRECTION_NAMES.index(name) for name in ("energy", "brows", "head")]
 OTHERS = np.delete(np.arange(len(DIRECTION_NAMES)), SLIDERS)
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return Engine.load(device="cpu")
 
 
 @pytest.fixture(scope="module")

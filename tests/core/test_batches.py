@@ -14,16 +14,10 @@ import pytest
 import torch
 
 from thunder_core.direction import Brief, Direction
-from thunder_core.engine.engine import Engine
 from thunder_core.engine.request import in_portions, SharedProgress, side_by_side
 from thunder_core.errors import Cancelled, is_out_of_device_memory
 from thunder_core.request import Request
 from thunder_core.types import Speech
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return Engine.load(device="cpu")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import pytest
 
 from thunder_core.engine import check
 from thunder_core.engine.check import MouthCurves, Tolerance, TOLERANCE_OF
-from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadRequest
 from thunder_core.findings import (
@@ -24,11 +23,6 @@ from thunder_core.findings import (
 from thunder_core.request import Request
 from thunder_core.shipped import SAMPLE
 from thunder_core.types import FPS, Motion
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return Engine.load(device="cpu")
 
 
 @pytest.fixture(scope="module")

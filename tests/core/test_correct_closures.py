@@ -23,13 +23,6 @@ MISSED = "27-123349-0020"  # the encoder misses a b of this one
 
 
 @pytest.fixture(scope="module")
-def engine():
-    from thunder_core.engine.engine import Engine
-
-    return Engine.load(device="cpu")
-
-
-@pytest.fixture(scope="module")
 def scores(engine):
     """scores(voice): lip-sync [takes, 2] before and after correcting the takes of a voice by its
     own transcript."""

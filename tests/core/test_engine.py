@@ -31,11 +31,6 @@ AROUND = Brief(as_asked=False)  # every take goes its own way, also the first
 
 
 @pytest.fixture(scope="module")
-def engine():
-    return Engine.load(device="cpu")
-
-
-@pytest.fixture(scope="module")
 def speech():
     return read_sound(ROOT / "assets" / "sample.wav")
 
@@ -239,7 +234,7 @@ def test_a_draft_in_a_direction_comes_while_a_slider_is_dragged(engine, speech):
     asked = Brief(Direction(Style(energy=1.2), "warm", 0.5).vector()[None])
     spent = {4: [], 20: []}
     engine.generate(line, Request(1, 1, steps=4, direction=asked))
-    for _ in range(3):
+    for _ in range(2):
         for steps, times in spent.items():
             start = time.process_time()
             engine.generate(line, Request(1, 1, steps=steps, direction=asked))
@@ -467,6 +462,7 @@ def test_what_is_kept_stays_bit_for_bit_and_the_rest_is_new(engine, speech, take
 
 
 def test_heads_in_a_mood_tilt_to_both_sides_and_go_on_to_that_of_what_is_kept(engine, speech):
+    speech = Speech(speech.samples[: 4 * RATE], RATE)
     warm = Brief(Direction(mood="warm").vector()[None], 0.0)
     takes = sorted(
         engine.generate(speech, Request(8, 300, direction=warm)), key=lambda take: take.seed

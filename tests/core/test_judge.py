@@ -77,11 +77,6 @@ USUAL = Brief(spread=0.0, as_asked=False)
 
 
 @pytest.fixture(scope="module")
-def engine():
-    return Engine.load(device="cpu")
-
-
-@pytest.fixture(scope="module")
 def judge():
     """The shipped judge in torch, as training has it."""
     return Judge.load(WEIGHTS)

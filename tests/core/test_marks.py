@@ -9,7 +9,6 @@ import pytest
 
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.engine import arguments
-from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import held_points, mark_direction, mark_voice
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import softmax
@@ -32,11 +31,6 @@ from thunder_core.shipped import SAMPLE
 from thunder_core.types import FPS
 
 MARKS = [Mark(STRESSED, 0.4, 0.7), Mark(SOUND, 1.0, 1.1, "B"), Mark(MOVED, 2.0, 2.4, to=(2.1, 2.5))]
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return Engine.load(device="cpu")
 
 
 @pytest.fixture(scope="module")

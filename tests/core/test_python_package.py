@@ -36,9 +36,10 @@ def installed(tmp_path_factory):
     for name in ("pyproject.toml", "LICENSE", "requirements/engine.in", "docs/reference/python.md"):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, source / name)
-    subprocess.run([sys.executable, "-m", "venv", target], check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", target], check=True, timeout=120)
+    pip = [sys.executable, "-m", "pip", "--python", python_of(target)]
     done = subprocess.run(
-        [python_of(target), "-m", "pip", "install", "--quiet", source],
+        [*pip, "install", "--quiet", "--no-compile", source],
         capture_output=True,
         text=True,
         timeout=300,

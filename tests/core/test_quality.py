@@ -12,24 +12,19 @@ from safetensors.torch import load_file, save_file
 
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.diffusion import sample, seeded_noise, solver_steps
-from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.systems import thunder as system
 from thunder_core.errors import BadWeights
 from thunder_core.request import DRAFT, FINAL, NORMAL, Request
+from thunder_core.types import RATE, Speech
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = ROOT / "weights"
 
 
 @pytest.fixture(scope="module")
-def engine():
-    return Engine.load(device="cpu")
-
-
-@pytest.fixture(scope="module")
 def takes(engine):
-    speech = read_sound(ROOT / "assets" / "sample.wav")
+    speech = Speech(read_sound(ROOT / "assets" / "sample.wav").samples[: 4 * RATE])
     asked = Brief(Direction().vector()[None], 0.5)
     return {
         q: sorted(
@@ -72,7 +67,7 @@ def test_a_take_says_at_which_quality_it_was_sampled(engine, takes):
         for q in takes
         for take in takes[q]
     )
-    speech = read_sound(ROOT / "assets" / "sample.wav")
+    speech = Speech(read_sound(ROOT / "assets" / "sample.wav").samples[:RATE])
     (take,) = engine.generate(speech, Request(1, 1, steps=2))
     assert take.provenance["steps"] == 2 and "quality" not in take.provenance
 

@@ -114,9 +114,8 @@ def test_a_text_that_is_not_said_is_not_sure():
 
 
 def test_a_long_text_is_found_in_little_memory():
-    """Two minutes: more letters than are followed at once, of which each has a byte for every
-    row."""
-    text, times = "Mary bought a lamp, maybe a map.", 50
+    """More letters than are followed at once, of which each has a byte for every row."""
+    text, times = "Mary bought a lamp, maybe a map.", 42
     belief, said = belief_of(" ".join([LINES[text]] * times), 0.3)
     with held_at_most(1.3 * len(belief) * _BAND + 3_000_000):
         places = align(belief, letters(" ".join([text] * times)))
