@@ -348,7 +348,7 @@ def test_copies_of_my_action_are_one_for_each_state_that_the_animator_made(
 def test_labels_of_poses_are_replaced_with_them_and_a_sound_has_one(blender, stage, scene):
 
     def marks(seed, to="OWN"):
-        commit(stage, ONE, to, voice="line", seconds=3.0, seed=seed, keys="POSES", markers=True)
+        commit(stage, ONE, to, voice="line", seconds=2.0, seed=seed, keys="POSES", markers=True)
         action = head.find(scene).targets[0].animation_data.action
         return action, sorted((marker.frame, marker.name) for marker in action.pose_markers)
 
