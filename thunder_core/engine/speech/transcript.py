@@ -111,7 +111,7 @@ LATE = 0.01
 # Mean log probability of the letters over the rows that they are spoken in, above which a text is
 # what the voice says. Of validation voices texts of other lines reach −.88 at most, right ones −.41
 # at least, and −.78 with four voices 10 dB beneath.
-_MATCHES = -0.8
+_MATCHES = -0.75
 # Change of the log probability of phones that a letter is never read as, and where it closes the
 # lips. Firmer ones find no more of the m, b, p, f, v and th of validation voices.
 _RULED_OUT, _RULED_OUT_BY_LIPS = np.log(0.03), np.log(0.01)
