@@ -40,7 +40,7 @@ from ..thunder_core.direction import Direction, MOOD_NAMES
 from ..thunder_core.direction_presets import Preset
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
-from ..thunder_core.request import NORMAL, QUALITIES
+from ..thunder_core.request import NORMAL, QUALITIES, TAKES
 from ..thunder_core.systems import FROM_PICTURE, SYSTEMS
 from ..thunder_core.types import RATE
 from . import directing, products
@@ -90,7 +90,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "takes": {
         "type": whole(1, settings.MOST_TAKES),
-        "default": 8,
+        "default": TAKES,
         "help": "how many to sample (8)",
     },
     "seed": {

@@ -32,7 +32,7 @@ from .files import part_of
 from .marks import Mark
 from .progress import no_progress, Progress
 from .protocol import OTHER_TEXT, UNSPOKEN
-from .request import check_number, NORMAL, Request, seed_of_voice
+from .request import check_number, NORMAL, Request, seed_of_voice, TAKES
 from .shipped import SAMPLE
 from .systems import DIRECTION, SYSTEMS
 from .types import FPS, LipSyncScore, LISTENS, pack, Speech, unpack
@@ -188,12 +188,12 @@ def sample() -> Voice:
 
 
 def perform(  # noqa: PLR0913 (what the panel offers)
-    voice: Voice, takes: int = 8, seed: int | None = None, *, mood: str | None = None,
+    voice: Voice, takes: int = TAKES, seed: int | None = None, *, mood: str | None = None,
         strength: float | None = None,
     preset: str | None = None, spread: float | None = None, as_asked: bool = True,
     quality: str = NORMAL, guidance: float = 1.0,
     speech_guidance: float = 0.0, listening: bool = False, system: str = "thunder",
-    marks: Sequence[Mark] = (), text: str = "",
+    marks: Sequence[Mark] = (), transcript: str = "",
     engine: Engine | None = None, progress: Progress = no_progress, **sliders: float,
 ) -> Takes:  # fmt: skip
     """Takes of a voice, best lip-sync first: those that the panel makes with the same settings, bit
@@ -210,7 +210,7 @@ def perform(  # noqa: PLR0913 (what the panel offers)
     guidance: Voice Guidance.  speech_guidance: Lip-Sync Guidance.  listening: the face listens to
     the voice.
     system: the engine's name.  marks: on words, such as `Mark("stressed", 0.3, 0.7)` in seconds.
-    text: what the voice says, if it is known: lips then close on each of its m, b and p.
+    transcript: what the voice says, if it is known: lips then close on each of its m, b and p.
     engine: `Engine.load(weights, device)`; None: the shipped weights, on a graphics card if there
     is one.
     progress: gets (0 … 1, message) and may raise to stop.
@@ -233,8 +233,13 @@ tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
             f"Takes are made of a voice, not of {type(voice).__name__}: read it with load"
         )
     direction = _direction(preset, mood, strength, spread, as_asked, sliders)
-    if marks or text:
-        direction = replace(direction or Brief(), marks=tuple(marks), text=text)
+    if not isinstance(transcript, str):
+        raise BadRequest(
+            f"The transcript is what the voice says, not of {type(transcript).__name__}: give it "
+            f"as text"
+        )
+    if marks or transcript:
+        direction = replace(direction or Brief(), marks=tuple(marks), text=transcript)
     request = Request(
         takes, seed_of_voice(voice.name) if seed is None else seed, quality, guidance=guidance,
         speech_guidance=speech_guidance,
@@ -358,10 +363,13 @@ def _note(name: str, note: str) -> str:
     if note == UNSPOKEN:
         return f"Nobody speaks in “{name}”, so its takes show an idle face"
     if note == OTHER_TEXT:
-        return f"“{name}” does not seem to say the text, so its takes are made without it"
+        return (
+            f"“{name}” does not seem to say the transcript, so its takes are made without it: give "
+            f"all that it says, and nothing else"
+        )
     return (
         f"“{name}” is hard to understand, so its takes may miss some m, b, p, f and v: give its "
-        f"text, or use a cleaner recording"
+        f"transcript, or use a cleaner recording"
     )
 
 

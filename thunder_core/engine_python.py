@@ -61,8 +61,8 @@ def find_engine(python: str | None = None, venvs=(), option: str = "") -> Engine
     if wanted:
         return EnginePython(_this_python(wanted), str(VENDOR))
     raise NoEngine(
-        "The engine is not installed: install it, or name its Python in the preferences or in "
-        "THUNDER_PYTHON"
+        "The engine is not installed: install it (make engine in a clone), or name its Python in "
+        "the preferences, with --engine or in THUNDER_PYTHON"
     )
 
 

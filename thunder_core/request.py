@@ -23,8 +23,8 @@ PutArray = Callable[[np.ndarray], str]
 LAST_SEED = 2**63 - 1
 MOST_STEPS = 1000
 MOST_GUIDANCE, MOST_SPEECH_GUIDANCE = 20.0, 5.0  # far beyond what is of use
-TOGETHER = 8  # seeds between those of two voices: the usual number of takes
-# number of voices to draw from; times TOGETHER this is the number of readings (`engine.readings`)
+TAKES = 8  # the usual number of takes, and the number of seeds between those of two voices
+# number of voices to draw from; times TAKES this is the number of readings (`engine.readings`)
 _VOICES = 8192
 _LONGEST_VALUE = 40  # letters of a wrong value that are quoted
 
@@ -49,7 +49,7 @@ class Request:
     shows everything.
     """
 
-    takes: int = 8
+    takes: int = TAKES
     seed: int = 0
     quality: str = NORMAL
     steps: int = 0
@@ -121,7 +121,7 @@ def seed_of_voice(name: str, character: int = 0) -> int:
         stem = os.path.splitext(stem)[0]
     if character:
         stem += f" {character}"
-    return TOGETHER * (zlib.crc32(stem.casefold().encode("utf-8", "surrogatepass")) % _VOICES)
+    return TAKES * (zlib.crc32(stem.casefold().encode("utf-8", "surrogatepass")) % _VOICES)
 
 
 def direction_arguments(direction: Brief, put_array: PutArray) -> dict:

@@ -16,6 +16,7 @@ from bpy.props import (
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
 from ...thunder_core.errors import attempt
 from ...thunder_core.face import mapping
+from ...thunder_core.request import TAKES
 from ...thunder_core.systems import SYSTEMS
 from ..heads import (
     channel_preview as preview,
@@ -623,7 +624,11 @@ class ThunderScene(bpy.types.PropertyGroup):
         description="What this head does with its voice",
     )
     count: IntProperty(
-        name="Takes", default=8, min=1, max=MOST_TAKES, description="Number of takes to generate"
+        name="Takes",
+        default=TAKES,
+        min=1,
+        max=MOST_TAKES,
+        description="Number of takes to generate",
     )
     seed: IntProperty(
         default=1,

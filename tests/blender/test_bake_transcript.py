@@ -74,8 +74,9 @@ def test_transcripts_that_cannot_be_used_are_refused_in_a_sentence(client, baked
             baked("--transcript", str(tmp_path / name))
     with pytest.raises(BadRequest, match="of a voice that the face speaks"):
         baked("--transcript", "hello", voice=("--seconds", "2"))
-    with pytest.raises(SystemExit):
-        baked("--transcript", " ")
+    for wrong in (" ", "line.docx", "lines/"):
+        with pytest.raises(SystemExit):
+            baked("--transcript", wrong)
     assert not client.asked
 
 

@@ -250,3 +250,30 @@ def test_another_engine_is_used_where_one_is_given(voice, takes):
     assert engine._known, "it heard the voice"
     first = next(take for take in takes if take.seed == 1)
     assert np.array_equal(same.motion.expression, first.motion.expression)
+
+
+def test_a_transcript_closes_lips_on_its_sounds_and_another_is_warned_of():
+    """Some sounds of the sample are misheard: with its words takes score higher."""
+    said = (
+        "My brother moves both big blue boxes from the front room. "
+        "Who can forgive such a foolish thief, and put up with his thunder?"
+    )
+    voice = thunder.load(SAMPLE)
+    heard, told = (
+        thunder.perform(voice, takes=4, seed=1, quality="draft", transcript=text)
+        for text in ("", said)
+    )
+    assert told[0].provenance["text"] == said
+    assert np.mean([take.score.total for take in told]) > 5 + np.mean(
+        [take.score.total for take in heard]
+    )
+    assert abs(thunder.score(told.best, voice).total - told.best.score.total) < 0.05
+    with pytest.warns(UserWarning, match="does not seem to say the transcript"):
+        other = thunder.perform(
+            voice, takes=1, seed=1, quality="draft", transcript="completely other words of winter"
+        )
+    assert np.array_equal(
+        other[0].motion.expression, next(t for t in heard if t.seed == 1).motion.expression
+    )
+    with pytest.raises(errors.BadRequest, match="what the voice says"):
+        thunder.perform(voice, transcript=Path("line.txt"))

@@ -17,7 +17,7 @@ from ..direction import AXES, CHOICES
 from ..direction_presets import is_preset_file
 from ..errors import suggest
 from ..files import is_utf8
-from ..request import NORMAL, QUALITIES
+from ..request import NORMAL, QUALITIES, TAKES
 from ..subtitles import ENDINGS
 from ..systems import SYSTEMS
 
@@ -122,6 +122,10 @@ def number(least: float, most: float, whole: bool = False) -> Callable[[object],
     return read
 
 
+# one word with an ending, or a folder: nobody says these
+_FILE_NAME = re.compile(r"\S+\.[A-Za-z]\w{1,4}|\S*[/\\]\S*")
+
+
 def text(value) -> str:
     """Reads a name that is not empty."""
     if not isinstance(value, str) or not value.strip():
@@ -135,8 +139,12 @@ def text(value) -> str:
 
 def transcript(value) -> str:
     """Reads the words of a voice, or the name of a .txt, .srt or .vtt file that holds them."""
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str):
         raise Wrong("is not a text in quotes")
+    if not value.strip():
+        raise Wrong("is empty: write what the voice says")
+    if _FILE_NAME.fullmatch(value) and not is_text_file(value):
+        raise Wrong(f"names a file that is not read: give words, or a {', '.join(ENDINGS)} file")
     if not is_utf8(value) or "\0" in value:
         raise Wrong("has letters that no text can have")
     if len(value) > LONGEST_TEXT:
@@ -254,7 +262,7 @@ VOICES = ("audio", "listen-to", "seconds", "strip")
 # Defaults of a job if neither it, nor the job file, nor the command sets a value.
 DEFAULTS: Mapping[str, object] = MappingProxyType(
     {
-        "takes": 8,
+        "takes": TAKES,
         "quality": NORMAL,
         "guidance": 1.0,
         "speech-guidance": 0.0,
