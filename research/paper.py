@@ -11,7 +11,7 @@ base.
 --people measures against real faces instead, several numbers of --steps compare samplers; both have
 separate tables. NAME=FOLDER,FOLDER adds a row of weights folders of the diffusion model, one per
 seed. To research/results/table2.json (--heads: table3.json), and the means as Markdown into
-docs/reference/paper_tables.md, if at least 40 clips with 32 samples each were measured; else
+research/results/paper_tables.md, if at least 40 clips with 32 samples each were measured; else
 --results and --docs say where to.
 """
 
@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t as student
 
-from research.harness import add_shared, keep_json, replace_part_of_file, required, RESULTS, ROOT
+from research.harness import add_shared, keep_json, replace_part_of_file, required, RESULTS
 from research.measures.evaluate import (
     Clip,
     clips_of,
@@ -63,7 +63,7 @@ TEACHER = "teacher"
 _CHAIN = "python -m research train paper"
 PEOPLE = "people"  # name used instead of a split for real faces
 HEADS = "heads"  # second data set, with heads drawn from people's statistics
-PAGE = ROOT / "docs" / "reference" / "paper_tables.md"
+PAGE = RESULTS / "paper_tables.md"
 KEPT = "figures.json"  # file next to a network: figures of each clip, and the network's checksum
 # What the paper says that L_m2s, or the second of COMPARED, does to a figure: 1 raises, −1 lowers
 # it.
@@ -380,7 +380,7 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument(
         "--docs",
         type=Path,
-        help="page to write them into (default: docs/reference/paper_tables.md, likewise)",
+        help="page to write them into (default: research/results/paper_tables.md, likewise)",
     )
 
 

@@ -422,7 +422,7 @@ def add_arguments(p: ArgumentParser) -> None:
     )
     p.add_argument("--kept", type=Path, help="figures of each line (default: CACHE/table1.json)")
     p.add_argument(
-        "--docs", type=Path, help="page to write the table into (docs/reference/paper_tables.md)"
+        "--docs", type=Path, help="page to write the table into (research/results/paper_tables.md)"
     )
 
 
