@@ -237,8 +237,8 @@ def add_tongue(mesh):
 
 
 def add_eyeballs(mesh):
-    """Two eyeballs with pole on the optical axis: pupil, iris, white; the iris is flat,
-    behind a cornea that is clear."""
+    """Two eyeballs with pole on the optical axis: pupil, iris, white; the iris bulges as
+    the cornea would."""
     around = 24
     polar = np.radians([0, 6.0, 10.5, 18.0, 25.0, 28.5, 31.0, 40, 55, 72, 90, 110, 130, 150, 180])
     for side in (1, -1):
@@ -252,7 +252,7 @@ def add_eyeballs(mesh):
                 ring.append(key)
                 if pole and k:
                     continue
-                radius = EYE_RADIUS - 0.3 * max(1 - (a / np.radians(29)) ** 2, 0)
+                radius = EYE_RADIUS + 0.5 * max(1 - (a / np.radians(29)) ** 2, 0)
                 angle = 2 * np.pi * k / around
                 d = np.array(
                     [np.sin(a) * np.cos(angle) * side, np.sin(a) * np.sin(angle), np.cos(a)]

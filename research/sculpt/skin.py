@@ -136,30 +136,30 @@ def lid_margin(k):
     up = 1 if 0 < k < 16 else -1
     t = 1 - (k if k <= 16 else EYE_RING - k) / 8.0
     t = 0.6 * t + 0.4 * np.sin(np.pi * t / 2)
-    tilt = 1.0 * t
+    tilt = 0.1 * t
     if up > 0:
-        y = 5.0 * max(1 - abs(t + 0.04) ** 2.3, 0)
+        y = 4.95 * max(1 - abs(t + 0.04) ** (2.3 if t < 0 else 2.0), 0)
     else:
-        y = -5.0 * max(1 - abs(t - 0.08) ** 2.2, 0)
+        y = -5.3 * max(1 - abs(t - 0.08) ** 2.2, 0)
     if k % 16 == 0:
         y = 0.0
-    return 31.3 + 14.6 * t, y + tilt - 0.3, t
+    return 31.3 + 14.6 * t, y + tilt - 0.5, t
 
 
 # Lid ring → distance beyond the lid's edge [mm]: sideways at the corners, up on the upper lid, down
 # on the lower.
 _LID_RINGS = {
-    1.5: (6.6, 5.8, 8.6),
-    2: (4.6, 4.0, 5.9),
-    2.5: (2.8, 2.9, 3.8),
-    3: (1.6, 1.9, 2.2),
-    3.5: (0.7, 1.0, 0.9),
+    1.5: (6.6, 4.8, 8.6),
+    2: (4.6, 3.2, 5.9),
+    2.5: (2.8, 2.3, 3.8),
+    3: (1.6, 1.5, 2.2),
+    3.5: (0.7, 0.8, 0.9),
     4: (0, 0, 0),
     5: (-0.5, -0.9, -1.0),
     6: (-0.5, 5.0, 5.0),
 }
 # Lid ring → protrusion, up on the upper lid and down on the lower [mm]: skin hangs over the crease
-_LID_DEPTH = {1.5: (0.7, 0.2), 2: (0.3, 0.0), 2.5: (-0.1, 0.2)}
+_LID_DEPTH = {1.5: (1.0, 0.2), 2: (0.4, 0.0), 2.5: (-0.1, 0.2)}
 # Lid ring → share of its depth from the form; the rest follows the eyeball
 _LID_ON_FORM = {1.5: 1.0, 2: 0.62, 2.5: 0.25, 3: 0.05}
 
@@ -176,7 +176,7 @@ def _eye_ring(ring):
         y = y + up * arch * (out[1] if up > 0 else out[2])
         radius = {4: LID_RADIUS - 0.25, 5: EYE_RADIUS + 0.35, 6: EYE_RADIUS + 0.35}.get(
             ring, LID_RADIUS
-        ) - (0.5 * arch if up < 0 and ring < 5 else 0)
+        ) + ((0.5 if up > 0 else -1.0) * arch if ring < 5 else 0)
         flat = (x - EYE[0]) ** 2 + (y - EYE[1]) ** 2
         z = (
             EYE[2]
