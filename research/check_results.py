@@ -79,6 +79,7 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "mutations_*": ("thunder_core/", "tests/"),
     "offsets": (*_SCORE, "thunder_core/engine/alignment.py"),
     "paper_clips*": _PAPER,
+    "paper_tables": _PAPER,
     "ranking": _SCORE,
     "reduction": ("thunder_core/animation/",),
     "speed": ("scene/animation/", *_TAKES),
