@@ -14,7 +14,7 @@ from ..thunder_core.errors import attempt
 from . import character, dialogue
 from .menus import draw_stage
 from .record import record_button
-from .tab import buttons, offer_editable, progress_row, Tab, tune, wrapped_label
+from .tab import buttons, grey, offer_editable, progress_row, Tab, tune, wrapped_label
 
 # widths of the voice's length in seconds and of the head's role, in button heights
 LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.8
@@ -79,6 +79,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         row.menu("THUNDER_MT_add_voice", text="", icon="ADD")
         record_button(row)
         if voice is None:
+            grey(layout).label(text="What the voice says", icon="TEXT")
             if settings.takes or has_voice(context):  # Getting Started says it otherwise
                 wrapped_label(below, wrong, context)
             return False
