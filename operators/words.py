@@ -92,7 +92,7 @@ def _why_no_voice(context) -> str:
 
 
 class THUNDER_OT_add_transcript(InstantWork, bpy.types.Operator):
-    """Enter what the voice says: new takes then miss hardly any m, b, p, f, v or th"""
+    """Enter what the voice says: lips of new takes then follow its words"""
 
     bl_label = "Add Transcript"
     obstacles = (_why_no_voice,)

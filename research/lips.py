@@ -6,10 +6,11 @@ DATA is a folder with `lips/` and `lips_more/`. For every clip that nothing was 
 the same as it was sampled, before any step after that, the best one by its lip-sync score, the mean
 curve of all, whichever take has a dip on an m, b or p; and beside them a linear map from the
 encoder's features that was fitted to the other clips (`fit`) just before, the teacher's readings of
-the phones that the encoder hears, one by one and their mean, and the real mouth itself. Then: on which m, b and p lips shut
-where real ones do, and where they do not; how fast lips part, beside people's; and how alike takes
-are, at Spread 0 too. Curves go to FOLDER, tables to stdout and research/results/lips.txt. Two
-minutes on one core; --spread, --clips and --takes ask for less; --split fit is for choosing
+the phones that the encoder hears, one by one and their mean, and the real mouth itself. Then: on
+which m, b and p lips shut where real ones do, and where they do not; how fast lips part, beside
+people's; and how alike takes are, at Spread 0 too. Curves go to FOLDER, tables to stdout and
+research/results/lips.txt. Two minutes
+on one core; --spread, --clips and --takes ask for less; --split fit is for choosing
 constants, where the map has seen what it is compared with.
 
 A gap is measured beyond that at rest; it is below zero where lips are pressed together.

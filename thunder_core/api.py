@@ -210,12 +210,13 @@ def perform(  # noqa: PLR0913 (what the panel offers)
     guidance: Voice Guidance.  speech_guidance: Lip-Sync Guidance.  listening: the face listens to
     the voice.
     system: the engine's name.  marks: on words, such as `Mark("stressed", 0.3, 0.7)` in seconds.
-    transcript: what the voice says, if it is known: lips then close on each of its m, b and p.
+    transcript: what the voice says, if it is known: lips then follow its words.
     engine: `Engine.load(weights, device)`; None: the shipped weights, on a graphics card if there
     is one.
     progress: gets (0 … 1, message) and may raise to stop.
 
-    Warns if nobody speaks in the sound, so that takes are idle, or not clearly, or another text.
+    Warns if nobody speaks in the sound, so that takes are idle, if the voice is hard to understand,
+    and if it does not seem to say the transcript.
 
     >>> for take in thunder.perform(voice, takes=2, seed=1, energy=1.3, quality="draft"):
     ...     print(take.seed, take.curves["jawOpen"].dtype)

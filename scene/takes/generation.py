@@ -256,7 +256,7 @@ def say_unclear(name: str) -> str:
     return (
         f"“{name}” is hard to understand (noise, other voices or fast speech), so its takes may "
         f"miss the same m, b, p, f and v: "
-        "use a cleaner recording, or enter its words under Transcript (in a bake: --transcript) "
+        "use a cleaner recording, or enter its words with Add Transcript (in a bake: --transcript) "
         "and generate again"
     )
 
