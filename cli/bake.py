@@ -91,7 +91,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "takes": {
         "type": whole(1, settings.MOST_TAKES),
         "default": TAKES,
-        "help": "how many to sample (8)",
+        "help": f"how many to sample ({TAKES})",
     },
     "seed": {
         "type": whole(0, settings.LARGEST_SEED),
@@ -128,8 +128,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "transcript": {
         "type": setting(settings.transcript),
         "metavar": "TEXT",
-        "help": "what the voice says, or a .txt, .srt or .vtt file: takes then miss hardly any "
-        "m, b, p, f, v or th",
+        "help": "what the voice says, or a .txt, .srt or .vtt file: lips then follow its words",
     },
     "speakers": {
         "type": setting(settings.speakers),

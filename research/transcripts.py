@@ -17,6 +17,7 @@ from functools import partial
 
 import numpy as np
 
+from research.articulation import BILABIALS, LABIODENTALS
 from research.harness import add_shared, bootstrap, report, required, results_file
 from research.words_aligned import Line, lines_of
 from thunder_core.direction import Brief
@@ -30,7 +31,7 @@ from thunder_core.request import Request
 from thunder_core.types import FPS, Motion
 
 NEAR_MM = 0.6  # lower lip to upper teeth
-KINDS = {"m, b, p": ("M", "B", "P"), "f, v": ("F", "V")}
+KINDS = {"m, b, p": BILABIALS, "f, v": LABIODENTALS}
 MAY_CLOSE = (*KINDS["m, b, p"], *KINDS["f, v"], "SIL")
 
 

@@ -17,7 +17,7 @@ from ..host import handlers
 from ..host.jobs import stage, Step
 from ..voice import mixdown, strip
 from . import generation, provenance, take_list
-from .direction.word_marks import ThunderWordMark
+from .direction.word_marks import ThunderWordMark, transcript_of as of
 from .sampling import turns_of
 from .shape.applying import change
 
@@ -46,11 +46,6 @@ class ThunderTranscript(bpy.types.PropertyGroup):
     recording: StringProperty(description="The recording that these are of")
     version: StringProperty(description="Changes with these")
     marks: CollectionProperty(type=ThunderWordMark)
-
-
-def of(scene, voice: str):
-    """The transcript of a voice, None if it has none."""
-    return next((each for each in scene.thunder_transcripts if each.voice == voice), None)
 
 
 def ensure(scene, voice: str):

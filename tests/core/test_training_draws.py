@@ -16,7 +16,7 @@ from thunder_core.direction import DIRECTION_NAMES
 from thunder_core.engine.speech.phones import SILENCE
 from thunder_core.face.head import load_head
 from thunder_core.train.corpus import LABEL_HOP
-from thunder_core.train.denoiser import blur_planned_axes
+from thunder_core.train.denoiser import jitter_planned_axes
 from thunder_core.train.distil import _line, FRAMES
 
 
@@ -59,9 +59,9 @@ def test_a_pair_is_of_one_performance_and_shares_no_frame(motions):
             assert any(start <= first[0] and second[-1] < end for start, end in starts[:3])
 
 
-def test_only_planned_axes_of_rows_with_a_plan_are_blurred():
+def test_only_planned_axes_of_rows_with_a_plan_are_jittered():
     style, shown = torch.ones(3, 1, len(DIRECTION_NAMES)), torch.tensor([True, False, True])
-    changed = (blur_planned_axes(style, shown) != style)[:, 0].numpy()
+    changed = (jitter_planned_axes(style, shown) != style)[:, 0].numpy()
     planned = np.isin(DIRECTION_NAMES, ("brows", "eyes"))
     assert (changed == shown.numpy()[:, None] & planned).all()
 

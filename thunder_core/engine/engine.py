@@ -214,6 +214,8 @@ class Engine:
         self._measures = Measures(self.head)
         self._check_that_all_fit()
         self._known: dict[str, VoiceFeatures] = {}
+        # the last voice with a text, the text, and what `follow_text` made of them
+        self._followed: tuple[VoiceFeatures, str, tuple[VoiceFeatures, bool]] | None = None
         self._performers: dict[str, Performer] = {}  # systems besides THUNDER, loaded on first use
 
     @property
@@ -370,7 +372,7 @@ class Engine:
         )
         if asked is not None:
             asked = follow_voice(asked, axis_deviations(voice.heard), speech.frames)
-            voice, says_text = follow_text(voice, asked.text)
+            voice, says_text = self._follow_text(voice, asked.text)
             if not says_text:
                 on_note(OTHER_TEXT)
             voice = mark_voice(voice, asked.marks)
@@ -509,7 +511,7 @@ class Engine:
         if asked is not None:
             self._check(asked)
             asked = follow_voice(asked, axis_deviations(voice.heard), speech.frames)
-            voice = mark_voice(follow_text(voice, asked.text)[0], asked.marks)
+            voice = mark_voice(self._follow_text(voice, asked.text)[0], asked.marks)
             # Stresses depend on the length of the sound, which a motion may not have.
             style = style_of_take(
                 asked,
@@ -638,6 +640,13 @@ class Engine:
             self._known[key] = self.thunder.analyse(self._samples(speech), speech.frames, progress)
             release_memory(speech.frames)
         return self._known[key]
+
+    def _follow_text(self, voice: VoiceFeatures, text: str) -> tuple[VoiceFeatures, bool]:
+        """`follow_text`, whose last result is kept: a line is sampled and scored many times, and an
+        hour of text takes 21 s."""
+        if self._followed is None or self._followed[0] is not voice or self._followed[1] != text:
+            self._followed = voice, text, follow_text(voice, text)
+        return self._followed[2]
 
     def _voice_and_role(
         self, speech: Speech, sound: str, listening: bool, progress: Progress

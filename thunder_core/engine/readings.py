@@ -212,7 +212,7 @@ def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
     logits = voice.logits.copy()
     for mark in marks:
         _mark_phones(logits, mark)
-    features, count = voice.with_phones(logits).features, len(logits)
+    features, count = voice.features_with(logits), len(logits)
     times = _sound_times(logits, marks, len(voice.units))
     rows, frames = times.round().astype(int), (times[::2] / 2).round().astype(int)
     logits, features = logits[rows[:count].clip(0, count - 1)], features[frames]

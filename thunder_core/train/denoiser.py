@@ -148,7 +148,7 @@ class DenoiserLoss:
         if getattr(denoiser.config, "events", 0):
             hidden = torch.from_numpy(draw_hidden_events(len(truth), rng)).to(self.device)
             planned = (item["events"].masked_fill(hidden, float("nan")),)
-            style = blur_planned_axes(style, ~hidden[:, 0, 0])
+            style = jitter_planned_axes(style, ~hidden[:, 0, 0])
         noise, audio = torch.randn_like(truth), model.features(item)
         conditions = (audio, silent, style, free, *planned)
         estimated = torch.from_numpy(rng.random(len(truth)) < ESTIMATED).to(self.device)
@@ -286,7 +286,7 @@ def draw_hidden_events(count: int, rng: np.random.Generator) -> np.ndarray:
     return (all_of_them | np.where(of_lips, lips, all_but_lips))[:, None]
 
 
-def blur_planned_axes(style: Tensor, rows: Tensor) -> Tensor:
+def jitter_planned_axes(style: Tensor, rows: Tensor) -> Tensor:
     """Styles [B, 1 or T, style] with noise on PLANNED_AXES in `rows` (bool [B])."""
     planned = torch.tensor(in_group(DIRECTION_NAMES, PLANNED_AXES), device=style.device)
     noise = PLANNED_NOISE * torch.randn(len(style), 1, style.shape[2], device=style.device)

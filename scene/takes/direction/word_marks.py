@@ -51,9 +51,14 @@ class ThunderWordMark(bpy.types.PropertyGroup):
         )
 
 
+def transcript_of(scene, voice: str):
+    """The transcript of a voice, None if it has none."""
+    return next((each for each in scene.thunder_transcripts if each.voice == voice), None)
+
+
 def add_words(asked: Brief, scene, voice: strip.Voice) -> Brief:
     """A request with the transcript of a voice and the marks on its words."""
-    record = next((each for each in scene.thunder_transcripts if each.voice == voice.name), None)
+    record = transcript_of(scene, voice.name)
     text = "" if record is None else record.text.strip()
     return replace(asked, marks=of_line(scene, voice), text=text)
 

@@ -200,15 +200,20 @@ class VoiceFeatures:
         """Accents, phrases and hesitations of the voice that the face speaks or listens to."""
         return prosody_of(self.phrasing, self.features[:, -LOUDNESS], self.logits.argmax(-1))
 
+    def features_with(self, logits: np.ndarray) -> np.ndarray:
+        """The features [T, d], if the encoder heard these phone logits [2T, 40] in the voice."""
+        features = self.features.copy()
+        features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(
+            softmax(logits) - softmax(self.logits), self.frames
+        )
+        return features
+
     def with_phones(self, logits: np.ndarray) -> VoiceFeatures:
         """The same voice, if the encoder heard these phone logits [2T, 40] in it."""
         belief = softmax(logits)
-        features = self.features.copy()
-        features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(
-            belief - softmax(self.logits), self.frames
-        )
         return replace(
-            self, features=features, logits=logits, shut=demanded_closures(belief, self.frames),
+            self, features=self.features_with(logits), logits=logits,
+            shut=demanded_closures(belief, self.frames),
             sounds=confident_sounds(belief, self.presence),
         )  # fmt: skip
 
