@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The commands of this repository; each makes the environment it needs first, and says so.
 #
-#   make demo          a voice becomes takes on a head: out/demo/   AUDIO=file TAKES=8 SEED=1 BLENDER=/path/to/blender
+#   make demo          a voice becomes takes on a head: out/demo/   AUDIO=file TEXT="its words" TAKES=8 SEED=1 BLENDER=/path/to/blender
 #   make test          everything fast, and one Blender as a Python module
 #   make test-all      slow tests too, and every Blender version whose Python is here
 #   make test-blenders  the tests in VERSIONS="4.2 5.2"; MARKS="not slow" leaves the slow ones out
@@ -35,6 +35,7 @@
 # Tests read THUNDER_DATA (a folder of recordings) and BLENDER; what is unset is skipped, with the reason.
 
 AUDIO ?=
+TEXT ?=
 TAKES ?= 8
 SEED ?= 1
 MARKS ?=
@@ -64,7 +65,7 @@ WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) &&
 # Both environments are made at once.
 demo:
 	@{ [ -n "$(BLENDER)" ] || setup/python.sh environment.py blender >/dev/null; } & $(WITH_ENGINE) && wait && \
-	set -- --audio "$(or $(AUDIO),assets/sample.wav)" --takes "$(TAKES)" --seed "$(SEED)" --out out/demo && \
+	set -- --audio "$(or $(AUDIO),assets/sample.wav)" --takes "$(TAKES)" --seed "$(SEED)" --out out/demo $(if $(TEXT),--transcript "$(TEXT)") && \
 	if [ -n "$(BLENDER)" ]; then \
 		BLENDER_BIND="$$("$$engine" -c 'import sys; print(sys.base_prefix)') $$BLENDER_BIND"; export BLENDER_BIND; \
 		"$(BLENDER)" -b --factory-startup --python-exit-code 1 --python demo.py -- "$$@"; \

@@ -30,6 +30,7 @@ from ..scene.heads import head
 from ..scene.host import compat, jobs
 from ..scene.takes import dialogue, generation, picture, take_list, transcript, turns
 from ..scene.takes.commit import committing
+from ..scene.takes.direction import word_marks
 from ..scene.takes.first_seed import first_seed
 from ..scene.takes.sampling import role_of, Sampling
 from ..scene.voice import strip
@@ -305,8 +306,6 @@ def bake(
             "--audio or --strip"
         )
     words = directing.words_of(chosen.transcript) if chosen.transcript else ""
-    if words and sampling.asked is not None:
-        sampling = replace(sampling, asked=replace(sampling.asked, text=words))
     started = time.monotonic()
     check_engine(chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
@@ -365,6 +364,9 @@ def bake(
 
     if words:
         transcript.ensure(scene, voice.name).text = words
+    if sampling.asked is not None and not sampling.listening:
+        # a direction of the command line leaves the scene's transcript and marks as they are
+        sampling = replace(sampling, asked=word_marks.add_words(sampling.asked, scene, voice))
     performances = jobs.run_through(
         "Baking",
         generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling),

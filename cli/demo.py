@@ -24,13 +24,13 @@ from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.media import stage, studio
 from ..scene.review import listening
-from ..scene.takes import generation, take_list
+from ..scene.takes import generation, take_list, transcript
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core import files, shipped
 from ..thunder_core.batch import settings
 from ..thunder_core.direction_words import words_of_takes
-from . import bake, products
+from . import bake, directing, products
 from .script import add_options, file_path, quiet, run, say, takes_in_words, warn, whole
 
 SCENE_FPS = 25
@@ -53,7 +53,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {  # those that a bake has, and more
         "default": "out/demo",
         "help": "folder to write into, made if it is missing",
     },
-    **{name: bake.OPTIONS[name] for name in ("takes", "quality", "weights", "engine")},
+    **{
+        name: bake.OPTIONS[name] for name in ("takes", "transcript", "quality", "weights", "engine")
+    },
     "seed": {
         "type": whole(0, settings.LARGEST_SEED),
         "default": 1,
@@ -91,6 +93,7 @@ class Bar:
     def __init__(self):
         self.started = self.part_started = time.monotonic()
         self.part, self.last, self.seconds = "", "", {}
+        self.warnings: list[str] = []
         self.terminal = os.dup(1)
 
     def begin(self, part: str) -> None:
@@ -105,7 +108,9 @@ class Bar:
             self.seconds[self.part] = round(time.monotonic() - self.part_started, 2)
 
     def step(self, step) -> None:
-        """Print the progress of a job, where it has changed."""
+        """Print the progress of a job, where it has changed, and what it warns of."""
+        if step.note:
+            self.warnings += warn("demo.py", step.note)
         line = f"          {step.fraction:4.0%}  {step.message}"
         if line != self.last:
             say(line)
@@ -117,6 +122,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     bar = Bar()
     sound = os.path.abspath(chosen.audio)
     npz = [f"take_{rank:02d}.npz" for rank in range(1, chosen.takes + 1)]
+    words = directing.words_of(chosen.transcript) if chosen.transcript else ""
     bake.check_engine(chosen.engine, chosen.weights)
     out = files.Transaction(chosen.out, chosen.force, [sound])
     wanted = (*PRODUCTS, *FILMS[chosen.film])
@@ -126,6 +132,8 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     bar.begin("Setting the stage")
     voice, line, rig = set_stage(chosen, sound)
     scene = bpy.context.scene
+    if words:
+        transcript.ensure(scene, voice.name).text = words
     warnings = warn("demo.py", strip.warning(voice))
 
     bar.begin(f"Generating {takes_in_words(chosen.takes)}")
@@ -165,7 +173,9 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
             )
         bar.end()
 
-        report = report_of(sound, sampled, chosen.quality, warnings, parts, bar)
+        report = report_of(sound, sampled, chosen.quality, [*warnings, *bar.warnings], parts, bar)
+        if words:
+            report["transcript"] = words
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
         out.remove(settings.OF_TAKES)  # those of an earlier run with more takes
     bake.say_kept(out)

@@ -50,6 +50,14 @@ def test_a_bake_samples_takes_with_the_words_of_a_transcript(
     assert sampling.asked.text == "a bump", "so that the take can be made again"
 
 
+def test_a_mood_leaves_the_transcript_of_the_scene(client, baked, tmp_path):
+    baked("--transcript", "a bump")
+    (tmp_path / "out").rename(tmp_path / "shot")
+    shot = str(tmp_path / "shot" / "line.blend")
+    baked("--mood", "warm=0.5", voice=("--blend", shot, "--strip", "line"))
+    assert [args["text"] for verb, args in client.asked if verb == "generate"] == ["a bump"] * 2
+
+
 def test_a_text_that_the_voice_does_not_say_is_warned_of(client, baked):
     client.says_text = False
     assert baked("--transcript", "mama")["warnings"] == [generation.say_other_text("line")]
