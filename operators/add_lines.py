@@ -16,8 +16,7 @@ from ..scene.voice import strip
 from ..thunder_core.animation import recording
 from ..thunder_core.batch.job_file import SOUNDS
 from ..thunder_core.errors import attempt, BadRequest, ThunderError
-from .base import ChoosesFile, InstantWork, why_busy
-from .slices import SlicedWork
+from .base import ChoosesFile, InstantWork, SlicedWork, why_busy
 
 _MOST_SHOWN = 12  # jobs that the dialog lists
 

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Base classes of the operators: why a button is greyed, work that is done at once, and what the
-work is done on."""
+"""Base classes of the operators: why a button is greyed, work that is done at once or in slices
+that a timer advances, and what the work is done on; Cancel, and Report a Problem."""
 
+import time
+import traceback
 from collections.abc import Callable
 
+import bpy
+
 from ..scene.heads import head, mapping_table
+from ..scene.host import jobs
 from ..scene.host.session import session
 from ..scene.review import problem_report
-from ..scene.takes import take_list
+from ..scene.takes import dialogue, take_list
 from ..scene.voice import strip
-from ..thunder_core.errors import attempt, ThunderError
+from ..thunder_core.errors import attempt, Cancelled, ThunderError, Undone
 
 
 class Explained:
@@ -167,3 +172,207 @@ def keep_alive(items: Callable) -> Callable:
         return kept
 
     return callback
+
+
+TICK_SECONDS = 0.05
+# least interval between status texts that differ only in numbers, because each one redraws the
+# window
+SHOW_SECONDS = 0.25
+
+
+def _is_undo_key(context, event) -> bool:
+    """Whether an event is the animator's key for undo or redo."""
+    keymap = context.window_manager.keyconfigs.user.keymaps.get("Screen")
+    item = keymap.keymap_items.match_event(event) if keymap is not None else None
+    return item is not None and item.idname in ("ed.undo", "ed.redo")
+
+
+class SlicedWork(Explained):
+    """An operator whose `begin(context)` gives (title, job): modal in a window, blocking without
+    one.
+
+    job: a Generator[Step, None, T], whose value is passed to `finish(context, value)`, which
+    reports what `outcome` says of it.
+
+    Everything is one undo step, made when the work is over. An error is one sentence and changes
+    nothing except what `changed_so_far` tells. An undo or redo meanwhile cancels the work unless
+    `survives_undo` is set.
+    """
+
+    bl_options = {"UNDO"}  # without REGISTER, because Repeat Last would block the window
+    obstacles = (why_busy,)
+    survives_undo = False
+
+    def execute(self, context):
+        try:
+            dialogue.follow(context.scene)  # the panel may not have been drawn since
+            value = jobs.run_through(*self.begin(context))
+        except Exception as error:
+            return self.fail(error)
+        return self.finish(context, value) or {"FINISHED"}
+
+    def invoke(self, context, event):
+        if bpy.app.background or context.window is None:
+            return self.execute(context)
+        try:
+            dialogue.follow(context.scene)
+            jobs.begin(*self.begin(context), self.survives_undo)
+        except Exception as error:
+            jobs.end()
+            return self.fail(error)
+        self.timer = context.window_manager.event_timer_add(TICK_SECONDS, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context, event):
+        if session.job is None:  # the add-on was disabled meanwhile
+            return self.leave(context, {"CANCELLED"})
+        if (
+            event.type == "ESC"
+            and event.value == "PRESS"
+            and not context.screen.is_animation_playing
+        ):
+            session.job.asked_to_stop = True
+            return {"RUNNING_MODAL"}
+        if event.type != "TIMER":
+            # While the work holds data between two slices, an edit could remove them; before an
+            # undo it lets go of them.
+            return {
+                "RUNNING_MODAL"
+                if session.job.step.busy and not _is_undo_key(context, event)
+                else "PASS_THROUGH"
+            }
+        try:
+            over = session.job.advance()
+        except Exception as error:
+            self.leave(context, None)
+            return self.fail(error)
+        if over:
+            value = session.job.value
+            self.leave(context, None)
+            return self.finish(context, value) or {"FINISHED"}
+        self.show_progress(context)
+        return {"RUNNING_MODAL" if session.job.step.busy else "PASS_THROUGH"}
+
+    def cancel(self, context):
+        """Blender ends the operator itself: another file is opened or the window closes."""
+        self.leave(context, None)
+
+    def leave(self, context, result):
+        """Remove the timer and the text in the status bar; returns `result`."""
+        if getattr(self, "timer", None) is not None:
+            context.window_manager.event_timer_remove(self.timer)
+            self.timer = None
+        if context.workspace is not None:
+            context.workspace.status_text_set(None)
+        jobs.end()
+        return result
+
+    def show_progress(self, context):
+        """Show how far the job is in the status bar and the panels, at most every SHOW_SECONDS for
+        the same message."""
+        step, left = session.job.step, session.job.time_left
+        now, message = time.monotonic(), (session.job.title, step.message)
+        if message == getattr(self, "shown_message", None) and now - self.shown_at < SHOW_SECONDS:
+            return
+        text = (
+            f"{session.job.title}: {step.message} "
+            f"({step.fraction:.0%}{', ' if left else ''}{left}) · Esc cancels"
+        )
+        # redraws are costly: only if there is something new
+        if text != getattr(self, "shown_text", None):
+            self.shown_text, self.shown_message, self.shown_at = text, message, now
+            context.workspace.status_text_set(text)
+            jobs.redraw()
+
+    def fail(self, error: Exception):
+        """Report an error as one sentence; returns the operator's result."""
+        if isinstance(error, Cancelled):
+            self.report({"INFO"}, str(error))
+        else:
+            problem_report.note(self.bl_label, error)
+            sentence = str(error)
+            if not isinstance(error, ThunderError):  # a bug: the console gets the traceback
+                traceback.print_exception(error)
+                sentence = (
+                    f"Unexpected error ({type(error).__name__}): see the console or use "
+                    f"Report a Problem"
+                )
+            self.report({"ERROR"}, sentence)
+        changed = self.changed_so_far
+        if not changed or isinstance(error, Undone):  # an undo takes it back
+            return {"CANCELLED"}
+        self.report({"WARNING"}, f"Stopped: {changed}")
+        return {"FINISHED"}
+
+    @property
+    def changed_so_far(self) -> str:
+        """What the work has changed, in words; it stays, as one undo step, if the work stops early.
+        "" for nothing."""
+        return ""
+
+    def finish(self, context, value):
+        """Report what the job returned; returns the operator's result if it is not FINISHED."""
+        if sentence := self.outcome(value):
+            self.report({"INFO"}, sentence)
+
+    def outcome(self, value) -> str:
+        """The sentence to report about the job's value, "" for none."""
+        return ""
+
+    def warn(self, sentences) -> None:
+        """Report a warning for each sentence that is not empty."""
+        for sentence in filter(None, sentences):
+            self.report({"WARNING"}, sentence)
+
+
+class THUNDER_OT_cancel(InstantWork, bpy.types.Operator):
+    """Cancel the running operation. Finished takes are kept, everything else stays as it was"""
+
+    bl_label = "Cancel"
+    bl_options = {"INTERNAL"}
+    obstacles = (lambda _: "Nothing is running" if session.job is None else "",)
+
+    def act(self, context):
+        session.job.asked_to_stop = True
+
+
+class THUNDER_OT_report_problem(InstantWork, bpy.types.Operator):
+    """Collect versions, settings, the engine's log and the last error into a text to paste; nothing
+    is sent"""
+
+    bl_label = "Report a Problem"
+
+    names: bpy.props.BoolProperty(
+        name="Include Names and Paths",
+        options={"SKIP_SAVE"},
+        description="Keep the names of files, folders, strips and objects in the errors and the "
+        "log. When off, they are removed",
+    )
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_props_dialog(
+            self, width=380, confirm_text="Copy Report"
+        )
+
+    def draw(self, context):
+        column = self.layout.column(align=True)
+        for line in (
+            "Copies versions, settings, the engine's log and the last error.",
+            "No sounds are included, and nothing is sent.",
+            "Read the text before you paste it into an issue.",
+        ):
+            column.label(text=line)
+        self.layout.prop(self, "names")
+
+    def act(self, context):
+        text = bpy.data.texts.get(problem_report.TEXT) or bpy.data.texts.new(problem_report.TEXT)
+        words = problem_report.text(context, self.names)
+        text.clear()
+        text.write(words)
+        text.cursor_set(0)
+        context.window_manager.clipboard = words
+        return (
+            f"Report copied to the clipboard and saved as the text “{problem_report.TEXT}” in "
+            f"this file"
+        )

@@ -6,9 +6,8 @@ import bpy
 from ..scene.heads import head
 from ..scene.review import live_score
 from ..scene.takes import take_list
-from ..scene.takes.commit import committing, dialogue
-from .base import shown_take_and_rig
-from .slices import SlicedWork
+from ..scene.takes.commit import committing
+from .base import shown_take_and_rig, SlicedWork
 
 
 class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
@@ -45,7 +44,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
     )
     obstacles = (
         lambda context: (
-            "" if dialogue.has_takes(context.scene) else dialogue.why_none(context.scene)
+            "" if committing.has_takes(context.scene) else committing.why_no_line(context.scene)
         ),
     )
 
@@ -66,8 +65,10 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         )
 
     def begin(self, context):
-        self.done = dialogue.CommitLog()
-        return "Committing the dialogue", dialogue.commit_all(context.scene, self.done, self.again)
+        self.done = committing.CommitLog()
+        return "Committing the dialogue", committing.commit_all(
+            context.scene, self.done, self.again
+        )
 
     @property
     def changed_so_far(self):

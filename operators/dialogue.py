@@ -10,9 +10,8 @@ from ..scene.takes import dialogue, turns
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core.errors import BadRequest
-from .base import InstantWork, keep_alive
+from .base import InstantWork, keep_alive, SlicedWork
 from .generate import PartialResults
-from .slices import SlicedWork
 
 _NO_SPEAKER = ("NO_SPEAKER", "No Speaker", "For music, sound effects and off-screen voices")
 

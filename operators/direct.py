@@ -21,11 +21,11 @@ from .base import (
     keep_alive,
     NeedsShownTake,
     shown_take_and_rig,
+    SlicedWork,
     why_busy,
     why_no_head,
 )
 from .generate import PartialResults
-from .slices import SlicedWork
 
 
 class _OfDirection(InstantWork):

@@ -8,14 +8,14 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.takes import generation, new_lines, resync, take_list, transcript, words
+from ..scene.takes import generation, new_lines, resync, take_list, transcript, word_places
 from ..scene.takes.direction import asking
 from ..scene.takes.first_seed import is_sampled, unused_seed
 from ..scene.takes.sampling import role_of, Sampling
 from ..scene.voice import fingerprint, strip
 from ..thunder_core.errors import attempt, Cancelled, ThunderError
 from ..thunder_core.types import LISTENS, SPEAKS
-from .slices import SlicedWork
+from .base import SlicedWork
 
 
 class PartialResults:
@@ -89,7 +89,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         return "Generating takes", steps
 
     def finish(self, context, takes):
-        words.find_soon(context.scene, strip.current(context))
+        word_places.find_soon(context.scene, strip.current(context))
         best = takes[0]
         if (role := role_of(best.provenance)) != SPEAKS:
             many = f"{len(takes)} take{'' if len(takes) == 1 else 's'}"

@@ -10,8 +10,7 @@ from ..scene.engine import connection, install
 from ..scene.host.jobs import Step
 from ..scene.takes import generation
 from ..thunder_core.errors import BadRequest, NoEngine
-from .base import InstantWork, why_busy
-from .slices import SlicedWork
+from .base import InstantWork, SlicedWork, why_busy
 
 # the button's labels, by the state of the environment (installing.State)
 LABELS = {

@@ -7,12 +7,11 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
-from ..scene.review import checking, listening, live_score, mending
+from ..scene.review import checking, listening, live_score
 from ..scene.takes import take_list
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
-from .base import chosen_head, Explained, InstantWork, why_no_audio, why_no_head
-from .slices import SlicedWork
+from .base import chosen_head, Explained, InstantWork, SlicedWork, why_no_audio, why_no_head
 
 
 class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
@@ -164,12 +163,12 @@ class THUNDER_OT_fix_finding(_OnFinding, SlicedWork, bpy.types.Operator):
     shown take"""
 
     bl_label = "Fix"
-    obstacles = (lambda context: mending.why_not(checking.chosen_finding(context.scene)[1]),)
+    obstacles = (lambda context: checking.why_not(checking.chosen_finding(context.scene)[1]),)
 
     def begin(self, context):
         rig, (_, finding) = chosen_head(context), checking.chosen_finding(context.scene)
         head.check_animatable(rig)
-        steps = mending.mend(context.scene, rig, finding, context.scene.thunder_check.start)
+        steps = checking.mend(context.scene, rig, finding, context.scene.thunder_check.start)
         return "Fixing", jobs.stage(steps, "Changing keys")
 
     def finish(self, context, mended):

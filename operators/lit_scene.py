@@ -5,8 +5,7 @@ import bpy
 
 from ..scene.heads import head
 from ..scene.media import contact_sheet, stage, studio
-from .base import ChoosesFile, chosen_head, InstantWork, why_not_in_object_mode
-from .slices import SlicedWork
+from .base import ChoosesFile, chosen_head, InstantWork, SlicedWork, why_not_in_object_mode
 
 
 class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):

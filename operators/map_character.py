@@ -7,7 +7,6 @@ from dataclasses import replace
 import bpy
 
 from ..scene.heads import (
-    channel_preview,
     character,
     controls,
     detection,
@@ -99,7 +98,7 @@ class THUNDER_OT_remove_rule(_OfTable, bpy.types.Operator):
 
     def change(self, context, obj):
         settings = context.scene.thunder
-        channel_preview.end(context.scene)
+        mapping_table.end(context.scene)
         if 0 <= settings.table_index < len(settings.table):
             settings.table.remove(settings.table_index)
             mapping_table.keep(context.scene)

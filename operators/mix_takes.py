@@ -10,9 +10,15 @@ from ..scene.engine import connection
 from ..scene.host import jobs
 from ..scene.takes import keep, mix, take_list
 from ..thunder_core.errors import attempt, BadRequest
-from .base import InstantWork, keep_alive, NeedsShownTake, shown_take_and_rig, why_none_shown
+from .base import (
+    InstantWork,
+    keep_alive,
+    NeedsShownTake,
+    shown_take_and_rig,
+    SlicedWork,
+    why_none_shown,
+)
 from .generate import PartialResults
-from .slices import SlicedWork
 
 
 @keep_alive

@@ -12,8 +12,7 @@ from ..scene.host import compat, jobs
 from ..scene.host.session import session
 from ..scene.voice import recording, strip
 from ..thunder_core.errors import attempt
-from .base import InstantWork
-from .slices import SlicedWork
+from .base import InstantWork, SlicedWork
 
 
 def scene_of(context):

@@ -7,10 +7,9 @@ import bpy
 from ..scene.host import jobs
 from ..scene.takes import take_list
 from ..scene.takes.direction.live import is_dragging_keys
-from ..scene.takes.shape import applying, sliders, strength
+from ..scene.takes.shape import applying, strength
 from ..scene.takes.shape.stored import is_shaped
-from .base import InstantWork, NeedsShownTake, shown_take_and_rig
-from .slices import SlicedWork
+from .base import InstantWork, NeedsShownTake, shown_take_and_rig, SlicedWork
 
 
 class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):
@@ -62,7 +61,7 @@ class THUNDER_OT_reset_shape(NeedsShownTake, InstantWork, bpy.types.Operator):
 
     def act(self, context):
         entry, _ = shown_take_and_rig(context)
-        sliders.reset(entry)
+        applying.reset(entry)
 
 
 class THUNDER_OT_animate_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
@@ -83,7 +82,7 @@ class THUNDER_OT_still_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
     def act(self, context):
         entry, rig = shown_take_and_rig(context)
         strength.remove_strength_curve(rig, entry)
-        sliders.follow(entry)
+        applying.follow(entry)
 
 
 def _update() -> float | None:

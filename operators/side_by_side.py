@@ -11,8 +11,7 @@ from ..scene.media import contact_sheet, grid
 from ..scene.takes import browsing, take_list
 from ..scene.voice import strip, voice_cache
 from ..thunder_core.errors import attempt, BadRequest
-from .base import NeedsTakes
-from .slices import SlicedWork
+from .base import NeedsTakes, SlicedWork
 
 
 def _leave(operator):

@@ -11,8 +11,14 @@ from ..scene.heads import head
 from ..scene.host.jobs import Step
 from ..scene.takes import browsing, generation, take_list
 from ..thunder_core.errors import BadRequest
-from .base import InstantWork, NeedsShownTake, NeedsTakes, shown_take_and_rig, why_none_shown
-from .slices import SlicedWork
+from .base import (
+    InstantWork,
+    NeedsShownTake,
+    NeedsTakes,
+    shown_take_and_rig,
+    SlicedWork,
+    why_none_shown,
+)
 
 _MOST_NAMED = 6  # takes that a message names
 LETTERS = 110  # per line of the list

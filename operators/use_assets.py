@@ -8,8 +8,14 @@ from ..scene.heads import head
 from ..scene.media import assets
 from ..scene.takes import provenance, take_list
 from ..thunder_core.errors import BadRequest
-from .base import chosen_head, InstantWork, NeedsShownTake, shown_take_and_rig, why_no_head
-from .slices import SlicedWork
+from .base import (
+    chosen_head,
+    InstantWork,
+    NeedsShownTake,
+    shown_take_and_rig,
+    SlicedWork,
+    why_no_head,
+)
 
 
 class THUNDER_OT_save_poses(SlicedWork, bpy.types.Operator):

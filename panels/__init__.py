@@ -12,7 +12,6 @@ def modules() -> tuple:
         manual,
         menus,
         preferences,
-        record,
         sequencer,
         shown_take,
         sidebar,
@@ -22,7 +21,6 @@ def modules() -> tuple:
 
     return (
         preferences,
-        record,
         sidebar,
         direction,
         dialogue,

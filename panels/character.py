@@ -7,17 +7,7 @@ import re
 import bpy
 
 from ..scene.engine import connection
-from ..scene.heads import (
-    build,
-    character,
-    family,
-    flame,
-    head,
-    library_override,
-    living,
-    mapping_table,
-    rna_paths,
-)
+from ..scene.heads import build, character, family, flame, head, living, mapping_table, rna_paths
 from ..thunder_core.errors import attempt, ThunderError
 from ..thunder_core.face import conventions
 from .tab import buttons, offer_editable, props, tune, wrapped_label
@@ -127,7 +117,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
 
     def draw(self, context):
         layout, scene = self.layout, context.scene
-        instance = library_override.linked_instance(scene)
+        instance = family.linked_instance(scene)
         if instance is not None and (scene.thunder.head or context.object) == instance:
             offer_editable(layout, context, f"“{instance.name}”")
             return
@@ -144,7 +134,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             icon="USER",
         )
         row.menu("THUNDER_MT_mapping", text="", icon="DOWNARROW_HLT")
-        if library_override.is_linked(obj):
+        if family.is_linked(obj):
             offer_editable(layout, context)
         try:
             resolved = character.resolve(obj)

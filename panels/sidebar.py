@@ -1,20 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The first panel of the Thunder tab: voice, head and Generate Takes; below them Getting Started,
-or the dialogue of several strips."""
+"""The first panel of the Thunder tab: voice, head, Record and Generate Takes; below them Getting
+Started, or the dialogue of several strips."""
 
 import bpy
 
+from ..operators.record import scene_of
 from ..scene.engine import connection, install
-from ..scene.heads import head, library_override
+from ..scene.heads import family, head
+from ..scene.host import handlers
 from ..scene.host.session import session
-from ..scene.takes import renames, transcript
-from ..scene.voice import fingerprint, strip
+from ..scene.takes import transcript
+from ..scene.takes.dialogue import follow_soon
+from ..scene.voice import fingerprint, recording, strip
 from ..thunder_core.engine_python import packaged_python
 from ..thunder_core.errors import attempt
 from . import character, dialogue
 from .menus import draw_stage
-from .record import record_button
-from .tab import buttons, grey, offer_editable, progress_row, Tab, tune, wrapped_label
+from .tab import (
+    big_button,
+    buttons,
+    grey,
+    in_lines,
+    offer_editable,
+    progress_row,
+    props,
+    Tab,
+    tune,
+    wrapped_label,
+)
 
 # widths of the voice's length in seconds and of the head's role, in button heights
 LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.8
@@ -37,7 +50,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         # all of them.
         layout, below = self.layout.column(), self.layout.column()
         settings = context.scene.thunder
-        renames.follow_soon(context.scene)
+        follow_soon(context.scene)
         ready = self._draw_voice(layout, below, context, settings)
         ready &= self._draw_head(layout, below, context, settings)
         layout.prop(settings, "count")
@@ -128,7 +141,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             row.popover(name, text="", icon="PRESET")
         row.menu("THUNDER_MT_add_head", text="", icon="ADD")
         if rig is None:
-            if library_override.linked_instance(context.scene) is not None:
+            if family.linked_instance(context.scene) is not None:
                 offer_editable(below, context, "A character")
                 return False
             if settings.takes or head.is_any_in(context.scene):
@@ -228,3 +241,54 @@ def _draw_step(layout, number, text, done, *buttons) -> None:
     column.enabled = not done
     for name, icon in buttons:
         column.operator(name, icon=icon)
+
+
+WIDTH = 15  # of the popover, in button heights
+LETTERS = 44  # that fit into a line of it
+
+
+def record_button(layout) -> None:
+    """The button that opens the settings of a recording; while it runs, the one that ends it."""
+    if recording.is_on():
+        tune(layout.row(align=True), alert=True).operator(
+            "thunder.stop_recording", text="", icon="SNAP_FACE"
+        )
+    else:
+        layout.popover("THUNDER_PT_record", text="", icon="REC")
+
+
+class THUNDER_PT_record(bpy.types.Panel):
+    """Record your voice"""
+
+    bl_label = "Record"
+    bl_space_type = "TOPBAR"  # in no region: it is only opened by its button
+    bl_region_type = "HEADER"
+    bl_ui_units_x = WIDTH
+
+    def draw(self, context):
+        layout, settings = self.layout, scene_of(context).thunder.recording
+        connection.look_for_microphones()
+        big_button(layout, "thunder.record", icon="REC")
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        preferences = connection.preferences()
+        if preferences is not None:
+            layout.prop(preferences, "microphone", placeholder="System Default")
+        props(layout, settings, "countdown", "punch_in", "mute_beneath")
+        layout.prop(settings, "folder", placeholder="Beside This File")
+        for problem in filter(
+            None, (connection.microphones.problem, recording.why_no_range(scene_of(context)))
+        ):
+            in_lines(layout.column(align=True), problem, LETTERS, "ERROR")
+
+
+def _in_sequencer(self, context) -> None:
+    if context.space_data.view_type == "PREVIEW":
+        return
+    if recording.is_on():
+        row = tune(self.layout.row(), ui_units_x=WIDTH)
+        row.progress(factor=session.job.step.fraction, text=session.job.step.message)
+    record_button(self.layout)
+
+
+register, unregister = handlers.registration(menus=(("SEQUENCER_HT_header", _in_sequencer),))

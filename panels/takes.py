@@ -6,7 +6,7 @@ import blf
 import bpy
 
 from ..scene.media import grid
-from ..scene.takes import browsing, edit_watch, grading, take_list, thumbnails, transcript
+from ..scene.takes import browsing, edit_watch, provenance, take_list, thumbnails, transcript
 from ..scene.voice import fingerprint
 from .tab import buttons, grey, props, Tab, tune, wrapped_label
 
@@ -95,7 +95,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
             return "–"
         if _drawn.get("sort") == "HEARD" and not _drawn.get("two_numbers"):
             return take_list.heard_text(item)
-        grade = grading.of_take(item) if _drawn.get("wide") else None
+        grade = provenance.of_take(item) if _drawn.get("wide") else None
         return (
             take_list.points_of(item)
             if grade is None
@@ -172,7 +172,7 @@ def mark_of(item) -> str:
     if item.as_pointer() in _drawn.get("stale", ()):
         return "FILE_REFRESH"
     # good takes get no icon: more room for words
-    if (grade := grading.of_take(item)) is not None and grade.frame is not None:
+    if (grade := provenance.of_take(item)) is not None and grade.frame is not None:
         return grade.icon
     if edit_watch.watch.is_edited(item):
         return "GREASEPENCIL"

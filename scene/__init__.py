@@ -10,11 +10,11 @@ def modules() -> tuple:
     from .properties import settings
     from .review import checking, live_score, overlay
     from .takes import edit_watch, keep, mix, transcript
-    from .takes.direction import live, sliders as direction_sliders, word_marks
-    from .takes.shape import sliders, strength
+    from .takes.direction import live, sliders, word_marks
+    from .takes.shape import applying, strength
 
     return (
-        session, direction_sliders, settings, sliders, strength, mix, keep, word_marks, transcript,
+        session, sliders, settings, applying, strength, mix, keep, word_marks, transcript,
         edit_watch, grid, live_score, checking,
         live, overlay,
     )  # fmt: skip

@@ -53,7 +53,7 @@ def earlier(package, folder):
                     data = manifest.replace(
                         f'\nversion = "{version}"', f'\nversion = "{EARLIER}"'
                     ).encode()
-                if name == "scene/host/user_folder.py":
+                if name == "scene/host/compat.py":
                     data += b"\n\nEARLIER = True\n"
                 archive.writestr(name, data)
             archive.writestr("only_in_earlier.txt", "")

@@ -119,7 +119,7 @@ def update(folder, url):
     """Use the earlier version, leave things of one's own, and update to the newer one while the
     engine's process runs."""
     install(url)
-    seen = {"first": version(), "old_code": hasattr(module("scene.host.user_folder"), "EARLIER")}
+    seen = {"first": version(), "old_code": hasattr(module("scene.host.compat"), "EARLIER")}
     preferences = bpy.context.preferences.addons[MODULE].preferences
     preferences.device = "CPU"
     assert bpy.ops.thunder.add_head() == {"FINISHED"}
@@ -144,7 +144,7 @@ def update(folder, url):
         "user_files": sorted(before),
         "kept": user_files() == before,
     }
-    seen["new_code"] = not hasattr(module("scene.host.user_folder"), "EARLIER")
+    seen["new_code"] = not hasattr(module("scene.host.compat"), "EARLIER")
     seen["left_of_old"] = (place() / "only_in_earlier.txt").exists()
     seen["device"] = bpy.context.preferences.addons[MODULE].preferences.device
     seen["number"] = number

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shows a take on a head and restores the animator's animation, which continues unchanged
-around the take."""
+around the take, in NLA tracks below it."""
 
 import contextlib
 import json
@@ -9,9 +9,8 @@ import bpy
 
 from ...thunder_core import records
 from ...thunder_core.errors import BadRequest
-from ..heads import channel_preview, head, head_state, rna_paths
+from ..heads import head, head_state, mapping_table, rna_paths
 from ..host import compat
-from . import nla
 
 TRACK = "Thunder: My Animation"  # NLA track that plays the animator's action under the shown take
 _BLENDING = ("action_blend_type", "action_influence", "action_extrapolation")
@@ -58,7 +57,7 @@ def show(rig: head.Rig, entry) -> None:
             f"{entry.seed}"
         )
     head.check_animatable(rig)
-    channel_preview.end_all()
+    mapping_table.end_all()
     before = shown_action(rig)
     if before is None:
         remember_animation(rig)
@@ -126,7 +125,7 @@ def _hold_still(rig: head.Rig) -> None:
         values_of_targets.append([])
         if animation is None or animation.action is None:
             continue
-        moved = {*compat.by_place(compat.curves_for(target)), *nla.paths_in_strips(target)}
+        moved = {*compat.by_place(compat.curves_for(target)), *paths_in_strips(target)}
         values_of_targets[-1] = [
             (track.path, track.index, rna_paths.value(target, track.path, track.index))
             for _, track in rig.tracks_of(target)
@@ -143,7 +142,7 @@ def _hold_still(rig: head.Rig) -> None:
             points.add(1)
             points[0].co = (1.0, value)
         if still:
-            nla.hold_pose(target, STILL, actions[min(index, len(actions) - 1)], index)
+            hold_pose(target, STILL, actions[min(index, len(actions) - 1)], index)
     for action in actions:
         if not action.users:
             bpy.data.actions.remove(action)
@@ -153,7 +152,7 @@ def _play_under(target) -> None:
     """Let a data-block's active action play as the uppermost NLA track, exactly as it plays now."""
     animation = target.animation_data
     if animation is not None and animation.action is not None:
-        nla.push_down(
+        push_down(
             target,
             TRACK,
             animation.action,
@@ -186,7 +185,7 @@ def remove_base(rig: head.Rig) -> None:
 
 def restore_animation(rig: head.Rig) -> None:
     """Give a head back the animation and the still pose that it had before takes were shown."""
-    channel_preview.end_all()
+    mapping_table.end_all()
     before = shown_action(rig)
     if before is None:
         remove_base(rig)
@@ -291,3 +290,52 @@ def _move_to_rest(rig: head.Rig) -> None:
             for curve in compat.curves_for(target):
                 if curve.data_path.endswith(".value") and rna_paths.exists(target, curve.data_path):
                     rna_paths.put(target, curve.data_path, 0, 0.0)
+
+
+# frames to either side in which cycles and extrapolation continue as in the action
+_FAR = 100_000.0
+
+
+def paths_in_strips(target) -> set[tuple[str, int]]:
+    """What the NLA strips of a data-block move: paths with indices."""
+    tracks = target.animation_data.nla_tracks if target.animation_data else ()
+    strips = [strip for track in tracks for strip in track.strips]
+    return {
+        place
+        for strip in strips
+        for place in compat.by_place(compat.curves_of(strip.action, compat.strip_slot(strip)))
+    }
+
+
+def push_down(target, name: str, action, state: dict, everywhere: bool) -> None:
+    """Let an action play as the uppermost NLA track, as it plays as the active action.
+
+    state: slot and blending of the data-block that plays it, as `display.remember_animation` stores
+    them.  everywhere: whether it is evaluated beyond its keys too, where cycles and extrapolation
+    of its curves continue.
+    """
+    track = target.animation_data.nla_tracks.new()
+    track.name = name
+    strip = track.strips.new(name, int(action.frame_range[0]), action)
+    compat.set_strip_slot(strip, state.get("slot", ""))
+    if everywhere:
+        strip.action_frame_start, strip.action_frame_end = -_FAR, _FAR
+        strip.frame_start_ui = -_FAR
+    strip.extrapolation, strip.blend_type = (
+        state.get("action_extrapolation", "HOLD"),
+        state.get("action_blend_type", "REPLACE"),
+    )
+    if (influence := state.get("action_influence", 1.0)) != 1.0:
+        strip.use_animated_influence = True
+        strip.influence = influence
+
+
+def hold_pose(target, name: str, action, index: int) -> None:
+    """Hold the pose of an action's first frame in an NLA track without end. index: of the
+    data-block among the action's."""
+    animation = target.animation_data or target.animation_data_create()
+    track = animation.nla_tracks.new()
+    track.name = name
+    strip = track.strips.new(name, 1, action)
+    compat.set_strip_slot(strip, compat.slot_for(action, target, index))
+    strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"

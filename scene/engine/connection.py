@@ -16,10 +16,10 @@ from ...thunder_core.engine_python import find_engine_python, has_fitting_librar
 from ...thunder_core.errors import attempt, BadWeights
 from ...thunder_core.shipped import WEIGHTS
 from ...thunder_core.systems import available, System
+from ..host.compat import PACKAGE
 from ..host.session import Part, session
 from . import install
 
-PACKAGE = __package__.removesuffix(".scene.engine")  # extension name in Blender
 FRESH_SECONDS = 10.0  # age up to which the list of microphones is taken as it is: they come and go
 LOG_TEXT = "Thunder Engine Log"
 # torch calls AMD cards cuda too, through ROCm

@@ -19,10 +19,9 @@ import bpy
 
 from ...thunder_core import files, installer, system_calls
 from ...thunder_core.errors import ThunderError
-from ..host import idle, jobs
+from ..host import compat, idle, jobs
 from ..host.session import Part, session
 
-PACKAGE = __package__.removesuffix(".scene.engine")  # extension name in Blender
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
 CARD_LOCK, FLAME_LOCK, WAVEFORM_LOCK = (
     LOCK.with_name(f"{name}.txt") for name in ("card", "flame", "waveform")
@@ -52,7 +51,7 @@ def folder() -> str | None:
     """The environment's folder, which may not exist yet; None if this code is not an installed
     extension."""
     try:
-        return os.path.join(bpy.utils.extension_path_user(PACKAGE), "engine")
+        return os.path.join(bpy.utils.extension_path_user(compat.PACKAGE), "engine")
     except ValueError:
         return None
 

@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The mapping of a character as an editable table: a row for each rule, and one for each channel
-without a rule."""
+without a rule; and previews of one channel on the character."""
 
+import contextlib
+import json
 from dataclasses import replace
 
 import bpy
+import numpy as np
 
-from ...thunder_core.channels import GAZE
-from ...thunder_core.errors import attempt, BadHead
+from ...thunder_core import records
+from ...thunder_core.channels import GAZE, JAW_OPEN_RADIANS
+from ...thunder_core.errors import attempt, BadHead, ThunderError
 from ...thunder_core.face import conventions, mapping
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from ...thunder_core.named_files import NamedFiles
+from ...thunder_core.types import Motion
+from ..host.compat import user_folder
 from ..host.session import AddonChanges
-from ..host.user_folder import user_folder
-from . import channel_preview, character, family, head, head_state
+from . import character, family, head, head_state, rna_paths
 
 _filling = AddonChanges()  # marks rows that the add-on writes, which are not edits
 
@@ -116,7 +121,7 @@ def face(scene, active=None) -> bpy.types.Object:
 
 def fill(scene, obj: bpy.types.Object) -> None:
     """Write a character's mapping into the table."""
-    channel_preview.end(scene)
+    end(scene)
     settings = scene.thunder
     plan = character.plan_of(obj)
     rows = rows_of(plan, head.channel_names())
@@ -150,7 +155,7 @@ def keep(scene) -> None:
         return
     like = attempt(character.plan_of, obj)[0] or Mapping("By Hand")
     preview_on = settings.preview
-    channel_preview.end(scene)
+    end(scene)
     head_state.keep_mapping(
         obj, replace(plan_of_rows(settings.table, like), balance=settings.balance).to_json()
     )
@@ -167,7 +172,7 @@ def keep_edit(row, context) -> None:
 
 def keep_plan(scene, obj: bpy.types.Object, plan: Mapping) -> None:
     """Keep a whole new mapping and show it in the table."""
-    channel_preview.end(scene)
+    end(scene)
     head_state.keep_mapping(obj, plan.to_json())
     fill(scene, obj)
 
@@ -187,3 +192,96 @@ def preset(name: str) -> Mapping:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise BadHead(f"The preset “{name}” cannot be read ({reason}): save it again") from error
+
+
+def pose(rig: head.Rig, source: str, amount: float) -> list[float]:
+    """The numbers of a rig's tracks with one channel, derived key or joint at an amount and all
+    else at rest."""
+    return rig.driver.drive(motion(source, amount), (source,))[0].tolist()
+
+
+def motion(source: str, amount: float) -> Motion:
+    """A motion of one frame in which one source is at an amount; its expression has that one
+    channel."""
+    expression, jaw, neck, eyes = (np.zeros((1, length)) for length in (1, 3, 3, 3))
+    if source in mapping.DERIVED:
+        turned_jaw, turned_eyes = mapping.joint_rotations({source: np.array([amount])}, 1)
+        jaw, eyes = turned_jaw, eyes if turned_eyes is None else turned_eyes
+    elif source == "jaw":
+        jaw[0, 0] = amount * JAW_OPEN_RADIANS
+    elif source in ("eye_left", "eye_right"):
+        eyes[0, 1] = amount * JAW_OPEN_RADIANS
+    elif source == "neck":
+        neck[0, 1] = amount * JAW_OPEN_RADIANS
+    else:
+        expression[0, 0] = amount
+    return Motion(expression, jaw, neck, eyes)
+
+
+def show(scene, rig: head.Rig, source: str, amount: float) -> None:
+    """Show a channel on a character; what stood there is kept in the scene until `end`."""
+    settings = scene.thunder
+    if not settings.preview_kept:
+        tracks = [
+            (rig.targets[track.block], track.path, track.index) for track in rig.driver.tracks
+        ]
+        values = [
+            (target.name, path, index, rna_paths.value(target, path, index))
+            for target, path, index in tracks
+        ]
+        settings.preview_kept = json.dumps({"head": rig.mesh.name, "values": values})
+    for track, value in zip(rig.driver.tracks, pose(rig, source, amount)):
+        rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+    rna_paths.tag(rig.targets)
+
+
+def end(scene) -> None:
+    """Restore the character's values from before the preview; the current frame's animation is
+    visible again."""
+    settings = scene.thunder
+    if not settings.preview_kept:
+        return
+    text, settings.preview_kept = settings.preview_kept, ""
+    if settings.preview:
+        settings.preview = False
+    values, targets = [], {}
+    with contextlib.suppress(ThunderError, *records.UNREADABLE):
+        record = json.loads(text)
+        values = [
+            (str(target), str(path), int(index), float(value))
+            for target, path, index, value in record["values"]
+        ]
+        targets = {
+            target.name: target
+            for target in head.resolve(bpy.data.objects[str(record["head"])]).targets
+        }
+    for name, path, index, value in values:
+        with contextlib.suppress(*records.UNREADABLE):
+            if name in targets and rna_paths.exists(targets[name], path):
+                rna_paths.put(targets[name], path, index, value)
+    if any(target.animation_data is not None for target in targets.values()):
+        scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
+
+
+def end_all() -> None:
+    """End whatever preview runs, before a head's state is noted or changed."""
+    for scene in bpy.data.scenes:
+        end(scene)
+
+
+def refresh(scene) -> None:
+    """Preview the table's active row, or end the preview when it is switched off."""
+    settings = scene.thunder
+    rows = settings.table
+    try:
+        rig = (
+            head.resolve(settings.table_head)
+            if settings.preview and 0 <= settings.table_index < len(rows)
+            else None
+        )
+    except (ThunderError, AttributeError):
+        rig = None
+    if rig is None:
+        end(scene)
+    else:
+        show(scene, rig, rows[settings.table_index].source, settings.preview_amount)

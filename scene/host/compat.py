@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that differs between Blender 4.2 and 5.2, behind one name each."""
+"""Everything that differs between Blender 4.2 and 5.2, and between an extension and a plain script,
+behind one name each."""
+
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -268,3 +271,14 @@ def set_image_output(render) -> None:
         image.media_type = "IMAGE"
     image.file_format = "PNG"
     image.color_mode = "RGB"
+
+
+PACKAGE = __package__.removesuffix(".scene.host")  # extension name in Blender
+
+
+def user_folder(name: str) -> Path:
+    """The folder of this name among the user's files; it may not exist yet."""
+    try:
+        return Path(bpy.utils.extension_path_user(PACKAGE, path=name))
+    except ValueError:  # run as a plain script, not as an extension
+        return Path(bpy.utils.user_resource("CONFIG", path=f"thunder_{name}"))

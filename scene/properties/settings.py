@@ -18,14 +18,7 @@ from ...thunder_core.errors import attempt
 from ...thunder_core.face import mapping
 from ...thunder_core.request import TAKES
 from ...thunder_core.systems import SYSTEMS
-from ..heads import (
-    channel_preview as preview,
-    character,
-    family,
-    head,
-    head_state,
-    mapping_table as table,
-)
+from ..heads import character, family, head, head_state, mapping_table as table
 from ..host import compat, handlers
 from ..takes import browsing, dialogue, first_seed, provenance, take_list as takes
 from ..takes.direction.sliders import ThunderDirection
@@ -123,7 +116,7 @@ def _take_up_kind(self, context):
 
 
 def _show_row(self, context):
-    preview.refresh(self.id_data)
+    table.refresh(self.id_data)
 
 
 class ThunderRow(bpy.types.PropertyGroup):

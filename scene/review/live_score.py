@@ -27,7 +27,7 @@ from ..heads import head
 from ..host import compat, handlers, idle, jobs
 from ..host.jobs import Step
 from ..host.session import Part, session
-from ..takes import dialogue, generation, grading, provenance, take_list, turns
+from ..takes import dialogue, generation, provenance, take_list, turns
 from ..takes.direction import similar
 from ..takes.sampling import Sampling
 from ..voice import fingerprint, mixdown, strip, voice_cache
@@ -76,9 +76,11 @@ class SyncScore:
         ]
 
     @property
-    def grade(self) -> grading.Grade | None:
+    def grade(self) -> provenance.Grade | None:
         """Its grade, None if it is not known, or of more than these frames."""
-        return None if self.of_whole else grading.Grade.of(self.total, self.per_frame, self.clock)
+        return (
+            None if self.of_whole else provenance.Grade.of(self.total, self.per_frame, self.clock)
+        )
 
 
 def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:

@@ -20,7 +20,7 @@ from ...thunder_core.recent import Recent
 from ...thunder_core.spoken import CLEAR, name_of, SAID
 from ..host import compat, idle, jobs
 from ..host.session import Part, session
-from ..takes.words import read_next, Span, spans as spans_of
+from ..takes.word_places import read_next, Span, spans as spans_of
 
 # Heights at interface scale 1, pixels.
 SOUNDS = 16  # of the sounds

@@ -24,7 +24,7 @@ from ..heads import head, head_state
 from ..host import compat, jobs, playback
 from ..host.session import Memory, session
 from ..voice import strip
-from . import edit_watch, grading, provenance
+from . import edit_watch, provenance
 from .provenance import is_edited
 from .sampling import role_of
 
@@ -271,7 +271,7 @@ def describe(entry) -> str:
     if not speaks(entry):
         lines.append(entry.bl_rna.properties["role"].enum_items[entry.role].description)
     elif math.isfinite(entry.score):
-        grade = grading.of_take(entry)
+        grade = provenance.of_take(entry)
         said = (
             f"Lip-Sync {points(entry.score)} of 100"
             if grade is None

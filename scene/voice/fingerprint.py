@@ -141,7 +141,7 @@ def state_of(action) -> State | None:
 
 def of_take(entry) -> State | None:
     """The same of a take in the list, under the present name of its strip, which the list follows
-    and undo restores (takes/renames.py)."""
+    and undo restores (takes/dialogue.py)."""
     state = state_of(entry.action)
     return (
         state if state is None or not state.strip else dataclasses.replace(state, strip=entry.voice)

@@ -20,9 +20,9 @@ from ...thunder_core.client import Client, Pending
 from ...thunder_core.errors import BadRequest, Cancelled, NoMicrophone, WorkerDied
 from ...thunder_core.protocol import FULL, LEVEL, LOST
 from ..host import compat, handlers, playback
+from ..host.compat import user_folder
 from ..host.jobs import Step
 from ..host.session import Part, session
-from ..host.user_folder import user_folder
 from . import strip
 
 QUIETEST = 2 / 32767  # peak of a sound in which nothing is; one bit of noise is nothing

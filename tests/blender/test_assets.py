@@ -11,7 +11,7 @@ import pytest
 from characters import seen_points
 from performances import list_take, performance
 from test_character import deform, grid_mesh, rig_with
-from thunder.scene.heads import channel_preview, head, rna_paths
+from thunder.scene.heads import head, mapping_table, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.media import assets, copy_scene
 from thunder.thunder_core import errors
@@ -315,7 +315,7 @@ def test_mouths_that_a_user_posed_are_driven_at_their_strength(blender, puppet):
     found = head.resolve(face)
 
     def shown(source, amount):
-        values = channel_preview.pose(found, source, amount)
+        values = mapping_table.pose(found, source, amount)
         return {
             (found.targets[track.block].name, track.path, track.index): value
             for track, value in zip(found.driver.tracks, values)

@@ -9,7 +9,7 @@ from running_engine import committed, stop_engine  # noqa: F401
 from thunder.scene.animation import fcurves, reading
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.review import checking, mending
+from thunder.scene.review import checking
 from thunder.scene.takes import take_list
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import keyframes, mending as core_mending
@@ -179,7 +179,9 @@ def gaps(rig, frames):
 def test_lips_are_closed_on_an_action_of_two_keys(blender):
     scene, rig = keyed_by_hand(blender)
     assert gaps(rig, range(40, 61)).min() > 3
-    mended = progress.result(mending.mend(scene, rig, Finding(OPEN, 1.96, 2.0, 5.0, 1.0, "m"), 1.0))
+    mended = progress.result(
+        checking.mend(scene, rig, Finding(OPEN, 1.96, 2.0, 5.0, 1.0, "m"), 1.0)
+    )
     after = gaps(rig, range(40, 61))
     assert after.min() < 0.6 and abs(int(after.argmin()) - 10) <= 1
     assert after[0] > 3 and after[-1] > 3
@@ -193,11 +195,11 @@ def test_a_head_without_an_action_says_what_to_do(blender):
     scene = blender.context.scene
     with pytest.raises(BadRequest, match="no action of its own that can be edited: commit a take"):
         progress.result(
-            mending.mend(scene, head.find(scene), Finding(OPEN, 1.0, 1.1, 5.0, 1.0, "m"), 1.0)
+            checking.mend(scene, head.find(scene), Finding(OPEN, 1.0, 1.1, 5.0, 1.0, "m"), 1.0)
         )
 
 
 @pytest.mark.parametrize("kind, whole", [(STILL, False), (OPEN, True)])
 def test_what_has_no_fix_says_what_to_do(kind, whole):
-    assert ":" in mending.why_not(Finding(kind, 0, 1, 1.0, 1.0, whole=whole))
-    assert mending.why_not(Finding(SHIFTED, 0, 1, 0.2, 1.0)) == ""
+    assert ":" in checking.why_not(Finding(kind, 0, 1, 1.0, 1.0, whole=whole))
+    assert checking.why_not(Finding(SHIFTED, 0, 1, 0.2, 1.0)) == ""

@@ -26,7 +26,7 @@ from thunder.scene.heads import head as head_module
 from thunder.scene.host import compat
 from thunder.scene.host.session import session
 from thunder.scene.takes import dialogue as takes_dialogue, take_list
-from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
+from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
@@ -244,8 +244,8 @@ def key_count(heads):
 
 
 def committed_all(scene, **how):
-    done = commit_dialogue.CommitLog()
-    progress.result(commit_dialogue.commit_all(scene, done, **how))
+    done = committing.CommitLog()
+    progress.result(committing.commit_all(scene, done, **how))
     return done
 
 

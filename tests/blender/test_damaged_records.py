@@ -9,10 +9,10 @@ import pytest
 from drawing import draw
 from speaking import enter, keys_of, same
 from thunder.scene.animation import display
-from thunder.scene.heads import channel_preview, head_state
+from thunder.scene.heads import head_state, mapping_table
 from thunder.scene.takes import provenance, resync, take_list
 from thunder.scene.takes.sampling import Sampling
-from thunder.scene.takes.shape import sliders
+from thunder.scene.takes.shape import applying
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core.animation.commit import line_records
 from thunder.thunder_core.direction_words import words_of_take
@@ -77,14 +77,14 @@ def use_all(blender, scene, rig, entry, operators=False):
         lambda: list(provenance.read(rig, entry)),
         lambda: (fingerprint.stale_takes(scene), fingerprint.change(scene, entry),
         resync.needs_engine(scene)),
-        lambda: sliders.follow(entry),
+        lambda: applying.follow(entry),
         lambda: Sampling.of_take(provenance.about_of(action), scene.thunder),
         lambda: words_of_take(provenance.about_of(action)),
         lambda: [
             (line_records.lines_of(each), line_records.keys_of(each),
             line_records.score_of(each, "voice")) for each in (action, target)
         ],
-        lambda: channel_preview.end_all(),
+        lambda: mapping_table.end_all(),
         lambda: (display.restore_animation(rig), display.show(rig, entry)),
     ]  # fmt: skip
     for use in uses:

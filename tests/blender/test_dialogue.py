@@ -10,7 +10,7 @@ from thunder.scene.animation import display, reading
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue as takes_dialogue, generation, sampling as sampling_module
-from thunder.scene.takes.commit import dialogue as commit_dialogue
+from thunder.scene.takes.commit import committing as commit_dialogue
 from thunder.scene.voice import fingerprint, mixdown, strip
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import timing

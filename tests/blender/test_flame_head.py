@@ -13,7 +13,7 @@ from characters import seen_points
 from made_flame import made_flame
 from performances import performance, show_take
 from test_head import flame
-from thunder.operators import flame_head
+from thunder.operators import add_head
 from thunder.scene.animation import reading
 from thunder.scene.heads import build, flame as flame_module, head as heads_head
 from thunder.scene.host import compat
@@ -324,7 +324,7 @@ def test_parameters_are_exported_frame_by_frame(blender, folder, tmp_path):
 @pytest.fixture
 def checked(monkeypatch):
     """What *Check with smplx* measured, by calls of the returned function."""
-    operator = flame_head.THUNDER_OT_check_with_smplx
+    operator = add_head.THUNDER_OT_check_with_smplx
     answers = []
     monkeypatch.setattr(
         operator, "finish", lambda self, context, answer: answers.append(answer) or {"FINISHED"}

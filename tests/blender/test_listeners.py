@@ -101,6 +101,6 @@ def test_a_listener_is_committed_and_has_no_lip_sync_then_either(blender, heads,
     scene.thunder.head_role = "SPEAKS"
     assert "a head that listens has no Lip-Sync" in live_score._why_unscored(scene, rig)
     # what is committed for a whole dialogue is what heads say
-    from thunder.scene.takes.commit import dialogue as committed
+    from thunder.scene.takes.commit import committing as committed
 
     assert all(committed.take_of(scene, line) is None for line in dialogue.lines(scene))

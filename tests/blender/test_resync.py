@@ -10,7 +10,7 @@ from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle
 from thunder.scene.review import live_score
-from thunder.scene.takes import dialogue, provenance, renames, resync as resync_module, take_list
+from thunder.scene.takes import dialogue, provenance, resync as resync_module, take_list
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import Choice
 from thunder.scene.voice import fingerprint, strip
@@ -246,9 +246,9 @@ def test_another_scene_rate_keys_the_same_performance_again(speaking, scene, cli
 def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(speaking, scene, rig):
     strip.keep_speaker(scene, "line", rig.mesh)
     scene.thunder.strip, scene.thunder.takes[0].star = "line", True
-    assert renames.follow(scene) == {}
+    assert dialogue.follow(scene) == {}
     speaking.name = "Anna 1"
-    renames.follow_soon(scene)
+    dialogue.follow_soon(scene)
     while idle.tick() is not None and scene.thunder.takes[0].voice == "line":
         pass
     assert [entry.voice for entry in scene.thunder.takes] == [
@@ -263,10 +263,10 @@ def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(speaking, scene,
         entry.voice = "line"
     assert kinds(scene) == ["CUT", "CUT"]
     speaking.name = "Anna 2"  # renamed and trimmed at once
-    assert renames.follow(scene) == {"line": "Anna 2"} and kinds(scene) == ["CUT", "CUT"]
+    assert dialogue.follow(scene) == {"line": "Anna 2"} and kinds(scene) == ["CUT", "CUT"]
     speaking.frame_start += 5
     speaking.name = "Anna 3"  # renamed and moved: nobody knows whether it is the same
-    assert renames.follow(scene) == {}
+    assert dialogue.follow(scene) == {}
 
 
 def cut(speaking, frame):
@@ -278,15 +278,15 @@ def test_takes_stay_with_what_is_left_of_a_strip_that_was_cut(speaking, scene, r
     strip.keep_speaker(scene, "line", rig.mesh)
     scene.thunder.takes[0].star = True
     left, right = cut(speaking, 15)
-    assert renames.follow(scene) == {} and kinds(scene) == [], "cut in place it sounds the same"
+    assert dialogue.follow(scene) == {} and kinds(scene) == [], "cut in place it sounds the same"
     assert [(part.strip, part.head) for part in scene.thunder.cast] == [
         ("line", rig.mesh),
         (right.name, rig.mesh),
     ]
     left.name = "Anna 1"
-    assert renames.follow(scene) == {"line": "Anna 1"} and kinds(scene) == []
+    assert dialogue.follow(scene) == {"line": "Anna 1"} and kinds(scene) == []
     compat.strips(scene.sequence_editor).remove(left)
-    assert renames.follow(scene) == {"Anna 1": right.name} and kinds(scene) == ["CUT", "CUT"]
+    assert dialogue.follow(scene) == {"Anna 1": right.name} and kinds(scene) == ["CUT", "CUT"]
     assert [entry.star for entry in scene.thunder.takes] == [True, False]
     resync(scene, client)
     assert kinds(scene) == [] and any(entry.star for entry in scene.thunder.takes)
@@ -298,7 +298,7 @@ def test_a_piece_of_a_cut_strip_is_not_sampled_again(blender, speaking, scene, r
     assert dialogue.lines_to_generate(scene) == [] == dialogue.pieces(scene)
     left, right = cut(speaking, 60)
     last = right.split(90, "SOFT")
-    renames.follow(scene)
+    dialogue.follow(scene)
     assert dialogue.lines_to_generate(scene) == [] and not blender.ops.thunder.generate_all.poll()
     assert [(piece.strip, piece.whole, piece.played) for piece in dialogue.pieces(scene)] == [
         (right.name, "line", True),
@@ -322,7 +322,7 @@ def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(speaking, sce
     before = jaw(first)
     left, right = cut(speaking, 60)
     strip.move(right, compat.content_start(right) + 50)
-    renames.follow(scene)
+    dialogue.follow(scene)
     assert dialogue.lines_to_generate(scene) == [] and kinds(scene) == ["CUT", "CUT"]
     (piece,) = dialogue.pieces(scene)
     assert (piece.strip, piece.whole, piece.played) == (
@@ -368,7 +368,7 @@ def test_a_piece_with_takes_of_its_own_is_another_voice(speaking, scene):
     scene.thunder.takes[1].voice = right.name
     compat.strips(scene.sequence_editor).remove(left)
     assert (
-        renames.follow(scene) == {}
+        dialogue.follow(scene) == {}
         and fingerprint.change(scene, scene.thunder.takes[0]).kind == "GONE"
     )
 

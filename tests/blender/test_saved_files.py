@@ -19,7 +19,7 @@ from thunder.scene.animation import display
 from thunder.scene.heads import head_state
 from thunder.scene.host import compat
 from thunder.scene.takes import provenance, take_list, track_values
-from thunder.scene.takes.shape import sliders
+from thunder.scene.takes.shape import applying
 from thunder.scene.takes.shape.stored import is_shaped
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core import records
@@ -207,5 +207,5 @@ def test_records_of_a_later_version_are_left_alone(own):
     assert provenance.load(action) is None and provenance.clock_of(action) is None
     assert fingerprint.state_of(action) is None and fingerprint.stale_takes(scene) == []
     with pytest.raises(BadRequest, match="later version of Thunder"):
-        sliders.follow(entry)
+        applying.follow(entry)
     assert same(keys, keys_of(rig, entry)) and action["thunder_shaped"]["version"] == later

@@ -7,7 +7,7 @@ from performances import clicks, reopen
 from thunder.scene.host import compat
 from thunder.scene.host.session import session
 from thunder.scene.review import word_track
-from thunder.scene.takes import transcript, words
+from thunder.scene.takes import transcript, word_places
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress, spoken
 
@@ -26,7 +26,7 @@ def stage(blender, client, tmp_path):
 
 
 def track_of(scene):
-    return word_track.Track.of(tuple(words.spans(scene, scene)))
+    return word_track.Track.of(tuple(word_places.spans(scene, scene)))
 
 
 def line(scene):
@@ -94,7 +94,7 @@ def test_a_pasted_text_and_subtitles_become_the_transcript(blender, stage, tmp_p
 
 def test_what_is_not_heard_is_named_word_by_word(blender, stage, client):
     transcript.ensure(stage, "line").text = "a bump 1984"
-    found = progress.result(words.find(client, strip.find(blender.context)))
+    found = progress.result(word_places.find(client, strip.find(blender.context)))
     assert found.unheard == (("1984", round(25 + 0.4 * 24)),)
     assert found.sentence == "Found 2 of 3 words and 2 sounds"
     assert (
@@ -102,22 +102,22 @@ def test_what_is_not_heard_is_named_word_by_word(blender, stage, client):
         == "Not heard in the voice: “1984” near frame 35. Check the transcript there, and write "
         "numbers as words"
     )
-    other = words.FoundWords(spoken.Spoken([], found.spoken.words, "a bump", False), ())
+    other = word_places.FoundWords(spoken.Spoken([], found.spoken.words, "a bump", False), ())
     assert other.warning.startswith("The voice does not seem to say this transcript")
 
 
 def test_after_takes_they_are_found_once_blender_is_idle_and_again_after_an_undo(
     blender, stage, client
 ):
-    words.find_soon(stage, strip.find(blender.context))
+    word_places.find_soon(stage, strip.find(blender.context))
     assert idle_step() is not None
     session.release("a step was undone", may_go_on=True)
     while idle_step() is not None:
         pass
     assert len(track_of(stage).sounds) == 2 and [verb for verb, _ in client.asked][-1] == "spoken"
-    words.find_soon(stage, strip.find(blender.context))  # they are known
-    assert not words._waiting.voices
+    word_places.find_soon(stage, strip.find(blender.context))  # they are known
+    assert not word_places._waiting.voices
 
 
 def idle_step():
-    return words._waiting.step() if words._waiting.voices else None
+    return word_places._waiting.step() if word_places._waiting.voices else None

@@ -5,7 +5,7 @@ and how to stop it."""
 from types import SimpleNamespace
 
 import pytest
-from thunder.operators import slices as slices_module
+from thunder.operators import base as slices_module
 from thunder.scene.host import jobs
 from thunder.scene.host.session import session
 from thunder.thunder_core import errors

@@ -18,7 +18,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.session import session
 from thunder.scene.media import assets, grid, studio
-from thunder.scene.review import checking, mending
+from thunder.scene.review import checking
 from thunder.scene.takes import (
     captured,
     dialogue,
@@ -29,9 +29,9 @@ from thunder.scene.takes import (
     resync,
     take_list,
     turns,
-    words,
+    word_places,
 )
-from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
+from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.takes.direction import looking
 from thunder.scene.takes.sampling import Sampling
@@ -106,7 +106,7 @@ def check(blender, client):
 def fix(blender, client):
     scene, rig, entry = shown(blender)
     return jobs.stage(
-        mending.mend(scene, rig, Finding(OPEN, 0.3, 0.4, 4.0, 1.0, "m"), entry.first), "Fixing"
+        checking.mend(scene, rig, Finding(OPEN, 0.3, 0.4, 4.0, 1.0, "m"), entry.first), "Fixing"
     )
 
 
@@ -142,7 +142,7 @@ def generate(blender, client):
 
 
 def find_words(blender, client):
-    return words.find(
+    return word_places.find(
         client,
         strip.voice_of(blender.context.scene, strip.by_name(blender.context.scene, "two")),
         "a bump",
@@ -178,8 +178,8 @@ GO_ON = {
 ARE_CANCELLED = {
     "mix": lambda blender, client: jobs.stage(mix.mix(blender.context), "Mixing"),
     "commit": commit,
-    "commit all": lambda blender, client: commit_dialogue.commit_all(
-        blender.context.scene, commit_dialogue.CommitLog()
+    "commit all": lambda blender, client: committing.commit_all(
+        blender.context.scene, committing.CommitLog()
     ),
     "re-sync": lambda blender, client: resync.resync(client, blender.context.scene),
     "close lips": close_lips,

@@ -10,7 +10,7 @@ from thunder.operators import word_tools
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import word_track
-from thunder.scene.takes import provenance, take_list, transcript, word_places, words
+from thunder.scene.takes import provenance, take_list, transcript, word_places
 from thunder.scene.takes.direction import asking, word_marks
 from thunder.scene.takes.sampling import Sampling
 from thunder.scene.voice import strip
@@ -121,7 +121,7 @@ def test_takes_are_made_with_the_marks_and_remember_them_and_the_file_too(
     blender, stage, client, tmp_path
 ):
     blender.ops.thunder.mark_word(kind=STRESSED)
-    assert word_track.Track.of(tuple(words.spans(stage, stage))).texts == ("a ▲", "bump")
+    assert word_track.Track.of(tuple(word_places.spans(stage, stage))).texts == ("a ▲", "bump")
     blender.ops.thunder.generate()
     assert sent(client)["marks"] == [[STRESSED, pytest.approx(0.2), pytest.approx(0.3)]]
     entry = take_list.shown_take(stage.thunder)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import bpy
 from scenarios import ROOT, until
-from thunder.operators import slices
+from thunder.operators import base
 from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection
 from thunder.scene.host import jobs
@@ -57,7 +57,7 @@ def play_engine(hand):
     client = PacedClient(hand.folder)
     connection.client, connection.knows_styles = (lambda *_: client), (lambda: True)
     jobs.SLICE_SECONDS = jobs.BUSY_SECONDS = 0.008
-    slices.TICK_SECONDS = 0.01
+    base.TICK_SECONDS = 0.01
     return client
 
 

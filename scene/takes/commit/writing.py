@@ -15,13 +15,13 @@ from ....thunder_core.animation.commit.before import Before
 from ....thunder_core.animation.commit.drawing import Drawing, NewCurve, OF_SPEECH
 from ....thunder_core.animation.commit.planning import Plan
 from ....thunder_core.progress import result as value_of
-from ...animation import display, fcurves, nla
+from ...animation import display, fcurves
 from ...animation.keying import PROPERTY, record_of
 from ...heads import head, head_state, rna_paths
 from ...host import compat
 from ...host.jobs import stage, Step
 from .. import provenance
-from ..shape import sliders
+from ..shape import applying
 from . import modifiers
 from .reading import nla_tracks, played_strips, STILL_POSE
 
@@ -85,7 +85,7 @@ def _record(action, about: dict, plan: Plan, drawing: Drawing) -> None:
     if plan.choice.regions & OF_SPEECH:
         line_records.remember_score(action, plan.line, drawing.score)
     provenance.forget(action)
-    sliders.forget(action)
+    applying.forget(action)
 
 
 def _label(action, plan: Plan, drawing: Drawing) -> None:
@@ -284,7 +284,7 @@ class _Writing:
             zip(self.rig.targets, self.animator_actions, self.states)
         ):
             if still[index] is not None:
-                nla.hold_pose(target, STILL_POSE, still[index], index)
+                display.hold_pose(target, STILL_POSE, still[index], index)
             if action is not None:
                 # The action plays as when it was active, everywhere if it moves beyond its keys:
                 # cycles, noise, or lines that run on.
@@ -292,7 +292,7 @@ class _Writing:
                     len(curve.modifiers) or curve.extrapolation != "CONSTANT"
                     for curve in compat.all_curves(action)
                 )
-                nla.push_down(
+                display.push_down(
                     target,
                     action.name,
                     action,
@@ -318,7 +318,7 @@ class _Writing:
             existing = compat.curves_of(
                 self.animator_actions[index], self.states[index].get("slot", "")
             )
-            moved = {*compat.by_place(existing), *nla.paths_in_strips(target)}
+            moved = {*compat.by_place(existing), *display.paths_in_strips(target)}
             places = {
                 (track.path, track.index): place for place, track in self.rig.tracks_of(target)
             }

@@ -15,7 +15,7 @@ from ....thunder_core.errors import BadRequest
 from ....thunder_core.types import FPS
 from ...animation import reading
 from ...heads import head
-from ...host.user_folder import user_folder
+from ...host.compat import user_folder
 from . import asking, sliders
 
 MOST_SECONDS = 120.0  # longest motion that is read; more does not improve the style
