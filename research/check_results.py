@@ -61,6 +61,7 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "direction_teacher": _TEACHER,
     "events": _TAKES,
     "marks": _TAKES,
+    "unclear": _TAKES,
     "retakes": _TAKES,
     "faults": _FAULTS,
     "grades": _SCORE,

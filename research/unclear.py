@@ -7,21 +7,27 @@ recording of each unseen voice, as it is and with noise or four other voices ben
 the doubt about its phones (`doubt`), median and the range of four fifths; the share of recordings
 over the threshold; and in how many of the frames with speech the encoder still finds the phone that
 it finds in the clean recording. Last the threshold that tells best the recordings with four voices
-5 dB below from clean ones. To stdout and, with --results, a file.
+5 dB below from clean ones. Where DATA has `lips/` too: how well eight takes follow the mouths of
+`check` with four of the other voices beneath, beside the linear map. To stdout and
+research/results/unclear.txt.
 """
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 import numpy as np
 
-from research.harness import add_shared, report, required
+from research.faces.lip_clips import fit_bar, fit_length, FOLDERS, follows, hear, read_clips
+from research.harness import add_shared, report, required, results_file, usual_direction
 from research.ranking import recordings
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.scorer import doubt, SAID, silence, SILENT, UNCLEAR, voiced_weight
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
+from thunder_core.face.lips import Lips
+from thunder_core.request import Request
 from thunder_core.train.motions import noise
 from thunder_core.types import RATE, Speech
 
@@ -35,18 +41,64 @@ def mix_beneath(samples: np.ndarray, other: np.ndarray, decibels: float) -> np.n
     return np.clip(samples + by * other, -1, 1).astype(np.float32)
 
 
+def voices_beneath(sounds: list[np.ndarray], number: int) -> np.ndarray:
+    """The four recordings after that number at once, as long as it is."""
+    length = len(sounds[number])
+    others = [
+        np.resize(sounds[(number + step) % len(sounds)], length) for step in range(1, OTHERS + 1)
+    ]
+    return np.sum([other / other.std() for other in others], 0)
+
+
 def versions(sounds: list[np.ndarray], number: int) -> dict[str, np.ndarray]:
     """A recording as it is, and with noise or other voices beneath it."""
     voice, rng = sounds[number], np.random.default_rng(number)
-    others = [
-        np.resize(sounds[(number + step) % len(sounds)], len(voice))
-        for step in range(1, OTHERS + 1)
-    ]
-    babble = np.sum([other / other.std() for other in others], 0)
     result = {"as it is": voice}
-    for name, other in (("noise", noise(len(voice), rng)), (f"{OTHERS} voices", babble)):
+    beneath = {"noise": noise(len(voice), rng), f"{OTHERS} voices": voices_beneath(sounds, number)}
+    for name, other in beneath.items():
         result |= {f"{name}, -{level:.0f} dB": mix_beneath(voice, other, level) for level in LEVELS}
     return result
+
+
+def lips_lines(data: Path, engine: Engine, takes: int) -> list[str]:
+    """Lines: r of the opening with real mouths, of clips as they are and with voices beneath."""
+    fit, check = (read_clips(data, part) for part in ("fit", "check"))
+    encoder, lips = engine.thunder.encoder, Lips.of(engine.head)
+    bar = fit_bar(fit, {clip.name: hear(encoder, clip)[0] for clip in fit})
+    lines = [
+        "",
+        f"{len(check)} clips of `check`, {takes} takes, Spread 0.5: r of the opening",
+        f"{'':20s} {'average take':>13s} {'top of the list':>16s} {'mean of takes':>14s} "
+        f"{'linear map':>11s}",
+    ]
+    sounds = [clip.samples for clip in check]
+    for level in (None, *LEVELS):
+        values = []
+        for number, clip in enumerate(check):
+            samples = clip.samples
+            if level is not None:
+                samples = mix_beneath(samples, voices_beneath(sounds, number), level)
+            request = Request(takes, 1, direction=usual_direction(0.5))
+            gaps = [
+                lips.beyond_rest(take.motion) for take in engine.generate(Speech(samples), request)
+            ]
+            curves = fit_length(np.array(gaps), clip.frames)
+            map_curve = bar(hear(encoder, clip, samples)[0], "opening")
+            values.append(
+                [
+                    np.mean([follows(curve, clip.opening) for curve in curves]),
+                    *(
+                        follows(curve, clip.opening)
+                        for curve in (curves[0], curves.mean(0), map_curve)
+                    ),
+                ]
+            )
+        means = np.average(values, axis=0, weights=[clip.frames for clip in check])
+        name = "as it is" if level is None else f"{OTHERS} voices, -{level:.0f} dB"
+        lines.append(
+            f"{name:20s} {means[0]:13.3f} {means[1]:16.3f} {means[2]:14.3f} {means[3]:11.3f}"
+        )
+    return lines
 
 
 def add_arguments(p: ArgumentParser) -> None:
@@ -56,6 +108,7 @@ def add_arguments(p: ArgumentParser) -> None:
         "--split", choices=("validation", "test"), default="validation", help="whose voices"
     )
     p.add_argument("--voices", type=int, default=40, help="how many")
+    p.add_argument("--takes", type=int, default=8, help="of each clip with a measured mouth")
 
 
 def run(args: Namespace) -> None:
@@ -98,4 +151,7 @@ def run(args: Namespace) -> None:
         f"told apart best at {best:.2f}: clean ones above it {(clean > best).mean():.2f}, the "
         f"worst below {(worst <= best).mean():.2f}"
     )
-    report(args.results, lines)
+    has_lips = (args.data / FOLDERS[0]).exists()
+    if has_lips:
+        lines += lips_lines(args.data, engine, args.takes)
+    report(results_file(args.results, "unclear.txt", has_lips), lines)

@@ -130,10 +130,14 @@ def spoken_phones(folder: Path) -> dict[str, list[Phone]]:
     return phones
 
 
-def hear(encoder: SpeechEncoder, clip: LipClip) -> tuple[np.ndarray, np.ndarray]:
-    """(speech features [T, d], the likeliest phones as 10 ms labels [4T]) of a clip."""
-    hidden, logits = encoder.analyse(clip.samples)
-    return speech_features(hidden, logits, clip.samples, clip.frames), likeliest(logits).astype(
+def hear(
+    encoder: SpeechEncoder, clip: LipClip, samples: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(speech features [T, d], the likeliest phones as 10 ms labels [4T]) of a clip, or of other
+    samples in place of its own."""
+    samples = clip.samples if samples is None else samples
+    hidden, logits = encoder.analyse(samples)
+    return speech_features(hidden, logits, samples, clip.frames), likeliest(logits).astype(
         np.uint8
     ).repeat(2)
 
