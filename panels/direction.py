@@ -41,7 +41,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
 
     def draw_header_preset(self, context):
         direction = _current_direction(context)
-        if direction is None or not connection.knows_styles():
+        if direction is None:
             return
         description = words(sliders.value(direction).vector(), most=MOST_WORDS)
         if description != USUAL:
@@ -49,9 +49,6 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
-        knows = connection.knows_styles()
-        if not knows:
-            wrapped_label(layout, "The current weights do not support directions", context)
         rig, wrong = attempt(head.find, context.scene, context.object)
         if rig is None:
             wrapped_label(layout, wrong, context)
@@ -60,8 +57,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         if direction is None:
             sliders.prepare(rig.owner)
             return
-        column = tune(layout.column(), enabled=knows)
-        self._style(column, context, direction)
+        self._style(layout.column(), context, direction)
         self._eyes(layout, context, rig, direction)
 
     def _style(self, layout, context, direction):
@@ -110,8 +106,7 @@ class THUNDER_PT_fine_direction(Popover, bpy.types.Panel):
 
     def draw(self, context):
         direction = _current_direction(context)
-        column = tune(self.layout.column(align=True), enabled=connection.knows_styles())
-        props(column, direction, *sliders.FINE, slider=True)
+        props(self.layout.column(align=True), direction, *sliders.FINE, slider=True)
 
 
 def _changed_labels(direction) -> str:

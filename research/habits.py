@@ -136,12 +136,7 @@ def sampled_motions(clip: Clip, engine: Engine, args: Namespace) -> list[Motion]
         / f"{engine.weights}_{clip.name}_{args.takes}_{args.seed}_{args.steps}_{args.spread:g}.npz"
     )
     if not path.exists():
-        directed = engine.thunder.denoiser.config.style > 0
-        asked = (
-            Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread)
-            if directed
-            else None
-        )
+        asked = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread)
         motions = [
             take.motion
             for take in engine.generate(

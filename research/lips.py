@@ -196,9 +196,7 @@ def run(args: Namespace) -> None:
     for clip in check:
         speech = read_sound(clip.path)
         for spread in args.spread:
-            asked = (
-                Brief(Direction().vector()[None], spread) if engine.thunder.knows_styles else None
-            )
+            asked = Brief(Direction().vector()[None], spread)
             request = Request(
                 args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked
             )

@@ -96,11 +96,7 @@ def run(args: Namespace) -> None:
     lips = required(args.data / "lips", "the folder of recorded voices with phones")
     engine = Engine.load(args.weights, device="cpu")
     channels, phones = list(engine.head.expression_names), aligned_phones(lips)
-    asked = (
-        Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread)
-        if engine.thunder.knows_styles
-        else None
-    )
+    asked = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread)
     systems: dict[str, list[tuple[Motion, Prosody]]] = {
         "teacher listens": [],
         "takes listen": [],

@@ -86,12 +86,7 @@ def generate_takes(
 ) -> list[Take]:  # fmt: skip
     """Takes around the usual direction, in the order of their seeds. as_asked: the first is played
     just as requested, as in a user's batch."""
-    # Weights without styles, as in a user's folder, sample in any style.
-    asked = (
-        Brief(Direction().vector()[None], spread, as_asked=as_asked)
-        if engine.thunder.knows_styles
-        else None
-    )
+    asked = Brief(Direction().vector()[None], spread, as_asked=as_asked)
     return sorted(
         engine.generate(speech, Request(takes, seed, steps=steps, direction=asked)),
         key=lambda take: take.seed,

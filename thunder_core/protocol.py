@@ -113,7 +113,6 @@ _RESULTS = {
             "memory": _optional(_whole),
             "weights_origin": _text,
             "weights_note": _text,
-            "knows_styles": _flag,
         }
     ),
     "generate": _holds(

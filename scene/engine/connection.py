@@ -2,11 +2,9 @@
 """The one engine process of a Blender session: started by the first request, stopped with the
 add-on or Blender; and microphones."""
 
-import json
 import os
 import threading
 import time
-from functools import lru_cache
 from pathlib import Path
 
 import bpy
@@ -111,32 +109,12 @@ def _weights_in_use() -> Path:
     return Path((_engine.client.weights if _engine.client is not None else weights()) or WEIGHTS)
 
 
-def knows_styles() -> bool:
-    """Whether the weights that the next request would use can be given a direction. Quick: for
-    panels."""
-    try:
-        card = _weights_in_use() / "denoiser.json"
-        return _styles_in(card, card.stat().st_mtime_ns) > 0
-    except (BadWeights, OSError):
-        return False
-
-
 def systems() -> tuple[System, ...]:
     """The systems that a request can use now. Quick: for panels."""
     try:
         return tuple(available(_weights_in_use()))
     except BadWeights:
         return tuple(available(Path(WEIGHTS)))
-
-
-@lru_cache(maxsize=4)
-def _styles_in(card: Path, changed: int) -> int:
-    """Number of style values of the diffusion model described in a file. changed: the file's
-    time."""
-    try:
-        return int(json.loads(card.read_text(encoding="utf-8"))["config"].get("style", 0))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return 0
 
 
 def client(python: str | None = None, folder: str | None = None) -> Client:

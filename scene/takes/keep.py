@@ -21,7 +21,6 @@ from ...thunder_core.progress import rescale
 from ...thunder_core.systems import DEFAULT
 from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import keying
-from ..engine import connection
 from ..heads import head
 from ..host import handlers
 from ..host.jobs import stage, Step
@@ -305,16 +304,14 @@ def resample(
     # only it can fit new parts to kept ones
     sampling = replace(Sampling.of(scene.thunder), system=DEFAULT, style_from="", picture="")
     performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)
-    if connection.knows_styles():  # the rest follows the take's requested direction
-        before = Sampling.of_take(performance.provenance, scene.thunder).asked
-        if before is not None:
-            reading = None if free is None else similar.reading_of(lead.action)
-            like = (
-                before if reading is None else similar.exact_direction(before, reading, lead.seed)
-            )
-            before = word_marks.add_words(replace(like, as_asked=False), scene, voice)
-        sampling = replace(sampling, asked=before)
-        sampling = asking.add_direction(sampling, rig.owner, voice)
+    # the rest follows the take's requested direction
+    before = Sampling.of_take(performance.provenance, scene.thunder).asked
+    if before is not None:
+        reading = None if free is None else similar.reading_of(lead.action)
+        like = before if reading is None else similar.exact_direction(before, reading, lead.seed)
+        before = word_marks.add_words(replace(like, as_asked=False), scene, voice)
+    sampling = replace(sampling, asked=before)
+    sampling = asking.add_direction(sampling, rig.owner, voice)
     sampling = replace(sampling, listening=lead.role == LISTENS.upper())
     with closing(
         _AroundCollector(scene, rig, voice, lead, performance, on_take, free)

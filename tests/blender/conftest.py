@@ -206,20 +206,17 @@ def client(tmp_path, monkeypatch):
     return play_client(monkeypatch, PlayedClient(folder))
 
 
-def play_client(monkeypatch, client, knows_styles=None):
-    """Let a client answer instead of the engine; the client. knows_styles: whether weights take a
-    direction."""
+def play_client(monkeypatch, client):
+    """Let a client answer instead of the engine; the client."""
     connection = importlib.import_module("thunder.scene.engine.connection")
     monkeypatch.setattr(connection, "client", lambda *_: client)
-    if knows_styles is not None:
-        monkeypatch.setattr(connection, "knows_styles", lambda: knows_styles)
     return client
 
 
 @pytest.fixture
 def play(monkeypatch):
     """`play(client)` lets a client of a test's own answer instead of the engine."""
-    return lambda client, **how: play_client(monkeypatch, client, **how)
+    return lambda client: play_client(monkeypatch, client)
 
 
 @pytest.fixture

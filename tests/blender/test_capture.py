@@ -22,7 +22,7 @@ SECONDS = 3.0
 @pytest.fixture
 def line(needs_sound, scene, rig, client, play, voice):
     """A head with a line of three seconds at frame 10, and one sampled take of it, shown."""
-    play(client, knows_styles=False)
+    play(client)
     strip.add(scene, noise(voice, SECONDS), "line", 10)
     scene.thunder.count = 1
     assert bpy.ops.thunder.generate() == {"FINISHED"}

@@ -10,7 +10,6 @@ import pytest
 from played_engine import PlayedClient
 from speaking import keys_of, same
 from thunder.scene.animation import keying
-from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle
 from thunder.scene.host.session import session
@@ -53,7 +52,7 @@ class DirectedClient(PlayedClient):
 
 @pytest.fixture
 def client(tmp_path, play):
-    return play(DirectedClient(tmp_path), knows_styles=True)
+    return play(DirectedClient(tmp_path))
 
 
 @pytest.fixture
@@ -127,17 +126,6 @@ def test_generate_asks_for_the_heads_direction_and_keeps_it(blender, scene, clie
     assert "lively" in take_list.describe(
         next(entry for entry in scene.thunder.takes if entry.seed == 3)
     )
-
-
-def test_weights_that_know_no_styles_are_asked_for_none(
-    blender, scene, client, direction, monkeypatch
-):
-    monkeypatch.setattr(connection, "knows_styles", lambda: False)
-    direction.energy = 1.5
-    monkeypatch.setattr(DirectedClient, "_generate", PlayedClient._generate)
-    assert blender.ops.thunder.generate() == {"FINISHED"}
-    assert "direction" not in asked(client)[0]
-    assert {entry.words for entry in scene.thunder.takes} == {""}
 
 
 def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene, client, direction):

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.one_blender
 @pytest.fixture
 def scene(voiced, client, play):
     """A head with a voice, and an engine that answers with made takes, three at a time."""
-    play(client, knows_styles=False)
+    play(client)
     voiced.thunder.count = 3
     return voiced
 

@@ -30,7 +30,7 @@ def sounds(tmp_path):
 
 @pytest.fixture
 def client(client, play):
-    return play(client, knows_styles=False)
+    return play(client)
 
 
 def spans(scene):

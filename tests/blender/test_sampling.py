@@ -229,7 +229,6 @@ DIRECTION = Direction(Style(energy=1.3), "warm", 0.6)
 def test_the_chosen_engine_is_asked_for_what_it_does_and_its_takes_remember_it(
     blender, scene, client, monkeypatch, engine, follows
 ):
-    monkeypatch.setattr(connection, "knows_styles", lambda: True)
     scene.thunder.system = engine
     direction = sliders.ensure(head.find(scene).owner)
     direction.energy, direction.mood = 1.3, "warm"

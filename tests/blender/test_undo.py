@@ -50,7 +50,7 @@ def shot(needs_sound, scene, client, play, tmp_path):
     (bpy, client)."""
     import bpy
 
-    play(client, knows_styles=False)
+    play(client)
     scene.render.fps = 25
     for number, name in enumerate(("one", "two")):
         strip.add(scene, noise(tmp_path / f"{name}.wav", 1.0, seed=number), name, 1 + 40 * number)

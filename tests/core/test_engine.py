@@ -22,6 +22,7 @@ from thunder_core.engine.request import portions, threads_for
 from thunder_core.engine.scorer import DAMPED, evidence, heard_share, Measures
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.systems.thunder import Performance
+from thunder_core.events import EVENTS
 from thunder_core.face.lips import opening_mm
 from thunder_core.request import Request
 from thunder_core.types import Keep, Motion, pack, RATE, Speech, unpack
@@ -145,7 +146,8 @@ def test_guidance_goes_on_from_no_sound_past_the_sound(engine, speech, monkeypat
     estimate."""
     monkeypatch.setattr(engine.thunder, "_motion", lambda x, *rest: x)
     # plans follow the sound too
-    monkeypatch.setattr(engine.thunder, "_events", lambda *given: None)
+    nothing = np.full((1, 25, len(EVENTS)), np.nan, np.float32)
+    monkeypatch.setattr(engine.thunder, "_events", lambda *given: nothing)
     first, second = (Speech(speech.samples[at : at + RATE], RATE) for at in (0, 3 * RATE))
     first, second = (engine.thunder.analyse(part.samples, part.frames) for part in (first, second))
 

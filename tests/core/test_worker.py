@@ -20,7 +20,7 @@ from timing import keeps, until
 
 from thunder_core import errors
 from thunder_core.client import Client
-from thunder_core.direction import Direction, DIRECTION_NAMES, Style
+from thunder_core.direction import Direction, Style
 from thunder_core.engine import worker
 from thunder_core.engine_python import find_engine_python
 from thunder_core.private_folder import PrivateFolder, sweep, YOUNG
@@ -104,8 +104,6 @@ def test_hello_tells_what_answers(warm):
     assert hello["weights_origin"] == "shipped" and hello["weights_note"] == ""
     assert hello["versions"]["torch"].startswith("2.")
     assert hello["device"].startswith(("cpu", "cuda"))
-    styles = json.loads((ROOT / "weights" / "denoiser.json").read_text())["config"].get("style", 0)
-    assert hello["knows_styles"] is (styles > 0)
 
 
 def test_takes_come_best_first_with_their_arrays(warm):
@@ -242,18 +240,6 @@ def test_a_direction_that_ends_before_the_sound_is_held_and_one_that_goes_on_is_
     assert np.array_equal(jaws["short"], jaws["exact"]) and not np.array_equal(
         jaws["short"], jaws["one"]
     )
-
-
-def test_weights_without_styles_say_that_they_take_no_direction(temporary_folder, tmp_path):
-    plain = weights_with_styles(tmp_path, style=0)
-    with Client(sys.executable, weights=str(plain)) as client:
-        assert client.request("hello").wait(timeout=120)["knows_styles"] is False
-        direction = client.put_array(np.zeros((1, len(DIRECTION_NAMES))))
-        with pytest.raises(errors.BadRequest, match="without styles"):
-            client.request("generate", sound=SAMPLE, takes=1, steps=2, direction=direction).wait(
-                timeout=120
-            )
-        assert client.request("generate", sound=SAMPLE, takes=1, steps=2).wait(timeout=120)["takes"]
 
 
 def test_weights_of_other_styles_are_refused(temporary_folder, tmp_path):

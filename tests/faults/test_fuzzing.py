@@ -471,7 +471,6 @@ class Engine:
             "weights": "w",
             "device": "cpu",
             "versions": {},
-            "knows_styles": False,
         }
 
     def begin(self, speech, request, progress, noticed):

@@ -312,8 +312,8 @@ class DenoiserConfig:
 
     motion: int  # channels of x: expression, jaw, head, eyes
     audio: int  # width of the speech features a
-    style: int = 0  # number of direction values; 0: the model has no styles
-    events: int = 0  # number of curves of planned events; 0: the model plans by itself
+    style: int = 0  # number of direction values; 0: a system of the comparison, without styles
+    events: int = 0  # number of curves of planned events; 0: such a system, which plans by itself
     width: int = 128
     layers: int = 8
     heads: int = 4
@@ -350,10 +350,8 @@ class Denoiser:
         """
         known_style = np.zeros((1, 1, self.config.style), np.float32) if style is None else style
         audio = audio if audio.ndim == 3 else audio[None]
-        planned = {}
-        if self.config.events:
-            nothing = np.full((1, x.shape[1], self.config.events), np.nan, np.float32)
-            planned = {"events": nothing if events is None else events}
+        if events is None:
+            events = np.full((1, x.shape[1], self.config.events), np.nan, np.float32)
         return self.network(
             x=x,
             step=np.array([step]),
@@ -361,7 +359,7 @@ class Denoiser:
             silent=np.array([silent]),
             style=known_style,
             free=np.array([style is None]),
-            **planned,
+            events=events,
         )[0]
 
     def standardise(self, motion: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..direction import AXES, Brief, check, Direction, over_frames
+from ..direction import AXES, Brief, Direction, over_frames
 from ..errors import BadRequest, BadWeights
 from ..findings import Finding, REALISTIC
 from ..progress import no_progress, Progress, share
@@ -293,8 +293,8 @@ class Engine:
             network.begin()
 
     def info(self) -> dict:
-        """The answer to hello: engine, device, fingerprint and origin of the weights and whether
-        they can be directed, channel names, library versions."""
+        """The answer to hello: engine, device, fingerprint and origin of the weights, channel
+        names, library versions."""
         return {
             "engine": self.thunder.name,
             "device": self.device,
@@ -302,7 +302,6 @@ class Engine:
             "weights_origin": self.identity.origin,
             "weights_note": self.identity.sentence,
             "channels": list(self.head.expression_names),
-            "knows_styles": self.thunder.knows_styles,
             "versions": {
                 name: importlib.metadata.version(name)
                 for name in ("onnxruntime", "torch", "torchaudio")
@@ -363,8 +362,6 @@ class Engine:
             asked = apply_picture(asked, picture_moods)
         seeds = list(range(request.seed, request.seed + request.takes))
         follows = SYSTEMS[request.system].follows
-        if asked is not None:
-            self._check(asked)
         self._open_networks()
         sound = speech.fingerprint
         voice, role = self._voice_and_role(
@@ -455,17 +452,13 @@ class Engine:
         )  # fmt: skip
 
     def _direction(self, request: Request) -> Brief | None:
-        """The direction of a request, the neutral one where it has none; None if weights or system
-        cannot be directed.
+        """The direction of a request, the neutral one where it has none; None if its system cannot
+        be directed.
 
         Never None without need: undirected takes come from another model (`Thunder.select_sampler`)
         than those that the panel shows.
         """
-        if (
-            request.direction is None
-            and self.thunder.knows_styles
-            and SYSTEMS[request.system].follows != NOTHING
-        ):
+        if request.direction is None and SYSTEMS[request.system].follows != NOTHING:
             return Brief()
         return request.direction
 
@@ -479,11 +472,6 @@ class Engine:
         if name not in self._performers:
             self._performers[name] = open_performer(name, self.folder, self.thunder)
         return self._performers[name]
-
-    def _check(self, asked: Brief) -> None:
-        """Raise BadRequest if a direction is invalid, or the weights support none."""
-        self.thunder.check_style()
-        check(asked.vectors)
 
     @staticmethod
     def _readings(
@@ -509,7 +497,6 @@ class Engine:
         frames = min(motion.frames, speech.frames)
         voice, expectations = self.analyse(speech), None
         if asked is not None:
-            self._check(asked)
             asked = follow_voice(asked, axis_deviations(voice.heard), speech.frames)
             voice = mark_voice(self._follow_text(voice, asked.text)[0], asked.marks)
             # Stresses depend on the length of the sound, which a motion may not have.

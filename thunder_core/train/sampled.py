@@ -215,36 +215,27 @@ def _training_plans(number: int, seed: int) -> Iterator[_Plan]:
 def sample_clip(
     corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str], plans
 ) -> SampledClip:
-    """Takes of one clip as planned.
-
-    Weights that know no styles sample freely, and are compared with the teacher's usual style.
-    """
+    """Takes of one clip as planned."""
     frames = min(MOST_FRAMES, int(clip.length * FPS / RATE))
     samples = corpus.samples(clip)[: round(frames * RATE / FPS)]
     voice = thunder.analyse(samples, frames)
-    styled = thunder.knows_styles
     takes, seeds, asked, readings, played, steps, guidance = [], [], [], [], [], [], []
     for plan in plans:
-        usual = np.tile(Direction().vector(), (len(plan.seeds), 1))
-        directions = plan.directions if styled else usual
-        styles = (
-            [
-                add_stresses(d[None], *each, voice.accents)
-                for d, *each in zip(directions, plan.seeds, plan.spreads)
-            ]
-            if styled
-            else None
-        )
-        every = zip(plan.seeds, styles or [None] * len(plan.seeds), plan.spreads)
+        directions = plan.directions
+        styles = [
+            add_stresses(d[None], *each, voice.accents)
+            for d, *each in zip(directions, plan.seeds, plan.spreads)
+        ]
+        every = zip(plan.seeds, styles, plan.spreads)
         performances = [Performance(seed, style, (seed, spread)) for seed, style, spread in every]
         motions = thunder.perform(
             voice, performances, plan.steps or NORMAL, plan.guidance, lambda fraction: None
         )
         takes += [pack(motion) for motion in motions]
         seeds += plan.seeds
-        asked += [*(plan.asked if styled else usual)]
+        asked += [*plan.asked]
         readings.append(directions)
-        played += directions[:, None] if styles is None else styles
+        played += styles
         steps += [plan.steps] * len(motions)
         guidance += [plan.guidance] * len(motions)
     phones = corpus.phones(clip)[: 4 * frames]

@@ -10,7 +10,6 @@ import numpy as np
 from ....thunder_core.animation.timing import Clock
 from ....thunder_core.direction import AS_HEARD, AXES, Brief, MOOD_NAMES
 from ....thunder_core.types import FPS
-from ...engine import connection
 from ...host import compat
 from ...voice import strip
 from .. import track_values, turns
@@ -23,15 +22,15 @@ MOOD_SECONDS = 0.4  # length of the blend from one mood to another at a mood key
 def add_direction(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) -> Sampling:
     """The sampling of takes for the head that an object represents, with its direction.
 
-    Weights without styles get no direction; a sampling that already has one is unchanged. An engine
-    that follows only the mood, or nothing, gets no more; the Direction panel says so. Where several
-    heads speak ranges of the voice, the head speaks its ranges. Raises BadSound if it has none.
+    A sampling that already has one is unchanged. An engine that follows only the mood, or nothing,
+    gets no more; the Direction panel says so. Where several heads speak ranges of the voice, the
+    head speaks its ranges. Raises BadSound if it has none.
     """
     if not sampling.listening:
         sampling = replace(
             sampling, turns=turns.spans_of(bpy.data.scenes[voice.scene], voice, owner)
         )
-    if sampling.asked is not None or not connection.knows_styles():
+    if sampling.asked is not None:
         return sampling
     requested = word_marks.add_words(
         direction_over(owner, voice.clock, voice.last), bpy.context.scene, voice

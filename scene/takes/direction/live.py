@@ -97,7 +97,7 @@ class Live(Part):
         entry = _entry(scene, direction)
         if bpy.app.background and not self.in_background:
             return
-        if entry is None or not scene.thunder.live_direction or not connection.knows_styles():
+        if entry is None or not scene.thunder.live_direction:
             return
         if entry.action.session_uid != self.uid or not self._may_change(entry):
             self.drop()

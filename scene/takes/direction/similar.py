@@ -13,7 +13,6 @@ from ....thunder_core.direction import AXES, Brief, DIRECTION_NAMES
 from ....thunder_core.direction_words import words_of_take
 from ....thunder_core.errors import BadRequest
 from ...animation import keying
-from ...engine import connection
 from ...heads import head
 from ...host.jobs import Step
 from ...voice import strip
@@ -51,8 +50,6 @@ class _BesideCollector(generation.TakeCollector):
 
 def why_not(entry) -> str:
     """The reason why no takes like this one can be sampled, "" if they can. Quick: for buttons."""
-    if not connection.knows_styles():
-        return "The current weights do not support directions"
     if reading_of(entry.action) is None:
         return (
             f"“{entry.name}” does not say how it is played: it was mixed, or sampled with "

@@ -13,7 +13,6 @@ import numpy as np
 
 from ...channels import BLINKS, BROWS, Columns, in_group
 from ...direction import DIRECTION_NAMES
-from ...errors import BadRequest
 from ...events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LIPS, LOOK
 from ...face.articulators import Articulators
 from ...face.head import Head
@@ -279,32 +278,18 @@ class Thunder:
         self.denoiser = Denoiser(folder, device)
         if self.denoiser.config.motion != self.columns.count:
             raise unusable(folder / "denoiser.safetensors", "was made for another head")
-        if self.denoiser.config.events not in (0, len(EVENTS)):
+        if self.denoiser.config.events != len(EVENTS):
             raise unusable(
                 folder / "denoiser.safetensors",
                 "was trained for other planned events than this version knows",
             )
-        if self.denoiser.config.style not in (0, len(DIRECTION_NAMES)):
+        if self.denoiser.config.style != len(DIRECTION_NAMES):
             raise unusable(
                 folder / "denoiser.safetensors",
                 "was trained with other styles than this version knows",
             )
         self.distilled = _load_distilled(folder, device, self.denoiser)
         self.folder = folder
-
-    @property
-    def knows_styles(self) -> bool:
-        """Whether a performance can be directed."""
-        return self.denoiser.config.style > 0
-
-    def check_style(self) -> None:
-        """Raise BadRequest if the weights know no styles, so that no take ignores its direction
-        silently."""
-        if not self.knows_styles:
-            raise BadRequest(
-                "These weights were trained without styles and take no direction: generate without "
-                "one, or choose others"
-            )
 
     def analyse(
         self, samples: np.ndarray, frames: int, progress: Progress = no_progress
@@ -380,9 +365,6 @@ class Thunder:
         guide(x̂_0, a, b): moves the estimate of frames a … b at every step
         (`networks.m2s.SpeechGuidance`).  `progress` is called before each window of each step.
         """
-        styled = takes[0].style is not None
-        if styled:
-            self.check_style()
         plans = [
             self._plan(voice, take, 0.0 if kept is None else self._side_of(kept, take.style))
             for take in takes
@@ -391,14 +373,13 @@ class Thunder:
         fixed = (
             None if kept is None else Inpainting(kept.mask, self.denoiser.standardise(kept.values))
         )
-        is_plain = (
-            (styled or not self.knows_styles) and guidance == 1.0 and kept is None and guide is None
-        )
+        styled = takes[0].style is not None
+        is_plain = styled and guidance == 1.0 and kept is None and guide is None
         denoiser, steps = self.select_sampler(effort, is_plain)
         frames, motions = voice.frames, []
         for start in range(0, len(takes), _BATCH):
             batch = takes[start : start + _BATCH]
-            planned = None if events is None else events[start : start + _BATCH]
+            planned = events[start : start + _BATCH]
             done = 0.0  # share of the steps
 
             def count(fraction: float, _: str = "") -> None:
@@ -409,13 +390,12 @@ class Thunder:
                 x: np.ndarray, step: int, a: int, b: int, start=start, batch=batch, planned=planned
             ) -> np.ndarray:
                 progress((start + (done + a / frames / len(steps.times)) * len(batch)) / len(takes))
-                style = _styles(batch, a, b)
+                conditions = _styles(batch, a, b), planned[:, a:b]
                 audio = _audio(voice, batch, a, b)
-                events = None if planned is None else planned[:, a:b]
-                x0 = denoiser.estimate(x, step, audio, False, style, events)
+                x0 = denoiser.estimate(x, step, audio, False, *conditions)
                 if guidance != 1.0:
                     x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(
-                        x, step, audio, True, style, events
+                        x, step, audio, True, *conditions
                     )
                 return x0 if guide is None else guide(x0, a, b)
 
@@ -441,13 +421,8 @@ class Thunder:
         plan.events[:, LIPS] = vary_lips((take.voice or voice).lips, voice.presence, seed, spread)
         return plan
 
-    def _events(
-        self, plans: Sequence[TakePlan], kept: Inpainting | None = None
-    ) -> np.ndarray | None:
-        """The curves of plans [B, T, EVENTS], None for weights that know none. Nothing is planned
-        where something is kept."""
-        if not self.denoiser.config.events:
-            return None
+    def _events(self, plans: Sequence[TakePlan], kept: Inpainting | None = None) -> np.ndarray:
+        """The curves of plans [B, T, EVENTS]. Nothing is planned where something is kept."""
         events = np.stack([plan.events for plan in plans])
         if kept is not None:
             names = (*self.channel_names, *("jaw",) * 3, *("head",) * 3, *("eyes",) * 3)
@@ -493,14 +468,11 @@ class Thunder:
 
         breathe: whether to draw the breaths that each take's gestures have.
         """
-        if not self.knows_styles:
-            takes = [replace(take, style=None) for take in takes]
         noise, motions = seeded_noise([0], voice.frames, self.denoiser.config.motion), []
         for start in range(0, len(takes), _BATCH):
-            batch, events = takes[start : start + _BATCH], None
-            if self.denoiser.config.events:  # any but the lips'
-                events = np.full((len(batch), voice.frames, len(EVENTS)), np.nan, np.float32)
-                events[..., LIPS] = [(take.voice or voice).lips for take in batch]
+            batch = takes[start : start + _BATCH]
+            events = np.full((len(batch), voice.frames, len(EVENTS)), np.nan, np.float32)
+            events[..., LIPS] = [(take.voice or voice).lips for take in batch]  # any other events
 
             def denoise(
                 x: np.ndarray, step: int, a: int, b: int, batch=batch, events=events
@@ -510,7 +482,7 @@ class Thunder:
                     step,
                     _audio(voice, batch, a, b),
                     style=_styles(batch, a, b),
-                    events=None if events is None else events[:, a:b],
+                    events=events[:, a:b],
                 )
 
             x = in_windows(denoise, voice.frames)(
