@@ -492,7 +492,7 @@ def test_guidance_by_mesh_to_speech_pulls_takes_to_what_was_said(engine, speech,
     pulled = [take.motion for take in engine.generate(speech, Request(2, 100, speech_guidance=1.0))]
 
     def nats(motions):
-        return np.mean([engine.scorer.heard(m, voice)[1].mean() for m in motions])
+        return np.mean([engine.scorer.heard(m, voice).mean() for m in motions])
 
     assert nats(pulled) > nats(plain)
 

@@ -51,12 +51,10 @@ from thunder_core.networks.judge import (
     score_weight,
     TAPS,
 )
-from thunder_core.networks.m2s import MeshToSpeech, Mouth
-from thunder_core.networks.weights import save_weights
+from thunder_core.networks.m2s import Mouth
 from thunder_core.request import Request
 from thunder_core.train import sampled
 from thunder_core.train.corpus import build, Corpus, split_of
-from thunder_core.train.graphs import write_graphs
 from thunder_core.train.judge import (
     allowed_scale,
     collate,
@@ -120,8 +118,7 @@ def mouth(engine):
 
 @pytest.fixture(scope="module")
 def lessons(engine):
-    m2s = MeshToSpeech.load(WEIGHTS) if engine.judge.config.heard else None
-    return Lessons(mouth(engine), m2s, list(engine.head.expression_names))
+    return Lessons(mouth(engine), list(engine.head.expression_names))
 
 
 # ---- what is wrong with lips
@@ -301,7 +298,6 @@ def test_what_a_judge_reads_of_a_take_is_what_it_was_trained_on(
         engine.scorer.opinion(take.motion, voice, each).frames
         for take, each in zip(takes, expected)
     ]
-    # mesh-to-speech's features are kept in half precision
     assert np.stack(scored) == pytest.approx(trained_on, abs=5e-3)
 
 
@@ -368,45 +364,15 @@ def test_an_opinion_is_that_of_the_network(judge, frames):
     ours = scorer_module.Judge(WEIGHTS, "cpu").opinion(speech, lips.pop("lips"), opening, **lips)
     lips = heard_sound(frames, 1)[2]
     sound, seen, expected, asked, plain, curve = batch_of_one(speech, *lips.values(), opening)
+    everywhere = torch.ones(1, frames, dtype=torch.bool)
     with torch.no_grad():
-        of_frames = judge(sound, seen, expected, asked)[0].numpy()
-        hard = judge.hard(sound, expected)[0].numpy()
-        in_all = float(judge.in_all(sound, seen, plain, curve))
+        of_frames = judge(sound, seen, expected, asked, everywhere)[0].numpy()
+        hard = judge.hard(sound, expected, everywhere)[0].numpy()
+        in_all = float(judge.in_all(sound, seen, plain, curve, everywhere))
     assert ours.frames.shape == (frames, 2) and np.allclose(ours.frames, of_frames, atol=1e-5)
     assert ours.usual.shape == (frames,) and np.allclose(ours.usual, hard, atol=1e-5)
     assert isinstance(ours.whole_clip_term, float)
     assert ours.whole_clip_term == pytest.approx(in_all, abs=1e-5)
-
-
-@pytest.mark.parametrize("graph", [True, False])
-def test_a_judge_that_mesh_to_speech_tells_of_the_lips_hears_it_by_a_graph_and_by_torch(
-    tmp_path, graph
-):
-    torch.manual_seed(0)
-    made = Judge(JudgeConfig(heard=6, width=16)).eval()
-    save_weights(tmp_path / "judge", made.state_dict(), made.settings(), {})
-    if graph:
-        pytest.importorskip("onnx")
-        write_graphs(tmp_path)
-    speech, opening, lips = heard_sound(50, 2)
-    rng = np.random.default_rng(3)
-    more = {
-        "features": rng.standard_normal((50, 6)).astype(np.float32),
-        "evidence": rng.standard_normal(50).astype(np.float32),
-    }
-    asking = scorer_module.Judge(tmp_path, "cpu")
-    seen = lips.pop("lips")
-    ours = asking.opinion(speech, seen, opening, **lips, **more)
-    with torch.no_grad():
-        theirs = made(*batch_of_one(speech, seen, lips["expected"], lips["asked"], *more.values()))[
-            0
-        ].numpy()
-    assert type(asking.network._run).__name__ == ("Graph" if graph else "TorchNetwork")
-    assert np.allclose(ours.frames, theirs, atol=1e-5)
-    deaf = asking.opinion(
-        speech, seen, opening, **lips, **{name: 0 * x for name, x in more.items()}
-    )
-    assert np.abs(deaf.frames - ours.frames).max() > 0.01
 
 
 # ---- an absolute score

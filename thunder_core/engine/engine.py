@@ -248,7 +248,6 @@ class Engine:
             ("encoder and denoiser", features, thunder.denoiser.config.audio),
             ("encoder and judge", features, self.judge.config.speech),
             ("m2s and head", (m2s.space, m2s.inputs), ("mouth", self.mouth.size)),
-            ("m2s and judge", m2s.width, self.judge.config.heard or m2s.width),
             ("m2s and units", m2s.units, thunder.units.count),
             ("m2s and vocoder", m2s.units, self.vocoder.config.units),
             ("m2s and speaker", m2s.speaker, SPEAKER),

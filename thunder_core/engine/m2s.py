@@ -180,21 +180,15 @@ class MeshToSpeech:
         self.log_prior = arrays["unit_log_prior"]
         self.network = Network(path, device)
 
-    def read(self, mouths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mouths [T, n, 3], metres from rest → features [T, width], unit logits [2T, units]."""
-        features, logits, _ = self._run(mouths, np.zeros((0, self.config.speaker), np.float32))
-        return features, logits
+    def read(self, mouths: np.ndarray) -> np.ndarray:
+        """Mouths [T, n, 3], metres from rest → unit logits [2T, units]."""
+        nobody = np.zeros((0, self.config.speaker), np.float32)
+        return self.network(mouths=mouths.reshape(1, len(mouths), -1), speakers=nobody)[1][0]
 
     def speak(self, mouths: np.ndarray, speaker: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mouths [T, n, 3], metres from rest, and a speaker [256] → unit logits [2T, units],
         log-mel [4T, 80]."""
-        _, logits, pairs = self._run(mouths, speaker[None])
-        return logits, pairs[0].reshape(4 * len(mouths), -1)
-
-    def _run(
-        self, mouths: np.ndarray, speakers: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        features, logits, mels = self.network(
-            mouths=mouths.reshape(1, len(mouths), -1), speakers=speakers
+        _, logits, pairs = self.network(
+            mouths=mouths.reshape(1, len(mouths), -1), speakers=speaker[None]
         )
-        return features[0], logits[0], mels
+        return logits[0], pairs[0].reshape(4 * len(mouths), -1)

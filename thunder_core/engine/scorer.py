@@ -50,7 +50,7 @@ UNCLEAR = 1.4
 class JudgeConfig:
     """Sizes of a judge and the scale of its scores, as its card stores them."""
 
-    heard: int = 0  # width of mesh-to-speech's features; 0: not an input
+    heard: int = 0  # always 0: version 0.2.0 could also train judges that asked mesh-to-speech
     speech: int = 234  # width of the speech features
     width: int = 64
     kernel: int = 5
@@ -124,8 +124,7 @@ class Judge:
 
         others: what the model expects of the sound, [T, 4, 3] each: `expected` in the motion's
         direction, `asked` in the requested one, `plain` as asked or in the motion's without
-        stresses; and for a judge that reads mesh-to-speech, its `features` [T, heard] and
-        `evidence` [T].
+        stresses.
         """
         given = {"speech": speech, "lips": lips, "opening": opening, **others}
         frames, whole_clip, usual = self.network(
@@ -409,7 +408,7 @@ class Scorer:
             )
             still = stands_still(self.lips(motion), speaking)
             heard = heard_share(
-                self.heard(motion, voice)[1], voice.units, self.m2s.log_prior, speaking
+                self.heard(motion, voice), voice.units, self.m2s.log_prior, speaking
             )
             scores.append(
                 replace(
@@ -453,13 +452,9 @@ class Scorer:
 
     def opinion(self, motion: Motion, voice: VoiceFeatures, expectation: Expectation) -> Opinion:
         """The judge's opinion of a motion of the sound."""
-        more = {}
-        if self.judge.config.heard:
-            features, log_odds = self.heard(motion, voice)
-            more = {"features": features, "evidence": log_odds}
         return self.judge.opinion(
             voice.features, self.lips(motion), voice.opening[: motion.frames],
-            expected=expectation.lips, asked=expectation.asked, plain=expectation.plain, **more,
+            expected=expectation.lips, asked=expectation.asked, plain=expectation.plain,
         )  # fmt: skip
 
     def lips(self, motion: Motion) -> np.ndarray:
@@ -484,17 +479,14 @@ class Scorer:
             )
         return [replace(each, plain=lips) for each, lips in zip(self.expect(voice, takes), plain)]
 
-    def heard(self, motion: Motion, voice: VoiceFeatures) -> tuple[np.ndarray, np.ndarray]:
-        """Mesh-to-speech's features [T, w] of a motion, and nats per frame [T] that its mouth gives
-        for the speech units of a sound."""
-        features, log_odds, at = [], [], 0
+    def heard(self, motion: Motion, voice: VoiceFeatures) -> np.ndarray:
+        """Nats per frame [T] that the mouth of a motion gives for the speech units of a sound."""
+        log_odds, at = [], 0
         for seen, keep in self.mouth.windows(motion):
-            once, said = self.m2s.read(seen)
-            features.append(once[keep])
-            said = said[2 * keep.start : 2 * keep.stop]
+            said = self.m2s.read(seen)[2 * keep.start : 2 * keep.stop]
             log_odds.append(evidence(said, voice.units[at : at + len(said)], self.m2s.log_prior))
             at += len(said)
-        return np.concatenate(features), np.concatenate(log_odds)
+        return np.concatenate(log_odds)
 
 
 class Measures:

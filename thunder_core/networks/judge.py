@@ -402,7 +402,6 @@ class Judge(Network):
         # faces, not learned.
         self.register_buffer("map", torch.zeros(2, config.speech, TAPS))
         self.register_buffer("map_offset", torch.zeros(2))
-        self.hear_in = nn.Linear(config.heard + 1, w) if config.heard else None
         self.speech_in = nn.Linear(SAID, w)
         self.lips_in = nn.Linear(8 * _PLACES + 20 + 6 * len(LAGS) + 4, w)
         self.body = _Convolutions(w, config.kernel, config.dilations)
@@ -430,15 +429,10 @@ class Judge(Network):
         )
 
     def reference(
-        self, speech: Tensor, expected: Tensor, asked: Tensor, there: Tensor | None = None
+        self, speech: Tensor, expected: Tensor, asked: Tensor, there: Tensor
     ) -> Reference:
         """What is known before lips are compared with expectations [B, T, 4, 3] of a sound [B, T,
         d]; arguments as for `forward`."""
-        there = (
-            torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device)
-            if there is None
-            else there
-        )
         weight = score_weight(speech, there)
         silence = quiet(speech)
         predicted = self.predict(speech)
@@ -484,26 +478,15 @@ class Judge(Network):
         return torch.cat([*(x for each in places for x in each), of_frame, of_clip], -1)
 
     def forward(
-        self, speech: Tensor, lips: Tensor, expected: Tensor, asked: Tensor,
-        features: Tensor | None = None,
-        evidence: Tensor | None = None, there: Tensor | None = None,
-    ) -> Tensor:  # fmt: skip
+        self, speech: Tensor, lips: Tensor, expected: Tensor, asked: Tensor, there: Tensor
+    ) -> Tensor:
         """speech [B, T, d] · lips, expected, asked [B, T, 4, 3]: offsets from rest of the inner
         lips' middles and the mouth's corners, metres, of the motion and of the model's expectation
-        in its direction and in the requested one · features [B, T, heard]: mesh-to-speech's body ·
-        evidence [B, T]: nats for the spoken units · there: bool [B, T], frames that belong to a
-        clip, for clips of different length in one batch (None: all)."""
-        return self.opinion(
-            lips, self.reference(speech, expected, asked, there), features, evidence
-        )
+        in its direction and in the requested one · there: bool [B, T], frames that belong to a
+        clip, for clips of different length in one batch."""
+        return self.opinion(lips, self.reference(speech, expected, asked, there))
 
-    def opinion(
-        self,
-        lips: Tensor,
-        reference: Reference,
-        features: Tensor | None = None,
-        evidence: Tensor | None = None,
-    ) -> Tensor:
+    def opinion(self, lips: Tensor, reference: Reference) -> Tensor:
         """As `forward`, from a reference of sound and expectations."""
         lips = lips - reference.played.held
         where = lips.flatten(2) * (1e3 / _MILLIMETRES)
@@ -518,8 +501,6 @@ class Judge(Network):
         x = reference.said + self.lips_in(
             torch.cat([where, 3 * moved, self._compare(lips, reference), apart], -1)
         )
-        if self.hear_in is not None:
-            x = x + self.hear_in(torch.cat([features, evidence[..., None] / 3], -1))
         x = F.dropout(x, _DROPPED, self.training)
         return (
             self.out(self.body(x, reference.there[..., None]))
@@ -528,12 +509,7 @@ class Judge(Network):
         )
 
     def in_all(
-        self,
-        speech: Tensor,
-        lips: Tensor,
-        asked: Tensor,
-        opening: Tensor,
-        there: Tensor | None = None,
+        self, speech: Tensor, lips: Tensor, asked: Tensor, opening: Tensor, there: Tensor
     ) -> Tensor:
         """The whole-clip term [B], added to the mean opinion: how badly the opening correlates with
         what is expected, how much too small it is, and what is added for all takes of the sound.
@@ -541,11 +517,6 @@ class Judge(Network):
         asked [B, T, 4, 3]: as of `forward`.  opening [B, T]: what inner layers of the encoder
         predict; zero if that is not known.
         """
-        there = (
-            torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device)
-            if there is None
-            else there
-        )
         weight = score_weight(speech, there)
         of_sound = _PER_DOUBT * doubt(speech, weight) - _PER_STEADY * steadiness(asked, weight)
         return (
@@ -578,14 +549,9 @@ class Judge(Network):
             [(FLOOR + smooth(distance)).log(), of_clip[:, None].expand_as(distance)], -1
         )
 
-    def hard(self, speech: Tensor, expected: Tensor, there: Tensor | None = None) -> Tensor:
+    def hard(self, speech: Tensor, expected: Tensor, there: Tensor) -> Tensor:
         """Predicted opinion of usual takes of a sound, per frame [B, T]: some sounds score low with
         any lips."""
-        there = (
-            torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device)
-            if there is None
-            else there
-        )
         where = (expected - held_smile(expected, quiet(speech))).flatten(2) * (1e3 / _MILLIMETRES)
         known = torch.cat([speech[..., -SAID:], self.predict(speech).transpose(1, 2), where], -1)
         return self.hard_out(self.hard_body(self.hard_in(known), there[..., None]))[..., 0]

@@ -25,16 +25,15 @@ class JudgeOfLips(Judge):
 
     def forward(  # type: ignore[override]
         self, speech: Tensor, lips: Tensor, expected: Tensor, asked: Tensor, plain: Tensor,
-            opening: Tensor,
-        features: Tensor | None = None, evidence: Tensor | None = None,
+        opening: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """Arguments as `scorer.Judge.opinion`, with a batch's dimension → opinions [B, T, 2],
         in_all [B], hard [B, T]."""
-        reference = self.reference(speech, expected, asked)
+        everywhere = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device)
         return (
-            self.opinion(lips, reference, features, evidence),
-            self.in_all(speech, lips, plain, opening),
-            self.hard(speech, expected),
+            Judge.forward(self, speech, lips, expected, asked, everywhere),
+            self.in_all(speech, lips, plain, opening, everywhere),
+            self.hard(speech, expected, everywhere),
         )
 
 

@@ -87,11 +87,6 @@ def _judge(network: JudgeOfLips) -> _Traced:
         **lips,
         "opening": torch.randn(1, _FRAMES),
     }
-    if config.heard:
-        inputs |= {
-            "features": torch.randn(1, _FRAMES, config.heard),
-            "evidence": torch.randn(1, _FRAMES),
-        }
     outputs = ["opinions", "in_all", "hard"]
     return _Traced(inputs, outputs, {name: {1: "frames"} for name in (*inputs, "opinions", "hard")})
 

@@ -38,18 +38,8 @@ from ..engine.scorer import (
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
 from ..face.lips import CLOSED_MM, height_gap
-from ..networks.judge import (
-    astray,
-    evidence,
-    FLOOR,
-    Judge,
-    left_open,
-    mean,
-    score_weight,
-    smooth,
-    TAPS,
-)
-from ..networks.m2s import MeshToSpeech, Mouth
+from ..networks.judge import astray, FLOOR, Judge, left_open, mean, score_weight, smooth, TAPS
+from ..networks.m2s import Mouth
 from .loop import fit, Schedule
 from .sampled import SampledClip
 
@@ -179,7 +169,7 @@ class Lesson:
 
     speech [T, d].  opening [T]: that the voice asks for. expected, asked [V, T, 4, 3]: the model's
     expected lips in the direction of each motion, and in the requested one. lips [V, T, 4, 3],
-    features [V, T, heard], evidence [V, T]: of each motion.  target [V, T, 2]: as `Judge.forward`
+    target [V, T, 2]: as `Judge.forward`
     estimates them.
     as_sampled: bool [V], takes as they are.
     """
@@ -189,8 +179,6 @@ class Lesson:
     expected: Tensor
     asked: Tensor
     lips: Tensor
-    features: Tensor
-    evidence: Tensor
     target: Tensor
     as_sampled: Tensor
 
@@ -204,13 +192,10 @@ class Lesson:
 
 
 class Lessons:
-    """Makes lessons of sampled clips.  mouth: whose vertices are compared.  m2s: None if the judge
-    does not ask it."""
+    """Makes lessons of sampled clips.  mouth: whose vertices are compared."""
 
-    def __init__(
-        self, mouth: Mouth, m2s: MeshToSpeech | None, channel_names: list[str], device: str = "cpu"
-    ):
-        self.mouth, self.m2s, self.device = mouth.to(device), m2s, device
+    def __init__(self, mouth: Mouth, channel_names: list[str], device: str = "cpu"):
+        self.mouth, self.device = mouth.to(device), device
         self.speaking = np.flatnonzero(np.append(in_group(channel_names, SPEECH), [True] * 3))
         self.lip = ~self.mouth.inner
 
@@ -232,7 +217,6 @@ class Lessons:
         motion, not the take's.
         poses: whether it is an error to hold another pose than the teacher throughout the clip.
         """
-        frames = clip.takes.shape[1]
         wrong = np.resize(other.teacher[0].astype(np.float32), clip.teacher[0].shape)
         elsewhere = self._see(wrong[None])[:, :, self.lip]
         taught, plain, taken = map(self._see, (clip.teacher, clip.plain, clip.takes))
@@ -277,16 +261,11 @@ class Lessons:
         error = torch.stack([lip_error(*each, size) for each in compared], -1)
         sound = torch.from_numpy(clip.features.astype(np.float32))
         lips = seen[:, :, self.mouth.lips].cpu()
-        features, said = torch.zeros(len(seen), frames, 0), torch.zeros(len(seen), frames)
-        if self.m2s is not None:
-            features, twice = self.m2s.encode(seen)
-            units = torch.from_numpy(clip.units.astype(np.int64)).to(self.device)
-            said = evidence(self.m2s.unit_head(twice), units, self.m2s.unit_log_prior)
         first = torch.tensor([i == 0 for of_take in kinds for i in range(1 + len(of_take))])
         return Lesson(
             sound, torch.from_numpy(clip.opening), *(self._see(x)[whose][:, :,
             self.mouth.lips].cpu() for x in (clip.expected, clip.asked)),
-            lips, features.half().cpu(), said.cpu(),
+            lips,
             torch.log(FLOOR + error).cpu() + left_open(sound[None].expand(len(lips), -1, -1),
             lips)[..., None],
             first,
@@ -347,8 +326,6 @@ def collate(lessons: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
         "expected": torch.cat([hold(lesson.expected) for lesson in lessons]),
         "asked": torch.cat([hold(lesson.asked) for lesson in lessons]),
         "lips": torch.cat([hold(lesson.lips) for lesson in lessons]),
-        "features": torch.cat([hold(lesson.features) for lesson in lessons]).float(),
-        "evidence": torch.cat([hold(lesson.evidence) for lesson in lessons]),
         "target": torch.cat([hold(lesson.target) for lesson in lessons]),
         "there": torch.cat(
             [
@@ -365,10 +342,7 @@ def collate(lessons: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
 def opinion(judge: Judge, batch: dict[str, Tensor]) -> Tensor:
     """The judge's opinions of a batch [B, T, 2]."""
     return judge(
-        *(
-            batch[name]
-            for name in ("speech", "lips", "expected", "asked", "features", "evidence", "there")
-        )
+        *(batch[name] for name in ("speech", "lips", "expected", "asked", "there"))
     ).float()
 
 
@@ -530,16 +504,15 @@ def fit_mood_costs(
 def train_judge(
     train: list[Lesson],
     held_out: list[Lesson],
-    heard: int,
     folder: Path,
     schedule: Schedule,
     aligned: bool,
     device: str = "cpu",
 ):
-    """Train on lessons; returns (judge with its scale set on the held-out ones, figures of these).
-    heard: width of mesh-to-speech."""
+    """Train on lessons; returns (judge with its scale set on the held-out ones, figures of
+    these)."""
     torch.manual_seed(schedule.seed)
-    judge = Judge(JudgeConfig(heard=heard, speech=train[0].speech.shape[1]))
+    judge = Judge(JudgeConfig(speech=train[0].speech.shape[1]))
     set_map(judge, kernels(), aligned)
 
     def batch(rng: np.random.Generator) -> dict[str, Tensor]:

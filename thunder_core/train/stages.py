@@ -276,14 +276,8 @@ def _judge(workspace: Workspace, args: Namespace) -> dict:
         )
     device, card = workspace.device, {"steps": args.steps, "rate": 1e-3, "seed": workspace.seed}
     trained = Judge.load(workspace.weights).to(device) if args.scale_only else None
-    m2s = MeshToSpeech.load(workspace.weights)
-    asks = args.m2s if trained is None else trained.config.heard
-    lessons = Lessons(
-        Mouth(m2s.mouth or workspace.head),
-        m2s.to(device) if asks else None,
-        workspace.channels,
-        device,
-    )
+    mouth = Mouth(MeshToSpeech.load(workspace.weights).mouth or workspace.head)
+    lessons = Lessons(mouth, workspace.channels, device)
     if trained is not None:
         card = json.loads((workspace.weights / "judge.json").read_text())["card"]
     schedule = Schedule(
@@ -295,12 +289,10 @@ def _judge(workspace: Workspace, args: Namespace) -> dict:
             sorted(folder for folder in newest.parent.iterdir() if folder.is_dir()), "train"
         )
         train = list(draw_lessons(lessons, clips, workspace.seed))
-        heard = m2s.config.width if args.m2s else 0
         aligned = map_fits(SpeechReader.load(workspace.weights))
         network, figures = train_judge(
             train,
             list(watched_lessons(lessons, held_out)),
-            heard,
             workspace.runs / "judge",
             schedule,
             aligned,
@@ -433,8 +425,6 @@ STAGES = {
         _judge, "train the judge of lip-sync, which scores takes, on what the stage takes sampled",
         (
             optimisation(600, 1e-3)[0],
-            option("--m2s", action="store_true",
-            help="let it ask mesh-to-speech what it hears, too"),
             option("--scale-only", action="store_true",
             help="keep the exported network; weigh its parts and lay its scale anew"),
         ),
