@@ -473,32 +473,3 @@ class THUNDER_OT_edit_transcript(Explained, bpy.types.Operator):
 
     def execute(self, context):
         return {"FINISHED"}
-
-
-def _why_no_transcript(context) -> str:
-    record = transcript.of(context.scene, take_list.shown_take(context.scene.thunder).voice)
-    return (
-        "The voice has no transcript: enter what it says"
-        if record is None or not record.text.strip()
-        else ""
-    )
-
-
-class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator):
-    """Close the lips of the shown take on each M, B and P of the transcript, and open them
-    elsewhere"""
-
-    bl_label = "Correct Closures"
-    obstacles = (_why_no_transcript,)
-
-    @classmethod
-    def description(cls, context, properties):
-        return attempt(strip.find, context)[1] or cls.__doc__
-
-    def begin(self, context):
-        entry, _ = shown_take_and_rig(context)
-        return "Correcting closures", transcript.correct(connection.start_client(), context, entry)
-
-    def finish(self, context, changes):
-        self.report({"INFO"}, changes.sentence)
-        self.warn([changes.warning])

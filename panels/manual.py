@@ -31,7 +31,7 @@ SECTIONS = {
     "shape#shape": "*_shape *_closure *_emotion ThunderShape *.thunder_emotion",
     "shape#mix": "choose_part *_cut mix_takes ThunderMix ThunderCut",
     "shape#keep-part": "*_frames resample_rest ThunderKeep ThunderKeepRange",
-    "shape#transcript": "*_transcript correct_closures ThunderTranscript",
+    "shape#transcript": "*_transcript ThunderTranscript",
     "listen#the-score": "ThunderScene.live_score",
     "listen#check": "check *_finding show_better_take list_ignored ThunderCheck ThunderFinding",
     "listen#listen": "listen original ThunderScene.listen_*",

@@ -9,7 +9,7 @@ from ..scene.takes.direction.word_marks import LABELS, WORD_KINDS
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
 from ..thunder_core.spoken import CLEAR
-from .tab import buttons, grey, Tab, tune, wrapped_label
+from .tab import grey, Tab, tune, wrapped_label
 
 MOST_TAKES, MOST_SOUNDS = 8, 8  # that are shown of a word
 TILE = 0.8  # width of an icon without the gap around it, in buttons
@@ -25,9 +25,7 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
-        buttons(
-            layout, ("thunder.find_words", "VIEWZOOM"), ("thunder.correct_closures", "CHECKMARK")
-        )
+        layout.operator("thunder.find_words", icon="VIEWZOOM")
         line, wrong = attempt(word_places.line, context)
         if line is None:
             wrapped_label(layout, wrong, context)

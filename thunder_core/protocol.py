@@ -120,13 +120,6 @@ _RESULTS = {
     ),
     "score": _holds({"total": _number, "heard": _number, "per_frame": _text}),
     "align": _holds({"seconds": _number, "sure": _number, "by": _text, "sound_seconds": _number}),
-    "closures": _holds(
-        {
-            "closures": _list(_row(_text, _number, _number, _text)),
-            "pauses": _list(_row(_number, _number)),
-            "words": _list(_row(_text, _number, _number)),
-        }
-    ),
     "spoken": _holds(
         {
             "sounds": _list(_row(_text, _number, _number, _number, _list(_row(_text, _number)))),

@@ -74,7 +74,7 @@ class PlayedClient:
         self.origin, self.note = "shipped", ""  # of the weights
         self.place = {"seconds": 0.0, "sure": 2.0, "by": "mouth"}  # where it finds captures
         # what it hears of a text, and how many takes it has scored
-        self.closures, self.scored = ([], 0)
+        self.scored = 0
         self.arrays, self.asked, self.requests, self.folders, self.forgotten = {}, [], [], [], []
 
     def start(self):
@@ -107,18 +107,11 @@ class PlayedClient:
                 ]
             )
         self.asked.append((verb, args))
-        verbs = ("generate", "closures", "spoken", "score", "align", "check")
+        verbs = ("generate", "spoken", "score", "align", "check")
         answers = {name: getattr(self, f"_{name}") for name in verbs}
         asked = Asked(answers[verb](**args))
         self.requests.append(asked)
         return asked
-
-    def _closures(self, sound, text):
-        """Closures as `closures` has them, of any text."""
-        words = [[word, seconds - 0.2, seconds + 0.2] for _, seconds, _, word in self.closures]
-        return [
-            {"event": "done", "result": {"closures": self.closures, "pauses": [], "words": words}}
-        ]
 
     def _align(self, sound, expression, jaw, recorded=None):
         """The place that `place` says, told by the recorded sound if there is one."""

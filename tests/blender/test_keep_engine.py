@@ -69,25 +69,6 @@ def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, take):
 
 
 @pytest.mark.slow
-def test_the_engine_hears_where_a_text_closes_the_lips(blender, connection):
-    client = connection.client()
-    client.start()
-    answer = client.request("closures", sound=SAMPLE, text=SAID).wait(timeout=300)
-    closures = answer["closures"]
-    times = np.array([seconds for _, seconds, *_ in closures])
-    sure = np.array([s for _, _, s, _ in closures])
-    # My Brother Moves Both Big Blue Boxes froM … rooM … Put uP
-    assert 10 <= len(closures) <= 12 and (np.diff(times) > 0.05).all()
-    assert np.median(sure) > 0.6 and (sure > 0.2).sum() >= 10
-    assert 0.35 < times[0] < 0.6 and times[-1] < 7.3  # the voice begins after 0.4 s
-    assert any(start < 0.1 and end > 0.3 for start, end in answer["pauses"])
-    other = client.request(
-        "closures", sound=SAMPLE, text="mama bumps a pumpkin, maybe, but Pamela mumbles more"
-    ).wait(timeout=300)
-    assert np.median([s for _, _, s, _ in other["closures"]]) < np.median(sure) - 0.25
-
-
-@pytest.mark.slow
 def test_the_engine_says_when_each_word_is_said_and_doubts_another_line(blender, connection):
     client = connection.client()
     client.start()

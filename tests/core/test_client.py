@@ -124,7 +124,7 @@ def test_requests_behind_a_stuck_one_are_answered_by_the_next_worker(real):
 def test_a_request_that_fills_the_pipe_of_a_stopped_worker_holds_nobody(real):
     os.kill(real.pid, signal.SIGSTOP)
     started = time.monotonic()
-    pending = real.request("closures", text="x" * 2**21)
+    pending = real.request("spoken", text="x" * 2**21)
     pending.cancel()
     keeps(0.5, time.monotonic() - started, "a request of 2 MB to a stopped worker")
     with pytest.raises(errors.Cancelled):
@@ -380,7 +380,7 @@ ABOUT = {
             },
         ),
         ("listen", {"event": "done", "result": {"sound": 3, "rate": 16000, "seconds": 1.0}}),
-        ("closures", {"event": "done", "result": {"closures": [["m", 1.0]], "pauses": []}}),
+        ("spoken", {"event": "done", "result": {"words": [["m", 1.0]], "sounds": []}}),
         ("score", {"event": "error", "kind": ["BadSound"], "message": "no"}),
         ("score", {"event": "error", "kind": "BadSound", "message": 7}),
     ],

@@ -271,8 +271,8 @@ measures = Measures(engine.head).of_style(takes[0].motion, engine.analyse(speech
 print(json.dumps([engine.score(speech, takes[0].motion).total, sorted(measures)]))
 heard = engine.listen(takes[0].motion, speech)
 print(json.dumps([len(heard.samples), float(abs(heard.samples).max())]))
-closures, pauses, words = engine.closures(speech, "Please call Stella. Ask her to bring these things with her from the store")
-print(json.dumps([len(closures), len(words)]))
+sounds, words, matches = engine.spoken(speech, "Please call Stella. Ask her to bring these things with her from the store")
+print(json.dumps([len(sounds), len(words)]))
 print(json.dumps([engine.device, engine.info()["versions"], sorted(name for name in sys.modules if name.partition(".")[0] == "torch")]))
 """
 
@@ -283,7 +283,7 @@ def test_usual_requests_need_no_torch_and_never_import_it(before):
         scores,
         (again, measures),
         (samples, loudest),
-        (closures, words),
+        (sounds, words),
         (device, versions, imported),
     ) = sentences(USUAL, before=before)
     assert len(scores) == 4 and all(0 < score < 100 for score in scores[:3]) and scores[3] is None
@@ -291,7 +291,7 @@ def test_usual_requests_need_no_torch_and_never_import_it(before):
     assert (
         samples == pytest.approx(len(read_sound(SAMPLE).samples), abs=640) and 0.01 < loudest <= 0.9
     )
-    assert closures > 0 and words > 0
+    assert sounds > 0 and words > 0
     if before:
         assert device == "cpu" and imported == ["torch"], "the none that stands for it"
         assert versions.keys() == {"onnxruntime"}

@@ -182,36 +182,6 @@ def test_a_closure_is_taken_away(seed):
         assert np.abs(np.diff(gap)).max() < 1.2 * np.abs(np.diff(vertices_gap(motion)[:, 9])).max()
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_closures_are_corrected_to_those_that_are_wanted(seed):
-    motion, closed = spoken(seed=seed, closed=(0.8, 1.4, 2.2))
-    wanted = [1.4 * 25 + 1, 3.0 * 25]  # one is there, one is missing, two are too many
-    gap = vertices_gap(motion)[:, 9]
-    too_many = [f for f in closed if f not in (35,) and min(gap[f - 5], gap[f + 5]) > 4]
-    changed, done = lip_closures.correct(motion, NAMES, wanted)
-    now = vertices_gap(changed)[:, 9]
-    assert done.made == (1,) and all(any(abs(at - f) <= 2 for at in done.gone) for f in too_many)
-    # parted, not torn open
-    assert now[[35, 75]].max() <= 0.3 and all(1 < now[f] < 2.5 for f in too_many)
-    rest = np.r_[0:8, 92:100]  # a mouth that rests goes on resting
-    assert (changed.jaw[rest] == motion.jaw[rest]).all()
-    again, done = lip_closures.correct(changed, NAMES, wanted)
-    assert done == lip_closures.Correction() and (again.jaw == changed.jaw).all()
-    kept, done = lip_closures.correct(motion, NAMES, wanted, pauses=[(0.0, 99.0)])
-    assert not done.gone
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_lips_shut_for_the_sound_before_are_no_closure_of_the_next(seed):
-    """“Republican”: a p and a b 0.11 s apart, of which somebody opened the second."""
-    motion, _ = spoken(seed=seed, closed=(1.4, 1.56))
-    motion = lip_closures.close(lip_closures.part_lips(motion, NAMES, 39)[0], NAMES, 36.5)[0]
-    assert vertices_gap(motion)[39:41, 9].min() > 1.0
-    changed, done = lip_closures.correct(motion, NAMES, [36.5, 39.3])
-    assert done.made == (1,) and not done.gone and vertices_gap(changed)[39, 9] <= 0.3
-    assert (changed.jaw[: done.rows.start] == motion.jaw[: done.rows.start]).all()
-
-
 # ---- mixing
 
 

@@ -459,8 +459,8 @@ _REQUESTS = [
         "BadSound",
         "no sound file",
     ),
-    ("closures", "no text", {"sound": S}, "BadRequest", "No transcript"),
-    ("closures", "a text that is a number", {"sound": S, "text": 5}, "BadRequest", "No transcript"),
+    ("spoken", "no text", {"sound": S}, "BadRequest", "No transcript"),
+    ("spoken", "a text that is a number", {"sound": S, "text": 5}, "BadRequest", "No transcript"),
     ("listen", "nowhere to write to", {**_STILL}, "BadRequest", "“out”"),
     (
         "listen",
@@ -530,9 +530,9 @@ _ASKED = [
             "jaw": array(np.zeros((1, 3)), "j.npy"),
         },
     ),
-    ("closures", "a text of 1000 words for a short sound", {"sound": S, "text": "mamba " * 1000}),
-    ("closures", "a text of nothing", {"sound": S, "text": ""}),
-    ("closures", "a text of signs", {"sound": S, "text": "\0 \ud83d\ude00 <?php ?> \u202e"}),
+    ("spoken", "a text of 1000 words for a short sound", {"sound": S, "text": "mamba " * 1000}),
+    ("spoken", "a text of nothing", {"sound": S, "text": ""}),
+    ("spoken", "a text of signs", {"sound": S, "text": "\0 \ud83d\ude00 <?php ?> \u202e"}),
 ]
 
 

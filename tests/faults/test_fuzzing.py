@@ -539,7 +539,7 @@ REQUESTS = (
     ("score", {"sound": "voice.wav", "expression": "expression.npy", "jaw": "jaw.npy"}),
     ("align", {"sound": "voice.wav", "expression": "expression.npy", "jaw": "jaw.npy",
     "recorded": "voice.wav"}),
-    ("closures", {"sound": "voice.wav", "text": "mama"}),
+    ("spoken", {"sound": "voice.wav", "text": "mama"}),
     ("listen", {"expression": "expression.npy", "jaw": "jaw.npy", "voice": "voice.wav",
     "out": "out.wav"}),
 )  # fmt: skip

@@ -45,7 +45,7 @@ from .speech import transcript
 from .speech.cues import axis_deviations
 from .speech.encoder import LOUDNESS, softmax
 from .speech.phones import PHONES
-from .speech.transcript import Closure, recognise, Sound, Word
+from .speech.transcript import recognise, Sound, Word
 from .systems.thunder import Performance, Thunder, VoiceFeatures
 from .vocoder import SpeakerEncoder, Vocoder, WIDTH as SPEAKER
 from .weights import advice, check_regular, identify, Identity, SHIPPED, unusable
@@ -546,15 +546,6 @@ class Engine:
             for each in (motion.part(slice(0, frames)), expected)
         ]
         return find(curves[0], curves[1], voice, TOLERANCE_OF[tolerance], text)
-
-    def closures(
-        self, speech: Speech, text: str
-    ) -> tuple[list[Closure], list[tuple[float, float]], list[tuple[str, float, float]]]:
-        """Times of lip closures for the m, b and p of a text in a sound, the sound's silent parts,
-        and its words, in seconds."""
-        belief = softmax(self.analyse(speech).logits)
-        closures, words = transcript.closures_and_words(belief, text)
-        return closures, transcript.pauses(belief), words
 
     def align(
         self, speech: Speech, motion: Motion, recorded: Speech | None = None

@@ -413,19 +413,6 @@ class Worker:
             ]
         }
 
-    def _closures(self, args, progress):
-        text = arguments.transcript(args)
-        speech = self._sound(args, progress)
-        engine = self._load_engine(progress)
-        progress(0.2, "Analyzing the voice")
-        closures, pauses, words = engine.closures(speech, text)
-        answer = [[each.text, each.seconds, each.sure, each.word] for each in closures]
-        return {
-            "closures": answer,
-            "pauses": [list(each) for each in pauses],
-            "words": [list(each) for each in words],
-        }
-
     def _spoken(self, args, progress):
         text = arguments.transcript(args)
         speech = self._sound(args, progress)
@@ -495,7 +482,6 @@ class Worker:
         "score": _score,
         "align": _align,
         "check": _check,
-        "closures": _closures,
         "spoken": _spoken,
         "listen": _listen,
         "microphones": _microphones,

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preserves lip contacts through any change, and adds and removes them by hand or from a text;
-numpy only."""
+"""Preserves lip contacts through any change, and adds and removes them by hand; numpy only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ..channels import in_group, LIP_CLOSE, LIP_OPENERS, MOUTH
 from ..errors import BadRequest
-from ..filters import runs, smoothstep
+from ..filters import smoothstep
 from ..types import Motion
 from .lips import bundled_lips, Lips, press_together, TOUCH_MM
 
@@ -25,10 +24,6 @@ _JAW_RISES = 0.45
 _OPEN_MM = 4.0  # opening at which a mouth has left a closure
 _FURTHEST = 0.24  # seconds to either side of a removed closure that are searched for an open mouth
 _LEAST_MM = 1.5  # least opening where a closure was removed
-# seconds by which shut lips may miss a wanted closure: 409 of 410 in takes do not miss it by more
-_SHUT_NEAR = 0.04
-# time to either side of a closure in which an almost closed mouth differs from a closed one
-_UNSEALED_SECONDS = 0.1
 
 
 def contact_weight(gap: np.ndarray) -> np.ndarray:
@@ -230,92 +225,6 @@ def _closure_at(gap: np.ndarray, frame: float, fps: float) -> tuple[int, int]:
             "nothing to open"
         )
     return left, right
-
-
-def unseal(motion: Motion, channels: Sequence[str], frame: float) -> tuple[Motion, slice]:
-    """The motion whose lips stay close but no longer touch at `frame`, and the changed frames.
-
-    The mouth keeps its shape around it: a W or an N may be said through lips a millimetre or two
-    apart, and an opening as wide as its neighbours' would be heard as another sound. Raises
-    BadRequest as `part_lips` does.
-    """
-    lips, names = bundled_lips(), list(channels)
-    gap = lips.middle_gap(motion, channels)
-    left, right = _closure_at(gap, frame, motion.fps)
-    closed = np.arange(left, right + 1)[gap[left : right + 1] <= TOUCH_MM]
-    frames = np.arange(motion.frames)
-    away = np.maximum(closed[0] - frames, frames - closed[-1]).clip(0) / motion.fps
-    x = np.clip(1 - away / _UNSEALED_SECONDS, 0.0, 1.0)
-    wanted = np.maximum(gap, min(_LEAST_MM, gap[left], gap[right]) * smoothstep(x))
-    changed = np.flatnonzero(wanted > gap)
-    rows = slice(int(changed[0]), int(changed[-1]) + 1)
-    return _with_rows(motion, set_gap(lips, motion.part(rows), names, wanted[rows]), rows), rows
-
-
-@dataclass(frozen=True)
-class Correction:
-    """What `correct` did. made: indices of the wanted closures that it added.  gone: frames of the
-    closures that it removed.
-    rows: the changed frames, None for none."""
-
-    made: tuple[int, ...] = ()
-    gone: tuple[float, ...] = ()
-    rows: slice | None = None
-
-
-def correct(
-    motion: Motion,
-    channels: Sequence[str],
-    wanted: Sequence[float],
-    pauses: Sequence[tuple[float, float]] = (),
-) -> tuple[Motion, Correction]:
-    """The motion whose lips close for speech at the wanted frames (indices, with fractions) and
-    nowhere else, and what was done.
-
-    pauses: frame ranges without speech, in which the lips are unchanged, as is a resting mouth.
-    Frames far from the changes are bit for bit the same.
-    """
-    lips = bundled_lips()
-    near_by, touched = 0.1 * motion.fps, []
-    made, gone = [], []
-    for run in _closed_runs(lips.middle_gap(motion, channels)):
-        first, last = run[0], run[-1]
-        is_wanted = any(first - near_by <= at <= last + near_by for at in wanted)
-        is_resting = any(
-            start - near_by <= last and first <= end + near_by for start, end in pauses
-        )
-        if is_wanted or is_resting:
-            continue
-        try:
-            motion, rows = unseal(motion, channels, (first + last) / 2)
-        except BadRequest:
-            continue  # the lips rest
-        gone.append((first + last) / 2)
-        touched.append(rows)
-    for number, at in enumerate(wanted):
-        if not 0 <= at <= motion.frames - 1:
-            continue
-        # Lips that are shut for the closure before or after do not count, nor what is left at the
-        # side of one that was opened.
-        away = [
-            max(run[0] - at, at - run[-1])
-            for run in _closed_runs(lips.middle_gap(motion, channels))
-        ]
-        if min(away, default=np.inf) > _SHUT_NEAR * motion.fps:
-            motion, rows = close(motion, channels, at)
-            made.append(number)
-            touched.append(rows)
-    rows = (
-        slice(min(part.start for part in touched), max(part.stop for part in touched))
-        if touched
-        else None
-    )
-    return motion, Correction(tuple(made), tuple(gone), rows)
-
-
-def _closed_runs(gap: np.ndarray) -> list[np.ndarray]:
-    """The stretches of frames in which a gap [T] is closed."""
-    return runs(np.flatnonzero(gap <= TOUCH_MM))
 
 
 def _reopening_frame(gap: np.ndarray, start: int, step: int, furthest: int) -> int:

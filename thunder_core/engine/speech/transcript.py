@@ -21,7 +21,6 @@ from itertools import groupby
 import numpy as np
 
 from ...spoken import SAID
-from .cues import runs
 from .encoder import softmax
 from .phones import PHONES, SILENCE
 
@@ -97,12 +96,11 @@ _SKIP = -4.0  # log probability of skipping a letter
 _UNLIKELY = -7.0  # lowest log likelihood, since the encoder may be wrong in any frame
 # a letter that is often silent closes the lips only if a bilabial is at least this probable
 _LEAST_PROBABILITY = 0.3
-PAUSE = 0.06  # shortest pause, seconds; in a shorter gap closed lips belong to a sound
 # Letters that are followed at once, a third of them behind the likeliest: more than a minute of
 # speech; a byte for each letter and row.
 _BAND = 1200
 # Seconds from the tightest lip closure to the middle of its sound: the mean of 46 closures of
-# filmed speakers is 25 ms (those of the fit split; tests/core/test_correct_closures.py measures it
+# filmed speakers is 25 ms (those of the fit split; tests/core/test_filmed_closures.py measures it
 # on the others).
 _EARLY = 0.025
 # seconds by which words are found later than by pocketsphinx, median of validation voices
@@ -408,12 +406,6 @@ def _phones_between(before: Closure, seconds: float, belief: np.ndarray) -> list
         int(before.seconds * RATE) + 1 : max(int(seconds * RATE), int(before.seconds * RATE) + 2)
     ]
     return [PHONES[i] for i in rows.argmax(axis=1)]
-
-
-def pauses(belief: np.ndarray) -> list[tuple[float, float]]:
-    """Parts of a sound without speech for `PAUSE` or longer, in seconds from its start."""
-    silences = runs(belief[:, SILENCE] > 0.5).tolist()
-    return [(start / RATE, end / RATE) for start, end in silences if end - start >= PAUSE * RATE]
 
 
 # ---- sounds
