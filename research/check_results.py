@@ -69,7 +69,6 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "head_keys": _HEAD,
     "heard_arousal": _VOICE,
     "words_aligned": (*_VOICE, "thunder_core/spoken.py"),
-    "heads": (*_HEAD, "scene/media/"),
     "install": ("thunder_core/installer.py", "requirements/engine.txt"),
     "kills": _FAULTS,
     "lips": (*_TAKES, *_TEACHER),

@@ -21,7 +21,7 @@ from thunder.thunder_core.face import mapping
 GEOMETRY = ("GLTF", "FBX", "USD", "USD_CACHE", "ALEMBIC")
 # Blender's glTF exporter takes many seconds
 SLOW_GLTF = (pytest.param("GLTF", marks=pytest.mark.slow), *GEOMETRY[1:])
-TOLERANCE_MM = 0.1
+TOLERANCE_MM = 0.01
 RATES = [(25, 1.0), (30, 1.001)]
 
 

@@ -54,7 +54,6 @@ BENCHES = {
     "head_keys": "--data {data} --results {out}/x.txt",
     "words_aligned": "--data {source} --lines 2 --results {out}/x.txt",
     "heard_arousal": "--data {source} --voices 1 --results {out}/x.txt",
-    "heads": "--results {out}/x.txt",
     "lips": "--data {data} --takes 2 --out {out} --results {out}/x.txt",
     "listeners": "--data {data} --takes 1 --results {out}/x.txt",
     "long": "{bpy} --minutes 0.1 --takes 1 --results {out}/x.json",
@@ -78,7 +77,7 @@ IN_BLENDER = {"head_sheet": "{out}/x.png --workbench --size 30 --samples 1 --pos
 OF_WINDOW = {"reduction"}
 # others import them
 LIBRARIES = {"harness", "corpus_lines", "paper_rows", "lines_run", "viseme_tool"}
-CALLED = {"heads_in_blender", "takes_in_blender", "takes_of_tree"}  # by commit, heads, speed
+CALLED = {"takes_in_blender", "takes_of_tree"}  # by commit, speed
 DOWNLOADS = {"install"}
 ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
 
@@ -230,9 +229,7 @@ def test_a_bench_runs(name, request, tmp_path, unchanged):
     if "{bpy}" in words:
         known["bpy"] = blender()
     python = blender() if name in IN_BLENDER else sys.executable
-    environment = {"BLENDER": ""} if name == "heads" else {}
-    if name == "faults":
-        environment["BPY_PYTHON"] = str(blender())
+    environment = {"BPY_PYTHON": str(blender())} if name == "faults" else {}
     ran([python, "-m", "research", name, *words.format(**known).split()], **environment)
 
 
