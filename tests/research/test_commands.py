@@ -59,7 +59,6 @@ BENCHES = {
     "long": "{bpy} --minutes 0.1 --takes 1 --results {out}/x.json",
     "marks": "--data {source} --voices 1 --takes 2 --results {out}/x.txt",
     "moods": f"{OF_CORPUS} --learn 2",
-    "offsets": "--data {data} --cuts 1 --results {out}/x.txt",
     "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results "
     "{out} --docs {out}/x.md",
     "ranking": "--cache {cache} --data {data} --voices 1 --takes 1 --results {out}/x.txt",
@@ -78,7 +77,6 @@ OF_WINDOW = {"reduction"}
 # others import them
 LIBRARIES = {"harness", "corpus_lines", "paper_rows", "lines_run", "viseme_tool"}
 CALLED = {"takes_in_blender", "takes_of_tree"}  # by commit, speed
-DOWNLOADS = {"install"}
 ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
 
 # Targets: the rest is the tests themselves, what CI runs, or needs the network.
@@ -107,7 +105,7 @@ def test_the_makefile_names_benches_that_are_there():
 
 def test_every_bench_and_every_target_has_a_run_or_a_reason():
     modules = {path.stem for path in (ROOT / "research").glob("[a-z]*.py")}
-    benches = {*BENCHES, *IN_BLENDER, *DOWNLOADS, *ALL_TESTS}
+    benches = {*BENCHES, *IN_BLENDER, *ALL_TESTS}
     assert modules == {*benches, *LIBRARIES, *CALLED}
     assert {name for name, _ in parts()} == {*benches, "sculpt", "study", "train"}
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
