@@ -89,7 +89,8 @@ class Size(NamedTuple):
         return self.download + self.disk
 
 
-# Wheels and what pip unpacks, measured on 24 November 2026. Only Linux's torch includes libraries for graphics cards.
+# Wheels and what pip unpacks, measured on 24 November 2026. Only Linux's torch includes libraries
+# for graphics cards.
 PROCESSOR = Size(0.05e9, 0.17e9, 1)
 CARD = Size(2.4e9, 4.0e9, 8) if LINUX else Size(0.2e9, 0.6e9, 2)
 
