@@ -4,11 +4,10 @@ plays on any of them."""
 
 import numpy as np
 import pytest
-import torch
+from posed_head import posed
 
 from research.sculpt.people import PEOPLE
 from thunder_core.face.head import HEAD_FILE, JAW, load_head
-from thunder_core.networks.flame import FlameLayer
 
 OTHERS = [person.name for person in PEOPLE[1:]]
 
@@ -21,16 +20,6 @@ def bundled_head():
 @pytest.fixture(scope="module", params=OTHERS)
 def person(request):
     return load_head(HEAD_FILE.with_name(f"{request.param}.npz"))
-
-
-def posed(head, jaw=0.0, eyes=0.0, **channels):
-    """Vertices [V, 3] mm."""
-    expression = torch.zeros(1, head.channels, dtype=torch.float64)
-    for name, value in channels.items():
-        for full in [name] if name in head.expression_names else [name + "Left", name + "Right"]:
-            expression[0, head.channel(full)] = value
-    turn, look = (torch.tensor([[angle, 0.0, 0.0]], dtype=torch.float64) for angle in (jaw, eyes))
-    return 1e3 * FlameLayer(head, dtype=torch.float64)(expression, turn, eyes=look)[0].numpy()
 
 
 def test_mesh_keys_and_mouth_are_numbered_alike(person, bundled_head):

@@ -4,16 +4,13 @@ torn corners, messy loops."""
 
 import numpy as np
 import pytest
-import torch
+from posed_head import lips, LOWER, posed, UPPER
 from scipy.spatial import ConvexHull
 
 from research.sculpt.form import EYE, EYE_RADIUS
 from thunder_core.face.head import JAW, load_head
-from thunder_core.networks.flame import FlameLayer
 
-RINGS, AROUND = 7, 40
 TEETH = ("Teeth", "Back Teeth")
-UPPER, LOWER = np.arange(1, 20), np.arange(39, 20, -1)
 TOUCH = 0.5  # mm: flesh that presses on a tooth or on flesh
 
 JAWS = (0.0, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25)
@@ -41,25 +38,6 @@ SPEECH = {
 @pytest.fixture(scope="module")
 def head():
     return load_head()
-
-
-@pytest.fixture(scope="module")
-def pose(head):
-    """(jaw [rad], both sides' channels by name) → vertices [V, 3] mm."""
-    layer = FlameLayer(head, dtype=torch.float64)
-
-    def posed(jaw=0.0, **channels):
-        expression = torch.zeros(1, head.channels, dtype=torch.float64)
-        for name, value in channels.items():
-            for full in (
-                [name] if name in head.expression_names else [name + "Left", name + "Right"]
-            ):
-                expression[0, head.channel(full)] = value
-        return (
-            1e3 * layer(expression, torch.tensor([[jaw, 0.0, 0.0]], dtype=torch.float64))[0].numpy()
-        )
-
-    return posed
 
 
 @pytest.fixture(scope="module")
@@ -131,25 +109,25 @@ def beyond(points, jaw, teeth, head, lower=None):
 
 
 @pytest.mark.parametrize("name", SPEECH)
-def test_lips_stay_out_of_the_teeth(head, pose, teeth, name):
+def test_lips_stay_out_of_the_teeth(head, teeth, name):
     rest = head.v_template.astype(float) * 1e3
-    lips = faces(head, "Lips") + [
+    skin = faces(head, "Lips") + [
         p for p in faces(head, "Mouth", "Mouth Lining") if rest[p, 2].min() > 80
     ]
     for jaw in JAWS:
         for closed in {0.0, jaw / 0.30}:
-            points = surface(pose(jaw, mouthClose=closed, **SPEECH[name]), lips)
+            points = surface(posed(head, jaw, mouthClose=closed, **SPEECH[name]), skin)
             assert beyond(points, jaw, teeth, head).min() > -TOUCH, (jaw, closed)
 
 
 @pytest.mark.parametrize(
     "name", [n for n in SPEECH if n not in ("upper", "lower", "teeth", "grin", "funnel", "oo")]
 )
-def test_lips_stay_out_of_each_other(head, pose, name):
+def test_lips_stay_out_of_each_other(head, name):
     """Seen across the mouth, no ring of one lip lies within the closed outline of the other."""
-    ids = head.mouth_vertices[head.mouth_parts == 0].reshape(RINGS, AROUND)[1:]
+    ids = lips(head)[1:]
     for jaw in JAWS:
-        v = pose(jaw, mouthClose=jaw / 0.30, **SPEECH[name])
+        v = posed(head, jaw, mouthClose=jaw / 0.30, **SPEECH[name])
         for a, b in zip(UPPER[1:-1], LOWER[1:-1]):
             upper, lower = v[ids[:, a]][:, 1:], v[ids[:, b]][:, 1:]
             assert max(sunk(upper, lower), sunk(lower, upper)) < 0.6, (jaw, a)
@@ -170,17 +148,17 @@ def sunk(outline, points):
 
 
 @pytest.mark.parametrize("jaw", [0.015, 0.02, 0.025, 0.03])
-def test_f_and_v_touch_the_upper_teeth(head, pose, teeth, jaw):
+def test_f_and_v_touch_the_upper_teeth(head, teeth, jaw):
     lower_lip = [
         p for p in faces(head, "Lips", "Mouth", "Mouth Lining") if head.weights[p, JAW].min() > 0.9
     ]
-    points = surface(pose(jaw, **SPEECH["f"]), lower_lip)
+    points = surface(posed(head, jaw, **SPEECH["f"]), lower_lip)
     assert -TOUCH < beyond(points, jaw, teeth, head, lower=False).min() < 0.5
 
 
 @pytest.mark.parametrize("jaw", [0.0, 0.05, 0.1])
-def test_the_mouths_lining_stays_behind_the_skin_of_a_lip_that_rolls_in(head, pose, jaw):
-    v = pose(jaw, mouthRollLower=0.6, mouthLowerDown=0.25)
+def test_the_mouths_lining_stays_behind_the_skin_of_a_lip_that_rolls_in(head, jaw):
+    v = posed(head, jaw, mouthRollLower=0.6, mouthLowerDown=0.25)
     ids = np.unique([i for p in faces(head, "Mouth", "Mouth Lining") for i in p])
     rest = head.v_template.astype(float) * 1e3
     ids = ids[(np.abs(rest[ids, 0]) < 9) & (rest[ids, 1] < -76) & (rest[ids, 2] > 75)]
@@ -199,18 +177,18 @@ def test_the_mouths_lining_stays_behind_the_skin_of_a_lip_that_rolls_in(head, po
 
 
 @pytest.mark.parametrize("channel", ["none", "tongueTipUp", "tongueBladeUp", "tongueBack"])
-def test_the_tongue_stays_within_the_teeth(head, pose, teeth, channel):
+def test_the_tongue_stays_within_the_teeth(head, teeth, channel):
     for jaw in JAWS:
         points = surface(
-            pose(jaw, **({} if channel == "none" else {channel: 1.0})), faces(head, "Tongue")
+            posed(head, jaw, **({} if channel == "none" else {channel: 1.0})), faces(head, "Tongue")
         )
         assert beyond(points, jaw, teeth, head).min() > -0.2, jaw
 
 
 @pytest.mark.parametrize("out", [0.4, 0.5, 0.6])
-def test_th_passes_between_the_teeth(head, pose, teeth, out):
+def test_th_passes_between_the_teeth(head, teeth, out):
     for jaw in (0.08, 0.10, 0.15):
-        v = pose(jaw, tongueOut=out, tongueTipUp=0.1)
+        v = posed(head, jaw, tongueOut=out, tongueTipUp=0.1)
         points = surface(v, faces(head, "Tongue"))
         assert beyond(points, jaw, teeth, head).min() > -TOUCH, jaw
         assert points[:, 2].max() > v[head.mouth_vertices[head.mouth_parts == 2], 2].max() + 2, (
@@ -218,11 +196,11 @@ def test_th_passes_between_the_teeth(head, pose, teeth, out):
         )
 
 
-def test_corners_stay_attached_in_a_pucker(head, pose):
+def test_corners_stay_attached_in_a_pucker(head):
     """The rings meet in the corners as they did at rest: nothing tears or folds there, and the lips
     stay shut up to them."""
-    rest, now = pose(), pose(mouthPucker=1.0)
-    ids = head.mouth_vertices[head.mouth_parts == 0].reshape(RINGS, AROUND)
+    rest, now = posed(head), posed(head, mouthPucker=1.0)
+    ids = lips(head)
     for k in (0, 20):
         before, after = (np.linalg.norm(np.diff(v[ids[:, k]], axis=0), axis=1) for v in (rest, now))
         assert (after < 1.6 * before + 0.8).all() and (after > 0.3 * before - 0.2).all()
@@ -231,65 +209,16 @@ def test_corners_stay_attached_in_a_pucker(head, pose):
     assert np.linalg.norm(now[ids[5, 0]] - now[ids[5, 20]]) < 35
 
 
-@pytest.mark.parametrize("side", [1, -1])
-def test_no_part_of_the_eyeball_shows_in_a_blink(head, pose, side):
-    """From the front, every point of the eyeball lies behind skin."""
-    v = pose(eyeBlink=1.0)
-    ball = np.flatnonzero(head.weights[:, 3 if side > 0 else 4] == 1)
-    points = surface(
-        v,
-        [
-            p
-            for p in faces(head, "Eye White", "Iris", "Limbus", "Pupil")
-            if p[0] in set(ball.tolist())
-        ],
-    )
-    points = points[points[:, 2] > EYE[2]]
-    skin = v[
-        [
-            t
-            for p in faces(head, "Skin")
-            for t in ([p[:3], [p[0], p[2], p[3]]] if len(p) == 4 else [p])
-        ]
-    ]
-    skin = skin[
-        (np.abs(skin[:, :, :2] - EYE[:2] * [side, 1]).max(2).min(1) < 22)
-        & (skin[:, :, 2].min(1) > 40)
-    ]
-    a, b, c = (skin[:, i, :2] for i in range(3))
-    shown = 0
-    for point in points:
-        pa, pb, pc = a - point[:2], b - point[:2], c - point[:2]
-        w = np.stack([_cross(pb, pc), _cross(pc, pa), _cross(pa, pb)], 1)
-        total = w.sum(1)
-        over = ((w >= -1e-9).all(1) | (w <= 1e-9).all(1)) & (np.abs(total) > 1e-9)
-        depth = (w[over] * skin[over, :, 2]).sum(1) / total[over]
-        shown += not (depth > point[2] - 1e-6).any()
-    assert shown == 0
-
-
-def _cross(p, q):
-    return p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]
-
-
 @pytest.mark.parametrize("look", [0.15, 0.3])
 def test_lids_follow_a_look_down_and_a_blink_on_top_of_it_only_shuts_them(head, look):
-    layer = FlameLayer(head, dtype=torch.float64)
     rest = head.v_template.astype(float) * 1e3
-    ball = EYE + 0.0
     lid = (np.abs(head.shapedirs[:, :, head.channel("eyeBlinkLeft")]).max(1) > 0) & (
-        np.linalg.norm(rest - ball, axis=1) > EYE_RADIUS + 1
+        np.linalg.norm(rest - EYE, axis=1) > EYE_RADIUS + 1
     )
-
-    def seen(blink, angle):
-        expression = torch.zeros(1, head.channels, dtype=torch.float64)
-        expression[0, head.channel("eyeBlinkLeft")] = blink
-        eyes = torch.tensor([[angle, 0.0, 0.0]], dtype=torch.float64)
-        return 1e3 * layer(expression, torch.zeros(1, 3, dtype=torch.float64), eyes=eyes)[0].numpy()
-
     open_lid = lid & (rest[:, 1] > 4) & (np.abs(rest[:, 0] - EYE[0]) < 4)
-    assert (seen(0.0, 0.0) - seen(0.0, look))[open_lid, 1].max() > 8 * np.sin(look)
+    assert (posed(head) - posed(head, look=look))[open_lid, 1].max() > 8 * np.sin(look)
     for blink in (0.0, 0.5, 1.0):
-        assert np.linalg.norm(seen(blink, look) - ball, axis=1)[lid].min() > EYE_RADIUS + 0.4
-    lower = (seen(1.0, 0.0) - seen(1.0, look))[open_lid, 1]
+        seen = posed(head, look=look, eyeBlinkLeft=blink)
+        assert np.linalg.norm(seen - EYE, axis=1)[lid].min() > EYE_RADIUS + 0.4
+    lower = (posed(head, eyeBlinkLeft=1.0) - posed(head, look=look, eyeBlinkLeft=1.0))[open_lid, 1]
     assert 0 < lower.max() < 6 * np.sin(look), "the shut upper lid goes with the lower one"

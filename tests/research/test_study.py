@@ -2,11 +2,13 @@
 """The perceptual study: pairs are balanced and blind, votes are safe at once, the page works in a
 browser, the count is right."""
 
+import itertools
 import json
 import socket
 import threading
 import urllib.error
 import urllib.request
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -79,14 +81,10 @@ def answers(value=1):
 def test_every_two_systems_meet_on_every_clip_and_sides_are_balanced(tmp_path):
     sounds = clips(tmp_path, 4)
     plan = pairs.plan_study(sounds, systems(tmp_path, sounds), 0, 5.0, 64, 3)
-    met = [(frozenset(pair["systems"]), pair["clip"]) for pair in plan["pairs"].values()]
-    assert len(met) == len(set(met)) == 3 * 4
-    for first in NAMES:
-        for second in NAMES:
-            if first != second:
-                assert (
-                    sum(pair["systems"] == [first, second] for pair in plan["pairs"].values()) == 2
-                )
+    met = {(frozenset(pair["systems"]), pair["clip"]) for pair in plan["pairs"].values()}
+    assert len(met) == len(plan["pairs"]) == 3 * 4
+    sides = Counter(tuple(pair["systems"]) for pair in plan["pairs"].values())
+    assert sides == dict.fromkeys(itertools.permutations(NAMES, 2), 2)
     for pair in plan["pairs"].values():
         for side, system in zip(("left", "right"), pair["systems"]):
             film = plan["films"][pair[side]]
@@ -289,64 +287,40 @@ def test_a_request_that_is_not_finished_is_not_waited_for(address, monkeypatch):
     assert said(address, half, 5.0) == b""
 
 
-# ---- the page in a browser
-
-
 # ---- the count
-
-
-def vote(value, rater="a", clip=0):
-    return votes.Vote(rater, ("one", "two"), clip, answers(value))
 
 
 def test_shares_and_binomial_intervals_are_those_of_the_books():
     given = [1] * 8 + [-2, -1] + [0] * 5
-    p = votes.preference([vote(value, clip=clip) for clip, value in enumerate(given)], "realism")
+    p = votes.preference(
+        [votes.Vote("a", ("one", "two"), clip, answers(v)) for clip, v in enumerate(given)],
+        "realism",
+    )
     assert (p.first, p.equal, p.second, p.share) == (2, 5, 8, 0.8)
     assert p.share_interval == pytest.approx((0.4902, 0.9433), abs=1e-3)  # Wilson's, of 8 in 10
     assert p.chance == pytest.approx(2 * (45 + 10 + 1) / 1024)  # a fair coin
     assert p.mean == pytest.approx((8 - 3) / 15)
 
 
-def test_sides_are_told_apart_by_the_key(study):
-    """A rater who always prefers the second system, wherever it stands, and sees the check."""
+def test_sides_are_told_apart_by_the_key_and_raters_who_miss_the_checks_can_be_left_out(study):
+    """Raters who always prefer the second system, wherever it stands; one of them sees the
+    check."""
     key, open_study = pairs.key_of(study), server.Study(study)
-    for name, pair in key["pairs"].items():
-        liked = NAMES[0] if pair["check"] else NAMES[1]
+    for (name, pair), sees in itertools.product(key["pairs"].items(), (True, False)):
+        liked = (NAMES[0] if sees else "") if pair["check"] else NAMES[1]
         value = 2 if pair["systems"][1] == liked else -2
-        # the last vote counts
-        open_study.save({"rater": "ada", "pair": name, "answers": answers(-value)})
-        open_study.save({"rater": "ada", "pair": name, "answers": answers(value)})
-    counted = votes.collect(study)
-    assert [v.answers["preference"] for v in counted if not v.check] == [2, 2, 2]
-    assert votes.attention(counted) == {"ada": (1, 1)}
-    text = "\n".join(votes.report(study))
-    assert (
-        f"{NAMES[0]} (first) or {NAMES[1]} (second)" in text
-        and "3 votes of 1 raters on 3 clips" in text
-    )
-    assert (
-        "preference          0      0      3   1.00 [0.44, 1.00]" in text
-        and "+2.00 [+2.00, +2.00]" in text
-    )
-
-
-def test_raters_who_miss_the_checks_can_be_left_out(study):
-    key, open_study = pairs.key_of(study), server.Study(study)
-    for rater, sees in (("good", True), ("bad", False)):
-        for name, pair in key["pairs"].items():
-            right = (NAMES[0] if sees else "") if pair["check"] else NAMES[1]
-            open_study.save(
-                {
-                    "rater": rater,
-                    "pair": name,
-                    "answers": answers(1 if pair["systems"][1] == right else -1),
-                }
-            )
+        given = {"rater": "good" if sees else "bad", "pair": name}
+        for said in (-value, value):  # the last vote counts
+            open_study.save({**given, "answers": answers(said)})
     assert "6 votes of 2 raters" in "\n".join(votes.report(study))
+    assert votes.attention(votes.collect(study)) == {"good": (1, 1), "bad": (0, 1)}
     text = "\n".join(votes.report(study, 0.5))
-    assert (
-        "3 votes of 1 raters" in text
-        and "left out" in text
-        and "right lips were preferred in 1 of 2" in text
-    )
+    for words in (
+        f"{NAMES[0]} (first) or {NAMES[1]} (second)",
+        "3 votes of 1 raters on 3 clips",
+        "left out",
+        "right lips were preferred in 1 of 2",
+        "preference          0      0      3   1.00 [0.44, 1.00]",
+        "+2.00 [+2.00, +2.00]",
+    ):
+        assert words in text

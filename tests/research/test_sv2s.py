@@ -2,23 +2,18 @@
 """Silent video to speech: the rasteriser draws what a slow one draws, lips, teeth and tongue can be
 told apart, and it trains."""
 
-import json
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 import torch
+from made_motions import made_motions
 
 from research.train import sv2s
 from research.train.lip_video import film, LipFilms, LipVideo, PIXELS
 from research.train.rasteriser import nearest_triangles
 from thunder_core.channels import Columns, JAW_OPEN_RADIANS
-from thunder_core.events import EVENTS
 from thunder_core.face.head import load_head
 from thunder_core.networks.m2s import MeshToSpeech, MeshToSpeechConfig
-from thunder_core.train.corpus import Clip, Corpus
 from thunder_core.train.loop import Schedule
-from thunder_core.train.motions import MotionSet, Row, TRUE_TO_SOUND, VARIANTS
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +27,8 @@ def test_of_triangles_that_lie_over_each_other_the_nearest_is_shown_in_any_order
         None
     ]
     triangles = torch.arange(9).view(3, 3)
-    assert set(nearest_triangles(points, triangles, 4, 4).flatten().tolist()) == {1}
-    assert set(nearest_triangles(points, triangles.flip(0), 4, 4).flatten().tolist()) == {1}
+    for order in (triangles, triangles.flip(0)):
+        assert set(nearest_triangles(points, order, 4, 4).flatten().tolist()) == {1}
 
 
 def picture(head, jaw=0.0, **channels):
@@ -62,31 +57,7 @@ FRAMES = 15  # of a crop in these tests
 
 @pytest.fixture
 def motions(tmp_path, head):
-    """A set of six short clips of noise, with motions at random."""
-    rng, frames, columns = np.random.default_rng(0), FRAMES + 5, Columns(head.channels).count
-    speakers = ["a", "a", "a", "v", "t", "t"]
-    splits = ["train", "train", "train", "validation", "test", "test"]
-    corpus, folder = tmp_path / "corpus", tmp_path / "motions"
-    corpus.mkdir()
-    folder.mkdir()
-    samples = frames * 640
-    clips = [Clip(str(n), "c", speakers[n], splits[n], n * samples, samples) for n in range(6)]
-    (corpus / "clips.json").write_text(json.dumps([asdict(clip) for clip in clips]))
-    rng.integers(-3000, 3000, 6 * samples).astype("<i2").tofile(corpus / "samples.i16")
-    np.zeros(6 * samples // 160, np.uint8).tofile(corpus / "phones.u8")
-    rows = [asdict(Row(n * frames, frames, splits[n], speakers[n], n)) for n in range(6)]
-    (folder / "rows.json").write_text(json.dumps({"width": 42, "rows": rows}))
-    np.zeros((6 * frames, 42), np.float16).tofile(folder / "features.f16")
-    np.zeros((VARIANTS, 6 * frames, len(EVENTS)), np.float16).tofile(folder / "events.f16")
-    np.zeros((VARIANTS - TRUE_TO_SOUND, 6 * frames, 40), np.float16).tofile(folder / "heard.f16")
-    rng.integers(0, 200, (6 * frames, 2)).astype(np.uint8).tofile(folder / "units.u8")
-    (0.3 * rng.random((VARIANTS, 6 * frames, columns))).astype(np.float16).tofile(
-        folder / "motions.f16"
-    )
-    np.save(folder / "directions.npy", np.zeros((VARIANTS, 6, 21), np.float32))
-    np.save(folder / "voices.npy", rng.standard_normal((6, 256)).astype(np.float32))
-    (folder / "quiet.i16").write_bytes(b"")
-    return MotionSet(Corpus(corpus), folder)
+    return made_motions(tmp_path, head, FRAMES + 5)
 
 
 def test_filming_goes_on_where_it_was_stopped(motions, head, tmp_path):
