@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes that tests start or kill: whether one still runs."""
+"""Processes that tests start or kill: whether one still runs, and requests to workers that are
+cancelled."""
 
 import os
 from pathlib import Path
+
+import pytest
+
+from thunder_core.errors import Cancelled
 
 
 def is_alive(pid) -> bool:
@@ -17,3 +22,10 @@ def is_alive(pid) -> bool:
         return True
     except ProcessLookupError:
         return False
+
+
+def cancel(pending) -> None:
+    """Cancel a request to a worker and wait until it has ended so."""
+    pending.cancel()
+    with pytest.raises(Cancelled):
+        pending.wait(timeout=60)

@@ -190,36 +190,6 @@ def reopen(folder, url):
     return seen
 
 
-def beside(folder, url):
-    """Another extension, which brings an ONNX Runtime of its own as a wheel, computes in Blender
-    before and after our engine performs."""
-    repository(url)
-    files = {
-        "neighbour": folder / "neighbour.zip",
-        "thunder": next((folder / "shelf").glob("thunder-*.zip")),
-    }
-    for path in files.values():
-        done = bpy.ops.extensions.package_install_files(
-            repo="shelf", filepath=str(path), enable_on_install=True
-        )
-        assert done == {"FINISHED"}
-    neighbour = importlib.import_module("bl_ext.shelf.neighbour")
-    seen = {"theirs": [neighbour.compute(2.0)]}
-    assert bpy.ops.thunder.add_head() == {"FINISHED"}
-    perform(1)
-    seen["takes"] = len(bpy.context.scene.thunder.takes)
-    ours = module("scene.engine.connection").client().request("hello").wait(timeout=60)
-    seen["ours"] = ours["versions"]["onnxruntime"]
-    seen["theirs"].append(neighbour.compute(3.0))
-    theirs = sys.modules["onnxruntime"]
-    seen["their_version"], seen["their_file"] = theirs.__version__, theirs.__file__
-    assert bpy.ops.extensions.package_uninstall(repo_index=repository(url), pkg_id="thunder") == {
-        "FINISHED"
-    }
-    seen["theirs"].append(neighbour.compute(4.0))
-    return seen
-
-
 def traces():
     """What a running Blender shows of the extension."""
     lists = {name: getattr(bpy.app.handlers, name) for name in dir(bpy.app.handlers)}
@@ -283,7 +253,7 @@ def is_gone(folder, url):
     return seen
 
 
-PARTS = {"choose": choose, "update": update, "reopen": reopen, "is_gone": is_gone, "beside": beside}
+PARTS = {"choose": choose, "update": update, "reopen": reopen, "is_gone": is_gone}
 
 
 def begin_as_module(url):

@@ -2,6 +2,7 @@
 """A recording by the real worker from a file played as the device: what was spoken is in the file,
 whatever ends it."""
 
+import contextlib
 import os
 import shutil
 import time
@@ -10,6 +11,7 @@ import wave
 import numpy as np
 import pytest
 from played_microphone import engine_with
+from processes import cancel
 
 from thunder_core import errors
 from thunder_core.client import Client
@@ -43,15 +45,10 @@ def spoken(tmp_path):
 @pytest.fixture
 def listen(tmp_path, spoken):
     """A client of an engine whose microphone has a fault."""
-    clients = []
-
-    def start(fault="", speed=1.0):
-        clients.append(Client(engine_with(tmp_path, spoken, fault, speed)))
-        return clients[-1]
-
-    yield start
-    for client in clients:
-        client.stop()
+    with contextlib.ExitStack() as open_clients:
+        yield lambda fault="", speed=1.0: open_clients.enter_context(
+            Client(engine_with(tmp_path, spoken, fault, speed))
+        )
 
 
 def levels(pending, seconds):
@@ -98,9 +95,7 @@ def test_a_cancelled_recording_stays_on_disk(listen, tmp_path):
     client, path = listen(), tmp_path / "out.wav"
     pending = client.request("record", path=str(path))
     levels(pending, 0.4)
-    pending.cancel()
-    with pytest.raises(errors.Cancelled):
-        pending.wait(timeout=5)
+    cancel(pending)
     assert len(read(path)) >= 0.4 * RATE
 
 
@@ -113,6 +108,7 @@ def test_an_unplugged_microphone_keeps_what_it_recorded(listen, tmp_path):
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
+        ("", "The microphone “Attic” is not connected: connect it, or choose another"),
         ("none", "No microphone was found: connect one, and check that the system lists it"),
         ("busy", "The microphone “Booth” cannot be opened (failed to init device): close other "
                  "programs that record, and check that "
@@ -127,32 +123,22 @@ def test_a_microphone_that_cannot_record_says_why_and_leaves_no_file(
     listen, tmp_path, fault, sentence
 ):
     path = tmp_path / "out.wav"
+    named = "Booth" if fault else "Attic"
     with pytest.raises(errors.NoMicrophone) as caught:
-        listen(fault).request("record", path=str(path), microphone="Booth").wait(timeout=15)
-    assert str(caught.value) == sentence and not path.exists()
+        listen(fault).request("record", path=str(path), microphone=named).wait(timeout=15)
+    assert str(caught.value).startswith(sentence) and not path.exists()
 
 
 def test_the_worker_answers_while_a_driver_hangs(listen, tmp_path):
     client = listen("hang")
     pending = client.request("record", path=str(tmp_path / "out.wav"))
     time.sleep(0.5)
-    pending.cancel()
-    with pytest.raises(errors.Cancelled):
-        pending.wait(timeout=2)
+    cancel(pending)
 
 
 def test_the_microphones_have_names(listen):
     assert listen().request("microphones").wait(timeout=10) == {"names": ["Booth", "Desk"]}
     assert listen("none").request("microphones").wait(timeout=10) == {"names": []}
-
-
-def test_a_microphone_that_is_gone_is_named(listen, tmp_path):
-    with pytest.raises(
-        errors.NoMicrophone, match="“Attic” is not connected: connect it, or choose another"
-    ):
-        listen().request("record", path=str(tmp_path / "out.wav"), microphone="Attic").wait(
-            timeout=10
-        )
 
 
 def test_a_disk_that_fills_up_ends_the_recording_and_keeps_it(listen, tmp_path, monkeypatch):
