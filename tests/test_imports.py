@@ -42,16 +42,19 @@ def forget_nodes():
     nodes_of.cache_clear()
 
 
+def imported(node):
+    """(modules, level) that an import statement names; nothing of another node."""
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return [node.module], node.level
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return [alias.name for alias in node.names], getattr(node, "level", 0)
+    return [], 0
+
+
 def imports(path):
     """(module, level) of every import statement of a file, wherever in it."""
-    for node in nodes_of(path):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, 0) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from (
-                (name, node.level)
-                for name in ([node.module] if node.module else [alias.name for alias in node.names])
-            )
+    for modules, level in map(imported, nodes_of(path)):
+        yield from ((module, level) for module in modules)
 
 
 def lint(folder):
@@ -146,52 +149,33 @@ def test_the_core_outside_the_engine_needs_only_the_standard_library_and_numpy()
 
 
 def test_blenders_process_needs_only_what_blender_has():
-    files = [
-        ROOT / "__init__.py",
-        *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")),
-    ]
-    assert len(files) > 10
-    for file in files:
-        for module, level in imports(file):
-            if not level:
-                name = module.partition(".")[0]
-                assert name in sys.stdlib_module_names | BLENDER_HAS, (
-                    f"{file.relative_to(ROOT)} imports {module}"
-                )
+    needs = {
+        (modules[0].partition(".")[0], path)
+        for path, node in nodes(["__init__.py", *FOLDERS])
+        for modules, level in [imported(node)]
+        if modules and not level
+    }
+    assert len(needs) > 100
+    assert not {need for need in needs if need[0] not in sys.stdlib_module_names | BLENDER_HAS}
 
 
 def test_the_extension_imports_itself_only_relatively():
     ours = {"thunder_core", "thunder", "bl_ext", "research", *FOLDERS}
-    for folder in (*FOLDERS, "thunder_core"):
-        for file in (ROOT / folder).rglob("*.py"):
-            for module, level in imports(file):
-                assert level or module.partition(".")[0] not in ours, (
-                    f"{file.relative_to(ROOT)} imports {module}"
-                )
+    for path, node in nodes([*FOLDERS, "thunder_core"]):
+        modules, level = imported(node)
+        assert level or not {name.partition(".")[0] for name in modules} & ours, path
 
 
 def test_the_worker_starts_with_the_standard_library_alone():
     """So that a Python without numpy or torch can still say that it lacks them."""
     tree = ast.parse((ROOT / "thunder_core" / "engine" / "worker.py").read_text(encoding="utf-8"))
-    at_start = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-    for node in at_start:
-        if isinstance(node, ast.ImportFrom) and node.level:
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            assert set(names) <= {
-                "errors",
-                "private_folder",
-                "protocol",
-                "shipped",
-                "system_calls",
-                "arguments",
-            }
-        else:
-            names = (
-                [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else [node.module]
-            )
-            assert set(names) <= sys.stdlib_module_names | {"__future__"}
+    at_start = [imported(node) for node in tree.body]
+    ours, others = ({name for names, by in at_start if bool(by) == is_ours for name in names}
+                    for is_ours in (True, False))  # fmt: skip
+    assert ours == {
+        "errors", "private_folder", "protocol", "shipped", "system_calls", "arguments",
+    }  # fmt: skip
+    assert others <= sys.stdlib_module_names | {"__future__"}
 
 
 def test_calls_that_one_system_lacks_are_made_in_one_module_alone():
@@ -212,47 +196,33 @@ def test_calls_that_one_system_lacks_are_made_in_one_module_alone():
         "CREATE_NO_WINDOW",
         "windll",
     }
-    seen = {}
-    for folder in (*FOLDERS, "thunder_core", "bake.py", "demo.py"):
-        place = ROOT / folder
-        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            for node in nodes_of(path):
-                names = set()
-                if isinstance(node, ast.Import):
-                    names = {alias.name for alias in node.names} & lacking
-                elif isinstance(node, ast.ImportFrom):
-                    names = {node.module} & lacking
-                elif isinstance(node, ast.Attribute):
-                    names = {node.attr} & posix
-                elif isinstance(node, ast.keyword):
-                    names = {node.arg} & posix
-                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                    names = {node.value} & posix
-                if names:
-                    seen.setdefault(path.relative_to(ROOT).as_posix(), set()).update(names)
-    assert set(seen) == {"thunder_core/system_calls.py"}, seen
+    seen = {
+        path
+        for path, node in nodes([*FOLDERS, "thunder_core", "bake.py", "demo.py"])
+        if lacking & set(imported(node)[0])
+        or posix & {getattr(node, part, None) for part in ("attr", "arg", "value")}
+    }
+    assert seen == {"thunder_core/system_calls.py"}
 
 
 def test_the_picture_of_the_folders_of_scene_is_true():
     edges = set()
-    for file in (ROOT / "scene").glob("*/**/*.py"):
-        folder = file.relative_to(ROOT).parts[:-1]
-        for node in nodes_of(file):
-            if isinstance(node, ast.ImportFrom) and node.level:
-                base = (*folder[: len(folder) - node.level + 1], *(node.module or "").split("."))
-                target = (*(part for part in base if part), node.names[0].name)
-                if target[0] == "scene" and target[1] != folder[1]:
-                    edges.add((folder[1], target[1]))
+    for path, node in nodes(["scene"]):
+        folder = path.split("/")[:-1]
+        if isinstance(node, ast.ImportFrom) and node.level and len(folder) > 1:
+            base = [*folder[: len(folder) - node.level + 1], *(node.module or "").split(".")]
+            target = [*filter(None, base), node.names[0].name]
+            if target[0] == "scene" and target[1] != folder[1]:
+                edges.add((folder[1], target[1]))
     page = (ROOT / "docs" / "development" / "architecture.md").read_text(encoding="utf-8")
     assert edges == set(re.findall(r"^  (\w+) --> (\w+)$", page, re.M))
 
 
-def nodes(folders):
-    """(path, node) of every node of the Python files in these folders."""
-    for folder in folders:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            for node in nodes_of(path):
-                yield path.relative_to(ROOT).as_posix(), node
+def nodes(places):
+    """(path, node) of every node of Python files, and of those in folders."""
+    for place in map(ROOT.joinpath, places):
+        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            yield from ((path.relative_to(ROOT).as_posix(), node) for node in nodes_of(path))
 
 
 def test_scene_calls_no_operator_of_ours():
