@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What pictures of takes show of brows, mouth and head, and the heights that fill their tracks."""
+"""Where takes differ: what is shown of their activity, and the frames of a contact sheet."""
 
 import numpy as np
 import pytest
@@ -30,3 +30,94 @@ def test_each_track_tells_its_part_of_the_face_alone():
     ].max() == pytest.approx(12.0)
     assert (tracks["mouth"] == 3.0).all()
     assert not activity.head(Motion(made.expression, made.jaw)).any()
+
+
+def line():
+    """Opening of two takes over four seconds with closures at 20 and 60 and wide mouths at 40 and
+    82."""
+    mean = np.full(100, 8.0)
+    mean[[20, 60]] = 0.1
+    mean[40], mean[82] = 16.0, 12.0
+    return np.stack([mean, mean])
+
+
+def test_moments_are_the_loudest_closures_and_the_widest():
+    loud = np.zeros(100)
+    loud[50] = 1.0
+    chosen = activity.choose_moments(line(), loud, 6)
+    assert {(20, "closed"), (60, "closed"), (50, "loud"), (40, "wide"), (82, "wide")} <= set(chosen)
+    assert len(chosen) == 6 and [frame for frame, _ in chosen] == sorted(
+        frame for frame, _ in chosen
+    )
+    behind = np.where(np.arange(100) == 84, 1.0, 0.0)  # two frames behind the widest mouth of 82
+    assert (82, "loud") in activity.choose_moments(line(), behind, 6), "with the mouth open"
+    still = activity.choose_moments(np.zeros((1, 50)), None, 6)
+    assert len(still) == 6 and min(np.diff([frame for frame, _ in still])) >= 7
+    assert "wide" not in [why for _, why in still], "no mouth is open"
+    nearly = line()
+    nearly[:, 83:] = 0.2
+    nearly[:, 90] = 0.5
+    assert (90, "wide") not in activity.choose_moments(nearly, None, 8)
+
+
+def test_moments_have_open_eyes_where_there_are_such():
+    openings, lids = line(), np.zeros((2, 100))
+    openings[:, 38:43] = 15.0, 15.0, 16.0, 15.0, 10.0
+    lids[0, 39:46] = 1.0  # a blink over the widest mouth and after it
+    lids[1, 60] = 1.0  # on a closure
+    chosen = activity.choose_moments(openings, None, 4, None, lids)
+    assert {(38, "wide"), (20, "closed")} <= set(chosen) and 60 not in [
+        frame for frame, _ in chosen
+    ]
+    assert 60 in [frame for frame, _ in activity.choose_moments(openings, None, 6)], (
+        "nobody is known to blink"
+    )
+    lids[:] = 1.0
+    assert activity.choose_moments(openings, None, 4, None, lids) == activity.choose_moments(
+        openings, None, 4
+    ), "there are no others"
+
+
+def quiet():
+    """Gestures of two takes over eight seconds: a nod of both at 40 and of one at 120, brows at 70,
+    a look away at 100, a smile at 150."""
+    result = {name: np.zeros((2, 200)) for name in ("nod", "raised", "smile", "away")}
+
+    def at(name, frame, size, takes=slice(None)):
+        result[name][takes] = np.maximum(
+            result[name][takes], size * np.exp(-0.5 * ((np.arange(200) - frame) / 3) ** 2)
+        )
+
+    (
+        at("nod", 40, 5.0),
+        at("nod", 120, 7.0, slice(0, 1)),
+        at("raised", 70, 0.2),
+        at("away", 100, 9.0),
+        at("smile", 150, 0.02),
+    )
+    return result
+
+
+def test_moments_of_faces_that_do_not_speak_are_their_gestures():
+    lids = np.zeros((2, 200))
+    lids[0, 20:24], lids[:, 180:184] = 1.0, 1.0
+    chosen = activity.choose_quiet_moments(quiet(), 6, None, lids)
+    assert {(40, "nod"), (70, "raised"), (100, "away"), (120, "nod")} <= set(chosen), (
+        "both takes' nod, then that of one"
+    )
+    assert [frame for frame, why in chosen if why == "blink"][0] in range(180, 184), (
+        "the one of both"
+    )
+    assert "smile" not in [why for _, why in chosen], "nobody sees it"
+    assert (
+        len(chosen) == 6
+        and sorted(chosen) == chosen
+        and not {"closed", "loud", "wide"} & {why for _, why in chosen}
+    )
+    differs = np.zeros(200)
+    differs[160] = 1.0
+    assert (160, "differ") in activity.choose_quiet_moments(quiet(), 6, differs, lids)
+    lids[:, 40:43] = 1.0
+    assert (120, "nod") in activity.choose_quiet_moments(quiet(), 3, None, lids), (
+        "with open eyes, if there is one"
+    )

@@ -30,9 +30,6 @@ def test_packed_keys_come_back_bit_for_bit():
     # what all share is stored once
     assert [len(packed[part]) for part in ("interpolation", "type", "easing")] == [1, 1, 1]
     assert not same(tracks[0], back[4])
-
-
-def test_nothing_at_all_is_packed_too():
     assert layered.unpack(layered.pack([None, None])) == [None, None]
 
 

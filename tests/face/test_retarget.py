@@ -73,11 +73,6 @@ def vertices(head, motion):
         ).numpy()
 
 
-def load(made, path):
-    np.savez(path, **made.data)
-    return load_head(path)
-
-
 @pytest.fixture(scope="module")
 def ours():
     return load_head()
@@ -94,7 +89,7 @@ def case(request, bundled, ours, tmp_path_factory):
     """A made file, its head, the retarget to it, a performance, what becomes of it, and the
     vertices then."""
     made = made_flame(bundled, **request.param)
-    head = load(made, tmp_path_factory.mktemp("made") / "flame.npz")
+    head = load_head(made.write(tmp_path_factory.mktemp("made") / "flame.npz"))
     result = retarget.to_head(head)
     motion, closed = performance(ours.expression_names)
     out = result.to(motion)
@@ -143,9 +138,8 @@ def test_the_mouth_opens_as_it_did(case, ours):
 
 
 def test_closed_lips_stay_closed(case):
-    """At every place along the lips, measured where the made head's own lips meet, in FLAME's own
-    formula."""
-    _, head, carrier, motion, closed, out, everywhere = case
+    """At every place along the lips, measured where the made head's own lips meet."""
+    _, _, carrier, motion, closed, out, _ = case
     placed = carrier.other.points.of_motion(out)
     gap = 1e3 * carrier.other.opening(placed)
     own = 1e3 * carrier.other.opening(carrier.target_points(motion))
@@ -153,26 +147,6 @@ def test_closed_lips_stay_closed(case):
     assert np.abs(own[closed]).max() < 0.6 and own[~closed].max() > 10
     assert np.abs(gap - own)[closed, carrier.other.middle].max() < 1e-3, "in the middle exactly"
     assert np.abs(gap - own)[closed].max() < 0.25
-    seen = openings_seen(head, carrier, everywhere)
-    assert np.abs(seen - gap).max() < 1e-3, "these are gaps of the mesh as FLAME's formula poses it"
-
-
-def openings_seen(head, carrier, everywhere):
-    """Gaps between the lips [T, P] of a head's vertices over time [T, V, 3], millimetres over
-    rest."""
-    spots = regions.match(regions.bundled_face(), regions.study(head)).spots
-    ring = regions.CONTACT_RING * regions.LIP_AROUND
-    ends = []
-    for side in (regions.UPPER, regions.LOWER):
-        picked = spots.at(ring + side)
-        moved = everywhere - head.v_template.astype(float)
-        ends.append(np.einsum("tkic,ki->tkc", moved[:, picked.vertices], picked.shares)[..., 1])
-    every = 1e3 * (ends[0] - ends[1])
-    if carrier.other.upper.shape[0] == every.shape[1]:
-        return every
-    shares = spots.shares[ring + regions.UPPER]
-    kept = [int(np.abs(shares - own).sum(1).argmin()) for own in carrier.other.upper_shares]
-    return every[:, kept]
 
 
 def test_lips_and_face_move_as_they_did(case):
@@ -234,45 +208,28 @@ def test_a_rig_whose_bones_stay_is_met_as_well(case):
 
 def test_the_driver_speaks_for_a_rig(case):
     _, head, carrier, motion, _, out, _ = case
-    names = head.expression_names
-    tracks = [Track(0, f'key_blocks["{name}"].value') for name in names] + [
-        Track(1, "jaw", index) for index in range(3)
-    ]
+    names = [*head.expression_names, "jaw.x", "jaw.y", "jaw.z"]
     rig = Driver(
-        tracks,
-        [(name, i, 1.0) for i, name in enumerate(names)]
-        + [(f"jaw.{axis}", 100 + i, 1.0) for i, axis in enumerate("xyz")],
+        [Track(0, name) for name in names], [(name, i, 1.0) for i, name in enumerate(names)]
     )
     made = []
-    driver = retarget.RetargetDriver(lambda: made.append(1) or carrier, rig, names)
+    driver = retarget.RetargetDriver(lambda: made.append(1) or carrier, rig, head.expression_names)
     assert driver.tracks == rig.tracks and not made, "a rig that is only looked at costs nothing"
-    channels = carrier.bundled_channels[::-1]
     mirrored = replace(motion, expression=motion.expression[:, ::-1])
-    values = driver.drive(mirrored, channels)
-    assert np.abs(values[:, :100] - out.expression).max() < 1e-5 and np.allclose(
-        values[:, 100:], out.jaw
-    )
+    values = driver.drive(mirrored, carrier.bundled_channels[::-1])
+    assert np.allclose(values, np.concatenate([out.expression, out.jaw], 1), atol=1e-5)
     again = driver.read(values, ("browInnerUp", "nothing", "mouthClose"))
-    straight = carrier.back(out)
-    assert again.expression.shape == (motion.frames, 3) and (again.expression[:, 1] == 0).all()
-    for column, name in ((0, "browInnerUp"), (2, "mouthClose")):
-        assert (
-            np.abs(
-                again.expression[:, column]
-                - straight.expression[:, carrier.bundled_channels.index(name)]
-            ).max()
-            < 2e-3
-        )
+    straight = carrier.back(out).expression
+    columns = [carrier.bundled_channels.index(name) for name in ("browInnerUp", "mouthClose")]
+    assert (again.expression[:, 1] == 0).all()
+    assert np.abs(again.expression[:, [0, 2]] - straight[:, columns]).max() < 2e-3
 
 
 @pytest.mark.parametrize("spoil", ["no jaw", "upside down", "noise"])
 def test_a_head_without_a_mouth_is_refused_with_a_sentence(case, tmp_path, spoil, flame_file):
     _, head, *_ = case
     if spoil == "no jaw":
-        weights = head.weights.copy()
-        weights[:, 1] += weights[:, 2]
-        weights[:, 2] = 0
-        head = replace(head, weights=weights)
+        head = replace(head, weights=head.weights * np.float32([1, 1, 0, 1, 1]))
     elif spoil == "upside down":
         head = replace(head, v_template=head.v_template * np.float32([1, -1, -1]))
     else:

@@ -37,33 +37,26 @@ SHAPES = [
 
 
 @cache
-def joint_directions():
-    """How expression moves the jaw's joint, [3, n]."""
-    head = load_head()
-    return np.tensordot(head.J_regressor[2].astype(float), head.shapedirs.astype(float), 1)
-
-
-@cache
 def lip_vertices():
-    """The head with its lips' vertices alone."""
+    """The head with its lips' vertices alone; the jaw's joint, and how expression moves it,
+    [3, n]."""
     head = load_head()
     rings = head.mouth_vertices[head.mouth_parts == 0].reshape(7, 40)
     ids = np.concatenate([rings[5, 1:20], rings[5, 39:20:-1]])
-    return [
-        part[ids].astype(float)
-        for part in (head.v_template, head.shapedirs, head.posedirs[:, :, 9:18], head.weights[:, 2])
-    ], head.joints[2]
+    parts = head.v_template, head.shapedirs, head.posedirs[:, :, 9:18], head.weights[:, 2]
+    moves = np.tensordot(head.J_regressor[2].astype(float), head.shapedirs.astype(float), 1)
+    return [part[ids].astype(float) for part in parts], head.joints[2], moves
 
 
 def vertices_gap(motion):
     """Gap of the inner lips [T, P] in millimetres, from the head's skinned vertices by FLAME's
     formula rather than ours."""
-    (rest, directions, correctives, weights), place = lip_vertices()
+    (rest, directions, correctives, weights), place, moves = lip_vertices()
     expression = np.asarray(motion.expression, float)
     turn = rotvec_to_matrix(np.asarray(motion.jaw, float))
     placed = rest + np.einsum("vcn,tn->tvc", directions, expression, optimize=True)
     placed += np.einsum("vcj,tj->tvc", correctives, (turn - np.eye(3)).reshape(-1, 9))
-    arm = placed - (place + expression @ joint_directions().T)[:, None]
+    arm = placed - (place + expression @ moves.T)[:, None]
     placed = placed + weights[:, None] * (np.einsum("tij,tvj->tvi", turn, arm) - arm)
     upper, lower = np.split(placed[..., 1], 2, axis=1)
     return 1e3 * (upper - lower)
@@ -203,7 +196,7 @@ def test_every_part_has_its_say_and_lips_are_the_mouths_alone():
     assert np.abs(gap[shared]).max() < 0.2  # what another take may move does not part the lips
 
 
-def test_a_cut_is_a_cross_fade_of_its_length():
+def test_a_cut_is_a_cross_fade_of_its_length_and_of_two_at_one_frame_the_later_counts():
     frames = np.arange(100)
     weights = mixing.take_weights(frames, 0, [(40, 1), (70, 2)], 3, 4)
     assert np.abs(weights.sum(1) - 1).max() < 1e-12
@@ -214,11 +207,8 @@ def test_a_cut_is_a_cross_fade_of_its_length():
     )
     assert weights[40, 0] == pytest.approx(0.5) and 0 < weights[39, 1] < 0.5
     assert (np.diff(weights[:50, 1]) >= 0).all()
-
-
-def test_of_two_cuts_at_one_frame_the_later_counts():
-    weights = mixing.take_weights(np.arange(20), 0, [(10, 1), (10, 2)], 3, 0)
-    assert (weights[10:, 2] == 1).all() and not weights[:, 1].any()
+    later = mixing.take_weights(frames[:20], 0, [(10, 1), (10, 2)], 3, 0)
+    assert (later[10:, 2] == 1).all() and not later[:, 1].any()
 
 
 @pytest.mark.parametrize("fade", [2, 4, 12])

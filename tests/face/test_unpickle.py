@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A pickle can give us arrays and nothing else: hostile and damaged files are refused and nothing
-in them runs."""
+"""FLAME files give us arrays and nothing else: hostile and damaged ones are refused, nothing in them
+runs, and none takes the memory or the time that it claims."""
 
 import builtins
 import os
 import pickle
 import pickletools
+import struct
 import sys
 import types
+import zlib
 
 import numpy as np
 import pytest
 import scipy.sparse
+from made_zip import made_zip, npy, packed
+from memory import held_at_most
 
+from thunder_core.arrays import read_npz
 from thunder_core.errors import BadHead
 from thunder_core.face.head import load_head
 from thunder_core.face.unpickle import unpickle
@@ -29,84 +34,73 @@ class Runs:
 
 
 @pytest.fixture
-def canary(tmp_path):
-    path = tmp_path / "canary"
-    yield path
-    assert not path.exists(), "code in the pickle was run"
+def canary(tmp_path, monkeypatch):
+    """A file to write pickles to, which would make another one beside it."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path / "evil.pkl"
+    assert not (tmp_path / "canary").exists(), "code in the pickle was run"
 
 
-def refuse(tmp_path, content, match="."):
-    path = tmp_path / "evil.pkl"
-    path.write_bytes(content)
-    with pytest.raises(BadHead, match=match) as caught:
-        load_head(path)
-    assert "evil.pkl" in str(caught.value)
+TOUCH = "open('canary', 'w').close()"
+CALLS = [
+    Runs(os.system, "touch canary"),
+    Runs(builtins.eval, TOUCH),
+    Runs(builtins.exec, TOUCH),
+    Runs(builtins.compile, TOUCH, "x", "exec"),
+    Runs(np.load, "canary"),
+    Runs(np.memmap, "canary", "uint8", "w+", 0, (4,)),
+    Runs(np.fromfile, "canary"),
+    Runs(np.testing.assert_equal, 1, 2),
+]
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_calls_are_refused_in_every_protocol(tmp_path, canary, protocol):
-    touch = f"open({str(canary)!r}, 'w').close()"
-    for call in (
-        Runs(os.system, f"touch {canary}"),
-        Runs(builtins.eval, touch),
-        Runs(builtins.exec, touch),
-        Runs(builtins.compile, touch, "x", "exec"),
-        Runs(np.load, str(canary)),
-        Runs(np.memmap, str(canary), "uint8", "w+", 0, (4,)),
-        Runs(np.fromfile, str(canary)),
-        Runs(np.testing.assert_equal, 1, 2),
-    ):
-        refuse(
-            tmp_path,
-            pickle.dumps({"v_template": call}, protocol),
-            "asks for .*never needs.*nothing in it was run",
-        )
-
-
-def test_numpys_own_runners_are_refused(tmp_path, canary):
-    touch = f"open({str(canary)!r}, 'w').close()"
-    for module, name in (
-        ("numpy.testing._private.utils", "runstring"),
-        ("numpy.f2py", "compile"),
-        ("numpy.distutils.exec_command", "exec_command"),
-        ("numpy", "os.system"),
-        ("scipy._lib._util", "_lazywhere"),
-        ("scipy.sparse", "load_npz"),
-        ("chumpy.utils", "timer"),
-        ("builtins", "getattr"),
-    ):
-        hostile = b"c" + f"{module}\n{name}\n".encode() + b"(V" + touch.encode() + b"\ntR."
-        refuse(tmp_path, hostile, "asks for")
-
-
-def test_the_rebuilding_functions_rebuild_nothing_but_arrays(tmp_path, canary):
-    refuse(
-        tmp_path,
-        b"ccopy_reg\n_reconstructor\n(cos\nsystem\nc__builtin__\nobject\nNtR.",
-        "os.system",
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.function.__name__)
+def test_calls_are_refused_in_every_protocol(canary, protocol, call):
+    refused(
+        canary,
+        pickle.dumps({"v_template": call}, protocol),
+        "asks for .*never needs.*nothing in it was run",
     )
-    refuse(tmp_path, b"cnumpy.core.multiarray\n_reconstruct\n(Vposix.system\ntR.", "not an array")
-    refuse(tmp_path, b"c_codecs\nencode\n(Vaa\nVrot13\ntR.", "encoding")
 
 
-def test_objects_hidden_in_an_object_array_are_refused(tmp_path, canary):
-    array = np.array([Runs(os.system, f"touch {canary}"), 1], dtype=object)
-    refuse(tmp_path, pickle.dumps({"v_template": array}, 2))
-    refuse(
-        tmp_path,
-        pickle.dumps({"v_template": np.array([None, {}], dtype=object)}, 2),
-        "numbers belong",
-    )
-    refuse(tmp_path, pickle.dumps({"v_template": np.zeros(2, [("a", "f8")])}, 2), "numbers belong")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "numpy.testing._private.utils\nrunstring",
+        "numpy.f2py\ncompile",
+        "numpy.distutils.exec_command\nexec_command",
+        "numpy\nos.system",
+        "scipy._lib._util\n_lazywhere",
+        "scipy.sparse\nload_npz",
+        "chumpy.utils\ntimer",
+        "builtins\ngetattr",
+    ],
+)
+def test_numpys_own_runners_are_refused(canary, name):
+    refused(canary, f"c{name}\n(V{TOUCH}\ntR.".encode(), "asks for")
+
+
+@pytest.mark.parametrize(
+    "content, says",
+    [
+        (b"ccopy_reg\n_reconstructor\n(cos\nsystem\nc__builtin__\nobject\nNtR.", "os.system"),
+        (b"cnumpy.core.multiarray\n_reconstruct\n(Vposix.system\ntR.", "not an array"),
+        (b"c_codecs\nencode\n(Vaa\nVrot13\ntR.", "encoding"),
+        (pickle.dumps({"v_template": np.array([CALLS[0], 1], dtype=object)}, 2), "asks for"),
+        (pickle.dumps({"v_template": np.array([None, {}], dtype=object)}, 2), "numbers belong"),
+        (pickle.dumps({"v_template": np.zeros(2, [("a", "f8")])}, 2), "numbers belong"),
+    ],
+)
+def test_nothing_is_rebuilt_but_arrays_of_numbers(canary, content, says):
+    refused(canary, content, says)
 
 
 def test_writing_on_the_stand_ins_changes_nothing_for_the_next_file(tmp_path):
     # BUILD on the class itself: try to replace how arrays take their state
     hostile = b"\x80\x02cnumpy\nndarray\n(N}U\x0c__setstate__Nsto\x86b."
     path = tmp_path / "evil.pkl"
-    path.write_bytes(hostile)
-    with pytest.raises(BadHead):
-        load_head(path)
+    refused(path, hostile, ".")
     path.write_bytes(pickle.dumps({"a": np.arange(3.0)}, 2))
     assert np.array_equal(unpickle(path)["a"], np.arange(3.0))
 
@@ -114,15 +108,17 @@ def test_writing_on_the_stand_ins_changes_nothing_for_the_next_file(tmp_path):
 def test_arrays_that_claim_more_than_they_hold_are_refused(tmp_path):
     sound = pickle.dumps({"v_template": np.zeros((2, 3), np.uint8)}, 2)
     assert sound.count(b"K\x02K\x03\x86") == 1
-    refuse(tmp_path, sound.replace(b"K\x02K\x03\x86", b"K\xffK\x03\x86"), "disagree")
-    refuse(
-        tmp_path,
+    refused(tmp_path / "evil.pkl", sound.replace(b"K\x02K\x03\x86", b"K\xffK\x03\x86"), "disagree")
+    refused(
+        tmp_path / "evil.pkl",
         sound.replace(b"K\x02K\x03\x86", b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86"),
         "impossible size",
     )
     matrix = scipy.sparse.csc_matrix(np.eye(3))
     matrix.indices = np.array([0, 1, 99], np.int32)
-    refuse(tmp_path, pickle.dumps({"J_regressor": matrix}, 2), "damaged sparse matrix")
+    refused(
+        tmp_path / "evil.pkl", pickle.dumps({"J_regressor": matrix}, 2), "damaged sparse matrix"
+    )
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -169,3 +165,175 @@ def test_a_python_2_pickle_is_read(tmp_path):
     path = tmp_path / "old.pkl"
     path.write_bytes(old)
     assert np.array_equal(unpickle(path)["weights"], np.arange(2.0))
+
+
+MEGABYTE = 2**20
+
+
+def refused(path, content, says, most_bytes=40 * MEGABYTE):
+    """That the file is refused with a sentence, and how many bytes were in use at most
+    meanwhile."""
+    path.write_bytes(content)
+    with held_at_most(len(content) + most_bytes), pytest.raises(BadHead, match=says) as caught:
+        load_head(path)
+    assert path.name in str(caught.value) and ": " in str(caught.value)
+
+
+def zeros(megabytes):
+    """(method, packed bytes, size, checksum) of an .npy with so many megabytes of zeros."""
+    content = npy((megabytes * MEGABYTE // 8,), bytes(megabytes * MEGABYTE))
+    return 8, packed(content), len(content), zlib.crc32(content)
+
+
+def test_four_megabytes_of_npz_that_claim_five_gigabytes_are_refused(tmp_path):
+    member = zeros(16)
+    content = made_zip([(b"v_template_%d.npy" % i, *member) for i in range(320)])
+    assert len(content) < 30 * MEGABYTE
+    refused(tmp_path / "bomb.npz", content, "claims 5,120 MB of arrays")
+
+
+def test_arrays_that_share_their_bytes_are_refused(tmp_path):
+    content = made_zip([(b"a.npy", *zeros(8)), (b"b.npy", *zeros(1))])
+    end, at = content.index(b"PK\x01\x02"), content.rindex(b"PK\x01\x02")
+    # the second entry lies where the first does
+    shared = content[: at + 42] + struct.pack("<I", 0) + content[at + 46 :]
+    assert end < at
+    refused(tmp_path / "shared.npz", shared, "share the same bytes")
+    refused(tmp_path / "twice.npz", made_zip([(b"a.npy", *zeros(1))], [0, 0]), "twice")
+
+
+def test_a_member_that_unpacks_to_more_than_it_says_costs_no_more_than_it_says(tmp_path):
+    sound = npy((4,), np.arange(4.0).tobytes())
+    raw = packed(sound + bytes(64 * MEGABYTE))
+    path = tmp_path / "lies.npz"
+    path.write_bytes(made_zip([(b"a.npy", 8, raw, len(sound), zlib.crc32(sound))]))
+    with held_at_most(8 * MEGABYTE):
+        assert np.array_equal(read_npz(path)["a"], np.arange(4.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "says", "members"),
+    [
+        (
+            "header",
+            "length and shape disagree",
+            lambda: [(b"a.npy", 0, npy((2**20,)), len(npy((2**20,))), zlib.crc32(npy((2**20,))))],
+        ),
+        (
+            "dimensions",
+            "not an array of numbers",
+            lambda: [(b"a.npy", 0, npy((2**90,)), len(npy((2**90,))), zlib.crc32(npy((2**90,))))],
+        ),
+        (
+            "denser",
+            "claims more for “a” than it holds",
+            lambda: [(b"a.npy", 8, packed(npy((9,))), 2**31, 0)],
+        ),
+        ("packing", "a way that numpy does not use", lambda: [(b"a.npy", 14, b"x" * 20, 20, 0)]),
+        ("empty", "lacks v_template", lambda: []),
+    ],
+)
+def test_an_npz_that_lies_is_refused(tmp_path, name, says, members):
+    refused(tmp_path / f"{name}.npz", made_zip(members()), says, 4 * MEGABYTE)
+
+
+def test_a_directory_of_a_million_members_is_refused_unread(tmp_path):
+    content = made_zip([(b"a.npy", *zeros(1))], [0] * 200_000)
+    refused(tmp_path / "many.npz", content, "more than 1000 arrays", 2 * MEGABYTE)
+
+
+# ---- pickles
+
+
+def test_a_kilobyte_of_pickle_with_sparse_matrices_is_refused(tmp_path):
+    matrices = {}
+    for i in range(6):
+        matrix = scipy.sparse.csc_matrix((1, 1))
+        matrix._shape = (2**23, 1)  # 64 MB each, when every zero is written out
+        matrices[f"m{i}"] = matrix
+    content = pickle.dumps(matrices, 2)
+    assert len(content) < 3000
+    refused(tmp_path / "bomb.pkl", content, "claims more than 256 MB of arrays", 320 * MEGABYTE)
+    one = scipy.sparse.csc_matrix((1, 1))
+    one._shape = (2**26, 1)
+    refused(
+        tmp_path / "one.pkl",
+        pickle.dumps({"m": one}, 2),
+        "claims more than 256 MB of arrays",
+        MEGABYTE,
+    )
+
+
+def test_one_long_text_behind_a_thousand_arrays_is_counted_each_time(tmp_path):
+    text = "x" * MEGABYTE
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01J"
+        + struct.pack("<i", len(text))
+        + b"\x85cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R\x89h\x00tb"
+    )
+    named = b"".join(b"U\x04%04d" % i + array for i in range(1000))
+    content = (
+        b"\x80\x02X" + struct.pack("<I", len(text)) + text.encode() + b"q\x000}(" + named + b"u."
+    )
+    refused(tmp_path / "arrays.pkl", content, "claims more than 256 MB of arrays", 400 * MEGABYTE)
+    encoded = b"c_codecs\nencode\nh\x00U\x06latin1\x86R"
+    content = (
+        b"\x80\x02X"
+        + struct.pack("<I", len(text))
+        + text.encode()
+        + b"q\x000]("
+        + 1000 * encoded
+        + b"e."
+    )
+    refused(tmp_path / "texts.pkl", content, "claims more than 256 MB of arrays", 400 * MEGABYTE)
+
+
+def test_bytes_that_are_not_there_are_not_reserved(tmp_path):
+    for content in (
+        b"\x80\x05\x96" + struct.pack("<Q", 2**30) + b"abc.",
+        b"\x80\x04\x8e" + struct.pack("<Q", 2**31) + b"abc.",
+    ):
+        refused(tmp_path / "claims.pkl", content, "nothing in it was run", MEGABYTE)
+
+
+def test_a_million_empty_lists_are_refused(tmp_path):
+    refused(
+        tmp_path / "lists.pkl",
+        b"\x80\x02" + b"]" * 1_000_000 + b".",
+        "more parts than a FLAME model",
+    )
+
+
+def test_a_key_that_takes_for_ever_to_hash_is_refused(tmp_path):
+    # a pair of pairs of pairs …: 2 to the 60 of them
+    doubled = b"\x80\x02}N" + b"2\x86" * 60 + b"Ns."
+    refused(tmp_path / "pairs.pkl", doubled, "neither text nor number")
+    refused(
+        tmp_path / "pairs.pkl", doubled.replace(b"Ns.", b"N\x94(h\x00Nu."), "nothing in it was run"
+    )
+    refused(
+        tmp_path / "deep.pkl", b"\x80\x02}N" + b"\x85" * 90_000 + b"Ns.", "neither text nor number"
+    )
+    refused(
+        tmp_path / "set.pkl",
+        b"\x80\x04\x8f(N" + b"2\x86" * 60 + b"\x90.",
+        "neither text nor number",
+    )
+
+
+def test_lists_in_lists_are_not_unfolded(tmp_path):
+    path = tmp_path / "laughs.pkl"
+    level = []
+    for _ in range(30):
+        level = [level] * 1000
+    path.write_bytes(pickle.dumps({"a": level, "b": ["neck", 1, 2.0, b"x"]}, 2))
+    assert unpickle(path) == {"a": [None] * 1000, "b": ["neck", 1, 2.0, "x"]}
+
+
+def test_a_shape_of_enormous_numbers_is_refused_at_once(tmp_path):
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01("
+        + 500 * (b"\x8b\x00\x10\x00\x00" + b"\x7f" * 4096)
+        + b"tcnumpy\ndtype\nU\x02f8K\x00K\x01\x87RNU\x00tb"
+    )
+    refused(tmp_path / "shape.pkl", b"\x80\x02}U\x01a" + array + b"s.", "impossible size")
